@@ -1,0 +1,234 @@
+package pause_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/terraphim/adfbot/pause"
+)
+
+const (
+	ours   = "0123456789abcdef0123456789abcdef" // installation ids
+	theirs = "fedcba9876543210fedcba9876543210"
+)
+
+// newDir returns a pause directory that is ready, and its path.
+func newDir(t testing.TB) (pause.Dir, string) {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "pause")
+	d := pause.New(path)
+	require.NoError(t, d.Init(ours))
+	return d, path
+}
+
+// put makes a file as a person would.
+func put(t testing.TB, path, content string) {
+	t.Helper()
+	require.NoError(t, os.WriteFile(path, []byte(content), 0o644))
+}
+
+func names(t testing.TB, path string) []string {
+	t.Helper()
+	entries, err := os.ReadDir(path)
+	require.NoError(t, err)
+	found := []string{}
+	for _, e := range entries {
+		found = append(found, e.Name())
+	}
+	return found
+}
+
+// soon fails the test when f waits for something.
+func soon(t *testing.T, f func()) {
+	t.Helper()
+	done := make(chan struct{})
+	go func() { defer close(done); f() }()
+	select {
+	case <-done:
+	case <-time.After(20 * time.Second):
+		t.Fatal("it waits")
+	}
+}
+
+// failing has a step fail with an error, for the rest of the test.
+func failing(t *testing.T, step string, err error) {
+	t.Helper()
+	t.Cleanup(pause.SetFault(func(s string) error {
+		if s == step {
+			return &fs.PathError{Op: "test", Path: "x", Err: err}
+		}
+		return nil
+	}))
+}
+
+// child is what another process is to do: this test binary, started again.
+type child struct {
+	Do, Dir, ID, Note string
+	UID               int            // become this user first; 0: stay who we are
+	Umask             int            // 0: as it is
+	KillAt            string         // die by SIGKILL before this step
+	FailAt            map[string]int // error numbers of steps that fail
+}
+
+// answer is what it tells when it has done it.
+type answer struct {
+	Did      bool
+	Flag     pause.Flag
+	Sentinel pause.Sentinel
+	IDs      []string
+	Err      string
+	Denied   bool // the error is fs.ErrPermission
+}
+
+const childEnv = "ADFBOT_PAUSE_TEST_CHILD"
+
+func TestMain(m *testing.M) {
+	if spec := os.Getenv(childEnv); spec != "" {
+		var c child
+		if err := json.Unmarshal([]byte(spec), &c); err != nil {
+			panic(err)
+		}
+		c.run()
+		return
+	}
+	os.Exit(m.Run())
+}
+
+func (c child) run() {
+	if c.Umask != 0 {
+		syscall.Umask(c.Umask)
+	}
+	if c.UID != 0 {
+		err := errors.Join(syscall.Setgroups(nil), syscall.Setgid(c.UID), syscall.Setuid(c.UID))
+		if err != nil {
+			panic(err)
+		}
+	}
+	pause.SetFault(func(step string) error {
+		if step == c.KillAt {
+			_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
+			select {}
+		}
+		if errno := c.FailAt[step]; errno != 0 {
+			return syscall.Errno(errno)
+		}
+		return nil
+	})
+	d := pause.New(c.Dir)
+	var a answer
+	var err error
+	switch c.Do {
+	case "look":
+		a.Flag, err = d.Look(c.ID)
+	case "paused":
+		a.Did, err = d.Paused(c.ID)
+	case "list":
+		a.IDs, err = d.List()
+	case "sentinel":
+		a.Sentinel, err = d.Sentinel()
+	case "init":
+		err = d.Init(c.ID)
+	case "write":
+		a.Did, err = d.Write(c.ID, c.Note)
+	case "remove":
+		a.Did, err = d.Remove(c.ID)
+	default:
+		panic("unknown: " + c.Do)
+	}
+	if err != nil {
+		a.Err, a.Denied = err.Error(), errors.Is(err, fs.ErrPermission)
+	}
+	if err := json.NewEncoder(os.Stdout).Encode(a); err != nil {
+		panic(err)
+	}
+}
+
+func (c child) command(t testing.TB) *exec.Cmd {
+	t.Helper()
+	spec, err := json.Marshal(c)
+	require.NoError(t, err)
+	self, err := os.Executable()
+	require.NoError(t, err)
+	cmd := exec.Command(self)
+	cmd.Env = append(os.Environ(), childEnv+"="+string(spec), "GORACE=atexit_sleep_ms=0")
+	return cmd
+}
+
+// do runs the process to its end and returns its answer.
+func (c child) do(t testing.TB) answer {
+	t.Helper()
+	cmd := c.command(t)
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	out, err := cmd.Output()
+	require.NoError(t, err, "%+v: %s", c, stderr.String())
+	var a answer
+	require.NoError(t, json.Unmarshal(out, &a), "%+v: %s", c, out)
+	return a
+}
+
+// die runs the process, which has to end by SIGKILL at its step.
+func (c child) die(t testing.TB) {
+	t.Helper()
+	out, err := c.command(t).CombinedOutput()
+	var exit *exec.ExitError
+	require.ErrorAs(t, err, &exit, "%+v went past its step: %s", c, out)
+	require.Equal(t, syscall.SIGKILL, exit.Sys().(syscall.WaitStatus).Signal(), "%+v: %s", c, out)
+}
+
+// stranger returns a user to whom permissions apply, for [child]: root needs to
+// become another one.
+func stranger() int {
+	if os.Geteuid() == 0 {
+		return 65534
+	}
+	return 0
+}
+
+func strangerName() string {
+	if uid := stranger(); uid != 0 {
+		return fmt.Sprint("user ", uid)
+	}
+	return fmt.Sprint("user ", os.Geteuid())
+}
+
+// publicDir is a temporary directory that every user can get to.
+func publicDir(t testing.TB) string {
+	t.Helper()
+	path, err := os.MkdirTemp("", "pause-test-")
+	require.NoError(t, err)
+	t.Cleanup(func() {
+		_ = filepath.WalkDir(path, func(p string, e fs.DirEntry, err error) error {
+			if e != nil && e.IsDir() {
+				_ = os.Chmod(p, 0o755)
+			}
+			return nil
+		})
+		require.NoError(t, os.RemoveAll(path))
+	})
+	require.NoError(t, os.Chmod(path, 0o755))
+	for up := filepath.Dir(path); up != "/"; up = filepath.Dir(up) {
+		if fi, err := os.Stat(up); err != nil || fi.Mode().Perm()&0o001 == 0 {
+			t.Skipf("other users can't get to %s; set TMPDIR to a public directory", up)
+		}
+	}
+	return path
+}
+
+func needRoot(t testing.TB, why string) {
+	t.Helper()
+	if os.Geteuid() != 0 {
+		t.Skip("needs root ", why)
+	}
+}

@@ -1,0 +1,177 @@
+package pause_test
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"syscall"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/terraphim/adfbot/pause"
+)
+
+// unknown checks that every reader refuses to answer, for the given reason.
+func unknown(t *testing.T, d pause.Dir, reason error) {
+	t.Helper()
+	_, lookErr := d.Look("odilo")
+	_, listErr := d.List()
+	_, sentinelErr := d.Sentinel()
+	_, removeErr := d.Remove("odilo")
+	_, pausedErr := d.Paused("odilo")
+	_, _, checkedErr := d.LookChecked("odilo")
+	for what, err := range map[string]error{
+		"Look": lookErr, "List": listErr, "Sentinel": sentinelErr,
+		"Remove": removeErr, "Paused": pausedErr, "LookChecked": checkedErr,
+	} {
+		require.ErrorIs(t, err, reason, what)
+		require.NotErrorIs(t, err, fs.ErrNotExist, "%s: nobody may take this for a missing flag", what)
+		require.ErrorContains(t, err, d.Path(), what)
+	}
+}
+
+func TestAMissingDirectoryIsNeverNotPaused(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "deep", "pause")
+	unknown(t, pause.New(path), pause.ErrNoDir)
+
+	_, err := pause.New(path).Paused("odilo")
+	require.ErrorContains(t, err, "mount")
+	require.ErrorContains(t, err, "adfbot restore")
+	_, err = os.Stat(filepath.Dir(path))
+	require.ErrorIs(t, err, fs.ErrNotExist, "looking makes nothing")
+}
+
+func TestADirectoryThatIsALinkToNowhereIsMissing(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "pause")
+	require.NoError(t, os.Symlink("nowhere", path))
+	unknown(t, pause.New(path), pause.ErrNoDir)
+	_, err := pause.New(path).Write("odilo", "")
+	require.ErrorIs(t, err, pause.ErrNoDir)
+}
+
+func TestADirectoryThatIsALinkInACircleIsAnError(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "pause")
+	require.NoError(t, os.Symlink("pause", path))
+	unknown(t, pause.New(path), syscall.ELOOP)
+}
+
+func TestADirectoryThatIsALinkToOneWorks(t *testing.T) {
+	d, path := newDir(t)
+	link := filepath.Join(t.TempDir(), "link")
+	require.NoError(t, os.Symlink(path, link))
+	_, err := pause.New(link).Write("odilo", "")
+	require.NoError(t, err)
+	paused, err := d.Paused("odilo")
+	require.NoError(t, err)
+	require.True(t, paused)
+}
+
+func TestSomethingElseAtTheDirectorysPathIsAnError(t *testing.T) {
+	for what, make := range map[string]func(string) error{
+		"file": func(p string) error { return os.WriteFile(p, nil, 0o644) },
+		"FIFO": func(p string) error { return syscall.Mkfifo(p, 0o644) },
+	} {
+		t.Run(what, func(t *testing.T) {
+			path := filepath.Join(t.TempDir(), "pause")
+			require.NoError(t, make(path))
+			for _, d := range []pause.Dir{pause.New(path), pause.New(filepath.Join(path, "below", "it"))} {
+				soon(t, func() {
+					unknown(t, d, pause.ErrNotDir)
+					_, err := d.Write("odilo", "")
+					require.ErrorIs(t, err, pause.ErrNotDir)
+					require.ErrorIs(t, d.Init(ours), pause.ErrNotDir)
+				})
+			}
+		})
+	}
+}
+
+func TestInAWipedDirectoryAMissingFlagIsUnknown(t *testing.T) {
+	d, path := newDir(t)
+	require.NoError(t, os.Remove(filepath.Join(path, pause.SentinelName)))
+	_, err := d.Paused("odilo")
+	require.ErrorIs(t, err, pause.ErrNoSentinel)
+	_, _, err = d.LookChecked("odilo")
+	require.ErrorIs(t, err, pause.ErrNoSentinel)
+
+	flag, err := d.Look("odilo")
+	require.NoError(t, err, "Look says what is there, without the sentinel")
+	require.False(t, flag.Present)
+}
+
+func TestAFlagThatIsThereNeedsNoSentinel(t *testing.T) {
+	d, path := newDir(t)
+	_, err := d.Write("odilo", "why")
+	require.NoError(t, err)
+	require.NoError(t, os.Remove(filepath.Join(path, pause.SentinelName)))
+	paused, err := d.Paused("odilo")
+	require.NoError(t, err)
+	require.True(t, paused)
+	flag, sentinel, err := d.LookChecked("odilo")
+	require.NoError(t, err)
+	require.Equal(t, "why", flag.Note)
+	require.Zero(t, sentinel)
+}
+
+func TestTheErrorAboutAMissingSentinelNamesBothWaysOut(t *testing.T) {
+	d, path := newDir(t)
+	sentinel := filepath.Join(path, pause.SentinelName)
+	require.NoError(t, os.Remove(sentinel))
+	_, err := d.Paused("odilo")
+	require.ErrorContains(t, err, "touch "+sentinel)
+	require.ErrorContains(t, err, "adfbot restore")
+
+	put(t, sentinel, "")
+	paused, err := d.Paused("odilo")
+	require.NoError(t, err, "the first way works")
+	require.False(t, paused)
+}
+
+func TestAReplacedDirectoryIsSeenAtTheNextLook(t *testing.T) {
+	d, path := newDir(t)
+	paused, err := d.Paused("odilo")
+	require.NoError(t, err)
+	require.False(t, paused)
+
+	other, otherPath := newDir(t)
+	_, err = other.Write("odilo", "from the other")
+	require.NoError(t, err)
+	require.NoError(t, os.Rename(path, path+".old"))
+	unknown(t, d, pause.ErrNoDir)
+	require.NoError(t, os.Rename(otherPath, path))
+	paused, err = d.Paused("odilo")
+	require.NoError(t, err)
+	require.True(t, paused)
+}
+
+// Whoever restores a directory writes the flags first and the sentinel last.
+// A reader that comes in between must not say that a restored flag is missing.
+func TestNoReaderSeesASentinelWithoutTheFlagsThatWereRestoredBeforeIt(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "pause")
+	d := pause.New(path)
+	sentinel := filepath.Join(path, pause.SentinelName)
+	for range 200 {
+		require.NoError(t, os.RemoveAll(path))
+		require.NoError(t, os.Mkdir(path, 0o755))
+		done := make(chan error)
+		go func() {
+			err := os.WriteFile(filepath.Join(path, "odilo"), nil, 0o644)
+			done <- errors.Join(err, os.WriteFile(sentinel, nil, 0o644))
+		}()
+		for reading := true; reading; {
+			select {
+			case err := <-done:
+				require.NoError(t, err)
+				reading = false
+			default:
+			}
+			if paused, err := d.Paused("odilo"); err == nil {
+				require.True(t, paused)
+			} else {
+				require.ErrorIs(t, err, pause.ErrNoSentinel)
+			}
+		}
+	}
+}
