@@ -1,0 +1,102 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/terraphim/adfbot/internal/bot"
+	"github.com/terraphim/adfbot/internal/config"
+)
+
+const defaultAgent = "project-meta"
+
+func (a *app) execCmd() *cobra.Command {
+	var q bot.ExecRequest
+	cmd := &cobra.Command{
+		Use:   "exec --project P [--agent A] [--run-id ID] [--timeout D] -- CMD [ARG...]",
+		Short: "Run a command unless the project is paused, and record how it ended",
+		Long: `exec stands before a command in cron or systemd. It asks the gate, runs the command with
+stdin, stdout, stderr and signals passed through, records how it ended, and exits as the
+command did: 128+n after signal n, 127 not found, 126 not executable.
+
+It exits with 75 where the project is paused, and with 125 where it could not find out or
+could not start. A run that was ended because adfbot itself got SIGINT or SIGTERM does not
+count. A result that can't be recorded is kept beside the state and taken in later.`,
+		Example: `  adfbot exec --project odilo -- /usr/local/bin/project-meta --all
+  0 * * * *  adfbot exec --project odilo --timeout 50m -- project-meta`,
+		Annotations: map[string]string{"usage": strconv.Itoa(bot.ExitNotBegun)},
+		Args:        cobra.MinimumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if q.Timeout < 0 {
+				return usage("--timeout %s: must not be negative", q.Timeout)
+			}
+			cfg, warnings, err := config.LoadFor(config.Find(a.configPath, a.getenv), config.ExecKeys(q.Project)...)
+			if err != nil {
+				return &exit{bot.ExitNotBegun, err}
+			}
+			for _, w := range warnings {
+				a.warnf("warning: %v\n", w)
+			}
+			q.Command, q.Stdin, q.Stdout, q.Stderr = args, a.stdin, a.stdout, a.stderr
+			// exec handles signals itself: they are the command's.
+			return quiet(bot.Exec(context.WithoutCancel(cmd.Context()), cfg, a.env(nil), q))
+		},
+	}
+	cmd.Flags().StringVar(&q.Project, "project", "", "project id (required)")
+	cmd.Flags().StringVar(&q.Agent, "agent", defaultAgent, "agent that runs; only project-meta and project-meta-<suffix> count")
+	cmd.Flags().StringVar(&q.RunID, "run-id", "", "the run's id, unique for the project and agent (default random)")
+	cmd.Flags().DurationVar(&q.Timeout, "timeout", 0, "end the command's process group after this long, and count a failure (default none)")
+	cmd.Flags().SetInterspersed(false)
+	_ = cmd.MarkFlagRequired("project")
+	return cmd
+}
+
+// quiet ends with a code and without a word.
+func quiet(code int) error {
+	if code == 0 {
+		return nil
+	}
+	return &exit{code: code}
+}
+
+func (a *app) gateCmd() *cobra.Command {
+	return &cobra.Command{
+		Use:   "gate P",
+		Short: "Tell whether a project may run: 0 yes, 75 paused (the reason on stdout), 255 unknown",
+		Long: `gate asks the pause directory and nothing else: no database, no network, no token. It fails
+closed: whatever can't be read is 255, and nothing may run then. For systemd:
+
+  ExecCondition=/usr/local/bin/adfbot gate odilo`,
+		Annotations: map[string]string{"usage": strconv.Itoa(exitUnknown)},
+		Args:        cobra.ExactArgs(1),
+		RunE:        func(cmd *cobra.Command, args []string) error { return a.gate(cmd.Context(), args[0]) },
+	}
+}
+
+func (a *app) gate(ctx context.Context, project string) error {
+	cfg, warnings, err := config.LoadFor(config.Find(a.configPath, a.getenv), config.GateKeys...)
+	if err != nil {
+		return &exit{exitUnknown, err}
+	}
+	for _, w := range warnings {
+		a.warnf("warning: %v\n", w)
+	}
+	if err := bot.CheckProject(cfg, project); err != nil {
+		return &exit{exitUnknown, err}
+	}
+	v := bot.GateOf(ctx, cfg, project)
+	switch {
+	case v.Err != nil:
+		// The answer is known already, and is "unknown". What the state says can only help the reader.
+		return &exit{exitUnknown, fmt.Errorf("it is not known whether %s is paused, do not run it: %w", project,
+			bot.ExplainFromState(ctx, cfg, a.env(nil), v.Err, 2*time.Second))}
+	case v.Paused:
+		a.printf("%s\n", v.Reason)
+		return &exit{code: bot.ExitPaused}
+	}
+	return nil
+}

@@ -1,0 +1,163 @@
+// Command adfbot pauses a project of an AI dark factory when its project-meta agent fails too often in a row, opens an
+// [ADF] issue in Gitea, and closes it when a person has removed the pause flag.
+//
+// This package reads flags and files, prints, and picks exit codes; what is done stands in internal/bot.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/signal"
+	"syscall"
+	_ "time/tzdata" // sweep.time_zone must work on a machine without zone files
+
+	"github.com/spf13/cobra"
+
+	"github.com/terraphim/adfbot/internal/bot"
+	"github.com/terraphim/adfbot/internal/config"
+)
+
+func main() {
+	os.Exit(run(context.Background(), os.Args[1:], process{stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, getenv: os.Getenv}))
+}
+
+// process is what a command takes from the operating system.
+type process struct {
+	stdin          io.Reader
+	stdout, stderr io.Writer
+	getenv         func(string) string
+	step           func(string) // fault points of the crash tests; nil in production
+}
+
+// Exit codes. exec and gate have their own, so that shells and systemd do the right thing.
+const (
+	exitDone    = 0
+	exitFailed  = 1
+	exitUsage   = 2
+	exitUnknown = 255 // of gate: for anything but 0 and 75, as ExecCondition= wants it
+)
+
+// exit is an error with the code that the process ends with. An exit without an error says nothing.
+type exit struct {
+	code int
+	err  error
+}
+
+func (e *exit) Error() string {
+	if e.err == nil {
+		return ""
+	}
+	return e.err.Error()
+}
+func (e *exit) Unwrap() error { return e.err }
+
+func usage(format string, args ...any) error { return &exit{exitUsage, fmt.Errorf(format, args...)} }
+
+// app is one invocation.
+type app struct {
+	process
+	configPath string
+	verbose    bool
+	begun      bool // flags and arguments were in order, the command has begun
+}
+
+// run is the whole program. It never ends the process.
+func run(ctx context.Context, args []string, p process) int {
+	a := &app{process: p}
+	root := a.root()
+	root.SetArgs(args)
+	root.SetIn(p.stdin)
+	root.SetOut(p.stdout)
+	root.SetErr(p.stderr)
+	cmd, err := root.ExecuteContextC(ctx)
+	if err == nil {
+		return exitDone
+	}
+	code := exitFailed
+	var e *exit
+	var bad *config.Error
+	var unknown *bot.UnknownProjectError
+	switch {
+	case errors.As(err, &e):
+		code = e.code
+	case !a.begun, errors.As(err, &bad), errors.As(err, &unknown):
+		code = exitUsage
+	}
+	if own := cmd.Annotations["usage"]; code == exitUsage && own != "" {
+		_, _ = fmt.Sscan(own, &code)
+	}
+	if s := err.Error(); s != "" {
+		fmt.Fprintln(p.stderr, "adfbot: "+s)
+		if !a.begun {
+			fmt.Fprintf(p.stderr, "see %s --help\n", cmd.CommandPath())
+		}
+	}
+	return code
+}
+
+func (a *app) root() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "adfbot",
+		Short: "Pauses a project when its project-meta agent fails too often in a row, and opens an [ADF] issue in Gitea",
+		Long: `adfbot counts the consecutive failures of every project's project-meta agent. At the
+threshold the project's breaker trips: adfbot writes a pause flag, so that nothing more is
+dispatched, and opens an [ADF] issue in Gitea. When a person has removed the flag, the sweep
+closes the issue.
+
+Exit codes: 0 done, 1 failed, 2 wrong usage or configuration, 75 paused; gate gives 255 where
+it is not known, exec gives 125 where it could not start its command.`,
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		Args:          cobra.NoArgs,
+		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		PersistentPreRun: func(*cobra.Command, []string) {
+			a.begun = true
+		},
+		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: true},
+	}
+	root.PersistentFlags().StringVar(&a.configPath, "config", "", "configuration file (default $ADFBOT_CONFIG, else "+config.DefaultPath+")")
+	root.PersistentFlags().BoolVarP(&a.verbose, "verbose", "v", false, "log every step to stderr")
+	root.AddCommand(a.serveCmd(), a.execCmd(), a.recordCmd(), a.gateCmd(), a.pauseCmd(), a.resumeCmd(), a.restoreCmd(),
+		a.statusCmd(), a.sweepCmd(), a.checkCmd(), a.demoCmd(), a.versionCmd())
+	return root
+}
+
+// load reads the whole configuration strictly.
+func (a *app) load() (*config.Config, error) {
+	return config.Load(config.Find(a.configPath, a.getenv))
+}
+
+// env is the bot's environment. Commands of a person say what they did themselves, so they log only when asked; the daemon
+// logs from level on.
+func (a *app) env(level slog.Leveler) bot.Env {
+	e := bot.Env{Getenv: a.getenv, Step: a.step, Log: slog.New(slog.DiscardHandler)}
+	if a.verbose {
+		level = slog.LevelDebug
+	}
+	if level != nil {
+		e.Log = slog.New(slog.NewTextHandler(a.stderr, &slog.HandlerOptions{Level: level}))
+	}
+	return e
+}
+
+// open loads the configuration and opens the bot.
+func (a *app) open(ctx context.Context, mode bot.Mode) (*bot.Bot, *config.Config, error) {
+	cfg, err := a.load()
+	if err != nil {
+		return nil, nil, err
+	}
+	b, err := bot.Open(ctx, cfg, mode, a.env(nil))
+	return b, cfg, err
+}
+
+// interruptible gives a context that ends with SIGINT or SIGTERM.
+func interruptible(ctx context.Context) (context.Context, context.CancelFunc) {
+	return signal.NotifyContext(ctx, syscall.SIGINT, syscall.SIGTERM)
+}
+
+func (a *app) printf(format string, args ...any) { fmt.Fprintf(a.stdout, format, args...) }
+func (a *app) warnf(format string, args ...any)  { fmt.Fprintf(a.stderr, "adfbot: "+format, args...) }

@@ -1,0 +1,248 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"log/slog"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"github.com/terraphim/adfbot/escalate"
+	"github.com/terraphim/adfbot/internal/bot"
+	"github.com/terraphim/adfbot/internal/config"
+)
+
+func (a *app) serveCmd() *cobra.Command {
+	return &cobra.Command{
+		Use:   "serve",
+		Short: "Run the daemon: sweep at once and then by the schedule",
+		Long: `serve sweeps at its start and by sweep.schedule until it gets SIGTERM or SIGINT. SIGHUP reads the
+configuration again; a bad one changes nothing and is reported.`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			ctx, stop := interruptible(cmd.Context())
+			defer stop()
+			hup := make(chan os.Signal, 1)
+			signal.Notify(hup, syscall.SIGHUP)
+			defer signal.Stop(hup)
+			env := a.env(slog.LevelInfo)
+			open := func(ctx context.Context) (*bot.Bot, error) {
+				cfg, err := a.load()
+				if err != nil {
+					return nil, err
+				}
+				return bot.OpenDaemon(ctx, cfg, env)
+			}
+			b, err := open(ctx)
+			if err != nil {
+				return err
+			}
+			defer a.close(b)
+			return bot.Serve(ctx, b, notices(ctx, hup), open)
+		},
+	}
+}
+
+// notices turns signals into plain notices.
+func notices(ctx context.Context, in <-chan os.Signal) <-chan struct{} {
+	out := make(chan struct{})
+	go func() {
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-in:
+			}
+			select {
+			case <-ctx.Done():
+				return
+			case out <- struct{}{}:
+			}
+		}
+	}()
+	return out
+}
+
+func (a *app) pauseCmd() *cobra.Command {
+	var reason string
+	cmd := &cobra.Command{
+		Use:   "pause P [--reason TEXT]",
+		Short: "Pause a project by hand",
+		Args:  cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			cfg, err := a.load()
+			if err != nil {
+				return err
+			}
+			if err := bot.CheckProject(cfg, args[0]); err != nil {
+				return &exit{exitUsage, err}
+			}
+			b, err := bot.Open(cmd.Context(), cfg, bot.Results, a.env(nil))
+			if err != nil {
+				return err
+			}
+			defer a.close(b)
+			return a.did(b.Pause(cmd.Context(), args[0], reason))
+		},
+	}
+	cmd.Flags().StringVar(&reason, "reason", "", "why, for whoever asks the gate")
+	return cmd
+}
+
+func (a *app) resumeCmd() *cobra.Command {
+	return &cobra.Command{
+		Use:   "resume P",
+		Short: "Remove a project's pause flag, end its incident and close its issue",
+		Args:  cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			cfg, err := a.load()
+			if err != nil {
+				return err
+			}
+			// A project that left the configuration while it was paused can be resumed all the same.
+			err = bot.CheckProject(cfg, args[0])
+			var unknown *bot.UnknownProjectError
+			if err != nil && !errors.As(err, &unknown) {
+				return &exit{exitUsage, err}
+			}
+			b, err2 := bot.Open(cmd.Context(), cfg, bot.Operate, a.env(nil))
+			if err2 != nil {
+				return err2
+			}
+			defer a.close(b)
+			if unknown != nil {
+				if known, err := b.Knows(cmd.Context(), args[0]); err != nil || !known {
+					return errors.Join(&exit{exitUsage, unknown}, err)
+				}
+			}
+			return a.did(b.Resume(cmd.Context(), args[0]))
+		},
+	}
+}
+
+func (a *app) restoreCmd() *cobra.Command {
+	return &cobra.Command{
+		Use:   "restore",
+		Short: "Write the flags of all paused projects again, after the pause directory was emptied or moved",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			b, _, err := a.open(cmd.Context(), bot.Restoring)
+			if err != nil {
+				return err
+			}
+			defer a.close(b)
+			return a.did(b.Restore(cmd.Context()))
+		},
+	}
+}
+
+func (a *app) did(d bot.Done, err error) error {
+	if d.Text != "" {
+		a.printf("%s\n", d.Text)
+	}
+	for _, p := range d.Problems {
+		a.warnf("left to the next sweep: %s\n", p)
+	}
+	return err
+}
+
+func (a *app) sweepCmd() *cobra.Command {
+	var opt escalate.SweepOptions
+	var asJSON, confirm bool
+	cmd := &cobra.Command{
+		Use:   "sweep [--dry-run] [--json]",
+		Short: "Compare state, flags and issues once, and do what is missing",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			ctx, stop := interruptible(cmd.Context())
+			defer stop()
+			cfg, err := a.load()
+			if err != nil {
+				return err
+			}
+			opt.Force = true
+			rep, err := a.sweep(ctx, cfg, opt, confirm)
+			if asJSON {
+				return errors.Join(a.printJSON(rep), err)
+			}
+			a.printSweep(rep)
+			return err
+		},
+	}
+	cmd.Flags().BoolVar(&opt.DryRun, "dry-run", false, "print the plan and write nothing at all")
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print the report as JSON")
+	cmd.Flags().BoolVar(&confirm, "confirm-gitea-url", false, "accept a changed gitea.url while incidents are unfinished")
+	return cmd
+}
+
+func (a *app) sweep(ctx context.Context, cfg *config.Config, opt escalate.SweepOptions, confirm bool) (bot.SweepReport, error) {
+	mode := bot.Operate
+	if opt.DryRun {
+		mode = bot.Look
+	}
+	b, err := bot.Open(ctx, cfg, mode, a.env(nil))
+	if opt.DryRun && errors.Is(err, fs.ErrNotExist) {
+		return bot.SweepReport{DryRun: true}, nil // no state yet, so there is nothing to do
+	}
+	if err != nil {
+		return bot.SweepReport{}, err
+	}
+	defer a.close(b)
+	if confirm && !opt.DryRun {
+		if err := b.ConfirmURL(ctx); err != nil {
+			return bot.SweepReport{}, err
+		}
+	}
+	return b.Sweep(ctx, opt)
+}
+
+func (a *app) printSweep(rep bot.SweepReport) {
+	for _, x := range rep.Actions {
+		name := x.Name
+		if name == "" {
+			name = x.Project
+		}
+		a.printf("%-16s %-16s %s\n", x.Kind, name, x.Why)
+	}
+	verb := "done"
+	if rep.DryRun {
+		verb = "to do"
+	}
+	if len(rep.Actions) == 0 {
+		a.printf("%d projects, nothing %s\n", rep.Projects, verb)
+		return
+	}
+	a.printf("%d projects, %d steps %s\n", rep.Projects, len(rep.Actions), verb)
+}
+
+func (a *app) checkCmd() *cobra.Command {
+	var offline bool
+	cmd := &cobra.Command{
+		Use:   "check [--offline]",
+		Short: "Look at configuration, directories, Gitea, token and rights: a line each, with the fix",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			ctx, stop := interruptible(cmd.Context())
+			defer stop()
+			cfg, err := a.load()
+			if err != nil {
+				return err
+			}
+			failed := false
+			for _, f := range bot.Check(ctx, cfg, offline, a.env(nil)) {
+				a.printf("%-5s %-10s %s\n", f.Level, f.What, f.Text)
+				failed = failed || f.Level == bot.Fail
+			}
+			if failed {
+				return &exit{code: exitFailed}
+			}
+			return nil
+		},
+	}
+	cmd.Flags().BoolVar(&offline, "offline", false, "do not ask Gitea")
+	return cmd
+}

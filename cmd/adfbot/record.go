@@ -1,0 +1,230 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/terraphim/adfbot/escalate"
+	"github.com/terraphim/adfbot/internal/bot"
+	"github.com/terraphim/adfbot/internal/config"
+	"github.com/terraphim/adfbot/internal/store"
+)
+
+type recordFlags struct {
+	project, agent, runID, host string
+	success, failure, ignored   bool
+	exitCode                    int
+	started, finished, output   string
+	json                        bool
+}
+
+func (a *app) recordCmd() *cobra.Command {
+	var f recordFlags
+	cmd := &cobra.Command{
+		Use:   "record --project P [--agent A] --success|--failure|--ignored|--exit-code N",
+		Short: "Record how a run ended that adfbot did not start itself",
+		Long: `record takes a result in. A failure that reaches the threshold pauses the project and opens
+its issue; that is exit code 0 too. A run id makes it safe to repeat: the same outcome again
+changes nothing and gets the first answer.`,
+		Example: `  adfbot record --project odilo --exit-code $? --output /var/log/project-meta.log
+  adfbot record --project odilo --failure --run-id 2026-11-23T07:00 --json`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return a.record(cmd, f) },
+	}
+	fl := cmd.Flags()
+	fl.StringVar(&f.project, "project", "", "project id (required)")
+	fl.StringVar(&f.agent, "agent", defaultAgent, "agent that ran; only project-meta and project-meta-<suffix> count")
+	fl.BoolVar(&f.success, "success", false, "it succeeded")
+	fl.BoolVar(&f.failure, "failure", false, "it failed")
+	fl.BoolVar(&f.ignored, "ignored", false, "it does not count")
+	fl.IntVar(&f.exitCode, "exit-code", 0, "its exit code: 0 success, one of ignore_exit_codes ignored, else failure")
+	fl.StringVar(&f.runID, "run-id", "", "the run's id, unique for the project and agent")
+	fl.StringVar(&f.started, "started", "", "when it began, RFC 3339; it counts only if that was after the last resume")
+	fl.StringVar(&f.finished, "finished", "", "when it ended, RFC 3339 (default now)")
+	fl.StringVar(&f.host, "host", "", "where it ran (default this host)")
+	fl.StringVar(&f.output, "output", "", "file with its output, - for standard input")
+	fl.BoolVar(&f.json, "json", false, "print the answer as JSON")
+	_ = cmd.MarkFlagRequired("project")
+	cmd.MarkFlagsOneRequired("success", "failure", "ignored", "exit-code")
+	cmd.MarkFlagsMutuallyExclusive("success", "failure", "ignored", "exit-code")
+	return cmd
+}
+
+func (a *app) record(cmd *cobra.Command, f recordFlags) error {
+	cfg, err := a.load()
+	if err != nil {
+		return err
+	}
+	if err := bot.CheckProject(cfg, f.project); err != nil {
+		return &exit{exitUsage, err}
+	}
+	r, err := f.result(cfg, cmd.Flags().Changed("exit-code"))
+	if err != nil {
+		return &exit{exitUsage, err}
+	}
+	if err := bot.CheckResult(r, time.Now()); err != nil {
+		return &exit{exitUsage, err}
+	}
+	redact := bot.RedactorFor(cfg, a.getenv)
+	if r.Output, err = a.readOutput(f.output, cfg.Escalation.OutputTail, redact); err != nil {
+		return &exit{exitUsage, err}
+	}
+	r.Host = escalate.CleanLine(redact.Redact(f.host), 200)
+	ctx := cmd.Context()
+	b, err := bot.Open(ctx, cfg, bot.Results, a.env(nil))
+	if err != nil {
+		return a.spool(cfg, r, err)
+	}
+	defer a.close(b)
+	if _, err := b.Intake(ctx); err != nil {
+		a.warnf("%v\n", err)
+	}
+	out, err := b.Record(ctx, r)
+	if errors.Is(err, store.ErrUnusable) {
+		return a.spool(cfg, r, err)
+	}
+	if err != nil {
+		return err
+	}
+	for _, p := range out.Problems {
+		a.warnf("left to the next sweep: %s\n", p)
+	}
+	return a.printRecorded(out, f.json)
+}
+
+func (a *app) spool(cfg *config.Config, r store.Result, cause error) error {
+	if !errors.Is(cause, store.ErrUnusable) {
+		return cause
+	}
+	if r.Finished.IsZero() {
+		r.Finished = time.Now()
+	}
+	said, err := bot.SpoolResult(cfg, r, cause)
+	return fmt.Errorf("the result is not recorded: %w\nadfbot: %s", err, said)
+}
+
+func (a *app) close(b *bot.Bot) {
+	if err := b.Close(); err != nil {
+		a.warnf("closing the state: %v\n", err)
+	}
+}
+
+func (f recordFlags) result(cfg *config.Config, coded bool) (store.Result, error) {
+	r := store.Result{Project: f.project, Agent: f.agent, RunID: f.runID}
+	p, _ := cfg.Project(f.project)
+	switch {
+	case f.success:
+		r.Outcome = store.Success
+	case f.failure:
+		r.Outcome, r.ExitCode = store.Failure, 1
+	case f.ignored:
+		r.Outcome = store.Ignored
+	case coded && (f.exitCode < 0 || f.exitCode > 255):
+		return r, fmt.Errorf("--exit-code %d: must be 0 to 255", f.exitCode)
+	default:
+		r.Outcome, r.ExitCode = bot.OutcomeOf(p, f.exitCode), f.exitCode
+	}
+	var err error
+	if r.Started, err = parseTime("--started", f.started); err != nil {
+		return r, err
+	}
+	r.Finished, err = parseTime("--finished", f.finished)
+	if err == nil && f.finished == "" {
+		r.Finished = time.Now()
+	}
+	return r, err
+}
+
+func parseTime(name, s string) (time.Time, error) {
+	if s == "" {
+		return time.Time{}, nil
+	}
+	t, err := time.Parse(time.RFC3339, s)
+	if err != nil {
+		return t, fmt.Errorf("%s %q: write it as RFC 3339, e.g. 2026-11-23T07:04:05Z", name, s)
+	}
+	return t, nil
+}
+
+// readOutput keeps the first and last part of a file of any size in bounded memory.
+func (a *app) readOutput(name string, limit int, redact *escalate.Redactor) (string, error) {
+	if name == "" {
+		return "", nil
+	}
+	in := a.stdin
+	if name != "-" {
+		f, err := os.Open(name)
+		if err != nil {
+			return "", fmt.Errorf("--output: %w", err)
+		}
+		defer func() { _ = f.Close() }()
+		in = f
+	}
+	capture := escalate.NewCapture(limit, redact)
+	if _, err := io.Copy(capture, in); err != nil {
+		return "", fmt.Errorf("--output %s: %w", name, err)
+	}
+	return capture.Text(), nil
+}
+
+// recordedJSON is the answer of record --json. Its names are those of the HTTP answer.
+type recordedJSON struct {
+	Project   string         `json:"project"`
+	Agent     string         `json:"agent"`
+	Outcome   string         `json:"outcome"`
+	Counted   bool           `json:"counted"`
+	Why       string         `json:"why,omitempty"`
+	Failures  int            `json:"consecutive_failures"`
+	Threshold int            `json:"threshold"`
+	Tripped   bool           `json:"tripped"`
+	Paused    bool           `json:"paused"`
+	Known     bool           `json:"known"`
+	Incident  *incidentShort `json:"incident"`
+	Problems  []string       `json:"problems"`
+}
+
+type incidentShort struct {
+	ID    string `json:"id"`
+	Name  string `json:"name"`
+	Issue string `json:"issue"`
+}
+
+func (a *app) printRecorded(r bot.Recorded, asJSON bool) error {
+	if asJSON {
+		out := recordedJSON{Project: r.Project, Agent: r.Agent, Outcome: r.Outcome, Counted: r.Counted, Why: r.Why, Failures: r.Failures,
+			Threshold: r.Threshold, Tripped: r.Tripped, Paused: r.Paused(), Known: r.Known, Problems: append([]string{}, r.Problems...)}
+		if r.Incident != nil {
+			out.Incident = &incidentShort{ID: r.Incident.ID, Name: r.Incident.Name(), Issue: r.Incident.Issue.URL}
+		}
+		return a.printJSON(out)
+	}
+	switch {
+	case r.Known:
+		a.printf("%s: this run is recorded already as %s (%d of %d failures)\n", r.Project, r.Outcome, r.Failures, r.Threshold)
+	case r.Tripped:
+		a.printf("%s\n", bot.Tripped(r))
+	case !r.Counted:
+		a.printf("%s: %s recorded, it does not count: %s\n", r.Project, r.Outcome, r.Why)
+	case r.Outcome == store.Success:
+		a.printf("%s: success, the count is 0 of %d\n", r.Project, r.Threshold)
+	default:
+		a.printf("%s: failure %d of %d\n", r.Project, r.Failures, r.Threshold)
+	}
+	if r.Incident != nil && !r.Tripped {
+		a.printf("%s is paused: incident %s %s\n", r.Project, r.Incident.Name(), r.Incident.Issue.URL)
+	}
+	return nil
+}
+
+func (a *app) printJSON(v any) error {
+	enc := json.NewEncoder(a.stdout)
+	enc.SetEscapeHTML(false)
+	enc.SetIndent("", "  ")
+	return enc.Encode(v)
+}

@@ -1,0 +1,152 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/terraphim/adfbot/internal/bot"
+)
+
+func (a *app) statusCmd() *cobra.Command {
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:   "status [P] [--json]",
+		Short: "Show which projects run, which are paused and why, and what is pending with Gitea",
+		Args:  cobra.MaximumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			cfg, err := a.load()
+			if err != nil {
+				return err
+			}
+			only := ""
+			if len(args) == 1 {
+				only = args[0]
+			}
+			b, err := bot.Open(cmd.Context(), cfg, bot.Look, a.env(nil))
+			if errors.Is(err, fs.ErrNotExist) {
+				a.printf("no state yet at %s: nothing has been recorded\n", cfg.State)
+				return nil
+			}
+			if err != nil {
+				return err
+			}
+			defer a.close(b)
+			s, err := b.Status(cmd.Context(), only)
+			if err != nil {
+				return err
+			}
+			if only != "" && len(s.Projects) == 0 {
+				return &exit{exitUsage, &bot.UnknownProjectError{ID: only, Known: cfg.ProjectIDs()}}
+			}
+			if asJSON {
+				return a.printJSON(s)
+			}
+			a.printStatus(s)
+			return nil
+		},
+	}
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print everything as JSON")
+	return cmd
+}
+
+func (a *app) printStatus(s bot.Status) {
+	sweep := "never swept"
+	if s.LastSweep != nil {
+		sweep = fmt.Sprintf("last sweep %s ago, %d steps", ago(s.At, s.LastSweep.At), len(s.LastSweep.Actions))
+		if n := len(s.LastSweep.Errors); n > 0 {
+			sweep += fmt.Sprintf(", %d errors", n)
+		}
+	}
+	a.printf("adfbot on %s: %s\n", s.Instance, sweep)
+	w := tabwriter.NewWriter(a.stdout, 0, 8, 2, ' ', 0)
+	for _, p := range s.Projects {
+		fmt.Fprintf(w, "%s\t%s\t%d/%d failures\t%s\t%s\n", p.ID, pausedWord(s, p), p.Failures, p.Threshold, history(p), incidentWord(p))
+	}
+	_ = w.Flush()
+	for _, p := range s.Projects {
+		if p.Paused == "yes" && p.Reason != "" {
+			a.printf("%s: %s\n", p.ID, p.Reason)
+		}
+		for _, x := range append(p.Pending, p.Warnings...) {
+			a.printf("! %s: %s\n", p.ID, x)
+		}
+	}
+	for _, x := range s.Problems {
+		a.printf("! %s\n", strings.ReplaceAll(x, "\n", "\n  "))
+	}
+	if s.Spooled > 0 {
+		a.printf("! %d results wait in the spool; the next sweep takes them in\n", s.Spooled)
+	}
+	for _, x := range s.Foreign {
+		a.printf("note: an open issue of another installation, never touched: %s\n", x)
+	}
+}
+
+func pausedWord(s bot.Status, p bot.ProjectStatus) string {
+	switch {
+	case p.Paused == "unknown":
+		return "UNKNOWN"
+	case p.Paused == "yes":
+		word := "PAUSED"
+		if p.Held {
+			word = "held"
+		}
+		if p.Since != nil {
+			word += " " + ago(s.At, *p.Since)
+		}
+		return word
+	case p.Running > 0:
+		return "running"
+	}
+	return "may run"
+}
+
+// history shows the last runs, the newest last, also without colour.
+func history(p bot.ProjectStatus) string {
+	if len(p.LastRuns) == 0 {
+		return "no runs yet"
+	}
+	var b strings.Builder
+	for i := len(p.LastRuns) - 1; i >= 0; i-- {
+		switch p.LastRuns[i].Outcome {
+		case "success":
+			b.WriteString("✔")
+		case "failure":
+			b.WriteString("✘")
+		default:
+			b.WriteString("–")
+		}
+	}
+	return b.String()
+}
+
+func incidentWord(p bot.ProjectStatus) string {
+	switch {
+	case p.Incident == nil && p.Held:
+		return "by a person"
+	case p.Incident == nil:
+		return ""
+	case p.Incident.Issue == "":
+		return p.Incident.Name + " (no issue yet)"
+	}
+	return p.Incident.Name + " " + p.Incident.Issue
+}
+
+func ago(now, then time.Time) string {
+	d := max(now.Sub(then), 0)
+	switch {
+	case d < time.Minute:
+		return fmt.Sprintf("%ds", int(d.Seconds()))
+	case d < time.Hour:
+		return fmt.Sprintf("%dm", int(d.Minutes()))
+	case d < 48*time.Hour:
+		return fmt.Sprintf("%dh%02dm", int(d.Hours()), int(d.Minutes())%60)
+	}
+	return fmt.Sprintf("%dd", int(d.Hours()/24))
+}

@@ -1,0 +1,260 @@
+package escalate
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// Keys of the comments that are made once. They stand hidden in the comment, and in the state.
+func resumedKey(i Incident) string         { return i.ID + "/resumed" }
+func reopenedKey(i Incident, n int) string { return fmt.Sprintf("%s/reopened/%d", i.ID, n) }
+func leftOpenKey(i Incident) string        { return i.ID + "/left-open" }
+func pausedKey(i Incident) string          { return i.ID + "/paused-now" }
+func duplicateKey(i Incident, d IssueRef) string {
+	return fmt.Sprintf("%s/duplicate/%d", i.ID, d.Number)
+}
+func leftDuplicateKey(i Incident, d IssueRef) string { return duplicateKey(i, d) + "/closed" }
+
+// say makes a comment once, whatever happens. The attempt is on disk before the request; if its answer was lost, the
+// issue's comments are read before it is made again, and not before the server can no longer be at it. A comment that the
+// server refuses (a locked issue, an archived repository) is given up: it never prevents a closing.
+//
+// It returns errLater where it is too early to know, an error where the comment is in doubt, and nil where nothing is
+// left to do.
+func (r *Reconciler) say(ctx context.Context, i Incident, ref IssueRef, key, body string, p *pass) error {
+	c := i.Comments[key]
+	if c.Done {
+		return nil
+	}
+	if !c.Attempted.IsZero() {
+		if c.Attempted.After(r.Now()) {
+			return errors.Join(errLater, r.noteComment(ctx, i.ID, key, Comment{Attempted: r.Now()}))
+		}
+		if !r.over(c.Attempted) {
+			return errLater
+		}
+		there, err := r.said(ctx, ref, key, p)
+		if err != nil {
+			return err
+		}
+		if there {
+			return r.noteComment(ctx, i.ID, key, Comment{Attempted: c.Attempted, Done: true})
+		}
+	}
+	if err := r.noteComment(ctx, i.ID, key, Comment{Attempted: r.Now()}); err != nil {
+		return err
+	}
+	r.step("comment-begun")
+	err := r.Gitea.AddComment(ctx, ref, body)
+	r.step("commented")
+	switch {
+	case err == nil:
+	case outcomeOf(err) == Refused && !isRetryable(err):
+		r.Log.Warn("comment refused, going on without it", "issue", ref.String(), "err", err)
+	case outcomeOf(err) == Lost:
+		return err
+	default:
+		return errors.Join(err, r.noteComment(context.WithoutCancel(ctx), i.ID, key, Comment{}))
+	}
+	return r.noteComment(context.WithoutCancel(ctx), i.ID, key, Comment{Attempted: r.Now(), Done: true})
+}
+
+// isRetryable tells refusals that pass by themselves, or with the token, from those that concern this very comment.
+func isRetryable(err error) bool { return isStatus(err, 429) || isStatus(err, 401) }
+
+func (r *Reconciler) noteComment(ctx context.Context, incident, key string, c Comment) error {
+	_, err := r.State.Change(ctx, incident, func(i *Incident) {
+		if i.Comments == nil {
+			i.Comments = map[string]Comment{}
+		}
+		i.Comments[key] = c
+	})
+	return err
+}
+
+func (r *Reconciler) said(ctx context.Context, ref IssueRef, key string, p *pass) (bool, error) {
+	accounts, err := r.accountIDs(ctx, p)
+	if err != nil {
+		return false, err
+	}
+	for id := range accounts {
+		bodies, err := r.Gitea.Comments(ctx, ref, id)
+		if err != nil {
+			return false, err
+		}
+		for _, b := range bodies {
+			if HasCommentMarker(b, key) {
+				return true, nil
+			}
+		}
+	}
+	return false, nil
+}
+
+// close comments on the issue of an incident that has ended, and closes it. At most three requests: the issue is read
+// first, because a person may have closed it or taken it over.
+func (r *Reconciler) close(ctx context.Context, i Incident, p *pass) error {
+	issue, s, err := r.read(ctx, p, i)
+	if err != nil {
+		return r.failed(ctx, i, err)
+	}
+	key := resumedKey(i)
+	switch s {
+	case IssueLost:
+		r.Log.Warn("issue is gone or no longer the bot's, it is left alone", "incident", i.Name(), "issue", i.Issue.String())
+		return r.settle(ctx, i, p, s)
+	case IssueClosed:
+		// A person closed it, or an earlier try of ours did. Then only a comment in doubt is still to be settled.
+		if c := i.Comments[key]; !c.Attempted.IsZero() && !c.Done {
+			if err := r.say(ctx, i, i.Issue, key, ResumedComment(key, i), p); err != nil {
+				return r.doubt(ctx, i, err)
+			}
+		}
+		return r.settle(ctx, i, p, s)
+	}
+	said := r.say(ctx, i, i.Issue, key, ResumedComment(key, i), p)
+	closed, err := r.Gitea.SetOpen(ctx, i.Issue, false)
+	r.step("closed")
+	if err != nil {
+		return r.failed(ctx, i, errors.Join(said, err))
+	}
+	p.set(i.ID, IssueClosed)
+	r.Log.Info("issue closed", "project", i.Project, "incident", i.Name(), "issue", closed.String(), "url", issue.URL)
+	if said != nil {
+		return r.doubt(ctx, i, said)
+	}
+	return r.settle(ctx, i, p, IssueClosed)
+}
+
+// doubt counts a comment in doubt as a failed try; one that is only too early is left for later.
+func (r *Reconciler) doubt(ctx context.Context, i Incident, err error) error {
+	if errors.Is(err, errLater) {
+		return err
+	}
+	return r.failed(ctx, i, err)
+}
+
+func (r *Reconciler) settle(ctx context.Context, i Incident, p *pass, s IssueState) error {
+	_, err := r.State.Change(context.WithoutCancel(ctx), i.ID, func(i *Incident) { i.Settled = true; worked(i) })
+	if err == nil {
+		p.set(i.ID, s)
+	}
+	r.step("settled")
+	return err
+}
+
+// reopen opens the issue of a project that is still paused, and says why. What is begun is on disk first, so that a crash
+// neither repeats the comment nor forgets one of the three times.
+func (r *Reconciler) reopen(ctx context.Context, a Action, i Incident, p *pass) error {
+	_, s, err := r.read(ctx, p, i)
+	if err != nil {
+		return r.failed(ctx, i, err)
+	}
+	if s != IssueClosed {
+		p.set(i.ID, s)
+		return nil // planned anew with what was seen
+	}
+	if flag := r.Look(i.Project); flag.State != FlagThere {
+		return errLater
+	}
+	if !i.ReopenPending {
+		i, err = r.State.Change(ctx, i.ID, func(i *Incident) {
+			i.ReopenPending = true
+			i.ReopenCount++
+			i.Reopens = append(i.Reopens, r.Now())
+			if n := len(i.Reopens); n > reopenMost+1 {
+				i.Reopens = i.Reopens[n-reopenMost-1:]
+			}
+		})
+		if err != nil {
+			return err
+		}
+	}
+	r.step("reopen-begun")
+	var said error
+	if !a.Quiet {
+		key := reopenedKey(i, i.ReopenCount)
+		said = r.say(ctx, i, i.Issue, key, StillPausedComment(key, i, r.Pause.FlagPath(i.Project)), p)
+	}
+	if _, err := r.Gitea.SetOpen(ctx, i.Issue, true); err != nil {
+		return r.failed(ctx, i, errors.Join(said, err))
+	}
+	r.step("reopened")
+	p.set(i.ID, IssueOpen)
+	r.Log.Info("issue reopened, the project is still paused", "project", i.Project, "incident", i.Name(), "issue", i.Issue.String())
+	_, err = r.State.Change(context.WithoutCancel(ctx), i.ID, func(i *Incident) { i.ReopenPending = false; worked(i) })
+	return err
+}
+
+// tellPaused corrects an issue that says NOT PAUSED.
+func (r *Reconciler) tellPaused(ctx context.Context, i Incident, p *pass) error {
+	_, s, err := r.read(ctx, p, i)
+	if err != nil {
+		return r.failed(ctx, i, err)
+	}
+	if s != IssueOpen {
+		p.set(i.ID, s)
+		return nil
+	}
+	key := pausedKey(i)
+	if err := r.say(ctx, i, i.Issue, key, pausedComment(key, i, r.Pause.FlagPath(i.Project)), p); err != nil {
+		return r.doubt(ctx, i, err)
+	}
+	_, err = r.State.Change(ctx, i.ID, func(i *Incident) { i.SaidNotPaused = false; worked(i) })
+	return err
+}
+
+func pausedComment(key string, i Incident, flag string) string {
+	return fmt.Sprintf("The project is paused now: the pause flag %s could be written at %s.\n\n%s\n",
+		CodeSpan(flag), i.FlagWritten.UTC().Format(time.RFC3339), CommentMarker(key))
+}
+
+func (r *Reconciler) leaveOpen(ctx context.Context, i Incident, p *pass) error {
+	_, s, err := r.read(ctx, p, i)
+	if err != nil {
+		return err
+	}
+	if s != IssueOpen {
+		p.set(i.ID, s)
+		return nil
+	}
+	key := leftOpenKey(i)
+	if err := r.say(ctx, i, i.Issue, key, LeftOpenComment(key, i), p); err != nil {
+		return err
+	}
+	_, err = r.State.Change(ctx, i.ID, func(i *Incident) { i.LeftOpen = true })
+	return err
+}
+
+// closeDuplicate closes a second issue of an incident. Both are read first: the one that stays must be open while the
+// project is paused.
+func (r *Reconciler) closeDuplicate(ctx context.Context, d IssueRef, i Incident, p *pass) error {
+	other := i
+	other.Issue = d
+	_, s, err := r.read(ctx, p, other)
+	if err != nil {
+		return r.failed(ctx, i, err)
+	}
+	if s != IssueOpen {
+		return errLater
+	}
+	if i.IsOpen() {
+		_, kept, err := r.read(ctx, p, i)
+		if err != nil {
+			return r.failed(ctx, i, err)
+		}
+		if kept != IssueOpen {
+			p.set(i.ID, kept)
+			return errLater
+		}
+	}
+	key := duplicateKey(i, d)
+	said := r.say(ctx, i, d, key, DuplicateComment(key, i.Issue), p)
+	if _, err := r.Gitea.SetOpen(ctx, d, false); err != nil {
+		return r.failed(ctx, i, errors.Join(said, err))
+	}
+	r.Log.Info("duplicate issue closed", "project", i.Project, "incident", i.Name(), "issue", d.String(), "kept", i.Issue.String())
+	return errors.Join(said, r.noteComment(context.WithoutCancel(ctx), i.ID, leftDuplicateKey(i, d), Comment{Attempted: r.Now(), Done: true}))
+}

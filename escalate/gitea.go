@@ -1,0 +1,439 @@
+package escalate
+
+import (
+	"cmp"
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptrace"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"code.gitea.io/sdk/gitea"
+)
+
+const (
+	pageSize = 50 // Gitea cuts a larger limit to 50 (recording settings-api.json)
+	maxPages = 2000
+	// maxAnswer bounds what is read of one answer. A page of 50 issues of ours is at most 3 MB; people may edit bodies.
+	maxAnswer = 64 << 20
+	// maxRetryAfter bounds how long the server may make us wait (design 5).
+	maxRetryAfter = time.Hour
+)
+
+// TokenSource gives the token for each request. Reload reads it again after a 401 and tells whether it is another one.
+type TokenSource interface {
+	Token() (string, error)
+	Reload() (changed bool, err error)
+}
+
+// Gitea is the tracker on a real Gitea, through its SDK. It is safe for concurrent use.
+//
+// Three traps of the SDK are shut here: a redirect is never followed (Go turns a redirected POST into a GET that answers
+// 200), every request has a timeout, and an answer is read up to a bound only. A 2xx whose body can't be read counts as
+// [Lost]: the server did the work.
+type Gitea struct {
+	url    string
+	client *http.Client
+	tokens TokenSource
+	redact *Redactor
+	limit  time.Duration
+	traced bool // the transport tells when a request's headers were written
+}
+
+// GiteaOptions are what a [Gitea] needs. Transport replaces the network in tests and in the demo.
+type GiteaOptions struct {
+	URL       string
+	Tokens    TokenSource
+	Timeout   time.Duration
+	Roots     *x509.CertPool // nil: the system's
+	Transport http.RoundTripper
+	Redact    *Redactor
+}
+
+// NewGitea asks nothing of the server.
+func NewGitea(o GiteaOptions) *Gitea {
+	g := &Gitea{url: strings.TrimSuffix(o.URL, "/"), tokens: o.Tokens, redact: o.Redact, limit: o.Timeout}
+	next := o.Transport
+	if next == nil {
+		t := http.DefaultTransport.(*http.Transport).Clone()
+		t.TLSClientConfig = &tls.Config{RootCAs: o.Roots, MinVersion: tls.VersionTLS12}
+		t.MaxIdleConnsPerHost = 8
+		next, g.traced = t, true
+	}
+	g.client = &http.Client{
+		Transport:     &authTransport{tokens: o.Tokens, next: next},
+		Timeout:       o.Timeout,
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+	return g
+}
+
+// authTransport sets the token and caps the answer. After a 401 it reads the token again and, if it is another one, asks
+// once more: a rotated token needs no restart.
+type authTransport struct {
+	tokens TokenSource
+	next   http.RoundTripper
+}
+
+func (t *authTransport) RoundTrip(r *http.Request) (*http.Response, error) {
+	resp, err := t.once(r)
+	if err != nil || resp.StatusCode != http.StatusUnauthorized || (r.Body != nil && r.GetBody == nil) {
+		return resp, err
+	}
+	if changed, err := t.tokens.Reload(); err != nil || !changed {
+		return resp, nil
+	}
+	again := r.Clone(r.Context())
+	if r.GetBody != nil {
+		if again.Body, err = r.GetBody(); err != nil {
+			return resp, nil
+		}
+	}
+	_ = resp.Body.Close()
+	return t.once(again)
+}
+
+func (t *authTransport) once(r *http.Request) (*http.Response, error) {
+	token, err := t.tokens.Token()
+	if err != nil {
+		return nil, &tokenError{err}
+	}
+	r = r.Clone(r.Context())
+	r.Header.Set("Authorization", "token "+token)
+	r.Header.Set("User-Agent", "adfbot")
+	resp, err := t.next.RoundTrip(r)
+	if err == nil {
+		resp.Body = &cappedBody{ReadCloser: resp.Body, left: maxAnswer}
+	}
+	return resp, err
+}
+
+// tokenError: there is no token to send, so nothing was sent.
+type tokenError struct{ err error }
+
+func (e *tokenError) Error() string { return e.err.Error() }
+func (e *tokenError) Unwrap() error { return e.err }
+
+type cappedBody struct {
+	io.ReadCloser
+	left int64
+}
+
+func (b *cappedBody) Read(p []byte) (int, error) {
+	if b.left <= 0 {
+		return 0, fmt.Errorf("the answer is larger than %d MB: an issue of the bot has grown too large, shorten its body", maxAnswer>>20)
+	}
+	if int64(len(p)) > b.left {
+		p = p[:b.left]
+	}
+	n, err := b.ReadCloser.Read(p)
+	b.left -= int64(n)
+	return n, err
+}
+
+// call is one request. The SDK ties the context to the client, so a client is made for each call; connections are
+// shared all the same, since they belong to the transport.
+type call struct {
+	g     *Gitea
+	op    string
+	where string
+	sent  atomic.Bool
+}
+
+func (g *Gitea) begin(ctx context.Context, op, where string) (*call, *gitea.Client, context.CancelFunc) {
+	c := &call{g: g, op: op, where: where}
+	ctx, cancel := context.WithTimeout(ctx, g.limit)
+	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
+		WroteHeaders: func() { c.sent.Store(true) },
+	})
+	// No version is asked for (SetGiteaVersion("")), so NewClient can't fail and needs no server.
+	client, _ := gitea.NewClient(g.url, gitea.SetGiteaVersion(""), gitea.SetContext(ctx), gitea.SetHTTPClient(g.client))
+	return c, client, cancel
+}
+
+// fail turns what the SDK gave back into a TrackerError; nil where all went well.
+func (c *call) fail(resp *gitea.Response, err error) error {
+	if err == nil {
+		return nil
+	}
+	e := &TrackerError{Op: c.op, Where: c.where, Outcome: Lost, Detail: CleanLine(c.g.redact.Redact(err.Error()), 300)}
+	if resp == nil || resp.Response == nil {
+		var noToken *tokenError
+		var dial *net.OpError
+		if errors.As(err, &noToken) || (errors.As(err, &dial) && dial.Op == "dial") || (c.g.traced && !c.sent.Load()) {
+			e.Outcome = NotSent
+		}
+		return e
+	}
+	e.Status = resp.StatusCode
+	e.RetryAfter = retryAfter(resp.Header.Get("Retry-After"))
+	switch {
+	case resp.StatusCode/100 == 3:
+		e.Outcome = Refused
+		e.Location = CleanLine(resp.Header.Get("Location"), 200)
+	case resp.StatusCode/100 == 4:
+		e.Outcome = Refused
+	}
+	return e
+}
+
+// lost is for a 2xx answer that does not say what it must.
+func (c *call) lost(resp *gitea.Response, detail string) error {
+	e := &TrackerError{Op: c.op, Where: c.where, Outcome: Lost, Detail: detail}
+	if resp != nil && resp.Response != nil {
+		e.Status = resp.StatusCode
+	}
+	return e
+}
+
+func retryAfter(h string) time.Duration {
+	if h == "" {
+		return 0
+	}
+	var d time.Duration
+	if n, err := strconv.Atoi(h); err == nil {
+		d = time.Duration(n) * time.Second
+	} else if at, err := http.ParseTime(h); err == nil {
+		d = time.Until(at)
+	}
+	return min(max(d, 0), maxRetryAfter)
+}
+
+func (g *Gitea) List(ctx context.Context, repo Repo, login string, all bool) ([]Issue, error) {
+	state := gitea.StateOpen
+	if all {
+		state = gitea.StateAll
+	}
+	// The pages of a list shift when an issue is deleted or closed while they are read. The server's own count tells.
+	for range 3 {
+		issues, short, err := g.listOnce(ctx, repo, login, state)
+		if err != nil || !short {
+			return issues, err
+		}
+	}
+	return nil, &TrackerError{Op: "list issues", Where: repo.String(), Outcome: Lost,
+		Detail: "the list changed while it was read, three times; it is read again at the next sweep"}
+}
+
+func (g *Gitea) listOnce(ctx context.Context, repo Repo, login string, state gitea.StateType) (issues []Issue, short bool, err error) {
+	seen := map[int64]bool{}
+	for page := 1; page <= maxPages; {
+		c, client, cancel := g.begin(ctx, "list issues", repo.String())
+		found, resp, err := client.ListRepoIssues(repo.Owner, repo.Name, gitea.ListIssueOption{
+			ListOptions: gitea.ListOptions{Page: page, PageSize: pageSize},
+			State:       state, Type: gitea.IssueTypeIssue, CreatedBy: login,
+		})
+		cancel()
+		if err := c.fail(resp, err); err != nil {
+			return nil, false, err
+		}
+		for _, i := range found {
+			if i == nil || seen[i.ID] {
+				continue
+			}
+			seen[i.ID] = true
+			issues = append(issues, g.issue(repo, i))
+		}
+		if resp.NextPage > page {
+			page = resp.NextPage
+			continue
+		}
+		total, err := strconv.Atoi(resp.Header.Get("X-Total-Count"))
+		if err != nil && len(found) >= pageSize {
+			page++ // neither header: ask until a page is not full
+			continue
+		}
+		return issues, err == nil && len(issues) < total, nil
+	}
+	return nil, false, &TrackerError{Op: "list issues", Where: repo.String(), Outcome: Lost,
+		Detail: fmt.Sprintf("more than %d pages", maxPages)}
+}
+
+func (g *Gitea) issue(repo Repo, i *gitea.Issue) Issue {
+	out := Issue{
+		IssueRef: IssueRef{Repo: repo, ID: i.ID, Number: i.Index, URL: i.HTMLURL},
+		Title:    i.Title, Open: i.State == gitea.StateOpen, Created: i.Created, Updated: i.Updated,
+	}
+	if i.Poster != nil {
+		out.AuthorID, out.Author = i.Poster.ID, i.Poster.UserName
+	}
+	out.Marker, _ = ParseMarker(i.Body)
+	for _, l := range i.Labels {
+		if l != nil {
+			out.Labels = append(out.Labels, l.Name)
+		}
+	}
+	return out
+}
+
+func (g *Gitea) Get(ctx context.Context, repo Repo, number int64) (Issue, error) {
+	c, client, cancel := g.begin(ctx, fmt.Sprintf("read issue #%d", number), repo.String())
+	defer cancel()
+	i, resp, err := client.GetIssue(repo.Owner, repo.Name, number)
+	if err := c.fail(resp, err); err != nil {
+		return Issue{}, err
+	}
+	if i == nil || i.Index != number {
+		return Issue{}, c.lost(resp, "the answer names no issue")
+	}
+	return g.issue(repo, i), nil
+}
+
+func (g *Gitea) Create(ctx context.Context, repo Repo, n NewIssue) (Issue, error) {
+	c, client, cancel := g.begin(ctx, "create issue", repo.String())
+	defer cancel()
+	opt := gitea.CreateIssueOption{Title: n.Title, Body: n.Body, Labels: n.Labels, Assignees: n.Assignees}
+	if !n.Due.IsZero() {
+		opt.Deadline = &n.Due
+	}
+	i, resp, err := client.CreateIssue(repo.Owner, repo.Name, opt)
+	if err := c.fail(resp, err); err != nil {
+		return Issue{}, err
+	}
+	if i == nil || i.Index == 0 {
+		return Issue{}, c.lost(resp, "the answer names no issue")
+	}
+	return g.issue(repo, i), nil
+}
+
+func (g *Gitea) SetOpen(ctx context.Context, ref IssueRef, open bool) (Issue, error) {
+	op, state := "close issue", gitea.StateClosed
+	if open {
+		op, state = "reopen issue", gitea.StateOpen
+	}
+	c, client, cancel := g.begin(ctx, fmt.Sprintf("%s #%d", op, ref.Number), ref.Repo.String())
+	defer cancel()
+	i, resp, err := client.EditIssue(ref.Repo.Owner, ref.Repo.Name, ref.Number, gitea.EditIssueOption{State: &state})
+	if err := c.fail(resp, err); err != nil {
+		return Issue{}, err
+	}
+	if i == nil || i.Index != ref.Number || i.State != state {
+		return Issue{}, c.lost(resp, "the answer does not show the issue as "+string(state))
+	}
+	return g.issue(ref.Repo, i), nil
+}
+
+func (g *Gitea) Me(ctx context.Context) (Account, error) {
+	c, client, cancel := g.begin(ctx, "read the token's account", g.url)
+	defer cancel()
+	u, resp, err := client.GetMyUserInfo()
+	if err := c.fail(resp, err); err != nil {
+		return Account{}, err
+	}
+	if u == nil || u.ID == 0 {
+		return Account{}, c.lost(resp, "the answer names no user")
+	}
+	return Account{ID: u.ID, Login: u.UserName}, nil
+}
+
+func (g *Gitea) Comments(ctx context.Context, ref IssueRef, author int64) ([]string, error) {
+	// This endpoint has no pages: it answers with every comment (recording repo-comments-since.json is its sibling).
+	c, client, cancel := g.begin(ctx, fmt.Sprintf("list comments of #%d", ref.Number), ref.Repo.String())
+	defer cancel()
+	list, resp, err := client.ListIssueComments(ref.Repo.Owner, ref.Repo.Name, ref.Number, gitea.ListIssueCommentOptions{})
+	if err := c.fail(resp, err); err != nil {
+		return nil, err
+	}
+	var bodies []string
+	for _, m := range list {
+		if m != nil && m.Poster != nil && m.Poster.ID == author {
+			bodies = append(bodies, m.Body)
+		}
+	}
+	return bodies, nil
+}
+
+func (g *Gitea) AddComment(ctx context.Context, ref IssueRef, body string) error {
+	c, client, cancel := g.begin(ctx, fmt.Sprintf("comment on #%d", ref.Number), ref.Repo.String())
+	defer cancel()
+	m, resp, err := client.CreateIssueComment(ref.Repo.Owner, ref.Repo.Name, ref.Number, gitea.CreateIssueCommentOption{Body: body})
+	if err := c.fail(resp, err); err != nil {
+		return err
+	}
+	if m == nil || m.ID == 0 {
+		return c.lost(resp, "the answer names no comment")
+	}
+	return nil
+}
+
+func (g *Gitea) Labels(ctx context.Context, repo Repo) (map[string]int64, error) {
+	ids := map[string]int64{}
+	for page := 1; page <= maxPages; {
+		c, client, cancel := g.begin(ctx, "list labels", repo.String())
+		list, resp, err := client.ListRepoLabels(repo.Owner, repo.Name, gitea.ListLabelsOptions{
+			ListOptions: gitea.ListOptions{Page: page, PageSize: pageSize}})
+		cancel()
+		if err := c.fail(resp, err); err != nil {
+			return nil, err
+		}
+		for _, l := range list {
+			if old, ok := ids[l.Name]; !ok || cmp.Less(l.ID, old) {
+				ids[l.Name] = l.ID
+			}
+		}
+		if resp.NextPage > page {
+			page = resp.NextPage
+		} else if len(list) >= pageSize && resp.Header.Get("X-Total-Count") == "" {
+			page++
+		} else {
+			break
+		}
+	}
+	return ids, nil
+}
+
+// labelColours are those of Gitea's own default label sets, so that the bot's labels look at home.
+var labelColours = map[string]string{"adf": "#ee0701", "circuit-breaker": "#fbca04", "priority/high": "#d93f0b"}
+
+func (g *Gitea) AddLabel(ctx context.Context, repo Repo, name string) (int64, error) {
+	c, client, cancel := g.begin(ctx, "make label "+name, repo.String())
+	defer cancel()
+	opt := gitea.CreateLabelOption{Name: name, Color: cmp.Or(labelColours[name], "#ededed"), Exclusive: strings.Contains(name, "/")}
+	if name == "adf" {
+		opt.Description = "AI dark factory escalation"
+	}
+	l, resp, err := client.CreateLabel(repo.Owner, repo.Name, opt)
+	if err := c.fail(resp, err); err != nil {
+		return 0, err
+	}
+	if l == nil || l.ID == 0 {
+		return 0, c.lost(resp, "the answer names no label")
+	}
+	return l.ID, nil
+}
+
+// Repository asks about the repository itself; it needs the scope read:repository, which the bot can do without.
+func (g *Gitea) Repository(ctx context.Context, repo Repo) (archived, hasIssues, mayWrite bool, err error) {
+	c, client, cancel := g.begin(ctx, "read repository", repo.String())
+	defer cancel()
+	r, resp, err := client.GetRepo(repo.Owner, repo.Name)
+	if err := c.fail(resp, err); err != nil {
+		return false, false, false, err
+	}
+	if r == nil || r.ID == 0 {
+		return false, false, false, c.lost(resp, "the answer names no repository")
+	}
+	return r.Archived, r.HasIssues, r.Permissions != nil && (r.Permissions.Push || r.Permissions.Admin), nil
+}
+
+// Version asks for the server's version. It needs no right at all.
+func (g *Gitea) Version(ctx context.Context) (string, error) {
+	c, client, cancel := g.begin(ctx, "read version", g.url)
+	defer cancel()
+	v, resp, err := client.ServerVersion()
+	if err := c.fail(resp, err); err != nil {
+		return "", err
+	}
+	return CleanLine(v, 40), nil
+}
+
+// CloseIdle closes the connections that nobody uses.
+func (g *Gitea) CloseIdle() { g.client.CloseIdleConnections() }

@@ -1,0 +1,299 @@
+package giteatest_test
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"syscall"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/terraphim/adfbot/escalate/giteatest"
+)
+
+// wires runs a test over a real connection, and over the Transport inside a synctest bubble.
+func wires(t *testing.T, test func(t *testing.T, s *scene, c *http.Client, url string)) {
+	t.Run("over a connection", func(t *testing.T) {
+		s := empty()
+		srv := httptest.NewServer(s)
+		defer srv.Close()
+		defer s.Close() // first, for it ends what hangs
+		test(t, s, srv.Client(), srv.URL)
+	})
+	t.Run("over the transport", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			s := empty()
+			defer s.Close()
+			test(t, s, &http.Client{Transport: s.Transport()}, recorded)
+		})
+	})
+}
+
+// patience is how long giveUp waits: long enough for a request to arrive on a busy machine.
+const patience = 250 * time.Millisecond
+
+func giveUp(t *testing.T, c *http.Client, url string) {
+	t.Helper()
+	_, _, err := createWithin(t, c, url, patience)
+	require.ErrorIs(t, err, context.DeadlineExceeded)
+}
+
+// create opens an issue and returns the answer and its body.
+func create(t *testing.T, c *http.Client, url string) (*http.Response, string, error) {
+	t.Helper()
+	return createWithin(t, c, url, time.Minute)
+}
+
+func createWithin(t *testing.T, c *http.Client, url string, d time.Duration) (*http.Response, string, error) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), d)
+	defer cancel()
+	r, err := http.NewRequestWithContext(ctx, "POST", url+"/api/v1/repos/"+rec+"/issues",
+		strings.NewReader(`{"title":"t","body":"`+strings.Repeat("b", 1000)+`"}`))
+	require.NoError(t, err)
+	r.Header.Set("Authorization", "token bot")
+	resp, err := c.Do(r)
+	if err != nil {
+		return nil, "", err
+	}
+	defer resp.Body.Close()
+	b, err := io.ReadAll(resp.Body)
+	return resp, string(b), err
+}
+
+func TestAFaultAnswersWithoutDoingTheWork(t *testing.T) {
+	wires(t, func(t *testing.T, s *scene, c *http.Client, url string) {
+		for _, f := range []struct {
+			do   giteatest.Effect
+			code int
+			body string
+			key  string
+			val  string
+		}{
+			{giteatest.Status(500, `{"message":""}`), 500, `{"message":""}`, "Content-Type", "application/json;charset=utf-8"},
+			{giteatest.Status(502, "<h1>Bad Gateway</h1>", "Content-Type", "text/html"), 502, "<h1>Bad Gateway</h1>", "Content-Type", "text/html"},
+			{giteatest.RetryAfter(503, 7), 503, "Service Unavailable", "Retry-After", "7"},
+			{giteatest.RetryAfter(429, 1), 429, "Too Many Requests", "Retry-After", "1"},
+			{giteatest.HTML(), 200, "<!DOCTYPE html>", "Content-Type", "text/html; charset=utf-8"},
+		} {
+			remove := s.Inject(giteatest.Fault{Name: "it", Match: giteatest.CreateIssue(), Do: f.do})
+			resp, body, err := create(t, c, url)
+			require.NoError(t, err)
+			require.Equal(t, f.code, resp.StatusCode)
+			require.Contains(t, body, f.body)
+			require.Equal(t, f.val, resp.Header.Get(f.key))
+			remove()
+			require.Empty(t, s.Issues(rec))
+		}
+		require.Equal(t, 429, s.Requests()[3].Status)
+		require.Equal(t, "it", s.Requests()[3].Fault)
+	})
+}
+
+func TestAFaultDoesTheWorkAndSpoilsTheAnswer(t *testing.T) {
+	wires(t, func(t *testing.T, s *scene, c *http.Client, url string) {
+		for n, f := range []struct {
+			do    giteatest.Effect
+			code  int
+			check func(body string)
+		}{
+			{giteatest.Truncated(), 201, func(b string) {
+				require.True(t, strings.HasPrefix(b, `{"id":`))
+				require.NotContains(t, b, "pin_order")
+			}},
+			{giteatest.HTMLAfterWork(), 200, func(b string) { require.Contains(t, b, "<html>") }},
+			{giteatest.NullBody(), 201, func(b string) { require.Equal(t, "null\n", b) }},
+			{giteatest.EmptyBody(), 201, func(b string) { require.Empty(t, b) }},
+		} {
+			s.Inject(giteatest.Fault{Times: 1, Do: f.do})
+			resp, body, err := create(t, c, url)
+			require.NoError(t, err)
+			require.Equal(t, f.code, resp.StatusCode)
+			f.check(body)
+			if n == 0 {
+				require.EqualValues(t, -1, resp.ContentLength)
+			}
+			require.Len(t, s.Issues(rec), n+1)
+		}
+	})
+}
+
+func TestABrokenConnectionIsAResetWithOrWithoutTheWork(t *testing.T) {
+	wires(t, func(t *testing.T, s *scene, c *http.Client, url string) {
+		s.Inject(giteatest.Fault{Times: 1, Do: giteatest.Reset()})
+		_, _, err := create(t, c, url)
+		require.ErrorIs(t, err, syscall.ECONNRESET)
+		require.Empty(t, s.Issues(rec))
+
+		s.Inject(giteatest.Fault{Times: 1, Do: giteatest.LostAnswer()})
+		_, _, err = create(t, c, url)
+		require.ErrorIs(t, err, syscall.ECONNRESET)
+		require.Len(t, s.Issues(rec), 1)
+		require.Zero(t, s.Requests()[1].Status)
+	})
+}
+
+func TestLateWorkIsDoneAfterTheClientGaveUp(t *testing.T) {
+	wires(t, func(t *testing.T, s *scene, c *http.Client, url string) {
+		s.Inject(giteatest.Fault{Times: 1, Do: giteatest.LateWork(patience)})
+		giveUp(t, c, url)
+		require.Empty(t, s.Issues(rec))
+		s.Wait()
+		require.Len(t, s.Issues(rec), 1)
+		require.Zero(t, s.Requests()[0].Status)
+
+		s.Inject(giteatest.Fault{Times: 1, Do: giteatest.LateWork(0)})
+		giveUp(t, c, url)
+		s.Wait()
+		require.Len(t, s.Issues(rec), 2)
+	})
+}
+
+func TestAHangingRequestIsNeverWorkedOn(t *testing.T) {
+	wires(t, func(t *testing.T, s *scene, c *http.Client, url string) {
+		s.Inject(giteatest.Fault{Times: 1, Do: giteatest.Hang()})
+		giveUp(t, c, url)
+		s.Wait()
+		require.Empty(t, s.Issues(rec))
+		require.Equal(t, 1, s.Operations())
+	})
+}
+
+func TestLatencyDelaysTheAnswerAndNotTheWorkOfAClientThatLeft(t *testing.T) {
+	wires(t, func(t *testing.T, s *scene, c *http.Client, url string) {
+		s.Inject(giteatest.Fault{Times: 1, Do: giteatest.Latency(patience / 4)})
+		start := time.Now()
+		resp, _, err := create(t, c, url)
+		require.NoError(t, err)
+		require.Equal(t, 201, resp.StatusCode)
+		require.GreaterOrEqual(t, time.Since(start), patience/4)
+
+		s.Inject(giteatest.Fault{Times: 1, Do: giteatest.Latency(2 * patience)})
+		giveUp(t, c, url)
+		require.Len(t, s.Issues(rec), 1)
+		s.Wait()
+		require.Len(t, s.Issues(rec), 2)
+	})
+}
+
+func TestClosingTheServerDropsLateWorkAndEndsHangingRequests(t *testing.T) {
+	wires(t, func(t *testing.T, s *scene, c *http.Client, url string) {
+		s.Inject(giteatest.Fault{Times: 1, Do: giteatest.LateWork(time.Hour)})
+		giveUp(t, c, url)
+
+		s.Inject(giteatest.Fault{Do: giteatest.Hang()})
+		ended := make(chan error)
+		go func() {
+			r, _ := http.NewRequest("POST", url+"/api/v1/repos/"+rec+"/issues", strings.NewReader(`{}`))
+			resp, err := c.Do(r)
+			if err == nil {
+				resp.Body.Close()
+			}
+			ended <- err
+		}()
+		for s.Operations() < 2 {
+			time.Sleep(time.Millisecond)
+		}
+		s.Close()
+		require.ErrorIs(t, <-ended, syscall.ECONNRESET)
+		_, _, err := create(t, c, url)
+		require.Error(t, err)
+		require.Empty(t, s.Issues(rec))
+		require.Equal(t, 2, s.Operations())
+	})
+}
+
+func TestAFaultTakesTheRequestsItIsToldTo(t *testing.T) {
+	s := withFirst(t)
+	s.Inject(giteatest.Fault{Match: giteatest.CreateIssue(), After: 1, Times: 2, Do: giteatest.Status(500, "")})
+	last := s.Inject(giteatest.Fault{
+		Match: giteatest.All(giteatest.Method("POST"), giteatest.PathHas("/issues"), giteatest.BodyHas("odilo")),
+		Do:    giteatest.Status(503, ""),
+	})
+	var codes []int
+	for range 5 {
+		codes = append(codes, s.ask("bot", "POST", "issues", `{"title":"odilo"}`).Code)
+	}
+	require.Equal(t, []int{503, 500, 500, 503, 503}, codes, "what the first lets through meets the second")
+	last()
+	last()
+	require.Equal(t, 201, s.ask("bot", "POST", "issues", `{"title":"odilo"}`).Code)
+}
+
+func TestMatchersKnowTheirRequests(t *testing.T) {
+	s := withFirst(t)
+	var hits []string
+	for _, m := range []struct {
+		name  string
+		match func(*http.Request) bool
+	}{
+		{"create", giteatest.CreateIssue()},
+		{"list", giteatest.ListIssues()},
+		{"get", giteatest.GetIssue()},
+		{"edit", giteatest.EditIssue()},
+		{"close", giteatest.CloseIssue()},
+		{"reopen", giteatest.ReopenIssue()},
+		{"comment", giteatest.CommentIssue()},
+		{"timeline", giteatest.ListTimeline()},
+		{"label", giteatest.CreateLabel()},
+	} {
+		s.Inject(giteatest.Fault{Match: func(r *http.Request) bool {
+			if m.match(r) {
+				hits = append(hits, m.name)
+			}
+			return false
+		}})
+	}
+	for _, q := range []struct{ method, path, body, want string }{
+		{"POST", "issues", `{"title":"t"}`, "create"},
+		{"GET", "issues?state=all", "", "list"},
+		{"GET", "issues/1", "", "get"},
+		{"PATCH", "issues/1", `{"body":"b"}`, "edit"},
+		{"PATCH", "issues/1", `{"state":"closed"}`, "edit close"},
+		{"PATCH", "issues/1", `{"state":"open"}`, "edit reopen"},
+		{"POST", "issues/1/comments", `{"body":"b"}`, "comment"},
+		{"GET", "issues/1/comments", "", ""},
+		{"GET", "issues/1/timeline", "", "timeline"},
+		{"POST", "labels", `{"name":"n","color":"#ffffff"}`, "label"},
+	} {
+		hits = nil
+		require.Less(t, s.ask("bot", q.method, q.path, q.body).Code, 300)
+		require.Equal(t, q.want, strings.Join(hits, " "), q.path)
+	}
+}
+
+func TestSomethingHappensBeforeOrAfterTheWork(t *testing.T) {
+	s := withFirst(t)
+	s.Inject(giteatest.Fault{Match: giteatest.CommentIssue(), Do: giteatest.Meanwhile(func() { s.As("root1").Close(rec, 1) })})
+	s.Inject(giteatest.Fault{Match: giteatest.CloseIssue(), Do: giteatest.Afterwards(func() { s.As("root1").Reopen(rec, 1) })})
+	s.ask("bot", "POST", "issues/1/comments", `{"body":"b"}`)
+	s.As("root1").Reopen(rec, 1)
+	require.Equal(t, "closed", s.ask("bot", "PATCH", "issues/1", `{"state":"closed"}`).one["state"])
+	i, _ := s.Issue(rec, 1)
+	require.Equal(t, []string{"label", "label", "close", "comment", "reopen", "close", "reopen"}, kinds(i))
+}
+
+func TestAServerThatCanNotBeHijackedAbortsTheHandler(t *testing.T) {
+	s := empty()
+	s.Inject(giteatest.Fault{Do: giteatest.Reset()})
+	defer func() {
+		err, _ := recover().(error)
+		require.True(t, errors.Is(err, http.ErrAbortHandler))
+	}()
+	s.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest("GET", "/api/v1/version", nil))
+}
+
+func TestATLSConnectionIsResetToo(t *testing.T) {
+	s := empty()
+	srv := httptest.NewTLSServer(s)
+	defer srv.Close()
+	s.Inject(giteatest.Fault{Do: giteatest.Reset()})
+	_, _, err := create(t, srv.Client(), srv.URL)
+	require.ErrorIs(t, err, syscall.ECONNRESET)
+}

@@ -1,0 +1,90 @@
+package giteatest
+
+import (
+	"fmt"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+)
+
+const (
+	maxPage     = 50
+	defaultPage = 30
+)
+
+// page reads page and limit. A page of 0 means that the request named none.
+func (c *call) page() (page, limit int) {
+	page, _ = strconv.Atoi(c.query.Get("page"))
+	limit, _ = strconv.Atoi(c.query.Get("limit"))
+	if limit <= 0 {
+		limit = defaultPage
+	}
+	return max(page, 0), min(limit, maxPage)
+}
+
+// paged cuts one page out of a list. With optional set, a request without a page gets everything.
+func paged[T any](c *call, all []T, optional bool) []T {
+	page, limit := c.page()
+	if page == 0 && optional {
+		return all
+	}
+	start := min(max(page-1, 0)*limit, len(all))
+	return all[start:min(start+limit, len(all))]
+}
+
+// listed answers 200 with a list, of which there are total.
+func listed[T any](list []T, total int) *answer {
+	if list == nil {
+		list = []T{} // [], never null
+	}
+	a := reply(http.StatusOK, list)
+	a.header.Set("X-Total-Count", strconv.Itoa(total))
+	return a
+}
+
+// link is the Link header of a list with so many entries: next and last, then first and prev, each where there is one.
+func (c *call) link(total int) string {
+	page, limit := c.page()
+	last := max((total+limit-1)/limit, 1)
+	page = min(max(page, 1), last)
+	var links []string
+	add := func(page int, rel string) {
+		q := url.Values{}
+		for k, v := range c.query {
+			q[k] = v
+		}
+		q.Set("page", strconv.Itoa(page))
+		links = append(links, fmt.Sprintf(`<%s%s?%s>; rel="%s"`, c.s.baseURL, c.r.URL.EscapedPath(), q.Encode(), rel))
+	}
+	if page < last {
+		add(page+1, "next")
+		add(last, "last")
+	}
+	if page > 1 {
+		add(1, "first")
+		add(page-1, "prev")
+	}
+	return strings.Join(links, ",")
+}
+
+// span reads since and before, and returns what lets a time of change through: both ends belong to the span.
+func (c *call) span() (within func(time.Time) bool, refusal *answer) {
+	var at [2]time.Time
+	for i, name := range []string{"since", "before"} {
+		v := c.query.Get(name)
+		if v == "" {
+			continue
+		}
+		t, err := time.Parse(time.RFC3339, v)
+		if err != nil {
+			return nil, c.s.message(http.StatusUnprocessableEntity, err.Error())
+		}
+		at[i] = t.Truncate(time.Second)
+	}
+	since, before := at[0], at[1]
+	return func(t time.Time) bool {
+		return (since.IsZero() || !t.Before(since)) && (before.IsZero() || !t.After(before))
+	}, nil
+}

@@ -1,0 +1,360 @@
+package giteatest_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/terraphim/adfbot/escalate/giteatest"
+)
+
+const (
+	recordings = "../../testdata/gitea-recordings"
+	recorded   = "http://127.0.0.1:3000" // the server that was recorded
+	rec        = "terraphim/rec"
+)
+
+type recording struct {
+	Request struct {
+		Method, Path string
+		Body         any
+	}
+	Response struct {
+		Status  int
+		Headers map[string]string
+		Body    any
+	}
+}
+
+func load(t *testing.T, name string) recording {
+	t.Helper()
+	b, err := os.ReadFile(filepath.Join(recordings, name+".json"))
+	require.NoError(t, err)
+	var r recording
+	require.NoError(t, json.Unmarshal(b, &r))
+	return r
+}
+
+// scene is the server that was recorded, with the recorded people, just before the first issue.
+type scene struct {
+	*giteatest.Server
+	adf, high int64 // label ids
+}
+
+func empty() *scene {
+	at := time.Date(2026, 11, 23, 9, 6, 4, 0, time.UTC)
+	s := giteatest.New(func() time.Time { return at })
+	s.SetBaseURL(recorded)
+	s.AddUser("root1", giteatest.UserOptions{Email: "r@example.com", Admin: true})
+	s.AddUser("adf-bot", giteatest.UserOptions{Email: "b@example.com"})
+	s.AddUser("reader", giteatest.UserOptions{Email: "c@example.com"})
+	s.AddRepo("terraphim", "rec")
+	s.SetPermission("terraphim", "rec", "adf-bot", giteatest.Write)
+	s.AddToken("root1", "root", "all")
+	s.AddToken("adf-bot", "bot", "all")
+	s.AddToken("reader", "reader", "all")
+	s.AddToken("adf-bot", "write-issue", "write:issue")
+	s.AddToken("adf-bot", "read-only", "read:user", "read:issue", "read:repository")
+	return &scene{Server: s}
+}
+
+func (s *scene) post(t *testing.T, token, path, body string) {
+	t.Helper()
+	r := httptest.NewRequest("POST", "/api/v1/repos/"+rec+path, strings.NewReader(body))
+	r.Header.Set("Authorization", "token "+token)
+	w := httptest.NewRecorder()
+	s.ServeHTTP(w, r)
+	require.Equal(t, 201, w.Code, w.Body.String())
+}
+
+func withLabels(t *testing.T) *scene {
+	s := empty()
+	s.post(t, "bot", "/labels", `{"name":"adf","color":"#ee0701","description":"AI Dark Factory escalation"}`)
+	s.post(t, "bot", "/labels", `{"name":"priority/high","color":"#d93f0b","exclusive":true}`)
+	s.adf, s.high = labelID(t, s, "adf"), labelID(t, s, "priority/high")
+	return s
+}
+
+func labelID(t *testing.T, s *scene, name string) int64 {
+	t.Helper()
+	w := httptest.NewRecorder()
+	s.ServeHTTP(w, httptest.NewRequest("GET", "/api/v1/repos/"+rec+"/labels", nil))
+	var ls []struct {
+		ID   int64
+		Name string
+	}
+	require.NoError(t, json.Unmarshal(w.Body.Bytes(), &ls))
+	i := slices.IndexFunc(ls, func(l struct {
+		ID   int64
+		Name string
+	}) bool {
+		return l.Name == name
+	})
+	require.GreaterOrEqual(t, i, 0, name)
+	return ls[i].ID
+}
+
+// withFirst has issue 1, made through the API so that its labels are on its timeline.
+func withFirst(t *testing.T) *scene {
+	s := withLabels(t)
+	s.post(t, "bot", "/issues", fmt.Sprintf(
+		`{"title":"[ADF] project-meta on odilo failed 3 consecutively","body":"b","labels":[%d,%d]}`, s.adf, s.high))
+	return s
+}
+
+// withEight has the eight open issues of the recorded lists.
+func withEight(t *testing.T) *scene {
+	s := withFirst(t)
+	s.As("root1").Open(rec, "a person's issue", "b")
+	s.As("adf-bot").Open(rec, "[ADF] unknown label id", "b")
+	s.As("reader").Open(rec, "[ADF] from a reader", "b")
+	s.As("adf-bot").Open(rec, " ", "b")
+	for n := range 3 {
+		s.post(t, "bot", "/issues", fmt.Sprintf(`{"title":"[ADF] page %d","body":"b","labels":[%d]}`, n, s.adf))
+	}
+	return s
+}
+
+func withTen(t *testing.T) *scene {
+	s := withEight(t)
+	s.As("adf-bot").Open(rec, "[ADF] blocked", "b")
+	s.As("adf-bot").Open(rec, "[ADF] blocker", "b")
+	return s
+}
+
+func commented(t *testing.T) *scene {
+	s := withFirst(t)
+	s.As("adf-bot").Comment(rec, 1, "still failing")
+	s.As("root1").Comment(rec, 1, "/adf resume")
+	return s
+}
+
+func closed(t *testing.T) *scene {
+	s := commented(t)
+	s.As("adf-bot").Close(rec, 1)
+	return s
+}
+
+func then(base func(*testing.T) *scene, f func(*scene)) func(*testing.T) *scene {
+	return func(t *testing.T) *scene { s := base(t); f(s); return s }
+}
+
+type replay struct {
+	token string
+	scene func(*testing.T) *scene
+}
+
+func replays() map[string]replay {
+	bare := func(*testing.T) *scene { return empty() }
+	archived := then(withEight, func(s *scene) { s.Archive(rec) })
+	disabled := then(withEight, func(s *scene) { s.DisableIssues(rec) })
+	renamed := then(withEight, func(s *scene) { s.Rename(rec, "rec-renamed") })
+	return map[string]replay{
+		"comment-create-archived":         {"bot", archived},
+		"comment-create-command":          {"root", withFirst},
+		"comment-create-locked-as-reader": {"reader", then(withTen, func(s *scene) { s.As("root1").Lock(rec, 9) })},
+		"comment-create":                  {"bot", withFirst},
+		"dependency-add":                  {"bot", withTen},
+		"hook-create":                     {"root", bare},
+		"issue-close-again":               {"bot", closed},
+		"issue-close-archived":            {"bot", archived},
+		"issue-close-blocked": {"bot", then(withTen, func(s *scene) {
+			r := httptest.NewRequest("POST", "/api/v1/repos/"+rec+"/issues/9/dependencies",
+				strings.NewReader(`{"owner":"terraphim","repo":"rec","index":10}`))
+			r.Header.Set("Authorization", "token bot")
+			s.ServeHTTP(httptest.NewRecorder(), r)
+		})},
+		"issue-close-by-person":         {"root", then(closed, func(s *scene) { s.As("root1").Reopen(rec, 1) })},
+		"issue-close-missing":           {"bot", withEight},
+		"issue-close":                   {"bot", commented},
+		"issue-create-archived":         {"bot", archived},
+		"issue-create-as-reader":        {"reader", then(withFirst, open("root1", 2))},
+		"issue-create-empty-title":      {"bot", then(withFirst, open("root1", 3))},
+		"issue-create-issues-disabled":  {"bot", disabled},
+		"issue-create-label-name":       {"bot", withLabels},
+		"issue-create-missing-repo":     {"bot", bare},
+		"issue-create-missing-scope":    {"read-only", bare},
+		"issue-create-renamed-repo":     {"bot", renamed},
+		"issue-create-unknown-assignee": {"bot", withLabels},
+		"issue-create-unknown-label-id": {"bot", then(withFirst, open("root1", 1))},
+		"issue-create":                  {"bot", withLabels},
+		"issue-delete":                  {"root", withTen},
+		"issue-edit-as-reader":          {"reader", closed},
+		"issue-get-closed":              {"bot", closed},
+		"issue-get-deleted":             {"bot", then(withTen, func(s *scene) { s.As("root1").Delete(rec, 10) })},
+		"issue-get-missing":             {"bot", withEight},
+		"issue-lock":                    {"root", withTen},
+		"issue-reopen":                  {"root", closed},
+		"issue-timeline-closed-by-commit": {"bot", then(withTen, func(s *scene) {
+			n := s.As("adf-bot").Open(rec, "[ADF] closed by a commit", "b")
+			s.As("root1").CloseByCommit(rec, n, "b3f85bb265d5a31790444bb1a18d25b22cf0d3d2", "fix, closes #11\n\nfor good")
+		})},
+		"issue-timeline": {"bot", then(closed, func(s *scene) {
+			s.As("root1").Reopen(rec, 1)
+			s.As("root1").Close(rec, 1)
+		})},
+		"issues-list-by-duplicated-label":     {"bot", then(withEight, func(s *scene) { s.AddLabel(rec, "adf") })},
+		"issues-list-by-label":                {"bot", withEight},
+		"issues-list-by-unknown-label":        {"bot", withEight},
+		"issues-list-created-by-unknown-user": {"bot", withEight},
+		"issues-list-created-by":              {"bot", withEight},
+		"issues-list-issues-disabled":         {"bot", disabled},
+		"issues-list-page1":                   {"bot", withEight},
+		"issues-list-page2":                   {"bot", withEight},
+		"issues-list-renamed-repo":            {"bot", renamed},
+		"issues-list-since": {"bot", then(withEight, func(s *scene) {
+			s.As("adf-bot").Comment(rec, 1, "still failing")
+			s.As("root1").Comment(rec, 1, "/adf resume")
+			s.As("adf-bot").Close(rec, 1)
+		})},
+		"label-create-as-reader":      {"reader", withLabels},
+		"label-create-duplicate-name": {"bot", withLabels},
+		"label-create-scoped":         {"bot", bare},
+		"label-create":                {"bot", bare},
+		"labels-empty":                {"bot", bare},
+		"labels-list":                 {"bot", withLabels},
+		"repo-comments-since":         {"bot", commented},
+		"repo-get-missing-scope":      {"write-issue", bare},
+		"repo-get-missing":            {"bot", bare},
+		"repo-get":                    {"bot", bare},
+		"settings-api":                {"bot", bare},
+		"user-bad-token":              {"no-such-token", bare},
+		"user-current":                {"bot", bare},
+		"user-missing-scope":          {"write-issue", bare},
+		"version":                     {"bot", bare},
+	}
+}
+
+// open makes issues that only count, so that the next one has the recorded number.
+func open(login string, times int) func(*scene) {
+	return func(s *scene) {
+		for range times {
+			s.As(login).Open(rec, "another", "b")
+		}
+	}
+}
+
+func TestAnswersAreAsRecorded(t *testing.T) {
+	files, err := filepath.Glob(recordings + "/*.json")
+	require.NoError(t, err)
+	require.NotEmpty(t, files)
+	all := replays()
+	for _, f := range files {
+		name := strings.TrimSuffix(filepath.Base(f), ".json")
+		if strings.HasPrefix(name, "webhook-") {
+			continue
+		}
+		t.Run(name, func(t *testing.T) {
+			p, ok := all[name]
+			require.True(t, ok, "no scene for this recording")
+			p.run(t, load(t, name))
+		})
+		delete(all, name)
+	}
+	require.Empty(t, all, "scenes without a recording")
+}
+
+func (p replay) run(t *testing.T, r recording) {
+	s := p.scene(t)
+	srv := httptest.NewServer(s)
+	defer srv.Close()
+	path := strings.Replace(r.Request.Path, "/issues/N/", "/issues/11/", 1)
+	var body io.Reader
+	if r.Request.Body != nil {
+		adaptLabels(r.Request.Body, s)
+		b, err := json.Marshal(r.Request.Body)
+		require.NoError(t, err)
+		body = bytes.NewReader(b)
+	}
+	req, err := http.NewRequest(r.Request.Method, srv.URL+path, body)
+	require.NoError(t, err)
+	req.Header.Set("Authorization", "token "+p.token)
+	c := srv.Client()
+	c.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	resp, err := c.Do(req)
+	require.NoError(t, err)
+	defer resp.Body.Close()
+	got, err := io.ReadAll(resp.Body)
+	require.NoError(t, err)
+
+	require.Equal(t, r.Response.Status, resp.StatusCode, string(got))
+	if len(r.Response.Headers) > 0 { // some were recorded without
+		for _, h := range []string{"Content-Type", "Link", "X-Total-Count", "Location"} {
+			require.Equal(t, r.Response.Headers[h], resp.Header.Get(h), h)
+		}
+	}
+	want, isText := r.Response.Body.(string)
+	if isText {
+		require.Equal(t, want, string(got))
+		return
+	}
+	var v any
+	require.NoError(t, json.Unmarshal(got, &v), string(got))
+	same(t, "body", r.Response.Body, v)
+}
+
+// adaptLabels replaces the recorded label ids.
+func adaptLabels(body any, s *scene) {
+	m, _ := body.(map[string]any)
+	ls, _ := m["labels"].([]any)
+	for i, l := range ls {
+		switch l {
+		case 7.0:
+			ls[i] = s.adf
+		case 8.0:
+			ls[i] = s.high
+		}
+	}
+}
+
+var (
+	ids    = regexp.MustCompile(`labels/\d+|issuecomment-\d+|^\d+\+`)
+	moment = regexp.MustCompile(`^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$`)
+)
+
+// same compares everything but ids and times, and of those the type, and whether a time is set.
+func same(t *testing.T, at string, want, got any) {
+	t.Helper()
+	require.IsType(t, want, got, at)
+	switch want := want.(type) {
+	case map[string]any:
+		got := got.(map[string]any)
+		for k, v := range want {
+			require.Contains(t, got, k, at)
+			if k != "id" {
+				same(t, at+"."+k, v, got[k])
+			}
+		}
+		for k := range got {
+			require.Contains(t, want, k, at)
+		}
+	case []any:
+		got := got.([]any)
+		require.Len(t, got, len(want), at)
+		for i := range want {
+			same(t, fmt.Sprintf("%s[%d]", at, i), want[i], got[i])
+		}
+	case string:
+		got := got.(string)
+		if moment.MatchString(want) && want > "2000" {
+			require.Regexp(t, moment, got, at)
+			require.Greater(t, got, "2000", at)
+			return
+		}
+		require.Equal(t, ids.ReplaceAllString(want, "ID"), ids.ReplaceAllString(got, "ID"), at)
+	default:
+		require.Equal(t, want, got, at)
+	}
+}

@@ -1,0 +1,130 @@
+package escalate
+
+import (
+	"fmt"
+	"time"
+)
+
+// Repo names a repository on one Gitea server.
+type Repo struct {
+	Server string // base URL without a trailing slash, e.g. https://git.example.org
+	Owner  string
+	Name   string
+}
+
+func (r Repo) String() string { return r.Owner + "/" + r.Name }
+
+// IssueRef is where an issue is. ID is the server's own number for it: it tells an issue apart from another one that got
+// the same Number in a repository that was deleted and made again.
+type IssueRef struct {
+	Repo   Repo
+	ID     int64
+	Number int64
+	URL    string // for people
+}
+
+// IsZero tells whether no issue is named.
+func (r IssueRef) IsZero() bool { return r.Number == 0 }
+
+func (r IssueRef) String() string { return fmt.Sprintf("%s#%d", r.Repo, r.Number) }
+
+// Issue is an issue as the server showed it. The body is dropped as soon as its marker has been read: fifty of them can
+// be megabytes.
+type Issue struct {
+	IssueRef
+	Title    string
+	AuthorID int64
+	Author   string // login, for messages only
+	Marker   Marker // zero where the body has none
+	Open     bool
+	Labels   []string
+	Created  time.Time
+	Updated  time.Time
+}
+
+// Run is one run of an agent, as an issue tells of it.
+type Run struct {
+	Outcome  string // success, failure or ignored
+	Started  time.Time
+	Finished time.Time
+	ExitCode int    // meaningful where Signal is empty
+	Signal   string // e.g. SIGKILL; empty where the run ended by itself
+	Detail   string // e.g. "timed out after 1h0m0s"; empty in the ordinary case
+	Host     string
+	RunID    string
+}
+
+// Evidence is what was known when the breaker tripped. It is kept with the incident, so that its issue reads the same
+// whenever Gitea takes it, and after the history was pruned.
+type Evidence struct {
+	Runs    []Run  // the newest first, at most ten
+	Output  string // of the last failed run: masked, cleaned and cut already
+	Earlier []EarlierIncident
+}
+
+// EarlierIncident is an ended incident of the same project.
+type EarlierIncident struct {
+	Seq    int
+	Opened time.Time
+	Ended  time.Time
+	Issue  IssueRef // zero where none was made
+}
+
+// Attempt is a request that may have reached the server though its answer did not come back.
+type Attempt struct {
+	At time.Time // when it was last begun; zero where none is outstanding
+}
+
+// Comment is what is known of a comment that is to be made once.
+type Comment struct {
+	Attempted time.Time // zero: not yet
+	Done      bool      // it is there, or the server refused it for good
+}
+
+// Incident lasts from a trip of a project's breaker to the resume that ends it. It is a value; what is stored is changed
+// only through [Ledger].
+type Incident struct {
+	ID      string // 128 random bits in hexadecimal: its identity
+	Project string
+	Seq     int // counts a project's incidents from 1: people say "odilo#3"
+	Agent   string
+
+	Opened    time.Time
+	Failures  int // consecutive, at the trip
+	Threshold int
+	Host      string
+	Instance  string
+	Evidence  Evidence
+	Rebuilt   bool // put together again from a flag or an issue after the state was lost
+
+	FlagWritten time.Time // zero: the flag was never seen on disk
+	FlagError   string    // why it could not be written
+
+	Ended    time.Time // zero: open
+	EndedHow string    // a sentence for people, e.g. "the pause flag was removed; noticed by the sweep"
+
+	Issue  IssueRef   // zero: none known
+	Lost   []IssueRef // earlier issues of this incident that were deleted or lost their marker
+	Target Repo       // where an outstanding attempt went; zero where none is outstanding
+
+	Create   Attempt   // outstanding creation
+	Tries    int       // failed tries in a row, of whatever is pending with Gitea
+	NextTry  time.Time // not before
+	LastErr  string    // for people; empty when nothing is wrong
+	Settled  bool      // ended, and nothing is left to do in Gitea
+	LeftOpen bool      // a person reopened the issue after the end; it stays as it is
+
+	SaidNotPaused bool // the issue is headed NOT PAUSED, and nothing has been said since
+
+	ReopenPending bool        // a reopening was begun and not yet seen to be done
+	Reopens       []time.Time // the last few, the oldest first
+	ReopenCount   int
+
+	Comments map[string]Comment // by key
+}
+
+// IsOpen tells whether the incident has not ended.
+func (i Incident) IsOpen() bool { return i.Ended.IsZero() }
+
+// Name is what people call the incident, e.g. odilo#3.
+func (i Incident) Name() string { return fmt.Sprintf("%s#%d", i.Project, i.Seq) }

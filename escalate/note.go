@@ -1,0 +1,102 @@
+package escalate
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// FlagInfo is what a pause flag's note tells of its incident.
+type FlagInfo struct {
+	Project  string
+	Seq      int
+	Incident string // 32 hexadecimal digits
+	Agent    string // empty where the note does not say
+	Failures int
+	Opened   time.Time
+}
+
+// FlagNote is what the bot writes in a pause flag: a few lines for people, also more ways to resume where given, one
+// sentence each, and lines that [ParseFlagNote] reads, the incident last. It has fewer than 4096 bytes.
+func FlagNote(i Incident, resume ...string) string {
+	agent := noteText(agentOf(i), 200)
+	failed := "failed repeatedly"
+	switch {
+	case i.Failures == 1:
+		failed = "failed"
+	case i.Failures > 1:
+		failed = fmt.Sprintf("failed %d times in a row", i.Failures)
+	}
+	where := ""
+	if host := noteText(i.Host, 200); host != "" {
+		where = host + ", "
+	}
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s is paused: %s %s (%s%s).\n", i.Project, agent, failed, where, minute(i.Opened))
+	fmt.Fprintf(&b, "To resume, remove this file or run: adfbot resume %s\n", i.Project)
+	for _, r := range resume[:min(len(resume), 5)] {
+		fmt.Fprintf(&b, "%s\n", noteText(r, 300))
+	}
+	fmt.Fprintf(&b, "\nagent: %s\nfailures: %d\n", agent, i.Failures)
+	if !i.Opened.IsZero() {
+		fmt.Fprintf(&b, "opened: %s\n", i.Opened.UTC().Format(time.RFC3339))
+	}
+	fmt.Fprintf(&b, "incident: %s %s\n", i.Name(), i.ID)
+	return b.String()
+}
+
+func noteText(s string, limit int) string {
+	var patterns *Redactor
+	return cutLine(patterns.Redact(oneLine(s)), limit)
+}
+
+// ParseFlagNote reads what [FlagNote] wrote. It needs the incident's line, the last one that is exactly so, and takes from
+// the lines right above it what is there. A note that a person wrote, or that was cut, has none.
+func ParseFlagNote(note string) (FlagInfo, bool) {
+	lines := strings.Split(note, "\n")
+	for n := len(lines) - 1; n >= 0; n-- {
+		info, ok := parseIncidentLine(lines[n])
+		if !ok {
+			continue
+		}
+		for n--; n >= 0; n-- {
+			key, value, ok := strings.Cut(strings.TrimSpace(lines[n]), ": ")
+			if !ok {
+				break
+			}
+			switch key {
+			case "agent":
+				info.Agent = CleanLine(value, 200)
+			case "failures":
+				if f, err := strconv.Atoi(value); err == nil && f >= 0 {
+					info.Failures = f
+				}
+			case "opened":
+				if t, err := time.Parse(time.RFC3339, value); err == nil {
+					info.Opened = t.UTC()
+				}
+			}
+		}
+		return info, true
+	}
+	return FlagInfo{}, false
+}
+
+// parseIncidentLine reads "incident: odilo#3 <32 hexadecimal digits>".
+func parseIncidentLine(line string) (FlagInfo, bool) {
+	rest, ok := strings.CutPrefix(strings.TrimRight(line, " \t\r"), "incident: ")
+	if !ok {
+		return FlagInfo{}, false
+	}
+	name, id, ok := strings.Cut(rest, " ")
+	if !ok || !isID128(id) {
+		return FlagInfo{}, false
+	}
+	project, number, ok := strings.Cut(name, "#")
+	seq, valid := parseSeq(number)
+	if !ok || !valid || !isProject(project) {
+		return FlagInfo{}, false
+	}
+	return FlagInfo{Project: project, Seq: seq, Incident: id}, true
+}

@@ -1,0 +1,291 @@
+package escalate
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+)
+
+// pass is what one sweep has read of Gitea. The issues were listed before the state is read, so that an issue of an
+// incident that is unknown then was not made in between: an incident is in the state before its issue is made.
+type pass struct {
+	force bool
+
+	mu       sync.Mutex
+	accounts map[int64]bool // user ids under which this installation writes or wrote; replaced, never changed
+	open     map[Repo]listed
+	all      map[Repo]listed
+	states   map[string]IssueState // by incident, from single reads and from our own writes
+}
+
+type listed struct {
+	issues []Issue
+	err    error
+	begun  time.Time
+}
+
+func (p *pass) list(repo Repo) (listed, bool) {
+	if p == nil {
+		return listed{}, false
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	l, ok := p.open[repo]
+	return l, ok
+}
+
+func (p *pass) ids() map[int64]bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.accounts
+}
+
+func (p *pass) set(incident string, s IssueState) {
+	if p == nil {
+		return
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.states[incident] = s
+}
+
+func (p *pass) state(incident string) (IssueState, bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	s, ok := p.states[incident]
+	return s, ok
+}
+
+// mine tells whether an issue was written by our own account and carries this installation's marker.
+func (r *Reconciler) mine(accounts map[int64]bool, i Issue) bool {
+	return accounts[i.AuthorID] && i.Marker.Installation == r.Settings.Installation
+}
+
+// observe reads everything about one project anew: state, flag and, from the pass, issues.
+func (r *Reconciler) observe(ctx context.Context, project string, p *pass) (Observation, error) {
+	var open []Issue
+	if p != nil {
+		open = r.openIssues(p, project)
+	}
+	incidents, err := r.State.Unsettled(ctx, project)
+	if err != nil {
+		return Observation{}, err
+	}
+	hold, err := r.State.Hold(ctx, project)
+	if err != nil {
+		return Observation{}, err
+	}
+	flag := r.Look(project)
+	ids := markersOf(open)
+	if flag.Info.Incident != "" {
+		ids = append(ids, flag.Info.Incident)
+	}
+	known, err := r.known(ctx, incidents, ids)
+	if err != nil {
+		return Observation{}, err
+	}
+	return r.join(project, p, flag, hold, incidents, open, known), nil
+}
+
+func markersOf(issues []Issue) []string {
+	var ids []string
+	for _, i := range issues {
+		ids = append(ids, i.Marker.Incident)
+	}
+	return ids
+}
+
+// known reads those of the incidents that were not read yet.
+func (r *Reconciler) known(ctx context.Context, have []Incident, ids []string) (map[string]Incident, error) {
+	known := map[string]Incident{}
+	for _, i := range have {
+		known[i.ID] = i
+	}
+	var ask []string
+	for _, id := range ids {
+		if _, ok := known[id]; !ok && !slices.Contains(ask, id) {
+			ask = append(ask, id)
+		}
+	}
+	if len(ask) == 0 {
+		return known, nil
+	}
+	more, err := r.State.Incidents(ctx, ask...)
+	for _, i := range more {
+		known[i.ID] = i
+	}
+	return known, err
+}
+
+// join makes an observation of what was read.
+func (r *Reconciler) join(project string, p *pass, flag FlagView, hold *Hold, incidents []Incident, open []Issue, known map[string]Incident) Observation {
+	o := Observation{
+		Now: r.Now(), Project: project, Flag: flag, Hold: hold, Incidents: slices.Clone(incidents), Open: open,
+		Issues: map[string]IssueState{}, Force: p != nil && p.force,
+		Known: func(id string) bool { _, ok := known[id]; return ok },
+	}
+	have := map[string]bool{}
+	for _, i := range incidents {
+		have[i.ID] = true
+	}
+	for _, i := range open {
+		if k, ok := known[i.Marker.Incident]; ok && !have[k.ID] {
+			have[k.ID] = true
+			o.Incidents = append(o.Incidents, k)
+		}
+	}
+	for _, i := range o.Incidents {
+		if p != nil {
+			o.Issues[i.ID] = r.issueState(p, i)
+		}
+	}
+	return o
+}
+
+// issueState tells what the pass knows of an incident's issue without asking anybody.
+func (r *Reconciler) issueState(p *pass, i Incident) IssueState {
+	if i.Issue.IsZero() {
+		return IssueUnknown
+	}
+	if s, ok := p.state(i.ID); ok {
+		return s
+	}
+	l, ok := p.list(i.Issue.Repo)
+	if !ok || l.err != nil {
+		return IssueUnknown
+	}
+	for _, d := range l.issues {
+		if d.Number == i.Issue.Number {
+			if d.ID == i.Issue.ID && r.mine(p.ids(), d) && d.Marker.Incident == i.ID {
+				return IssueOpen
+			}
+			return IssueLost
+		}
+	}
+	return IssueUnknown
+}
+
+// openIssues returns a project's open issues that are ours, in every repository of the pass.
+func (r *Reconciler) openIssues(p *pass, project string) []Issue {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	var out []Issue
+	for _, repo := range slices.SortedFunc(maps.Keys(p.open), func(a, b Repo) int { return strings.Compare(a.String(), b.String()) }) {
+		for _, i := range p.open[repo].issues {
+			if i.Marker.Project == project && r.mine(p.accounts, i) {
+				out = append(out, i)
+			}
+		}
+	}
+	return out
+}
+
+// look asks for the issues of open incidents that are not in the list of open ones: they were closed or deleted.
+func (r *Reconciler) look(ctx context.Context, p *pass, incidents []Incident) error {
+	var errs []error
+	for _, i := range incidents {
+		l, ok := p.list(i.Issue.Repo)
+		if !i.IsOpen() || i.Issue.IsZero() || !ok || l.err != nil || r.issueState(p, i) != IssueUnknown {
+			continue
+		}
+		_, s, err := r.read(ctx, p, i)
+		if err != nil {
+			errs = append(errs, fmt.Errorf("%s: %w", i.Name(), err))
+			continue
+		}
+		p.set(i.ID, s)
+	}
+	return errors.Join(errs...)
+}
+
+// read reads an incident's issue before a write, and checks that it is still ours. A 404 means that the issue is gone only
+// if the repository could be listed in this pass; otherwise it is an error.
+func (r *Reconciler) read(ctx context.Context, p *pass, i Incident) (Issue, IssueState, error) {
+	issue, err := r.Gitea.Get(ctx, i.Issue.Repo, i.Issue.Number)
+	if isStatus(err, http.StatusNotFound) || isStatus(err, http.StatusGone) {
+		if l, ok := p.list(i.Issue.Repo); ok && l.err == nil {
+			return Issue{}, IssueLost, nil
+		}
+		return Issue{}, IssueUnknown, err
+	}
+	if err != nil {
+		return Issue{}, IssueUnknown, err
+	}
+	accounts, err := r.accountIDs(ctx, p)
+	if err != nil {
+		return Issue{}, IssueUnknown, err
+	}
+	switch {
+	case issue.ID != i.Issue.ID || !r.mine(accounts, issue) || issue.Marker.Incident != i.ID:
+		return issue, IssueLost, nil
+	case issue.Open:
+		return issue, IssueOpen, nil
+	}
+	return issue, IssueClosed, nil
+}
+
+func (r *Reconciler) accountIDs(ctx context.Context, p *pass) (map[int64]bool, error) {
+	if p != nil {
+		return p.ids(), nil
+	}
+	return r.allAccounts(ctx)
+}
+
+func (r *Reconciler) allAccounts(ctx context.Context) (map[int64]bool, error) {
+	accounts, err := r.State.Accounts(ctx, r.Settings.URL)
+	if err != nil {
+		return nil, err
+	}
+	ids := map[int64]bool{}
+	for _, a := range accounts {
+		ids[a.ID] = true
+	}
+	return ids, nil
+}
+
+// login is the account whose issues are listed: the configured one, else the one that wrote last, else the token's.
+func (r *Reconciler) login(ctx context.Context) (string, error) {
+	if r.Settings.Login != "" {
+		return r.Settings.Login, nil
+	}
+	accounts, err := r.State.Accounts(ctx, r.Settings.URL)
+	if err != nil {
+		return "", err
+	}
+	if len(accounts) > 0 {
+		return accounts[len(accounts)-1].Login, nil
+	}
+	me, err := r.Gitea.Me(ctx)
+	if err != nil {
+		if isStatus(err, http.StatusForbidden) {
+			return "", fmt.Errorf("%w; or set gitea.login to the token's account, where the token may not have the scope read:user", err)
+		}
+		return "", err
+	}
+	return me.Login, r.State.AddAccount(ctx, r.Settings.URL, me)
+}
+
+// learn keeps the id of the account that we list by, if no request has told it yet.
+func (r *Reconciler) learn(ctx context.Context, login string, issues []Issue) error {
+	accounts, err := r.State.Accounts(ctx, r.Settings.URL)
+	if err != nil || len(issues) == 0 {
+		return err
+	}
+	for _, a := range accounts {
+		if strings.EqualFold(a.Login, login) {
+			return nil
+		}
+	}
+	for _, i := range issues {
+		if i.AuthorID != 0 && strings.EqualFold(i.Author, login) {
+			return r.State.AddAccount(ctx, r.Settings.URL, Account{ID: i.AuthorID, Login: i.Author})
+		}
+	}
+	return nil
+}

@@ -1,0 +1,378 @@
+package escalate
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"time"
+)
+
+// FlagState is what a look at a project's pause flag showed.
+type FlagState int
+
+const (
+	FlagUnknown FlagState = iota // the directory can't be read, or is not (known to be) ours
+	FlagGone
+	FlagThere
+)
+
+// FlagView is one look at a project's pause flag.
+type FlagView struct {
+	State FlagState
+	Info  FlagInfo // from the bot's own note; zero where the note is a person's
+	Since time.Time
+	Note  string // as it stands in the file: untrusted
+	Err   error  // why the state is unknown
+	// Dangling: the flag is a link that leads nowhere. It pauses, though `test -e` does not see it.
+	Dangling bool
+}
+
+// Hold is a pause that a person made, as far as the state knows of it.
+type Hold struct {
+	Project     string
+	Note        string
+	Since       time.Time
+	FlagWritten time.Time // zero: `adfbot pause` has not seen its flag on disk yet
+}
+
+// IssueState is what is known of an issue in this pass.
+type IssueState int
+
+const (
+	IssueUnknown IssueState = iota // not looked at, or the look failed
+	IssueOpen
+	IssueClosed
+	IssueLost // deleted, or no longer with our author and marker, while the repository can be listed
+)
+
+// Observation is everything that a decision about one project rests on.
+type Observation struct {
+	Now       time.Time
+	Project   string
+	Flag      FlagView
+	Hold      *Hold
+	Incidents []Incident            // of this project: all that are not settled, and those whose issues are in Open
+	Known     func(id string) bool  // is the incident in the state, be it settled
+	Issues    map[string]IssueState // of the incidents' own issues, by incident id
+	Open      []Issue               // this project's open issues that are ours: author and marker were checked
+	Force     bool                  // a person asked: do not wait for the next try
+}
+
+// ActionKind is one kind of step. The local kinds touch state and flag only; the others talk to Gitea.
+type ActionKind string
+
+const (
+	WriteFlag   ActionKind = "write-flag"   // the incident's or hold's flag was never on disk
+	NoteFlag    ActionKind = "note-flag"    // the flag is there, the state does not know it yet
+	Resume      ActionKind = "resume"       // the incident's flag is gone: it ends
+	NoteHold    ActionKind = "note-hold"    // a person's flag, seen for the first time
+	ReleaseHold ActionKind = "release-hold" // a person's flag is gone
+	Rebuild     ActionKind = "rebuild"      // an incident that the state lost and that goes on
+	RebuildDone ActionKind = "rebuild-done" // an incident that the state lost and that is over
+
+	Create         ActionKind = "create"          // open the incident's issue
+	Adopt          ActionKind = "adopt"           // the incident's issue is there, the state does not know it
+	TellPaused     ActionKind = "tell-paused"     // the issue says NOT PAUSED, and the flag has come since
+	FindLost       ActionKind = "find-lost"       // an ended incident's creation is in doubt: look whether it got through
+	NoteReopened   ActionKind = "note-reopened"   // a reopening that was begun has happened
+	Reopen         ActionKind = "reopen"          // somebody closed the issue of a paused project
+	Replace        ActionKind = "replace"         // the issue is lost: open another
+	Close          ActionKind = "close"           // the incident ended: comment, close
+	CloseDuplicate ActionKind = "close-duplicate" // a second issue of one incident
+	LeaveOpen      ActionKind = "leave-open"      // a person reopened an ended incident's issue: say so once
+	Settle         ActionKind = "settle"          // nothing is left to do
+)
+
+// Local tells whether the step touches state and flag only.
+func (k ActionKind) Local() bool {
+	switch k {
+	case WriteFlag, NoteFlag, Resume, NoteHold, ReleaseHold, Rebuild, RebuildDone, Settle:
+		return true
+	}
+	return false
+}
+
+// Action is one step of a plan.
+type Action struct {
+	Kind     ActionKind `json:"action"`
+	Project  string     `json:"project"`
+	Incident string     `json:"incident,omitempty"` // id
+	Name     string     `json:"name,omitempty"`     // e.g. odilo#3
+	Issue    IssueRef   `json:"issue,omitzero"`
+	Why      string     `json:"why"`
+	Quiet    bool       `json:"quiet,omitempty"` // reopen without a comment
+
+	marker Marker   // of an issue to rebuild from
+	info   FlagInfo // of a flag to rebuild from
+}
+
+// Reopening: after three times in an hour the bot waits an hour each time and says nothing, so that it does not fight a
+// person or another bot all day.
+const (
+	reopenWindow = time.Hour
+	reopenMost   = 3
+)
+
+// Plan decides what is to be done about one project. It is a pure function of what was seen, it asks for nothing that was
+// already done, and what it can't know it leaves alone: with an unreadable flag nothing is resumed, reopened or closed.
+// The steps are in the order in which they have to be taken; local steps come first, and after any of them the rest is
+// to be planned anew.
+func Plan(o Observation) []Action {
+	p := planner{o: o}
+	p.flags()
+	if len(p.out) > 0 {
+		return p.out
+	}
+	for _, i := range o.Incidents {
+		switch {
+		case i.IsOpen():
+			p.open(i)
+		default:
+			p.ended(i)
+		}
+		p.duplicates(i)
+	}
+	slices.SortStableFunc(p.out, func(a, b Action) int { return cmp.Compare(rank(a.Kind), rank(b.Kind)) })
+	return p.out
+}
+
+// rank puts what concerns a paused project before the tidying up.
+func rank(k ActionKind) int {
+	switch k {
+	case Create, Adopt, Replace, Reopen, NoteReopened, TellPaused:
+		return 0
+	case Close, LeaveOpen, FindLost, CloseDuplicate:
+		return 1
+	}
+	return 2
+}
+
+type planner struct {
+	o   Observation
+	out []Action
+}
+
+func (p *planner) add(k ActionKind, i Incident, why string) *Action {
+	p.out = append(p.out, Action{Kind: k, Project: p.o.Project, Incident: i.ID, Name: i.Name(), Issue: i.Issue, Why: why})
+	return &p.out[len(p.out)-1]
+}
+
+// strange is the id in the flag's note where the state does not know it, else "".
+func (p *planner) strange() string {
+	if p.o.Flag.State != FlagThere {
+		return ""
+	}
+	if id := p.o.Flag.Info.Incident; id != "" && !p.o.Known(id) {
+		return id
+	}
+	return ""
+}
+
+// flags plans the local steps: everything that follows from state and flag alone, and the incidents that only a flag or
+// an issue still tells of.
+func (p *planner) flags() {
+	if p.o.Flag.State == FlagUnknown {
+		return
+	}
+	there, strange := p.o.Flag.State == FlagThere, p.strange()
+	var current *Incident
+	for n := range p.o.Incidents {
+		i := &p.o.Incidents[n]
+		if !i.IsOpen() {
+			continue
+		}
+		current = i
+		switch {
+		case there && strange != "":
+			p.add(Resume, *i, "the pause flag is of a later incident, which this state does not know")
+			current = nil
+		case there && i.FlagWritten.IsZero():
+			p.add(NoteFlag, *i, "the pause flag is there")
+		case !there && i.FlagWritten.IsZero():
+			p.add(WriteFlag, *i, "the pause flag was never written")
+		case !there:
+			p.add(Resume, *i, "the pause flag was removed")
+			current = nil
+		}
+	}
+	if current == nil {
+		current = p.rebuild(there, strange)
+	}
+	p.orphans(current)
+	p.hold(there && current == nil && strange == "")
+}
+
+// rebuild plans to take up again an incident that the state lost and whose project is still paused. It returns what then
+// is the project's incident.
+func (p *planner) rebuild(there bool, strange string) *Incident {
+	if !there || (p.o.Flag.Info.Incident != "" && strange == "") {
+		return nil
+	}
+	var found *Issue
+	for n := range p.o.Open {
+		i := &p.o.Open[n]
+		if p.o.Known(i.Marker.Incident) {
+			continue
+		}
+		if strange != "" {
+			if i.Marker.Incident == strange && (found == nil || i.Number < found.Number) {
+				found = i
+			}
+		} else if found == nil || i.Number > found.Number {
+			found = i
+		}
+	}
+	switch {
+	case found != nil:
+		a := p.add(Rebuild, Incident{ID: found.Marker.Incident, Project: p.o.Project, Seq: found.Marker.Seq, Issue: found.IssueRef},
+			"the state does not know this incident, and its pause flag is there")
+		a.marker, a.info = found.Marker, p.o.Flag.Info
+		return &Incident{ID: found.Marker.Incident}
+	case strange != "":
+		a := p.add(Rebuild, Incident{ID: strange, Project: p.o.Project, Seq: p.o.Flag.Info.Seq},
+			"the state does not know the incident that the pause flag names")
+		a.info = p.o.Flag.Info
+		return &Incident{ID: strange}
+	}
+	return nil
+}
+
+// orphans plans to take in the other incidents that only their open issues tell of. They are over.
+func (p *planner) orphans(current *Incident) {
+	done := map[string]bool{}
+	for _, i := range p.o.Open {
+		id := i.Marker.Incident
+		if p.o.Known(id) || done[id] || (current != nil && current.ID == id) {
+			continue
+		}
+		done[id] = true
+		a := p.add(RebuildDone, Incident{ID: id, Project: p.o.Project, Seq: i.Marker.Seq, Issue: i.IssueRef},
+			"the state does not know this incident, and it has no pause flag")
+		a.marker = i.Marker
+	}
+}
+
+func (p *planner) hold(held bool) {
+	h := p.o.Hold
+	gone := p.o.Flag.State == FlagGone
+	project := Incident{Project: p.o.Project}
+	switch {
+	case held && h == nil:
+		p.add(NoteHold, project, "paused by a person's flag").Name = ""
+	case held && h.FlagWritten.IsZero():
+		p.add(NoteFlag, project, "the pause flag is there").Name = ""
+	case gone && h != nil && h.FlagWritten.IsZero() && len(p.out) == 0:
+		p.add(WriteFlag, project, "a person paused the project, and the flag was never written").Name = ""
+	case gone && h != nil && !h.FlagWritten.IsZero():
+		p.add(ReleaseHold, project, "a person's pause flag was removed").Name = ""
+	}
+}
+
+// due tells whether the wait after a failed try is over. A wait longer than any that the bot sets comes from a clock that
+// was wrong.
+func (p *planner) due(i Incident) bool {
+	return p.o.Force || !p.o.Now.Before(i.NextTry) || i.NextTry.Sub(p.o.Now) > longestWait
+}
+
+// own returns the oldest open issue that carries the incident's marker.
+func (p *planner) own(i Incident) *Issue {
+	var found *Issue
+	for n := range p.o.Open {
+		d := &p.o.Open[n]
+		if d.Marker.Incident == i.ID && (found == nil || d.Number < found.Number) {
+			found = d
+		}
+	}
+	return found
+}
+
+func (p *planner) adopt(i Incident) bool {
+	if !i.Issue.IsZero() {
+		return false
+	}
+	found := p.own(i)
+	if found == nil {
+		return false
+	}
+	p.add(Adopt, i, "the incident's issue is there, and the state did not know it").Issue = found.IssueRef
+	return true
+}
+
+func (p *planner) open(i Incident) {
+	if p.adopt(i) {
+		return
+	}
+	if i.Issue.IsZero() {
+		if p.due(i) {
+			p.add(Create, i, "the incident has no issue yet")
+		}
+		return
+	}
+	if p.o.Flag.State == FlagUnknown {
+		return
+	}
+	switch p.o.Issues[i.ID] {
+	case IssueOpen:
+		if i.ReopenPending {
+			p.add(NoteReopened, i, "the issue is open again")
+		}
+		if i.SaidNotPaused && !i.FlagWritten.IsZero() && p.due(i) {
+			p.add(TellPaused, i, "the issue says NOT PAUSED, and the flag is there now")
+		}
+	case IssueClosed:
+		if quiet, now := reopening(p.o.Now, i); now && p.due(i) {
+			p.add(Reopen, i, "the issue was closed while the project is still paused").Quiet = quiet
+		}
+	case IssueLost:
+		if p.due(i) {
+			p.add(Replace, i, fmt.Sprintf("issue %s is no longer there, or no longer the bot's", i.Issue))
+		}
+	}
+}
+
+// reopening tells whether a closed issue is to be opened again now, and whether without a word.
+func reopening(now time.Time, i Incident) (quiet, due bool) {
+	if i.ReopenPending {
+		return len(i.Reopens) > reopenMost, true
+	}
+	recent := 0
+	for _, t := range i.Reopens {
+		// A time in the future was written by a clock that was wrong.
+		if d := now.Sub(t); d >= 0 && d < reopenWindow {
+			recent++
+		}
+	}
+	return recent >= reopenMost, recent < reopenMost || (len(i.Reopens) > 0 && now.Sub(i.Reopens[len(i.Reopens)-1]) >= reopenWindow)
+}
+
+func (p *planner) ended(i Incident) {
+	open := p.o.Issues[i.ID] == IssueOpen
+	unreadable := p.o.Flag.State == FlagUnknown
+	switch {
+	case !unreadable && p.adopt(i):
+	case i.Settled && open && !i.LeftOpen && !unreadable:
+		p.add(LeaveOpen, i, "the issue was reopened after its incident had ended")
+	case i.Settled || unreadable:
+	case i.Issue.IsZero() && i.Create.At.IsZero():
+		p.add(Settle, i, "the incident ended before it had an issue")
+	case !p.due(i):
+	case i.Issue.IsZero():
+		p.add(FindLost, i, "the incident ended while the creation of its issue was in doubt")
+	default:
+		p.add(Close, i, "the incident has ended")
+	}
+}
+
+// duplicates plans to close all but one of an incident's open issues: the one that the state knows stays. While that one
+// is not seen to be open nothing is closed, so that a paused project's last open issue never goes.
+func (p *planner) duplicates(i Incident) {
+	if i.Issue.IsZero() || p.o.Flag.State == FlagUnknown || !p.due(i) || (i.IsOpen() && p.o.Issues[i.ID] != IssueOpen) {
+		return
+	}
+	for _, d := range p.o.Open {
+		if d.Marker.Incident != i.ID || (d.ID == i.Issue.ID && d.Number == i.Issue.Number) || i.Comments[leftDuplicateKey(i, d.IssueRef)].Done {
+			continue
+		}
+		p.add(CloseDuplicate, i, fmt.Sprintf("a second issue of the incident; %s stays", i.Issue)).Issue = d.IssueRef
+	}
+}

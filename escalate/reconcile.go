@@ -1,0 +1,321 @@
+package escalate
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/terraphim/adfbot/pause"
+)
+
+// Ledger keeps the incidents. Each method is one transaction; what it returns is on disk.
+type Ledger interface {
+	// Unsettled returns the incidents of a project, or of all projects where it is "", that are open or in whose issue
+	// something is left to do.
+	Unsettled(ctx context.Context, project string) ([]Incident, error)
+	// Incidents returns those of the given incidents that exist.
+	Incidents(ctx context.Context, ids ...string) ([]Incident, error)
+	// Change reads an incident, lets f change it, and stores it.
+	Change(ctx context.Context, id string, f func(*Incident)) (Incident, error)
+	// Insert stores an incident that was rebuilt. Its number is changed where another incident has it already. An open
+	// one is refused with [ErrOpenIncident] while the project has one.
+	Insert(ctx context.Context, i Incident) (Incident, error)
+	// Resume ends a project's pause: its open incident, if it has the given id, or its hold where the id is "". The
+	// project's next generation begins and its breaker is reset. It tells whether there was something to end.
+	Resume(ctx context.Context, project, incident, how string, at time.Time) (bool, error)
+}
+
+// ErrOpenIncident: the project has an open incident already.
+var ErrOpenIncident = errors.New("the project has an open incident already")
+
+// Holds keeps the pauses that people made.
+type Holds interface {
+	Hold(ctx context.Context, project string) (*Hold, error)
+	Holds(ctx context.Context) ([]Hold, error)
+	SetHold(ctx context.Context, h Hold) error
+}
+
+// Memory keeps what is known of the server, so that the first attempt of a trip costs one request.
+type Memory interface {
+	Labels(ctx context.Context, repo Repo) (map[string]int64, error)
+	SetLabels(ctx context.Context, repo Repo, ids map[string]int64) error
+	Accounts(ctx context.Context, server string) ([]Account, error) // the latest last
+	AddAccount(ctx context.Context, server string, a Account) error
+}
+
+// Locker gives out locks between processes. A lock is gone when its holder dies.
+type Locker interface {
+	// Lock waits until the lock is free, at most the given time, and then fails with an error that names the holder.
+	Lock(ctx context.Context, name string, wait time.Duration) (unlock func(), err error)
+}
+
+// State is everything that a [Reconciler] keeps.
+type State interface {
+	Ledger
+	Holds
+	Memory
+	Locker
+}
+
+// Server is everything that a [Reconciler] asks of Gitea.
+type Server interface {
+	Tracker
+	Commenter
+	Labeler
+}
+
+// Target is where a project's issues go, and with what.
+type Target struct {
+	Repo      Repo
+	Labels    []string
+	Assignees []string
+}
+
+// Settings are what the operator chose.
+type Settings struct {
+	Installation string // id
+	URL          string // of Gitea; Repo.Server of everything new
+	Login        string // the token's account; "": learnt from Gitea
+	Timeout      time.Duration
+	Target       func(project string) Target
+	Projects     []string // all that are configured
+	Mentions     []string
+	DueIn        time.Duration
+	Operable     bool // operators may act from Gitea: the issue says how
+}
+
+// Reconciler brings flags, incidents and issues together. It holds no state of its own and is safe for concurrent use, in
+// one process and in several: see the package comment for the locks.
+type Reconciler struct {
+	Settings Settings
+	State    State
+	Gitea    Server // nil: no request is made, what is pending stays so
+	Off      error  // why no request may be made; noted with what is pending
+	Pause    pause.Dir
+	PauseOff error // why the pause directory must not be believed; every flag is unknown then
+	Composer *Composer
+	Log      *slog.Logger
+	Now      func() time.Time
+	Step     func(name string) // a fault point of the crash tests; nil in production
+}
+
+// Waits for a project's locks. The flag lock is held for milliseconds, the issue lock across requests.
+const (
+	flagWait  = 15 * time.Second
+	issueWait = 250 * time.Millisecond
+)
+
+func (r *Reconciler) step(name string) {
+	if r.Step != nil {
+		r.Step(name)
+	}
+}
+
+// Look looks at a project's flag. A missing flag counts as gone only while the sentinel is there and is ours.
+func (r *Reconciler) Look(project string) FlagView {
+	if r.PauseOff != nil {
+		return FlagView{Err: r.PauseOff}
+	}
+	flag, sentinel, err := r.Pause.LookChecked(project)
+	if err == nil && flag.Present {
+		sentinel, err = r.Pause.Sentinel()
+	}
+	if err == nil {
+		err = r.ours(sentinel)
+	}
+	switch {
+	case err != nil:
+		return FlagView{Err: err}
+	case !flag.Present:
+		return FlagView{State: FlagGone}
+	}
+	v := FlagView{State: FlagThere, Since: flag.Since, Note: flag.Note, Dangling: flag.Dangling}
+	v.Info, _ = ParseFlagNote(flag.Note)
+	if v.Info.Project != project {
+		v.Info = FlagInfo{} // a copied flag says nothing about this project
+	}
+	return v
+}
+
+// ours compares a sentinel with this installation. An empty one is a person's touch, and counts as ours.
+func (r *Reconciler) ours(s pause.Sentinel) error {
+	if s.Installation != "" && s.Installation != r.Settings.Installation {
+		return fmt.Errorf("pause directory %s: %w: its sentinel names installation %s, this state is %s: set pause_dir to this "+
+			"installation's own directory; if this state was made while the right one was away, move it away and the id comes back "+
+			"from the sentinel", r.Pause.Path(), pause.ErrOtherInstallation, s.Installation, r.Settings.Installation)
+	}
+	return nil
+}
+
+// CheckPause tells why the pause directory can't be trusted, nil where it can.
+func (r *Reconciler) CheckPause() error {
+	if r.PauseOff != nil {
+		return r.PauseOff
+	}
+	s, err := r.Pause.Sentinel()
+	if err != nil {
+		return err
+	}
+	return r.ours(s)
+}
+
+// Local does what follows from state and flag alone: it writes the flags that are missing and ends the pauses whose flags
+// are gone. It makes no request, and takes the project's flag lock only if something is to be done. It returns the flag as
+// it was seen last.
+func (r *Reconciler) Local(ctx context.Context, project string) (FlagView, []Action, error) {
+	return r.local(ctx, project, nil)
+}
+
+func (r *Reconciler) local(ctx context.Context, project string, p *pass) (FlagView, []Action, error) {
+	o, err := r.observe(ctx, project, p)
+	if err != nil {
+		return FlagView{}, nil, err
+	}
+	if !anyLocal(Plan(o)) {
+		return o.Flag, nil, nil
+	}
+	unlock, err := r.State.Lock(ctx, "flag/"+project, flagWait)
+	if err != nil {
+		return o.Flag, nil, fmt.Errorf("%s: %w", project, err)
+	}
+	defer unlock()
+	var done []Action
+	// Each round may uncover the next: a lost incident is rebuilt only after the old one was ended.
+	for range 5 {
+		if o, err = r.observe(ctx, project, p); err != nil {
+			return o.Flag, done, err
+		}
+		plan := Plan(o)
+		if !anyLocal(plan) {
+			break
+		}
+		for _, a := range plan {
+			if !a.Kind.Local() {
+				continue
+			}
+			if err := r.doLocal(ctx, o, a); err != nil {
+				return o.Flag, done, err
+			}
+			done = append(done, a)
+		}
+	}
+	return o.Flag, done, nil
+}
+
+func anyLocal(plan []Action) bool {
+	for _, a := range plan {
+		if a.Kind.Local() {
+			return true
+		}
+	}
+	return false
+}
+
+func (r *Reconciler) doLocal(ctx context.Context, o Observation, a Action) error {
+	now := r.Now()
+	switch a.Kind {
+	case WriteFlag:
+		return r.writeFlag(ctx, o, a)
+	case NoteFlag:
+		if a.Incident == "" {
+			h := *o.Hold
+			h.FlagWritten = now
+			return r.State.SetHold(ctx, h)
+		}
+		_, err := r.State.Change(ctx, a.Incident, func(i *Incident) { i.FlagWritten, i.FlagError = now, "" })
+		return err
+	case Resume:
+		how := a.Why + "; noticed " + now.UTC().Format(time.RFC3339)
+		ended, err := r.State.Resume(ctx, a.Project, a.Incident, how, now)
+		if err == nil && ended {
+			r.Log.Info("project resumed", "project", a.Project, "incident", a.Name, "how", a.Why)
+		}
+		r.step("resume-noted")
+		return err
+	case ReleaseHold:
+		ended, err := r.State.Resume(ctx, a.Project, "", a.Why, now)
+		if err == nil && ended {
+			r.Log.Info("project resumed", "project", a.Project, "how", a.Why)
+		}
+		return err
+	case NoteHold:
+		r.Log.Info("project is held by a person's pause flag", "project", a.Project)
+		return r.State.SetHold(ctx, Hold{Project: a.Project, Since: now, FlagWritten: now})
+	case Rebuild, RebuildDone:
+		i, err := r.State.Insert(ctx, rebuilt(a, now))
+		if err == nil {
+			r.Log.Warn("incident rebuilt", "project", a.Project, "incident", i.Name(), "issue", i.Issue.String(), "why", a.Why)
+		}
+		return err
+	case Settle:
+		_, err := r.State.Change(ctx, a.Incident, func(i *Incident) { i.Settled, i.LastErr = true, "" })
+		return err
+	}
+	return fmt.Errorf("no such local step: %s", a.Kind)
+}
+
+func (r *Reconciler) writeFlag(ctx context.Context, o Observation, a Action) error {
+	note := ""
+	if a.Incident == "" {
+		note = o.Hold.Note
+	}
+	for _, i := range o.Incidents {
+		if i.ID == a.Incident {
+			note = FlagNote(i)
+		}
+	}
+	if _, err := r.Pause.Write(a.Project, note); err != nil {
+		err = fmt.Errorf("project %s is NOT paused by a flag: %w", a.Project, err)
+		if a.Incident != "" {
+			if _, err2 := r.State.Change(ctx, a.Incident, func(i *Incident) { i.FlagError = CleanLine(err.Error(), 500) }); err2 != nil {
+				err = errors.Join(err, err2)
+			}
+		}
+		return &FlagWriteError{err}
+	}
+	r.step("flag-written")
+	now := r.Now()
+	var err error
+	if a.Incident == "" {
+		h := *o.Hold
+		h.FlagWritten = now
+		err = r.State.SetHold(ctx, h)
+	} else {
+		_, err = r.State.Change(ctx, a.Incident, func(i *Incident) { i.FlagWritten, i.FlagError = now, "" })
+	}
+	r.Log.Info("pause flag written", "project", a.Project, "incident", a.Name, "flag", r.Pause.FlagPath(a.Project))
+	r.step("flag-noted")
+	return err
+}
+
+// FlagWriteError: a pause flag could not be written. The incident is open all the same: its issue says so, and exec
+// refuses on it.
+type FlagWriteError struct{ err error }
+
+func (e *FlagWriteError) Error() string { return e.err.Error() }
+func (e *FlagWriteError) Unwrap() error { return e.err }
+
+// rebuilt is the incident that an action tells of.
+func rebuilt(a Action, now time.Time) Incident {
+	i := Incident{
+		ID: a.Incident, Project: a.Project, Seq: a.marker.Seq, Agent: a.info.Agent, Failures: a.info.Failures,
+		Opened: a.info.Opened, Rebuilt: true, Issue: a.Issue,
+	}
+	if i.Seq == 0 {
+		i.Seq = a.info.Seq
+	}
+	if i.Agent == "" {
+		i.Agent = "project-meta"
+	}
+	if i.Opened.IsZero() {
+		i.Opened = now
+	}
+	if a.Kind == Rebuild {
+		i.FlagWritten = now
+	} else {
+		i.Ended, i.EndedHow = now, "its pause flag is gone, and this bot's state did not know the incident any more"
+	}
+	return i
+}

@@ -1,0 +1,490 @@
+package escalate
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"slices"
+	"time"
+)
+
+// Waits between tries (design 5).
+const (
+	firstWait   = 30 * time.Second
+	mostWait    = 15 * time.Minute
+	longestWait = maxRetryAfter + mostWait
+)
+
+// retryWait is how long to wait after the given number of failed tries in a row: 30 s, doubled each time up to 15 min,
+// with a jitter of up to a fifth downward so that many incidents don't come back in step.
+func retryWait(tries int, jitter float64) time.Duration {
+	d := mostWait
+	if tries < 6 {
+		d = min(firstWait<<max(tries-1, 0), mostWait)
+	}
+	return d - time.Duration(jitter*float64(d)/5)
+}
+
+// errLater: nothing is wrong, it is only too early.
+var errLater = errors.New("too early")
+
+// remote does what has to be done in Gitea for one project, under its issue lock, and with everything read again. fresh is
+// an incident that this process has just stored: its issue can't be there yet, so the first attempt costs one request.
+func (r *Reconciler) remote(ctx context.Context, project, fresh string, p *pass) ([]Action, error) {
+	if r.Gitea == nil && r.Off == nil {
+		return nil, nil
+	}
+	unlock, err := r.State.Lock(ctx, "issue/"+project, issueWait)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", project, err)
+	}
+	defer unlock()
+	var done []Action
+	var errs []error
+	tried := map[string]bool{}
+	for {
+		o, err := r.observe(ctx, project, p)
+		if err != nil {
+			return done, errors.Join(append(errs, err)...)
+		}
+		next := -1
+		plan := Plan(o)
+		for n, a := range plan {
+			if !a.Kind.Local() && !tried[actionKey(a)] {
+				next = n
+				break
+			}
+		}
+		if next < 0 {
+			return done, errors.Join(errs...)
+		}
+		a := plan[next]
+		tried[actionKey(a)] = true
+		i := incidentOf(o, a)
+		if err := r.blocked(p, i, a); err != nil {
+			errs = append(errs, r.note(ctx, i, err))
+			continue
+		}
+		switch err := r.do(ctx, a, i, p, a.Incident == fresh); {
+		case errors.Is(err, errLater):
+		case err != nil:
+			errs = append(errs, fmt.Errorf("%s: %w", i.Name(), err))
+		default:
+			done = append(done, a)
+		}
+	}
+}
+
+func actionKey(a Action) string { return fmt.Sprint(a.Kind, a.Incident, a.Issue.Number) }
+
+func incidentOf(o Observation, a Action) Incident {
+	for _, i := range o.Incidents {
+		if i.ID == a.Incident {
+			return i
+		}
+	}
+	return Incident{}
+}
+
+// blocked tells why no request may be made for the incident now: the bot may not, or its repository can't be listed.
+func (r *Reconciler) blocked(p *pass, i Incident, a Action) error {
+	if r.Off != nil {
+		return r.Off
+	}
+	repo := a.Issue.Repo
+	if repo == (Repo{}) {
+		repo = r.targetRepo(i)
+	}
+	if l, ok := p.list(repo); ok {
+		return l.err
+	}
+	return nil
+}
+
+func (r *Reconciler) targetRepo(i Incident) Repo {
+	switch {
+	case !i.Issue.IsZero():
+		return i.Issue.Repo
+	case i.Target != Repo{}:
+		return i.Target
+	}
+	return r.Settings.Target(i.Project).Repo
+}
+
+// note keeps the reason why something is pending, if it is news.
+func (r *Reconciler) note(ctx context.Context, i Incident, err error) error {
+	if s := CleanLine(err.Error(), 500); s != i.LastErr {
+		if _, err2 := r.State.Change(ctx, i.ID, func(i *Incident) { i.LastErr = s }); err2 != nil {
+			err = errors.Join(err, err2)
+		}
+	}
+	return fmt.Errorf("%s: %w", i.Name(), err)
+}
+
+// failed counts a failed try and sets the wait before the next.
+func (r *Reconciler) failed(ctx context.Context, i Incident, err error) error {
+	_, err2 := r.State.Change(ctx, i.ID, func(i *Incident) { r.failInto(i, err) })
+	return errors.Join(err, err2)
+}
+
+func (r *Reconciler) failInto(i *Incident, err error) {
+	wait := retryWait(i.Tries+1, rand.Float64())
+	var te *TrackerError
+	if errors.As(err, &te) {
+		wait = max(wait, te.RetryAfter)
+	}
+	i.Tries++
+	i.NextTry = r.Now().Add(wait)
+	i.LastErr = CleanLine(err.Error(), 500)
+}
+
+func worked(i *Incident) { i.Tries, i.NextTry, i.LastErr = 0, time.Time{}, "" }
+
+func (r *Reconciler) do(ctx context.Context, a Action, i Incident, p *pass, fresh bool) error {
+	switch a.Kind {
+	case Create:
+		return r.create(ctx, i, p, fresh)
+	case Adopt:
+		return r.adopted(ctx, i, a.Issue, p, IssueOpen)
+	case FindLost:
+		return r.findLost(ctx, i, p)
+	case Replace:
+		_, err := r.State.Change(ctx, i.ID, func(i *Incident) {
+			i.Lost, i.Issue = append(i.Lost, i.Issue), IssueRef{}
+		})
+		p.set(i.ID, IssueUnknown)
+		return err
+	case NoteReopened:
+		_, err := r.State.Change(ctx, i.ID, func(i *Incident) { i.ReopenPending = false; worked(i) })
+		return err
+	case Reopen:
+		return r.reopen(ctx, a, i, p)
+	case TellPaused:
+		return r.tellPaused(ctx, i, p)
+	case Close:
+		return r.close(ctx, i, p)
+	case LeaveOpen:
+		return r.leaveOpen(ctx, i, p)
+	case CloseDuplicate:
+		return r.closeDuplicate(ctx, a.Issue, i, p)
+	}
+	return fmt.Errorf("no such step: %s", a.Kind)
+}
+
+// over tells whether an attempt that was begun then can no longer change anything on the server: twice the timeout has
+// passed. An attempt in the future was noted by a clock that was wrong.
+func (r *Reconciler) over(begun time.Time) bool {
+	d := r.Now().Sub(begun)
+	return d >= 2*r.Settings.Timeout
+}
+
+// find looks for the incident's marker among the bot's issues of any state. The list must have been begun after an
+// outstanding attempt was over; one list serves a whole pass.
+func (r *Reconciler) find(ctx context.Context, i Incident, repo Repo, p *pass) (Issue, bool, error) {
+	after := i.Create.At.Add(2 * r.Settings.Timeout)
+	l, err := r.everything(ctx, repo, p, after)
+	if err != nil {
+		return Issue{}, false, err
+	}
+	accounts, err := r.accountIDs(ctx, p)
+	if err != nil {
+		return Issue{}, false, err
+	}
+	var found *Issue
+	for n := range l {
+		d := &l[n]
+		if d.Marker.Incident != i.ID || !r.mine(accounts, *d) || slices.Contains(i.Lost, d.IssueRef) {
+			continue
+		}
+		// An open one before a closed one, then the oldest.
+		if found == nil || (d.Open && !found.Open) || (d.Open == found.Open && d.Number < found.Number) {
+			found = d
+		}
+	}
+	if found == nil {
+		return Issue{}, false, nil
+	}
+	return *found, true, nil
+}
+
+func (r *Reconciler) everything(ctx context.Context, repo Repo, p *pass, after time.Time) ([]Issue, error) {
+	if p != nil {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		if l, ok := p.all[repo]; ok && l.err == nil && !l.begun.Before(after) {
+			return l.issues, nil
+		}
+	}
+	login, err := r.login(ctx)
+	if err != nil {
+		return nil, err
+	}
+	l := listed{begun: r.Now()}
+	if l.issues, err = r.Gitea.List(ctx, repo, login, true); err != nil {
+		return nil, err
+	}
+	if err := r.learn(ctx, login, l.issues); err != nil {
+		return nil, err
+	}
+	if p != nil {
+		p.all[repo] = l
+		if p.accounts, err = r.allAccounts(ctx); err != nil {
+			return nil, err
+		}
+	}
+	return l.issues, nil
+}
+
+func (r *Reconciler) adopted(ctx context.Context, i Incident, ref IssueRef, p *pass, s IssueState) error {
+	_, err := r.State.Change(ctx, i.ID, func(i *Incident) {
+		i.Issue, i.Create, i.Target = ref, Attempt{}, Repo{}
+		worked(i)
+	})
+	if err == nil {
+		p.set(i.ID, s)
+		r.Log.Info("issue found again", "project", i.Project, "incident", i.Name(), "issue", ref.String(), "url", ref.URL)
+	}
+	return err
+}
+
+// findLost looks whether the issue of an incident that has ended was made after all. It is closed then by the next step.
+func (r *Reconciler) findLost(ctx context.Context, i Incident, p *pass) error {
+	if err := r.waitOver(ctx, i); err != nil {
+		return err
+	}
+	issue, ok, err := r.find(ctx, i, r.targetRepo(i), p)
+	if err != nil {
+		return r.failed(ctx, i, err)
+	}
+	if !ok {
+		_, err := r.State.Change(ctx, i.ID, func(i *Incident) { i.Create, i.Settled = Attempt{}, true; worked(i) })
+		return err
+	}
+	return r.adopted(ctx, i, issue.IssueRef, p, stateOf(issue))
+}
+
+func stateOf(i Issue) IssueState {
+	if i.Open {
+		return IssueOpen
+	}
+	return IssueClosed
+}
+
+// waitOver returns errLater while an attempt whose answer was lost may still be at work on the server.
+func (r *Reconciler) waitOver(ctx context.Context, i Incident) error {
+	if i.Create.At.IsZero() || r.over(i.Create.At) {
+		return nil
+	}
+	if i.Create.At.After(r.Now()) {
+		if _, err := r.State.Change(ctx, i.ID, func(i *Incident) { i.Create.At = r.Now() }); err != nil {
+			return err
+		}
+	}
+	return errLater
+}
+
+// create opens the incident's issue. Before the request the attempt is on disk, so that whoever comes after a crash knows
+// that there may be an issue already.
+func (r *Reconciler) create(ctx context.Context, i Incident, p *pass, fresh bool) error {
+	if err := r.waitOver(ctx, i); err != nil {
+		return err
+	}
+	repo := r.targetRepo(i)
+	if !fresh || !i.Create.At.IsZero() {
+		found, ok, err := r.find(ctx, i, repo, p)
+		if err != nil {
+			return r.failed(ctx, i, err)
+		}
+		if ok {
+			return r.adopted(ctx, i, found.IssueRef, p, stateOf(found))
+		}
+		// It is not there. Only now may another repository be taken, where the configuration has changed.
+		repo = r.Settings.Target(i.Project).Repo
+	}
+	flag := r.Look(i.Project)
+	if flag.State == FlagGone && !i.FlagWritten.IsZero() {
+		return errLater // resumed meanwhile: no issue for a project that runs again
+	}
+	return r.post(ctx, i, repo, p)
+}
+
+func (r *Reconciler) post(ctx context.Context, i Incident, repo Repo, p *pass) error {
+	l := r.letter(i)
+	labels := r.labels(ctx, repo, r.Settings.Target(i.Project).Labels, &l)
+	n := NewIssue{Title: r.Composer.Title(i), Labels: labels, Assignees: r.Settings.Target(i.Project).Assignees}
+	if r.Settings.DueIn > 0 {
+		n.Due = i.Opened.Add(r.Settings.DueIn)
+	}
+	var problem string
+	n.Body, problem = r.Composer.Body(l)
+	if problem != "" {
+		r.Log.Warn("issue template failed, the built-in one is used", "incident", i.Name(), "err", problem)
+	}
+	i, err := r.State.Change(ctx, i.ID, func(i *Incident) { i.Create.At, i.Target = r.Now(), repo })
+	if err != nil {
+		return err
+	}
+	r.step("create-begun")
+	issue, err := r.Gitea.Create(ctx, repo, n)
+	for err != nil && outcomeOf(err) == Refused && r.lighten(&n, &l, err) {
+		issue, err = r.Gitea.Create(ctx, repo, n)
+	}
+	r.step("created")
+	if err != nil {
+		_, err2 := r.State.Change(context.WithoutCancel(ctx), i.ID, func(i *Incident) {
+			if outcomeOf(err) != Lost {
+				i.Create, i.Target = Attempt{}, Repo{}
+			}
+			r.failInto(i, err)
+		})
+		return errors.Join(err, err2)
+	}
+	_, err = r.State.Change(context.WithoutCancel(ctx), i.ID, func(i *Incident) {
+		i.Issue, i.Create, i.Target = issue.IssueRef, Attempt{}, Repo{}
+		i.SaidNotPaused = l.FlagError != ""
+		worked(i)
+	})
+	if err != nil {
+		return err
+	}
+	r.step("issue-noted")
+	p.set(i.ID, IssueOpen)
+	r.Log.Info("issue opened", "project", i.Project, "incident", i.Name(), "issue", issue.String(), "url", issue.URL, "missing", l.Missing)
+	return r.afterCreate(ctx, repo, n, issue)
+}
+
+// afterCreate keeps what the answer told: whose token it is, and whether the server left labels out without a word.
+func (r *Reconciler) afterCreate(ctx context.Context, repo Repo, n NewIssue, issue Issue) error {
+	if issue.AuthorID != 0 {
+		accounts, err := r.State.Accounts(ctx, r.Settings.URL)
+		if err != nil {
+			return err
+		}
+		if len(accounts) == 0 || accounts[len(accounts)-1].ID != issue.AuthorID {
+			if err := r.State.AddAccount(ctx, r.Settings.URL, Account{ID: issue.AuthorID, Login: issue.Author}); err != nil {
+				return err
+			}
+		}
+	}
+	if len(issue.Labels) < len(n.Labels) {
+		r.Log.Warn("Gitea left labels out: the token's account may not write to the repository, or the labels were deleted",
+			"issue", issue.String(), "asked", len(n.Labels), "set", len(issue.Labels))
+		return r.State.SetLabels(ctx, repo, nil)
+	}
+	return nil
+}
+
+// lighten takes an optional part out of an issue that the server refused, and tells whether there was one to take out.
+func (r *Reconciler) lighten(n *NewIssue, l *Letter, err error) bool {
+	var te *TrackerError
+	if !errors.As(err, &te) {
+		return false
+	}
+	switch te.Status {
+	case http.StatusUnprocessableEntity, http.StatusBadRequest:
+		switch {
+		case len(n.Assignees) > 0:
+			l.Missing = append(l.Missing, fmt.Sprintf("assignees %v: %s", n.Assignees, te.Detail))
+			n.Assignees = nil
+		case len(n.Labels) > 0 || !n.Due.IsZero():
+			l.Missing = append(l.Missing, "labels and due date: "+te.Detail)
+			n.Labels, n.Due = nil, time.Time{}
+		default:
+			return false
+		}
+		n.Body, _ = r.Composer.Body(*l)
+	case http.StatusRequestEntityTooLarge:
+		short := r.Composer.Short(*l)
+		if len(short) >= len(n.Body) {
+			return false
+		}
+		n.Body = short
+	default:
+		return false
+	}
+	return true
+}
+
+func (r *Reconciler) letter(i Incident) Letter {
+	l := Letter{
+		Incident: i, Installation: r.Settings.Installation, PauseFlag: r.Pause.FlagPath(i.Project),
+		Mentions: r.Settings.Mentions, ResumeInGitea: r.Settings.Operable,
+	}
+	if i.FlagWritten.IsZero() {
+		l.FlagError = i.FlagError
+		if l.FlagError == "" {
+			l.FlagError = "the pause flag is not written yet"
+		}
+	}
+	if len(i.Lost) > 0 {
+		l.Replaces = &i.Lost[len(i.Lost)-1]
+	}
+	return l
+}
+
+// labels returns the ids of the wanted labels. They are kept, so it costs nothing the next time; missing labels are made
+// once. Labels are optional: what can't be had is named in the letter.
+func (r *Reconciler) labels(ctx context.Context, repo Repo, names []string, l *Letter) []int64 {
+	if len(names) == 0 {
+		return nil
+	}
+	ids, err := r.State.Labels(ctx, repo)
+	if err == nil && !hasAll(ids, names) {
+		ids, err = r.makeLabels(ctx, repo, names, ids)
+	}
+	if err != nil {
+		l.Missing = append(l.Missing, "labels: "+err.Error())
+		r.Log.Warn("labels can't be had, the issue is opened without them", "repo", repo.String(), "err", err)
+	}
+	var out []int64
+	for _, name := range names {
+		if id, ok := ids[name]; ok {
+			out = append(out, id)
+		}
+	}
+	return out
+}
+
+func hasAll(ids map[string]int64, names []string) bool {
+	return !slices.ContainsFunc(names, func(n string) bool { _, ok := ids[n]; return !ok })
+}
+
+// makeLabels holds a lock of its own: Gitea makes a second label of the same name without complaint.
+func (r *Reconciler) makeLabels(ctx context.Context, repo Repo, names []string, have map[string]int64) (map[string]int64, error) {
+	unlock, err := r.State.Lock(ctx, "labels/"+repo.String(), 2*r.Settings.Timeout)
+	if err != nil {
+		return have, err
+	}
+	defer unlock()
+	if ids, err := r.State.Labels(ctx, repo); err == nil && hasAll(ids, names) {
+		return ids, nil // another process made them while we waited
+	}
+	ids, err := r.Gitea.Labels(ctx, repo)
+	if err != nil {
+		return have, err
+	}
+	var errs []error
+	for _, name := range names {
+		if _, ok := ids[name]; ok {
+			continue
+		}
+		id, err := r.Gitea.AddLabel(ctx, repo, name)
+		if err != nil {
+			errs = append(errs, err)
+			if outcomeOf(err) != Refused {
+				break // the server is in trouble: the issue itself comes first
+			}
+			continue
+		}
+		ids[name] = id
+	}
+	keep := map[string]int64{}
+	for _, name := range names {
+		if id, ok := ids[name]; ok {
+			keep[name] = id
+		}
+	}
+	return ids, errors.Join(errors.Join(errs...), r.State.SetLabels(ctx, repo, keep))
+}

@@ -1,0 +1,45 @@
+package escalate
+
+import "fmt"
+
+// The comments of the bot. Each ends with the hidden line of its key, see [CommentMarker]. They know no secret values, so
+// they mask by looks.
+
+// ResumedComment tells when and how an incident ended.
+func ResumedComment(key string, i Incident) string {
+	how := replyText(i.EndedHow)
+	if how == "" {
+		how = "how was not noticed"
+	}
+	return reply(key, "%s was resumed on %s: %s.\n\nIncident %s is over. It lasted %s.",
+		CodeSpan(i.Project), minute(i.Ended), how, CodeSpan(i.Name()), durationText(i.Ended.Sub(i.Opened)))
+}
+
+// StillPausedComment tells why an issue that was closed is open again.
+func StillPausedComment(key string, i Incident, pauseFlag string) string {
+	return reply(key, "This issue was closed, but %s is still paused, so it is open again.\n\n"+
+		"To resume the project, remove its pause flag (%s) or run %s. The bot then closes the issue.",
+		CodeSpan(i.Project), CodeSpan("rm "+shellPath(pauseFlag)), CodeSpan("adfbot resume "+i.Project))
+}
+
+// LeftOpenComment tells that an issue which a person reopened after the end stays as it is.
+func LeftOpenComment(key string, i Incident) string {
+	return reply(key, "This issue was reopened after its incident had ended: %s was resumed on %s. "+
+		"The bot leaves the issue open; close it when you are done.\n\nShould the project trip again, a new issue is opened.",
+		CodeSpan(i.Project), minute(i.Ended))
+}
+
+// DuplicateComment tells which issue of the same incident is kept.
+func DuplicateComment(key string, keep IssueRef) string {
+	return reply(key, "A second issue for the same incident: %s is the one that goes on. This one is closed.",
+		issueLink(keep, Repo{}))
+}
+
+func reply(key, format string, args ...any) string {
+	return breakMarkers(fmt.Sprintf(format, args...)) + "\n\n" + CommentMarker(key)
+}
+
+func replyText(s string) string {
+	var patterns *Redactor
+	return Text(cutLine(patterns.Redact(oneLine(s)), maxSentence))
+}

@@ -1,0 +1,369 @@
+// Package bot joins the parts: it takes results in, runs commands for `adfbot exec`, and drives the sweep. The flow of a
+// result is that of design section 5:
+//
+//	result ─► store.Record: history, breaker and, at the trip, the incident, in one transaction
+//	       ─► escalate.Reconciler: pause flag, issue
+//
+// Everything after the transaction is what the next sweep would do anyway, so an error there is reported and never undoes
+// the result. A result that can't be stored is spooled beside the state and taken in by the next command that can.
+package bot
+
+import (
+	"context"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"os"
+	"slices"
+	"time"
+
+	"github.com/terraphim/adfbot/escalate"
+	"github.com/terraphim/adfbot/internal/config"
+	"github.com/terraphim/adfbot/internal/store"
+	"github.com/terraphim/adfbot/pause"
+)
+
+// Bot works on one state and pause directory. It is safe for concurrent use. Close it, always.
+type Bot struct {
+	cfg    *config.Config
+	store  *store.Store
+	rec    *escalate.Reconciler
+	gitea  *escalate.Gitea // nil where the configuration has none
+	tokens *config.TokenSource
+	redact *escalate.Redactor
+	log    *slog.Logger
+	now    func() time.Time
+	host   string
+	step   func(string)
+
+	tokenErr error // why the token can't be read
+}
+
+// Mode says what a command is about to do.
+type Mode int
+
+const (
+	// Results: exec and record. They make the pause directory as long as no flag was ever written, and where the token can't
+	// be read they leave the issue to serve.
+	Results Mode = iota
+	// Operate: sweep, serve, resume and pause by a person. What keeps them from Gitea is an error.
+	Operate
+	// Look: status, check and a dry run. They write nothing at all.
+	Look
+	// Restoring: restore. It leaves the sentinel to Restore itself.
+	Restoring
+	// Daemon: serve. It makes the pause directory, as Results does, and reports what keeps it from Gitea, as Operate does.
+	Daemon
+)
+
+// OpenDaemon is [Open] for serve.
+func OpenDaemon(ctx context.Context, cfg *config.Config, env Env) (*Bot, error) {
+	return Open(ctx, cfg, Daemon, env)
+}
+
+// Env is what a bot takes from its process. The zero value is that of production.
+type Env struct {
+	Log       *slog.Logger
+	Getenv    func(string) string
+	Now       func() time.Time
+	Transport http.RoundTripper // to Gitea; nil: the network
+	Step      func(string)      // fault points of the crash tests
+}
+
+func (e Env) filled() Env {
+	if e.Log == nil {
+		e.Log = slog.New(slog.DiscardHandler)
+	}
+	if e.Getenv == nil {
+		e.Getenv = os.Getenv
+	}
+	if e.Now == nil {
+		e.Now = time.Now
+	}
+	if e.Step == nil {
+		e.Step = func(string) {}
+	}
+	return e
+}
+
+// Open opens the state and joins the parts. It makes no request.
+func Open(ctx context.Context, cfg *config.Config, mode Mode, env Env) (*Bot, error) {
+	env = env.filled()
+	b := &Bot{cfg: cfg, log: env.Log, now: env.Now, step: env.Step, tokens: cfg.Gitea.TokenSource(env.Getenv)}
+	b.host, _ = os.Hostname()
+	dir := pause.New(cfg.PauseDir)
+	var err error
+	b.store, err = store.Open(ctx, cfg.State, store.Options{
+		ReadOnly: mode == Look, Now: env.Now,
+		Sentinel: func() (string, error) { return sentinelID(dir) },
+	})
+	if err != nil {
+		return nil, err
+	}
+	if err := b.join(ctx, dir, mode, env); err != nil {
+		_ = b.store.Close()
+		return nil, err
+	}
+	return b, nil
+}
+
+// sentinelID is the installation in the sentinel, "" where there is no directory or sentinel.
+func sentinelID(dir pause.Dir) (string, error) {
+	s, err := dir.Sentinel()
+	if errors.Is(err, pause.ErrNoDir) || errors.Is(err, pause.ErrNoSentinel) {
+		return "", nil
+	}
+	return s.Installation, err
+}
+
+func (b *Bot) join(ctx context.Context, dir pause.Dir, mode Mode, env Env) error {
+	_, b.tokenErr = b.tokens.Token()
+	b.redact = redactorWith(b.cfg, b.tokens, env.Getenv)
+	var server escalate.Server
+	if b.cfg.Gitea.URL != "" {
+		roots, err := rootsWith(b.cfg.Gitea.CAFile)
+		if err != nil {
+			return err
+		}
+		b.gitea = escalate.NewGitea(escalate.GiteaOptions{
+			URL: b.cfg.Gitea.URL, Tokens: b.tokens, Timeout: b.cfg.Gitea.Timeout, Roots: roots, Transport: env.Transport, Redact: b.redact,
+		})
+		server = b.gitea
+	}
+	template, err := readTemplate(b.cfg.Escalation.Template)
+	if err != nil {
+		b.log.Warn("issue template can't be read, the built-in one is used", "file", b.cfg.Escalation.Template, "err", err)
+	}
+	composer, err := escalate.NewComposer(template, b.redact)
+	if err != nil {
+		b.log.Warn("issue template is wrong, the built-in one is used", "file", b.cfg.Escalation.Template, "err", err)
+		if composer, err = escalate.NewComposer("", b.redact); err != nil {
+			return err
+		}
+	}
+	b.rec = &escalate.Reconciler{
+		Settings: b.settings(), State: b.store, Gitea: server, Pause: dir, Composer: composer,
+		Log: b.log, Now: b.now, Step: b.step,
+	}
+	switch {
+	case b.tokenErr != nil && mode == Results:
+		b.rec.Gitea = nil
+	case b.tokenErr != nil:
+		b.rec.Off = b.tokenErr
+	}
+	if mode == Results || mode == Daemon {
+		if err := b.ensureDir(ctx, dir); err != nil {
+			b.log.Warn("pause directory can't be made ready", "dir", dir.Path(), "err", err)
+		}
+	} else if mode == Operate {
+		if err := b.fillSentinel(dir); err != nil {
+			b.log.Warn("the empty sentinel can't be given the installation's id", "dir", dir.Path(), "err", err)
+		}
+	}
+	return b.checkMoved(ctx, mode)
+}
+
+// RedactorFor masks the bot's own token and the values of the variables that the operator named.
+func RedactorFor(cfg *config.Config, getenv func(string) string) *escalate.Redactor {
+	return redactorWith(cfg, cfg.Gitea.TokenSource(getenv), getenv)
+}
+
+// redactorWith leaves a token out that can't be read: who can't read it can't leak it.
+func redactorWith(cfg *config.Config, tokens *config.TokenSource, getenv func(string) string) *escalate.Redactor {
+	var secrets []string
+	if token, err := tokens.Token(); err == nil {
+		secrets = append(secrets, token)
+	}
+	for _, name := range cfg.Escalation.RedactEnv {
+		if v := getenv(name); v != "" {
+			secrets = append(secrets, v)
+		}
+	}
+	return escalate.NewRedactor(secrets...)
+}
+
+func rootsWith(file string) (*x509.CertPool, error) {
+	if file == "" {
+		return nil, nil
+	}
+	pem, err := os.ReadFile(file)
+	if err != nil {
+		return nil, fmt.Errorf("gitea.ca_file: %w", err)
+	}
+	pool, err := x509.SystemCertPool()
+	if err != nil {
+		pool = x509.NewCertPool()
+	}
+	if !pool.AppendCertsFromPEM(pem) {
+		return nil, fmt.Errorf("gitea.ca_file %s: holds no certificate in PEM", file)
+	}
+	return pool, nil
+}
+
+func readTemplate(file string) (string, error) {
+	if file == "" {
+		return "", nil
+	}
+	b, err := os.ReadFile(file)
+	return string(b), err
+}
+
+func (b *Bot) settings() escalate.Settings {
+	c := b.cfg
+	return escalate.Settings{
+		Installation: b.store.Installation(), URL: c.Gitea.URL, Login: c.Gitea.Login, Timeout: c.Gitea.Timeout,
+		Projects: c.ProjectIDs(), Mentions: c.Escalation.Mentions, DueIn: c.Escalation.DueIn,
+		Target: func(project string) escalate.Target {
+			p, ok := c.Project(project)
+			if !ok { // it left the configuration while its incident is open
+				p = config.Project{Owner: c.Gitea.Owner, Repo: c.Gitea.Repo, Labels: c.Escalation.Labels, Assignees: c.Escalation.Assignees}
+			}
+			return escalate.Target{
+				Repo:   escalate.Repo{Server: c.Gitea.URL, Owner: p.Owner, Name: p.Repo},
+				Labels: p.Labels, Assignees: p.Assignees,
+			}
+		},
+	}
+}
+
+// ensureDir makes the pause directory and its sentinel as long as the state knows of no flag that was ever written. After
+// that only a person does, or restore: a directory that has vanished must not look like one without flags.
+func (b *Bot) ensureDir(ctx context.Context, dir pause.Dir) error {
+	s, err := dir.Sentinel()
+	switch {
+	case err == nil && s.Installation != "":
+		return nil
+	case err == nil:
+		return dir.Init(b.store.Installation())
+	case !errors.Is(err, pause.ErrNoDir) && !errors.Is(err, pause.ErrNoSentinel):
+		return nil // whoever looks at a flag gets this error
+	}
+	written, err := b.store.FlagsWritten(ctx)
+	if err != nil || written {
+		return err
+	}
+	return dir.Init(b.store.Installation())
+}
+
+func (b *Bot) fillSentinel(dir pause.Dir) error {
+	if s, err := dir.Sentinel(); err != nil || s.Installation != "" {
+		return nil
+	}
+	return dir.Init(b.store.Installation())
+}
+
+// Where the state and the configuration last agreed on a place.
+const (
+	metaURL      = "gitea_url"
+	metaPauseDir = "pause_dir"
+)
+
+// checkMoved refuses a changed gitea.url or pause_dir while incidents depend on the old one. In a new place there are
+// neither their flags nor their issues, and absence there would mean nothing.
+func (b *Bot) checkMoved(ctx context.Context, mode Mode) error {
+	for _, m := range []struct {
+		key, now string
+		off      *error
+		advice   string
+	}{
+		{metaURL, b.cfg.Gitea.URL, &b.rec.Off, "if it is the same Gitea under a new address, or a new one that the issues are to be opened in again, confirm it with `adfbot sweep --confirm-gitea-url`; else set gitea.url back"},
+		{metaPauseDir, b.cfg.PauseDir, &b.rec.PauseOff, "run `adfbot restore` to write the flags of paused projects to the new directory; else set pause_dir back"},
+	} {
+		was, err := b.store.Meta(ctx, m.key)
+		if err != nil {
+			return err
+		}
+		if was == m.now || m.now == "" {
+			continue
+		}
+		busy := 0
+		if was != "" {
+			if busy, err = b.unfinished(ctx, m.key == metaPauseDir); err != nil {
+				return err
+			}
+		}
+		switch {
+		case busy > 0:
+			*m.off = fmt.Errorf("%s was changed from %s to %s while %d incidents or holds depend on it: %s", configKey(m.key), was, m.now, busy, m.advice)
+		case mode != Look:
+			if err := b.store.SetMeta(ctx, m.key, m.now); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func configKey(meta string) string {
+	if meta == metaURL {
+		return "gitea.url"
+	}
+	return meta
+}
+
+// unfinished counts the incidents that depend on the pause directory (open ones, and holds) or on Gitea (unsettled ones).
+func (b *Bot) unfinished(ctx context.Context, flags bool) (int, error) {
+	incidents, err := b.store.Unsettled(ctx, "")
+	if err != nil {
+		return 0, err
+	}
+	if !flags {
+		return len(incidents), nil
+	}
+	holds, err := b.store.Holds(ctx)
+	n := len(holds)
+	for _, i := range incidents {
+		if i.IsOpen() && !slices.ContainsFunc(holds, func(h escalate.Hold) bool { return h.Project == i.Project }) {
+			n++
+		}
+	}
+	return n, err
+}
+
+// ConfirmURL accepts a changed gitea.url: everything that is known under the old address is looked for under the new one.
+func (b *Bot) ConfirmURL(ctx context.Context) error {
+	was, err := b.store.Meta(ctx, metaURL)
+	if err != nil || was == b.cfg.Gitea.URL {
+		return err
+	}
+	if err := b.store.MoveServer(ctx, was, b.cfg.Gitea.URL); err != nil {
+		return err
+	}
+	if err := b.store.SetMeta(ctx, metaURL, b.cfg.Gitea.URL); err != nil {
+		return err
+	}
+	b.rec.Off = b.tokenErr
+	b.log.Info("gitea.url confirmed", "was", was, "is", b.cfg.Gitea.URL)
+	return nil
+}
+
+// Close folds the state's log in and lets go of it.
+func (b *Bot) Close() error {
+	if b.gitea != nil {
+		b.gitea.CloseIdle()
+	}
+	return b.store.Close()
+}
+
+// UnknownProjectError: the project is not in the configuration. Nothing was written.
+type UnknownProjectError struct {
+	ID    string
+	Known []string
+}
+
+func (e *UnknownProjectError) Error() string {
+	return fmt.Sprintf("unknown project %q: the configuration has %v", e.ID, e.Known)
+}
+
+// CheckProject is nil for a configured project. A bad id is refused before anything looks at a file of that name.
+func CheckProject(cfg *config.Config, id string) error {
+	if err := pause.CheckID(id); err != nil {
+		return err
+	}
+	if _, ok := cfg.Project(id); !ok {
+		return &UnknownProjectError{ID: id, Known: cfg.ProjectIDs()}
+	}
+	return nil
+}

@@ -1,0 +1,315 @@
+package bot
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/http"
+	"os"
+	"os/user"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+
+	"github.com/terraphim/adfbot/escalate"
+	"github.com/terraphim/adfbot/internal/config"
+	"github.com/terraphim/adfbot/pause"
+)
+
+// Level is how good or bad a finding is.
+type Level string
+
+// Levels of findings.
+const (
+	OK   Level = "ok"
+	Warn Level = "warn"
+	Fail Level = "FAIL"
+)
+
+// Finding is one line of `adfbot check`.
+type Finding struct {
+	Level Level
+	What  string
+	Text  string
+}
+
+type checker struct {
+	cfg  *config.Config
+	env  Env
+	out  []Finding
+	open *Bot // nil while the state can't be opened
+}
+
+func (c *checker) add(l Level, what, format string, args ...any) {
+	c.out = append(c.out, Finding{l, what, fmt.Sprintf(format, args...)})
+}
+
+// Check looks at everything that the bot needs, as the user who runs it: the configuration (which is loaded already),
+// directories, state, template and, unless offline, Gitea with token and rights. It writes nothing.
+func Check(ctx context.Context, cfg *config.Config, offline bool, env Env) []Finding {
+	c := &checker{cfg: cfg, env: env.filled()}
+	c.add(OK, "config", "%s: %d projects", cfg.Path, len(cfg.Projects))
+	c.state(ctx)
+	if c.open != nil {
+		defer func() { _ = c.open.Close() }()
+	}
+	c.pauseDir(ctx)
+	c.template()
+	c.secretFiles()
+	if offline {
+		return c.out
+	}
+	c.gitea(ctx)
+	return c.out
+}
+
+func (c *checker) state(ctx context.Context) {
+	dir := filepath.Dir(c.cfg.State)
+	b, err := Open(ctx, c.cfg, Look, c.env)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		if why := notWritable(nearest(dir)); why != "" {
+			c.add(Fail, "state", "%s can't be made: %s", c.cfg.State, why)
+			return
+		}
+		c.add(OK, "state", "%s is not there yet; it is made by the first result", c.cfg.State)
+		return
+	case err != nil:
+		c.add(Fail, "state", "%v", err)
+		return
+	}
+	c.open = b
+	if err := b.store.Check(ctx); err != nil {
+		c.add(Fail, "state", "%v", err)
+		return
+	}
+	bad := false
+	for _, path := range []string{dir, c.cfg.State, c.cfg.State + "-wal", c.cfg.State + "-shm", c.cfg.State + ".d", c.cfg.State + ".d/locks", c.cfg.State + ".d/spool"} {
+		if why := notWritable(path); why != "" {
+			bad = true
+			c.add(Fail, "state", "%s: %s", path, why)
+		}
+	}
+	if !bad {
+		c.add(OK, "state", "%s, installation %s", c.cfg.State, b.store.Installation())
+	}
+	if s, err := b.store.Spooled(); err != nil {
+		c.add(Warn, "spool", "%v", err)
+	} else if len(s) > 0 {
+		c.add(Warn, "spool", "%d results wait to be stored; the next sweep takes them in", len(s))
+	}
+}
+
+func (c *checker) pauseDir(ctx context.Context) {
+	dir := pause.New(c.cfg.PauseDir)
+	_, err := dir.Sentinel()
+	if c.open != nil {
+		err = c.open.Explain(ctx, c.open.rec.CheckPause())
+	}
+	written := false
+	if c.open != nil {
+		written, _ = c.open.store.FlagsWritten(ctx)
+	}
+	switch {
+	case (errors.Is(err, pause.ErrNoDir) || errors.Is(err, pause.ErrNoSentinel)) && !written:
+		if why := notWritable(nearest(dir.Path())); why != "" {
+			c.add(Fail, "pause_dir", "%s can't be made ready: %s", dir.Path(), why)
+			return
+		}
+		c.add(OK, "pause_dir", "%s is not ready yet; serve or the first result makes it so. Until then the gate says unknown", dir.Path())
+		return
+	case err != nil:
+		c.add(Fail, "pause_dir", "%v", err)
+		return
+	}
+	if why := notWritable(dir.Path()); why != "" {
+		c.add(Fail, "pause_dir", "%s: %s", dir.Path(), why)
+		return
+	}
+	flags, err := dir.List()
+	if err != nil {
+		c.add(Fail, "pause_dir", "%v", err)
+		return
+	}
+	c.add(OK, "pause_dir", "%s, %d projects paused", dir.Path(), len(flags))
+	for _, id := range flags {
+		if f, err := dir.Look(id); err == nil && f.Dangling {
+			c.add(Warn, "pause_dir", "the flag of %s is a link that leads nowhere: it pauses here, but `test -e` in a script says that there is none; replace it by a file", id)
+		}
+		if _, ok := c.cfg.Project(id); !ok {
+			c.add(Warn, "pause_dir", "%s has a flag and is no configured project", id)
+		}
+	}
+}
+
+func (c *checker) template() {
+	file := c.cfg.Escalation.Template
+	if file == "" {
+		return
+	}
+	text, err := readTemplate(file)
+	if err == nil {
+		var comp *escalate.Composer
+		if comp, err = escalate.NewComposer(text, nil); err == nil {
+			err = comp.Check()
+		}
+	}
+	if err != nil {
+		c.add(Fail, "template", "%s: %v; issues are opened with the built-in one", file, err)
+		return
+	}
+	c.add(OK, "template", "%s", file)
+}
+
+func (c *checker) secretFiles() {
+	if _, err := c.cfg.Gitea.TokenSource(c.env.Getenv).Token(); err != nil {
+		c.add(Fail, "token", "%v", err)
+	} else {
+		c.add(OK, "token", "can be read")
+	}
+}
+
+func (c *checker) gitea(ctx context.Context) {
+	b := c.open
+	g := b.giteaOr(c)
+	if g == nil {
+		return
+	}
+	version, err := g.Version(ctx)
+	if err != nil {
+		c.add(Fail, "gitea", "%v", err)
+		return
+	}
+	c.add(OK, "gitea", "%s answers, version %s", c.cfg.Gitea.URL, version)
+	login := c.account(ctx, g)
+	if login == "" {
+		return
+	}
+	seen := map[escalate.Repo]bool{}
+	for _, p := range c.cfg.Projects {
+		repo := escalate.Repo{Server: c.cfg.Gitea.URL, Owner: p.Owner, Name: p.Repo}
+		if !seen[repo] {
+			seen[repo] = true
+			c.repo(ctx, g, repo, login)
+		}
+	}
+}
+
+// giteaOr gives the tracker, also where there is no state yet.
+func (b *Bot) giteaOr(c *checker) *escalate.Gitea {
+	if b != nil {
+		return b.gitea
+	}
+	roots, err := rootsWith(c.cfg.Gitea.CAFile)
+	if err != nil {
+		c.add(Fail, "gitea", "%v", err)
+		return nil
+	}
+	tokens := c.cfg.Gitea.TokenSource(c.env.Getenv)
+	token, err := tokens.Token()
+	if err != nil {
+		return nil // said already
+	}
+	return escalate.NewGitea(escalate.GiteaOptions{
+		URL: c.cfg.Gitea.URL, Tokens: tokens, Timeout: c.cfg.Gitea.Timeout, Roots: roots, Transport: c.env.Transport,
+		Redact: escalate.NewRedactor(token),
+	})
+}
+
+// account finds out whose token it is; "" where that can't be told and was said.
+func (c *checker) account(ctx context.Context, g *escalate.Gitea) string {
+	me, err := g.Me(ctx)
+	var te *escalate.TrackerError
+	switch {
+	case err == nil && c.cfg.Gitea.Login != "" && !strings.EqualFold(me.Login, c.cfg.Gitea.Login):
+		c.add(Fail, "account", "the token belongs to %s, and gitea.login says %s: correct one of them", me.Login, c.cfg.Gitea.Login)
+		return ""
+	case err == nil:
+		c.add(OK, "account", "%s (user id %d)", me.Login, me.ID)
+		return me.Login
+	case errors.As(err, &te) && te.Status == http.StatusForbidden && c.cfg.Gitea.Login != "":
+		c.add(OK, "account", "%s, as gitea.login says; the token may not read:user, so it is not checked", c.cfg.Gitea.Login)
+		return c.cfg.Gitea.Login
+	case errors.As(err, &te) && te.Status == http.StatusForbidden:
+		c.add(Fail, "account", "the token may not read its own account: give it the scope read:user, or set gitea.login")
+	default:
+		c.add(Fail, "account", "%v", err)
+	}
+	return ""
+}
+
+func (c *checker) repo(ctx context.Context, g *escalate.Gitea, repo escalate.Repo, login string) {
+	issues, err := g.List(ctx, repo, login, false)
+	if err != nil {
+		c.add(Fail, "repository", "%v", err)
+		return
+	}
+	foreign := 0
+	for _, i := range issues {
+		if c.open != nil && !i.Marker.IsZero() && i.Marker.Installation != c.open.store.Installation() {
+			foreign++
+		}
+	}
+	archived, hasIssues, mayWrite, err := g.Repository(ctx, repo)
+	var te *escalate.TrackerError
+	switch {
+	case errors.As(err, &te) && te.Status == http.StatusForbidden:
+		c.add(OK, "repository", "%s can be listed, %d open issues of %s; the token may not read:repository, so its rights are not checked", repo, len(issues), login)
+	case err != nil:
+		c.add(Fail, "repository", "%v", err)
+	case archived:
+		c.add(Fail, "repository", "%s is archived: unarchive it, or set gitea.owner and gitea.repo to another one", repo)
+	case !hasIssues:
+		c.add(Fail, "repository", "%s has its issues disabled: enable them in its settings", repo)
+	case !mayWrite:
+		c.add(Warn, "repository", "%s may not write to %s: issues are opened, but without labels and assignees, and can't be reopened; give it write access", login, repo)
+	default:
+		c.add(OK, "repository", "%s, %d open issues of %s", repo, len(issues), login)
+	}
+	if foreign > 0 {
+		c.add(Warn, "repository", "%s has %d open issues of another installation by %s: those of another bot, or of a state that is lost together with its pause directory; adfbot never touches them", repo, foreign, login)
+	}
+}
+
+// nearest is the closest directory above a path that exists.
+func nearest(path string) string {
+	for {
+		if _, err := os.Stat(path); err == nil || path == filepath.Dir(path) {
+			return path
+		}
+		path = filepath.Dir(path)
+	}
+}
+
+// notWritable says what to do where this user may not write a file or directory; "" where it may, or where nothing is
+// there.
+func notWritable(path string) string {
+	info, err := os.Stat(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return ""
+	}
+	if err != nil {
+		return err.Error()
+	}
+	const rw, rwx = 6, 7
+	mode := uint32(rw)
+	if info.IsDir() {
+		mode = rwx
+	}
+	if err := syscall.Access(path, mode); err != nil {
+		if errors.Is(err, syscall.EROFS) {
+			return "its file system is read-only"
+		}
+		st, _ := info.Sys().(*syscall.Stat_t)
+		me, _ := user.Current()
+		name := strconv.Itoa(os.Geteuid())
+		if me != nil {
+			name = me.Username
+		}
+		return fmt.Sprintf("%s may not write it (%s, owner %d:%d): chown %s %s, or give its group the right with chmod g+rwX %s",
+			name, info.Mode(), st.Uid, st.Gid, name, path, path)
+	}
+	return ""
+}

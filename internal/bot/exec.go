@@ -1,0 +1,321 @@
+package bot
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/terraphim/adfbot/escalate"
+	"github.com/terraphim/adfbot/internal/config"
+	"github.com/terraphim/adfbot/internal/store"
+	"github.com/terraphim/adfbot/pause"
+)
+
+// Exit codes of exec beside those of its command.
+const (
+	ExitPaused   = 75  // EX_TEMPFAIL of sysexits.h
+	ExitNotBegun = 125 // exec's own failure before the command starts, as env(1) and timeout(1) have it
+	exitTimeout  = 124 // timed out, and the command had made a 0 of it
+)
+
+// ExecRequest is one `adfbot exec`.
+type ExecRequest struct {
+	Project string
+	Agent   string
+	RunID   string
+	Timeout time.Duration // 0: none
+	Command []string
+	Stdin   io.Reader
+	Stdout  io.Writer
+	Stderr  io.Writer // the command's and adfbot's own words
+}
+
+// Exec asks the gate, runs the command, and records how it ended. It returns the exit code: the command's own, 75 where
+// the project is paused, 125 where it could not be started. The command is never kept from ending as it ended by anything
+// that goes wrong afterwards.
+func Exec(ctx context.Context, cfg *config.Config, env Env, q ExecRequest) int {
+	env = env.filled()
+	x := &execution{cfg: cfg, env: env, q: q}
+	if err := x.checked(); err != nil {
+		x.say("%v", err)
+		return ExitNotBegun
+	}
+	b, err := Open(ctx, cfg, Results, env)
+	if err != nil {
+		return x.withoutState(ctx, err)
+	}
+	defer func() {
+		if err := b.Close(); err != nil {
+			env.Log.Warn("closing the state", "err", err)
+		}
+	}()
+	if _, err := b.Intake(ctx); err != nil {
+		env.Log.Warn("spool", "err", err)
+	}
+	return x.with(ctx, b)
+}
+
+type execution struct {
+	cfg *config.Config
+	env Env
+	q   ExecRequest
+}
+
+func (x *execution) say(format string, args ...any) {
+	fmt.Fprintf(x.q.Stderr, "adfbot: "+format+"\n", args...)
+}
+
+func (x *execution) checked() error {
+	if err := CheckProject(x.cfg, x.q.Project); err != nil {
+		return err
+	}
+	if x.q.RunID == "" {
+		x.q.RunID = store.NewID()
+	}
+	return CheckResult(store.Result{Agent: x.q.Agent, RunID: x.q.RunID}, x.env.Now())
+}
+
+func (x *execution) with(ctx context.Context, b *Bot) int {
+	flag, _, err := b.rec.Local(ctx, x.q.Project)
+	var noFlag *escalate.FlagWriteError
+	switch {
+	case errors.As(err, &noFlag):
+		return x.refuse(ctx, b, err.Error())
+	case errors.Is(err, store.ErrUnusable) && flag.State == escalate.FlagGone:
+		x.say("%v", err)
+		return x.spooling(err, b.redact)
+	case flag.State == escalate.FlagThere:
+		return x.refuse(ctx, b, reason(b.rec.Pause, x.q.Project, flag.Note, flag.Dangling))
+	case flag.State == escalate.FlagUnknown:
+		x.say("it is not known whether %s is paused, so nothing is run: %v", x.q.Project, errors.Join(flag.Err, err))
+		return ExitNotBegun
+	case err != nil:
+		x.say("%v", err)
+		return ExitNotBegun
+	}
+	run, err := b.store.BeginRun(ctx, store.Run{Project: x.q.Project, Agent: x.q.Agent, RunID: x.q.RunID, Host: b.host, Started: b.now()})
+	if errors.Is(err, store.ErrPaused) {
+		return x.refuse(ctx, b, x.q.Project+" has an open incident, and its pause flag could not be written")
+	}
+	if err != nil && !errors.Is(err, store.ErrUnusable) {
+		x.say("%v", err)
+		return ExitNotBegun
+	}
+	if err != nil {
+		// The state was opened and can't be written: a full disk. The command runs, its result is spooled.
+		x.say("%v", err)
+		return x.spooling(err, b.redact)
+	}
+	defer b.store.Release(run)
+	res, code, err := x.run(b.redact, func(pid int) {
+		if err := b.store.NoteChild(ctx, run, pid); err != nil {
+			b.log.Warn("the command's process can't be noted", "err", err)
+		}
+	})
+	if err != nil {
+		x.say("%v", err)
+	}
+	res.Host, res.Generation, res.Run = b.host, &run.Generation, run.ID
+	b.step("ran")
+	// The command has ended; what it did is recorded whatever signal comes now.
+	out, err := b.Record(context.WithoutCancel(ctx), res)
+	if errors.Is(err, store.ErrConflict) {
+		x.say("%v", err)
+		return code
+	}
+	if err != nil {
+		said, err := SpoolResult(x.cfg, res, err)
+		x.say("%v", err)
+		x.say("%s", said)
+		return code
+	}
+	if out.Tripped {
+		x.say("%s", Tripped(out))
+	}
+	for _, p := range out.Problems {
+		x.say("left to the next sweep: %s", p)
+	}
+	return code
+}
+
+// Tripped is the one sentence about a trip.
+func Tripped(r Recorded) string {
+	s := fmt.Sprintf("%s failed %d times in a row on %s: the project is paused", r.Agent, r.Failures, r.Project)
+	if r.Flag.State != escalate.FlagThere {
+		s += " (but its pause flag could NOT be written)"
+	}
+	switch {
+	case r.Incident == nil:
+	case !r.Incident.Issue.IsZero():
+		s += ", see " + r.Incident.Issue.URL
+	default:
+		s += fmt.Sprintf(", incident %s; its issue is not open yet", r.Incident.Name())
+	}
+	return s
+}
+
+// refuse says why nothing is run, and tries what is due for the project's incident: perhaps Gitea is back.
+func (x *execution) refuse(ctx context.Context, b *Bot, why string) int {
+	x.say("%s is paused: %s", x.q.Project, strings.TrimSpace(why))
+	if b.rec.Gitea != nil {
+		if _, err := b.rec.Escalate(ctx, x.q.Project, ""); err != nil {
+			b.log.Warn("left to the next sweep", "project", x.q.Project, "err", err)
+		}
+	}
+	return ExitPaused
+}
+
+func reason(dir pause.Dir, project, note string, dangling bool) string {
+	path := dir.FlagPath(project)
+	note = escalate.Clean(note)
+	switch {
+	case dangling:
+		return "its pause flag " + path + " is a link that leads nowhere"
+	case strings.TrimSpace(note) == "":
+		return "its pause flag " + path + " is there"
+	}
+	return note
+}
+
+// withoutState is exec while the state can't be used. The gate needs only the pause directory; the result is spooled.
+func (x *execution) withoutState(ctx context.Context, cause error) int {
+	if !errors.Is(cause, store.ErrUnusable) {
+		x.say("%v", cause)
+		return ExitNotBegun
+	}
+	verdict := Gate(ctx, pause.New(x.cfg.PauseDir), x.q.Project)
+	switch {
+	case verdict.Err != nil:
+		x.say("it is not known whether %s is paused, so nothing is run: %v", x.q.Project, verdict.Err)
+		return ExitNotBegun
+	case verdict.Paused:
+		x.say("%s is paused: %s", x.q.Project, strings.TrimSpace(verdict.Reason))
+		return ExitPaused
+	}
+	x.say("%v", cause)
+	return x.spooling(cause, RedactorFor(x.cfg, x.env.Getenv))
+}
+
+func (x *execution) spooling(cause error, redact *escalate.Redactor) int {
+	res, code, err := x.run(redact, func(int) {})
+	if err != nil {
+		x.say("%v", err)
+	}
+	res.Host, _ = os.Hostname()
+	said, err := SpoolResult(x.cfg, res, cause)
+	if !errors.Is(err, cause) || strings.Contains(said, "LOST") {
+		x.say("%v", err)
+	}
+	x.say("%s", said)
+	return code
+}
+
+// run runs the command and tells how it ended.
+func (x *execution) run(redact *escalate.Redactor, started func(pid int)) (store.Result, int, error) {
+	capture := escalate.NewCapture(x.cfg.Escalation.OutputTail, redact)
+	c := child{
+		argv: x.q.Command, env: withoutVar(os.Environ(), x.cfg.Gitea.TokenEnv), timeout: x.q.Timeout,
+		stdin: x.q.Stdin, stdout: x.q.Stdout, stderr: x.q.Stderr, started: started,
+	}
+	if x.cfg.Escalation.OutputTail > 0 {
+		c.capture = capture
+	}
+	begun := x.env.Now()
+	end, err := c.run()
+	res := store.Result{
+		Project: x.q.Project, Agent: x.q.Agent, RunID: x.q.RunID, ExitCode: end.code, Signal: end.signal, Detail: end.detail,
+		Started: begun, Finished: x.env.Now(),
+	}
+	if res.Finished.Before(res.Started) {
+		res.Finished = res.Started // the clock was set back
+	}
+	p, _ := x.cfg.Project(x.q.Project)
+	switch {
+	case end.interrupted:
+		res.Outcome = store.Ignored
+	case end.timedOut || end.signal != "":
+		res.Outcome = store.Failure
+	default:
+		res.Outcome = OutcomeOf(p, end.code)
+	}
+	if res.Outcome == store.Failure {
+		res.Output = capture.Text()
+		if res.Output == "" && err != nil {
+			res.Output = escalate.Clean(redact.Redact(err.Error()))
+		}
+	}
+	code := end.code
+	if end.timedOut && code == 0 {
+		code = exitTimeout
+	}
+	return res, code, err
+}
+
+// withoutVar takes a variable out of an environment: the command never sees the bot's token.
+func withoutVar(environ []string, name string) []string {
+	if name == "" {
+		return environ
+	}
+	return slices.DeleteFunc(slices.Clone(environ), func(kv string) bool { return strings.HasPrefix(kv, name+"=") })
+}
+
+// Verdict is what the gate says.
+type Verdict struct {
+	Paused bool
+	Reason string
+	Err    error // it is not known; nothing may run
+}
+
+// gateWait is how long the pause directory may take to answer.
+const gateWait = 5 * time.Second
+
+// Gate asks the pause directory and nothing else. A directory that does not answer in 5 s (a dead network mount) is
+// unknown; the goroutine that hangs on it ends with the process.
+func Gate(ctx context.Context, dir pause.Dir, project string) Verdict {
+	ctx, cancel := context.WithTimeout(ctx, gateWait)
+	defer cancel()
+	answer := make(chan Verdict, 1)
+	go func() {
+		flag, _, err := dir.LookChecked(project)
+		switch {
+		case err != nil:
+			answer <- Verdict{Err: err}
+		case flag.Present:
+			answer <- Verdict{Paused: true, Reason: reason(dir, project, flag.Note, flag.Dangling)}
+		default:
+			answer <- Verdict{}
+		}
+	}()
+	select {
+	case v := <-answer:
+		return v
+	case <-ctx.Done():
+		return Verdict{Err: fmt.Errorf("pause directory %s did not answer in %s: look whether its file system hangs", dir.Path(), gateWait)}
+	}
+}
+
+// GateOf is [Gate] for a configuration.
+func GateOf(ctx context.Context, cfg *config.Config, project string) Verdict {
+	return Gate(ctx, pause.New(cfg.PauseDir), project)
+}
+
+// ExplainFromState adds to the gate's error about a missing sentinel which projects a bare touch would resume, if the
+// state can be read in the given time. It changes nothing about the verdict.
+func ExplainFromState(ctx context.Context, cfg *config.Config, env Env, err error, wait time.Duration) error {
+	if !errors.Is(err, pause.ErrNoSentinel) && !errors.Is(err, pause.ErrNoDir) {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, wait)
+	defer cancel()
+	b, err2 := Open(ctx, cfg, Look, env)
+	if err2 != nil {
+		return fmt.Errorf("%w\nwhich projects a bare touch would resume can't be told here: %w", err, err2)
+	}
+	defer func() { _ = b.Close() }()
+	return b.Explain(ctx, err)
+}

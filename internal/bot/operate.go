@@ -1,0 +1,255 @@
+package bot
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/user"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/terraphim/adfbot/escalate"
+	"github.com/terraphim/adfbot/pause"
+)
+
+// lockWait is how long a person's command waits for a project's flag lock.
+const lockWait = 15 * time.Second
+
+// Done is what a person's command did.
+type Done struct {
+	Text     string   // one sentence
+	Problems []string // what is left to the next sweep
+}
+
+// Pause pauses a project by a person's wish. The wish is on disk before the flag, so a crash in between does not undo it.
+func (b *Bot) Pause(ctx context.Context, project, why string) (Done, error) {
+	flag, _, err := b.rec.Local(ctx, project)
+	if err == nil {
+		err = flag.Err
+	}
+	if err != nil {
+		return Done{}, b.Explain(ctx, err)
+	}
+	unlock, err := b.store.Lock(ctx, "flag/"+project, lockWait)
+	if err != nil {
+		return Done{}, err
+	}
+	defer unlock()
+	path := b.rec.Pause.FlagPath(project)
+	if flag = b.rec.Look(project); flag.State == escalate.FlagThere {
+		return Done{Text: fmt.Sprintf("%s is paused already (%s)", project, path)}, nil
+	}
+	now := b.now()
+	h := escalate.Hold{Project: project, Note: holdNote(project, why, b.cfg.Instance, now), Since: now}
+	if err := b.store.SetHold(ctx, h); err != nil {
+		return Done{}, err
+	}
+	b.step("hold-noted")
+	if _, err := b.rec.Pause.Write(project, h.Note); err != nil {
+		_, err2 := b.store.Resume(ctx, project, "", "the flag could not be written", now)
+		return Done{}, errors.Join(fmt.Errorf("%s is NOT paused: %w", project, err), err2)
+	}
+	h.FlagWritten = b.now()
+	if err := b.store.SetHold(ctx, h); err != nil {
+		return Done{}, err
+	}
+	b.log.Info("project paused by a person", "project", project, "by", whoami(), "reason", why)
+	return Done{Text: fmt.Sprintf("%s is paused (%s); to resume: adfbot resume %s", project, path, project)}, nil
+}
+
+func holdNote(project, why, instance string, now time.Time) string {
+	s := fmt.Sprintf("%s is paused by %s (%s, %s).\n", project, whoami(), escalate.CleanLine(instance, 100), now.UTC().Format("2006-01-02 15:04 UTC"))
+	if why = escalate.CleanLine(why, 500); why != "" {
+		s += "Reason: " + why + "\n"
+	}
+	return s + "To resume, remove this file or run: adfbot resume " + project + "\n"
+}
+
+// whoami names the person at the keyboard, for notes and comments: also behind sudo.
+func whoami() string {
+	if s := os.Getenv("SUDO_USER"); s != "" {
+		return escalate.CleanLine(s, 60)
+	}
+	if u, err := user.Current(); err == nil {
+		return escalate.CleanLine(u.Username, 60)
+	}
+	return "user " + strconv.Itoa(os.Getuid())
+}
+
+// Resume removes a project's flag and ends its incident or hold. In the end its issue is commented on and closed.
+func (b *Bot) Resume(ctx context.Context, project string) (Done, error) {
+	flag, _, err := b.rec.Local(ctx, project)
+	var noFlag *escalate.FlagWriteError
+	if err != nil && !errors.As(err, &noFlag) {
+		return Done{}, b.Explain(ctx, err)
+	}
+	if flag.State == escalate.FlagUnknown {
+		return Done{}, b.Explain(ctx, flag.Err)
+	}
+	d, err := b.resumeLocked(ctx, project)
+	if err != nil || b.rec.Gitea == nil {
+		return d, err
+	}
+	if _, err := b.rec.Escalate(ctx, project, ""); err != nil {
+		d.Problems = append(d.Problems, err.Error())
+	}
+	return d, nil
+}
+
+func (b *Bot) resumeLocked(ctx context.Context, project string) (Done, error) {
+	unlock, err := b.store.Lock(ctx, "flag/"+project, lockWait)
+	if err != nil {
+		return Done{}, err
+	}
+	defer unlock()
+	if v := b.rec.Look(project); v.State == escalate.FlagUnknown {
+		return Done{}, v.Err
+	}
+	var incident string
+	open, err := b.store.Unsettled(ctx, project)
+	if err != nil {
+		return Done{}, err
+	}
+	for _, i := range open {
+		if i.IsOpen() {
+			incident = i.ID
+		}
+	}
+	removed, err := b.rec.Pause.Remove(project)
+	if err != nil {
+		return Done{}, fmt.Errorf("%s is still paused: %w", project, err)
+	}
+	b.step("flag-removed")
+	who := fmt.Sprintf("resumed by %s with `adfbot resume` on %s", whoami(), b.host)
+	ended, err := b.store.Resume(ctx, project, incident, who, b.now())
+	if err != nil {
+		return Done{}, err
+	}
+	b.step("resume-noted")
+	if !removed && !ended {
+		return Done{Text: project + " was not paused"}, nil
+	}
+	b.log.Info("project resumed", "project", project, "by", whoami())
+	return Done{Text: project + " is resumed"}, nil
+}
+
+// Knows tells whether state or pause directory know of a project that may have left the configuration.
+func (b *Bot) Knows(ctx context.Context, project string) (bool, error) {
+	open, err := b.store.Unsettled(ctx, project)
+	if err != nil || len(open) > 0 {
+		return len(open) > 0, err
+	}
+	if h, err := b.store.Hold(ctx, project); err != nil || h != nil {
+		return h != nil, err
+	}
+	return b.rec.Look(project).State == escalate.FlagThere, nil
+}
+
+// Restore writes the flags of all open incidents and holds again, and then the sentinel: after a reboot that emptied the
+// directory, or into a new directory. It is refused where the directory is in order: a flag that is missing there was
+// removed by a person.
+func (b *Bot) Restore(ctx context.Context) (Done, error) {
+	dir := b.rec.Pause
+	s, err := dir.Sentinel()
+	switch {
+	case errors.Is(err, pause.ErrNoDir), errors.Is(err, pause.ErrNoSentinel):
+	case err != nil:
+		return Done{}, err
+	case s.Installation != "" && s.Installation != b.store.Installation():
+		b.rec.PauseOff = nil
+		return Done{}, b.rec.CheckPause()
+	case s.Installation != "" && b.rec.PauseOff == nil:
+		return Done{Text: fmt.Sprintf("nothing to restore: %s has its sentinel, and a flag that is missing there was removed by a person", dir.Path())}, nil
+	}
+	incidents, err := b.store.Unsettled(ctx, "")
+	if err != nil {
+		return Done{}, err
+	}
+	holds, err := b.store.Holds(ctx)
+	if err != nil {
+		return Done{}, err
+	}
+	var projects []string
+	for _, i := range incidents {
+		if !i.IsOpen() {
+			continue
+		}
+		if _, err := dir.Write(i.Project, escalate.FlagNote(i)); err != nil {
+			return Done{}, fmt.Errorf("%s: %w", i.Project, err)
+		}
+		if _, err := b.store.Change(ctx, i.ID, func(i *escalate.Incident) { i.FlagWritten, i.FlagError = b.now(), "" }); err != nil {
+			return Done{}, err
+		}
+		projects = append(projects, i.Project)
+	}
+	for _, h := range holds {
+		if slices.Contains(projects, h.Project) {
+			continue
+		}
+		if _, err := dir.Write(h.Project, h.Note); err != nil {
+			return Done{}, fmt.Errorf("%s: %w", h.Project, err)
+		}
+		h.FlagWritten = b.now()
+		if err := b.store.SetHold(ctx, h); err != nil {
+			return Done{}, err
+		}
+		projects = append(projects, h.Project)
+	}
+	b.step("flags-restored")
+	// The sentinel comes last: until then everybody reads "unknown", never "not paused".
+	if err := dir.Init(b.store.Installation()); err != nil {
+		return Done{}, err
+	}
+	if err := b.store.SetMeta(ctx, metaPauseDir, b.cfg.PauseDir); err != nil {
+		return Done{}, err
+	}
+	slices.Sort(projects)
+	b.log.Info("pause directory restored", "dir", dir.Path(), "paused", projects)
+	if len(projects) == 0 {
+		return Done{Text: fmt.Sprintf("%s is ready; no project was paused", dir.Path())}, nil
+	}
+	return Done{Text: fmt.Sprintf("%s is restored; paused again: %s", dir.Path(), strings.Join(projects, ", "))}, nil
+}
+
+// WouldResume names the projects that a bare touch of the sentinel would resume: their flags were in the directory.
+func (b *Bot) WouldResume(ctx context.Context) ([]string, error) {
+	incidents, err := b.store.Unsettled(ctx, "")
+	if err != nil {
+		return nil, err
+	}
+	holds, err := b.store.Holds(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var out []string
+	for _, i := range incidents {
+		if i.IsOpen() && !i.FlagWritten.IsZero() {
+			out = append(out, i.Project)
+		}
+	}
+	for _, h := range holds {
+		if !slices.Contains(out, h.Project) {
+			out = append(out, h.Project)
+		}
+	}
+	slices.Sort(out)
+	return out, nil
+}
+
+// Explain adds to an error about a missing sentinel which projects a bare touch would resume.
+func (b *Bot) Explain(ctx context.Context, err error) error {
+	if !errors.Is(err, pause.ErrNoSentinel) && !errors.Is(err, pause.ErrNoDir) {
+		return err
+	}
+	projects, err2 := b.WouldResume(ctx)
+	switch {
+	case err2 != nil:
+		return errors.Join(err, err2)
+	case len(projects) == 0:
+		return fmt.Errorf("%w\na bare touch would resume no project", err)
+	}
+	return fmt.Errorf("%w\na bare touch would resume: %s; adfbot restore keeps them paused", err, strings.Join(projects, ", "))
+}

@@ -1,0 +1,210 @@
+package bot
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/terraphim/adfbot/escalate"
+	"github.com/terraphim/adfbot/internal/config"
+	"github.com/terraphim/adfbot/internal/store"
+	"github.com/terraphim/adfbot/pause"
+)
+
+// Recorded is what a result did.
+type Recorded struct {
+	store.Answer
+	Project  string
+	Agent    string
+	Flag     escalate.FlagView
+	Incident *escalate.Incident // that is open after it, nil where none is
+	Problems []string           // what could not be done at once; the sweep goes on trying
+}
+
+// Paused tells whether the project is paused after the result.
+func (r Recorded) Paused() bool { return r.Incident != nil || r.Flag.State == escalate.FlagThere }
+
+// clockSkew is how far in the future a time may lie: clocks of two machines differ.
+const clockSkew = 2 * time.Second
+
+// CheckResult refuses a result that can't be true, before anything is written.
+func CheckResult(r store.Result, now time.Time) error {
+	if err := checkAgent(r.Agent); err != nil {
+		return err
+	}
+	if len(r.RunID) > 200 || r.RunID != escalate.CleanLine(r.RunID, 200) {
+		return fmt.Errorf("run id %q: at most 200 bytes of printable text on one line", escalate.CleanLine(r.RunID, 60))
+	}
+	for name, t := range map[string]time.Time{"started": r.Started, "finished": r.Finished} {
+		if t.After(now.Add(clockSkew)) {
+			return fmt.Errorf("%s %s is in the future (it is %s now): check the clock of the machine that reports it",
+				name, t.UTC().Format(time.RFC3339), now.UTC().Format(time.RFC3339))
+		}
+	}
+	if !r.Started.IsZero() && !r.Finished.IsZero() && r.Finished.Before(r.Started) {
+		return fmt.Errorf("finished %s is before started %s", r.Finished.UTC().Format(time.RFC3339), r.Started.UTC().Format(time.RFC3339))
+	}
+	return nil
+}
+
+// checkAgent holds agents to the rule of project ids: their names stand in titles, files and tables.
+func checkAgent(name string) error {
+	if pause.CheckID(name) != nil {
+		return fmt.Errorf("agent %q: letters, digits, '.', '_' and '-', at most 128 of them, beginning with a letter, a digit or '_'", escalate.CleanLine(name, 60))
+	}
+	return nil
+}
+
+// Record takes a result in: it notices a resume first, stores the result, and at a trip writes the flag and opens the
+// issue. The result is on disk when it returns without an error; what went wrong after that is in Problems.
+func (b *Bot) Record(ctx context.Context, r store.Result) (Recorded, error) {
+	if err := CheckResult(r, b.now()); err != nil {
+		return Recorded{}, err
+	}
+	return b.take(ctx, r)
+}
+
+func (b *Bot) take(ctx context.Context, r store.Result) (Recorded, error) {
+	out := Recorded{Project: r.Project, Agent: r.Agent}
+	// A resume that nobody has noticed yet comes first: this result belongs to the next generation. If it can't be told,
+	// the result is stored all the same.
+	var err error
+	if out.Flag, _, err = b.rec.Local(ctx, r.Project); err != nil {
+		out.Problems = append(out.Problems, err.Error())
+	}
+	if out.Answer, err = b.store.Record(ctx, r, b.limits(r.Project)); err != nil {
+		return out, err
+	}
+	b.logResult(r, out.Answer)
+	if out.Tripped {
+		b.step("tripped")
+		b.log.Warn("breaker tripped", "project", r.Project, "agent", r.Agent, "failures", out.Failures, "threshold", out.Threshold, "incident", out.Answer.Incident)
+		if _, err := b.rec.Escalate(ctx, r.Project, out.Answer.Incident); err != nil {
+			out.Problems = append(out.Problems, err.Error())
+		}
+		out.Flag = b.rec.Look(r.Project)
+	}
+	if out.Answer.Incident != "" {
+		found, err := b.store.Incidents(ctx, out.Answer.Incident)
+		if err != nil {
+			return out, err
+		}
+		for _, i := range found {
+			if i.IsOpen() {
+				out.Incident = &i
+			}
+		}
+	}
+	for _, p := range out.Problems {
+		b.log.Warn("left to the next sweep", "project", r.Project, "err", p)
+	}
+	return out, nil
+}
+
+func (b *Bot) logResult(r store.Result, a store.Answer) {
+	if a.Known {
+		b.log.Debug("result known already", "project", r.Project, "agent", r.Agent, "run_id", r.RunID)
+		return
+	}
+	b.log.Info("result recorded", "project", r.Project, "agent", r.Agent, "outcome", r.Outcome, "counted", a.Counted,
+		"failures", a.Failures, "threshold", a.Threshold)
+}
+
+func (b *Bot) limits(project string) store.Limits {
+	p, ok := b.cfg.Project(project)
+	if !ok {
+		p.Threshold, p.ResumeThreshold = b.cfg.Breaker.Threshold, b.cfg.Breaker.ResumeThreshold
+	}
+	return store.Limits{Threshold: p.Threshold, Resume: p.ResumeThreshold, Instance: b.cfg.Instance, Host: b.host}
+}
+
+// OutcomeOf is what an exit code means for a project.
+func OutcomeOf(p config.Project, code int) string {
+	if code == 0 {
+		return store.Success
+	}
+	for _, c := range p.IgnoreExitCodes {
+		if c == code {
+			return store.Ignored
+		}
+	}
+	return store.Failure
+}
+
+// Intake takes in the results that could not be stored earlier. It returns how many, and what could not be taken in.
+func (b *Bot) Intake(ctx context.Context) (int, error) {
+	spooled, err := b.store.Spooled()
+	if err != nil {
+		return 0, err
+	}
+	n := 0
+	var errs []error
+	for _, e := range spooled {
+		if e.Err != nil {
+			errs = append(errs, fmt.Errorf("spooled result %s can't be read, it is left there: %w", e.File, e.Err))
+			continue
+		}
+		_, err := b.take(ctx, e.Result) // checked when it was made; the clock may have been set since
+		switch {
+		case errors.Is(err, store.ErrConflict):
+			b.log.Warn("spooled result contradicts the recorded one, it is dropped", "file", e.File, "err", err)
+		case err != nil:
+			errs = append(errs, fmt.Errorf("spooled result %s: %w", e.File, err))
+			continue
+		default:
+			b.log.Info("spooled result taken in", "project", e.Result.Project, "run_id", e.Result.RunID)
+		}
+		n++
+		errs = append(errs, b.store.Taken(e))
+	}
+	return n, errors.Join(errs...)
+}
+
+// Reap records a failure for every run whose process is gone without a result: it was killed together with adfbot.
+func (b *Bot) Reap(ctx context.Context) (int, error) {
+	runs, err := b.store.Running(ctx)
+	if err != nil {
+		return 0, err
+	}
+	n := 0
+	var errs []error
+	for _, run := range runs {
+		if !b.store.Gone(ctx, run) {
+			continue
+		}
+		generation := run.Generation
+		res := store.Result{
+			Project: run.Project, Agent: run.Agent, RunID: run.RunID, Outcome: store.Failure, ExitCode: 137, Signal: "SIGKILL",
+			Detail: "killed together with adfbot, no result was left", Host: run.Host, Started: run.Started, Finished: b.now(),
+			Generation: &generation, Run: run.ID,
+		}
+		a, recorded, err := b.store.Lost(ctx, run, res, b.limits(run.Project))
+		if err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		if !recorded {
+			continue
+		}
+		n++
+		b.log.Warn("run is gone without a result, it counts as a failure", "project", run.Project, "agent", run.Agent, "run_id", run.RunID)
+		if a.Tripped {
+			b.log.Warn("breaker tripped", "project", run.Project, "agent", run.Agent, "failures", a.Failures, "threshold", a.Threshold, "incident", a.Incident)
+		}
+	}
+	return n, errors.Join(errs...)
+}
+
+// SpoolResult keeps a result that can't be stored, and says so in words for the person who reads stderr.
+func SpoolResult(cfg *config.Config, r store.Result, cause error) (string, error) {
+	if r.RunID == "" {
+		r.RunID = "spooled-" + store.NewID()
+	}
+	file, err := store.Spool(cfg.State, r)
+	if err != nil {
+		return fmt.Sprintf("the result (%s of %s in %s) is LOST unless you record it: adfbot record --project %s --agent %s --run-id %s --%s",
+			r.Outcome, r.Agent, r.Project, r.Project, r.Agent, r.RunID, r.Outcome), errors.Join(cause, err)
+	}
+	return fmt.Sprintf("the result is kept in %s and is taken in by the next adfbot command that can; do not record it again", file), cause
+}

@@ -1,0 +1,112 @@
+package bot
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"github.com/robfig/cron/v3"
+
+	"github.com/terraphim/adfbot/escalate"
+)
+
+// Serve sweeps at once and then by the configuration's schedule, until ctx ends; it finishes the sweep that it is at. When
+// reload gives something, reopen is asked for a new bot: on an error the old one goes on, and the error is logged. Serve
+// closes the bots that reopen made, not the first.
+func Serve(ctx context.Context, b *Bot, reload <-chan struct{}, reopen func(context.Context) (*Bot, error)) error {
+	first := b
+	defer func() {
+		if b != first {
+			_ = b.Close()
+		}
+	}()
+	for {
+		next, err := b.serve(ctx, reload, reopen)
+		if err != nil || next == nil {
+			return err
+		}
+		if b != first {
+			_ = b.Close()
+		}
+		b = next
+	}
+}
+
+// clockCheck is how often wall clock and monotonic clock are compared, and clockJump how far they may part. The cron
+// library waits for a wall clock time: after a clock that was set back by a day it would not sweep for a day.
+const (
+	clockCheck = time.Minute
+	clockJump  = 10 * time.Second
+)
+
+// serve runs until ctx ends (nil, nil) or a reload has given another bot.
+func (b *Bot) serve(ctx context.Context, reload <-chan struct{}, reopen func(context.Context) (*Bot, error)) (*Bot, error) {
+	schedule, err := b.cfg.Sweep.Cron()
+	if err != nil {
+		return nil, err
+	}
+	b.log.Info("serving", "instance", b.cfg.Instance, "installation", b.store.Installation(), "projects", len(b.cfg.Projects),
+		"schedule", b.cfg.Sweep.Schedule, "pause_dir", b.cfg.PauseDir, "state", b.cfg.State)
+	if b.cfg.HTTP.Listen != "" || b.cfg.HTTP.Socket != "" {
+		b.log.Warn("http.listen and http.socket are set, and this version serves no HTTP")
+	}
+	// A sweep is not ended in its middle by a reload or the daemon's end: every request has a timeout of its own.
+	work := context.WithoutCancel(ctx)
+	c := b.newCron(schedule, work)
+	c.Start()
+	b.runSweep(work, c)
+	check := time.NewTicker(clockCheck)
+	defer check.Stop()
+	last := time.Now()
+	for {
+		select {
+		case <-ctx.Done():
+			<-c.Stop().Done()
+			return nil, nil
+		case <-reload:
+			next, err := reopen(ctx)
+			if err != nil {
+				b.log.Error("reload failed, the old configuration stays in force", "err", err)
+				continue
+			}
+			<-c.Stop().Done()
+			return next, nil
+		case <-check.C:
+			now := time.Now()
+			jump := now.Round(0).Sub(last.Round(0)) - now.Sub(last)
+			last = now
+			if jump.Abs() < clockJump {
+				continue
+			}
+			b.log.Warn("the clock was set, the schedule begins anew", "by", jump)
+			<-c.Stop().Done()
+			c = b.newCron(schedule, work)
+			c.Start()
+			b.runSweep(work, c)
+		}
+	}
+}
+
+// newCron makes the schedule with its one job. Of two sweeps at once the later is left out; a panic in one is logged and
+// does not end the schedule (the order of the two wrappers matters: the other way round a panic would stop all later runs).
+func (b *Bot) newCron(schedule cron.Schedule, ctx context.Context) *cron.Cron {
+	logger := cronLogger{b.log}
+	c := cron.New(cron.WithLogger(logger), cron.WithChain(cron.SkipIfStillRunning(logger), cron.Recover(logger)))
+	c.Schedule(schedule, cron.FuncJob(func() { _, _ = b.Sweep(ctx, escalate.SweepOptions{}) }))
+	return c
+}
+
+// runSweep runs the schedule's job now, inside its wrappers, so that it never runs beside itself.
+func (b *Bot) runSweep(_ context.Context, c *cron.Cron) {
+	for _, e := range c.Entries() {
+		e.WrappedJob.Run()
+	}
+}
+
+// cronLogger hands what cron has to say to slog: what it does all the time only for debugging.
+type cronLogger struct{ log *slog.Logger }
+
+func (l cronLogger) Info(msg string, kv ...any) { l.log.Debug("cron: "+msg, kv...) }
+func (l cronLogger) Error(err error, msg string, kv ...any) {
+	l.log.Error("cron: "+msg, append(kv, "err", err)...)
+}

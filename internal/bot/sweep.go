@@ -1,0 +1,95 @@
+package bot
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"time"
+
+	"github.com/terraphim/adfbot/escalate"
+	"github.com/terraphim/adfbot/internal/config"
+)
+
+// SweepReport is what one sweep did, or would do.
+type SweepReport struct {
+	escalate.Report
+	DryRun   bool          `json:"dry_run"`
+	At       time.Time     `json:"at"`
+	Took     time.Duration `json:"took_ns"`
+	TakenIn  int           `json:"taken_in"`  // spooled results
+	LostRuns int           `json:"lost_runs"` // runs that were gone without a result
+	Pruned   int           `json:"pruned"`    // old results
+}
+
+// pruneAtOnce keeps a sweep's share of history small; the next sweep takes the next ones.
+const pruneAtOnce = 1000
+
+const metaSweep = "last_sweep"
+
+// Sweep takes in what waits, and brings flags, incidents and issues together.
+func (b *Bot) Sweep(ctx context.Context, opt escalate.SweepOptions) (SweepReport, error) {
+	begun := b.now()
+	rep := SweepReport{DryRun: opt.DryRun, At: begun.UTC()}
+	var errs []error
+	note := func(err error) {
+		if err != nil {
+			errs = append(errs, err)
+		}
+	}
+	var err error
+	if !opt.DryRun {
+		rep.TakenIn, err = b.Intake(ctx)
+		note(err)
+		rep.LostRuns, err = b.Reap(ctx)
+		note(err)
+	}
+	rep.Report, err = b.rec.Sweep(ctx, opt)
+	note(b.Explain(ctx, err))
+	if !opt.DryRun {
+		rep.Pruned, err = b.store.Prune(ctx, begun.Add(-b.cfg.History.Keep), pruneAtOnce)
+		note(err)
+		note(b.store.KeepReady())
+	}
+	rep.Took = b.now().Sub(begun)
+	if opt.DryRun {
+		return rep, errors.Join(errs...)
+	}
+	// The report is for status; it must not keep the sweep from being reported.
+	doc, err := json.Marshal(rep)
+	note(err)
+	note(b.store.SetMeta(context.WithoutCancel(ctx), metaSweep, string(doc)))
+	err = errors.Join(errs...)
+	b.logSweep(rep, err)
+	return rep, err
+}
+
+func (b *Bot) logSweep(rep SweepReport, err error) {
+	switch {
+	case err != nil:
+		b.log.Error("sweep", "projects", rep.Projects, "done", len(rep.Actions), "took", rep.Took, "err", err)
+	case len(rep.Actions) > 0 || rep.TakenIn > 0 || rep.LostRuns > 0:
+		b.log.Info("sweep", "projects", rep.Projects, "done", len(rep.Actions), "taken_in", rep.TakenIn, "lost_runs", rep.LostRuns, "took", rep.Took)
+	default:
+		b.log.Debug("sweep", "projects", rep.Projects, "took", rep.Took)
+	}
+}
+
+// LastSweep returns the report of the last sweep of any process; false where there was none.
+func (b *Bot) LastSweep(ctx context.Context) (SweepReport, bool, error) {
+	var rep SweepReport
+	doc, err := b.store.Meta(ctx, metaSweep)
+	if err != nil || doc == "" {
+		return rep, false, err
+	}
+	return rep, true, json.Unmarshal([]byte(doc), &rep)
+}
+
+// DryRun plans a sweep without a state: nothing is known yet.
+func DryRun(ctx context.Context, cfg *config.Config, env Env) (SweepReport, error) {
+	b, err := Open(ctx, cfg, Look, env)
+	if err != nil {
+		return SweepReport{}, err
+	}
+	defer func() { _ = b.Close() }()
+	return b.Sweep(ctx, escalate.SweepOptions{DryRun: true, Force: true})
+}

@@ -1,0 +1,52 @@
+package config
+
+import (
+	"os"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"github.com/terraphim/adfbot/pause"
+)
+
+func FuzzLoad(f *testing.F) {
+	for _, path := range []string{example, "testdata/mistakes.yaml"} {
+		data, err := os.ReadFile(path)
+		require.NoError(f, err)
+		f.Add(data)
+	}
+	for _, text := range []string{
+		rest, "", "---\n", "a: &a [*a]\n", "sweep: {schedule: TZ=UTC}\n" + rest, "sweep: {schedule: '@every 500ms'}\n" + rest,
+		"<<: *x\n", "? {a: b}\n: c\n", "gitea: {url: 'http://[::1'}\n", "http: {listen: '[::]:1'}\n" + rest, "%YAML 1.1\n---\n" + rest,
+		projectsOf("  - {id: !!binary aGVsbG8=, labels: [a, [b]]}\n"),
+	} {
+		f.Add([]byte(text))
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		c, r, err := parse("config.yaml", data, "host")
+		if err != nil {
+			require.NotEmpty(t, err.Error())
+			return
+		}
+		for _, p := range r.problems {
+			require.NotEmpty(t, p.What)
+			require.NotContains(t, p.String(), "\n")
+		}
+		// What LoadFor hands out with the mistakes left out has to be sound too.
+		_, err = c.Sweep.Cron()
+		require.NoError(t, err)
+		require.Positive(t, c.Gitea.Timeout)
+		require.Positive(t, c.Breaker.ResumeThreshold)
+		for _, p := range c.Projects {
+			require.NoError(t, pause.CheckID(p.ID))
+			require.Positive(t, p.Threshold)
+			require.Positive(t, p.ResumeThreshold)
+		}
+		require.True(t, c.HTTP.Listen == "" || loopback(c.HTTP.Listen) || c.HTTP.TokenFile != "")
+		if len(r.problems) == 0 {
+			require.NotEmpty(t, c.Projects)
+			for _, id := range c.ProjectIDs() {
+				require.True(t, c.CanEscalate(id))
+			}
+		}
+	})
+}

@@ -1,0 +1,353 @@
+package config
+
+import (
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// write makes a configuration file and gives its path.
+func write(t *testing.T, text string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "config.yaml")
+	require.NoError(t, os.WriteFile(path, []byte(text), 0o600))
+	return path
+}
+
+func TestAFileWithManyMistakesShowsAllOfThemInLineOrder(t *testing.T) {
+	path := filepath.Join("testdata", "mistakes.yaml")
+	_, err := Load(path)
+	var e *Error
+	require.ErrorAs(t, err, &e)
+
+	// Every line of the file with a mistake says so in a comment.
+	data, err := os.ReadFile(path)
+	require.NoError(t, err)
+	var want, got []string
+	for i, line := range strings.Split(string(data), "\n") {
+		if _, keys, ok := strings.Cut(line, "# wrong: "); ok {
+			for _, key := range strings.Fields(keys) {
+				want = append(want, fmt.Sprintf("%d %s", i+1, key))
+			}
+		}
+	}
+	for _, p := range e.Problems {
+		got = append(got, fmt.Sprintf("%d %s", p.Line, p.Key))
+	}
+	require.Greater(t, len(want), 20)
+	require.Equal(t, want, got)
+
+	golden, err := os.ReadFile(filepath.Join("testdata", "mistakes.txt"))
+	require.NoError(t, err)
+	require.Equal(t, string(golden), e.Error()+"\n")
+}
+
+func TestAFileThatHoldsNoConfigurationIsOneProblem(t *testing.T) {
+	for _, tt := range []struct{ name, text, want string }{
+		{"nothing", "", "config.yaml: is empty: "},
+		{"only comments", "# a\n# b\n", "config.yaml: is empty: "},
+		{"only a document mark", "---\n", "config.yaml: is empty: "},
+		{"a list", "- a\n", "config.yaml:1: must be a mapping of keys, not a list: "},
+		{"a word", "\nhello\n", "config.yaml:2: must be a mapping of keys, not a text: "},
+		{"two documents", rest + "---\n" + rest, "config.yaml:8: a second YAML document begins here: "},
+		{"a second document that is none", rest + "---\na: [\n", "is not YAML: "},
+		{"an open bracket", "x: 1\ny: [1, 2\nz: 3\n", "config.yaml:2: is not YAML: did not find expected ',' or ']': "},
+		{"a wrong indentation", "a:\n  - x\n - y\n", "config.yaml:3: is not YAML: did not find expected key: "},
+		{"two colons", "x: 1\na: b: c\n", "config.yaml:2: is not YAML: mapping values are not allowed in this context: "},
+		{"two colons in the first line", "a: b: c\n", "config.yaml:1: is not YAML: mapping values "},
+		{"a tab", "a: 1\nb:\n\tc: 2\n", "config.yaml:3: is not YAML: found character that cannot start any token: indent with spaces"},
+		{"an unknown anchor", "a: 1\nb: *nobody\n", "config.yaml:2: is not YAML: unknown anchor 'nobody' referenced"},
+		{"a control character", "a: 1\nb: \x00\n", "config.yaml:2: holds the control character 0x00: remove it"},
+		{"a delete character", "a: \x7f\n", "config.yaml:1: holds the control character 0x7f: remove it"},
+		{"Latin-1", "a: 1\nb: M\xfcller\n", "config.yaml:2: is not UTF-8: "},
+		{"UTF-16", "\xff\xfea\x00", "config.yaml:1: is not UTF-8: "},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			_, _, err := parse("config.yaml", []byte(tt.text), "host")
+			var e *Error
+			require.ErrorAs(t, err, &e)
+			require.Len(t, e.Problems, 1)
+			require.Contains(t, err.Error(), tt.want)
+		})
+	}
+}
+
+func TestAFileThatCanNotBeReadSaysWhatToDo(t *testing.T) {
+	dir := t.TempDir()
+	t.Run("it does not exist", func(t *testing.T) {
+		path := filepath.Join(dir, "none.yaml")
+		_, err := Load(path)
+		require.ErrorIs(t, err, fs.ErrNotExist)
+		require.EqualError(t, err, path+": does not exist: the configuration is searched at --config, at $ADFBOT_CONFIG and at "+
+			"/etc/adfbot/config.yaml, the first that is given; name the right file, or copy config.example.yaml there")
+	})
+	t.Run("it is a directory", func(t *testing.T) {
+		_, err := Load(dir)
+		require.EqualError(t, err, dir+": is a directory: name the file in it, as "+dir+"/config.yaml")
+	})
+	t.Run("this user may not read it", func(t *testing.T) {
+		err := unreadable("/c.yaml", &fs.PathError{Op: "open", Path: "/c.yaml", Err: fs.ErrPermission})
+		require.ErrorIs(t, err, fs.ErrPermission)
+		require.ErrorContains(t, err, "/c.yaml: may not be read by this user (uid ")
+		require.ErrorContains(t, err, "chmod a+r")
+	})
+	t.Run("the disk fails", func(t *testing.T) {
+		require.EqualError(t, unreadable("/c.yaml", fs.ErrClosed), "/c.yaml: can't be read: file already closed")
+	})
+	t.Run("it is larger than 1 MiB", func(t *testing.T) {
+		text := rest + "#"
+		_, err := Load(write(t, text+strings.Repeat("x", 1<<20-len(text))))
+		require.NoError(t, err)
+		_, err = Load(write(t, text+strings.Repeat("x", 1<<20-len(text)+1)))
+		require.ErrorContains(t, err, "is larger than 1 MiB")
+	})
+}
+
+func TestFindNeverLooksIntoTheWorkingDirectory(t *testing.T) {
+	t.Chdir(filepath.Dir(write(t, rest)))
+	env := func(v string) func(string) string {
+		return func(name string) string { return map[string]string{"ADFBOT_CONFIG": v}[name] }
+	}
+	require.Equal(t, "/flag", Find("/flag", env("/env")))
+	require.Equal(t, "/env", Find("", env("/env")))
+	require.Equal(t, "/etc/adfbot/config.yaml", Find("", env("")))
+}
+
+func TestAliasBombsDoNotExplode(t *testing.T) {
+	var b strings.Builder
+	b.WriteString("a0: &a0 [x, x, x, x, x, x, x, x, x]\n")
+	for i := 1; i < 100; i++ {
+		fmt.Fprintf(&b, "a%d: &a%d [%s]\n", i, i, strings.Repeat(fmt.Sprintf("*a%d, ", i-1), 9))
+	}
+	b.WriteString("operators: *a99\n" + rest)
+	start := time.Now()
+	_, problems := parsed(t, b.String())
+	require.Len(t, problems, 101)
+	require.Less(t, time.Since(start), 5*time.Second)
+}
+
+func TestAMessageIsOneLineAndShort(t *testing.T) {
+	_, problems := parsed(t, "\"a\\nb\": 1\n"+strings.Repeat("k", 500)+": 1\non_issue_closed: "+strings.Repeat("v", 500)+"\n"+rest)
+	require.Len(t, problems, 3)
+	for _, p := range problems {
+		require.NotContains(t, p.String(), "\n")
+		require.Less(t, len(p.String()), 300)
+	}
+}
+
+func TestNoMessageShowsWhatMayBeASecret(t *testing.T) {
+	for _, text := range []string{
+		giteaOf("  url: https://joe:hunter2@g\n  token: hunter2\n  token_file: hunter2\n  token_env: hunter2-\n"),
+		giteaOf("  url: 'https://joe:hunter2@g:x'\n  token_file: 'hunter2\n\n    '\n"),
+		giteaOf("  url: 'joe:hunter2@g'\n  token_file: [hunter2]\n  token_env: {hunter3: 1}\n"),
+		"http: {token_file: hunter2, webhook_secret_file: ~/hunter2, password: hunter2}\nescalation: {redact_env: [A=hunter2]}\n" +
+			projectsOf("  - {id: a, token_file: hunter2, secret: {x: hunter2}}\n"),
+	} {
+		_, problems := parsed(t, text)
+		require.NotEmpty(t, problems)
+		for _, p := range problems {
+			require.NotContains(t, p.String(), "hunter2")
+		}
+	}
+}
+
+func TestAnUnknownKeySuggestsWhatIsMeant(t *testing.T) {
+	for _, tt := range []struct{ text, want string }{
+		{"pausedir: /p\n" + rest, "did you mean pause_dir?"},
+		{"pause-dir: /p\n" + rest, "did you mean pause_dir?"},
+		{"pause_directory: /p\n" + rest, "did you mean pause_dir?"},
+		{"breaker: {treshold: 3}\n" + rest, "did you mean threshold?"},
+		{"threshold: 3\n" + rest, "did you mean breaker.threshold? It does not belong here"},
+		{"sweep: {redact_env: [A]}\n" + rest, "did you mean escalation.redact_env? It does not belong here"},
+		{"sweep: {cron: x}\n" + rest, "remove it; the keys here are [schedule time_zone]"},
+		{giteaWith("onwer: x"), "did you mean owner?"},
+		{giteaWith("token-file: /x"), "did you mean token_file?"},
+		{giteaWith("token: x"), "put it in a file of its own and name that with token_file"},
+		{giteaWith("token-env: X"), "did you mean token_env?"},
+		{giteaWith("uro: x"), "did you mean url?"},
+		{giteaWith("uno: x"), "remove it; the keys here are [url token_file token_env login owner repo timeout ca_file]"},
+		{"http: {webhook-secret: x}\n" + rest, "put it in a file of its own and name that with webhook_secret_file"},
+	} {
+		_, problems := parsed(t, tt.text)
+		require.Len(t, problems, 1, tt.text)
+		require.Equal(t, tt.want, problems[0].Fix)
+	}
+}
+
+func TestADurationSaysHowItIsWritten(t *testing.T) {
+	for text, want := range map[string]string{
+		"10":   "write 10s for seconds",
+		"30d":  "Go durations have no days: write 720h",
+		"soon": "write it as Go does: 90s, 10m, 1h30m, 720h",
+	} {
+		_, problems := parsed(t, "history: {keep: "+text+"}\n"+rest)
+		require.Len(t, problems, 1)
+		require.Equal(t, want, problems[0].Fix)
+	}
+}
+
+func TestAMistakeThatManyMakeSaysWhatToWrite(t *testing.T) {
+	for _, tt := range []struct{ text, want string }{
+		{strings.Replace(rest, "fleet", "terraphim/fleet", 1), "write the name alone; what stands before the / belongs to owner"},
+		{strings.Replace(rest, "fleet", "fleet.git", 1), "write the name without .git"},
+		{giteaWith("ca_file: $HOME/ca.pem"), "write $CREDENTIALS_DIRECTORY/name for a credential of systemd, else the whole path, beginning with /"},
+		{giteaWith("ca_file: ca.pem"), "write the whole path, beginning with /"},
+		{"operators: ['@alice']\n" + rest, "write it without the @"},
+		{"a: b: c\n", `check the indentation, and put a value with a colon in it in "quotes"`},
+		{"a: @b\n", `indent with spaces, not tabs, and put a value that begins with @, % or a backquote in "quotes"`},
+		{"a: 1\n\tb: 2\n", `indent with spaces, not tabs, and put a value that begins with @, % or a backquote in "quotes"`},
+		{"a: [1\n", "check the indentation, and that every bracket and quote is closed, here and above"},
+		{"a: 1\nb\nc: 1\n", "check the indentation, and that every bracket and quote is closed, here and above"},
+		{"a: \"b\n", "check the indentation, and that every bracket and quote is closed, here and above"},
+	} {
+		_, problems := parsed(t, tt.text)
+		require.Len(t, problems, 1, tt.text)
+		require.Equal(t, tt.want, problems[0].Fix)
+	}
+}
+
+func TestProjectsInheritFromTheTopLevel(t *testing.T) {
+	c, problems := parsed(t, `breaker:
+  threshold: 4
+escalation:
+  labels: [l]
+  assignees: [joe]
+`+projectsOf(`  - id: plain
+  - id: own
+    threshold: 7
+    owner: o
+    repo: r
+    labels: []
+    assignees: [eve]
+    ignore_exit_codes: [75, 1]
+    users: [agent]
+    token_file: /t
+  - id: probe
+    resume_threshold: 1
+  - id: zero
+    threshold: 0
+    resume_threshold: 0
+`))
+	require.Empty(t, problems)
+	require.Equal(t, []string{"plain", "own", "probe", "zero"}, c.ProjectIDs())
+	require.Equal(t, Breaker{Threshold: 4, ResumeThreshold: 4}, c.Breaker)
+	base := Project{Threshold: 4, ResumeThreshold: 4, Owner: "terraphim", Repo: "fleet", Labels: []string{"l"}, Assignees: []string{"joe"}}
+	plain, probe, zero := base, base, base
+	plain.ID, probe.ID, zero.ID = "plain", "probe", "zero"
+	probe.ResumeThreshold = 1
+	zero.Threshold, zero.ResumeThreshold = 1, 1
+	own := Project{ID: "own", Threshold: 7, ResumeThreshold: 7, Owner: "o", Repo: "r", Labels: []string{}, Assignees: []string{"eve"},
+		IgnoreExitCodes: []int{75, 1}, Users: []string{"agent"}, TokenFile: "/t"}
+	require.Equal(t, []Project{plain, own, probe, zero}, c.Projects)
+
+	got, ok := c.Project("own")
+	require.True(t, ok)
+	require.Equal(t, own, got)
+	_, ok = c.Project("nobody")
+	require.False(t, ok)
+}
+
+func TestACommonResumeThresholdCountsBeforeTheProjectsThreshold(t *testing.T) {
+	c, problems := parsed(t, "breaker: {threshold: 0, resume_threshold: 2}\n"+projectsOf("  - id: a\n    threshold: 5\n  - id: b\n"))
+	require.Empty(t, problems)
+	require.Equal(t, Breaker{Threshold: 1, ResumeThreshold: 2}, c.Breaker)
+	require.Equal(t, 2, c.Projects[0].ResumeThreshold)
+	require.Equal(t, 1, c.Projects[1].Threshold)
+	require.Equal(t, 2, c.Projects[1].ResumeThreshold)
+
+	c, problems = parsed(t, "breaker: {resume_threshold: 0}\n"+rest)
+	require.Empty(t, problems)
+	require.Equal(t, 1, c.Breaker.ResumeThreshold)
+}
+
+func TestPathsAndAddressesAreNormal(t *testing.T) {
+	c, problems := parsed(t, "pause_dir: /a//b/../c/\nstate: /d/./e\n"+strings.Replace(rest, ".org", ".org/gitea//", 1))
+	require.Empty(t, problems)
+	require.Equal(t, "/a/c", c.PauseDir)
+	require.Equal(t, "/d/e", c.State)
+	require.Equal(t, "https://git.example.org/gitea", c.Gitea.URL)
+}
+
+func TestTheInstanceIsTheHostUnlessTheFileNamesIt(t *testing.T) {
+	path := write(t, rest)
+	for _, tt := range []struct {
+		host string
+		err  error
+		want string
+	}{{"bigbox", nil, "bigbox"}, {"", nil, "adfbot"}, {"x", fs.ErrInvalid, "adfbot"}} {
+		c, _, err := load(path, func() (string, error) { return tt.host, tt.err })
+		require.NoError(t, err)
+		require.Equal(t, tt.want, c.Instance)
+		require.Equal(t, path, c.Path)
+	}
+}
+
+func TestTheScheduleIsThatOfTheTimeZone(t *testing.T) {
+	from := time.Date(2026, 7, 1, 0, 0, 0, 0, time.UTC)
+	plan, err := Sweep{Schedule: "30 4 * * *", TimeZone: "Asia/Tokyo"}.Cron()
+	require.NoError(t, err)
+	require.Equal(t, from.Add(19*time.Hour+30*time.Minute), plan.Next(from).UTC())
+
+	plan, err = Sweep{Schedule: "@every 90s", TimeZone: "UTC"}.Cron()
+	require.NoError(t, err)
+	require.Equal(t, from.Add(90*time.Second), plan.Next(from))
+
+	_, err = Sweep{Schedule: "TZ=UTC", TimeZone: "UTC"}.Cron()
+	require.ErrorContains(t, err, "sweep.schedule: must not begin with a time zone")
+	_, err = Sweep{Schedule: "@hourly", TimeZone: "Mars"}.Cron()
+	require.ErrorContains(t, err, "sweep.time_zone: ")
+}
+
+func TestEveryFieldOfTheConfigurationHasAKey(t *testing.T) {
+	c, problems := parsed(t, `instance: x
+pause_dir: /x
+state: /y
+gitea: {url: http://x, token_file: /x, login: x, owner: x, repo: x, timeout: 1s, ca_file: /x}
+breaker: {threshold: 1, resume_threshold: 1}
+escalation: {labels: [x], assignees: [x], mentions: [x], due_in: 1s, output_tail: 1, redact_env: [x], template: /x}
+operators: [x]
+on_issue_closed: resume
+sweep: {schedule: "@hourly", time_zone: UTC}
+http: {listen: "localhost:1", socket: /y/x, token_file: /x, webhook_secret_file: /x}
+history: {keep: 1h}
+projects: [{id: x, threshold: 1, resume_threshold: 1, owner: x, repo: x, labels: [x], assignees: [x],
+  ignore_exit_codes: [1], users: [x], token_file: /x}]
+`)
+	require.Empty(t, problems)
+	c.Gitea.TokenEnv = "x" // can't stand beside TokenFile
+	var look func(name string, v reflect.Value)
+	look = func(name string, v reflect.Value) {
+		require.False(t, v.IsZero(), name)
+		switch v.Kind() {
+		case reflect.Struct:
+			for i := range v.NumField() {
+				look(name+"."+v.Type().Field(i).Name, v.Field(i))
+			}
+		case reflect.Slice:
+			require.NotZero(t, v.Len(), name)
+			look(name, v.Index(0))
+		}
+	}
+	look("Config", reflect.ValueOf(*c))
+}
+
+func BenchmarkFiftyProjects(b *testing.B) {
+	var text strings.Builder
+	text.WriteString(strings.TrimSuffix(rest, "  - id: odilo\n"))
+	for i := range 50 {
+		fmt.Fprintf(&text, "  - id: project-%d\n    threshold: 5\n", i)
+	}
+	data := []byte(text.String())
+	for b.Loop() {
+		if _, r, err := parse("config.yaml", data, "host"); err != nil || len(r.problems) > 0 {
+			b.Fatal(err, r.problems)
+		}
+	}
+}

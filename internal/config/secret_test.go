@@ -1,0 +1,190 @@
+package config
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// secretFileWith makes a file with this content and mode and gives its path.
+func secretFileWith(t *testing.T, content string, mode os.FileMode) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "token")
+	require.NoError(t, os.WriteFile(path, []byte(content), 0o600))
+	require.NoError(t, os.Chmod(path, mode))
+	return path
+}
+
+func TestASecretFileGivesItsContentWithoutTheLineEnd(t *testing.T) {
+	for _, tt := range []struct {
+		name    string
+		content string
+		mode    os.FileMode
+	}{
+		{"no line end", "hunter2", 0o600},
+		{"a line end", "hunter2\n", 0o600},
+		{"a DOS line end", "hunter2\r\n", 0o600},
+		{"a space", "hunter2 ", 0o600},
+		{"a space and a line end", "hunter2 \n", 0o600},
+		{"a credential of systemd", "hunter2", 0o400},
+		{"a credential of systemd for a group", "hunter2", 0o440},
+		{"readable by the group", "hunter2\n", 0o640},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			got, err := ReadSecretFile(secretFileWith(t, tt.content, tt.mode))
+			require.NoError(t, err)
+			require.Equal(t, "hunter2", got)
+		})
+	}
+	full := strings.Repeat("x", maxSecret)
+	got, err := ReadSecretFile(secretFileWith(t, full, 0o600))
+	require.NoError(t, err)
+	require.Equal(t, full, got)
+}
+
+func TestASecretFileIsRefusedWithTheWayToMendItAndWithoutItsContent(t *testing.T) {
+	for _, tt := range []struct {
+		name    string
+		content string
+		mode    os.FileMode
+		want    string
+	}{
+		{"others may read it", "hunter2", 0o644, "%[1]s may be read or written by every user (mode 0644): run chmod o-rw %[1]s"},
+		{"others may write it", "hunter2", 0o602, "%[1]s may be read or written by every user (mode 0602): run chmod o-rw %[1]s"},
+		{"it is empty", "", 0o600, "%s is empty"},
+		{"it is a line end", "\n", 0o600, "%s is empty"},
+		{"it has two lines", "hunter2\nhunter2\n", 0o600, "%s has white space in it"},
+		{"it has an empty second line", "hunter2\n\n", 0o600, "%s has white space in it"},
+		{"it begins with a space", " hunter2", 0o600, "%s has white space in it"},
+		{"it is a shell assignment", "export TOKEN=hunter2\n", 0o600, "%s has white space in it"},
+		{"it has a NUL", "hunter2\x00", 0o600, "%s has control characters in it"},
+		{"it has a byte order mark", "\ufeffhunter2", 0o600, "%s has control characters in it"},
+		{"it is binary", "hunter2\xff", 0o600, "%s is not UTF-8"},
+		{"it is too large", "hunter2" + strings.Repeat("x", maxSecret), 0o600, "%s is larger than 64 KiB"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			path := secretFileWith(t, tt.content, tt.mode)
+			got, err := ReadSecretFile(path)
+			require.ErrorContains(t, err, fmt.Sprintf(tt.want, path))
+			require.NotContains(t, err.Error(), "hunter2")
+			require.Empty(t, got)
+		})
+	}
+	t.Run("it does not exist", func(t *testing.T) {
+		path := filepath.Join(t.TempDir(), "none")
+		_, err := ReadSecretFile(path)
+		require.ErrorIs(t, err, os.ErrNotExist)
+		require.ErrorContains(t, err, path)
+		require.ErrorContains(t, err, "write the secret into it")
+	})
+	t.Run("it may not be read", func(t *testing.T) {
+		err := secretError(&os.PathError{Op: "open", Path: "/t", Err: os.ErrPermission})
+		require.ErrorIs(t, err, os.ErrPermission)
+		require.ErrorContains(t, err, "may not read it; let its group do so (chmod 640)")
+	})
+	t.Run("it is a directory", func(t *testing.T) {
+		_, err := ReadSecretFile(t.TempDir())
+		require.ErrorContains(t, err, "is a directory")
+	})
+	t.Run("it is a named pipe", func(t *testing.T) {
+		path := filepath.Join(t.TempDir(), "pipe")
+		require.NoError(t, syscall.Mkfifo(path, 0o600))
+		_, err := ReadSecretFile(path)
+		require.ErrorContains(t, err, "is no regular file")
+	})
+	t.Run("its name needs quotes in a shell", func(t *testing.T) {
+		require.Equal(t, `'/a b/it'\''s'`, shellQuote("/a b/it's"))
+	})
+}
+
+func TestACredentialLiesWhereSystemdPutIt(t *testing.T) {
+	env := func(name string) string {
+		return map[string]string{"CREDENTIALS_DIRECTORY": "/run/credentials/adfbot.service", "HOME": "/root"}[name]
+	}
+	none := func(string) string { return "" }
+
+	got, err := ExpandCredentials("$CREDENTIALS_DIRECTORY/token", env)
+	require.NoError(t, err)
+	require.Equal(t, "/run/credentials/adfbot.service/token", got)
+
+	for _, path := range []string{"/etc/token", "$HOME/token", "/x/$CREDENTIALS_DIRECTORY/token", "$CREDENTIALS_DIRECTORY/../x"} {
+		got, err = ExpandCredentials(path, env)
+		require.NoError(t, err)
+		require.Equal(t, path, got)
+	}
+
+	_, err = ExpandCredentials("$CREDENTIALS_DIRECTORY/token", none)
+	require.ErrorContains(t, err, "$CREDENTIALS_DIRECTORY is not set")
+	require.ErrorContains(t, err, "LoadCredential=token:/path")
+}
+
+func TestATokenIsReadOnceUntilItIsReloaded(t *testing.T) {
+	path := secretFileWith(t, "hunter1\n", 0o600)
+	dir, name := filepath.Split(path)
+	source := Gitea{TokenFile: "$CREDENTIALS_DIRECTORY/" + name}.TokenSource(func(string) string { return dir })
+
+	token := func(want string) {
+		t.Helper()
+		got, err := source.Token()
+		require.NoError(t, err)
+		require.Equal(t, want, got)
+	}
+	token("hunter1")
+	require.NoError(t, os.WriteFile(path, []byte("hunter2\n"), 0o600))
+	token("hunter1")
+
+	changed, err := source.Reload()
+	require.NoError(t, err)
+	require.True(t, changed)
+	token("hunter2")
+
+	changed, err = source.Reload()
+	require.NoError(t, err)
+	require.False(t, changed)
+
+	require.NoError(t, os.Remove(path))
+	changed, err = source.Reload()
+	require.ErrorContains(t, err, "gitea.token_file: ")
+	require.False(t, changed)
+	token("hunter2")
+
+	for _, format := range []string{"%v", "%+v", "%#v", "%s"} {
+		require.NotContains(t, fmt.Sprintf(format, source), "hunter")
+	}
+}
+
+func TestATokenThatCouldNotBeReadIsTriedAgain(t *testing.T) {
+	path := secretFileWith(t, "", 0o600)
+	source := Gitea{TokenFile: path}.TokenSource(os.Getenv)
+	_, err := source.Token()
+	require.ErrorContains(t, err, "is empty")
+	require.NoError(t, os.WriteFile(path, []byte("hunter2"), 0o600))
+	got, err := source.Token()
+	require.NoError(t, err)
+	require.Equal(t, "hunter2", got)
+}
+
+func TestATokenMayComeFromAVariable(t *testing.T) {
+	env := map[string]string{"T": "hunter2\n", "BAD": "hunter 2"}
+	getenv := func(name string) string { return env[name] }
+	source := Gitea{TokenEnv: "T"}.TokenSource(getenv)
+	got, err := source.Token()
+	require.NoError(t, err)
+	require.Equal(t, "hunter2", got)
+	require.Equal(t, "token from $T", fmt.Sprint(source))
+
+	_, err = Gitea{TokenEnv: "BAD"}.TokenSource(getenv).Token()
+	require.EqualError(t, err, "gitea.token_env: $BAD has white space in it: set it to the bot's token in the bot's environment")
+	_, err = Gitea{TokenEnv: "NONE"}.TokenSource(getenv).Token()
+	require.ErrorContains(t, err, "$NONE is empty")
+	_, err = Gitea{}.TokenSource(getenv).Token()
+	require.EqualError(t, err, "there is no token: set gitea.token_file or gitea.token_env")
+	_, err = Gitea{TokenFile: "$CREDENTIALS_DIRECTORY/t"}.TokenSource(getenv).Token()
+	require.ErrorContains(t, err, "gitea.token_file: $CREDENTIALS_DIRECTORY/t: $CREDENTIALS_DIRECTORY is not set")
+	require.Equal(t, "token from /t", fmt.Sprint(Gitea{TokenFile: "/t"}.TokenSource(getenv)))
+}

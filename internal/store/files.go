@@ -1,0 +1,114 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/gofrs/flock"
+)
+
+// inherit gives a new file or folder the owner and group of its directory, and the group the rights that it has on the
+// directory. What this user may not change stays as it is: `adfbot check` finds it.
+func inherit(path string) {
+	parent, err := os.Stat(filepath.Dir(path))
+	if err != nil {
+		return
+	}
+	st, ok := parent.Sys().(*syscall.Stat_t)
+	if !ok {
+		return
+	}
+	if os.Geteuid() == 0 {
+		_ = os.Lchown(path, int(st.Uid), int(st.Gid))
+	}
+	info, err := os.Lstat(path)
+	if err != nil {
+		return
+	}
+	mode := info.Mode().Perm() & 0o700
+	if parent.Mode().Perm()&0o020 != 0 {
+		mode |= mode >> 3 // the group may do what the owner may
+	}
+	set := mode
+	if info.IsDir() && parent.Mode()&fs.ModeSetgid != 0 {
+		set |= fs.ModeSetgid
+	}
+	_ = os.Chmod(path, set)
+}
+
+// makeDirs makes a directory and its missing parents, each with the owner of the one above.
+func makeDirs(dir string) error {
+	if _, err := os.Stat(dir); err == nil || !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	if err := makeDirs(filepath.Dir(dir)); err != nil {
+		return err
+	}
+	if err := os.Mkdir(dir, 0o750); err != nil && !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	inherit(dir)
+	return nil
+}
+
+func isDiskError(err error) bool {
+	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EROFS) || errors.Is(err, syscall.EDQUOT) ||
+		errors.Is(err, syscall.EIO) || errors.Is(err, syscall.ENOTDIR)
+}
+
+// Lock takes a lock between processes, and between goroutines of one process. It waits at most the given time. The file
+// stays behind; the lock ends with unlock or with the process.
+func (s *Store) Lock(ctx context.Context, name string, wait time.Duration) (unlock func(), err error) {
+	path := filepath.Join(s.dir("locks"), strings.NewReplacer("/", "-", ":", "_").Replace(name))
+	return lockFile(ctx, path, name, wait)
+}
+
+func lockFile(ctx context.Context, path, name string, wait time.Duration) (func(), error) {
+	_, statErr := os.Lstat(path)
+	l := flock.New(path, flock.SetPermissions(0o600), flock.SetFlag(os.O_CREATE|os.O_RDWR))
+	ctx, cancel := context.WithTimeout(ctx, wait)
+	defer cancel()
+	ok, err := l.TryLock()
+	if err == nil && !ok && wait > 0 {
+		ok, err = l.TryLockContext(ctx, 5*time.Millisecond)
+	}
+	if errors.Is(statErr, fs.ErrNotExist) {
+		inherit(path)
+	}
+	if !ok {
+		_ = l.Close()
+		if err != nil && !errors.Is(err, context.DeadlineExceeded) {
+			return nil, fmt.Errorf("lock %s: %w", path, err)
+		}
+		return nil, &LockedError{Name: name, Holder: holder(path), Waited: wait}
+	}
+	// For whoever waits and wants to know for whom. It is advice only, so a failure does not matter.
+	_ = os.WriteFile(path, fmt.Appendf(nil, "%d\n", os.Getpid()), 0o600)
+	return func() { _ = l.Close() }, nil
+}
+
+func holder(path string) string {
+	b, err := os.ReadFile(path)
+	if pid := strings.TrimSpace(string(b)); err == nil && pid != "" {
+		return "process " + pid
+	}
+	return "another process"
+}
+
+// LockedError: the lock was not free in time.
+type LockedError struct {
+	Name   string
+	Holder string
+	Waited time.Duration
+}
+
+func (e *LockedError) Error() string {
+	return fmt.Sprintf("the lock %s is held by %s (waited %s): if that adfbot is stopped, continue or end it", e.Name, e.Holder, e.Waited)
+}

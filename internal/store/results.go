@@ -1,0 +1,306 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/terraphim/adfbot/breaker"
+	"github.com/terraphim/adfbot/escalate"
+)
+
+// Outcomes of a run.
+const (
+	Success = "success"
+	Failure = "failure"
+	Ignored = "ignored" // does not count: neither a failure nor a reset
+)
+
+// Result is how one run of an agent ended. Everything in it that came from outside is masked and cleaned already.
+type Result struct {
+	Project    string
+	Agent      string
+	RunID      string // "" where the run has none; else unique for the project and agent
+	Outcome    string
+	ExitCode   int
+	Signal     string
+	Detail     string
+	Host       string
+	Started    time.Time // zero: not known
+	Finished   time.Time
+	Output     string // kept for a failure only
+	Generation *int64 // noted before the run began; nil: decided by Started, or the current one where that is zero
+	Run        string // id of the [Run] that this ends, or ""
+}
+
+// Limits of a project's breaker. Threshold applies until a resume, Resume after it until a success.
+type Limits struct {
+	Threshold int
+	Resume    int
+	Instance  string // for the incident
+	Host      string // of this process, where the result names none
+}
+
+// Answer is what a result did. A result that is given again under its run id gets the first answer again.
+type Answer struct {
+	Outcome   string
+	Counted   bool   // it moved the breaker
+	Why       string // why it did not count, where that needs saying
+	Failures  int
+	Threshold int
+	Tripped   bool   // this result tripped the breaker and opened Incident
+	Incident  string // id of the incident that is open after it, or ""
+	Known     bool   // the run was recorded before
+}
+
+// ErrConflict: the run id was recorded with another outcome.
+var ErrConflict = errors.New("this run was recorded already with another outcome")
+
+// Project is what is kept of a project beside its incidents.
+type Project struct {
+	ID         string
+	Generation int64
+	Breaker    breaker.State
+	HalfOpen   bool // resumed, and no success since
+	Ignored    int  // ignored results in a row
+	Resumed    time.Time
+}
+
+// evidenceRuns is how many runs an issue tells of.
+const evidenceRuns = 10
+
+// Record stores a result and moves the breaker, in one transaction. At the trip the incident is in it too, so that a
+// stored trip can't be lost. It returns the answer after the transaction is on disk.
+func (s *Store) Record(ctx context.Context, r Result, l Limits) (Answer, error) {
+	var a Answer
+	err := s.tx(ctx, func(tx *sql.Tx) error {
+		var err error
+		a, err = s.record(ctx, tx, r, l)
+		return err
+	})
+	return a, err
+}
+
+func (s *Store) record(ctx context.Context, tx *sql.Tx, r Result, l Limits) (Answer, error) {
+	if r.RunID != "" {
+		if a, ok, err := recorded(ctx, tx, r); ok || err != nil {
+			if err == nil {
+				err = endRun(ctx, tx, r.Run)
+			}
+			return a, err
+		}
+	}
+	p, err := loadProject(ctx, tx, r.Project)
+	if err != nil {
+		return Answer{}, err
+	}
+	a := Answer{Outcome: r.Outcome, Threshold: l.Threshold}
+	if p.HalfOpen {
+		a.Threshold = l.Resume
+	}
+	a.Threshold = max(a.Threshold, 1)
+	trips := false
+	if a.Counted, a.Why = counts(r, p); a.Counted {
+		p.Breaker, trips = p.Breaker.Next(a.Threshold, r.Outcome == Success)
+		p.HalfOpen = p.HalfOpen && r.Outcome != Success
+	}
+	if breaker.Counts(r.Agent) {
+		p.Ignored++
+		if r.Outcome != Ignored {
+			p.Ignored = 0
+		}
+	}
+	a.Failures = p.Breaker.Failures
+	open, err := openIncident(ctx, tx, r.Project)
+	if err != nil {
+		return a, err
+	}
+	a.Incident = open
+	if trips && open == "" {
+		i, err := s.trip(ctx, tx, r, l, a)
+		if err != nil {
+			return a, err
+		}
+		a.Incident, a.Tripped = i.ID, true
+	}
+	if err := insertResult(ctx, tx, r, a, s.now()); err != nil {
+		return a, err
+	}
+	if err := saveProject(ctx, tx, p); err != nil {
+		return a, err
+	}
+	return a, endRun(ctx, tx, r.Run)
+}
+
+// counts decides whether a result moves the breaker.
+func counts(r Result, p Project) (bool, string) {
+	switch {
+	case !breaker.Counts(r.Agent):
+		return false, "only project-meta agents count"
+	case r.Outcome == Ignored:
+		return false, "the result is ignored"
+	case r.Generation != nil && *r.Generation != p.Generation:
+		return false, "the run began before the project was last resumed"
+	case r.Generation == nil && !r.Started.IsZero() && !p.Resumed.IsZero() && !r.Started.After(p.Resumed):
+		return false, "the run began before the project was last resumed"
+	}
+	return true, ""
+}
+
+// recorded looks for an earlier result of the same run.
+func recorded(ctx context.Context, tx *sql.Tx, r Result) (Answer, bool, error) {
+	a := Answer{Known: true}
+	var incident sql.NullString
+	err := tx.QueryRowContext(ctx, `SELECT outcome, counted, failures, threshold, tripped, incident FROM result
+		WHERE project = ? AND agent = ? AND run_id = ?`, r.Project, r.Agent, r.RunID).
+		Scan(&a.Outcome, &a.Counted, &a.Failures, &a.Threshold, &a.Tripped, &incident)
+	if errors.Is(err, sql.ErrNoRows) {
+		return Answer{}, false, nil
+	}
+	a.Incident = incident.String
+	if err == nil && a.Outcome != r.Outcome {
+		err = fmt.Errorf("run %q of %s in %s is recorded as %s: %w", r.RunID, r.Agent, r.Project, a.Outcome, ErrConflict)
+	}
+	return a, true, err
+}
+
+func loadProject(ctx context.Context, q querier, id string) (Project, error) {
+	p := Project{ID: id}
+	var resumed sql.NullInt64
+	err := q.QueryRowContext(ctx, `SELECT generation, failures, tripped, half_open, ignored, resumed_at FROM project WHERE id = ?`, id).
+		Scan(&p.Generation, &p.Breaker.Failures, &p.Breaker.Tripped, &p.HalfOpen, &p.Ignored, &resumed)
+	if errors.Is(err, sql.ErrNoRows) {
+		err = nil
+	}
+	p.Resumed = unstamp(resumed)
+	return p, err
+}
+
+func saveProject(ctx context.Context, tx *sql.Tx, p Project) error {
+	_, err := tx.ExecContext(ctx, `INSERT INTO project (id, generation, failures, tripped, half_open, ignored, resumed_at)
+		VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET generation = excluded.generation, failures = excluded.failures,
+		tripped = excluded.tripped, half_open = excluded.half_open, ignored = excluded.ignored, resumed_at = excluded.resumed_at`,
+		p.ID, p.Generation, p.Breaker.Failures, p.Breaker.Tripped, p.HalfOpen, p.Ignored, stamp(p.Resumed))
+	return err
+}
+
+func insertResult(ctx context.Context, tx *sql.Tx, r Result, a Answer, now time.Time) error {
+	var runID, incident, output any
+	if r.RunID != "" {
+		runID = r.RunID
+	}
+	if a.Incident != "" {
+		incident = a.Incident
+	}
+	if r.Outcome == Failure && r.Output != "" {
+		output = r.Output
+	}
+	_, err := tx.ExecContext(ctx, `INSERT INTO result (project, agent, run_id, outcome, counted, exit_code, signal, detail, host,
+		started_at, finished_at, recorded_at, failures, threshold, incident, tripped, output)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+		r.Project, r.Agent, runID, r.Outcome, a.Counted, r.ExitCode, r.Signal, r.Detail, r.Host,
+		stamp(r.Started), stamp(r.Finished), now.UnixMilli(), a.Failures, a.Threshold, incident, a.Tripped, output)
+	return err
+}
+
+// trip opens the incident of a result that is not stored yet.
+func (s *Store) trip(ctx context.Context, tx *sql.Tx, r Result, l Limits, a Answer) (escalate.Incident, error) {
+	i := escalate.Incident{
+		ID: NewID(), Project: r.Project, Agent: r.Agent, Opened: s.now().UTC(), Failures: a.Failures, Threshold: a.Threshold,
+		Host: r.Host, Instance: l.Instance,
+	}
+	if i.Host == "" {
+		i.Host = l.Host
+	}
+	runs, err := runsOf(ctx, tx, r.Project, evidenceRuns*3)
+	if err != nil {
+		return i, err
+	}
+	i.Evidence.Runs = append(i.Evidence.Runs, escalate.Run{Outcome: r.Outcome, Started: r.Started, Finished: r.Finished,
+		ExitCode: r.ExitCode, Signal: r.Signal, Detail: r.Detail, Host: r.Host, RunID: r.RunID})
+	for _, run := range runs {
+		if breaker.Counts(run.Agent) && len(i.Evidence.Runs) < evidenceRuns {
+			i.Evidence.Runs = append(i.Evidence.Runs, run.Run)
+		}
+	}
+	i.Evidence.Output = r.Output
+	if i.Evidence.Earlier, err = earlier(ctx, tx, r.Project); err != nil {
+		return i, err
+	}
+	if i.Seq, err = nextSeq(ctx, tx, r.Project); err != nil {
+		return i, err
+	}
+	return i, putIncident(ctx, tx, i)
+}
+
+// HistoryRun is a run in the history.
+type HistoryRun struct {
+	escalate.Run
+	Agent    string
+	Counted  bool
+	Recorded time.Time
+}
+
+// Runs returns a project's last results, newest first.
+func (s *Store) Runs(ctx context.Context, project string, most int) ([]HistoryRun, error) {
+	runs, err := runsOf(ctx, s.db, project, most)
+	return runs, s.wrap(err)
+}
+
+type querier interface {
+	QueryContext(context.Context, string, ...any) (*sql.Rows, error)
+	QueryRowContext(context.Context, string, ...any) *sql.Row
+}
+
+func runsOf(ctx context.Context, q querier, project string, most int) ([]HistoryRun, error) {
+	rows, err := q.QueryContext(ctx, `SELECT agent, run_id, outcome, counted, exit_code, signal, detail, host, started_at, finished_at, recorded_at
+		FROM result WHERE project = ? ORDER BY id DESC LIMIT ?`, project, most)
+	return collect(rows, err, func(rows *sql.Rows) (r HistoryRun, err error) {
+		var runID sql.NullString
+		var started, finished, recorded sql.NullInt64
+		err = rows.Scan(&r.Agent, &runID, &r.Outcome, &r.Counted, &r.ExitCode, &r.Signal, &r.Detail, &r.Host, &started, &finished, &recorded)
+		r.RunID, r.Started, r.Finished, r.Recorded = runID.String, unstamp(started), unstamp(finished), unstamp(recorded)
+		return r, err
+	})
+}
+
+// collect reads all rows and closes them; with one connection an open result would block every other query.
+func collect[T any](rows *sql.Rows, err error, scan func(*sql.Rows) (T, error)) ([]T, error) {
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = rows.Close() }()
+	var out []T
+	for rows.Next() {
+		v, err := scan(rows)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, v)
+	}
+	return out, rows.Err()
+}
+
+// Project returns what is kept of one project; the zero state where nothing is.
+func (s *Store) Project(ctx context.Context, id string) (Project, error) {
+	p, err := loadProject(ctx, s.db, id)
+	return p, s.wrap(err)
+}
+
+// Prune deletes up to most results that were recorded before the given time, the oldest first, and tells how many it
+// deleted. It looks at the oldest rows only, so it costs the same however long the history is.
+func (s *Store) Prune(ctx context.Context, before time.Time, most int) (int, error) {
+	var n int64
+	err := s.tx(ctx, func(tx *sql.Tx) error {
+		res, err := tx.ExecContext(ctx, `DELETE FROM result WHERE id IN (
+			SELECT id FROM (SELECT id, recorded_at FROM result ORDER BY id LIMIT ?) WHERE recorded_at < ?)`, most, before.UnixMilli())
+		if err != nil {
+			return err
+		}
+		n, err = res.RowsAffected()
+		return err
+	})
+	return int(n), err
+}

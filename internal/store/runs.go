@@ -1,0 +1,158 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+)
+
+// Run is a run of `adfbot exec` that has begun. While it goes on its process holds the lock on a file of its own, so that
+// everybody can tell whether it still lives: across containers too, where process ids mean nothing.
+type Run struct {
+	ID         string // random
+	Project    string
+	Agent      string
+	RunID      string
+	Generation int64
+	Host       string
+	Started    time.Time
+	ChildPID   int
+	ChildStart string
+
+	unlock func()
+}
+
+// BeginRun stores the start of a run, with the project's generation, before its command is started. It fails with
+// [ErrPaused] where the project has an open incident: then it must not start.
+func (s *Store) BeginRun(ctx context.Context, r Run) (Run, error) {
+	r.ID = NewID()
+	unlock, err := lockFile(ctx, s.runPath(r.ID), "run/"+r.ID, time.Second)
+	if err != nil {
+		return r, s.wrap(err)
+	}
+	err = s.tx(ctx, func(tx *sql.Tx) error {
+		p, err := loadProject(ctx, tx, r.Project)
+		if err != nil {
+			return err
+		}
+		r.Generation = p.Generation
+		open, err := openIncident(ctx, tx, r.Project)
+		if err != nil {
+			return err
+		}
+		if open != "" {
+			return ErrPaused
+		}
+		_, err = tx.ExecContext(ctx, `INSERT INTO run (id, project, agent, run_id, generation, host, started_at) VALUES (?, ?, ?, ?, ?, ?, ?)`,
+			r.ID, r.Project, r.Agent, r.RunID, r.Generation, r.Host, r.Started.UnixMilli())
+		return err
+	})
+	if err != nil {
+		_ = os.Remove(s.runPath(r.ID))
+		unlock()
+		return r, err
+	}
+	r.unlock = unlock
+	return r, nil
+}
+
+// ErrPaused: the project has an open incident.
+var ErrPaused = errors.New("the project has an open incident")
+
+// NoteChild stores which process the run's command is.
+func (s *Store) NoteChild(ctx context.Context, r Run, pid int) error {
+	start, err := processStart(pid)
+	if err != nil {
+		return nil // it has ended already
+	}
+	return s.tx(ctx, func(tx *sql.Tx) error {
+		_, err := tx.ExecContext(ctx, `UPDATE run SET child_pid = ?, child_start = ? WHERE id = ?`, pid, start, r.ID)
+		return err
+	})
+}
+
+// Release lets go of the run's file. It is called once its result was recorded or spooled; [Record] deletes the row.
+func (s *Store) Release(r Run) {
+	_ = os.Remove(s.runPath(r.ID))
+	if r.unlock != nil {
+		r.unlock()
+	}
+}
+
+func (s *Store) runPath(id string) string { return filepath.Join(s.dir("runs"), id+".lock") }
+
+// Running returns the runs that have begun and have no result.
+func (s *Store) Running(ctx context.Context) ([]Run, error) {
+	rows, err := s.db.QueryContext(ctx, `SELECT id, project, agent, run_id, generation, host, started_at, child_pid, child_start FROM run ORDER BY started_at`)
+	list, err := collect(rows, err, func(rows *sql.Rows) (r Run, err error) {
+		var started sql.NullInt64
+		err = rows.Scan(&r.ID, &r.Project, &r.Agent, &r.RunID, &r.Generation, &r.Host, &started, &r.ChildPID, &r.ChildStart)
+		r.Started = unstamp(started)
+		return r, err
+	})
+	return list, s.wrap(err)
+}
+
+// Gone tells whether a run can bring no result any more: the process that would record it is gone, and so is its command.
+func (s *Store) Gone(ctx context.Context, r Run) bool {
+	unlock, err := lockFile(ctx, s.runPath(r.ID), "run/"+r.ID, 0)
+	if err != nil {
+		return false
+	}
+	defer unlock()
+	if start, err := processStart(r.ChildPID); err == nil && start == r.ChildStart {
+		return false
+	}
+	return true
+}
+
+// Lost records the result of a run that is gone, unless it was recorded meanwhile.
+func (s *Store) Lost(ctx context.Context, r Run, res Result, l Limits) (a Answer, recorded bool, err error) {
+	err = s.tx(ctx, func(tx *sql.Tx) error {
+		if err := tx.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM run WHERE id = ?)`, r.ID).Scan(&recorded); err != nil || !recorded {
+			return err
+		}
+		a, err = s.record(ctx, tx, res, l)
+		if errors.Is(err, ErrConflict) {
+			err = endRun(ctx, tx, r.ID) // the run was reported in another way
+		}
+		return err
+	})
+	if err == nil {
+		_ = os.Remove(s.runPath(r.ID))
+	}
+	return a, recorded, err
+}
+
+func endRun(ctx context.Context, tx *sql.Tx, id string) error {
+	if id == "" {
+		return nil
+	}
+	_, err := tx.ExecContext(ctx, `DELETE FROM run WHERE id = ?`, id)
+	return err
+}
+
+// processStart is what tells a process apart from a later one with the same id: the machine's boot and the time of its
+// start, field 22 of /proc/<pid>/stat in proc(5).
+func processStart(pid int) (string, error) {
+	if pid <= 0 {
+		return "", os.ErrNotExist
+	}
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return "", err
+	}
+	// The name, in parentheses, may hold anything.
+	_, rest, _ := strings.Cut(string(b[strings.LastIndexByte(string(b), ')')+1:]), " ")
+	fields := strings.Fields(rest)
+	if len(fields) < 20 || fields[0] == "Z" {
+		return "", os.ErrNotExist
+	}
+	boot, _ := os.ReadFile("/proc/sys/kernel/random/boot_id")
+	return strings.TrimSpace(string(boot)) + "/" + fields[19], nil
+}

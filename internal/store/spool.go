@@ -1,0 +1,176 @@
+package store
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+)
+
+// A result that can't be stored is kept in a file in <state>.d/spool until a command can take it in. So that this works on
+// a full disk too, a few files of spoolSize bytes are kept ready there: overwriting one in place needs no room.
+const (
+	spoolSize    = 16 << 10
+	spoolReady   = 4
+	spoolSuffix  = ".json"
+	readySuffix  = ".ready"
+	spoolMaxSize = 1 << 20
+)
+
+// Spool writes a result beside the state at path, whose database need not be usable. It returns the file. Results have a
+// run id, so that taking one in twice changes nothing.
+func Spool(path string, r Result) (string, error) {
+	if r.RunID == "" {
+		return "", errors.New("a result without a run id can't be spooled")
+	}
+	r.Run = ""
+	doc, err := json.Marshal(r)
+	if err != nil {
+		return "", err
+	}
+	dir := filepath.Join(path+".d", "spool")
+	file, err := spoolNew(dir, doc)
+	if err == nil {
+		return file, nil
+	}
+	if file, err2 := spoolInPlace(dir, doc, r); err2 == nil {
+		return file, nil
+	}
+	return "", fmt.Errorf("spooling the result: %w", err)
+}
+
+func spoolNew(dir string, doc []byte) (string, error) {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return "", err
+	}
+	name := filepath.Join(dir, NewID())
+	f, err := os.OpenFile(name+".tmp", os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	if err != nil {
+		return "", err
+	}
+	_, err = f.Write(doc)
+	err = errors.Join(err, f.Sync(), f.Close())
+	inherit(name + ".tmp")
+	if err == nil {
+		err = os.Rename(name+".tmp", name+spoolSuffix)
+	}
+	if err != nil {
+		_ = os.Remove(name + ".tmp")
+		return "", err
+	}
+	return name + spoolSuffix, syncDir(dir)
+}
+
+// spoolInPlace fills one of the files that are kept ready. The output is dropped where it does not fit.
+func spoolInPlace(dir string, doc []byte, r Result) (string, error) {
+	if len(doc) > spoolSize {
+		r.Output = ""
+		var err error
+		if doc, err = json.Marshal(r); err != nil || len(doc) > spoolSize {
+			return "", errors.Join(err, errors.New("the result is too large"))
+		}
+	}
+	ready, err := filepath.Glob(filepath.Join(dir, "*"+readySuffix))
+	if err != nil {
+		return "", err
+	}
+	for _, from := range ready {
+		// The rename gives the file to one process only.
+		mine := filepath.Join(dir, NewID())
+		if err := os.Rename(from, mine+".tmp"); err != nil {
+			continue
+		}
+		f, err := os.OpenFile(mine+".tmp", os.O_WRONLY, 0)
+		if err != nil {
+			return "", err
+		}
+		padded := append(doc, bytes.Repeat([]byte(" "), spoolSize-len(doc))...)
+		_, err = f.WriteAt(padded, 0)
+		if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
+			return "", err
+		}
+		return mine + spoolSuffix, errors.Join(os.Rename(mine+".tmp", mine+spoolSuffix), syncDir(dir))
+	}
+	return "", syscall.ENOSPC
+}
+
+// KeepReady makes the files that a full disk will need. It does nothing where they are there.
+func (s *Store) KeepReady() error {
+	dir := s.dir("spool")
+	for n := range spoolReady {
+		name := filepath.Join(dir, fmt.Sprintf("reserve-%d%s", n, readySuffix))
+		if info, err := os.Stat(name); err == nil && info.Size() == spoolSize {
+			continue
+		}
+		if err := os.WriteFile(name, bytes.Repeat([]byte(" "), spoolSize), 0o600); err != nil {
+			return err
+		}
+		inherit(name)
+	}
+	return nil
+}
+
+// Spooled is a result that waits in the spool.
+type Spooled struct {
+	File   string
+	Result Result
+	Err    error // the file can't be read as a result; it stays where it is
+}
+
+// Spooled returns the results in the spool, in the order in which the runs ended.
+func (s *Store) Spooled() ([]Spooled, error) {
+	files, err := filepath.Glob(filepath.Join(s.dir("spool"), "*"+spoolSuffix))
+	if err != nil {
+		return nil, err
+	}
+	var out []Spooled
+	for _, file := range files {
+		e := Spooled{File: file}
+		info, err := os.Lstat(file)
+		switch {
+		case errors.Is(err, os.ErrNotExist):
+			continue // another process has just taken it in
+		case err != nil:
+			e.Err = err
+		case !info.Mode().IsRegular() || info.Size() > spoolMaxSize:
+			e.Err = fmt.Errorf("%s is no result of adfbot", file)
+		default:
+			var doc []byte
+			if doc, e.Err = os.ReadFile(file); e.Err == nil {
+				e.Err = json.Unmarshal(doc, &e.Result)
+			}
+			if errors.Is(e.Err, os.ErrNotExist) {
+				continue
+			}
+		}
+		out = append(out, e)
+	}
+	slices.SortStableFunc(out, func(a, b Spooled) int {
+		if c := a.Result.Finished.Compare(b.Result.Finished); c != 0 {
+			return c
+		}
+		return strings.Compare(a.File, b.File)
+	})
+	return out, nil
+}
+
+// Taken removes a spooled result after it was recorded.
+func (s *Store) Taken(e Spooled) error {
+	if err := os.Remove(e.File); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	return nil
+}
+
+func syncDir(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
+}

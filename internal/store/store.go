@@ -1,0 +1,281 @@
+// Package store keeps the bot's state in one SQLite file: the history of results, each project's breaker, the incidents,
+// the holds, and what is known of Gitea.
+//
+// # Durability
+//
+// Every method that writes is one transaction with synchronous=FULL: when it returns without an error, the change is on
+// disk; when the process dies before, nothing of it is. There is no state outside the file that has to agree with it,
+// except the pause flags, whose writing is noted after the fact and repeated after a crash.
+//
+// # Several processes
+//
+// Any number of processes may use one state at once. Write transactions begin with BEGIN IMMEDIATE and wait for each
+// other. Beside the file stands the folder <state>.d with
+//
+//	locks/  one file for each lock of [Store.Lock]; the lock is the operating system's, so it ends with its holder
+//	runs/   one locked file for each run of `adfbot exec` that is going on
+//	spool/  results that could not be stored
+//
+// New files take the owner and group of the directory that they are made in, and its group's rights, so that a command
+// run by root or by another member of the group does not lock the others out.
+package store
+
+import (
+	"context"
+	"crypto/rand"
+	"database/sql"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/url"
+	"os"
+	"path/filepath"
+	"time"
+
+	"modernc.org/sqlite"
+	sqlite3 "modernc.org/sqlite/lib"
+)
+
+// Store is an open state. It is safe for concurrent use. It must be closed, or its write-ahead log grows for ever.
+type Store struct {
+	path string
+	db   *sql.DB
+	now  func() time.Time
+
+	installation string
+}
+
+// Options for [Open].
+type Options struct {
+	// ReadOnly opens an existing state without writing to it; a state that is missing is fs.ErrNotExist.
+	ReadOnly bool
+	// Sentinel gives the installation id in the pause directory's sentinel, "" where there is none. It is asked only when
+	// a new state is made: a lost state gets its id back. An error prevents that: it is not known then whose flags these are.
+	Sentinel func() (string, error)
+	Now      func() time.Time // nil: time.Now
+}
+
+// Errors that callers tell apart.
+var (
+	// ErrNewer: the state was written by a later version of adfbot.
+	ErrNewer = errors.New("the state was written by a newer version of adfbot: use that version, or restore a copy from before the upgrade")
+	// ErrUnusable: the state is damaged, read-only, on a full disk, or not to be opened by this user.
+	ErrUnusable = errors.New("state not usable")
+)
+
+// Open opens the state at path and makes it, with its directory, if it is not there.
+func Open(ctx context.Context, path string, o Options) (*Store, error) {
+	s := &Store{path: path, now: o.Now}
+	if s.now == nil {
+		s.now = time.Now
+	}
+	mode := "rw"
+	if o.ReadOnly {
+		mode = "ro"
+		if _, err := os.Stat(path); err != nil {
+			return nil, s.wrap(err)
+		}
+	} else if err := s.prepare(); err != nil {
+		return nil, s.wrap(err)
+	}
+	dsn := "file:" + (&url.URL{Path: path}).EscapedPath() + "?mode=" + mode +
+		"&_txlock=immediate&_pragma=busy_timeout(10000)&_pragma=synchronous(FULL)&_pragma=foreign_keys(1)"
+	if !o.ReadOnly {
+		dsn += "&_pragma=journal_mode(WAL)"
+	}
+	db, err := sql.Open("sqlite", dsn)
+	if err != nil {
+		return nil, s.wrap(err)
+	}
+	// One connection: SQLite has one writer anyway, and goroutines of one process then queue here, fairly, instead of
+	// polling for the file's lock.
+	db.SetMaxOpenConns(1)
+	s.db = db
+	if err := s.start(ctx, o); err != nil {
+		_ = db.Close()
+		return nil, s.wrap(err)
+	}
+	return s, nil
+}
+
+// prepare makes the file and its folders with the right owner before SQLite would make them with the wrong one.
+func (s *Store) prepare() error {
+	if err := makeDirs(filepath.Dir(s.path)); err != nil {
+		return err
+	}
+	if _, err := os.Lstat(s.path); errors.Is(err, fs.ErrNotExist) {
+		f, err := os.OpenFile(s.path, os.O_CREATE|os.O_RDWR, 0o600)
+		if err != nil {
+			return err
+		}
+		_ = f.Close()
+		inherit(s.path)
+	}
+	for _, dir := range []string{s.dir(""), s.dir("locks"), s.dir("runs"), s.dir("spool")} {
+		if err := os.Mkdir(dir, 0o700); err == nil {
+			inherit(dir)
+		} else if !errors.Is(err, fs.ErrExist) {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *Store) dir(name string) string { return filepath.Join(s.path+".d", name) }
+
+func (s *Store) start(ctx context.Context, o Options) error {
+	if o.ReadOnly {
+		if err := checkVersion(ctx, s.db); err != nil {
+			return err
+		}
+	} else if err := migrate(ctx, s.db); err != nil {
+		return err
+	}
+	id, err := s.Meta(ctx, "installation")
+	if err != nil {
+		return err
+	}
+	if id == "" && !o.ReadOnly {
+		if o.Sentinel != nil {
+			if id, err = o.Sentinel(); err != nil {
+				return fmt.Errorf("a new state can't be made, because it is not known whether the pause directory belongs to an "+
+					"earlier one whose id it has to take over: %w", err)
+			}
+		}
+		if id == "" {
+			id = NewID()
+		}
+		// Two processes may make a state at once: the first one's id stays.
+		err = s.tx(ctx, func(tx *sql.Tx) error {
+			if _, err := tx.ExecContext(ctx, `INSERT INTO meta (key, value) VALUES ('installation', ?) ON CONFLICT DO NOTHING`, id); err != nil {
+				return err
+			}
+			return tx.QueryRowContext(ctx, `SELECT value FROM meta WHERE key = 'installation'`).Scan(&id)
+		})
+		if err != nil {
+			return err
+		}
+	}
+	s.installation = id
+	return nil
+}
+
+// Close closes the state and folds its write-ahead log in.
+func (s *Store) Close() error { return s.db.Close() }
+
+// Path is the file.
+func (s *Store) Path() string { return s.path }
+
+// Installation is the random id of this state and its pause directory: 32 hexadecimal digits.
+func (s *Store) Installation() string { return s.installation }
+
+// NewID returns 128 random bits in hexadecimal.
+func NewID() string {
+	var b [16]byte
+	_, _ = rand.Read(b[:]) // never fails
+	return hex.EncodeToString(b[:])
+}
+
+// Check reads the whole file and reports the first damage; it takes as long as reading does.
+func (s *Store) Check(ctx context.Context) error {
+	var verdict string
+	if err := s.db.QueryRowContext(ctx, `PRAGMA quick_check(1)`).Scan(&verdict); err != nil {
+		return s.wrap(err)
+	}
+	if verdict != "ok" {
+		return s.wrap(fmt.Errorf("damaged: %s", verdict))
+	}
+	return nil
+}
+
+func (s *Store) tx(ctx context.Context, f func(*sql.Tx) error) error {
+	tx, err := s.db.BeginTx(ctx, nil)
+	if err != nil {
+		return s.wrap(err)
+	}
+	if err := f(tx); err != nil {
+		_ = tx.Rollback()
+		return s.wrap(err)
+	}
+	return s.wrap(tx.Commit())
+}
+
+// wrap says which file, what to do, and that the state is unusable where that is what the error means.
+func (s *Store) wrap(err error) error {
+	if err == nil || errors.Is(err, ErrUnusable) {
+		return err
+	}
+	if errors.Is(err, ErrNewer) {
+		return fmt.Errorf("state %s: %w: %w", s.path, ErrUnusable, err)
+	}
+	var se *sqlite.Error
+	if errors.As(err, &se) {
+		advice := ""
+		switch se.Code() & 0xff {
+		case sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB:
+			advice = "the file is damaged: move it away and restore a copy, or start without one (open incidents are rebuilt from the flags and from Gitea)"
+		case sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM:
+			advice = "this user may not write the file: see `adfbot check` for the chown or chmod"
+		case sqlite3.SQLITE_CANTOPEN:
+			advice = "this user may not write the file or its directory: see `adfbot check` for the chown or chmod"
+		case sqlite3.SQLITE_FULL:
+			advice = "the disk is full: make room"
+		case sqlite3.SQLITE_IOERR:
+			advice = "the disk fails or is full"
+		case sqlite3.SQLITE_BUSY:
+			advice = "another process has held it for over 10 s: look for a stopped adfbot"
+		default:
+			return err
+		}
+		return fmt.Errorf("%w: %s: %s: %w", ErrUnusable, s.path, advice, err)
+	}
+	if errors.Is(err, fs.ErrPermission) || errors.Is(err, fs.ErrNotExist) || isDiskError(err) {
+		return fmt.Errorf("%w: %s: %w", ErrUnusable, s.path, err)
+	}
+	return err
+}
+
+// Meta returns a value of the state's own notes, "" where there is none.
+func (s *Store) Meta(ctx context.Context, key string) (string, error) {
+	var v string
+	err := s.db.QueryRowContext(ctx, `SELECT value FROM meta WHERE key = ?`, key).Scan(&v)
+	if errors.Is(err, sql.ErrNoRows) {
+		return "", nil
+	}
+	return v, s.wrap(err)
+}
+
+// SetMeta stores such a value.
+func (s *Store) SetMeta(ctx context.Context, key, value string) error {
+	return s.tx(ctx, func(tx *sql.Tx) error { return setMeta(ctx, tx, key, value) })
+}
+
+func setMeta(ctx context.Context, tx *sql.Tx, key, value string) error {
+	_, err := tx.ExecContext(ctx, `INSERT INTO meta (key, value) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value`, key, value)
+	return err
+}
+
+// flagsWritten is set when the state first knows of a flag on disk. From then on a pause directory without a sentinel is
+// never made anew by the bot itself.
+const flagsWritten = "flags_written"
+
+// FlagsWritten tells whether the state knows of any flag that was ever on disk.
+func (s *Store) FlagsWritten(ctx context.Context) (bool, error) {
+	v, err := s.Meta(ctx, flagsWritten)
+	return v != "", err
+}
+
+func stamp(t time.Time) any {
+	if t.IsZero() {
+		return nil
+	}
+	return t.UnixMilli()
+}
+
+func unstamp(n sql.NullInt64) time.Time {
+	if !n.Valid {
+		return time.Time{}
+	}
+	return time.UnixMilli(n.Int64).UTC()
+}
