@@ -1,0 +1,98 @@
+package internal
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+const module = "github.com/terraphim/adfbot"
+
+// allowed are the packages of this module that each of its packages may import, tests left out. Imports go one way.
+var allowed = map[string][]string{
+	"breaker":            {},
+	"pause":              {},
+	"escalate":           {"breaker", "pause"},
+	"escalate/giteatest": {},
+	"internal/config":    {"pause"},
+	"internal/store":     {"breaker", "pause", "escalate"},
+	"internal/bot":       {"breaker", "pause", "escalate", "internal/config", "internal/store"},
+	"cmd/adfbot":         {"pause", "escalate", "escalate/giteatest", "internal/config", "internal/store", "internal/bot"},
+}
+
+// imports lists what every package imports, without its tests, by its path in the module.
+func imports(t *testing.T) map[string][]string {
+	t.Helper()
+	cmd := exec.Command("go", "list", "-f", `{{.ImportPath}}{{range .Imports}} {{.}}{{end}}`, "./...")
+	cmd.Dir = ".."
+	out, err := cmd.Output()
+	require.NoError(t, err)
+	list := map[string][]string{}
+	for line := range strings.Lines(string(out)) {
+		f := strings.Fields(line)
+		list[strings.TrimPrefix(f[0], module+"/")] = f[1:]
+	}
+	return list
+}
+
+func TestImportsGoOneWay(t *testing.T) {
+	for pkg, list := range imports(t) {
+		if pkg == "internal" {
+			continue // this test
+		}
+		may, known := allowed[pkg]
+		require.True(t, known, "package %s has no rule here: add one", pkg)
+		for _, path := range list {
+			if own, ok := strings.CutPrefix(path, module+"/"); ok {
+				require.Contains(t, may, own, "%s must not import %s", pkg, own)
+			}
+		}
+	}
+}
+
+func TestBreakerAndPauseUseTheStandardLibraryOnly(t *testing.T) {
+	list := imports(t)
+	for _, pkg := range []string{"breaker", "pause", "escalate/giteatest"} {
+		for _, path := range list[pkg] {
+			first, _, _ := strings.Cut(path, "/")
+			require.NotContains(t, first, ".", "%s imports %s", pkg, path)
+		}
+	}
+}
+
+func TestTheSDKIsImportedInOneFile(t *testing.T) {
+	var files []string
+	require.NoError(t, filepath.WalkDir("..", func(path string, d os.DirEntry, err error) error {
+		if err != nil || d.IsDir() || !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") {
+			return err
+		}
+		b, err := os.ReadFile(path)
+		if strings.Contains(string(b), `"code.gitea.io/sdk/gitea"`) {
+			files = append(files, filepath.ToSlash(strings.TrimPrefix(path, "../")))
+		}
+		return err
+	}))
+	require.Equal(t, []string{"escalate/gitea.go"}, files)
+}
+
+func TestTheTopLevelHoldsWhatItMayAndNothingElse(t *testing.T) {
+	cmd := exec.Command("git", "ls-files", "--cached", "--others", "--exclude-standard")
+	cmd.Dir = ".."
+	out, err := cmd.Output()
+	if err != nil {
+		t.Skipf("no git checkout: %v", err)
+	}
+	may := []string{"go.mod", "go.sum", "cmd", "escalate", "breaker", "pause", "config.example.yaml", "testdata", "README.md", "internal", ".ci"}
+	for line := range strings.Lines(string(out)) {
+		top, _, _ := strings.Cut(strings.TrimSpace(line), "/")
+		if strings.HasPrefix(top, ".") && top != ".ci" {
+			continue // dotfiles
+		}
+		require.True(t, slices.Contains(may, top), "%s at the top level", top)
+	}
+}
