@@ -199,8 +199,12 @@ func (a *assignment) separate(i int) bool {
 func (a *assignment) value() (from, to int) {
 	switch s := a.s; a.kind {
 	case isCookie, isAuthorization:
-		from, to = valueAt(s, a.at)
-		if from == a.at { // no quote of its own
+		start := a.at
+		if start < len(s) && s[start] == '[' && !strings.HasPrefix(s[start:], masked) {
+			start++
+		}
+		from, to = valueAt(s, start)
+		if from == start { // no quote of its own
 			to = a.lineEnd(from)
 		}
 		if a.kind == isCookie {
@@ -299,7 +303,10 @@ func quoteEnd(s string, i int, quote string) int {
 func nextKey(s string, i int) bool {
 	for n := i; n < len(s) && n-i < maxKey; n++ {
 		if !isProjectByte(s[n]) {
-			return s[n] <= ' ' || n > i && (s[n] == '=' || s[n] == ':') || n == i && s[n] == '"'
+			if n == i {
+				return s[n] <= ' ' || s[n] == '"'
+			}
+			return s[n] == '=' || s[n] == ':'
 		}
 	}
 	return i >= len(s)

@@ -74,10 +74,7 @@ func TestOfALongStreamStartAndEndAreKept(t *testing.T) {
 func TestTheTextIsNeverLongerThanItsLimit(t *testing.T) {
 	for _, in := range []string{strings.Repeat("é", 4000), strings.Repeat("a=1 token=abcdefgh1\n", 9000), noise(300_000), strings.Repeat("x\r", 200_000) + "y",
 		strings.Repeat("x", 300_000) + "\rlast\n"} {
-		for limit := range 700 {
-			if limit > 150 && limit%13 != 0 {
-				continue
-			}
+		for _, limit := range []int{0, 1, 2, 3, 4, 5, 60, minSplit - 1, minSplit, minSplit + 1, 200, 501, 699} {
 			text := capture(limit, nil, in)
 			require.LessOrEqual(t, len(text), limit)
 			requireClean(t, text)
@@ -96,7 +93,7 @@ func TestASecretAtTheCutIsNeverShownInPart(t *testing.T) {
 		near := map[int]bool{}
 		for _, edge := range []int{0, limit / 8, limit, total - limit, total - limit/2, total, overlap, overlap + limit/8, overlap + limit, total - overlap - limit,
 			total - overlap - limit - slack, total - overlap} {
-			for d := -len(secret) - 80; d <= 80; d++ {
+			for d := -len(secret) - 40; d <= 40; d++ {
 				if at := edge + d; at >= 0 && at <= total {
 					near[at] = true
 				}
@@ -104,7 +101,7 @@ func TestASecretAtTheCutIsNeverShownInPart(t *testing.T) {
 		}
 		for at := range near {
 			requireNoPart(t, capture(limit, r, filler[:at]+secret+filler[at:]), secret)
-			if at%7 == 0 {
+			if at%17 == 0 {
 				requireNoPart(t, capture(limit, r, filler[:at]+secret[:3], secret[3:]+filler[at:]), secret)
 				requireNoPart(t, capture(limit, r, filler[:at]+secret[:3]+"\x1b[0m"+secret[3:]+filler[at:]), secret)
 				requireNoPart(t, capture(limit, nil, filler[:at]+" password="+secret+" "+filler[at:]), secret)

@@ -156,13 +156,14 @@ func (r *Reconciler) reopen(ctx context.Context, a Action, i Incident, p *pass) 
 		p.set(i.ID, s)
 		return nil // planned anew with what was seen
 	}
-	if flag := r.Look(i.Project); flag.State != FlagThere {
+	if flag := r.Look(i.Project); flag.State == FlagUnknown || (flag.State == FlagGone && !i.FlagWritten.IsZero()) {
 		return errLater
 	}
 	if !i.ReopenPending {
 		i, err = r.State.Change(ctx, i.ID, func(i *Incident) {
 			i.ReopenPending = true
 			i.ReopenCount++
+			i.ReopenQuiet = a.Quiet
 			i.Reopens = append(i.Reopens, r.Now())
 			if n := len(i.Reopens); n > reopenMost+1 {
 				i.Reopens = i.Reopens[n-reopenMost-1:]
@@ -211,10 +212,11 @@ func pausedComment(key string, i Incident, flag string) string {
 		CodeSpan(flag), i.FlagWritten.UTC().Format(time.RFC3339), CommentMarker(key))
 }
 
+// leaveOpen says once that the bot leaves an issue open which a person reopened after the end.
 func (r *Reconciler) leaveOpen(ctx context.Context, i Incident, p *pass) error {
 	_, s, err := r.read(ctx, p, i)
 	if err != nil {
-		return err
+		return r.failed(ctx, i, err)
 	}
 	if s != IssueOpen {
 		p.set(i.ID, s)
@@ -222,9 +224,9 @@ func (r *Reconciler) leaveOpen(ctx context.Context, i Incident, p *pass) error {
 	}
 	key := leftOpenKey(i)
 	if err := r.say(ctx, i, i.Issue, key, LeftOpenComment(key, i), p); err != nil {
-		return err
+		return r.doubt(ctx, i, err)
 	}
-	_, err = r.State.Change(ctx, i.ID, func(i *Incident) { i.LeftOpen = true })
+	_, err = r.State.Change(ctx, i.ID, func(i *Incident) { i.LeftOpen = true; worked(i) })
 	return err
 }
 

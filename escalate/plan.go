@@ -107,10 +107,11 @@ type Action struct {
 }
 
 // Reopening: after three times in an hour the bot waits an hour each time and says nothing, so that it does not fight a
-// person or another bot all day.
+// person or another bot all day. An issue that has been open for two hours or longer has come to rest.
 const (
 	reopenWindow = time.Hour
 	reopenMost   = 3
+	reopenCalm   = 2 * reopenWindow
 )
 
 // Plan decides what is to be done about one project. It is a pure function of what was seen, it asks for nothing that was
@@ -120,7 +121,8 @@ const (
 func Plan(o Observation) []Action {
 	p := planner{o: o}
 	p.flags()
-	if len(p.out) > 0 {
+	// A flag that can't be written keeps nothing waiting: its issue says NOT PAUSED, others are closed meanwhile.
+	if slices.ContainsFunc(p.out, func(a Action) bool { return a.Kind != WriteFlag }) {
 		return p.out
 	}
 	for _, i := range o.Incidents {
@@ -139,6 +141,8 @@ func Plan(o Observation) []Action {
 // rank puts what concerns a paused project before the tidying up.
 func rank(k ActionKind) int {
 	switch k {
+	case WriteFlag:
+		return -1
 	case Create, Adopt, Replace, Reopen, NoteReopened, TellPaused:
 		return 0
 	case Close, LeaveOpen, FindLost, CloseDuplicate:
@@ -333,16 +337,20 @@ func (p *planner) open(i Incident) {
 // reopening tells whether a closed issue is to be opened again now, and whether without a word.
 func reopening(now time.Time, i Incident) (quiet, due bool) {
 	if i.ReopenPending {
-		return len(i.Reopens) > reopenMost, true
+		return i.ReopenQuiet, true
 	}
-	recent := 0
-	for _, t := range i.Reopens {
-		// A time in the future was written by a clock that was wrong.
-		if d := now.Sub(t); d >= 0 && d < reopenWindow {
-			recent++
-		}
+	// A time in the future was written by a clock that was wrong.
+	past := slices.DeleteFunc(slices.Clone(i.Reopens), func(t time.Time) bool { return t.After(now) })
+	n := len(past)
+	if n == 0 {
+		return false, true
 	}
-	return recent >= reopenMost, recent < reopenMost || (len(i.Reopens) > 0 && now.Sub(i.Reopens[len(i.Reopens)-1]) >= reopenWindow)
+	since := now.Sub(past[n-1])
+	much := n >= reopenMost && past[n-1].Sub(past[n-reopenMost]) < reopenWindow
+	if since >= reopenCalm || !much && !i.ReopenQuiet {
+		return false, true
+	}
+	return true, since >= reopenWindow
 }
 
 func (p *planner) ended(i Incident) {
@@ -350,7 +358,7 @@ func (p *planner) ended(i Incident) {
 	unreadable := p.o.Flag.State == FlagUnknown
 	switch {
 	case !unreadable && p.adopt(i):
-	case i.Settled && open && !i.LeftOpen && !unreadable:
+	case i.Settled && open && !i.LeftOpen && !unreadable && p.due(i):
 		p.add(LeaveOpen, i, "the issue was reopened after its incident had ended")
 	case i.Settled || unreadable:
 	case i.Issue.IsZero() && i.Create.At.IsZero():

@@ -16,6 +16,8 @@ const (
 	minSecret = 4 // bytes; shorter values would mask ordinary text everywhere
 	minBase64 = 8 // bytes; the base64 form of a shorter value is too short to be told apart
 	minLine   = 8 // bytes; of a secret of several lines, lines this long are masked by themselves
+	minRest   = 8 // bytes; of a value that lost its start to a broken escape sequence
+	maxLost   = 8 // bytes that it may have lost
 	maxPasses = 8
 )
 
@@ -170,6 +172,9 @@ func needlesOf(values []string) []needle {
 					forms = append(forms, line)
 				}
 			}
+		}
+		for k := 1; k <= maxLost && len(v)-k >= minRest; k++ {
+			add(v[k:], 0, 0) // a terminal takes what follows a stray ESC or ESC [ for a part of a sequence, and so does Clean
 		}
 		for _, f := range forms {
 			add(f, 0, 0)

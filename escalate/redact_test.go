@@ -60,10 +60,9 @@ func TestWhatLooksSecretIsMasked(t *testing.T) {
 		strings.ReplaceAll(pem, "RSA PRIVATE", "PRIVATE"):     "[masked]",
 		strings.ReplaceAll(pem, "KEY-----", "KEY BLOCK-----"): "[masked]",
 		"a\n" + pem[:60]:                                      "a\n[masked]",
-		pem[44:] + "\nb":                                      "[masked]\nb", "log line\n" + pem[33:] + "\nb": "log line\n[masked]\nb",
-		"log line\n" + pem[39:] + "\nb":                              "log line\n[masked]\nb",
-		"07:04 " + strings.ReplaceAll(pem, "\n", "\n07:04 "):         "07:04 [masked]",
-		"x\n07:04 " + strings.ReplaceAll(pem[32:], "\n", "\n07:04 "): "x\n07:04 [masked]",
+		pem[44:] + "\nb":                                      "[masked]\nb", "log line\n" + pem[32:] + "\nb": "log line\n[masked]\nb",
+		"07:04 " + strings.ReplaceAll(pem, "\n", "\n07:04 "):           "07:04 [masked]",
+		"x y\n07:04 " + strings.ReplaceAll(pem[32:], "\n", "\n07:04 "): "x y\n07:04 [masked]",
 		// token shapes
 		"ghp_" + alnum + ".": "[masked].", "x=gho_" + alnum: "x=[masked]", "ghs_" + alnum: "[masked]", "ghu_" + alnum: "[masked]", "ghr_" + alnum: "[masked]",
 		"github_pat_" + alnum + "_" + alnum: "[masked]", "(glpat-" + alnum + ")": "([masked])", "xox" + "b-123456789012-abcdef": "[masked]",
@@ -108,9 +107,11 @@ func TestWhatLooksSecretIsMasked(t *testing.T) {
 		`\npassword=x\ny`:      `\npassword=[masked]\ny`,
 		"password=[masked]abc": "password=[masked]",
 	} {
-		got := (*Redactor)(nil).Redact(in)
-		require.Equal(t, want, got, "%q", in)
-		require.Equal(t, want, NewRedactor().Redact(got), "masking twice")
+		t.Run(in, func(t *testing.T) {
+			got := (*Redactor)(nil).Redact(in)
+			require.Equal(t, want, got)
+			require.Equal(t, want, NewRedactor().Redact(got), "masking twice")
+		})
 	}
 }
 
@@ -157,6 +158,8 @@ func TestAKnownValueIsMaskedInEveryForm(t *testing.T) {
 			require.Less(t, len(strings.ReplaceAll(out, masked, "")), 16, in)
 		}
 	}
+	require.Equal(t, " is shown", capture(99, NewRedactor("a-secret-value"), "\x1b[0;0a-secret-value is shown")[len(masked):],
+		"a value that lost its first letter to a broken escape sequence")
 	require.Equal(t, "abc mask", r.Redact("abc mask"), "values too short, or part of what stands for a secret")
 	require.Equal(t, "s3cret x [masked]", NewRedactor("s3cretlong").Redact("s3cret x s3cretlong"))
 	require.Equal(t, "[masked]!", NewRedactor("abcd1234", "1234wxyz").Redact("abcd1234wxyz!"), "two that overlap")
@@ -179,14 +182,11 @@ func TestARedactorServesManyAtOnce(t *testing.T) {
 }
 
 func TestMaskingIsLinear(t *testing.T) {
-	size := 20 << 20
-	if testing.Short() {
-		size = 2 << 20
-	}
+	const size = 1 << 20
 	r := NewRedactor("hunter2-and-more", "another value of it")
 	fill := func(s string) string { return strings.Repeat(s, size/len(s)) }
 	for name, in := range map[string]string{
-		"binary": noise(size), "log": fill("2026-11-23T07:04:05Z INFO step=12 path=/a/b/c took 12ms url=https://x.example/a\n"),
+		"binary": noise(20 * size), "log": strings.Repeat(fill("2026-11-23T07:04:05Z INFO step=12 path=/a/b/c took 12ms url=https://x.example/a\n"), 20),
 		"equals": fill("="), "colons": fill("://"), "users": fill("://a:"), "keys": fill("password"), "assignments": fill("password="),
 		"quotes": fill("password=\""), "begins": fill("-----BEGIN PRIVATE KEY-----"), "ends": fill("-----END PRIVATE KEY-----\n"),
 		"one word": fill("a"), "base64": fill("eyJ"), "blanks": fill("token  "), "masked": fill("[masked]"), "curl": fill("curl -u "),
@@ -196,7 +196,7 @@ func TestMaskingIsLinear(t *testing.T) {
 		_ = r.Redact(in)
 		took := time.Since(start)
 		t.Log(name, took.Round(time.Millisecond))
-		require.Less(t, took, 30*time.Second, name) // generous: machines are slow, quadratic is slower
+		require.Less(t, took, 20*time.Second, name) // generous: machines are slow, quadratic is slower
 	}
 }
 
@@ -215,9 +215,33 @@ func FuzzRedact(f *testing.F) {
 		require.LessOrEqual(t, len(text), int(limit%2000))
 		requireClean(t, text)
 		require.NotContains(t, text, secret)
-		for _, n := range []int{0, overlap - len(before) - 9, 2*overlap + slack} {
-			long := strings.Repeat("x", max(n, 0)) + s + strings.Repeat("\ny", overlap+int(limit%997))
-			requireNoPart(t, strings.NewReplacer(before, "", after, "").Replace(capture(300, r, long)), secret)
+	})
+}
+
+func FuzzCapture(f *testing.F) {
+	f.Add("x", "y\n", uint32(overlap), uint32(3), uint16(300))
+	f.Add("password=", "\r", uint32(overlap+slack), uint32(overlap), uint16(0))
+	f.Add("\x1b[31m", "\x1b", uint32(2*overlap), uint32(7), uint16(1000))
+	const secret = "Sup3r+S3cret/V4lue"
+	r := NewRedactor(secret)
+	f.Fuzz(func(t *testing.T, before, after string, lead, trail uint32, limit uint16) {
+		// Of the secret nothing may show, wherever it stands and whatever is around it.
+		if strings.ContainsAny(before+after, "Sup3r+S3cret/V4lue") {
+			t.Skip()
+		}
+		s := strings.Repeat("z\n", int(lead%(2*overlap))/2) + before + secret + after + strings.Repeat("-z", int(trail%(2*overlap))/2)
+		text := capture(int(limit), r, s)
+		require.LessOrEqual(t, len(text), int(limit))
+		requireClean(t, text)
+		for _, c := range "S3V4" {
+			require.NotContains(t, withoutGap(text), string(c))
 		}
 	})
+}
+
+func withoutGap(s string) string {
+	if head, _, tail, ok := splitGap(s); ok {
+		return head + tail
+	}
+	return s
 }

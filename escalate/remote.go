@@ -153,6 +153,9 @@ func (r *Reconciler) do(ctx context.Context, a Action, i Incident, p *pass, fres
 	case Replace:
 		_, err := r.State.Change(ctx, i.ID, func(i *Incident) {
 			i.Lost, i.Issue = append(i.Lost, i.Issue), IssueRef{}
+			if n := len(i.Lost); n > 1 { // somebody deletes them on purpose: do not race with them
+				i.NextTry = r.Now().Add(retryWait(n, 0))
+			}
 		})
 		p.set(i.ID, IssueUnknown)
 		return err
@@ -240,6 +243,7 @@ func (r *Reconciler) everything(ctx context.Context, repo Repo, p *pass, after t
 func (r *Reconciler) adopted(ctx context.Context, i Incident, ref IssueRef, p *pass, s IssueState) error {
 	_, err := r.State.Change(ctx, i.ID, func(i *Incident) {
 		i.Issue, i.Create, i.Target = ref, Attempt{}, Repo{}
+		i.Settled = i.Settled && s != IssueOpen // it came after all were sure that it would not: it is to be closed
 		worked(i)
 	})
 	if err == nil {
@@ -311,7 +315,7 @@ func (r *Reconciler) create(ctx context.Context, i Incident, p *pass, fresh bool
 }
 
 func (r *Reconciler) post(ctx context.Context, i Incident, repo Repo, p *pass) error {
-	l := r.letter(i)
+	l := r.letter(i, repo)
 	labels := r.labels(ctx, repo, r.Settings.Target(i.Project).Labels, &l)
 	n := NewIssue{Title: r.Composer.Title(i), Labels: labels, Assignees: r.Settings.Target(i.Project).Assignees}
 	if r.Settings.DueIn > 0 {
@@ -320,7 +324,7 @@ func (r *Reconciler) post(ctx context.Context, i Incident, repo Repo, p *pass) e
 	var problem string
 	n.Body, problem = r.Composer.Body(l)
 	if problem != "" {
-		r.Log.Warn("issue template failed, the built-in one is used", "incident", i.Name(), "err", problem)
+		r.Log.Warn("issue text is not as wished", "incident", i.Name(), "err", problem)
 	}
 	i, err := r.State.Change(ctx, i.ID, func(i *Incident) { i.Create.At, i.Target = r.Now(), repo })
 	if err != nil {
@@ -407,9 +411,9 @@ func (r *Reconciler) lighten(n *NewIssue, l *Letter, err error) bool {
 	return true
 }
 
-func (r *Reconciler) letter(i Incident) Letter {
+func (r *Reconciler) letter(i Incident, repo Repo) Letter {
 	l := Letter{
-		Incident: i, Installation: r.Settings.Installation, PauseFlag: r.Pause.FlagPath(i.Project),
+		Incident: i, Installation: r.Settings.Installation, Repo: repo, PauseFlag: r.Pause.FlagPath(i.Project),
 		Mentions: r.Settings.Mentions, ResumeInGitea: r.Settings.Operable,
 	}
 	if i.FlagWritten.IsZero() {

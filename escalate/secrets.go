@@ -3,9 +3,9 @@ package escalate
 import "strings"
 
 // The finders below call add for each secret they see in s. Each goes through s once, with bounded looks around; low is s
-// with ASCII letters in lower case. They are written by hand, not as regular expressions: those cost time at start-up, and
-// on 20 MB a minute where these take a second. "[masked]" counts as part of a word everywhere, so that masked text is not
-// masked again in another way.
+// with ASCII letters in lower case. They are written by hand: regular expressions would have to be compiled in every
+// short process that masks a line, and Go's are slow where a pattern begins with anything. "[masked]" counts as part of a
+// word, so that masked text is not masked again in another way.
 
 // findKeyBlocks finds private keys as PEM and its kin write them. A block without an end goes to the end of s; of one
 // without a beginning the lines before its end that look like base64 are masked.
@@ -76,10 +76,10 @@ func base64Before(s string, i int) int {
 		for k := 0; ok && k < len(word); k++ {
 			ok = isBase64(word[k]) || word[k] == '\\'
 		}
-		if !ok {
+		if !ok && !first {
 			break
 		}
-		if word != "" {
+		if ok && word != "" {
 			from = start + strings.LastIndex(line, word)
 		}
 		end = start - 1

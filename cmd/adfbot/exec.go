@@ -29,7 +29,7 @@ count. A result that can't be recorded is kept beside the state and taken in lat
 		Example: `  adfbot exec --project odilo -- /usr/local/bin/project-meta --all
   0 * * * *  adfbot exec --project odilo --timeout 50m -- project-meta`,
 		Annotations: map[string]string{"usage": strconv.Itoa(bot.ExitNotBegun)},
-		Args:        cobra.MinimumNArgs(1),
+		Args:        execCommand,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if q.Timeout < 0 {
 				return usage("--timeout %s: must not be negative", q.Timeout)
@@ -72,7 +72,7 @@ closed: whatever can't be read is 255, and nothing may run then. For systemd:
 
   ExecCondition=/usr/local/bin/adfbot gate odilo`,
 		Annotations: map[string]string{"usage": strconv.Itoa(exitUnknown)},
-		Args:        cobra.ExactArgs(1),
+		Args:        oneProject,
 		RunE:        func(cmd *cobra.Command, args []string) error { return a.gate(cmd.Context(), args[0]) },
 	}
 }

@@ -13,6 +13,7 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+	"time"
 	_ "time/tzdata" // sweep.time_zone must work on a machine without zone files
 
 	"github.com/spf13/cobra"
@@ -30,7 +31,8 @@ type process struct {
 	stdin          io.Reader
 	stdout, stderr io.Writer
 	getenv         func(string) string
-	step           func(string) // fault points of the crash tests; nil in production
+	step           func(string)     // fault points of the crash tests; nil in production
+	now            func() time.Time // nil: time.Now
 }
 
 // Exit codes. exec and gate have their own, so that shells and systemd do the right thing.
@@ -62,7 +64,7 @@ type app struct {
 	process
 	configPath string
 	verbose    bool
-	begun      bool // flags and arguments were in order, the command has begun
+	begun      bool // flags and arguments were in order, the command itself has begun
 }
 
 // run is the whole program. It never ends the process.
@@ -110,20 +112,47 @@ closes the issue.
 
 Exit codes: 0 done, 1 failed, 2 wrong usage or configuration, 75 paused; gate gives 255 where
 it is not known, exec gives 125 where it could not start its command.`,
-		SilenceErrors: true,
-		SilenceUsage:  true,
-		Args:          cobra.NoArgs,
-		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
-		PersistentPreRun: func(*cobra.Command, []string) {
-			a.begun = true
-		},
+		SilenceErrors:     true,
+		SilenceUsage:      true,
+		Args:              knownCommand,
+		RunE:              func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: true},
 	}
 	root.PersistentFlags().StringVar(&a.configPath, "config", "", "configuration file (default $ADFBOT_CONFIG, else "+config.DefaultPath+")")
 	root.PersistentFlags().BoolVarP(&a.verbose, "verbose", "v", false, "log every step to stderr")
 	root.AddCommand(a.serveCmd(), a.execCmd(), a.recordCmd(), a.gateCmd(), a.pauseCmd(), a.resumeCmd(), a.restoreCmd(),
 		a.statusCmd(), a.sweepCmd(), a.checkCmd(), a.demoCmd(), a.versionCmd())
+	root.SetFlagErrorFunc(flagError)
+	for _, c := range root.Commands() {
+		a.mark(c)
+	}
 	return root
+}
+
+// mark notes when a command begins. Cobra's own hooks come too early for that: it looks for required flags after them,
+// and a flag that is missing would not be wrong usage.
+func (a *app) mark(c *cobra.Command) {
+	do := c.RunE
+	if do == nil {
+		if c.Run == nil {
+			return
+		}
+		plain := c.Run
+		c.Run = nil
+		do = func(c *cobra.Command, args []string) error { plain(c, args); return nil }
+	}
+	c.RunE = func(c *cobra.Command, args []string) error {
+		a.begun = true
+		return do(c, args)
+	}
+}
+
+// time is the clock of this invocation.
+func (a *app) time() time.Time {
+	if a.now == nil {
+		return time.Now()
+	}
+	return a.now()
 }
 
 // load reads the whole configuration strictly.
@@ -134,7 +163,7 @@ func (a *app) load() (*config.Config, error) {
 // env is the bot's environment. Commands of a person say what they did themselves, so they log only when asked; the daemon
 // logs from level on.
 func (a *app) env(level slog.Leveler) bot.Env {
-	e := bot.Env{Getenv: a.getenv, Step: a.step, Log: slog.New(slog.DiscardHandler)}
+	e := bot.Env{Getenv: a.getenv, Step: a.step, Now: a.now, Log: slog.New(slog.DiscardHandler)}
 	if a.verbose {
 		level = slog.LevelDebug
 	}

@@ -22,7 +22,7 @@ func (a *app) serveCmd() *cobra.Command {
 		Short: "Run the daemon: sweep at once and then by the schedule",
 		Long: `serve sweeps at its start and by sweep.schedule until it gets SIGTERM or SIGINT. SIGHUP reads the
 configuration again; a bad one changes nothing and is reported.`,
-		Args: cobra.NoArgs,
+		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			ctx, stop := interruptible(cmd.Context())
 			defer stop()
@@ -72,7 +72,7 @@ func (a *app) pauseCmd() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "pause P [--reason TEXT]",
 		Short: "Pause a project by hand",
-		Args:  cobra.ExactArgs(1),
+		Args:  oneProject,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			cfg, err := a.load()
 			if err != nil {
@@ -97,7 +97,7 @@ func (a *app) resumeCmd() *cobra.Command {
 	return &cobra.Command{
 		Use:   "resume P",
 		Short: "Remove a project's pause flag, end its incident and close its issue",
-		Args:  cobra.ExactArgs(1),
+		Args:  oneProject,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			cfg, err := a.load()
 			if err != nil {
@@ -128,7 +128,7 @@ func (a *app) restoreCmd() *cobra.Command {
 	return &cobra.Command{
 		Use:   "restore",
 		Short: "Write the flags of all paused projects again, after the pause directory was emptied or moved",
-		Args:  cobra.NoArgs,
+		Args:  noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			b, _, err := a.open(cmd.Context(), bot.Restoring)
 			if err != nil {
@@ -156,7 +156,7 @@ func (a *app) sweepCmd() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "sweep [--dry-run] [--json]",
 		Short: "Compare state, flags and issues once, and do what is missing",
-		Args:  cobra.NoArgs,
+		Args:  noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			ctx, stop := interruptible(cmd.Context())
 			defer stop()
@@ -167,6 +167,8 @@ func (a *app) sweepCmd() *cobra.Command {
 			opt.Force = true
 			rep, err := a.sweep(ctx, cfg, opt, confirm)
 			if asJSON {
+				rep.Actions = append([]escalate.Action{}, rep.Actions...) // [] and never null
+				rep.Errors = append([]string{}, rep.Errors...)
 				return errors.Join(a.printJSON(rep), err)
 			}
 			a.printSweep(rep)
@@ -224,7 +226,7 @@ func (a *app) checkCmd() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "check [--offline]",
 		Short: "Look at configuration, directories, Gitea, token and rights: a line each, with the fix",
-		Args:  cobra.NoArgs,
+		Args:  noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			ctx, stop := interruptible(cmd.Context())
 			defer stop()

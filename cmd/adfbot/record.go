@@ -34,7 +34,7 @@ its issue; that is exit code 0 too. A run id makes it safe to repeat: the same o
 changes nothing and gets the first answer.`,
 		Example: `  adfbot record --project odilo --exit-code $? --output /var/log/project-meta.log
   adfbot record --project odilo --failure --run-id 2026-11-23T07:00 --json`,
-		Args: cobra.NoArgs,
+		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return a.record(cmd, f) },
 	}
 	fl := cmd.Flags()
@@ -64,11 +64,11 @@ func (a *app) record(cmd *cobra.Command, f recordFlags) error {
 	if err := bot.CheckProject(cfg, f.project); err != nil {
 		return &exit{exitUsage, err}
 	}
-	r, err := f.result(cfg, cmd.Flags().Changed("exit-code"))
+	r, err := f.result(cfg, cmd.Flags().Changed("exit-code"), a.time())
 	if err != nil {
 		return &exit{exitUsage, err}
 	}
-	if err := bot.CheckResult(r, time.Now()); err != nil {
+	if err := bot.CheckResult(r, a.time()); err != nil {
 		return &exit{exitUsage, err}
 	}
 	redact := bot.RedactorFor(cfg, a.getenv)
@@ -103,7 +103,7 @@ func (a *app) spool(cfg *config.Config, r store.Result, cause error) error {
 		return cause
 	}
 	if r.Finished.IsZero() {
-		r.Finished = time.Now()
+		r.Finished = a.time()
 	}
 	said, err := bot.SpoolResult(cfg, r, cause)
 	return fmt.Errorf("the result is not recorded: %w\nadfbot: %s", err, said)
@@ -115,7 +115,7 @@ func (a *app) close(b *bot.Bot) {
 	}
 }
 
-func (f recordFlags) result(cfg *config.Config, coded bool) (store.Result, error) {
+func (f recordFlags) result(cfg *config.Config, coded bool, now time.Time) (store.Result, error) {
 	r := store.Result{Project: f.project, Agent: f.agent, RunID: f.runID}
 	p, _ := cfg.Project(f.project)
 	switch {
@@ -136,7 +136,7 @@ func (f recordFlags) result(cfg *config.Config, coded bool) (store.Result, error
 	}
 	r.Finished, err = parseTime("--finished", f.finished)
 	if err == nil && f.finished == "" {
-		r.Finished = time.Now()
+		r.Finished = now
 	}
 	return r, err
 }

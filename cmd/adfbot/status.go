@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/terraphim/adfbot/internal/bot"
+	"github.com/terraphim/adfbot/internal/config"
 )
 
 func (a *app) statusCmd() *cobra.Command {
@@ -18,7 +19,7 @@ func (a *app) statusCmd() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "status [P] [--json]",
 		Short: "Show which projects run, which are paused and why, and what is pending with Gitea",
-		Args:  cobra.MaximumNArgs(1),
+		Args:  oneProjectAtMost,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			cfg, err := a.load()
 			if err != nil {
@@ -30,8 +31,7 @@ func (a *app) statusCmd() *cobra.Command {
 			}
 			b, err := bot.Open(cmd.Context(), cfg, bot.Look, a.env(nil))
 			if errors.Is(err, fs.ErrNotExist) {
-				a.printf("no state yet at %s: nothing has been recorded\n", cfg.State)
-				return nil
+				return a.statusOfNothing(cfg, only, asJSON)
 			}
 			if err != nil {
 				return err
@@ -53,6 +53,24 @@ func (a *app) statusCmd() *cobra.Command {
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print everything as JSON")
 	return cmd
+}
+
+// statusOfNothing is the status before anything was recorded.
+func (a *app) statusOfNothing(cfg *config.Config, only string, asJSON bool) error {
+	if only != "" {
+		if err := bot.CheckProject(cfg, only); err != nil {
+			return &exit{exitUsage, err}
+		}
+	}
+	why := fmt.Sprintf("no state yet at %s: nothing has been recorded", cfg.State)
+	if asJSON {
+		return a.printJSON(bot.Status{
+			Instance: cfg.Instance, PauseDir: cfg.PauseDir, State: cfg.State, At: a.time().UTC(),
+			Projects: []bot.ProjectStatus{}, Problems: []string{why}, Foreign: []string{},
+		})
+	}
+	a.printf("%s\n", why)
+	return nil
 }
 
 func (a *app) printStatus(s bot.Status) {

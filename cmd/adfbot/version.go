@@ -11,7 +11,7 @@ func (a *app) versionCmd() *cobra.Command {
 	return &cobra.Command{
 		Use:   "version",
 		Short: "Print the version",
-		Args:  cobra.NoArgs,
+		Args:  noArgs,
 		Run: func(*cobra.Command, []string) {
 			version, revision := "devel", ""
 			if info, ok := debug.ReadBuildInfo(); ok {

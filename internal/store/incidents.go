@@ -249,6 +249,15 @@ func (s *Store) SetHold(ctx context.Context, h escalate.Hold) error {
 	})
 }
 
+// DropHold forgets a hold that never came about: its flag could not be written. Unlike a resume it leaves the breaker and
+// the generation as they are.
+func (s *Store) DropHold(ctx context.Context, project string) error {
+	return s.tx(ctx, func(tx *sql.Tx) error {
+		_, err := tx.ExecContext(ctx, `DELETE FROM hold WHERE project = ?`, project)
+		return err
+	})
+}
+
 // Labels is [escalate.Memory.Labels].
 func (s *Store) Labels(ctx context.Context, repo escalate.Repo) (map[string]int64, error) {
 	rows, err := s.db.QueryContext(ctx, `SELECT name, id FROM label WHERE server = ? AND owner = ? AND repo = ?`, repo.Server, repo.Owner, repo.Name)
@@ -307,9 +316,14 @@ func (s *Store) MoveServer(ctx context.Context, from, to string) error {
 			return err
 		}
 		for _, i := range list {
-			i.Issue.Repo = moved(i.Issue.Repo, from, to)
 			i.Target = moved(i.Target, from, to)
-			i.Issue.URL = strings.Replace(i.Issue.URL, from, to, 1)
+			i.Issue = movedRef(i.Issue, from, to)
+			for n := range i.Lost {
+				i.Lost[n] = movedRef(i.Lost[n], from, to)
+			}
+			for n := range i.Evidence.Earlier {
+				i.Evidence.Earlier[n].Issue = movedRef(i.Evidence.Earlier[n].Issue, from, to)
+			}
 			if err := putIncident(ctx, tx, i); err != nil {
 				return err
 			}
@@ -326,6 +340,14 @@ func (s *Store) MoveServer(ctx context.Context, from, to string) error {
 func moved(r escalate.Repo, from, to string) escalate.Repo {
 	if r.Server == from {
 		r.Server = to
+	}
+	return r
+}
+
+func movedRef(r escalate.IssueRef, from, to string) escalate.IssueRef {
+	r.Repo = moved(r.Repo, from, to)
+	if rest, ok := strings.CutPrefix(r.URL, from); ok && from != "" {
+		r.URL = to + rest
 	}
 	return r
 }

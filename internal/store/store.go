@@ -189,12 +189,19 @@ func (s *Store) Check(ctx context.Context) error {
 	return nil
 }
 
+// beforeCommit lets the tests fail a transaction at its end; nothing else sets it.
+var beforeCommit = func() error { return nil }
+
 func (s *Store) tx(ctx context.Context, f func(*sql.Tx) error) error {
 	tx, err := s.db.BeginTx(ctx, nil)
 	if err != nil {
 		return s.wrap(err)
 	}
-	if err := f(tx); err != nil {
+	err = f(tx)
+	if err == nil {
+		err = beforeCommit()
+	}
+	if err != nil {
 		_ = tx.Rollback()
 		return s.wrap(err)
 	}

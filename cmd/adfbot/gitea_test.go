@@ -1,0 +1,202 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
+
+	"github.com/terraphim/adfbot/escalate/giteatest"
+)
+
+const (
+	theRepo   = "terraphim/adf-fleet"
+	otherRepo = "terraphim/other"
+	botLogin  = "adfbot"
+	person    = "mira"
+	botToken  = "0123456789abcdef0123456789abcdef01234567"
+)
+
+// gitea is the fake on a port of the loopback that can be taken off the network and put back.
+type gitea struct {
+	*giteatest.Server
+	addr    string
+	reserve int // a socket that is bound to the port and never listens: while nobody listens, the port is refused and nobody else's
+
+	mu     sync.Mutex
+	server *http.Server // nil while it is down
+	faults []func()     // each ends one
+}
+
+func newGitea() (*gitea, error) {
+	g := &gitea{Server: giteatest.New(nil)}
+	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return nil, err
+	}
+	g.reserve = fd
+	if err := unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_REUSEPORT, 1); err != nil {
+		return nil, err
+	}
+	if err := unix.Bind(fd, &unix.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}); err != nil {
+		return nil, err
+	}
+	sa, err := unix.Getsockname(fd)
+	if err != nil {
+		return nil, err
+	}
+	g.addr = fmt.Sprintf("127.0.0.1:%d", sa.(*unix.SockaddrInet4).Port)
+	g.SetBaseURL(g.url())
+	g.AddUser(botLogin, giteatest.UserOptions{})
+	g.AddUser(person, giteatest.UserOptions{})
+	g.AddToken(botLogin, botToken, "write:issue", "read:user", "read:repository")
+	for _, repo := range []string{theRepo, otherRepo} {
+		owner, name, _ := strings.Cut(repo, "/")
+		g.AddRepo(owner, name)
+		g.SetPermission(owner, name, botLogin, giteatest.Write)
+		g.SetPermission(owner, name, person, giteatest.Admin)
+	}
+	return g, g.up()
+}
+
+func (g *gitea) url() string { return "http://" + g.addr }
+
+func (g *gitea) up() error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.server != nil {
+		return nil
+	}
+	share := net.ListenConfig{Control: func(_, _ string, c syscall.RawConn) error {
+		var err error
+		if err2 := c.Control(func(fd uintptr) { err = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_REUSEPORT, 1) }); err2 != nil {
+			return err2
+		}
+		return err
+	}}
+	l, err := share.Listen(context.Background(), "tcp", g.addr)
+	if err != nil {
+		return err
+	}
+	g.server = &http.Server{Handler: g.Server}
+	go func(s *http.Server) { _ = s.Serve(l) }(g.server)
+	return nil
+}
+
+// down breaks all connections; new ones are refused.
+func (g *gitea) down() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.server != nil {
+		_ = g.server.Close()
+		g.server = nil
+	}
+}
+
+func (g *gitea) close() {
+	g.down()
+	g.Close()
+	_ = unix.Close(g.reserve)
+}
+
+// spoil switches a fault on until mend.
+func (g *gitea) spoil(f giteatest.Fault) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.faults = append(g.faults, g.Inject(f))
+}
+
+func (g *gitea) mend() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for _, end := range g.faults {
+		end()
+	}
+	g.faults = nil
+}
+
+func (g *gitea) count(repo, state string) int {
+	n := 0
+	for _, i := range g.Issues(repo) {
+		if state == "all" || i.State == state {
+			n++
+		}
+	}
+	return n
+}
+
+// settings is a configuration that the tests change by replacing lines of it.
+const settings = `instance: bigbox
+pause_dir: $WORK/pause
+state: $WORK/state/adfbot.db
+gitea:
+  url: $GITEA_URL
+  token_file: $WORK/token
+  owner: terraphim
+  repo: adf-fleet
+sweep:
+  schedule: "@every 1s"
+projects:
+  - id: odilo
+  - id: digital-twins
+    ignore_exit_codes: [75]
+  - id: quick
+    threshold: 1
+`
+
+// prepare makes what an installation has before its first command: a token and a configuration.
+func prepare(work string, g *gitea) error {
+	if err := os.WriteFile(filepath.Join(work, "token"), []byte(botToken+"\n"), 0o600); err != nil {
+		return err
+	}
+	files, err := filepath.Glob(filepath.Join(work, "*.yaml"))
+	if err != nil {
+		return err
+	}
+	if !slices.Contains(files, filepath.Join(work, "config.yaml")) {
+		if err := os.WriteFile(filepath.Join(work, "config.yaml"), []byte(settings), 0o644); err != nil {
+			return err
+		}
+		files = append(files, filepath.Join(work, "config.yaml"))
+	}
+	for _, file := range files {
+		b, err := os.ReadFile(file)
+		if err != nil {
+			return err
+		}
+		s := strings.NewReplacer("$WORK", work, "$GITEA_URL", g.url()).Replace(string(b))
+		if err := os.WriteFile(file, []byte(s), 0o644); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func TestTheFakeCanBeTakenOffTheNetworkAndPutBack(t *testing.T) {
+	t.Parallel()
+	g, err := newGitea()
+	require.NoError(t, err)
+	defer g.close()
+	ask := func() error {
+		resp, err := http.Get(g.url() + "/api/v1/version")
+		if err == nil {
+			err = resp.Body.Close()
+		}
+		return err
+	}
+	require.NoError(t, ask())
+	g.down()
+	require.ErrorIs(t, ask(), syscall.ECONNREFUSED)
+	require.NoError(t, g.up())
+	require.NoError(t, ask())
+}

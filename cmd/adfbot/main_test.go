@@ -1,0 +1,116 @@
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+)
+
+// The test binary is also the command under test: started under the name adfbot it is one, with hooks that no production
+// build has. Each is switched on by an environment variable.
+const (
+	killAt   = "ADFBOT_TEST_KILL_AT" // step[:n]: SIGKILL itself when that step is reached for the nth time
+	stopAt   = "ADFBOT_TEST_STOP_AT" // step[:n]: SIGSTOP itself there
+	logSteps = "ADFBOT_TEST_STEPS"   // file to which the names of all steps are appended
+	ahead    = "ADFBOT_TEST_AHEAD"   // duration by which its clock is fast, so that no test waits for a wait
+	asUID    = "ADFBOT_TEST_UID"     // user to become first: root is refused nothing, so that it can't test a refusal
+)
+
+func TestMain(m *testing.M) {
+	testscript.Main(wide{m}, map[string]func(){"adfbot": func() { os.Exit(command()) }})
+}
+
+// wide runs more tests at once than there are processors: most of their time they wait for other processes.
+type wide struct{ *testing.M }
+
+func (w wide) Run() int {
+	flag.Parse()
+	given := false
+	flag.Visit(func(f *flag.Flag) { given = given || f.Name == "test.parallel" })
+	if !given {
+		_ = flag.Set("test.parallel", "8")
+	}
+	return w.M.Run()
+}
+
+// command is main, with the hooks.
+func command() int {
+	p := process{stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, getenv: os.Getenv, step: stepHook(os.Getenv)}
+	if s := os.Getenv(ahead); s != "" {
+		d, err := time.ParseDuration(s)
+		must(err)
+		p.now = func() time.Time { return time.Now().Add(d) }
+	}
+	if s := os.Getenv(asUID); s != "" {
+		id, err := strconv.Atoi(s)
+		must(err)
+		must(syscall.Setgroups(nil))
+		must(syscall.Setgid(id))
+		must(syscall.Setuid(id))
+	}
+	return run(context.Background(), os.Args[1:], p)
+}
+
+func must(err error) {
+	if err != nil {
+		panic(err)
+	}
+}
+
+func stepHook(getenv func(string) string) func(string) {
+	killName, killTime := hookPoint(getenv(killAt))
+	stopName, stopTime := hookPoint(getenv(stopAt))
+	log := getenv(logSteps)
+	if killName == "" && stopName == "" && log == "" {
+		return nil
+	}
+	var mu sync.Mutex
+	seen := map[string]int{}
+	return func(name string) {
+		mu.Lock()
+		defer mu.Unlock()
+		seen[name]++
+		if log != "" {
+			f, err := os.OpenFile(log, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+			must(err)
+			_, err = fmt.Fprintln(f, name)
+			must(err)
+			must(f.Close())
+		}
+		if name == killName && seen[name] == killTime {
+			signalSelf(syscall.SIGKILL)
+		}
+		if name == stopName && seen[name] == stopTime {
+			signalSelf(syscall.SIGSTOP)
+		}
+	}
+}
+
+func hookPoint(s string) (name string, n int) {
+	name, times, ok := strings.Cut(s, ":")
+	if !ok {
+		return name, 1
+	}
+	n, err := strconv.Atoi(times)
+	must(err)
+	return name, n
+}
+
+// signalSelf comes back only after a SIGSTOP, once the process goes on. The signal may reach another thread first, so the
+// state has to be waited for.
+func signalSelf(s syscall.Signal) {
+	must(syscall.Kill(syscall.Getpid(), s))
+	time.Sleep(50 * time.Millisecond)
+	if s == syscall.SIGKILL {
+		select {}
+	}
+}

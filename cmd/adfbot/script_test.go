@@ -1,0 +1,256 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+	"golang.org/x/sys/unix"
+)
+
+// nobody is who runs a command in a test of refused permissions when the test is run by root.
+const nobody = 65534
+
+// patience is how long a test waits for another process. A test that passes never waits that long.
+const patience = 20 * time.Second
+
+// TestScripts runs the stories in testdata/script. Each has a Gitea and an installation of its own, and beside testscript's
+// own commands those of scriptCommands.
+func TestScripts(t *testing.T) {
+	testscript.Run(t, testscript.Params{
+		Dir: "testdata/script",
+		Setup: func(env *testscript.Env) error {
+			g, err := newGitea()
+			if err != nil {
+				return err
+			}
+			env.Defer(g.close)
+			env.Values["gitea"] = g
+			if os.Geteuid() == 0 { // whoever a command becomes must get to the files
+				if err := os.Chmod(filepath.Dir(env.WorkDir), 0o711); err != nil {
+					return err
+				}
+			}
+			env.Setenv("GITEA_URL", g.url())
+			env.Setenv("GITEA_REPO", theRepo)
+			env.Setenv("ADFBOT_CONFIG", filepath.Join(env.WorkDir, "config.yaml"))
+			env.Setenv("GORACE", "atexit_sleep_ms=0") // under -race every process would sleep for a second at its end
+			return prepare(env.WorkDir, g)
+		},
+		Condition:          condition,
+		Cmds:               scriptCommands,
+		RequireUniqueNames: true,
+	})
+}
+
+type scriptCommand = func(ts *testscript.TestScript, neg bool, args []string)
+
+var scriptCommands = map[string]scriptCommand{
+	"gitea":    giteaCommand,    // see there
+	"rc":       exitCode,        // rc N CMD...: the command ends with exactly this exit code
+	"signal":   signalCommand,   // signal NAME WORD: send a signal to the background command that has this word among its arguments
+	"stopped":  stoppedCommand,  // stopped WORD: wait until that background command is stopped
+	"waitfile": waitFile,        // [!] waitfile PATH [REGEXP]: wait until it is there (and has this in it), or is gone
+	"setage":   setAge,          // setage FILE DURATION: it was changed so long ago
+	"mode":     setMode,         // mode OCTAL PATH...: chmod with a leading ~ for "and of everything in it"
+	"asuser":   asUser,          // from here on adfbot runs as somebody whom permissions concern
+	"tmpfs":    tmpfs,           // tmpfs DIR SIZE: mount a file system of that size
+	"remount":  remount,         // remount ro|rw DIR
+	"fill":     fill,            // fill DIR: use all the room that is left
+	"size":     sizeCommand,     // size PATH MOST: a file has at most so many bytes
+	"same":     sameCommand,     // [!] same DIR DIR: both have the same files with the same contents
+	"edit":     editCommand,     // edit FILE REGEXP TEXT: replace, at least once
+	"hostile":  hostileCommand,  // hostile FILE: a log that tries everything
+	"big":      bigCommand,      // big FILE MEGABYTES: binary rubbish with a readable last line
+	"lines":    linesCommand,    // lines FILE REGEXP N: so many lines match
+	"settled":  settledCommand,  // sweep, with a clock that runs ahead, until nothing is left to do
+	"copytree": copyTreeCommand, // copytree FROM TO
+}
+
+func condition(cond string) (bool, error) {
+	switch cond {
+	case "mount":
+		return mayMount(), nil
+	}
+	return false, fmt.Errorf("no such condition: %s", cond)
+}
+
+var mayMount = sync.OnceValue(func() bool {
+	dir, err := os.MkdirTemp("", "adfbot-mount-")
+	if err != nil {
+		return false
+	}
+	defer func() { _ = os.Remove(dir) }()
+	if err := unix.Mount("tmpfs", dir, "tmpfs", 0, "size=64k"); err != nil {
+		return false
+	}
+	return unix.Unmount(dir, unix.MNT_DETACH) == nil
+})
+
+func need(ts *testscript.TestScript, neg, negatable bool, args []string, least int, usage string) {
+	if neg && !negatable || len(args) < least {
+		ts.Fatalf("usage: %s", usage)
+	}
+}
+
+func codeOf(err error) int {
+	var e *exec.ExitError
+	switch {
+	case err == nil:
+		return 0
+	case errors.As(err, &e):
+		if s, ok := e.Sys().(syscall.WaitStatus); ok && s.Signaled() {
+			return 128 + int(s.Signal())
+		}
+		return e.ExitCode()
+	}
+	return -1
+}
+
+func exitCode(ts *testscript.TestScript, neg bool, args []string) {
+	need(ts, neg, false, args, 2, "rc N command [arguments]")
+	want, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	err = ts.Exec(args[1], args[2:]...)
+	if got := codeOf(err); got != want {
+		ts.Fatalf("exit code %d, not %d (%v)", got, want, err)
+	}
+}
+
+// background finds a command in the background.
+func background(ts *testscript.TestScript, word string) *exec.Cmd {
+	for _, c := range ts.BackgroundCmds() {
+		if slices.ContainsFunc(c.Args, func(a string) bool { return strings.Contains(a, word) }) {
+			return c
+		}
+	}
+	ts.Fatalf("no command in the background has %q among its arguments", word)
+	return nil
+}
+
+func signalCommand(ts *testscript.TestScript, neg bool, args []string) {
+	need(ts, neg, false, args, 2, "signal NAME WORD")
+	s := unix.SignalNum("SIG" + args[0])
+	if s == 0 {
+		ts.Fatalf("no such signal: %s", args[0])
+	}
+	ts.Check(background(ts, args[1]).Process.Signal(s))
+}
+
+func stoppedCommand(ts *testscript.TestScript, neg bool, args []string) {
+	need(ts, neg, false, args, 1, "stopped WORD")
+	pid := background(ts, args[0]).Process.Pid
+	await(ts, func() string {
+		stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+		ts.Check(err)
+		_, after, _ := strings.Cut(string(stat), ") ")
+		if strings.HasPrefix(after, "T") {
+			return ""
+		}
+		return "it is not stopped: " + after[:1]
+	})
+}
+
+// await polls until there is nothing to complain about.
+func await(ts *testscript.TestScript, complaint func() string) {
+	for end := time.Now().Add(patience); ; time.Sleep(10 * time.Millisecond) {
+		s := complaint()
+		if s == "" {
+			return
+		}
+		if time.Now().After(end) {
+			ts.Fatalf("%s, after %s", s, patience)
+		}
+	}
+}
+
+func waitFile(ts *testscript.TestScript, neg bool, args []string) {
+	need(ts, neg, true, args, 1, "[!] waitfile PATH [REGEXP]")
+	path := ts.MkAbs(args[0])
+	re := regexp.MustCompile("(?m)" + strings.Join(args[1:], ""))
+	await(ts, func() string {
+		b, err := os.ReadFile(path)
+		switch there := err == nil && re.Match(b); {
+		case there == !neg:
+			return ""
+		case neg:
+			return path + " is still there"
+		case err == nil:
+			return fmt.Sprintf("%s has no %s:\n%s", path, re, b)
+		}
+		return err.Error()
+	})
+}
+
+func setAge(ts *testscript.TestScript, neg bool, args []string) {
+	need(ts, neg, false, args, 2, "setage FILE DURATION")
+	d, err := time.ParseDuration(args[1])
+	ts.Check(err)
+	at := time.Now().Add(-d)
+	ts.Check(os.Chtimes(ts.MkAbs(args[0]), at, at))
+}
+
+func setMode(ts *testscript.TestScript, neg bool, args []string) {
+	need(ts, neg, false, args, 2, "mode OCTAL PATH...")
+	mode, err := strconv.ParseUint(args[0], 8, 32)
+	ts.Check(err)
+	for _, path := range args[1:] {
+		ts.Check(os.Chmod(ts.MkAbs(path), fs.FileMode(mode)))
+	}
+}
+
+func asUser(ts *testscript.TestScript, neg bool, args []string) {
+	need(ts, neg, false, args, 0, "asuser")
+	if os.Geteuid() != 0 {
+		return
+	}
+	ts.Check(filepath.WalkDir(ts.Getenv("WORK"), func(path string, _ fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		return os.Lchown(path, nobody, nobody)
+	}))
+	ts.Setenv(asUID, strconv.Itoa(nobody))
+}
+
+func tmpfs(ts *testscript.TestScript, neg bool, args []string) {
+	need(ts, neg, false, args, 2, "tmpfs DIR SIZE")
+	dir := ts.MkAbs(args[0])
+	ts.Check(os.MkdirAll(dir, 0o755))
+	ts.Check(unix.Mount("tmpfs", dir, "tmpfs", 0, "size="+args[1]+",mode=755"))
+	ts.Defer(func() { _ = unix.Unmount(dir, unix.MNT_DETACH) })
+}
+
+func remount(ts *testscript.TestScript, neg bool, args []string) {
+	need(ts, neg, false, args, 2, "remount ro|rw DIR")
+	flags := uintptr(unix.MS_REMOUNT)
+	if args[0] == "ro" {
+		flags |= unix.MS_RDONLY
+	}
+	ts.Check(unix.Mount("tmpfs", ts.MkAbs(args[1]), "tmpfs", flags, ""))
+}
+
+func fill(ts *testscript.TestScript, neg bool, args []string) {
+	need(ts, neg, false, args, 1, "fill DIR")
+	f, err := os.Create(filepath.Join(ts.MkAbs(args[0]), "filler"))
+	ts.Check(err)
+	for chunk := make([]byte, 4096); err == nil; {
+		_, err = f.Write(chunk)
+	}
+	if !errors.Is(err, syscall.ENOSPC) {
+		ts.Fatalf("filling: %v", err)
+	}
+	ts.Check(f.Close())
+}

@@ -1,0 +1,85 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"regexp"
+	"strings"
+
+	"github.com/spf13/cobra"
+)
+
+// What is said about wrong usage. Cobra's own words ("accepts 1 arg(s), received 0") name neither what is missing nor what
+// was meant.
+
+// oneProject takes the one argument of gate, pause and resume.
+func oneProject(cmd *cobra.Command, args []string) error {
+	switch {
+	case len(args) == 0:
+		return fmt.Errorf("which project? %s", cmd.UseLine())
+	case len(args) > 1:
+		return fmt.Errorf("one project at a time, not %q", args)
+	}
+	return nil
+}
+
+// oneProjectAtMost takes the argument of status.
+func oneProjectAtMost(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	return oneProject(cmd, args)
+}
+
+// noArgs takes no argument at all.
+func noArgs(cmd *cobra.Command, args []string) error {
+	if len(args) > 0 {
+		return fmt.Errorf("%s takes no arguments, not %q", cmd.CommandPath(), args)
+	}
+	return nil
+}
+
+// execCommand takes the command of exec. The -- before it is asked for, so that a forgotten one shows itself before a
+// misplaced word is taken for the program.
+func execCommand(cmd *cobra.Command, args []string) error {
+	switch {
+	case cmd.ArgsLenAtDash() == 0 && len(args) > 0:
+		return nil
+	case cmd.ArgsLenAtDash() < 0 && len(args) > 0:
+		return fmt.Errorf("write -- before the command: adfbot exec --project P -- %s", strings.Join(args, " "))
+	}
+	return errors.New("which command? adfbot exec --project P -- CMD [ARG...]")
+}
+
+// knownCommand is asked when no command has this name.
+func knownCommand(root *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	root.SuggestionsMinimumDistance = 2
+	return fmt.Errorf("there is no command %q%s", args[0], meant(root.SuggestionsFor(args[0]), ""))
+}
+
+// flagNames finds the names in the help text about flags.
+var flagNames = regexp.MustCompile(`(?m)^ +(?:-\w, )?--([a-z-]+)`)
+
+// flagError adds to an unknown flag which one may have been meant.
+func flagError(cmd *cobra.Command, err error) error {
+	var unknown interface{ GetSpecifiedName() string } // a pflag.NotExistError
+	if !errors.As(err, &unknown) || len(unknown.GetSpecifiedName()) < 2 {
+		return err
+	}
+	// Cobra knows how to find similar names of commands.
+	flags := &cobra.Command{SuggestionsMinimumDistance: 2}
+	for _, m := range flagNames.FindAllStringSubmatch(cmd.LocalFlags().FlagUsages()+cmd.InheritedFlags().FlagUsages(), -1) {
+		flags.AddCommand(&cobra.Command{Use: m[1], Run: func(*cobra.Command, []string) {}})
+	}
+	return fmt.Errorf("%w%s", err, meant(flags.SuggestionsFor(unknown.GetSpecifiedName()), "--"))
+}
+
+func meant(names []string, prefix string) string {
+	if len(names) == 0 {
+		return ""
+	}
+	return "; did you mean " + prefix + strings.Join(names, " or "+prefix) + "?"
+}

@@ -1,0 +1,358 @@
+package escalate_test
+
+import (
+	"context"
+	"io"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/terraphim/adfbot/escalate"
+	"github.com/terraphim/adfbot/escalate/giteatest"
+	"github.com/terraphim/adfbot/internal/store"
+	"github.com/terraphim/adfbot/pause"
+)
+
+const (
+	server  = "http://gitea.example"
+	fleet   = "terraphim/adf-fleet"
+	other   = "terraphim/other"
+	timeout = 10 * time.Second
+	project = "odilo"
+)
+
+var quiet = slog.New(slog.DiscardHandler)
+
+// world is a machine with an adfbot on it, and a Gitea. Time is the bubble's, so waits of an hour cost nothing.
+type world struct {
+	*testing.T
+	gitea *giteatest.Server
+	*machine
+}
+
+// machine is one installation: its pause directory, its state, and the reconciler on both.
+type machine struct {
+	t      *testing.T
+	gitea  *giteatest.Server
+	dir    pause.Dir
+	path   string // of the state
+	store  *store.Store
+	tokens *tokens
+	rec    *escalate.Reconciler
+	log    *logBuffer
+}
+
+// play runs a test in a bubble, in a world whose bot knows its account and its labels: as after the first issue ever.
+func play(t *testing.T, f func(w *world)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		for _, name := range []string{"adf", "circuit-breaker", "priority/high"} {
+			id := w.gitea.AddLabel(fleet, name)
+			ids, err := w.store.Labels(t.Context(), repoOf(fleet))
+			require.NoError(t, err)
+			ids[name] = id
+			require.NoError(t, w.store.SetLabels(t.Context(), repoOf(fleet), ids))
+		}
+		me := w.gitea.AddUser("adf-bot", giteatest.UserOptions{})
+		require.NoError(t, w.store.AddAccount(t.Context(), server, escalate.Account{ID: me, Login: "adf-bot"}))
+		f(w)
+	})
+}
+
+// playNew is play with a bot that has never talked to Gitea.
+func playNew(t *testing.T, f func(w *world)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) { f(newWorld(t)) })
+}
+
+func newWorld(t *testing.T) *world {
+	t.Helper()
+	s := giteatest.New(time.Now)
+	t.Cleanup(s.Close)
+	for _, login := range []string{"adf-bot", "alex", "kim"} {
+		s.AddUser(login, giteatest.UserOptions{})
+	}
+	s.AddToken("adf-bot", "s3cret-token")
+	for _, repo := range []string{fleet, other} {
+		owner, name, _ := strings.Cut(repo, "/")
+		s.AddRepo(owner, name)
+		s.SetPermission(owner, name, "adf-bot", giteatest.Write)
+		s.SetPermission(owner, name, "alex", giteatest.Write)
+	}
+	root := t.TempDir()
+	w := &world{T: t, gitea: s}
+	w.machine = openMachine(t, s, filepath.Join(root, "adfbot.db"), filepath.Join(root, "pause"))
+	require.NoError(t, w.dir.Init(w.store.Installation()))
+	return w
+}
+
+// openMachine opens a state and a pause directory as a new process would. A missing state takes its id from the sentinel.
+func openMachine(t *testing.T, s *giteatest.Server, path, dir string) *machine {
+	t.Helper()
+	m := &machine{t: t, gitea: s, dir: pause.New(dir), path: path, tokens: &tokens{now: "s3cret-token"}, log: &logBuffer{}}
+	var err error
+	m.store, err = store.Open(t.Context(), path, store.Options{Sentinel: func() (string, error) {
+		sentinel, err := m.dir.Sentinel()
+		if os.IsNotExist(err) || err != nil {
+			return "", nil
+		}
+		return sentinel.Installation, nil
+	}})
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = m.store.Close() })
+	redact := escalate.NewRedactor("s3cret-token")
+	composer, err := escalate.NewComposer("", redact)
+	require.NoError(t, err)
+	m.rec = &escalate.Reconciler{
+		Settings: escalate.Settings{
+			Installation: m.store.Installation(), URL: server, Timeout: timeout, Projects: []string{project},
+			Target: func(string) escalate.Target {
+				return escalate.Target{Repo: repoOf(fleet), Labels: []string{"adf", "circuit-breaker", "priority/high"}}
+			},
+		},
+		State: m.store,
+		Gitea: escalate.NewGitea(escalate.GiteaOptions{
+			URL: server, Tokens: m.tokens, Timeout: timeout, Transport: s.Transport(), Redact: redact,
+		}),
+		Pause: m.dir, Composer: composer, Log: slog.New(slog.NewTextHandler(m.log, nil)), Now: time.Now,
+	}
+	return m
+}
+
+// another opens the same installation a second time, as another process would.
+func (m *machine) another() *machine {
+	m.t.Helper()
+	return openMachine(m.t, m.gitea, m.path, m.dir.Path())
+}
+
+// reopened is the installation after a crash: the old process is gone.
+func (m *machine) reopened() *machine {
+	m.t.Helper()
+	require.NoError(m.t, m.store.Close())
+	return m.another()
+}
+
+// withoutState is the installation after its state was deleted: the id comes back from the sentinel.
+func (m *machine) withoutState() *machine {
+	m.t.Helper()
+	require.NoError(m.t, m.store.Close())
+	return openMachine(m.t, m.gitea, m.path+".new", m.dir.Path())
+}
+
+func repoOf(path string) escalate.Repo {
+	owner, name, _ := strings.Cut(path, "/")
+	return escalate.Repo{Server: server, Owner: owner, Name: name}
+}
+
+// tokens is a token file that can be rotated.
+type tokens struct {
+	mu        sync.Mutex
+	now, next string // next is what the file holds by now
+	err       error
+	reloads   int
+}
+
+func (s *tokens) Token() (string, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.now, s.err
+}
+
+func (s *tokens) Reload() (bool, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.reloads++
+	if s.next == "" || s.next == s.now {
+		return false, nil
+	}
+	s.now = s.next
+	return true, nil
+}
+
+type logBuffer struct {
+	mu sync.Mutex
+	b  strings.Builder
+}
+
+func (l *logBuffer) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *logBuffer) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
+}
+
+var _ io.Writer = (*logBuffer)(nil)
+
+// fail records one failed run, which trips the breaker, and does no more: the process died, or Gitea is not asked yet.
+func (m *machine) fail(project string) (incident string) {
+	m.t.Helper()
+	a, err := m.store.Record(m.t.Context(), store.Result{
+		Project: project, Agent: "project-meta", Outcome: store.Failure, ExitCode: 1, Host: "bigbox", Output: "out of memory\n",
+	}, store.Limits{Threshold: 1, Resume: 1, Instance: "bigbox"})
+	require.NoError(m.t, err)
+	require.True(m.t, a.Tripped, "the breaker trips")
+	return a.Incident
+}
+
+// trip records a failed run and does what the trip path does. It returns the incident's id.
+func (m *machine) trip(project string) string {
+	m.t.Helper()
+	id := m.fail(project)
+	_, err := m.rec.Escalate(m.t.Context(), project, id)
+	require.NoError(m.t, err)
+	return id
+}
+
+// tripAnd is trip where the escalation may fail.
+func (m *machine) tripAnd(project string) (string, error) {
+	m.t.Helper()
+	id := m.fail(project)
+	_, err := m.rec.Escalate(m.t.Context(), project, id)
+	return id, err
+}
+
+// rm removes a project's flag as a person does.
+func (m *machine) rm(project string) {
+	m.t.Helper()
+	require.NoError(m.t, os.Remove(m.dir.FlagPath(project)))
+}
+
+// touch makes a flag as a person does.
+func (m *machine) touch(project string) {
+	m.t.Helper()
+	require.NoError(m.t, os.WriteFile(m.dir.FlagPath(project), nil, 0o644))
+}
+
+func (m *machine) paused(project string) bool {
+	m.t.Helper()
+	f, err := m.dir.Look(project)
+	require.NoError(m.t, err)
+	return f.Present
+}
+
+func (m *machine) sweep() escalate.Report {
+	m.t.Helper()
+	rep, err := m.rec.Sweep(m.t.Context(), escalate.SweepOptions{})
+	require.NoError(m.t, err)
+	return rep
+}
+
+// sweepAnd is sweep where errors are expected.
+func (m *machine) sweepAnd(opt escalate.SweepOptions) (escalate.Report, error) {
+	return m.rec.Sweep(m.t.Context(), opt)
+}
+
+// force is `adfbot sweep` by a person.
+func (m *machine) force() error {
+	_, err := m.rec.Sweep(m.t.Context(), escalate.SweepOptions{Force: true})
+	return err
+}
+
+// sweepFor sweeps every minute, as the daemon does. Errors pass.
+func (m *machine) sweepFor(d time.Duration) {
+	m.t.Helper()
+	for end := time.Now().Add(d); time.Now().Before(end); {
+		_, _ = m.rec.Sweep(m.t.Context(), escalate.SweepOptions{})
+		time.Sleep(time.Minute)
+	}
+}
+
+func (m *machine) incident(id string) escalate.Incident {
+	m.t.Helper()
+	found, err := m.store.Incidents(m.t.Context(), id)
+	require.NoError(m.t, err)
+	require.Len(m.t, found, 1, "the state knows the incident")
+	return found[0]
+}
+
+func (m *machine) change(id string, f func(*escalate.Incident)) {
+	m.t.Helper()
+	_, err := m.store.Change(m.t.Context(), id, f)
+	require.NoError(m.t, err)
+}
+
+// issue is the one issue of the bot in the repository.
+func (m *machine) issue() giteatest.Issue {
+	m.t.Helper()
+	all := m.issues(fleet)
+	require.Len(m.t, all, 1, "there is exactly one issue")
+	return all[0]
+}
+
+// issues are all issues of the bot's account in a repository.
+func (m *machine) issues(repo string) []giteatest.Issue {
+	var out []giteatest.Issue
+	for _, i := range m.gitea.Issues(repo) {
+		if i.Author == "adf-bot" {
+			out = append(out, i)
+		}
+	}
+	return out
+}
+
+// comments are what the bot said in an issue.
+func comments(i giteatest.Issue) []string {
+	out := []string{}
+	for _, c := range i.Comments {
+		if c.Author != "alex" && c.Author != "kim" {
+			out = append(out, c.Body)
+		}
+	}
+	return out
+}
+
+// asked are the requests since the last call, as "METHOD status".
+func (m *machine) asked() []giteatest.Request {
+	rs := m.gitea.Requests()
+	m.gitea.ResetRequests()
+	return rs
+}
+
+// writes are those of the requests that were to change something.
+func writes(rs []giteatest.Request) []giteatest.Request {
+	var out []giteatest.Request
+	for _, r := range rs {
+		if r.Method != "GET" {
+			out = append(out, r)
+		}
+	}
+	return out
+}
+
+// dies runs f and lets it end at the named step, like a process that is killed there.
+func (m *machine) dies(step string, f func(ctx context.Context)) {
+	m.t.Helper()
+	type killed struct{}
+	reached := false
+	m.rec.Step = func(name string) {
+		if name == step {
+			reached = true
+			panic(killed{})
+		}
+	}
+	func() {
+		defer func() {
+			if r := recover(); r != nil {
+				if _, ok := r.(killed); !ok {
+					panic(r)
+				}
+			}
+		}()
+		f(m.t.Context())
+	}()
+	m.rec.Step = nil
+	require.True(m.t, reached, "step %s is reached", step)
+}

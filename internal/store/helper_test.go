@@ -1,0 +1,372 @@
+package store_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/terraphim/adfbot/escalate"
+	"github.com/terraphim/adfbot/internal/store"
+)
+
+// noon is when most tests begin: whole milliseconds, as the state keeps them.
+var noon = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
+
+var three = store.Limits{Threshold: 3, Resume: 3, Instance: "bigbox", Host: "host-a"}
+
+// clock is a clock that tests set.
+type clock struct{ at time.Time }
+
+func (c *clock) now() time.Time { return c.at }
+
+func (c *clock) pass(d time.Duration) { c.at = c.at.Add(d) }
+
+func open(t testing.TB, path string, o store.Options) *store.Store {
+	t.Helper()
+	s, err := store.Open(context.Background(), path, o)
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = s.Close() })
+	return s
+}
+
+// newStore makes a state of its own, with its clock.
+func newStore(t testing.TB) (*store.Store, *clock) {
+	t.Helper()
+	c := &clock{noon}
+	return open(t, filepath.Join(t.TempDir(), "adfbot.db"), store.Options{Now: c.now}), c
+}
+
+func result(outcome string) store.Result {
+	return store.Result{Project: "odilo", Agent: "project-meta", Outcome: outcome}
+}
+
+func record(t testing.TB, s *store.Store, r store.Result) store.Answer {
+	t.Helper()
+	a, err := s.Record(context.Background(), r, three)
+	require.NoError(t, err)
+	return a
+}
+
+// trip records failures until the breaker trips, and returns the incident.
+func trip(t testing.TB, s *store.Store, project string) escalate.Incident {
+	t.Helper()
+	for range 10 {
+		r := result(store.Failure)
+		r.Project = project
+		if a := record(t, s, r); a.Tripped {
+			return incident(t, s, a.Incident)
+		}
+	}
+	require.Fail(t, "it did not trip")
+	return escalate.Incident{}
+}
+
+func incident(t testing.TB, s *store.Store, id string) escalate.Incident {
+	t.Helper()
+	list, err := s.Incidents(context.Background(), id)
+	require.NoError(t, err)
+	require.Len(t, list, 1)
+	return list[0]
+}
+
+func project(t testing.TB, s *store.Store, id string) store.Project {
+	t.Helper()
+	p, err := s.Project(context.Background(), id)
+	require.NoError(t, err)
+	return p
+}
+
+func resume(t testing.TB, s *store.Store, project, incident string, at time.Time) bool {
+	t.Helper()
+	ended, err := s.Resume(context.Background(), project, incident, "for the test", at)
+	require.NoError(t, err)
+	return ended
+}
+
+// child is what another process is to do: this test binary, started again.
+type child struct {
+	Do      string
+	Path    string
+	Name    string
+	Times   int
+	UID     int // become this user first; 0: stay who we are
+	Umask   int
+	Go      string // wait until this file is there, so that many begin at once
+	Comment string
+}
+
+// said is what a child tells.
+type said struct {
+	Trips    int
+	Incident string
+	ID       string
+	Unusable bool
+	Err      string
+	N        int
+}
+
+const childEnv = "ADFBOT_STORE_TEST_CHILD"
+
+func TestMain(m *testing.M) {
+	if spec := os.Getenv(childEnv); spec != "" {
+		var c child
+		if err := json.Unmarshal([]byte(spec), &c); err != nil {
+			panic(err)
+		}
+		c.run()
+		return
+	}
+	os.Exit(m.Run())
+}
+
+func (c child) run() {
+	if c.Umask != 0 {
+		syscall.Umask(c.Umask)
+	}
+	if c.UID != 0 {
+		if err := errors.Join(syscall.Setgroups(nil), syscall.Setgid(c.UID), syscall.Setuid(c.UID)); err != nil {
+			panic(err)
+		}
+	}
+	for c.Go != "" {
+		if _, err := os.Stat(c.Go); err == nil {
+			break
+		}
+		time.Sleep(time.Millisecond)
+	}
+	a, err := c.do(context.Background())
+	if err != nil {
+		a.Err, a.Unusable = err.Error(), errors.Is(err, store.ErrUnusable)
+	}
+	if err := json.NewEncoder(os.Stdout).Encode(a); err != nil {
+		panic(err)
+	}
+}
+
+func (c child) do(ctx context.Context) (a said, err error) {
+	s, err := store.Open(ctx, c.Path, store.Options{})
+	if err != nil {
+		return a, err
+	}
+	defer func() { err = errors.Join(err, s.Close()) }()
+	a.ID = s.Installation()
+	switch c.Do {
+	case "open":
+	case "fail": // record failures
+		for range c.Times {
+			got, err := s.Record(ctx, result(store.Failure), three)
+			if err != nil {
+				return a, err
+			}
+			if got.Tripped {
+				a.Trips++
+				a.Incident = got.Incident
+			}
+			a.N++
+		}
+	case "hold": // take a lock, say so, and keep it until killed
+		if _, err := s.Lock(ctx, c.Name, time.Second); err != nil {
+			return a, err
+		}
+		hang()
+	case "run", "run with child": // begin a run and never end it
+		r, err := s.BeginRun(ctx, store.Run{Project: "odilo", Agent: "project-meta", RunID: c.Name, Host: "host-a", Started: noon})
+		if err != nil {
+			return a, err
+		}
+		if c.Do == "run with child" {
+			cmd := exec.Command("sleep", "60")
+			if err := cmd.Start(); err != nil {
+				return a, err
+			}
+			if err := s.NoteChild(ctx, r, cmd.Process.Pid); err != nil {
+				return a, err
+			}
+		}
+		hang()
+	case "take": // take the spool in
+		list, err := s.Spooled()
+		if err != nil {
+			return a, err
+		}
+		for _, e := range list {
+			got, err := s.Record(ctx, e.Result, three)
+			if err = errors.Join(err, s.Taken(e)); err != nil {
+				return a, err
+			}
+			if !got.Known {
+				a.N++
+			}
+		}
+	default:
+		panic("unknown: " + c.Do)
+	}
+	return a, nil
+}
+
+// hang tells the parent that the child is ready, and waits to be killed.
+func hang() {
+	_, _ = os.Stdout.WriteString("ready\n")
+	select {}
+}
+
+func (c child) command(t testing.TB) *exec.Cmd {
+	t.Helper()
+	spec, err := json.Marshal(c)
+	require.NoError(t, err)
+	self, err := os.Executable()
+	require.NoError(t, err)
+	if c.UID != 0 {
+		self = publicCopy(t, self)
+	}
+	cmd := exec.Command(self)
+	cmd.Env = append(os.Environ(), childEnv+"="+string(spec), "GORACE=atexit_sleep_ms=0")
+	return cmd
+}
+
+// finish runs a child to its end.
+func (c child) finish(t testing.TB) said {
+	t.Helper()
+	cmd := c.command(t)
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	out, err := cmd.Output()
+	require.NoError(t, err, "%+v: %s", c, stderr.String())
+	return answerOf(t, c, out)
+}
+
+func answerOf(t testing.TB, c child, out []byte) said {
+	t.Helper()
+	var a said
+	require.NoError(t, json.Unmarshal(out, &a), "%+v: %s", c, out)
+	return a
+}
+
+// start starts a child that hangs, waits until it is ready, and returns what kills it and waits for its end.
+func (c child) start(t testing.TB) (pid int, kill func()) {
+	t.Helper()
+	cmd := c.command(t)
+	cmd.Stderr = os.Stderr
+	out, err := cmd.StdoutPipe()
+	require.NoError(t, err)
+	require.NoError(t, cmd.Start())
+	ended := false
+	kill = func() {
+		if !ended {
+			ended = true
+			_ = cmd.Process.Kill()
+			_ = cmd.Wait()
+		}
+	}
+	t.Cleanup(kill)
+	line := make([]byte, len("ready\n"))
+	_, err = out.Read(line)
+	require.NoError(t, err)
+	require.Equal(t, "ready\n", string(line))
+	return cmd.Process.Pid, kill
+}
+
+// together runs children that all begin at the same moment.
+func together(t testing.TB, children ...child) []said {
+	t.Helper()
+	gate := filepath.Join(t.TempDir(), "go")
+	var cmds []*exec.Cmd
+	var outs []*bytes.Buffer
+	for _, c := range children {
+		c.Go = gate
+		cmd := c.command(t)
+		out := &bytes.Buffer{}
+		cmd.Stdout, cmd.Stderr = out, os.Stderr
+		require.NoError(t, cmd.Start())
+		cmds, outs = append(cmds, cmd), append(outs, out)
+	}
+	require.NoError(t, os.WriteFile(gate, nil, 0o644))
+	var all []said
+	for n, cmd := range cmds {
+		require.NoError(t, cmd.Wait())
+		all = append(all, answerOf(t, children[n], outs[n].Bytes()))
+	}
+	return all
+}
+
+func many(n int, c child) []child {
+	list := make([]child, n)
+	for i := range list {
+		list[i] = c
+	}
+	return list
+}
+
+func needRoot(t testing.TB, why string) {
+	t.Helper()
+	if os.Geteuid() != 0 {
+		t.Skip("needs root ", why)
+	}
+}
+
+const nobody = 65534 // a user to whom permissions apply
+
+// publicDir is a temporary directory that every user can get to.
+func publicDir(t testing.TB) string {
+	t.Helper()
+	path, err := os.MkdirTemp("", "store-test-")
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, os.RemoveAll(path)) })
+	require.NoError(t, os.Chmod(path, 0o755))
+	for up := filepath.Dir(path); up != "/"; up = filepath.Dir(up) {
+		if fi, err := os.Stat(up); err != nil || fi.Mode().Perm()&0o001 == 0 {
+			t.Skipf("other users can't get to %s; set TMPDIR to a public directory", up)
+		}
+	}
+	return path
+}
+
+// publicCopy makes a hard link or copy of the test binary that every user can run.
+func publicCopy(t testing.TB, binary string) string {
+	t.Helper()
+	to := filepath.Join(publicDir(t), "test")
+	if os.Link(binary, to) != nil {
+		b, err := os.ReadFile(binary)
+		require.NoError(t, err)
+		require.NoError(t, os.WriteFile(to, b, 0o755))
+	}
+	return to
+}
+
+// smallDisk mounts a tmpfs and returns a directory on it.
+func smallDisk(t testing.TB, size string) string {
+	t.Helper()
+	needRoot(t, "to mount a small tmpfs")
+	path := t.TempDir()
+	if err := syscall.Mount("tmpfs", path, "tmpfs", 0, "mode=755,size="+size); err != nil {
+		t.Skip("no tmpfs may be mounted here: ", err)
+	}
+	t.Cleanup(func() { require.NoError(t, syscall.Unmount(path, syscall.MNT_DETACH)) })
+	return path
+}
+
+// fill fills the disk under a directory and returns what makes room again.
+func fill(t testing.TB, dir string) (empty func()) {
+	t.Helper()
+	name := filepath.Join(dir, "fill")
+	f, err := os.Create(name)
+	require.NoError(t, err)
+	for _, size := range []int{64 << 10, 4096} {
+		for chunk := make([]byte, size); err == nil; {
+			_, err = f.Write(chunk)
+		}
+		require.ErrorIs(t, err, syscall.ENOSPC)
+		err = nil
+	}
+	require.NoError(t, f.Close())
+	return func() { require.NoError(t, os.Remove(name)) }
+}
