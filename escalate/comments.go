@@ -177,7 +177,7 @@ func (r *Reconciler) reopen(ctx context.Context, a Action, i Incident, p *pass) 
 	var said error
 	if !a.Quiet {
 		key := reopenedKey(i, i.ReopenCount)
-		said = r.say(ctx, i, i.Issue, key, StillPausedComment(key, i, r.Pause.FlagPath(i.Project)), p)
+		said = r.say(ctx, i, i.Issue, key, r.stillPaused(key, i, p), p)
 	}
 	if _, err := r.Gitea.SetOpen(ctx, i.Issue, true); err != nil {
 		return r.failed(ctx, i, errors.Join(said, err))

@@ -46,6 +46,8 @@ type Gitea struct {
 	redact *Redactor
 	limit  time.Duration
 	traced bool // the transport tells when a request's headers were written
+
+	observe func(op string, status int, took time.Duration)
 }
 
 // GiteaOptions are what a [Gitea] needs. Transport replaces the network in tests and in the demo.
@@ -56,11 +58,14 @@ type GiteaOptions struct {
 	Roots     *x509.CertPool // nil: the system's
 	Transport http.RoundTripper
 	Redact    *Redactor
+	// Observe is told of every request after its end: what it was for (without the issue's number or the label's name), the
+	// status, 0 where there was no answer, and how long it took. nil: nobody is. It is called from several goroutines.
+	Observe func(op string, status int, took time.Duration)
 }
 
 // NewGitea asks nothing of the server.
 func NewGitea(o GiteaOptions) *Gitea {
-	g := &Gitea{url: strings.TrimSuffix(o.URL, "/"), tokens: o.Tokens, redact: o.Redact, limit: o.Timeout}
+	g := &Gitea{url: strings.TrimSuffix(o.URL, "/"), tokens: o.Tokens, redact: o.Redact, limit: o.Timeout, observe: o.Observe}
 	next := o.Transport
 	if next == nil {
 		t := http.DefaultTransport.(*http.Transport).Clone()
@@ -145,11 +150,12 @@ type call struct {
 	g     *Gitea
 	op    string
 	where string
+	begun time.Time
 	sent  atomic.Bool
 }
 
 func (g *Gitea) begin(ctx context.Context, op, where string) (*call, *gitea.Client, context.CancelFunc) {
-	c := &call{g: g, op: op, where: where}
+	c := &call{g: g, op: op, where: where, begun: time.Now()}
 	ctx, cancel := context.WithTimeout(ctx, g.limit)
 	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
 		WroteHeaders: func() { c.sent.Store(true) },
@@ -159,13 +165,37 @@ func (g *Gitea) begin(ctx context.Context, op, where string) (*call, *gitea.Clie
 	return c, client, cancel
 }
 
-// fail turns what the SDK gave back into a TrackerError; nil where all went well.
+// kind is the operation without what differs from call to call.
+func (c *call) kind() string {
+	op, _, _ := strings.Cut(c.op, " #")
+	if strings.HasPrefix(op, "make label ") {
+		op = "make label"
+	}
+	return op
+}
+
+// fail ends a call: it turns what the SDK gave back into a TrackerError; nil where all went well.
 func (c *call) fail(resp *gitea.Response, err error) error {
+	if c.g.observe != nil {
+		status := 0
+		if resp != nil && resp.Response != nil {
+			status = resp.StatusCode
+		}
+		c.g.observe(c.kind(), status, time.Since(c.begun))
+	}
 	if err == nil {
 		return nil
 	}
-	e := &TrackerError{Op: c.op, Where: c.where, Outcome: Lost, Detail: CleanLine(c.g.redact.Redact(err.Error()), 300)}
 	if resp == nil || resp.Response == nil {
+		return c.failed(nil, err)
+	}
+	return c.failed(resp.Response, err)
+}
+
+// failed is fail for an answer that the SDK has no part in.
+func (c *call) failed(resp *http.Response, err error) error {
+	e := &TrackerError{Op: c.op, Where: c.where, Outcome: Lost, Detail: CleanLine(c.g.redact.Redact(err.Error()), 300)}
+	if resp == nil {
 		var noToken *tokenError
 		var dial *net.OpError
 		if errors.As(err, &noToken) || (errors.As(err, &dial) && dial.Op == "dial") || (c.g.traced && !c.sent.Load()) {
@@ -269,6 +299,11 @@ func (g *Gitea) issue(repo Repo, i *gitea.Issue) Issue {
 	for _, l := range i.Labels {
 		if l != nil {
 			out.Labels = append(out.Labels, l.Name)
+		}
+	}
+	for _, u := range i.Assignees {
+		if u != nil {
+			out.Assignees = append(out.Assignees, Account{ID: u.ID, Login: u.UserName})
 		}
 	}
 	return out
@@ -437,3 +472,53 @@ func (g *Gitea) Version(ctx context.Context) (string, error) {
 
 // CloseIdle closes the connections that nobody uses.
 func (g *Gitea) CloseIdle() { g.client.CloseIdleConnections() }
+
+func (g *Gitea) CommentsSince(ctx context.Context, repo Repo, since time.Time) ([]IssueComment, error) {
+	var out []IssueComment
+	for page := 1; page <= maxPages; page++ {
+		c, client, cancel := g.begin(ctx, "list new comments", repo.String())
+		list, resp, err := client.ListRepoIssueComments(repo.Owner, repo.Name, gitea.ListIssueCommentOptions{
+			ListOptions: gitea.ListOptions{Page: page, PageSize: pageSize}, Since: since.UTC()})
+		cancel()
+		if err := c.fail(resp, err); err != nil {
+			return nil, err
+		}
+		for _, m := range list {
+			if m != nil && m.Poster != nil {
+				out = append(out, IssueComment{ID: m.ID, Number: issueNumber(m.IssueURL), By: Account{ID: m.Poster.ID, Login: m.Poster.UserName},
+					Body: m.Body, Created: m.Created, Updated: m.Updated})
+			}
+		}
+		// There are no links here. Comments that come meanwhile are on later pages, because the oldest come first.
+		if len(list) < pageSize {
+			break
+		}
+	}
+	return out, nil
+}
+
+func (g *Gitea) User(ctx context.Context, login string) (Account, error) {
+	c, client, cancel := g.begin(ctx, "look up user "+CleanLine(login, 60), g.url)
+	defer cancel()
+	u, resp, err := client.GetUserInfo(login)
+	if err := c.fail(resp, err); err != nil {
+		return Account{}, err
+	}
+	if u == nil || u.ID == 0 {
+		return Account{}, c.lost(resp, "the answer names no user")
+	}
+	return Account{ID: u.ID, Login: u.UserName}, nil
+}
+
+func (g *Gitea) Assign(ctx context.Context, ref IssueRef, logins []string) error {
+	c, client, cancel := g.begin(ctx, fmt.Sprintf("assign #%d", ref.Number), ref.Repo.String())
+	defer cancel()
+	i, resp, err := client.EditIssue(ref.Repo.Owner, ref.Repo.Name, ref.Number, gitea.EditIssueOption{Assignees: logins})
+	if err := c.fail(resp, err); err != nil {
+		return err
+	}
+	if i == nil || i.Index != ref.Number {
+		return c.lost(resp, "the answer names no issue")
+	}
+	return nil
+}

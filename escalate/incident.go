@@ -40,6 +40,8 @@ type Issue struct {
 	Labels   []string
 	Created  time.Time
 	Updated  time.Time
+
+	Assignees []Account
 }
 
 // Run is one run of an agent, as an issue tells of it.
@@ -122,6 +124,14 @@ type Incident struct {
 	ReopenCount   int
 
 	Comments map[string]Comment // by key
+
+	Ack *Ack `json:",omitempty"` // who took it last; nil: nobody did
+}
+
+// Ack is who said that they take care of an incident.
+type Ack struct {
+	By Account
+	At time.Time
 }
 
 // IsOpen tells whether the incident has not ended.

@@ -22,6 +22,9 @@ type pass struct {
 	open     map[Repo]listed
 	all      map[Repo]listed
 	states   map[string]IssueState // by incident, from single reads and from our own writes
+
+	ops      *roll              // who may give orders; nil: nobody
+	closings map[string]Closing // by incident; see closing.go
 }
 
 type listed struct {
@@ -143,6 +146,7 @@ func (r *Reconciler) join(project string, p *pass, flag FlagView, hold *Hold, in
 	for _, i := range o.Incidents {
 		if p != nil {
 			o.Issues[i.ID] = r.issueState(p, i)
+			o.closing(p, i)
 		}
 	}
 	return o
@@ -198,6 +202,14 @@ func (r *Reconciler) look(ctx context.Context, p *pass, incidents []Incident) er
 		if err != nil {
 			errs = append(errs, fmt.Errorf("%s: %w", i.Name(), err))
 			continue
+		}
+		if s == IssueClosed {
+			if _, err := r.closing(ctx, p, i); err != nil {
+				if !errors.Is(err, errLater) {
+					errs = append(errs, fmt.Errorf("%s: %w", i.Name(), err))
+				}
+				continue // neither an order nor none: left as it is
+			}
 		}
 		p.set(i.ID, s)
 	}

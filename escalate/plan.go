@@ -55,6 +55,7 @@ type Observation struct {
 	Known     func(id string) bool  // is the incident in the state, be it settled
 	Issues    map[string]IssueState // of the incidents' own issues, by incident id
 	Open      []Issue               // this project's open issues that are ours: author and marker were checked
+	Closings  map[string]Closing    // who closed the incidents' own issues, by incident id, where that was asked for
 	Force     bool                  // a person asked: do not wait for the next try
 }
 
@@ -77,6 +78,8 @@ const (
 	NoteReopened   ActionKind = "note-reopened"   // a reopening that was begun has happened
 	Reopen         ActionKind = "reopen"          // somebody closed the issue of a paused project
 	Replace        ActionKind = "replace"         // the issue is lost: open another
+	ResumeClosed   ActionKind = "resume-closed"   // an operator closed the issue of a paused project, which resumes it
+	Obey           ActionKind = "obey"            // a command in a comment; these are not planned but taken as they come
 	Close          ActionKind = "close"           // the incident ended: comment, close
 	CloseDuplicate ActionKind = "close-duplicate" // a second issue of one incident
 	LeaveOpen      ActionKind = "leave-open"      // a person reopened an ended incident's issue: say so once
@@ -143,7 +146,7 @@ func rank(k ActionKind) int {
 	switch k {
 	case WriteFlag:
 		return -1
-	case Create, Adopt, Replace, Reopen, NoteReopened, TellPaused:
+	case Create, Adopt, Replace, Reopen, ResumeClosed, NoteReopened, TellPaused:
 		return 0
 	case Close, LeaveOpen, FindLost, CloseDuplicate:
 		return 1
@@ -324,6 +327,9 @@ func (p *planner) open(i Incident) {
 			p.add(TellPaused, i, "the issue says NOT PAUSED, and the flag is there now")
 		}
 	case IssueClosed:
+		if p.byOperator(i) {
+			return
+		}
 		if quiet, now := reopening(p.o.Now, i); now && p.due(i) {
 			p.add(Reopen, i, "the issue was closed while the project is still paused").Quiet = quiet
 		}

@@ -57,6 +57,7 @@ type State interface {
 	Holds
 	Memory
 	Locker
+	Orders
 }
 
 // Server is everything that a [Reconciler] asks of Gitea.
@@ -64,6 +65,7 @@ type Server interface {
 	Tracker
 	Commenter
 	Labeler
+	Correspondent
 }
 
 // Target is where a project's issues go, and with what.
@@ -84,6 +86,8 @@ type Settings struct {
 	Mentions     []string
 	DueIn        time.Duration
 	Operable     bool // operators may act from Gitea: the issue says how
+	CloseResumes bool // an operator's closing of a paused project's issue resumes it
+	Operators    []string
 }
 
 // Reconciler brings flags, incidents and issues together. It holds no state of its own and is safe for concurrent use, in
@@ -99,6 +103,9 @@ type Reconciler struct {
 	Log      *slog.Logger
 	Now      func() time.Time
 	Step     func(name string) // a fault point of the crash tests; nil in production
+
+	// Describe gives a project's status in Markdown, for `/adf status`; nil: the answer says where to look.
+	Describe func(ctx context.Context, project string) (string, error)
 }
 
 // Waits for a project's locks. The flag lock is held for milliseconds, the issue lock across requests.

@@ -164,6 +164,8 @@ func (r *Reconciler) do(ctx context.Context, a Action, i Incident, p *pass, fres
 		return err
 	case Reopen:
 		return r.reopen(ctx, a, i, p)
+	case ResumeClosed:
+		return r.resumeClosed(ctx, i, p)
 	case TellPaused:
 		return r.tellPaused(ctx, i, p)
 	case Close:
@@ -414,7 +416,7 @@ func (r *Reconciler) lighten(n *NewIssue, l *Letter, err error) bool {
 func (r *Reconciler) letter(i Incident, repo Repo) Letter {
 	l := Letter{
 		Incident: i, Installation: r.Settings.Installation, Repo: repo, PauseFlag: r.Pause.FlagPath(i.Project),
-		Mentions: r.Settings.Mentions, ResumeInGitea: r.Settings.Operable,
+		Mentions: r.Settings.Mentions, ResumeInGitea: r.Settings.Operable, CloseResumes: r.Settings.CloseResumes,
 	}
 	if i.FlagWritten.IsZero() {
 		l.FlagError = i.FlagError

@@ -17,6 +17,10 @@ const inFlight = 8
 type SweepOptions struct {
 	DryRun bool // plan, and write nothing at all
 	Force  bool // try every pending step now
+	// Project restricts the sweep to one project; "": all. Orders of others in the same repositories are heard all the same.
+	Project string
+	// Progress is told after each project how many of all are done, one call at a time; nil: nobody is.
+	Progress func(done, total int)
 }
 
 // Report is what a sweep planned or did.
@@ -46,14 +50,22 @@ func (r *Reconciler) Sweep(ctx context.Context, opt SweepOptions) (Report, error
 	var rep Report
 	p := &pass{force: opt.Force, open: map[Repo]listed{}, all: map[Repo]listed{}, states: map[string]IssueState{}}
 	repos, err := r.repos(ctx)
+	if err == nil && opt.Project != "" {
+		repos, err = r.reposOf(ctx, opt.Project)
+	}
 	if err != nil {
 		return rep, err
 	}
 	errs := r.readOpen(ctx, p, repos, opt.DryRun)
+	obeyed, orderErrs := r.orders(ctx, p, repos, opt)
+	rep.Actions, errs = append(rep.Actions, obeyed...), append(errs, orderErrs...)
 	// From here on the state is read: after the lists, see pass.
 	s, err := r.snapshot(ctx, p)
 	if err != nil {
 		return rep, errors.Join(append(errs, err)...)
+	}
+	if opt.Project != "" {
+		s.projects = []string{opt.Project}
 	}
 	if err := r.CheckPause(); err != nil {
 		errs = append(errs, err)
@@ -61,6 +73,7 @@ func (r *Reconciler) Sweep(ctx context.Context, opt SweepOptions) (Report, error
 	rep.Projects, rep.Foreign = len(s.projects), r.foreign(p)
 
 	var mu sync.Mutex
+	ended := 0
 	g, gctx := errgroup.WithContext(ctx)
 	g.SetLimit(inFlight)
 	for _, project := range s.projects {
@@ -71,6 +84,9 @@ func (r *Reconciler) Sweep(ctx context.Context, opt SweepOptions) (Report, error
 			rep.Actions = append(rep.Actions, actions...)
 			if err != nil {
 				errs = append(errs, err)
+			}
+			if ended++; opt.Progress != nil {
+				opt.Progress(ended, len(s.projects))
 			}
 			return nil // one project's error does not stop the others
 		})
@@ -268,4 +284,18 @@ func (r *Reconciler) sweepOne(ctx context.Context, project string, p *pass, s sn
 		err2 = errors.Join(err2, fmt.Errorf("%s: %w", project, err))
 	}
 	return append(done, more...), errors.Join(lookErr, err, err2)
+}
+
+// reposOf are the repositories of one project: where its issues go now, and where those of its unfinished incidents are.
+func (r *Reconciler) reposOf(ctx context.Context, project string) ([]Repo, error) {
+	incidents, err := r.State.Unsettled(ctx, project)
+	out := []Repo{r.Settings.Target(project).Repo}
+	for _, i := range incidents {
+		for _, repo := range []Repo{i.Issue.Repo, i.Target} {
+			if repo != (Repo{}) && !slices.Contains(out, repo) {
+				out = append(out, repo)
+			}
+		}
+	}
+	return out, err
 }

@@ -22,7 +22,8 @@ var allowed = map[string][]string{
 	"internal/config":    {"pause"},
 	"internal/store":     {"breaker", "pause", "escalate"},
 	"internal/bot":       {"breaker", "pause", "escalate", "internal/config", "internal/store"},
-	"cmd/adfbot":         {"pause", "escalate", "escalate/giteatest", "internal/config", "internal/store", "internal/bot"},
+	"internal/web":       {"breaker", "pause", "escalate", "internal/config", "internal/store", "internal/bot"},
+	"cmd/adfbot":         {"pause", "escalate", "escalate/giteatest", "internal/config", "internal/store", "internal/bot", "internal/web"},
 }
 
 // imports lists what every package imports, without its tests, by its path in the module.

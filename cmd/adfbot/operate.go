@@ -4,10 +4,6 @@ import (
 	"context"
 	"errors"
 	"io/fs"
-	"log/slog"
-	"os"
-	"os/signal"
-	"syscall"
 
 	"github.com/spf13/cobra"
 
@@ -15,57 +11,6 @@ import (
 	"github.com/terraphim/adfbot/internal/bot"
 	"github.com/terraphim/adfbot/internal/config"
 )
-
-func (a *app) serveCmd() *cobra.Command {
-	return &cobra.Command{
-		Use:   "serve",
-		Short: "Run the daemon: sweep at once and then by the schedule",
-		Long: `serve sweeps at its start and by sweep.schedule until it gets SIGTERM or SIGINT. SIGHUP reads the
-configuration again; a bad one changes nothing and is reported.`,
-		Args: noArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			ctx, stop := interruptible(cmd.Context())
-			defer stop()
-			hup := make(chan os.Signal, 1)
-			signal.Notify(hup, syscall.SIGHUP)
-			defer signal.Stop(hup)
-			env := a.env(slog.LevelInfo)
-			open := func(ctx context.Context) (*bot.Bot, error) {
-				cfg, err := a.load()
-				if err != nil {
-					return nil, err
-				}
-				return bot.OpenDaemon(ctx, cfg, env)
-			}
-			b, err := open(ctx)
-			if err != nil {
-				return err
-			}
-			defer a.close(b)
-			return bot.Serve(ctx, b, notices(ctx, hup), open)
-		},
-	}
-}
-
-// notices turns signals into plain notices.
-func notices(ctx context.Context, in <-chan os.Signal) <-chan struct{} {
-	out := make(chan struct{})
-	go func() {
-		for {
-			select {
-			case <-ctx.Done():
-				return
-			case <-in:
-			}
-			select {
-			case <-ctx.Done():
-				return
-			case out <- struct{}{}:
-			}
-		}
-	}()
-	return out
-}
 
 func (a *app) pauseCmd() *cobra.Command {
 	var reason string
@@ -165,7 +110,10 @@ func (a *app) sweepCmd() *cobra.Command {
 				return err
 			}
 			opt.Force = true
+			bar := a.progress()
+			opt.Progress = bar.show
 			rep, err := a.sweep(ctx, cfg, opt, confirm)
+			bar.clear()
 			if asJSON {
 				rep.Actions = append([]escalate.Action{}, rep.Actions...) // [] and never null
 				rep.Errors = append([]string{}, rep.Errors...)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -14,6 +15,7 @@ import (
 	"github.com/terraphim/adfbot/internal/bot"
 	"github.com/terraphim/adfbot/internal/config"
 	"github.com/terraphim/adfbot/internal/store"
+	"github.com/terraphim/adfbot/internal/web"
 )
 
 type recordFlags struct {
@@ -78,6 +80,9 @@ func (a *app) record(cmd *cobra.Command, f recordFlags) error {
 	r.Host = escalate.CleanLine(redact.Redact(f.host), 200)
 	ctx := cmd.Context()
 	b, err := bot.Open(ctx, cfg, bot.Results, a.env(nil))
+	if c := a.courier(cfg); c != nil && errors.Is(err, store.ErrDenied) {
+		return a.deliver(ctx, c, r, f.json)
+	}
 	if err != nil {
 		return a.spool(cfg, r, err)
 	}
@@ -95,7 +100,36 @@ func (a *app) record(cmd *cobra.Command, f recordFlags) error {
 	for _, p := range out.Problems {
 		a.warnf("left to the next sweep: %s\n", p)
 	}
-	return a.printRecorded(out, f.json)
+	return a.printRecorded(out.View(), f.json)
+}
+
+// courier is the way to the daemon, nil where it has no socket.
+func (a *app) courier(cfg *config.Config) bot.Courier {
+	if cfg.HTTP.Socket == "" {
+		return nil
+	}
+	return web.NewClient(cfg.HTTP.Socket, a.getenv)
+}
+
+// deliver is record for a user who may not write the state.
+func (a *app) deliver(ctx context.Context, c bot.Courier, r store.Result, asJSON bool) error {
+	if r.RunID == "" {
+		r.RunID = "record-" + store.NewID() // it may be sent twice
+	}
+	if r.Host == "" {
+		r.Host, _ = os.Hostname()
+	}
+	d := c.Deliver(ctx, r)
+	for _, s := range d.Said {
+		a.warnf("%s\n", s)
+	}
+	if d.View == nil {
+		return &exit{code: exitFailed}
+	}
+	for _, p := range d.View.Problems {
+		a.warnf("left to the next sweep: %s\n", p)
+	}
+	return a.printRecorded(*d.View, asJSON)
 }
 
 func (a *app) spool(cfg *config.Config, r store.Result, cause error) error {
@@ -173,42 +207,15 @@ func (a *app) readOutput(name string, limit int, redact *escalate.Redactor) (str
 	return capture.Text(), nil
 }
 
-// recordedJSON is the answer of record --json. Its names are those of the HTTP answer.
-type recordedJSON struct {
-	Project   string         `json:"project"`
-	Agent     string         `json:"agent"`
-	Outcome   string         `json:"outcome"`
-	Counted   bool           `json:"counted"`
-	Why       string         `json:"why,omitempty"`
-	Failures  int            `json:"consecutive_failures"`
-	Threshold int            `json:"threshold"`
-	Tripped   bool           `json:"tripped"`
-	Paused    bool           `json:"paused"`
-	Known     bool           `json:"known"`
-	Incident  *incidentShort `json:"incident"`
-	Problems  []string       `json:"problems"`
-}
-
-type incidentShort struct {
-	ID    string `json:"id"`
-	Name  string `json:"name"`
-	Issue string `json:"issue"`
-}
-
-func (a *app) printRecorded(r bot.Recorded, asJSON bool) error {
+func (a *app) printRecorded(r bot.ResultView, asJSON bool) error {
 	if asJSON {
-		out := recordedJSON{Project: r.Project, Agent: r.Agent, Outcome: r.Outcome, Counted: r.Counted, Why: r.Why, Failures: r.Failures,
-			Threshold: r.Threshold, Tripped: r.Tripped, Paused: r.Paused(), Known: r.Known, Problems: append([]string{}, r.Problems...)}
-		if r.Incident != nil {
-			out.Incident = &incidentShort{ID: r.Incident.ID, Name: r.Incident.Name(), Issue: r.Incident.Issue.URL}
-		}
-		return a.printJSON(out)
+		return a.printJSON(r)
 	}
 	switch {
 	case r.Known:
 		a.printf("%s: this run is recorded already as %s (%d of %d failures)\n", r.Project, r.Outcome, r.Failures, r.Threshold)
 	case r.Tripped:
-		a.printf("%s\n", bot.Tripped(r))
+		a.printf("%s\n", r.TripText())
 	case !r.Counted:
 		a.printf("%s: %s recorded, it does not count: %s\n", r.Project, r.Outcome, r.Why)
 	case r.Outcome == store.Success:
@@ -217,7 +224,7 @@ func (a *app) printRecorded(r bot.Recorded, asJSON bool) error {
 		a.printf("%s: failure %d of %d\n", r.Project, r.Failures, r.Threshold)
 	}
 	if r.Incident != nil && !r.Tripped {
-		a.printf("%s is paused: incident %s %s\n", r.Project, r.Incident.Name(), r.Incident.Issue.URL)
+		a.printf("%s is paused: incident %s %s\n", r.Project, r.Incident.Name, r.Incident.Issue)
 	}
 	return nil
 }

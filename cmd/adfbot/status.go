@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -73,6 +74,9 @@ func (a *app) statusOfNothing(cfg *config.Config, only string, asJSON bool) erro
 	return nil
 }
 
+// statusSteps is how many steps of the last sweep are shown.
+const statusSteps = 10
+
 func (a *app) printStatus(s bot.Status) {
 	sweep := "never swept"
 	if s.LastSweep != nil {
@@ -100,6 +104,11 @@ func (a *app) printStatus(s bot.Status) {
 	}
 	if s.Spooled > 0 {
 		a.printf("! %d results wait in the spool; the next sweep takes them in\n", s.Spooled)
+	}
+	if s.LastSweep != nil {
+		for _, x := range s.LastSweep.Actions[:min(len(s.LastSweep.Actions), statusSteps)] {
+			a.printf("last sweep: %s %s: %s\n", x.Kind, cmp.Or(x.Name, x.Project), x.Why)
+		}
 	}
 	for _, x := range s.Foreign {
 		a.printf("note: an open issue of another installation, never touched: %s\n", x)
@@ -148,12 +157,19 @@ func incidentWord(p bot.ProjectStatus) string {
 	switch {
 	case p.Incident == nil && p.Held:
 		return "by a person"
+	case p.Incident == nil && p.HalfOpen:
+		return "resumed, no success since"
 	case p.Incident == nil:
 		return ""
-	case p.Incident.Issue == "":
-		return p.Incident.Name + " (no issue yet)"
 	}
-	return p.Incident.Name + " " + p.Incident.Issue
+	issue := p.Incident.Issue
+	if issue == "" {
+		issue = "(no issue yet)"
+	}
+	if p.Incident.TakenBy != "" {
+		issue += ", taken by " + p.Incident.TakenBy
+	}
+	return p.Incident.Name + " " + issue
 }
 
 func ago(now, then time.Time) string {

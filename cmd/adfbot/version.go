@@ -13,18 +13,29 @@ func (a *app) versionCmd() *cobra.Command {
 		Short: "Print the version",
 		Args:  noArgs,
 		Run: func(*cobra.Command, []string) {
-			version, revision := "devel", ""
-			if info, ok := debug.ReadBuildInfo(); ok {
-				if v := info.Main.Version; v != "" && v != "(devel)" {
-					version = v
-				}
-				for _, s := range info.Settings {
-					if s.Key == "vcs.revision" {
-						revision = " " + s.Value[:min(12, len(s.Value))]
-					}
-				}
+			version, revision := build()
+			if revision != "" {
+				revision = " " + revision
 			}
 			a.printf("adfbot %s%s %s %s/%s\n", version, revision, runtime.Version(), runtime.GOOS, runtime.GOARCH)
 		},
 	}
+}
+
+// build is what this program was made from; the revision is "" where that is not known.
+func build() (version, revision string) {
+	version = "devel"
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return version, ""
+	}
+	if v := info.Main.Version; v != "" && v != "(devel)" {
+		version = v
+	}
+	for _, s := range info.Settings {
+		if s.Key == "vcs.revision" {
+			revision = s.Value[:min(12, len(s.Value))]
+		}
+	}
+	return version, revision
 }

@@ -21,7 +21,7 @@
 //
 // # What it does not simulate
 //
-//   - Pull requests: type=pulls lists nothing, and a missing type lists the issues, where Gitea adds pull requests.
+//   - Pull requests, but for the traces that they leave in an issue's timeline (Person.CloseByMerge): type=pulls lists nothing, and a missing type lists the issues, where Gitea adds pull requests.
 //   - Milestones, reactions, attachments, projects, teams, blocked users, mentions, keyword search, git itself. The query
 //     parameters q, milestones, mentioned_by and sort are ignored.
 //   - Web hooks are stored and never delivered. Passwords, OAuth and sudo do not exist: a token is the only credential.

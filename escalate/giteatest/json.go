@@ -226,6 +226,9 @@ func (s *Server) eventJSON(i *issue, e *event) *apiEvent {
 		Body: e.body, Created: e.created, Updated: e.updated, OldTitle: e.oldTitle, NewTitle: e.newTitle,
 		RefAction: "none", RefCommitSHA: e.sha, RemovedAssignee: e.removed,
 	}
+	if e.closes {
+		o.RefAction, o.RefIssue = "closes", pullRef(e)
+	}
 	if e.label != nil {
 		o.Label = s.labelJSON(e.label, i.repo)
 	}

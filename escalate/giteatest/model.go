@@ -80,6 +80,8 @@ type event struct {
 	sha      string
 	oldTitle string
 	newTitle string
+	closes   bool      // of a pull_ref: the pull request says that it closes the issue
+	mergedAt time.Time // of that pull request; zero: not merged
 }
 
 const comment = "comment"

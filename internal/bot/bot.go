@@ -17,6 +17,7 @@ import (
 	"net/http"
 	"os"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/terraphim/adfbot/escalate"
@@ -38,7 +39,11 @@ type Bot struct {
 	host   string
 	step   func(string)
 
+	observe Observers
+
 	tokenErr error // why the token can't be read
+
+	sweeping sync.Mutex // the daemon's sweeps, by schedule and by a hint, come one after the other
 }
 
 // Mode says what a command is about to do.
@@ -70,6 +75,7 @@ type Env struct {
 	Now       func() time.Time
 	Transport http.RoundTripper // to Gitea; nil: the network
 	Step      func(string)      // fault points of the crash tests
+	Observe   Observers         // nil: nobody
 }
 
 func (e Env) filled() Env {
@@ -91,7 +97,7 @@ func (e Env) filled() Env {
 // Open opens the state and joins the parts. It makes no request.
 func Open(ctx context.Context, cfg *config.Config, mode Mode, env Env) (*Bot, error) {
 	env = env.filled()
-	b := &Bot{cfg: cfg, log: env.Log, now: env.Now, step: env.Step, tokens: cfg.Gitea.TokenSource(env.Getenv)}
+	b := &Bot{cfg: cfg, log: env.Log, now: env.Now, step: env.Step, observe: env.Observe, tokens: cfg.Gitea.TokenSource(env.Getenv)}
 	b.host, _ = os.Hostname()
 	dir := pause.New(cfg.PauseDir)
 	var err error
@@ -129,6 +135,7 @@ func (b *Bot) join(ctx context.Context, dir pause.Dir, mode Mode, env Env) error
 		}
 		b.gitea = escalate.NewGitea(escalate.GiteaOptions{
 			URL: b.cfg.Gitea.URL, Tokens: b.tokens, Timeout: b.cfg.Gitea.Timeout, Roots: roots, Transport: env.Transport, Redact: b.redact,
+			Observe: env.Observe.requested(),
 		})
 		server = b.gitea
 	}
@@ -145,7 +152,7 @@ func (b *Bot) join(ctx context.Context, dir pause.Dir, mode Mode, env Env) error
 	}
 	b.rec = &escalate.Reconciler{
 		Settings: b.settings(), State: b.store, Gitea: server, Pause: dir, Composer: composer,
-		Log: b.log, Now: b.now, Step: b.step,
+		Log: b.log, Now: b.now, Step: b.step, Describe: b.describe,
 	}
 	switch {
 	case b.tokenErr != nil && mode == Results:
@@ -165,7 +172,7 @@ func (b *Bot) join(ctx context.Context, dir pause.Dir, mode Mode, env Env) error
 	return b.checkMoved(ctx, mode)
 }
 
-// RedactorFor masks the bot's own token and the values of the variables that the operator named.
+// RedactorFor masks the bot's own tokens and the values of the variables that the operator named.
 func RedactorFor(cfg *config.Config, getenv func(string) string) *escalate.Redactor {
 	return redactorWith(cfg, cfg.Gitea.TokenSource(getenv), getenv)
 }
@@ -175,6 +182,22 @@ func redactorWith(cfg *config.Config, tokens *config.TokenSource, getenv func(st
 	var secrets []string
 	if token, err := tokens.Token(); err == nil {
 		secrets = append(secrets, token)
+	}
+	files := []string{cfg.HTTP.TokenFile, cfg.HTTP.WebhookSecretFile}
+	for _, p := range cfg.Projects {
+		files = append(files, p.TokenFile)
+	}
+	for _, file := range files {
+		if file == "" {
+			continue
+		}
+		path, err := config.ExpandCredentials(file, getenv)
+		if err != nil {
+			continue
+		}
+		if secret, err := config.ReadSecretFile(path); err == nil {
+			secrets = append(secrets, secret)
+		}
 	}
 	for _, name := range cfg.Escalation.RedactEnv {
 		if v := getenv(name); v != "" {
@@ -215,6 +238,7 @@ func (b *Bot) settings() escalate.Settings {
 	return escalate.Settings{
 		Installation: b.store.Installation(), URL: c.Gitea.URL, Login: c.Gitea.Login, Timeout: c.Gitea.Timeout,
 		Projects: c.ProjectIDs(), Mentions: c.Escalation.Mentions, DueIn: c.Escalation.DueIn,
+		Operators: c.Operators, Operable: len(c.Operators) > 0, CloseResumes: len(c.Operators) > 0 && c.OnIssueClosed == config.Resume,
 		Target: func(project string) escalate.Target {
 			p, ok := c.Project(project)
 			if !ok { // it left the configuration while its incident is open

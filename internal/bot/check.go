@@ -169,6 +169,33 @@ func (c *checker) secretFiles() {
 	} else {
 		c.add(OK, "token", "can be read")
 	}
+	c.secretFile("http.token_file", c.cfg.HTTP.TokenFile)
+	c.secretFile("http.webhook_secret_file", c.cfg.HTTP.WebhookSecretFile)
+	for _, p := range c.cfg.Projects {
+		c.secretFile("projects["+p.ID+"].token_file", p.TokenFile)
+		for _, name := range p.Users {
+			if _, err := strconv.Atoi(name); err == nil {
+				continue // a uid needs no entry anywhere
+			}
+			if _, err := user.Lookup(name); err != nil {
+				c.add(Warn, "users", "projects[%s].users: there is no user %s on this machine; write its number if it comes from a directory that this program can't ask", p.ID, name)
+			}
+		}
+	}
+}
+
+// secretFile looks whether serve could read a secret of its HTTP side.
+func (c *checker) secretFile(key, file string) {
+	if file == "" {
+		return
+	}
+	path, err := config.ExpandCredentials(file, c.env.Getenv)
+	if err == nil {
+		_, err = config.ReadSecretFile(path)
+	}
+	if err != nil {
+		c.add(Fail, "http", "%s: %v", key, err)
+	}
 }
 
 func (c *checker) gitea(ctx context.Context) {

@@ -33,6 +33,20 @@ type ExecRequest struct {
 	Stdin   io.Reader
 	Stdout  io.Writer
 	Stderr  io.Writer // the command's and adfbot's own words
+	Courier Courier   // nil: there is no daemon to report to
+}
+
+// Courier brings results to the daemon for a user who may not write the state ([store.ErrDenied]).
+type Courier interface {
+	// Deliver reports a result, after those of this user that wait. The result has a run id. What can't be delivered now
+	// is kept.
+	Deliver(ctx context.Context, r store.Result) Delivery
+}
+
+// Delivery is what became of a result.
+type Delivery struct {
+	View *ResultView // nil: the daemon has not recorded it
+	Said []string    // for the person who reads stderr
 }
 
 // Exec asks the gate, runs the command, and records how it ended. It returns the exit code: the command's own, 75 where
@@ -134,29 +148,8 @@ func (x *execution) with(ctx context.Context, b *Bot) int {
 		x.say("%s", said)
 		return code
 	}
-	if out.Tripped {
-		x.say("%s", Tripped(out))
-	}
-	for _, p := range out.Problems {
-		x.say("left to the next sweep: %s", p)
-	}
+	x.tell(out.View())
 	return code
-}
-
-// Tripped is the one sentence about a trip.
-func Tripped(r Recorded) string {
-	s := fmt.Sprintf("%s failed %d times in a row on %s: the project is paused", r.Agent, r.Failures, r.Project)
-	if r.Flag.State != escalate.FlagThere {
-		s += " (but its pause flag could NOT be written)"
-	}
-	switch {
-	case r.Incident == nil:
-	case !r.Incident.Issue.IsZero():
-		s += ", see " + r.Incident.Issue.URL
-	default:
-		s += fmt.Sprintf(", incident %s; its issue is not open yet", r.Incident.Name())
-	}
-	return s
 }
 
 // refuse says why nothing is run, and tries what is due for the project's incident: perhaps Gitea is back.
@@ -197,8 +190,40 @@ func (x *execution) withoutState(ctx context.Context, cause error) int {
 		x.say("%s is paused: %s", x.q.Project, strings.TrimSpace(verdict.Reason))
 		return ExitPaused
 	}
+	redact := RedactorFor(x.cfg, x.env.Getenv)
+	if errors.Is(cause, store.ErrDenied) && x.q.Courier != nil {
+		return x.delivering(ctx, redact)
+	}
 	x.say("%v", cause)
-	return x.spooling(cause, RedactorFor(x.cfg, x.env.Getenv))
+	return x.spooling(cause, redact)
+}
+
+// delivering is exec in the separated set-up: the state belongs to the daemon, and so does the result in the end. Whether
+// it counts is decided by the time at which the run began.
+func (x *execution) delivering(ctx context.Context, redact *escalate.Redactor) int {
+	res, code, err := x.run(redact, func(int) {})
+	if err != nil {
+		x.say("%v", err)
+	}
+	res.Host, _ = os.Hostname()
+	d := x.q.Courier.Deliver(context.WithoutCancel(ctx), res)
+	for _, s := range d.Said {
+		x.say("%s", s)
+	}
+	if d.View != nil {
+		x.tell(*d.View)
+	}
+	return code
+}
+
+// tell says what a recorded result did that somebody should know of.
+func (x *execution) tell(v ResultView) {
+	if v.Tripped {
+		x.say("%s", v.TripText())
+	}
+	for _, p := range v.Problems {
+		x.say("left to the next sweep: %s", p)
+	}
 }
 
 func (x *execution) spooling(cause error, redact *escalate.Redactor) int {

@@ -24,8 +24,14 @@ type Done struct {
 	Problems []string // what is left to the next sweep
 }
 
-// Pause pauses a project by a person's wish. The wish is on disk before the flag, so a crash in between does not undo it.
+// Pause is [Bot.PauseBy] for the person at the keyboard.
 func (b *Bot) Pause(ctx context.Context, project, why string) (Done, error) {
+	return b.PauseBy(ctx, project, why, whoami())
+}
+
+// PauseBy pauses a project by a person's wish. The wish is on disk before the flag, so a crash in between does not undo
+// it. who is told to whoever asks the gate.
+func (b *Bot) PauseBy(ctx context.Context, project, why, who string) (Done, error) {
 	flag, _, err := b.rec.Local(ctx, project)
 	if err == nil {
 		err = flag.Err
@@ -43,7 +49,7 @@ func (b *Bot) Pause(ctx context.Context, project, why string) (Done, error) {
 		return Done{Text: fmt.Sprintf("%s is paused already (%s)", project, path)}, nil
 	}
 	now := b.now()
-	h := escalate.Hold{Project: project, Note: holdNote(project, why, b.cfg.Instance, now), Since: now}
+	h := escalate.Hold{Project: project, Note: holdNote(project, why, who, b.cfg.Instance, now), Since: now}
 	if err := b.store.SetHold(ctx, h); err != nil {
 		return Done{}, err
 	}
@@ -56,12 +62,12 @@ func (b *Bot) Pause(ctx context.Context, project, why string) (Done, error) {
 	if err := b.store.SetHold(ctx, h); err != nil {
 		return Done{}, err
 	}
-	b.log.Info("project paused by a person", "project", project, "by", whoami(), "reason", why)
+	b.log.Info("project paused by a person", "project", project, "by", who, "reason", why)
 	return Done{Text: fmt.Sprintf("%s is paused (%s); to resume: adfbot resume %s", project, path, project)}, nil
 }
 
-func holdNote(project, why, instance string, now time.Time) string {
-	s := fmt.Sprintf("%s is paused by %s (%s, %s).\n", project, whoami(), escalate.CleanLine(instance, 100), now.UTC().Format("2006-01-02 15:04 UTC"))
+func holdNote(project, why, who, instance string, now time.Time) string {
+	s := fmt.Sprintf("%s is paused by %s (%s, %s).\n", project, escalate.CleanLine(who, 100), escalate.CleanLine(instance, 100), now.UTC().Format("2006-01-02 15:04 UTC"))
 	if why = escalate.CleanLine(why, 500); why != "" {
 		s += "Reason: " + why + "\n"
 	}
@@ -79,8 +85,14 @@ func whoami() string {
 	return "user " + strconv.Itoa(os.Getuid())
 }
 
-// Resume removes a project's flag and ends its incident or hold. In the end its issue is commented on and closed.
+// Resume is [Bot.ResumeBy] for the person at the keyboard.
 func (b *Bot) Resume(ctx context.Context, project string) (Done, error) {
+	return b.ResumeBy(ctx, project, fmt.Sprintf("%s with `adfbot resume` on %s", whoami(), b.host))
+}
+
+// ResumeBy removes a project's flag and ends its incident or hold. In the end its issue is commented on and closed; the
+// comment says that the project was "resumed by" who.
+func (b *Bot) ResumeBy(ctx context.Context, project, who string) (Done, error) {
 	flag, _, err := b.rec.Local(ctx, project)
 	var noFlag *escalate.FlagWriteError
 	if err != nil && !errors.As(err, &noFlag) {
@@ -89,7 +101,7 @@ func (b *Bot) Resume(ctx context.Context, project string) (Done, error) {
 	if flag.State == escalate.FlagUnknown {
 		return Done{}, b.Explain(ctx, flag.Err)
 	}
-	d, err := b.resumeLocked(ctx, project)
+	d, err := b.resumeLocked(ctx, project, who)
 	if err != nil || b.rec.Gitea == nil {
 		return d, err
 	}
@@ -99,7 +111,7 @@ func (b *Bot) Resume(ctx context.Context, project string) (Done, error) {
 	return d, nil
 }
 
-func (b *Bot) resumeLocked(ctx context.Context, project string) (Done, error) {
+func (b *Bot) resumeLocked(ctx context.Context, project, who string) (Done, error) {
 	unlock, err := b.store.Lock(ctx, "flag/"+project, lockWait)
 	if err != nil {
 		return Done{}, err
@@ -123,8 +135,7 @@ func (b *Bot) resumeLocked(ctx context.Context, project string) (Done, error) {
 		return Done{}, fmt.Errorf("%s is still paused: %w", project, err)
 	}
 	b.step("flag-removed")
-	who := fmt.Sprintf("resumed by %s with `adfbot resume` on %s", whoami(), b.host)
-	ended, err := b.store.Resume(ctx, project, incident, who, b.now())
+	ended, err := b.store.Resume(ctx, project, incident, "resumed by "+who, b.now())
 	if err != nil {
 		return Done{}, err
 	}
@@ -132,7 +143,7 @@ func (b *Bot) resumeLocked(ctx context.Context, project string) (Done, error) {
 	if !removed && !ended {
 		return Done{Text: project + " was not paused"}, nil
 	}
-	b.log.Info("project resumed", "project", project, "by", whoami())
+	b.log.Info("project resumed", "project", project, "by", who)
 	return Done{Text: project + " is resumed"}, nil
 }
 

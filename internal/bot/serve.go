@@ -47,9 +47,6 @@ func (b *Bot) serve(ctx context.Context, reload <-chan struct{}, reopen func(con
 	}
 	b.log.Info("serving", "instance", b.cfg.Instance, "installation", b.store.Installation(), "projects", len(b.cfg.Projects),
 		"schedule", b.cfg.Sweep.Schedule, "pause_dir", b.cfg.PauseDir, "state", b.cfg.State)
-	if b.cfg.HTTP.Listen != "" || b.cfg.HTTP.Socket != "" {
-		b.log.Warn("http.listen and http.socket are set, and this version serves no HTTP")
-	}
 	// A sweep is not ended in its middle by a reload or the daemon's end: every request has a timeout of its own.
 	work := context.WithoutCancel(ctx)
 	c := b.newCron(schedule, work)

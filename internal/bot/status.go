@@ -3,6 +3,7 @@ package bot
 import (
 	"context"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/terraphim/adfbot/escalate"
@@ -46,9 +47,14 @@ type ProjectStatus struct {
 type IncidentStatus struct {
 	ID       string    `json:"id"`
 	Name     string    `json:"name"`
+	Agent    string    `json:"agent"`
+	Failures int       `json:"failures"` // at the trip
 	Opened   time.Time `json:"opened"`
 	Issue    string    `json:"issue"` // URL, "" where it is not open yet
 	FlagSeen bool      `json:"flag_written"`
+	TakenBy  string    `json:"taken_by,omitempty"` // who said in Gitea that they take care of it
+	TakenAt  time.Time `json:"taken_at,omitzero"`
+	AckedBy  string    `json:"acked_by,omitempty"` // login of who took it in Gitea
 }
 
 // RunStatus is one run.
@@ -108,6 +114,7 @@ func (b *Bot) overall(ctx context.Context, s *Status) error {
 	if b.rec.Off != nil {
 		s.Problems = append(s.Problems, b.rec.Off.Error())
 	}
+	s.Problems = append(s.Problems, b.operatorProblems(ctx)...)
 	spooled, err := b.store.Spooled()
 	if err != nil {
 		return err
@@ -123,6 +130,9 @@ func (b *Bot) overall(ctx context.Context, s *Status) error {
 		return err
 	}
 	s.LastSweep = &rep
+	if late := b.overdue(rep.At, s.At); late != "" {
+		s.Problems = append(s.Problems, late)
+	}
 	s.Problems = append(s.Problems, rep.Errors...)
 	s.Foreign = append(s.Foreign, rep.Foreign...)
 	return nil
@@ -193,7 +203,7 @@ func (b *Bot) flagStatus(id string, p *ProjectStatus) {
 	switch flag.State {
 	case escalate.FlagThere:
 		p.Paused, p.Held = "yes", true
-		p.Reason = escalate.CleanLine(reason(b.rec.Pause, id, flag.Note, flag.Dangling), 300)
+		p.Reason = escalate.CleanLine(reason(b.rec.Pause, id, sayings(flag), flag.Dangling), 300)
 		since := flag.Since.UTC()
 		p.Since = &since
 		if flag.Dangling {
@@ -207,9 +217,31 @@ func (b *Bot) flagStatus(id string, p *ProjectStatus) {
 	}
 }
 
+// sayings is what a flag's note says to people about the why, without the lines that the bot writes for itself and the
+// advice how to resume.
+func sayings(flag escalate.FlagView) string {
+	note := flag.Note
+	if flag.Info.Incident != "" {
+		note, _, _ = strings.Cut(note, "\n\n")
+	}
+	var out []string
+	for line := range strings.Lines(note) {
+		if !strings.HasPrefix(line, "To resume, remove this file or run:") {
+			out = append(out, line)
+		}
+	}
+	return strings.Join(out, "")
+}
+
 func (p *ProjectStatus) addIncident(i escalate.Incident) {
 	if i.IsOpen() {
-		p.Incident = &IncidentStatus{ID: i.ID, Name: i.Name(), Opened: i.Opened, Issue: i.Issue.URL, FlagSeen: !i.FlagWritten.IsZero()}
+		p.Incident = &IncidentStatus{ID: i.ID, Name: i.Name(), Agent: i.Agent, Failures: i.Failures, Opened: i.Opened, Issue: i.Issue.URL, FlagSeen: !i.FlagWritten.IsZero()}
+		if i.Ack != nil {
+			p.Incident.TakenBy, p.Incident.TakenAt = i.Ack.By.Login, i.Ack.At
+		}
+		if i.Ack != nil {
+			p.Incident.AckedBy = i.Ack.By.Login
+		}
 		if p.Paused == "no" && i.FlagWritten.IsZero() {
 			p.Paused = "yes"
 			p.Warnings = append(p.Warnings, "its pause flag is not written: exec refuses, but a script that asks for the flag runs on: "+i.FlagError)
@@ -217,16 +249,7 @@ func (p *ProjectStatus) addIncident(i escalate.Incident) {
 			p.Warnings = append(p.Warnings, "its flag was removed; the next sweep notices that")
 		}
 	}
-	what := ""
-	switch {
-	case i.IsOpen() && i.Issue.IsZero():
-		what = i.Name() + ": issue to be opened"
-	case !i.IsOpen():
-		what = i.Name() + ": issue to be closed"
-	case i.LastErr != "":
-		what = i.Name()
-	}
-	if what != "" {
+	if what, _ := pending(i); what != "" {
 		if i.LastErr != "" {
 			what += ": " + i.LastErr
 		}

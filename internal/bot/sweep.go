@@ -38,6 +38,9 @@ func (b *Bot) Sweep(ctx context.Context, opt escalate.SweepOptions) (SweepReport
 	}
 	var err error
 	if !opt.DryRun {
+		b.sweeping.Lock()
+		defer b.sweeping.Unlock()
+		b.observe.sweeping()
 		rep.TakenIn, err = b.Intake(ctx)
 		note(err)
 		rep.LostRuns, err = b.Reap(ctx)
@@ -59,6 +62,7 @@ func (b *Bot) Sweep(ctx context.Context, opt escalate.SweepOptions) (SweepReport
 	note(err)
 	note(b.store.SetMeta(context.WithoutCancel(ctx), metaSweep, string(doc)))
 	err = errors.Join(errs...)
+	b.observe.swept(rep, err, b.untilNext(b.now()))
 	b.logSweep(rep, err)
 	return rep, err
 }

@@ -204,3 +204,6 @@ func Find(flag string, getenv func(string) string) string {
 	}
 	return DefaultPath
 }
+
+// Loopback reports whether only this machine can reach http.listen.
+func (h HTTP) Loopback() bool { return h.Listen != "" && loopback(h.Listen) }

@@ -333,7 +333,7 @@ func (s *Store) MoveServer(ctx context.Context, from, to string) error {
 				return err
 			}
 		}
-		return nil
+		return moveOrders(ctx, tx, from, to)
 	})
 }
 

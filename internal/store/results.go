@@ -214,7 +214,7 @@ func (s *Store) trip(ctx context.Context, tx *sql.Tx, r Result, l Limits, a Answ
 	if i.Host == "" {
 		i.Host = l.Host
 	}
-	runs, err := runsOf(ctx, tx, r.Project, evidenceRuns*3)
+	runs, err := runsOf(ctx, tx, r.Project, evidenceRuns*3, noOutput)
 	if err != nil {
 		return i, err
 	}
@@ -241,11 +241,12 @@ type HistoryRun struct {
 	Agent    string
 	Counted  bool
 	Recorded time.Time
+	Output   string // of a failed run, from [Store.History] only
 }
 
 // Runs returns a project's last results, newest first.
 func (s *Store) Runs(ctx context.Context, project string, most int) ([]HistoryRun, error) {
-	runs, err := runsOf(ctx, s.db, project, most)
+	runs, err := runsOf(ctx, s.db, project, most, noOutput)
 	return runs, s.wrap(err)
 }
 
@@ -254,13 +255,17 @@ type querier interface {
 	QueryRowContext(context.Context, string, ...any) *sql.Row
 }
 
-func runsOf(ctx context.Context, q querier, project string, most int) ([]HistoryRun, error) {
-	rows, err := q.QueryContext(ctx, `SELECT agent, run_id, outcome, counted, exit_code, signal, detail, host, started_at, finished_at, recorded_at
+// noOutput spares reading the outputs, which are by far the largest part of a row.
+const noOutput = "NULL"
+
+func runsOf(ctx context.Context, q querier, project string, most int, output string) ([]HistoryRun, error) {
+	rows, err := q.QueryContext(ctx, `SELECT agent, run_id, outcome, counted, exit_code, signal, detail, host, started_at, finished_at, recorded_at, `+output+`
 		FROM result WHERE project = ? ORDER BY id DESC LIMIT ?`, project, most)
 	return collect(rows, err, func(rows *sql.Rows) (r HistoryRun, err error) {
-		var runID sql.NullString
+		var runID, text sql.NullString
 		var started, finished, recorded sql.NullInt64
-		err = rows.Scan(&r.Agent, &runID, &r.Outcome, &r.Counted, &r.ExitCode, &r.Signal, &r.Detail, &r.Host, &started, &finished, &recorded)
+		err = rows.Scan(&r.Agent, &runID, &r.Outcome, &r.Counted, &r.ExitCode, &r.Signal, &r.Detail, &r.Host, &started, &finished, &recorded, &text)
+		r.Output = text.String
 		r.RunID, r.Started, r.Finished, r.Recorded = runID.String, unstamp(started), unstamp(finished), unstamp(recorded)
 		return r, err
 	})

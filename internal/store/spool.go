@@ -44,6 +44,19 @@ func Spool(path string, r Result) (string, error) {
 	return "", fmt.Errorf("spooling the result: %w", err)
 }
 
+// SpoolIn is [Spool] into a folder of the user's own, for one who may not write beside the state. The folder is made.
+func SpoolIn(dir string, r Result) (string, error) {
+	if r.RunID == "" {
+		return "", errors.New("a result without a run id can't be spooled")
+	}
+	r.Run = ""
+	doc, err := json.Marshal(r)
+	if err != nil {
+		return "", err
+	}
+	return spoolNew(dir, doc)
+}
+
 func spoolNew(dir string, doc []byte) (string, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return "", err
@@ -123,8 +136,11 @@ type Spooled struct {
 }
 
 // Spooled returns the results in the spool, in the order in which the runs ended.
-func (s *Store) Spooled() ([]Spooled, error) {
-	files, err := filepath.Glob(filepath.Join(s.dir("spool"), "*"+spoolSuffix))
+func (s *Store) Spooled() ([]Spooled, error) { return SpooledIn(s.dir("spool")) }
+
+// SpooledIn is [Store.Spooled] for a folder of [SpoolIn]. A folder that is not there has none.
+func SpooledIn(dir string) ([]Spooled, error) {
+	files, err := filepath.Glob(filepath.Join(dir, "*"+spoolSuffix))
 	if err != nil {
 		return nil, err
 	}
@@ -160,7 +176,10 @@ func (s *Store) Spooled() ([]Spooled, error) {
 }
 
 // Taken removes a spooled result after it was recorded.
-func (s *Store) Taken(e Spooled) error {
+func (s *Store) Taken(e Spooled) error { return e.Remove() }
+
+// Remove removes the file after the result was taken in.
+func (e Spooled) Remove() error {
 	if err := os.Remove(e.File); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return err
 	}

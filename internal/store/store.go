@@ -31,6 +31,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"syscall"
 	"time"
 
 	"modernc.org/sqlite"
@@ -62,6 +63,8 @@ var (
 	ErrNewer = errors.New("the state was written by a newer version of adfbot: use that version, or restore a copy from before the upgrade")
 	// ErrUnusable: the state is damaged, read-only, on a full disk, or not to be opened by this user.
 	ErrUnusable = errors.New("state not usable")
+	// ErrDenied, always together with ErrUnusable: this user may not write the state. Another one may.
+	ErrDenied = errors.New("the state is not this user's to write")
 )
 
 // Open opens the state at path and makes it, with its directory, if it is not there.
@@ -219,13 +222,14 @@ func (s *Store) wrap(err error) error {
 	var se *sqlite.Error
 	if errors.As(err, &se) {
 		advice := ""
+		denied := false
 		switch se.Code() & 0xff {
 		case sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB:
 			advice = "the file is damaged: move it away and restore a copy, or start without one (open incidents are rebuilt from the flags and from Gitea)"
 		case sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM:
-			advice = "this user may not write the file: see `adfbot check` for the chown or chmod"
+			advice, denied = "this user may not write the file: see `adfbot check` for the chown or chmod", true
 		case sqlite3.SQLITE_CANTOPEN:
-			advice = "this user may not write the file or its directory: see `adfbot check` for the chown or chmod"
+			advice, denied = "this user may not write the file or its directory: see `adfbot check` for the chown or chmod", true
 		case sqlite3.SQLITE_FULL:
 			advice = "the disk is full: make room"
 		case sqlite3.SQLITE_IOERR:
@@ -235,13 +239,27 @@ func (s *Store) wrap(err error) error {
 		default:
 			return err
 		}
-		return fmt.Errorf("%w: %s: %s: %w", ErrUnusable, s.path, advice, err)
+		return deny(denied, fmt.Errorf("%w: %s: %s: %w", ErrUnusable, s.path, advice, err))
 	}
 	if errors.Is(err, fs.ErrPermission) || errors.Is(err, fs.ErrNotExist) || isDiskError(err) {
-		return fmt.Errorf("%w: %s: %w", ErrUnusable, s.path, err)
+		denied := errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.EROFS)
+		return deny(denied, fmt.Errorf("%w: %s: %w", ErrUnusable, s.path, err))
 	}
 	return err
 }
+
+// deny makes an error [ErrDenied] without a further word.
+func deny(denied bool, err error) error {
+	if !denied {
+		return err
+	}
+	return deniedError{err}
+}
+
+type deniedError struct{ error }
+
+func (e deniedError) Unwrap() error        { return e.error }
+func (e deniedError) Is(target error) bool { return target == ErrDenied }
 
 // Meta returns a value of the state's own notes, "" where there is none.
 func (s *Store) Meta(ctx context.Context, key string) (string, error) {

@@ -1,0 +1,205 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// The users of the separated set-up. They need no entry in the user database.
+const (
+	daemonUser   = 4710
+	agentUser    = nobody // may report for odilo
+	strangerUser = 4712   // may nothing
+)
+
+// separated is the set-up in which state, pause directory and token belong to the daemon's user, and agents can read the
+// flags and nothing else.
+type separated struct {
+	*testing.T
+	*gitea
+	dir    string
+	daemon *exec.Cmd
+	log    bytes.Buffer
+}
+
+func newSeparated(t *testing.T) *separated {
+	t.Helper()
+	if os.Geteuid() != 0 {
+		t.Skip("only root can become two other users: run the tests as root, e.g. in a container")
+	}
+	g, err := newGitea()
+	require.NoError(t, err)
+	t.Cleanup(g.close)
+	dir, err := os.MkdirTemp("", "adfbot-separated-")
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	s := &separated{T: t, gitea: g, dir: dir}
+	require.NoError(t, prepare(dir, g))
+	require.NoError(t, os.Chmod(dir, 0o755))
+	for name, mode := range map[string]os.FileMode{"state": 0o700, "run": 0o755} {
+		require.NoError(t, os.Mkdir(s.path(name), 0o700))
+		require.NoError(t, os.Chmod(s.path(name), mode))
+		require.NoError(t, os.Chown(s.path(name), daemonUser, daemonUser))
+	}
+	// The daemon makes flags, which everybody may see.
+	require.NoError(t, os.Mkdir(s.path("pause"), 0o755))
+	require.NoError(t, os.Chown(s.path("pause"), daemonUser, daemonUser))
+	require.NoError(t, os.Chown(s.path("token"), daemonUser, daemonUser))
+	for _, uid := range []int{agentUser, strangerUser} {
+		home := s.home(uid)
+		require.NoError(t, os.Mkdir(home, 0o700))
+		require.NoError(t, os.Chown(home, uid, uid))
+	}
+	b, err := os.ReadFile(s.path("config.yaml"))
+	require.NoError(t, err)
+	text := strings.Replace(string(b), "  - id: odilo\n", "  - id: odilo\n    users: [\""+strconv.Itoa(agentUser)+"\"]\n", 1) +
+		"http:\n  socket: " + s.path("run/s") + "\n"
+	require.NoError(t, os.WriteFile(s.path("config.yaml"), []byte(text), 0o644))
+	require.NoError(t, os.Chmod(s.path("config.yaml"), 0o644))
+	t.Cleanup(s.stop)
+	return s
+}
+
+func (s *separated) path(name string) string  { return filepath.Join(s.dir, name) }
+func (s *separated) home(uid int) string      { return s.path("home-" + strconv.Itoa(uid)) }
+func (s *separated) issues(state string) int  { return s.count(theRepo, state) }
+func (s *separated) socketIsThere() (ok bool) { _, err := os.Stat(s.path("run/s")); return err == nil }
+
+// as prepares a command of a user, in a process of its own.
+func (s *separated) as(uid int, args ...string) *exec.Cmd {
+	self, err := os.Executable()
+	require.NoError(s, err)
+	cmd := exec.Command(self)
+	cmd.Args = append([]string{"adfbot"}, args...)
+	cmd.Dir = "/"
+	cmd.Env = []string{"ADFBOT_CONFIG=" + s.path("config.yaml"), "PATH=" + os.Getenv("PATH"), "HOME=" + s.home(uid),
+		"GORACE=atexit_sleep_ms=0", asUID + "=" + strconv.Itoa(uid)}
+	return cmd
+}
+
+func (s *separated) run(uid int, args ...string) (stdout, stderr string, code int) {
+	s.Helper()
+	var out, errs bytes.Buffer
+	cmd := s.as(uid, args...)
+	cmd.Stdout, cmd.Stderr = &out, &errs
+	code = codeOf(cmd.Run())
+	s.Logf("%d: adfbot %s: %d\n%s%s", uid, strings.Join(args, " "), code, out.String(), errs.String())
+	return out.String(), errs.String(), code
+}
+
+func (s *separated) start() {
+	s.Helper()
+	s.daemon = s.as(daemonUser, "serve")
+	s.daemon.Stderr = &s.log
+	require.NoError(s, s.daemon.Start())
+	require.Eventually(s, func() bool {
+		c, err := net.Dial("unix", s.path("run/s"))
+		if err == nil {
+			_ = c.Close()
+		}
+		return err == nil
+	}, patience, 10*time.Millisecond)
+}
+
+func (s *separated) stop() {
+	if s.daemon == nil {
+		return
+	}
+	_ = s.daemon.Process.Signal(syscall.SIGTERM)
+	if err := s.daemon.Wait(); err != nil {
+		s.Errorf("serve: %v", err)
+	}
+	s.Logf("serve said:\n%s", s.log.String())
+	s.daemon = nil
+}
+
+func TestInTheSeparatedSetUpAgentsReportThroughTheSocketAndCanDoNothingElse(t *testing.T) {
+	t.Parallel()
+	s := newSeparated(t)
+	s.start()
+
+	// The agent's own runs count, and it sees the command's exit code.
+	_, stderr, code := s.run(agentUser, "exec", "--project", "odilo", "--", "sh", "-c", "echo no space left; exit 3")
+	require.Equal(t, 3, code)
+	require.Empty(t, stderr)
+	out, _, code := s.run(agentUser, "record", "--project", "odilo", "--failure", "--json")
+	require.Zero(t, code)
+	var v struct {
+		Failures int `json:"consecutive_failures"`
+	}
+	require.NoError(t, json.Unmarshal([]byte(out), &v))
+	require.Equal(t, 2, v.Failures)
+
+	// The third failure pauses the project and opens the issue, with the token that the agent can't read.
+	_, stderr, code = s.run(agentUser, "exec", "--project", "odilo", "--", "sh", "-c", "echo the last words; exit 4")
+	require.Equal(t, 4, code)
+	require.Contains(t, stderr, "the project is paused, see "+s.url())
+	require.FileExists(t, s.path("pause/odilo"))
+	require.Equal(t, 1, s.issues("open"))
+	require.Contains(t, s.Issues(theRepo)[0].Body, "the last words")
+	_, stderr, code = s.run(agentUser, "exec", "--project", "odilo", "--", "touch", s.path("home-65534/ran"))
+	require.Equal(t, 75, code)
+	require.Contains(t, stderr, "odilo is paused")
+	require.NoFileExists(t, s.path("home-65534/ran"))
+	_, _, code = s.run(agentUser, "gate", "odilo")
+	require.Equal(t, 75, code)
+
+	// It can neither resume nor touch what is not its own.
+	_, _, code = s.run(agentUser, "resume", "odilo")
+	require.NotZero(t, code)
+	require.FileExists(t, s.path("pause/odilo"))
+	for _, args := range [][]string{{"status"}, {"sweep"}, {"pause", "digital-twins"}, {"restore"}} {
+		_, _, code = s.run(agentUser, args...)
+		require.NotZero(t, code, args)
+	}
+	_, stderr, code = s.run(agentUser, "record", "--project", "digital-twins", "--failure")
+	require.NotZero(t, code)
+	require.Contains(t, stderr, "may report for odilo")
+	_, stderr, code = s.run(strangerUser, "record", "--project", "odilo", "--success")
+	require.NotZero(t, code)
+	require.Contains(t, stderr, "projects[].users")
+
+	// The daemon's user resumes; then a run that began before counts no more.
+	_, _, code = s.run(daemonUser, "resume", "odilo")
+	require.Zero(t, code)
+	require.NoFileExists(t, s.path("pause/odilo"))
+	require.Equal(t, 1, s.issues("closed"))
+	out, _, code = s.run(agentUser, "record", "--project", "odilo", "--failure", "--started", time.Now().Add(-time.Hour).Format(time.RFC3339))
+	require.Zero(t, code)
+	require.Contains(t, out, "it does not count")
+}
+
+func TestInTheSeparatedSetUpAResultWaitsForADaemonThatIsAway(t *testing.T) {
+	t.Parallel()
+	s := newSeparated(t)
+	s.start()
+	s.stop()
+	require.False(t, s.socketIsThere(), "the socket goes with the daemon")
+	for range 2 {
+		_, stderr, code := s.run(agentUser, "exec", "--project", "odilo", "--", "false")
+		require.Equal(t, 1, code, "the command's exit code stands")
+		require.Contains(t, stderr, "is `adfbot serve` running?")
+		require.Contains(t, stderr, "is kept in "+s.home(agentUser)+"/.local/state/adfbot/spool/")
+	}
+	info, err := os.Stat(s.home(agentUser) + "/.local/state/adfbot/spool")
+	require.NoError(t, err)
+	require.Equal(t, os.FileMode(0o700), info.Mode().Perm())
+
+	s.start()
+	_, stderr, code := s.run(agentUser, "record", "--project", "odilo", "--failure")
+	require.Zero(t, code)
+	require.Contains(t, stderr, "2 kept results were sent")
+	require.FileExists(t, s.path("pause/odilo"))
+	require.Equal(t, 1, s.issues("open"))
+}

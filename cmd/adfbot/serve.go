@@ -1,0 +1,105 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"github.com/terraphim/adfbot/internal/bot"
+	"github.com/terraphim/adfbot/internal/config"
+	"github.com/terraphim/adfbot/internal/web"
+)
+
+func (a *app) serveCmd() *cobra.Command {
+	return &cobra.Command{
+		Use:   "serve",
+		Short: "Run the daemon: sweep at once and then by the schedule, and serve HTTP",
+		Long: `serve sweeps at its start and by sweep.schedule until it gets SIGTERM or SIGINT, and takes
+results in over http.listen and http.socket where these are set. SIGHUP reads the
+configuration and the token files again; a bad one changes nothing and is reported.`,
+		Args: noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			ctx, stop := interruptible(cmd.Context())
+			defer stop()
+			hup := make(chan os.Signal, 1)
+			signal.Notify(hup, syscall.SIGHUP)
+			defer signal.Stop(hup)
+			return a.serve(ctx, notices(ctx, hup))
+		},
+	}
+}
+
+// serve runs sweeps and HTTP side by side until ctx ends. HTTP ends first: what it has accepted still needs the bot.
+func (a *app) serve(ctx context.Context, reload <-chan struct{}) error {
+	env := a.env(slog.LevelInfo)
+	notify, pulse, metrics := newNotifier(a.getenv, env.Log), bot.NewPulse(), web.NewMetrics(build())
+	env.Observe = bot.Observers{pulse, metrics}
+	open := func(ctx context.Context) (*config.Config, *bot.Bot, error) {
+		cfg, err := a.load()
+		if err != nil {
+			return nil, nil, err
+		}
+		b, err := bot.OpenDaemon(ctx, cfg, env)
+		return cfg, b, err
+	}
+	cfg, b, err := open(ctx)
+	if err != nil {
+		return err
+	}
+	defer a.close(b)
+	server, err := web.New(web.Options{Config: cfg, Bot: b, Log: env.Log, Now: env.Now, Getenv: env.Getenv,
+		Metrics: metrics, Listened: notify.Ready})
+	if err != nil {
+		return err
+	}
+	reopen := func(ctx context.Context) (*bot.Bot, error) {
+		notify.Reloading()
+		defer notify.Ready() // also with the old configuration
+		cfg, b, err := open(ctx)
+		if err != nil {
+			return nil, err
+		}
+		if err := server.Replace(cfg, b); err != nil {
+			a.close(b)
+			return nil, err
+		}
+		return b, nil
+	}
+	go notify.Watchdog(ctx, pulse.Alive)
+	context.AfterFunc(ctx, notify.Stopping)
+	listen, stop := context.WithCancel(ctx)
+	work, end := context.WithCancel(context.WithoutCancel(ctx))
+	served := make(chan error, 1)
+	go func() {
+		served <- server.Serve(listen)
+		end()
+	}()
+	err = bot.Serve(work, b, reload, reopen)
+	stop() // where the sweeps could not go on
+	return errors.Join(<-served, err)
+}
+
+// notices turns signals into plain notices.
+func notices(ctx context.Context, in <-chan os.Signal) <-chan struct{} {
+	out := make(chan struct{})
+	go func() {
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-in:
+			}
+			select {
+			case <-ctx.Done():
+				return
+			case out <- struct{}{}:
+			}
+		}
+	}()
+	return out
+}

@@ -1,0 +1,99 @@
+package escalate
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+)
+
+// The bot's answers to commands. Names and words from outside stand in code spans or are escaped: an answer notifies
+// nobody beyond those who follow the issue anyway.
+
+func orderKey(o Order) string { return fmt.Sprintf("%s/order/%d", o.Incident, o.Comment) }
+
+// strangerKey has no comment in it: a person gets one such answer per incident.
+func strangerKey(i Incident, a Account) string { return fmt.Sprintf("%s/no-operator/%d", i.ID, a.ID) }
+
+func strangerAnswer(key string, by Account, operators []string) string {
+	var names []string
+	for _, o := range operators[:min(len(operators), 10)] {
+		names = append(names, CodeSpan(o))
+	}
+	return reply(key, "%s, this bot takes commands only from its operators, so nothing was done. Please ask one of them: %s.",
+		CodeSpan(by.Login), strings.Join(names, ", "))
+}
+
+func editedAnswer(key string, by Account) string {
+	return reply(key, "%s, your comment was edited, and others than you can edit it, so its command was not carried out. "+
+		"Please write a new comment.", CodeSpan(by.Login))
+}
+
+// orderAnswer puts the answers of all steps together; "" where there is nothing to say.
+func orderAnswer(key string, o Order) string {
+	var parts []string
+	for _, s := range o.Steps {
+		if s.Ended {
+			continue
+		}
+		if len(o.Steps) > 1 {
+			parts = append(parts, CodeSpan("/adf "+s.Command.Said)+": "+s.Answer)
+		} else {
+			parts = append(parts, s.Answer)
+		}
+	}
+	if len(parts) == 0 {
+		return ""
+	}
+	return reply(key, "%s", strings.Join(parts, "\n\n"))
+}
+
+func unknownAnswer(c Command) string {
+	what := "There is no such command"
+	if c.Said != "" {
+		what = "There is no command " + CodeSpan(c.Said)
+	}
+	return what + ". There are `/adf resume [reason]`, `/adf pause [reason]`, `/adf status` and `/adf ack`."
+}
+
+func failedAnswer(v Verb, state string, err error) string {
+	return fmt.Sprintf("`/adf %s` failed, %s: %s. Once that is mended, give the command again.", v, state, strings.TrimRight(replyText(err.Error()), "."))
+}
+
+func pausedAnswer(project, problem string) string {
+	s := CodeSpan(project) + " is paused. To resume it, comment `/adf resume` here, or run " + CodeSpan("adfbot resume "+project) + "."
+	if problem != "" {
+		s = CodeSpan(project) + " is to be paused, but its pause flag can't be written yet: " + replyText(problem) + ". The bot goes on trying."
+	}
+	return s
+}
+
+// laterAnswer refuses to end a later incident from the issue of an earlier one.
+func laterAnswer(project string, i, open Incident) string {
+	s := fmt.Sprintf("Nothing was done: this is the issue of %s, which is over. %s is paused by %s now", CodeSpan(i.Name()), CodeSpan(project), CodeSpan(open.Name()))
+	if !open.Issue.IsZero() {
+		s += ": give the command in " + issueLink(open.Issue, i.Issue.Repo)
+	}
+	return s + "."
+}
+
+// orderNote is what an order writes in a pause flag.
+func orderNote(o Order, c Command, now time.Time) string {
+	s := fmt.Sprintf("%s is paused by %s (in Gitea, %s, %s).\n", o.Project, noteText(o.By.Login, 100), noteText(o.Issue.String(), 200), minute(now))
+	if why := noteText(c.Reason, 500); why != "" {
+		s += "Reason: " + why + "\n"
+	}
+	return s + "To resume, remove this file or run: adfbot resume " + o.Project + "\n"
+}
+
+// statusAnswer is what status tells of the project.
+func (r *Reconciler) statusAnswer(ctx context.Context, project string) string {
+	if r.Describe == nil {
+		return CodeSpan(project) + ": see `adfbot status` on the bot's machine."
+	}
+	s, err := r.Describe(ctx, project)
+	if err != nil {
+		return failedAnswer(StatusVerb, "the state can't be read", err)
+	}
+	return s
+}

@@ -1,0 +1,239 @@
+package escalate
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+)
+
+// TimelineEntry is one thing that happened to an issue, as far as it tells who closed it.
+type TimelineEntry struct {
+	ID     int64
+	Type   string // "close", "reopen", "commit_ref", "pull_ref", "comment_ref", …
+	By     Account
+	Text   string // of a commit_ref: the first line of the commit's message, as HTML
+	At     time.Time
+	Closes bool       // a pull request, or a comment in one, that says it closes the issue
+	Merged *time.Time // when that pull request was merged; nil: not, or not told
+}
+
+// Closing is who closed an issue, and whether that was an order to resume.
+type Closing struct {
+	By       Account
+	At       time.Time
+	Operator bool
+	Machine  bool // a commit or a merge closed it, or may have
+	Early    bool // there was no pause flag yet that it could have removed
+}
+
+// refWindow is how far a commit's reference and the closing that it causes may be apart. Gitea makes both in one go.
+const refWindow = 10 * time.Second
+
+// closingWord are the words with which Gitea lets a commit close an issue.
+var closingWord = regexp.MustCompile(`(?i)\b(close[sd]?|fix(e[sd])?|resolve[sd]?)\b`)
+
+// lastClosing reads from a timeline who closed the issue; false where it does not end in a closing.
+//
+// Gitea does not say why an issue was closed: a commit "closes #7" leaves a commit_ref and then a close by the pusher, in
+// one go; a commit that was pushed to a branch first left its commit_ref then, and only the close comes with the merge; a
+// pull request leaves a pull_ref when it is written, and a close when it is merged. So a closing counts as a person's own
+// only if none of these can have caused it.
+func lastClosing(entries []TimelineEntry) (Closing, bool) {
+	last := -1
+	for n, e := range entries {
+		switch e.Type {
+		case "close":
+			last = n
+		case "reopen":
+			last = -1
+		}
+	}
+	if last < 0 {
+		return Closing{}, false
+	}
+	c := Closing{By: entries[last].By, At: entries[last].At}
+	for n, e := range entries[:last] {
+		switch {
+		case e.Type == "commit_ref":
+			caused := causedBy(e, entries[n+1:last+1])
+			c.Machine = c.Machine || caused == last-n-1 || caused < 0 && closingWord.MatchString(e.Text)
+		case e.Closes && (e.Merged == nil && near(c.At, e.At) || e.Merged != nil && near(c.At, *e.Merged)):
+			c.Machine = true
+		}
+	}
+	return c, true
+}
+
+func near(a, b time.Time) bool { return a.Sub(b).Abs() <= refWindow }
+
+// causedBy finds the closing that a commit caused when it was pushed, among the entries after its reference; -1: none. A
+// commit closes once.
+func causedBy(ref TimelineEntry, after []TimelineEntry) int {
+	return slices.IndexFunc(after, func(e TimelineEntry) bool {
+		return e.Type == "close" && e.By.ID == ref.By.ID && near(e.At, ref.At)
+	})
+}
+
+// String says who closed, for people: "closed by kim, who is no operator".
+func (c Closing) String() string {
+	who := CleanLine(c.By.Login, 60)
+	switch {
+	case c.Machine:
+		return "closed by a commit or a merge by " + who
+	case !c.Operator:
+		return "closed by " + who + ", who is no operator"
+	case c.Early:
+		return "closed by " + who + " before the project was paused"
+	}
+	return "closed by " + who + ", an operator"
+}
+
+// closing asks who closed the issue of an incident. Where Gitea does not tell at all, nobody did who may; while it can't
+// be reached, that is an error and nothing is concluded.
+func (r *Reconciler) closing(ctx context.Context, p *pass, i Incident) (*Closing, error) {
+	if !r.Settings.CloseResumes || p.ops == nil || i.ReopenPending {
+		return nil, nil
+	}
+	entries, err := r.Gitea.Timeline(ctx, i.Issue)
+	var te *TrackerError
+	if errors.As(err, &te) && te.Outcome != NotSent && te.Status != 0 && te.Status/100 != 5 && te.Status != 429 && te.Status != 401 {
+		r.Log.Warn("Gitea does not tell who closed the issue, so nobody is resumed by that", "issue", i.Issue.String(), "err", err)
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	c, ok := lastClosing(entries)
+	if !ok {
+		return nil, errLater // it was opened again meanwhile
+	}
+	c.Operator, c.Early = p.ops.may(c.By), early(i, c.At)
+	p.setClosing(i.ID, c)
+	return &c, nil
+}
+
+// early tells whether the issue was closed before the flag was there. That can be only where the issue said NOT PAUSED at
+// first; otherwise the flag came before the issue, and the clocks of two machines need not be compared.
+func early(i Incident, at time.Time) bool {
+	_, told := i.Comments[pausedKey(i)]
+	return i.FlagWritten.IsZero() || (told || i.SaidNotPaused) && at.Before(i.FlagWritten.Truncate(time.Second))
+}
+
+func (p *pass) setClosing(incident string, c Closing) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.closings == nil {
+		p.closings = map[string]Closing{}
+	}
+	p.closings[incident] = c
+}
+
+// closedBy is who closed an incident's issue, as far as this pass has asked.
+func (p *pass) closedBy(incident string) (Closing, bool) {
+	if p == nil {
+		return Closing{}, false
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	c, ok := p.closings[incident]
+	return c, ok
+}
+
+// byOperator plans to resume a project whose issue an operator closed. Nothing waits for that: it is an order.
+func (p *planner) byOperator(i Incident) bool {
+	c, ok := p.o.Closings[i.ID]
+	if !ok || !c.Operator || c.Machine || c.Early || p.o.Flag.State != FlagThere {
+		return false
+	}
+	p.add(ResumeClosed, i, "the issue was "+c.String())
+	return true
+}
+
+// resumeClosed ends an incident whose issue an operator closed. Everything is read again before the flag is removed.
+func (r *Reconciler) resumeClosed(ctx context.Context, i Incident, p *pass) error {
+	_, s, err := r.read(ctx, p, i)
+	if err != nil {
+		return r.failed(ctx, i, err)
+	}
+	if s != IssueClosed {
+		p.set(i.ID, s)
+		return nil
+	}
+	c, ok := p.closedBy(i.ID)
+	if !ok {
+		return errLater
+	}
+	if err := r.endClosed(ctx, i, c); err != nil {
+		return err
+	}
+	if i, err = r.State.Change(ctx, i.ID, func(*Incident) {}); err != nil || i.IsOpen() {
+		return err
+	}
+	key := resumedKey(i)
+	// The issue is closed already, so no later step would make the comment: after a crash here the one in doubt is settled.
+	return r.say(ctx, i, i.Issue, key, ResumedComment(key, i), p)
+}
+
+// endClosed removes the flag and ends the incident, under the lock of the flag.
+func (r *Reconciler) endClosed(ctx context.Context, i Incident, c Closing) error {
+	unlock, err := r.State.Lock(ctx, "flag/"+i.Project, orderWait)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	if flag := r.Look(i.Project); flag.State != FlagThere {
+		return errLater
+	}
+	open, err := r.openIncident(ctx, i.Project)
+	if err != nil || open == nil || open.ID != i.ID {
+		return err
+	}
+	// Begun so long ago that it is looked for before it is made.
+	if err := r.noteComment(ctx, i.ID, resumedKey(i), Comment{Attempted: r.Now().Add(-2 * r.Settings.Timeout)}); err != nil {
+		return err
+	}
+	if _, err := r.Pause.Remove(i.Project); err != nil {
+		return fmt.Errorf("%s is still paused: %w", i.Project, err)
+	}
+	r.step("closed-flag-removed")
+	how := "resumed by @" + strings.TrimPrefix(CleanLine(c.By.Login, 60), "@") + ", who closed the issue"
+	if _, err := r.State.Resume(ctx, i.Project, i.ID, how, r.Now()); err != nil {
+		return err
+	}
+	r.step("closed-resumed")
+	r.Log.Info("project resumed", "project", i.Project, "incident", i.Name(), "how", how)
+	return nil
+}
+
+// stillPaused is the comment on a reopening. It tells an operator's way out, and why a closing was none.
+func (r *Reconciler) stillPaused(key string, i Incident, p *pass) string {
+	var hint string
+	if c, ok := p.closedBy(i.ID); ok {
+		hint = "It was " + Text(c.String()) + ": that does not resume the project."
+	}
+	if r.Settings.Operable {
+		hint = strings.TrimSpace(hint + " An operator can also comment `/adf resume` here.")
+	}
+	s := StillPausedComment(key, i, r.Pause.FlagPath(i.Project))
+	if hint == "" {
+		return s
+	}
+	marker := CommentMarker(key)
+	return strings.TrimSuffix(s, marker) + hint + "\n\n" + marker
+}
+
+// closing takes over who closed an incident's issue. An issue that is seen open has no closing any more.
+func (o *Observation) closing(p *pass, i Incident) {
+	c, ok := p.closedBy(i.ID)
+	if !ok || o.Issues[i.ID] != IssueClosed {
+		return
+	}
+	if o.Closings == nil {
+		o.Closings = map[string]Closing{}
+	}
+	o.Closings[i.ID] = c
+}

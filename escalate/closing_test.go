@@ -1,0 +1,227 @@
+package escalate_test
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/terraphim/adfbot/escalate"
+	"github.com/terraphim/adfbot/escalate/giteatest"
+)
+
+// playClosing is playOperated with on_issue_closed: resume.
+func playClosing(t *testing.T, f func(w *world, id string)) {
+	t.Helper()
+	playOperated(t, func(w *world, id string) {
+		w.rec.Settings.CloseResumes = true
+		f(w, id)
+	})
+}
+
+func (w *world) timelines() (n int) {
+	for _, r := range w.asked() {
+		if strings.HasSuffix(r.Path, "/timeline") {
+			n++
+		}
+	}
+	return n
+}
+
+func TestAnOperatorsClosingResumes(t *testing.T) {
+	playClosing(t, func(w *world, id string) {
+		w.gitea.As("alex").Close(fleet, 1)
+		rep := w.sweep()
+		require.False(t, w.paused(project))
+		require.Equal(t, "resumed by @alex, who closed the issue", w.incident(id).EndedHow)
+		require.True(t, w.incident(id).Settled)
+		require.Equal(t, escalate.ResumeClosed, rep.Actions[0].Kind)
+		require.Equal(t, "the issue was closed by alex, an operator", rep.Actions[0].Why)
+		require.Equal(t, "closed", w.issue().State)
+		said := comments(w.issue())
+		require.Len(t, said, 1)
+		require.Contains(t, said[0], "who closed the issue")
+		require.NotContains(t, said[0], "@alex")
+		w.gitea.ResetRequests()
+		w.sweepFor(10 * time.Minute)
+		require.Empty(t, writes(w.asked()))
+	})
+}
+
+func TestTheTimelineIsAskedForOnlyWhenAnIssueWasClosed(t *testing.T) {
+	playClosing(t, func(w *world, id string) {
+		w.sweepFor(5 * time.Minute)
+		require.Zero(t, w.timelines())
+		w.gitea.As("kim").Close(fleet, 1)
+		w.sweep()
+		require.Equal(t, 1, w.timelines())
+	})
+	playOperated(t, func(w *world, id string) { // on_issue_closed: reopen
+		w.gitea.As("alex").Close(fleet, 1)
+		w.sweep()
+		require.Zero(t, w.timelines())
+	})
+}
+
+func TestOtherClosingsAreReopened(t *testing.T) {
+	const sha = "b3f85bb265d5a31790444bb1a18d25b22cf0d3d2"
+	for name, tt := range map[string]struct {
+		close func(w *world)
+		hint  string
+	}{
+		"by who is no operator": {func(w *world) { w.gitea.As("kim").Close(fleet, 1) }, "It was closed by kim, who is no operator"},
+		"by the bot's account":  {func(w *world) { w.gitea.As("adf-bot").Close(fleet, 1) }, "It was closed by adf-bot, who is no operator"},
+		"by an operator's commit": {func(w *world) { w.gitea.As("alex").CloseByCommit(fleet, 1, sha, "fix, closes #1") },
+			"It was closed by a commit or a merge by alex"},
+		"by an operator's commit with the word below": {func(w *world) { w.gitea.As("alex").CloseByCommit(fleet, 1, sha, "disk\n\ncloses #1") },
+			"It was closed by a commit or a merge by alex"},
+		"by the merge of a commit that was on a branch before": {func(w *world) {
+			w.gitea.As("kim").MentionInCommit(fleet, 1, sha, "Fixes #1")
+			time.Sleep(time.Hour)
+			w.gitea.As("alex").Close(fleet, 1)
+		}, "It was closed by a commit or a merge by alex"},
+		"by an operator's merge": {func(w *world) {
+			merge := w.gitea.As("kim").CloseInPull(fleet, 1)
+			time.Sleep(time.Hour)
+			merge(w.gitea.As("alex"))
+		}, "It was closed by a commit or a merge by alex"},
+		"by who is no operator after an operator's": {func(w *world) {
+			w.gitea.As("alex").Close(fleet, 1)
+			w.gitea.As("kim").Reopen(fleet, 1)
+			w.gitea.As("kim").Close(fleet, 1)
+		}, "It was closed by kim, who is no operator"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			playClosing(t, func(w *world, id string) {
+				tt.close(w)
+				w.sweep()
+				require.True(t, w.paused(project))
+				require.True(t, w.incident(id).IsOpen())
+				require.Equal(t, "open", w.issue().State)
+				said := comments(w.issue())
+				require.Len(t, said, 1)
+				require.Contains(t, said[0], "This issue was closed, but `odilo` is still paused")
+				require.Contains(t, said[0], tt.hint+": that does not resume the project. An operator can also comment `/adf resume` here.")
+				require.True(t, strings.HasSuffix(said[0], " -->"))
+
+				time.Sleep(time.Minute)
+				w.gitea.As("alex").Close(fleet, 1)
+				if strings.Contains(name, "on a branch") {
+					return // that commit may close it again: only a comment resumes
+				}
+				w.sweep()
+				require.False(t, w.paused(project), "an operator's own closing after that")
+			})
+		})
+	}
+}
+
+func TestAPersonsClosingCountsThoughCommitsAndPullRequestsNameTheIssue(t *testing.T) {
+	for name, prepare := range map[string]func(w *world){
+		"a commit that only mentions it":        func(w *world) { w.gitea.As("alex").MentionInCommit(fleet, 1, "abc", "see #1") },
+		"a pull request that is not merged":     func(w *world) { w.gitea.As("alex").CloseInPull(fleet, 1) },
+		"a commit closed it before, reopened":   func(w *world) { w.gitea.As("kim").CloseByCommit(fleet, 1, "abc", "see #1"); w.sweep() },
+		"a merge closed it before and reopened": func(w *world) { w.gitea.As("kim").CloseInPull(fleet, 1)(w.gitea.As("kim")); w.sweep() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			playClosing(t, func(w *world, id string) {
+				prepare(w)
+				time.Sleep(time.Hour)
+				w.gitea.As("alex").Close(fleet, 1)
+				w.sweep()
+				require.False(t, w.paused(project))
+			})
+		})
+	}
+}
+
+func TestAClosingFromBeforeTheFlagIsNoResume(t *testing.T) {
+	play(t, func(w *world) {
+		w.operated("alex")
+		w.rec.Settings.CloseResumes = true
+		w.fail(project)
+		blocked(t, w, func() { _, _ = w.rec.Escalate(w.Context(), project, "") })
+		require.Contains(t, w.issue().Body, "NOT PAUSED")
+		w.gitea.As("alex").Close(fleet, 1)
+		time.Sleep(time.Minute)
+		w.sweepFor(3 * time.Minute)
+		require.True(t, w.paused(project))
+		require.Equal(t, "open", w.issue().State)
+		require.Contains(t, strings.Join(comments(w.issue()), "\n"), "It was closed by alex before the project was paused")
+		w.gitea.As("alex").Close(fleet, 1)
+		w.sweep()
+		require.False(t, w.paused(project))
+	})
+}
+
+func TestAnOperatorsClosingIsHeardAlsoWhileReopeningWaits(t *testing.T) {
+	playClosing(t, func(w *world, id string) {
+		for range 4 {
+			w.gitea.As("kim").Close(fleet, 1)
+			w.sweepFor(2 * time.Minute)
+		}
+		require.Equal(t, "closed", w.issue().State, "the bot waits an hour")
+		w.gitea.As("alex").Reopen(fleet, 1)
+		w.gitea.As("alex").Close(fleet, 1)
+		w.sweep()
+		require.False(t, w.paused(project))
+	})
+}
+
+func TestWhileTheTimelineCantBeReadNothingIsConcluded(t *testing.T) {
+	playClosing(t, func(w *world, id string) {
+		stop := w.gitea.Inject(giteatest.Fault{Match: giteatest.ListTimeline(), Do: giteatest.Status(502, "bad gateway")})
+		w.gitea.As("alex").Close(fleet, 1)
+		_, err := w.sweepAnd(escalate.SweepOptions{})
+		require.ErrorContains(t, err, "read the timeline of #1")
+		require.True(t, w.paused(project))
+		require.Equal(t, "closed", w.issue().State)
+		require.Empty(t, comments(w.issue()))
+		stop()
+		w.sweep()
+		require.False(t, w.paused(project))
+	})
+}
+
+func TestWhereGiteaDoesNotTellWhoClosedTheIssueIsReopened(t *testing.T) {
+	playClosing(t, func(w *world, id string) {
+		w.gitea.Inject(giteatest.Fault{Match: giteatest.ListTimeline(), Do: giteatest.Status(404, `{"message":"no"}`)})
+		w.gitea.As("alex").Close(fleet, 1)
+		w.sweep()
+		require.True(t, w.paused(project))
+		require.Equal(t, "open", w.issue().State)
+	})
+}
+
+func TestAClosingWithTheFlagUnreadableResumesNobody(t *testing.T) {
+	playClosing(t, func(w *world, id string) {
+		w.gitea.As("alex").Close(fleet, 1)
+		w.rec.PauseOff = errUnreadable
+		_, err := w.sweepAnd(escalate.SweepOptions{})
+		require.ErrorIs(t, err, errUnreadable)
+		w.rec.PauseOff = nil
+		require.True(t, w.paused(project))
+		require.True(t, w.incident(id).IsOpen())
+		w.sweep()
+		require.False(t, w.paused(project))
+	})
+}
+
+func TestACrashDuringAResumeByClosingIsMended(t *testing.T) {
+	for _, step := range []string{"closed-flag-removed", "closed-resumed", "comment-begun", "commented"} {
+		t.Run(step, func(t *testing.T) {
+			playClosing(t, func(w *world, id string) {
+				w.gitea.As("alex").Close(fleet, 1)
+				w.diesIn(step)
+				w.machine = w.reborn()
+				time.Sleep(time.Minute)
+				w.sweepFor(5 * time.Minute)
+				require.False(t, w.paused(project))
+				require.True(t, w.incident(id).Settled)
+				require.Len(t, comments(w.issue()), 1)
+				require.Equal(t, "closed", w.issue().State)
+			})
+		})
+	}
+}

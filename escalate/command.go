@@ -1,0 +1,150 @@
+package escalate
+
+import (
+	"strings"
+	"unicode"
+)
+
+// Verb is what a command asks for.
+type Verb string
+
+const (
+	ResumeVerb Verb = "resume" // remove the pause flag
+	PauseVerb  Verb = "pause"  // hold the project
+	StatusVerb Verb = "status" // tell how the project is
+	AckVerb    Verb = "ack"    // take the incident
+	NoVerb     Verb = ""       // none of these: the command is answered with what there is
+)
+
+// Command is one order in a comment: a line "/adf resume the disk was full".
+type Command struct {
+	Verb   Verb
+	Reason string // what follows the verb, in one line
+	Said   string // the verb as it was written, for the answer to one that does not exist
+}
+
+const (
+	commandWord = "/adf"
+	maxCommands = 10  // in one comment
+	maxReason   = 300 // bytes
+)
+
+// ParseCommands gives the commands of a comment, in their order. A command stands at the beginning of a line, by at most
+// three blanks, and outside of everything that Markdown shows as somebody else's words or as an example, or does not show
+// at all: fenced and indented code, quotes with the lines that continue them, HTML comments and blocks. Where Markdown is
+// unclear a line is no command: an order that was not heard is repeated, one that was not meant may do harm. Upper and
+// lower case are the same, because phones begin a line with a capital letter.
+func ParseCommands(body string) []Command {
+	var out []Command
+	b := blocks{}
+	for line := range strings.SplitSeq(strings.NewReplacer("\r\n", "\n", "\r", "\n").Replace(body), "\n") {
+		if !b.plain(line) {
+			continue
+		}
+		if c, ok := parseCommand(line); ok && len(out) < maxCommands {
+			out = append(out, c)
+		}
+	}
+	return out
+}
+
+func parseCommand(line string) (Command, bool) {
+	text := strings.TrimLeft(line, " ")
+	if len(line)-len(text) > 3 || len(text) < len(commandWord) || !strings.EqualFold(text[:len(commandWord)], commandWord) {
+		return Command{}, false
+	}
+	rest := text[len(commandWord):]
+	if rest != "" && rest[0] != ' ' && rest[0] != '\t' {
+		return Command{}, false // "/adfbot", "/adf/resume", "/adf-fleet"
+	}
+	rest = strings.TrimLeft(rest, " \t")
+	said, reason := rest, ""
+	if n := strings.IndexFunc(rest, unicode.IsSpace); n >= 0 {
+		said, reason = rest[:n], rest[n:]
+	}
+	c := Command{Said: CleanLine(said, 40), Reason: CleanLine(reason, maxReason)}
+	switch v := Verb(strings.ToLower(said)); v {
+	case ResumeVerb, PauseVerb, StatusVerb, AckVerb:
+		c.Verb = v
+	}
+	return c, true
+}
+
+// blocks follows the blocks of a Markdown text line by line.
+type blocks struct {
+	fence string // the characters that end the fenced block which we are in
+	until string // what ends the HTML block which we are in
+	quote bool   // a quote began, and no blank line since: what follows continues it
+}
+
+// htmlBlocks are the beginnings of HTML whose text is hidden, code or a quote, and their ends.
+var htmlBlocks = [][2]string{{"<!--", "-->"}, {"<pre", "</pre>"}, {"<code", "</code>"}, {"<blockquote", "</blockquote>"},
+	{"<script", "</script>"}, {"<style", "</style>"}, {"<textarea", "</textarea>"}, {"<template", "</template>"}}
+
+// plain takes the next line and tells whether it is ordinary text.
+func (b *blocks) plain(line string) bool {
+	text := strings.Trim(line, " \t")
+	switch {
+	case b.fence != "":
+		if strings.HasPrefix(text, b.fence) && strings.Trim(text, b.fence[:1]) == "" {
+			b.fence = ""
+		}
+		return false
+	case b.until != "":
+		b.html(strings.ToLower(line), b.until)
+		return false
+	case text == "":
+		b.quote = false
+		return false
+	}
+	if f := fence(text); f != "" {
+		b.fence, b.quote = f, false
+		return false
+	}
+	low := strings.ToLower(line)
+	for _, h := range htmlBlocks {
+		n := strings.Index(low, h[0])
+		if n >= 0 && (h[0] == "<!--" || strings.HasPrefix(strings.ToLower(text), h[0])) {
+			b.html(low[n+len(h[0]):], h[1])
+			return false // also where it ends in the same line
+		}
+	}
+	if text[0] == '>' {
+		b.quote = true
+	}
+	return !b.quote && !strings.HasPrefix(line, "    ") && !strings.HasPrefix(strings.TrimLeft(line, " "), "\t")
+}
+
+// html looks for the end of an HTML block in s.
+func (b *blocks) html(s, end string) {
+	b.until = end
+	if strings.Contains(s, end) {
+		b.until = ""
+	}
+}
+
+// fence gives the characters of a fence that a line opens, also in the item of a list; "": it opens none.
+func fence(text string) string {
+	for {
+		marker, rest, ok := strings.Cut(text, " ")
+		if !ok || !isListMarker(marker) {
+			break
+		}
+		text = strings.TrimLeft(rest, " \t")
+	}
+	for _, c := range []string{"`", "~"} {
+		n := len(text) - len(strings.TrimLeft(text, c))
+		if n >= 3 && (c == "~" || !strings.Contains(text[n:], c)) {
+			return text[:n]
+		}
+	}
+	return ""
+}
+
+func isListMarker(s string) bool {
+	if s == "-" || s == "*" || s == "+" {
+		return true
+	}
+	n := len(s) - 1
+	return n >= 1 && n <= 9 && (s[n] == '.' || s[n] == ')') && strings.Trim(s[:n], "0123456789") == ""
+}

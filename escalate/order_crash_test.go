@@ -1,0 +1,219 @@
+package escalate_test
+
+import (
+	"errors"
+	"os"
+	"runtime"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/terraphim/adfbot/escalate"
+	"github.com/terraphim/adfbot/escalate/giteatest"
+)
+
+var errUnreadable = errors.New("the disk is away")
+
+// blocked runs f while no flag can be written: a directory that is none is in the way.
+func blocked(t *testing.T, w *world, f func()) {
+	t.Helper()
+	away := w.dir.Path() + ".away"
+	require.NoError(t, os.Rename(w.dir.Path(), away))
+	require.NoError(t, os.WriteFile(w.dir.Path(), nil, 0o600))
+	f()
+	require.NoError(t, os.Remove(w.dir.Path()))
+	require.NoError(t, os.Rename(away, w.dir.Path()))
+}
+
+// diesIn lets a sweep end at the named step, as in a process that is killed there.
+func (m *machine) diesIn(step string) {
+	m.t.Helper()
+	var reached atomic.Bool
+	m.rec.Step = func(name string) {
+		if name == step {
+			reached.Store(true)
+			runtime.Goexit()
+		}
+	}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		_, _ = m.rec.Sweep(m.t.Context(), escalate.SweepOptions{})
+	}()
+	<-done
+	m.rec.Step = nil
+	require.True(m.t, reached.Load(), "step %s is reached", step)
+}
+
+// reborn is reopened with the same operators.
+func (m *machine) reborn() *machine {
+	s := m.rec.Settings
+	n := m.reopened()
+	n.operated(s.Operators...)
+	n.rec.Settings.CloseResumes = s.CloseResumes
+	return n
+}
+
+func TestACrashDuringAnOrderIsMendedAndTheOrderIsCarriedOutOnce(t *testing.T) {
+	for _, command := range []string{"resume", "pause", "ack", "status"} {
+		for _, step := range []string{"order-begun", "order-flag-removed", "order-flag-written", "order-resumed", "order-carried", "order-answered-next", "comment-begun", "commented"} {
+			begins := command == "resume" || command == "pause" || command == "ack"
+			switch {
+			case step == "order-begun" && !begins,
+				(step == "order-flag-removed" || step == "order-resumed") && command != "resume",
+				step == "order-flag-written" && command != "pause":
+				continue
+			}
+			t.Run(command+" "+step, func(t *testing.T) {
+				playOperated(t, func(w *world, id string) {
+					if command == "pause" {
+						w.rm(project)
+						w.sweep()
+						time.Sleep(time.Minute)
+					}
+					before := len(comments(w.issue()))
+					w.says("alex", "/adf "+command)
+					w.diesIn(step)
+					w.machine = w.reborn()
+					w.sweepFor(10 * time.Minute)
+					said := comments(w.issue())[before:]
+					require.Len(t, said, 1, "one answer")
+					require.Equal(t, command != "resume", w.paused(project))
+					switch command {
+					case "resume":
+						require.Contains(t, w.incident(id).EndedHow, "@alex's /adf resume")
+						require.Equal(t, "closed", w.issue().State)
+						later := w.trip(project)
+						w.sweepFor(5 * time.Minute)
+						require.True(t, w.incident(later).IsOpen(), "nothing of it is left for a later incident")
+					case "pause":
+						w.rm(project)
+						w.sweepFor(5 * time.Minute)
+						require.False(t, w.paused(project), "a person's resume after that stands")
+					case "ack":
+						require.Equal(t, []string{"alex"}, w.issue().Assignees)
+						require.NotNil(t, w.incident(id).Ack)
+					}
+				})
+			})
+		}
+	}
+}
+
+func TestAnOrderThatIsOutstandingDoesNotEndALaterIncident(t *testing.T) {
+	playOperated(t, func(w *world, id string) {
+		w.says("alex", "/adf resume")
+		w.diesIn("order-begun")
+		w.machine = w.reborn()
+		w.rm(project) // a person was faster
+		_, _, err := w.rec.Local(w.Context(), project)
+		require.NoError(t, err)
+		later := w.trip(project)
+		w.sweepFor(5 * time.Minute)
+		require.True(t, w.incident(later).IsOpen())
+		require.True(t, w.paused(project))
+	})
+}
+
+func TestAnAnswerThatWasLostIsNotMadeTwice(t *testing.T) {
+	playOperated(t, func(w *world, id string) {
+		w.gitea.Inject(giteatest.Fault{Match: giteatest.Method("POST"), Times: 1, Do: giteatest.LostAnswer()})
+		w.says("alex", "/adf status")
+		_, err := w.sweepAnd(escalate.SweepOptions{})
+		require.Error(t, err)
+		w.sweepFor(5 * time.Minute)
+		require.Len(t, comments(w.issue()), 1)
+	})
+}
+
+func TestAResumeThatCantBeDoneSaysSoAndIsOver(t *testing.T) {
+	playOperated(t, func(w *world, id string) {
+		w.says("alex", "/adf resume")
+		w.rec.PauseOff = errUnreadable
+		_, _ = w.sweepAnd(escalate.SweepOptions{})
+		w.rec.PauseOff = nil
+		said := comments(w.issue())
+		require.Len(t, said, 1)
+		require.Contains(t, said[0], "`/adf resume` failed, ")
+		require.Contains(t, said[0], "the disk is away. Once that is mended, give the command again.")
+		w.sweepFor(5 * time.Minute)
+		require.True(t, w.paused(project), "it does not come true hours later")
+		w.says("alex", "/adf resume")
+		w.sweep()
+		require.False(t, w.paused(project))
+	})
+}
+
+func TestTwoProcessesCarryAnOrderOutOnce(t *testing.T) {
+	playOperated(t, func(w *world, id string) {
+		second := w.another()
+		second.operated("alex")
+		w.says("alex", "/adf ack\n/adf resume")
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			_, _ = second.sweepAnd(escalate.SweepOptions{})
+		}()
+		_, _ = w.sweepAnd(escalate.SweepOptions{})
+		<-done
+		w.sweepFor(3 * time.Minute)
+		require.Len(t, comments(w.issue()), 2)
+		require.False(t, w.paused(project))
+	})
+}
+
+func TestAfterTheStateWasLostOldCommandsAreNotCarriedOutAgain(t *testing.T) {
+	playOperated(t, func(w *world, id string) {
+		w.says("alex", "/adf ack")
+		w.says("alex", "/adf status")
+		w.sweep()
+		require.Len(t, comments(w.issue()), 2)
+		w.machine = w.withoutState()
+		w.operated("alex")
+		w.gitea.As("alex").Assign(fleet, 1)
+		w.sweepFor(5 * time.Minute)
+		require.Len(t, comments(w.issue()), 2)
+		require.Empty(t, w.issue().Assignees)
+		w.says("alex", "/adf resume")
+		w.sweep()
+		require.False(t, w.paused(project))
+	})
+}
+
+func TestACommandInTheIssueOfALostStateWaitsForItsRebuilding(t *testing.T) {
+	playOperated(t, func(w *world, id string) {
+		w.machine = w.withoutState()
+		w.operated("alex")
+		w.says("alex", "/adf resume")
+		w.sweepFor(3 * time.Minute)
+		require.False(t, w.paused(project))
+		require.Contains(t, strings.Join(comments(w.issue()), ""), "/adf resume in the issue")
+	})
+}
+
+func TestASweepOfOneProjectHearsItsOrders(t *testing.T) {
+	playOperated(t, func(w *world, id string) {
+		w.says("alex", "/adf resume")
+		_, err := w.sweepAnd(escalate.SweepOptions{Project: project})
+		require.NoError(t, err)
+		require.False(t, w.paused(project))
+		require.Equal(t, "closed", w.issue().State)
+	})
+}
+
+func TestASweepOfOneProjectLeavesTheOthersAlone(t *testing.T) {
+	play(t, func(w *world) {
+		w.rec.Settings.Projects = []string{project, "other"}
+		w.trip(project)
+		w.trip("other")
+		w.sweep()
+		w.rm("other")
+		w.gitea.ResetRequests()
+		_, err := w.sweepAnd(escalate.SweepOptions{Project: project})
+		require.NoError(t, err)
+		require.Len(t, w.asked(), 1)
+	})
+}

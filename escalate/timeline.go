@@ -1,0 +1,94 @@
+package escalate
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"html"
+	"net/http"
+	"net/url"
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// timelineJSON is the part of Gitea's answer that matters here. The SDK's own type has no room for the pull requests that
+// refer to the issue, and it fails on every issue that bears a label.
+type timelineJSON struct {
+	ID   int64  `json:"id"`
+	Type string `json:"type"`
+	User *struct {
+		ID    int64  `json:"id"`
+		Login string `json:"login"`
+	} `json:"user"`
+	Body      string    `json:"body"`
+	Created   time.Time `json:"created_at"`
+	RefAction string    `json:"ref_action"`
+	RefIssue  *struct {
+		PullRequest *struct {
+			Merged   bool       `json:"merged"`
+			MergedAt *time.Time `json:"merged_at"`
+		} `json:"pull_request"`
+	} `json:"ref_issue"`
+}
+
+// Timeline asks without a page: then Gitea answers with everything (recording issue-timeline.json).
+func (g *Gitea) Timeline(ctx context.Context, ref IssueRef) ([]TimelineEntry, error) {
+	c := &call{g: g, op: fmt.Sprintf("read the timeline of #%d", ref.Number), where: ref.Repo.String()}
+	ctx, stop := context.WithTimeout(ctx, g.limit)
+	defer stop()
+	path := fmt.Sprintf("%s/api/v1/repos/%s/%s/issues/%d/timeline", g.url, url.PathEscape(ref.Repo.Owner), url.PathEscape(ref.Repo.Name), ref.Number)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, path, nil)
+	if err != nil {
+		return nil, c.failed(nil, err)
+	}
+	req.Header.Set("Accept", "application/json")
+	resp, err := g.client.Do(req)
+	if err != nil {
+		return nil, c.failed(nil, err)
+	}
+	defer func() { _ = resp.Body.Close() }()
+	if resp.StatusCode != http.StatusOK {
+		return nil, c.failed(resp, fmt.Errorf("%s", resp.Status))
+	}
+	var list []timelineJSON
+	if err := json.NewDecoder(resp.Body).Decode(&list); err != nil {
+		return nil, c.failed(resp, err)
+	}
+	var out []TimelineEntry
+	for _, e := range list {
+		t := TimelineEntry{ID: e.ID, Type: e.Type, Text: linkText(e.Body), At: e.Created}
+		if e.User != nil {
+			t.By = Account{ID: e.User.ID, Login: e.User.Login}
+		}
+		if t.Closes = strings.EqualFold(e.RefAction, "closes"); t.Closes && e.RefIssue != nil && e.RefIssue.PullRequest != nil {
+			t.Merged = e.RefIssue.PullRequest.MergedAt
+		}
+		out = append(out, t)
+	}
+	return out, nil
+}
+
+var tags = regexp.MustCompile(`<[^>]*>`)
+
+// linkText is the text of the link that a commit_ref consists of.
+func linkText(s string) string { return html.UnescapeString(tags.ReplaceAllString(s, "")) }
+
+// issueNumber is the number at the end of an issue's URL; 0 for anything else, such as a pull request's comment.
+func issueNumber(link string) int64 {
+	base, number, ok := cutLast(link, "/")
+	n, err := strconv.ParseInt(number, 10, 64)
+	if !ok || err != nil || n <= 0 || !strings.HasSuffix(base, "/issues") {
+		return 0
+	}
+	return n
+}
+
+func cutLast(s, sep string) (before, after string, ok bool) {
+	i := strings.LastIndex(s, sep)
+	if i < 0 {
+		return s, "", false
+	}
+	return s[:i], s[i+len(sep):], true
+}

@@ -1,0 +1,57 @@
+package escalate_test
+
+import (
+	"net/http"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/terraphim/adfbot/escalate"
+)
+
+func TestASweepTellsHowFarItIs(t *testing.T) {
+	play(t, func(w *world) {
+		w.rec.Settings.Projects = []string{"a", "b", "c"}
+		var told [][2]int
+		_, err := w.rec.Sweep(w.Context(), escalate.SweepOptions{Progress: func(done, total int) { told = append(told, [2]int{done, total}) }})
+		require.NoError(t, err)
+		require.Equal(t, [][2]int{{1, 3}, {2, 3}, {3, 3}}, told)
+	})
+}
+
+// answers is a transport that gives the same status to everything; 0: none.
+type answers int
+
+func (a answers) RoundTrip(r *http.Request) (*http.Response, error) {
+	if a == 0 {
+		return nil, http.ErrHandlerTimeout
+	}
+	return &http.Response{StatusCode: int(a), Header: http.Header{}, Body: http.NoBody, Request: r}, nil
+}
+
+func TestEachRequestIsObservedWithoutWhatDiffersFromOneToTheNext(t *testing.T) {
+	type request struct {
+		op     string
+		status int
+	}
+	var mu sync.Mutex
+	var seen []request
+	for _, status := range []int{0, 401, 500} {
+		g := escalate.NewGitea(escalate.GiteaOptions{
+			URL: server, Tokens: &tokens{now: "t"}, Timeout: time.Second, Transport: answers(status), Redact: escalate.NewRedactor(),
+			Observe: func(op string, status int, took time.Duration) {
+				mu.Lock()
+				defer mu.Unlock()
+				require.GreaterOrEqual(t, took, time.Duration(0))
+				seen = append(seen, request{op, status})
+			},
+		})
+		_, err := g.Get(t.Context(), repoOf(fleet), 17)
+		require.Error(t, err)
+		_, err = g.AddLabel(t.Context(), repoOf(fleet), "priority/high")
+		require.Error(t, err)
+	}
+	require.Equal(t, []request{{"read issue", 0}, {"make label", 0}, {"read issue", 401}, {"make label", 401}, {"read issue", 500}, {"make label", 500}}, seen)
+}

@@ -1,0 +1,83 @@
+package bot
+
+import (
+	"context"
+	"strings"
+
+	"github.com/terraphim/adfbot/escalate"
+	"github.com/terraphim/adfbot/pause"
+)
+
+// Hint is what an event from Gitea says that it is about. None of it is believed: it only tells where to look.
+type Hint struct {
+	Sender escalate.Account // who did it
+	Author int64            // of the issue
+	Owner  string           // of the repository
+	Repo   string
+	Number int64  // of the issue
+	Body   string // of the issue
+}
+
+// Hinted gives the project that an event is about; "": none, or the bot did it itself. What it says is only a hint: a
+// forged one makes the bot look at a project that it looks at each minute anyway.
+func (b *Bot) Hinted(ctx context.Context, h Hint) (string, error) {
+	accounts, err := b.store.Accounts(ctx, b.cfg.Gitea.URL)
+	if err != nil {
+		return "", err
+	}
+	own := map[int64]bool{}
+	for _, a := range accounts {
+		own[a.ID] = true
+	}
+	if own[h.Sender.ID] || b.cfg.Gitea.Login != "" && strings.EqualFold(h.Sender.Login, b.cfg.Gitea.Login) {
+		return "", nil
+	}
+	if m, ok := escalate.ParseMarker(h.Body); ok && m.Installation == b.store.Installation() && own[h.Author] && pause.CheckID(m.Project) == nil {
+		if b.CheckKnown(ctx, m.Project) == nil {
+			return m.Project, nil
+		}
+	}
+	unsettled, err := b.store.Unsettled(ctx, "")
+	if err != nil {
+		return "", err
+	}
+	for _, i := range unsettled {
+		if r := i.Issue; !r.IsZero() && r.Number == h.Number && strings.EqualFold(r.Repo.Owner, h.Owner) && strings.EqualFold(r.Repo.Name, h.Repo) {
+			return i.Project, nil
+		}
+	}
+	return "", nil
+}
+
+// SweepProject is a sweep of one project, because something has happened to its issue. The report of the last sweep, which
+// is about all projects, stays as it is.
+func (b *Bot) SweepProject(ctx context.Context, project string) (escalate.Report, error) {
+	b.sweeping.Lock()
+	defer b.sweeping.Unlock()
+	rep, err := b.rec.Sweep(ctx, escalate.SweepOptions{Project: project})
+	err = b.Explain(ctx, err)
+	switch {
+	case err != nil:
+		b.log.Error("sweep of one project", "project", project, "done", len(rep.Actions), "err", err)
+	case len(rep.Actions) > 0:
+		b.log.Info("sweep of one project", "project", project, "done", len(rep.Actions))
+	default:
+		b.log.Debug("sweep of one project", "project", project)
+	}
+	return rep, err
+}
+
+// operatorProblems are those that a sweep found with the configured operators.
+func (b *Bot) operatorProblems(ctx context.Context) []string {
+	var out []string
+	ops, err := b.store.Operators(ctx, b.cfg.Gitea.URL)
+	if err != nil {
+		return nil // a state from before there were operators, opened to be read only
+	}
+	for _, o := range ops {
+		if o.Problem != "" {
+			out = append(out, o.Problem)
+		}
+	}
+	return out
+}

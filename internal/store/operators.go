@@ -1,0 +1,177 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/terraphim/adfbot/escalate"
+)
+
+// keepOrders is how long an order that is done is kept, so that its comment is not taken for a new one when it is edited.
+const keepOrders = 90 * 24 * time.Hour
+
+// Operators is [escalate.Orders.Operators].
+func (s *Store) Operators(ctx context.Context, server string) ([]escalate.Operator, error) {
+	rows, err := s.db.QueryContext(ctx, `SELECT login, user_id, asked_at, problem FROM operator WHERE server = ? ORDER BY place`, server)
+	list, err := collect(rows, err, func(rows *sql.Rows) (o escalate.Operator, err error) {
+		var asked sql.NullInt64
+		err = rows.Scan(&o.Login, &o.ID, &asked, &o.Problem)
+		o.Asked = unstamp(asked)
+		return o, err
+	})
+	return list, s.wrap(err)
+}
+
+// SetOperators is [escalate.Orders.SetOperators]. Without operators it is forgotten too up to where comments were read.
+func (s *Store) SetOperators(ctx context.Context, server string, ops []escalate.Operator) error {
+	return s.tx(ctx, func(tx *sql.Tx) error {
+		if _, err := tx.ExecContext(ctx, `DELETE FROM operator WHERE server = ?`, server); err != nil {
+			return err
+		}
+		for n, o := range ops {
+			if _, err := tx.ExecContext(ctx, `INSERT INTO operator (server, login, user_id, asked_at, problem, place) VALUES (?, ?, ?, ?, ?, ?)
+				ON CONFLICT DO NOTHING`, server, strings.ToLower(o.Login), o.ID, stamp(o.Asked), o.Problem, n); err != nil {
+				return err
+			}
+		}
+		if len(ops) > 0 {
+			return nil
+		}
+		_, err := tx.ExecContext(ctx, `DELETE FROM scan WHERE server = ?`, server)
+		return err
+	})
+}
+
+// Scanned is [escalate.Orders.Scanned].
+func (s *Store) Scanned(ctx context.Context, repo escalate.Repo) (time.Time, error) {
+	var at sql.NullInt64
+	err := s.db.QueryRowContext(ctx, `SELECT up_to FROM scan WHERE server = ? AND owner = ? AND repo = ?`, repo.Server, repo.Owner, repo.Name).Scan(&at)
+	if errors.Is(err, sql.ErrNoRows) {
+		return time.Time{}, nil
+	}
+	return unstamp(at), s.wrap(err)
+}
+
+// SetScanned is [escalate.Orders.SetScanned].
+func (s *Store) SetScanned(ctx context.Context, repo escalate.Repo, upTo time.Time) error {
+	return s.tx(ctx, func(tx *sql.Tx) error {
+		_, err := tx.ExecContext(ctx, `INSERT INTO scan (server, owner, repo, up_to) VALUES (?, ?, ?, ?)
+			ON CONFLICT (server, owner, repo) DO UPDATE SET up_to = excluded.up_to`, repo.Server, repo.Owner, repo.Name, upTo.UnixMilli())
+		return err
+	})
+}
+
+// NewComments is [escalate.Orders.NewComments].
+func (s *Store) NewComments(ctx context.Context, server string, ids ...int64) ([]int64, error) {
+	var fresh []int64
+	for part := range slices.Chunk(ids, idsAtOnce) {
+		args := []any{server}
+		for _, id := range part {
+			args = append(args, id)
+		}
+		rows, err := s.db.QueryContext(ctx, `SELECT comment FROM command WHERE server = ? AND comment IN (?`+strings.Repeat(",?", len(part)-1)+`)`, args...)
+		known, err := collect(rows, err, func(rows *sql.Rows) (id int64, err error) { return id, rows.Scan(&id) })
+		if err != nil {
+			return nil, s.wrap(err)
+		}
+		for _, id := range part {
+			if !slices.Contains(known, id) {
+				fresh = append(fresh, id)
+			}
+		}
+	}
+	return fresh, nil
+}
+
+// Accept is [escalate.Orders.Accept]. It also forgets old orders that are done, a few at a time.
+func (s *Store) Accept(ctx context.Context, o escalate.Order) error {
+	doc, err := json.Marshal(o)
+	if err != nil {
+		return err
+	}
+	return s.tx(ctx, func(tx *sql.Tx) error {
+		if _, err := tx.ExecContext(ctx, `INSERT INTO command (server, comment, project, accepted_at, done, doc) VALUES (?, ?, ?, ?, ?, ?)
+			ON CONFLICT DO NOTHING`, o.Issue.Repo.Server, o.Comment, o.Project, s.now().UnixMilli(), o.Done, string(doc)); err != nil {
+			return err
+		}
+		_, err := tx.ExecContext(ctx, `DELETE FROM command WHERE (server, comment) IN
+			(SELECT server, comment FROM command WHERE done = 1 AND accepted_at < ? LIMIT 100)`, s.now().Add(-keepOrders).UnixMilli())
+		return err
+	})
+}
+
+// Outstanding is [escalate.Orders.Outstanding].
+func (s *Store) Outstanding(ctx context.Context, server, project string) ([]escalate.Order, error) {
+	rows, err := s.db.QueryContext(ctx, `SELECT doc FROM command WHERE done = 0 AND server = ? AND (? = '' OR project = ?) ORDER BY comment`,
+		server, project, project)
+	list, err := collect(rows, err, scanOrder)
+	return list, s.wrap(err)
+}
+
+func scanOrder(rows *sql.Rows) (o escalate.Order, err error) {
+	var doc string
+	if err = rows.Scan(&doc); err != nil {
+		return o, err
+	}
+	return o, json.Unmarshal([]byte(doc), &o)
+}
+
+// ChangeOrder is [escalate.Orders.ChangeOrder].
+func (s *Store) ChangeOrder(ctx context.Context, o escalate.Order, hold *escalate.Hold, f func(*escalate.Order)) (escalate.Order, error) {
+	err := s.tx(ctx, func(tx *sql.Tx) error {
+		server := o.Issue.Repo.Server
+		var doc string
+		if err := tx.QueryRowContext(ctx, `SELECT doc FROM command WHERE server = ? AND comment = ?`, server, o.Comment).Scan(&doc); err != nil {
+			return fmt.Errorf("order of comment %d: %w", o.Comment, err)
+		}
+		o = escalate.Order{}
+		if err := json.Unmarshal([]byte(doc), &o); err != nil {
+			return err
+		}
+		f(&o)
+		b, err := json.Marshal(o)
+		if err != nil {
+			return err
+		}
+		if hold != nil {
+			if _, err := tx.ExecContext(ctx, `INSERT INTO hold (project, note, since, flag_written) VALUES (?, ?, ?, NULL)
+				ON CONFLICT (project) DO NOTHING`, hold.Project, hold.Note, hold.Since.UnixMilli()); err != nil {
+				return err
+			}
+		}
+		_, err = tx.ExecContext(ctx, `UPDATE command SET done = ?, doc = ? WHERE server = ? AND comment = ?`, o.Done, string(b), server, o.Comment)
+		return err
+	})
+	return o, err
+}
+
+// moveOrders gives the operators, orders and scans of one server another address, see MoveServer.
+func moveOrders(ctx context.Context, tx *sql.Tx, from, to string) error {
+	rows, err := tx.QueryContext(ctx, `SELECT doc FROM command WHERE server = ?`, from)
+	list, err := collect(rows, err, scanOrder)
+	if err != nil {
+		return err
+	}
+	for _, o := range list {
+		o.Issue = movedRef(o.Issue, from, to)
+		doc, err := json.Marshal(o)
+		if err != nil {
+			return err
+		}
+		if _, err := tx.ExecContext(ctx, `UPDATE command SET doc = ? WHERE server = ? AND comment = ?`, string(doc), from, o.Comment); err != nil {
+			return err
+		}
+	}
+	for _, table := range []string{"operator", "scan", "command"} {
+		if _, err := tx.ExecContext(ctx, `UPDATE OR REPLACE `+table+` SET server = ? WHERE server = ?`, to, from); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,160 @@
+package store_test
+
+import (
+	"context"
+	"database/sql"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/terraphim/adfbot/escalate"
+	"github.com/terraphim/adfbot/internal/store"
+)
+
+var labRepo = escalate.Repo{Server: "https://git.example.org", Owner: "terraphim", Name: "lab"}
+
+func order(comment int64, project string) escalate.Order {
+	return escalate.Order{Comment: comment, Project: project, Incident: "i", By: escalate.Account{ID: 5, Login: "alex"}, At: noon,
+		Issue: escalate.IssueRef{Repo: labRepo, ID: 70, Number: 7, URL: labRepo.Server + "/terraphim/lab/issues/7"},
+		Steps: []escalate.Step{{Command: escalate.Command{Verb: escalate.PauseVerb, Said: "pause"}}}}
+}
+
+func TestOperatorsAreKeptInTheirOrder(t *testing.T) {
+	s, _ := newStore(t)
+	ctx := context.Background()
+	want := []escalate.Operator{{Login: "kim", ID: 6, Asked: noon}, {Login: "alex", Problem: "nobody has this login"}}
+	require.NoError(t, s.SetOperators(ctx, labRepo.Server, want))
+	require.NoError(t, s.SetOperators(ctx, "https://other", []escalate.Operator{{Login: "eve", ID: 9}}))
+	got, err := s.Operators(ctx, labRepo.Server)
+	require.NoError(t, err)
+	require.Equal(t, want, got)
+	require.NoError(t, s.SetOperators(ctx, labRepo.Server, want[:1]))
+	got, err = s.Operators(ctx, labRepo.Server)
+	require.NoError(t, err)
+	require.Equal(t, want[:1], got)
+}
+
+func TestWithoutOperatorsItIsForgottenUpToWhenCommentsWereRead(t *testing.T) {
+	s, _ := newStore(t)
+	ctx := context.Background()
+	require.NoError(t, s.SetScanned(ctx, labRepo, noon))
+	require.NoError(t, s.SetScanned(ctx, labRepo, noon.Add(time.Hour)))
+	at, err := s.Scanned(ctx, labRepo)
+	require.NoError(t, err)
+	require.True(t, at.Equal(noon.Add(time.Hour)))
+	require.NoError(t, s.SetOperators(ctx, labRepo.Server, nil))
+	at, err = s.Scanned(ctx, labRepo)
+	require.NoError(t, err)
+	require.True(t, at.IsZero())
+}
+
+func TestAnOrderIsAcceptedOnceAndOutstandingUntilItIsDone(t *testing.T) {
+	s, _ := newStore(t)
+	ctx := context.Background()
+	require.NoError(t, s.Accept(ctx, order(2, "odilo")))
+	require.NoError(t, s.Accept(ctx, order(1, "twins")))
+	again := order(2, "odilo")
+	again.By.Login = "somebody else"
+	require.NoError(t, s.Accept(ctx, again))
+	fresh, err := s.NewComments(ctx, labRepo.Server, 1, 2, 3)
+	require.NoError(t, err)
+	require.Equal(t, []int64{3}, fresh)
+	fresh, err = s.NewComments(ctx, "https://other", 1, 2)
+	require.NoError(t, err)
+	require.Equal(t, []int64{1, 2}, fresh, "another server's comments")
+	all, err := s.Outstanding(ctx, labRepo.Server, "")
+	require.NoError(t, err)
+	require.Equal(t, []escalate.Order{order(1, "twins"), order(2, "odilo")}, all)
+
+	done, err := s.ChangeOrder(ctx, all[1], nil, func(o *escalate.Order) { o.Done = true })
+	require.NoError(t, err)
+	require.True(t, done.Done)
+	all, err = s.Outstanding(ctx, labRepo.Server, "odilo")
+	require.NoError(t, err)
+	require.Empty(t, all)
+	fresh, err = s.NewComments(ctx, labRepo.Server, 2)
+	require.NoError(t, err)
+	require.Empty(t, fresh, "it stays known")
+	_, err = s.ChangeOrder(ctx, order(99, "odilo"), nil, func(*escalate.Order) {})
+	require.ErrorContains(t, err, "order of comment 99")
+}
+
+func TestAHoldAndTheMarkOfItsOrderAreOneTransaction(t *testing.T) {
+	s, _ := newStore(t)
+	ctx := context.Background()
+	require.NoError(t, s.Accept(ctx, order(1, "odilo")))
+	h := escalate.Hold{Project: "odilo", Note: "n", Since: noon}
+	_, err := s.ChangeOrder(ctx, order(1, "odilo"), &h, func(o *escalate.Order) { o.Steps[0].Begun = true })
+	require.NoError(t, err)
+	got, err := s.Hold(ctx, "odilo")
+	require.NoError(t, err)
+	require.Equal(t, &h, got)
+
+	h.Project = "twins"
+	_, err = s.ChangeOrder(ctx, order(77, "twins"), &h, func(*escalate.Order) {})
+	require.Error(t, err)
+	got, err = s.Hold(ctx, "twins")
+	require.NoError(t, err)
+	require.Nil(t, got, "without its order there is no hold")
+}
+
+func TestOldOrdersThatAreDoneAreForgotten(t *testing.T) {
+	s, c := newStore(t)
+	ctx := context.Background()
+	done := order(1, "odilo")
+	done.Done = true
+	require.NoError(t, s.Accept(ctx, done))
+	require.NoError(t, s.Accept(ctx, order(2, "odilo")))
+	c.pass(89 * 24 * time.Hour)
+	require.NoError(t, s.Accept(ctx, order(3, "odilo")))
+	fresh, err := s.NewComments(ctx, labRepo.Server, 1, 2)
+	require.NoError(t, err)
+	require.Empty(t, fresh)
+	c.pass(2 * 24 * time.Hour)
+	require.NoError(t, s.Accept(ctx, order(4, "odilo")))
+	fresh, err = s.NewComments(ctx, labRepo.Server, 1, 2)
+	require.NoError(t, err)
+	require.Equal(t, []int64{1}, fresh, "what is outstanding is kept")
+}
+
+func TestAMovedServerTakesItsOrdersAlong(t *testing.T) {
+	s, _ := newStore(t)
+	ctx := context.Background()
+	const to = "https://new.example.org"
+	require.NoError(t, s.SetOperators(ctx, labRepo.Server, []escalate.Operator{{Login: "alex", ID: 5}}))
+	require.NoError(t, s.SetScanned(ctx, labRepo, noon))
+	require.NoError(t, s.Accept(ctx, order(1, "odilo")))
+	require.NoError(t, s.MoveServer(ctx, labRepo.Server, to))
+	ops, err := s.Operators(ctx, to)
+	require.NoError(t, err)
+	require.Len(t, ops, 1)
+	moved := labRepo
+	moved.Server = to
+	at, err := s.Scanned(ctx, moved)
+	require.NoError(t, err)
+	require.True(t, at.Equal(noon))
+	list, err := s.Outstanding(ctx, to, "")
+	require.NoError(t, err)
+	require.Len(t, list, 1)
+	require.Equal(t, to+"/terraphim/lab/issues/7", list[0].Issue.URL)
+	require.Equal(t, moved, list[0].Issue.Repo)
+	_, err = s.ChangeOrder(ctx, list[0], nil, func(o *escalate.Order) { o.Done = true })
+	require.NoError(t, err)
+}
+
+func TestAStateOfTheFirstVersionIsBroughtUpToDate(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "adfbot.db")
+	s := open(t, path, store.Options{})
+	i := trip(t, s, "odilo")
+	require.NoError(t, s.Close())
+	db, err := sql.Open("sqlite", path)
+	require.NoError(t, err)
+	_, err = db.Exec(`DROP TABLE operator; DROP TABLE scan; DROP TABLE command; PRAGMA user_version = 1`)
+	require.NoError(t, err)
+	require.NoError(t, db.Close())
+	s = open(t, path, store.Options{})
+	require.Equal(t, i.ID, incident(t, s, i.ID).ID)
+	require.NoError(t, s.Accept(context.Background(), order(1, "odilo")))
+}

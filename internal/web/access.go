@@ -1,0 +1,239 @@
+package web
+
+import (
+	"context"
+	"crypto/sha256"
+	"crypto/subtle"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/netip"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/terraphim/adfbot/internal/config"
+)
+
+// access is what a request needs.
+type access int
+
+const (
+	// accessOpen: nothing. Only for answers that tell nothing but that the daemon lives.
+	accessOpen access = iota
+	// accessSigned: nothing here; the handler checks a signature over the body, so that no other check is needed.
+	accessSigned
+	// accessPublic: nothing on a loopback listener; elsewhere the right to read everything. The gate's handler is the one
+	// exception, see accessGate.
+	accessPublic
+	// accessGate: as accessPublic, or the right to report for the project in the path.
+	accessGate
+	// accessReport: the right to report for at least one project. The handler asks caller.may for the one it is about.
+	accessReport
+	// accessAdmin: everything: http.token_file, or root or the daemon's own user at the socket.
+	accessAdmin
+)
+
+// caller is who sent a request.
+type caller struct {
+	admin    bool
+	known    bool     // it has shown a valid token, or came through the socket
+	projects []string // it may report for
+	name     string   // for notes and the log, e.g. "the API token" or "agent-odilo (uid 1004)"
+}
+
+// may tells whether the caller may report for a project and see what is known of it.
+func (c caller) may(project string) bool {
+	return c.admin || slices.Contains(c.projects, project)
+}
+
+type callerKey struct{}
+
+// callerOf is the caller that [Server.allow] has found out.
+func callerOf(r *http.Request) caller {
+	c, _ := r.Context().Value(callerKey{}).(caller)
+	return c
+}
+
+// allow puts h behind a check of who asks. On TCP that is a token, as Bearer or as the password of Basic, which a browser
+// can be asked for; at the socket it is the peer's user. A wrong token is refused everywhere, also where none is needed.
+func (s *Server) allow(level access, h http.HandlerFunc) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		p := setupOf(r)
+		socket, _ := r.Context().Value(socketKey{}).(bool)
+		var c caller
+		if socket {
+			c = s.peer(p, r)
+		} else if level != accessSigned {
+			var ok bool
+			if c, ok = p.keys.caller(r); !ok {
+				p.unauthorized(w, r, level, "the token is not one of this bot's: send the one from http.token_file or from the project's token_file")
+				return
+			}
+			if !c.known && !hostAllowed(r.Host, p.cfg.HTTP.Listen) {
+				writeProblem(w, r, http.StatusMisdirectedRequest, "Unknown host",
+					fmt.Sprintf("without a token this bot answers only to its own names: use an IP address, localhost or this machine's host name instead of %s", shown(r.Host)))
+				return
+			}
+		}
+		if !p.permitted(level, c, r, socket) {
+			p.refuse(w, r, level, c, socket)
+			return
+		}
+		h(w, r.WithContext(context.WithValue(r.Context(), callerKey{}, c)))
+	}
+}
+
+func (p *setup) permitted(level access, c caller, r *http.Request, socket bool) bool {
+	open := !socket && p.cfg.HTTP.Loopback()
+	switch level {
+	case accessOpen, accessSigned:
+		return true
+	case accessPublic:
+		return open || c.admin
+	case accessGate:
+		return open || c.may(r.PathValue("id"))
+	case accessReport:
+		return c.admin || len(c.projects) > 0
+	}
+	return c.admin
+}
+
+// refuse says why, and what would help.
+func (p *setup) refuse(w http.ResponseWriter, r *http.Request, level access, c caller, socket bool) {
+	switch {
+	case socket && !c.known:
+		writeProblem(w, r, http.StatusForbidden, "Unknown user", "the operating system did not tell whose connection this is")
+	case socket && len(c.projects) == 0:
+		writeProblem(w, r, http.StatusForbidden, "Not allowed",
+			fmt.Sprintf("%s may not report for any project: add the user to projects[].users in the bot's configuration and reload it", c.name))
+	case socket, c.known:
+		writeProblem(w, r, http.StatusForbidden, "Not allowed",
+			fmt.Sprintf("%s may report for %s and ask about it, and nothing else: use http.token_file, or the socket as the bot's user or root", c.name, strings.Join(c.projects, ", ")))
+	case p.keys.none():
+		writeProblem(w, r, http.StatusForbidden, "No token is configured",
+			"without http.token_file only health, metrics, page and gate are served over TCP: set it and reload the bot, or use http.socket")
+	default:
+		p.unauthorized(w, r, level, "send the token from http.token_file or from the project's token_file: Authorization: Bearer TOKEN")
+	}
+}
+
+func (p *setup) unauthorized(w http.ResponseWriter, r *http.Request, level access, detail string) {
+	w.Header().Add("WWW-Authenticate", `Bearer realm="adfbot"`)
+	if level == accessPublic || level == accessGate {
+		w.Header().Add("WWW-Authenticate", `Basic realm="adfbot: any user name, the token as password", charset="UTF-8"`)
+	}
+	writeProblem(w, r, http.StatusUnauthorized, "Token needed", detail)
+}
+
+// keys are the tokens in force, as hashes: comparing those takes the same time whatever was sent.
+type keys struct {
+	admin    *[sha256.Size]byte
+	projects []projectKey
+	warnings []string
+}
+
+type projectKey struct {
+	hash    [sha256.Size]byte
+	project string
+}
+
+func (k *keys) none() bool { return k.admin == nil && len(k.projects) == 0 }
+
+// shortToken is below what can't be guessed over the network.
+const shortToken = 16
+
+// readKeys reads the token files. Without a TCP listener none is needed, and none is read.
+func readKeys(cfg *config.Config, getenv func(string) string) (*keys, error) {
+	k := &keys{}
+	if cfg.HTTP.Listen == "" {
+		return k, nil
+	}
+	var errs []error
+	read := func(key, file string) (hash [sha256.Size]byte, ok bool) {
+		if file == "" {
+			return hash, false
+		}
+		path, err := config.ExpandCredentials(file, getenv)
+		var token string
+		if err == nil {
+			token, err = config.ReadSecretFile(path)
+		}
+		if err != nil {
+			errs = append(errs, fmt.Errorf("%s: %w", key, err))
+			return hash, false
+		}
+		if len(token) < shortToken {
+			k.warnings = append(k.warnings, fmt.Sprintf("%s: a token of less than %d characters can be guessed; make one with `openssl rand -hex 32`", key, shortToken))
+		}
+		return sha256.Sum256([]byte(token)), true
+	}
+	if hash, ok := read("http.token_file", cfg.HTTP.TokenFile); ok {
+		k.admin = &hash
+	}
+	for _, p := range cfg.Projects {
+		key := "projects[" + p.ID + "].token_file"
+		hash, ok := read(key, p.TokenFile)
+		if !ok {
+			continue
+		}
+		if k.admin != nil && hash == *k.admin {
+			errs = append(errs, fmt.Errorf("%s holds the token of http.token_file, which may do everything: give the project one of its own", key))
+		}
+		k.projects = append(k.projects, projectKey{hash, p.ID})
+	}
+	return k, errors.Join(errs...)
+}
+
+// caller tells whose token the request shows. Without one it is the unknown caller; false: a wrong one.
+func (k *keys) caller(r *http.Request) (caller, bool) {
+	sent := r.Header.Values("Authorization")
+	if len(sent) == 0 {
+		return caller{}, true
+	}
+	token := ""
+	if len(sent) == 1 {
+		scheme, rest, _ := strings.Cut(sent[0], " ")
+		if strings.EqualFold(scheme, "Bearer") {
+			token = strings.TrimSpace(rest)
+		} else if _, password, ok := r.BasicAuth(); ok {
+			token = password
+		}
+	}
+	if token == "" {
+		return caller{}, false
+	}
+	hash := sha256.Sum256([]byte(token))
+	c := caller{known: true}
+	if k.admin != nil && subtle.ConstantTimeCompare(hash[:], k.admin[:]) == 1 {
+		c.admin, c.name = true, "the API token"
+	}
+	for _, p := range k.projects {
+		if subtle.ConstantTimeCompare(hash[:], p.hash[:]) == 1 {
+			c.projects = append(c.projects, p.project)
+		}
+	}
+	if !c.admin && len(c.projects) > 0 {
+		c.name = "the token of " + strings.Join(c.projects, ", ")
+	}
+	return c, c.admin || len(c.projects) > 0
+}
+
+// hostAllowed keeps web pages out that make a browser believe that their name is this machine's (DNS rebinding): without a
+// token only names are answered that nobody else can give away.
+func hostAllowed(host, listen string) bool {
+	name := host
+	if h, _, err := net.SplitHostPort(host); err == nil {
+		name = h
+	}
+	name = strings.TrimSuffix(strings.ToLower(strings.Trim(name, "[]")), ".")
+	if _, err := netip.ParseAddr(name); err == nil {
+		return true
+	}
+	own, _ := os.Hostname()
+	own = strings.ToLower(own)
+	short, _, _ := strings.Cut(own, ".")
+	at, _, _ := net.SplitHostPort(listen)
+	return name != "" && (name == "localhost" || name == own || name == short || name == strings.ToLower(at))
+}

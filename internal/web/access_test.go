@@ -1,0 +1,153 @@
+package web
+
+import (
+	"net/http"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+var everyRoute = []struct{ method, path string }{
+	{"POST", "/api/v1/results"}, {"GET", "/api/v1/projects"}, {"GET", "/api/v1/projects/odilo"}, {"GET", "/api/v1/incidents"},
+	{"POST", "/api/v1/projects/odilo/pause"}, {"POST", "/api/v1/projects/odilo/resume"},
+}
+
+func TestNothingButTheGateIsAnsweredWithoutAToken(t *testing.T) {
+	s := newStation(t).described()
+	for _, r := range everyRoute {
+		a := s.do(r.method, r.path, `{"project":"odilo","exit_code":1}`)
+		require.Contains(t, s.problem(a, 401), "Authorization: Bearer", r.path)
+		require.Contains(t, a.Header.Values("WWW-Authenticate")[0], "Bearer")
+	}
+	require.Equal(t, http.StatusOK, s.get("/api/v1/projects/odilo/gate").StatusCode)
+	require.Empty(t, s.project("odilo").LastRuns)
+}
+
+func TestAWrongTokenIsRefusedEverywhere(t *testing.T) {
+	s := newStation(t).described()
+	for _, wrong := range []string{"Bearer nonsense", "Bearer " + adminToken + "x", "Bearer " + adminToken[1:], "Bearer", "Bearer ", "Basic !!", "Basic Og==", "Digest x", adminToken} {
+		for _, r := range append(everyRoute, struct{ method, path string }{"GET", "/api/v1/projects/odilo/gate"}) {
+			s.problem(s.do(r.method, r.path, `{}`, header("Authorization", wrong)), 401)
+		}
+	}
+	r, err := http.NewRequest("GET", s.http.URL+"/api/v1/projects", nil)
+	require.NoError(t, err)
+	r.Header["Authorization"] = []string{"Bearer " + adminToken, "Bearer " + adminToken}
+	res, err := http.DefaultClient.Do(r)
+	require.NoError(t, err)
+	s.problem(s.read(r, res), 401)
+}
+
+func TestTheTokenIsTakenAsBearerAndAsThePasswordOfBasic(t *testing.T) {
+	s := newStation(t).described()
+	for _, how := range []asked{
+		as(adminToken), header("Authorization", "bearer "+adminToken),
+		func(r *http.Request) { r.SetBasicAuth("anybody", adminToken) },
+	} {
+		require.Equal(t, http.StatusOK, s.get("/api/v1/projects", how).StatusCode)
+	}
+}
+
+func TestAProjectsTokenReportsForItsProjectAndNothingElse(t *testing.T) {
+	s := newStation(t).described()
+	require.Equal(t, http.StatusOK, s.post("/api/v1/results", `{"project":"odilo","exit_code":1}`, as(odiloToken)).StatusCode)
+	require.Equal(t, http.StatusOK, s.get("/api/v1/projects/odilo", as(odiloToken)).StatusCode)
+	require.Equal(t, http.StatusOK, s.get("/api/v1/projects/odilo/gate", as(odiloToken)).StatusCode)
+	for _, a := range []answered{
+		s.post("/api/v1/results", `{"project":"digital-twins","exit_code":1}`, as(odiloToken)),
+		s.get("/api/v1/projects/digital-twins", as(odiloToken)),
+		s.get("/api/v1/projects/digital-twins/gate", as(odiloToken)),
+		s.get("/api/v1/projects/nobody", as(odiloToken)),
+		s.get("/api/v1/incidents?project=digital-twins", as(odiloToken)),
+		s.post("/api/v1/projects/odilo/pause", `{}`, as(odiloToken)),
+		s.post("/api/v1/projects/odilo/resume", `{}`, as(odiloToken)),
+	} {
+		require.Contains(t, s.problem(a, 403), "the token of odilo")
+	}
+	s.result(`{"project":"digital-twins","exit_code":1}`)
+	var incidents incidentsJSON
+	s.get("/api/v1/incidents", as(odiloToken)).json(t, &incidents)
+	require.Empty(t, incidents.Incidents)
+	s.get("/api/v1/incidents", as(twinsToken)).json(t, &incidents)
+	require.Len(t, incidents.Incidents, 1)
+	var all projectsJSON
+	s.get("/api/v1/projects", as(odiloToken)).json(t, &all)
+	require.Len(t, all.Projects, 1)
+	require.Equal(t, "odilo", all.Projects[0].ID)
+}
+
+const noTokens = "  token_file: DIR/api-token\nprojects:\n  - id: odilo\n    token_file: DIR/odilo-token\n"
+
+func TestWithoutAnyTokenTheAPIIsClosedAndSaysWhatToSet(t *testing.T) {
+	s := newStation(t, noTokens, "projects:\n  - id: odilo\n", "    token_file: DIR/twins-token\n", "").described()
+	for _, r := range everyRoute {
+		require.Contains(t, s.problem(s.do(r.method, r.path, `{}`), 403), "http.token_file")
+		s.problem(s.do(r.method, r.path, `{}`, as(adminToken)), 401)
+	}
+	require.Equal(t, http.StatusOK, s.get("/api/v1/projects/odilo/gate").StatusCode)
+}
+
+func TestOnAnAddressOthersReachTheGateNeedsATokenToo(t *testing.T) {
+	s := newStation(t, "LISTEN", "0.0.0.0:0").described()
+	a := s.get("/api/v1/projects/odilo/gate")
+	s.problem(a, 401)
+	require.Contains(t, strings.Join(a.Header.Values("WWW-Authenticate"), "\n"), "Basic", "so that a browser asks for it")
+	s.problem(s.get("/api/v1/projects/odilo/gate", as(twinsToken)), 403)
+	require.Equal(t, http.StatusOK, s.get("/api/v1/projects/odilo/gate", as(odiloToken)).StatusCode)
+	require.Equal(t, http.StatusOK, s.get("/api/v1/projects/odilo/gate", as(adminToken)).StatusCode)
+}
+
+func TestWithoutATokenOnlyOwnNamesAreAnswered(t *testing.T) {
+	s := newStation(t, "LISTEN", "localhost:0").described()
+	own, err := os.Hostname()
+	require.NoError(t, err)
+	for _, name := range []string{"localhost", "localhost:9753", "LOCALHOST.", "127.0.0.1", "127.0.0.1:80", "[::1]:9753", "192.0.2.7", own, own + ":9753"} {
+		require.Equal(t, http.StatusOK, s.get("/api/v1/projects/odilo/gate", host(name)).StatusCode, name)
+	}
+	for _, name := range []string{"evil.example", "evil.example:9753", "localhost.evil.example", "127.0.0.1.evil.example", "xlocalhost"} {
+		require.Contains(t, s.problem(s.get("/api/v1/projects/odilo/gate", host(name)), 421), "host name", name)
+		require.Equal(t, http.StatusOK, s.get("/api/v1/projects/odilo/gate", host(name), as(adminToken)).StatusCode)
+	}
+}
+
+func TestAnotherSitesPageCantPost(t *testing.T) {
+	s := newStation(t).described()
+	for _, how := range []asked{header("Sec-Fetch-Site", "cross-site"), header("Origin", "https://evil.example")} {
+		s.problem(s.post("/api/v1/results", `{"project":"odilo","exit_code":1}`, as(adminToken), how), 403)
+	}
+	require.Empty(t, s.project("odilo").LastRuns)
+}
+
+func TestTokenFilesThatCantBeUsedAreErrorsThatNameTheFix(t *testing.T) {
+	s := newStation(t)
+	try := func(name, content string, mode os.FileMode, says string) {
+		require.NoError(t, os.WriteFile(s.path(name), []byte(content), mode))
+		require.NoError(t, os.Chmod(s.path(name), mode))
+		_, err := New(Options{Config: s.cfg, Bot: s.bot, Getenv: s.getenv})
+		require.ErrorContains(t, err, says)
+		require.NotContains(t, err.Error(), adminToken)
+		require.ErrorContains(t, s.srv.Replace(s.cfg, s.bot), says, "nor does a reload take it")
+		require.Equal(t, http.StatusOK, s.get("/api/v1/projects", as(adminToken)).StatusCode, "the old tokens stay in force")
+	}
+	try("odilo-token", adminToken, 0o600, "give the project one of its own")
+	try("odilo-token", odiloToken, 0o644, "chmod o-rw")
+	require.NoError(t, os.Chmod(s.path("odilo-token"), 0o600))
+	try("api-token", "", 0o600, "http.token_file")
+}
+
+func TestAReloadReplacesTheTokens(t *testing.T) {
+	s := newStation(t)
+	require.NoError(t, os.WriteFile(s.path("api-token"), []byte("another-token-for-the-tests-1"), 0o600))
+	s.replaceBot()
+	s.problem(s.get("/api/v1/projects", as(adminToken)), 401)
+	require.Equal(t, http.StatusOK, s.get("/api/v1/projects", as("another-token-for-the-tests-1")).StatusCode)
+}
+
+func TestAShortTokenIsWarnedOf(t *testing.T) {
+	s := newStation(t)
+	require.NoError(t, os.WriteFile(s.path("odilo-token"), []byte("short"), 0o600))
+	s.replaceBot()
+	require.Contains(t, s.log.String(), "can be guessed")
+}

@@ -1,0 +1,367 @@
+package web
+
+import (
+	"context"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/terraphim/adfbot/escalate/giteatest"
+)
+
+const patience = 30 * time.Second
+
+// serving runs the station's server as the daemon does.
+type serving struct {
+	end  context.CancelFunc
+	done chan error
+}
+
+func (s *station) serve() *serving {
+	s.Helper()
+	ctx, end := context.WithCancel(context.Background())
+	v := &serving{end: end, done: make(chan error, 1)}
+	go func() { v.done <- s.srv.Serve(ctx) }()
+	s.Cleanup(func() { end(); <-s.srv.idle() })
+	return v
+}
+
+// idle is closed when nothing is listened on.
+func (s *Server) idle() chan struct{} {
+	c := make(chan struct{})
+	go func() {
+		defer close(c)
+		for {
+			s.mu.Lock()
+			n := len(s.fronts)
+			s.mu.Unlock()
+			if n == 0 {
+				return
+			}
+			time.Sleep(time.Millisecond)
+		}
+	}()
+	return c
+}
+
+// addr is where the server listens over TCP.
+func (s *station) addr() string {
+	s.Helper()
+	var at string
+	require.Eventually(s, func() bool {
+		s.srv.mu.Lock()
+		defer s.srv.mu.Unlock()
+		for _, f := range s.srv.fronts {
+			if f.network == "tcp" {
+				at = f.listener.Addr().String()
+			}
+		}
+		return at != ""
+	}, patience, time.Millisecond)
+	return at
+}
+
+func (v *serving) stopped(t *testing.T) error {
+	t.Helper()
+	v.end()
+	select {
+	case err := <-v.done:
+		return err
+	case <-time.After(patience):
+		t.Fatal("the server does not end")
+		return nil
+	}
+}
+
+func socketPath(t *testing.T) string {
+	dir, err := os.MkdirTemp("", "adfbot-")
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	return filepath.Join(dir, "s")
+}
+
+func over(socket string) *http.Client {
+	return &http.Client{Transport: &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return (&net.Dialer{}).DialContext(ctx, "unix", socket)
+	}}}
+}
+
+func TestTheDaemonsEndFinishesWhatWasAccepted(t *testing.T) {
+	s := newStation(t)
+	v := s.serve()
+	at := s.addr()
+	defer s.gitea.Inject(giteatest.Fault{Match: giteatest.CreateIssue(), Do: giteatest.Latency(time.Second)})()
+	answer := make(chan string, 1)
+	go func() {
+		r, _ := http.NewRequest("POST", "http://"+at+"/api/v1/results", strings.NewReader(`{"project":"digital-twins","exit_code":1}`))
+		r.Header.Set("Content-Type", "application/json")
+		r.Header.Set("Authorization", "Bearer "+adminToken)
+		res, err := http.DefaultClient.Do(r)
+		if err != nil {
+			answer <- err.Error()
+			return
+		}
+		b, _ := io.ReadAll(res.Body)
+		answer <- res.Status + " " + string(b)
+	}()
+	require.Eventually(t, func() bool { _, err := os.Stat(s.path("pause/digital-twins")); return err == nil }, patience, time.Millisecond)
+	require.NoError(t, v.stopped(t))
+	got := <-answer
+	require.Contains(t, got, "200 OK")
+	require.Contains(t, got, `"tripped":true`)
+	require.Contains(t, got, "/issues/1", "the issue's address is in it, so Gitea was waited for")
+	_, err := net.Dial("tcp", at)
+	require.Error(t, err, "nothing new is accepted")
+}
+
+func TestAClientThatLeavesDoesNotUndoItsResult(t *testing.T) {
+	s := newStation(t)
+	defer s.gitea.Inject(giteatest.Fault{Match: giteatest.CreateIssue(), Do: giteatest.Latency(500 * time.Millisecond)})()
+	ctx, leave := context.WithCancel(t.Context())
+	r, err := http.NewRequestWithContext(ctx, "POST", s.http.URL+"/api/v1/results", strings.NewReader(`{"project":"digital-twins","exit_code":1}`))
+	require.NoError(t, err)
+	r.Header.Set("Content-Type", "application/json")
+	as(adminToken)(r)
+	go func() {
+		for {
+			if _, err := os.Stat(s.path("pause/digital-twins")); err == nil {
+				leave()
+				return
+			}
+			time.Sleep(time.Millisecond)
+		}
+	}()
+	_, err = http.DefaultClient.Do(r)
+	require.ErrorIs(t, err, context.Canceled)
+	s.http.Close() // waits for the handler
+	issues := s.gitea.Issues("terraphim/adf-fleet")
+	require.Len(t, issues, 1, "what was begun is followed through")
+}
+
+func TestAReloadWaitsForRequestsOfTheOldBotAndServesNewOnesAtOnce(t *testing.T) {
+	s := newStation(t)
+	old := s.bot
+	block := make(chan struct{})
+	entered := make(chan struct{})
+	slow := s.srv.guard(func() *http.ServeMux {
+		mux := http.NewServeMux()
+		mux.HandleFunc("GET /slow", func(_ http.ResponseWriter, r *http.Request) {
+			b, release := s.srv.use(r)
+			defer release()
+			if b != old {
+				t.Error("a request has to keep its bot")
+			}
+			close(entered)
+			<-block
+		})
+		return mux
+	}())
+	go slow.ServeHTTP(nopWriter{}, mustRequest("GET", "/slow"))
+	<-entered
+	next := s.open(s.cfg)
+	replaced := make(chan error, 1)
+	go func() { replaced <- s.srv.Replace(s.cfg, next) }()
+	require.Eventually(t, func() bool {
+		s.srv.mu.Lock()
+		defer s.srv.mu.Unlock()
+		return s.srv.current.bot == next
+	}, patience, time.Millisecond)
+	require.Equal(t, 1, s.fail().Failures, "the new bot works already")
+	select {
+	case <-replaced:
+		t.Fatal("the old bot is still in use")
+	case <-time.After(20 * time.Millisecond):
+	}
+	close(block)
+	require.NoError(t, <-replaced)
+	_ = old.Close()
+	s.bot = next
+	require.Equal(t, 2, s.fail().Failures)
+}
+
+func TestReloadsUnderLoadLoseNothing(t *testing.T) {
+	s := newStation(t)
+	var all sync.WaitGroup
+	for range 8 {
+		all.Go(func() {
+			for range 10 {
+				s.result(`{"project":"quiet","agent":"developer","exit_code":0}`)
+			}
+		})
+	}
+	for range 5 {
+		s.replaceBot()
+	}
+	all.Wait()
+	require.Equal(t, http.StatusOK, s.get("/api/v1/projects/quiet", as(adminToken)).StatusCode)
+}
+
+func TestAReloadMovesToOtherAddressesAndBack(t *testing.T) {
+	s := newStation(t)
+	v := s.serve()
+	first := s.addr()
+	socket := socketPath(t)
+	cfg := s.config("  listen: LISTEN\n", "  socket: "+socket+"\n")
+	require.NoError(t, s.srv.Replace(cfg, s.bot))
+	_, err := net.Dial("tcp", first)
+	require.Error(t, err)
+	res, err := over(socket).Get("http://x/api/v1/projects")
+	require.NoError(t, err)
+	require.NoError(t, res.Body.Close())
+	require.Equal(t, http.StatusOK, res.StatusCode, "the tests' own user may do everything at the socket")
+
+	taken := s.config("LISTEN", strings.TrimPrefix(s.http.URL, "http://"))
+	require.ErrorContains(t, s.srv.Replace(taken, s.bot), "another process listens there")
+	res, err = over(socket).Get("http://x/api/v1/projects")
+	require.NoError(t, err, "what can't be moved stays as it was")
+	require.NoError(t, res.Body.Close())
+
+	require.NoError(t, s.srv.Replace(s.cfg, s.bot))
+	require.NoFileExists(t, socket)
+	require.NotEmpty(t, s.addr())
+	require.NoError(t, v.stopped(t))
+}
+
+func TestWhatCantBeListenedOnIsAnErrorThatSaysWhy(t *testing.T) {
+	socket := socketPath(t)
+	for what, says := range map[string]string{"missing directory": "make its directory", "no socket": "is no socket", "in use": "another `adfbot serve`"} {
+		t.Run(what, func(t *testing.T) {
+			path := socket
+			switch what {
+			case "missing directory":
+				path = filepath.Join(socket, "below")
+			case "no socket":
+				path += "-file"
+				require.NoError(t, os.WriteFile(path, []byte("kept"), 0o600))
+			case "in use":
+				l, err := net.Listen("unix", path)
+				require.NoError(t, err)
+				defer func() { _ = l.Close() }()
+			}
+			s := newStation(t, "  listen: LISTEN\n", "  socket: "+path+"\n")
+			require.ErrorContains(t, s.srv.Serve(t.Context()), says)
+		})
+	}
+	b, err := os.ReadFile(socket + "-file")
+	require.NoError(t, err)
+	require.Equal(t, "kept", string(b))
+}
+
+func TestASocketThatADeadDaemonLeftIsReplacedAndRemovedAtTheEnd(t *testing.T) {
+	socket := socketPath(t)
+	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: socket})
+	require.NoError(t, err)
+	l.SetUnlinkOnClose(false)
+	require.NoError(t, l.Close())
+	require.FileExists(t, socket)
+
+	s := newStation(t, "  listen: LISTEN\n", "  socket: "+socket+"\n")
+	v := s.serve()
+	require.Eventually(t, func() bool {
+		res, err := over(socket).Get("http://x/api/v1/projects")
+		if err != nil {
+			return false
+		}
+		return res.Body.Close() == nil && res.StatusCode == http.StatusOK
+	}, patience, 5*time.Millisecond)
+	info, err := os.Stat(socket)
+	require.NoError(t, err)
+	require.Equal(t, os.FileMode(0o666), info.Mode().Perm(), "whose process connects decides, not who may open the file")
+	require.NoError(t, v.stopped(t))
+	require.NoFileExists(t, socket)
+}
+
+func TestMoreRequestsThanThereArePlacesForAreToldToComeAgain(t *testing.T) {
+	s := newStation(t).described()
+	for range maxInFlight {
+		s.srv.flight <- struct{}{}
+	}
+	a := s.post("/api/v1/results", `{"project":"odilo","exit_code":1}`, as(adminToken))
+	require.Contains(t, s.problem(a, 503), "try again")
+	require.Equal(t, "2", a.Header.Get("Retry-After"))
+	for range maxInFlight {
+		<-s.srv.flight
+	}
+	s.fail()
+}
+
+func TestALookThatHangsDoesNotUseUpTheDaemonsThreads(t *testing.T) {
+	s := newStation(t).described()
+	for range maxLooks {
+		s.srv.looks <- struct{}{}
+	}
+	require.Contains(t, s.problem(s.get("/api/v1/projects/odilo/gate"), 503), "file system hangs")
+}
+
+func TestAPanicIsAnsweredAndLogged(t *testing.T) {
+	s := newStation(t)
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /", func(http.ResponseWriter, *http.Request) { panic("secret") })
+	s.http.Config.Handler = s.srv.guard(mux)
+	says := s.problem(s.get("/x"), 500)
+	require.NotContains(t, says, "secret")
+	require.Contains(t, s.log.String(), "a handler panicked")
+}
+
+func TestASlowClientIsLetGo(t *testing.T) {
+	s := newStation(t)
+	f, err := s.srv.newFront("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	f.server.ReadHeaderTimeout = 50 * time.Millisecond // in place of 10 s
+	require.NotZero(t, f.server.ReadTimeout)
+	require.NotZero(t, f.server.IdleTimeout)
+	require.NotZero(t, f.server.MaxHeaderBytes)
+	go s.srv.run(f)
+	defer func() { _ = f.server.Close() }()
+	c, err := net.Dial("tcp", f.listener.Addr().String())
+	require.NoError(t, err)
+	defer func() { _ = c.Close() }()
+	_, err = c.Write([]byte("POST /api/v1/results HTTP/1.1\r\nHost: localhost\r\n"))
+	require.NoError(t, err)
+	require.NoError(t, c.SetReadDeadline(time.Now().Add(patience)))
+	_, err = io.ReadAll(c)
+	require.NoError(t, err, "the server has ended the connection")
+}
+
+func TestABodyThatDoesNotArriveIsNotWaitedForForEver(t *testing.T) {
+	s := newStation(t)
+	f, err := s.srv.newFront("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	f.server.ReadTimeout = 100 * time.Millisecond // in place of 30 s
+	go s.srv.run(f)
+	defer func() { _ = f.server.Close() }()
+	c, err := net.Dial("tcp", f.listener.Addr().String())
+	require.NoError(t, err)
+	defer func() { _ = c.Close() }()
+	_, err = c.Write([]byte("POST /api/v1/results HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer " + adminToken +
+		"\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{"))
+	require.NoError(t, err)
+	require.NoError(t, c.SetReadDeadline(time.Now().Add(patience)))
+	answer, err := io.ReadAll(c)
+	require.NoError(t, err)
+	require.Contains(t, string(answer), "400 Bad Request")
+	require.Contains(t, string(answer), "did not arrive whole")
+	require.Empty(t, s.project("odilo").LastRuns)
+}
+
+type nopWriter struct{}
+
+func (nopWriter) Header() http.Header         { return http.Header{} }
+func (nopWriter) WriteHeader(int)             {}
+func (nopWriter) Write(p []byte) (int, error) { return len(p), nil }
+
+func mustRequest(method, path string) *http.Request {
+	r, err := http.NewRequest(method, "http://localhost"+path, nil)
+	if err != nil {
+		panic(err)
+	}
+	return r
+}

@@ -1,0 +1,273 @@
+package web
+
+import (
+	"encoding/json"
+	"net/http"
+	"os"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/terraphim/adfbot/internal/bot"
+)
+
+func TestAResultIsAnsweredWithWhatItDid(t *testing.T) {
+	s := newStation(t).described()
+	v := s.result(`{"project":"odilo","outcome":"failure","run_id":"one","host":"host-a"}`)
+	require.Equal(t, bot.ResultView{Project: "odilo", Agent: "project-meta", Outcome: "failure", Counted: true, Failures: 1, Threshold: 3, Problems: []string{}}, v)
+
+	require.Equal(t, 2, s.fail().Failures)
+	v = s.fail()
+	require.True(t, v.Tripped)
+	require.True(t, v.Paused)
+	require.NotNil(t, v.Incident)
+	require.Equal(t, "odilo#1", v.Incident.Name)
+	require.Equal(t, stationGitea+"/terraphim/adf-fleet/issues/1", v.Incident.Issue)
+	require.FileExists(t, s.path("pause/odilo"))
+	require.Len(t, s.gitea.Issues("terraphim/adf-fleet"), 1)
+
+	v = s.result(`{"project":"odilo","outcome":"failure","run_id":"one"}`)
+	require.True(t, v.Known)
+	require.Equal(t, 1, v.Failures, "it gets the first answer again")
+
+	v = s.result(`{"project":"odilo","outcome":"success","agent":"developer"}`)
+	require.False(t, v.Counted)
+	require.Equal(t, "only project-meta agents count", v.Why)
+	require.True(t, v.Paused)
+}
+
+func TestTheExitCodeDecidesWhereNoOutcomeIsGiven(t *testing.T) {
+	s := newStation(t)
+	for body, want := range map[string]string{
+		`"exit_code":0`:                        "success",
+		`"exit_code":75`:                       "ignored",
+		`"exit_code":3`:                        "failure",
+		`"signal":"SIGKILL"`:                   "failure",
+		`"exit_code":137,"signal":"SIGKILL"`:   "failure",
+		`"exit_code":75,"outcome":"failure"`:   "failure",
+		`"exit_code":130,"outcome":"ignored"`:  "ignored",
+		`"exit_code":0,"outcome":"failure"`:    "failure",
+		`"outcome":"success","exit_code":null`: "success",
+	} {
+		require.Equal(t, want, s.result(`{"project":"digital-twins","agent":"developer",`+body+`}`).Outcome, body)
+	}
+}
+
+func TestWhatCantBeTrueIsRefusedAndNothingIsStored(t *testing.T) {
+	s := newStation(t).described()
+	for _, c := range []struct {
+		body   string
+		status int
+		says   string
+	}{
+		{`{"project":"odilo"}`, 422, "give outcome"},
+		{`{"exit_code":1}`, 422, "project is missing"},
+		{`{"project":"odilo","outcome":"failed"}`, 422, "success, failure or ignored"},
+		{`{"project":"odilo","exit_code":256}`, 422, "0 to 255"},
+		{`{"project":"odilo","exit_code":-1}`, 422, "0 to 255"},
+		{`{"project":"odilo","exit_code":1,"outcome":"success"}`, 422, "does not go with"},
+		{`{"project":"odilo","exit_code":1,"agent":"../x"}`, 422, "agent"},
+		{`{"project":"../escaped","exit_code":1}`, 422, "project id"},
+		{`{"project":"odilo\u0000","exit_code":1}`, 422, "project id"},
+		{`{"project":"odilo","exit_code":1,"run_id":"a\nb"}`, 422, "run id"},
+		{`{"project":"odilo","exit_code":1,"started_at":"yesterday"}`, 422, "RFC 3339"},
+		{`{"project":"odilo","exit_code":1,"started_at":` + quoted(inAnHour()) + `}`, 422, "in the future"},
+		{`{"project":"odilo","exit_code":1,"finished_at":` + quoted(inAnHour()) + `}`, 422, "in the future"},
+		{`{"project":"odilo","exit_code":1,"started_at":"2026-01-02T00:00:00Z","finished_at":"2026-01-01T00:00:00Z"}`, 422, "before started"},
+		{`{"project":"odilo","exit_code":"1"}`, 400, "exit_code must be a whole number"},
+		{`{"project":"odilo","exit_code":1.5}`, 400, "exit_code must be a whole number"},
+		{`{"project":["odilo"],"exit_code":1}`, 400, "project must be a string"},
+		{`{"project":"odilo","exit_code":1,"projet":"x"}`, 400, `"projet" is no field`},
+		{`{"Project":"odilo","exit_code":1}`, 400, `"Project" is no field`},
+		{`{"project":"odilo","exit_code":1,"exit_code":0}`, 400, "stands twice"},
+		{`{"project":"odilo","exit_code":1} {}`, 400, "something follows"},
+		{`{"project":"odilo","exit_code":1`, 400, "one JSON object"},
+		{`[]`, 400, "one JSON object"},
+		{`"odilo"`, 400, "one JSON object"},
+		{``, 422, "project is missing"},
+	} {
+		require.Contains(t, s.problem(s.post("/api/v1/results", c.body, as(adminToken)), c.status), c.says, c.body)
+	}
+	require.Empty(t, s.project("odilo").LastRuns)
+	entries, err := os.ReadDir(s.path("pause"))
+	require.NoError(t, err)
+	require.Len(t, entries, 1, "the sentinel alone")
+}
+
+func TestAnUnknownProjectIsNamedToThoseWhoMayKnow(t *testing.T) {
+	s := newStation(t).described()
+	require.Contains(t, s.problem(s.post("/api/v1/results", `{"project":"nobody","exit_code":1}`, as(adminToken)), 404), "odilo, digital-twins, quiet")
+	says := s.problem(s.get("/api/v1/projects/nobody/gate"), 404)
+	require.NotContains(t, says, "odilo", "the gate is open on a loopback address, and tells nobody which projects there are")
+	says = s.problem(s.post("/api/v1/results", `{"project":"nobody","exit_code":1}`, as(odiloToken)), 403)
+	require.NotContains(t, says, "twins")
+}
+
+func TestAKnownRunWithAnotherOutcomeIsAConflict(t *testing.T) {
+	s := newStation(t).described()
+	s.result(`{"project":"odilo","exit_code":1,"run_id":"one"}`)
+	require.Contains(t, s.problem(s.post("/api/v1/results", `{"project":"odilo","exit_code":0,"run_id":"one"}`, as(adminToken)), 409), "recorded as failure")
+	require.Equal(t, 1, s.project("odilo").Failures)
+}
+
+func TestTheIdempotencyKeyIsTheRunIDWhereTheBodyHasNone(t *testing.T) {
+	s := newStation(t).described()
+	key := header("Idempotency-Key", `"7f1c"`)
+	require.False(t, s.result(`{"project":"odilo","exit_code":1}`, key).Known)
+	require.True(t, s.result(`{"project":"odilo","exit_code":1}`, key).Known)
+	require.True(t, s.result(`{"project":"odilo","exit_code":1,"run_id":"7f1c"}`).Known)
+	require.False(t, s.result(`{"project":"odilo","exit_code":1,"run_id":"other"}`, key).Known)
+	require.Equal(t, 2, s.project("odilo").Failures)
+}
+
+func TestWhenARunBeganDecidesWhetherItCounts(t *testing.T) {
+	s := newStation(t)
+	early := time.Now().Add(-time.Minute).UTC().Format(time.RFC3339Nano)
+	s.result(`{"project":"digital-twins","exit_code":1}`)
+	require.Equal(t, http.StatusOK, s.post("/api/v1/projects/digital-twins/resume", "", as(adminToken)).StatusCode)
+	v := s.result(`{"project":"digital-twins","exit_code":1,"started_at":` + quoted(early) + `}`)
+	require.False(t, v.Counted)
+	require.Contains(t, v.Why, "before the project was last resumed")
+	require.False(t, v.Paused)
+}
+
+func TestOutputIsMaskedCleanedAndCutBeforeItIsStored(t *testing.T) {
+	s := newStation(t)
+	output := "key the-deploy-key-of-the-tests\ntoken " + giteaToken + "\nAuthorization: Bearer " + adminToken + "\n\x1b[31mred\x1b[0m @everyone\n" +
+		strings.Repeat("x", 5000) + "\nthe end"
+	body, err := json.Marshal(map[string]any{"project": "digital-twins", "exit_code": 1, "output": output, "host": "a\nb\x1b[2J", "detail": "said " + odiloToken})
+	require.NoError(t, err)
+	require.True(t, s.result(string(body)).Tripped)
+	issue, ok := s.gitea.Issue("terraphim/adf-fleet", 1)
+	require.True(t, ok)
+	require.Contains(t, issue.Body, "the end")
+	require.NotContains(t, issue.Body, "\x1b")
+	db, err := os.ReadFile(s.path("state/adfbot.db-wal"))
+	require.NoError(t, err)
+	require.True(t, strings.Contains(string(db), "the end"))
+	for _, secret := range []string{"the-deploy-key-of-the-tests", giteaToken, adminToken, odiloToken} {
+		require.NotContains(t, issue.Body, secret)
+		require.False(t, strings.Contains(string(db), secret))
+	}
+	require.Equal(t, "a b", s.project("digital-twins").LastRuns[0].Host)
+	require.Less(t, len(issue.Body), 6000)
+}
+
+func TestABodyOfMoreThanAMebibyteIsRefused(t *testing.T) {
+	s := newStation(t).described()
+	body := func(n int) string {
+		return `{"project":"odilo","exit_code":1,"output":"` + strings.Repeat("x", n) + `"}`
+	}
+	require.Contains(t, s.problem(s.post("/api/v1/results", body(maxBody), as(adminToken)), 413), "1 MiB")
+	require.Empty(t, s.project("odilo").LastRuns)
+	s.result(body(maxBody - 1000))
+}
+
+func TestAPostHasToBeJSON(t *testing.T) {
+	s := newStation(t).described()
+	for _, path := range []string{"/api/v1/results", "/api/v1/projects/odilo/pause", "/api/v1/projects/odilo/resume"} {
+		for _, kind := range []string{"", "text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "application/jsonp"} {
+			require.Contains(t, s.problem(s.post(path, `{}`, as(adminToken), header("Content-Type", kind)), 415), "application/json")
+		}
+		require.NotEqual(t, 415, s.post(path, `{}`, as(adminToken), header("Content-Type", "application/json; charset=utf-8")).StatusCode)
+		require.Equal(t, 415, s.post(path, `{}`, as(adminToken), header("Content-Encoding", "gzip")).StatusCode)
+	}
+}
+
+func TestTheSameRunPostedBy64ClientsIsOneResult(t *testing.T) {
+	s := newStation(t)
+	var fresh, known int
+	var mu sync.Mutex
+	var all sync.WaitGroup
+	for range 64 {
+		all.Go(func() {
+			v := s.result(`{"project":"digital-twins","exit_code":1,"run_id":"one"}`)
+			mu.Lock()
+			defer mu.Unlock()
+			if v.Known {
+				known++
+			} else {
+				fresh++
+			}
+			if v.Failures != 1 || !v.Tripped {
+				t.Errorf("an answer differs: %+v", v)
+			}
+		})
+	}
+	all.Wait()
+	require.Equal(t, 1, fresh)
+	require.Equal(t, 63, known)
+	p := s.project("digital-twins")
+	require.Len(t, p.LastRuns, 1)
+	require.Equal(t, 1, p.Failures)
+	require.Len(t, s.gitea.Issues("terraphim/adf-fleet"), 1)
+}
+
+func TestAResultThatTheStateCantTakeIsSpooledAndCountsLater(t *testing.T) {
+	s := newStation(t).described()
+	s.fail()
+	lock := s.breakState()
+	a := s.post("/api/v1/results", `{"project":"odilo","exit_code":1}`, as(adminToken))
+	require.Equal(t, http.StatusAccepted, a.StatusCode, a.body)
+	var kept spooledJSON
+	a.json(t, &kept)
+	require.True(t, kept.Spooled)
+	require.NotEmpty(t, kept.RunID)
+	require.Contains(t, kept.Why, "do not send it again")
+	lock()
+	n, err := s.bot.Intake(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, 1, n)
+	require.Equal(t, 2, s.project("odilo").Failures)
+	require.True(t, s.result(`{"project":"odilo","exit_code":1,"run_id":`+quoted(kept.RunID)+`}`).Known)
+}
+
+func TestAResultThatCanNeitherBeRecordedNorSpooledSaysSo(t *testing.T) {
+	s := newStation(t).described()
+	s.fail()
+	defer s.breakState()()
+	require.NoError(t, os.RemoveAll(s.path("state/adfbot.db.d/spool")))
+	require.NoError(t, os.WriteFile(s.path("state/adfbot.db.d/spool"), nil, 0o600))
+	a := s.post("/api/v1/results", `{"project":"odilo","exit_code":1}`, as(adminToken))
+	require.Contains(t, s.problem(a, 503), "NOT recorded")
+	require.NotEmpty(t, a.Header.Get("Retry-After"))
+}
+
+func FuzzResults(f *testing.F) {
+	for _, seed := range []string{
+		`{"project":"odilo","exit_code":1,"run_id":"one","output":"text"}`, `{"project":"odilo","outcome":"success","host":"h"}`,
+		`{"project":"digital-twins","exit_code":75,"started_at":"2026-11-23T07:04:05Z"}`, `{`, `[]`, `null`, `{"project":null}`,
+		`{"project":"odilo","agent":"project-meta-x","signal":"SIGKILL","detail":"\u001b[2J","exit_code":137}`,
+	} {
+		f.Add(seed)
+	}
+	now := time.Date(2026, 11, 23, 8, 0, 0, 0, time.UTC)
+	s := newStation(&testing.T{})
+	f.Fuzz(func(t *testing.T, body string) {
+		o, err := parseObject([]byte(body), resultFields...)
+		if err != nil {
+			var no *refusal
+			require.ErrorAs(t, err, &no)
+			require.Equal(t, 400, no.status)
+			return
+		}
+		r, err := parseResult(o, s.cfg, caller{admin: true}, "", now)
+		if err != nil {
+			return
+		}
+		require.True(t, json.Valid([]byte(body)))
+		clean(&r, s.bot.Redactor(), 500)
+		require.NoError(t, bot.CheckProject(s.cfg, r.Project))
+		require.NoError(t, bot.CheckResult(r, now))
+		require.Contains(t, []string{"success", "failure", "ignored"}, r.Outcome)
+		require.LessOrEqual(t, len(r.Output), 500)
+		require.True(t, r.Outcome == "failure" || r.Output == "")
+		for _, text := range []string{r.Host, r.Signal, r.Detail, r.RunID} {
+			require.False(t, strings.ContainsAny(text, "\n\x1b\x00"), "%q", text)
+			require.LessOrEqual(t, len(text), 200)
+		}
+	})
+}

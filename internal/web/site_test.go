@@ -1,0 +1,188 @@
+package web
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/terraphim/adfbot/escalate"
+	"github.com/terraphim/adfbot/internal/bot"
+	"github.com/terraphim/adfbot/internal/config"
+	"github.com/terraphim/adfbot/internal/store"
+)
+
+// daemon is a bot with its server, as serve joins them, without a network.
+type daemon struct {
+	t      *testing.T
+	dir    string
+	cfg    *config.Config
+	bot    *bot.Bot
+	server *Server
+	now    time.Time
+	gitea  func(*http.Request) (*http.Response, error)
+}
+
+type roundTrip func(*http.Request) (*http.Response, error)
+
+func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
+
+func newDaemon(t *testing.T) *daemon {
+	t.Helper()
+	d := &daemon{t: t, dir: t.TempDir(), now: time.Now().UTC().Truncate(time.Second)}
+	d.gitea = func(*http.Request) (*http.Response, error) { return nil, errors.New("connection refused") }
+	require.NoError(t, os.WriteFile(d.path("token"), []byte("a-token-of-the-bot\n"), 0o600))
+	text := fmt.Sprintf(`
+instance: bigbox
+pause_dir: %s
+state: %s
+gitea: {url: "http://gitea.test", token_file: %s, owner: terraphim, repo: adf-fleet, login: adf}
+http: {listen: "127.0.0.1:0"}
+projects: [{id: odilo}, {id: digital-twins, threshold: 5}]
+`, d.path("pause"), d.path("adfbot.db"), d.path("token"))
+	require.NoError(t, os.WriteFile(d.path("config.yaml"), []byte(text), 0o600))
+	var err error
+	d.cfg, err = config.Load(d.path("config.yaml"))
+	require.NoError(t, err)
+	metrics := NewMetrics("v1.2.3", "abc")
+	now := func() time.Time { return d.now }
+	d.bot, err = bot.OpenDaemon(t.Context(), d.cfg, bot.Env{
+		Now: now, Observe: bot.Observers{metrics}, Transport: roundTrip(func(r *http.Request) (*http.Response, error) { return d.gitea(r) }),
+	})
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = d.bot.Close() })
+	d.server, err = New(Options{Config: d.cfg, Bot: d.bot, Now: now, Metrics: metrics})
+	require.NoError(t, err)
+	return d
+}
+
+func (d *daemon) path(name string) string { return filepath.Join(d.dir, name) }
+
+func (d *daemon) record(project, outcome string) {
+	d.t.Helper()
+	_, err := d.bot.Record(d.t.Context(), store.Result{Project: project, Agent: "project-meta", Outcome: outcome, Started: d.now, Finished: d.now,
+		Output: "error: no space left on device\n"})
+	require.NoError(d.t, err)
+}
+
+func (d *daemon) trip(project string) {
+	d.t.Helper()
+	for range 3 {
+		d.record(project, store.Failure)
+	}
+}
+
+func (d *daemon) sweep() { _, _ = d.bot.Sweep(d.t.Context(), escalate.SweepOptions{}) }
+
+// get asks as a browser on this machine does.
+func (d *daemon) get(path string) *httptest.ResponseRecorder { return d.ask(http.MethodGet, path) }
+
+func (d *daemon) ask(method, path string) *httptest.ResponseRecorder {
+	r := httptest.NewRequest(method, "http://127.0.0.1:9753"+path, nil)
+	w := httptest.NewRecorder()
+	d.server.Handler().ServeHTTP(w, r)
+	return w
+}
+
+func TestThePageShowsWhatTheBotKnows(t *testing.T) {
+	d := newDaemon(t)
+	page := d.get("/")
+	require.Equal(t, http.StatusOK, page.Code)
+	require.Contains(t, page.Body.String(), "<h1>Nothing has been reported yet</h1>")
+	require.Contains(t, page.Body.String(), "There was none yet.")
+
+	d.record("odilo", store.Success)
+	d.sweep()
+	require.Contains(t, d.get("/").Body.String(), "adfbot itself needs help", "Gitea is down")
+
+	d.trip("odilo")
+	d.now = d.now.Add(90 * time.Minute)
+	page = d.get("/")
+	require.Contains(t, page.Body.String(), "<h1>1 of 2 projects is paused</h1>")
+	require.Regexp(t, `<p>odilo for 1 h (29|30) min</p>`, page.Body.String())
+	require.Contains(t, page.Body.String(), "odilo#1 has no issue yet")
+	require.Contains(t, page.Body.String(), "connection refused")
+	require.Contains(t, page.Body.String(), "the last sweep was 1h30m0s ago")
+
+	page = d.get("/projects/odilo")
+	require.Equal(t, http.StatusOK, page.Code)
+	require.Contains(t, page.Body.String(), "no space left on device")
+	require.Contains(t, page.Body.String(), d.path("pause/odilo"))
+	require.Contains(t, page.Body.String(), `id="incident-1"`)
+
+	require.Equal(t, http.StatusOK, d.get("/projects/digital-twins").Code)
+}
+
+func TestAPageForWhatThereIsNot(t *testing.T) {
+	d := newDaemon(t)
+	for _, path := range []string{"/projects/odio", "/projects/..%2Fescaped", "/projects/%00", "/projects/a%20b", "/projects/" + strings.Repeat("a", 200)} {
+		page := d.get(path)
+		require.Equal(t, http.StatusNotFound, page.Code, path)
+		require.Equal(t, "text/html; charset=utf-8", page.Header().Get("Content-Type"), path)
+		require.Contains(t, page.Body.String(), "<h1>There is no such project</h1>", path)
+		require.NotContains(t, page.Body.String(), "http-equiv", "it will not come by itself")
+	}
+	require.Contains(t, d.get("/projects/odio").Body.String(), `<a href="/projects/odilo">odilo</a>`)
+	require.Equal(t, http.StatusNotFound, d.get("/icon/other.svg").Code)
+	require.Equal(t, http.StatusMethodNotAllowed, d.ask(http.MethodPost, "/").Code)
+}
+
+func TestAProjectThatLeftTheConfigurationIsShownAsLongAsSomethingIsKnownOfIt(t *testing.T) {
+	d := newDaemon(t)
+	require.NoError(t, os.WriteFile(d.path("pause/guest"), nil, 0o600))
+	page := d.get("/projects/guest")
+	require.Equal(t, http.StatusOK, page.Code)
+	require.Contains(t, page.Body.String(), "guest is held by a person")
+	require.Contains(t, page.Body.String(), "not configured")
+	require.Contains(t, d.get("/").Body.String(), "1 of 3 projects is held by a person")
+
+	require.NoError(t, os.Remove(d.path("pause/guest")))
+	require.Equal(t, http.StatusNotFound, d.get("/projects/guest").Code)
+	d.record("guest", store.Success)
+	require.Equal(t, http.StatusOK, d.get("/projects/guest").Code, "of its runs there is something to tell")
+}
+
+func TestAnUnusableStateIsToldOnAPageThatLoadsItselfAgain(t *testing.T) {
+	d := newDaemon(t)
+	require.NoError(t, d.bot.Close())
+	for _, path := range []string{"/", "/projects/odilo"} {
+		page := d.get(path)
+		require.Equal(t, http.StatusServiceUnavailable, page.Code, path)
+		require.Contains(t, page.Body.String(), "<h1>adfbot can&#39;t tell how things stand</h1>", path)
+		require.Contains(t, page.Body.String(), "http-equiv", path)
+	}
+}
+
+func TestPagesComeWithAPolicyThatLetsNothingIn(t *testing.T) {
+	d := newDaemon(t)
+	d.trip("odilo")
+	for _, path := range []string{"/", "/projects/odilo", "/projects/odio"} {
+		page := d.get(path)
+		h := page.Header()
+		require.Equal(t, "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+			h.Get("Content-Security-Policy"), path)
+		require.Equal(t, "nosniff", h.Get("X-Content-Type-Options"), path)
+		require.Equal(t, "no-referrer", h.Get("Referrer-Policy"), path)
+		require.Equal(t, "no-store", h.Get("Cache-Control"), path)
+		require.Equal(t, fmt.Sprint(page.Body.Len()), h.Get("Content-Length"), path)
+
+		head := d.ask(http.MethodHead, path)
+		require.Equal(t, page.Code, head.Code, path)
+		require.Zero(t, head.Body.Len(), path)
+		require.Equal(t, h.Get("Content-Type"), head.Header().Get("Content-Type"), path)
+	}
+	style := d.get("/style.css?v=1")
+	require.Equal(t, "text/css; charset=utf-8", style.Header().Get("Content-Type"))
+	require.Contains(t, style.Header().Get("Cache-Control"), "immutable")
+	require.NotContains(t, style.Body.String(), "url(", "nothing from outside")
+	for name := range icons {
+		require.Equal(t, "image/svg+xml", d.get("/icon/"+name+".svg").Header().Get("Content-Type"))
+	}
+}

@@ -1,0 +1,267 @@
+package web
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/pb33f/libopenapi"
+	validator "github.com/pb33f/libopenapi-validator"
+	"github.com/stretchr/testify/require"
+
+	"github.com/terraphim/adfbot/escalate/giteatest"
+	"github.com/terraphim/adfbot/internal/bot"
+	"github.com/terraphim/adfbot/internal/config"
+)
+
+const (
+	stationGitea = "https://git.example.org"
+	giteaToken   = "0123456789abcdef0123456789abcdef01234567"
+	adminToken   = "admin-token-for-the-tests-7f1f6d"
+	odiloToken   = "odilo-token-for-the-tests-91cc0e"
+	twinsToken   = "twins-token-for-the-tests-55ab37"
+)
+
+// station is a daemon without its sweeps: one installation, its Gitea, and the server before both.
+type station struct {
+	*testing.T
+	dir   string
+	gitea *giteatest.Server
+	log   *lines
+	cfg   *config.Config
+	bot   *bot.Bot
+	srv   *Server
+	http  *httptest.Server
+	spec  validator.Validator // nil where answers are not held against the description
+}
+
+const stationConfig = `
+instance: bigbox
+pause_dir: DIR/pause
+state: DIR/state/adfbot.db
+gitea:
+  url: https://git.example.org
+  token_file: DIR/gitea-token
+  owner: terraphim
+  repo: adf-fleet
+escalation:
+  redact_env: [DEPLOY_KEY]
+  output_tail: 2000
+http:
+  listen: LISTEN
+  token_file: DIR/api-token
+projects:
+  - id: odilo
+    token_file: DIR/odilo-token
+    users: ["4711"]
+  - id: digital-twins
+    threshold: 1
+    ignore_exit_codes: [75]
+    token_file: DIR/twins-token
+  - id: quiet
+`
+
+// edits are pairs of texts to be replaced in stationConfig.
+func newStation(t *testing.T, edits ...string) *station {
+	t.Helper()
+	s := &station{T: t, dir: t.TempDir(), log: &lines{}, gitea: giteatest.New(nil)}
+	t.Cleanup(s.gitea.Close)
+	s.gitea.SetBaseURL(stationGitea)
+	s.gitea.AddUser("adfbot", giteatest.UserOptions{})
+	s.gitea.AddToken("adfbot", giteaToken, "write:issue", "read:user", "read:repository")
+	s.gitea.AddRepo("terraphim", "adf-fleet")
+	s.gitea.SetPermission("terraphim", "adf-fleet", "adfbot", giteatest.Write)
+	for name, secret := range map[string]string{"gitea-token": giteaToken, "api-token": adminToken, "odilo-token": odiloToken, "twins-token": twinsToken} {
+		require.NoError(t, os.WriteFile(s.path(name), []byte(secret+"\n"), 0o600))
+	}
+	s.cfg = s.config(edits...)
+	s.bot = s.open(s.cfg)
+	t.Cleanup(func() { _ = s.bot.Close() })
+	var err error
+	s.srv, err = New(Options{Config: s.cfg, Bot: s.bot, Log: slog.New(slog.NewTextHandler(s.log, &slog.HandlerOptions{Level: slog.LevelDebug})), Getenv: s.getenv})
+	require.NoError(t, err)
+	s.http = httptest.NewServer(s.srv.Handler())
+	t.Cleanup(s.http.Close)
+	return s
+}
+
+func (s *station) path(name string) string { return filepath.Join(s.dir, name) }
+
+func (s *station) getenv(name string) string {
+	return map[string]string{"DEPLOY_KEY": "the-deploy-key-of-the-tests"}[name]
+}
+
+func (s *station) config(edits ...string) *config.Config {
+	s.Helper()
+	text := strings.NewReplacer(edits...).Replace(stationConfig)
+	text = strings.NewReplacer("DIR", s.dir, "LISTEN", "127.0.0.1:0").Replace(text)
+	require.NoError(s, os.WriteFile(s.path("config.yaml"), []byte(text), 0o600))
+	cfg, err := config.Load(s.path("config.yaml"))
+	require.NoError(s, err)
+	return cfg
+}
+
+func (s *station) open(cfg *config.Config) *bot.Bot {
+	s.Helper()
+	b, err := bot.OpenDaemon(context.Background(), cfg, bot.Env{Getenv: s.getenv, Transport: s.gitea.Transport()})
+	require.NoError(s, err)
+	return b
+}
+
+// described holds every answer from now on against the OpenAPI description.
+func (s *station) described() *station {
+	s.Helper()
+	doc, err := libopenapi.NewDocument(openAPI)
+	require.NoError(s, err)
+	v, errs := validator.NewValidator(doc)
+	require.Empty(s, errs)
+	s.spec = v
+	return s
+}
+
+// asked is a request that is put together.
+type asked func(*http.Request)
+
+func as(token string) asked {
+	return func(r *http.Request) { r.Header.Set("Authorization", "Bearer "+token) }
+}
+
+func header(name, value string) asked { return func(r *http.Request) { r.Header.Set(name, value) } }
+func host(name string) asked          { return func(r *http.Request) { r.Host = name } }
+
+// answered is an answer with its body read.
+type answered struct {
+	*http.Response
+	body string
+}
+
+func (s *station) do(method, path, body string, how ...asked) answered {
+	s.Helper()
+	var in io.Reader
+	if body != "" {
+		in = strings.NewReader(body)
+	}
+	r, err := http.NewRequest(method, s.http.URL+path, in)
+	require.NoError(s, err)
+	if method == http.MethodPost {
+		r.Header.Set("Content-Type", "application/json")
+	}
+	for _, f := range how {
+		f(r)
+	}
+	res, err := s.http.Client().Do(r)
+	require.NoError(s, err)
+	return s.read(r, res)
+}
+
+func (s *station) read(r *http.Request, res *http.Response) answered {
+	s.Helper()
+	b, err := io.ReadAll(res.Body)
+	require.NoError(s, err)
+	require.NoError(s, res.Body.Close())
+	require.Equal(s, "nosniff", res.Header.Get("X-Content-Type-Options"))
+	require.Equal(s, "no-store", res.Header.Get("Cache-Control"))
+	require.Empty(s, res.Header.Get("Access-Control-Allow-Origin"))
+	for _, secret := range []string{giteaToken, adminToken, odiloToken, twinsToken} {
+		require.NotContains(s, string(b), secret)
+		require.NotContains(s, s.log.String(), secret)
+	}
+	if s.spec != nil {
+		res.Body = io.NopCloser(bytes.NewReader(b))
+		_, bad := s.spec.ValidateHttpResponse(r, res)
+		for _, e := range bad {
+			for _, d := range e.SchemaValidationErrors {
+				s.Log(d.Reason, d.FieldPath)
+			}
+			s.Errorf("%s %s: %d is not as described: %s: %s\n%s", r.Method, r.URL, res.StatusCode, e.Message, e.Reason, b)
+		}
+	}
+	return answered{res, string(b)}
+}
+
+func (s *station) get(path string, how ...asked) answered {
+	s.Helper()
+	return s.do(http.MethodGet, path, "", how...)
+}
+
+func (s *station) post(path, body string, how ...asked) answered {
+	s.Helper()
+	return s.do(http.MethodPost, path, body, how...)
+}
+
+// result posts a result as the administrator, and has it taken.
+func (s *station) result(body string, how ...asked) bot.ResultView {
+	s.Helper()
+	a := s.post("/api/v1/results", body, append([]asked{as(adminToken)}, how...)...)
+	require.Equal(s, http.StatusOK, a.StatusCode, a.body)
+	var v bot.ResultView
+	a.json(s, &v)
+	return v
+}
+
+// fail reports a failure of odilo.
+func (s *station) fail() bot.ResultView {
+	s.Helper()
+	return s.result(`{"project":"odilo","exit_code":1}`)
+}
+
+func (s *station) project(id string) bot.ProjectStatus {
+	s.Helper()
+	a := s.get("/api/v1/projects/"+id, as(adminToken))
+	require.Equal(s, http.StatusOK, a.StatusCode, a.body)
+	var p bot.ProjectStatus
+	a.json(s, &p)
+	return p
+}
+
+func (a answered) json(t require.TestingT, to any) {
+	require.Equal(t, "application/json", a.Header.Get("Content-Type"))
+	require.NoError(t, json.Unmarshal([]byte(a.body), to), a.body)
+}
+
+// problem checks an error's form, and returns its detail.
+func (s *station) problem(a answered, status int) string {
+	s.Helper()
+	require.Equal(s, status, a.StatusCode, a.body)
+	require.Equal(s, "application/problem+json", a.Header.Get("Content-Type"))
+	var p problem
+	require.NoError(s, json.Unmarshal([]byte(a.body), &p), a.body)
+	require.Equal(s, "about:blank", p.Type)
+	require.Equal(s, status, p.Status)
+	require.NotEmpty(s, p.Title)
+	require.NotEmpty(s, p.Detail, "an error says what to do")
+	return p.Detail
+}
+
+// lines keeps what was logged.
+type lines struct {
+	mu sync.Mutex
+	b  strings.Builder
+}
+
+func (l *lines) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *lines) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
+}
+
+func inAnHour() string { return time.Now().Add(time.Hour).Format(time.RFC3339) }
+
+func quoted(s string) string { return fmt.Sprintf("%q", s) }

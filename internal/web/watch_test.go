@@ -1,0 +1,259 @@
+package web
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
+	"github.com/stretchr/testify/require"
+
+	"github.com/terraphim/adfbot/internal/bot"
+	"github.com/terraphim/adfbot/internal/store"
+	"github.com/terraphim/adfbot/pause"
+)
+
+func (d *daemon) ready() (int, bot.Readiness) {
+	d.t.Helper()
+	w := d.get("/readyz")
+	require.Equal(d.t, "application/json", w.Header().Get("Content-Type"))
+	var r bot.Readiness
+	require.NoError(d.t, json.Unmarshal(w.Body.Bytes(), &r))
+	require.Equal(d.t, w.Code == http.StatusOK, r.Ready)
+	return w.Code, r
+}
+
+// failed are the checks that failed, with what they say.
+func failed(r bot.Readiness) map[string]string {
+	out := map[string]string{}
+	for _, c := range r.Checks {
+		if !c.OK {
+			out[c.Name] = c.Error
+		}
+	}
+	return out
+}
+
+func TestHealthTellsThatTheProcessLives(t *testing.T) {
+	d := newDaemon(t)
+	require.NoError(t, d.bot.Close())
+	w := d.get("/healthz")
+	require.Equal(t, http.StatusOK, w.Code, "whatever else is wrong")
+	require.Equal(t, "ok\n", w.Body.String())
+	require.Zero(t, d.ask(http.MethodHead, "/healthz").Body.Len())
+}
+
+func TestReadyOnceASweepHasEndedAndAsLongAsTheNextOnesCome(t *testing.T) {
+	d := newDaemon(t)
+	code, r := d.ready()
+	require.Equal(t, http.StatusServiceUnavailable, code)
+	require.Equal(t, map[string]string{"sweep": "no sweep has ended yet"}, failed(r))
+
+	d.sweep()
+	code, r = d.ready()
+	require.Equal(t, http.StatusOK, code, "Gitea is down, and that is a warning")
+	require.Len(t, r.Warnings, 1)
+	require.Contains(t, r.Warnings[0], "connection refused")
+
+	d.now = d.now.Add(7*time.Minute - time.Second)
+	code, _ = d.ready()
+	require.Equal(t, http.StatusOK, code, "two sweeps late, and five minutes of grace")
+	d.now = d.now.Add(time.Second)
+	code, r = d.ready()
+	require.Equal(t, http.StatusServiceUnavailable, code)
+	require.Contains(t, failed(r)["sweep"], "the last sweep was 7m0s ago")
+	require.Equal(t, http.StatusServiceUnavailable, d.ask(http.MethodHead, "/readyz").Code)
+}
+
+func TestNotReadyWithoutAPauseDirectoryThatCanBeTrusted(t *testing.T) {
+	d := newDaemon(t)
+	d.trip("odilo")
+	d.sweep()
+	sentinel := d.path("pause/" + pause.SentinelName)
+	require.NoError(t, os.Rename(sentinel, d.path("kept")))
+	code, r := d.ready()
+	require.Equal(t, http.StatusServiceUnavailable, code)
+	require.Contains(t, failed(r)["pause_dir"], "a bare touch would resume: odilo")
+
+	require.NoError(t, os.Rename(d.path("kept"), sentinel))
+	code, _ = d.ready()
+	require.Equal(t, http.StatusOK, code)
+}
+
+func TestNotReadyWithoutAStateThatCanBeWritten(t *testing.T) {
+	d := newDaemon(t)
+	d.sweep()
+	require.NoError(t, d.bot.Close())
+	code, r := d.ready()
+	require.Equal(t, http.StatusServiceUnavailable, code)
+	require.Contains(t, failed(r), "state")
+}
+
+func TestWhatGiteaRefusesIsAWarning(t *testing.T) {
+	d := newDaemon(t)
+	d.gitea = func(r *http.Request) (*http.Response, error) {
+		return &http.Response{StatusCode: http.StatusUnauthorized, Body: io.NopCloser(strings.NewReader(`{"message":"no"}`)), Header: http.Header{}, Request: r}, nil
+	}
+	d.trip("odilo")
+	d.sweep()
+	code, r := d.ready()
+	require.Equal(t, http.StatusOK, code)
+	require.Contains(t, strings.Join(r.Warnings, "\n"), "401")
+
+	_, err := store.Spool(d.cfg.State, store.Result{Project: "odilo", Agent: "project-meta", RunID: "r", Outcome: store.Success})
+	require.NoError(t, err)
+	_, r = d.ready()
+	require.Contains(t, strings.Join(r.Warnings, "\n"), "1 results wait in the spool")
+}
+
+// series are the samples of a scrape by name and labels, the bot's own.
+func (d *daemon) series() map[string]string {
+	d.t.Helper()
+	w := d.get("/metrics")
+	require.Equal(d.t, http.StatusOK, w.Code, w.Body.String())
+	out := map[string]string{}
+	for line := range strings.Lines(w.Body.String()) {
+		if strings.HasPrefix(line, "adfbot_") {
+			i := strings.LastIndexByte(line, ' ')
+			out[line[:i]] = strings.TrimSpace(line[i:])
+		}
+	}
+	return out
+}
+
+func TestTheNamesOfTheMetricsStayWhatTheyAre(t *testing.T) {
+	d := newDaemon(t)
+	d.trip("odilo")
+	d.sweep()
+	var names []string
+	for s := range d.series() {
+		name, _, _ := strings.Cut(s, "{")
+		for _, suffix := range []string{"_bucket", "_sum", "_count"} {
+			name = strings.TrimSuffix(name, suffix)
+		}
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	require.Equal(t, []string{
+		"adfbot_build_info",
+		"adfbot_gitea_request_duration_seconds",
+		"adfbot_gitea_requests_total",
+		"adfbot_last_sweep_timestamp_seconds",
+		"adfbot_oldest_pending_incident_age_seconds",
+		"adfbot_pause_directory_up",
+		"adfbot_paused_projects",
+		"adfbot_pending_incidents",
+		"adfbot_project_consecutive_failures",
+		"adfbot_project_ignored_streak",
+		"adfbot_project_paused",
+		"adfbot_projects",
+		"adfbot_results_total",
+		"adfbot_spooled_results",
+		"adfbot_state_up",
+		"adfbot_sweep_duration_seconds",
+		"adfbot_sweep_errors_total",
+		"adfbot_trips_total",
+	}, slices.Compact(names))
+	all := d.get("/metrics").Body.String()
+	require.Contains(t, all, "\ngo_goroutines ")
+	require.Contains(t, all, "\nprocess_resident_memory_bytes ")
+	problems, err := promlint.New(strings.NewReader(all)).Lint()
+	require.NoError(t, err)
+	for _, p := range problems {
+		require.False(t, strings.HasPrefix(p.Metric, "adfbot_"), "%s: %s", p.Metric, p.Text)
+	}
+	require.Zero(t, d.ask(http.MethodHead, "/metrics").Body.Len())
+}
+
+func TestMetricsTellHowThingsStand(t *testing.T) {
+	d := newDaemon(t)
+	before := d.series()
+	require.Equal(t, "0", before[`adfbot_results_total{outcome="failure",project="odilo"}`], "a rate needs a series before its first event")
+	require.Equal(t, "0", before[`adfbot_trips_total{project="odilo"}`])
+	require.NotContains(t, before, "adfbot_last_sweep_timestamp_seconds")
+	require.Contains(t, before, fmt.Sprintf(`adfbot_build_info{goversion=%q,revision="abc",version="v1.2.3"}`, runtime.Version()))
+
+	d.record("digital-twins", store.Success)
+	d.record("digital-twins", store.Ignored)
+	d.record("digital-twins", store.Ignored)
+	d.trip("odilo")
+	d.sweep()
+	d.now = d.now.Add(90 * time.Second)
+	s := d.series()
+	for name, want := range map[string]string{
+		`adfbot_results_total{outcome="failure",project="odilo"}`:         "3",
+		`adfbot_results_total{outcome="ignored",project="digital-twins"}`: "2",
+		`adfbot_results_total{outcome="success",project="digital-twins"}`: "1",
+		`adfbot_trips_total{project="odilo"}`:                             "1",
+		`adfbot_trips_total{project="digital-twins"}`:                     "0",
+		`adfbot_projects`:                                                      "2",
+		`adfbot_paused_projects`:                                               "1",
+		`adfbot_project_paused{project="odilo"}`:                               "1",
+		`adfbot_project_paused{project="digital-twins"}`:                       "0",
+		`adfbot_project_consecutive_failures{project="odilo"}`:                 "3",
+		`adfbot_project_ignored_streak{project="digital-twins"}`:               "2",
+		`adfbot_pending_incidents`:                                             "1",
+		`adfbot_oldest_pending_incident_age_seconds`:                           "90",
+		`adfbot_spooled_results`:                                               "0",
+		`adfbot_state_up`:                                                      "1",
+		`adfbot_pause_directory_up`:                                            "1",
+		`adfbot_sweep_duration_seconds_count`:                                  "1",
+		`adfbot_sweep_errors_total`:                                            "1",
+		`adfbot_gitea_requests_total{code="0",operation="create_issue"}`:       "1",
+		`adfbot_gitea_requests_total{code="0",operation="list_issues"}`:        "1",
+		`adfbot_gitea_request_duration_seconds_count{operation="list_issues"}`: "1",
+	} {
+		require.Equal(t, want, s[name], name)
+	}
+	require.NotEmpty(t, s["adfbot_last_sweep_timestamp_seconds"])
+	require.Equal(t, s["adfbot_results_total"], d.series()["adfbot_results_total"], "a scrape counts nothing twice")
+	require.Equal(t, "3", d.series()[`adfbot_results_total{outcome="failure",project="odilo"}`])
+}
+
+func TestMetricsCountWhatOtherProcessesRecordedAndBoundTheirLabels(t *testing.T) {
+	d := newDaemon(t)
+	other, err := bot.Open(t.Context(), d.cfg, bot.Results, bot.Env{Now: func() time.Time { return d.now }})
+	require.NoError(t, err)
+	defer func() { _ = other.Close() }()
+	for n := range 20 {
+		_, err := other.Record(t.Context(), store.Result{Project: fmt.Sprintf("guest-%d", n), Agent: "project-meta", Outcome: store.Success})
+		require.NoError(t, err)
+	}
+	_, err = other.Record(t.Context(), store.Result{Project: "odilo", Agent: "project-meta", Outcome: store.Success})
+	require.NoError(t, err)
+	s := d.series()
+	require.Equal(t, "1", s[`adfbot_results_total{outcome="success",project="odilo"}`])
+	require.Equal(t, "20", s[`adfbot_results_total{outcome="success",project="other"}`])
+	for name := range s {
+		require.NotContains(t, name, "guest-")
+	}
+}
+
+func TestMetricsOfAStateThatCantBeReadSayThatAndNotZero(t *testing.T) {
+	d := newDaemon(t)
+	d.trip("odilo")
+	require.NoError(t, os.Remove(filepath.Join(d.dir, "pause", pause.SentinelName)))
+	s := d.series()
+	require.Equal(t, "0", s["adfbot_pause_directory_up"])
+	require.NotContains(t, s, `adfbot_project_paused{project="digital-twins"}`, "it is not known")
+	require.NoError(t, d.bot.Close())
+	s = d.series()
+	require.Equal(t, "0", s["adfbot_state_up"])
+	require.NotContains(t, s, "adfbot_paused_projects")
+}
+
+func TestAnOperationIsALabelWithoutNumbersAndNames(t *testing.T) {
+	for op, want := range map[string]string{
+		"list issues": "list_issues", "list comments of": "list_comments", "comment on": "comment", "read the token's account": "read_the_tokens_account", "make label": "make_label",
+	} {
+		require.Equal(t, want, operation(op))
+	}
+}
