@@ -20,7 +20,7 @@ import (
 // sockets is a station at whose socket everybody is the given user.
 func (s *station) sockets(uid uint32) (path string, end func()) {
 	s.Helper()
-	path = socketPath(s.T)
+	path = socketPath(s.TB)
 	l, err := net.Listen("unix", path)
 	require.NoError(s, err)
 	h := &http.Server{Handler: s.srv.SocketHandler(), ConnContext: func(ctx context.Context, _ net.Conn) context.Context {
@@ -32,7 +32,7 @@ func (s *station) sockets(uid uint32) (path string, end func()) {
 	return path, end
 }
 
-func courier(t *testing.T, socket string) (c *Client, home string) {
+func courier(t testing.TB, socket string) (c *Client, home string) {
 	home = t.TempDir()
 	c = NewClient(socket, func(name string) string { return map[string]string{"HOME": home}[name] })
 	c.spools = c.spools[:1] // not the one in /var/tmp

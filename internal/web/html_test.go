@@ -61,7 +61,9 @@ func soundHTML(t *testing.T, doc string) {
 	for _, l := range labels {
 		require.True(t, ids[l], "no element has the id %s", l)
 	}
-	require.Equal(t, -1, strings.IndexFunc(doc, func(r rune) bool { return r != '\n' && r != '\t' && (unicode.IsControl(r) || unicode.Is(unicode.Cf, r)) }),
+	require.Equal(t, -1, strings.IndexFunc(doc, func(r rune) bool {
+		return r != '\n' && r != '\t' && (unicode.IsControl(r) || unicode.Is(unicode.Cf, r))
+	}),
 		"nothing that can't be seen")
 	require.Equal(t, 1, strings.Count(doc, "<h1>"))
 	require.Equal(t, 1, strings.Count(doc, "<main "))

@@ -69,7 +69,7 @@ func (s *station) addr() string {
 	return at
 }
 
-func (v *serving) stopped(t *testing.T) error {
+func (v *serving) stopped(t testing.TB) error {
 	t.Helper()
 	v.end()
 	select {
@@ -81,7 +81,7 @@ func (v *serving) stopped(t *testing.T) error {
 	}
 }
 
-func socketPath(t *testing.T) string {
+func socketPath(t testing.TB) string {
 	dir, err := os.MkdirTemp("", "adfbot-")
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = os.RemoveAll(dir) })

@@ -245,7 +245,7 @@ func FuzzResults(f *testing.F) {
 		f.Add(seed)
 	}
 	now := time.Date(2026, 11, 23, 8, 0, 0, 0, time.UTC)
-	s := newStation(&testing.T{})
+	s := newStation(f)
 	f.Fuzz(func(t *testing.T, body string) {
 		o, err := parseObject([]byte(body), resultFields...)
 		if err != nil {

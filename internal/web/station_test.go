@@ -35,7 +35,7 @@ const (
 
 // station is a daemon without its sweeps: one installation, its Gitea, and the server before both.
 type station struct {
-	*testing.T
+	testing.TB
 	dir   string
 	gitea *giteatest.Server
 	log   *lines
@@ -73,9 +73,9 @@ projects:
 `
 
 // edits are pairs of texts to be replaced in stationConfig.
-func newStation(t *testing.T, edits ...string) *station {
+func newStation(t testing.TB, edits ...string) *station {
 	t.Helper()
-	s := &station{T: t, dir: t.TempDir(), log: &lines{}, gitea: giteatest.New(nil)}
+	s := &station{TB: t, dir: t.TempDir(), log: &lines{}, gitea: giteatest.New(nil)}
 	t.Cleanup(s.gitea.Close)
 	s.gitea.SetBaseURL(stationGitea)
 	s.gitea.AddUser("adfbot", giteatest.UserOptions{})

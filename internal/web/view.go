@@ -152,7 +152,20 @@ func (v *indexView) judge(projects int, ran bool) {
 		v.Sub = all + ". The first result shows here once `adfbot exec`, `adfbot record` or the HTTP interface has reported it."
 	default:
 		v.Tone, v.Headline, v.Sub = toneOK, all, "Nothing is wrong."
+		if n := failing(v.Others); n > 0 {
+			v.Sub = plural(n, "project") + " failed last time."
+		}
 	}
+}
+
+// failing is how many projects have begun to fail.
+func failing(list []projectView) (n int) {
+	for _, p := range list {
+		if p.Failing {
+			n++
+		}
+	}
+	return n
 }
 
 func are(n int) string {
@@ -238,49 +251,5 @@ func projectOf(p bot.ProjectStatus, now time.Time) projectView {
 		runs = append(runs, picturedRun{Outcome: r.Outcome, How: howEnded(r.Outcome, r.ExitCode, r.Signal, r.Detail), Agent: r.Agent, Counted: r.Counted, At: at})
 	}
 	v.Picture = draw(runs, now)
-	return v
-}
-
-// sweepView is the last sweep.
-type sweepView struct {
-	At    moment // zero: there was none
-	Took  string
-	Scope string
-	Done  []sweepStep
-	More  int // steps that are not shown
-	Also  []string
-}
-
-type sweepStep struct{ What, Name, Link, Why string }
-
-// sweepSteps is how many steps of a sweep are shown.
-const sweepSteps = 20
-
-func sweepOf(s bot.Status) sweepView {
-	r := s.LastSweep
-	if r == nil {
-		return sweepView{}
-	}
-	v := sweepView{At: momentOf(r.At, s.At), Took: span(r.Took), Scope: plural(r.Projects, "project")}
-	for _, a := range r.Actions[:min(len(r.Actions), sweepSteps)] {
-		step := sweepStep{What: strings.ReplaceAll(string(a.Kind), "-", " "), Name: a.Name, Link: webLink(a.Issue.URL), Why: a.Why}
-		if step.Name == "" {
-			step.Name = a.Project
-		}
-		v.Done = append(v.Done, step)
-	}
-	v.More = len(r.Actions) - len(v.Done)
-	if r.TakenIn > 0 {
-		v.Also = append(v.Also, plural(r.TakenIn, "spooled result")+" taken in")
-	}
-	if r.LostRuns > 0 {
-		v.Also = append(v.Also, plural(r.LostRuns, "run")+" gone without a result, counted as failed")
-	}
-	if r.Pruned > 0 {
-		v.Also = append(v.Also, plural(r.Pruned, "old result")+" deleted")
-	}
-	if len(r.Errors) > 0 {
-		v.Also = append(v.Also, plural(len(r.Errors), "error")+", above")
-	}
 	return v
 }

@@ -128,6 +128,7 @@ func samples() map[string]any {
 		"nothing-reported":     nothing,
 		"no-project":           sampleStatus(),
 		"all-well":             sampleStatus(running("odilo", "++-+.++o++"), running("digital-twins", "++"), running("fleet", "")),
+		"one-failing":          sampleStatus(func() bot.ProjectStatus { p := running("odilo", "--+"); p.Failures = 2; return p }(), running("fleet", "+")),
 		"one-project":          sampleStatus(running("odilo", "++")),
 		"one-paused":           sampleStatus(running("digital-twins", "+++++-++++"), paused("odilo", "---+++++++", sampleIssue), running("fleet", "+.+")),
 		"paused-without-issue": sampleStatus(paused("odilo", "---", "")),

@@ -86,6 +86,9 @@ func detailOf(d bot.Detail) detailView {
 		v.Tone, v.Headline, v.Sub = toneIdle, p.ID+" may run", "Nothing has been reported of it yet."
 	default:
 		v.Tone, v.Headline, v.Sub = toneOK, p.ID+" may run", "Nothing is wrong."
+		if v.Failing {
+			v.Sub = "It failed last time."
+		}
 	}
 	v.Title = v.Headline + " · adfbot"
 	first := p.Failures > 0

@@ -61,7 +61,7 @@ func (s *Server) getMetrics(w http.ResponseWriter, r *http.Request) {
 		writeProblem(w, r, http.StatusInternalServerError, "The metrics can't be made", "this is a fault in adfbot; its log says more")
 		return
 	}
-	format := expfmt.Negotiate(r.Header)
+	format := expfmt.NegotiateAccept(r.Header, expfmt.DefaultAcceptedFormats()...)
 	w.Header().Set("Content-Type", string(format))
 	if r.Method == http.MethodHead {
 		return

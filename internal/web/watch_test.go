@@ -107,6 +107,7 @@ func TestWhatGiteaRefusesIsAWarning(t *testing.T) {
 	code, r := d.ready()
 	require.Equal(t, http.StatusOK, code)
 	require.Contains(t, strings.Join(r.Warnings, "\n"), "401")
+	require.Equal(t, "1", d.series()[`adfbot_gitea_requests_total{code="401",operation="create_issue"}`])
 
 	_, err := store.Spool(d.cfg.State, store.Result{Project: "odilo", Agent: "project-meta", RunID: "r", Outcome: store.Success})
 	require.NoError(t, err)
