@@ -115,6 +115,9 @@ func (r *Reconciler) close(ctx context.Context, i Incident, p *pass) error {
 		return r.settle(ctx, i, p, s)
 	}
 	said := r.say(ctx, i, i.Issue, key, ResumedComment(key, i), p)
+	if isRetryable(said) {
+		return r.failed(ctx, i, said)
+	}
 	closed, err := r.Gitea.SetOpen(ctx, i.Issue, false)
 	r.step("closed")
 	if err != nil {
@@ -179,14 +182,43 @@ func (r *Reconciler) reopen(ctx context.Context, a Action, i Incident, p *pass) 
 		key := reopenedKey(i, i.ReopenCount)
 		said = r.say(ctx, i, i.Issue, key, StillPausedComment(key, i, r.Pause.FlagPath(i.Project)), p)
 	}
+	if isRetryable(said) {
+		return r.failed(ctx, i, said)
+	}
 	if _, err := r.Gitea.SetOpen(ctx, i.Issue, true); err != nil {
 		return r.failed(ctx, i, errors.Join(said, err))
 	}
 	r.step("reopened")
 	p.set(i.ID, IssueOpen)
 	r.Log.Info("issue reopened, the project is still paused", "project", i.Project, "incident", i.Name(), "issue", i.Issue.String())
-	_, err = r.State.Change(context.WithoutCancel(ctx), i.ID, func(i *Incident) { i.ReopenPending = false; worked(i) })
+	if said != nil {
+		return r.doubt(ctx, i, said) // noteReopened settles it
+	}
+	return r.reopeningDone(ctx, i)
+}
+
+func (r *Reconciler) reopeningDone(ctx context.Context, i Incident) error {
+	_, err := r.State.Change(context.WithoutCancel(ctx), i.ID, func(i *Incident) { i.ReopenPending = false; worked(i) })
 	return err
+}
+
+// noteReopened ends a reopening that has happened. A comment whose answer was lost is settled first.
+func (r *Reconciler) noteReopened(ctx context.Context, i Incident, p *pass) error {
+	key := reopenedKey(i, i.ReopenCount)
+	if c := i.Comments[key]; !c.Attempted.IsZero() && !c.Done {
+		_, s, err := r.read(ctx, p, i)
+		if err != nil {
+			return r.failed(ctx, i, err)
+		}
+		if s != IssueOpen {
+			p.set(i.ID, s)
+			return nil
+		}
+		if err := r.say(ctx, i, i.Issue, key, StillPausedComment(key, i, r.Pause.FlagPath(i.Project)), p); err != nil {
+			return r.doubt(ctx, i, err)
+		}
+	}
+	return r.reopeningDone(ctx, i)
 }
 
 // tellPaused corrects an issue that says NOT PAUSED.
@@ -254,6 +286,9 @@ func (r *Reconciler) closeDuplicate(ctx context.Context, d IssueRef, i Incident,
 	}
 	key := duplicateKey(i, d)
 	said := r.say(ctx, i, d, key, DuplicateComment(key, i.Issue), p)
+	if isRetryable(said) {
+		return r.failed(ctx, i, said)
+	}
 	if _, err := r.Gitea.SetOpen(ctx, d, false); err != nil {
 		return r.failed(ctx, i, errors.Join(said, err))
 	}

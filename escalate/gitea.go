@@ -178,7 +178,7 @@ func (c *call) fail(resp *gitea.Response, err error) error {
 	switch {
 	case resp.StatusCode/100 == 3:
 		e.Outcome = Refused
-		e.Location = CleanLine(resp.Header.Get("Location"), 200)
+		e.Location = CleanLine(c.g.redact.Redact(resp.Header.Get("Location")), 200)
 	case resp.StatusCode/100 == 4:
 		e.Outcome = Refused
 	}
@@ -193,6 +193,9 @@ func (c *call) lost(resp *gitea.Response, detail string) error {
 	}
 	return e
 }
+
+// noList: Gitea says [] where there is nothing. What says null has not looked.
+const noList = "the answer is no list"
 
 func retryAfter(h string) time.Duration {
 	if h == "" {
@@ -225,6 +228,7 @@ func (g *Gitea) List(ctx context.Context, repo Repo, login string, all bool) ([]
 
 func (g *Gitea) listOnce(ctx context.Context, repo Repo, login string, state gitea.StateType) (issues []Issue, short bool, err error) {
 	seen := map[int64]bool{}
+	first := 0 // how many there were when the first page was read
 	for page := 1; page <= maxPages; {
 		c, client, cancel := g.begin(ctx, "list issues", repo.String())
 		found, resp, err := client.ListRepoIssues(repo.Owner, repo.Name, gitea.ListIssueOption{
@@ -233,7 +237,14 @@ func (g *Gitea) listOnce(ctx context.Context, repo Repo, login string, state git
 		})
 		cancel()
 		if err := c.fail(resp, err); err != nil {
+			var te *TrackerError
+			if errors.As(err, &te) && te.Status == http.StatusNotFound && login != "" {
+				te.Detail += fmt.Sprintf(", or nobody has the login %q", login)
+			}
 			return nil, false, err
+		}
+		if found == nil {
+			return nil, false, c.lost(resp, noList)
 		}
 		for _, i := range found {
 			if i == nil || seen[i.ID] {
@@ -242,16 +253,18 @@ func (g *Gitea) listOnce(ctx context.Context, repo Repo, login string, state git
 			seen[i.ID] = true
 			issues = append(issues, g.issue(repo, i))
 		}
-		if resp.NextPage > page {
-			page = resp.NextPage
-			continue
-		}
 		total, err := strconv.Atoi(resp.Header.Get("X-Total-Count"))
-		if err != nil && len(found) >= pageSize {
-			page++ // neither header: ask until a page is not full
-			continue
+		if page == 1 {
+			first = total
 		}
-		return issues, err == nil && len(issues) < total, nil
+		switch {
+		case resp.NextPage > page:
+			page = resp.NextPage
+		case len(found) >= pageSize && (err != nil || len(seen) < total):
+			page++ // a proxy has dropped the links, or the count too: ask until a page is not full
+		default:
+			return issues, err == nil && (total != first || len(seen) < total), nil
+		}
 	}
 	return nil, false, &TrackerError{Op: "list issues", Where: repo.String(), Outcome: Lost,
 		Detail: fmt.Sprintf("more than %d pages", maxPages)}
@@ -342,6 +355,9 @@ func (g *Gitea) Comments(ctx context.Context, ref IssueRef, author int64) ([]str
 	if err := c.fail(resp, err); err != nil {
 		return nil, err
 	}
+	if list == nil {
+		return nil, c.lost(resp, noList)
+	}
 	var bodies []string
 	for _, m := range list {
 		if m != nil && m.Poster != nil && m.Poster.ID == author {
@@ -374,18 +390,22 @@ func (g *Gitea) Labels(ctx context.Context, repo Repo) (map[string]int64, error)
 		if err := c.fail(resp, err); err != nil {
 			return nil, err
 		}
+		if list == nil {
+			return nil, c.lost(resp, noList)
+		}
 		for _, l := range list {
+			if l == nil {
+				continue
+			}
 			if old, ok := ids[l.Name]; !ok || cmp.Less(l.ID, old) {
 				ids[l.Name] = l.ID
 			}
 		}
-		if resp.NextPage > page {
-			page = resp.NextPage
-		} else if len(list) >= pageSize && resp.Header.Get("X-Total-Count") == "" {
-			page++
-		} else {
+		// Gitea gives no links here: behind a page that is full there may be another one.
+		if len(list) < pageSize {
 			break
 		}
+		page++
 	}
 	return ids, nil
 }
@@ -431,6 +451,9 @@ func (g *Gitea) Version(ctx context.Context) (string, error) {
 	v, resp, err := client.ServerVersion()
 	if err := c.fail(resp, err); err != nil {
 		return "", err
+	}
+	if v == "" {
+		return "", c.lost(resp, "the answer names no version")
 	}
 	return CleanLine(v, 40), nil
 }

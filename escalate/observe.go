@@ -16,12 +16,19 @@ import (
 // incident that is unknown then was not made in between: an incident is in the state before its issue is made.
 type pass struct {
 	force bool
+	dry   bool // nothing may be written, not even what was learnt
 
-	mu       sync.Mutex
+	mu       sync.Mutex     // never held across a request
 	accounts map[int64]bool // user ids under which this installation writes or wrote; replaced, never changed
 	open     map[Repo]listed
 	all      map[Repo]listed
-	states   map[string]IssueState // by incident, from single reads and from our own writes
+	turns    map[Repo]chan struct{} // holds one token: who has it may list everything in the repository
+	states   map[string]IssueState  // by incident, from single reads and from our own writes
+}
+
+func newPass(opt SweepOptions) *pass {
+	return &pass{force: opt.Force, dry: opt.DryRun, accounts: map[int64]bool{}, open: map[Repo]listed{}, all: map[Repo]listed{},
+		turns: map[Repo]chan struct{}{}, states: map[string]IssueState{}}
 }
 
 type listed struct {
@@ -44,6 +51,35 @@ func (p *pass) ids() map[int64]bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.accounts
+}
+
+// know adds accounts to those whose issues are ours.
+func (p *pass) know(ids map[int64]bool) {
+	if p == nil {
+		return
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	more := maps.Clone(p.accounts)
+	maps.Copy(more, ids)
+	p.accounts = more
+}
+
+// turn waits until nobody else lists everything in the repository: one list serves all projects of a pass.
+func (p *pass) turn(ctx context.Context, repo Repo) (done func(), err error) {
+	p.mu.Lock()
+	c, ok := p.turns[repo]
+	if !ok {
+		c = make(chan struct{}, 1)
+		p.turns[repo] = c
+	}
+	p.mu.Unlock()
+	select {
+	case c <- struct{}{}:
+		return func() { <-c }, nil
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
 }
 
 func (p *pass) set(incident string, s IssueState) {
@@ -160,9 +196,13 @@ func (r *Reconciler) issueState(p *pass, i Incident) IssueState {
 	if !ok || l.err != nil {
 		return IssueUnknown
 	}
+	accounts := p.ids()
+	if len(accounts) == 0 {
+		return IssueUnknown // it is not known which issues are ours
+	}
 	for _, d := range l.issues {
 		if d.Number == i.Issue.Number {
-			if d.ID == i.Issue.ID && r.mine(p.ids(), d) && d.Marker.Incident == i.ID {
+			if d.ID == i.Issue.ID && r.mine(accounts, d) && d.Marker.Incident == i.ID {
 				return IssueOpen
 			}
 			return IssueLost
@@ -230,11 +270,21 @@ func (r *Reconciler) read(ctx context.Context, p *pass, i Incident) (Issue, Issu
 	return issue, IssueClosed, nil
 }
 
+// accountIDs are the accounts whose issues are ours. There is at least one, or else an error: a bot that does not know its
+// own account would take its own issues for somebody else's.
 func (r *Reconciler) accountIDs(ctx context.Context, p *pass) (map[int64]bool, error) {
+	ids := map[int64]bool{}
+	var err error
 	if p != nil {
-		return p.ids(), nil
+		ids = p.ids()
+	} else if ids, err = r.allAccounts(ctx); err != nil {
+		return nil, err
 	}
-	return r.allAccounts(ctx)
+	if len(ids) > 0 {
+		return ids, nil
+	}
+	me, err := r.me(ctx, p)
+	return map[int64]bool{me.ID: true}, err
 }
 
 func (r *Reconciler) allAccounts(ctx context.Context) (map[int64]bool, error) {
@@ -250,7 +300,7 @@ func (r *Reconciler) allAccounts(ctx context.Context) (map[int64]bool, error) {
 }
 
 // login is the account whose issues are listed: the configured one, else the one that wrote last, else the token's.
-func (r *Reconciler) login(ctx context.Context) (string, error) {
+func (r *Reconciler) login(ctx context.Context, p *pass) (string, error) {
 	if r.Settings.Login != "" {
 		return r.Settings.Login, nil
 	}
@@ -261,18 +311,60 @@ func (r *Reconciler) login(ctx context.Context) (string, error) {
 	if len(accounts) > 0 {
 		return accounts[len(accounts)-1].Login, nil
 	}
-	me, err := r.Gitea.Me(ctx)
-	if err != nil {
-		if isStatus(err, http.StatusForbidden) {
-			return "", fmt.Errorf("%w; or set gitea.login to the token's account, where the token may not have the scope read:user", err)
-		}
-		return "", err
-	}
-	return me.Login, r.State.AddAccount(ctx, r.Settings.URL, me)
+	me, err := r.me(ctx, p)
+	return me.Login, err
 }
 
-// learn keeps the id of the account that we list by, if no request has told it yet.
-func (r *Reconciler) learn(ctx context.Context, login string, issues []Issue) error {
+// me asks whose token this is, and keeps the answer.
+func (r *Reconciler) me(ctx context.Context, p *pass) (Account, error) {
+	me, err := r.Gitea.Me(ctx)
+	if isStatus(err, http.StatusForbidden) {
+		err = fmt.Errorf("%w; or set gitea.login to the token's account, where the token may not have the scope read:user", err)
+	}
+	if err != nil {
+		return Account{}, err
+	}
+	return me, r.noteAccount(ctx, p, me)
+}
+
+// noteAccount keeps an account as ours, and as the one that wrote last.
+func (r *Reconciler) noteAccount(ctx context.Context, p *pass, a Account) error {
+	if a.ID == 0 {
+		return nil
+	}
+	p.know(map[int64]bool{a.ID: true})
+	if p != nil && p.dry {
+		return nil
+	}
+	accounts, err := r.State.Accounts(ctx, r.Settings.URL)
+	if err != nil {
+		return err
+	}
+	if n := len(accounts); n > 0 && accounts[n-1] == a {
+		return nil
+	}
+	return r.State.AddAccount(ctx, r.Settings.URL, a)
+}
+
+// list lists the bot's issues in a repository, and learns the account's id if no request has told it yet.
+func (r *Reconciler) list(ctx context.Context, repo Repo, login string, all bool, p *pass) ([]Issue, error) {
+	issues, err := r.Gitea.List(ctx, repo, login, all)
+	if isStatus(err, http.StatusNotFound) && r.Settings.Login == "" {
+		// Gitea gives the same 404 for a login that nobody has: the account may have another name by now.
+		me, err2 := r.me(ctx, p)
+		if err2 != nil || strings.EqualFold(me.Login, login) {
+			return nil, err
+		}
+		login = me.Login
+		issues, err = r.Gitea.List(ctx, repo, login, all)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return issues, r.learn(ctx, login, issues, p)
+}
+
+func (r *Reconciler) learn(ctx context.Context, login string, issues []Issue, p *pass) error {
 	accounts, err := r.State.Accounts(ctx, r.Settings.URL)
 	if err != nil || len(issues) == 0 {
 		return err
@@ -284,8 +376,50 @@ func (r *Reconciler) learn(ctx context.Context, login string, issues []Issue) er
 	}
 	for _, i := range issues {
 		if i.AuthorID != 0 && strings.EqualFold(i.Author, login) {
-			return r.State.AddAccount(ctx, r.Settings.URL, Account{ID: i.AuthorID, Login: i.Author})
+			return r.noteAccount(ctx, p, Account{ID: i.AuthorID, Login: i.Author})
 		}
 	}
 	return nil
+}
+
+// relocate follows an issue into the repository that the project's issues go to now, where the old name of the repository
+// answers no more: it was renamed, and the operator has set the new name. The issue's id tells that it is the same.
+func (r *Reconciler) relocate(ctx context.Context, p *pass, incidents []Incident) error {
+	var errs []error
+	for n, i := range incidents {
+		from, to := i.Issue.Repo, r.Settings.Target(i.Project).Repo
+		if i.Issue.IsZero() {
+			from = i.Target
+		}
+		old, ok := p.list(from)
+		if now, listed := p.list(to); !ok || !listed || now.err != nil || from == to {
+			continue
+		}
+		renamed := isStatus(old.err, http.StatusMovedPermanently)
+		if i.Issue.IsZero() && !renamed || !renamed && !isStatus(old.err, http.StatusNotFound) {
+			continue
+		}
+		if !i.Issue.IsZero() {
+			issue, err := r.Gitea.Get(ctx, to, i.Issue.Number)
+			if err != nil || issue.ID != i.Issue.ID {
+				continue // the list's error is reported, and says what to do
+			}
+		}
+		changed, err := r.State.Change(ctx, i.ID, func(i *Incident) {
+			if !i.Issue.IsZero() {
+				i.Issue.Repo = to
+			}
+			if i.Target == from {
+				i.Target = to
+			}
+			worked(i)
+		})
+		if err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		incidents[n] = changed
+		r.Log.Info("the repository has another name now", "incident", i.Name(), "was", from.String(), "is", to.String())
+	}
+	return errors.Join(errs...)
 }

@@ -1,6 +1,7 @@
 package escalate
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -160,8 +161,7 @@ func (r *Reconciler) do(ctx context.Context, a Action, i Incident, p *pass, fres
 		p.set(i.ID, IssueUnknown)
 		return err
 	case NoteReopened:
-		_, err := r.State.Change(ctx, i.ID, func(i *Incident) { i.ReopenPending = false; worked(i) })
-		return err
+		return r.noteReopened(ctx, i, p)
 	case Reopen:
 		return r.reopen(ctx, a, i, p)
 	case TellPaused:
@@ -212,32 +212,38 @@ func (r *Reconciler) find(ctx context.Context, i Incident, repo Repo, p *pass) (
 	return *found, true, nil
 }
 
+// everything lists the bot's issues of any state. In a pass it serves all projects, a failure too.
 func (r *Reconciler) everything(ctx context.Context, repo Repo, p *pass, after time.Time) ([]Issue, error) {
-	if p != nil {
-		p.mu.Lock()
-		defer p.mu.Unlock()
-		if l, ok := p.all[repo]; ok && l.err == nil && !l.begun.Before(after) {
-			return l.issues, nil
-		}
+	if p == nil {
+		l := r.listAll(ctx, repo, nil)
+		return l.issues, l.err
 	}
-	login, err := r.login(ctx)
+	done, err := p.turn(ctx, repo)
 	if err != nil {
 		return nil, err
 	}
-	l := listed{begun: r.Now()}
-	if l.issues, err = r.Gitea.List(ctx, repo, login, true); err != nil {
-		return nil, err
-	}
-	if err := r.learn(ctx, login, l.issues); err != nil {
-		return nil, err
-	}
-	if p != nil {
+	defer done()
+	p.mu.Lock()
+	l, ok := p.all[repo]
+	p.mu.Unlock()
+	if !ok || l.begun.Before(after) {
+		l = r.listAll(ctx, repo, p)
+		p.mu.Lock()
 		p.all[repo] = l
-		if p.accounts, err = r.allAccounts(ctx); err != nil {
-			return nil, err
-		}
+		p.mu.Unlock()
 	}
-	return l.issues, nil
+	return l.issues, l.err
+}
+
+func (r *Reconciler) listAll(ctx context.Context, repo Repo, p *pass) listed {
+	l := listed{begun: r.Now()}
+	login, err := r.login(ctx, p)
+	if err != nil {
+		l.err = err
+		return l
+	}
+	l.issues, l.err = r.list(ctx, repo, login, true, p)
+	return l
 }
 
 func (r *Reconciler) adopted(ctx context.Context, i Incident, ref IssueRef, p *pass, s IssueState) error {
@@ -326,16 +332,15 @@ func (r *Reconciler) post(ctx context.Context, i Incident, repo Repo, p *pass) e
 	if problem != "" {
 		r.Log.Warn("issue text is not as wished", "incident", i.Name(), "err", problem)
 	}
-	i, err := r.State.Change(ctx, i.ID, func(i *Incident) { i.Create.At, i.Target = r.Now(), repo })
-	if err != nil {
-		return err
-	}
-	r.step("create-begun")
-	issue, err := r.Gitea.Create(ctx, repo, n)
+	issue, err := r.attempt(ctx, i, repo, n)
 	for err != nil && outcomeOf(err) == Refused && r.lighten(&n, &l, err) {
-		issue, err = r.Gitea.Create(ctx, repo, n)
+		issue, err = r.attempt(ctx, i, repo, n)
 	}
 	r.step("created")
+	var untried *notTried
+	if errors.As(err, &untried) {
+		return err
+	}
 	if err != nil {
 		_, err2 := r.State.Change(context.WithoutCancel(ctx), i.ID, func(i *Incident) {
 			if outcomeOf(err) != Lost {
@@ -345,33 +350,19 @@ func (r *Reconciler) post(ctx context.Context, i Incident, repo Repo, p *pass) e
 		})
 		return errors.Join(err, err2)
 	}
-	_, err = r.State.Change(context.WithoutCancel(ctx), i.ID, func(i *Incident) {
+	// The account comes first: an issue that is known and an account that is not would look like somebody else's issue.
+	err = r.noteAccount(context.WithoutCancel(ctx), p, Account{ID: issue.AuthorID, Login: issue.Author})
+	_, err2 := r.State.Change(context.WithoutCancel(ctx), i.ID, func(i *Incident) {
 		i.Issue, i.Create, i.Target = issue.IssueRef, Attempt{}, Repo{}
 		i.SaidNotPaused = l.FlagError != ""
 		worked(i)
 	})
-	if err != nil {
+	if err := errors.Join(err, err2); err != nil {
 		return err
 	}
 	r.step("issue-noted")
 	p.set(i.ID, IssueOpen)
 	r.Log.Info("issue opened", "project", i.Project, "incident", i.Name(), "issue", issue.String(), "url", issue.URL, "missing", l.Missing)
-	return r.afterCreate(ctx, repo, n, issue)
-}
-
-// afterCreate keeps what the answer told: whose token it is, and whether the server left labels out without a word.
-func (r *Reconciler) afterCreate(ctx context.Context, repo Repo, n NewIssue, issue Issue) error {
-	if issue.AuthorID != 0 {
-		accounts, err := r.State.Accounts(ctx, r.Settings.URL)
-		if err != nil {
-			return err
-		}
-		if len(accounts) == 0 || accounts[len(accounts)-1].ID != issue.AuthorID {
-			if err := r.State.AddAccount(ctx, r.Settings.URL, Account{ID: issue.AuthorID, Login: issue.Author}); err != nil {
-				return err
-			}
-		}
-	}
 	if len(issue.Labels) < len(n.Labels) {
 		r.Log.Warn("Gitea left labels out: the token's account may not write to the repository, or the labels were deleted",
 			"issue", issue.String(), "asked", len(n.Labels), "set", len(issue.Labels))
@@ -379,6 +370,20 @@ func (r *Reconciler) afterCreate(ctx context.Context, repo Repo, n NewIssue, iss
 	}
 	return nil
 }
+
+// attempt asks once for the issue. That it was asked for is on disk before.
+func (r *Reconciler) attempt(ctx context.Context, i Incident, repo Repo, n NewIssue) (Issue, error) {
+	if _, err := r.State.Change(ctx, i.ID, func(i *Incident) { i.Create.At, i.Target = r.Now(), repo }); err != nil {
+		return Issue{}, &notTried{err}
+	}
+	r.step("create-begun")
+	return r.Gitea.Create(ctx, repo, n)
+}
+
+// notTried: the state could not be written, so nothing was asked of Gitea.
+type notTried struct{ error }
+
+func (e *notTried) Unwrap() error { return e.error }
 
 // lighten takes an optional part out of an issue that the server refused, and tells whether there was one to take out.
 func (r *Reconciler) lighten(n *NewIssue, l *Letter, err error) bool {
@@ -418,9 +423,10 @@ func (r *Reconciler) letter(i Incident, repo Repo) Letter {
 	}
 	if i.FlagWritten.IsZero() {
 		l.FlagError = i.FlagError
-		if l.FlagError == "" {
-			l.FlagError = "the pause flag is not written yet"
+		if flag := r.Look(i.Project); flag.Err != nil {
+			l.FlagError = flag.Err.Error()
 		}
+		l.FlagError = cmp.Or(l.FlagError, "the pause flag is not written yet")
 	}
 	if len(i.Lost) > 0 {
 		l.Replaces = &i.Lost[len(i.Lost)-1]

@@ -258,7 +258,7 @@ func TestOfTwoIssuesOfOneIncidentTheOneThatTheStateKnowsStays(t *testing.T) {
 		all := w.issues(fleet)
 		require.Equal(w, "open", all[0].State)
 		require.Equal(w, "closed", all[1].State)
-		require.Contains(w, comments(all[1])[0], "A second issue for the same incident: [terraphim/adf-fleet#1]")
+		require.Contains(w, comments(all[1])[0], "A second issue for the same incident: terraphim/adf-fleet#1 is the one")
 		require.Empty(w, w.sweep().Actions)
 
 		w.gitea.As("alex").Reopen(fleet, n)

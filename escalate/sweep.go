@@ -44,12 +44,12 @@ func (r *Reconciler) Escalate(ctx context.Context, project, fresh string) ([]Act
 // It costs one request a repository and page of open issues, and further ones only where something has changed.
 func (r *Reconciler) Sweep(ctx context.Context, opt SweepOptions) (Report, error) {
 	var rep Report
-	p := &pass{force: opt.Force, open: map[Repo]listed{}, all: map[Repo]listed{}, states: map[string]IssueState{}}
+	p := newPass(opt)
 	repos, err := r.repos(ctx)
 	if err != nil {
 		return rep, err
 	}
-	errs := r.readOpen(ctx, p, repos, opt.DryRun)
+	errs := r.readOpen(ctx, p, repos)
 	// From here on the state is read: after the lists, see pass.
 	s, err := r.snapshot(ctx, p)
 	if err != nil {
@@ -141,19 +141,22 @@ func (r *Reconciler) repos(ctx context.Context) ([]Repo, error) {
 
 // readOpen lists the open issues of every repository. A list that fails is kept as failed: nothing is done in that
 // repository, and nothing is concluded from its silence.
-func (r *Reconciler) readOpen(ctx context.Context, p *pass, repos []Repo, dry bool) []error {
+func (r *Reconciler) readOpen(ctx context.Context, p *pass, repos []Repo) []error {
 	if r.Gitea == nil || r.Off != nil {
 		if r.Off != nil {
 			return []error{r.Off}
 		}
 		return nil
 	}
-	login, err := r.login(ctx)
-	if err != nil {
+	nothing := func(err error) []error {
 		for _, repo := range repos {
 			p.open[repo] = listed{err: err}
 		}
 		return []error{err}
+	}
+	login, err := r.login(ctx, p)
+	if err != nil {
+		return nothing(err)
 	}
 	results := make([]listed, len(repos))
 	g, gctx := errgroup.WithContext(ctx)
@@ -161,27 +164,22 @@ func (r *Reconciler) readOpen(ctx context.Context, p *pass, repos []Repo, dry bo
 	for n, repo := range repos {
 		g.Go(func() error {
 			results[n].begun = r.Now()
-			results[n].issues, results[n].err = r.Gitea.List(gctx, repo, login, false)
+			results[n].issues, results[n].err = r.list(gctx, repo, login, false, p)
 			return nil
 		})
 	}
 	_ = g.Wait()
+	accounts, err := r.allAccounts(ctx)
+	if err != nil {
+		return nothing(err) // whose issues these are is not known
+	}
+	p.know(accounts)
 	var errs []error
-	var seen []Issue
 	for n, repo := range repos {
 		p.open[repo] = results[n]
-		seen = append(seen, results[n].issues...)
 		if err := results[n].err; err != nil {
 			errs = append(errs, err)
 		}
-	}
-	if !dry {
-		if err := r.learn(ctx, login, seen); err != nil {
-			errs = append(errs, err)
-		}
-	}
-	if p.accounts, err = r.allAccounts(ctx); err != nil {
-		errs = append(errs, err)
 	}
 	return errs
 }
@@ -241,7 +239,11 @@ func (r *Reconciler) snapshot(ctx context.Context, p *pass) (snapshot, error) {
 }
 
 func (r *Reconciler) sweepOne(ctx context.Context, project string, p *pass, s snapshot, dry bool) ([]Action, error) {
-	lookErr := r.look(ctx, p, s.incidents[project])
+	var moveErr error
+	if !dry {
+		moveErr = r.relocate(ctx, p, s.incidents[project])
+	}
+	lookErr := errors.Join(moveErr, r.look(ctx, p, s.incidents[project]))
 	flag := r.Look(project)
 	known := s.known
 	if id := flag.Info.Incident; id != "" {

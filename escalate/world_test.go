@@ -4,10 +4,15 @@ import (
 	"context"
 	"io"
 	"log/slog"
+	"net"
+	"net/http"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
+	"sync/atomic"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -355,4 +360,33 @@ func (m *machine) dies(step string, f func(ctx context.Context)) {
 	}()
 	m.rec.Step = nil
 	require.True(m.t, reached, "step %s is reached", step)
+}
+
+// sweepDies lets a sweep end at the named step: its goroutine takes no further one, as in a process that is killed there.
+func (m *machine) sweepDies(step string) {
+	m.t.Helper()
+	var reached atomic.Bool
+	m.rec.Step = func(name string) {
+		if name == step {
+			reached.Store(true)
+			runtime.Goexit()
+		}
+	}
+	_, _ = m.rec.Sweep(m.t.Context(), escalate.SweepOptions{})
+	m.rec.Step = nil
+	require.True(m.t, reached.Load(), "step %s is reached", step)
+}
+
+// over is the same Gitea by another way.
+func (m *machine) over(way http.RoundTripper) *escalate.Gitea {
+	return escalate.NewGitea(escalate.GiteaOptions{
+		URL: server, Tokens: m.tokens, Timeout: timeout, Transport: way, Redact: escalate.NewRedactor("s3cret-token"),
+	})
+}
+
+// refuses is a network without a server.
+type refuses struct{}
+
+func (refuses) RoundTrip(*http.Request) (*http.Response, error) {
+	return nil, &net.OpError{Op: "dial", Net: "tcp", Err: syscall.ECONNREFUSED}
 }

@@ -89,7 +89,8 @@ func run(ctx context.Context, args []string, p process) int {
 	case !a.begun, errors.As(err, &bad), errors.As(err, &unknown):
 		code = exitUsage
 	}
-	if own := cmd.Annotations["usage"]; code == exitUsage && own != "" {
+	// An exit without an error is the code of exec's command, be it a 2.
+	if own := cmd.Annotations["usage"]; code == exitUsage && own != "" && (e == nil || e.err != nil) {
 		_, _ = fmt.Sscan(own, &code)
 	}
 	if s := err.Error(); s != "" {

@@ -86,7 +86,8 @@ func (a *app) pauseCmd() *cobra.Command {
 				return err
 			}
 			defer a.close(b)
-			return a.did(b.Pause(cmd.Context(), args[0], reason))
+			// It goes into the flag, the state and the log, which agents may read.
+			return a.did(b.Pause(cmd.Context(), args[0], bot.RedactorFor(cfg, a.getenv).Redact(reason)))
 		},
 	}
 	cmd.Flags().StringVar(&reason, "reason", "", "why, for whoever asks the gate")
@@ -106,22 +107,35 @@ func (a *app) resumeCmd() *cobra.Command {
 			// A project that left the configuration while it was paused can be resumed all the same.
 			err = bot.CheckProject(cfg, args[0])
 			var unknown *bot.UnknownProjectError
-			if err != nil && !errors.As(err, &unknown) {
-				return &exit{exitUsage, err}
-			}
-			b, err2 := bot.Open(cmd.Context(), cfg, bot.Operate, a.env(nil))
-			if err2 != nil {
-				return err2
-			}
-			defer a.close(b)
-			if unknown != nil {
-				if known, err := b.Knows(cmd.Context(), args[0]); err != nil || !known {
+			switch {
+			case errors.As(err, &unknown):
+				if known, err := a.knows(cmd.Context(), cfg, args[0]); err != nil || !known {
 					return errors.Join(&exit{exitUsage, unknown}, err)
 				}
+			case err != nil:
+				return &exit{exitUsage, err}
 			}
+			b, err := bot.Open(cmd.Context(), cfg, bot.Operate, a.env(nil))
+			if err != nil {
+				return err
+			}
+			defer a.close(b)
 			return a.did(b.Resume(cmd.Context(), args[0]))
 		},
 	}
+}
+
+// knows asks state and flags for a project that is not configured. It writes nothing: the id may be a slip of the pen.
+func (a *app) knows(ctx context.Context, cfg *config.Config, project string) (bool, error) {
+	b, err := bot.Open(ctx, cfg, bot.Look, a.env(nil))
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	defer a.close(b)
+	return b.Knows(ctx, project)
 }
 
 func (a *app) restoreCmd() *cobra.Command {

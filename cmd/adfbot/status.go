@@ -12,6 +12,7 @@ import (
 
 	"github.com/terraphim/adfbot/internal/bot"
 	"github.com/terraphim/adfbot/internal/config"
+	"github.com/terraphim/adfbot/pause"
 )
 
 func (a *app) statusCmd() *cobra.Command {
@@ -28,6 +29,9 @@ func (a *app) statusCmd() *cobra.Command {
 			only := ""
 			if len(args) == 1 {
 				only = args[0]
+				if err := pause.CheckID(only); err != nil {
+					return &exit{exitUsage, err}
+				}
 			}
 			b, err := bot.Open(cmd.Context(), cfg, bot.Look, a.env(nil))
 			if errors.Is(err, fs.ErrNotExist) {

@@ -38,7 +38,10 @@ type Bot struct {
 	host   string
 	step   func(string)
 
+	mode     Mode
+	env      Env
 	tokenErr error // why the token can't be read
+	rootsErr error // why gitea.ca_file can't be used
 }
 
 // Mode says what a command is about to do.
@@ -91,7 +94,7 @@ func (e Env) filled() Env {
 // Open opens the state and joins the parts. It makes no request.
 func Open(ctx context.Context, cfg *config.Config, mode Mode, env Env) (*Bot, error) {
 	env = env.filled()
-	b := &Bot{cfg: cfg, log: env.Log, now: env.Now, step: env.Step, tokens: cfg.Gitea.TokenSource(env.Getenv)}
+	b := &Bot{cfg: cfg, log: env.Log, now: env.Now, step: env.Step, tokens: cfg.Gitea.TokenSource(env.Getenv), mode: mode, env: env}
 	b.host, _ = os.Hostname()
 	dir := pause.New(cfg.PauseDir)
 	var err error
@@ -124,13 +127,12 @@ func (b *Bot) join(ctx context.Context, dir pause.Dir, mode Mode, env Env) error
 	var server escalate.Server
 	if b.cfg.Gitea.URL != "" {
 		roots, err := rootsWith(b.cfg.Gitea.CAFile)
-		if err != nil {
-			return err
+		if b.rootsErr = err; err == nil {
+			b.gitea = escalate.NewGitea(escalate.GiteaOptions{
+				URL: b.cfg.Gitea.URL, Tokens: b.tokens, Timeout: b.cfg.Gitea.Timeout, Roots: roots, Transport: env.Transport, Redact: b.redact,
+			})
+			server = b.gitea
 		}
-		b.gitea = escalate.NewGitea(escalate.GiteaOptions{
-			URL: b.cfg.Gitea.URL, Tokens: b.tokens, Timeout: b.cfg.Gitea.Timeout, Roots: roots, Transport: env.Transport, Redact: b.redact,
-		})
-		server = b.gitea
 	}
 	template, err := readTemplate(b.cfg.Escalation.Template)
 	if err != nil {
@@ -147,11 +149,10 @@ func (b *Bot) join(ctx context.Context, dir pause.Dir, mode Mode, env Env) error
 		Settings: b.settings(), State: b.store, Gitea: server, Pause: dir, Composer: composer,
 		Log: b.log, Now: b.now, Step: b.step,
 	}
-	switch {
-	case b.tokenErr != nil && mode == Results:
-		b.rec.Gitea = nil
-	case b.tokenErr != nil:
-		b.rec.Off = b.tokenErr
+	if b.tokenErr != nil && mode == Results {
+		b.rec.Gitea = nil // without a word: in the separated set-up that is how it has to be
+	} else {
+		b.rec.Off = b.unfit()
 	}
 	if mode == Results || mode == Daemon {
 		if err := b.ensureDir(ctx, dir); err != nil {
@@ -163,6 +164,19 @@ func (b *Bot) join(ctx context.Context, dir pause.Dir, mode Mode, env Env) error
 		}
 	}
 	return b.checkMoved(ctx, mode)
+}
+
+// unfit tells what keeps this process from asking Gitea at all. Neither is a reason not to record, to flag or to run.
+func (b *Bot) unfit() error { return errors.Join(b.tokenErr, b.rootsErr) }
+
+// fitAgain tells whether a token or certificate that could not be read can be read now.
+func (b *Bot) fitAgain() bool {
+	if b.unfit() == nil {
+		return false
+	}
+	_, err := b.tokens.Token()
+	_, err2 := rootsWith(b.cfg.Gitea.CAFile)
+	return err == nil && err2 == nil
 }
 
 // RedactorFor masks the bot's own token and the values of the variables that the operator named.
@@ -334,7 +348,7 @@ func (b *Bot) ConfirmURL(ctx context.Context) error {
 	if err := b.store.SetMeta(ctx, metaURL, b.cfg.Gitea.URL); err != nil {
 		return err
 	}
-	b.rec.Off = b.tokenErr
+	b.rec.Off = b.unfit()
 	b.log.Info("gitea.url confirmed", "was", was, "is", b.cfg.Gitea.URL)
 	return nil
 }

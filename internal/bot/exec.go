@@ -6,8 +6,10 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/signal"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/terraphim/adfbot/escalate"
@@ -40,7 +42,12 @@ type ExecRequest struct {
 // that goes wrong afterwards.
 func Exec(ctx context.Context, cfg *config.Config, env Env, q ExecRequest) int {
 	env = env.filled()
-	x := &execution{cfg: cfg, env: env, q: q}
+	x := &execution{cfg: cfg, env: env, q: q, signals: make(chan os.Signal, 16)}
+	defer signal.Stop(x.signals)
+	// A reader of our output that goes away must not kill us before the result is recorded; the command gets the SIGPIPE.
+	pipes := make(chan os.Signal, 1)
+	signal.Notify(pipes, syscall.SIGPIPE)
+	defer signal.Stop(pipes)
 	if err := x.checked(); err != nil {
 		x.say("%v", err)
 		return ExitNotBegun
@@ -64,6 +71,8 @@ type execution struct {
 	cfg *config.Config
 	env Env
 	q   ExecRequest
+
+	signals chan os.Signal // the command's, from its start until its result is recorded
 }
 
 func (x *execution) say(format string, args ...any) {
@@ -86,9 +95,8 @@ func (x *execution) with(ctx context.Context, b *Bot) int {
 	switch {
 	case errors.As(err, &noFlag):
 		return x.refuse(ctx, b, err.Error())
-	case errors.Is(err, store.ErrUnusable) && flag.State == escalate.FlagGone:
-		x.say("%v", err)
-		return x.spooling(err, b.redact)
+	case errors.Is(err, store.ErrUnusable):
+		return x.halfState(ctx, b, err)
 	case flag.State == escalate.FlagThere:
 		return x.refuse(ctx, b, reason(b.rec.Pause, x.q.Project, flag.Note, flag.Dangling))
 	case flag.State == escalate.FlagUnknown:
@@ -126,6 +134,9 @@ func (x *execution) with(ctx context.Context, b *Bot) int {
 	out, err := b.Record(context.WithoutCancel(ctx), res)
 	if errors.Is(err, store.ErrConflict) {
 		x.say("%v", err)
+		if err := b.store.EndRun(context.WithoutCancel(ctx), run); err != nil {
+			b.log.Warn("the run is still noted as running", "err", err)
+		}
 		return code
 	}
 	if err != nil {
@@ -163,7 +174,7 @@ func Tripped(r Recorded) string {
 func (x *execution) refuse(ctx context.Context, b *Bot, why string) int {
 	x.say("%s is paused: %s", x.q.Project, strings.TrimSpace(why))
 	if b.rec.Gitea != nil {
-		if _, err := b.rec.Escalate(ctx, x.q.Project, ""); err != nil {
+		if err := b.escalate(ctx, x.q.Project, ""); err != nil {
 			b.log.Warn("left to the next sweep", "project", x.q.Project, "err", err)
 		}
 	}
@@ -180,6 +191,27 @@ func reason(dir pause.Dir, project, note string, dangling bool) string {
 		return "its pause flag " + path + " is there"
 	}
 	return note
+}
+
+// halfState is exec while the state could be opened and then failed: it is damaged further in, or the disk is full. What
+// can be read of it still counts, and the flag is looked at again: it may just have been written.
+func (x *execution) halfState(ctx context.Context, b *Bot, cause error) int {
+	flag := b.rec.Look(x.q.Project)
+	switch flag.State {
+	case escalate.FlagThere:
+		return x.refuse(ctx, b, reason(b.rec.Pause, x.q.Project, flag.Note, flag.Dangling))
+	case escalate.FlagUnknown:
+		x.say("it is not known whether %s is paused, so nothing is run: %v", x.q.Project, errors.Join(flag.Err, cause))
+		return ExitNotBegun
+	}
+	incidents, _ := b.store.Unsettled(ctx, x.q.Project)
+	for _, i := range incidents {
+		if i.IsOpen() && i.FlagWritten.IsZero() {
+			return x.refuse(ctx, b, i.Name()+" is open, and its pause flag could not be written")
+		}
+	}
+	x.say("%v", cause)
+	return x.spooling(cause, b.redact)
 }
 
 // withoutState is exec while the state can't be used. The gate needs only the pause directory; the result is spooled.
@@ -220,8 +252,11 @@ func (x *execution) run(redact *escalate.Redactor, started func(pid int)) (store
 	capture := escalate.NewCapture(x.cfg.Escalation.OutputTail, redact)
 	c := child{
 		argv: x.q.Command, env: withoutVar(os.Environ(), x.cfg.Gitea.TokenEnv), timeout: x.q.Timeout,
-		stdin: x.q.Stdin, stdout: x.q.Stdout, stderr: x.q.Stderr, started: started,
+		stdin: x.q.Stdin, stdout: x.q.Stdout, stderr: x.q.Stderr, started: started, signals: x.signals,
 	}
+	// Not earlier: until there is a command to pass them on to, they end adfbot as they end every program. And not only
+	// while it runs: a second Ctrl-C must not lose the result.
+	signal.Notify(x.signals, forwarded...)
 	if x.cfg.Escalation.OutputTail > 0 {
 		c.capture = capture
 	}

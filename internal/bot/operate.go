@@ -49,7 +49,7 @@ func (b *Bot) Pause(ctx context.Context, project, why string) (Done, error) {
 	}
 	b.step("hold-noted")
 	if _, err := b.rec.Pause.Write(project, h.Note); err != nil {
-		_, err2 := b.store.Resume(ctx, project, "", "the flag could not be written", now)
+		err2 := b.store.DropHold(ctx, project)
 		return Done{}, errors.Join(fmt.Errorf("%s is NOT paused: %w", project, err), err2)
 	}
 	h.FlagWritten = b.now()
@@ -90,10 +90,10 @@ func (b *Bot) Resume(ctx context.Context, project string) (Done, error) {
 		return Done{}, b.Explain(ctx, flag.Err)
 	}
 	d, err := b.resumeLocked(ctx, project)
-	if err != nil || b.rec.Gitea == nil {
+	if err != nil || (b.rec.Gitea == nil && b.rec.Off == nil) {
 		return d, err
 	}
-	if _, err := b.rec.Escalate(ctx, project, ""); err != nil {
+	if err := b.escalate(ctx, project, ""); err != nil {
 		d.Problems = append(d.Problems, err.Error())
 	}
 	return d, nil
@@ -231,7 +231,7 @@ func (b *Bot) WouldResume(ctx context.Context) ([]string, error) {
 		}
 	}
 	for _, h := range holds {
-		if !slices.Contains(out, h.Project) {
+		if !h.FlagWritten.IsZero() && !slices.Contains(out, h.Project) {
 			out = append(out, h.Project)
 		}
 	}

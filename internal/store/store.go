@@ -31,6 +31,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"syscall"
 	"time"
 
 	"modernc.org/sqlite"
@@ -70,19 +71,19 @@ func Open(ctx context.Context, path string, o Options) (*Store, error) {
 	if s.now == nil {
 		s.now = time.Now
 	}
-	mode := "rw"
-	if o.ReadOnly {
-		mode = "ro"
-		if _, err := os.Stat(path); err != nil {
-			return nil, s.wrap(err)
-		}
-	} else if err := s.prepare(); err != nil {
-		return nil, s.wrap(err)
-	}
-	dsn := "file:" + (&url.URL{Path: path}).EscapedPath() + "?mode=" + mode +
+	// Not mode=ro for a reader: it would leave -wal and -shm behind, since only who may write folds them in at its close.
+	dsn := "file:" + (&url.URL{Path: path}).EscapedPath() + "?mode=rw" +
 		"&_txlock=immediate&_pragma=busy_timeout(10000)&_pragma=synchronous(FULL)&_pragma=foreign_keys(1)"
-	if !o.ReadOnly {
+	if o.ReadOnly {
+		dsn += "&_pragma=query_only(1)"
+		if _, err := os.Stat(path); err != nil {
+			return nil, s.unusable("", err)
+		}
+	} else {
 		dsn += "&_pragma=journal_mode(WAL)"
+		if err := s.prepare(); err != nil {
+			return nil, s.unusable("", err)
+		}
 	}
 	db, err := sql.Open("sqlite", dsn)
 	if err != nil {
@@ -184,7 +185,7 @@ func (s *Store) Check(ctx context.Context) error {
 		return s.wrap(err)
 	}
 	if verdict != "ok" {
-		return s.wrap(fmt.Errorf("damaged: %s", verdict))
+		return s.unusable(adviceDamaged, errors.New(verdict))
 	}
 	return nil
 }
@@ -221,7 +222,7 @@ func (s *Store) wrap(err error) error {
 		advice := ""
 		switch se.Code() & 0xff {
 		case sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB:
-			advice = "the file is damaged: move it away and restore a copy, or start without one (open incidents are rebuilt from the flags and from Gitea)"
+			advice = adviceDamaged
 		case sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM:
 			advice = "this user may not write the file: see `adfbot check` for the chown or chmod"
 		case sqlite3.SQLITE_CANTOPEN:
@@ -235,12 +236,31 @@ func (s *Store) wrap(err error) error {
 		default:
 			return err
 		}
-		return fmt.Errorf("%w: %s: %s: %w", ErrUnusable, s.path, advice, err)
+		return s.unusable(advice, err)
 	}
 	if errors.Is(err, fs.ErrPermission) || errors.Is(err, fs.ErrNotExist) || isDiskError(err) {
-		return fmt.Errorf("%w: %s: %w", ErrUnusable, s.path, err)
+		return s.unusable("", err)
 	}
 	return err
+}
+
+const adviceDamaged = "the file is damaged: move it away and restore a copy, or start without one (open incidents are rebuilt from the flags and from Gitea)"
+
+func (s *Store) unusable(advice string, err error) error {
+	switch {
+	case errors.Is(err, ErrUnusable):
+		return err
+	case advice != "":
+	case errors.Is(err, fs.ErrPermission):
+		advice = "this user may not do that: see `adfbot check` for the chown or chmod"
+	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
+		advice = "the disk is full: make room"
+	case errors.Is(err, fs.ErrNotExist):
+		advice = "nothing is there"
+	default:
+		advice = "see whether `state` names the right file and its disk is mounted"
+	}
+	return fmt.Errorf("%w: %s: %s: %w", ErrUnusable, s.path, advice, err)
 }
 
 // Meta returns a value of the state's own notes, "" where there is none.

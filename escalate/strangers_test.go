@@ -1,0 +1,365 @@
+package escalate_test
+
+import (
+	"context"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/terraphim/adfbot/escalate"
+	"github.com/terraphim/adfbot/escalate/giteatest"
+)
+
+// Issues that are not the bot's, or no longer, and accounts and repositories that change under it.
+
+// untouched fails the test if f changes the issue in any way.
+func (w *world) untouched(repo string, n int64, f func()) {
+	w.Helper()
+	before, ok := w.gitea.Issue(repo, n)
+	require.True(w, ok)
+	f()
+	after, ok := w.gitea.Issue(repo, n)
+	require.True(w, ok)
+	require.Equal(w, before, after)
+}
+
+func TestAPersonsIssueIsNeverTouched(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		body func(marker string) string
+	}{
+		{"with the title alone", func(string) string { return "it fails again" }},
+		{"with a copied marker", func(m string) string { return "I saw this:\n\n" + m }},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			play(t, func(w *world) {
+				w.trip(project)
+				m, _ := escalate.ParseMarker(w.issue().Body)
+				n := w.gitea.As("alex").Open(fleet, "[ADF] project-meta on odilo failed 3 consecutively", c.body(m.String()))
+				w.untouched(fleet, n, func() {
+					w.sweep()
+					w.rm(project)
+					w.sweep()
+					w.gitea.As("alex").Reopen(fleet, 1)
+					w.sweep()
+				})
+				require.Len(w, w.gitea.Issues(fleet), 2)
+			})
+		})
+	}
+}
+
+func TestAPersonsCopyIsNotTakenForALostIssue(t *testing.T) {
+	play(t, func(w *world) {
+		w.gitea.Inject(giteatest.Fault{Match: giteatest.CreateIssue(), Times: 1, Do: giteatest.Reset()})
+		id, err := w.tripAnd(project)
+		require.Error(w, err)
+		marker := escalate.Marker{Installation: w.store.Installation(), Project: project, Incident: id, Seq: 1}
+		n := w.gitea.As("alex").Open(fleet, "mine", marker.String())
+		w.untouched(fleet, n, func() { w.sweepFor(2 * time.Minute) })
+		require.Len(w, w.issues(fleet), 1)
+		require.NotEqual(w, n, w.incident(id).Issue.Number)
+	})
+}
+
+func TestAnotherInstallationsIssueOfTheSameAccountIsReportedAndLeftAlone(t *testing.T) {
+	play(t, func(w *world) {
+		w.trip(project)
+		dir := w.TempDir()
+		their := openMachine(w.T, w.gitea, dir+"/theirs.db", dir+"/pause")
+		require.NoError(w, their.dir.Init(their.store.Installation()))
+		their.trip(project)
+		require.Len(w, w.issues(fleet), 2)
+
+		w.untouched(fleet, 2, func() {
+			rep := w.sweep()
+			require.Equal(w, []string{"http://gitea.example/terraphim/adf-fleet/issues/2"}, rep.Foreign)
+			w.rm(project)
+			w.sweep()
+		})
+		w.untouched(fleet, 1, func() {
+			their.sweep()
+			their.rm(project)
+			their.sweep()
+		})
+		for _, i := range w.issues(fleet) {
+			require.Equal(w, "closed", i.State)
+			require.Len(w, comments(i), 1)
+		}
+	})
+}
+
+func TestAnIssueWhoseMarkerWasEditedAwayIsLostAndNeverTouched(t *testing.T) {
+	play(t, func(w *world) {
+		id := w.trip(project)
+		w.gitea.As("alex").EditBody(fleet, 1, "taken over by me")
+		w.untouched(fleet, 1, func() {
+			w.sweep()
+			require.Len(w, w.issues(fleet), 2)
+			require.Contains(w, w.issues(fleet)[1].Body, "This issue replaces #1")
+			w.rm(project)
+			w.sweep()
+			require.Equal(w, "closed", w.issues(fleet)[1].State)
+		})
+		require.True(w, w.incident(id).Settled)
+	})
+}
+
+func TestAnEndedIncidentsIssueThatWasTakenOverIsLeftOpen(t *testing.T) {
+	play(t, func(w *world) {
+		id := w.trip(project)
+		w.rm(project)
+		w.gitea.As("alex").EditBody(fleet, 1, "taken over by me")
+		w.untouched(fleet, 1, func() { w.sweep() })
+		require.True(w, w.incident(id).Settled)
+		require.Contains(w, w.log.String(), "no longer the bot's")
+	})
+}
+
+func TestANumberThatIsSomeoneElsesInARemadeRepositoryIsNeverTouched(t *testing.T) {
+	for _, ended := range []bool{false, true} {
+		t.Run(fmt.Sprintf("ended %v", ended), func(t *testing.T) {
+			play(t, func(w *world) {
+				id := w.trip(project)
+				body := w.issue().Body
+				w.gitea.DeleteRepo(fleet)
+				w.gitea.AddRepo("terraphim", "adf-fleet")
+				w.gitea.SetPermission("terraphim", "adf-fleet", "adf-bot", giteatest.Write)
+				w.gitea.As("alex").Open(fleet, "number one is mine", body)
+				w.untouched(fleet, 1, func() {
+					if ended {
+						w.rm(project)
+					}
+					w.sweepFor(2 * time.Minute)
+				})
+				if ended {
+					require.True(w, w.incident(id).Settled)
+					require.Empty(w, w.issues(fleet))
+				} else {
+					require.EqualValues(w, 2, w.incident(id).Issue.Number)
+				}
+			})
+		})
+	}
+}
+
+func TestIssuesBeyondTheFirstPageAreKnownToo(t *testing.T) {
+	play(t, func(w *world) {
+		id := w.trip(project)
+		// 120 open issues of the same account, newer ones first: ours is on the third page.
+		for n := range 120 {
+			w.gitea.As("adf-bot").Open(fleet, fmt.Sprint("other work ", n), "")
+		}
+		w.asked()
+		require.Empty(w, w.sweep().Actions)
+		require.Len(w, w.asked(), 3)
+
+		m := w.withoutState()
+		m.sweep()
+		require.EqualValues(w, 1, m.incident(id).Issue.Number)
+		require.Len(w, w.issues(fleet), 121)
+	})
+}
+
+func TestALostCreationIsFoundBeyondTheFirstPage(t *testing.T) {
+	play(t, func(w *world) {
+		w.gitea.Inject(giteatest.Fault{Match: giteatest.CreateIssue(), Times: 1, Do: giteatest.LostAnswer()})
+		id, err := w.tripAnd(project)
+		require.Error(w, err)
+		w.gitea.As("alex").Close(fleet, 1)
+		for n := range 70 {
+			w.gitea.As("adf-bot").Open(fleet, fmt.Sprint("other work ", n), "")
+		}
+		w.sweepFor(2 * time.Minute)
+		require.EqualValues(w, 1, w.incident(id).Issue.Number)
+		require.Len(w, w.issues(fleet), 71)
+	})
+}
+
+func TestATokenOfAnotherAccountGoesOnWithTheOldAccountsIssues(t *testing.T) {
+	play(t, func(w *world) {
+		id := w.trip(project)
+		w.gitea.AddUser("new-bot", giteatest.UserOptions{})
+		w.gitea.AddToken("new-bot", "new-token")
+		w.gitea.SetPermission("terraphim", "adf-fleet", "new-bot", giteatest.Write)
+		w.tokens.now = "new-token"
+		w.trip("digital-twins")
+		require.Empty(w, w.sweep().Actions, "both are its own")
+		w.rm(project)
+		w.rm("digital-twins")
+		w.sweep()
+		for _, i := range w.gitea.Issues(fleet) {
+			require.Equal(w, "closed", i.State, i.Number)
+		}
+		require.True(w, w.incident(id).Settled)
+	})
+}
+
+func TestARenamedAccountIsFoundAgain(t *testing.T) {
+	play(t, func(w *world) {
+		id := w.trip(project)
+		// What the renamed account looks like: its login is unknown, and the token is of another one.
+		me, err := w.store.Accounts(w.Context(), server)
+		require.NoError(w, err)
+		require.NoError(w, w.store.AddAccount(w.Context(), server, escalate.Account{ID: me[0].ID, Login: "old-name"}))
+		w.sweep()
+		w.rm(project)
+		w.sweep()
+		require.Equal(w, "closed", w.issue().State)
+		require.True(w, w.incident(id).Settled)
+		w.asked()
+		w.sweep()
+		require.Len(w, w.asked(), 1, "the new name is kept")
+	})
+}
+
+func TestAConfiguredLoginThatNobodyHasIsNamed(t *testing.T) {
+	play(t, func(w *world) {
+		w.rec.Settings.Login = "adf-bto"
+		_, err := w.sweepAnd(escalate.SweepOptions{})
+		require.ErrorContains(w, err, `nobody has the login "adf-bto"`)
+	})
+}
+
+func TestATokenThatMayNotReadItsUserWorksWithAConfiguredLogin(t *testing.T) {
+	playNew(t, func(w *world) {
+		w.gitea.AddToken("adf-bot", "s3cret-token", "write:issue")
+		_, err := w.sweepAnd(escalate.SweepOptions{})
+		require.ErrorContains(w, err, "set gitea.login")
+		w.rec.Settings.Login = "adf-bot"
+		id := w.trip(project)
+		w.sweep()
+		w.gitea.As("alex").Close(fleet, 1)
+		w.sweep()
+		require.Equal(w, "open", w.issue().State)
+		m := w.withoutState()
+		m.rec.Settings.Login = "adf-bot"
+		m.sweep()
+		m.rm(project)
+		m.sweep()
+		require.Equal(w, "closed", w.issue().State)
+		require.True(w, m.incident(id).Settled)
+	})
+}
+
+func TestABotThatDiedBeforeItKnewItsAccountDoesNotTakeItsIssueForAnothers(t *testing.T) {
+	playNew(t, func(w *world) {
+		id := w.fail(project)
+		w.dies("issue-noted", func(ctx context.Context) { _, _ = w.rec.Escalate(ctx, project, id) })
+		m := w.reopened()
+		m.rm(project)
+		_, err := m.rec.Escalate(w.Context(), project, "")
+		require.NoError(w, err)
+		require.Equal(w, "closed", m.issue().State)
+		require.Len(w, comments(m.issue()), 1)
+	})
+}
+
+func TestARenamedRepositoryIsFollowedWhenTheOperatorSetsItsNewName(t *testing.T) {
+	for _, closed := range []bool{false, true} {
+		t.Run(fmt.Sprintf("closed meanwhile %v", closed), func(t *testing.T) {
+			play(t, func(w *world) {
+				id := w.trip(project)
+				w.gitea.Rename(fleet, "fleet-2")
+				if closed {
+					w.gitea.As("alex").Close("terraphim/fleet-2", 1)
+				}
+				_, err := w.sweepAnd(escalate.SweepOptions{})
+				require.ErrorContains(w, err, "301")
+				require.ErrorContains(w, err, "gitea.repo")
+				w.moveTo("terraphim/fleet-2")
+				_, _ = w.sweepAnd(escalate.SweepOptions{})
+				require.Equal(w, "fleet-2", w.incident(id).Issue.Repo.Name)
+				w.sweep()
+				i, _ := w.gitea.Issue("terraphim/fleet-2", 1)
+				require.Equal(w, "open", i.State)
+				w.rm(project)
+				w.sweep()
+				i, _ = w.gitea.Issue("terraphim/fleet-2", 1)
+				require.Equal(w, "closed", i.State)
+				require.Len(w, w.gitea.Issues("terraphim/fleet-2"), 1)
+			})
+		})
+	}
+}
+
+// moveTo has all projects' issues go to another repository.
+func (m *machine) moveTo(repo string) {
+	m.rec.Settings.Target = func(string) escalate.Target { return escalate.Target{Repo: repoOf(repo)} }
+}
+
+func TestAProjectMovedToAnotherRepositoryHasItsIssueClosedInTheOld(t *testing.T) {
+	play(t, func(w *world) {
+		w.trip(project)
+		w.moveTo(other)
+		require.Empty(w, w.sweep().Actions)
+		w.gitea.As("alex").Close(fleet, 1)
+		w.sweep()
+		require.Equal(w, "open", w.issue().State)
+		w.rm(project)
+		w.sweep()
+		require.Equal(w, "closed", w.issue().State)
+		w.trip(project)
+		require.Len(w, w.issues(other), 1)
+		require.Len(w, w.issues(fleet), 1)
+	})
+}
+
+func TestAProjectMovedWhileACreationIsInDoubtIsLookedForInTheOldRepository(t *testing.T) {
+	play(t, func(w *world) {
+		w.gitea.Inject(giteatest.Fault{Match: giteatest.CreateIssue(), Times: 1, Do: giteatest.LateWork(time.Second)})
+		id, err := w.tripAnd(project)
+		require.Error(w, err)
+		w.moveTo(other)
+		w.sweepFor(5 * time.Minute)
+		require.Empty(w, w.issues(other))
+		require.Equal(w, w.issue().Number, w.incident(id).Issue.Number)
+	})
+}
+
+func TestAProjectThatLeftTheConfigurationHasItsIssueClosed(t *testing.T) {
+	play(t, func(w *world) {
+		w.trip(project)
+		w.rec.Settings.Projects = []string{"digital-twins"}
+		w.moveTo(other)
+		require.Empty(w, w.sweep().Actions)
+		w.rm(project)
+		w.sweep()
+		require.Equal(w, "closed", w.issue().State)
+	})
+}
+
+func TestARepositoryThatFailsDoesNotStopAnother(t *testing.T) {
+	for _, f := range lostAnswers {
+		t.Run(f.name, func(t *testing.T) {
+			play(t, func(w *world) {
+				target := w.rec.Settings.Target
+				w.rec.Settings.Target = func(p string) escalate.Target {
+					t := target(p)
+					if p == "digital-twins" {
+						t.Repo = repoOf(other)
+					}
+					return t
+				}
+				w.rec.Settings.Projects = []string{project, "digital-twins"}
+				one, two := w.trip(project), w.trip("digital-twins")
+				undo := w.gitea.Inject(giteatest.Fault{Match: giteatest.PathHas(fleet + "/"), Do: f.do})
+				w.rm(project)
+				w.rm("digital-twins")
+				began := time.Now()
+				_, err := w.sweepAnd(escalate.SweepOptions{})
+				require.Error(w, err)
+				require.Less(w, time.Since(began), 2*timeout)
+				require.Equal(w, "closed", w.issues(other)[0].State)
+				require.True(w, w.incident(two).Settled)
+				require.False(w, w.incident(one).Settled)
+				require.NotEmpty(w, w.incident(one).LastErr)
+				undo()
+				w.sweepFor(20 * time.Minute)
+				require.Equal(w, "closed", w.issue().State)
+			})
+		})
+	}
+}
