@@ -285,13 +285,14 @@ func (r *Reconciler) closeDuplicate(ctx context.Context, d IssueRef, i Incident,
 		}
 	}
 	key := duplicateKey(i, d)
-	said := r.say(ctx, i, d, key, DuplicateComment(key, i.Issue), p)
-	if isRetryable(said) {
-		return r.failed(ctx, i, said)
+	// Once it is closed nobody looks at it again, so a comment whose answer was lost is settled before. A refused one is not
+	// waited for.
+	if err := r.say(ctx, i, d, key, DuplicateComment(key, i.Issue), p); err != nil {
+		return r.doubt(ctx, i, err)
 	}
 	if _, err := r.Gitea.SetOpen(ctx, d, false); err != nil {
-		return r.failed(ctx, i, errors.Join(said, err))
+		return r.failed(ctx, i, err)
 	}
 	r.Log.Info("duplicate issue closed", "project", i.Project, "incident", i.Name(), "issue", d.String(), "kept", i.Issue.String())
-	return errors.Join(said, r.noteComment(context.WithoutCancel(ctx), i.ID, leftDuplicateKey(i, d), Comment{Attempted: r.Now(), Done: true}))
+	return r.noteComment(context.WithoutCancel(ctx), i.ID, leftDuplicateKey(i, d), Comment{Attempted: r.Now(), Done: true})
 }

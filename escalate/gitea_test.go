@@ -52,13 +52,15 @@ func calls() []call {
 	}
 }
 
-// eachCall runs a test for every method, over the fake with issue #1.
+// eachCall runs a test for every method, over the fake with issue #1. There is no machine but for its tokens.
 func eachCall(t *testing.T, f func(w *world, g *escalate.Gitea, c call)) {
 	for _, c := range calls() {
 		t.Run(c.name, func(t *testing.T) {
-			play(t, func(w *world) {
-				w.gitea.As("adf-bot").Open(fleet, "one", "")
-				f(w, w.over(w.gitea.Transport()), c)
+			synctest.Test(t, func(t *testing.T) {
+				s := newGitea(t)
+				s.As("adf-bot").Open(fleet, "one", "")
+				w := &world{T: t, gitea: s, machine: &machine{t: t, gitea: s, tokens: &tokens{now: "s3cret-token"}}}
+				f(w, w.over(s.Transport()), c)
 			})
 		})
 	}

@@ -118,7 +118,7 @@ func TestGiteaDownForADayLosesNothing(t *testing.T) {
 		_, err := w.tripAnd(project)
 		require.Error(w, err)
 		w.rm("digital-twins")
-		w.sweepFor(24 * time.Hour)
+		w.sweepEvery(10*time.Minute, 24*time.Hour)
 		require.False(w, w.incident(id).IsOpen(), "a resume does not wait for Gitea")
 		require.Equal(w, "open", w.issue().State)
 		w.rec.Gitea = w.over(w.gitea.Transport())

@@ -78,8 +78,8 @@ func playNew(t *testing.T, f func(w *world)) {
 	synctest.Test(t, func(t *testing.T) { f(newWorld(t)) })
 }
 
-func newWorld(t *testing.T) *world {
-	t.Helper()
+// newGitea is a Gitea with the bot's account, two people, and two repositories.
+func newGitea(t *testing.T) *giteatest.Server {
 	s := giteatest.New(time.Now)
 	t.Cleanup(s.Close)
 	for _, login := range []string{"adf-bot", "alex", "kim"} {
@@ -92,6 +92,12 @@ func newWorld(t *testing.T) *world {
 		s.SetPermission(owner, name, "adf-bot", giteatest.Write)
 		s.SetPermission(owner, name, "alex", giteatest.Write)
 	}
+	return s
+}
+
+func newWorld(t *testing.T) *world {
+	t.Helper()
+	s := newGitea(t)
 	root := t.TempDir()
 	w := &world{T: t, gitea: s}
 	w.machine = openMachine(t, s, filepath.Join(root, "adfbot.db"), filepath.Join(root, "pause"))
@@ -267,11 +273,13 @@ func (m *machine) force() error {
 }
 
 // sweepFor sweeps every minute, as the daemon does. Errors pass.
-func (m *machine) sweepFor(d time.Duration) {
+func (m *machine) sweepFor(d time.Duration) { m.sweepEvery(time.Minute, d) }
+
+func (m *machine) sweepEvery(step, d time.Duration) {
 	m.t.Helper()
 	for end := time.Now().Add(d); time.Now().Before(end); {
 		_, _ = m.rec.Sweep(m.t.Context(), escalate.SweepOptions{})
-		time.Sleep(time.Minute)
+		time.Sleep(step)
 	}
 }
 

@@ -215,7 +215,7 @@ func (s *Store) wrap(err error) error {
 		return err
 	}
 	if errors.Is(err, ErrNewer) {
-		return fmt.Errorf("state %s: %w: %w", s.path, ErrUnusable, err)
+		return fmt.Errorf("%w: %s: %w", ErrUnusable, s.path, err)
 	}
 	var se *sqlite.Error
 	if errors.As(err, &se) {
