@@ -120,7 +120,7 @@ func TestADryRunWritesNothingAndTellsThePlan(t *testing.T) {
 		want []escalate.ActionKind
 	}{
 		{"a trip that died", func(w *world) { w.fail(project) }, []escalate.ActionKind{escalate.WriteFlag, escalate.Create}},
-		{"a flag that is gone", func(w *world) { w.trip(project); w.rm(project) }, []escalate.ActionKind{escalate.Resume}},
+		{"a flag that is gone", func(w *world) { w.trip(project); w.rm(project) }, []escalate.ActionKind{escalate.Resume, escalate.Close}},
 		{"an issue that was closed", func(w *world) { w.trip(project); w.gitea.As("alex").Close(fleet, 1) }, []escalate.ActionKind{escalate.Reopen}},
 		{"an issue that was deleted", func(w *world) { w.trip(project); w.gitea.As("alex").Delete(fleet, 1) }, []escalate.ActionKind{escalate.Replace}},
 		{"a flag of a person", func(w *world) { w.touch(project) }, []escalate.ActionKind{escalate.NoteHold}},
@@ -130,7 +130,7 @@ func TestADryRunWritesNothingAndTellsThePlan(t *testing.T) {
 			w.rm(project)
 			w.machine = w.withoutState()
 			w.rec.Settings.Login = "adf-bot"
-		}, []escalate.ActionKind{escalate.RebuildDone}},
+		}, []escalate.ActionKind{escalate.RebuildDone, escalate.Close}},
 		{"a repository that was renamed", func(w *world) {
 			w.trip(project)
 			w.gitea.Rename(fleet, "fleet-2")

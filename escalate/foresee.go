@@ -1,12 +1,15 @@
 package escalate
 
-import "slices"
+import (
+	"maps"
+	"slices"
+)
 
 // Foresee is the whole plan for a project: what [Plan] says now, and what it will say when those local steps are done. A
 // dry run prints it. It is pure: a local step is applied to a copy of what was seen.
 func Foresee(o Observation) []Action {
 	var all []Action
-	o.Incidents = slices.Clone(o.Incidents)
+	o.Incidents, o.Issues = slices.Clone(o.Incidents), maps.Clone(o.Issues)
 	for range 5 { // each round may uncover the next; more rounds than there are kinds of local steps don't come
 		plan := Plan(o)
 		if !anyLocal(plan) {

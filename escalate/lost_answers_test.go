@@ -196,6 +196,31 @@ func TestAReopeningWithoutAnAnswerIsOpenInTheEndWithOneComment(t *testing.T) {
 	}
 }
 
+func TestADuplicateIsClosedWithOneCommentWhateverAnswerIsLost(t *testing.T) {
+	for _, match := range []struct {
+		name  string
+		match func(*http.Request) bool
+	}{{"of the closing", giteatest.CloseIssue()}, {"of its comment", giteatest.CommentIssue()}} {
+		for _, f := range lostAnswers {
+			t.Run(match.name+": "+f.name, func(t *testing.T) {
+				play(t, func(w *world) {
+					w.trip(project)
+					w.gitea.As("adf-bot").Open(fleet, "twin", w.issue().Body)
+					w.gitea.Inject(giteatest.Fault{Match: match.match, Times: 1, Do: f.do})
+					_, err := w.sweepAnd(escalate.SweepOptions{})
+					require.Error(w, err)
+					w.sweepFor(5 * time.Minute)
+					all := w.issues(fleet)
+					require.Equal(w, []string{"open", "closed"}, []string{all[0].State, all[1].State})
+					require.Empty(w, comments(all[0]))
+					require.Len(w, comments(all[1]), 1)
+					require.Empty(w, w.sweep().Actions)
+				})
+			})
+		}
+	}
+}
+
 func TestALookUpThatFailsMakesNoSecondIssue(t *testing.T) {
 	for _, f := range lostAnswers {
 		t.Run(f.name, func(t *testing.T) {

@@ -135,6 +135,7 @@ func TestThePlanChangesNothingThatItIsGiven(t *testing.T) {
 		o := randomSeen(r)
 		before := fmt.Sprintf("%+v %+v %+v", o.Incidents, o.Open, o.Issues)
 		escalate.Plan(o)
+		escalate.Foresee(o)
 		require.Equal(t, before, fmt.Sprintf("%+v %+v %+v", o.Incidents, o.Open, o.Issues))
 	}
 }

@@ -162,6 +162,7 @@ func TestThePlanFollowsTheTable(t *testing.T) {
 		{"the note is of a later incident", seen{flag: there, note: idB, incidents: one(), state: isOpen}, []string{"resume #1", "rebuild b"}},
 		{"the note is of a later incident, whose issue is open", seen{flag: there, note: idB, incidents: one(), state: isOpen, open: []escalate.Issue{theirs(idB, 8), theirs(idA, 1)}}, []string{"resume #1", "rebuild #8 b"}},
 		{"the note is of an incident that has ended", seen{flag: there, note: idB, known: []string{idB}}, []string{"note-hold"}},
+		{"the note is of an ended incident, and an unknown one's issue is open", seen{flag: there, note: idB, known: []string{idB}, open: []escalate.Issue{theirs(idA, 7)}}, []string{"rebuild-done #7", "note-hold"}},
 		{"the note is of an ended incident, while another is open", seen{flag: there, note: idB, known: []string{idB}, incidents: one(), state: isOpen}, nil},
 		{"a person's flag, and two unknown incidents: the newest goes on", seen{flag: there, open: []escalate.Issue{theirs(idB, 7), theirs(idA, 5)}}, []string{"rebuild #7 b", "rebuild-done #5"}},
 		{"the note names the older of two unknown incidents", seen{flag: there, note: idA, open: []escalate.Issue{theirs(idB, 7), theirs(idA, 5)}}, []string{"rebuild #5", "rebuild-done #7 b"}},

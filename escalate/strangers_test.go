@@ -3,6 +3,7 @@ package escalate_test
 import (
 	"context"
 	"fmt"
+	"net/http"
 	"testing"
 	"time"
 
@@ -49,6 +50,32 @@ func TestAPersonsIssueIsNeverTouched(t *testing.T) {
 			})
 		})
 	}
+}
+
+func TestAPersonsCopyIsLeftAloneThoughTheServerListsIt(t *testing.T) {
+	play(t, func(w *world) {
+		// A server or proxy that ignores created_by: the author is checked all the same.
+		w.rec.Gitea = w.over(answers(func(r *http.Request) *http.Response {
+			r = r.Clone(r.Context())
+			q := r.URL.Query()
+			q.Del("created_by")
+			r.URL.RawQuery = q.Encode()
+			resp, err := w.gitea.Transport().RoundTrip(r)
+			require.NoError(w, err)
+			return resp
+		}))
+		w.trip(project)
+		n := w.gitea.As("alex").Open(fleet, "mine", w.issue().Body)
+		w.untouched(fleet, n, func() {
+			require.Empty(w, w.sweep().Actions)
+			w.gitea.As("alex").Delete(fleet, 1)
+			w.sweep()
+			require.Len(w, w.issues(fleet), 1, "it is not adopted either")
+			w.rm(project)
+			w.sweep()
+		})
+		require.Equal(w, "closed", w.issue().State)
+	})
 }
 
 func TestAPersonsCopyIsNotTakenForALostIssue(t *testing.T) {
@@ -140,6 +167,27 @@ func TestANumberThatIsSomeoneElsesInARemadeRepositoryIsNeverTouched(t *testing.T
 				} else {
 					require.EqualValues(w, 2, w.incident(id).Issue.Number)
 				}
+			})
+		})
+	}
+}
+
+func TestAnImportedCopyOfTheRepositoryIsTakenUpUnderItsNewId(t *testing.T) {
+	for _, closed := range []bool{false, true} {
+		t.Run(fmt.Sprintf("closed %v", closed), func(t *testing.T) {
+			play(t, func(w *world) {
+				id := w.trip(project)
+				body := w.issue().Body
+				w.gitea.DeleteRepo(fleet)
+				w.gitea.AddRepo("terraphim", "adf-fleet")
+				w.gitea.SetPermission("terraphim", "adf-fleet", "adf-bot", giteatest.Write)
+				w.gitea.As("adf-bot").Open(fleet, "imported", body)
+				if closed {
+					w.gitea.As("alex").Close(fleet, 1)
+				}
+				w.sweep()
+				require.Equal(w, "open", w.issue().State)
+				require.Equal(w, w.issue().ID, w.incident(id).Issue.ID)
 			})
 		})
 	}
@@ -254,6 +302,23 @@ func TestABotThatDiedBeforeItKnewItsAccountDoesNotTakeItsIssueForAnothers(t *tes
 		require.NoError(w, err)
 		require.Equal(w, "closed", m.issue().State)
 		require.Len(w, comments(m.issue()), 1)
+	})
+}
+
+func TestAHiddenRepositoryIsNotTakenForADeletedIssue(t *testing.T) {
+	play(t, func(w *world) {
+		id := w.trip(project)
+		w.gitea.SetPermission("terraphim", "adf-fleet", "adf-bot", giteatest.None)
+		w.gitea.SetPrivate(fleet, true)
+		w.rm(project)
+		// What `adfbot resume` does: it has no list that would tell a missing issue from a missing right.
+		_, err := w.rec.Escalate(w.Context(), project, "")
+		require.ErrorContains(w, err, "404")
+		w.sweepFor(2 * time.Minute)
+		require.False(w, w.incident(id).Settled)
+		w.gitea.SetPrivate(fleet, false)
+		require.NoError(w, w.force())
+		require.Equal(w, "closed", w.issue().State)
 	})
 }
 

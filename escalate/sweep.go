@@ -254,9 +254,12 @@ func (r *Reconciler) sweepOne(ctx context.Context, project string, p *pass, s sn
 			}
 		}
 	}
-	plan := Plan(r.join(project, p, flag, s.holds[project], s.incidents[project], r.openIssues(p, project), known))
-	if len(plan) == 0 || dry {
-		return plan, lookErr
+	o := r.join(project, p, flag, s.holds[project], s.incidents[project], r.openIssues(p, project), known)
+	if dry {
+		return Foresee(o), lookErr
+	}
+	if len(Plan(o)) == 0 {
+		return nil, lookErr
 	}
 	_, done, err := r.local(ctx, project, p)
 	if err != nil {

@@ -12,9 +12,9 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 	"time"
-	_ "time/tzdata" // sweep.time_zone must work on a machine without zone files
 
 	"github.com/spf13/cobra"
 
@@ -94,7 +94,7 @@ func run(ctx context.Context, args []string, p process) int {
 		_, _ = fmt.Sscan(own, &code)
 	}
 	if s := err.Error(); s != "" {
-		fmt.Fprintln(p.stderr, "adfbot: "+s)
+		fmt.Fprintln(p.stderr, "adfbot: "+strings.ReplaceAll(s, "\n", "\nadfbot: "))
 		if !a.begun {
 			fmt.Fprintf(p.stderr, "see %s --help\n", cmd.CommandPath())
 		}

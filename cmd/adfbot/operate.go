@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"log/slog"
 	"os"
@@ -196,19 +197,15 @@ func (a *app) sweepCmd() *cobra.Command {
 }
 
 func (a *app) sweep(ctx context.Context, cfg *config.Config, opt escalate.SweepOptions, confirm bool) (bot.SweepReport, error) {
-	mode := bot.Operate
 	if opt.DryRun {
-		mode = bot.Look
+		return bot.DryRun(ctx, cfg, a.env(nil))
 	}
-	b, err := bot.Open(ctx, cfg, mode, a.env(nil))
-	if opt.DryRun && errors.Is(err, fs.ErrNotExist) {
-		return bot.SweepReport{DryRun: true}, nil // no state yet, so there is nothing to do
-	}
+	b, err := bot.Open(ctx, cfg, bot.Operate, a.env(nil))
 	if err != nil {
 		return bot.SweepReport{}, err
 	}
 	defer a.close(b)
-	if confirm && !opt.DryRun {
+	if confirm {
 		if err := b.ConfirmURL(ctx); err != nil {
 			return bot.SweepReport{}, err
 		}
@@ -224,15 +221,21 @@ func (a *app) printSweep(rep bot.SweepReport) {
 		}
 		a.printf("%-16s %-16s %s\n", x.Kind, name, x.Why)
 	}
+	if rep.TakenIn > 0 {
+		a.printf("%s taken in from the spool\n", count(rep.TakenIn, "result"))
+	}
+	if rep.LostRuns > 0 {
+		a.printf("%s without a result, counted as failed\n", count(rep.LostRuns, "run"))
+	}
 	verb := "done"
 	if rep.DryRun {
 		verb = "to do"
 	}
 	if len(rep.Actions) == 0 {
-		a.printf("%d projects, nothing %s\n", rep.Projects, verb)
+		a.printf("%s, nothing %s\n", count(rep.Projects, "project"), verb)
 		return
 	}
-	a.printf("%d projects, %d steps %s\n", rep.Projects, len(rep.Actions), verb)
+	a.printf("%s, %s %s\n", count(rep.Projects, "project"), count(len(rep.Actions), "step"), verb)
 }
 
 func (a *app) checkCmd() *cobra.Command {
@@ -261,4 +264,12 @@ func (a *app) checkCmd() *cobra.Command {
 	}
 	cmd.Flags().BoolVar(&offline, "offline", false, "do not ask Gitea")
 	return cmd
+}
+
+// count is a number with its noun.
+func count(n int, noun string) string {
+	if n != 1 {
+		noun += "s"
+	}
+	return fmt.Sprintf("%d %s", n, noun)
 }

@@ -160,7 +160,10 @@ func signalCommand(ts *testscript.TestScript, neg bool, args []string) {
 
 func stoppedCommand(ts *testscript.TestScript, neg bool, args []string) {
 	need(ts, neg, false, args, 1, "stopped WORD")
-	pid := background(ts, args[0]).Process.Pid
+	process := background(ts, args[0]).Process
+	pid := process.Pid
+	// When a script fails, testscript interrupts what is in the background and waits for it; what is stopped never hears.
+	ts.Defer(func() { _ = process.Kill() })
 	await(ts, func() string {
 		stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 		ts.Check(err)

@@ -80,9 +80,9 @@ func (a *app) statusOfNothing(cfg *config.Config, only string, asJSON bool) erro
 func (a *app) printStatus(s bot.Status) {
 	sweep := "never swept"
 	if s.LastSweep != nil {
-		sweep = fmt.Sprintf("last sweep %s ago, %d steps", ago(s.At, s.LastSweep.At), len(s.LastSweep.Actions))
+		sweep = fmt.Sprintf("last sweep %s ago, %s", ago(s.At, s.LastSweep.At), count(len(s.LastSweep.Actions), "step"))
 		if n := len(s.LastSweep.Errors); n > 0 {
-			sweep += fmt.Sprintf(", %d errors", n)
+			sweep += ", " + count(n, "error")
 		}
 	}
 	a.printf("adfbot on %s: %s\n", s.Instance, sweep)
@@ -93,7 +93,7 @@ func (a *app) printStatus(s bot.Status) {
 	_ = w.Flush()
 	for _, p := range s.Projects {
 		if p.Paused == "yes" && p.Reason != "" {
-			a.printf("%s: %s\n", p.ID, p.Reason)
+			a.printf("%s\n", p.Reason)
 		}
 		for _, x := range append(p.Pending, p.Warnings...) {
 			a.printf("! %s: %s\n", p.ID, x)
@@ -103,7 +103,7 @@ func (a *app) printStatus(s bot.Status) {
 		a.printf("! %s\n", strings.ReplaceAll(x, "\n", "\n  "))
 	}
 	if s.Spooled > 0 {
-		a.printf("! %d results wait in the spool; the next sweep takes them in\n", s.Spooled)
+		a.printf("! %s in the spool; the next command that can store takes them in\n", count(s.Spooled, "result"))
 	}
 	for _, x := range s.Foreign {
 		a.printf("note: an open issue of another installation, never touched: %s\n", x)

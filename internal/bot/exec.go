@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"os/signal"
 	"slices"
@@ -100,7 +101,7 @@ func (x *execution) with(ctx context.Context, b *Bot) int {
 	case flag.State == escalate.FlagThere:
 		return x.refuse(ctx, b, reason(b.rec.Pause, x.q.Project, flag.Note, flag.Dangling))
 	case flag.State == escalate.FlagUnknown:
-		x.say("it is not known whether %s is paused, so nothing is run: %v", x.q.Project, errors.Join(flag.Err, err))
+		x.say("it is not known whether %s is paused, so nothing is run: %v", x.q.Project, b.Explain(ctx, errors.Join(flag.Err, err)))
 		return ExitNotBegun
 	case err != nil:
 		x.say("%v", err)
@@ -172,13 +173,22 @@ func Tripped(r Recorded) string {
 
 // refuse says why nothing is run, and tries what is due for the project's incident: perhaps Gitea is back.
 func (x *execution) refuse(ctx context.Context, b *Bot, why string) int {
-	x.say("%s is paused: %s", x.q.Project, strings.TrimSpace(why))
+	x.say("%s", pausedBecause(x.q.Project, why))
 	if b.rec.Gitea != nil {
 		if err := b.escalate(ctx, x.q.Project, ""); err != nil {
 			b.log.Warn("left to the next sweep", "project", x.q.Project, "err", err)
 		}
 	}
 	return ExitPaused
+}
+
+// pausedBecause is the head of a flag's note, which says by itself that the project is paused, or another reason.
+func pausedBecause(project, why string) string {
+	head, _, _ := strings.Cut(strings.TrimSpace(why), "\n\n")
+	if strings.HasPrefix(head, project+" is paused") {
+		return head
+	}
+	return project + " is paused: " + head
 }
 
 func reason(dir pause.Dir, project, note string, dangling bool) string {
@@ -226,7 +236,7 @@ func (x *execution) withoutState(ctx context.Context, cause error) int {
 		x.say("it is not known whether %s is paused, so nothing is run: %v", x.q.Project, verdict.Err)
 		return ExitNotBegun
 	case verdict.Paused:
-		x.say("%s is paused: %s", x.q.Project, strings.TrimSpace(verdict.Reason))
+		x.say("%s", pausedBecause(x.q.Project, verdict.Reason))
 		return ExitPaused
 	}
 	x.say("%v", cause)
@@ -312,11 +322,16 @@ const gateWait = 5 * time.Second
 // Gate asks the pause directory and nothing else. A directory that does not answer in 5 s (a dead network mount) is
 // unknown; the goroutine that hangs on it ends with the process.
 func Gate(ctx context.Context, dir pause.Dir, project string) Verdict {
+	return gate(ctx, dir, project, pause.Dir.LookChecked)
+}
+
+// gate is Gate with another look in the tests: one at a directory that hangs.
+func gate(ctx context.Context, dir pause.Dir, project string, look func(pause.Dir, string) (pause.Flag, pause.Sentinel, error)) Verdict {
 	ctx, cancel := context.WithTimeout(ctx, gateWait)
 	defer cancel()
 	answer := make(chan Verdict, 1)
 	go func() {
-		flag, _, err := dir.LookChecked(project)
+		flag, _, err := look(dir, project)
 		switch {
 		case err != nil:
 			answer <- Verdict{Err: err}
@@ -348,6 +363,9 @@ func ExplainFromState(ctx context.Context, cfg *config.Config, env Env, err erro
 	ctx, cancel := context.WithTimeout(ctx, wait)
 	defer cancel()
 	b, err2 := Open(ctx, cfg, Look, env)
+	if errors.Is(err2, fs.ErrNotExist) {
+		return fmt.Errorf("%w\nthere is no state at %s yet: adfbot serve, the first result or adfbot pause makes both ready", err, cfg.State)
+	}
 	if err2 != nil {
 		return fmt.Errorf("%w\nwhich projects a bare touch would resume can't be told here: %w", err, err2)
 	}

@@ -88,7 +88,7 @@ func TestTheThirdFailingExecTripsAndTheFourthIsRefused(t *testing.T) {
 
 	r = w.must(bot.ExitPaused, "odilo", "touch", w.dir+"/ran")
 	require.Empty(t, r.stdout, "a refusal is said on stderr only")
-	require.Contains(t, r.stderr, "adfbot: odilo is paused: odilo is paused: project-meta failed 3 times in a row")
+	require.Contains(t, r.stderr, "adfbot: odilo is paused: project-meta failed 3 times in a row")
 	require.NoFileExists(t, w.dir+"/ran")
 	require.Len(t, w.project("odilo").LastRuns, 3, "a refusal is no run")
 

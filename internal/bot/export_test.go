@@ -8,3 +8,6 @@ func SetWaits(pipe, kill time.Duration) (restore func()) {
 	pipeWait, killWait = pipe, kill
 	return func() { pipeWait, killWait = oldPipe, oldKill }
 }
+
+// GateWith is [Gate] with another look at the directory.
+var GateWith = gate

@@ -47,8 +47,10 @@ type world struct {
 	step  func(string)
 	log   *logs
 
-	mu sync.Mutex
-	at time.Time
+	mu   sync.Mutex
+	at   time.Time     // the time, which stands still
+	runs bool          // it does not: it is that of a synctest bubble,
+	set  time.Duration // but for this, by which somebody set the clock
 }
 
 // logs is what was logged.
@@ -123,7 +125,16 @@ func (w *world) change(pairs ...string) {
 func (w *world) now() time.Time {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	if w.runs {
+		return time.Now().Add(w.set)
+	}
 	return w.at
+}
+
+func (w *world) getenv(k string) string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.vars[k]
 }
 
 func (w *world) pass(d time.Duration) {
@@ -135,7 +146,7 @@ func (w *world) pass(d time.Duration) {
 func (w *world) env() bot.Env {
 	return bot.Env{
 		Log:    slog.New(slog.NewTextHandler(w.log, &slog.HandlerOptions{Level: slog.LevelInfo})),
-		Getenv: func(k string) string { return w.vars[k] }, Now: w.now, Transport: w.gitea.Transport(),
+		Getenv: w.getenv, Now: w.now, Transport: w.gitea.Transport(),
 		Step: func(s string) {
 			if w.step != nil {
 				w.step(s)

@@ -123,7 +123,7 @@ func (b *Bot) resumeLocked(ctx context.Context, project string) (Done, error) {
 		return Done{}, fmt.Errorf("%s is still paused: %w", project, err)
 	}
 	b.step("flag-removed")
-	who := fmt.Sprintf("resumed by %s with `adfbot resume` on %s", whoami(), b.host)
+	who := fmt.Sprintf("resumed by %s with adfbot resume on %s", whoami(), b.host)
 	ended, err := b.store.Resume(ctx, project, incident, who, b.now())
 	if err != nil {
 		return Done{}, err
@@ -173,30 +173,22 @@ func (b *Bot) Restore(ctx context.Context) (Done, error) {
 		return Done{}, err
 	}
 	var projects []string
+	add := func(project string) {
+		if !slices.Contains(projects, project) {
+			projects = append(projects, project)
+		}
+	}
 	for _, i := range incidents {
-		if !i.IsOpen() {
-			continue
+		if i.IsOpen() {
+			add(i.Project)
 		}
-		if _, err := dir.Write(i.Project, escalate.FlagNote(i)); err != nil {
-			return Done{}, fmt.Errorf("%s: %w", i.Project, err)
-		}
-		if _, err := b.store.Change(ctx, i.ID, func(i *escalate.Incident) { i.FlagWritten, i.FlagError = b.now(), "" }); err != nil {
-			return Done{}, err
-		}
-		projects = append(projects, i.Project)
 	}
 	for _, h := range holds {
-		if slices.Contains(projects, h.Project) {
-			continue
-		}
-		if _, err := dir.Write(h.Project, h.Note); err != nil {
-			return Done{}, fmt.Errorf("%s: %w", h.Project, err)
-		}
-		h.FlagWritten = b.now()
-		if err := b.store.SetHold(ctx, h); err != nil {
-			return Done{}, err
-		}
-		projects = append(projects, h.Project)
+		add(h.Project)
+	}
+	projects, err = b.restoreFlags(ctx, projects)
+	if err != nil {
+		return Done{}, err
 	}
 	b.step("flags-restored")
 	// The sentinel comes last: until then everybody reads "unknown", never "not paused".
@@ -206,12 +198,67 @@ func (b *Bot) Restore(ctx context.Context) (Done, error) {
 	if err := b.store.SetMeta(ctx, metaPauseDir, b.cfg.PauseDir); err != nil {
 		return Done{}, err
 	}
+	b.rec.PauseOff = nil
 	slices.Sort(projects)
 	b.log.Info("pause directory restored", "dir", dir.Path(), "paused", projects)
 	if len(projects) == 0 {
 		return Done{Text: fmt.Sprintf("%s is ready; no project was paused", dir.Path())}, nil
 	}
 	return Done{Text: fmt.Sprintf("%s is restored; paused again: %s", dir.Path(), strings.Join(projects, ", "))}, nil
+}
+
+// restoreFlags writes the flags of those projects that are paused still, and returns these.
+func (b *Bot) restoreFlags(ctx context.Context, projects []string) (paused []string, err error) {
+	for _, project := range projects {
+		there, err := b.restoreFlag(ctx, project)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", project, err)
+		}
+		if there {
+			paused = append(paused, project)
+		}
+	}
+	return paused, nil
+}
+
+// restoreFlag does it for one project, under its lock and with the state read again: where a person made the sentinel
+// meanwhile, a sweep may just have ended the incident.
+func (b *Bot) restoreFlag(ctx context.Context, project string) (paused bool, err error) {
+	unlock, err := b.store.Lock(ctx, "flag/"+project, lockWait)
+	if err != nil {
+		return false, err
+	}
+	defer unlock()
+	incidents, err := b.store.Unsettled(ctx, project)
+	if err != nil {
+		return false, err
+	}
+	h, err := b.store.Hold(ctx, project)
+	if err != nil {
+		return false, err
+	}
+	for _, i := range incidents {
+		if !i.IsOpen() {
+			continue
+		}
+		if _, err := b.rec.Pause.Write(project, escalate.FlagNote(i)); err != nil {
+			return false, err
+		}
+		if _, err := b.store.Change(ctx, i.ID, func(i *escalate.Incident) { i.FlagWritten, i.FlagError = b.now(), "" }); err != nil {
+			return false, err
+		}
+		paused = true
+	}
+	if h == nil {
+		return paused, nil
+	}
+	if !paused {
+		if _, err := b.rec.Pause.Write(project, h.Note); err != nil {
+			return false, err
+		}
+	}
+	h.FlagWritten = b.now()
+	return true, b.store.SetHold(ctx, *h)
 }
 
 // WouldResume names the projects that a bare touch of the sentinel would resume: their flags were in the directory.
@@ -245,9 +292,13 @@ func (b *Bot) Explain(ctx context.Context, err error) error {
 		return err
 	}
 	projects, err2 := b.WouldResume(ctx)
+	written, err3 := b.store.FlagsWritten(ctx)
+	err2 = errors.Join(err2, err3)
 	switch {
 	case err2 != nil:
 		return errors.Join(err, err2)
+	case len(projects) == 0 && !written:
+		return fmt.Errorf("%w\nnothing was ever paused here: adfbot serve, the first result or adfbot pause makes the directory ready", err)
 	case len(projects) == 0:
 		return fmt.Errorf("%w\na bare touch would resume no project", err)
 	}

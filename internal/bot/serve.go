@@ -12,7 +12,7 @@ import (
 
 // Serve sweeps at once and then by the configuration's schedule, until ctx ends; it finishes the sweep that it is at. When
 // reload gives something, reopen is asked for a new bot: on an error the old one goes on, and the error is logged. Serve
-// closes the bots that reopen made, not the first.
+// closes every bot but the first.
 func Serve(ctx context.Context, b *Bot, reload <-chan struct{}, reopen func(context.Context) (*Bot, error)) error {
 	first := b
 	defer func() {
@@ -39,7 +39,7 @@ const (
 	clockJump  = 10 * time.Second
 )
 
-// serve runs until ctx ends (nil, nil) or a reload has given another bot.
+// serve runs until ctx ends (nil, nil) or there is another bot to go on with.
 func (b *Bot) serve(ctx context.Context, reload <-chan struct{}, reopen func(context.Context) (*Bot, error)) (*Bot, error) {
 	schedule, err := b.cfg.Sweep.Cron()
 	if err != nil {
@@ -57,7 +57,7 @@ func (b *Bot) serve(ctx context.Context, reload <-chan struct{}, reopen func(con
 	b.runSweep(work, c)
 	check := time.NewTicker(clockCheck)
 	defer check.Stop()
-	last := time.Now()
+	wall, mono := b.now().Round(0), time.Now()
 	for {
 		select {
 		case <-ctx.Done():
@@ -72,9 +72,20 @@ func (b *Bot) serve(ctx context.Context, reload <-chan struct{}, reopen func(con
 			<-c.Stop().Done()
 			return next, nil
 		case <-check.C:
-			now := time.Now()
-			jump := now.Round(0).Sub(last.Round(0)) - now.Sub(last)
-			last = now
+			if b.fitAgain() {
+				// Its token or certificate could not be read at the start, and now can be. Everything that was made without
+				// them is made anew, what masks the token too.
+				next, err := Open(ctx, b.cfg, b.mode, b.env)
+				if err == nil {
+					b.log.Info("what Gitea needs can be read now")
+					<-c.Stop().Done()
+					return next, nil
+				}
+				b.log.Error("the state can't be opened anew", "err", err)
+			}
+			nextWall, nextMono := b.now().Round(0), time.Now()
+			jump := nextWall.Sub(wall) - nextMono.Sub(mono)
+			wall, mono = nextWall, nextMono
 			if jump.Abs() < clockJump {
 				continue
 			}
