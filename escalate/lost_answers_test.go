@@ -105,6 +105,37 @@ func TestAnAttemptNotedByAClockThatWasWrongDoesNotWaitForYears(t *testing.T) {
 	})
 }
 
+func TestOfSeveralIssuesThatTheLookUpFindsTheOldestOpenOneIsTaken(t *testing.T) {
+	play(t, func(w *world) {
+		w.gitea.Inject(giteatest.Fault{Match: giteatest.CreateIssue(), Times: 1, Do: giteatest.LostAnswer()})
+		id, err := w.tripAnd(project)
+		require.Error(w, err)
+		body := w.issue().Body
+		for range 2 {
+			w.gitea.As("adf-bot").Open(fleet, "twin", body)
+		}
+		w.gitea.As("alex").Close(fleet, 1)
+		time.Sleep(time.Minute)
+		_, err = w.rec.Escalate(w.Context(), project, "")
+		require.NoError(w, err)
+		require.EqualValues(w, 2, w.incident(id).Issue.Number)
+	})
+}
+
+func TestATripThatAnotherProcessBeganToTellIsLookedForFirst(t *testing.T) {
+	play(t, func(w *world) {
+		id := w.fail(project)
+		w.gitea.Inject(giteatest.Fault{Match: giteatest.CreateIssue(), Times: 1, Do: giteatest.LostAnswer()})
+		_, err := w.another().sweepAnd(escalate.SweepOptions{})
+		require.Error(w, err)
+		time.Sleep(time.Minute)
+		// The process that recorded the trip was stopped meanwhile, and still takes the incident for new.
+		_, err = w.rec.Escalate(w.Context(), project, id)
+		require.NoError(w, err)
+		require.Equal(w, w.issue().Number, w.incident(id).Issue.Number)
+	})
+}
+
 func TestAnIssueMadeWithoutAnAnswerIsFoundThoughTheProjectWasResumedAndThenClosed(t *testing.T) {
 	play(t, func(w *world) {
 		w.gitea.Inject(giteatest.Fault{Match: giteatest.CreateIssue(), Times: 1, Do: giteatest.LateWork(time.Second)})

@@ -3,7 +3,6 @@ package escalate
 import (
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 	"sync"
 
@@ -61,11 +60,14 @@ func (r *Reconciler) Sweep(ctx context.Context, opt SweepOptions) (Report, error
 	rep.Projects, rep.Foreign = len(s.projects), r.foreign(p)
 
 	var mu sync.Mutex
-	g, gctx := errgroup.WithContext(ctx)
+	var g errgroup.Group
 	g.SetLimit(inFlight)
 	for _, project := range s.projects {
 		g.Go(func() error {
-			actions, err := r.sweepOne(gctx, project, p, s, opt.DryRun)
+			if ctx.Err() != nil {
+				return nil // told to end: no project is begun, and none is left in its middle
+			}
+			actions, err := r.sweepOne(context.WithoutCancel(ctx), project, p, s, opt.DryRun)
 			mu.Lock()
 			defer mu.Unlock()
 			rep.Actions = append(rep.Actions, actions...)
@@ -118,7 +120,7 @@ func lines(errs []error) []string {
 func (r *Reconciler) repos(ctx context.Context) ([]Repo, error) {
 	var out []Repo
 	add := func(repo Repo) {
-		if repo != (Repo{}) && !slices.Contains(out, repo) {
+		if repo.Owner != "" && repo.Name != "" && !slices.Contains(out, repo) {
 			out = append(out, repo)
 		}
 	}
@@ -269,8 +271,5 @@ func (r *Reconciler) sweepOne(ctx context.Context, project string, p *pass, s sn
 		}
 	}
 	more, err2 := r.remote(ctx, project, "", p)
-	if err := ctx.Err(); err != nil {
-		err2 = errors.Join(err2, fmt.Errorf("%s: %w", project, err))
-	}
 	return append(done, more...), errors.Join(lookErr, err, err2)
 }

@@ -33,8 +33,6 @@ const (
 	project = "odilo"
 )
 
-var quiet = slog.New(slog.DiscardHandler)
-
 // world is a machine with an adfbot on it, and a Gitea. Time is the bubble's, so waits of an hour cost nothing.
 type world struct {
 	*testing.T

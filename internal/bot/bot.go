@@ -37,6 +37,7 @@ type Bot struct {
 	now    func() time.Time
 	host   string
 	step   func(string)
+	getenv func(string) string
 
 	mode     Mode
 	env      Env
@@ -94,7 +95,7 @@ func (e Env) filled() Env {
 // Open opens the state and joins the parts. It makes no request.
 func Open(ctx context.Context, cfg *config.Config, mode Mode, env Env) (*Bot, error) {
 	env = env.filled()
-	b := &Bot{cfg: cfg, log: env.Log, now: env.Now, step: env.Step, tokens: cfg.Gitea.TokenSource(env.Getenv), mode: mode, env: env}
+	b := &Bot{cfg: cfg, log: env.Log, now: env.Now, step: env.Step, getenv: env.Getenv, tokens: cfg.Gitea.TokenSource(env.Getenv), mode: mode, env: env}
 	b.host, _ = os.Hostname()
 	dir := pause.New(cfg.PauseDir)
 	var err error
@@ -126,7 +127,7 @@ func (b *Bot) join(ctx context.Context, dir pause.Dir, mode Mode, env Env) error
 	b.redact = redactorWith(b.cfg, b.tokens, env.Getenv)
 	var server escalate.Server
 	if b.cfg.Gitea.URL != "" {
-		roots, err := rootsWith(b.cfg.Gitea.CAFile)
+		roots, err := rootsWith(b.cfg.Gitea.CAFile, b.getenv)
 		if b.rootsErr = err; err == nil {
 			b.gitea = escalate.NewGitea(escalate.GiteaOptions{
 				URL: b.cfg.Gitea.URL, Tokens: b.tokens, Timeout: b.cfg.Gitea.Timeout, Roots: roots, Transport: env.Transport, Redact: b.redact,
@@ -175,7 +176,7 @@ func (b *Bot) fitAgain() bool {
 		return false
 	}
 	_, err := b.tokens.Token()
-	_, err2 := rootsWith(b.cfg.Gitea.CAFile)
+	_, err2 := rootsWith(b.cfg.Gitea.CAFile, b.getenv)
 	return err == nil && err2 == nil
 }
 
@@ -198,9 +199,13 @@ func redactorWith(cfg *config.Config, tokens *config.TokenSource, getenv func(st
 	return escalate.NewRedactor(secrets...)
 }
 
-func rootsWith(file string) (*x509.CertPool, error) {
+func rootsWith(file string, getenv func(string) string) (*x509.CertPool, error) {
 	if file == "" {
 		return nil, nil
+	}
+	file, err := config.ExpandCredentials(file, getenv)
+	if err != nil {
+		return nil, fmt.Errorf("gitea.ca_file: %w", err)
 	}
 	pem, err := os.ReadFile(file)
 	if err != nil {

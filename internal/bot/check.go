@@ -202,7 +202,7 @@ func (c *checker) gitea(ctx context.Context) {
 
 // tracker gives the tracker, also where there is no state yet; nil where there can be none, which was said.
 func (c *checker) tracker() *escalate.Gitea {
-	roots, err := rootsWith(c.cfg.Gitea.CAFile)
+	roots, err := rootsWith(c.cfg.Gitea.CAFile, c.env.Getenv)
 	if err != nil {
 		c.add(Fail, "gitea", "%v", err)
 		return nil

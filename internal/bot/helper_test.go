@@ -48,9 +48,10 @@ type world struct {
 	log   *logs
 
 	mu   sync.Mutex
-	at   time.Time     // the time, which stands still
-	runs bool          // it does not: it is that of a synctest bubble,
-	set  time.Duration // but for this, by which somebody set the clock
+	at   time.Time         // the time, which stands still
+	runs bool              // it does not: it is that of a synctest bubble,
+	set  time.Duration     // but for this, by which somebody set the clock
+	ids  map[string]string // plain names of random ids, for golden files
 }
 
 // logs is what was logged.

@@ -50,11 +50,10 @@ func (b *Bot) serve(ctx context.Context, reload <-chan struct{}, reopen func(con
 	if b.cfg.HTTP.Listen != "" || b.cfg.HTTP.Socket != "" {
 		b.log.Warn("http.listen and http.socket are set, and this version serves no HTTP")
 	}
-	// A sweep is not ended in its middle by a reload or the daemon's end: every request has a timeout of its own.
-	work := context.WithoutCancel(ctx)
-	c := b.newCron(schedule, work)
+	// A sweep that is told to end finishes the projects that it is at, and begins no other.
+	c := b.newCron(ctx, schedule)
 	c.Start()
-	b.runSweep(work, c)
+	runNow(c)
 	check := time.NewTicker(clockCheck)
 	defer check.Stop()
 	wall, mono := b.now().Round(0), time.Now()
@@ -91,24 +90,24 @@ func (b *Bot) serve(ctx context.Context, reload <-chan struct{}, reopen func(con
 			}
 			b.log.Warn("the clock was set, the schedule begins anew", "by", jump)
 			<-c.Stop().Done()
-			c = b.newCron(schedule, work)
+			c = b.newCron(ctx, schedule)
 			c.Start()
-			b.runSweep(work, c)
+			runNow(c)
 		}
 	}
 }
 
 // newCron makes the schedule with its one job. Of two sweeps at once the later is left out; a panic in one is logged and
 // does not end the schedule (the order of the two wrappers matters: the other way round a panic would stop all later runs).
-func (b *Bot) newCron(schedule cron.Schedule, ctx context.Context) *cron.Cron {
+func (b *Bot) newCron(ctx context.Context, schedule cron.Schedule) *cron.Cron {
 	logger := cronLogger{b.log}
 	c := cron.New(cron.WithLogger(logger), cron.WithChain(cron.SkipIfStillRunning(logger), cron.Recover(logger)))
 	c.Schedule(schedule, cron.FuncJob(func() { _, _ = b.Sweep(ctx, escalate.SweepOptions{}) }))
 	return c
 }
 
-// runSweep runs the schedule's job now, inside its wrappers, so that it never runs beside itself.
-func (b *Bot) runSweep(_ context.Context, c *cron.Cron) {
+// runNow runs the schedule's job now, inside its wrappers, so that it never runs beside itself.
+func runNow(c *cron.Cron) {
 	for _, e := range c.Entries() {
 		e.WrappedJob.Run()
 	}

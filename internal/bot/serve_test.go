@@ -122,6 +122,7 @@ func TestServeStartsAndGoesOnWhileGiteaIsDown(t *testing.T) {
 	down := func(w *world) {
 		up = w.gitea.Inject(giteatest.Fault{Do: giteatest.Reset()})
 		w.fail("odilo", 3)
+		w.change("projects:", "sweep:\n  schedule: \"@every 10m\"\nprojects:") // a day of minutes takes long
 	}
 	serving(t, down, func(t *testing.T, d *daemon) {
 		d.after(26 * time.Hour)
@@ -129,11 +130,11 @@ func TestServeStartsAndGoesOnWhileGiteaIsDown(t *testing.T) {
 		d.fail("atlas", 2)
 		require.FileExists(t, d.flag("atlas"))
 		d.rm(d.flag("atlas"))
-		d.after(2 * time.Minute)
+		d.after(11 * time.Minute)
 		require.Equal(t, "no", d.project("atlas").Paused, "resumes need no Gitea")
 		require.NotEmpty(t, d.project("odilo").Pending)
 		up()
-		d.after(17 * time.Minute) // the longest wait between tries, and a sweep
+		d.after(26 * time.Minute) // the longest wait between tries, and a sweep
 		require.Len(t, d.issues("open"), 1)
 		require.Empty(t, d.project("odilo").Pending)
 	})

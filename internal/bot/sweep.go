@@ -64,6 +64,10 @@ func (b *Bot) Sweep(ctx context.Context, opt escalate.SweepOptions) (SweepReport
 	note(err)
 	note(b.store.SetMeta(context.WithoutCancel(ctx), metaSweep, string(doc)))
 	err = errors.Join(errs...)
+	if ctx.Err() != nil {
+		b.log.Info("sweep was told to end, the next one goes on", "done", len(rep.Actions))
+		return rep, err
+	}
 	b.logSweep(rep, err)
 	return rep, err
 }
