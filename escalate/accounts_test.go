@@ -200,8 +200,11 @@ func TestAProjectMovedWhileACreationIsInDoubtIsLookedForInTheOldRepository(t *te
 		id, err := w.tripAnd(project)
 		require.Error(w, err)
 		w.moveTo(other)
+		time.Sleep(2 * time.Second)
+		w.gitea.As("alex").Close(fleet, 1) // so that the list of open issues does not show it
 		w.sweepFor(5 * time.Minute)
 		require.Empty(w, w.issues(other))
+		require.Equal(w, "open", w.issue().State)
 		require.Equal(w, w.issue().Number, w.incident(id).Issue.Number)
 	})
 }

@@ -182,6 +182,22 @@ func TestACommentWithoutAnAnswerIsMadeOnceAndKeepsNothingOpen(t *testing.T) {
 	}
 }
 
+func TestACommentInDoubtWaitsTwiceTheTimeoutAlsoWhenForced(t *testing.T) {
+	play(t, func(w *world) {
+		id := w.trip(project)
+		w.rm(project)
+		w.gitea.Inject(giteatest.Fault{Match: giteatest.CommentIssue(), Times: 1, Do: giteatest.LateWork(9500 * time.Millisecond)})
+		for range 60 {
+			_ = w.force()
+			time.Sleep(500 * time.Millisecond)
+		}
+		w.gitea.Wait()
+		require.Equal(w, "closed", w.issue().State)
+		require.Len(w, comments(w.issue()), 1)
+		require.True(w, w.incident(id).Settled)
+	})
+}
+
 func TestAClosingWithoutAnAnswerIsClosedInTheEndWithOneComment(t *testing.T) {
 	for _, f := range lostAnswers {
 		t.Run(f.name, func(t *testing.T) {

@@ -346,6 +346,25 @@ func TestALockedIssueIsClosedThoughTheCommentIsRefused(t *testing.T) {
 	})
 }
 
+func TestARefusedCommentIsGivenUpThoughTheClosingIsTriedAgain(t *testing.T) {
+	play(t, func(w *world) {
+		w.trip(project)
+		w.rm(project)
+		w.gitea.Inject(giteatest.Fault{Match: giteatest.CommentIssue(), Do: giteatest.Status(403, `{"message":"locked"}`)})
+		w.gitea.Inject(giteatest.Fault{Match: giteatest.CloseIssue(), Times: 3, Do: giteatest.Status(500, "")})
+		w.asked()
+		w.sweepFor(20 * time.Minute)
+		require.Equal(w, "closed", w.issue().State)
+		tried := 0
+		for _, r := range writes(w.asked()) {
+			if r.Method == "POST" {
+				tried++
+			}
+		}
+		require.Equal(w, 1, tried)
+	})
+}
+
 func TestAnIssueThatCantBeClosedStaysPendingAndSaysWhy(t *testing.T) {
 	play(t, func(w *world) {
 		id := w.trip(project)

@@ -110,7 +110,7 @@ func (a *app) spool(cfg *config.Config, r store.Result, cause error) error {
 		r.Finished = a.time()
 	}
 	said, err := bot.SpoolResult(cfg, r, cause)
-	return fmt.Errorf("the result is not recorded: %w\nadfbot: %s", err, said)
+	return fmt.Errorf("the result is not recorded: %w\n%s", err, said)
 }
 
 func (a *app) close(b *bot.Bot) {

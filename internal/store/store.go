@@ -73,7 +73,7 @@ func Open(ctx context.Context, path string, o Options) (*Store, error) {
 	}
 	// Not mode=ro for a reader: it would leave -wal and -shm behind, since only who may write folds them in at its close.
 	dsn := "file:" + (&url.URL{Path: path}).EscapedPath() + "?mode=rw" +
-		"&_txlock=immediate&_pragma=busy_timeout(10000)&_pragma=synchronous(FULL)&_pragma=foreign_keys(1)"
+		"&_txlock=immediate&_pragma=busy_timeout(" + strconv.FormatInt(busyWait.Milliseconds(), 10) + ")&_pragma=synchronous(FULL)&_pragma=foreign_keys(1)"
 	if o.ReadOnly {
 		dsn += "&_pragma=query_only(1)"
 		if _, err := os.Stat(path); err != nil {
@@ -93,11 +93,27 @@ func Open(ctx context.Context, path string, o Options) (*Store, error) {
 	// polling for the file's lock.
 	db.SetMaxOpenConns(1)
 	s.db = db
-	if err := s.start(ctx, o); err != nil {
+	// SQLite's own waiting does not hold for the switch of a new file to WAL: of several processes that make the state at
+	// once, some are told at once that it is busy.
+	begun := time.Now()
+	err = s.start(ctx, o)
+	for isBusy(err) && time.Since(begun) < busyWait && ctx.Err() == nil {
+		time.Sleep(busyWait / 1000)
+		err = s.start(ctx, o)
+	}
+	if err != nil {
 		_ = db.Close()
 		return nil, s.wrap(err)
 	}
 	return s, nil
+}
+
+// busyWait is how long a locked state is waited for; the connection's busy_timeout says the same.
+const busyWait = 10 * time.Second
+
+func isBusy(err error) bool {
+	var se *sqlite.Error
+	return errors.As(err, &se) && se.Code()&0xff == sqlite3.SQLITE_BUSY
 }
 
 // prepare makes the file and its folders with the right owner before SQLite would make them with the wrong one.
