@@ -4,11 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/user"
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/terraphim/adfbot/escalate"
@@ -186,6 +188,9 @@ func (b *Bot) Restore(ctx context.Context) (Done, error) {
 	for _, h := range holds {
 		add(h.Project)
 	}
+	if err := b.makeDirAgain(dir.Path()); err != nil {
+		return Done{}, err
+	}
 	projects, err = b.restoreFlags(ctx, projects)
 	if err != nil {
 		return Done{}, err
@@ -205,6 +210,25 @@ func (b *Bot) Restore(ctx context.Context) (Done, error) {
 		return Done{Text: fmt.Sprintf("%s is ready; no project was paused", dir.Path())}, nil
 	}
 	return Done{Text: fmt.Sprintf("%s is restored; paused again: %s", dir.Path(), strings.Join(projects, ", "))}, nil
+}
+
+// makeDirAgain makes a pause directory that is gone. It belongs to whom the state belongs, also when root restores it:
+// otherwise the bot could not write to it.
+func (b *Bot) makeDirAgain(dir string) error {
+	if _, err := os.Stat(dir); !errors.Is(err, fs.ErrNotExist) {
+		return nil // who writes the flags says what is wrong with it
+	}
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return err
+	}
+	info, err := os.Stat(b.store.Path())
+	if err != nil {
+		return err
+	}
+	if st, ok := info.Sys().(*syscall.Stat_t); ok && os.Geteuid() == 0 {
+		return os.Chown(dir, int(st.Uid), int(st.Gid))
+	}
+	return nil
 }
 
 // restoreFlags writes the flags of those projects that are paused still, and returns these.

@@ -3,6 +3,7 @@ package bot_test
 import (
 	"os"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -260,6 +261,25 @@ func TestRestoreBringsEveryFlagBackAndThenTheSentinel(t *testing.T) {
 	d, err = w.restore()
 	require.NoError(t, err)
 	require.Contains(t, d.Text, "nothing to restore: "+w.cfg.PauseDir+" has its sentinel")
+}
+
+func TestADirectoryThatRootRestoresBelongsToWhomTheStateBelongs(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("only root makes files for others")
+	}
+	w := newWorld(t)
+	w.fail("odilo", 3)
+	require.NoError(t, os.Chown(w.cfg.State, 65534, 65534))
+	require.NoError(t, os.RemoveAll(w.cfg.PauseDir))
+	w.with(bot.Restoring, func(b *bot.Bot) {
+		_, err := b.Restore(ctx)
+		require.NoError(t, err)
+	})
+	for _, path := range []string{w.cfg.PauseDir, w.flag("odilo"), w.sentinel()} {
+		info, err := os.Stat(path)
+		require.NoError(t, err)
+		require.EqualValues(t, 65534, info.Sys().(*syscall.Stat_t).Uid, path)
+	}
 }
 
 func TestARestoreThatDiesBeforeTheSentinelCanBeDoneAgain(t *testing.T) {
