@@ -95,6 +95,10 @@ func (b *Bot) Resume(ctx context.Context, project string) (Done, error) {
 	if err != nil || (b.rec.Gitea == nil && b.rec.Off == nil) {
 		return d, err
 	}
+	if errors.Is(b.tokenErr, fs.ErrPermission) { // not this user's to read: in the shared set-up that is how it has to be
+		d.Text += "; its issue is left to the daemon"
+		return d, nil
+	}
 	if err := b.escalate(ctx, project, ""); err != nil {
 		d.Problems = append(d.Problems, err.Error())
 	}
