@@ -156,14 +156,6 @@ func (w *world) env() bot.Env {
 	}
 }
 
-func (w *world) open(mode bot.Mode) *bot.Bot {
-	w.t.Helper()
-	b, err := bot.Open(ctx, w.cfg, mode, w.env())
-	require.NoError(w.t, err)
-	w.t.Cleanup(func() { _ = b.Close() })
-	return b
-}
-
 // with opens a bot for one use, as a command does.
 func (w *world) with(mode bot.Mode, f func(b *bot.Bot)) {
 	w.t.Helper()
