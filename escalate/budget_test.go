@@ -246,7 +246,9 @@ func TestAProcessThatIsStoppedInTheMiddleOfACreationKeepsOthersOut(t *testing.T)
 		m := w.another()
 		for range 10 {
 			time.Sleep(time.Minute)
+			began := time.Now()
 			err := m.force()
+			require.Less(w, time.Since(began), time.Second, "nobody waits for it")
 			require.ErrorContains(w, err, "held by process")
 			require.ErrorContains(w, err, "if that adfbot is stopped, continue or end it")
 		}

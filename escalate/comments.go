@@ -61,8 +61,11 @@ func (r *Reconciler) say(ctx context.Context, i Incident, ref IssueRef, key, bod
 	return r.noteComment(context.WithoutCancel(ctx), i.ID, key, Comment{Attempted: r.Now(), Done: true})
 }
 
-// isRetryable tells refusals that pass by themselves, or with the token, from those that concern this very comment.
-func isRetryable(err error) bool { return isStatus(err, 429) || isStatus(err, 401) }
+// isRetryable tells what passes by itself, or with the token, from a refusal that concerns this very comment. It is not
+// gone on without such a comment: nobody would make it later.
+func isRetryable(err error) bool {
+	return err != nil && (isStatus(err, 429) || isStatus(err, 401) || outcomeOf(err) == NotSent)
+}
 
 func (r *Reconciler) noteComment(ctx context.Context, incident, key string, c Comment) error {
 	_, err := r.State.Change(ctx, incident, func(i *Incident) {

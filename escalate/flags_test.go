@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/terraphim/adfbot/escalate"
+	"github.com/terraphim/adfbot/internal/store"
 )
 
 // Pause directories that can't be written, read or trusted.
@@ -77,6 +78,21 @@ func TestAFlagThatCantBeWrittenIsHeadedNotPausedAndWrittenLater(t *testing.T) {
 		w.rm(project)
 		w.sweep()
 		require.Equal(w, "closed", w.issue().State)
+	})
+}
+
+func TestAFlagThatCantBeWrittenKeepsNothingElseWaiting(t *testing.T) {
+	play(t, func(w *world) {
+		readOnly(w.T, w.machine)
+		_, err := w.tripAnd(project)
+		require.Error(w, err)
+		// An older incident of the project, which the state does not know.
+		m := escalate.Marker{Installation: w.store.Installation(), Project: project, Incident: store.NewID(), Seq: 9}
+		n := w.gitea.As("adf-bot").Open(fleet, "older", m.String())
+		_, err = w.sweepAnd(escalate.SweepOptions{})
+		require.ErrorContains(w, err, "NOT paused by a flag")
+		i, _ := w.gitea.Issue(fleet, n)
+		require.Equal(w, "closed", i.State)
 	})
 }
 

@@ -297,6 +297,17 @@ func TestAListHasAllPagesWhateverHeadersAProxyDrops(t *testing.T) {
 	}
 }
 
+func TestAListThatIsNullIsNotTakenForAnEmptyOne(t *testing.T) {
+	eachCall(t, func(w *world, _ *escalate.Gitea, c call) {
+		if c.name == "list" || c.name == "comments" || c.name == "labels" {
+			w.gitea.Inject(giteatest.Fault{Do: giteatest.NullBody()})
+			te := trackerError(w, c.do(w.Context(), w.over(without(w.gitea.Transport(), "Link", "X-Total-Count"))))
+			require.Equal(w, escalate.Lost, te.Outcome)
+			require.Len(w, w.asked(), 1)
+		}
+	})
+}
+
 func TestAListThatShiftsWhileItIsReadIsReadAgain(t *testing.T) {
 	for _, c := range []struct {
 		name string

@@ -16,11 +16,13 @@ import (
 func TestALostStateIsRebuiltFromFlagAndIssue(t *testing.T) {
 	play(t, func(w *world) {
 		id := w.trip(project)
-		before := w.issue()
+		before, opened := w.issue(), w.incident(id).Opened
+		time.Sleep(time.Hour)
 		m := w.withoutState()
 		require.Equal(w, w.store.Installation(), m.store.Installation())
 		m.sweep()
 		i := m.incident(id)
+		require.True(w, opened.Equal(i.Opened), "the flag tells when")
 		require.True(w, i.IsOpen())
 		require.True(w, i.Rebuilt)
 		require.Equal(w, 1, i.Seq)
@@ -74,6 +76,15 @@ func TestALostStateWhoseFlagIsGoneClosesTheIssue(t *testing.T) {
 		require.Contains(w, comments(i)[0], "did not know the incident any more")
 		require.True(w, m.incident(id).Settled)
 		require.Empty(w, m.sweep().Actions)
+	})
+}
+
+func TestALostStateClosesTheIssueOfAProjectThatIsNotConfiguredToo(t *testing.T) {
+	play(t, func(w *world) {
+		w.trip("unheard-of")
+		w.rm("unheard-of")
+		w.withoutState().sweep()
+		require.Equal(w, "closed", w.issue().State)
 	})
 }
 
@@ -256,6 +267,13 @@ func TestAFlagCopiedFromAnotherProjectTellsNothing(t *testing.T) {
 		require.NoError(w, err)
 		require.NotNil(w, h, "it is held")
 		require.True(w, w.incident(id).IsOpen())
+		m := w.withoutState()
+		m.sweep()
+		require.Equal(w, project, m.incident(id).Project)
+		require.Len(w, w.issues(fleet), 1)
+		h, err = m.store.Hold(w.Context(), "digital-twins")
+		require.NoError(w, err)
+		require.NotNil(w, h)
 	})
 }
 

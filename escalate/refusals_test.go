@@ -202,6 +202,26 @@ func TestATooFastClientWaitsBeforeItCommentsAndThenSaysIt(t *testing.T) {
 	})
 }
 
+func TestACommentThatNeverReachedTheServerIsMadeBeforeTheClosing(t *testing.T) {
+	play(t, func(w *world) {
+		id := w.trip(project)
+		w.rm(project)
+		w.rec.Gitea = w.over(way(func(r *http.Request) (*http.Response, error) {
+			if giteatest.CommentIssue()(r) {
+				return refuses{}.RoundTrip(r)
+			}
+			return w.gitea.Transport().RoundTrip(r)
+		}))
+		_, err := w.sweepAnd(escalate.SweepOptions{})
+		require.Error(w, err)
+		w.rec.Gitea = w.over(w.gitea.Transport())
+		require.NoError(w, w.force())
+		require.Equal(w, "closed", w.issue().State)
+		require.Len(w, comments(w.issue()), 1)
+		require.True(w, w.incident(id).Settled)
+	})
+}
+
 func TestAnUnknownAssigneeCostsNotTheIssueAndIsNamed(t *testing.T) {
 	play(t, func(w *world) {
 		target := w.rec.Settings.Target

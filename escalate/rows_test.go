@@ -249,6 +249,21 @@ func TestAFlagOfAPersonIsLeftAlone(t *testing.T) {
 	})
 }
 
+func TestAFlagOfAPersonCountsForAProjectThatIsNotConfiguredToo(t *testing.T) {
+	play(t, func(w *world) {
+		w.touch("unheard-of")
+		w.sweep()
+		h, err := w.store.Hold(w.Context(), "unheard-of")
+		require.NoError(w, err)
+		require.NotNil(w, h)
+		w.rm("unheard-of")
+		w.sweep()
+		h, err = w.store.Hold(w.Context(), "unheard-of")
+		require.NoError(w, err)
+		require.Nil(w, h)
+	})
+}
+
 func TestOfTwoIssuesOfOneIncidentTheOneThatTheStateKnowsStays(t *testing.T) {
 	play(t, func(w *world) {
 		w.trip(project)

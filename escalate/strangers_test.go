@@ -204,7 +204,8 @@ func TestIssuesBeyondTheFirstPageAreKnownToo(t *testing.T) {
 		require.Len(w, w.asked(), 3)
 
 		m := w.withoutState()
-		m.sweep()
+		rep := m.sweep()
+		require.Empty(w, rep.Foreign, "an issue without a marker is nobody's")
 		require.EqualValues(w, 1, m.incident(id).Issue.Number)
 		require.Len(w, w.issues(fleet), 121)
 	})

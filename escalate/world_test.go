@@ -390,6 +390,11 @@ func (m *machine) over(way http.RoundTripper) *escalate.Gitea {
 	})
 }
 
+// way is a way to the server that a test makes up.
+type way func(*http.Request) (*http.Response, error)
+
+func (f way) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
+
 // refuses is a network without a server.
 type refuses struct{}
 

@@ -107,9 +107,15 @@ func (x *execution) with(ctx context.Context, b *Bot) int {
 		x.say("%v", err)
 		return ExitNotBegun
 	}
+	b.step("gated")
 	run, err := b.store.BeginRun(ctx, store.Run{Project: x.q.Project, Agent: x.q.Agent, RunID: x.q.RunID, Host: b.host, Started: b.now()})
 	if errors.Is(err, store.ErrPaused) {
-		return x.refuse(ctx, b, x.q.Project+" has an open incident, and its pause flag could not be written")
+		// The breaker tripped after the look at the flag.
+		why := x.q.Project + " has an open incident, and its pause flag is not written"
+		if flag := b.rec.Look(x.q.Project); flag.State == escalate.FlagThere {
+			why = reason(b.rec.Pause, x.q.Project, flag.Note, flag.Dangling)
+		}
+		return x.refuse(ctx, b, why)
 	}
 	if err != nil && !errors.Is(err, store.ErrUnusable) {
 		x.say("%v", err)

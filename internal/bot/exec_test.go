@@ -96,6 +96,21 @@ func TestTheThirdFailingExecTripsAndTheFourthIsRefused(t *testing.T) {
 	w.must(0, "odilo", "true")
 }
 
+func TestABreakerThatTripsJustAfterTheLookAtTheFlagRefusesToo(t *testing.T) {
+	w := newWorld(t)
+	w.fail("odilo", 2)
+	w.step = func(s string) {
+		if s == "gated" {
+			w.step = nil
+			w.fail("odilo", 1)
+		}
+	}
+	r := w.must(bot.ExitPaused, "odilo", "touch", w.dir+"/ran")
+	require.Contains(t, r.stderr, "failed 3 times in a row")
+	require.NoFileExists(t, w.dir+"/ran")
+	require.Zero(t, w.project("odilo").Running)
+}
+
 func TestARefusedExecTriesWhatIsDueForItsIncident(t *testing.T) {
 	w := newWorld(t)
 	w.fail("odilo", 2)
@@ -150,9 +165,10 @@ func TestATimeoutEndsTheWholeProcessGroupAndCounts(t *testing.T) {
 		script string
 		code   int
 	}{
-		"by SIGTERM":                         {"sleep 60 & echo $! > DIR/pid; wait", 143},
-		"by SIGKILL where it does not heed":  {"trap '' TERM; sleep 60 & echo $! > DIR/pid; while :; do wait; done", 137},
-		"and a 0 that it makes of it is 124": {"trap 'exit 0' TERM; sleep 60 & echo $! > DIR/pid; wait", 124},
+		"by SIGTERM":                        {"sleep 60 & echo $! > DIR/pid; wait", 143},
+		"by SIGKILL where it does not heed": {"trap '' TERM; sleep 60 & echo $! > DIR/pid; while :; do wait; done", 137},
+		"also what does not heed after the command has ended": {"trap 'exit 3' TERM; (trap '' TERM; exec sleep 60) & echo $! > DIR/pid; wait", 3},
+		"and a 0 that it makes of it is 124":                  {"trap 'exit 0' TERM; sleep 60 & echo $! > DIR/pid; wait", 124},
 	} {
 		t.Run(what, func(t *testing.T) {
 			w := newWorld(t)

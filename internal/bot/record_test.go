@@ -181,6 +181,24 @@ func TestARunOfTheOldGenerationThatFailsAfterTheFlagWasRemovedDoesNotCount(t *te
 	require.True(t, w.fail("odilo", 1).Tripped, "one that began later does")
 }
 
+// The clock says that the run began after the resume. The generation knows better.
+func TestAClockThatWasSetBackDuringARunDoesNotMakeItCount(t *testing.T) {
+	w := newWorld(t)
+	w.fail("odilo", 2)
+	w.step = func(s string) {
+		if s == "ran" {
+			w.step = nil
+			w.pass(-time.Hour)
+			w.fail("odilo", 1)
+			w.rm(w.flag("odilo"))
+		}
+	}
+	require.Equal(t, 1, w.exec("odilo", "false").code)
+	_, err := w.sweep()
+	require.NoError(t, err)
+	require.Zero(t, w.project("odilo").Failures)
+}
+
 func TestARecordedRunThatBeganBeforeTheResumeDoesNotCount(t *testing.T) {
 	w := newWorld(t)
 	w.fail("odilo", 3)

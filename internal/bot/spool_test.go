@@ -27,7 +27,7 @@ var damage = map[string]func(t *testing.T, w *world) (repair func()){
 	"damaged further in": func(t *testing.T, w *world) func() {
 		good := w.read(w.cfg.State)
 		bad := []byte(good)
-		for n := 4096; n < len(bad); n++ { // the schema stays readable
+		for n := 3 * 4096; n < len(bad); n++ { // it can be opened
 			bad[n] = 0xa5
 		}
 		require.NoError(t, os.WriteFile(w.cfg.State, bad, 0o600))
