@@ -61,8 +61,11 @@ func (r *Reconciler) say(ctx context.Context, i Incident, ref IssueRef, key, bod
 	return r.noteComment(context.WithoutCancel(ctx), i.ID, key, Comment{Attempted: r.Now(), Done: true})
 }
 
-// isRetryable tells refusals that pass by themselves, or with the token, from those that concern this very comment.
-func isRetryable(err error) bool { return isStatus(err, 429) || isStatus(err, 401) }
+// isRetryable tells what passes by itself, or with the token, from a refusal that concerns this very comment. It is not
+// gone on without such a comment: nobody would make it later.
+func isRetryable(err error) bool {
+	return err != nil && (isStatus(err, 429) || isStatus(err, 401) || outcomeOf(err) == NotSent)
+}
 
 func (r *Reconciler) noteComment(ctx context.Context, incident, key string, c Comment) error {
 	_, err := r.State.Change(ctx, incident, func(i *Incident) {
@@ -115,6 +118,9 @@ func (r *Reconciler) close(ctx context.Context, i Incident, p *pass) error {
 		return r.settle(ctx, i, p, s)
 	}
 	said := r.say(ctx, i, i.Issue, key, ResumedComment(key, i), p)
+	if isRetryable(said) {
+		return r.failed(ctx, i, said)
+	}
 	closed, err := r.Gitea.SetOpen(ctx, i.Issue, false)
 	r.step("closed")
 	if err != nil {
@@ -179,14 +185,43 @@ func (r *Reconciler) reopen(ctx context.Context, a Action, i Incident, p *pass) 
 		key := reopenedKey(i, i.ReopenCount)
 		said = r.say(ctx, i, i.Issue, key, r.stillPaused(key, i, p), p)
 	}
+	if isRetryable(said) {
+		return r.failed(ctx, i, said)
+	}
 	if _, err := r.Gitea.SetOpen(ctx, i.Issue, true); err != nil {
 		return r.failed(ctx, i, errors.Join(said, err))
 	}
 	r.step("reopened")
 	p.set(i.ID, IssueOpen)
 	r.Log.Info("issue reopened, the project is still paused", "project", i.Project, "incident", i.Name(), "issue", i.Issue.String())
-	_, err = r.State.Change(context.WithoutCancel(ctx), i.ID, func(i *Incident) { i.ReopenPending = false; worked(i) })
+	if said != nil {
+		return r.doubt(ctx, i, said) // noteReopened settles it
+	}
+	return r.reopeningDone(ctx, i)
+}
+
+func (r *Reconciler) reopeningDone(ctx context.Context, i Incident) error {
+	_, err := r.State.Change(context.WithoutCancel(ctx), i.ID, func(i *Incident) { i.ReopenPending = false; worked(i) })
 	return err
+}
+
+// noteReopened ends a reopening that has happened. A comment whose answer was lost is settled first.
+func (r *Reconciler) noteReopened(ctx context.Context, i Incident, p *pass) error {
+	key := reopenedKey(i, i.ReopenCount)
+	if c := i.Comments[key]; !c.Attempted.IsZero() && !c.Done {
+		_, s, err := r.read(ctx, p, i)
+		if err != nil {
+			return r.failed(ctx, i, err)
+		}
+		if s != IssueOpen {
+			p.set(i.ID, s)
+			return nil
+		}
+		if err := r.say(ctx, i, i.Issue, key, StillPausedComment(key, i, r.Pause.FlagPath(i.Project)), p); err != nil {
+			return r.doubt(ctx, i, err)
+		}
+	}
+	return r.reopeningDone(ctx, i)
 }
 
 // tellPaused corrects an issue that says NOT PAUSED.
@@ -253,10 +288,14 @@ func (r *Reconciler) closeDuplicate(ctx context.Context, d IssueRef, i Incident,
 		}
 	}
 	key := duplicateKey(i, d)
-	said := r.say(ctx, i, d, key, DuplicateComment(key, i.Issue), p)
+	// Once it is closed nobody looks at it again, so a comment whose answer was lost is settled before. A refused one is not
+	// waited for.
+	if err := r.say(ctx, i, d, key, DuplicateComment(key, i.Issue), p); err != nil {
+		return r.doubt(ctx, i, err)
+	}
 	if _, err := r.Gitea.SetOpen(ctx, d, false); err != nil {
-		return r.failed(ctx, i, errors.Join(said, err))
+		return r.failed(ctx, i, err)
 	}
 	r.Log.Info("duplicate issue closed", "project", i.Project, "incident", i.Name(), "issue", d.String(), "kept", i.Issue.String())
-	return errors.Join(said, r.noteComment(context.WithoutCancel(ctx), i.ID, leftDuplicateKey(i, d), Comment{Attempted: r.Now(), Done: true}))
+	return r.noteComment(context.WithoutCancel(ctx), i.ID, leftDuplicateKey(i, d), Comment{Attempted: r.Now(), Done: true})
 }

@@ -7,7 +7,6 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"net/http"
 	"net/http/httptrace"
@@ -81,69 +80,6 @@ func NewGitea(o GiteaOptions) *Gitea {
 	return g
 }
 
-// authTransport sets the token and caps the answer. After a 401 it reads the token again and, if it is another one, asks
-// once more: a rotated token needs no restart.
-type authTransport struct {
-	tokens TokenSource
-	next   http.RoundTripper
-}
-
-func (t *authTransport) RoundTrip(r *http.Request) (*http.Response, error) {
-	resp, err := t.once(r)
-	if err != nil || resp.StatusCode != http.StatusUnauthorized || (r.Body != nil && r.GetBody == nil) {
-		return resp, err
-	}
-	if changed, err := t.tokens.Reload(); err != nil || !changed {
-		return resp, nil
-	}
-	again := r.Clone(r.Context())
-	if r.GetBody != nil {
-		if again.Body, err = r.GetBody(); err != nil {
-			return resp, nil
-		}
-	}
-	_ = resp.Body.Close()
-	return t.once(again)
-}
-
-func (t *authTransport) once(r *http.Request) (*http.Response, error) {
-	token, err := t.tokens.Token()
-	if err != nil {
-		return nil, &tokenError{err}
-	}
-	r = r.Clone(r.Context())
-	r.Header.Set("Authorization", "token "+token)
-	r.Header.Set("User-Agent", "adfbot")
-	resp, err := t.next.RoundTrip(r)
-	if err == nil {
-		resp.Body = &cappedBody{ReadCloser: resp.Body, left: maxAnswer}
-	}
-	return resp, err
-}
-
-// tokenError: there is no token to send, so nothing was sent.
-type tokenError struct{ err error }
-
-func (e *tokenError) Error() string { return e.err.Error() }
-func (e *tokenError) Unwrap() error { return e.err }
-
-type cappedBody struct {
-	io.ReadCloser
-	left int64
-}
-
-func (b *cappedBody) Read(p []byte) (int, error) {
-	if b.left <= 0 {
-		return 0, fmt.Errorf("the answer is larger than %d MB: an issue of the bot has grown too large, shorten its body", maxAnswer>>20)
-	}
-	if int64(len(p)) > b.left {
-		p = p[:b.left]
-	}
-	n, err := b.ReadCloser.Read(p)
-	b.left -= int64(n)
-	return n, err
-}
-
 // call is one request. The SDK ties the context to the client, so a client is made for each call; connections are
 // shared all the same, since they belong to the transport.
 type call struct {
@@ -208,7 +144,7 @@ func (c *call) failed(resp *http.Response, err error) error {
 	switch {
 	case resp.StatusCode/100 == 3:
 		e.Outcome = Refused
-		e.Location = CleanLine(resp.Header.Get("Location"), 200)
+		e.Location = CleanLine(c.g.redact.Redact(resp.Header.Get("Location")), 200)
 	case resp.StatusCode/100 == 4:
 		e.Outcome = Refused
 	}
@@ -223,6 +159,9 @@ func (c *call) lost(resp *gitea.Response, detail string) error {
 	}
 	return e
 }
+
+// noList: Gitea says [] where there is nothing. What says null has not looked.
+const noList = "the answer is no list"
 
 func retryAfter(h string) time.Duration {
 	if h == "" {
@@ -255,6 +194,7 @@ func (g *Gitea) List(ctx context.Context, repo Repo, login string, all bool) ([]
 
 func (g *Gitea) listOnce(ctx context.Context, repo Repo, login string, state gitea.StateType) (issues []Issue, short bool, err error) {
 	seen := map[int64]bool{}
+	first := 0 // how many there were when the first page was read
 	for page := 1; page <= maxPages; {
 		c, client, cancel := g.begin(ctx, "list issues", repo.String())
 		found, resp, err := client.ListRepoIssues(repo.Owner, repo.Name, gitea.ListIssueOption{
@@ -263,7 +203,14 @@ func (g *Gitea) listOnce(ctx context.Context, repo Repo, login string, state git
 		})
 		cancel()
 		if err := c.fail(resp, err); err != nil {
+			var te *TrackerError
+			if errors.As(err, &te) && te.Status == http.StatusNotFound && login != "" {
+				te.Detail += fmt.Sprintf(", or nobody has the login %q", login)
+			}
 			return nil, false, err
+		}
+		if found == nil {
+			return nil, false, c.lost(resp, noList)
 		}
 		for _, i := range found {
 			if i == nil || seen[i.ID] {
@@ -272,16 +219,18 @@ func (g *Gitea) listOnce(ctx context.Context, repo Repo, login string, state git
 			seen[i.ID] = true
 			issues = append(issues, g.issue(repo, i))
 		}
-		if resp.NextPage > page {
-			page = resp.NextPage
-			continue
-		}
 		total, err := strconv.Atoi(resp.Header.Get("X-Total-Count"))
-		if err != nil && len(found) >= pageSize {
-			page++ // neither header: ask until a page is not full
-			continue
+		if page == 1 {
+			first = total
 		}
-		return issues, err == nil && len(issues) < total, nil
+		switch {
+		case resp.NextPage > page:
+			page = resp.NextPage
+		case len(found) >= pageSize && (err != nil || len(seen) < total):
+			page++ // a proxy has dropped the links, or the count too: ask until a page is not full
+		default:
+			return issues, err == nil && (total != first || len(seen) < total), nil
+		}
 	}
 	return nil, false, &TrackerError{Op: "list issues", Where: repo.String(), Outcome: Lost,
 		Detail: fmt.Sprintf("more than %d pages", maxPages)}
@@ -377,6 +326,9 @@ func (g *Gitea) Comments(ctx context.Context, ref IssueRef, author int64) ([]str
 	if err := c.fail(resp, err); err != nil {
 		return nil, err
 	}
+	if list == nil {
+		return nil, c.lost(resp, noList)
+	}
 	var bodies []string
 	for _, m := range list {
 		if m != nil && m.Poster != nil && m.Poster.ID == author {
@@ -409,18 +361,22 @@ func (g *Gitea) Labels(ctx context.Context, repo Repo) (map[string]int64, error)
 		if err := c.fail(resp, err); err != nil {
 			return nil, err
 		}
+		if list == nil {
+			return nil, c.lost(resp, noList)
+		}
 		for _, l := range list {
+			if l == nil {
+				continue
+			}
 			if old, ok := ids[l.Name]; !ok || cmp.Less(l.ID, old) {
 				ids[l.Name] = l.ID
 			}
 		}
-		if resp.NextPage > page {
-			page = resp.NextPage
-		} else if len(list) >= pageSize && resp.Header.Get("X-Total-Count") == "" {
-			page++
-		} else {
+		// Gitea gives no links here: behind a page that is full there may be another one.
+		if len(list) < pageSize {
 			break
 		}
+		page++
 	}
 	return ids, nil
 }
@@ -466,6 +422,9 @@ func (g *Gitea) Version(ctx context.Context) (string, error) {
 	v, resp, err := client.ServerVersion()
 	if err := c.fail(resp, err); err != nil {
 		return "", err
+	}
+	if v == "" {
+		return "", c.lost(resp, "the answer names no version")
 	}
 	return CleanLine(v, 40), nil
 }

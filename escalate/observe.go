@@ -16,15 +16,22 @@ import (
 // incident that is unknown then was not made in between: an incident is in the state before its issue is made.
 type pass struct {
 	force bool
+	dry   bool // nothing may be written, not even what was learnt
 
-	mu       sync.Mutex
+	mu       sync.Mutex     // never held across a request
 	accounts map[int64]bool // user ids under which this installation writes or wrote; replaced, never changed
 	open     map[Repo]listed
 	all      map[Repo]listed
-	states   map[string]IssueState // by incident, from single reads and from our own writes
+	turns    map[Repo]chan struct{} // holds one token: who has it may list everything in the repository
+	states   map[string]IssueState  // by incident, from single reads and from our own writes
 
 	ops      *roll              // who may give orders; nil: nobody
 	closings map[string]Closing // by incident; see closing.go
+}
+
+func newPass(opt SweepOptions) *pass {
+	return &pass{force: opt.Force, dry: opt.DryRun, accounts: map[int64]bool{}, open: map[Repo]listed{}, all: map[Repo]listed{},
+		turns: map[Repo]chan struct{}{}, states: map[string]IssueState{}}
 }
 
 type listed struct {
@@ -47,6 +54,35 @@ func (p *pass) ids() map[int64]bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.accounts
+}
+
+// know adds accounts to those whose issues are ours.
+func (p *pass) know(ids map[int64]bool) {
+	if p == nil {
+		return
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	more := maps.Clone(p.accounts)
+	maps.Copy(more, ids)
+	p.accounts = more
+}
+
+// turn waits until nobody else lists everything in the repository: one list serves all projects of a pass.
+func (p *pass) turn(ctx context.Context, repo Repo) (done func(), err error) {
+	p.mu.Lock()
+	c, ok := p.turns[repo]
+	if !ok {
+		c = make(chan struct{}, 1)
+		p.turns[repo] = c
+	}
+	p.mu.Unlock()
+	select {
+	case c <- struct{}{}:
+		return func() { <-c }, nil
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
 }
 
 func (p *pass) set(incident string, s IssueState) {
@@ -164,9 +200,13 @@ func (r *Reconciler) issueState(p *pass, i Incident) IssueState {
 	if !ok || l.err != nil {
 		return IssueUnknown
 	}
+	accounts := p.ids()
+	if len(accounts) == 0 {
+		return IssueUnknown // it is not known which issues are ours
+	}
 	for _, d := range l.issues {
 		if d.Number == i.Issue.Number {
-			if d.ID == i.Issue.ID && r.mine(p.ids(), d) && d.Marker.Incident == i.ID {
+			if d.ID == i.Issue.ID && r.mine(accounts, d) && d.Marker.Incident == i.ID {
 				return IssueOpen
 			}
 			return IssueLost
@@ -240,64 +280,4 @@ func (r *Reconciler) read(ctx context.Context, p *pass, i Incident) (Issue, Issu
 		return issue, IssueOpen, nil
 	}
 	return issue, IssueClosed, nil
-}
-
-func (r *Reconciler) accountIDs(ctx context.Context, p *pass) (map[int64]bool, error) {
-	if p != nil {
-		return p.ids(), nil
-	}
-	return r.allAccounts(ctx)
-}
-
-func (r *Reconciler) allAccounts(ctx context.Context) (map[int64]bool, error) {
-	accounts, err := r.State.Accounts(ctx, r.Settings.URL)
-	if err != nil {
-		return nil, err
-	}
-	ids := map[int64]bool{}
-	for _, a := range accounts {
-		ids[a.ID] = true
-	}
-	return ids, nil
-}
-
-// login is the account whose issues are listed: the configured one, else the one that wrote last, else the token's.
-func (r *Reconciler) login(ctx context.Context) (string, error) {
-	if r.Settings.Login != "" {
-		return r.Settings.Login, nil
-	}
-	accounts, err := r.State.Accounts(ctx, r.Settings.URL)
-	if err != nil {
-		return "", err
-	}
-	if len(accounts) > 0 {
-		return accounts[len(accounts)-1].Login, nil
-	}
-	me, err := r.Gitea.Me(ctx)
-	if err != nil {
-		if isStatus(err, http.StatusForbidden) {
-			return "", fmt.Errorf("%w; or set gitea.login to the token's account, where the token may not have the scope read:user", err)
-		}
-		return "", err
-	}
-	return me.Login, r.State.AddAccount(ctx, r.Settings.URL, me)
-}
-
-// learn keeps the id of the account that we list by, if no request has told it yet.
-func (r *Reconciler) learn(ctx context.Context, login string, issues []Issue) error {
-	accounts, err := r.State.Accounts(ctx, r.Settings.URL)
-	if err != nil || len(issues) == 0 {
-		return err
-	}
-	for _, a := range accounts {
-		if strings.EqualFold(a.Login, login) {
-			return nil
-		}
-	}
-	for _, i := range issues {
-		if i.AuthorID != 0 && strings.EqualFold(i.Author, login) {
-			return r.State.AddAccount(ctx, r.Settings.URL, Account{ID: i.AuthorID, Login: i.Author})
-		}
-	}
-	return nil
 }

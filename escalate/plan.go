@@ -143,9 +143,10 @@ func Plan(o Observation) []Action {
 
 // rank puts what concerns a paused project before the tidying up.
 func rank(k ActionKind) int {
-	switch k {
-	case WriteFlag:
+	if k.Local() {
 		return -1
+	}
+	switch k {
 	case Create, Adopt, Replace, Reopen, ResumeClosed, NoteReopened, TellPaused:
 		return 0
 	case Close, LeaveOpen, FindLost, CloseDuplicate:
@@ -231,6 +232,7 @@ func (p *planner) rebuild(there bool, strange string) *Incident {
 	}
 	switch {
 	case found != nil:
+		found = p.own(Incident{ID: found.Marker.Incident}) // of several of one incident the oldest stays
 		a := p.add(Rebuild, Incident{ID: found.Marker.Incident, Project: p.o.Project, Seq: found.Marker.Seq, Issue: found.IssueRef},
 			"the state does not know this incident, and its pause flag is there")
 		a.marker, a.info = found.Marker, p.o.Flag.Info
@@ -253,9 +255,10 @@ func (p *planner) orphans(current *Incident) {
 			continue
 		}
 		done[id] = true
-		a := p.add(RebuildDone, Incident{ID: id, Project: p.o.Project, Seq: i.Marker.Seq, Issue: i.IssueRef},
+		oldest := p.own(Incident{ID: id})
+		a := p.add(RebuildDone, Incident{ID: id, Project: p.o.Project, Seq: oldest.Marker.Seq, Issue: oldest.IssueRef},
 			"the state does not know this incident, and it has no pause flag")
-		a.marker = i.Marker
+		a.marker = oldest.Marker
 	}
 }
 
@@ -320,7 +323,7 @@ func (p *planner) open(i Incident) {
 	}
 	switch p.o.Issues[i.ID] {
 	case IssueOpen:
-		if i.ReopenPending {
+		if i.ReopenPending && p.due(i) {
 			p.add(NoteReopened, i, "the issue is open again")
 		}
 		if i.SaidNotPaused && !i.FlagWritten.IsZero() && p.due(i) {

@@ -189,26 +189,33 @@ func (r *Reconciler) local(ctx context.Context, project string, p *pass) (FlagVi
 	}
 	defer unlock()
 	var done []Action
+	var stuck error
 	// Each round may uncover the next: a lost incident is rebuilt only after the old one was ended.
 	for range 5 {
 		if o, err = r.observe(ctx, project, p); err != nil {
-			return o.Flag, done, err
+			return o.Flag, done, errors.Join(stuck, err)
 		}
-		plan := Plan(o)
-		if !anyLocal(plan) {
-			break
-		}
-		for _, a := range plan {
-			if !a.Kind.Local() {
+		before := len(done)
+		for _, a := range Plan(o) {
+			if !a.Kind.Local() || (a.Kind == WriteFlag && stuck != nil) {
 				continue
 			}
-			if err := r.doLocal(ctx, o, a); err != nil {
-				return o.Flag, done, err
+			err := r.doLocal(ctx, o, a)
+			var noFlag *FlagWriteError
+			if errors.As(err, &noFlag) {
+				stuck = err // the rest does not depend on it
+				continue
+			}
+			if err != nil {
+				return o.Flag, done, errors.Join(stuck, err)
 			}
 			done = append(done, a)
 		}
+		if len(done) == before {
+			break
+		}
 	}
-	return o.Flag, done, nil
+	return o.Flag, done, stuck
 }
 
 func anyLocal(plan []Action) bool {

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"net/http"
 	"slices"
 	"time"
 )
@@ -36,7 +35,11 @@ func (r *Reconciler) remote(ctx context.Context, project, fresh string, p *pass)
 	if r.Gitea == nil && r.Off == nil {
 		return nil, nil
 	}
-	unlock, err := r.State.Lock(ctx, "issue/"+project, issueWait)
+	wait := issueWait
+	if fresh != "" {
+		wait = r.Settings.Timeout // a sweep may be at the same project this very moment
+	}
+	unlock, err := r.State.Lock(ctx, "issue/"+project, wait)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", project, err)
 	}
@@ -96,6 +99,10 @@ func (r *Reconciler) blocked(p *pass, i Incident, a Action) error {
 	repo := a.Issue.Repo
 	if repo == (Repo{}) {
 		repo = r.targetRepo(i)
+	}
+	if repo.Owner == "" || repo.Name == "" {
+		return fmt.Errorf("it is not known which repository the issues of %s go to: set owner and repo for the project, or gitea.owner "+
+			"and gitea.repo for all", i.Project)
 	}
 	if l, ok := p.list(repo); ok {
 		return l.err
@@ -160,8 +167,7 @@ func (r *Reconciler) do(ctx context.Context, a Action, i Incident, p *pass, fres
 		p.set(i.ID, IssueUnknown)
 		return err
 	case NoteReopened:
-		_, err := r.State.Change(ctx, i.ID, func(i *Incident) { i.ReopenPending = false; worked(i) })
-		return err
+		return r.noteReopened(ctx, i, p)
 	case Reopen:
 		return r.reopen(ctx, a, i, p)
 	case ResumeClosed:
@@ -214,32 +220,38 @@ func (r *Reconciler) find(ctx context.Context, i Incident, repo Repo, p *pass) (
 	return *found, true, nil
 }
 
+// everything lists the bot's issues of any state. In a pass it serves all projects, a failure too.
 func (r *Reconciler) everything(ctx context.Context, repo Repo, p *pass, after time.Time) ([]Issue, error) {
-	if p != nil {
-		p.mu.Lock()
-		defer p.mu.Unlock()
-		if l, ok := p.all[repo]; ok && l.err == nil && !l.begun.Before(after) {
-			return l.issues, nil
-		}
+	if p == nil {
+		l := r.listAll(ctx, repo, nil)
+		return l.issues, l.err
 	}
-	login, err := r.login(ctx)
+	done, err := p.turn(ctx, repo)
 	if err != nil {
 		return nil, err
 	}
-	l := listed{begun: r.Now()}
-	if l.issues, err = r.Gitea.List(ctx, repo, login, true); err != nil {
-		return nil, err
-	}
-	if err := r.learn(ctx, login, l.issues); err != nil {
-		return nil, err
-	}
-	if p != nil {
+	defer done()
+	p.mu.Lock()
+	l, ok := p.all[repo]
+	p.mu.Unlock()
+	if !ok || l.begun.Before(after) {
+		l = r.listAll(ctx, repo, p)
+		p.mu.Lock()
 		p.all[repo] = l
-		if p.accounts, err = r.allAccounts(ctx); err != nil {
-			return nil, err
-		}
+		p.mu.Unlock()
 	}
-	return l.issues, nil
+	return l.issues, l.err
+}
+
+func (r *Reconciler) listAll(ctx context.Context, repo Repo, p *pass) listed {
+	l := listed{begun: r.Now()}
+	login, err := r.login(ctx, p)
+	if err != nil {
+		l.err = err
+		return l
+	}
+	l.issues, l.err = r.list(ctx, repo, login, true, p)
+	return l
 }
 
 func (r *Reconciler) adopted(ctx context.Context, i Incident, ref IssueRef, p *pass, s IssueState) error {
@@ -289,208 +301,4 @@ func (r *Reconciler) waitOver(ctx context.Context, i Incident) error {
 		}
 	}
 	return errLater
-}
-
-// create opens the incident's issue. Before the request the attempt is on disk, so that whoever comes after a crash knows
-// that there may be an issue already.
-func (r *Reconciler) create(ctx context.Context, i Incident, p *pass, fresh bool) error {
-	if err := r.waitOver(ctx, i); err != nil {
-		return err
-	}
-	repo := r.targetRepo(i)
-	if !fresh || !i.Create.At.IsZero() {
-		found, ok, err := r.find(ctx, i, repo, p)
-		if err != nil {
-			return r.failed(ctx, i, err)
-		}
-		if ok {
-			return r.adopted(ctx, i, found.IssueRef, p, stateOf(found))
-		}
-		// It is not there. Only now may another repository be taken, where the configuration has changed.
-		repo = r.Settings.Target(i.Project).Repo
-	}
-	flag := r.Look(i.Project)
-	if flag.State == FlagGone && !i.FlagWritten.IsZero() {
-		return errLater // resumed meanwhile: no issue for a project that runs again
-	}
-	return r.post(ctx, i, repo, p)
-}
-
-func (r *Reconciler) post(ctx context.Context, i Incident, repo Repo, p *pass) error {
-	l := r.letter(i, repo)
-	labels := r.labels(ctx, repo, r.Settings.Target(i.Project).Labels, &l)
-	n := NewIssue{Title: r.Composer.Title(i), Labels: labels, Assignees: r.Settings.Target(i.Project).Assignees}
-	if r.Settings.DueIn > 0 {
-		n.Due = i.Opened.Add(r.Settings.DueIn)
-	}
-	var problem string
-	n.Body, problem = r.Composer.Body(l)
-	if problem != "" {
-		r.Log.Warn("issue text is not as wished", "incident", i.Name(), "err", problem)
-	}
-	i, err := r.State.Change(ctx, i.ID, func(i *Incident) { i.Create.At, i.Target = r.Now(), repo })
-	if err != nil {
-		return err
-	}
-	r.step("create-begun")
-	issue, err := r.Gitea.Create(ctx, repo, n)
-	for err != nil && outcomeOf(err) == Refused && r.lighten(&n, &l, err) {
-		issue, err = r.Gitea.Create(ctx, repo, n)
-	}
-	r.step("created")
-	if err != nil {
-		_, err2 := r.State.Change(context.WithoutCancel(ctx), i.ID, func(i *Incident) {
-			if outcomeOf(err) != Lost {
-				i.Create, i.Target = Attempt{}, Repo{}
-			}
-			r.failInto(i, err)
-		})
-		return errors.Join(err, err2)
-	}
-	_, err = r.State.Change(context.WithoutCancel(ctx), i.ID, func(i *Incident) {
-		i.Issue, i.Create, i.Target = issue.IssueRef, Attempt{}, Repo{}
-		i.SaidNotPaused = l.FlagError != ""
-		worked(i)
-	})
-	if err != nil {
-		return err
-	}
-	r.step("issue-noted")
-	p.set(i.ID, IssueOpen)
-	r.Log.Info("issue opened", "project", i.Project, "incident", i.Name(), "issue", issue.String(), "url", issue.URL, "missing", l.Missing)
-	return r.afterCreate(ctx, repo, n, issue)
-}
-
-// afterCreate keeps what the answer told: whose token it is, and whether the server left labels out without a word.
-func (r *Reconciler) afterCreate(ctx context.Context, repo Repo, n NewIssue, issue Issue) error {
-	if issue.AuthorID != 0 {
-		accounts, err := r.State.Accounts(ctx, r.Settings.URL)
-		if err != nil {
-			return err
-		}
-		if len(accounts) == 0 || accounts[len(accounts)-1].ID != issue.AuthorID {
-			if err := r.State.AddAccount(ctx, r.Settings.URL, Account{ID: issue.AuthorID, Login: issue.Author}); err != nil {
-				return err
-			}
-		}
-	}
-	if len(issue.Labels) < len(n.Labels) {
-		r.Log.Warn("Gitea left labels out: the token's account may not write to the repository, or the labels were deleted",
-			"issue", issue.String(), "asked", len(n.Labels), "set", len(issue.Labels))
-		return r.State.SetLabels(ctx, repo, nil)
-	}
-	return nil
-}
-
-// lighten takes an optional part out of an issue that the server refused, and tells whether there was one to take out.
-func (r *Reconciler) lighten(n *NewIssue, l *Letter, err error) bool {
-	var te *TrackerError
-	if !errors.As(err, &te) {
-		return false
-	}
-	switch te.Status {
-	case http.StatusUnprocessableEntity, http.StatusBadRequest:
-		switch {
-		case len(n.Assignees) > 0:
-			l.Missing = append(l.Missing, fmt.Sprintf("assignees %v: %s", n.Assignees, te.Detail))
-			n.Assignees = nil
-		case len(n.Labels) > 0 || !n.Due.IsZero():
-			l.Missing = append(l.Missing, "labels and due date: "+te.Detail)
-			n.Labels, n.Due = nil, time.Time{}
-		default:
-			return false
-		}
-		n.Body, _ = r.Composer.Body(*l)
-	case http.StatusRequestEntityTooLarge:
-		short := r.Composer.Short(*l)
-		if len(short) >= len(n.Body) {
-			return false
-		}
-		n.Body = short
-	default:
-		return false
-	}
-	return true
-}
-
-func (r *Reconciler) letter(i Incident, repo Repo) Letter {
-	l := Letter{
-		Incident: i, Installation: r.Settings.Installation, Repo: repo, PauseFlag: r.Pause.FlagPath(i.Project),
-		Mentions: r.Settings.Mentions, ResumeInGitea: r.Settings.Operable, CloseResumes: r.Settings.CloseResumes,
-	}
-	if i.FlagWritten.IsZero() {
-		l.FlagError = i.FlagError
-		if l.FlagError == "" {
-			l.FlagError = "the pause flag is not written yet"
-		}
-	}
-	if len(i.Lost) > 0 {
-		l.Replaces = &i.Lost[len(i.Lost)-1]
-	}
-	return l
-}
-
-// labels returns the ids of the wanted labels. They are kept, so it costs nothing the next time; missing labels are made
-// once. Labels are optional: what can't be had is named in the letter.
-func (r *Reconciler) labels(ctx context.Context, repo Repo, names []string, l *Letter) []int64 {
-	if len(names) == 0 {
-		return nil
-	}
-	ids, err := r.State.Labels(ctx, repo)
-	if err == nil && !hasAll(ids, names) {
-		ids, err = r.makeLabels(ctx, repo, names, ids)
-	}
-	if err != nil {
-		l.Missing = append(l.Missing, "labels: "+err.Error())
-		r.Log.Warn("labels can't be had, the issue is opened without them", "repo", repo.String(), "err", err)
-	}
-	var out []int64
-	for _, name := range names {
-		if id, ok := ids[name]; ok {
-			out = append(out, id)
-		}
-	}
-	return out
-}
-
-func hasAll(ids map[string]int64, names []string) bool {
-	return !slices.ContainsFunc(names, func(n string) bool { _, ok := ids[n]; return !ok })
-}
-
-// makeLabels holds a lock of its own: Gitea makes a second label of the same name without complaint.
-func (r *Reconciler) makeLabels(ctx context.Context, repo Repo, names []string, have map[string]int64) (map[string]int64, error) {
-	unlock, err := r.State.Lock(ctx, "labels/"+repo.String(), 2*r.Settings.Timeout)
-	if err != nil {
-		return have, err
-	}
-	defer unlock()
-	if ids, err := r.State.Labels(ctx, repo); err == nil && hasAll(ids, names) {
-		return ids, nil // another process made them while we waited
-	}
-	ids, err := r.Gitea.Labels(ctx, repo)
-	if err != nil {
-		return have, err
-	}
-	var errs []error
-	for _, name := range names {
-		if _, ok := ids[name]; ok {
-			continue
-		}
-		id, err := r.Gitea.AddLabel(ctx, repo, name)
-		if err != nil {
-			errs = append(errs, err)
-			if outcomeOf(err) != Refused {
-				break // the server is in trouble: the issue itself comes first
-			}
-			continue
-		}
-		ids[name] = id
-	}
-	keep := map[string]int64{}
-	for _, name := range names {
-		if id, ok := ids[name]; ok {
-			keep[name] = id
-		}
-	}
-	return ids, errors.Join(errors.Join(errs...), r.State.SetLabels(ctx, repo, keep))
 }

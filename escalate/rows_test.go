@@ -249,6 +249,21 @@ func TestAFlagOfAPersonIsLeftAlone(t *testing.T) {
 	})
 }
 
+func TestAFlagOfAPersonCountsForAProjectThatIsNotConfiguredToo(t *testing.T) {
+	play(t, func(w *world) {
+		w.touch("unheard-of")
+		w.sweep()
+		h, err := w.store.Hold(w.Context(), "unheard-of")
+		require.NoError(w, err)
+		require.NotNil(w, h)
+		w.rm("unheard-of")
+		w.sweep()
+		h, err = w.store.Hold(w.Context(), "unheard-of")
+		require.NoError(w, err)
+		require.Nil(w, h)
+	})
+}
+
 func TestOfTwoIssuesOfOneIncidentTheOneThatTheStateKnowsStays(t *testing.T) {
 	play(t, func(w *world) {
 		w.trip(project)
@@ -258,7 +273,7 @@ func TestOfTwoIssuesOfOneIncidentTheOneThatTheStateKnowsStays(t *testing.T) {
 		all := w.issues(fleet)
 		require.Equal(w, "open", all[0].State)
 		require.Equal(w, "closed", all[1].State)
-		require.Contains(w, comments(all[1])[0], "A second issue for the same incident: [terraphim/adf-fleet#1]")
+		require.Contains(w, comments(all[1])[0], "A second issue for the same incident: terraphim/adf-fleet#1 is the one")
 		require.Empty(w, w.sweep().Actions)
 
 		w.gitea.As("alex").Reopen(fleet, n)

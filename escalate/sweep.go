@@ -3,7 +3,6 @@ package escalate
 import (
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 	"sync"
 
@@ -48,7 +47,7 @@ func (r *Reconciler) Escalate(ctx context.Context, project, fresh string) ([]Act
 // It costs one request a repository and page of open issues, and further ones only where something has changed.
 func (r *Reconciler) Sweep(ctx context.Context, opt SweepOptions) (Report, error) {
 	var rep Report
-	p := &pass{force: opt.Force, open: map[Repo]listed{}, all: map[Repo]listed{}, states: map[string]IssueState{}}
+	p := newPass(opt)
 	repos, err := r.repos(ctx)
 	if err == nil && opt.Project != "" {
 		repos, err = r.reposOf(ctx, opt.Project)
@@ -56,7 +55,7 @@ func (r *Reconciler) Sweep(ctx context.Context, opt SweepOptions) (Report, error
 	if err != nil {
 		return rep, err
 	}
-	errs := r.readOpen(ctx, p, repos, opt.DryRun)
+	errs := r.readOpen(ctx, p, repos)
 	obeyed, orderErrs := r.orders(ctx, p, repos, opt)
 	rep.Actions, errs = append(rep.Actions, obeyed...), append(errs, orderErrs...)
 	// From here on the state is read: after the lists, see pass.
@@ -74,11 +73,14 @@ func (r *Reconciler) Sweep(ctx context.Context, opt SweepOptions) (Report, error
 
 	var mu sync.Mutex
 	ended := 0
-	g, gctx := errgroup.WithContext(ctx)
+	var g errgroup.Group
 	g.SetLimit(inFlight)
 	for _, project := range s.projects {
 		g.Go(func() error {
-			actions, err := r.sweepOne(gctx, project, p, s, opt.DryRun)
+			if ctx.Err() != nil {
+				return nil // told to end: no project is begun, and none is left in its middle
+			}
+			actions, err := r.sweepOne(context.WithoutCancel(ctx), project, p, s, opt.DryRun)
 			mu.Lock()
 			defer mu.Unlock()
 			rep.Actions = append(rep.Actions, actions...)
@@ -134,7 +136,7 @@ func lines(errs []error) []string {
 func (r *Reconciler) repos(ctx context.Context) ([]Repo, error) {
 	var out []Repo
 	add := func(repo Repo) {
-		if repo != (Repo{}) && !slices.Contains(out, repo) {
+		if repo.Owner != "" && repo.Name != "" && !slices.Contains(out, repo) {
 			out = append(out, repo)
 		}
 	}
@@ -157,19 +159,22 @@ func (r *Reconciler) repos(ctx context.Context) ([]Repo, error) {
 
 // readOpen lists the open issues of every repository. A list that fails is kept as failed: nothing is done in that
 // repository, and nothing is concluded from its silence.
-func (r *Reconciler) readOpen(ctx context.Context, p *pass, repos []Repo, dry bool) []error {
+func (r *Reconciler) readOpen(ctx context.Context, p *pass, repos []Repo) []error {
 	if r.Gitea == nil || r.Off != nil {
 		if r.Off != nil {
 			return []error{r.Off}
 		}
 		return nil
 	}
-	login, err := r.login(ctx)
-	if err != nil {
+	nothing := func(err error) []error {
 		for _, repo := range repos {
 			p.open[repo] = listed{err: err}
 		}
 		return []error{err}
+	}
+	login, err := r.login(ctx, p)
+	if err != nil {
+		return nothing(err)
 	}
 	results := make([]listed, len(repos))
 	g, gctx := errgroup.WithContext(ctx)
@@ -177,27 +182,22 @@ func (r *Reconciler) readOpen(ctx context.Context, p *pass, repos []Repo, dry bo
 	for n, repo := range repos {
 		g.Go(func() error {
 			results[n].begun = r.Now()
-			results[n].issues, results[n].err = r.Gitea.List(gctx, repo, login, false)
+			results[n].issues, results[n].err = r.list(gctx, repo, login, false, p)
 			return nil
 		})
 	}
 	_ = g.Wait()
+	accounts, err := r.allAccounts(ctx)
+	if err != nil {
+		return nothing(err) // whose issues these are is not known
+	}
+	p.know(accounts)
 	var errs []error
-	var seen []Issue
 	for n, repo := range repos {
 		p.open[repo] = results[n]
-		seen = append(seen, results[n].issues...)
 		if err := results[n].err; err != nil {
 			errs = append(errs, err)
 		}
-	}
-	if !dry {
-		if err := r.learn(ctx, login, seen); err != nil {
-			errs = append(errs, err)
-		}
-	}
-	if p.accounts, err = r.allAccounts(ctx); err != nil {
-		errs = append(errs, err)
 	}
 	return errs
 }
@@ -257,7 +257,11 @@ func (r *Reconciler) snapshot(ctx context.Context, p *pass) (snapshot, error) {
 }
 
 func (r *Reconciler) sweepOne(ctx context.Context, project string, p *pass, s snapshot, dry bool) ([]Action, error) {
-	lookErr := r.look(ctx, p, s.incidents[project])
+	var moveErr error
+	if !dry {
+		moveErr = r.relocate(ctx, p, s.incidents[project])
+	}
+	lookErr := errors.Join(moveErr, r.look(ctx, p, s.incidents[project]))
 	flag := r.Look(project)
 	known := s.known
 	if id := flag.Info.Incident; id != "" {
@@ -268,9 +272,12 @@ func (r *Reconciler) sweepOne(ctx context.Context, project string, p *pass, s sn
 			}
 		}
 	}
-	plan := Plan(r.join(project, p, flag, s.holds[project], s.incidents[project], r.openIssues(p, project), known))
-	if len(plan) == 0 || dry {
-		return plan, lookErr
+	o := r.join(project, p, flag, s.holds[project], s.incidents[project], r.openIssues(p, project), known)
+	if dry {
+		return Foresee(o), lookErr
+	}
+	if len(Plan(o)) == 0 {
+		return nil, lookErr
 	}
 	_, done, err := r.local(ctx, project, p)
 	if err != nil {
@@ -280,9 +287,6 @@ func (r *Reconciler) sweepOne(ctx context.Context, project string, p *pass, s sn
 		}
 	}
 	more, err2 := r.remote(ctx, project, "", p)
-	if err := ctx.Err(); err != nil {
-		err2 = errors.Join(err2, fmt.Errorf("%s: %w", project, err))
-	}
 	return append(done, more...), errors.Join(lookErr, err, err2)
 }
 

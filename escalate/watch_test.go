@@ -21,10 +21,10 @@ func TestASweepTellsHowFarItIs(t *testing.T) {
 	})
 }
 
-// answers is a transport that gives the same status to everything; 0: none.
-type answers int
+// sameStatus is a transport that gives the same status to everything; 0: none.
+type sameStatus int
 
-func (a answers) RoundTrip(r *http.Request) (*http.Response, error) {
+func (a sameStatus) RoundTrip(r *http.Request) (*http.Response, error) {
 	if a == 0 {
 		return nil, http.ErrHandlerTimeout
 	}
@@ -40,7 +40,7 @@ func TestEachRequestIsObservedWithoutWhatDiffersFromOneToTheNext(t *testing.T) {
 	var seen []request
 	for _, status := range []int{0, 401, 500} {
 		g := escalate.NewGitea(escalate.GiteaOptions{
-			URL: server, Tokens: &tokens{now: "t"}, Timeout: time.Second, Transport: answers(status), Redact: escalate.NewRedactor(),
+			URL: server, Tokens: &tokens{now: "t"}, Timeout: time.Second, Transport: sameStatus(status), Redact: escalate.NewRedactor(),
 			Observe: func(op string, status int, took time.Duration) {
 				mu.Lock()
 				defer mu.Unlock()

@@ -4,10 +4,15 @@ import (
 	"context"
 	"io"
 	"log/slog"
+	"net"
+	"net/http"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
+	"sync/atomic"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -27,8 +32,6 @@ const (
 	timeout = 10 * time.Second
 	project = "odilo"
 )
-
-var quiet = slog.New(slog.DiscardHandler)
 
 // world is a machine with an adfbot on it, and a Gitea. Time is the bubble's, so waits of an hour cost nothing.
 type world struct {
@@ -73,8 +76,8 @@ func playNew(t *testing.T, f func(w *world)) {
 	synctest.Test(t, func(t *testing.T) { f(newWorld(t)) })
 }
 
-func newWorld(t *testing.T) *world {
-	t.Helper()
+// newGitea is a Gitea with the bot's account, two people, and two repositories.
+func newGitea(t *testing.T) *giteatest.Server {
 	s := giteatest.New(time.Now)
 	t.Cleanup(s.Close)
 	for _, login := range []string{"adf-bot", "alex", "kim"} {
@@ -87,6 +90,12 @@ func newWorld(t *testing.T) *world {
 		s.SetPermission(owner, name, "adf-bot", giteatest.Write)
 		s.SetPermission(owner, name, "alex", giteatest.Write)
 	}
+	return s
+}
+
+func newWorld(t *testing.T) *world {
+	t.Helper()
+	s := newGitea(t)
 	root := t.TempDir()
 	w := &world{T: t, gitea: s}
 	w.machine = openMachine(t, s, filepath.Join(root, "adfbot.db"), filepath.Join(root, "pause"))
@@ -262,11 +271,13 @@ func (m *machine) force() error {
 }
 
 // sweepFor sweeps every minute, as the daemon does. Errors pass.
-func (m *machine) sweepFor(d time.Duration) {
+func (m *machine) sweepFor(d time.Duration) { m.sweepEvery(time.Minute, d) }
+
+func (m *machine) sweepEvery(step, d time.Duration) {
 	m.t.Helper()
 	for end := time.Now().Add(d); time.Now().Before(end); {
 		_, _ = m.rec.Sweep(m.t.Context(), escalate.SweepOptions{})
-		time.Sleep(time.Minute)
+		time.Sleep(step)
 	}
 }
 
@@ -355,4 +366,38 @@ func (m *machine) dies(step string, f func(ctx context.Context)) {
 	}()
 	m.rec.Step = nil
 	require.True(m.t, reached, "step %s is reached", step)
+}
+
+// sweepDies lets a sweep end at the named step: its goroutine takes no further one, as in a process that is killed there.
+func (m *machine) sweepDies(step string) {
+	m.t.Helper()
+	var reached atomic.Bool
+	m.rec.Step = func(name string) {
+		if name == step {
+			reached.Store(true)
+			runtime.Goexit()
+		}
+	}
+	_, _ = m.rec.Sweep(m.t.Context(), escalate.SweepOptions{})
+	m.rec.Step = nil
+	require.True(m.t, reached.Load(), "step %s is reached", step)
+}
+
+// over is the same Gitea by another way.
+func (m *machine) over(way http.RoundTripper) *escalate.Gitea {
+	return escalate.NewGitea(escalate.GiteaOptions{
+		URL: server, Tokens: m.tokens, Timeout: timeout, Transport: way, Redact: escalate.NewRedactor("s3cret-token"),
+	})
+}
+
+// way is a way to the server that a test makes up.
+type way func(*http.Request) (*http.Response, error)
+
+func (f way) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
+
+// refuses is a network without a server.
+type refuses struct{}
+
+func (refuses) RoundTrip(*http.Request) (*http.Response, error) {
+	return nil, &net.OpError{Op: "dial", Net: "tcp", Err: syscall.ECONNREFUSED}
 }

@@ -1,7 +1,9 @@
 package main
 
 import (
+	"errors"
 	"fmt"
+	"net/http"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -9,9 +11,12 @@ import (
 	"sync"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
+
+	"github.com/terraphim/adfbot/escalate/giteatest"
 )
 
 // flow is one command of the bot, in a situation where it has much to do.
@@ -120,8 +125,13 @@ var flows = []flow{
 		act: []string{"sweep"},
 		end: []string{theRepo + "#1 open, 2 comments", "file .adfbot"},
 	}, {
-		name:   "a state that was lost",
-		before: func(w *world) { w.trip(); w.lose("state") },
+		name:   "a state that was lost, and a flag that is gone",
+		before: func(w *world) { w.trip(); w.lose("state", "pause/odilo") },
+		act:    []string{"sweep"},
+		end:    resumed,
+	}, {
+		name:   "a state that was lost before the issue was opened",
+		before: func(w *world) { w.down(); w.trip(); require.NoError(w.t, w.up()); w.lose("state") },
 		act:    []string{"sweep"},
 		end:    []string{paused[0], paused[1], paused[2], strings.Replace(paused[3], "3 failures", "0 failures", 1)},
 	}, {
@@ -171,7 +181,7 @@ func (w *world) remount(name string, flags uintptr) {
 }
 
 // TestACrashAtAnyStepChangesNothingInTheEnd runs each flow once to learn its steps, and then once for each step, where the
-// process is killed. What the next sweeps come to has to be the same.
+// process is killed. What the next sweeps come to has to be the same, also when the first of them is killed too.
 func TestACrashAtAnyStepChangesNothingInTheEnd(t *testing.T) {
 	t.Parallel()
 	var mu sync.Mutex
@@ -183,17 +193,29 @@ func TestACrashAtAnyStepChangesNothingInTheEnd(t *testing.T) {
 				if f.mount && !mayMount() {
 					t.Skip("this user may not mount a file system")
 				}
-				steps := f.steps(t)
-				mu.Lock()
+				steps, requests := f.whole(t)
 				for _, s := range steps {
+					mu.Lock()
 					name, _, _ := strings.Cut(s, ":")
 					reached[name] = true
-				}
-				mu.Unlock()
-				for _, s := range steps {
+					mu.Unlock()
 					t.Run("killed at "+s, func(t *testing.T) {
 						t.Parallel()
-						f.crash(t, s)
+						f.crash(t, atStep(s), false)
+					})
+					t.Run("killed at "+s+" and again", func(t *testing.T) {
+						t.Parallel()
+						f.crash(t, atStep(s), true)
+					})
+				}
+				for n := range requests {
+					t.Run(fmt.Sprintf("killed by request %d", n+1), func(t *testing.T) {
+						t.Parallel()
+						f.crash(t, atRequest(n, false), false)
+					})
+					t.Run(fmt.Sprintf("killed by the answer to request %d", n+1), func(t *testing.T) {
+						t.Parallel()
+						f.crash(t, atRequest(n, true), false)
 					})
 				}
 			})
@@ -204,35 +226,91 @@ func TestACrashAtAnyStepChangesNothingInTheEnd(t *testing.T) {
 	}
 }
 
-// steps runs the flow without a crash and returns its steps, each with its number of times: "created:1".
-func (f flow) steps(t *testing.T) []string {
+// whole runs the flow without a crash. It returns its steps, each with its number of times ("created:1"), and how many
+// requests it makes.
+func (f flow) whole(t *testing.T) (steps []string, requests int) {
 	w := newWorld(t)
 	f.before(w)
+	w.ResetRequests()
 	log := w.path("steps")
 	out, err := w.child(f.act, logSteps+"="+log).CombinedOutput()
 	t.Logf("%s", out)
 	if err != nil && f.act[0] != "exec" {
 		require.NoError(t, err)
 	}
+	requests = w.Operations()
 	b, err := os.ReadFile(log)
 	require.NoError(t, err, "the flow has no steps")
 	w.settle()
 	require.Equal(t, f.end, w.state())
 	times := map[string]int{}
-	var steps []string
 	for _, name := range strings.Fields(string(b)) {
 		times[name]++
 		steps = append(steps, fmt.Sprintf("%s:%d", name, times[name]))
 	}
-	return steps
+	return steps, requests
 }
 
-func (f flow) crash(t *testing.T, step string) {
+// killing runs a command that is killed on its way.
+type killing func(w *world, args []string) error
+
+func atStep(step string) killing {
+	return func(w *world, args []string) error {
+		out, err := w.child(args, killAt+"="+step).CombinedOutput()
+		w.t.Logf("%s", out)
+		return err
+	}
+}
+
+// atRequest kills when the given request arrives, before the server has done anything, or after it has done all.
+func atRequest(n int, answered bool) killing {
+	return func(w *world, args []string) error {
+		cmd := w.child(args)
+		died := make(chan error, 1)
+		end := func() {
+			_ = cmd.Process.Kill()
+			died <- cmd.Wait()
+		}
+		started, seen := make(chan struct{}), 0
+		f := giteatest.Fault{Times: 1, Do: giteatest.Afterwards(end), Match: func(*http.Request) bool {
+			<-started
+			w.mu.Lock()
+			seen++
+			mine := seen == n+1
+			w.mu.Unlock()
+			if mine && !answered {
+				end()
+			}
+			return mine
+		}}
+		if !answered {
+			f.Do = giteatest.Reset()
+		}
+		defer w.Inject(f)()
+		if err := cmd.Start(); err != nil {
+			return err
+		}
+		close(started)
+		select {
+		case err := <-died:
+			return err
+		case <-time.After(patience):
+			_ = cmd.Process.Kill()
+			return errors.New("that request never came")
+		}
+	}
+}
+
+func (f flow) crash(t *testing.T, kill killing, again bool) {
 	w := newWorld(t)
 	f.before(w)
-	out, err := w.child(f.act, killAt+"="+step).CombinedOutput()
-	t.Logf("%s", out)
-	require.Equal(t, 128+int(syscall.SIGKILL), codeOf(err), "it was to be killed: %v", err)
+	require.Equal(t, 128+int(syscall.SIGKILL), codeOf(kill(w, f.act)), "it was to be killed")
+	if again {
+		// Whatever step it comes to; where nothing is left to do it comes to none.
+		if code := codeOf(atStep("*:1")(w, []string{"sweep"})); code != 0 && code != 1 {
+			require.Equal(t, 128+int(syscall.SIGKILL), code)
+		}
+	}
 	if f.again {
 		w.ok(f.act...)
 	}

@@ -12,9 +12,9 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 	"time"
-	_ "time/tzdata" // sweep.time_zone must work on a machine without zone files
 
 	"github.com/spf13/cobra"
 
@@ -89,11 +89,12 @@ func run(ctx context.Context, args []string, p process) int {
 	case !a.begun, errors.As(err, &bad), errors.As(err, &unknown):
 		code = exitUsage
 	}
-	if own := cmd.Annotations["usage"]; code == exitUsage && own != "" {
+	// An exit without an error is the code of exec's command, be it a 2.
+	if own := cmd.Annotations["usage"]; code == exitUsage && own != "" && (e == nil || e.err != nil) {
 		_, _ = fmt.Sscan(own, &code)
 	}
 	if s := err.Error(); s != "" {
-		fmt.Fprintln(p.stderr, "adfbot: "+s)
+		fmt.Fprintln(p.stderr, "adfbot: "+strings.ReplaceAll(s, "\n", "\nadfbot: "))
 		if !a.begun {
 			fmt.Fprintf(p.stderr, "see %s --help\n", cmd.CommandPath())
 		}

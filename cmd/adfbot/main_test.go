@@ -18,11 +18,12 @@ import (
 // The test binary is also the command under test: started under the name adfbot it is one, with hooks that no production
 // build has. Each is switched on by an environment variable.
 const (
-	killAt   = "ADFBOT_TEST_KILL_AT" // step[:n]: SIGKILL itself when that step is reached for the nth time
-	stopAt   = "ADFBOT_TEST_STOP_AT" // step[:n]: SIGSTOP itself there
-	logSteps = "ADFBOT_TEST_STEPS"   // file to which the names of all steps are appended
-	ahead    = "ADFBOT_TEST_AHEAD"   // duration by which its clock is fast, so that no test waits for a wait
-	asUID    = "ADFBOT_TEST_UID"     // user to become first: root is refused nothing, so that it can't test a refusal
+	killAt    = "ADFBOT_TEST_KILL_AT" // step[:n]: SIGKILL itself when that step is reached for the nth time; * for whichever comes first
+	stopAt    = "ADFBOT_TEST_STOP_AT" // step[:n]: SIGSTOP itself there
+	logSteps  = "ADFBOT_TEST_STEPS"   // file to which the names of all steps are appended
+	ahead     = "ADFBOT_TEST_AHEAD"   // duration by which its clock is fast, so that no test waits for a wait
+	logMemory = "ADFBOT_TEST_MEMORY"  // file to which /proc/self/status is copied at the end
+	asUID     = "ADFBOT_TEST_UID"     // user to become first: root is refused nothing, so that it can't test a refusal
 )
 
 func TestMain(m *testing.M) {
@@ -57,7 +58,14 @@ func command() int {
 		must(syscall.Setgid(id))
 		must(syscall.Setuid(id))
 	}
-	return run(context.Background(), os.Args[1:], p)
+	code := run(context.Background(), os.Args[1:], p)
+	if file := os.Getenv(logMemory); file != "" {
+		// Not from the process's resource usage: that begins with what its parent had.
+		b, err := os.ReadFile("/proc/self/status")
+		must(err)
+		must(os.WriteFile(file, b, 0o600))
+	}
+	return code
 }
 
 func must(err error) {
@@ -86,7 +94,7 @@ func stepHook(getenv func(string) string) func(string) {
 			must(err)
 			must(f.Close())
 		}
-		if name == killName && seen[name] == killTime {
+		if killName == "*" || name == killName && seen[name] == killTime {
 			signalSelf(syscall.SIGKILL)
 		}
 		if name == stopName && seen[name] == stopTime {

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 
 	"github.com/spf13/cobra"
@@ -31,7 +32,8 @@ func (a *app) pauseCmd() *cobra.Command {
 				return err
 			}
 			defer a.close(b)
-			return a.did(b.Pause(cmd.Context(), args[0], reason))
+			// It goes into the flag, the state and the log, which agents may read.
+			return a.did(b.Pause(cmd.Context(), args[0], bot.RedactorFor(cfg, a.getenv).Redact(reason)))
 		},
 	}
 	cmd.Flags().StringVar(&reason, "reason", "", "why, for whoever asks the gate")
@@ -51,22 +53,35 @@ func (a *app) resumeCmd() *cobra.Command {
 			// A project that left the configuration while it was paused can be resumed all the same.
 			err = bot.CheckProject(cfg, args[0])
 			var unknown *bot.UnknownProjectError
-			if err != nil && !errors.As(err, &unknown) {
-				return &exit{exitUsage, err}
-			}
-			b, err2 := bot.Open(cmd.Context(), cfg, bot.Operate, a.env(nil))
-			if err2 != nil {
-				return err2
-			}
-			defer a.close(b)
-			if unknown != nil {
-				if known, err := b.Knows(cmd.Context(), args[0]); err != nil || !known {
+			switch {
+			case errors.As(err, &unknown):
+				if known, err := a.knows(cmd.Context(), cfg, args[0]); err != nil || !known {
 					return errors.Join(&exit{exitUsage, unknown}, err)
 				}
+			case err != nil:
+				return &exit{exitUsage, err}
 			}
+			b, err := bot.Open(cmd.Context(), cfg, bot.Operate, a.env(nil))
+			if err != nil {
+				return err
+			}
+			defer a.close(b)
 			return a.did(b.Resume(cmd.Context(), args[0]))
 		},
 	}
+}
+
+// knows asks state and flags for a project that is not configured. It writes nothing: the id may be a slip of the pen.
+func (a *app) knows(ctx context.Context, cfg *config.Config, project string) (bool, error) {
+	b, err := bot.Open(ctx, cfg, bot.Look, a.env(nil))
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	defer a.close(b)
+	return b.Knows(ctx, project)
 }
 
 func (a *app) restoreCmd() *cobra.Command {
@@ -130,19 +145,15 @@ func (a *app) sweepCmd() *cobra.Command {
 }
 
 func (a *app) sweep(ctx context.Context, cfg *config.Config, opt escalate.SweepOptions, confirm bool) (bot.SweepReport, error) {
-	mode := bot.Operate
 	if opt.DryRun {
-		mode = bot.Look
+		return bot.DryRun(ctx, cfg, a.env(nil))
 	}
-	b, err := bot.Open(ctx, cfg, mode, a.env(nil))
-	if opt.DryRun && errors.Is(err, fs.ErrNotExist) {
-		return bot.SweepReport{DryRun: true}, nil // no state yet, so there is nothing to do
-	}
+	b, err := bot.Open(ctx, cfg, bot.Operate, a.env(nil))
 	if err != nil {
 		return bot.SweepReport{}, err
 	}
 	defer a.close(b)
-	if confirm && !opt.DryRun {
+	if confirm {
 		if err := b.ConfirmURL(ctx); err != nil {
 			return bot.SweepReport{}, err
 		}
@@ -158,15 +169,21 @@ func (a *app) printSweep(rep bot.SweepReport) {
 		}
 		a.printf("%-16s %-16s %s\n", x.Kind, name, x.Why)
 	}
+	if rep.TakenIn > 0 {
+		a.printf("%s taken in from the spool\n", count(rep.TakenIn, "result"))
+	}
+	if rep.LostRuns > 0 {
+		a.printf("%s without a result, counted as failed\n", count(rep.LostRuns, "run"))
+	}
 	verb := "done"
 	if rep.DryRun {
 		verb = "to do"
 	}
 	if len(rep.Actions) == 0 {
-		a.printf("%d projects, nothing %s\n", rep.Projects, verb)
+		a.printf("%s, nothing %s\n", count(rep.Projects, "project"), verb)
 		return
 	}
-	a.printf("%d projects, %d steps %s\n", rep.Projects, len(rep.Actions), verb)
+	a.printf("%s, %s %s\n", count(rep.Projects, "project"), count(len(rep.Actions), "step"), verb)
 }
 
 func (a *app) checkCmd() *cobra.Command {
@@ -195,4 +212,12 @@ func (a *app) checkCmd() *cobra.Command {
 	}
 	cmd.Flags().BoolVar(&offline, "offline", false, "do not ask Gitea")
 	return cmd
+}
+
+// count is a number with its noun.
+func count(n int, noun string) string {
+	if n != 1 {
+		noun += "s"
+	}
+	return fmt.Sprintf("%d %s", n, noun)
 }

@@ -75,7 +75,8 @@ func (a *app) record(cmd *cobra.Command, f recordFlags) error {
 	}
 	redact := bot.RedactorFor(cfg, a.getenv)
 	if r.Output, err = a.readOutput(f.output, cfg.Escalation.OutputTail, redact); err != nil {
-		return &exit{exitUsage, err}
+		// Whoever died early left no log: its result counts all the same.
+		a.warnf("the result is recorded without all of its output: %v\n", err)
 	}
 	r.Host = escalate.CleanLine(redact.Redact(f.host), 200)
 	ctx := cmd.Context()
@@ -99,6 +100,9 @@ func (a *app) record(cmd *cobra.Command, f recordFlags) error {
 	}
 	for _, p := range out.Problems {
 		a.warnf("left to the next sweep: %s\n", p)
+	}
+	if out.Flag.State == escalate.FlagUnknown && out.Flag.Err != nil {
+		a.warnf("it is not known whether %s is paused: %v\n", f.project, out.Flag.Err)
 	}
 	return a.printRecorded(out.View(), f.json)
 }
@@ -140,7 +144,7 @@ func (a *app) spool(cfg *config.Config, r store.Result, cause error) error {
 		r.Finished = a.time()
 	}
 	said, err := bot.SpoolResult(cfg, r, cause)
-	return fmt.Errorf("the result is not recorded: %w\nadfbot: %s", err, said)
+	return fmt.Errorf("the result is not recorded: %w\n%s", err, said)
 }
 
 func (a *app) close(b *bot.Bot) {
@@ -202,7 +206,7 @@ func (a *app) readOutput(name string, limit int, redact *escalate.Redactor) (str
 	}
 	capture := escalate.NewCapture(limit, redact)
 	if _, err := io.Copy(capture, in); err != nil {
-		return "", fmt.Errorf("--output %s: %w", name, err)
+		return capture.Text(), fmt.Errorf("--output: %w", err)
 	}
 	return capture.Text(), nil
 }

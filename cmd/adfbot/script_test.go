@@ -63,6 +63,7 @@ var scriptCommands = map[string]scriptCommand{
 	"signal":   signalCommand,   // signal NAME WORD: send a signal to the background command that has this word among its arguments
 	"stopped":  stoppedCommand,  // stopped WORD: wait until that background command is stopped
 	"waitfile": waitFile,        // [!] waitfile PATH [REGEXP]: wait until it is there (and has this in it), or is gone
+	"waitgone": waitGone,        // waitgone FILE: wait until the process whose id is in the file is gone
 	"setage":   setAge,          // setage FILE DURATION: it was changed so long ago
 	"mode":     setMode,         // mode OCTAL PATH...: chmod with a leading ~ for "and of everything in it"
 	"asuser":   asUser,          // from here on adfbot runs as somebody whom permissions concern
@@ -77,6 +78,14 @@ var scriptCommands = map[string]scriptCommand{
 	"lines":    linesCommand,    // lines FILE REGEXP N: so many lines match
 	"settled":  settledCommand,  // sweep, with a clock that runs ahead, until nothing is left to do
 	"copytree": copyTreeCommand, // copytree FROM TO
+	"bad":      badID,           // bad ID: every command refuses this project id
+	"helps":    helpsCommand,    // every command has a help text
+
+	"broken":       broken,      // the state can't be used: what every command then does
+	"takes-in":     takesIn,     // takes-in N: the next command takes N spooled results in
+	"harmless":     harmless,    // the body that was printed is harmless, see hostile
+	"cmp-bytes":    cmpBytes,    // cmp-bytes FILE FILE, without printing them
+	"nothing-runs": nothingRuns, // no project may run, whether the pause directory knows it or not
 }
 
 func condition(cond string) (bool, error) {
@@ -151,7 +160,10 @@ func signalCommand(ts *testscript.TestScript, neg bool, args []string) {
 
 func stoppedCommand(ts *testscript.TestScript, neg bool, args []string) {
 	need(ts, neg, false, args, 1, "stopped WORD")
-	pid := background(ts, args[0]).Process.Pid
+	process := background(ts, args[0]).Process
+	pid := process.Pid
+	// When a script fails, testscript interrupts what is in the background and waits for it; what is stopped never hears.
+	ts.Defer(func() { _ = process.Kill() })
 	await(ts, func() string {
 		stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 		ts.Check(err)
@@ -191,6 +203,20 @@ func waitFile(ts *testscript.TestScript, neg bool, args []string) {
 			return fmt.Sprintf("%s has no %s:\n%s", path, re, b)
 		}
 		return err.Error()
+	})
+}
+
+func waitGone(ts *testscript.TestScript, neg bool, args []string) {
+	need(ts, neg, false, args, 1, "waitgone FILE")
+	pid, err := strconv.Atoi(strings.TrimSpace(ts.ReadFile(args[0])))
+	ts.Check(err)
+	await(ts, func() string {
+		// What is dead and not waited for counts as gone: no code of it runs any more.
+		stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+		if _, after, _ := strings.Cut(string(stat), ") "); err != nil || strings.HasPrefix(after, "Z") {
+			return ""
+		}
+		return "the process is still there"
 	})
 }
 

@@ -13,6 +13,7 @@ import (
 
 	"github.com/terraphim/adfbot/internal/bot"
 	"github.com/terraphim/adfbot/internal/config"
+	"github.com/terraphim/adfbot/pause"
 )
 
 func (a *app) statusCmd() *cobra.Command {
@@ -29,6 +30,9 @@ func (a *app) statusCmd() *cobra.Command {
 			only := ""
 			if len(args) == 1 {
 				only = args[0]
+				if err := pause.CheckID(only); err != nil {
+					return &exit{exitUsage, err}
+				}
 			}
 			b, err := bot.Open(cmd.Context(), cfg, bot.Look, a.env(nil))
 			if errors.Is(err, fs.ErrNotExist) {
@@ -80,9 +84,9 @@ const statusSteps = 10
 func (a *app) printStatus(s bot.Status) {
 	sweep := "never swept"
 	if s.LastSweep != nil {
-		sweep = fmt.Sprintf("last sweep %s ago, %d steps", ago(s.At, s.LastSweep.At), len(s.LastSweep.Actions))
+		sweep = fmt.Sprintf("last sweep %s ago, %s", ago(s.At, s.LastSweep.At), count(len(s.LastSweep.Actions), "step"))
 		if n := len(s.LastSweep.Errors); n > 0 {
-			sweep += fmt.Sprintf(", %d errors", n)
+			sweep += ", " + count(n, "error")
 		}
 	}
 	a.printf("adfbot on %s: %s\n", s.Instance, sweep)
@@ -93,7 +97,7 @@ func (a *app) printStatus(s bot.Status) {
 	_ = w.Flush()
 	for _, p := range s.Projects {
 		if p.Paused == "yes" && p.Reason != "" {
-			a.printf("%s: %s\n", p.ID, p.Reason)
+			a.printf("%s\n", p.Reason)
 		}
 		for _, x := range append(p.Pending, p.Warnings...) {
 			a.printf("! %s: %s\n", p.ID, x)
@@ -103,7 +107,7 @@ func (a *app) printStatus(s bot.Status) {
 		a.printf("! %s\n", strings.ReplaceAll(x, "\n", "\n  "))
 	}
 	if s.Spooled > 0 {
-		a.printf("! %d results wait in the spool; the next sweep takes them in\n", s.Spooled)
+		a.printf("! %s in the spool; the next command that can store takes them in\n", count(s.Spooled, "result"))
 	}
 	if s.LastSweep != nil {
 		for _, x := range s.LastSweep.Actions[:min(len(s.LastSweep.Actions), statusSteps)] {

@@ -60,15 +60,13 @@ func knownCommand(root *cobra.Command, args []string) error {
 	return fmt.Errorf("there is no command %q%s", args[0], meant(root.SuggestionsFor(args[0]), ""))
 }
 
-// flagNames finds the names in the help text about flags.
-var flagNames = regexp.MustCompile(`(?m)^ +(?:-\w, )?--([a-z-]+)`)
-
 // flagError adds to an unknown flag which one may have been meant.
 func flagError(cmd *cobra.Command, err error) error {
 	var unknown interface{ GetSpecifiedName() string } // a pflag.NotExistError
 	if !errors.As(err, &unknown) || len(unknown.GetSpecifiedName()) < 2 {
 		return err
 	}
+	flagNames := regexp.MustCompile(`(?m)^ +(?:-\w, )?--([a-z-]+)`) // in the help text about flags
 	// Cobra knows how to find similar names of commands.
 	flags := &cobra.Command{SuggestionsMinimumDistance: 2}
 	for _, m := range flagNames.FindAllStringSubmatch(cmd.LocalFlags().FlagUsages()+cmd.InheritedFlags().FlagUsages(), -1) {

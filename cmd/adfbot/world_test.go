@@ -9,7 +9,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -165,9 +164,4 @@ func settledCommand(ts *testscript.TestScript, neg bool, args []string) {
 		err := ts.Exec("adfbot", args...)
 		return ts.ReadFile("stdout"), codeOf(err)
 	}))
-}
-
-// has tells whether a list has a line that begins so.
-func has(lines []string, prefix string) bool {
-	return slices.ContainsFunc(lines, func(s string) bool { return strings.HasPrefix(s, prefix) })
 }

@@ -38,10 +38,14 @@ type Bot struct {
 	now    func() time.Time
 	host   string
 	step   func(string)
+	getenv func(string) string
 
 	observe Observers
 
+	mode     Mode
+	env      Env
 	tokenErr error // why the token can't be read
+	rootsErr error // why gitea.ca_file can't be used
 
 	sweeping sync.Mutex // the daemon's sweeps, by schedule and by a hint, come one after the other
 }
@@ -97,7 +101,7 @@ func (e Env) filled() Env {
 // Open opens the state and joins the parts. It makes no request.
 func Open(ctx context.Context, cfg *config.Config, mode Mode, env Env) (*Bot, error) {
 	env = env.filled()
-	b := &Bot{cfg: cfg, log: env.Log, now: env.Now, step: env.Step, observe: env.Observe, tokens: cfg.Gitea.TokenSource(env.Getenv)}
+	b := &Bot{cfg: cfg, log: env.Log, now: env.Now, step: env.Step, getenv: env.Getenv, tokens: cfg.Gitea.TokenSource(env.Getenv), mode: mode, env: env, observe: env.Observe}
 	b.host, _ = os.Hostname()
 	dir := pause.New(cfg.PauseDir)
 	var err error
@@ -129,15 +133,14 @@ func (b *Bot) join(ctx context.Context, dir pause.Dir, mode Mode, env Env) error
 	b.redact = redactorWith(b.cfg, b.tokens, env.Getenv)
 	var server escalate.Server
 	if b.cfg.Gitea.URL != "" {
-		roots, err := rootsWith(b.cfg.Gitea.CAFile)
-		if err != nil {
-			return err
+		roots, err := rootsWith(b.cfg.Gitea.CAFile, b.getenv)
+		if b.rootsErr = err; err == nil {
+			b.gitea = escalate.NewGitea(escalate.GiteaOptions{
+				URL: b.cfg.Gitea.URL, Tokens: b.tokens, Timeout: b.cfg.Gitea.Timeout, Roots: roots, Transport: env.Transport, Redact: b.redact,
+				Observe: env.Observe.requested(),
+			})
+			server = b.gitea
 		}
-		b.gitea = escalate.NewGitea(escalate.GiteaOptions{
-			URL: b.cfg.Gitea.URL, Tokens: b.tokens, Timeout: b.cfg.Gitea.Timeout, Roots: roots, Transport: env.Transport, Redact: b.redact,
-			Observe: env.Observe.requested(),
-		})
-		server = b.gitea
 	}
 	template, err := readTemplate(b.cfg.Escalation.Template)
 	if err != nil {
@@ -154,11 +157,10 @@ func (b *Bot) join(ctx context.Context, dir pause.Dir, mode Mode, env Env) error
 		Settings: b.settings(), State: b.store, Gitea: server, Pause: dir, Composer: composer,
 		Log: b.log, Now: b.now, Step: b.step, Describe: b.describe,
 	}
-	switch {
-	case b.tokenErr != nil && mode == Results:
-		b.rec.Gitea = nil
-	case b.tokenErr != nil:
-		b.rec.Off = b.tokenErr
+	if b.tokenErr != nil && mode == Results {
+		b.rec.Gitea = nil // without a word: in the separated set-up that is how it has to be
+	} else {
+		b.rec.Off = b.unfit()
 	}
 	if mode == Results || mode == Daemon {
 		if err := b.ensureDir(ctx, dir); err != nil {
@@ -170,6 +172,19 @@ func (b *Bot) join(ctx context.Context, dir pause.Dir, mode Mode, env Env) error
 		}
 	}
 	return b.checkMoved(ctx, mode)
+}
+
+// unfit tells what keeps this process from asking Gitea at all. Neither is a reason not to record, to flag or to run.
+func (b *Bot) unfit() error { return errors.Join(b.tokenErr, b.rootsErr) }
+
+// fitAgain tells whether a token or certificate that could not be read can be read now.
+func (b *Bot) fitAgain() bool {
+	if b.unfit() == nil {
+		return false
+	}
+	_, err := b.tokens.Token()
+	_, err2 := rootsWith(b.cfg.Gitea.CAFile, b.getenv)
+	return err == nil && err2 == nil
 }
 
 // RedactorFor masks the bot's own tokens and the values of the variables that the operator named.
@@ -207,9 +222,13 @@ func redactorWith(cfg *config.Config, tokens *config.TokenSource, getenv func(st
 	return escalate.NewRedactor(secrets...)
 }
 
-func rootsWith(file string) (*x509.CertPool, error) {
+func rootsWith(file string, getenv func(string) string) (*x509.CertPool, error) {
 	if file == "" {
 		return nil, nil
+	}
+	file, err := config.ExpandCredentials(file, getenv)
+	if err != nil {
+		return nil, fmt.Errorf("gitea.ca_file: %w", err)
 	}
 	pem, err := os.ReadFile(file)
 	if err != nil {
@@ -358,7 +377,7 @@ func (b *Bot) ConfirmURL(ctx context.Context) error {
 	if err := b.store.SetMeta(ctx, metaURL, b.cfg.Gitea.URL); err != nil {
 		return err
 	}
-	b.rec.Off = b.tokenErr
+	b.rec.Off = b.unfit()
 	b.log.Info("gitea.url confirmed", "was", was, "is", b.cfg.Gitea.URL)
 	return nil
 }

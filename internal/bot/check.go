@@ -86,7 +86,7 @@ func (c *checker) state(ctx context.Context) {
 		return
 	}
 	bad := false
-	for _, path := range []string{dir, c.cfg.State, c.cfg.State + "-wal", c.cfg.State + "-shm", c.cfg.State + ".d", c.cfg.State + ".d/locks", c.cfg.State + ".d/spool"} {
+	for _, path := range []string{dir, c.cfg.State, c.cfg.State + "-wal", c.cfg.State + "-shm", c.cfg.State + ".d", c.cfg.State + ".d/locks", c.cfg.State + ".d/runs", c.cfg.State + ".d/spool"} {
 		if why := notWritable(path); why != "" {
 			bad = true
 			c.add(Fail, "state", "%s: %s", path, why)
@@ -199,9 +199,12 @@ func (c *checker) secretFile(key, file string) {
 }
 
 func (c *checker) gitea(ctx context.Context) {
-	b := c.open
-	g := b.giteaOr(c)
+	g := c.tracker()
 	if g == nil {
+		return
+	}
+	if c.open != nil && c.open.rec.Off != nil { // its gitea.url was changed: nothing is done in Gitea
+		c.add(Fail, "gitea", "%v", c.open.rec.Off)
 		return
 	}
 	version, err := g.Version(ctx)
@@ -224,12 +227,9 @@ func (c *checker) gitea(ctx context.Context) {
 	}
 }
 
-// giteaOr gives the tracker, also where there is no state yet.
-func (b *Bot) giteaOr(c *checker) *escalate.Gitea {
-	if b != nil {
-		return b.gitea
-	}
-	roots, err := rootsWith(c.cfg.Gitea.CAFile)
+// tracker gives the tracker, also where there is no state yet; nil where there can be none, which was said.
+func (c *checker) tracker() *escalate.Gitea {
+	roots, err := rootsWith(c.cfg.Gitea.CAFile, c.env.Getenv)
 	if err != nil {
 		c.add(Fail, "gitea", "%v", err)
 		return nil
@@ -237,7 +237,7 @@ func (b *Bot) giteaOr(c *checker) *escalate.Gitea {
 	tokens := c.cfg.Gitea.TokenSource(c.env.Getenv)
 	token, err := tokens.Token()
 	if err != nil {
-		return nil // said already
+		return nil // said of the token
 	}
 	return escalate.NewGitea(escalate.GiteaOptions{
 		URL: c.cfg.Gitea.URL, Tokens: tokens, Timeout: c.cfg.Gitea.Timeout, Roots: roots, Transport: c.env.Transport,

@@ -7,7 +7,6 @@ import (
 	"io/fs"
 	"os"
 	"os/exec"
-	"os/signal"
 	"syscall"
 	"time"
 
@@ -16,7 +15,8 @@ import (
 	"github.com/terraphim/adfbot/escalate"
 )
 
-const (
+// Variables because the tests can't wait so long; nothing else sets them.
+var (
 	pipeWait = 5 * time.Second  // for pipes that a background process holds after the command's end
 	killWait = 10 * time.Second // between SIGTERM and SIGKILL of a command that timed out
 )
@@ -29,6 +29,7 @@ type child struct {
 	stdout, stderr io.Writer
 	capture        *escalate.Capture // nil: the output is not looked at
 	started        func(pid int)
+	signals        <-chan os.Signal // to pass on
 }
 
 // ending is how a command ended.
@@ -48,14 +49,6 @@ var forwarded = []os.Signal{
 
 // run runs the command. The error says why it could not be started; the ending then is that of a shell (127, 126).
 func (c child) run() (ending, error) {
-	signals := make(chan os.Signal, 16)
-	signal.Notify(signals, forwarded...)
-	defer signal.Stop(signals)
-	// A reader of our output that goes away must not kill us before the result is recorded; the command gets the SIGPIPE.
-	pipes := make(chan os.Signal, 1)
-	signal.Notify(pipes, syscall.SIGPIPE)
-	defer signal.Stop(pipes)
-
 	cmd := exec.Command(c.argv[0], c.argv[1:]...)
 	cmd.Env, cmd.WaitDelay = c.env, pipeWait
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = c.stdin, c.stdout, c.stderr
@@ -82,7 +75,7 @@ func (c child) run() (ending, error) {
 	var end ending
 	for {
 		select {
-		case s := <-signals:
+		case s := <-c.signals:
 			if s == syscall.SIGINT || s == syscall.SIGTERM {
 				end.interrupted = !end.timedOut
 			}

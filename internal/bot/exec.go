@@ -5,9 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
+	"os/signal"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/terraphim/adfbot/escalate"
@@ -54,7 +57,12 @@ type Delivery struct {
 // that goes wrong afterwards.
 func Exec(ctx context.Context, cfg *config.Config, env Env, q ExecRequest) int {
 	env = env.filled()
-	x := &execution{cfg: cfg, env: env, q: q}
+	x := &execution{cfg: cfg, env: env, q: q, signals: make(chan os.Signal, 16)}
+	defer signal.Stop(x.signals)
+	// A reader of our output that goes away must not kill us before the result is recorded; the command gets the SIGPIPE.
+	pipes := make(chan os.Signal, 1)
+	signal.Notify(pipes, syscall.SIGPIPE)
+	defer signal.Stop(pipes)
 	if err := x.checked(); err != nil {
 		x.say("%v", err)
 		return ExitNotBegun
@@ -78,6 +86,8 @@ type execution struct {
 	cfg *config.Config
 	env Env
 	q   ExecRequest
+
+	signals chan os.Signal // the command's, from its start until its result is recorded
 }
 
 func (x *execution) say(format string, args ...any) {
@@ -100,21 +110,26 @@ func (x *execution) with(ctx context.Context, b *Bot) int {
 	switch {
 	case errors.As(err, &noFlag):
 		return x.refuse(ctx, b, err.Error())
-	case errors.Is(err, store.ErrUnusable) && flag.State == escalate.FlagGone:
-		x.say("%v", err)
-		return x.spooling(err, b.redact)
+	case errors.Is(err, store.ErrUnusable):
+		return x.halfState(ctx, b, err)
 	case flag.State == escalate.FlagThere:
 		return x.refuse(ctx, b, reason(b.rec.Pause, x.q.Project, flag.Note, flag.Dangling))
 	case flag.State == escalate.FlagUnknown:
-		x.say("it is not known whether %s is paused, so nothing is run: %v", x.q.Project, errors.Join(flag.Err, err))
+		x.say("it is not known whether %s is paused, so nothing is run: %v", x.q.Project, b.Explain(ctx, errors.Join(flag.Err, err)))
 		return ExitNotBegun
 	case err != nil:
 		x.say("%v", err)
 		return ExitNotBegun
 	}
+	b.step("gated")
 	run, err := b.store.BeginRun(ctx, store.Run{Project: x.q.Project, Agent: x.q.Agent, RunID: x.q.RunID, Host: b.host, Started: b.now()})
 	if errors.Is(err, store.ErrPaused) {
-		return x.refuse(ctx, b, x.q.Project+" has an open incident, and its pause flag could not be written")
+		// The breaker tripped after the look at the flag.
+		why := x.q.Project + " has an open incident, and its pause flag is not written"
+		if flag := b.rec.Look(x.q.Project); flag.State == escalate.FlagThere {
+			why = reason(b.rec.Pause, x.q.Project, flag.Note, flag.Dangling)
+		}
+		return x.refuse(ctx, b, why)
 	}
 	if err != nil && !errors.Is(err, store.ErrUnusable) {
 		x.say("%v", err)
@@ -140,6 +155,9 @@ func (x *execution) with(ctx context.Context, b *Bot) int {
 	out, err := b.Record(context.WithoutCancel(ctx), res)
 	if errors.Is(err, store.ErrConflict) {
 		x.say("%v", err)
+		if err := b.store.EndRun(context.WithoutCancel(ctx), run); err != nil {
+			b.log.Warn("the run is still noted as running", "err", err)
+		}
 		return code
 	}
 	if err != nil {
@@ -154,13 +172,22 @@ func (x *execution) with(ctx context.Context, b *Bot) int {
 
 // refuse says why nothing is run, and tries what is due for the project's incident: perhaps Gitea is back.
 func (x *execution) refuse(ctx context.Context, b *Bot, why string) int {
-	x.say("%s is paused: %s", x.q.Project, strings.TrimSpace(why))
+	x.say("%s", pausedBecause(x.q.Project, why))
 	if b.rec.Gitea != nil {
-		if _, err := b.rec.Escalate(ctx, x.q.Project, ""); err != nil {
+		if err := b.escalate(ctx, x.q.Project, ""); err != nil {
 			b.log.Warn("left to the next sweep", "project", x.q.Project, "err", err)
 		}
 	}
 	return ExitPaused
+}
+
+// pausedBecause is the head of a flag's note, which says by itself that the project is paused, or another reason.
+func pausedBecause(project, why string) string {
+	head, _, _ := strings.Cut(strings.TrimSpace(why), "\n\n")
+	if strings.HasPrefix(head, project+" is paused") {
+		return head
+	}
+	return project + " is paused: " + head
 }
 
 func reason(dir pause.Dir, project, note string, dangling bool) string {
@@ -175,6 +202,27 @@ func reason(dir pause.Dir, project, note string, dangling bool) string {
 	return note
 }
 
+// halfState is exec while the state could be opened and then failed: it is damaged further in, or the disk is full. What
+// can be read of it still counts, and the flag is looked at again: it may just have been written.
+func (x *execution) halfState(ctx context.Context, b *Bot, cause error) int {
+	flag := b.rec.Look(x.q.Project)
+	switch flag.State {
+	case escalate.FlagThere:
+		return x.refuse(ctx, b, reason(b.rec.Pause, x.q.Project, flag.Note, flag.Dangling))
+	case escalate.FlagUnknown:
+		x.say("it is not known whether %s is paused, so nothing is run: %v", x.q.Project, errors.Join(flag.Err, cause))
+		return ExitNotBegun
+	}
+	incidents, _ := b.store.Unsettled(ctx, x.q.Project)
+	for _, i := range incidents {
+		if i.IsOpen() && i.FlagWritten.IsZero() {
+			return x.refuse(ctx, b, i.Name()+" is open, and its pause flag could not be written")
+		}
+	}
+	x.say("%v", cause)
+	return x.spooling(cause, b.redact)
+}
+
 // withoutState is exec while the state can't be used. The gate needs only the pause directory; the result is spooled.
 func (x *execution) withoutState(ctx context.Context, cause error) int {
 	if !errors.Is(cause, store.ErrUnusable) {
@@ -187,7 +235,7 @@ func (x *execution) withoutState(ctx context.Context, cause error) int {
 		x.say("it is not known whether %s is paused, so nothing is run: %v", x.q.Project, verdict.Err)
 		return ExitNotBegun
 	case verdict.Paused:
-		x.say("%s is paused: %s", x.q.Project, strings.TrimSpace(verdict.Reason))
+		x.say("%s", pausedBecause(x.q.Project, verdict.Reason))
 		return ExitPaused
 	}
 	redact := RedactorFor(x.cfg, x.env.Getenv)
@@ -245,8 +293,11 @@ func (x *execution) run(redact *escalate.Redactor, started func(pid int)) (store
 	capture := escalate.NewCapture(x.cfg.Escalation.OutputTail, redact)
 	c := child{
 		argv: x.q.Command, env: withoutVar(os.Environ(), x.cfg.Gitea.TokenEnv), timeout: x.q.Timeout,
-		stdin: x.q.Stdin, stdout: x.q.Stdout, stderr: x.q.Stderr, started: started,
+		stdin: x.q.Stdin, stdout: x.q.Stdout, stderr: x.q.Stderr, started: started, signals: x.signals,
 	}
+	// Not earlier: until there is a command to pass them on to, they end adfbot as they end every program. And not only
+	// while it runs: a second Ctrl-C must not lose the result.
+	signal.Notify(x.signals, forwarded...)
 	if x.cfg.Escalation.OutputTail > 0 {
 		c.capture = capture
 	}
@@ -302,11 +353,16 @@ const gateWait = 5 * time.Second
 // Gate asks the pause directory and nothing else. A directory that does not answer in 5 s (a dead network mount) is
 // unknown; the goroutine that hangs on it ends with the process.
 func Gate(ctx context.Context, dir pause.Dir, project string) Verdict {
+	return gate(ctx, dir, project, pause.Dir.LookChecked)
+}
+
+// gate is Gate with another look in the tests: one at a directory that hangs.
+func gate(ctx context.Context, dir pause.Dir, project string, look func(pause.Dir, string) (pause.Flag, pause.Sentinel, error)) Verdict {
 	ctx, cancel := context.WithTimeout(ctx, gateWait)
 	defer cancel()
 	answer := make(chan Verdict, 1)
 	go func() {
-		flag, _, err := dir.LookChecked(project)
+		flag, _, err := look(dir, project)
 		switch {
 		case err != nil:
 			answer <- Verdict{Err: err}
@@ -338,6 +394,9 @@ func ExplainFromState(ctx context.Context, cfg *config.Config, env Env, err erro
 	ctx, cancel := context.WithTimeout(ctx, wait)
 	defer cancel()
 	b, err2 := Open(ctx, cfg, Look, env)
+	if errors.Is(err2, fs.ErrNotExist) {
+		return fmt.Errorf("%w\nthere is no state at %s yet: adfbot serve, the first result or adfbot pause makes both ready", err, cfg.State)
+	}
 	if err2 != nil {
 		return fmt.Errorf("%w\nwhich projects a bare touch would resume can't be told here: %w", err, err2)
 	}

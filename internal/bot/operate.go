@@ -4,11 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/user"
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/terraphim/adfbot/escalate"
@@ -55,7 +57,7 @@ func (b *Bot) PauseBy(ctx context.Context, project, why, who string) (Done, erro
 	}
 	b.step("hold-noted")
 	if _, err := b.rec.Pause.Write(project, h.Note); err != nil {
-		_, err2 := b.store.Resume(ctx, project, "", "the flag could not be written", now)
+		err2 := b.store.DropHold(ctx, project)
 		return Done{}, errors.Join(fmt.Errorf("%s is NOT paused: %w", project, err), err2)
 	}
 	h.FlagWritten = b.now()
@@ -87,7 +89,7 @@ func whoami() string {
 
 // Resume is [Bot.ResumeBy] for the person at the keyboard.
 func (b *Bot) Resume(ctx context.Context, project string) (Done, error) {
-	return b.ResumeBy(ctx, project, fmt.Sprintf("%s with `adfbot resume` on %s", whoami(), b.host))
+	return b.ResumeBy(ctx, project, fmt.Sprintf("%s with adfbot resume on %s", whoami(), b.host))
 }
 
 // ResumeBy removes a project's flag and ends its incident or hold. In the end its issue is commented on and closed; the
@@ -102,10 +104,14 @@ func (b *Bot) ResumeBy(ctx context.Context, project, who string) (Done, error) {
 		return Done{}, b.Explain(ctx, flag.Err)
 	}
 	d, err := b.resumeLocked(ctx, project, who)
-	if err != nil || b.rec.Gitea == nil {
+	if err != nil || (b.rec.Gitea == nil && b.rec.Off == nil) {
 		return d, err
 	}
-	if _, err := b.rec.Escalate(ctx, project, ""); err != nil {
+	if errors.Is(b.tokenErr, fs.ErrPermission) { // not this user's to read: in the shared set-up that is how it has to be
+		d.Text += "; its issue is left to the daemon"
+		return d, nil
+	}
+	if err := b.escalate(ctx, project, ""); err != nil {
 		d.Problems = append(d.Problems, err.Error())
 	}
 	return d, nil
@@ -184,30 +190,25 @@ func (b *Bot) Restore(ctx context.Context) (Done, error) {
 		return Done{}, err
 	}
 	var projects []string
+	add := func(project string) {
+		if !slices.Contains(projects, project) {
+			projects = append(projects, project)
+		}
+	}
 	for _, i := range incidents {
-		if !i.IsOpen() {
-			continue
+		if i.IsOpen() {
+			add(i.Project)
 		}
-		if _, err := dir.Write(i.Project, escalate.FlagNote(i)); err != nil {
-			return Done{}, fmt.Errorf("%s: %w", i.Project, err)
-		}
-		if _, err := b.store.Change(ctx, i.ID, func(i *escalate.Incident) { i.FlagWritten, i.FlagError = b.now(), "" }); err != nil {
-			return Done{}, err
-		}
-		projects = append(projects, i.Project)
 	}
 	for _, h := range holds {
-		if slices.Contains(projects, h.Project) {
-			continue
-		}
-		if _, err := dir.Write(h.Project, h.Note); err != nil {
-			return Done{}, fmt.Errorf("%s: %w", h.Project, err)
-		}
-		h.FlagWritten = b.now()
-		if err := b.store.SetHold(ctx, h); err != nil {
-			return Done{}, err
-		}
-		projects = append(projects, h.Project)
+		add(h.Project)
+	}
+	if err := b.makeDirAgain(dir.Path()); err != nil {
+		return Done{}, err
+	}
+	projects, err = b.restoreFlags(ctx, projects)
+	if err != nil {
+		return Done{}, err
 	}
 	b.step("flags-restored")
 	// The sentinel comes last: until then everybody reads "unknown", never "not paused".
@@ -217,12 +218,86 @@ func (b *Bot) Restore(ctx context.Context) (Done, error) {
 	if err := b.store.SetMeta(ctx, metaPauseDir, b.cfg.PauseDir); err != nil {
 		return Done{}, err
 	}
+	b.rec.PauseOff = nil
 	slices.Sort(projects)
 	b.log.Info("pause directory restored", "dir", dir.Path(), "paused", projects)
 	if len(projects) == 0 {
 		return Done{Text: fmt.Sprintf("%s is ready; no project was paused", dir.Path())}, nil
 	}
 	return Done{Text: fmt.Sprintf("%s is restored; paused again: %s", dir.Path(), strings.Join(projects, ", "))}, nil
+}
+
+// makeDirAgain makes a pause directory that is gone. It belongs to whom the state belongs, also when root restores it:
+// otherwise the bot could not write to it.
+func (b *Bot) makeDirAgain(dir string) error {
+	if _, err := os.Stat(dir); !errors.Is(err, fs.ErrNotExist) {
+		return nil // who writes the flags says what is wrong with it
+	}
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return err
+	}
+	info, err := os.Stat(b.store.Path())
+	if err != nil {
+		return err
+	}
+	if st, ok := info.Sys().(*syscall.Stat_t); ok && os.Geteuid() == 0 {
+		return os.Chown(dir, int(st.Uid), int(st.Gid))
+	}
+	return nil
+}
+
+// restoreFlags writes the flags of those projects that are paused still, and returns these.
+func (b *Bot) restoreFlags(ctx context.Context, projects []string) (paused []string, err error) {
+	for _, project := range projects {
+		there, err := b.restoreFlag(ctx, project)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", project, err)
+		}
+		if there {
+			paused = append(paused, project)
+		}
+	}
+	return paused, nil
+}
+
+// restoreFlag does it for one project, under its lock and with the state read again: where a person made the sentinel
+// meanwhile, a sweep may just have ended the incident.
+func (b *Bot) restoreFlag(ctx context.Context, project string) (paused bool, err error) {
+	unlock, err := b.store.Lock(ctx, "flag/"+project, lockWait)
+	if err != nil {
+		return false, err
+	}
+	defer unlock()
+	incidents, err := b.store.Unsettled(ctx, project)
+	if err != nil {
+		return false, err
+	}
+	h, err := b.store.Hold(ctx, project)
+	if err != nil {
+		return false, err
+	}
+	for _, i := range incidents {
+		if !i.IsOpen() {
+			continue
+		}
+		if _, err := b.rec.Pause.Write(project, escalate.FlagNote(i)); err != nil {
+			return false, err
+		}
+		if _, err := b.store.Change(ctx, i.ID, func(i *escalate.Incident) { i.FlagWritten, i.FlagError = b.now(), "" }); err != nil {
+			return false, err
+		}
+		paused = true
+	}
+	if h == nil {
+		return paused, nil
+	}
+	if !paused {
+		if _, err := b.rec.Pause.Write(project, h.Note); err != nil {
+			return false, err
+		}
+	}
+	h.FlagWritten = b.now()
+	return true, b.store.SetHold(ctx, *h)
 }
 
 // WouldResume names the projects that a bare touch of the sentinel would resume: their flags were in the directory.
@@ -242,7 +317,7 @@ func (b *Bot) WouldResume(ctx context.Context) ([]string, error) {
 		}
 	}
 	for _, h := range holds {
-		if !slices.Contains(out, h.Project) {
+		if !h.FlagWritten.IsZero() && !slices.Contains(out, h.Project) {
 			out = append(out, h.Project)
 		}
 	}
@@ -256,9 +331,13 @@ func (b *Bot) Explain(ctx context.Context, err error) error {
 		return err
 	}
 	projects, err2 := b.WouldResume(ctx)
+	written, err3 := b.store.FlagsWritten(ctx)
+	err2 = errors.Join(err2, err3)
 	switch {
 	case err2 != nil:
 		return errors.Join(err, err2)
+	case len(projects) == 0 && !written:
+		return fmt.Errorf("%w\nnothing was ever paused here: adfbot serve, the first result or adfbot pause makes the directory ready", err)
 	case len(projects) == 0:
 		return fmt.Errorf("%w\na bare touch would resume no project", err)
 	}

@@ -77,18 +77,21 @@ func (b *Bot) take(ctx context.Context, r store.Result) (Recorded, error) {
 		return out, err
 	}
 	b.logResult(r, out.Answer)
-	if out.Tripped {
+	if out.Tripped && out.Known {
+		// Its process may have died on the way; what it left undone is the sweep's, which looks before it writes.
+		out.Flag = b.rec.Look(r.Project)
+	} else if out.Tripped {
 		b.step("tripped")
 		b.log.Warn("breaker tripped", "project", r.Project, "agent", r.Agent, "failures", out.Failures, "threshold", out.Threshold, "incident", out.Answer.Incident)
-		if _, err := b.rec.Escalate(ctx, r.Project, out.Answer.Incident); err != nil {
+		if err := b.escalate(ctx, r.Project, out.Answer.Incident); err != nil {
 			out.Problems = append(out.Problems, err.Error())
 		}
 		out.Flag = b.rec.Look(r.Project)
 	}
 	if out.Answer.Incident != "" {
 		found, err := b.store.Incidents(ctx, out.Answer.Incident)
-		if err != nil {
-			return out, err
+		if err != nil { // no error of the result, which is stored: who took it for one would record it again
+			out.Problems = append(out.Problems, err.Error())
 		}
 		for _, i := range found {
 			if i.IsOpen() {
@@ -100,6 +103,17 @@ func (b *Bot) take(ctx context.Context, r store.Result) (Recorded, error) {
 		b.log.Warn("left to the next sweep", "project", r.Project, "err", p)
 	}
 	return out, nil
+}
+
+// escalate does what is due for one project. A project whose repository is not known (the configuration has a mistake
+// there, which stops no run) is left to serve, once the mistake is corrected.
+func (b *Bot) escalate(ctx context.Context, project, fresh string) error {
+	if p, ok := b.cfg.Project(project); ok && (p.Owner == "" || p.Repo == "") {
+		_, _, err := b.rec.Local(ctx, project)
+		return err
+	}
+	_, err := b.rec.Escalate(ctx, project, fresh)
+	return err
 }
 
 func (b *Bot) logResult(r store.Result, a store.Answer) {
@@ -173,6 +187,11 @@ func (b *Bot) Reap(ctx context.Context) (int, error) {
 		if !b.store.Gone(ctx, run) {
 			continue
 		}
+		// A result that was spooled a moment ago, after Intake looked: its process spools first and lets go then.
+		if waits, err := b.spooled(run); waits || err != nil {
+			errs = append(errs, err)
+			continue
+		}
 		generation := run.Generation
 		res := store.Result{
 			Project: run.Project, Agent: run.Agent, RunID: run.RunID, Outcome: store.Failure, ExitCode: 137, Signal: "SIGKILL",
@@ -194,6 +213,17 @@ func (b *Bot) Reap(ctx context.Context) (int, error) {
 		}
 	}
 	return n, errors.Join(errs...)
+}
+
+// spooled tells whether the run's result waits in the spool.
+func (b *Bot) spooled(run store.Run) (bool, error) {
+	list, err := b.store.Spooled()
+	for _, e := range list {
+		if r := e.Result; e.Err == nil && r.Project == run.Project && r.Agent == run.Agent && r.RunID == run.RunID {
+			return true, nil
+		}
+	}
+	return false, err
 }
 
 // SpoolResult keeps a result that can't be stored, and says so in words for the person who reads stderr.

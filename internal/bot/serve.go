@@ -12,7 +12,7 @@ import (
 
 // Serve sweeps at once and then by the configuration's schedule, until ctx ends; it finishes the sweep that it is at. When
 // reload gives something, reopen is asked for a new bot: on an error the old one goes on, and the error is logged. Serve
-// closes the bots that reopen made, not the first.
+// closes every bot but the first.
 func Serve(ctx context.Context, b *Bot, reload <-chan struct{}, reopen func(context.Context) (*Bot, error)) error {
 	first := b
 	defer func() {
@@ -39,7 +39,7 @@ const (
 	clockJump  = 10 * time.Second
 )
 
-// serve runs until ctx ends (nil, nil) or a reload has given another bot.
+// serve runs until ctx ends (nil, nil) or there is another bot to go on with.
 func (b *Bot) serve(ctx context.Context, reload <-chan struct{}, reopen func(context.Context) (*Bot, error)) (*Bot, error) {
 	schedule, err := b.cfg.Sweep.Cron()
 	if err != nil {
@@ -47,14 +47,13 @@ func (b *Bot) serve(ctx context.Context, reload <-chan struct{}, reopen func(con
 	}
 	b.log.Info("serving", "instance", b.cfg.Instance, "installation", b.store.Installation(), "projects", len(b.cfg.Projects),
 		"schedule", b.cfg.Sweep.Schedule, "pause_dir", b.cfg.PauseDir, "state", b.cfg.State)
-	// A sweep is not ended in its middle by a reload or the daemon's end: every request has a timeout of its own.
-	work := context.WithoutCancel(ctx)
-	c := b.newCron(schedule, work)
+	// A sweep that is told to end finishes the projects that it is at, and begins no other.
+	c := b.newCron(ctx, schedule)
 	c.Start()
-	b.runSweep(work, c)
+	runNow(c)
 	check := time.NewTicker(clockCheck)
 	defer check.Stop()
-	last := time.Now()
+	wall, mono := b.now().Round(0), time.Now()
 	for {
 		select {
 		case <-ctx.Done():
@@ -69,32 +68,43 @@ func (b *Bot) serve(ctx context.Context, reload <-chan struct{}, reopen func(con
 			<-c.Stop().Done()
 			return next, nil
 		case <-check.C:
-			now := time.Now()
-			jump := now.Round(0).Sub(last.Round(0)) - now.Sub(last)
-			last = now
+			if b.fitAgain() {
+				// Its token or certificate could not be read at the start, and now can be. Everything that was made without
+				// them is made anew, what masks the token too.
+				next, err := Open(ctx, b.cfg, b.mode, b.env)
+				if err == nil {
+					b.log.Info("what Gitea needs can be read now")
+					<-c.Stop().Done()
+					return next, nil
+				}
+				b.log.Error("the state can't be opened anew", "err", err)
+			}
+			nextWall, nextMono := b.now().Round(0), time.Now()
+			jump := nextWall.Sub(wall) - nextMono.Sub(mono)
+			wall, mono = nextWall, nextMono
 			if jump.Abs() < clockJump {
 				continue
 			}
 			b.log.Warn("the clock was set, the schedule begins anew", "by", jump)
 			<-c.Stop().Done()
-			c = b.newCron(schedule, work)
+			c = b.newCron(ctx, schedule)
 			c.Start()
-			b.runSweep(work, c)
+			runNow(c)
 		}
 	}
 }
 
 // newCron makes the schedule with its one job. Of two sweeps at once the later is left out; a panic in one is logged and
 // does not end the schedule (the order of the two wrappers matters: the other way round a panic would stop all later runs).
-func (b *Bot) newCron(schedule cron.Schedule, ctx context.Context) *cron.Cron {
+func (b *Bot) newCron(ctx context.Context, schedule cron.Schedule) *cron.Cron {
 	logger := cronLogger{b.log}
 	c := cron.New(cron.WithLogger(logger), cron.WithChain(cron.SkipIfStillRunning(logger), cron.Recover(logger)))
 	c.Schedule(schedule, cron.FuncJob(func() { _, _ = b.Sweep(ctx, escalate.SweepOptions{}) }))
 	return c
 }
 
-// runSweep runs the schedule's job now, inside its wrappers, so that it never runs beside itself.
-func (b *Bot) runSweep(_ context.Context, c *cron.Cron) {
+// runNow runs the schedule's job now, inside its wrappers, so that it never runs beside itself.
+func runNow(c *cron.Cron) {
 	for _, e := range c.Entries() {
 		e.WrappedJob.Run()
 	}

@@ -111,7 +111,7 @@ func (b *Bot) overall(ctx context.Context, s *Status) error {
 	if err := b.Explain(ctx, b.rec.CheckPause()); err != nil {
 		s.Problems = append(s.Problems, err.Error())
 	}
-	if b.rec.Off != nil {
+	if b.rec.Off != nil && b.tokenErr == nil { // who may not read the token leaves the issues to serve
 		s.Problems = append(s.Problems, b.rec.Off.Error())
 	}
 	s.Problems = append(s.Problems, b.operatorProblems(ctx)...)
@@ -133,7 +133,11 @@ func (b *Bot) overall(ctx context.Context, s *Status) error {
 	if late := b.overdue(rep.At, s.At); late != "" {
 		s.Problems = append(s.Problems, late)
 	}
-	s.Problems = append(s.Problems, rep.Errors...)
+	for _, e := range rep.Errors {
+		if !slices.Contains(s.Problems, e) {
+			s.Problems = append(s.Problems, "last sweep: "+e)
+		}
+	}
 	s.Foreign = append(s.Foreign, rep.Foreign...)
 	return nil
 }
@@ -203,7 +207,7 @@ func (b *Bot) flagStatus(id string, p *ProjectStatus) {
 	switch flag.State {
 	case escalate.FlagThere:
 		p.Paused, p.Held = "yes", true
-		p.Reason = escalate.CleanLine(reason(b.rec.Pause, id, sayings(flag), flag.Dangling), 300)
+		p.Reason = escalate.CleanLine(pausedBecause(id, reason(b.rec.Pause, id, sayings(flag), flag.Dangling)), 300)
 		since := flag.Since.UTC()
 		p.Since = &since
 		if flag.Dangling {

@@ -4,10 +4,15 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
 	"time"
 
 	"github.com/terraphim/adfbot/escalate"
 	"github.com/terraphim/adfbot/internal/config"
+	"github.com/terraphim/adfbot/internal/store"
+	"github.com/terraphim/adfbot/pause"
 )
 
 // SweepReport is what one sweep did, or would do.
@@ -63,6 +68,10 @@ func (b *Bot) Sweep(ctx context.Context, opt escalate.SweepOptions) (SweepReport
 	note(b.store.SetMeta(context.WithoutCancel(ctx), metaSweep, string(doc)))
 	err = errors.Join(errs...)
 	b.observe.swept(rep, err, b.untilNext(b.now()))
+	if ctx.Err() != nil {
+		b.log.Info("sweep was told to end, the next one goes on", "done", len(rep.Actions))
+		return rep, err
+	}
 	b.logSweep(rep, err)
 	return rep, err
 }
@@ -88,12 +97,34 @@ func (b *Bot) LastSweep(ctx context.Context) (SweepReport, bool, error) {
 	return rep, true, json.Unmarshal([]byte(doc), &rep)
 }
 
-// DryRun plans a sweep without a state: nothing is known yet.
+// DryRun tells what a sweep would do, and writes nothing. Where there is no state it plans with a new one, which takes its
+// id from the sentinel and is thrown away.
 func DryRun(ctx context.Context, cfg *config.Config, env Env) (SweepReport, error) {
 	b, err := Open(ctx, cfg, Look, env)
+	if errors.Is(err, fs.ErrNotExist) {
+		return planWithoutState(ctx, cfg, env)
+	}
 	if err != nil {
 		return SweepReport{}, err
 	}
-	defer func() { _ = b.Close() }()
-	return b.Sweep(ctx, escalate.SweepOptions{DryRun: true, Force: true})
+	rep, err := b.Sweep(ctx, escalate.SweepOptions{DryRun: true, Force: true})
+	return rep, errors.Join(err, b.Close())
+}
+
+func planWithoutState(ctx context.Context, cfg *config.Config, env Env) (rep SweepReport, err error) {
+	dir, err := os.MkdirTemp("", "adfbot-plan-")
+	if err != nil {
+		return rep, err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	there := *cfg
+	there.State = filepath.Join(dir, "adfbot.db")
+	made, err := store.Open(ctx, there.State, store.Options{Sentinel: func() (string, error) { return sentinelID(pause.New(cfg.PauseDir)) }})
+	if err != nil {
+		return rep, err
+	}
+	if err := made.Close(); err != nil {
+		return rep, err
+	}
+	return DryRun(ctx, &there, env)
 }

@@ -67,7 +67,8 @@ func isDiskError(err error) bool {
 // stays behind; the lock ends with unlock or with the process.
 func (s *Store) Lock(ctx context.Context, name string, wait time.Duration) (unlock func(), err error) {
 	path := filepath.Join(s.dir("locks"), strings.NewReplacer("/", "-", ":", "_").Replace(name))
-	return lockFile(ctx, path, name, wait)
+	unlock, err = lockFile(ctx, path, name, wait)
+	return unlock, s.wrap(err)
 }
 
 func lockFile(ctx context.Context, path, name string, wait time.Duration) (func(), error) {

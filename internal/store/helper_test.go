@@ -370,3 +370,9 @@ func fill(t testing.TB, dir string) (empty func()) {
 	require.NoError(t, f.Close())
 	return func() { require.NoError(t, os.Remove(name)) }
 }
+
+// endProcess ends a process that a child of ours left behind.
+func endProcess(t testing.TB, pid int) {
+	t.Helper()
+	require.NoError(t, syscall.Kill(pid, syscall.SIGKILL))
+}

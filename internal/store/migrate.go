@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"io/fs"
 )
 
 // migrations bring a state from one version to the next; the version is SQLite's user_version. They are never changed once
@@ -148,7 +149,7 @@ func checkVersion(ctx context.Context, db *sql.DB) error {
 		err = fmt.Errorf("%w (its version is %d, this adfbot knows up to %d)", ErrNewer, v, len(migrations))
 	}
 	if err == nil && v == 0 {
-		err = fmt.Errorf("the state is empty")
+		err = fmt.Errorf("%w: the file is empty, the first result makes a state of it", fs.ErrNotExist)
 	}
 	return err
 }

@@ -148,7 +148,9 @@ func TestAReaderSeesWhatAnotherHasJustWritten(t *testing.T) {
 // damages are what can have happened to a state file, and what its error must say.
 var damages = map[string]func(t *testing.T, path string){
 	"a corrupt header": func(t *testing.T, path string) { overwrite(t, path, 0, 100) },
-	"garbage":          func(t *testing.T, path string) { require.NoError(t, os.WriteFile(path, bytes.Repeat([]byte("x"), 9000), 0o600)) },
+	"garbage": func(t *testing.T, path string) {
+		require.NoError(t, os.WriteFile(path, bytes.Repeat([]byte("x"), 9000), 0o600))
+	},
 	"a truncated file": func(t *testing.T, path string) { require.NoError(t, os.Truncate(path, 5000)) },
 }
 

@@ -95,8 +95,9 @@ func TestResultsOfOtherAgentsAreHistoryAndMoveNothing(t *testing.T) {
 	s, _ := newStore(t)
 	record(t, s, result(store.Failure))
 	record(t, s, result(store.Ignored))
+	record(t, s, result(store.Ignored))
 	for _, agent := range []string{"fleet-meta", "meta-coordinator", "developer", "project-metadata", "Project-Meta"} {
-		for _, outcome := range []string{store.Failure, store.Success, store.Ignored} {
+		for _, outcome := range []string{store.Ignored, store.Failure, store.Ignored, store.Success, store.Ignored} {
 			r := result(outcome)
 			r.Agent = agent
 			a := record(t, s, r)
@@ -106,10 +107,10 @@ func TestResultsOfOtherAgentsAreHistoryAndMoveNothing(t *testing.T) {
 	}
 	p := project(t, s, "odilo")
 	require.Equal(t, breaker.State{Failures: 1}, p.Breaker)
-	require.Equal(t, 1, p.Ignored, "their ignored results are no streak, and their others end none")
+	require.Equal(t, 2, p.Ignored, "their ignored results are no streak, and their others end none")
 	runs, err := s.Runs(context.Background(), "odilo", 100)
 	require.NoError(t, err)
-	require.Len(t, runs, 17)
+	require.Len(t, runs, 28)
 	require.Equal(t, "Project-Meta", runs[0].Agent)
 	require.False(t, runs[0].Counted)
 
@@ -247,6 +248,18 @@ func TestAfterAResumeTheResumeThresholdAppliesUntilASuccess(t *testing.T) {
 	a := rec(store.Failure)
 	require.False(t, a.Tripped)
 	require.Equal(t, 3, a.Threshold)
+}
+
+func TestAResumeThresholdHigherThanOneHoldsForTheWholeStreak(t *testing.T) {
+	s, _ := newStore(t)
+	i := trip(t, s, "odilo")
+	require.True(t, resume(t, s, "odilo", i.ID, noon))
+	for n, trips := range []bool{false, true} {
+		a, err := s.Record(context.Background(), result(store.Failure), store.Limits{Threshold: 5, Resume: 2})
+		require.NoError(t, err)
+		require.Equal(t, 2, a.Threshold, "failure %d", n+1)
+		require.Equal(t, trips, a.Tripped, "failure %d", n+1)
+	}
 }
 
 func TestWhileAnIncidentIsOpenASecondTripOpensNone(t *testing.T) {

@@ -76,6 +76,11 @@ func (s *Store) NoteChild(ctx context.Context, r Run, pid int) error {
 	})
 }
 
+// EndRun forgets a run whose result is not to be recorded.
+func (s *Store) EndRun(ctx context.Context, r Run) error {
+	return s.tx(ctx, func(tx *sql.Tx) error { return endRun(ctx, tx, r.ID) })
+}
+
 // Release lets go of the run's file. It is called once its result was recorded or spooled; [Record] deletes the row.
 func (s *Store) Release(r Run) {
 	_ = os.Remove(s.runPath(r.ID))
@@ -111,7 +116,7 @@ func (s *Store) Gone(ctx context.Context, r Run) bool {
 	return true
 }
 
-// Lost records the result of a run that is gone, unless it was recorded meanwhile.
+// Lost records the result of a run that is gone, unless a result of it was recorded meanwhile, in whatever way.
 func (s *Store) Lost(ctx context.Context, r Run, res Result, l Limits) (a Answer, recorded bool, err error) {
 	err = s.tx(ctx, func(tx *sql.Tx) error {
 		if err := tx.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM run WHERE id = ?)`, r.ID).Scan(&recorded); err != nil || !recorded {
@@ -119,8 +124,9 @@ func (s *Store) Lost(ctx context.Context, r Run, res Result, l Limits) (a Answer
 		}
 		a, err = s.record(ctx, tx, res, l)
 		if errors.Is(err, ErrConflict) {
-			err = endRun(ctx, tx, r.ID) // the run was reported in another way
+			err = endRun(ctx, tx, r.ID)
 		}
+		recorded = !a.Known
 		return err
 	})
 	if err == nil {

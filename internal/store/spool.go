@@ -10,6 +10,8 @@ import (
 	"slices"
 	"strings"
 	"syscall"
+
+	"github.com/terraphim/adfbot/pause"
 )
 
 // A result that can't be stored is kept in a file in <state>.d/spool until a command can take it in. So that this works on
@@ -58,7 +60,7 @@ func SpoolIn(dir string, r Result) (string, error) {
 }
 
 func spoolNew(dir string, doc []byte) (string, error) {
-	if err := os.MkdirAll(dir, 0o700); err != nil {
+	if err := makeDirs(dir); err != nil {
 		return "", err
 	}
 	name := filepath.Join(dir, NewID())
@@ -158,7 +160,7 @@ func SpooledIn(dir string) ([]Spooled, error) {
 		default:
 			var doc []byte
 			if doc, e.Err = os.ReadFile(file); e.Err == nil {
-				e.Err = json.Unmarshal(doc, &e.Result)
+				e.Result, e.Err = parseSpooled(doc)
 			}
 			if errors.Is(e.Err, os.ErrNotExist) {
 				continue
@@ -173,6 +175,27 @@ func SpooledIn(dir string) ([]Spooled, error) {
 		return strings.Compare(a.File, b.File)
 	})
 	return out, nil
+}
+
+// parseSpooled reads a result, and refuses what [Spool] would never have written: taken in, it could count as a failure.
+func parseSpooled(doc []byte) (Result, error) {
+	var r Result
+	if err := json.Unmarshal(doc, &r); err != nil {
+		return r, err
+	}
+	if err := pause.CheckID(r.Project); err != nil {
+		return r, fmt.Errorf("project: %w", err)
+	}
+	if err := pause.CheckID(r.Agent); err != nil {
+		return r, fmt.Errorf("agent: %w", err)
+	}
+	switch {
+	case r.RunID == "":
+		return r, errors.New("it has no run id")
+	case r.Outcome != Success && r.Outcome != Failure && r.Outcome != Ignored:
+		return r, fmt.Errorf("unknown outcome %q", r.Outcome)
+	}
+	return r, nil
 }
 
 // Taken removes a spooled result after it was recorded.

@@ -31,6 +31,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"strconv"
 	"syscall"
 	"time"
 
@@ -73,19 +74,19 @@ func Open(ctx context.Context, path string, o Options) (*Store, error) {
 	if s.now == nil {
 		s.now = time.Now
 	}
-	mode := "rw"
+	// Not mode=ro for a reader: it would leave -wal and -shm behind, since only who may write folds them in at its close.
+	dsn := "file:" + (&url.URL{Path: path}).EscapedPath() + "?mode=rw" +
+		"&_txlock=immediate&_pragma=busy_timeout(" + strconv.FormatInt(busyWait.Milliseconds(), 10) + ")&_pragma=synchronous(FULL)&_pragma=foreign_keys(1)"
 	if o.ReadOnly {
-		mode = "ro"
+		dsn += "&_pragma=query_only(1)"
 		if _, err := os.Stat(path); err != nil {
-			return nil, s.wrap(err)
+			return nil, s.unusable("", err)
 		}
-	} else if err := s.prepare(); err != nil {
-		return nil, s.wrap(err)
-	}
-	dsn := "file:" + (&url.URL{Path: path}).EscapedPath() + "?mode=" + mode +
-		"&_txlock=immediate&_pragma=busy_timeout(10000)&_pragma=synchronous(FULL)&_pragma=foreign_keys(1)"
-	if !o.ReadOnly {
+	} else {
 		dsn += "&_pragma=journal_mode(WAL)"
+		if err := s.prepare(); err != nil {
+			return nil, s.unusable("", err)
+		}
 	}
 	db, err := sql.Open("sqlite", dsn)
 	if err != nil {
@@ -95,11 +96,27 @@ func Open(ctx context.Context, path string, o Options) (*Store, error) {
 	// polling for the file's lock.
 	db.SetMaxOpenConns(1)
 	s.db = db
-	if err := s.start(ctx, o); err != nil {
+	// SQLite's own waiting does not hold for the switch of a new file to WAL: of several processes that make the state at
+	// once, some are told at once that it is busy.
+	begun := time.Now()
+	err = s.start(ctx, o)
+	for isBusy(err) && time.Since(begun) < busyWait && ctx.Err() == nil {
+		time.Sleep(busyWait / 1000)
+		err = s.start(ctx, o)
+	}
+	if err != nil {
 		_ = db.Close()
 		return nil, s.wrap(err)
 	}
 	return s, nil
+}
+
+// busyWait is how long a locked state is waited for; the connection's busy_timeout says the same.
+const busyWait = 10 * time.Second
+
+func isBusy(err error) bool {
+	var se *sqlite.Error
+	return errors.As(err, &se) && se.Code()&0xff == sqlite3.SQLITE_BUSY
 }
 
 // prepare makes the file and its folders with the right owner before SQLite would make them with the wrong one.
@@ -187,7 +204,7 @@ func (s *Store) Check(ctx context.Context) error {
 		return s.wrap(err)
 	}
 	if verdict != "ok" {
-		return s.wrap(fmt.Errorf("damaged: %s", verdict))
+		return s.unusable(adviceDamaged, errors.New(verdict))
 	}
 	return nil
 }
@@ -217,7 +234,7 @@ func (s *Store) wrap(err error) error {
 		return err
 	}
 	if errors.Is(err, ErrNewer) {
-		return fmt.Errorf("state %s: %w: %w", s.path, ErrUnusable, err)
+		return fmt.Errorf("%w: %s: %w", ErrUnusable, s.path, err)
 	}
 	var se *sqlite.Error
 	if errors.As(err, &se) {
@@ -225,7 +242,7 @@ func (s *Store) wrap(err error) error {
 		denied := false
 		switch se.Code() & 0xff {
 		case sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB:
-			advice = "the file is damaged: move it away and restore a copy, or start without one (open incidents are rebuilt from the flags and from Gitea)"
+			advice = adviceDamaged
 		case sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM:
 			advice, denied = "this user may not write the file: see `adfbot check` for the chown or chmod", true
 		case sqlite3.SQLITE_CANTOPEN:
@@ -239,13 +256,32 @@ func (s *Store) wrap(err error) error {
 		default:
 			return err
 		}
-		return deny(denied, fmt.Errorf("%w: %s: %s: %w", ErrUnusable, s.path, advice, err))
+		return deny(denied, s.unusable(advice, err))
 	}
 	if errors.Is(err, fs.ErrPermission) || errors.Is(err, fs.ErrNotExist) || isDiskError(err) {
-		denied := errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.EROFS)
-		return deny(denied, fmt.Errorf("%w: %s: %w", ErrUnusable, s.path, err))
+		return s.unusable("", err)
 	}
 	return err
+}
+
+const adviceDamaged = "the file is damaged: move it away and restore a copy, or start without one (open incidents are rebuilt from the flags and from Gitea)"
+
+func (s *Store) unusable(advice string, err error) error {
+	switch {
+	case errors.Is(err, ErrUnusable):
+		return err
+	case advice != "":
+	case errors.Is(err, fs.ErrPermission):
+		advice = "this user may not do that: see `adfbot check` for the chown or chmod"
+	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
+		advice = "the disk is full: make room"
+	case errors.Is(err, fs.ErrNotExist):
+		advice = "nothing is there"
+	default:
+		advice = "see whether `state` names the right file and its disk is mounted"
+	}
+	denied := errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.EROFS)
+	return deny(denied, fmt.Errorf("%w: %s: %s: %w", ErrUnusable, s.path, advice, err))
 }
 
 // deny makes an error [ErrDenied] without a further word.

@@ -1,0 +1,255 @@
+package escalate_test
+
+import (
+	"context"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/terraphim/adfbot/escalate"
+	"github.com/terraphim/adfbot/escalate/giteatest"
+)
+
+// Accounts and repositories that change under the bot.
+
+func TestATokenOfAnotherAccountGoesOnWithTheOldAccountsIssues(t *testing.T) {
+	play(t, func(w *world) {
+		id := w.trip(project)
+		w.gitea.AddUser("new-bot", giteatest.UserOptions{})
+		w.gitea.AddToken("new-bot", "new-token")
+		w.gitea.SetPermission("terraphim", "adf-fleet", "new-bot", giteatest.Write)
+		w.tokens.now = "new-token"
+		w.trip("digital-twins")
+		require.Empty(w, w.sweep().Actions, "both are its own")
+		w.rm(project)
+		w.rm("digital-twins")
+		w.sweep()
+		for _, i := range w.gitea.Issues(fleet) {
+			require.Equal(w, "closed", i.State, i.Number)
+		}
+		require.True(w, w.incident(id).Settled)
+	})
+}
+
+func TestARenamedAccountIsFoundAgain(t *testing.T) {
+	play(t, func(w *world) {
+		id := w.trip(project)
+		// What the renamed account looks like: its login is unknown, and the token is of another one.
+		me, err := w.store.Accounts(w.Context(), server)
+		require.NoError(w, err)
+		require.NoError(w, w.store.AddAccount(w.Context(), server, escalate.Account{ID: me[0].ID, Login: "old-name"}))
+		w.sweep()
+		w.rm(project)
+		w.sweep()
+		require.Equal(w, "closed", w.issue().State)
+		require.True(w, w.incident(id).Settled)
+		w.asked()
+		w.sweep()
+		require.Len(w, w.asked(), 1, "the new name is kept")
+	})
+}
+
+func TestAConfiguredLoginThatNobodyHasIsNamed(t *testing.T) {
+	play(t, func(w *world) {
+		w.rec.Settings.Login = "adf-bto"
+		_, err := w.sweepAnd(escalate.SweepOptions{})
+		require.ErrorContains(w, err, `nobody has the login "adf-bto"`)
+	})
+}
+
+func TestATokenThatMayNotReadItsUserWorksWithAConfiguredLogin(t *testing.T) {
+	playNew(t, func(w *world) {
+		w.gitea.AddToken("adf-bot", "s3cret-token", "write:issue")
+		_, err := w.sweepAnd(escalate.SweepOptions{})
+		require.ErrorContains(w, err, "set gitea.login")
+		w.rec.Settings.Login = "adf-bot"
+		id := w.trip(project)
+		w.sweep()
+		w.gitea.As("alex").Close(fleet, 1)
+		w.sweep()
+		require.Equal(w, "open", w.issue().State)
+		m := w.withoutState()
+		m.rec.Settings.Login = "adf-bot"
+		m.sweep()
+		m.rm(project)
+		m.sweep()
+		require.Equal(w, "closed", w.issue().State)
+		require.True(w, m.incident(id).Settled)
+	})
+}
+
+func TestABotThatDiedBeforeItKnewItsAccountDoesNotTakeItsIssueForAnothers(t *testing.T) {
+	playNew(t, func(w *world) {
+		id := w.fail(project)
+		w.dies("issue-noted", func(ctx context.Context) { _, _ = w.rec.Escalate(ctx, project, id) })
+		m := w.reopened()
+		m.rm(project)
+		_, err := m.rec.Escalate(w.Context(), project, "")
+		require.NoError(w, err)
+		require.Equal(w, "closed", m.issue().State)
+		require.Len(w, comments(m.issue()), 1)
+	})
+}
+
+func TestABotThatKnowsNoAccountAsksBeforeItJudgesAnIssue(t *testing.T) {
+	playNew(t, func(w *world) {
+		id := w.fail(project)
+		_, _, err := w.rec.Local(w.Context(), project)
+		require.NoError(w, err)
+		m := escalate.Marker{Installation: w.store.Installation(), Project: project, Incident: id, Seq: 1}
+		w.gitea.As("adf-bot").Open(fleet, "of a state that was put together by hand", m.String())
+		w.change(id, func(i *escalate.Incident) {
+			i.Issue = escalate.IssueRef{Repo: repoOf(fleet), ID: w.issue().ID, Number: 1}
+		})
+		w.rm(project)
+		_, err = w.rec.Escalate(w.Context(), project, "")
+		require.NoError(w, err)
+		require.Equal(w, "closed", w.issue().State)
+	})
+}
+
+func TestAHiddenRepositoryIsNotTakenForADeletedIssue(t *testing.T) {
+	play(t, func(w *world) {
+		id := w.trip(project)
+		w.gitea.SetPermission("terraphim", "adf-fleet", "adf-bot", giteatest.None)
+		w.gitea.SetPrivate(fleet, true)
+		w.rm(project)
+		// What `adfbot resume` does: it has no list that would tell a missing issue from a missing right.
+		_, err := w.rec.Escalate(w.Context(), project, "")
+		require.ErrorContains(w, err, "404")
+		w.sweepFor(2 * time.Minute)
+		require.False(w, w.incident(id).Settled)
+		w.gitea.SetPrivate(fleet, false)
+		require.NoError(w, w.force())
+		require.Equal(w, "closed", w.issue().State)
+	})
+}
+
+func TestARenamedRepositoryIsFollowedWhenTheOperatorSetsItsNewName(t *testing.T) {
+	for _, closed := range []bool{false, true} {
+		t.Run(fmt.Sprintf("closed meanwhile %v", closed), func(t *testing.T) {
+			play(t, func(w *world) {
+				id := w.trip(project)
+				w.gitea.Rename(fleet, "fleet-2")
+				if closed {
+					w.gitea.As("alex").Close("terraphim/fleet-2", 1)
+				}
+				_, err := w.sweepAnd(escalate.SweepOptions{})
+				require.ErrorContains(w, err, "301")
+				require.ErrorContains(w, err, "gitea.repo")
+				w.moveTo("terraphim/fleet-2")
+				_, _ = w.sweepAnd(escalate.SweepOptions{})
+				require.Equal(w, "fleet-2", w.incident(id).Issue.Repo.Name)
+				w.sweep()
+				i, _ := w.gitea.Issue("terraphim/fleet-2", 1)
+				require.Equal(w, "open", i.State)
+				w.rm(project)
+				w.sweep()
+				i, _ = w.gitea.Issue("terraphim/fleet-2", 1)
+				require.Equal(w, "closed", i.State)
+				require.Len(w, w.gitea.Issues("terraphim/fleet-2"), 1)
+			})
+		})
+	}
+}
+
+func TestACreationInDoubtIsLookedForUnderTheRepositorysNewName(t *testing.T) {
+	play(t, func(w *world) {
+		w.gitea.Inject(giteatest.Fault{Match: giteatest.CreateIssue(), Times: 1, Do: giteatest.LateWork(time.Second)})
+		id, err := w.tripAnd(project)
+		require.Error(w, err)
+		time.Sleep(2 * time.Second)
+		w.gitea.Rename(fleet, "fleet-2")
+		w.sweepFor(2 * time.Minute)
+		require.NotEmpty(w, w.incident(id).LastErr, "it waits for a person")
+		w.moveTo("terraphim/fleet-2")
+		_ = w.force()
+		require.Equal(w, "fleet-2", w.incident(id).Issue.Repo.Name)
+		require.Len(w, w.gitea.Issues("terraphim/fleet-2"), 1)
+		w.sweep()
+	})
+}
+
+// moveTo has all projects' issues go to another repository.
+func (m *machine) moveTo(repo string) {
+	m.rec.Settings.Target = func(string) escalate.Target { return escalate.Target{Repo: repoOf(repo)} }
+}
+
+func TestAProjectMovedToAnotherRepositoryHasItsIssueClosedInTheOld(t *testing.T) {
+	play(t, func(w *world) {
+		w.trip(project)
+		w.moveTo(other)
+		require.Empty(w, w.sweep().Actions)
+		w.gitea.As("alex").Close(fleet, 1)
+		w.sweep()
+		require.Equal(w, "open", w.issue().State)
+		w.rm(project)
+		w.sweep()
+		require.Equal(w, "closed", w.issue().State)
+		w.trip(project)
+		require.Len(w, w.issues(other), 1)
+		require.Len(w, w.issues(fleet), 1)
+	})
+}
+
+func TestAProjectMovedWhileACreationIsInDoubtIsLookedForInTheOldRepository(t *testing.T) {
+	play(t, func(w *world) {
+		w.gitea.Inject(giteatest.Fault{Match: giteatest.CreateIssue(), Times: 1, Do: giteatest.LateWork(time.Second)})
+		id, err := w.tripAnd(project)
+		require.Error(w, err)
+		w.moveTo(other)
+		time.Sleep(2 * time.Second)
+		w.gitea.As("alex").Close(fleet, 1) // so that the list of open issues does not show it
+		w.sweepFor(5 * time.Minute)
+		require.Empty(w, w.issues(other))
+		require.Equal(w, "open", w.issue().State)
+		require.Equal(w, w.issue().Number, w.incident(id).Issue.Number)
+	})
+}
+
+func TestAProjectThatLeftTheConfigurationHasItsIssueClosed(t *testing.T) {
+	play(t, func(w *world) {
+		w.trip(project)
+		w.rec.Settings.Projects = []string{"digital-twins"}
+		w.moveTo(other)
+		require.Empty(w, w.sweep().Actions)
+		w.rm(project)
+		w.sweep()
+		require.Equal(w, "closed", w.issue().State)
+	})
+}
+
+func TestARepositoryThatFailsDoesNotStopAnother(t *testing.T) {
+	for _, f := range lostAnswers {
+		t.Run(f.name, func(t *testing.T) {
+			play(t, func(w *world) {
+				target := w.rec.Settings.Target
+				w.rec.Settings.Target = func(p string) escalate.Target {
+					t := target(p)
+					if p == "digital-twins" {
+						t.Repo = repoOf(other)
+					}
+					return t
+				}
+				w.rec.Settings.Projects = []string{project, "digital-twins"}
+				one, two := w.trip(project), w.trip("digital-twins")
+				undo := w.gitea.Inject(giteatest.Fault{Match: giteatest.PathHas(fleet + "/"), Do: f.do})
+				w.rm(project)
+				w.rm("digital-twins")
+				began := time.Now()
+				_, err := w.sweepAnd(escalate.SweepOptions{})
+				require.Error(w, err)
+				require.Less(w, time.Since(began), 2*timeout)
+				require.Equal(w, "closed", w.issues(other)[0].State)
+				require.True(w, w.incident(two).Settled)
+				require.False(w, w.incident(one).Settled)
+				require.NotEmpty(w, w.incident(one).LastErr)
+				undo()
+				w.sweepFor(20 * time.Minute)
+				require.Equal(w, "closed", w.issue().State)
+			})
+		})
+	}
+}

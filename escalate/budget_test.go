@@ -1,0 +1,337 @@
+package escalate_test
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/terraphim/adfbot/escalate"
+	"github.com/terraphim/adfbot/escalate/giteatest"
+)
+
+// What things cost, what writes nothing, and several processes at once.
+
+func TestATripCostsOneRequest(t *testing.T) {
+	play(t, func(w *world) {
+		w.trip(project)
+		rs := w.asked()
+		require.Len(w, rs, 1)
+		require.Equal(w, "POST", rs[0].Method)
+	})
+}
+
+func TestAnotherFailureOfAPausedProjectCostsNoRequest(t *testing.T) {
+	play(t, func(w *world) {
+		w.trip(project)
+		w.asked()
+		_, err := w.rec.Escalate(w.Context(), project, "")
+		require.NoError(w, err)
+		require.Empty(w, w.asked())
+	})
+}
+
+func TestASweepWithoutChangeCostsOneRequestForEachRepository(t *testing.T) {
+	play(t, func(w *world) {
+		target := w.rec.Settings.Target
+		w.rec.Settings.Target = func(p string) escalate.Target {
+			t := target(p)
+			if p == "digital-twins" {
+				t.Repo = repoOf(other)
+			}
+			return t
+		}
+		w.rec.Settings.Projects = []string{project, "digital-twins", "third", "fourth"}
+		for _, p := range w.rec.Settings.Projects {
+			w.trip(p)
+		}
+		w.touch("fifth")
+		w.sweep()
+		w.asked()
+		w.sweep()
+		require.Len(w, w.asked(), 2)
+	})
+}
+
+func TestASweepOfAThousandOpenIssuesCostsTwentyRequests(t *testing.T) {
+	play(t, func(w *world) {
+		w.trip(project)
+		for n := range 999 {
+			w.gitea.As("adf-bot").Open(fleet, fmt.Sprint("other work ", n), "")
+		}
+		w.asked()
+		require.Empty(w, w.sweep().Actions)
+		require.Len(w, w.asked(), 20)
+	})
+}
+
+func TestAClosingCostsAtMostThreeRequests(t *testing.T) {
+	play(t, func(w *world) {
+		w.trip(project)
+		w.rm(project)
+		w.asked()
+		_, err := w.rec.Escalate(w.Context(), project, "")
+		require.NoError(w, err)
+		require.Equal(w, "closed", w.issue().State)
+		require.Len(w, w.asked(), 3)
+	})
+}
+
+func TestEveryWriteToAnIssueFollowsAReadOfIt(t *testing.T) {
+	play(t, func(w *world) {
+		w.trip(project)
+		w.gitea.As("adf-bot").Open(fleet, "twin", w.issue().Body)
+		w.gitea.As("alex").Close(fleet, 1)
+		w.asked()
+		w.sweep()
+		w.sweep()
+		w.rm(project)
+		w.sweep()
+		w.gitea.As("alex").Reopen(fleet, 1)
+		w.sweep()
+		read := map[string]bool{}
+		wrote := 0
+		for _, r := range w.asked() {
+			for _, issue := range []string{"/api/v1/repos/" + fleet + "/issues/1", "/api/v1/repos/" + fleet + "/issues/2"} {
+				switch {
+				case r.Path == issue && r.Method == "GET":
+					read[issue] = true
+				case r.Method != "GET" && (r.Path == issue || r.Path == issue+"/comments"):
+					wrote++
+					require.True(w, read[issue], "%s %s", r.Method, r.Path)
+					if r.Method == "PATCH" {
+						read[issue] = false // the next write belongs to another step
+					}
+				}
+			}
+		}
+		require.Equal(w, 7, wrote)
+	})
+}
+
+func TestADryRunWritesNothingAndTellsThePlan(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		do   func(w *world)
+		want []escalate.ActionKind
+	}{
+		{"a trip that died", func(w *world) { w.fail(project) }, []escalate.ActionKind{escalate.WriteFlag, escalate.Create}},
+		{"a flag that is gone", func(w *world) { w.trip(project); w.rm(project) }, []escalate.ActionKind{escalate.Resume, escalate.Close}},
+		{"an issue that was closed", func(w *world) { w.trip(project); w.gitea.As("alex").Close(fleet, 1) }, []escalate.ActionKind{escalate.Reopen}},
+		{"an issue that was deleted", func(w *world) { w.trip(project); w.gitea.As("alex").Delete(fleet, 1) }, []escalate.ActionKind{escalate.Replace}},
+		{"a flag of a person", func(w *world) { w.touch(project) }, []escalate.ActionKind{escalate.NoteHold}},
+		{"a state that was lost", func(w *world) { w.trip(project); w.machine = w.withoutState() }, []escalate.ActionKind{escalate.Rebuild}},
+		{"a state that was lost, its flag gone", func(w *world) {
+			w.trip(project)
+			w.rm(project)
+			w.machine = w.withoutState()
+			w.rec.Settings.Login = "adf-bot"
+		}, []escalate.ActionKind{escalate.RebuildDone, escalate.Close}},
+		{"a repository that was renamed", func(w *world) {
+			w.trip(project)
+			w.gitea.Rename(fleet, "fleet-2")
+			w.moveTo("terraphim/fleet-2")
+		}, nil},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			play(t, func(w *world) {
+				c.do(w)
+				w.machine = w.reopened().with(w.rec.Settings) // what was written lies in the file now, not beside it
+				before := everything(w)
+				w.asked()
+				rep, _ := w.sweepAnd(escalate.SweepOptions{DryRun: true, Force: true})
+				var kinds []escalate.ActionKind
+				for _, a := range rep.Actions {
+					kinds = append(kinds, a.Kind)
+				}
+				require.Equal(w, c.want, kinds)
+				require.Empty(w, writes(w.asked()))
+				require.Equal(w, before, everything(w))
+			})
+		})
+	}
+}
+
+func (m *machine) with(s escalate.Settings) *machine {
+	s.Installation = m.rec.Settings.Installation
+	m.rec.Settings = s
+	return m
+}
+
+// everything is what stands on the machine's disk: state and flags.
+func everything(w *world) map[string]string {
+	out := map[string]string{}
+	entries, err := os.ReadDir(w.dir.Path())
+	require.NoError(w, err)
+	files := []string{w.path, w.path + "-wal"}
+	for _, e := range entries {
+		files = append(files, w.dir.Path()+"/"+e.Name())
+	}
+	for _, f := range files {
+		b, err := os.ReadFile(f)
+		if !os.IsNotExist(err) {
+			require.NoError(w, err)
+		}
+		out[f] = string(b)
+	}
+	return out
+}
+
+func TestTwoProcessesThatSweepAtOnceDoNothingTwice(t *testing.T) {
+	projects := []string{"a", "b", "c", "d", "e", "f"}
+	play(t, func(w *world) {
+		// Every request takes a while, so that the two meet in the middle of everything.
+		w.gitea.Inject(giteatest.Fault{Do: giteatest.Latency(300 * time.Millisecond)})
+		both := []*machine{w.machine, w.another()}
+		for _, m := range both {
+			m.rec.Settings.Projects = projects
+		}
+		sweeps := func() {
+			var wg sync.WaitGroup
+			for n, m := range both {
+				wg.Go(func() {
+					time.Sleep(time.Duration(n) * 100 * time.Millisecond)
+					for range 4 {
+						// That the other holds a lock is an error of this sweep, and no more.
+						_, _ = m.rec.Sweep(context.Background(), escalate.SweepOptions{Force: true})
+					}
+				})
+			}
+			wg.Wait()
+		}
+		for _, p := range projects {
+			w.fail(p)
+		}
+		sweeps()
+		require.Len(w, w.issues(fleet), len(projects))
+		for _, i := range w.issues(fleet) {
+			require.Equal(w, "open", i.State)
+			w.gitea.As("alex").Close(fleet, i.Number)
+		}
+		sweeps()
+		for _, i := range w.issues(fleet) {
+			require.Equal(w, "open", i.State)
+			require.Len(w, comments(i), 1)
+		}
+		for _, p := range projects {
+			w.rm(p)
+		}
+		sweeps()
+		for _, i := range w.issues(fleet) {
+			require.Equal(w, "closed", i.State)
+			require.Len(w, comments(i), 2)
+		}
+		require.Len(w, w.issues(fleet), len(projects))
+	})
+}
+
+func TestAProcessThatIsStoppedInTheMiddleOfACreationKeepsOthersOut(t *testing.T) {
+	play(t, func(w *world) {
+		id := w.fail(project)
+		goOn := make(chan struct{})
+		w.rec.Step = func(name string) {
+			if name == "create-begun" {
+				<-goOn
+			}
+		}
+		done := make(chan error)
+		go func() {
+			_, err := w.rec.Escalate(context.Background(), project, id)
+			done <- err
+		}()
+		m := w.another()
+		for range 10 {
+			time.Sleep(time.Minute)
+			began := time.Now()
+			err := m.force()
+			require.Less(w, time.Since(began), time.Second, "nobody waits for it")
+			require.ErrorContains(w, err, "held by process")
+			require.ErrorContains(w, err, "if that adfbot is stopped, continue or end it")
+		}
+		close(goOn)
+		require.NoError(w, <-done)
+		m.sweep()
+		require.Len(w, w.issues(fleet), 1)
+	})
+}
+
+func TestWhatChangesBetweenTheListAndTheWriteIsSeen(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		do   func(w *world)
+		want string
+	}{
+		{"a person takes the issue over", func(w *world) { w.gitea.As("alex").EditBody(fleet, 1, "mine") }, "open"},
+		{"a person closes it", func(w *world) { w.gitea.As("alex").Close(fleet, 1) }, "closed"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			play(t, func(w *world) {
+				id := w.trip(project)
+				w.rm(project)
+				w.gitea.Inject(giteatest.Fault{Match: giteatest.ListIssues(), Times: 1, Do: giteatest.Afterwards(func() { c.do(w) })})
+				w.asked()
+				w.sweep()
+				require.Empty(w, writes(w.asked()))
+				require.Equal(w, c.want, w.issue().State)
+				require.True(w, w.incident(id).Settled)
+			})
+		})
+	}
+	t.Run("the flag goes before a reopening", func(t *testing.T) {
+		play(t, func(w *world) {
+			w.trip(project)
+			w.gitea.As("alex").Close(fleet, 1)
+			w.gitea.Inject(giteatest.Fault{Match: giteatest.GetIssue(), After: 1, Times: 1, Do: giteatest.Afterwards(func() { w.rm(project) })})
+			w.asked()
+			w.sweep()
+			require.Empty(w, writes(w.asked()))
+			w.sweep()
+			require.Equal(w, "closed", w.issue().State)
+			require.Empty(w, comments(w.issue()))
+		})
+	})
+	t.Run("the flag goes before a creation", func(t *testing.T) {
+		play(t, func(w *world) {
+			id := w.fail(project)
+			w.gitea.Inject(giteatest.Fault{Match: giteatest.ListIssues(), After: 1, Times: 1, Do: giteatest.Afterwards(func() { w.rm(project) })})
+			w.sweep()
+			require.Empty(w, w.issues(fleet))
+			w.sweep()
+			require.Empty(w, w.issues(fleet))
+			require.True(w, w.incident(id).Settled)
+		})
+	})
+	t.Run("a resume while the issue is made", func(t *testing.T) {
+		play(t, func(w *world) {
+			w.gitea.Inject(giteatest.Fault{Match: giteatest.CreateIssue(), Times: 1, Do: giteatest.Afterwards(func() { w.rm(project) })})
+			id := w.trip(project)
+			w.sweep()
+			require.Equal(w, "closed", w.issue().State)
+			require.True(w, w.incident(id).Settled)
+		})
+	})
+}
+
+func TestADuplicateIsNotClosedWhileTheOtherIsNotSeenOpen(t *testing.T) {
+	play(t, func(w *world) {
+		w.trip(project)
+		w.gitea.As("adf-bot").Open(fleet, "twin", w.issue().Body)
+		// The one that the state knows is closed just before the duplicate would be.
+		w.gitea.Inject(giteatest.Fault{Match: giteatest.GetIssue(), Times: 1, Do: giteatest.Afterwards(func() { w.gitea.As("alex").Close(fleet, 1) })})
+		w.sweep()
+		open := 0
+		for _, i := range w.issues(fleet) {
+			if i.State == "open" {
+				open++
+			}
+		}
+		require.Equal(w, 2, open, "the first is open again, the other has waited")
+		w.sweep()
+		require.Equal(w, "open", w.issues(fleet)[0].State)
+		require.Equal(w, "closed", w.issues(fleet)[1].State)
+	})
+}

@@ -1,0 +1,359 @@
+package escalate_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/terraphim/adfbot/escalate"
+	"github.com/terraphim/adfbot/escalate/giteatest"
+	"github.com/terraphim/adfbot/internal/store"
+)
+
+// The contract is what the bot relies on in a Gitea. The same tests hold the fake to it always, and a real server where
+//
+//	ADFBOT_TEST_GITEA_URL    e.g. http://127.0.0.1:3000
+//	ADFBOT_TEST_GITEA_TOKEN  with the scopes write:issue and read:user; its account may write to the repository
+//	ADFBOT_TEST_GITEA_REPO   owner/name; it need not be empty
+//
+// name one. They close every issue that they open.
+type side struct {
+	*testing.T
+	url, token string
+	repo       escalate.Repo
+	way        http.RoundTripper // nil: the network
+	fake       *giteatest.Server // nil: a real server
+	gitea      *escalate.Gitea
+}
+
+func contract(t *testing.T, f func(s *side)) {
+	t.Helper()
+	t.Run("fake", func(t *testing.T) {
+		g := giteatest.New(nil)
+		t.Cleanup(g.Close)
+		g.AddUser("adf-bot", giteatest.UserOptions{})
+		g.AddToken("adf-bot", "fake-token")
+		g.AddRepo("terraphim", "adf-fleet")
+		g.SetPermission("terraphim", "adf-fleet", "adf-bot", giteatest.Write)
+		f(newSide(t, side{url: server, token: "fake-token", repo: repoOf(fleet), way: g.Transport(), fake: g}))
+	})
+	t.Run("real", func(t *testing.T) {
+		url, token, repo := os.Getenv("ADFBOT_TEST_GITEA_URL"), os.Getenv("ADFBOT_TEST_GITEA_TOKEN"), os.Getenv("ADFBOT_TEST_GITEA_REPO")
+		owner, name, ok := strings.Cut(repo, "/")
+		if url == "" || token == "" || !ok {
+			t.Skip("no real Gitea: set ADFBOT_TEST_GITEA_URL, ADFBOT_TEST_GITEA_TOKEN and ADFBOT_TEST_GITEA_REPO=owner/name")
+		}
+		url = strings.TrimSuffix(url, "/")
+		f(newSide(t, side{url: url, token: token, repo: escalate.Repo{Server: url, Owner: owner, Name: name}}))
+	})
+}
+
+func newSide(t *testing.T, s side) *side {
+	s.T = t
+	s.gitea = s.with(s.token, s.way)
+	t.Cleanup(s.gitea.CloseIdle)
+	return &s
+}
+
+func (s *side) with(token string, way http.RoundTripper) *escalate.Gitea {
+	return escalate.NewGitea(escalate.GiteaOptions{
+		URL: s.url, Tokens: &tokens{now: token}, Timeout: 20 * time.Second, Transport: way, Redact: escalate.NewRedactor(token),
+	})
+}
+
+// open makes an issue that is closed at the end.
+func (s *side) open(n escalate.NewIssue) escalate.Issue {
+	s.Helper()
+	if n.Title == "" {
+		n.Title = "[ADF] contract test"
+	}
+	i, err := s.gitea.Create(s.Context(), s.repo, n)
+	require.NoError(s, err)
+	s.Cleanup(func() {
+		_, err := s.gitea.SetOpen(context.Background(), i.IssueRef, false)
+		require.NoError(s, err)
+	})
+	return i
+}
+
+// raw is a request past the tracker, for what it does not show.
+func (s *side) raw(method, path string, into any) int {
+	s.Helper()
+	r, err := http.NewRequestWithContext(context.Background(), method, s.url+"/api/v1/repos/"+s.repo.String()+path, nil)
+	require.NoError(s, err)
+	r.Header.Set("Authorization", "token "+s.token)
+	resp, err := (&http.Client{Transport: s.way}).Do(r)
+	require.NoError(s, err)
+	defer func() { _ = resp.Body.Close() }()
+	b, err := io.ReadAll(resp.Body)
+	require.NoError(s, err)
+	if into != nil {
+		require.NoError(s, json.Unmarshal(b, into), string(b))
+	}
+	return resp.StatusCode
+}
+
+// label gives the id of a label, which it makes if it is not there.
+func (s *side) label(name string) int64 {
+	s.Helper()
+	ids, err := s.gitea.Labels(s.Context(), s.repo)
+	require.NoError(s, err)
+	if id, ok := ids[name]; ok {
+		return id
+	}
+	id, err := s.gitea.AddLabel(s.Context(), s.repo, name)
+	require.NoError(s, err)
+	return id
+}
+
+// refused requires that the server did not do it, and says so with a status.
+func (s *side) refused(err error, status int) {
+	s.Helper()
+	var te *escalate.TrackerError
+	require.ErrorAs(s, err, &te)
+	require.Equal(s, status, te.Status, err)
+	require.Equal(s, escalate.Refused, te.Outcome, err)
+	require.NotContains(s, err.Error(), s.token)
+}
+
+func TestContractAnIssueIsWrittenAndRead(t *testing.T) {
+	contract(t, func(s *side) {
+		me, err := s.gitea.Me(s.Context())
+		require.NoError(s, err)
+		adf, high := s.label("adf"), s.label("priority/high")
+		m := escalate.Marker{Installation: store.NewID(), Project: "contract.test_1", Incident: store.NewID(), Seq: 7}
+		body := "Ünïcode ✔, a fence\n```\n<b>&amp;\n```\n\n" + m.String()
+		made := s.open(escalate.NewIssue{Title: "[ADF] contract ✔ & <b>", Body: body, Labels: []int64{adf, high}})
+		require.NotZero(s, made.ID)
+		require.NotZero(s, made.Number)
+		require.True(s, made.Open)
+		require.Equal(s, me.ID, made.AuthorID)
+		require.Equal(s, me.Login, made.Author)
+		require.ElementsMatch(s, []string{"adf", "priority/high"}, made.Labels)
+		require.Contains(s, made.URL, fmt.Sprint(s.repo.Owner, "/", s.repo.Name, "/issues/", made.Number))
+		require.WithinDuration(s, time.Now(), made.Created, time.Hour)
+
+		got, err := s.gitea.Get(s.Context(), s.repo, made.Number)
+		require.NoError(s, err)
+		require.Equal(s, m, got.Marker, "the marker comes back as it was sent")
+		require.Equal(s, made.ID, got.ID)
+		require.Equal(s, "[ADF] contract ✔ & <b>", got.Title)
+		var text struct{ Body string }
+		s.raw("GET", fmt.Sprint("/issues/", made.Number), &text)
+		require.Equal(s, body, text.Body)
+
+		open, err := s.gitea.List(s.Context(), s.repo, me.Login, false)
+		require.NoError(s, err)
+		n := slices.IndexFunc(open, func(i escalate.Issue) bool { return i.ID == made.ID })
+		require.GreaterOrEqual(s, n, 0)
+		require.Equal(s, m, open[n].Marker)
+		require.True(s, slices.IsSortedFunc(open, func(a, b escalate.Issue) int { return int(b.Number - a.Number) }), "newest first")
+	})
+}
+
+func TestContractAnIssueIsClosedAndReopened(t *testing.T) {
+	contract(t, func(s *side) {
+		i := s.open(escalate.NewIssue{})
+		for _, open := range []bool{false, false, true, true} { // what is done already may be done again
+			got, err := s.gitea.SetOpen(s.Context(), i.IssueRef, open)
+			require.NoError(s, err)
+			require.Equal(s, open, got.Open)
+			got, err = s.gitea.Get(s.Context(), s.repo, i.Number)
+			require.NoError(s, err)
+			require.Equal(s, open, got.Open)
+			found, err := s.gitea.List(s.Context(), s.repo, i.Author, false)
+			require.NoError(s, err)
+			require.Equal(s, open, slices.ContainsFunc(found, func(d escalate.Issue) bool { return d.ID == i.ID }))
+		}
+	})
+}
+
+func TestContractCommentsComeBackWithTheirMarkers(t *testing.T) {
+	contract(t, func(s *side) {
+		i := s.open(escalate.NewIssue{})
+		none, err := s.gitea.Comments(s.Context(), i.IssueRef, i.AuthorID)
+		require.NoError(s, err)
+		require.Empty(s, none)
+		key := store.NewID() + "/reopened/1"
+		for n := range 60 { // more than a page, were there pages
+			body := fmt.Sprint("number ", n)
+			if n == 59 {
+				body += "\n\n" + escalate.CommentMarker(key)
+			}
+			if n > 2 && s.fake == nil && n < 59 {
+				continue // a real server need not be filled
+			}
+			require.NoError(s, s.gitea.AddComment(s.Context(), i.IssueRef, body))
+		}
+		all, err := s.gitea.Comments(s.Context(), i.IssueRef, i.AuthorID)
+		require.NoError(s, err)
+		require.True(s, slices.ContainsFunc(all, func(b string) bool { return escalate.HasCommentMarker(b, key) }))
+		others, err := s.gitea.Comments(s.Context(), i.IssueRef, i.AuthorID+1)
+		require.NoError(s, err)
+		require.Empty(s, others, "only the author's are given")
+	})
+}
+
+func TestContractAListHasAllPagesAndOnlyTheAccountsIssues(t *testing.T) {
+	contract(t, func(s *side) {
+		me, err := s.gitea.Me(s.Context())
+		require.NoError(s, err)
+		before, err := s.gitea.List(s.Context(), s.repo, me.Login, true)
+		require.NoError(s, err)
+		for n := len(before); n < 51; n++ { // once for each server
+			i, err := s.gitea.Create(s.Context(), s.repo, escalate.NewIssue{Title: "[ADF] contract test: a second page"})
+			require.NoError(s, err)
+			_, err = s.gitea.SetOpen(s.Context(), i.IssueRef, false)
+			require.NoError(s, err)
+		}
+		last := s.open(escalate.NewIssue{})
+		all, err := s.gitea.List(s.Context(), s.repo, me.Login, true)
+		require.NoError(s, err)
+		require.Len(s, all, max(len(before), 51)+1)
+		require.Equal(s, last.Number, all[0].Number)
+		ids := map[int64]bool{}
+		for _, i := range all {
+			require.Equal(s, me.ID, i.AuthorID)
+			require.False(s, ids[i.ID])
+			ids[i.ID] = true
+		}
+		open, err := s.gitea.List(s.Context(), s.repo, me.Login, false)
+		require.NoError(s, err)
+		for _, i := range open {
+			require.True(s, i.Open)
+		}
+		_, err = s.gitea.List(s.Context(), s.repo, "nobody-has-this-login", true)
+		s.refused(err, http.StatusNotFound)
+		require.ErrorContains(s, err, "nobody-has-this-login")
+	})
+}
+
+func TestContractLabelsAreAMapOfIdsAndWrongOnesAreIgnored(t *testing.T) {
+	contract(t, func(s *side) {
+		name := "contract-" + store.NewID()[:8]
+		var made []int64
+		s.Cleanup(func() {
+			for _, id := range made {
+				if s.fake == nil {
+					s.raw("DELETE", fmt.Sprint("/labels/", id), nil)
+				}
+			}
+		})
+		add := func(name string) int64 {
+			id, err := s.gitea.AddLabel(s.Context(), s.repo, name)
+			require.NoError(s, err)
+			made = append(made, id)
+			return id
+		}
+		first := add(name)
+		second := add(name)
+		require.Greater(s, second, first, "a second label of the same name is made without complaint")
+		for n := range 50 {
+			add(fmt.Sprintf("%s-%02d", name, n))
+		}
+		last := add("zz-" + name)
+		ids, err := s.gitea.Labels(s.Context(), s.repo)
+		require.NoError(s, err)
+		require.Equal(s, first, ids[name], "of two with one name the older")
+		require.Equal(s, last, ids["zz-"+name], "labels beyond the first page are there too")
+
+		i := s.open(escalate.NewIssue{Labels: []int64{first, 1 << 40}})
+		require.Equal(s, []string{name}, i.Labels, "an unknown id is ignored silently")
+	})
+}
+
+func TestContractAnUnknownAssigneeIsRefusedAndMakesNoIssue(t *testing.T) {
+	contract(t, func(s *side) {
+		me, err := s.gitea.Me(s.Context())
+		require.NoError(s, err)
+		before, err := s.gitea.List(s.Context(), s.repo, me.Login, true)
+		require.NoError(s, err)
+		_, err = s.gitea.Create(s.Context(), s.repo, escalate.NewIssue{Title: "[ADF] never made", Assignees: []string{"nobody-has-this-login"}})
+		s.refused(err, http.StatusUnprocessableEntity)
+		after, err := s.gitea.List(s.Context(), s.repo, me.Login, true)
+		require.NoError(s, err)
+		require.Len(s, after, len(before))
+
+		i := s.open(escalate.NewIssue{Assignees: []string{me.Login}})
+		var got struct{ Assignees []struct{ Login string } }
+		s.raw("GET", fmt.Sprint("/issues/", i.Number), &got)
+		require.Len(s, got.Assignees, 1)
+		require.Equal(s, me.Login, got.Assignees[0].Login)
+	})
+}
+
+func TestContractADueDateIsKeptByItsDay(t *testing.T) {
+	contract(t, func(s *side) {
+		due := time.Now().Add(72 * time.Hour)
+		i := s.open(escalate.NewIssue{Due: due})
+		var got struct {
+			Due *time.Time `json:"due_date"`
+		}
+		s.raw("GET", fmt.Sprint("/issues/", i.Number), &got)
+		require.NotNil(s, got.Due)
+		require.WithinDuration(s, due, *got.Due, 36*time.Hour)
+	})
+}
+
+func TestContractTheLargestBodyIsTaken(t *testing.T) {
+	contract(t, func(s *side) {
+		m := escalate.Marker{Installation: store.NewID(), Project: "odilo", Incident: store.NewID()}
+		tail := "\n\n" + m.String()
+		body := strings.Repeat("ö\n", (escalate.MaxBody-len(tail))/3) + tail
+		i := s.open(escalate.NewIssue{Body: body})
+		got, err := s.gitea.Get(s.Context(), s.repo, i.Number)
+		require.NoError(s, err)
+		require.Equal(s, m, got.Marker)
+	})
+}
+
+func TestContractWhatIsNotThereIsRefused(t *testing.T) {
+	contract(t, func(s *side) {
+		i := s.open(escalate.NewIssue{})
+		missing := i.IssueRef
+		missing.Number = 1 << 40
+		_, err := s.gitea.Get(s.Context(), s.repo, missing.Number)
+		s.refused(err, http.StatusNotFound)
+		_, err = s.gitea.SetOpen(s.Context(), missing, false)
+		s.refused(err, http.StatusNotFound)
+		// Some versions, 1.25 among them, answer 500 to these two; either way it is an error.
+		_, err = s.gitea.Comments(s.Context(), missing, i.AuthorID)
+		require.Error(s, err)
+		require.Error(s, s.gitea.AddComment(s.Context(), missing, "nobody will read this"))
+
+		nowhere := s.repo
+		nowhere.Name = "no-such-repository"
+		_, err = s.gitea.Create(s.Context(), nowhere, escalate.NewIssue{Title: "x"})
+		s.refused(err, http.StatusNotFound)
+		_, err = s.gitea.List(s.Context(), nowhere, i.Author, false)
+		s.refused(err, http.StatusNotFound)
+		_, err = s.gitea.Labels(s.Context(), nowhere)
+		s.refused(err, http.StatusNotFound)
+		_, err = s.gitea.AddLabel(s.Context(), nowhere, "x")
+		s.refused(err, http.StatusNotFound)
+	})
+}
+
+func TestContractABadTokenIsRefusedEverywhere(t *testing.T) {
+	contract(t, func(s *side) {
+		i := s.open(escalate.NewIssue{})
+		bad := s.with(strings.Repeat("0123456789", 4), s.way)
+		defer bad.CloseIdle()
+		_, err := bad.Me(s.Context())
+		s.refused(err, http.StatusUnauthorized)
+		_, err = bad.Create(s.Context(), s.repo, escalate.NewIssue{Title: "x"})
+		s.refused(err, http.StatusUnauthorized)
+		_, err = bad.SetOpen(s.Context(), i.IssueRef, false)
+		s.refused(err, http.StatusUnauthorized)
+		require.ErrorContains(s, err, "make a new one in Gitea")
+	})
+}

@@ -1,0 +1,215 @@
+package escalate
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"time"
+)
+
+// create opens the incident's issue. Before the request the attempt is on disk, so that whoever comes after a crash knows
+// that there may be an issue already.
+func (r *Reconciler) create(ctx context.Context, i Incident, p *pass, fresh bool) error {
+	if err := r.waitOver(ctx, i); err != nil {
+		return err
+	}
+	repo := r.targetRepo(i)
+	if !fresh || !i.Create.At.IsZero() {
+		found, ok, err := r.find(ctx, i, repo, p)
+		if err != nil {
+			return r.failed(ctx, i, err)
+		}
+		if ok {
+			return r.adopted(ctx, i, found.IssueRef, p, stateOf(found))
+		}
+		// It is not there. Only now may another repository be taken, where the configuration has changed.
+		repo = r.Settings.Target(i.Project).Repo
+	}
+	flag := r.Look(i.Project)
+	if flag.State == FlagGone && !i.FlagWritten.IsZero() {
+		return errLater // resumed meanwhile: no issue for a project that runs again
+	}
+	return r.post(ctx, i, repo, p)
+}
+
+func (r *Reconciler) post(ctx context.Context, i Incident, repo Repo, p *pass) error {
+	l := r.letter(i, repo)
+	labels := r.labels(ctx, repo, r.Settings.Target(i.Project).Labels, &l)
+	n := NewIssue{Title: r.Composer.Title(i), Labels: labels, Assignees: r.Settings.Target(i.Project).Assignees}
+	if r.Settings.DueIn > 0 {
+		n.Due = i.Opened.Add(r.Settings.DueIn)
+	}
+	var problem string
+	n.Body, problem = r.Composer.Body(l)
+	if problem != "" {
+		r.Log.Warn("issue text is not as wished", "incident", i.Name(), "err", problem)
+	}
+	issue, err := r.attempt(ctx, i, repo, n)
+	for err != nil && outcomeOf(err) == Refused && r.lighten(&n, &l, err) {
+		issue, err = r.attempt(ctx, i, repo, n)
+	}
+	r.step("created")
+	var untried *notTried
+	if errors.As(err, &untried) {
+		return err
+	}
+	if err != nil {
+		_, err2 := r.State.Change(context.WithoutCancel(ctx), i.ID, func(i *Incident) {
+			if outcomeOf(err) != Lost {
+				i.Create, i.Target = Attempt{}, Repo{}
+			}
+			r.failInto(i, err)
+		})
+		return errors.Join(err, err2)
+	}
+	// The account comes first: an issue that is known and an account that is not would look like somebody else's issue.
+	err = r.noteAccount(context.WithoutCancel(ctx), p, Account{ID: issue.AuthorID, Login: issue.Author})
+	_, err2 := r.State.Change(context.WithoutCancel(ctx), i.ID, func(i *Incident) {
+		i.Issue, i.Create, i.Target = issue.IssueRef, Attempt{}, Repo{}
+		i.SaidNotPaused = l.FlagError != ""
+		worked(i)
+	})
+	if err := errors.Join(err, err2); err != nil {
+		return err
+	}
+	r.step("issue-noted")
+	p.set(i.ID, IssueOpen)
+	r.Log.Info("issue opened", "project", i.Project, "incident", i.Name(), "issue", issue.String(), "url", issue.URL, "missing", l.Missing)
+	if len(issue.Labels) < len(n.Labels) {
+		r.Log.Warn("Gitea left labels out: the token's account may not write to the repository, or the labels were deleted",
+			"issue", issue.String(), "asked", len(n.Labels), "set", len(issue.Labels))
+		return r.State.SetLabels(ctx, repo, nil)
+	}
+	return nil
+}
+
+// attempt asks once for the issue. That it was asked for is on disk before.
+func (r *Reconciler) attempt(ctx context.Context, i Incident, repo Repo, n NewIssue) (Issue, error) {
+	if _, err := r.State.Change(ctx, i.ID, func(i *Incident) { i.Create.At, i.Target = r.Now(), repo }); err != nil {
+		return Issue{}, &notTried{err}
+	}
+	r.step("create-begun")
+	return r.Gitea.Create(ctx, repo, n)
+}
+
+// notTried: the state could not be written, so nothing was asked of Gitea.
+type notTried struct{ error }
+
+func (e *notTried) Unwrap() error { return e.error }
+
+// lighten takes an optional part out of an issue that the server refused, and tells whether there was one to take out.
+func (r *Reconciler) lighten(n *NewIssue, l *Letter, err error) bool {
+	var te *TrackerError
+	if !errors.As(err, &te) {
+		return false
+	}
+	switch te.Status {
+	case http.StatusUnprocessableEntity, http.StatusBadRequest:
+		switch {
+		case len(n.Assignees) > 0:
+			l.Missing = append(l.Missing, fmt.Sprintf("assignees %v: %s", n.Assignees, te.Detail))
+			n.Assignees = nil
+		case len(n.Labels) > 0 || !n.Due.IsZero():
+			l.Missing = append(l.Missing, "labels and due date: "+te.Detail)
+			n.Labels, n.Due = nil, time.Time{}
+		default:
+			return false
+		}
+		n.Body, _ = r.Composer.Body(*l)
+	case http.StatusRequestEntityTooLarge:
+		short := r.Composer.Short(*l)
+		if len(short) >= len(n.Body) {
+			return false
+		}
+		n.Body = short
+	default:
+		return false
+	}
+	return true
+}
+
+func (r *Reconciler) letter(i Incident, repo Repo) Letter {
+	l := Letter{
+		Incident: i, Installation: r.Settings.Installation, Repo: repo, PauseFlag: r.Pause.FlagPath(i.Project),
+		Mentions: r.Settings.Mentions, ResumeInGitea: r.Settings.Operable, CloseResumes: r.Settings.CloseResumes,
+	}
+	if i.FlagWritten.IsZero() {
+		l.FlagError = i.FlagError
+		if flag := r.Look(i.Project); flag.Err != nil {
+			l.FlagError = flag.Err.Error()
+		}
+		l.FlagError = cmp.Or(l.FlagError, "the pause flag is not written yet")
+	}
+	if len(i.Lost) > 0 {
+		l.Replaces = &i.Lost[len(i.Lost)-1]
+	}
+	return l
+}
+
+// labels returns the ids of the wanted labels. They are kept, so it costs nothing the next time; missing labels are made
+// once. Labels are optional: what can't be had is named in the letter.
+func (r *Reconciler) labels(ctx context.Context, repo Repo, names []string, l *Letter) []int64 {
+	if len(names) == 0 {
+		return nil
+	}
+	ids, err := r.State.Labels(ctx, repo)
+	if err == nil && !hasAll(ids, names) {
+		ids, err = r.makeLabels(ctx, repo, names, ids)
+	}
+	if err != nil {
+		l.Missing = append(l.Missing, "labels: "+err.Error())
+		r.Log.Warn("labels can't be had, the issue is opened without them", "repo", repo.String(), "err", err)
+	}
+	var out []int64
+	for _, name := range names {
+		if id, ok := ids[name]; ok {
+			out = append(out, id)
+		}
+	}
+	return out
+}
+
+func hasAll(ids map[string]int64, names []string) bool {
+	return !slices.ContainsFunc(names, func(n string) bool { _, ok := ids[n]; return !ok })
+}
+
+// makeLabels holds a lock of its own: Gitea makes a second label of the same name without complaint.
+func (r *Reconciler) makeLabels(ctx context.Context, repo Repo, names []string, have map[string]int64) (map[string]int64, error) {
+	unlock, err := r.State.Lock(ctx, "labels/"+repo.String(), 2*r.Settings.Timeout)
+	if err != nil {
+		return have, err
+	}
+	defer unlock()
+	if ids, err := r.State.Labels(ctx, repo); err == nil && hasAll(ids, names) {
+		return ids, nil // another process made them while we waited
+	}
+	ids, err := r.Gitea.Labels(ctx, repo)
+	if err != nil {
+		return have, err
+	}
+	var errs []error
+	for _, name := range names {
+		if _, ok := ids[name]; ok {
+			continue
+		}
+		id, err := r.Gitea.AddLabel(ctx, repo, name)
+		if err != nil {
+			errs = append(errs, err)
+			if outcomeOf(err) != Refused {
+				break // the server is in trouble: the issue itself comes first
+			}
+			continue
+		}
+		ids[name] = id
+	}
+	keep := map[string]int64{}
+	for _, name := range names {
+		if id, ok := ids[name]; ok {
+			keep[name] = id
+		}
+	}
+	return ids, errors.Join(errors.Join(errs...), r.State.SetLabels(ctx, repo, keep))
+}

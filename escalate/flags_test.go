@@ -1,0 +1,146 @@
+package escalate_test
+
+import (
+	"os"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/terraphim/adfbot/escalate"
+	"github.com/terraphim/adfbot/internal/store"
+)
+
+// Pause directories that can't be written, read or trusted.
+
+// bindReadOnly mounts a directory over itself so that it can't be written, not even by root.
+func bindReadOnly(path string) error {
+	if err := syscall.Mount(path, path, "", syscall.MS_BIND, ""); err != nil {
+		return err
+	}
+	err := syscall.Mount("", path, "", syscall.MS_BIND|syscall.MS_REMOUNT|syscall.MS_RDONLY, "")
+	if err != nil {
+		_ = unbind(path)
+	}
+	return err
+}
+
+func unbind(path string) error { return syscall.Unmount(path, syscall.MNT_DETACH) }
+
+// readOnly makes a pause directory one that can be read and not written, also by root.
+func readOnly(t *testing.T, m *machine) (undo func()) {
+	t.Helper()
+	path := m.dir.Path()
+	if os.Geteuid() != 0 {
+		require.NoError(t, os.Chmod(path, 0o555))
+		return func() { require.NoError(t, os.Chmod(path, 0o755)) }
+	}
+	if err := bindReadOnly(path); err != nil {
+		t.Skip("root may write everywhere, and a read-only mount may not be made here: ", err)
+	}
+	undone := false
+	undo = func() {
+		if !undone {
+			undone = true
+			require.NoError(t, unbind(path))
+		}
+	}
+	t.Cleanup(undo)
+	return undo
+}
+
+func TestAFlagThatCantBeWrittenIsHeadedNotPausedAndWrittenLater(t *testing.T) {
+	play(t, func(w *world) {
+		undo := readOnly(w.T, w.machine)
+		id, err := w.tripAnd(project)
+		require.ErrorContains(w, err, "NOT paused by a flag")
+		i := w.issue()
+		require.True(w, strings.HasPrefix(i.Body, "# NOT PAUSED\n"), i.Body)
+		require.Contains(w, i.Body, "read-only file system")
+		require.NotEmpty(w, w.incident(id).FlagError)
+		w.sweepFor(5 * time.Minute)
+		require.Len(w, w.issues(fleet), 1)
+		require.Empty(w, comments(w.issue()))
+		w.gitea.As("alex").Close(fleet, 1)
+		_, err = w.sweepAnd(escalate.SweepOptions{})
+		require.Error(w, err)
+		require.Equal(w, "open", w.issue().State, "an incident that only the state holds is open all the same")
+
+		undo()
+		w.sweep()
+		require.True(w, w.paused(project))
+		require.Len(w, comments(w.issue()), 2)
+		require.Contains(w, comments(w.issue())[1], "The project is paused now")
+		require.Empty(w, w.sweep().Actions)
+		require.Empty(w, w.incident(id).FlagError)
+		w.rm(project)
+		w.sweep()
+		require.Equal(w, "closed", w.issue().State)
+	})
+}
+
+func TestAFlagThatCantBeWrittenKeepsNothingElseWaiting(t *testing.T) {
+	play(t, func(w *world) {
+		readOnly(w.T, w.machine)
+		_, err := w.tripAnd(project)
+		require.Error(w, err)
+		// An older incident of the project, which the state does not know.
+		m := escalate.Marker{Installation: w.store.Installation(), Project: project, Incident: store.NewID(), Seq: 9}
+		n := w.gitea.As("adf-bot").Open(fleet, "older", m.String())
+		_, err = w.sweepAnd(escalate.SweepOptions{})
+		require.ErrorContains(w, err, "NOT paused by a flag")
+		i, _ := w.gitea.Issue(fleet, n)
+		require.Equal(w, "closed", i.State)
+	})
+}
+
+func TestAnUnreadableDirectoryResumesAndClosesNothingAndTheIssueSaysWhy(t *testing.T) {
+	play(t, func(w *world) {
+		id := w.trip(project)
+		require.NoError(w, os.Rename(w.dir.Path(), w.dir.Path()+".away"))
+		w.gitea.As("alex").Close(fleet, 1)
+		for range 3 {
+			_, err := w.sweepAnd(escalate.SweepOptions{})
+			require.Error(w, err)
+		}
+		require.True(w, w.incident(id).IsOpen())
+		require.Equal(w, "closed", w.issue().State, "nothing is reopened on a guess either")
+
+		_, err := w.tripAnd("digital-twins")
+		require.NoError(w, err)
+		i := w.issues(fleet)[1]
+		require.True(w, strings.HasPrefix(i.Body, "# NOT PAUSED\n"))
+		require.Contains(w, i.Body, "the pause directory does not exist")
+
+		require.NoError(w, os.Rename(w.dir.Path()+".away", w.dir.Path()))
+		w.sweep()
+		require.Equal(w, "open", w.issues(fleet)[0].State)
+		require.True(w, w.paused("digital-twins"))
+		require.Len(w, comments(w.issues(fleet)[1]), 1)
+	})
+}
+
+func TestADirectoryWithoutItsSentinelClosesNothing(t *testing.T) {
+	play(t, func(w *world) {
+		id := w.trip(project)
+		w.rm(project)
+		require.NoError(w, os.Remove(w.dir.Path()+"/.adfbot"))
+		_, err := w.sweepAnd(escalate.SweepOptions{})
+		require.ErrorContains(w, err, "adfbot restore")
+		require.True(w, w.incident(id).IsOpen())
+		require.Equal(w, "open", w.issue().State)
+	})
+}
+
+func TestAnotherInstallationsDirectoryClosesNothing(t *testing.T) {
+	play(t, func(w *world) {
+		id := w.trip(project)
+		w.rm(project)
+		require.NoError(w, os.WriteFile(w.dir.Path()+"/.adfbot", []byte(strings.Repeat("f", 32)+"\n"), 0o644))
+		_, err := w.sweepAnd(escalate.SweepOptions{})
+		require.ErrorContains(w, err, "its sentinel names installation ffff")
+		require.True(w, w.incident(id).IsOpen())
+	})
+}

@@ -1,0 +1,294 @@
+package escalate_test
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/terraphim/adfbot/escalate"
+)
+
+// States that were lost or come from a copy: flags and issues tell what they can.
+
+func TestALostStateIsRebuiltFromFlagAndIssue(t *testing.T) {
+	play(t, func(w *world) {
+		id := w.trip(project)
+		before, opened := w.issue(), w.incident(id).Opened
+		time.Sleep(time.Hour)
+		m := w.withoutState()
+		require.Equal(w, w.store.Installation(), m.store.Installation())
+		m.sweep()
+		i := m.incident(id)
+		require.True(w, opened.Equal(i.Opened), "the flag tells when")
+		require.True(w, i.IsOpen())
+		require.True(w, i.Rebuilt)
+		require.Equal(w, 1, i.Seq)
+		require.Equal(w, 1, i.Failures)
+		require.Equal(w, "project-meta", i.Agent)
+		require.EqualValues(w, 1, i.Issue.Number)
+		require.Equal(w, before, w.issue(), "nothing is said")
+		require.Empty(w, m.sweep().Actions)
+		m.rm(project)
+		m.sweep()
+		require.Equal(w, "closed", w.issue().State)
+	})
+}
+
+func TestALostStateFindsAnIssueThatAPersonClosedMeanwhile(t *testing.T) {
+	play(t, func(w *world) {
+		id := w.trip(project)
+		w.gitea.As("alex").Close(fleet, 1)
+		m := w.withoutState()
+		m.sweepFor(2 * time.Minute)
+		require.Equal(w, "open", w.issue().State)
+		require.Len(w, comments(w.issue()), 1)
+		require.EqualValues(w, 1, m.incident(id).Issue.Number)
+	})
+}
+
+func TestALostStateTakesAPersonsFlagForTheIncidentsWhereAnIssueIsOpen(t *testing.T) {
+	play(t, func(w *world) {
+		id := w.trip(project)
+		w.rm(project)
+		w.touch(project)
+		m := w.withoutState()
+		m.sweep()
+		require.True(w, m.incident(id).IsOpen())
+		require.Equal(w, "open", w.issue().State)
+		m.rm(project)
+		m.sweep()
+		require.Equal(w, "closed", w.issue().State)
+	})
+}
+
+func TestALostStateWhoseFlagIsGoneClosesTheIssue(t *testing.T) {
+	play(t, func(w *world) {
+		id := w.trip(project)
+		w.rm(project)
+		m := w.withoutState()
+		m.sweep()
+		i := w.issue()
+		require.Equal(w, "closed", i.State)
+		require.Len(w, comments(i), 1)
+		require.Contains(w, comments(i)[0], "did not know the incident any more")
+		require.True(w, m.incident(id).Settled)
+		require.Empty(w, m.sweep().Actions)
+	})
+}
+
+func TestALostStateClosesTheIssueOfAProjectThatIsNotConfiguredToo(t *testing.T) {
+	play(t, func(w *world) {
+		w.trip("unheard-of")
+		w.rm("unheard-of")
+		w.withoutState().sweep()
+		require.Equal(w, "closed", w.issue().State)
+	})
+}
+
+func TestALostStateWhoseFlagIsThereWithoutAnIssueOpensIt(t *testing.T) {
+	play(t, func(w *world) {
+		id := w.fail(project)
+		_, _, err := w.rec.Local(w.Context(), project)
+		require.NoError(w, err)
+		m := w.withoutState()
+		m.sweep()
+		i := w.issue()
+		require.Contains(w, i.Body, "rebuilt this incident")
+		require.EqualValues(w, i.Number, m.incident(id).Issue.Number)
+	})
+}
+
+func TestALostStateLeavesAPersonsFlagAlone(t *testing.T) {
+	play(t, func(w *world) {
+		w.touch(project)
+		w.sweep()
+		m := w.withoutState()
+		m.sweep()
+		require.Empty(w, w.gitea.Issues(fleet))
+		require.True(w, m.paused(project))
+	})
+}
+
+func TestALostStateClosesTheOldIssueOfAProjectThatIsPausedAnew(t *testing.T) {
+	play(t, func(w *world) {
+		w.trip(project)
+		w.rm(project)
+		_, _, err := w.rec.Local(w.Context(), project)
+		require.NoError(w, err)
+		id := w.trip(project) // the first issue is still open
+		w.gitea.As("alex").Reopen(fleet, 1)
+		m := w.withoutState()
+		m.sweep()
+		all := w.issues(fleet)
+		require.Len(w, all, 2)
+		require.Equal(w, "closed", all[0].State)
+		require.Equal(w, "open", all[1].State)
+		require.True(w, m.incident(id).IsOpen())
+	})
+}
+
+func TestALostStateClosesOneOfTwoIssuesOfTheSameIncident(t *testing.T) {
+	play(t, func(w *world) {
+		id := w.trip(project)
+		w.gitea.As("adf-bot").Open(fleet, "twin", w.issue().Body)
+		m := w.withoutState()
+		m.sweep()
+		all := w.issues(fleet)
+		require.Equal(w, "open", all[0].State)
+		require.Equal(w, "closed", all[1].State)
+		require.EqualValues(w, 1, m.incident(id).Issue.Number)
+	})
+}
+
+func TestALostStateConcludesNothingWhileGiteaCantBeListed(t *testing.T) {
+	play(t, func(w *world) {
+		w.trip(project)
+		m := w.withoutState()
+		m.rec.Gitea = m.over(refuses{})
+		m.sweepFor(5 * time.Minute)
+		m.rec.Gitea = m.over(w.gitea.Transport())
+		m.sweepFor(20 * time.Minute)
+		require.Equal(w, "open", w.issue().State)
+		m.rm(project)
+		m.sweep()
+		require.Equal(w, "closed", w.issue().State)
+	})
+}
+
+// copyOfNow puts a copy of the state aside, as a backup does, and gives the machine that it will be put back on.
+func (m *machine) copyOfNow() (restore func() *machine) {
+	m.t.Helper()
+	require.NoError(m.t, m.store.Close())
+	b, err := os.ReadFile(m.path)
+	require.NoError(m.t, err)
+	again := m.another()
+	*m = *again
+	return func() *machine {
+		require.NoError(m.t, m.store.Close())
+		path := filepath.Join(m.t.TempDir(), "restored.db")
+		require.NoError(m.t, os.WriteFile(path, b, 0o600))
+		return openMachine(m.t, m.gitea, path, m.dir.Path())
+	}
+}
+
+func TestAStateADayOldLearnsOfTheIncidentThatCameAfterIt(t *testing.T) {
+	play(t, func(w *world) {
+		restore := w.copyOfNow()
+		time.Sleep(24 * time.Hour)
+		id := w.trip(project)
+		before := w.issue()
+		m := restore()
+		m.sweep()
+		require.True(w, m.incident(id).IsOpen())
+		require.Equal(w, before, w.issue())
+		require.Empty(w, m.sweep().Actions)
+	})
+}
+
+func TestAStateADayOldEndsWhatEndedSince(t *testing.T) {
+	play(t, func(w *world) {
+		id := w.trip(project)
+		restore := w.copyOfNow()
+		w.rm(project)
+		w.sweep()
+		before := w.issue()
+		require.Equal(w, "closed", before.State)
+		m := restore()
+		m.sweep()
+		require.Equal(w, before, w.issue(), "nothing is said twice")
+		require.True(w, m.incident(id).Settled)
+	})
+}
+
+func TestAStateADayOldGivesWayToALaterIncidentOfTheSameProject(t *testing.T) {
+	play(t, func(w *world) {
+		first := w.trip(project)
+		restore := w.copyOfNow()
+		w.rm(project)
+		w.sweep()
+		second := w.trip(project)
+		before := w.issues(fleet)
+		require.Equal(w, []string{"closed", "open"}, []string{before[0].State, before[1].State})
+		m := restore()
+		m.sweep()
+		require.False(w, m.incident(first).IsOpen())
+		require.True(w, m.incident(second).IsOpen())
+		require.Equal(w, before, w.issues(fleet), "no live issue is closed, and none doubled")
+		require.Empty(w, m.sweep().Actions)
+		m.rm(project)
+		m.sweep()
+		require.Equal(w, "closed", w.issues(fleet)[1].State)
+	})
+}
+
+func TestAStateADayOldThatWasAboutToCreateFindsTheIssue(t *testing.T) {
+	play(t, func(w *world) {
+		id := w.fail(project)
+		restore := w.copyOfNow()
+		w.sweep()
+		require.Equal(w, "open", w.issue().State)
+		m := restore()
+		m.sweep()
+		require.Len(w, w.issues(fleet), 1)
+		require.EqualValues(w, 1, m.incident(id).Issue.Number)
+	})
+}
+
+func TestWithStateAndFlagsBothLostTheOldIssuesAreReportedAndLeft(t *testing.T) {
+	play(t, func(w *world) {
+		w.trip(project)
+		before := w.issue()
+		dir := w.TempDir()
+		m := openMachine(w.T, w.gitea, dir+"/adfbot.db", dir+"/pause")
+		require.NoError(w, m.dir.Init(m.store.Installation()))
+		rep := m.sweep()
+		require.Empty(w, rep.Actions)
+		require.Equal(w, []string{"http://gitea.example/terraphim/adf-fleet/issues/1"}, rep.Foreign)
+		require.Equal(w, before, w.issue())
+		m.trip(project)
+		m.rm(project)
+		m.sweep()
+		require.Equal(w, before, w.issues(fleet)[0])
+	})
+}
+
+func TestAFlagCopiedFromAnotherProjectTellsNothing(t *testing.T) {
+	play(t, func(w *world) {
+		id := w.trip(project)
+		b, err := os.ReadFile(w.dir.FlagPath(project))
+		require.NoError(w, err)
+		require.NoError(w, os.WriteFile(w.dir.FlagPath("digital-twins"), b, 0o644))
+		w.sweep()
+		require.Len(w, w.issues(fleet), 1)
+		h, err := w.store.Hold(w.Context(), "digital-twins")
+		require.NoError(w, err)
+		require.NotNil(w, h, "it is held")
+		require.True(w, w.incident(id).IsOpen())
+		m := w.withoutState()
+		m.sweep()
+		require.Equal(w, project, m.incident(id).Project)
+		require.Len(w, w.issues(fleet), 1)
+		h, err = m.store.Hold(w.Context(), "digital-twins")
+		require.NoError(w, err)
+		require.NotNil(w, h)
+	})
+}
+
+func TestAFlagOfAnIncidentThatHasEndedHoldsTheProject(t *testing.T) {
+	play(t, func(w *world) {
+		id := w.trip(project)
+		note := escalate.FlagNote(w.incident(id))
+		w.rm(project)
+		w.sweep()
+		require.NoError(w, os.WriteFile(w.dir.FlagPath(project), []byte(note), 0o644))
+		before := w.issue()
+		w.sweep()
+		require.Equal(w, before, w.issue())
+		h, err := w.store.Hold(w.Context(), project)
+		require.NoError(w, err)
+		require.NotNil(w, h)
+	})
+}

@@ -1,0 +1,406 @@
+package escalate_test
+
+import (
+	"net/http"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/terraphim/adfbot/escalate"
+	"github.com/terraphim/adfbot/escalate/giteatest"
+)
+
+// What the server refuses, and what a person has to mend.
+
+func TestARefusalLeavesTheIncidentPendingAndNamesTheFix(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		do   func(w *world) (mend func())
+		says []string
+	}{
+		{"401: the token was revoked", func(w *world) func() {
+			w.gitea.RevokeToken("s3cret-token")
+			return func() { w.gitea.AddToken("adf-bot", "s3cret-token") }
+		}, []string{"401", "make a new one in Gitea", "gitea.token_file"}},
+		{"403: the token lacks write:issue", func(w *world) func() {
+			w.gitea.AddToken("adf-bot", "s3cret-token", "read:issue", "read:user")
+			return func() { w.gitea.AddToken("adf-bot", "s3cret-token") }
+		}, []string{"403", "write:issue"}},
+		{"404: the repository is hidden", func(w *world) func() {
+			w.gitea.SetPermission("terraphim", "adf-fleet", "adf-bot", giteatest.None)
+			w.gitea.SetPrivate(fleet, true)
+			return func() { w.gitea.SetPrivate(fleet, false) }
+		}, []string{"404", "gitea.owner", "gitea.repo"}},
+		{"403: issues are disabled", func(w *world) func() {
+			w.gitea.DisableIssues(fleet)
+			return func() { w.gitea.EnableIssues(fleet) }
+		}, []string{"403", "issues are disabled"}},
+		{"410: gone", func(w *world) func() {
+			return w.gitea.Inject(giteatest.Fault{Do: giteatest.Status(410, `{"message":"gone"}`)})
+		}, []string{"410", "gitea.owner and gitea.repo"}},
+		{"423: the repository is archived", func(w *world) func() {
+			w.gitea.Archive(fleet)
+			return func() { w.gitea.Unarchive(fleet) }
+		}, []string{"423", "archived", "unarchive it"}},
+		{"301: the repository was renamed", func(w *world) func() {
+			w.gitea.Rename(fleet, "fleet-2")
+			return func() { w.gitea.Rename("terraphim/fleet-2", "adf-fleet") }
+		}, []string{"301", "/terraphim/fleet-2/", "gitea.owner and gitea.repo"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			play(t, func(w *world) {
+				mend := c.do(w)
+				id, err := w.tripAnd(project)
+				require.Error(w, err)
+				i := w.incident(id)
+				for _, s := range c.says {
+					require.Contains(w, err.Error(), s)
+					require.Contains(w, i.LastErr, s, "the state keeps it for status")
+				}
+				require.NotContains(w, err.Error(), "s3cret")
+				require.Equal(w, 1, i.Tries)
+				require.True(w, w.paused(project))
+				w.sweepFor(20 * time.Minute)
+				require.Empty(w, w.issues(fleet))
+				require.NotEmpty(w, w.incident(id).LastErr)
+				mend()
+				require.NoError(w, w.force())
+				require.Equal(w, "open", w.issue().State)
+				require.Empty(w, w.incident(id).LastErr)
+			})
+		})
+	}
+}
+
+func TestARotatedTokenFileNeedsNoRestart(t *testing.T) {
+	play(t, func(w *world) {
+		w.gitea.RevokeToken("s3cret-token")
+		w.gitea.AddToken("adf-bot", "new-token")
+		w.tokens.next = "new-token"
+		w.trip(project)
+		require.Equal(w, "open", w.issue().State)
+		require.Equal(w, 1, w.tokens.reloads)
+	})
+}
+
+func TestATokenThatCantBeReadIsTriedAgainWithoutDoubt(t *testing.T) {
+	play(t, func(w *world) {
+		w.tokens.err = syscall.EACCES
+		id, err := w.tripAnd(project)
+		require.ErrorContains(w, err, "permission denied")
+		require.Zero(w, w.incident(id).Create, "nothing was sent")
+		require.Empty(w, w.asked())
+		w.tokens.err = nil
+		require.NoError(w, w.force())
+		require.Equal(w, "open", w.issue().State)
+	})
+}
+
+func TestARefusedConnectionIsTriedAgainAtOnceWhenForced(t *testing.T) {
+	play(t, func(w *world) {
+		w.rec.Gitea = w.over(refuses{})
+		id, err := w.tripAnd(project)
+		require.ErrorContains(w, err, "Gitea can't be reached")
+		require.Zero(w, w.incident(id).Create, "nothing reached the server")
+		w.rec.Gitea = w.over(w.gitea.Transport())
+		require.NoError(w, w.force())
+		require.Equal(w, "open", w.issue().State)
+	})
+}
+
+func TestGiteaDownForADayLosesNothing(t *testing.T) {
+	play(t, func(w *world) {
+		id := w.trip("digital-twins")
+		w.rec.Gitea = w.over(refuses{})
+		_, err := w.tripAnd(project)
+		require.Error(w, err)
+		w.rm("digital-twins")
+		w.sweepEvery(10*time.Minute, 24*time.Hour)
+		require.False(w, w.incident(id).IsOpen(), "a resume does not wait for Gitea")
+		require.Equal(w, "open", w.issue().State)
+		w.rec.Gitea = w.over(w.gitea.Transport())
+		w.sweepFor(20 * time.Minute)
+		all := w.issues(fleet)
+		require.Len(w, all, 2)
+		require.Equal(w, "closed", all[0].State)
+		require.Equal(w, "open", all[1].State)
+	})
+}
+
+func TestRetriesBackOffFromHalfAMinuteToAQuarterOfAnHour(t *testing.T) {
+	play(t, func(w *world) {
+		undo := w.gitea.Inject(giteatest.Fault{Match: giteatest.CreateIssue(), Do: giteatest.Status(429, `{"message":"slow down"}`)})
+		id, err := w.tripAnd(project)
+		require.Error(w, err)
+		want := 30 * time.Second
+		for n := range 10 {
+			i := w.incident(id)
+			require.Equal(w, n+1, i.Tries)
+			wait := time.Until(i.NextTry)
+			require.LessOrEqual(w, wait, want)
+			require.GreaterOrEqual(w, wait, want*4/5)
+			time.Sleep(wait - time.Second)
+			w.asked()
+			_, _ = w.rec.Escalate(w.Context(), project, "")
+			require.Empty(w, w.asked(), "before the wait is over a failure costs no request")
+			time.Sleep(time.Second)
+			_, err = w.rec.Escalate(w.Context(), project, "")
+			require.Error(w, err)
+			want = min(2*want, 15*time.Minute)
+		}
+		undo()
+		w.sweepFor(16 * time.Minute)
+		require.Equal(w, "open", w.issue().State)
+		require.Zero(w, w.incident(id).Tries)
+	})
+}
+
+func TestRetryAfterIsHonouredUpToAnHour(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		status int
+		after  string
+		want   time.Duration
+	}{
+		{"ten minutes", 429, "600", 10 * time.Minute},
+		{"a day is cut to an hour", 503, "86400", time.Hour},
+		{"a date", 429, time.Date(2000, 1, 1, 0, 20, 0, 0, time.UTC).Format(http.TimeFormat), 20 * time.Minute},
+		{"nonsense", 429, "soon", 30 * time.Second},
+		{"in the past", 429, "-5", 30 * time.Second},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			play(t, func(w *world) {
+				w.gitea.Inject(giteatest.Fault{Match: giteatest.CreateIssue(), Times: 1, Do: giteatest.Status(c.status, "{}", "Retry-After", c.after)})
+				id, err := w.tripAnd(project)
+				require.Error(w, err)
+				wait := time.Until(w.incident(id).NextTry)
+				require.LessOrEqual(w, wait, c.want)
+				require.GreaterOrEqual(w, wait, c.want*4/5)
+				require.NoError(w, w.force(), "a person does not wait")
+				if c.status/100 == 4 {
+					require.Len(w, w.issues(fleet), 1)
+				}
+			})
+		})
+	}
+}
+
+func TestATooFastClientWaitsBeforeItCommentsAndThenSaysIt(t *testing.T) {
+	play(t, func(w *world) {
+		w.trip(project)
+		w.rm(project)
+		w.gitea.Inject(giteatest.Fault{Match: giteatest.CommentIssue(), Times: 1, Do: giteatest.RetryAfter(429, 300)})
+		_, err := w.sweepAnd(escalate.SweepOptions{})
+		require.Error(w, err)
+		require.Equal(w, "open", w.issue().State, "the server asked to wait")
+		w.sweepFor(6 * time.Minute)
+		require.Equal(w, "closed", w.issue().State)
+		require.Len(w, comments(w.issue()), 1)
+	})
+}
+
+func TestACommentThatNeverReachedTheServerIsMadeBeforeTheClosing(t *testing.T) {
+	play(t, func(w *world) {
+		id := w.trip(project)
+		w.rm(project)
+		w.rec.Gitea = w.over(way(func(r *http.Request) (*http.Response, error) {
+			if giteatest.CommentIssue()(r) {
+				return refuses{}.RoundTrip(r)
+			}
+			return w.gitea.Transport().RoundTrip(r)
+		}))
+		_, err := w.sweepAnd(escalate.SweepOptions{})
+		require.Error(w, err)
+		w.rec.Gitea = w.over(w.gitea.Transport())
+		require.NoError(w, w.force())
+		require.Equal(w, "closed", w.issue().State)
+		require.Len(w, comments(w.issue()), 1)
+		require.True(w, w.incident(id).Settled)
+	})
+}
+
+func TestAnUnknownAssigneeCostsNotTheIssueAndIsNamed(t *testing.T) {
+	play(t, func(w *world) {
+		target := w.rec.Settings.Target
+		w.rec.Settings.Target = func(p string) escalate.Target {
+			t := target(p)
+			t.Assignees = []string{"alex", "nobody"}
+			return t
+		}
+		w.trip(project)
+		i := w.issue()
+		require.Empty(w, i.Assignees)
+		require.Len(w, i.Labels, 3, "the labels stay")
+		require.Contains(w, i.Body, "### Left out")
+		require.Contains(w, i.Body, "nobody")
+	})
+}
+
+func TestAssigneesLabelsAndDueDateAreSet(t *testing.T) {
+	play(t, func(w *world) {
+		target := w.rec.Settings.Target
+		w.rec.Settings.Target = func(p string) escalate.Target {
+			t := target(p)
+			t.Assignees = []string{"alex"}
+			return t
+		}
+		w.rec.Settings.DueIn = 48 * time.Hour
+		w.trip(project)
+		i := w.issue()
+		require.Equal(w, []string{"alex"}, i.Assignees)
+		require.Equal(w, "2000-01-03", i.Due.Format(time.DateOnly))
+		require.NotContains(w, i.Body, "### Left out")
+	})
+}
+
+func TestMissingLabelsAreMadeOnce(t *testing.T) {
+	playNew(t, func(w *world) {
+		w.gitea.AddLabel(fleet, "adf")
+		w.trip(project)
+		require.Equal(w, []string{"adf", "circuit-breaker", "priority/high"}, w.issue().Labels)
+		require.Equal(w, []string{"adf", "circuit-breaker", "priority/high"}, w.gitea.Labels(fleet))
+		w.trip("digital-twins")
+		require.Len(w, w.gitea.Labels(fleet), 3)
+		require.Len(w, w.issues(fleet)[1].Labels, 3)
+	})
+}
+
+func TestALabelBehindTheFirstPageIsNotMadeAgain(t *testing.T) {
+	playNew(t, func(w *world) {
+		for n := range 60 {
+			w.gitea.AddLabel(fleet, "a-label-"+strings.Repeat("x", n))
+		}
+		for _, name := range []string{"adf", "circuit-breaker", "priority/high"} {
+			w.gitea.AddLabel(fleet, name)
+		}
+		w.trip(project)
+		require.Len(w, w.gitea.Labels(fleet), 63)
+		require.Len(w, w.issue().Labels, 3)
+	})
+}
+
+func TestLabelsThatMayNotBeMadeCostNotTheIssueAndAreNamed(t *testing.T) {
+	playNew(t, func(w *world) {
+		w.gitea.SetPermission("terraphim", "adf-fleet", "adf-bot", giteatest.Read)
+		w.trip(project)
+		i := w.issue()
+		require.Empty(w, i.Labels)
+		require.Contains(w, i.Body, "### Left out")
+		require.Contains(w, i.Body, "labels: ")
+	})
+}
+
+func TestALabelListThatFailsCostsNotTheIssue(t *testing.T) {
+	for _, f := range lostAnswers {
+		t.Run(f.name, func(t *testing.T) {
+			playNew(t, func(w *world) {
+				w.gitea.Inject(giteatest.Fault{Match: giteatest.PathHas("/labels"), Times: 1, Do: f.do})
+				w.trip(project)
+				require.Len(w, w.issues(fleet), 1)
+			})
+		})
+	}
+}
+
+func TestLabelsThatTheServerIgnoredSilentlyAreLoggedAndAskedForAgain(t *testing.T) {
+	play(t, func(w *world) {
+		w.gitea.DeleteLabel(fleet, "adf")
+		w.trip(project)
+		require.Equal(w, []string{"circuit-breaker", "priority/high"}, w.issue().Labels)
+		require.Contains(w, w.log.String(), "Gitea left labels out")
+		w.trip("digital-twins")
+		require.Equal(w, []string{"adf", "circuit-breaker", "priority/high"}, w.issues(fleet)[1].Labels)
+	})
+}
+
+func TestABodyThatAProxyRefusesIsSentShort(t *testing.T) {
+	play(t, func(w *world) {
+		w.gitea.Inject(giteatest.Fault{Match: func(r *http.Request) bool {
+			return giteatest.CreateIssue()(r) && r.ContentLength > 1200
+		}, Do: giteatest.Status(413, "<h1>Too large</h1>", "Content-Type", "text/html")})
+		id := w.trip(project)
+		i := w.issue()
+		require.Less(w, len(i.Body), 1100)
+		m, ok := escalate.ParseMarker(i.Body)
+		require.True(w, ok)
+		require.Equal(w, id, m.Incident)
+	})
+}
+
+func TestATemplateThatFailsCostsNotTheIssue(t *testing.T) {
+	play(t, func(w *world) {
+		c, err := escalate.NewComposer("{{.NoSuchThing}}", escalate.NewRedactor())
+		require.NoError(w, err)
+		w.rec.Composer = c
+		w.trip(project)
+		require.Contains(w, w.issue().Body, "## How to resume")
+		require.Contains(w, w.log.String(), "NoSuchThing")
+	})
+}
+
+func TestAnArchivedRepositoryIsClosedInThoughItRefusesTheComment(t *testing.T) {
+	play(t, func(w *world) {
+		id := w.trip(project)
+		w.gitea.Archive(fleet)
+		w.rm(project)
+		w.sweep()
+		i := w.issue()
+		require.Equal(w, "closed", i.State)
+		require.Empty(w, comments(i))
+		require.True(w, w.incident(id).Settled)
+	})
+}
+
+func TestALockedIssueIsClosedThoughTheCommentIsRefused(t *testing.T) {
+	play(t, func(w *world) {
+		id := w.trip(project)
+		w.gitea.SetPermission("terraphim", "adf-fleet", "adf-bot", giteatest.Read)
+		w.gitea.As("alex").Lock(fleet, 1)
+		w.rm(project)
+		w.sweep()
+		require.Equal(w, "closed", w.issue().State)
+		require.True(w, w.incident(id).Settled)
+	})
+}
+
+func TestARefusedCommentIsGivenUpThoughTheClosingIsTriedAgain(t *testing.T) {
+	play(t, func(w *world) {
+		w.trip(project)
+		w.rm(project)
+		w.gitea.Inject(giteatest.Fault{Match: giteatest.CommentIssue(), Do: giteatest.Status(403, `{"message":"locked"}`)})
+		w.gitea.Inject(giteatest.Fault{Match: giteatest.CloseIssue(), Times: 3, Do: giteatest.Status(500, "")})
+		w.asked()
+		w.sweepFor(20 * time.Minute)
+		require.Equal(w, "closed", w.issue().State)
+		tried := 0
+		for _, r := range writes(w.asked()) {
+			if r.Method == "POST" {
+				tried++
+			}
+		}
+		require.Equal(w, 1, tried)
+	})
+}
+
+func TestAnIssueThatCantBeClosedStaysPendingAndSaysWhy(t *testing.T) {
+	play(t, func(w *world) {
+		id := w.trip(project)
+		by := w.gitea.As("alex").Open(fleet, "first this", "")
+		w.gitea.As("alex").Block(fleet, 1, by)
+		w.rm(project)
+		w.sweepFor(30 * time.Minute)
+		i := w.incident(id)
+		require.False(w, i.Settled)
+		require.Contains(w, i.LastErr, "open dependencies")
+		bot, _ := w.gitea.Issue(fleet, 1)
+		require.Len(w, comments(bot), 1, "the comment is made once")
+		w.gitea.As("alex").Close(fleet, by)
+		require.NoError(w, w.force())
+		bot, _ = w.gitea.Issue(fleet, 1)
+		require.Equal(w, "closed", bot.State)
+		require.Len(w, comments(bot), 1)
+	})
+}

@@ -1,0 +1,227 @@
+package escalate_test
+
+import (
+	"fmt"
+	"net/http"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/terraphim/adfbot/escalate"
+	"github.com/terraphim/adfbot/escalate/giteatest"
+)
+
+// Issues that are not the bot's, or no longer, and accounts and repositories that change under it.
+
+// untouched fails the test if f changes the issue in any way.
+func (w *world) untouched(repo string, n int64, f func()) {
+	w.Helper()
+	before, ok := w.gitea.Issue(repo, n)
+	require.True(w, ok)
+	f()
+	after, ok := w.gitea.Issue(repo, n)
+	require.True(w, ok)
+	require.Equal(w, before, after)
+}
+
+func TestAPersonsIssueIsNeverTouched(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		body func(marker string) string
+	}{
+		{"with the title alone", func(string) string { return "it fails again" }},
+		{"with a copied marker", func(m string) string { return "I saw this:\n\n" + m }},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			play(t, func(w *world) {
+				w.trip(project)
+				m, _ := escalate.ParseMarker(w.issue().Body)
+				n := w.gitea.As("alex").Open(fleet, "[ADF] project-meta on odilo failed 3 consecutively", c.body(m.String()))
+				w.untouched(fleet, n, func() {
+					w.sweep()
+					w.rm(project)
+					w.sweep()
+					w.gitea.As("alex").Reopen(fleet, 1)
+					w.sweep()
+				})
+				require.Len(w, w.gitea.Issues(fleet), 2)
+			})
+		})
+	}
+}
+
+func TestAPersonsCopyIsLeftAloneThoughTheServerListsIt(t *testing.T) {
+	play(t, func(w *world) {
+		// A server or proxy that ignores created_by: the author is checked all the same.
+		w.rec.Gitea = w.over(answers(func(r *http.Request) *http.Response {
+			r = r.Clone(r.Context())
+			q := r.URL.Query()
+			q.Del("created_by")
+			r.URL.RawQuery = q.Encode()
+			resp, err := w.gitea.Transport().RoundTrip(r)
+			require.NoError(w, err)
+			return resp
+		}))
+		w.trip(project)
+		n := w.gitea.As("alex").Open(fleet, "mine", w.issue().Body)
+		w.untouched(fleet, n, func() {
+			require.Empty(w, w.sweep().Actions)
+			w.gitea.As("alex").Delete(fleet, 1)
+			w.sweep()
+			require.Len(w, w.issues(fleet), 1, "it is not adopted either")
+			w.rm(project)
+			w.sweep()
+		})
+		require.Equal(w, "closed", w.issue().State)
+	})
+}
+
+func TestAPersonsCopyIsNotTakenForALostIssue(t *testing.T) {
+	play(t, func(w *world) {
+		w.gitea.Inject(giteatest.Fault{Match: giteatest.CreateIssue(), Times: 1, Do: giteatest.Reset()})
+		id, err := w.tripAnd(project)
+		require.Error(w, err)
+		marker := escalate.Marker{Installation: w.store.Installation(), Project: project, Incident: id, Seq: 1}
+		n := w.gitea.As("alex").Open(fleet, "mine", marker.String())
+		w.untouched(fleet, n, func() { w.sweepFor(2 * time.Minute) })
+		require.Len(w, w.issues(fleet), 1)
+		require.NotEqual(w, n, w.incident(id).Issue.Number)
+	})
+}
+
+func TestAnotherInstallationsIssueOfTheSameAccountIsReportedAndLeftAlone(t *testing.T) {
+	play(t, func(w *world) {
+		w.trip(project)
+		dir := w.TempDir()
+		their := openMachine(w.T, w.gitea, dir+"/theirs.db", dir+"/pause")
+		require.NoError(w, their.dir.Init(their.store.Installation()))
+		their.trip(project)
+		require.Len(w, w.issues(fleet), 2)
+
+		w.untouched(fleet, 2, func() {
+			rep := w.sweep()
+			require.Equal(w, []string{"http://gitea.example/terraphim/adf-fleet/issues/2"}, rep.Foreign)
+			w.rm(project)
+			w.sweep()
+		})
+		w.untouched(fleet, 1, func() {
+			their.sweep()
+			their.rm(project)
+			their.sweep()
+		})
+		for _, i := range w.issues(fleet) {
+			require.Equal(w, "closed", i.State)
+			require.Len(w, comments(i), 1)
+		}
+	})
+}
+
+func TestAnIssueWhoseMarkerWasEditedAwayIsLostAndNeverTouched(t *testing.T) {
+	play(t, func(w *world) {
+		id := w.trip(project)
+		w.gitea.As("alex").EditBody(fleet, 1, "taken over by me")
+		w.untouched(fleet, 1, func() {
+			w.sweep()
+			require.Len(w, w.issues(fleet), 2)
+			require.Contains(w, w.issues(fleet)[1].Body, "This issue replaces #1")
+			w.rm(project)
+			w.sweep()
+			require.Equal(w, "closed", w.issues(fleet)[1].State)
+		})
+		require.True(w, w.incident(id).Settled)
+	})
+}
+
+func TestAnEndedIncidentsIssueThatWasTakenOverIsLeftOpen(t *testing.T) {
+	play(t, func(w *world) {
+		id := w.trip(project)
+		w.rm(project)
+		w.gitea.As("alex").EditBody(fleet, 1, "taken over by me")
+		w.untouched(fleet, 1, func() { w.sweep() })
+		require.True(w, w.incident(id).Settled)
+		require.Contains(w, w.log.String(), "no longer the bot's")
+	})
+}
+
+func TestANumberThatIsSomeoneElsesInARemadeRepositoryIsNeverTouched(t *testing.T) {
+	for _, ended := range []bool{false, true} {
+		t.Run(fmt.Sprintf("ended %v", ended), func(t *testing.T) {
+			play(t, func(w *world) {
+				id := w.trip(project)
+				body := w.issue().Body
+				w.gitea.DeleteRepo(fleet)
+				w.gitea.AddRepo("terraphim", "adf-fleet")
+				w.gitea.SetPermission("terraphim", "adf-fleet", "adf-bot", giteatest.Write)
+				w.gitea.As("alex").Open(fleet, "number one is mine", body)
+				w.untouched(fleet, 1, func() {
+					if ended {
+						w.rm(project)
+					}
+					w.sweepFor(2 * time.Minute)
+				})
+				if ended {
+					require.True(w, w.incident(id).Settled)
+					require.Empty(w, w.issues(fleet))
+				} else {
+					require.EqualValues(w, 2, w.incident(id).Issue.Number)
+				}
+			})
+		})
+	}
+}
+
+func TestAnImportedCopyOfTheRepositoryIsTakenUpUnderItsNewId(t *testing.T) {
+	for _, closed := range []bool{false, true} {
+		t.Run(fmt.Sprintf("closed %v", closed), func(t *testing.T) {
+			play(t, func(w *world) {
+				id := w.trip(project)
+				body := w.issue().Body
+				w.gitea.DeleteRepo(fleet)
+				w.gitea.AddRepo("terraphim", "adf-fleet")
+				w.gitea.SetPermission("terraphim", "adf-fleet", "adf-bot", giteatest.Write)
+				w.gitea.As("adf-bot").Open(fleet, "imported", body)
+				if closed {
+					w.gitea.As("alex").Close(fleet, 1)
+				}
+				w.sweep()
+				require.Equal(w, "open", w.issue().State)
+				require.Equal(w, w.issue().ID, w.incident(id).Issue.ID)
+			})
+		})
+	}
+}
+
+func TestIssuesBeyondTheFirstPageAreKnownToo(t *testing.T) {
+	play(t, func(w *world) {
+		id := w.trip(project)
+		// 120 open issues of the same account, newer ones first: ours is on the third page.
+		for n := range 120 {
+			w.gitea.As("adf-bot").Open(fleet, fmt.Sprint("other work ", n), "")
+		}
+		w.asked()
+		require.Empty(w, w.sweep().Actions)
+		require.Len(w, w.asked(), 3)
+
+		m := w.withoutState()
+		rep := m.sweep()
+		require.Empty(w, rep.Foreign, "an issue without a marker is nobody's")
+		require.EqualValues(w, 1, m.incident(id).Issue.Number)
+		require.Len(w, w.issues(fleet), 121)
+	})
+}
+
+func TestALostCreationIsFoundBeyondTheFirstPage(t *testing.T) {
+	play(t, func(w *world) {
+		w.gitea.Inject(giteatest.Fault{Match: giteatest.CreateIssue(), Times: 1, Do: giteatest.LostAnswer()})
+		id, err := w.tripAnd(project)
+		require.Error(w, err)
+		w.gitea.As("alex").Close(fleet, 1)
+		for n := range 70 {
+			w.gitea.As("adf-bot").Open(fleet, fmt.Sprint("other work ", n), "")
+		}
+		w.sweepFor(2 * time.Minute)
+		require.EqualValues(w, 1, w.incident(id).Issue.Number)
+		require.Len(w, w.issues(fleet), 71)
+	})
+}

@@ -1,0 +1,70 @@
+package escalate
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+)
+
+// authTransport sets the token and caps the answer. After a 401 it reads the token again and, if it is another one, asks
+// once more: a rotated token needs no restart.
+type authTransport struct {
+	tokens TokenSource
+	next   http.RoundTripper
+}
+
+func (t *authTransport) RoundTrip(r *http.Request) (*http.Response, error) {
+	resp, err := t.once(r)
+	if err != nil || resp.StatusCode != http.StatusUnauthorized || (r.Body != nil && r.GetBody == nil) {
+		return resp, err
+	}
+	if changed, err := t.tokens.Reload(); err != nil || !changed {
+		return resp, nil
+	}
+	again := r.Clone(r.Context())
+	if r.GetBody != nil {
+		if again.Body, err = r.GetBody(); err != nil {
+			return resp, nil
+		}
+	}
+	_ = resp.Body.Close()
+	return t.once(again)
+}
+
+func (t *authTransport) once(r *http.Request) (*http.Response, error) {
+	token, err := t.tokens.Token()
+	if err != nil {
+		return nil, &tokenError{err}
+	}
+	r = r.Clone(r.Context())
+	r.Header.Set("Authorization", "token "+token)
+	r.Header.Set("User-Agent", "adfbot")
+	resp, err := t.next.RoundTrip(r)
+	if err == nil {
+		resp.Body = &cappedBody{ReadCloser: resp.Body, left: maxAnswer}
+	}
+	return resp, err
+}
+
+// tokenError: there is no token to send, so nothing was sent.
+type tokenError struct{ err error }
+
+func (e *tokenError) Error() string { return e.err.Error() }
+func (e *tokenError) Unwrap() error { return e.err }
+
+type cappedBody struct {
+	io.ReadCloser
+	left int64
+}
+
+func (b *cappedBody) Read(p []byte) (int, error) {
+	if b.left <= 0 {
+		return 0, fmt.Errorf("the answer is larger than %d MB: an issue of the bot has grown too large, shorten its body", maxAnswer>>20)
+	}
+	if int64(len(p)) > b.left {
+		p = p[:b.left]
+	}
+	n, err := b.ReadCloser.Read(p)
+	b.left -= int64(n)
+	return n, err
+}

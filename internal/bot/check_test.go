@@ -1,0 +1,203 @@
+package bot_test
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/terraphim/adfbot/escalate/giteatest"
+	"github.com/terraphim/adfbot/internal/bot"
+	"github.com/terraphim/adfbot/internal/store"
+)
+
+// finding is the text of the one finding of its kind and level.
+func (w *world) finding(what string, level bot.Level) string {
+	w.t.Helper()
+	var found []string
+	all := bot.Check(ctx, w.cfg, false, w.env())
+	for _, f := range all {
+		if f.What == what && f.Level == level {
+			found = append(found, f.Text)
+		}
+	}
+	require.Len(w.t, found, 1, "%s %s of %v", level, what, all)
+	return found[0]
+}
+
+func (w *world) fails() (out []string) {
+	w.t.Helper()
+	for _, f := range bot.Check(ctx, w.cfg, false, w.env()) {
+		if f.Level == bot.Fail {
+			out = append(out, f.What+": "+f.Text)
+		}
+	}
+	return out
+}
+
+func TestCheckOfANewMachineIsWellAndMakesNothing(t *testing.T) {
+	w := newWorld(t)
+	require.Empty(t, w.fails())
+	require.Contains(t, w.finding("config", bot.OK), w.cfg.Path+": 2 projects")
+	require.Contains(t, w.finding("state", bot.OK), "is not there yet; it is made by the first result")
+	require.Contains(t, w.finding("pause_dir", bot.OK), "is not ready yet; serve or the first result makes it so")
+	require.Contains(t, w.finding("gitea", bot.OK), "http://gitea.example answers, version ")
+	require.Contains(t, w.finding("account", bot.OK), "adfbot (user id ")
+	require.Contains(t, w.finding("repository", bot.OK), "terraphim/adf-fleet, 0 open issues of adfbot")
+	require.Len(t, w.files(), 2, "the directory and the configuration")
+	for _, r := range w.gitea.Requests() {
+		require.Equal(t, "GET", r.Method)
+	}
+}
+
+func TestCheckOfAMachineInUseIsWell(t *testing.T) {
+	w := newWorld(t)
+	w.fail("odilo", 3)
+	require.Empty(t, w.fails())
+	w.inState(func(s *store.Store) { require.Contains(t, w.finding("state", bot.OK), s.Installation()) })
+	require.Contains(t, w.finding("pause_dir", bot.OK), "1 projects paused")
+	require.Contains(t, w.finding("repository", bot.OK), "1 open issues of adfbot")
+}
+
+func TestCheckOfflineAsksNothing(t *testing.T) {
+	w := newWorld(t)
+	for _, f := range bot.Check(ctx, w.cfg, true, w.env()) {
+		require.NotContains(t, []string{"gitea", "account", "repository"}, f.What)
+	}
+	require.Empty(t, w.gitea.Requests())
+}
+
+func TestCheckNamesWhatIsWrongAndItsFix(t *testing.T) {
+	for name, c := range map[string]struct {
+		do    func(w *world)
+		what  string
+		level bot.Level
+		wants []string
+	}{
+		"Gitea down": {func(w *world) { w.gitea.Inject(giteatest.Fault{Do: giteatest.Reset()}) },
+			"gitea", bot.Fail, []string{"read version"}},
+		"a web page instead of Gitea": {func(w *world) { w.gitea.Inject(giteatest.Fault{Do: giteatest.HTML()}) },
+			"gitea", bot.Fail, []string{"read version"}},
+		"no token": {func(w *world) { delete(w.vars, "BOT_TOKEN") },
+			"token", bot.Fail, []string{"gitea.token_env: $BOT_TOKEN is empty: set it"}},
+		"a wrong token": {func(w *world) { w.gitea.RevokeToken(token) },
+			"gitea", bot.Fail, []string{"status 401", "the token is wrong or was revoked: make a new one in Gitea"}},
+		"a token without read:user": {func(w *world) {
+			w.gitea.RevokeToken(token)
+			w.gitea.AddToken("adfbot", token, "write:issue")
+		}, "account", bot.Fail, []string{"give it the scope read:user, or set gitea.login"}},
+		"a token without write:issue": {func(w *world) {
+			w.gitea.RevokeToken(token)
+			w.gitea.AddToken("adfbot", token, "read:user")
+		}, "repository", bot.Fail, []string{"status 403", "give the token the scope write:issue"}},
+		"another login": {func(w *world) { w.change("  repo:", "  login: robot\n  repo:") },
+			"account", bot.Fail, []string{"the token belongs to adfbot, and gitea.login says robot: correct one of them"}},
+		"a missing repository": {func(w *world) { w.gitea.DeleteRepo(repo) },
+			"repository", bot.Fail, []string{"terraphim/adf-fleet", "check gitea.owner, gitea.repo and the account's access"}},
+		"an archived repository": {func(w *world) { w.gitea.Archive(repo) },
+			"repository", bot.Fail, []string{"terraphim/adf-fleet is archived: unarchive it"}},
+		"disabled issues": {func(w *world) { w.gitea.DisableIssues(repo) },
+			"repository", bot.Fail, []string{"has its issues disabled"}},
+		"a renamed repository": {func(w *world) { w.gitea.Rename(repo, "fleet") },
+			"repository", bot.Fail, []string{"moved to ", "set gitea.owner and gitea.repo"}},
+		"an account that may only read": {func(w *world) { w.gitea.SetPermission("terraphim", "adf-fleet", "adfbot", giteatest.Read) },
+			"repository", bot.Warn, []string{"adfbot may not write to terraphim/adf-fleet", "give it write access"}},
+		"a missing certificate": {func(w *world) { w.change("  repo:", "  ca_file: DIR/ca.pem\n  repo:") },
+			"gitea", bot.Fail, []string{"gitea.ca_file: open ", "ca.pem"}},
+		"a certificate that is none": {func(w *world) {
+			require.NoError(w.t, os.WriteFile(w.dir+"/ca.pem", []byte("x"), 0o644))
+			w.change("  repo:", "  ca_file: DIR/ca.pem\n  repo:")
+		}, "gitea", bot.Fail, []string{"holds no certificate in PEM"}},
+		"a missing template": {func(w *world) { w.change("projects:", "escalation:\n  template: DIR/issue.tmpl\nprojects:") },
+			"template", bot.Fail, []string{"issue.tmpl", "issues are opened with the built-in one"}},
+		"a template with a mistake": {func(w *world) {
+			require.NoError(w.t, os.WriteFile(w.dir+"/issue.tmpl", []byte("{{.Nonsense}}"), 0o644))
+			w.change("projects:", "escalation:\n  template: DIR/issue.tmpl\nprojects:")
+		}, "template", bot.Fail, []string{"Nonsense", "issues are opened with the built-in one"}},
+		"a corrupt state": {func(w *world) {
+			w.rm(w.cfg.State)
+			require.NoError(w.t, os.WriteFile(w.cfg.State, []byte(strings.Repeat("x", 5000)), 0o600))
+		}, "state", bot.Fail, []string{"the file is damaged: move it away and restore a copy"}},
+		"a state with a damaged page": {func(w *world) {
+			damage["damaged further in"](w.t.(*testing.T), w)
+		}, "state", bot.Fail, []string{"the file is damaged"}},
+		"a wiped directory": {func(w *world) { w.fail("odilo", 2); w.wipe() },
+			"pause_dir", bot.Fail, []string{"adfbot restore", "a bare touch would resume: odilo"}},
+		"another installation's directory": {func(w *world) {
+			require.NoError(w.t, os.WriteFile(w.sentinel(), []byte(store.NewID()), 0o644))
+		}, "pause_dir", bot.Fail, []string{"belongs to another installation", "set pause_dir to this installation's own directory"}},
+		"a pause directory that is a file": {func(w *world) { w.rm(w.cfg.PauseDir); w.touch(w.cfg.PauseDir) },
+			"pause_dir", bot.Fail, []string{"is not a directory"}},
+		"a dangling flag": {func(w *world) { require.NoError(w.t, os.Symlink("/no/where", w.flag("atlas"))) },
+			"pause_dir", bot.Warn, []string{"the flag of atlas is a link that leads nowhere", "replace it by a file"}},
+		"a flag of nobody": {func(w *world) { w.touch(w.flag("nobody")) },
+			"pause_dir", bot.Warn, []string{"nobody has a flag and is no configured project"}},
+		"a changed pause_dir": {func(w *world) { w.fail("odilo", 2); w.change("DIR/pause", "DIR/new") },
+			"pause_dir", bot.Fail, []string{"pause_dir was changed", "run `adfbot restore`"}},
+		"a changed gitea.url": {func(w *world) { w.fail("odilo", 2); w.change("http://gitea.example", "http://new.example") },
+			"gitea", bot.Fail, []string{"gitea.url was changed", "adfbot sweep --confirm-gitea-url"}},
+		"a result in the spool": {func(w *world) {
+			r := failure("odilo")
+			r.RunID = "r"
+			_, err := store.Spool(w.cfg.State, r)
+			require.NoError(w.t, err)
+		}, "spool", bot.Warn, []string{"1 results wait to be stored; the next sweep takes them in"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			w.fail("odilo", 1)
+			c.do(w)
+			text := w.finding(c.what, c.level)
+			for _, want := range c.wants {
+				require.Contains(t, text, want)
+			}
+			require.NotContains(t, fmt.Sprint(bot.Check(ctx, w.cfg, false, w.env())), token)
+		})
+	}
+}
+
+func TestCheckTakesALoginWhereTheTokenMayNotReadItsOwn(t *testing.T) {
+	w := newWorld(t)
+	w.gitea.RevokeToken(token)
+	w.gitea.AddToken("adfbot", token, "write:issue")
+	w.change("  repo:", "  login: adfbot\n  repo:")
+	require.Empty(t, w.fails())
+	require.Contains(t, w.finding("account", bot.OK), "adfbot, as gitea.login says")
+	require.Contains(t, w.finding("repository", bot.OK), "the token may not read:repository, so its rights are not checked")
+}
+
+func TestCheckAsAnotherUserNamesTheChownAndChmodThatAreMissing(t *testing.T) {
+	needRoot(t, "to become another user")
+	dir := publicDir(t)
+	w := worldIn(t, dir)
+	w.fail("odilo", 3)
+	run := func() string {
+		out, err := w.command(child{Do: "check", UID: nobody}).CombinedOutput()
+		require.NoError(t, err, string(out))
+		return string(out)
+	}
+	require.NoError(t, os.Chmod(filepath.Dir(w.cfg.State), 0o755))
+	require.NoError(t, os.Chmod(w.cfg.PauseDir, 0o755))
+	require.Contains(t, run(), "FAIL state "+"state not usable: "+w.cfg.State)
+	require.Contains(t, run(), "FAIL pause_dir "+w.cfg.PauseDir+": nobody may not write it (drwxr-xr-x, owner 0:0): chown nobody "+w.cfg.PauseDir)
+
+	require.NoError(t, filepath.WalkDir(filepath.Dir(w.cfg.State), func(p string, e os.DirEntry, err error) error {
+		if e.IsDir() {
+			return os.Chmod(p, 0o777)
+		}
+		return os.Chmod(p, 0o666)
+	}))
+	require.NotContains(t, run(), "FAIL state")
+	for _, name := range []string{"locks", "runs", "spool", ""} {
+		path := filepath.Join(w.cfg.State+".d", name)
+		require.NoError(t, os.Chmod(path, 0o755))
+		require.Contains(t, run(), "FAIL state "+path+": nobody may not write it (drwxr-xr-x, owner 0:0): chown nobody "+path)
+		require.NoError(t, os.Chmod(path, 0o777))
+	}
+	require.NoError(t, syscall.Chmod(w.cfg.PauseDir, 0o700))
+	require.Contains(t, run(), "FAIL pause_dir ")
+}

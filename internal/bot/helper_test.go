@@ -1,0 +1,499 @@
+package bot_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/terraphim/adfbot/escalate"
+	"github.com/terraphim/adfbot/escalate/giteatest"
+	"github.com/terraphim/adfbot/internal/bot"
+	"github.com/terraphim/adfbot/internal/config"
+	"github.com/terraphim/adfbot/internal/store"
+	"github.com/terraphim/adfbot/pause"
+)
+
+var (
+	ctx  = context.Background()
+	noon = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
+)
+
+const (
+	repo  = "terraphim/adf-fleet"
+	token = "0123456789abcdef0123456789abcdef01234567"
+)
+
+// world is a machine with a configuration, and a Gitea that it can reach.
+type world struct {
+	t     testing.TB
+	dir   string
+	yaml  string
+	cfg   *config.Config
+	gitea *giteatest.Server
+	vars  map[string]string
+	step  func(string)
+	log   *logs
+
+	mu   sync.Mutex
+	at   time.Time         // the time, which stands still
+	runs bool              // it does not: it is that of a synctest bubble,
+	set  time.Duration     // but for this, by which somebody set the clock
+	ids  map[string]string // plain names of random ids, for golden files
+}
+
+// logs is what was logged.
+type logs struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (l *logs) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *logs) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
+}
+
+const plainConfig = `
+instance: bigbox
+pause_dir: DIR/pause
+state: DIR/state/adfbot.db
+gitea:
+  url: http://gitea.example
+  token_env: BOT_TOKEN
+  owner: terraphim
+  repo: adf-fleet
+projects:
+  - id: odilo
+  - id: atlas
+    threshold: 2
+    ignore_exit_codes: [75, 9]
+`
+
+func newWorld(t testing.TB) *world { return worldIn(t, t.TempDir()) }
+
+func worldIn(t testing.TB, dir string) *world {
+	t.Helper()
+	w := &world{t: t, dir: dir, at: noon, vars: map[string]string{"BOT_TOKEN": token}, log: &logs{}}
+	w.gitea = giteatest.New(w.now)
+	w.gitea.AddUser("adfbot", giteatest.UserOptions{})
+	w.gitea.AddToken("adfbot", token, "read:user", "write:issue", "read:repository")
+	w.gitea.AddRepo("terraphim", "adf-fleet")
+	w.gitea.SetPermission("terraphim", "adf-fleet", "adfbot", giteatest.Write)
+	w.gitea.AddUser("ann", giteatest.UserOptions{})
+	t.Cleanup(w.gitea.Close)
+	w.configure(plainConfig)
+	return w
+}
+
+// configure writes and loads a configuration; DIR in it is the world's directory.
+func (w *world) configure(yaml string) {
+	w.t.Helper()
+	w.yaml = yaml
+	path := filepath.Join(w.dir, "config.yaml")
+	require.NoError(w.t, os.WriteFile(path, []byte(strings.ReplaceAll(yaml, "DIR", w.dir)), 0o644))
+	var err error
+	w.cfg, err = config.Load(path)
+	require.NoError(w.t, err)
+}
+
+// change is configure with replacements in what there is: old, new, old, new.
+func (w *world) change(pairs ...string) {
+	w.t.Helper()
+	yaml := strings.NewReplacer(pairs...).Replace(w.yaml)
+	require.NotEqual(w.t, w.yaml, yaml)
+	w.configure(yaml)
+}
+
+func (w *world) now() time.Time {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.runs {
+		return time.Now().Add(w.set)
+	}
+	return w.at
+}
+
+func (w *world) getenv(k string) string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.vars[k]
+}
+
+func (w *world) pass(d time.Duration) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.at = w.at.Add(d)
+}
+
+func (w *world) env() bot.Env {
+	return bot.Env{
+		Log:    slog.New(slog.NewTextHandler(w.log, &slog.HandlerOptions{Level: slog.LevelInfo})),
+		Getenv: w.getenv, Now: w.now, Transport: w.gitea.Transport(),
+		Step: func(s string) {
+			if w.step != nil {
+				w.step(s)
+			}
+		},
+	}
+}
+
+// with opens a bot for one use, as a command does.
+func (w *world) with(mode bot.Mode, f func(b *bot.Bot)) {
+	w.t.Helper()
+	b, err := bot.Open(ctx, w.cfg, mode, w.env())
+	require.NoError(w.t, err)
+	defer func() { require.NoError(w.t, b.Close()) }()
+	f(b)
+}
+
+func failure(project string) store.Result {
+	return store.Result{Project: project, Agent: "project-meta", Outcome: store.Failure, ExitCode: 1}
+}
+
+func (w *world) record(r store.Result) (out bot.Recorded) {
+	w.t.Helper()
+	w.with(bot.Results, func(b *bot.Bot) {
+		var err error
+		out, err = b.Record(ctx, r)
+		require.NoError(w.t, err)
+	})
+	return out
+}
+
+// fail records failures of a project.
+func (w *world) fail(project string, times int) (last bot.Recorded) {
+	w.t.Helper()
+	for range times {
+		last = w.record(failure(project))
+	}
+	return last
+}
+
+// sweep sweeps as a person does.
+func (w *world) sweep() (rep bot.SweepReport, err error) {
+	w.t.Helper()
+	w.with(bot.Operate, func(b *bot.Bot) { rep, err = b.Sweep(ctx, escalate.SweepOptions{Force: true}) })
+	return rep, err
+}
+
+func (w *world) sweepWell() bot.SweepReport {
+	w.t.Helper()
+	rep, err := w.sweep()
+	require.NoError(w.t, err)
+	return rep
+}
+
+func (w *world) flag(project string) string { return filepath.Join(w.cfg.PauseDir, project) }
+
+func (w *world) rm(path string) {
+	w.t.Helper()
+	require.NoError(w.t, os.RemoveAll(path))
+}
+
+func (w *world) touch(path string) {
+	w.t.Helper()
+	require.NoError(w.t, os.MkdirAll(filepath.Dir(path), 0o755))
+	require.NoError(w.t, os.WriteFile(path, nil, 0o644))
+}
+
+func (w *world) sentinel() string { return filepath.Join(w.cfg.PauseDir, pause.SentinelName) }
+
+func (w *world) read(path string) string {
+	w.t.Helper()
+	b, err := os.ReadFile(path)
+	require.NoError(w.t, err)
+	return string(b)
+}
+
+// issues are those of the repository that are open, or all.
+func (w *world) issues(state string) (out []giteatest.Issue) {
+	for _, i := range w.gitea.Issues(repo) {
+		if state == "" || i.State == state {
+			out = append(out, i)
+		}
+	}
+	return out
+}
+
+// project is a project's share of the status.
+func (w *world) project(id string) (p bot.ProjectStatus) {
+	w.t.Helper()
+	for _, p = range w.status().Projects {
+		if p.ID == id {
+			return p
+		}
+	}
+	require.Fail(w.t, "no such project", id)
+	return p
+}
+
+func (w *world) status() (s bot.Status) {
+	w.t.Helper()
+	w.with(bot.Look, func(b *bot.Bot) {
+		var err error
+		s, err = b.Status(ctx, "")
+		require.NoError(w.t, err)
+	})
+	return s
+}
+
+func (w *world) kinds(rep bot.SweepReport) (out []string) {
+	for _, a := range rep.Actions {
+		out = append(out, string(a.Kind)+" "+a.Project)
+	}
+	return out
+}
+
+// inState opens the state itself.
+func (w *world) inState(f func(s *store.Store)) {
+	w.t.Helper()
+	s, err := store.Open(ctx, w.cfg.State, store.Options{Now: w.now})
+	require.NoError(w.t, err)
+	defer func() { require.NoError(w.t, s.Close()) }()
+	f(s)
+}
+
+// ran is what an exec did.
+type ran struct {
+	code           int
+	stdout, stderr string
+}
+
+func (w *world) exec(project string, command ...string) ran {
+	w.t.Helper()
+	return w.execAs(bot.ExecRequest{Project: project, Agent: "project-meta", Command: command})
+}
+
+func (w *world) sh(project, script string) ran {
+	w.t.Helper()
+	return w.exec(project, "sh", "-c", script)
+}
+
+func (w *world) execAs(q bot.ExecRequest) ran {
+	w.t.Helper()
+	var out, errs bytes.Buffer
+	q.Stdout, q.Stderr = &out, &errs
+	code := bot.Exec(ctx, w.cfg, w.env(), q)
+	return ran{code, out.String(), errs.String()}
+}
+
+// must is exec that has to end with a code.
+func (w *world) must(code int, project string, command ...string) ran {
+	w.t.Helper()
+	r := w.exec(project, command...)
+	require.Equal(w.t, code, r.code, r.stderr)
+	return r
+}
+
+// child is what another process is to do: this test binary, started again.
+type child struct {
+	Config  string
+	Do      string // exec, sweep, or record; die at a step
+	Project string
+	Command []string
+	Timeout time.Duration
+	RunID   string
+	KillAt  string
+	TermAt  string // get SIGTERM at a step
+	UID     int
+}
+
+const childEnv = "ADFBOT_BOT_TEST_CHILD"
+
+func TestMain(m *testing.M) {
+	if spec := os.Getenv(childEnv); spec != "" {
+		var c child
+		if err := json.Unmarshal([]byte(spec), &c); err != nil {
+			panic(err)
+		}
+		os.Exit(c.run())
+	}
+	os.Exit(m.Run())
+}
+
+func (c child) run() int {
+	_ = os.Unsetenv(childEnv)
+	if c.UID != 0 {
+		if err := errors.Join(syscall.Setgroups(nil), syscall.Setgid(c.UID), syscall.Setuid(c.UID)); err != nil {
+			panic(err)
+		}
+	}
+	cfg, err := config.Load(c.Config)
+	if err != nil {
+		panic(err)
+	}
+	bot.SetWaits(200*time.Millisecond, 200*time.Millisecond)
+	env := bot.Env{Getenv: func(k string) string { return map[string]string{"BOT_TOKEN": token}[k] }, Step: func(s string) {
+		switch s {
+		case c.KillAt:
+			_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
+			select {}
+		case c.TermAt:
+			_ = syscall.Kill(os.Getpid(), syscall.SIGTERM)
+			time.Sleep(50 * time.Millisecond) // for the signal to arrive
+		}
+	}}
+	switch c.Do {
+	case "exec":
+		return bot.Exec(ctx, cfg, env, bot.ExecRequest{Project: c.Project, Agent: "project-meta", RunID: c.RunID, Timeout: c.Timeout,
+			Command: c.Command, Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr})
+	case "check":
+		for _, f := range bot.Check(ctx, cfg, true, env) {
+			fmt.Printf("%s %s %s\n", f.Level, f.What, f.Text)
+		}
+		return 0
+	case "record", "pause", "resume", "restore":
+	default:
+		panic("unknown: " + c.Do)
+	}
+	mode := bot.Results
+	if c.Do == "restore" {
+		mode = bot.Restoring
+	}
+	b, err := bot.Open(ctx, cfg, mode, env)
+	if err == nil {
+		switch c.Do {
+		case "record":
+			var out bot.Recorded
+			if out, err = b.Record(ctx, failure(c.Project)); out.Tripped {
+				fmt.Println("tripped")
+			}
+		case "pause":
+			_, err = b.Pause(ctx, c.Project, "for the test")
+		case "resume":
+			_, err = b.Resume(ctx, c.Project)
+		case "restore":
+			_, err = b.Restore(ctx)
+		}
+		err = errors.Join(err, b.Close())
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	return 0
+}
+
+func (w *world) command(c child) *exec.Cmd {
+	w.t.Helper()
+	c.Config = w.cfg.Path
+	spec, err := json.Marshal(c)
+	require.NoError(w.t, err)
+	self, err := os.Executable()
+	require.NoError(w.t, err)
+	if c.UID != 0 {
+		self = publicCopy(w.t, self)
+	}
+	cmd := exec.Command(self)
+	cmd.Env = append(os.Environ(), childEnv+"="+string(spec), "GORACE=atexit_sleep_ms=0")
+	return cmd
+}
+
+// dies runs a child that has to end by SIGKILL at its step.
+func (w *world) dies(c child) {
+	w.t.Helper()
+	out, err := w.command(c).CombinedOutput()
+	var exit *exec.ExitError
+	require.ErrorAs(w.t, err, &exit, "%+v went past its step: %s", c, out)
+	require.Equal(w.t, syscall.SIGKILL, exit.Sys().(syscall.WaitStatus).Signal(), "%+v: %s", c, out)
+}
+
+func needRoot(t testing.TB, why string) {
+	t.Helper()
+	if os.Geteuid() != 0 {
+		t.Skip("needs root ", why)
+	}
+}
+
+const nobody = 65534 // a user to whom permissions apply
+
+// publicDir is a temporary directory that every user can get to.
+func publicDir(t testing.TB) string {
+	t.Helper()
+	path, err := os.MkdirTemp("", "bot-test-")
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, os.RemoveAll(path)) })
+	require.NoError(t, os.Chmod(path, 0o755))
+	for up := filepath.Dir(path); up != "/"; up = filepath.Dir(up) {
+		if fi, err := os.Stat(up); err != nil || fi.Mode().Perm()&0o001 == 0 {
+			t.Skipf("other users can't get to %s; set TMPDIR to a public directory", up)
+		}
+	}
+	return path
+}
+
+func publicCopy(t testing.TB, binary string) string {
+	t.Helper()
+	to := filepath.Join(publicDir(t), "test")
+	if os.Link(binary, to) != nil {
+		b, err := os.ReadFile(binary)
+		require.NoError(t, err)
+		require.NoError(t, os.WriteFile(to, b, 0o755))
+	}
+	return to
+}
+
+// readOnly makes a directory read-only, for root too, until writable is called.
+func readOnly(t testing.TB, dir string) (writable func()) {
+	t.Helper()
+	if os.Geteuid() != 0 {
+		require.NoError(t, os.Chmod(dir, 0o555))
+		writable = func() { require.NoError(t, os.Chmod(dir, 0o755)) }
+	} else {
+		if err := syscall.Mount(dir, dir, "", syscall.MS_BIND, ""); err != nil {
+			t.Skip("nothing may be mounted here: ", err)
+		}
+		require.NoError(t, syscall.Mount("", dir, "", syscall.MS_BIND|syscall.MS_REMOUNT|syscall.MS_RDONLY, ""))
+		writable = func() { require.NoError(t, syscall.Unmount(dir, syscall.MNT_DETACH)) }
+	}
+	once := sync.OnceFunc(writable)
+	t.Cleanup(once)
+	return once
+}
+
+// smallDisk mounts a tmpfs over a directory.
+func smallDisk(t testing.TB, path, size string) {
+	t.Helper()
+	needRoot(t, "to mount a small tmpfs")
+	require.NoError(t, os.MkdirAll(path, 0o755))
+	if err := syscall.Mount("tmpfs", path, "tmpfs", 0, "mode=755,size="+size); err != nil {
+		t.Skip("no tmpfs may be mounted here: ", err)
+	}
+	t.Cleanup(func() { require.NoError(t, syscall.Unmount(path, syscall.MNT_DETACH)) })
+}
+
+// fill fills the disk under a directory and returns what makes room again.
+func fill(t testing.TB, dir string) (empty func()) {
+	t.Helper()
+	name := filepath.Join(dir, "fill")
+	f, err := os.Create(name)
+	require.NoError(t, err)
+	for _, size := range []int{64 << 10, 4096} {
+		for chunk := make([]byte, size); err == nil; {
+			_, err = f.Write(chunk)
+		}
+		require.ErrorIs(t, err, syscall.ENOSPC)
+		err = nil
+	}
+	require.NoError(t, f.Close())
+	return func() { require.NoError(t, os.Remove(name)) }
+}

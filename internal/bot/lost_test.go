@@ -1,0 +1,223 @@
+package bot_test
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/terraphim/adfbot/escalate"
+	"github.com/terraphim/adfbot/escalate/giteatest"
+	"github.com/terraphim/adfbot/internal/bot"
+)
+
+// copyState is a copy of the state as an operator makes one, and what puts it back.
+func (w *world) copyState() (restore func()) {
+	w.t.Helper()
+	b := w.read(w.cfg.State)
+	require.NoFileExists(w.t, w.cfg.State+"-wal", "no command leaves its log behind")
+	return func() { require.NoError(w.t, os.WriteFile(w.cfg.State, []byte(b), 0o600)) }
+}
+
+func (w *world) loseState() { w.rm(filepath.Dir(w.cfg.State)) }
+
+func openNumbers(w *world) (out []int64) {
+	for _, i := range w.issues("open") {
+		out = append(out, i.Number)
+	}
+	return out
+}
+
+func TestWithItsStateLostTheBotGoesOnFromFlagsAndIssues(t *testing.T) {
+	w := newWorld(t)
+	w.fail("odilo", 3)
+	w.fail("atlas", 2)
+	w.rm(w.flag("atlas"))
+	w.loseState()
+	w.pass(time.Hour)
+
+	w.must(bot.ExitPaused, "odilo", "true")
+	w.sweepWell()
+	require.Equal(t, []int64{1}, openNumbers(w), "the live one stays, the other's project runs again")
+	require.Len(t, w.issues(""), 2, "and none is doubled")
+	p := w.project("odilo")
+	require.Equal(t, "odilo#1", p.Incident.Name)
+	require.Equal(t, w.issues("open")[0].Number, int64(1))
+	require.Empty(t, w.sweepWell().Actions)
+
+	w.rm(w.flag("odilo"))
+	w.sweepWell()
+	require.Empty(t, w.issues("open"))
+	require.Equal(t, 2, w.fail("odilo", 3).Incident.Seq)
+}
+
+func TestWithItsStateLostAndNoIssueYetTheFlagAloneRebuildsTheIncident(t *testing.T) {
+	w := newWorld(t)
+	up := w.gitea.Inject(giteatest.Fault{Do: giteatest.Reset()})
+	id := w.fail("odilo", 3).Answer.Incident
+	w.loseState()
+	up()
+	w.pass(time.Hour)
+	w.must(bot.ExitPaused, "odilo", "true")
+	w.sweepWell()
+	require.Len(t, w.issues("open"), 1)
+	require.Contains(t, w.issues("open")[0].Body, "incident="+id)
+	require.Empty(t, w.sweepWell().Actions)
+}
+
+func TestAStateThatIsADayOldCatchesUp(t *testing.T) {
+	w := newWorld(t)
+	w.fail("odilo", 2)
+	old := w.copyState()
+	w.fail("odilo", 1) // odilo trips
+	w.fail("atlas", 2) // atlas trips and is resumed
+	w.rm(w.flag("atlas"))
+	w.sweepWell()
+	require.Equal(t, []int64{1}, openNumbers(w))
+	w.pass(24 * time.Hour)
+	old()
+
+	w.must(bot.ExitPaused, "odilo", "true")
+	w.sweepWell()
+	require.Equal(t, []int64{1}, openNumbers(w))
+	require.Len(t, w.issues(""), 2)
+	require.Equal(t, "odilo#1", w.project("odilo").Incident.Name)
+	require.Empty(t, w.sweepWell().Actions)
+}
+
+func TestADayOldStateWithAnIncidentThatIsOverClosesNothingElse(t *testing.T) {
+	w := newWorld(t)
+	w.fail("odilo", 3)
+	old := w.copyState()
+	w.rm(w.flag("odilo"))
+	w.sweepWell()
+	w.fail("odilo", 3) // the second incident
+	require.Equal(t, []int64{2}, openNumbers(w))
+	w.pass(24 * time.Hour)
+	old()
+
+	w.must(bot.ExitPaused, "odilo", "true")
+	w.sweepWell()
+	w.sweepWell()
+	require.Equal(t, []int64{2}, openNumbers(w))
+	require.Equal(t, "odilo#2", w.project("odilo").Incident.Name)
+	require.Len(t, w.issues(""), 2)
+}
+
+func TestWithStateAndDirectoryLostTheOldIssuesAreReportedAndNeverTouched(t *testing.T) {
+	w := newWorld(t)
+	w.fail("odilo", 3)
+	w.loseState()
+	w.rm(w.cfg.PauseDir)
+	w.pass(time.Hour)
+	w.must(0, "odilo", "true")
+	before := w.issues("")
+	rep := w.sweepWell()
+	require.Empty(t, rep.Actions)
+	require.Equal(t, []string{"http://gitea.example/terraphim/adf-fleet/issues/1"}, rep.Foreign)
+	require.Equal(t, rep.Foreign, w.status().Foreign)
+	require.Equal(t, before, w.issues(""))
+	finding := w.finding("repository", bot.Warn)
+	require.Contains(t, finding, "1 open issues of another installation by adfbot")
+	w.fail("odilo", 3)
+	require.Equal(t, []int64{1, 2}, openNumbers(w))
+}
+
+func TestTwoInstallationsOnOneRepositoryDoNotTouchEachOthersIssues(t *testing.T) {
+	w, other := newWorld(t), newWorld(t)
+	other.gitea = w.gitea
+	w.fail("odilo", 3)
+	other.fail("odilo", 3)
+	require.Equal(t, []int64{1, 2}, openNumbers(w))
+	w.rm(w.flag("odilo"))
+	other.sweepWell()
+	w.sweepWell()
+	other.sweepWell()
+	require.Equal(t, []int64{2}, openNumbers(w))
+	require.Equal(t, []string{"http://gitea.example/terraphim/adf-fleet/issues/2"}, w.sweepWell().Foreign)
+}
+
+func TestADryRunPrintsThePlanAndWritesNothing(t *testing.T) {
+	w := newWorld(t)
+	up := w.gitea.Inject(giteatest.Fault{Do: giteatest.Reset()})
+	w.fail("odilo", 3)
+	w.fail("atlas", 2)
+	up()
+	w.rm(w.flag("atlas"))
+	w.pass(time.Hour)
+	before, flags := w.read(w.cfg.State), len(w.files())
+	w.with(bot.Look, func(b *bot.Bot) {
+		rep, err := b.Sweep(ctx, escalate.SweepOptions{DryRun: true, Force: true})
+		require.NoError(t, err)
+		require.True(t, rep.DryRun)
+		require.Equal(t, []string{"resume atlas", "find-lost atlas", "create odilo"}, w.kinds(rep))
+	})
+	require.True(t, bytes.Equal([]byte(before), []byte(w.read(w.cfg.State))))
+	require.Len(t, w.files(), flags)
+	require.Empty(t, w.issues(""))
+	for _, r := range w.gitea.Requests() {
+		require.True(t, r.Fault != "" || r.Method == "GET" || r.Status == 0, "%+v", r)
+	}
+	_, ok := w.lastSweep()
+	require.False(t, ok)
+	w.sweepWell()
+	require.Len(t, w.issues("open"), 1)
+}
+
+// files is everything in the world's directory.
+func (w *world) files() (out []string) {
+	w.t.Helper()
+	require.NoError(w.t, filepath.WalkDir(w.dir, func(p string, _ os.DirEntry, err error) error {
+		out = append(out, p)
+		return err
+	}))
+	return out
+}
+
+func (w *world) lastSweep() (rep bot.SweepReport, ok bool) {
+	w.t.Helper()
+	w.with(bot.Look, func(b *bot.Bot) {
+		var err error
+		rep, ok, err = b.LastSweep(ctx)
+		require.NoError(w.t, err)
+	})
+	return rep, ok
+}
+
+func TestASweepIsReportedToWhoeverAsksLater(t *testing.T) {
+	w := newWorld(t)
+	w.fail("odilo", 3)
+	_, ok := w.lastSweep()
+	require.False(t, ok)
+	w.rm(w.flag("odilo"))
+	w.pass(time.Hour)
+	rep := w.sweepWell()
+	got, ok := w.lastSweep()
+	require.True(t, ok)
+	require.Equal(t, w.now(), got.At)
+	require.Equal(t, 2, got.Projects)
+	require.Equal(t, w.kinds(rep), w.kinds(got))
+	require.Equal(t, []string{"resume odilo", "close odilo"}, w.kinds(got))
+
+	w.gitea.Inject(giteatest.Fault{Do: giteatest.Status(503, "")})
+	_, err := w.sweep()
+	require.Error(t, err)
+	got, _ = w.lastSweep()
+	require.Contains(t, strings.Join(got.Errors, "\n"), "status 503")
+	require.Contains(t, w.log.String(), "level=ERROR msg=sweep")
+}
+
+func TestASweepPrunesOldResults(t *testing.T) {
+	w := newWorld(t)
+	w.fail("odilo", 2)
+	w.pass(721 * time.Hour)
+	w.record(failure("atlas"))
+	require.Equal(t, 2, w.sweepWell().Pruned)
+	require.Empty(t, w.project("odilo").LastRuns)
+	require.Equal(t, 2, w.project("odilo").Failures, "the breaker does not forget")
+	require.Len(t, w.project("atlas").LastRuns, 1)
+}

@@ -1,0 +1,305 @@
+package bot_test
+
+import (
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/terraphim/adfbot/escalate"
+	"github.com/terraphim/adfbot/escalate/giteatest"
+	"github.com/terraphim/adfbot/internal/bot"
+	"github.com/terraphim/adfbot/internal/config"
+	"github.com/terraphim/adfbot/internal/store"
+	"github.com/terraphim/adfbot/pause"
+)
+
+func TestATripWritesTheFlagOpensTheIssueAndSaysSo(t *testing.T) {
+	w := newWorld(t)
+	require.False(t, w.fail("odilo", 2).Paused())
+	require.Empty(t, w.gitea.Requests(), "nothing is asked before there is something to say")
+	r := failure("odilo")
+	r.Output = "boom"
+	out := w.record(r)
+	require.True(t, out.Tripped)
+	require.True(t, out.Paused())
+	require.Empty(t, out.Problems)
+	require.Equal(t, escalate.FlagThere, out.Flag.State)
+	require.Equal(t, out.Answer.Incident, out.Flag.Info.Incident)
+	require.Contains(t, w.read(w.flag("odilo")), "odilo is paused: project-meta failed 3 times in a row")
+
+	issues := w.issues("")
+	require.Len(t, issues, 1)
+	require.Equal(t, "[ADF] project-meta on odilo failed 3 consecutively", issues[0].Title)
+	require.Contains(t, issues[0].Body, "boom")
+	require.NotContains(t, issues[0].Body, "NOT PAUSED")
+	require.Equal(t, []string{"adf", "circuit-breaker", "priority/high"}, issues[0].Labels)
+	require.Equal(t, issues[0].Number, out.Incident.Issue.Number)
+	require.Contains(t, out.View().TripText(), "project-meta failed 3 times in a row on odilo: the project is paused, see "+out.Incident.Issue.URL)
+	require.NotContains(t, w.log.String(), token)
+}
+
+func TestAResultAfterAResumeThatNobodyNoticedBelongsToTheNextGeneration(t *testing.T) {
+	w := newWorld(t)
+	first := w.fail("odilo", 3)
+	w.rm(w.flag("odilo"))
+	out := w.record(failure("odilo"))
+	require.Equal(t, 1, out.Failures)
+	require.False(t, out.Paused())
+	out = w.fail("odilo", 2)
+	require.True(t, out.Tripped, "the original never trips again after a resume")
+	require.Equal(t, 2, out.Incident.Seq)
+	w.sweepWell()
+	issues := w.issues("")
+	require.Len(t, issues, 2)
+	require.Equal(t, "closed", issues[0].State)
+	require.Equal(t, "open", issues[1].State)
+	require.Contains(t, issues[0].Comments[0].Body, "the pause flag was removed")
+	require.NotEqual(t, first.Answer.Incident, out.Answer.Incident)
+}
+
+func TestWithGiteaDownTheResultIsStoredAndTheIssueComesLater(t *testing.T) {
+	w := newWorld(t)
+	w.fail("odilo", 2)
+	up := w.gitea.Inject(giteatest.Fault{Do: giteatest.Reset()})
+	out := w.fail("odilo", 1)
+	require.True(t, out.Tripped)
+	require.Equal(t, escalate.FlagThere, out.Flag.State)
+	require.NotEmpty(t, out.Problems)
+	require.Contains(t, out.View().TripText(), "incident odilo#1; its issue is not open yet")
+	p := w.project("odilo")
+	require.Len(t, p.Pending, 1)
+	require.Contains(t, p.Pending[0], "odilo#1: issue to be opened: gitea: ")
+	require.Empty(t, w.issues(""))
+
+	up()
+	w.pass(time.Hour)
+	w.sweepWell()
+	require.Len(t, w.issues("open"), 1)
+	require.Empty(t, w.project("odilo").Pending)
+}
+
+func TestWhereTheTokenCantBeReadTheIssueIsLeftToServe(t *testing.T) {
+	w := newWorld(t)
+	delete(w.vars, "BOT_TOKEN")
+	out := w.fail("odilo", 3)
+	require.True(t, out.Tripped)
+	require.Equal(t, escalate.FlagThere, out.Flag.State)
+	require.Empty(t, out.Problems, "it is as the operator wants it: agents can't read the token")
+	require.Empty(t, w.gitea.Requests())
+	require.Equal(t, []string{"odilo#1: issue to be opened"}, w.project("odilo").Pending)
+
+	rep, err := w.sweep()
+	require.ErrorContains(t, err, "gitea.token_env: $BOT_TOKEN is empty: set it", "a person's sweep needs it")
+	require.NotEmpty(t, rep.Errors)
+	require.Contains(t, w.project("odilo").Pending[0], "$BOT_TOKEN is empty")
+
+	w.vars["BOT_TOKEN"] = token
+	w.sweepWell()
+	require.Len(t, w.issues("open"), 1)
+}
+
+// A mistake about Gitea in the configuration, or a certificate that is away, stops no fleet.
+func TestWithoutItsCertificateTheBotRecordsAndFlagsAndSaysWhy(t *testing.T) {
+	w := newWorld(t)
+	w.change("  repo: adf-fleet\n", "  repo: adf-fleet\n  ca_file: DIR/ca.pem\n")
+	require.Zero(t, w.must(0, "odilo", "true").code)
+	out := w.fail("odilo", 3)
+	require.True(t, out.Tripped)
+	require.Equal(t, escalate.FlagThere, out.Flag.State)
+	require.Contains(t, strings.Join(out.Problems, "\n"), "gitea.ca_file")
+	_, err := w.sweep()
+	require.ErrorContains(t, err, "gitea.ca_file")
+	require.Empty(t, w.gitea.Requests(), "it never asks without it")
+}
+
+func TestAProjectWithoutARepositoryIsLeftToServe(t *testing.T) {
+	w := newWorld(t)
+	w.cfg.Projects[0].Owner, w.cfg.Projects[0].Repo = "", "" // as LoadFor leaves it where the file has a mistake there
+	out := w.fail("odilo", 3)
+	require.True(t, out.Tripped)
+	require.Equal(t, escalate.FlagThere, out.Flag.State)
+	require.Empty(t, w.gitea.Requests())
+	w.configure(plainConfig)
+	w.sweepWell()
+	require.Len(t, w.issues("open"), 1)
+}
+
+func TestAPauseDirectoryThatIsReadOnlyAtTheTripIsSaidAndMadeUpForLater(t *testing.T) {
+	w := newWorld(t)
+	w.fail("odilo", 2)
+	writable := readOnly(t, w.cfg.PauseDir)
+	out := w.fail("odilo", 1)
+	require.True(t, out.Tripped)
+	require.True(t, out.Paused(), "the incident is open, and exec refuses on it")
+	require.Contains(t, strings.Join(out.Problems, "\n"), "project odilo is NOT paused by a flag")
+	require.Contains(t, out.View().TripText(), "but its pause flag could NOT be written")
+	issues := w.issues("open")
+	require.Len(t, issues, 1)
+	require.Contains(t, issues[0].Body, "NOT PAUSED")
+
+	r := w.must(bot.ExitPaused, "odilo", "touch", w.dir+"/ran")
+	require.Contains(t, r.stderr, "NOT paused by a flag")
+	require.NoFileExists(t, w.dir+"/ran")
+	p := w.project("odilo")
+	require.Equal(t, "yes", p.Paused)
+	require.Contains(t, strings.Join(p.Warnings, "\n"), "its pause flag is not written")
+	rep, err := w.sweep()
+	require.ErrorContains(t, err, "NOT paused by a flag")
+	require.NotEmpty(t, rep.Errors)
+
+	writable()
+	w.sweepWell()
+	require.FileExists(t, w.flag("odilo"))
+	w.sweepWell()
+	issues = w.issues("")
+	require.Len(t, issues, 1)
+	require.Len(t, issues[0].Comments, 1)
+	require.Contains(t, issues[0].Comments[0].Body, "The project is paused now")
+}
+
+func TestARunOfTheOldGenerationThatFailsAfterTheFlagWasRemovedDoesNotCount(t *testing.T) {
+	w := newWorld(t)
+	w.change("  - id: odilo\n", "  - id: odilo\n    resume_threshold: 1\n")
+	w.fail("odilo", 2)
+	w.step = func(s string) {
+		if s == "ran" {
+			w.step = nil
+			w.fail("odilo", 1) // another run trips the breaker meanwhile
+			w.rm(w.flag("odilo"))
+		}
+	}
+	require.Equal(t, 1, w.exec("odilo", "false").code)
+	p := w.project("odilo")
+	require.Equal(t, "no", p.Paused)
+	require.Zero(t, p.Failures)
+	require.True(t, p.HalfOpen)
+	require.False(t, p.LastRuns[0].Counted)
+	require.True(t, w.fail("odilo", 1).Tripped, "one that began later does")
+}
+
+// The clock says that the run began after the resume. The generation knows better.
+func TestAClockThatWasSetBackDuringARunDoesNotMakeItCount(t *testing.T) {
+	w := newWorld(t)
+	w.fail("odilo", 2)
+	w.step = func(s string) {
+		if s == "ran" {
+			w.step = nil
+			w.pass(-time.Hour)
+			w.fail("odilo", 1)
+			w.rm(w.flag("odilo"))
+		}
+	}
+	require.Equal(t, 1, w.exec("odilo", "false").code)
+	_, err := w.sweep()
+	require.NoError(t, err)
+	require.Zero(t, w.project("odilo").Failures)
+}
+
+func TestARecordedRunThatBeganBeforeTheResumeDoesNotCount(t *testing.T) {
+	w := newWorld(t)
+	w.fail("odilo", 3)
+	w.rm(w.flag("odilo"))
+	w.pass(time.Minute)
+	w.sweepWell()
+	r := failure("odilo")
+	r.Started = noon.Add(30 * time.Second)
+	out := w.record(r)
+	require.False(t, out.Counted)
+	require.Contains(t, out.Why, "before the project was last resumed")
+}
+
+func TestAResultThatCantBeTrueIsRefusedBeforeAnythingIsWritten(t *testing.T) {
+	w := newWorld(t)
+	for want, change := range map[string]func(*store.Result){
+		"started 2026-11-23T12:01:00Z is in the future":             func(r *store.Result) { r.Started = noon.Add(time.Minute) },
+		"finished 2026-11-23T12:01:00Z is in the future":            func(r *store.Result) { r.Finished = noon.Add(time.Minute) },
+		"finished 2026-11-23T11:00:00Z is before started":           func(r *store.Result) { r.Started, r.Finished = noon, noon.Add(-time.Hour) },
+		"agent \"a b\": letters, digits":                            func(r *store.Result) { r.Agent = "a b" },
+		"agent \"\": letters, digits":                               func(r *store.Result) { r.Agent = "" },
+		"run id \"two lines\": at most 200 bytes of printable text": func(r *store.Result) { r.RunID = "two\nlines" },
+		"run id \"" + strings.Repeat("x", 20):                       func(r *store.Result) { r.RunID = strings.Repeat("x", 201) },
+	} {
+		r := failure("odilo")
+		change(&r)
+		w.with(bot.Results, func(b *bot.Bot) {
+			_, err := b.Record(ctx, r)
+			require.ErrorContains(t, err, want)
+		})
+	}
+	require.Zero(t, w.project("odilo").Failures)
+	r := failure("odilo")
+	r.Started = noon.Add(time.Second) // clocks of two machines differ a little
+	require.True(t, w.record(r).Counted)
+}
+
+func TestTheSameResultAgainGetsTheFirstAnswerAndNoSecondIssue(t *testing.T) {
+	w := newWorld(t)
+	w.fail("odilo", 2)
+	r := failure("odilo")
+	r.RunID = "r3"
+	require.True(t, w.record(r).Tripped)
+	w.gitea.ResetRequests()
+	again := w.record(r)
+	require.True(t, again.Known)
+	require.True(t, again.Tripped)
+	require.Len(t, w.issues(""), 1)
+	require.Equal(t, 1, strings.Count(w.log.String(), "breaker tripped"))
+	w.rm(w.flag("odilo"))
+	again = w.record(r)
+	require.True(t, again.Tripped)
+	require.False(t, again.Paused(), "it is not now")
+}
+
+func TestTenProcessesThatRecordTheThirdFailureAtOnceMakeOneTripFlagAndIncident(t *testing.T) {
+	w := newWorld(t)
+	w.change("http://gitea.example", "http://127.0.0.1:1")
+	w.fail("odilo", 2)
+	var cmds []*exec.Cmd
+	var outs []*strings.Builder
+	for range 10 {
+		cmd, out := w.command(child{Do: "record", Project: "odilo"}), &strings.Builder{}
+		cmd.Stdout, cmd.Stderr = out, os.Stderr
+		require.NoError(t, cmd.Start())
+		cmds, outs = append(cmds, cmd), append(outs, out)
+	}
+	tripped := 0
+	for n, cmd := range cmds {
+		require.NoError(t, cmd.Wait())
+		tripped += strings.Count(outs[n].String(), "tripped")
+	}
+	require.Equal(t, 1, tripped)
+	w.inState(func(s *store.Store) {
+		list, err := s.IncidentsOf(ctx, "odilo", 10)
+		require.NoError(t, err)
+		require.Len(t, list, 1)
+		require.Contains(t, w.read(w.flag("odilo")), list[0].ID)
+	})
+}
+
+func TestAnUnknownProjectOrABadIDIsRefusedBeforeTheFileSystem(t *testing.T) {
+	w := newWorld(t)
+	var unknown *bot.UnknownProjectError
+	require.ErrorAs(t, bot.CheckProject(w.cfg, "nobody"), &unknown)
+	require.EqualError(t, unknown, `unknown project "nobody": the configuration has [odilo atlas]`)
+	for _, id := range []string{"", "../x", "/etc/x", "a\nb", "a\x00b", strings.Repeat("x", 200)} {
+		require.ErrorIs(t, bot.CheckProject(w.cfg, id), pause.ErrID, "%q", id)
+		r := w.exec(id, "true")
+		require.Equal(t, bot.ExitNotBegun, r.code)
+	}
+	r := w.exec("nobody", "true")
+	require.Equal(t, bot.ExitNotBegun, r.code)
+	require.Contains(t, r.stderr, "odilo atlas")
+	require.NoDirExists(t, w.cfg.PauseDir)
+	require.NoFileExists(t, w.cfg.State)
+}
+
+func TestWhatAnExitCodeMeans(t *testing.T) {
+	p := config.Project{IgnoreExitCodes: []int{75, 9}}
+	for code, want := range map[int]string{0: store.Success, 1: store.Failure, 75: store.Ignored, 9: store.Ignored, 255: store.Failure} {
+		require.Equal(t, want, bot.OutcomeOf(p, code), "%d", code)
+	}
+}

@@ -1,0 +1,260 @@
+package bot_test
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/terraphim/adfbot/escalate/giteatest"
+	"github.com/terraphim/adfbot/internal/bot"
+	"github.com/terraphim/adfbot/internal/store"
+)
+
+// daemon is a running serve, in a synctest bubble: minutes pass at once, and only when everybody waits.
+type daemon struct {
+	*world
+	stop   context.CancelFunc
+	reload chan struct{}
+	done   chan error
+	broken error // of the next reload
+}
+
+// serving runs f beside serve, and then ends serve.
+func serving(t *testing.T, prepare func(w *world), f func(t *testing.T, d *daemon)) {
+	t.Helper()
+	dir := t.TempDir()
+	synctest.Test(t, func(t *testing.T) {
+		w := worldIn(t, dir)
+		w.runs = true
+		if prepare != nil {
+			prepare(w)
+		}
+		ctx, cancel := context.WithCancel(context.Background())
+		d := &daemon{world: w, stop: cancel, reload: make(chan struct{}), done: make(chan error, 1)}
+		first, err := bot.OpenDaemon(ctx, w.cfg, w.env())
+		require.NoError(t, err)
+		defer func() { require.NoError(t, first.Close()) }()
+		go func() {
+			d.done <- bot.Serve(ctx, first, d.reload, func(ctx context.Context) (*bot.Bot, error) {
+				if d.broken != nil {
+					return nil, d.broken
+				}
+				return bot.OpenDaemon(ctx, w.cfg, w.env())
+			})
+		}()
+		synctest.Wait()
+		defer func() {
+			cancel()
+			require.NoError(t, <-d.done)
+		}()
+		f(t, d)
+	})
+}
+
+// after lets time pass.
+func (d *daemon) after(t time.Duration) {
+	time.Sleep(t)
+	synctest.Wait()
+}
+
+// sweeps counts the sweeps by their one request, and forgets them.
+func (d *daemon) sweeps() (n int) {
+	for _, r := range d.gitea.Requests() {
+		if r.Method == "GET" && strings.Contains(r.Path, "state=open") {
+			n++
+		}
+	}
+	d.gitea.ResetRequests()
+	return n
+}
+
+func TestServeSweepsAtItsStartAndByItsSchedule(t *testing.T) {
+	serving(t, nil, func(t *testing.T, d *daemon) {
+		require.Equal(t, 1, d.sweeps())
+		d.after(59 * time.Second)
+		require.Zero(t, d.sweeps())
+		d.after(time.Second)
+		require.Equal(t, 1, d.sweeps())
+		d.after(10 * time.Minute)
+		require.Equal(t, 10, d.sweeps())
+		require.FileExists(t, d.sentinel(), "it makes the pause directory ready")
+	})
+}
+
+func TestServeClosesTheIssueOfAFlagThatWasRemoved(t *testing.T) {
+	serving(t, nil, func(t *testing.T, d *daemon) {
+		d.fail("odilo", 3)
+		d.after(5 * time.Minute)
+		require.Len(t, d.issues("open"), 1)
+		d.rm(d.flag("odilo"))
+		d.after(time.Minute)
+		require.Len(t, d.issues("closed"), 1)
+	})
+}
+
+func TestServeNeverSweepsTwiceAtOnce(t *testing.T) {
+	slow := func(w *world) {
+		w.change("projects:", "sweep:\n  schedule: \"@every 1s\"\nprojects:")
+		w.gitea.Inject(giteatest.Fault{Match: giteatest.ListIssues(), Do: giteatest.Latency(5 * time.Second)})
+	}
+	serving(t, slow, func(t *testing.T, d *daemon) {
+		d.after(time.Minute)
+		var last time.Time
+		for _, r := range d.gitea.Requests() {
+			if strings.Contains(r.Path, "/issues?") {
+				require.False(t, r.At.Before(last.Add(5*time.Second)), "%s after %s", r.At, last)
+				last = r.At
+			}
+		}
+		n := d.sweeps()
+		require.GreaterOrEqual(t, n, 9)
+		require.LessOrEqual(t, n, 12)
+	})
+}
+
+func TestServeStartsAndGoesOnWhileGiteaIsDown(t *testing.T) {
+	var up func()
+	down := func(w *world) {
+		up = w.gitea.Inject(giteatest.Fault{Do: giteatest.Reset()})
+		w.fail("odilo", 3)
+		w.change("projects:", "sweep:\n  schedule: \"@every 10m\"\nprojects:") // a day of minutes takes long
+	}
+	serving(t, down, func(t *testing.T, d *daemon) {
+		d.after(26 * time.Hour)
+		require.Empty(t, d.issues(""))
+		d.fail("atlas", 2)
+		require.FileExists(t, d.flag("atlas"))
+		d.rm(d.flag("atlas"))
+		d.after(11 * time.Minute)
+		require.Equal(t, "no", d.project("atlas").Paused, "resumes need no Gitea")
+		require.NotEmpty(t, d.project("odilo").Pending)
+		up()
+		d.after(26 * time.Minute) // the longest wait between tries, and a sweep
+		require.Len(t, d.issues("open"), 1)
+		require.Empty(t, d.project("odilo").Pending)
+	})
+}
+
+func TestAReloadTakesTheNewConfigurationAndABadOneChangesNothing(t *testing.T) {
+	serving(t, nil, func(t *testing.T, d *daemon) {
+		d.sweeps()
+		d.broken = errors.New("config.yaml:7: no")
+		d.reload <- struct{}{}
+		synctest.Wait()
+		require.Contains(t, d.log.String(), "reload failed, the old configuration stays in force\" err=\"config.yaml:7: no\"")
+		require.Zero(t, d.sweeps())
+		d.after(2 * time.Minute)
+		require.Equal(t, 2, d.sweeps())
+
+		d.broken = nil
+		d.change("projects:", "sweep:\n  schedule: \"@every 1h\"\nprojects:")
+		d.reload <- struct{}{}
+		synctest.Wait()
+		require.Equal(t, 1, d.sweeps(), "it sweeps at once")
+		d.after(59 * time.Minute)
+		require.Zero(t, d.sweeps())
+		d.after(2 * time.Minute)
+		require.Equal(t, 1, d.sweeps())
+
+		d.change("\"@every 1h\"", "\"@every 1m\"")
+		d.reload <- struct{}{}
+		d.after(3*time.Minute + time.Second)
+		require.Equal(t, 4, d.sweeps(), "and again")
+	})
+}
+
+func TestServeFinishesTheSweepThatItIsAt(t *testing.T) {
+	pending := func(w *world) {
+		up := w.gitea.Inject(giteatest.Fault{Do: giteatest.Reset()})
+		w.fail("odilo", 3)
+		up()
+		time.Sleep(time.Hour)
+		w.gitea.Inject(giteatest.Fault{Match: giteatest.CreateIssue(), Do: giteatest.Latency(5 * time.Second)})
+	}
+	serving(t, pending, func(t *testing.T, d *daemon) {
+		require.Empty(t, d.issues(""), "it is at it")
+		begun := time.Now()
+		d.stop()
+		require.NoError(t, <-d.done)
+		d.done <- nil
+		require.Equal(t, 5*time.Second, time.Since(begun))
+		require.Len(t, d.issues("open"), 1)
+		require.Contains(t, d.log.String(), "issue opened")
+	})
+}
+
+func TestAPanicInASweepDoesNotEndTheSchedule(t *testing.T) {
+	var bad bool
+	spool := func(w *world) {
+		w.fail("odilo", 2)
+		r := failure("odilo")
+		r.RunID = "r"
+		_, err := store.Spool(w.cfg.State, r)
+		require.NoError(t, err)
+		w.step = func(s string) {
+			if s == "tripped" && !bad {
+				bad = true
+				panic("for the test")
+			}
+		}
+	}
+	serving(t, spool, func(t *testing.T, d *daemon) {
+		require.True(t, bad)
+		require.Contains(t, d.log.String(), "for the test")
+		d.after(3 * time.Minute)
+		require.Equal(t, 3, d.sweeps())
+		require.Len(t, d.issues("open"), 1, "what it left undone is done")
+	})
+}
+
+// The cron library waits for a wall clock time. The bubble's clock can't be set back, so it is the bot's own view of it
+// that jumps here; the sweep that follows comes from the comparison with the monotonic clock alone.
+func TestAClockThatWasSetDoesNotPutTheSweepOff(t *testing.T) {
+	for what, jump := range map[string]time.Duration{"back": -24 * time.Hour, "forward": time.Hour} {
+		t.Run(what, func(t *testing.T) {
+			daily := func(w *world) { w.change("projects:", "sweep:\n  schedule: \"@every 24h\"\nprojects:") }
+			serving(t, daily, func(t *testing.T, d *daemon) {
+				require.Equal(t, 1, d.sweeps())
+				d.after(10 * time.Minute)
+				require.Zero(t, d.sweeps())
+				d.mu.Lock()
+				d.set = jump
+				d.mu.Unlock()
+				d.after(time.Minute + time.Second)
+				require.Equal(t, 1, d.sweeps())
+				require.Contains(t, d.log.String(), "the clock was set, the schedule begins anew")
+				d.mu.Lock()
+				d.set += 5 * time.Second // as an NTP daemon does
+				d.mu.Unlock()
+				d.after(10 * time.Minute)
+				require.Zero(t, d.sweeps())
+			})
+		})
+	}
+}
+
+func TestServeNoticesATokenThatCanBeReadAtLast(t *testing.T) {
+	without := func(w *world) {
+		w.fail("odilo", 2)
+		delete(w.vars, "BOT_TOKEN")
+		w.fail("odilo", 1)
+	}
+	serving(t, without, func(t *testing.T, d *daemon) {
+		d.after(10 * time.Minute)
+		require.Contains(t, d.log.String(), "$BOT_TOKEN is empty")
+		require.Contains(t, d.project("odilo").Pending[0], "$BOT_TOKEN is empty")
+		d.mu.Lock()
+		d.vars["BOT_TOKEN"] = token
+		d.mu.Unlock()
+		d.after(2 * time.Minute)
+		require.Len(t, d.issues("open"), 1)
+		d.sweeps()
+		d.after(5 * time.Minute)
+		require.Equal(t, 5, d.sweeps())
+	})
+}

@@ -1,0 +1,277 @@
+package bot_test
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/terraphim/adfbot/escalate"
+	"github.com/terraphim/adfbot/internal/bot"
+	"github.com/terraphim/adfbot/internal/store"
+)
+
+// damage makes the state unusable, and returns what makes it usable again.
+var damage = map[string]func(t *testing.T, w *world) (repair func()){
+	"corrupt": func(t *testing.T, w *world) func() {
+		good := w.read(w.cfg.State)
+		require.NoError(t, os.WriteFile(w.cfg.State, bytes.Repeat([]byte("x"), 5000), 0o600))
+		return func() { require.NoError(t, os.WriteFile(w.cfg.State, []byte(good), 0o600)) }
+	},
+	"damaged further in": func(t *testing.T, w *world) func() {
+		good := w.read(w.cfg.State)
+		bad := []byte(good)
+		for n := 3 * 4096; n < len(bad); n++ { // it can be opened
+			bad[n] = 0xa5
+		}
+		require.NoError(t, os.WriteFile(w.cfg.State, bad, 0o600))
+		return func() { require.NoError(t, os.WriteFile(w.cfg.State, []byte(good), 0o600)) }
+	},
+	"of a newer version": func(t *testing.T, w *world) func() {
+		good := w.read(w.cfg.State)
+		bad := []byte(good)
+		bad[63] = 200 // user_version
+		require.NoError(t, os.WriteFile(w.cfg.State, bad, 0o600))
+		return func() { require.NoError(t, os.WriteFile(w.cfg.State, []byte(good), 0o600)) }
+	},
+	"read-only, with a spool that is not": func(t *testing.T, w *world) func() {
+		needRoot(t, "to mount something over the state")
+		if err := syscall.Mount(w.cfg.State, w.cfg.State, "", syscall.MS_BIND, ""); err != nil {
+			t.Skip("nothing may be mounted here: ", err)
+		}
+		require.NoError(t, syscall.Mount("", w.cfg.State, "", syscall.MS_BIND|syscall.MS_REMOUNT|syscall.MS_RDONLY, ""))
+		return func() { require.NoError(t, syscall.Unmount(w.cfg.State, syscall.MNT_DETACH)) }
+	},
+}
+
+func TestWithAnUnusableStateTheCommandRunsItsCodeStandsAndItsResultIsTakenInLater(t *testing.T) {
+	for what, break_ := range damage {
+		t.Run(what, func(t *testing.T) {
+			w := newWorld(t)
+			w.fail("odilo", 2)
+			repair := break_(t, w)
+			r := w.sh("odilo", "echo ran; exit 7")
+			require.Equal(t, 7, r.code, r.stderr)
+			require.Equal(t, "ran\n", r.stdout)
+			require.Contains(t, r.stderr, "adfbot: state not usable: ")
+			require.Contains(t, r.stderr, w.cfg.State)
+			require.Contains(t, r.stderr, "adfbot: the result is kept in ")
+			require.Contains(t, r.stderr, "is taken in by the next adfbot command that can; do not record it again")
+			require.False(t, bot.GateOf(ctx, w.cfg, "odilo").Paused, "the gate needs no state")
+
+			repair()
+			require.Equal(t, 2, w.project("odilo").Failures)
+			r = w.must(bot.ExitPaused, "odilo", "true")
+			require.Contains(t, r.stderr, "failed 3 times in a row", "it was the third, and the command that took it in minds it")
+			require.Len(t, w.issues("open"), 1)
+			require.Empty(t, w.spool())
+			require.Contains(t, w.issues("open")[0].Body, "ran")
+		})
+	}
+}
+
+// spool are the results that wait.
+func (w *world) spool() []string {
+	files, err := filepath.Glob(w.cfg.State + ".d/spool/*.json")
+	require.NoError(w.t, err)
+	return files
+}
+
+func TestWithAnUnusableStateAFlagStillRefuses(t *testing.T) {
+	for what, break_ := range damage {
+		t.Run(what, func(t *testing.T) {
+			w := newWorld(t)
+			w.fail("odilo", 3)
+			defer break_(t, w)()
+			r := w.must(bot.ExitPaused, "odilo", "touch", w.dir+"/ran")
+			require.Contains(t, r.stderr, "odilo is paused: ")
+			require.NoFileExists(t, w.dir+"/ran")
+		})
+	}
+}
+
+func TestWithAnUnusableStateAnUnknownGateStillRefuses(t *testing.T) {
+	for what, break_ := range damage {
+		t.Run(what, func(t *testing.T) {
+			w := newWorld(t)
+			w.fail("odilo", 3)
+			defer break_(t, w)()
+			w.rm(w.cfg.PauseDir)
+			require.NoError(t, os.Mkdir(w.cfg.PauseDir, 0o755)) // as a tmpfs is after a reboot
+			r := w.must(bot.ExitNotBegun, "odilo", "touch", w.dir+"/ran")
+			require.Contains(t, r.stderr, "it is not known whether odilo is paused, so nothing is run")
+		})
+	}
+}
+
+func TestAResultThatCantBeStoredOnAFullDiskIsSpooledInARoomKeptForIt(t *testing.T) {
+	w := newWorld(t)
+	smallDisk(t, filepath.Join(w.dir, "state"), "2m")
+	w.fail("odilo", 2)
+	w.sweepWell() // which keeps room
+	empty := fill(t, filepath.Join(w.dir, "state"))
+	for w.inStateFails() == nil { // the log's last page may have room
+	}
+	r := w.sh("odilo", "echo ran; exit 7")
+	require.Equal(t, 7, r.code)
+	require.Regexp(t, "the disk is full: make room|the disk fails or is full", r.stderr)
+	require.Contains(t, r.stderr, "the result is kept in ")
+	require.Len(t, w.spool(), 1)
+	empty()
+	w.must(bot.ExitPaused, "odilo", "true")
+	require.Empty(t, w.spool())
+}
+
+// inStateFails stores something for as long as it can be.
+func (w *world) inStateFails() (err error) {
+	s, err := store.Open(ctx, w.cfg.State, store.Options{Now: w.now})
+	if err != nil {
+		return err
+	}
+	defer func() { _ = s.Close() }()
+	_, err = s.Record(ctx, store.Result{Project: "filler", Agent: "filler", Outcome: store.Failure, Output: strings.Repeat("x", 3000)}, store.Limits{})
+	return err
+}
+
+func TestAResultThatIsLostIsSaidWithTheCommandThatRecordsIt(t *testing.T) {
+	w := newWorld(t)
+	smallDisk(t, filepath.Join(w.dir, "state"), "512k")
+	w.fail("odilo", 1)
+	fill(t, filepath.Join(w.dir, "state"))
+	for w.inStateFails() == nil {
+	}
+	w.rm(w.cfg.State + ".d/spool")
+	w.touch(w.cfg.State + ".d/spool")
+	r := w.sh("odilo", "exit 7")
+	require.Equal(t, 7, r.code)
+	require.Regexp(t, regexp.MustCompile(`the result \(failure of project-meta in odilo\) is LOST unless you record it: adfbot record --project odilo --agent project-meta --run-id [0-9a-f]{32} --failure\n`), r.stderr)
+}
+
+func TestAResultIsLostToNobodyWhereTheStateFailsAfterTheRun(t *testing.T) {
+	w := newWorld(t)
+	smallDisk(t, filepath.Join(w.dir, "state"), "2m")
+	w.fail("odilo", 2)
+	w.sweepWell() // which keeps room for the spool
+	var repair func()
+	w.step = func(s string) {
+		if s == "ran" {
+			w.step = nil
+			repair = fill(t, filepath.Join(w.dir, "state"))
+			for w.inStateFails() == nil {
+			}
+		}
+	}
+	r := w.sh("odilo", "exit 7")
+	require.Equal(t, 7, r.code)
+	require.Contains(t, r.stderr, "the result is kept in ")
+	repair()
+	require.Equal(t, 1, w.project("odilo").Running, "its start is noted, and its end is not yet")
+	rep := w.sweepWell()
+	require.Equal(t, 1, rep.TakenIn)
+	require.Zero(t, rep.LostRuns, "it is not taken for one that was killed")
+	p := w.project("odilo")
+	require.Zero(t, p.Running)
+	require.Equal(t, 3, p.Failures)
+	require.Equal(t, 7, p.LastRuns[0].ExitCode)
+}
+
+// A successful run must never become a failure because a sweep looked at the wrong moment.
+func TestAResultThatIsSpooledWhileASweepLooksIsNotTakenForALostRun(t *testing.T) {
+	w := newWorld(t)
+	w.fail("atlas", 1)
+	w.inState(func(s *store.Store) {
+		run, err := s.BeginRun(ctx, store.Run{Project: "odilo", Agent: "project-meta", RunID: "r", Host: "h", Started: noon})
+		require.NoError(t, err)
+		// Its sweep has looked at the spool already. Now the run ends, and its result can only be spooled.
+		_, err = store.Spool(w.cfg.State, store.Result{Project: "odilo", Agent: "project-meta", RunID: "r", Outcome: store.Success, Finished: noon})
+		require.NoError(t, err)
+		s.Release(run)
+	})
+	w.with(bot.Operate, func(b *bot.Bot) {
+		n, err := b.Reap(ctx)
+		require.NoError(t, err)
+		require.Zero(t, n)
+	})
+	rep := w.sweepWell()
+	require.Equal(t, 1, rep.TakenIn)
+	require.Zero(t, rep.LostRuns)
+	p := w.project("odilo")
+	require.Equal(t, store.Success, p.LastRuns[0].Outcome)
+	require.Zero(t, p.Failures)
+	require.Zero(t, p.Running)
+}
+
+func TestSpooledResultsAreTakenInInTheirOrderAndGarbageIsLeftAndReported(t *testing.T) {
+	w := newWorld(t)
+	w.fail("odilo", 2)
+	for n, outcome := range []string{store.Success, store.Failure} {
+		_, err := store.Spool(w.cfg.State, store.Result{Project: "odilo", Agent: "project-meta", RunID: outcome, Outcome: outcome,
+			Finished: noon.Add(time.Duration(n) * time.Second)})
+		require.NoError(t, err)
+	}
+	garbage := w.cfg.State + ".d/spool/garbage.json"
+	require.NoError(t, os.WriteFile(garbage, []byte("{"), 0o600))
+	rep, err := w.sweep()
+	require.ErrorContains(t, err, garbage)
+	require.ErrorContains(t, err, "it is left there")
+	require.Equal(t, 2, rep.TakenIn)
+	require.FileExists(t, garbage)
+	require.Equal(t, 1, w.project("odilo").Failures, "the success came first")
+	s := w.status()
+	require.Equal(t, 1, s.Spooled)
+	require.Contains(t, strings.Join(s.Problems, "\n"), garbage)
+	require.Contains(t, w.must(0, "odilo", "true").stderr, "")
+}
+
+func TestASpooledResultThatContradictsTheRecordedOneIsDropped(t *testing.T) {
+	w := newWorld(t)
+	r := failure("odilo")
+	r.RunID = "r"
+	w.record(r)
+	r.Outcome = store.Success
+	_, err := store.Spool(w.cfg.State, r)
+	require.NoError(t, err)
+	require.Equal(t, 1, w.sweepWell().TakenIn)
+	require.Empty(t, w.spool())
+	require.Equal(t, 1, w.project("odilo").Failures)
+	require.Contains(t, w.log.String(), "spooled result contradicts the recorded one")
+}
+
+func TestASpooledResultOfTheOldGenerationDoesNotCount(t *testing.T) {
+	w := newWorld(t)
+	w.fail("atlas", 1)
+	generation := int64(0)
+	r := failure("odilo")
+	r.RunID, r.Generation = "r", &generation
+	_, err := store.Spool(w.cfg.State, r)
+	require.NoError(t, err)
+	w.inState(func(s *store.Store) {
+		require.NoError(t, s.SetHold(ctx, escalate.Hold{Project: "odilo", Since: noon}))
+		_, err := s.Resume(ctx, "odilo", "", "", noon)
+		require.NoError(t, err)
+	})
+	w.sweepWell()
+	require.False(t, w.project("odilo").LastRuns[0].Counted)
+}
+
+func TestARunThatBeganOnAnUnusableStateCountsByItsStart(t *testing.T) {
+	w := newWorld(t)
+	w.fail("odilo", 1)
+	repair := damage["corrupt"](t, w)
+	w.sh("odilo", "exit 7")
+	repair()
+	w.inState(func(s *store.Store) {
+		require.NoError(t, s.SetHold(ctx, escalate.Hold{Project: "odilo", Since: noon}))
+		_, err := s.Resume(ctx, "odilo", "", "", noon.Add(time.Second))
+		require.NoError(t, err)
+	})
+	w.pass(time.Minute)
+	w.sweepWell()
+	require.False(t, w.project("odilo").LastRuns[0].Counted, "it began before the resume")
+}

@@ -1,0 +1,163 @@
+package bot_test
+
+import (
+	"encoding/json"
+	"flag"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/terraphim/adfbot/escalate/giteatest"
+	"github.com/terraphim/adfbot/internal/bot"
+	"github.com/terraphim/adfbot/internal/store"
+)
+
+var update = flag.Bool("update", false, "write the golden files anew")
+
+// golden compares with a file in testdata; what is random is made plain first.
+func golden(t *testing.T, w *world, name, got string) {
+	t.Helper()
+	got = strings.ReplaceAll(got, w.dir, "DIR")
+	got = regexp.MustCompile(`[0-9a-f]{32}`).ReplaceAllStringFunc(got, func(id string) string {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		if w.ids == nil {
+			w.ids = map[string]string{}
+		}
+		if w.ids[id] == "" {
+			w.ids[id] = "id-" + string(rune('A'+len(w.ids)))
+		}
+		return w.ids[id]
+	})
+	path := filepath.Join("testdata", name)
+	if *update {
+		require.NoError(t, os.MkdirAll("testdata", 0o755))
+		require.NoError(t, os.WriteFile(path, []byte(got), 0o644))
+	}
+	want, err := os.ReadFile(path)
+	require.NoError(t, err)
+	require.Equal(t, string(want), got)
+}
+
+const statusConfig = plainConfig + `  - id: held
+  - id: dangling
+  - id: quiet
+  - id: resumed
+    resume_threshold: 1
+`
+
+// timed gives a result its times and host, so that nothing of this machine is in the golden file.
+func (w *world) timed(r store.Result) store.Result {
+	r.Host, r.Started, r.Finished = "host-a", w.now().Add(-time.Minute), w.now()
+	return r
+}
+
+func TestStatusTellsEverythingAtAGlance(t *testing.T) {
+	w := newWorld(t)
+	w.configure(statusConfig)
+	w.inState(func(s *store.Store) { // open before the first result, so that the installation is known to be random
+		require.Len(t, s.Installation(), 32)
+	})
+	for range 3 {
+		w.record(w.timed(failure("odilo")))
+	}
+	down := w.gitea.Inject(giteatest.Fault{Do: giteatest.Status(423, `{"message":"archived"}`)})
+	for range 2 {
+		w.record(w.timed(failure("atlas")))
+	}
+	require.NoError(t, os.WriteFile(w.flag("held"), []byte("release\x1b[31m day\nby ann\n"), 0o644))
+	require.NoError(t, os.Symlink("/no/where", w.flag("dangling")))
+	require.NoError(t, os.WriteFile(w.flag("stranger"), nil, 0o644))
+	for _, f := range []string{"held", "stranger"} {
+		require.NoError(t, os.Chtimes(w.flag(f), noon, noon))
+	}
+	for range 3 {
+		w.record(w.timed(store.Result{Project: "quiet", Agent: "project-meta", Outcome: store.Ignored, ExitCode: 75}))
+	}
+	for range 3 {
+		w.record(w.timed(failure("resumed")))
+	}
+	w.rm(w.flag("resumed"))
+	down()
+	w.pass(time.Minute)
+	w.sweepWell()
+	w.pass(time.Minute)
+	w.record(w.timed(store.Result{Project: "resumed", Agent: "developer", Outcome: store.Failure, Signal: "SIGKILL", ExitCode: 137, Detail: "killed"}))
+	_, err := store.Spool(w.cfg.State, store.Result{Project: "quiet", Agent: "project-meta", RunID: "r", Outcome: store.Success, Finished: noon})
+	require.NoError(t, err)
+	s := w.status()
+	for n := range s.Projects {
+		if p := &s.Projects[n]; p.Since != nil && p.ID != "held" && p.ID != "stranger" {
+			p.Since = nil // the file's own time
+		}
+	}
+	b, err := json.MarshalIndent(s, "", "  ")
+	require.NoError(t, err)
+	golden(t, w, "status.json", string(b)+"\n")
+}
+
+func TestStatusOfOneProjectHasNoOther(t *testing.T) {
+	w := newWorld(t)
+	w.fail("odilo", 1)
+	w.with(bot.Look, func(b *bot.Bot) {
+		s, err := b.Status(ctx, "odilo")
+		require.NoError(t, err)
+		require.Len(t, s.Projects, 1)
+		require.Equal(t, "odilo", s.Projects[0].ID)
+		s, err = b.Status(ctx, "nobody")
+		require.NoError(t, err)
+		require.Empty(t, s.Projects)
+	})
+}
+
+func TestStatusSaysWhyAnIssueIsPending(t *testing.T) {
+	w := newWorld(t)
+	w.gitea.Archive(repo)
+	w.fail("odilo", 3)
+	p := w.project("odilo")
+	require.Equal(t, "yes", p.Paused)
+	require.Len(t, p.Pending, 1)
+	require.Contains(t, p.Pending[0], "odilo#1: issue to be opened: gitea: create issue in terraphim/adf-fleet: status 423")
+	require.Contains(t, p.Pending[0], "unarchive it")
+	w.rm(w.flag("odilo"))
+	p = w.project("odilo")
+	require.Equal(t, "no", p.Paused)
+	require.Equal(t, []string{"its flag was removed; the next sweep notices that"}, p.Warnings)
+}
+
+func TestStatusNeitherAsksNorWrites(t *testing.T) {
+	w := newWorld(t)
+	w.fail("odilo", 3)
+	w.rm(w.flag("odilo"))
+	w.gitea.ResetRequests()
+	before, files := w.read(w.cfg.State), w.files()
+	w.status()
+	require.Equal(t, before, w.read(w.cfg.State))
+	require.Equal(t, files, w.files())
+	require.Empty(t, w.gitea.Requests())
+}
+
+func TestStatusShowsRunningRunsAndThresholdsInForce(t *testing.T) {
+	w := newWorld(t)
+	w.configure(statusConfig)
+	w.step = func(s string) {
+		if s == "ran" {
+			w.step = nil
+			require.Equal(t, 1, w.project("resumed").Running)
+		}
+	}
+	require.Equal(t, 1, w.exec("resumed", "false").code)
+	require.Equal(t, 3, w.project("resumed").Threshold)
+	w.fail("resumed", 2)
+	w.rm(w.flag("resumed"))
+	w.sweepWell()
+	p := w.project("resumed")
+	require.Equal(t, 1, p.Threshold)
+	require.True(t, p.HalfOpen)
+	require.Zero(t, p.Running)
+}
