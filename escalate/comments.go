@@ -217,7 +217,7 @@ func (r *Reconciler) noteReopened(ctx context.Context, i Incident, p *pass) erro
 			p.set(i.ID, s)
 			return nil
 		}
-		if err := r.say(ctx, i, i.Issue, key, StillPausedComment(key, i, r.Pause.FlagPath(i.Project)), p); err != nil {
+		if err := r.say(ctx, i, i.Issue, key, r.stillPaused(key, i, p), p); err != nil {
 			return r.doubt(ctx, i, err)
 		}
 	}
