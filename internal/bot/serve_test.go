@@ -51,6 +51,9 @@ func serving(t *testing.T, prepare func(w *world), f func(t *testing.T, d *daemo
 		defer func() {
 			cancel()
 			require.NoError(t, <-d.done)
+			if t.Failed() {
+				t.Log(w.log.String())
+			}
 		}()
 		f(t, d)
 	})
