@@ -135,6 +135,7 @@ func (w *world) settle() {
 
 // settle is shared with the scripts. A lost answer keeps the bot waiting for 20 s: twice the timeout of the settings.
 func settle(clock *time.Duration, adfbot func(args ...string) (string, int)) error {
+	quiet := 0
 	for range 10 {
 		_, _ = adfbot("sweep")
 		out, code := adfbot("sweep", "--dry-run", "--json")
@@ -142,8 +143,10 @@ func settle(clock *time.Duration, adfbot func(args ...string) (string, int)) err
 		if err := json.Unmarshal([]byte(out), &plan); err != nil {
 			return fmt.Errorf("sweep --dry-run --json: %w: %s", err, out)
 		}
-		if code == 0 && len(plan.Actions) == 0 {
-			return nil
+		if code != 0 || len(plan.Actions) > 0 {
+			quiet = 0
+		} else if quiet++; quiet == 2 {
+			return nil // also after the wait for an answer in doubt, which no plan shows
 		}
 		*clock += 21 * time.Second
 	}
