@@ -41,7 +41,7 @@ func (b *Bot) describe(ctx context.Context, project string) (string, error) {
 		lines = append(lines, "Whether "+escalate.CodeSpan(project)+" is paused can't be told: "+text(p.Reason), "")
 	}
 	if i := p.Incident; i != nil {
-		add("Incident %s, open since %s%s", escalate.CodeSpan(i.Name), i.Opened.UTC().Format("2006-01-02 15:04 UTC"), takenBy(i.AckedBy))
+		add("Incident %s, open since %s%s", escalate.CodeSpan(i.Name), i.Opened.UTC().Format("2006-01-02 15:04 UTC"), takenBy(i.TakenBy))
 	}
 	add("Failures in a row: %d; it trips at %d", p.Failures, p.Threshold)
 	if p.Running > 0 {

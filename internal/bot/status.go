@@ -54,7 +54,6 @@ type IncidentStatus struct {
 	FlagSeen bool      `json:"flag_written"`
 	TakenBy  string    `json:"taken_by,omitempty"` // who said in Gitea that they take care of it
 	TakenAt  time.Time `json:"taken_at,omitzero"`
-	AckedBy  string    `json:"acked_by,omitempty"` // login of who took it in Gitea
 }
 
 // RunStatus is one run.
@@ -242,9 +241,6 @@ func (p *ProjectStatus) addIncident(i escalate.Incident) {
 		p.Incident = &IncidentStatus{ID: i.ID, Name: i.Name(), Agent: i.Agent, Failures: i.Failures, Opened: i.Opened, Issue: i.Issue.URL, FlagSeen: !i.FlagWritten.IsZero()}
 		if i.Ack != nil {
 			p.Incident.TakenBy, p.Incident.TakenAt = i.Ack.By.Login, i.Ack.At
-		}
-		if i.Ack != nil {
-			p.Incident.AckedBy = i.Ack.By.Login
 		}
 		if p.Paused == "no" && i.FlagWritten.IsZero() {
 			p.Paused = "yes"
