@@ -160,27 +160,35 @@ func TestTheSameRunIDWithAnotherOutcomeIsSaidAndTheCodeStands(t *testing.T) {
 }
 
 func TestATimeoutEndsTheWholeProcessGroupAndCounts(t *testing.T) {
-	t.Cleanup(bot.SetWaits(300*time.Millisecond, 300*time.Millisecond))
+	const short, long = 100 * time.Millisecond, 30 * time.Second
 	for what, c := range map[string]struct {
-		script string
-		code   int
+		script     string
+		code       int
+		pipe, kill time.Duration
 	}{
-		"by SIGTERM":                        {"sleep 60 & echo $! > DIR/pid; wait", 143},
-		"by SIGKILL where it does not heed": {"trap '' TERM; sleep 60 & echo $! > DIR/pid; while :; do wait; done", 137},
-		"also what does not heed after the command has ended": {"trap 'exit 3' TERM; (trap '' TERM; exec sleep 60) & echo $! > DIR/pid; wait", 3},
-		"and a 0 that it makes of it is 124":                  {"trap 'exit 0' TERM; sleep 60 & echo $! > DIR/pid; wait", 124},
+		"by SIGTERM":                        {"sleep 60 & echo $! > DIR/pid; wait", 143, long, long},
+		"by SIGKILL where it does not heed": {"trap '' TERM; sleep 60 & echo $! > DIR/pid; wait", 137, long, short},
+		"also what does not heed and outlives the command": {
+			"trap 'exit 3' TERM; (trap '' TERM; exec sleep 60) & echo $! > DIR/pid; wait", 3, short, long},
+		"and a 0 that it makes of it is 124": {"trap 'exit 0' TERM; sleep 60 & echo $! > DIR/pid; wait", 124, long, long},
 	} {
 		t.Run(what, func(t *testing.T) {
+			t.Cleanup(bot.SetWaits(c.pipe, c.kill))
 			w := newWorld(t)
-			r := w.execAs(bot.ExecRequest{Project: "odilo", Agent: "project-meta", Timeout: 150 * time.Millisecond,
+			var pid int
+			t.Cleanup(func() {
+				if pid > 0 {
+					_ = syscall.Kill(pid, syscall.SIGKILL)
+				}
+			})
+			r := w.execAs(bot.ExecRequest{Project: "odilo", Agent: "project-meta", Timeout: time.Second,
 				Command: []string{"sh", "-c", strings.ReplaceAll(c.script, "DIR", w.dir)}})
+			_, err := fmt.Sscan(w.read(w.dir+"/pid"), &pid)
+			require.NoError(t, err)
 			require.Equal(t, c.code, r.code, r.stderr)
 			p := w.project("odilo")
 			require.Equal(t, 1, p.Failures)
-			require.Equal(t, "timed out after 150ms", p.LastRuns[0].Detail)
-			var pid int
-			_, err := fmt.Sscan(w.read(w.dir+"/pid"), &pid)
-			require.NoError(t, err)
+			require.Equal(t, "timed out after 1s", p.LastRuns[0].Detail)
 			require.Eventually(t, func() bool { return !alive(pid) }, 10*time.Second, 5*time.Millisecond)
 		})
 	}
