@@ -3,6 +3,7 @@ package escalate_test
 import (
 	"context"
 	"fmt"
+	"sync"
 	"testing"
 	"time"
 
@@ -218,6 +219,25 @@ func TestAProjectThatLeftTheConfigurationHasItsIssueClosed(t *testing.T) {
 		w.rm(project)
 		w.sweep()
 		require.Equal(w, "closed", w.issue().State)
+	})
+}
+
+func TestAPanicInOneProjectIsItsErrorAndDoesNotStopAnother(t *testing.T) {
+	play(t, func(w *world) {
+		w.rec.Settings.Projects = []string{project, "digital-twins"}
+		undo := w.gitea.Inject(giteatest.Fault{Do: giteatest.Reset()})
+		_, _ = w.tripAnd(project)
+		_, _ = w.tripAnd("digital-twins")
+		undo()
+		time.Sleep(time.Hour)
+		var once sync.Once
+		w.rec.Step = func(string) { once.Do(func() { panic("a fault of the bot's own") }) }
+		_, err := w.sweepAnd(escalate.SweepOptions{})
+		require.ErrorContains(w, err, "panic: a fault of the bot's own")
+		require.Len(w, w.issues(fleet), 1)
+		time.Sleep(time.Hour)
+		w.sweep()
+		require.Len(w, w.issues(fleet), 2)
 	})
 }
 

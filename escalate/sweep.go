@@ -3,6 +3,8 @@ package escalate
 import (
 	"context"
 	"errors"
+	"fmt"
+	"runtime/debug"
 	"slices"
 	"sync"
 
@@ -80,7 +82,7 @@ func (r *Reconciler) Sweep(ctx context.Context, opt SweepOptions) (Report, error
 			if ctx.Err() != nil {
 				return nil // told to end: no project is begun, and none is left in its middle
 			}
-			actions, err := r.sweepOne(context.WithoutCancel(ctx), project, p, s, opt.DryRun)
+			actions, err := r.guarded(context.WithoutCancel(ctx), project, p, s, opt.DryRun)
 			mu.Lock()
 			defer mu.Unlock()
 			rep.Actions = append(rep.Actions, actions...)
@@ -254,6 +256,17 @@ func (r *Reconciler) snapshot(ctx context.Context, p *pass) (snapshot, error) {
 	}
 	slices.Sort(s.projects)
 	return s, nil
+}
+
+// guarded is sweepOne, whose panic is one project's error: it ends neither the daemon nor the other projects' sweep.
+func (r *Reconciler) guarded(ctx context.Context, project string, p *pass, s snapshot, dry bool) (actions []Action, err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			r.Log.Error("panic in a sweep", "project", project, "panic", v, "stack", string(debug.Stack()))
+			err = fmt.Errorf("%s: panic: %v: please report it with the log", project, v)
+		}
+	}()
+	return r.sweepOne(ctx, project, p, s, dry)
 }
 
 func (r *Reconciler) sweepOne(ctx context.Context, project string, p *pass, s snapshot, dry bool) ([]Action, error) {
