@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -33,8 +34,11 @@ type Closing struct {
 // refWindow is how far a commit's reference and the closing that it causes may be apart. Gitea makes both in one go.
 const refWindow = 10 * time.Second
 
-// closingWord are the words with which Gitea lets a commit close an issue.
-var closingWord = regexp.MustCompile(`(?i)\b(close[sd]?|fix(e[sd])?|resolve[sd]?)\b`)
+// closingWord are the words with which Gitea lets a commit close an issue. As tags it is compiled when it is first used:
+// most processes never look at a timeline.
+var closingWord = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`(?i)\b(close[sd]?|fix(e[sd])?|resolve[sd]?)\b`)
+})
 
 // lastClosing reads from a timeline who closed the issue; false where it does not end in a closing.
 //
@@ -60,7 +64,7 @@ func lastClosing(entries []TimelineEntry) (Closing, bool) {
 		switch {
 		case e.Type == "commit_ref":
 			caused := causedBy(e, entries[n+1:last+1])
-			c.Machine = c.Machine || caused == last-n-1 || caused < 0 && closingWord.MatchString(e.Text)
+			c.Machine = c.Machine || caused == last-n-1 || caused < 0 && closingWord().MatchString(e.Text)
 		case e.Closes && (e.Merged == nil && near(c.At, e.At) || e.Merged != nil && near(c.At, *e.Merged)):
 			c.Machine = true
 		}
@@ -155,13 +159,9 @@ func (p *planner) byOperator(i Incident) bool {
 
 // resumeClosed ends an incident whose issue an operator closed. Everything is read again before the flag is removed.
 func (r *Reconciler) resumeClosed(ctx context.Context, i Incident, p *pass) error {
-	_, s, err := r.read(ctx, p, i)
-	if err != nil {
-		return r.failed(ctx, i, err)
-	}
-	if s != IssueClosed {
-		p.set(i.ID, s)
-		return nil
+	closed, err := r.still(ctx, IssueClosed, i, p)
+	if !closed {
+		return err
 	}
 	c, ok := p.closedBy(i.ID)
 	if !ok {

@@ -96,6 +96,19 @@ func (r *Reconciler) said(ctx context.Context, ref IssueRef, key string, p *pass
 	return false, nil
 }
 
+// still reads an incident's issue before a step that needs it in one state. Where it is in another, the step is off, and
+// what was seen is planned anew.
+func (r *Reconciler) still(ctx context.Context, want IssueState, i Incident, p *pass) (bool, error) {
+	_, s, err := r.read(ctx, p, i)
+	if err != nil {
+		return false, r.failed(ctx, i, err)
+	}
+	if s != want {
+		p.set(i.ID, s)
+	}
+	return s == want, nil
+}
+
 // close comments on the issue of an incident that has ended, and closes it. At most three requests: the issue is read
 // first, because a person may have closed it or taken it over.
 func (r *Reconciler) close(ctx context.Context, i Incident, p *pass) error {
@@ -154,13 +167,9 @@ func (r *Reconciler) settle(ctx context.Context, i Incident, p *pass, s IssueSta
 // reopen opens the issue of a project that is still paused, and says why. What is begun is on disk first, so that a crash
 // neither repeats the comment nor forgets one of the three times.
 func (r *Reconciler) reopen(ctx context.Context, a Action, i Incident, p *pass) error {
-	_, s, err := r.read(ctx, p, i)
-	if err != nil {
-		return r.failed(ctx, i, err)
-	}
-	if s != IssueClosed {
-		p.set(i.ID, s)
-		return nil // planned anew with what was seen
+	closed, err := r.still(ctx, IssueClosed, i, p)
+	if !closed {
+		return err
 	}
 	if flag := r.Look(i.Project); flag.State == FlagUnknown || (flag.State == FlagGone && !i.FlagWritten.IsZero()) {
 		return errLater
@@ -209,13 +218,8 @@ func (r *Reconciler) reopeningDone(ctx context.Context, i Incident) error {
 func (r *Reconciler) noteReopened(ctx context.Context, i Incident, p *pass) error {
 	key := reopenedKey(i, i.ReopenCount)
 	if c := i.Comments[key]; !c.Attempted.IsZero() && !c.Done {
-		_, s, err := r.read(ctx, p, i)
-		if err != nil {
-			return r.failed(ctx, i, err)
-		}
-		if s != IssueOpen {
-			p.set(i.ID, s)
-			return nil
+		if open, err := r.still(ctx, IssueOpen, i, p); !open {
+			return err
 		}
 		if err := r.say(ctx, i, i.Issue, key, r.stillPaused(key, i, p), p); err != nil {
 			return r.doubt(ctx, i, err)
@@ -226,13 +230,9 @@ func (r *Reconciler) noteReopened(ctx context.Context, i Incident, p *pass) erro
 
 // tellPaused corrects an issue that says NOT PAUSED.
 func (r *Reconciler) tellPaused(ctx context.Context, i Incident, p *pass) error {
-	_, s, err := r.read(ctx, p, i)
-	if err != nil {
-		return r.failed(ctx, i, err)
-	}
-	if s != IssueOpen {
-		p.set(i.ID, s)
-		return nil
+	open, err := r.still(ctx, IssueOpen, i, p)
+	if !open {
+		return err
 	}
 	key := pausedKey(i)
 	if err := r.say(ctx, i, i.Issue, key, pausedComment(key, i, r.Pause.FlagPath(i.Project)), p); err != nil {
@@ -249,13 +249,9 @@ func pausedComment(key string, i Incident, flag string) string {
 
 // leaveOpen says once that the bot leaves an issue open which a person reopened after the end.
 func (r *Reconciler) leaveOpen(ctx context.Context, i Incident, p *pass) error {
-	_, s, err := r.read(ctx, p, i)
-	if err != nil {
-		return r.failed(ctx, i, err)
-	}
-	if s != IssueOpen {
-		p.set(i.ID, s)
-		return nil
+	open, err := r.still(ctx, IssueOpen, i, p)
+	if !open {
+		return err
 	}
 	key := leftOpenKey(i)
 	if err := r.say(ctx, i, i.Issue, key, LeftOpenComment(key, i), p); err != nil {

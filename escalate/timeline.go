@@ -10,6 +10,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -70,10 +71,10 @@ func (g *Gitea) Timeline(ctx context.Context, ref IssueRef) ([]TimelineEntry, er
 	return out, nil
 }
 
-var tags = regexp.MustCompile(`<[^>]*>`)
+var tags = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`<[^>]*>`) })
 
 // linkText is the text of the link that a commit_ref consists of.
-func linkText(s string) string { return html.UnescapeString(tags.ReplaceAllString(s, "")) }
+func linkText(s string) string { return html.UnescapeString(tags().ReplaceAllString(s, "")) }
 
 // issueNumber is the number at the end of an issue's URL; 0 for anything else, such as a pull request's comment.
 func issueNumber(link string) int64 {

@@ -44,7 +44,7 @@ func (a *app) serve(ctx context.Context, reload <-chan struct{}) error {
 		if err != nil {
 			return nil, nil, err
 		}
-		b, err := bot.OpenDaemon(ctx, cfg, env)
+		b, err := bot.Open(ctx, cfg, bot.Daemon, env)
 		return cfg, b, err
 	}
 	cfg, b, err := open(ctx)

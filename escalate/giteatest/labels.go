@@ -6,6 +6,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 )
 
 func listLabels(c *call) *answer { return c.listLabels(c.repo.labels) }
@@ -30,7 +31,7 @@ type createLabelOption struct {
 	Exclusive   bool   `json:"exclusive"`
 }
 
-var hexColor = regexp.MustCompile(`^[0-9a-f]{6}$`)
+var hexColor = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[0-9a-f]{6}$`) })
 
 func createLabel(c *call) *answer {
 	if !c.mayWriteIssues() {
@@ -41,7 +42,7 @@ func createLabel(c *call) *answer {
 		return a
 	}
 	color := strings.ToLower(strings.TrimPrefix(strings.TrimSpace(form.Color), "#"))
-	if !hexColor.MatchString(color) {
+	if !hexColor().MatchString(color) {
 		return c.s.message(http.StatusUnprocessableEntity, "bad color code: "+form.Color)
 	}
 	l := c.s.addLabel(&c.repo.labels, label{

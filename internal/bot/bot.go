@@ -38,9 +38,6 @@ type Bot struct {
 	now    func() time.Time
 	host   string
 	step   func(string)
-	getenv func(string) string
-
-	observe Observers
 
 	mode     Mode
 	env      Env
@@ -66,11 +63,6 @@ const (
 	// Daemon: serve. It makes the pause directory, as Results does, and reports what keeps it from Gitea, as Operate does.
 	Daemon
 )
-
-// OpenDaemon is [Open] for serve.
-func OpenDaemon(ctx context.Context, cfg *config.Config, env Env) (*Bot, error) {
-	return Open(ctx, cfg, Daemon, env)
-}
 
 // Env is what a bot takes from its process. The zero value is that of production.
 type Env struct {
@@ -101,7 +93,7 @@ func (e Env) filled() Env {
 // Open opens the state and joins the parts. It makes no request.
 func Open(ctx context.Context, cfg *config.Config, mode Mode, env Env) (*Bot, error) {
 	env = env.filled()
-	b := &Bot{cfg: cfg, log: env.Log, now: env.Now, step: env.Step, getenv: env.Getenv, tokens: cfg.Gitea.TokenSource(env.Getenv), mode: mode, env: env, observe: env.Observe}
+	b := &Bot{cfg: cfg, log: env.Log, now: env.Now, step: env.Step, tokens: cfg.Gitea.TokenSource(env.Getenv), mode: mode, env: env}
 	b.host, _ = os.Hostname()
 	dir := pause.New(cfg.PauseDir)
 	var err error
@@ -133,7 +125,7 @@ func (b *Bot) join(ctx context.Context, dir pause.Dir, mode Mode, env Env) error
 	b.redact = redactorWith(b.cfg, b.tokens, env.Getenv)
 	var server escalate.Server
 	if b.cfg.Gitea.URL != "" {
-		roots, err := rootsWith(b.cfg.Gitea.CAFile, b.getenv)
+		roots, err := rootsWith(b.cfg.Gitea.CAFile, b.env.Getenv)
 		if b.rootsErr = err; err == nil {
 			b.gitea = escalate.NewGitea(escalate.GiteaOptions{
 				URL: b.cfg.Gitea.URL, Tokens: b.tokens, Timeout: b.cfg.Gitea.Timeout, Roots: roots, Transport: env.Transport, Redact: b.redact,
@@ -183,7 +175,7 @@ func (b *Bot) fitAgain() bool {
 		return false
 	}
 	_, err := b.tokens.Token()
-	_, err2 := rootsWith(b.cfg.Gitea.CAFile, b.getenv)
+	_, err2 := rootsWith(b.cfg.Gitea.CAFile, b.env.Getenv)
 	return err == nil && err2 == nil
 }
 

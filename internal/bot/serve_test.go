@@ -36,7 +36,7 @@ func serving(t *testing.T, prepare func(w *world), f func(t *testing.T, d *daemo
 		}
 		ctx, cancel := context.WithCancel(context.Background())
 		d := &daemon{world: w, stop: cancel, reload: make(chan struct{}), done: make(chan error, 1)}
-		first, err := bot.OpenDaemon(ctx, w.cfg, w.env())
+		first, err := bot.Open(ctx, w.cfg, bot.Daemon, w.env())
 		require.NoError(t, err)
 		defer func() { require.NoError(t, first.Close()) }()
 		go func() {
@@ -44,7 +44,7 @@ func serving(t *testing.T, prepare func(w *world), f func(t *testing.T, d *daemo
 				if d.broken != nil {
 					return nil, d.broken
 				}
-				return bot.OpenDaemon(ctx, w.cfg, w.env())
+				return bot.Open(ctx, w.cfg, bot.Daemon, w.env())
 			})
 		}()
 		synctest.Wait()

@@ -45,7 +45,7 @@ func (b *Bot) Sweep(ctx context.Context, opt escalate.SweepOptions) (SweepReport
 	if !opt.DryRun {
 		b.sweeping.Lock()
 		defer b.sweeping.Unlock()
-		b.observe.sweeping()
+		b.env.Observe.sweeping()
 		rep.TakenIn, err = b.Intake(ctx)
 		note(err)
 		rep.LostRuns, err = b.Reap(ctx)
@@ -67,7 +67,7 @@ func (b *Bot) Sweep(ctx context.Context, opt escalate.SweepOptions) (SweepReport
 	note(err)
 	note(b.store.SetMeta(context.WithoutCancel(ctx), metaSweep, string(doc)))
 	err = errors.Join(errs...)
-	b.observe.swept(rep, err, b.untilNext(b.now()))
+	b.env.Observe.swept(rep, err, b.untilNext(b.now()))
 	if ctx.Err() != nil {
 		b.log.Info("sweep was told to end, the next one goes on", "done", len(rep.Actions))
 		return rep, err

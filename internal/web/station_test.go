@@ -114,7 +114,7 @@ func (s *station) config(edits ...string) *config.Config {
 
 func (s *station) open(cfg *config.Config) *bot.Bot {
 	s.Helper()
-	b, err := bot.OpenDaemon(context.Background(), cfg, bot.Env{Getenv: s.getenv, Transport: s.gitea.Transport()})
+	b, err := bot.Open(context.Background(), cfg, bot.Daemon, bot.Env{Getenv: s.getenv, Transport: s.gitea.Transport()})
 	require.NoError(s, err)
 	return b
 }
