@@ -19,6 +19,7 @@ var allowed = map[string][]string{
 	"pause":              {},
 	"escalate":           {"breaker", "pause"},
 	"escalate/giteatest": {},
+	"internal/yardstick": {},
 	"internal/config":    {"pause"},
 	"internal/store":     {"breaker", "pause", "escalate"},
 	"internal/bot":       {"breaker", "pause", "escalate", "internal/config", "internal/store"},

@@ -1,0 +1,112 @@
+// Package yardstick is for benchmarks whose figures mean something on a noisy machine: what is measured and what it is held
+// against are timed in turns, in one run, and the ratio is what counts. `.ci/bench` runs every benchmark whose name begins
+// with BenchmarkCost and prints the rows that they report as one table.
+package yardstick
+
+import (
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+// TableFile names the environment variable with the file that [Row.Report] appends a line of a Markdown table to. Where it
+// is not set, a benchmark reports to the benchmark's own output only.
+const TableFile = "ADFBOT_BENCH_TABLE"
+
+// Row is one line of the table.
+type Row struct {
+	What      string // what was measured, as in the README's table
+	Measured  string // its figure, with the unit
+	Yardstick string // what it is held against, with its figure; "–" where there is none
+	Value     float64
+	Unit      string // of Value and Goal: "×" for a ratio, "MB", "requests"
+	Goal      float64
+	AtLeast   bool // more is better; else less is
+}
+
+// Reached tells whether the value is at or within the goal.
+func (r Row) Reached() bool {
+	if r.AtLeast {
+		return r.Value >= r.Goal
+	}
+	return r.Value <= r.Goal
+}
+
+// Report gives the row to the benchmark's output, and to the table where one is asked for.
+func (r Row) Report(b *testing.B) {
+	b.Helper()
+	b.ReportMetric(r.Value, r.unit())
+	b.ReportMetric(r.Goal, "goal")
+	file := os.Getenv(TableFile)
+	if file == "" {
+		return
+	}
+	f, err := os.OpenFile(file, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err == nil {
+		_, err = f.WriteString(r.line())
+		if e := f.Close(); err == nil {
+			err = e
+		}
+	}
+	if err != nil {
+		b.Fatalf("the table's row can't be written: %v", err)
+	}
+}
+
+// line is the row in Markdown.
+func (r Row) line() string {
+	bound, reached := "at most", "yes"
+	if r.AtLeast {
+		bound = "at least"
+	}
+	if !r.Reached() {
+		reached = "**no**"
+	}
+	return fmt.Sprintf("| %s | %s | %s | %s | %s %s | %s |\n", r.What, r.Measured, r.Yardstick, number(r.Value, r.Unit), bound, number(r.Goal, r.Unit), reached)
+}
+
+// unit is Unit in letters that the benchmark format takes.
+func (r Row) unit() string {
+	return strings.ReplaceAll(strings.ReplaceAll(r.Unit, "×", "ratio"), " ", "-")
+}
+
+func number(v float64, unit string) string {
+	s := fmt.Sprintf("%.3g", v)
+	if unit == "×" {
+		return s + " ×"
+	}
+	return s + " " + unit
+}
+
+// Compare times subject and yardstick in turns, each turn in the other order, for as long as the benchmark runs, and
+// returns their medians.
+func Compare(b *testing.B, subject, yardstick func()) (s, y time.Duration) {
+	b.Helper()
+	var ss, ys []time.Duration
+	timed := func(f func()) time.Duration {
+		begun := time.Now()
+		f()
+		return time.Since(begun)
+	}
+	for b.Loop() {
+		if len(ss)%2 == 0 {
+			ss = append(ss, timed(subject))
+			ys = append(ys, timed(yardstick))
+		} else {
+			ys = append(ys, timed(yardstick))
+			ss = append(ss, timed(subject))
+		}
+	}
+	s, y = median(ss), median(ys)
+	b.ReportMetric(float64(s.Nanoseconds()), "ns/op")
+	b.ReportMetric(float64(y.Nanoseconds()), "yardstick-ns/op")
+	return s, y
+}
+
+func median(d []time.Duration) time.Duration {
+	d = slices.Sorted(slices.Values(d))
+	return d[len(d)/2]
+}

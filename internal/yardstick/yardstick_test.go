@@ -1,0 +1,32 @@
+package yardstick
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+func TestARowSaysWhetherItReachesItsGoal(t *testing.T) {
+	r := Row{What: "a result", Measured: "0.2 ms", Yardstick: "an append, 0.1 ms", Value: 2, Unit: "×", Goal: 1.5}
+	require.Equal(t, "| a result | 0.2 ms | an append, 0.1 ms | 2 × | at most 1.5 × | **no** |\n", r.line())
+	r.Value = 1.5
+	require.Equal(t, "| a result | 0.2 ms | an append, 0.1 ms | 1.5 × | at most 1.5 × | yes |\n", r.line())
+	r = Row{What: "memory", Measured: "31 MB", Yardstick: "–", Value: 31, Unit: "MB", Goal: 40, AtLeast: true}
+	require.Equal(t, "| memory | 31 MB | – | 31 MB | at least 40 MB | **no** |\n", r.line())
+}
+
+func TestARowIsAppendedToTheTableThatIsAskedFor(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "table")
+	t.Setenv(TableFile, file)
+	testing.Benchmark(func(b *testing.B) {
+		s, y := Compare(b, func() {}, func() {})
+		require.Less(b, max(s, y), time.Second)
+		Row{What: "nothing", Measured: "0", Yardstick: "nothing", Value: 1, Unit: "×", Goal: 1}.Report(b)
+	})
+	got, err := os.ReadFile(file)
+	require.NoError(t, err)
+	require.Contains(t, string(got), "| nothing | 0 | nothing | 1 × | at most 1 × | yes |\n")
+}
