@@ -87,7 +87,7 @@ func self(s string) string { return s }
 // projects reads the list of projects. One whose id is good is known, whatever else is wrong with it.
 func (r *reader) projects(v value, to *[]Project) {
 	all := make([]Project, 0, len(v.node.Content))
-	first := map[string]int{}
+	first := make(map[string]int, len(v.node.Content))
 	var p Project
 	fields := projectFields(&p) // one table for all: gate reads them at each start
 	ok := r.items(v, func(item value) {

@@ -114,11 +114,10 @@ func (r *reader) mapping(v value, fields []field) {
 	field := func(name *yaml.Node) int {
 		return slices.IndexFunc(fields, func(f field) bool { return f.name == name.Value })
 	}
-	times := make([]int, len(fields)) // by the place in fields, as first is
-	first := make([]int, len(fields)) // line
+	given := make([]struct{ times, line int }, len(fields)) // by the place in fields; the line is that of the first
 	for i := 0; i+1 < len(content); i += 2 {
 		if at := field(content[i]); at >= 0 {
-			times[at]++
+			given[at].times++
 		}
 	}
 	for i := 0; i+1 < len(content); i += 2 {
@@ -134,15 +133,15 @@ func (r *reader) mapping(v value, fields []field) {
 			r.unknownKey(name, v.key, fields)
 			continue
 		}
-		child := value{node: n, key: join(v.key, name.Value), line: name.Line, dry: v.dry || times[at] > 1}
+		child := value{node: n, key: join(v.key, name.Value), line: name.Line, dry: v.dry || given[at].times > 1}
 		if n.Kind == yaml.ScalarNode && n.ShortTag() != "!!null" {
 			child.line = n.Line
 		}
-		if line := first[at]; line > 0 {
+		if line := given[at].line; line > 0 {
 			fix := "keep one; until then none of them counts"
 			r.report(name.Line, child.key, faultf(fix, "stands here a second time, first in line %d", line))
 		} else {
-			first[at] = name.Line
+			given[at].line = name.Line
 		}
 		if !r.given(child.key) {
 			r.lines[child.key] = name.Line
