@@ -183,6 +183,11 @@ func (r *Reconciler) local(ctx context.Context, project string, p *pass) (FlagVi
 	if !anyLocal(Plan(o)) {
 		return o.Flag, nil, nil
 	}
+	return r.localNow(ctx, project, p, o)
+}
+
+// localNow is local where an observation has shown that there is something to do.
+func (r *Reconciler) localNow(ctx context.Context, project string, p *pass, o Observation) (FlagView, []Action, error) {
 	unlock, err := r.State.Lock(ctx, "flag/"+project, flagWait)
 	if err != nil {
 		return o.Flag, nil, fmt.Errorf("%s: %w", project, err)
