@@ -101,7 +101,7 @@ func TestIncidentsAreFoundByAnyNumberOfIDs(t *testing.T) {
 	}
 	list, err := s.Incidents(ctx, append(ids, j.ID)...)
 	require.NoError(t, err)
-	require.Equal(t, []escalate.Incident{i, j}, list)
+	require.ElementsMatch(t, []escalate.Incident{i, j}, list)
 	list, err = s.Incidents(ctx)
 	require.NoError(t, err)
 	require.Empty(t, list)
