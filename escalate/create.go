@@ -36,6 +36,10 @@ func (r *Reconciler) create(ctx context.Context, i Incident, p *pass, fresh bool
 }
 
 func (r *Reconciler) post(ctx context.Context, i Incident, repo Repo, p *pass) error {
+	var err error
+	if i.Evidence, err = r.State.Evidence(ctx, i.ID); err != nil {
+		return err
+	}
 	l := r.letter(i, repo)
 	labels := r.labels(ctx, repo, r.Settings.Target(i.Project).Labels, &l)
 	n := NewIssue{Title: r.Composer.Title(i), Labels: labels, Assignees: r.Settings.Target(i.Project).Assignees}

@@ -232,6 +232,9 @@ func (s *Store) trip(ctx context.Context, tx *txn, r Result, l Limits, a Answer)
 	if i.Seq, err = nextSeq(ctx, tx, r.Project); err != nil {
 		return i, err
 	}
+	if err := putEvidence(ctx, tx, i.ID, i.Evidence); err != nil {
+		return i, err
+	}
 	return i, putIncident(ctx, tx, i)
 }
 
