@@ -61,7 +61,7 @@ func (s *Store) Writable(ctx context.Context) error {
 	if err := s.Moved(); err != nil {
 		return err
 	}
-	if what := Shortage(filepath.Dir(s.path), leastRoom); what != "" {
+	if what := Shortage(filepath.Dir(s.path), LeastRoom); what != "" {
 		return s.unusable(what, syscall.ENOSPC)
 	}
 	tx, err := s.db.BeginTx(ctx, nil)

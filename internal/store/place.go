@@ -44,8 +44,8 @@ func (s *Store) whyClosed(rights string) (advice string, denied bool) {
 // stReadOnly is ST_RDONLY of statvfs(3).
 const stReadOnly = 1
 
-// leastRoom is how many bytes of a disk have to be free for a result with its output to be stored.
-const leastRoom = 64 << 10
+// LeastRoom is how many bytes of a disk have to be free for a result with its output to be stored.
+const LeastRoom = 64 << 10
 
 // Shortage says of what a directory's disk has run out, where fewer than least bytes or no inodes are left; else "". A disk
 // that can't be asked is not short of anything.
