@@ -158,6 +158,9 @@ func (s *Store) tx(ctx context.Context, do func(context.Context, *txn) error) er
 
 // begin begins a transaction as soon as no other process has one. ctx counts until then, and no longer.
 func (s *Store) begin(ctx context.Context) (*txn, error) {
+	if err := s.Moved(); err != nil {
+		return nil, err
+	}
 	life, end := context.WithCancel(context.WithoutCancel(ctx))
 	stop := context.AfterFunc(ctx, end)
 	tx, err := s.db.BeginTx(life, nil)
