@@ -43,12 +43,11 @@ func (r *Reconciler) say(ctx context.Context, i Incident, ref IssueRef, key, bod
 			return r.noteComment(ctx, i.ID, key, Comment{Attempted: c.Attempted, Done: true})
 		}
 	}
-	if err := r.noteComment(ctx, i.ID, key, Comment{Attempted: r.Now()}); err != nil {
-		return err
+	err := r.attemptComment(ctx, i, ref, key, body)
+	var untried *notTried
+	if errors.As(err, &untried) {
+		return untried.error
 	}
-	r.step("comment-begun")
-	err := r.Gitea.AddComment(ctx, ref, body)
-	r.step("commented")
 	switch {
 	case err == nil:
 	case outcomeOf(err) == Refused && !isRetryable(err):
@@ -59,6 +58,19 @@ func (r *Reconciler) say(ctx context.Context, i Incident, ref IssueRef, key, bod
 		return errors.Join(err, r.noteComment(context.WithoutCancel(ctx), i.ID, key, Comment{}))
 	}
 	return r.noteComment(context.WithoutCancel(ctx), i.ID, key, Comment{Attempted: r.Now(), Done: true})
+}
+
+// attemptComment asks once for the comment. That it was asked for is on disk before.
+func (r *Reconciler) attemptComment(ctx context.Context, i Incident, ref IssueRef, key, body string) error {
+	ctx, release, err := r.announce(ctx, func() error { return r.noteComment(ctx, i.ID, key, Comment{Attempted: r.Now()}) })
+	if err != nil {
+		return &notTried{err}
+	}
+	defer release()
+	r.step("comment-begun")
+	err = r.Gitea.AddComment(ctx, ref, body)
+	r.step("commented")
+	return err
 }
 
 // isRetryable tells what passes by itself, or with the token, from a refusal that concerns this very comment. It is not

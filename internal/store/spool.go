@@ -15,10 +15,11 @@ import (
 )
 
 // A result that can't be stored is kept in a file in <state>.d/spool until a command can take it in. So that this works on
-// a full disk too, a few files of spoolSize bytes are kept ready there: overwriting one in place needs no room.
+// a full disk too, files of spoolSize bytes are kept ready there: overwriting one in place needs no room. Most results are
+// some hundred bytes and the output of a failed run; of that the end is kept, as far as it fits.
 const (
-	spoolSize    = 16 << 10
-	spoolReady   = 4
+	spoolSize    = 4 << 10
+	spoolReady   = 64
 	spoolSuffix  = ".json"
 	readySuffix  = ".ready"
 	spoolMaxSize = 1 << 20
@@ -81,13 +82,17 @@ func spoolNew(dir string, doc []byte) (string, error) {
 	return name + spoolSuffix, syncDir(dir)
 }
 
-// spoolInPlace fills one of the files that are kept ready. The output is dropped where it does not fit.
+// spoolInPlace fills one of the files that are kept ready. Of an output that does not fit the end is kept.
 func spoolInPlace(dir string, doc []byte, r Result) (string, error) {
-	if len(doc) > spoolSize {
-		r.Output = ""
+	for len(doc) > spoolSize {
+		if r.Output == "" {
+			return "", errors.New("the result is too large")
+		}
+		// Masked and cleaned already, so a cut can show nothing that the whole did not.
+		r.Output = strings.ToValidUTF8(r.Output[(len(r.Output)+1)/2:], "")
 		var err error
-		if doc, err = json.Marshal(r); err != nil || len(doc) > spoolSize {
-			return "", errors.Join(err, errors.New("the result is too large"))
+		if doc, err = json.Marshal(r); err != nil {
+			return "", err
 		}
 	}
 	ready, err := filepath.Glob(filepath.Join(dir, "*"+readySuffix))
@@ -114,8 +119,15 @@ func spoolInPlace(dir string, doc []byte, r Result) (string, error) {
 	return "", syscall.ENOSPC
 }
 
-// KeepReady makes the files that a full disk will need. It does nothing where they are there.
-func (s *Store) KeepReady() error {
+// KeepReady makes what a full disk will need, and somebody may have removed: the folders, the files of the given locks, and
+// room for results. It does nothing where they are there.
+func (s *Store) KeepReady(locks ...string) error {
+	if err := s.Moved(); err != nil {
+		return err
+	}
+	if err := errors.Join(s.makeFolders(), s.keepLocks(locks)); err != nil {
+		return s.wrap(err)
+	}
 	dir := s.dir("spool")
 	for n := range spoolReady {
 		name := filepath.Join(dir, fmt.Sprintf("reserve-%d%s", n, readySuffix))
