@@ -80,7 +80,7 @@ func Open(ctx context.Context, path string, o Options) (*Store, error) {
 	}
 	// Not mode=ro for a reader: it would leave -wal and -shm behind, since only who may write folds them in at its close.
 	dsn := "file:" + (&url.URL{Path: path}).EscapedPath() + "?mode=rw" +
-		"&_txlock=immediate&_pragma=busy_timeout(" + strconv.FormatInt(busyWait.Milliseconds(), 10) + ")&_pragma=synchronous(FULL)&_pragma=foreign_keys(1)"
+		"&_txlock=immediate&_pragma=busy_timeout(" + strconv.FormatInt(busyWait.Milliseconds(), 10) + ")&_pragma=synchronous(FULL)&_pragma=cache_size(-" + strconv.Itoa(cacheSize) + ")"
 	if o.ReadOnly {
 		dsn += "&_pragma=query_only(1)"
 		if _, err := os.Stat(path); err != nil {
@@ -119,6 +119,10 @@ func Open(ctx context.Context, path string, o Options) (*Store, error) {
 	}
 	return s, nil
 }
+
+// cacheSize is how many kilobytes of the file SQLite keeps itself, half of what it would: its allocator takes twice that for
+// them, and what is not there comes from the system's cache.
+const cacheSize = 1000
 
 // busyWait is how long a locked state is waited for; the connection's busy_timeout says the same.
 const busyWait = 10 * time.Second
