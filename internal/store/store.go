@@ -31,7 +31,6 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
-	"strconv"
 	"syscall"
 	"time"
 
@@ -79,7 +78,7 @@ func Open(ctx context.Context, path string, o Options) (*Store, error) {
 	}
 	// Not mode=ro for a reader: it would leave -wal and -shm behind, since only who may write folds them in at its close.
 	dsn := "file:" + (&url.URL{Path: path}).EscapedPath() + "?mode=rw" +
-		"&_txlock=immediate&_pragma=busy_timeout(" + strconv.FormatInt(busyWait.Milliseconds(), 10) + ")&_pragma=synchronous(FULL)&_pragma=foreign_keys(1)"
+		"&_txlock=immediate&_pragma=busy_timeout(0)&_pragma=synchronous(FULL)&_pragma=foreign_keys(1)"
 	if o.ReadOnly {
 		dsn += "&_pragma=query_only(1)"
 		if _, err := os.Stat(path); err != nil {
@@ -99,23 +98,34 @@ func Open(ctx context.Context, path string, o Options) (*Store, error) {
 	// polling for the file's lock.
 	db.SetMaxOpenConns(1)
 	s.db = &database{DB: db, known: map[string]*sql.Stmt{}}
-	// SQLite's own waiting does not hold for the switch of a new file to WAL: of several processes that make the state at
-	// once, some are told at once that it is busy.
-	begun := time.Now()
-	err = s.start(ctx, o)
-	for isBusy(err) && time.Since(begun) < busyWait && ctx.Err() == nil {
-		time.Sleep(busyWait / 1000)
-		err = s.start(ctx, o)
-	}
-	if err != nil {
+	if err = patiently(ctx, func() error { return s.start(ctx, o) }); err != nil {
 		_ = db.Close()
 		return nil, s.wrap(err)
 	}
 	return s, nil
 }
 
-// busyWait is how long a locked state is waited for; the connection's busy_timeout says the same.
-const busyWait = 10 * time.Second
+const (
+	busyWait = 10 * time.Second // how long a state that another process has locked is waited for
+	busyLook = time.Millisecond // how often it is looked whether it still is
+)
+
+// patiently does again what another process was in the way of. SQLite's own waiting would look less and less often, which is
+// too seldom beside a process that stores much, and it does not hold for the switch of a new file to WAL.
+func patiently(ctx context.Context, f func() error) error {
+	err := ctx.Err()
+	if err == nil {
+		err = f()
+	}
+	for begun := time.Now(); isBusy(err) && time.Since(begun) < busyWait; err = f() {
+		select {
+		case <-time.After(busyLook):
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	return err
+}
 
 func isBusy(err error) bool {
 	var se *sqlite.Error
@@ -203,7 +213,7 @@ func NewID() string {
 // Check reads the whole file and reports the first damage; it takes as long as reading does.
 func (s *Store) Check(ctx context.Context) error {
 	var verdict string
-	if err := s.db.QueryRowContext(ctx, `PRAGMA quick_check(1)`).Scan(&verdict); err != nil {
+	if err := s.db.DB.QueryRowContext(ctx, `PRAGMA quick_check(1)`).Scan(&verdict); err != nil {
 		return s.wrap(err)
 	}
 	if verdict != "ok" {
