@@ -56,37 +56,29 @@ func (d *database) reading(ctx context.Context, query string) *sql.Stmt {
 	return st
 }
 
-// QueryContext waits for nobody but the other processes that are in its way, and so long ctx counts. The query itself takes
-// less than watching over it would.
 func (d *database) QueryContext(ctx context.Context, query string, args ...any) (rows *sql.Rows, err error) {
-	bare := context.WithoutCancel(ctx)
-	st := d.reading(bare, query)
+	st := d.reading(ctx, query)
 	err = patiently(ctx, func() error {
 		if st != nil {
-			rows, err = st.QueryContext(bare, args...)
+			rows, err = st.QueryContext(ctx, args...)
 		} else {
-			rows, err = d.DB.QueryContext(bare, query, args...)
+			rows, err = d.DB.QueryContext(ctx, query, args...)
 		}
 		return err
 	})
 	return rows, err
 }
 
-// QueryRowContext is QueryContext for one row.
 func (d *database) QueryRowContext(ctx context.Context, query string, args ...any) (row *sql.Row) {
-	bare := context.WithoutCancel(ctx)
-	st := d.reading(bare, query)
-	err := patiently(ctx, func() error {
+	st := d.reading(ctx, query)
+	_ = patiently(ctx, func() error {
 		if st != nil {
-			row = st.QueryRowContext(bare, args...)
+			row = st.QueryRowContext(ctx, args...)
 		} else {
-			row = d.DB.QueryRowContext(bare, query, args...)
+			row = d.DB.QueryRowContext(ctx, query, args...)
 		}
-		return row.Err()
+		return row.Err() // Scan gives it to the caller
 	})
-	if err != nil && ctx.Err() != nil {
-		return d.DB.QueryRowContext(ctx, query, args...) // which says so
-	}
 	return row
 }
 

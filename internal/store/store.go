@@ -3,14 +3,17 @@
 //
 // # Durability
 //
-// Every method that writes is one transaction with synchronous=FULL: when it returns without an error, the change is on
-// disk; when the process dies before, nothing of it is. There is no state outside the file that has to agree with it,
+// What a method writes is in one transaction with synchronous=FULL: when it returns without an error, the change is on
+// disk; when the process dies before, all of it is or nothing. Methods that are called while a transaction is being written
+// share the next one, and so one wait for the disk. An error takes back what its own method did and nothing else, unless the
+// transaction as a whole fails: then each of them is told. There is no state outside the file that has to agree with it,
 // except the pause flags, whose writing is noted after the fact and repeated after a crash.
 //
 // # Several processes
 //
 // Any number of processes may use one state at once. Write transactions begin with BEGIN IMMEDIATE and wait for each
-// other. Beside the file stands the folder <state>.d with
+// other; a process that always has something to write leaves the others a gap now and then. Beside the file stands the
+// folder <state>.d with
 //
 //	locks/  one file for each lock of [Store.Lock]; the lock is the operating system's, so it ends with its holder
 //	runs/   one locked file for each run of `adfbot exec` that is going on
@@ -94,7 +97,7 @@ func Open(ctx context.Context, path string, o Options) (*Store, error) {
 	if err != nil {
 		return nil, s.wrap(err)
 	}
-	// One connection: SQLite has one writer anyway, and goroutines of one process then queue here, fairly, instead of
+	// One connection: SQLite has one writer anyway, and goroutines of one process then queue for it, fairly, instead of
 	// polling for the file's lock.
 	db.SetMaxOpenConns(1)
 	s.db = &database{DB: db, known: map[string]*sql.Stmt{}}
@@ -113,10 +116,7 @@ const (
 // patiently does again what another process was in the way of. SQLite's own waiting would look less and less often, which is
 // too seldom beside a process that stores much, and it does not hold for the switch of a new file to WAL.
 func patiently(ctx context.Context, f func() error) error {
-	err := ctx.Err()
-	if err == nil {
-		err = f()
-	}
+	err := f()
 	for begun := time.Now(); isBusy(err) && time.Since(begun) < busyWait; err = f() {
 		select {
 		case <-time.After(busyLook):
@@ -213,7 +213,7 @@ func NewID() string {
 // Check reads the whole file and reports the first damage; it takes as long as reading does.
 func (s *Store) Check(ctx context.Context) error {
 	var verdict string
-	if err := s.db.DB.QueryRowContext(ctx, `PRAGMA quick_check(1)`).Scan(&verdict); err != nil {
+	if err := s.db.QueryRowContext(ctx, `PRAGMA quick_check(1)`).Scan(&verdict); err != nil {
 		return s.wrap(err)
 	}
 	if verdict != "ok" {

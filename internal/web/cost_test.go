@@ -135,35 +135,43 @@ func (c *reporter) report() error {
 	return nil
 }
 
-// fleet is a station with fifty projects whose server is listened to as the daemon's is.
-func newFleet(b *testing.B) (s *station, addr string) {
+// fleet is a station with fifty projects more, whose bot and server log as the daemon's do.
+func fleet(b *testing.B) *station {
 	b.Helper()
 	var more strings.Builder
 	for n := range 50 {
 		fmt.Fprintf(&more, "  - id: p%d\n", n)
 	}
-	s = newStation(b, "  - id: quiet\n", "  - id: quiet\n"+more.String())
-	require.NoError(b, s.bot.Close())
+	s := newStation(b, "  - id: quiet\n", "  - id: quiet\n"+more.String())
+	s.reopen()
+	return s
+}
+
+// reopen begins anew with the state as it is.
+func (s *station) reopen() {
+	s.Helper()
+	_ = s.bot.Close()
 	null, err := os.OpenFile(os.DevNull, os.O_WRONLY, 0)
-	require.NoError(b, err)
-	b.Cleanup(func() { _ = null.Close() })
-	log := slog.New(slog.NewTextHandler(null, nil)) // as the daemon's is
-	s.bot, err = bot.Open(context.Background(), s.cfg, bot.Daemon, bot.Env{Getenv: s.getenv, Transport: s.gitea.Transport(), Log: log})
-	require.NoError(b, err)
-	b.Cleanup(func() { _ = s.bot.Close() })
-	s.srv, err = New(Options{Config: s.cfg, Bot: s.bot, Log: log, Getenv: s.getenv})
-	require.NoError(b, err)
-	v := s.serve()
-	b.Cleanup(func() {
-		v.end()
-		require.NoError(b, <-v.done)
-	})
-	return s, s.addr()
+	require.NoError(s, err)
+	s.Cleanup(func() { _ = null.Close() })
+	log := slog.New(slog.NewTextHandler(null, nil))
+	b, err := bot.Open(context.Background(), s.cfg, bot.Daemon, bot.Env{Getenv: s.getenv, Transport: s.gitea.Transport(), Log: log})
+	require.NoError(s, err)
+	s.Cleanup(func() { _ = b.Close() })
+	s.bot = b
+	s.srv, err = New(Options{Config: s.cfg, Bot: b, Log: log, Getenv: s.getenv})
+	require.NoError(s, err)
 }
 
 func BenchmarkCostOfResultsOverHTTP(b *testing.B) {
 	const clients, each, appends = 64, 50, 1500
-	s, addr := newFleet(b)
+	s := fleet(b)
+	v := s.serve()
+	defer func() {
+		v.end()
+		require.NoError(b, <-v.done)
+	}()
+	addr := s.addr()
 	var all []*reporter
 	for id := range clients {
 		conn, err := net.Dial("tcp", addr)
