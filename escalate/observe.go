@@ -112,11 +112,7 @@ func (r *Reconciler) observe(ctx context.Context, project string, p *pass) (Obse
 	if p != nil {
 		open = r.openIssues(p, project)
 	}
-	incidents, err := r.State.Unsettled(ctx, project)
-	if err != nil {
-		return Observation{}, err
-	}
-	hold, err := r.State.Hold(ctx, project)
+	incidents, hold, err := r.State.Standing(ctx, project)
 	if err != nil {
 		return Observation{}, err
 	}

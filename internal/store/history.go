@@ -3,7 +3,6 @@ package store
 import (
 	"context"
 	"database/sql"
-	"errors"
 )
 
 // OutcomeCount is how many results were recorded with one outcome for one project, and how many of them tripped a breaker.
@@ -56,11 +55,12 @@ func (s *Store) History(ctx context.Context, project string, most int) ([]Histor
 // Writable tells whether a result could be stored now, as far as that can be told without storing one: it makes a change
 // and takes it back, which never reaches the disk.
 func (s *Store) Writable(ctx context.Context) error {
-	tx, err := s.db.BeginTx(ctx, nil)
+	tx, err := s.begin(ctx)
 	if err != nil {
 		return s.wrap(err)
 	}
+	defer tx.end()
 	// A state that may not be written lets a transaction begin all the same.
 	_, err = tx.ExecContext(ctx, `UPDATE meta SET value = value WHERE key = 'installation'`)
-	return s.wrap(errors.Join(err, tx.Rollback()))
+	return s.wrap(err)
 }

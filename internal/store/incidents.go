@@ -86,6 +86,28 @@ func putIncident(ctx context.Context, tx *txn, i escalate.Incident) error {
 	return err
 }
 
+// Standing is [escalate.State.Standing].
+func (s *Store) Standing(ctx context.Context, project string) (unsettled []escalate.Incident, hold *escalate.Hold, err error) {
+	rows, err := s.db.QueryContext(ctx, `SELECT seq AS place, doc, NULL, NULL FROM incident WHERE settled = 0 AND project = ?1
+		UNION ALL SELECT NULL, note, since, flag_written FROM hold WHERE project = ?1 ORDER BY place`, project)
+	_, err = collect(rows, err, func(rows *sql.Rows) (_ struct{}, err error) {
+		var place, since, written sql.NullInt64
+		var text string
+		if err = rows.Scan(&place, &text, &since, &written); err != nil {
+			return
+		}
+		if !place.Valid {
+			hold = &escalate.Hold{Project: project, Note: text, Since: unstamp(since), FlagWritten: unstamp(written)}
+			return
+		}
+		var i escalate.Incident
+		err = json.Unmarshal([]byte(text), &i)
+		unsettled = append(unsettled, i)
+		return
+	})
+	return unsettled, hold, s.wrap(err)
+}
+
 // Insert is [escalate.Ledger.Insert]. An incident that exists already is returned as it is.
 func (s *Store) Insert(ctx context.Context, i escalate.Incident) (escalate.Incident, error) {
 	err := s.tx(ctx, func(ctx context.Context, tx *txn) error {
