@@ -56,7 +56,13 @@ func (s *Store) Change(ctx context.Context, id string, f func(*escalate.Incident
 		if i, err = getIncident(ctx, tx, id); err != nil {
 			return err
 		}
+		noted := !i.FlagWritten.IsZero()
 		f(&i)
+		if !noted && !i.FlagWritten.IsZero() {
+			if err := setMeta(ctx, tx, flagsWritten, "1"); err != nil {
+				return err
+			}
+		}
 		return putIncident(ctx, tx, i)
 	})
 	return i, err
@@ -74,11 +80,6 @@ func putIncident(ctx context.Context, tx *txn, i escalate.Incident) error {
 	doc, err := json.Marshal(i)
 	if err != nil {
 		return err
-	}
-	if !i.FlagWritten.IsZero() {
-		if err := setMeta(ctx, tx, flagsWritten, "1"); err != nil {
-			return err
-		}
 	}
 	_, err = tx.ExecContext(ctx, `INSERT INTO incident (id, project, seq, opened_at, ended_at, settled, doc) VALUES (?, ?, ?, ?, ?, ?, ?)
 		ON CONFLICT (id) DO UPDATE SET ended_at = excluded.ended_at, settled = excluded.settled, doc = excluded.doc`,
@@ -136,6 +137,11 @@ func (s *Store) Insert(ctx context.Context, i escalate.Incident) (escalate.Incid
 		}
 		if taken || i.Seq <= 0 {
 			i.Seq = next
+		}
+		if !i.FlagWritten.IsZero() {
+			if err := setMeta(ctx, tx, flagsWritten, "1"); err != nil {
+				return err
+			}
 		}
 		return putIncident(ctx, tx, i)
 	})
