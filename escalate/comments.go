@@ -54,7 +54,8 @@ func (r *Reconciler) say(ctx context.Context, i Incident, ref IssueRef, key, bod
 	case outcomeOf(err) == Refused && !isRetryable(err):
 		r.Log.Warn("comment refused, going on without it", "issue", ref.String(), "err", err)
 	case outcomeOf(err) == Lost:
-		return err
+		// A process that was stopped may have sent it long after it was noted.
+		return errors.Join(err, r.noteComment(context.WithoutCancel(ctx), i.ID, key, Comment{Attempted: r.Now()}))
 	default:
 		return errors.Join(err, r.noteComment(context.WithoutCancel(ctx), i.ID, key, Comment{}))
 	}

@@ -60,6 +60,8 @@ func (r *Reconciler) post(ctx context.Context, i Incident, repo Repo, p *pass) e
 		_, err2 := r.State.Change(context.WithoutCancel(ctx), i.ID, func(i *Incident) {
 			if outcomeOf(err) != Lost {
 				i.Create, i.Target = Attempt{}, Repo{}
+			} else {
+				i.Create.At = r.Now() // a process that was stopped may have sent it long after it was noted
 			}
 			r.failInto(i, err)
 		})
@@ -86,16 +88,25 @@ func (r *Reconciler) post(ctx context.Context, i Incident, repo Repo, p *pass) e
 	return nil
 }
 
-// attempt asks once for the issue. That it was asked for is on disk before.
+// attempt asks once for the issue. That it was asked for is on disk before. Whoever resumes takes no issue lock, so the
+// incident may have ended since it was looked at, and be settled as one that never had an issue: then none is made.
 func (r *Reconciler) attempt(ctx context.Context, i Incident, repo Repo, n NewIssue) (Issue, error) {
-	if _, err := r.State.Change(ctx, i.ID, func(i *Incident) { i.Create.At, i.Target = r.Now(), repo }); err != nil {
+	now, err := r.State.Change(ctx, i.ID, func(i *Incident) {
+		if i.IsOpen() {
+			i.Create.At, i.Target = r.Now(), repo
+		}
+	})
+	if err == nil && !now.IsOpen() {
+		err = errLater
+	}
+	if err != nil {
 		return Issue{}, &notTried{err}
 	}
 	r.step("create-begun")
 	return r.Gitea.Create(ctx, repo, n)
 }
 
-// notTried: the state could not be written, so nothing was asked of Gitea.
+// notTried: nothing was asked of Gitea, because the state could not be written or the incident has ended.
 type notTried struct{ error }
 
 func (e *notTried) Unwrap() error { return e.error }

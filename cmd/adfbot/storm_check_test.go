@@ -210,7 +210,7 @@ func (c *checker) leftovers() {
 }
 
 func (b *book) deadly() bool {
-	return slices.ContainsFunc(b.deeds, func(d *deed) bool { return d.Code == 128+9 })
+	return slices.ContainsFunc(b.deeds, func(d *deed) bool { return d.signaled })
 }
 
 // incidentsAndFlags: what is open has its flag, and what has ended was ended by somebody (4, 5).
@@ -408,8 +408,8 @@ func (c *checker) trips() {
 		known[i.id] = true
 	}
 	for n, d := range c.book.deeds {
-		if a, ok := answerOf(d); ok && a.Tripped && n >= c.book.epoch && (a.Incident == nil || !known[a.Incident.ID]) {
-			c.book.wrong("1: p%d was told of a trip, and the state does not know its incident %v", d.N, a.Incident)
+		if a, ok := answerOf(d); ok && a.Tripped && n >= c.book.epoch && a.Incident != nil && !known[a.Incident.ID] {
+			c.book.wrong("1: p%d was told of a trip, and the state does not know its incident %s", d.N, a.Incident.ID)
 		}
 	}
 	for _, r := range c.results {

@@ -31,12 +31,14 @@ type deed struct {
 	Stdout, Stderr string
 	Round          int
 
-	cmd  *exec.Cmd
-	host string // that its requests come from
-	over func() // ends its chance
+	cmd      *exec.Cmd
+	signaled bool
+	host     string // that its requests come from
+	over     func() // ends its chance
 }
 
-func (d *deed) killed() bool { return d.Code == 128+int(syscall.SIGKILL) && d.Hit.How != "" }
+// killed tells whether the command itself was killed. An exec whose command was has the same exit code.
+func (d *deed) killed() bool { return d.signaled }
 
 func (s *storm) move(m move) {
 	switch m.What {
@@ -65,18 +67,11 @@ func (s *storm) process(m move) {
 	done()
 	d.Ended = s.now()
 	d.Code, d.Stdout, d.Stderr = codeOf(err), out.String(), errs.String()
-	if d.cmd.ProcessState != nil && d.Code == -1 {
-		d.Code = codeOfState(d.cmd.ProcessState)
+	if d.Code == -1 { // Wait had an error of its own
+		d.Code = d.cmd.ProcessState.ExitCode()
 	}
+	d.signaled = d.cmd.ProcessState.ExitCode() == -1
 	s.book.answered(d)
-}
-
-// codeOfState is the exit code where Wait had an error of its own.
-func codeOfState(p *os.ProcessState) int {
-	if st, ok := p.Sys().(syscall.WaitStatus); ok && st.Signaled() {
-		return 128 + int(st.Signal())
-	}
-	return p.ExitCode()
 }
 
 func (s *storm) prepareDeed(m move) *deed {
@@ -195,7 +190,7 @@ func (s *storm) daemon(h hit) {
 	err := d.cmd.Wait()
 	end.Stop()
 	done()
-	d.Ended, d.Code, d.Stderr = s.now(), codeOf(err), out.String()
+	d.Ended, d.Code, d.Stderr, d.signaled = s.now(), codeOf(err), out.String(), d.cmd.ProcessState.ExitCode() == -1
 	s.book.answered(d)
 }
 

@@ -47,7 +47,7 @@ func (s *storm) targets(project string) []target {
 		for _, i := range s.Issues(repo) {
 			t := target{repo, i, markerOf(i.Body)}
 			switch {
-			case i.Author != botLogin || t.marker.incident == "":
+			case i.Author != botLogin || t.marker.incident == "" || s.book.isStrange(fmt.Sprintf("%s#%d", repo, i.Number)):
 			case t.marker.project == project:
 				own = append(own, t)
 			default:

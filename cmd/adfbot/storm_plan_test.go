@@ -276,7 +276,7 @@ func (d *drawer) hit(deadly int) hit {
 	if !d.chance(deadly) {
 		return hit{}
 	}
-	h := hit{How: pick(d, "kill", "kill", "kill", "stop", "stop-kill"), When: pick(d, "step", "step", "request", "time"), N: 1 + d.IntN(6), For: d.ms(0, 60)}
+	h := hit{How: pick(d, "kill", "kill", "kill", "stop", "stop-kill"), When: pick(d, "step", "step", "request", "time"), N: pick(d, 1, 1, 2, 2, 3, 4, 5, 6, 8), For: d.ms(0, 40)}
 	if h.How != "kill" {
 		h.For = d.ms(60, 300)
 	}
