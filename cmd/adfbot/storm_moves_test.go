@@ -17,6 +17,8 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/stretchr/testify/require"
+
 	"github.com/terraphim/adfbot/escalate/giteatest"
 )
 
@@ -52,10 +54,7 @@ func (s *storm) move(m move) {
 // process runs a command, lets happen to it what was drawn, and waits for its end.
 func (s *storm) process(m move) {
 	d := s.prepareDeed(m)
-	var out, errs bytes.Buffer
-	d.cmd.Stdout, d.cmd.Stderr = &out, &errs
-	// A command that exec leaves behind holds our pipes.
-	d.cmd.WaitDelay = 20 * time.Millisecond
+	read := s.redirect(d)
 	s.book.attempt(d)
 	err := d.cmd.Start()
 	if err != nil {
@@ -66,12 +65,27 @@ func (s *storm) process(m move) {
 	err = d.cmd.Wait()
 	done()
 	d.Ended = s.now()
-	d.Code, d.Stdout, d.Stderr = codeOf(err), out.String(), errs.String()
-	if d.Code == -1 { // Wait had an error of its own
-		d.Code = d.cmd.ProcessState.ExitCode()
-	}
+	d.Code = codeOf(err)
+	d.Stdout, d.Stderr = read()
 	d.signaled = d.cmd.ProcessState.ExitCode() == -1
 	s.book.answered(d)
+}
+
+// redirect lets a command write to files: what a killed exec leaves running would hold pipes open.
+func (s *storm) redirect(d *deed) (read func() (stdout, stderr string)) {
+	name := s.path(fmt.Sprint("ran/p", d.N))
+	out, err := os.Create(name + ".out")
+	require.NoError(s.t, err)
+	errs, err := os.Create(name + ".err")
+	require.NoError(s.t, err)
+	d.cmd.Stdout, d.cmd.Stderr = out, errs
+	return func() (string, string) {
+		_ = out.Close()
+		_ = errs.Close()
+		a, _ := os.ReadFile(name + ".out")
+		b, _ := os.ReadFile(name + ".err")
+		return string(a), string(b)
+	}
 }
 
 func (s *storm) prepareDeed(m move) *deed {
@@ -178,8 +192,7 @@ func isFrom(host string) func(*http.Request) bool {
 // daemon runs serve beside the round, until somebody tells it to end or something happens to it.
 func (s *storm) daemon(h hit) {
 	d := s.prepareDeed(move{What: "serve", Args: []string{"serve"}, Hit: h})
-	var out bytes.Buffer
-	d.cmd.Stdout, d.cmd.Stderr = &out, &out
+	read := s.redirect(d)
 	s.book.attempt(d)
 	if err := d.cmd.Start(); err != nil {
 		s.book.wrong("%s: %v", d.move, err)
@@ -190,7 +203,8 @@ func (s *storm) daemon(h hit) {
 	err := d.cmd.Wait()
 	end.Stop()
 	done()
-	d.Ended, d.Code, d.Stderr, d.signaled = s.now(), codeOf(err), out.String(), d.cmd.ProcessState.ExitCode() == -1
+	d.Ended, d.Code, d.signaled = s.now(), codeOf(err), d.cmd.ProcessState.ExitCode() == -1
+	d.Stdout, d.Stderr = read()
 	s.book.answered(d)
 }
 

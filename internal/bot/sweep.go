@@ -57,6 +57,7 @@ func (b *Bot) Sweep(ctx context.Context, opt escalate.SweepOptions) (SweepReport
 		rep.Pruned, err = b.store.Prune(ctx, begun.Add(-b.cfg.History.Keep), pruneAtOnce)
 		note(err)
 		note(b.store.KeepReady())
+		note(b.store.Tidy(ctx))
 	}
 	rep.Took = b.now().Sub(begun)
 	if opt.DryRun {
