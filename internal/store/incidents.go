@@ -48,17 +48,6 @@ func (s *Store) Incidents(ctx context.Context, ids ...string) ([]escalate.Incide
 	return out, s.wrap(err)
 }
 
-// IncidentsOf returns a project's incidents, or all where project is "", newest first.
-func (s *Store) IncidentsOf(ctx context.Context, project string, most int) ([]escalate.Incident, error) {
-	query, args := `SELECT doc FROM incident ORDER BY opened_at DESC, id LIMIT ?`, []any{most}
-	if project != "" {
-		query, args = `SELECT doc FROM incident WHERE project = ? ORDER BY seq DESC LIMIT ?`, []any{project, most}
-	}
-	rows, err := s.db.QueryContext(ctx, query, args...)
-	out, err := collect(rows, err, scanIncident)
-	return out, s.wrap(err)
-}
-
 // Change is [escalate.Ledger.Change].
 func (s *Store) Change(ctx context.Context, id string, f func(*escalate.Incident)) (escalate.Incident, error) {
 	var i escalate.Incident
@@ -334,12 +323,12 @@ func (s *Store) MoveServer(ctx context.Context, from, to string) error {
 			for n := range i.Lost {
 				i.Lost[n] = movedRef(i.Lost[n], from, to)
 			}
-			for n := range i.Evidence.Earlier {
-				i.Evidence.Earlier[n].Issue = movedRef(i.Evidence.Earlier[n].Issue, from, to)
-			}
 			if err := putIncident(ctx, tx, i); err != nil {
 				return err
 			}
+		}
+		if err := moveEvidence(ctx, tx, from, to); err != nil {
+			return err
 		}
 		for _, table := range []string{"label", "account"} {
 			if _, err := tx.ExecContext(ctx, `UPDATE OR REPLACE `+table+` SET server = ? WHERE server = ?`, to, from); err != nil {
