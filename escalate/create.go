@@ -64,6 +64,8 @@ func (r *Reconciler) post(ctx context.Context, i Incident, repo Repo, p *pass) e
 		_, err2 := r.State.Change(context.WithoutCancel(ctx), i.ID, func(i *Incident) {
 			if outcomeOf(err) != Lost {
 				i.Create, i.Target = Attempt{}, Repo{}
+			} else {
+				i.Create.At = r.Now() // a process that was stopped may have sent it long after it was noted
 			}
 			r.failInto(i, err)
 		})
@@ -91,10 +93,18 @@ func (r *Reconciler) post(ctx context.Context, i Incident, repo Repo, p *pass) e
 	return nil
 }
 
-// attempt asks once for the issue. That it was asked for is on disk before.
+// attempt asks once for the issue. That it was asked for is on disk before. Whoever resumes takes no issue lock, so the
+// incident may have ended since it was looked at, and be settled as one that never had an issue: then none is made.
 func (r *Reconciler) attempt(ctx context.Context, i Incident, repo Repo, n NewIssue) (Issue, error) {
 	ctx, release, err := r.announce(ctx, func() error {
-		_, err := r.State.Change(ctx, i.ID, func(i *Incident) { i.Create.At, i.Target = r.Now(), repo })
+		now, err := r.State.Change(ctx, i.ID, func(i *Incident) {
+			if i.IsOpen() {
+				i.Create.At, i.Target = r.Now(), repo
+			}
+		})
+		if err == nil && !now.IsOpen() {
+			err = errLater
+		}
 		return err
 	})
 	if err != nil {
@@ -122,7 +132,7 @@ func (r *Reconciler) announce(ctx context.Context, note func() error) (held cont
 	return held, release, nil
 }
 
-// notTried: the state could not be written, so nothing was asked of Gitea.
+// notTried: nothing was asked of Gitea, because the state could not be written or the incident has ended.
 type notTried struct{ error }
 
 func (e *notTried) Unwrap() error { return e.error }

@@ -160,6 +160,9 @@ func (s *Store) tx(ctx context.Context, do func(context.Context, *txn) error) er
 func (s *Store) begin(ctx context.Context) (*txn, error) {
 	var t *txn
 	err := patiently(ctx, func() error {
+		if err := s.Moved(); err != nil {
+			return err
+		}
 		conn, err := s.db.Conn(ctx)
 		if err != nil {
 			return err

@@ -102,7 +102,7 @@ func (s *Store) record(ctx context.Context, tx *txn, r Result, l Limits) (Answer
 	}
 	a.Threshold = max(a.Threshold, 1)
 	trips := false
-	if a.Counted, a.Why = counts(r, p); a.Counted {
+	if a.Counted, a.Why = counts(r, p, s.now()); a.Counted {
 		p.Breaker, trips = p.Breaker.Next(a.Threshold, r.Outcome == Success)
 		p.HalfOpen = p.HalfOpen && r.Outcome != Success
 	}
@@ -129,8 +129,9 @@ func (s *Store) record(ctx context.Context, tx *txn, r Result, l Limits) (Answer
 	return a, endRun(ctx, tx, r.Run)
 }
 
-// counts decides whether a result moves the breaker.
-func counts(r Result, p Project) (bool, string) {
+// counts decides whether a result moves the breaker. A resume in the future was noted by a clock that was wrong: compared
+// with that nothing would count until then.
+func counts(r Result, p Project, now time.Time) (bool, string) {
 	switch {
 	case !breaker.Counts(r.Agent):
 		return false, "only project-meta agents count"
@@ -138,7 +139,7 @@ func counts(r Result, p Project) (bool, string) {
 		return false, "the result is ignored"
 	case r.Generation != nil && *r.Generation != p.Generation:
 		return false, "the run began before the project was last resumed"
-	case r.Generation == nil && !r.Started.IsZero() && !p.Resumed.IsZero() && !r.Started.After(p.Resumed):
+	case r.Generation == nil && !r.Started.IsZero() && !p.Resumed.IsZero() && !r.Started.After(p.Resumed) && !p.Resumed.After(now):
 		return false, "the run began before the project was last resumed"
 	}
 	return true, ""

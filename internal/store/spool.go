@@ -10,17 +10,20 @@ import (
 	"slices"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/terraphim/adfbot/pause"
 )
 
 // A result that can't be stored is kept in a file in <state>.d/spool until a command can take it in. So that this works on
-// a full disk too, a few files of spoolSize bytes are kept ready there: overwriting one in place needs no room.
+// a full disk too, files of spoolSize bytes are kept ready there: overwriting one in place needs no room. Most results are
+// some hundred bytes and the output of a failed run; of that the end is kept, as far as it fits.
 const (
-	spoolSize    = 16 << 10
-	spoolReady   = 4
+	spoolSize    = 4 << 10
+	spoolReady   = 64
 	spoolSuffix  = ".json"
 	readySuffix  = ".ready"
+	tempSuffix   = ".tmp"
 	spoolMaxSize = 1 << 20
 )
 
@@ -64,30 +67,34 @@ func spoolNew(dir string, doc []byte) (string, error) {
 		return "", err
 	}
 	name := filepath.Join(dir, NewID())
-	f, err := os.OpenFile(name+".tmp", os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	f, err := os.OpenFile(name+tempSuffix, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
 	if err != nil {
 		return "", err
 	}
 	_, err = f.Write(doc)
 	err = errors.Join(err, f.Sync(), f.Close())
-	inherit(name + ".tmp")
+	inherit(name + tempSuffix)
 	if err == nil {
-		err = os.Rename(name+".tmp", name+spoolSuffix)
+		err = os.Rename(name+tempSuffix, name+spoolSuffix)
 	}
 	if err != nil {
-		_ = os.Remove(name + ".tmp")
+		_ = os.Remove(name + tempSuffix)
 		return "", err
 	}
 	return name + spoolSuffix, syncDir(dir)
 }
 
-// spoolInPlace fills one of the files that are kept ready. The output is dropped where it does not fit.
+// spoolInPlace fills one of the files that are kept ready. Of an output that does not fit the end is kept.
 func spoolInPlace(dir string, doc []byte, r Result) (string, error) {
-	if len(doc) > spoolSize {
-		r.Output = ""
+	for len(doc) > spoolSize {
+		if r.Output == "" {
+			return "", errors.New("the result is too large")
+		}
+		// Masked and cleaned already, so a cut can show nothing that the whole did not.
+		r.Output = strings.ToValidUTF8(r.Output[(len(r.Output)+1)/2:], "")
 		var err error
-		if doc, err = json.Marshal(r); err != nil || len(doc) > spoolSize {
-			return "", errors.Join(err, errors.New("the result is too large"))
+		if doc, err = json.Marshal(r); err != nil {
+			return "", err
 		}
 	}
 	ready, err := filepath.Glob(filepath.Join(dir, "*"+readySuffix))
@@ -97,10 +104,12 @@ func spoolInPlace(dir string, doc []byte, r Result) (string, error) {
 	for _, from := range ready {
 		// The rename gives the file to one process only.
 		mine := filepath.Join(dir, NewID())
-		if err := os.Rename(from, mine+".tmp"); err != nil {
+		now := time.Now()
+		_ = os.Chtimes(from, now, now) // it is old, and would be tidied away as left behind
+		if err := os.Rename(from, mine+tempSuffix); err != nil {
 			continue
 		}
-		f, err := os.OpenFile(mine+".tmp", os.O_WRONLY, 0)
+		f, err := os.OpenFile(mine+tempSuffix, os.O_WRONLY, 0)
 		if err != nil {
 			return "", err
 		}
@@ -109,13 +118,20 @@ func spoolInPlace(dir string, doc []byte, r Result) (string, error) {
 		if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
 			return "", err
 		}
-		return mine + spoolSuffix, errors.Join(os.Rename(mine+".tmp", mine+spoolSuffix), syncDir(dir))
+		return mine + spoolSuffix, errors.Join(os.Rename(mine+tempSuffix, mine+spoolSuffix), syncDir(dir))
 	}
 	return "", syscall.ENOSPC
 }
 
-// KeepReady makes the files that a full disk will need. It does nothing where they are there.
-func (s *Store) KeepReady() error {
+// KeepReady makes what a full disk will need, and somebody may have removed: the folders, the files of the given locks, and
+// room for results. It does nothing where they are there.
+func (s *Store) KeepReady(locks ...string) error {
+	if err := s.Moved(); err != nil {
+		return err
+	}
+	if err := errors.Join(s.makeFolders(), s.keepLocks(locks)); err != nil {
+		return s.wrap(err)
+	}
 	dir := s.dir("spool")
 	for n := range spoolReady {
 		name := filepath.Join(dir, fmt.Sprintf("reserve-%d%s", n, readySuffix))
@@ -203,10 +219,7 @@ func (s *Store) Taken(e Spooled) error { return e.Remove() }
 
 // Remove removes the file after the result was taken in.
 func (e Spooled) Remove() error {
-	if err := os.Remove(e.File); err != nil && !errors.Is(err, os.ErrNotExist) {
-		return err
-	}
-	return nil
+	return removeThere(e.File)
 }
 
 func syncDir(dir string) error {

@@ -51,6 +51,7 @@ type Store struct {
 	wanted []string // queries to prepare before the next transaction; whoever leads the queue has it
 
 	installation string
+	opened       os.FileInfo // the file, for [Store.Moved]
 }
 
 // Options for [Open].
@@ -101,6 +102,11 @@ func Open(ctx context.Context, path string, o Options) (*Store, error) {
 	// polling for the file's lock.
 	db.SetMaxOpenConns(1)
 	s.db = &database{DB: db, known: map[string]*sql.Stmt{}}
+	// Before SQLite opens it: where it is replaced in between, Moved says so for nothing, and not the other way round.
+	if s.opened, err = os.Stat(path); err != nil {
+		_ = db.Close()
+		return nil, s.unusable("", err)
+	}
 	if err = patiently(ctx, func() error { return s.start(ctx, o) }); err != nil {
 		_ = db.Close()
 		return nil, s.wrap(err)
@@ -145,6 +151,10 @@ func (s *Store) prepare() error {
 		_ = f.Close()
 		inherit(s.path)
 	}
+	return s.makeFolders()
+}
+
+func (s *Store) makeFolders() error {
 	for _, dir := range []string{s.dir(""), s.dir("locks"), s.dir("runs"), s.dir("spool")} {
 		if err := os.Mkdir(dir, 0o700); err == nil {
 			inherit(dir)
@@ -253,6 +263,9 @@ func (s *Store) wrap(err error) error {
 		default:
 			return err
 		}
+		if denied {
+			advice, denied = s.whyClosed(advice)
+		}
 		return deny(denied, s.unusable(advice, err))
 	}
 	if errors.Is(err, fs.ErrPermission) || errors.Is(err, fs.ErrNotExist) || isDiskError(err) {
@@ -260,6 +273,8 @@ func (s *Store) wrap(err error) error {
 	}
 	return err
 }
+
+const adviceReadOnly = "its file system is mounted read-only, which Linux does by itself after a disk error: see `dmesg`, then mount it for writing"
 
 const adviceDamaged = "the file is damaged: move it away and restore a copy, or start without one (open incidents are rebuilt from the flags and from Gitea)"
 
@@ -271,9 +286,11 @@ func (s *Store) unusable(advice string, err error) error {
 	case errors.Is(err, fs.ErrPermission):
 		advice = "this user may not do that: see `adfbot check` for the chown or chmod"
 	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
-		advice = "the disk is full: make room"
+		advice = "the disk is full: make room, or remove files where only inodes ran out (`df`, `df -i`)"
 	case errors.Is(err, fs.ErrNotExist):
 		advice = "nothing is there"
+	case errors.Is(err, syscall.EROFS):
+		advice = adviceReadOnly
 	default:
 		advice = "see whether `state` names the right file and its disk is mounted"
 	}
