@@ -34,8 +34,8 @@ func (s *Store) whyClosed(rights string) (advice string, denied bool) {
 	case errors.Is(err, fs.ErrNotExist):
 		return "nothing is there", false
 	}
-	if errors.Is(diskError(filepath.Dir(s.path)), syscall.EROFS) {
-		return adviceReadOnly, true // perhaps for this process alone
+	if what := Trouble(filepath.Dir(s.path), 1); what != "" {
+		return what, what == adviceReadOnly // which it may be for this process alone
 	}
 	return rights, true
 }
