@@ -99,20 +99,25 @@ func spoolInPlace(dir string, doc []byte, r Result) (string, error) {
 	if err != nil {
 		return "", err
 	}
+	padded := append(doc, bytes.Repeat([]byte(" "), spoolSize-len(doc))...)
 	for _, from := range ready {
+		// One that is shorter was not finished, and would need room now.
+		if info, err := os.Stat(from); err != nil || info.Size() < spoolSize {
+			continue
+		}
 		// The rename gives the file to one process only.
 		mine := filepath.Join(dir, NewID())
-		if err := os.Rename(from, mine+".tmp"); err != nil {
+		if os.Rename(from, mine+".tmp") != nil {
 			continue
 		}
 		f, err := os.OpenFile(mine+".tmp", os.O_WRONLY, 0)
-		if err != nil {
-			return "", err
+		if err == nil {
+			_, err = f.WriteAt(padded, 0)
+			err = errors.Join(err, f.Sync(), f.Close())
 		}
-		padded := append(doc, bytes.Repeat([]byte(" "), spoolSize-len(doc))...)
-		_, err = f.WriteAt(padded, 0)
-		if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
-			return "", err
+		if err != nil {
+			_ = os.Remove(mine + ".tmp")
+			continue
 		}
 		return mine + spoolSuffix, errors.Join(os.Rename(mine+".tmp", mine+spoolSuffix), syncDir(dir))
 	}
@@ -135,6 +140,7 @@ func (s *Store) KeepReady(locks ...string) error {
 			continue
 		}
 		if err := os.WriteFile(name, bytes.Repeat([]byte(" "), spoolSize), 0o600); err != nil {
+			_ = os.Remove(name)
 			return err
 		}
 		inherit(name)
