@@ -8,10 +8,19 @@ import (
 )
 
 // Keys of the comments that are made once. They stand hidden in the comment, and in the state.
-func resumedKey(i Incident) string         { return i.ID + "/resumed" }
-func reopenedKey(i Incident, n int) string { return fmt.Sprintf("%s/reopened/%d", i.ID, n) }
-func leftOpenKey(i Incident) string        { return i.ID + "/left-open" }
-func pausedKey(i Incident) string          { return i.ID + "/paused-now" }
+func resumedKey(i Incident) string  { return i.ID + "/resumed" }
+func leftOpenKey(i Incident) string { return i.ID + "/left-open" }
+func pausedKey(i Incident) string   { return i.ID + "/paused-now" }
+
+// reopenedKey names the last reopening by its time: a state that was lost and rebuilt begins to count anew.
+func reopenedKey(i Incident) string {
+	var at int64
+	if n := len(i.Reopens); n > 0 {
+		at = i.Reopens[n-1].UnixMilli()
+	}
+	return fmt.Sprintf("%s/reopened/%d", i.ID, at)
+}
+
 func duplicateKey(i Incident, d IssueRef) string {
 	return fmt.Sprintf("%s/duplicate/%d", i.ID, d.Number)
 }
@@ -19,7 +28,8 @@ func leftDuplicateKey(i Incident, d IssueRef) string { return duplicateKey(i, d)
 
 // say makes a comment once, whatever happens. The attempt is on disk before the request; if its answer was lost, the
 // issue's comments are read before it is made again, and not before the server can no longer be at it. A comment that the
-// server refuses (a locked issue, an archived repository) is given up: it never prevents a closing.
+// server refuses (a locked issue, an archived repository) is given up: it never prevents a closing. What was said about an
+// incident that was rebuilt, only the issue knows: it is always read before.
 //
 // It returns errLater where it is too early to know, an error where the comment is in doubt, and nil where nothing is
 // left to do.
@@ -28,13 +38,13 @@ func (r *Reconciler) say(ctx context.Context, i Incident, ref IssueRef, key, bod
 	if c.Done {
 		return nil
 	}
-	if !c.Attempted.IsZero() {
-		if c.Attempted.After(r.Now()) {
-			return errors.Join(errLater, r.noteComment(ctx, i.ID, key, Comment{Attempted: r.Now()}))
-		}
-		if !r.over(c.Attempted) {
-			return errLater
-		}
+	if c.Attempted.After(r.Now()) {
+		return errors.Join(errLater, r.noteComment(ctx, i.ID, key, Comment{Attempted: r.Now()}))
+	}
+	if !c.Attempted.IsZero() && !r.over(c.Attempted) {
+		return errLater
+	}
+	if !c.Attempted.IsZero() || i.Rebuilt {
 		_, there, err := r.said(ctx, ref, key, p)
 		if err != nil {
 			return err
@@ -43,22 +53,35 @@ func (r *Reconciler) say(ctx context.Context, i Incident, ref IssueRef, key, bod
 			return r.noteComment(ctx, i.ID, key, Comment{Attempted: c.Attempted, Done: true})
 		}
 	}
-	if err := r.noteComment(ctx, i.ID, key, Comment{Attempted: r.Now()}); err != nil {
-		return err
+	err := r.attemptComment(ctx, i, ref, key, body)
+	var untried *notTried
+	if errors.As(err, &untried) {
+		return untried.error
 	}
-	r.step("comment-begun")
-	err := r.Gitea.AddComment(ctx, ref, body)
-	r.step("commented")
 	switch {
 	case err == nil:
 	case outcomeOf(err) == Refused && !isRetryable(err):
 		r.Log.Warn("comment refused, going on without it", "issue", ref.String(), "err", err)
 	case outcomeOf(err) == Lost:
-		return err
+		// A process that was stopped may have sent it long after it was noted.
+		return errors.Join(err, r.noteComment(context.WithoutCancel(ctx), i.ID, key, Comment{Attempted: r.Now()}))
 	default:
 		return errors.Join(err, r.noteComment(context.WithoutCancel(ctx), i.ID, key, Comment{}))
 	}
 	return r.noteComment(context.WithoutCancel(ctx), i.ID, key, Comment{Attempted: r.Now(), Done: true})
+}
+
+// attemptComment asks once for the comment. That it was asked for is on disk before.
+func (r *Reconciler) attemptComment(ctx context.Context, i Incident, ref IssueRef, key, body string) error {
+	ctx, release, err := r.announce(ctx, func() error { return r.noteComment(ctx, i.ID, key, Comment{Attempted: r.Now()}) })
+	if err != nil {
+		return &notTried{err}
+	}
+	defer release()
+	r.step("comment-begun")
+	err = r.Gitea.AddComment(ctx, ref, body)
+	r.step("commented")
+	return err
 }
 
 // isRetryable tells what passes by itself, or with the token, from a refusal that concerns this very comment. It is not
@@ -188,7 +211,6 @@ func (r *Reconciler) reopen(ctx context.Context, a Action, i Incident, p *pass) 
 	if !i.ReopenPending {
 		i, err = r.State.Change(ctx, i.ID, func(i *Incident) {
 			i.ReopenPending = true
-			i.ReopenCount++
 			i.ReopenQuiet = a.Quiet
 			i.Reopens = append(i.Reopens, r.Now())
 			if n := len(i.Reopens); n > reopenMost+1 {
@@ -202,7 +224,7 @@ func (r *Reconciler) reopen(ctx context.Context, a Action, i Incident, p *pass) 
 	r.step("reopen-begun")
 	var said error
 	if !a.Quiet {
-		key := reopenedKey(i, i.ReopenCount)
+		key := reopenedKey(i)
 		said = r.say(ctx, i, i.Issue, key, r.stillPaused(key, i, p), p)
 	}
 	if isRetryable(said) {
@@ -227,7 +249,7 @@ func (r *Reconciler) reopeningDone(ctx context.Context, i Incident) error {
 
 // noteReopened ends a reopening that has happened. A comment whose answer was lost is settled first.
 func (r *Reconciler) noteReopened(ctx context.Context, i Incident, p *pass) error {
-	key := reopenedKey(i, i.ReopenCount)
+	key := reopenedKey(i)
 	if c := i.Comments[key]; !c.Attempted.IsZero() && !c.Done {
 		if open, err := r.still(ctx, IssueOpen, i, p); !open {
 			return err

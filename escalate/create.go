@@ -36,6 +36,10 @@ func (r *Reconciler) create(ctx context.Context, i Incident, p *pass, fresh bool
 }
 
 func (r *Reconciler) post(ctx context.Context, i Incident, repo Repo, p *pass) error {
+	var err error
+	if i.Evidence, err = r.State.Evidence(ctx, i.ID); err != nil {
+		return err
+	}
 	l := r.letter(i, repo)
 	labels := r.labels(ctx, repo, r.Settings.Target(i.Project).Labels, &l)
 	n := NewIssue{Title: r.Composer.Title(i), Labels: labels, Assignees: r.Settings.Target(i.Project).Assignees}
@@ -60,6 +64,8 @@ func (r *Reconciler) post(ctx context.Context, i Incident, repo Repo, p *pass) e
 		_, err2 := r.State.Change(context.WithoutCancel(ctx), i.ID, func(i *Incident) {
 			if outcomeOf(err) != Lost {
 				i.Create, i.Target = Attempt{}, Repo{}
+			} else {
+				i.Create.At = r.Now() // a process that was stopped may have sent it long after it was noted
 			}
 			r.failInto(i, err)
 		})
@@ -86,16 +92,46 @@ func (r *Reconciler) post(ctx context.Context, i Incident, repo Repo, p *pass) e
 	return nil
 }
 
-// attempt asks once for the issue. That it was asked for is on disk before.
+// attempt asks once for the issue. That it was asked for is on disk before. Whoever resumes takes no issue lock, so the
+// incident may have ended since it was looked at, and be settled as one that never had an issue: then none is made.
 func (r *Reconciler) attempt(ctx context.Context, i Incident, repo Repo, n NewIssue) (Issue, error) {
-	if _, err := r.State.Change(ctx, i.ID, func(i *Incident) { i.Create.At, i.Target = r.Now(), repo }); err != nil {
+	ctx, release, err := r.announce(ctx, func() error {
+		now, err := r.State.Change(ctx, i.ID, func(i *Incident) {
+			if i.IsOpen() {
+				i.Create.At, i.Target = r.Now(), repo
+			}
+		})
+		if err == nil && !now.IsOpen() {
+			err = errLater
+		}
+		return err
+	})
+	if err != nil {
 		return Issue{}, &notTried{err}
 	}
+	defer release()
 	r.step("create-begun")
 	return r.Gitea.Create(ctx, repo, n)
 }
 
-// notTried: the state could not be written, so nothing was asked of Gitea.
+// announce notes that a request is about to be made, and returns when it may be. The note tells when the server can no
+// longer be at it, so one that has grown old in the queue of requests is made again.
+func (r *Reconciler) announce(ctx context.Context, note func() error) (held context.Context, release func(), err error) {
+	noted := r.Now()
+	if err := note(); err != nil {
+		return nil, nil, err
+	}
+	held, release = r.Gitea.Reserve(ctx)
+	if r.Now().Sub(noted) > r.Settings.Timeout/10 {
+		if err := note(); err != nil {
+			release()
+			return nil, nil, err
+		}
+	}
+	return held, release, nil
+}
+
+// notTried: nothing was asked of Gitea, because the state could not be written or the incident has ended.
 type notTried struct{ error }
 
 func (e *notTried) Unwrap() error { return e.error }

@@ -78,6 +78,13 @@ func incident(t testing.TB, s *store.Store, id string) escalate.Incident {
 	return list[0]
 }
 
+func evidence(t testing.TB, s *store.Store, id string) escalate.Evidence {
+	t.Helper()
+	e, err := s.Evidence(context.Background(), id)
+	require.NoError(t, err)
+	return e
+}
+
 func project(t testing.TB, s *store.Store, id string) store.Project {
 	t.Helper()
 	p, err := s.Project(context.Background(), id)

@@ -75,7 +75,7 @@ const evidenceRuns = 10
 // stored trip can't be lost. It returns the answer after the transaction is on disk.
 func (s *Store) Record(ctx context.Context, r Result, l Limits) (Answer, error) {
 	var a Answer
-	err := s.tx(ctx, func(tx *sql.Tx) error {
+	err := s.tx(ctx, func(ctx context.Context, tx *txn) error {
 		var err error
 		a, err = s.record(ctx, tx, r, l)
 		return err
@@ -83,7 +83,7 @@ func (s *Store) Record(ctx context.Context, r Result, l Limits) (Answer, error) 
 	return a, err
 }
 
-func (s *Store) record(ctx context.Context, tx *sql.Tx, r Result, l Limits) (Answer, error) {
+func (s *Store) record(ctx context.Context, tx *txn, r Result, l Limits) (Answer, error) {
 	if r.RunID != "" {
 		if a, ok, err := recorded(ctx, tx, r); ok || err != nil {
 			if err == nil {
@@ -151,7 +151,7 @@ func counts(r Result, p Project, now time.Time) (bool, string) {
 }
 
 // recorded looks for an earlier result of the same run.
-func recorded(ctx context.Context, tx *sql.Tx, r Result) (Answer, bool, error) {
+func recorded(ctx context.Context, tx *txn, r Result) (Answer, bool, error) {
 	a := Answer{Known: true}
 	var incident sql.NullString
 	err := tx.QueryRowContext(ctx, `SELECT outcome, counted, failures, threshold, tripped, incident FROM result
@@ -179,7 +179,7 @@ func loadProject(ctx context.Context, q querier, id string) (Project, error) {
 	return p, err
 }
 
-func saveProject(ctx context.Context, tx *sql.Tx, p Project) error {
+func saveProject(ctx context.Context, tx *txn, p Project) error {
 	_, err := tx.ExecContext(ctx, `INSERT INTO project (id, generation, failures, tripped, half_open, ignored, resumed_at)
 		VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET generation = excluded.generation, failures = excluded.failures,
 		tripped = excluded.tripped, half_open = excluded.half_open, ignored = excluded.ignored, resumed_at = excluded.resumed_at`,
@@ -187,7 +187,7 @@ func saveProject(ctx context.Context, tx *sql.Tx, p Project) error {
 	return err
 }
 
-func insertResult(ctx context.Context, tx *sql.Tx, r Result, a Answer, now time.Time) error {
+func insertResult(ctx context.Context, tx *txn, r Result, a Answer, now time.Time) error {
 	var runID, incident, output any
 	if r.RunID != "" {
 		runID = r.RunID
@@ -207,7 +207,7 @@ func insertResult(ctx context.Context, tx *sql.Tx, r Result, a Answer, now time.
 }
 
 // trip opens the incident of a result that is not stored yet.
-func (s *Store) trip(ctx context.Context, tx *sql.Tx, r Result, l Limits, a Answer) (escalate.Incident, error) {
+func (s *Store) trip(ctx context.Context, tx *txn, r Result, l Limits, a Answer) (escalate.Incident, error) {
 	i := escalate.Incident{
 		ID: NewID(), Project: r.Project, Agent: r.Agent, Opened: s.now().UTC(), Failures: a.Failures, Threshold: a.Threshold,
 		Host: r.Host, Instance: l.Instance,
@@ -233,6 +233,9 @@ func (s *Store) trip(ctx context.Context, tx *sql.Tx, r Result, l Limits, a Answ
 	if i.Seq, err = nextSeq(ctx, tx, r.Project); err != nil {
 		return i, err
 	}
+	if err := putEvidence(ctx, tx, i.ID, i.Evidence); err != nil {
+		return i, err
+	}
 	return i, putIncident(ctx, tx, i)
 }
 
@@ -249,11 +252,6 @@ type HistoryRun struct {
 func (s *Store) Runs(ctx context.Context, project string, most int) ([]HistoryRun, error) {
 	runs, err := runsOf(ctx, s.db, project, most, noOutput)
 	return runs, s.wrap(err)
-}
-
-type querier interface {
-	QueryContext(context.Context, string, ...any) (*sql.Rows, error)
-	QueryRowContext(context.Context, string, ...any) *sql.Row
 }
 
 // noOutput spares reading the outputs, which are by far the largest part of a row.
@@ -299,7 +297,7 @@ func (s *Store) Project(ctx context.Context, id string) (Project, error) {
 // deleted. It looks at the oldest rows only, so it costs the same however long the history is.
 func (s *Store) Prune(ctx context.Context, before time.Time, most int) (int, error) {
 	var n int64
-	err := s.tx(ctx, func(tx *sql.Tx) error {
+	err := s.tx(ctx, func(ctx context.Context, tx *txn) error {
 		res, err := tx.ExecContext(ctx, `DELETE FROM result WHERE id IN (
 			SELECT id FROM (SELECT id, recorded_at FROM result ORDER BY id LIMIT ?) WHERE recorded_at < ?)`, most, before.UnixMilli())
 		if err != nil {

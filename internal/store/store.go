@@ -42,8 +42,11 @@ import (
 // Store is an open state. It is safe for concurrent use. It must be closed, or its write-ahead log grows for ever.
 type Store struct {
 	path string
-	db   *sql.DB
+	db   *database
 	now  func() time.Time
+
+	queue  queue
+	wanted []string // queries to prepare before the next transaction; whoever leads the queue has it
 
 	installation string
 	opened       os.FileInfo // the file, for [Store.Moved]
@@ -96,7 +99,7 @@ func Open(ctx context.Context, path string, o Options) (*Store, error) {
 	// One connection: SQLite has one writer anyway, and goroutines of one process then queue here, fairly, instead of
 	// polling for the file's lock.
 	db.SetMaxOpenConns(1)
-	s.db = db
+	s.db = &database{DB: db, known: map[string]*sql.Stmt{}}
 	// Before SQLite opens it: where it is replaced in between, Moved says so for nothing, and not the other way round.
 	if s.opened, err = os.Stat(path); err != nil {
 		_ = db.Close()
@@ -156,10 +159,10 @@ func (s *Store) dir(name string) string { return filepath.Join(s.path+".d", name
 
 func (s *Store) start(ctx context.Context, o Options) error {
 	if o.ReadOnly {
-		if err := checkVersion(ctx, s.db); err != nil {
+		if err := checkVersion(ctx, s.db.DB); err != nil {
 			return err
 		}
-	} else if err := migrate(ctx, s.db); err != nil {
+	} else if err := migrate(ctx, s.db.DB); err != nil {
 		return err
 	}
 	id, err := s.Meta(ctx, "installation")
@@ -177,7 +180,7 @@ func (s *Store) start(ctx context.Context, o Options) error {
 			id = NewID()
 		}
 		// Two processes may make a state at once: the first one's id stays.
-		err = s.tx(ctx, func(tx *sql.Tx) error {
+		err = s.tx(ctx, func(ctx context.Context, tx *txn) error {
 			if _, err := tx.ExecContext(ctx, `INSERT INTO meta (key, value) VALUES ('installation', ?) ON CONFLICT DO NOTHING`, id); err != nil {
 				return err
 			}
@@ -221,25 +224,6 @@ func (s *Store) Check(ctx context.Context) error {
 
 // beforeCommit lets the tests fail a transaction at its end; nothing else sets it.
 var beforeCommit = func() error { return nil }
-
-func (s *Store) tx(ctx context.Context, f func(*sql.Tx) error) error {
-	if err := s.Moved(); err != nil {
-		return err
-	}
-	tx, err := s.db.BeginTx(ctx, nil)
-	if err != nil {
-		return s.wrap(err)
-	}
-	err = f(tx)
-	if err == nil {
-		err = beforeCommit()
-	}
-	if err != nil {
-		_ = tx.Rollback()
-		return s.wrap(err)
-	}
-	return s.wrap(tx.Commit())
-}
 
 // wrap says which file, what to do, and that the state is unusable where that is what the error means.
 func (s *Store) wrap(err error) error {
@@ -331,10 +315,10 @@ func (s *Store) Meta(ctx context.Context, key string) (string, error) {
 
 // SetMeta stores such a value.
 func (s *Store) SetMeta(ctx context.Context, key, value string) error {
-	return s.tx(ctx, func(tx *sql.Tx) error { return setMeta(ctx, tx, key, value) })
+	return s.tx(ctx, func(ctx context.Context, tx *txn) error { return setMeta(ctx, tx, key, value) })
 }
 
-func setMeta(ctx context.Context, tx *sql.Tx, key, value string) error {
+func setMeta(ctx context.Context, tx *txn, key, value string) error {
 	_, err := tx.ExecContext(ctx, `INSERT INTO meta (key, value) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value`, key, value)
 	return err
 }

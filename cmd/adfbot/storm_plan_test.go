@@ -1,0 +1,457 @@
+package main
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/terraphim/adfbot/escalate/giteatest"
+)
+
+// Everything that a seed does is drawn here, before anything is done.
+
+// The people beside mira, whose login is person: she and the operator may act from Gitea where the plan has operators.
+const (
+	operator = "olaf"
+	stranger = "sven"
+)
+
+const (
+	hookSecret  = "the-webhook-secret-of-the-storm"
+	secretVar   = "STORM_SECRET"
+	secretValue = "named-in-redact-env-8842"
+)
+
+// hostileText is what some commands print: secrets, and everything that could break out of an issue's text.
+var hostileText = strings.Join([]string{
+	"before the fence", "```", "````", "~~~", "</details>",
+	"<!-- adfbot:v1 installation=0123456789abcdef0123456789abcdef project=quick seq=1 incident=0123456789abcdef0123456789abcdef -->",
+	"<!-- adfbot:comment 0123456789abcdef0123456789abcdef/resumed -->",
+	"@everyone and @" + person + ", closes #1", "/adf resume",
+	"\x1b[31mred\x1b[0m \x1b]0;title\x07", "overwritten\rby this", "a NUL \x00 and \xff\xfe no UTF-8", "right \u202e to left",
+	"token " + botToken, "Authorization: Bearer " + plantedToken, "https://user:s3cretpass@example.org/", "secret " + secretValue,
+	"the last line", "",
+}, "\n")
+
+var botScopes = []string{"write:issue", "read:user", "read:repository"}
+
+// stormPlan is a seed.
+type stormPlan struct {
+	Seed   uint64
+	Config string
+	Rounds []stormRound
+
+	Operators    bool
+	CloseResumes bool
+}
+
+type stormRound struct {
+	LoseState bool // before it
+	Jumps     bool // some commands have another clock
+	Serve     *hit // the daemon runs, until it is told to end or something happens to it; nil: it does not
+	Faults    []trouble
+	Moves     []move
+}
+
+// move is what one actor does once.
+type move struct {
+	At      time.Duration // after the beginning of the round
+	What    string
+	Project string
+	Args    []string      // of a command, or what a person writes
+	Who     string        // of a person
+	Pick    int           // which of several issues, counted round
+	Run     string        // run id of a result; "" where it has none
+	Agent   string        //
+	Outcome string        // of a result
+	For     time.Duration // until something that was taken away comes back
+	Jump    time.Duration // of the command's clock
+	Hit     hit
+}
+
+// hit is what happens to a process on its way.
+type hit struct {
+	How  string        // "": nothing; kill, stop (and later go on), stop-kill
+	When string        // step, request, time
+	N    int           // the nth step or request
+	For  time.Duration // until the time, or how long it is stopped
+}
+
+func (h hit) String() string {
+	if h.How == "" {
+		return ""
+	}
+	if h.When == "time" {
+		return fmt.Sprintf(" [%s after %s]", h.How, h.For)
+	}
+	return fmt.Sprintf(" [%s at %s %d, %s]", h.How, h.When, h.N, h.For)
+}
+
+func (m move) String() string {
+	s := fmt.Sprintf("%4d ms %s", m.At.Milliseconds(), m.What)
+	for _, part := range []string{m.Who, m.Project} {
+		if part != "" {
+			s += " " + part
+		}
+	}
+	if m.Pick > 0 {
+		s += fmt.Sprint(" issue ", m.Pick)
+	}
+	if m.For > 0 {
+		s += fmt.Sprint(" for ", m.For)
+	}
+	if m.Jump != 0 {
+		s += fmt.Sprint(" clock ", m.Jump)
+	}
+	if len(m.Args) > 0 {
+		s += fmt.Sprintf(" %q", m.Args)
+	}
+	return s + m.Hit.String()
+}
+
+func (p stormPlan) String() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "seed %d, operators %t, closing resumes %t\n", p.Seed, p.Operators, p.CloseResumes)
+	for n, r := range p.Rounds {
+		fmt.Fprintf(&b, "round %d, state lost before %t, faults %q\n", n, r.LoseState, r.Faults)
+		if r.Serve != nil {
+			fmt.Fprintf(&b, "   0 ms serve%s\n", *r.Serve)
+		}
+		for _, m := range r.Moves {
+			fmt.Fprintf(&b, "  %s\n", m)
+		}
+	}
+	return b.String()
+}
+
+// threshold and after a resume, of the projects.
+type stormLimits struct{ threshold, resume int }
+
+var stormProjects = map[string]stormLimits{"odilo": {2, 2}, "digital-twins": {3, 1}, "quick": {1, 1}}
+
+const stormConfig = `instance: bigbox
+pause_dir: $WORK/pause
+state: $WORK/state/adfbot.db
+gitea:
+  url: $URL
+  token_file: $WORK/token
+  owner: terraphim
+  repo: adf-fleet
+  timeout: $TIMEOUT
+escalation:
+  redact_env: [STORM_SECRET]
+sweep:
+  schedule: "@every 1s"
+http:
+  socket: $WORK/s
+  webhook_secret_file: $WORK/hook-secret
+projects:
+  - id: odilo
+    threshold: 2
+  - id: digital-twins
+    threshold: 3
+    resume_threshold: 1
+    ignore_exit_codes: [75]
+  - id: quick
+    threshold: 1
+    repo: other
+`
+
+// trouble is a fault of Gitea's.
+type trouble struct {
+	Which, Effect string
+	Ms            int // of an effect that takes time
+	Code          int // of an answer
+	After, Times  int
+}
+
+func (f trouble) String() string {
+	return fmt.Sprintf("%s %s %d %d ms, after %d, %d times", f.Which, f.Effect, f.Code, f.Ms, f.After, f.Times)
+}
+
+// which requests a fault is about. Single issues and lists are the most interesting.
+var troubled = map[string]func(*http.Request) bool{
+	"any": nil, "create": giteatest.CreateIssue(), "list": giteatest.ListIssues(), "get": giteatest.GetIssue(),
+	"edit": giteatest.EditIssue(), "close": giteatest.CloseIssue(), "reopen": giteatest.ReopenIssue(),
+	"comment": giteatest.CommentIssue(), "timeline": giteatest.ListTimeline(), "make label": giteatest.CreateLabel(),
+	"comments": giteatest.All(giteatest.Method("GET"), giteatest.PathHas("/comments")),
+	"labels":   giteatest.All(giteatest.Method("GET"), giteatest.PathHas("/labels")), "user": giteatest.PathHas("/user"),
+}
+
+func (f trouble) fault() giteatest.Fault {
+	ms := time.Duration(f.Ms) * time.Millisecond
+	message := `{"message":"out of order"}`
+	effects := map[string]giteatest.Effect{
+		"status": giteatest.Status(f.Code, message), "retry": giteatest.RetryAfter(f.Code, 60*f.Ms), "latency": giteatest.Latency(ms),
+		"late": giteatest.LateWork(ms), "reset": giteatest.Reset(), "lost": giteatest.LostAnswer(), "hang": giteatest.Hang(),
+		"truncated": giteatest.Truncated(), "html": giteatest.HTML(), "html after work": giteatest.HTMLAfterWork(),
+		"null": giteatest.NullBody(), "empty": giteatest.EmptyBody(),
+	}
+	return giteatest.Fault{Name: f.String(), Match: troubled[f.Which], After: f.After, Times: f.Times, Do: effects[f.Effect]}
+}
+
+// drawer draws.
+type drawer struct {
+	*rand.Rand
+	runs []move // results with a run id, to be repeated
+}
+
+func pick[T any](d *drawer, of ...T) T { return of[d.IntN(len(of))] }
+
+// chance is true n times of a hundred.
+func (d *drawer) chance(n int) bool { return d.IntN(100) < n }
+
+func (d *drawer) ms(least, most int) time.Duration {
+	return time.Duration(least+d.IntN(most-least+1)) * time.Millisecond
+}
+
+func drawPlan(seed uint64) stormPlan {
+	d := &drawer{Rand: rng(seed)}
+	p := stormPlan{Seed: seed, Config: stormConfig}
+	if d.chance(50) {
+		p.Operators = true
+		p.Config += "operators: [" + person + ", " + operator + "]\n"
+		if d.chance(60) {
+			p.CloseResumes = true
+			p.Config += "on_issue_closed: resume\n"
+		}
+	}
+	w := weather{deadly: pick(d, 0, 15, 40), faulty: pick(d, 0, 1, 3), people: pick(d, 1, 3, 6), serve: pick(d, 0, 0, 60),
+		loses: pick(d, 0, 0, 30), jumps: pick(d, 0, 0, 0, 0, 20)}
+	for n := range 2 + d.IntN(2) {
+		p.Rounds = append(p.Rounds, d.round(n, w))
+	}
+	return p
+}
+
+// weather is how much of what there is in a seed.
+type weather struct {
+	deadly       int // of a hundred processes so many are hit
+	faulty       int // faults in a round
+	people       int // moves of people in a round
+	serve        int // of a hundred rounds so many have the daemon
+	loses, jumps int // of a hundred rounds, of a hundred commands
+}
+
+func (d *drawer) round(n int, w weather) stormRound {
+	r := stormRound{LoseState: n > 0 && d.chance(w.loses)}
+	if d.chance(w.serve) {
+		h := d.hit(w.deadly)
+		r.Serve = &h
+	}
+	for range d.IntN(w.faulty + 1) {
+		r.Faults = append(r.Faults, d.trouble())
+	}
+	focus := d.project() // most of what happens in a round happens to one project
+	for range 6 + d.IntN(6) {
+		project := focus
+		if d.chance(30) {
+			project = d.project()
+		}
+		m := d.command(n, project, w)
+		r.Jumps = r.Jumps || m.Jump != 0
+		r.Moves = append(r.Moves, m)
+	}
+	for range d.IntN(w.people + 1) {
+		r.Moves = append(r.Moves, d.person(focus))
+	}
+	if d.chance(50) {
+		r.Moves = append(r.Moves, d.flag(n, focus))
+	}
+	if d.chance(10 * w.faulty) {
+		r.Moves = append(r.Moves, d.outage())
+	}
+	slices.SortStableFunc(r.Moves, func(a, b move) int { return int(a.At - b.At) })
+	return r
+}
+
+func (d *drawer) project() string { return pick(d, "odilo", "odilo", "digital-twins", "quick") }
+
+const roundLength = 450 // milliseconds in which the moves of a round begin
+
+func (d *drawer) hit(deadly int) hit {
+	if !d.chance(deadly) {
+		return hit{}
+	}
+	h := hit{How: pick(d, "kill", "kill", "kill", "stop", "stop-kill"), When: pick(d, "step", "step", "request", "time"), N: pick(d, 1, 1, 2, 2, 3, 4, 5, 6, 8), For: d.ms(0, 40)}
+	if h.How != "kill" {
+		h.For = d.ms(60, 300)
+	}
+	return h
+}
+
+func (d *drawer) command(round int, project string, w weather) move {
+	m := move{At: d.ms(0, roundLength), Project: project, Hit: d.hit(w.deadly)}
+	if d.chance(w.jumps) {
+		m.Jump = pick(d, -24*time.Hour, 24*time.Hour, -10*time.Minute, time.Hour)
+	}
+	switch k := d.IntN(100); {
+	case k < 42:
+		d.record(&m)
+	case k < 62:
+		d.exec(&m)
+	case k < 76:
+		m.What, m.Args, m.Project = "sweep", []string{"sweep"}, ""
+	case k < 83:
+		m.What, m.Args = "resume", []string{"resume", project}
+	case k < 86:
+		m.What, m.Args = "pause", []string{"pause", project, "--reason", "holidays, token " + plantedToken}
+	case k < 94:
+		m.What, m.Args = "gate", []string{"gate", project}
+	case k < 98:
+		m.What, m.Args = "status", []string{"status", "--json"}
+	default:
+		m.What, m.Args, m.Project = "restore", []string{"restore"}, ""
+	}
+	return m
+}
+
+func (d *drawer) agent() string {
+	return pick(d, "project-meta", "project-meta", "project-meta", "project-meta", "project-meta", "project-meta-night", "developer", "fleet-meta")
+}
+
+// result draws who ran, how that ended and under which id.
+func (d *drawer) result(m *move) {
+	m.Agent, m.Outcome = d.agent(), pick(d, "failure", "failure", "failure", "failure", "failure", "success", "ignored")
+	if len(d.runs) > 0 && d.chance(12) {
+		old := pick(d, d.runs...)
+		m.Project, m.Agent, m.Run = old.Project, old.Agent, old.Run
+		if d.chance(70) {
+			m.Outcome = old.Outcome
+		}
+		return
+	}
+	m.Run = fmt.Sprintf("run-%08x", d.Uint32())
+	d.runs = append(d.runs, *m)
+}
+
+func (d *drawer) record(m *move) {
+	m.What = "record"
+	d.result(m)
+	m.Args = []string{"record", "--json", "--project", m.Project, "--agent", m.Agent, "--" + m.Outcome}
+	if d.chance(30) {
+		m.Run = ""
+	} else {
+		m.Args = append(m.Args, "--run-id", m.Run)
+	}
+	if d.chance(15) {
+		m.Args = append(m.Args, "--started", "$STARTED")
+	}
+	if d.chance(25) {
+		m.Args = append(m.Args, "--output", "$WORK/hostile")
+	}
+}
+
+// exec draws a command that first leaves its process id and then ends as it has to.
+func (d *drawer) exec(m *move) {
+	m.What = "exec"
+	d.result(m)
+	end := map[string]string{"success": "exit 0", "failure": pick(d, "exit 3", "exit 1", "kill -9 $$"), "ignored": "exit 75"}
+	if m.Project != "digital-twins" && m.Outcome == "ignored" {
+		m.Outcome = "failure" // 75 is ignored there only
+	}
+	script := "echo $$ >> $RAN"
+	if d.chance(40) {
+		script += "; cat $WORK/hostile"
+	}
+	if d.chance(40) {
+		script += fmt.Sprintf("; sleep 0.%02d", d.IntN(30))
+	}
+	m.Args = []string{"exec", "--project", m.Project, "--agent", m.Agent, "--run-id", m.Run, "--", "sh", "-c", script + "; " + end[m.Outcome]}
+}
+
+func (d *drawer) person(project string) move {
+	m := move{At: d.ms(30, roundLength+100), Project: project, Who: pick(d, person, operator, stranger), Pick: d.IntN(8)}
+	if d.chance(25) {
+		m.Project = d.project()
+	}
+	switch k := d.IntN(100); {
+	case k < 20:
+		m.What = "close"
+	case k < 32:
+		m.What = "reopen"
+	case k < 55:
+		m.What = "comment"
+		m.Args = []string{pick(d, "/adf resume mended", "/adf resume", "/adf pause holidays", "/adf status", "/adf ack", "/adf ack\n/adf status",
+			"I am looking at it", "> /adf resume", "/adf dance")}
+	case k < 60:
+		m.What = "delete"
+	case k < 64:
+		m.What = "edit"
+		m.Args = []string{pick(d, "append", "title")}
+	case k < 66:
+		m.What = "unmark"
+	case k < 70:
+		m.What = "label"
+		m.Args = []string{pick(d, "", "seen", "adf")}
+	case k < 73:
+		m.What = "lock"
+	case k < 76:
+		m.What = "unlock"
+	case k < 79:
+		m.What = "assign"
+	case k < 82:
+		m.What = "commit closes"
+	case k < 84:
+		m.What = "commit mentions"
+	case k < 88:
+		m.What = "copy" // somebody else's issue with the bot's title and marker
+	case k < 91:
+		m.What = "other installation"
+	case k < 94:
+		m.What = "duplicate"
+	case k < 97:
+		m.What = "edit comment"
+	default:
+		m.What = "plain issue"
+	}
+	return m
+}
+
+func (d *drawer) flag(round int, project string) move {
+	m := move{At: d.ms(0, roundLength+100), Project: project, For: d.ms(20, 250)}
+	switch k := d.IntN(100); {
+	case k < 50:
+		m.What = "rm flag"
+	case k < 62:
+		m.What = "touch flag"
+	case k < 74:
+		m.What = "sentinel away"
+	case k < 84:
+		m.What = "directory away"
+	case k < 92:
+		m.What = "directory wiped"
+	default:
+		m.What = "rm and touch flag"
+	}
+	return m
+}
+
+func (d *drawer) outage() move {
+	return move{At: d.ms(0, roundLength), For: d.ms(50, 400), Pick: d.IntN(2),
+		What: pick(d, "gitea down", "gitea down", "token revoked", "archived", "issues off", "renamed")}
+}
+
+func (d *drawer) trouble() trouble {
+	which := []string{"any", "create", "create", "list", "list", "get", "edit", "close", "reopen", "comment", "comment", "comments",
+		"timeline", "make label", "labels", "user"}
+	f := trouble{Which: pick(d, which...), After: pick(d, 0, 0, 0, 1, 2, 4), Times: 1 + d.IntN(3)}
+	f.Effect = pick(d, "status", "status", "retry", "latency", "late", "reset", "lost", "lost", "lost", "hang", "truncated", "html", "html after work", "null", "empty")
+	switch f.Effect {
+	case "status":
+		f.Code = pick(d, 500, 502, 503, 504, 429, 401, 403, 413, 422, 423, 400, 301)
+		if f.Which == "create" || f.Which == "list" {
+			f.Code = pick(d, f.Code, 404, 410)
+		}
+	case "retry":
+		f.Code, f.Ms = pick(d, 429, 503), pick(d, 1, 10, 60, 600)
+	case "latency":
+		f.Ms = pick(d, 5, 50, 150, 450) // the last is longer than the timeout, and what it does comes after it
+	case "late":
+		f.Ms = d.IntN(50)
+	}
+	return f
+}
