@@ -3,8 +3,8 @@ package store
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"path/filepath"
-	"syscall"
 )
 
 // OutcomeCount is how many results were recorded with one outcome for one project, and how many of them tripped a breaker.
@@ -54,11 +54,13 @@ func (s *Store) History(ctx context.Context, project string, most int) ([]Histor
 	return runs, s.wrap(err)
 }
 
+var errNoWriting = errors.New("nothing can be stored")
+
 // Writable tells whether a result could be stored now, as far as that can be told without storing one: it looks for room on
 // the disk, makes a change and takes it back, which never reaches the disk.
 func (s *Store) Writable(ctx context.Context) error {
-	if what := Shortage(filepath.Dir(s.path), LeastRoom); what != "" {
-		return s.unusable(what, syscall.ENOSPC)
+	if what := Trouble(filepath.Dir(s.path), LeastRoom); what != "" {
+		return s.unusable(what, errNoWriting)
 	}
 	tx, err := s.begin(ctx)
 	if err != nil {

@@ -101,22 +101,27 @@ func spoolInPlace(dir string, doc []byte, r Result) (string, error) {
 	if err != nil {
 		return "", err
 	}
+	padded := append(doc, bytes.Repeat([]byte(" "), spoolSize-len(doc))...)
 	for _, from := range ready {
+		// One that is shorter was not finished, and would need room now.
+		if info, err := os.Stat(from); err != nil || info.Size() < spoolSize {
+			continue
+		}
 		// The rename gives the file to one process only.
 		mine := filepath.Join(dir, NewID())
 		now := time.Now()
 		_ = os.Chtimes(from, now, now) // it is old, and would be tidied away as left behind
-		if err := os.Rename(from, mine+tempSuffix); err != nil {
+		if os.Rename(from, mine+tempSuffix) != nil {
 			continue
 		}
 		f, err := os.OpenFile(mine+tempSuffix, os.O_WRONLY, 0)
-		if err != nil {
-			return "", err
+		if err == nil {
+			_, err = f.WriteAt(padded, 0)
+			err = errors.Join(err, f.Sync(), f.Close())
 		}
-		padded := append(doc, bytes.Repeat([]byte(" "), spoolSize-len(doc))...)
-		_, err = f.WriteAt(padded, 0)
-		if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
-			return "", err
+		if err != nil {
+			_ = os.Remove(mine + tempSuffix)
+			continue
 		}
 		return mine + spoolSuffix, errors.Join(os.Rename(mine+tempSuffix, mine+spoolSuffix), syncDir(dir))
 	}
@@ -139,6 +144,7 @@ func (s *Store) KeepReady(locks ...string) error {
 			continue
 		}
 		if err := os.WriteFile(name, bytes.Repeat([]byte(" "), spoolSize), 0o600); err != nil {
+			_ = os.Remove(name)
 			return err
 		}
 		inherit(name)

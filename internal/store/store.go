@@ -257,7 +257,9 @@ func (s *Store) wrap(err error) error {
 		case sqlite3.SQLITE_FULL:
 			advice = "the disk is full: make room"
 		case sqlite3.SQLITE_IOERR:
-			advice = "the disk fails or is full"
+			if advice = Trouble(filepath.Dir(s.path), LeastRoom); advice == "" {
+				advice = "the disk fails or is full"
+			}
 		case sqlite3.SQLITE_BUSY:
 			advice = "another process has held it for over 10 s: look for a stopped adfbot"
 		default:
