@@ -366,3 +366,38 @@ func (b *book) issues() string {
 	}
 	return out.String()
 }
+
+// summary counts what has happened: a storm in which nothing happens proves nothing.
+func (b *book) summary() string {
+	n := map[string]int{}
+	for _, d := range b.deeds {
+		n[d.What]++
+		switch {
+		case d.signaled:
+			n["killed"]++
+		case strings.Contains(d.Stderr, "is kept in"):
+			n["spooled"]++
+		}
+		n[fmt.Sprintf("%s=%d", d.What, d.Code)]++
+		if len(b.ran(d)) > 0 {
+			n["ran"]++
+		}
+	}
+	for _, e := range b.entries {
+		if e.who != "storm" && e.who[0] != 'p' {
+			n[e.who]++
+		}
+	}
+	n["incidents"], n["resumes"], n["holds"], n["lost states"] = len(b.seen), len(b.resumes), len(b.holds), len(b.lostAt)
+	for _, repo := range []string{theRepo, otherRepo} {
+		n["issues"] += len(b.s.Issues(repo))
+	}
+	faulty := 0
+	for _, r := range b.s.Requests() {
+		if r.Fault != "" {
+			faulty++
+		}
+	}
+	n["requests"], n["faulty"] = b.s.Operations(), faulty
+	return fmt.Sprint("did ", n)
+}

@@ -21,6 +21,8 @@ func (s *storm) act(m move) {
 	switch m.What {
 	case "rm flag", "touch flag", "rm and touch flag", "sentinel away", "directory away", "directory wiped":
 		answer = s.flagMove(m)
+	case "state read-only", "state unreadable", "pause read-only", "pause unreadable":
+		answer = s.deny(m)
 	case "gitea down", "token revoked", "archived", "issues off", "renamed":
 		answer = s.outage(m)
 	default:
@@ -253,6 +255,28 @@ func (s *storm) mendPause() {
 			s.book.wrong("restore in the calm: %d\n%s", code, out)
 		}
 	}
+}
+
+// deny takes permissions away for a while.
+func (s *storm) deny(m move) string {
+	name, how, _ := strings.Cut(m.What, " ")
+	mode := fs.FileMode(0o555)
+	if how == "unreadable" {
+		mode = 0
+	}
+	if err := os.Chmod(s.path(name), mode); err != nil {
+		return err.Error()
+	}
+	time.Sleep(m.For)
+	// Somebody may have taken the directory away meanwhile.
+	return fmt.Sprint("again ", errors.Join(s.allow("state"), s.allow("pause"), s.allow("pause-away")))
+}
+
+func (s *storm) allow(name string) error {
+	if err := os.Chmod(s.path(name), 0o755); !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return nil
 }
 
 func (s *storm) outage(m move) string {
