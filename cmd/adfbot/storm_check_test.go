@@ -253,7 +253,7 @@ func (c *checker) incidentsAndFlags() {
 			continue
 		}
 		known := slices.ContainsFunc(c.incidents, func(i storedIncident) bool { return i.id == was.open })
-		if !known && !(slices.Contains(c.book.lostAt, c.at) && c.book.released(project)) {
+		if lost := !c.book.stateKnown(); !known && !(lost && (c.book.released(project) || c.book.goneI[was.open])) {
 			c.book.wrong("1: incident %s of %s was open, and the state knows nothing of it", was.open, project)
 		}
 	}
@@ -328,7 +328,7 @@ func (c *checker) issuesAndIncidents() {
 			open = append(open, at)
 			if !i.ended.IsZero() && !reopened(issue.Issue) {
 				c.book.wrong("5: incident %s of %s has ended, and its issue %s is open", i.id, i.project, at)
-			} else if n := len(comments(issue.Issue, left)); !i.ended.IsZero() && n != 1 {
+			} else if n := len(comments(issue.Issue, left)); !i.ended.IsZero() && n != 1 && !(n == 0 && c.book.refused(issue.repo, issue.Number)) {
 				c.book.wrong("5: a person reopened %s after the end of its incident, and %d comments say that it stays so", at, n)
 			}
 		}

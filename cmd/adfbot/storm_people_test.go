@@ -103,7 +103,7 @@ func (s *storm) personMove(m move) string {
 		}
 		p.EditComment(i.repo, c.ID, c.Body+"\nedited")
 	case "delete":
-		s.book.deleted(i)
+		s.book.gone(i)
 		p.Delete(i.repo, i.Number)
 	case "edit":
 		if m.Args[0] == "title" {
@@ -112,6 +112,7 @@ func (s *storm) personMove(m move) string {
 			p.EditBody(i.repo, i.Number, i.Body+"\nSomebody looks at it.\n")
 		}
 	case "unmark":
+		s.book.gone(i)
 		p.EditBody(i.repo, i.Number, strings.ReplaceAll(i.Body, "<!-- adfbot:v1", "<!-- "))
 	case "label":
 		if m.Args[0] == "" {
@@ -162,6 +163,9 @@ func (s *storm) flagMove(m move) string {
 		answer := s.removeFlag(m.Project)
 		return answer + ", " + s.touchFlag(m.Project)
 	case "sentinel away":
+		if !s.book.stateKnown() {
+			return "left where it is: with neither state nor sentinel this would be another installation"
+		}
 		b, err := os.ReadFile(sentinel)
 		if err != nil {
 			return err.Error()
