@@ -202,8 +202,8 @@ func (c *checker) leftovers() {
 	})
 	entries, _ := os.ReadDir(c.path("pause"))
 	for _, e := range entries {
-		// A killed writer's file goes after an hour, when the next flag is written.
-		if strings.HasPrefix(e.Name(), ".tmp") && !c.book.deadly() {
+		// A killed writer's file goes after an hour, when the next flag is written; so does that of one whose rights went.
+		if strings.HasPrefix(e.Name(), ".tmp") && !c.book.deadly() && !c.plan.Denied {
 			c.book.wrong("7: %s was left in the pause directory, and nobody was killed", e.Name())
 		}
 	}
@@ -324,6 +324,9 @@ func (c *checker) issuesAndIncidents() {
 			at := fmt.Sprintf("%s#%d", issue.repo, issue.Number)
 			if issue.State != "open" {
 				continue
+			}
+			if n := len(comments(issue.Issue, fmt.Sprint("/duplicate/", issue.Number))); n == 1 && reopened(issue.Issue) {
+				continue // it was closed as a duplicate once, and a person wants it open
 			}
 			open = append(open, at)
 			if !i.ended.IsZero() && !reopened(issue.Issue) {
