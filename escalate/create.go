@@ -73,7 +73,7 @@ func (r *Reconciler) post(ctx context.Context, i Incident, repo Repo, p *pass) e
 	}
 	// The account comes first: an issue that is known and an account that is not would look like somebody else's issue.
 	err = r.noteAccount(context.WithoutCancel(ctx), p, Account{ID: issue.AuthorID, Login: issue.Author})
-	_, err2 := r.State.Change(context.WithoutCancel(ctx), i.ID, func(i *Incident) {
+	i, err2 := r.State.Change(context.WithoutCancel(ctx), i.ID, func(i *Incident) {
 		i.Issue, i.Create, i.Target = issue.IssueRef, Attempt{}, Repo{}
 		i.SaidNotPaused = l.FlagError != ""
 		worked(i)
@@ -82,7 +82,7 @@ func (r *Reconciler) post(ctx context.Context, i Incident, repo Repo, p *pass) e
 		return err
 	}
 	r.step("issue-noted")
-	p.set(i.ID, IssueOpen)
+	p.set(i, IssueOpen)
 	r.Log.Info("issue opened", "project", i.Project, "incident", i.Name(), "issue", issue.String(), "url", issue.URL, "missing", l.Missing)
 	if len(issue.Labels) < len(n.Labels) {
 		r.Log.Warn("Gitea left labels out: the token's account may not write to the repository, or the labels were deleted",

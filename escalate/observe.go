@@ -23,17 +23,17 @@ type pass struct {
 	open     map[Repo]listed
 	all      map[Repo]listed
 	turns    map[Repo]chan struct{} // holds one token: who has it may list everything in the repository
-	states   map[string]IssueState  // by incident, from single reads and from our own writes
+	states   map[sight]IssueState   // from single reads and from our own writes
 	labels   map[Repo]map[string]int64
 	wrote    Account // who wrote last, as the state knows it
 
-	ops      *roll              // who may give orders; nil: nobody
-	closings map[string]Closing // by incident; see closing.go
+	ops      *roll             // who may give orders; nil: nobody
+	closings map[sight]Closing // see closing.go
 }
 
 func newPass(opt SweepOptions) *pass {
 	return &pass{force: opt.Force, dry: opt.DryRun, accounts: map[int64]bool{}, open: map[Repo]listed{}, all: map[Repo]listed{},
-		turns: map[Repo]chan struct{}{}, states: map[string]IssueState{}, labels: map[Repo]map[string]int64{}}
+		turns: map[Repo]chan struct{}{}, states: map[sight]IssueState{}, labels: map[Repo]map[string]int64{}}
 }
 
 type listed struct {
@@ -126,19 +126,28 @@ func (p *pass) setLabels(repo Repo, ids map[string]int64) {
 	p.labels[repo] = ids
 }
 
-func (p *pass) set(incident string, s IssueState) {
+// sight is what was looked at: an incident's issue. What was seen of it says nothing of the one that replaces it, which
+// another process may open before this pass is done.
+type sight struct {
+	incident string
+	issue    IssueRef
+}
+
+func sightOf(i Incident) sight { return sight{i.ID, i.Issue} }
+
+func (p *pass) set(i Incident, s IssueState) {
 	if p == nil {
 		return
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.states[incident] = s
+	p.states[sightOf(i)] = s
 }
 
-func (p *pass) state(incident string) (IssueState, bool) {
+func (p *pass) state(i Incident) (IssueState, bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	s, ok := p.states[incident]
+	s, ok := p.states[sightOf(i)]
 	return s, ok
 }
 
@@ -230,7 +239,7 @@ func (r *Reconciler) issueState(p *pass, i Incident) IssueState {
 	if i.Issue.IsZero() {
 		return IssueUnknown
 	}
-	if s, ok := p.state(i.ID); ok {
+	if s, ok := p.state(i); ok {
 		return s
 	}
 	l, ok := p.list(i.Issue.Repo)
@@ -288,7 +297,7 @@ func (r *Reconciler) look(ctx context.Context, p *pass, incidents []Incident) er
 				continue // neither an order nor none: left as it is
 			}
 		}
-		p.set(i.ID, s)
+		p.set(i, s)
 	}
 	return errors.Join(errs...)
 }
