@@ -52,6 +52,7 @@ func newFleet(b *testing.B) *fleet {
 	b.Helper()
 	dir, err := os.MkdirTemp(b.TempDir(), "fleet-")
 	require.NoError(b, err)
+	yardstick.OnDisk(b, dir)
 	f := &fleet{world: worldIn(b, dir)}
 	f.runs = true // a sweep's waits are real
 	server := httptest.NewServer(f.gitea)
