@@ -127,7 +127,7 @@ func (r *Reconciler) closing(ctx context.Context, p *pass, i Incident) (*Closing
 			return nil, err
 		}
 	}
-	p.setClosing(i.ID, c)
+	p.setClosing(i, c)
 	return &c, nil
 }
 
@@ -138,23 +138,23 @@ func early(i Incident, at time.Time) bool {
 	return i.FlagWritten.IsZero() || (told || i.SaidNotPaused) && at.Before(i.FlagWritten.Truncate(time.Second))
 }
 
-func (p *pass) setClosing(incident string, c Closing) {
+func (p *pass) setClosing(i Incident, c Closing) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.closings == nil {
-		p.closings = map[string]Closing{}
+		p.closings = map[sight]Closing{}
 	}
-	p.closings[incident] = c
+	p.closings[sightOf(i)] = c
 }
 
 // closedBy is who closed an incident's issue, as far as this pass has asked.
-func (p *pass) closedBy(incident string) (Closing, bool) {
+func (p *pass) closedBy(i Incident) (Closing, bool) {
 	if p == nil {
 		return Closing{}, false
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	c, ok := p.closings[incident]
+	c, ok := p.closings[sightOf(i)]
 	return c, ok
 }
 
@@ -174,7 +174,7 @@ func (r *Reconciler) resumeClosed(ctx context.Context, i Incident, p *pass) erro
 	if !closed {
 		return err
 	}
-	c, ok := p.closedBy(i.ID)
+	c, ok := p.closedBy(i)
 	if !ok {
 		return errLater
 	}
@@ -223,7 +223,7 @@ func (r *Reconciler) endClosed(ctx context.Context, i Incident, c Closing) error
 // stillPaused is the comment on a reopening. It tells an operator's way out, and why a closing was none.
 func (r *Reconciler) stillPaused(key string, i Incident, p *pass) string {
 	var hint string
-	if c, ok := p.closedBy(i.ID); ok {
+	if c, ok := p.closedBy(i); ok {
 		hint = "It was " + Text(c.String()) + ": that does not resume the project."
 	}
 	if r.Settings.Operable {
@@ -239,7 +239,7 @@ func (r *Reconciler) stillPaused(key string, i Incident, p *pass) string {
 
 // closing takes over who closed an incident's issue. An issue that is seen open has no closing any more.
 func (o *Observation) closing(p *pass, i Incident) {
-	c, ok := p.closedBy(i.ID)
+	c, ok := p.closedBy(i)
 	if !ok || o.Issues[i.ID] != IssueClosed {
 		return
 	}

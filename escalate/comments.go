@@ -138,7 +138,7 @@ func (r *Reconciler) still(ctx context.Context, want IssueState, i Incident, p *
 		return false, r.failed(ctx, i, err)
 	}
 	if s != want {
-		p.set(i.ID, s)
+		p.set(i, s)
 	}
 	return s == want, nil
 }
@@ -173,7 +173,7 @@ func (r *Reconciler) close(ctx context.Context, i Incident, p *pass) error {
 	if err != nil {
 		return r.failed(ctx, i, errors.Join(said, err))
 	}
-	p.set(i.ID, IssueClosed)
+	p.set(i, IssueClosed)
 	r.Log.Info("issue closed", "project", i.Project, "incident", i.Name(), "issue", closed.String(), "url", issue.URL)
 	if said != nil {
 		return r.doubt(ctx, i, said)
@@ -192,7 +192,7 @@ func (r *Reconciler) doubt(ctx context.Context, i Incident, err error) error {
 func (r *Reconciler) settle(ctx context.Context, i Incident, p *pass, s IssueState) error {
 	_, err := r.State.Change(context.WithoutCancel(ctx), i.ID, func(i *Incident) { i.Settled = true; worked(i) })
 	if err == nil {
-		p.set(i.ID, s)
+		p.set(i, s)
 	}
 	r.step("settled")
 	return err
@@ -234,7 +234,7 @@ func (r *Reconciler) reopen(ctx context.Context, a Action, i Incident, p *pass) 
 		return r.failed(ctx, i, errors.Join(said, err))
 	}
 	r.step("reopened")
-	p.set(i.ID, IssueOpen)
+	p.set(i, IssueOpen)
 	r.Log.Info("issue reopened, the project is still paused", "project", i.Project, "incident", i.Name(), "issue", i.Issue.String())
 	if said != nil {
 		return r.doubt(ctx, i, said) // noteReopened settles it
@@ -312,7 +312,7 @@ func (r *Reconciler) closeDuplicate(ctx context.Context, d IssueRef, i Incident,
 			return r.failed(ctx, i, err)
 		}
 		if kept != IssueOpen {
-			p.set(i.ID, kept)
+			p.set(i, kept)
 			return errLater
 		}
 	}

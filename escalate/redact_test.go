@@ -4,6 +4,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"net/url"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -282,4 +283,20 @@ func withoutGap(s string) string {
 		return head + tail
 	}
 	return s
+}
+
+func TestEveryKnownShapeIsMasked(t *testing.T) {
+	var patterns *Redactor
+	for _, sh := range append(slices.Clone(marked[:]), unmarked[:]...) {
+		token := sh.prefix + strings.Repeat("A1B2C3D4", 5)
+		switch sh.prefix {
+		case "AKIA", "ASIA": // have a length
+			token = token[:len(sh.prefix)+sh.min]
+		case "eyJ":
+			token += ".A1B2"
+		}
+		got := patterns.Redact("it said " + token + " and went on")
+		require.NotContains(t, got, token[len(sh.prefix):], sh.prefix)
+		require.Contains(t, got, " and went on")
+	}
 }

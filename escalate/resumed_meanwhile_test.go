@@ -40,3 +40,16 @@ func TestAnIncidentThatIsResumedWhileItsIssueIsBeingMadeLeavesNoIssueOpen(t *tes
 		})
 	}
 }
+
+// Two processes see that an issue was deleted, and one of them has opened another when the second comes to it.
+func TestADeletedIssueIsReplacedOnceWhenTwoProcessesSeeIt(t *testing.T) {
+	play(t, func(w *world) {
+		id := w.trip(project)
+		w.gitea.As("alex").Delete(fleet, 1)
+		second := w.another()
+		w.gitea.Inject(giteatest.Fault{Match: giteatest.GetIssue(), Times: 1, Do: giteatest.Afterwards(func() { second.sweep() })})
+		w.sweep()
+		require.Equal(w, "open", w.issue().State)
+		require.Len(w, w.incident(id).Lost, 1)
+	})
+}

@@ -11,6 +11,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"github.com/terraphim/adfbot/escalate/giteatest"
 )
 
 // The storm's own book: what was done, by whom and when, what was answered, and what was asked of Gitea. The checker
@@ -39,6 +41,7 @@ type book struct {
 	resumes  []*chance
 	holds    []*chance
 	strangeI map[string][2]string       // title and body of the issues that the bot must never touch
+	goneI    map[string]bool            // incidents with an issue that was deleted or lost its marker
 	plantedN map[string]int             // second issues of an incident that the storm itself opened
 	reads    map[string]map[string]bool // by process: the issues that it has read while they were the bot's own
 	epoch    int                        // deeds before this were lost together with the state
@@ -61,7 +64,7 @@ type incidentSeen struct {
 }
 
 func newBook(s *storm) *book {
-	return &book{s: s, strangeI: map[string][2]string{}, plantedN: map[string]int{}, reads: map[string]map[string]bool{},
+	return &book{s: s, strangeI: map[string][2]string{}, plantedN: map[string]int{}, goneI: map[string]bool{}, reads: map[string]map[string]bool{},
 		calm: map[string]projectCalm{}, seen: map[string]incidentSeen{}}
 }
 
@@ -157,7 +160,12 @@ func (b *book) comment(who string, i target, text string) {
 	}
 }
 
-func (b *book) deleted(target) {}
+// gone notes that an incident's issue is no longer the bot's: a state that is lost then can't be rebuilt from it.
+func (b *book) gone(i target) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.goneI[i.marker.incident] = true
+}
 
 func (b *book) planted(i target) {
 	b.mu.Lock()
@@ -184,11 +192,25 @@ func (b *book) flagsWritten() bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for _, c := range b.calm {
-		if c.flagged && len(b.lostAt) == 0 {
+		if c.flagged && !slices.Contains(b.lostAt, b.s.at) {
 			return true
 		}
 	}
 	return false
+}
+
+// stateKnown tells whether the state is that of the round before.
+func (b *book) stateKnown() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return !slices.Contains(b.lostAt, b.s.at)
+}
+
+// refused tells whether Gitea refused to take a comment on an issue: then it is gone on without.
+func (b *book) refused(repo string, number int64) bool {
+	return slices.ContainsFunc(b.s.Requests(), func(r giteatest.Request) bool {
+		return r.Method == http.MethodPost && r.Path == fmt.Sprintf("/api/v1/repos/%s/issues/%d/comments", repo, number) && r.Status/100 == 4
+	})
 }
 
 // secrets that must not be seen anywhere. The token's last part alone would be as bad.
@@ -365,4 +387,39 @@ func (b *book) issues() string {
 		}
 	}
 	return out.String()
+}
+
+// summary counts what has happened: a storm in which nothing happens proves nothing.
+func (b *book) summary() string {
+	n := map[string]int{}
+	for _, d := range b.deeds {
+		n[d.What]++
+		switch {
+		case d.signaled:
+			n["killed"]++
+		case strings.Contains(d.Stderr, "is kept in"):
+			n["spooled"]++
+		}
+		n[fmt.Sprintf("%s=%d", d.What, d.Code)]++
+		if len(b.ran(d)) > 0 {
+			n["ran"]++
+		}
+	}
+	for _, e := range b.entries {
+		if e.who != "storm" && e.who[0] != 'p' {
+			n[e.who]++
+		}
+	}
+	n["incidents"], n["resumes"], n["holds"], n["lost states"] = len(b.seen), len(b.resumes), len(b.holds), len(b.lostAt)
+	for _, repo := range []string{theRepo, otherRepo} {
+		n["issues"] += len(b.s.Issues(repo))
+	}
+	faulty := 0
+	for _, r := range b.s.Requests() {
+		if r.Fault != "" {
+			faulty++
+		}
+	}
+	n["requests"], n["faulty"] = b.s.Operations(), faulty
+	return fmt.Sprint("did ", n)
 }

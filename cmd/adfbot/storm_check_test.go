@@ -202,8 +202,8 @@ func (c *checker) leftovers() {
 	})
 	entries, _ := os.ReadDir(c.path("pause"))
 	for _, e := range entries {
-		// A killed writer's file goes after an hour, when the next flag is written.
-		if strings.HasPrefix(e.Name(), ".tmp") && !c.book.deadly() {
+		// A killed writer's file goes after an hour, when the next flag is written; so does that of one whose rights went.
+		if strings.HasPrefix(e.Name(), ".tmp") && !c.book.deadly() && !c.plan.Denied {
 			c.book.wrong("7: %s was left in the pause directory, and nobody was killed", e.Name())
 		}
 	}
@@ -253,7 +253,7 @@ func (c *checker) incidentsAndFlags() {
 			continue
 		}
 		known := slices.ContainsFunc(c.incidents, func(i storedIncident) bool { return i.id == was.open })
-		if !known && !(slices.Contains(c.book.lostAt, c.at) && c.book.released(project)) {
+		if lost := !c.book.stateKnown(); !known && !(lost && (c.book.released(project) || c.book.goneI[was.open])) {
 			c.book.wrong("1: incident %s of %s was open, and the state knows nothing of it", was.open, project)
 		}
 	}
@@ -325,10 +325,13 @@ func (c *checker) issuesAndIncidents() {
 			if issue.State != "open" {
 				continue
 			}
+			if n := len(comments(issue.Issue, fmt.Sprint("/duplicate/", issue.Number))); n == 1 && reopened(issue.Issue) {
+				continue // it was closed as a duplicate once, and a person wants it open
+			}
 			open = append(open, at)
 			if !i.ended.IsZero() && !reopened(issue.Issue) {
 				c.book.wrong("5: incident %s of %s has ended, and its issue %s is open", i.id, i.project, at)
-			} else if n := len(comments(issue.Issue, left)); !i.ended.IsZero() && n != 1 {
+			} else if n := len(comments(issue.Issue, left)); !i.ended.IsZero() && n != 1 && !(n == 0 && c.book.refused(issue.repo, issue.Number)) {
 				c.book.wrong("5: a person reopened %s after the end of its incident, and %d comments say that it stays so", at, n)
 			}
 		}
@@ -429,7 +432,7 @@ type recordAnswer struct {
 
 // answerOf is what record --json said.
 func answerOf(d *deed) (a recordAnswer, ok bool) {
-	if d.What != "record" || d.Code != 0 {
+	if (d.What != "record" || d.Code != 0) && (d.What != "post" || d.Code != 200) {
 		return a, false
 	}
 	return a, json.Unmarshal([]byte(d.Stdout), &a) == nil
@@ -441,8 +444,11 @@ func (c *checker) history() {
 	rows := map[key][]storedResult{}
 	for _, r := range c.results {
 		k := key{r.project, r.agent, r.run}
+		if strings.HasPrefix(r.run, "spooled-") { // it had none
+			k.run = ""
+		}
 		rows[k] = append(rows[k], r)
-		if r.run != "" && len(rows[k]) > 1 {
+		if k.run != "" && len(rows[k]) > 1 {
 			c.book.wrong("1: run %s of %s in %s is in the history %d times", r.run, r.agent, r.project, len(rows[k]))
 		}
 	}
@@ -451,26 +457,29 @@ func (c *checker) history() {
 		k := key{d.Project, d.Agent, d.Run}
 		stored := len(rows[k]) > 0
 		switch d.What {
-		case "record":
+		case "record", "post":
 			a, ok := answerOf(d)
 			n := unnamed[k]
+			kept := strings.Contains(d.Stderr, "is kept in") || d.Code == 202
 			switch {
-			case d.Code == 0 && !ok:
+			case d.What == "record" && d.Code == 0 && !ok:
 				c.book.wrong("1: p%d said no JSON", d.N)
 			case ok && !slices.ContainsFunc(rows[k], func(r storedResult) bool { return a.of(r) }):
 				c.book.wrong("1: p%d was told that its result is recorded, and the history does not say the same: %+v, %+v", d.N, a, rows[k])
 			case ok:
 				unnamed[k] = [2]int{n[0] + 1, n[1] + 1}
-			case d.killed():
+			case d.killed(), d.What == "post" && d.Code == 0:
 				unnamed[k] = [2]int{n[0], n[1] + 1}
-			case strings.Contains(d.Stderr, "already with another outcome"):
+			case strings.Contains(d.Stderr, "already with another outcome"), d.Code == 409:
 				if !stored {
 					c.book.wrong("1: p%d was told of an earlier result, and there is none", d.N)
 				}
-			case strings.Contains(d.Stderr, "is kept in") && d.Run != "":
+			case kept:
+				unnamed[k] = [2]int{n[0] + 1, n[1] + 1}
 				if !stored {
 					c.book.wrong("1: p%d spooled its result, and it did not come in", d.N)
 				}
+			case strings.Contains(d.Stderr, "is LOST unless"), d.Code == 503: // it was said that it is to be recorded again
 			default:
 				c.book.wrong("1: p%d recorded nothing: %d", d.N, d.Code)
 			}
@@ -479,6 +488,9 @@ func (c *checker) history() {
 			switch {
 			case times > 1:
 				c.book.wrong("1: p%d ran its command %d times", d.N, times)
+			case times == 1 && !stored && strings.Contains(d.Stderr, "is LOST unless"):
+			case times == 1 && !stored && d.killed() && strings.Contains(d.Stderr, "state not usable"):
+				// The run could not be noted, and nobody was left to spool its result.
 			case times == 1 && !stored:
 				c.book.wrong("1: p%d ran its command, and there is no result of it", d.N)
 			case times == 0 && !d.killed() && d.Code != 75 && d.Code != 125:

@@ -21,6 +21,8 @@ func (s *storm) act(m move) {
 	switch m.What {
 	case "rm flag", "touch flag", "rm and touch flag", "sentinel away", "directory away", "directory wiped":
 		answer = s.flagMove(m)
+	case "state read-only", "state unreadable", "pause read-only", "pause unreadable":
+		answer = s.deny(m)
 	case "gitea down", "token revoked", "archived", "issues off", "renamed":
 		answer = s.outage(m)
 	default:
@@ -101,7 +103,7 @@ func (s *storm) personMove(m move) string {
 		}
 		p.EditComment(i.repo, c.ID, c.Body+"\nedited")
 	case "delete":
-		s.book.deleted(i)
+		s.book.gone(i)
 		p.Delete(i.repo, i.Number)
 	case "edit":
 		if m.Args[0] == "title" {
@@ -110,6 +112,7 @@ func (s *storm) personMove(m move) string {
 			p.EditBody(i.repo, i.Number, i.Body+"\nSomebody looks at it.\n")
 		}
 	case "unmark":
+		s.book.gone(i)
 		p.EditBody(i.repo, i.Number, strings.ReplaceAll(i.Body, "<!-- adfbot:v1", "<!-- "))
 	case "label":
 		if m.Args[0] == "" {
@@ -160,6 +163,9 @@ func (s *storm) flagMove(m move) string {
 		answer := s.removeFlag(m.Project)
 		return answer + ", " + s.touchFlag(m.Project)
 	case "sentinel away":
+		if !s.book.stateKnown() {
+			return "left where it is: with neither state nor sentinel this would be another installation"
+		}
 		b, err := os.ReadFile(sentinel)
 		if err != nil {
 			return err.Error()
@@ -253,6 +259,28 @@ func (s *storm) mendPause() {
 			s.book.wrong("restore in the calm: %d\n%s", code, out)
 		}
 	}
+}
+
+// deny takes permissions away for a while.
+func (s *storm) deny(m move) string {
+	name, how, _ := strings.Cut(m.What, " ")
+	mode := fs.FileMode(0o555)
+	if how == "unreadable" {
+		mode = 0
+	}
+	if err := os.Chmod(s.path(name), mode); err != nil {
+		return err.Error()
+	}
+	time.Sleep(m.For)
+	// Somebody may have taken the directory away meanwhile.
+	return fmt.Sprint("again ", errors.Join(s.allow("state"), s.allow("pause"), s.allow("pause-away")))
+}
+
+func (s *storm) allow(name string) error {
+	if err := os.Chmod(s.path(name), 0o755); !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return nil
 }
 
 func (s *storm) outage(m move) string {

@@ -46,6 +46,8 @@ type stormPlan struct {
 
 	Operators    bool
 	CloseResumes bool
+	Served       bool // some rounds have the daemon
+	Denied       bool // the processes are a user's whom permissions concern, and permissions go and come back
 }
 
 type stormRound struct {
@@ -114,7 +116,7 @@ func (m move) String() string {
 
 func (p stormPlan) String() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "seed %d, operators %t, closing resumes %t\n", p.Seed, p.Operators, p.CloseResumes)
+	fmt.Fprintf(&b, "seed %d, operators %t, closing resumes %t, served %t, denied %t\n", p.Seed, p.Operators, p.CloseResumes, p.Served, p.Denied)
 	for n, r := range p.Rounds {
 		fmt.Fprintf(&b, "round %d, state lost before %t, faults %q\n", n, r.LoseState, r.Faults)
 		if r.Serve != nil {
@@ -145,9 +147,6 @@ escalation:
   redact_env: [STORM_SECRET]
 sweep:
   schedule: "@every 1s"
-http:
-  socket: $WORK/s
-  webhook_secret_file: $WORK/hook-secret
 projects:
   - id: odilo
     threshold: 2
@@ -158,6 +157,11 @@ projects:
   - id: quick
     threshold: 1
     repo: other
+`
+
+const stormHTTP = `http:
+  socket: $WORK/s
+  webhook_secret_file: $WORK/hook-secret
 `
 
 // trouble is a fault of Gitea's.
@@ -219,8 +223,15 @@ func drawPlan(seed uint64) stormPlan {
 			p.Config += "on_issue_closed: resume\n"
 		}
 	}
-	w := weather{deadly: pick(d, 0, 15, 40), faulty: pick(d, 0, 1, 3), people: pick(d, 1, 3, 6), serve: pick(d, 0, 0, 60),
-		loses: pick(d, 0, 0, 30), jumps: pick(d, 0, 0, 0, 0, 20)}
+	w := weather{deadly: pick(d, 0, 25, 60), faulty: pick(d, 0, 2, 5), people: pick(d, 1, 3, 6), loses: pick(d, 0, 0, 0, 30),
+		jumps: pick(d, 0, 0, 0, 0, 20)}
+	switch d.IntN(4) {
+	case 0:
+		p.Served, w.serve = true, 70
+		p.Config += stormHTTP
+	case 1:
+		p.Denied, w.denies = true, 50
+	}
 	for n := range 2 + d.IntN(2) {
 		p.Rounds = append(p.Rounds, d.round(n, w))
 	}
@@ -233,6 +244,7 @@ type weather struct {
 	faulty       int // faults in a round
 	people       int // moves of people in a round
 	serve        int // of a hundred rounds so many have the daemon
+	denies       int // of a hundred rounds so many have a time without permissions
 	loses, jumps int // of a hundred rounds, of a hundred commands
 }
 
@@ -246,12 +258,15 @@ func (d *drawer) round(n int, w weather) stormRound {
 		r.Faults = append(r.Faults, d.trouble())
 	}
 	focus := d.project() // most of what happens in a round happens to one project
-	for range 6 + d.IntN(6) {
+	for range 8 + d.IntN(7) {
 		project := focus
 		if d.chance(30) {
 			project = d.project()
 		}
 		m := d.command(n, project, w)
+		if m.What == "record" && r.Serve != nil && d.chance(50) {
+			m.What, m.Args, m.Hit, m.Jump = "post", nil, hit{}, 0
+		}
 		r.Jumps = r.Jumps || m.Jump != 0
 		r.Moves = append(r.Moves, m)
 	}
@@ -260,6 +275,10 @@ func (d *drawer) round(n int, w weather) stormRound {
 	}
 	if d.chance(50) {
 		r.Moves = append(r.Moves, d.flag(n, focus))
+	}
+	if d.chance(w.denies) {
+		r.Moves = append(r.Moves, move{At: d.ms(0, roundLength), For: d.ms(50, 250),
+			What: pick(d, "state read-only", "state read-only", "state unreadable", "pause read-only", "pause unreadable")})
 	}
 	if d.chance(10 * w.faulty) {
 		r.Moves = append(r.Moves, d.outage())
@@ -436,9 +455,9 @@ func (d *drawer) outage() move {
 }
 
 func (d *drawer) trouble() trouble {
-	which := []string{"any", "create", "create", "list", "list", "get", "edit", "close", "reopen", "comment", "comment", "comments",
-		"timeline", "make label", "labels", "user"}
-	f := trouble{Which: pick(d, which...), After: pick(d, 0, 0, 0, 1, 2, 4), Times: 1 + d.IntN(3)}
+	which := []string{"any", "any", "create", "create", "create", "list", "list", "get", "edit", "close", "comment", "comment", "comments",
+		"reopen", "timeline", "make label", "labels", "user"}
+	f := trouble{Which: pick(d, which...), After: pick(d, 0, 0, 0, 1, 2), Times: 1 + d.IntN(4)}
 	f.Effect = pick(d, "status", "status", "retry", "latency", "late", "reset", "lost", "lost", "lost", "hang", "truncated", "html", "html after work", "null", "empty")
 	switch f.Effect {
 	case "status":

@@ -5,6 +5,7 @@ import (
 	"context"
 	"flag"
 	"fmt"
+	"io/fs"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -68,6 +69,7 @@ func TestStorm(t *testing.T) {
 					return
 				}
 			}
+			t.Log(s.book.summary())
 		})
 	}
 }
@@ -107,8 +109,24 @@ func newStorm(t *testing.T, plan stormPlan) *storm {
 	require.NoError(t, os.WriteFile(s.path("hostile"), []byte(hostileText), 0o600))
 	require.NoError(t, os.Mkdir(s.path("ran"), 0o755))
 	s.configure(stormTimeout)
+	s.own()
 	s.Inject(giteatest.Fault{Name: "watch", Match: s.book.watch})
 	return s
+}
+
+// own gives everything to the user whose processes these are.
+func (s *storm) own() {
+	require.NoError(s.t, os.Mkdir(s.path("state"), 0o755))
+	if !s.plan.Denied || os.Geteuid() != 0 {
+		return
+	}
+	require.NoError(s.t, os.Chmod(filepath.Dir(s.dir), 0o711))
+	require.NoError(s.t, filepath.WalkDir(s.dir, func(path string, _ fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		return os.Lchown(path, nobody, nobody)
+	}))
 }
 
 func (s *storm) now() time.Time { return time.Now().Add(time.Duration(s.ahead.Load())) }

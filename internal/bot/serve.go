@@ -3,6 +3,7 @@ package bot
 import (
 	"context"
 	"log/slog"
+	"runtime/debug"
 	"time"
 
 	"github.com/robfig/cron/v3"
@@ -116,7 +117,11 @@ func (b *Bot) outdated() string {
 func (b *Bot) newCron(ctx context.Context, schedule cron.Schedule) *cron.Cron {
 	logger := cronLogger{b.log}
 	c := cron.New(cron.WithLogger(logger), cron.WithChain(cron.SkipIfStillRunning(logger), cron.Recover(logger)))
-	c.Schedule(schedule, cron.FuncJob(func() { _, _ = b.Sweep(ctx, escalate.SweepOptions{}) }))
+	c.Schedule(schedule, cron.FuncJob(func() {
+		_, _ = b.Sweep(ctx, escalate.SweepOptions{})
+		// A minute of many results or incidents leaves tens of megabytes behind, which Go alone would keep for long.
+		debug.FreeOSMemory()
+	}))
 	return c
 }
 

@@ -1,6 +1,7 @@
 package exposition
 
 import (
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -43,7 +44,7 @@ func (c *Counter) Put(p *Page) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for labels, v := range c.series {
-		p.add(c.name, c.help, "counter", labels, v)
+		p.add(c.name, c.help, "counter", sample{labels: labels, value: v})
 	}
 }
 
@@ -102,25 +103,22 @@ func (h *Histogram) Put(p *Page) {
 	defer h.mu.Unlock()
 	for labels, d := range h.series {
 		var b strings.Builder
-		line := func(suffix, labels, value string) {
-			b.WriteString(h.name + suffix + braced(labels) + " " + value + "\n")
-		}
-		bucket := func(le string, n uint64) {
-			le = `le="` + le + `"`
+		bucket := func(le float64, n uint64) {
+			bound := `le="` + number(le) + `"`
 			if labels != "" {
-				le = labels + "," + le
+				bound = labels + "," + bound
 			}
-			line("_bucket", le, strconv.FormatUint(n, 10))
+			writeLine(&b, h.name+"_bucket", bound, float64(n))
 		}
 		n := uint64(0)
 		for i, bound := range h.bounds {
 			n += d.within[i]
-			bucket(number(bound), n)
+			bucket(bound, n)
 		}
-		bucket("+Inf", d.count)
-		line("_sum", labels, number(d.sum))
-		line("_count", labels, strconv.FormatUint(d.count, 10))
-		p.lines(h.name, h.help, "histogram", labels, b.String())
+		bucket(math.Inf(1), d.count)
+		writeLine(&b, h.name+"_sum", labels, d.sum)
+		writeLine(&b, h.name+"_count", labels, float64(d.count))
+		p.add(h.name, h.help, "histogram", sample{labels: labels, lines: b.String()})
 	}
 }
 

@@ -7,7 +7,8 @@
 package exposition
 
 import (
-	"bytes"
+	"bufio"
+	"io"
 	"maps"
 	"math"
 	"slices"
@@ -25,8 +26,15 @@ type Page struct {
 
 // family is all samples of one name.
 type family struct {
-	head    string // HELP and TYPE
-	samples map[string]string
+	name, help, kind string
+	samples          []sample
+}
+
+// sample is one line, or all lines of a histogram or summary.
+type sample struct {
+	labels string // as they stand between the braces
+	value  float64
+	lines  string // instead of the value
 }
 
 // NewPage gives an empty page.
@@ -34,43 +42,46 @@ func NewPage() *Page { return &Page{families: map[string]*family{}} }
 
 // Gauge adds a sample of a gauge. Labels are names and values in turns, the names in alphabetical order.
 func (p *Page) Gauge(name, help string, value float64, labels ...string) {
-	p.add(name, help, "gauge", pairs(labels), value)
+	p.add(name, help, "gauge", sample{labels: pairs(labels), value: value})
 }
 
 // Total adds a sample of a counter that somebody else counts. Labels are as for Gauge.
 func (p *Page) Total(name, help string, value float64, labels ...string) {
-	p.add(name, help, "counter", pairs(labels), value)
+	p.add(name, help, "counter", sample{labels: pairs(labels), value: value})
 }
 
-// add puts one line into a family.
-func (p *Page) add(name, help, kind, labels string, value float64) {
-	p.lines(name, help, kind, labels, name+braced(labels)+" "+number(value)+"\n")
-}
-
-// lines puts a sample into a family; labels tell it from the others and give its place among them.
-func (p *Page) lines(name, help, kind, labels, lines string) {
+func (p *Page) add(name, help, kind string, s sample) {
 	f := p.families[name]
 	if f == nil {
-		f = &family{
-			head:    "# HELP " + name + " " + escape(help) + "\n# TYPE " + name + " " + kind + "\n",
-			samples: map[string]string{},
-		}
+		f = &family{name: name, help: help, kind: kind}
 		p.families[name] = f
 	}
-	f.samples[labels] = lines
+	f.samples = append(f.samples, s)
 }
 
-// Bytes is the page, families by name and samples by labels.
-func (p *Page) Bytes() []byte {
-	var b bytes.Buffer
+// Write writes the page, families by name and samples by labels. What it returns is w's own error.
+func (p *Page) Write(w io.Writer) error {
+	b := bufio.NewWriter(w) // it keeps the first error for the Flush
 	for _, name := range slices.Sorted(maps.Keys(p.families)) {
 		f := p.families[name]
-		b.WriteString(f.head)
-		for _, labels := range slices.Sorted(maps.Keys(f.samples)) {
-			b.WriteString(f.samples[labels])
+		_, _ = b.WriteString("# HELP " + name + " " + escape(f.help) + "\n# TYPE " + name + " " + f.kind + "\n")
+		slices.SortFunc(f.samples, func(x, y sample) int { return strings.Compare(x.labels, y.labels) })
+		for _, s := range f.samples {
+			if s.lines != "" {
+				_, _ = b.WriteString(s.lines)
+			} else {
+				writeLine(b, name, s.labels, s.value)
+			}
 		}
 	}
-	return b.Bytes()
+	return b.Flush()
+}
+
+// writeLine writes one sample.
+func writeLine(w io.StringWriter, name, labels string, value float64) {
+	for _, part := range []string{name, braced(labels), " ", number(value), "\n"} {
+		_, _ = w.WriteString(part)
+	}
 }
 
 // pairs writes label names and values as they stand between the braces.

@@ -27,6 +27,14 @@ func library(t *testing.T, collectors ...prometheus.Collector) string {
 	return b.String()
 }
 
+// text is a page as it is served.
+func text(t *testing.T, p *Page) string {
+	t.Helper()
+	var b bytes.Buffer
+	require.NoError(t, p.Write(&b))
+	return b.String()
+}
+
 // odd are values that a label may have.
 var odd = []string{"", "odilo", "a b", `quo"te`, `back\slash`, "two\nlines", `\n`, "é✔", "{}=,"}
 
@@ -64,7 +72,7 @@ func TestAPageIsWrittenAsPrometheusOwnLibraryWritesIt(t *testing.T) {
 	histogram.Put(page)
 	bare.Put(page)
 	theirPlain := prometheus.NewCounter(prometheus.CounterOpts{Name: "a_total", Help: "Without labels."})
-	require.Equal(t, library(t, theirs, theirPlain, theirGauge, theirHistogram, theirBare), string(page.Bytes()))
+	require.Equal(t, library(t, theirs, theirPlain, theirGauge, theirHistogram, theirBare), text(t, page))
 }
 
 func TestNumbersAreWrittenAsPrometheusReadsThem(t *testing.T) {
@@ -82,7 +90,7 @@ func TestNumbersAreWrittenAsPrometheusReadsThem(t *testing.T) {
 func TestWhatIsNoTextInALabelIsReplaced(t *testing.T) {
 	p := NewPage()
 	p.Gauge("g", "Help.", 1, "l", "a\xffb")
-	require.Equal(t, "# HELP g Help.\n# TYPE g gauge\ng{l=\"a\uFFFDb\"} 1\n", string(p.Bytes()))
+	require.Equal(t, "# HELP g Help.\n# TYPE g gauge\ng{l=\"a\uFFFDb\"} 1\n", text(t, p))
 }
 
 func TestCountersAndHistogramsMayBeUsedByMany(t *testing.T) {
@@ -103,8 +111,8 @@ func TestCountersAndHistogramsMayBeUsedByMany(t *testing.T) {
 	p := NewPage()
 	c.Put(p)
 	h.Put(p)
-	require.Contains(t, string(p.Bytes()), "c_total{l=\"x\"} 8000\n")
-	require.Contains(t, string(p.Bytes()), "h_bucket{l=\"x\",le=\"1\"} 0\nh_bucket{l=\"x\",le=\"+Inf\"} 8000\nh_sum{l=\"x\"} 16000\nh_count{l=\"x\"} 8000\n")
+	require.Contains(t, text(t, p), "c_total{l=\"x\"} 8000\n")
+	require.Contains(t, text(t, p), "h_bucket{l=\"x\",le=\"1\"} 0\nh_bucket{l=\"x\",le=\"+Inf\"} 8000\nh_sum{l=\"x\"} 16000\nh_count{l=\"x\"} 8000\n")
 }
 
 func TestASlipInTheLabelsIsFoundAtOnce(t *testing.T) {

@@ -38,7 +38,7 @@ func TestARuntimeIsDescribedByTheNamesThatDashboardsKnow(t *testing.T) {
 	want := library(t, collectors.NewGoCollector())
 	p := NewPage()
 	p.Runtime()
-	page := string(p.Bytes())
+	page := text(t, p)
 	names := types(want)
 	delete(names, "go_gc_gogc_percent") // only runtime/metrics tells it, which every start of the program would pay for
 	require.Equal(t, names, types(page))
@@ -54,7 +54,7 @@ func TestARuntimeIsDescribedByTheNamesThatDashboardsKnow(t *testing.T) {
 	runtime.GC()
 	p = NewPage()
 	p.Runtime()
-	page = string(p.Bytes())
+	page = text(t, p)
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)
 	require.Positive(t, value(t, page, "go_gc_duration_seconds_count"))
@@ -67,7 +67,7 @@ func TestAProcessIsDescribedByTheNamesThatDashboardsKnow(t *testing.T) {
 	want := library(t, collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	p := NewPage()
 	p.Process()
-	page := string(p.Bytes())
+	page := text(t, p)
 	names := types(want)
 	for _, net := range []string{"process_network_receive_bytes_total", "process_network_transmit_bytes_total"} {
 		delete(names, net) // they count the whole machine's traffic, whatever their name says
@@ -86,5 +86,5 @@ func TestAProcessIsDescribedByTheNamesThatDashboardsKnow(t *testing.T) {
 	defer func() { _ = f.Close() }()
 	q := NewPage()
 	q.Process()
-	require.Equal(t, value(t, page, "process_open_fds")+1, value(t, string(q.Bytes()), "process_open_fds"))
+	require.Equal(t, value(t, page, "process_open_fds")+1, value(t, text(t, q), "process_open_fds"))
 }

@@ -27,11 +27,11 @@ func (p *Page) pauses() {
 	const name = "go_gc_duration_seconds"
 	var b strings.Builder
 	for i, q := range gc.PauseQuantiles {
-		b.WriteString(name + `{quantile="` + number(float64(i)/float64(len(gc.PauseQuantiles)-1)) + `"} ` + number(q.Seconds()) + "\n")
+		writeLine(&b, name, `quantile="`+number(float64(i)/float64(len(gc.PauseQuantiles)-1))+`"`, q.Seconds())
 	}
-	b.WriteString(name + "_sum " + number(gc.PauseTotal.Seconds()) + "\n")
-	b.WriteString(name + "_count " + number(float64(gc.NumGC)) + "\n")
-	p.lines(name, "A summary of the wall-time pause (stop-the-world) duration in garbage collection cycles.", "summary", "", b.String())
+	writeLine(&b, name+"_sum", "", gc.PauseTotal.Seconds())
+	writeLine(&b, name+"_count", "", float64(gc.NumGC))
+	p.add(name, "A summary of the wall-time pause (stop-the-world) duration in garbage collection cycles.", "summary", sample{lines: b.String()})
 }
 
 // memory adds what the allocator counts.

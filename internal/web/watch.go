@@ -57,6 +57,6 @@ func (s *Server) getMetrics(w http.ResponseWriter, r *http.Request) {
 	s.metrics.put(page)
 	w.Header().Set("Content-Type", exposition.ContentType)
 	if r.Method != http.MethodHead {
-		_, _ = w.Write(page.Bytes())
+		_ = page.Write(w) // an error: the client has left
 	}
 }
