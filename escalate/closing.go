@@ -29,6 +29,7 @@ type Closing struct {
 	Operator bool
 	Machine  bool // a commit or a merge closed it, or may have
 	Early    bool // there was no pause flag yet that it could have removed
+	Obeyed   bool // it has resumed the project already, as a state that was lost knew
 }
 
 // refWindow is how far a commit's reference and the closing that it causes may be apart. Gitea makes both in one go.
@@ -82,6 +83,9 @@ func causedBy(ref TimelineEntry, after []TimelineEntry) int {
 	})
 }
 
+// resumes tells whether the closing is an order to resume.
+func (c Closing) resumes() bool { return c.Operator && !c.Machine && !c.Early && !c.Obeyed }
+
 // String says who closed, for people: "closed by kim, who is no operator".
 func (c Closing) String() string {
 	who := CleanLine(c.By.Login, 60)
@@ -92,6 +96,8 @@ func (c Closing) String() string {
 		return "closed by " + who + ", who is no operator"
 	case c.Early:
 		return "closed by " + who + " before the project was paused"
+	case c.Obeyed:
+		return "closed by " + who + " before the project was paused again"
 	}
 	return "closed by " + who + ", an operator"
 }
@@ -116,6 +122,11 @@ func (r *Reconciler) closing(ctx context.Context, p *pass, i Incident) (*Closing
 		return nil, errLater // it was opened again meanwhile
 	}
 	c.Operator, c.Early = p.ops.may(c.By), early(i, c.At)
+	if c.resumes() {
+		if c.Obeyed, err = r.resumedSince(ctx, i, i.Issue, c.At, p); err != nil {
+			return nil, err
+		}
+	}
 	p.setClosing(i, c)
 	return &c, nil
 }
@@ -150,7 +161,7 @@ func (p *pass) closedBy(i Incident) (Closing, bool) {
 // byOperator plans to resume a project whose issue an operator closed. Nothing waits for that: it is an order.
 func (p *planner) byOperator(i Incident) bool {
 	c, ok := p.o.Closings[i.ID]
-	if !ok || !c.Operator || c.Machine || c.Early || p.o.Flag.State != FlagThere {
+	if !ok || !c.resumes() || p.o.Flag.State != FlagThere {
 		return false
 	}
 	p.add(ResumeClosed, i, "the issue was "+c.String())

@@ -45,7 +45,7 @@ func (r *Reconciler) say(ctx context.Context, i Incident, ref IssueRef, key, bod
 		return errLater
 	}
 	if !c.Attempted.IsZero() || i.Rebuilt {
-		there, err := r.said(ctx, ref, key, p)
+		_, there, err := r.said(ctx, ref, key, p)
 		if err != nil {
 			return err
 		}
@@ -53,12 +53,11 @@ func (r *Reconciler) say(ctx context.Context, i Incident, ref IssueRef, key, bod
 			return r.noteComment(ctx, i.ID, key, Comment{Attempted: c.Attempted, Done: true})
 		}
 	}
-	if err := r.noteComment(ctx, i.ID, key, Comment{Attempted: r.Now()}); err != nil {
-		return err
+	err := r.attemptComment(ctx, i, ref, key, body)
+	var untried *notTried
+	if errors.As(err, &untried) {
+		return untried.error
 	}
-	r.step("comment-begun")
-	err := r.Gitea.AddComment(ctx, ref, body)
-	r.step("commented")
 	switch {
 	case err == nil:
 	case outcomeOf(err) == Refused && !isRetryable(err):
@@ -70,6 +69,19 @@ func (r *Reconciler) say(ctx context.Context, i Incident, ref IssueRef, key, bod
 		return errors.Join(err, r.noteComment(context.WithoutCancel(ctx), i.ID, key, Comment{}))
 	}
 	return r.noteComment(context.WithoutCancel(ctx), i.ID, key, Comment{Attempted: r.Now(), Done: true})
+}
+
+// attemptComment asks once for the comment. That it was asked for is on disk before.
+func (r *Reconciler) attemptComment(ctx context.Context, i Incident, ref IssueRef, key, body string) error {
+	ctx, release, err := r.announce(ctx, func() error { return r.noteComment(ctx, i.ID, key, Comment{Attempted: r.Now()}) })
+	if err != nil {
+		return &notTried{err}
+	}
+	defer release()
+	r.step("comment-begun")
+	err = r.Gitea.AddComment(ctx, ref, body)
+	r.step("commented")
+	return err
 }
 
 // isRetryable tells what passes by itself, or with the token, from a refusal that concerns this very comment. It is not
@@ -88,23 +100,34 @@ func (r *Reconciler) noteComment(ctx context.Context, incident, key string, c Co
 	return err
 }
 
-func (r *Reconciler) said(ctx context.Context, ref IssueRef, key string, p *pass) (bool, error) {
+// said looks for the bot's own comment with the key.
+func (r *Reconciler) said(ctx context.Context, ref IssueRef, key string, p *pass) (c IssueComment, there bool, err error) {
 	accounts, err := r.accountIDs(ctx, p)
 	if err != nil {
-		return false, err
+		return c, false, err
 	}
 	for id := range accounts {
-		bodies, err := r.Gitea.Comments(ctx, ref, id)
+		list, err := r.Gitea.Comments(ctx, ref, id)
 		if err != nil {
-			return false, err
+			return c, false, err
 		}
-		for _, b := range bodies {
-			if HasCommentMarker(b, key) {
-				return true, nil
+		for _, c := range list {
+			if HasCommentMarker(c.Body, key) {
+				return c, true, nil
 			}
 		}
 	}
-	return false, nil
+	return c, false, nil
+}
+
+// resumedSince tells whether the incident was resumed at the given time or later and the state does not know it, because it
+// is a copy from before: what was ordered then has been done.
+func (r *Reconciler) resumedSince(ctx context.Context, i Incident, ref IssueRef, at time.Time, p *pass) (bool, error) {
+	if !i.Comments[resumedKey(i)].Attempted.IsZero() {
+		return false, nil
+	}
+	c, there, err := r.said(ctx, ref, resumedKey(i), p)
+	return there && !c.Created.Before(at), err
 }
 
 // still reads an incident's issue before a step that needs it in one state. Where it is in another, the step is off, and

@@ -36,8 +36,12 @@ func (r *Reconciler) create(ctx context.Context, i Incident, p *pass, fresh bool
 }
 
 func (r *Reconciler) post(ctx context.Context, i Incident, repo Repo, p *pass) error {
+	var err error
+	if i.Evidence, err = r.State.Evidence(ctx, i.ID); err != nil {
+		return err
+	}
 	l := r.letter(i, repo)
-	labels := r.labels(ctx, repo, r.Settings.Target(i.Project).Labels, &l)
+	labels := r.labels(ctx, repo, r.Settings.Target(i.Project).Labels, &l, p)
 	n := NewIssue{Title: r.Composer.Title(i), Labels: labels, Assignees: r.Settings.Target(i.Project).Assignees}
 	if r.Settings.DueIn > 0 {
 		n.Due = i.Opened.Add(r.Settings.DueIn)
@@ -83,6 +87,7 @@ func (r *Reconciler) post(ctx context.Context, i Incident, repo Repo, p *pass) e
 	if len(issue.Labels) < len(n.Labels) {
 		r.Log.Warn("Gitea left labels out: the token's account may not write to the repository, or the labels were deleted",
 			"issue", issue.String(), "asked", len(n.Labels), "set", len(issue.Labels))
+		p.setLabels(repo, nil)
 		return r.State.SetLabels(ctx, repo, nil)
 	}
 	return nil
@@ -91,19 +96,40 @@ func (r *Reconciler) post(ctx context.Context, i Incident, repo Repo, p *pass) e
 // attempt asks once for the issue. That it was asked for is on disk before. Whoever resumes takes no issue lock, so the
 // incident may have ended since it was looked at, and be settled as one that never had an issue: then none is made.
 func (r *Reconciler) attempt(ctx context.Context, i Incident, repo Repo, n NewIssue) (Issue, error) {
-	now, err := r.State.Change(ctx, i.ID, func(i *Incident) {
-		if i.IsOpen() {
-			i.Create.At, i.Target = r.Now(), repo
+	ctx, release, err := r.announce(ctx, func() error {
+		now, err := r.State.Change(ctx, i.ID, func(i *Incident) {
+			if i.IsOpen() {
+				i.Create.At, i.Target = r.Now(), repo
+			}
+		})
+		if err == nil && !now.IsOpen() {
+			err = errLater
 		}
+		return err
 	})
-	if err == nil && !now.IsOpen() {
-		err = errLater
-	}
 	if err != nil {
 		return Issue{}, &notTried{err}
 	}
+	defer release()
 	r.step("create-begun")
 	return r.Gitea.Create(ctx, repo, n)
+}
+
+// announce notes that a request is about to be made, and returns when it may be. The note tells when the server can no
+// longer be at it, so one that has grown old in the queue of requests is made again.
+func (r *Reconciler) announce(ctx context.Context, note func() error) (held context.Context, release func(), err error) {
+	noted := r.Now()
+	if err := note(); err != nil {
+		return nil, nil, err
+	}
+	held, release = r.Gitea.Reserve(ctx)
+	if r.Now().Sub(noted) > r.Settings.Timeout/10 {
+		if err := note(); err != nil {
+			release()
+			return nil, nil, err
+		}
+	}
+	return held, release, nil
 }
 
 // notTried: nothing was asked of Gitea, because the state could not be written or the incident has ended.
@@ -162,13 +188,19 @@ func (r *Reconciler) letter(i Incident, repo Repo) Letter {
 
 // labels returns the ids of the wanted labels. They are kept, so it costs nothing the next time; missing labels are made
 // once. Labels are optional: what can't be had is named in the letter.
-func (r *Reconciler) labels(ctx context.Context, repo Repo, names []string, l *Letter) []int64 {
+func (r *Reconciler) labels(ctx context.Context, repo Repo, names []string, l *Letter, p *pass) []int64 {
 	if len(names) == 0 {
 		return nil
 	}
-	ids, err := r.State.Labels(ctx, repo)
-	if err == nil && !hasAll(ids, names) {
-		ids, err = r.makeLabels(ctx, repo, names, ids)
+	ids, err := p.labelsOf(repo), error(nil)
+	if !hasAll(ids, names) {
+		ids, err = r.State.Labels(ctx, repo)
+		if err == nil && !hasAll(ids, names) {
+			ids, err = r.makeLabels(ctx, repo, names, ids)
+		}
+		if err == nil {
+			p.setLabels(repo, ids)
+		}
 	}
 	if err != nil {
 		l.Missing = append(l.Missing, "labels: "+err.Error())

@@ -12,6 +12,7 @@ import (
 	"net/http/httptrace"
 	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -19,6 +20,8 @@ import (
 )
 
 const (
+	// inFlight is how many requests of one process may be under way at once: a Gitea has other users, too.
+	inFlight = 8
 	pageSize = 50 // Gitea cuts a larger limit to 50 (recording settings-api.json)
 	maxPages = 2000
 	// maxAnswer bounds what is read of one answer. A page of 50 issues of ours is at most 3 MB; people may edit bodies.
@@ -45,6 +48,7 @@ type Gitea struct {
 	redact *Redactor
 	limit  time.Duration
 	traced bool // the transport tells when a request's headers were written
+	slots  chan struct{}
 
 	observe func(op string, status int, took time.Duration)
 }
@@ -64,12 +68,13 @@ type GiteaOptions struct {
 
 // NewGitea asks nothing of the server.
 func NewGitea(o GiteaOptions) *Gitea {
-	g := &Gitea{url: strings.TrimSuffix(o.URL, "/"), tokens: o.Tokens, redact: o.Redact, limit: o.Timeout, observe: o.Observe}
+	g := &Gitea{url: strings.TrimSuffix(o.URL, "/"), tokens: o.Tokens, redact: o.Redact, limit: o.Timeout, observe: o.Observe,
+		slots: make(chan struct{}, inFlight)}
 	next := o.Transport
 	if next == nil {
 		t := http.DefaultTransport.(*http.Transport).Clone()
 		t.TLSClientConfig = &tls.Config{RootCAs: o.Roots, MinVersion: tls.VersionTLS12}
-		t.MaxIdleConnsPerHost = 8
+		t.MaxIdleConnsPerHost = inFlight
 		next, g.traced = t, true
 	}
 	g.client = &http.Client{
@@ -78,6 +83,24 @@ func NewGitea(o GiteaOptions) *Gitea {
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 	return g
+}
+
+// reserved is the key of a context whose requests have their place already.
+type reserved struct{}
+
+// Reserve waits until a request may be made, and keeps its place until release is called: requests with the context that it
+// returns, one after the other, wait no more. It is for who notes first that a request is about to be made: the note must
+// not grow old in a queue. Where ctx ends meanwhile, no place is needed: no request with it is sent any more.
+func (g *Gitea) Reserve(ctx context.Context) (held context.Context, release func()) {
+	if ctx.Value(reserved{}) != nil {
+		return ctx, func() {}
+	}
+	select {
+	case g.slots <- struct{}{}:
+		return context.WithValue(ctx, reserved{}, true), sync.OnceFunc(func() { <-g.slots })
+	case <-ctx.Done():
+		return ctx, func() {}
+	}
 }
 
 // call is one request. The SDK ties the context to the client, so a client is made for each call; connections are
@@ -91,6 +114,7 @@ type call struct {
 }
 
 func (g *Gitea) begin(ctx context.Context, op, where string) (*call, *gitea.Client, context.CancelFunc) {
+	ctx, release := g.Reserve(ctx) // the timeout is the server's, it begins after that
 	c := &call{g: g, op: op, where: where, begun: time.Now()}
 	ctx, cancel := context.WithTimeout(ctx, g.limit)
 	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
@@ -98,7 +122,7 @@ func (g *Gitea) begin(ctx context.Context, op, where string) (*call, *gitea.Clie
 	})
 	// No version is asked for (SetGiteaVersion("")), so NewClient can't fail and needs no server.
 	client, _ := gitea.NewClient(g.url, gitea.SetGiteaVersion(""), gitea.SetContext(ctx), gitea.SetHTTPClient(g.client))
-	return c, client, cancel
+	return c, client, func() { cancel(); release() }
 }
 
 // kind is the operation without what differs from call to call.
@@ -318,7 +342,7 @@ func (g *Gitea) Me(ctx context.Context) (Account, error) {
 	return Account{ID: u.ID, Login: u.UserName}, nil
 }
 
-func (g *Gitea) Comments(ctx context.Context, ref IssueRef, author int64) ([]string, error) {
+func (g *Gitea) Comments(ctx context.Context, ref IssueRef, author int64) ([]IssueComment, error) {
 	// This endpoint has no pages: it answers with every comment (recording repo-comments-since.json is its sibling).
 	c, client, cancel := g.begin(ctx, fmt.Sprintf("list comments of #%d", ref.Number), ref.Repo.String())
 	defer cancel()
@@ -329,13 +353,18 @@ func (g *Gitea) Comments(ctx context.Context, ref IssueRef, author int64) ([]str
 	if list == nil {
 		return nil, c.lost(resp, noList)
 	}
-	var bodies []string
+	var out []IssueComment
 	for _, m := range list {
 		if m != nil && m.Poster != nil && m.Poster.ID == author {
-			bodies = append(bodies, m.Body)
+			out = append(out, comment(m))
 		}
 	}
-	return bodies, nil
+	return out, nil
+}
+
+func comment(m *gitea.Comment) IssueComment {
+	return IssueComment{ID: m.ID, Number: issueNumber(m.IssueURL), By: Account{ID: m.Poster.ID, Login: m.Poster.UserName},
+		Body: m.Body, Created: m.Created, Updated: m.Updated}
 }
 
 func (g *Gitea) AddComment(ctx context.Context, ref IssueRef, body string) error {
@@ -444,8 +473,7 @@ func (g *Gitea) CommentsSince(ctx context.Context, repo Repo, since time.Time) (
 		}
 		for _, m := range list {
 			if m != nil && m.Poster != nil {
-				out = append(out, IssueComment{ID: m.ID, Number: issueNumber(m.IssueURL), By: Account{ID: m.Poster.ID, Login: m.Poster.UserName},
-					Body: m.Body, Created: m.Created, Updated: m.Updated})
+				out = append(out, comment(m))
 			}
 		}
 		// There are no links here. Comments that come meanwhile are on later pages, because the oldest come first.

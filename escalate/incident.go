@@ -56,7 +56,7 @@ type Run struct {
 	RunID    string
 }
 
-// Evidence is what was known when the breaker tripped. It is kept with the incident, so that its issue reads the same
+// Evidence is what was known when the breaker tripped. It is kept as long as the incident, so that its issue reads the same
 // whenever Gitea takes it, and after the history was pruned.
 type Evidence struct {
 	Runs    []Run  // the newest first, at most ten
@@ -96,8 +96,8 @@ type Incident struct {
 	Threshold int
 	Host      string
 	Instance  string
-	Evidence  Evidence
-	Rebuilt   bool // put together again from a flag or an issue after the state was lost
+	Evidence  Evidence `json:"-"` // kept apart and not read with the incident, see [Ledger]
+	Rebuilt   bool     // put together again from a flag or an issue after the state was lost
 
 	FlagWritten time.Time // zero: the flag was never seen on disk
 	FlagError   string    // why it could not be written

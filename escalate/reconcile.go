@@ -17,6 +17,8 @@ type Ledger interface {
 	Unsettled(ctx context.Context, project string) ([]Incident, error)
 	// Incidents returns those of the given incidents that exist.
 	Incidents(ctx context.Context, ids ...string) ([]Incident, error)
+	// Evidence returns an incident's evidence, which the other methods leave out; the zero one where there is none.
+	Evidence(ctx context.Context, incident string) (Evidence, error)
 	// Change reads an incident, lets f change it, and stores it.
 	Change(ctx context.Context, id string, f func(*Incident)) (Incident, error)
 	// Insert stores an incident that was rebuilt. Its number is changed where another incident has it already. An open
@@ -58,6 +60,8 @@ type State interface {
 	Memory
 	Locker
 	Orders
+	// Standing is Unsettled and Hold of one project, as of one moment.
+	Standing(ctx context.Context, project string) (unsettled []Incident, hold *Hold, err error)
 }
 
 // Server is everything that a [Reconciler] asks of Gitea.
@@ -183,6 +187,11 @@ func (r *Reconciler) local(ctx context.Context, project string, p *pass) (FlagVi
 	if !anyLocal(Plan(o)) {
 		return o.Flag, nil, nil
 	}
+	return r.localNow(ctx, project, p, o)
+}
+
+// localNow is local where an observation has shown that there is something to do.
+func (r *Reconciler) localNow(ctx context.Context, project string, p *pass, o Observation) (FlagView, []Action, error) {
 	unlock, err := r.State.Lock(ctx, "flag/"+project, flagWait)
 	if err != nil {
 		return o.Flag, nil, fmt.Errorf("%s: %w", project, err)

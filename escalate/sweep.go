@@ -11,8 +11,9 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// inFlight bounds how many projects, and so how many requests, are worked on at once.
-const inFlight = 8
+// atOnce is how many projects are worked on at once. They are more than the requests that may be in flight, so that Gitea
+// is not idle while a step is noted on disk.
+const atOnce = 2 * inFlight
 
 // SweepOptions say how a person wants a sweep.
 type SweepOptions struct {
@@ -76,7 +77,7 @@ func (r *Reconciler) Sweep(ctx context.Context, opt SweepOptions) (Report, error
 	var mu sync.Mutex
 	ended := 0
 	var g errgroup.Group
-	g.SetLimit(inFlight)
+	g.SetLimit(atOnce)
 	for _, project := range s.projects {
 		g.Go(func() error {
 			if ctx.Err() != nil {
@@ -289,14 +290,19 @@ func (r *Reconciler) sweepOne(ctx context.Context, project string, p *pass, s sn
 	if dry {
 		return Foresee(o), lookErr
 	}
-	if len(Plan(o)) == 0 {
+	plan := Plan(o)
+	if len(plan) == 0 {
 		return nil, lookErr
 	}
-	_, done, err := r.local(ctx, project, p)
-	if err != nil {
-		var noFlag *FlagWriteError
-		if !errors.As(err, &noFlag) {
-			return done, errors.Join(lookErr, err)
+	var done []Action
+	var err error
+	if anyLocal(plan) {
+		_, done, err = r.localNow(ctx, project, p, o)
+		if err != nil {
+			var noFlag *FlagWriteError
+			if !errors.As(err, &noFlag) {
+				return done, errors.Join(lookErr, err)
+			}
 		}
 	}
 	more, err2 := r.remote(ctx, project, "", p)

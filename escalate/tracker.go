@@ -22,12 +22,15 @@ type Tracker interface {
 	SetOpen(ctx context.Context, ref IssueRef, open bool) (Issue, error)
 	// Me tells whose token this is. It needs the scope read:user.
 	Me(ctx context.Context) (Account, error)
+	// Reserve waits until a request may be made, of which only a few are under way at once. Requests with the context
+	// that it returns, one after the other, wait no more until release is called.
+	Reserve(ctx context.Context) (held context.Context, release func())
 }
 
 // Commenter reads and writes the comments of an issue. Errors are as for [Tracker].
 type Commenter interface {
-	// Comments returns the bodies of all comments by the given author.
-	Comments(ctx context.Context, ref IssueRef, author int64) ([]string, error)
+	// Comments returns all comments by the given author.
+	Comments(ctx context.Context, ref IssueRef, author int64) ([]IssueComment, error)
 	// AddComment writes one.
 	AddComment(ctx context.Context, ref IssueRef, body string) error
 }

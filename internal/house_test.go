@@ -15,16 +15,17 @@ const module = "github.com/terraphim/adfbot"
 
 // allowed are the packages of this module that each of its packages may import, tests left out. Imports go one way.
 var allowed = map[string][]string{
-	"breaker":            {},
-	"pause":              {},
-	"escalate":           {"breaker", "pause"},
-	"escalate/giteatest": {},
-	"internal/yardstick": {},
-	"internal/config":    {"pause"},
-	"internal/store":     {"breaker", "pause", "escalate"},
-	"internal/bot":       {"breaker", "pause", "escalate", "internal/config", "internal/store"},
-	"internal/web":       {"breaker", "pause", "escalate", "internal/config", "internal/store", "internal/bot"},
-	"cmd/adfbot":         {"pause", "escalate", "escalate/giteatest", "internal/config", "internal/store", "internal/bot", "internal/web"},
+	"breaker":             {},
+	"pause":               {},
+	"escalate":            {"breaker", "pause"},
+	"escalate/giteatest":  {},
+	"internal/yardstick":  {},
+	"internal/exposition": {},
+	"internal/config":     {"pause"},
+	"internal/store":      {"breaker", "pause", "escalate"},
+	"internal/bot":        {"breaker", "pause", "escalate", "internal/config", "internal/store"},
+	"internal/web":        {"breaker", "pause", "escalate", "internal/config", "internal/store", "internal/bot", "internal/exposition"},
+	"cmd/adfbot":          {"pause", "escalate", "escalate/giteatest", "internal/config", "internal/store", "internal/bot", "internal/web"},
 }
 
 // imports lists what every package imports, without its tests, by its path in the module.

@@ -39,15 +39,11 @@ func (a *app) serve(ctx context.Context, reload <-chan struct{}) error {
 	env := a.env(slog.LevelInfo)
 	notify, pulse, metrics := newNotifier(a.getenv, env.Log), bot.NewPulse(), web.NewMetrics(build())
 	env.Observe = bot.Observers{pulse, metrics}
-	open := func(ctx context.Context) (*config.Config, *bot.Bot, error) {
-		cfg, err := a.load()
-		if err != nil {
-			return nil, nil, err
-		}
-		b, err := bot.Open(ctx, cfg, bot.Daemon, env)
-		return cfg, b, err
+	cfg, err := a.load()
+	if err != nil {
+		return err
 	}
-	cfg, b, err := open(ctx)
+	b, err := bot.Open(ctx, cfg, bot.Daemon, env)
 	if err != nil {
 		return err
 	}
@@ -57,10 +53,15 @@ func (a *app) serve(ctx context.Context, reload <-chan struct{}) error {
 	if err != nil {
 		return err
 	}
-	reopen := func(ctx context.Context) (*bot.Bot, error) {
+	reopen := func(ctx context.Context, cfg *config.Config) (_ *bot.Bot, err error) {
 		notify.Reloading()
 		defer notify.Ready() // also with the old configuration
-		cfg, b, err := open(ctx)
+		if cfg == nil {
+			if cfg, err = a.load(); err != nil {
+				return nil, err
+			}
+		}
+		b, err := bot.Open(ctx, cfg, bot.Daemon, env)
 		if err != nil {
 			return nil, err
 		}

@@ -1,6 +1,7 @@
 package bot
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -15,6 +16,7 @@ import (
 
 	"github.com/terraphim/adfbot/escalate"
 	"github.com/terraphim/adfbot/internal/config"
+	"github.com/terraphim/adfbot/internal/store"
 	"github.com/terraphim/adfbot/pause"
 )
 
@@ -92,6 +94,10 @@ func (c *checker) state(ctx context.Context) {
 			c.add(Fail, "state", "%s: %s", path, why)
 		}
 	}
+	if what := store.Trouble(dir, store.LeastRoom); what != "" {
+		bad = true
+		c.add(Fail, "state", "%s: %s", dir, what)
+	}
 	if !bad {
 		c.add(OK, "state", "%s, installation %s", c.cfg.State, b.store.Installation())
 	}
@@ -124,7 +130,7 @@ func (c *checker) pauseDir(ctx context.Context) {
 		c.add(Fail, "pause_dir", "%v", err)
 		return
 	}
-	if why := notWritable(dir.Path()); why != "" {
+	if why := cmp.Or(notWritable(dir.Path()), store.Trouble(dir.Path(), 1)); why != "" {
 		c.add(Fail, "pause_dir", "%s: %s", dir.Path(), why)
 		return
 	}

@@ -301,14 +301,15 @@ func (x *execution) run(redact *escalate.Redactor, started func(pid int)) (store
 	if x.cfg.Escalation.OutputTail > 0 {
 		c.capture = capture
 	}
-	begun := x.env.Now()
+	// Round takes the monotonic clock away: it would hide here, and nowhere else, that the clock was set.
+	begun := x.env.Now().Round(0)
 	end, err := c.run()
 	res := store.Result{
 		Project: x.q.Project, Agent: x.q.Agent, RunID: x.q.RunID, ExitCode: end.code, Signal: end.signal, Detail: end.detail,
-		Started: begun, Finished: x.env.Now(),
+		Started: begun, Finished: x.env.Now().Round(0),
 	}
 	if res.Finished.Before(res.Started) {
-		res.Finished = res.Started // the clock was set back
+		res.Started = res.Finished // the clock was set back; a beginning in the future would be refused
 	}
 	p, _ := x.cfg.Project(x.q.Project)
 	switch {

@@ -100,5 +100,6 @@ func (b *Bot) CountSince(ctx context.Context, after int64) ([]store.OutcomeCount
 	return b.store.CountSince(ctx, after, countAtOnce)
 }
 
-// countAtOnce keeps the state's one connection for some tens of milliseconds at most.
-const countAtOnce = 50_000
+// countAtOnce keeps the state's one connection for some milliseconds at most, and SQLite's sorter small: what it once took it
+// keeps.
+const countAtOnce = 5_000

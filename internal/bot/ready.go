@@ -1,8 +1,11 @@
 package bot
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+
+	"github.com/terraphim/adfbot/internal/store"
 )
 
 // Readiness is whether the daemon can do its work.
@@ -35,8 +38,9 @@ func (b *Bot) Ready(ctx context.Context) Readiness {
 	}
 	what := text(b.Explain(ctx, b.rec.CheckPause()))
 	if what == "" {
-		if what = notWritable(b.rec.Pause.Path()); what != "" {
-			what = b.rec.Pause.Path() + ": " + what
+		path := b.rec.Pause.Path()
+		if what = cmp.Or(notWritable(path), store.Trouble(path, 1)); what != "" {
+			what = path + ": " + what
 		}
 	}
 	add("pause_dir", what)

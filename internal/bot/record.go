@@ -198,6 +198,9 @@ func (b *Bot) Reap(ctx context.Context) (int, error) {
 			Detail: "killed together with adfbot, no result was left", Host: run.Host, Started: run.Started, Finished: b.now(),
 			Generation: &generation, Run: run.ID,
 		}
+		if res.Finished.Before(res.Started) {
+			res.Started = res.Finished // the clock was set back
+		}
 		a, recorded, err := b.store.Lost(ctx, run, res, b.limits(run.Project))
 		if err != nil {
 			errs = append(errs, err)

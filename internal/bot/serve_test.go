@@ -3,6 +3,8 @@ package bot_test
 import (
 	"context"
 	"errors"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -12,6 +14,7 @@ import (
 
 	"github.com/terraphim/adfbot/escalate/giteatest"
 	"github.com/terraphim/adfbot/internal/bot"
+	"github.com/terraphim/adfbot/internal/config"
 	"github.com/terraphim/adfbot/internal/store"
 )
 
@@ -21,7 +24,8 @@ type daemon struct {
 	stop   context.CancelFunc
 	reload chan struct{}
 	done   chan error
-	broken error // of the next reload
+	broken error    // of the next reload
+	bot    *bot.Bot // that HTTP works with
 }
 
 // serving runs f beside serve, and then ends serve.
@@ -38,13 +42,21 @@ func serving(t *testing.T, prepare func(w *world), f func(t *testing.T, d *daemo
 		d := &daemon{world: w, stop: cancel, reload: make(chan struct{}), done: make(chan error, 1)}
 		first, err := bot.Open(ctx, w.cfg, bot.Daemon, w.env())
 		require.NoError(t, err)
+		d.bot = first
 		defer func() { require.NoError(t, first.Close()) }()
 		go func() {
-			d.done <- bot.Serve(ctx, first, d.reload, func(ctx context.Context) (*bot.Bot, error) {
+			d.done <- bot.Serve(ctx, first, d.reload, func(ctx context.Context, cfg *config.Config) (*bot.Bot, error) {
 				if d.broken != nil {
 					return nil, d.broken
 				}
-				return bot.Open(ctx, w.cfg, bot.Daemon, w.env())
+				if cfg == nil {
+					cfg = w.cfg
+				}
+				b, err := bot.Open(ctx, cfg, bot.Daemon, w.env())
+				if err == nil {
+					d.bot = b
+				}
+				return b, err
 			})
 		}()
 		synctest.Wait()
@@ -248,6 +260,7 @@ func TestServeNoticesATokenThatCanBeReadAtLast(t *testing.T) {
 		w.fail("odilo", 1)
 	}
 	serving(t, without, func(t *testing.T, d *daemon) {
+		d.reload <- struct{}{} // so that the bot which is replaced then is one that Serve closes
 		d.after(10 * time.Minute)
 		require.Contains(t, d.log.String(), "$BOT_TOKEN is empty")
 		require.Contains(t, d.project("odilo").Pending[0], "$BOT_TOKEN is empty")
@@ -259,5 +272,45 @@ func TestServeNoticesATokenThatCanBeReadAtLast(t *testing.T) {
 		d.sweeps()
 		d.after(5 * time.Minute)
 		require.Equal(t, 5, d.sweeps())
+		_, err := d.bot.Record(ctx, failure("odilo"))
+		require.NoError(t, err, "HTTP has the new bot too, and not one that was closed")
 	})
+}
+
+// A daemon that went on with a file that nobody will ever open again would count, pause and forget.
+func TestServeGoesOnWithTheStateThatIsThere(t *testing.T) {
+	for what, take := range map[string]func(d *daemon){
+		"the state was deleted": func(d *daemon) { d.rm(filepath.Dir(d.cfg.State)) },
+		"an older copy was put there": func(d *daemon) {
+			d.rm(filepath.Dir(d.cfg.State))
+			require.NoError(d.t, os.CopyFS(filepath.Dir(d.cfg.State), os.DirFS(d.dir+"/copy")))
+		},
+	} {
+		t.Run(what, func(t *testing.T) {
+			serving(t, nil, func(t *testing.T, d *daemon) {
+				d.fail("atlas", 1)
+				require.NoError(t, os.CopyFS(d.dir+"/copy", os.DirFS(filepath.Dir(d.cfg.State))))
+				d.fail("odilo", 3)
+				d.after(time.Second)
+				take(d)
+				r := store.Result{Project: "atlas", Agent: "project-meta", Outcome: store.Success, RunID: "r"}
+				_, err := d.bot.Record(ctx, r)
+				require.ErrorIs(t, err, store.ErrUnusable, "not stored where it would be lost")
+				require.False(t, d.bot.Ready(ctx).Ready)
+				_, err = store.Spool(d.cfg.State, r) // as HTTP does then
+				require.NoError(t, err)
+
+				d.after(2 * time.Minute)
+				require.Contains(t, d.log.String(), "everything was opened anew")
+				require.True(t, d.bot.Ready(ctx).Ready)
+				require.Equal(t, store.Success, d.project("atlas").LastRuns[0].Outcome, "what was spooled is taken in")
+				require.Empty(t, d.spool())
+				require.Equal(t, "yes", d.project("odilo").Paused)
+				require.Len(t, d.issues("open"), 1)
+				_, err = d.bot.Record(ctx, failure("atlas"))
+				require.NoError(t, err)
+				require.Equal(t, 1, d.project("atlas").Failures, "every process sees it")
+			})
+		})
+	}
 }

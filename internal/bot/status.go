@@ -1,6 +1,7 @@
 package bot
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"strings"
@@ -244,7 +245,8 @@ func (p *ProjectStatus) addIncident(i escalate.Incident) {
 		}
 		if p.Paused == "no" && i.FlagWritten.IsZero() {
 			p.Paused = "yes"
-			p.Warnings = append(p.Warnings, "its pause flag is not written: exec refuses, but a script that asks for the flag runs on: "+i.FlagError)
+			p.Warnings = append(p.Warnings, "its pause flag is not written: exec refuses, but a script that asks for the flag runs on: "+
+				cmp.Or(i.FlagError, "see what the last sweep says"))
 		} else if p.Paused == "no" {
 			p.Warnings = append(p.Warnings, "its flag was removed; the next sweep notices that")
 		}

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/terraphim/adfbot/escalate"
@@ -24,10 +25,49 @@ type SweepReport struct {
 	TakenIn  int           `json:"taken_in"`  // spooled results
 	LostRuns int           `json:"lost_runs"` // runs that were gone without a result
 	Pruned   int           `json:"pruned"`    // old results
+	// PruneFrom, where it is not zero, is when old results may be deleted again; see pruneFrom.
+	PruneFrom time.Time `json:"prune_from,omitzero"`
 }
 
 // pruneAtOnce keeps a sweep's share of history small; the next sweep takes the next ones.
 const pruneAtOnce = 1000
+
+// clockTrust is how long a clock has to run on after a leap before old results are deleted by it.
+const clockTrust = 24 * time.Hour
+
+// pruneFrom decides from when on old results may be deleted; the zero time is at once. After a leap of over a day, as the
+// schedule sees it, nobody can tell whether the machine was off or the clock is wrong; and a clock that is a year ahead
+// would delete everything within minutes. So a person gets a day to set it right.
+func pruneFrom(last SweepReport, due, now time.Time) time.Time {
+	switch from := last.PruneFrom; {
+	case from.IsZero() && now.Sub(due) > clockTrust:
+		return now.Add(clockTrust)
+	case from.Sub(now) > clockTrust:
+		return time.Time{} // it was set right
+	default:
+		return from
+	}
+}
+
+// prune deletes old results, if the clock is to be trusted that far.
+func (b *Bot) prune(ctx context.Context, rep *SweepReport, now time.Time) error {
+	last, ok, err := b.LastSweep(ctx)
+	if err != nil {
+		return err
+	}
+	if ok {
+		rep.PruneFrom = pruneFrom(last, last.At.Add(b.untilNext(last.At)), now)
+	}
+	if now.Before(rep.PruneFrom) {
+		if last.PruneFrom.IsZero() {
+			b.log.Warn("the last sweep was long ago, or the clock leapt: no old results are deleted for a day", "last", last.At, "now", now.UTC())
+		}
+		return nil
+	}
+	rep.PruneFrom = time.Time{}
+	rep.Pruned, err = b.store.Prune(ctx, now.Add(-b.cfg.History.Keep), pruneAtOnce)
+	return err
+}
 
 const metaSweep = "last_sweep"
 
@@ -35,10 +75,10 @@ const metaSweep = "last_sweep"
 func (b *Bot) Sweep(ctx context.Context, opt escalate.SweepOptions) (SweepReport, error) {
 	begun := b.now()
 	rep := SweepReport{DryRun: opt.DryRun, At: begun.UTC()}
-	var errs []error
+	var errs, own []error
 	note := func(err error) {
 		if err != nil {
-			errs = append(errs, err)
+			own = append(own, err)
 		}
 	}
 	var err error
@@ -52,22 +92,25 @@ func (b *Bot) Sweep(ctx context.Context, opt escalate.SweepOptions) (SweepReport
 		note(err)
 	}
 	rep.Report, err = b.rec.Sweep(ctx, opt)
-	note(b.Explain(ctx, err))
+	errs = append(errs, b.Explain(ctx, err))
 	if !opt.DryRun {
-		rep.Pruned, err = b.store.Prune(ctx, begun.Add(-b.cfg.History.Keep), pruneAtOnce)
-		note(err)
-		note(b.store.KeepReady())
+		note(b.prune(ctx, &rep, begun))
+		note(b.store.KeepReady(b.locks()...))
 		note(b.store.Tidy(ctx))
 	}
+	for _, err := range own { // those of the reconciler are in its report
+		if s := err.Error(); !slices.Contains(rep.Errors, s) {
+			rep.Errors = append(rep.Errors, s)
+		}
+	}
+	errs = append(errs, own...)
 	rep.Took = b.now().Sub(begun)
 	if opt.DryRun {
 		return rep, errors.Join(errs...)
 	}
 	// The report is for status; it must not keep the sweep from being reported.
 	doc, err := json.Marshal(rep)
-	note(err)
-	note(b.store.SetMeta(context.WithoutCancel(ctx), metaSweep, string(doc)))
-	err = errors.Join(errs...)
+	err = errors.Join(append(errs, err, b.store.SetMeta(context.WithoutCancel(ctx), metaSweep, string(doc)))...)
 	b.env.Observe.swept(rep, err, b.untilNext(b.now()))
 	if ctx.Err() != nil {
 		b.log.Info("sweep was told to end, the next one goes on", "done", len(rep.Actions))
@@ -75,6 +118,15 @@ func (b *Bot) Sweep(ctx context.Context, opt escalate.SweepOptions) (SweepReport
 	}
 	b.logSweep(rep, err)
 	return rep, err
+}
+
+// locks are those that the configured projects will need.
+func (b *Bot) locks() []string {
+	var names []string
+	for _, id := range b.cfg.ProjectIDs() {
+		names = append(names, "flag/"+id, "issue/"+id)
+	}
+	return names
 }
 
 func (b *Bot) logSweep(rep SweepReport, err error) {

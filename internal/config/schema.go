@@ -86,12 +86,13 @@ func self(s string) string { return s }
 
 // projects reads the list of projects. One whose id is good is known, whatever else is wrong with it.
 func (r *reader) projects(v value, to *[]Project) {
-	var all []Project
-	first := map[string]int{}
+	all := make([]Project, 0, len(v.node.Content))
+	first := make(map[string]int, len(v.node.Content))
+	var p Project
+	fields := projectFields(&p) // one table for all: gate reads them at each start
 	ok := r.items(v, func(item value) {
-		p := Project{Threshold: unset, ResumeThreshold: unset}
+		p = Project{Threshold: unset, ResumeThreshold: unset}
 		before := len(r.problems)
-		fields := projectFields(&p)
 		r.mapping(item, fields)
 		idKey := item.key + ".id"
 		switch {
@@ -110,9 +111,11 @@ func (r *reader) projects(v value, to *[]Project) {
 		r.ids[item.key] = p.ID
 		// A project whose own repository is in doubt must not fall back to the common one: its issue would be opened where
 		// nobody looks for it.
-		r.doubt[p.ID] = slices.ContainsFunc(r.problems[before:], func(q Problem) bool {
+		if slices.ContainsFunc(r.problems[before:], func(q Problem) bool {
 			return q.subject() == item.key+".owner" || q.subject() == item.key+".repo"
-		})
+		}) {
+			r.doubt[p.ID] = true
+		}
 		all = append(all, p)
 	})
 	if ok && len(v.node.Content) == 0 {

@@ -111,10 +111,14 @@ func (r *reader) mapping(v value, fields []field) {
 		return
 	}
 	content := v.node.Content
-	times := make(map[string]int, len(fields))
-	first := make(map[string]int, len(fields))
+	field := func(name *yaml.Node) int {
+		return slices.IndexFunc(fields, func(f field) bool { return f.name == name.Value })
+	}
+	given := make([]struct{ times, line int }, len(fields)) // by the place in fields; the line is that of the first
 	for i := 0; i+1 < len(content); i += 2 {
-		times[content[i].Value]++
+		if at := field(content[i]); at >= 0 {
+			given[at].times++
+		}
 	}
 	for i := 0; i+1 < len(content); i += 2 {
 		name, n := content[i], content[i+1]
@@ -124,20 +128,20 @@ func (r *reader) mapping(v value, fields []field) {
 			r.report(name.Line, v.key, faultf(fix, "%s is no key that can be used: merge keys and nested keys are not read", quote(name.Value)))
 			continue
 		}
-		at := slices.IndexFunc(fields, func(f field) bool { return f.name == name.Value })
+		at := field(name)
 		if at < 0 {
 			r.unknownKey(name, v.key, fields)
 			continue
 		}
-		child := value{node: n, key: join(v.key, name.Value), line: name.Line, dry: v.dry || times[name.Value] > 1}
+		child := value{node: n, key: join(v.key, name.Value), line: name.Line, dry: v.dry || given[at].times > 1}
 		if n.Kind == yaml.ScalarNode && n.ShortTag() != "!!null" {
 			child.line = n.Line
 		}
-		if line := first[name.Value]; line > 0 {
+		if line := given[at].line; line > 0 {
 			fix := "keep one; until then none of them counts"
 			r.report(name.Line, child.key, faultf(fix, "stands here a second time, first in line %d", line))
 		} else {
-			first[name.Value] = name.Line
+			given[at].line = name.Line
 		}
 		if !r.given(child.key) {
 			r.lines[child.key] = name.Line

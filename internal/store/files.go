@@ -66,9 +66,37 @@ func isDiskError(err error) bool {
 // Lock takes a lock between processes, and between goroutines of one process. It waits at most the given time. The file
 // stays behind; the lock ends with unlock or with the process.
 func (s *Store) Lock(ctx context.Context, name string, wait time.Duration) (unlock func(), err error) {
-	path := filepath.Join(s.dir("locks"), strings.NewReplacer("/", "-", ":", "_").Replace(name))
-	unlock, err = lockFile(ctx, path, name, wait)
+	unlock, err = lockFile(ctx, filepath.Join(s.dir("locks"), lockName(name)), name, wait)
 	return unlock, s.wrap(err)
+}
+
+func lockName(name string) string { return strings.NewReplacer("/", "-", ":", "_").Replace(name) }
+
+// keepLocks makes the files of locks that nobody has taken yet: a disk that has run out of inodes must not keep a flag from
+// being written.
+func (s *Store) keepLocks(names []string) error {
+	entries, err := os.ReadDir(s.dir("locks"))
+	if err != nil {
+		return err
+	}
+	there := map[string]bool{}
+	for _, e := range entries {
+		there[e.Name()] = true
+	}
+	for _, name := range names {
+		name = lockName(name)
+		if there[name] {
+			continue
+		}
+		path := filepath.Join(s.dir("locks"), name)
+		f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
+		if err != nil {
+			return err
+		}
+		_ = f.Close()
+		inherit(path)
+	}
+	return nil
 }
 
 func lockFile(ctx context.Context, path, name string, wait time.Duration) (func(), error) {

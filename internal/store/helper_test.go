@@ -5,9 +5,11 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -76,6 +78,13 @@ func incident(t testing.TB, s *store.Store, id string) escalate.Incident {
 	require.NoError(t, err)
 	require.Len(t, list, 1)
 	return list[0]
+}
+
+func evidence(t testing.TB, s *store.Store, id string) escalate.Evidence {
+	t.Helper()
+	e, err := s.Evidence(context.Background(), id)
+	require.NoError(t, err)
+	return e
 }
 
 func project(t testing.TB, s *store.Store, id string) store.Project {
@@ -173,6 +182,21 @@ func (c child) do(ctx context.Context) (a said, err error) {
 			}
 			a.N++
 		}
+	case "flood": // record as much as goes, from several goroutines, and say which results were taken, until killed
+		var wg sync.WaitGroup
+		for g := range 8 {
+			wg.Go(func() {
+				for n := 0; ; n++ {
+					r := result(store.Success)
+					r.Project, r.RunID = fmt.Sprint("p", g%3), fmt.Sprintf("%s-%d-%d", c.Name, g, n)
+					if _, err := s.Record(ctx, r, three); err != nil {
+						panic(err)
+					}
+					_, _ = os.Stdout.WriteString(r.RunID + "\n")
+				}
+			})
+		}
+		wg.Wait()
 	case "hold": // take a lock, say so, and keep it until killed
 		if _, err := s.Lock(ctx, c.Name, time.Second); err != nil {
 			return a, err

@@ -34,36 +34,16 @@ func (s *Store) Unsettled(ctx context.Context, project string) ([]escalate.Incid
 	return out, s.wrap(err)
 }
 
-// idsAtOnce keeps a query below SQLite's limit of parameters.
-const idsAtOnce = 500
-
 // Incidents is [escalate.Ledger.Incidents].
 func (s *Store) Incidents(ctx context.Context, ids ...string) ([]escalate.Incident, error) {
-	var out []escalate.Incident
-	for len(ids) > 0 {
-		n := min(len(ids), idsAtOnce)
-		args := make([]any, n)
-		for k, id := range ids[:n] {
-			args[k] = id
-		}
-		ids = ids[n:]
-		rows, err := s.db.QueryContext(ctx, `SELECT doc FROM incident WHERE id IN (?`+strings.Repeat(",?", n-1)+`)`, args...)
-		some, err := collect(rows, err, scanIncident)
-		if err != nil {
-			return nil, s.wrap(err)
-		}
-		out = append(out, some...)
+	if len(ids) == 0 {
+		return nil, nil
 	}
-	return out, nil
-}
-
-// IncidentsOf returns a project's incidents, or all where project is "", newest first.
-func (s *Store) IncidentsOf(ctx context.Context, project string, most int) ([]escalate.Incident, error) {
-	query, args := `SELECT doc FROM incident ORDER BY opened_at DESC, id LIMIT ?`, []any{most}
-	if project != "" {
-		query, args = `SELECT doc FROM incident WHERE project = ? ORDER BY seq DESC LIMIT ?`, []any{project, most}
+	list, err := json.Marshal(ids)
+	if err != nil {
+		return nil, err
 	}
-	rows, err := s.db.QueryContext(ctx, query, args...)
+	rows, err := s.db.QueryContext(ctx, `SELECT doc FROM incident WHERE id IN (SELECT value FROM json_each(?))`, string(list))
 	out, err := collect(rows, err, scanIncident)
 	return out, s.wrap(err)
 }
@@ -71,18 +51,24 @@ func (s *Store) IncidentsOf(ctx context.Context, project string, most int) ([]es
 // Change is [escalate.Ledger.Change].
 func (s *Store) Change(ctx context.Context, id string, f func(*escalate.Incident)) (escalate.Incident, error) {
 	var i escalate.Incident
-	err := s.tx(ctx, func(tx *sql.Tx) error {
+	err := s.tx(ctx, func(ctx context.Context, tx *txn) error {
 		var err error
 		if i, err = getIncident(ctx, tx, id); err != nil {
 			return err
 		}
+		noted := !i.FlagWritten.IsZero()
 		f(&i)
+		if !noted && !i.FlagWritten.IsZero() {
+			if err := setMeta(ctx, tx, flagsWritten, "1"); err != nil {
+				return err
+			}
+		}
 		return putIncident(ctx, tx, i)
 	})
 	return i, err
 }
 
-func getIncident(ctx context.Context, tx *sql.Tx, id string) (i escalate.Incident, err error) {
+func getIncident(ctx context.Context, tx *txn, id string) (i escalate.Incident, err error) {
 	var doc string
 	if err = tx.QueryRowContext(ctx, `SELECT doc FROM incident WHERE id = ?`, id).Scan(&doc); err != nil {
 		return i, fmt.Errorf("incident %s: %w", id, err)
@@ -90,15 +76,10 @@ func getIncident(ctx context.Context, tx *sql.Tx, id string) (i escalate.Inciden
 	return i, json.Unmarshal([]byte(doc), &i)
 }
 
-func putIncident(ctx context.Context, tx *sql.Tx, i escalate.Incident) error {
+func putIncident(ctx context.Context, tx *txn, i escalate.Incident) error {
 	doc, err := json.Marshal(i)
 	if err != nil {
 		return err
-	}
-	if !i.FlagWritten.IsZero() {
-		if err := setMeta(ctx, tx, flagsWritten, "1"); err != nil {
-			return err
-		}
 	}
 	_, err = tx.ExecContext(ctx, `INSERT INTO incident (id, project, seq, opened_at, ended_at, settled, doc) VALUES (?, ?, ?, ?, ?, ?, ?)
 		ON CONFLICT (id) DO UPDATE SET ended_at = excluded.ended_at, settled = excluded.settled, doc = excluded.doc`,
@@ -106,9 +87,31 @@ func putIncident(ctx context.Context, tx *sql.Tx, i escalate.Incident) error {
 	return err
 }
 
+// Standing is [escalate.State.Standing].
+func (s *Store) Standing(ctx context.Context, project string) (unsettled []escalate.Incident, hold *escalate.Hold, err error) {
+	rows, err := s.db.QueryContext(ctx, `SELECT seq AS place, doc, NULL, NULL FROM incident WHERE settled = 0 AND project = ?1
+		UNION ALL SELECT NULL, note, since, flag_written FROM hold WHERE project = ?1 ORDER BY place`, project)
+	_, err = collect(rows, err, func(rows *sql.Rows) (_ struct{}, err error) {
+		var place, since, written sql.NullInt64
+		var text string
+		if err = rows.Scan(&place, &text, &since, &written); err != nil {
+			return
+		}
+		if !place.Valid {
+			hold = &escalate.Hold{Project: project, Note: text, Since: unstamp(since), FlagWritten: unstamp(written)}
+			return
+		}
+		var i escalate.Incident
+		err = json.Unmarshal([]byte(text), &i)
+		unsettled = append(unsettled, i)
+		return
+	})
+	return unsettled, hold, s.wrap(err)
+}
+
 // Insert is [escalate.Ledger.Insert]. An incident that exists already is returned as it is.
 func (s *Store) Insert(ctx context.Context, i escalate.Incident) (escalate.Incident, error) {
-	err := s.tx(ctx, func(tx *sql.Tx) error {
+	err := s.tx(ctx, func(ctx context.Context, tx *txn) error {
 		if old, err := getIncident(ctx, tx, i.ID); err == nil {
 			i = old
 			return nil
@@ -135,6 +138,11 @@ func (s *Store) Insert(ctx context.Context, i escalate.Incident) (escalate.Incid
 		if taken || i.Seq <= 0 {
 			i.Seq = next
 		}
+		if !i.FlagWritten.IsZero() {
+			if err := setMeta(ctx, tx, flagsWritten, "1"); err != nil {
+				return err
+			}
+		}
 		return putIncident(ctx, tx, i)
 	})
 	return i, err
@@ -143,7 +151,7 @@ func (s *Store) Insert(ctx context.Context, i escalate.Incident) (escalate.Incid
 // Resume is [escalate.Ledger.Resume].
 func (s *Store) Resume(ctx context.Context, project, incident, how string, at time.Time) (bool, error) {
 	ended := false
-	err := s.tx(ctx, func(tx *sql.Tx) error {
+	err := s.tx(ctx, func(ctx context.Context, tx *txn) error {
 		open, err := openIncident(ctx, tx, project)
 		if err != nil {
 			return err
@@ -194,13 +202,13 @@ func openIncident(ctx context.Context, q querier, project string) (string, error
 	return id, err
 }
 
-func nextSeq(ctx context.Context, tx *sql.Tx, project string) (n int, err error) {
+func nextSeq(ctx context.Context, tx *txn, project string) (n int, err error) {
 	err = tx.QueryRowContext(ctx, `SELECT coalesce(max(seq), 0) + 1 FROM incident WHERE project = ?`, project).Scan(&n)
 	return n, err
 }
 
 // earlier returns the last few ended incidents of a project, for the next one's issue.
-func earlier(ctx context.Context, tx *sql.Tx, project string) ([]escalate.EarlierIncident, error) {
+func earlier(ctx context.Context, tx *txn, project string) ([]escalate.EarlierIncident, error) {
 	rows, err := tx.QueryContext(ctx, `SELECT doc FROM incident WHERE project = ? AND ended_at IS NOT NULL ORDER BY seq DESC LIMIT 5`, project)
 	list, err := collect(rows, err, scanIncident)
 	var out []escalate.EarlierIncident
@@ -236,7 +244,7 @@ func scanHold(rows *sql.Rows) (h escalate.Hold, err error) {
 
 // SetHold is [escalate.Holds.SetHold].
 func (s *Store) SetHold(ctx context.Context, h escalate.Hold) error {
-	return s.tx(ctx, func(tx *sql.Tx) error {
+	return s.tx(ctx, func(ctx context.Context, tx *txn) error {
 		if !h.FlagWritten.IsZero() {
 			if err := setMeta(ctx, tx, flagsWritten, "1"); err != nil {
 				return err
@@ -252,7 +260,7 @@ func (s *Store) SetHold(ctx context.Context, h escalate.Hold) error {
 // DropHold forgets a hold that never came about: its flag could not be written. Unlike a resume it leaves the breaker and
 // the generation as they are.
 func (s *Store) DropHold(ctx context.Context, project string) error {
-	return s.tx(ctx, func(tx *sql.Tx) error {
+	return s.tx(ctx, func(ctx context.Context, tx *txn) error {
 		_, err := tx.ExecContext(ctx, `DELETE FROM hold WHERE project = ?`, project)
 		return err
 	})
@@ -274,7 +282,7 @@ func (s *Store) Labels(ctx context.Context, repo escalate.Repo) (map[string]int6
 
 // SetLabels is [escalate.Memory.SetLabels].
 func (s *Store) SetLabels(ctx context.Context, repo escalate.Repo, ids map[string]int64) error {
-	return s.tx(ctx, func(tx *sql.Tx) error {
+	return s.tx(ctx, func(ctx context.Context, tx *txn) error {
 		if _, err := tx.ExecContext(ctx, `DELETE FROM label WHERE server = ? AND owner = ? AND repo = ?`, repo.Server, repo.Owner, repo.Name); err != nil {
 			return err
 		}
@@ -299,7 +307,7 @@ func (s *Store) Accounts(ctx context.Context, server string) ([]escalate.Account
 
 // AddAccount is [escalate.Memory.AddAccount].
 func (s *Store) AddAccount(ctx context.Context, server string, a escalate.Account) error {
-	return s.tx(ctx, func(tx *sql.Tx) error {
+	return s.tx(ctx, func(ctx context.Context, tx *txn) error {
 		_, err := tx.ExecContext(ctx, `INSERT INTO account (server, user_id, login, seen)
 			VALUES (?, ?, ?, (SELECT coalesce(max(seen), 0) + 1 FROM account))
 			ON CONFLICT (server, user_id) DO UPDATE SET login = excluded.login, seen = excluded.seen`, server, a.ID, a.Login)
@@ -309,7 +317,7 @@ func (s *Store) AddAccount(ctx context.Context, server string, a escalate.Accoun
 
 // MoveServer gives everything that is known under one server's address another address: the same Gitea under a new name.
 func (s *Store) MoveServer(ctx context.Context, from, to string) error {
-	return s.tx(ctx, func(tx *sql.Tx) error {
+	return s.tx(ctx, func(ctx context.Context, tx *txn) error {
 		rows, err := tx.QueryContext(ctx, `SELECT doc FROM incident`)
 		list, err := collect(rows, err, scanIncident)
 		if err != nil {
@@ -321,12 +329,12 @@ func (s *Store) MoveServer(ctx context.Context, from, to string) error {
 			for n := range i.Lost {
 				i.Lost[n] = movedRef(i.Lost[n], from, to)
 			}
-			for n := range i.Evidence.Earlier {
-				i.Evidence.Earlier[n].Issue = movedRef(i.Evidence.Earlier[n].Issue, from, to)
-			}
 			if err := putIncident(ctx, tx, i); err != nil {
 				return err
 			}
+		}
+		if err := moveEvidence(ctx, tx, from, to); err != nil {
+			return err
 		}
 		for _, table := range []string{"label", "account"} {
 			if _, err := tx.ExecContext(ctx, `UPDATE OR REPLACE `+table+` SET server = ? WHERE server = ?`, to, from); err != nil {

@@ -71,6 +71,21 @@ func TestAnIncidentTellsWhatWasKnownAtTheTrip(t *testing.T) {
 	require.Empty(t, i.Evidence.Earlier)
 }
 
+func TestTheEvidenceStaysAsItWasAtTheTrip(t *testing.T) {
+	s, _ := newStore(t)
+	i := trip(t, s, "odilo")
+	require.Empty(t, i.Evidence, "it is not read with the incident")
+	before := evidence(t, s, i.ID)
+	require.Len(t, before.Runs, 3)
+	_, err := s.Change(ctx, i.ID, func(i *escalate.Incident) { i.Evidence.Output, i.LastErr = "forged", "Gitea is down" })
+	require.NoError(t, err)
+	require.True(t, resume(t, s, "odilo", i.ID, noon))
+	require.Equal(t, before, evidence(t, s, i.ID))
+	none, err := s.Evidence(ctx, store.NewID())
+	require.NoError(t, err)
+	require.Empty(t, none)
+}
+
 func TestTheHostOfAnIncidentIsOursWhereTheResultNamesNone(t *testing.T) {
 	s, _ := newStore(t)
 	require.Equal(t, "host-a", trip(t, s, "odilo").Host)
@@ -87,7 +102,7 @@ func TestAnIncidentTellsOfTheProjectsEarlierOnes(t *testing.T) {
 		c.pass(time.Hour)
 		require.True(t, resume(t, s, "odilo", i.ID, c.at))
 	}
-	e := trip(t, s, "odilo").Evidence.Earlier
+	e := evidence(t, s, trip(t, s, "odilo").ID).Earlier
 	require.Len(t, e, 5)
 	require.Equal(t, 7, e[0].Seq)
 	require.Equal(t, int64(106), e[0].Issue.Number)

@@ -133,6 +133,16 @@ CREATE TABLE command (
 ) WITHOUT ROWID;
 CREATE INDEX command_open ON command (server, project) WHERE done = 0;
 `,
+	`
+-- What was known at the trip. It is by far the largest part of an incident, written once, and read for its issue and its
+-- page alone; the incident is read by each sweep, and written with each step.
+CREATE TABLE evidence (
+	incident TEXT PRIMARY KEY,
+	doc      TEXT NOT NULL
+);
+INSERT INTO evidence SELECT id, json_extract(doc, '$.Evidence') FROM incident WHERE json_type(doc, '$.Evidence') = 'object';
+UPDATE incident SET doc = json_remove(doc, '$.Evidence');
+`,
 }
 
 func version(ctx context.Context, q interface {

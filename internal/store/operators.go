@@ -30,7 +30,7 @@ func (s *Store) Operators(ctx context.Context, server string) ([]escalate.Operat
 
 // SetOperators is [escalate.Orders.SetOperators]. Without operators it is forgotten too up to where comments were read.
 func (s *Store) SetOperators(ctx context.Context, server string, ops []escalate.Operator) error {
-	return s.tx(ctx, func(tx *sql.Tx) error {
+	return s.tx(ctx, func(ctx context.Context, tx *txn) error {
 		if _, err := tx.ExecContext(ctx, `DELETE FROM operator WHERE server = ?`, server); err != nil {
 			return err
 		}
@@ -60,7 +60,7 @@ func (s *Store) Scanned(ctx context.Context, repo escalate.Repo) (time.Time, err
 
 // SetScanned is [escalate.Orders.SetScanned].
 func (s *Store) SetScanned(ctx context.Context, repo escalate.Repo, upTo time.Time) error {
-	return s.tx(ctx, func(tx *sql.Tx) error {
+	return s.tx(ctx, func(ctx context.Context, tx *txn) error {
 		_, err := tx.ExecContext(ctx, `INSERT INTO scan (server, owner, repo, up_to) VALUES (?, ?, ?, ?)
 			ON CONFLICT (server, owner, repo) DO UPDATE SET up_to = excluded.up_to`, repo.Server, repo.Owner, repo.Name, upTo.UnixMilli())
 		return err
@@ -69,24 +69,19 @@ func (s *Store) SetScanned(ctx context.Context, repo escalate.Repo, upTo time.Ti
 
 // NewComments is [escalate.Orders.NewComments].
 func (s *Store) NewComments(ctx context.Context, server string, ids ...int64) ([]int64, error) {
-	var fresh []int64
-	for part := range slices.Chunk(ids, idsAtOnce) {
-		args := []any{server}
-		for _, id := range part {
-			args = append(args, id)
-		}
-		rows, err := s.db.QueryContext(ctx, `SELECT comment FROM command WHERE server = ? AND comment IN (?`+strings.Repeat(",?", len(part)-1)+`)`, args...)
-		known, err := collect(rows, err, func(rows *sql.Rows) (id int64, err error) { return id, rows.Scan(&id) })
-		if err != nil {
-			return nil, s.wrap(err)
-		}
-		for _, id := range part {
-			if !slices.Contains(known, id) {
-				fresh = append(fresh, id)
-			}
-		}
+	if len(ids) == 0 {
+		return nil, nil
 	}
-	return fresh, nil
+	asked, err := json.Marshal(ids)
+	if err != nil {
+		return nil, err
+	}
+	rows, err := s.db.QueryContext(ctx, `SELECT comment FROM command WHERE server = ? AND comment IN (SELECT value FROM json_each(?))`, server, string(asked))
+	known, err := collect(rows, err, func(rows *sql.Rows) (id int64, err error) { return id, rows.Scan(&id) })
+	if err != nil {
+		return nil, s.wrap(err)
+	}
+	return slices.DeleteFunc(slices.Clone(ids), func(id int64) bool { return slices.Contains(known, id) }), nil
 }
 
 // Accept is [escalate.Orders.Accept]. It also forgets old orders that are done, a few at a time.
@@ -95,7 +90,7 @@ func (s *Store) Accept(ctx context.Context, o escalate.Order) error {
 	if err != nil {
 		return err
 	}
-	return s.tx(ctx, func(tx *sql.Tx) error {
+	return s.tx(ctx, func(ctx context.Context, tx *txn) error {
 		if _, err := tx.ExecContext(ctx, `INSERT INTO command (server, comment, project, accepted_at, done, doc) VALUES (?, ?, ?, ?, ?, ?)
 			ON CONFLICT DO NOTHING`, o.Issue.Repo.Server, o.Comment, o.Project, s.now().UnixMilli(), o.Done, string(doc)); err != nil {
 			return err
@@ -124,7 +119,7 @@ func scanOrder(rows *sql.Rows) (o escalate.Order, err error) {
 
 // ChangeOrder is [escalate.Orders.ChangeOrder].
 func (s *Store) ChangeOrder(ctx context.Context, o escalate.Order, hold *escalate.Hold, f func(*escalate.Order)) (escalate.Order, error) {
-	err := s.tx(ctx, func(tx *sql.Tx) error {
+	err := s.tx(ctx, func(ctx context.Context, tx *txn) error {
 		server := o.Issue.Repo.Server
 		var doc string
 		if err := tx.QueryRowContext(ctx, `SELECT doc FROM command WHERE server = ? AND comment = ?`, server, o.Comment).Scan(&doc); err != nil {
@@ -152,7 +147,7 @@ func (s *Store) ChangeOrder(ctx context.Context, o escalate.Order, hold *escalat
 }
 
 // moveOrders gives the operators, orders and scans of one server another address, see MoveServer.
-func moveOrders(ctx context.Context, tx *sql.Tx, from, to string) error {
+func moveOrders(ctx context.Context, tx *txn, from, to string) error {
 	rows, err := tx.QueryContext(ctx, `SELECT doc FROM command WHERE server = ?`, from)
 	list, err := collect(rows, err, scanOrder)
 	if err != nil {

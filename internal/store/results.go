@@ -75,7 +75,7 @@ const evidenceRuns = 10
 // stored trip can't be lost. It returns the answer after the transaction is on disk.
 func (s *Store) Record(ctx context.Context, r Result, l Limits) (Answer, error) {
 	var a Answer
-	err := s.tx(ctx, func(tx *sql.Tx) error {
+	err := s.tx(ctx, func(ctx context.Context, tx *txn) error {
 		var err error
 		a, err = s.record(ctx, tx, r, l)
 		return err
@@ -83,7 +83,7 @@ func (s *Store) Record(ctx context.Context, r Result, l Limits) (Answer, error) 
 	return a, err
 }
 
-func (s *Store) record(ctx context.Context, tx *sql.Tx, r Result, l Limits) (Answer, error) {
+func (s *Store) record(ctx context.Context, tx *txn, r Result, l Limits) (Answer, error) {
 	if r.RunID != "" {
 		if a, ok, err := recorded(ctx, tx, r); ok || err != nil {
 			if err == nil {
@@ -92,7 +92,7 @@ func (s *Store) record(ctx context.Context, tx *sql.Tx, r Result, l Limits) (Ans
 			return a, err
 		}
 	}
-	p, err := loadProject(ctx, tx, r.Project)
+	p, open, err := standing(ctx, tx, r.Project)
 	if err != nil {
 		return Answer{}, err
 	}
@@ -102,7 +102,7 @@ func (s *Store) record(ctx context.Context, tx *sql.Tx, r Result, l Limits) (Ans
 	}
 	a.Threshold = max(a.Threshold, 1)
 	trips := false
-	if a.Counted, a.Why = counts(r, p); a.Counted {
+	if a.Counted, a.Why = counts(r, p, s.now()); a.Counted {
 		p.Breaker, trips = p.Breaker.Next(a.Threshold, r.Outcome == Success)
 		p.HalfOpen = p.HalfOpen && r.Outcome != Success
 	}
@@ -112,12 +112,7 @@ func (s *Store) record(ctx context.Context, tx *sql.Tx, r Result, l Limits) (Ans
 			p.Ignored = 0
 		}
 	}
-	a.Failures = p.Breaker.Failures
-	open, err := openIncident(ctx, tx, r.Project)
-	if err != nil {
-		return a, err
-	}
-	a.Incident = open
+	a.Failures, a.Incident = p.Breaker.Failures, open
 	if trips && open == "" {
 		i, err := s.trip(ctx, tx, r, l, a)
 		if err != nil {
@@ -134,8 +129,9 @@ func (s *Store) record(ctx context.Context, tx *sql.Tx, r Result, l Limits) (Ans
 	return a, endRun(ctx, tx, r.Run)
 }
 
-// counts decides whether a result moves the breaker.
-func counts(r Result, p Project) (bool, string) {
+// counts decides whether a result moves the breaker. A resume in the future was noted by a clock that was wrong: compared
+// with that nothing would count until then.
+func counts(r Result, p Project, now time.Time) (bool, string) {
 	switch {
 	case !breaker.Counts(r.Agent):
 		return false, "only project-meta agents count"
@@ -143,14 +139,14 @@ func counts(r Result, p Project) (bool, string) {
 		return false, "the result is ignored"
 	case r.Generation != nil && *r.Generation != p.Generation:
 		return false, "the run began before the project was last resumed"
-	case r.Generation == nil && !r.Started.IsZero() && !p.Resumed.IsZero() && !r.Started.After(p.Resumed):
+	case r.Generation == nil && !r.Started.IsZero() && !p.Resumed.IsZero() && !r.Started.After(p.Resumed) && !p.Resumed.After(now):
 		return false, "the run began before the project was last resumed"
 	}
 	return true, ""
 }
 
 // recorded looks for an earlier result of the same run.
-func recorded(ctx context.Context, tx *sql.Tx, r Result) (Answer, bool, error) {
+func recorded(ctx context.Context, tx *txn, r Result) (Answer, bool, error) {
 	a := Answer{Known: true}
 	var incident sql.NullString
 	err := tx.QueryRowContext(ctx, `SELECT outcome, counted, failures, threshold, tripped, incident FROM result
@@ -167,26 +163,35 @@ func recorded(ctx context.Context, tx *sql.Tx, r Result) (Answer, bool, error) {
 }
 
 func loadProject(ctx context.Context, q querier, id string) (Project, error) {
-	p := Project{ID: id}
-	var resumed sql.NullInt64
-	err := q.QueryRowContext(ctx, `SELECT generation, failures, tripped, half_open, ignored, resumed_at FROM project WHERE id = ?`, id).
-		Scan(&p.Generation, &p.Breaker.Failures, &p.Breaker.Tripped, &p.HalfOpen, &p.Ignored, &resumed)
-	if errors.Is(err, sql.ErrNoRows) {
-		err = nil
-	}
-	p.Resumed = unstamp(resumed)
+	p, _, err := standing(ctx, q, id)
 	return p, err
 }
 
-func saveProject(ctx context.Context, tx *sql.Tx, p Project) error {
+// standing returns what is kept of a project, the zero state where nothing is, and the id of its open incident or "".
+func standing(ctx context.Context, q querier, id string) (p Project, incident string, err error) {
+	p.ID = id
+	var resumed sql.NullInt64
+	var open sql.NullString
+	err = q.QueryRowContext(ctx, `SELECT coalesce(generation, 0), coalesce(failures, 0), coalesce(tripped, 0), coalesce(half_open, 0), coalesce(ignored, 0),
+		resumed_at, (SELECT id FROM incident WHERE project = wanted AND ended_at IS NULL)
+		FROM (SELECT ? AS wanted) LEFT JOIN project ON id = wanted`, id).
+		Scan(&p.Generation, &p.Breaker.Failures, &p.Breaker.Tripped, &p.HalfOpen, &p.Ignored, &resumed, &open)
+	p.Resumed = unstamp(resumed)
+	return p, open.String, err
+}
+
+// saveProject writes nothing where nothing has changed, as with most successes.
+func saveProject(ctx context.Context, tx *txn, p Project) error {
 	_, err := tx.ExecContext(ctx, `INSERT INTO project (id, generation, failures, tripped, half_open, ignored, resumed_at)
 		VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET generation = excluded.generation, failures = excluded.failures,
-		tripped = excluded.tripped, half_open = excluded.half_open, ignored = excluded.ignored, resumed_at = excluded.resumed_at`,
+		tripped = excluded.tripped, half_open = excluded.half_open, ignored = excluded.ignored, resumed_at = excluded.resumed_at
+		WHERE (generation, failures, tripped, half_open, ignored, resumed_at) IS NOT
+			(excluded.generation, excluded.failures, excluded.tripped, excluded.half_open, excluded.ignored, excluded.resumed_at)`,
 		p.ID, p.Generation, p.Breaker.Failures, p.Breaker.Tripped, p.HalfOpen, p.Ignored, stamp(p.Resumed))
 	return err
 }
 
-func insertResult(ctx context.Context, tx *sql.Tx, r Result, a Answer, now time.Time) error {
+func insertResult(ctx context.Context, tx *txn, r Result, a Answer, now time.Time) error {
 	var runID, incident, output any
 	if r.RunID != "" {
 		runID = r.RunID
@@ -206,7 +211,7 @@ func insertResult(ctx context.Context, tx *sql.Tx, r Result, a Answer, now time.
 }
 
 // trip opens the incident of a result that is not stored yet.
-func (s *Store) trip(ctx context.Context, tx *sql.Tx, r Result, l Limits, a Answer) (escalate.Incident, error) {
+func (s *Store) trip(ctx context.Context, tx *txn, r Result, l Limits, a Answer) (escalate.Incident, error) {
 	i := escalate.Incident{
 		ID: NewID(), Project: r.Project, Agent: r.Agent, Opened: s.now().UTC(), Failures: a.Failures, Threshold: a.Threshold,
 		Host: r.Host, Instance: l.Instance,
@@ -232,6 +237,9 @@ func (s *Store) trip(ctx context.Context, tx *sql.Tx, r Result, l Limits, a Answ
 	if i.Seq, err = nextSeq(ctx, tx, r.Project); err != nil {
 		return i, err
 	}
+	if err := putEvidence(ctx, tx, i.ID, i.Evidence); err != nil {
+		return i, err
+	}
 	return i, putIncident(ctx, tx, i)
 }
 
@@ -248,11 +256,6 @@ type HistoryRun struct {
 func (s *Store) Runs(ctx context.Context, project string, most int) ([]HistoryRun, error) {
 	runs, err := runsOf(ctx, s.db, project, most, noOutput)
 	return runs, s.wrap(err)
-}
-
-type querier interface {
-	QueryContext(context.Context, string, ...any) (*sql.Rows, error)
-	QueryRowContext(context.Context, string, ...any) *sql.Row
 }
 
 // noOutput spares reading the outputs, which are by far the largest part of a row.
@@ -298,7 +301,7 @@ func (s *Store) Project(ctx context.Context, id string) (Project, error) {
 // deleted. It looks at the oldest rows only, so it costs the same however long the history is.
 func (s *Store) Prune(ctx context.Context, before time.Time, most int) (int, error) {
 	var n int64
-	err := s.tx(ctx, func(tx *sql.Tx) error {
+	err := s.tx(ctx, func(ctx context.Context, tx *txn) error {
 		res, err := tx.ExecContext(ctx, `DELETE FROM result WHERE id IN (
 			SELECT id FROM (SELECT id, recorded_at FROM result ORDER BY id LIMIT ?) WHERE recorded_at < ?)`, most, before.UnixMilli())
 		if err != nil {

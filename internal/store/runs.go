@@ -35,16 +35,12 @@ func (s *Store) BeginRun(ctx context.Context, r Run) (Run, error) {
 	if err != nil {
 		return r, s.wrap(err)
 	}
-	err = s.tx(ctx, func(tx *sql.Tx) error {
-		p, err := loadProject(ctx, tx, r.Project)
+	err = s.tx(ctx, func(ctx context.Context, tx *txn) error {
+		p, open, err := standing(ctx, tx, r.Project)
 		if err != nil {
 			return err
 		}
 		r.Generation = p.Generation
-		open, err := openIncident(ctx, tx, r.Project)
-		if err != nil {
-			return err
-		}
 		if open != "" {
 			return ErrPaused
 		}
@@ -70,7 +66,7 @@ func (s *Store) NoteChild(ctx context.Context, r Run, pid int) error {
 	if err != nil {
 		return nil // it has ended already
 	}
-	return s.tx(ctx, func(tx *sql.Tx) error {
+	return s.tx(ctx, func(ctx context.Context, tx *txn) error {
 		_, err := tx.ExecContext(ctx, `UPDATE run SET child_pid = ?, child_start = ? WHERE id = ?`, pid, start, r.ID)
 		return err
 	})
@@ -78,7 +74,7 @@ func (s *Store) NoteChild(ctx context.Context, r Run, pid int) error {
 
 // EndRun forgets a run whose result is not to be recorded.
 func (s *Store) EndRun(ctx context.Context, r Run) error {
-	return s.tx(ctx, func(tx *sql.Tx) error { return endRun(ctx, tx, r.ID) })
+	return s.tx(ctx, func(ctx context.Context, tx *txn) error { return endRun(ctx, tx, r.ID) })
 }
 
 // Release lets go of the run's file. It is called once its result was recorded or spooled; [Record] deletes the row.
@@ -118,7 +114,7 @@ func (s *Store) Gone(ctx context.Context, r Run) bool {
 
 // Lost records the result of a run that is gone, unless a result of it was recorded meanwhile, in whatever way.
 func (s *Store) Lost(ctx context.Context, r Run, res Result, l Limits) (a Answer, recorded bool, err error) {
-	err = s.tx(ctx, func(tx *sql.Tx) error {
+	err = s.tx(ctx, func(ctx context.Context, tx *txn) error {
 		if err := tx.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM run WHERE id = ?)`, r.ID).Scan(&recorded); err != nil || !recorded {
 			return err
 		}
@@ -135,7 +131,7 @@ func (s *Store) Lost(ctx context.Context, r Run, res Result, l Limits) (a Answer
 	return a, recorded, err
 }
 
-func endRun(ctx context.Context, tx *sql.Tx, id string) error {
+func endRun(ctx context.Context, tx *txn, id string) error {
 	if id == "" {
 		return nil
 	}

@@ -16,10 +16,11 @@ import (
 )
 
 // A result that can't be stored is kept in a file in <state>.d/spool until a command can take it in. So that this works on
-// a full disk too, a few files of spoolSize bytes are kept ready there: overwriting one in place needs no room.
+// a full disk too, files of spoolSize bytes are kept ready there: overwriting one in place needs no room. Most results are
+// some hundred bytes and the output of a failed run; of that the end is kept, as far as it fits.
 const (
-	spoolSize    = 16 << 10
-	spoolReady   = 4
+	spoolSize    = 4 << 10
+	spoolReady   = 64
 	spoolSuffix  = ".json"
 	readySuffix  = ".ready"
 	tempSuffix   = ".tmp"
@@ -83,43 +84,59 @@ func spoolNew(dir string, doc []byte) (string, error) {
 	return name + spoolSuffix, syncDir(dir)
 }
 
-// spoolInPlace fills one of the files that are kept ready. The output is dropped where it does not fit.
+// spoolInPlace fills one of the files that are kept ready. Of an output that does not fit the end is kept.
 func spoolInPlace(dir string, doc []byte, r Result) (string, error) {
-	if len(doc) > spoolSize {
-		r.Output = ""
+	for len(doc) > spoolSize {
+		if r.Output == "" {
+			return "", errors.New("the result is too large")
+		}
+		// Masked and cleaned already, so a cut can show nothing that the whole did not.
+		r.Output = strings.ToValidUTF8(r.Output[(len(r.Output)+1)/2:], "")
 		var err error
-		if doc, err = json.Marshal(r); err != nil || len(doc) > spoolSize {
-			return "", errors.Join(err, errors.New("the result is too large"))
+		if doc, err = json.Marshal(r); err != nil {
+			return "", err
 		}
 	}
 	ready, err := filepath.Glob(filepath.Join(dir, "*"+readySuffix))
 	if err != nil {
 		return "", err
 	}
+	padded := append(doc, bytes.Repeat([]byte(" "), spoolSize-len(doc))...)
 	for _, from := range ready {
+		// One that is shorter was not finished, and would need room now.
+		if info, err := os.Stat(from); err != nil || info.Size() < spoolSize {
+			continue
+		}
 		// The rename gives the file to one process only.
 		mine := filepath.Join(dir, NewID())
 		now := time.Now()
 		_ = os.Chtimes(from, now, now) // it is old, and would be tidied away as left behind
-		if err := os.Rename(from, mine+tempSuffix); err != nil {
+		if os.Rename(from, mine+tempSuffix) != nil {
 			continue
 		}
 		f, err := os.OpenFile(mine+tempSuffix, os.O_WRONLY, 0)
-		if err != nil {
-			return "", err
+		if err == nil {
+			_, err = f.WriteAt(padded, 0)
+			err = errors.Join(err, f.Sync(), f.Close())
 		}
-		padded := append(doc, bytes.Repeat([]byte(" "), spoolSize-len(doc))...)
-		_, err = f.WriteAt(padded, 0)
-		if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
-			return "", err
+		if err != nil {
+			_ = os.Remove(mine + tempSuffix)
+			continue
 		}
 		return mine + spoolSuffix, errors.Join(os.Rename(mine+tempSuffix, mine+spoolSuffix), syncDir(dir))
 	}
 	return "", syscall.ENOSPC
 }
 
-// KeepReady makes the files that a full disk will need. It does nothing where they are there.
-func (s *Store) KeepReady() error {
+// KeepReady makes what a full disk will need, and somebody may have removed: the folders, the files of the given locks, and
+// room for results. It does nothing where they are there.
+func (s *Store) KeepReady(locks ...string) error {
+	if err := s.Moved(); err != nil {
+		return err
+	}
+	if err := errors.Join(s.makeFolders(), s.keepLocks(locks)); err != nil {
+		return s.wrap(err)
+	}
 	dir := s.dir("spool")
 	for n := range spoolReady {
 		name := filepath.Join(dir, fmt.Sprintf("reserve-%d%s", n, readySuffix))
@@ -127,6 +144,7 @@ func (s *Store) KeepReady() error {
 			continue
 		}
 		if err := os.WriteFile(name, bytes.Repeat([]byte(" "), spoolSize), 0o600); err != nil {
+			_ = os.Remove(name)
 			return err
 		}
 		inherit(name)

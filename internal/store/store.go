@@ -3,14 +3,17 @@
 //
 // # Durability
 //
-// Every method that writes is one transaction with synchronous=FULL: when it returns without an error, the change is on
-// disk; when the process dies before, nothing of it is. There is no state outside the file that has to agree with it,
+// What a method writes is in one transaction with synchronous=FULL: when it returns without an error, the change is on
+// disk; when the process dies before, all of it is or nothing. Methods that are called while a transaction is being written
+// share the next one, and so one wait for the disk. An error takes back what its own method did and nothing else, unless the
+// transaction as a whole fails: then each of them is told. There is no state outside the file that has to agree with it,
 // except the pause flags, whose writing is noted after the fact and repeated after a crash.
 //
 // # Several processes
 //
 // Any number of processes may use one state at once. Write transactions begin with BEGIN IMMEDIATE and wait for each
-// other. Beside the file stands the folder <state>.d with
+// other; a process that always has something to write leaves the others a gap now and then. Beside the file stands the
+// folder <state>.d with
 //
 //	locks/  one file for each lock of [Store.Lock]; the lock is the operating system's, so it ends with its holder
 //	runs/   one locked file for each run of `adfbot exec` that is going on
@@ -42,10 +45,14 @@ import (
 // Store is an open state. It is safe for concurrent use. It must be closed, or its write-ahead log grows for ever.
 type Store struct {
 	path string
-	db   *sql.DB
+	db   *database
 	now  func() time.Time
 
+	queue  queue
+	wanted []string // queries to prepare before the next transaction; whoever leads the queue has it
+
 	installation string
+	opened       os.FileInfo // the file, for [Store.Moved]
 }
 
 // Options for [Open].
@@ -76,7 +83,7 @@ func Open(ctx context.Context, path string, o Options) (*Store, error) {
 	}
 	// Not mode=ro for a reader: it would leave -wal and -shm behind, since only who may write folds them in at its close.
 	dsn := "file:" + (&url.URL{Path: path}).EscapedPath() + "?mode=rw" +
-		"&_txlock=immediate&_pragma=busy_timeout(" + strconv.FormatInt(busyWait.Milliseconds(), 10) + ")&_pragma=synchronous(FULL)&_pragma=foreign_keys(1)"
+		"&_txlock=immediate&_pragma=busy_timeout(0)&_pragma=synchronous(FULL)&_pragma=cache_size(-" + strconv.Itoa(cacheSize) + ")"
 	if o.ReadOnly {
 		dsn += "&_pragma=query_only(1)"
 		if _, err := os.Stat(path); err != nil {
@@ -92,27 +99,44 @@ func Open(ctx context.Context, path string, o Options) (*Store, error) {
 	if err != nil {
 		return nil, s.wrap(err)
 	}
-	// One connection: SQLite has one writer anyway, and goroutines of one process then queue here, fairly, instead of
+	// One connection: SQLite has one writer anyway, and goroutines of one process then queue for it, fairly, instead of
 	// polling for the file's lock.
 	db.SetMaxOpenConns(1)
-	s.db = db
-	// SQLite's own waiting does not hold for the switch of a new file to WAL: of several processes that make the state at
-	// once, some are told at once that it is busy.
-	begun := time.Now()
-	err = s.start(ctx, o)
-	for isBusy(err) && time.Since(begun) < busyWait && ctx.Err() == nil {
-		time.Sleep(busyWait / 1000)
-		err = s.start(ctx, o)
+	s.db = &database{DB: db, known: map[string]*sql.Stmt{}}
+	// Before SQLite opens it: where it is replaced in between, Moved says so for nothing, and not the other way round.
+	if s.opened, err = os.Stat(path); err != nil {
+		_ = db.Close()
+		return nil, s.unusable("", err)
 	}
-	if err != nil {
+	if err = patiently(ctx, func() error { return s.start(ctx, o) }); err != nil {
 		_ = db.Close()
 		return nil, s.wrap(err)
 	}
 	return s, nil
 }
 
-// busyWait is how long a locked state is waited for; the connection's busy_timeout says the same.
-const busyWait = 10 * time.Second
+const (
+	busyWait = 10 * time.Second // how long a state that another process has locked is waited for
+	busyLook = time.Millisecond // how often it is looked whether it still is
+)
+
+// patiently does again what another process was in the way of. SQLite's own waiting would look less and less often, which is
+// too seldom beside a process that stores much, and it does not hold for the switch of a new file to WAL.
+func patiently(ctx context.Context, f func() error) error {
+	err := f()
+	for begun := time.Now(); isBusy(err) && time.Since(begun) < busyWait; err = f() {
+		select {
+		case <-time.After(busyLook):
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	return err
+}
+
+// cacheSize is how many kilobytes of the file SQLite keeps itself, half of what it would: its allocator takes twice that for
+// them, and what is not there comes from the system's cache.
+const cacheSize = 1000
 
 func isBusy(err error) bool {
 	var se *sqlite.Error
@@ -132,6 +156,10 @@ func (s *Store) prepare() error {
 		_ = f.Close()
 		inherit(s.path)
 	}
+	return s.makeFolders()
+}
+
+func (s *Store) makeFolders() error {
 	for _, dir := range []string{s.dir(""), s.dir("locks"), s.dir("runs"), s.dir("spool")} {
 		if err := os.Mkdir(dir, 0o700); err == nil {
 			inherit(dir)
@@ -146,10 +174,10 @@ func (s *Store) dir(name string) string { return filepath.Join(s.path+".d", name
 
 func (s *Store) start(ctx context.Context, o Options) error {
 	if o.ReadOnly {
-		if err := checkVersion(ctx, s.db); err != nil {
+		if err := checkVersion(ctx, s.db.DB); err != nil {
 			return err
 		}
-	} else if err := migrate(ctx, s.db); err != nil {
+	} else if err := migrate(ctx, s.db.DB); err != nil {
 		return err
 	}
 	id, err := s.Meta(ctx, "installation")
@@ -167,7 +195,7 @@ func (s *Store) start(ctx context.Context, o Options) error {
 			id = NewID()
 		}
 		// Two processes may make a state at once: the first one's id stays.
-		err = s.tx(ctx, func(tx *sql.Tx) error {
+		err = s.tx(ctx, func(ctx context.Context, tx *txn) error {
 			if _, err := tx.ExecContext(ctx, `INSERT INTO meta (key, value) VALUES ('installation', ?) ON CONFLICT DO NOTHING`, id); err != nil {
 				return err
 			}
@@ -212,22 +240,6 @@ func (s *Store) Check(ctx context.Context) error {
 // beforeCommit lets the tests fail a transaction at its end; nothing else sets it.
 var beforeCommit = func() error { return nil }
 
-func (s *Store) tx(ctx context.Context, f func(*sql.Tx) error) error {
-	tx, err := s.db.BeginTx(ctx, nil)
-	if err != nil {
-		return s.wrap(err)
-	}
-	err = f(tx)
-	if err == nil {
-		err = beforeCommit()
-	}
-	if err != nil {
-		_ = tx.Rollback()
-		return s.wrap(err)
-	}
-	return s.wrap(tx.Commit())
-}
-
 // wrap says which file, what to do, and that the state is unusable where that is what the error means.
 func (s *Store) wrap(err error) error {
 	if err == nil || errors.Is(err, ErrUnusable) {
@@ -250,11 +262,16 @@ func (s *Store) wrap(err error) error {
 		case sqlite3.SQLITE_FULL:
 			advice = "the disk is full: make room"
 		case sqlite3.SQLITE_IOERR:
-			advice = "the disk fails or is full"
+			if advice = Trouble(filepath.Dir(s.path), LeastRoom); advice == "" {
+				advice = "the disk fails or is full"
+			}
 		case sqlite3.SQLITE_BUSY:
 			advice = "another process has held it for over 10 s: look for a stopped adfbot"
 		default:
 			return err
+		}
+		if denied {
+			advice, denied = s.whyClosed(advice)
 		}
 		return deny(denied, s.unusable(advice, err))
 	}
@@ -263,6 +280,8 @@ func (s *Store) wrap(err error) error {
 	}
 	return err
 }
+
+const adviceReadOnly = "its file system is mounted read-only, which Linux does by itself after a disk error: see `dmesg`, then mount it for writing"
 
 const adviceDamaged = "the file is damaged: move it away and restore a copy, or start without one (open incidents are rebuilt from the flags and from Gitea)"
 
@@ -274,9 +293,11 @@ func (s *Store) unusable(advice string, err error) error {
 	case errors.Is(err, fs.ErrPermission):
 		advice = "this user may not do that: see `adfbot check` for the chown or chmod"
 	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
-		advice = "the disk is full: make room"
+		advice = "the disk is full: make room, or remove files where only inodes ran out (`df`, `df -i`)"
 	case errors.Is(err, fs.ErrNotExist):
 		advice = "nothing is there"
+	case errors.Is(err, syscall.EROFS):
+		advice = adviceReadOnly
 	default:
 		advice = "see whether `state` names the right file and its disk is mounted"
 	}
@@ -309,10 +330,10 @@ func (s *Store) Meta(ctx context.Context, key string) (string, error) {
 
 // SetMeta stores such a value.
 func (s *Store) SetMeta(ctx context.Context, key, value string) error {
-	return s.tx(ctx, func(tx *sql.Tx) error { return setMeta(ctx, tx, key, value) })
+	return s.tx(ctx, func(ctx context.Context, tx *txn) error { return setMeta(ctx, tx, key, value) })
 }
 
-func setMeta(ctx context.Context, tx *sql.Tx, key, value string) error {
+func setMeta(ctx context.Context, tx *txn, key, value string) error {
 	_, err := tx.ExecContext(ctx, `INSERT INTO meta (key, value) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value`, key, value)
 	return err
 }

@@ -96,7 +96,7 @@ func (c *Client) flush(ctx context.Context, say func(string, ...any)) {
 		if refused[e.Result.Project] {
 			continue
 		}
-		_, err := c.send(ctx, e.Result)
+		_, err := c.send(ctx, notAfter(e.Result, time.Now()))
 		var no *sendError
 		switch {
 		case err == nil, errors.As(err, &no) && no.spooled:
@@ -121,6 +121,18 @@ func (c *Client) flush(ctx context.Context, say func(string, ...any)) {
 	if sent > 0 {
 		say("%d kept results were sent", sent)
 	}
+}
+
+// notAfter is a result whose times are not in the future: the clock was set back while it waited, and the daemon, which has
+// the same clock, would refuse it for ever.
+func notAfter(r store.Result, now time.Time) store.Result {
+	if r.Finished.After(now) {
+		r.Finished = now
+	}
+	if r.Started.After(now) {
+		r.Started = now
+	}
+	return r
 }
 
 // sendError is the daemon's refusal.

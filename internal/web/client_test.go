@@ -87,6 +87,22 @@ func TestWithoutAnAnswerTheResultIsKeptAndSentLater(t *testing.T) {
 	require.Empty(t, left)
 }
 
+func TestAResultThatWaitedWhileTheClockWasSetBackIsTaken(t *testing.T) {
+	s := newStation(t)
+	socket, _ := s.sockets(4711)
+	c, spool := courier(t, socket)
+	tomorrow := resultOf("odilo", "one")
+	tomorrow.Started, tomorrow.Finished = tomorrow.Started.Add(24*time.Hour), tomorrow.Finished.Add(24*time.Hour)
+	_, err := c.keep(tomorrow)
+	require.NoError(t, err)
+	d := c.Deliver(t.Context(), resultOf("odilo", "two"))
+	require.Equal(t, []string{"1 kept results were sent"}, d.Said)
+	require.Equal(t, 2, d.View.Failures)
+	left, err := os.ReadDir(spool)
+	require.NoError(t, err)
+	require.Empty(t, left, "nor is it set aside")
+}
+
 func TestAStrangerAtTheSocketMayNothing(t *testing.T) {
 	s := newStation(t)
 	socket, _ := s.sockets(4712)
@@ -171,7 +187,7 @@ func TestAKeptResultThatContradictsIsDroppedAndOneThatIsNeverTakenIsSetAside(t *
 	c, spool := courier(t, socket)
 	s.result(`{"project":"odilo","exit_code":0,"run_id":"one"}`)
 	require.NoError(t, os.MkdirAll(spool, 0o700))
-	for _, r := range []store.Result{resultOf("odilo", "one"), {Project: "odilo", Agent: "project-meta", RunID: "two", Outcome: store.Failure, ExitCode: 1, Started: time.Now().Add(24 * time.Hour)}} {
+	for _, r := range []store.Result{resultOf("odilo", "one"), {Project: "odilo", Agent: "project-meta", RunID: "two", Outcome: store.Failure, ExitCode: 300}} {
 		_, err := store.SpoolIn(spool, r)
 		require.NoError(t, err)
 	}

@@ -8,27 +8,26 @@ import (
 	"sync"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_golang/prometheus/collectors"
-
 	"github.com/terraphim/adfbot/internal/bot"
 	"github.com/terraphim/adfbot/internal/config"
+	"github.com/terraphim/adfbot/internal/exposition"
 	"github.com/terraphim/adfbot/internal/store"
 )
 
-// Metrics count what one daemon does, across reloads. They have a registry of their own. As a [bot.Observer] they hear of
-// sweeps and requests; results and trips are counted from the state, because `adfbot exec` and `adfbot record` are
-// processes of their own; how things stand now is read at each scrape, see figures.go.
+// Metrics count what one daemon does, across reloads. As a [bot.Observer] they hear of sweeps and requests; results and
+// trips are counted from the state, because `adfbot exec` and `adfbot record` are processes of their own; how things stand
+// now is read at each scrape, see figures.go.
 //
 // Projects are labels only while they are configured: the number of series is bounded by the configuration.
 type Metrics struct {
-	registry *prometheus.Registry
-	results  *prometheus.CounterVec
-	trips    *prometheus.CounterVec
-	sweeps   prometheus.Histogram
-	errors   prometheus.Counter
-	requests *prometheus.CounterVec
-	took     *prometheus.HistogramVec
+	version, revision string
+
+	results  *exposition.Counter
+	trips    *exposition.Counter
+	sweeps   *exposition.Histogram
+	errors   *exposition.Counter
+	requests *exposition.Counter
+	took     *exposition.Histogram
 
 	mu    sync.Mutex
 	state string // whose results are counted
@@ -40,27 +39,35 @@ const otherProject = "other"
 
 // NewMetrics begins at zero.
 func NewMetrics(version, revision string) *Metrics {
-	m := &Metrics{
-		registry: prometheus.NewPedanticRegistry(),
-		results: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "adfbot_results_total",
-			Help: "Results recorded since the daemon's start, by any process on the machine."}, []string{"project", "outcome"}),
-		trips: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "adfbot_trips_total",
-			Help: "Breakers tripped since the daemon's start, by any process on the machine."}, []string{"project"}),
-		sweeps: prometheus.NewHistogram(prometheus.HistogramOpts{Name: "adfbot_sweep_duration_seconds",
-			Help: "How long the daemon's sweeps took.", Buckets: []float64{.01, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60, 300}}),
-		errors: prometheus.NewCounter(prometheus.CounterOpts{Name: "adfbot_sweep_errors_total",
-			Help: "Sweeps of the daemon that ended with an error."}),
-		requests: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "adfbot_gitea_requests_total",
-			Help: "Requests of the daemon to Gitea; the code is 0 where there was no answer."}, []string{"operation", "code"}),
-		took: prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "adfbot_gitea_request_duration_seconds",
-			Help: "How long the daemon's requests to Gitea took.", Buckets: []float64{.01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30}}, []string{"operation"}),
+	return &Metrics{
+		version: version, revision: revision,
+		results: exposition.NewCounter("adfbot_results_total",
+			"Results recorded since the daemon's start, by any process on the machine.", "outcome", "project"),
+		trips: exposition.NewCounter("adfbot_trips_total",
+			"Breakers tripped since the daemon's start, by any process on the machine.", "project"),
+		sweeps: exposition.NewHistogram("adfbot_sweep_duration_seconds",
+			"How long the daemon's sweeps took.", []float64{.01, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60, 300}),
+		errors: exposition.NewCounter("adfbot_sweep_errors_total",
+			"Sweeps of the daemon that ended with an error."),
+		requests: exposition.NewCounter("adfbot_gitea_requests_total",
+			"Requests of the daemon to Gitea; the code is 0 where there was no answer.", "code", "operation"),
+		took: exposition.NewHistogram("adfbot_gitea_request_duration_seconds",
+			"How long the daemon's requests to Gitea took.", []float64{.01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30}, "operation"),
 	}
-	build := prometheus.NewGauge(prometheus.GaugeOpts{Name: "adfbot_build_info", Help: "Which adfbot this is; always 1.",
-		ConstLabels: prometheus.Labels{"version": version, "revision": revision, "goversion": runtime.Version()}})
-	build.Set(1)
-	m.registry.MustRegister(m.results, m.trips, m.sweeps, m.errors, m.requests, m.took, build,
-		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	return m
+}
+
+// put writes what was counted, and what the process tells about itself.
+func (m *Metrics) put(p *exposition.Page) {
+	m.results.Put(p)
+	m.trips.Put(p)
+	m.sweeps.Put(p)
+	m.errors.Put(p)
+	m.requests.Put(p)
+	m.took.Put(p)
+	p.Gauge("adfbot_build_info", "Which adfbot this is; always 1.", 1,
+		"goversion", runtime.Version(), "revision", m.revision, "version", m.version)
+	p.Runtime()
+	p.Process()
 }
 
 // Sweeping is [bot.Observer.Sweeping].
@@ -70,15 +77,15 @@ func (m *Metrics) Sweeping() {}
 func (m *Metrics) Swept(rep bot.SweepReport, err error, _ time.Duration) {
 	m.sweeps.Observe(rep.Took.Seconds())
 	if err != nil {
-		m.errors.Inc()
+		m.errors.Add(1)
 	}
 }
 
 // Requested is [bot.Observer.Requested].
 func (m *Metrics) Requested(op string, status int, took time.Duration) {
 	op = operation(op)
-	m.requests.WithLabelValues(op, strconv.Itoa(status)).Inc()
-	m.took.WithLabelValues(op).Observe(took.Seconds())
+	m.requests.Add(1, strconv.Itoa(status), op)
+	m.took.Observe(took.Seconds(), op)
 }
 
 // operation makes a label of what a request was for.
@@ -99,9 +106,9 @@ func operation(op string) string {
 func (m *Metrics) begin(ctx context.Context, cfg *config.Config, b *bot.Bot) error {
 	for _, id := range cfg.ProjectIDs() { // a rate needs a series before its first event
 		for _, outcome := range []string{store.Success, store.Failure, store.Ignored} {
-			m.results.WithLabelValues(id, outcome)
+			m.results.Add(0, outcome, id)
 		}
-		m.trips.WithLabelValues(id)
+		m.trips.Add(0, id)
 	}
 	if m.state == cfg.State {
 		return nil
@@ -115,7 +122,7 @@ func (m *Metrics) begin(ctx context.Context, cfg *config.Config, b *bot.Bot) err
 }
 
 // countRounds bounds the time that one scrape takes after months without any: the next one goes on.
-const countRounds = 20
+const countRounds = 100
 
 // count counts the results that are new.
 func (m *Metrics) count(ctx context.Context, cfg *config.Config, b *bot.Bot) error {
@@ -138,9 +145,9 @@ func (m *Metrics) count(ctx context.Context, cfg *config.Config, b *bot.Bot) err
 			if _, ok := cfg.Project(id); !ok {
 				id = otherProject
 			}
-			m.results.WithLabelValues(id, kindOf(c.Outcome)).Add(float64(c.Results))
+			m.results.Add(float64(c.Results), kindOf(c.Outcome), id)
 			if c.Trips > 0 || id != otherProject {
-				m.trips.WithLabelValues(id).Add(float64(c.Trips))
+				m.trips.Add(float64(c.Trips), id)
 			}
 		}
 	}

@@ -6,8 +6,7 @@ import (
 	"net/http"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/common/expfmt"
+	"github.com/terraphim/adfbot/internal/exposition"
 )
 
 // watchWait bounds how long a probe or a scrape waits for the state: less than the usual 10 s of those who ask.
@@ -53,23 +52,11 @@ func (s *Server) getMetrics(w http.ResponseWriter, r *http.Request) {
 	if f.err != nil {
 		s.log.Warn("metrics: the state can't be read", "err", f.err)
 	}
-	now := prometheus.NewPedanticRegistry()
-	now.MustRegister(f)
-	families, err := prometheus.Gatherers{s.metrics.registry, now}.Gather()
-	if err != nil {
-		s.log.Error("metrics", "err", err)
-		writeProblem(w, r, http.StatusInternalServerError, "The metrics can't be made", "this is a fault in adfbot; its log says more")
-		return
-	}
-	format := expfmt.NegotiateAccept(r.Header, expfmt.DefaultAcceptedFormats()...)
-	w.Header().Set("Content-Type", string(format))
-	if r.Method == http.MethodHead {
-		return
-	}
-	out := expfmt.NewEncoder(w, format)
-	for _, family := range families {
-		if out.Encode(family) != nil {
-			return // the client has left
-		}
+	page := exposition.NewPage()
+	f.put(page)
+	s.metrics.put(page)
+	w.Header().Set("Content-Type", exposition.ContentType)
+	if r.Method != http.MethodHead {
+		_ = page.Write(w) // an error: the client has left
 	}
 }

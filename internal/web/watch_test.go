@@ -8,7 +8,6 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -134,36 +133,39 @@ func TestTheNamesOfTheMetricsStayWhatTheyAre(t *testing.T) {
 	d := newDaemon(t)
 	d.trip("odilo")
 	d.sweep()
-	var names []string
-	for s := range d.series() {
-		name, _, _ := strings.Cut(s, "{")
-		for _, suffix := range []string{"_bucket", "_sum", "_count"} {
-			name = strings.TrimSuffix(name, suffix)
+	w := d.get("/metrics")
+	require.Equal(t, "text/plain; version=0.0.4; charset=utf-8", w.Header().Get("Content-Type"))
+	all := w.Body.String()
+	var families []string
+	for line := range strings.Lines(all) {
+		if family, ok := strings.CutPrefix(line, "# TYPE adfbot_"); ok {
+			families = append(families, strings.TrimSpace(family))
 		}
-		names = append(names, name)
 	}
-	slices.Sort(names)
 	require.Equal(t, []string{
-		"adfbot_build_info",
-		"adfbot_gitea_request_duration_seconds",
-		"adfbot_gitea_requests_total",
-		"adfbot_last_sweep_timestamp_seconds",
-		"adfbot_oldest_pending_incident_age_seconds",
-		"adfbot_pause_directory_up",
-		"adfbot_paused_projects",
-		"adfbot_pending_incidents",
-		"adfbot_project_consecutive_failures",
-		"adfbot_project_ignored_streak",
-		"adfbot_project_paused",
-		"adfbot_projects",
-		"adfbot_results_total",
-		"adfbot_spooled_results",
-		"adfbot_state_up",
-		"adfbot_sweep_duration_seconds",
-		"adfbot_sweep_errors_total",
-		"adfbot_trips_total",
-	}, slices.Compact(names))
-	all := d.get("/metrics").Body.String()
+		"build_info gauge",
+		"gitea_request_duration_seconds histogram",
+		"gitea_requests_total counter",
+		"last_sweep_timestamp_seconds gauge",
+		"oldest_pending_incident_age_seconds gauge",
+		"pause_directory_up gauge",
+		"paused_projects gauge",
+		"pending_incidents gauge",
+		"project_consecutive_failures gauge",
+		"project_ignored_streak gauge",
+		"project_paused gauge",
+		"projects gauge",
+		"results_total counter",
+		"spooled_results gauge",
+		"state_up gauge",
+		"sweep_duration_seconds histogram",
+		"sweep_errors_total counter",
+		"trips_total counter",
+	}, families)
+	for _, family := range families {
+		name, _, _ := strings.Cut(family, " ")
+		require.Regexp(t, `(?m)^# HELP adfbot_`+name+` [A-Z].*\.$`, all)
+	}
 	require.Contains(t, all, "\ngo_goroutines ")
 	require.Contains(t, all, "\nprocess_resident_memory_bytes ")
 	problems, err := promlint.New(strings.NewReader(all)).Lint()

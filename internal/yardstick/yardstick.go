@@ -85,20 +85,35 @@ func number(v float64, unit string) string {
 // returns their medians.
 func Compare(b *testing.B, subject, yardstick func()) (s, y time.Duration) {
 	b.Helper()
+	timed := func(f func()) func() time.Duration {
+		return func() time.Duration {
+			begun := time.Now()
+			f()
+			return time.Since(begun)
+		}
+	}
+	return CompareTimed(b, 1, timed(subject), timed(yardstick))
+}
+
+// CompareTimed is Compare for what takes long to prepare: each of the two tells how long the part took that counts. There
+// are at least so many turns, since a benchmark of long turns is over after the first.
+func CompareTimed(b *testing.B, least int, subject, yardstick func() time.Duration) (s, y time.Duration) {
+	b.Helper()
 	var ss, ys []time.Duration
-	timed := func(f func()) time.Duration {
-		begun := time.Now()
-		f()
-		return time.Since(begun)
+	turn := func() {
+		if len(ss)%2 == 0 {
+			ss = append(ss, subject())
+			ys = append(ys, yardstick())
+		} else {
+			ys = append(ys, yardstick())
+			ss = append(ss, subject())
+		}
 	}
 	for b.Loop() {
-		if len(ss)%2 == 0 {
-			ss = append(ss, timed(subject))
-			ys = append(ys, timed(yardstick))
-		} else {
-			ys = append(ys, timed(yardstick))
-			ss = append(ss, timed(subject))
-		}
+		turn()
+	}
+	for len(ss) < least {
+		turn()
 	}
 	s, y = median(ss), median(ys)
 	b.ReportMetric(float64(s.Nanoseconds()), "ns/op")

@@ -1,6 +1,7 @@
 package yardstick
 
 import (
+	"flag"
 	"os"
 	"path/filepath"
 	"testing"
@@ -19,6 +20,7 @@ func TestARowSaysWhetherItReachesItsGoal(t *testing.T) {
 }
 
 func TestARowIsAppendedToTheTableThatIsAskedFor(t *testing.T) {
+	once(t)
 	file := filepath.Join(t.TempDir(), "table")
 	t.Setenv(TableFile, file)
 	testing.Benchmark(func(b *testing.B) {
@@ -29,4 +31,27 @@ func TestARowIsAppendedToTheTableThatIsAskedFor(t *testing.T) {
 	got, err := os.ReadFile(file)
 	require.NoError(t, err)
 	require.Contains(t, string(got), "| nothing | 0 | nothing | 1 × | at most 1 × | yes |\n")
+}
+
+func TestLongTurnsAreTakenOftenEnoughAndTheMedianCounts(t *testing.T) {
+	once(t)
+	turns := 0
+	testing.Benchmark(func(b *testing.B) {
+		s, y := CompareTimed(b, 5, func() time.Duration {
+			turns++
+			return time.Duration(turns) * time.Hour
+		}, func() time.Duration { return time.Minute })
+		require.Equal(b, 3*time.Hour, s)
+		require.Equal(b, time.Minute, y)
+	})
+	require.Equal(t, 5, turns)
+}
+
+// once makes benchmarks loop once: what takes no time would go round for a second otherwise, millions of times.
+func once(t *testing.T) {
+	t.Helper()
+	const name = "test.benchtime"
+	was := flag.Lookup(name).Value.String()
+	require.NoError(t, flag.Set(name, "1x"))
+	t.Cleanup(func() { require.NoError(t, flag.Set(name, was)) })
 }

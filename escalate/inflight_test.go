@@ -1,0 +1,98 @@
+package escalate_test
+
+import (
+	"fmt"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/terraphim/adfbot/escalate"
+	"github.com/terraphim/adfbot/escalate/giteatest"
+)
+
+// gauge is a transport that counts the requests under way.
+type gauge struct {
+	next http.RoundTripper
+
+	mu        sync.Mutex
+	now, most int
+}
+
+func (g *gauge) add(n int) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.now += n
+	g.most = max(g.most, g.now)
+}
+
+func (g *gauge) RoundTrip(r *http.Request) (*http.Response, error) {
+	g.add(1)
+	defer g.add(-1)
+	return g.next.RoundTrip(r)
+}
+
+// failMany trips so many projects whose issues nobody has opened yet.
+func (w *world) failMany(n int) {
+	w.rec.Settings.Projects = nil
+	for k := range n {
+		p := fmt.Sprintf("p%02d", k)
+		w.rec.Settings.Projects = append(w.rec.Settings.Projects, p)
+		w.fail(p)
+	}
+}
+
+func TestASweepKeepsEightRequestsUnderWayAndNoMore(t *testing.T) {
+	play(t, func(w *world) {
+		w.failMany(40)
+		g := &gauge{next: w.gitea.Transport()}
+		w.rec.Gitea = w.over(g)
+		w.gitea.Inject(giteatest.Fault{Do: giteatest.Latency(time.Second)})
+		begun := time.Now()
+		w.sweep()
+		require.Equal(w, 8, g.most)
+		require.Len(w, w.issues(fleet), 40)
+		require.Less(w, time.Since(begun), 8*time.Second, "two lists, and five times eight issues")
+	})
+}
+
+func TestARequestThatWaitedForItsTurnIsNotedAnew(t *testing.T) {
+	play(t, func(w *world) {
+		w.failMany(24)
+		asked := 0
+		// noted is when the request of an incident was noted, as it stands on disk when the request arrives.
+		fresh := func(match func(*http.Request) bool, which func(i escalate.Incident, r *http.Request) bool, noted func(i escalate.Incident) time.Time) giteatest.Fault {
+			return giteatest.Fault{Match: func(r *http.Request) bool {
+				if !match(r) {
+					return false
+				}
+				all, err := w.store.Unsettled(w.Context(), "")
+				require.NoError(w, err)
+				for _, i := range all {
+					if which(i, r) {
+						asked++
+						require.LessOrEqual(w, time.Since(noted(i)), timeout/10, i.Name())
+					}
+				}
+				return false
+			}}
+		}
+		w.gitea.Inject(fresh(giteatest.CreateIssue(), func(i escalate.Incident, r *http.Request) bool {
+			return giteatest.BodyHas("on " + i.Project + " failed")(r)
+		}, func(i escalate.Incident) time.Time { return i.Create.At }))
+		w.gitea.Inject(fresh(giteatest.CommentIssue(), func(i escalate.Incident, r *http.Request) bool {
+			return strings.HasSuffix(r.URL.Path, fmt.Sprintf("/issues/%d/comments", i.Issue.Number))
+		}, func(i escalate.Incident) time.Time { return i.Comments[i.ID+"/resumed"].Attempted }))
+		w.gitea.Inject(giteatest.Fault{Do: giteatest.Latency(timeout - time.Second)})
+		w.sweep()
+		require.Equal(w, 24, asked)
+		for _, p := range w.rec.Settings.Projects {
+			w.rm(p)
+		}
+		w.sweep()
+		require.Equal(w, 48, asked)
+	})
+}

@@ -1,0 +1,73 @@
+package exposition
+
+import (
+	"bytes"
+	"os"
+	"strconv"
+	"strings"
+	"syscall"
+)
+
+// ticks is how many there are in a second where Linux tells times in ticks, on every architecture that Go knows.
+const ticks = 100
+
+// Process adds what Linux tells about this process, under the names that dashboards know: process_*. What can't be read
+// is left out.
+func (p *Page) Process() {
+	if fds, err := openFiles(); err == nil {
+		p.Gauge("process_open_fds", "Number of open file descriptors.", float64(fds))
+	}
+	limit := func(name, help string, what int) {
+		var l syscall.Rlimit
+		if syscall.Getrlimit(what, &l) == nil {
+			p.Gauge(name, help, float64(l.Cur))
+		}
+	}
+	limit("process_max_fds", "Maximum number of open file descriptors.", syscall.RLIMIT_NOFILE)
+	limit("process_virtual_memory_max_bytes", "Maximum amount of virtual memory available in bytes.", syscall.RLIMIT_AS)
+
+	stat, err := os.ReadFile("/proc/self/stat")
+	if err != nil {
+		return
+	}
+	fields := strings.Fields(string(stat[bytes.LastIndexByte(stat, ')')+1:])) // after the program's name, which may hold anything
+	field := func(n int) float64 {                                            // numbered as in proc_pid_stat(5)
+		if n-3 >= len(fields) {
+			return 0
+		}
+		v, _ := strconv.ParseFloat(fields[n-3], 64)
+		return v
+	}
+	p.Total("process_cpu_seconds_total", "Total user and system CPU time spent in seconds.", (field(14)+field(15))/ticks)
+	p.Gauge("process_virtual_memory_bytes", "Virtual memory size in bytes.", field(23))
+	p.Gauge("process_resident_memory_bytes", "Resident memory size in bytes.", field(24)*float64(os.Getpagesize()))
+	if boot, ok := bootTime(); ok {
+		p.Gauge("process_start_time_seconds", "Start time of the process since unix epoch in seconds.", boot+field(22)/ticks)
+	}
+}
+
+// openFiles counts the process's open files, the directory that it reads left out.
+func openFiles() (int, error) {
+	d, err := os.Open("/proc/self/fd")
+	if err != nil {
+		return 0, err
+	}
+	defer func() { _ = d.Close() }()
+	names, err := d.Readdirnames(-1)
+	return len(names) - 1, err
+}
+
+// bootTime is when the machine started, in seconds since 1970.
+func bootTime() (float64, bool) {
+	stat, err := os.ReadFile("/proc/stat")
+	if err != nil {
+		return 0, false
+	}
+	for line := range strings.Lines(string(stat)) {
+		if v, ok := strings.CutPrefix(line, "btime "); ok {
+			s, err := strconv.ParseFloat(strings.TrimSpace(v), 64)
+			return s, err == nil
+		}
+	}
+	return 0, false
+}
