@@ -73,17 +73,20 @@ func (r *Reconciler) noteAccount(ctx context.Context, p *pass, a Account) error 
 		return nil
 	}
 	p.know(map[int64]bool{a.ID: true})
-	if p != nil && p.dry {
+	if p != nil && p.dry || p.writer() == a {
 		return nil
 	}
 	accounts, err := r.State.Accounts(ctx, r.Settings.URL)
 	if err != nil {
 		return err
 	}
-	if n := len(accounts); n > 0 && accounts[n-1] == a {
-		return nil
+	if n := len(accounts); n == 0 || accounts[n-1] != a {
+		if err := r.State.AddAccount(ctx, r.Settings.URL, a); err != nil {
+			return err
+		}
 	}
-	return r.State.AddAccount(ctx, r.Settings.URL, a)
+	p.setWriter(a)
+	return nil
 }
 
 // list lists the bot's issues in a repository, and learns the account's id if no request has told it yet.

@@ -12,11 +12,24 @@ import (
 // lone CRs, as progress bars write them, stays what follows the last one; U+2028, U+2029, VT, FF and NEL end a line.
 // Cleaning twice changes nothing more.
 func Clean(s string) string {
+	if isClean(s) {
+		return s
+	}
 	w := window{headMax: math.MaxInt}
 	c := cleaner{out: &w}
 	c.write([]byte(s))
 	c.finish()
 	return string(w.head)
+}
+
+// isClean tells of ordinary ASCII text, which nearly everything is.
+func isClean(s string) bool {
+	for i := range len(s) {
+		if c := s[i]; (c < ' ' || c > '~') && c != '\n' && c != '\t' {
+			return false
+		}
+	}
+	return true
 }
 
 // CleanLine is [Clean] in one line: blanks collapsed, none at the ends, and at most limit bytes, cut at a rune's boundary

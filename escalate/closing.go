@@ -29,6 +29,7 @@ type Closing struct {
 	Operator bool
 	Machine  bool // a commit or a merge closed it, or may have
 	Early    bool // there was no pause flag yet that it could have removed
+	Obeyed   bool // it has resumed the project already, as a state that was lost knew
 }
 
 // refWindow is how far a commit's reference and the closing that it causes may be apart. Gitea makes both in one go.
@@ -82,6 +83,9 @@ func causedBy(ref TimelineEntry, after []TimelineEntry) int {
 	})
 }
 
+// resumes tells whether the closing is an order to resume.
+func (c Closing) resumes() bool { return c.Operator && !c.Machine && !c.Early && !c.Obeyed }
+
 // String says who closed, for people: "closed by kim, who is no operator".
 func (c Closing) String() string {
 	who := CleanLine(c.By.Login, 60)
@@ -92,6 +96,8 @@ func (c Closing) String() string {
 		return "closed by " + who + ", who is no operator"
 	case c.Early:
 		return "closed by " + who + " before the project was paused"
+	case c.Obeyed:
+		return "closed by " + who + " before the project was paused again"
 	}
 	return "closed by " + who + ", an operator"
 }
@@ -116,7 +122,12 @@ func (r *Reconciler) closing(ctx context.Context, p *pass, i Incident) (*Closing
 		return nil, errLater // it was opened again meanwhile
 	}
 	c.Operator, c.Early = p.ops.may(c.By), early(i, c.At)
-	p.setClosing(i.ID, c)
+	if c.resumes() {
+		if c.Obeyed, err = r.resumedSince(ctx, i, i.Issue, c.At, p); err != nil {
+			return nil, err
+		}
+	}
+	p.setClosing(i, c)
 	return &c, nil
 }
 
@@ -127,30 +138,30 @@ func early(i Incident, at time.Time) bool {
 	return i.FlagWritten.IsZero() || (told || i.SaidNotPaused) && at.Before(i.FlagWritten.Truncate(time.Second))
 }
 
-func (p *pass) setClosing(incident string, c Closing) {
+func (p *pass) setClosing(i Incident, c Closing) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.closings == nil {
-		p.closings = map[string]Closing{}
+		p.closings = map[sight]Closing{}
 	}
-	p.closings[incident] = c
+	p.closings[sightOf(i)] = c
 }
 
 // closedBy is who closed an incident's issue, as far as this pass has asked.
-func (p *pass) closedBy(incident string) (Closing, bool) {
+func (p *pass) closedBy(i Incident) (Closing, bool) {
 	if p == nil {
 		return Closing{}, false
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	c, ok := p.closings[incident]
+	c, ok := p.closings[sightOf(i)]
 	return c, ok
 }
 
 // byOperator plans to resume a project whose issue an operator closed. Nothing waits for that: it is an order.
 func (p *planner) byOperator(i Incident) bool {
 	c, ok := p.o.Closings[i.ID]
-	if !ok || !c.Operator || c.Machine || c.Early || p.o.Flag.State != FlagThere {
+	if !ok || !c.resumes() || p.o.Flag.State != FlagThere {
 		return false
 	}
 	p.add(ResumeClosed, i, "the issue was "+c.String())
@@ -163,7 +174,7 @@ func (r *Reconciler) resumeClosed(ctx context.Context, i Incident, p *pass) erro
 	if !closed {
 		return err
 	}
-	c, ok := p.closedBy(i.ID)
+	c, ok := p.closedBy(i)
 	if !ok {
 		return errLater
 	}
@@ -212,7 +223,7 @@ func (r *Reconciler) endClosed(ctx context.Context, i Incident, c Closing) error
 // stillPaused is the comment on a reopening. It tells an operator's way out, and why a closing was none.
 func (r *Reconciler) stillPaused(key string, i Incident, p *pass) string {
 	var hint string
-	if c, ok := p.closedBy(i.ID); ok {
+	if c, ok := p.closedBy(i); ok {
 		hint = "It was " + Text(c.String()) + ": that does not resume the project."
 	}
 	if r.Settings.Operable {
@@ -228,7 +239,7 @@ func (r *Reconciler) stillPaused(key string, i Incident, p *pass) string {
 
 // closing takes over who closed an incident's issue. An issue that is seen open has no closing any more.
 func (o *Observation) closing(p *pass, i Incident) {
-	c, ok := p.closedBy(i.ID)
+	c, ok := p.closedBy(i)
 	if !ok || o.Issues[i.ID] != IssueClosed {
 		return
 	}

@@ -8,10 +8,19 @@ import (
 )
 
 // Keys of the comments that are made once. They stand hidden in the comment, and in the state.
-func resumedKey(i Incident) string         { return i.ID + "/resumed" }
-func reopenedKey(i Incident, n int) string { return fmt.Sprintf("%s/reopened/%d", i.ID, n) }
-func leftOpenKey(i Incident) string        { return i.ID + "/left-open" }
-func pausedKey(i Incident) string          { return i.ID + "/paused-now" }
+func resumedKey(i Incident) string  { return i.ID + "/resumed" }
+func leftOpenKey(i Incident) string { return i.ID + "/left-open" }
+func pausedKey(i Incident) string   { return i.ID + "/paused-now" }
+
+// reopenedKey names the last reopening by its time: a state that was lost and rebuilt begins to count anew.
+func reopenedKey(i Incident) string {
+	var at int64
+	if n := len(i.Reopens); n > 0 {
+		at = i.Reopens[n-1].UnixMilli()
+	}
+	return fmt.Sprintf("%s/reopened/%d", i.ID, at)
+}
+
 func duplicateKey(i Incident, d IssueRef) string {
 	return fmt.Sprintf("%s/duplicate/%d", i.ID, d.Number)
 }
@@ -19,7 +28,8 @@ func leftDuplicateKey(i Incident, d IssueRef) string { return duplicateKey(i, d)
 
 // say makes a comment once, whatever happens. The attempt is on disk before the request; if its answer was lost, the
 // issue's comments are read before it is made again, and not before the server can no longer be at it. A comment that the
-// server refuses (a locked issue, an archived repository) is given up: it never prevents a closing.
+// server refuses (a locked issue, an archived repository) is given up: it never prevents a closing. What was said about an
+// incident that was rebuilt, only the issue knows: it is always read before.
 //
 // It returns errLater where it is too early to know, an error where the comment is in doubt, and nil where nothing is
 // left to do.
@@ -28,14 +38,14 @@ func (r *Reconciler) say(ctx context.Context, i Incident, ref IssueRef, key, bod
 	if c.Done {
 		return nil
 	}
-	if !c.Attempted.IsZero() {
-		if c.Attempted.After(r.Now()) {
-			return errors.Join(errLater, r.noteComment(ctx, i.ID, key, Comment{Attempted: r.Now()}))
-		}
-		if !r.over(c.Attempted) {
-			return errLater
-		}
-		there, err := r.said(ctx, ref, key, p)
+	if c.Attempted.After(r.Now()) {
+		return errors.Join(errLater, r.noteComment(ctx, i.ID, key, Comment{Attempted: r.Now()}))
+	}
+	if !c.Attempted.IsZero() && !r.over(c.Attempted) {
+		return errLater
+	}
+	if !c.Attempted.IsZero() || i.Rebuilt {
+		_, there, err := r.said(ctx, ref, key, p)
 		if err != nil {
 			return err
 		}
@@ -53,7 +63,8 @@ func (r *Reconciler) say(ctx context.Context, i Incident, ref IssueRef, key, bod
 	case outcomeOf(err) == Refused && !isRetryable(err):
 		r.Log.Warn("comment refused, going on without it", "issue", ref.String(), "err", err)
 	case outcomeOf(err) == Lost:
-		return err
+		// A process that was stopped may have sent it long after it was noted.
+		return errors.Join(err, r.noteComment(context.WithoutCancel(ctx), i.ID, key, Comment{Attempted: r.Now()}))
 	default:
 		return errors.Join(err, r.noteComment(context.WithoutCancel(ctx), i.ID, key, Comment{}))
 	}
@@ -89,23 +100,34 @@ func (r *Reconciler) noteComment(ctx context.Context, incident, key string, c Co
 	return err
 }
 
-func (r *Reconciler) said(ctx context.Context, ref IssueRef, key string, p *pass) (bool, error) {
+// said looks for the bot's own comment with the key.
+func (r *Reconciler) said(ctx context.Context, ref IssueRef, key string, p *pass) (c IssueComment, there bool, err error) {
 	accounts, err := r.accountIDs(ctx, p)
 	if err != nil {
-		return false, err
+		return c, false, err
 	}
 	for id := range accounts {
-		bodies, err := r.Gitea.Comments(ctx, ref, id)
+		list, err := r.Gitea.Comments(ctx, ref, id)
 		if err != nil {
-			return false, err
+			return c, false, err
 		}
-		for _, b := range bodies {
-			if HasCommentMarker(b, key) {
-				return true, nil
+		for _, c := range list {
+			if HasCommentMarker(c.Body, key) {
+				return c, true, nil
 			}
 		}
 	}
-	return false, nil
+	return c, false, nil
+}
+
+// resumedSince tells whether the incident was resumed at the given time or later and the state does not know it, because it
+// is a copy from before: what was ordered then has been done.
+func (r *Reconciler) resumedSince(ctx context.Context, i Incident, ref IssueRef, at time.Time, p *pass) (bool, error) {
+	if !i.Comments[resumedKey(i)].Attempted.IsZero() {
+		return false, nil
+	}
+	c, there, err := r.said(ctx, ref, resumedKey(i), p)
+	return there && !c.Created.Before(at), err
 }
 
 // still reads an incident's issue before a step that needs it in one state. Where it is in another, the step is off, and
@@ -116,7 +138,7 @@ func (r *Reconciler) still(ctx context.Context, want IssueState, i Incident, p *
 		return false, r.failed(ctx, i, err)
 	}
 	if s != want {
-		p.set(i.ID, s)
+		p.set(i, s)
 	}
 	return s == want, nil
 }
@@ -151,7 +173,7 @@ func (r *Reconciler) close(ctx context.Context, i Incident, p *pass) error {
 	if err != nil {
 		return r.failed(ctx, i, errors.Join(said, err))
 	}
-	p.set(i.ID, IssueClosed)
+	p.set(i, IssueClosed)
 	r.Log.Info("issue closed", "project", i.Project, "incident", i.Name(), "issue", closed.String(), "url", issue.URL)
 	if said != nil {
 		return r.doubt(ctx, i, said)
@@ -170,7 +192,7 @@ func (r *Reconciler) doubt(ctx context.Context, i Incident, err error) error {
 func (r *Reconciler) settle(ctx context.Context, i Incident, p *pass, s IssueState) error {
 	_, err := r.State.Change(context.WithoutCancel(ctx), i.ID, func(i *Incident) { i.Settled = true; worked(i) })
 	if err == nil {
-		p.set(i.ID, s)
+		p.set(i, s)
 	}
 	r.step("settled")
 	return err
@@ -189,7 +211,6 @@ func (r *Reconciler) reopen(ctx context.Context, a Action, i Incident, p *pass) 
 	if !i.ReopenPending {
 		i, err = r.State.Change(ctx, i.ID, func(i *Incident) {
 			i.ReopenPending = true
-			i.ReopenCount++
 			i.ReopenQuiet = a.Quiet
 			i.Reopens = append(i.Reopens, r.Now())
 			if n := len(i.Reopens); n > reopenMost+1 {
@@ -203,7 +224,7 @@ func (r *Reconciler) reopen(ctx context.Context, a Action, i Incident, p *pass) 
 	r.step("reopen-begun")
 	var said error
 	if !a.Quiet {
-		key := reopenedKey(i, i.ReopenCount)
+		key := reopenedKey(i)
 		said = r.say(ctx, i, i.Issue, key, r.stillPaused(key, i, p), p)
 	}
 	if isRetryable(said) {
@@ -213,7 +234,7 @@ func (r *Reconciler) reopen(ctx context.Context, a Action, i Incident, p *pass) 
 		return r.failed(ctx, i, errors.Join(said, err))
 	}
 	r.step("reopened")
-	p.set(i.ID, IssueOpen)
+	p.set(i, IssueOpen)
 	r.Log.Info("issue reopened, the project is still paused", "project", i.Project, "incident", i.Name(), "issue", i.Issue.String())
 	if said != nil {
 		return r.doubt(ctx, i, said) // noteReopened settles it
@@ -228,7 +249,7 @@ func (r *Reconciler) reopeningDone(ctx context.Context, i Incident) error {
 
 // noteReopened ends a reopening that has happened. A comment whose answer was lost is settled first.
 func (r *Reconciler) noteReopened(ctx context.Context, i Incident, p *pass) error {
-	key := reopenedKey(i, i.ReopenCount)
+	key := reopenedKey(i)
 	if c := i.Comments[key]; !c.Attempted.IsZero() && !c.Done {
 		if open, err := r.still(ctx, IssueOpen, i, p); !open {
 			return err
@@ -291,7 +312,7 @@ func (r *Reconciler) closeDuplicate(ctx context.Context, d IssueRef, i Incident,
 			return r.failed(ctx, i, err)
 		}
 		if kept != IssueOpen {
-			p.set(i.ID, kept)
+			p.set(i, kept)
 			return errLater
 		}
 	}

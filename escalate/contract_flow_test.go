@@ -83,8 +83,8 @@ func TestContractFromTheTripToTheClosedIssue(t *testing.T) {
 		said, err := s.gitea.Comments(s.Context(), ref, i.AuthorID)
 		require.NoError(s, err)
 		require.Len(s, said, 2)
-		require.Contains(s, said[0], "still paused")
-		require.Contains(s, said[1], "was resumed")
+		require.Contains(s, said[0].Body, "still paused")
+		require.Contains(s, said[1].Body, "was resumed")
 		require.Empty(s, m.sweep().Actions)
 
 		all, err := s.gitea.List(s.Context(), s.repo, i.Author, true)

@@ -41,7 +41,7 @@ func (r *Reconciler) post(ctx context.Context, i Incident, repo Repo, p *pass) e
 		return err
 	}
 	l := r.letter(i, repo)
-	labels := r.labels(ctx, repo, r.Settings.Target(i.Project).Labels, &l)
+	labels := r.labels(ctx, repo, r.Settings.Target(i.Project).Labels, &l, p)
 	n := NewIssue{Title: r.Composer.Title(i), Labels: labels, Assignees: r.Settings.Target(i.Project).Assignees}
 	if r.Settings.DueIn > 0 {
 		n.Due = i.Opened.Add(r.Settings.DueIn)
@@ -64,6 +64,8 @@ func (r *Reconciler) post(ctx context.Context, i Incident, repo Repo, p *pass) e
 		_, err2 := r.State.Change(context.WithoutCancel(ctx), i.ID, func(i *Incident) {
 			if outcomeOf(err) != Lost {
 				i.Create, i.Target = Attempt{}, Repo{}
+			} else {
+				i.Create.At = r.Now() // a process that was stopped may have sent it long after it was noted
 			}
 			r.failInto(i, err)
 		})
@@ -71,7 +73,7 @@ func (r *Reconciler) post(ctx context.Context, i Incident, repo Repo, p *pass) e
 	}
 	// The account comes first: an issue that is known and an account that is not would look like somebody else's issue.
 	err = r.noteAccount(context.WithoutCancel(ctx), p, Account{ID: issue.AuthorID, Login: issue.Author})
-	_, err2 := r.State.Change(context.WithoutCancel(ctx), i.ID, func(i *Incident) {
+	i, err2 := r.State.Change(context.WithoutCancel(ctx), i.ID, func(i *Incident) {
 		i.Issue, i.Create, i.Target = issue.IssueRef, Attempt{}, Repo{}
 		i.SaidNotPaused = l.FlagError != ""
 		worked(i)
@@ -80,20 +82,29 @@ func (r *Reconciler) post(ctx context.Context, i Incident, repo Repo, p *pass) e
 		return err
 	}
 	r.step("issue-noted")
-	p.set(i.ID, IssueOpen)
+	p.set(i, IssueOpen)
 	r.Log.Info("issue opened", "project", i.Project, "incident", i.Name(), "issue", issue.String(), "url", issue.URL, "missing", l.Missing)
 	if len(issue.Labels) < len(n.Labels) {
 		r.Log.Warn("Gitea left labels out: the token's account may not write to the repository, or the labels were deleted",
 			"issue", issue.String(), "asked", len(n.Labels), "set", len(issue.Labels))
+		p.setLabels(repo, nil)
 		return r.State.SetLabels(ctx, repo, nil)
 	}
 	return nil
 }
 
-// attempt asks once for the issue. That it was asked for is on disk before.
+// attempt asks once for the issue. That it was asked for is on disk before. Whoever resumes takes no issue lock, so the
+// incident may have ended since it was looked at, and be settled as one that never had an issue: then none is made.
 func (r *Reconciler) attempt(ctx context.Context, i Incident, repo Repo, n NewIssue) (Issue, error) {
 	ctx, release, err := r.announce(ctx, func() error {
-		_, err := r.State.Change(ctx, i.ID, func(i *Incident) { i.Create.At, i.Target = r.Now(), repo })
+		now, err := r.State.Change(ctx, i.ID, func(i *Incident) {
+			if i.IsOpen() {
+				i.Create.At, i.Target = r.Now(), repo
+			}
+		})
+		if err == nil && !now.IsOpen() {
+			err = errLater
+		}
 		return err
 	})
 	if err != nil {
@@ -121,7 +132,7 @@ func (r *Reconciler) announce(ctx context.Context, note func() error) (held cont
 	return held, release, nil
 }
 
-// notTried: the state could not be written, so nothing was asked of Gitea.
+// notTried: nothing was asked of Gitea, because the state could not be written or the incident has ended.
 type notTried struct{ error }
 
 func (e *notTried) Unwrap() error { return e.error }
@@ -177,13 +188,19 @@ func (r *Reconciler) letter(i Incident, repo Repo) Letter {
 
 // labels returns the ids of the wanted labels. They are kept, so it costs nothing the next time; missing labels are made
 // once. Labels are optional: what can't be had is named in the letter.
-func (r *Reconciler) labels(ctx context.Context, repo Repo, names []string, l *Letter) []int64 {
+func (r *Reconciler) labels(ctx context.Context, repo Repo, names []string, l *Letter, p *pass) []int64 {
 	if len(names) == 0 {
 		return nil
 	}
-	ids, err := r.State.Labels(ctx, repo)
-	if err == nil && !hasAll(ids, names) {
-		ids, err = r.makeLabels(ctx, repo, names, ids)
+	ids, err := p.labelsOf(repo), error(nil)
+	if !hasAll(ids, names) {
+		ids, err = r.State.Labels(ctx, repo)
+		if err == nil && !hasAll(ids, names) {
+			ids, err = r.makeLabels(ctx, repo, names, ids)
+		}
+		if err == nil {
+			p.setLabels(repo, ids)
+		}
 	}
 	if err != nil {
 		l.Missing = append(l.Missing, "labels: "+err.Error())

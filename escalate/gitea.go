@@ -342,7 +342,7 @@ func (g *Gitea) Me(ctx context.Context) (Account, error) {
 	return Account{ID: u.ID, Login: u.UserName}, nil
 }
 
-func (g *Gitea) Comments(ctx context.Context, ref IssueRef, author int64) ([]string, error) {
+func (g *Gitea) Comments(ctx context.Context, ref IssueRef, author int64) ([]IssueComment, error) {
 	// This endpoint has no pages: it answers with every comment (recording repo-comments-since.json is its sibling).
 	c, client, cancel := g.begin(ctx, fmt.Sprintf("list comments of #%d", ref.Number), ref.Repo.String())
 	defer cancel()
@@ -353,13 +353,18 @@ func (g *Gitea) Comments(ctx context.Context, ref IssueRef, author int64) ([]str
 	if list == nil {
 		return nil, c.lost(resp, noList)
 	}
-	var bodies []string
+	var out []IssueComment
 	for _, m := range list {
 		if m != nil && m.Poster != nil && m.Poster.ID == author {
-			bodies = append(bodies, m.Body)
+			out = append(out, comment(m))
 		}
 	}
-	return bodies, nil
+	return out, nil
+}
+
+func comment(m *gitea.Comment) IssueComment {
+	return IssueComment{ID: m.ID, Number: issueNumber(m.IssueURL), By: Account{ID: m.Poster.ID, Login: m.Poster.UserName},
+		Body: m.Body, Created: m.Created, Updated: m.Updated}
 }
 
 func (g *Gitea) AddComment(ctx context.Context, ref IssueRef, body string) error {
@@ -468,8 +473,7 @@ func (g *Gitea) CommentsSince(ctx context.Context, repo Repo, since time.Time) (
 		}
 		for _, m := range list {
 			if m != nil && m.Poster != nil {
-				out = append(out, IssueComment{ID: m.ID, Number: issueNumber(m.IssueURL), By: Account{ID: m.Poster.ID, Login: m.Poster.UserName},
-					Body: m.Body, Created: m.Created, Updated: m.Updated})
+				out = append(out, comment(m))
 			}
 		}
 		// There are no links here. Comments that come meanwhile are on later pages, because the oldest come first.

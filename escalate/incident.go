@@ -121,7 +121,6 @@ type Incident struct {
 	ReopenPending bool        // a reopening was begun and not yet seen to be done
 	Reopens       []time.Time // the last few, the oldest first
 	ReopenQuiet   bool        // the last one was without a word, after too many
-	ReopenCount   int
 
 	Comments map[string]Comment // by key
 

@@ -295,3 +295,33 @@ func TestAFlagOfAnIncidentThatHasEndedHoldsTheProject(t *testing.T) {
 		require.NotNil(w, h)
 	})
 }
+
+func TestALostStateDoesNotSayAgainWhatItsIssueSays(t *testing.T) {
+	play(t, func(w *world) {
+		w.trip(project)
+		w.rm(project)
+		w.sweepDies("commented") // the issue is still open
+		m := w.withoutState()
+		m.sweep()
+		require.Equal(w, "closed", w.issue().State)
+		require.Len(w, comments(w.issue()), 1)
+	})
+}
+
+func TestALostStateSaysItWhenAnIssueIsReopenedAgain(t *testing.T) {
+	play(t, func(w *world) {
+		w.trip(project)
+		w.gitea.As("alex").Close(fleet, 1)
+		w.sweep()
+		require.Len(w, comments(w.issue()), 1)
+		m := w.withoutState()
+		time.Sleep(time.Hour)
+		w.gitea.As("alex").Close(fleet, 1)
+		m.sweep()
+		m.sweep() // the first found the incident again
+		require.Equal(w, "open", w.issue().State)
+		said := comments(w.issue())
+		require.Len(w, said, 2)
+		require.NotEqual(w, said[0], said[1], "each has a key of its own")
+	})
+}

@@ -23,15 +23,17 @@ type pass struct {
 	open     map[Repo]listed
 	all      map[Repo]listed
 	turns    map[Repo]chan struct{} // holds one token: who has it may list everything in the repository
-	states   map[string]IssueState  // by incident, from single reads and from our own writes
+	states   map[sight]IssueState   // from single reads and from our own writes
+	labels   map[Repo]map[string]int64
+	wrote    Account // who wrote last, as the state knows it
 
-	ops      *roll              // who may give orders; nil: nobody
-	closings map[string]Closing // by incident; see closing.go
+	ops      *roll             // who may give orders; nil: nobody
+	closings map[sight]Closing // see closing.go
 }
 
 func newPass(opt SweepOptions) *pass {
 	return &pass{force: opt.Force, dry: opt.DryRun, accounts: map[int64]bool{}, open: map[Repo]listed{}, all: map[Repo]listed{},
-		turns: map[Repo]chan struct{}{}, states: map[string]IssueState{}}
+		turns: map[Repo]chan struct{}{}, states: map[sight]IssueState{}, labels: map[Repo]map[string]int64{}}
 }
 
 type listed struct {
@@ -85,19 +87,67 @@ func (p *pass) turn(ctx context.Context, repo Repo) (done func(), err error) {
 	}
 }
 
-func (p *pass) set(incident string, s IssueState) {
+// writer tells who wrote last in this pass; the zero account where that is not known.
+func (p *pass) writer() Account {
+	if p == nil {
+		return Account{}
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.wrote
+}
+
+func (p *pass) setWriter(a Account) {
 	if p == nil {
 		return
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.states[incident] = s
+	p.wrote = a
 }
 
-func (p *pass) state(incident string) (IssueState, bool) {
+// labelsOf are the ids of a repository's labels, as far as this pass has asked the state.
+func (p *pass) labelsOf(repo Repo) map[string]int64 {
+	if p == nil {
+		return nil
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	s, ok := p.states[incident]
+	return p.labels[repo]
+}
+
+// setLabels keeps them, or forgets them where ids is nil. They are never changed.
+func (p *pass) setLabels(repo Repo, ids map[string]int64) {
+	if p == nil {
+		return
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.labels[repo] = ids
+}
+
+// sight is what was looked at: an incident's issue. What was seen of it says nothing of the one that replaces it, which
+// another process may open before this pass is done.
+type sight struct {
+	incident string
+	issue    IssueRef
+}
+
+func sightOf(i Incident) sight { return sight{i.ID, i.Issue} }
+
+func (p *pass) set(i Incident, s IssueState) {
+	if p == nil {
+		return
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.states[sightOf(i)] = s
+}
+
+func (p *pass) state(i Incident) (IssueState, bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	s, ok := p.states[sightOf(i)]
 	return s, ok
 }
 
@@ -112,11 +162,7 @@ func (r *Reconciler) observe(ctx context.Context, project string, p *pass) (Obse
 	if p != nil {
 		open = r.openIssues(p, project)
 	}
-	incidents, err := r.State.Unsettled(ctx, project)
-	if err != nil {
-		return Observation{}, err
-	}
-	hold, err := r.State.Hold(ctx, project)
+	incidents, hold, err := r.State.Standing(ctx, project)
 	if err != nil {
 		return Observation{}, err
 	}
@@ -193,7 +239,7 @@ func (r *Reconciler) issueState(p *pass, i Incident) IssueState {
 	if i.Issue.IsZero() {
 		return IssueUnknown
 	}
-	if s, ok := p.state(i.ID); ok {
+	if s, ok := p.state(i); ok {
 		return s
 	}
 	l, ok := p.list(i.Issue.Repo)
@@ -251,7 +297,7 @@ func (r *Reconciler) look(ctx context.Context, p *pass, incidents []Incident) er
 				continue // neither an order nor none: left as it is
 			}
 		}
-		p.set(i.ID, s)
+		p.set(i, s)
 	}
 	return errors.Join(errs...)
 }

@@ -217,15 +217,27 @@ func (r *Reconciler) order(ctx context.Context, repo Repo, c IssueComment, comma
 			o.Steps = append(o.Steps, Step{Command: cmd})
 		}
 	}
-	if found[0].Rebuilt { // the state that knew of the orders was lost; their answers are in the issue
-		for _, key := range []string{orderKey(o), resumedKey(found[0])} {
-			if there, err := r.said(ctx, o.Issue, key, p); there || err != nil {
-				return o, err
-			}
-		}
+	if obeyed, err := r.obeyed(ctx, o, found[0], p); obeyed || err != nil {
+		return o, err
 	}
 	o.Done = false
 	return o, nil
+}
+
+// obeyed tells whether an order was carried out, or answered, by a state that was lost or replaced by an older copy: the
+// answer is in the issue then. A resume is answered by the comment on the incident's end.
+func (r *Reconciler) obeyed(ctx context.Context, o Order, i Incident, p *pass) (bool, error) {
+	key := orderKey(o)
+	if o.Refused == refusedStranger {
+		key = strangerKey(i, o.By)
+	}
+	if _, there, err := r.said(ctx, o.Issue, key, p); there || err != nil {
+		return there, err
+	}
+	if !i.Rebuilt && !slices.ContainsFunc(o.Steps, func(s Step) bool { return s.Command.Verb == ResumeVerb }) {
+		return false, nil
+	}
+	return r.resumedSince(ctx, i, o.Issue, o.At, p)
 }
 
 // issueNumbered is the issue as this pass has listed it, else as it is now.

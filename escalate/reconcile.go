@@ -60,6 +60,8 @@ type State interface {
 	Memory
 	Locker
 	Orders
+	// Standing is Unsettled and Hold of one project, as of one moment.
+	Standing(ctx context.Context, project string) (unsettled []Incident, hold *Hold, err error)
 }
 
 // Server is everything that a [Reconciler] asks of Gitea.

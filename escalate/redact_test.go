@@ -4,6 +4,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"net/url"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -211,6 +212,7 @@ func FuzzRedact(f *testing.F) {
 		got := r.Redact(s)
 		require.NotContains(t, got, secret)
 		require.Equal(t, got, r.Redact(got), "masking twice")
+		require.LessOrEqual(t, len(got), 3*len(s)+len(masked), "each mask stands for something")
 		text := capture(int(limit%2000), r, s)
 		require.LessOrEqual(t, len(text), int(limit%2000))
 		requireClean(t, text)
@@ -239,9 +241,62 @@ func FuzzCapture(f *testing.F) {
 	})
 }
 
+// FuzzCaptureInPieces writes the secret in pieces of any size, with colours and other invisible things inside it.
+func FuzzCaptureInPieces(f *testing.F) {
+	for _, inside := range []string{"", "\x1b[0m", "\x1b[38;5;208m\x1b[1m", "\x1b]0;t\x07", "\u200b", "\ufeff\u202e", "\x00", "\b", "\x1b(B"} {
+		f.Add(inside, []byte{1, 3}, uint16(5), uint32(0), uint16(1000))
+		f.Add(inside, []byte{0, 255, 9}, uint16(1), uint32(overlap-9), uint16(300))
+	}
+	const secret = "Sup3r+S3cret/V4lue"
+	r := NewRedactor(secret)
+	f.Fuzz(func(t *testing.T, inside string, sizes []byte, at uint16, lead uint32, limit uint16) {
+		if Clean("x"+inside+"y") != "xy" || strings.ContainsAny(inside, "S3V4") {
+			t.Skip() // it does not vanish, so it is another word
+		}
+		cut := int(at) % len(secret)
+		if cut == 0 {
+			cut = 1
+		}
+		in := []byte(strings.Repeat("z\n", int(lead%(2*overlap))/2) + "begin " + secret[:cut] + inside + secret[cut:] + " end\n")
+		c := NewCapture(int(limit), r)
+		for n := 0; len(in) > 0; n++ {
+			size := len(in)
+			if len(sizes) > 0 && len(in) < 2000 {
+				size = min(int(sizes[n%len(sizes)])+1, len(in))
+			} else if len(in) >= 2000 {
+				size = len(in) - 1000
+			}
+			_, _ = c.Write(in[:size])
+			in = in[size:]
+		}
+		text := c.Text()
+		require.LessOrEqual(t, len(text), int(limit))
+		requireClean(t, text)
+		for _, c := range "S3V4" {
+			require.NotContains(t, withoutGap(text), string(c))
+		}
+	})
+}
+
 func withoutGap(s string) string {
 	if head, _, tail, ok := splitGap(s); ok {
 		return head + tail
 	}
 	return s
+}
+
+func TestEveryKnownShapeIsMasked(t *testing.T) {
+	var patterns *Redactor
+	for _, sh := range append(slices.Clone(marked[:]), unmarked[:]...) {
+		token := sh.prefix + strings.Repeat("A1B2C3D4", 5)
+		switch sh.prefix {
+		case "AKIA", "ASIA": // have a length
+			token = token[:len(sh.prefix)+sh.min]
+		case "eyJ":
+			token += ".A1B2"
+		}
+		got := patterns.Redact("it said " + token + " and went on")
+		require.NotContains(t, got, token[len(sh.prefix):], sh.prefix)
+		require.Contains(t, got, " and went on")
+	}
 }

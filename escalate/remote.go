@@ -164,7 +164,6 @@ func (r *Reconciler) do(ctx context.Context, a Action, i Incident, p *pass, fres
 				i.NextTry = r.Now().Add(retryWait(n, 0))
 			}
 		})
-		p.set(i.ID, IssueUnknown)
 		return err
 	case NoteReopened:
 		return r.noteReopened(ctx, i, p)
@@ -255,13 +254,13 @@ func (r *Reconciler) listAll(ctx context.Context, repo Repo, p *pass) listed {
 }
 
 func (r *Reconciler) adopted(ctx context.Context, i Incident, ref IssueRef, p *pass, s IssueState) error {
-	_, err := r.State.Change(ctx, i.ID, func(i *Incident) {
+	i, err := r.State.Change(ctx, i.ID, func(i *Incident) {
 		i.Issue, i.Create, i.Target = ref, Attempt{}, Repo{}
 		i.Settled = i.Settled && s != IssueOpen // it came after all were sure that it would not: it is to be closed
 		worked(i)
 	})
 	if err == nil {
-		p.set(i.ID, s)
+		p.set(i, s)
 		r.Log.Info("issue found again", "project", i.Project, "incident", i.Name(), "issue", ref.String(), "url", ref.URL)
 	}
 	return err

@@ -29,8 +29,8 @@ type Tracker interface {
 
 // Commenter reads and writes the comments of an issue. Errors are as for [Tracker].
 type Commenter interface {
-	// Comments returns the bodies of all comments by the given author.
-	Comments(ctx context.Context, ref IssueRef, author int64) ([]string, error)
+	// Comments returns all comments by the given author.
+	Comments(ctx context.Context, ref IssueRef, author int64) ([]IssueComment, error)
 	// AddComment writes one.
 	AddComment(ctx context.Context, ref IssueRef, body string) error
 }

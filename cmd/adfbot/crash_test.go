@@ -203,9 +203,11 @@ func (w *world) lose(names ...string) {
 	}
 }
 
-func (w *world) mount(name string) {
+func (w *world) mount(name string) { w.mountSized(name, "64k") }
+
+func (w *world) mountSized(name, size string) {
 	require.NoError(w.t, os.Mkdir(w.path(name), 0o755))
-	require.NoError(w.t, unix.Mount("tmpfs", w.path(name), "tmpfs", 0, "size=64k,mode=755"))
+	require.NoError(w.t, unix.Mount("tmpfs", w.path(name), "tmpfs", 0, "size="+size+",mode=755"))
 	w.t.Cleanup(func() { _ = unix.Unmount(w.path(name), unix.MNT_DETACH) })
 }
 

@@ -12,6 +12,7 @@ import (
 	"sync"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
@@ -38,8 +39,11 @@ type gitea struct {
 	faults []func()     // each ends one
 }
 
-func newGitea() (*gitea, error) {
-	g := &gitea{Server: giteatest.New(nil)}
+func newGitea() (*gitea, error) { return newGiteaAt(nil) }
+
+// newGiteaAt is newGitea with another clock.
+func newGiteaAt(now func() time.Time) (*gitea, error) {
+	g := &gitea{Server: giteatest.New(now)}
 	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return nil, err

@@ -4,6 +4,8 @@ import (
 	"context"
 	"flag"
 	"fmt"
+	"net"
+	"net/http"
 	"os"
 	"strconv"
 	"strings"
@@ -18,11 +20,12 @@ import (
 // The test binary is also the command under test: started under the name adfbot it is one, with hooks that no production
 // build has. Each is switched on by an environment variable.
 const (
-	killAt    = "ADFBOT_TEST_KILL_AT" // step[:n]: SIGKILL itself when that step is reached for the nth time; * for whichever comes first
+	killAt    = "ADFBOT_TEST_KILL_AT" // step[:n]: SIGKILL itself when that step is reached for the nth time; *[:n] for the nth of all
 	stopAt    = "ADFBOT_TEST_STOP_AT" // step[:n]: SIGSTOP itself there
 	logSteps  = "ADFBOT_TEST_STEPS"   // file to which the names of all steps are appended
 	ahead     = "ADFBOT_TEST_AHEAD"   // duration by which its clock is fast, so that no test waits for a wait
 	logMemory = "ADFBOT_TEST_MEMORY"  // file to which /proc/self/status is copied at the end
+	fromHost  = "ADFBOT_TEST_FROM"    // loopback address that its requests come from, so that a server can tell processes apart
 	asUID     = "ADFBOT_TEST_UID"     // user to become first: root is refused nothing, so that it can't test a refusal
 )
 
@@ -50,6 +53,10 @@ func command() int {
 		d, err := time.ParseDuration(s)
 		must(err)
 		p.now = func() time.Time { return time.Now().Add(d) }
+	}
+	if s := os.Getenv(fromHost); s != "" {
+		from := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(s)}}
+		http.DefaultTransport.(*http.Transport).DialContext = from.DialContext
 	}
 	if s := os.Getenv(asUID); s != "" {
 		id, err := strconv.Atoi(s)
@@ -82,7 +89,7 @@ func stepHook(getenv func(string) string) func(string) {
 		return nil
 	}
 	var mu sync.Mutex
-	seen := map[string]int{}
+	seen, all := map[string]int{}, 0
 	return func(name string) {
 		mu.Lock()
 		defer mu.Unlock()
@@ -94,10 +101,12 @@ func stepHook(getenv func(string) string) func(string) {
 			must(err)
 			must(f.Close())
 		}
-		if killName == "*" || name == killName && seen[name] == killTime {
+		all++
+		reached := func(at string, n int) bool { return name == at && seen[name] == n || at == "*" && all == n }
+		if reached(killName, killTime) {
 			signalSelf(syscall.SIGKILL)
 		}
-		if name == stopName && seen[name] == stopTime {
+		if reached(stopName, stopTime) {
 			signalSelf(syscall.SIGSTOP)
 		}
 	}

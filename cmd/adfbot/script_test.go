@@ -58,28 +58,29 @@ func TestScripts(t *testing.T) {
 type scriptCommand = func(ts *testscript.TestScript, neg bool, args []string)
 
 var scriptCommands = map[string]scriptCommand{
-	"gitea":    giteaCommand,    // see there
-	"rc":       exitCode,        // rc N CMD...: the command ends with exactly this exit code
-	"signal":   signalCommand,   // signal NAME WORD: send a signal to the background command that has this word among its arguments
-	"stopped":  stoppedCommand,  // stopped WORD: wait until that background command is stopped
-	"waitfile": waitFile,        // [!] waitfile PATH [REGEXP]: wait until it is there (and has this in it), or is gone
-	"waitgone": waitGone,        // waitgone FILE: wait until the process whose id is in the file is gone
-	"setage":   setAge,          // setage FILE DURATION: it was changed so long ago
-	"mode":     setMode,         // mode OCTAL PATH...: chmod with a leading ~ for "and of everything in it"
-	"asuser":   asUser,          // from here on adfbot runs as somebody whom permissions concern
-	"tmpfs":    tmpfs,           // tmpfs DIR SIZE: mount a file system of that size
-	"remount":  remount,         // remount ro|rw DIR
-	"fill":     fill,            // fill DIR: use all the room that is left
-	"size":     sizeCommand,     // size PATH MOST: a file has at most so many bytes
-	"same":     sameCommand,     // [!] same DIR DIR: both have the same files with the same contents
-	"edit":     editCommand,     // edit FILE REGEXP TEXT: replace, at least once
-	"hostile":  hostileCommand,  // hostile FILE: a log that tries everything
-	"big":      bigCommand,      // big FILE MEGABYTES: binary rubbish with a readable last line
-	"lines":    linesCommand,    // lines FILE REGEXP N: so many lines match
-	"settled":  settledCommand,  // sweep, with a clock that runs ahead, until nothing is left to do
-	"copytree": copyTreeCommand, // copytree FROM TO
-	"bad":      badID,           // bad ID: every command refuses this project id
-	"helps":    helpsCommand,    // every command has a help text
+	"gitea":      giteaCommand,    // see there
+	"rc":         exitCode,        // rc N CMD...: the command ends with exactly this exit code
+	"signal":     signalCommand,   // signal NAME WORD: send a signal to the background command that has this word among its arguments
+	"stopped":    stoppedCommand,  // stopped WORD: wait until that background command is stopped
+	"waitfile":   waitFile,        // [!] waitfile PATH [REGEXP]: wait until it is there (and has this in it), or is gone
+	"waitgone":   waitGone,        // waitgone FILE: wait until the process whose id is in the file is gone
+	"setage":     setAge,          // setage FILE DURATION: it was changed so long ago
+	"mode":       setMode,         // mode OCTAL PATH...: chmod with a leading ~ for "and of everything in it"
+	"asuser":     asUser,          // from here on adfbot runs as somebody whom permissions concern
+	"tmpfs":      tmpfs,           // tmpfs DIR SIZE: mount a file system of that size
+	"remount":    remount,         // remount ro|rw DIR
+	"fill":       fill,            // fill DIR: use all the room that is left
+	"fillinodes": fillInodes,      // fillinodes DIR: use all its inodes, in a folder many
+	"size":       sizeCommand,     // size PATH MOST: a file has at most so many bytes
+	"same":       sameCommand,     // [!] same DIR DIR: both have the same files with the same contents
+	"edit":       editCommand,     // edit FILE REGEXP TEXT: replace, at least once
+	"hostile":    hostileCommand,  // hostile FILE: a log that tries everything
+	"big":        bigCommand,      // big FILE MEGABYTES: binary rubbish with a readable last line
+	"lines":      linesCommand,    // lines FILE REGEXP N: so many lines match
+	"settled":    settledCommand,  // sweep, with a clock that runs ahead, until nothing is left to do
+	"copytree":   copyTreeCommand, // copytree FROM TO
+	"bad":        badID,           // bad ID: every command refuses this project id
+	"helps":      helpsCommand,    // every command has a help text
 
 	"broken":       broken,      // the state can't be used: what every command then does
 	"takes-in":     takesIn,     // takes-in N: the next command takes N spooled results in
@@ -266,6 +267,19 @@ func remount(ts *testscript.TestScript, neg bool, args []string) {
 		flags |= unix.MS_RDONLY
 	}
 	ts.Check(unix.Mount("tmpfs", ts.MkAbs(args[1]), "tmpfs", flags, ""))
+}
+
+func fillInodes(ts *testscript.TestScript, neg bool, args []string) {
+	need(ts, neg, false, args, 1, "fillinodes DIR")
+	dir := filepath.Join(ts.MkAbs(args[0]), "many")
+	ts.Check(os.Mkdir(dir, 0o755))
+	for n := 0; ; n++ {
+		err := os.WriteFile(filepath.Join(dir, strconv.Itoa(n)), nil, 0o644)
+		if errors.Is(err, syscall.ENOSPC) {
+			return
+		}
+		ts.Check(err)
+	}
 }
 
 func fill(ts *testscript.TestScript, neg bool, args []string) {

@@ -129,6 +129,7 @@ type Request struct {
 	Login  string // whose token it bore; "" for none, a bad one, or when no work was done
 	Status int    // 0 when no answer was given (yet)
 	Fault  string // the name of the fault that it met
+	From   string // address of the client; "" without a network
 	At     time.Time
 }
 
@@ -160,7 +161,7 @@ func (s *Server) Operations() int {
 func (s *Server) arrive(r *http.Request) *Request {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	rec := &Request{Method: r.Method, Path: r.URL.RequestURI(), At: s.now()}
+	rec := &Request{Method: r.Method, Path: r.URL.RequestURI(), From: r.RemoteAddr, At: s.now()}
 	s.requests = append(s.requests, rec)
 	return rec
 }

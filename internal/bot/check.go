@@ -94,7 +94,7 @@ func (c *checker) state(ctx context.Context) {
 			c.add(Fail, "state", "%s: %s", path, why)
 		}
 	}
-	if what := store.Shortage(dir, store.LeastRoom); what != "" {
+	if what := store.Trouble(dir, store.LeastRoom); what != "" {
 		bad = true
 		c.add(Fail, "state", "%s: %s", dir, what)
 	}
@@ -130,7 +130,7 @@ func (c *checker) pauseDir(ctx context.Context) {
 		c.add(Fail, "pause_dir", "%v", err)
 		return
 	}
-	if why := cmp.Or(notWritable(dir.Path()), store.Shortage(dir.Path(), 1)); why != "" {
+	if why := cmp.Or(notWritable(dir.Path()), store.Trouble(dir.Path(), 1)); why != "" {
 		c.add(Fail, "pause_dir", "%s: %s", dir.Path(), why)
 		return
 	}

@@ -7,11 +7,13 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -34,6 +36,7 @@ const (
 	atOnce   = 8 // requests of the yardstick in flight: as many as a sweep has
 	turns    = 5
 	earlier  = "earlier" // a project whose incident made the labels and the account known
+	later    = "later"   // one that has not failed yet
 	perFleet = "fleet-%04d"
 )
 
@@ -49,6 +52,7 @@ func newFleet(b *testing.B) *fleet {
 	b.Helper()
 	dir, err := os.MkdirTemp(b.TempDir(), "fleet-")
 	require.NoError(b, err)
+	yardstick.OnDisk(b, dir)
 	f := &fleet{world: worldIn(b, dir)}
 	f.runs = true // a sweep's waits are real
 	server := httptest.NewServer(f.gitea)
@@ -59,35 +63,35 @@ func newFleet(b *testing.B) *fleet {
 		server.Close()
 		require.NoError(b, os.RemoveAll(dir))
 	}
-	projects := []string{earlier}
+	projects := []string{earlier, later}
 	for n := range many {
 		projects = append(projects, fmt.Sprintf(perFleet, n))
 	}
 	yaml, _, _ := strings.Cut(plainConfig, "projects:")
 	f.configure(strings.ReplaceAll(yaml, "http://gitea.example", server.URL) + "breaker:\n  threshold: 1\nprojects:\n  - id: " +
 		strings.Join(projects, "\n  - id: ") + "\n")
-	f.as(bot.Daemon, func(m *bot.Bot) {
+	f.as(bot.Daemon, nil, func(m *bot.Bot) {
 		r, err := m.Record(ctx, trip(earlier))
 		require.NoError(b, err)
 		require.Empty(b, r.Problems)
 		f.rm(f.flag(earlier))
 		rep, err := m.Sweep(ctx, escalate.SweepOptions{})
 		require.NoError(b, err)
-		require.Len(b, rep.Actions, 2)
+		require.Equal(b, 2, len(rep.Actions))
 	})
 	return f
 }
 
-// as opens a bot as a process does, with a network and a log.
-func (f *fleet) as(mode bot.Mode, do func(m *bot.Bot)) {
+// as opens a bot as a process does, with a log; network nil: the real one.
+func (f *fleet) as(mode bot.Mode, network http.RoundTripper, do func(m *bot.Bot)) {
 	f.t.Helper()
-	m, err := bot.Open(ctx, f.cfg, mode, bot.Env{Getenv: f.getenv, Log: slog.New(slog.NewTextHandler(io.Discard, nil))})
+	m, err := bot.Open(ctx, f.cfg, mode, bot.Env{Getenv: f.getenv, Transport: network, Log: slog.New(slog.NewTextHandler(io.Discard, nil))})
 	require.NoError(f.t, err)
 	do(m)
 	require.NoError(f.t, m.Close())
 }
 
-// trip is a failure whose output is longer than an issue shows.
+// trip is a failure with as much output as an issue shows where nothing else is configured.
 func trip(project string) (r store.Result) {
 	r = failure(project)
 	r.Started, r.Finished, r.Host = time.Now().Add(-time.Minute), time.Now(), "bigbox"
@@ -95,12 +99,10 @@ func trip(project string) (r store.Result) {
 	return r
 }
 
-// pending trips every project as `adfbot exec` does under a user who may not read the token: the flag is written, the issue
-// is left to the daemon.
+// pending trips every project while Gitea can't be reached: the flags are written, the issues are left to a sweep.
 func (f *fleet) pending() {
 	f.t.Helper()
-	delete(f.vars, "BOT_TOKEN")
-	f.as(bot.Results, func(m *bot.Bot) {
+	f.as(bot.Results, down{}, func(m *bot.Bot) {
 		var g errgroup.Group
 		g.SetLimit(atOnce)
 		for n := range many {
@@ -114,18 +116,24 @@ func (f *fleet) pending() {
 		}
 		require.NoError(f.t, g.Wait())
 	})
-	f.vars["BOT_TOKEN"] = token
 }
 
-// sweeps is a sweep of the daemon that takes so many steps, and how long it took.
+// down is a network without a server.
+type down struct{}
+
+func (down) RoundTrip(*http.Request) (*http.Response, error) {
+	return nil, &net.OpError{Op: "dial", Net: "tcp", Err: syscall.ECONNREFUSED}
+}
+
+// sweeps is a sweep, as a person has it done who does not wait for the next try, and how long it took.
 func (f *fleet) sweeps(steps int) (took time.Duration) {
 	f.t.Helper()
-	f.as(bot.Daemon, func(m *bot.Bot) {
+	f.as(bot.Operate, nil, func(m *bot.Bot) {
 		begun := time.Now()
-		rep, err := m.Sweep(ctx, escalate.SweepOptions{})
+		rep, err := m.Sweep(ctx, escalate.SweepOptions{Force: true})
 		took = time.Since(begun)
 		require.NoError(f.t, err)
-		require.Len(f.t, rep.Actions, steps)
+		require.Equal(f.t, steps, len(rep.Actions))
 	})
 	return took
 }
@@ -182,10 +190,56 @@ func (x bare) asks(do func(n int) error) {
 	require.NoError(x.t, g.Wait())
 }
 
+// open counts the open issues.
+func (f *fleet) open() int { return len(f.issues("open")) }
+
 // slow lets every answer take a while.
 func (f *fleet) slow() { f.gitea.Inject(giteatest.Fault{Do: giteatest.Latency(latency)}) }
 
 func seconds(d time.Duration) string { return fmt.Sprintf("%.2f s", d.Seconds()) }
+
+// requests are those that Gitea gets meanwhile.
+func (f *fleet) requests(do func()) float64 {
+	f.gitea.ResetRequests()
+	do()
+	return float64(f.gitea.Operations())
+}
+
+func BenchmarkCostInRequests(b *testing.B) {
+	var perTrip, perFailure, perSweep, perClose float64
+	for b.Loop() {
+		f := newFleet(b)
+		f.pending()
+		f.sweeps(many)
+		perSweep = f.requests(func() { f.sweeps(0) })
+		const some = 100
+		for n := range some {
+			f.rm(f.flag(fmt.Sprintf(perFleet, n)))
+		}
+		perClose = (f.requests(func() { f.sweeps(2 * some) }) - perSweep) / some
+		f.as(bot.Results, nil, func(m *bot.Bot) {
+			for n, requests := range []*float64{&perTrip, &perFailure} {
+				*requests = f.requests(func() {
+					r, err := m.Record(ctx, trip(later))
+					require.NoError(b, err)
+					require.Empty(b, r.Problems)
+					require.Equal(b, n == 0, r.Tripped)
+				})
+			}
+		})
+		require.Equal(b, many-some+1, f.open())
+		f.end()
+	}
+	for _, r := range []yardstick.Row{
+		{What: "requests per trip", Value: perTrip, Goal: 1},
+		{What: "requests per repeated failure", Value: perFailure, Goal: 0},
+		{What: "requests per sweep without change, 1,000 open issues", Value: perSweep, Goal: 20},
+		{What: "requests per close, besides the sweep's list", Value: perClose, Goal: 3},
+	} {
+		r.Measured, r.Yardstick, r.Unit = fmt.Sprintf("%g", r.Value), "–", "requests"
+		r.Report(b)
+	}
+}
 
 func BenchmarkCostOfAThousandEscalations(b *testing.B) {
 	var letter giteatest.Issue
@@ -195,7 +249,7 @@ func BenchmarkCostOfAThousandEscalations(b *testing.B) {
 		f.pending()
 		f.slow()
 		took := f.sweeps(many)
-		require.Len(b, f.issues("open"), many)
+		require.Equal(b, many, f.open())
 		letter = f.issues("open")[0]
 		return took
 	}
@@ -208,7 +262,7 @@ func BenchmarkCostOfAThousandEscalations(b *testing.B) {
 			return x.ask("POST", "", map[string]any{"title": letter.Title, "body": letter.Body, "labels": []int64{1, 2, 3}})
 		})
 		took := time.Since(begun)
-		require.Len(b, x.issues("open"), many)
+		require.Equal(b, many, x.open())
 		return took
 	}
 	s, y := yardstick.CompareTimed(b, turns, sweep, posts)
@@ -230,7 +284,7 @@ func BenchmarkCostOfAThousandClosings(b *testing.B) {
 		}
 		f.slow()
 		took := f.sweeps(2 * many)
-		require.Empty(b, f.issues("open"))
+		require.Zero(b, f.open())
 		letter = f.issues("")[many]
 		return took
 	}
@@ -252,7 +306,7 @@ func BenchmarkCostOfAThousandClosings(b *testing.B) {
 				x.ask("PATCH", issue, map[string]string{"state": "closed"}))
 		})
 		took := time.Since(begun)
-		require.Empty(b, x.issues("open"))
+		require.Zero(b, x.open())
 		return took
 	}
 	s, y := yardstick.CompareTimed(b, turns, sweep, requests)

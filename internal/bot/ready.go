@@ -39,7 +39,7 @@ func (b *Bot) Ready(ctx context.Context) Readiness {
 	what := text(b.Explain(ctx, b.rec.CheckPause()))
 	if what == "" {
 		path := b.rec.Pause.Path()
-		if what = cmp.Or(notWritable(path), store.Shortage(path, 1)); what != "" {
+		if what = cmp.Or(notWritable(path), store.Trouble(path, 1)); what != "" {
 			what = path + ": " + what
 		}
 	}

@@ -96,6 +96,7 @@ func (b *Bot) Sweep(ctx context.Context, opt escalate.SweepOptions) (SweepReport
 	if !opt.DryRun {
 		note(b.prune(ctx, &rep, begun))
 		note(b.store.KeepReady(b.locks()...))
+		note(b.store.Tidy(ctx))
 	}
 	for _, err := range own { // those of the reconciler are in its report
 		if s := err.Error(); !slices.Contains(rep.Errors, s) {

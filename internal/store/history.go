@@ -5,7 +5,6 @@ import (
 	"database/sql"
 	"errors"
 	"path/filepath"
-	"syscall"
 )
 
 // OutcomeCount is how many results were recorded with one outcome for one project, and how many of them tripped a breaker.
@@ -55,20 +54,20 @@ func (s *Store) History(ctx context.Context, project string, most int) ([]Histor
 	return runs, s.wrap(err)
 }
 
+var errNoWriting = errors.New("nothing can be stored")
+
 // Writable tells whether a result could be stored now, as far as that can be told without storing one: it looks for room on
 // the disk, makes a change and takes it back, which never reaches the disk.
 func (s *Store) Writable(ctx context.Context) error {
-	if err := s.Moved(); err != nil {
-		return err
+	if what := Trouble(filepath.Dir(s.path), LeastRoom); what != "" {
+		return s.unusable(what, errNoWriting)
 	}
-	if what := Shortage(filepath.Dir(s.path), LeastRoom); what != "" {
-		return s.unusable(what, syscall.ENOSPC)
-	}
-	tx, err := s.db.BeginTx(ctx, nil)
+	tx, err := s.begin(ctx)
 	if err != nil {
 		return s.wrap(err)
 	}
+	defer tx.end()
 	// A state that may not be written lets a transaction begin all the same.
 	_, err = tx.ExecContext(ctx, `UPDATE meta SET value = value WHERE key = 'installation'`)
-	return s.wrap(errors.Join(err, tx.Rollback()))
+	return s.wrap(err)
 }

@@ -56,7 +56,13 @@ func (s *Store) Change(ctx context.Context, id string, f func(*escalate.Incident
 		if i, err = getIncident(ctx, tx, id); err != nil {
 			return err
 		}
+		noted := !i.FlagWritten.IsZero()
 		f(&i)
+		if !noted && !i.FlagWritten.IsZero() {
+			if err := setMeta(ctx, tx, flagsWritten, "1"); err != nil {
+				return err
+			}
+		}
 		return putIncident(ctx, tx, i)
 	})
 	return i, err
@@ -75,15 +81,32 @@ func putIncident(ctx context.Context, tx *txn, i escalate.Incident) error {
 	if err != nil {
 		return err
 	}
-	if !i.FlagWritten.IsZero() {
-		if err := setMeta(ctx, tx, flagsWritten, "1"); err != nil {
-			return err
-		}
-	}
 	_, err = tx.ExecContext(ctx, `INSERT INTO incident (id, project, seq, opened_at, ended_at, settled, doc) VALUES (?, ?, ?, ?, ?, ?, ?)
 		ON CONFLICT (id) DO UPDATE SET ended_at = excluded.ended_at, settled = excluded.settled, doc = excluded.doc`,
 		i.ID, i.Project, i.Seq, i.Opened.UnixMilli(), stamp(i.Ended), i.Settled, string(doc))
 	return err
+}
+
+// Standing is [escalate.State.Standing].
+func (s *Store) Standing(ctx context.Context, project string) (unsettled []escalate.Incident, hold *escalate.Hold, err error) {
+	rows, err := s.db.QueryContext(ctx, `SELECT seq AS place, doc, NULL, NULL FROM incident WHERE settled = 0 AND project = ?1
+		UNION ALL SELECT NULL, note, since, flag_written FROM hold WHERE project = ?1 ORDER BY place`, project)
+	_, err = collect(rows, err, func(rows *sql.Rows) (_ struct{}, err error) {
+		var place, since, written sql.NullInt64
+		var text string
+		if err = rows.Scan(&place, &text, &since, &written); err != nil {
+			return
+		}
+		if !place.Valid {
+			hold = &escalate.Hold{Project: project, Note: text, Since: unstamp(since), FlagWritten: unstamp(written)}
+			return
+		}
+		var i escalate.Incident
+		err = json.Unmarshal([]byte(text), &i)
+		unsettled = append(unsettled, i)
+		return
+	})
+	return unsettled, hold, s.wrap(err)
 }
 
 // Insert is [escalate.Ledger.Insert]. An incident that exists already is returned as it is.
@@ -114,6 +137,11 @@ func (s *Store) Insert(ctx context.Context, i escalate.Incident) (escalate.Incid
 		}
 		if taken || i.Seq <= 0 {
 			i.Seq = next
+		}
+		if !i.FlagWritten.IsZero() {
+			if err := setMeta(ctx, tx, flagsWritten, "1"); err != nil {
+				return err
+			}
 		}
 		return putIncident(ctx, tx, i)
 	})

@@ -50,6 +50,26 @@ func TestUnsettledAreThoseInWhichSomethingIsLeftToDo(t *testing.T) {
 	require.Empty(t, ids("nobody"))
 }
 
+func TestStandingIsWhatUnsettledAndHoldAreTogether(t *testing.T) {
+	s, _ := newStore(t)
+	one := trip(t, s, "odilo")
+	require.True(t, resume(t, s, "odilo", one.ID, noon))
+	trip(t, s, "odilo")
+	trip(t, s, "atlas")
+	require.NoError(t, s.SetHold(ctx, escalate.Hold{Project: "odilo", Note: "why", Since: noon}))
+	require.NoError(t, s.SetHold(ctx, escalate.Hold{Project: "twins", Since: noon, FlagWritten: noon.Add(time.Second)}))
+	for _, project := range []string{"odilo", "atlas", "twins", "nobody"} {
+		incidents, err := s.Unsettled(ctx, project)
+		require.NoError(t, err)
+		hold, err := s.Hold(ctx, project)
+		require.NoError(t, err)
+		gotIncidents, gotHold, err := s.Standing(ctx, project)
+		require.NoError(t, err)
+		require.Equal(t, incidents, gotIncidents, project)
+		require.Equal(t, hold, gotHold, project)
+	}
+}
+
 func TestARebuiltIncidentKeepsItsIdentityAndItsNumberIfThatIsFree(t *testing.T) {
 	s, _ := newStore(t)
 	i := escalate.Incident{ID: store.NewID(), Project: "odilo", Seq: 7, Agent: "project-meta", Opened: noon, Rebuilt: true, FlagWritten: noon}

@@ -34,9 +34,8 @@ func (s *Store) whyClosed(rights string) (advice string, denied bool) {
 	case errors.Is(err, fs.ErrNotExist):
 		return "nothing is there", false
 	}
-	var st syscall.Statfs_t
-	if syscall.Statfs(filepath.Dir(s.path), &st) == nil && st.Flags&stReadOnly != 0 {
-		return adviceReadOnly, true // perhaps for this process alone
+	if what := Trouble(filepath.Dir(s.path), 1); what != "" {
+		return what, what == adviceReadOnly // which it may be for this process alone
 	}
 	return rights, true
 }
@@ -44,23 +43,38 @@ func (s *Store) whyClosed(rights string) (advice string, denied bool) {
 // stReadOnly is ST_RDONLY of statvfs(3).
 const stReadOnly = 1
 
+// diskError tells that nothing can be written to a directory's disk, without writing to it. A sync is refused where Linux
+// has stopped all writing after an error; the mount's flags do not always say so.
+func diskError(dir string) error {
+	var st syscall.Statfs_t
+	if syscall.Statfs(dir, &st) == nil && st.Flags&stReadOnly != 0 {
+		return syscall.EROFS
+	}
+	if err := syncDir(dir); errors.Is(err, syscall.EROFS) || errors.Is(err, syscall.EIO) {
+		return err
+	}
+	return nil
+}
+
 // LeastRoom is how many bytes of a disk have to be free for a result with its output to be stored.
 const LeastRoom = 64 << 10
 
-// Shortage says of what a directory's disk has run out, where fewer than least bytes or no inodes are left; else "". A disk
-// that can't be asked is not short of anything.
-func Shortage(dir string, least uint64) string {
+// Trouble says why a directory's disk would take nothing, where it is read-only, fails, or has fewer than least bytes or no
+// inodes left; else "". What can't be asked is no trouble.
+func Trouble(dir string, least uint64) string {
+	switch err := diskError(dir); {
+	case errors.Is(err, syscall.EROFS):
+		return adviceReadOnly
+	case err != nil:
+		return fmt.Sprintf("the disk fails: %v; see `dmesg`", err)
+	}
 	var st syscall.Statfs_t
 	if syscall.Statfs(dir, &st) != nil {
 		return ""
 	}
-	free := st.Bavail
-	if os.Geteuid() == 0 {
-		free = st.Bfree // root may use what is reserved
-	}
-	switch {
-	case st.Blocks > 0 && free*uint64(st.Bsize) < least:
-		return fmt.Sprintf("the disk is full: make room (%d bytes are free)", free*uint64(st.Bsize))
+	switch free := st.Bavail * uint64(st.Bsize); {
+	case st.Blocks > 0 && free < least:
+		return fmt.Sprintf("the disk is full: make room (%d bytes are free)", free)
 	case st.Files > 0 && st.Ffree == 0:
 		return "the disk is full: make room (it has no inodes left, see `df -i`: remove some files)"
 	}

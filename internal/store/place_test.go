@@ -2,6 +2,7 @@ package store_test
 
 import (
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -88,6 +89,34 @@ func TestAFullDiskIsSeenBeforeAResultNeedsIt(t *testing.T) {
 	require.ErrorContains(t, s.Writable(ctx), "the disk is full: make room (0 bytes are free)")
 	empty()
 	require.NoError(t, s.Writable(ctx))
+}
+
+// After an error of a disk Linux stops all writing, also by files that are open, and neither access(2) nor the mount's flags
+// need tell.
+func TestADiskThatTakesNothingMoreIsSeen(t *testing.T) {
+	needRoot(t, "to mount a file system")
+	disk, dir := filepath.Join(t.TempDir(), "disk"), t.TempDir()
+	require.NoError(t, os.WriteFile(disk, nil, 0o600))
+	require.NoError(t, os.Truncate(disk, 16<<20))
+	for _, args := range [][]string{{"mkfs.ext4", "-q", "-F", disk}, {"mount", "-o", "loop", disk, dir}} {
+		if out, err := exec.Command(args[0], args[1:]...).CombinedOutput(); err != nil {
+			t.Skipf("no ext4 may be mounted here: %s: %v %s", args[0], err, out)
+		}
+	}
+	t.Cleanup(func() { require.NoError(t, syscall.Unmount(dir, syscall.MNT_DETACH)) })
+	s := open(t, filepath.Join(dir, "adfbot.db"), store.Options{})
+	record(t, s, result(store.Failure))
+	require.NoError(t, s.Writable(ctx))
+	require.Empty(t, store.Trouble(dir, 1))
+	require.NoError(t, exec.Command("mount", "-o", "remount,abort", dir).Run())
+	_, err := s.Record(ctx, result(store.Failure), three)
+	for _, err := range []error{err, s.Writable(ctx)} {
+		require.ErrorIs(t, err, store.ErrUnusable)
+		require.ErrorContains(t, err, "read-only, which Linux does by itself after a disk error: see `dmesg`")
+		require.NotContains(t, err.Error(), "chown")
+	}
+	require.Contains(t, store.Trouble(dir, 1), "see `dmesg`")
+	_ = s.Close() // before the disk goes
 }
 
 // noInodes uses up the inodes of a small disk, and returns what sets them free again.

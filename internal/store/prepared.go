@@ -56,24 +56,36 @@ func (d *database) reading(ctx context.Context, query string) *sql.Stmt {
 	return st
 }
 
-func (d *database) QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
-	if st := d.reading(ctx, query); st != nil {
-		return st.QueryContext(ctx, args...)
-	}
-	return d.DB.QueryContext(ctx, query, args...)
+func (d *database) QueryContext(ctx context.Context, query string, args ...any) (rows *sql.Rows, err error) {
+	st := d.reading(ctx, query)
+	err = patiently(ctx, func() error {
+		if st != nil {
+			rows, err = st.QueryContext(ctx, args...)
+		} else {
+			rows, err = d.DB.QueryContext(ctx, query, args...)
+		}
+		return err
+	})
+	return rows, err
 }
 
-func (d *database) QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row {
-	if st := d.reading(ctx, query); st != nil {
-		return st.QueryRowContext(ctx, args...)
-	}
-	return d.DB.QueryRowContext(ctx, query, args...)
+func (d *database) QueryRowContext(ctx context.Context, query string, args ...any) (row *sql.Row) {
+	st := d.reading(ctx, query)
+	_ = patiently(ctx, func() error {
+		if st != nil {
+			row = st.QueryRowContext(ctx, args...)
+		} else {
+			row = d.DB.QueryRowContext(ctx, query, args...)
+		}
+		return row.Err() // Scan gives it to the caller
+	})
+	return row
 }
 
 // txn is a transaction that is under way.
 type txn struct {
 	tx     *sql.Tx
-	end    func() // lets go of what watches over it
+	conn   *sql.Conn
 	db     *database
 	own    map[string]*sql.Stmt // prepared ones, as this transaction uses them; nil: not prepared
 	wanted []string             // came again and are not prepared: they will be, once this transaction lets go of the connection
@@ -115,8 +127,8 @@ func (t *txn) QueryRowContext(ctx context.Context, query string, args ...any) *s
 	return t.tx.QueryRowContext(ctx, query, args...)
 }
 
-// rollback takes the transaction back, where it was not committed.
-func (t *txn) rollback() {
+// end takes the transaction back where it was not committed, and lets go of the connection.
+func (t *txn) end() {
 	_ = t.tx.Rollback()
-	t.end()
+	_ = t.conn.Close()
 }

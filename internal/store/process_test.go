@@ -1,8 +1,11 @@
 package store_test
 
 import (
+	"bufio"
 	"context"
 	"fmt"
+	"os"
+	"os/exec"
 	"path/filepath"
 	"sync"
 	"sync/atomic"
@@ -43,6 +46,44 @@ func TestManyTransactionsOfTenProcessesAllGetThrough(t *testing.T) {
 	runs, err := s.Runs(ctx, "odilo", 20*times)
 	require.NoError(t, err)
 	require.Len(t, runs, 10*times)
+}
+
+// Whatever was acknowledged is there, whenever its process dies; and two that flood one state both get their turn.
+func TestResultsThatWereTakenSurviveAKillInTheMiddleOfABatch(t *testing.T) {
+	s, _ := newStore(t)
+	for round := range 5 {
+		var taken []string
+		var floods [2]*exec.Cmd
+		var outs [2]*bufio.Scanner
+		for n := range floods {
+			floods[n] = child{Do: "flood", Path: s.Path(), Name: fmt.Sprintf("%d-%d", round, n)}.command(t)
+			floods[n].Stderr = os.Stderr
+			out, err := floods[n].StdoutPipe()
+			require.NoError(t, err)
+			outs[n] = bufio.NewScanner(out)
+			require.NoError(t, floods[n].Start())
+			t.Cleanup(func() { _ = floods[n].Process.Kill() })
+		}
+		for n, flood := range floods {
+			for range 100 + 37*round {
+				require.True(t, outs[n].Scan(), "each gets its turn")
+				taken = append(taken, outs[n].Text())
+			}
+			require.NoError(t, flood.Process.Kill())
+			for outs[n].Scan() { // what it said before it died
+				taken = append(taken, outs[n].Text())
+			}
+			require.Error(t, flood.Wait())
+		}
+		stored := map[string]bool{}
+		for _, id := range s.Texts(`SELECT run_id FROM result`) {
+			stored[id] = true
+		}
+		for _, id := range taken {
+			require.True(t, stored[id], "%s was taken", id)
+		}
+	}
+	require.NoError(t, s.Check(ctx))
 }
 
 func TestALockKeepsOtherProcessesOutUntilItsHolderIsKilled(t *testing.T) {

@@ -92,7 +92,7 @@ func (s *Store) record(ctx context.Context, tx *txn, r Result, l Limits) (Answer
 			return a, err
 		}
 	}
-	p, err := loadProject(ctx, tx, r.Project)
+	p, open, err := standing(ctx, tx, r.Project)
 	if err != nil {
 		return Answer{}, err
 	}
@@ -112,12 +112,7 @@ func (s *Store) record(ctx context.Context, tx *txn, r Result, l Limits) (Answer
 			p.Ignored = 0
 		}
 	}
-	a.Failures = p.Breaker.Failures
-	open, err := openIncident(ctx, tx, r.Project)
-	if err != nil {
-		return a, err
-	}
-	a.Incident = open
+	a.Failures, a.Incident = p.Breaker.Failures, open
 	if trips && open == "" {
 		i, err := s.trip(ctx, tx, r, l, a)
 		if err != nil {
@@ -168,21 +163,30 @@ func recorded(ctx context.Context, tx *txn, r Result) (Answer, bool, error) {
 }
 
 func loadProject(ctx context.Context, q querier, id string) (Project, error) {
-	p := Project{ID: id}
-	var resumed sql.NullInt64
-	err := q.QueryRowContext(ctx, `SELECT generation, failures, tripped, half_open, ignored, resumed_at FROM project WHERE id = ?`, id).
-		Scan(&p.Generation, &p.Breaker.Failures, &p.Breaker.Tripped, &p.HalfOpen, &p.Ignored, &resumed)
-	if errors.Is(err, sql.ErrNoRows) {
-		err = nil
-	}
-	p.Resumed = unstamp(resumed)
+	p, _, err := standing(ctx, q, id)
 	return p, err
 }
 
+// standing returns what is kept of a project, the zero state where nothing is, and the id of its open incident or "".
+func standing(ctx context.Context, q querier, id string) (p Project, incident string, err error) {
+	p.ID = id
+	var resumed sql.NullInt64
+	var open sql.NullString
+	err = q.QueryRowContext(ctx, `SELECT coalesce(generation, 0), coalesce(failures, 0), coalesce(tripped, 0), coalesce(half_open, 0), coalesce(ignored, 0),
+		resumed_at, (SELECT id FROM incident WHERE project = wanted AND ended_at IS NULL)
+		FROM (SELECT ? AS wanted) LEFT JOIN project ON id = wanted`, id).
+		Scan(&p.Generation, &p.Breaker.Failures, &p.Breaker.Tripped, &p.HalfOpen, &p.Ignored, &resumed, &open)
+	p.Resumed = unstamp(resumed)
+	return p, open.String, err
+}
+
+// saveProject writes nothing where nothing has changed, as with most successes.
 func saveProject(ctx context.Context, tx *txn, p Project) error {
 	_, err := tx.ExecContext(ctx, `INSERT INTO project (id, generation, failures, tripped, half_open, ignored, resumed_at)
 		VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET generation = excluded.generation, failures = excluded.failures,
-		tripped = excluded.tripped, half_open = excluded.half_open, ignored = excluded.ignored, resumed_at = excluded.resumed_at`,
+		tripped = excluded.tripped, half_open = excluded.half_open, ignored = excluded.ignored, resumed_at = excluded.resumed_at
+		WHERE (generation, failures, tripped, half_open, ignored, resumed_at) IS NOT
+			(excluded.generation, excluded.failures, excluded.tripped, excluded.half_open, excluded.ignored, excluded.resumed_at)`,
 		p.ID, p.Generation, p.Breaker.Failures, p.Breaker.Tripped, p.HalfOpen, p.Ignored, stamp(p.Resumed))
 	return err
 }

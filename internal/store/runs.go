@@ -36,15 +36,11 @@ func (s *Store) BeginRun(ctx context.Context, r Run) (Run, error) {
 		return r, s.wrap(err)
 	}
 	err = s.tx(ctx, func(ctx context.Context, tx *txn) error {
-		p, err := loadProject(ctx, tx, r.Project)
+		p, open, err := standing(ctx, tx, r.Project)
 		if err != nil {
 			return err
 		}
 		r.Generation = p.Generation
-		open, err := openIncident(ctx, tx, r.Project)
-		if err != nil {
-			return err
-		}
 		if open != "" {
 			return ErrPaused
 		}

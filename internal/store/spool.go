@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/terraphim/adfbot/pause"
 )
@@ -22,6 +23,7 @@ const (
 	spoolReady   = 64
 	spoolSuffix  = ".json"
 	readySuffix  = ".ready"
+	tempSuffix   = ".tmp"
 	spoolMaxSize = 1 << 20
 )
 
@@ -65,18 +67,18 @@ func spoolNew(dir string, doc []byte) (string, error) {
 		return "", err
 	}
 	name := filepath.Join(dir, NewID())
-	f, err := os.OpenFile(name+".tmp", os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	f, err := os.OpenFile(name+tempSuffix, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
 	if err != nil {
 		return "", err
 	}
 	_, err = f.Write(doc)
 	err = errors.Join(err, f.Sync(), f.Close())
-	inherit(name + ".tmp")
+	inherit(name + tempSuffix)
 	if err == nil {
-		err = os.Rename(name+".tmp", name+spoolSuffix)
+		err = os.Rename(name+tempSuffix, name+spoolSuffix)
 	}
 	if err != nil {
-		_ = os.Remove(name + ".tmp")
+		_ = os.Remove(name + tempSuffix)
 		return "", err
 	}
 	return name + spoolSuffix, syncDir(dir)
@@ -99,22 +101,29 @@ func spoolInPlace(dir string, doc []byte, r Result) (string, error) {
 	if err != nil {
 		return "", err
 	}
+	padded := append(doc, bytes.Repeat([]byte(" "), spoolSize-len(doc))...)
 	for _, from := range ready {
-		// The rename gives the file to one process only.
-		mine := filepath.Join(dir, NewID())
-		if err := os.Rename(from, mine+".tmp"); err != nil {
+		// One that is shorter was not finished, and would need room now.
+		if info, err := os.Stat(from); err != nil || info.Size() < spoolSize {
 			continue
 		}
-		f, err := os.OpenFile(mine+".tmp", os.O_WRONLY, 0)
+		// The rename gives the file to one process only.
+		mine := filepath.Join(dir, NewID())
+		now := time.Now()
+		_ = os.Chtimes(from, now, now) // it is old, and would be tidied away as left behind
+		if os.Rename(from, mine+tempSuffix) != nil {
+			continue
+		}
+		f, err := os.OpenFile(mine+tempSuffix, os.O_WRONLY, 0)
+		if err == nil {
+			_, err = f.WriteAt(padded, 0)
+			err = errors.Join(err, f.Sync(), f.Close())
+		}
 		if err != nil {
-			return "", err
+			_ = os.Remove(mine + tempSuffix)
+			continue
 		}
-		padded := append(doc, bytes.Repeat([]byte(" "), spoolSize-len(doc))...)
-		_, err = f.WriteAt(padded, 0)
-		if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
-			return "", err
-		}
-		return mine + spoolSuffix, errors.Join(os.Rename(mine+".tmp", mine+spoolSuffix), syncDir(dir))
+		return mine + spoolSuffix, errors.Join(os.Rename(mine+tempSuffix, mine+spoolSuffix), syncDir(dir))
 	}
 	return "", syscall.ENOSPC
 }
@@ -135,6 +144,7 @@ func (s *Store) KeepReady(locks ...string) error {
 			continue
 		}
 		if err := os.WriteFile(name, bytes.Repeat([]byte(" "), spoolSize), 0o600); err != nil {
+			_ = os.Remove(name)
 			return err
 		}
 		inherit(name)
@@ -215,10 +225,7 @@ func (s *Store) Taken(e Spooled) error { return e.Remove() }
 
 // Remove removes the file after the result was taken in.
 func (e Spooled) Remove() error {
-	if err := os.Remove(e.File); err != nil && !errors.Is(err, os.ErrNotExist) {
-		return err
-	}
-	return nil
+	return removeThere(e.File)
 }
 
 func syncDir(dir string) error {

@@ -157,6 +157,22 @@ func TestOnAFullDiskTheSpoolUsesTheFilesThatWereKeptReady(t *testing.T) {
 	require.Equal(t, ready, names(t, filepath.Join(path+".d", "spool")))
 }
 
+// A daemon goes on sweeping while results come in, and on a full disk it can't make used room again.
+func TestAFileThatCouldNotBeKeptReadyHidesNoneThatCan(t *testing.T) {
+	dir := smallDisk(t, "2m")
+	path := filepath.Join(dir, "adfbot.db")
+	s := open(t, path, store.Options{})
+	require.NoError(t, s.KeepReady())
+	empty := fill(t, dir)
+	require.NoError(t, os.WriteFile(filepath.Join(path+".d", "spool", "a-half.ready"), nil, 0o600))
+	for n := range 64 {
+		spool(t, path, spooledResult(fmt.Sprint("r", n), noon))
+		require.Error(t, s.KeepReady())
+	}
+	require.Len(t, spooled(t, s), 64)
+	empty()
+}
+
 func TestAFileThatWasKeptReadyAndIsTooShortIsMadeAnew(t *testing.T) {
 	s, _ := newStore(t)
 	require.NoError(t, s.KeepReady())

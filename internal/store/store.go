@@ -3,14 +3,17 @@
 //
 // # Durability
 //
-// Every method that writes is one transaction with synchronous=FULL: when it returns without an error, the change is on
-// disk; when the process dies before, nothing of it is. There is no state outside the file that has to agree with it,
+// What a method writes is in one transaction with synchronous=FULL: when it returns without an error, the change is on
+// disk; when the process dies before, all of it is or nothing. Methods that are called while a transaction is being written
+// share the next one, and so one wait for the disk. An error takes back what its own method did and nothing else, unless the
+// transaction as a whole fails: then each of them is told. There is no state outside the file that has to agree with it,
 // except the pause flags, whose writing is noted after the fact and repeated after a crash.
 //
 // # Several processes
 //
 // Any number of processes may use one state at once. Write transactions begin with BEGIN IMMEDIATE and wait for each
-// other. Beside the file stands the folder <state>.d with
+// other; a process that always has something to write leaves the others a gap now and then. Beside the file stands the
+// folder <state>.d with
 //
 //	locks/  one file for each lock of [Store.Lock]; the lock is the operating system's, so it ends with its holder
 //	runs/   one locked file for each run of `adfbot exec` that is going on
@@ -80,7 +83,7 @@ func Open(ctx context.Context, path string, o Options) (*Store, error) {
 	}
 	// Not mode=ro for a reader: it would leave -wal and -shm behind, since only who may write folds them in at its close.
 	dsn := "file:" + (&url.URL{Path: path}).EscapedPath() + "?mode=rw" +
-		"&_txlock=immediate&_pragma=busy_timeout(" + strconv.FormatInt(busyWait.Milliseconds(), 10) + ")&_pragma=synchronous(FULL)&_pragma=cache_size(-" + strconv.Itoa(cacheSize) + ")"
+		"&_txlock=immediate&_pragma=busy_timeout(0)&_pragma=synchronous(FULL)&_pragma=cache_size(-" + strconv.Itoa(cacheSize) + ")"
 	if o.ReadOnly {
 		dsn += "&_pragma=query_only(1)"
 		if _, err := os.Stat(path); err != nil {
@@ -96,7 +99,7 @@ func Open(ctx context.Context, path string, o Options) (*Store, error) {
 	if err != nil {
 		return nil, s.wrap(err)
 	}
-	// One connection: SQLite has one writer anyway, and goroutines of one process then queue here, fairly, instead of
+	// One connection: SQLite has one writer anyway, and goroutines of one process then queue for it, fairly, instead of
 	// polling for the file's lock.
 	db.SetMaxOpenConns(1)
 	s.db = &database{DB: db, known: map[string]*sql.Stmt{}}
@@ -105,27 +108,35 @@ func Open(ctx context.Context, path string, o Options) (*Store, error) {
 		_ = db.Close()
 		return nil, s.unusable("", err)
 	}
-	// SQLite's own waiting does not hold for the switch of a new file to WAL: of several processes that make the state at
-	// once, some are told at once that it is busy.
-	begun := time.Now()
-	err = s.start(ctx, o)
-	for isBusy(err) && time.Since(begun) < busyWait && ctx.Err() == nil {
-		time.Sleep(busyWait / 1000)
-		err = s.start(ctx, o)
-	}
-	if err != nil {
+	if err = patiently(ctx, func() error { return s.start(ctx, o) }); err != nil {
 		_ = db.Close()
 		return nil, s.wrap(err)
 	}
 	return s, nil
 }
 
+const (
+	busyWait = 10 * time.Second // how long a state that another process has locked is waited for
+	busyLook = time.Millisecond // how often it is looked whether it still is
+)
+
+// patiently does again what another process was in the way of. SQLite's own waiting would look less and less often, which is
+// too seldom beside a process that stores much, and it does not hold for the switch of a new file to WAL.
+func patiently(ctx context.Context, f func() error) error {
+	err := f()
+	for begun := time.Now(); isBusy(err) && time.Since(begun) < busyWait; err = f() {
+		select {
+		case <-time.After(busyLook):
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	return err
+}
+
 // cacheSize is how many kilobytes of the file SQLite keeps itself, half of what it would: its allocator takes twice that for
 // them, and what is not there comes from the system's cache.
 const cacheSize = 1000
-
-// busyWait is how long a locked state is waited for; the connection's busy_timeout says the same.
-const busyWait = 10 * time.Second
 
 func isBusy(err error) bool {
 	var se *sqlite.Error
@@ -251,7 +262,9 @@ func (s *Store) wrap(err error) error {
 		case sqlite3.SQLITE_FULL:
 			advice = "the disk is full: make room"
 		case sqlite3.SQLITE_IOERR:
-			advice = "the disk fails or is full"
+			if advice = Trouble(filepath.Dir(s.path), LeastRoom); advice == "" {
+				advice = "the disk fails or is full"
+			}
 		case sqlite3.SQLITE_BUSY:
 			advice = "another process has held it for over 10 s: look for a stopped adfbot"
 		default:

@@ -187,7 +187,7 @@ func TestAKeptResultThatContradictsIsDroppedAndOneThatIsNeverTakenIsSetAside(t *
 	c, spool := courier(t, socket)
 	s.result(`{"project":"odilo","exit_code":0,"run_id":"one"}`)
 	require.NoError(t, os.MkdirAll(spool, 0o700))
-	for _, r := range []store.Result{resultOf("odilo", "one"), {Project: "odilo", Agent: "project-meta", RunID: "two", Outcome: store.Failure, ExitCode: 1, Started: time.Now().Add(24 * time.Hour)}} {
+	for _, r := range []store.Result{resultOf("odilo", "one"), {Project: "odilo", Agent: "project-meta", RunID: "two", Outcome: store.Failure, ExitCode: 300}} {
 		_, err := store.SpoolIn(spool, r)
 		require.NoError(t, err)
 	}

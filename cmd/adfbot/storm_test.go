@@ -1,0 +1,242 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"flag"
+	"fmt"
+	"io/fs"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/terraphim/adfbot/escalate/giteatest"
+)
+
+// The storm is a randomised test of the whole bot. One seed is one installation with its own Gitea and a few rounds. In a
+// round processes, people and faults are at it all at once: everything was drawn from the seed before it begins
+// (storm_plan_test.go), so that a seed does the same again; only the scheduling differs. Then the faults end, what must wait
+// has waited, one sweep runs, and a checker that asks neither the bot's plan nor its status (storm_check_test.go) holds
+// flags, issues, requests and state against the promises and against the book of what was done and answered.
+//
+//	go test ./cmd/adfbot -run TestStorm -seed 17            one seed
+//	go test ./cmd/adfbot -run TestStorm -seeds 100          the seeds 1 to 100
+//	go test ./cmd/adfbot -run TestStorm -seed 17 -seeds 5   the seeds 17 to 21
+var (
+	stormSeed  = flag.Uint64("seed", 0, "TestStorm: the first seed; 0: a few, and those that once found a fault")
+	stormSeeds = flag.Uint64("seeds", 0, "TestStorm: how many seeds, from -seed on or from 1")
+)
+
+// stormFaults are seeds that found something when they were new, and what that was. What a seed does changes with the
+// drawing of plans, so the true test of each is a directed one beside the code; these only cost little.
+var stormFaults = map[uint64]string{}
+
+func seedsOfTheStorm() []uint64 {
+	first, n := max(*stormSeed, 1), *stormSeeds
+	var seeds []uint64
+	if *stormSeed == 0 && n == 0 {
+		n = 6
+		for seed := range stormFaults {
+			if seed > n {
+				seeds = append(seeds, seed)
+			}
+		}
+	}
+	for k := range max(n, 1) {
+		seeds = append(seeds, first+k)
+	}
+	return seeds
+}
+
+func TestStorm(t *testing.T) {
+	t.Parallel()
+	for _, seed := range seedsOfTheStorm() {
+		t.Run(fmt.Sprint("seed=", seed), func(t *testing.T) {
+			t.Parallel()
+			s := newStorm(t, drawPlan(seed))
+			defer s.end()
+			for n := range s.plan.Rounds {
+				s.blow(n)
+				s.calm()
+				if !s.check(n) {
+					return
+				}
+			}
+			t.Log(s.book.summary())
+		})
+	}
+}
+
+// calmTimeout is gitea.timeout in the calm, where nothing may time out only because the machine is busy. While the storm
+// blows it is a fraction of a second, because a request that hangs must cost no more.
+const calmTimeout = 30 * time.Second
+
+// storm is one seed's world.
+type storm struct {
+	*world
+	plan  stormPlan
+	book  *book
+	ahead atomic.Int64 // what is added to every clock, Gitea's too
+	at    int          // round
+
+	mu    sync.Mutex
+	from  map[string]*deed // processes by the address of their requests
+	serve *deed            // the daemon, while it runs
+}
+
+func newStorm(t *testing.T, plan stormPlan) *storm {
+	s := &storm{plan: plan, from: map[string]*deed{}}
+	g, err := newGiteaAt(s.now)
+	require.NoError(t, err)
+	t.Cleanup(g.close)
+	for _, login := range []string{operator, stranger} {
+		g.AddUser(login, giteatest.UserOptions{})
+	}
+	s.world = &world{t: t, dir: t.TempDir(), gitea: g}
+	s.book = newBook(s)
+	require.NoError(t, prepare(s.dir, g))
+	require.NoError(t, os.WriteFile(s.path("hook-secret"), []byte(hookSecret+"\n"), 0o600))
+	require.NoError(t, os.WriteFile(s.path("hostile"), []byte(hostileText), 0o600))
+	require.NoError(t, os.Mkdir(s.path("ran"), 0o755))
+	s.configure(s.plan.Timeout)
+	s.own()
+	s.Inject(giteatest.Fault{Name: "watch", Match: s.book.watch})
+	return s
+}
+
+// own gives everything to the user whose processes these are.
+func (s *storm) own() {
+	require.NoError(s.t, os.Mkdir(s.path("state"), 0o755))
+	if !s.plan.Denied || os.Geteuid() != 0 {
+		return
+	}
+	require.NoError(s.t, os.Chmod(filepath.Dir(s.dir), 0o711))
+	require.NoError(s.t, filepath.WalkDir(s.dir, func(path string, _ fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		return os.Lchown(path, nobody, nobody)
+	}))
+}
+
+func (s *storm) now() time.Time { return time.Now().Add(time.Duration(s.ahead.Load())) }
+
+func (s *storm) configure(timeout time.Duration) {
+	text := strings.NewReplacer("$WORK", s.dir, "$URL", s.url(), "$TIMEOUT", timeout.String()).Replace(s.plan.Config)
+	require.NoError(s.t, os.WriteFile(s.path("config.new"), []byte(text), 0o644))
+	require.NoError(s.t, os.Rename(s.path("config.new"), s.path("config.yaml")))
+}
+
+// blow does everything of a round at once, and returns when all of it has ended.
+func (s *storm) blow(n int) {
+	s.at = n
+	r := s.plan.Rounds[n]
+	s.book.begin(n)
+	s.configure(s.plan.Timeout)
+	if r.LoseState {
+		s.loseState()
+	}
+	begun := time.Now()
+	var all sync.WaitGroup
+	for _, f := range r.Faults {
+		s.spoil(f.fault())
+		s.book.fault(f)
+	}
+	if r.Serve != nil {
+		all.Go(func() { s.daemon(*r.Serve) })
+	}
+	for _, m := range r.Moves {
+		all.Go(func() {
+			time.Sleep(time.Until(begun.Add(m.At)))
+			s.move(m)
+		})
+	}
+	all.Wait()
+}
+
+// calm ends the faults, lets the clock run past every wait, and sweeps once.
+//
+// 130 minutes are more than a wait after a failure (15 min), a Retry-After (1 h), the hour in which an issue that was closed
+// three times stays closed, and twice gitea.timeout. A command whose clock was wrong has left times of the future behind; one
+// of its requests whose answer was lost waits again from when that is noticed, so there is a second sweep after such a round.
+// The same goes for a state that was lost: an order is taken up only when the sweep before has rebuilt the incident.
+func (s *storm) calm() {
+	for _, repo := range []string{theRepo, otherRepo} {
+		s.mendRepo(repo)
+	}
+	s.mend()
+	require.NoError(s.t, s.up())
+	s.AddToken(botLogin, botToken, botScopes...)
+	s.Wait()
+	s.book.endRuns()
+	s.age()
+	s.configure(calmTimeout)
+	s.mendPause()
+	sweeps := 1
+	if r := s.plan.Rounds[s.at]; r.LoseState || r.Jumps {
+		sweeps = 2
+	}
+	for range sweeps {
+		s.ahead.Add(int64(130 * time.Minute))
+		out, code := s.inProcess("sweep")
+		if code != 0 {
+			s.book.wrong("the sweep in the calm failed: %d\n%s", code, out)
+		}
+	}
+}
+
+// age lets an hour pass for the files that killed processes left behind: their age is not told by the clock of the commands.
+func (s *storm) age() {
+	at := time.Now().Add(-2 * time.Hour)
+	for _, pattern := range []string{"state/adfbot.db.d/runs/*", "state/adfbot.db.d/spool/*.tmp", "pause/.tmp-*"} {
+		files, _ := filepath.Glob(s.path(pattern))
+		for _, file := range files {
+			require.NoError(s.t, os.Chtimes(file, at, at))
+		}
+	}
+}
+
+// inProcess runs a command while nothing else runs, in this process: that is cheap.
+func (s *storm) inProcess(args ...string) (string, int) {
+	var out bytes.Buffer
+	begun := s.now()
+	code := run(context.Background(), append([]string{"-v"}, args...), process{
+		stdin: strings.NewReader(""), stdout: &out, stderr: &out, now: s.now,
+		getenv: func(name string) string {
+			switch name {
+			case secretVar:
+				return secretValue
+			case "XDG_STATE_HOME", "HOME":
+				return s.dir
+			}
+			return s.getenv(name)
+		},
+	})
+	s.book.note(begun, "in the calm", "adfbot "+strings.Join(args, " "), fmt.Sprintf("%d\n%s", code, out.String()))
+	s.book.heard("adfbot "+args[0], out.String())
+	return out.String(), code
+}
+
+// loseState deletes the database while nobody uses it. The folder beside it stays.
+func (s *storm) loseState() {
+	for _, suffix := range []string{"", "-wal", "-shm"} {
+		if err := os.Remove(s.path("state/adfbot.db" + suffix)); err != nil && !os.IsNotExist(err) {
+			require.NoError(s.t, err)
+		}
+	}
+	s.book.stateLost()
+}
+
+func (s *storm) end() {
+	s.down()
+}
+
+// rng gives the numbers of a seed.
+func rng(seed uint64) *rand.Rand { return rand.New(rand.NewPCG(seed, 0xadfb07)) }

@@ -1,0 +1,103 @@
+package escalate_test
+
+import (
+	"os"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// copied makes a copy of the state as it is now, and returns the installation that has it put back.
+func (m *machine) copied() (restore func() *machine) {
+	m.t.Helper()
+	*m = *m.reborn() // everything lies in the file now, not beside it
+	was, err := os.ReadFile(m.path)
+	require.NoError(m.t, err)
+	return func() *machine {
+		m.t.Helper()
+		require.NoError(m.t, m.store.Close())
+		require.NoError(m.t, os.Remove(m.path))
+		require.NoError(m.t, os.WriteFile(m.path, was, 0o600))
+		s := m.rec.Settings
+		n := m.another()
+		n.operated(s.Operators...)
+		n.rec.Settings.CloseResumes = s.CloseResumes
+		return n
+	}
+}
+
+// An order that was carried out after the copy was made is not carried out a second time: what it did is seen in the issue.
+func TestAStateADayOldDoesNotObeyWhatWasObeyedSince(t *testing.T) {
+	for _, command := range []string{"/adf resume", "/adf resume mended\n/adf status"} {
+		t.Run(command, func(t *testing.T) {
+			playOperated(t, func(w *world, id string) {
+				restore := w.copied()
+				time.Sleep(time.Hour)
+				w.says("alex", command)
+				w.sweep()
+				require.False(t, w.paused(project))
+				time.Sleep(time.Hour)
+				w.touch(project) // a person pauses it, for a reason of their own
+				w.sweepFor(2 * time.Minute)
+				before := len(comments(w.issue()))
+
+				w.machine = restore()
+				w.sweepFor(10 * time.Minute)
+				require.True(t, w.paused(project), "nobody resumed that")
+				require.True(t, w.incident(id).IsOpen(), "as the copy has it: paused, and so with an open issue")
+				require.Equal(t, "open", w.issue().State)
+				require.Len(t, comments(w.issue()), before+1, "which is said")
+
+				w.says("alex", "/adf resume now")
+				w.sweepFor(2 * time.Minute)
+				require.False(t, w.paused(project), "a new order is one")
+				require.Equal(t, "closed", w.issue().State)
+			})
+		})
+	}
+}
+
+func TestAStateADayOldDoesNotPauseAgainWhatWasPausedAndResumedSince(t *testing.T) {
+	playOperated(t, func(w *world, id string) {
+		w.rm(project)
+		w.sweep()
+		restore := w.copied()
+		time.Sleep(time.Hour)
+		w.says("alex", "/adf pause holidays")
+		w.sweep()
+		require.True(t, w.paused(project))
+		time.Sleep(time.Hour)
+		w.rm(project)
+		w.sweepFor(2 * time.Minute)
+
+		w.machine = restore()
+		w.sweepFor(10 * time.Minute)
+		require.False(t, w.paused(project))
+		w.says("alex", "/adf pause again")
+		w.sweepFor(2 * time.Minute)
+		require.True(t, w.paused(project), "a new order is one")
+	})
+}
+
+func TestAStateADayOldDoesNotTakeAnOldClosingForAnOrder(t *testing.T) {
+	playClosing(t, func(w *world, id string) {
+		restore := w.copied()
+		time.Sleep(time.Hour)
+		w.gitea.As("alex").Close(fleet, 1)
+		w.sweep()
+		require.False(t, w.paused(project))
+		time.Sleep(time.Hour)
+		w.touch(project)
+		w.sweepFor(2 * time.Minute)
+
+		w.machine = restore()
+		w.sweepFor(10 * time.Minute)
+		require.True(t, w.paused(project), "nobody resumed that")
+		require.Equal(t, "open", w.issue().State)
+		w.gitea.As("alex").Close(fleet, 1)
+		w.sweepFor(2 * time.Minute)
+		require.False(t, w.paused(project), "a new closing is an order")
+		require.Equal(t, "closed", w.issue().State)
+	})
+}

@@ -1,0 +1,55 @@
+package escalate_test
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/terraphim/adfbot/escalate/giteatest"
+)
+
+// A person resumes the project while another process is about to open its issue.
+func TestAnIncidentThatIsResumedWhileItsIssueIsBeingMadeLeavesNoIssueOpen(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		when giteatest.Fault
+		made int
+	}{
+		{"before the creation was begun", giteatest.Fault{Match: giteatest.CreateLabel(), Times: 1}, 0},
+		{"when the creation is on its way", giteatest.Fault{Match: giteatest.CreateIssue(), Times: 1}, 1},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			playNew(t, func(w *world) {
+				person := w.another()
+				c.when.Do = giteatest.Meanwhile(func() {
+					person.rm(project)
+					_, _, err := person.rec.Local(w.Context(), project)
+					require.NoError(w, err)
+				})
+				w.gitea.Inject(c.when)
+				id := w.trip(project)
+				require.False(w, w.incident(id).IsOpen())
+				w.sweep()
+				require.True(w, w.incident(id).Settled)
+				all := w.issues(fleet)
+				require.Len(w, all, c.made)
+				for _, i := range all {
+					require.Equal(w, "closed", i.State, "nobody reopened it")
+				}
+			})
+		})
+	}
+}
+
+// Two processes see that an issue was deleted, and one of them has opened another when the second comes to it.
+func TestADeletedIssueIsReplacedOnceWhenTwoProcessesSeeIt(t *testing.T) {
+	play(t, func(w *world) {
+		id := w.trip(project)
+		w.gitea.As("alex").Delete(fleet, 1)
+		second := w.another()
+		w.gitea.Inject(giteatest.Fault{Match: giteatest.GetIssue(), Times: 1, Do: giteatest.Afterwards(func() { second.sweep() })})
+		w.sweep()
+		require.Equal(w, "open", w.issue().State)
+		require.Len(w, w.incident(id).Lost, 1)
+	})
+}

@@ -1,0 +1,47 @@
+package escalate_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/terraphim/adfbot/escalate/giteatest"
+)
+
+// stopsAt stops the machine's process for a minute when it is about to send a request, like a SIGSTOP or a suspended
+// machine, and lets the server take longer over that request than the client waits.
+func (w *world) stopsAt(step string, slow giteatest.Fault) {
+	w.rec.Step = func(name string) {
+		if name == step {
+			time.Sleep(time.Minute)
+			w.rec.Step = nil
+		}
+	}
+	slow.Times, slow.Do = 1, giteatest.Latency(timeout+2*time.Second)
+	w.gitea.Inject(slow)
+}
+
+func TestACreationThatWasSentLateMakesExactlyOneIssue(t *testing.T) {
+	play(t, func(w *world) {
+		w.stopsAt("create-begun", giteatest.Fault{Match: giteatest.CreateIssue()})
+		_, err := w.tripAnd(project)
+		require.Error(w, err)
+		require.NoError(w, w.force())
+		w.sweepFor(5 * time.Minute)
+		require.Equal(w, "open", w.issue().State)
+	})
+}
+
+func TestACommentThatWasSentLateIsMadeOnce(t *testing.T) {
+	play(t, func(w *world) {
+		w.trip(project)
+		w.rm(project)
+		w.stopsAt("comment-begun", giteatest.Fault{Match: giteatest.CommentIssue()})
+		_ = w.force()
+		_ = w.force()
+		w.sweepFor(5 * time.Minute)
+		require.Equal(w, "closed", w.issue().State)
+		require.Len(w, comments(w.issue()), 1)
+	})
+}

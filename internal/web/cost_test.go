@@ -1,0 +1,234 @@
+package web
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/terraphim/adfbot/internal/bot"
+	"github.com/terraphim/adfbot/internal/config"
+	"github.com/terraphim/adfbot/internal/store"
+	"github.com/terraphim/adfbot/internal/yardstick"
+)
+
+// besideEnv makes this test binary another process that records beside the daemon, see recordBeside.
+const besideEnv = "ADFBOT_WEB_TEST_BESIDE"
+
+func TestMain(m *testing.M) {
+	if file := os.Getenv(besideEnv); file != "" {
+		if err := recordBeside(file); err != nil {
+			panic(err)
+		}
+		return
+	}
+	os.Exit(m.Run())
+}
+
+// recordBeside records as `adfbot record` does, for each line that comes in, and says how many nanoseconds it took.
+func recordBeside(file string) error {
+	ctx := context.Background()
+	for in := bufio.NewScanner(os.Stdin); in.Scan(); {
+		begun := time.Now()
+		cfg, err := config.Load(file)
+		if err != nil {
+			return err
+		}
+		b, err := bot.Open(ctx, cfg, bot.Results, bot.Env{})
+		if err != nil {
+			return err
+		}
+		_, err = b.Record(ctx, store.Result{Project: "quiet", Agent: "project-meta", Outcome: store.Success, RunID: store.NewID()})
+		if err != nil {
+			return err
+		}
+		if err := b.Close(); err != nil {
+			return err
+		}
+		fmt.Println(time.Since(begun).Nanoseconds())
+	}
+	return nil
+}
+
+// beside is such a process.
+type beside struct {
+	in  io.WriteCloser
+	out *bufio.Scanner
+}
+
+func newBeside(b *testing.B, file string) *beside {
+	b.Helper()
+	self, err := os.Executable()
+	require.NoError(b, err)
+	cmd := exec.Command(self)
+	cmd.Env = append(os.Environ(), besideEnv+"="+file)
+	cmd.Stderr = os.Stderr
+	in, err := cmd.StdinPipe()
+	require.NoError(b, err)
+	out, err := cmd.StdoutPipe()
+	require.NoError(b, err)
+	require.NoError(b, cmd.Start())
+	b.Cleanup(func() {
+		require.NoError(b, in.Close())
+		require.NoError(b, cmd.Wait())
+	})
+	return &beside{in, bufio.NewScanner(out)}
+}
+
+// record has it record once.
+func (p *beside) record() (took time.Duration, err error) {
+	if _, err := fmt.Fprintln(p.in); err != nil {
+		return 0, err
+	}
+	if !p.out.Scan() {
+		return 0, fmt.Errorf("the process beside has ended: %w", p.out.Err())
+	}
+	_, err = fmt.Sscan(p.out.Text(), &took)
+	return took, err
+}
+
+// reporter is a client on a connection of its own. It does no more than it must: the machine's cores are the server's too.
+type reporter struct {
+	conn net.Conn
+	in   *bufio.Reader
+	id   int
+	n    int
+}
+
+func (c *reporter) report() error {
+	c.n++
+	exit := 0
+	if c.n%10 == 1 {
+		exit = 1
+	}
+	body := fmt.Sprintf(`{"project":"p%d","exit_code":%d,"run_id":"%d-%d","host":"host-a","started_at":"2026-11-23T07:00:00Z","output":"planning failed\n"}`,
+		c.id%50, exit, c.id, c.n)
+	if _, err := fmt.Fprintf(c.conn, "POST /api/v1/results HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer %s\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s",
+		adminToken, len(body), body); err != nil {
+		return err
+	}
+	res, err := http.ReadResponse(c.in, nil)
+	if err != nil {
+		return err
+	}
+	text, err := io.ReadAll(res.Body)
+	if err != nil {
+		return err
+	}
+	var v bot.ResultView
+	if err := json.Unmarshal(text, &v); err != nil || res.StatusCode != http.StatusOK || v.Known {
+		return fmt.Errorf("%s: %s: %w", res.Status, text, err)
+	}
+	return nil
+}
+
+// fleet is a station with fifty projects more, whose bot and server log as the daemon's do.
+func fleet(b *testing.B) *station {
+	b.Helper()
+	var more strings.Builder
+	for n := range 50 {
+		fmt.Fprintf(&more, "  - id: p%d\n", n)
+	}
+	s := newStation(b, "  - id: quiet\n", "  - id: quiet\n"+more.String())
+	s.reopen()
+	return s
+}
+
+// reopen begins anew with the state as it is.
+func (s *station) reopen() {
+	s.Helper()
+	_ = s.bot.Close()
+	null, err := os.OpenFile(os.DevNull, os.O_WRONLY, 0)
+	require.NoError(s, err)
+	s.Cleanup(func() { _ = null.Close() })
+	log := slog.New(slog.NewTextHandler(null, nil))
+	b, err := bot.Open(context.Background(), s.cfg, bot.Daemon, bot.Env{Getenv: s.getenv, Transport: s.gitea.Transport(), Log: log})
+	require.NoError(s, err)
+	s.Cleanup(func() { _ = b.Close() })
+	s.bot = b
+	s.srv, err = New(Options{Config: s.cfg, Bot: b, Log: log, Getenv: s.getenv})
+	require.NoError(s, err)
+}
+
+func BenchmarkCostOfResultsOverHTTP(b *testing.B) {
+	const clients, each, appends = 64, 50, 1500
+	s := fleet(b)
+	v := s.serve()
+	defer func() {
+		v.end()
+		require.NoError(b, <-v.done)
+	}()
+	addr := s.addr()
+	var all []*reporter
+	for id := range clients {
+		conn, err := net.Dial("tcp", addr)
+		require.NoError(b, err)
+		defer conn.Close()
+		all = append(all, &reporter{conn: conn, in: bufio.NewReader(conn), id: id})
+	}
+	other := newBeside(b, s.path("config.yaml"))
+	var longest atomic.Int64
+	beside := 0
+	burst := func() {
+		var wg sync.WaitGroup
+		over := make(chan struct{})
+		for _, c := range all {
+			wg.Go(func() {
+				for range each {
+					if err := c.report(); err != nil {
+						b.Error(err)
+						return
+					}
+				}
+			})
+		}
+		var bystander sync.WaitGroup
+		bystander.Go(func() {
+			for {
+				select {
+				case <-over:
+					return
+				default:
+				}
+				took, err := other.record()
+				if err != nil {
+					b.Error(err)
+					return
+				}
+				beside++
+				longest.Store(max(longest.Load(), took.Nanoseconds()))
+			}
+		})
+		wg.Wait()
+		close(over)
+		bystander.Wait()
+	}
+	one := yardstick.Append(b, s.dir, 256)
+	took, serial := yardstick.Compare(b, burst, func() {
+		for range appends {
+			one()
+		}
+	})
+	results, syncs := clients*each/took.Seconds(), appends/serial.Seconds()
+	yardstick.Row{
+		What: "durable results over HTTP, 64 clients at once", Measured: fmt.Sprintf("%.0f/s", results),
+		Yardstick: fmt.Sprintf("an append and fdatasync after the other, %.0f/s", syncs), Value: results / syncs, Unit: "×", Goal: 1.5, AtLeast: true,
+	}.Report(b)
+	yardstick.Row{
+		What: "the longest that another process needs to record beside them", Measured: fmt.Sprintf("%s (of %d)", time.Duration(longest.Load()), beside),
+		Yardstick: "–", Value: time.Duration(longest.Load()).Seconds(), Unit: "s", Goal: 0.2,
+	}.Report(b)
+}
