@@ -41,7 +41,7 @@ type book struct {
 	resumes  []*chance
 	holds    []*chance
 	strangeI map[string][2]string       // title and body of the issues that the bot must never touch
-	goneI    map[string]bool            // incidents with an issue that was deleted or lost its marker
+	goneI    map[string]bool            // see gone
 	plantedN map[string]int             // second issues of an incident that the storm itself opened
 	reads    map[string]map[string]bool // by process: the issues that it has read while they were the bot's own
 	epoch    int                        // deeds before this were lost together with the state
@@ -160,7 +160,8 @@ func (b *book) comment(who string, i target, text string) {
 	}
 }
 
-// gone notes that an incident's issue is no longer the bot's: a state that is lost then can't be rebuilt from it.
+// gone notes that an incident's issue is closed or no longer the bot's. Where a person's flag pauses the project, an incident
+// of a lost state can't be rebuilt then: nothing tells of it.
 func (b *book) gone(i target) {
 	b.mu.Lock()
 	defer b.mu.Unlock()

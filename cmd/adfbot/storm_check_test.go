@@ -2,23 +2,18 @@ package main
 
 import (
 	"bytes"
-	"context"
 	"database/sql"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/gofrs/flock"
 	"github.com/stretchr/testify/require"
-
-	"github.com/terraphim/adfbot/escalate/giteatest"
 )
 
 // The checker holds what is there against the promises of the design, and against the book. It reads flags, issues and the
@@ -50,10 +45,10 @@ type storedProject struct {
 }
 
 type storedResult struct {
-	project, agent, run, outcome, incident, output string
-	counted, tripped                               bool
-	failures, threshold                            int
-	recorded                                       time.Time
+	project, agent, run, outcome, incident string
+	counted, tripped                       bool
+	failures, threshold                    int
+	recorded                               time.Time
 }
 
 // check tells whether all promises hold after a round; where not it says which, and tells the whole story.
@@ -74,7 +69,19 @@ func (s *storm) check(round int) bool {
 		return false
 	}
 	c.remember()
-	return true
+	return s.again()
+}
+
+// again sweeps once more: after the calm there is nothing left to do.
+func (s *storm) again() bool {
+	s.book.writes = nil
+	out, code := s.inProcess("sweep")
+	if code == 0 && len(s.book.writes) == 0 {
+		return true
+	}
+	s.t.Errorf("seed %d: one sweep was not enough: the next ended with %d and did %q\n%s\nthe plan:\n%s\nthe story:\n%s\nthe issues:\n%s", s.plan.Seed, code,
+		s.book.writes, out, s.plan, s.book, s.book.issues())
+	return false
 }
 
 // look reads everything.
@@ -214,385 +221,19 @@ func (b *book) deadly() bool {
 }
 
 // incidentsAndFlags: what is open has its flag, and what has ended was ended by somebody (4, 5).
-func (c *checker) incidentsAndFlags() {
-	open := map[string]string{}
-	for _, i := range c.incidents {
-		if _, ok := c.book.seen[i.id]; !ok {
-			c.book.seen[i.id] = incidentSeen{i.project, i.opened}
-		}
-		if i.ended.IsZero() {
-			if open[i.project] != "" {
-				c.book.wrong("2: %s has two open incidents, %s and %s", i.project, open[i.project], i.id)
-			}
-			open[i.project] = i.id
-			if _, ok := c.flags[i.project]; !ok {
-				c.book.wrong("5: incident %s of %s is open, and there is no pause flag", i.id, i.project)
-			}
-			continue
-		}
-		if !c.book.resumed(i) {
-			c.book.wrong("4: incident %s of %s has ended (%s), and nobody resumed it", i.id, i.project, i.how)
-		}
-	}
-	for project := range stormProjects {
-		_, flagged := c.flags[project]
-		switch {
-		case flagged && open[project] == "" && !c.book.held(project):
-			c.book.wrong("5: %s is paused, without an incident, and nobody paused it: %q", project, c.flags[project])
-		case flagged && open[project] == "" && !c.holds[project]:
-			c.book.wrong("5: %s is held, and the state does not know it", project)
-		case !flagged && c.holds[project]:
-			c.book.wrong("5: the state says that %s is held, and there is no flag", project)
-		case !flagged && c.book.calm[project].flagged && !c.book.released(project):
-			c.book.wrong("4: %s was paused before the round and is not now, and nobody resumed it", project)
-		}
-	}
-	// Who was open in the last calm is still there, also where the state was lost meanwhile.
-	for project, was := range c.book.calm {
-		if was.open == "" {
-			continue
-		}
-		known := slices.ContainsFunc(c.incidents, func(i storedIncident) bool { return i.id == was.open })
-		if lost := !c.book.stateKnown(); !known && !(lost && (c.book.released(project) || c.book.goneI[was.open])) {
-			c.book.wrong("1: incident %s of %s was open, and the state knows nothing of it", was.open, project)
-		}
-	}
-}
-
 // resumed tells whether somebody can have ended the incident while it was open.
-func (b *book) resumed(i storedIncident) bool {
-	first := i.opened
-	if seen := b.seen[i.id]; i.rebuilt && seen.first.Before(first) {
-		first = seen.first
-	}
-	return slices.ContainsFunc(b.resumes, func(ch *chance) bool {
-		if ch.project != i.project || ch.incident != "" && ch.incident != i.id {
-			return false
-		}
-		if b.jumped || i.rebuilt {
-			return true // the times in the state are no times of the book
-		}
-		return !ch.until.Before(first.Truncate(time.Millisecond)) && !ch.from.After(i.ended.Add(time.Millisecond)) || ch.until.IsZero() && !ch.from.After(i.ended.Add(time.Millisecond))
-	})
-}
-
 // released tells whether somebody resumed the project in this round.
-func (b *book) released(project string) bool {
-	return slices.ContainsFunc(b.resumes, func(ch *chance) bool {
-		return ch.project == project && (ch.round == b.s.at || ch.until.IsZero())
-	})
-}
-
 // held tells whether somebody paused the project since it was last seen running in a calm.
-func (b *book) held(project string) bool {
-	since := b.calm[project].at
-	if b.calm[project].flagged && b.calm[project].open == "" {
-		return true
-	}
-	return slices.ContainsFunc(b.holds, func(ch *chance) bool {
-		return ch.project == project && (ch.until.IsZero() || !ch.until.Before(since))
-	})
-}
-
-var (
-	commentKey = regexp.MustCompile(`(?m)^<!-- adfbot:comment (\S+) -->\s*$`)
-	left       = "/left-open"
-)
-
 // issuesAndIncidents: one issue for each incident, open as long as it is (2, 5), and nothing is said twice.
-func (c *checker) issuesAndIncidents() {
-	byIncident := map[string][]target{}
-	for _, i := range c.issues {
-		at := fmt.Sprintf("%s#%d", i.repo, i.Number)
-		if i.Author != botLogin || c.book.isStrange(at) {
-			continue
-		}
-		c.saidTwice(at, i.Issue)
-		if i.marker.incident == "" {
-			continue
-		}
-		if i.marker.installation != c.installation {
-			c.book.wrong("2: %s is of installation %s, this is %s", at, i.marker.installation, c.installation)
-		}
-		byIncident[i.marker.incident] = append(byIncident[i.marker.incident], i)
-	}
-	for _, i := range c.incidents {
-		issues := byIncident[i.id]
-		delete(byIncident, i.id)
-		var open []string
-		for _, issue := range issues {
-			at := fmt.Sprintf("%s#%d", issue.repo, issue.Number)
-			if issue.State != "open" {
-				continue
-			}
-			if n := len(comments(issue.Issue, fmt.Sprint("/duplicate/", issue.Number))); n == 1 && reopened(issue.Issue) {
-				continue // it was closed as a duplicate once, and a person wants it open
-			}
-			open = append(open, at)
-			if !i.ended.IsZero() && !reopened(issue.Issue) {
-				c.book.wrong("5: incident %s of %s has ended, and its issue %s is open", i.id, i.project, at)
-			} else if n := len(comments(issue.Issue, left)); !i.ended.IsZero() && n != 1 && !(n == 0 && c.book.refused(issue.repo, issue.Number)) {
-				c.book.wrong("5: a person reopened %s after the end of its incident, and %d comments say that it stays so", at, n)
-			}
-		}
-		if i.ended.IsZero() && len(open) != 1 {
-			c.book.wrong("2: incident %s of %s is open, and these of its issues are: %q", i.id, i.project, open)
-		}
-		if most := 1 + c.book.plantedN[i.id]; len(issues) > most {
-			c.book.wrong("2: incident %s of %s has %d issues, at most %d can be right", i.id, i.project, len(issues), most)
-		}
-	}
-	for id, issues := range byIncident {
-		for _, i := range issues {
-			if i.State == "open" || len(c.book.lostAt) == 0 {
-				c.book.wrong("2: issue %s#%d is about incident %s, which the state does not know", i.repo, i.Number, id)
-			}
-		}
-	}
-}
-
 // reopened tells whether a person has opened the issue last.
-func reopened(i giteatest.Issue) bool {
-	for _, e := range slices.Backward(i.Timeline) {
-		switch e.Type {
-		case "close":
-			return false
-		case "reopen":
-			return e.Author != botLogin
-		}
-	}
-	return false
-}
-
-func comments(i giteatest.Issue, keyEnd string) (keys []string) {
-	for _, m := range i.Comments {
-		if m.Author != botLogin {
-			continue
-		}
-		for _, k := range commentKey.FindAllStringSubmatch(m.Body, -1) {
-			if strings.HasSuffix(k[1], keyEnd) {
-				keys = append(keys, k[1])
-			}
-		}
-	}
-	return keys
-}
-
-func (c *checker) saidTwice(at string, i giteatest.Issue) {
-	said := map[string]bool{}
-	for _, k := range comments(i, "") {
-		if said[k] {
-			c.book.wrong("6: %s says %s twice", at, k)
-		}
-		said[k] = true
-	}
-}
-
 // strangers: what is not the bot's is as people left it (3).
-func (c *checker) strangers() {
-	for _, i := range c.issues {
-		at := fmt.Sprintf("%s#%d", i.repo, i.Number)
-		c.book.mu.Lock()
-		was, strange := c.book.strangeI[at]
-		c.book.mu.Unlock()
-		if !strange {
-			continue
-		}
-		if i.Title != was[0] || i.Body != was[1] || i.State != "open" || len(i.Timeline) > 0 || len(i.Labels) > 0 || len(i.Assignees) > 0 {
-			c.book.wrong("3: %s is not the bot's, and was changed", at)
-		}
-	}
-}
-
 // trips: what was acknowledged is there (1).
-func (c *checker) trips() {
-	known := map[string]bool{}
-	for _, i := range c.incidents {
-		known[i.id] = true
-	}
-	for n, d := range c.book.deeds {
-		if a, ok := answerOf(d); ok && a.Tripped && n >= c.book.epoch && a.Incident != nil && !known[a.Incident.ID] {
-			c.book.wrong("1: p%d was told of a trip, and the state does not know its incident %s", d.N, a.Incident.ID)
-		}
-	}
-	for _, r := range c.results {
-		if r.tripped && !known[r.incident] {
-			c.book.wrong("1: a result of %s tripped, and the state does not know its incident %s", r.project, r.incident)
-		}
-	}
-}
-
-type recordAnswer struct {
-	Project, Agent, Outcome string
-	Counted, Tripped, Known bool
-	Failures                int `json:"consecutive_failures"`
-	Threshold               int
-	Incident                *struct{ ID string }
-}
-
 // answerOf is what record --json said.
-func answerOf(d *deed) (a recordAnswer, ok bool) {
-	if (d.What != "record" || d.Code != 0) && (d.What != "post" || d.Code != 200) {
-		return a, false
-	}
-	return a, json.Unmarshal([]byte(d.Stdout), &a) == nil
-}
-
 // history: each result that was acknowledged stands there once, and the counts follow from the results (1).
-func (c *checker) history() {
-	type key struct{ project, agent, run string }
-	rows := map[key][]storedResult{}
-	for _, r := range c.results {
-		k := key{r.project, r.agent, r.run}
-		if strings.HasPrefix(r.run, "spooled-") { // it had none
-			k.run = ""
-		}
-		rows[k] = append(rows[k], r)
-		if k.run != "" && len(rows[k]) > 1 {
-			c.book.wrong("1: run %s of %s in %s is in the history %d times", r.run, r.agent, r.project, len(rows[k]))
-		}
-	}
-	unnamed := map[key][2]int{} // least and most results without a run id
-	for _, d := range c.book.deeds[c.book.epoch:] {
-		k := key{d.Project, d.Agent, d.Run}
-		stored := len(rows[k]) > 0
-		switch d.What {
-		case "record", "post":
-			a, ok := answerOf(d)
-			n := unnamed[k]
-			kept := strings.Contains(d.Stderr, "is kept in") || d.Code == 202
-			switch {
-			case d.What == "record" && d.Code == 0 && !ok:
-				c.book.wrong("1: p%d said no JSON", d.N)
-			case ok && !slices.ContainsFunc(rows[k], func(r storedResult) bool { return a.of(r) }):
-				c.book.wrong("1: p%d was told that its result is recorded, and the history does not say the same: %+v, %+v", d.N, a, rows[k])
-			case ok:
-				unnamed[k] = [2]int{n[0] + 1, n[1] + 1}
-			case d.killed(), d.What == "post" && d.Code == 0:
-				unnamed[k] = [2]int{n[0], n[1] + 1}
-			case strings.Contains(d.Stderr, "already with another outcome"), d.Code == 409:
-				if !stored {
-					c.book.wrong("1: p%d was told of an earlier result, and there is none", d.N)
-				}
-			case kept:
-				unnamed[k] = [2]int{n[0] + 1, n[1] + 1}
-				if !stored {
-					c.book.wrong("1: p%d spooled its result, and it did not come in", d.N)
-				}
-			case strings.Contains(d.Stderr, "is LOST unless"), d.Code == 503: // it was said that it is to be recorded again
-			default:
-				c.book.wrong("1: p%d recorded nothing: %d", d.N, d.Code)
-			}
-		case "exec":
-			times := len(c.book.ran(d))
-			switch {
-			case times > 1:
-				c.book.wrong("1: p%d ran its command %d times", d.N, times)
-			case times == 1 && !stored && strings.Contains(d.Stderr, "is LOST unless"):
-			case times == 1 && !stored && d.killed() && strings.Contains(d.Stderr, "state not usable"):
-				// The run could not be noted, and nobody was left to spool its result.
-			case times == 1 && !stored:
-				c.book.wrong("1: p%d ran its command, and there is no result of it", d.N)
-			case times == 0 && !d.killed() && d.Code != 75 && d.Code != 125:
-				c.book.wrong("1: p%d ran nothing and ended with %d", d.N, d.Code)
-			case times == 1 && (d.Code == 125 || d.Code == 75 && !strings.HasSuffix(d.Args[len(d.Args)-1], "exit 75")):
-				c.book.wrong("4: p%d ran its command though it says %d", d.N, d.Code)
-			}
-		}
-	}
-	for k, n := range unnamed {
-		if got := len(rows[k]); k.run == "" && (got < n[0] || got > n[1]) {
-			c.book.wrong("1: %s in %s has %d results without a run id, and %d to %d were recorded", k.agent, k.project, got, n[0], n[1])
-		}
-	}
-	for project := range stormProjects {
-		c.replay(project)
-	}
-}
-
-func (a recordAnswer) of(r storedResult) bool {
-	return a.Outcome == r.outcome && a.Counted == r.counted && a.Tripped == r.tripped && a.Failures == r.failures && a.Threshold == r.threshold
-}
-
+// outcomes: what exec recorded is how its command ended.
 // replay counts a project's results anew. A resume is seen by a count that begins again; there are at most as many as the
 // project has generations.
-func (c *checker) replay(project string) {
-	limits, p := stormProjects[project], c.projects[project]
-	count, tripped, resets := 0, false, 0
-	say := func(r storedResult, what string) {
-		c.book.wrong("1: counting the results of %s anew: run %q recorded %s says %d of %d, tripped %t, incident %q: %s", project, r.run,
-			r.recorded.UTC().Format("15:04:05.000"), r.failures, r.threshold, r.tripped, r.incident, what)
-	}
-	for _, r := range c.results {
-		if r.project != project {
-			continue
-		}
-		counts := r.agent == "project-meta" || strings.HasPrefix(r.agent, "project-meta-")
-		if r.counted && (!counts || r.outcome == "ignored") {
-			say(r, "this result does not count")
-		}
-		want := count
-		switch {
-		case r.counted && r.outcome == "success":
-			want = 0
-		case r.counted:
-			want = count + 1
-		}
-		// After a resume it begins again.
-		if r.failures != want && r.failures == want-count {
-			resets++
-			tripped = false
-		} else if r.failures != want {
-			say(r, fmt.Sprintf("the count should be %d", want))
-		}
-		if r.counted && r.outcome == "success" {
-			tripped = false
-		}
-		if r.threshold != limits.threshold && (r.threshold != limits.resume || p.generation == 0) {
-			say(r, "no such threshold")
-		}
-		count = r.failures
-		trips := r.counted && r.outcome == "failure" && count >= r.threshold && !tripped
-		if trips {
-			tripped = true
-		}
-		if r.tripped && !trips {
-			say(r, "it should not have tripped")
-		}
-		if trips && !r.tripped && r.incident == "" {
-			say(r, "it should have tripped")
-		}
-	}
-	if resets > p.generation {
-		c.book.wrong("1: %s was reset %d times and resumed %d times", project, resets, p.generation)
-	}
-	if p.failures != count && (p.failures != 0 || p.generation <= resets) {
-		c.book.wrong("1: the state says that %s has failed %d times in a row, its results say %d", project, p.failures, count)
-	}
-}
-
 // gates: a project that was paused before the round, and that nobody resumed, was not let run (4).
-func (c *checker) gates() {
-	for _, d := range c.book.deeds {
-		was := c.book.calm[d.Project]
-		if d.Round != c.at || !was.flagged {
-			continue
-		}
-		resumed := slices.ContainsFunc(c.book.resumes, func(ch *chance) bool {
-			return ch.project == d.Project && (ch.round == c.at || ch.until.IsZero()) && !ch.from.After(d.Ended)
-		})
-		if resumed {
-			continue
-		}
-		if d.What == "gate" && d.Code == 0 {
-			c.book.wrong("4: %s was paused all the time, and p%d was told that it may run", d.Project, d.N)
-		}
-		if d.What == "exec" && len(c.book.ran(d)) > 0 {
-			c.book.wrong("4: %s was paused all the time, and p%d ran its command", d.Project, d.N)
-		}
-	}
-}
-
 // secrets stand nowhere (6).
 func (c *checker) secrets() {
 	for _, i := range c.issues {
@@ -631,8 +272,5 @@ func (c *checker) remember() {
 			}
 		}
 		c.book.calm[project] = now
-	}
-	if slices.Contains(c.book.lostAt, c.at) {
-		_ = context.Background()
 	}
 }

@@ -134,11 +134,14 @@ func (s *storm) strike(d *deed) (done func()) {
 	struck := make(chan struct{})
 	remove := func() {}
 	hit := func() {
-		if h.How == "kill" {
+		switch h.How {
+		case "kill":
 			_ = p.Kill()
-			return
+		case "term":
+			_ = p.Signal(syscall.SIGTERM)
+		default:
+			_ = p.Signal(syscall.SIGSTOP)
 		}
-		_ = p.Signal(syscall.SIGSTOP)
 	}
 	switch h.When {
 	case "request":
@@ -156,7 +159,7 @@ func (s *storm) strike(d *deed) (done func()) {
 	}
 	go func() {
 		defer close(struck)
-		if h.How == "kill" {
+		if h.How == "kill" || h.How == "term" {
 			return
 		}
 		// Whoever is stopped goes on, or is killed then. That it is stopped is seen in its state.
@@ -206,7 +209,7 @@ func (s *storm) daemon(h hit) {
 		return
 	}
 	done := s.strike(d)
-	end := time.AfterFunc(2*roundLength*time.Millisecond, func() { _ = d.cmd.Process.Signal(syscall.SIGTERM) })
+	end := time.AfterFunc(s.plan.Rounds[s.at].Length+450*time.Millisecond, func() { _ = d.cmd.Process.Signal(syscall.SIGTERM) })
 	err := d.cmd.Wait()
 	end.Stop()
 	done()

@@ -72,6 +72,11 @@ func (s *storm) personMove(m move) string {
 	if m.What == "plain issue" {
 		return fmt.Sprint("#", s.strange(p, repo, "The build is red", "since yesterday"))
 	}
+	if m.What == "comment" && m.Pick == 7 {
+		if at, ok := s.commentStrange(p, m.Args[0]); ok {
+			return at
+		}
+	}
 	all := s.targets(m.Project)
 	if len(all) == 0 {
 		return "there is no issue"
@@ -87,6 +92,7 @@ func (s *storm) personMove(m move) string {
 	switch m.What {
 	case "close":
 		s.book.closing(m.Who, i)
+		s.book.gone(i)
 		p.Close(i.repo, i.Number)
 	case "reopen":
 		p.Reopen(i.repo, i.Number)
@@ -127,6 +133,7 @@ func (s *storm) personMove(m move) string {
 	case "assign":
 		p.Assign(i.repo, i.Number, m.Who)
 	case "commit closes":
+		s.book.gone(i)
 		p.CloseByCommit(i.repo, i.Number, "6dcd4ce23d88e2ee9568ba546c007c63d9131c1b", fmt.Sprintf("Mend it, closes #%d", i.Number))
 	case "commit mentions":
 		p.MentionInCommit(i.repo, i.Number, "7dcd4ce23d88e2ee9568ba546c007c63d9131c1b", fmt.Sprintf("Look at #%d", i.Number))
@@ -143,6 +150,21 @@ func (s *storm) personMove(m move) string {
 	}
 	s.hint(i.repo, i.Number)
 	return at
+}
+
+// commentStrange gives an order in an issue that the bot must never touch, be it one with its title and marker.
+func (s *storm) commentStrange(p *giteatest.Person, text string) (at string, ok bool) {
+	for _, repo := range []string{theRepo, otherRepo} {
+		for _, i := range s.Issues(repo) {
+			at = fmt.Sprintf("%s#%d", repo, i.Number)
+			if s.book.isStrange(at) {
+				p.Comment(repo, i.Number, text)
+				s.hint(repo, i.Number)
+				return at + ", which is not the bot's", true
+			}
+		}
+	}
+	return "", false
 }
 
 // strange opens an issue that the bot must never touch.
@@ -249,12 +271,13 @@ func (s *storm) mountPause() string {
 	return answer
 }
 
-// mendPause leaves the pause directory as the operator should: it is there and has its sentinel.
+// mendPause leaves the pause directory as the operator should: it is there and has its sentinel. Where every first command
+// was refused the state, nobody has made it yet.
 func (s *storm) mendPause() {
 	if _, err := os.Lstat(s.path("pause-away")); err == nil {
 		s.book.note(s.now(), "a person", "brings the pause directory back", s.mountPause())
 	}
-	if _, err := os.Lstat(s.path("pause/.adfbot")); errors.Is(err, fs.ErrNotExist) && s.book.flagsWritten() {
+	if _, err := os.Lstat(s.path("pause/.adfbot")); errors.Is(err, fs.ErrNotExist) {
 		if out, code := s.inProcess("restore"); code != 0 {
 			s.book.wrong("restore in the calm: %d\n%s", code, out)
 		}

@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"math/rand/v2"
 	"net/http"
 	"slices"
 	"strings"
@@ -46,14 +45,16 @@ type stormPlan struct {
 
 	Operators    bool
 	CloseResumes bool
-	Served       bool // some rounds have the daemon
-	Denied       bool // the processes are a user's whom permissions concern, and permissions go and come back
+	Served       bool          // some rounds have the daemon
+	Timeout      time.Duration // gitea.timeout while the storm blows
+	Denied       bool          // the processes are a user's whom permissions concern, and permissions go and come back
 }
 
 type stormRound struct {
 	LoseState bool // before it
 	Jumps     bool // some commands have another clock
 	Serve     *hit // the daemon runs, until it is told to end or something happens to it; nil: it does not
+	Length    time.Duration
 	Faults    []trouble
 	Moves     []move
 }
@@ -76,7 +77,7 @@ type move struct {
 
 // hit is what happens to a process on its way.
 type hit struct {
-	How  string        // "": nothing; kill, stop (and later go on), stop-kill
+	How  string        // "": nothing; kill, term, stop (and later go on), stop-kill
 	When string        // step, request, time
 	N    int           // the nth step or request
 	For  time.Duration // until the time, or how long it is stopped
@@ -116,7 +117,7 @@ func (m move) String() string {
 
 func (p stormPlan) String() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "seed %d, operators %t, closing resumes %t, served %t, denied %t\n", p.Seed, p.Operators, p.CloseResumes, p.Served, p.Denied)
+	fmt.Fprintf(&b, "seed %d, operators %t, closing resumes %t, served %t, denied %t, timeout %s\n", p.Seed, p.Operators, p.CloseResumes, p.Served, p.Denied, p.Timeout)
 	for n, r := range p.Rounds {
 		fmt.Fprintf(&b, "round %d, state lost before %t, faults %q\n", n, r.LoseState, r.Faults)
 		if r.Serve != nil {
@@ -198,23 +199,10 @@ func (f trouble) fault() giteatest.Fault {
 }
 
 // drawer draws.
-type drawer struct {
-	*rand.Rand
-	runs []move // results with a run id, to be repeated
-}
-
-func pick[T any](d *drawer, of ...T) T { return of[d.IntN(len(of))] }
-
 // chance is true n times of a hundred.
-func (d *drawer) chance(n int) bool { return d.IntN(100) < n }
-
-func (d *drawer) ms(least, most int) time.Duration {
-	return time.Duration(least+d.IntN(most-least+1)) * time.Millisecond
-}
-
 func drawPlan(seed uint64) stormPlan {
 	d := &drawer{Rand: rng(seed)}
-	p := stormPlan{Seed: seed, Config: stormConfig}
+	p := stormPlan{Seed: seed, Config: stormConfig, Timeout: 400 * time.Millisecond}
 	if d.chance(50) {
 		p.Operators = true
 		p.Config += "operators: [" + person + ", " + operator + "]\n"
@@ -223,7 +211,7 @@ func drawPlan(seed uint64) stormPlan {
 			p.Config += "on_issue_closed: resume\n"
 		}
 	}
-	w := weather{deadly: pick(d, 0, 25, 60), faulty: pick(d, 0, 2, 5), people: pick(d, 1, 3, 6), loses: pick(d, 0, 0, 0, 30),
+	w := weather{length: 450, deadly: pick(d, 0, 25, 60), faulty: pick(d, 0, 3, 6), people: pick(d, 1, 3, 6), loses: pick(d, 0, 0, 0, 30),
 		jumps: pick(d, 0, 0, 0, 0, 20)}
 	switch d.IntN(4) {
 	case 0:
@@ -231,6 +219,11 @@ func drawPlan(seed uint64) stormPlan {
 		p.Config += stormHTTP
 	case 1:
 		p.Denied, w.denies = true, 50
+	}
+	if d.chance(30) {
+		// Long enough that a lost answer is looked for within the round. Then Gitea must not do things late.
+		p.Timeout, w.length, w.prompt = 250*time.Millisecond, 1300, true
+		w.faulty = max(w.faulty, 3)
 	}
 	for n := range 2 + d.IntN(2) {
 		p.Rounds = append(p.Rounds, d.round(n, w))
@@ -240,6 +233,8 @@ func drawPlan(seed uint64) stormPlan {
 
 // weather is how much of what there is in a seed.
 type weather struct {
+	length       int // milliseconds in which the moves of a round begin
+	prompt       bool
 	deadly       int // of a hundred processes so many are hit
 	faulty       int // faults in a round
 	people       int // moves of people in a round
@@ -249,13 +244,13 @@ type weather struct {
 }
 
 func (d *drawer) round(n int, w weather) stormRound {
-	r := stormRound{LoseState: n > 0 && d.chance(w.loses)}
+	r := stormRound{Length: time.Duration(w.length) * time.Millisecond, LoseState: n > 0 && d.chance(w.loses)}
 	if d.chance(w.serve) {
 		h := d.hit(w.deadly)
 		r.Serve = &h
 	}
 	for range d.IntN(w.faulty + 1) {
-		r.Faults = append(r.Faults, d.trouble())
+		r.Faults = append(r.Faults, d.trouble(w.prompt))
 	}
 	focus := d.project() // most of what happens in a round happens to one project
 	for range 8 + d.IntN(7) {
@@ -263,7 +258,7 @@ func (d *drawer) round(n int, w weather) stormRound {
 		if d.chance(30) {
 			project = d.project()
 		}
-		m := d.command(n, project, w)
+		m := d.command(project, w)
 		if m.What == "record" && r.Serve != nil && d.chance(50) {
 			m.What, m.Args, m.Hit, m.Jump = "post", nil, hit{}, 0
 		}
@@ -271,194 +266,46 @@ func (d *drawer) round(n int, w weather) stormRound {
 		r.Moves = append(r.Moves, m)
 	}
 	for range d.IntN(w.people + 1) {
-		r.Moves = append(r.Moves, d.person(focus))
+		r.Moves = append(r.Moves, d.person(focus, w))
 	}
 	if d.chance(50) {
-		r.Moves = append(r.Moves, d.flag(n, focus))
+		r.Moves = append(r.Moves, d.flag(focus, w))
 	}
 	if d.chance(w.denies) {
-		r.Moves = append(r.Moves, move{At: d.ms(0, roundLength), For: d.ms(50, 250),
+		r.Moves = append(r.Moves, move{At: d.ms(0, w.length), For: d.ms(50, 250),
 			What: pick(d, "state read-only", "state read-only", "state unreadable", "pause read-only", "pause unreadable")})
 	}
 	if d.chance(10 * w.faulty) {
-		r.Moves = append(r.Moves, d.outage())
+		r.Moves = append(r.Moves, d.outage(w))
 	}
 	slices.SortStableFunc(r.Moves, func(a, b move) int { return int(a.At - b.At) })
 	return r
 }
 
-func (d *drawer) project() string { return pick(d, "odilo", "odilo", "digital-twins", "quick") }
-
-const roundLength = 450 // milliseconds in which the moves of a round begin
-
 func (d *drawer) hit(deadly int) hit {
 	if !d.chance(deadly) {
 		return hit{}
 	}
-	h := hit{How: pick(d, "kill", "kill", "kill", "stop", "stop-kill"), When: pick(d, "step", "step", "request", "time"), N: pick(d, 1, 1, 2, 2, 3, 4, 5, 6, 8), For: d.ms(0, 40)}
-	if h.How != "kill" {
+	h := hit{How: pick(d, "kill", "kill", "kill", "stop", "stop-kill", "term"), When: pick(d, "step", "step", "request", "time"), N: pick(d, 1, 1, 2, 2, 3, 4, 5, 6, 8), For: d.ms(0, 40)}
+	switch h.How {
+	case "stop", "stop-kill":
 		h.For = d.ms(60, 300)
+	case "term":
+		h.When = pick(d, "request", "time", "time")
 	}
 	return h
 }
 
-func (d *drawer) command(round int, project string, w weather) move {
-	m := move{At: d.ms(0, roundLength), Project: project, Hit: d.hit(w.deadly)}
-	if d.chance(w.jumps) {
-		m.Jump = pick(d, -24*time.Hour, 24*time.Hour, -10*time.Minute, time.Hour)
-	}
-	switch k := d.IntN(100); {
-	case k < 42:
-		d.record(&m)
-	case k < 62:
-		d.exec(&m)
-	case k < 76:
-		m.What, m.Args, m.Project = "sweep", []string{"sweep"}, ""
-	case k < 83:
-		m.What, m.Args = "resume", []string{"resume", project}
-	case k < 86:
-		m.What, m.Args = "pause", []string{"pause", project, "--reason", "holidays, token " + plantedToken}
-	case k < 94:
-		m.What, m.Args = "gate", []string{"gate", project}
-	case k < 98:
-		m.What, m.Args = "status", []string{"status", "--json"}
-	default:
-		m.What, m.Args, m.Project = "restore", []string{"restore"}, ""
-	}
-	return m
-}
-
-func (d *drawer) agent() string {
-	return pick(d, "project-meta", "project-meta", "project-meta", "project-meta", "project-meta", "project-meta-night", "developer", "fleet-meta")
-}
-
 // result draws who ran, how that ended and under which id.
-func (d *drawer) result(m *move) {
-	m.Agent, m.Outcome = d.agent(), pick(d, "failure", "failure", "failure", "failure", "failure", "success", "ignored")
-	if len(d.runs) > 0 && d.chance(12) {
-		old := pick(d, d.runs...)
-		m.Project, m.Agent, m.Run = old.Project, old.Agent, old.Run
-		if d.chance(70) {
-			m.Outcome = old.Outcome
-		}
-		return
-	}
-	m.Run = fmt.Sprintf("run-%08x", d.Uint32())
-	d.runs = append(d.runs, *m)
-}
-
-func (d *drawer) record(m *move) {
-	m.What = "record"
-	d.result(m)
-	m.Args = []string{"record", "--json", "--project", m.Project, "--agent", m.Agent, "--" + m.Outcome}
-	if d.chance(30) {
-		m.Run = ""
-	} else {
-		m.Args = append(m.Args, "--run-id", m.Run)
-	}
-	if d.chance(15) {
-		m.Args = append(m.Args, "--started", "$STARTED")
-	}
-	if d.chance(25) {
-		m.Args = append(m.Args, "--output", "$WORK/hostile")
-	}
-}
-
 // exec draws a command that first leaves its process id and then ends as it has to.
-func (d *drawer) exec(m *move) {
-	m.What = "exec"
-	d.result(m)
-	end := map[string]string{"success": "exit 0", "failure": pick(d, "exit 3", "exit 1", "kill -9 $$"), "ignored": "exit 75"}
-	if m.Project != "digital-twins" && m.Outcome == "ignored" {
-		m.Outcome = "failure" // 75 is ignored there only
+func (d *drawer) trouble(prompt bool) trouble {
+	which := []string{"any", "any", "create", "create", "create", "list", "get", "edit", "close", "comment", "comment", "comment", "comment",
+		"comments", "reopen", "timeline", "make label", "labels", "user"}
+	f := trouble{Which: pick(d, which...), After: pick(d, 0, 0, 0, 0, 1, 2), Times: 1 + d.IntN(4)}
+	f.Effect = pick(d, "status", "status", "retry", "latency", "late", "reset", "lost", "lost", "lost", "lost", "hang", "truncated", "html", "html after work", "null", "empty")
+	if prompt && (f.Effect == "latency" || f.Effect == "late") {
+		f.Effect = "lost"
 	}
-	script := "echo $$ >> $RAN"
-	if d.chance(40) {
-		script += "; cat $WORK/hostile"
-	}
-	if d.chance(40) {
-		script += fmt.Sprintf("; sleep 0.%02d", d.IntN(30))
-	}
-	m.Args = []string{"exec", "--project", m.Project, "--agent", m.Agent, "--run-id", m.Run, "--", "sh", "-c", script + "; " + end[m.Outcome]}
-}
-
-func (d *drawer) person(project string) move {
-	m := move{At: d.ms(30, roundLength+100), Project: project, Who: pick(d, person, operator, stranger), Pick: d.IntN(8)}
-	if d.chance(25) {
-		m.Project = d.project()
-	}
-	switch k := d.IntN(100); {
-	case k < 20:
-		m.What = "close"
-	case k < 32:
-		m.What = "reopen"
-	case k < 55:
-		m.What = "comment"
-		m.Args = []string{pick(d, "/adf resume mended", "/adf resume", "/adf pause holidays", "/adf status", "/adf ack", "/adf ack\n/adf status",
-			"I am looking at it", "> /adf resume", "/adf dance")}
-	case k < 60:
-		m.What = "delete"
-	case k < 64:
-		m.What = "edit"
-		m.Args = []string{pick(d, "append", "title")}
-	case k < 66:
-		m.What = "unmark"
-	case k < 70:
-		m.What = "label"
-		m.Args = []string{pick(d, "", "seen", "adf")}
-	case k < 73:
-		m.What = "lock"
-	case k < 76:
-		m.What = "unlock"
-	case k < 79:
-		m.What = "assign"
-	case k < 82:
-		m.What = "commit closes"
-	case k < 84:
-		m.What = "commit mentions"
-	case k < 88:
-		m.What = "copy" // somebody else's issue with the bot's title and marker
-	case k < 91:
-		m.What = "other installation"
-	case k < 94:
-		m.What = "duplicate"
-	case k < 97:
-		m.What = "edit comment"
-	default:
-		m.What = "plain issue"
-	}
-	return m
-}
-
-func (d *drawer) flag(round int, project string) move {
-	m := move{At: d.ms(0, roundLength+100), Project: project, For: d.ms(20, 250)}
-	switch k := d.IntN(100); {
-	case k < 50:
-		m.What = "rm flag"
-	case k < 62:
-		m.What = "touch flag"
-	case k < 74:
-		m.What = "sentinel away"
-	case k < 84:
-		m.What = "directory away"
-	case k < 92:
-		m.What = "directory wiped"
-	default:
-		m.What = "rm and touch flag"
-	}
-	return m
-}
-
-func (d *drawer) outage() move {
-	return move{At: d.ms(0, roundLength), For: d.ms(50, 400), Pick: d.IntN(2),
-		What: pick(d, "gitea down", "gitea down", "token revoked", "archived", "issues off", "renamed")}
-}
-
-func (d *drawer) trouble() trouble {
-	which := []string{"any", "any", "create", "create", "create", "list", "list", "get", "edit", "close", "comment", "comment", "comments",
-		"reopen", "timeline", "make label", "labels", "user"}
-	f := trouble{Which: pick(d, which...), After: pick(d, 0, 0, 0, 1, 2), Times: 1 + d.IntN(4)}
-	f.Effect = pick(d, "status", "status", "retry", "latency", "late", "reset", "lost", "lost", "lost", "hang", "truncated", "html", "html after work", "null", "empty")
 	switch f.Effect {
 	case "status":
 		f.Code = pick(d, 500, 502, 503, 504, 429, 401, 403, 413, 422, 423, 400, 301)
