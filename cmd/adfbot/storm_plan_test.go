@@ -211,7 +211,7 @@ func drawPlan(seed uint64) stormPlan {
 			p.Config += "on_issue_closed: resume\n"
 		}
 	}
-	w := weather{length: 450, deadly: pick(d, 0, 25, 60), faulty: pick(d, 0, 3, 6), people: pick(d, 1, 3, 6), loses: pick(d, 0, 0, 0, 30),
+	w := weather{length: 450, deadly: pick(d, 0, 25, 60), faulty: pick(d, 0, 3, 6), people: pick(d, 1, 4, 8), loses: pick(d, 0, 0, 0, 30),
 		jumps: pick(d, 0, 0, 0, 0, 20)}
 	switch d.IntN(4) {
 	case 0:
@@ -265,7 +265,7 @@ func (d *drawer) round(n int, w weather) stormRound {
 		r.Jumps = r.Jumps || m.Jump != 0
 		r.Moves = append(r.Moves, m)
 	}
-	for range d.IntN(w.people + 1) {
+	for range 1 + d.IntN(w.people) {
 		r.Moves = append(r.Moves, d.person(focus, w))
 	}
 	if d.chance(50) {
