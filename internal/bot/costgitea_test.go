@@ -52,6 +52,7 @@ func newFleet(b *testing.B) *fleet {
 	b.Helper()
 	dir, err := os.MkdirTemp(b.TempDir(), "fleet-")
 	require.NoError(b, err)
+	yardstick.OnDisk(b, dir)
 	f := &fleet{world: worldIn(b, dir)}
 	f.runs = true // a sweep's waits are real
 	server := httptest.NewServer(f.gitea)
@@ -90,7 +91,7 @@ func (f *fleet) as(mode bot.Mode, network http.RoundTripper, do func(m *bot.Bot)
 	require.NoError(f.t, m.Close())
 }
 
-// trip is a failure whose output is longer than an issue shows.
+// trip is a failure with as much output as an issue shows where nothing else is configured.
 func trip(project string) (r store.Result) {
 	r = failure(project)
 	r.Started, r.Finished, r.Host = time.Now().Add(-time.Minute), time.Now(), "bigbox"

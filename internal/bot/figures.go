@@ -102,4 +102,4 @@ func (b *Bot) CountSince(ctx context.Context, after int64) ([]store.OutcomeCount
 
 // countAtOnce keeps the state's one connection for some milliseconds at most, and SQLite's sorter small: what it once took it
 // keeps.
-const countAtOnce = 5_000
+const countAtOnce = 1_000

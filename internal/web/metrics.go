@@ -122,7 +122,7 @@ func (m *Metrics) begin(ctx context.Context, cfg *config.Config, b *bot.Bot) err
 }
 
 // countRounds bounds the time that one scrape takes after months without any: the next one goes on.
-const countRounds = 100
+const countRounds = 500
 
 // count counts the results that are new.
 func (m *Metrics) count(ctx context.Context, cfg *config.Config, b *bot.Bot) error {

@@ -8,9 +8,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Append returns what durable writes are held against: it appends a record of the given size to a file of its own under
-// dir and waits until that is on disk (fdatasync). A file system in memory, where that costs nothing, is refused.
-func Append(b *testing.B, dir string, size int) func() {
+// OnDisk refuses a directory on a file system in memory, where nothing has to be waited for and figures mean nothing.
+func OnDisk(b *testing.B, dir string) {
 	b.Helper()
 	var fs unix.Statfs_t
 	if err := unix.Statfs(dir, &fs); err != nil {
@@ -19,6 +18,13 @@ func Append(b *testing.B, dir string, size int) func() {
 	if fs.Type == unix.TMPFS_MAGIC || fs.Type == unix.RAMFS_MAGIC {
 		b.Fatalf("%s is in memory, where nothing has to be waited for: set TMPDIR to a directory on a disk", dir)
 	}
+}
+
+// Append returns what durable writes are held against: it appends a record of the given size to a file of its own under
+// dir, on a disk, and waits until it is there (fdatasync).
+func Append(b *testing.B, dir string, size int) func() {
+	b.Helper()
+	OnDisk(b, dir)
 	f, err := os.OpenFile(filepath.Join(dir, "yardstick"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
 		b.Fatal(err)
