@@ -118,7 +118,8 @@ func (d *drawer) person(project string, w weather) move {
 		m.What = "reopen"
 	case k < 52:
 		m.What = "comment"
-		m.Args = []string{pick(d, "/adf resume mended", "/adf resume", "/adf resume now", "/adf resume please", "/adf pause holidays", "/adf status", "/adf ack", "/adf ack\n/adf status",
+		m.Args = []string{pick(d, "/adf resume mended", "/adf resume", "/adf resume now", "/adf resume please", "/adf pause holidays",
+			"/adf status", "/adf ack", "/adf ack\n/adf status",
 			"I am looking at it", "> /adf resume", "/adf dance")}
 	case k < 56:
 		m.What = "delete"
