@@ -98,6 +98,7 @@ type Incident struct {
 	Instance  string
 	Evidence  Evidence `json:"-"` // kept apart and not read with the incident, see [Ledger]
 	Rebuilt   bool     // put together again from a flag or an issue after the state was lost
+	Replaced  bool     // rebuilt when the project was paused by a later incident already: it ended without a resume
 
 	FlagWritten time.Time // zero: the flag was never seen on disk
 	FlagError   string    // why it could not be written

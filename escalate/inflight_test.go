@@ -3,6 +3,7 @@ package escalate_test
 import (
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -62,19 +63,20 @@ func TestASweepKeepsEightRequestsUnderWayAndNoMore(t *testing.T) {
 func TestARequestThatWaitedForItsTurnIsNotedAnew(t *testing.T) {
 	play(t, func(w *world) {
 		w.failMany(24)
-		asked := 0
-		// noted is when the request of an incident was noted, as it stands on disk when the request arrives.
+		var mu sync.Mutex
+		var ages []time.Duration // of the notes of the requests that arrived
+		// fresh looks how old the note of a request is on disk when the request arrives.
 		fresh := func(match func(*http.Request) bool, which func(i escalate.Incident, r *http.Request) bool, noted func(i escalate.Incident) time.Time) giteatest.Fault {
 			return giteatest.Fault{Match: func(r *http.Request) bool {
 				if !match(r) {
 					return false
 				}
-				all, err := w.store.Unsettled(w.Context(), "")
-				require.NoError(w, err)
+				all, _ := w.store.Unsettled(w.Context(), "")
 				for _, i := range all {
 					if which(i, r) {
-						asked++
-						require.LessOrEqual(w, time.Since(noted(i)), timeout/10, i.Name())
+						mu.Lock()
+						ages = append(ages, time.Since(noted(i)))
+						mu.Unlock()
 					}
 				}
 				return false
@@ -88,11 +90,12 @@ func TestARequestThatWaitedForItsTurnIsNotedAnew(t *testing.T) {
 		}, func(i escalate.Incident) time.Time { return i.Comments[i.ID+"/resumed"].Attempted }))
 		w.gitea.Inject(giteatest.Fault{Do: giteatest.Latency(timeout - time.Second)})
 		w.sweep()
-		require.Equal(w, 24, asked)
+		require.Len(w, ages, 24)
 		for _, p := range w.rec.Settings.Projects {
 			w.rm(p)
 		}
 		w.sweep()
-		require.Equal(w, 48, asked)
+		require.Len(w, ages, 48)
+		require.LessOrEqual(w, slices.Max(ages), timeout/10)
 	})
 }

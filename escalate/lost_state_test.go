@@ -79,6 +79,30 @@ func TestALostStateWhoseFlagIsGoneClosesTheIssue(t *testing.T) {
 	})
 }
 
+// The flag names nobody: a person made it before the bot could, or emptied it. The state is lost, and before a sweep has
+// rebuilt the incident the breaker trips anew: the flag is that incident's then, and the project was never resumed.
+func TestALostStateWhoseProjectTrippedAgainSaysThatItIsStillPaused(t *testing.T) {
+	play(t, func(w *world) {
+		w.touch(project)
+		old := w.trip(project)
+		m := w.withoutState()
+		id := m.trip(project)
+		m.sweep()
+		require.True(w, m.incident(id).IsOpen())
+		require.True(w, m.incident(old).Settled)
+		i, ok := w.gitea.Issue(fleet, 1)
+		require.True(w, ok)
+		require.Equal(w, "closed", i.State)
+		require.Len(w, comments(i), 1)
+		require.Contains(w, comments(i)[0], "`odilo` is still paused")
+		require.NotContains(w, comments(i)[0], "was resumed")
+		i, ok = w.gitea.Issue(fleet, 2)
+		require.True(w, ok)
+		require.Equal(w, "open", i.State)
+		require.Empty(w, m.sweep().Actions)
+	})
+}
+
 func TestALostStateClosesTheIssueOfAProjectThatIsNotConfiguredToo(t *testing.T) {
 	play(t, func(w *world) {
 		w.trip("unheard-of")

@@ -105,8 +105,9 @@ type Action struct {
 	Why      string     `json:"why"`
 	Quiet    bool       `json:"quiet,omitempty"` // reopen without a comment
 
-	marker Marker   // of an issue to rebuild from
-	info   FlagInfo // of a flag to rebuild from
+	marker   Marker   // of an issue to rebuild from
+	info     FlagInfo // of a flag to rebuild from
+	replaced bool     // what is rebuilt ended without a resume: a later incident pauses the project
 }
 
 // Reopening: after three times in an hour the bot waits an hour each time and says nothing, so that it does not fight a
@@ -256,9 +257,12 @@ func (p *planner) orphans(current *Incident) {
 		}
 		done[id] = true
 		oldest := p.own(Incident{ID: id})
-		a := p.add(RebuildDone, Incident{ID: id, Project: p.o.Project, Seq: oldest.Marker.Seq, Issue: oldest.IssueRef},
-			"the state does not know this incident, and it has no pause flag")
-		a.marker = oldest.Marker
+		replaced, why := false, "the state does not know this incident, and it has no pause flag"
+		if current != nil && p.o.Flag.State == FlagThere {
+			replaced, why = true, "the state does not know this incident, and the project is paused by a later one"
+		}
+		a := p.add(RebuildDone, Incident{ID: id, Project: p.o.Project, Seq: oldest.Marker.Seq, Issue: oldest.IssueRef}, why)
+		a.marker, a.replaced = oldest.Marker, replaced
 	}
 }
 

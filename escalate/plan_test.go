@@ -257,3 +257,9 @@ func TestWhatConcernsAPausedProjectComesFirst(t *testing.T) {
 	s := seen{flag: escalate.FlagThere, incidents: []escalate.Incident{ended, openIncident(noIssue)}, state: escalate.IssueOpen}
 	require.Equal(t, []string{"create", "close #2 b"}, steps(escalate.Plan(s.observation())))
 }
+
+// A result of such a project is recorded without a plan, see internal/bot.
+func TestNothingFollowsFromAFlagThatIsGoneWhereThereIsNothingToResume(t *testing.T) {
+	require.Empty(t, escalate.Plan(escalate.Observation{Now: time.Now(), Project: "odilo", Flag: escalate.FlagView{State: escalate.FlagGone},
+		Known: func(string) bool { return false }}))
+}

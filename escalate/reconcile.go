@@ -335,9 +335,12 @@ func rebuilt(a Action, now time.Time) Incident {
 	if i.Opened.IsZero() {
 		i.Opened = now
 	}
-	if a.Kind == Rebuild {
+	switch {
+	case a.Kind == Rebuild:
 		i.FlagWritten = now
-	} else {
+	case a.replaced:
+		i.Replaced, i.Ended, i.EndedHow = true, now, "a later incident pauses the project, and this bot's state did not know this one any more"
+	default:
 		i.Ended, i.EndedHow = now, "its pause flag is gone, and this bot's state did not know the incident any more"
 	}
 	return i

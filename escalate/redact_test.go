@@ -250,8 +250,8 @@ func FuzzCaptureInPieces(f *testing.F) {
 	const secret = "Sup3r+S3cret/V4lue"
 	r := NewRedactor(secret)
 	f.Fuzz(func(t *testing.T, inside string, sizes []byte, at uint16, lead uint32, limit uint16) {
-		if Clean("x"+inside+"y") != "xy" || strings.ContainsAny(inside, "S3V4") {
-			t.Skip() // it does not vanish, so it is another word
+		if Clean("x"+inside+"y") != "xy" || strings.ContainsAny(inside, "S3V4\r") {
+			t.Skip() // it does not vanish, or takes back what stood before it: then it is another word
 		}
 		cut := int(at) % len(secret)
 		if cut == 0 {

@@ -7,6 +7,10 @@ import "fmt"
 
 // ResumedComment tells when and how an incident ended.
 func ResumedComment(key string, i Incident) string {
+	if i.Replaced {
+		return reply(key, "%s is still paused, by a later incident with an issue of its own. The state that knew of this one was lost, "+
+			"and the project tripped again before it could be taken up. This issue is closed.", CodeSpan(i.Project))
+	}
 	how := replyText(i.EndedHow)
 	if how == "" {
 		how = "how was not noticed"
@@ -24,9 +28,13 @@ func StillPausedComment(key string, i Incident, pauseFlag string) string {
 
 // LeftOpenComment tells that an issue which a person reopened after the end stays as it is.
 func LeftOpenComment(key string, i Incident) string {
-	return reply(key, "This issue was reopened after its incident had ended: %s was resumed on %s. "+
+	how := "was resumed on " + minute(i.Ended)
+	if i.Replaced {
+		how = "was paused by a later incident"
+	}
+	return reply(key, "This issue was reopened after its incident had ended: %s %s. "+
 		"The bot leaves the issue open; close it when you are done.\n\nShould the project trip again, a new issue is opened.",
-		CodeSpan(i.Project), minute(i.Ended))
+		CodeSpan(i.Project), how)
 }
 
 // DuplicateComment tells which issue of the same incident is kept.

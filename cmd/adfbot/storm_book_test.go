@@ -278,7 +278,8 @@ func (b *book) watch(r *http.Request) bool {
 	case r.Method != http.MethodGet:
 		b.writes = append(b.writes, r.Method+" "+r.URL.Path)
 		if m[2] != "" && !read[at] {
-			b.faults = append(b.faults, fmt.Sprintf("3: %s: %s %s, an issue that it had not read while it was the bot's own", b.process(from), r.Method, r.URL.Path))
+			b.faults = append(b.faults, fmt.Sprintf("3: %s: %s %s, an issue that it had not read while it was the bot's own",
+				b.process(from), r.Method, r.URL.Path))
 		}
 	}
 	return false

@@ -79,8 +79,8 @@ func (s *storm) again() bool {
 	if code == 0 && len(s.book.writes) == 0 {
 		return true
 	}
-	s.t.Errorf("seed %d: one sweep was not enough: the next ended with %d and did %q\n%s\nthe plan:\n%s\nthe story:\n%s\nthe issues:\n%s", s.plan.Seed, code,
-		s.book.writes, out, s.plan, s.book, s.book.issues())
+	s.t.Errorf("seed %d: one sweep was not enough: the next ended with %d and did %q\n%s\nthe plan:\n%s\nthe story:\n%s\nthe issues:\n%s",
+		s.plan.Seed, code, s.book.writes, out, s.plan, s.book, s.book.issues())
 	return false
 }
 
@@ -110,7 +110,8 @@ func (c *checker) look() {
 	defer func() { _ = db.Close() }()
 	c.query(db, `SELECT value FROM meta WHERE key = 'installation'`, func(r *sql.Rows) error { return r.Scan(&c.installation) })
 	c.query(db, `SELECT count(*) FROM run`, func(r *sql.Rows) error { return r.Scan(&c.runs) })
-	c.query(db, `SELECT id, project, opened_at, ended_at, json_extract(doc, '$.Rebuilt'), json_extract(doc, '$.EndedHow') FROM incident ORDER BY project, seq`,
+	c.query(db, `SELECT id, project, opened_at, ended_at, json_extract(doc, '$.Rebuilt'), json_extract(doc, '$.EndedHow')
+		FROM incident ORDER BY project, seq`,
 		func(r *sql.Rows) error {
 			var i storedIncident
 			var opened int64
@@ -144,7 +145,8 @@ func (c *checker) look() {
 			var x storedResult
 			var run, incident sql.NullString
 			var recorded int64
-			if err := r.Scan(&x.project, &x.agent, &run, &x.outcome, &x.counted, &x.failures, &x.threshold, &incident, &x.tripped, &recorded); err != nil {
+			err := r.Scan(&x.project, &x.agent, &run, &x.outcome, &x.counted, &x.failures, &x.threshold, &incident, &x.tripped, &recorded)
+			if err != nil {
 				return err
 			}
 			x.run, x.incident, x.recorded = run.String, incident.String, time.UnixMilli(recorded)
@@ -166,16 +168,19 @@ func (c *checker) query(db *sql.DB, text string, row func(*sql.Rows) error) {
 	require.NoError(c.t, rows.Err())
 }
 
+func moment(t time.Time) string { return t.UTC().Format("02T15:04:05.000") }
+
 func (c *checker) String() string {
 	var b strings.Builder
 	for _, i := range c.incidents {
-		fmt.Fprintf(&b, "%s %s opened %s ended %s, rebuilt %t, %s\n", i.project, i.id, i.opened.UTC().Format("02T15:04:05.000"), i.ended.UTC().Format("02T15:04:05.000"), i.rebuilt, i.how)
+		fmt.Fprintf(&b, "%s %s opened %s ended %s, rebuilt %t, %s\n", i.project, i.id, moment(i.opened), moment(i.ended), i.rebuilt, i.how)
 	}
 	for id, p := range c.projects {
 		fmt.Fprintf(&b, "%s %+v, held %t\n", id, p, c.holds[id])
 	}
 	for _, r := range c.results {
-		fmt.Fprintf(&b, "%s %s %s %q %s counted %t failures %d of %d tripped %t incident %s\n", r.recorded.UTC().Format("02T15:04:05.000"), r.project, r.agent, r.run, r.outcome, r.counted, r.failures, r.threshold, r.tripped, r.incident)
+		fmt.Fprintf(&b, "%s %s %s %q %s counted %t failures %d of %d tripped %t incident %s\n",
+			moment(r.recorded), r.project, r.agent, r.run, r.outcome, r.counted, r.failures, r.threshold, r.tripped, r.incident)
 	}
 	for project, note := range c.flags {
 		fmt.Fprintf(&b, "flag %s: %s\n", project, strings.ReplaceAll(strings.TrimSpace(note), "\n", " / "))

@@ -107,38 +107,39 @@ func (d *drawer) exec(m *move) {
 }
 
 func (d *drawer) person(project string, w weather) move {
-	m := move{At: d.ms(30, w.length+100), Project: project, Who: pick(d, person, operator, stranger), Pick: d.IntN(8)}
+	m := move{At: d.ms(30, w.length+100), Project: project, Who: pick(d, person, operator, stranger, stranger), Pick: d.IntN(8)}
 	if d.chance(25) {
 		m.Project = d.project()
 	}
 	switch k := d.IntN(100); {
 	case k < 20:
 		m.What = "close"
-	case k < 32:
+	case k < 28:
 		m.What = "reopen"
-	case k < 55:
+	case k < 52:
 		m.What = "comment"
-		m.Args = []string{pick(d, "/adf resume mended", "/adf resume", "/adf pause holidays", "/adf status", "/adf ack", "/adf ack\n/adf status",
+		m.Args = []string{pick(d, "/adf resume mended", "/adf resume", "/adf resume now", "/adf resume please", "/adf pause holidays",
+			"/adf status", "/adf ack", "/adf ack\n/adf status",
 			"I am looking at it", "> /adf resume", "/adf dance")}
-	case k < 60:
+	case k < 56:
 		m.What = "delete"
-	case k < 64:
+	case k < 60:
 		m.What = "edit"
 		m.Args = []string{pick(d, "append", "title")}
-	case k < 66:
+	case k < 62:
 		m.What = "unmark"
-	case k < 70:
+	case k < 66:
 		m.What = "label"
 		m.Args = []string{pick(d, "", "seen", "adf")}
-	case k < 73:
+	case k < 69:
 		m.What = "lock"
-	case k < 76:
+	case k < 72:
 		m.What = "unlock"
-	case k < 79:
+	case k < 74:
 		m.What = "assign"
-	case k < 81:
+	case k < 76:
 		m.What = "commit closes"
-	case k < 83:
+	case k < 78:
 		m.What = "commit mentions"
 	case k < 89:
 		m.What = "copy" // somebody else's issue with the bot's title and marker

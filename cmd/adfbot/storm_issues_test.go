@@ -69,7 +69,8 @@ func (b *book) resumed(i storedIncident) bool {
 		if b.jumped || i.rebuilt {
 			return true // the times in the state are no times of the book
 		}
-		return !ch.until.Before(first.Truncate(time.Millisecond)) && !ch.from.After(i.ended.Add(time.Millisecond)) || ch.until.IsZero() && !ch.from.After(i.ended.Add(time.Millisecond))
+		begun := !ch.from.After(i.ended.Add(time.Millisecond))
+		return begun && (ch.until.IsZero() || !ch.until.Before(first.Truncate(time.Millisecond)))
 	})
 }
 

@@ -72,7 +72,7 @@ func (s *storm) personMove(m move) string {
 	if m.What == "plain issue" {
 		return fmt.Sprint("#", s.strange(p, repo, "The build is red", "since yesterday"))
 	}
-	if m.What == "comment" && m.Pick == 7 {
+	if m.What == "comment" && m.Pick > 5 {
 		if at, ok := s.commentStrange(p, m.Args[0]); ok {
 			return at
 		}
@@ -138,7 +138,12 @@ func (s *storm) personMove(m move) string {
 	case "commit mentions":
 		p.MentionInCommit(i.repo, i.Number, "7dcd4ce23d88e2ee9568ba546c007c63d9131c1b", fmt.Sprintf("Look at #%d", i.Number))
 	case "copy":
-		at = fmt.Sprintf("%s copied to #%d", at, s.strange(s.As(pick(&drawer{Rand: rng(uint64(m.Pick))}, person, operator, stranger)), i.repo, i.Title, i.Body))
+		n := s.strange(p, i.repo, i.Title, i.Body)
+		at = fmt.Sprintf("%s copied to #%d", at, n)
+		if m.Pick != 0 {
+			p.Comment(i.repo, n, "/adf status")
+			at += ", with an order"
+		}
 	case "other installation":
 		body := strings.ReplaceAll(i.Body, "installation="+i.marker.installation, "installation="+strings.Repeat("a5", 16))
 		at = fmt.Sprintf("#%d in place of %s", s.strange(s.As(botLogin), i.repo, i.Title, body), at)

@@ -117,7 +117,8 @@ func (m move) String() string {
 
 func (p stormPlan) String() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "seed %d, operators %t, closing resumes %t, served %t, denied %t, timeout %s\n", p.Seed, p.Operators, p.CloseResumes, p.Served, p.Denied, p.Timeout)
+	fmt.Fprintf(&b, "seed %d, operators %t, closing resumes %t, served %t, denied %t, timeout %s\n",
+		p.Seed, p.Operators, p.CloseResumes, p.Served, p.Denied, p.Timeout)
 	for n, r := range p.Rounds {
 		fmt.Fprintf(&b, "round %d, state lost before %t, faults %q\n", n, r.LoseState, r.Faults)
 		if r.Serve != nil {
@@ -211,7 +212,7 @@ func drawPlan(seed uint64) stormPlan {
 			p.Config += "on_issue_closed: resume\n"
 		}
 	}
-	w := weather{length: 450, deadly: pick(d, 0, 25, 60), faulty: pick(d, 0, 3, 6), people: pick(d, 1, 3, 6), loses: pick(d, 0, 0, 0, 30),
+	w := weather{length: 450, deadly: pick(d, 0, 25, 60), faulty: pick(d, 0, 3, 6), people: pick(d, 1, 4, 8), loses: pick(d, 0, 0, 0, 30),
 		jumps: pick(d, 0, 0, 0, 0, 20)}
 	switch d.IntN(4) {
 	case 0:
@@ -265,7 +266,7 @@ func (d *drawer) round(n int, w weather) stormRound {
 		r.Jumps = r.Jumps || m.Jump != 0
 		r.Moves = append(r.Moves, m)
 	}
-	for range d.IntN(w.people + 1) {
+	for range 1 + d.IntN(w.people) {
 		r.Moves = append(r.Moves, d.person(focus, w))
 	}
 	if d.chance(50) {
@@ -286,7 +287,8 @@ func (d *drawer) hit(deadly int) hit {
 	if !d.chance(deadly) {
 		return hit{}
 	}
-	h := hit{How: pick(d, "kill", "kill", "kill", "stop", "stop-kill", "term"), When: pick(d, "step", "step", "request", "time"), N: pick(d, 1, 1, 2, 2, 3, 4, 5, 6, 8), For: d.ms(0, 40)}
+	h := hit{How: pick(d, "kill", "kill", "kill", "stop", "stop-kill", "term"), When: pick(d, "step", "step", "request", "time"),
+		N: pick(d, 1, 1, 2, 2, 3, 4, 5, 6, 8), For: d.ms(0, 40)}
 	switch h.How {
 	case "stop", "stop-kill":
 		h.For = d.ms(60, 300)
@@ -302,7 +304,8 @@ func (d *drawer) trouble(prompt bool) trouble {
 	which := []string{"any", "any", "create", "create", "create", "list", "get", "edit", "close", "comment", "comment", "comment", "comment",
 		"comments", "reopen", "timeline", "make label", "labels", "user"}
 	f := trouble{Which: pick(d, which...), After: pick(d, 0, 0, 0, 0, 1, 2), Times: 1 + d.IntN(4)}
-	f.Effect = pick(d, "status", "status", "retry", "latency", "late", "reset", "lost", "lost", "lost", "lost", "hang", "truncated", "html", "html after work", "null", "empty")
+	f.Effect = pick(d, "status", "status", "retry", "latency", "late", "reset", "lost", "lost", "lost", "lost", "hang", "truncated",
+		"html", "html after work", "null", "empty")
 	if prompt && (f.Effect == "latency" || f.Effect == "late") {
 		f.Effect = "lost"
 	}

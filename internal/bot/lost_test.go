@@ -211,6 +211,19 @@ func TestASweepIsReportedToWhoeverAsksLater(t *testing.T) {
 	require.Contains(t, w.log.String(), "level=ERROR msg=sweep")
 }
 
+func TestWhatASweepCouldNotDoForItselfIsInItsReport(t *testing.T) {
+	w := newWorld(t)
+	w.fail("odilo", 1)
+	w.sweepWell()
+	spool := w.cfg.State + ".d/spool"
+	w.rm(spool)
+	w.touch(spool)
+	_, err := w.sweep()
+	require.ErrorContains(t, err, spool)
+	require.Contains(t, strings.Join(w.status().Problems, "\n"), "last sweep: ")
+	require.Contains(t, strings.Join(w.status().LastSweep.Errors, "\n"), spool)
+}
+
 func TestASweepPrunesOldResults(t *testing.T) {
 	w := newWorld(t)
 	w.fail("odilo", 2)

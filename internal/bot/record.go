@@ -67,13 +67,7 @@ func (b *Bot) Record(ctx context.Context, r store.Result) (Recorded, error) {
 
 func (b *Bot) take(ctx context.Context, r store.Result) (Recorded, error) {
 	out := Recorded{Project: r.Project, Agent: r.Agent}
-	// A resume that nobody has noticed yet comes first: this result belongs to the next generation. If it can't be told,
-	// the result is stored all the same.
-	var err error
-	if out.Flag, _, err = b.rec.Local(ctx, r.Project); err != nil {
-		out.Problems = append(out.Problems, err.Error())
-	}
-	if out.Answer, err = b.store.Record(ctx, r, b.limits(r.Project)); err != nil {
+	if err := b.record(ctx, r, &out); err != nil {
 		return out, err
 	}
 	b.logResult(r, out.Answer)
@@ -103,6 +97,23 @@ func (b *Bot) take(ctx context.Context, r store.Result) (Recorded, error) {
 		b.log.Warn("left to the next sweep", "project", r.Project, "err", p)
 	}
 	return out, nil
+}
+
+// record stores the result. A resume that nobody has noticed yet comes first: this result belongs to the next generation. If
+// it can't be told, the result is stored all the same.
+func (b *Bot) record(ctx context.Context, r store.Result, out *Recorded) (err error) {
+	// Nothing follows from a flag that is not there for a project that has nothing to resume.
+	if out.Flag = b.rec.Look(r.Project); out.Flag.State == escalate.FlagGone {
+		alone := false
+		if out.Answer, alone, err = b.store.RecordAlone(ctx, r, b.limits(r.Project)); alone || err != nil {
+			return err
+		}
+	}
+	if out.Flag, _, err = b.rec.Local(ctx, r.Project); err != nil {
+		out.Problems = append(out.Problems, err.Error())
+	}
+	out.Answer, err = b.store.Record(ctx, r, b.limits(r.Project))
+	return err
 }
 
 // escalate does what is due for one project. A project whose repository is not known (the configuration has a mistake

@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/terraphim/adfbot/breaker"
+	"github.com/terraphim/adfbot/escalate"
 	"github.com/terraphim/adfbot/internal/store"
 )
 
@@ -318,4 +319,35 @@ func TestTheHistoryKeepsEverythingOfARun(t *testing.T) {
 	require.Equal(t, "killed", got.Detail)
 	require.Equal(t, "host-b", got.Host)
 	require.Equal(t, "r", got.RunID)
+}
+
+func TestAResultAloneIsRecordedOnlyWhereThereIsNothingToResume(t *testing.T) {
+	s, _ := newStore(t)
+	alone := func() bool {
+		before := project(t, s, "odilo")
+		a, alone, err := s.RecordAlone(ctx, result(store.Failure), three)
+		require.NoError(t, err)
+		if !alone {
+			require.Equal(t, before, project(t, s, "odilo"))
+			require.Zero(t, a)
+		}
+		return alone
+	}
+	require.True(t, alone())
+	require.True(t, alone())
+	require.Equal(t, 2, project(t, s, "odilo").Breaker.Failures)
+	require.True(t, alone(), "the trip itself")
+	require.False(t, alone(), "an open incident")
+	i, err := s.IncidentsOf(ctx, "odilo", 1)
+	require.NoError(t, err)
+	require.True(t, resume(t, s, "odilo", i[0].ID, noon))
+	require.False(t, alone(), "one in whose issue something is left to do")
+	_, err = s.Change(ctx, i[0].ID, func(i *escalate.Incident) { i.Settled = true })
+	require.NoError(t, err)
+	require.True(t, alone())
+	require.NoError(t, s.SetHold(ctx, escalate.Hold{Project: "odilo", Since: noon}))
+	require.False(t, alone(), "a hold")
+	runs, err := s.Runs(ctx, "odilo", 99)
+	require.NoError(t, err)
+	require.Len(t, runs, 4)
 }

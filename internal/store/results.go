@@ -76,14 +76,29 @@ const evidenceRuns = 10
 func (s *Store) Record(ctx context.Context, r Result, l Limits) (Answer, error) {
 	var a Answer
 	err := s.tx(ctx, func(ctx context.Context, tx *txn) error {
-		var err error
-		a, err = s.record(ctx, tx, r, l)
+		p, err := standing(ctx, tx, r.Project)
+		if err == nil {
+			a, err = s.record(ctx, tx, p, r, l)
+		}
 		return err
 	})
 	return a, err
 }
 
-func (s *Store) record(ctx context.Context, tx *txn, r Result, l Limits) (Answer, error) {
+// RecordAlone is Record for a project without a hold, and without an incident that is not settled. Where there is one, it
+// stores nothing and returns false: whoever records looks first what has become of it.
+func (s *Store) RecordAlone(ctx context.Context, r Result, l Limits) (a Answer, alone bool, err error) {
+	err = s.tx(ctx, func(ctx context.Context, tx *txn) error {
+		p, err := standing(ctx, tx, r.Project)
+		if alone = err == nil && !p.held; alone {
+			a, err = s.record(ctx, tx, p, r, l)
+		}
+		return err
+	})
+	return a, alone, err
+}
+
+func (s *Store) record(ctx context.Context, tx *txn, p projectNow, r Result, l Limits) (Answer, error) {
 	if r.RunID != "" {
 		if a, ok, err := recorded(ctx, tx, r); ok || err != nil {
 			if err == nil {
@@ -92,17 +107,13 @@ func (s *Store) record(ctx context.Context, tx *txn, r Result, l Limits) (Answer
 			return a, err
 		}
 	}
-	p, open, err := standing(ctx, tx, r.Project)
-	if err != nil {
-		return Answer{}, err
-	}
 	a := Answer{Outcome: r.Outcome, Threshold: l.Threshold}
 	if p.HalfOpen {
 		a.Threshold = l.Resume
 	}
 	a.Threshold = max(a.Threshold, 1)
 	trips := false
-	if a.Counted, a.Why = counts(r, p, s.now()); a.Counted {
+	if a.Counted, a.Why = counts(r, p.Project, s.now()); a.Counted {
 		p.Breaker, trips = p.Breaker.Next(a.Threshold, r.Outcome == Success)
 		p.HalfOpen = p.HalfOpen && r.Outcome != Success
 	}
@@ -112,8 +123,8 @@ func (s *Store) record(ctx context.Context, tx *txn, r Result, l Limits) (Answer
 			p.Ignored = 0
 		}
 	}
-	a.Failures, a.Incident = p.Breaker.Failures, open
-	if trips && open == "" {
+	a.Failures, a.Incident = p.Breaker.Failures, p.open
+	if trips && p.open == "" {
 		i, err := s.trip(ctx, tx, r, l, a)
 		if err != nil {
 			return a, err
@@ -123,7 +134,7 @@ func (s *Store) record(ctx context.Context, tx *txn, r Result, l Limits) (Answer
 	if err := insertResult(ctx, tx, r, a, s.now()); err != nil {
 		return a, err
 	}
-	if err := saveProject(ctx, tx, p); err != nil {
+	if err := saveProject(ctx, tx, p.Project); err != nil {
 		return a, err
 	}
 	return a, endRun(ctx, tx, r.Run)
@@ -163,21 +174,28 @@ func recorded(ctx context.Context, tx *txn, r Result) (Answer, bool, error) {
 }
 
 func loadProject(ctx context.Context, q querier, id string) (Project, error) {
-	p, _, err := standing(ctx, q, id)
-	return p, err
+	p, err := standing(ctx, q, id)
+	return p.Project, err
 }
 
-// standing returns what is kept of a project, the zero state where nothing is, and the id of its open incident or "".
-func standing(ctx context.Context, q querier, id string) (p Project, incident string, err error) {
+// projectNow is a project, the zero state where nothing is kept of it, with what stands for it now.
+type projectNow struct {
+	Project
+	open string // id of its open incident, or ""
+	held bool   // it has a hold, or an incident that is not settled
+}
+
+func standing(ctx context.Context, q querier, id string) (p projectNow, err error) {
 	p.ID = id
 	var resumed sql.NullInt64
 	var open sql.NullString
 	err = q.QueryRowContext(ctx, `SELECT coalesce(generation, 0), coalesce(failures, 0), coalesce(tripped, 0), coalesce(half_open, 0), coalesce(ignored, 0),
-		resumed_at, (SELECT id FROM incident WHERE project = wanted AND ended_at IS NULL)
+		resumed_at, (SELECT id FROM incident WHERE project = wanted AND ended_at IS NULL),
+		EXISTS (SELECT 1 FROM incident WHERE project = wanted AND settled = 0) OR EXISTS (SELECT 1 FROM hold WHERE project = wanted)
 		FROM (SELECT ? AS wanted) LEFT JOIN project ON id = wanted`, id).
-		Scan(&p.Generation, &p.Breaker.Failures, &p.Breaker.Tripped, &p.HalfOpen, &p.Ignored, &resumed, &open)
-	p.Resumed = unstamp(resumed)
-	return p, open.String, err
+		Scan(&p.Generation, &p.Breaker.Failures, &p.Breaker.Tripped, &p.HalfOpen, &p.Ignored, &resumed, &open, &p.held)
+	p.Resumed, p.open = unstamp(resumed), open.String
+	return p, err
 }
 
 // saveProject writes nothing where nothing has changed, as with most successes.

@@ -36,12 +36,12 @@ func (s *Store) BeginRun(ctx context.Context, r Run) (Run, error) {
 		return r, s.wrap(err)
 	}
 	err = s.tx(ctx, func(ctx context.Context, tx *txn) error {
-		p, open, err := standing(ctx, tx, r.Project)
+		p, err := standing(ctx, tx, r.Project)
 		if err != nil {
 			return err
 		}
 		r.Generation = p.Generation
-		if open != "" {
+		if p.open != "" {
 			return ErrPaused
 		}
 		_, err = tx.ExecContext(ctx, `INSERT INTO run (id, project, agent, run_id, generation, host, started_at) VALUES (?, ?, ?, ?, ?, ?, ?)`,
@@ -118,7 +118,11 @@ func (s *Store) Lost(ctx context.Context, r Run, res Result, l Limits) (a Answer
 		if err := tx.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM run WHERE id = ?)`, r.ID).Scan(&recorded); err != nil || !recorded {
 			return err
 		}
-		a, err = s.record(ctx, tx, res, l)
+		p, err := standing(ctx, tx, res.Project)
+		if err != nil {
+			return err
+		}
+		a, err = s.record(ctx, tx, p, res, l)
 		if errors.Is(err, ErrConflict) {
 			err = endRun(ctx, tx, r.ID)
 		}
