@@ -28,7 +28,7 @@ func (c *checker) incidentsAndFlags() {
 			}
 			continue
 		}
-		if !c.book.resumed(i) {
+		if !c.book.resumed(i) && !c.replaced(i) {
 			c.book.wrong("4: incident %s of %s has ended (%s), and nobody resumed it", i.id, i.project, i.how)
 		}
 	}
@@ -221,3 +221,10 @@ func (c *checker) gates() {
 		}
 	}
 }
+// replaced tells whether an incident that the state had lost was taken up when the project was paused by a later one.
+func (c *checker) replaced(i storedIncident) bool {
+	return i.rebuilt && slices.ContainsFunc(c.incidents, func(later storedIncident) bool {
+		return later.project == i.project && later.id != i.id && !later.opened.After(i.ended) && (later.ended.IsZero() || !later.ended.Before(i.ended))
+	})
+}
+
