@@ -9,7 +9,6 @@ import (
 	"strconv"
 	"strings"
 	"sync"
-	"syscall"
 	"time"
 
 	"github.com/terraphim/adfbot/escalate/giteatest"
@@ -305,10 +304,9 @@ func (b *book) process(from string) string {
 func (b *book) endRuns() {
 	for _, d := range b.deeds {
 		for _, pid := range b.ran(d) {
-			for end := time.Now().Add(patience); alive(pid); time.Sleep(time.Millisecond) {
+			for end := time.Now().Add(patience); b.alive(pid); time.Sleep(time.Millisecond) {
 				if time.Now().After(end) {
 					b.wrong("7: the command of p%d still runs", d.N)
-					_ = syscall.Kill(pid, syscall.SIGKILL)
 					break
 				}
 			}
@@ -316,10 +314,10 @@ func (b *book) endRuns() {
 	}
 }
 
-func alive(pid int) bool {
-	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-	_, after, _ := strings.Cut(string(stat), ") ")
-	return err == nil && !strings.HasPrefix(after, "Z")
+// alive tells whether a command of this storm runs under the id: ids are used again.
+func (b *book) alive(pid int) bool {
+	env, err := os.ReadFile(fmt.Sprintf("/proc/%d/environ", pid))
+	return err == nil && strings.Contains(string(env), "ADFBOT_CONFIG="+b.s.path("config.yaml"))
 }
 
 // ran are the process ids under which the command of an exec was started: none where it was not.

@@ -221,10 +221,10 @@ func (c *checker) gates() {
 		}
 	}
 }
+
 // replaced tells whether an incident that the state had lost was taken up when the project was paused by a later one.
 func (c *checker) replaced(i storedIncident) bool {
 	return i.rebuilt && slices.ContainsFunc(c.incidents, func(later storedIncident) bool {
 		return later.project == i.project && later.id != i.id && !later.opened.After(i.ended) && (later.ended.IsZero() || !later.ended.Before(i.ended))
 	})
 }
-

@@ -221,16 +221,10 @@ func (s *storm) flagMove(m move) string {
 		if !s.book.flagsWritten() {
 			return "left as it is: no flag was written yet, so the sentinel would come back"
 		}
-		entries, err := os.ReadDir(s.path("pause"))
-		if err != nil {
-			return err.Error()
-		}
-		// The sentinel goes first: at no moment does a flag look as if a person had removed it.
-		errs := []error{os.Remove(sentinel)}
-		for _, e := range entries {
-			if e.Name() != ".adfbot" && !strings.HasPrefix(e.Name(), ".tmp") {
-				errs = append(errs, os.Remove(s.path("pause/"+e.Name())))
-			}
+		// All at once: at no moment does a flag look as if a person had removed it.
+		errs := []error{os.Rename(s.path("pause"), s.path(fmt.Sprint("pause-wiped-", time.Now().UnixNano()))), os.Mkdir(s.path("pause"), 0o755)}
+		if s.plan.Denied && os.Geteuid() == 0 {
+			errs = append(errs, os.Chown(s.path("pause"), nobody, nobody))
 		}
 		return fmt.Sprint("wiped ", errors.Join(errs...))
 	}

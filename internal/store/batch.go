@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"database/sql"
 	"errors"
 	"fmt"
 	"math"
@@ -156,39 +155,13 @@ func (s *Store) tx(ctx context.Context, do func(context.Context, *txn) error) er
 	return s.wrap(c.outcome())
 }
 
-// begin begins a transaction as soon as nobody else has one. ctx counts until then, and no longer.
-func (s *Store) begin(ctx context.Context) (*txn, error) {
-	var t *txn
-	err := patiently(ctx, func() error {
-		if err := s.Moved(); err != nil {
-			return err
-		}
-		conn, err := s.db.Conn(ctx)
-		if err != nil {
-			return err
-		}
-		tx, err := conn.BeginTx(context.WithoutCancel(ctx), nil)
-		if err != nil {
-			_ = conn.Close() // for those who read meanwhile
-			return err
-		}
-		t = &txn{conn: conn, tx: tx, db: s.db, own: map[string]*sql.Stmt{}}
-		return nil
-	})
-	return t, err
-}
-
 // lead makes one transaction of what waits; c is the first of it.
 func (s *Store) lead(c *change) {
 	s.queue.breathe(c.ctx)
 	var batch []*change
 	var begun time.Time
 	defer func() { s.queue.end(batch, time.Since(begun)) }()
-	for _, query := range s.wanted { // not possible within a transaction, which has the only connection
-		s.db.prepare(c.ctx, query)
-	}
-	s.wanted = nil
-	tx, err := s.begin(c.ctx)
+	tx, err := s.db.begin(c.ctx, s.Moved)
 	begun = time.Now()
 	if err != nil {
 		if c.ctx.Err() != nil {
@@ -199,10 +172,10 @@ func (s *Store) lead(c *change) {
 		tell(batch, err)
 		return
 	}
-	defer tx.end()
+	ctx := context.WithoutCancel(c.ctx)
+	defer tx.end(ctx)
 	batch = s.queue.take(batchMost)
-	tell(batch, s.together(tx, batch))
-	s.wanted = tx.wanted
+	tell(batch, s.together(ctx, tx, batch))
 }
 
 // tell gives an error, or nil, to all who have none of their own.
@@ -215,8 +188,7 @@ func tell(batch []*change, err error) {
 }
 
 // together makes the changes of a batch and commits those that did not fail. Its error is that of all the others.
-func (s *Store) together(tx *txn, batch []*change) error {
-	ctx := context.WithoutCancel(batch[0].ctx)
+func (s *Store) together(ctx context.Context, tx *txn, batch []*change) error {
 	done := 0
 	for _, c := range batch {
 		var err error
@@ -248,5 +220,5 @@ func (s *Store) together(tx *txn, batch []*change) error {
 	if err := beforeCommit(); err != nil {
 		return err
 	}
-	return tx.tx.Commit()
+	return tx.commit(ctx)
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"runtime"
 	"strings"
 	"sync"
@@ -235,13 +236,30 @@ func TestWhereNoTransactionCanBeginAllWhoWaitAreTold(t *testing.T) {
 	for n := range told {
 		b.meanwhile(func() { told[n] = b.fail(ctx, "odilo") })
 	}
-	closed := make(chan error, 1)
-	go func() { closed <- b.Close() }()
-	require.NoError(t, <-closed)
+	require.NoError(t, os.Remove(b.Path()))
 	b.end()
 	for _, err := range told {
-		require.ErrorContains(t, err, "closed")
+		require.ErrorIs(t, err, store.ErrUnusable)
+		require.ErrorContains(t, err, "it was removed")
 	}
+}
+
+func TestClosingWaitsForTheTransactionThatIsUnderWay(t *testing.T) {
+	b := newBusyStore(t)
+	closed := make(chan error, 1)
+	go func() { closed <- b.Close() }()
+	select {
+	case <-closed:
+		require.Fail(t, "it is under way")
+	case <-time.After(10 * time.Millisecond):
+	}
+	b.end()
+	require.NoError(t, b.first)
+	require.NoError(t, <-closed)
+	require.NoError(t, b.Close(), "once more")
+	require.ErrorContains(t, b.fail(ctx, "odilo"), "closed")
+	_, err := b.Project(ctx, "odilo")
+	require.ErrorContains(t, err, "closed")
 }
 
 // locked is a store whose state another one has locked, as another process would, until letGo.

@@ -24,11 +24,10 @@ func (s *Store) Waiting() int {
 
 // Occupy takes the connection until letGo.
 func (s *Store) Occupy() (letGo func()) {
-	conn, err := s.db.Conn(context.Background())
-	if err != nil {
+	if err := s.db.take(context.Background()); err != nil {
 		panic(err)
 	}
-	return func() { _ = conn.Close() }
+	return s.db.done
 }
 
 // InTx makes a change of plain statements.
@@ -50,8 +49,7 @@ func (s *Store) Do(ctx context.Context, f func(context.Context) error, statement
 
 // Prepared tells how many queries came so far, and how many of them are prepared.
 func (s *Store) Prepared() (all, prepared int) {
-	s.db.mu.Lock()
-	defer s.db.mu.Unlock()
+	defer s.Occupy()()
 	for _, st := range s.db.known {
 		if st != nil {
 			prepared++
@@ -67,7 +65,7 @@ func (s *Store) Outputs() []string {
 
 // Texts are what a query of one column gives.
 func (s *Store) Texts(query string) []string {
-	rows, err := s.db.Query(query)
+	rows, err := s.db.QueryContext(context.Background(), query)
 	list, err := collect(rows, err, func(rows *sql.Rows) (v string, err error) { return v, rows.Scan(&v) })
 	if err != nil {
 		panic(err)

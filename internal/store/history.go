@@ -62,11 +62,12 @@ func (s *Store) Writable(ctx context.Context) error {
 	if what := Trouble(filepath.Dir(s.path), LeastRoom); what != "" {
 		return s.unusable(what, errNoWriting)
 	}
-	tx, err := s.begin(ctx)
+	tx, err := s.db.begin(ctx, s.Moved)
 	if err != nil {
 		return s.wrap(err)
 	}
-	defer tx.end()
+	ctx = context.WithoutCancel(ctx)
+	defer tx.end(ctx)
 	// A state that may not be written lets a transaction begin all the same.
 	_, err = tx.ExecContext(ctx, `UPDATE meta SET value = value WHERE key = 'installation'`)
 	return s.wrap(err)

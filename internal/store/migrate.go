@@ -153,7 +153,7 @@ func version(ctx context.Context, q interface {
 	return v, err
 }
 
-func checkVersion(ctx context.Context, db *sql.DB) error {
+func checkVersion(ctx context.Context, db *sql.Conn) error {
 	v, err := version(ctx, db)
 	if err == nil && v > len(migrations) {
 		err = fmt.Errorf("%w (its version is %d, this adfbot knows up to %d)", ErrNewer, v, len(migrations))
@@ -166,7 +166,7 @@ func checkVersion(ctx context.Context, db *sql.DB) error {
 
 // migrate brings the state up to this version. Several processes may do it at once: the version is read again inside the
 // transaction.
-func migrate(ctx context.Context, db *sql.DB) error {
+func migrate(ctx context.Context, db *sql.Conn) error {
 	v, err := version(ctx, db)
 	if err != nil || v == len(migrations) {
 		return err

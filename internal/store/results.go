@@ -292,15 +292,15 @@ func runsOf(ctx context.Context, q querier, project string, most int, output str
 	})
 }
 
-// collect reads all rows and closes them; with one connection an open result would block every other query.
-func collect[T any](rows *sql.Rows, err error, scan func(*sql.Rows) (T, error)) ([]T, error) {
+// collect reads all rows and closes them.
+func collect[T any](rows *rows, err error, scan func(*sql.Rows) (T, error)) ([]T, error) {
 	if err != nil {
 		return nil, err
 	}
 	defer func() { _ = rows.Close() }()
 	var out []T
 	for rows.Next() {
-		v, err := scan(rows)
+		v, err := scan(rows.Rows)
 		if err != nil {
 			return nil, err
 		}

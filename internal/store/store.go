@@ -45,11 +45,11 @@ import (
 // Store is an open state. It is safe for concurrent use. It must be closed, or its write-ahead log grows for ever.
 type Store struct {
 	path string
+	dsn  string
 	db   *database
 	now  func() time.Time
 
-	queue  queue
-	wanted []string // queries to prepare before the next transaction; whoever leads the queue has it
+	queue queue
 
 	installation string
 	opened       os.FileInfo // the file, for [Store.Moved]
@@ -82,34 +82,30 @@ func Open(ctx context.Context, path string, o Options) (*Store, error) {
 		s.now = time.Now
 	}
 	// Not mode=ro for a reader: it would leave -wal and -shm behind, since only who may write folds them in at its close.
-	dsn := "file:" + (&url.URL{Path: path}).EscapedPath() + "?mode=rw" +
+	s.dsn = "file:" + (&url.URL{Path: path}).EscapedPath() + "?mode=rw" +
 		"&_txlock=immediate&_pragma=busy_timeout(0)&_pragma=synchronous(FULL)&_pragma=cache_size(-" + strconv.Itoa(cacheSize) + ")"
 	if o.ReadOnly {
-		dsn += "&_pragma=query_only(1)"
+		s.dsn += "&_pragma=query_only(1)"
 		if _, err := os.Stat(path); err != nil {
 			return nil, s.unusable("", err)
 		}
 	} else {
-		dsn += "&_pragma=journal_mode(WAL)"
+		s.dsn += "&_pragma=journal_mode(WAL)"
 		if err := s.prepare(); err != nil {
 			return nil, s.unusable("", err)
 		}
 	}
-	db, err := sql.Open("sqlite", dsn)
-	if err != nil {
+	var err error
+	if s.db, err = newDatabase(s.dsn); err != nil {
 		return nil, s.wrap(err)
 	}
-	// One connection: SQLite has one writer anyway, and goroutines of one process then queue for it, fairly, instead of
-	// polling for the file's lock.
-	db.SetMaxOpenConns(1)
-	s.db = &database{DB: db, known: map[string]*sql.Stmt{}}
 	// Before SQLite opens it: where it is replaced in between, Moved says so for nothing, and not the other way round.
 	if s.opened, err = os.Stat(path); err != nil {
-		_ = db.Close()
+		_ = s.db.close()
 		return nil, s.unusable("", err)
 	}
 	if err = patiently(ctx, func() error { return s.start(ctx, o) }); err != nil {
-		_ = db.Close()
+		_ = s.db.close()
 		return nil, s.wrap(err)
 	}
 	return s, nil
@@ -173,11 +169,14 @@ func (s *Store) makeFolders() error {
 func (s *Store) dir(name string) string { return filepath.Join(s.path+".d", name) }
 
 func (s *Store) start(ctx context.Context, o Options) error {
+	if err := s.db.connect(ctx); err != nil {
+		return err
+	}
 	if o.ReadOnly {
-		if err := checkVersion(ctx, s.db.DB); err != nil {
+		if err := checkVersion(ctx, s.db.conn); err != nil {
 			return err
 		}
-	} else if err := migrate(ctx, s.db.DB); err != nil {
+	} else if err := migrate(ctx, s.db.conn); err != nil {
 		return err
 	}
 	id, err := s.Meta(ctx, "installation")
@@ -210,7 +209,7 @@ func (s *Store) start(ctx context.Context, o Options) error {
 }
 
 // Close closes the state and folds its write-ahead log in.
-func (s *Store) Close() error { return s.db.Close() }
+func (s *Store) Close() error { return s.db.close() }
 
 // Path is the file.
 func (s *Store) Path() string { return s.path }
@@ -228,7 +227,13 @@ func NewID() string {
 // Check reads the whole file and reports the first damage; it takes as long as reading does.
 func (s *Store) Check(ctx context.Context) error {
 	var verdict string
-	if err := s.db.QueryRowContext(ctx, `PRAGMA quick_check(1)`).Scan(&verdict); err != nil {
+	// On a connection of its own, which can be interrupted and keeps nobody waiting.
+	db, err := sql.Open("sqlite", s.dsn)
+	if err != nil {
+		return s.wrap(err)
+	}
+	defer func() { _ = db.Close() }()
+	if err := patiently(ctx, func() error { return db.QueryRowContext(ctx, `PRAGMA quick_check(1)`).Scan(&verdict) }); err != nil {
 		return s.wrap(err)
 	}
 	if verdict != "ok" {
