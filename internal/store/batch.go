@@ -59,7 +59,7 @@ const (
 
 	// SQLite's lock between processes is not fair: who waits for it looks now and then whether it is free. A process that
 	// always has something to store leaves it alone for a breath after each breathAfter of work, long enough for a look.
-	breathAfter = 20 * time.Millisecond
+	breathAfter = 50 * time.Millisecond
 	breath      = 2 * busyLook
 )
 
