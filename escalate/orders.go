@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/http"
 	"slices"
 	"sync"
 	"time"
@@ -180,8 +179,8 @@ func obeyAction(o Order) []Action {
 // order makes an order of a comment with commands. One in an issue that is not ours is done with.
 func (r *Reconciler) order(ctx context.Context, repo Repo, c IssueComment, commands []Command, p *pass) (Order, error) {
 	o := Order{Comment: c.ID, By: c.By, At: c.Created, Issue: IssueRef{Repo: repo, Number: c.Number}, Done: true}
-	issue, err := r.issueNumbered(ctx, p, repo, c.Number)
-	if isStatus(err, http.StatusNotFound) || isStatus(err, http.StatusGone) {
+	issue, gone, err := r.issueNumbered(ctx, p, repo, c.Number)
+	if gone {
 		return o, nil
 	}
 	if err != nil {
@@ -241,13 +240,13 @@ func (r *Reconciler) obeyed(ctx context.Context, o Order, i Incident, p *pass) (
 }
 
 // issueNumbered is the issue as this pass has listed it, else as it is now.
-func (r *Reconciler) issueNumbered(ctx context.Context, p *pass, repo Repo, number int64) (Issue, error) {
+func (r *Reconciler) issueNumbered(ctx context.Context, p *pass, repo Repo, number int64) (issue Issue, gone bool, err error) {
 	if l, ok := p.list(repo); ok {
 		for _, i := range l.issues {
 			if i.Number == number {
-				return i, nil
+				return i, false, nil
 			}
 		}
 	}
-	return r.Gitea.Get(ctx, repo, number)
+	return r.get(ctx, p, repo, number)
 }

@@ -2,9 +2,11 @@ package escalate_test
 
 import (
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/terraphim/adfbot/escalate"
 	"github.com/terraphim/adfbot/escalate/giteatest"
 )
 
@@ -51,5 +53,41 @@ func TestADeletedIssueIsReplacedOnceWhenTwoProcessesSeeIt(t *testing.T) {
 		w.sweep()
 		require.Equal(w, "open", w.issue().State)
 		require.Len(w, w.incident(id).Lost, 1)
+	})
+}
+
+// While issues are switched off in a repository, Gitea answers 404 for each of them, also to a sweep that could list them a
+// moment before.
+func TestAnIssueIsNotDeletedBecauseIssuesWereSwitchedOffDuringTheSweep(t *testing.T) {
+	off := func(w *world) {
+		w.gitea.Inject(giteatest.Fault{Match: giteatest.GetIssue(), Times: 1, Do: giteatest.Meanwhile(func() { w.gitea.DisableIssues(fleet) })})
+	}
+	t.Run("before its incident's end is told", func(t *testing.T) {
+		play(t, func(w *world) {
+			id := w.trip(project)
+			w.rm(project)
+			off(w)
+			_, err := w.sweepAnd(escalate.SweepOptions{})
+			require.Error(w, err)
+			require.False(w, w.incident(id).Settled)
+			w.gitea.EnableIssues(fleet)
+			time.Sleep(time.Hour)
+			w.sweep()
+			require.Equal(w, "closed", w.issue().State)
+		})
+	})
+	t.Run("of a project that is paused", func(t *testing.T) {
+		play(t, func(w *world) {
+			w.trip(project)
+			w.gitea.As("alex").Close(fleet, 1)
+			off(w)
+			_, err := w.sweepAnd(escalate.SweepOptions{})
+			require.Error(w, err)
+			w.gitea.EnableIssues(fleet)
+			time.Sleep(time.Hour)
+			w.sweep()
+			require.Equal(w, "open", w.issue().State)
+			require.Len(w, w.gitea.Issues(fleet), 1)
+		})
 	})
 }
