@@ -37,11 +37,13 @@ var (
 // stormFaults are seeds that found something when they were new, and what that was. What a seed does changes with the
 // drawing of plans, so the true test of each is a directed one beside the code; these only cost little.
 var stormFaults = map[uint64]string{
-	5:  "two sweeps that saw the same deleted issue opened two others",
-	10: "a project that was resumed while its issue's labels were made kept an open issue",
-	18: "a state that was lost took two reopenings for one",
-	23: "a state that was lost said again what its issue said already",
-	61: "an exec that was killed left the file of its run behind for ever",
+	5:    "two sweeps that saw the same deleted issue opened two others",
+	10:   "a project that was resumed while its issue's labels were made kept an open issue",
+	18:   "a state that was lost took two reopenings for one",
+	23:   "a state that was lost said again what its issue said already",
+	61:   "an exec that was killed left the file of its run behind for ever",
+	86:   "issues that were switched off during a sweep were taken for deleted",
+	1959: "a lost incident whose project had tripped again was closed as resumed",
 }
 
 func seedsOfTheStorm() []uint64 {
