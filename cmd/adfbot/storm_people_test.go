@@ -64,6 +64,11 @@ func (s *storm) targets(project string) []target {
 }
 
 func (s *storm) personMove(m move) string {
+	s.moving.RLock()
+	defer s.moving.RUnlock()
+	if s.away > 0 {
+		return "left as it is: a repository has another name now"
+	}
 	p := s.As(m.Who)
 	repo := theRepo
 	if m.Project == "quick" {
@@ -329,13 +334,21 @@ func (s *storm) outage(m move) string {
 		s.EnableIssues(repo)
 	case "renamed":
 		owner, name, _ := strings.Cut(repo, "/")
-		s.Rename(repo, "elsewhere-"+name)
+		s.rename(repo, "elsewhere-"+name, 1)
 		time.Sleep(m.For)
-		s.Rename(owner+"/elsewhere-"+name, name)
+		s.rename(owner+"/elsewhere-"+name, name, -1)
 	default:
 		panic(m.What)
 	}
 	return "over"
+}
+
+// rename waits until nobody works in a repository; while one is away people leave the issues alone.
+func (s *storm) rename(repo, name string, away int) {
+	s.moving.Lock()
+	defer s.moving.Unlock()
+	s.Rename(repo, name)
+	s.away += away
 }
 
 // mendRepo is for what every outage undoes itself.

@@ -96,6 +96,9 @@ type storm struct {
 
 	mu   sync.Mutex
 	from map[string]*deed // processes by the address of their requests
+
+	moving sync.RWMutex // held by whoever renames a repository, shared by people
+	away   int          // how many repositories have another name
 }
 
 func newStorm(t *testing.T, plan stormPlan) *storm {
