@@ -222,14 +222,7 @@ func BenchmarkCostOfResultsOverHTTP(b *testing.B) {
 		bystander.Wait()
 	}
 	one := yardstick.Append(b, s.dir, 256)
-	timed := func(f func()) func() time.Duration {
-		return func() time.Duration {
-			begun := time.Now()
-			f()
-			return time.Since(begun)
-		}
-	}
-	took, serial := yardstick.CompareTimed(b, 15, timed(burst), timed(func() {
+	took, serial := yardstick.CompareTimed(b, 15, yardstick.Timed(burst), yardstick.Timed(func() {
 		for range appends {
 			one()
 		}

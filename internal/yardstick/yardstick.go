@@ -85,14 +85,16 @@ func number(v float64, unit string) string {
 // returns their medians.
 func Compare(b *testing.B, subject, yardstick func()) (s, y time.Duration) {
 	b.Helper()
-	timed := func(f func()) func() time.Duration {
-		return func() time.Duration {
-			begun := time.Now()
-			f()
-			return time.Since(begun)
-		}
+	return CompareTimed(b, 1, Timed(subject), Timed(yardstick))
+}
+
+// Timed tells how long all of f took.
+func Timed(f func()) func() time.Duration {
+	return func() time.Duration {
+		begun := time.Now()
+		f()
+		return time.Since(begun)
 	}
-	return CompareTimed(b, 1, timed(subject), timed(yardstick))
 }
 
 // CompareTimed is Compare for what takes long to prepare: each of the two tells how long the part took that counts. There
