@@ -116,14 +116,15 @@ func (c *checker) issuesAndIncidents() {
 	for _, i := range c.incidents {
 		issues := byIncident[i.id]
 		delete(byIncident, i.id)
-		var open []string
+		var open, again []string
 		for _, issue := range issues {
 			at := fmt.Sprintf("%s#%d", issue.repo, issue.Number)
 			if issue.State != "open" {
 				continue
 			}
 			if n := len(comments(issue.Issue, fmt.Sprint("/duplicate/", issue.Number))); n == 1 && reopened(issue.Issue) {
-				continue // it was closed as a duplicate once, and a person wants it open
+				again = append(again, at) // it was closed as a duplicate once, and a person wants it open
+				continue
 			}
 			open = append(open, at)
 			if !i.ended.IsZero() && !reopened(issue.Issue) {
@@ -131,6 +132,9 @@ func (c *checker) issuesAndIncidents() {
 			} else if n := len(comments(issue.Issue, left)); !i.ended.IsZero() && n != 1 && !(n == 0 && c.book.refused(issue.repo, issue.Number)) {
 				c.book.wrong("5: a person reopened %s after the end of its incident, and %d comments say that it stays so", at, n)
 			}
+		}
+		if len(open) == 0 && len(again) > 0 {
+			open = again[:1] // the other one is gone meanwhile
 		}
 		if i.ended.IsZero() && len(open) != 1 {
 			c.book.wrong("2: incident %s of %s is open, and these of its issues are: %q", i.id, i.project, open)

@@ -44,6 +44,7 @@ var stormFaults = map[uint64]string{
 	61:   "an exec that was killed left the file of its run behind for ever",
 	86:   "issues that were switched off during a sweep were taken for deleted",
 	1959: "a lost incident whose project had tripped again was closed as resumed",
+	3635: "the checker's own: a duplicate that a person reopened is the issue where the other one is gone",
 }
 
 func seedsOfTheStorm() []uint64 {
