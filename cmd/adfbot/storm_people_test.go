@@ -262,10 +262,13 @@ func (s *storm) mountPause() string {
 	}
 	answer := "back"
 	if _, err := os.Lstat(s.path("pause")); err == nil {
-		// A restore made it meanwhile. What stood in it and does not stand in the one that comes back is gone: a person did that.
+		// A restore made it meanwhile. What stood in it and does not stand in the one that comes back is gone, and a flag that
+		// was removed from it stands there again: a person did that.
 		for project := range stormProjects {
 			if _, err := os.Lstat(s.path("pause-away/" + project)); errors.Is(err, fs.ErrNotExist) {
 				defer s.book.resuming(project, "the directory came back over a restored one")()
+			} else {
+				defer s.book.holding(project, "the directory came back with its flag")()
 			}
 		}
 		require.NoError(s.t, os.Rename(s.path("pause"), s.path(fmt.Sprint("pause-under-", s.now().UnixNano()))))
