@@ -81,6 +81,24 @@ func TestAClosingCostsAtMostThreeRequests(t *testing.T) {
 	})
 }
 
+// An issue that answers 404 is asked for twice, and in between whether the repository shows its issues at all: not by a list of
+// them all, which would be twenty requests here for each issue that is missing.
+func TestAnIssueThatWasDeletedCostsThreeRequestsHoweverManyAreOpen(t *testing.T) {
+	play(t, func(w *world) {
+		w.rec.Settings.Projects = []string{project, "digital-twins"}
+		w.trip(project)
+		w.trip("digital-twins")
+		for n := range 998 {
+			w.gitea.As("adf-bot").Open(fleet, fmt.Sprint("other work ", n), "")
+		}
+		w.gitea.As("alex").Delete(fleet, 1)
+		w.gitea.As("alex").Delete(fleet, 2)
+		w.asked()
+		require.Len(w, w.sweep().Actions, 4, "replace and create, twice")
+		require.Len(w, w.asked(), 20+20+2*(3+1), "lists of the open and of all issues, once; and each issue looked for and opened anew")
+	})
+}
+
 func TestEveryWriteToAnIssueFollowsAReadOfIt(t *testing.T) {
 	play(t, func(w *world) {
 		w.trip(project)

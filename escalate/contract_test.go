@@ -338,6 +338,8 @@ func TestContractWhatIsNotThereIsRefused(t *testing.T) {
 		s.refused(err, http.StatusNotFound)
 		_, err = s.gitea.List(s.Context(), nowhere, i.Author, false)
 		s.refused(err, http.StatusNotFound)
+		s.refused(s.gitea.Readable(s.Context(), nowhere), http.StatusNotFound)
+		require.NoError(s, s.gitea.Readable(s.Context(), s.repo))
 		_, err = s.gitea.Labels(s.Context(), nowhere)
 		s.refused(err, http.StatusNotFound)
 		_, err = s.gitea.AddLabel(s.Context(), nowhere, "x")

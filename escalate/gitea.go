@@ -295,6 +295,22 @@ func (g *Gitea) Get(ctx context.Context, repo Repo, number int64) (Issue, error)
 	return g.issue(repo, i), nil
 }
 
+// Readable lists one issue, of issues alone: where these are switched off, Gitea would go on to list pull requests.
+func (g *Gitea) Readable(ctx context.Context, repo Repo) error {
+	c, client, cancel := g.begin(ctx, "list issues", repo.String())
+	defer cancel()
+	found, resp, err := client.ListRepoIssues(repo.Owner, repo.Name, gitea.ListIssueOption{
+		ListOptions: gitea.ListOptions{Page: 1, PageSize: 1}, State: gitea.StateAll, Type: gitea.IssueTypeIssue,
+	})
+	if err := c.fail(resp, err); err != nil {
+		return err
+	}
+	if found == nil {
+		return c.lost(resp, noList)
+	}
+	return nil
+}
+
 func (g *Gitea) Create(ctx context.Context, repo Repo, n NewIssue) (Issue, error) {
 	c, client, cancel := g.begin(ctx, "create issue", repo.String())
 	defer cancel()

@@ -303,17 +303,14 @@ func (r *Reconciler) look(ctx context.Context, p *pass, incidents []Incident) er
 }
 
 // get asks for an issue, and tells whether it was deleted. Gitea gives the same 404 for every issue of a repository whose
-// issues are switched off, or that is not there: so after a 404 the repository is listed, and the issue asked for once more.
-func (r *Reconciler) get(ctx context.Context, p *pass, repo Repo, number int64) (issue Issue, gone bool, err error) {
+// issues are switched off, or that is not there: so after a 404 it is seen to that there is none of these, and the issue
+// asked for once more.
+func (r *Reconciler) get(ctx context.Context, repo Repo, number int64) (issue Issue, gone bool, err error) {
 	notFound := func() bool { return isStatus(err, http.StatusNotFound) || isStatus(err, http.StatusGone) }
 	if issue, err = r.Gitea.Get(ctx, repo, number); !notFound() {
 		return issue, false, err
 	}
-	login, err := r.login(ctx, p)
-	if err != nil {
-		return Issue{}, false, err
-	}
-	if _, err = r.list(ctx, repo, login, false, p); err != nil {
+	if err = r.Gitea.Readable(ctx, repo); err != nil {
 		return Issue{}, false, err
 	}
 	if issue, err = r.Gitea.Get(ctx, repo, number); notFound() {
@@ -324,7 +321,7 @@ func (r *Reconciler) get(ctx context.Context, p *pass, repo Repo, number int64) 
 
 // read reads an incident's issue before a write, and checks that it is still ours.
 func (r *Reconciler) read(ctx context.Context, p *pass, i Incident) (Issue, IssueState, error) {
-	issue, gone, err := r.get(ctx, p, i.Issue.Repo, i.Issue.Number)
+	issue, gone, err := r.get(ctx, i.Issue.Repo, i.Issue.Number)
 	if gone {
 		return Issue{}, IssueLost, nil
 	}

@@ -248,5 +248,5 @@ func (r *Reconciler) issueNumbered(ctx context.Context, p *pass, repo Repo, numb
 			}
 		}
 	}
-	return r.get(ctx, p, repo, number)
+	return r.get(ctx, repo, number)
 }

@@ -16,6 +16,8 @@ type Tracker interface {
 	List(ctx context.Context, repo Repo, login string, all bool) ([]Issue, error)
 	// Get returns one issue as it is now.
 	Get(ctx context.Context, repo Repo, number int64) (Issue, error)
+	// Readable is an error where the repository's issues can't be read: it is not there, or they are switched off.
+	Readable(ctx context.Context, repo Repo) error
 	// Create makes an issue. What the server left out silently (labels) is seen in the Issue that it answers with.
 	Create(ctx context.Context, repo Repo, n NewIssue) (Issue, error)
 	// SetOpen opens or closes an issue and returns it; an answer in which the state did not change is an error.

@@ -11,8 +11,12 @@ import (
 func (c *call) issue() *issue { return c.repo.issue(c.number()) }
 
 func listIssues(c *call) *answer {
+	kind := c.query.Get("type")
 	if !c.mayReadIssues() {
-		return c.s.notFound()
+		if kind == "issues" {
+			return c.s.notFound()
+		}
+		kind = "pulls" // those alone are listed then
 	}
 	within, refusal := c.span()
 	if refusal != nil {
@@ -30,7 +34,7 @@ func listIssues(c *call) *answer {
 	var found []*issue
 	for _, i := range slices.Backward(c.repo.issues) { // newest first
 		if c.stateFilter(i) && within(i.updated) && (poster == nil || i.poster == poster) &&
-			(assignee == nil || slices.Contains(i.assignees, assignee)) && hasAll(i, labels) && c.query.Get("type") != "pulls" {
+			(assignee == nil || slices.Contains(i.assignees, assignee)) && hasAll(i, labels) && kind != "pulls" {
 			found = append(found, i)
 		}
 	}

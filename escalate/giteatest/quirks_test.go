@@ -174,8 +174,11 @@ func TestAnArchivedRepositoryStillLetsIssuesBeClosed(t *testing.T) {
 func TestWithoutIssuesARepositoryRefusesToListAndToCreate(t *testing.T) {
 	s := withFirst(t)
 	s.DisableIssues(rec)
-	require.Equal(t, 404, s.ask("bot", "GET", "issues", "").Code)
+	require.Equal(t, 404, s.ask("bot", "GET", "issues?type=issues", "").Code)
 	require.Equal(t, 404, s.ask("bot", "GET", "issues/1", "").Code)
+	pulls := s.ask("bot", "GET", "issues", "")
+	require.Equal(t, 200, pulls.Code)
+	require.Empty(t, pulls.many)
 	require.Equal(t, 403, s.ask("bot", "POST", "issues", `{"title":"t"}`).Code)
 	require.Equal(t, 404, s.ask("bot", "POST", "issues/1/comments", `{"body":"b"}`).Code)
 	require.Equal(t, false, s.ask("bot", "GET", "/repos/"+rec, "").one["has_issues"])

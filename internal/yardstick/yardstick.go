@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // TableFile names the environment variable with the file that [Row.Report] appends a line of a Markdown table to. Where it
@@ -101,6 +103,7 @@ func Timed(f func()) func() time.Duration {
 // are at least so many turns, since a benchmark of long turns is over after the first.
 func CompareTimed(b *testing.B, least int, subject, yardstick func() time.Duration) (s, y time.Duration) {
 	b.Helper()
+	unix.Sync() // what was written before, the builds and the other benchmarks' gigabytes, is not for these two to wait for
 	var ss, ys []time.Duration
 	turn := func() {
 		if len(ss)%2 == 0 {
