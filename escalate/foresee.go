@@ -46,6 +46,8 @@ func foreseen(o Observation, a Action) Observation {
 	case Resume:
 		o.Hold = nil
 		change(func(i *Incident) { i.Ended = o.Now })
+	case Supersede:
+		change(func(i *Incident) { i.Ended = o.Now })
 	case NoteHold:
 		o.Hold = &Hold{Project: o.Project, Since: o.Now, FlagWritten: o.Now}
 	case ReleaseHold:

@@ -20,6 +20,7 @@ func TestADryRunForeseesWhatFollowsFromTheLocalSteps(t *testing.T) {
 		{"a flag that is gone", seen{flag: gone, incidents: []escalate.Incident{openIncident()}, state: escalate.IssueOpen}, []string{"resume #1", "close #1"}},
 		{"a flag that is gone before there was an issue", seen{flag: gone, incidents: []escalate.Incident{openIncident(noIssue)}}, []string{"resume", "settle"}},
 		{"a later incident that only its flag tells of", seen{flag: there, note: idB, incidents: []escalate.Incident{openIncident()}, state: escalate.IssueOpen}, []string{"resume #1", "rebuild b", "create b", "close #1"}},
+		{"a lost incident's flag over one that never had its own", seen{flag: there, note: idB, incidents: []escalate.Incident{openIncident(neverWritten)}, state: escalate.IssueOpen}, []string{"supersede #1", "rebuild b", "create b", "close #1"}},
 		{"an unknown incident that is over", seen{flag: gone, open: []escalate.Issue{theirs(idB, 7)}}, []string{"rebuild-done #7 b", "close #7 b"}},
 		{"an unknown incident that goes on", seen{flag: there, note: idB, open: []escalate.Issue{theirs(idB, 7)}}, []string{"rebuild #7 b"}},
 		{"a person's flag", seen{flag: there}, []string{"note-hold"}},

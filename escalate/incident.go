@@ -98,7 +98,7 @@ type Incident struct {
 	Instance  string
 	Evidence  Evidence `json:"-"` // kept apart and not read with the incident, see [Ledger]
 	Rebuilt   bool     // put together again from a flag or an issue after the state was lost
-	Replaced  bool     // rebuilt when the project was paused by a later incident already: it ended without a resume
+	Replaced  bool     // ended without a resume: another incident pauses the project, since the state of the earlier one was lost
 
 	FlagWritten time.Time // zero: the flag was never seen on disk
 	FlagError   string    // why it could not be written
@@ -127,6 +127,9 @@ type Incident struct {
 
 	Ack *Ack `json:",omitempty"` // who took it last; nil: nobody did
 }
+
+// supersededByEarlier tells whether a replaced incident is the later one: the earlier is the one that was rebuilt.
+func (i Incident) supersededByEarlier() bool { return i.Replaced && !i.Rebuilt }
 
 // Ack is who said that they take care of an incident.
 type Ack struct {

@@ -1,6 +1,7 @@
 package escalate_test
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"testing"
@@ -101,6 +102,48 @@ func TestALostStateWhoseProjectTrippedAgainSaysThatItIsStillPaused(t *testing.T)
 		require.Equal(w, "open", i.State)
 		require.Empty(w, m.sweep().Actions)
 	})
+}
+
+// The same with the flag of the lost incident: that one goes on, and the one that the state opened in its ignorance was
+// neither flagged nor resumed.
+func TestALostStateThatTripsAnewUnderTheLostIncidentsFlagGoesOnWithThatOne(t *testing.T) {
+	for name, seen := range map[string]bool{"the flag can be read": true, "the flag can't be read until the issue is open": false} {
+		t.Run(name, func(t *testing.T) {
+			play(t, func(w *world) {
+				old := w.trip(project)
+				m := w.withoutState()
+				if !seen {
+					m.rec.PauseOff = errors.New("permission denied")
+				}
+				second := m.trip(project)
+				m.rec.PauseOff = nil
+				m.sweep()
+				require.True(w, m.incident(old).IsOpen())
+				i := m.incident(second)
+				require.False(w, i.IsOpen())
+				require.True(w, i.Settled)
+				require.NotContains(w, i.EndedHow, "resumed")
+				p, err := m.store.Project(w.Context(), project)
+				require.NoError(w, err)
+				require.Zero(w, p.Generation, "nobody resumed it")
+				all := w.issues(fleet)
+				require.Equal(w, "open", all[0].State)
+				require.Empty(w, comments(all[0]))
+				if seen {
+					require.Len(w, all, 1, "the second was over before its issue was to be opened")
+				} else {
+					require.Equal(w, "closed", all[1].State)
+					require.Len(w, comments(all[1]), 1)
+					require.Contains(w, comments(all[1])[0], "`odilo` is still paused, by an earlier incident")
+				}
+				require.Empty(w, m.sweep().Actions)
+				m.rm(project)
+				m.sweep()
+				require.Equal(w, "closed", w.issues(fleet)[0].State)
+				require.Contains(w, comments(w.issues(fleet)[0])[0], "was resumed")
+			})
+		})
+	}
 }
 
 func TestALostStateClosesTheIssueOfAProjectThatIsNotConfiguredToo(t *testing.T) {

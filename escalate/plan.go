@@ -66,6 +66,7 @@ const (
 	WriteFlag   ActionKind = "write-flag"   // the incident's or hold's flag was never on disk
 	NoteFlag    ActionKind = "note-flag"    // the flag is there, the state does not know it yet
 	Resume      ActionKind = "resume"       // the incident's flag is gone: it ends
+	Supersede   ActionKind = "supersede"    // the flag is of an earlier incident, which the state had lost: that one goes on
 	NoteHold    ActionKind = "note-hold"    // a person's flag, seen for the first time
 	ReleaseHold ActionKind = "release-hold" // a person's flag is gone
 	Rebuild     ActionKind = "rebuild"      // an incident that the state lost and that goes on
@@ -89,7 +90,7 @@ const (
 // Local tells whether the step touches state and flag only.
 func (k ActionKind) Local() bool {
 	switch k {
-	case WriteFlag, NoteFlag, Resume, NoteHold, ReleaseHold, Rebuild, RebuildDone, Settle:
+	case WriteFlag, NoteFlag, Resume, Supersede, NoteHold, ReleaseHold, Rebuild, RebuildDone, Settle:
 		return true
 	}
 	return false
@@ -192,6 +193,9 @@ func (p *planner) flags() {
 		}
 		current = i
 		switch {
+		case there && strange != "" && i.FlagWritten.IsZero():
+			p.add(Supersede, *i, "the pause flag is of an earlier incident, which this state did not know")
+			current = nil
 		case there && strange != "":
 			p.add(Resume, *i, "the pause flag is of a later incident, which this state does not know")
 			current = nil

@@ -161,6 +161,8 @@ func TestThePlanFollowsTheTable(t *testing.T) {
 		// Notes of incidents that the state does not know, and of others.
 		{"the note is of a later incident", seen{flag: there, note: idB, incidents: one(), state: isOpen}, []string{"resume #1", "rebuild b"}},
 		{"the note is of a later incident, whose issue is open", seen{flag: there, note: idB, incidents: one(), state: isOpen, open: []escalate.Issue{theirs(idB, 8), theirs(idA, 1)}}, []string{"resume #1", "rebuild #8 b"}},
+		{"the note is of an incident that was lost, and another was opened that never had a flag", seen{flag: there, note: idB, incidents: one(neverWritten), state: isOpen}, []string{"supersede #1", "rebuild b"}},
+		{"the same, and nothing has an issue", seen{flag: there, note: idB, incidents: one(noIssue, neverWritten)}, []string{"supersede", "rebuild b"}},
 		{"the note is of an incident that has ended", seen{flag: there, note: idB, known: []string{idB}}, []string{"note-hold"}},
 		{"the note is of an ended incident, and an unknown one's issue is open", seen{flag: there, note: idB, known: []string{idB}, open: []escalate.Issue{theirs(idA, 7)}}, []string{"rebuild-done #7", "note-hold"}},
 		{"the note is of an ended incident, while another is open", seen{flag: there, note: idB, known: []string{idB}, incidents: one(), state: isOpen}, nil},

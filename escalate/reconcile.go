@@ -257,6 +257,16 @@ func (r *Reconciler) doLocal(ctx context.Context, o Observation, a Action) error
 		}
 		r.step("resume-noted")
 		return err
+	case Supersede:
+		_, err := r.State.Change(ctx, a.Incident, func(i *Incident) {
+			if i.IsOpen() {
+				i.Replaced, i.Ended, i.EndedHow, i.NextTry = true, now.UTC(), a.Why, time.Time{}
+			}
+		})
+		if err == nil {
+			r.Log.Warn("incident superseded", "project", a.Project, "incident", a.Name, "why", a.Why)
+		}
+		return err
 	case ReleaseHold:
 		ended, err := r.State.Resume(ctx, a.Project, "", a.Why, now)
 		if err == nil && ended {

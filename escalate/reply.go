@@ -7,6 +7,10 @@ import "fmt"
 
 // ResumedComment tells when and how an incident ended.
 func ResumedComment(key string, i Incident) string {
+	if i.supersededByEarlier() {
+		return reply(key, "%s is still paused, by an earlier incident with an issue of its own. The state that knew of that one was lost, "+
+			"and the project failed again before it could be taken up. This issue is closed.", CodeSpan(i.Project))
+	}
 	if i.Replaced {
 		return reply(key, "%s is still paused, by a later incident with an issue of its own. The state that knew of this one was lost, "+
 			"and the project tripped again before it could be taken up. This issue is closed.", CodeSpan(i.Project))
@@ -29,7 +33,10 @@ func StillPausedComment(key string, i Incident, pauseFlag string) string {
 // LeftOpenComment tells that an issue which a person reopened after the end stays as it is.
 func LeftOpenComment(key string, i Incident) string {
 	how := "was resumed on " + minute(i.Ended)
-	if i.Replaced {
+	switch {
+	case i.supersededByEarlier():
+		how = "was paused by an earlier incident"
+	case i.Replaced:
 		how = "was paused by a later incident"
 	}
 	return reply(key, "This issue was reopened after its incident had ended: %s %s. "+

@@ -226,9 +226,11 @@ func (c *checker) gates() {
 	}
 }
 
-// replaced tells whether an incident that the state had lost was taken up when the project was paused by a later one.
+// replaced tells whether an incident gave way to another, of which one was lost together with the state: it was taken up when
+// the project was paused by a later one, or it was opened in ignorance of one that went on.
 func (c *checker) replaced(i storedIncident) bool {
-	return i.rebuilt && slices.ContainsFunc(c.incidents, func(later storedIncident) bool {
-		return later.project == i.project && later.id != i.id && !later.opened.After(i.ended) && (later.ended.IsZero() || !later.ended.Before(i.ended))
+	return slices.ContainsFunc(c.incidents, func(other storedIncident) bool {
+		return (i.rebuilt || other.rebuilt) && other.project == i.project && other.id != i.id &&
+			!other.opened.After(i.ended) && (other.ended.IsZero() || !other.ended.Before(i.ended))
 	})
 }

@@ -46,6 +46,7 @@ var stormFaults = map[uint64]string{
 	1959: "a lost incident whose project had tripped again was closed as resumed",
 	3635: "the checker's own: a duplicate that a person reopened is the issue where the other one is gone",
 	6067: "the checker's own: a pause directory that comes back brings a flag that was removed from the restored one",
+	8349: "an incident that was opened in ignorance of a lost one, whose flag was there, was called resumed",
 }
 
 func seedsOfTheStorm() []uint64 {
