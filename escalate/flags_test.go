@@ -3,7 +3,6 @@ package escalate_test
 import (
 	"os"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -11,54 +10,19 @@ import (
 
 	"github.com/terraphim/adfbot/escalate"
 	"github.com/terraphim/adfbot/internal/store"
+	"github.com/terraphim/adfbot/internal/testhost"
 )
 
 // Pause directories that can't be written, read or trusted.
 
-// bindReadOnly mounts a directory over itself so that it can't be written, not even by root.
-func bindReadOnly(path string) error {
-	if err := syscall.Mount(path, path, "", syscall.MS_BIND, ""); err != nil {
-		return err
-	}
-	err := syscall.Mount("", path, "", syscall.MS_BIND|syscall.MS_REMOUNT|syscall.MS_RDONLY, "")
-	if err != nil {
-		_ = unbind(path)
-	}
-	return err
-}
-
-func unbind(path string) error { return syscall.Unmount(path, syscall.MNT_DETACH) }
-
-// readOnly makes a pause directory one that can be read and not written, also by root.
-func readOnly(t *testing.T, m *machine) (undo func()) {
-	t.Helper()
-	path := m.dir.Path()
-	if os.Geteuid() != 0 {
-		require.NoError(t, os.Chmod(path, 0o555))
-		return func() { require.NoError(t, os.Chmod(path, 0o755)) }
-	}
-	if err := bindReadOnly(path); err != nil {
-		t.Skip("root may write everywhere, and a read-only mount may not be made here: ", err)
-	}
-	undone := false
-	undo = func() {
-		if !undone {
-			undone = true
-			require.NoError(t, unbind(path))
-		}
-	}
-	t.Cleanup(undo)
-	return undo
-}
-
 func TestAFlagThatCantBeWrittenIsHeadedNotPausedAndWrittenLater(t *testing.T) {
 	play(t, func(w *world) {
-		undo := readOnly(w.T, w.machine)
+		undo := testhost.ReadOnly(w.T, w.dir.Path())
 		id, err := w.tripAnd(project)
 		require.ErrorContains(w, err, "NOT paused by a flag")
 		i := w.issue()
 		require.True(w, strings.HasPrefix(i.Body, "# NOT PAUSED\n"), i.Body)
-		require.Contains(w, i.Body, "read-only file system")
+		require.Contains(w, i.Body, w.incident(id).FlagError, "the reason, be it a read-only file system or a missing right")
 		require.NotEmpty(w, w.incident(id).FlagError)
 		w.sweepFor(5 * time.Minute)
 		require.Len(w, w.issues(fleet), 1)
@@ -83,7 +47,7 @@ func TestAFlagThatCantBeWrittenIsHeadedNotPausedAndWrittenLater(t *testing.T) {
 
 func TestAFlagThatCantBeWrittenKeepsNothingElseWaiting(t *testing.T) {
 	play(t, func(w *world) {
-		readOnly(w.T, w.machine)
+		testhost.ReadOnly(w.T, w.dir.Path())
 		_, err := w.tripAnd(project)
 		require.Error(w, err)
 		// An older incident of the project, which the state does not know.

@@ -19,6 +19,7 @@ var allowed = map[string][]string{
 	"pause":               {},
 	"escalate":            {"breaker", "pause"},
 	"escalate/giteatest":  {},
+	"internal/testhost":   {},
 	"internal/yardstick":  {},
 	"internal/exposition": {},
 	"internal/config":     {"pause"},

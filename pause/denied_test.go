@@ -7,13 +7,14 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/terraphim/adfbot/internal/testhost"
 	"github.com/terraphim/adfbot/pause"
 )
 
 // publicPause is a pause directory, ready, that a stranger can get to.
 func publicPause(t *testing.T) (pause.Dir, string) {
 	t.Helper()
-	path := filepath.Join(publicDir(t), "pause")
+	path := filepath.Join(testhost.PublicDir(t), "pause")
 	d := pause.New(path)
 	require.NoError(t, d.Init(ours))
 	return d, path
@@ -67,7 +68,7 @@ func TestAnUnwritableDirectoryCanBeReadAndNotWritten(t *testing.T) {
 }
 
 func TestADirectoryThatMayNotBeMadeIsSaid(t *testing.T) {
-	parent := publicDir(t)
+	parent := testhost.PublicDir(t)
 	require.NoError(t, os.Chmod(parent, 0o555))
 	path := filepath.Join(parent, "deep", "pause")
 	for _, c := range []child{{Do: "write", ID: "odilo"}, {Do: "init", ID: ours}} {

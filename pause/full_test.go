@@ -11,23 +11,12 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/terraphim/adfbot/internal/testhost"
 	"github.com/terraphim/adfbot/pause"
 )
 
-// smallDisk mounts a tmpfs and returns a directory on it.
-func smallDisk(t *testing.T, options string) string {
-	t.Helper()
-	needRoot(t, "to mount a small tmpfs")
-	path := t.TempDir()
-	if err := syscall.Mount("tmpfs", path, "tmpfs", 0, options+",mode=755"); err != nil {
-		t.Skip("no tmpfs may be mounted here: ", err)
-	}
-	t.Cleanup(func() { require.NoError(t, syscall.Unmount(path, syscall.MNT_DETACH)) })
-	return path
-}
-
 func TestOnAFullDiskTheFlagIsMadeWithoutItsNote(t *testing.T) {
-	path := smallDisk(t, "size=64k")
+	path := testhost.NewDisk(t, "size=64k")
 	d := pause.New(path)
 	require.NoError(t, d.Init(ours))
 	for i := 0; ; i++ {
@@ -47,7 +36,7 @@ func TestOnAFullDiskTheFlagIsMadeWithoutItsNote(t *testing.T) {
 }
 
 func TestADiskWithoutRoomForAnyFileIsAnError(t *testing.T) {
-	path := smallDisk(t, "nr_inodes=8")
+	path := testhost.NewDisk(t, "nr_inodes=8")
 	d := pause.New(path)
 	require.NoError(t, d.Init(ours))
 	for i := 0; ; i++ {
@@ -127,12 +116,12 @@ func TestOnAFullDiskInitMakesNoHalfSentinel(t *testing.T) {
 }
 
 func TestAReadOnlyFileSystemIsSaid(t *testing.T) {
-	path := smallDisk(t, "size=64k")
+	path := testhost.NewDisk(t, "size=64k")
 	d := pause.New(path)
 	require.NoError(t, d.Init(ours))
 	_, err := d.Write("held", "")
 	require.NoError(t, err)
-	require.NoError(t, syscall.Mount("", path, "", syscall.MS_REMOUNT|syscall.MS_RDONLY, ""))
+	testhost.RemountReadOnly(t, path)
 	_, err = d.Write("odilo", "")
 	require.ErrorIs(t, err, syscall.EROFS)
 	require.ErrorContains(t, err, "mounted for writing")

@@ -15,6 +15,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/terraphim/adfbot/internal/testhost"
 	"github.com/terraphim/adfbot/pause"
 )
 
@@ -191,7 +192,7 @@ func (c child) die(t testing.TB) {
 // become another one.
 func stranger() int {
 	if os.Geteuid() == 0 {
-		return 65534
+		return testhost.Nobody
 	}
 	return 0
 }
@@ -201,34 +202,4 @@ func strangerName() string {
 		return fmt.Sprint("user ", uid)
 	}
 	return fmt.Sprint("user ", os.Geteuid())
-}
-
-// publicDir is a temporary directory that every user can get to.
-func publicDir(t testing.TB) string {
-	t.Helper()
-	path, err := os.MkdirTemp("", "pause-test-")
-	require.NoError(t, err)
-	t.Cleanup(func() {
-		_ = filepath.WalkDir(path, func(p string, e fs.DirEntry, err error) error {
-			if e != nil && e.IsDir() {
-				_ = os.Chmod(p, 0o755)
-			}
-			return nil
-		})
-		require.NoError(t, os.RemoveAll(path))
-	})
-	require.NoError(t, os.Chmod(path, 0o755))
-	for up := filepath.Dir(path); up != "/"; up = filepath.Dir(up) {
-		if fi, err := os.Stat(up); err != nil || fi.Mode().Perm()&0o001 == 0 {
-			t.Skipf("other users can't get to %s; set TMPDIR to a public directory", up)
-		}
-	}
-	return path
-}
-
-func needRoot(t testing.TB, why string) {
-	t.Helper()
-	if os.Geteuid() != 0 {
-		t.Skip("needs root ", why)
-	}
 }

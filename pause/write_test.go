@@ -10,6 +10,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/terraphim/adfbot/internal/testhost"
 	"github.com/terraphim/adfbot/pause"
 )
 
@@ -89,7 +90,7 @@ func TestNewDirectoriesKeepTheSetgidBitOfTheirParent(t *testing.T) {
 }
 
 func TestWhatRootMakesTakesTheOwnerAndGroupOfItsDirectory(t *testing.T) {
-	needRoot(t, "to give files away")
+	testhost.NeedRoot(t, "to give files away")
 	const uid, gid = 1234, 2345
 	parent := t.TempDir()
 	require.NoError(t, os.Chown(parent, uid, gid))

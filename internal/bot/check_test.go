@@ -13,6 +13,7 @@ import (
 	"github.com/terraphim/adfbot/escalate/giteatest"
 	"github.com/terraphim/adfbot/internal/bot"
 	"github.com/terraphim/adfbot/internal/store"
+	"github.com/terraphim/adfbot/internal/testhost"
 )
 
 // finding is the text of the one finding of its kind and level.
@@ -171,12 +172,12 @@ func TestCheckTakesALoginWhereTheTokenMayNotReadItsOwn(t *testing.T) {
 }
 
 func TestCheckAsAnotherUserNamesTheChownAndChmodThatAreMissing(t *testing.T) {
-	needRoot(t, "to become another user")
-	dir := publicDir(t)
+	testhost.NeedRoot(t, "to become another user")
+	dir := testhost.PublicDir(t)
 	w := worldIn(t, dir)
 	w.fail("odilo", 3)
 	run := func() string {
-		out, err := w.command(child{Do: "check", UID: nobody}).CombinedOutput()
+		out, err := w.command(child{Do: "check", UID: testhost.Nobody}).CombinedOutput()
 		require.NoError(t, err, string(out))
 		return string(out)
 	}

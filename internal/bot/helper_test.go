@@ -8,7 +8,6 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 
@@ -298,85 +297,4 @@ func (w *world) must(code int, project string, command ...string) ran {
 	r := w.exec(project, command...)
 	require.Equal(w.t, code, r.code, r.stderr)
 	return r
-}
-
-func needRoot(t testing.TB, why string) {
-	t.Helper()
-	if os.Geteuid() != 0 {
-		t.Skip("needs root ", why)
-	}
-}
-
-const nobody = 65534 // a user to whom permissions apply
-
-// publicDir is a temporary directory that every user can get to.
-func publicDir(t testing.TB) string {
-	t.Helper()
-	path, err := os.MkdirTemp("", "bot-test-")
-	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, os.RemoveAll(path)) })
-	require.NoError(t, os.Chmod(path, 0o755))
-	for up := filepath.Dir(path); up != "/"; up = filepath.Dir(up) {
-		if fi, err := os.Stat(up); err != nil || fi.Mode().Perm()&0o001 == 0 {
-			t.Skipf("other users can't get to %s; set TMPDIR to a public directory", up)
-		}
-	}
-	return path
-}
-
-func publicCopy(t testing.TB, binary string) string {
-	t.Helper()
-	to := filepath.Join(publicDir(t), "test")
-	if os.Link(binary, to) != nil {
-		b, err := os.ReadFile(binary)
-		require.NoError(t, err)
-		require.NoError(t, os.WriteFile(to, b, 0o755))
-	}
-	return to
-}
-
-// readOnly makes a directory read-only, for root too, until writable is called.
-func readOnly(t testing.TB, dir string) (writable func()) {
-	t.Helper()
-	if os.Geteuid() != 0 {
-		require.NoError(t, os.Chmod(dir, 0o555))
-		writable = func() { require.NoError(t, os.Chmod(dir, 0o755)) }
-	} else {
-		if err := syscall.Mount(dir, dir, "", syscall.MS_BIND, ""); err != nil {
-			t.Skip("nothing may be mounted here: ", err)
-		}
-		require.NoError(t, syscall.Mount("", dir, "", syscall.MS_BIND|syscall.MS_REMOUNT|syscall.MS_RDONLY, ""))
-		writable = func() { require.NoError(t, syscall.Unmount(dir, syscall.MNT_DETACH)) }
-	}
-	once := sync.OnceFunc(writable)
-	t.Cleanup(once)
-	return once
-}
-
-// smallDisk mounts a tmpfs over a directory.
-func smallDisk(t testing.TB, path, size string) {
-	t.Helper()
-	needRoot(t, "to mount a small tmpfs")
-	require.NoError(t, os.MkdirAll(path, 0o755))
-	if err := syscall.Mount("tmpfs", path, "tmpfs", 0, "mode=755,size="+size); err != nil {
-		t.Skip("no tmpfs may be mounted here: ", err)
-	}
-	t.Cleanup(func() { require.NoError(t, syscall.Unmount(path, syscall.MNT_DETACH)) })
-}
-
-// fill fills the disk under a directory and returns what makes room again.
-func fill(t testing.TB, dir string) (empty func()) {
-	t.Helper()
-	name := filepath.Join(dir, "fill")
-	f, err := os.Create(name)
-	require.NoError(t, err)
-	for _, size := range []int{64 << 10, 4096} {
-		for chunk := make([]byte, size); err == nil; {
-			_, err = f.Write(chunk)
-		}
-		require.ErrorIs(t, err, syscall.ENOSPC)
-		err = nil
-	}
-	require.NoError(t, f.Close())
-	return func() { require.NoError(t, os.Remove(name)) }
 }

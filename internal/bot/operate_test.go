@@ -8,6 +8,7 @@ import (
 
 	"github.com/terraphim/adfbot/escalate/giteatest"
 	"github.com/terraphim/adfbot/internal/bot"
+	"github.com/terraphim/adfbot/internal/testhost"
 )
 
 func (w *world) pause(project, why string) (d bot.Done, err error) {
@@ -63,7 +64,7 @@ func TestAPersonsPauseIsAFlagWithTheReasonAndNoIssue(t *testing.T) {
 func TestAPauseThatFailsLeavesEverythingAsItWas(t *testing.T) {
 	w := newWorld(t)
 	w.fail("odilo", 2)
-	writable := readOnly(t, w.cfg.PauseDir)
+	writable := testhost.ReadOnly(t, w.cfg.PauseDir)
 	_, err := w.pause("odilo", "")
 	require.ErrorContains(t, err, "odilo is NOT paused: ")
 	require.ErrorContains(t, err, w.flag("odilo"))
@@ -157,7 +158,7 @@ func TestAResumeWithGiteaDownResumesAndLeavesTheIssueToTheSweep(t *testing.T) {
 func TestAnIncidentWhoseFlagCouldNotBeWrittenCanBeResumed(t *testing.T) {
 	w := newWorld(t)
 	w.fail("odilo", 2)
-	writable := readOnly(t, w.cfg.PauseDir)
+	writable := testhost.ReadOnly(t, w.cfg.PauseDir)
 	w.fail("odilo", 1)
 	_, err := w.resume("odilo")
 	if err != nil { // removing a flag that is not there may need a directory that can be synced, nothing more

@@ -14,6 +14,7 @@ import (
 
 	"github.com/terraphim/adfbot/internal/bot"
 	"github.com/terraphim/adfbot/internal/config"
+	"github.com/terraphim/adfbot/internal/testhost"
 )
 
 // child is what another process is to do: this test binary, started again.
@@ -113,7 +114,7 @@ func (w *world) command(c child) *exec.Cmd {
 	self, err := os.Executable()
 	require.NoError(w.t, err)
 	if c.UID != 0 {
-		self = publicCopy(w.t, self)
+		self = testhost.PublicCopy(w.t, self)
 	}
 	cmd := exec.Command(self)
 	cmd.Env = append(os.Environ(), childEnv+"="+string(spec), "GORACE=atexit_sleep_ms=0")

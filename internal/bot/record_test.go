@@ -14,6 +14,7 @@ import (
 	"github.com/terraphim/adfbot/internal/bot"
 	"github.com/terraphim/adfbot/internal/config"
 	"github.com/terraphim/adfbot/internal/store"
+	"github.com/terraphim/adfbot/internal/testhost"
 	"github.com/terraphim/adfbot/pause"
 )
 
@@ -131,7 +132,7 @@ func TestAProjectWithoutARepositoryIsLeftToServe(t *testing.T) {
 func TestAPauseDirectoryThatIsReadOnlyAtTheTripIsSaidAndMadeUpForLater(t *testing.T) {
 	w := newWorld(t)
 	w.fail("odilo", 2)
-	writable := readOnly(t, w.cfg.PauseDir)
+	writable := testhost.ReadOnly(t, w.cfg.PauseDir)
 	out := w.fail("odilo", 1)
 	require.True(t, out.Tripped)
 	require.True(t, out.Paused(), "the incident is open, and exec refuses on it")

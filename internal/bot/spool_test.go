@@ -6,7 +6,6 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -15,6 +14,7 @@ import (
 	"github.com/terraphim/adfbot/escalate"
 	"github.com/terraphim/adfbot/internal/bot"
 	"github.com/terraphim/adfbot/internal/store"
+	"github.com/terraphim/adfbot/internal/testhost"
 )
 
 // damage makes the state unusable, and returns what makes it usable again.
@@ -41,12 +41,8 @@ var damage = map[string]func(t *testing.T, w *world) (repair func()){
 		return func() { require.NoError(t, os.WriteFile(w.cfg.State, []byte(good), 0o600)) }
 	},
 	"read-only, with a spool that is not": func(t *testing.T, w *world) func() {
-		needRoot(t, "to mount something over the state")
-		if err := syscall.Mount(w.cfg.State, w.cfg.State, "", syscall.MS_BIND, ""); err != nil {
-			t.Skip("nothing may be mounted here: ", err)
-		}
-		require.NoError(t, syscall.Mount("", w.cfg.State, "", syscall.MS_BIND|syscall.MS_REMOUNT|syscall.MS_RDONLY, ""))
-		return func() { require.NoError(t, syscall.Unmount(w.cfg.State, syscall.MNT_DETACH)) }
+		testhost.NeedRoot(t, "to mount something over the state")
+		return testhost.ReadOnly(t, w.cfg.State)
 	},
 }
 
@@ -112,10 +108,10 @@ func TestWithAnUnusableStateAnUnknownGateStillRefuses(t *testing.T) {
 
 func TestAResultThatCantBeStoredOnAFullDiskIsSpooledInARoomKeptForIt(t *testing.T) {
 	w := newWorld(t)
-	smallDisk(t, filepath.Join(w.dir, "state"), "2m")
+	testhost.Disk(t, filepath.Join(w.dir, "state"), "size=2m")
 	w.fail("odilo", 2)
 	w.sweepWell() // which keeps room
-	empty := fill(t, filepath.Join(w.dir, "state"))
+	empty := testhost.Fill(t, filepath.Join(w.dir, "state"))
 	for w.inStateFails() == nil { // the log's last page may have room
 	}
 	r := w.sh("odilo", "echo ran; exit 7")
@@ -141,9 +137,9 @@ func (w *world) inStateFails() (err error) {
 
 func TestAResultThatIsLostIsSaidWithTheCommandThatRecordsIt(t *testing.T) {
 	w := newWorld(t)
-	smallDisk(t, filepath.Join(w.dir, "state"), "512k")
+	testhost.Disk(t, filepath.Join(w.dir, "state"), "size=512k")
 	w.fail("odilo", 1)
-	fill(t, filepath.Join(w.dir, "state"))
+	testhost.Fill(t, filepath.Join(w.dir, "state"))
 	for w.inStateFails() == nil {
 	}
 	w.rm(w.cfg.State + ".d/spool")
@@ -155,14 +151,14 @@ func TestAResultThatIsLostIsSaidWithTheCommandThatRecordsIt(t *testing.T) {
 
 func TestAResultIsLostToNobodyWhereTheStateFailsAfterTheRun(t *testing.T) {
 	w := newWorld(t)
-	smallDisk(t, filepath.Join(w.dir, "state"), "2m")
+	testhost.Disk(t, filepath.Join(w.dir, "state"), "size=2m")
 	w.fail("odilo", 2)
 	w.sweepWell() // which keeps room for the spool
 	var repair func()
 	w.step = func(s string) {
 		if s == "ran" {
 			w.step = nil
-			repair = fill(t, filepath.Join(w.dir, "state"))
+			repair = testhost.Fill(t, filepath.Join(w.dir, "state"))
 			for w.inStateFails() == nil {
 			}
 		}

@@ -14,14 +14,15 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/terraphim/adfbot/internal/store"
+	"github.com/terraphim/adfbot/internal/testhost"
 )
 
 func TestAFullDiskIsAClearErrorAndLosesNothing(t *testing.T) {
-	dir := smallDisk(t, "2m")
+	dir := testhost.NewDisk(t, "size=2m")
 	path := filepath.Join(dir, "adfbot.db")
 	s := open(t, path, store.Options{})
 	record(t, s, result(store.Failure))
-	empty := fill(t, dir)
+	empty := testhost.Fill(t, dir)
 	// The log may have room in its last page; it is soon used up.
 	recorded, err := 1, error(nil)
 	for err == nil && recorded < 1000 {
@@ -41,10 +42,10 @@ func TestAFullDiskIsAClearErrorAndLosesNothing(t *testing.T) {
 }
 
 func TestWhatManyAreToldOnAFullDiskIsWhatIsThere(t *testing.T) {
-	dir := smallDisk(t, "2m")
+	dir := testhost.NewDisk(t, "size=2m")
 	s := open(t, filepath.Join(dir, "adfbot.db"), store.Options{})
 	record(t, s, result(store.Failure))
-	empty := fill(t, dir)
+	empty := testhost.Fill(t, dir)
 	var taken, refused atomic.Int32
 	var wg sync.WaitGroup
 	for range 8 {
@@ -69,20 +70,15 @@ func TestWhatManyAreToldOnAFullDiskIsWhatIsThere(t *testing.T) {
 }
 
 func TestANewStateOnAFullDiskIsUnusable(t *testing.T) {
-	dir := smallDisk(t, "256k")
-	fill(t, dir)
+	dir := testhost.NewDisk(t, "size=256k")
+	testhost.Fill(t, dir)
 	_, err := store.Open(ctx, filepath.Join(dir, "adfbot.db"), store.Options{})
 	require.ErrorIs(t, err, store.ErrUnusable)
 	require.ErrorContains(t, err, "the disk is full: make room")
 }
 
 func TestALockOnAFullDiskIsAnErrorOfTheState(t *testing.T) {
-	needRoot(t, "to mount a small tmpfs")
-	dir := t.TempDir()
-	if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, "mode=755,nr_inodes=24"); err != nil {
-		t.Skip("no tmpfs may be mounted here: ", err)
-	}
-	t.Cleanup(func() { require.NoError(t, syscall.Unmount(dir, syscall.MNT_DETACH)) })
+	dir := testhost.NewDisk(t, "nr_inodes=24")
 	s := open(t, filepath.Join(dir, "adfbot.db"), store.Options{})
 	for n := 0; ; n++ {
 		if os.WriteFile(filepath.Join(dir, strings.Repeat("x", n+1)), nil, 0o600) != nil {
@@ -99,8 +95,8 @@ func TestALockOnAFullDiskIsAnErrorOfTheState(t *testing.T) {
 // foreignState is a state that another user made, in a directory with the given mode.
 func foreignState(t *testing.T, dirMode, fileMode fs.FileMode) string {
 	t.Helper()
-	needRoot(t, "to become another user")
-	dir := filepath.Join(publicDir(t), "state")
+	testhost.NeedRoot(t, "to become another user")
+	dir := filepath.Join(testhost.PublicDir(t), "state")
 	path := filepath.Join(dir, "adfbot.db")
 	s := open(t, path, store.Options{})
 	trip(t, s, "odilo")
@@ -119,7 +115,7 @@ func TestAStateThatThisUserMayNotWriteIsUnusableAndTheErrorSaysWhereTheFixIs(t *
 	} {
 		t.Run(what, func(t *testing.T) {
 			path := foreignState(t, modes[0], modes[1])
-			a := child{Do: "fail", Times: 1, Path: path, UID: nobody}.finish(t)
+			a := child{Do: "fail", Times: 1, Path: path, UID: testhost.Nobody}.finish(t)
 			require.True(t, a.Unusable, "%+v", a)
 			require.Contains(t, a.Err, path)
 			require.Contains(t, a.Err, "see `adfbot check` for the chown or chmod")
@@ -129,10 +125,10 @@ func TestAStateThatThisUserMayNotWriteIsUnusableAndTheErrorSaysWhereTheFixIs(t *
 }
 
 func TestAReadOnlyFileSystemIsUnusable(t *testing.T) {
-	dir := smallDisk(t, "2m")
+	dir := testhost.NewDisk(t, "size=2m")
 	path := filepath.Join(dir, "adfbot.db")
 	require.NoError(t, open(t, path, store.Options{}).Close())
-	require.NoError(t, syscall.Mount("", dir, "", syscall.MS_REMOUNT|syscall.MS_RDONLY, ""))
+	testhost.RemountReadOnly(t, dir)
 	err := use(path, false)
 	require.ErrorIs(t, err, store.ErrUnusable)
 	require.ErrorContains(t, err, path)
@@ -160,7 +156,7 @@ func owned(t *testing.T, path string) map[string][3]uint32 {
 
 // A command run by root must not lock the bot's own user out, nor one member of the group another.
 func TestNewFilesTakeTheOwnerAndGroupOfTheirDirectoryAndTheGroupsRights(t *testing.T) {
-	needRoot(t, "to give files to another user")
+	testhost.NeedRoot(t, "to give files to another user")
 	const uid, gid = 31234, 31235
 	for what, c := range map[string]struct{ dir, file, sub uint32 }{
 		"shared with a group": {0o2770, 0o660, 0o2770},
@@ -168,7 +164,7 @@ func TestNewFilesTakeTheOwnerAndGroupOfTheirDirectoryAndTheGroupsRights(t *testi
 		"readable by a group": {0o750, 0o600, 0o700},
 	} {
 		t.Run(what, func(t *testing.T) {
-			dir := filepath.Join(publicDir(t), "state")
+			dir := filepath.Join(testhost.PublicDir(t), "state")
 			require.NoError(t, os.Mkdir(dir, 0o700))
 			require.NoError(t, os.Chown(dir, uid, gid))
 			require.NoError(t, syscall.Chmod(dir, c.dir))
@@ -207,29 +203,29 @@ func TestNewFilesTakeTheOwnerAndGroupOfTheirDirectoryAndTheGroupsRights(t *testi
 }
 
 func TestASpoolThatComesBeforeTheStateDoesNotLockItsUserOut(t *testing.T) {
-	needRoot(t, "to give files to another user")
-	dir := filepath.Join(publicDir(t), "state")
+	testhost.NeedRoot(t, "to give files to another user")
+	dir := filepath.Join(testhost.PublicDir(t), "state")
 	require.NoError(t, os.Mkdir(dir, 0o700))
-	require.NoError(t, os.Chown(dir, nobody, nobody))
+	require.NoError(t, os.Chown(dir, testhost.Nobody, testhost.Nobody))
 	path := filepath.Join(dir, "adfbot.db")
 	r := result(store.Failure)
 	r.RunID = "r"
 	_, err := store.Spool(path, r)
 	require.NoError(t, err)
-	a := child{Do: "take", Path: path, UID: nobody}.finish(t)
+	a := child{Do: "take", Path: path, UID: testhost.Nobody}.finish(t)
 	require.Empty(t, a.Err)
 	require.Equal(t, 1, a.N)
 }
 
 func TestMembersOfTheGroupCanUseEachOthersState(t *testing.T) {
-	needRoot(t, "to become another user")
-	dir := filepath.Join(publicDir(t), "state")
+	testhost.NeedRoot(t, "to become another user")
+	dir := filepath.Join(testhost.PublicDir(t), "state")
 	require.NoError(t, os.Mkdir(dir, 0o700))
-	require.NoError(t, os.Chown(dir, 0, nobody))
+	require.NoError(t, os.Chown(dir, 0, testhost.Nobody))
 	require.NoError(t, syscall.Chmod(dir, 0o2770))
 	path := filepath.Join(dir, "adfbot.db")
 	require.Equal(t, 1, child{Do: "fail", Times: 1, Path: path, Umask: 0o077}.finish(t).N)
-	a := child{Do: "fail", Times: 1, Path: path, UID: nobody, Umask: 0o077}.finish(t)
+	a := child{Do: "fail", Times: 1, Path: path, UID: testhost.Nobody, Umask: 0o077}.finish(t)
 	require.Empty(t, a.Err)
 	require.Equal(t, 1, child{Do: "fail", Times: 1, Path: path, Umask: 0o077}.finish(t).Trips)
 }

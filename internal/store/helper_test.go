@@ -18,6 +18,7 @@ import (
 
 	"github.com/terraphim/adfbot/escalate"
 	"github.com/terraphim/adfbot/internal/store"
+	"github.com/terraphim/adfbot/internal/testhost"
 )
 
 // noon is when most tests begin: whole milliseconds, as the state keeps them.
@@ -250,7 +251,7 @@ func (c child) command(t testing.TB) *exec.Cmd {
 	self, err := os.Executable()
 	require.NoError(t, err)
 	if c.UID != 0 {
-		self = publicCopy(t, self)
+		self = testhost.PublicCopy(t, self)
 	}
 	cmd := exec.Command(self)
 	cmd.Env = append(os.Environ(), childEnv+"="+string(spec), "GORACE=atexit_sleep_ms=0")
@@ -328,71 +329,6 @@ func many(n int, c child) []child {
 		list[i] = c
 	}
 	return list
-}
-
-func needRoot(t testing.TB, why string) {
-	t.Helper()
-	if os.Geteuid() != 0 {
-		t.Skip("needs root ", why)
-	}
-}
-
-const nobody = 65534 // a user to whom permissions apply
-
-// publicDir is a temporary directory that every user can get to.
-func publicDir(t testing.TB) string {
-	t.Helper()
-	path, err := os.MkdirTemp("", "store-test-")
-	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, os.RemoveAll(path)) })
-	require.NoError(t, os.Chmod(path, 0o755))
-	for up := filepath.Dir(path); up != "/"; up = filepath.Dir(up) {
-		if fi, err := os.Stat(up); err != nil || fi.Mode().Perm()&0o001 == 0 {
-			t.Skipf("other users can't get to %s; set TMPDIR to a public directory", up)
-		}
-	}
-	return path
-}
-
-// publicCopy makes a hard link or copy of the test binary that every user can run.
-func publicCopy(t testing.TB, binary string) string {
-	t.Helper()
-	to := filepath.Join(publicDir(t), "test")
-	if os.Link(binary, to) != nil {
-		b, err := os.ReadFile(binary)
-		require.NoError(t, err)
-		require.NoError(t, os.WriteFile(to, b, 0o755))
-	}
-	return to
-}
-
-// smallDisk mounts a tmpfs and returns a directory on it.
-func smallDisk(t testing.TB, size string) string {
-	t.Helper()
-	needRoot(t, "to mount a small tmpfs")
-	path := t.TempDir()
-	if err := syscall.Mount("tmpfs", path, "tmpfs", 0, "mode=755,size="+size); err != nil {
-		t.Skip("no tmpfs may be mounted here: ", err)
-	}
-	t.Cleanup(func() { require.NoError(t, syscall.Unmount(path, syscall.MNT_DETACH)) })
-	return path
-}
-
-// fill fills the disk under a directory and returns what makes room again.
-func fill(t testing.TB, dir string) (empty func()) {
-	t.Helper()
-	name := filepath.Join(dir, "fill")
-	f, err := os.Create(name)
-	require.NoError(t, err)
-	for _, size := range []int{64 << 10, 4096} {
-		for chunk := make([]byte, size); err == nil; {
-			_, err = f.Write(chunk)
-		}
-		require.ErrorIs(t, err, syscall.ENOSPC)
-		err = nil
-	}
-	require.NoError(t, f.Close())
-	return func() { require.NoError(t, os.Remove(name)) }
 }
 
 // endProcess ends a process that a child of ours left behind.

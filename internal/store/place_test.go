@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/terraphim/adfbot/internal/store"
+	"github.com/terraphim/adfbot/internal/testhost"
 )
 
 // A daemon, or an exec whose command takes an hour, has the file open while somebody takes it away. SQLite does not mind, and
@@ -66,10 +67,10 @@ func TestAStateThatIsNoFileIsSaidToBeNone(t *testing.T) {
 }
 
 func TestOnAReadOnlyFileSystemTheFixIsNoChown(t *testing.T) {
-	dir := smallDisk(t, "2m")
+	dir := testhost.NewDisk(t, "size=2m")
 	path := filepath.Join(dir, "adfbot.db")
 	require.NoError(t, open(t, path, store.Options{}).Close())
-	require.NoError(t, syscall.Mount("", dir, "", syscall.MS_REMOUNT|syscall.MS_RDONLY, ""))
+	testhost.RemountReadOnly(t, dir)
 	for _, path := range []string{path, filepath.Join(dir, "new.db")} {
 		_, err := store.Open(ctx, path, store.Options{})
 		require.ErrorIs(t, err, store.ErrUnusable)
@@ -82,10 +83,10 @@ func TestOnAReadOnlyFileSystemTheFixIsNoChown(t *testing.T) {
 }
 
 func TestAFullDiskIsSeenBeforeAResultNeedsIt(t *testing.T) {
-	dir := smallDisk(t, "2m")
+	dir := testhost.NewDisk(t, "size=2m")
 	s := open(t, filepath.Join(dir, "adfbot.db"), store.Options{})
 	require.NoError(t, s.Writable(ctx))
-	empty := fill(t, dir)
+	empty := testhost.Fill(t, dir)
 	require.ErrorContains(t, s.Writable(ctx), "the disk is full: make room (0 bytes are free)")
 	empty()
 	require.NoError(t, s.Writable(ctx))
@@ -94,7 +95,7 @@ func TestAFullDiskIsSeenBeforeAResultNeedsIt(t *testing.T) {
 // After an error of a disk Linux stops all writing, also by files that are open, and neither access(2) nor the mount's flags
 // need tell.
 func TestADiskThatTakesNothingMoreIsSeen(t *testing.T) {
-	needRoot(t, "to mount a file system")
+	testhost.NeedRoot(t, "to mount a file system")
 	disk, dir := filepath.Join(t.TempDir(), "disk"), t.TempDir()
 	require.NoError(t, os.WriteFile(disk, nil, 0o600))
 	require.NoError(t, os.Truncate(disk, 16<<20))
@@ -130,12 +131,7 @@ func noInodes(t *testing.T, dir string) (empty func()) {
 }
 
 func TestWithoutInodesLocksThatWereKeptReadyCanBeTaken(t *testing.T) {
-	needRoot(t, "to mount a small tmpfs")
-	dir := t.TempDir()
-	if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, "mode=755,nr_inodes=110"); err != nil {
-		t.Skip("no tmpfs may be mounted here: ", err)
-	}
-	t.Cleanup(func() { require.NoError(t, syscall.Unmount(dir, syscall.MNT_DETACH)) })
+	dir := testhost.NewDisk(t, "nr_inodes=110")
 	s := open(t, filepath.Join(dir, "adfbot.db"), store.Options{})
 	require.NoError(t, s.KeepReady("flag/odilo", "issue/odilo"))
 	empty := noInodes(t, dir)

@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/terraphim/adfbot/internal/store"
+	"github.com/terraphim/adfbot/internal/testhost"
 )
 
 func spooledResult(runID string, finished time.Time) store.Result {
@@ -122,14 +123,14 @@ func TestASpooledResultIsTakenOnceByManyProcesses(t *testing.T) {
 }
 
 func TestOnAFullDiskTheSpoolUsesTheFilesThatWereKeptReady(t *testing.T) {
-	dir := smallDisk(t, "2m")
+	dir := testhost.NewDisk(t, "size=2m")
 	path := filepath.Join(dir, "adfbot.db")
 	s := open(t, path, store.Options{})
 	require.NoError(t, s.KeepReady())
 	require.NoError(t, s.KeepReady(), "it does nothing where they are there")
 	ready := names(t, filepath.Join(path+".d", "spool"))
 	require.Len(t, ready, 64, "a night of a few projects")
-	empty := fill(t, dir)
+	empty := testhost.Fill(t, dir)
 	var outputs []string
 	for n := range ready {
 		r := spooledResult(fmt.Sprintf("r%02d", n), noon.Add(time.Duration(n)*time.Second))
@@ -159,11 +160,11 @@ func TestOnAFullDiskTheSpoolUsesTheFilesThatWereKeptReady(t *testing.T) {
 
 // A daemon goes on sweeping while results come in, and on a full disk it can't make used room again.
 func TestAFileThatCouldNotBeKeptReadyHidesNoneThatCan(t *testing.T) {
-	dir := smallDisk(t, "2m")
+	dir := testhost.NewDisk(t, "size=2m")
 	path := filepath.Join(dir, "adfbot.db")
 	s := open(t, path, store.Options{})
 	require.NoError(t, s.KeepReady())
-	empty := fill(t, dir)
+	empty := testhost.Fill(t, dir)
 	require.NoError(t, os.WriteFile(filepath.Join(path+".d", "spool", "a-half.ready"), nil, 0o600))
 	for n := range 64 {
 		spool(t, path, spooledResult(fmt.Sprint("r", n), noon))
