@@ -38,10 +38,10 @@ func (r *Reconciler) say(ctx context.Context, i Incident, ref IssueRef, key, bod
 	if c.Done {
 		return nil
 	}
-	if c.Attempted.After(r.Now()) {
-		return errors.Join(errLater, r.noteComment(ctx, i.ID, key, Comment{Attempted: r.Now()}))
-	}
-	if !c.Attempted.IsZero() && !r.over(c.Attempted) {
+	if begun := (Attempt{c.Attempted, c.Up}); !begun.At.IsZero() && !r.over(begun) {
+		if r.since(begun) < 0 {
+			return errors.Join(errLater, r.noteComment(ctx, i.ID, key, r.comment(false)))
+		}
 		return errLater
 	}
 	if !c.Attempted.IsZero() || i.Rebuilt {
@@ -50,7 +50,7 @@ func (r *Reconciler) say(ctx context.Context, i Incident, ref IssueRef, key, bod
 			return err
 		}
 		if there {
-			return r.noteComment(ctx, i.ID, key, Comment{Attempted: c.Attempted, Done: true})
+			return r.noteComment(ctx, i.ID, key, r.comment(true))
 		}
 	}
 	err := r.attemptComment(ctx, i, ref, key, body)
@@ -64,16 +64,16 @@ func (r *Reconciler) say(ctx context.Context, i Incident, ref IssueRef, key, bod
 		r.Log.Warn("comment refused, going on without it", "issue", ref.String(), "err", err)
 	case outcomeOf(err) == Lost:
 		// A process that was stopped may have sent it long after it was noted.
-		return errors.Join(err, r.noteComment(context.WithoutCancel(ctx), i.ID, key, Comment{Attempted: r.Now()}))
+		return errors.Join(err, r.noteComment(context.WithoutCancel(ctx), i.ID, key, r.comment(false)))
 	default:
 		return errors.Join(err, r.noteComment(context.WithoutCancel(ctx), i.ID, key, Comment{}))
 	}
-	return r.noteComment(context.WithoutCancel(ctx), i.ID, key, Comment{Attempted: r.Now(), Done: true})
+	return r.noteComment(context.WithoutCancel(ctx), i.ID, key, r.comment(true))
 }
 
 // attemptComment asks once for the comment. That it was asked for is on disk before.
 func (r *Reconciler) attemptComment(ctx context.Context, i Incident, ref IssueRef, key, body string) error {
-	ctx, release, err := r.announce(ctx, func() error { return r.noteComment(ctx, i.ID, key, Comment{Attempted: r.Now()}) })
+	ctx, release, err := r.announce(ctx, func() error { return r.noteComment(ctx, i.ID, key, r.comment(false)) })
 	if err != nil {
 		return &notTried{err}
 	}
@@ -88,6 +88,12 @@ func (r *Reconciler) attemptComment(ctx context.Context, i Incident, ref IssueRe
 // gone on without such a comment: nobody would make it later.
 func isRetryable(err error) bool {
 	return err != nil && (isStatus(err, 429) || isStatus(err, 401) || outcomeOf(err) == NotSent)
+}
+
+// comment is one that is made now.
+func (r *Reconciler) comment(done bool) Comment {
+	a := r.begun()
+	return Comment{a.At, a.Up, done}
 }
 
 func (r *Reconciler) noteComment(ctx context.Context, incident, key string, c Comment) error {
@@ -326,5 +332,5 @@ func (r *Reconciler) closeDuplicate(ctx context.Context, d IssueRef, i Incident,
 		return r.failed(ctx, i, err)
 	}
 	r.Log.Info("duplicate issue closed", "project", i.Project, "incident", i.Name(), "issue", d.String(), "kept", i.Issue.String())
-	return r.noteComment(context.WithoutCancel(ctx), i.ID, leftDuplicateKey(i, d), Comment{Attempted: r.Now(), Done: true})
+	return r.noteComment(context.WithoutCancel(ctx), i.ID, leftDuplicateKey(i, d), r.comment(true))
 }

@@ -65,7 +65,7 @@ func (r *Reconciler) post(ctx context.Context, i Incident, repo Repo, p *pass) e
 			if outcomeOf(err) != Lost {
 				i.Create, i.Target = Attempt{}, Repo{}
 			} else {
-				i.Create.At = r.Now() // a process that was stopped may have sent it long after it was noted
+				i.Create = r.begun() // a process that was stopped may have sent it long after it was noted
 			}
 			r.failInto(i, err)
 		})
@@ -99,7 +99,7 @@ func (r *Reconciler) attempt(ctx context.Context, i Incident, repo Repo, n NewIs
 	ctx, release, err := r.announce(ctx, func() error {
 		now, err := r.State.Change(ctx, i.ID, func(i *Incident) {
 			if i.IsOpen() {
-				i.Create.At, i.Target = r.Now(), repo
+				i.Create, i.Target = r.begun(), repo
 			}
 		})
 		if err == nil && !now.IsOpen() {

@@ -75,11 +75,13 @@ type EarlierIncident struct {
 // Attempt is a request that may have reached the server though its answer did not come back.
 type Attempt struct {
 	At time.Time // when it was last begun; zero where none is outstanding
+	Up Uptime    `json:",omitzero"` // the same by the machine's own clock
 }
 
 // Comment is what is known of a comment that is to be made once.
 type Comment struct {
 	Attempted time.Time // zero: not yet
+	Up        Uptime    `json:",omitzero"` // the same by the machine's own clock
 	Done      bool      // it is there, or the server refused it for good
 }
 

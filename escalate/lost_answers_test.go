@@ -105,6 +105,63 @@ func TestAnAttemptNotedByAClockThatWasWrongDoesNotWaitForYears(t *testing.T) {
 	})
 }
 
+func TestAClockThatIsSetDoesNotEndTheWaitForALostAnswer(t *testing.T) {
+	for name, by := range map[string]time.Duration{"a day ahead": 24 * time.Hour, "a day back": -24 * time.Hour} {
+		// The answer is lost, then somebody sets the clock, and the server does the work at the last moment.
+		lost := func(w *world, match func(*http.Request) bool, ask func()) {
+			start, set := time.Now(), time.Duration(0)
+			w.rec.Uptime = func() escalate.Uptime { return escalate.Uptime{Boot: "this", For: time.Since(start)} }
+			w.rec.Now = func() time.Time { return time.Now().Add(set) }
+			w.gitea.Inject(giteatest.Fault{Match: match, Times: 1, Do: giteatest.LateWork(9500 * time.Millisecond)})
+			ask()
+			set = by
+			for range 60 {
+				_ = w.force()
+				time.Sleep(500 * time.Millisecond)
+			}
+			w.gitea.Wait()
+		}
+		t.Run(name+", new issue", func(t *testing.T) {
+			play(t, func(w *world) {
+				var id string
+				lost(w, giteatest.CreateIssue(), func() {
+					var err error
+					id, err = w.tripAnd(project)
+					require.Error(w, err)
+				})
+				require.Len(w, w.issues(fleet), 1)
+				require.EqualValues(w, 1, w.incident(id).Issue.Number, "and the wait ends when it should")
+			})
+		})
+		t.Run(name+", comment", func(t *testing.T) {
+			play(t, func(w *world) {
+				id := w.trip(project)
+				w.rm(project)
+				lost(w, giteatest.CommentIssue(), func() { require.Error(w, w.force()) })
+				require.Equal(w, "closed", w.issue().State)
+				require.Len(w, comments(w.issue()), 1)
+				require.True(w, w.incident(id).Settled)
+			})
+		})
+	}
+}
+
+func TestAfterARestartOfTheMachineTheWaitIsByTheClock(t *testing.T) {
+	play(t, func(w *world) {
+		w.rec.Uptime = func() escalate.Uptime { return escalate.Uptime{Boot: "first", For: time.Hour} }
+		w.gitea.Inject(giteatest.Fault{Match: giteatest.CreateIssue(), Times: 1, Do: giteatest.Reset()})
+		id, err := w.tripAnd(project)
+		require.Error(w, err)
+		w.rec.Uptime = func() escalate.Uptime { return escalate.Uptime{Boot: "second", For: time.Minute} }
+		time.Sleep(2*timeout - time.Second)
+		require.NoError(w, w.force())
+		require.Empty(w, w.issues(fleet))
+		time.Sleep(time.Second)
+		require.NoError(w, w.force())
+		require.EqualValues(w, 1, w.incident(id).Issue.Number)
+	})
+}
+
 func TestOfSeveralIssuesThatTheLookUpFindsTheOldestOpenOneIsTaken(t *testing.T) {
 	play(t, func(w *world) {
 		w.gitea.Inject(giteatest.Fault{Match: giteatest.CreateIssue(), Times: 1, Do: giteatest.LostAnswer()})

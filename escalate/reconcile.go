@@ -106,6 +106,7 @@ type Reconciler struct {
 	Composer *Composer
 	Log      *slog.Logger
 	Now      func() time.Time
+	Uptime   func() Uptime     // of the machine; nil: not known, and whoever sets the clock ends or lengthens a wait
 	Step     func(name string) // a fault point of the crash tests; nil in production
 
 	// Describe gives a project's status in Markdown, for `/adf status`; nil: the answer says where to look.

@@ -183,17 +183,10 @@ func (r *Reconciler) do(ctx context.Context, a Action, i Incident, p *pass, fres
 	return fmt.Errorf("no such step: %s", a.Kind)
 }
 
-// over tells whether an attempt that was begun then can no longer change anything on the server: twice the timeout has
-// passed. An attempt in the future was noted by a clock that was wrong.
-func (r *Reconciler) over(begun time.Time) bool {
-	d := r.Now().Sub(begun)
-	return d >= 2*r.Settings.Timeout
-}
-
 // find looks for the incident's marker among the bot's issues of any state. The list must have been begun after an
 // outstanding attempt was over; one list serves a whole pass.
 func (r *Reconciler) find(ctx context.Context, i Incident, repo Repo, p *pass) (Issue, bool, error) {
-	after := i.Create.At.Add(2 * r.Settings.Timeout)
+	after := r.Now().Add(2*r.Settings.Timeout - r.since(i.Create))
 	l, err := r.everything(ctx, repo, p, after)
 	if err != nil {
 		return Issue{}, false, err
@@ -291,11 +284,11 @@ func stateOf(i Issue) IssueState {
 
 // waitOver returns errLater while an attempt whose answer was lost may still be at work on the server.
 func (r *Reconciler) waitOver(ctx context.Context, i Incident) error {
-	if i.Create.At.IsZero() || r.over(i.Create.At) {
+	if i.Create.At.IsZero() || r.over(i.Create) {
 		return nil
 	}
-	if i.Create.At.After(r.Now()) {
-		if _, err := r.State.Change(ctx, i.ID, func(i *Incident) { i.Create.At = r.Now() }); err != nil {
+	if r.since(i.Create) < 0 {
+		if _, err := r.State.Change(ctx, i.ID, func(i *Incident) { i.Create = r.begun() }); err != nil {
 			return err
 		}
 	}

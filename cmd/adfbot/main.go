@@ -18,6 +18,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/terraphim/adfbot/escalate"
 	"github.com/terraphim/adfbot/internal/bot"
 	"github.com/terraphim/adfbot/internal/config"
 )
@@ -31,8 +32,9 @@ type process struct {
 	stdin          io.Reader
 	stdout, stderr io.Writer
 	getenv         func(string) string
-	step           func(string)     // fault points of the crash tests; nil in production
-	now            func() time.Time // nil: time.Now
+	step           func(string)           // fault points of the crash tests; nil in production
+	now            func() time.Time       // nil: time.Now
+	uptime         func() escalate.Uptime // nil: see bot.Env
 }
 
 // Exit codes. exec and gate have their own, so that shells and systemd do the right thing.
@@ -164,7 +166,7 @@ func (a *app) load() (*config.Config, error) {
 // env is the bot's environment. Commands of a person say what they did themselves, so they log only when asked; the daemon
 // logs from level on.
 func (a *app) env(level slog.Leveler) bot.Env {
-	e := bot.Env{Getenv: a.getenv, Step: a.step, Now: a.now, Log: slog.New(slog.DiscardHandler)}
+	e := bot.Env{Getenv: a.getenv, Step: a.step, Now: a.now, Uptime: a.uptime, Log: slog.New(slog.DiscardHandler)}
 	if a.verbose {
 		level = slog.LevelDebug
 	}

@@ -15,6 +15,9 @@ import (
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/terraphim/adfbot/escalate"
+	"github.com/terraphim/adfbot/internal/bot"
 )
 
 // The test binary is also the command under test: started under the name adfbot it is one, with hooks that no production
@@ -24,6 +27,7 @@ const (
 	stopAt    = "ADFBOT_TEST_STOP_AT" // step[:n]: SIGSTOP itself there
 	logSteps  = "ADFBOT_TEST_STEPS"   // file to which the names of all steps are appended
 	ahead     = "ADFBOT_TEST_AHEAD"   // duration by which its clock is fast, so that no test waits for a wait
+	passed    = "ADFBOT_TEST_PASSED"  // how much of that has passed, as the machine itself sees it; the rest was set
 	logMemory = "ADFBOT_TEST_MEMORY"  // file to which /proc/self/status is copied at the end
 	fromHost  = "ADFBOT_TEST_FROM"    // loopback address that its requests come from, so that a server can tell processes apart
 	asUID     = "ADFBOT_TEST_UID"     // user to become first: root is refused nothing, so that it can't test a refusal
@@ -46,6 +50,15 @@ func (w wide) Run() int {
 	return w.M.Run()
 }
 
+// uptimeAfter is the machine's own clock when that time has passed.
+func uptimeAfter(d time.Duration) func() escalate.Uptime {
+	return func() escalate.Uptime {
+		up := bot.MachineUptime()
+		up.For += d
+		return up
+	}
+}
+
 // command is main, with the hooks.
 func command() int {
 	p := process{stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, getenv: os.Getenv, step: stepHook(os.Getenv)}
@@ -53,6 +66,11 @@ func command() int {
 		d, err := time.ParseDuration(s)
 		must(err)
 		p.now = func() time.Time { return time.Now().Add(d) }
+	}
+	if s := os.Getenv(passed); s != "" {
+		d, err := time.ParseDuration(s)
+		must(err)
+		p.uptime = uptimeAfter(d)
 	}
 	if s := os.Getenv(fromHost); s != "" {
 		from := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(s)}}

@@ -118,8 +118,8 @@ func (s *storm) prepareDeed(m move) *deed {
 	if s.plan.Denied && os.Geteuid() == 0 {
 		d.cmd.Env = append(d.cmd.Env, asUID+"="+strconv.Itoa(nobody))
 	}
-	clock := time.Duration(s.ahead.Load()) + m.Jump
-	d.cmd.Env = append(d.cmd.Env, ahead+"="+clock.String())
+	after := time.Duration(s.ahead.Load())
+	d.cmd.Env = append(d.cmd.Env, ahead+"="+(after+m.Jump).String(), passed+"="+after.String())
 	return d
 }
 

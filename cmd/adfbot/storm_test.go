@@ -43,6 +43,7 @@ var stormFaults = map[uint64]string{
 	23:   "a state that was lost said again what its issue said already",
 	61:   "an exec that was killed left the file of its run behind for ever",
 	86:   "issues that were switched off during a sweep were taken for deleted",
+	1486: "a process whose clock was set a day ahead ended the wait for a lost answer, and opened a second issue",
 	1959: "a lost incident whose project had tripped again was closed as resumed",
 	3635: "the checker's own: a duplicate that a person reopened is the issue where the other one is gone",
 	6067: "the checker's own: a pause directory that comes back brings a flag that was removed from the restored one",
@@ -221,7 +222,7 @@ func (s *storm) inProcess(args ...string) (string, int) {
 	var out bytes.Buffer
 	begun := s.now()
 	code := run(context.Background(), append([]string{"-v"}, args...), process{
-		stdin: strings.NewReader(""), stdout: &out, stderr: &out, now: s.now,
+		stdin: strings.NewReader(""), stdout: &out, stderr: &out, now: s.now, uptime: uptimeAfter(time.Duration(s.ahead.Load())),
 		getenv: func(name string) string {
 			switch name {
 			case secretVar:

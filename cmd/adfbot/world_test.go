@@ -51,7 +51,7 @@ func (w *world) run(args ...string) (string, int) {
 	var stdout, stderr bytes.Buffer
 	code := run(context.Background(), args, process{
 		stdin: strings.NewReader(""), stdout: &stdout, stderr: &stderr, getenv: w.getenv,
-		now: func() time.Time { return time.Now().Add(w.clock) },
+		now: func() time.Time { return time.Now().Add(w.clock) }, uptime: uptimeAfter(w.clock),
 	})
 	w.t.Logf("adfbot %s: %d\n%s%s", strings.Join(args, " "), code, stdout.String(), stderr.String())
 	return stdout.String(), code
@@ -71,7 +71,7 @@ func (w *world) child(args []string, env ...string) *exec.Cmd {
 	cmd := exec.Command(self)
 	cmd.Args = append([]string{"adfbot"}, args...)
 	cmd.Env = append(env, "ADFBOT_CONFIG="+w.path("config.yaml"), "PATH="+os.Getenv("PATH"), "GORACE=atexit_sleep_ms=0",
-		ahead+"="+w.clock.String())
+		ahead+"="+w.clock.String(), passed+"="+w.clock.String())
 	return cmd
 }
 

@@ -69,9 +69,10 @@ type Env struct {
 	Log       *slog.Logger
 	Getenv    func(string) string
 	Now       func() time.Time
-	Transport http.RoundTripper // to Gitea; nil: the network
-	Step      func(string)      // fault points of the crash tests
-	Observe   Observers         // nil: nobody
+	Uptime    func() escalate.Uptime // nil: the machine's, or none beside a Now of the caller's own
+	Transport http.RoundTripper      // to Gitea; nil: the network
+	Step      func(string)           // fault points of the crash tests
+	Observe   Observers              // nil: nobody
 }
 
 func (e Env) filled() Env {
@@ -80,6 +81,9 @@ func (e Env) filled() Env {
 	}
 	if e.Getenv == nil {
 		e.Getenv = os.Getenv
+	}
+	if e.Uptime == nil && e.Now == nil {
+		e.Uptime = MachineUptime
 	}
 	if e.Now == nil {
 		e.Now = time.Now
@@ -147,7 +151,7 @@ func (b *Bot) join(ctx context.Context, dir pause.Dir, mode Mode, env Env) error
 	}
 	b.rec = &escalate.Reconciler{
 		Settings: b.settings(), State: b.store, Gitea: server, Pause: dir, Composer: composer,
-		Log: b.log, Now: b.now, Step: b.step, Describe: b.describe,
+		Log: b.log, Now: b.now, Uptime: env.Uptime, Step: b.step, Describe: b.describe,
 	}
 	if b.tokenErr != nil && mode == Results {
 		b.rec.Gitea = nil // without a word: in the separated set-up that is how it has to be
