@@ -137,13 +137,13 @@ func (w *world) settle() {
 func settle(clock *time.Duration, adfbot func(args ...string) (string, int)) error {
 	quiet := 0
 	for range 10 {
-		_, _ = adfbot("sweep")
+		_, swept := adfbot("sweep")
 		out, code := adfbot("sweep", "--dry-run", "--json")
 		var plan struct{ Actions []any }
 		if err := json.Unmarshal([]byte(out), &plan); err != nil {
 			return fmt.Errorf("sweep --dry-run --json: %w: %s", err, out)
 		}
-		if code != 0 || len(plan.Actions) > 0 {
+		if swept != 0 || code != 0 || len(plan.Actions) > 0 {
 			quiet = 0
 		} else if quiet++; quiet == 2 {
 			return nil // also after the wait for an answer in doubt, which no plan shows
