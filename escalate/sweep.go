@@ -1,6 +1,7 @@
 package escalate
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -97,14 +98,7 @@ func (r *Reconciler) Sweep(ctx context.Context, opt SweepOptions) (Report, error
 		})
 	}
 	_ = g.Wait()
-	slices.SortStableFunc(rep.Actions, func(a, b Action) int {
-		if a.Project < b.Project {
-			return -1
-		} else if a.Project > b.Project {
-			return 1
-		}
-		return 0
-	})
+	slices.SortStableFunc(rep.Actions, func(a, b Action) int { return cmp.Compare(a.Project, b.Project) })
 	err = errors.Join(errs...)
 	rep.Errors = lines(errs)
 	return rep, errors.Join(err, ctx.Err())
