@@ -59,7 +59,8 @@ func momentOf(t, now time.Time) moment {
 // write the state.
 func webLink(s string) string {
 	u, err := url.Parse(s)
-	if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" {
+	// net/url takes these three in a host, and no browser knows them there in the form in which they can stand on a page.
+	if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" || strings.ContainsAny(u.Host, `"<>`) {
 		return ""
 	}
 	return u.String()
