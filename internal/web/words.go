@@ -5,6 +5,8 @@ import (
 	"net/url"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 )
 
 // plural is a number with its noun, e.g. "1 project" and "3 projects".
@@ -59,11 +61,16 @@ func momentOf(t, now time.Time) moment {
 // write the state.
 func webLink(s string) string {
 	u, err := url.Parse(s)
-	// net/url takes these three in a host, and no browser knows them there in the form in which they can stand on a page.
-	if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" || strings.ContainsAny(u.Host, `"<>`) {
+	if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" || strings.ContainsFunc(u.Host, strangeInHost) {
 		return ""
 	}
 	return u.String()
+}
+
+// strangeInHost are characters that net/url takes in a host, and that would stand in a link in a form that no browser
+// knows there.
+func strangeInHost(r rune) bool {
+	return r < utf8.RuneSelf && !unicode.IsLetter(r) && !unicode.IsDigit(r) && !strings.ContainsRune(".-_:[]", r)
 }
 
 func projectLink(id string) string { return "/projects/" + url.PathEscape(id) }

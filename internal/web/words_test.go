@@ -20,8 +20,9 @@ func TestASpanIsToldInTheUnitsThatMatter(t *testing.T) {
 func TestOnlyAddressesOfTheWebAreLinked(t *testing.T) {
 	require.Equal(t, "https://git.example.org/a/b/issues/1", webLink("https://git.example.org/a/b/issues/1"))
 	require.Equal(t, "http://[::1]:3000/x", webLink("http://[::1]:3000/x"))
+	require.Equal(t, "https://b%C3%BCcher.example/x", webLink("https://bücher.example/x"))
 	for _, s := range []string{"", "javascript:alert(1)", "data:text/html,x", "//evil.example", "/relative", "ftp://h/x", "https://", "https:opaque", "http://h/%zz", " https://h/",
-		"https://a\"b/", "https://a<b>/"} {
+		"https://a\"b/", "https://a<b>/", "https://a(b)/", "https://a%b/"} {
 		require.Empty(t, webLink(s), s)
 	}
 }
