@@ -284,7 +284,11 @@ func (r *Reconciler) doLocal(ctx context.Context, o Observation, a Action) error
 		}
 		return err
 	case Settle:
-		_, err := r.State.Change(ctx, a.Incident, func(i *Incident) { i.Settled, i.LastErr = true, "" })
+		_, err := r.State.Change(ctx, a.Incident, func(i *Incident) {
+			if i.Issue.IsZero() && i.Create.At.IsZero() { // else another process has just found its issue, or begun to make it
+				i.Settled, i.LastErr = true, ""
+			}
+		})
 		return err
 	}
 	return fmt.Errorf("no such local step: %s", a.Kind)

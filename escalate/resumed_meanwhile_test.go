@@ -1,6 +1,8 @@
 package escalate_test
 
 import (
+	"context"
+	"sync"
 	"testing"
 	"time"
 
@@ -41,6 +43,49 @@ func TestAnIncidentThatIsResumedWhileItsIssueIsBeingMadeLeavesNoIssueOpen(t *tes
 			})
 		})
 	}
+}
+
+// between is a state in whose changes another process has its turn.
+type between struct {
+	escalate.State
+	before, after func()
+}
+
+func (s between) Change(ctx context.Context, id string, f func(*escalate.Incident)) (escalate.Incident, error) {
+	s.before()
+	i, err := s.State.Change(ctx, id, f)
+	s.after()
+	return i, err
+}
+
+// The state was lost. One process has found the incident's issue in Gitea and is about to note it, when another resumes the
+// project: that one has seen an incident without an issue, and settles it when the issue is noted already.
+func TestAnIncidentIsNotSettledWhenItsIssueHasJustBeenFound(t *testing.T) {
+	play(t, func(w *world) {
+		id := w.trip(project)
+		finds := w.withoutState()
+		resumes := finds.another()
+		seen, found, resumed := make(chan struct{}), make(chan struct{}), make(chan struct{})
+		nothing := func() {}
+		resumes.rec.State = between{resumes.rec.State, sync.OnceFunc(func() { close(seen); <-found }), nothing}
+		w.gitea.Inject(giteatest.Fault{Match: giteatest.ListIssues(), Times: 1, Do: giteatest.Afterwards(func() {
+			go func() {
+				defer close(resumed)
+				resumes.rm(project)
+				_, _, err := resumes.rec.Local(w.Context(), project)
+				require.NoError(w, err)
+			}()
+			<-seen
+			finds.rec.State = between{finds.rec.State, nothing, sync.OnceFunc(func() { close(found); <-resumed })}
+		})})
+		_, err := finds.rec.Escalate(w.Context(), project, "")
+		require.NoError(w, err)
+		finds.sweep()
+		require.False(w, finds.incident(id).IsOpen())
+		require.True(w, finds.incident(id).Settled)
+		require.Equal(w, "closed", w.issue().State)
+		require.Contains(w, comments(w.issue())[0], "was resumed")
+	})
 }
 
 // Two processes see that an issue was deleted, and one of them has opened another when the second comes to it.

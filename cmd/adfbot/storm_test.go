@@ -48,6 +48,7 @@ var stormFaults = map[uint64]string{
 	3635: "the checker's own: a duplicate that a person reopened is the issue where the other one is gone",
 	6067: "the checker's own: a pause directory that comes back brings a flag that was removed from the restored one",
 	8349: "an incident that was opened in ignorance of a lost one, whose flag was there, was called resumed",
+	9127: "an incident that ended while another process found its issue was settled, and the issue stayed open",
 }
 
 func seedsOfTheStorm() []uint64 {
