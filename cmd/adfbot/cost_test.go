@@ -72,9 +72,8 @@ func startCost(b *testing.B, what string, goal float64, args ...string) {
 	}
 	process(adfbot, "record", "--project", "project-7", "--success") // makes state and pause directory
 	s, y := yardstick.Compare(b, func() { process(adfbot, args...) }, func() { process(hello) })
-	ms := func(ns int64) string { return fmt.Sprintf("%.2f ms", float64(ns)/1e6) }
 	yardstick.Row{
-		What: what, Measured: ms(s.Nanoseconds()), Yardstick: "a Go program that prints one line: " + ms(y.Nanoseconds()),
+		What: what, Measured: yardstick.Took(s), Yardstick: "a Go program that prints one line: " + yardstick.Took(y),
 		Value: float64(s) / float64(y), Unit: "×", Goal: goal,
 	}.Report(b)
 }

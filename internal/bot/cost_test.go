@@ -54,7 +54,7 @@ func BenchmarkCostOfADurableResult(b *testing.B) {
 	}
 	took, sync := yardstick.Compare(b, record, yardstick.Append(b, w.dir, resultSize))
 	yardstick.Row{
-		What: "durable result in process, one at a time", Measured: took.String(), Yardstick: "an append and fdatasync, " + sync.String(),
+		What: "durable result in process, one at a time", Measured: yardstick.Took(took), Yardstick: "an append and fdatasync, " + yardstick.Took(sync),
 		Value: float64(took) / float64(sync), Unit: "×", Goal: 1.5,
 	}.Report(b)
 }

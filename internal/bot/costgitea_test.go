@@ -196,8 +196,6 @@ func (f *fleet) open() int { return len(f.issues("open")) }
 // slow lets every answer take a while.
 func (f *fleet) slow() { f.gitea.Inject(giteatest.Fault{Do: giteatest.Latency(latency)}) }
 
-func seconds(d time.Duration) string { return fmt.Sprintf("%.2f s", d.Seconds()) }
-
 // requests are those that Gitea gets meanwhile.
 func (f *fleet) requests(do func()) float64 {
 	f.gitea.ResetRequests()
@@ -267,8 +265,8 @@ func BenchmarkCostOfAThousandEscalations(b *testing.B) {
 	}
 	s, y := yardstick.CompareTimed(b, turns, sweep, posts)
 	yardstick.Row{
-		What: "1,000 pending incidents escalated, 5 ms latency, 8 in flight", Measured: seconds(s),
-		Yardstick: "1,000 bare POSTs of the same size, 8 in flight: " + seconds(y), Value: s.Seconds() / y.Seconds(), Unit: "×", Goal: 1.3,
+		What: "1,000 pending incidents escalated, 5 ms latency, 8 in flight", Measured: yardstick.Took(s),
+		Yardstick: "1,000 bare POSTs of the same size, 8 in flight: " + yardstick.Took(y), Value: s.Seconds() / y.Seconds(), Unit: "×", Goal: 1.3,
 	}.Report(b)
 }
 
@@ -311,8 +309,8 @@ func BenchmarkCostOfAThousandClosings(b *testing.B) {
 	}
 	s, y := yardstick.CompareTimed(b, turns, sweep, requests)
 	yardstick.Row{
-		What: "a sweep that closes 1,000 issues, 5 ms latency, 8 in flight", Measured: seconds(s),
-		Yardstick: "its 20 pages, 1,000 reads, comments and closings bare, 8 in flight: " + seconds(y),
+		What: "a sweep that closes 1,000 issues, 5 ms latency, 8 in flight", Measured: yardstick.Took(s),
+		Yardstick: "its 20 pages, 1,000 reads, comments and closings bare, 8 in flight: " + yardstick.Took(y),
 		Value:     s.Seconds() / y.Seconds(), Unit: "×", Goal: 1.3,
 	}.Report(b)
 }

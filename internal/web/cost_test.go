@@ -233,7 +233,7 @@ func BenchmarkCostOfResultsOverHTTP(b *testing.B) {
 		Yardstick: fmt.Sprintf("an append and fdatasync after the other, %.0f/s", syncs), Value: results / syncs, Unit: "×", Goal: 1.5, AtLeast: true,
 	}.Report(b)
 	yardstick.Row{
-		What: "the longest that another process needs to record beside them", Measured: fmt.Sprintf("%s (of %d)", time.Duration(longest.Load()), beside),
+		What: "the longest that another process needs to record beside them", Measured: fmt.Sprintf("%s (of %d)", yardstick.Took(time.Duration(longest.Load())), beside),
 		Yardstick: "–", Value: time.Duration(longest.Load()).Seconds(), Unit: "s", Goal: 0.2,
 	}.Report(b)
 }

@@ -111,8 +111,8 @@ func BenchmarkCostOfALongHistory(b *testing.B) {
 		b.Run(c.what, func(b *testing.B) {
 			took, than := yardstick.Compare(b, func() { c.do(long) }, func() { c.do(short) })
 			yardstick.Row{
-				What: fmt.Sprintf("%s, with a history of %d results", c.what, results), Measured: took.String(),
-				Yardstick: "with 1000, " + than.String(), Value: float64(took) / float64(than), Unit: "×", Goal: 1.5,
+				What: fmt.Sprintf("%s, with a history of %d results", c.what, results), Measured: yardstick.Took(took),
+				Yardstick: "with 1,000, " + yardstick.Took(than), Value: float64(took) / float64(than), Unit: "×", Goal: 1.5,
 			}.Report(b)
 		})
 	}

@@ -83,6 +83,14 @@ func number(v float64, unit string) string {
 	return s + " " + unit
 }
 
+// Took writes a time with three digits, in the unit that makes them readable.
+func Took(d time.Duration) string {
+	if d >= time.Second {
+		return fmt.Sprintf("%.3g s", d.Seconds())
+	}
+	return fmt.Sprintf("%.3g ms", d.Seconds()*1e3)
+}
+
 // Compare times subject and yardstick in turns, each turn in the other order, for as long as the benchmark runs, and
 // returns their medians.
 func Compare(b *testing.B, subject, yardstick func()) (s, y time.Duration) {

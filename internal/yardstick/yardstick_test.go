@@ -19,6 +19,12 @@ func TestARowSaysWhetherItReachesItsGoal(t *testing.T) {
 	require.Equal(t, "| memory | 31 MB | – | 31 MB | at least 40 MB | **no** |\n", r.line())
 }
 
+func TestTimesHaveThreeDigits(t *testing.T) {
+	require.Equal(t, "0.175 ms", Took(174_761*time.Nanosecond))
+	require.Equal(t, "18.9 ms", Took(18_941_906*time.Nanosecond))
+	require.Equal(t, "2.67 s", Took(2_670*time.Millisecond))
+}
+
 func TestARowIsAppendedToTheTableThatIsAskedFor(t *testing.T) {
 	once(t)
 	file := filepath.Join(t.TempDir(), "table")
