@@ -222,7 +222,7 @@ func BenchmarkCostOfResultsOverHTTP(b *testing.B) {
 		bystander.Wait()
 	}
 	one := yardstick.Append(b, s.dir, 256)
-	took, serial := yardstick.CompareTimed(b, 15, yardstick.Timed(burst), yardstick.Timed(func() {
+	took, serial := yardstick.CompareTimed(b, 45, yardstick.Timed(burst), yardstick.Timed(func() {
 		for range appends {
 			one()
 		}
