@@ -35,8 +35,9 @@ type gitea struct {
 	reserve int // a socket that is bound to the port and never listens: while nobody listens, the port is refused and nobody else's
 
 	mu     sync.Mutex
-	server *http.Server // nil while it is down
-	faults []func()     // each ends one
+	server *http.Server  // nil while it is down
+	ended  chan struct{} // closed when the server listens no more
+	faults []func()      // each ends one
 }
 
 func newGitea() (*gitea, error) { return newGiteaAt(nil) }
@@ -92,8 +93,12 @@ func (g *gitea) up() error {
 	if err != nil {
 		return err
 	}
-	g.server = &http.Server{Handler: g.Server}
-	go func(s *http.Server) { _ = s.Serve(l) }(g.server)
+	server, ended := &http.Server{Handler: g.Server}, make(chan struct{})
+	g.server, g.ended = server, ended
+	go func() {
+		defer close(ended)
+		_ = server.Serve(l)
+	}()
 	return nil
 }
 
@@ -103,6 +108,7 @@ func (g *gitea) down() {
 	defer g.mu.Unlock()
 	if g.server != nil {
 		_ = g.server.Close()
+		<-g.ended // until then the port takes connections, to break them
 		g.server = nil
 	}
 }
