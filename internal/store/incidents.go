@@ -58,8 +58,8 @@ func (s *Store) Change(ctx context.Context, id string, f func(*escalate.Incident
 		}
 		noted := !i.FlagWritten.IsZero()
 		f(&i)
-		if !noted && !i.FlagWritten.IsZero() {
-			if err := setMeta(ctx, tx, flagsWritten, "1"); err != nil {
+		if !noted {
+			if err := noteFlag(ctx, tx, i.FlagWritten); err != nil {
 				return err
 			}
 		}
@@ -138,10 +138,8 @@ func (s *Store) Insert(ctx context.Context, i escalate.Incident) (escalate.Incid
 		if taken || i.Seq <= 0 {
 			i.Seq = next
 		}
-		if !i.FlagWritten.IsZero() {
-			if err := setMeta(ctx, tx, flagsWritten, "1"); err != nil {
-				return err
-			}
+		if err := noteFlag(ctx, tx, i.FlagWritten); err != nil {
+			return err
 		}
 		return putIncident(ctx, tx, i)
 	})
@@ -245,10 +243,8 @@ func scanHold(rows *sql.Rows) (h escalate.Hold, err error) {
 // SetHold is [escalate.Holds.SetHold].
 func (s *Store) SetHold(ctx context.Context, h escalate.Hold) error {
 	return s.tx(ctx, func(ctx context.Context, tx *txn) error {
-		if !h.FlagWritten.IsZero() {
-			if err := setMeta(ctx, tx, flagsWritten, "1"); err != nil {
-				return err
-			}
+		if err := noteFlag(ctx, tx, h.FlagWritten); err != nil {
+			return err
 		}
 		_, err := tx.ExecContext(ctx, `INSERT INTO hold (project, note, since, flag_written) VALUES (?, ?, ?, ?)
 			ON CONFLICT (project) DO UPDATE SET note = excluded.note, flag_written = excluded.flag_written`,

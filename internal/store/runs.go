@@ -159,6 +159,12 @@ func processStart(pid int) (string, error) {
 	if len(fields) < 20 || fields[0] == "Z" {
 		return "", os.ErrNotExist
 	}
-	boot, _ := os.ReadFile("/proc/sys/kernel/random/boot_id")
-	return strings.TrimSpace(string(boot)) + "/" + fields[19], nil
+	boot, _ := BootID()
+	return boot + "/" + fields[19], nil
+}
+
+// BootID is what Linux calls this start of the machine.
+func BootID() (string, error) {
+	id, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
+	return strings.TrimSpace(string(id)), err
 }

@@ -347,6 +347,14 @@ func setMeta(ctx context.Context, tx *txn, key, value string) error {
 // never made anew by the bot itself.
 const flagsWritten = "flags_written"
 
+// noteFlag notes that a flag was on disk, where it was.
+func noteFlag(ctx context.Context, tx *txn, written time.Time) error {
+	if written.IsZero() {
+		return nil
+	}
+	return setMeta(ctx, tx, flagsWritten, "1")
+}
+
 // FlagsWritten tells whether the state knows of any flag that was ever on disk.
 func (s *Store) FlagsWritten(ctx context.Context) (bool, error) {
 	v, err := s.Meta(ctx, flagsWritten)
