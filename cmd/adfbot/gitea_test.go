@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -34,10 +35,11 @@ type gitea struct {
 	addr    string
 	reserve int // a socket that is bound to the port and never listens: while nobody listens, the port is refused and nobody else's
 
-	mu     sync.Mutex
-	server *http.Server  // nil while it is down
-	ended  chan struct{} // closed when the server listens no more
-	faults []func()      // each ends one
+	mu       sync.Mutex
+	server   *http.Server // nil while it is down
+	listener syscall.RawConn
+	ended    chan struct{} // closed when the server listens no more
+	faults   []func()      // each ends one
 }
 
 func newGitea() (*gitea, error) { return newGiteaAt(nil) }
@@ -93,8 +95,12 @@ func (g *gitea) up() error {
 	if err != nil {
 		return err
 	}
+	c, err := l.(*net.TCPListener).SyscallConn()
+	if err != nil {
+		return err
+	}
 	server, ended := &http.Server{Handler: g.Server}, make(chan struct{})
-	g.server, g.ended = server, ended
+	g.listener, g.server, g.ended = c, server, ended
 	go func() {
 		defer close(ended)
 		_ = server.Serve(l)
@@ -107,8 +113,10 @@ func (g *gitea) down() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.server != nil {
+		// Closing alone would not end it at once: a process that is being started beside it has a copy of the socket until its exec.
+		_ = g.listener.Control(func(fd uintptr) { _ = unix.Shutdown(int(fd), unix.SHUT_RDWR) })
+		<-g.ended
 		_ = g.server.Close()
-		<-g.ended // until then the port takes connections, to break them
 		g.server = nil
 	}
 }
@@ -192,7 +200,7 @@ func prepare(work string, g *gitea) error {
 	return nil
 }
 
-func TestTheFakeCanBeTakenOffTheNetworkAndPutBack(t *testing.T) {
+func TestTheFakeCanBeTakenOffTheNetworkAndPutBackWhileProcessesStart(t *testing.T) {
 	t.Parallel()
 	g, err := newGitea()
 	require.NoError(t, err)
@@ -204,9 +212,23 @@ func TestTheFakeCanBeTakenOffTheNetworkAndPutBack(t *testing.T) {
 		}
 		return err
 	}
-	require.NoError(t, ask())
-	g.down()
-	require.ErrorIs(t, ask(), syscall.ECONNREFUSED)
-	require.NoError(t, g.up())
-	require.NoError(t, ask())
+	over, done := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(done)
+		for {
+			select {
+			case <-over:
+				return
+			default:
+				_ = exec.Command("true").Run()
+			}
+		}
+	}()
+	defer func() { close(over); <-done }()
+	for range 100 {
+		require.NoError(t, ask())
+		g.down()
+		require.ErrorIs(t, ask(), syscall.ECONNREFUSED)
+		require.NoError(t, g.up())
+	}
 }
