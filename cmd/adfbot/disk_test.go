@@ -161,6 +161,7 @@ func TestADaemonWhoseDiskGetsFullLosesNothingThatItTook(t *testing.T) {
 	ready := s.get("/readyz")
 	require.Equal(t, 503, ready.code)
 	require.Contains(t, ready.body, "the disk is full: make room")
+	require.Contains(t, s.get("/metrics").body, `adfbot_ready{check="state"} 0`)
 	require.Equal(t, 200, s.get("/api/v1/projects/odilo/gate").code)
 	require.Equal(t, 200, s.get("/healthz").code)
 

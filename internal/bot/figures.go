@@ -12,7 +12,6 @@ import (
 type Figures struct {
 	Projects []ProjectFigures // the configured ones
 	Paused   int              // of all projects, also of those that left the configuration
-	PauseDir error            // why the pause directory can't be trusted; nil: it can
 	Pending  int              // incidents with something left to do in Gitea
 	Oldest   time.Duration    // how long the first of them has had to wait for its issue or its closing
 	Spooled  int
@@ -30,7 +29,7 @@ type ProjectFigures struct {
 
 // Figures reads the state and the flags. It costs two look-ups a project, however long the history is.
 func (b *Bot) Figures(ctx context.Context) (Figures, error) {
-	f := Figures{PauseDir: b.rec.CheckPause()}
+	var f Figures
 	incidents, err := b.store.Unsettled(ctx, "")
 	if err != nil {
 		return f, err

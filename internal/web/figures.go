@@ -10,23 +10,26 @@ import (
 // figures are how things stand at one scrape. They are read before the scrape begins, so that one look at the state serves
 // all of them.
 type figures struct {
-	now bot.Figures
-	err error // the state can't be read: nothing but that is told
+	ready bot.Readiness
+	now   bot.Figures
+	err   error // the state can't be read: nothing but readiness is told
 }
 
 func figuresOf(ctx context.Context, b *bot.Bot) figures {
 	f, err := b.Figures(ctx)
-	return figures{f, err}
+	return figures{b.Ready(ctx), f, err}
 }
 
 // put writes the figures on a page.
 func (f figures) put(p *exposition.Page) {
-	p.Gauge("adfbot_state_up", "Whether the state can be read; where it can't, most other series are missing.", truth(f.err == nil))
+	for _, c := range f.ready.Checks {
+		p.Gauge("adfbot_ready", "Whether that is in order without which the bot can't do its work, as /readyz says. While the state can't be read, most other series are missing.",
+			truth(c.OK), "check", c.Name)
+	}
 	if f.err != nil {
 		return
 	}
 	n := f.now
-	p.Gauge("adfbot_pause_directory_up", "Whether the pause directory can be read and has this installation's sentinel.", truth(n.PauseDir == nil))
 	p.Gauge("adfbot_projects", "Configured projects.", float64(len(n.Projects)))
 	p.Gauge("adfbot_paused_projects", "Paused projects, also those that are not configured any more.", float64(n.Paused))
 	for _, x := range n.Projects {

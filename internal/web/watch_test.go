@@ -148,16 +148,15 @@ func TestTheNamesOfTheMetricsStayWhatTheyAre(t *testing.T) {
 		"gitea_requests_total counter",
 		"last_sweep_timestamp_seconds gauge",
 		"oldest_pending_incident_age_seconds gauge",
-		"pause_directory_up gauge",
 		"paused_projects gauge",
 		"pending_incidents gauge",
 		"project_consecutive_failures gauge",
 		"project_ignored_streak gauge",
 		"project_paused gauge",
 		"projects gauge",
+		"ready gauge",
 		"results_total counter",
 		"spooled_results gauge",
-		"state_up gauge",
 		"sweep_duration_seconds histogram",
 		"sweep_errors_total counter",
 		"trips_total counter",
@@ -181,6 +180,7 @@ func TestMetricsTellHowThingsStand(t *testing.T) {
 	before := d.series()
 	require.Equal(t, "0", before[`adfbot_results_total{outcome="failure",project="odilo"}`], "a rate needs a series before its first event")
 	require.Equal(t, "0", before[`adfbot_trips_total{project="odilo"}`])
+	require.Equal(t, "0", before[`adfbot_ready{check="sweep"}`], "none has ended yet")
 	require.NotContains(t, before, "adfbot_last_sweep_timestamp_seconds")
 	require.Contains(t, before, fmt.Sprintf(`adfbot_build_info{goversion=%q,revision="abc",version="v1.2.3"}`, runtime.Version()))
 
@@ -206,8 +206,9 @@ func TestMetricsTellHowThingsStand(t *testing.T) {
 		`adfbot_pending_incidents`:                                             "1",
 		`adfbot_oldest_pending_incident_age_seconds`:                           "90",
 		`adfbot_spooled_results`:                                               "0",
-		`adfbot_state_up`:                                                      "1",
-		`adfbot_pause_directory_up`:                                            "1",
+		`adfbot_ready{check="state"}`:                                          "1",
+		`adfbot_ready{check="pause_dir"}`:                                      "1",
+		`adfbot_ready{check="sweep"}`:                                          "1",
 		`adfbot_sweep_duration_seconds_count`:                                  "1",
 		`adfbot_sweep_errors_total`:                                            "1",
 		`adfbot_gitea_requests_total{code="0",operation="create_issue"}`:       "1",
@@ -245,11 +246,12 @@ func TestMetricsOfAStateThatCantBeReadSayThatAndNotZero(t *testing.T) {
 	d.trip("odilo")
 	require.NoError(t, os.Remove(filepath.Join(d.dir, "pause", pause.SentinelName)))
 	s := d.series()
-	require.Equal(t, "0", s["adfbot_pause_directory_up"])
+	require.Equal(t, "0", s[`adfbot_ready{check="pause_dir"}`])
+	require.Equal(t, "1", s[`adfbot_ready{check="state"}`])
 	require.NotContains(t, s, `adfbot_project_paused{project="digital-twins"}`, "it is not known")
 	require.NoError(t, d.bot.Close())
 	s = d.series()
-	require.Equal(t, "0", s["adfbot_state_up"])
+	require.Equal(t, "0", s[`adfbot_ready{check="state"}`])
 	require.NotContains(t, s, "adfbot_paused_projects")
 }
 
