@@ -248,7 +248,7 @@ func (c *checker) secrets() {
 			c.book.heard("a comment of "+at, m.Body)
 		}
 	}
-	for _, dir := range []string{"state", "pause"} {
+	for _, dir := range []string{"state", "pause", "home"} {
 		_ = filepath.WalkDir(c.path(dir), func(path string, e fs.DirEntry, err error) error {
 			if err != nil || e.IsDir() {
 				return nil

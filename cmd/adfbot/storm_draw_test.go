@@ -49,6 +49,18 @@ func (d *drawer) command(project string, w weather) move {
 	return m
 }
 
+// byAgents lets the agents' user run a command. The steps and requests of what it starts are the daemon's, which has the same
+// clock.
+func (d *drawer) byAgents(m *move) {
+	if m.What != "record" && m.What != "exec" && m.What != "gate" {
+		return
+	}
+	m.Agents, m.Jump = true, 0
+	if m.Hit.How != "" {
+		m.Hit.When = "time"
+	}
+}
+
 func (d *drawer) agent() string {
 	return pick(d, "project-meta", "project-meta", "project-meta", "project-meta", "project-meta", "project-meta-night", "developer", "fleet-meta")
 }

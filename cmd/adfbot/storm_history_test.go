@@ -46,7 +46,7 @@ func (c *checker) history() {
 	rows := map[key][]storedResult{}
 	for _, r := range c.results {
 		k := key{r.project, r.agent, r.run}
-		if strings.HasPrefix(r.run, "spooled-") { // it had none
+		if strings.HasPrefix(r.run, "spooled-") || strings.HasPrefix(r.run, "record-") { // it had none
 			k.run = ""
 		}
 		rows[k] = append(rows[k], r)
@@ -93,6 +93,7 @@ func (c *checker) history() {
 			case times == 1 && !stored && strings.Contains(d.Stderr, "is LOST unless"):
 			case times == 1 && !stored && d.killed() && strings.Contains(d.Stderr, "state not usable"):
 				// The run could not be noted, and nobody was left to spool its result.
+			case times == 1 && !stored && d.killed() && d.Agents && c.separated(): // nobody was left to report it, and the daemon knew of no run
 			case times == 1 && !stored:
 				c.book.wrong("1: p%d ran its command, and there is no result of it", d.N)
 			case times == 0 && !d.killed() && d.Code != 75 && d.Code != 125 && d.Code != 128+15: // ended before it could leave its id

@@ -56,7 +56,10 @@ func (s *storm) move(m move) {
 }
 
 // process runs a command, lets happen to it what was drawn, and waits for its end.
-func (s *storm) process(m move) {
+func (s *storm) process(m move) { s.start(m, func(*os.Process) {}) }
+
+// start runs a command, does something meanwhile, and waits for the command's end.
+func (s *storm) start(m move, meanwhile func(*os.Process)) {
 	d := s.prepareDeed(m)
 	read := s.redirect(d)
 	s.book.attempt(d)
@@ -66,6 +69,7 @@ func (s *storm) process(m move) {
 		return
 	}
 	done := s.strike(d)
+	meanwhile(d.cmd.Process)
 	err = d.cmd.Wait()
 	done()
 	d.Ended = s.now()
@@ -105,7 +109,11 @@ func (s *storm) prepareDeed(m move) *deed {
 	for n, a := range m.Args {
 		args[n] = strings.NewReplacer("$RAN", ran, "$WORK", s.dir, "$STARTED", started).Replace(a)
 	}
-	env := []string{fromHost + "=" + d.host, secretVar + "=" + secretValue, "HOME=" + s.dir}
+	home, user := s.dir, s.botUser()
+	if m.Agents && s.separated() {
+		home, user = s.path("home"), stormAgents
+	}
+	env := []string{fromHost + "=" + d.host, secretVar + "=" + secretValue, "HOME=" + home}
 	if h := m.Hit; h.When == "step" {
 		at := fmt.Sprintf("*:%d", h.N)
 		if h.How == "kill" {
@@ -115,8 +123,8 @@ func (s *storm) prepareDeed(m move) *deed {
 		}
 	}
 	d.cmd = s.child(args, env...)
-	if s.plan.Denied && os.Geteuid() == 0 {
-		d.cmd.Env = append(d.cmd.Env, asUID+"="+strconv.Itoa(nobody))
+	if user != 0 {
+		d.cmd.Env = append(d.cmd.Env, asUID+"="+strconv.Itoa(user))
 	}
 	after := time.Duration(s.ahead.Load())
 	d.cmd.Env = append(d.cmd.Env, ahead+"="+(after+m.Jump).String(), passed+"="+after.String())
@@ -201,21 +209,13 @@ func isFrom(host string) func(*http.Request) bool {
 
 // daemon runs serve beside the round, until somebody tells it to end or something happens to it.
 func (s *storm) daemon(h hit) {
-	d := s.prepareDeed(move{What: "serve", Args: []string{"serve"}, Hit: h})
-	read := s.redirect(d)
-	s.book.attempt(d)
-	if err := d.cmd.Start(); err != nil {
-		s.book.wrong("%s: %v", d.move, err)
-		return
+	var end *time.Timer
+	s.start(move{What: "serve", Args: []string{"serve"}, Hit: h}, func(p *os.Process) {
+		end = time.AfterFunc(s.plan.Rounds[s.at].Length+450*time.Millisecond, func() { _ = p.Signal(syscall.SIGTERM) })
+	})
+	if end != nil {
+		end.Stop()
 	}
-	done := s.strike(d)
-	end := time.AfterFunc(s.plan.Rounds[s.at].Length+450*time.Millisecond, func() { _ = d.cmd.Process.Signal(syscall.SIGTERM) })
-	err := d.cmd.Wait()
-	end.Stop()
-	done()
-	d.Ended, d.Code, d.signaled = s.now(), codeOf(err), d.cmd.ProcessState.ExitCode() == -1
-	d.Stdout, d.Stderr = read()
-	s.book.answered(d)
 }
 
 // hint tells the daemon of an issue, as Gitea does. That nobody listens is no fault.

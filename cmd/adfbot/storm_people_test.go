@@ -228,8 +228,8 @@ func (s *storm) flagMove(m move) string {
 		}
 		// All at once: at no moment does a flag look as if a person had removed it.
 		errs := []error{os.Rename(s.path("pause"), s.path(fmt.Sprint("pause-wiped-", time.Now().UnixNano()))), os.Mkdir(s.path("pause"), 0o755)}
-		if s.plan.Denied && os.Geteuid() == 0 {
-			errs = append(errs, os.Chown(s.path("pause"), nobody, nobody))
+		if user := s.botUser(); user != 0 {
+			errs = append(errs, os.Chown(s.path("pause"), user, user))
 		}
 		return fmt.Sprint("wiped ", errors.Join(errs...))
 	}

@@ -48,6 +48,7 @@ type stormPlan struct {
 	Served       bool          // some rounds have the daemon
 	Timeout      time.Duration // gitea.timeout while the storm blows
 	Denied       bool          // the processes are a user's whom permissions concern, and permissions go and come back
+	Separated    bool          // state and flags belong to the daemon's user, and agents report through its socket
 }
 
 type stormRound struct {
@@ -67,6 +68,7 @@ type move struct {
 	Args    []string      // of a command, or what a person writes
 	Who     string        // of a person
 	Pick    int           // which of several issues, counted round
+	Agents  bool          // the command is run by the agents' user
 	Run     string        // run id of a result; "" where it has none
 	Agent   string        //
 	Outcome string        // of a result
@@ -95,6 +97,9 @@ func (h hit) String() string {
 
 func (m move) String() string {
 	s := fmt.Sprintf("%4d ms %s", m.At.Milliseconds(), m.What)
+	if m.Agents {
+		s += " by agents"
+	}
 	for _, part := range []string{m.Who, m.Project} {
 		if part != "" {
 			s += " " + part
@@ -117,8 +122,8 @@ func (m move) String() string {
 
 func (p stormPlan) String() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "seed %d, operators %t, closing resumes %t, served %t, denied %t, timeout %s\n",
-		p.Seed, p.Operators, p.CloseResumes, p.Served, p.Denied, p.Timeout)
+	fmt.Fprintf(&b, "seed %d, operators %t, closing resumes %t, served %t, denied %t, separated %t, timeout %s\n",
+		p.Seed, p.Operators, p.CloseResumes, p.Served, p.Denied, p.Separated, p.Timeout)
 	for n, r := range p.Rounds {
 		fmt.Fprintf(&b, "round %d, state lost before %t, faults %q\n", n, r.LoseState, r.Faults)
 		if r.Serve != nil {
@@ -220,6 +225,9 @@ func drawPlan(seed uint64) stormPlan {
 		p.Config += stormHTTP
 	case 1:
 		p.Denied, w.denies = true, 50
+	case 2:
+		p.Served, p.Separated, w.serve, w.agents = true, true, 85, 85
+		p.Config = strings.ReplaceAll(p.Config, "    threshold:", fmt.Sprintf("    users: [\"%d\"]\n    threshold:", stormAgents)) + stormHTTP
 	}
 	if d.chance(30) {
 		// Long enough that a lost answer is looked for within the round. Then Gitea must not do things late.
@@ -241,6 +249,7 @@ type weather struct {
 	people       int // moves of people in a round
 	serve        int // of a hundred rounds so many have the daemon
 	denies       int // of a hundred rounds so many have a time without permissions
+	agents       int // of a hundred commands that the agents' user may run, so many are run by it
 	loses, jumps int // of a hundred rounds, of a hundred commands
 }
 
@@ -262,6 +271,9 @@ func (d *drawer) round(n int, w weather) stormRound {
 		m := d.command(project, w)
 		if m.What == "record" && r.Serve != nil && d.chance(50) {
 			m.What, m.Args, m.Hit, m.Jump = "post", nil, hit{}, 0
+		}
+		if d.chance(w.agents) {
+			d.byAgents(&m)
 		}
 		r.Jumps = r.Jumps || m.Jump != 0
 		r.Moves = append(r.Moves, m)

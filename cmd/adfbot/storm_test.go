@@ -7,11 +7,13 @@ import (
 	"fmt"
 	"io/fs"
 	"math/rand/v2"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -122,6 +124,7 @@ func newStorm(t *testing.T, plan stormPlan) *storm {
 	require.NoError(t, os.Mkdir(s.path("ran"), 0o755))
 	s.configure(s.plan.Timeout)
 	s.own()
+	s.separate()
 	s.Inject(giteatest.Fault{Name: "watch", Match: s.book.watch})
 	return s
 }
@@ -129,7 +132,7 @@ func newStorm(t *testing.T, plan stormPlan) *storm {
 // own gives everything to the user whose processes these are.
 func (s *storm) own() {
 	require.NoError(s.t, os.Mkdir(s.path("state"), 0o755))
-	if !s.plan.Denied || os.Geteuid() != 0 {
+	if s.botUser() == 0 {
 		return
 	}
 	require.NoError(s.t, os.Chmod(filepath.Dir(s.dir), 0o711))
@@ -139,6 +142,66 @@ func (s *storm) own() {
 		}
 		return os.Lchown(path, nobody, nobody)
 	}))
+}
+
+// botUser is who runs the bot: root, or whoever runs the tests, is not refused anything where the plan has no refusals.
+func (s *storm) botUser() int {
+	if (s.plan.Denied || s.plan.Separated) && os.Geteuid() == 0 {
+		return nobody
+	}
+	return 0
+}
+
+// stormAgents is the agents' user in the separated set-up.
+const stormAgents = 4711
+
+func (s *storm) separated() bool { return s.plan.Separated && os.Geteuid() == 0 }
+
+// separate takes from the agents' user what is the bot's, and gives it a home in which results can wait.
+func (s *storm) separate() {
+	if !s.separated() {
+		return
+	}
+	for _, secret := range []string{"state", "token", "hook-secret"} {
+		require.NoError(s.t, os.Chmod(s.path(secret), 0o700))
+	}
+	for name, mode := range map[string]fs.FileMode{".": 0o711, "ran": 0o777, "hostile": 0o644} {
+		require.NoError(s.t, os.Chmod(s.path(name), mode))
+	}
+	require.NoError(s.t, os.Mkdir(s.path("home"), 0o700))
+	require.NoError(s.t, os.Chown(s.path("home"), stormAgents, stormAgents))
+}
+
+// kept are the results that wait in the home of the agents' user.
+func (s *storm) kept() []string {
+	files, _ := filepath.Glob(s.path("home/.local/state/adfbot/spool/*"))
+	return files
+}
+
+// deliver has the results sent that agents have kept: by their user's next one, to a daemon that runs again.
+func (s *storm) deliver() {
+	if len(s.kept()) == 0 {
+		return
+	}
+	s.start(move{What: "serve", Args: []string{"serve"}}, func(daemon *os.Process) {
+		defer func() { _ = daemon.Signal(syscall.SIGTERM) }()
+		for end := time.Now().Add(patience); ; time.Sleep(time.Millisecond) {
+			if c, err := net.Dial("unix", s.path("s")); err == nil {
+				_ = c.Close()
+				break
+			}
+			if time.Now().After(end) {
+				s.book.wrong("the daemon does not listen in the calm")
+				return
+			}
+		}
+		m := move{What: "record", Project: "odilo", Agent: "developer", Outcome: "ignored", Run: fmt.Sprint("run-in-the-calm-", s.at), Agents: true}
+		m.Args = []string{"record", "--json", "--project", m.Project, "--agent", m.Agent, "--ignored", "--run-id", m.Run}
+		s.process(m)
+	})
+	for _, file := range s.kept() {
+		s.book.wrong("1: %s is still kept, and the daemon could be asked", file)
+	}
 }
 
 func (s *storm) now() time.Time { return time.Now().Add(time.Duration(s.ahead.Load())) }
@@ -194,6 +257,7 @@ func (s *storm) calm() {
 	s.age()
 	s.configure(calmTimeout)
 	s.mendPause()
+	s.deliver()
 	sweeps := 1
 	if r := s.plan.Rounds[s.at]; r.LoseState || r.Jumps {
 		sweeps = 2
