@@ -112,7 +112,7 @@ func (a *app) courier(cfg *config.Config) bot.Courier {
 	if cfg.HTTP.Socket == "" {
 		return nil
 	}
-	return web.NewClient(cfg.HTTP.Socket, a.getenv)
+	return web.NewClient(cfg.HTTP.Socket, a.getenv, a.time)
 }
 
 // deliver is record for a user who may not write the state.

@@ -45,6 +45,7 @@ var stormFaults = map[uint64]string{
 	23:   "a state that was lost said again what its issue said already",
 	61:   "an exec that was killed left the file of its run behind for ever",
 	86:   "issues that were switched off during a sweep were taken for deleted",
+	88:   "a command that was killed while it kept a result in its user's home left half a file there for ever",
 	1486: "a process whose clock was set a day ahead ended the wait for a lost answer, and opened a second issue",
 	1959: "a lost incident whose project had tripped again was closed as resumed",
 	3635: "the checker's own: a duplicate that a person reopened is the issue where the other one is gone",
@@ -172,9 +173,11 @@ func (s *storm) separate() {
 	require.NoError(s.t, os.Chown(s.path("home"), stormAgents, stormAgents))
 }
 
+const keptResults = "home/.local/state/adfbot/spool/*"
+
 // kept are the results that wait in the home of the agents' user.
 func (s *storm) kept() []string {
-	files, _ := filepath.Glob(s.path("home/.local/state/adfbot/spool/*"))
+	files, _ := filepath.Glob(s.path(keptResults))
 	return files
 }
 
@@ -274,7 +277,7 @@ func (s *storm) calm() {
 // age lets an hour pass for the files that killed processes left behind: their age is not told by the clock of the commands.
 func (s *storm) age() {
 	at := time.Now().Add(-2 * time.Hour)
-	for _, pattern := range []string{"state/adfbot.db.d/runs/*", "state/adfbot.db.d/spool/*.tmp", "pause/.tmp-*"} {
+	for _, pattern := range []string{"state/adfbot.db.d/runs/*", "state/adfbot.db.d/spool/*.tmp", "pause/.tmp-*", keptResults} {
 		files, _ := filepath.Glob(s.path(pattern))
 		for _, file := range files {
 			require.NoError(s.t, os.Chtimes(file, at, at))

@@ -16,9 +16,9 @@ const tidyAfter = time.Hour
 // Tidy removes what killed processes have left beside the state: the files of runs that are not noted, and results that
 // were never wholly spooled. Nobody looks for either any more.
 func (s *Store) Tidy(ctx context.Context) error {
-	left, err := s.leftBehind("runs", ".lock")
+	left, err := leftBehind(s.dir("runs"), ".lock")
 	if err != nil {
-		return err
+		return s.wrap(err)
 	}
 	var errs []error
 	if len(left) > 0 {
@@ -36,23 +36,29 @@ func (s *Store) Tidy(ctx context.Context) error {
 			}
 		}
 	}
-	unfinished, err := s.leftBehind("spool", tempSuffix)
+	return errors.Join(append(errs, s.wrap(TidySpool(s.dir("spool"))))...)
+}
+
+// TidySpool removes what killed processes have left half-written in a folder of [SpoolIn].
+func TidySpool(dir string) error {
+	unfinished, err := leftBehind(dir, tempSuffix)
+	errs := []error{err}
 	for _, path := range unfinished {
 		errs = append(errs, removeThere(path))
 	}
-	return errors.Join(append(errs, err)...)
+	return errors.Join(errs...)
 }
 
 // leftBehind lists the files of a folder that are old.
-func (s *Store) leftBehind(dir, suffix string) (old []string, err error) {
-	entries, err := os.ReadDir(s.dir(dir))
+func leftBehind(dir, suffix string) (old []string, err error) {
+	entries, err := os.ReadDir(dir)
 	if err != nil {
-		return nil, s.wrap(err)
+		return nil, err
 	}
 	for _, e := range entries {
 		info, err := e.Info()
 		if err == nil && strings.HasSuffix(e.Name(), suffix) && time.Since(info.ModTime()) > tidyAfter {
-			old = append(old, filepath.Join(s.dir(dir), e.Name()))
+			old = append(old, filepath.Join(dir, e.Name()))
 		}
 	}
 	return old, nil

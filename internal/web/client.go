@@ -30,15 +30,17 @@ const (
 type Client struct {
 	http   *http.Client
 	path   string
+	now    func() time.Time
 	spools []string // folders in which results may wait, the preferred one first
 }
 
 var _ bot.Courier = (*Client)(nil)
 
 // NewClient makes a client for the daemon at the socket. It does not connect.
-func NewClient(socket string, getenv func(string) string) *Client {
+func NewClient(socket string, getenv func(string) string, now func() time.Time) *Client {
 	return &Client{
 		path:   socket,
+		now:    now,
 		spools: spoolDirs(getenv),
 		http: &http.Client{Transport: &http.Transport{
 			DisableKeepAlives: true,
@@ -96,7 +98,7 @@ func (c *Client) flush(ctx context.Context, say func(string, ...any)) {
 		if refused[e.Result.Project] {
 			continue
 		}
-		_, err := c.send(ctx, notAfter(e.Result, time.Now()))
+		_, err := c.send(ctx, notAfter(e.Result, c.now()))
 		var no *sendError
 		switch {
 		case err == nil, errors.As(err, &no) && no.spooled:

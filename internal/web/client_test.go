@@ -34,7 +34,7 @@ func (s *station) sockets(uid uint32) (path string, end func()) {
 
 func courier(t testing.TB, socket string) (c *Client, home string) {
 	home = t.TempDir()
-	c = NewClient(socket, func(name string) string { return map[string]string{"HOME": home}[name] })
+	c = NewClient(socket, func(name string) string { return map[string]string{"HOME": home}[name] }, time.Now)
 	c.spools = c.spools[:1] // not the one in /var/tmp
 	return c, filepath.Join(home, ".local/state/adfbot/spool")
 }
@@ -101,6 +101,23 @@ func TestAResultThatWaitedWhileTheClockWasSetBackIsTaken(t *testing.T) {
 	left, err := os.ReadDir(spool)
 	require.NoError(t, err)
 	require.Empty(t, left, "nor is it set aside")
+}
+
+func TestWhatAKilledCommandLeftHalfKeptGoesWithALaterResult(t *testing.T) {
+	s := newStation(t)
+	socket, _ := s.sockets(4711)
+	c, spool := courier(t, socket)
+	require.NoError(t, os.MkdirAll(spool, 0o700))
+	half, writing := filepath.Join(spool, "half.tmp"), filepath.Join(spool, "writing.tmp")
+	for _, file := range []string{half, writing} {
+		require.NoError(t, os.WriteFile(file, []byte(`{"proj`), 0o600))
+	}
+	hourAgo := time.Now().Add(-61 * time.Minute)
+	require.NoError(t, os.Chtimes(half, hourAgo, hourAgo))
+	d := c.Deliver(t.Context(), resultOf("odilo", "one"))
+	require.Empty(t, d.Said)
+	require.NoFileExists(t, half)
+	require.FileExists(t, writing, "somebody may be at it")
 }
 
 func TestAStrangerAtTheSocketMayNothing(t *testing.T) {

@@ -54,13 +54,15 @@ func (c *Client) keep(r store.Result) (string, error) {
 	return "", errors.Join(errs...)
 }
 
-// waiting are the results in all folders. A folder that is not there has none.
+// waiting are the results in all folders. A folder that is not there has none. What a killed process left half-written there
+// goes.
 func (c *Client) waiting() []store.Spooled {
 	var all []store.Spooled
 	for _, dir := range c.spools {
 		if ownFolder(dir) != nil {
 			continue
 		}
+		_ = store.TidySpool(dir) // it only takes room
 		if list, err := store.SpooledIn(dir); err == nil {
 			all = append(all, list...)
 		}
