@@ -2,8 +2,8 @@ package escalate
 
 import (
 	"context"
-	"errors"
 	"fmt"
+	"net/http"
 	"regexp"
 	"slices"
 	"strings"
@@ -103,14 +103,16 @@ func (c Closing) String() string {
 }
 
 // closing asks who closed the issue of an incident. Where Gitea does not tell at all, nobody did who may; while it can't
-// be reached, that is an error and nothing is concluded.
+// be reached, or gives no timeline for an answer, or the operators are not known, that is an error and nothing is concluded.
 func (r *Reconciler) closing(ctx context.Context, p *pass, i Incident) (*Closing, error) {
-	if !r.Settings.CloseResumes || p.ops == nil || i.ReopenPending {
+	if !r.Settings.CloseResumes {
 		return nil, nil
 	}
+	if p.ops == nil {
+		return nil, errLater // why they are not known is reported already
+	}
 	entries, err := r.Gitea.Timeline(ctx, i.Issue)
-	var te *TrackerError
-	if errors.As(err, &te) && te.Outcome != NotSent && te.Status != 0 && te.Status/100 != 5 && te.Status != 429 && te.Status != 401 {
+	if outcomeOf(err) == Refused && !isStatus(err, http.StatusTooManyRequests) && !isStatus(err, http.StatusUnauthorized) {
 		r.Log.Warn("Gitea does not tell who closed the issue, so nobody is resumed by that", "issue", i.Issue.String(), "err", err)
 		return nil, nil
 	}
@@ -118,8 +120,11 @@ func (r *Reconciler) closing(ctx context.Context, p *pass, i Incident) (*Closing
 		return nil, err
 	}
 	c, ok := lastClosing(entries)
-	if !ok {
+	if !ok && slices.ContainsFunc(entries, func(e TimelineEntry) bool { return e.Type == "reopen" }) {
 		return nil, errLater // it was opened again meanwhile
+	}
+	if !ok {
+		return nil, nil // an issue that was imported, or closed by other means than Gitea's
 	}
 	c.Operator, c.Early = p.ops.may(c.By), early(i, c.At)
 	if c.resumes() {

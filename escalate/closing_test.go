@@ -1,6 +1,8 @@
 package escalate_test
 
 import (
+	"context"
+	"errors"
 	"strings"
 	"testing"
 	"time"
@@ -170,17 +172,86 @@ func TestAnOperatorsClosingIsHeardAlsoWhileReopeningWaits(t *testing.T) {
 }
 
 func TestWhileTheTimelineCantBeReadNothingIsConcluded(t *testing.T) {
+	for name, effect := range map[string]giteatest.Effect{
+		"bad gateway": giteatest.Status(502, "bad gateway"), "too many": giteatest.Status(429, ""), "reset": giteatest.Reset(),
+		"cut short": giteatest.Truncated(), "a page of a proxy": giteatest.HTML(), "null": giteatest.NullBody(), "empty": giteatest.EmptyBody(),
+	} {
+		t.Run(name, func(t *testing.T) {
+			playClosing(t, func(w *world, id string) {
+				stop := w.gitea.Inject(giteatest.Fault{Match: giteatest.ListTimeline(), Do: effect})
+				w.gitea.As("alex").Close(fleet, 1)
+				_, err := w.sweepAnd(escalate.SweepOptions{})
+				require.ErrorContains(t, err, "read the timeline of #1")
+				require.True(t, w.paused(project))
+				require.Equal(t, "closed", w.issue().State)
+				require.Empty(t, comments(w.issue()))
+				stop()
+				w.sweep()
+				require.False(t, w.paused(project))
+			})
+		})
+	}
+}
+
+func TestWhileItIsNotKnownWhoTheOperatorsAreNoClosingIsJudged(t *testing.T) {
 	playClosing(t, func(w *world, id string) {
-		stop := w.gitea.Inject(giteatest.Fault{Match: giteatest.ListTimeline(), Do: giteatest.Status(502, "bad gateway")})
+		w.rec.State = noOperators{w.store}
 		w.gitea.As("alex").Close(fleet, 1)
 		_, err := w.sweepAnd(escalate.SweepOptions{})
-		require.ErrorContains(t, err, "read the timeline of #1")
-		require.True(t, w.paused(project))
+		require.ErrorIs(t, err, errNoOperators)
 		require.Equal(t, "closed", w.issue().State)
 		require.Empty(t, comments(w.issue()))
-		stop()
+		w.rec.State = w.store
 		w.sweep()
 		require.False(t, w.paused(project))
+	})
+}
+
+var errNoOperators = errors.New("database is locked")
+
+// noOperators is a state that can't tell who the operators are.
+type noOperators struct{ escalate.State }
+
+func (noOperators) Operators(context.Context, string) ([]escalate.Operator, error) {
+	return nil, errNoOperators
+}
+
+func TestAnOperatorsClosingIsHeardThoughAReopeningIsInDoubt(t *testing.T) {
+	playClosing(t, func(w *world, id string) {
+		w.gitea.Inject(giteatest.Fault{Match: giteatest.ReopenIssue(), Times: 1, Do: giteatest.LostAnswer()})
+		w.gitea.As("kim").Close(fleet, 1)
+		_, err := w.sweepAnd(escalate.SweepOptions{})
+		require.Error(t, err)
+		require.Equal(t, "open", w.issue().State, "only the answer was lost")
+		time.Sleep(20 * time.Second)
+		w.gitea.As("alex").Close(fleet, 1)
+		w.sweepFor(2 * time.Minute)
+		require.False(t, w.paused(project))
+		require.True(t, w.incident(id).Settled)
+		require.Equal(t, "closed", w.issue().State)
+	})
+}
+
+func TestAStrangersClosingIsReopenedThoughAReopeningIsInDoubt(t *testing.T) {
+	playClosing(t, func(w *world, id string) {
+		w.gitea.Inject(giteatest.Fault{Match: giteatest.ReopenIssue(), Times: 1, Do: giteatest.Reset()})
+		w.gitea.As("kim").Close(fleet, 1)
+		_, err := w.sweepAnd(escalate.SweepOptions{})
+		require.Error(t, err)
+		w.sweepFor(2 * time.Minute)
+		require.True(t, w.paused(project))
+		require.Equal(t, "open", w.issue().State)
+		require.Len(t, comments(w.issue()), 1)
+	})
+}
+
+func TestAClosedIssueWhoseTimelineNamesNoClosingWasClosedByNobodyWhoMay(t *testing.T) {
+	playClosing(t, func(w *world, id string) {
+		w.gitea.Inject(giteatest.Fault{Match: giteatest.ListTimeline(), Do: giteatest.Status(200, `[]`)})
+		w.gitea.As("alex").Close(fleet, 1)
+		w.sweep()
+		require.True(t, w.paused(project))
+		require.Equal(t, "open", w.issue().State)
 	})
 }
 

@@ -114,15 +114,21 @@ type call struct {
 }
 
 func (g *Gitea) begin(ctx context.Context, op, where string) (*call, *gitea.Client, context.CancelFunc) {
+	c, ctx, cancel := g.call(ctx, op, where)
+	// No version is asked for (SetGiteaVersion("")), so NewClient can't fail and needs no server.
+	client, _ := gitea.NewClient(g.url, gitea.SetGiteaVersion(""), gitea.SetContext(ctx), gitea.SetHTTPClient(g.client))
+	return c, client, cancel
+}
+
+// call begins a call that the SDK has no part in. It gives the context to make the request with.
+func (g *Gitea) call(ctx context.Context, op, where string) (*call, context.Context, context.CancelFunc) {
 	ctx, release := g.Reserve(ctx) // the timeout is the server's, it begins after that
 	c := &call{g: g, op: op, where: where, begun: time.Now()}
 	ctx, cancel := context.WithTimeout(ctx, g.limit)
 	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
 		WroteHeaders: func() { c.sent.Store(true) },
 	})
-	// No version is asked for (SetGiteaVersion("")), so NewClient can't fail and needs no server.
-	client, _ := gitea.NewClient(g.url, gitea.SetGiteaVersion(""), gitea.SetContext(ctx), gitea.SetHTTPClient(g.client))
-	return c, client, func() { cancel(); release() }
+	return c, ctx, func() { cancel(); release() }
 }
 
 // kind is the operation without what differs from call to call.
@@ -136,9 +142,17 @@ func (c *call) kind() string {
 
 // fail ends a call: it turns what the SDK gave back into a TrackerError; nil where all went well.
 func (c *call) fail(resp *gitea.Response, err error) error {
+	if resp == nil {
+		return c.end(nil, err)
+	}
+	return c.end(resp.Response, err)
+}
+
+// end is fail for an answer that the SDK has no part in.
+func (c *call) end(resp *http.Response, err error) error {
 	if c.g.observe != nil {
 		status := 0
-		if resp != nil && resp.Response != nil {
+		if resp != nil {
 			status = resp.StatusCode
 		}
 		c.g.observe(c.kind(), status, time.Since(c.begun))
@@ -146,14 +160,6 @@ func (c *call) fail(resp *gitea.Response, err error) error {
 	if err == nil {
 		return nil
 	}
-	if resp == nil || resp.Response == nil {
-		return c.failed(nil, err)
-	}
-	return c.failed(resp.Response, err)
-}
-
-// failed is fail for an answer that the SDK has no part in.
-func (c *call) failed(resp *http.Response, err error) error {
 	e := &TrackerError{Op: c.op, Where: c.where, Outcome: Lost, Detail: CleanLine(c.g.redact.Redact(err.Error()), 300)}
 	if resp == nil {
 		var noToken *tokenError

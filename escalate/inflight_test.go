@@ -60,6 +60,32 @@ func TestASweepKeepsEightRequestsUnderWayAndNoMore(t *testing.T) {
 	})
 }
 
+func TestTimelinesAreAmongTheEightAndAreObserved(t *testing.T) {
+	playClosing(t, func(w *world, id string) {
+		w.failMany(40)
+		w.sweep()
+		for _, i := range w.issues(fleet) {
+			w.gitea.As("kim").Close(fleet, i.Number)
+		}
+		g := &gauge{next: w.gitea.Transport()}
+		var mu sync.Mutex
+		observed := map[string]int{}
+		w.rec.Gitea = escalate.NewGitea(escalate.GiteaOptions{URL: server, Tokens: w.tokens, Timeout: timeout, Transport: g,
+			Observe: func(op string, status int, _ time.Duration) {
+				mu.Lock()
+				defer mu.Unlock()
+				observed[fmt.Sprint(op, " ", status)]++
+			}})
+		w.gitea.Inject(giteatest.Fault{Match: giteatest.ListTimeline(), Times: 1, Do: giteatest.Status(502, "")})
+		w.gitea.Inject(giteatest.Fault{Match: giteatest.ListTimeline(), Do: giteatest.Latency(time.Second)})
+		_, err := w.sweepAnd(escalate.SweepOptions{})
+		require.Error(w, err)
+		require.Equal(w, 8, g.most)
+		require.Equal(w, 40, observed["read the timeline of 200"])
+		require.Equal(w, 1, observed["read the timeline of 502"])
+	})
+}
+
 func TestARequestThatWaitedForItsTurnIsNotedAnew(t *testing.T) {
 	play(t, func(w *world) {
 		w.failMany(24)

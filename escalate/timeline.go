@@ -3,6 +3,7 @@ package escalate
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"html"
 	"net/http"
@@ -12,6 +13,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"code.gitea.io/sdk/gitea"
 )
 
 // timelineJSON is the part of Gitea's answer that matters here. The SDK's own type has no room for the pull requests that
@@ -36,26 +39,15 @@ type timelineJSON struct {
 
 // Timeline asks without a page: then Gitea answers with everything (recording issue-timeline.json).
 func (g *Gitea) Timeline(ctx context.Context, ref IssueRef) ([]TimelineEntry, error) {
-	c := &call{g: g, op: fmt.Sprintf("read the timeline of #%d", ref.Number), where: ref.Repo.String()}
-	ctx, stop := context.WithTimeout(ctx, g.limit)
-	defer stop()
-	path := fmt.Sprintf("%s/api/v1/repos/%s/%s/issues/%d/timeline", g.url, url.PathEscape(ref.Repo.Owner), url.PathEscape(ref.Repo.Name), ref.Number)
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, path, nil)
-	if err != nil {
-		return nil, c.failed(nil, err)
-	}
-	req.Header.Set("Accept", "application/json")
-	resp, err := g.client.Do(req)
-	if err != nil {
-		return nil, c.failed(nil, err)
-	}
-	defer func() { _ = resp.Body.Close() }()
-	if resp.StatusCode != http.StatusOK {
-		return nil, c.failed(resp, fmt.Errorf("%s", resp.Status))
-	}
+	c, ctx, cancel := g.call(ctx, fmt.Sprintf("read the timeline of #%d", ref.Number), ref.Repo.String())
+	defer cancel()
 	var list []timelineJSON
-	if err := json.NewDecoder(resp.Body).Decode(&list); err != nil {
-		return nil, c.failed(resp, err)
+	resp, err := g.getJSON(ctx, fmt.Sprintf("repos/%s/%s/issues/%d/timeline", url.PathEscape(ref.Repo.Owner), url.PathEscape(ref.Repo.Name), ref.Number), &list)
+	if err := c.end(resp, err); err != nil {
+		return nil, err
+	}
+	if list == nil {
+		return nil, c.lost(&gitea.Response{Response: resp}, noList)
 	}
 	var out []TimelineEntry
 	for _, e := range list {
@@ -69,6 +61,24 @@ func (g *Gitea) Timeline(ctx context.Context, ref IssueRef) ([]TimelineEntry, er
 		out = append(out, t)
 	}
 	return out, nil
+}
+
+// getJSON asks without the SDK.
+func (g *Gitea) getJSON(ctx context.Context, path string, answer any) (*http.Response, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, g.url+"/api/v1/"+path, nil)
+	if err != nil {
+		return nil, err
+	}
+	req.Header.Set("Accept", "application/json")
+	resp, err := g.client.Do(req)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = resp.Body.Close() }()
+	if resp.StatusCode != http.StatusOK {
+		return resp, errors.New(resp.Status)
+	}
+	return resp, json.NewDecoder(resp.Body).Decode(answer)
 }
 
 var tags = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`<[^>]*>`) })
