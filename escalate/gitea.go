@@ -225,6 +225,7 @@ func (g *Gitea) List(ctx context.Context, repo Repo, login string, all bool) ([]
 func (g *Gitea) listOnce(ctx context.Context, repo Repo, login string, state gitea.StateType) (issues []Issue, short bool, err error) {
 	seen := map[int64]bool{}
 	first := 0 // how many there were when the first page was read
+	var pages unlinked
 	for page := 1; page <= maxPages; {
 		c, client, cancel := g.begin(ctx, "list issues", repo.String())
 		found, resp, err := client.ListRepoIssues(repo.Owner, repo.Name, gitea.ListIssueOption{
@@ -253,17 +254,32 @@ func (g *Gitea) listOnce(ctx context.Context, repo Repo, login string, state git
 		if page == 1 {
 			first = total
 		}
+		more := pages.more(resp, len(found))
 		switch {
 		case resp.NextPage > page:
 			page = resp.NextPage
-		case len(found) >= pageSize && (err != nil || len(seen) < total):
-			page++ // a proxy has dropped the links, or the count too: ask until a page is not full
+		case more: // a proxy has dropped the links
+			page++
 		default:
 			return issues, err == nil && (total != first || len(seen) < total), nil
 		}
 	}
 	return nil, false, &TrackerError{Op: "list issues", Where: repo.String(), Outcome: Lost,
 		Detail: fmt.Sprintf("more than %d pages", maxPages)}
+}
+
+// unlinked tells when a list whose answers have no links ends. It goes by the server's count, and where a proxy has dropped
+// that too, by the first page that is empty or shorter than the first: how long pages are is the server's choice
+// ([api] MAX_RESPONSE_ITEMS).
+type unlinked struct{ first, seen int }
+
+func (u *unlinked) more(resp *gitea.Response, got int) bool {
+	u.first = max(u.first, got)
+	u.seen += got
+	if total, err := strconv.Atoi(resp.Header.Get("X-Total-Count")); err == nil {
+		return got > 0 && u.seen < total
+	}
+	return got > 0 && got >= u.first
 }
 
 func (g *Gitea) issue(repo Repo, i *gitea.Issue) Issue {
@@ -404,7 +420,8 @@ func (g *Gitea) AddComment(ctx context.Context, ref IssueRef, body string) error
 
 func (g *Gitea) Labels(ctx context.Context, repo Repo) (map[string]int64, error) {
 	ids := map[string]int64{}
-	for page := 1; page <= maxPages; {
+	var pages unlinked
+	for page := 1; page <= maxPages; page++ {
 		c, client, cancel := g.begin(ctx, "list labels", repo.String())
 		list, resp, err := client.ListRepoLabels(repo.Owner, repo.Name, gitea.ListLabelsOptions{
 			ListOptions: gitea.ListOptions{Page: page, PageSize: pageSize}})
@@ -423,11 +440,9 @@ func (g *Gitea) Labels(ctx context.Context, repo Repo) (map[string]int64, error)
 				ids[l.Name] = l.ID
 			}
 		}
-		// Gitea gives no links here: behind a page that is full there may be another one.
-		if len(list) < pageSize {
+		if !pages.more(resp, len(list)) {
 			break
 		}
-		page++
 	}
 	return ids, nil
 }
@@ -485,6 +500,7 @@ func (g *Gitea) CloseIdle() { g.client.CloseIdleConnections() }
 
 func (g *Gitea) CommentsSince(ctx context.Context, repo Repo, since time.Time) ([]IssueComment, error) {
 	var out []IssueComment
+	var pages unlinked
 	for page := 1; page <= maxPages; page++ {
 		c, client, cancel := g.begin(ctx, "list new comments", repo.String())
 		list, resp, err := client.ListRepoIssueComments(repo.Owner, repo.Name, gitea.ListIssueCommentOptions{
@@ -493,13 +509,16 @@ func (g *Gitea) CommentsSince(ctx context.Context, repo Repo, since time.Time) (
 		if err := c.fail(resp, err); err != nil {
 			return nil, err
 		}
+		if list == nil {
+			return nil, c.lost(resp, noList)
+		}
 		for _, m := range list {
 			if m != nil && m.Poster != nil {
 				out = append(out, comment(m))
 			}
 		}
-		// There are no links here. Comments that come meanwhile are on later pages, because the oldest come first.
-		if len(list) < pageSize {
+		// Comments that come meanwhile are on later pages, because the oldest come first.
+		if !pages.more(resp, len(list)) {
 			break
 		}
 	}

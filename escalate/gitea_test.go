@@ -297,6 +297,21 @@ func TestAListHasAllPagesWhateverHeadersAProxyDrops(t *testing.T) {
 	}
 }
 
+func TestAllLabelsAreListedWhereAServerGivesShorterPages(t *testing.T) {
+	for _, dropped := range [][]string{nil, {"X-Total-Count"}} {
+		play(t, func(w *world) {
+			w.gitea.SetMaxItems(20)
+			for k := range 45 {
+				w.gitea.AddLabel(other, fmt.Sprint("label-", k))
+			}
+			ids, err := w.over(without(w.gitea.Transport(), dropped...)).Labels(w.Context(), repoOf(other))
+			require.NoError(w, err)
+			require.Len(w, ids, 45)
+			require.Len(w, w.asked(), 3)
+		})
+	}
+}
+
 func TestAListThatIsNullIsNotTakenForAnEmptyOne(t *testing.T) {
 	eachCall(t, func(w *world, _ *escalate.Gitea, c call) {
 		if c.name == "list" || c.name == "comments" || c.name == "labels" {

@@ -27,12 +27,17 @@ func (r *replay) RoundTrip(q *http.Request) (*http.Response, error) {
 	require.NoError(r.t, err)
 	var rec struct {
 		Response struct {
-			Status int
-			Body   json.RawMessage
+			Status  int
+			Headers map[string]string
+			Body    json.RawMessage
 		}
 	}
 	require.NoError(r.t, json.Unmarshal(b, &rec))
-	return &http.Response{StatusCode: rec.Response.Status, Header: http.Header{"Content-Type": {"application/json"}},
+	header := http.Header{}
+	for name, value := range rec.Response.Headers {
+		header.Set(name, value)
+	}
+	return &http.Response{StatusCode: rec.Response.Status, Header: header,
 		Body: io.NopCloser(strings.NewReader(string(rec.Response.Body))), Request: q}, nil
 }
 

@@ -1,6 +1,7 @@
 package giteatest
 
 import (
+	"cmp"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -21,7 +22,7 @@ func (c *call) page() (page, limit int) {
 	if limit <= 0 {
 		limit = defaultPage
 	}
-	return max(page, 0), min(limit, maxPage)
+	return max(page, 0), min(limit, cmp.Or(c.s.maxItems, maxPage))
 }
 
 // paged cuts one page out of a list. With optional set, a request without a page gets everything.

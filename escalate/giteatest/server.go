@@ -16,6 +16,7 @@ type Server struct {
 	mu        sync.Mutex // guards everything below and all that it points to
 	baseURL   string
 	lastID    int64
+	maxItems  int                    // 0: maxPage
 	users     map[string]*user       // by lower-case login
 	tokens    map[string]*token      // by the token itself
 	repos     map[string]*repository // by lower-case "owner/name"

@@ -64,6 +64,13 @@ func (s *Server) RevokeToken(token string) {
 	delete(s.tokens, token)
 }
 
+// SetMaxItems is [api] MAX_RESPONSE_ITEMS, to which the limit of every list is cut; 50 where it is not set.
+func (s *Server) SetMaxItems(n int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.maxItems = n
+}
+
 // AddRepo makes a public repository, with an organization as its owner unless a user of that name exists. One that exists
 // is left alone; a redirect from that name ends.
 func (s *Server) AddRepo(owner, name string) {
