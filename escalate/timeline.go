@@ -13,8 +13,6 @@ import (
 	"strings"
 	"sync"
 	"time"
-
-	"code.gitea.io/sdk/gitea"
 )
 
 // timelineJSON is the part of Gitea's answer that matters here. The SDK's own type has no room for the pull requests that
@@ -43,11 +41,11 @@ func (g *Gitea) Timeline(ctx context.Context, ref IssueRef) ([]TimelineEntry, er
 	defer cancel()
 	var list []timelineJSON
 	resp, err := g.getJSON(ctx, fmt.Sprintf("repos/%s/%s/issues/%d/timeline", url.PathEscape(ref.Repo.Owner), url.PathEscape(ref.Repo.Name), ref.Number), &list)
+	if err == nil && list == nil {
+		err = errors.New(noList)
+	}
 	if err := c.end(resp, err); err != nil {
 		return nil, err
-	}
-	if list == nil {
-		return nil, c.lost(&gitea.Response{Response: resp}, noList)
 	}
 	var out []TimelineEntry
 	for _, e := range list {

@@ -13,6 +13,8 @@ import (
 	"syscall"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/terraphim/adfbot/escalate"
 	"github.com/terraphim/adfbot/internal/config"
 	"github.com/terraphim/adfbot/internal/store"
@@ -59,6 +61,7 @@ func Exec(ctx context.Context, cfg *config.Config, env Env, q ExecRequest) int {
 	env = env.filled()
 	x := &execution{cfg: cfg, env: env, q: q, signals: make(chan os.Signal, 16)}
 	defer signal.Stop(x.signals)
+	defer x.passedOn()
 	// A reader of our output that goes away must not kill us before the result is recorded; the command gets the SIGPIPE.
 	pipes := make(chan os.Signal, 1)
 	signal.Notify(pipes, syscall.SIGPIPE)
@@ -87,7 +90,35 @@ type execution struct {
 	env Env
 	q   ExecRequest
 
-	signals chan os.Signal // the command's, from its start until its result is recorded
+	signals chan os.Signal // the command's, from when its run is noted until its result is recorded and its output passed on
+	output  output
+}
+
+// listen takes the signals that are the command's. Until there is a run they end adfbot as they end every program, and what
+// adfbot was started to ignore (nohup) stays ignored, for the command too.
+func (x *execution) listen() {
+	signal.Notify(x.signals, slices.DeleteFunc(slices.Clone(forwarded), signal.Ignored)...)
+}
+
+// told is a signal that came before there was a command to pass it on to; 0: none did.
+func (x *execution) told() syscall.Signal {
+	for {
+		select {
+		case s := <-x.signals:
+			if deadly(s) {
+				return s.(syscall.Signal)
+			}
+		default:
+			return 0
+		}
+	}
+}
+
+// passedOn waits for who is slow to take the command's output: its result is recorded already.
+func (x *execution) passedOn() {
+	if err := x.output.passedOn(x.signals); err != nil {
+		x.say("not all of the command's output could be passed on; the command was not disturbed: %v", err)
+	}
 }
 
 func (x *execution) say(format string, args ...any) {
@@ -122,7 +153,11 @@ func (x *execution) with(ctx context.Context, b *Bot) int {
 		return ExitNotBegun
 	}
 	b.step("gated")
+	x.listen() // a run that is noted, and never begun because of a signal, would be taken for one that was killed
 	run, err := b.store.BeginRun(ctx, store.Run{Project: x.q.Project, Agent: x.q.Agent, RunID: x.q.RunID, Host: b.host, Started: b.now()})
+	if err != nil {
+		signal.Stop(x.signals)
+	}
 	if errors.Is(err, store.ErrPaused) {
 		// The breaker tripped after the look at the flag.
 		why := x.q.Project + " has an open incident, and its pause flag is not written"
@@ -141,6 +176,14 @@ func (x *execution) with(ctx context.Context, b *Bot) int {
 		return x.spooling(err, b.redact)
 	}
 	defer b.store.Release(run)
+	b.step("noted")
+	if s := x.told(); s != 0 {
+		if err := b.store.EndRun(context.WithoutCancel(ctx), run); err != nil {
+			b.log.Warn("the run is still noted as running", "err", err)
+		}
+		x.say("told to end (%s) before the command was started", unix.SignalName(s))
+		return 128 + int(s)
+	}
 	res, code, err := x.run(b.redact, func(pid int) {
 		if err := b.store.NoteChild(ctx, run, pid); err != nil {
 			b.log.Warn("the command's process can't be noted", "err", err)
@@ -266,7 +309,10 @@ func (x *execution) delivering(ctx context.Context, redact *escalate.Redactor) i
 
 // tell says what a recorded result did that somebody should know of.
 func (x *execution) tell(v ResultView) {
-	if v.Tripped {
+	switch {
+	case v.Known:
+		x.say("run %q of %s in %s was recorded before, so this one changes nothing: give each run an id of its own", x.q.RunID, v.Agent, v.Project)
+	case v.Tripped:
 		x.say("%s", v.TripText())
 	}
 	for _, p := range v.Problems {
@@ -295,15 +341,14 @@ func (x *execution) run(redact *escalate.Redactor, started func(pid int)) (store
 		argv: x.q.Command, env: withoutVar(os.Environ(), x.cfg.Gitea.TokenEnv), timeout: x.q.Timeout,
 		stdin: x.q.Stdin, stdout: x.q.Stdout, stderr: x.q.Stderr, started: started, signals: x.signals,
 	}
-	// Not earlier: until there is a command to pass them on to, they end adfbot as they end every program. And not only
-	// while it runs: a second Ctrl-C must not lose the result.
-	signal.Notify(x.signals, forwarded...)
+	x.listen() // and not only while it runs: a second Ctrl-C must not lose the result
 	if x.cfg.Escalation.OutputTail > 0 {
 		c.capture = capture
 	}
 	// Round takes the monotonic clock away: it would hide here, and nowhere else, that the clock was set.
 	begun := x.env.Now().Round(0)
-	end, err := c.run()
+	end, out, err := c.run()
+	x.output = out
 	res := store.Result{
 		Project: x.q.Project, Agent: x.q.Agent, RunID: x.q.RunID, ExitCode: end.code, Signal: end.signal, Detail: end.detail,
 		Started: begun, Finished: x.env.Now().Round(0),

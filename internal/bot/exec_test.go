@@ -159,6 +159,17 @@ func TestTheSameRunIDWithAnotherOutcomeIsSaidAndTheCodeStands(t *testing.T) {
 	require.Zero(t, w.sweepWell().LostRuns)
 }
 
+func TestTheRunIDOfAnEarlierTripSaysThatItIsKnownAndNotThatTheProjectIsPaused(t *testing.T) {
+	w := newWorld(t)
+	w.fail("odilo", 2)
+	q := bot.ExecRequest{Project: "odilo", Agent: "project-meta", RunID: "r", Command: []string{"false"}}
+	require.Contains(t, w.execAs(q).stderr, "the project is paused")
+	w.rm(w.flag("odilo"))
+	r := w.execAs(q)
+	require.Equal(t, ran{1, "", `adfbot: run "r" of project-meta in odilo was recorded before, so this one changes nothing: give each run an id of its own` + "\n"}, r)
+	require.NoFileExists(t, w.flag("odilo"))
+}
+
 func TestATimeoutEndsTheWholeProcessGroupAndCounts(t *testing.T) {
 	const short, long = 100 * time.Millisecond, 30 * time.Second
 	for what, c := range map[string]struct {
@@ -213,6 +224,67 @@ func TestABackgroundProcessThatHoldsTheOutputIsLetGo(t *testing.T) {
 	require.True(t, alive(pid), "it is none of adfbot's business")
 	require.NoError(t, syscall.Kill(pid, syscall.SIGKILL))
 	require.Equal(t, "a background process held its output open", w.project("odilo").LastRuns[0].Detail)
+}
+
+func TestACommandThatEndedInTimeIsNotTimedOutBecauseItsOutputIsHeldOpen(t *testing.T) {
+	t.Cleanup(bot.SetWaits(600*time.Millisecond, time.Second))
+	w := newWorld(t)
+	r := w.execAs(bot.ExecRequest{Project: "odilo", Agent: "project-meta", Timeout: 300 * time.Millisecond,
+		Command: []string{"sh", "-c", "sleep 60 & echo $!"}})
+	require.Zero(t, r.code)
+	require.Equal(t, store.Success, w.project("odilo").LastRuns[0].Outcome)
+	var pid int
+	_, err := fmt.Sscan(r.stdout, &pid)
+	require.NoError(t, err)
+	require.NoError(t, syscall.Kill(pid, syscall.SIGKILL))
+}
+
+// reluctant takes nothing until it may.
+type reluctant struct {
+	may  chan struct{}
+	took bytes.Buffer
+}
+
+func (r *reluctant) Write(p []byte) (int, error) {
+	<-r.may
+	return r.took.Write(p)
+}
+
+func TestWhoIsSlowToTakeTheOutputGetsAllOfItAndKeepsNoResultWaiting(t *testing.T) {
+	t.Cleanup(bot.SetWaits(50*time.Millisecond, time.Second))
+	w := newWorld(t)
+	w.must(0, "atlas", "true")
+	slow, ended := &reluctant{may: make(chan struct{})}, make(chan int)
+	go func() {
+		ended <- bot.Exec(ctx, w.cfg, w.env(), bot.ExecRequest{Project: "odilo", Agent: "project-meta", Stdout: slow, Stderr: io.Discard,
+			Command: []string{"sh", "-c", "head -c 60000 /dev/zero | tr '\\0' x; echo; echo panic: the reason; exit 1"}})
+	}()
+	require.Eventually(t, func() bool { return len(w.project("odilo").LastRuns) == 1 }, 20*time.Second, 10*time.Millisecond)
+	var run store.HistoryRun
+	w.with(bot.Look, func(b *bot.Bot) {
+		d, err := b.Detail(ctx, "odilo")
+		require.NoError(t, err)
+		run = d.Runs[0]
+	})
+	require.Contains(t, run.Output, "panic: the reason")
+	require.Empty(t, run.Detail)
+	close(slow.may)
+	require.Equal(t, 1, <-ended)
+	require.Equal(t, 60000+len("\npanic: the reason\n"), slow.took.Len())
+}
+
+func TestAnOutputThatCantBeWrittenDoesNotDisturbTheCommand(t *testing.T) {
+	w := newWorld(t)
+	full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
+	require.NoError(t, err)
+	defer func() { _ = full.Close() }()
+	var errs bytes.Buffer
+	code := bot.Exec(ctx, w.cfg, w.env(), bot.ExecRequest{Project: "odilo", Agent: "project-meta", Stdout: full, Stderr: &errs,
+		Command: []string{"sh", "-c", "for i in 1 2 3; do echo $i; sleep 0.02; done; touch " + w.dir + "/done; exit 0"}})
+	require.Zero(t, code)
+	require.FileExists(t, w.dir+"/done")
+	require.Equal(t, store.Success, w.project("odilo").LastRuns[0].Outcome)
+	require.Equal(t, "adfbot: not all of the command's output could be passed on; the command was not disturbed: write /dev/full: no space left on device\n", errs.String())
 }
 
 func TestHugeBinaryOutputPassesThroughAndIsKeptInBoundedMemory(t *testing.T) {
@@ -297,6 +369,61 @@ func TestARunThatEndsBecauseAdfbotWasToldToEndIsIgnored(t *testing.T) {
 		require.Equal(t, store.Ignored, p.LastRuns[0].Outcome)
 		require.Equal(t, "ended because adfbot was told to end", p.LastRuns[0].Detail)
 	}
+}
+
+// Ctrl-C, systemd and a shutdown send the signal to both, and the command may be the first to end.
+func TestACommandThatIsEndedTogetherWithAdfbotIsIgnored(t *testing.T) {
+	for name, script := range map[string]string{
+		"adfbot first":      "kill -TERM $PPID; exit 1",
+		"the command first": "(trap '' TERM; sleep 0.05; kill -TERM $PPID) >/dev/null 2>&1 & kill -TERM $$",
+		"by an exit code":   "(trap '' INT; sleep 0.05; kill -INT $PPID) >/dev/null 2>&1 & exit 130",
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			for range 5 {
+				require.NoError(t, os.RemoveAll(w.dir+"/begun"))
+				_ = exitCode(t, w.start(child{Project: "odilo", Together: 20 * time.Second,
+					Command: []string{"sh", "-c", "touch " + w.dir + "/begun; " + script}}))
+				p := w.project("odilo")
+				require.Zero(t, p.Failures)
+				require.Equal(t, store.Ignored, p.LastRuns[0].Outcome)
+			}
+		})
+	}
+}
+
+func TestACommandThatIsToldToEndBeforeItHasBegunIsNotBegun(t *testing.T) {
+	w := newWorld(t)
+	cmd := w.command(child{Do: "exec", Project: "odilo", TermAt: "noted", Command: []string{"touch", w.dir + "/begun"}})
+	require.NoError(t, cmd.Start())
+	require.Equal(t, 128+15, exitCode(t, cmd))
+	require.NoFileExists(t, w.dir+"/begun")
+	require.Zero(t, w.sweepWell().LostRuns)
+	require.Empty(t, w.project("odilo").LastRuns)
+}
+
+func TestWhatAdfbotWasStartedToIgnoreIsIgnoredByTheCommandToo(t *testing.T) {
+	w := newWorld(t)
+	cmd := w.command(child{Do: "exec", Project: "odilo", Command: []string{"sh", "-c",
+		"touch " + w.dir + "/begun; while [ ! -e " + w.dir + "/go ]; do sleep 0.01; done"}})
+	cmd.Args = []string{"sh", "-c", `trap "" HUP INT; exec "$0"`, cmd.Path} // as nohup does
+	cmd.Path = "/bin/sh"
+	require.NoError(t, cmd.Start())
+	require.Eventually(t, func() bool { _, err := os.Stat(w.dir + "/begun"); return err == nil }, 20*time.Second, 2*time.Millisecond)
+	require.NoError(t, cmd.Process.Signal(syscall.SIGHUP))
+	require.NoError(t, cmd.Process.Signal(syscall.SIGINT))
+	require.NoError(t, os.WriteFile(w.dir+"/go", nil, 0o600))
+	require.Zero(t, exitCode(t, cmd))
+	require.Equal(t, store.Success, w.project("odilo").LastRuns[0].Outcome)
+}
+
+func TestACommandThatWasStoppedCanBeEnded(t *testing.T) {
+	w := newWorld(t)
+	cmd := w.start(child{Project: "odilo", Command: []string{"sh", "-c", "touch " + w.dir + "/begun; kill -STOP $$; exit 7"}})
+	end := time.AfterFunc(20*time.Second, func() { _ = cmd.Process.Kill() })
+	defer end.Stop()
+	require.NoError(t, cmd.Process.Signal(syscall.SIGTERM))
+	require.Equal(t, 128+15, exitCode(t, cmd))
 }
 
 func TestOtherSignalsArePassedOnAndMeanNothing(t *testing.T) {

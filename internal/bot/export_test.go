@@ -9,5 +9,8 @@ func SetWaits(pipe, kill time.Duration) (restore func()) {
 	return func() { pipeWait, killWait = oldPipe, oldKill }
 }
 
+// SetTogether sets how long a command's end by SIGINT or SIGTERM waits for adfbot's own.
+func SetTogether(wait time.Duration) { togetherWait = wait }
+
 // GateWith is [Gate] with another look at the directory.
 var GateWith = gate

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"os/signal"
 	"syscall"
 	"testing"
 	"time"
@@ -28,6 +29,8 @@ type child struct {
 	KillAt  string
 	TermAt  string // get SIGTERM at a step
 	UID     int
+
+	Together time.Duration // how long adfbot waits for a signal of its own
 }
 
 const childEnv = "ADFBOT_BOT_TEST_CHILD"
@@ -55,14 +58,20 @@ func (c child) run() int {
 		panic(err)
 	}
 	bot.SetWaits(200*time.Millisecond, 200*time.Millisecond)
+	if c.Together != 0 {
+		bot.SetTogether(c.Together)
+	}
 	env := bot.Env{Getenv: func(k string) string { return map[string]string{"BOT_TOKEN": token}[k] }, Step: func(s string) {
 		switch s {
 		case c.KillAt:
 			_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
 			select {}
 		case c.TermAt:
+			arrived := make(chan os.Signal, 1)
+			signal.Notify(arrived, syscall.SIGTERM)
 			_ = syscall.Kill(os.Getpid(), syscall.SIGTERM)
-			time.Sleep(50 * time.Millisecond) // for the signal to arrive
+			<-arrived
+			signal.Stop(arrived) // and by now it is with everybody
 		}
 	}}
 	switch c.Do {
