@@ -4,6 +4,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/robfig/cron/v3"
 	"github.com/stretchr/testify/require"
 )
 
@@ -28,6 +29,12 @@ func TestWhatTheScheduleDoesWhenTheClockChanges(t *testing.T) {
 			[]string{"2026-04-22T22:00:00Z", "2026-04-24T21:00:00Z"}},
 		{"half an hour in autumn", "45 1 * * *", "Australia/Lord_Howe", "2026-04-04T12:00:00Z",
 			[]string{"2026-04-04T14:45:00Z", "2026-04-04T15:15:00Z", "2026-04-05T15:15:00Z"}},
+		{"a Friday whose midnight does not exist", "0 12 * * 5", "Africa/Cairo", "2026-04-17T12:00:00Z",
+			[]string{"2026-04-24T09:00:00Z", "2026-05-01T09:00:00Z"}},
+		{"a Sunday whose midnight does not exist is no Saturday", "0 12 * * 6", "America/Santiago", "2026-09-05T17:00:00Z",
+			[]string{"2026-09-12T15:00:00Z"}},
+		{"a day whose clock is put forward by half an hour", "0 12 * * *", "Australia/Lord_Howe", "2026-10-03T02:00:00Z",
+			[]string{"2026-10-04T01:00:00Z", "2026-10-05T01:00:00Z"}},
 		{"UTC has neither", "30 2 * * *", "UTC", "2026-03-28T12:00:00Z",
 			[]string{"2026-03-29T02:30:00Z", "2026-03-30T02:30:00Z"}},
 	} {
@@ -43,5 +50,26 @@ func TestWhatTheScheduleDoesWhenTheClockChanges(t *testing.T) {
 			}
 			require.Equal(t, c.want, got)
 		})
+	}
+}
+
+// The library and the wall agree wherever no clock changes.
+func TestTheScheduleComesWhenTheLibrarySaysWhereNoClockChanges(t *testing.T) {
+	for _, schedule := range []string{"* * * * *", "*/7 3-5 * * *", "0 12 * * 5", "30 2 1 * 1", "30 2 */2 * *", "59 23 31 12 *", "0 0 29 2 *", "@weekly", "0 0 13 * 5"} {
+		for _, zone := range []string{"UTC", "Asia/Kathmandu", "America/Phoenix"} {
+			mine, err := Sweep{Schedule: schedule, TimeZone: zone}.Cron()
+			require.NoError(t, err)
+			theirs, err := cron.ParseStandard("CRON_TZ=" + zone + " " + schedule)
+			require.NoError(t, err)
+			a := time.Date(2026, 11, 23, 7, 0, 30, 5, time.UTC)
+			b := a
+			for range 50 {
+				a, b = mine.Next(a), theirs.Next(b)
+				require.True(t, a.Equal(b), "%s in %s: %s, %s", schedule, zone, a, b)
+				if b.IsZero() {
+					break // neither looks over a leap year that is left out
+				}
+			}
+		}
 	}
 }

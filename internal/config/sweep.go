@@ -28,6 +28,7 @@ func (s Sweep) Cron() (cron.Schedule, error) {
 	}
 	if spec, ok := plan.(*cron.SpecSchedule); ok {
 		spec.Location = zone
+		return calendar{spec}, nil
 	}
 	return plan, nil
 }
