@@ -60,7 +60,7 @@ type GiteaOptions struct {
 	Timeout   time.Duration
 	Roots     *x509.CertPool // nil: the system's
 	Transport http.RoundTripper
-	Redact    *Redactor
+	Redact    *Redactor // learns every token before it is sent
 	// Observe is told of every request after its end: what it was for (without the number or the label's name), the
 	// status, 0 where there was no answer, and how long it took. nil: nobody is. It is called from several goroutines.
 	Observe func(op string, status int, took time.Duration)
@@ -78,7 +78,7 @@ func NewGitea(o GiteaOptions) *Gitea {
 		next, g.traced = t, true
 	}
 	g.client = &http.Client{
-		Transport:     &authTransport{tokens: o.Tokens, next: next},
+		Transport:     &authTransport{tokens: o.Tokens, redact: o.Redact, next: next},
 		Timeout:       o.Timeout,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}

@@ -402,6 +402,26 @@ func TestATokenIsReadAgainAfterA401AndTriedOnce(t *testing.T) {
 	})
 }
 
+func TestATokenIsMaskedBeforeItIsSent(t *testing.T) {
+	eachCall(t, func(w *world, _ *escalate.Gitea, c call) {
+		if c.name == "version" {
+			return // it needs no token
+		}
+		redact, sent := escalate.NewRedactor(), []string(nil)
+		g := escalate.NewGitea(escalate.GiteaOptions{URL: server, Tokens: w.tokens, Timeout: timeout, Redact: redact,
+			Transport: way(func(r *http.Request) (*http.Response, error) {
+				sent = append(sent, redact.Redact(strings.TrimPrefix(r.Header.Get("Authorization"), "token ")))
+				return w.gitea.Transport().RoundTrip(r)
+			})})
+		w.gitea.RevokeToken("s3cret-token")
+		w.gitea.AddToken("adf-bot", "new-token")
+		w.tokens.next = "new-token"
+		require.NoError(w, c.do(w.Context(), g))
+		require.Equal(w, []string{"[masked]", "[masked]"}, sent)
+		require.Equal(w, "[masked] [masked]", redact.Redact("s3cret-token new-token"), "the old one is a secret still")
+	})
+}
+
 func TestAnErrorNeverShowsTheToken(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		for _, text := range []string{"s3cret-token", "Authorization: token s3cret-token", "https://adf-bot:s3cret-token@git.example.org"} {

@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 )
 
 const (
@@ -21,11 +22,17 @@ const (
 	maxPasses = 8
 )
 
-// Redactor masks secrets: exact values it was given, and whatever looks like one. Where it is in doubt it masks. It does
-// not change after it was made, so it may be used by several goroutines at once.
+// Redactor masks secrets: exact values it was given, and whatever looks like one. Where it is in doubt it masks. It can
+// learn further values, as when a token is rotated, and forgets none. It may be used by several goroutines at once.
 //
-// A nil Redactor knows no values and masks by looks only.
+// A nil Redactor knows and learns no values and masks by looks only.
 type Redactor struct {
+	known atomic.Pointer[knownValues]
+}
+
+// knownValues are what a Redactor was given, up to one moment. They do not change.
+type knownValues struct {
+	values  []string
 	needles func() []needle
 }
 
@@ -40,8 +47,27 @@ type needle struct {
 // than 4 bytes are ignored, as is one that "[masked]" contains. A value is also found URL-escaped, JSON-escaped, quoted as
 // Go does, in base64 at any offset (from 8 bytes on), and each of its lines by itself (from 8 bytes on).
 func NewRedactor(values ...string) *Redactor {
-	values = slices.Clone(values)
-	return &Redactor{needles: sync.OnceValue(func() []needle { return needlesOf(values) })}
+	r := &Redactor{}
+	r.known.Store(newKnown(slices.Clone(values)))
+	return r
+}
+
+func newKnown(values []string) *knownValues {
+	return &knownValues{values, sync.OnceValue(func() []needle { return needlesOf(values) })}
+}
+
+// Learn makes value one of those that are masked, as [NewRedactor] does. A text whose masking begins after Learn has
+// returned does not show it. One that is known already costs next to nothing.
+func (r *Redactor) Learn(value string) {
+	if r == nil {
+		return
+	}
+	for {
+		old := r.known.Load()
+		if slices.Contains(old.values, value) || r.known.CompareAndSwap(old, newKnown(append(slices.Clip(old.values), value))) {
+			return
+		}
+	}
 }
 
 // Redact gives s with every secret replaced by "[masked]". Doing it again changes nothing. It takes time linear in s.
@@ -82,7 +108,7 @@ func (r *Redactor) find(s string) []span {
 		all = append(all, span{from, to})
 	}
 	if r != nil {
-		for _, n := range r.needles() {
+		for _, n := range r.known.Load().needles() {
 			n.find(s, add)
 		}
 	}

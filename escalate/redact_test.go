@@ -3,6 +3,7 @@ package escalate
 import (
 	"encoding/base64"
 	"encoding/json"
+	"fmt"
 	"net/url"
 	"slices"
 	"strings"
@@ -180,6 +181,22 @@ func TestARedactorServesManyAtOnce(t *testing.T) {
 		wg.Go(func() { require.Equal(t, "a [masked]", r.Redact("a secret-value")) })
 	}
 	wg.Wait()
+}
+
+func TestARedactorLearnsWhileItServesManyAndForgetsNothing(t *testing.T) {
+	r := NewRedactor("secret-value")
+	var wg sync.WaitGroup
+	for n := range 8 {
+		wg.Go(func() {
+			r.Learn(fmt.Sprintf("rotated-value-%d", n))
+			require.Equal(t, "[masked] and [masked]", r.Redact(fmt.Sprintf("secret-value and rotated-value-%d", n)))
+		})
+	}
+	wg.Wait()
+	for n := range 8 {
+		require.Equal(t, "[masked]", r.Redact(fmt.Sprintf("rotated-value-%d", n)))
+	}
+	(*Redactor)(nil).Learn("a nil one learns nothing")
 }
 
 func TestMaskingIsLinear(t *testing.T) {

@@ -10,6 +10,7 @@ import (
 // once more: a rotated token needs no restart.
 type authTransport struct {
 	tokens TokenSource
+	redact *Redactor
 	next   http.RoundTripper
 }
 
@@ -36,6 +37,7 @@ func (t *authTransport) once(r *http.Request) (*http.Response, error) {
 	if err != nil {
 		return nil, &tokenError{err}
 	}
+	t.redact.Learn(token) // it may have been rotated since: nothing that comes of using it may show it
 	r = r.Clone(r.Context())
 	r.Header.Set("Authorization", "token "+token)
 	r.Header.Set("User-Agent", "adfbot")

@@ -3,6 +3,7 @@ package bot_test
 import (
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -104,6 +105,34 @@ func TestWhereTheTokenCantBeReadTheIssueIsLeftToServe(t *testing.T) {
 }
 
 // A mistake about Gitea in the configuration, or a certificate that is away, stops no fleet.
+func TestATokenThatWasRotatedWhileTheDaemonRunsIsMaskedAsTheOldOneIs(t *testing.T) {
+	const next = "fedcba9876543210fedcba9876543210fedcba98"
+	w := newWorld(t)
+	file := filepath.Join(w.dir, "token")
+	require.NoError(t, os.WriteFile(file, []byte(token+"\n"), 0o600))
+	w.change("token_env: BOT_TOKEN", "token_file: "+file)
+	w.with(bot.Daemon, func(b *bot.Bot) {
+		_, err := b.Sweep(ctx, escalate.SweepOptions{})
+		require.NoError(t, err)
+		w.gitea.RevokeToken(token)
+		w.gitea.AddToken("adfbot", next, "read:user", "write:issue", "read:repository")
+		require.NoError(t, os.WriteFile(file, []byte(next+"\n"), 0o600))
+		_, err = b.Sweep(ctx, escalate.SweepOptions{})
+		require.NoError(t, err)
+		require.Equal(t, "old [masked] new [masked]", b.Redactor().Redact("old "+token+" new "+next))
+		r := failure("atlas")
+		r.Output = "old " + token + "\nnew " + next + "\n"
+		for range 2 {
+			_, err = b.Record(ctx, r)
+			require.NoError(t, err)
+		}
+	})
+	body := w.issues("open")[0].Body
+	require.Contains(t, body, "new [masked]")
+	require.NotContains(t, body, token)
+	require.NotContains(t, body, next)
+}
+
 func TestWithoutItsCertificateTheBotRecordsAndFlagsAndSaysWhy(t *testing.T) {
 	w := newWorld(t)
 	w.change("  repo: adf-fleet\n", "  repo: adf-fleet\n  ca_file: DIR/ca.pem\n")

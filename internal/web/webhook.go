@@ -56,7 +56,8 @@ func (s *Server) webhook(w http.ResponseWriter, r *http.Request) {
 
 const titleWebhook = "No webhook"
 
-// signedEvent reads the body and checks its signature. The secret is read each time: it can be replaced without a reload.
+// signedEvent reads the body and checks its signature. The secret is read each time: it can be replaced without a reload,
+// and so the bot learns each time what to mask.
 func (s *Server) signedEvent(w http.ResponseWriter, r *http.Request) (body []byte, event string, err error) {
 	file := s.config(r).HTTP.WebhookSecretFile
 	if file == "" {
@@ -82,6 +83,9 @@ func (s *Server) signedEvent(w http.ResponseWriter, r *http.Request) (body []byt
 		s.log.Error("http.webhook_secret_file can't be read, events are refused", "err", err)
 		return nil, "", refused(http.StatusServiceUnavailable, "Secret not readable", "the bot can't read its webhook secret; its log says more")
 	}
+	b, release := s.use(r)
+	b.Redactor().Learn(secret)
+	release()
 	sent := r.Header.Values("X-Gitea-Signature")
 	if len(sent) != 1 || !signed(body, secret, sent[0]) {
 		return nil, "", refused(http.StatusForbidden, "Wrong signature", "set the webhook's secret in Gitea to the one in the bot's http.webhook_secret_file")

@@ -195,6 +195,15 @@ func TestASecretThatCantBeReadRefusesEveryEventAndAReplacedOneCounts(t *testing.
 	require.Equal(t, []string{"odilo"}, w.all())
 }
 
+func TestAReplacedSecretIsMaskedFromItsFirstEventOnAndTheOldOneStill(t *testing.T) {
+	s, _ := hooked(t)
+	e := loadEvent(t, "webhook-issues-closed-by-person.json")
+	require.Equal(t, 202, s.event("issues", e.RawBody, sign(e.RawBody, hookSecret)).StatusCode)
+	require.NoError(t, os.WriteFile(s.path("hook-secret"), []byte("replaced-secret\n"), 0o600))
+	require.Equal(t, 202, s.event("issues", e.RawBody, sign(e.RawBody, "replaced-secret")).StatusCode)
+	require.Equal(t, "[masked] [masked]", s.bot.Redactor().Redact(hookSecret+" replaced-secret"))
+}
+
 func TestRepeatedEventsAreSweptTogether(t *testing.T) {
 	s, _ := hooked(t)
 	begun, goOn := make(chan struct{}, 10), make(chan struct{})
