@@ -3,6 +3,7 @@ package escalate_test
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log"
@@ -10,6 +11,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -399,6 +401,30 @@ func TestATokenIsReadAgainAfterA401AndTriedOnce(t *testing.T) {
 		require.Len(w, w.asked(), 2)
 		require.NoError(w, c.do(w.Context(), g))
 		require.Len(w, w.asked(), 1)
+	})
+}
+
+func TestRequestsThatMeetTheRotationTogetherAllGoOnWithTheNewToken(t *testing.T) {
+	eachCall(t, func(w *world, _ *escalate.Gitea, c call) {
+		const atOnce = 3
+		var sent, done sync.WaitGroup
+		sent.Add(atOnce)
+		g := w.over(way(func(r *http.Request) (*http.Response, error) {
+			if r.Header.Get("Authorization") == "token s3cret-token" {
+				sent.Done()
+				sent.Wait() // all are under way before the first is answered
+			}
+			return w.gitea.Transport().RoundTrip(r)
+		}))
+		w.gitea.RevokeToken("s3cret-token")
+		w.gitea.AddToken("adf-bot", "new-token")
+		w.tokens.next = "new-token"
+		errs := make([]error, atOnce)
+		for n := range errs {
+			done.Go(func() { errs[n] = c.do(w.Context(), g) })
+		}
+		done.Wait()
+		require.NoError(w, errors.Join(errs...))
 	})
 }
 

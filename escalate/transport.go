@@ -15,11 +15,18 @@ type authTransport struct {
 }
 
 func (t *authTransport) RoundTrip(r *http.Request) (*http.Response, error) {
-	resp, err := t.once(r)
+	token, err := t.tokens.Token()
+	if err != nil {
+		return nil, &tokenError{err}
+	}
+	resp, err := t.once(r, token)
 	if err != nil || resp.StatusCode != http.StatusUnauthorized || (r.Body != nil && r.GetBody == nil) {
 		return resp, err
 	}
-	if changed, err := t.tokens.Reload(); err != nil || !changed {
+	// What Reload tells does not count: another request may have taken the new token over since this one was sent.
+	_, _ = t.tokens.Reload()
+	fresh, err := t.tokens.Token()
+	if err != nil || fresh == token {
 		return resp, nil
 	}
 	again := r.Clone(r.Context())
@@ -29,14 +36,10 @@ func (t *authTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 		}
 	}
 	_ = resp.Body.Close()
-	return t.once(again)
+	return t.once(again, fresh)
 }
 
-func (t *authTransport) once(r *http.Request) (*http.Response, error) {
-	token, err := t.tokens.Token()
-	if err != nil {
-		return nil, &tokenError{err}
-	}
+func (t *authTransport) once(r *http.Request, token string) (*http.Response, error) {
 	t.redact.Learn(token) // it may have been rotated since: nothing that comes of using it may show it
 	r = r.Clone(r.Context())
 	r.Header.Set("Authorization", "token "+token)
