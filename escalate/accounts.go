@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 )
 
@@ -53,6 +54,20 @@ func (r *Reconciler) login(ctx context.Context, p *pass) (string, error) {
 	}
 	me, err := r.me(ctx, p)
 	return me.Login, err
+}
+
+// maker is the account among whose issues one in doubt is looked for; "": among everybody's, because this installation
+// has written under another account too, and that may be the one that made it.
+func (r *Reconciler) maker(ctx context.Context, p *pass) (string, error) {
+	login, err := r.login(ctx, p)
+	if err != nil {
+		return "", err
+	}
+	accounts, err := r.State.Accounts(ctx, r.Settings.URL)
+	if slices.ContainsFunc(accounts, func(a Account) bool { return !strings.EqualFold(a.Login, login) }) {
+		return "", err
+	}
+	return login, err
 }
 
 // me asks whose token this is, and keeps the answer.

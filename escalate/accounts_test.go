@@ -34,6 +34,33 @@ func TestATokenOfAnotherAccountGoesOnWithTheOldAccountsIssues(t *testing.T) {
 	})
 }
 
+func TestACreationInDoubtIsLookedForAmongTheIssuesOfTheAccountThatItWasMadeWith(t *testing.T) {
+	for _, configured := range []bool{false, true} {
+		t.Run(fmt.Sprintf("gitea.login set %v", configured), func(t *testing.T) {
+			play(t, func(w *world) {
+				w.gitea.Inject(giteatest.Fault{Match: giteatest.CreateIssue(), Times: 1, Do: giteatest.LostAnswer()})
+				id, err := w.tripAnd(project)
+				require.Error(w, err)
+				w.gitea.AddUser("new-bot", giteatest.UserOptions{})
+				w.gitea.AddToken("new-bot", "new-token")
+				w.gitea.SetPermission("terraphim", "adf-fleet", "new-bot", giteatest.Write)
+				w.tokens.now = "new-token"
+				if configured {
+					w.rec.Settings.Login = "new-bot"
+				}
+				w.trip("digital-twins") // by which the bot learns of its new account
+				w.sweepFor(time.Hour)
+				require.Equal(w, 2, len(w.gitea.Issues(fleet)), "one for each incident")
+				require.Equal(w, w.issue().Number, w.incident(id).Issue.Number)
+				w.rm(project)
+				w.sweep()
+				require.Equal(w, "closed", w.issue().State)
+				require.True(w, w.incident(id).Settled)
+			})
+		})
+	}
+}
+
 func TestARenamedAccountIsFoundAgain(t *testing.T) {
 	play(t, func(w *world) {
 		id := w.trip(project)

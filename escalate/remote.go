@@ -183,7 +183,7 @@ func (r *Reconciler) do(ctx context.Context, a Action, i Incident, p *pass, fres
 	return fmt.Errorf("no such step: %s", a.Kind)
 }
 
-// find looks for the incident's marker among the bot's issues of any state. The list must have been begun after an
+// find looks for the incident's marker among the bot's issues of any state, whichever of its accounts wrote them. The list must have been begun after an
 // outstanding attempt was over; one list serves a whole pass.
 func (r *Reconciler) find(ctx context.Context, i Incident, repo Repo, p *pass) (Issue, bool, error) {
 	after := r.Now().Add(2*r.Settings.Timeout - r.since(i.Create))
@@ -237,7 +237,7 @@ func (r *Reconciler) everything(ctx context.Context, repo Repo, p *pass, after t
 
 func (r *Reconciler) listAll(ctx context.Context, repo Repo, p *pass) listed {
 	l := listed{begun: r.Now()}
-	login, err := r.login(ctx, p)
+	login, err := r.maker(ctx, p)
 	if err != nil {
 		l.err = err
 		return l

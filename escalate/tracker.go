@@ -11,8 +11,8 @@ import (
 // Tracker is where issues live. Every method is one request, or one request a page; none of them retries. An error is
 // always a *[TrackerError], which tells whether the request may have been carried out all the same.
 type Tracker interface {
-	// List returns the issues that login wrote in the repository, newest first: the open ones, or all of them. It
-	// follows the server's pages to the end and returns either everything or an error, never a part.
+	// List returns the issues that login wrote in the repository, or everybody's where it is "", newest first: the open
+	// ones, or all of them. It follows the server's pages to the end and returns either everything or an error, never a part.
 	List(ctx context.Context, repo Repo, login string, all bool) ([]Issue, error)
 	// Get returns one issue as it is now.
 	Get(ctx context.Context, repo Repo, number int64) (Issue, error)
