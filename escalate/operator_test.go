@@ -479,24 +479,29 @@ func TestCommandsAreHeardWhereAServerGivesShorterPages(t *testing.T) {
 	}
 }
 
+// withClock puts another Gitea in the place of the world's: its clock is off by as much as the variable says.
+func (w *world) withClock(off *time.Duration) {
+	w.gitea.Close()
+	s := giteatest.New(func() time.Time { return time.Now().Add(*off) })
+	w.Cleanup(s.Close)
+	for _, login := range []string{"adf-bot", "alex", "kim"} {
+		s.AddUser(login, giteatest.UserOptions{})
+	}
+	s.AddToken("adf-bot", "s3cret-token")
+	s.AddRepo("terraphim", "adf-fleet")
+	s.SetPermission("terraphim", "adf-fleet", "adf-bot", giteatest.Write)
+	w.gitea, w.machine.gitea = s, s
+	w.rec.Gitea = w.over(s.Transport())
+	require.NoError(w, w.store.SetLabels(w.Context(), repoOf(fleet), nil))
+	me := s.AddUser("adf-bot", giteatest.UserOptions{})
+	require.NoError(w, w.store.AddAccount(w.Context(), server, escalate.Account{ID: me, Login: "adf-bot"}))
+}
+
 func TestACommentIsNotMissedWhenTheServersClockIsFarOff(t *testing.T) {
 	for name, off := range map[string]time.Duration{"fast": 3 * time.Hour, "slow": -50 * time.Minute} {
 		t.Run(name, func(t *testing.T) {
 			play(t, func(w *world) {
-				w.gitea.Close()
-				s := giteatest.New(func() time.Time { return time.Now().Add(off) })
-				w.Cleanup(s.Close)
-				for _, login := range []string{"adf-bot", "alex", "kim"} {
-					s.AddUser(login, giteatest.UserOptions{})
-				}
-				s.AddToken("adf-bot", "s3cret-token")
-				s.AddRepo("terraphim", "adf-fleet")
-				s.SetPermission("terraphim", "adf-fleet", "adf-bot", giteatest.Write)
-				w.gitea, w.machine.gitea = s, s
-				w.rec.Gitea = w.over(s.Transport())
-				require.NoError(t, w.store.SetLabels(w.Context(), repoOf(fleet), nil))
-				me := s.AddUser("adf-bot", giteatest.UserOptions{})
-				require.NoError(t, w.store.AddAccount(w.Context(), server, escalate.Account{ID: me, Login: "adf-bot"}))
+				w.withClock(&off)
 				w.operated("alex")
 				w.trip(project)
 				w.says("alex", "/adf status")
@@ -510,4 +515,20 @@ func TestACommentIsNotMissedWhenTheServersClockIsFarOff(t *testing.T) {
 			})
 		})
 	}
+}
+
+func TestACommentIsNotMissedAfterTheServersClockWasAheadAndSetRight(t *testing.T) {
+	play(t, func(w *world) {
+		off := 100 * 24 * time.Hour
+		w.withClock(&off)
+		w.operated("alex")
+		w.trip(project)
+		w.says("kim", "hm")
+		off = 0
+		w.sweepEvery(5*time.Minute, 30*time.Minute)
+		w.says("alex", "/adf resume")
+		time.Sleep(4 * time.Minute) // more than is read again each time
+		w.sweep()
+		require.False(t, w.paused(project))
+	})
 }

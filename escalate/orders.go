@@ -12,8 +12,8 @@ import (
 )
 
 // Reading comments. What was read is remembered by the server's clock, the newest comment's, so that it does not matter
-// how far the clocks of the two machines are apart. Each time a little is read again: a comment may become visible a moment
-// after a later one.
+// how far the clocks of the two machines are apart; but never as later than now, so that a server's clock that was ahead
+// can be set right. Each time a little is read again: a comment may become visible a moment after a later one.
 const (
 	scanOverlap = 2 * time.Minute
 	// firstScan is how far back the first look goes: what was written before somebody became an operator is no order.
@@ -152,6 +152,9 @@ func (r *Reconciler) hear(ctx context.Context, repo Repo, p *pass, dry bool) ([]
 				errs = append(errs, fmt.Errorf("comment %d in %s#%d: %w", c.ID, repo, c.Number, err))
 			}
 		}
+	}
+	if upTo.After(now) { // when the server's clock is set right, what comes next is older than that
+		upTo = now
 	}
 	if !dry && !upTo.Equal(kept) {
 		errs = append(errs, r.State.SetScanned(ctx, repo, upTo))
