@@ -58,9 +58,10 @@ type Orders interface {
 	// Scanned is up to when a repository's comments were read, by the server's clock; zero: never.
 	Scanned(ctx context.Context, repo Repo) (time.Time, error)
 	SetScanned(ctx context.Context, repo Repo, upTo time.Time) error
-	// NewComments returns those of the comments that no order is known of.
-	NewComments(ctx context.Context, server string, ids ...int64) ([]int64, error)
-	// Accept keeps a new order. One that is known stays as it is.
+	// NewComments returns those of the comments, which were written then, that no order is known of. An id that is known
+	// with another time is new: a Gitea that was restored from a backup gives ids a second time.
+	NewComments(ctx context.Context, server string, written map[int64]time.Time) ([]int64, error)
+	// Accept keeps a new order, in the sense of NewComments. One that is known stays as it is.
 	Accept(ctx context.Context, o Order) error
 	// Outstanding returns the orders that are not done, the oldest first; of one project, or of all where it is "".
 	Outstanding(ctx context.Context, server, project string) ([]Order, error)

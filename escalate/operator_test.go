@@ -479,6 +479,32 @@ func TestCommandsAreHeardWhereAServerGivesShorterPages(t *testing.T) {
 	}
 }
 
+func TestAnOrderWhoseCommentHasAnIDThatGiteaGaveBeforeItsRestoreIsCarriedOut(t *testing.T) {
+	playOperated(t, func(w *world, id string) {
+		first := w.says("alex", "/adf status")
+		w.sweepFor(3 * time.Minute)
+		require.Len(t, comments(w.issue()), 1)
+		// The backup is from before that comment.
+		s := newGitea(w.T)
+		for _, name := range []string{"adf", "circuit-breaker", "priority/high"} {
+			s.AddLabel(fleet, name)
+		}
+		s.AddUser("adf-bot", giteatest.UserOptions{})
+		s.As("adf-bot").Open(fleet, w.issue().Title, w.issue().Body)
+		require.Equal(t, w.issue().ID, s.Issues(fleet)[0].ID)
+		w.gitea, w.machine.gitea = s, s
+		w.rec.Gitea = w.over(s.Transport())
+		for w.says("kim", "chatter") < first-1 {
+		}
+		require.Equal(t, first, w.says("alex", "/adf resume"))
+		w.sweep()
+		require.False(t, w.paused(project))
+		require.Len(t, comments(w.issue()), 1)
+		w.sweepFor(3 * time.Minute)
+		require.Len(t, comments(w.issue()), 1, "once")
+	})
+}
+
 // withClock puts another Gitea in the place of the world's: its clock is off by as much as the variable says.
 func (w *world) withClock(off *time.Duration) {
 	w.gitea.Close()

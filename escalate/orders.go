@@ -111,8 +111,7 @@ func (r *Reconciler) hear(ctx context.Context, repo Repo, p *pass, dry bool) ([]
 	if err != nil {
 		return nil, err
 	}
-	var ids []int64
-	said := map[int64][]Command{}
+	written, said := map[int64]time.Time{}, map[int64][]Command{}
 	for _, c := range comments {
 		if c.Updated.After(upTo) {
 			upTo = c.Updated
@@ -121,12 +120,12 @@ func (r *Reconciler) hear(ctx context.Context, repo Repo, p *pass, dry bool) ([]
 			continue // the bot takes no orders from itself
 		}
 		if commands := ParseCommands(c.Body); len(commands) > 0 {
-			ids, said[c.ID] = append(ids, c.ID), commands
+			written[c.ID], said[c.ID] = c.Created, commands
 		}
 	}
 	var fresh []int64
-	if len(ids) > 0 {
-		if fresh, err = r.State.NewComments(ctx, repo.Server, ids...); err != nil {
+	if len(written) > 0 {
+		if fresh, err = r.State.NewComments(ctx, repo.Server, written); err != nil {
 			return nil, err
 		}
 	}

@@ -330,7 +330,7 @@ func TestQueriesThatComeAgainArePreparedAndGiveTheSame(t *testing.T) {
 		list, err := s.Incidents(ctx, i.ID)
 		require.NoError(t, err)
 		require.Len(t, list, 1)
-		_, err = s.NewComments(ctx, "x", make([]int64, n)...)
+		_, err = s.NewComments(ctx, "x", written(make([]int64, n)...))
 		require.NoError(t, err)
 	}
 	more, _ := s.Prepared()

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -68,7 +69,8 @@ func (s *Store) SetScanned(ctx context.Context, repo escalate.Repo, upTo time.Ti
 }
 
 // NewComments is [escalate.Orders.NewComments].
-func (s *Store) NewComments(ctx context.Context, server string, ids ...int64) ([]int64, error) {
+func (s *Store) NewComments(ctx context.Context, server string, written map[int64]time.Time) ([]int64, error) {
+	ids := slices.Sorted(maps.Keys(written))
 	if len(ids) == 0 {
 		return nil, nil
 	}
@@ -76,12 +78,17 @@ func (s *Store) NewComments(ctx context.Context, server string, ids ...int64) ([
 	if err != nil {
 		return nil, err
 	}
-	rows, err := s.db.QueryContext(ctx, `SELECT comment FROM command WHERE server = ? AND comment IN (SELECT value FROM json_each(?))`, server, string(asked))
-	known, err := collect(rows, err, func(rows *sql.Rows) (id int64, err error) { return id, rows.Scan(&id) })
+	rows, err := s.db.QueryContext(ctx, `SELECT doc FROM command WHERE server = ? AND comment IN (SELECT value FROM json_each(?))`, server, string(asked))
+	known, err := collect(rows, err, scanOrder)
 	if err != nil {
 		return nil, s.wrap(err)
 	}
-	return slices.DeleteFunc(slices.Clone(ids), func(id int64) bool { return slices.Contains(known, id) }), nil
+	return slices.DeleteFunc(ids, func(id int64) bool { return isKnown(known, id, written[id]) }), nil
+}
+
+// isKnown tells whether one of the orders is of the comment with this id that was written then.
+func isKnown(known []escalate.Order, id int64, written time.Time) bool {
+	return slices.ContainsFunc(known, func(o escalate.Order) bool { return o.Comment == id && o.At.Equal(written) })
 }
 
 // Accept is [escalate.Orders.Accept]. It also forgets old orders that are done, a few at a time.
@@ -91,11 +98,16 @@ func (s *Store) Accept(ctx context.Context, o escalate.Order) error {
 		return err
 	}
 	return s.tx(ctx, func(ctx context.Context, tx *txn) error {
-		if _, err := tx.ExecContext(ctx, `INSERT INTO command (server, comment, project, accepted_at, done, doc) VALUES (?, ?, ?, ?, ?, ?)
-			ON CONFLICT DO NOTHING`, o.Issue.Repo.Server, o.Comment, o.Project, s.now().UnixMilli(), o.Done, string(doc)); err != nil {
+		rows, err := tx.QueryContext(ctx, `SELECT doc FROM command WHERE server = ? AND comment = ?`, o.Issue.Repo.Server, o.Comment)
+		known, err := collect(rows, err, scanOrder)
+		if err != nil || isKnown(known, o.Comment, o.At) {
 			return err
 		}
-		_, err := tx.ExecContext(ctx, `DELETE FROM command WHERE (server, comment) IN
+		if _, err := tx.ExecContext(ctx, `INSERT OR REPLACE INTO command (server, comment, project, accepted_at, done, doc) VALUES (?, ?, ?, ?, ?, ?)`,
+			o.Issue.Repo.Server, o.Comment, o.Project, s.now().UnixMilli(), o.Done, string(doc)); err != nil {
+			return err
+		}
+		_, err = tx.ExecContext(ctx, `DELETE FROM command WHERE (server, comment) IN
 			(SELECT server, comment FROM command WHERE done = 1 AND accepted_at < ? LIMIT 100)`, s.now().Add(-keepOrders).UnixMilli())
 		return err
 	})

@@ -21,6 +21,15 @@ func order(comment int64, project string) escalate.Order {
 		Steps: []escalate.Step{{Command: escalate.Command{Verb: escalate.PauseVerb, Said: "pause"}}}}
 }
 
+// written are these comments, all of the time that [order] gives them.
+func written(ids ...int64) map[int64]time.Time {
+	out := map[int64]time.Time{}
+	for _, id := range ids {
+		out[id] = noon
+	}
+	return out
+}
+
 func TestOperatorsAreKeptInTheirOrder(t *testing.T) {
 	s, _ := newStore(t)
 	ctx := context.Background()
@@ -58,10 +67,10 @@ func TestAnOrderIsAcceptedOnceAndOutstandingUntilItIsDone(t *testing.T) {
 	again := order(2, "odilo")
 	again.By.Login = "somebody else"
 	require.NoError(t, s.Accept(ctx, again))
-	fresh, err := s.NewComments(ctx, labRepo.Server, 1, 2, 3)
+	fresh, err := s.NewComments(ctx, labRepo.Server, written(1, 2, 3))
 	require.NoError(t, err)
 	require.Equal(t, []int64{3}, fresh)
-	fresh, err = s.NewComments(ctx, "https://other", 1, 2)
+	fresh, err = s.NewComments(ctx, "https://other", written(1, 2))
 	require.NoError(t, err)
 	require.Equal(t, []int64{1, 2}, fresh, "another server's comments")
 	all, err := s.Outstanding(ctx, labRepo.Server, "")
@@ -74,11 +83,32 @@ func TestAnOrderIsAcceptedOnceAndOutstandingUntilItIsDone(t *testing.T) {
 	all, err = s.Outstanding(ctx, labRepo.Server, "odilo")
 	require.NoError(t, err)
 	require.Empty(t, all)
-	fresh, err = s.NewComments(ctx, labRepo.Server, 2)
+	fresh, err = s.NewComments(ctx, labRepo.Server, written(2))
 	require.NoError(t, err)
 	require.Empty(t, fresh, "it stays known")
 	_, err = s.ChangeOrder(ctx, order(99, "odilo"), nil, func(*escalate.Order) {})
 	require.ErrorContains(t, err, "order of comment 99")
+}
+
+func TestAnIDThatGiteaGivesASecondTimeIsANewOrders(t *testing.T) {
+	s, _ := newStore(t)
+	ctx := context.Background()
+	old := order(1, "odilo")
+	old.Done = true
+	require.NoError(t, s.Accept(ctx, old))
+	zone := time.FixedZone("of a server that was set to another one", 3600)
+	fresh, err := s.NewComments(ctx, labRepo.Server, map[int64]time.Time{1: noon.In(zone)})
+	require.NoError(t, err)
+	require.Empty(t, fresh)
+	later := order(1, "twins")
+	later.At = noon.Add(time.Hour)
+	fresh, err = s.NewComments(ctx, labRepo.Server, map[int64]time.Time{1: later.At})
+	require.NoError(t, err)
+	require.Equal(t, []int64{1}, fresh)
+	require.NoError(t, s.Accept(ctx, later))
+	all, err := s.Outstanding(ctx, labRepo.Server, "")
+	require.NoError(t, err)
+	require.Equal(t, []escalate.Order{later}, all)
 }
 
 func TestAHoldAndTheMarkOfItsOrderAreOneTransaction(t *testing.T) {
@@ -109,12 +139,12 @@ func TestOldOrdersThatAreDoneAreForgotten(t *testing.T) {
 	require.NoError(t, s.Accept(ctx, order(2, "odilo")))
 	c.pass(89 * 24 * time.Hour)
 	require.NoError(t, s.Accept(ctx, order(3, "odilo")))
-	fresh, err := s.NewComments(ctx, labRepo.Server, 1, 2)
+	fresh, err := s.NewComments(ctx, labRepo.Server, written(1, 2))
 	require.NoError(t, err)
 	require.Empty(t, fresh)
 	c.pass(2 * 24 * time.Hour)
 	require.NoError(t, s.Accept(ctx, order(4, "odilo")))
-	fresh, err = s.NewComments(ctx, labRepo.Server, 1, 2)
+	fresh, err = s.NewComments(ctx, labRepo.Server, written(1, 2))
 	require.NoError(t, err)
 	require.Equal(t, []int64{1}, fresh, "what is outstanding is kept")
 }
