@@ -16,6 +16,9 @@ const orderWait = 5 * time.Second
 // and what it was about; so an order is carried out once, whatever happens in between.
 func (r *Reconciler) obeyAll(ctx context.Context, p *pass) ([]Action, error) {
 	all, err := r.State.Outstanding(ctx, r.Settings.URL, "")
+	if err == nil {
+		all, err = r.follow(ctx, all)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -35,6 +38,24 @@ func (r *Reconciler) obeyAll(ctx context.Context, p *pass) ([]Action, error) {
 		}
 	}
 	return done, errors.Join(errs...)
+}
+
+// follow gives orders the place of their issues that the incidents know: the repository has another name since, see
+// relocate. The issue's id tells that it is the same.
+func (r *Reconciler) follow(ctx context.Context, orders []Order) ([]Order, error) {
+	for n, o := range orders {
+		found, err := r.State.Incidents(ctx, o.Incident)
+		if err != nil {
+			return nil, err
+		}
+		if len(found) == 0 || found[0].Issue.ID != o.Issue.ID || found[0].Issue.Repo == o.Issue.Repo {
+			continue
+		}
+		if orders[n], err = r.State.ChangeOrder(ctx, o, nil, func(o *Order) { o.Issue.Repo = found[0].Issue.Repo }); err != nil {
+			return nil, err
+		}
+	}
+	return orders, nil
 }
 
 // obeyIn carries out a project's orders, in their order, under the lock of its issue.

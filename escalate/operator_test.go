@@ -479,6 +479,26 @@ func TestCommandsAreHeardWhereAServerGivesShorterPages(t *testing.T) {
 	}
 }
 
+func TestAnOrderFollowsItsIssueWhenTheRepositoryIsRenamedBeforeItIsCarriedOut(t *testing.T) {
+	playOperated(t, func(w *world, id string) {
+		w.says("alex", "/adf resume")
+		w.gitea.Inject(giteatest.Fault{Match: giteatest.GetIssue(), Times: 1, Do: giteatest.Status(502, "bad gateway")})
+		_, err := w.sweepAnd(escalate.SweepOptions{})
+		require.Error(t, err)
+		require.True(t, w.paused(project))
+		w.gitea.Rename(fleet, "fleet-2")
+		w.moveTo("terraphim/fleet-2")
+		w.sweepFor(3 * time.Minute)
+		require.False(t, w.paused(project))
+		require.True(t, w.incident(id).Settled)
+		i, _ := w.gitea.Issue("terraphim/fleet-2", 1)
+		require.Len(t, comments(i), 1)
+		left, err := w.store.Outstanding(w.Context(), server, "")
+		require.NoError(t, err)
+		require.Empty(t, left)
+	})
+}
+
 func TestAnOrderWhoseCommentHasAnIDThatGiteaGaveBeforeItsRestoreIsCarriedOut(t *testing.T) {
 	playOperated(t, func(w *world, id string) {
 		first := w.says("alex", "/adf status")
