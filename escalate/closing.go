@@ -24,6 +24,7 @@ type TimelineEntry struct {
 
 // Closing is who closed an issue, and whether that was an order to resume.
 type Closing struct {
+	Entry    int64 // of the timeline
 	By       Account
 	At       time.Time
 	Operator bool
@@ -60,7 +61,7 @@ func lastClosing(entries []TimelineEntry) (Closing, bool) {
 	if last < 0 {
 		return Closing{}, false
 	}
-	c := Closing{By: entries[last].By, At: entries[last].At}
+	c := Closing{Entry: entries[last].ID, By: entries[last].By, At: entries[last].At}
 	for n, e := range entries[:last] {
 		switch {
 		case e.Type == "commit_ref":
@@ -104,6 +105,7 @@ func (c Closing) String() string {
 
 // closing asks who closed the issue of an incident. Where Gitea does not tell at all, nobody did who may; while it can't
 // be reached, or gives no timeline for an answer, or the operators are not known, that is an error and nothing is concluded.
+// Who closed it and was no operator then has given no order, whatever becomes of them: that is noted.
 func (r *Reconciler) closing(ctx context.Context, p *pass, i Incident) (*Closing, error) {
 	if !r.Settings.CloseResumes {
 		return nil, nil
@@ -126,7 +128,13 @@ func (r *Reconciler) closing(ctx context.Context, p *pass, i Incident) (*Closing
 	if !ok {
 		return nil, nil // an issue that was imported, or closed by other means than Gitea's
 	}
-	c.Operator, c.Early = p.ops.may(c.By), early(i, c.At)
+	judged := c.Entry != 0 && c.Entry == i.StrangersClosing
+	c.Operator, c.Early = !judged && p.ops.may(c.By), early(i, c.At)
+	if !c.Operator && !judged && !p.dry {
+		if _, err := r.State.Change(ctx, i.ID, func(i *Incident) { i.StrangersClosing = c.Entry }); err != nil {
+			return nil, err
+		}
+	}
 	if c.resumes() {
 		if c.Obeyed, err = r.resumedSince(ctx, i, i.Issue, c.At, p); err != nil {
 			return nil, err

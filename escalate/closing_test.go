@@ -171,6 +171,33 @@ func TestAnOperatorsClosingIsHeardAlsoWhileReopeningWaits(t *testing.T) {
 	})
 }
 
+func TestWhoBecomesAnOperatorLaterHasOrderedNothingByAClosingBefore(t *testing.T) {
+	playClosing(t, func(w *world, id string) {
+		for range 4 {
+			w.gitea.As("kim").Close(fleet, 1)
+			w.sweepFor(2 * time.Minute)
+		}
+		require.Equal(t, "closed", w.issue().State, "the bot waits an hour")
+		w.operated("alex", "kim")
+		w.sweepFor(3 * time.Minute)
+		require.True(t, w.paused(project))
+		w.gitea.As("kim").Reopen(fleet, 1)
+		w.gitea.As("kim").Close(fleet, 1)
+		w.sweep()
+		require.False(t, w.paused(project), "another closing is an order")
+	})
+}
+
+func TestADryRunThatSeesAClosingNotesNothing(t *testing.T) {
+	playClosing(t, func(w *world, id string) {
+		w.gitea.As("kim").Close(fleet, 1)
+		was := w.incident(id)
+		_, err := w.sweepAnd(escalate.SweepOptions{DryRun: true})
+		require.NoError(t, err)
+		require.Equal(t, was, w.incident(id))
+	})
+}
+
 func TestWhileTheTimelineCantBeReadNothingIsConcluded(t *testing.T) {
 	for name, effect := range map[string]giteatest.Effect{
 		"bad gateway": giteatest.Status(502, "bad gateway"), "too many": giteatest.Status(429, ""), "reset": giteatest.Reset(),

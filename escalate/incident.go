@@ -125,6 +125,8 @@ type Incident struct {
 	Reopens       []time.Time // the last few, the oldest first
 	ReopenQuiet   bool        // the last one was without a word, after too many
 
+	StrangersClosing int64 `json:",omitempty"` // the timeline's entry of the last closing by who was no operator then
+
 	Comments map[string]Comment // by key
 
 	Ack *Ack `json:",omitempty"` // who took it last; nil: nobody did

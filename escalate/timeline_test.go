@@ -55,8 +55,8 @@ var recordedIssue = IssueRef{Repo: Repo{Server: "http://127.0.0.1:3000", Owner: 
 
 func TestTheRecordedTimelinesTellWhoClosed(t *testing.T) {
 	for name, want := range map[string]Closing{
-		"issue-timeline":                  {By: Account{1, "root1"}},
-		"issue-timeline-closed-by-commit": {By: Account{1, "root1"}, Machine: true},
+		"issue-timeline":                  {Entry: 438, By: Account{1, "root1"}},
+		"issue-timeline-closed-by-commit": {Entry: 443, By: Account{1, "root1"}, Machine: true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			g, r := recordedGitea(t, name)
