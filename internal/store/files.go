@@ -15,7 +15,8 @@ import (
 )
 
 // inherit gives a new file or folder the owner and group of its directory, and the group the rights that it has on the
-// directory. What this user may not change stays as it is: `adfbot check` finds it.
+// directory. What this user may not change stays as it is: `adfbot check` finds it. All of it is done to what was opened: in
+// the shared set-up another member of the group may put a link in its place meanwhile.
 func inherit(path string) {
 	parent, err := os.Stat(filepath.Dir(path))
 	if err != nil {
@@ -25,10 +26,15 @@ func inherit(path string) {
 	if !ok {
 		return
 	}
-	if os.Geteuid() == 0 {
-		_ = os.Lchown(path, int(st.Uid), int(st.Gid))
+	f, err := os.OpenFile(path, os.O_RDONLY|noLink, 0)
+	if err != nil {
+		return
 	}
-	info, err := os.Lstat(path)
+	defer func() { _ = f.Close() }()
+	if os.Geteuid() == 0 {
+		_ = f.Chown(int(st.Uid), int(st.Gid))
+	}
+	info, err := f.Stat()
 	if err != nil {
 		return
 	}
@@ -40,7 +46,42 @@ func inherit(path string) {
 	if info.IsDir() && parent.Mode()&fs.ModeSetgid != 0 {
 		set |= fs.ModeSetgid
 	}
-	_ = os.Chmod(path, set)
+	_ = f.Chmod(set)
+}
+
+// noLink keeps an open from following a link, and from waiting where a FIFO lies. Whoever is in the group may put either
+// into the folders beside the state, and the link could lead to a file that is only the bot's or root's.
+const noLink = syscall.O_NOFOLLOW | syscall.O_NONBLOCK
+
+// openThere opens what has to be a regular file, and no link to one.
+func openThere(path string, flag int) (*os.File, error) {
+	f, err := os.OpenFile(path, flag|noLink, 0)
+	if err != nil {
+		return nil, err
+	}
+	info, err := f.Stat()
+	if err == nil && !info.Mode().IsRegular() {
+		err = fmt.Errorf("%s is no file", path)
+	}
+	if err != nil {
+		_ = f.Close()
+		return nil, err
+	}
+	return f, nil
+}
+
+// openFolder opens one of the folders beside the state, and not what lies behind a link that was put in its place.
+func (s *Store) openFolder(name string) (*os.Root, error) {
+	around, err := os.OpenRoot(filepath.Dir(s.path))
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = around.Close() }()
+	folder, err := around.OpenRoot(filepath.Join(filepath.Base(s.path)+".d", name))
+	if err != nil {
+		return nil, fmt.Errorf("open %s, which has to be a folder and no link: %w", s.dir(name), err)
+	}
+	return folder, nil
 }
 
 // makeDirs makes a directory and its missing parents, each with the owner of the one above.
@@ -89,7 +130,7 @@ func (s *Store) keepLocks(names []string) error {
 			continue
 		}
 		path := filepath.Join(s.dir("locks"), name)
-		f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
+		f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR|noLink, 0o600)
 		if err != nil {
 			return err
 		}
@@ -101,7 +142,7 @@ func (s *Store) keepLocks(names []string) error {
 
 func lockFile(ctx context.Context, path, name string, wait time.Duration) (func(), error) {
 	_, statErr := os.Lstat(path)
-	l := flock.New(path, flock.SetPermissions(0o600), flock.SetFlag(os.O_CREATE|os.O_RDWR))
+	l := flock.New(path, flock.SetPermissions(0o600), flock.SetFlag(os.O_CREATE|os.O_RDWR|noLink))
 	ctx, cancel := context.WithTimeout(ctx, wait)
 	defer cancel()
 	ok, err := l.TryLock()
@@ -113,22 +154,33 @@ func lockFile(ctx context.Context, path, name string, wait time.Duration) (func(
 	}
 	if !ok {
 		_ = l.Close()
+		if errors.Is(err, syscall.ELOOP) {
+			return nil, fmt.Errorf("lock %s: a symbolic link is there, which adfbot does not follow: remove it", path)
+		}
 		if err != nil && !errors.Is(err, context.DeadlineExceeded) {
 			return nil, fmt.Errorf("lock %s: %w", path, err)
 		}
 		return nil, &LockedError{Name: name, Holder: holder(path), Waited: wait}
 	}
 	// For whoever waits and wants to know for whom. It is advice only, so a failure does not matter.
-	_ = os.WriteFile(path, fmt.Appendf(nil, "%d\n", os.Getpid()), 0o600)
+	if f, err := openThere(path, os.O_WRONLY|os.O_TRUNC); err == nil {
+		_, _ = fmt.Fprintln(f, os.Getpid())
+		_ = f.Close()
+	}
 	return func() { _ = l.Close() }, nil
 }
 
 func holder(path string) string {
-	b, err := os.ReadFile(path)
-	if pid := strings.TrimSpace(string(b)); err == nil && pid != "" {
-		return "process " + pid
+	f, err := openThere(path, os.O_RDONLY)
+	if err != nil {
+		return "another process"
 	}
-	return "another process"
+	defer func() { _ = f.Close() }()
+	var pid int
+	if _, err := fmt.Fscan(f, &pid); err != nil {
+		return "another process"
+	}
+	return fmt.Sprint("process ", pid)
 }
 
 // LockedError: the lock was not free in time.

@@ -85,7 +85,9 @@ func (s *Store) Release(r Run) {
 	}
 }
 
-func (s *Store) runPath(id string) string { return filepath.Join(s.dir("runs"), id+".lock") }
+func (s *Store) runPath(id string) string { return filepath.Join(s.dir("runs"), id+runSuffix) }
+
+const runSuffix = ".lock"
 
 // Running returns the runs that have begun and have no result.
 func (s *Store) Running(ctx context.Context) ([]Run, error) {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -103,8 +104,8 @@ func spoolInPlace(dir string, doc []byte, r Result) (string, error) {
 	}
 	padded := append(doc, bytes.Repeat([]byte(" "), spoolSize-len(doc))...)
 	for _, from := range ready {
-		// One that is shorter was not finished, and would need room now.
-		if info, err := os.Stat(from); err != nil || info.Size() < spoolSize {
+		// One that is shorter was not finished, and would need room now. A link is none of ours.
+		if info, err := os.Lstat(from); err != nil || !info.Mode().IsRegular() || info.Size() < spoolSize {
 			continue
 		}
 		// The rename gives the file to one process only.
@@ -114,7 +115,7 @@ func spoolInPlace(dir string, doc []byte, r Result) (string, error) {
 		if os.Rename(from, mine+tempSuffix) != nil {
 			continue
 		}
-		f, err := os.OpenFile(mine+tempSuffix, os.O_WRONLY, 0)
+		f, err := openThere(mine+tempSuffix, os.O_WRONLY)
 		if err == nil {
 			_, err = f.WriteAt(padded, 0)
 			err = errors.Join(err, f.Sync(), f.Close())
@@ -140,16 +141,29 @@ func (s *Store) KeepReady(locks ...string) error {
 	dir := s.dir("spool")
 	for n := range spoolReady {
 		name := filepath.Join(dir, fmt.Sprintf("reserve-%d%s", n, readySuffix))
-		if info, err := os.Stat(name); err == nil && info.Size() == spoolSize {
+		if info, err := os.Lstat(name); err == nil && info.Mode().IsRegular() && info.Size() == spoolSize {
 			continue
 		}
-		if err := os.WriteFile(name, bytes.Repeat([]byte(" "), spoolSize), 0o600); err != nil {
+		if err := makeRoom(name); err != nil {
 			_ = os.Remove(name)
 			return err
 		}
-		inherit(name)
 	}
 	return nil
+}
+
+// makeRoom makes a file that is kept ready, in the place of whatever is there.
+func makeRoom(name string) error {
+	if err := removeThere(name); err != nil {
+		return err
+	}
+	f, err := os.OpenFile(name, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(bytes.Repeat([]byte(" "), spoolSize))
+	inherit(name)
+	return errors.Join(err, f.Close())
 }
 
 // Spooled is a result that waits in the spool.
@@ -181,7 +195,7 @@ func SpooledIn(dir string) ([]Spooled, error) {
 			e.Err = fmt.Errorf("%s is no result of adfbot", file)
 		default:
 			var doc []byte
-			if doc, e.Err = os.ReadFile(file); e.Err == nil {
+			if doc, e.Err = readSpooled(file); e.Err == nil {
 				e.Result, e.Err = parseSpooled(doc)
 			}
 			if errors.Is(e.Err, os.ErrNotExist) {
@@ -197,6 +211,16 @@ func SpooledIn(dir string) ([]Spooled, error) {
 		return strings.Compare(a.File, b.File)
 	})
 	return out, nil
+}
+
+// readSpooled reads as much as a result may have.
+func readSpooled(file string) ([]byte, error) {
+	f, err := openThere(file, os.O_RDONLY)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = f.Close() }()
+	return io.ReadAll(io.LimitReader(f, spoolMaxSize))
 }
 
 // parseSpooled reads a result, and refuses what [Spool] would never have written: taken in, it could count as a failure.

@@ -145,7 +145,7 @@ func (s *Store) prepare() error {
 		return err
 	}
 	if _, err := os.Lstat(s.path); errors.Is(err, fs.ErrNotExist) {
-		f, err := os.OpenFile(s.path, os.O_CREATE|os.O_RDWR, 0o600)
+		f, err := os.OpenFile(s.path, os.O_CREATE|os.O_RDWR|noLink, 0o600)
 		if err != nil {
 			return err
 		}
