@@ -163,7 +163,9 @@ func (f recordFlags) result(cfg *config.Config, coded bool, now time.Time) (stor
 		r.Outcome, r.ExitCode = store.Failure, 1
 	case f.ignored:
 		r.Outcome = store.Ignored
-	case coded && (f.exitCode < 0 || f.exitCode > 255):
+	case !coded:
+		return r, errors.New("a flag that is set to false does not say how the run ended: give --success, --failure, --ignored or --exit-code N")
+	case f.exitCode < 0 || f.exitCode > 255:
 		return r, fmt.Errorf("--exit-code %d: must be 0 to 255", f.exitCode)
 	default:
 		r.Outcome, r.ExitCode = bot.OutcomeOf(p, f.exitCode), f.exitCode
