@@ -104,7 +104,8 @@ func (a *app) record(cmd *cobra.Command, f recordFlags) error {
 	if out.Flag.State == escalate.FlagUnknown && out.Flag.Err != nil {
 		a.warnf("it is not known whether %s is paused: %v\n", f.project, out.Flag.Err)
 	}
-	return a.printRecorded(out.View(), f.json)
+	a.printRecorded(out.View(), f.json)
+	return nil
 }
 
 // courier is the way to the daemon, nil where it has no socket.
@@ -133,7 +134,8 @@ func (a *app) deliver(ctx context.Context, c bot.Courier, r store.Result, asJSON
 	for _, p := range d.View.Problems {
 		a.warnf("left to the next sweep: %s\n", p)
 	}
-	return a.printRecorded(*d.View, asJSON)
+	a.printRecorded(*d.View, asJSON)
+	return nil
 }
 
 func (a *app) spool(cfg *config.Config, r store.Result, cause error) error {
@@ -213,9 +215,14 @@ func (a *app) readOutput(name string, limit int, redact *escalate.Redactor) (str
 	return capture.Text(), nil
 }
 
-func (a *app) printRecorded(r bot.ResultView, asJSON bool) error {
+// printRecorded says what a result did. That it can't is no failure: the result is stored, and would be counted twice by
+// a script that tries again.
+func (a *app) printRecorded(r bot.ResultView, asJSON bool) {
 	if asJSON {
-		return a.printJSON(r)
+		if err := a.printJSON(r); err != nil {
+			a.warnf("the result is recorded, do not record it again; its answer could not be printed: %v\n", err)
+		}
+		return
 	}
 	switch {
 	case r.Known:
@@ -232,7 +239,6 @@ func (a *app) printRecorded(r bot.ResultView, asJSON bool) error {
 	if r.Incident != nil && !r.Tripped {
 		a.printf("%s is paused: incident %s %s\n", r.Project, r.Incident.Name, r.Incident.Issue)
 	}
-	return nil
 }
 
 func (a *app) printJSON(v any) error {
