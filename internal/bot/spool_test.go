@@ -3,6 +3,7 @@ package bot_test
 import (
 	"bytes"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -147,6 +148,17 @@ func TestAResultThatIsLostIsSaidWithTheCommandThatRecordsIt(t *testing.T) {
 	r := w.sh("odilo", "exit 7")
 	require.Equal(t, 7, r.code)
 	require.Regexp(t, regexp.MustCompile(`the result \(failure of project-meta in odilo\) is LOST unless you record it: adfbot record --project odilo --agent project-meta --run-id [0-9a-f]{32} --failure\n`), r.stderr)
+}
+
+func TestTheCommandThatRecordsALostResultCanBePasted(t *testing.T) {
+	for _, id := range []string{"2026-11-23T07:00", "night run", `it's "$(touch x)"; #`, "-x"} {
+		r := failure("odilo")
+		r.RunID = id
+		_, command, _ := strings.Cut(bot.LostText(r), "record it: adfbot ")
+		out, err := exec.Command("sh", "-c", `printf '%s\n' `+command).Output()
+		require.NoError(t, err)
+		require.Equal(t, "record\n--project\nodilo\n--agent\nproject-meta\n--run-id\n"+id+"\n--failure\n", string(out))
+	}
 }
 
 func TestAResultIsLostToNobodyWhereTheStateFailsAfterTheRun(t *testing.T) {

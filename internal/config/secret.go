@@ -64,7 +64,7 @@ func ReadSecretFile(path string) (string, error) {
 		return "", fmt.Errorf("%s is no regular file: put the secret in one", path)
 	case mode.Perm()&0o006 != 0:
 		return "", fmt.Errorf("%s may be read or written by every user (mode %04o): run chmod o-rw %s, and replace the secret if others could see it",
-			path, mode.Perm(), shellQuote(path))
+			path, mode.Perm(), ShellQuote(path))
 	}
 	data, err := io.ReadAll(io.LimitReader(f, maxSecret+1))
 	if err != nil {
@@ -113,12 +113,12 @@ func checkSecret(s string) string {
 	return ""
 }
 
-// shellQuote makes a path safe to be pasted into a shell.
-func shellQuote(path string) string {
-	if !strings.ContainsFunc(path, func(c rune) bool { return !isLetterOrDigit(c) && !strings.ContainsRune("/._-", c) }) {
-		return path
+// ShellQuote makes a word, which is not empty, safe to be pasted into a shell.
+func ShellQuote(word string) string {
+	if !strings.ContainsFunc(word, func(c rune) bool { return !isLetterOrDigit(c) && !strings.ContainsRune("/._-", c) }) {
+		return word
 	}
-	return "'" + strings.ReplaceAll(path, "'", `'\''`) + "'"
+	return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
 }
 
 // TokenSource is where the bot's token comes from. It may be used by several goroutines.

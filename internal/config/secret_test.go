@@ -98,7 +98,7 @@ func TestASecretFileIsRefusedWithTheWayToMendItAndWithoutItsContent(t *testing.T
 		require.ErrorContains(t, err, "is no regular file")
 	})
 	t.Run("its name needs quotes in a shell", func(t *testing.T) {
-		require.Equal(t, `'/a b/it'\''s'`, shellQuote("/a b/it's"))
+		require.Equal(t, `'/a b/it'\''s'`, ShellQuote("/a b/it's"))
 	})
 }
 

@@ -75,8 +75,7 @@ func (c *Client) Deliver(ctx context.Context, r store.Result) bot.Delivery {
 		say("the result is kept in %s and is sent before the next one of this user; do not record it again", file)
 		return d
 	}
-	say("the result (%s of %s in %s) is LOST unless you record it: adfbot record --project %s --agent %s --run-id %s --%s (it could not be kept: %v)",
-		r.Outcome, r.Agent, r.Project, r.Project, r.Agent, r.RunID, r.Outcome, err)
+	say("%s (it could not be kept: %v)", bot.LostText(r), err)
 	return d
 }
 
