@@ -132,6 +132,12 @@ func (a *app) sweepCmd() *cobra.Command {
 			if asJSON {
 				rep.Actions = append([]escalate.Action{}, rep.Actions...) // [] and never null
 				rep.Errors = append([]string{}, rep.Errors...)
+				if err != nil && len(rep.Errors) == 0 { // it came to no sweep
+					rep.Errors = append(rep.Errors, err.Error())
+				}
+				if rep.At.IsZero() {
+					rep.At = a.time().UTC()
+				}
 				return errors.Join(a.printJSON(rep), err)
 			}
 			a.printSweep(rep)
