@@ -10,9 +10,12 @@ import (
 )
 
 const (
-	// maxInFlight is how many requests are worked on at once; the next ones are told to come again. Health is always
-	// answered: a busy bot is not a dead one.
+	// maxInFlight is how many requests are worked on at once, over TCP and at the socket each; the next ones are told to come
+	// again. maxEvents is that for Gitea's events, of which nobody is known before the whole body is here: whoever sends them
+	// slowly keeps out other events, which are only hints, and nothing else. Health is always answered: a busy bot is not a
+	// dead one.
 	maxInFlight = 256
+	maxEvents   = 16
 	retryAfter  = 2 * time.Second
 
 	writeTimeout = 30 * time.Second // for an answer, once it begins: working on it may take as long as Gitea does
@@ -36,14 +39,14 @@ func (s *Server) guard(mux *http.ServeMux) http.Handler {
 		h.Set("X-Frame-Options", "DENY")
 		h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'") // the page has its own
 		defer s.caught(a, r)
-		if r.URL.Path != "/healthz" {
+		if places := s.places(r); places != nil {
 			select {
-			case s.flight <- struct{}{}:
-				defer func() { <-s.flight }()
+			case places <- struct{}{}:
+				defer func() { <-places }()
 			default:
 				h.Set("Retry-After", strconv.Itoa(int(retryAfter/time.Second)))
 				writeProblem(a, r, http.StatusServiceUnavailable, "Too many requests at once",
-					fmt.Sprintf("%d requests are being worked on: try again in %s; a result's run_id makes that safe", maxInFlight, retryAfter))
+					fmt.Sprintf("%d requests are being worked on: try again in %s; a result's run_id makes that safe", cap(places), retryAfter))
 				return
 			}
 		}
@@ -54,6 +57,20 @@ func (s *Server) guard(mux *http.ServeMux) http.Handler {
 		s.dispatch(mux, a, r)
 		s.log.Debug("http", "method", r.Method, "path", r.URL.Path, "status", a.status, "remote", r.RemoteAddr)
 	})
+}
+
+// places are those of which a request needs one while it is worked on; nil: none.
+func (s *Server) places(r *http.Request) chan struct{} {
+	socket, _ := r.Context().Value(socketKey{}).(bool)
+	switch {
+	case r.URL.Path == "/healthz":
+		return nil
+	case r.URL.Path == webhookPath:
+		return s.events
+	case socket:
+		return s.agents
+	}
+	return s.flight
 }
 
 // dispatch lets the router work, and makes a problem of its own errors.

@@ -293,6 +293,21 @@ func TestMoreRequestsThanThereArePlacesForAreToldToComeAgain(t *testing.T) {
 	s.fail()
 }
 
+func TestManyRequestsOverTCPKeepNoAgentOutAtTheSocket(t *testing.T) {
+	socket := socketPath(t)
+	s := newStation(t, "  listen: LISTEN\n", "  listen: LISTEN\n  socket: "+socket+"\n")
+	s.serve()
+	s.addr()
+	for range maxInFlight {
+		s.srv.flight <- struct{}{}
+	}
+	require.Equal(t, 503, s.get("/api/v1/projects", as(adminToken)).StatusCode)
+	res, err := over(socket).Get("http://x/api/v1/projects")
+	require.NoError(t, err)
+	require.NoError(t, res.Body.Close())
+	require.Equal(t, http.StatusOK, res.StatusCode)
+}
+
 func TestALookThatHangsDoesNotUseUpTheDaemonsThreads(t *testing.T) {
 	s := newStation(t).described()
 	for range maxLooks {

@@ -42,7 +42,9 @@ type Server struct {
 	now     func() time.Time
 	getenv  func(string) string
 	handler http.Handler
-	flight  chan struct{} // one place for each request that is being worked on
+	flight  chan struct{} // one place for each request over TCP that is being worked on
+	agents  chan struct{} // for each one at the socket: who comes over the network keeps no agent out
+	events  chan struct{} // and for each event from Gitea
 	looks   chan struct{} // and one for each look at a pause directory, see look
 	hints   *hints        // projects to be swept because of an event from Gitea
 
@@ -76,7 +78,7 @@ type setup struct {
 // and what to do.
 func New(o Options) (*Server, error) {
 	s := &Server{log: o.Log, now: o.Now, getenv: o.Getenv, flight: make(chan struct{}, maxInFlight),
-		looks: make(chan struct{}, maxLooks), failed: make(chan error, 1)}
+		agents: make(chan struct{}, maxInFlight), events: make(chan struct{}, maxEvents), looks: make(chan struct{}, maxLooks), failed: make(chan error, 1)}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}

@@ -16,11 +16,13 @@ import (
 	"github.com/terraphim/adfbot/internal/config"
 )
 
+const webhookPath = "/webhooks/gitea"
+
 // webhookRoutes hangs in the place where Gitea reports what happens to issues. An event is a hint and nothing more: it makes
 // the bot look at one project at once, and Gitea is asked what is true. So one that is missed, repeated, reordered or
 // replayed does no harm, and one that is forged by somebody with the secret makes the bot look once more.
 func (s *Server) webhookRoutes(mux *http.ServeMux) {
-	mux.HandleFunc("POST /webhooks/gitea", s.allow(accessSigned, s.webhook))
+	mux.HandleFunc("POST "+webhookPath, s.allow(accessSigned, s.webhook))
 }
 
 func (s *Server) webhook(w http.ResponseWriter, r *http.Request) {

@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -170,6 +171,31 @@ func TestOtherEventsAndOtherMethods(t *testing.T) {
 	require.Equal(t, 405, s.do("GET", "/webhooks/gitea", "").StatusCode)
 	s.settled()
 	require.Empty(t, w.all())
+}
+
+func TestEventsThatArriveSlowlyKeepNobodyOutButOtherEvents(t *testing.T) {
+	s, w := hooked(t)
+	e := loadEvent(t, "webhook-issues-closed-by-person.json")
+	post := func() int { return s.event("issues", e.RawBody, e.Headers["X-Gitea-Signature"]).StatusCode }
+	var slow []net.Conn
+	for range maxInFlight {
+		c, err := net.Dial("tcp", s.http.Listener.Addr().String())
+		require.NoError(t, err)
+		defer func() { _ = c.Close() }()
+		_, err = c.Write([]byte("POST /webhooks/gitea HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{"))
+		require.NoError(t, err)
+		slow = append(slow, c)
+	}
+	require.Eventually(t, func() bool { return post() == 503 }, patience, time.Millisecond)
+	require.Equal(t, 200, s.get("/api/v1/projects/quiet/gate").StatusCode)
+	require.Equal(t, 200, s.get("/metrics").StatusCode)
+	require.Equal(t, 1, s.fail().Failures)
+	for _, c := range slow {
+		require.NoError(t, c.Close())
+	}
+	require.Eventually(t, func() bool { return post() == 202 }, patience, time.Millisecond)
+	s.settled()
+	require.Contains(t, w.all(), "odilo")
 }
 
 func TestWithoutASecretThereIsNoWebhook(t *testing.T) {
