@@ -56,31 +56,35 @@ func (s *Server) Serve(ctx context.Context) error {
 		case err = <-s.failed:
 		}
 	}
-	s.replacing.Lock()
-	defer s.replacing.Unlock()
+	// From here on nothing new is accepted, and by a Replace neither. One that is under way has s.replacing until the last
+	// request with the old bot has ended: it is waited for only while there is somebody to tell that request to stop.
 	s.mu.Lock()
 	s.serving = false
 	fronts := s.fronts
 	s.fronts = nil
 	s.mu.Unlock()
-	s.drain(fronts)
+	late := time.AfterFunc(s.drainTimeout, func() {
+		s.log.Warn("requests took too long to end, they are told to stop", "waited", s.drainTimeout)
+		s.stop(errors.New("the daemon ends"))
+	})
+	defer late.Stop()
+	drain(s.base, fronts)
+	s.replacing.Lock()
+	defer s.replacing.Unlock()
 	s.hints.end(drainTimeout)
 	return err
 }
 
-// drain ends listeners: what they accepted is finished.
-func (s *Server) drain(fronts []*front) {
+// drain ends listeners: what they accepted is finished. Once base has ended, that gets stopTimeout more.
+func drain(base context.Context, fronts []*front) {
 	var all sync.WaitGroup
 	for _, f := range fronts {
 		all.Go(func() {
-			ctx, cancel := context.WithTimeout(context.Background(), drainTimeout)
-			defer cancel()
-			if f.server.Shutdown(ctx) == nil {
+			defer func() { <-f.done }()
+			if f.server.Shutdown(base) == nil {
 				return
 			}
-			s.log.Warn("requests took too long to end, they are told to stop", "listen", f.addr, "waited", drainTimeout)
-			s.stop(errors.New("the daemon ends"))
-			ctx, cancel = context.WithTimeout(context.Background(), stopTimeout)
+			ctx, cancel := context.WithTimeout(context.Background(), stopTimeout)
 			defer cancel()
 			_ = f.server.Shutdown(ctx)
 			_ = f.server.Close()
@@ -106,22 +110,26 @@ func (s *Server) move(want config.HTTP) (retire func(), err error) {
 		f := find(have, a.network, a.addr)
 		if f == nil {
 			if f, err = s.newFront(a.network, a.addr); err != nil {
-				for _, f := range fresh {
-					_ = f.listener.Close()
-				}
+				closeAll(fresh)
 				return nil, err
 			}
 			fresh = append(fresh, f)
 		}
 		keep = append(keep, f)
 	}
+	s.mu.Lock()
+	if serving = s.serving; serving {
+		s.fronts = keep
+	}
+	s.mu.Unlock()
+	if !serving {
+		closeAll(fresh)
+		return nil, errors.New("the daemon ends")
+	}
 	for _, f := range fresh {
 		s.log.Info("serving HTTP", "listen", f.listener.Addr().String())
 		go s.run(f)
 	}
-	s.mu.Lock()
-	s.fronts = keep
-	s.mu.Unlock()
 	return func() {
 		var gone []*front
 		for _, f := range have {
@@ -130,8 +138,15 @@ func (s *Server) move(want config.HTTP) (retire func(), err error) {
 				gone = append(gone, f)
 			}
 		}
-		s.drain(gone)
+		drain(s.base, gone)
 	}, nil
+}
+
+// closeAll ends listeners that nothing was accepted from.
+func closeAll(fronts []*front) {
+	for _, f := range fronts {
+		_ = f.listener.Close()
+	}
 }
 
 func find(fronts []*front, network, addr string) *front {

@@ -15,6 +15,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/terraphim/adfbot/escalate/giteatest"
+	"github.com/terraphim/adfbot/internal/bot"
+	"github.com/terraphim/adfbot/internal/config"
 )
 
 const patience = 30 * time.Second
@@ -166,14 +168,7 @@ func TestAReloadWaitsForRequestsOfTheOldBotAndServesNewOnesAtOnce(t *testing.T) 
 	}())
 	go slow.ServeHTTP(nopWriter{}, mustRequest("GET", "/slow"))
 	<-entered
-	next := s.open(s.cfg)
-	replaced := make(chan error, 1)
-	go func() { replaced <- s.srv.Replace(s.cfg, next) }()
-	require.Eventually(t, func() bool {
-		s.srv.mu.Lock()
-		defer s.srv.mu.Unlock()
-		return s.srv.current.bot == next
-	}, patience, time.Millisecond)
+	next, replaced := s.replacing(s.cfg)
 	require.Equal(t, 1, s.fail().Failures, "the new bot works already")
 	select {
 	case <-replaced:
@@ -185,6 +180,93 @@ func TestAReloadWaitsForRequestsOfTheOldBotAndServesNewOnesAtOnce(t *testing.T) 
 	_ = old.Close()
 	s.bot = next
 	require.Equal(t, 2, s.fail().Failures)
+}
+
+// slow lets the server answer /slow, once it is served, only when goOn is closed, or the daemon can't wait any longer. The
+// answer's status comes from asked.
+func (s *station) slow() (ask func(at string) (asked chan int), goOn chan struct{}) {
+	entered, goOn := make(chan struct{}), make(chan struct{})
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /slow", func(_ http.ResponseWriter, r *http.Request) {
+		ctx, cancel := s.srv.lasting(r)
+		defer cancel()
+		close(entered)
+		select {
+		case <-goOn:
+		case <-ctx.Done():
+		}
+	})
+	s.srv.handler = s.srv.guard(mux)
+	return func(at string) chan int {
+		asked := make(chan int, 1)
+		go func() {
+			res, err := http.Get("http://" + at + "/slow")
+			if err != nil {
+				asked <- 0
+				return
+			}
+			_ = res.Body.Close()
+			asked <- res.StatusCode
+		}()
+		<-entered
+		return asked
+	}, goOn
+}
+
+// replacing begins a reload and returns when the new bot is in force.
+func (s *station) replacing(cfg *config.Config) (next *bot.Bot, replaced chan error) {
+	s.Helper()
+	next, replaced = s.open(cfg), make(chan error, 1)
+	go func() { replaced <- s.srv.Replace(cfg, next) }()
+	require.Eventually(s, func() bool {
+		s.srv.mu.Lock()
+		defer s.srv.mu.Unlock()
+		return s.srv.current.bot == next
+	}, patience, time.Millisecond)
+	return next, replaced
+}
+
+func TestTheDaemonsEndAcceptsNothingNewAlsoWhileAReloadWaitsForAnOldRequest(t *testing.T) {
+	s := newStation(t)
+	ask, goOn := s.slow()
+	v := s.serve()
+	at := s.addr()
+	asked := ask(at)
+	next, replaced := s.replacing(s.cfg)
+	defer func() { _ = next.Close() }()
+	v.end()
+	require.Eventually(t, func() bool {
+		c, err := net.Dial("tcp", at)
+		if err == nil {
+			_ = c.Close()
+		}
+		return err != nil
+	}, patience, time.Millisecond)
+	require.Empty(t, asked, "what was accepted is still worked on")
+	close(goOn)
+	require.Equal(t, http.StatusOK, <-asked)
+	require.NoError(t, <-replaced)
+	require.NoError(t, v.stopped(t))
+}
+
+func TestTheDaemonsEndTellsARequestToStopThatAReloadToOtherAddressesWaitsFor(t *testing.T) {
+	s := newStation(t)
+	s.srv.drainTimeout = 50 * time.Millisecond // in place of a minute
+	ask, _ := s.slow()
+	v := s.serve()
+	asked := ask(s.addr())
+	next, replaced := s.replacing(s.config("  listen: LISTEN\n", "  socket: "+socketPath(t)+"\n"))
+	defer func() { _ = next.Close() }()
+	select {
+	case <-replaced:
+		t.Fatal("the old bot is still in use")
+	case <-time.After(2 * s.srv.drainTimeout):
+	}
+	require.NoError(t, s.srv.base.Err(), "for a reload nobody has to hurry")
+	require.NoError(t, v.stopped(t))
+	require.NoError(t, <-replaced)
+	require.Equal(t, http.StatusOK, <-asked)
+	require.Contains(t, s.log.String(), "requests took too long to end")
 }
 
 func TestReloadsUnderLoadLoseNothing(t *testing.T) {

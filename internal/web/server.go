@@ -52,8 +52,9 @@ type Server struct {
 	listened func()
 
 	// base ends when requests that go on after their client has left must stop too.
-	base context.Context
-	stop context.CancelCauseFunc
+	base         context.Context
+	stop         context.CancelCauseFunc
+	drainTimeout time.Duration // the constant of that name, but in tests
 
 	mu      sync.Mutex
 	current *setup
@@ -78,7 +79,8 @@ type setup struct {
 // and what to do.
 func New(o Options) (*Server, error) {
 	s := &Server{log: o.Log, now: o.Now, getenv: o.Getenv, flight: make(chan struct{}, maxInFlight),
-		agents: make(chan struct{}, maxInFlight), events: make(chan struct{}, maxEvents), looks: make(chan struct{}, maxLooks), failed: make(chan error, 1)}
+		agents: make(chan struct{}, maxInFlight), events: make(chan struct{}, maxEvents), looks: make(chan struct{}, maxLooks), failed: make(chan error, 1),
+		drainTimeout: drainTimeout}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}
