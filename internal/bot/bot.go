@@ -17,7 +17,6 @@ import (
 	"net/http"
 	"os"
 	"slices"
-	"sync"
 	"time"
 
 	"github.com/terraphim/adfbot/escalate"
@@ -44,7 +43,7 @@ type Bot struct {
 	tokenErr error // why the token can't be read
 	rootsErr error // why gitea.ca_file can't be used
 
-	sweeping sync.Mutex // the daemon's sweeps, by schedule and by a hint, come one after the other
+	sweeping chan struct{} // its one place: the daemon's sweeps, by schedule and by a hint, come one after the other
 }
 
 // Mode says what a command is about to do.
@@ -97,7 +96,8 @@ func (e Env) filled() Env {
 // Open opens the state and joins the parts. It makes no request.
 func Open(ctx context.Context, cfg *config.Config, mode Mode, env Env) (*Bot, error) {
 	env = env.filled()
-	b := &Bot{cfg: cfg, log: env.Log, now: env.Now, step: env.Step, tokens: cfg.Gitea.TokenSource(env.Getenv), mode: mode, env: env}
+	b := &Bot{cfg: cfg, log: env.Log, now: env.Now, step: env.Step, tokens: cfg.Gitea.TokenSource(env.Getenv), mode: mode, env: env,
+		sweeping: make(chan struct{}, 1)}
 	b.host, _ = os.Hostname()
 	dir := pause.New(cfg.PauseDir)
 	var err error

@@ -203,6 +203,39 @@ func TestServeFinishesTheSweepThatItIsAt(t *testing.T) {
 	})
 }
 
+func TestAHintThatWaitsForTheSweepIsToldToEndWithoutWaitingForIt(t *testing.T) {
+	slow := func(w *world) {
+		w.gitea.Inject(giteatest.Fault{Match: giteatest.ListIssues(), Do: giteatest.Latency(5 * time.Second)})
+	}
+	serving(t, slow, func(t *testing.T, d *daemon) {
+		ctx, end := context.WithCancel(t.Context())
+		hinted := make(chan error, 1)
+		go func() {
+			_, err := d.bot.SweepProject(ctx, "odilo")
+			hinted <- err
+		}()
+		synctest.Wait()
+		require.Empty(t, hinted, "two sweeps are never made at once")
+		begun := time.Now()
+		end()
+		require.ErrorIs(t, <-hinted, context.Canceled)
+		require.Zero(t, time.Since(begun))
+		require.NotContains(t, d.log.String(), "level=ERROR")
+	})
+}
+
+func TestAHintedSweepThatIsToldToEndIsNoError(t *testing.T) {
+	serving(t, nil, func(t *testing.T, d *daemon) {
+		defer d.gitea.Inject(giteatest.Fault{Match: giteatest.ListIssues(), Do: giteatest.Latency(5 * time.Second)})()
+		ctx, end := context.WithTimeout(t.Context(), time.Second)
+		defer end()
+		_, err := d.bot.SweepProject(ctx, "odilo")
+		require.Error(t, err)
+		require.NotContains(t, d.log.String(), "level=ERROR")
+		require.Contains(t, d.log.String(), "sweep of one project was told to end")
+	})
+}
+
 func TestAPanicInASweepDoesNotEndTheSchedule(t *testing.T) {
 	var bad bool
 	spool := func(w *world) {

@@ -83,8 +83,10 @@ func (b *Bot) Sweep(ctx context.Context, opt escalate.SweepOptions) (SweepReport
 	}
 	var err error
 	if !opt.DryRun {
-		b.sweeping.Lock()
-		defer b.sweeping.Unlock()
+		if err := b.beginSweep(ctx); err != nil {
+			return rep, err
+		}
+		defer b.endSweep()
 		b.env.Observe.sweeping()
 		rep.TakenIn, err = b.Intake(ctx)
 		note(err)
@@ -119,6 +121,18 @@ func (b *Bot) Sweep(ctx context.Context, opt escalate.SweepOptions) (SweepReport
 	b.logSweep(rep, err)
 	return rep, err
 }
+
+// beginSweep waits for the sweep that is going on, as long as ctx lasts.
+func (b *Bot) beginSweep(ctx context.Context) error {
+	select {
+	case b.sweeping <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (b *Bot) endSweep() { <-b.sweeping }
 
 // locks are those that the configured projects will need.
 func (b *Bot) locks() []string {

@@ -52,11 +52,15 @@ func (b *Bot) Hinted(ctx context.Context, h Hint) (string, error) {
 // SweepProject is a sweep of one project, because something has happened to its issue. The report of the last sweep, which
 // is about all projects, stays as it is.
 func (b *Bot) SweepProject(ctx context.Context, project string) (escalate.Report, error) {
-	b.sweeping.Lock()
-	defer b.sweeping.Unlock()
+	if err := b.beginSweep(ctx); err != nil {
+		return escalate.Report{}, err
+	}
+	defer b.endSweep()
 	rep, err := b.rec.Sweep(ctx, escalate.SweepOptions{Project: project})
 	err = b.Explain(ctx, err)
 	switch {
+	case ctx.Err() != nil:
+		b.log.Info("sweep of one project was told to end, the next sweep goes on", "project", project, "done", len(rep.Actions))
 	case err != nil:
 		b.log.Error("sweep of one project", "project", project, "done", len(rep.Actions), "err", err)
 	case len(rep.Actions) > 0:

@@ -80,16 +80,13 @@ func (h *hints) work() {
 	}
 }
 
-// end lets go of what waits and waits for the sweep that is going on, at most for the given time. What is left out is
-// found by the next sweep.
-func (h *hints) end(wait time.Duration) {
+// end lets go of what waits, and tells the sweep that is going on to end: it finishes a project that it is writing for. idle
+// tells when it has. What is left out is found by the next sweep.
+func (h *hints) end() {
 	h.mu.Lock()
 	h.ended, h.waiting = true, nil
 	h.mu.Unlock()
-	t := time.AfterFunc(wait, func() { h.stop(errors.New("the daemon ends")) })
-	defer t.Stop()
-	h.idle.Wait()
-	h.stop(nil)
+	h.stop(errors.New("the daemon ends"))
 }
 
 // sweepHinted sweeps a project with the set-up that is in force, and keeps that from being closed meanwhile. A fault there

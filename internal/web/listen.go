@@ -68,10 +68,11 @@ func (s *Server) Serve(ctx context.Context) error {
 		s.stop(errors.New("the daemon ends"))
 	})
 	defer late.Stop()
+	s.hints.end()
 	drain(s.base, fronts)
 	s.replacing.Lock()
 	defer s.replacing.Unlock()
-	s.hints.end(drainTimeout)
+	s.hints.idle.Wait()
 	return err
 }
 
