@@ -176,11 +176,26 @@ func (s *Server) newFront(network, addr string) (*front, error) {
 	}
 	if f.listener, err = net.Listen(network, addr); err != nil {
 		if errors.Is(err, syscall.EADDRINUSE) {
-			err = fmt.Errorf("%w: another process listens there; `ss -ltnp` shows which", err)
+			err = fmt.Errorf("%w: %s", err, s.whoListens(addr))
 		}
 		return nil, fmt.Errorf("http.listen: %w", err)
 	}
 	return f, nil
+}
+
+// whoListens says who keeps an address from being listened on, and what to do. A listener on all addresses and one on any of
+// them exclude each other.
+func (s *Server) whoListens(addr string) string {
+	want, err := net.ResolveTCPAddr("tcp", addr)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, f := range s.fronts {
+		own, ok := f.listener.Addr().(*net.TCPAddr)
+		if ok && err == nil && own.Port == want.Port && (own.IP.Equal(want.IP) || own.IP.IsUnspecified() || want.IP == nil || want.IP.IsUnspecified()) {
+			return fmt.Sprintf("this daemon itself listens on %s, and a reload opens the new address before it closes the old one: restart it", own)
+		}
+	}
+	return "another process listens there; `ss -ltnp` shows which"
 }
 
 func (s *Server) run(f *front) {

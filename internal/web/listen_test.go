@@ -312,6 +312,20 @@ func TestAReloadMovesToOtherAddressesAndBack(t *testing.T) {
 	require.NoError(t, v.stopped(t))
 }
 
+func TestAReloadToAnAddressThatItsOwnOldOneKeepsItFromSaysThatARestartIsNeeded(t *testing.T) {
+	s := newStation(t)
+	v := s.serve()
+	at := s.addr()
+	_, port, err := net.SplitHostPort(at)
+	require.NoError(t, err)
+	err = s.srv.Replace(s.config("LISTEN", "0.0.0.0:"+port), s.bot)
+	require.ErrorContains(t, err, "http.listen: listen tcp 0.0.0.0:"+port)
+	require.ErrorContains(t, err, "this daemon itself listens on "+at+", and a reload opens the new address before it closes the old one: restart it")
+	require.NotContains(t, err.Error(), "another process")
+	require.Equal(t, at, s.addr(), "what can't be moved stays as it was")
+	require.NoError(t, v.stopped(t))
+}
+
 func TestWhatCantBeListenedOnIsAnErrorThatSaysWhy(t *testing.T) {
 	socket := socketPath(t)
 	for what, says := range map[string]string{"missing directory": "make its directory", "no socket": "is no socket", "in use": "another `adfbot serve`"} {
