@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net"
 	"net/http"
 	"os"
 	"os/user"
@@ -60,6 +61,7 @@ func Check(ctx context.Context, cfg *config.Config, offline bool, env Env) []Fin
 	c.pauseDir(ctx)
 	c.template()
 	c.secretFiles()
+	c.http(ctx)
 	if offline {
 		return c.out
 	}
@@ -175,10 +177,7 @@ func (c *checker) secretFiles() {
 	} else {
 		c.add(OK, "token", "can be read")
 	}
-	c.secretFile("http.token_file", c.cfg.HTTP.TokenFile)
-	c.secretFile("http.webhook_secret_file", c.cfg.HTTP.WebhookSecretFile)
 	for _, p := range c.cfg.Projects {
-		c.secretFile("projects["+p.ID+"].token_file", p.TokenFile)
 		for _, name := range p.Users {
 			if _, err := strconv.Atoi(name); err == nil {
 				continue // a uid needs no entry anywhere
@@ -190,17 +189,40 @@ func (c *checker) secretFiles() {
 	}
 }
 
-// secretFile looks whether serve could read a secret of its HTTP side.
-func (c *checker) secretFile(key, file string) {
-	if file == "" {
-		return
+// http looks whether serve could start its HTTP side.
+func (c *checker) http(ctx context.Context) {
+	h := c.cfg.HTTP
+	tokens, errs := c.cfg.Tokens(c.env.Getenv)
+	for _, err := range errs {
+		c.add(Fail, "http", "%v", err)
 	}
-	path, err := config.ExpandCredentials(file, c.env.Getenv)
-	if err == nil {
-		_, err = config.ReadSecretFile(path)
+	for _, w := range tokens.Warnings {
+		c.add(Warn, "http", "%s", w)
 	}
-	if err != nil {
-		c.add(Fail, "http", "%s: %v", key, err)
+	if h.WebhookSecretFile != "" {
+		path, err := config.ExpandCredentials(h.WebhookSecretFile, c.env.Getenv)
+		if err == nil {
+			_, err = config.ReadSecretFile(path)
+		}
+		if err != nil {
+			c.add(Fail, "http", "http.webhook_secret_file: %v", err)
+		}
+	}
+	if h.Listen != "" {
+		// The port may be in use: by the daemon that this configuration is of.
+		host, _, _ := net.SplitHostPort(h.Listen)
+		l, err := new(net.ListenConfig).Listen(ctx, "tcp", net.JoinHostPort(host, "0"))
+		if err != nil {
+			c.add(Fail, "http", "http.listen: %v: name an address of this machine", err)
+		} else {
+			_ = l.Close()
+		}
+	}
+	if h.Socket != "" {
+		dir := filepath.Dir(h.Socket)
+		if _, err := os.Stat(dir); errors.Is(err, fs.ErrNotExist) {
+			c.add(Warn, "http", "http.socket: %s is not there: make it, or set RuntimeDirectory= in the unit", dir)
+		}
 	}
 }
 

@@ -2,6 +2,7 @@ package bot_test
 
 import (
 	"fmt"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -141,6 +142,24 @@ func TestCheckNamesWhatIsWrongAndItsFix(t *testing.T) {
 			"pause_dir", bot.Fail, []string{"pause_dir was changed", "run `adfbot restore`"}},
 		"a changed gitea.url": {func(w *world) { w.fail("odilo", 2); w.change("http://gitea.example", "http://new.example") },
 			"gitea", bot.Fail, []string{"gitea.url was changed", "adfbot sweep --confirm-gitea-url"}},
+		"a project's token that is the one for everything": {func(w *world) {
+			require.NoError(w.t, os.WriteFile(w.dir+"/http-token", []byte("one-token-for-everything"), 0o600))
+			w.change("projects:", "http:\n  token_file: DIR/http-token\nprojects:", "  - id: odilo\n", "  - id: odilo\n    token_file: DIR/http-token\n")
+		}, "http", bot.Fail, []string{"projects[odilo].token_file holds the token of http.token_file", "give the project one of its own"}},
+		"a token that can be guessed": {func(w *world) {
+			require.NoError(w.t, os.WriteFile(w.dir+"/http-token", []byte("short"), 0o600))
+			w.change("projects:", "http:\n  token_file: DIR/http-token\nprojects:")
+		}, "http", bot.Warn, []string{"http.token_file: a token of less than 16 characters can be guessed"}},
+		"a socket in a directory that is not there": {func(w *world) { w.change("projects:", "http:\n  socket: DIR/run/adfbot.sock\nprojects:") },
+			"http", bot.Warn, []string{"http.socket: ", "/run is not there: make it, or set RuntimeDirectory= in the unit"}},
+		"an address of another machine": {func(w *world) {
+			require.NoError(w.t, os.WriteFile(w.dir+"/http-token", []byte("one-token-for-everything"), 0o600))
+			w.change("projects:", "http:\n  listen: 192.0.2.1:9753\n  token_file: DIR/http-token\nprojects:")
+		}, "http", bot.Fail, []string{"http.listen: ", "192.0.2.1", "name an address of this machine"}},
+		"a name that has no address": {func(w *world) {
+			require.NoError(w.t, os.WriteFile(w.dir+"/http-token", []byte("one-token-for-everything"), 0o600))
+			w.change("projects:", "http:\n  listen: no..name:9753\n  token_file: DIR/http-token\nprojects:")
+		}, "http", bot.Fail, []string{"http.listen: ", "no..name", "name an address of this machine"}},
 		"a result in the spool": {func(w *world) {
 			r := failure("odilo")
 			r.RunID = "r"
@@ -158,6 +177,17 @@ func TestCheckNamesWhatIsWrongAndItsFix(t *testing.T) {
 			}
 			require.NotContains(t, fmt.Sprint(bot.Check(ctx, w.cfg, false, w.env())), token)
 		})
+	}
+}
+
+func TestCheckOfWhatServeListensOnIsWellAlsoWhileItIsListenedOn(t *testing.T) {
+	w := newWorld(t)
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer func() { _ = l.Close() }()
+	w.change("projects:", "http:\n  listen: "+l.Addr().String()+"\n  socket: DIR/adfbot.sock\nprojects:")
+	for _, f := range bot.Check(ctx, w.cfg, true, w.env()) {
+		require.NotEqual(t, "http", f.What, f.Text)
 	}
 }
 

@@ -141,47 +141,20 @@ type projectKey struct {
 
 func (k *keys) none() bool { return k.admin == nil && len(k.projects) == 0 }
 
-// shortToken is below what can't be guessed over the network.
-const shortToken = 16
-
 // readKeys reads the token files. Without a TCP listener none is needed, and none is read.
 func readKeys(cfg *config.Config, getenv func(string) string) (*keys, error) {
 	k := &keys{}
 	if cfg.HTTP.Listen == "" {
 		return k, nil
 	}
-	var errs []error
-	read := func(key, file string) (hash [sha256.Size]byte, ok bool) {
-		if file == "" {
-			return hash, false
-		}
-		path, err := config.ExpandCredentials(file, getenv)
-		var token string
-		if err == nil {
-			token, err = config.ReadSecretFile(path)
-		}
-		if err != nil {
-			errs = append(errs, fmt.Errorf("%s: %w", key, err))
-			return hash, false
-		}
-		if len(token) < shortToken {
-			k.warnings = append(k.warnings, fmt.Sprintf("%s: a token of less than %d characters can be guessed; make one with `openssl rand -hex 32`", key, shortToken))
-		}
-		return sha256.Sum256([]byte(token)), true
-	}
-	if hash, ok := read("http.token_file", cfg.HTTP.TokenFile); ok {
+	tokens, errs := cfg.Tokens(getenv)
+	k.warnings = tokens.Warnings
+	if tokens.Admin != "" {
+		hash := sha256.Sum256([]byte(tokens.Admin))
 		k.admin = &hash
 	}
-	for _, p := range cfg.Projects {
-		key := "projects[" + p.ID + "].token_file"
-		hash, ok := read(key, p.TokenFile)
-		if !ok {
-			continue
-		}
-		if k.admin != nil && hash == *k.admin {
-			errs = append(errs, fmt.Errorf("%s holds the token of http.token_file, which may do everything: give the project one of its own", key))
-		}
-		k.projects = append(k.projects, projectKey{hash, p.ID})
+	for _, p := range tokens.Projects {
+		k.projects = append(k.projects, projectKey{sha256.Sum256([]byte(p.Token)), p.Project})
 	}
 	return k, errors.Join(errs...)
 }
