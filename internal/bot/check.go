@@ -80,21 +80,16 @@ func (c *checker) state(ctx context.Context) {
 		}
 		c.add(OK, "state", "%s is not there yet; it is made by the first result", c.cfg.State)
 		return
-	case err != nil:
-		c.add(Fail, "state", "%v", err)
-		return
+	case err == nil:
+		c.open = b
+		err = b.store.Check(ctx)
 	}
-	c.open = b
-	if err := b.store.Check(ctx); err != nil {
-		c.add(Fail, "state", "%v", err)
-		return
-	}
-	bad := false
-	for _, path := range []string{dir, c.cfg.State, c.cfg.State + "-wal", c.cfg.State + "-shm", c.cfg.State + ".d", c.cfg.State + ".d/locks", c.cfg.State + ".d/runs", c.cfg.State + ".d/spool"} {
-		if why := notWritable(path); why != "" {
-			bad = true
-			c.add(Fail, "state", "%s: %s", path, why)
+	bad := c.stateRights(dir)
+	if err != nil {
+		if !bad || !errors.Is(err, store.ErrDenied) { // what is missing was said; SQLite's words for it help nobody
+			c.add(Fail, "state", "%v", err)
 		}
+		return
 	}
 	if what := store.Trouble(dir, store.LeastRoom); what != "" {
 		bad = true
@@ -108,6 +103,20 @@ func (c *checker) state(ctx context.Context) {
 	} else if len(s) > 0 {
 		c.add(Warn, "spool", "%d results wait to be stored; the next sweep takes them in", len(s))
 	}
+}
+
+// stateRights tells whether this user may not write something of the state, and says what to do.
+func (c *checker) stateRights(dir string) (bad bool) {
+	for _, path := range []string{dir, c.cfg.State, c.cfg.State + "-wal", c.cfg.State + "-shm", c.cfg.State + ".d", c.cfg.State + ".d/locks", c.cfg.State + ".d/runs", c.cfg.State + ".d/spool"} {
+		if _, err := os.Stat(path); bad && errors.Is(err, fs.ErrPermission) {
+			continue // it can't be seen for the same reason
+		}
+		if why := notWritable(path); why != "" {
+			bad = true
+			c.add(Fail, "state", "%s: %s", path, why)
+		}
+	}
+	return bad
 }
 
 func (c *checker) pauseDir(ctx context.Context) {

@@ -213,7 +213,13 @@ func TestCheckAsAnotherUserNamesTheChownAndChmodThatAreMissing(t *testing.T) {
 	}
 	require.NoError(t, os.Chmod(filepath.Dir(w.cfg.State), 0o755))
 	require.NoError(t, os.Chmod(w.cfg.PauseDir, 0o755))
-	require.Contains(t, run(), "FAIL state "+"state not usable: "+w.cfg.State)
+	state := filepath.Dir(w.cfg.State)
+	require.Contains(t, run(), "FAIL state "+state+": nobody may not write it (drwxr-xr-x, owner 0:0): chown nobody "+state)
+	require.NotContains(t, run(), "see `adfbot check`", "this is it")
+	require.NoError(t, os.Chmod(state, 0o700))
+	require.Contains(t, run(), "FAIL state "+state+": nobody may not write it (drwx------, owner 0:0): chown nobody "+state)
+	require.Equal(t, 1, strings.Count(run(), "FAIL state"), "what lies in it can't be seen")
+	require.NoError(t, os.Chmod(state, 0o755))
 	require.Contains(t, run(), "FAIL pause_dir "+w.cfg.PauseDir+": nobody may not write it (drwxr-xr-x, owner 0:0): chown nobody "+w.cfg.PauseDir)
 
 	require.NoError(t, filepath.WalkDir(filepath.Dir(w.cfg.State), func(p string, e os.DirEntry, err error) error {
@@ -223,6 +229,10 @@ func TestCheckAsAnotherUserNamesTheChownAndChmodThatAreMissing(t *testing.T) {
 		return os.Chmod(p, 0o666)
 	}))
 	require.NotContains(t, run(), "FAIL state")
+	require.NoError(t, os.Chmod(state, 0o755)) // its files may be written, and SQLite makes more
+	require.Contains(t, run(), "FAIL state "+state+": nobody may not write it (drwxr-xr-x, owner 0:0): chown nobody "+state)
+	require.NotContains(t, run(), "attempt to write")
+	require.NoError(t, os.Chmod(state, 0o777))
 	for _, name := range []string{"locks", "runs", "spool", ""} {
 		path := filepath.Join(w.cfg.State+".d", name)
 		require.NoError(t, os.Chmod(path, 0o755))

@@ -260,9 +260,7 @@ func (s *Store) wrap(err error) error {
 		switch se.Code() & 0xff {
 		case sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB:
 			advice = adviceDamaged
-		case sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM:
-			advice, denied = "this user may not write the file: see `adfbot check` for the chown or chmod", true
-		case sqlite3.SQLITE_CANTOPEN:
+		case sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM, sqlite3.SQLITE_CANTOPEN:
 			advice, denied = "this user may not write the file or its directory: see `adfbot check` for the chown or chmod", true
 		case sqlite3.SQLITE_FULL:
 			advice = "the disk is full: make room"
