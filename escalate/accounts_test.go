@@ -237,6 +237,74 @@ func TestAProjectMovedWhileACreationIsInDoubtIsLookedForInTheOldRepository(t *te
 	})
 }
 
+func TestAnIncidentSaysThatItsRepositoryIsGoneAndGoesOnWhenThereIsAnEmptyOneOfItsName(t *testing.T) {
+	for _, doubt := range []bool{false, true} {
+		t.Run(fmt.Sprintf("creation in doubt %v", doubt), func(t *testing.T) {
+			play(t, func(w *world) {
+				if doubt {
+					w.gitea.Inject(giteatest.Fault{Match: giteatest.CreateIssue(), Times: 1, Do: giteatest.Reset()})
+				}
+				id, _ := w.tripAnd(project)
+				w.gitea.DeleteRepo(fleet)
+				w.moveTo(other)
+				w.sweepFor(time.Hour)
+				require.Empty(w, w.issues(other), "it may only be hidden")
+				require.Contains(w, w.incident(id).LastErr, "list issues in terraphim/adf-fleet: status 404")
+				require.Contains(w, w.incident(id).LastErr, "if it was deleted, make an empty repository of its name")
+
+				w.gitea.AddRepo("terraphim", "adf-fleet")
+				w.gitea.SetPermission("terraphim", "adf-fleet", "adf-bot", giteatest.Write)
+				w.sweepFor(time.Hour)
+				require.Len(w, w.issues(other), 1)
+				require.Empty(w, w.incident(id).LastErr)
+				w.gitea.DeleteRepo(fleet)
+				w.sweep()
+				w.rm(project)
+				w.sweep()
+				require.Equal(w, "closed", w.issues(other)[0].State)
+				require.True(w, w.incident(id).Settled)
+			})
+		})
+	}
+}
+
+func TestAnIncidentThatEndedSaysThatItsRepositoryIsGoneAndIsSettledWhenThereIsAnEmptyOneOfItsName(t *testing.T) {
+	play(t, func(w *world) {
+		id := w.trip(project)
+		w.gitea.DeleteRepo(fleet)
+		w.moveTo(other)
+		w.rm(project)
+		w.sweepFor(time.Hour)
+		require.Contains(w, w.incident(id).LastErr, "status 404")
+		w.gitea.AddRepo("terraphim", "adf-fleet")
+		w.gitea.SetPermission("terraphim", "adf-fleet", "adf-bot", giteatest.Write)
+		w.sweepFor(time.Hour)
+		require.True(w, w.incident(id).Settled)
+		require.Empty(w, w.incident(id).LastErr)
+		require.Empty(w, w.issues(other))
+	})
+}
+
+func TestARepositoryThatCantBeSeenForAWhileIsSaidOfItsOpenIncidentsAndForgotten(t *testing.T) {
+	play(t, func(w *world) {
+		id := w.trip(project)
+		undo := w.gitea.Inject(giteatest.Fault{Match: giteatest.ListIssues(), Do: giteatest.Status(502, "bad gateway")})
+		w.sweepFor(3 * time.Minute)
+		require.Empty(w, w.incident(id).LastErr, "that passes by itself")
+		undo()
+		w.gitea.SetPrivate(fleet, true)
+		w.gitea.SetPermission("terraphim", "adf-fleet", "adf-bot", giteatest.None)
+		_, err := w.sweepAnd(escalate.SweepOptions{DryRun: true})
+		require.Error(w, err)
+		require.Empty(w, w.incident(id).LastErr, "a dry run writes nothing")
+		w.sweepFor(3 * time.Minute)
+		require.Contains(w, w.incident(id).LastErr, "status 404")
+		w.gitea.SetPermission("terraphim", "adf-fleet", "adf-bot", giteatest.Write)
+		w.sweep()
+		require.Empty(w, w.incident(id).LastErr)
+	})
+}
+
 func TestAProjectThatLeftTheConfigurationHasItsIssueClosed(t *testing.T) {
 	play(t, func(w *world) {
 		w.trip(project)

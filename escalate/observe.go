@@ -281,7 +281,13 @@ func (r *Reconciler) look(ctx context.Context, p *pass, incidents []Incident) er
 	var errs []error
 	for _, i := range incidents {
 		l, ok := p.list(i.Issue.Repo)
-		if !i.IsOpen() || i.Issue.IsZero() || !ok || l.err != nil || r.issueState(p, i) != IssueUnknown {
+		if !i.IsOpen() || i.Issue.IsZero() || !ok {
+			continue
+		}
+		if err := r.noteListed(ctx, p, i, l.err); err != nil {
+			errs = append(errs, fmt.Errorf("%s: %w", i.Name(), err))
+		}
+		if l.err != nil || r.issueState(p, i) != IssueUnknown {
 			continue
 		}
 		_, s, err := r.read(ctx, p, i)

@@ -122,12 +122,36 @@ func (r *Reconciler) targetRepo(i Incident) Repo {
 
 // note keeps the reason why something is pending, if it is news.
 func (r *Reconciler) note(ctx context.Context, i Incident, err error) error {
-	if s := CleanLine(err.Error(), 500); s != i.LastErr {
-		if _, err2 := r.State.Change(ctx, i.ID, func(i *Incident) { i.LastErr = s }); err2 != nil {
-			err = errors.Join(err, err2)
-		}
+	if err2 := r.noteReason(ctx, i, CleanLine(err.Error(), 500)); err2 != nil {
+		err = errors.Join(err, err2)
 	}
 	return fmt.Errorf("%s: %w", i.Name(), err)
+}
+
+func (r *Reconciler) noteReason(ctx context.Context, i Incident, why string) error {
+	if why == i.LastErr {
+		return nil
+	}
+	_, err := r.State.Change(ctx, i.ID, func(i *Incident) {
+		if why != "" || i.Tries == 0 { // a step that failed meanwhile has its own reason
+			i.LastErr = why
+		}
+	})
+	return err
+}
+
+// noteListed keeps with an open incident that the server refuses to list the repository of its issue, until it does not
+// any more: somebody may close or delete the issue, and the bot could not see it. What passes by itself is not kept.
+func (r *Reconciler) noteListed(ctx context.Context, p *pass, i Incident, err error) error {
+	switch {
+	case p.dry:
+		return nil
+	case err != nil && outcomeOf(err) == Refused && !isRetryable(err):
+		return r.noteReason(ctx, i, CleanLine(err.Error(), 500))
+	case err == nil && i.Tries == 0:
+		return r.noteReason(ctx, i, "")
+	}
+	return nil
 }
 
 // failed counts a failed try and sets the wait before the next.

@@ -109,7 +109,8 @@ func (e *TrackerError) Fix() string {
 	case http.StatusForbidden:
 		return "the token may not do this, or issues are disabled in the repository: give the token the scope write:issue, its account write access to the repository, and the repository its issue tracker"
 	case http.StatusNotFound:
-		return "the repository is missing, hidden from the token's account, or has its issues disabled: check gitea.owner, gitea.repo and the account's access"
+		return "the repository is missing, hidden from the token's account, or has its issues disabled: check gitea.owner, gitea.repo and the account's access; " +
+			"if it was deleted, make an empty repository of its name that the account can write to, and open incidents get new issues where issues go now"
 	case http.StatusGone:
 		return "the repository is gone: set gitea.owner and gitea.repo to another one"
 	case http.StatusLocked:
