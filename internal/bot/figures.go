@@ -2,6 +2,7 @@ package bot
 
 import (
 	"context"
+	"os"
 	"time"
 
 	"github.com/terraphim/adfbot/escalate"
@@ -90,6 +91,9 @@ func pending(i escalate.Incident) (what string, since time.Time) {
 	}
 	return "", time.Time{}
 }
+
+// StateFile is the file of the open state, see [store.Store.File].
+func (b *Bot) StateFile() os.FileInfo { return b.store.File() }
 
 // LastResult is the position of the newest result in the state, for [Bot.CountSince].
 func (b *Bot) LastResult(ctx context.Context) (int64, error) { return b.store.LastResult(ctx) }

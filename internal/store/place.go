@@ -25,6 +25,9 @@ func (s *Store) Moved() error {
 	return s.unusable("it was removed or replaced while adfbot had it open: put it back, or begin with what is there now (a daemon does so by itself within a minute)", err)
 }
 
+// File is the file that this state was opened from: os.SameFile tells whether another open state is the same one.
+func (s *Store) File() os.FileInfo { return s.opened }
+
 // whyClosed says why SQLite can't open or write the file, and whether another user might: rights are only the last guess.
 func (s *Store) whyClosed(rights string) (advice string, denied bool) {
 	info, err := os.Stat(s.path)

@@ -2,6 +2,7 @@ package web
 
 import (
 	"context"
+	"os"
 	"runtime"
 	"strconv"
 	"strings"
@@ -30,8 +31,8 @@ type Metrics struct {
 	took     *exposition.Histogram
 
 	mu    sync.Mutex
-	state string // whose results are counted
-	upTo  int64  // the last result that was
+	state os.FileInfo // whose results are counted
+	upTo  int64       // the last result that was
 }
 
 // otherProject is the label of projects that are not configured.
@@ -102,7 +103,8 @@ func operation(op string) string {
 	}, op)
 }
 
-// begin notes where a state stands: only what comes after is counted. It does nothing for a state that it knows.
+// begin notes where a state stands: only what comes after is counted. It does nothing for a state that it knows; a
+// copy that was put in its place is another one.
 func (m *Metrics) begin(ctx context.Context, cfg *config.Config, b *bot.Bot) error {
 	for _, id := range cfg.ProjectIDs() { // a rate needs a series before its first event
 		for _, outcome := range []string{store.Success, store.Failure, store.Ignored} {
@@ -110,14 +112,14 @@ func (m *Metrics) begin(ctx context.Context, cfg *config.Config, b *bot.Bot) err
 		}
 		m.trips.Add(0, id)
 	}
-	if m.state == cfg.State {
+	if os.SameFile(m.state, b.StateFile()) {
 		return nil
 	}
 	last, err := b.LastResult(ctx)
 	if err != nil {
 		return err
 	}
-	m.state, m.upTo = cfg.State, last
+	m.state, m.upTo = b.StateFile(), last
 	return nil
 }
 

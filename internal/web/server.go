@@ -105,9 +105,7 @@ func New(o Options) (*Server, error) {
 		return nil, err
 	}
 	s.current = first
-	if err := s.metrics.count(s.base, o.Config, o.Bot); err != nil {
-		s.log.Warn("metrics: results are counted from the first scrape on", "err", err)
-	}
+	s.count(o.Config, o.Bot)
 	s.hints = newHints(s.sweepHinted)
 	mux := http.NewServeMux()
 	s.routes(mux)
@@ -124,6 +122,13 @@ func (s *Server) newSetup(cfg *config.Config, b *bot.Bot) (*setup, error) {
 		s.log.Warn(w)
 	}
 	return &setup{cfg: cfg, bot: b, keys: k, idle: make(chan struct{})}, nil
+}
+
+// count begins to count the results of a bot's state, where it is another one than before.
+func (s *Server) count(cfg *config.Config, b *bot.Bot) {
+	if err := s.metrics.count(s.base, cfg, b); err != nil {
+		s.log.Warn("metrics: results are counted from the next scrape on", "err", err)
+	}
 }
 
 // routes hangs in everything that is served. Each handler is wrapped in [Server.allow].
@@ -158,6 +163,7 @@ func (s *Server) Replace(cfg *config.Config, b *bot.Bot) error {
 	if err != nil {
 		return err
 	}
+	s.count(cfg, b)
 	s.mu.Lock()
 	old := s.current
 	s.current = next

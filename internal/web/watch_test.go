@@ -241,6 +241,27 @@ func TestMetricsCountWhatOtherProcessesRecordedAndBoundTheirLabels(t *testing.T)
 	}
 }
 
+func TestAReloadCountsOnAndAnotherStatesHistoryIsNotCounted(t *testing.T) {
+	s := newStation(t)
+	run := func() { s.result(`{"project":"quiet","exit_code":0}`) }
+	counted := func(want int) {
+		t.Helper()
+		require.Contains(t, s.get("/metrics").body, fmt.Sprintf("adfbot_results_total{outcome=\"success\",project=\"quiet\"} %d\n", want))
+	}
+	run()
+	run()
+	require.NoError(t, os.CopyFS(s.path("copy"), os.DirFS(s.path("state"))))
+	run()
+	s.replaceBot()
+	counted(3)
+
+	require.NoError(t, os.RemoveAll(s.path("state")))
+	require.NoError(t, os.CopyFS(s.path("state"), os.DirFS(s.path("copy"))))
+	s.replaceBot()
+	run()
+	counted(4)
+}
+
 func TestMetricsOfAStateThatCantBeReadSayThatAndNotZero(t *testing.T) {
 	d := newDaemon(t)
 	d.trip("odilo")
