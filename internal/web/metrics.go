@@ -35,8 +35,8 @@ type Metrics struct {
 	upTo  int64       // the last result that was
 }
 
-// otherProject is the label of projects that are not configured.
-const otherProject = "other"
+// otherProject is the label of projects that are not configured. No project's id begins like that.
+const otherProject = "-other"
 
 // NewMetrics begins at zero.
 func NewMetrics(version, revision string) *Metrics {

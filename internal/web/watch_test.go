@@ -235,10 +235,21 @@ func TestMetricsCountWhatOtherProcessesRecordedAndBoundTheirLabels(t *testing.T)
 	require.NoError(t, err)
 	s := d.series()
 	require.Equal(t, "1", s[`adfbot_results_total{outcome="success",project="odilo"}`])
-	require.Equal(t, "20", s[`adfbot_results_total{outcome="success",project="other"}`])
+	require.Equal(t, "20", s[`adfbot_results_total{outcome="success",project="-other"}`])
 	for name := range s {
 		require.NotContains(t, name, "guest-")
 	}
+}
+
+func TestAProjectThatIsCalledOtherIsCountedForItself(t *testing.T) {
+	s := newStation(t, "- id: quiet", "- id: other")
+	b := s.open(s.config()) // knows no project of that name
+	defer func() { _ = b.Close() }()
+	_, err := b.Record(t.Context(), store.Result{Project: "quiet", Agent: "project-meta", Outcome: store.Success})
+	require.NoError(t, err)
+	page := s.get("/metrics").body
+	require.Contains(t, page, `adfbot_results_total{outcome="success",project="other"} 0`)
+	require.Contains(t, page, `adfbot_results_total{outcome="success",project="-other"} 1`, "no project's id begins like that")
 }
 
 func TestAReloadCountsOnAndAnotherStatesHistoryIsNotCounted(t *testing.T) {
