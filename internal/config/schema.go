@@ -76,7 +76,7 @@ func projectFields(p *Project) []field {
 		leaf("repo", &p.Repo, text(optional(repository))),
 		list("labels", &p.Labels, text(issueLabel), self),
 		list("assignees", &p.Assignees, text(login), strings.ToLower),
-		list("ignore_exit_codes", &p.IgnoreExitCodes, number(0, 255), func(n int) int { return n }),
+		list("ignore_exit_codes", &p.IgnoreExitCodes, number(1, 255), func(n int) int { return n }),
 		list("users", &p.Users, text(unixUser), self),
 		leaf("token_file", &p.TokenFile, text(optional(secretFile))),
 	}
