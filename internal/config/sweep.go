@@ -33,6 +33,9 @@ func (s Sweep) Cron() (cron.Schedule, error) {
 	return plan, nil
 }
 
+// maxEvery is a year: what is reckoned with the time to the next sweep must not overflow.
+const maxEvery = 8760 * time.Hour
+
 // cronSchedule takes what parseSchedule does.
 func cronSchedule(s string) (string, *fault) {
 	_, f := parseSchedule(s)
@@ -60,6 +63,8 @@ func parseSchedule(s string) (cron.Schedule, *fault) {
 			return nil, faultf(`write "@every 1m"`, "must have a Go duration after @every, not %s", quote(every))
 		case d < time.Second:
 			return nil, faultf("", "must be @every 1s at least, not %s", d)
+		case d > maxEvery:
+			return nil, faultf("", "must be @every 8760h at most, not %s", d)
 		case d%time.Second != 0:
 			return nil, faultf("", "must have whole seconds after @every, not %s", d)
 		}
