@@ -53,7 +53,7 @@ func (c *checker) add(l Level, what, format string, args ...any) {
 // directories, state, template and, unless offline, Gitea with token and rights. It writes nothing.
 func Check(ctx context.Context, cfg *config.Config, offline bool, env Env) []Finding {
 	c := &checker{cfg: cfg, env: env.filled()}
-	c.add(OK, "config", "%s: %d projects", cfg.Path, len(cfg.Projects))
+	c.add(OK, "config", "%s: %s", cfg.Path, plural(len(cfg.Projects), "project"))
 	c.state(ctx)
 	if c.open != nil {
 		defer func() { _ = c.open.Close() }()
@@ -101,7 +101,7 @@ func (c *checker) state(ctx context.Context) {
 	if s, err := b.store.Spooled(); err != nil {
 		c.add(Warn, "spool", "%v", err)
 	} else if len(s) > 0 {
-		c.add(Warn, "spool", "%d results wait to be stored; the next sweep takes them in", len(s))
+		c.add(Warn, "spool", "%s still to be stored; the next sweep does that", plural(len(s), "result"))
 	}
 }
 
@@ -150,7 +150,7 @@ func (c *checker) pauseDir(ctx context.Context) {
 		c.add(Fail, "pause_dir", "%v", err)
 		return
 	}
-	c.add(OK, "pause_dir", "%s, %d projects paused", dir.Path(), len(flags))
+	c.add(OK, "pause_dir", "%s, %s paused", dir.Path(), plural(len(flags), "project"))
 	for _, id := range flags {
 		if f, err := dir.Look(id); err == nil && f.Dangling {
 			c.add(Warn, "pause_dir", "the flag of %s is a link that leads nowhere: it pauses here, but `test -e` in a script says that there is none; replace it by a file", id)
@@ -320,7 +320,7 @@ func (c *checker) repo(ctx context.Context, g *escalate.Gitea, repo escalate.Rep
 	var te *escalate.TrackerError
 	switch {
 	case errors.As(err, &te) && te.Status == http.StatusForbidden:
-		c.add(OK, "repository", "%s can be listed, %d open issues of %s; the token may not read:repository, so its rights are not checked", repo, len(issues), login)
+		c.add(OK, "repository", "%s can be listed, %s of %s; the token may not read:repository, so its rights are not checked", repo, plural(len(issues), "open issue"), login)
 	case err != nil:
 		c.add(Fail, "repository", "%v", err)
 	case archived:
@@ -330,11 +330,19 @@ func (c *checker) repo(ctx context.Context, g *escalate.Gitea, repo escalate.Rep
 	case !mayWrite:
 		c.add(Warn, "repository", "%s may not write to %s: issues are opened, but without labels and assignees, and can't be reopened; give it write access", login, repo)
 	default:
-		c.add(OK, "repository", "%s, %d open issues of %s", repo, len(issues), login)
+		c.add(OK, "repository", "%s, %s of %s", repo, plural(len(issues), "open issue"), login)
 	}
 	if foreign > 0 {
-		c.add(Warn, "repository", "%s has %d open issues of another installation by %s: those of another bot, or of a state that is lost together with its pause directory; adfbot never touches them", repo, foreign, login)
+		c.add(Warn, "repository", "%s has %s of another installation by %s: those of another bot, or of a state that is lost together with its pause directory; adfbot never touches them", repo, plural(foreign, "open issue"), login)
 	}
+}
+
+// plural is a number with its noun, e.g. "1 project" and "3 projects".
+func plural(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
 }
 
 // nearest is the closest directory above a path that exists.

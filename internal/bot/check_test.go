@@ -61,8 +61,14 @@ func TestCheckOfAMachineInUseIsWell(t *testing.T) {
 	w.fail("odilo", 3)
 	require.Empty(t, w.fails())
 	w.inState(func(s *store.Store) { require.Contains(t, w.finding("state", bot.OK), s.Installation()) })
-	require.Contains(t, w.finding("pause_dir", bot.OK), "1 projects paused")
-	require.Contains(t, w.finding("repository", bot.OK), "1 open issues of adfbot")
+	require.Contains(t, w.finding("pause_dir", bot.OK), "1 project paused")
+	require.Contains(t, w.finding("repository", bot.OK), "1 open issue of adfbot")
+}
+
+func TestCheckOfOneProjectSpeaksOfOneProject(t *testing.T) {
+	w := newWorld(t)
+	w.change("  - id: atlas\n    threshold: 2\n    ignore_exit_codes: [75, 9]\n", "")
+	require.Equal(t, w.cfg.Path+": 1 project", w.finding("config", bot.OK))
 }
 
 func TestCheckOfflineAsksNothing(t *testing.T) {
@@ -165,7 +171,7 @@ func TestCheckNamesWhatIsWrongAndItsFix(t *testing.T) {
 			r.RunID = "r"
 			_, err := store.Spool(w.cfg.State, r)
 			require.NoError(w.t, err)
-		}, "spool", bot.Warn, []string{"1 results wait to be stored; the next sweep takes them in"}},
+		}, "spool", bot.Warn, []string{"1 result still to be stored; the next sweep does that"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)

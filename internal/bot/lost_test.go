@@ -122,7 +122,7 @@ func TestWithStateAndDirectoryLostTheOldIssuesAreReportedAndNeverTouched(t *test
 	require.Equal(t, rep.Foreign, w.status().Foreign)
 	require.Equal(t, before, w.issues(""))
 	finding := w.finding("repository", bot.Warn)
-	require.Contains(t, finding, "1 open issues of another installation by adfbot")
+	require.Contains(t, finding, "1 open issue of another installation by adfbot")
 	w.fail("odilo", 3)
 	require.Equal(t, []int64{1, 2}, openNumbers(w))
 }

@@ -3,7 +3,6 @@ package bot
 import (
 	"cmp"
 	"context"
-	"fmt"
 
 	"github.com/terraphim/adfbot/internal/store"
 )
@@ -65,7 +64,7 @@ func (b *Bot) Ready(ctx context.Context) Readiness {
 	if spooled, err := b.store.Spooled(); err != nil {
 		r.Warnings = append(r.Warnings, err.Error())
 	} else if len(spooled) > 0 {
-		r.Warnings = append(r.Warnings, fmt.Sprintf("%d results wait in the spool; the next sweep takes them in", len(spooled)))
+		r.Warnings = append(r.Warnings, plural(len(spooled), "result")+" still in the spool; the next sweep stores what is there")
 	}
 	return r
 }

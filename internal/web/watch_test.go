@@ -111,7 +111,7 @@ func TestWhatGiteaRefusesIsAWarning(t *testing.T) {
 	_, err := store.Spool(d.cfg.State, store.Result{Project: "odilo", Agent: "project-meta", RunID: "r", Outcome: store.Success})
 	require.NoError(t, err)
 	_, r = d.ready()
-	require.Contains(t, strings.Join(r.Warnings, "\n"), "1 results wait in the spool")
+	require.Contains(t, strings.Join(r.Warnings, "\n"), "1 result still in the spool")
 }
 
 // series are the samples of a scrape by name and labels, the bot's own.
