@@ -65,7 +65,7 @@ type RunStatus struct {
 	Signal   string    `json:"signal,omitempty"`
 	Detail   string    `json:"detail,omitempty"`
 	Counted  bool      `json:"counted"`
-	Started  time.Time `json:"started"`
+	Started  time.Time `json:"started,omitzero"` // zero: whoever recorded it did not tell
 	Finished time.Time `json:"finished"`
 	Host     string    `json:"host,omitempty"`
 }

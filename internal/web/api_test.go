@@ -68,6 +68,16 @@ func TestAProjectShowsItsCountItsRunsAndItsIncident(t *testing.T) {
 	require.Contains(t, s.problem(s.get("/api/v1/projects?x=1", as(adminToken)), 400), "no parameters")
 }
 
+func TestARunWhoseBeginningNobodyToldHasNone(t *testing.T) {
+	s := newStation(t).described()
+	s.fail()
+	a := s.get("/api/v1/projects/odilo", as(adminToken))
+	require.NotContains(t, a.body, "started")
+	require.NotContains(t, a.body, "0001-01-01")
+	s.result(`{"project":"odilo","exit_code":1,"started_at":"2026-01-02T03:04:05Z"}`)
+	require.Contains(t, s.get("/api/v1/projects/odilo", as(adminToken)).body, `"started":"2026-01-02T03:04:05Z"`)
+}
+
 func TestTheGateSaysYesPausedOrUnknown(t *testing.T) {
 	s := newStation(t).described()
 	a := s.get("/api/v1/projects/odilo/gate")
