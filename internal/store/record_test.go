@@ -160,6 +160,29 @@ func TestTheSameOutcomeUnderAKnownRunIDGetsTheFirstAnswerAndChangesNothing(t *te
 	require.Len(t, runs, 3)
 }
 
+func TestAResultThatDidNotCountSaysWhyAgainWhenItIsGivenAgain(t *testing.T) {
+	s, _ := newStore(t)
+	require.True(t, resume(t, s, "odilo", trip(t, s, "odilo").ID, noon))
+	stale := int64(0)
+	for _, c := range []struct {
+		why string
+		r   store.Result
+	}{
+		{"only project-meta agents count", store.Result{Agent: "developer", Outcome: store.Failure}},
+		{"the result is ignored", store.Result{Agent: "project-meta", Outcome: store.Ignored}},
+		{"the run began before the project was last resumed", store.Result{Agent: "project-meta", Outcome: store.Failure, Generation: &stale}},
+		{"the run began before the project was last resumed", store.Result{Agent: "project-meta", Outcome: store.Success, Started: noon.Add(-time.Minute)}},
+	} {
+		r := c.r
+		r.Project, r.RunID = "odilo", r.Agent+r.Outcome
+		first := record(t, s, r)
+		require.Equal(t, c.why, first.Why)
+		again := record(t, s, r)
+		again.Known = false
+		require.Equal(t, first, again)
+	}
+}
+
 func TestAnotherOutcomeUnderAKnownRunIDIsAConflict(t *testing.T) {
 	s, _ := newStore(t)
 	r := result(store.Failure)

@@ -140,20 +140,28 @@ func (s *Store) record(ctx context.Context, tx *txn, p projectNow, r Result, l L
 	return a, endRun(ctx, tx, r.Run)
 }
 
-// counts decides whether a result moves the breaker. A resume in the future was noted by a clock that was wrong: compared
-// with that nothing would count until then.
+// counts decides whether a result moves the breaker, and says why not. A resume in the future was noted by a clock that was
+// wrong: compared with that nothing would count until then.
 func counts(r Result, p Project, now time.Time) (bool, string) {
 	switch {
-	case !breaker.Counts(r.Agent):
-		return false, "only project-meta agents count"
-	case r.Outcome == Ignored:
-		return false, "the result is ignored"
-	case r.Generation != nil && *r.Generation != p.Generation:
-		return false, "the run began before the project was last resumed"
-	case r.Generation == nil && !r.Started.IsZero() && !p.Resumed.IsZero() && !r.Started.After(p.Resumed) && !p.Resumed.After(now):
-		return false, "the run began before the project was last resumed"
+	case !breaker.Counts(r.Agent),
+		r.Outcome == Ignored,
+		r.Generation != nil && *r.Generation != p.Generation,
+		r.Generation == nil && !r.Started.IsZero() && !p.Resumed.IsZero() && !r.Started.After(p.Resumed) && !p.Resumed.After(now):
+		return false, whyNot(r)
 	}
 	return true, ""
+}
+
+// whyNot says why a result did not count, of which no more need be known: the reason is not stored with it.
+func whyNot(r Result) string {
+	switch {
+	case !breaker.Counts(r.Agent):
+		return "only project-meta agents count"
+	case r.Outcome == Ignored:
+		return "the result is ignored"
+	}
+	return "the run began before the project was last resumed"
 }
 
 // recorded looks for an earlier result of the same run.
@@ -167,6 +175,9 @@ func recorded(ctx context.Context, tx *txn, r Result) (Answer, bool, error) {
 		return Answer{}, false, nil
 	}
 	a.Incident = incident.String
+	if !a.Counted {
+		a.Why = whyNot(r)
+	}
 	if err == nil && a.Outcome != r.Outcome {
 		err = fmt.Errorf("run %q of %s in %s is recorded as %s: %w", r.RunID, r.Agent, r.Project, a.Outcome, ErrConflict)
 	}
