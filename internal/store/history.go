@@ -24,7 +24,7 @@ func (s *Store) LastResult(ctx context.Context) (int64, error) {
 
 // CountSince counts the results after a position, at most most of them, and returns the position after those. Whichever
 // process recorded them, they are counted; and each call costs what is new and not what is kept. The positions begin anew
-// where every result was pruned.
+// where the newest result was pruned.
 func (s *Store) CountSince(ctx context.Context, after int64, most int) ([]OutcomeCount, int64, error) {
 	last, err := s.LastResult(ctx)
 	if err != nil {

@@ -279,10 +279,46 @@ func TestPruningLooksAtTheOldestRowsOnly(t *testing.T) {
 	for range 3 {
 		record(t, s, result(store.Success))
 	}
+	c.pass(10 * time.Hour)
 	n, err := s.Prune(ctx, noon.Add(-time.Hour), 3)
 	require.NoError(t, err)
 	require.Zero(t, n)
 	n, err = s.Prune(ctx, noon.Add(-time.Hour), 5)
 	require.NoError(t, err)
 	require.Equal(t, 2, n)
+}
+
+func TestPruningPassesOverWhatAClockThatRanAheadHasRecorded(t *testing.T) {
+	const day = 24 * time.Hour
+	s, c := newStore(t)
+	at := func(d time.Duration, project string, times int) {
+		c.at = noon.Add(d)
+		for n := range times {
+			r := result(store.Success)
+			r.Project, r.RunID = project, fmt.Sprint(project, n)
+			record(t, s, r)
+		}
+	}
+	prune := func(most int) int {
+		n, err := s.Prune(ctx, c.at.Add(-30*day), most)
+		require.NoError(t, err)
+		return n
+	}
+	require.Zero(t, prune(100), "there is nothing at all")
+	at(365*day, "ahead", 40)
+	at(0, "odilo", 20)
+	c.pass(-time.Minute)
+	require.Zero(t, prune(10), "all is ahead now")
+	at(60*day, "atlas", 5)
+	c.pass(40 * day)
+	require.Equal(t, 10, prune(10))
+	require.Equal(t, 10, prune(10))
+	require.Equal(t, 5, prune(10))
+	require.Zero(t, prune(10))
+	at(100*day, "odilo", 7)
+	runs, err := s.Runs(ctx, "ahead", 100)
+	require.NoError(t, err)
+	require.Len(t, runs, 40, "they stay until their time has come")
+	c.at = noon.Add(396 * day)
+	require.Equal(t, 47, prune(100))
 }

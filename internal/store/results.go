@@ -327,12 +327,17 @@ func (s *Store) Project(ctx context.Context, id string) (Project, error) {
 }
 
 // Prune deletes up to most results that were recorded before the given time, the oldest first, and tells how many it
-// deleted. It looks at the oldest rows only, so it costs the same however long the history is.
+// deleted. It looks at the oldest rows only, so it costs the same however long the history is. What a clock that ran ahead
+// has recorded is passed over until its time has come.
 func (s *Store) Prune(ctx context.Context, before time.Time, most int) (int, error) {
 	var n int64
 	err := s.tx(ctx, func(ctx context.Context, tx *txn) error {
+		from, err := firstNotAhead(ctx, tx, s.now().UnixMilli())
+		if err != nil {
+			return err
+		}
 		res, err := tx.ExecContext(ctx, `DELETE FROM result WHERE id IN (
-			SELECT id FROM (SELECT id, recorded_at FROM result ORDER BY id LIMIT ?) WHERE recorded_at < ?)`, most, before.UnixMilli())
+			SELECT id FROM (SELECT id, recorded_at FROM result WHERE id >= ? ORDER BY id LIMIT ?) WHERE recorded_at < ?)`, from, most, before.UnixMilli())
 		if err != nil {
 			return err
 		}
@@ -340,4 +345,39 @@ func (s *Store) Prune(ctx context.Context, before time.Time, most int) (int, err
 		return err
 	})
 	return int(n), err
+}
+
+// firstNotAhead is the position behind the oldest results, where those were recorded at a time to come; else before all. It
+// halves its way there. Where the clock ran ahead more than once that may be behind a later one of these times; then what
+// lies between waits until the first ones are due.
+func firstNotAhead(ctx context.Context, tx *txn, now int64) (int64, error) {
+	look := func(query string, args ...any) (id int64, ahead bool, err error) {
+		var recorded int64
+		err = tx.QueryRowContext(ctx, query, args...).Scan(&id, &recorded)
+		if errors.Is(err, sql.ErrNoRows) {
+			err = nil
+		}
+		return id, recorded > now, err
+	}
+	low, ahead, err := look(`SELECT id, recorded_at FROM result ORDER BY id LIMIT 1`)
+	if err != nil || !ahead {
+		return 0, err
+	}
+	high, ahead, err := look(`SELECT id, recorded_at FROM result ORDER BY id DESC LIMIT 1`)
+	if err != nil || ahead {
+		return high, err
+	}
+	for high-low > 1 { // the row at low is ahead, the first one from high on is not
+		middle := low + (high-low)/2
+		id, ahead, err := look(`SELECT id, recorded_at FROM result WHERE id >= ? ORDER BY id LIMIT 1`, middle)
+		switch {
+		case err != nil:
+			return 0, err
+		case ahead:
+			low = id
+		default:
+			high = middle
+		}
+	}
+	return high, nil
 }
