@@ -47,7 +47,7 @@ changes nothing and gets the first answer.`,
 	fl.BoolVar(&f.ignored, "ignored", false, "it does not count")
 	fl.IntVar(&f.exitCode, "exit-code", 0, "its exit code: 0 success, one of ignore_exit_codes ignored, else failure")
 	fl.StringVar(&f.runID, "run-id", "", "the run's id, unique for the project and agent")
-	fl.StringVar(&f.started, "started", "", "when it began, RFC 3339; it counts only if that was after the last resume")
+	fl.StringVar(&f.started, "started", "", "when it began, RFC 3339; it counts only if that was after the last resume was noticed")
 	fl.StringVar(&f.finished, "finished", "", "when it ended, RFC 3339 (default now)")
 	fl.StringVar(&f.host, "host", "", "where it ran (default this host)")
 	fl.StringVar(&f.output, "output", "", "file with its output, - for standard input")

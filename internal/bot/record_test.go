@@ -239,7 +239,7 @@ func TestARecordedRunThatBeganBeforeTheResumeDoesNotCount(t *testing.T) {
 	r.Started = noon.Add(30 * time.Second)
 	out := w.record(r)
 	require.False(t, out.Counted)
-	require.Contains(t, out.Why, "before the project was last resumed")
+	require.Contains(t, out.Why, "before the last resume of the project was noticed")
 }
 
 func TestAResultThatCantBeTrueIsRefusedBeforeAnythingIsWritten(t *testing.T) {

@@ -170,8 +170,8 @@ func TestAResultThatDidNotCountSaysWhyAgainWhenItIsGivenAgain(t *testing.T) {
 	}{
 		{"only project-meta agents count", store.Result{Agent: "developer", Outcome: store.Failure}},
 		{"the result is ignored", store.Result{Agent: "project-meta", Outcome: store.Ignored}},
-		{"the run began before the project was last resumed", store.Result{Agent: "project-meta", Outcome: store.Failure, Generation: &stale}},
-		{"the run began before the project was last resumed", store.Result{Agent: "project-meta", Outcome: store.Success, Started: noon.Add(-time.Minute)}},
+		{"the run began before the last resume of the project was noticed", store.Result{Agent: "project-meta", Outcome: store.Failure, Generation: &stale}},
+		{"the run began before the last resume of the project was noticed", store.Result{Agent: "project-meta", Outcome: store.Success, Started: noon.Add(-time.Minute)}},
 	} {
 		r := c.r
 		r.Project, r.RunID = "odilo", r.Agent+r.Outcome
@@ -220,7 +220,7 @@ func TestAResultCountsOnlyInItsOwnGeneration(t *testing.T) {
 		r.Generation = &old
 		a := record(t, s, r)
 		require.False(t, a.Counted)
-		require.Contains(t, a.Why, "before the project was last resumed")
+		require.Contains(t, a.Why, "before the last resume of the project was noticed")
 	}
 	require.Zero(t, project(t, s, "odilo").Breaker.Failures)
 	require.True(t, project(t, s, "odilo").HalfOpen, "a success from before the resume proves nothing")

@@ -161,7 +161,7 @@ func whyNot(r Result) string {
 	case r.Outcome == Ignored:
 		return "the result is ignored"
 	}
-	return "the run began before the project was last resumed"
+	return "the run began before the last resume of the project was noticed"
 }
 
 // recorded looks for an earlier result of the same run.

@@ -130,7 +130,7 @@ func TestWhenARunBeganDecidesWhetherItCounts(t *testing.T) {
 	require.Equal(t, http.StatusOK, s.post("/api/v1/projects/digital-twins/resume", "", as(adminToken)).StatusCode)
 	v := s.result(`{"project":"digital-twins","exit_code":1,"started_at":` + quoted(early) + `}`)
 	require.False(t, v.Counted)
-	require.Contains(t, v.Why, "before the project was last resumed")
+	require.Contains(t, v.Why, "before the last resume of the project was noticed")
 	require.False(t, v.Paused)
 }
 
