@@ -241,7 +241,7 @@ func (b *Bot) makeDirAgain(dir string) error {
 		return err
 	}
 	if st, ok := info.Sys().(*syscall.Stat_t); ok && os.Geteuid() == 0 {
-		return os.Chown(dir, int(st.Uid), int(st.Gid))
+		return os.Lchown(dir, int(st.Uid), int(st.Gid)) // whoever may replace it may not lead root elsewhere
 	}
 	return nil
 }

@@ -5,12 +5,15 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/pb33f/libopenapi"
 	validator "github.com/pb33f/libopenapi-validator"
 	"github.com/stretchr/testify/require"
 
+	"github.com/terraphim/adfbot/escalate"
 	"github.com/terraphim/adfbot/escalate/giteatest"
+	"github.com/terraphim/adfbot/internal/store"
 )
 
 func TestTheDescriptionIsValidAndHasEveryRouteAndNoOther(t *testing.T) {
@@ -140,6 +143,20 @@ func TestAProjectIsPausedAndResumedByHand(t *testing.T) {
 	require.NoFileExists(t, s.path("pause/odilo"))
 	s.post("/api/v1/projects/odilo/resume", "{}", as(adminToken)).json(t, &d)
 	require.Equal(t, "odilo was not paused", d.Text)
+}
+
+func TestWhoTookAnIncidentIsTold(t *testing.T) {
+	s := newStation(t).described()
+	v := s.result(`{"project":"digital-twins","exit_code":1}`)
+	st, err := store.Open(t.Context(), s.path("state/adfbot.db"), store.Options{})
+	require.NoError(t, err)
+	at := time.Date(2026, 11, 23, 7, 5, 0, 0, time.UTC)
+	_, err = st.Change(t.Context(), v.Incident.ID, func(i *escalate.Incident) { i.Ack = &escalate.Ack{By: escalate.Account{ID: 7, Login: "mira"}, At: at} })
+	require.NoError(t, err)
+	st.Close()
+	i := s.project("digital-twins").Incident
+	require.Equal(t, "mira", i.TakenBy)
+	require.Equal(t, at, i.TakenAt)
 }
 
 func TestResumingEndsTheIncidentAndClosesItsIssue(t *testing.T) {
