@@ -254,7 +254,7 @@ func (b *book) watch(r *http.Request) bool {
 	for _, i := range b.s.Issues(repo) {
 		at := fmt.Sprintf("%s#%d", repo, i.Number)
 		// Nobody but the bot's own account writes this marker into the bot's issues, so the installation need not be known.
-		ours[at] = i.Author == botLogin && markerOf(i.Body).installation != "" && !b.isStrange(at)
+		ours[at] = i.AuthorID == b.s.bot && markerOf(i.Body).installation != "" && !b.isStrange(at)
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()

@@ -149,8 +149,10 @@ func (d *drawer) person(project string, w weather) move {
 		m.What = "unlock"
 	case k < 74:
 		m.What = "assign"
-	case k < 76:
+	case k < 75:
 		m.What = "commit closes"
+	case k < 76:
+		m.What = "merge closes"
 	case k < 78:
 		m.What = "commit mentions"
 	case k < 89:
@@ -188,5 +190,5 @@ func (d *drawer) flag(project string, w weather) move {
 
 func (d *drawer) outage(w weather) move {
 	return move{At: d.ms(0, w.length), For: d.ms(50, 400), Pick: d.IntN(2),
-		What: pick(d, "gitea down", "gitea down", "token revoked", "archived", "issues off", "renamed")}
+		What: pick(d, "gitea down", "gitea down", "token revoked", "archived", "issues off", "renamed", "account renamed")}
 }

@@ -23,7 +23,7 @@ func (s *storm) act(m move) {
 		answer = s.flagMove(m)
 	case "state read-only", "state unreadable", "pause read-only", "pause unreadable":
 		answer = s.deny(m)
-	case "gitea down", "token revoked", "archived", "issues off", "renamed":
+	case "gitea down", "token revoked", "archived", "issues off", "renamed", "account renamed":
 		answer = s.outage(m)
 	default:
 		answer = s.personMove(m)
@@ -49,7 +49,7 @@ func (s *storm) targets(project string) []target {
 		for _, i := range s.Issues(repo) {
 			t := target{repo, i, markerOf(i.Body)}
 			switch {
-			case i.Author != botLogin || t.marker.incident == "" || s.book.isStrange(fmt.Sprintf("%s#%d", repo, i.Number)):
+			case i.AuthorID != s.bot || t.marker.incident == "" || s.book.isStrange(fmt.Sprintf("%s#%d", repo, i.Number)):
 			case t.marker.project == project:
 				own = append(own, t)
 			default:
@@ -109,7 +109,7 @@ func (s *storm) personMove(m move) string {
 			return at + " has no comment"
 		}
 		c := i.Comments[m.Pick%len(i.Comments)]
-		if c.Author == botLogin {
+		if c.AuthorID == s.bot {
 			return at + ": the bot's comments are left alone"
 		}
 		p.EditComment(i.repo, c.ID, c.Body+"\nedited")
@@ -140,6 +140,9 @@ func (s *storm) personMove(m move) string {
 	case "commit closes":
 		s.book.gone(i)
 		p.CloseByCommit(i.repo, i.Number, "6dcd4ce23d88e2ee9568ba546c007c63d9131c1b", fmt.Sprintf("Mend it, closes #%d", i.Number))
+	case "merge closes":
+		s.book.gone(i)
+		p.CloseInPull(i.repo, i.Number)(p)
 	case "commit mentions":
 		p.MentionInCommit(i.repo, i.Number, "7dcd4ce23d88e2ee9568ba546c007c63d9131c1b", fmt.Sprintf("Look at #%d", i.Number))
 	case "copy":
@@ -340,6 +343,10 @@ func (s *storm) outage(m move) string {
 		s.rename(repo, "elsewhere-"+name, 1)
 		time.Sleep(m.For)
 		s.rename(owner+"/elsewhere-"+name, name, -1)
+	case "account renamed":
+		s.RenameUser(botLogin, botLogin+"-2")
+		time.Sleep(m.For)
+		s.RenameUser(botLogin+"-2", botLogin)
 	default:
 		panic(m.What)
 	}

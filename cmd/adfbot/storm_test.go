@@ -101,6 +101,7 @@ type storm struct {
 	book  *book
 	ahead atomic.Int64 // what is added to every clock, Gitea's too
 	at    int          // round
+	bot   int64        // the id of its account, whose login may be another for a while
 
 	mu   sync.Mutex
 	from map[string]*deed // processes by the address of their requests
@@ -117,6 +118,7 @@ func newStorm(t *testing.T, plan stormPlan) *storm {
 	for _, login := range []string{operator, stranger} {
 		g.AddUser(login, giteatest.UserOptions{})
 	}
+	s.bot = g.AddUser(botLogin, giteatest.UserOptions{})
 	s.world = &world{t: t, dir: t.TempDir(), gitea: g}
 	s.book = newBook(s)
 	require.NoError(t, prepare(s.dir, g))
