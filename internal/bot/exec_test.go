@@ -227,9 +227,9 @@ func TestABackgroundProcessThatHoldsTheOutputIsLetGo(t *testing.T) {
 }
 
 func TestACommandThatEndedInTimeIsNotTimedOutBecauseItsOutputIsHeldOpen(t *testing.T) {
-	t.Cleanup(bot.SetWaits(600*time.Millisecond, time.Second))
+	t.Cleanup(bot.SetWaits(2500*time.Millisecond, time.Second))
 	w := newWorld(t)
-	r := w.execAs(bot.ExecRequest{Project: "odilo", Agent: "project-meta", Timeout: 300 * time.Millisecond,
+	r := w.execAs(bot.ExecRequest{Project: "odilo", Agent: "project-meta", Timeout: 2 * time.Second,
 		Command: []string{"sh", "-c", "sleep 60 & echo $!"}})
 	require.Zero(t, r.code)
 	require.Equal(t, store.Success, w.project("odilo").LastRuns[0].Outcome)
