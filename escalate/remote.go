@@ -207,8 +207,8 @@ func (r *Reconciler) do(ctx context.Context, a Action, i Incident, p *pass, fres
 	return fmt.Errorf("no such step: %s", a.Kind)
 }
 
-// find looks for the incident's marker among the bot's issues of any state, whichever of its accounts wrote them. The list must have been begun after an
-// outstanding attempt was over; one list serves a whole pass.
+// find looks for the incident's marker among the bot's issues of any state, whichever of its accounts wrote them. The list
+// must have been begun after an outstanding attempt was over; one list serves a whole pass.
 func (r *Reconciler) find(ctx context.Context, i Incident, repo Repo, p *pass) (Issue, bool, error) {
 	after := r.Now().Add(2*r.Settings.Timeout - r.since(i.Create))
 	l, err := r.everything(ctx, repo, p, after)
