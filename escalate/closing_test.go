@@ -22,6 +22,15 @@ func playClosing(t *testing.T, f func(w *world, id string)) {
 	})
 }
 
+// closedTooOften is closed by kim, who is no operator, until the bot lets it be for a while.
+func (w *world) closedTooOften() {
+	for range 4 {
+		w.gitea.As("kim").Close(fleet, 1)
+		w.sweepFor(2 * time.Minute)
+	}
+	require.Equal(w, "closed", w.issue().State, "the bot waits an hour")
+}
+
 func (w *world) timelines() (n int) {
 	for _, r := range w.asked() {
 		if strings.HasSuffix(r.Path, "/timeline") {
@@ -159,11 +168,7 @@ func TestAClosingFromBeforeTheFlagIsNoResume(t *testing.T) {
 
 func TestAnOperatorsClosingIsHeardAlsoWhileReopeningWaits(t *testing.T) {
 	playClosing(t, func(w *world, id string) {
-		for range 4 {
-			w.gitea.As("kim").Close(fleet, 1)
-			w.sweepFor(2 * time.Minute)
-		}
-		require.Equal(t, "closed", w.issue().State, "the bot waits an hour")
+		w.closedTooOften()
 		w.gitea.As("alex").Reopen(fleet, 1)
 		w.gitea.As("alex").Close(fleet, 1)
 		w.sweep()
@@ -173,11 +178,7 @@ func TestAnOperatorsClosingIsHeardAlsoWhileReopeningWaits(t *testing.T) {
 
 func TestWhoBecomesAnOperatorLaterHasOrderedNothingByAClosingBefore(t *testing.T) {
 	playClosing(t, func(w *world, id string) {
-		for range 4 {
-			w.gitea.As("kim").Close(fleet, 1)
-			w.sweepFor(2 * time.Minute)
-		}
-		require.Equal(t, "closed", w.issue().State, "the bot waits an hour")
+		w.closedTooOften()
 		w.operated("alex", "kim")
 		w.sweepFor(3 * time.Minute)
 		require.True(t, w.paused(project))

@@ -175,8 +175,8 @@ func send(pid int, group bool, s syscall.Signal) {
 	_ = syscall.Kill(pid, s)
 }
 
-// ended reads the exit status. An error of Wait that is none of the command's own (an input that nobody read) does not change
-// how the command ended.
+// ended reads the exit status, and waits a moment for a signal of ours where one may be why. An error of Wait that is none of
+// the command's own (an input that nobody read) does not change how the command ended.
 func (c child) ended(cmd *exec.Cmd, end ending) ending {
 	status, ok := cmd.ProcessState.Sys().(syscall.WaitStatus)
 	switch {
@@ -189,7 +189,7 @@ func (c child) ended(cmd *exec.Cmd, end ending) ending {
 	switch {
 	case end.interrupted:
 		end.detail = "ended because adfbot was told to end"
-	case ok && status.Signal() == syscall.SIGKILL && status.Signaled() && end.detail == "":
+	case end.signal == "SIGKILL" && end.detail == "":
 		end.detail = "killed, perhaps by the kernel for want of memory"
 	}
 	return end

@@ -35,7 +35,7 @@ func (o output) end() (held bool) {
 	return held
 }
 
-// passedOn waits until everything has been passed on, or a signal would end adfbot. It gives the first error.
+// passedOn waits until everything has been passed on, or a signal would end adfbot. It tells why something was not.
 func (o output) passedOn(signals <-chan os.Signal) error {
 	var err error
 	for _, s := range o {
