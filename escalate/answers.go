@@ -79,8 +79,8 @@ func laterAnswer(project string, i, open Incident) string {
 
 // orderNote is what an order writes in a pause flag.
 func orderNote(o Order, c Command, now time.Time) string {
-	s := fmt.Sprintf("%s is paused by %s (in Gitea, %s, %s).\n", o.Project, noteText(o.By.Login, 100), noteText(o.Issue.String(), 200), minute(now))
-	if why := noteText(c.Reason, 500); why != "" {
+	s := fmt.Sprintf("%s is paused by %s (in Gitea, %s, %s).\n", o.Project, maskLine(o.By.Login, 100), maskLine(o.Issue.String(), 200), minute(now))
+	if why := maskLine(c.Reason, 500); why != "" {
 		s += "Reason: " + why + "\n"
 	}
 	return s + "To resume, remove this file or run: adfbot resume " + o.Project + "\n"

@@ -171,3 +171,15 @@ func (w *window) rewind() {
 	}
 	w.n = w.line
 }
+
+// Shorten cuts output in its middle to at most limit bytes, masked. Output that was cut before loses more at the same place.
+func (r *Redactor) Shorten(output string, limit int) string {
+	if head, size, tail, ok := splitGap(output); ok && len(output) > limit && limit > 2*(len(head)+2*gapRoom) {
+		kept := cutTail(r.Redact(Clean(tail)), limit-len(head)-2*gapRoom)
+		head = cutHead(r.Redact(Clean(head)), len(head))
+		return fmt.Sprintf("%s… %s and %s left out …\n%s", head, size, sizeText(int64(max(len(tail)-len(kept), 1))), kept)
+	}
+	k := NewCapture(limit, r)
+	_, _ = k.Write([]byte(output))
+	return k.Text()
+}

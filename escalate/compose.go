@@ -92,7 +92,7 @@ func (c *Composer) Title(i Incident) string {
 	if i.Failures > 0 {
 		failed = fmt.Sprintf("failed %d consecutively", i.Failures)
 	}
-	line := func(s string) string { return plainLine(c.line(s, maxName), maxName) }
+	line := func(s string) string { return plainLine(c.redact.Line(s, maxName), maxName) }
 	prefix := "[ADF] "
 	rest := " on " + line(i.Project) + " " + failed
 	room := maxTitle - utf8.RuneCountInString(prefix+rest)
@@ -220,7 +220,7 @@ func (c *Composer) shrink(d *TemplateData, over int) bool {
 	const worthwhile = 500 // bytes of output; less is left out whole
 	switch n := len(d.Output) - over - 2*gapRoom; {
 	case d.Output != "" && n >= worthwhile:
-		d.Output = Untrusted(c.cut(string(d.Output), n))
+		d.Output = Untrusted(c.redact.Shorten(string(d.Output), n))
 	case d.Output != "":
 		d.Output = ""
 		d.Missing = append(d.Missing, "output of the last failed run: the text was too long")

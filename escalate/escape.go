@@ -2,6 +2,7 @@ package escalate
 
 import (
 	"net/url"
+	"strconv"
 	"strings"
 )
 
@@ -111,7 +112,7 @@ func entities(s string) string {
 			b.WriteRune(r)
 			b.WriteString(zeroWidth)
 		case r < 0x80 && strings.ContainsRune("\\`*_[]{}<>|~$&\"'", r):
-			b.WriteString("&#" + itoa(int(r)) + ";")
+			b.WriteString("&#" + strconv.Itoa(int(r)) + ";")
 		default:
 			b.WriteRune(r)
 		}
@@ -147,7 +148,7 @@ func shellPath(path string) string {
 
 // issueLink gives a link to an issue, short where it is in the repository from.
 func issueLink(ref IssueRef, from Repo) string {
-	number := "#" + itoa(int(ref.Number))
+	number := "#" + strconv.FormatInt(ref.Number, 10)
 	switch {
 	case ref.IsZero():
 		return none

@@ -1,7 +1,6 @@
 package escalate
 
 import (
-	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -125,41 +124,19 @@ func (c *Composer) data(l Letter) TemplateData {
 		name := Incident{Project: i.Project, Seq: e.Seq}.Name()
 		d.Earlier = append(d.Earlier, TemplateIncident{c.name(name), e.Opened, e.Ended, c.link(e.Issue, repoOf(l))})
 	}
-	d.Output = Untrusted(c.cut(i.Evidence.Output, MaxBody))
+	d.Output = Untrusted(c.redact.Shorten(i.Evidence.Output, MaxBody))
 	return d
 }
 
-func (c *Composer) name(s string) Untrusted     { return Untrusted(c.line(s, maxName)) }
-func (c *Composer) sentence(s string) Untrusted { return Untrusted(c.line(s, maxSentence)) }
-
-// line makes one masked line of s. It masks before it cuts, and again after joining lines, which may join a secret.
-func (c *Composer) line(s string, limit int) string {
-	const far = 2 * overlap // what is so far beyond the limit can't matter; a hostile name of 20 MB should not take seconds
-	if len(s) > far {
-		s = s[:far]
-		limit = min(limit, far-overlap)
-	}
-	return cutLine(c.redact.Redact(oneLine(c.redact.Redact(Clean(s)))), limit)
-}
+func (c *Composer) name(s string) Untrusted     { return Untrusted(c.redact.Line(s, maxName)) }
+func (c *Composer) sentence(s string) Untrusted { return Untrusted(c.redact.Line(s, maxSentence)) }
 
 // link is issueLink, masked.
 func (c *Composer) link(ref IssueRef, from Repo) string {
 	for _, s := range []*string{&ref.Repo.Server, &ref.Repo.Owner, &ref.Repo.Name, &ref.URL} {
-		*s = c.line(*s, maxSentence)
+		*s = c.redact.Line(*s, maxSentence)
 	}
 	return issueLink(ref, from)
-}
-
-// cut shortens output in its middle to at most limit bytes. Output that was cut before loses more at the same place.
-func (c *Composer) cut(output string, limit int) string {
-	if head, size, tail, ok := splitGap(output); ok && len(output) > limit && limit > 2*(len(head)+2*gapRoom) {
-		kept := cutTail(c.redact.Redact(Clean(tail)), limit-len(head)-2*gapRoom)
-		head = cutHead(c.redact.Redact(Clean(head)), len(head))
-		return fmt.Sprintf("%s… %s and %s left out …\n%s", head, size, sizeText(int64(max(len(tail)-len(kept), 1))), kept)
-	}
-	k := NewCapture(limit, c.redact)
-	_, _ = k.Write([]byte(output))
-	return k.Text()
 }
 
 func repoOf(l Letter) Repo {
@@ -202,7 +179,7 @@ func result(r Run) string {
 	case r.Signal != "":
 		end = r.Signal
 	case r.ExitCode != 0 || r.Outcome == "success":
-		end = "exit " + itoa(r.ExitCode)
+		end = "exit " + strconv.Itoa(r.ExitCode)
 	}
 	if end != "" && r.Detail != "" {
 		end += ", "
@@ -269,5 +246,3 @@ func durationText(d time.Duration) string {
 		return two(s/86400, "d", s%86400/3600, "h")
 	}
 }
-
-func itoa(n int) string { return strconv.Itoa(n) }

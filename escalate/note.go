@@ -20,7 +20,7 @@ type FlagInfo struct {
 // FlagNote is what the bot writes in a pause flag: a few lines for people, also more ways to resume where given, one
 // sentence each, and lines that [ParseFlagNote] reads, the incident last. It has fewer than 4096 bytes.
 func FlagNote(i Incident, resume ...string) string {
-	agent := noteText(agentOf(i), 200)
+	agent := maskLine(agentOf(i), 200)
 	failed := "failed repeatedly"
 	switch {
 	case i.Failures == 1:
@@ -29,14 +29,14 @@ func FlagNote(i Incident, resume ...string) string {
 		failed = fmt.Sprintf("failed %d times in a row", i.Failures)
 	}
 	where := ""
-	if host := noteText(i.Host, 200); host != "" {
+	if host := maskLine(i.Host, 200); host != "" {
 		where = host + ", "
 	}
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s is paused: %s %s (%s%s).\n", i.Project, agent, failed, where, minute(i.Opened))
 	fmt.Fprintf(&b, "To resume, remove this file or run: adfbot resume %s\n", i.Project)
 	for _, r := range resume[:min(len(resume), 5)] {
-		fmt.Fprintf(&b, "%s\n", noteText(r, 300))
+		fmt.Fprintf(&b, "%s\n", maskLine(r, 300))
 	}
 	fmt.Fprintf(&b, "\nagent: %s\nfailures: %d\n", agent, i.Failures)
 	if !i.Opened.IsZero() {
@@ -46,9 +46,10 @@ func FlagNote(i Incident, resume ...string) string {
 	return b.String()
 }
 
-func noteText(s string, limit int) string {
-	var patterns *Redactor
-	return cutLine(patterns.Redact(oneLine(s)), limit)
+// maskLine is for text that knows no secret values: it masks by looks.
+func maskLine(s string, limit int) string {
+	var looks *Redactor
+	return looks.Line(s, limit)
 }
 
 // ParseFlagNote reads what [FlagNote] wrote. It needs the incident's line, the last one that is exactly so, and takes from

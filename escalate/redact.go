@@ -76,6 +76,18 @@ func (r *Redactor) Redact(s string) string {
 	return s
 }
 
+// Line returns s as one masked line of at most limit bytes, as [CleanLine] does.
+func (r *Redactor) Line(s string, limit int) string {
+	// Text far beyond the limit cannot matter: a hostile name of 20 MB must not take seconds.
+	const far = 2 * overlap
+	if len(s) > far {
+		s = s[:far]
+		limit = min(limit, far-overlap)
+	}
+	// Masked before it is cut, and again after joining lines: that may join the halves of a secret.
+	return cutLine(r.Redact(oneLine(r.Redact(Clean(s)))), limit)
+}
+
 // mask is Redact, and tells where the place at in s has gone. A place inside of a secret goes to its start.
 func (r *Redactor) mask(s string, at int) (string, int) {
 	// Masking may join what was apart, so look again until there is nothing more to find: nearly always the second look.

@@ -54,7 +54,4 @@ func reply(key, format string, args ...any) string {
 	return breakMarkers(fmt.Sprintf(format, args...)) + "\n\n" + CommentMarker(key)
 }
 
-func replyText(s string) string {
-	var patterns *Redactor
-	return Text(cutLine(patterns.Redact(oneLine(s)), maxSentence))
-}
+func replyText(s string) string { return Text(maskLine(s, maxSentence)) }
