@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"strings"
 	"time"
+
+	"github.com/terraphim/adfbot/internal/markdown"
 )
 
 // The bot's answers to commands. Names and words from outside stand in code spans or are escaped: an answer notifies
@@ -18,15 +20,15 @@ func strangerKey(i Incident, a Account) string { return fmt.Sprintf("%s/no-opera
 func strangerAnswer(key string, by Account, operators []string) string {
 	var names []string
 	for _, o := range operators[:min(len(operators), 10)] {
-		names = append(names, CodeSpan(o))
+		names = append(names, markdown.CodeSpan(o))
 	}
 	return reply(key, "%s, this bot takes commands only from its operators, so nothing was done. Please ask one of them: %s.",
-		CodeSpan(by.Login), strings.Join(names, ", "))
+		markdown.CodeSpan(by.Login), strings.Join(names, ", "))
 }
 
 func editedAnswer(key string, by Account) string {
 	return reply(key, "%s, your comment was edited, and others than you can edit it, so its command was not carried out. "+
-		"Please write a new comment.", CodeSpan(by.Login))
+		"Please write a new comment.", markdown.CodeSpan(by.Login))
 }
 
 // orderAnswer puts the answers of all steps together; "" where there is nothing to say.
@@ -37,7 +39,7 @@ func orderAnswer(key string, o Order) string {
 			continue
 		}
 		if len(o.Steps) > 1 {
-			parts = append(parts, CodeSpan("/adf "+s.Command.Said)+": "+s.Answer)
+			parts = append(parts, markdown.CodeSpan("/adf "+s.Command.Said)+": "+s.Answer)
 		} else {
 			parts = append(parts, s.Answer)
 		}
@@ -51,7 +53,7 @@ func orderAnswer(key string, o Order) string {
 func unknownAnswer(c Command) string {
 	what := "There is no such command"
 	if c.Said != "" {
-		what = "There is no command " + CodeSpan(c.Said)
+		what = "There is no command " + markdown.CodeSpan(c.Said)
 	}
 	return what + ". There are `/adf resume [reason]`, `/adf pause [reason]`, `/adf status` and `/adf ack`."
 }
@@ -61,16 +63,16 @@ func failedAnswer(v Verb, state string, err error) string {
 }
 
 func pausedAnswer(project, problem string) string {
-	s := CodeSpan(project) + " is paused. To resume it, comment `/adf resume` here, or run " + CodeSpan("adfbot resume "+project) + "."
+	s := markdown.CodeSpan(project) + " is paused. To resume it, comment `/adf resume` here, or run " + markdown.CodeSpan("adfbot resume "+project) + "."
 	if problem != "" {
-		s = CodeSpan(project) + " is to be paused, but its pause flag can't be written yet: " + replyText(problem) + ". The bot goes on trying."
+		s = markdown.CodeSpan(project) + " is to be paused, but its pause flag can't be written yet: " + replyText(problem) + ". The bot goes on trying."
 	}
 	return s
 }
 
 // laterAnswer refuses to end a later incident from the issue of an earlier one.
 func laterAnswer(project string, i, open Incident) string {
-	s := fmt.Sprintf("Nothing was done: this is the issue of %s, which is over. %s is paused by %s now", CodeSpan(i.Name()), CodeSpan(project), CodeSpan(open.Name()))
+	s := fmt.Sprintf("Nothing was done: this is the issue of %s, which is over. %s is paused by %s now", markdown.CodeSpan(i.Name()), markdown.CodeSpan(project), markdown.CodeSpan(open.Name()))
 	if !open.Issue.IsZero() {
 		s += ": give the command in " + issueLink(open.Issue, i.Issue.Repo)
 	}
@@ -89,7 +91,7 @@ func orderNote(o Order, c Command, now time.Time) string {
 // statusAnswer is what status tells of the project.
 func (r *Reconciler) statusAnswer(ctx context.Context, project string) string {
 	if r.Describe == nil {
-		return CodeSpan(project) + ": see `adfbot status` on the bot's machine."
+		return markdown.CodeSpan(project) + ": see `adfbot status` on the bot's machine."
 	}
 	s, err := r.Describe(ctx, project)
 	if err != nil {

@@ -9,6 +9,9 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/terraphim/adfbot/internal/markdown"
+	"github.com/terraphim/adfbot/internal/redact"
 )
 
 // TimelineEntry is one thing that happened to an issue, as far as it tells who closed it.
@@ -89,7 +92,7 @@ func (c Closing) resumes() bool { return c.Operator && !c.Machine && !c.Early &&
 
 // String says who closed, for people: "closed by kim, who is no operator".
 func (c Closing) String() string {
-	who := CleanLine(c.By.Login, 60)
+	who := redact.Line(c.By.Login, 60)
 	switch {
 	case c.Machine:
 		return "closed by a commit or a merge by " + who
@@ -224,7 +227,7 @@ func (r *Reconciler) endClosed(ctx context.Context, i Incident, c Closing) error
 		return fmt.Errorf("%s is still paused: %w", i.Project, err)
 	}
 	r.step("closed-flag-removed")
-	how := "resumed by @" + strings.TrimPrefix(CleanLine(c.By.Login, 60), "@") + ", who closed the issue"
+	how := "resumed by @" + strings.TrimPrefix(redact.Line(c.By.Login, 60), "@") + ", who closed the issue"
 	if _, err := r.State.Resume(ctx, i.Project, i.ID, how, r.Now()); err != nil {
 		return err
 	}
@@ -237,7 +240,7 @@ func (r *Reconciler) endClosed(ctx context.Context, i Incident, c Closing) error
 func (r *Reconciler) stillPaused(key string, i Incident, p *pass) string {
 	var hint string
 	if c, ok := p.closedBy(i); ok {
-		hint = "It was " + Text(c.String()) + ": that does not resume the project."
+		hint = "It was " + markdown.Text(c.String()) + ": that does not resume the project."
 	}
 	if r.Settings.Operable {
 		hint = strings.TrimSpace(hint + " An operator can also comment `/adf resume` here.")

@@ -3,6 +3,8 @@ package escalate
 import (
 	"strings"
 	"unicode"
+
+	"github.com/terraphim/adfbot/internal/redact"
 )
 
 // Verb is what a command asks for.
@@ -62,7 +64,7 @@ func parseCommand(line string) (Command, bool) {
 	if n := strings.IndexFunc(rest, unicode.IsSpace); n >= 0 {
 		said, reason = rest[:n], rest[n:]
 	}
-	c := Command{Said: CleanLine(said, 40), Reason: CleanLine(reason, maxReason)}
+	c := Command{Said: redact.Line(said, 40), Reason: redact.Line(reason, maxReason)}
 	switch v := Verb(strings.ToLower(said)); v {
 	case ResumeVerb, PauseVerb, StatusVerb, AckVerb:
 		c.Verb = v

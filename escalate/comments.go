@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"github.com/terraphim/adfbot/internal/markdown"
 )
 
 // Keys of the comments that are made once. They stand hidden in the comment, and in the state.
@@ -283,7 +285,7 @@ func (r *Reconciler) tellPaused(ctx context.Context, i Incident, p *pass) error 
 
 func pausedComment(key string, i Incident, flag string) string {
 	return fmt.Sprintf("The project is paused now: the pause flag %s could be written at %s.\n\n%s\n",
-		CodeSpan(flag), i.FlagWritten.UTC().Format(time.RFC3339), CommentMarker(key))
+		markdown.CodeSpan(flag), i.FlagWritten.UTC().Format(time.RFC3339), CommentMarker(key))
 }
 
 // leaveOpen says once that the bot leaves an issue open which a person reopened after the end.

@@ -4,11 +4,16 @@ import (
 	_ "embed"
 	"errors"
 	"fmt"
+	"net/url"
+	"strconv"
 	"strings"
 	"sync"
 	"text/template"
 	"time"
 	"unicode/utf8"
+
+	"github.com/terraphim/adfbot/internal/markdown"
+	"github.com/terraphim/adfbot/internal/redact"
 )
 
 // MaxBody is the most bytes that a body has, with its marker.
@@ -31,7 +36,7 @@ var embedded = sync.OnceValue(func() *template.Template {
 // Composer writes the texts of issues. It may be used by several goroutines at once.
 type Composer struct {
 	own    *template.Template // the operator's, or nil
-	redact *Redactor
+	redact *redact.Redactor
 }
 
 // NewComposer makes a Composer. The text is an operator's Go text/template over a [TemplateData], or empty for the
@@ -48,7 +53,7 @@ type Composer struct {
 //	duration D  12m 5s
 //	size X      the length of X, e.g. 8.2 KB
 //	raw X       X as a string for other functions; what is printed from it is not escaped
-func NewComposer(text string, r *Redactor) (*Composer, error) {
+func NewComposer(text string, r *redact.Redactor) (*Composer, error) {
 	c := &Composer{redact: r}
 	if strings.TrimSpace(text) != "" {
 		t, err := template.New("template").Funcs(templateFuncs()).Parse(text)
@@ -62,14 +67,14 @@ func NewComposer(text string, r *Redactor) (*Composer, error) {
 
 func templateFuncs() template.FuncMap {
 	return template.FuncMap{
-		"code":     func(v any) string { return CodeSpan(rawText(v)) },
-		"fence":    func(v any) string { return Fence(rawText(v)) },
-		"text":     func(v any) string { return Text(rawText(v)) },
-		"line":     func(n int, v any) Untrusted { return Untrusted(CleanLine(rawText(v), n)) },
+		"code":     func(v any) string { return markdown.CodeSpan(rawText(v)) },
+		"fence":    func(v any) string { return markdown.Fence(rawText(v)) },
+		"text":     func(v any) string { return markdown.Text(rawText(v)) },
+		"line":     func(n int, v any) Untrusted { return Untrusted(redact.Line(rawText(v), n)) },
 		"time":     stamp,
 		"minute":   minute,
 		"duration": durationText,
-		"size":     func(v any) string { return sizeText(int64(len(rawText(v)))) },
+		"size":     func(v any) string { return redact.SizeText(int64(len(rawText(v)))) },
 		"raw":      rawText,
 	}
 }
@@ -92,7 +97,7 @@ func (c *Composer) Title(i Incident) string {
 	if i.Failures > 0 {
 		failed = fmt.Sprintf("failed %d consecutively", i.Failures)
 	}
-	line := func(s string) string { return plainLine(c.redact.Line(s, maxName), maxName) }
+	line := func(s string) string { return markdown.PlainLine(c.redact.Line(s, maxName), maxName) }
 	prefix := "[ADF] "
 	rest := " on " + line(i.Project) + " " + failed
 	room := maxTitle - utf8.RuneCountInString(prefix+rest)
@@ -123,7 +128,7 @@ func (c *Composer) Body(l Letter) (body, problem string) {
 		text, _ = c.render(&d)
 	}
 	if len(text) > room {
-		problem = join(problem, fmt.Sprintf("the body was cut: it had %s, and %s is the most", sizeText(int64(len(text))), sizeText(MaxBody)))
+		problem = join(problem, fmt.Sprintf("the body was cut: it had %s, and %s is the most", redact.SizeText(int64(len(text))), redact.SizeText(MaxBody)))
 		text = cutBody(text, room)
 	}
 	return text + last, problem
@@ -172,7 +177,7 @@ func (c *Composer) render(d *TemplateData) (text, problem string) {
 	}
 	text, err := execute(embedded(), d)
 	if err != nil { // not possible as far as the tests can tell
-		text = fmt.Sprintf("%s failed %d times. %s", CodeSpan(string(d.Name)), d.Failures, Text(err.Error()))
+		text = fmt.Sprintf("%s failed %d times. %s", markdown.CodeSpan(string(d.Name)), d.Failures, markdown.Text(err.Error()))
 	}
 	if d.Problem != "" {
 		problem = "the template for issues failed: " + string(d.Problem)
@@ -193,7 +198,7 @@ type boundedBuilder struct{ strings.Builder }
 
 func (b *boundedBuilder) Write(p []byte) (int, error) {
 	if b.Len()+len(p) > maxWritten {
-		return 0, fmt.Errorf("it writes more than %s", sizeText(maxWritten))
+		return 0, fmt.Errorf("it writes more than %s", redact.SizeText(maxWritten))
 	}
 	return b.Builder.Write(p)
 }
@@ -212,13 +217,13 @@ func tidy(s string) string {
 		return r
 	}, s)
 	s = strings.TrimRight(strings.TrimLeft(breakMarkers(s), "\n"), " \t\n")
-	return s + closing(s)
+	return s + markdown.Unclosed(s)
 }
 
 // shrink makes the text that d gives shorter by at least over bytes if it can. It tells whether it changed anything.
 func (c *Composer) shrink(d *TemplateData, over int) bool {
 	const worthwhile = 500 // bytes of output; less is left out whole
-	switch n := len(d.Output) - over - 2*gapRoom; {
+	switch n := len(d.Output) - over - 2*redact.GapRoom; {
 	case d.Output != "" && n >= worthwhile:
 		d.Output = Untrusted(c.redact.Shorten(string(d.Output), n))
 	case d.Output != "":
@@ -237,8 +242,8 @@ func (c *Composer) shrink(d *TemplateData, over int) bool {
 func cutBody(text string, room int) string {
 	const note = "\n\nThe text was too long: %d bytes are missing here."
 	for end := room - len(note) - 20; ; {
-		s := cutHead(text, max(end, 0))
-		s += closing(s) + fmt.Sprintf(note, len(text)-len(s))
+		s := redact.CutHead(text, max(end, 0))
+		s += markdown.Unclosed(s) + fmt.Sprintf(note, len(text)-len(s))
 		if len(s) <= room || end <= 0 {
 			return s
 		}
@@ -246,59 +251,22 @@ func cutBody(text string, room int) string {
 	}
 }
 
-// closing gives what ends a fenced block and <details> that s leaves open.
-func closing(s string) string {
-	fence, details := "", 0
-	for line := range strings.SplitSeq(s, "\n") {
-		mark := fenceOf(line)
-		switch {
-		case fence != "":
-			if strings.HasPrefix(mark, fence) && strings.Trim(line, " \t"+fence[:1]) == "" {
-				fence = ""
-			}
-		case mark != "":
-			fence = mark
-		default:
-			low := strings.ToLower(line)
-			details = max(details+strings.Count(low, "<details")-strings.Count(low, "</details"), 0)
-		}
-	}
-	end := ""
-	if fence != "" {
-		end = "\n" + fence
-	}
-	return end + strings.Repeat("\n\n</details>", min(details, 100))
-}
-
-// fenceOf gives the backticks or tildes of a line that can open a fenced block, or close one if nothing follows.
-func fenceOf(line string) string {
-	s := strings.TrimLeft(line, " ")
-	if len(line)-len(s) > 3 || s == "" || s[0] != '`' && s[0] != '~' {
-		return ""
-	}
-	rest := strings.TrimLeft(s, s[:1])
-	if len(s)-len(rest) < 3 || s[0] == '`' && strings.Contains(rest, "`") {
-		return ""
-	}
-	return s[:len(s)-len(rest)]
-}
-
 // Short gives a body of less than 2 KB with the same marker, for a server or proxy that refuses the long one.
 func (c *Composer) Short(l Letter) string {
 	const maxPart = 200
-	cut := func(u Untrusted) string { return cutLine(string(u), maxPart) }
+	cut := func(u Untrusted) string { return redact.CutLine(string(u), maxPart) }
 	last := "\n\n" + markerOf(l).String()
 	d := c.data(l)
 	var b strings.Builder
 	if d.NotPaused {
 		fmt.Fprintf(&b, "# NOT PAUSED\n\nThe pause flag %s could not be written: %s\n\nWork may still be dispatched. Stop it by hand.\n\n",
-			CodeSpan(cut(d.PauseFlag)), Text(cut(d.FlagError)))
+			markdown.CodeSpan(cut(d.PauseFlag)), markdown.Text(cut(d.FlagError)))
 	}
-	fmt.Fprintf(&b, "%s on %s failed %d times in a row (%s, %s).\n\n", CodeSpan(cut(d.Agent)), CodeSpan(cut(d.Project)),
-		d.Failures, Text(cut(d.Host)), minute(d.Opened))
-	fmt.Fprintf(&b, "To resume: %s or %s.\n\n", CodeSpan(cut(d.Remove)), CodeSpan("adfbot resume "+cut(d.Project)))
+	fmt.Fprintf(&b, "%s on %s failed %d times in a row (%s, %s).\n\n", markdown.CodeSpan(cut(d.Agent)), markdown.CodeSpan(cut(d.Project)),
+		d.Failures, markdown.Text(cut(d.Host)), minute(d.Opened))
+	fmt.Fprintf(&b, "To resume: %s or %s.\n\n", markdown.CodeSpan(cut(d.Remove)), markdown.CodeSpan("adfbot resume "+cut(d.Project)))
 	fmt.Fprintf(&b, "The full text was refused as too long, so runs, output and earlier incidents are missing here: see %s.",
-		CodeSpan("adfbot status "+cut(d.Project)))
+		markdown.CodeSpan("adfbot status "+cut(d.Project)))
 	if d.Mentions != "" && len(d.Mentions) <= maxPart {
 		b.WriteString("\n\n" + d.Mentions)
 	}
@@ -307,4 +275,23 @@ func (c *Composer) Short(l Letter) string {
 		text = cutBody(text, room)
 	}
 	return text + last
+}
+
+// issueLink gives a link to an issue, short where it is in the repository from.
+func issueLink(ref IssueRef, from Repo) string {
+	number := "#" + strconv.FormatInt(ref.Number, 10)
+	switch {
+	case ref.IsZero():
+		return markdown.Dash
+	case ref.Repo == from && from != (Repo{}):
+		return number
+	case !isProject(ref.Repo.Owner) || !isProject(ref.Repo.Name):
+		return markdown.CodeSpan(ref.String())
+	case from.Server == "" || ref.Repo.Server == from.Server:
+		return ref.Repo.String() + number
+	}
+	if u, err := url.Parse(ref.URL); err == nil && (u.Scheme == "https" || u.Scheme == "http") && !strings.ContainsAny(ref.URL, "<>() \t\n|\\`") {
+		return "[" + ref.Repo.String() + number + "](" + ref.URL + ")"
+	}
+	return markdown.CodeSpan(ref.Repo.Server + "/" + ref.Repo.String() + number)
 }

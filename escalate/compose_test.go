@@ -10,6 +10,10 @@ import (
 	"unicode/utf8"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/terraphim/adfbot/internal/markdown"
+	"github.com/terraphim/adfbot/internal/redact"
+	"github.com/terraphim/adfbot/internal/testhost"
 )
 
 var update = flag.Bool("update", false, "write the golden files")
@@ -51,7 +55,7 @@ func testLetter() Letter {
 
 func compose(t testing.TB, text string, secrets ...string) *Composer {
 	t.Helper()
-	c, err := NewComposer(text, NewRedactor(secrets...))
+	c, err := NewComposer(text, redact.New(secrets...))
 	require.NoError(t, err)
 	return c
 }
@@ -116,7 +120,7 @@ func TestTheShortBodyAndTheCommentsReadAsTheGoldenFileDoes(t *testing.T) {
 func requireSoundBody(t testing.TB, l Letter, body string) {
 	t.Helper()
 	require.LessOrEqual(t, len(body), MaxBody)
-	requirePlainText(t, body)
+	testhost.RequirePlainText(t, body)
 	want := markerOf(l).String()
 	require.Equal(t, 1, strings.Count(body, hiddenStart), "one hidden line")
 	require.True(t, strings.HasSuffix(body, "\n\n"+want), "the marker is the last line")
@@ -125,46 +129,9 @@ func requireSoundBody(t testing.TB, l Letter, body string) {
 		require.True(t, ok)
 		require.Equal(t, m, got)
 	}
-	fences, open := scanFences(body)
+	fences, open := testhost.Fences(body)
 	require.False(t, open, "a fenced block swallows the marker")
 	_ = fences
-}
-
-func requirePlainText(t testing.TB, s string) {
-	t.Helper()
-	require.True(t, utf8.ValidString(s))
-	for _, r := range s {
-		if r < ' ' && r != '\n' && r != '\t' || 0x7f <= r && r < 0xa0 || 0x202a <= r && r <= 0x202e || 0x2066 <= r && r <= 0x2069 ||
-			0x200c <= r && r <= 0x200f || r == 0xfeff || r == 0x2028 || r == 0x2029 {
-			require.Fail(t, "a control character is left", "%U", r)
-		}
-	}
-}
-
-// scanFences reads fenced blocks as CommonMark does, outside of lists and quotes. It gives their contents, and tells
-// whether the last one is open at the end.
-func scanFences(s string) (blocks []string, open bool) {
-	var fence byte
-	var size int
-	var block []string
-	for _, line := range strings.Split(s, "\n") {
-		body := strings.TrimLeft(line, " ")
-		indent := len(line) - len(body)
-		n := 0
-		for n < len(body) && (body[0] == '`' || body[0] == '~') && body[n] == body[0] {
-			n++
-		}
-		switch {
-		case fence == 0 && n >= 3 && indent <= 3 && !(body[0] == '`' && strings.Contains(body[n:], "`")):
-			fence, size, block = body[0], n, nil
-		case fence != 0 && n >= size && body[0] == fence && indent <= 3 && strings.Trim(body[n:], " \t") == "":
-			blocks = append(blocks, strings.Join(block, "\n"))
-			fence = 0
-		case fence != 0:
-			block = append(block, line)
-		}
-	}
-	return blocks, fence != 0
 }
 
 // hostile is text that was made to break something.
@@ -207,8 +174,8 @@ func TestHostileTextStaysTextInABody(t *testing.T) {
 			require.Empty(t, problem, "%q", s)
 			requireSoundBody(t, l, body)
 			requireInert(t, body)
-			if strings.TrimSpace(oneLine(s)) != "" {
-				blocks, _ := scanFences(body)
+			if strings.TrimSpace(redact.OneLine(s)) != "" {
+				blocks, _ := testhost.Fences(body)
 				require.Len(t, blocks, 1, "%q", s)
 			}
 			short := c.Short(l)
@@ -216,7 +183,7 @@ func TestHostileTextStaysTextInABody(t *testing.T) {
 			require.Less(t, len(short), 2048)
 		}
 		title := c.Title(infest(testLetter(), s).Incident)
-		requirePlainText(t, title)
+		testhost.RequirePlainText(t, title)
 		require.NotContains(t, title, "\n")
 		require.LessOrEqual(t, utf8.RuneCountInString(title), 255)
 		require.True(t, strings.HasPrefix(title, "[ADF] "), title)
@@ -236,7 +203,7 @@ func requireInert(t testing.TB, body string) {
 	for i := range len(body) {
 		if body[i] == '@' {
 			rest := body[i+1:]
-			require.True(t, strings.HasPrefix(rest, zeroWidth) || rest == "alex" || strings.HasPrefix(rest, "alex\n") ||
+			require.True(t, strings.HasPrefix(rest, markdown.ZeroWidth) || rest == "alex" || strings.HasPrefix(rest, "alex\n") ||
 				strings.HasPrefix(rest, "alex @"), "a mention: %.40q", rest)
 		}
 	}
@@ -283,7 +250,7 @@ func withoutCode(s string) string {
 }
 
 func TestTwentyMegabytesOfBinaryMakeASoundBody(t *testing.T) {
-	s := noise(20 << 20)
+	s := testhost.Noise(20 << 20)
 	l := testLetter()
 	l.Incident.Evidence.Output = s
 	l.Incident.Agent, l.FlagError = s, s
@@ -398,7 +365,7 @@ func TestACommentKeepsItsOwnMarkerWhateverTheText(t *testing.T) {
 			ResumedComment("k", i), StillPausedComment("k", i, s), LeftOpenComment("k", i),
 			DuplicateComment("k", IssueRef{Repo: Repo{s, s, s}, Number: 1, URL: s}),
 		} {
-			requirePlainText(t, body)
+			testhost.RequirePlainText(t, body)
 			require.True(t, HasCommentMarker(body, "k"))
 			require.Equal(t, 1, strings.Count(body, hiddenStart))
 			_, ok := ParseMarker(body)
@@ -434,8 +401,8 @@ func FuzzBody(f *testing.F) {
 		require.Empty(t, problem)
 		requireSoundBody(t, l, body)
 		requireInert(t, body)
-		blocks, _ := scanFences(body)
-		if strings.Trim(Clean(b), "\n") != "" {
+		blocks, _ := testhost.Fences(body)
+		if strings.Trim(redact.Clean(b), "\n") != "" {
 			require.Len(t, blocks, 1, "the output is the one block")
 		}
 		body, _ = open.Body(l)

@@ -16,6 +16,7 @@ import (
 
 	"github.com/terraphim/adfbot/escalate"
 	"github.com/terraphim/adfbot/escalate/giteatest"
+	"github.com/terraphim/adfbot/internal/redact"
 	"github.com/terraphim/adfbot/internal/store"
 )
 
@@ -66,7 +67,7 @@ func newSide(t *testing.T, s side) *side {
 
 func (s *side) with(token string, way http.RoundTripper) *escalate.Gitea {
 	return escalate.NewGitea(escalate.GiteaOptions{
-		URL: s.url, Tokens: &tokens{now: token}, Timeout: 20 * time.Second, Transport: way, Redact: escalate.NewRedactor(token),
+		URL: s.url, Tokens: &tokens{now: token}, Timeout: 20 * time.Second, Transport: way, Redact: redact.New(token),
 	})
 }
 

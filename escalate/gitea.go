@@ -17,6 +17,8 @@ import (
 	"time"
 
 	"code.gitea.io/sdk/gitea"
+
+	"github.com/terraphim/adfbot/internal/redact"
 )
 
 const (
@@ -45,7 +47,7 @@ type Gitea struct {
 	url    string
 	client *http.Client
 	tokens TokenSource
-	redact *Redactor
+	redact *redact.Redactor
 	limit  time.Duration
 	traced bool // the transport tells when a request's headers were written
 	slots  chan struct{}
@@ -60,7 +62,7 @@ type GiteaOptions struct {
 	Timeout   time.Duration
 	Roots     *x509.CertPool // nil: the system's
 	Transport http.RoundTripper
-	Redact    *Redactor // learns every token before it is sent
+	Redact    *redact.Redactor // learns every token before it is sent
 	// Observe is told of every request after its end: what it was for (without the number or the label's name), the
 	// status, 0 where there was no answer, and how long it took. nil: nobody is. It is called from several goroutines.
 	Observe func(op string, status int, took time.Duration)
@@ -160,7 +162,7 @@ func (c *call) end(resp *http.Response, err error) error {
 	if err == nil {
 		return nil
 	}
-	e := &TrackerError{Op: c.op, Where: c.where, Outcome: Lost, Detail: CleanLine(c.g.redact.Redact(err.Error()), 300)}
+	e := &TrackerError{Op: c.op, Where: c.where, Outcome: Lost, Detail: redact.Line(c.g.redact.Redact(err.Error()), 300)}
 	if resp == nil {
 		var noToken *tokenError
 		var dial *net.OpError
@@ -174,7 +176,7 @@ func (c *call) end(resp *http.Response, err error) error {
 	switch {
 	case resp.StatusCode/100 == 3:
 		e.Outcome = Refused
-		e.Location = CleanLine(c.g.redact.Redact(resp.Header.Get("Location")), 200)
+		e.Location = redact.Line(c.g.redact.Redact(resp.Header.Get("Location")), 200)
 	case resp.StatusCode/100 == 4:
 		e.Outcome = Refused
 	}
@@ -492,7 +494,7 @@ func (g *Gitea) Version(ctx context.Context) (string, error) {
 	if v == "" {
 		return "", c.lost(resp, "the answer names no version")
 	}
-	return CleanLine(v, 40), nil
+	return redact.Line(v, 40), nil
 }
 
 // CloseIdle closes the connections that nobody uses.
@@ -526,7 +528,7 @@ func (g *Gitea) CommentsSince(ctx context.Context, repo Repo, since time.Time) (
 }
 
 func (g *Gitea) User(ctx context.Context, login string) (Account, error) {
-	c, client, cancel := g.begin(ctx, "look up user "+CleanLine(login, 60), g.url)
+	c, client, cancel := g.begin(ctx, "look up user "+redact.Line(login, 60), g.url)
 	defer cancel()
 	u, resp, err := client.GetUserInfo(login)
 	if err := c.fail(resp, err); err != nil {

@@ -21,6 +21,7 @@ import (
 
 	"github.com/terraphim/adfbot/escalate"
 	"github.com/terraphim/adfbot/escalate/giteatest"
+	"github.com/terraphim/adfbot/internal/redact"
 )
 
 // call is one method of the tracker on issue #1, which is open.
@@ -433,10 +434,10 @@ func TestATokenIsMaskedBeforeItIsSent(t *testing.T) {
 		if c.name == "version" {
 			return // it needs no token
 		}
-		redact, sent := escalate.NewRedactor(), []string(nil)
-		g := escalate.NewGitea(escalate.GiteaOptions{URL: server, Tokens: w.tokens, Timeout: timeout, Redact: redact,
+		redactor, sent := redact.New(), []string(nil)
+		g := escalate.NewGitea(escalate.GiteaOptions{URL: server, Tokens: w.tokens, Timeout: timeout, Redact: redactor,
 			Transport: way(func(r *http.Request) (*http.Response, error) {
-				sent = append(sent, redact.Redact(strings.TrimPrefix(r.Header.Get("Authorization"), "token ")))
+				sent = append(sent, redactor.Redact(strings.TrimPrefix(r.Header.Get("Authorization"), "token ")))
 				return w.gitea.Transport().RoundTrip(r)
 			})})
 		w.gitea.RevokeToken("s3cret-token")
@@ -444,7 +445,7 @@ func TestATokenIsMaskedBeforeItIsSent(t *testing.T) {
 		w.tokens.next = "new-token"
 		require.NoError(w, c.do(w.Context(), g))
 		require.Equal(w, []string{"[masked]", "[masked]"}, sent)
-		require.Equal(w, "[masked] [masked]", redact.Redact("s3cret-token new-token"), "the old one is a secret still")
+		require.Equal(w, "[masked] [masked]", redactor.Redact("s3cret-token new-token"), "the old one is a secret still")
 	})
 }
 
@@ -452,7 +453,7 @@ func TestAnErrorNeverShowsTheToken(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		for _, text := range []string{"s3cret-token", "Authorization: token s3cret-token", "https://adf-bot:s3cret-token@git.example.org"} {
 			g := escalate.NewGitea(escalate.GiteaOptions{URL: server, Tokens: &tokens{now: "s3cret-token"}, Timeout: timeout,
-				Redact: escalate.NewRedactor("s3cret-token"),
+				Redact: redact.New("s3cret-token"),
 				Transport: answers(func(*http.Request) *http.Response {
 					return &http.Response{StatusCode: 302, Header: http.Header{"Location": {"/login?t=" + text}}, Body: io.NopCloser(strings.NewReader(text))}
 				})})

@@ -5,6 +5,9 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/terraphim/adfbot/internal/markdown"
+	"github.com/terraphim/adfbot/internal/redact"
 )
 
 // Letter is all that a new issue's body is made from.
@@ -32,12 +35,12 @@ const (
 	maxEarlier  = 10
 )
 
-// Untrusted is text from outside, masked and cleaned. A template that prints it as it is gets it through [Text], so none
+// Untrusted is text from outside, masked and cleaned. A template that prints it as it is gets it through [markdown.Text], so none
 // of it becomes markup; the functions code, fence and text take it as it was.
 type Untrusted string
 
-// String is [Text].
-func (u Untrusted) String() string { return Text(string(u)) }
+// String is [markdown.Text].
+func (u Untrusted) String() string { return markdown.Text(string(u)) }
 
 // TemplateData is what a template for the body sees. Everything in it is masked and cut already.
 type TemplateData struct {
@@ -160,7 +163,7 @@ func mark(outcome string) string {
 	case "failure":
 		return "✘"
 	}
-	return none
+	return markdown.Dash
 }
 
 // history gives the marks of runs, the oldest first.
@@ -210,7 +213,7 @@ func mentions(names []string) string {
 // stamp is a time to the second, e.g. 2026-11-23 07:04:05.
 func stamp(t time.Time) string {
 	if t.IsZero() {
-		return none
+		return markdown.Dash
 	}
 	return t.UTC().Format(time.DateTime)
 }
@@ -233,7 +236,7 @@ func durationText(d time.Duration) string {
 	}
 	switch s := int64(d.Round(time.Second) / time.Second); {
 	case d <= 0:
-		return none
+		return markdown.Dash
 	case d < 10*time.Second:
 		return strconv.FormatFloat(max(d.Seconds(), 0.1), 'f', 1, 64) + "s"
 	case s < 60:
@@ -245,4 +248,16 @@ func durationText(d time.Duration) string {
 	default:
 		return two(s/86400, "d", s%86400/3600, "h")
 	}
+}
+
+// shellPath quotes a path for a shell where that is needed.
+func shellPath(path string) string {
+	plain := path != "" && path[0] != '-'
+	for i := 0; plain && i < len(path); i++ {
+		plain = redact.IsKeyByte(path[i]) || path[i] == '/' || path[i] == '+' || path[i] == ':' || path[i] == '@'
+	}
+	if plain {
+		return path
+	}
+	return "'" + strings.ReplaceAll(path, "'", `'\''`) + "'"
 }

@@ -3,6 +3,9 @@ package escalate
 import (
 	"strconv"
 	"strings"
+
+	"github.com/terraphim/adfbot/internal/markdown"
+	"github.com/terraphim/adfbot/internal/redact"
 )
 
 const (
@@ -90,7 +93,7 @@ func HasCommentMarker(body, key string) bool {
 func cleanKey(key string) string {
 	b := []byte(key)
 	for i, c := range b {
-		if !isProjectByte(c) && c != '/' {
+		if !redact.IsKeyByte(c) && c != '/' {
 			b[i] = '_'
 		}
 	}
@@ -99,7 +102,7 @@ func cleanKey(key string) string {
 
 // breakMarkers puts a zero-width space into everything in s that could be read as a hidden line of the bot.
 func breakMarkers(s string) string {
-	return strings.ReplaceAll(s, hiddenStart, "<!-- adfbot"+zeroWidth+":")
+	return strings.ReplaceAll(s, hiddenStart, "<!-- adfbot"+markdown.ZeroWidth+":")
 }
 
 // parseSeq reads a number as strconv.Itoa writes it: no sign, no leading zero.
@@ -126,17 +129,9 @@ func isProject(s string) bool {
 		return false
 	}
 	for i := range len(s) {
-		if !isProjectByte(s[i]) {
+		if !redact.IsKeyByte(s[i]) {
 			return false
 		}
 	}
 	return true
 }
-
-func isProjectByte(c byte) bool { return isAlnum(c) || c == '_' || c == '.' || c == '-' }
-
-func isAlnum(c byte) bool { return isDigit(c) || isLetter(c) }
-
-func isDigit(c byte) bool { return '0' <= c && c <= '9' }
-
-func isLetter(c byte) bool { return 'a' <= c|0x20 && c|0x20 <= 'z' }

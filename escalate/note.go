@@ -5,6 +5,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/terraphim/adfbot/internal/redact"
 )
 
 // FlagInfo is what a pause flag's note tells of its incident.
@@ -48,7 +50,7 @@ func FlagNote(i Incident, resume ...string) string {
 
 // maskLine is for text that knows no secret values: it masks by looks.
 func maskLine(s string, limit int) string {
-	var looks *Redactor
+	var looks *redact.Redactor
 	return looks.Line(s, limit)
 }
 
@@ -68,7 +70,7 @@ func ParseFlagNote(note string) (FlagInfo, bool) {
 			}
 			switch key {
 			case "agent":
-				info.Agent = CleanLine(value, 200)
+				info.Agent = redact.Line(value, 200)
 			case "failures":
 				if f, err := strconv.Atoi(value); err == nil && f >= 0 {
 					info.Failures = f

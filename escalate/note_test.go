@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/terraphim/adfbot/internal/testhost"
 )
 
 func TestTheNoteReadsAsTheGoldenFileDoes(t *testing.T) {
@@ -60,7 +62,7 @@ func TestANoteStaysShortAndItsOwnWhateverTheNames(t *testing.T) {
 		i.Agent, i.Host, i.Instance = s, s, s
 		note := FlagNote(i, s, s, s, s, s, s, s)
 		require.Less(t, len(note), 4096)
-		requirePlainText(t, note)
+		testhost.RequirePlainText(t, note)
 		info, ok := ParseFlagNote(note)
 		require.True(t, ok)
 		require.Equal(t, "odilo", info.Project)

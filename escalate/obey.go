@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strconv"
 	"time"
+
+	"github.com/terraphim/adfbot/internal/markdown"
 )
 
 // orderWait is how long an order waits for who else is at the project's issue or flag.
@@ -206,7 +208,7 @@ func holdTarget(h Hold) string { return "hold/" + strconv.FormatInt(h.Since.Unix
 // resumeOrder removes the pause flag and ends the incident of the issue, or a person's hold. What it was begun on is kept,
 // so that a repetition after a crash can't end a later pause.
 func (r *Reconciler) resumeOrder(ctx context.Context, o *Order, n int, i Incident) (answer string, ended bool, err error) {
-	project := CodeSpan(o.Project)
+	project := markdown.CodeSpan(o.Project)
 	if o.Steps[n].Target == "" { // what is there is noted first; a removed flag is a resume by itself
 		if err := r.settleLocal(ctx, o.Project); err != nil {
 			return failedAnswer(ResumeVerb, project+" is paused as before", err), false, nil
@@ -284,7 +286,7 @@ func (r *Reconciler) settleLocal(ctx context.Context, project string) error {
 // pauseOrder holds the project. The hold and the mark that this step made it are one transaction; a flag that is missing
 // after that is written by the sweep.
 func (r *Reconciler) pauseOrder(ctx context.Context, o *Order, n int, i Incident) (string, error) {
-	project := CodeSpan(o.Project)
+	project := markdown.CodeSpan(o.Project)
 	if o.Steps[n].Begun {
 		return pausedAnswer(o.Project, ""), nil
 	}
@@ -309,7 +311,7 @@ func (r *Reconciler) pauseOrder(ctx context.Context, o *Order, n int, i Incident
 	case flag.State == FlagUnknown:
 		return failedAnswer(PauseVerb, project+" is not paused by this", flag.Err), nil
 	case open != nil:
-		return project + " is paused already, by " + CodeSpan(open.Name()) + ".", nil
+		return project + " is paused already, by " + markdown.CodeSpan(open.Name()) + ".", nil
 	case flag.State == FlagThere || hold != nil:
 		return project + " is paused already.", nil
 	}
@@ -330,7 +332,7 @@ func (r *Reconciler) pauseOrder(ctx context.Context, o *Order, n int, i Incident
 // ackOrder notes who takes the incident, and assigns them. Assigning twice does no harm, so it needs no mark of its own.
 func (r *Reconciler) ackOrder(ctx context.Context, o *Order, n int, i Incident, issue Issue) (string, error) {
 	if !i.IsOpen() {
-		return "Incident " + CodeSpan(i.Name()) + " is over: there is nothing to take.", nil
+		return "Incident " + markdown.CodeSpan(i.Name()) + " is over: there is nothing to take.", nil
 	}
 	if !o.Steps[n].Begun {
 		if _, err := r.State.Change(ctx, i.ID, func(i *Incident) { i.Ack = &Ack{By: o.By, At: r.Now()} }); err != nil {
@@ -340,7 +342,7 @@ func (r *Reconciler) ackOrder(ctx context.Context, o *Order, n int, i Incident, 
 			return "", err
 		}
 	}
-	answer := CodeSpan(o.By.Login) + " takes incident " + CodeSpan(i.Name()) + "."
+	answer := markdown.CodeSpan(o.By.Login) + " takes incident " + markdown.CodeSpan(i.Name()) + "."
 	if slices.ContainsFunc(issue.Assignees, func(a Account) bool { return a.ID == o.By.ID }) {
 		return answer, nil
 	}

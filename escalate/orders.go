@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
+
+	"github.com/terraphim/adfbot/internal/redact"
 )
 
 // Reading comments. What was read is remembered by the server's clock, the newest comment's, so that it does not matter
@@ -165,7 +167,7 @@ func obeyAction(o Order) []Action {
 	if o.Done {
 		return nil
 	}
-	why := fmt.Sprintf("%s wrote /adf", CleanLine(o.By.Login, 60))
+	why := fmt.Sprintf("%s wrote /adf", redact.Line(o.By.Login, 60))
 	for _, s := range o.Steps {
 		why += " " + s.Command.Said
 	}

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/terraphim/adfbot/internal/redact"
 	"github.com/terraphim/adfbot/pause"
 )
 
@@ -307,7 +308,7 @@ func (r *Reconciler) writeFlag(ctx context.Context, o Observation, a Action) err
 	if _, err := r.Pause.Write(a.Project, note); err != nil {
 		err = fmt.Errorf("project %s is NOT paused by a flag: %w", a.Project, err)
 		if a.Incident != "" {
-			if _, err2 := r.State.Change(ctx, a.Incident, func(i *Incident) { i.FlagError = CleanLine(err.Error(), 500) }); err2 != nil {
+			if _, err2 := r.State.Change(ctx, a.Incident, func(i *Incident) { i.FlagError = redact.Line(err.Error(), 500) }); err2 != nil {
 				err = errors.Join(err, err2)
 			}
 		}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/terraphim/adfbot/escalate"
 	"github.com/terraphim/adfbot/escalate/giteatest"
+	"github.com/terraphim/adfbot/internal/redact"
 )
 
 // What the server refuses, and what a person has to mend.
@@ -332,7 +333,7 @@ func TestABodyThatAProxyRefusesIsSentShort(t *testing.T) {
 
 func TestATemplateThatFailsCostsNotTheIssue(t *testing.T) {
 	play(t, func(w *world) {
-		c, err := escalate.NewComposer("{{.NoSuchThing}}", escalate.NewRedactor())
+		c, err := escalate.NewComposer("{{.NoSuchThing}}", redact.New())
 		require.NoError(w, err)
 		w.rec.Composer = c
 		w.trip(project)

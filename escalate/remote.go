@@ -7,6 +7,8 @@ import (
 	"math/rand/v2"
 	"slices"
 	"time"
+
+	"github.com/terraphim/adfbot/internal/redact"
 )
 
 // Waits between tries (design 5).
@@ -122,7 +124,7 @@ func (r *Reconciler) targetRepo(i Incident) Repo {
 
 // note keeps the reason why something is pending, if it is news.
 func (r *Reconciler) note(ctx context.Context, i Incident, err error) error {
-	if err2 := r.noteReason(ctx, i, CleanLine(err.Error(), 500)); err2 != nil {
+	if err2 := r.noteReason(ctx, i, redact.Line(err.Error(), 500)); err2 != nil {
 		err = errors.Join(err, err2)
 	}
 	return fmt.Errorf("%s: %w", i.Name(), err)
@@ -147,7 +149,7 @@ func (r *Reconciler) noteListed(ctx context.Context, p *pass, i Incident, err er
 	case p.dry:
 		return nil
 	case err != nil && outcomeOf(err) == Refused && !isRetryable(err):
-		return r.noteReason(ctx, i, CleanLine(err.Error(), 500))
+		return r.noteReason(ctx, i, redact.Line(err.Error(), 500))
 	case err == nil && i.Tries == 0:
 		return r.noteReason(ctx, i, "")
 	}
@@ -168,7 +170,7 @@ func (r *Reconciler) failInto(i *Incident, err error) {
 	}
 	i.Tries++
 	i.NextTry = r.Now().Add(wait)
-	i.LastErr = CleanLine(err.Error(), 500)
+	i.LastErr = redact.Line(err.Error(), 500)
 }
 
 func worked(i *Incident) { i.Tries, i.NextTry, i.LastErr = 0, time.Time{}, "" }

@@ -1,6 +1,10 @@
 package escalate
 
-import "fmt"
+import (
+	"fmt"
+
+	"github.com/terraphim/adfbot/internal/markdown"
+)
 
 // The comments of the bot. Each ends with the hidden line of its key, see [CommentMarker]. They know no secret values, so
 // they mask by looks.
@@ -9,25 +13,25 @@ import "fmt"
 func ResumedComment(key string, i Incident) string {
 	if i.supersededByEarlier() {
 		return reply(key, "%s is still paused, by an earlier incident with an issue of its own. The state that knew of that one was lost, "+
-			"and the project failed again before it could be taken up. This issue is closed.", CodeSpan(i.Project))
+			"and the project failed again before it could be taken up. This issue is closed.", markdown.CodeSpan(i.Project))
 	}
 	if i.Replaced {
 		return reply(key, "%s is still paused, by a later incident with an issue of its own. The state that knew of this one was lost, "+
-			"and the project tripped again before it could be taken up. This issue is closed.", CodeSpan(i.Project))
+			"and the project tripped again before it could be taken up. This issue is closed.", markdown.CodeSpan(i.Project))
 	}
 	how := replyText(i.EndedHow)
 	if how == "" {
 		how = "how was not noticed"
 	}
 	return reply(key, "%s was resumed on %s: %s.\n\nIncident %s is over. It lasted %s.",
-		CodeSpan(i.Project), minute(i.Ended), how, CodeSpan(i.Name()), durationText(i.Ended.Sub(i.Opened)))
+		markdown.CodeSpan(i.Project), minute(i.Ended), how, markdown.CodeSpan(i.Name()), durationText(i.Ended.Sub(i.Opened)))
 }
 
 // StillPausedComment tells why an issue that was closed is open again.
 func StillPausedComment(key string, i Incident, pauseFlag string) string {
 	return reply(key, "This issue was closed, but %s is still paused, so it is open again.\n\n"+
 		"To resume the project, remove its pause flag (%s) or run %s. The bot then closes the issue.",
-		CodeSpan(i.Project), CodeSpan("rm "+shellPath(pauseFlag)), CodeSpan("adfbot resume "+i.Project))
+		markdown.CodeSpan(i.Project), markdown.CodeSpan("rm "+shellPath(pauseFlag)), markdown.CodeSpan("adfbot resume "+i.Project))
 }
 
 // LeftOpenComment tells that an issue which a person reopened after the end stays as it is.
@@ -41,7 +45,7 @@ func LeftOpenComment(key string, i Incident) string {
 	}
 	return reply(key, "This issue was reopened after its incident had ended: %s %s. "+
 		"The bot leaves the issue open; close it when you are done.\n\nShould the project trip again, a new issue is opened.",
-		CodeSpan(i.Project), how)
+		markdown.CodeSpan(i.Project), how)
 }
 
 // DuplicateComment tells which issue of the same incident is kept.
@@ -54,4 +58,4 @@ func reply(key, format string, args ...any) string {
 	return breakMarkers(fmt.Sprintf(format, args...)) + "\n\n" + CommentMarker(key)
 }
 
-func replyText(s string) string { return Text(maskLine(s, maxSentence)) }
+func replyText(s string) string { return markdown.Text(maskLine(s, maxSentence)) }

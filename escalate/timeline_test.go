@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/terraphim/adfbot/internal/redact"
 )
 
 // replay answers every request with one recorded answer.
@@ -48,7 +50,7 @@ func (fixedToken) Reload() (bool, error)  { return false, nil }
 
 func recordedGitea(t *testing.T, name string) (*Gitea, *replay) {
 	r := &replay{t: t, name: name}
-	return NewGitea(GiteaOptions{URL: "http://127.0.0.1:3000", Tokens: fixedToken{}, Timeout: time.Second, Transport: r, Redact: NewRedactor()}), r
+	return NewGitea(GiteaOptions{URL: "http://127.0.0.1:3000", Tokens: fixedToken{}, Timeout: time.Second, Transport: r, Redact: redact.New()}), r
 }
 
 var recordedIssue = IssueRef{Repo: Repo{Server: "http://127.0.0.1:3000", Owner: "terraphim", Name: "rec"}, Number: 11}

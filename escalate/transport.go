@@ -4,13 +4,15 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+
+	"github.com/terraphim/adfbot/internal/redact"
 )
 
 // authTransport sets the token and caps the answer. After a 401 it reads the token again and, if it is another one, asks
 // once more: a rotated token needs no restart.
 type authTransport struct {
 	tokens TokenSource
-	redact *Redactor
+	redact *redact.Redactor
 	next   http.RoundTripper
 }
 

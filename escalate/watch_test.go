@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/terraphim/adfbot/escalate"
+	"github.com/terraphim/adfbot/internal/redact"
 )
 
 func TestASweepTellsHowFarItIs(t *testing.T) {
@@ -40,7 +41,7 @@ func TestEachRequestIsObservedWithoutWhatDiffersFromOneToTheNext(t *testing.T) {
 	var seen []request
 	for _, status := range []int{0, 401, 500} {
 		g := escalate.NewGitea(escalate.GiteaOptions{
-			URL: server, Tokens: &tokens{now: "t"}, Timeout: time.Second, Transport: sameStatus(status), Redact: escalate.NewRedactor(),
+			URL: server, Tokens: &tokens{now: "t"}, Timeout: time.Second, Transport: sameStatus(status), Redact: redact.New(),
 			Observe: func(op string, status int, took time.Duration) {
 				mu.Lock()
 				defer mu.Unlock()

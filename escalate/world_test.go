@@ -21,6 +21,7 @@ import (
 
 	"github.com/terraphim/adfbot/escalate"
 	"github.com/terraphim/adfbot/escalate/giteatest"
+	"github.com/terraphim/adfbot/internal/redact"
 	"github.com/terraphim/adfbot/internal/store"
 	"github.com/terraphim/adfbot/pause"
 )
@@ -117,8 +118,8 @@ func openMachine(t *testing.T, s *giteatest.Server, path, dir string) *machine {
 	}})
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = m.store.Close() })
-	redact := escalate.NewRedactor("s3cret-token")
-	composer, err := escalate.NewComposer("", redact)
+	redactor := redact.New("s3cret-token")
+	composer, err := escalate.NewComposer("", redactor)
 	require.NoError(t, err)
 	m.rec = &escalate.Reconciler{
 		Settings: escalate.Settings{
@@ -129,7 +130,7 @@ func openMachine(t *testing.T, s *giteatest.Server, path, dir string) *machine {
 		},
 		State: m.store,
 		Gitea: escalate.NewGitea(escalate.GiteaOptions{
-			URL: server, Tokens: m.tokens, Timeout: timeout, Transport: s.Transport(), Redact: redact,
+			URL: server, Tokens: m.tokens, Timeout: timeout, Transport: s.Transport(), Redact: redactor,
 		}),
 		Pause: m.dir, Composer: composer, Log: slog.New(slog.NewTextHandler(m.log, nil)), Now: time.Now,
 	}
@@ -386,7 +387,7 @@ func (m *machine) sweepDies(step string) {
 // over is the same Gitea by another way.
 func (m *machine) over(way http.RoundTripper) *escalate.Gitea {
 	return escalate.NewGitea(escalate.GiteaOptions{
-		URL: server, Tokens: m.tokens, Timeout: timeout, Transport: way, Redact: escalate.NewRedactor("s3cret-token"),
+		URL: server, Tokens: m.tokens, Timeout: timeout, Transport: way, Redact: redact.New("s3cret-token"),
 	})
 }
 

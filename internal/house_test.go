@@ -17,16 +17,18 @@ const module = "github.com/terraphim/adfbot"
 var allowed = map[string][]string{
 	"breaker":             {},
 	"pause":               {},
-	"escalate":            {"breaker", "pause"},
+	"internal/redact":     {},
+	"internal/markdown":   {"internal/redact"},
+	"escalate":            {"breaker", "pause", "internal/redact", "internal/markdown"},
 	"escalate/giteatest":  {},
 	"internal/testhost":   {},
 	"internal/yardstick":  {},
 	"internal/exposition": {},
 	"internal/config":     {"pause"},
-	"internal/store":      {"breaker", "pause", "escalate"},
-	"internal/bot":        {"breaker", "pause", "escalate", "internal/config", "internal/store"},
-	"internal/web":        {"breaker", "pause", "escalate", "internal/config", "internal/store", "internal/bot", "internal/exposition"},
-	"cmd/adfbot":          {"pause", "escalate", "escalate/giteatest", "internal/config", "internal/store", "internal/bot", "internal/web"},
+	"internal/store":      {"breaker", "pause", "escalate", "internal/redact"},
+	"internal/bot":        {"breaker", "pause", "escalate", "internal/redact", "internal/markdown", "internal/config", "internal/store"},
+	"internal/web":        {"breaker", "pause", "escalate", "internal/redact", "internal/markdown", "internal/config", "internal/store", "internal/bot", "internal/exposition"},
+	"cmd/adfbot":          {"pause", "escalate", "internal/redact", "internal/markdown", "escalate/giteatest", "internal/config", "internal/store", "internal/bot", "internal/web"},
 }
 
 // imports lists what every package imports, without its tests, by its path in the module.

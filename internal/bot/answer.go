@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"github.com/terraphim/adfbot/escalate"
+	"github.com/terraphim/adfbot/internal/redact"
 	"github.com/terraphim/adfbot/internal/store"
 )
 
@@ -62,7 +63,7 @@ func (v ResultView) TripText() string {
 }
 
 // Redactor masks what the bot's own words and what it is told must not show.
-func (b *Bot) Redactor() *escalate.Redactor { return b.redact }
+func (b *Bot) Redactor() *redact.Redactor { return b.redact }
 
 // MayRun is the gate for a process that has the state open. Beside the flag it knows of an incident whose flag could not
 // be written: exec refuses on that too. What can't be read is unknown.

@@ -21,6 +21,7 @@ import (
 
 	"github.com/terraphim/adfbot/escalate"
 	"github.com/terraphim/adfbot/internal/config"
+	"github.com/terraphim/adfbot/internal/redact"
 	"github.com/terraphim/adfbot/internal/store"
 	"github.com/terraphim/adfbot/pause"
 )
@@ -32,7 +33,7 @@ type Bot struct {
 	rec    *escalate.Reconciler
 	gitea  *escalate.Gitea // nil where the configuration has none
 	tokens *config.TokenSource
-	redact *escalate.Redactor
+	redact *redact.Redactor
 	log    *slog.Logger
 	now    func() time.Time
 	host   string
@@ -184,12 +185,12 @@ func (b *Bot) fitAgain() bool {
 }
 
 // RedactorFor masks the bot's own tokens and the values of the variables that the operator named.
-func RedactorFor(cfg *config.Config, getenv func(string) string) *escalate.Redactor {
+func RedactorFor(cfg *config.Config, getenv func(string) string) *redact.Redactor {
 	return redactorWith(cfg, cfg.Gitea.TokenSource(getenv), getenv)
 }
 
 // redactorWith leaves a token out that can't be read: who can't read it can't leak it.
-func redactorWith(cfg *config.Config, tokens *config.TokenSource, getenv func(string) string) *escalate.Redactor {
+func redactorWith(cfg *config.Config, tokens *config.TokenSource, getenv func(string) string) *redact.Redactor {
 	var secrets []string
 	if token, err := tokens.Token(); err == nil {
 		secrets = append(secrets, token)
@@ -215,7 +216,7 @@ func redactorWith(cfg *config.Config, tokens *config.TokenSource, getenv func(st
 			secrets = append(secrets, v)
 		}
 	}
-	return escalate.NewRedactor(secrets...)
+	return redact.New(secrets...)
 }
 
 func rootsWith(file string, getenv func(string) string) (*x509.CertPool, error) {

@@ -17,6 +17,7 @@ import (
 
 	"github.com/terraphim/adfbot/escalate"
 	"github.com/terraphim/adfbot/internal/config"
+	"github.com/terraphim/adfbot/internal/redact"
 	"github.com/terraphim/adfbot/internal/store"
 	"github.com/terraphim/adfbot/pause"
 )
@@ -278,7 +279,7 @@ func (c *checker) tracker() *escalate.Gitea {
 	}
 	return escalate.NewGitea(escalate.GiteaOptions{
 		URL: c.cfg.Gitea.URL, Tokens: tokens, Timeout: c.cfg.Gitea.Timeout, Roots: roots, Transport: c.env.Transport,
-		Redact: escalate.NewRedactor(token),
+		Redact: redact.New(token),
 	})
 }
 

@@ -17,6 +17,7 @@ import (
 
 	"github.com/terraphim/adfbot/escalate"
 	"github.com/terraphim/adfbot/internal/config"
+	"github.com/terraphim/adfbot/internal/redact"
 	"github.com/terraphim/adfbot/internal/store"
 	"github.com/terraphim/adfbot/pause"
 )
@@ -235,7 +236,7 @@ func pausedBecause(project, why string) string {
 
 func reason(dir pause.Dir, project, note string, dangling bool) string {
 	path := dir.FlagPath(project)
-	note = escalate.Clean(note)
+	note = redact.Clean(note)
 	switch {
 	case dangling:
 		return "its pause flag " + path + " is a link that leads nowhere"
@@ -291,8 +292,8 @@ func (x *execution) withoutState(ctx context.Context, cause error) int {
 
 // delivering is exec in the separated set-up: the state belongs to the daemon, and so does the result in the end. Whether
 // it counts is decided by the time at which the run began.
-func (x *execution) delivering(ctx context.Context, redact *escalate.Redactor) int {
-	res, code, err := x.run(redact, func(int) {})
+func (x *execution) delivering(ctx context.Context, redactor *redact.Redactor) int {
+	res, code, err := x.run(redactor, func(int) {})
 	if err != nil {
 		x.say("%v", err)
 	}
@@ -320,8 +321,8 @@ func (x *execution) tell(v ResultView) {
 	}
 }
 
-func (x *execution) spooling(cause error, redact *escalate.Redactor) int {
-	res, code, err := x.run(redact, func(int) {})
+func (x *execution) spooling(cause error, redactor *redact.Redactor) int {
+	res, code, err := x.run(redactor, func(int) {})
 	if err != nil {
 		x.say("%v", err)
 	}
@@ -335,8 +336,8 @@ func (x *execution) spooling(cause error, redact *escalate.Redactor) int {
 }
 
 // run runs the command and tells how it ended.
-func (x *execution) run(redact *escalate.Redactor, started func(pid int)) (store.Result, int, error) {
-	capture := escalate.NewCapture(x.cfg.Escalation.OutputTail, redact)
+func (x *execution) run(redactor *redact.Redactor, started func(pid int)) (store.Result, int, error) {
+	capture := redact.NewCapture(x.cfg.Escalation.OutputTail, redactor)
 	c := child{
 		argv: x.q.Command, env: withoutVar(os.Environ(), x.cfg.Gitea.TokenEnv), timeout: x.q.Timeout,
 		stdin: x.q.Stdin, stdout: x.q.Stdout, stderr: x.q.Stderr, started: started, signals: x.signals,
@@ -368,7 +369,7 @@ func (x *execution) run(redact *escalate.Redactor, started func(pid int)) (store
 	if res.Outcome == store.Failure {
 		res.Output = capture.Text()
 		if res.Output == "" && err != nil {
-			res.Output = escalate.Clean(redact.Redact(err.Error()))
+			res.Output = redact.Clean(redactor.Redact(err.Error()))
 		}
 	}
 	code := end.code

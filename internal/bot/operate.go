@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/terraphim/adfbot/escalate"
+	"github.com/terraphim/adfbot/internal/redact"
 	"github.com/terraphim/adfbot/pause"
 )
 
@@ -69,8 +70,8 @@ func (b *Bot) PauseBy(ctx context.Context, project, why, who string) (Done, erro
 }
 
 func holdNote(project, why, who, instance string, now time.Time) string {
-	s := fmt.Sprintf("%s is paused by %s (%s, %s).\n", project, escalate.CleanLine(who, 100), escalate.CleanLine(instance, 100), now.UTC().Format("2006-01-02 15:04 UTC"))
-	if why = escalate.CleanLine(why, 500); why != "" {
+	s := fmt.Sprintf("%s is paused by %s (%s, %s).\n", project, redact.Line(who, 100), redact.Line(instance, 100), now.UTC().Format("2006-01-02 15:04 UTC"))
+	if why = redact.Line(why, 500); why != "" {
 		s += "Reason: " + why + "\n"
 	}
 	return s + "To resume, remove this file or run: adfbot resume " + project + "\n"
@@ -79,10 +80,10 @@ func holdNote(project, why, who, instance string, now time.Time) string {
 // whoami names the person at the keyboard, for notes and comments: also behind sudo.
 func whoami() string {
 	if s := os.Getenv("SUDO_USER"); s != "" {
-		return escalate.CleanLine(s, 60)
+		return redact.Line(s, 60)
 	}
 	if u, err := user.Current(); err == nil {
-		return escalate.CleanLine(u.Username, 60)
+		return redact.Line(u.Username, 60)
 	}
 	return "user " + strconv.Itoa(os.Getuid())
 }

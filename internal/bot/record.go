@@ -8,6 +8,7 @@ import (
 
 	"github.com/terraphim/adfbot/escalate"
 	"github.com/terraphim/adfbot/internal/config"
+	"github.com/terraphim/adfbot/internal/redact"
 	"github.com/terraphim/adfbot/internal/store"
 	"github.com/terraphim/adfbot/pause"
 )
@@ -33,8 +34,8 @@ func CheckResult(r store.Result, now time.Time) error {
 	if err := checkAgent(r.Agent); err != nil {
 		return err
 	}
-	if len(r.RunID) > 200 || r.RunID != escalate.CleanLine(r.RunID, 200) {
-		return fmt.Errorf("run id %q: at most 200 bytes of printable text on one line", escalate.CleanLine(r.RunID, 60))
+	if len(r.RunID) > 200 || r.RunID != redact.Line(r.RunID, 200) {
+		return fmt.Errorf("run id %q: at most 200 bytes of printable text on one line", redact.Line(r.RunID, 60))
 	}
 	for name, t := range map[string]time.Time{"started": r.Started, "finished": r.Finished} {
 		if t.After(now.Add(clockSkew)) {
@@ -51,7 +52,7 @@ func CheckResult(r store.Result, now time.Time) error {
 // checkAgent holds agents to the rule of project ids: their names stand in titles, files and tables.
 func checkAgent(name string) error {
 	if pause.CheckID(name) != nil {
-		return fmt.Errorf("agent %q: letters, digits, '.', '_' and '-', at most 128 of them, beginning with a letter, a digit or '_'", escalate.CleanLine(name, 60))
+		return fmt.Errorf("agent %q: letters, digits, '.', '_' and '-', at most 128 of them, beginning with a letter, a digit or '_'", redact.Line(name, 60))
 	}
 	return nil
 }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/terraphim/adfbot/escalate"
+	"github.com/terraphim/adfbot/internal/redact"
 	"github.com/terraphim/adfbot/internal/store"
 )
 
@@ -207,7 +208,7 @@ func (b *Bot) flagStatus(id string, p *ProjectStatus) {
 	switch flag.State {
 	case escalate.FlagThere:
 		p.Paused, p.Held = "yes", true
-		p.Reason = escalate.CleanLine(pausedBecause(id, reason(b.rec.Pause, id, sayings(flag), flag.Dangling)), 300)
+		p.Reason = redact.Line(pausedBecause(id, reason(b.rec.Pause, id, sayings(flag), flag.Dangling)), 300)
 		since := flag.Since.UTC()
 		p.Since = &since
 		if flag.Dangling {

@@ -1,9 +1,8 @@
-package escalate
+package redact
 
 import (
 	"bytes"
 	"fmt"
-	"math/rand/v2"
 	"runtime"
 	"strings"
 	"sync"
@@ -11,14 +10,9 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
-)
 
-// noise gives n bytes of binary.
-func noise(n int) string {
-	p := make([]byte, n)
-	_, _ = rand.NewChaCha8([32]byte{7}).Read(p)
-	return string(p)
-}
+	"github.com/terraphim/adfbot/internal/testhost"
+)
 
 func capture(limit int, r *Redactor, pieces ...string) string {
 	c := NewCapture(limit, r)
@@ -61,7 +55,7 @@ func TestOfALongStreamStartAndEndAreKept(t *testing.T) {
 		}
 		text := c.Text()
 		require.LessOrEqual(t, len(text), 8192)
-		require.Greater(t, len(text), 8192-gapRoom-4)
+		require.Greater(t, len(text), 8192-GapRoom-4)
 		head, tail, ok := strings.Cut(text, "\n… 1.2 MB left out …\n")
 		require.True(t, ok, text[:1200])
 		require.Len(t, head, 1024)
@@ -72,7 +66,7 @@ func TestOfALongStreamStartAndEndAreKept(t *testing.T) {
 }
 
 func TestTheTextIsNeverLongerThanItsLimit(t *testing.T) {
-	for _, in := range []string{strings.Repeat("é", 4000), strings.Repeat("a=1 token=abcdefgh1\n", 9000), noise(300_000), strings.Repeat("x\r", 200_000) + "y",
+	for _, in := range []string{strings.Repeat("é", 4000), strings.Repeat("a=1 token=abcdefgh1\n", 9000), testhost.Noise(300_000), strings.Repeat("x\r", 200_000) + "y",
 		strings.Repeat("x", 300_000) + "\rlast\n"} {
 		for _, limit := range []int{0, 1, 2, 3, 4, 5, 60, minSplit - 1, minSplit, minSplit + 1, 200, 501, 699} {
 			text := capture(limit, nil, in)
@@ -86,7 +80,7 @@ func TestTheTextIsNeverLongerThanItsLimit(t *testing.T) {
 
 func TestASecretAtTheCutIsNeverShownInPart(t *testing.T) {
 	const secret = "Sup3rS3cretV4lue"
-	r := NewRedactor(secret)
+	r := New(secret)
 	const limit = 400
 	for _, total := range []int{700, 3000, overlap + limit + 100, 3 * (overlap + slack)} {
 		filler := strings.Repeat(".", total)
@@ -112,7 +106,7 @@ func TestASecretAtTheCutIsNeverShownInPart(t *testing.T) {
 
 func TestMuchThatIsMaskedBringsNoHalfSecretIntoView(t *testing.T) {
 	const secret = "Sup3rS3cretV4lue"
-	r := NewRedactor(secret)
+	r := New(secret)
 	// Nearly all is masked away, so what is left of the kept part is less than the limit.
 	long := "password=" + strings.Repeat("x", 3000) + "\n"
 	in := strings.Repeat("start\n", 20_000) + strings.Repeat(secret, 20_000) + strings.Repeat(long, 100) + "end\n"
@@ -138,7 +132,7 @@ func TestAPrivateKeyThatLostItsBeginningIsMasked(t *testing.T) {
 }
 
 func TestManyMayWriteAtOnce(t *testing.T) {
-	c := NewCapture(2000, NewRedactor("secret-value"))
+	c := NewCapture(2000, New("secret-value"))
 	var wg sync.WaitGroup
 	for w := range 8 {
 		wg.Go(func() {
@@ -160,7 +154,7 @@ func TestManyMayWriteAtOnce(t *testing.T) {
 func TestMemoryStaysBoundedAndBinaryIsFast(t *testing.T) {
 	const limit = 8192
 	c := NewCapture(limit, nil)
-	in := []byte(noise(20 << 20))
+	in := []byte(testhost.Noise(20 << 20))
 	start := time.Now()
 	for p := in; len(p) > 0; p = p[min(32<<10, len(p)):] {
 		_, _ = c.Write(p[:min(32<<10, len(p))])
@@ -174,7 +168,7 @@ func TestMemoryStaysBoundedAndBinaryIsFast(t *testing.T) {
 }
 
 func BenchmarkCapture(b *testing.B) {
-	for name, in := range map[string]string{"binary": noise(1 << 20), "text": strings.Repeat("a line of an ordinary log, with numbers 12345\n", 23_000)} {
+	for name, in := range map[string]string{"binary": testhost.Noise(1 << 20), "text": strings.Repeat("a line of an ordinary log, with numbers 12345\n", 23_000)} {
 		b.Run(name, func(b *testing.B) {
 			b.SetBytes(int64(len(in)))
 			for b.Loop() {

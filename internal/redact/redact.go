@@ -1,4 +1,4 @@
-package escalate
+package redact
 
 import (
 	"cmp"
@@ -43,10 +43,10 @@ type needle struct {
 	before, after int
 }
 
-// NewRedactor makes a Redactor for the given secret values. White space around a value does not count, and values of less
+// New makes a Redactor for the given secret values. White space around a value does not count, and values of less
 // than 4 bytes are ignored, as is one that "[masked]" contains. A value is also found URL-escaped, JSON-escaped, quoted as
 // Go does, in base64 at any offset (from 8 bytes on), and each of its lines by itself (from 8 bytes on).
-func NewRedactor(values ...string) *Redactor {
+func New(values ...string) *Redactor {
 	r := &Redactor{}
 	r.known.Store(newKnown(slices.Clone(values)))
 	return r
@@ -56,7 +56,7 @@ func newKnown(values []string) *knownValues {
 	return &knownValues{values, sync.OnceValue(func() []needle { return needlesOf(values) })}
 }
 
-// Learn makes value one of those that are masked, as [NewRedactor] does. A text whose masking begins after Learn has
+// Learn makes value one of those that are masked, as [New] does. A text whose masking begins after Learn has
 // returned does not show it. One that is known already costs next to nothing.
 func (r *Redactor) Learn(value string) {
 	if r == nil {
@@ -76,7 +76,7 @@ func (r *Redactor) Redact(s string) string {
 	return s
 }
 
-// Line returns s as one masked line of at most limit bytes, as [CleanLine] does.
+// Line returns s as one masked line of at most limit bytes, as [Line] does.
 func (r *Redactor) Line(s string, limit int) string {
 	// Text far beyond the limit cannot matter: a hostile name of 20 MB must not take seconds.
 	const far = 2 * overlap
@@ -85,7 +85,7 @@ func (r *Redactor) Line(s string, limit int) string {
 		limit = min(limit, far-overlap)
 	}
 	// Masked before it is cut, and again after joining lines: that may join the halves of a secret.
-	return cutLine(r.Redact(oneLine(r.Redact(Clean(s)))), limit)
+	return CutLine(r.Redact(OneLine(r.Redact(Clean(s)))), limit)
 }
 
 // mask is Redact, and tells where the place at in s has gone. A place inside of a secret goes to its start.

@@ -1,28 +1,31 @@
-package escalate
+// Package markdown writes untrusted text into Markdown as Gitea renders it, so that none of it becomes markup, a mention, a
+// reference to an issue, or a hidden line of the bot.
+package markdown
 
 import (
-	"net/url"
 	"strconv"
 	"strings"
+
+	"github.com/terraphim/adfbot/internal/redact"
 )
 
 const (
-	// zeroWidth breaks what a reader should see but Gitea should not act on: "@name", "#12". Gitea looks for these in the
+	// ZeroWidth breaks what a reader should see but Gitea should not act on: "@name", "#12". Gitea looks for these in the
 	// rendered text, so escaping them for Markdown does not help.
-	zeroWidth = "\u200b"
+	ZeroWidth = "\u200b"
 
 	// maxTicks is how many backticks in a row a fenced block shows; longer runs are broken up, so that a fence stays short.
 	maxTicks = 100
 
-	none = "–" // stands for what is empty or not known
+	Dash = "–" // stands for what is empty or not known
 )
 
 // CodeSpan gives s, in one line, as a Markdown code span that its content can't end, also in the cell of a table. Nothing
 // in it notifies anybody or is a hidden line of the bot. An empty s gives a dash.
 func CodeSpan(s string) string {
-	s = breakComments(oneLine(s))
+	s = breakComments(redact.OneLine(s))
 	if s == "" {
-		return none
+		return Dash
 	}
 	if strings.Contains(s, "|") {
 		// A | ends a cell even in a code span, and \| shows its backslash everywhere else.
@@ -38,9 +41,9 @@ func CodeSpan(s string) string {
 // Fence gives s as a fenced block whose fence is longer than any run of backticks in s, without a newline at the end. It
 // has to begin a line. A "<!--" in s is broken up.
 func Fence(s string) string {
-	s = breakComments(Clean(s))
+	s = breakComments(redact.Clean(s))
 	for long := strings.Repeat("`", maxTicks); strings.Contains(s, long+"`"); {
-		s = strings.ReplaceAll(s, long+"`", long+zeroWidth+"`")
+		s = strings.ReplaceAll(s, long+"`", long+ZeroWidth+"`")
 	}
 	ticks := strings.Repeat("`", max(longestRun(s, '`')+1, 3))
 	return ticks + "\n" + strings.TrimRight(s, "\n") + "\n" + ticks
@@ -49,7 +52,7 @@ func Fence(s string) string {
 // Text gives s, in one line, as plain text in Markdown: nothing in it is markup, HTML, a mention, a reference to an issue
 // or a hidden line of the bot. It does not end a table's cell either.
 func Text(s string) string {
-	s = oneLine(s)
+	s = redact.OneLine(s)
 	var b strings.Builder
 	for i := range len(s) {
 		switch c := s[i]; c {
@@ -63,13 +66,13 @@ func Text(s string) string {
 			b.WriteByte('\\')
 			b.WriteByte(c)
 		case '@':
-			b.WriteString("@" + zeroWidth)
+			b.WriteString("@" + ZeroWidth)
 		case '#', '!':
 			if i == 0 {
 				b.WriteByte('\\') // no heading
 			}
 			b.WriteByte(c)
-			b.WriteString(zeroWidth)
+			b.WriteString(ZeroWidth)
 		case '-', '+', '=':
 			if i == 0 { // no list, no underline of a heading
 				b.WriteByte('\\')
@@ -83,7 +86,7 @@ func Text(s string) string {
 		case '/':
 			b.WriteByte(c)
 			if strings.HasSuffix(s[:i], "/issues") || strings.HasSuffix(s[:i], "/pulls") { // a URL may refer to an issue too
-				b.WriteString(zeroWidth)
+				b.WriteString(ZeroWidth)
 			}
 		default:
 			b.WriteByte(c)
@@ -92,16 +95,13 @@ func Text(s string) string {
 	return b.String()
 }
 
-// plainLine gives s in one line for places without Markdown, like titles, where Gitea still looks for mentions and
+// PlainLine gives s in one line for places without Markdown, like titles, where Gitea still looks for mentions and
 // references.
-func plainLine(s string, limit int) string {
-	return strings.NewReplacer("@", "@"+zeroWidth, "#", "#"+zeroWidth, "!", "!"+zeroWidth, "`", "'").Replace(CleanLine(s, limit))
+func PlainLine(s string, limit int) string {
+	return strings.NewReplacer("@", "@"+ZeroWidth, "#", "#"+ZeroWidth, "!", "!"+ZeroWidth, "`", "'").Replace(redact.Line(s, limit))
 }
 
-// oneLine is [CleanLine] without a limit.
-func oneLine(s string) string { return strings.Join(strings.Fields(Clean(s)), " ") }
-
-func breakComments(s string) string { return strings.ReplaceAll(s, "<!--", "<"+zeroWidth+"!--") }
+func breakComments(s string) string { return strings.ReplaceAll(s, "<!--", "<"+ZeroWidth+"!--") }
 
 // entities writes everything that means something in Markdown or HTML as an entity.
 func entities(s string) string {
@@ -110,7 +110,7 @@ func entities(s string) string {
 		switch {
 		case r == '@' || r == '#' || r == '!':
 			b.WriteRune(r)
-			b.WriteString(zeroWidth)
+			b.WriteString(ZeroWidth)
 		case r < 0x80 && strings.ContainsRune("\\`*_[]{}<>|~$&\"'", r):
 			b.WriteString("&#" + strconv.Itoa(int(r)) + ";")
 		default:
@@ -132,35 +132,4 @@ func longestRun(s string, c byte) int {
 		longest = max(longest, run)
 	}
 	return longest
-}
-
-// shellPath quotes a path for a shell where that is needed.
-func shellPath(path string) string {
-	plain := path != "" && path[0] != '-'
-	for i := 0; plain && i < len(path); i++ {
-		plain = isProjectByte(path[i]) || path[i] == '/' || path[i] == '+' || path[i] == ':' || path[i] == '@'
-	}
-	if plain {
-		return path
-	}
-	return "'" + strings.ReplaceAll(path, "'", `'\''`) + "'"
-}
-
-// issueLink gives a link to an issue, short where it is in the repository from.
-func issueLink(ref IssueRef, from Repo) string {
-	number := "#" + strconv.FormatInt(ref.Number, 10)
-	switch {
-	case ref.IsZero():
-		return none
-	case ref.Repo == from && from != (Repo{}):
-		return number
-	case !isProject(ref.Repo.Owner) || !isProject(ref.Repo.Name):
-		return CodeSpan(ref.String())
-	case from.Server == "" || ref.Repo.Server == from.Server:
-		return ref.Repo.String() + number
-	}
-	if u, err := url.Parse(ref.URL); err == nil && (u.Scheme == "https" || u.Scheme == "http") && !strings.ContainsAny(ref.URL, "<>() \t\n|\\`") {
-		return "[" + ref.Repo.String() + number + "](" + ref.URL + ")"
-	}
-	return CodeSpan(ref.Repo.Server + "/" + ref.Repo.String() + number)
 }

@@ -1,4 +1,4 @@
-package escalate
+package redact
 
 import "strings"
 
@@ -107,12 +107,12 @@ func kindOf(key string) keyKind {
 // --key value, and curl's -u user:password.
 func findAssignments(s, low string, add func(from, to int)) {
 	for i := 0; i < len(s); {
-		if !isProjectByte(s[i]) {
+		if !IsKeyByte(s[i]) {
 			i++
 			continue
 		}
 		from := i
-		for i < len(s) && isProjectByte(s[i]) {
+		for i < len(s) && IsKeyByte(s[i]) {
 			i++
 		}
 		key := low[from:i]
@@ -302,7 +302,7 @@ func quoteEnd(s string, i int, quote string) int {
 // nextKey tells whether a blank, the end or another assignment begins at i.
 func nextKey(s string, i int) bool {
 	for n := i; n < len(s) && n-i < maxKey; n++ {
-		if !isProjectByte(s[n]) {
+		if !IsKeyByte(s[n]) {
 			if n == i {
 				return s[n] <= ' ' || s[n] == '"'
 			}
@@ -348,7 +348,7 @@ func (a *assignment) harmless(v string) bool {
 
 func keyOf(a *assignment) string {
 	end := a.key
-	for end < len(a.s) && isProjectByte(a.s[end]) {
+	for end < len(a.s) && IsKeyByte(a.s[end]) {
 		end++
 	}
 	return a.s[a.key:end]

@@ -1,4 +1,4 @@
-package escalate
+package redact
 
 import (
 	"bytes"
@@ -9,6 +9,8 @@ import (
 
 	"github.com/charmbracelet/x/ansi"
 	"github.com/stretchr/testify/require"
+
+	"github.com/terraphim/adfbot/internal/testhost"
 )
 
 func TestCleanLeavesWhatAReaderSees(t *testing.T) {
@@ -82,13 +84,13 @@ func TestCleanGivesTheSameInPieces(t *testing.T) {
 }
 
 func TestALineIsCutAtARuneWithDots(t *testing.T) {
-	require.Equal(t, "a b c", CleanLine(" a\n\tb\r\n  c\u00a0 ", 10))
-	require.Equal(t, "äöü", CleanLine("äöü", 6))
-	require.Equal(t, "ä…", CleanLine("äöü", 5))
-	require.Equal(t, "…", CleanLine("äöü", 4))
-	require.Equal(t, "", CleanLine("äöü", 2))
-	require.Equal(t, "", CleanLine("äöü", -1))
-	require.Equal(t, "abc…", CleanLine("abc defg", 7), "no blank before the dots")
+	require.Equal(t, "a b c", Line(" a\n\tb\r\n  c\u00a0 ", 10))
+	require.Equal(t, "äöü", Line("äöü", 6))
+	require.Equal(t, "ä…", Line("äöü", 5))
+	require.Equal(t, "…", Line("äöü", 4))
+	require.Equal(t, "", Line("äöü", 2))
+	require.Equal(t, "", Line("äöü", -1))
+	require.Equal(t, "abc…", Line("abc defg", 7), "no blank before the dots")
 }
 
 func TestCleanIsFastOnALotOfAnything(t *testing.T) {
@@ -104,7 +106,7 @@ func TestCleanIsFastOnALotOfAnything(t *testing.T) {
 
 func requireClean(t testing.TB, s string) {
 	t.Helper()
-	requirePlainText(t, s)
+	testhost.RequirePlainText(t, s)
 	require.NotContains(t, s, "\u200b")
 }
 
@@ -116,7 +118,7 @@ func FuzzClean(f *testing.F) {
 		c := Clean(s)
 		requireClean(t, c)
 		require.Equal(t, c, Clean(c), "cleaning twice")
-		line := CleanLine(s, n)
+		line := Line(s, n)
 		require.LessOrEqual(t, len(line), max(n, 0))
 		require.NotContains(t, line, "\n")
 		require.True(t, utf8.ValidString(line))

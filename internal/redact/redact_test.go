@@ -1,4 +1,4 @@
-package escalate
+package redact
 
 import (
 	"encoding/base64"
@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/terraphim/adfbot/internal/testhost"
 )
 
 // Tokens are put together here, so that no scanner takes this file for a leak.
@@ -112,7 +114,7 @@ func TestWhatLooksSecretIsMasked(t *testing.T) {
 		t.Run(in, func(t *testing.T) {
 			got := (*Redactor)(nil).Redact(in)
 			require.Equal(t, want, got)
-			require.Equal(t, want, NewRedactor().Redact(got), "masking twice")
+			require.Equal(t, want, New().Redact(got), "masking twice")
 		})
 	}
 }
@@ -141,7 +143,7 @@ func TestWhatIsNoSecretStays(t *testing.T) {
 
 func TestAKnownValueIsMaskedInEveryForm(t *testing.T) {
 	const v = `pa$s/w+rd"<&>` + "\tü\\x"
-	r := NewRedactor(" "+v+"\n", "abc", "", "mask")
+	r := New(" "+v+"\n", "abc", "", "mask")
 	quoted, err := json.Marshal(v)
 	require.NoError(t, err)
 	var plain strings.Builder
@@ -160,22 +162,22 @@ func TestAKnownValueIsMaskedInEveryForm(t *testing.T) {
 			require.Less(t, len(strings.ReplaceAll(out, masked, "")), 16, in)
 		}
 	}
-	require.Equal(t, " is shown", capture(99, NewRedactor("a-secret-value"), "\x1b[0;0a-secret-value is shown")[len(masked):],
+	require.Equal(t, " is shown", capture(99, New("a-secret-value"), "\x1b[0;0a-secret-value is shown")[len(masked):],
 		"a value that lost its first letter to a broken escape sequence")
 	require.Equal(t, "abc mask", r.Redact("abc mask"), "values too short, or part of what stands for a secret")
-	require.Equal(t, "s3cret x [masked]", NewRedactor("s3cretlong").Redact("s3cret x s3cretlong"))
-	require.Equal(t, "[masked]!", NewRedactor("abcd1234", "1234wxyz").Redact("abcd1234wxyz!"), "two that overlap")
-	require.Equal(t, "[masked]!", NewRedactor("abcd", "abcdefgh").Redact("abcdefgh!"), "one in another")
+	require.Equal(t, "s3cret x [masked]", New("s3cretlong").Redact("s3cret x s3cretlong"))
+	require.Equal(t, "[masked]!", New("abcd1234", "1234wxyz").Redact("abcd1234wxyz!"), "two that overlap")
+	require.Equal(t, "[masked]!", New("abcd", "abcdefgh").Redact("abcdefgh!"), "one in another")
 }
 
 func TestASecretOfSeveralLinesIsMaskedLineByLine(t *testing.T) {
-	r := NewRedactor("first-line-of-it\r\nsecond-line-of-it\r\nx\r\n")
+	r := New("first-line-of-it\r\nsecond-line-of-it\r\nx\r\n")
 	require.Equal(t, "[masked]", r.Redact("first-line-of-it\nsecond-line-of-it\nx"))
 	require.Equal(t, "07:04 [masked]\n07:05 [masked]\n07:06 x", r.Redact("07:04 first-line-of-it\n07:05 second-line-of-it\n07:06 x"))
 }
 
 func TestARedactorServesManyAtOnce(t *testing.T) {
-	r := NewRedactor("secret-value")
+	r := New("secret-value")
 	var wg sync.WaitGroup
 	for range 8 {
 		wg.Go(func() { require.Equal(t, "a [masked]", r.Redact("a secret-value")) })
@@ -184,7 +186,7 @@ func TestARedactorServesManyAtOnce(t *testing.T) {
 }
 
 func TestARedactorLearnsWhileItServesManyAndForgetsNothing(t *testing.T) {
-	r := NewRedactor("secret-value")
+	r := New("secret-value")
 	var wg sync.WaitGroup
 	for n := range 8 {
 		wg.Go(func() {
@@ -201,10 +203,10 @@ func TestARedactorLearnsWhileItServesManyAndForgetsNothing(t *testing.T) {
 
 func TestMaskingIsLinear(t *testing.T) {
 	const size = 1 << 20
-	r := NewRedactor("hunter2-and-more", "another value of it")
+	r := New("hunter2-and-more", "another value of it")
 	fill := func(s string) string { return strings.Repeat(s, size/len(s)) }
 	for name, in := range map[string]string{
-		"binary": noise(20 * size), "log": strings.Repeat(fill("2026-11-23T07:04:05Z INFO step=12 path=/a/b/c took 12ms url=https://x.example/a\n"), 20),
+		"binary": testhost.Noise(20 * size), "log": strings.Repeat(fill("2026-11-23T07:04:05Z INFO step=12 path=/a/b/c took 12ms url=https://x.example/a\n"), 20),
 		"equals": fill("="), "colons": fill("://"), "users": fill("://a:"), "keys": fill("password"), "assignments": fill("password="),
 		"quotes": fill("password=\""), "begins": fill("-----BEGIN PRIVATE KEY-----"), "ends": fill("-----END PRIVATE KEY-----\n"),
 		"one word": fill("a"), "base64": fill("eyJ"), "blanks": fill("token  "), "masked": fill("[masked]"), "curl": fill("curl -u "),
@@ -223,7 +225,7 @@ func FuzzRedact(f *testing.F) {
 		f.Add(s, " "+s, uint16(len(s)))
 	}
 	const secret = "Sup3r+S3cret/V4lue"
-	r := NewRedactor(secret, "ed] x", "[mas")
+	r := New(secret, "ed] x", "[mas")
 	f.Fuzz(func(t *testing.T, before, after string, limit uint16) {
 		s := before + secret + after
 		got := r.Redact(s)
@@ -242,7 +244,7 @@ func FuzzCapture(f *testing.F) {
 	f.Add("password=", "\r", uint32(overlap+slack), uint32(overlap), uint16(0))
 	f.Add("\x1b[31m", "\x1b", uint32(2*overlap), uint32(7), uint16(1000))
 	const secret = "Sup3r+S3cret/V4lue"
-	r := NewRedactor(secret)
+	r := New(secret)
 	f.Fuzz(func(t *testing.T, before, after string, lead, trail uint32, limit uint16) {
 		// Of the secret nothing may show, wherever it stands and whatever is around it.
 		if strings.ContainsAny(before+after, "Sup3r+S3cret/V4lue") {
@@ -265,7 +267,7 @@ func FuzzCaptureInPieces(f *testing.F) {
 		f.Add(inside, []byte{0, 255, 9}, uint16(1), uint32(overlap-9), uint16(300))
 	}
 	const secret = "Sup3r+S3cret/V4lue"
-	r := NewRedactor(secret)
+	r := New(secret)
 	f.Fuzz(func(t *testing.T, inside string, sizes []byte, at uint16, lead uint32, limit uint16) {
 		if Clean("x"+inside+"y") != "xy" || strings.ContainsAny(inside, "S3V4\r") {
 			t.Skip() // it does not vanish, or takes back what stood before it: then it is another word

@@ -1,9 +1,11 @@
-package escalate
+package markdown
 
 import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/terraphim/adfbot/internal/testhost"
 )
 
 func FuzzEscape(f *testing.F) {
@@ -12,11 +14,11 @@ func FuzzEscape(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, s string) {
 		for _, out := range []string{CodeSpan(s), Text(s)} {
-			requirePlainText(t, out)
+			testhost.RequirePlainText(t, out)
 			require.NotContains(t, out, "\n")
 			require.NotContains(t, out, "<!--")
 		}
-		blocks, open := scanFences(Fence(s))
+		blocks, open := testhost.Fences(Fence(s))
 		require.False(t, open)
 		require.Len(t, blocks, 1, "nothing in the block ends it")
 	})

@@ -1,4 +1,4 @@
-package escalate
+package redact
 
 import "strings"
 

@@ -1,4 +1,4 @@
-package escalate
+package redact
 
 import (
 	"math"
@@ -32,13 +32,13 @@ func isClean(s string) bool {
 	return true
 }
 
-// CleanLine is [Clean] in one line: blanks collapsed, none at the ends, and at most limit bytes, cut at a rune's boundary
+// Line is [Clean] in one line: blanks collapsed, none at the ends, and at most limit bytes, cut at a rune's boundary
 // and then ended by "…".
-func CleanLine(s string, limit int) string {
-	return cutLine(strings.Join(strings.Fields(Clean(s)), " "), limit)
+func Line(s string, limit int) string {
+	return CutLine(strings.Join(strings.Fields(Clean(s)), " "), limit)
 }
 
-func cutLine(s string, limit int) string {
+func CutLine(s string, limit int) string {
 	const dots = "…"
 	switch {
 	case len(s) <= limit:
@@ -46,11 +46,11 @@ func cutLine(s string, limit int) string {
 	case limit < len(dots):
 		return ""
 	}
-	return strings.TrimRight(cutHead(s, limit-len(dots)), " ") + dots
+	return strings.TrimRight(CutHead(s, limit-len(dots)), " ") + dots
 }
 
-// cutHead gives at most n bytes from the start of s, cut at a rune's boundary and not inside of a masked place.
-func cutHead(s string, n int) string {
+// CutHead gives at most n bytes from the start of s, cut at a rune's boundary and not inside of a masked place.
+func CutHead(s string, n int) string {
 	if n >= len(s) {
 		return s
 	}
@@ -269,3 +269,6 @@ func isHidden(r rune) bool {
 	}
 	return false
 }
+
+// OneLine is [Line] without a limit.
+func OneLine(s string) string { return strings.Join(strings.Fields(Clean(s)), " ") }

@@ -1,4 +1,4 @@
-package escalate
+package redact
 
 import (
 	"fmt"
@@ -14,7 +14,7 @@ const (
 	maxHead  = 1024     // bytes shown of the start
 	slack    = 32 << 10 // saves copying: so much longer than needed the kept end may get
 	minSplit = 128      // a shorter text is not worth a line about what was left out
-	gapRoom  = 64       // bytes for that line
+	GapRoom  = 64       // bytes for that line
 )
 
 // Capture keeps the first and the last part of a stream in bounded memory: about twice its limit and 160 KiB, whatever
@@ -91,9 +91,9 @@ func cutMiddle(head, tail string, size int64, limit, headLimit int) string {
 	if limit < minSplit {
 		return cutTail(tail, limit)
 	}
-	head = cutHead(head, headLimit)
-	tail = cutTail(tail, limit-len(head)-gapRoom)
-	gap := gapStart + sizeText(max(size-int64(len(head)+len(tail)), 1)) + gapEnd
+	head = CutHead(head, headLimit)
+	tail = cutTail(tail, limit-len(head)-GapRoom)
+	gap := gapStart + SizeText(max(size-int64(len(head)+len(tail)), 1)) + gapEnd
 	if head != "" && head[len(head)-1] != '\n' {
 		gap = "\n" + gap
 	}
@@ -107,16 +107,16 @@ const (
 
 // splitGap finds the line that cutMiddle wrote, and gives the size it tells.
 func splitGap(s string) (head, size, tail string, ok bool) {
-	before, _, ok := strings.Cut(s[:min(len(s), maxHead+gapRoom)], gapEnd)
+	before, _, ok := strings.Cut(s[:min(len(s), maxHead+GapRoom)], gapEnd)
 	i := strings.LastIndex(before, gapStart)
-	if !ok || i < 0 || len(before)-i > gapRoom-len(gapEnd) || i > 0 && before[i-1] != '\n' {
+	if !ok || i < 0 || len(before)-i > GapRoom-len(gapEnd) || i > 0 && before[i-1] != '\n' {
 		return "", "", "", false
 	}
 	return s[:i], before[i+len(gapStart):], s[len(before)+len(gapEnd):], true
 }
 
-// sizeText writes a number of bytes for people.
-func sizeText(n int64) string {
+// SizeText writes a number of bytes for people.
+func SizeText(n int64) string {
 	switch {
 	case n == 1:
 		return "1 byte"
@@ -174,10 +174,10 @@ func (w *window) rewind() {
 
 // Shorten cuts output in its middle to at most limit bytes, masked. Output that was cut before loses more at the same place.
 func (r *Redactor) Shorten(output string, limit int) string {
-	if head, size, tail, ok := splitGap(output); ok && len(output) > limit && limit > 2*(len(head)+2*gapRoom) {
-		kept := cutTail(r.Redact(Clean(tail)), limit-len(head)-2*gapRoom)
-		head = cutHead(r.Redact(Clean(head)), len(head))
-		return fmt.Sprintf("%s… %s and %s left out …\n%s", head, size, sizeText(int64(max(len(tail)-len(kept), 1))), kept)
+	if head, size, tail, ok := splitGap(output); ok && len(output) > limit && limit > 2*(len(head)+2*GapRoom) {
+		kept := cutTail(r.Redact(Clean(tail)), limit-len(head)-2*GapRoom)
+		head = CutHead(r.Redact(Clean(head)), len(head))
+		return fmt.Sprintf("%s… %s and %s left out …\n%s", head, size, SizeText(int64(max(len(tail)-len(kept), 1))), kept)
 	}
 	k := NewCapture(limit, r)
 	_, _ = k.Write([]byte(output))
