@@ -28,9 +28,10 @@ const (
 	maxPages = 2000
 	// maxAnswer bounds what is read of one answer. A page of 50 issues of ours is at most 3 MB; people may edit bodies.
 	maxAnswer = 64 << 20
-	// maxRetryAfter bounds how long the server may make us wait (design 5).
-	maxRetryAfter = time.Hour
 )
+
+// maxRetryAfter is the longest wait that a server may ask for.
+const maxRetryAfter = time.Hour
 
 // TokenSource gives the token for each request. Reload reads it again after a 401 and tells whether it is another one.
 type TokenSource interface {

@@ -70,18 +70,6 @@ type Orders interface {
 	ChangeOrder(ctx context.Context, o Order, hold *Hold, f func(*Order)) (Order, error)
 }
 
-// Correspondent is what a tracker needs so that people can act from it. Errors are as for [Tracker].
-type Correspondent interface {
-	// CommentsSince returns the comments on issues that were written or edited since then, the oldest first.
-	CommentsSince(ctx context.Context, repo Repo, since time.Time) ([]IssueComment, error)
-	// User tells who has a login.
-	User(ctx context.Context, login string) (Account, error)
-	// Assign makes these logins the assignees of an issue.
-	Assign(ctx context.Context, ref IssueRef, logins []string) error
-	// Timeline returns what happened to an issue, the oldest first.
-	Timeline(ctx context.Context, ref IssueRef) ([]TimelineEntry, error)
-}
-
 // IssueComment is a comment as the server showed it.
 type IssueComment struct {
 	ID      int64

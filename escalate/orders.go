@@ -48,7 +48,7 @@ func (r *Reconciler) orders(ctx context.Context, p *pass, repos []Repo, opt Swee
 	var mu sync.Mutex
 	var done []Action
 	g, gctx := errgroup.WithContext(ctx)
-	g.SetLimit(inFlight)
+	g.SetLimit(reposAtOnce)
 	for _, repo := range repos {
 		if l, ok := p.list(repo); !ok || l.err != nil {
 			continue // its error is reported already

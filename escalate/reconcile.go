@@ -65,14 +65,6 @@ type State interface {
 	Standing(ctx context.Context, project string) (unsettled []Incident, hold *Hold, err error)
 }
 
-// Server is everything that a [Reconciler] asks of Gitea.
-type Server interface {
-	Tracker
-	Commenter
-	Labeler
-	Correspondent
-}
-
 // Target is where a project's issues go, and with what.
 type Target struct {
 	Repo      Repo
@@ -100,7 +92,7 @@ type Settings struct {
 type Reconciler struct {
 	Settings Settings
 	State    State
-	Gitea    Server // nil: no request is made, what is pending stays so
+	Gitea    Client // nil: no request is made, what is pending stays so
 	Off      error  // why no request may be made; noted with what is pending
 	Pause    pause.Dir
 	PauseOff error // why the pause directory must not be believed; every flag is unknown then

@@ -12,9 +12,12 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// atOnce is how many projects are worked on at once. They are more than the requests that may be in flight, so that Gitea
-// is not idle while a step is noted on disk.
-const atOnce = 2 * inFlight
+// How much of a sweep runs at once. The client limits its requests itself; more projects than requests are worked on, so
+// that Gitea is not idle while a step is saved.
+const (
+	reposAtOnce    = 8
+	projectsAtOnce = 16
+)
 
 // SweepOptions say how a person wants a sweep.
 type SweepOptions struct {
@@ -78,7 +81,7 @@ func (r *Reconciler) Sweep(ctx context.Context, opt SweepOptions) (Report, error
 	var mu sync.Mutex
 	ended := 0
 	var g errgroup.Group
-	g.SetLimit(atOnce)
+	g.SetLimit(projectsAtOnce)
 	for _, project := range s.projects {
 		g.Go(func() error {
 			if ctx.Err() != nil {
@@ -175,7 +178,7 @@ func (r *Reconciler) readOpen(ctx context.Context, p *pass, repos []Repo) []erro
 	}
 	results := make([]listed, len(repos))
 	g, gctx := errgroup.WithContext(ctx)
-	g.SetLimit(inFlight)
+	g.SetLimit(reposAtOnce)
 	for n, repo := range repos {
 		g.Go(func() error {
 			results[n].begun = r.Now()

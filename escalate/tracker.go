@@ -8,41 +8,71 @@ import (
 	"time"
 )
 
-// Tracker is where issues live. Every method is one request, or one request a page; none of them retries. An error is
-// always a *[TrackerError], which tells whether the request may have been carried out all the same.
-type Tracker interface {
+// Client is everything that the bot asks of an issue tracker. Every method is one request, or one request a page; none of
+// them retries. An error is always a *[TrackerError], which tells whether the request may have been carried out all the same.
+type Client interface {
+	IssueReader
+	IssueWriter
+	CommentClient
+	LabelClient
+	AccountClient
+	Limiter
+}
+
+// IssueReader reads issues.
+type IssueReader interface {
 	// List returns the issues that login wrote in the repository, or everybody's where it is "", newest first: the open
 	// ones, or all of them. It follows the server's pages to the end and returns either everything or an error, never a part.
 	List(ctx context.Context, repo Repo, login string, all bool) ([]Issue, error)
 	// Get returns one issue as it is now.
 	Get(ctx context.Context, repo Repo, number int64) (Issue, error)
-	// Readable is an error where the repository's issues can't be read: it is not there, or they are switched off.
+	// Readable returns an error where the repository's issues cannot be read: it is missing, or its issues are disabled.
 	Readable(ctx context.Context, repo Repo) error
-	// Create makes an issue. What the server left out silently (labels) is seen in the Issue that it answers with.
+	// Timeline returns what happened to an issue, the oldest first.
+	Timeline(ctx context.Context, ref IssueRef) ([]TimelineEntry, error)
+}
+
+// IssueWriter changes issues.
+type IssueWriter interface {
+	// Create opens an issue. What the server left out silently (labels) shows in the Issue that it returns.
 	Create(ctx context.Context, repo Repo, n NewIssue) (Issue, error)
 	// SetOpen opens or closes an issue and returns it; an answer in which the state did not change is an error.
 	SetOpen(ctx context.Context, ref IssueRef, open bool) (Issue, error)
-	// Me tells whose token this is. It needs the scope read:user.
-	Me(ctx context.Context) (Account, error)
-	// Reserve waits until a request may be made, of which only a few are under way at once. Requests with the context
-	// that it returns, one after the other, wait no more until release is called.
-	Reserve(ctx context.Context) (held context.Context, release func())
+	// Assign makes these logins the assignees of an issue.
+	Assign(ctx context.Context, ref IssueRef, logins []string) error
 }
 
-// Commenter reads and writes the comments of an issue. Errors are as for [Tracker].
-type Commenter interface {
-	// Comments returns all comments by the given author.
+// CommentClient reads and writes comments.
+type CommentClient interface {
+	// Comments returns all comments on an issue by the given author.
 	Comments(ctx context.Context, ref IssueRef, author int64) ([]IssueComment, error)
-	// AddComment writes one.
+	// CommentsSince returns the comments on a repository's issues that were written or edited since then, the oldest first.
+	CommentsSince(ctx context.Context, repo Repo, since time.Time) ([]IssueComment, error)
+	// AddComment writes a comment.
 	AddComment(ctx context.Context, ref IssueRef, body string) error
 }
 
-// Labeler knows a repository's labels. Errors are as for [Tracker].
-type Labeler interface {
+// LabelClient knows a repository's labels.
+type LabelClient interface {
 	// Labels returns the ids of all labels by name; of several with one name the lowest id.
 	Labels(ctx context.Context, repo Repo) (map[string]int64, error)
-	// AddLabel makes a label and returns its id. Gitea makes a second one of the same name without complaint.
+	// AddLabel creates a label and returns its id. Gitea creates a second one of the same name without complaint.
 	AddLabel(ctx context.Context, repo Repo, name string) (int64, error)
+}
+
+// AccountClient looks up accounts.
+type AccountClient interface {
+	// Me returns the token's account. It needs the scope read:user.
+	Me(ctx context.Context) (Account, error)
+	// User returns the account that has a login.
+	User(ctx context.Context, login string) (Account, error)
+}
+
+// Limiter limits how many requests are under way at once.
+type Limiter interface {
+	// Reserve waits until a request may be made. Requests with the context that it returns, one after the other, do not wait
+	// again until release is called.
+	Reserve(ctx context.Context) (held context.Context, release func())
 }
 
 // Account is a user of the tracker. The id is what counts: a login can be given to somebody else.

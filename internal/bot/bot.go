@@ -128,7 +128,7 @@ func sentinelID(dir pause.Dir) (string, error) {
 func (b *Bot) join(ctx context.Context, dir pause.Dir, mode Mode, env Env) error {
 	_, b.tokenErr = b.tokens.Token()
 	b.redact = redactorWith(b.cfg, b.tokens, env.Getenv)
-	var server escalate.Server
+	var server escalate.Client
 	if b.cfg.Gitea.URL != "" {
 		roots, err := rootsWith(b.cfg.Gitea.CAFile, b.env.Getenv)
 		if b.rootsErr = err; err == nil {
