@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/terraphim/adfbot/escalate/tracker"
 	"github.com/terraphim/adfbot/internal/markdown"
 )
 
@@ -15,9 +16,11 @@ import (
 func orderKey(o Order) string { return fmt.Sprintf("%s/order/%d", o.Incident, o.Comment) }
 
 // strangerKey has no comment in it: a person gets one such answer per incident.
-func strangerKey(i Incident, a Account) string { return fmt.Sprintf("%s/no-operator/%d", i.ID, a.ID) }
+func strangerKey(i Incident, a tracker.Account) string {
+	return fmt.Sprintf("%s/no-operator/%d", i.ID, a.ID)
+}
 
-func strangerAnswer(key string, by Account, operators []string) string {
+func strangerAnswer(key string, by tracker.Account, operators []string) string {
 	var names []string
 	for _, o := range operators[:min(len(operators), 10)] {
 		names = append(names, markdown.CodeSpan(o))
@@ -26,7 +29,7 @@ func strangerAnswer(key string, by Account, operators []string) string {
 		markdown.CodeSpan(by.Login), strings.Join(names, ", "))
 }
 
-func editedAnswer(key string, by Account) string {
+func editedAnswer(key string, by tracker.Account) string {
 	return reply(key, "%s, your comment was edited, and others than you can edit it, so its command was not carried out. "+
 		"Please write a new comment.", markdown.CodeSpan(by.Login))
 }

@@ -10,25 +10,15 @@ import (
 	"sync"
 	"time"
 
+	"github.com/terraphim/adfbot/escalate/tracker"
 	"github.com/terraphim/adfbot/internal/markdown"
 	"github.com/terraphim/adfbot/internal/redact"
 )
 
-// TimelineEntry is one thing that happened to an issue, as far as it tells who closed it.
-type TimelineEntry struct {
-	ID     int64
-	Type   string // "close", "reopen", "commit_ref", "pull_ref", "comment_ref", …
-	By     Account
-	Text   string // of a commit_ref: the first line of the commit's message, as HTML
-	At     time.Time
-	Closes bool       // a pull request, or a comment in one, that says it closes the issue
-	Merged *time.Time // when that pull request was merged; nil: not, or not told
-}
-
 // Closing is who closed an issue, and whether that was an order to resume.
 type Closing struct {
 	Entry    int64 // of the timeline
-	By       Account
+	By       tracker.Account
 	At       time.Time
 	Operator bool
 	Machine  bool // a commit or a merge closed it, or may have
@@ -45,13 +35,13 @@ var closingWord = sync.OnceValue(func() *regexp.Regexp {
 	return regexp.MustCompile(`(?i)\b(close[sd]?|fix(e[sd])?|resolve[sd]?)\b`)
 })
 
-// lastClosing reads from a timeline who closed the issue; false where it does not end in a closing.
+// LastClosing reads from a timeline who closed the issue; false where it does not end in a closing.
 //
 // Gitea does not say why an issue was closed: a commit "closes #7" leaves a commit_ref and then a close by the pusher, in
 // one go; a commit that was pushed to a branch first left its commit_ref then, and only the close comes with the merge; a
 // pull request leaves a pull_ref when it is written, and a close when it is merged. So a closing counts as a person's own
 // only if none of these can have caused it.
-func lastClosing(entries []TimelineEntry) (Closing, bool) {
+func LastClosing(entries []tracker.TimelineEntry) (Closing, bool) {
 	last := -1
 	for n, e := range entries {
 		switch e.Type {
@@ -81,8 +71,8 @@ func near(a, b time.Time) bool { return a.Sub(b).Abs() <= refWindow }
 
 // causedBy finds the closing that a commit caused when it was pushed, among the entries after its reference; -1: none. A
 // commit closes once.
-func causedBy(ref TimelineEntry, after []TimelineEntry) int {
-	return slices.IndexFunc(after, func(e TimelineEntry) bool {
+func causedBy(ref tracker.TimelineEntry, after []tracker.TimelineEntry) int {
+	return slices.IndexFunc(after, func(e tracker.TimelineEntry) bool {
 		return e.Type == "close" && e.By.ID == ref.By.ID && near(e.At, ref.At)
 	})
 }
@@ -117,15 +107,15 @@ func (r *Reconciler) closing(ctx context.Context, p *pass, i Incident) (*Closing
 		return nil, errLater // why they are not known is reported already
 	}
 	entries, err := r.Gitea.Timeline(ctx, i.Issue)
-	if outcomeOf(err) == Refused && !isStatus(err, http.StatusTooManyRequests) && !isStatus(err, http.StatusUnauthorized) {
+	if tracker.OutcomeOf(err) == tracker.Refused && !tracker.IsStatus(err, http.StatusTooManyRequests) && !tracker.IsStatus(err, http.StatusUnauthorized) {
 		r.Log.Warn("Gitea does not tell who closed the issue, so nobody is resumed by that", "issue", i.Issue.String(), "err", err)
 		return nil, nil
 	}
 	if err != nil {
 		return nil, err
 	}
-	c, ok := lastClosing(entries)
-	if !ok && slices.ContainsFunc(entries, func(e TimelineEntry) bool { return e.Type == "reopen" }) {
+	c, ok := LastClosing(entries)
+	if !ok && slices.ContainsFunc(entries, func(e tracker.TimelineEntry) bool { return e.Type == "reopen" }) {
 		return nil, errLater // it was opened again meanwhile
 	}
 	if !ok {
@@ -249,7 +239,7 @@ func (r *Reconciler) stillPaused(key string, i Incident, p *pass) string {
 	if hint == "" {
 		return s
 	}
-	marker := CommentMarker(key)
+	marker := tracker.CommentMarker(key)
 	return strings.TrimSuffix(s, marker) + hint + "\n\n" + marker
 }
 

@@ -223,7 +223,7 @@ func TestWhileTheTimelineCantBeReadNothingIsConcluded(t *testing.T) {
 
 func TestWhileItIsNotKnownWhoTheOperatorsAreNoClosingIsJudged(t *testing.T) {
 	playClosing(t, func(w *world, id string) {
-		w.rec.State = noOperators{w.store}
+		w.rec.State = noOperators{State: w.store}
 		w.gitea.As("alex").Close(fleet, 1)
 		_, err := w.sweepAnd(escalate.SweepOptions{})
 		require.ErrorIs(t, err, errNoOperators)

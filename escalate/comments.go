@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/terraphim/adfbot/escalate/tracker"
 	"github.com/terraphim/adfbot/internal/markdown"
 )
 
@@ -23,10 +24,10 @@ func reopenedKey(i Incident) string {
 	return fmt.Sprintf("%s/reopened/%d", i.ID, at)
 }
 
-func duplicateKey(i Incident, d IssueRef) string {
+func duplicateKey(i Incident, d tracker.IssueRef) string {
 	return fmt.Sprintf("%s/duplicate/%d", i.ID, d.Number)
 }
-func leftDuplicateKey(i Incident, d IssueRef) string { return duplicateKey(i, d) + "/closed" }
+func leftDuplicateKey(i Incident, d tracker.IssueRef) string { return duplicateKey(i, d) + "/closed" }
 
 // say makes a comment once, whatever happens. The attempt is on disk before the request; if its answer was lost, the
 // issue's comments are read before it is made again, and not before the server can no longer be at it. A comment that the
@@ -35,7 +36,7 @@ func leftDuplicateKey(i Incident, d IssueRef) string { return duplicateKey(i, d)
 //
 // It returns errLater where it is too early to know, an error where the comment is in doubt, and nil where nothing is
 // left to do.
-func (r *Reconciler) say(ctx context.Context, i Incident, ref IssueRef, key, body string, p *pass) error {
+func (r *Reconciler) say(ctx context.Context, i Incident, ref tracker.IssueRef, key, body string, p *pass) error {
 	c := i.Comments[key]
 	if c.Done {
 		return nil
@@ -62,9 +63,9 @@ func (r *Reconciler) say(ctx context.Context, i Incident, ref IssueRef, key, bod
 	}
 	switch {
 	case err == nil:
-	case outcomeOf(err) == Refused && !isRetryable(err):
+	case tracker.OutcomeOf(err) == tracker.Refused && !tracker.IsRetryable(err):
 		r.Log.Warn("comment refused, going on without it", "issue", ref.String(), "err", err)
-	case outcomeOf(err) == Lost:
+	case tracker.OutcomeOf(err) == tracker.Lost:
 		// A process that was stopped may have sent it long after it was noted.
 		return errors.Join(err, r.noteComment(context.WithoutCancel(ctx), i.ID, key, r.comment(false)))
 	default:
@@ -74,7 +75,7 @@ func (r *Reconciler) say(ctx context.Context, i Incident, ref IssueRef, key, bod
 }
 
 // attemptComment asks once for the comment. That it was asked for is on disk before.
-func (r *Reconciler) attemptComment(ctx context.Context, i Incident, ref IssueRef, key, body string) error {
+func (r *Reconciler) attemptComment(ctx context.Context, i Incident, ref tracker.IssueRef, key, body string) error {
 	ctx, release, err := r.announce(ctx, func() error { return r.noteComment(ctx, i.ID, key, r.comment(false)) })
 	if err != nil {
 		return &notTried{err}
@@ -84,12 +85,6 @@ func (r *Reconciler) attemptComment(ctx context.Context, i Incident, ref IssueRe
 	err = r.Gitea.AddComment(ctx, ref, body)
 	r.step("commented")
 	return err
-}
-
-// isRetryable tells what passes by itself, or with the token, from a refusal that concerns this very comment. It is not
-// gone on without such a comment: nobody would make it later.
-func isRetryable(err error) bool {
-	return err != nil && (isStatus(err, 429) || isStatus(err, 401) || outcomeOf(err) == NotSent)
 }
 
 // comment is one that is made now.
@@ -109,7 +104,7 @@ func (r *Reconciler) noteComment(ctx context.Context, incident, key string, c Co
 }
 
 // said looks for the bot's own comment with the key.
-func (r *Reconciler) said(ctx context.Context, ref IssueRef, key string, p *pass) (c IssueComment, there bool, err error) {
+func (r *Reconciler) said(ctx context.Context, ref tracker.IssueRef, key string, p *pass) (c tracker.Comment, there bool, err error) {
 	accounts, err := r.accountIDs(ctx, p)
 	if err != nil {
 		return c, false, err
@@ -120,7 +115,7 @@ func (r *Reconciler) said(ctx context.Context, ref IssueRef, key string, p *pass
 			return c, false, err
 		}
 		for _, c := range list {
-			if HasCommentMarker(c.Body, key) {
+			if tracker.HasCommentMarker(c.Body, key) {
 				return c, true, nil
 			}
 		}
@@ -130,7 +125,7 @@ func (r *Reconciler) said(ctx context.Context, ref IssueRef, key string, p *pass
 
 // resumedSince tells whether the incident was resumed at the given time or later and the state does not know it, because it
 // is a copy from before: what was ordered then has been done.
-func (r *Reconciler) resumedSince(ctx context.Context, i Incident, ref IssueRef, at time.Time, p *pass) (bool, error) {
+func (r *Reconciler) resumedSince(ctx context.Context, i Incident, ref tracker.IssueRef, at time.Time, p *pass) (bool, error) {
 	if !i.Comments[resumedKey(i)].Attempted.IsZero() {
 		return false, nil
 	}
@@ -173,7 +168,7 @@ func (r *Reconciler) close(ctx context.Context, i Incident, p *pass) error {
 		return r.settle(ctx, i, p, s)
 	}
 	said := r.say(ctx, i, i.Issue, key, ResumedComment(key, i), p)
-	if isRetryable(said) {
+	if tracker.IsRetryable(said) {
 		return r.failed(ctx, i, said)
 	}
 	closed, err := r.Gitea.SetOpen(ctx, i.Issue, false)
@@ -235,7 +230,7 @@ func (r *Reconciler) reopen(ctx context.Context, a Action, i Incident, p *pass) 
 		key := reopenedKey(i)
 		said = r.say(ctx, i, i.Issue, key, r.stillPaused(key, i, p), p)
 	}
-	if isRetryable(said) {
+	if tracker.IsRetryable(said) {
 		return r.failed(ctx, i, said)
 	}
 	if _, err := r.Gitea.SetOpen(ctx, i.Issue, true); err != nil {
@@ -285,7 +280,7 @@ func (r *Reconciler) tellPaused(ctx context.Context, i Incident, p *pass) error 
 
 func pausedComment(key string, i Incident, flag string) string {
 	return fmt.Sprintf("The project is paused now: the pause flag %s could be written at %s.\n\n%s\n",
-		markdown.CodeSpan(flag), i.FlagWritten.UTC().Format(time.RFC3339), CommentMarker(key))
+		markdown.CodeSpan(flag), i.FlagWritten.UTC().Format(time.RFC3339), tracker.CommentMarker(key))
 }
 
 // leaveOpen says once that the bot leaves an issue open which a person reopened after the end.
@@ -304,7 +299,7 @@ func (r *Reconciler) leaveOpen(ctx context.Context, i Incident, p *pass) error {
 
 // closeDuplicate closes a second issue of an incident. Both are read first: the one that stays must be open while the
 // project is paused.
-func (r *Reconciler) closeDuplicate(ctx context.Context, d IssueRef, i Incident, p *pass) error {
+func (r *Reconciler) closeDuplicate(ctx context.Context, d tracker.IssueRef, i Incident, p *pass) error {
 	other := i
 	other.Issue = d
 	_, s, err := r.read(ctx, p, other)

@@ -12,6 +12,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/terraphim/adfbot/escalate/tracker"
 	"github.com/terraphim/adfbot/internal/markdown"
 	"github.com/terraphim/adfbot/internal/redact"
 )
@@ -143,7 +144,7 @@ func (c *Composer) Check() error {
 			Failures: 3, Threshold: 3, Host: "bigbox", Instance: "bigbox", Evidence: Evidence{
 				Runs:    []Run{{Outcome: "failure", Started: now.Add(-time.Minute), Finished: now, ExitCode: 1, Host: "bigbox"}},
 				Output:  "error: out of memory\n",
-				Earlier: []EarlierIncident{{Seq: 1, Opened: now.Add(-time.Hour), Ended: now.Add(-time.Minute), Issue: IssueRef{Number: 1}}},
+				Earlier: []EarlierIncident{{Seq: 1, Opened: now.Add(-time.Hour), Ended: now.Add(-time.Minute), Issue: tracker.IssueRef{Number: 1}}},
 			}},
 	})
 	if problem != "" {
@@ -159,8 +160,8 @@ func join(a, b string) string {
 	return a + "; " + b
 }
 
-func markerOf(l Letter) Marker {
-	return Marker{Installation: l.Installation, Project: l.Incident.Project, Seq: l.Incident.Seq, Incident: l.Incident.ID}
+func markerOf(l Letter) tracker.Marker {
+	return tracker.Marker{Installation: l.Installation, Project: l.Incident.Project, Seq: l.Incident.Seq, Incident: l.Incident.ID}
 }
 
 // render writes the text without the marker, by the operator's template if that works.
@@ -216,7 +217,7 @@ func tidy(s string) string {
 		}
 		return r
 	}, s)
-	s = strings.TrimRight(strings.TrimLeft(breakMarkers(s), "\n"), " \t\n")
+	s = strings.TrimRight(strings.TrimLeft(tracker.BreakMarkers(s), "\n"), " \t\n")
 	return s + markdown.Unclosed(s)
 }
 
@@ -278,14 +279,14 @@ func (c *Composer) Short(l Letter) string {
 }
 
 // issueLink gives a link to an issue, short where it is in the repository from.
-func issueLink(ref IssueRef, from Repo) string {
+func issueLink(ref tracker.IssueRef, from tracker.Repo) string {
 	number := "#" + strconv.FormatInt(ref.Number, 10)
 	switch {
 	case ref.IsZero():
 		return markdown.Dash
-	case ref.Repo == from && from != (Repo{}):
+	case ref.Repo == from && from != (tracker.Repo{}):
 		return number
-	case !isProject(ref.Repo.Owner) || !isProject(ref.Repo.Name):
+	case !tracker.IsProject(ref.Repo.Owner) || !tracker.IsProject(ref.Repo.Name):
 		return markdown.CodeSpan(ref.String())
 	case from.Server == "" || ref.Repo.Server == from.Server:
 		return ref.Repo.String() + number

@@ -11,6 +11,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/terraphim/adfbot/escalate/tracker"
 	"github.com/terraphim/adfbot/internal/markdown"
 	"github.com/terraphim/adfbot/internal/redact"
 	"github.com/terraphim/adfbot/internal/testhost"
@@ -26,7 +27,7 @@ const (
 // testLetter is a letter in which everything is known.
 func testLetter() Letter {
 	at := time.Date(2026, 11, 23, 7, 4, 5, 0, time.UTC)
-	repo := Repo{Server: "https://git.example.org", Owner: "terraphim", Name: "adf-fleet"}
+	repo := tracker.Repo{Server: "https://git.example.org", Owner: "terraphim", Name: "adf-fleet"}
 	run := func(back time.Duration, outcome string, code int) Run {
 		return Run{Outcome: outcome, Started: at.Add(-back), Finished: at.Add(-back + 95*time.Second), ExitCode: code, Host: "bigbox"}
 	}
@@ -44,9 +45,9 @@ func testLetter() Letter {
 				Output: "Compiling odilo v0.4.1\nerror[E0308]: mismatched types\n  --> src/main.rs:14:5\n\nerror: could not compile `odilo`\n",
 				Earlier: []EarlierIncident{
 					{Seq: 1, Opened: at.AddDate(0, 0, -9), Ended: at.AddDate(0, 0, -9).Add(52 * time.Minute),
-						Issue: IssueRef{Repo: Repo{Server: repo.Server, Owner: "terraphim", Name: "odilo"}, ID: 9, Number: 12}},
+						Issue: tracker.IssueRef{Repo: tracker.Repo{Server: repo.Server, Owner: "terraphim", Name: "odilo"}, ID: 9, Number: 12}},
 					{Seq: 2, Opened: at.AddDate(0, 0, -2), Ended: at.AddDate(0, 0, -2).Add(27 * time.Hour),
-						Issue: IssueRef{Repo: repo, ID: 17, Number: 40}},
+						Issue: tracker.IssueRef{Repo: repo, ID: 17, Number: 40}},
 				},
 			},
 		},
@@ -81,7 +82,7 @@ func TestBodiesReadAsTheGoldenFilesDo(t *testing.T) {
 			l.Incident.FlagWritten = time.Time{}
 		},
 		"replaced": func(l *Letter) {
-			l.Replaces = &IssueRef{Repo: l.Repo, ID: 30, Number: 41}
+			l.Replaces = &tracker.IssueRef{Repo: l.Repo, ID: 30, Number: 41}
 			l.Missing = []string{"assignee nobody: Gitea does not know this user"}
 		},
 		"rebuilt": func(l *Letter) {
@@ -112,7 +113,7 @@ func TestTheShortBodyAndTheCommentsReadAsTheGoldenFileDoes(t *testing.T) {
 		ResumedComment(i.ID+"/resumed", i),
 		StillPausedComment(i.ID+"/reopened/1", i, l.PauseFlag),
 		LeftOpenComment(i.ID+"/left-open", i),
-		DuplicateComment(i.ID+"/duplicate/17", IssueRef{Repo: l.Repo, Number: 41}),
+		DuplicateComment(i.ID+"/duplicate/17", tracker.IssueRef{Repo: l.Repo, Number: 41}),
 	}, "\n\n----\n\n"))
 }
 
@@ -122,10 +123,10 @@ func requireSoundBody(t testing.TB, l Letter, body string) {
 	require.LessOrEqual(t, len(body), MaxBody)
 	testhost.RequirePlainText(t, body)
 	want := markerOf(l).String()
-	require.Equal(t, 1, strings.Count(body, hiddenStart), "one hidden line")
+	require.Equal(t, 1, strings.Count(body, tracker.HiddenStart), "one hidden line")
 	require.True(t, strings.HasSuffix(body, "\n\n"+want), "the marker is the last line")
-	if m, ok := ParseMarker(want); ok {
-		got, ok := ParseMarker(body)
+	if m, ok := tracker.ParseMarker(want); ok {
+		got, ok := tracker.ParseMarker(body)
 		require.True(t, ok)
 		require.Equal(t, m, got)
 	}
@@ -136,10 +137,10 @@ func requireSoundBody(t testing.TB, l Letter, body string) {
 
 // hostile is text that was made to break something.
 func hostile() []string {
-	marker := Marker{Installation: testInstallation, Project: "other", Incident: testInstallation, Seq: 9}.String()
+	marker := tracker.Marker{Installation: testInstallation, Project: "other", Incident: testInstallation, Seq: 9}.String()
 	all := []string{
 		"", " ", "\n", "\x00", "\x1b[31mred\x1b[0m\x1b]0;t\x07", "a\rb\r\nc", "\xff\xfe\x80", "\u202eabc\u2066\u200b\ufeff", "\u2028\u2029\u0085",
-		marker, "\n" + marker + "\n", "x\n\n" + marker, CommentMarker("k"), "\n" + CommentMarker("k") + "\n", "<!--", "-->", "<!-- -->",
+		marker, "\n" + marker + "\n", "x\n\n" + marker, tracker.CommentMarker("k"), "\n" + tracker.CommentMarker("k") + "\n", "<!--", "-->", "<!-- -->",
 		"<!\u200b-- adfbot:v1", "<\x00!-- adfbot:comment k -->", "@everyone", "@alex, @ops/team", "(@alex)", "#12", "!12", "a/b#12 a/b@0123456789",
 		"https://git.example.org/a/b/issues/12", "</details>", "</summary></details></table>", "<details><summary>", "<script>alert(1)</script>",
 		"|", "a|b`c|d", "\\|", "\\", "`", "a\\`b`", "- x", "1. x", "# x", "=====", "> x", "    x", "\tx", "![x](http://x.example/y.png)",
@@ -156,11 +157,11 @@ func infest(l Letter, s string) Letter {
 	i := &l.Incident
 	i.Agent, i.Host, i.Instance, i.FlagError, i.EndedHow = s, s, s, s, s
 	l.PauseFlag, l.Missing, l.Mentions = s, []string{s, s}, []string{"no one", "<b>", "", "alex"}
-	i.Evidence = Evidence{Output: s, Earlier: []EarlierIncident{{Seq: 1, Issue: IssueRef{Repo: Repo{s, s, s}, Number: 3, URL: s}}}}
+	i.Evidence = Evidence{Output: s, Earlier: []EarlierIncident{{Seq: 1, Issue: tracker.IssueRef{Repo: tracker.Repo{Server: s, Owner: s, Name: s}, Number: 3, URL: s}}}}
 	for range 12 {
 		i.Evidence.Runs = append(i.Evidence.Runs, Run{Outcome: s, Signal: s, Detail: s, Host: s, RunID: s})
 	}
-	l.Replaces = &IssueRef{Repo: Repo{s, s, s}, Number: 7, URL: s}
+	l.Replaces = &tracker.IssueRef{Repo: tracker.Repo{Server: s, Owner: s, Name: s}, Number: 7, URL: s}
 	return l
 }
 
@@ -329,9 +330,9 @@ func TestAFailingTemplateCostsNoIssue(t *testing.T) {
 }
 
 func TestATemplateCannotForgeOrHideTheMarker(t *testing.T) {
-	forged := Marker{Installation: testInstallation, Project: "other", Incident: testInstallation, Seq: 9}.String()
+	forged := tracker.Marker{Installation: testInstallation, Project: "other", Incident: testInstallation, Seq: 9}.String()
 	for _, text := range []string{
-		forged, "x\n" + forged + "\n\n", "x\r\n" + forged + "\r\n", CommentMarker("k"), "```\nopen", "~~~~~\nopen", "<details>", "<DETAILS>\n<details>\n```",
+		forged, "x\n" + forged + "\n\n", "x\r\n" + forged + "\r\n", tracker.CommentMarker("k"), "```\nopen", "~~~~~\nopen", "<details>", "<DETAILS>\n<details>\n```",
 		"a\x00\x1b\xffb", "{{raw .Output}}", "{{printf `%s` .Output}}", "{{html .Output}}", "x\r" + forged + "\ry", "```\n" + forged + "\n```",
 	} {
 		l := testLetter()
@@ -363,12 +364,12 @@ func TestACommentKeepsItsOwnMarkerWhateverTheText(t *testing.T) {
 		i := infest(testLetter(), s).Incident
 		for _, body := range []string{
 			ResumedComment("k", i), StillPausedComment("k", i, s), LeftOpenComment("k", i),
-			DuplicateComment("k", IssueRef{Repo: Repo{s, s, s}, Number: 1, URL: s}),
+			DuplicateComment("k", tracker.IssueRef{Repo: tracker.Repo{Server: s, Owner: s, Name: s}, Number: 1, URL: s}),
 		} {
 			testhost.RequirePlainText(t, body)
-			require.True(t, HasCommentMarker(body, "k"))
-			require.Equal(t, 1, strings.Count(body, hiddenStart))
-			_, ok := ParseMarker(body)
+			require.True(t, tracker.HasCommentMarker(body, "k"))
+			require.Equal(t, 1, strings.Count(body, tracker.HiddenStart))
+			_, ok := tracker.ParseMarker(body)
 			require.False(t, ok)
 			requireInert(t, body)
 		}

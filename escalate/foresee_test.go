@@ -7,6 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/terraphim/adfbot/escalate"
+	"github.com/terraphim/adfbot/escalate/tracker"
 )
 
 func TestADryRunForeseesWhatFollowsFromTheLocalSteps(t *testing.T) {
@@ -21,8 +22,8 @@ func TestADryRunForeseesWhatFollowsFromTheLocalSteps(t *testing.T) {
 		{"a flag that is gone before there was an issue", seen{flag: gone, incidents: []escalate.Incident{openIncident(noIssue)}}, []string{"resume", "settle"}},
 		{"a later incident that only its flag tells of", seen{flag: there, note: idB, incidents: []escalate.Incident{openIncident()}, state: escalate.IssueOpen}, []string{"resume #1", "rebuild b", "create b", "close #1"}},
 		{"a lost incident's flag over one that never had its own", seen{flag: there, note: idB, incidents: []escalate.Incident{openIncident(neverWritten)}, state: escalate.IssueOpen}, []string{"supersede #1", "rebuild b", "create b", "close #1"}},
-		{"an unknown incident that is over", seen{flag: gone, open: []escalate.Issue{theirs(idB, 7)}}, []string{"rebuild-done #7 b", "close #7 b"}},
-		{"an unknown incident that goes on", seen{flag: there, note: idB, open: []escalate.Issue{theirs(idB, 7)}}, []string{"rebuild #7 b"}},
+		{"an unknown incident that is over", seen{flag: gone, open: []tracker.Issue{theirs(idB, 7)}}, []string{"rebuild-done #7 b", "close #7 b"}},
+		{"an unknown incident that goes on", seen{flag: there, note: idB, open: []tracker.Issue{theirs(idB, 7)}}, []string{"rebuild #7 b"}},
 		{"a person's flag", seen{flag: there}, []string{"note-hold"}},
 		{"a person's flag that is gone", seen{flag: gone, hold: &escalate.Hold{Project: project, FlagWritten: now}}, []string{"release-hold"}},
 		{"a hold without its flag", seen{flag: gone, hold: &escalate.Hold{Project: project}}, []string{"write-flag"}},

@@ -3,46 +3,9 @@ package escalate
 import (
 	"fmt"
 	"time"
+
+	"github.com/terraphim/adfbot/escalate/tracker"
 )
-
-// Repo names a repository on one Gitea server.
-type Repo struct {
-	Server string // base URL without a trailing slash, e.g. https://git.example.org
-	Owner  string
-	Name   string
-}
-
-func (r Repo) String() string { return r.Owner + "/" + r.Name }
-
-// IssueRef is where an issue is. ID is the server's own number for it: it tells an issue apart from another one that got
-// the same Number in a repository that was deleted and made again.
-type IssueRef struct {
-	Repo   Repo
-	ID     int64
-	Number int64
-	URL    string // for people
-}
-
-// IsZero tells whether no issue is named.
-func (r IssueRef) IsZero() bool { return r.Number == 0 }
-
-func (r IssueRef) String() string { return fmt.Sprintf("%s#%d", r.Repo, r.Number) }
-
-// Issue is an issue as the server showed it. The body is dropped as soon as its marker has been read: fifty of them can
-// be megabytes.
-type Issue struct {
-	IssueRef
-	Title    string
-	AuthorID int64
-	Author   string // login, for messages only
-	Marker   Marker // zero where the body has none
-	Open     bool
-	Labels   []string
-	Created  time.Time
-	Updated  time.Time
-
-	Assignees []Account
-}
 
 // Run is one run of an agent, as an issue tells of it.
 type Run struct {
@@ -69,7 +32,7 @@ type EarlierIncident struct {
 	Seq    int
 	Opened time.Time
 	Ended  time.Time
-	Issue  IssueRef // zero where none was made
+	Issue  tracker.IssueRef // zero where none was made
 }
 
 // Attempt is a request that may have reached the server though its answer did not come back.
@@ -108,9 +71,9 @@ type Incident struct {
 	Ended    time.Time // zero: open
 	EndedHow string    // a sentence for people, e.g. "the pause flag was removed; noticed by the sweep"
 
-	Issue  IssueRef   // zero: none known
-	Lost   []IssueRef // earlier issues of this incident that were deleted or lost their marker
-	Target Repo       // where an outstanding attempt went; zero where none is outstanding
+	Issue  tracker.IssueRef   // zero: none known
+	Lost   []tracker.IssueRef // earlier issues of this incident that were deleted or lost their marker
+	Target tracker.Repo       // where an outstanding attempt went; zero where none is outstanding
 
 	Create   Attempt   // outstanding creation
 	Tries    int       // failed tries in a row, of whatever is pending with Gitea
@@ -137,7 +100,7 @@ func (i Incident) supersededByEarlier() bool { return i.Replaced && !i.Rebuilt }
 
 // Ack is who said that they take care of an incident.
 type Ack struct {
-	By Account
+	By tracker.Account
 	At time.Time
 }
 

@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/terraphim/adfbot/escalate"
+	"github.com/terraphim/adfbot/escalate/gitea"
 	"github.com/terraphim/adfbot/escalate/giteatest"
 )
 
@@ -70,7 +71,7 @@ func TestTimelinesAreAmongTheEightAndAreObserved(t *testing.T) {
 		g := &gauge{next: w.gitea.Transport()}
 		var mu sync.Mutex
 		observed := map[string]int{}
-		w.rec.Gitea = escalate.NewGitea(escalate.GiteaOptions{URL: server, Tokens: w.tokens, Timeout: timeout, Transport: g,
+		w.rec.Gitea = gitea.New(gitea.Options{URL: server, Tokens: w.tokens, Timeout: timeout, Transport: g,
 			Observe: func(op string, status int, _ time.Duration) {
 				mu.Lock()
 				defer mu.Unlock()

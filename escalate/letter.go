@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/terraphim/adfbot/escalate/tracker"
 	"github.com/terraphim/adfbot/internal/markdown"
 	"github.com/terraphim/adfbot/internal/redact"
 )
@@ -13,15 +14,15 @@ import (
 // Letter is all that a new issue's body is made from.
 type Letter struct {
 	Incident     Incident
-	Installation string // of the marker
-	Repo         Repo   // where the issue goes; issues of the same repository are linked by number alone
+	Installation string       // of the marker
+	Repo         tracker.Repo // where the issue goes; issues of the same repository are linked by number alone
 
 	PauseFlag string // the flag's path
 	FlagError string // not empty: the flag could not be written, and this is why
 
-	Mentions []string  // people and teams whom the body addresses on purpose
-	Missing  []string  // optional parts that could not be had, e.g. "assignee nobody: Gitea does not know this user"
-	Replaces *IssueRef // the earlier issue of the incident, which was deleted or lost its marker
+	Mentions []string          // people and teams whom the body addresses on purpose
+	Missing  []string          // optional parts that could not be had, e.g. "assignee nobody: Gitea does not know this user"
+	Replaces *tracker.IssueRef // the earlier issue of the incident, which was deleted or lost its marker
 
 	ResumeInGitea bool // an operator's comment "/adf resume" resumes
 	CloseResumes  bool // an operator's closing resumes; otherwise the bot opens the issue again
@@ -135,15 +136,15 @@ func (c *Composer) name(s string) Untrusted     { return Untrusted(c.redact.Line
 func (c *Composer) sentence(s string) Untrusted { return Untrusted(c.redact.Line(s, maxSentence)) }
 
 // link is issueLink, masked.
-func (c *Composer) link(ref IssueRef, from Repo) string {
+func (c *Composer) link(ref tracker.IssueRef, from tracker.Repo) string {
 	for _, s := range []*string{&ref.Repo.Server, &ref.Repo.Owner, &ref.Repo.Name, &ref.URL} {
 		*s = c.redact.Line(*s, maxSentence)
 	}
 	return issueLink(ref, from)
 }
 
-func repoOf(l Letter) Repo {
-	if l.Repo != (Repo{}) {
+func repoOf(l Letter) tracker.Repo {
+	if l.Repo != (tracker.Repo{}) {
 		return l.Repo
 	}
 	return l.Incident.Target
@@ -203,7 +204,7 @@ func mentions(names []string) string {
 	for _, n := range names {
 		n = strings.TrimPrefix(strings.TrimSpace(n), "@")
 		owner, team, isTeam := strings.Cut(n, "/")
-		if isProject(owner) && (!isTeam || isProject(team)) && len(out) < 50 {
+		if tracker.IsProject(owner) && (!isTeam || tracker.IsProject(team)) && len(out) < 50 {
 			out = append(out, "@"+n)
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/terraphim/adfbot/escalate/tracker"
 	"github.com/terraphim/adfbot/internal/redact"
 )
 
@@ -93,12 +94,12 @@ func parseIncidentLine(line string) (FlagInfo, bool) {
 		return FlagInfo{}, false
 	}
 	name, id, ok := strings.Cut(rest, " ")
-	if !ok || !isID128(id) {
+	if !ok || !tracker.IsID(id) {
 		return FlagInfo{}, false
 	}
 	project, number, ok := strings.Cut(name, "#")
-	seq, valid := parseSeq(number)
-	if !ok || !valid || !isProject(project) {
+	seq, valid := tracker.ParseSeq(number)
+	if !ok || !valid || !tracker.IsProject(project) {
 		return FlagInfo{}, false
 	}
 	return FlagInfo{Project: project, Seq: seq, Incident: id}, true

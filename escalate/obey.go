@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/terraphim/adfbot/escalate/tracker"
 	"github.com/terraphim/adfbot/internal/markdown"
 )
 
@@ -128,7 +129,7 @@ func (r *Reconciler) orderDone(ctx context.Context, o Order) error {
 }
 
 // carryAll carries out the steps that have no answer yet.
-func (r *Reconciler) carryAll(ctx context.Context, o Order, i Incident, issue Issue) (Order, error) {
+func (r *Reconciler) carryAll(ctx context.Context, o Order, i Incident, issue tracker.Issue) (Order, error) {
 	for n := range o.Steps {
 		if o.Steps[n].Answer != "" {
 			continue
@@ -330,7 +331,7 @@ func (r *Reconciler) pauseOrder(ctx context.Context, o *Order, n int, i Incident
 }
 
 // ackOrder notes who takes the incident, and assigns them. Assigning twice does no harm, so it needs no mark of its own.
-func (r *Reconciler) ackOrder(ctx context.Context, o *Order, n int, i Incident, issue Issue) (string, error) {
+func (r *Reconciler) ackOrder(ctx context.Context, o *Order, n int, i Incident, issue tracker.Issue) (string, error) {
 	if !i.IsOpen() {
 		return "Incident " + markdown.CodeSpan(i.Name()) + " is over: there is nothing to take.", nil
 	}
@@ -343,7 +344,7 @@ func (r *Reconciler) ackOrder(ctx context.Context, o *Order, n int, i Incident, 
 		}
 	}
 	answer := markdown.CodeSpan(o.By.Login) + " takes incident " + markdown.CodeSpan(i.Name()) + "."
-	if slices.ContainsFunc(issue.Assignees, func(a Account) bool { return a.ID == o.By.ID }) {
+	if slices.ContainsFunc(issue.Assignees, func(a tracker.Account) bool { return a.ID == o.By.ID }) {
 		return answer, nil
 	}
 	logins := []string{o.By.Login}
@@ -353,7 +354,7 @@ func (r *Reconciler) ackOrder(ctx context.Context, o *Order, n int, i Incident, 
 	switch err := r.Gitea.Assign(ctx, o.Issue, logins); {
 	case err == nil:
 		return answer, nil
-	case outcomeOf(err) == Refused && !isStatus(err, 429) && !isStatus(err, 401):
+	case tracker.OutcomeOf(err) == tracker.Refused && !tracker.IsStatus(err, 429) && !tracker.IsStatus(err, 401):
 		return answer + " Gitea did not assign them: " + replyText(err.Error()), nil
 	default:
 		return "", err

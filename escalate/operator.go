@@ -9,6 +9,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/terraphim/adfbot/escalate/tracker"
 )
 
 // Operator is a person who may act from Gitea. The configuration names a login; who that is, is settled once, because a
@@ -24,10 +26,10 @@ type Operator struct {
 // answer of each step is on disk before it is given; an order is done when all its answers are.
 type Order struct {
 	Comment  int64 // id at the server
-	Issue    IssueRef
+	Issue    tracker.IssueRef
 	Incident string
 	Project  string
-	By       Account
+	By       tracker.Account
 	At       time.Time // when the comment was written, by the server's clock
 	Refused  string    // why nothing is done: "stranger", "edited" or "" for none of these
 	Steps    []Step
@@ -56,8 +58,8 @@ type Orders interface {
 	// SetOperators makes these the only ones.
 	SetOperators(ctx context.Context, server string, ops []Operator) error
 	// Scanned is up to when a repository's comments were read, by the server's clock; zero: never.
-	Scanned(ctx context.Context, repo Repo) (time.Time, error)
-	SetScanned(ctx context.Context, repo Repo, upTo time.Time) error
+	Scanned(ctx context.Context, repo tracker.Repo) (time.Time, error)
+	SetScanned(ctx context.Context, repo tracker.Repo, upTo time.Time) error
 	// NewComments returns those of the comments, which were written then, that no order is known of. An id that is known
 	// with another time is new: a Gitea that was restored from a backup gives ids a second time.
 	NewComments(ctx context.Context, server string, written map[int64]time.Time) ([]int64, error)
@@ -68,16 +70,6 @@ type Orders interface {
 	// ChangeOrder reads an order, lets f change it, and stores it. Where hold is not nil, that hold is kept in the same
 	// transaction.
 	ChangeOrder(ctx context.Context, o Order, hold *Hold, f func(*Order)) (Order, error)
-}
-
-// IssueComment is a comment as the server showed it.
-type IssueComment struct {
-	ID      int64
-	Number  int64 // of the issue; 0 for a pull request's
-	By      Account
-	Body    string
-	Created time.Time
-	Updated time.Time
 }
 
 // askAgain is how long to wait before Gitea is asked once more for an operator whom it did not know.
@@ -129,10 +121,10 @@ func (r *Reconciler) resolve(ctx context.Context, op *Operator) error {
 	case err == nil && strings.EqualFold(a.Login, op.Login):
 		op.ID, op.Problem = a.ID, ""
 		r.Log.Info("operator found", "login", op.Login, "user_id", a.ID)
-	case err == nil, isStatus(err, http.StatusNotFound), isStatus(err, http.StatusMovedPermanently), isStatus(err, http.StatusTemporaryRedirect):
+	case err == nil, tracker.IsStatus(err, http.StatusNotFound), tracker.IsStatus(err, http.StatusMovedPermanently), tracker.IsStatus(err, http.StatusTemporaryRedirect):
 		op.Problem = fmt.Sprintf("operator %q: nobody at %s has this login: correct operators in the configuration", op.Login, r.Settings.URL)
 		r.Log.Warn("operator not found", "login", op.Login)
-	case isStatus(err, http.StatusForbidden), isStatus(err, http.StatusUnauthorized):
+	case tracker.IsStatus(err, http.StatusForbidden), tracker.IsStatus(err, http.StatusUnauthorized):
 		// The token may do without read:user. The first who acts under the login is taken for the operator.
 	default:
 		return err
@@ -153,7 +145,7 @@ func (r *Reconciler) keep(ctx context.Context, o *roll) error {
 
 // may tells whether an account is an operator. Its id decides. Who has an operator's login and another id is none: the
 // login was given up and taken by somebody else.
-func (o *roll) may(a Account) bool {
+func (o *roll) may(a tracker.Account) bool {
 	if o == nil || a.ID == 0 || o.own[a.ID] {
 		return false
 	}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/terraphim/adfbot/escalate"
 	"github.com/terraphim/adfbot/escalate/giteatest"
+	"github.com/terraphim/adfbot/escalate/tracker"
 )
 
 // operated makes a machine's bot take orders from these people.
@@ -540,7 +541,7 @@ func (w *world) withClock(off *time.Duration) {
 	w.rec.Gitea = w.over(s.Transport())
 	require.NoError(w, w.store.SetLabels(w.Context(), repoOf(fleet), nil))
 	me := s.AddUser("adf-bot", giteatest.UserOptions{})
-	require.NoError(w, w.store.AddAccount(w.Context(), server, escalate.Account{ID: me, Login: "adf-bot"}))
+	require.NoError(w, w.store.AddAccount(w.Context(), server, tracker.Account{ID: me, Login: "adf-bot"}))
 }
 
 func TestACommentIsNotMissedWhenTheServersClockIsFarOff(t *testing.T) {

@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/terraphim/adfbot/escalate/tracker"
 	"github.com/terraphim/adfbot/internal/redact"
 )
 
@@ -29,7 +30,7 @@ const (
 // orders reads what people wrote in the bot's issues since the last look, one request a repository, and carries out what
 // operators ordered. Without operators it asks nothing. It comes before the state is read for the plan, so that an order
 // that resumes and a closing in one go are not taken for a closing alone.
-func (r *Reconciler) orders(ctx context.Context, p *pass, repos []Repo, opt SweepOptions) ([]Action, []error) {
+func (r *Reconciler) orders(ctx context.Context, p *pass, repos []tracker.Repo, opt SweepOptions) ([]Action, []error) {
 	if r.Gitea == nil || r.Off != nil {
 		return nil, nil
 	}
@@ -96,7 +97,7 @@ func (r *Reconciler) dismiss(ctx context.Context, dry bool) []error {
 }
 
 // hear reads the comments of a repository and accepts the orders among them. In a dry run it returns what they are.
-func (r *Reconciler) hear(ctx context.Context, repo Repo, p *pass, dry bool) ([]Action, error) {
+func (r *Reconciler) hear(ctx context.Context, repo tracker.Repo, p *pass, dry bool) ([]Action, error) {
 	kept, err := r.State.Scanned(ctx, repo)
 	if err != nil {
 		return nil, err
@@ -181,8 +182,8 @@ func obeyAction(o Order) []Action {
 }
 
 // order makes an order of a comment with commands. One in an issue that is not ours is done with.
-func (r *Reconciler) order(ctx context.Context, repo Repo, c IssueComment, commands []Command, p *pass) (Order, error) {
-	o := Order{Comment: c.ID, By: c.By, At: c.Created, Issue: IssueRef{Repo: repo, Number: c.Number}, Done: true}
+func (r *Reconciler) order(ctx context.Context, repo tracker.Repo, c tracker.Comment, commands []Command, p *pass) (Order, error) {
+	o := Order{Comment: c.ID, By: c.By, At: c.Created, Issue: tracker.IssueRef{Repo: repo, Number: c.Number}, Done: true}
 	issue, gone, err := r.issueNumbered(ctx, p, repo, c.Number)
 	if gone {
 		return o, nil
@@ -244,7 +245,7 @@ func (r *Reconciler) obeyed(ctx context.Context, o Order, i Incident, p *pass) (
 }
 
 // issueNumbered is the issue as this pass has listed it, else as it is now.
-func (r *Reconciler) issueNumbered(ctx context.Context, p *pass, repo Repo, number int64) (issue Issue, gone bool, err error) {
+func (r *Reconciler) issueNumbered(ctx context.Context, p *pass, repo tracker.Repo, number int64) (issue tracker.Issue, gone bool, err error) {
 	if l, ok := p.list(repo); ok {
 		for _, i := range l.issues {
 			if i.Number == number {

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"slices"
 	"time"
+
+	"github.com/terraphim/adfbot/escalate/tracker"
 )
 
 // FlagState is what a look at a project's pause flag showed.
@@ -54,7 +56,7 @@ type Observation struct {
 	Incidents []Incident            // of this project: all that are not settled, and those whose issues are in Open
 	Known     func(id string) bool  // is the incident in the state, be it settled
 	Issues    map[string]IssueState // of the incidents' own issues, by incident id
-	Open      []Issue               // this project's open issues that are ours: author and marker were checked
+	Open      []tracker.Issue       // this project's open issues that are ours: author and marker were checked
 	Closings  map[string]Closing    // who closed the incidents' own issues, by incident id, where that was asked for
 	Force     bool                  // a person asked: do not wait for the next try
 }
@@ -98,17 +100,17 @@ func (k ActionKind) Local() bool {
 
 // Action is one step of a plan.
 type Action struct {
-	Kind     ActionKind `json:"action"`
-	Project  string     `json:"project"`
-	Incident string     `json:"incident,omitempty"` // id
-	Name     string     `json:"name,omitempty"`     // e.g. odilo#3
-	Issue    IssueRef   `json:"issue,omitzero"`
-	Why      string     `json:"why"`
-	Quiet    bool       `json:"quiet,omitempty"` // reopen without a comment
+	Kind     ActionKind       `json:"action"`
+	Project  string           `json:"project"`
+	Incident string           `json:"incident,omitempty"` // id
+	Name     string           `json:"name,omitempty"`     // e.g. odilo#3
+	Issue    tracker.IssueRef `json:"issue,omitzero"`
+	Why      string           `json:"why"`
+	Quiet    bool             `json:"quiet,omitempty"` // reopen without a comment
 
-	marker   Marker   // of an issue to rebuild from
-	info     FlagInfo // of a flag to rebuild from
-	replaced bool     // what is rebuilt ended without a resume: a later incident pauses the project
+	marker   tracker.Marker // of an issue to rebuild from
+	info     FlagInfo       // of a flag to rebuild from
+	replaced bool           // what is rebuilt ended without a resume: a later incident pauses the project
 }
 
 // Reopening: after three times in an hour the bot waits an hour each time and says nothing, so that it does not fight a
@@ -221,7 +223,7 @@ func (p *planner) rebuild(there bool, strange string) *Incident {
 	if !there || (p.o.Flag.Info.Incident != "" && strange == "") {
 		return nil
 	}
-	var found *Issue
+	var found *tracker.Issue
 	for n := range p.o.Open {
 		i := &p.o.Open[n]
 		if p.o.Known(i.Marker.Incident) {
@@ -293,8 +295,8 @@ func (p *planner) due(i Incident) bool {
 }
 
 // own returns the oldest open issue that carries the incident's marker.
-func (p *planner) own(i Incident) *Issue {
-	var found *Issue
+func (p *planner) own(i Incident) *tracker.Issue {
+	var found *tracker.Issue
 	for n := range p.o.Open {
 		d := &p.o.Open[n]
 		if d.Marker.Incident == i.ID && (found == nil || d.Number < found.Number) {

@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/terraphim/adfbot/escalate"
+	"github.com/terraphim/adfbot/escalate/tracker"
 )
 
 // randomSeen is any situation of one project, sensible or not.
@@ -59,8 +60,8 @@ func randomSeen(r *rand.Rand) escalate.Observation {
 	for _, i := range s.incidents {
 		o.Issues[i.ID] = escalate.IssueState(r.IntN(4))
 		if o.Issues[i.ID] == escalate.IssueOpen && !i.Issue.IsZero() &&
-			!slices.ContainsFunc(s.open, func(d escalate.Issue) bool { return d.Number == i.Issue.Number }) {
-			s.open = append(s.open, escalate.Issue{IssueRef: i.Issue, Open: true, Marker: escalate.Marker{Project: project, Incident: i.ID}})
+			!slices.ContainsFunc(s.open, func(d tracker.Issue) bool { return d.Number == i.Issue.Number }) {
+			s.open = append(s.open, tracker.Issue{IssueRef: i.Issue, Open: true, Marker: tracker.Marker{Project: project, Incident: i.ID}})
 		}
 	}
 	o.Open = s.open

@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/terraphim/adfbot/escalate"
+	"github.com/terraphim/adfbot/escalate/tracker"
 )
 
 // Ids of incidents, and the time at which everything is planned.
@@ -19,8 +20,8 @@ var (
 	ago = func(d time.Duration) time.Time { return now.Add(-d) }
 )
 
-func ref(n int64) escalate.IssueRef {
-	return escalate.IssueRef{Repo: repoOf(fleet), ID: 1000 + n, Number: n}
+func ref(n int64) tracker.IssueRef {
+	return tracker.IssueRef{Repo: repoOf(fleet), ID: 1000 + n, Number: n}
 }
 
 // openIncident is one whose flag and issue #1 are there.
@@ -36,12 +37,12 @@ func endedIncident(change ...func(*escalate.Incident)) escalate.Incident {
 	return openIncident(append([]func(*escalate.Incident){func(i *escalate.Incident) { i.Ended = ago(time.Minute) }}, change...)...)
 }
 
-func noIssue(i *escalate.Incident)      { i.Issue = escalate.IssueRef{} }
+func noIssue(i *escalate.Incident)      { i.Issue = tracker.IssueRef{} }
 func neverWritten(i *escalate.Incident) { i.FlagWritten = time.Time{} }
 func settled(i *escalate.Incident)      { i.Settled = true }
 
-func theirs(id string, n int64) escalate.Issue {
-	return escalate.Issue{IssueRef: ref(n), Open: true, Marker: escalate.Marker{Project: project, Incident: id, Seq: 1}}
+func theirs(id string, n int64) tracker.Issue {
+	return tracker.Issue{IssueRef: ref(n), Open: true, Marker: tracker.Marker{Project: project, Incident: id, Seq: 1}}
 }
 
 type seen struct {
@@ -50,7 +51,7 @@ type seen struct {
 	hold      *escalate.Hold
 	incidents []escalate.Incident
 	state     escalate.IssueState // of the first incident's issue
-	open      []escalate.Issue
+	open      []tracker.Issue
 	known     []string // further incidents that the state knows
 	force     bool
 }
@@ -113,7 +114,7 @@ func TestThePlanFollowsTheTable(t *testing.T) {
 		{"open, flag never written, issue closed: as if paused", seen{flag: gone, incidents: one(neverWritten), state: isClosed}, []string{"write-flag #1", "reopen #1"}},
 		{"open, flag there and not noted", seen{flag: there, incidents: one(noIssue, neverWritten)}, []string{"note-flag"}},
 		{"open, flag there, no issue", seen{flag: there, incidents: one(noIssue)}, []string{"create"}},
-		{"open, flag there, issue there and unknown to the state", seen{flag: there, incidents: one(noIssue), open: []escalate.Issue{theirs(idA, 7)}}, []string{"adopt #7"}},
+		{"open, flag there, issue there and unknown to the state", seen{flag: there, incidents: one(noIssue), open: []tracker.Issue{theirs(idA, 7)}}, []string{"adopt #7"}},
 		{"open, flag there, issue open", seen{flag: there, incidents: one(), state: isOpen}, nil},
 		{"open, flag there, issue not seen", seen{flag: there, incidents: one()}, nil},
 		{"open, flag there, issue closed", seen{flag: there, incidents: one(), state: isClosed}, []string{"reopen #1"}},
@@ -129,50 +130,50 @@ func TestThePlanFollowsTheTable(t *testing.T) {
 		{"ended and done, reopened by a person", seen{flag: gone, incidents: over(settled), state: isOpen}, []string{"leave-open #1"}},
 		{"ended and done, reopened, said already", seen{flag: gone, incidents: over(settled, func(i *escalate.Incident) { i.LeftOpen = true }), state: isOpen}, nil},
 		{"ended and done", seen{flag: gone, incidents: over(settled), state: isClosed}, nil},
-		{"unknown, flag there with its id, issue open", seen{flag: there, note: idB, open: []escalate.Issue{theirs(idB, 7)}}, []string{"rebuild #7 b"}},
-		{"unknown, a person's flag there, issue open", seen{flag: there, open: []escalate.Issue{theirs(idB, 7)}}, []string{"rebuild #7 b"}},
-		{"unknown, flag gone, issue open", seen{flag: gone, open: []escalate.Issue{theirs(idB, 7)}}, []string{"rebuild-done #7 b"}},
+		{"unknown, flag there with its id, issue open", seen{flag: there, note: idB, open: []tracker.Issue{theirs(idB, 7)}}, []string{"rebuild #7 b"}},
+		{"unknown, a person's flag there, issue open", seen{flag: there, open: []tracker.Issue{theirs(idB, 7)}}, []string{"rebuild #7 b"}},
+		{"unknown, flag gone, issue open", seen{flag: gone, open: []tracker.Issue{theirs(idB, 7)}}, []string{"rebuild-done #7 b"}},
 		{"unknown, flag there with its id, no issue", seen{flag: there, note: idB}, []string{"rebuild b"}},
 		{"none, a person's flag", seen{flag: there}, []string{"note-hold"}},
 		{"none, no flag", seen{flag: gone}, nil},
-		{"two of ours for one incident", seen{flag: there, incidents: one(), state: isOpen, open: []escalate.Issue{theirs(idA, 9), theirs(idA, 1)}}, []string{"close-duplicate #9"}},
-		{"two of ours for one ended incident", seen{flag: gone, incidents: over(), state: isOpen, open: []escalate.Issue{theirs(idA, 9), theirs(idA, 1)}}, []string{"close #1", "close-duplicate #9"}},
-		{"two of ours and the state knows none: the oldest open one", seen{flag: there, incidents: one(noIssue), open: []escalate.Issue{theirs(idA, 9), theirs(idA, 7)}}, []string{"adopt #7"}},
-		{"two of ours, the known one closed: never the last open one", seen{flag: there, incidents: one(), state: isClosed, open: []escalate.Issue{theirs(idA, 9)}}, []string{"reopen #1"}},
-		{"two of ours, the known one not seen", seen{flag: there, incidents: one(), open: []escalate.Issue{theirs(idA, 9)}}, nil},
-		{"two of ours, the known one deleted", seen{flag: there, incidents: one(), state: isLost, open: []escalate.Issue{theirs(idA, 9)}}, []string{"replace #1"}},
+		{"two of ours for one incident", seen{flag: there, incidents: one(), state: isOpen, open: []tracker.Issue{theirs(idA, 9), theirs(idA, 1)}}, []string{"close-duplicate #9"}},
+		{"two of ours for one ended incident", seen{flag: gone, incidents: over(), state: isOpen, open: []tracker.Issue{theirs(idA, 9), theirs(idA, 1)}}, []string{"close #1", "close-duplicate #9"}},
+		{"two of ours and the state knows none: the oldest open one", seen{flag: there, incidents: one(noIssue), open: []tracker.Issue{theirs(idA, 9), theirs(idA, 7)}}, []string{"adopt #7"}},
+		{"two of ours, the known one closed: never the last open one", seen{flag: there, incidents: one(), state: isClosed, open: []tracker.Issue{theirs(idA, 9)}}, []string{"reopen #1"}},
+		{"two of ours, the known one not seen", seen{flag: there, incidents: one(), open: []tracker.Issue{theirs(idA, 9)}}, nil},
+		{"two of ours, the known one deleted", seen{flag: there, incidents: one(), state: isLost, open: []tracker.Issue{theirs(idA, 9)}}, []string{"replace #1"}},
 		{"a duplicate that was closed, and reopened by a person", seen{flag: there, incidents: one(func(i *escalate.Incident) {
 			i.Comments = map[string]escalate.Comment{idA + "/duplicate/9/closed": {Done: true}}
-		}), state: isOpen, open: []escalate.Issue{theirs(idA, 9), theirs(idA, 1)}}, nil},
+		}), state: isOpen, open: []tracker.Issue{theirs(idA, 9), theirs(idA, 1)}}, nil},
 
 		// A flag that can't be read.
 		{"flag unknown, no issue", seen{flag: unknown, incidents: one(noIssue)}, []string{"create"}},
 		{"flag unknown, never written, no issue", seen{flag: unknown, incidents: one(noIssue, neverWritten)}, []string{"create"}},
-		{"flag unknown, issue there and unknown to the state", seen{flag: unknown, incidents: one(noIssue), open: []escalate.Issue{theirs(idA, 7)}}, []string{"adopt #7"}},
+		{"flag unknown, issue there and unknown to the state", seen{flag: unknown, incidents: one(noIssue), open: []tracker.Issue{theirs(idA, 7)}}, []string{"adopt #7"}},
 		{"flag unknown, issue closed", seen{flag: unknown, incidents: one(), state: isClosed}, nil},
 		{"flag unknown, issue deleted", seen{flag: unknown, incidents: one(), state: isLost}, nil},
 		{"flag unknown, ended", seen{flag: unknown, incidents: over(), state: isOpen}, nil},
 		{"flag unknown, ended and reopened", seen{flag: unknown, incidents: over(settled), state: isOpen}, nil},
-		{"flag unknown, ended, its issue unknown to the state", seen{flag: unknown, incidents: over(noIssue), open: []escalate.Issue{theirs(idA, 7)}}, nil},
-		{"flag unknown, an unknown incident's issue", seen{flag: unknown, open: []escalate.Issue{theirs(idB, 7)}}, nil},
-		{"flag unknown, two of ours", seen{flag: unknown, incidents: one(), state: isOpen, open: []escalate.Issue{theirs(idA, 9), theirs(idA, 1)}}, nil},
+		{"flag unknown, ended, its issue unknown to the state", seen{flag: unknown, incidents: over(noIssue), open: []tracker.Issue{theirs(idA, 7)}}, nil},
+		{"flag unknown, an unknown incident's issue", seen{flag: unknown, open: []tracker.Issue{theirs(idB, 7)}}, nil},
+		{"flag unknown, two of ours", seen{flag: unknown, incidents: one(), state: isOpen, open: []tracker.Issue{theirs(idA, 9), theirs(idA, 1)}}, nil},
 		{"flag unknown, held", seen{flag: unknown, hold: &escalate.Hold{Project: project, FlagWritten: now}}, nil},
 
 		// Notes of incidents that the state does not know, and of others.
 		{"the note is of a later incident", seen{flag: there, note: idB, incidents: one(), state: isOpen}, []string{"resume #1", "rebuild b"}},
-		{"the note is of a later incident, whose issue is open", seen{flag: there, note: idB, incidents: one(), state: isOpen, open: []escalate.Issue{theirs(idB, 8), theirs(idA, 1)}}, []string{"resume #1", "rebuild #8 b"}},
+		{"the note is of a later incident, whose issue is open", seen{flag: there, note: idB, incidents: one(), state: isOpen, open: []tracker.Issue{theirs(idB, 8), theirs(idA, 1)}}, []string{"resume #1", "rebuild #8 b"}},
 		{"the note is of an incident that was lost, and another was opened that never had a flag", seen{flag: there, note: idB, incidents: one(neverWritten), state: isOpen}, []string{"supersede #1", "rebuild b"}},
 		{"the same, and nothing has an issue", seen{flag: there, note: idB, incidents: one(noIssue, neverWritten)}, []string{"supersede", "rebuild b"}},
 		{"the note is of an incident that has ended", seen{flag: there, note: idB, known: []string{idB}}, []string{"note-hold"}},
-		{"the note is of an ended incident, and an unknown one's issue is open", seen{flag: there, note: idB, known: []string{idB}, open: []escalate.Issue{theirs(idA, 7)}}, []string{"rebuild-done #7", "note-hold"}},
+		{"the note is of an ended incident, and an unknown one's issue is open", seen{flag: there, note: idB, known: []string{idB}, open: []tracker.Issue{theirs(idA, 7)}}, []string{"rebuild-done #7", "note-hold"}},
 		{"the note is of an ended incident, while another is open", seen{flag: there, note: idB, known: []string{idB}, incidents: one(), state: isOpen}, nil},
-		{"a person's flag, and two unknown incidents: the newest goes on", seen{flag: there, open: []escalate.Issue{theirs(idB, 7), theirs(idA, 5)}}, []string{"rebuild #7 b", "rebuild-done #5"}},
-		{"the note names the older of two unknown incidents", seen{flag: there, note: idA, open: []escalate.Issue{theirs(idB, 7), theirs(idA, 5)}}, []string{"rebuild #5", "rebuild-done #7 b"}},
-		{"two unknown incidents and no flag", seen{flag: gone, open: []escalate.Issue{theirs(idB, 7), theirs(idA, 5)}}, []string{"rebuild-done #7 b", "rebuild-done #5"}},
-		{"a person's flag, and an unknown incident with two issues", seen{flag: there, open: []escalate.Issue{theirs(idB, 9), theirs(idB, 7)}}, []string{"rebuild #7 b"}},
-		{"no flag, and an unknown incident with two issues", seen{flag: gone, open: []escalate.Issue{theirs(idB, 9), theirs(idB, 7)}}, []string{"rebuild-done #7 b"}},
-		{"an unknown incident with two issues is taken in once", seen{flag: there, note: idB, open: []escalate.Issue{theirs(idB, 9), theirs(idB, 7)}}, []string{"rebuild #7 b"}},
-		{"an unknown incident beside the open one is over", seen{flag: there, incidents: one(), state: isOpen, open: []escalate.Issue{theirs(idB, 7)}}, []string{"rebuild-done #7 b"}},
+		{"a person's flag, and two unknown incidents: the newest goes on", seen{flag: there, open: []tracker.Issue{theirs(idB, 7), theirs(idA, 5)}}, []string{"rebuild #7 b", "rebuild-done #5"}},
+		{"the note names the older of two unknown incidents", seen{flag: there, note: idA, open: []tracker.Issue{theirs(idB, 7), theirs(idA, 5)}}, []string{"rebuild #5", "rebuild-done #7 b"}},
+		{"two unknown incidents and no flag", seen{flag: gone, open: []tracker.Issue{theirs(idB, 7), theirs(idA, 5)}}, []string{"rebuild-done #7 b", "rebuild-done #5"}},
+		{"a person's flag, and an unknown incident with two issues", seen{flag: there, open: []tracker.Issue{theirs(idB, 9), theirs(idB, 7)}}, []string{"rebuild #7 b"}},
+		{"no flag, and an unknown incident with two issues", seen{flag: gone, open: []tracker.Issue{theirs(idB, 9), theirs(idB, 7)}}, []string{"rebuild-done #7 b"}},
+		{"an unknown incident with two issues is taken in once", seen{flag: there, note: idB, open: []tracker.Issue{theirs(idB, 9), theirs(idB, 7)}}, []string{"rebuild #7 b"}},
+		{"an unknown incident beside the open one is over", seen{flag: there, incidents: one(), state: isOpen, open: []tracker.Issue{theirs(idB, 7)}}, []string{"rebuild-done #7 b"}},
 
 		// Holds.
 		{"a hold whose flag was never written", seen{flag: gone, hold: &escalate.Hold{Project: project}}, []string{"write-flag"}},

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/terraphim/adfbot/escalate/tracker"
 	"github.com/terraphim/adfbot/internal/redact"
 	"github.com/terraphim/adfbot/pause"
 )
@@ -42,10 +43,10 @@ type Holds interface {
 
 // Memory keeps what is known of the server, so that the first attempt of a trip costs one request.
 type Memory interface {
-	Labels(ctx context.Context, repo Repo) (map[string]int64, error)
-	SetLabels(ctx context.Context, repo Repo, ids map[string]int64) error
-	Accounts(ctx context.Context, server string) ([]Account, error) // the latest last
-	AddAccount(ctx context.Context, server string, a Account) error
+	Labels(ctx context.Context, repo tracker.Repo) (map[string]int64, error)
+	SetLabels(ctx context.Context, repo tracker.Repo, ids map[string]int64) error
+	Accounts(ctx context.Context, server string) ([]tracker.Account, error) // the latest last
+	AddAccount(ctx context.Context, server string, a tracker.Account) error
 }
 
 // Locker gives out locks between processes. A lock is gone when its holder dies.
@@ -67,7 +68,7 @@ type State interface {
 
 // Target is where a project's issues go, and with what.
 type Target struct {
-	Repo      Repo
+	Repo      tracker.Repo
 	Labels    []string
 	Assignees []string
 }
@@ -92,8 +93,8 @@ type Settings struct {
 type Reconciler struct {
 	Settings Settings
 	State    State
-	Gitea    Client // nil: no request is made, what is pending stays so
-	Off      error  // why no request may be made; noted with what is pending
+	Gitea    tracker.Client // nil: no request is made, what is pending stays so
+	Off      error          // why no request may be made; noted with what is pending
 	Pause    pause.Dir
 	PauseOff error // why the pause directory must not be believed; every flag is unknown then
 	Composer *Composer

@@ -11,6 +11,7 @@ import (
 
 	"github.com/terraphim/adfbot/escalate"
 	"github.com/terraphim/adfbot/escalate/giteatest"
+	"github.com/terraphim/adfbot/escalate/tracker"
 	"github.com/terraphim/adfbot/internal/redact"
 )
 
@@ -325,7 +326,7 @@ func TestABodyThatAProxyRefusesIsSentShort(t *testing.T) {
 		id := w.trip(project)
 		i := w.issue()
 		require.Less(w, len(i.Body), 1100)
-		m, ok := escalate.ParseMarker(i.Body)
+		m, ok := tracker.ParseMarker(i.Body)
 		require.True(w, ok)
 		require.Equal(w, id, m.Incident)
 	})

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/terraphim/adfbot/escalate/tracker"
 	"github.com/terraphim/adfbot/internal/redact"
 )
 
@@ -15,7 +16,7 @@ import (
 const (
 	firstWait   = 30 * time.Second
 	mostWait    = 15 * time.Minute
-	longestWait = maxRetryAfter + mostWait
+	longestWait = tracker.MaxRetryAfter + mostWait
 )
 
 // retryWait is how long to wait after the given number of failed tries in a row: 30 s, doubled each time up to 15 min,
@@ -99,7 +100,7 @@ func (r *Reconciler) blocked(p *pass, i Incident, a Action) error {
 		return r.Off
 	}
 	repo := a.Issue.Repo
-	if repo == (Repo{}) {
+	if repo == (tracker.Repo{}) {
 		repo = r.targetRepo(i)
 	}
 	if repo.Owner == "" || repo.Name == "" {
@@ -112,11 +113,11 @@ func (r *Reconciler) blocked(p *pass, i Incident, a Action) error {
 	return nil
 }
 
-func (r *Reconciler) targetRepo(i Incident) Repo {
+func (r *Reconciler) targetRepo(i Incident) tracker.Repo {
 	switch {
 	case !i.Issue.IsZero():
 		return i.Issue.Repo
-	case i.Target != Repo{}:
+	case i.Target != tracker.Repo{}:
 		return i.Target
 	}
 	return r.Settings.Target(i.Project).Repo
@@ -148,7 +149,7 @@ func (r *Reconciler) noteListed(ctx context.Context, p *pass, i Incident, err er
 	switch {
 	case p.dry:
 		return nil
-	case err != nil && outcomeOf(err) == Refused && !isRetryable(err):
+	case err != nil && tracker.OutcomeOf(err) == tracker.Refused && !tracker.IsRetryable(err):
 		return r.noteReason(ctx, i, redact.Line(err.Error(), 500))
 	case err == nil && i.Tries == 0:
 		return r.noteReason(ctx, i, "")
@@ -164,7 +165,7 @@ func (r *Reconciler) failed(ctx context.Context, i Incident, err error) error {
 
 func (r *Reconciler) failInto(i *Incident, err error) {
 	wait := retryWait(i.Tries+1, rand.Float64())
-	var te *TrackerError
+	var te *tracker.Error
 	if errors.As(err, &te) {
 		wait = max(wait, te.RetryAfter)
 	}
@@ -185,7 +186,7 @@ func (r *Reconciler) do(ctx context.Context, a Action, i Incident, p *pass, fres
 		return r.findLost(ctx, i, p)
 	case Replace:
 		_, err := r.State.Change(ctx, i.ID, func(i *Incident) {
-			i.Lost, i.Issue = append(i.Lost, i.Issue), IssueRef{}
+			i.Lost, i.Issue = append(i.Lost, i.Issue), tracker.IssueRef{}
 			if n := len(i.Lost); n > 1 { // somebody deletes them on purpose: do not race with them
 				i.NextTry = r.Now().Add(retryWait(n, 0))
 			}
@@ -211,17 +212,17 @@ func (r *Reconciler) do(ctx context.Context, a Action, i Incident, p *pass, fres
 
 // find looks for the incident's marker among the bot's issues of any state, whichever of its accounts wrote them. The list
 // must have been begun after an outstanding attempt was over; one list serves a whole pass.
-func (r *Reconciler) find(ctx context.Context, i Incident, repo Repo, p *pass) (Issue, bool, error) {
+func (r *Reconciler) find(ctx context.Context, i Incident, repo tracker.Repo, p *pass) (tracker.Issue, bool, error) {
 	after := r.Now().Add(2*r.Settings.Timeout - r.since(i.Create))
 	l, err := r.everything(ctx, repo, p, after)
 	if err != nil {
-		return Issue{}, false, err
+		return tracker.Issue{}, false, err
 	}
 	accounts, err := r.accountIDs(ctx, p)
 	if err != nil {
-		return Issue{}, false, err
+		return tracker.Issue{}, false, err
 	}
-	var found *Issue
+	var found *tracker.Issue
 	for n := range l {
 		d := &l[n]
 		if d.Marker.Incident != i.ID || !r.mine(accounts, *d) || slices.Contains(i.Lost, d.IssueRef) {
@@ -233,13 +234,13 @@ func (r *Reconciler) find(ctx context.Context, i Incident, repo Repo, p *pass) (
 		}
 	}
 	if found == nil {
-		return Issue{}, false, nil
+		return tracker.Issue{}, false, nil
 	}
 	return *found, true, nil
 }
 
 // everything lists the bot's issues of any state. In a pass it serves all projects, a failure too.
-func (r *Reconciler) everything(ctx context.Context, repo Repo, p *pass, after time.Time) ([]Issue, error) {
+func (r *Reconciler) everything(ctx context.Context, repo tracker.Repo, p *pass, after time.Time) ([]tracker.Issue, error) {
 	if p == nil {
 		l := r.listAll(ctx, repo, nil)
 		return l.issues, l.err
@@ -261,7 +262,7 @@ func (r *Reconciler) everything(ctx context.Context, repo Repo, p *pass, after t
 	return l.issues, l.err
 }
 
-func (r *Reconciler) listAll(ctx context.Context, repo Repo, p *pass) listed {
+func (r *Reconciler) listAll(ctx context.Context, repo tracker.Repo, p *pass) listed {
 	l := listed{begun: r.Now()}
 	login, err := r.maker(ctx, p)
 	if err != nil {
@@ -272,9 +273,9 @@ func (r *Reconciler) listAll(ctx context.Context, repo Repo, p *pass) listed {
 	return l
 }
 
-func (r *Reconciler) adopted(ctx context.Context, i Incident, ref IssueRef, p *pass, s IssueState) error {
+func (r *Reconciler) adopted(ctx context.Context, i Incident, ref tracker.IssueRef, p *pass, s IssueState) error {
 	i, err := r.State.Change(ctx, i.ID, func(i *Incident) {
-		i.Issue, i.Create, i.Target = ref, Attempt{}, Repo{}
+		i.Issue, i.Create, i.Target = ref, Attempt{}, tracker.Repo{}
 		i.Settled = i.Settled && s != IssueOpen // it came after all were sure that it would not: it is to be closed
 		worked(i)
 	})
@@ -301,7 +302,7 @@ func (r *Reconciler) findLost(ctx context.Context, i Incident, p *pass) error {
 	return r.adopted(ctx, i, issue.IssueRef, p, stateOf(issue))
 }
 
-func stateOf(i Issue) IssueState {
+func stateOf(i tracker.Issue) IssueState {
 	if i.Open {
 		return IssueOpen
 	}

@@ -3,10 +3,11 @@ package escalate
 import (
 	"fmt"
 
+	"github.com/terraphim/adfbot/escalate/tracker"
 	"github.com/terraphim/adfbot/internal/markdown"
 )
 
-// The comments of the bot. Each ends with the hidden line of its key, see [CommentMarker]. They know no secret values, so
+// The comments of the bot. Each ends with the hidden line of its key, see [tracker.CommentMarker]. They know no secret values, so
 // they mask by looks.
 
 // ResumedComment tells when and how an incident ended.
@@ -49,13 +50,13 @@ func LeftOpenComment(key string, i Incident) string {
 }
 
 // DuplicateComment tells which issue of the same incident is kept.
-func DuplicateComment(key string, keep IssueRef) string {
+func DuplicateComment(key string, keep tracker.IssueRef) string {
 	return reply(key, "A second issue for the same incident: %s is the one that goes on. This one is closed.",
-		issueLink(keep, Repo{}))
+		issueLink(keep, tracker.Repo{}))
 }
 
 func reply(key, format string, args ...any) string {
-	return breakMarkers(fmt.Sprintf(format, args...)) + "\n\n" + CommentMarker(key)
+	return tracker.BreakMarkers(fmt.Sprintf(format, args...)) + "\n\n" + tracker.CommentMarker(key)
 }
 
 func replyText(s string) string { return markdown.Text(maskLine(s, maxSentence)) }

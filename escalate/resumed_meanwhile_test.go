@@ -67,7 +67,7 @@ func TestAnIncidentIsNotSettledWhenItsIssueHasJustBeenFound(t *testing.T) {
 		resumes := finds.another()
 		seen, found, resumed := make(chan struct{}), make(chan struct{}), make(chan struct{})
 		nothing := func() {}
-		resumes.rec.State = between{resumes.rec.State, sync.OnceFunc(func() { close(seen); <-found }), nothing}
+		resumes.rec.State = between{State: resumes.rec.State, before: sync.OnceFunc(func() { close(seen); <-found }), after: nothing}
 		w.gitea.Inject(giteatest.Fault{Match: giteatest.ListIssues(), Times: 1, Do: giteatest.Afterwards(func() {
 			go func() {
 				defer close(resumed)
@@ -76,7 +76,7 @@ func TestAnIncidentIsNotSettledWhenItsIssueHasJustBeenFound(t *testing.T) {
 				require.NoError(w, err)
 			}()
 			<-seen
-			finds.rec.State = between{finds.rec.State, nothing, sync.OnceFunc(func() { close(found); <-resumed })}
+			finds.rec.State = between{State: finds.rec.State, before: nothing, after: sync.OnceFunc(func() { close(found); <-resumed })}
 		})})
 		_, err := finds.rec.Escalate(w.Context(), project, "")
 		require.NoError(w, err)

@@ -10,6 +10,8 @@ import (
 	"sync"
 
 	"golang.org/x/sync/errgroup"
+
+	"github.com/terraphim/adfbot/escalate/tracker"
 )
 
 // How much of a sweep runs at once. The client limits its requests itself; more projects than requests are worked on, so
@@ -133,9 +135,9 @@ func lines(errs []error) []string {
 
 // repos are the repositories to list: the configured ones and those of unfinished incidents, also of projects that have
 // left the configuration or were moved.
-func (r *Reconciler) repos(ctx context.Context) ([]Repo, error) {
-	var out []Repo
-	add := func(repo Repo) {
+func (r *Reconciler) repos(ctx context.Context) ([]tracker.Repo, error) {
+	var out []tracker.Repo
+	add := func(repo tracker.Repo) {
 		if repo.Owner != "" && repo.Name != "" && !slices.Contains(out, repo) {
 			out = append(out, repo)
 		}
@@ -159,7 +161,7 @@ func (r *Reconciler) repos(ctx context.Context) ([]Repo, error) {
 
 // readOpen lists the open issues of every repository. A list that fails is kept as failed: nothing is done in that
 // repository, and nothing is concluded from its silence.
-func (r *Reconciler) readOpen(ctx context.Context, p *pass, repos []Repo) []error {
+func (r *Reconciler) readOpen(ctx context.Context, p *pass, repos []tracker.Repo) []error {
 	if r.Gitea == nil || r.Off != nil {
 		if r.Off != nil {
 			return []error{r.Off}
@@ -307,12 +309,12 @@ func (r *Reconciler) sweepOne(ctx context.Context, project string, p *pass, s sn
 }
 
 // reposOf are the repositories of one project: where its issues go now, and where those of its unfinished incidents are.
-func (r *Reconciler) reposOf(ctx context.Context, project string) ([]Repo, error) {
+func (r *Reconciler) reposOf(ctx context.Context, project string) ([]tracker.Repo, error) {
 	incidents, err := r.State.Unsettled(ctx, project)
-	out := []Repo{r.Settings.Target(project).Repo}
+	out := []tracker.Repo{r.Settings.Target(project).Repo}
 	for _, i := range incidents {
-		for _, repo := range []Repo{i.Issue.Repo, i.Target} {
-			if repo != (Repo{}) && !slices.Contains(out, repo) {
+		for _, repo := range []tracker.Repo{i.Issue.Repo, i.Target} {
+			if repo != (tracker.Repo{}) && !slices.Contains(out, repo) {
 				out = append(out, repo)
 			}
 		}

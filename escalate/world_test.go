@@ -20,7 +20,9 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/terraphim/adfbot/escalate"
+	"github.com/terraphim/adfbot/escalate/gitea"
 	"github.com/terraphim/adfbot/escalate/giteatest"
+	"github.com/terraphim/adfbot/escalate/tracker"
 	"github.com/terraphim/adfbot/internal/redact"
 	"github.com/terraphim/adfbot/internal/store"
 	"github.com/terraphim/adfbot/pause"
@@ -66,7 +68,7 @@ func play(t *testing.T, f func(w *world)) {
 			require.NoError(t, w.store.SetLabels(t.Context(), repoOf(fleet), ids))
 		}
 		me := w.gitea.AddUser("adf-bot", giteatest.UserOptions{})
-		require.NoError(t, w.store.AddAccount(t.Context(), server, escalate.Account{ID: me, Login: "adf-bot"}))
+		require.NoError(t, w.store.AddAccount(t.Context(), server, tracker.Account{ID: me, Login: "adf-bot"}))
 		f(w)
 	})
 }
@@ -129,7 +131,7 @@ func openMachine(t *testing.T, s *giteatest.Server, path, dir string) *machine {
 			},
 		},
 		State: m.store,
-		Gitea: escalate.NewGitea(escalate.GiteaOptions{
+		Gitea: gitea.New(gitea.Options{
 			URL: server, Tokens: m.tokens, Timeout: timeout, Transport: s.Transport(), Redact: redactor,
 		}),
 		Pause: m.dir, Composer: composer, Log: slog.New(slog.NewTextHandler(m.log, nil)), Now: time.Now,
@@ -157,9 +159,9 @@ func (m *machine) withoutState() *machine {
 	return openMachine(m.t, m.gitea, m.path+".new", m.dir.Path())
 }
 
-func repoOf(path string) escalate.Repo {
+func repoOf(path string) tracker.Repo {
 	owner, name, _ := strings.Cut(path, "/")
-	return escalate.Repo{Server: server, Owner: owner, Name: name}
+	return tracker.Repo{Server: server, Owner: owner, Name: name}
 }
 
 // tokens is a token file that can be rotated.
@@ -385,8 +387,8 @@ func (m *machine) sweepDies(step string) {
 }
 
 // over is the same Gitea by another way.
-func (m *machine) over(way http.RoundTripper) *escalate.Gitea {
-	return escalate.NewGitea(escalate.GiteaOptions{
+func (m *machine) over(way http.RoundTripper) *gitea.Client {
+	return gitea.New(gitea.Options{
 		URL: server, Tokens: m.tokens, Timeout: timeout, Transport: way, Redact: redact.New("s3cret-token"),
 	})
 }

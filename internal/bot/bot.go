@@ -20,6 +20,8 @@ import (
 	"time"
 
 	"github.com/terraphim/adfbot/escalate"
+	"github.com/terraphim/adfbot/escalate/gitea"
+	"github.com/terraphim/adfbot/escalate/tracker"
 	"github.com/terraphim/adfbot/internal/config"
 	"github.com/terraphim/adfbot/internal/redact"
 	"github.com/terraphim/adfbot/internal/store"
@@ -31,7 +33,7 @@ type Bot struct {
 	cfg    *config.Config
 	store  *store.Store
 	rec    *escalate.Reconciler
-	gitea  *escalate.Gitea // nil where the configuration has none
+	gitea  *gitea.Client // nil where the configuration has none
 	tokens *config.TokenSource
 	redact *redact.Redactor
 	log    *slog.Logger
@@ -128,11 +130,11 @@ func sentinelID(dir pause.Dir) (string, error) {
 func (b *Bot) join(ctx context.Context, dir pause.Dir, mode Mode, env Env) error {
 	_, b.tokenErr = b.tokens.Token()
 	b.redact = redactorWith(b.cfg, b.tokens, env.Getenv)
-	var server escalate.Client
+	var server tracker.Client
 	if b.cfg.Gitea.URL != "" {
 		roots, err := rootsWith(b.cfg.Gitea.CAFile, b.env.Getenv)
 		if b.rootsErr = err; err == nil {
-			b.gitea = escalate.NewGitea(escalate.GiteaOptions{
+			b.gitea = gitea.New(gitea.Options{
 				URL: b.cfg.Gitea.URL, Tokens: b.tokens, Timeout: b.cfg.Gitea.Timeout, Roots: roots, Transport: env.Transport, Redact: b.redact,
 				Observe: env.Observe.requested(),
 			})
@@ -261,7 +263,7 @@ func (b *Bot) settings() escalate.Settings {
 				p = config.Project{Owner: c.Gitea.Owner, Repo: c.Gitea.Repo, Labels: c.Escalation.Labels, Assignees: c.Escalation.Assignees}
 			}
 			return escalate.Target{
-				Repo:   escalate.Repo{Server: c.Gitea.URL, Owner: p.Owner, Name: p.Repo},
+				Repo:   tracker.Repo{Server: c.Gitea.URL, Owner: p.Owner, Name: p.Repo},
 				Labels: p.Labels, Assignees: p.Assignees,
 			}
 		},

@@ -44,7 +44,7 @@ func open(t testing.TB, path string, o store.Options) *store.Store {
 // newStore makes a state of its own, with its clock.
 func newStore(t testing.TB) (*store.Store, *clock) {
 	t.Helper()
-	c := &clock{noon}
+	c := &clock{at: noon}
 	return open(t, filepath.Join(t.TempDir(), "adfbot.db"), store.Options{Now: c.now}), c
 }
 

@@ -11,6 +11,7 @@ import (
 
 	"github.com/terraphim/adfbot/breaker"
 	"github.com/terraphim/adfbot/escalate"
+	"github.com/terraphim/adfbot/escalate/tracker"
 )
 
 var _ escalate.State = (*Store)(nil)
@@ -263,7 +264,7 @@ func (s *Store) DropHold(ctx context.Context, project string) error {
 }
 
 // Labels is [escalate.Memory.Labels].
-func (s *Store) Labels(ctx context.Context, repo escalate.Repo) (map[string]int64, error) {
+func (s *Store) Labels(ctx context.Context, repo tracker.Repo) (map[string]int64, error) {
 	rows, err := s.db.QueryContext(ctx, `SELECT name, id FROM label WHERE server = ? AND owner = ? AND repo = ?`, repo.Server, repo.Owner, repo.Name)
 	ids := map[string]int64{}
 	_, err = collect(rows, err, func(rows *sql.Rows) (struct{}, error) {
@@ -277,7 +278,7 @@ func (s *Store) Labels(ctx context.Context, repo escalate.Repo) (map[string]int6
 }
 
 // SetLabels is [escalate.Memory.SetLabels].
-func (s *Store) SetLabels(ctx context.Context, repo escalate.Repo, ids map[string]int64) error {
+func (s *Store) SetLabels(ctx context.Context, repo tracker.Repo, ids map[string]int64) error {
 	return s.tx(ctx, func(ctx context.Context, tx *txn) error {
 		if _, err := tx.ExecContext(ctx, `DELETE FROM label WHERE server = ? AND owner = ? AND repo = ?`, repo.Server, repo.Owner, repo.Name); err != nil {
 			return err
@@ -293,16 +294,16 @@ func (s *Store) SetLabels(ctx context.Context, repo escalate.Repo, ids map[strin
 }
 
 // Accounts is [escalate.Memory.Accounts].
-func (s *Store) Accounts(ctx context.Context, server string) ([]escalate.Account, error) {
+func (s *Store) Accounts(ctx context.Context, server string) ([]tracker.Account, error) {
 	rows, err := s.db.QueryContext(ctx, `SELECT user_id, login FROM account WHERE server = ? ORDER BY seen`, server)
-	list, err := collect(rows, err, func(rows *sql.Rows) (a escalate.Account, err error) {
+	list, err := collect(rows, err, func(rows *sql.Rows) (a tracker.Account, err error) {
 		return a, rows.Scan(&a.ID, &a.Login)
 	})
 	return list, s.wrap(err)
 }
 
 // AddAccount is [escalate.Memory.AddAccount].
-func (s *Store) AddAccount(ctx context.Context, server string, a escalate.Account) error {
+func (s *Store) AddAccount(ctx context.Context, server string, a tracker.Account) error {
 	return s.tx(ctx, func(ctx context.Context, tx *txn) error {
 		_, err := tx.ExecContext(ctx, `INSERT INTO account (server, user_id, login, seen)
 			VALUES (?, ?, ?, (SELECT coalesce(max(seen), 0) + 1 FROM account))
@@ -341,14 +342,14 @@ func (s *Store) MoveServer(ctx context.Context, from, to string) error {
 	})
 }
 
-func moved(r escalate.Repo, from, to string) escalate.Repo {
+func moved(r tracker.Repo, from, to string) tracker.Repo {
 	if r.Server == from {
 		r.Server = to
 	}
 	return r
 }
 
-func movedRef(r escalate.IssueRef, from, to string) escalate.IssueRef {
+func movedRef(r tracker.IssueRef, from, to string) tracker.IssueRef {
 	r.Repo = moved(r.Repo, from, to)
 	if rest, ok := strings.CutPrefix(r.URL, from); ok && from != "" {
 		r.URL = to + rest

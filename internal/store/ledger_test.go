@@ -8,15 +8,16 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/terraphim/adfbot/escalate"
+	"github.com/terraphim/adfbot/escalate/tracker"
 	"github.com/terraphim/adfbot/internal/store"
 )
 
 func TestAChangeIsStoredAndReturned(t *testing.T) {
 	s, c := newStore(t)
 	i := trip(t, s, "odilo")
-	repo := escalate.Repo{Server: "https://git.example", Owner: "terraphim", Name: "adf-fleet"}
+	repo := tracker.Repo{Server: "https://git.example", Owner: "terraphim", Name: "adf-fleet"}
 	changed, err := s.Change(ctx, i.ID, func(i *escalate.Incident) {
-		i.Issue = escalate.IssueRef{Repo: repo, ID: 7, Number: 3, URL: "https://git.example/terraphim/adf-fleet/issues/3"}
+		i.Issue = tracker.IssueRef{Repo: repo, ID: 7, Number: 3, URL: "https://git.example/terraphim/adf-fleet/issues/3"}
 		i.Create.At = c.at
 		i.Comments = map[string]escalate.Comment{"k": {Attempted: c.at, Done: true}}
 		i.Reopens = []time.Time{c.at}
@@ -151,7 +152,7 @@ func TestIncidentsAreListedNewestFirst(t *testing.T) {
 
 func TestLabelsAreKeptByRepositoryAndReplacedAsAWhole(t *testing.T) {
 	s, _ := newStore(t)
-	repo := escalate.Repo{Server: "https://a", Owner: "o", Name: "r"}
+	repo := tracker.Repo{Server: "https://a", Owner: "o", Name: "r"}
 	other := repo
 	other.Server = "https://b"
 	require.NoError(t, s.SetLabels(ctx, repo, map[string]int64{"adf": 1, "x": 2}))
@@ -171,24 +172,24 @@ func TestLabelsAreKeptByRepositoryAndReplacedAsAWhole(t *testing.T) {
 
 func TestTheAccountThatWroteLastComesLast(t *testing.T) {
 	s, _ := newStore(t)
-	one, two := escalate.Account{ID: 1, Login: "bot"}, escalate.Account{ID: 2, Login: "bot2"}
-	for _, a := range []escalate.Account{one, two, {ID: 1, Login: "robot"}} {
+	one, two := tracker.Account{ID: 1, Login: "bot"}, tracker.Account{ID: 2, Login: "bot2"}
+	for _, a := range []tracker.Account{one, two, {ID: 1, Login: "robot"}} {
 		require.NoError(t, s.AddAccount(ctx, "https://a", a))
 	}
 	require.NoError(t, s.AddAccount(ctx, "https://b", one))
 	got, err := s.Accounts(ctx, "https://a")
 	require.NoError(t, err)
-	require.Equal(t, []escalate.Account{two, {ID: 1, Login: "robot"}}, got)
+	require.Equal(t, []tracker.Account{two, {ID: 1, Login: "robot"}}, got)
 }
 
 func TestEverythingThatIsKnownOfAServerMovesWithIt(t *testing.T) {
 	s, _ := newStore(t)
 	const from, to = "https://old.example", "https://new.example/git"
-	repo := escalate.Repo{Server: from, Owner: "o", Name: "r"}
-	ref := func(server string, n int64) escalate.IssueRef {
+	repo := tracker.Repo{Server: from, Owner: "o", Name: "r"}
+	ref := func(server string, n int64) tracker.IssueRef {
 		r := repo
 		r.Server = server
-		return escalate.IssueRef{Repo: r, ID: n, Number: n, URL: fmt.Sprintf("%s/o/r/issues/%d", server, n)}
+		return tracker.IssueRef{Repo: r, ID: n, Number: n, URL: fmt.Sprintf("%s/o/r/issues/%d", server, n)}
 	}
 	first := trip(t, s, "odilo")
 	_, err := s.Change(ctx, first.ID, func(i *escalate.Incident) { i.Issue = ref(from, 1) })
@@ -196,20 +197,20 @@ func TestEverythingThatIsKnownOfAServerMovesWithIt(t *testing.T) {
 	require.True(t, resume(t, s, "odilo", first.ID, noon))
 	i := trip(t, s, "odilo")
 	_, err = s.Change(ctx, i.ID, func(i *escalate.Incident) {
-		i.Issue, i.Target, i.Lost = ref(from, 3), repo, []escalate.IssueRef{ref(from, 2)}
+		i.Issue, i.Target, i.Lost = ref(from, 3), repo, []tracker.IssueRef{ref(from, 2)}
 	})
 	require.NoError(t, err)
 	elsewhere := trip(t, s, "atlas")
 	_, err = s.Change(ctx, elsewhere.ID, func(i *escalate.Incident) { i.Issue = ref("https://third.example", 5) })
 	require.NoError(t, err)
 	require.NoError(t, s.SetLabels(ctx, repo, map[string]int64{"adf": 1}))
-	require.NoError(t, s.AddAccount(ctx, from, escalate.Account{ID: 1, Login: "bot"}))
+	require.NoError(t, s.AddAccount(ctx, from, tracker.Account{ID: 1, Login: "bot"}))
 
 	require.NoError(t, s.MoveServer(ctx, from, to))
 	got := incident(t, s, i.ID)
 	require.Equal(t, ref(to, 3), got.Issue)
 	require.Equal(t, to, got.Target.Server)
-	require.Equal(t, []escalate.IssueRef{ref(to, 2)}, got.Lost)
+	require.Equal(t, []tracker.IssueRef{ref(to, 2)}, got.Lost)
 	require.Equal(t, ref(to, 1), evidence(t, s, i.ID).Earlier[0].Issue)
 	require.Equal(t, ref(to, 1), incident(t, s, first.ID).Issue, "ended ones too: their issues may be reopened")
 	require.Equal(t, ref("https://third.example", 5), incident(t, s, elsewhere.ID).Issue)

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/terraphim/adfbot/escalate"
+	"github.com/terraphim/adfbot/escalate/tracker"
 )
 
 // keepOrders is how long an order that is done is kept, so that its comment is not taken for a new one when it is edited.
@@ -50,7 +51,7 @@ func (s *Store) SetOperators(ctx context.Context, server string, ops []escalate.
 }
 
 // Scanned is [escalate.Orders.Scanned].
-func (s *Store) Scanned(ctx context.Context, repo escalate.Repo) (time.Time, error) {
+func (s *Store) Scanned(ctx context.Context, repo tracker.Repo) (time.Time, error) {
 	var at sql.NullInt64
 	err := s.db.QueryRowContext(ctx, `SELECT up_to FROM scan WHERE server = ? AND owner = ? AND repo = ?`, repo.Server, repo.Owner, repo.Name).Scan(&at)
 	if errors.Is(err, sql.ErrNoRows) {
@@ -60,7 +61,7 @@ func (s *Store) Scanned(ctx context.Context, repo escalate.Repo) (time.Time, err
 }
 
 // SetScanned is [escalate.Orders.SetScanned].
-func (s *Store) SetScanned(ctx context.Context, repo escalate.Repo, upTo time.Time) error {
+func (s *Store) SetScanned(ctx context.Context, repo tracker.Repo, upTo time.Time) error {
 	return s.tx(ctx, func(ctx context.Context, tx *txn) error {
 		_, err := tx.ExecContext(ctx, `INSERT INTO scan (server, owner, repo, up_to) VALUES (?, ?, ?, ?)
 			ON CONFLICT (server, owner, repo) DO UPDATE SET up_to = excluded.up_to`, repo.Server, repo.Owner, repo.Name, upTo.UnixMilli())

@@ -10,14 +10,15 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/terraphim/adfbot/escalate"
+	"github.com/terraphim/adfbot/escalate/tracker"
 	"github.com/terraphim/adfbot/internal/store"
 )
 
-var labRepo = escalate.Repo{Server: "https://git.example.org", Owner: "terraphim", Name: "lab"}
+var labRepo = tracker.Repo{Server: "https://git.example.org", Owner: "terraphim", Name: "lab"}
 
 func order(comment int64, project string) escalate.Order {
-	return escalate.Order{Comment: comment, Project: project, Incident: "i", By: escalate.Account{ID: 5, Login: "alex"}, At: noon,
-		Issue: escalate.IssueRef{Repo: labRepo, ID: 70, Number: 7, URL: labRepo.Server + "/terraphim/lab/issues/7"},
+	return escalate.Order{Comment: comment, Project: project, Incident: "i", By: tracker.Account{ID: 5, Login: "alex"}, At: noon,
+		Issue: tracker.IssueRef{Repo: labRepo, ID: 70, Number: 7, URL: labRepo.Server + "/terraphim/lab/issues/7"},
 		Steps: []escalate.Step{{Command: escalate.Command{Verb: escalate.PauseVerb, Said: "pause"}}}}
 }
 

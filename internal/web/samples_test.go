@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/terraphim/adfbot/escalate"
+	"github.com/terraphim/adfbot/escalate/tracker"
 	"github.com/terraphim/adfbot/internal/bot"
 	"github.com/terraphim/adfbot/internal/store"
 )
@@ -90,14 +91,14 @@ func sampleIncidents() []escalate.Incident {
 	for _, r := range sampleRuns("---+++") {
 		runs = append(runs, r.Run)
 	}
-	ref := func(n int64) escalate.IssueRef {
-		return escalate.IssueRef{Repo: escalate.Repo{Server: "https://git.example.org", Owner: "terraphim", Name: "adf-fleet"}, ID: n + 100, Number: n,
+	ref := func(n int64) tracker.IssueRef {
+		return tracker.IssueRef{Repo: tracker.Repo{Server: "https://git.example.org", Owner: "terraphim", Name: "adf-fleet"}, ID: n + 100, Number: n,
 			URL: "https://git.example.org/terraphim/adf-fleet/issues/" + string(rune('0'+n))}
 	}
 	earlier := escalate.EarlierIncident{Seq: 1, Opened: before(30 * 24 * time.Hour), Ended: before(29 * 24 * time.Hour), Issue: ref(3)}
 	return []escalate.Incident{
 		{ID: strings.Repeat("ab", 16), Project: "odilo", Seq: 3, Agent: "project-meta", Opened: before(3*time.Hour + 12*time.Minute), Failures: 3, Threshold: 3,
-			Host: "host-a", Instance: "bigbox", FlagWritten: before(3 * time.Hour), Issue: ref(7), Ack: &escalate.Ack{By: escalate.Account{Login: "alice"}, At: before(20 * time.Minute)}, Lost: []escalate.IssueRef{ref(6)},
+			Host: "host-a", Instance: "bigbox", FlagWritten: before(3 * time.Hour), Issue: ref(7), Ack: &escalate.Ack{By: tracker.Account{Login: "alice"}, At: before(20 * time.Minute)}, Lost: []tracker.IssueRef{ref(6)},
 			Evidence: escalate.Evidence{Runs: runs, Output: "$ make deploy\nerror: no space left on device\nmake: *** [deploy] Error 1\n", Earlier: []escalate.EarlierIncident{earlier}}},
 		{ID: strings.Repeat("cd", 16), Project: "odilo", Seq: 2, Agent: "project-meta-review", Opened: before(9 * 24 * time.Hour), Failures: 3, Threshold: 3,
 			Ended: before(8 * 24 * time.Hour), EndedHow: "the pause flag was removed; noticed by the sweep", Issue: ref(5), Settled: true,

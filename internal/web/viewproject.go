@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/terraphim/adfbot/escalate"
+	"github.com/terraphim/adfbot/escalate/tracker"
 	"github.com/terraphim/adfbot/internal/bot"
 	"github.com/terraphim/adfbot/internal/store"
 )
@@ -179,7 +180,7 @@ func incidentCardOf(i escalate.Incident, now time.Time) incidentCard {
 	return v
 }
 
-func issueOf(r escalate.IssueRef) issueView {
+func issueOf(r tracker.IssueRef) issueView {
 	if r.IsZero() {
 		return issueView{}
 	}

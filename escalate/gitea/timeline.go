@@ -1,4 +1,4 @@
-package escalate
+package gitea
 
 import (
 	"context"
@@ -13,6 +13,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/terraphim/adfbot/escalate/tracker"
 )
 
 // timelineJSON is the part of Gitea's answer that matters here. The SDK's own type has no room for the pull requests that
@@ -36,7 +38,7 @@ type timelineJSON struct {
 }
 
 // Timeline asks without a page: then Gitea answers with everything (recording issue-timeline.json).
-func (g *Gitea) Timeline(ctx context.Context, ref IssueRef) ([]TimelineEntry, error) {
+func (g *Client) Timeline(ctx context.Context, ref tracker.IssueRef) ([]tracker.TimelineEntry, error) {
 	c, ctx, cancel := g.call(ctx, fmt.Sprintf("read the timeline of #%d", ref.Number), ref.Repo.String())
 	defer cancel()
 	var list []timelineJSON
@@ -47,11 +49,11 @@ func (g *Gitea) Timeline(ctx context.Context, ref IssueRef) ([]TimelineEntry, er
 	if err := c.end(resp, err); err != nil {
 		return nil, err
 	}
-	var out []TimelineEntry
+	var out []tracker.TimelineEntry
 	for _, e := range list {
-		t := TimelineEntry{ID: e.ID, Type: e.Type, Text: linkText(e.Body), At: e.Created}
+		t := tracker.TimelineEntry{ID: e.ID, Type: e.Type, Text: linkText(e.Body), At: e.Created}
 		if e.User != nil {
-			t.By = Account{ID: e.User.ID, Login: e.User.Login}
+			t.By = tracker.Account{ID: e.User.ID, Login: e.User.Login}
 		}
 		if t.Closes = strings.EqualFold(e.RefAction, "closes"); t.Closes && e.RefIssue != nil && e.RefIssue.PullRequest != nil {
 			t.Merged = e.RefIssue.PullRequest.MergedAt
@@ -62,7 +64,7 @@ func (g *Gitea) Timeline(ctx context.Context, ref IssueRef) ([]TimelineEntry, er
 }
 
 // getJSON asks without the SDK.
-func (g *Gitea) getJSON(ctx context.Context, path string, answer any) (*http.Response, error) {
+func (g *Client) getJSON(ctx context.Context, path string, answer any) (*http.Response, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, g.url+"/api/v1/"+path, nil)
 	if err != nil {
 		return nil, err

@@ -1,4 +1,4 @@
-package escalate
+package tracker
 
 import (
 	"strconv"
@@ -13,8 +13,8 @@ const (
 	commentStart = "<!-- adfbot:comment "
 	commentEnd   = " -->"
 
-	// hiddenStart begins every hidden line of the bot. Text from elsewhere never keeps it, see [Composer.Body].
-	hiddenStart = "<!-- adfbot:"
+	// HiddenStart begins every hidden line of the bot. Text from elsewhere never keeps it, see [escalate.Composer.Body].
+	HiddenStart = "<!-- adfbot:"
 )
 
 // Marker is the hidden last line of an issue's body. It tells which installation made the issue, and for which incident.
@@ -66,8 +66,8 @@ func parseMarkerLine(line string) (Marker, bool) {
 			return Marker{}, false
 		}
 	}
-	seq, ok := parseSeq(fields[2])
-	if !ok || !isID128(fields[0]) || !isProject(fields[1]) || !isID128(fields[3]) {
+	seq, ok := ParseSeq(fields[2])
+	if !ok || !IsID(fields[0]) || !IsProject(fields[1]) || !IsID(fields[3]) {
 		return Marker{}, false
 	}
 	return Marker{Installation: fields[0], Project: fields[1], Seq: seq, Incident: fields[3]}, true
@@ -100,18 +100,18 @@ func cleanKey(key string) string {
 	return string(b)
 }
 
-// breakMarkers puts a zero-width space into everything in s that could be read as a hidden line of the bot.
-func breakMarkers(s string) string {
-	return strings.ReplaceAll(s, hiddenStart, "<!-- adfbot"+markdown.ZeroWidth+":")
+// BreakMarkers puts a zero-width space into everything in s that could be read as a hidden line of the bot.
+func BreakMarkers(s string) string {
+	return strings.ReplaceAll(s, HiddenStart, "<!-- adfbot"+markdown.ZeroWidth+":")
 }
 
-// parseSeq reads a number as strconv.Itoa writes it: no sign, no leading zero.
-func parseSeq(s string) (int, bool) {
+// ParseSeq reads a number as strconv.Itoa writes it: no sign, no leading zero.
+func ParseSeq(s string) (int, bool) {
 	n, err := strconv.Atoi(s)
 	return n, err == nil && n >= 0 && strconv.Itoa(n) == s
 }
 
-func isID128(s string) bool {
+func IsID(s string) bool {
 	if len(s) != 32 {
 		return false
 	}
@@ -123,8 +123,8 @@ func isID128(s string) bool {
 	return true
 }
 
-// isProject tells whether s could be a project's id: the marker is read without asking the package that owns the rule.
-func isProject(s string) bool {
+// IsProject tells whether s could be a project's id: the marker is read without asking the package that owns the rule.
+func IsProject(s string) bool {
 	if s == "" || len(s) > 128 || s[0] == '.' || s[0] == '-' {
 		return false
 	}

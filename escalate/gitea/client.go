@@ -1,4 +1,4 @@
-package escalate
+package gitea
 
 import (
 	"cmp"
@@ -18,6 +18,7 @@ import (
 
 	"code.gitea.io/sdk/gitea"
 
+	"github.com/terraphim/adfbot/escalate/tracker"
 	"github.com/terraphim/adfbot/internal/redact"
 )
 
@@ -30,21 +31,18 @@ const (
 	maxAnswer = 64 << 20
 )
 
-// maxRetryAfter is the longest wait that a server may ask for.
-const maxRetryAfter = time.Hour
-
 // TokenSource gives the token for each request. Reload reads it again after a 401 and tells whether it is another one.
 type TokenSource interface {
 	Token() (string, error)
 	Reload() (changed bool, err error)
 }
 
-// Gitea is the tracker on a real Gitea, through its SDK. It is safe for concurrent use.
+// Client is the tracker on a real Gitea, through its SDK. It is safe for concurrent use.
 //
 // Three traps of the SDK are shut here: a redirect is never followed (Go turns a redirected POST into a GET that answers
 // 200), every request has a timeout, and an answer is read up to a bound only. A 2xx whose body can't be read counts as
-// [Lost]: the server did the work.
-type Gitea struct {
+// [tracker.Lost]: the server did the work.
+type Client struct {
 	url    string
 	client *http.Client
 	tokens TokenSource
@@ -56,8 +54,8 @@ type Gitea struct {
 	observe func(op string, status int, took time.Duration)
 }
 
-// GiteaOptions are what a [Gitea] needs. Transport replaces the network in tests and in the demo.
-type GiteaOptions struct {
+// Options are what a [Client] needs. Transport replaces the network in tests and in the demo.
+type Options struct {
 	URL       string
 	Tokens    TokenSource
 	Timeout   time.Duration
@@ -69,9 +67,9 @@ type GiteaOptions struct {
 	Observe func(op string, status int, took time.Duration)
 }
 
-// NewGitea asks nothing of the server.
-func NewGitea(o GiteaOptions) *Gitea {
-	g := &Gitea{url: strings.TrimSuffix(o.URL, "/"), tokens: o.Tokens, redact: o.Redact, limit: o.Timeout, observe: o.Observe,
+// New asks nothing of the server.
+func New(o Options) *Client {
+	g := &Client{url: strings.TrimSuffix(o.URL, "/"), tokens: o.Tokens, redact: o.Redact, limit: o.Timeout, observe: o.Observe,
 		slots: make(chan struct{}, inFlight)}
 	next := o.Transport
 	if next == nil {
@@ -94,7 +92,7 @@ type reserved struct{}
 // Reserve waits until a request may be made, and keeps its place until release is called: requests with the context that it
 // returns, one after the other, wait no more. It is for who notes first that a request is about to be made: the note must
 // not grow old in a queue. Where ctx ends meanwhile, no place is needed: no request with it is sent any more.
-func (g *Gitea) Reserve(ctx context.Context) (held context.Context, release func()) {
+func (g *Client) Reserve(ctx context.Context) (held context.Context, release func()) {
 	if ctx.Value(reserved{}) != nil {
 		return ctx, func() {}
 	}
@@ -109,14 +107,14 @@ func (g *Gitea) Reserve(ctx context.Context) (held context.Context, release func
 // call is one request. The SDK ties the context to the client, so a client is made for each call; connections are
 // shared all the same, since they belong to the transport.
 type call struct {
-	g     *Gitea
+	g     *Client
 	op    string
 	where string
 	begun time.Time
 	sent  atomic.Bool
 }
 
-func (g *Gitea) begin(ctx context.Context, op, where string) (*call, *gitea.Client, context.CancelFunc) {
+func (g *Client) begin(ctx context.Context, op, where string) (*call, *gitea.Client, context.CancelFunc) {
 	c, ctx, cancel := g.call(ctx, op, where)
 	// No version is asked for (SetGiteaVersion("")), so NewClient can't fail and needs no server.
 	client, _ := gitea.NewClient(g.url, gitea.SetGiteaVersion(""), gitea.SetContext(ctx), gitea.SetHTTPClient(g.client))
@@ -124,7 +122,7 @@ func (g *Gitea) begin(ctx context.Context, op, where string) (*call, *gitea.Clie
 }
 
 // call begins a call that the SDK has no part in. It gives the context to make the request with.
-func (g *Gitea) call(ctx context.Context, op, where string) (*call, context.Context, context.CancelFunc) {
+func (g *Client) call(ctx context.Context, op, where string) (*call, context.Context, context.CancelFunc) {
 	ctx, release := g.Reserve(ctx) // the timeout is the server's, it begins after that
 	c := &call{g: g, op: op, where: where, begun: time.Now()}
 	ctx, cancel := context.WithTimeout(ctx, g.limit)
@@ -163,12 +161,12 @@ func (c *call) end(resp *http.Response, err error) error {
 	if err == nil {
 		return nil
 	}
-	e := &TrackerError{Op: c.op, Where: c.where, Outcome: Lost, Detail: redact.Line(c.g.redact.Redact(err.Error()), 300)}
+	e := &tracker.Error{Op: c.op, Where: c.where, Outcome: tracker.Lost, Detail: redact.Line(c.g.redact.Redact(err.Error()), 300)}
 	if resp == nil {
 		var noToken *tokenError
 		var dial *net.OpError
 		if errors.As(err, &noToken) || (errors.As(err, &dial) && dial.Op == "dial") || (c.g.traced && !c.sent.Load()) {
-			e.Outcome = NotSent
+			e.Outcome = tracker.NotSent
 		}
 		return e
 	}
@@ -176,17 +174,17 @@ func (c *call) end(resp *http.Response, err error) error {
 	e.RetryAfter = retryAfter(resp.Header.Get("Retry-After"))
 	switch {
 	case resp.StatusCode/100 == 3:
-		e.Outcome = Refused
+		e.Outcome = tracker.Refused
 		e.Location = redact.Line(c.g.redact.Redact(resp.Header.Get("Location")), 200)
 	case resp.StatusCode/100 == 4:
-		e.Outcome = Refused
+		e.Outcome = tracker.Refused
 	}
 	return e
 }
 
 // lost is for a 2xx answer that does not say what it must.
 func (c *call) lost(resp *gitea.Response, detail string) error {
-	e := &TrackerError{Op: c.op, Where: c.where, Outcome: Lost, Detail: detail}
+	e := &tracker.Error{Op: c.op, Where: c.where, Outcome: tracker.Lost, Detail: detail}
 	if resp != nil && resp.Response != nil {
 		e.Status = resp.StatusCode
 	}
@@ -206,10 +204,10 @@ func retryAfter(h string) time.Duration {
 	} else if at, err := http.ParseTime(h); err == nil {
 		d = time.Until(at)
 	}
-	return min(max(d, 0), maxRetryAfter)
+	return min(max(d, 0), tracker.MaxRetryAfter)
 }
 
-func (g *Gitea) List(ctx context.Context, repo Repo, login string, all bool) ([]Issue, error) {
+func (g *Client) List(ctx context.Context, repo tracker.Repo, login string, all bool) ([]tracker.Issue, error) {
 	state := gitea.StateOpen
 	if all {
 		state = gitea.StateAll
@@ -221,11 +219,11 @@ func (g *Gitea) List(ctx context.Context, repo Repo, login string, all bool) ([]
 			return issues, err
 		}
 	}
-	return nil, &TrackerError{Op: "list issues", Where: repo.String(), Outcome: Lost,
+	return nil, &tracker.Error{Op: "list issues", Where: repo.String(), Outcome: tracker.Lost,
 		Detail: "the list changed while it was read, three times; it is read again at the next sweep"}
 }
 
-func (g *Gitea) listOnce(ctx context.Context, repo Repo, login string, state gitea.StateType) (issues []Issue, short bool, err error) {
+func (g *Client) listOnce(ctx context.Context, repo tracker.Repo, login string, state gitea.StateType) (issues []tracker.Issue, short bool, err error) {
 	seen := map[int64]bool{}
 	first := 0 // how many there were when the first page was read
 	var pages unlinked
@@ -237,7 +235,7 @@ func (g *Gitea) listOnce(ctx context.Context, repo Repo, login string, state git
 		})
 		cancel()
 		if err := c.fail(resp, err); err != nil {
-			var te *TrackerError
+			var te *tracker.Error
 			if errors.As(err, &te) && te.Status == http.StatusNotFound && login != "" {
 				te.Detail += fmt.Sprintf(", or nobody has the login %q", login)
 			}
@@ -267,7 +265,7 @@ func (g *Gitea) listOnce(ctx context.Context, repo Repo, login string, state git
 			return issues, err == nil && (total != first || len(seen) < total), nil
 		}
 	}
-	return nil, false, &TrackerError{Op: "list issues", Where: repo.String(), Outcome: Lost,
+	return nil, false, &tracker.Error{Op: "list issues", Where: repo.String(), Outcome: tracker.Lost,
 		Detail: fmt.Sprintf("more than %d pages", maxPages)}
 }
 
@@ -285,15 +283,15 @@ func (u *unlinked) more(resp *gitea.Response, got int) bool {
 	return got > 0 && got >= u.first
 }
 
-func (g *Gitea) issue(repo Repo, i *gitea.Issue) Issue {
-	out := Issue{
-		IssueRef: IssueRef{Repo: repo, ID: i.ID, Number: i.Index, URL: i.HTMLURL},
+func (g *Client) issue(repo tracker.Repo, i *gitea.Issue) tracker.Issue {
+	out := tracker.Issue{
+		IssueRef: tracker.IssueRef{Repo: repo, ID: i.ID, Number: i.Index, URL: i.HTMLURL},
 		Title:    i.Title, Open: i.State == gitea.StateOpen, Created: i.Created, Updated: i.Updated,
 	}
 	if i.Poster != nil {
 		out.AuthorID, out.Author = i.Poster.ID, i.Poster.UserName
 	}
-	out.Marker, _ = ParseMarker(i.Body)
+	out.Marker, _ = tracker.ParseMarker(i.Body)
 	for _, l := range i.Labels {
 		if l != nil {
 			out.Labels = append(out.Labels, l.Name)
@@ -301,27 +299,27 @@ func (g *Gitea) issue(repo Repo, i *gitea.Issue) Issue {
 	}
 	for _, u := range i.Assignees {
 		if u != nil {
-			out.Assignees = append(out.Assignees, Account{ID: u.ID, Login: u.UserName})
+			out.Assignees = append(out.Assignees, tracker.Account{ID: u.ID, Login: u.UserName})
 		}
 	}
 	return out
 }
 
-func (g *Gitea) Get(ctx context.Context, repo Repo, number int64) (Issue, error) {
+func (g *Client) Get(ctx context.Context, repo tracker.Repo, number int64) (tracker.Issue, error) {
 	c, client, cancel := g.begin(ctx, fmt.Sprintf("read issue #%d", number), repo.String())
 	defer cancel()
 	i, resp, err := client.GetIssue(repo.Owner, repo.Name, number)
 	if err := c.fail(resp, err); err != nil {
-		return Issue{}, err
+		return tracker.Issue{}, err
 	}
 	if i == nil || i.Index != number {
-		return Issue{}, c.lost(resp, "the answer names no issue")
+		return tracker.Issue{}, c.lost(resp, "the answer names no issue")
 	}
 	return g.issue(repo, i), nil
 }
 
 // Readable lists one issue, of issues alone: where these are switched off, Gitea would go on to list pull requests.
-func (g *Gitea) Readable(ctx context.Context, repo Repo) error {
+func (g *Client) Readable(ctx context.Context, repo tracker.Repo) error {
 	c, client, cancel := g.begin(ctx, "list issues", repo.String())
 	defer cancel()
 	found, resp, err := client.ListRepoIssues(repo.Owner, repo.Name, gitea.ListIssueOption{
@@ -336,7 +334,7 @@ func (g *Gitea) Readable(ctx context.Context, repo Repo) error {
 	return nil
 }
 
-func (g *Gitea) Create(ctx context.Context, repo Repo, n NewIssue) (Issue, error) {
+func (g *Client) Create(ctx context.Context, repo tracker.Repo, n tracker.NewIssue) (tracker.Issue, error) {
 	c, client, cancel := g.begin(ctx, "create issue", repo.String())
 	defer cancel()
 	opt := gitea.CreateIssueOption{Title: n.Title, Body: n.Body, Labels: n.Labels, Assignees: n.Assignees}
@@ -345,15 +343,15 @@ func (g *Gitea) Create(ctx context.Context, repo Repo, n NewIssue) (Issue, error
 	}
 	i, resp, err := client.CreateIssue(repo.Owner, repo.Name, opt)
 	if err := c.fail(resp, err); err != nil {
-		return Issue{}, err
+		return tracker.Issue{}, err
 	}
 	if i == nil || i.Index == 0 {
-		return Issue{}, c.lost(resp, "the answer names no issue")
+		return tracker.Issue{}, c.lost(resp, "the answer names no issue")
 	}
 	return g.issue(repo, i), nil
 }
 
-func (g *Gitea) SetOpen(ctx context.Context, ref IssueRef, open bool) (Issue, error) {
+func (g *Client) SetOpen(ctx context.Context, ref tracker.IssueRef, open bool) (tracker.Issue, error) {
 	op, state := "close issue", gitea.StateClosed
 	if open {
 		op, state = "reopen issue", gitea.StateOpen
@@ -362,28 +360,28 @@ func (g *Gitea) SetOpen(ctx context.Context, ref IssueRef, open bool) (Issue, er
 	defer cancel()
 	i, resp, err := client.EditIssue(ref.Repo.Owner, ref.Repo.Name, ref.Number, gitea.EditIssueOption{State: &state})
 	if err := c.fail(resp, err); err != nil {
-		return Issue{}, err
+		return tracker.Issue{}, err
 	}
 	if i == nil || i.Index != ref.Number || i.State != state {
-		return Issue{}, c.lost(resp, "the answer does not show the issue as "+string(state))
+		return tracker.Issue{}, c.lost(resp, "the answer does not show the issue as "+string(state))
 	}
 	return g.issue(ref.Repo, i), nil
 }
 
-func (g *Gitea) Me(ctx context.Context) (Account, error) {
+func (g *Client) Me(ctx context.Context) (tracker.Account, error) {
 	c, client, cancel := g.begin(ctx, "read the token's account", g.url)
 	defer cancel()
 	u, resp, err := client.GetMyUserInfo()
 	if err := c.fail(resp, err); err != nil {
-		return Account{}, err
+		return tracker.Account{}, err
 	}
 	if u == nil || u.ID == 0 {
-		return Account{}, c.lost(resp, "the answer names no user")
+		return tracker.Account{}, c.lost(resp, "the answer names no user")
 	}
-	return Account{ID: u.ID, Login: u.UserName}, nil
+	return tracker.Account{ID: u.ID, Login: u.UserName}, nil
 }
 
-func (g *Gitea) Comments(ctx context.Context, ref IssueRef, author int64) ([]IssueComment, error) {
+func (g *Client) Comments(ctx context.Context, ref tracker.IssueRef, author int64) ([]tracker.Comment, error) {
 	// This endpoint has no pages: it answers with every comment (recording repo-comments-since.json is its sibling).
 	c, client, cancel := g.begin(ctx, fmt.Sprintf("list comments of #%d", ref.Number), ref.Repo.String())
 	defer cancel()
@@ -394,7 +392,7 @@ func (g *Gitea) Comments(ctx context.Context, ref IssueRef, author int64) ([]Iss
 	if list == nil {
 		return nil, c.lost(resp, noList)
 	}
-	var out []IssueComment
+	var out []tracker.Comment
 	for _, m := range list {
 		if m != nil && m.Poster != nil && m.Poster.ID == author {
 			out = append(out, comment(m))
@@ -403,12 +401,12 @@ func (g *Gitea) Comments(ctx context.Context, ref IssueRef, author int64) ([]Iss
 	return out, nil
 }
 
-func comment(m *gitea.Comment) IssueComment {
-	return IssueComment{ID: m.ID, Number: issueNumber(m.IssueURL), By: Account{ID: m.Poster.ID, Login: m.Poster.UserName},
+func comment(m *gitea.Comment) tracker.Comment {
+	return tracker.Comment{ID: m.ID, Number: issueNumber(m.IssueURL), By: tracker.Account{ID: m.Poster.ID, Login: m.Poster.UserName},
 		Body: m.Body, Created: m.Created, Updated: m.Updated}
 }
 
-func (g *Gitea) AddComment(ctx context.Context, ref IssueRef, body string) error {
+func (g *Client) AddComment(ctx context.Context, ref tracker.IssueRef, body string) error {
 	c, client, cancel := g.begin(ctx, fmt.Sprintf("comment on #%d", ref.Number), ref.Repo.String())
 	defer cancel()
 	m, resp, err := client.CreateIssueComment(ref.Repo.Owner, ref.Repo.Name, ref.Number, gitea.CreateIssueCommentOption{Body: body})
@@ -421,7 +419,7 @@ func (g *Gitea) AddComment(ctx context.Context, ref IssueRef, body string) error
 	return nil
 }
 
-func (g *Gitea) Labels(ctx context.Context, repo Repo) (map[string]int64, error) {
+func (g *Client) Labels(ctx context.Context, repo tracker.Repo) (map[string]int64, error) {
 	ids := map[string]int64{}
 	var pages unlinked
 	for page := 1; page <= maxPages; page++ {
@@ -453,7 +451,7 @@ func (g *Gitea) Labels(ctx context.Context, repo Repo) (map[string]int64, error)
 // labelColours are those of Gitea's own default label sets, so that the bot's labels look at home.
 var labelColours = map[string]string{"adf": "#ee0701", "circuit-breaker": "#fbca04", "priority/high": "#d93f0b"}
 
-func (g *Gitea) AddLabel(ctx context.Context, repo Repo, name string) (int64, error) {
+func (g *Client) AddLabel(ctx context.Context, repo tracker.Repo, name string) (int64, error) {
 	c, client, cancel := g.begin(ctx, "make label "+name, repo.String())
 	defer cancel()
 	opt := gitea.CreateLabelOption{Name: name, Color: cmp.Or(labelColours[name], "#ededed"), Exclusive: strings.Contains(name, "/")}
@@ -471,7 +469,7 @@ func (g *Gitea) AddLabel(ctx context.Context, repo Repo, name string) (int64, er
 }
 
 // Repository asks about the repository itself; it needs the scope read:repository, which the bot can do without.
-func (g *Gitea) Repository(ctx context.Context, repo Repo) (archived, hasIssues, mayWrite bool, err error) {
+func (g *Client) Repository(ctx context.Context, repo tracker.Repo) (archived, hasIssues, mayWrite bool, err error) {
 	c, client, cancel := g.begin(ctx, "read repository", repo.String())
 	defer cancel()
 	r, resp, err := client.GetRepo(repo.Owner, repo.Name)
@@ -485,7 +483,7 @@ func (g *Gitea) Repository(ctx context.Context, repo Repo) (archived, hasIssues,
 }
 
 // Version asks for the server's version. It needs no right at all.
-func (g *Gitea) Version(ctx context.Context) (string, error) {
+func (g *Client) Version(ctx context.Context) (string, error) {
 	c, client, cancel := g.begin(ctx, "read version", g.url)
 	defer cancel()
 	v, resp, err := client.ServerVersion()
@@ -499,10 +497,10 @@ func (g *Gitea) Version(ctx context.Context) (string, error) {
 }
 
 // CloseIdle closes the connections that nobody uses.
-func (g *Gitea) CloseIdle() { g.client.CloseIdleConnections() }
+func (g *Client) CloseIdle() { g.client.CloseIdleConnections() }
 
-func (g *Gitea) CommentsSince(ctx context.Context, repo Repo, since time.Time) ([]IssueComment, error) {
-	var out []IssueComment
+func (g *Client) CommentsSince(ctx context.Context, repo tracker.Repo, since time.Time) ([]tracker.Comment, error) {
+	var out []tracker.Comment
 	var pages unlinked
 	for page := 1; page <= maxPages; page++ {
 		c, client, cancel := g.begin(ctx, "list new comments", repo.String())
@@ -528,20 +526,20 @@ func (g *Gitea) CommentsSince(ctx context.Context, repo Repo, since time.Time) (
 	return out, nil
 }
 
-func (g *Gitea) User(ctx context.Context, login string) (Account, error) {
+func (g *Client) User(ctx context.Context, login string) (tracker.Account, error) {
 	c, client, cancel := g.begin(ctx, "look up user "+redact.Line(login, 60), g.url)
 	defer cancel()
 	u, resp, err := client.GetUserInfo(login)
 	if err := c.fail(resp, err); err != nil {
-		return Account{}, err
+		return tracker.Account{}, err
 	}
 	if u == nil || u.ID == 0 {
-		return Account{}, c.lost(resp, "the answer names no user")
+		return tracker.Account{}, c.lost(resp, "the answer names no user")
 	}
-	return Account{ID: u.ID, Login: u.UserName}, nil
+	return tracker.Account{ID: u.ID, Login: u.UserName}, nil
 }
 
-func (g *Gitea) Assign(ctx context.Context, ref IssueRef, logins []string) error {
+func (g *Client) Assign(ctx context.Context, ref tracker.IssueRef, logins []string) error {
 	c, client, cancel := g.begin(ctx, fmt.Sprintf("assign #%d", ref.Number), ref.Repo.String())
 	defer cancel()
 	i, resp, err := client.EditIssue(ref.Repo.Owner, ref.Repo.Name, ref.Number, gitea.EditIssueOption{Assignees: logins})

@@ -1,10 +1,15 @@
-package escalate
+package tracker
 
 import (
 	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
+)
+
+const (
+	testInstallation = "0123456789abcdef0123456789abcdef"
+	testIncident     = "fedcba9876543210fedcba9876543210"
 )
 
 var testMarker = Marker{Installation: testInstallation, Project: "odilo", Incident: testIncident, Seq: 3}
@@ -101,7 +106,7 @@ func FuzzParseMarker(f *testing.F) {
 		again, ok := ParseMarker(m.String())
 		require.True(t, ok)
 		require.Equal(t, m, again)
-		_, ok = ParseMarker(breakMarkers(body))
+		_, ok = ParseMarker(BreakMarkers(body))
 		require.False(t, ok, "a broken marker is none")
 	})
 }
