@@ -197,7 +197,7 @@ func (r *Reconciler) resumeClosed(ctx context.Context, i Incident, p *pass) erro
 
 // endClosed removes the flag and ends the incident, under the lock of the flag.
 func (r *Reconciler) endClosed(ctx context.Context, i Incident, c Closing) error {
-	unlock, err := r.State.Lock(ctx, "flag/"+i.Project, orderWait)
+	unlock, err := r.State.LockHere(ctx, "flag/"+i.Project, orderWait)
 	if err != nil {
 		return err
 	}

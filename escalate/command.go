@@ -20,9 +20,9 @@ const (
 
 // Command is one order in a comment: a line "/adf resume the disk was full".
 type Command struct {
-	Verb   Verb
-	Reason string // what follows the verb, in one line
-	Said   string // the verb as it was written, for the answer to one that does not exist
+	Verb   Verb   `json:"Verb"`
+	Reason string `json:"Reason"` // what follows the verb, in one line
+	Said   string `json:"Said"`   // the verb as it was written, for the answer to one that does not exist
 }
 
 const (

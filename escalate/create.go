@@ -223,11 +223,11 @@ func hasAll(ids map[string]int64, names []string) bool {
 
 // makeLabels holds a lock of its own: Gitea makes a second label of the same name without complaint.
 func (r *Reconciler) makeLabels(ctx context.Context, repo tracker.Repo, names []string, have map[string]int64) (map[string]int64, error) {
-	unlock, err := r.State.Lock(ctx, "labels/"+repo.String(), 2*r.Settings.Timeout)
+	ctx, release, err := r.State.Claim(ctx, "labels/"+repo.String(), 2*r.Settings.Timeout)
 	if err != nil {
 		return have, err
 	}
-	defer unlock()
+	defer release()
 	if ids, err := r.State.Labels(ctx, repo); err == nil && hasAll(ids, names) {
 		return ids, nil // another process made them while we waited
 	}

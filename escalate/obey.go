@@ -63,11 +63,11 @@ func (r *Reconciler) follow(ctx context.Context, orders []Order) ([]Order, error
 
 // obeyIn carries out a project's orders, in their order, under the lock of its issue.
 func (r *Reconciler) obeyIn(ctx context.Context, project string, p *pass) ([]Action, error) {
-	unlock, err := r.State.Lock(ctx, "issue/"+project, orderWait)
+	ctx, release, err := r.State.Claim(ctx, "issue/"+project, orderWait)
 	if err != nil {
 		return nil, err
 	}
-	defer unlock()
+	defer release()
 	orders, err := r.State.Outstanding(ctx, r.Settings.URL, project) // again: another process may have been at them
 	if err != nil {
 		return nil, err
@@ -215,7 +215,7 @@ func (r *Reconciler) resumeOrder(ctx context.Context, o *Order, n int, i Inciden
 			return failedAnswer(ResumeVerb, project+" is paused as before", err), false, nil
 		}
 	}
-	unlock, err := r.State.Lock(ctx, "flag/"+o.Project, orderWait)
+	unlock, err := r.State.LockHere(ctx, "flag/"+o.Project, orderWait)
 	if err != nil {
 		return "", false, err
 	}
@@ -294,7 +294,7 @@ func (r *Reconciler) pauseOrder(ctx context.Context, o *Order, n int, i Incident
 	if err := r.settleLocal(ctx, o.Project); err != nil {
 		return failedAnswer(PauseVerb, project+" is not paused by this", err), nil
 	}
-	unlock, err := r.State.Lock(ctx, "flag/"+o.Project, orderWait)
+	unlock, err := r.State.LockHere(ctx, "flag/"+o.Project, orderWait)
 	if err != nil {
 		return "", err
 	}

@@ -25,24 +25,24 @@ type Operator struct {
 // Order is a comment with commands. It is kept from the moment when it was first seen, and so is never taken up twice. The
 // answer of each step is on disk before it is given; an order is done when all its answers are.
 type Order struct {
-	Comment  int64 // id at the server
-	Issue    tracker.IssueRef
-	Incident string
-	Project  string
-	By       tracker.Account
-	At       time.Time // when the comment was written, by the server's clock
-	Refused  string    // why nothing is done: "stranger", "edited" or "" for none of these
-	Steps    []Step
-	Done     bool
+	Comment  int64            `json:"Comment"` // id at the server
+	Issue    tracker.IssueRef `json:"Issue"`
+	Incident string           `json:"Incident"`
+	Project  string           `json:"Project"`
+	By       tracker.Account  `json:"By"`
+	At       time.Time        `json:"At"`      // when the comment was written, by the server's clock
+	Refused  string           `json:"Refused"` // why nothing is done: "stranger", "edited" or "" for none of these
+	Steps    []Step           `json:"Steps"`
+	Done     bool             `json:"Done"`
 }
 
 // Step is one command of an order.
 type Step struct {
-	Command Command
-	Begun   bool   // it may have had its effect already
-	Target  string // what it was about when it was begun, so that a repetition can't hit anything later
-	Answer  string // Markdown; not empty once it was carried out
-	Ended   bool   // it ended the issue's incident: the comment on that is its answer
+	Command Command `json:"Command"`
+	Begun   bool    `json:"Begun"`  // it may have had its effect already
+	Target  string  `json:"Target"` // what it was about when it was begun, so that a repetition can't hit anything later
+	Answer  string  `json:"Answer"` // Markdown; not empty once it was carried out
+	Ended   bool    `json:"Ended"`  // it ended the issue's incident: the comment on that is its answer
 }
 
 // The reasons for Order.Refused.
@@ -50,27 +50,6 @@ const (
 	refusedStranger = "stranger"
 	refusedEdited   = "edited"
 )
-
-// Orders keeps who may give orders, and the orders themselves, so that each is carried out once. Each method is one
-// transaction.
-type Orders interface {
-	Operators(ctx context.Context, server string) ([]Operator, error)
-	// SetOperators makes these the only ones.
-	SetOperators(ctx context.Context, server string, ops []Operator) error
-	// Scanned is up to when a repository's comments were read, by the server's clock; zero: never.
-	Scanned(ctx context.Context, repo tracker.Repo) (time.Time, error)
-	SetScanned(ctx context.Context, repo tracker.Repo, upTo time.Time) error
-	// NewComments returns those of the comments, which were written then, that no order is known of. An id that is known
-	// with another time is new: a Gitea that was restored from a backup gives ids a second time.
-	NewComments(ctx context.Context, server string, written map[int64]time.Time) ([]int64, error)
-	// Accept keeps a new order, in the sense of NewComments. One that is known stays as it is.
-	Accept(ctx context.Context, o Order) error
-	// Outstanding returns the orders that are not done, the oldest first; of one project, or of all where it is "".
-	Outstanding(ctx context.Context, server, project string) ([]Order, error)
-	// ChangeOrder reads an order, lets f change it, and stores it. Where hold is not nil, that hold is kept in the same
-	// transaction.
-	ChangeOrder(ctx context.Context, o Order, hold *Hold, f func(*Order)) (Order, error)
-}
 
 // askAgain is how long to wait before Gitea is asked once more for an operator whom it did not know.
 const askAgain = 15 * time.Minute

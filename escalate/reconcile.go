@@ -12,60 +12,6 @@ import (
 	"github.com/terraphim/adfbot/pause"
 )
 
-// Ledger keeps the incidents. Each method is one transaction; what it returns is on disk.
-type Ledger interface {
-	// Unsettled returns the incidents of a project, or of all projects where it is "", that are open or in whose issue
-	// something is left to do.
-	Unsettled(ctx context.Context, project string) ([]Incident, error)
-	// Incidents returns those of the given incidents that exist.
-	Incidents(ctx context.Context, ids ...string) ([]Incident, error)
-	// Evidence returns an incident's evidence, which the other methods leave out; the zero one where there is none.
-	Evidence(ctx context.Context, incident string) (Evidence, error)
-	// Change reads an incident, lets f change it, and stores it.
-	Change(ctx context.Context, id string, f func(*Incident)) (Incident, error)
-	// Insert stores an incident that was rebuilt. Its number is changed where another incident has it already. An open
-	// one is refused with [ErrOpenIncident] while the project has one.
-	Insert(ctx context.Context, i Incident) (Incident, error)
-	// Resume ends a project's pause: its open incident, if it has the given id, or its hold where the id is "". The
-	// project's next generation begins and its breaker is reset. It tells whether there was something to end.
-	Resume(ctx context.Context, project, incident, how string, at time.Time) (bool, error)
-}
-
-// ErrOpenIncident: the project has an open incident already.
-var ErrOpenIncident = errors.New("the project has an open incident already")
-
-// Holds keeps the pauses that people made.
-type Holds interface {
-	Hold(ctx context.Context, project string) (*Hold, error)
-	Holds(ctx context.Context) ([]Hold, error)
-	SetHold(ctx context.Context, h Hold) error
-}
-
-// Memory keeps what is known of the server, so that the first attempt of a trip costs one request.
-type Memory interface {
-	Labels(ctx context.Context, repo tracker.Repo) (map[string]int64, error)
-	SetLabels(ctx context.Context, repo tracker.Repo, ids map[string]int64) error
-	Accounts(ctx context.Context, server string) ([]tracker.Account, error) // the latest last
-	AddAccount(ctx context.Context, server string, a tracker.Account) error
-}
-
-// Locker gives out locks between processes. A lock is gone when its holder dies.
-type Locker interface {
-	// Lock waits until the lock is free, at most the given time, and then fails with an error that names the holder.
-	Lock(ctx context.Context, name string, wait time.Duration) (unlock func(), err error)
-}
-
-// State is everything that a [Reconciler] keeps.
-type State interface {
-	Ledger
-	Holds
-	Memory
-	Locker
-	Orders
-	// Standing is Unsettled and Hold of one project, as of one moment.
-	Standing(ctx context.Context, project string) (unsettled []Incident, hold *Hold, err error)
-}
-
 // Target is where a project's issues go, and with what.
 type Target struct {
 	Repo      tracker.Repo
@@ -187,7 +133,7 @@ func (r *Reconciler) local(ctx context.Context, project string, p *pass) (FlagVi
 
 // localNow is local where an observation has shown that there is something to do.
 func (r *Reconciler) localNow(ctx context.Context, project string, p *pass, o Observation) (FlagView, []Action, error) {
-	unlock, err := r.State.Lock(ctx, "flag/"+project, flagWait)
+	unlock, err := r.State.LockHere(ctx, "flag/"+project, flagWait)
 	if err != nil {
 		return o.Flag, nil, fmt.Errorf("%s: %w", project, err)
 	}

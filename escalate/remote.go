@@ -42,11 +42,11 @@ func (r *Reconciler) remote(ctx context.Context, project, fresh string, p *pass)
 	if fresh != "" {
 		wait = r.Settings.Timeout // a sweep may be at the same project this very moment
 	}
-	unlock, err := r.State.Lock(ctx, "issue/"+project, wait)
+	ctx, release, err := r.State.Claim(ctx, "issue/"+project, wait)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", project, err)
 	}
-	defer unlock()
+	defer release()
 	var done []Action
 	var errs []error
 	tried := map[string]bool{}

@@ -5,8 +5,8 @@ import "time"
 // Uptime is a moment by the machine's own clock, which nobody can set and which goes on while the machine sleeps:
 // CLOCK_BOOTTIME in clock_gettime(2).
 type Uptime struct {
-	Boot string        // which start of the machine it counts from; "": not known
-	For  time.Duration // since then
+	Boot string        `json:"Boot"` // which start of the machine it counts from; "": not known
+	For  time.Duration `json:"For"`  // since then
 }
 
 func (r *Reconciler) uptime() Uptime {

@@ -18,9 +18,9 @@ type TimelineEntry struct {
 
 // Repo names a repository on one Gitea server.
 type Repo struct {
-	Server string // base URL without a trailing slash, e.g. https://git.example.org
-	Owner  string
-	Name   string
+	Server string `json:"Server"` // base URL without a trailing slash, e.g. https://git.example.org
+	Owner  string `json:"Owner"`
+	Name   string `json:"Name"`
 }
 
 func (r Repo) String() string { return r.Owner + "/" + r.Name }
@@ -28,10 +28,10 @@ func (r Repo) String() string { return r.Owner + "/" + r.Name }
 // IssueRef is where an issue is. ID is the server's own number for it: it tells an issue apart from another one that got
 // the same Number in a repository that was deleted and made again.
 type IssueRef struct {
-	Repo   Repo
-	ID     int64
-	Number int64
-	URL    string // for people
+	Repo   Repo   `json:"Repo"`
+	ID     int64  `json:"ID"`
+	Number int64  `json:"Number"`
+	URL    string `json:"URL"` // for people
 }
 
 // IsZero tells whether no issue is named.
@@ -67,8 +67,8 @@ type Comment struct {
 
 // Account is a user of the tracker. The id is what counts: a login can be given to somebody else.
 type Account struct {
-	ID    int64
-	Login string
+	ID    int64  `json:"ID"`
+	Login string `json:"Login"`
 }
 
 // NewIssue is what an issue is made from.

@@ -42,7 +42,7 @@ func (b *Bot) PauseBy(ctx context.Context, project, why, who string) (Done, erro
 	if err != nil {
 		return Done{}, b.Explain(ctx, err)
 	}
-	unlock, err := b.store.Lock(ctx, "flag/"+project, lockWait)
+	unlock, err := b.store.LockHere(ctx, "flag/"+project, lockWait)
 	if err != nil {
 		return Done{}, err
 	}
@@ -119,7 +119,7 @@ func (b *Bot) ResumeBy(ctx context.Context, project, who string) (Done, error) {
 }
 
 func (b *Bot) resumeLocked(ctx context.Context, project, who string) (Done, error) {
-	unlock, err := b.store.Lock(ctx, "flag/"+project, lockWait)
+	unlock, err := b.store.LockHere(ctx, "flag/"+project, lockWait)
 	if err != nil {
 		return Done{}, err
 	}
@@ -264,7 +264,7 @@ func (b *Bot) restoreFlags(ctx context.Context, projects []string) (paused []str
 // restoreFlag does it for one project, under its lock and with the state read again: where a person made the sentinel
 // meanwhile, a sweep may just have ended the incident.
 func (b *Bot) restoreFlag(ctx context.Context, project string) (paused bool, err error) {
-	unlock, err := b.store.Lock(ctx, "flag/"+project, lockWait)
+	unlock, err := b.store.LockHere(ctx, "flag/"+project, lockWait)
 	if err != nil {
 		return false, err
 	}

@@ -199,7 +199,7 @@ func (c child) do(ctx context.Context) (a said, err error) {
 		}
 		wg.Wait()
 	case "hold": // take a lock, say so, and keep it until killed
-		if _, err := s.Lock(ctx, c.Name, time.Second); err != nil {
+		if _, err := s.LockHere(ctx, c.Name, time.Second); err != nil {
 			return a, err
 		}
 		hang()

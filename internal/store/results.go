@@ -20,19 +20,19 @@ const (
 
 // Result is how one run of an agent ended. Everything in it that came from outside is masked and cleaned already.
 type Result struct {
-	Project    string
-	Agent      string
-	RunID      string // "" where the run has none; else unique for the project and agent
-	Outcome    string
-	ExitCode   int
-	Signal     string
-	Detail     string
-	Host       string
-	Started    time.Time // zero: not known
-	Finished   time.Time
-	Output     string // kept for a failure only
-	Generation *int64 // noted before the run began; nil: decided by Started, or the current one where that is zero
-	Run        string // id of the [Run] that this ends, or ""
+	Project    string    `json:"Project"`
+	Agent      string    `json:"Agent"`
+	RunID      string    `json:"RunID"` // "" where the run has none; else unique for the project and agent
+	Outcome    string    `json:"Outcome"`
+	ExitCode   int       `json:"ExitCode"`
+	Signal     string    `json:"Signal"`
+	Detail     string    `json:"Detail"`
+	Host       string    `json:"Host"`
+	Started    time.Time `json:"Started"` // zero: not known
+	Finished   time.Time `json:"Finished"`
+	Output     string    `json:"Output"`     // kept for a failure only
+	Generation *int64    `json:"Generation"` // noted before the run began; nil: decided by Started, or the current one where that is zero
+	Run        string    `json:"Run"`        // id of the [Run] that this ends, or ""
 }
 
 // Limits of a project's breaker. Threshold applies until a resume, Resume after it until a success.
