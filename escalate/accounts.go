@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/terraphim/adfbot/escalate/incident"
 	"github.com/terraphim/adfbot/escalate/tracker"
 )
 
@@ -144,7 +145,7 @@ func (r *Reconciler) learn(ctx context.Context, login string, issues []tracker.I
 
 // relocate follows an issue into the repository that the project's issues go to now, where the old name of the repository
 // answers no more: it was renamed, and the operator has set the new name. The issue's id tells that it is the same.
-func (r *Reconciler) relocate(ctx context.Context, p *pass, incidents []Incident) error {
+func (r *Reconciler) relocate(ctx context.Context, p *pass, incidents []incident.Incident) error {
 	var errs []error
 	for n, i := range incidents {
 		from, to := i.Issue.Repo, r.Settings.Target(i.Project).Repo
@@ -165,7 +166,7 @@ func (r *Reconciler) relocate(ctx context.Context, p *pass, incidents []Incident
 				continue // the list's error is reported, and says what to do
 			}
 		}
-		changed, err := r.State.Change(ctx, i.ID, func(i *Incident) {
+		changed, err := r.State.Change(ctx, i.ID, func(i *incident.Incident) {
 			if !i.Issue.IsZero() {
 				i.Issue.Repo = to
 			}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/terraphim/adfbot/escalate"
 	"github.com/terraphim/adfbot/escalate/giteatest"
+	"github.com/terraphim/adfbot/escalate/incident"
 	"github.com/terraphim/adfbot/escalate/tracker"
 )
 
@@ -129,7 +130,7 @@ func TestABotThatKnowsNoAccountAsksBeforeItJudgesAnIssue(t *testing.T) {
 		require.NoError(w, err)
 		m := tracker.Marker{Installation: w.store.Installation(), Project: project, Incident: id, Seq: 1}
 		w.gitea.As("adf-bot").Open(fleet, "of a state that was put together by hand", m.String())
-		w.change(id, func(i *escalate.Incident) {
+		w.change(id, func(i *incident.Incident) {
 			i.Issue = tracker.IssueRef{Repo: repoOf(fleet), ID: w.issue().ID, Number: 1}
 		})
 		w.rm(project)

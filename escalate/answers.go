@@ -6,19 +6,13 @@ import (
 	"strings"
 	"time"
 
+	"github.com/terraphim/adfbot/escalate/incident"
 	"github.com/terraphim/adfbot/escalate/tracker"
 	"github.com/terraphim/adfbot/internal/markdown"
 )
 
 // The bot's answers to commands. Names and words from outside stand in code spans or are escaped: an answer notifies
 // nobody beyond those who follow the issue anyway.
-
-func orderKey(o Order) string { return fmt.Sprintf("%s/order/%d", o.Incident, o.Comment) }
-
-// strangerKey has no comment in it: a person gets one such answer per incident.
-func strangerKey(i Incident, a tracker.Account) string {
-	return fmt.Sprintf("%s/no-operator/%d", i.ID, a.ID)
-}
 
 func strangerAnswer(key string, by tracker.Account, operators []string) string {
 	var names []string
@@ -35,14 +29,14 @@ func editedAnswer(key string, by tracker.Account) string {
 }
 
 // orderAnswer puts the answers of all steps together; "" where there is nothing to say.
-func orderAnswer(key string, o Order) string {
+func orderAnswer(key string, o incident.Command) string {
 	var parts []string
 	for _, s := range o.Steps {
 		if s.Ended {
 			continue
 		}
 		if len(o.Steps) > 1 {
-			parts = append(parts, markdown.CodeSpan("/adf "+s.Command.Said)+": "+s.Answer)
+			parts = append(parts, markdown.CodeSpan("/adf "+s.Line.Written)+": "+s.Answer)
 		} else {
 			parts = append(parts, s.Answer)
 		}
@@ -53,15 +47,15 @@ func orderAnswer(key string, o Order) string {
 	return reply(key, "%s", strings.Join(parts, "\n\n"))
 }
 
-func unknownAnswer(c Command) string {
+func unknownAnswer(c incident.CommandLine) string {
 	what := "There is no such command"
-	if c.Said != "" {
-		what = "There is no command " + markdown.CodeSpan(c.Said)
+	if c.Written != "" {
+		what = "There is no command " + markdown.CodeSpan(c.Written)
 	}
 	return what + ". There are `/adf resume [reason]`, `/adf pause [reason]`, `/adf status` and `/adf ack`."
 }
 
-func failedAnswer(v Verb, state string, err error) string {
+func failedAnswer(v incident.Verb, state string, err error) string {
 	return fmt.Sprintf("`/adf %s` failed, %s: %s. Once that is mended, give the command again.", v, state, strings.TrimRight(replyText(err.Error()), "."))
 }
 
@@ -74,7 +68,7 @@ func pausedAnswer(project, problem string) string {
 }
 
 // laterAnswer refuses to end a later incident from the issue of an earlier one.
-func laterAnswer(project string, i, open Incident) string {
+func laterAnswer(project string, i, open incident.Incident) string {
 	s := fmt.Sprintf("Nothing was done: this is the issue of %s, which is over. %s is paused by %s now", markdown.CodeSpan(i.Name()), markdown.CodeSpan(project), markdown.CodeSpan(open.Name()))
 	if !open.Issue.IsZero() {
 		s += ": give the command in " + issueLink(open.Issue, i.Issue.Repo)
@@ -83,7 +77,7 @@ func laterAnswer(project string, i, open Incident) string {
 }
 
 // orderNote is what an order writes in a pause flag.
-func orderNote(o Order, c Command, now time.Time) string {
+func orderNote(o incident.Command, c incident.CommandLine, now time.Time) string {
 	s := fmt.Sprintf("%s is paused by %s (in Gitea, %s, %s).\n", o.Project, maskLine(o.By.Login, 100), maskLine(o.Issue.String(), 200), minute(now))
 	if why := maskLine(c.Reason, 500); why != "" {
 		s += "Reason: " + why + "\n"
@@ -98,7 +92,7 @@ func (r *Reconciler) statusAnswer(ctx context.Context, project string) string {
 	}
 	s, err := r.Describe(ctx, project)
 	if err != nil {
-		return failedAnswer(StatusVerb, "the state can't be read", err)
+		return failedAnswer(incident.StatusVerb, "the state can't be read", err)
 	}
 	return s
 }

@@ -10,21 +10,11 @@ import (
 	"sync"
 	"time"
 
+	"github.com/terraphim/adfbot/escalate/incident"
 	"github.com/terraphim/adfbot/escalate/tracker"
 	"github.com/terraphim/adfbot/internal/markdown"
 	"github.com/terraphim/adfbot/internal/redact"
 )
-
-// Closing is who closed an issue, and whether that was an order to resume.
-type Closing struct {
-	Entry    int64 // of the timeline
-	By       tracker.Account
-	At       time.Time
-	Operator bool
-	Machine  bool // a commit or a merge closed it, or may have
-	Early    bool // there was no pause flag yet that it could have removed
-	Obeyed   bool // it has resumed the project already, as a state that was lost knew
-}
 
 // refWindow is how far a commit's reference and the closing that it causes may be apart. Gitea makes both in one go.
 const refWindow = 10 * time.Second
@@ -41,7 +31,7 @@ var closingWord = sync.OnceValue(func() *regexp.Regexp {
 // one go; a commit that was pushed to a branch first left its commit_ref then, and only the close comes with the merge; a
 // pull request leaves a pull_ref when it is written, and a close when it is merged. So a closing counts as a person's own
 // only if none of these can have caused it.
-func LastClosing(entries []tracker.TimelineEntry) (Closing, bool) {
+func LastClosing(entries []tracker.TimelineEntry) (incident.Closing, bool) {
 	last := -1
 	for n, e := range entries {
 		switch e.Type {
@@ -52,9 +42,9 @@ func LastClosing(entries []tracker.TimelineEntry) (Closing, bool) {
 		}
 	}
 	if last < 0 {
-		return Closing{}, false
+		return incident.Closing{}, false
 	}
-	c := Closing{Entry: entries[last].ID, By: entries[last].By, At: entries[last].At}
+	c := incident.Closing{Entry: entries[last].ID, By: entries[last].By, At: entries[last].At}
 	for n, e := range entries[:last] {
 		switch {
 		case e.Type == "commit_ref":
@@ -77,29 +67,10 @@ func causedBy(ref tracker.TimelineEntry, after []tracker.TimelineEntry) int {
 	})
 }
 
-// resumes tells whether the closing is an order to resume.
-func (c Closing) resumes() bool { return c.Operator && !c.Machine && !c.Early && !c.Obeyed }
-
-// String says who closed, for people: "closed by kim, who is no operator".
-func (c Closing) String() string {
-	who := redact.Line(c.By.Login, 60)
-	switch {
-	case c.Machine:
-		return "closed by a commit or a merge by " + who
-	case !c.Operator:
-		return "closed by " + who + ", who is no operator"
-	case c.Early:
-		return "closed by " + who + " before the project was paused"
-	case c.Obeyed:
-		return "closed by " + who + " before the project was paused again"
-	}
-	return "closed by " + who + ", an operator"
-}
-
 // closing asks who closed the issue of an incident. Where Gitea does not tell at all, nobody did who may; while it can't
 // be reached, or gives no timeline for an answer, or the operators are not known, that is an error and nothing is concluded.
 // Who closed it and was no operator then has given no order, whatever becomes of them: that is noted.
-func (r *Reconciler) closing(ctx context.Context, p *pass, i Incident) (*Closing, error) {
+func (r *Reconciler) closing(ctx context.Context, p *pass, i incident.Incident) (*incident.Closing, error) {
 	if !r.Settings.CloseResumes {
 		return nil, nil
 	}
@@ -121,15 +92,15 @@ func (r *Reconciler) closing(ctx context.Context, p *pass, i Incident) (*Closing
 	if !ok {
 		return nil, nil // an issue that was imported, or closed by other means than Gitea's
 	}
-	judged := c.Entry != 0 && c.Entry == i.StrangersClosing
+	judged := c.Entry != 0 && c.Entry == i.IgnoredClosing
 	c.Operator, c.Early = !judged && p.ops.may(c.By), early(i, c.At)
 	if !c.Operator && !judged && !p.dry {
-		if _, err := r.State.Change(ctx, i.ID, func(i *Incident) { i.StrangersClosing = c.Entry }); err != nil {
+		if _, err := r.State.Change(ctx, i.ID, func(i *incident.Incident) { i.IgnoredClosing = c.Entry }); err != nil {
 			return nil, err
 		}
 	}
-	if c.resumes() {
-		if c.Obeyed, err = r.resumedSince(ctx, i, i.Issue, c.At, p); err != nil {
+	if c.Resumes() {
+		if c.Done, err = r.resumedSince(ctx, i, i.Issue, c.At, p); err != nil {
 			return nil, err
 		}
 	}
@@ -139,24 +110,24 @@ func (r *Reconciler) closing(ctx context.Context, p *pass, i Incident) (*Closing
 
 // early tells whether the issue was closed before the flag was there. That can be only where the issue said NOT PAUSED at
 // first; otherwise the flag came before the issue, and the clocks of two machines need not be compared.
-func early(i Incident, at time.Time) bool {
-	_, told := i.Comments[pausedKey(i)]
-	return i.FlagWritten.IsZero() || (told || i.SaidNotPaused) && at.Before(i.FlagWritten.Truncate(time.Second))
+func early(i incident.Incident, at time.Time) bool {
+	_, told := i.Comments[incident.PausedKey(i)]
+	return i.FlagWritten.IsZero() || (told || i.HeadedNotPaused) && at.Before(i.FlagWritten.Truncate(time.Second))
 }
 
-func (p *pass) setClosing(i Incident, c Closing) {
+func (p *pass) setClosing(i incident.Incident, c incident.Closing) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.closings == nil {
-		p.closings = map[sight]Closing{}
+		p.closings = map[sight]incident.Closing{}
 	}
 	p.closings[sightOf(i)] = c
 }
 
 // closedBy is who closed an incident's issue, as far as this pass has asked.
-func (p *pass) closedBy(i Incident) (Closing, bool) {
+func (p *pass) closedBy(i incident.Incident) (incident.Closing, bool) {
 	if p == nil {
-		return Closing{}, false
+		return incident.Closing{}, false
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -165,9 +136,9 @@ func (p *pass) closedBy(i Incident) (Closing, bool) {
 }
 
 // byOperator plans to resume a project whose issue an operator closed. Nothing waits for that: it is an order.
-func (p *planner) byOperator(i Incident) bool {
+func (p *planner) byOperator(i incident.Incident) bool {
 	c, ok := p.o.Closings[i.ID]
-	if !ok || !c.resumes() || p.o.Flag.State != FlagThere {
+	if !ok || !c.Resumes() || p.o.Flag.State != incident.FlagThere {
 		return false
 	}
 	p.add(ResumeClosed, i, "the issue was "+c.String())
@@ -175,7 +146,7 @@ func (p *planner) byOperator(i Incident) bool {
 }
 
 // resumeClosed ends an incident whose issue an operator closed. Everything is read again before the flag is removed.
-func (r *Reconciler) resumeClosed(ctx context.Context, i Incident, p *pass) error {
+func (r *Reconciler) resumeClosed(ctx context.Context, i incident.Incident, p *pass) error {
 	closed, err := r.still(ctx, IssueClosed, i, p)
 	if !closed {
 		return err
@@ -187,22 +158,22 @@ func (r *Reconciler) resumeClosed(ctx context.Context, i Incident, p *pass) erro
 	if err := r.endClosed(ctx, i, c); err != nil {
 		return err
 	}
-	if i, err = r.State.Change(ctx, i.ID, func(*Incident) {}); err != nil || i.IsOpen() {
+	if i, err = r.State.Change(ctx, i.ID, func(*incident.Incident) {}); err != nil || i.IsOpen() {
 		return err
 	}
-	key := resumedKey(i)
+	key := incident.ResumedKey(i)
 	// The issue is closed already, so no later step would make the comment: after a crash here the one in doubt is settled.
 	return r.say(ctx, i, i.Issue, key, ResumedComment(key, i), p)
 }
 
 // endClosed removes the flag and ends the incident, under the lock of the flag.
-func (r *Reconciler) endClosed(ctx context.Context, i Incident, c Closing) error {
+func (r *Reconciler) endClosed(ctx context.Context, i incident.Incident, c incident.Closing) error {
 	unlock, err := r.State.LockHere(ctx, "flag/"+i.Project, orderWait)
 	if err != nil {
 		return err
 	}
 	defer unlock()
-	if flag := r.Look(i.Project); flag.State != FlagThere {
+	if flag := r.Look(i.Project); flag.State != incident.FlagThere {
 		return errLater
 	}
 	open, err := r.openIncident(ctx, i.Project)
@@ -210,7 +181,7 @@ func (r *Reconciler) endClosed(ctx context.Context, i Incident, c Closing) error
 		return err
 	}
 	// Begun so long ago that it is looked for before it is made.
-	if err := r.noteComment(ctx, i.ID, resumedKey(i), Comment{Attempted: r.Now().Add(-2 * r.Settings.Timeout)}); err != nil {
+	if err := r.noteComment(ctx, i.ID, incident.ResumedKey(i), incident.Comment{Attempted: r.Now().Add(-2 * r.Settings.Timeout)}); err != nil {
 		return err
 	}
 	if _, err := r.Pause.Remove(i.Project); err != nil {
@@ -227,7 +198,7 @@ func (r *Reconciler) endClosed(ctx context.Context, i Incident, c Closing) error
 }
 
 // stillPaused is the comment on a reopening. It tells an operator's way out, and why a closing was none.
-func (r *Reconciler) stillPaused(key string, i Incident, p *pass) string {
+func (r *Reconciler) stillPaused(key string, i incident.Incident, p *pass) string {
 	var hint string
 	if c, ok := p.closedBy(i); ok {
 		hint = "It was " + markdown.Text(c.String()) + ": that does not resume the project."
@@ -241,16 +212,4 @@ func (r *Reconciler) stillPaused(key string, i Incident, p *pass) string {
 	}
 	marker := tracker.CommentMarker(key)
 	return strings.TrimSuffix(s, marker) + hint + "\n\n" + marker
-}
-
-// closing takes over who closed an incident's issue. An issue that is seen open has no closing any more.
-func (o *Observation) closing(p *pass, i Incident) {
-	c, ok := p.closedBy(i)
-	if !ok || o.Issues[i.ID] != IssueClosed {
-		return
-	}
-	if o.Closings == nil {
-		o.Closings = map[string]Closing{}
-	}
-	o.Closings[i.ID] = c
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/terraphim/adfbot/escalate"
 	"github.com/terraphim/adfbot/escalate/giteatest"
+	"github.com/terraphim/adfbot/escalate/incident"
 )
 
 // playClosing is playOperated with on_issue_closed: resume.
@@ -238,9 +239,9 @@ func TestWhileItIsNotKnownWhoTheOperatorsAreNoClosingIsJudged(t *testing.T) {
 var errNoOperators = errors.New("database is locked")
 
 // noOperators is a state that can't tell who the operators are.
-type noOperators struct{ escalate.State }
+type noOperators struct{ incident.State }
 
-func (noOperators) Operators(context.Context, string) ([]escalate.Operator, error) {
+func (noOperators) Operators(context.Context, string) ([]incident.Operator, error) {
 	return nil, errNoOperators
 }
 

@@ -12,6 +12,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/terraphim/adfbot/escalate/incident"
 	"github.com/terraphim/adfbot/escalate/tracker"
 	"github.com/terraphim/adfbot/internal/markdown"
 	"github.com/terraphim/adfbot/internal/redact"
@@ -93,7 +94,7 @@ func rawText(v any) string {
 }
 
 // Title gives the issue's title, e.g. "[ADF] project-meta on odilo failed 3 consecutively".
-func (c *Composer) Title(i Incident) string {
+func (c *Composer) Title(i incident.Incident) string {
 	failed := "failed consecutively" // how often is not known of a rebuilt incident
 	if i.Failures > 0 {
 		failed = fmt.Sprintf("failed %d consecutively", i.Failures)
@@ -140,11 +141,11 @@ func (c *Composer) Check() error {
 	now := time.Date(2026, 11, 23, 7, 4, 5, 0, time.UTC)
 	_, problem := c.Body(Letter{
 		Installation: strings.Repeat("0", 32), PauseFlag: "/opt/ai-dark-factory/data/pause/odilo", Mentions: []string{"ops"},
-		Incident: Incident{ID: strings.Repeat("0", 32), Project: "odilo", Seq: 2, Agent: "project-meta", Opened: now,
-			Failures: 3, Threshold: 3, Host: "bigbox", Instance: "bigbox", Evidence: Evidence{
-				Runs:    []Run{{Outcome: "failure", Started: now.Add(-time.Minute), Finished: now, ExitCode: 1, Host: "bigbox"}},
+		Incident: incident.Incident{ID: strings.Repeat("0", 32), Project: "odilo", Seq: 2, Agent: "project-meta", Opened: now,
+			Failures: 3, Threshold: 3, Host: "bigbox", Instance: "bigbox", Evidence: incident.Evidence{
+				Runs:    []incident.Run{{Outcome: "failure", Started: now.Add(-time.Minute), Finished: now, ExitCode: 1, Host: "bigbox"}},
 				Output:  "error: out of memory\n",
-				Earlier: []EarlierIncident{{Seq: 1, Opened: now.Add(-time.Hour), Ended: now.Add(-time.Minute), Issue: tracker.IssueRef{Number: 1}}},
+				Earlier: []incident.EarlierIncident{{Seq: 1, Opened: now.Add(-time.Hour), Ended: now.Add(-time.Minute), Issue: tracker.IssueRef{Number: 1}}},
 			}},
 	})
 	if problem != "" {

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/terraphim/adfbot/escalate/incident"
 	"github.com/terraphim/adfbot/escalate/tracker"
 )
 
@@ -30,14 +31,14 @@ func BenchmarkPlanOfAThousandIncidents(b *testing.B) {
 	var all []Observation
 	for n := range 1000 {
 		ref := tracker.IssueRef{Repo: tracker.Repo{Server: "https://git.example.org", Owner: "terraphim", Name: "adf-fleet"}, ID: int64(n + 1), Number: int64(n + 1)}
-		i := Incident{ID: fmt.Sprintf("%032x", n), Project: fmt.Sprintf("p%d", n), Seq: 1, Opened: now, FlagWritten: now, Issue: ref}
+		i := incident.Incident{ID: fmt.Sprintf("%032x", n), Project: fmt.Sprintf("p%d", n), Seq: 1, Opened: now, FlagWritten: now, Issue: ref}
 		o := Observation{
-			Now: now, Project: i.Project, Incidents: []Incident{i}, Issues: map[string]IssueState{i.ID: IssueOpen}, Known: func(string) bool { return true },
-			Flag: FlagView{State: FlagThere, Info: FlagInfo{Project: i.Project, Incident: i.ID}},
+			Now: now, Project: i.Project, Incidents: []incident.Incident{i}, Issues: map[string]IssueState{i.ID: IssueOpen}, Known: func(string) bool { return true },
+			Flag: incident.FlagView{State: incident.FlagThere, Info: incident.FlagInfo{Project: i.Project, Incident: i.ID}},
 			Open: []tracker.Issue{{IssueRef: ref, Open: true, Marker: tracker.Marker{Project: i.Project, Seq: 1, Incident: i.ID}}},
 		}
 		if n%2 == 0 {
-			o.Flag = FlagView{State: FlagGone}
+			o.Flag = incident.FlagView{State: incident.FlagGone}
 		}
 		all = append(all, o)
 	}

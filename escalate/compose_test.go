@@ -11,6 +11,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/terraphim/adfbot/escalate/incident"
 	"github.com/terraphim/adfbot/escalate/tracker"
 	"github.com/terraphim/adfbot/internal/markdown"
 	"github.com/terraphim/adfbot/internal/redact"
@@ -28,22 +29,22 @@ const (
 func testLetter() Letter {
 	at := time.Date(2026, 11, 23, 7, 4, 5, 0, time.UTC)
 	repo := tracker.Repo{Server: "https://git.example.org", Owner: "terraphim", Name: "adf-fleet"}
-	run := func(back time.Duration, outcome string, code int) Run {
-		return Run{Outcome: outcome, Started: at.Add(-back), Finished: at.Add(-back + 95*time.Second), ExitCode: code, Host: "bigbox"}
+	run := func(back time.Duration, outcome string, code int) incident.Run {
+		return incident.Run{Outcome: outcome, Started: at.Add(-back), Finished: at.Add(-back + 95*time.Second), ExitCode: code, Host: "bigbox"}
 	}
 	killed := run(20*time.Minute, "failure", 0)
 	killed.Signal, killed.Detail, killed.Finished = "SIGKILL", "timed out after 15m0s", at.Add(-5*time.Minute)
 	return Letter{
 		Installation: testInstallation, Repo: repo, PauseFlag: "/opt/ai-dark-factory/data/pause/odilo",
 		Mentions: []string{"terraphim/operators", "@alex"}, ResumeInGitea: true,
-		Incident: Incident{
+		Incident: incident.Incident{
 			ID: testIncident, Project: "odilo", Seq: 3, Agent: "project-meta", Opened: at, Failures: 3, Threshold: 3,
 			Host: "bigbox", Instance: "bigbox", FlagWritten: at,
-			Evidence: Evidence{
-				Runs: []Run{run(95*time.Second, "failure", 1), killed, run(40*time.Minute, "ignored", 75),
+			Evidence: incident.Evidence{
+				Runs: []incident.Run{run(95*time.Second, "failure", 1), killed, run(40*time.Minute, "ignored", 75),
 					run(60*time.Minute, "failure", 101), run(80*time.Minute, "success", 0)},
 				Output: "Compiling odilo v0.4.1\nerror[E0308]: mismatched types\n  --> src/main.rs:14:5\n\nerror: could not compile `odilo`\n",
-				Earlier: []EarlierIncident{
+				Earlier: []incident.EarlierIncident{
 					{Seq: 1, Opened: at.AddDate(0, 0, -9), Ended: at.AddDate(0, 0, -9).Add(52 * time.Minute),
 						Issue: tracker.IssueRef{Repo: tracker.Repo{Server: repo.Server, Owner: "terraphim", Name: "odilo"}, ID: 9, Number: 12}},
 					{Seq: 2, Opened: at.AddDate(0, 0, -2), Ended: at.AddDate(0, 0, -2).Add(27 * time.Hour),
@@ -86,10 +87,10 @@ func TestBodiesReadAsTheGoldenFilesDo(t *testing.T) {
 			l.Missing = []string{"assignee nobody: Gitea does not know this user"}
 		},
 		"rebuilt": func(l *Letter) {
-			l.Incident.Rebuilt, l.Incident.Evidence, l.Incident.Threshold = true, Evidence{}, 0
+			l.Incident.Rebuilt, l.Incident.Evidence, l.Incident.Threshold = true, incident.Evidence{}, 0
 			l.Incident.Failures, l.Incident.Host = 0, ""
 		},
-		"no-runs": func(l *Letter) { l.Incident.Evidence, l.Mentions, l.ResumeInGitea = Evidence{}, nil, false },
+		"no-runs": func(l *Letter) { l.Incident.Evidence, l.Mentions, l.ResumeInGitea = incident.Evidence{}, nil, false },
 		"suffix":  func(l *Letter) { l.Incident.Agent, l.Incident.Failures = "project-meta-nightly", 1 },
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -157,9 +158,9 @@ func infest(l Letter, s string) Letter {
 	i := &l.Incident
 	i.Agent, i.Host, i.Instance, i.FlagError, i.EndedHow = s, s, s, s, s
 	l.PauseFlag, l.Missing, l.Mentions = s, []string{s, s}, []string{"no one", "<b>", "", "alex"}
-	i.Evidence = Evidence{Output: s, Earlier: []EarlierIncident{{Seq: 1, Issue: tracker.IssueRef{Repo: tracker.Repo{Server: s, Owner: s, Name: s}, Number: 3, URL: s}}}}
+	i.Evidence = incident.Evidence{Output: s, Earlier: []incident.EarlierIncident{{Seq: 1, Issue: tracker.IssueRef{Repo: tracker.Repo{Server: s, Owner: s, Name: s}, Number: 3, URL: s}}}}
 	for range 12 {
-		i.Evidence.Runs = append(i.Evidence.Runs, Run{Outcome: s, Signal: s, Detail: s, Host: s, RunID: s})
+		i.Evidence.Runs = append(i.Evidence.Runs, incident.Run{Outcome: s, Signal: s, Detail: s, Host: s, RunID: s})
 	}
 	l.Replaces = &tracker.IssueRef{Repo: tracker.Repo{Server: s, Owner: s, Name: s}, Number: 7, URL: s}
 	return l

@@ -9,12 +9,13 @@ import (
 	"slices"
 	"time"
 
+	"github.com/terraphim/adfbot/escalate/incident"
 	"github.com/terraphim/adfbot/escalate/tracker"
 )
 
 // create opens the incident's issue. Before the request the attempt is on disk, so that whoever comes after a crash knows
 // that there may be an issue already.
-func (r *Reconciler) create(ctx context.Context, i Incident, p *pass, fresh bool) error {
+func (r *Reconciler) create(ctx context.Context, i incident.Incident, p *pass, fresh bool) error {
 	if err := r.waitOver(ctx, i); err != nil {
 		return err
 	}
@@ -31,13 +32,13 @@ func (r *Reconciler) create(ctx context.Context, i Incident, p *pass, fresh bool
 		repo = r.Settings.Target(i.Project).Repo
 	}
 	flag := r.Look(i.Project)
-	if flag.State == FlagGone && !i.FlagWritten.IsZero() {
+	if flag.State == incident.FlagGone && !i.FlagWritten.IsZero() {
 		return errLater // resumed meanwhile: no issue for a project that runs again
 	}
 	return r.post(ctx, i, repo, p)
 }
 
-func (r *Reconciler) post(ctx context.Context, i Incident, repo tracker.Repo, p *pass) error {
+func (r *Reconciler) post(ctx context.Context, i incident.Incident, repo tracker.Repo, p *pass) error {
 	var err error
 	if i.Evidence, err = r.State.Evidence(ctx, i.ID); err != nil {
 		return err
@@ -63,9 +64,9 @@ func (r *Reconciler) post(ctx context.Context, i Incident, repo tracker.Repo, p 
 		return err
 	}
 	if err != nil {
-		_, err2 := r.State.Change(context.WithoutCancel(ctx), i.ID, func(i *Incident) {
+		_, err2 := r.State.Change(context.WithoutCancel(ctx), i.ID, func(i *incident.Incident) {
 			if tracker.OutcomeOf(err) != tracker.Lost {
-				i.Create, i.Target = Attempt{}, tracker.Repo{}
+				i.Create, i.Target = incident.Attempt{}, tracker.Repo{}
 			} else {
 				i.Create = r.begun() // a process that was stopped may have sent it long after it was noted
 			}
@@ -75,9 +76,9 @@ func (r *Reconciler) post(ctx context.Context, i Incident, repo tracker.Repo, p 
 	}
 	// The account comes first: an issue that is known and an account that is not would look like somebody else's issue.
 	err = r.noteAccount(context.WithoutCancel(ctx), p, tracker.Account{ID: issue.AuthorID, Login: issue.Author})
-	i, err2 := r.State.Change(context.WithoutCancel(ctx), i.ID, func(i *Incident) {
-		i.Issue, i.Create, i.Target = issue.IssueRef, Attempt{}, tracker.Repo{}
-		i.SaidNotPaused = l.FlagError != ""
+	i, err2 := r.State.Change(context.WithoutCancel(ctx), i.ID, func(i *incident.Incident) {
+		i.Issue, i.Create, i.Target = issue.IssueRef, incident.Attempt{}, tracker.Repo{}
+		i.HeadedNotPaused = l.FlagError != ""
 		worked(i)
 	})
 	if err := errors.Join(err, err2); err != nil {
@@ -97,9 +98,9 @@ func (r *Reconciler) post(ctx context.Context, i Incident, repo tracker.Repo, p 
 
 // attempt asks once for the issue. That it was asked for is on disk before. Whoever resumes takes no issue lock, so the
 // incident may have ended since it was looked at, and be settled as one that never had an issue: then none is made.
-func (r *Reconciler) attempt(ctx context.Context, i Incident, repo tracker.Repo, n tracker.NewIssue) (tracker.Issue, error) {
+func (r *Reconciler) attempt(ctx context.Context, i incident.Incident, repo tracker.Repo, n tracker.NewIssue) (tracker.Issue, error) {
 	ctx, release, err := r.announce(ctx, func() error {
-		now, err := r.State.Change(ctx, i.ID, func(i *Incident) {
+		now, err := r.State.Change(ctx, i.ID, func(i *incident.Incident) {
 			if i.IsOpen() {
 				i.Create, i.Target = r.begun(), repo
 			}
@@ -170,7 +171,7 @@ func (r *Reconciler) lighten(n *tracker.NewIssue, l *Letter, err error) bool {
 	return true
 }
 
-func (r *Reconciler) letter(i Incident, repo tracker.Repo) Letter {
+func (r *Reconciler) letter(i incident.Incident, repo tracker.Repo) Letter {
 	l := Letter{
 		Incident: i, Installation: r.Settings.Installation, Repo: repo, PauseFlag: r.Pause.FlagPath(i.Project),
 		Mentions: r.Settings.Mentions, ResumeInGitea: r.Settings.Operable, CloseResumes: r.Settings.CloseResumes,

@@ -3,6 +3,8 @@ package escalate
 import (
 	"maps"
 	"slices"
+
+	"github.com/terraphim/adfbot/escalate/incident"
 )
 
 // Foresee is the whole plan for a project: what [Plan] says now, and what it will say when those local steps are done. A
@@ -27,7 +29,7 @@ func Foresee(o Observation) []Action {
 
 // foreseen is what will be seen after a local step.
 func foreseen(o Observation, a Action) Observation {
-	change := func(f func(*Incident)) {
+	change := func(f func(*incident.Incident)) {
 		for n := range o.Incidents {
 			if o.Incidents[n].ID == a.Incident {
 				f(&o.Incidents[n])
@@ -36,8 +38,8 @@ func foreseen(o Observation, a Action) Observation {
 	}
 	switch a.Kind {
 	case WriteFlag, NoteFlag:
-		o.Flag.State = FlagThere
-		change(func(i *Incident) { i.FlagWritten = o.Now })
+		o.Flag.State = incident.FlagThere
+		change(func(i *incident.Incident) { i.FlagWritten = o.Now })
 		if a.Incident == "" && o.Hold != nil {
 			h := *o.Hold
 			h.FlagWritten = o.Now
@@ -45,15 +47,15 @@ func foreseen(o Observation, a Action) Observation {
 		}
 	case Resume:
 		o.Hold = nil
-		change(func(i *Incident) { i.Ended = o.Now })
+		change(func(i *incident.Incident) { i.Ended = o.Now })
 	case Supersede:
-		change(func(i *Incident) { i.Ended = o.Now })
+		change(func(i *incident.Incident) { i.Ended = o.Now })
 	case NoteHold:
-		o.Hold = &Hold{Project: o.Project, Since: o.Now, FlagWritten: o.Now}
+		o.Hold = &incident.Hold{Project: o.Project, Since: o.Now, FlagWritten: o.Now}
 	case ReleaseHold:
 		o.Hold = nil
 	case Settle:
-		change(func(i *Incident) { i.Settled = true })
+		change(func(i *incident.Incident) { i.Settled = true })
 	case Rebuild, RebuildDone:
 		i := rebuilt(a, o.Now)
 		known := o.Known

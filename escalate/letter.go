@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/terraphim/adfbot/escalate/incident"
 	"github.com/terraphim/adfbot/escalate/tracker"
 	"github.com/terraphim/adfbot/internal/markdown"
 	"github.com/terraphim/adfbot/internal/redact"
@@ -13,7 +14,7 @@ import (
 
 // Letter is all that a new issue's body is made from.
 type Letter struct {
-	Incident     Incident
+	Incident     incident.Incident
 	Installation string       // of the marker
 	Repo         tracker.Repo // where the issue goes; issues of the same repository are linked by number alone
 
@@ -122,10 +123,10 @@ func (c *Composer) data(l Letter) TemplateData {
 	}
 	d.History = history(d.Runs)
 	earlier := slices.Clone(i.Evidence.Earlier)
-	slices.SortStableFunc(earlier, func(a, b EarlierIncident) int { return b.Seq - a.Seq })
+	slices.SortStableFunc(earlier, func(a, b incident.EarlierIncident) int { return b.Seq - a.Seq })
 	d.More = max(len(earlier)-maxEarlier, 0)
 	for _, e := range earlier[:len(earlier)-d.More] {
-		name := Incident{Project: i.Project, Seq: e.Seq}.Name()
+		name := incident.Incident{Project: i.Project, Seq: e.Seq}.Name()
 		d.Earlier = append(d.Earlier, TemplateIncident{c.name(name), e.Opened, e.Ended, c.link(e.Issue, repoOf(l))})
 	}
 	d.Output = Untrusted(c.redact.Shorten(i.Evidence.Output, MaxBody))
@@ -150,7 +151,7 @@ func repoOf(l Letter) tracker.Repo {
 	return l.Incident.Target
 }
 
-func agentOf(i Incident) string {
+func agentOf(i incident.Incident) string {
 	if i.Agent == "" {
 		return "project-meta"
 	}
@@ -177,7 +178,7 @@ func history(runs []TemplateRun) string {
 }
 
 // result says how a run ended. A failure with exit code 0 was reported without a code.
-func result(r Run) string {
+func result(r incident.Run) string {
 	end := ""
 	switch {
 	case r.Signal != "":
@@ -191,7 +192,7 @@ func result(r Run) string {
 	return end + r.Detail
 }
 
-func took(r Run) time.Duration {
+func took(r incident.Run) time.Duration {
 	if r.Started.IsZero() || r.Finished.IsZero() {
 		return 0
 	}

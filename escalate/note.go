@@ -6,23 +6,14 @@ import (
 	"strings"
 	"time"
 
+	"github.com/terraphim/adfbot/escalate/incident"
 	"github.com/terraphim/adfbot/escalate/tracker"
 	"github.com/terraphim/adfbot/internal/redact"
 )
 
-// FlagInfo is what a pause flag's note tells of its incident.
-type FlagInfo struct {
-	Project  string
-	Seq      int
-	Incident string // 32 hexadecimal digits
-	Agent    string // empty where the note does not say
-	Failures int
-	Opened   time.Time
-}
-
 // FlagNote is what the bot writes in a pause flag: a few lines for people, also more ways to resume where given, one
 // sentence each, and lines that [ParseFlagNote] reads, the incident last. It has fewer than 4096 bytes.
-func FlagNote(i Incident, resume ...string) string {
+func FlagNote(i incident.Incident, resume ...string) string {
 	agent := maskLine(agentOf(i), 200)
 	failed := "failed repeatedly"
 	switch {
@@ -57,7 +48,7 @@ func maskLine(s string, limit int) string {
 
 // ParseFlagNote reads what [FlagNote] wrote. It needs the incident's line, the last one that is exactly so, and takes from
 // the lines right above it what is there. A note that a person wrote, or that was cut, has none.
-func ParseFlagNote(note string) (FlagInfo, bool) {
+func ParseFlagNote(note string) (incident.FlagInfo, bool) {
 	lines := strings.Split(note, "\n")
 	for n := len(lines) - 1; n >= 0; n-- {
 		info, ok := parseIncidentLine(lines[n])
@@ -84,23 +75,23 @@ func ParseFlagNote(note string) (FlagInfo, bool) {
 		}
 		return info, true
 	}
-	return FlagInfo{}, false
+	return incident.FlagInfo{}, false
 }
 
 // parseIncidentLine reads "incident: odilo#3 <32 hexadecimal digits>".
-func parseIncidentLine(line string) (FlagInfo, bool) {
+func parseIncidentLine(line string) (incident.FlagInfo, bool) {
 	rest, ok := strings.CutPrefix(strings.TrimRight(line, " \t\r"), "incident: ")
 	if !ok {
-		return FlagInfo{}, false
+		return incident.FlagInfo{}, false
 	}
 	name, id, ok := strings.Cut(rest, " ")
 	if !ok || !tracker.IsID(id) {
-		return FlagInfo{}, false
+		return incident.FlagInfo{}, false
 	}
 	project, number, ok := strings.Cut(name, "#")
 	seq, valid := tracker.ParseSeq(number)
 	if !ok || !valid || !tracker.IsProject(project) {
-		return FlagInfo{}, false
+		return incident.FlagInfo{}, false
 	}
-	return FlagInfo{Project: project, Seq: seq, Incident: id}, true
+	return incident.FlagInfo{Project: project, Seq: seq, Incident: id}, true
 }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/terraphim/adfbot/escalate/incident"
 	"github.com/terraphim/adfbot/internal/testhost"
 )
 
@@ -16,7 +17,7 @@ func TestTheNoteReadsAsTheGoldenFileDoes(t *testing.T) {
 
 func TestTheNoteTellsItsIncident(t *testing.T) {
 	i := testLetter().Incident
-	want := FlagInfo{Project: "odilo", Seq: 3, Incident: testIncident, Agent: "project-meta", Failures: 3, Opened: i.Opened}
+	want := incident.FlagInfo{Project: "odilo", Seq: 3, Incident: testIncident, Agent: "project-meta", Failures: 3, Opened: i.Opened}
 	note := FlagNote(i)
 	for name, n := range map[string]string{
 		"as written":           note,
@@ -34,11 +35,11 @@ func TestTheNoteIsReadLenientlyButForItsIncident(t *testing.T) {
 	line := "incident: odilo#3 " + testIncident
 	info, ok := ParseFlagNote(line)
 	require.True(t, ok)
-	require.Equal(t, FlagInfo{Project: "odilo", Seq: 3, Incident: testIncident}, info)
+	require.Equal(t, incident.FlagInfo{Project: "odilo", Seq: 3, Incident: testIncident}, info)
 
 	info, ok = ParseFlagNote("agent: project-meta-x\nfailures: many\nopened: yesterday\nother: thing\n" + line)
 	require.True(t, ok)
-	require.Equal(t, FlagInfo{Project: "odilo", Seq: 3, Incident: testIncident, Agent: "project-meta-x"}, info)
+	require.Equal(t, incident.FlagInfo{Project: "odilo", Seq: 3, Incident: testIncident, Agent: "project-meta-x"}, info)
 
 	whole := FlagNote(testLetter().Incident)
 	for n := range len(strings.TrimSpace(whole)) {
@@ -71,10 +72,10 @@ func TestANoteStaysShortAndItsOwnWhateverTheNames(t *testing.T) {
 }
 
 func TestANoteOfARebuiltIncidentClaimsNothing(t *testing.T) {
-	note := FlagNote(Incident{ID: testIncident, Project: "odilo", Seq: 1})
+	note := FlagNote(incident.Incident{ID: testIncident, Project: "odilo", Seq: 1})
 	require.Contains(t, note, "odilo is paused: project-meta failed repeatedly (an unknown time).")
 	info, ok := ParseFlagNote(note)
 	require.True(t, ok)
-	require.Equal(t, FlagInfo{Project: "odilo", Seq: 1, Incident: testIncident, Agent: "project-meta"}, info)
+	require.Equal(t, incident.FlagInfo{Project: "odilo", Seq: 1, Incident: testIncident, Agent: "project-meta"}, info)
 	require.Equal(t, time.Time{}, info.Opened)
 }

@@ -11,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/terraphim/adfbot/escalate/incident"
 	"github.com/terraphim/adfbot/escalate/tracker"
 )
 
@@ -29,8 +30,8 @@ type pass struct {
 	labels   map[tracker.Repo]map[string]int64
 	wrote    tracker.Account // who wrote last, as the state knows it
 
-	ops      *roll             // who may give orders; nil: nobody
-	closings map[sight]Closing // see closing.go
+	ops      *roll                      // who may give orders; nil: nobody
+	closings map[sight]incident.Closing // see closing.go
 }
 
 func newPass(opt SweepOptions) *pass {
@@ -135,9 +136,9 @@ type sight struct {
 	issue    tracker.IssueRef
 }
 
-func sightOf(i Incident) sight { return sight{i.ID, i.Issue} }
+func sightOf(i incident.Incident) sight { return sight{i.ID, i.Issue} }
 
-func (p *pass) set(i Incident, s IssueState) {
+func (p *pass) set(i incident.Incident, s IssueState) {
 	if p == nil {
 		return
 	}
@@ -146,7 +147,7 @@ func (p *pass) set(i Incident, s IssueState) {
 	p.states[sightOf(i)] = s
 }
 
-func (p *pass) state(i Incident) (IssueState, bool) {
+func (p *pass) state(i incident.Incident) (IssueState, bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	s, ok := p.states[sightOf(i)]
@@ -164,7 +165,7 @@ func (r *Reconciler) observe(ctx context.Context, project string, p *pass) (Obse
 	if p != nil {
 		open = r.openIssues(p, project)
 	}
-	incidents, hold, err := r.State.Standing(ctx, project)
+	incidents, hold, err := r.State.ProjectState(ctx, project)
 	if err != nil {
 		return Observation{}, err
 	}
@@ -189,8 +190,8 @@ func markersOf(issues []tracker.Issue) []string {
 }
 
 // known reads those of the incidents that were not read yet.
-func (r *Reconciler) known(ctx context.Context, have []Incident, ids []string) (map[string]Incident, error) {
-	known := map[string]Incident{}
+func (r *Reconciler) known(ctx context.Context, have []incident.Incident, ids []string) (map[string]incident.Incident, error) {
+	known := map[string]incident.Incident{}
 	for _, i := range have {
 		known[i.ID] = i
 	}
@@ -211,10 +212,10 @@ func (r *Reconciler) known(ctx context.Context, have []Incident, ids []string) (
 }
 
 // join makes an observation of what was read.
-func (r *Reconciler) join(project string, p *pass, flag FlagView, hold *Hold, incidents []Incident, open []tracker.Issue, known map[string]Incident) Observation {
+func (r *Reconciler) join(project string, p *pass, flag incident.FlagView, hold *incident.Hold, incidents []incident.Incident, open []tracker.Issue, known map[string]incident.Incident) Observation {
 	o := Observation{
 		Now: r.Now(), Project: project, Flag: flag, Hold: hold, Incidents: slices.Clone(incidents), Open: open,
-		Issues: map[string]IssueState{}, Force: p != nil && p.force,
+		Issues: map[string]IssueState{}, Closings: map[string]incident.Closing{}, Force: p != nil && p.force,
 		Known: func(id string) bool { _, ok := known[id]; return ok },
 	}
 	have := map[string]bool{}
@@ -230,14 +231,16 @@ func (r *Reconciler) join(project string, p *pass, flag FlagView, hold *Hold, in
 	for _, i := range o.Incidents {
 		if p != nil {
 			o.Issues[i.ID] = r.issueState(p, i)
-			o.closing(p, i)
+			if c, ok := p.closedBy(i); ok && o.Issues[i.ID] == IssueClosed {
+				o.Closings[i.ID] = c
+			}
 		}
 	}
 	return o
 }
 
 // issueState tells what the pass knows of an incident's issue without asking anybody.
-func (r *Reconciler) issueState(p *pass, i Incident) IssueState {
+func (r *Reconciler) issueState(p *pass, i incident.Incident) IssueState {
 	if i.Issue.IsZero() {
 		return IssueUnknown
 	}
@@ -279,7 +282,7 @@ func (r *Reconciler) openIssues(p *pass, project string) []tracker.Issue {
 }
 
 // look asks for the issues of open incidents that are not in the list of open ones: they were closed or deleted.
-func (r *Reconciler) look(ctx context.Context, p *pass, incidents []Incident) error {
+func (r *Reconciler) look(ctx context.Context, p *pass, incidents []incident.Incident) error {
 	var errs []error
 	for _, i := range incidents {
 		l, ok := p.list(i.Issue.Repo)
@@ -330,7 +333,7 @@ func (r *Reconciler) get(ctx context.Context, repo tracker.Repo, number int64) (
 }
 
 // read reads an incident's issue before a write, and checks that it is still ours.
-func (r *Reconciler) read(ctx context.Context, p *pass, i Incident) (tracker.Issue, IssueState, error) {
+func (r *Reconciler) read(ctx context.Context, p *pass, i incident.Incident) (tracker.Issue, IssueState, error) {
 	issue, gone, err := r.get(ctx, i.Issue.Repo, i.Issue.Number)
 	if gone {
 		return tracker.Issue{}, IssueLost, nil

@@ -10,45 +10,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/terraphim/adfbot/escalate/incident"
 	"github.com/terraphim/adfbot/escalate/tracker"
-)
-
-// Operator is a person who may act from Gitea. The configuration names a login; who that is, is settled once, because a
-// login can be given up and taken by somebody else.
-type Operator struct {
-	Login   string
-	ID      int64     // 0: not known yet; the first who comments under the login is it
-	Asked   time.Time // when Gitea was last asked for the id
-	Problem string    // for people; empty where there is none
-}
-
-// Order is a comment with commands. It is kept from the moment when it was first seen, and so is never taken up twice. The
-// answer of each step is on disk before it is given; an order is done when all its answers are.
-type Order struct {
-	Comment  int64            `json:"Comment"` // id at the server
-	Issue    tracker.IssueRef `json:"Issue"`
-	Incident string           `json:"Incident"`
-	Project  string           `json:"Project"`
-	By       tracker.Account  `json:"By"`
-	At       time.Time        `json:"At"`      // when the comment was written, by the server's clock
-	Refused  string           `json:"Refused"` // why nothing is done: "stranger", "edited" or "" for none of these
-	Steps    []Step           `json:"Steps"`
-	Done     bool             `json:"Done"`
-}
-
-// Step is one command of an order.
-type Step struct {
-	Command Command `json:"Command"`
-	Begun   bool    `json:"Begun"`  // it may have had its effect already
-	Target  string  `json:"Target"` // what it was about when it was begun, so that a repetition can't hit anything later
-	Answer  string  `json:"Answer"` // Markdown; not empty once it was carried out
-	Ended   bool    `json:"Ended"`  // it ended the issue's incident: the comment on that is its answer
-}
-
-// The reasons for Order.Refused.
-const (
-	refusedStranger = "stranger"
-	refusedEdited   = "edited"
 )
 
 // askAgain is how long to wait before Gitea is asked once more for an operator whom it did not know.
@@ -57,7 +20,7 @@ const askAgain = 15 * time.Minute
 // roll is who may give orders in one pass. It is safe for concurrent use.
 type roll struct {
 	mu   sync.Mutex
-	ops  []Operator
+	ops  []incident.Operator
 	own  map[int64]bool // the bot's accounts: never
 	news []string       // problems that were found in this pass
 	dirt bool           // ops is to be kept
@@ -73,8 +36,8 @@ func (r *Reconciler) operators(ctx context.Context, own map[int64]bool, dry bool
 	o := &roll{own: own}
 	var errs []error
 	for _, login := range r.Settings.Operators {
-		n := slices.IndexFunc(kept, func(k Operator) bool { return strings.EqualFold(k.Login, login) })
-		op := Operator{Login: login}
+		n := slices.IndexFunc(kept, func(k incident.Operator) bool { return strings.EqualFold(k.Login, login) })
+		op := incident.Operator{Login: login}
 		if n >= 0 {
 			op = kept[n]
 		}
@@ -94,7 +57,7 @@ func (r *Reconciler) operators(ctx context.Context, own map[int64]bool, dry bool
 
 // resolve asks who has a login. That nobody has it, or that the token may not ask, is kept with it; any other failure is
 // an error, and asked again in the next sweep.
-func (r *Reconciler) resolve(ctx context.Context, op *Operator) error {
+func (r *Reconciler) resolve(ctx context.Context, op *incident.Operator) error {
 	a, err := r.Gitea.User(ctx, op.Login)
 	switch {
 	case err == nil && strings.EqualFold(a.Login, op.Login):

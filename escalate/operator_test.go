@@ -494,7 +494,7 @@ func TestAnOrderFollowsItsIssueWhenTheRepositoryIsRenamedBeforeItIsCarriedOut(t 
 		require.True(t, w.incident(id).Settled)
 		i, _ := w.gitea.Issue("terraphim/fleet-2", 1)
 		require.Len(t, comments(i), 1)
-		left, err := w.store.Outstanding(w.Context(), server, "")
+		left, err := w.store.PendingCommands(w.Context(), server, "")
 		require.NoError(t, err)
 		require.Empty(t, left)
 	})

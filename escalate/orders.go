@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/terraphim/adfbot/escalate/incident"
 	"github.com/terraphim/adfbot/escalate/tracker"
 	"github.com/terraphim/adfbot/internal/redact"
 )
@@ -98,7 +99,7 @@ func (r *Reconciler) dismiss(ctx context.Context, dry bool) []error {
 
 // hear reads the comments of a repository and accepts the orders among them. In a dry run it returns what they are.
 func (r *Reconciler) hear(ctx context.Context, repo tracker.Repo, p *pass, dry bool) ([]Action, error) {
-	kept, err := r.State.Scanned(ctx, repo)
+	kept, err := r.State.CommentsRead(ctx, repo)
 	if err != nil {
 		return nil, err
 	}
@@ -114,7 +115,7 @@ func (r *Reconciler) hear(ctx context.Context, repo tracker.Repo, p *pass, dry b
 	if err != nil {
 		return nil, err
 	}
-	written, said := map[int64]time.Time{}, map[int64][]Command{}
+	written, said := map[int64]time.Time{}, map[int64][]incident.CommandLine{}
 	for _, c := range comments {
 		if c.Updated.After(upTo) {
 			upTo = c.Updated
@@ -144,7 +145,7 @@ func (r *Reconciler) hear(ctx context.Context, repo tracker.Repo, p *pass, dry b
 			continue
 		}
 		if err == nil {
-			err = r.State.Accept(ctx, o)
+			err = r.State.AcceptCommand(ctx, o)
 		}
 		if err != nil {
 			if c.Updated.Before(upTo) {
@@ -159,31 +160,31 @@ func (r *Reconciler) hear(ctx context.Context, repo tracker.Repo, p *pass, dry b
 		upTo = now
 	}
 	if !dry && !upTo.Equal(kept) {
-		errs = append(errs, r.State.SetScanned(ctx, repo, upTo))
+		errs = append(errs, r.State.SetCommentsRead(ctx, repo, upTo))
 	}
 	return done, errors.Join(errs...)
 }
 
-func obeyAction(o Order) []Action {
+func obeyAction(o incident.Command) []Action {
 	if o.Done {
 		return nil
 	}
 	why := fmt.Sprintf("%s wrote /adf", redact.Line(o.By.Login, 60))
 	for _, s := range o.Steps {
-		why += " " + s.Command.Said
+		why += " " + s.Line.Written
 	}
 	switch o.Refused {
-	case refusedStranger:
+	case incident.RefusedNotOperator:
 		why += ", and is no operator"
-	case refusedEdited:
+	case incident.RefusedEdited:
 		why += ", and the comment was edited"
 	}
 	return []Action{{Kind: Obey, Project: o.Project, Incident: o.Incident, Issue: o.Issue, Why: why}}
 }
 
 // order makes an order of a comment with commands. One in an issue that is not ours is done with.
-func (r *Reconciler) order(ctx context.Context, repo tracker.Repo, c tracker.Comment, commands []Command, p *pass) (Order, error) {
-	o := Order{Comment: c.ID, By: c.By, At: c.Created, Issue: tracker.IssueRef{Repo: repo, Number: c.Number}, Done: true}
+func (r *Reconciler) order(ctx context.Context, repo tracker.Repo, c tracker.Comment, commands []incident.CommandLine, p *pass) (incident.Command, error) {
+	o := incident.Command{Comment: c.ID, By: c.By, At: c.Created, Issue: tracker.IssueRef{Repo: repo, Number: c.Number}, Done: true}
 	issue, gone, err := r.issueNumbered(ctx, p, repo, c.Number)
 	if gone {
 		return o, nil
@@ -210,15 +211,15 @@ func (r *Reconciler) order(ctx context.Context, repo tracker.Repo, c tracker.Com
 	}
 	switch {
 	case !p.ops.may(c.By):
-		o.Refused = refusedStranger
+		o.Refused = incident.RefusedNotOperator
 	case !c.Updated.Equal(c.Created):
-		o.Refused = refusedEdited
+		o.Refused = incident.RefusedEdited
 		if r.Now().Sub(c.Created) > editedFor {
 			return o, nil
 		}
 	default:
 		for _, cmd := range commands {
-			o.Steps = append(o.Steps, Step{Command: cmd})
+			o.Steps = append(o.Steps, incident.Step{Line: cmd})
 		}
 	}
 	if obeyed, err := r.obeyed(ctx, o, found[0], p); obeyed || err != nil {
@@ -230,15 +231,15 @@ func (r *Reconciler) order(ctx context.Context, repo tracker.Repo, c tracker.Com
 
 // obeyed tells whether an order was carried out, or answered, by a state that was lost or replaced by an older copy: the
 // answer is in the issue then. A resume is answered by the comment on the incident's end.
-func (r *Reconciler) obeyed(ctx context.Context, o Order, i Incident, p *pass) (bool, error) {
-	key := orderKey(o)
-	if o.Refused == refusedStranger {
-		key = strangerKey(i, o.By)
+func (r *Reconciler) obeyed(ctx context.Context, o incident.Command, i incident.Incident, p *pass) (bool, error) {
+	key := incident.CommandKey(o)
+	if o.Refused == incident.RefusedNotOperator {
+		key = incident.NotOperatorKey(i, o.By)
 	}
 	if _, there, err := r.said(ctx, o.Issue, key, p); there || err != nil {
 		return there, err
 	}
-	if !i.Rebuilt && !slices.ContainsFunc(o.Steps, func(s Step) bool { return s.Command.Verb == ResumeVerb }) {
+	if !i.Rebuilt && !slices.ContainsFunc(o.Steps, func(s incident.Step) bool { return s.Line.Verb == incident.ResumeVerb }) {
 		return false, nil
 	}
 	return r.resumedSince(ctx, i, o.Issue, o.At, p)

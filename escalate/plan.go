@@ -6,36 +6,9 @@ import (
 	"slices"
 	"time"
 
+	"github.com/terraphim/adfbot/escalate/incident"
 	"github.com/terraphim/adfbot/escalate/tracker"
 )
-
-// FlagState is what a look at a project's pause flag showed.
-type FlagState int
-
-const (
-	FlagUnknown FlagState = iota // the directory can't be read, or is not (known to be) ours
-	FlagGone
-	FlagThere
-)
-
-// FlagView is one look at a project's pause flag.
-type FlagView struct {
-	State FlagState
-	Info  FlagInfo // from the bot's own note; zero where the note is a person's
-	Since time.Time
-	Note  string // as it stands in the file: untrusted
-	Err   error  // why the state is unknown
-	// Dangling: the flag is a link that leads nowhere. It pauses, though `test -e` does not see it.
-	Dangling bool
-}
-
-// Hold is a pause that a person made, as far as the state knows of it.
-type Hold struct {
-	Project     string
-	Note        string
-	Since       time.Time
-	FlagWritten time.Time // zero: `adfbot pause` has not seen its flag on disk yet
-}
 
 // IssueState is what is known of an issue in this pass.
 type IssueState int
@@ -51,14 +24,14 @@ const (
 type Observation struct {
 	Now       time.Time
 	Project   string
-	Flag      FlagView
-	Hold      *Hold
-	Incidents []Incident            // of this project: all that are not settled, and those whose issues are in Open
-	Known     func(id string) bool  // is the incident in the state, be it settled
-	Issues    map[string]IssueState // of the incidents' own issues, by incident id
-	Open      []tracker.Issue       // this project's open issues that are ours: author and marker were checked
-	Closings  map[string]Closing    // who closed the incidents' own issues, by incident id, where that was asked for
-	Force     bool                  // a person asked: do not wait for the next try
+	Flag      incident.FlagView
+	Hold      *incident.Hold
+	Incidents []incident.Incident         // of this project: all that are not settled, and those whose issues are in Open
+	Known     func(id string) bool        // is the incident in the state, be it settled
+	Issues    map[string]IssueState       // of the incidents' own issues, by incident id
+	Open      []tracker.Issue             // this project's open issues that are ours: author and marker were checked
+	Closings  map[string]incident.Closing // who closed the incidents' own issues, by incident id, where that was asked for
+	Force     bool                        // a person asked: do not wait for the next try
 }
 
 // ActionKind is one kind of step. The local kinds touch state and flag only; the others talk to Gitea.
@@ -108,9 +81,9 @@ type Action struct {
 	Why      string           `json:"why"`
 	Quiet    bool             `json:"quiet,omitempty"` // reopen without a comment
 
-	marker   tracker.Marker // of an issue to rebuild from
-	info     FlagInfo       // of a flag to rebuild from
-	replaced bool           // what is rebuilt ended without a resume: a later incident pauses the project
+	marker   tracker.Marker    // of an issue to rebuild from
+	info     incident.FlagInfo // of a flag to rebuild from
+	replaced bool              // what is rebuilt ended without a resume: a later incident pauses the project
 }
 
 // Reopening: after three times in an hour the bot waits an hour each time and says nothing, so that it does not fight a
@@ -164,14 +137,14 @@ type planner struct {
 	out []Action
 }
 
-func (p *planner) add(k ActionKind, i Incident, why string) *Action {
+func (p *planner) add(k ActionKind, i incident.Incident, why string) *Action {
 	p.out = append(p.out, Action{Kind: k, Project: p.o.Project, Incident: i.ID, Name: i.Name(), Issue: i.Issue, Why: why})
 	return &p.out[len(p.out)-1]
 }
 
 // strange is the id in the flag's note where the state does not know it, else "".
 func (p *planner) strange() string {
-	if p.o.Flag.State != FlagThere {
+	if p.o.Flag.State != incident.FlagThere {
 		return ""
 	}
 	if id := p.o.Flag.Info.Incident; id != "" && !p.o.Known(id) {
@@ -183,11 +156,11 @@ func (p *planner) strange() string {
 // flags plans the local steps: everything that follows from state and flag alone, and the incidents that only a flag or
 // an issue still tells of.
 func (p *planner) flags() {
-	if p.o.Flag.State == FlagUnknown {
+	if p.o.Flag.State == incident.FlagUnknown {
 		return
 	}
-	there, strange := p.o.Flag.State == FlagThere, p.strange()
-	var current *Incident
+	there, strange := p.o.Flag.State == incident.FlagThere, p.strange()
+	var current *incident.Incident
 	for n := range p.o.Incidents {
 		i := &p.o.Incidents[n]
 		if !i.IsOpen() {
@@ -219,7 +192,7 @@ func (p *planner) flags() {
 
 // rebuild plans to take up again an incident that the state lost and whose project is still paused. It returns what then
 // is the project's incident.
-func (p *planner) rebuild(there bool, strange string) *Incident {
+func (p *planner) rebuild(there bool, strange string) *incident.Incident {
 	if !there || (p.o.Flag.Info.Incident != "" && strange == "") {
 		return nil
 	}
@@ -239,22 +212,22 @@ func (p *planner) rebuild(there bool, strange string) *Incident {
 	}
 	switch {
 	case found != nil:
-		found = p.own(Incident{ID: found.Marker.Incident}) // of several of one incident the oldest stays
-		a := p.add(Rebuild, Incident{ID: found.Marker.Incident, Project: p.o.Project, Seq: found.Marker.Seq, Issue: found.IssueRef},
+		found = p.own(incident.Incident{ID: found.Marker.Incident}) // of several of one incident the oldest stays
+		a := p.add(Rebuild, incident.Incident{ID: found.Marker.Incident, Project: p.o.Project, Seq: found.Marker.Seq, Issue: found.IssueRef},
 			"the state does not know this incident, and its pause flag is there")
 		a.marker, a.info = found.Marker, p.o.Flag.Info
-		return &Incident{ID: found.Marker.Incident}
+		return &incident.Incident{ID: found.Marker.Incident}
 	case strange != "":
-		a := p.add(Rebuild, Incident{ID: strange, Project: p.o.Project, Seq: p.o.Flag.Info.Seq},
+		a := p.add(Rebuild, incident.Incident{ID: strange, Project: p.o.Project, Seq: p.o.Flag.Info.Seq},
 			"the state does not know the incident that the pause flag names")
 		a.info = p.o.Flag.Info
-		return &Incident{ID: strange}
+		return &incident.Incident{ID: strange}
 	}
 	return nil
 }
 
 // orphans plans to take in the other incidents that only their open issues tell of. They are over.
-func (p *planner) orphans(current *Incident) {
+func (p *planner) orphans(current *incident.Incident) {
 	done := map[string]bool{}
 	for _, i := range p.o.Open {
 		id := i.Marker.Incident
@@ -262,20 +235,20 @@ func (p *planner) orphans(current *Incident) {
 			continue
 		}
 		done[id] = true
-		oldest := p.own(Incident{ID: id})
+		oldest := p.own(incident.Incident{ID: id})
 		replaced, why := false, "the state does not know this incident, and it has no pause flag"
-		if current != nil && p.o.Flag.State == FlagThere {
+		if current != nil && p.o.Flag.State == incident.FlagThere {
 			replaced, why = true, "the state does not know this incident, and the project is paused by a later one"
 		}
-		a := p.add(RebuildDone, Incident{ID: id, Project: p.o.Project, Seq: oldest.Marker.Seq, Issue: oldest.IssueRef}, why)
+		a := p.add(RebuildDone, incident.Incident{ID: id, Project: p.o.Project, Seq: oldest.Marker.Seq, Issue: oldest.IssueRef}, why)
 		a.marker, a.replaced = oldest.Marker, replaced
 	}
 }
 
 func (p *planner) hold(held bool) {
 	h := p.o.Hold
-	gone := p.o.Flag.State == FlagGone
-	project := Incident{Project: p.o.Project}
+	gone := p.o.Flag.State == incident.FlagGone
+	project := incident.Incident{Project: p.o.Project}
 	switch {
 	case held && h == nil:
 		p.add(NoteHold, project, "paused by a person's flag").Name = ""
@@ -290,12 +263,12 @@ func (p *planner) hold(held bool) {
 
 // due tells whether the wait after a failed try is over. A wait longer than any that the bot sets comes from a clock that
 // was wrong.
-func (p *planner) due(i Incident) bool {
+func (p *planner) due(i incident.Incident) bool {
 	return p.o.Force || !p.o.Now.Before(i.NextTry) || i.NextTry.Sub(p.o.Now) > longestWait
 }
 
 // own returns the oldest open issue that carries the incident's marker.
-func (p *planner) own(i Incident) *tracker.Issue {
+func (p *planner) own(i incident.Incident) *tracker.Issue {
 	var found *tracker.Issue
 	for n := range p.o.Open {
 		d := &p.o.Open[n]
@@ -306,7 +279,7 @@ func (p *planner) own(i Incident) *tracker.Issue {
 	return found
 }
 
-func (p *planner) adopt(i Incident) bool {
+func (p *planner) adopt(i incident.Incident) bool {
 	if !i.Issue.IsZero() {
 		return false
 	}
@@ -318,7 +291,7 @@ func (p *planner) adopt(i Incident) bool {
 	return true
 }
 
-func (p *planner) open(i Incident) {
+func (p *planner) open(i incident.Incident) {
 	if p.adopt(i) {
 		return
 	}
@@ -328,7 +301,7 @@ func (p *planner) open(i Incident) {
 		}
 		return
 	}
-	if p.o.Flag.State == FlagUnknown {
+	if p.o.Flag.State == incident.FlagUnknown {
 		return
 	}
 	switch p.o.Issues[i.ID] {
@@ -336,7 +309,7 @@ func (p *planner) open(i Incident) {
 		if i.ReopenPending && p.due(i) {
 			p.add(NoteReopened, i, "the issue is open again")
 		}
-		if i.SaidNotPaused && !i.FlagWritten.IsZero() && p.due(i) {
+		if i.HeadedNotPaused && !i.FlagWritten.IsZero() && p.due(i) {
 			p.add(TellPaused, i, "the issue says NOT PAUSED, and the flag is there now")
 		}
 	case IssueClosed:
@@ -354,7 +327,7 @@ func (p *planner) open(i Incident) {
 }
 
 // reopening tells whether a closed issue is to be opened again now, and whether without a word.
-func reopening(now time.Time, i Incident) (quiet, due bool) {
+func reopening(now time.Time, i incident.Incident) (quiet, due bool) {
 	if i.ReopenPending {
 		return i.ReopenQuiet, true
 	}
@@ -372,9 +345,9 @@ func reopening(now time.Time, i Incident) (quiet, due bool) {
 	return true, since >= reopenWindow
 }
 
-func (p *planner) ended(i Incident) {
+func (p *planner) ended(i incident.Incident) {
 	open := p.o.Issues[i.ID] == IssueOpen
-	unreadable := p.o.Flag.State == FlagUnknown
+	unreadable := p.o.Flag.State == incident.FlagUnknown
 	switch {
 	case !unreadable && p.adopt(i):
 	case i.Settled && open && !i.LeftOpen && !unreadable && p.due(i):
@@ -392,12 +365,12 @@ func (p *planner) ended(i Incident) {
 
 // duplicates plans to close all but one of an incident's open issues: the one that the state knows stays. While that one
 // is not seen to be open nothing is closed, so that a paused project's last open issue never goes.
-func (p *planner) duplicates(i Incident) {
-	if i.Issue.IsZero() || p.o.Flag.State == FlagUnknown || !p.due(i) || (i.IsOpen() && p.o.Issues[i.ID] != IssueOpen) {
+func (p *planner) duplicates(i incident.Incident) {
+	if i.Issue.IsZero() || p.o.Flag.State == incident.FlagUnknown || !p.due(i) || (i.IsOpen() && p.o.Issues[i.ID] != IssueOpen) {
 		return
 	}
 	for _, d := range p.o.Open {
-		if d.Marker.Incident != i.ID || (d.ID == i.Issue.ID && d.Number == i.Issue.Number) || i.Comments[leftDuplicateKey(i, d.IssueRef)].Done {
+		if d.Marker.Incident != i.ID || (d.ID == i.Issue.ID && d.Number == i.Issue.Number) || i.Comments[incident.DuplicateClosedKey(i, d.IssueRef)].Done {
 			continue
 		}
 		p.add(CloseDuplicate, i, fmt.Sprintf("a second issue of the incident; %s stays", i.Issue)).Issue = d.IssueRef

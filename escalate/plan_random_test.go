@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/terraphim/adfbot/escalate"
+	"github.com/terraphim/adfbot/escalate/incident"
 	"github.com/terraphim/adfbot/escalate/tracker"
 )
 
@@ -23,17 +24,17 @@ func randomSeen(r *rand.Rand) escalate.Observation {
 		return now.Add(time.Duration(r.IntN(300)-240) * time.Minute)
 	}
 	ids := []string{idA, idB, fmt.Sprintf("%032x", 0xc), fmt.Sprintf("%032x", 0xd)}
-	s := seen{flag: escalate.FlagState(r.IntN(3)), force: flip()}
+	s := seen{flag: incident.FlagState(r.IntN(3)), force: flip()}
 	if flip() {
 		s.note = ids[r.IntN(len(ids))]
 	}
 	if flip() {
-		s.hold = &escalate.Hold{Project: project, FlagWritten: when()}
+		s.hold = &incident.Hold{Project: project, FlagWritten: when()}
 	}
 	opened := false
 	for n, id := range ids[:r.IntN(len(ids))] {
-		i := escalate.Incident{ID: id, Project: project, Seq: n + 1, Opened: ago(5 * time.Hour), FlagWritten: when(),
-			NextTry: when(), SaidNotPaused: flip(), ReopenPending: flip(), ReopenQuiet: flip(), Ended: ago(time.Minute)}
+		i := incident.Incident{ID: id, Project: project, Seq: n + 1, Opened: ago(5 * time.Hour), FlagWritten: when(),
+			NextTry: when(), HeadedNotPaused: flip(), ReopenPending: flip(), ReopenQuiet: flip(), Ended: ago(time.Minute)}
 		if !opened && flip() {
 			i.Ended, opened = time.Time{}, true
 		} else {
@@ -47,7 +48,7 @@ func randomSeen(r *rand.Rand) escalate.Observation {
 			i.Reopens = append(i.Reopens, when())
 		}
 		if flip() {
-			i.Comments = map[string]escalate.Comment{fmt.Sprintf("%s/duplicate/%d/closed", id, 1+r.IntN(8)): {Done: true}}
+			i.Comments = map[string]incident.Comment{fmt.Sprintf("%s/duplicate/%d/closed", id, 1+r.IntN(8)): {Done: true}}
 		}
 		s.incidents = append(s.incidents, i)
 	}
@@ -74,7 +75,7 @@ func TestWhateverIsSeenThePlanKeepsItsPromises(t *testing.T) {
 		o := randomSeen(r)
 		plan := escalate.Plan(o)
 		require.Equal(t, plan, escalate.Plan(o), "the same is planned of the same")
-		incidents := map[string]escalate.Incident{}
+		incidents := map[string]incident.Incident{}
 		for _, i := range o.Incidents {
 			incidents[i.ID] = i
 		}
@@ -96,7 +97,7 @@ func TestWhateverIsSeenThePlanKeepsItsPromises(t *testing.T) {
 				remote = true
 				require.False(t, local, "after a local step everything is planned anew: %s", say)
 			}
-			if o.Flag.State == escalate.FlagUnknown {
+			if o.Flag.State == incident.FlagUnknown {
 				require.Contains(t, []escalate.ActionKind{escalate.Create, escalate.Adopt}, a.Kind, say)
 				require.True(t, i.IsOpen(), say)
 			}
@@ -110,7 +111,7 @@ func TestWhateverIsSeenThePlanKeepsItsPromises(t *testing.T) {
 				}
 			case escalate.Create, escalate.Reopen, escalate.Replace:
 				require.True(t, known && i.IsOpen(), say)
-				require.False(t, o.Flag.State == escalate.FlagGone && !i.FlagWritten.IsZero(), "nothing is opened for a project that runs: %s", say)
+				require.False(t, o.Flag.State == incident.FlagGone && !i.FlagWritten.IsZero(), "nothing is opened for a project that runs: %s", say)
 			case escalate.Resume:
 				require.True(t, i.IsOpen(), say)
 			case escalate.Rebuild, escalate.RebuildDone:

@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/terraphim/adfbot/escalate"
+	"github.com/terraphim/adfbot/escalate/incident"
 	"github.com/terraphim/adfbot/escalate/tracker"
 )
 
@@ -25,31 +26,31 @@ func ref(n int64) tracker.IssueRef {
 }
 
 // openIncident is one whose flag and issue #1 are there.
-func openIncident(change ...func(*escalate.Incident)) escalate.Incident {
-	i := escalate.Incident{ID: idA, Project: project, Seq: 1, Opened: ago(time.Hour), FlagWritten: ago(time.Hour), Issue: ref(1)}
+func openIncident(change ...func(*incident.Incident)) incident.Incident {
+	i := incident.Incident{ID: idA, Project: project, Seq: 1, Opened: ago(time.Hour), FlagWritten: ago(time.Hour), Issue: ref(1)}
 	for _, f := range change {
 		f(&i)
 	}
 	return i
 }
 
-func endedIncident(change ...func(*escalate.Incident)) escalate.Incident {
-	return openIncident(append([]func(*escalate.Incident){func(i *escalate.Incident) { i.Ended = ago(time.Minute) }}, change...)...)
+func endedIncident(change ...func(*incident.Incident)) incident.Incident {
+	return openIncident(append([]func(*incident.Incident){func(i *incident.Incident) { i.Ended = ago(time.Minute) }}, change...)...)
 }
 
-func noIssue(i *escalate.Incident)      { i.Issue = tracker.IssueRef{} }
-func neverWritten(i *escalate.Incident) { i.FlagWritten = time.Time{} }
-func settled(i *escalate.Incident)      { i.Settled = true }
+func noIssue(i *incident.Incident)      { i.Issue = tracker.IssueRef{} }
+func neverWritten(i *incident.Incident) { i.FlagWritten = time.Time{} }
+func settled(i *incident.Incident)      { i.Settled = true }
 
 func theirs(id string, n int64) tracker.Issue {
 	return tracker.Issue{IssueRef: ref(n), Open: true, Marker: tracker.Marker{Project: project, Incident: id, Seq: 1}}
 }
 
 type seen struct {
-	flag      escalate.FlagState
+	flag      incident.FlagState
 	note      string // id of the incident in the flag's note
-	hold      *escalate.Hold
-	incidents []escalate.Incident
+	hold      *incident.Hold
+	incidents []incident.Incident
 	state     escalate.IssueState // of the first incident's issue
 	open      []tracker.Issue
 	known     []string // further incidents that the state knows
@@ -58,11 +59,11 @@ type seen struct {
 
 func (s seen) observation() escalate.Observation {
 	o := escalate.Observation{
-		Now: now, Project: project, Flag: escalate.FlagView{State: s.flag}, Hold: s.hold, Incidents: s.incidents,
+		Now: now, Project: project, Flag: incident.FlagView{State: s.flag}, Hold: s.hold, Incidents: s.incidents,
 		Issues: map[string]escalate.IssueState{}, Open: s.open, Force: s.force,
 	}
 	if s.note != "" {
-		o.Flag.Info = escalate.FlagInfo{Project: project, Seq: 1, Incident: s.note}
+		o.Flag.Info = incident.FlagInfo{Project: project, Seq: 1, Incident: s.note}
 	}
 	known := slices.Clone(s.known)
 	for n, i := range s.incidents {
@@ -95,13 +96,13 @@ func steps(plan []escalate.Action) []string {
 }
 
 func TestThePlanFollowsTheTable(t *testing.T) {
-	const gone, there, unknown = escalate.FlagGone, escalate.FlagThere, escalate.FlagUnknown
+	const gone, there, unknown = incident.FlagGone, incident.FlagThere, incident.FlagUnknown
 	const isOpen, isClosed, isLost = escalate.IssueOpen, escalate.IssueClosed, escalate.IssueLost
-	one := func(change ...func(*escalate.Incident)) []escalate.Incident {
-		return []escalate.Incident{openIncident(change...)}
+	one := func(change ...func(*incident.Incident)) []incident.Incident {
+		return []incident.Incident{openIncident(change...)}
 	}
-	over := func(change ...func(*escalate.Incident)) []escalate.Incident {
-		return []escalate.Incident{endedIncident(change...)}
+	over := func(change ...func(*incident.Incident)) []incident.Incident {
+		return []incident.Incident{endedIncident(change...)}
 	}
 	for _, c := range []struct {
 		name string
@@ -123,12 +124,12 @@ func TestThePlanFollowsTheTable(t *testing.T) {
 		{"open, flag gone, issue closed", seen{flag: gone, incidents: one(), state: isClosed}, []string{"resume #1"}},
 		{"open, flag gone, never created", seen{flag: gone, incidents: one(noIssue)}, []string{"resume"}},
 		{"ended, issue open", seen{flag: gone, incidents: over(), state: isOpen}, []string{"close #1"}},
-		{"ended, issue open, paused again by a person", seen{flag: there, incidents: over(), state: isOpen, hold: &escalate.Hold{Project: project, FlagWritten: now}}, []string{"close #1"}},
+		{"ended, issue open, paused again by a person", seen{flag: there, incidents: over(), state: isOpen, hold: &incident.Hold{Project: project, FlagWritten: now}}, []string{"close #1"}},
 		{"ended, issue not seen", seen{flag: gone, incidents: over()}, []string{"close #1"}},
 		{"ended, never created", seen{flag: gone, incidents: over(noIssue)}, []string{"settle"}},
-		{"ended, creation in doubt", seen{flag: gone, incidents: over(noIssue, func(i *escalate.Incident) { i.Create.At = ago(time.Minute) })}, []string{"find-lost"}},
+		{"ended, creation in doubt", seen{flag: gone, incidents: over(noIssue, func(i *incident.Incident) { i.Create.At = ago(time.Minute) })}, []string{"find-lost"}},
 		{"ended and done, reopened by a person", seen{flag: gone, incidents: over(settled), state: isOpen}, []string{"leave-open #1"}},
-		{"ended and done, reopened, said already", seen{flag: gone, incidents: over(settled, func(i *escalate.Incident) { i.LeftOpen = true }), state: isOpen}, nil},
+		{"ended and done, reopened, said already", seen{flag: gone, incidents: over(settled, func(i *incident.Incident) { i.LeftOpen = true }), state: isOpen}, nil},
 		{"ended and done", seen{flag: gone, incidents: over(settled), state: isClosed}, nil},
 		{"unknown, flag there with its id, issue open", seen{flag: there, note: idB, open: []tracker.Issue{theirs(idB, 7)}}, []string{"rebuild #7 b"}},
 		{"unknown, a person's flag there, issue open", seen{flag: there, open: []tracker.Issue{theirs(idB, 7)}}, []string{"rebuild #7 b"}},
@@ -142,8 +143,8 @@ func TestThePlanFollowsTheTable(t *testing.T) {
 		{"two of ours, the known one closed: never the last open one", seen{flag: there, incidents: one(), state: isClosed, open: []tracker.Issue{theirs(idA, 9)}}, []string{"reopen #1"}},
 		{"two of ours, the known one not seen", seen{flag: there, incidents: one(), open: []tracker.Issue{theirs(idA, 9)}}, nil},
 		{"two of ours, the known one deleted", seen{flag: there, incidents: one(), state: isLost, open: []tracker.Issue{theirs(idA, 9)}}, []string{"replace #1"}},
-		{"a duplicate that was closed, and reopened by a person", seen{flag: there, incidents: one(func(i *escalate.Incident) {
-			i.Comments = map[string]escalate.Comment{idA + "/duplicate/9/closed": {Done: true}}
+		{"a duplicate that was closed, and reopened by a person", seen{flag: there, incidents: one(func(i *incident.Incident) {
+			i.Comments = map[string]incident.Comment{idA + "/duplicate/9/closed": {Done: true}}
 		}), state: isOpen, open: []tracker.Issue{theirs(idA, 9), theirs(idA, 1)}}, nil},
 
 		// A flag that can't be read.
@@ -157,7 +158,7 @@ func TestThePlanFollowsTheTable(t *testing.T) {
 		{"flag unknown, ended, its issue unknown to the state", seen{flag: unknown, incidents: over(noIssue), open: []tracker.Issue{theirs(idA, 7)}}, nil},
 		{"flag unknown, an unknown incident's issue", seen{flag: unknown, open: []tracker.Issue{theirs(idB, 7)}}, nil},
 		{"flag unknown, two of ours", seen{flag: unknown, incidents: one(), state: isOpen, open: []tracker.Issue{theirs(idA, 9), theirs(idA, 1)}}, nil},
-		{"flag unknown, held", seen{flag: unknown, hold: &escalate.Hold{Project: project, FlagWritten: now}}, nil},
+		{"flag unknown, held", seen{flag: unknown, hold: &incident.Hold{Project: project, FlagWritten: now}}, nil},
 
 		// Notes of incidents that the state does not know, and of others.
 		{"the note is of a later incident", seen{flag: there, note: idB, incidents: one(), state: isOpen}, []string{"resume #1", "rebuild b"}},
@@ -176,11 +177,11 @@ func TestThePlanFollowsTheTable(t *testing.T) {
 		{"an unknown incident beside the open one is over", seen{flag: there, incidents: one(), state: isOpen, open: []tracker.Issue{theirs(idB, 7)}}, []string{"rebuild-done #7 b"}},
 
 		// Holds.
-		{"a hold whose flag was never written", seen{flag: gone, hold: &escalate.Hold{Project: project}}, []string{"write-flag"}},
-		{"a hold whose flag is there and not noted", seen{flag: there, hold: &escalate.Hold{Project: project}}, []string{"note-flag"}},
-		{"a hold whose flag is there", seen{flag: there, hold: &escalate.Hold{Project: project, FlagWritten: now}}, nil},
-		{"a hold whose flag is gone", seen{flag: gone, hold: &escalate.Hold{Project: project, FlagWritten: now}}, []string{"release-hold"}},
-		{"a hold beside an incident whose flag is gone", seen{flag: gone, incidents: one(), state: isOpen, hold: &escalate.Hold{Project: project, FlagWritten: now}}, []string{"resume #1", "release-hold"}},
+		{"a hold whose flag was never written", seen{flag: gone, hold: &incident.Hold{Project: project}}, []string{"write-flag"}},
+		{"a hold whose flag is there and not noted", seen{flag: there, hold: &incident.Hold{Project: project}}, []string{"note-flag"}},
+		{"a hold whose flag is there", seen{flag: there, hold: &incident.Hold{Project: project, FlagWritten: now}}, nil},
+		{"a hold whose flag is gone", seen{flag: gone, hold: &incident.Hold{Project: project, FlagWritten: now}}, []string{"release-hold"}},
+		{"a hold beside an incident whose flag is gone", seen{flag: gone, incidents: one(), state: isOpen, hold: &incident.Hold{Project: project, FlagWritten: now}}, []string{"resume #1", "release-hold"}},
 
 		// Waits.
 		{"no issue, and it is too early", seen{flag: there, incidents: one(noIssue, wait(time.Minute))}, nil},
@@ -197,7 +198,7 @@ func TestThePlanFollowsTheTable(t *testing.T) {
 		// What the issue says.
 		{"the issue says NOT PAUSED, and the flag has come", seen{flag: there, incidents: one(notPaused), state: isOpen}, []string{"tell-paused #1"}},
 		{"the issue says NOT PAUSED, rightly", seen{flag: gone, incidents: one(notPaused, neverWritten), state: isOpen}, []string{"write-flag #1"}},
-		{"a reopening was begun and has happened", seen{flag: there, incidents: one(func(i *escalate.Incident) { i.ReopenPending = true }), state: isOpen}, []string{"note-reopened #1"}},
+		{"a reopening was begun and has happened", seen{flag: there, incidents: one(func(i *incident.Incident) { i.ReopenPending = true }), state: isOpen}, []string{"note-reopened #1"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			if c.want == nil {
@@ -208,61 +209,61 @@ func TestThePlanFollowsTheTable(t *testing.T) {
 	}
 }
 
-func wait(d time.Duration) func(*escalate.Incident) {
-	return func(i *escalate.Incident) { i.NextTry = now.Add(d) }
+func wait(d time.Duration) func(*incident.Incident) {
+	return func(i *incident.Incident) { i.NextTry = now.Add(d) }
 }
 
-func notPaused(i *escalate.Incident) { i.SaidNotPaused = true }
+func notPaused(i *incident.Incident) { i.HeadedNotPaused = true }
 
 func TestReopeningIsLimited(t *testing.T) {
-	at := func(minutes ...int) func(*escalate.Incident) {
-		return func(i *escalate.Incident) {
+	at := func(minutes ...int) func(*incident.Incident) {
+		return func(i *incident.Incident) {
 			for _, m := range minutes {
 				i.Reopens = append(i.Reopens, ago(time.Duration(m)*time.Minute))
 			}
 		}
 	}
-	was := func(i *escalate.Incident) { i.ReopenQuiet = true }
-	pending := func(i *escalate.Incident) { i.ReopenPending = true }
+	was := func(i *incident.Incident) { i.ReopenQuiet = true }
+	pending := func(i *incident.Incident) { i.ReopenPending = true }
 	const loud, silent, not = "reopen #1", "reopen #1 quietly", ""
 	for _, c := range []struct {
 		name   string
-		change []func(*escalate.Incident)
+		change []func(*incident.Incident)
 		want   string
 	}{
 		{"never before", nil, loud},
-		{"twice in the last minutes", []func(*escalate.Incident){at(2, 1)}, loud},
-		{"three times in the last hour", []func(*escalate.Incident){at(59, 30, 1)}, not},
-		{"three times in an hour, the last one 59 minutes ago", []func(*escalate.Incident){at(110, 80, 59)}, not},
-		{"three times in an hour, the last one an hour ago", []func(*escalate.Incident){at(110, 80, 60)}, silent},
-		{"three times, but not in one hour", []func(*escalate.Incident){at(61, 30, 1)}, loud},
-		{"quietly an hour ago", []func(*escalate.Incident){at(180, 160, 140, 60), was}, silent},
-		{"quietly half an hour ago", []func(*escalate.Incident){at(180, 160, 140, 30), was}, not},
-		{"two hours of rest", []func(*escalate.Incident){at(180, 160, 140, 120), was}, loud},
-		{"three times in an hour, yesterday", []func(*escalate.Incident){at(1500, 1499, 1498)}, loud},
-		{"a clock that was ahead", []func(*escalate.Incident){at(-600, -601, -602)}, loud},
-		{"begun and not done", []func(*escalate.Incident){at(3, 2, 1), pending}, loud},
-		{"begun quietly and not done", []func(*escalate.Incident){at(3, 2, 1), was, pending}, silent},
+		{"twice in the last minutes", []func(*incident.Incident){at(2, 1)}, loud},
+		{"three times in the last hour", []func(*incident.Incident){at(59, 30, 1)}, not},
+		{"three times in an hour, the last one 59 minutes ago", []func(*incident.Incident){at(110, 80, 59)}, not},
+		{"three times in an hour, the last one an hour ago", []func(*incident.Incident){at(110, 80, 60)}, silent},
+		{"three times, but not in one hour", []func(*incident.Incident){at(61, 30, 1)}, loud},
+		{"quietly an hour ago", []func(*incident.Incident){at(180, 160, 140, 60), was}, silent},
+		{"quietly half an hour ago", []func(*incident.Incident){at(180, 160, 140, 30), was}, not},
+		{"two hours of rest", []func(*incident.Incident){at(180, 160, 140, 120), was}, loud},
+		{"three times in an hour, yesterday", []func(*incident.Incident){at(1500, 1499, 1498)}, loud},
+		{"a clock that was ahead", []func(*incident.Incident){at(-600, -601, -602)}, loud},
+		{"begun and not done", []func(*incident.Incident){at(3, 2, 1), pending}, loud},
+		{"begun quietly and not done", []func(*incident.Incident){at(3, 2, 1), was, pending}, silent},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			want := []string{c.want}
 			if c.want == "" {
 				want = []string{}
 			}
-			s := seen{flag: escalate.FlagThere, incidents: []escalate.Incident{openIncident(c.change...)}, state: escalate.IssueClosed}
+			s := seen{flag: incident.FlagThere, incidents: []incident.Incident{openIncident(c.change...)}, state: escalate.IssueClosed}
 			require.Equal(t, want, steps(escalate.Plan(s.observation())))
 		})
 	}
 }
 
 func TestWhatConcernsAPausedProjectComesFirst(t *testing.T) {
-	ended := endedIncident(func(i *escalate.Incident) { i.ID, i.Issue = idB, ref(2) })
-	s := seen{flag: escalate.FlagThere, incidents: []escalate.Incident{ended, openIncident(noIssue)}, state: escalate.IssueOpen}
+	ended := endedIncident(func(i *incident.Incident) { i.ID, i.Issue = idB, ref(2) })
+	s := seen{flag: incident.FlagThere, incidents: []incident.Incident{ended, openIncident(noIssue)}, state: escalate.IssueOpen}
 	require.Equal(t, []string{"create", "close #2 b"}, steps(escalate.Plan(s.observation())))
 }
 
 // A result of such a project is recorded without a plan, see internal/bot.
 func TestNothingFollowsFromAFlagThatIsGoneWhereThereIsNothingToResume(t *testing.T) {
-	require.Empty(t, escalate.Plan(escalate.Observation{Now: time.Now(), Project: "odilo", Flag: escalate.FlagView{State: escalate.FlagGone},
+	require.Empty(t, escalate.Plan(escalate.Observation{Now: time.Now(), Project: "odilo", Flag: incident.FlagView{State: incident.FlagGone},
 		Known: func(string) bool { return false }}))
 }

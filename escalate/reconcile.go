@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/terraphim/adfbot/escalate/incident"
 	"github.com/terraphim/adfbot/escalate/tracker"
 	"github.com/terraphim/adfbot/internal/redact"
 	"github.com/terraphim/adfbot/pause"
@@ -38,7 +39,7 @@ type Settings struct {
 // one process and in several: see the package comment for the locks.
 type Reconciler struct {
 	Settings Settings
-	State    State
+	State    incident.State
 	Gitea    tracker.Client // nil: no request is made, what is pending stays so
 	Off      error          // why no request may be made; noted with what is pending
 	Pause    pause.Dir
@@ -46,8 +47,8 @@ type Reconciler struct {
 	Composer *Composer
 	Log      *slog.Logger
 	Now      func() time.Time
-	Uptime   func() Uptime     // of the machine; nil: not known, and whoever sets the clock ends or lengthens a wait
-	Step     func(name string) // a fault point of the crash tests; nil in production
+	Uptime   func() incident.Uptime // of the machine; nil: not known, and whoever sets the clock ends or lengthens a wait
+	Step     func(name string)      // a fault point of the crash tests; nil in production
 
 	// Describe gives a project's status in Markdown, for `/adf status`; nil: the answer says where to look.
 	Describe func(ctx context.Context, project string) (string, error)
@@ -66,9 +67,9 @@ func (r *Reconciler) step(name string) {
 }
 
 // Look looks at a project's flag. A missing flag counts as gone only while the sentinel is there and is ours.
-func (r *Reconciler) Look(project string) FlagView {
+func (r *Reconciler) Look(project string) incident.FlagView {
 	if r.PauseOff != nil {
-		return FlagView{Err: r.PauseOff}
+		return incident.FlagView{Err: r.PauseOff}
 	}
 	flag, sentinel, err := r.Pause.LookChecked(project)
 	if err == nil && flag.Present {
@@ -79,14 +80,14 @@ func (r *Reconciler) Look(project string) FlagView {
 	}
 	switch {
 	case err != nil:
-		return FlagView{Err: err}
+		return incident.FlagView{Err: err}
 	case !flag.Present:
-		return FlagView{State: FlagGone}
+		return incident.FlagView{State: incident.FlagGone}
 	}
-	v := FlagView{State: FlagThere, Since: flag.Since, Note: flag.Note, Dangling: flag.Dangling}
+	v := incident.FlagView{State: incident.FlagThere, Since: flag.Since, Note: flag.Note, Dangling: flag.Dangling}
 	v.Info, _ = ParseFlagNote(flag.Note)
 	if v.Info.Project != project {
-		v.Info = FlagInfo{} // a copied flag says nothing about this project
+		v.Info = incident.FlagInfo{} // a copied flag says nothing about this project
 	}
 	return v
 }
@@ -116,14 +117,14 @@ func (r *Reconciler) CheckPause() error {
 // Local does what follows from state and flag alone: it writes the flags that are missing and ends the pauses whose flags
 // are gone. It makes no request, and takes the project's flag lock only if something is to be done. It returns the flag as
 // it was seen last.
-func (r *Reconciler) Local(ctx context.Context, project string) (FlagView, []Action, error) {
+func (r *Reconciler) Local(ctx context.Context, project string) (incident.FlagView, []Action, error) {
 	return r.local(ctx, project, nil)
 }
 
-func (r *Reconciler) local(ctx context.Context, project string, p *pass) (FlagView, []Action, error) {
+func (r *Reconciler) local(ctx context.Context, project string, p *pass) (incident.FlagView, []Action, error) {
 	o, err := r.observe(ctx, project, p)
 	if err != nil {
-		return FlagView{}, nil, err
+		return incident.FlagView{}, nil, err
 	}
 	if !anyLocal(Plan(o)) {
 		return o.Flag, nil, nil
@@ -132,7 +133,7 @@ func (r *Reconciler) local(ctx context.Context, project string, p *pass) (FlagVi
 }
 
 // localNow is local where an observation has shown that there is something to do.
-func (r *Reconciler) localNow(ctx context.Context, project string, p *pass, o Observation) (FlagView, []Action, error) {
+func (r *Reconciler) localNow(ctx context.Context, project string, p *pass, o Observation) (incident.FlagView, []Action, error) {
 	unlock, err := r.State.LockHere(ctx, "flag/"+project, flagWait)
 	if err != nil {
 		return o.Flag, nil, fmt.Errorf("%s: %w", project, err)
@@ -188,7 +189,7 @@ func (r *Reconciler) doLocal(ctx context.Context, o Observation, a Action) error
 			h.FlagWritten = now
 			return r.State.SetHold(ctx, h)
 		}
-		_, err := r.State.Change(ctx, a.Incident, func(i *Incident) { i.FlagWritten, i.FlagError = now, "" })
+		_, err := r.State.Change(ctx, a.Incident, func(i *incident.Incident) { i.FlagWritten, i.FlagError = now, "" })
 		return err
 	case Resume:
 		how := a.Why + "; noticed " + now.UTC().Format(time.RFC3339)
@@ -199,7 +200,7 @@ func (r *Reconciler) doLocal(ctx context.Context, o Observation, a Action) error
 		r.step("resume-noted")
 		return err
 	case Supersede:
-		_, err := r.State.Change(ctx, a.Incident, func(i *Incident) {
+		_, err := r.State.Change(ctx, a.Incident, func(i *incident.Incident) {
 			if i.IsOpen() {
 				i.Replaced, i.Ended, i.EndedHow, i.NextTry = true, now.UTC(), a.Why, time.Time{}
 			}
@@ -216,7 +217,7 @@ func (r *Reconciler) doLocal(ctx context.Context, o Observation, a Action) error
 		return err
 	case NoteHold:
 		r.Log.Info("project is held by a person's pause flag", "project", a.Project)
-		return r.State.SetHold(ctx, Hold{Project: a.Project, Since: now, FlagWritten: now})
+		return r.State.SetHold(ctx, incident.Hold{Project: a.Project, Since: now, FlagWritten: now})
 	case Rebuild, RebuildDone:
 		i, err := r.State.Insert(ctx, rebuilt(a, now))
 		if err == nil {
@@ -224,7 +225,7 @@ func (r *Reconciler) doLocal(ctx context.Context, o Observation, a Action) error
 		}
 		return err
 	case Settle:
-		_, err := r.State.Change(ctx, a.Incident, func(i *Incident) {
+		_, err := r.State.Change(ctx, a.Incident, func(i *incident.Incident) {
 			if i.Issue.IsZero() && i.Create.At.IsZero() { // else another process has just found its issue, or begun to make it
 				i.Settled, i.LastErr = true, ""
 			}
@@ -247,7 +248,7 @@ func (r *Reconciler) writeFlag(ctx context.Context, o Observation, a Action) err
 	if _, err := r.Pause.Write(a.Project, note); err != nil {
 		err = fmt.Errorf("project %s is NOT paused by a flag: %w", a.Project, err)
 		if a.Incident != "" {
-			if _, err2 := r.State.Change(ctx, a.Incident, func(i *Incident) { i.FlagError = redact.Line(err.Error(), 500) }); err2 != nil {
+			if _, err2 := r.State.Change(ctx, a.Incident, func(i *incident.Incident) { i.FlagError = redact.Line(err.Error(), 500) }); err2 != nil {
 				err = errors.Join(err, err2)
 			}
 		}
@@ -261,7 +262,7 @@ func (r *Reconciler) writeFlag(ctx context.Context, o Observation, a Action) err
 		h.FlagWritten = now
 		err = r.State.SetHold(ctx, h)
 	} else {
-		_, err = r.State.Change(ctx, a.Incident, func(i *Incident) { i.FlagWritten, i.FlagError = now, "" })
+		_, err = r.State.Change(ctx, a.Incident, func(i *incident.Incident) { i.FlagWritten, i.FlagError = now, "" })
 	}
 	r.Log.Info("pause flag written", "project", a.Project, "incident", a.Name, "flag", r.Pause.FlagPath(a.Project))
 	r.step("flag-noted")
@@ -276,8 +277,8 @@ func (e *FlagWriteError) Error() string { return e.err.Error() }
 func (e *FlagWriteError) Unwrap() error { return e.err }
 
 // rebuilt is the incident that an action tells of.
-func rebuilt(a Action, now time.Time) Incident {
-	i := Incident{
+func rebuilt(a Action, now time.Time) incident.Incident {
+	i := incident.Incident{
 		ID: a.Incident, Project: a.Project, Seq: a.marker.Seq, Agent: a.info.Agent, Failures: a.info.Failures,
 		Opened: a.info.Opened, Rebuilt: true, Issue: a.Issue,
 	}

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/terraphim/adfbot/escalate/incident"
 	"github.com/terraphim/adfbot/escalate/tracker"
 	"github.com/terraphim/adfbot/internal/redact"
 )
@@ -85,17 +86,17 @@ func (r *Reconciler) remote(ctx context.Context, project, fresh string, p *pass)
 
 func actionKey(a Action) string { return fmt.Sprint(a.Kind, a.Incident, a.Issue.Number) }
 
-func incidentOf(o Observation, a Action) Incident {
+func incidentOf(o Observation, a Action) incident.Incident {
 	for _, i := range o.Incidents {
 		if i.ID == a.Incident {
 			return i
 		}
 	}
-	return Incident{}
+	return incident.Incident{}
 }
 
 // blocked tells why no request may be made for the incident now: the bot may not, or its repository can't be listed.
-func (r *Reconciler) blocked(p *pass, i Incident, a Action) error {
+func (r *Reconciler) blocked(p *pass, i incident.Incident, a Action) error {
 	if r.Off != nil {
 		return r.Off
 	}
@@ -113,7 +114,7 @@ func (r *Reconciler) blocked(p *pass, i Incident, a Action) error {
 	return nil
 }
 
-func (r *Reconciler) targetRepo(i Incident) tracker.Repo {
+func (r *Reconciler) targetRepo(i incident.Incident) tracker.Repo {
 	switch {
 	case !i.Issue.IsZero():
 		return i.Issue.Repo
@@ -124,18 +125,18 @@ func (r *Reconciler) targetRepo(i Incident) tracker.Repo {
 }
 
 // note keeps the reason why something is pending, if it is news.
-func (r *Reconciler) note(ctx context.Context, i Incident, err error) error {
+func (r *Reconciler) note(ctx context.Context, i incident.Incident, err error) error {
 	if err2 := r.noteReason(ctx, i, redact.Line(err.Error(), 500)); err2 != nil {
 		err = errors.Join(err, err2)
 	}
 	return fmt.Errorf("%s: %w", i.Name(), err)
 }
 
-func (r *Reconciler) noteReason(ctx context.Context, i Incident, why string) error {
+func (r *Reconciler) noteReason(ctx context.Context, i incident.Incident, why string) error {
 	if why == i.LastErr {
 		return nil
 	}
-	_, err := r.State.Change(ctx, i.ID, func(i *Incident) {
+	_, err := r.State.Change(ctx, i.ID, func(i *incident.Incident) {
 		if why != "" || i.Tries == 0 { // a step that failed meanwhile has its own reason
 			i.LastErr = why
 		}
@@ -145,7 +146,7 @@ func (r *Reconciler) noteReason(ctx context.Context, i Incident, why string) err
 
 // noteListed keeps with an open incident that the server refuses to list the repository of its issue, until it does not
 // any more: somebody may close or delete the issue, and the bot could not see it. What passes by itself is not kept.
-func (r *Reconciler) noteListed(ctx context.Context, p *pass, i Incident, err error) error {
+func (r *Reconciler) noteListed(ctx context.Context, p *pass, i incident.Incident, err error) error {
 	switch {
 	case p.dry:
 		return nil
@@ -158,12 +159,12 @@ func (r *Reconciler) noteListed(ctx context.Context, p *pass, i Incident, err er
 }
 
 // failed counts a failed try and sets the wait before the next.
-func (r *Reconciler) failed(ctx context.Context, i Incident, err error) error {
-	_, err2 := r.State.Change(ctx, i.ID, func(i *Incident) { r.failInto(i, err) })
+func (r *Reconciler) failed(ctx context.Context, i incident.Incident, err error) error {
+	_, err2 := r.State.Change(ctx, i.ID, func(i *incident.Incident) { r.failInto(i, err) })
 	return errors.Join(err, err2)
 }
 
-func (r *Reconciler) failInto(i *Incident, err error) {
+func (r *Reconciler) failInto(i *incident.Incident, err error) {
 	wait := retryWait(i.Tries+1, rand.Float64())
 	var te *tracker.Error
 	if errors.As(err, &te) {
@@ -174,9 +175,9 @@ func (r *Reconciler) failInto(i *Incident, err error) {
 	i.LastErr = redact.Line(err.Error(), 500)
 }
 
-func worked(i *Incident) { i.Tries, i.NextTry, i.LastErr = 0, time.Time{}, "" }
+func worked(i *incident.Incident) { i.Tries, i.NextTry, i.LastErr = 0, time.Time{}, "" }
 
-func (r *Reconciler) do(ctx context.Context, a Action, i Incident, p *pass, fresh bool) error {
+func (r *Reconciler) do(ctx context.Context, a Action, i incident.Incident, p *pass, fresh bool) error {
 	switch a.Kind {
 	case Create:
 		return r.create(ctx, i, p, fresh)
@@ -185,7 +186,7 @@ func (r *Reconciler) do(ctx context.Context, a Action, i Incident, p *pass, fres
 	case FindLost:
 		return r.findLost(ctx, i, p)
 	case Replace:
-		_, err := r.State.Change(ctx, i.ID, func(i *Incident) {
+		_, err := r.State.Change(ctx, i.ID, func(i *incident.Incident) {
 			i.Lost, i.Issue = append(i.Lost, i.Issue), tracker.IssueRef{}
 			if n := len(i.Lost); n > 1 { // somebody deletes them on purpose: do not race with them
 				i.NextTry = r.Now().Add(retryWait(n, 0))
@@ -212,7 +213,7 @@ func (r *Reconciler) do(ctx context.Context, a Action, i Incident, p *pass, fres
 
 // find looks for the incident's marker among the bot's issues of any state, whichever of its accounts wrote them. The list
 // must have been begun after an outstanding attempt was over; one list serves a whole pass.
-func (r *Reconciler) find(ctx context.Context, i Incident, repo tracker.Repo, p *pass) (tracker.Issue, bool, error) {
+func (r *Reconciler) find(ctx context.Context, i incident.Incident, repo tracker.Repo, p *pass) (tracker.Issue, bool, error) {
 	after := r.Now().Add(2*r.Settings.Timeout - r.since(i.Create))
 	l, err := r.everything(ctx, repo, p, after)
 	if err != nil {
@@ -273,9 +274,9 @@ func (r *Reconciler) listAll(ctx context.Context, repo tracker.Repo, p *pass) li
 	return l
 }
 
-func (r *Reconciler) adopted(ctx context.Context, i Incident, ref tracker.IssueRef, p *pass, s IssueState) error {
-	i, err := r.State.Change(ctx, i.ID, func(i *Incident) {
-		i.Issue, i.Create, i.Target = ref, Attempt{}, tracker.Repo{}
+func (r *Reconciler) adopted(ctx context.Context, i incident.Incident, ref tracker.IssueRef, p *pass, s IssueState) error {
+	i, err := r.State.Change(ctx, i.ID, func(i *incident.Incident) {
+		i.Issue, i.Create, i.Target = ref, incident.Attempt{}, tracker.Repo{}
 		i.Settled = i.Settled && s != IssueOpen // it came after all were sure that it would not: it is to be closed
 		worked(i)
 	})
@@ -287,7 +288,7 @@ func (r *Reconciler) adopted(ctx context.Context, i Incident, ref tracker.IssueR
 }
 
 // findLost looks whether the issue of an incident that has ended was made after all. It is closed then by the next step.
-func (r *Reconciler) findLost(ctx context.Context, i Incident, p *pass) error {
+func (r *Reconciler) findLost(ctx context.Context, i incident.Incident, p *pass) error {
 	if err := r.waitOver(ctx, i); err != nil {
 		return err
 	}
@@ -296,7 +297,7 @@ func (r *Reconciler) findLost(ctx context.Context, i Incident, p *pass) error {
 		return r.failed(ctx, i, err)
 	}
 	if !ok {
-		_, err := r.State.Change(ctx, i.ID, func(i *Incident) { i.Create, i.Settled = Attempt{}, true; worked(i) })
+		_, err := r.State.Change(ctx, i.ID, func(i *incident.Incident) { i.Create, i.Settled = incident.Attempt{}, true; worked(i) })
 		return err
 	}
 	return r.adopted(ctx, i, issue.IssueRef, p, stateOf(issue))
@@ -310,12 +311,12 @@ func stateOf(i tracker.Issue) IssueState {
 }
 
 // waitOver returns errLater while an attempt whose answer was lost may still be at work on the server.
-func (r *Reconciler) waitOver(ctx context.Context, i Incident) error {
+func (r *Reconciler) waitOver(ctx context.Context, i incident.Incident) error {
 	if i.Create.At.IsZero() || r.over(i.Create) {
 		return nil
 	}
 	if r.since(i.Create) < 0 {
-		if _, err := r.State.Change(ctx, i.ID, func(i *Incident) { i.Create = r.begun() }); err != nil {
+		if _, err := r.State.Change(ctx, i.ID, func(i *incident.Incident) { i.Create = r.begun() }); err != nil {
 			return err
 		}
 	}

@@ -3,6 +3,7 @@ package escalate
 import (
 	"fmt"
 
+	"github.com/terraphim/adfbot/escalate/incident"
 	"github.com/terraphim/adfbot/escalate/tracker"
 	"github.com/terraphim/adfbot/internal/markdown"
 )
@@ -11,8 +12,8 @@ import (
 // they mask by looks.
 
 // ResumedComment tells when and how an incident ended.
-func ResumedComment(key string, i Incident) string {
-	if i.supersededByEarlier() {
+func ResumedComment(key string, i incident.Incident) string {
+	if i.SupersededByEarlier() {
 		return reply(key, "%s is still paused, by an earlier incident with an issue of its own. The state that knew of that one was lost, "+
 			"and the project failed again before it could be taken up. This issue is closed.", markdown.CodeSpan(i.Project))
 	}
@@ -29,17 +30,17 @@ func ResumedComment(key string, i Incident) string {
 }
 
 // StillPausedComment tells why an issue that was closed is open again.
-func StillPausedComment(key string, i Incident, pauseFlag string) string {
+func StillPausedComment(key string, i incident.Incident, pauseFlag string) string {
 	return reply(key, "This issue was closed, but %s is still paused, so it is open again.\n\n"+
 		"To resume the project, remove its pause flag (%s) or run %s. The bot then closes the issue.",
 		markdown.CodeSpan(i.Project), markdown.CodeSpan("rm "+shellPath(pauseFlag)), markdown.CodeSpan("adfbot resume "+i.Project))
 }
 
 // LeftOpenComment tells that an issue which a person reopened after the end stays as it is.
-func LeftOpenComment(key string, i Incident) string {
+func LeftOpenComment(key string, i incident.Incident) string {
 	how := "was resumed on " + minute(i.Ended)
 	switch {
-	case i.supersededByEarlier():
+	case i.SupersededByEarlier():
 		how = "was paused by an earlier incident"
 	case i.Replaced:
 		how = "was paused by a later incident"

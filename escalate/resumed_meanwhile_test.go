@@ -10,6 +10,7 @@ import (
 
 	"github.com/terraphim/adfbot/escalate"
 	"github.com/terraphim/adfbot/escalate/giteatest"
+	"github.com/terraphim/adfbot/escalate/incident"
 )
 
 // A person resumes the project while another process is about to open its issue.
@@ -47,11 +48,11 @@ func TestAnIncidentThatIsResumedWhileItsIssueIsBeingMadeLeavesNoIssueOpen(t *tes
 
 // between is a state in whose changes another process has its turn.
 type between struct {
-	escalate.State
+	incident.State
 	before, after func()
 }
 
-func (s between) Change(ctx context.Context, id string, f func(*escalate.Incident)) (escalate.Incident, error) {
+func (s between) Change(ctx context.Context, id string, f func(*incident.Incident)) (incident.Incident, error) {
 	s.before()
 	i, err := s.State.Change(ctx, id, f)
 	s.after()

@@ -9,6 +9,7 @@ import (
 
 	"github.com/terraphim/adfbot/escalate"
 	"github.com/terraphim/adfbot/escalate/giteatest"
+	"github.com/terraphim/adfbot/escalate/incident"
 	"github.com/terraphim/adfbot/escalate/tracker"
 )
 
@@ -291,7 +292,7 @@ func TestOfTwoIssuesThatTheStateDoesNotKnowTheOldestOpenOneStays(t *testing.T) {
 		w.gitea.As("adf-bot").Open(fleet, "twin", body)
 		w.gitea.As("adf-bot").Open(fleet, "triplet", body)
 		w.gitea.As("alex").Close(fleet, 1)
-		w.change(id, func(i *escalate.Incident) { i.Issue = tracker.IssueRef{} })
+		w.change(id, func(i *incident.Incident) { i.Issue = tracker.IssueRef{} })
 		w.sweep()
 		states := []string{}
 		for _, i := range w.issues(fleet) {

@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/terraphim/adfbot/escalate/incident"
 	"github.com/terraphim/adfbot/escalate/tracker"
 )
 
@@ -207,13 +208,13 @@ func (r *Reconciler) readOpen(ctx context.Context, p *pass, repos []tracker.Repo
 // snapshot is the state of all projects at the beginning of a sweep. Who writes reads again under the project's lock.
 type snapshot struct {
 	projects  []string
-	incidents map[string][]Incident
-	holds     map[string]*Hold
-	known     map[string]Incident
+	incidents map[string][]incident.Incident
+	holds     map[string]*incident.Hold
+	known     map[string]incident.Incident
 }
 
 func (r *Reconciler) snapshot(ctx context.Context, p *pass) (snapshot, error) {
-	s := snapshot{incidents: map[string][]Incident{}, holds: map[string]*Hold{}}
+	s := snapshot{incidents: map[string][]incident.Incident{}, holds: map[string]*incident.Hold{}}
 	projects := map[string]bool{}
 	for _, id := range r.Settings.Projects {
 		projects[id] = true

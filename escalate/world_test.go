@@ -22,6 +22,7 @@ import (
 	"github.com/terraphim/adfbot/escalate"
 	"github.com/terraphim/adfbot/escalate/gitea"
 	"github.com/terraphim/adfbot/escalate/giteatest"
+	"github.com/terraphim/adfbot/escalate/incident"
 	"github.com/terraphim/adfbot/escalate/tracker"
 	"github.com/terraphim/adfbot/internal/redact"
 	"github.com/terraphim/adfbot/internal/store"
@@ -284,7 +285,7 @@ func (m *machine) sweepEvery(step, d time.Duration) {
 	}
 }
 
-func (m *machine) incident(id string) escalate.Incident {
+func (m *machine) incident(id string) incident.Incident {
 	m.t.Helper()
 	found, err := m.store.Incidents(m.t.Context(), id)
 	require.NoError(m.t, err)
@@ -292,7 +293,7 @@ func (m *machine) incident(id string) escalate.Incident {
 	return found[0]
 }
 
-func (m *machine) change(id string, f func(*escalate.Incident)) {
+func (m *machine) change(id string, f func(*incident.Incident)) {
 	m.t.Helper()
 	_, err := m.store.Change(m.t.Context(), id, f)
 	require.NoError(m.t, err)

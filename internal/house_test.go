@@ -21,16 +21,17 @@ var allowed = map[string][]string{
 	"internal/markdown":   {"internal/redact"},
 	"escalate/tracker":    {"pause", "internal/redact"},
 	"escalate/gitea":      {"escalate/tracker", "internal/redact"},
-	"escalate":            {"breaker", "pause", "escalate/tracker", "internal/redact", "internal/markdown"},
+	"escalate/incident":   {"escalate/tracker", "internal/redact"},
+	"escalate":            {"breaker", "pause", "escalate/tracker", "escalate/incident", "internal/redact", "internal/markdown"},
 	"escalate/giteatest":  {},
 	"internal/testhost":   {},
 	"internal/yardstick":  {},
 	"internal/exposition": {},
 	"internal/config":     {"pause"},
-	"internal/store":      {"breaker", "pause", "escalate", "escalate/tracker", "internal/redact"},
-	"internal/bot":        {"breaker", "pause", "escalate", "escalate/tracker", "escalate/gitea", "internal/redact", "internal/markdown", "internal/config", "internal/store"},
-	"internal/web":        {"breaker", "pause", "escalate", "escalate/tracker", "escalate/gitea", "internal/redact", "internal/markdown", "internal/config", "internal/store", "internal/bot", "internal/exposition"},
-	"cmd/adfbot":          {"pause", "escalate", "escalate/tracker", "internal/redact", "internal/markdown", "escalate/giteatest", "internal/config", "internal/store", "internal/bot", "internal/web"},
+	"internal/store":      {"breaker", "pause", "escalate", "escalate/tracker", "escalate/incident", "internal/redact"},
+	"internal/bot":        {"breaker", "pause", "escalate", "escalate/tracker", "escalate/incident", "escalate/gitea", "internal/redact", "internal/markdown", "internal/config", "internal/store"},
+	"internal/web":        {"breaker", "pause", "escalate", "escalate/tracker", "escalate/incident", "escalate/gitea", "internal/redact", "internal/markdown", "internal/config", "internal/store", "internal/bot", "internal/exposition"},
+	"cmd/adfbot":          {"pause", "escalate", "escalate/tracker", "escalate/incident", "internal/redact", "internal/markdown", "escalate/giteatest", "internal/config", "internal/store", "internal/bot", "internal/web"},
 }
 
 // imports lists what every package imports, without its tests, by its path in the module.

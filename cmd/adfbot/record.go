@@ -11,7 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/terraphim/adfbot/escalate"
+	"github.com/terraphim/adfbot/escalate/incident"
 	"github.com/terraphim/adfbot/internal/bot"
 	"github.com/terraphim/adfbot/internal/config"
 	"github.com/terraphim/adfbot/internal/redact"
@@ -102,7 +102,7 @@ func (a *app) record(cmd *cobra.Command, f recordFlags) error {
 	for _, p := range out.Problems {
 		a.warnf("left to the next sweep: %s\n", p)
 	}
-	if out.Flag.State == escalate.FlagUnknown && out.Flag.Err != nil {
+	if out.Flag.State == incident.FlagUnknown && out.Flag.Err != nil {
 		a.warnf("it is not known whether %s is paused: %v\n", f.project, out.Flag.Err)
 	}
 	a.printRecorded(out.View(), f.json)

@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/terraphim/adfbot/escalate"
+	"github.com/terraphim/adfbot/escalate/incident"
 	"github.com/terraphim/adfbot/escalate/tracker"
 	"github.com/terraphim/adfbot/internal/redact"
 )
@@ -58,7 +59,7 @@ func recordedGitea(t *testing.T, name string) (*Client, *replay) {
 var recordedIssue = tracker.IssueRef{Repo: tracker.Repo{Server: "http://127.0.0.1:3000", Owner: "terraphim", Name: "rec"}, Number: 11}
 
 func TestTheRecordedTimelinesTellWhoClosed(t *testing.T) {
-	for name, want := range map[string]escalate.Closing{
+	for name, want := range map[string]incident.Closing{
 		"issue-timeline":                  {Entry: 438, By: tracker.Account{ID: 1, Login: "root1"}},
 		"issue-timeline-closed-by-commit": {Entry: 443, By: tracker.Account{ID: 1, Login: "root1"}, Machine: true},
 	} {

@@ -4,7 +4,6 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/terraphim/adfbot/internal/markdown"
 	"github.com/terraphim/adfbot/internal/redact"
 )
 
@@ -102,7 +101,7 @@ func cleanKey(key string) string {
 
 // BreakMarkers puts a zero-width space into everything in s that could be read as a hidden line of the bot.
 func BreakMarkers(s string) string {
-	return strings.ReplaceAll(s, HiddenStart, "<!-- adfbot"+markdown.ZeroWidth+":")
+	return strings.ReplaceAll(s, HiddenStart, "<!-- adfbot\u200b:")
 }
 
 // ParseSeq reads a number as strconv.Itoa writes it: no sign, no leading zero.

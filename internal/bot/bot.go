@@ -21,6 +21,7 @@ import (
 
 	"github.com/terraphim/adfbot/escalate"
 	"github.com/terraphim/adfbot/escalate/gitea"
+	"github.com/terraphim/adfbot/escalate/incident"
 	"github.com/terraphim/adfbot/escalate/tracker"
 	"github.com/terraphim/adfbot/internal/config"
 	"github.com/terraphim/adfbot/internal/redact"
@@ -71,7 +72,7 @@ type Env struct {
 	Log       *slog.Logger
 	Getenv    func(string) string
 	Now       func() time.Time
-	Uptime    func() escalate.Uptime // nil: the machine's, or none beside a Now of the caller's own
+	Uptime    func() incident.Uptime // nil: the machine's, or none beside a Now of the caller's own
 	Transport http.RoundTripper      // to Gitea; nil: the network
 	Step      func(string)           // fault points of the crash tests
 	Observe   Observers              // nil: nobody
@@ -357,7 +358,7 @@ func (b *Bot) unfinished(ctx context.Context, flags bool) (int, error) {
 	holds, err := b.store.Holds(ctx)
 	n := len(holds)
 	for _, i := range incidents {
-		if i.IsOpen() && !slices.ContainsFunc(holds, func(h escalate.Hold) bool { return h.Project == i.Project }) {
+		if i.IsOpen() && !slices.ContainsFunc(holds, func(h incident.Hold) bool { return h.Project == i.Project }) {
 			n++
 		}
 	}

@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/terraphim/adfbot/escalate"
+	"github.com/terraphim/adfbot/escalate/incident"
 	"github.com/terraphim/adfbot/internal/config"
 	"github.com/terraphim/adfbot/internal/redact"
 	"github.com/terraphim/adfbot/internal/store"
@@ -144,9 +145,9 @@ func (x *execution) with(ctx context.Context, b *Bot) int {
 		return x.refuse(ctx, b, err.Error())
 	case errors.Is(err, store.ErrUnusable):
 		return x.halfState(ctx, b, err)
-	case flag.State == escalate.FlagThere:
+	case flag.State == incident.FlagThere:
 		return x.refuse(ctx, b, reason(b.rec.Pause, x.q.Project, flag.Note, flag.Dangling))
-	case flag.State == escalate.FlagUnknown:
+	case flag.State == incident.FlagUnknown:
 		x.say("it is not known whether %s is paused, so nothing is run: %v", x.q.Project, b.Explain(ctx, errors.Join(flag.Err, err)))
 		return ExitNotBegun
 	case err != nil:
@@ -162,7 +163,7 @@ func (x *execution) with(ctx context.Context, b *Bot) int {
 	if errors.Is(err, store.ErrPaused) {
 		// The breaker tripped after the look at the flag.
 		why := x.q.Project + " has an open incident, and its pause flag is not written"
-		if flag := b.rec.Look(x.q.Project); flag.State == escalate.FlagThere {
+		if flag := b.rec.Look(x.q.Project); flag.State == incident.FlagThere {
 			why = reason(b.rec.Pause, x.q.Project, flag.Note, flag.Dangling)
 		}
 		return x.refuse(ctx, b, why)
@@ -251,9 +252,9 @@ func reason(dir pause.Dir, project, note string, dangling bool) string {
 func (x *execution) halfState(ctx context.Context, b *Bot, cause error) int {
 	flag := b.rec.Look(x.q.Project)
 	switch flag.State {
-	case escalate.FlagThere:
+	case incident.FlagThere:
 		return x.refuse(ctx, b, reason(b.rec.Pause, x.q.Project, flag.Note, flag.Dangling))
-	case escalate.FlagUnknown:
+	case incident.FlagUnknown:
 		x.say("it is not known whether %s is paused, so nothing is run: %v", x.q.Project, errors.Join(flag.Err, cause))
 		return ExitNotBegun
 	}

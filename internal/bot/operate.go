@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/terraphim/adfbot/escalate"
+	"github.com/terraphim/adfbot/escalate/incident"
 	"github.com/terraphim/adfbot/internal/redact"
 	"github.com/terraphim/adfbot/pause"
 )
@@ -48,11 +49,11 @@ func (b *Bot) PauseBy(ctx context.Context, project, why, who string) (Done, erro
 	}
 	defer unlock()
 	path := b.rec.Pause.FlagPath(project)
-	if flag = b.rec.Look(project); flag.State == escalate.FlagThere {
+	if flag = b.rec.Look(project); flag.State == incident.FlagThere {
 		return Done{Text: fmt.Sprintf("%s is paused already (%s)", project, path)}, nil
 	}
 	now := b.now()
-	h := escalate.Hold{Project: project, Note: holdNote(project, why, who, b.cfg.Instance, now), Since: now}
+	h := incident.Hold{Project: project, Note: holdNote(project, why, who, b.cfg.Instance, now), Since: now}
 	if err := b.store.SetHold(ctx, h); err != nil {
 		return Done{}, err
 	}
@@ -101,7 +102,7 @@ func (b *Bot) ResumeBy(ctx context.Context, project, who string) (Done, error) {
 	if err != nil && !errors.As(err, &noFlag) {
 		return Done{}, b.Explain(ctx, err)
 	}
-	if flag.State == escalate.FlagUnknown {
+	if flag.State == incident.FlagUnknown {
 		return Done{}, b.Explain(ctx, flag.Err)
 	}
 	d, err := b.resumeLocked(ctx, project, who)
@@ -124,7 +125,7 @@ func (b *Bot) resumeLocked(ctx context.Context, project, who string) (Done, erro
 		return Done{}, err
 	}
 	defer unlock()
-	if v := b.rec.Look(project); v.State == escalate.FlagUnknown {
+	if v := b.rec.Look(project); v.State == incident.FlagUnknown {
 		return Done{}, v.Err
 	}
 	var incident string
@@ -163,7 +164,7 @@ func (b *Bot) Knows(ctx context.Context, project string) (bool, error) {
 	if h, err := b.store.Hold(ctx, project); err != nil || h != nil {
 		return h != nil, err
 	}
-	return b.rec.Look(project).State == escalate.FlagThere, nil
+	return b.rec.Look(project).State == incident.FlagThere, nil
 }
 
 // Restore writes the flags of all open incidents and holds again, and then the sentinel: after a reboot that emptied the
@@ -284,7 +285,7 @@ func (b *Bot) restoreFlag(ctx context.Context, project string) (paused bool, err
 		if _, err := b.rec.Pause.Write(project, escalate.FlagNote(i)); err != nil {
 			return false, err
 		}
-		if _, err := b.store.Change(ctx, i.ID, func(i *escalate.Incident) { i.FlagWritten, i.FlagError = b.now(), "" }); err != nil {
+		if _, err := b.store.Change(ctx, i.ID, func(i *incident.Incident) { i.FlagWritten, i.FlagError = b.now(), "" }); err != nil {
 			return false, err
 		}
 		paused = true

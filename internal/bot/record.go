@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/terraphim/adfbot/escalate"
+	"github.com/terraphim/adfbot/escalate/incident"
 	"github.com/terraphim/adfbot/internal/config"
 	"github.com/terraphim/adfbot/internal/redact"
 	"github.com/terraphim/adfbot/internal/store"
@@ -18,13 +18,13 @@ type Recorded struct {
 	store.Answer
 	Project  string
 	Agent    string
-	Flag     escalate.FlagView
-	Incident *escalate.Incident // that is open after it, nil where none is
+	Flag     incident.FlagView
+	Incident *incident.Incident // that is open after it, nil where none is
 	Problems []string           // what could not be done at once; the sweep goes on trying
 }
 
 // Paused tells whether the project is paused after the result.
-func (r Recorded) Paused() bool { return r.Incident != nil || r.Flag.State == escalate.FlagThere }
+func (r Recorded) Paused() bool { return r.Incident != nil || r.Flag.State == incident.FlagThere }
 
 // clockSkew is how far in the future a time may lie: clocks of two machines differ.
 const clockSkew = 2 * time.Second
@@ -104,9 +104,9 @@ func (b *Bot) take(ctx context.Context, r store.Result) (Recorded, error) {
 // it can't be told, the result is stored all the same.
 func (b *Bot) record(ctx context.Context, r store.Result, out *Recorded) (err error) {
 	// Nothing follows from a flag that is not there for a project that has nothing to resume.
-	if out.Flag = b.rec.Look(r.Project); out.Flag.State == escalate.FlagGone {
+	if out.Flag = b.rec.Look(r.Project); out.Flag.State == incident.FlagGone {
 		alone := false
-		if out.Answer, alone, err = b.store.RecordAlone(ctx, r, b.limits(r.Project)); alone || err != nil {
+		if out.Answer, alone, err = b.store.RecordIfIdle(ctx, r, b.limits(r.Project)); alone || err != nil {
 			return err
 		}
 	}

@@ -104,13 +104,13 @@ func isDiskError(err error) bool {
 		errors.Is(err, syscall.EIO) || errors.Is(err, syscall.ENOTDIR)
 }
 
-// Claim is [escalate.Claimer.Claim]. The state is one machine's file, so a claim is a lock of the machine.
+// Claim is [incident.Claimer.Claim]. The state is one machine's file, so a claim is a lock of the machine.
 func (s *Store) Claim(ctx context.Context, name string, wait time.Duration) (held context.Context, release func(), err error) {
 	release, err = s.LockHere(ctx, name, wait)
 	return ctx, release, err
 }
 
-// LockHere is [escalate.HostLocker.LockHere].
+// LockHere is [incident.HostLocker.LockHere].
 func (s *Store) LockHere(ctx context.Context, name string, wait time.Duration) (unlock func(), err error) {
 	unlock, err = lockFile(ctx, filepath.Join(s.dir("locks"), lockName(name)), name, wait)
 	return unlock, s.wrap(err)

@@ -9,7 +9,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/terraphim/adfbot/escalate"
+	"github.com/terraphim/adfbot/escalate/incident"
 	"github.com/terraphim/adfbot/internal/bot"
 	"github.com/terraphim/adfbot/internal/config"
 	"github.com/terraphim/adfbot/internal/redact"
@@ -59,14 +59,14 @@ func (s *Server) postResult(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	v := out.View()
-	if out.Tripped && !out.Known && out.Flag.State != escalate.FlagThere {
+	if out.Tripped && !out.Known && out.Flag.State != incident.FlagThere {
 		v.Problems = append(v.Problems, flagMissing(out.Flag))
 	}
 	writeJSON(w, http.StatusOK, v)
 	return nil
 }
 
-func flagMissing(f escalate.FlagView) string {
+func flagMissing(f incident.FlagView) string {
 	if f.Err != nil {
 		return "the pause flag is NOT written: " + f.Err.Error()
 	}

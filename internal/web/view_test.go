@@ -16,6 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/terraphim/adfbot/escalate"
+	"github.com/terraphim/adfbot/escalate/incident"
 	"github.com/terraphim/adfbot/escalate/tracker"
 	"github.com/terraphim/adfbot/internal/bot"
 	"github.com/terraphim/adfbot/pause"
@@ -48,7 +49,7 @@ func show(t *testing.T, target string, facts any) *httptest.ResponseRecorder {
 	return w
 }
 
-func sampleDetail(p bot.ProjectStatus, signs string, incidents ...escalate.Incident) bot.Detail {
+func sampleDetail(p bot.ProjectStatus, signs string, incidents ...incident.Incident) bot.Detail {
 	return bot.Detail{Status: sampleStatus(p), FlagPath: "/opt/ai-dark-factory/data/pause/" + p.ID, Runs: sampleRuns(signs), Incidents: incidents}
 }
 

@@ -1,4 +1,4 @@
-package escalate
+package incident
 
 import (
 	"fmt"
@@ -82,21 +82,21 @@ type Incident struct {
 	Settled  bool      `json:"Settled"`  // ended, and nothing is left to do in Gitea
 	LeftOpen bool      `json:"LeftOpen"` // a person reopened the issue after the end; it stays as it is
 
-	SaidNotPaused bool `json:"SaidNotPaused"` // the issue is headed NOT PAUSED, and nothing has been said since
+	HeadedNotPaused bool `json:"SaidNotPaused"` // the issue is headed NOT PAUSED, and nothing has been said since
 
 	ReopenPending bool        `json:"ReopenPending"` // a reopening was begun and not yet seen to be done
 	Reopens       []time.Time `json:"Reopens"`       // the last few, the oldest first
 	ReopenQuiet   bool        `json:"ReopenQuiet"`   // the last one was without a word, after too many
 
-	StrangersClosing int64 `json:"StrangersClosing,omitempty"` // the timeline's entry of the last closing by who was no operator then
+	IgnoredClosing int64 `json:"StrangersClosing,omitempty"` // the timeline's entry of the last closing by who was no operator then
 
 	Comments map[string]Comment `json:"Comments"` // by key
 
 	Ack *Ack `json:"Ack,omitempty"` // who took it last; nil: nobody did
 }
 
-// supersededByEarlier tells whether a replaced incident is the later one: the earlier is the one that was rebuilt.
-func (i Incident) supersededByEarlier() bool { return i.Replaced && !i.Rebuilt }
+// SupersededByEarlier tells whether a replaced incident is the later one: the earlier is the one that was rebuilt.
+func (i Incident) SupersededByEarlier() bool { return i.Replaced && !i.Rebuilt }
 
 // Ack is who said that they take care of an incident.
 type Ack struct {
@@ -109,3 +109,10 @@ func (i Incident) IsOpen() bool { return i.Ended.IsZero() }
 
 // Name is what people call the incident, e.g. odilo#3.
 func (i Incident) Name() string { return fmt.Sprintf("%s#%d", i.Project, i.Seq) }
+
+// Uptime is a moment by the machine's own clock, which nobody can set and which goes on while the machine sleeps:
+// CLOCK_BOOTTIME in clock_gettime(2).
+type Uptime struct {
+	Boot string        `json:"Boot"` // which start of the machine it counts from; "": not known
+	For  time.Duration `json:"For"`  // since then
+}

@@ -1,4 +1,4 @@
-package escalate
+package incident
 
 import (
 	"context"
@@ -8,7 +8,7 @@ import (
 	"github.com/terraphim/adfbot/escalate/tracker"
 )
 
-// State is everything that a [Reconciler] keeps. Each method is one transaction: what it returns is on disk.
+// State is everything that a [escalate.Reconciler] keeps. Each method is one transaction: what it returns is on disk.
 type State interface {
 	IncidentReader
 	IncidentWriter
@@ -26,8 +26,8 @@ type IncidentReader interface {
 	// Unsettled returns the incidents of a project, or of all projects where it is "", that are open or in whose issue
 	// something is left to do.
 	Unsettled(ctx context.Context, project string) ([]Incident, error)
-	// Standing returns Unsettled and Hold of one project, as of one moment.
-	Standing(ctx context.Context, project string) (unsettled []Incident, hold *Hold, err error)
+	// ProjectState returns Unsettled and Hold of one project, as of one moment.
+	ProjectState(ctx context.Context, project string) (unsettled []Incident, hold *Hold, err error)
 	// Incidents returns those of the given incidents that exist.
 	Incidents(ctx context.Context, ids ...string) ([]Incident, error)
 	// Evidence returns an incident's evidence, which the other methods leave out; the zero one where there is none.
@@ -82,19 +82,19 @@ type CommandStore interface {
 	// NewComments returns those of the comments, by id and time of writing, whose commands are not known. A known id with
 	// another time is new: a Gitea that was restored from a backup gives ids a second time.
 	NewComments(ctx context.Context, server string, written map[int64]time.Time) ([]int64, error)
-	// Accept stores a new command, in the sense of NewComments. A known one stays as it is.
-	Accept(ctx context.Context, o Order) error
-	// Outstanding returns the commands that are not done, the oldest first; of one project, or of all where it is "".
-	Outstanding(ctx context.Context, server, project string) ([]Order, error)
-	// ChangeOrder reads a command, lets f change it, and stores it. A hold that is not nil is stored in the same transaction.
-	ChangeOrder(ctx context.Context, o Order, hold *Hold, f func(*Order)) (Order, error)
+	// AcceptCommand stores a new command, in the sense of NewComments. A known one stays as it is.
+	AcceptCommand(ctx context.Context, o Command) error
+	// PendingCommands returns the commands that are not done, the oldest first; of one project, or of all where it is "".
+	PendingCommands(ctx context.Context, server, project string) ([]Command, error)
+	// ChangeCommand reads a command, lets f change it, and stores it. A hold that is not nil is stored in the same transaction.
+	ChangeCommand(ctx context.Context, o Command, hold *Hold, f func(*Command)) (Command, error)
 }
 
 // CommentCursor keeps up to when a repository's comments were read, by the server's clock.
 type CommentCursor interface {
-	// Scanned returns the zero time where they never were.
-	Scanned(ctx context.Context, repo tracker.Repo) (time.Time, error)
-	SetScanned(ctx context.Context, repo tracker.Repo, upTo time.Time) error
+	// CommentsRead returns the zero time where they never were.
+	CommentsRead(ctx context.Context, repo tracker.Repo) (time.Time, error)
+	SetCommentsRead(ctx context.Context, repo tracker.Repo, upTo time.Time) error
 }
 
 // HostLocker guards the files of this host: its pause flags.
