@@ -12,6 +12,7 @@ import (
 	"github.com/terraphim/adfbot/escalate"
 	"github.com/terraphim/adfbot/escalate/giteatest"
 	"github.com/terraphim/adfbot/escalate/incident"
+	"github.com/terraphim/adfbot/escalate/plan"
 )
 
 // playClosing is playOperated with on_issue_closed: resume.
@@ -48,7 +49,7 @@ func TestAnOperatorsClosingResumes(t *testing.T) {
 		require.False(t, w.paused(project))
 		require.Equal(t, "resumed by @alex, who closed the issue", w.incident(id).EndedHow)
 		require.True(t, w.incident(id).Settled)
-		require.Equal(t, escalate.ResumeClosed, rep.Actions[0].Kind)
+		require.Equal(t, plan.ResumeClosed, rep.Actions[0].Kind)
 		require.Equal(t, "the issue was closed by alex, an operator", rep.Actions[0].Why)
 		require.Equal(t, "closed", w.issue().State)
 		said := comments(w.issue())

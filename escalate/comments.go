@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/terraphim/adfbot/escalate/incident"
+	"github.com/terraphim/adfbot/escalate/plan"
 	"github.com/terraphim/adfbot/escalate/tracker"
 	"github.com/terraphim/adfbot/internal/markdown"
 )
@@ -117,7 +118,7 @@ func (r *Reconciler) resumedSince(ctx context.Context, i incident.Incident, ref 
 
 // still reads an incident's issue before a step that needs it in one state. Where it is in another, the step is off, and
 // what was seen is planned anew.
-func (r *Reconciler) still(ctx context.Context, want IssueState, i incident.Incident, p *pass) (bool, error) {
+func (r *Reconciler) still(ctx context.Context, want plan.IssueState, i incident.Incident, p *pass) (bool, error) {
 	_, s, err := r.read(ctx, p, i)
 	if err != nil {
 		return false, r.failed(ctx, i, err)
@@ -137,10 +138,10 @@ func (r *Reconciler) close(ctx context.Context, i incident.Incident, p *pass) er
 	}
 	key := incident.ResumedKey(i)
 	switch s {
-	case IssueLost:
+	case plan.IssueLost:
 		r.Log.Warn("issue is gone or no longer the bot's, it is left alone", "incident", i.Name(), "issue", i.Issue.String())
 		return r.settle(ctx, i, p, s)
-	case IssueClosed:
+	case plan.IssueClosed:
 		// A person closed it, or an earlier try of ours did. Then only a comment in doubt is still to be settled.
 		if c := i.Comments[key]; !c.Attempted.IsZero() && !c.Done {
 			if err := r.say(ctx, i, i.Issue, key, ResumedComment(key, i), p); err != nil {
@@ -158,12 +159,12 @@ func (r *Reconciler) close(ctx context.Context, i incident.Incident, p *pass) er
 	if err != nil {
 		return r.failed(ctx, i, errors.Join(said, err))
 	}
-	p.set(i, IssueClosed)
+	p.set(i, plan.IssueClosed)
 	r.Log.Info("issue closed", "project", i.Project, "incident", i.Name(), "issue", closed.String(), "url", issue.URL)
 	if said != nil {
 		return r.doubt(ctx, i, said)
 	}
-	return r.settle(ctx, i, p, IssueClosed)
+	return r.settle(ctx, i, p, plan.IssueClosed)
 }
 
 // doubt counts a comment in doubt as a failed try; one that is only too early is left for later.
@@ -174,7 +175,7 @@ func (r *Reconciler) doubt(ctx context.Context, i incident.Incident, err error) 
 	return r.failed(ctx, i, err)
 }
 
-func (r *Reconciler) settle(ctx context.Context, i incident.Incident, p *pass, s IssueState) error {
+func (r *Reconciler) settle(ctx context.Context, i incident.Incident, p *pass, s plan.IssueState) error {
 	_, err := r.State.Change(context.WithoutCancel(ctx), i.ID, func(i *incident.Incident) { i.Settled = true; worked(i) })
 	if err == nil {
 		p.set(i, s)
@@ -185,8 +186,8 @@ func (r *Reconciler) settle(ctx context.Context, i incident.Incident, p *pass, s
 
 // reopen opens the issue of a project that is still paused, and says why. What is begun is on disk first, so that a crash
 // neither repeats the comment nor forgets one of the three times.
-func (r *Reconciler) reopen(ctx context.Context, a Action, i incident.Incident, p *pass) error {
-	closed, err := r.still(ctx, IssueClosed, i, p)
+func (r *Reconciler) reopen(ctx context.Context, a plan.Action, i incident.Incident, p *pass) error {
+	closed, err := r.still(ctx, plan.IssueClosed, i, p)
 	if !closed {
 		return err
 	}
@@ -198,8 +199,8 @@ func (r *Reconciler) reopen(ctx context.Context, a Action, i incident.Incident, 
 			i.ReopenPending = true
 			i.ReopenQuiet = a.Quiet
 			i.Reopens = append(i.Reopens, r.Now())
-			if n := len(i.Reopens); n > reopenMost+1 {
-				i.Reopens = i.Reopens[n-reopenMost-1:]
+			if n := len(i.Reopens); n > plan.ReopenMost+1 {
+				i.Reopens = i.Reopens[n-plan.ReopenMost-1:]
 			}
 		})
 		if err != nil {
@@ -219,7 +220,7 @@ func (r *Reconciler) reopen(ctx context.Context, a Action, i incident.Incident, 
 		return r.failed(ctx, i, errors.Join(said, err))
 	}
 	r.step("reopened")
-	p.set(i, IssueOpen)
+	p.set(i, plan.IssueOpen)
 	r.Log.Info("issue reopened, the project is still paused", "project", i.Project, "incident", i.Name(), "issue", i.Issue.String())
 	if said != nil {
 		return r.doubt(ctx, i, said) // noteReopened settles it
@@ -236,7 +237,7 @@ func (r *Reconciler) reopeningDone(ctx context.Context, i incident.Incident) err
 func (r *Reconciler) noteReopened(ctx context.Context, i incident.Incident, p *pass) error {
 	key := incident.ReopenedKey(i)
 	if c := i.Comments[key]; !c.Attempted.IsZero() && !c.Done {
-		if open, err := r.still(ctx, IssueOpen, i, p); !open {
+		if open, err := r.still(ctx, plan.IssueOpen, i, p); !open {
 			return err
 		}
 		if err := r.say(ctx, i, i.Issue, key, r.stillPaused(key, i, p), p); err != nil {
@@ -248,7 +249,7 @@ func (r *Reconciler) noteReopened(ctx context.Context, i incident.Incident, p *p
 
 // tellPaused corrects an issue that says NOT PAUSED.
 func (r *Reconciler) tellPaused(ctx context.Context, i incident.Incident, p *pass) error {
-	open, err := r.still(ctx, IssueOpen, i, p)
+	open, err := r.still(ctx, plan.IssueOpen, i, p)
 	if !open {
 		return err
 	}
@@ -267,7 +268,7 @@ func pausedComment(key string, i incident.Incident, flag string) string {
 
 // leaveOpen says once that the bot leaves an issue open which a person reopened after the end.
 func (r *Reconciler) leaveOpen(ctx context.Context, i incident.Incident, p *pass) error {
-	open, err := r.still(ctx, IssueOpen, i, p)
+	open, err := r.still(ctx, plan.IssueOpen, i, p)
 	if !open {
 		return err
 	}
@@ -288,7 +289,7 @@ func (r *Reconciler) closeDuplicate(ctx context.Context, d tracker.IssueRef, i i
 	if err != nil {
 		return r.failed(ctx, i, err)
 	}
-	if s != IssueOpen {
+	if s != plan.IssueOpen {
 		return errLater
 	}
 	if i.IsOpen() {
@@ -296,7 +297,7 @@ func (r *Reconciler) closeDuplicate(ctx context.Context, d tracker.IssueRef, i i
 		if err != nil {
 			return r.failed(ctx, i, err)
 		}
-		if kept != IssueOpen {
+		if kept != plan.IssueOpen {
 			p.set(i, kept)
 			return errLater
 		}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/terraphim/adfbot/escalate/incident"
+	"github.com/terraphim/adfbot/escalate/plan"
 	"github.com/terraphim/adfbot/escalate/tracker"
 )
 
@@ -85,7 +86,7 @@ func (r *Reconciler) post(ctx context.Context, i incident.Incident, repo tracker
 		return err
 	}
 	r.step("issue-noted")
-	p.set(i, IssueOpen)
+	p.set(i, plan.IssueOpen)
 	r.Log.Info("issue opened", "project", i.Project, "incident", i.Name(), "issue", issue.String(), "url", issue.URL, "missing", l.Missing)
 	if len(issue.Labels) < len(n.Labels) {
 		r.Log.Warn("Gitea left labels out: the token's account may not write to the repository, or the labels were deleted",

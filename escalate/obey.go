@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/terraphim/adfbot/escalate/incident"
+	"github.com/terraphim/adfbot/escalate/plan"
 	"github.com/terraphim/adfbot/escalate/tracker"
 	"github.com/terraphim/adfbot/internal/markdown"
 )
@@ -18,7 +19,7 @@ const orderWait = 5 * time.Second
 
 // obeyAll carries out the orders that are outstanding. A crash leaves them so, and each step knows whether it was begun
 // and what it was about; so an order is carried out once, whatever happens in between.
-func (r *Reconciler) obeyAll(ctx context.Context, p *pass) ([]Action, error) {
+func (r *Reconciler) obeyAll(ctx context.Context, p *pass) ([]plan.Action, error) {
 	all, err := r.State.PendingCommands(ctx, r.Settings.URL, "")
 	if err == nil {
 		all, err = r.follow(ctx, all)
@@ -32,7 +33,7 @@ func (r *Reconciler) obeyAll(ctx context.Context, p *pass) ([]Action, error) {
 			projects = append(projects, o.Project)
 		}
 	}
-	var done []Action
+	var done []plan.Action
 	var errs []error
 	for _, project := range projects {
 		some, err := r.obeyIn(ctx, project, p)
@@ -63,7 +64,7 @@ func (r *Reconciler) follow(ctx context.Context, orders []incident.Command) ([]i
 }
 
 // obeyIn carries out a project's orders, in their order, under the lock of its issue.
-func (r *Reconciler) obeyIn(ctx context.Context, project string, p *pass) ([]Action, error) {
+func (r *Reconciler) obeyIn(ctx context.Context, project string, p *pass) ([]plan.Action, error) {
 	ctx, release, err := r.State.Claim(ctx, "issue/"+project, orderWait)
 	if err != nil {
 		return nil, err
@@ -73,7 +74,7 @@ func (r *Reconciler) obeyIn(ctx context.Context, project string, p *pass) ([]Act
 	if err != nil {
 		return nil, err
 	}
-	var done []Action
+	var done []plan.Action
 	var errs []error
 	for _, o := range orders {
 		switch err := r.obey(ctx, o, p); {
@@ -102,7 +103,7 @@ func (r *Reconciler) obey(ctx context.Context, o incident.Command, p *pass) erro
 	if err != nil {
 		return err
 	}
-	if s == IssueLost {
+	if s == plan.IssueLost {
 		r.Log.Warn("order in an issue that is gone or no longer the bot's, it is left alone", "issue", o.Issue.String(), "by", o.By.Login)
 		return r.orderDone(ctx, o)
 	}

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/terraphim/adfbot/escalate/incident"
+	"github.com/terraphim/adfbot/escalate/plan"
 	"github.com/terraphim/adfbot/escalate/tracker"
 )
 
@@ -26,7 +27,7 @@ type pass struct {
 	open     map[tracker.Repo]listed
 	all      map[tracker.Repo]listed
 	turns    map[tracker.Repo]chan struct{} // holds one token: who has it may list everything in the repository
-	states   map[sight]IssueState           // from single reads and from our own writes
+	states   map[sight]plan.IssueState      // from single reads and from our own writes
 	labels   map[tracker.Repo]map[string]int64
 	wrote    tracker.Account // who wrote last, as the state knows it
 
@@ -36,7 +37,7 @@ type pass struct {
 
 func newPass(opt SweepOptions) *pass {
 	return &pass{force: opt.Force, dry: opt.DryRun, accounts: map[int64]bool{}, open: map[tracker.Repo]listed{}, all: map[tracker.Repo]listed{},
-		turns: map[tracker.Repo]chan struct{}{}, states: map[sight]IssueState{}, labels: map[tracker.Repo]map[string]int64{}}
+		turns: map[tracker.Repo]chan struct{}{}, states: map[sight]plan.IssueState{}, labels: map[tracker.Repo]map[string]int64{}}
 }
 
 type listed struct {
@@ -138,7 +139,7 @@ type sight struct {
 
 func sightOf(i incident.Incident) sight { return sight{i.ID, i.Issue} }
 
-func (p *pass) set(i incident.Incident, s IssueState) {
+func (p *pass) set(i incident.Incident, s plan.IssueState) {
 	if p == nil {
 		return
 	}
@@ -147,7 +148,7 @@ func (p *pass) set(i incident.Incident, s IssueState) {
 	p.states[sightOf(i)] = s
 }
 
-func (p *pass) state(i incident.Incident) (IssueState, bool) {
+func (p *pass) state(i incident.Incident) (plan.IssueState, bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	s, ok := p.states[sightOf(i)]
@@ -160,14 +161,14 @@ func (r *Reconciler) mine(accounts map[int64]bool, i tracker.Issue) bool {
 }
 
 // observe reads everything about one project anew: state, flag and, from the pass, issues.
-func (r *Reconciler) observe(ctx context.Context, project string, p *pass) (Observation, error) {
+func (r *Reconciler) observe(ctx context.Context, project string, p *pass) (plan.Observation, error) {
 	var open []tracker.Issue
 	if p != nil {
 		open = r.openIssues(p, project)
 	}
 	incidents, hold, err := r.State.ProjectState(ctx, project)
 	if err != nil {
-		return Observation{}, err
+		return plan.Observation{}, err
 	}
 	flag := r.Look(project)
 	ids := markersOf(open)
@@ -176,7 +177,7 @@ func (r *Reconciler) observe(ctx context.Context, project string, p *pass) (Obse
 	}
 	known, err := r.known(ctx, incidents, ids)
 	if err != nil {
-		return Observation{}, err
+		return plan.Observation{}, err
 	}
 	return r.join(project, p, flag, hold, incidents, open, known), nil
 }
@@ -212,10 +213,10 @@ func (r *Reconciler) known(ctx context.Context, have []incident.Incident, ids []
 }
 
 // join makes an observation of what was read.
-func (r *Reconciler) join(project string, p *pass, flag incident.FlagView, hold *incident.Hold, incidents []incident.Incident, open []tracker.Issue, known map[string]incident.Incident) Observation {
-	o := Observation{
+func (r *Reconciler) join(project string, p *pass, flag incident.FlagView, hold *incident.Hold, incidents []incident.Incident, open []tracker.Issue, known map[string]incident.Incident) plan.Observation {
+	o := plan.Observation{
 		Now: r.Now(), Project: project, Flag: flag, Hold: hold, Incidents: slices.Clone(incidents), Open: open,
-		Issues: map[string]IssueState{}, Closings: map[string]incident.Closing{}, Force: p != nil && p.force,
+		Issues: map[string]plan.IssueState{}, Closings: map[string]incident.Closing{}, Force: p != nil && p.force,
 		Known: func(id string) bool { _, ok := known[id]; return ok },
 	}
 	have := map[string]bool{}
@@ -231,7 +232,7 @@ func (r *Reconciler) join(project string, p *pass, flag incident.FlagView, hold 
 	for _, i := range o.Incidents {
 		if p != nil {
 			o.Issues[i.ID] = r.issueState(p, i)
-			if c, ok := p.closedBy(i); ok && o.Issues[i.ID] == IssueClosed {
+			if c, ok := p.closedBy(i); ok && o.Issues[i.ID] == plan.IssueClosed {
 				o.Closings[i.ID] = c
 			}
 		}
@@ -240,30 +241,30 @@ func (r *Reconciler) join(project string, p *pass, flag incident.FlagView, hold 
 }
 
 // issueState tells what the pass knows of an incident's issue without asking anybody.
-func (r *Reconciler) issueState(p *pass, i incident.Incident) IssueState {
+func (r *Reconciler) issueState(p *pass, i incident.Incident) plan.IssueState {
 	if i.Issue.IsZero() {
-		return IssueUnknown
+		return plan.IssueUnknown
 	}
 	if s, ok := p.state(i); ok {
 		return s
 	}
 	l, ok := p.list(i.Issue.Repo)
 	if !ok || l.err != nil {
-		return IssueUnknown
+		return plan.IssueUnknown
 	}
 	accounts := p.ids()
 	if len(accounts) == 0 {
-		return IssueUnknown // it is not known which issues are ours
+		return plan.IssueUnknown // it is not known which issues are ours
 	}
 	for _, d := range l.issues {
 		if d.Number == i.Issue.Number {
 			if d.ID == i.Issue.ID && r.mine(accounts, d) && d.Marker.Incident == i.ID {
-				return IssueOpen
+				return plan.IssueOpen
 			}
-			return IssueLost
+			return plan.IssueLost
 		}
 	}
-	return IssueUnknown
+	return plan.IssueUnknown
 }
 
 // openIssues returns a project's open issues that are ours, in every repository of the pass.
@@ -292,7 +293,7 @@ func (r *Reconciler) look(ctx context.Context, p *pass, incidents []incident.Inc
 		if err := r.noteListed(ctx, p, i, l.err); err != nil {
 			errs = append(errs, fmt.Errorf("%s: %w", i.Name(), err))
 		}
-		if l.err != nil || r.issueState(p, i) != IssueUnknown {
+		if l.err != nil || r.issueState(p, i) != plan.IssueUnknown {
 			continue
 		}
 		_, s, err := r.read(ctx, p, i)
@@ -300,7 +301,7 @@ func (r *Reconciler) look(ctx context.Context, p *pass, incidents []incident.Inc
 			errs = append(errs, fmt.Errorf("%s: %w", i.Name(), err))
 			continue
 		}
-		if s == IssueClosed {
+		if s == plan.IssueClosed {
 			if _, err := r.closing(ctx, p, i); err != nil {
 				if !errors.Is(err, errLater) {
 					errs = append(errs, fmt.Errorf("%s: %w", i.Name(), err))
@@ -333,23 +334,23 @@ func (r *Reconciler) get(ctx context.Context, repo tracker.Repo, number int64) (
 }
 
 // read reads an incident's issue before a write, and checks that it is still ours.
-func (r *Reconciler) read(ctx context.Context, p *pass, i incident.Incident) (tracker.Issue, IssueState, error) {
+func (r *Reconciler) read(ctx context.Context, p *pass, i incident.Incident) (tracker.Issue, plan.IssueState, error) {
 	issue, gone, err := r.get(ctx, i.Issue.Repo, i.Issue.Number)
 	if gone {
-		return tracker.Issue{}, IssueLost, nil
+		return tracker.Issue{}, plan.IssueLost, nil
 	}
 	if err != nil {
-		return tracker.Issue{}, IssueUnknown, err
+		return tracker.Issue{}, plan.IssueUnknown, err
 	}
 	accounts, err := r.accountIDs(ctx, p)
 	if err != nil {
-		return tracker.Issue{}, IssueUnknown, err
+		return tracker.Issue{}, plan.IssueUnknown, err
 	}
 	switch {
 	case issue.ID != i.Issue.ID || !r.mine(accounts, issue) || issue.Marker.Incident != i.ID:
-		return issue, IssueLost, nil
+		return issue, plan.IssueLost, nil
 	case issue.Open:
-		return issue, IssueOpen, nil
+		return issue, plan.IssueOpen, nil
 	}
-	return issue, IssueClosed, nil
+	return issue, plan.IssueClosed, nil
 }

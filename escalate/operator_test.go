@@ -10,6 +10,7 @@ import (
 
 	"github.com/terraphim/adfbot/escalate"
 	"github.com/terraphim/adfbot/escalate/giteatest"
+	"github.com/terraphim/adfbot/escalate/plan"
 	"github.com/terraphim/adfbot/escalate/tracker"
 )
 
@@ -74,7 +75,7 @@ func TestAnOperatorResumes(t *testing.T) {
 		require.Contains(t, said[0], "/adf resume in the issue: the disk")
 		require.NotContains(t, said[0], "@alex", "nobody is notified")
 		require.NotContains(t, said[0], "@kim")
-		require.Equal(t, escalate.Obey, rep.Actions[0].Kind)
+		require.Equal(t, plan.RunCommand, rep.Actions[0].Kind)
 		require.Contains(t, rep.Actions[0].Why, "alex wrote /adf resume")
 
 		w.gitea.ResetRequests()
@@ -443,7 +444,7 @@ func TestADryRunTellsWhatWasOrderedAndDoesNothing(t *testing.T) {
 		rep, err := w.sweepAnd(escalate.SweepOptions{DryRun: true})
 		require.NoError(t, err)
 		require.Len(t, rep.Actions, 1)
-		require.Equal(t, escalate.Obey, rep.Actions[0].Kind)
+		require.Equal(t, plan.RunCommand, rep.Actions[0].Kind)
 		require.Equal(t, "alex wrote /adf resume", rep.Actions[0].Why)
 		require.True(t, w.paused(project))
 		require.Empty(t, comments(w.issue()))

@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/terraphim/adfbot/escalate/incident"
+	"github.com/terraphim/adfbot/escalate/plan"
 	"github.com/terraphim/adfbot/escalate/tracker"
 	"github.com/terraphim/adfbot/internal/redact"
 )
@@ -31,7 +32,7 @@ const (
 // orders reads what people wrote in the bot's issues since the last look, one request a repository, and carries out what
 // operators ordered. Without operators it asks nothing. It comes before the state is read for the plan, so that an order
 // that resumes and a closing in one go are not taken for a closing alone.
-func (r *Reconciler) orders(ctx context.Context, p *pass, repos []tracker.Repo, opt SweepOptions) ([]Action, []error) {
+func (r *Reconciler) orders(ctx context.Context, p *pass, repos []tracker.Repo, opt SweepOptions) ([]plan.Action, []error) {
 	if r.Gitea == nil || r.Off != nil {
 		return nil, nil
 	}
@@ -48,7 +49,7 @@ func (r *Reconciler) orders(ctx context.Context, p *pass, repos []tracker.Repo, 
 	}
 	p.ops = ops
 	var mu sync.Mutex
-	var done []Action
+	var done []plan.Action
 	g, gctx := errgroup.WithContext(ctx)
 	g.SetLimit(reposAtOnce)
 	for _, repo := range repos {
@@ -98,7 +99,7 @@ func (r *Reconciler) dismiss(ctx context.Context, dry bool) []error {
 }
 
 // hear reads the comments of a repository and accepts the orders among them. In a dry run it returns what they are.
-func (r *Reconciler) hear(ctx context.Context, repo tracker.Repo, p *pass, dry bool) ([]Action, error) {
+func (r *Reconciler) hear(ctx context.Context, repo tracker.Repo, p *pass, dry bool) ([]plan.Action, error) {
 	kept, err := r.State.CommentsRead(ctx, repo)
 	if err != nil {
 		return nil, err
@@ -133,7 +134,7 @@ func (r *Reconciler) hear(ctx context.Context, repo tracker.Repo, p *pass, dry b
 			return nil, err
 		}
 	}
-	var done []Action
+	var done []plan.Action
 	var errs []error
 	for _, c := range comments {
 		if !slices.Contains(fresh, c.ID) {
@@ -165,7 +166,7 @@ func (r *Reconciler) hear(ctx context.Context, repo tracker.Repo, p *pass, dry b
 	return done, errors.Join(errs...)
 }
 
-func obeyAction(o incident.Command) []Action {
+func obeyAction(o incident.Command) []plan.Action {
 	if o.Done {
 		return nil
 	}
@@ -179,7 +180,7 @@ func obeyAction(o incident.Command) []Action {
 	case incident.RefusedEdited:
 		why += ", and the comment was edited"
 	}
-	return []Action{{Kind: Obey, Project: o.Project, Incident: o.Incident, Issue: o.Issue, Why: why}}
+	return []plan.Action{{Kind: plan.RunCommand, Project: o.Project, Incident: o.Incident, Issue: o.Issue, Why: why}}
 }
 
 // order makes an order of a comment with commands. One in an issue that is not ours is done with.

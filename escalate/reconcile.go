@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/terraphim/adfbot/escalate/incident"
+	"github.com/terraphim/adfbot/escalate/plan"
 	"github.com/terraphim/adfbot/escalate/tracker"
 	"github.com/terraphim/adfbot/internal/redact"
 	"github.com/terraphim/adfbot/pause"
@@ -117,29 +118,29 @@ func (r *Reconciler) CheckPause() error {
 // Local does what follows from state and flag alone: it writes the flags that are missing and ends the pauses whose flags
 // are gone. It makes no request, and takes the project's flag lock only if something is to be done. It returns the flag as
 // it was seen last.
-func (r *Reconciler) Local(ctx context.Context, project string) (incident.FlagView, []Action, error) {
+func (r *Reconciler) Local(ctx context.Context, project string) (incident.FlagView, []plan.Action, error) {
 	return r.local(ctx, project, nil)
 }
 
-func (r *Reconciler) local(ctx context.Context, project string, p *pass) (incident.FlagView, []Action, error) {
+func (r *Reconciler) local(ctx context.Context, project string, p *pass) (incident.FlagView, []plan.Action, error) {
 	o, err := r.observe(ctx, project, p)
 	if err != nil {
 		return incident.FlagView{}, nil, err
 	}
-	if !anyLocal(Plan(o)) {
+	if !plan.AnyLocal(plan.Next(o)) {
 		return o.Flag, nil, nil
 	}
 	return r.localNow(ctx, project, p, o)
 }
 
 // localNow is local where an observation has shown that there is something to do.
-func (r *Reconciler) localNow(ctx context.Context, project string, p *pass, o Observation) (incident.FlagView, []Action, error) {
+func (r *Reconciler) localNow(ctx context.Context, project string, p *pass, o plan.Observation) (incident.FlagView, []plan.Action, error) {
 	unlock, err := r.State.LockHere(ctx, "flag/"+project, flagWait)
 	if err != nil {
 		return o.Flag, nil, fmt.Errorf("%s: %w", project, err)
 	}
 	defer unlock()
-	var done []Action
+	var done []plan.Action
 	var stuck error
 	// Each round may uncover the next: a lost incident is rebuilt only after the old one was ended.
 	for range 5 {
@@ -147,8 +148,8 @@ func (r *Reconciler) localNow(ctx context.Context, project string, p *pass, o Ob
 			return o.Flag, done, errors.Join(stuck, err)
 		}
 		before := len(done)
-		for _, a := range Plan(o) {
-			if !a.Kind.Local() || (a.Kind == WriteFlag && stuck != nil) {
+		for _, a := range plan.Next(o) {
+			if !a.Kind.Local() || (a.Kind == plan.WriteFlag && stuck != nil) {
 				continue
 			}
 			err := r.doLocal(ctx, o, a)
@@ -169,21 +170,12 @@ func (r *Reconciler) localNow(ctx context.Context, project string, p *pass, o Ob
 	return o.Flag, done, stuck
 }
 
-func anyLocal(plan []Action) bool {
-	for _, a := range plan {
-		if a.Kind.Local() {
-			return true
-		}
-	}
-	return false
-}
-
-func (r *Reconciler) doLocal(ctx context.Context, o Observation, a Action) error {
+func (r *Reconciler) doLocal(ctx context.Context, o plan.Observation, a plan.Action) error {
 	now := r.Now()
 	switch a.Kind {
-	case WriteFlag:
+	case plan.WriteFlag:
 		return r.writeFlag(ctx, o, a)
-	case NoteFlag:
+	case plan.ConfirmFlag:
 		if a.Incident == "" {
 			h := *o.Hold
 			h.FlagWritten = now
@@ -191,7 +183,7 @@ func (r *Reconciler) doLocal(ctx context.Context, o Observation, a Action) error
 		}
 		_, err := r.State.Change(ctx, a.Incident, func(i *incident.Incident) { i.FlagWritten, i.FlagError = now, "" })
 		return err
-	case Resume:
+	case plan.Resume:
 		how := a.Why + "; noticed " + now.UTC().Format(time.RFC3339)
 		ended, err := r.State.Resume(ctx, a.Project, a.Incident, how, now)
 		if err == nil && ended {
@@ -199,7 +191,7 @@ func (r *Reconciler) doLocal(ctx context.Context, o Observation, a Action) error
 		}
 		r.step("resume-noted")
 		return err
-	case Supersede:
+	case plan.Supersede:
 		_, err := r.State.Change(ctx, a.Incident, func(i *incident.Incident) {
 			if i.IsOpen() {
 				i.Replaced, i.Ended, i.EndedHow, i.NextTry = true, now.UTC(), a.Why, time.Time{}
@@ -209,22 +201,22 @@ func (r *Reconciler) doLocal(ctx context.Context, o Observation, a Action) error
 			r.Log.Warn("incident superseded", "project", a.Project, "incident", a.Name, "why", a.Why)
 		}
 		return err
-	case ReleaseHold:
+	case plan.ReleaseHold:
 		ended, err := r.State.Resume(ctx, a.Project, "", a.Why, now)
 		if err == nil && ended {
 			r.Log.Info("project resumed", "project", a.Project, "how", a.Why)
 		}
 		return err
-	case NoteHold:
+	case plan.RecordHold:
 		r.Log.Info("project is held by a person's pause flag", "project", a.Project)
 		return r.State.SetHold(ctx, incident.Hold{Project: a.Project, Since: now, FlagWritten: now})
-	case Rebuild, RebuildDone:
-		i, err := r.State.Insert(ctx, rebuilt(a, now))
+	case plan.Rebuild, plan.RebuildDone:
+		i, err := r.State.Insert(ctx, plan.Rebuilt(a, now))
 		if err == nil {
 			r.Log.Warn("incident rebuilt", "project", a.Project, "incident", i.Name(), "issue", i.Issue.String(), "why", a.Why)
 		}
 		return err
-	case Settle:
+	case plan.Settle:
 		_, err := r.State.Change(ctx, a.Incident, func(i *incident.Incident) {
 			if i.Issue.IsZero() && i.Create.At.IsZero() { // else another process has just found its issue, or begun to make it
 				i.Settled, i.LastErr = true, ""
@@ -235,7 +227,7 @@ func (r *Reconciler) doLocal(ctx context.Context, o Observation, a Action) error
 	return fmt.Errorf("no such local step: %s", a.Kind)
 }
 
-func (r *Reconciler) writeFlag(ctx context.Context, o Observation, a Action) error {
+func (r *Reconciler) writeFlag(ctx context.Context, o plan.Observation, a plan.Action) error {
 	note := ""
 	if a.Incident == "" {
 		note = o.Hold.Note
@@ -275,29 +267,3 @@ type FlagWriteError struct{ err error }
 
 func (e *FlagWriteError) Error() string { return e.err.Error() }
 func (e *FlagWriteError) Unwrap() error { return e.err }
-
-// rebuilt is the incident that an action tells of.
-func rebuilt(a Action, now time.Time) incident.Incident {
-	i := incident.Incident{
-		ID: a.Incident, Project: a.Project, Seq: a.marker.Seq, Agent: a.info.Agent, Failures: a.info.Failures,
-		Opened: a.info.Opened, Rebuilt: true, Issue: a.Issue,
-	}
-	if i.Seq == 0 {
-		i.Seq = a.info.Seq
-	}
-	if i.Agent == "" {
-		i.Agent = "project-meta"
-	}
-	if i.Opened.IsZero() {
-		i.Opened = now
-	}
-	switch {
-	case a.Kind == Rebuild:
-		i.FlagWritten = now
-	case a.replaced:
-		i.Replaced, i.Ended, i.EndedHow = true, now, "a later incident pauses the project, and this bot's state did not know this one any more"
-	default:
-		i.Ended, i.EndedHow = now, "its pause flag is gone, and this bot's state did not know the incident any more"
-	}
-	return i
-}

@@ -9,33 +9,17 @@ import (
 	"time"
 
 	"github.com/terraphim/adfbot/escalate/incident"
+	"github.com/terraphim/adfbot/escalate/plan"
 	"github.com/terraphim/adfbot/escalate/tracker"
 	"github.com/terraphim/adfbot/internal/redact"
 )
-
-// Waits between tries (design 5).
-const (
-	firstWait   = 30 * time.Second
-	mostWait    = 15 * time.Minute
-	longestWait = tracker.MaxRetryAfter + mostWait
-)
-
-// retryWait is how long to wait after the given number of failed tries in a row: 30 s, doubled each time up to 15 min,
-// with a jitter of up to a fifth downward so that many incidents don't come back in step.
-func retryWait(tries int, jitter float64) time.Duration {
-	d := mostWait
-	if tries < 6 {
-		d = min(firstWait<<max(tries-1, 0), mostWait)
-	}
-	return d - time.Duration(jitter*float64(d)/5)
-}
 
 // errLater: nothing is wrong, it is only too early.
 var errLater = errors.New("too early")
 
 // remote does what has to be done in Gitea for one project, under its issue lock, and with everything read again. fresh is
 // an incident that this process has just stored: its issue can't be there yet, so the first attempt costs one request.
-func (r *Reconciler) remote(ctx context.Context, project, fresh string, p *pass) ([]Action, error) {
+func (r *Reconciler) remote(ctx context.Context, project, fresh string, p *pass) ([]plan.Action, error) {
 	if r.Gitea == nil && r.Off == nil {
 		return nil, nil
 	}
@@ -48,7 +32,7 @@ func (r *Reconciler) remote(ctx context.Context, project, fresh string, p *pass)
 		return nil, fmt.Errorf("%s: %w", project, err)
 	}
 	defer release()
-	var done []Action
+	var done []plan.Action
 	var errs []error
 	tried := map[string]bool{}
 	for {
@@ -57,8 +41,8 @@ func (r *Reconciler) remote(ctx context.Context, project, fresh string, p *pass)
 			return done, errors.Join(append(errs, err)...)
 		}
 		next := -1
-		plan := Plan(o)
-		for n, a := range plan {
+		actions := plan.Next(o)
+		for n, a := range actions {
 			if !a.Kind.Local() && !tried[actionKey(a)] {
 				next = n
 				break
@@ -67,7 +51,7 @@ func (r *Reconciler) remote(ctx context.Context, project, fresh string, p *pass)
 		if next < 0 {
 			return done, errors.Join(errs...)
 		}
-		a := plan[next]
+		a := actions[next]
 		tried[actionKey(a)] = true
 		i := incidentOf(o, a)
 		if err := r.blocked(p, i, a); err != nil {
@@ -84,9 +68,9 @@ func (r *Reconciler) remote(ctx context.Context, project, fresh string, p *pass)
 	}
 }
 
-func actionKey(a Action) string { return fmt.Sprint(a.Kind, a.Incident, a.Issue.Number) }
+func actionKey(a plan.Action) string { return fmt.Sprint(a.Kind, a.Incident, a.Issue.Number) }
 
-func incidentOf(o Observation, a Action) incident.Incident {
+func incidentOf(o plan.Observation, a plan.Action) incident.Incident {
 	for _, i := range o.Incidents {
 		if i.ID == a.Incident {
 			return i
@@ -96,7 +80,7 @@ func incidentOf(o Observation, a Action) incident.Incident {
 }
 
 // blocked tells why no request may be made for the incident now: the bot may not, or its repository can't be listed.
-func (r *Reconciler) blocked(p *pass, i incident.Incident, a Action) error {
+func (r *Reconciler) blocked(p *pass, i incident.Incident, a plan.Action) error {
 	if r.Off != nil {
 		return r.Off
 	}
@@ -165,7 +149,7 @@ func (r *Reconciler) failed(ctx context.Context, i incident.Incident, err error)
 }
 
 func (r *Reconciler) failInto(i *incident.Incident, err error) {
-	wait := retryWait(i.Tries+1, rand.Float64())
+	wait := plan.RetryWait(i.Tries+1, rand.Float64())
 	var te *tracker.Error
 	if errors.As(err, &te) {
 		wait = max(wait, te.RetryAfter)
@@ -177,35 +161,35 @@ func (r *Reconciler) failInto(i *incident.Incident, err error) {
 
 func worked(i *incident.Incident) { i.Tries, i.NextTry, i.LastErr = 0, time.Time{}, "" }
 
-func (r *Reconciler) do(ctx context.Context, a Action, i incident.Incident, p *pass, fresh bool) error {
+func (r *Reconciler) do(ctx context.Context, a plan.Action, i incident.Incident, p *pass, fresh bool) error {
 	switch a.Kind {
-	case Create:
+	case plan.Create:
 		return r.create(ctx, i, p, fresh)
-	case Adopt:
-		return r.adopted(ctx, i, a.Issue, p, IssueOpen)
-	case FindLost:
+	case plan.Adopt:
+		return r.adopted(ctx, i, a.Issue, p, plan.IssueOpen)
+	case plan.FindLost:
 		return r.findLost(ctx, i, p)
-	case Replace:
+	case plan.Replace:
 		_, err := r.State.Change(ctx, i.ID, func(i *incident.Incident) {
 			i.Lost, i.Issue = append(i.Lost, i.Issue), tracker.IssueRef{}
 			if n := len(i.Lost); n > 1 { // somebody deletes them on purpose: do not race with them
-				i.NextTry = r.Now().Add(retryWait(n, 0))
+				i.NextTry = r.Now().Add(plan.RetryWait(n, 0))
 			}
 		})
 		return err
-	case NoteReopened:
+	case plan.ConfirmReopened:
 		return r.noteReopened(ctx, i, p)
-	case Reopen:
+	case plan.Reopen:
 		return r.reopen(ctx, a, i, p)
-	case ResumeClosed:
+	case plan.ResumeClosed:
 		return r.resumeClosed(ctx, i, p)
-	case TellPaused:
+	case plan.AnnouncePaused:
 		return r.tellPaused(ctx, i, p)
-	case Close:
+	case plan.Close:
 		return r.close(ctx, i, p)
-	case LeaveOpen:
+	case plan.LeaveOpen:
 		return r.leaveOpen(ctx, i, p)
-	case CloseDuplicate:
+	case plan.CloseDuplicate:
 		return r.closeDuplicate(ctx, a.Issue, i, p)
 	}
 	return fmt.Errorf("no such step: %s", a.Kind)
@@ -274,10 +258,10 @@ func (r *Reconciler) listAll(ctx context.Context, repo tracker.Repo, p *pass) li
 	return l
 }
 
-func (r *Reconciler) adopted(ctx context.Context, i incident.Incident, ref tracker.IssueRef, p *pass, s IssueState) error {
+func (r *Reconciler) adopted(ctx context.Context, i incident.Incident, ref tracker.IssueRef, p *pass, s plan.IssueState) error {
 	i, err := r.State.Change(ctx, i.ID, func(i *incident.Incident) {
 		i.Issue, i.Create, i.Target = ref, incident.Attempt{}, tracker.Repo{}
-		i.Settled = i.Settled && s != IssueOpen // it came after all were sure that it would not: it is to be closed
+		i.Settled = i.Settled && s != plan.IssueOpen // it came after all were sure that it would not: it is to be closed
 		worked(i)
 	})
 	if err == nil {
@@ -303,11 +287,11 @@ func (r *Reconciler) findLost(ctx context.Context, i incident.Incident, p *pass)
 	return r.adopted(ctx, i, issue.IssueRef, p, stateOf(issue))
 }
 
-func stateOf(i tracker.Issue) IssueState {
+func stateOf(i tracker.Issue) plan.IssueState {
 	if i.Open {
-		return IssueOpen
+		return plan.IssueOpen
 	}
-	return IssueClosed
+	return plan.IssueClosed
 }
 
 // waitOver returns errLater while an attempt whose answer was lost may still be at work on the server.

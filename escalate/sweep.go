@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/terraphim/adfbot/escalate/incident"
+	"github.com/terraphim/adfbot/escalate/plan"
 	"github.com/terraphim/adfbot/escalate/tracker"
 )
 
@@ -34,9 +35,9 @@ type SweepOptions struct {
 
 // Report is what a sweep planned or did.
 type Report struct {
-	Projects int      `json:"projects"`
-	Actions  []Action `json:"actions"` // done, or planned in a dry run
-	Errors   []string `json:"errors"`
+	Projects int           `json:"projects"`
+	Actions  []plan.Action `json:"actions"` // done, or planned in a dry run
+	Errors   []string      `json:"errors"`
 	// Foreign are open issues by our account with another installation's marker. They are never touched: they are another
 	// bot's, or those of a state and pause directory that were both lost.
 	Foreign []string `json:"foreign,omitempty"`
@@ -44,7 +45,7 @@ type Report struct {
 
 // Escalate does all that is due for one project: local steps, then Gitea. fresh is the id of an incident that this process
 // has just stored, or "". Without a list of Gitea's issues it knows only of the issues that the state knows.
-func (r *Reconciler) Escalate(ctx context.Context, project, fresh string) ([]Action, error) {
+func (r *Reconciler) Escalate(ctx context.Context, project, fresh string) ([]plan.Action, error) {
 	_, done, err := r.local(ctx, project, nil)
 	more, err2 := r.remote(ctx, project, fresh, nil)
 	return append(done, more...), errors.Join(err, err2)
@@ -104,7 +105,7 @@ func (r *Reconciler) Sweep(ctx context.Context, opt SweepOptions) (Report, error
 		})
 	}
 	_ = g.Wait()
-	slices.SortStableFunc(rep.Actions, func(a, b Action) int { return cmp.Compare(a.Project, b.Project) })
+	slices.SortStableFunc(rep.Actions, func(a, b plan.Action) int { return cmp.Compare(a.Project, b.Project) })
 	err = errors.Join(errs...)
 	rep.Errors = lines(errs)
 	return rep, errors.Join(err, ctx.Err())
@@ -260,7 +261,7 @@ func (r *Reconciler) snapshot(ctx context.Context, p *pass) (snapshot, error) {
 }
 
 // guarded is sweepOne, whose panic is one project's error: it ends neither the daemon nor the other projects' sweep.
-func (r *Reconciler) guarded(ctx context.Context, project string, p *pass, s snapshot, dry bool) (actions []Action, err error) {
+func (r *Reconciler) guarded(ctx context.Context, project string, p *pass, s snapshot, dry bool) (actions []plan.Action, err error) {
 	defer func() {
 		if v := recover(); v != nil {
 			r.Log.Error("panic in a sweep", "project", project, "panic", v, "stack", string(debug.Stack()))
@@ -270,7 +271,7 @@ func (r *Reconciler) guarded(ctx context.Context, project string, p *pass, s sna
 	return r.sweepOne(ctx, project, p, s, dry)
 }
 
-func (r *Reconciler) sweepOne(ctx context.Context, project string, p *pass, s snapshot, dry bool) ([]Action, error) {
+func (r *Reconciler) sweepOne(ctx context.Context, project string, p *pass, s snapshot, dry bool) ([]plan.Action, error) {
 	var moveErr error
 	if !dry {
 		moveErr = r.relocate(ctx, p, s.incidents[project])
@@ -288,15 +289,15 @@ func (r *Reconciler) sweepOne(ctx context.Context, project string, p *pass, s sn
 	}
 	o := r.join(project, p, flag, s.holds[project], s.incidents[project], r.openIssues(p, project), known)
 	if dry {
-		return Foresee(o), lookErr
+		return plan.DryRun(o), lookErr
 	}
-	plan := Plan(o)
-	if len(plan) == 0 {
+	actions := plan.Next(o)
+	if len(actions) == 0 {
 		return nil, lookErr
 	}
-	var done []Action
+	var done []plan.Action
 	var err error
-	if anyLocal(plan) {
+	if plan.AnyLocal(actions) {
 		_, done, err = r.localNow(ctx, project, p, o)
 		if err != nil {
 			var noFlag *FlagWriteError

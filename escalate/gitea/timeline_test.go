@@ -13,8 +13,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/terraphim/adfbot/escalate"
 	"github.com/terraphim/adfbot/escalate/incident"
+	"github.com/terraphim/adfbot/escalate/plan"
 	"github.com/terraphim/adfbot/escalate/tracker"
 	"github.com/terraphim/adfbot/internal/redact"
 )
@@ -68,7 +68,7 @@ func TestTheRecordedTimelinesTellWhoClosed(t *testing.T) {
 			entries, err := g.Timeline(context.Background(), recordedIssue)
 			require.NoError(t, err)
 			require.Equal(t, "/api/v1/repos/terraphim/rec/issues/11/timeline", r.path, "without a page: all of it")
-			c, ok := escalate.LastClosing(entries)
+			c, ok := plan.LastClosing(entries)
 			require.True(t, ok)
 			require.False(t, c.At.IsZero())
 			c.At = time.Time{}
@@ -127,7 +127,7 @@ func TestLastClosing(t *testing.T) {
 		"merged at once, and not told":        {[]tracker.TimelineEntry{pull(0), e("close", alex, time.Second, "")}, "alex*"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			c, ok := escalate.LastClosing(tt.entries)
+			c, ok := plan.LastClosing(tt.entries)
 			got := c.By.Login
 			if c.Machine {
 				got += "*"

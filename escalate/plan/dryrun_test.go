@@ -1,4 +1,4 @@
-package escalate_test
+package plan_test
 
 import (
 	"math/rand/v2"
@@ -6,8 +6,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/terraphim/adfbot/escalate"
 	"github.com/terraphim/adfbot/escalate/incident"
+	"github.com/terraphim/adfbot/escalate/plan"
 	"github.com/terraphim/adfbot/escalate/tracker"
 )
 
@@ -19,10 +19,10 @@ func TestADryRunForeseesWhatFollowsFromTheLocalSteps(t *testing.T) {
 		want []string
 	}{
 		{"a trip that died", seen{flag: gone, incidents: []incident.Incident{openIncident(noIssue, neverWritten)}}, []string{"write-flag", "create"}},
-		{"a flag that is gone", seen{flag: gone, incidents: []incident.Incident{openIncident()}, state: escalate.IssueOpen}, []string{"resume #1", "close #1"}},
+		{"a flag that is gone", seen{flag: gone, incidents: []incident.Incident{openIncident()}, state: plan.IssueOpen}, []string{"resume #1", "close #1"}},
 		{"a flag that is gone before there was an issue", seen{flag: gone, incidents: []incident.Incident{openIncident(noIssue)}}, []string{"resume", "settle"}},
-		{"a later incident that only its flag tells of", seen{flag: there, note: idB, incidents: []incident.Incident{openIncident()}, state: escalate.IssueOpen}, []string{"resume #1", "rebuild b", "create b", "close #1"}},
-		{"a lost incident's flag over one that never had its own", seen{flag: there, note: idB, incidents: []incident.Incident{openIncident(neverWritten)}, state: escalate.IssueOpen}, []string{"supersede #1", "rebuild b", "create b", "close #1"}},
+		{"a later incident that only its flag tells of", seen{flag: there, note: idB, incidents: []incident.Incident{openIncident()}, state: plan.IssueOpen}, []string{"resume #1", "rebuild b", "create b", "close #1"}},
+		{"a lost incident's flag over one that never had its own", seen{flag: there, note: idB, incidents: []incident.Incident{openIncident(neverWritten)}, state: plan.IssueOpen}, []string{"supersede #1", "rebuild b", "create b", "close #1"}},
 		{"an unknown incident that is over", seen{flag: gone, open: []tracker.Issue{theirs(idB, 7)}}, []string{"rebuild-done #7 b", "close #7 b"}},
 		{"an unknown incident that goes on", seen{flag: there, note: idB, open: []tracker.Issue{theirs(idB, 7)}}, []string{"rebuild #7 b"}},
 		{"a person's flag", seen{flag: there}, []string{"note-hold"}},
@@ -31,7 +31,7 @@ func TestADryRunForeseesWhatFollowsFromTheLocalSteps(t *testing.T) {
 		{"nothing", seen{flag: gone}, []string{}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			require.Equal(t, c.want, steps(escalate.Foresee(c.seen.observation())))
+			require.Equal(t, c.want, steps(plan.DryRun(c.seen.observation())))
 		})
 	}
 }
@@ -40,11 +40,11 @@ func TestWhateverIsSeenForesightBeginsWithThePlanAndEnds(t *testing.T) {
 	r := rand.New(rand.NewPCG(7, 8))
 	for range 5000 {
 		o := randomSeen(r)
-		all := steps(escalate.Foresee(o))
+		all := steps(plan.DryRun(o))
 		require.Less(t, len(all), 40)
-		for _, a := range escalate.Plan(o) {
+		for _, a := range plan.Next(o) {
 			if a.Kind.Local() {
-				require.Contains(t, all, steps([]escalate.Action{a})[0])
+				require.Contains(t, all, steps([]plan.Action{a})[0])
 			}
 		}
 	}

@@ -1,4 +1,4 @@
-package escalate_test
+package plan_test
 
 import (
 	"fmt"
@@ -8,8 +8,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/terraphim/adfbot/escalate"
 	"github.com/terraphim/adfbot/escalate/incident"
+	"github.com/terraphim/adfbot/escalate/plan"
 	"github.com/terraphim/adfbot/escalate/tracker"
 )
 
@@ -21,8 +21,12 @@ var (
 	ago = func(d time.Duration) time.Time { return now.Add(-d) }
 )
 
+const project = "odilo"
+
+var repo = tracker.Repo{Server: "http://gitea.example", Owner: "terraphim", Name: "adf-fleet"}
+
 func ref(n int64) tracker.IssueRef {
-	return tracker.IssueRef{Repo: repoOf(fleet), ID: 1000 + n, Number: n}
+	return tracker.IssueRef{Repo: repo, ID: 1000 + n, Number: n}
 }
 
 // openIncident is one whose flag and issue #1 are there.
@@ -51,16 +55,16 @@ type seen struct {
 	note      string // id of the incident in the flag's note
 	hold      *incident.Hold
 	incidents []incident.Incident
-	state     escalate.IssueState // of the first incident's issue
+	state     plan.IssueState // of the first incident's issue
 	open      []tracker.Issue
 	known     []string // further incidents that the state knows
 	force     bool
 }
 
-func (s seen) observation() escalate.Observation {
-	o := escalate.Observation{
+func (s seen) observation() plan.Observation {
+	o := plan.Observation{
 		Now: now, Project: project, Flag: incident.FlagView{State: s.flag}, Hold: s.hold, Incidents: s.incidents,
-		Issues: map[string]escalate.IssueState{}, Open: s.open, Force: s.force,
+		Issues: map[string]plan.IssueState{}, Open: s.open, Force: s.force,
 	}
 	if s.note != "" {
 		o.Flag.Info = incident.FlagInfo{Project: project, Seq: 1, Incident: s.note}
@@ -77,9 +81,9 @@ func (s seen) observation() escalate.Observation {
 }
 
 // steps are a plan in words: kind, and the issue or incident that it is about.
-func steps(plan []escalate.Action) []string {
+func steps(actions []plan.Action) []string {
 	out := []string{}
-	for _, a := range plan {
+	for _, a := range actions {
 		s := string(a.Kind)
 		if a.Issue.Number != 0 {
 			s += fmt.Sprintf(" #%d", a.Issue.Number)
@@ -97,7 +101,7 @@ func steps(plan []escalate.Action) []string {
 
 func TestThePlanFollowsTheTable(t *testing.T) {
 	const gone, there, unknown = incident.FlagGone, incident.FlagThere, incident.FlagUnknown
-	const isOpen, isClosed, isLost = escalate.IssueOpen, escalate.IssueClosed, escalate.IssueLost
+	const isOpen, isClosed, isLost = plan.IssueOpen, plan.IssueClosed, plan.IssueLost
 	one := func(change ...func(*incident.Incident)) []incident.Incident {
 		return []incident.Incident{openIncident(change...)}
 	}
@@ -204,7 +208,7 @@ func TestThePlanFollowsTheTable(t *testing.T) {
 			if c.want == nil {
 				c.want = []string{}
 			}
-			require.Equal(t, c.want, steps(escalate.Plan(c.seen.observation())))
+			require.Equal(t, c.want, steps(plan.Next(c.seen.observation())))
 		})
 	}
 }
@@ -250,20 +254,20 @@ func TestReopeningIsLimited(t *testing.T) {
 			if c.want == "" {
 				want = []string{}
 			}
-			s := seen{flag: incident.FlagThere, incidents: []incident.Incident{openIncident(c.change...)}, state: escalate.IssueClosed}
-			require.Equal(t, want, steps(escalate.Plan(s.observation())))
+			s := seen{flag: incident.FlagThere, incidents: []incident.Incident{openIncident(c.change...)}, state: plan.IssueClosed}
+			require.Equal(t, want, steps(plan.Next(s.observation())))
 		})
 	}
 }
 
 func TestWhatConcernsAPausedProjectComesFirst(t *testing.T) {
 	ended := endedIncident(func(i *incident.Incident) { i.ID, i.Issue = idB, ref(2) })
-	s := seen{flag: incident.FlagThere, incidents: []incident.Incident{ended, openIncident(noIssue)}, state: escalate.IssueOpen}
-	require.Equal(t, []string{"create", "close #2 b"}, steps(escalate.Plan(s.observation())))
+	s := seen{flag: incident.FlagThere, incidents: []incident.Incident{ended, openIncident(noIssue)}, state: plan.IssueOpen}
+	require.Equal(t, []string{"create", "close #2 b"}, steps(plan.Next(s.observation())))
 }
 
 // A result of such a project is recorded without a plan, see internal/bot.
 func TestNothingFollowsFromAFlagThatIsGoneWhereThereIsNothingToResume(t *testing.T) {
-	require.Empty(t, escalate.Plan(escalate.Observation{Now: time.Now(), Project: "odilo", Flag: incident.FlagView{State: incident.FlagGone},
+	require.Empty(t, plan.Next(plan.Observation{Now: time.Now(), Project: "odilo", Flag: incident.FlagView{State: incident.FlagGone},
 		Known: func(string) bool { return false }}))
 }

@@ -1,4 +1,4 @@
-package escalate
+package plan
 
 import (
 	"cmp"
@@ -10,95 +10,19 @@ import (
 	"github.com/terraphim/adfbot/escalate/tracker"
 )
 
-// IssueState is what is known of an issue in this pass.
-type IssueState int
-
-const (
-	IssueUnknown IssueState = iota // not looked at, or the look failed
-	IssueOpen
-	IssueClosed
-	IssueLost // deleted, or no longer with our author and marker, while the repository can be listed
-)
-
-// Observation is everything that a decision about one project rests on.
-type Observation struct {
-	Now       time.Time
-	Project   string
-	Flag      incident.FlagView
-	Hold      *incident.Hold
-	Incidents []incident.Incident         // of this project: all that are not settled, and those whose issues are in Open
-	Known     func(id string) bool        // is the incident in the state, be it settled
-	Issues    map[string]IssueState       // of the incidents' own issues, by incident id
-	Open      []tracker.Issue             // this project's open issues that are ours: author and marker were checked
-	Closings  map[string]incident.Closing // who closed the incidents' own issues, by incident id, where that was asked for
-	Force     bool                        // a person asked: do not wait for the next try
-}
-
-// ActionKind is one kind of step. The local kinds touch state and flag only; the others talk to Gitea.
-type ActionKind string
-
-const (
-	WriteFlag   ActionKind = "write-flag"   // the incident's or hold's flag was never on disk
-	NoteFlag    ActionKind = "note-flag"    // the flag is there, the state does not know it yet
-	Resume      ActionKind = "resume"       // the incident's flag is gone: it ends
-	Supersede   ActionKind = "supersede"    // the flag is of an earlier incident, which the state had lost: that one goes on
-	NoteHold    ActionKind = "note-hold"    // a person's flag, seen for the first time
-	ReleaseHold ActionKind = "release-hold" // a person's flag is gone
-	Rebuild     ActionKind = "rebuild"      // an incident that the state lost and that goes on
-	RebuildDone ActionKind = "rebuild-done" // an incident that the state lost and that is over
-
-	Create         ActionKind = "create"          // open the incident's issue
-	Adopt          ActionKind = "adopt"           // the incident's issue is there, the state does not know it
-	TellPaused     ActionKind = "tell-paused"     // the issue says NOT PAUSED, and the flag has come since
-	FindLost       ActionKind = "find-lost"       // an ended incident's creation is in doubt: look whether it got through
-	NoteReopened   ActionKind = "note-reopened"   // a reopening that was begun has happened
-	Reopen         ActionKind = "reopen"          // somebody closed the issue of a paused project
-	Replace        ActionKind = "replace"         // the issue is lost: open another
-	ResumeClosed   ActionKind = "resume-closed"   // an operator closed the issue of a paused project, which resumes it
-	Obey           ActionKind = "obey"            // a command in a comment; these are not planned but taken as they come
-	Close          ActionKind = "close"           // the incident ended: comment, close
-	CloseDuplicate ActionKind = "close-duplicate" // a second issue of one incident
-	LeaveOpen      ActionKind = "leave-open"      // a person reopened an ended incident's issue: say so once
-	Settle         ActionKind = "settle"          // nothing is left to do
-)
-
-// Local tells whether the step touches state and flag only.
-func (k ActionKind) Local() bool {
-	switch k {
-	case WriteFlag, NoteFlag, Resume, Supersede, NoteHold, ReleaseHold, Rebuild, RebuildDone, Settle:
-		return true
-	}
-	return false
-}
-
-// Action is one step of a plan.
-type Action struct {
-	Kind     ActionKind       `json:"action"`
-	Project  string           `json:"project"`
-	Incident string           `json:"incident,omitempty"` // id
-	Name     string           `json:"name,omitempty"`     // e.g. odilo#3
-	Issue    tracker.IssueRef `json:"issue,omitzero"`
-	Why      string           `json:"why"`
-	Quiet    bool             `json:"quiet,omitempty"` // reopen without a comment
-
-	marker   tracker.Marker    // of an issue to rebuild from
-	info     incident.FlagInfo // of a flag to rebuild from
-	replaced bool              // what is rebuilt ended without a resume: a later incident pauses the project
-}
-
 // Reopening: after three times in an hour the bot waits an hour each time and says nothing, so that it does not fight a
 // person or another bot all day. An issue that has been open for two hours or longer has come to rest.
 const (
 	reopenWindow = time.Hour
-	reopenMost   = 3
+	ReopenMost   = 3
 	reopenCalm   = 2 * reopenWindow
 )
 
-// Plan decides what is to be done about one project. It is a pure function of what was seen, it asks for nothing that was
+// Next decides what is to be done about one project. It is a pure function of what was seen, it asks for nothing that was
 // already done, and what it can't know it leaves alone: with an unreadable flag nothing is resumed, reopened or closed.
 // The steps are in the order in which they have to be taken; local steps come first, and after any of them the rest is
 // to be planned anew.
-func Plan(o Observation) []Action {
+func Next(o Observation) []Action {
 	p := planner{o: o}
 	p.flags()
 	// A flag that can't be written keeps nothing waiting: its issue says NOT PAUSED, others are closed meanwhile.
@@ -119,12 +43,12 @@ func Plan(o Observation) []Action {
 }
 
 // rank puts what concerns a paused project before the tidying up.
-func rank(k ActionKind) int {
+func rank(k Kind) int {
 	if k.Local() {
 		return -1
 	}
 	switch k {
-	case Create, Adopt, Replace, Reopen, ResumeClosed, NoteReopened, TellPaused:
+	case Create, Adopt, Replace, Reopen, ResumeClosed, ConfirmReopened, AnnouncePaused:
 		return 0
 	case Close, LeaveOpen, FindLost, CloseDuplicate:
 		return 1
@@ -137,13 +61,13 @@ type planner struct {
 	out []Action
 }
 
-func (p *planner) add(k ActionKind, i incident.Incident, why string) *Action {
+func (p *planner) add(k Kind, i incident.Incident, why string) *Action {
 	p.out = append(p.out, Action{Kind: k, Project: p.o.Project, Incident: i.ID, Name: i.Name(), Issue: i.Issue, Why: why})
 	return &p.out[len(p.out)-1]
 }
 
-// strange is the id in the flag's note where the state does not know it, else "".
-func (p *planner) strange() string {
+// unknownIncident is the id in the flag's note where the state does not know it, else "".
+func (p *planner) unknownIncident() string {
 	if p.o.Flag.State != incident.FlagThere {
 		return ""
 	}
@@ -159,7 +83,7 @@ func (p *planner) flags() {
 	if p.o.Flag.State == incident.FlagUnknown {
 		return
 	}
-	there, strange := p.o.Flag.State == incident.FlagThere, p.strange()
+	there, strange := p.o.Flag.State == incident.FlagThere, p.unknownIncident()
 	var current *incident.Incident
 	for n := range p.o.Incidents {
 		i := &p.o.Incidents[n]
@@ -175,7 +99,7 @@ func (p *planner) flags() {
 			p.add(Resume, *i, "the pause flag is of a later incident, which this state does not know")
 			current = nil
 		case there && i.FlagWritten.IsZero():
-			p.add(NoteFlag, *i, "the pause flag is there")
+			p.add(ConfirmFlag, *i, "the pause flag is there")
 		case !there && i.FlagWritten.IsZero():
 			p.add(WriteFlag, *i, "the pause flag was never written")
 		case !there:
@@ -251,9 +175,9 @@ func (p *planner) hold(held bool) {
 	project := incident.Incident{Project: p.o.Project}
 	switch {
 	case held && h == nil:
-		p.add(NoteHold, project, "paused by a person's flag").Name = ""
+		p.add(RecordHold, project, "paused by a person's flag").Name = ""
 	case held && h.FlagWritten.IsZero():
-		p.add(NoteFlag, project, "the pause flag is there").Name = ""
+		p.add(ConfirmFlag, project, "the pause flag is there").Name = ""
 	case gone && h != nil && h.FlagWritten.IsZero() && len(p.out) == 0:
 		p.add(WriteFlag, project, "a person paused the project, and the flag was never written").Name = ""
 	case gone && h != nil && !h.FlagWritten.IsZero():
@@ -307,10 +231,10 @@ func (p *planner) open(i incident.Incident) {
 	switch p.o.Issues[i.ID] {
 	case IssueOpen:
 		if i.ReopenPending && p.due(i) {
-			p.add(NoteReopened, i, "the issue is open again")
+			p.add(ConfirmReopened, i, "the issue is open again")
 		}
 		if i.HeadedNotPaused && !i.FlagWritten.IsZero() && p.due(i) {
-			p.add(TellPaused, i, "the issue says NOT PAUSED, and the flag is there now")
+			p.add(AnnouncePaused, i, "the issue says NOT PAUSED, and the flag is there now")
 		}
 	case IssueClosed:
 		if p.byOperator(i) {
@@ -338,7 +262,7 @@ func reopening(now time.Time, i incident.Incident) (quiet, due bool) {
 		return false, true
 	}
 	since := now.Sub(past[n-1])
-	much := n >= reopenMost && past[n-1].Sub(past[n-reopenMost]) < reopenWindow
+	much := n >= ReopenMost && past[n-1].Sub(past[n-ReopenMost]) < reopenWindow
 	if since >= reopenCalm || !much && !i.ReopenQuiet {
 		return false, true
 	}

@@ -1,4 +1,4 @@
-package escalate_test
+package plan_test
 
 import (
 	"fmt"
@@ -9,13 +9,13 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/terraphim/adfbot/escalate"
 	"github.com/terraphim/adfbot/escalate/incident"
+	"github.com/terraphim/adfbot/escalate/plan"
 	"github.com/terraphim/adfbot/escalate/tracker"
 )
 
 // randomSeen is any situation of one project, sensible or not.
-func randomSeen(r *rand.Rand) escalate.Observation {
+func randomSeen(r *rand.Rand) plan.Observation {
 	flip := func() bool { return r.IntN(2) == 0 }
 	when := func() time.Time {
 		if flip() {
@@ -59,8 +59,8 @@ func randomSeen(r *rand.Rand) escalate.Observation {
 	}
 	o := s.observation()
 	for _, i := range s.incidents {
-		o.Issues[i.ID] = escalate.IssueState(r.IntN(4))
-		if o.Issues[i.ID] == escalate.IssueOpen && !i.Issue.IsZero() &&
+		o.Issues[i.ID] = plan.IssueState(r.IntN(4))
+		if o.Issues[i.ID] == plan.IssueOpen && !i.Issue.IsZero() &&
 			!slices.ContainsFunc(s.open, func(d tracker.Issue) bool { return d.Number == i.Issue.Number }) {
 			s.open = append(s.open, tracker.Issue{IssueRef: i.Issue, Open: true, Marker: tracker.Marker{Project: project, Incident: i.ID}})
 		}
@@ -73,17 +73,17 @@ func TestWhateverIsSeenThePlanKeepsItsPromises(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
 	for n := range 20000 {
 		o := randomSeen(r)
-		plan := escalate.Plan(o)
-		require.Equal(t, plan, escalate.Plan(o), "the same is planned of the same")
+		actions := plan.Next(o)
+		require.Equal(t, actions, plan.Next(o), "the same is planned of the same")
 		incidents := map[string]incident.Incident{}
 		for _, i := range o.Incidents {
 			incidents[i.ID] = i
 		}
 		local, remote := false, false
 		done := map[string]bool{}
-		for _, a := range plan {
+		for _, a := range actions {
 			i, known := incidents[a.Incident]
-			say := fmt.Sprintf("situation %d: %s of %s in %v", n, a.Kind, a.Incident, steps(plan))
+			say := fmt.Sprintf("situation %d: %s of %s in %v", n, a.Kind, a.Incident, steps(actions))
 			require.NotEmpty(t, a.Why, say)
 			require.Equal(t, project, a.Project, say)
 			key := fmt.Sprint(a.Kind, a.Incident, a.Issue.Number)
@@ -92,29 +92,29 @@ func TestWhateverIsSeenThePlanKeepsItsPromises(t *testing.T) {
 
 			if a.Kind.Local() {
 				require.False(t, remote, "local steps come first: %s", say)
-				local = local || a.Kind != escalate.WriteFlag && a.Kind != escalate.Settle
+				local = local || a.Kind != plan.WriteFlag && a.Kind != plan.Settle
 			} else {
 				remote = true
 				require.False(t, local, "after a local step everything is planned anew: %s", say)
 			}
 			if o.Flag.State == incident.FlagUnknown {
-				require.Contains(t, []escalate.ActionKind{escalate.Create, escalate.Adopt}, a.Kind, say)
+				require.Contains(t, []plan.Kind{plan.Create, plan.Adopt}, a.Kind, say)
 				require.True(t, i.IsOpen(), say)
 			}
 			switch a.Kind {
-			case escalate.Close:
+			case plan.Close:
 				require.True(t, known && !i.IsOpen(), "only an ended incident's issue is closed: %s", say)
-			case escalate.CloseDuplicate:
+			case plan.CloseDuplicate:
 				require.NotEqual(t, i.Issue.Number, a.Issue.Number, say)
 				if i.IsOpen() {
-					require.Equal(t, escalate.IssueOpen, o.Issues[i.ID], "another issue of it is open: %s", say)
+					require.Equal(t, plan.IssueOpen, o.Issues[i.ID], "another issue of it is open: %s", say)
 				}
-			case escalate.Create, escalate.Reopen, escalate.Replace:
+			case plan.Create, plan.Reopen, plan.Replace:
 				require.True(t, known && i.IsOpen(), say)
 				require.False(t, o.Flag.State == incident.FlagGone && !i.FlagWritten.IsZero(), "nothing is opened for a project that runs: %s", say)
-			case escalate.Resume:
+			case plan.Resume:
 				require.True(t, i.IsOpen(), say)
-			case escalate.Rebuild, escalate.RebuildDone:
+			case plan.Rebuild, plan.RebuildDone:
 				require.False(t, known, say)
 			}
 		}
@@ -125,9 +125,9 @@ func TestThePlanDoesNotDependOnTheOrderOfTheIssues(t *testing.T) {
 	r := rand.New(rand.NewPCG(3, 4))
 	for range 5000 {
 		o := randomSeen(r)
-		want := steps(escalate.Plan(o))
+		want := steps(plan.Next(o))
 		r.Shuffle(len(o.Open), func(a, b int) { o.Open[a], o.Open[b] = o.Open[b], o.Open[a] })
-		require.ElementsMatch(t, want, steps(escalate.Plan(o)))
+		require.ElementsMatch(t, want, steps(plan.Next(o)))
 	}
 }
 
@@ -136,8 +136,8 @@ func TestThePlanChangesNothingThatItIsGiven(t *testing.T) {
 	for range 2000 {
 		o := randomSeen(r)
 		before := fmt.Sprintf("%+v %+v %+v", o.Incidents, o.Open, o.Issues)
-		escalate.Plan(o)
-		escalate.Foresee(o)
+		plan.Next(o)
+		plan.DryRun(o)
 		require.Equal(t, before, fmt.Sprintf("%+v %+v %+v", o.Incidents, o.Open, o.Issues))
 	}
 }
