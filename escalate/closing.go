@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/terraphim/adfbot/escalate/incident"
+	"github.com/terraphim/adfbot/escalate/issuetext"
 	"github.com/terraphim/adfbot/escalate/plan"
 	"github.com/terraphim/adfbot/escalate/tracker"
 	"github.com/terraphim/adfbot/internal/markdown"
@@ -93,7 +94,7 @@ func (r *Reconciler) resumeClosed(ctx context.Context, i incident.Incident, p *p
 	}
 	key := incident.ResumedKey(i)
 	// The issue is closed already, so no later step would make the comment: after a crash here the one in doubt is settled.
-	return r.say(ctx, i, i.Issue, key, ResumedComment(key, i), p)
+	return r.say(ctx, i, i.Issue, key, issuetext.ResumedComment(key, i), p)
 }
 
 // endClosed removes the flag and ends the incident, under the lock of the flag.
@@ -136,7 +137,7 @@ func (r *Reconciler) stillPaused(key string, i incident.Incident, p *pass) strin
 	if r.Settings.Operable {
 		hint = strings.TrimSpace(hint + " An operator can also comment `/adf resume` here.")
 	}
-	s := StillPausedComment(key, i, r.Pause.FlagPath(i.Project))
+	s := issuetext.StillPausedComment(key, i, r.Pause.FlagPath(i.Project))
 	if hint == "" {
 		return s
 	}

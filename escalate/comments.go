@@ -3,13 +3,12 @@ package escalate
 import (
 	"context"
 	"errors"
-	"fmt"
 	"time"
 
 	"github.com/terraphim/adfbot/escalate/incident"
+	"github.com/terraphim/adfbot/escalate/issuetext"
 	"github.com/terraphim/adfbot/escalate/plan"
 	"github.com/terraphim/adfbot/escalate/tracker"
-	"github.com/terraphim/adfbot/internal/markdown"
 )
 
 // say makes a comment once, whatever happens. The attempt is on disk before the request; if its answer was lost, the
@@ -144,13 +143,13 @@ func (r *Reconciler) close(ctx context.Context, i incident.Incident, p *pass) er
 	case plan.IssueClosed:
 		// A person closed it, or an earlier try of ours did. Then only a comment in doubt is still to be settled.
 		if c := i.Comments[key]; !c.Attempted.IsZero() && !c.Done {
-			if err := r.say(ctx, i, i.Issue, key, ResumedComment(key, i), p); err != nil {
+			if err := r.say(ctx, i, i.Issue, key, issuetext.ResumedComment(key, i), p); err != nil {
 				return r.doubt(ctx, i, err)
 			}
 		}
 		return r.settle(ctx, i, p, s)
 	}
-	said := r.say(ctx, i, i.Issue, key, ResumedComment(key, i), p)
+	said := r.say(ctx, i, i.Issue, key, issuetext.ResumedComment(key, i), p)
 	if tracker.IsRetryable(said) {
 		return r.failed(ctx, i, said)
 	}
@@ -254,16 +253,11 @@ func (r *Reconciler) tellPaused(ctx context.Context, i incident.Incident, p *pas
 		return err
 	}
 	key := incident.PausedKey(i)
-	if err := r.say(ctx, i, i.Issue, key, pausedComment(key, i, r.Pause.FlagPath(i.Project)), p); err != nil {
+	if err := r.say(ctx, i, i.Issue, key, issuetext.NowPausedComment(key, i, r.Pause.FlagPath(i.Project)), p); err != nil {
 		return r.doubt(ctx, i, err)
 	}
 	_, err = r.State.Change(ctx, i.ID, func(i *incident.Incident) { i.HeadedNotPaused = false; worked(i) })
 	return err
-}
-
-func pausedComment(key string, i incident.Incident, flag string) string {
-	return fmt.Sprintf("The project is paused now: the pause flag %s could be written at %s.\n\n%s\n",
-		markdown.CodeSpan(flag), i.FlagWritten.UTC().Format(time.RFC3339), tracker.CommentMarker(key))
 }
 
 // leaveOpen says once that the bot leaves an issue open which a person reopened after the end.
@@ -273,7 +267,7 @@ func (r *Reconciler) leaveOpen(ctx context.Context, i incident.Incident, p *pass
 		return err
 	}
 	key := incident.LeftOpenKey(i)
-	if err := r.say(ctx, i, i.Issue, key, LeftOpenComment(key, i), p); err != nil {
+	if err := r.say(ctx, i, i.Issue, key, issuetext.LeftOpenComment(key, i), p); err != nil {
 		return r.doubt(ctx, i, err)
 	}
 	_, err = r.State.Change(ctx, i.ID, func(i *incident.Incident) { i.LeftOpen = true; worked(i) })
@@ -305,7 +299,7 @@ func (r *Reconciler) closeDuplicate(ctx context.Context, d tracker.IssueRef, i i
 	key := incident.DuplicateKey(i, d)
 	// Once it is closed nobody looks at it again, so a comment whose answer was lost is settled before. A refused one is not
 	// waited for.
-	if err := r.say(ctx, i, d, key, DuplicateComment(key, i.Issue), p); err != nil {
+	if err := r.say(ctx, i, d, key, issuetext.DuplicateComment(key, i.Issue), p); err != nil {
 		return r.doubt(ctx, i, err)
 	}
 	if _, err := r.Gitea.SetOpen(ctx, d, false); err != nil {

@@ -14,9 +14,9 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/terraphim/adfbot/escalate"
 	"github.com/terraphim/adfbot/escalate/gitea"
 	"github.com/terraphim/adfbot/escalate/giteatest"
+	"github.com/terraphim/adfbot/escalate/issuetext"
 	"github.com/terraphim/adfbot/escalate/tracker"
 	"github.com/terraphim/adfbot/internal/redact"
 	"github.com/terraphim/adfbot/internal/store"
@@ -313,7 +313,7 @@ func TestContractTheLargestBodyIsTaken(t *testing.T) {
 	contract(t, func(s *side) {
 		m := tracker.Marker{Installation: store.NewID(), Project: "odilo", Incident: store.NewID()}
 		tail := "\n\n" + m.String()
-		body := strings.Repeat("ö\n", (escalate.MaxBody-len(tail))/3) + tail
+		body := strings.Repeat("ö\n", (issuetext.MaxBody-len(tail))/3) + tail
 		i := s.open(tracker.NewIssue{Body: body})
 		got, err := s.gitea.Get(s.Context(), s.repo, i.Number)
 		require.NoError(s, err)

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/terraphim/adfbot/escalate/incident"
+	"github.com/terraphim/adfbot/escalate/issuetext"
 	"github.com/terraphim/adfbot/escalate/plan"
 	"github.com/terraphim/adfbot/escalate/tracker"
 )
@@ -142,7 +143,7 @@ type notTried struct{ error }
 func (e *notTried) Unwrap() error { return e.error }
 
 // lighten takes an optional part out of an issue that the server refused, and tells whether there was one to take out.
-func (r *Reconciler) lighten(n *tracker.NewIssue, l *Letter, err error) bool {
+func (r *Reconciler) lighten(n *tracker.NewIssue, l *issuetext.IssueData, err error) bool {
 	var te *tracker.Error
 	if !errors.As(err, &te) {
 		return false
@@ -172,8 +173,8 @@ func (r *Reconciler) lighten(n *tracker.NewIssue, l *Letter, err error) bool {
 	return true
 }
 
-func (r *Reconciler) letter(i incident.Incident, repo tracker.Repo) Letter {
-	l := Letter{
+func (r *Reconciler) letter(i incident.Incident, repo tracker.Repo) issuetext.IssueData {
+	l := issuetext.IssueData{
 		Incident: i, Installation: r.Settings.Installation, Repo: repo, PauseFlag: r.Pause.FlagPath(i.Project),
 		Mentions: r.Settings.Mentions, ResumeInGitea: r.Settings.Operable, CloseResumes: r.Settings.CloseResumes,
 	}
@@ -192,7 +193,7 @@ func (r *Reconciler) letter(i incident.Incident, repo tracker.Repo) Letter {
 
 // labels returns the ids of the wanted labels. They are kept, so it costs nothing the next time; missing labels are made
 // once. Labels are optional: what can't be had is named in the letter.
-func (r *Reconciler) labels(ctx context.Context, repo tracker.Repo, names []string, l *Letter, p *pass) []int64 {
+func (r *Reconciler) labels(ctx context.Context, repo tracker.Repo, names []string, l *issuetext.IssueData, p *pass) []int64 {
 	if len(names) == 0 {
 		return nil
 	}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/terraphim/adfbot/escalate/incident"
+	"github.com/terraphim/adfbot/escalate/issuetext"
 	"github.com/terraphim/adfbot/escalate/plan"
 	"github.com/terraphim/adfbot/escalate/tracker"
 	"github.com/terraphim/adfbot/internal/markdown"
@@ -110,10 +111,10 @@ func (r *Reconciler) obey(ctx context.Context, o incident.Command, p *pass) erro
 	switch o.Refused {
 	case incident.RefusedNotOperator:
 		key := incident.NotOperatorKey(i, o.By)
-		err = r.say(ctx, i, o.Issue, key, strangerAnswer(key, o.By, p.ops.logins()), p)
+		err = r.say(ctx, i, o.Issue, key, issuetext.NotOperator(key, o.By, p.ops.logins()), p)
 	case incident.RefusedEdited:
 		key := incident.CommandKey(o)
-		err = r.say(ctx, i, o.Issue, key, editedAnswer(key, o.By), p)
+		err = r.say(ctx, i, o.Issue, key, issuetext.Edited(key, o.By), p)
 	default:
 		if o, err = r.carryAll(ctx, o, i, issue); err == nil {
 			err = r.answer(ctx, o, p)
@@ -149,7 +150,7 @@ func (r *Reconciler) carryAll(ctx context.Context, o incident.Command, i inciden
 		case incident.AckVerb:
 			answer, err = r.ackOrder(ctx, &o, n, i, issue)
 		default:
-			answer = unknownAnswer(c)
+			answer = issuetext.UnknownCommand(c)
 		}
 		if err != nil {
 			return o, err
@@ -174,13 +175,13 @@ func (r *Reconciler) answer(ctx context.Context, o incident.Command, p *pass) er
 		return err
 	}
 	i := found[0]
-	if body := orderAnswer(incident.CommandKey(o), o); body != "" {
+	if body := issuetext.CommandAnswer(incident.CommandKey(o), o); body != "" {
 		if err := r.say(ctx, i, o.Issue, incident.CommandKey(o), body, p); err != nil {
 			return err
 		}
 	}
 	if slices.ContainsFunc(o.Steps, func(s incident.Step) bool { return s.Ended }) {
-		return r.say(ctx, i, o.Issue, incident.ResumedKey(i), ResumedComment(incident.ResumedKey(i), i), p)
+		return r.say(ctx, i, o.Issue, incident.ResumedKey(i), issuetext.ResumedComment(incident.ResumedKey(i), i), p)
 	}
 	return nil
 }
@@ -214,7 +215,7 @@ func (r *Reconciler) resumeOrder(ctx context.Context, o *incident.Command, n int
 	project := markdown.CodeSpan(o.Project)
 	if o.Steps[n].Target == "" { // what is there is noted first; a removed flag is a resume by itself
 		if err := r.settleLocal(ctx, o.Project); err != nil {
-			return failedAnswer(incident.ResumeVerb, project+" is paused as before", err), false, nil
+			return issuetext.Failed(incident.ResumeVerb, project+" is paused as before", err), false, nil
 		}
 	}
 	unlock, err := r.State.LockHere(ctx, "flag/"+o.Project, orderWait)
@@ -224,7 +225,7 @@ func (r *Reconciler) resumeOrder(ctx context.Context, o *incident.Command, n int
 	defer unlock()
 	flag := r.Look(o.Project)
 	if flag.State == incident.FlagUnknown {
-		return failedAnswer(incident.ResumeVerb, "whether "+project+" is paused can't be told", flag.Err), false, nil
+		return issuetext.Failed(incident.ResumeVerb, "whether "+project+" is paused can't be told", flag.Err), false, nil
 	}
 	open, err := r.openIncident(ctx, o.Project)
 	if err != nil {
@@ -247,7 +248,7 @@ func (r *Reconciler) resumeOrder(ctx context.Context, o *incident.Command, n int
 	switch {
 	case target != "":
 	case open != nil:
-		return laterAnswer(o.Project, i, *open), false, nil
+		return issuetext.LaterIncident(o.Project, i, *open), false, nil
 	case flag.State == incident.FlagThere:
 		return "", false, errLater // its flag tells of an incident that is to be rebuilt first
 	default:
@@ -257,7 +258,7 @@ func (r *Reconciler) resumeOrder(ctx context.Context, o *incident.Command, n int
 		return "", false, err
 	}
 	if _, err := r.Pause.Remove(o.Project); err != nil {
-		return failedAnswer(incident.ResumeVerb, project+" is still paused", err), false, nil
+		return issuetext.Failed(incident.ResumeVerb, project+" is still paused", err), false, nil
 	}
 	r.step("order-flag-removed")
 	how := fmt.Sprintf("resumed by @%s's /adf resume in the issue", o.By.Login)
@@ -291,10 +292,10 @@ func (r *Reconciler) settleLocal(ctx context.Context, project string) error {
 func (r *Reconciler) pauseOrder(ctx context.Context, o *incident.Command, n int, i incident.Incident) (string, error) {
 	project := markdown.CodeSpan(o.Project)
 	if o.Steps[n].Begun {
-		return pausedAnswer(o.Project, ""), nil
+		return issuetext.Paused(o.Project, ""), nil
 	}
 	if err := r.settleLocal(ctx, o.Project); err != nil {
-		return failedAnswer(incident.PauseVerb, project+" is not paused by this", err), nil
+		return issuetext.Failed(incident.PauseVerb, project+" is not paused by this", err), nil
 	}
 	unlock, err := r.State.LockHere(ctx, "flag/"+o.Project, orderWait)
 	if err != nil {
@@ -312,24 +313,24 @@ func (r *Reconciler) pauseOrder(ctx context.Context, o *incident.Command, n int,
 	}
 	switch {
 	case flag.State == incident.FlagUnknown:
-		return failedAnswer(incident.PauseVerb, project+" is not paused by this", flag.Err), nil
+		return issuetext.Failed(incident.PauseVerb, project+" is not paused by this", flag.Err), nil
 	case open != nil:
 		return project + " is paused already, by " + markdown.CodeSpan(open.Name()) + ".", nil
 	case flag.State == incident.FlagThere || hold != nil:
 		return project + " is paused already.", nil
 	}
 	h := incident.Hold{Project: o.Project, Since: r.Now()}
-	h.Note = orderNote(*o, o.Steps[n].Line, h.Since)
+	h.Note = issuetext.CommandNote(*o, o.Steps[n].Line, h.Since)
 	if err := r.begin(ctx, o, n, holdTarget(h), &h); err != nil {
 		return "", err
 	}
 	if _, err := r.Pause.Write(o.Project, h.Note); err != nil {
-		return pausedAnswer(o.Project, err.Error()), nil
+		return issuetext.Paused(o.Project, err.Error()), nil
 	}
 	r.step("order-flag-written")
 	h.FlagWritten = r.Now()
 	r.Log.Info("project paused by a person", "project", o.Project, "by", o.By.Login, "reason", o.Steps[n].Line.Reason)
-	return pausedAnswer(o.Project, ""), r.State.SetHold(ctx, h)
+	return issuetext.Paused(o.Project, ""), r.State.SetHold(ctx, h)
 }
 
 // ackOrder notes who takes the incident, and assigns them. Assigning twice does no harm, so it needs no mark of its own.
@@ -357,8 +358,20 @@ func (r *Reconciler) ackOrder(ctx context.Context, o *incident.Command, n int, i
 	case err == nil:
 		return answer, nil
 	case tracker.OutcomeOf(err) == tracker.Refused && !tracker.IsStatus(err, 429) && !tracker.IsStatus(err, 401):
-		return answer + " Gitea did not assign them: " + replyText(err.Error()), nil
+		return answer + " Gitea did not assign them: " + issuetext.ErrorText(err.Error()), nil
 	default:
 		return "", err
 	}
+}
+
+// statusAnswer is what status tells of the project.
+func (r *Reconciler) statusAnswer(ctx context.Context, project string) string {
+	if r.Describe == nil {
+		return markdown.CodeSpan(project) + ": see `adfbot status` on the bot's machine."
+	}
+	s, err := r.Describe(ctx, project)
+	if err != nil {
+		return issuetext.Failed(incident.StatusVerb, "the state can't be read", err)
+	}
+	return s
 }

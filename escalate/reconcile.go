@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/terraphim/adfbot/escalate/incident"
+	"github.com/terraphim/adfbot/escalate/issuetext"
 	"github.com/terraphim/adfbot/escalate/plan"
 	"github.com/terraphim/adfbot/escalate/tracker"
 	"github.com/terraphim/adfbot/internal/redact"
@@ -45,7 +46,7 @@ type Reconciler struct {
 	Off      error          // why no request may be made; noted with what is pending
 	Pause    pause.Dir
 	PauseOff error // why the pause directory must not be believed; every flag is unknown then
-	Composer *Composer
+	Composer *issuetext.Composer
 	Log      *slog.Logger
 	Now      func() time.Time
 	Uptime   func() incident.Uptime // of the machine; nil: not known, and whoever sets the clock ends or lengthens a wait
@@ -86,7 +87,7 @@ func (r *Reconciler) Look(project string) incident.FlagView {
 		return incident.FlagView{State: incident.FlagGone}
 	}
 	v := incident.FlagView{State: incident.FlagThere, Since: flag.Since, Note: flag.Note, Dangling: flag.Dangling}
-	v.Info, _ = ParseFlagNote(flag.Note)
+	v.Info, _ = issuetext.ParseFlagNote(flag.Note)
 	if v.Info.Project != project {
 		v.Info = incident.FlagInfo{} // a copied flag says nothing about this project
 	}
@@ -234,7 +235,7 @@ func (r *Reconciler) writeFlag(ctx context.Context, o plan.Observation, a plan.A
 	}
 	for _, i := range o.Incidents {
 		if i.ID == a.Incident {
-			note = FlagNote(i)
+			note = issuetext.FlagNote(i)
 		}
 	}
 	if _, err := r.Pause.Write(a.Project, note); err != nil {

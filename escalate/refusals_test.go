@@ -11,6 +11,7 @@ import (
 
 	"github.com/terraphim/adfbot/escalate"
 	"github.com/terraphim/adfbot/escalate/giteatest"
+	"github.com/terraphim/adfbot/escalate/issuetext"
 	"github.com/terraphim/adfbot/escalate/tracker"
 	"github.com/terraphim/adfbot/internal/redact"
 )
@@ -334,7 +335,7 @@ func TestABodyThatAProxyRefusesIsSentShort(t *testing.T) {
 
 func TestATemplateThatFailsCostsNotTheIssue(t *testing.T) {
 	play(t, func(w *world) {
-		c, err := escalate.NewComposer("{{.NoSuchThing}}", redact.New())
+		c, err := issuetext.New("{{.NoSuchThing}}", redact.New())
 		require.NoError(w, err)
 		w.rec.Composer = c
 		w.trip(project)

@@ -23,6 +23,7 @@ import (
 	"github.com/terraphim/adfbot/escalate/gitea"
 	"github.com/terraphim/adfbot/escalate/giteatest"
 	"github.com/terraphim/adfbot/escalate/incident"
+	"github.com/terraphim/adfbot/escalate/issuetext"
 	"github.com/terraphim/adfbot/escalate/tracker"
 	"github.com/terraphim/adfbot/internal/redact"
 	"github.com/terraphim/adfbot/internal/store"
@@ -122,7 +123,7 @@ func openMachine(t *testing.T, s *giteatest.Server, path, dir string) *machine {
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = m.store.Close() })
 	redactor := redact.New("s3cret-token")
-	composer, err := escalate.NewComposer("", redactor)
+	composer, err := issuetext.New("", redactor)
 	require.NoError(t, err)
 	m.rec = &escalate.Reconciler{
 		Settings: escalate.Settings{

@@ -23,15 +23,16 @@ var allowed = map[string][]string{
 	"escalate/gitea":      {"escalate/tracker", "internal/redact"},
 	"escalate/incident":   {"escalate/tracker", "internal/redact"},
 	"escalate/plan":       {"escalate/incident", "escalate/tracker"},
-	"escalate":            {"breaker", "pause", "escalate/tracker", "escalate/incident", "escalate/plan", "internal/redact", "internal/markdown"},
+	"escalate/issuetext":  {"escalate/incident", "escalate/tracker", "internal/markdown", "internal/redact"},
+	"escalate":            {"breaker", "pause", "escalate/tracker", "escalate/incident", "escalate/plan", "escalate/issuetext", "internal/redact", "internal/markdown"},
 	"escalate/giteatest":  {},
 	"internal/testhost":   {},
 	"internal/yardstick":  {},
 	"internal/exposition": {},
 	"internal/config":     {"pause"},
 	"internal/store":      {"breaker", "pause", "escalate", "escalate/tracker", "escalate/incident", "internal/redact"},
-	"internal/bot":        {"breaker", "pause", "escalate", "escalate/tracker", "escalate/incident", "escalate/plan", "escalate/gitea", "internal/redact", "internal/markdown", "internal/config", "internal/store"},
-	"internal/web":        {"breaker", "pause", "escalate", "escalate/tracker", "escalate/incident", "escalate/plan", "escalate/gitea", "internal/redact", "internal/markdown", "internal/config", "internal/store", "internal/bot", "internal/exposition"},
+	"internal/bot":        {"breaker", "pause", "escalate", "escalate/tracker", "escalate/incident", "escalate/plan", "escalate/issuetext", "escalate/gitea", "internal/redact", "internal/markdown", "internal/config", "internal/store"},
+	"internal/web":        {"breaker", "pause", "escalate", "escalate/tracker", "escalate/incident", "escalate/plan", "escalate/issuetext", "escalate/gitea", "internal/redact", "internal/markdown", "internal/config", "internal/store", "internal/bot", "internal/exposition"},
 }
 
 // imports lists what every package imports, without its tests, by its path in the module.

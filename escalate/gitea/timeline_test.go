@@ -28,7 +28,7 @@ type replay struct {
 
 func (r *replay) RoundTrip(q *http.Request) (*http.Response, error) {
 	r.path = q.URL.RequestURI()
-	b, err := os.ReadFile(filepath.Join("..", "testdata", "gitea-recordings", r.name+".json"))
+	b, err := os.ReadFile(filepath.Join("..", "..", "testdata", "gitea-recordings", r.name+".json"))
 	require.NoError(r.t, err)
 	var rec struct {
 		Response struct {

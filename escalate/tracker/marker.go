@@ -12,7 +12,7 @@ const (
 	commentStart = "<!-- adfbot:comment "
 	commentEnd   = " -->"
 
-	// HiddenStart begins every hidden line of the bot. Text from elsewhere never keeps it, see [escalate.Composer.Body].
+	// HiddenStart begins every hidden line of the bot. Text from elsewhere never keeps it, see [issuetext.Composer.Body].
 	HiddenStart = "<!-- adfbot:"
 )
 

@@ -22,6 +22,7 @@ import (
 	"github.com/terraphim/adfbot/escalate"
 	"github.com/terraphim/adfbot/escalate/gitea"
 	"github.com/terraphim/adfbot/escalate/incident"
+	"github.com/terraphim/adfbot/escalate/issuetext"
 	"github.com/terraphim/adfbot/escalate/tracker"
 	"github.com/terraphim/adfbot/internal/config"
 	"github.com/terraphim/adfbot/internal/redact"
@@ -146,10 +147,10 @@ func (b *Bot) join(ctx context.Context, dir pause.Dir, mode Mode, env Env) error
 	if err != nil {
 		b.log.Warn("issue template can't be read, the built-in one is used", "file", b.cfg.Escalation.Template, "err", err)
 	}
-	composer, err := escalate.NewComposer(template, b.redact)
+	composer, err := issuetext.New(template, b.redact)
 	if err != nil {
 		b.log.Warn("issue template is wrong, the built-in one is used", "file", b.cfg.Escalation.Template, "err", err)
-		if composer, err = escalate.NewComposer("", b.redact); err != nil {
+		if composer, err = issuetext.New("", b.redact); err != nil {
 			return err
 		}
 	}

@@ -15,8 +15,8 @@ import (
 	"strings"
 	"syscall"
 
-	"github.com/terraphim/adfbot/escalate"
 	"github.com/terraphim/adfbot/escalate/gitea"
+	"github.com/terraphim/adfbot/escalate/issuetext"
 	"github.com/terraphim/adfbot/escalate/tracker"
 	"github.com/terraphim/adfbot/internal/config"
 	"github.com/terraphim/adfbot/internal/redact"
@@ -171,8 +171,8 @@ func (c *checker) template() {
 	}
 	text, err := readTemplate(file)
 	if err == nil {
-		var comp *escalate.Composer
-		if comp, err = escalate.NewComposer(text, nil); err == nil {
+		var comp *issuetext.Composer
+		if comp, err = issuetext.New(text, nil); err == nil {
 			err = comp.Check()
 		}
 	}

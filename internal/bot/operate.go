@@ -15,6 +15,7 @@ import (
 
 	"github.com/terraphim/adfbot/escalate"
 	"github.com/terraphim/adfbot/escalate/incident"
+	"github.com/terraphim/adfbot/escalate/issuetext"
 	"github.com/terraphim/adfbot/internal/redact"
 	"github.com/terraphim/adfbot/pause"
 )
@@ -282,7 +283,7 @@ func (b *Bot) restoreFlag(ctx context.Context, project string) (paused bool, err
 		if !i.IsOpen() {
 			continue
 		}
-		if _, err := b.rec.Pause.Write(project, escalate.FlagNote(i)); err != nil {
+		if _, err := b.rec.Pause.Write(project, issuetext.FlagNote(i)); err != nil {
 			return false, err
 		}
 		if _, err := b.store.Change(ctx, i.ID, func(i *incident.Incident) { i.FlagWritten, i.FlagError = b.now(), "" }); err != nil {

@@ -1,4 +1,4 @@
-package escalate
+package issuetext
 
 import (
 	"slices"
@@ -12,8 +12,8 @@ import (
 	"github.com/terraphim/adfbot/internal/redact"
 )
 
-// Letter is all that a new issue's body is made from.
-type Letter struct {
+// IssueData is all that a new issue's body is made from.
+type IssueData struct {
 	Incident     incident.Incident
 	Installation string       // of the marker
 	Repo         tracker.Repo // where the issue goes; issues of the same repository are linked by number alone
@@ -99,7 +99,7 @@ type TemplateIncident struct {
 }
 
 // data masks, cleans and cuts everything that a template sees.
-func (c *Composer) data(l Letter) TemplateData {
+func (c *Composer) data(l IssueData) TemplateData {
 	i := l.Incident
 	d := TemplateData{
 		Project: c.name(i.Project), Agent: c.name(agentOf(i)), Name: c.name(i.Name()), Seq: i.Seq, ID: c.name(i.ID),
@@ -144,7 +144,7 @@ func (c *Composer) link(ref tracker.IssueRef, from tracker.Repo) string {
 	return issueLink(ref, from)
 }
 
-func repoOf(l Letter) tracker.Repo {
+func repoOf(l IssueData) tracker.Repo {
 	if l.Repo != (tracker.Repo{}) {
 		return l.Repo
 	}

@@ -1,7 +1,6 @@
-package escalate
+package issuetext
 
 import (
-	"context"
 	"fmt"
 	"strings"
 	"time"
@@ -14,7 +13,7 @@ import (
 // The bot's answers to commands. Names and words from outside stand in code spans or are escaped: an answer notifies
 // nobody beyond those who follow the issue anyway.
 
-func strangerAnswer(key string, by tracker.Account, operators []string) string {
+func NotOperator(key string, by tracker.Account, operators []string) string {
 	var names []string
 	for _, o := range operators[:min(len(operators), 10)] {
 		names = append(names, markdown.CodeSpan(o))
@@ -23,13 +22,13 @@ func strangerAnswer(key string, by tracker.Account, operators []string) string {
 		markdown.CodeSpan(by.Login), strings.Join(names, ", "))
 }
 
-func editedAnswer(key string, by tracker.Account) string {
+func Edited(key string, by tracker.Account) string {
 	return reply(key, "%s, your comment was edited, and others than you can edit it, so its command was not carried out. "+
 		"Please write a new comment.", markdown.CodeSpan(by.Login))
 }
 
-// orderAnswer puts the answers of all steps together; "" where there is nothing to say.
-func orderAnswer(key string, o incident.Command) string {
+// CommandAnswer puts the answers of all steps together; "" where there is nothing to say.
+func CommandAnswer(key string, o incident.Command) string {
 	var parts []string
 	for _, s := range o.Steps {
 		if s.Ended {
@@ -47,7 +46,7 @@ func orderAnswer(key string, o incident.Command) string {
 	return reply(key, "%s", strings.Join(parts, "\n\n"))
 }
 
-func unknownAnswer(c incident.CommandLine) string {
+func UnknownCommand(c incident.CommandLine) string {
 	what := "There is no such command"
 	if c.Written != "" {
 		what = "There is no command " + markdown.CodeSpan(c.Written)
@@ -55,20 +54,20 @@ func unknownAnswer(c incident.CommandLine) string {
 	return what + ". There are `/adf resume [reason]`, `/adf pause [reason]`, `/adf status` and `/adf ack`."
 }
 
-func failedAnswer(v incident.Verb, state string, err error) string {
-	return fmt.Sprintf("`/adf %s` failed, %s: %s. Once that is mended, give the command again.", v, state, strings.TrimRight(replyText(err.Error()), "."))
+func Failed(v incident.Verb, state string, err error) string {
+	return fmt.Sprintf("`/adf %s` failed, %s: %s. Once that is mended, give the command again.", v, state, strings.TrimRight(ErrorText(err.Error()), "."))
 }
 
-func pausedAnswer(project, problem string) string {
+func Paused(project, problem string) string {
 	s := markdown.CodeSpan(project) + " is paused. To resume it, comment `/adf resume` here, or run " + markdown.CodeSpan("adfbot resume "+project) + "."
 	if problem != "" {
-		s = markdown.CodeSpan(project) + " is to be paused, but its pause flag can't be written yet: " + replyText(problem) + ". The bot goes on trying."
+		s = markdown.CodeSpan(project) + " is to be paused, but its pause flag can't be written yet: " + ErrorText(problem) + ". The bot goes on trying."
 	}
 	return s
 }
 
-// laterAnswer refuses to end a later incident from the issue of an earlier one.
-func laterAnswer(project string, i, open incident.Incident) string {
+// LaterIncident refuses to end a later incident from the issue of an earlier one.
+func LaterIncident(project string, i, open incident.Incident) string {
 	s := fmt.Sprintf("Nothing was done: this is the issue of %s, which is over. %s is paused by %s now", markdown.CodeSpan(i.Name()), markdown.CodeSpan(project), markdown.CodeSpan(open.Name()))
 	if !open.Issue.IsZero() {
 		s += ": give the command in " + issueLink(open.Issue, i.Issue.Repo)
@@ -76,23 +75,11 @@ func laterAnswer(project string, i, open incident.Incident) string {
 	return s + "."
 }
 
-// orderNote is what an order writes in a pause flag.
-func orderNote(o incident.Command, c incident.CommandLine, now time.Time) string {
+// CommandNote is what an order writes in a pause flag.
+func CommandNote(o incident.Command, c incident.CommandLine, now time.Time) string {
 	s := fmt.Sprintf("%s is paused by %s (in Gitea, %s, %s).\n", o.Project, maskLine(o.By.Login, 100), maskLine(o.Issue.String(), 200), minute(now))
 	if why := maskLine(c.Reason, 500); why != "" {
 		s += "Reason: " + why + "\n"
 	}
 	return s + "To resume, remove this file or run: adfbot resume " + o.Project + "\n"
-}
-
-// statusAnswer is what status tells of the project.
-func (r *Reconciler) statusAnswer(ctx context.Context, project string) string {
-	if r.Describe == nil {
-		return markdown.CodeSpan(project) + ": see `adfbot status` on the bot's machine."
-	}
-	s, err := r.Describe(ctx, project)
-	if err != nil {
-		return failedAnswer(incident.StatusVerb, "the state can't be read", err)
-	}
-	return s
 }

@@ -1,4 +1,4 @@
-package escalate
+package issuetext
 
 import (
 	"flag"
@@ -26,7 +26,7 @@ const (
 )
 
 // testLetter is a letter in which everything is known.
-func testLetter() Letter {
+func testLetter() IssueData {
 	at := time.Date(2026, 11, 23, 7, 4, 5, 0, time.UTC)
 	repo := tracker.Repo{Server: "https://git.example.org", Owner: "terraphim", Name: "adf-fleet"}
 	run := func(back time.Duration, outcome string, code int) incident.Run {
@@ -34,7 +34,7 @@ func testLetter() Letter {
 	}
 	killed := run(20*time.Minute, "failure", 0)
 	killed.Signal, killed.Detail, killed.Finished = "SIGKILL", "timed out after 15m0s", at.Add(-5*time.Minute)
-	return Letter{
+	return IssueData{
 		Installation: testInstallation, Repo: repo, PauseFlag: "/opt/ai-dark-factory/data/pause/odilo",
 		Mentions: []string{"terraphim/operators", "@alex"}, ResumeInGitea: true,
 		Incident: incident.Incident{
@@ -57,7 +57,7 @@ func testLetter() Letter {
 
 func compose(t testing.TB, text string, secrets ...string) *Composer {
 	t.Helper()
-	c, err := NewComposer(text, redact.New(secrets...))
+	c, err := New(text, redact.New(secrets...))
 	require.NoError(t, err)
 	return c
 }
@@ -75,23 +75,23 @@ func golden(t *testing.T, name, got string) {
 }
 
 func TestBodiesReadAsTheGoldenFilesDo(t *testing.T) {
-	for name, change := range map[string]func(l *Letter){
-		"normal":       func(*Letter) {},
-		"close-resume": func(l *Letter) { l.CloseResumes = true },
-		"not-paused": func(l *Letter) {
+	for name, change := range map[string]func(l *IssueData){
+		"normal":       func(*IssueData) {},
+		"close-resume": func(l *IssueData) { l.CloseResumes = true },
+		"not-paused": func(l *IssueData) {
 			l.FlagError = "open /opt/ai-dark-factory/data/pause: permission denied"
 			l.Incident.FlagWritten = time.Time{}
 		},
-		"replaced": func(l *Letter) {
+		"replaced": func(l *IssueData) {
 			l.Replaces = &tracker.IssueRef{Repo: l.Repo, ID: 30, Number: 41}
 			l.Missing = []string{"assignee nobody: Gitea does not know this user"}
 		},
-		"rebuilt": func(l *Letter) {
+		"rebuilt": func(l *IssueData) {
 			l.Incident.Rebuilt, l.Incident.Evidence, l.Incident.Threshold = true, incident.Evidence{}, 0
 			l.Incident.Failures, l.Incident.Host = 0, ""
 		},
-		"no-runs": func(l *Letter) { l.Incident.Evidence, l.Mentions, l.ResumeInGitea = incident.Evidence{}, nil, false },
-		"suffix":  func(l *Letter) { l.Incident.Agent, l.Incident.Failures = "project-meta-nightly", 1 },
+		"no-runs": func(l *IssueData) { l.Incident.Evidence, l.Mentions, l.ResumeInGitea = incident.Evidence{}, nil, false },
+		"suffix":  func(l *IssueData) { l.Incident.Agent, l.Incident.Failures = "project-meta-nightly", 1 },
 	} {
 		t.Run(name, func(t *testing.T) {
 			l := testLetter()
@@ -119,7 +119,7 @@ func TestTheShortBodyAndTheCommentsReadAsTheGoldenFileDoes(t *testing.T) {
 }
 
 // requireSoundBody asserts what holds for every body.
-func requireSoundBody(t testing.TB, l Letter, body string) {
+func requireSoundBody(t testing.TB, l IssueData, body string) {
 	t.Helper()
 	require.LessOrEqual(t, len(body), MaxBody)
 	testhost.RequirePlainText(t, body)
@@ -154,7 +154,7 @@ func hostile() []string {
 }
 
 // infest puts s in every field that comes from outside.
-func infest(l Letter, s string) Letter {
+func infest(l IssueData, s string) IssueData {
 	i := &l.Incident
 	i.Agent, i.Host, i.Instance, i.FlagError, i.EndedHow = s, s, s, s, s
 	l.PauseFlag, l.Missing, l.Mentions = s, []string{s, s}, []string{"no one", "<b>", "", "alex"}
@@ -326,7 +326,7 @@ func TestAFailingTemplateCostsNoIssue(t *testing.T) {
 			require.Contains(t, body, "The operator's template could not be used, so this is the built-in text: ")
 		})
 	}
-	_, err := NewComposer("{{if}}", nil)
+	_, err := New("{{if}}", nil)
 	require.ErrorContains(t, err, "does not parse")
 }
 

@@ -1,4 +1,4 @@
-package escalate
+package issuetext
 
 import (
 	_ "embed"
@@ -41,7 +41,7 @@ type Composer struct {
 	redact *redact.Redactor
 }
 
-// NewComposer makes a Composer. The text is an operator's Go text/template over a [TemplateData], or empty for the
+// New makes a Composer. The text is an operator's Go text/template over a [TemplateData], or empty for the
 // built-in one. An error means that it does not parse.
 //
 // Besides Go's own functions a template has:
@@ -55,7 +55,7 @@ type Composer struct {
 //	duration D  12m 5s
 //	size X      the length of X, e.g. 8.2 KB
 //	raw X       X as a string for other functions; what is printed from it is not escaped
-func NewComposer(text string, r *redact.Redactor) (*Composer, error) {
+func New(text string, r *redact.Redactor) (*Composer, error) {
 	c := &Composer{redact: r}
 	if strings.TrimSpace(text) != "" {
 		t, err := template.New("template").Funcs(templateFuncs()).Parse(text)
@@ -117,7 +117,7 @@ func cutRunes(s string, n int) string {
 // incident as its last line and nowhere else, whatever the template did. The problem is empty, or tells in one line for
 // the log why the operator's template was not used or the body is cut. A body that is too long loses output first, then
 // runs, then its end.
-func (c *Composer) Body(l Letter) (body, problem string) {
+func (c *Composer) Body(l IssueData) (body, problem string) {
 	last := "\n\n" + markerOf(l).String()
 	room := MaxBody - len(last)
 	d := c.data(l)
@@ -139,7 +139,7 @@ func (c *Composer) Body(l Letter) (body, problem string) {
 // Check tells whether the operator's template works, by writing a body with it.
 func (c *Composer) Check() error {
 	now := time.Date(2026, 11, 23, 7, 4, 5, 0, time.UTC)
-	_, problem := c.Body(Letter{
+	_, problem := c.Body(IssueData{
 		Installation: strings.Repeat("0", 32), PauseFlag: "/opt/ai-dark-factory/data/pause/odilo", Mentions: []string{"ops"},
 		Incident: incident.Incident{ID: strings.Repeat("0", 32), Project: "odilo", Seq: 2, Agent: "project-meta", Opened: now,
 			Failures: 3, Threshold: 3, Host: "bigbox", Instance: "bigbox", Evidence: incident.Evidence{
@@ -161,7 +161,7 @@ func join(a, b string) string {
 	return a + "; " + b
 }
 
-func markerOf(l Letter) tracker.Marker {
+func markerOf(l IssueData) tracker.Marker {
 	return tracker.Marker{Installation: l.Installation, Project: l.Incident.Project, Seq: l.Incident.Seq, Incident: l.Incident.ID}
 }
 
@@ -254,7 +254,7 @@ func cutBody(text string, room int) string {
 }
 
 // Short gives a body of less than 2 KB with the same marker, for a server or proxy that refuses the long one.
-func (c *Composer) Short(l Letter) string {
+func (c *Composer) Short(l IssueData) string {
 	const maxPart = 200
 	cut := func(u Untrusted) string { return redact.CutLine(string(u), maxPart) }
 	last := "\n\n" + markerOf(l).String()

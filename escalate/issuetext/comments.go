@@ -1,7 +1,8 @@
-package escalate
+package issuetext
 
 import (
 	"fmt"
+	"time"
 
 	"github.com/terraphim/adfbot/escalate/incident"
 	"github.com/terraphim/adfbot/escalate/tracker"
@@ -21,7 +22,7 @@ func ResumedComment(key string, i incident.Incident) string {
 		return reply(key, "%s is still paused, by a later incident with an issue of its own. The state that knew of this one was lost, "+
 			"and the project tripped again before it could be taken up. This issue is closed.", markdown.CodeSpan(i.Project))
 	}
-	how := replyText(i.EndedHow)
+	how := ErrorText(i.EndedHow)
 	if how == "" {
 		how = "how was not noticed"
 	}
@@ -60,4 +61,9 @@ func reply(key, format string, args ...any) string {
 	return tracker.BreakMarkers(fmt.Sprintf(format, args...)) + "\n\n" + tracker.CommentMarker(key)
 }
 
-func replyText(s string) string { return markdown.Text(maskLine(s, maxSentence)) }
+func ErrorText(s string) string { return markdown.Text(maskLine(s, maxSentence)) }
+
+func NowPausedComment(key string, i incident.Incident, flag string) string {
+	return fmt.Sprintf("The project is paused now: the pause flag %s could be written at %s.\n\n%s\n",
+		markdown.CodeSpan(flag), i.FlagWritten.UTC().Format(time.RFC3339), tracker.CommentMarker(key))
+}
