@@ -118,7 +118,6 @@ it is not known, exec gives 125 where it could not start its command.`,
 		SilenceErrors:     true,
 		SilenceUsage:      true,
 		Args:              knownCommand,
-		RunE:              func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: true},
 	}
 	root.PersistentFlags().StringVar(&a.configPath, "config", "", "configuration file (default $ADFBOT_CONFIG, else "+config.DefaultPath+")")
@@ -126,6 +125,7 @@ it is not known, exec gives 125 where it could not start its command.`,
 	root.AddCommand(a.serveCmd(), a.execCmd(), a.recordCmd(), a.gateCmd(), a.pauseCmd(), a.resumeCmd(), a.restoreCmd(),
 		a.statusCmd(), a.sweepCmd(), a.checkCmd(), a.demoCmd(), a.versionCmd())
 	root.SetFlagErrorFunc(flagError)
+	a.addHelp(root)
 	for _, c := range root.Commands() {
 		a.mark(c)
 	}
