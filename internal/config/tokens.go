@@ -113,7 +113,7 @@ func (c *Config) Tokens(getenv func(string) string) (t Tokens, errs []error) {
 			continue
 		}
 		if token == t.Admin {
-			errs = append(errs, fmt.Errorf("%s: is the token of http.token_file, which may do everything: give the project its own", key))
+			errs = append(errs, fmt.Errorf("%s holds the token of http.token_file, which may do everything: give the project one of its own", key))
 		}
 		t.Projects = append(t.Projects, ProjectToken{p.ID, token})
 	}
