@@ -1,13 +1,13 @@
 // Package config loads and checks adfbot's configuration: one strict YAML file.
 //
-// [Load] parses the file into a tree of YAML nodes and walks the tree along the table of keys in schema.go. Each mistake
-// becomes a [Problem] with its line, its key and a fix, and the walk goes on, so one run reports all of them. A key with a
-// mistake keeps its default. [LoadFor] relies on that: it serves commands that need a few keys only and must not be stopped
-// by a mistake in the others.
+// [Load] parses the file into a tree of YAML nodes and walks the tree along the table of keys in schema.go. Each
+// mistake becomes a [Problem] with its line, its key and a fix, and the walk goes on, so one run reports all of them. A
+// key with a mistake keeps its default. [LoadFor] relies on that: it serves commands that need a few keys only and must
+// not be stopped by a mistake in the others.
 //
-// The file holds no secrets, only the names of the files and variables that hold them. Loading does not open those, because
-// the users who run `adfbot gate` may not read them; [ReadSecret], [TokenSource] and [Config.Tokens] do. No message repeats
-// the value of a key that names a secret, because people paste the secret itself there.
+// The file holds no secrets, only the names of the files and variables that hold them. Loading does not open those,
+// because the users who run `adfbot gate` may not read them; [ReadSecret], [TokenSource] and [Config.Tokens] do. No
+// message repeats the value of a key that names a secret, because people paste the secret itself there.
 //
 // A loaded [Config] is read-only, so goroutines may share it. They may share a [TokenSource], too.
 package config
@@ -171,8 +171,8 @@ func (c *Config) ProjectIDs() []string {
 	return ids
 }
 
-// Find returns the path of the configuration: flag, else $ADFBOT_CONFIG, else [DefaultPath]. It never looks in the working
-// directory, which may belong to an agent.
+// Find returns the path of the configuration: flag, else $ADFBOT_CONFIG, else [DefaultPath]. It never looks in the
+// working directory, which may belong to an agent.
 func Find(flag string, getenv func(string) string) string {
 	return cmp.Or(flag, getenv("ADFBOT_CONFIG"), DefaultPath)
 }

@@ -33,8 +33,8 @@ func TestExampleShowsEveryKey(t *testing.T) {
 	data, err := os.ReadFile(example)
 	require.NoError(t, err)
 
-	// By the path of every key in the file, commented out or not: whether a comment precedes it. A comment applies up to the
-	// next empty line.
+	// By the path of every key in the file, commented out or not: whether a comment precedes it. A comment applies up
+	// to the next empty line.
 	shown := map[string]bool{}
 	var path []string
 	comment := false

@@ -56,8 +56,8 @@ func fileError(path string, line int, what, fix string) *Error {
 	return &Error{Problems: []Problem{{File: path, Line: line, What: what, Fix: fix}}}
 }
 
-// parseYAML parses data, which must hold exactly one YAML document, and returns the node of its content. It does not follow
-// aliases, so the tree is no larger than the file.
+// parseYAML parses data, which must hold exactly one YAML document, and returns the node of its content. It does not
+// follow aliases, so the tree is no larger than the file.
 func parseYAML(path string, data []byte) (*yaml.Node, error) {
 	if err := checkText(path, data); err != nil {
 		return nil, err

@@ -10,15 +10,15 @@ import (
 var GateKeys = []string{"pause_dir", "projects[].id"}
 
 // ExecKeys are the keys that exec needs for a project, for [LoadFor]: where the flags and the state are, which projects
-// exist, and when this one trips. The keys of the issue are not among them: if one is wrong, exec still records the result
-// and writes the flag, and serve opens the issue.
+// exist, and when this one trips. The keys of the issue are not among them: if one is wrong, exec still records the
+// result and writes the flag, and serve opens the issue.
 func ExecKeys(project string) []string {
 	own := "projects[" + project + "]."
 	return []string{"pause_dir", "state", "breaker", "projects[].id", own + "threshold", own + "resume_threshold", own + "ignore_exit_codes"}
 }
 
-// Load reads and checks the whole file. The error is an [*Error] with all problems in line order, or with a single one if
-// the file can't be read or is not YAML. It wraps fs.ErrNotExist and fs.ErrPermission.
+// Load reads and checks the whole file. The error is an [*Error] with all problems in line order, or with a single one
+// if the file can't be read or is not YAML. It wraps fs.ErrNotExist and fs.ErrPermission.
 func Load(path string) (*Config, error) {
 	c, r, err := load(path)
 	if err != nil {
@@ -30,16 +30,16 @@ func Load(path string) (*Config, error) {
 	return c, nil
 }
 
-// LoadFor is [Load] for a command that needs only the keys in use. A problem with one of those is an error. So is a problem
-// that makes their value uncertain: one in a mapping around them, or in an unknown key that seems to mean one of them. All
-// other problems are returned as warnings in line order, also beside an error, and the keys concerned keep their defaults,
-// except that
+// LoadFor is [Load] for a command that needs only the keys in use. A problem with one of those is an error. So is a
+// problem that makes their value uncertain: one in a mapping around them, or in an unknown key that seems to mean one
+// of them. All other problems are returned as warnings in line order, also beside an error, and the keys concerned keep
+// their defaults, except that
 //
 //   - a project whose own owner or repo is wrong has neither, so no issue can be opened for it;
 //   - output_tail is 0 if the values to mask may be incomplete because of a problem with escalation.
 //
-// A missing gitea section is not even a warning: a machine that only runs gate needs none. A project with a good id counts
-// as a project whatever else is wrong with it.
+// A missing gitea section is not even a warning: a machine that only runs gate needs none. A project with a good id
+// counts as a project whatever else is wrong with it.
 //
 // A key in use stands for all keys below it. projects[].id is the id of every project; projects[odilo] is one project.
 func LoadFor(path string, use ...string) (cfg *Config, warnings []Problem, err error) {

@@ -79,7 +79,7 @@ func repository(s string) (string, *fault) {
 	return "", faultf(fix, "must be a repository name, not %s", quote(s))
 }
 
-// variable accepts the name of an environment variable. The message does not show other values, which may be the secret.
+// variable accepts the name of an environment variable. Other values are not shown: they may be the secret.
 func variable(s string) (string, *fault) {
 	invalid := func(c rune) bool { return c != '_' && !isLetterOrDigit(c) }
 	if s == "" || '0' <= s[0] && s[0] <= '9' || strings.ContainsFunc(s, invalid) {

@@ -10,8 +10,8 @@ import (
 	"unicode"
 )
 
-// serverURL accepts the address of a Gitea server and removes trailing slashes. The message does not show other values,
-// which may contain a password.
+// serverURL accepts the address of a Gitea server and removes trailing slashes. Other values are not shown: they may
+// contain a password.
 func serverURL(s string) (string, *fault) {
 	fix := "write it like https://git.example.org"
 	u, err := url.Parse(s)
@@ -75,7 +75,7 @@ func credentialFile(s string) (string, *fault) {
 	return p, f
 }
 
-// secretFile accepts the path of a file with a secret. The message does not show other values, which may be the secret.
+// secretFile accepts the path of a file with a secret. Other values are not shown: they may be the secret.
 func secretFile(s string) (string, *fault) {
 	p, f := credentialFile(s)
 	if f != nil {

@@ -41,8 +41,8 @@ func cronSchedule(s string) (string, *fault) {
 	return s, f
 }
 
-// parseSchedule parses a schedule. It refuses what the cron library accepts but does not do: the library panics at TZ=UTC
-// alone, rounds intervals to whole seconds, and never fires on 31 February.
+// parseSchedule parses a schedule. It refuses what the cron library accepts but does not do: the library panics at
+// TZ=UTC alone, rounds intervals to whole seconds, and never fires on 31 February.
 func parseSchedule(s string) (cron.Schedule, *fault) {
 	const fix = `write five cron fields (minute hour day month weekday) such as "*/5 * * * *", or "@every 1m"`
 	if strings.HasPrefix(s, "TZ=") || strings.HasPrefix(s, "CRON_TZ=") {
@@ -60,7 +60,7 @@ func parseSchedule(s string) (cron.Schedule, *fault) {
 		return nil, faultf(fix, "is not a cron schedule: %s", quote(err.Error()))
 	}
 	if spec, ok := schedule.(*cron.SpecSchedule); ok {
-		// A fixed start, so that a good file stays good. The library looks five years ahead, which includes a leap year.
+		// The start is fixed, so that a good file stays good. The five years that the library searches have a leap year.
 		spec.Location = time.UTC
 		if spec.Next(time.Date(2024, 1, 1, 0, 0, 0, 0, time.UTC)).IsZero() {
 			return nil, faultf("check the day and the month", "matches no date: %s", quote(s))
@@ -76,13 +76,13 @@ func timeZone(s string) (string, *fault) {
 	return s, nil
 }
 
-// calendar is a cron schedule that fires at each minute at which the wall clock of its zone matches the five fields. When the
-// clock is put forward, the skipped times do not fire; when it is put back, the repeated times fire twice; no other time or
-// day is affected. The library steps by local days and hours instead: in zones that change at midnight or by half an hour
-// it skips days or fires on wrong ones.
+// calendar is a cron schedule that fires at each minute at which the wall clock of its zone matches the five fields.
+// When the clock is put forward, the skipped times do not fire; when it is put back, the repeated times fire twice; no
+// other time or day is affected. The library steps by local days and hours instead: in zones that change at midnight or
+// by half an hour it skips days or fires on wrong ones.
 type calendar struct{ *cron.SpecSchedule }
 
-// Next returns the first matching time after t, or zero if there is none within five years, which is also the library's limit.
+// Next returns the first matching time after t, or zero if there is none within the library's limit, five years.
 func (c calendar) Next(t time.Time) time.Time {
 	const quarter = 15 * time.Minute
 	end := t.AddDate(5, 0, 0)
@@ -101,8 +101,8 @@ func (c calendar) Next(t time.Time) time.Time {
 	return time.Time{}
 }
 
-// matchesDay reports whether the schedule includes the date. As in every cron, if both the day of the month and the day of
-// the week are restricted, one match is enough. The library marks an unrestricted field with the highest bit.
+// matchesDay reports whether the schedule includes the date. As in every cron, if both the day of the month and the day
+// of the week are restricted, one match is enough. The library marks an unrestricted field with the highest bit.
 func (c calendar) matchesDay(t time.Time) bool {
 	const unrestricted = 1 << 63
 	byDate, byWeekday := c.Dom>>t.Day()&1 == 1, c.Dow>>t.Weekday()&1 == 1

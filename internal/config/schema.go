@@ -104,7 +104,7 @@ func (r *reader) projects(v value, to *[]Project) {
 		}
 		firstLine[p.ID] = item.line
 		r.ids[item.key] = p.ID
-		// A project whose own repository is wrong must not fall back to the common one, where nobody would look for its issue.
+		// A project whose own repository is wrong must not use the common one: nobody would look for its issue there.
 		r.unknownRepo[p.ID] = wrong(item.key+".owner") || wrong(item.key+".repo")
 		all = append(all, p)
 	})

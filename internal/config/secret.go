@@ -18,8 +18,8 @@ import (
 // maxSecret is the largest file that is read as a secret, in bytes.
 const maxSecret = 64 << 10
 
-// credentialsDir begins the path of a systemd credential: LoadCredential=name:/path in a unit puts a file of that name in a
-// directory that only the service can read.
+// credentialsDir begins the path of a systemd credential: LoadCredential=name:/path in a unit puts a file of that name
+// in a directory that only the service can read.
 const credentialsDir = "$CREDENTIALS_DIRECTORY"
 
 // credential returns the name in $CREDENTIALS_DIRECTORY/name, and whether path has that form.
@@ -53,8 +53,8 @@ func ReadSecret(path string, getenv func(string) string) (string, error) {
 }
 
 // ReadSecretFile returns the content of a file without the line end and the space at its end. It refuses anything but a
-// regular file of at most 64 KiB that only its owner and group may read and write, and content that is empty or contains
-// white space or control characters. Errors name the file and the fix and never show the content.
+// regular file of at most 64 KiB that only its owner and group may read and write, and content that is empty or
+// contains white space or control characters. Errors name the file and the fix and never show the content.
 func ReadSecretFile(path string) (string, error) {
 	// O_NONBLOCK, because opening a named pipe would block.
 	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)

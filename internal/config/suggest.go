@@ -33,7 +33,7 @@ func normalize(key string) string {
 	return strings.ToLower(strings.ReplaceAll(key, "-", "_"))
 }
 
-// editDistance returns the Levenshtein distance in bytes. At or above the limit, the result may be any number from limit on.
+// editDistance returns the Levenshtein distance in bytes, or any number from limit on if it is not below limit.
 func editDistance(a, b string, limit int) int {
 	if len(a)-len(b) >= limit || len(b)-len(a) >= limit {
 		return limit

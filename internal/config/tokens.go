@@ -33,8 +33,8 @@ func (t *TokenSource) Token() (string, error) {
 	return token, err
 }
 
-// Reload reads the token again, e.g. after a 401 or at SIGHUP, and reports whether it changed. If reading fails, the source
-// keeps the old token.
+// Reload reads the token again, e.g. after a 401 or at SIGHUP, and reports whether it changed. If reading fails, the
+// source keeps the old token.
 func (t *TokenSource) Reload() (changed bool, err error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -88,8 +88,8 @@ type ProjectToken struct{ Project, Token string }
 // minTokenLength is the length below which a token can be guessed over the network.
 const minTokenLength = 16
 
-// Tokens reads the token files of the HTTP side. It reads all of them even if some fail. Each error names its key and the
-// fix, and shows no token.
+// Tokens reads the token files of the HTTP side. It reads all of them even if some fail. Each error names its key and
+// the fix, and shows no token.
 func (c *Config) Tokens(getenv func(string) string) (t Tokens, errs []error) {
 	read := func(key, file string) string {
 		if file == "" {

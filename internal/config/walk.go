@@ -98,8 +98,8 @@ func (r *reader) items(v value, each func(value)) bool {
 	return true
 }
 
-// mapping reads the keys of a mapping. It checks the values of a duplicate key and stores none, because it can't know which
-// one was meant.
+// mapping reads the keys of a mapping. It checks the values of a duplicate key and stores none, because it can't know
+// which one was meant.
 func (r *reader) mapping(v value, fields []field) {
 	if v.node.Kind != yaml.MappingNode {
 		fix := "write its keys below it, indented: " + fields[0].name + ": …"
@@ -180,7 +180,7 @@ func (r *reader) unknownKey(name *yaml.Node, parent string, fields []field) {
 	r.problems = append(r.problems, p)
 }
 
-// pathOf returns the path of the first key with this name, or "". It leaves out the keys of projects, which have many paths.
+// pathOf returns the path of the first key with this name, or "". It leaves out keys of projects.
 func (r *reader) pathOf(name string) string {
 	for _, f := range r.root {
 		if f.name == name {

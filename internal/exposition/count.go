@@ -63,8 +63,8 @@ type distribution struct {
 	sum     float64
 }
 
-// NewHistogram returns a histogram with labels in alphabetical order. bounds holds the upper bounds of its buckets in ascending
-// order, without infinity. It has no series yet, or, without labels, an empty one.
+// NewHistogram returns a histogram with labels in alphabetical order. bounds holds the upper bounds of its buckets in
+// ascending order, without infinity. It has no series yet, or, without labels, an empty one.
 func NewHistogram(name, help string, bounds []float64, labels ...string) *Histogram {
 	h := &Histogram{name: name, help: help, bounds: bounds, labels: labels, series: map[string]*distribution{}}
 	if len(labels) == 0 {

@@ -1,11 +1,11 @@
 // Package exposition keeps counters and histograms and writes metrics in Prometheus's text format, version 0.0.4.
 //
-// For each scrape the caller makes a [Page], adds its metrics in any order and calls [Page.Write], which sorts them. There is
-// no registry. A [Counter] or [Histogram] lives as long as the program and may be used by several goroutines; a Page belongs
-// to one. Wrong labels are a mistake of the program and panic; the only error is that of the writer.
+// For each scrape the caller makes a [Page], adds its metrics in any order and calls [Page.Write], which sorts them.
+// There is no registry. A [Counter] or [Histogram] lives as long as the program and may be used by several goroutines;
+// a Page belongs to one. Wrong labels are a mistake of the program and panic; the only error is that of the writer.
 //
-// The package replaces Prometheus's client library, which does its initialization before main, in each process that links it:
-// `adfbot gate` took 1.4 times as long with it. The tests compare the output with that library's.
+// The package replaces Prometheus's client library, which does its initialization before main, in each process that
+// links it: `adfbot gate` took 1.4 times as long with it. The tests compare the output with that library's.
 package exposition
 
 import (

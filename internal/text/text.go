@@ -17,8 +17,9 @@ func Plural(n int, noun string) string {
 	return strconv.Itoa(n) + " " + noun
 }
 
-// Duration returns d in at most two units, e.g. "0.4s", "42s", "12m 5s", "3h 20m" or "2d 4h". Below ten seconds it rounds to
-// a tenth, and up to 0.1s what is shorter than that; above, it rounds to a second. A negative duration counts as 0.
+// Duration returns d in at most two units, e.g. "0.4s", "42s", "12m 5s", "3h 20m" or "2d 4h". Below ten seconds it
+// rounds to a tenth, and up to 0.1s what is shorter than that; above, it rounds to a second. A negative duration counts
+// as 0.
 //
 // For an age that is printed again and again, pass d.Truncate(time.Second).
 func Duration(d time.Duration) string {
@@ -46,7 +47,8 @@ func units(a int64, unitA string, b int64, unitB string) string {
 	return s
 }
 
-// ShellQuote returns a word that a POSIX shell reads as s: s itself where nothing in it is special, else s in single quotes.
+// ShellQuote returns a word that a POSIX shell reads as s: s itself where nothing in it is special, else s in single
+// quotes.
 func ShellQuote(s string) string {
 	special := func(c rune) bool {
 		return (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') && (c < '0' || c > '9') && !strings.ContainsRune("/._-+:@", c)

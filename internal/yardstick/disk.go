@@ -20,8 +20,8 @@ func OnDisk(b *testing.B, dir string) {
 	}
 }
 
-// Append returns the yardstick of durable writes: it appends a record of the given size to a file of its own in dir and calls
-// fdatasync.
+// Append returns the yardstick of durable writes: it appends a record of the given size to a file of its own in dir and
+// calls fdatasync.
 func Append(b *testing.B, dir string, size int) func() {
 	b.Helper()
 	OnDisk(b, dir)

@@ -1,6 +1,6 @@
-// Package yardstick compares benchmarks with a yardstick, so that their results mean something on a noisy machine: it runs
-// the subject and the yardstick alternately and reports the ratio. `.ci/bench` runs every benchmark whose name begins with
-// BenchmarkCost and prints the rows that they report as one table.
+// Package yardstick compares benchmarks with a yardstick, so that their results mean something on a noisy machine: it
+// runs the subject and the yardstick alternately and reports the ratio. `.ci/bench` runs every benchmark whose name
+// begins with BenchmarkCost and prints the rows that they report as one table.
 //
 // A failure, such as an unwritable file, ends the benchmark. The functions start no goroutines.
 package yardstick
@@ -16,8 +16,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// TableFile is the environment variable with the path of the Markdown table that [Row.Report] appends to. If it is not set, a
-// benchmark reports to its own output only.
+// TableFile is the environment variable with the path of the Markdown table that [Row.Report] appends to. If it is not
+// set, a benchmark reports to its own output only.
 const TableFile = "ADFBOT_BENCH_TABLE"
 
 // Row is one line of the table.
@@ -93,8 +93,8 @@ func Took(d time.Duration) string {
 	return fmt.Sprintf("%.3g ms", d.Seconds()*1e3)
 }
 
-// Compare times subject and yardstick alternately for as long as the benchmark runs, and returns their medians. The order
-// changes each time.
+// Compare times subject and yardstick alternately for as long as the benchmark runs, and returns their medians. The
+// order changes each time.
 func Compare(b *testing.B, subject, yardstick func()) (s, y time.Duration) {
 	b.Helper()
 	return CompareTimed(b, 1, Timed(subject), Timed(yardstick))
@@ -109,8 +109,8 @@ func Timed(f func()) func() time.Duration {
 	}
 }
 
-// CompareTimed is [Compare] for functions with a long preparation: each returns the duration of the part that counts. It runs
-// them at least minRuns times, because a benchmark with long runs ends after the first.
+// CompareTimed is [Compare] for functions with a long preparation: each returns the duration of the part that counts.
+// It runs them at least minRuns times, because a benchmark with long runs ends after the first.
 func CompareTimed(b *testing.B, minRuns int, subject, yardstick func() time.Duration) (s, y time.Duration) {
 	b.Helper()
 	unix.Sync() // neither should wait for what builds and other benchmarks have written
