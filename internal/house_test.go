@@ -17,6 +17,7 @@ const module = "github.com/terraphim/adfbot"
 var allowed = map[string][]string{
 	"breaker":             {},
 	"pause":               {},
+	"internal/text":       {},
 	"internal/redact":     {},
 	"internal/markdown":   {"internal/redact"},
 	"escalate/tracker":    {"pause", "internal/redact"},
@@ -29,7 +30,7 @@ var allowed = map[string][]string{
 	"internal/testhost":   {},
 	"internal/yardstick":  {},
 	"internal/exposition": {},
-	"internal/config":     {"pause"},
+	"internal/config":     {"pause", "internal/text"},
 	"internal/store":      {"breaker", "pause", "escalate", "escalate/tracker", "escalate/incident", "internal/redact"},
 	"internal/bot":        {"breaker", "pause", "escalate", "escalate/tracker", "escalate/incident", "escalate/plan", "escalate/issuetext", "escalate/gitea", "internal/redact", "internal/markdown", "internal/config", "internal/store"},
 	"internal/web":        {"breaker", "pause", "escalate", "escalate/tracker", "escalate/incident", "escalate/plan", "escalate/issuetext", "escalate/gitea", "internal/redact", "internal/markdown", "internal/config", "internal/store", "internal/bot", "internal/exposition"},
