@@ -34,7 +34,7 @@ type Comment struct {
 // Event is an entry of an issue's timeline.
 type Event struct {
 	ID       int64
-	Type     string // "comment", "label", "close", "reopen", "commit_ref", "assignees", "change_title", "lock", "unlock"
+	Type     string // as in the API: "comment", "label", "close", "reopen", "commit_ref", "pull_ref", …
 	Author   string
 	AuthorID int64
 	Body     string
