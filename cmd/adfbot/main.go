@@ -18,7 +18,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/terraphim/adfbot/escalate"
+	"github.com/terraphim/adfbot/escalate/incident"
 	"github.com/terraphim/adfbot/internal/bot"
 	"github.com/terraphim/adfbot/internal/config"
 )
@@ -34,7 +34,7 @@ type process struct {
 	getenv         func(string) string
 	step           func(string)           // fault points of the crash tests; nil in production
 	now            func() time.Time       // nil: time.Now
-	uptime         func() escalate.Uptime // nil: see bot.Env
+	uptime         func() incident.Uptime // nil: see bot.Env
 }
 
 // Exit codes. exec and gate have their own, so that shells and systemd do the right thing.

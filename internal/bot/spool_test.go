@@ -12,7 +12,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/terraphim/adfbot/escalate"
+	"github.com/terraphim/adfbot/escalate/incident"
 	"github.com/terraphim/adfbot/internal/bot"
 	"github.com/terraphim/adfbot/internal/store"
 	"github.com/terraphim/adfbot/internal/testhost"
@@ -261,7 +261,7 @@ func TestASpooledResultOfTheOldGenerationDoesNotCount(t *testing.T) {
 	_, err := store.Spool(w.cfg.State, r)
 	require.NoError(t, err)
 	w.inState(func(s *store.Store) {
-		require.NoError(t, s.SetHold(ctx, escalate.Hold{Project: "odilo", Since: noon}))
+		require.NoError(t, s.SetHold(ctx, incident.Hold{Project: "odilo", Since: noon}))
 		_, err := s.Resume(ctx, "odilo", "", "", noon)
 		require.NoError(t, err)
 	})
@@ -276,7 +276,7 @@ func TestARunThatBeganOnAnUnusableStateCountsByItsStart(t *testing.T) {
 	w.sh("odilo", "exit 7")
 	repair()
 	w.inState(func(s *store.Store) {
-		require.NoError(t, s.SetHold(ctx, escalate.Hold{Project: "odilo", Since: noon}))
+		require.NoError(t, s.SetHold(ctx, incident.Hold{Project: "odilo", Since: noon}))
 		_, err := s.Resume(ctx, "odilo", "", "", noon.Add(time.Second))
 		require.NoError(t, err)
 	})

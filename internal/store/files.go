@@ -104,9 +104,14 @@ func isDiskError(err error) bool {
 		errors.Is(err, syscall.EIO) || errors.Is(err, syscall.ENOTDIR)
 }
 
-// Lock takes a lock between processes, and between goroutines of one process. It waits at most the given time. The file
-// stays behind; the lock ends with unlock or with the process.
-func (s *Store) Lock(ctx context.Context, name string, wait time.Duration) (unlock func(), err error) {
+// Claim is [incident.Claimer.Claim]. The state is one machine's file, so a claim is a lock of the machine.
+func (s *Store) Claim(ctx context.Context, name string, wait time.Duration) (held context.Context, release func(), err error) {
+	release, err = s.LockHere(ctx, name, wait)
+	return ctx, release, err
+}
+
+// LockHere is [incident.HostLocker.LockHere].
+func (s *Store) LockHere(ctx context.Context, name string, wait time.Duration) (unlock func(), err error) {
 	unlock, err = lockFile(ctx, filepath.Join(s.dir("locks"), lockName(name)), name, wait)
 	return unlock, s.wrap(err)
 }

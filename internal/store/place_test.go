@@ -139,11 +139,11 @@ func TestWithoutInodesLocksThatWereKeptReadyCanBeTaken(t *testing.T) {
 	require.ErrorContains(t, s.Writable(ctx), "no inodes left, see `df -i`")
 	require.True(t, trip(t, s, "odilo").IsOpen(), "the file needs no new ones")
 	for _, name := range []string{"flag/odilo", "issue/odilo"} {
-		unlock, err := s.Lock(ctx, name, 0)
+		unlock, err := s.LockHere(ctx, name, 0)
 		require.NoError(t, err)
 		unlock()
 	}
-	_, err := s.Lock(ctx, "flag/atlas", 0)
+	_, err := s.LockHere(ctx, "flag/atlas", 0)
 	require.ErrorContains(t, err, "the disk is full: make room, or remove files where only inodes ran out")
 	require.ErrorContains(t, s.KeepReady("flag/atlas"), "the disk is full")
 	empty()
@@ -154,7 +154,7 @@ func TestFoldersThatWereRemovedAreMadeAgain(t *testing.T) {
 	s, _ := newStore(t)
 	require.NoError(t, os.RemoveAll(s.Path()+".d"))
 	require.NoError(t, s.KeepReady("flag/odilo"))
-	unlock, err := s.Lock(ctx, "flag/odilo", 0)
+	unlock, err := s.LockHere(ctx, "flag/odilo", 0)
 	require.NoError(t, err)
 	unlock()
 }

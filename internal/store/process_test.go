@@ -89,17 +89,17 @@ func TestResultsThatWereTakenSurviveAKillInTheMiddleOfABatch(t *testing.T) {
 func TestALockKeepsOtherProcessesOutUntilItsHolderIsKilled(t *testing.T) {
 	s, _ := newStore(t)
 	pid, kill := child{Do: "hold", Name: "flag/odilo", Path: s.Path()}.start(t)
-	_, err := s.Lock(ctx, "flag/odilo", 20*time.Millisecond)
+	_, err := s.LockHere(ctx, "flag/odilo", 20*time.Millisecond)
 	var locked *store.LockedError
 	require.ErrorAs(t, err, &locked)
 	require.Equal(t, fmt.Sprint("process ", pid), locked.Holder)
 	require.EqualError(t, err, fmt.Sprintf("the lock flag/odilo is held by process %d (waited 20ms): if that adfbot is stopped, continue or end it", pid))
 
-	unlock, err := s.Lock(ctx, "flag/atlas", 0)
+	unlock, err := s.LockHere(ctx, "flag/atlas", 0)
 	require.NoError(t, err, "another lock is free")
 	unlock()
 	kill()
-	unlock, err = s.Lock(ctx, "flag/odilo", 10*time.Second)
+	unlock, err = s.LockHere(ctx, "flag/odilo", 10*time.Second)
 	require.NoError(t, err)
 	unlock()
 }
@@ -111,7 +111,7 @@ func TestALockKeepsOtherGoroutinesOut(t *testing.T) {
 	for range 8 {
 		wg.Go(func() {
 			for range 5 {
-				unlock, err := s.Lock(ctx, "x", 30*time.Second)
+				unlock, err := s.LockHere(ctx, "x", 30*time.Second)
 				if !assertNoError(t, err) {
 					return
 				}
@@ -137,11 +137,11 @@ func assertNoError(t *testing.T, err error) bool {
 
 func TestALockIsWaitedForUntilItsHolderLetsGo(t *testing.T) {
 	s, _ := newStore(t)
-	unlock, err := s.Lock(ctx, "x", 0)
+	unlock, err := s.LockHere(ctx, "x", 0)
 	require.NoError(t, err)
 	got := make(chan error)
 	go func() {
-		second, err := s.Lock(ctx, "x", 30*time.Second)
+		second, err := s.LockHere(ctx, "x", 30*time.Second)
 		if err == nil {
 			second()
 		}
@@ -158,12 +158,12 @@ func TestALockIsWaitedForUntilItsHolderLetsGo(t *testing.T) {
 
 func TestWaitingForALockEndsWithItsContext(t *testing.T) {
 	s, _ := newStore(t)
-	unlock, err := s.Lock(ctx, "x", 0)
+	unlock, err := s.LockHere(ctx, "x", 0)
 	require.NoError(t, err)
 	defer unlock()
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
-	_, err = s.Lock(ctx, "x", time.Hour)
+	_, err = s.LockHere(ctx, "x", time.Hour)
 	require.ErrorIs(t, err, context.Canceled)
 }
 
