@@ -93,7 +93,7 @@ func TestADirectoryWithoutItsSentinelClosesNothing(t *testing.T) {
 		w.rm(project)
 		require.NoError(w, os.Remove(w.dir.Path()+"/.adfbot"))
 		_, err := w.sweepAnd(escalate.SweepOptions{})
-		require.ErrorContains(w, err, "adfbot restore")
+		require.ErrorContains(w, err, "has no sentinel")
 		require.True(w, w.incident(id).IsOpen())
 		require.Equal(w, "open", w.issue().State)
 	})

@@ -22,7 +22,7 @@ import (
 
 const (
 	recordings = "../../testdata/gitea-recordings"
-	recorded   = "http://127.0.0.1:3000" // the server that was recorded
+	recorded   = "http://127.0.0.1:3000" // base URL of the recorded server
 	rec        = "terraphim/rec"
 )
 
@@ -47,7 +47,7 @@ func load(t *testing.T, name string) recording {
 	return r
 }
 
-// scene is the server that was recorded, with the recorded people, just before the first issue.
+// scene is a server with the users and the repository of the recordings.
 type scene struct {
 	*giteatest.Server
 	adf, high int64 // label ids
@@ -106,7 +106,7 @@ func labelID(t *testing.T, s *scene, name string) int64 {
 	return ls[i].ID
 }
 
-// withFirst has issue 1, made through the API so that its labels are on its timeline.
+// withFirst adds issue 1 through the API, so that its labels are in its timeline.
 func withFirst(t *testing.T) *scene {
 	s := withLabels(t)
 	s.post(t, "bot", "/issues", fmt.Sprintf(
@@ -114,7 +114,7 @@ func withFirst(t *testing.T) *scene {
 	return s
 }
 
-// withEight has the eight open issues of the recorded lists.
+// withEight adds the eight open issues of the recorded lists.
 func withEight(t *testing.T) *scene {
 	s := withFirst(t)
 	s.As("root1").Open(rec, "a person's issue", "b")
@@ -237,7 +237,7 @@ func replays() map[string]replay {
 	}
 }
 
-// open makes issues that only count, so that the next one has the recorded number.
+// open opens issues so that the next one has the recorded number.
 func open(login string, times int) func(*scene) {
 	return func(s *scene) {
 		for range times {
@@ -246,7 +246,7 @@ func open(login string, times int) func(*scene) {
 	}
 }
 
-func TestAnswersAreAsRecorded(t *testing.T) {
+func TestRecordings(t *testing.T) {
 	files, err := filepath.Glob(recordings + "/*.json")
 	require.NoError(t, err)
 	require.NotEmpty(t, files)
@@ -258,12 +258,12 @@ func TestAnswersAreAsRecorded(t *testing.T) {
 		}
 		t.Run(name, func(t *testing.T) {
 			p, ok := all[name]
-			require.True(t, ok, "no scene for this recording")
+			require.True(t, ok, "no replay of this recording")
 			p.run(t, load(t, name))
 		})
 		delete(all, name)
 	}
-	require.Empty(t, all, "scenes without a recording")
+	require.Empty(t, all, "replays without a recording")
 }
 
 func (p replay) run(t *testing.T, r recording) {
@@ -305,7 +305,7 @@ func (p replay) run(t *testing.T, r recording) {
 	same(t, "body", r.Response.Body, v)
 }
 
-// adaptLabels replaces the recorded label ids.
+// adaptLabels replaces the recorded label ids with the scene's.
 func adaptLabels(body any, s *scene) {
 	m, _ := body.(map[string]any)
 	ls, _ := m["labels"].([]any)
@@ -324,7 +324,7 @@ var (
 	moment = regexp.MustCompile(`^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$`)
 )
 
-// same compares everything but ids and times, and of those the type, and whether a time is set.
+// same compares two values. Of ids and times it compares only the type, and whether a time is set.
 func same(t *testing.T, at string, want, got any) {
 	t.Helper()
 	require.IsType(t, want, got, at)

@@ -125,6 +125,7 @@ func (c *checker) stateRights(dir string) (bad bool) {
 func (c *checker) pauseDir(ctx context.Context) {
 	dir := pause.New(c.cfg.PauseDir)
 	_, err := dir.Sentinel()
+	err = adviseRestore(err)
 	if c.open != nil {
 		err = c.open.Explain(ctx, c.open.rec.CheckPause())
 	}

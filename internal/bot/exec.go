@@ -255,7 +255,7 @@ func (x *execution) halfState(ctx context.Context, b *Bot, cause error) int {
 	case incident.FlagThere:
 		return x.refuse(ctx, b, reason(b.rec.Pause, x.q.Project, flag.Note, flag.Dangling))
 	case incident.FlagUnknown:
-		x.say("it is not known whether %s is paused, so nothing is run: %v", x.q.Project, errors.Join(flag.Err, cause))
+		x.say("it is not known whether %s is paused, so nothing is run: %v", x.q.Project, errors.Join(adviseRestore(flag.Err), cause))
 		return ExitNotBegun
 	}
 	incidents, _ := b.store.Unsettled(ctx, x.q.Project)
@@ -277,7 +277,7 @@ func (x *execution) withoutState(ctx context.Context, cause error) int {
 	verdict := Gate(ctx, pause.New(x.cfg.PauseDir), x.q.Project)
 	switch {
 	case verdict.Err != nil:
-		x.say("it is not known whether %s is paused, so nothing is run: %v", x.q.Project, verdict.Err)
+		x.say("it is not known whether %s is paused, so nothing is run: %v", x.q.Project, adviseRestore(verdict.Err))
 		return ExitNotBegun
 	case verdict.Paused:
 		x.say("%s", pausedBecause(x.q.Project, verdict.Reason))
@@ -433,10 +433,10 @@ func GateOf(ctx context.Context, cfg *config.Config, project string) Verdict {
 	return Gate(ctx, pause.New(cfg.PauseDir), project)
 }
 
-// ExplainFromState adds to the gate's error about a missing sentinel which projects a bare touch would resume, if the
-// state can be read in the given time. It changes nothing about the verdict.
+// ExplainFromState is [Bot.Explain] for the gate's error, if the state can be read in the given time. It changes nothing
+// about the verdict.
 func ExplainFromState(ctx context.Context, cfg *config.Config, env Env, err error, wait time.Duration) error {
-	if !errors.Is(err, pause.ErrNoSentinel) && !errors.Is(err, pause.ErrNoDir) {
+	if !isLost(err) {
 		return err
 	}
 	ctx, cancel := context.WithTimeout(ctx, wait)
@@ -446,7 +446,7 @@ func ExplainFromState(ctx context.Context, cfg *config.Config, env Env, err erro
 		return fmt.Errorf("%w\nthere is no state at %s yet: adfbot serve, the first result or adfbot pause makes both ready", err, cfg.State)
 	}
 	if err2 != nil {
-		return fmt.Errorf("%w\nwhich projects a bare touch would resume can't be told here: %w", err, err2)
+		return fmt.Errorf("%w\nwhich projects a bare touch would resume can't be told here: %w", adviseRestore(err), err2)
 	}
 	defer func() { _ = b.Close() }()
 	return b.Explain(ctx, err)

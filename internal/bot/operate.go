@@ -127,7 +127,7 @@ func (b *Bot) resumeLocked(ctx context.Context, project, who string) (Done, erro
 	}
 	defer unlock()
 	if v := b.rec.Look(project); v.State == incident.FlagUnknown {
-		return Done{}, v.Err
+		return Done{}, b.Explain(ctx, v.Err)
 	}
 	var incident string
 	open, err := b.store.Unsettled(ctx, project)
@@ -177,7 +177,7 @@ func (b *Bot) Restore(ctx context.Context) (Done, error) {
 	switch {
 	case errors.Is(err, pause.ErrNoDir), errors.Is(err, pause.ErrNoSentinel):
 	case err != nil:
-		return Done{}, err
+		return Done{}, b.Explain(ctx, err)
 	case s.Installation != "" && s.Installation != b.store.Installation():
 		b.rec.PauseOff = nil
 		return Done{}, b.rec.CheckPause()
@@ -328,9 +328,22 @@ func (b *Bot) WouldResume(ctx context.Context) ([]string, error) {
 	return out, nil
 }
 
-// Explain adds to an error about a missing sentinel which projects a bare touch would resume.
+// isLost reports whether err means that the flags in the pause directory may be lost, which `adfbot restore` repairs.
+func isLost(err error) bool {
+	return errors.Is(err, pause.ErrNoDir) || errors.Is(err, pause.ErrNoSentinel) || errors.Is(err, pause.ErrBadSentinel)
+}
+
+// adviseRestore adds adfbot's fix to an error about lost flags where the state cannot say which projects it is about.
+func adviseRestore(err error) error {
+	if !isLost(err) {
+		return err
+	}
+	return fmt.Errorf("%w\nadfbot restore creates the sentinel and the flags of all paused projects again", err)
+}
+
+// Explain adds adfbot's fix to an error about lost flags, and which projects a bare touch of the sentinel would resume.
 func (b *Bot) Explain(ctx context.Context, err error) error {
-	if !errors.Is(err, pause.ErrNoSentinel) && !errors.Is(err, pause.ErrNoDir) {
+	if !isLost(err) {
 		return err
 	}
 	projects, err2 := b.WouldResume(ctx)
@@ -338,11 +351,11 @@ func (b *Bot) Explain(ctx context.Context, err error) error {
 	err2 = errors.Join(err2, err3)
 	switch {
 	case err2 != nil:
-		return errors.Join(err, err2)
+		return errors.Join(adviseRestore(err), err2)
 	case len(projects) == 0 && !written:
 		return fmt.Errorf("%w\nnothing was ever paused here: adfbot serve, the first result or adfbot pause makes the directory ready", err)
 	case len(projects) == 0:
-		return fmt.Errorf("%w\na bare touch would resume no project", err)
+		return fmt.Errorf("%w\na bare touch would resume no project; adfbot restore makes the directory ready again", err)
 	}
 	return fmt.Errorf("%w\na bare touch would resume: %s; adfbot restore keeps them paused", err, strings.Join(projects, ", "))
 }

@@ -94,6 +94,7 @@ func (b *Bot) take(ctx context.Context, r store.Result) (Recorded, error) {
 			}
 		}
 	}
+	out.Flag.Err = b.Explain(ctx, out.Flag.Err)
 	for _, p := range out.Problems {
 		b.log.Warn("left to the next sweep", "project", r.Project, "err", p)
 	}

@@ -103,6 +103,7 @@ func TestWithAnUnusableStateAnUnknownGateStillRefuses(t *testing.T) {
 			require.NoError(t, os.Mkdir(w.cfg.PauseDir, 0o755)) // as a tmpfs is after a reboot
 			r := w.must(bot.ExitNotBegun, "odilo", "touch", w.dir+"/ran")
 			require.Contains(t, r.stderr, "it is not known whether odilo is paused, so nothing is run")
+			require.Contains(t, r.stderr, "adfbot restore")
 		})
 	}
 }
