@@ -30,9 +30,10 @@ var allowed = map[string][]string{
 	"internal/testhost":   {},
 	"internal/yardstick":  {},
 	"internal/exposition": {},
+	"internal/proc":       {},
 	"internal/config":     {"pause", "internal/text"},
 	"internal/store":      {"breaker", "pause", "escalate", "escalate/tracker", "escalate/incident", "internal/redact"},
-	"internal/bot":        {"breaker", "pause", "escalate", "escalate/tracker", "escalate/incident", "escalate/plan", "escalate/issuetext", "escalate/gitea", "internal/redact", "internal/markdown", "internal/config", "internal/store"},
+	"internal/bot":        {"breaker", "pause", "escalate", "escalate/tracker", "escalate/incident", "escalate/plan", "escalate/issuetext", "escalate/gitea", "internal/redact", "internal/markdown", "internal/config", "internal/store", "internal/proc"},
 	"internal/web":        {"breaker", "pause", "escalate", "escalate/tracker", "escalate/incident", "escalate/plan", "escalate/issuetext", "escalate/gitea", "internal/redact", "internal/markdown", "internal/config", "internal/store", "internal/bot", "internal/exposition"},
 }
 

@@ -65,28 +65,6 @@ func (v ResultView) TripText() string {
 // Redactor masks what the bot's own words and what it is told must not show.
 func (b *Bot) Redactor() *redact.Redactor { return b.redact }
 
-// MayRun is the gate for a process that has the state open. Beside the flag it knows of an incident whose flag could not
-// be written: exec refuses on that too. What can't be read is unknown.
-func (b *Bot) MayRun(ctx context.Context, project string) Verdict {
-	flag := b.rec.Look(project)
-	switch flag.State {
-	case incident.FlagThere:
-		return Verdict{Paused: true, Reason: reason(b.rec.Pause, project, flag.Note, flag.Dangling)}
-	case incident.FlagUnknown:
-		return Verdict{Err: b.Explain(ctx, flag.Err)}
-	}
-	unsettled, err := b.store.Unsettled(ctx, project)
-	if err != nil {
-		return Verdict{Err: err}
-	}
-	for _, i := range unsettled {
-		if i.IsOpen() && i.FlagWritten.IsZero() {
-			return Verdict{Paused: true, Reason: fmt.Sprintf("incident %s is open, and its pause flag could not be written: %s", i.Name(), i.FlagError)}
-		}
-	}
-	return Verdict{}
-}
-
 // IncidentFilter says which incidents are wanted, see [Bot.Incidents].
 type IncidentFilter = store.IncidentFilter
 

@@ -1,0 +1,122 @@
+package bot
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"strings"
+	"time"
+
+	"github.com/terraphim/adfbot/escalate/incident"
+	"github.com/terraphim/adfbot/internal/config"
+	"github.com/terraphim/adfbot/internal/redact"
+	"github.com/terraphim/adfbot/pause"
+)
+
+// Verdict is what the gate says.
+type Verdict struct {
+	Paused bool
+	Reason string
+	Err    error // it is not known; nothing may run
+}
+
+// gateWait is how long the pause directory may take to answer.
+const gateWait = 5 * time.Second
+
+// Gate asks the pause directory and nothing else. A directory that does not answer in 5 s (a dead network mount) is
+// unknown; the goroutine that hangs on it ends with the process.
+func Gate(ctx context.Context, dir pause.Dir, project string) Verdict {
+	return gate(ctx, dir, project, pause.Dir.LookChecked)
+}
+
+// gate is Gate with another look in the tests: one at a directory that hangs.
+func gate(ctx context.Context, dir pause.Dir, project string, look func(pause.Dir, string) (pause.Flag, pause.Sentinel, error)) Verdict {
+	ctx, cancel := context.WithTimeout(ctx, gateWait)
+	defer cancel()
+	answer := make(chan Verdict, 1)
+	go func() {
+		flag, _, err := look(dir, project)
+		switch {
+		case err != nil:
+			answer <- Verdict{Err: err}
+		case flag.Present:
+			answer <- Verdict{Paused: true, Reason: reason(dir, project, flag.Note, flag.Dangling)}
+		default:
+			answer <- Verdict{}
+		}
+	}()
+	select {
+	case v := <-answer:
+		return v
+	case <-ctx.Done():
+		return Verdict{Err: fmt.Errorf("pause directory %s did not answer in %s: look whether its file system hangs", dir.Path(), gateWait)}
+	}
+}
+
+// GateOf is [Gate] for a configuration.
+func GateOf(ctx context.Context, cfg *config.Config, project string) Verdict {
+	return Gate(ctx, pause.New(cfg.PauseDir), project)
+}
+
+// MayRun is the gate for a process that has the state open. Beside the flag it knows of an incident whose flag could not
+// be written: exec refuses on that too. What can't be read is unknown.
+func (b *Bot) MayRun(ctx context.Context, project string) Verdict {
+	flag := b.rec.Look(project)
+	switch flag.State {
+	case incident.FlagThere:
+		return Verdict{Paused: true, Reason: reason(b.rec.Pause, project, flag.Note, flag.Dangling)}
+	case incident.FlagUnknown:
+		return Verdict{Err: b.Explain(ctx, flag.Err)}
+	}
+	unsettled, err := b.store.Unsettled(ctx, project)
+	if err != nil {
+		return Verdict{Err: err}
+	}
+	for _, i := range unsettled {
+		if i.IsOpen() && i.FlagWritten.IsZero() {
+			return Verdict{Paused: true, Reason: fmt.Sprintf("incident %s is open, and its pause flag could not be written: %s", i.Name(), i.FlagError)}
+		}
+	}
+	return Verdict{}
+}
+
+// ExplainFromState is [Bot.Explain] for the gate's error, if the state can be read in the given time. It changes nothing
+// about the verdict.
+func ExplainFromState(ctx context.Context, cfg *config.Config, env Env, err error, wait time.Duration) error {
+	if !isLost(err) {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, wait)
+	defer cancel()
+	b, err2 := Open(ctx, cfg, Look, env)
+	if errors.Is(err2, fs.ErrNotExist) {
+		return fmt.Errorf("%w\nthere is no state at %s yet: adfbot serve, the first result or adfbot pause makes both ready", err, cfg.State)
+	}
+	if err2 != nil {
+		return fmt.Errorf("%w\nwhich projects a bare touch would resume can't be told here: %w", adviseRestore(err), err2)
+	}
+	defer func() { _ = b.Close() }()
+	return b.Explain(ctx, err)
+}
+
+// pausedBecause is the head of a flag's note, which says by itself that the project is paused, or another reason.
+func pausedBecause(project, why string) string {
+	head, _, _ := strings.Cut(strings.TrimSpace(why), "\n\n")
+	if strings.HasPrefix(head, project+" is paused") {
+		return head
+	}
+	return project + " is paused: " + head
+}
+
+func reason(dir pause.Dir, project, note string, dangling bool) string {
+	path := dir.FlagPath(project)
+	note = redact.Clean(note)
+	switch {
+	case dangling:
+		return "its pause flag " + path + " is a link that leads nowhere"
+	case strings.TrimSpace(note) == "":
+		return "its pause flag " + path + " is there"
+	}
+	return note
+}
