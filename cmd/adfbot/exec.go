@@ -86,7 +86,7 @@ func (a *app) gate(ctx context.Context, project string) error {
 	for _, w := range warnings {
 		a.warnf("warning: %v\n", w)
 	}
-	if err := bot.CheckProject(cfg, project); err != nil {
+	if err := cfg.CheckProject(project); err != nil {
 		return &exit{exitUnknown, err}
 	}
 	v := bot.GateOf(ctx, cfg, project)

@@ -84,7 +84,7 @@ func run(ctx context.Context, args []string, p process) int {
 	code := exitFailed
 	var e *exit
 	var bad *config.Error
-	var unknown *bot.UnknownProjectError
+	var unknown *config.UnknownProjectError
 	switch {
 	case errors.As(err, &e):
 		code = e.code

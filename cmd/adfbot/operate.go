@@ -25,7 +25,7 @@ func (a *app) pauseCmd() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if err := bot.CheckProject(cfg, args[0]); err != nil {
+			if err := cfg.CheckProject(args[0]); err != nil {
 				return &exit{exitUsage, err}
 			}
 			b, err := bot.Open(cmd.Context(), cfg, bot.Results, a.env(nil))
@@ -52,8 +52,8 @@ func (a *app) resumeCmd() *cobra.Command {
 				return err
 			}
 			// A project that left the configuration while it was paused can be resumed all the same.
-			err = bot.CheckProject(cfg, args[0])
-			var unknown *bot.UnknownProjectError
+			err = cfg.CheckProject(args[0])
+			var unknown *config.UnknownProjectError
 			switch {
 			case errors.As(err, &unknown):
 				if known, err := a.knows(cmd.Context(), cfg, args[0]); err != nil || !known {

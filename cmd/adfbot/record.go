@@ -64,7 +64,7 @@ func (a *app) record(cmd *cobra.Command, f recordFlags) error {
 	if err != nil {
 		return err
 	}
-	if err := bot.CheckProject(cfg, f.project); err != nil {
+	if err := cfg.CheckProject(f.project); err != nil {
 		return &exit{exitUsage, err}
 	}
 	r, err := f.result(cfg, cmd.Flags().Changed("exit-code"), a.time())

@@ -47,7 +47,7 @@ func (a *app) statusCmd() *cobra.Command {
 				return err
 			}
 			if only != "" && len(s.Projects) == 0 {
-				return &exit{exitUsage, &bot.UnknownProjectError{ID: only, Known: cfg.ProjectIDs()}}
+				return &exit{exitUsage, &config.UnknownProjectError{ID: only, Known: cfg.ProjectIDs()}}
 			}
 			if asJSON {
 				return a.printJSON(s)
@@ -63,7 +63,7 @@ func (a *app) statusCmd() *cobra.Command {
 // statusOfNothing is the status before anything was recorded.
 func (a *app) statusOfNothing(cfg *config.Config, only string, asJSON bool) error {
 	if only != "" {
-		if err := bot.CheckProject(cfg, only); err != nil {
+		if err := cfg.CheckProject(only); err != nil {
 			return &exit{exitUsage, err}
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"github.com/terraphim/adfbot/escalate/incident"
+	"github.com/terraphim/adfbot/internal/config"
 	"github.com/terraphim/adfbot/internal/redact"
 	"github.com/terraphim/adfbot/internal/store"
 )
@@ -79,11 +80,11 @@ func (b *Bot) Incidents(ctx context.Context, f IncidentFilter) (list []incident.
 	return list, more, err
 }
 
-// CheckKnown is [CheckProject], and nil too for a project that left the configuration while it was paused or while its
+// CheckKnown is [config.Config.CheckProject], and nil too for a project that left the configuration while it was paused or while its
 // issue was open.
 func (b *Bot) CheckKnown(ctx context.Context, project string) error {
-	err := CheckProject(b.cfg, project)
-	var unknown *UnknownProjectError
+	err := b.cfg.CheckProject(project)
+	var unknown *config.UnknownProjectError
 	if !errors.As(err, &unknown) {
 		return err
 	}

@@ -260,10 +260,7 @@ func (b *Bot) settings() escalate.Settings {
 		Projects: c.ProjectIDs(), Mentions: c.Escalation.Mentions, DueIn: c.Escalation.DueIn,
 		Operators: c.Operators, Operable: len(c.Operators) > 0, CloseResumes: len(c.Operators) > 0 && c.OnIssueClosed == config.Resume,
 		Target: func(project string) escalate.Target {
-			p, ok := c.Project(project)
-			if !ok { // it left the configuration while its incident is open
-				p = config.Project{Owner: c.Gitea.Owner, Repo: c.Gitea.Repo, Labels: c.Escalation.Labels, Assignees: c.Escalation.Assignees}
-			}
+			p := c.ProjectOrDefault(project) // it may leave the configuration while its incident is open
 			return escalate.Target{
 				Repo:   tracker.Repo{Server: c.Gitea.URL, Owner: p.Owner, Name: p.Repo},
 				Labels: p.Labels, Assignees: p.Assignees,
@@ -389,25 +386,4 @@ func (b *Bot) Close() error {
 		b.gitea.CloseIdle()
 	}
 	return b.store.Close()
-}
-
-// UnknownProjectError: the project is not in the configuration. Nothing was written.
-type UnknownProjectError struct {
-	ID    string
-	Known []string
-}
-
-func (e *UnknownProjectError) Error() string {
-	return fmt.Sprintf("unknown project %q: the configuration has %v", e.ID, e.Known)
-}
-
-// CheckProject is nil for a configured project. A bad id is refused before anything looks at a file of that name.
-func CheckProject(cfg *config.Config, id string) error {
-	if err := pause.CheckID(id); err != nil {
-		return err
-	}
-	if _, ok := cfg.Project(id); !ok {
-		return &UnknownProjectError{ID: id, Known: cfg.ProjectIDs()}
-	}
-	return nil
 }

@@ -23,7 +23,7 @@ const (
 )
 
 // Detail reads what is known of one project: one that is configured, or that the state or a flag tells of. Of any other
-// it is an [UnknownProjectError].
+// it is an [config.UnknownProjectError].
 func (b *Bot) Detail(ctx context.Context, project string) (Detail, error) {
 	var d Detail
 	if err := b.knowsAtAll(ctx, project); err != nil {
@@ -53,7 +53,7 @@ func (b *Bot) Detail(ctx context.Context, project string) (Detail, error) {
 
 // knowsAtAll refuses a project of which there is nothing to tell. An id that is none does not reach the file system.
 func (b *Bot) knowsAtAll(ctx context.Context, project string) error {
-	err := CheckProject(b.cfg, project)
+	err := b.cfg.CheckProject(project)
 	if err == nil || pause.CheckID(project) != nil {
 		return err
 	}

@@ -101,7 +101,7 @@ func (x *execution) printf(format string, args ...any) {
 }
 
 func (x *execution) check() error {
-	if err := CheckProject(x.cfg, x.q.Project); err != nil {
+	if err := x.cfg.CheckProject(x.q.Project); err != nil {
 		return err
 	}
 	if x.q.RunID == "" {

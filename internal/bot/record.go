@@ -139,10 +139,7 @@ func (b *Bot) logResult(r store.Result, a store.Answer) {
 }
 
 func (b *Bot) limits(project string) store.Limits {
-	p, ok := b.cfg.Project(project)
-	if !ok {
-		p.Threshold, p.ResumeThreshold = b.cfg.Breaker.Threshold, b.cfg.Breaker.ResumeThreshold
-	}
+	p := b.cfg.ProjectOrDefault(project)
 	return store.Limits{Threshold: p.Threshold, Resume: p.ResumeThreshold, Instance: b.cfg.Instance, Host: b.host}
 }
 

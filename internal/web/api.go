@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/terraphim/adfbot/internal/bot"
+	"github.com/terraphim/adfbot/internal/config"
 	"github.com/terraphim/adfbot/internal/store"
 )
 
@@ -52,7 +53,7 @@ func (s *Server) failing(h func(http.ResponseWriter, *http.Request) error) http.
 			return
 		}
 		var no *refusal
-		var unknown *bot.UnknownProjectError
+		var unknown *config.UnknownProjectError
 		var locked *store.LockedError
 		switch {
 		case errors.As(err, &no):
@@ -85,7 +86,7 @@ func unavailable(w http.ResponseWriter, r *http.Request, title, detail string) {
 }
 
 // unknownText names the projects that the caller may know of.
-func unknownText(e *bot.UnknownProjectError, c caller) string {
+func unknownText(e *config.UnknownProjectError, c caller) string {
 	known := slices.DeleteFunc(slices.Clone(e.Known), func(id string) bool { return !c.may(id) })
 	if len(known) == 0 {
 		return "there is no project " + shown(e.ID)
@@ -104,9 +105,9 @@ func (s *Server) project(r *http.Request, b *bot.Bot, left bool) (string, error)
 	if left {
 		err = b.CheckKnown(r.Context(), id)
 	} else {
-		err = bot.CheckProject(s.config(r), id)
+		err = s.config(r).CheckProject(id)
 	}
-	if unknown := new(bot.UnknownProjectError); err != nil && !errors.As(err, &unknown) && !errors.Is(err, store.ErrUnusable) {
+	if unknown := new(config.UnknownProjectError); err != nil && !errors.As(err, &unknown) && !errors.Is(err, store.ErrUnusable) {
 		err = refused(http.StatusNotFound, titleUnknown, "%v", err) // an id that is none
 	}
 	return id, err
@@ -164,7 +165,7 @@ func (s *Server) getProject(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	if len(st.Projects) == 0 {
-		return &bot.UnknownProjectError{ID: id, Known: s.config(r).ProjectIDs()}
+		return &config.UnknownProjectError{ID: id, Known: s.config(r).ProjectIDs()}
 	}
 	writeJSON(w, http.StatusOK, st.Projects[0])
 	return nil

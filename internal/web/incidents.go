@@ -9,6 +9,7 @@ import (
 
 	"github.com/terraphim/adfbot/escalate/incident"
 	"github.com/terraphim/adfbot/internal/bot"
+	"github.com/terraphim/adfbot/internal/config"
 	"github.com/terraphim/adfbot/internal/store"
 )
 
@@ -99,7 +100,7 @@ func (s *Server) getIncidents(w http.ResponseWriter, r *http.Request) error {
 				return err
 			}
 			if len(has) == 0 {
-				return &bot.UnknownProjectError{ID: p, Known: s.config(r).ProjectIDs()}
+				return &config.UnknownProjectError{ID: p, Known: s.config(r).ProjectIDs()}
 			}
 		}
 		f.Projects = []string{p}

@@ -15,6 +15,7 @@ import (
 	"unicode"
 
 	"github.com/terraphim/adfbot/internal/bot"
+	"github.com/terraphim/adfbot/internal/config"
 	"github.com/terraphim/adfbot/pause"
 )
 
@@ -122,7 +123,7 @@ func (p *pages) sorry(w http.ResponseWriter, r *http.Request, err error) {
 	v := sorryView{frame: p.refreshing(frame{Project: true, Tone: toneUnknown, At: momentOf(p.server.now(), p.server.now())}, r)}
 	status := http.StatusServiceUnavailable
 	v.Headline, v.Sub = "adfbot can't tell how things stand", err.Error()
-	if unknown, ok := errors.AsType[*bot.UnknownProjectError](err); ok || errors.Is(err, pause.ErrID) {
+	if unknown, ok := errors.AsType[*config.UnknownProjectError](err); ok || errors.Is(err, pause.ErrID) {
 		status = http.StatusNotFound
 		v.Tone, v.Headline, v.Sub, v.Refresh, v.Toggle = toneIdle, "There is no such project", "The address may be mistyped, or the project has another name.", 0, ""
 		if ok {

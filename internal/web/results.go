@@ -112,8 +112,8 @@ func parseResult(o object, cfg *config.Config, c caller, key string, now time.Ti
 	if !c.may(r.Project) {
 		return r, notYours(c)
 	}
-	if err := bot.CheckProject(cfg, r.Project); err != nil {
-		if unknown := new(bot.UnknownProjectError); errors.As(err, &unknown) {
+	if err := cfg.CheckProject(r.Project); err != nil {
+		if unknown := new(config.UnknownProjectError); errors.As(err, &unknown) {
 			return r, err
 		}
 		return r, refused(http.StatusUnprocessableEntity, titleValue, "%v", err)

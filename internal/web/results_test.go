@@ -260,7 +260,7 @@ func FuzzResults(f *testing.F) {
 		}
 		require.True(t, json.Valid([]byte(body)))
 		clean(&r, s.bot.Redactor(), 500)
-		require.NoError(t, bot.CheckProject(s.cfg, r.Project))
+		require.NoError(t, s.cfg.CheckProject(r.Project))
 		require.NoError(t, bot.CheckResult(r, now))
 		require.Contains(t, []string{"success", "failure", "ignored"}, r.Outcome)
 		require.LessOrEqual(t, len(r.Output), 500)

@@ -19,6 +19,7 @@ import (
 	"github.com/terraphim/adfbot/escalate/plan"
 	"github.com/terraphim/adfbot/escalate/tracker"
 	"github.com/terraphim/adfbot/internal/bot"
+	"github.com/terraphim/adfbot/internal/config"
 	"github.com/terraphim/adfbot/pause"
 )
 
@@ -145,7 +146,7 @@ func samples() map[string]any {
 		"project-nothing":      sampleDetail(running("odilo", ""), ""),
 		"project-unknown":      bot.Detail{Status: func() bot.Status { s := unknownAll(); s.Projects = s.Projects[:1]; return s }(), Runs: sampleRuns("+")},
 		"project-hostile":      evilDetail(),
-		"no-such-project":      error(&bot.UnknownProjectError{ID: hostile, Known: []string{"odilo", "digital-twins"}}),
+		"no-such-project":      error(&config.UnknownProjectError{ID: hostile, Known: []string{"odilo", "digital-twins"}}),
 		"bad-id":               pause.CheckID("../" + hostile),
 		"state-unusable":       errors.New("state not usable: /var/lib/adfbot/adfbot.db: the disk is full: make room " + hostile),
 	}
