@@ -33,8 +33,9 @@ var allowed = map[string][]string{
 	"internal/proc":       {},
 	"internal/config":     {"pause", "internal/text"},
 	"internal/store":      {"breaker", "pause", "escalate", "escalate/tracker", "escalate/incident", "internal/redact"},
-	"internal/bot":        {"breaker", "pause", "escalate", "escalate/tracker", "escalate/incident", "escalate/plan", "escalate/issuetext", "escalate/gitea", "internal/redact", "internal/markdown", "internal/config", "internal/store", "internal/proc"},
-	"internal/web":        {"breaker", "pause", "escalate", "escalate/tracker", "escalate/incident", "escalate/plan", "escalate/issuetext", "escalate/gitea", "internal/redact", "internal/markdown", "internal/config", "internal/store", "internal/bot", "internal/exposition"},
+	"internal/status":     {"pause", "escalate", "escalate/incident", "internal/text", "internal/redact", "internal/markdown", "internal/config", "internal/store"},
+	"internal/bot":        {"breaker", "pause", "escalate", "escalate/tracker", "escalate/incident", "escalate/plan", "escalate/issuetext", "escalate/gitea", "internal/redact", "internal/markdown", "internal/config", "internal/text", "internal/store", "internal/proc", "internal/status"},
+	"internal/web":        {"breaker", "pause", "escalate", "escalate/tracker", "escalate/incident", "escalate/plan", "escalate/issuetext", "escalate/gitea", "internal/redact", "internal/markdown", "internal/config", "internal/text", "internal/store", "internal/status", "internal/bot", "internal/exposition"},
 }
 
 // imports lists what every package imports, without its tests, by its path in the module.

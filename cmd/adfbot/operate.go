@@ -12,6 +12,7 @@ import (
 	"github.com/terraphim/adfbot/escalate/plan"
 	"github.com/terraphim/adfbot/internal/bot"
 	"github.com/terraphim/adfbot/internal/config"
+	"github.com/terraphim/adfbot/internal/status"
 )
 
 func (a *app) pauseCmd() *cobra.Command {
@@ -151,24 +152,24 @@ func (a *app) sweepCmd() *cobra.Command {
 	return cmd
 }
 
-func (a *app) sweep(ctx context.Context, cfg *config.Config, opt escalate.SweepOptions, confirm bool) (bot.SweepReport, error) {
+func (a *app) sweep(ctx context.Context, cfg *config.Config, opt escalate.SweepOptions, confirm bool) (status.SweepReport, error) {
 	if opt.DryRun {
 		return bot.DryRun(ctx, cfg, a.env(nil))
 	}
 	b, err := bot.Open(ctx, cfg, bot.Operate, a.env(nil))
 	if err != nil {
-		return bot.SweepReport{}, err
+		return status.SweepReport{}, err
 	}
 	defer a.close(b)
 	if confirm {
 		if err := b.ConfirmURL(ctx); err != nil {
-			return bot.SweepReport{}, err
+			return status.SweepReport{}, err
 		}
 	}
 	return b.Sweep(ctx, opt)
 }
 
-func (a *app) printSweep(rep bot.SweepReport) {
+func (a *app) printSweep(rep status.SweepReport) {
 	for _, x := range rep.Actions {
 		name := x.Name
 		if name == "" {

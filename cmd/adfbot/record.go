@@ -15,6 +15,7 @@ import (
 	"github.com/terraphim/adfbot/internal/bot"
 	"github.com/terraphim/adfbot/internal/config"
 	"github.com/terraphim/adfbot/internal/redact"
+	"github.com/terraphim/adfbot/internal/status"
 	"github.com/terraphim/adfbot/internal/store"
 	"github.com/terraphim/adfbot/internal/web"
 )
@@ -218,7 +219,7 @@ func (a *app) readOutput(name string, limit int, redactor *redact.Redactor) (str
 
 // printRecorded says what a result did. That it can't is no failure: the result is stored, and would be counted twice by
 // a script that tries again.
-func (a *app) printRecorded(r bot.ResultView, asJSON bool) {
+func (a *app) printRecorded(r status.ResultView, asJSON bool) {
 	if asJSON {
 		if err := a.printJSON(r); err != nil {
 			a.warnf("the result is recorded, do not record it again; its answer could not be printed: %v\n", err)

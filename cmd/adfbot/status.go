@@ -13,6 +13,7 @@ import (
 
 	"github.com/terraphim/adfbot/internal/bot"
 	"github.com/terraphim/adfbot/internal/config"
+	"github.com/terraphim/adfbot/internal/status"
 	"github.com/terraphim/adfbot/pause"
 )
 
@@ -69,9 +70,9 @@ func (a *app) statusOfNothing(cfg *config.Config, only string, asJSON bool) erro
 	}
 	why := fmt.Sprintf("no state yet at %s: nothing has been recorded", cfg.State)
 	if asJSON {
-		return a.printJSON(bot.Status{
+		return a.printJSON(status.Status{
 			Instance: cfg.Instance, PauseDir: cfg.PauseDir, State: cfg.State, At: a.time().UTC(),
-			Projects: []bot.ProjectStatus{}, Problems: []string{why}, Foreign: []string{},
+			Projects: []status.Project{}, Problems: []string{why}, Foreign: []string{},
 		})
 	}
 	a.printf("%s\n", why)
@@ -81,7 +82,7 @@ func (a *app) statusOfNothing(cfg *config.Config, only string, asJSON bool) erro
 // statusSteps is how many steps of the last sweep are shown.
 const statusSteps = 10
 
-func (a *app) printStatus(s bot.Status) {
+func (a *app) printStatus(s status.Status) {
 	sweep := "never swept"
 	if s.LastSweep != nil {
 		sweep = fmt.Sprintf("last sweep %s ago, %s", ago(s.At, s.LastSweep.At), count(len(s.LastSweep.Actions), "step"))
@@ -96,7 +97,7 @@ func (a *app) printStatus(s bot.Status) {
 	}
 	_ = w.Flush()
 	for _, p := range s.Projects {
-		if p.Paused == "yes" && p.Reason != "" {
+		if p.Paused == status.Yes && p.Reason != "" {
 			a.printf("%s\n", p.Reason)
 		}
 		for _, x := range append(p.Pending, p.Warnings...) {
@@ -119,11 +120,11 @@ func (a *app) printStatus(s bot.Status) {
 	}
 }
 
-func pausedWord(s bot.Status, p bot.ProjectStatus) string {
+func pausedWord(s status.Status, p status.Project) string {
 	switch {
-	case p.Paused == "unknown":
+	case p.Paused == status.Unknown:
 		return "UNKNOWN"
-	case p.Paused == "yes":
+	case p.Paused == status.Yes:
 		word := "PAUSED"
 		if p.Held {
 			word = "held"
@@ -139,25 +140,18 @@ func pausedWord(s bot.Status, p bot.ProjectStatus) string {
 }
 
 // history shows the last runs, the newest last, also without colour.
-func history(p bot.ProjectStatus) string {
+func history(p status.Project) string {
 	if len(p.LastRuns) == 0 {
 		return "no runs yet"
 	}
 	var b strings.Builder
 	for i := len(p.LastRuns) - 1; i >= 0; i-- {
-		switch p.LastRuns[i].Outcome {
-		case "success":
-			b.WriteString("✔")
-		case "failure":
-			b.WriteString("✘")
-		default:
-			b.WriteString("–")
-		}
+		b.WriteString(status.Sign(p.LastRuns[i].Outcome))
 	}
 	return b.String()
 }
 
-func incidentWord(p bot.ProjectStatus) string {
+func incidentWord(p status.Project) string {
 	switch {
 	case p.Incident == nil && p.Held:
 		return "by a person"

@@ -26,12 +26,15 @@ import (
 	"github.com/terraphim/adfbot/escalate/tracker"
 	"github.com/terraphim/adfbot/internal/config"
 	"github.com/terraphim/adfbot/internal/redact"
+	"github.com/terraphim/adfbot/internal/status"
 	"github.com/terraphim/adfbot/internal/store"
 	"github.com/terraphim/adfbot/pause"
 )
 
 // Bot works on one state and pause directory. It is safe for concurrent use. Close it, always.
 type Bot struct {
+	*status.Reader // of this state and pause directory
+
 	cfg    *config.Config
 	store  *store.Store
 	rec    *escalate.Reconciler
@@ -156,8 +159,12 @@ func (b *Bot) join(ctx context.Context, dir pause.Dir, mode Mode, env Env) error
 	}
 	b.rec = &escalate.Reconciler{
 		Settings: b.settings(), State: b.store, Gitea: server, Pause: dir, Composer: composer,
-		Log: b.log, Now: b.now, Uptime: env.Uptime, Step: b.step, Describe: b.describe,
+		Log: b.log, Now: b.now, Uptime: env.Uptime, Step: b.step,
 	}
+	b.Reader = status.NewReader(status.Sources{
+		Config: b.cfg, State: b.store, Reconciler: b.rec, Redactor: b.redact, Now: b.now, TokenErr: b.tokenErr,
+	})
+	b.rec.Describe = b.Describe
 	if b.tokenErr != nil && mode == Results {
 		b.rec.Gitea = nil // without a word: in the separated set-up that is how it has to be
 	} else {
@@ -379,6 +386,9 @@ func (b *Bot) ConfirmURL(ctx context.Context) error {
 	b.log.Info("gitea.url confirmed", "was", was, "is", b.cfg.Gitea.URL)
 	return nil
 }
+
+// Redactor masks secrets in what people are shown and what is stored.
+func (b *Bot) Redactor() *redact.Redactor { return b.redact }
 
 // Close folds the state's log in and lets go of it.
 func (b *Bot) Close() error {

@@ -19,6 +19,7 @@ import (
 	"github.com/terraphim/adfbot/internal/config"
 	"github.com/terraphim/adfbot/internal/proc"
 	"github.com/terraphim/adfbot/internal/redact"
+	"github.com/terraphim/adfbot/internal/status"
 	"github.com/terraphim/adfbot/internal/store"
 )
 
@@ -52,8 +53,8 @@ type Courier interface {
 
 // Delivery is what became of a result.
 type Delivery struct {
-	View *ResultView // nil: the daemon has not recorded it
-	Said []string    // for the person who reads stderr
+	View *status.ResultView // nil: the daemon has not recorded it
+	Said []string           // for the person who reads stderr
 }
 
 // Exec asks the gate, runs the command, and records how it ended. It returns the exit code: the command's own, 75 where
@@ -150,7 +151,7 @@ func (x *execution) gate(ctx context.Context, b *Bot) (code int, done bool) {
 	case errors.Is(err, store.ErrUnusable):
 		return x.halfState(ctx, b, err), true
 	case flag.State == incident.FlagThere:
-		return x.refuse(ctx, b, reason(b.rec.Pause, x.q.Project, flag.Note, flag.Dangling)), true
+		return x.refuse(ctx, b, b.flagReason(x.q.Project, flag)), true
 	case flag.State == incident.FlagUnknown:
 		return x.unknown(b.Explain(ctx, errors.Join(flag.Err, err))), true
 	case err != nil:
@@ -165,7 +166,7 @@ func (x *execution) notBegun(ctx context.Context, b *Bot, err error) int {
 	if errors.Is(err, store.ErrPaused) { // the breaker tripped after the look at the flag
 		why := x.q.Project + " has an open incident, and its pause flag is not written"
 		if flag := b.rec.Look(x.q.Project); flag.State == incident.FlagThere {
-			why = reason(b.rec.Pause, x.q.Project, flag.Note, flag.Dangling)
+			why = b.flagReason(x.q.Project, flag)
 		}
 		return x.refuse(ctx, b, why)
 	}
@@ -201,7 +202,7 @@ func (x *execution) endRun(ctx context.Context, b *Bot, run store.Run) {
 
 // refuse says why nothing is run, and tries what is due for the project's incident: perhaps Gitea is back.
 func (x *execution) refuse(ctx context.Context, b *Bot, why string) int {
-	x.printf("%s", pausedBecause(x.q.Project, why))
+	x.printf("%s", status.PausedBecause(x.q.Project, why))
 	if b.rec.Gitea != nil {
 		if err := b.escalate(ctx, x.q.Project, ""); err != nil {
 			b.log.Warn("left to the next sweep", "project", x.q.Project, "err", err)
@@ -216,7 +217,7 @@ func (x *execution) unknown(why error) int {
 }
 
 // printResult says what a recorded result did that somebody should know of.
-func (x *execution) printResult(v ResultView) {
+func (x *execution) printResult(v status.ResultView) {
 	switch {
 	case v.Known:
 		x.printf("run %q of %s in %s was recorded before, so this one changes nothing: give each run an id of its own", x.q.RunID, v.Agent, v.Project)

@@ -8,6 +8,7 @@ import (
 
 	"github.com/terraphim/adfbot/escalate/incident"
 	"github.com/terraphim/adfbot/internal/redact"
+	"github.com/terraphim/adfbot/internal/status"
 	"github.com/terraphim/adfbot/internal/store"
 	"github.com/terraphim/adfbot/pause"
 )
@@ -18,9 +19,9 @@ func (x *execution) halfState(ctx context.Context, b *Bot, cause error) int {
 	flag := b.rec.Look(x.q.Project)
 	switch flag.State {
 	case incident.FlagThere:
-		return x.refuse(ctx, b, reason(b.rec.Pause, x.q.Project, flag.Note, flag.Dangling))
+		return x.refuse(ctx, b, b.flagReason(x.q.Project, flag))
 	case incident.FlagUnknown:
-		return x.unknown(errors.Join(adviseRestore(flag.Err), cause))
+		return x.unknown(errors.Join(status.AdviseRestore(flag.Err), cause))
 	}
 	incidents, _ := b.store.Unsettled(ctx, x.q.Project)
 	for _, i := range incidents {
@@ -42,9 +43,9 @@ func (x *execution) withoutState(ctx context.Context, cause error) int {
 	verdict := Gate(ctx, pause.New(x.cfg.PauseDir), x.q.Project)
 	switch {
 	case verdict.Err != nil:
-		return x.unknown(adviseRestore(verdict.Err))
+		return x.unknown(status.AdviseRestore(verdict.Err))
 	case verdict.Paused:
-		x.printf("%s", pausedBecause(x.q.Project, verdict.Reason))
+		x.printf("%s", status.PausedBecause(x.q.Project, verdict.Reason))
 		return ExitPaused
 	}
 	redactor := RedactorFor(x.cfg, x.env.Getenv)

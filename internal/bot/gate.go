@@ -5,12 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"strings"
 	"time"
 
 	"github.com/terraphim/adfbot/escalate/incident"
 	"github.com/terraphim/adfbot/internal/config"
-	"github.com/terraphim/adfbot/internal/redact"
+	"github.com/terraphim/adfbot/internal/status"
 	"github.com/terraphim/adfbot/pause"
 )
 
@@ -41,7 +40,7 @@ func gate(ctx context.Context, dir pause.Dir, project string, look func(pause.Di
 		case err != nil:
 			answer <- Verdict{Err: err}
 		case flag.Present:
-			answer <- Verdict{Paused: true, Reason: reason(dir, project, flag.Note, flag.Dangling)}
+			answer <- Verdict{Paused: true, Reason: status.FlagReason(dir.FlagPath(project), flag.Note, flag.Dangling)}
 		default:
 			answer <- Verdict{}
 		}
@@ -65,7 +64,7 @@ func (b *Bot) MayRun(ctx context.Context, project string) Verdict {
 	flag := b.rec.Look(project)
 	switch flag.State {
 	case incident.FlagThere:
-		return Verdict{Paused: true, Reason: reason(b.rec.Pause, project, flag.Note, flag.Dangling)}
+		return Verdict{Paused: true, Reason: b.flagReason(project, flag)}
 	case incident.FlagUnknown:
 		return Verdict{Err: b.Explain(ctx, flag.Err)}
 	}
@@ -84,7 +83,7 @@ func (b *Bot) MayRun(ctx context.Context, project string) Verdict {
 // ExplainFromState is [Bot.Explain] for the gate's error, if the state can be read in the given time. It changes nothing
 // about the verdict.
 func ExplainFromState(ctx context.Context, cfg *config.Config, env Env, err error, wait time.Duration) error {
-	if !isLost(err) {
+	if !status.FlagsLost(err) {
 		return err
 	}
 	ctx, cancel := context.WithTimeout(ctx, wait)
@@ -94,29 +93,13 @@ func ExplainFromState(ctx context.Context, cfg *config.Config, env Env, err erro
 		return fmt.Errorf("%w\nthere is no state at %s yet: adfbot serve, the first result or adfbot pause makes both ready", err, cfg.State)
 	}
 	if err2 != nil {
-		return fmt.Errorf("%w\nwhich projects a bare touch would resume can't be told here: %w", adviseRestore(err), err2)
+		return fmt.Errorf("%w\nwhich projects a bare touch would resume can't be told here: %w", status.AdviseRestore(err), err2)
 	}
 	defer func() { _ = b.Close() }()
 	return b.Explain(ctx, err)
 }
 
-// pausedBecause is the head of a flag's note, which says by itself that the project is paused, or another reason.
-func pausedBecause(project, why string) string {
-	head, _, _ := strings.Cut(strings.TrimSpace(why), "\n\n")
-	if strings.HasPrefix(head, project+" is paused") {
-		return head
-	}
-	return project + " is paused: " + head
-}
-
-func reason(dir pause.Dir, project, note string, dangling bool) string {
-	path := dir.FlagPath(project)
-	note = redact.Clean(note)
-	switch {
-	case dangling:
-		return "its pause flag " + path + " is a link that leads nowhere"
-	case strings.TrimSpace(note) == "":
-		return "its pause flag " + path + " is there"
-	}
-	return note
+// flagReason returns why a flag pauses its project.
+func (b *Bot) flagReason(project string, flag incident.FlagView) string {
+	return status.FlagReason(b.rec.Pause.FlagPath(project), flag.Note, flag.Dangling)
 }

@@ -3,6 +3,8 @@ package bot
 import (
 	"sync"
 	"time"
+
+	"github.com/terraphim/adfbot/internal/status"
 )
 
 // Observer is told what the bot does, for metrics and the watchdog. Its methods are called from several goroutines and
@@ -11,7 +13,7 @@ type Observer interface {
 	// Sweeping is called when a sweep begins; a dry run is none.
 	Sweeping()
 	// Swept is called when it has ended. The schedule wants the next one after the given time, 0 where that can't be told.
-	Swept(rep SweepReport, err error, next time.Duration)
+	Swept(rep status.SweepReport, err error, next time.Duration)
 	// Requested is called after each request to Gitea; status is 0 where there was no answer.
 	Requested(op string, status int, took time.Duration)
 }
@@ -25,7 +27,7 @@ func (o Observers) sweeping() {
 	}
 }
 
-func (o Observers) swept(rep SweepReport, err error, next time.Duration) {
+func (o Observers) swept(rep status.SweepReport, err error, next time.Duration) {
 	for _, x := range o {
 		x.Swept(rep, err, next)
 	}
@@ -69,7 +71,7 @@ func (p *Pulse) Sweeping() {
 }
 
 // Swept is [Observer.Swept]. That a sweep failed is for people to mend: restarting the daemon would not.
-func (p *Pulse) Swept(_ SweepReport, _ error, next time.Duration) {
+func (p *Pulse) Swept(_ status.SweepReport, _ error, next time.Duration) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.begun, p.ended, p.next = time.Time{}, time.Now(), next

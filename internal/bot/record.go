@@ -9,6 +9,7 @@ import (
 	"github.com/terraphim/adfbot/escalate/incident"
 	"github.com/terraphim/adfbot/internal/config"
 	"github.com/terraphim/adfbot/internal/redact"
+	"github.com/terraphim/adfbot/internal/status"
 	"github.com/terraphim/adfbot/internal/store"
 	"github.com/terraphim/adfbot/pause"
 )
@@ -246,14 +247,7 @@ func SpoolResult(cfg *config.Config, r store.Result, cause error) (string, error
 	}
 	file, err := store.Spool(cfg.State, r)
 	if err != nil {
-		return LostText(r), errors.Join(cause, err)
+		return status.LostText(r), errors.Join(cause, err)
 	}
 	return fmt.Sprintf("the result is kept in %s and is taken in by the next adfbot command that can; do not record it again", file), cause
-}
-
-// LostText says that a result with a run id could be kept nowhere, and the command that records it, for a shell. Project, agent
-// and outcome need no quotes.
-func LostText(r store.Result) string {
-	return fmt.Sprintf("the result (%s of %s in %s) is LOST unless you record it: adfbot record --project %s --agent %s --run-id %s --%s",
-		r.Outcome, r.Agent, r.Project, r.Project, r.Agent, config.ShellQuote(r.RunID), r.Outcome)
 }

@@ -59,7 +59,7 @@ var errNoWriting = errors.New("nothing can be stored")
 // Writable tells whether a result could be stored now, as far as that can be told without storing one: it looks for room on
 // the disk, makes a change and takes it back, which never reaches the disk.
 func (s *Store) Writable(ctx context.Context) error {
-	if what := Trouble(filepath.Dir(s.path), LeastRoom); what != "" {
+	if what := DiskProblem(filepath.Dir(s.path), LeastRoom); what != "" {
 		return s.unusable(what, errNoWriting)
 	}
 	tx, err := s.db.begin(ctx, s.Moved)

@@ -37,7 +37,7 @@ func (s *Store) whyClosed(rights string) (advice string, denied bool) {
 	case errors.Is(err, fs.ErrNotExist):
 		return "nothing is there", false
 	}
-	if what := Trouble(filepath.Dir(s.path), 1); what != "" {
+	if what := DiskProblem(filepath.Dir(s.path), 1); what != "" {
 		return what, what == adviceReadOnly // which it may be for this process alone
 	}
 	return rights, true
@@ -62,9 +62,9 @@ func diskError(dir string) error {
 // LeastRoom is how many bytes of a disk have to be free for a result with its output to be stored.
 const LeastRoom = 64 << 10
 
-// Trouble says why a directory's disk would take nothing, where it is read-only, fails, or has fewer than least bytes or no
+// DiskProblem says why a directory's disk would take nothing, where it is read-only, fails, or has fewer than least bytes or no
 // inodes left; else "". What can't be asked is no trouble.
-func Trouble(dir string, least uint64) string {
+func DiskProblem(dir string, least uint64) string {
 	switch err := diskError(dir); {
 	case errors.Is(err, syscall.EROFS):
 		return adviceReadOnly

@@ -108,7 +108,7 @@ func TestADiskThatTakesNothingMoreIsSeen(t *testing.T) {
 	s := open(t, filepath.Join(dir, "adfbot.db"), store.Options{})
 	record(t, s, result(store.Failure))
 	require.NoError(t, s.Writable(ctx))
-	require.Empty(t, store.Trouble(dir, 1))
+	require.Empty(t, store.DiskProblem(dir, 1))
 	require.NoError(t, exec.Command("mount", "-o", "remount,abort", dir).Run())
 	_, err := s.Record(ctx, result(store.Failure), three)
 	for _, err := range []error{err, s.Writable(ctx)} {
@@ -116,7 +116,7 @@ func TestADiskThatTakesNothingMoreIsSeen(t *testing.T) {
 		require.ErrorContains(t, err, "read-only, which Linux does by itself after a disk error: see `dmesg`")
 		require.NotContains(t, err.Error(), "chown")
 	}
-	require.Contains(t, store.Trouble(dir, 1), "see `dmesg`")
+	require.Contains(t, store.DiskProblem(dir, 1), "see `dmesg`")
 	_ = s.Close() // before the disk goes
 }
 

@@ -265,7 +265,7 @@ func (s *Store) wrap(err error) error {
 		case sqlite3.SQLITE_FULL:
 			advice = "the disk is full: make room"
 		case sqlite3.SQLITE_IOERR:
-			if advice = Trouble(filepath.Dir(s.path), LeastRoom); advice == "" {
+			if advice = DiskProblem(filepath.Dir(s.path), LeastRoom); advice == "" {
 				advice = "the disk fails or is full"
 			}
 		case sqlite3.SQLITE_BUSY:

@@ -11,6 +11,7 @@ import (
 
 	"github.com/terraphim/adfbot/internal/bot"
 	"github.com/terraphim/adfbot/internal/config"
+	"github.com/terraphim/adfbot/internal/status"
 	"github.com/terraphim/adfbot/internal/store"
 )
 
@@ -126,7 +127,7 @@ func (s *Server) getOpenAPI(w http.ResponseWriter, r *http.Request) error {
 
 // projectsJSON is the answer of GET /api/v1/projects.
 type projectsJSON struct {
-	Projects []bot.ProjectStatus `json:"projects"`
+	Projects []status.Project `json:"projects"`
 }
 
 func (s *Server) getProjects(w http.ResponseWriter, r *http.Request) error {
@@ -140,7 +141,7 @@ func (s *Server) getProjects(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	c := callerOf(r)
-	out := projectsJSON{Projects: []bot.ProjectStatus{}}
+	out := projectsJSON{Projects: []status.Project{}}
 	for _, p := range st.Projects {
 		if c.may(p.ID) {
 			out.Projects = append(out.Projects, p)

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/terraphim/adfbot/internal/bot"
+	"github.com/terraphim/adfbot/internal/status"
 	"github.com/terraphim/adfbot/internal/store"
 )
 
@@ -75,7 +76,7 @@ func (c *Client) Deliver(ctx context.Context, r store.Result) bot.Delivery {
 		say("the result is kept in %s and is sent before the next one of this user; do not record it again", file)
 		return d
 	}
-	say("%s (it could not be kept: %v)", bot.LostText(r), err)
+	say("%s (it could not be kept: %v)", status.LostText(r), err)
 	return d
 }
 
@@ -171,8 +172,8 @@ type resultJSON struct {
 }
 
 // send reports one result. A *sendError is what the daemon answered; with any other error it did not answer.
-func (c *Client) send(ctx context.Context, r store.Result) (bot.ResultView, error) {
-	var view bot.ResultView
+func (c *Client) send(ctx context.Context, r store.Result) (status.ResultView, error) {
+	var view status.ResultView
 	body, err := json.Marshal(resultJSON{
 		Project: r.Project, Agent: r.Agent, Outcome: r.Outcome, ExitCode: r.ExitCode, Signal: r.Signal, Detail: r.Detail, RunID: r.RunID,
 		Started: given(r.Started), Finished: given(r.Finished), Host: r.Host, Output: r.Output,

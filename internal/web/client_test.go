@@ -13,7 +13,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/terraphim/adfbot/internal/bot"
+	"github.com/terraphim/adfbot/internal/status"
 	"github.com/terraphim/adfbot/internal/store"
 )
 
@@ -51,9 +51,9 @@ func TestAResultComesThroughTheSocketWhole(t *testing.T) {
 	sent := resultOf("odilo", "one")
 	d := c.Deliver(t.Context(), sent)
 	require.Empty(t, d.Said)
-	require.Equal(t, &bot.ResultView{Project: "odilo", Agent: "project-meta", Outcome: "failure", Counted: true, Failures: 1, Threshold: 3, Problems: []string{}}, d.View)
+	require.Equal(t, &status.ResultView{Project: "odilo", Agent: "project-meta", Outcome: "failure", Counted: true, Failures: 1, Threshold: 3, Problems: []string{}}, d.View)
 	run := s.project("odilo").LastRuns[0]
-	require.Equal(t, bot.RunStatus{Agent: "project-meta", Outcome: "failure", ExitCode: 3, Signal: "SIGTERM", Detail: "timed out", Counted: true,
+	require.Equal(t, status.Run{Agent: "project-meta", Outcome: "failure", ExitCode: 3, Signal: "SIGTERM", Detail: "timed out", Counted: true,
 		Started: sent.Started.UTC().Truncate(time.Millisecond), Finished: sent.Finished.UTC().Truncate(time.Millisecond), Host: "host-a"}, run)
 	require.NoDirExists(t, spool, "nothing waits, so nothing is made")
 	d = c.Deliver(t.Context(), sent)

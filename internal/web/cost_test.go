@@ -21,6 +21,7 @@ import (
 
 	"github.com/terraphim/adfbot/internal/bot"
 	"github.com/terraphim/adfbot/internal/config"
+	"github.com/terraphim/adfbot/internal/status"
 	"github.com/terraphim/adfbot/internal/store"
 	"github.com/terraphim/adfbot/internal/yardstick"
 )
@@ -131,7 +132,7 @@ func (c *reporter) report() error {
 	if err != nil {
 		return err
 	}
-	var v bot.ResultView
+	var v status.ResultView
 	if err := json.Unmarshal(text, &v); err != nil || res.StatusCode != http.StatusOK || v.Known {
 		return fmt.Errorf("%s: %s: %w", res.Status, text, err)
 	}

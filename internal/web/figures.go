@@ -5,13 +5,14 @@ import (
 
 	"github.com/terraphim/adfbot/internal/bot"
 	"github.com/terraphim/adfbot/internal/exposition"
+	"github.com/terraphim/adfbot/internal/status"
 )
 
 // figures are how things stand at one scrape. They are read before the scrape begins, so that one look at the state serves
 // all of them.
 type figures struct {
-	ready bot.Readiness
-	now   bot.Figures
+	ready status.Readiness
+	now   status.Figures
 	err   error // the state can't be read: nothing but readiness is told
 }
 

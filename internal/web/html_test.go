@@ -10,7 +10,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/terraphim/adfbot/internal/bot"
+	"github.com/terraphim/adfbot/internal/status"
 )
 
 var (
@@ -98,11 +98,11 @@ func FuzzPages(f *testing.F) {
 		p := paused(s, "-", s)
 		p.Reason, p.Pending, p.Warnings, p.Incident.Name, p.Incident.TakenBy = s, []string{s}, []string{s}, s, s
 		p.LastRuns[0].Detail, p.LastRuns[0].Agent, p.LastRuns[0].Signal, p.LastRuns[0].Outcome = s, s, s, s
-		status := sampleStatus(p)
-		status.Instance, status.Problems, status.Foreign = s, []string{s}, []string{s}
-		soundHTML(t, show(t, "/", status).Body.String())
+		all := sampleStatus(p)
+		all.Instance, all.Problems, all.Foreign = s, []string{s}, []string{s}
+		soundHTML(t, show(t, "/", all).Body.String())
 
-		d := bot.Detail{Status: status, FlagPath: s, Runs: sampleRuns("-"), Incidents: sampleIncidents()[:1]}
+		d := status.Detail{Status: all, FlagPath: s, Runs: sampleRuns("-"), Incidents: sampleIncidents()[:1]}
 		d.Runs[0].Output, d.Runs[0].RunID, d.Runs[0].Host, d.Runs[0].Agent = s, s, s, s
 		i := &d.Incidents[0]
 		i.Project, i.Agent, i.Host, i.LastErr, i.Evidence.Output, i.Issue.URL, i.Issue.Repo.Owner = s, s, s, s, s, s, s

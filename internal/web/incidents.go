@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/terraphim/adfbot/escalate/incident"
-	"github.com/terraphim/adfbot/internal/bot"
 	"github.com/terraphim/adfbot/internal/config"
 	"github.com/terraphim/adfbot/internal/store"
 )
@@ -72,7 +71,7 @@ func (s *Server) getIncidents(w http.ResponseWriter, r *http.Request) error {
 	}
 	b, release := s.use(r)
 	defer release()
-	f := bot.IncidentFilter{After: q["after"], Limit: defaultLimit}
+	f := store.IncidentFilter{After: q["after"], Limit: defaultLimit}
 	switch state := q["state"]; state {
 	case "", "all":
 	case store.OpenIncidents, store.EndedIncidents:
@@ -95,7 +94,7 @@ func (s *Server) getIncidents(w http.ResponseWriter, r *http.Request) error {
 			return notYours(c)
 		case !slices.Contains(s.config(r).ProjectIDs(), p):
 			// One that has left the configuration still has its incidents.
-			has, _, err := b.Incidents(r.Context(), bot.IncidentFilter{Projects: []string{p}, Limit: 1})
+			has, _, err := b.Incidents(r.Context(), store.IncidentFilter{Projects: []string{p}, Limit: 1})
 			if err != nil {
 				return err
 			}

@@ -12,6 +12,7 @@ import (
 	"github.com/terraphim/adfbot/internal/bot"
 	"github.com/terraphim/adfbot/internal/config"
 	"github.com/terraphim/adfbot/internal/exposition"
+	"github.com/terraphim/adfbot/internal/status"
 	"github.com/terraphim/adfbot/internal/store"
 )
 
@@ -75,7 +76,7 @@ func (m *Metrics) put(p *exposition.Page) {
 func (m *Metrics) Sweeping() {}
 
 // Swept is [bot.Observer.Swept].
-func (m *Metrics) Swept(rep bot.SweepReport, err error, _ time.Duration) {
+func (m *Metrics) Swept(rep status.SweepReport, err error, _ time.Duration) {
 	m.sweeps.Observe(rep.Took.Seconds())
 	if err != nil {
 		m.errors.Add(1)

@@ -14,8 +14,8 @@ import (
 	"time"
 	"unicode"
 
-	"github.com/terraphim/adfbot/internal/bot"
 	"github.com/terraphim/adfbot/internal/config"
+	"github.com/terraphim/adfbot/internal/status"
 	"github.com/terraphim/adfbot/pause"
 )
 
@@ -76,7 +76,7 @@ func (p *pages) index(w http.ResponseWriter, r *http.Request) {
 	p.showIndex(w, r, status)
 }
 
-func (p *pages) showIndex(w http.ResponseWriter, r *http.Request, status bot.Status) {
+func (p *pages) showIndex(w http.ResponseWriter, r *http.Request, status status.Status) {
 	v := indexOf(status)
 	v.frame = p.refreshing(v.frame, r)
 	p.page(w, r, http.StatusOK, "index", v)
@@ -95,7 +95,7 @@ func (p *pages) project(w http.ResponseWriter, r *http.Request) {
 	p.showProject(w, r, d)
 }
 
-func (p *pages) showProject(w http.ResponseWriter, r *http.Request, d bot.Detail) {
+func (p *pages) showProject(w http.ResponseWriter, r *http.Request, d status.Detail) {
 	v := detailOf(d)
 	v.frame = p.refreshing(v.frame, r)
 	p.page(w, r, http.StatusOK, "project", v)

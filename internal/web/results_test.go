@@ -12,12 +12,13 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/terraphim/adfbot/internal/bot"
+	"github.com/terraphim/adfbot/internal/status"
 )
 
 func TestAResultIsAnsweredWithWhatItDid(t *testing.T) {
 	s := newStation(t).described()
 	v := s.result(`{"project":"odilo","outcome":"failure","run_id":"one","host":"host-a"}`)
-	require.Equal(t, bot.ResultView{Project: "odilo", Agent: "project-meta", Outcome: "failure", Counted: true, Failures: 1, Threshold: 3, Problems: []string{}}, v)
+	require.Equal(t, status.ResultView{Project: "odilo", Agent: "project-meta", Outcome: "failure", Counted: true, Failures: 1, Threshold: 3, Problems: []string{}}, v)
 
 	require.Equal(t, 2, s.fail().Failures)
 	v = s.fail()

@@ -7,7 +7,7 @@ import (
 	"github.com/terraphim/adfbot/escalate"
 	"github.com/terraphim/adfbot/escalate/incident"
 	"github.com/terraphim/adfbot/escalate/tracker"
-	"github.com/terraphim/adfbot/internal/bot"
+	"github.com/terraphim/adfbot/internal/status"
 	"github.com/terraphim/adfbot/internal/store"
 )
 
@@ -38,33 +38,33 @@ func sampleRuns(signs string) []store.HistoryRun {
 	return out
 }
 
-func statusRuns(runs []store.HistoryRun) []bot.RunStatus {
-	out := []bot.RunStatus{}
+func statusRuns(runs []store.HistoryRun) []status.Run {
+	out := []status.Run{}
 	for _, r := range runs {
-		out = append(out, bot.RunStatus{Agent: r.Agent, Outcome: r.Outcome, ExitCode: r.ExitCode, Signal: r.Signal, Detail: r.Detail,
+		out = append(out, status.Run{Agent: r.Agent, Outcome: r.Outcome, ExitCode: r.ExitCode, Signal: r.Signal, Detail: r.Detail,
 			Counted: r.Counted, Started: r.Started, Finished: r.Finished, Host: r.Host})
 	}
 	return out
 }
 
-func sampleStatus(projects ...bot.ProjectStatus) bot.Status {
-	return bot.Status{
+func sampleStatus(projects ...status.Project) status.Status {
+	return status.Status{
 		Instance: "bigbox", Installation: "0123456789abcdef0123456789abcdef", PauseDir: "/opt/ai-dark-factory/data/pause", State: "/var/lib/adfbot/adfbot.db",
 		At: seven, Projects: projects, Problems: []string{}, Foreign: []string{},
-		LastSweep: &bot.SweepReport{At: before(32 * time.Second), Took: 210 * time.Millisecond, Report: escalate.Report{Projects: len(projects)}},
+		LastSweep: &status.SweepReport{At: before(32 * time.Second), Took: 210 * time.Millisecond, Report: escalate.Report{Projects: len(projects)}},
 	}
 }
 
-func running(id, signs string) bot.ProjectStatus {
-	return bot.ProjectStatus{ID: id, Configured: true, Paused: "no", Threshold: 3, LastRuns: statusRuns(sampleRuns(signs)), Pending: []string{}, Warnings: []string{}}
+func running(id, signs string) status.Project {
+	return status.Project{ID: id, Configured: true, Paused: "no", Threshold: 3, LastRuns: statusRuns(sampleRuns(signs)), Pending: []string{}, Warnings: []string{}}
 }
 
-func paused(id, signs, issue string) bot.ProjectStatus {
+func paused(id, signs, issue string) status.Project {
 	p := running(id, signs)
 	since := before(3*time.Hour + 12*time.Minute)
 	p.Paused, p.Failures, p.Since = "yes", 3, &since
 	p.Reason = id + " is paused: project-meta failed 3 times in a row (host-a, 2026-11-23 03:48 UTC)."
-	p.Incident = &bot.IncidentStatus{ID: strings.Repeat("ab", 16), Name: id + "#3", Agent: "project-meta", Failures: 3, Opened: since, Issue: issue, FlagSeen: true}
+	p.Incident = &status.Incident{ID: strings.Repeat("ab", 16), Name: id + "#3", Agent: "project-meta", Failures: 3, Opened: since, Issue: issue, FlagWritten: true}
 	if issue != "" {
 		p.Incident.TakenBy, p.Incident.TakenAt = "alice", before(20*time.Minute)
 	}
@@ -74,7 +74,7 @@ func paused(id, signs, issue string) bot.ProjectStatus {
 	return p
 }
 
-func held(id, signs string) bot.ProjectStatus {
+func held(id, signs string) status.Project {
 	p := running(id, signs)
 	since := before(50 * time.Hour)
 	p.Paused, p.Held, p.Since = "yes", true, &since

@@ -6,7 +6,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/terraphim/adfbot/internal/bot"
+	"github.com/terraphim/adfbot/internal/status"
 )
 
 // tone is what a page says before anybody has read a word of it: the banner's colour, sign and icon.
@@ -70,7 +70,7 @@ type projectView struct {
 }
 
 // indexOf makes the front page.
-func indexOf(s bot.Status) indexView {
+func indexOf(s status.Status) indexView {
 	v := indexView{frame: frameOf(s), Sweep: sweepOf(s)}
 	for _, f := range s.Foreign {
 		v.Foreign = append(v.Foreign, issueView{Text: f, Link: webLink(f)})
@@ -99,7 +99,7 @@ func indexOf(s bot.Status) indexView {
 	return v
 }
 
-func frameOf(s bot.Status) frame {
+func frameOf(s status.Status) frame {
 	return frame{Instance: s.Instance, Problems: s.Problems, At: momentOf(s.At, s.At)}
 }
 
@@ -194,7 +194,7 @@ func names(list []projectView) string {
 }
 
 // why is a project's reason without what its heading says already.
-func why(p bot.ProjectStatus) string {
+func why(p status.Project) string {
 	if s, ok := strings.CutPrefix(p.Reason, p.ID+" is paused: "); ok {
 		return s
 	}
@@ -204,7 +204,7 @@ func why(p bot.ProjectStatus) string {
 	return p.Reason
 }
 
-func projectOf(p bot.ProjectStatus, now time.Time) projectView {
+func projectOf(p status.Project, now time.Time) projectView {
 	v := projectView{
 		ID: p.ID, Link: projectLink(p.ID), Held: p.Held, Reason: why(p), Failing: p.Failures > 0,
 		Count: fmt.Sprintf("%d of %d", p.Failures, p.Threshold), Former: !p.Configured,

@@ -18,8 +18,8 @@ import (
 	"github.com/terraphim/adfbot/escalate/incident"
 	"github.com/terraphim/adfbot/escalate/plan"
 	"github.com/terraphim/adfbot/escalate/tracker"
-	"github.com/terraphim/adfbot/internal/bot"
 	"github.com/terraphim/adfbot/internal/config"
+	"github.com/terraphim/adfbot/internal/status"
 	"github.com/terraphim/adfbot/pause"
 )
 
@@ -38,9 +38,9 @@ func show(t *testing.T, target string, facts any) *httptest.ResponseRecorder {
 	t.Helper()
 	w, r, p := httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, target, nil), samplePages()
 	switch f := facts.(type) {
-	case bot.Status:
+	case status.Status:
 		p.showIndex(w, r, f)
-	case bot.Detail:
+	case status.Detail:
 		p.showProject(w, r, f)
 	case error:
 		p.sorry(w, r, f)
@@ -50,13 +50,13 @@ func show(t *testing.T, target string, facts any) *httptest.ResponseRecorder {
 	return w
 }
 
-func sampleDetail(p bot.ProjectStatus, signs string, incidents ...incident.Incident) bot.Detail {
-	return bot.Detail{Status: sampleStatus(p), FlagPath: "/opt/ai-dark-factory/data/pause/" + p.ID, Runs: sampleRuns(signs), Incidents: incidents}
+func sampleDetail(p status.Project, signs string, incidents ...incident.Incident) status.Detail {
+	return status.Detail{Status: sampleStatus(p), FlagPath: "/opt/ai-dark-factory/data/pause/" + p.ID, Runs: sampleRuns(signs), Incidents: incidents}
 }
 
-func unknownAll() bot.Status {
+func unknownAll() status.Status {
 	why := "pause directory /opt/ai-dark-factory/data/pause: no sentinel .adfbot: it may not be mounted"
-	var projects []bot.ProjectStatus
+	var projects []status.Project
 	for _, id := range []string{"odilo", "digital-twins"} {
 		p := running(id, "+++")
 		p.Paused, p.Reason = "unknown", why
@@ -67,7 +67,7 @@ func unknownAll() bot.Status {
 	return s
 }
 
-func busySweep() bot.Status {
+func busySweep() status.Status {
 	p := running("odilo", "-+")
 	p.Failures, p.HalfOpen, p.Running, p.Threshold = 1, true, 1, 2
 	p.Pending = []string{"odilo#3: issue to be closed: close issue #17 in terraphim/adf-fleet: 502: the server or a proxy before it is down"}
@@ -84,7 +84,7 @@ func busySweep() bot.Status {
 	return s
 }
 
-func evil() bot.Status {
+func evil() status.Status {
 	p := paused("odilo", "-", hostile)
 	p.Reason = hostile
 	p.Incident.Name, p.Incident.Issue = hostile, "javascript:alert(5)"
@@ -99,9 +99,9 @@ func evil() bot.Status {
 	return s
 }
 
-func evilDetail() bot.Detail {
+func evilDetail() status.Detail {
 	s := evil()
-	d := bot.Detail{Status: s, FlagPath: hostile, Runs: sampleRuns("-"), Incidents: sampleIncidents()[:1]}
+	d := status.Detail{Status: s, FlagPath: hostile, Runs: sampleRuns("-"), Incidents: sampleIncidents()[:1]}
 	d.Projects = d.Projects[:1]
 	d.Runs[0].Output, d.Runs[0].Signal, d.Runs[0].RunID, d.Runs[0].Host, d.Runs[0].Agent = hostile+"</pre></details>", hostile, hostile, hostile, hostile
 	i := &d.Incidents[0]
@@ -111,7 +111,7 @@ func evilDetail() bot.Detail {
 	return d
 }
 
-func longNames() bot.Status {
+func longNames() status.Status {
 	long := strings.Repeat("a-very-long-project-name-", 5) + "end"
 	s := sampleStatus(paused(long, "---+++----", ""), running(long+"2", "++++++++++"))
 	s.Instance = strings.Repeat("instance", 16)
@@ -123,7 +123,7 @@ func samples() map[string]any {
 	left := held("left-the-config", "+")
 	left.Configured = false
 	broken := paused("odilo", "---", sampleIssue)
-	broken.Incident.FlagSeen = false
+	broken.Incident.FlagWritten = false
 	broken.Warnings = []string{"its pause flag is not written: exec refuses, but a script that asks for the flag runs on: no space left on device"}
 	nothing := sampleStatus(running("odilo", ""), running("digital-twins", ""))
 	nothing.LastSweep = nil
@@ -131,7 +131,7 @@ func samples() map[string]any {
 		"nothing-reported":     nothing,
 		"no-project":           sampleStatus(),
 		"all-well":             sampleStatus(running("odilo", "++-+.++o++"), running("digital-twins", "++"), running("fleet", "")),
-		"one-failing":          sampleStatus(func() bot.ProjectStatus { p := running("odilo", "--+"); p.Failures = 2; return p }(), running("fleet", "+")),
+		"one-failing":          sampleStatus(func() status.Project { p := running("odilo", "--+"); p.Failures = 2; return p }(), running("fleet", "+")),
 		"one-project":          sampleStatus(running("odilo", "++")),
 		"one-paused":           sampleStatus(running("digital-twins", "+++++-++++"), paused("odilo", "---+++++++", sampleIssue), running("fleet", "+.+")),
 		"paused-without-issue": sampleStatus(paused("odilo", "---", "")),
@@ -144,7 +144,7 @@ func samples() map[string]any {
 		"project-paused":       sampleDetail(paused("odilo", "---+++.o", sampleIssue), "---+++.o", sampleIncidents()...),
 		"project-well":         sampleDetail(running("odilo", "+++"), "+++", sampleIncidents()[1]),
 		"project-nothing":      sampleDetail(running("odilo", ""), ""),
-		"project-unknown":      bot.Detail{Status: func() bot.Status { s := unknownAll(); s.Projects = s.Projects[:1]; return s }(), Runs: sampleRuns("+")},
+		"project-unknown":      status.Detail{Status: func() status.Status { s := unknownAll(); s.Projects = s.Projects[:1]; return s }(), Runs: sampleRuns("+")},
 		"project-hostile":      evilDetail(),
 		"no-such-project":      error(&config.UnknownProjectError{ID: hostile, Known: []string{"odilo", "digital-twins"}}),
 		"bad-id":               pause.CheckID("../" + hostile),

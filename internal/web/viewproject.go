@@ -6,7 +6,7 @@ import (
 
 	"github.com/terraphim/adfbot/escalate/incident"
 	"github.com/terraphim/adfbot/escalate/tracker"
-	"github.com/terraphim/adfbot/internal/bot"
+	"github.com/terraphim/adfbot/internal/status"
 	"github.com/terraphim/adfbot/internal/store"
 )
 
@@ -62,7 +62,7 @@ type earlierView struct {
 const shownRuns = 50
 
 // detailOf makes a project's page.
-func detailOf(d bot.Detail) detailView {
+func detailOf(d status.Detail) detailView {
 	p := d.Projects[0]
 	v := detailView{frame: frameOf(d.Status), projectView: projectOf(p, d.At), FlagPath: d.FlagPath, Paused: p.Paused == "yes"}
 	v.Project = true

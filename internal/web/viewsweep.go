@@ -3,7 +3,7 @@ package web
 import (
 	"strings"
 
-	"github.com/terraphim/adfbot/internal/bot"
+	"github.com/terraphim/adfbot/internal/status"
 )
 
 // sweepView is the last sweep.
@@ -21,7 +21,7 @@ type sweepStep struct{ What, Name, Link, Why string }
 // sweepSteps is how many steps of a sweep are shown.
 const sweepSteps = 20
 
-func sweepOf(s bot.Status) sweepView {
+func sweepOf(s status.Status) sweepView {
 	r := s.LastSweep
 	if r == nil {
 		return sweepView{}
