@@ -35,6 +35,7 @@ var allowed = map[string][]string{
 	"internal/store":      {"breaker", "pause", "escalate", "escalate/tracker", "escalate/incident", "internal/redact"},
 	"internal/status":     {"pause", "escalate", "escalate/incident", "internal/text", "internal/redact", "internal/markdown", "internal/config", "internal/store"},
 	"internal/bot":        {"breaker", "pause", "escalate", "escalate/tracker", "escalate/incident", "escalate/plan", "escalate/issuetext", "escalate/gitea", "internal/redact", "internal/markdown", "internal/config", "internal/text", "internal/store", "internal/proc", "internal/status"},
+	"internal/client":     {"internal/store", "internal/status"},
 	"internal/web":        {"breaker", "pause", "escalate", "escalate/tracker", "escalate/incident", "escalate/plan", "escalate/issuetext", "escalate/gitea", "internal/redact", "internal/markdown", "internal/config", "internal/text", "internal/store", "internal/status", "internal/bot", "internal/exposition"},
 }
 

@@ -42,7 +42,7 @@ count. A result that can't be recorded is kept beside the state and taken in lat
 				a.warnf("warning: %v\n", w)
 			}
 			q.Command, q.Stdin, q.Stdout, q.Stderr = args, a.stdin, a.stdout, a.stderr
-			q.Courier = a.courier(cfg)
+			q.Reporter = a.reporter(cfg)
 			// exec handles signals itself: they are the command's.
 			return quiet(bot.Exec(context.WithoutCancel(cmd.Context()), cfg, a.env(nil), q))
 		},

@@ -13,11 +13,11 @@ import (
 
 	"github.com/terraphim/adfbot/escalate/incident"
 	"github.com/terraphim/adfbot/internal/bot"
+	"github.com/terraphim/adfbot/internal/client"
 	"github.com/terraphim/adfbot/internal/config"
 	"github.com/terraphim/adfbot/internal/redact"
 	"github.com/terraphim/adfbot/internal/status"
 	"github.com/terraphim/adfbot/internal/store"
-	"github.com/terraphim/adfbot/internal/web"
 )
 
 type recordFlags struct {
@@ -83,8 +83,8 @@ func (a *app) record(cmd *cobra.Command, f recordFlags) error {
 	r.Host = redact.Line(redactor.Redact(f.host), 200)
 	ctx := cmd.Context()
 	b, err := bot.Open(ctx, cfg, bot.Results, a.env(nil))
-	if c := a.courier(cfg); c != nil && errors.Is(err, store.ErrDenied) {
-		return a.deliver(ctx, c, r, f.json)
+	if to := a.reporter(cfg); to != nil && errors.Is(err, store.ErrDenied) {
+		return a.report(ctx, to, r, f.json)
 	}
 	if err != nil {
 		return a.spool(cfg, r, err)
@@ -110,33 +110,33 @@ func (a *app) record(cmd *cobra.Command, f recordFlags) error {
 	return nil
 }
 
-// courier is the way to the daemon, nil where it has no socket.
-func (a *app) courier(cfg *config.Config) bot.Courier {
+// reporter returns a client of the daemon, nil where it has no socket.
+func (a *app) reporter(cfg *config.Config) bot.Reporter {
 	if cfg.HTTP.Socket == "" {
 		return nil
 	}
-	return web.NewClient(cfg.HTTP.Socket, a.getenv, a.time)
+	return client.New(cfg.HTTP.Socket, client.SpoolDirs(a.getenv), a.time)
 }
 
-// deliver is record for a user who may not write the state.
-func (a *app) deliver(ctx context.Context, c bot.Courier, r store.Result, asJSON bool) error {
+// report is record for a user who may not write the state.
+func (a *app) report(ctx context.Context, to bot.Reporter, r store.Result, asJSON bool) error {
 	if r.RunID == "" {
 		r.RunID = "record-" + store.NewID() // it may be sent twice
 	}
 	if r.Host == "" {
 		r.Host, _ = os.Hostname()
 	}
-	d := c.Deliver(ctx, r)
-	for _, s := range d.Said {
-		a.warnf("%s\n", s)
+	reported := to.Report(ctx, r)
+	for _, m := range reported.Messages {
+		a.warnf("%s\n", m)
 	}
-	if d.View == nil {
+	if reported.Result == nil {
 		return &exit{code: exitFailed}
 	}
-	for _, p := range d.View.Problems {
+	for _, p := range reported.Result.Problems {
 		a.warnf("left to the next sweep: %s\n", p)
 	}
-	a.printRecorded(*d.View, asJSON)
+	a.printRecorded(*reported.Result, asJSON)
 	return nil
 }
 

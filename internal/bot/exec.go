@@ -39,22 +39,16 @@ type ExecRequest struct {
 	Command []string
 	Stdin   io.Reader
 	Stdout  io.Writer
-	Stderr  io.Writer // the command's and adfbot's own words
-	Courier Courier   // nil: there is no daemon to report to
+	Stderr  io.Writer // the command's, and adfbot's own messages
 	Waits   proc.Waits
+
+	Reporter Reporter // nil: there is no daemon to report to
 }
 
-// Courier brings results to the daemon for a user who may not write the state ([store.ErrDenied]).
-type Courier interface {
-	// Deliver reports a result, after those of this user that wait. The result has a run id. What can't be delivered now
-	// is kept.
-	Deliver(ctx context.Context, r store.Result) Delivery
-}
-
-// Delivery is what became of a result.
-type Delivery struct {
-	View *status.ResultView // nil: the daemon has not recorded it
-	Said []string           // for the person who reads stderr
+// Reporter reports results to the daemon, for a user who may not write the state ([store.ErrDenied]).
+type Reporter interface {
+	// Report reports a result, which has a run id. It keeps what can't be reported now.
+	Report(ctx context.Context, r store.Result) status.Reported
 }
 
 // Exec asks the gate, runs the command, and records how it ended. It returns the exit code: the command's own, 75 where

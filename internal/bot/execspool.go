@@ -49,7 +49,7 @@ func (x *execution) withoutState(ctx context.Context, cause error) int {
 		return ExitPaused
 	}
 	redactor := RedactorFor(x.cfg, x.env.Getenv)
-	if errors.Is(cause, store.ErrDenied) && x.q.Courier != nil {
+	if errors.Is(cause, store.ErrDenied) && x.q.Reporter != nil {
 		return x.report(ctx, redactor)
 	}
 	x.printf("%v", cause)
@@ -60,12 +60,12 @@ func (x *execution) withoutState(ctx context.Context, cause error) int {
 func (x *execution) report(ctx context.Context, redactor *redact.Redactor) int {
 	res, code := x.run(redactor, nil)
 	res.Host, _ = os.Hostname()
-	d := x.q.Courier.Deliver(context.WithoutCancel(ctx), res)
-	for _, s := range d.Said {
-		x.printf("%s", s)
+	reported := x.q.Reporter.Report(context.WithoutCancel(ctx), res)
+	for _, m := range reported.Messages {
+		x.printf("%s", m)
 	}
-	if d.View != nil {
-		x.printResult(*d.View)
+	if reported.Result != nil {
+		x.printResult(*reported.Result)
 	}
 	return code
 }

@@ -32,6 +32,23 @@ type IncidentName struct {
 	Issue string `json:"issue"` // URL, "" while there is no issue
 }
 
+// SpooledView is the answer of POST /api/v1/results for a result that can't be recorded now: it is on the daemon's disk, and is
+// recorded later.
+type SpooledView struct {
+	Project string `json:"project"`
+	Agent   string `json:"agent"`
+	Outcome string `json:"outcome"`
+	RunID   string `json:"run_id"`
+	Spooled bool   `json:"spooled"`
+	Why     string `json:"why"`
+}
+
+// Reported is what became of a result that was reported to the daemon.
+type Reported struct {
+	Result   *ResultView // nil: the daemon has not recorded it
+	Messages []string    // for the person who reads stderr
+}
+
 // TripText returns one sentence about a trip.
 func (v ResultView) TripText() string {
 	s := fmt.Sprintf("%s failed %d times in a row on %s: the project is paused", v.Agent, v.Failures, v.Project)

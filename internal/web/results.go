@@ -13,6 +13,7 @@ import (
 	"github.com/terraphim/adfbot/internal/bot"
 	"github.com/terraphim/adfbot/internal/config"
 	"github.com/terraphim/adfbot/internal/redact"
+	"github.com/terraphim/adfbot/internal/status"
 	"github.com/terraphim/adfbot/internal/store"
 )
 
@@ -21,16 +22,6 @@ const defaultAgent = "project-meta"
 
 // resultFields are the fields of a result's body.
 var resultFields = []string{"project", "agent", "outcome", "exit_code", "signal", "detail", "run_id", "started_at", "finished_at", "host", "output"}
-
-// spooledJSON is the answer for a result that the state could not take, and that is on disk beside it.
-type spooledJSON struct {
-	Project string `json:"project"`
-	Agent   string `json:"agent"`
-	Outcome string `json:"outcome"`
-	RunID   string `json:"run_id"`
-	Spooled bool   `json:"spooled"`
-	Why     string `json:"why"`
-}
 
 func (s *Server) postResult(w http.ResponseWriter, r *http.Request) error {
 	o, err := readObject(w, r, resultFields...)
@@ -87,7 +78,7 @@ func (s *Server) spooled(w http.ResponseWriter, r *http.Request, cfg *config.Con
 		return nil
 	}
 	s.log.Error("a result is spooled", "file", file, "project", res.Project, "err", cause)
-	writeJSON(w, http.StatusAccepted, spooledJSON{Project: res.Project, Agent: res.Agent, Outcome: res.Outcome, RunID: res.RunID, Spooled: true,
+	writeJSON(w, http.StatusAccepted, status.SpooledView{Project: res.Project, Agent: res.Agent, Outcome: res.Outcome, RunID: res.RunID, Spooled: true,
 		Why: fmt.Sprintf("the state can't be written, the result is kept in %s and counts once it can be; do not send it again: %v", file, cause)})
 	return nil
 }

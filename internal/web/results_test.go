@@ -213,7 +213,7 @@ func TestAResultThatTheStateCantTakeIsSpooledAndCountsLater(t *testing.T) {
 	lock := s.breakState()
 	a := s.post("/api/v1/results", `{"project":"odilo","exit_code":1}`, as(adminToken))
 	require.Equal(t, http.StatusAccepted, a.StatusCode, a.body)
-	var kept spooledJSON
+	var kept status.SpooledView
 	a.json(t, &kept)
 	require.True(t, kept.Spooled)
 	require.NotEmpty(t, kept.RunID)
