@@ -148,7 +148,7 @@ func (m *Metrics) count(ctx context.Context, cfg *config.Config, b *bot.Bot) err
 			if _, ok := cfg.Project(id); !ok {
 				id = otherProject
 			}
-			m.results.Add(float64(c.Results), kindOf(c.Outcome), id)
+			m.results.Add(float64(c.Results), status.Outcome(c.Outcome), id)
 			if c.Trips > 0 || id != otherProject {
 				m.trips.Add(float64(c.Trips), id)
 			}

@@ -1,4 +1,4 @@
-package web
+package page
 
 import (
 	"html"
@@ -70,13 +70,13 @@ func soundHTML(t *testing.T, doc string) {
 	require.Contains(t, doc, `<a class="skip" href="#main">`)
 }
 
-func TestEachPageIsSoundHTML(t *testing.T) {
+func TestSoundHTML(t *testing.T) {
 	for name, facts := range samples() {
 		t.Run(name, func(t *testing.T) { soundHTML(t, show(t, "/", facts).Body.String()) })
 	}
 }
 
-func TestWhatComesFromOutsideIsShownAsText(t *testing.T) {
+func TestForeignTextIsEscaped(t *testing.T) {
 	for _, name := range []string{"hostile", "project-hostile"} {
 		doc := show(t, "/", samples()[name]).Body.String()
 		require.Contains(t, doc, "&lt;script&gt;alert(1)&lt;/script&gt;", name)

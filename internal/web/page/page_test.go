@@ -1,9 +1,8 @@
-package web
+package page
 
 import (
 	"errors"
 	"flag"
-	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -25,13 +24,8 @@ import (
 
 var update = flag.Bool("update", false, "write the golden pages anew")
 
-// pageServer is as much of a server as the pages need.
-func pageServer() *Server {
-	return &Server{log: slog.New(slog.DiscardHandler), now: func() time.Time { return seven }}
-}
-
 // samplePages parses the templates once for all tests.
-var samplePages = sync.OnceValue(func() *pages { return newPages(pageServer()) })
+var samplePages = sync.OnceValue(func() *Pages { return New(func() time.Time { return seven }) })
 
 // show makes a page of canned facts.
 func show(t *testing.T, target string, facts any) *httptest.ResponseRecorder {
@@ -39,11 +33,11 @@ func show(t *testing.T, target string, facts any) *httptest.ResponseRecorder {
 	w, r, p := httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, target, nil), samplePages()
 	switch f := facts.(type) {
 	case status.Status:
-		p.showIndex(w, r, f)
+		require.NoError(t, p.Index(w, r, f))
 	case status.Detail:
-		p.showProject(w, r, f)
+		require.NoError(t, p.Project(w, r, f))
 	case error:
-		p.sorry(w, r, f)
+		require.NoError(t, p.Failure(w, r, f))
 	default:
 		require.FailNow(t, "no page shows that")
 	}
@@ -152,7 +146,7 @@ func samples() map[string]any {
 	}
 }
 
-func TestEachPageIsAsTheGoldenOne(t *testing.T) {
+func TestGolden(t *testing.T) {
 	for name, facts := range samples() {
 		t.Run(name, func(t *testing.T) {
 			got := show(t, "/", facts).Body.String()
