@@ -112,11 +112,11 @@ func TestATokenThatMayNotReadItsUserWorksWithAConfiguredLogin(t *testing.T) {
 
 func TestABotThatDiedBeforeItKnewItsAccountDoesNotTakeItsIssueForAnothers(t *testing.T) {
 	playNew(t, func(w *world) {
-		id := w.fail(project)
-		w.dies("issue-noted", func(ctx context.Context) { _, _ = w.rec.Escalate(ctx, project, id) })
+		tripped := w.failed(project)
+		w.dies("issue-noted", func(ctx context.Context) { _, _ = w.rec.Trip(ctx, tripped) })
 		m := w.reopened()
 		m.rm(project)
-		_, err := m.rec.Escalate(w.Context(), project, "")
+		_, err := m.rec.Escalate(w.Context(), project)
 		require.NoError(w, err)
 		require.Equal(w, "closed", m.issue().State)
 		require.Len(w, comments(m.issue()), 1)
@@ -134,7 +134,7 @@ func TestABotThatKnowsNoAccountAsksBeforeItJudgesAnIssue(t *testing.T) {
 			i.Issue = tracker.IssueRef{Repo: repoOf(fleet), ID: w.issue().ID, Number: 1}
 		})
 		w.rm(project)
-		_, err = w.rec.Escalate(w.Context(), project, "")
+		_, err = w.rec.Escalate(w.Context(), project)
 		require.NoError(w, err)
 		require.Equal(w, "closed", w.issue().State)
 	})
@@ -147,7 +147,7 @@ func TestAHiddenRepositoryIsNotTakenForADeletedIssue(t *testing.T) {
 		w.gitea.SetPrivate(fleet, true)
 		w.rm(project)
 		// What `adfbot resume` does: it has no list that would tell a missing issue from a missing right.
-		_, err := w.rec.Escalate(w.Context(), project, "")
+		_, err := w.rec.Escalate(w.Context(), project)
 		require.ErrorContains(w, err, "404")
 		w.sweepFor(2 * time.Minute)
 		require.False(w, w.incident(id).Settled)

@@ -30,7 +30,7 @@ func TestAnotherFailureOfAPausedProjectCostsNoRequest(t *testing.T) {
 	play(t, func(w *world) {
 		w.trip(project)
 		w.asked()
-		_, err := w.rec.Escalate(w.Context(), project, "")
+		_, err := w.rec.Escalate(w.Context(), project)
 		require.NoError(w, err)
 		require.Empty(w, w.asked())
 	})
@@ -75,7 +75,7 @@ func TestAClosingCostsAtMostThreeRequests(t *testing.T) {
 		w.trip(project)
 		w.rm(project)
 		w.asked()
-		_, err := w.rec.Escalate(w.Context(), project, "")
+		_, err := w.rec.Escalate(w.Context(), project)
 		require.NoError(w, err)
 		require.Equal(w, "closed", w.issue().State)
 		require.Len(w, w.asked(), 3)
@@ -250,7 +250,7 @@ func TestTwoProcessesThatSweepAtOnceDoNothingTwice(t *testing.T) {
 
 func TestAProcessThatIsStoppedInTheMiddleOfACreationKeepsOthersOut(t *testing.T) {
 	play(t, func(w *world) {
-		id := w.fail(project)
+		tripped := w.failed(project)
 		goOn := make(chan struct{})
 		w.rec.Step = func(name string) {
 			if name == "create-begun" {
@@ -259,7 +259,7 @@ func TestAProcessThatIsStoppedInTheMiddleOfACreationKeepsOthersOut(t *testing.T)
 		}
 		done := make(chan error)
 		go func() {
-			_, err := w.rec.Escalate(context.Background(), project, id)
+			_, err := w.rec.Trip(context.Background(), tripped)
 			done <- err
 		}()
 		m := w.another()

@@ -154,7 +154,7 @@ func TestAClosingFromBeforeTheFlagIsNoResume(t *testing.T) {
 		w.operated("alex")
 		w.rec.Settings.CloseResumes = true
 		w.fail(project)
-		blocked(t, w, func() { _, _ = w.rec.Escalate(w.Context(), project, "") })
+		blocked(t, w, func() { _, _ = w.rec.Escalate(w.Context(), project) })
 		require.Contains(t, w.issue().Body, "NOT PAUSED")
 		w.gitea.As("alex").Close(fleet, 1)
 		time.Sleep(time.Minute)
@@ -310,7 +310,7 @@ func TestAClosingWithTheFlagUnreadableResumesNobody(t *testing.T) {
 }
 
 func TestACrashDuringAResumeByClosingIsMended(t *testing.T) {
-	for _, step := range []string{"closed-flag-removed", "closed-resumed", "comment-begun", "commented"} {
+	for _, step := range []string{"flag-removed", "resume-noted", "comment-begun", "commented"} {
 		t.Run(step, func(t *testing.T) {
 			playClosing(t, func(w *world, id string) {
 				w.gitea.As("alex").Close(fleet, 1)

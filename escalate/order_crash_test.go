@@ -59,12 +59,12 @@ func (m *machine) reborn() *machine {
 
 func TestACrashDuringAnOrderIsMendedAndTheOrderIsCarriedOutOnce(t *testing.T) {
 	for _, command := range []string{"resume", "pause", "ack", "status"} {
-		for _, step := range []string{"order-begun", "order-flag-removed", "order-flag-written", "order-resumed", "order-carried", "order-answered-next", "comment-begun", "commented"} {
+		for _, step := range []string{"order-begun", "flag-removed", "hold-noted", "flag-written", "resume-noted", "order-carried", "order-answered-next", "comment-begun", "commented"} {
 			begins := command == "resume" || command == "pause" || command == "ack"
 			switch {
 			case step == "order-begun" && !begins,
-				(step == "order-flag-removed" || step == "order-resumed") && command != "resume",
-				step == "order-flag-written" && command != "pause":
+				(step == "flag-removed" || step == "resume-noted") && command != "resume",
+				(step == "hold-noted" || step == "flag-written") && command != "pause":
 				continue
 			}
 			t.Run(command+" "+step, func(t *testing.T) {

@@ -147,10 +147,10 @@ func TestRetriesBackOffFromHalfAMinuteToAQuarterOfAnHour(t *testing.T) {
 			require.GreaterOrEqual(w, wait, want*4/5)
 			time.Sleep(wait - time.Second)
 			w.asked()
-			_, _ = w.rec.Escalate(w.Context(), project, "")
+			_, _ = w.rec.Escalate(w.Context(), project)
 			require.Empty(w, w.asked(), "before the wait is over a failure costs no request")
 			time.Sleep(time.Second)
-			_, err = w.rec.Escalate(w.Context(), project, "")
+			_, err = w.rec.Escalate(w.Context(), project)
 			require.Error(w, err)
 			want = min(2*want, 15*time.Minute)
 		}

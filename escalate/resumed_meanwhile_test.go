@@ -79,7 +79,7 @@ func TestAnIncidentIsNotSettledWhenItsIssueHasJustBeenFound(t *testing.T) {
 			<-seen
 			finds.rec.State = between{State: finds.rec.State, before: nothing, after: sync.OnceFunc(func() { close(found); <-resumed })}
 		})})
-		_, err := finds.rec.Escalate(w.Context(), project, "")
+		_, err := finds.rec.Escalate(w.Context(), project)
 		require.NoError(w, err)
 		finds.sweep()
 		require.False(w, finds.incident(id).IsOpen())

@@ -211,21 +211,26 @@ func (l *logBuffer) String() string {
 var _ io.Writer = (*logBuffer)(nil)
 
 // fail records one failed run, which trips the breaker, and does no more: the process died, or Gitea is not asked yet.
-func (m *machine) fail(project string) (incident string) {
+func (m *machine) fail(project string) (id string) {
+	m.t.Helper()
+	return m.failed(project).ID
+}
+
+// failed is fail, and returns the incident as it was stored, with its evidence.
+func (m *machine) failed(project string) incident.Incident {
 	m.t.Helper()
 	a, err := m.store.Record(m.t.Context(), store.Result{
 		Project: project, Agent: "project-meta", Outcome: store.Failure, ExitCode: 1, Host: "bigbox", Output: "out of memory\n",
 	}, store.Limits{Threshold: 1, Resume: 1, Instance: "bigbox"})
 	require.NoError(m.t, err)
-	require.True(m.t, a.Tripped, "the breaker trips")
-	return a.Incident
+	require.NotNil(m.t, a.Opened, "the breaker trips")
+	return *a.Opened
 }
 
 // trip records a failed run and does what the trip path does. It returns the incident's id.
 func (m *machine) trip(project string) string {
 	m.t.Helper()
-	id := m.fail(project)
-	_, err := m.rec.Escalate(m.t.Context(), project, id)
+	id, err := m.tripAnd(project)
 	require.NoError(m.t, err)
 	return id
 }
@@ -233,9 +238,9 @@ func (m *machine) trip(project string) string {
 // tripAnd is trip where the escalation may fail.
 func (m *machine) tripAnd(project string) (string, error) {
 	m.t.Helper()
-	id := m.fail(project)
-	_, err := m.rec.Escalate(m.t.Context(), project, id)
-	return id, err
+	i := m.failed(project)
+	_, err := m.rec.Trip(m.t.Context(), i)
+	return i.ID, err
 }
 
 // rm removes a project's flag as a person does.

@@ -219,7 +219,7 @@ func (x *execution) with(ctx context.Context, b *Bot) int {
 func (x *execution) refuse(ctx context.Context, b *Bot, why string) int {
 	x.say("%s", pausedBecause(x.q.Project, why))
 	if b.rec.Gitea != nil {
-		if err := b.escalate(ctx, x.q.Project, ""); err != nil {
+		if err := b.escalate(ctx, x.q.Project); err != nil {
 			b.log.Warn("left to the next sweep", "project", x.q.Project, "err", err)
 		}
 	}
