@@ -22,6 +22,7 @@ var allowed = map[string][]string{
 	"internal/testhost":   {},
 	"internal/yardstick":  {},
 	"internal/exposition": {},
+	"internal/hostlocal":  {},
 	"internal/config":     {"pause"},
 	"internal/store":      {"breaker", "pause", "escalate"},
 	"internal/bot":        {"breaker", "pause", "escalate", "internal/config", "internal/store"},
