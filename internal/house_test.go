@@ -24,7 +24,7 @@ var allowed = map[string][]string{
 	"internal/exposition": {},
 	"internal/hostlocal":  {},
 	"internal/config":     {"pause"},
-	"internal/store":      {"breaker", "pause", "escalate"},
+	"internal/store":      {"breaker", "pause", "escalate", "internal/hostlocal"},
 	"internal/bot":        {"breaker", "pause", "escalate", "internal/config", "internal/store"},
 	"internal/web":        {"breaker", "pause", "escalate", "internal/config", "internal/store", "internal/bot", "internal/exposition"},
 	"cmd/adfbot":          {"pause", "escalate", "escalate/giteatest", "internal/config", "internal/store", "internal/bot", "internal/web"},
