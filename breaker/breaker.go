@@ -1,10 +1,15 @@
-// Package breaker counts a project's consecutive failures and says when there
-// are too many of them.
+// Package breaker counts the consecutive failures of each project and decides
+// when a project must be paused.
 //
-// There is one breaker for each project. It is closed at first. A failure adds
-// one to its count; the failure that brings the count to the threshold trips
-// it, once: the failures after that go on counting and do not trip it again. A
-// success closes it: the count is zero and the next streak can trip it anew.
+// # Flow
+//
+// A caller passes the result of each run of an agent to a [Counter], or to
+// [State.Next] if it stores the state itself. [Counts] tells which agents'
+// results to pass. When a result trips the breaker, the caller pauses the
+// project. When somebody resumes the project, the caller resets the breaker;
+// otherwise it cannot trip again before a success.
+//
+// Every project has its own breaker, which starts closed:
 //
 //	        failure, count < threshold          failure
 //	           ┌───────┐                       ┌───────┐
@@ -16,13 +21,19 @@
 //	               ▲          success, reset       │
 //	               └───────────────────────────────┘
 //
-// All of this is [State.Next], a pure function of a small value, for callers
-// that keep the state themselves (in a database, in a file). [Counter] is the
-// same for callers that keep it in memory. [Counts] says whose results should
-// be fed to them at all.
+// A tripped breaker keeps counting failures but does not trip a second time.
 //
-// The package reads no clock and does no I/O. What a trip leads to, and what
-// becomes of the breaker when somebody resumes the project, is the caller's.
+// # State
+//
+// The package does no I/O and reads no clock. Nothing is on disk: a Counter
+// is lost when its process ends. A caller that stores a [State] must store it
+// together with the decision to pause, or a crash between the two loses the
+// trip.
+//
+// # Concurrency
+//
+// A State is a value, and Next is a pure function. A Counter is not safe for
+// concurrent use.
 package breaker
 
 import (
@@ -30,25 +41,23 @@ import (
 	"strings"
 )
 
-// DefaultThreshold is the number of consecutive failures that trips a breaker
-// where nothing else was configured.
+// DefaultThreshold is the default number of consecutive failures that trips a
+// breaker.
 const DefaultThreshold = 3
 
-// State is the breaker of one project. The zero value is closed, without
-// failures.
+// State is the breaker of one project. The zero value is a closed breaker
+// without failures.
 type State struct {
-	Failures int  // consecutive failures so far; goes on after the trip
-	Tripped  bool // the streak has tripped the breaker, so it will not again
+	Failures int  // consecutive failures, including those after the trip
+	Tripped  bool // the current streak of failures has tripped the breaker
 }
 
-// Next returns the state after one more result, and whether this result trips
-// the breaker. It is the only transition that there is.
+// Next returns the state after one more result and reports whether that result
+// trips the breaker.
 //
-// A threshold below one means one: any failure trips. The threshold may differ
-// from call to call. A lowered one trips at the next failure, never at a
-// success, and a raised one leaves a breaker tripped that has tripped.
-//
-// The count stops at the largest int, and does not wrap around.
+// A threshold below one means one. The threshold may differ from call to call:
+// a lowered threshold takes effect at the next failure, and a raised one does
+// not close a breaker that has tripped. The count saturates at [math.MaxInt].
 func (s State) Next(threshold int, success bool) (next State, trips bool) {
 	if success {
 		return State{}, false
@@ -63,17 +72,13 @@ func (s State) Next(threshold int, success bool) (next State, trips bool) {
 	return s, true
 }
 
-// effective is the threshold that is meant: there is none below one.
 func effective(threshold int) int { return max(threshold, 1) }
 
-// metaAgent is the agent whose results count; a hyphen and a suffix may follow,
-// for fleets that run one instance for each project.
-const metaAgent = "project-meta"
-
-// Counts reports whether the results of the agent of this name count: it is
-// project-meta, or project-meta- with any suffix. The case of letters matters.
-// Others, as a flaky developer or reviewer, can't trip a project's breaker.
+// Counts reports whether the results of the named agent count: the agent is
+// project-meta, or project-meta- followed by anything (fleets run instances
+// such as project-meta-odilo). The name is case-sensitive. All other agents are
+// ignored, so that a flaky developer or reviewer cannot pause a project.
 func Counts(agent string) bool {
-	suffix, ok := strings.CutPrefix(agent, metaAgent)
+	suffix, ok := strings.CutPrefix(agent, "project-meta")
 	return ok && (suffix == "" || suffix[0] == '-')
 }

@@ -11,12 +11,12 @@ import (
 	"github.com/terraphim/adfbot/breaker"
 )
 
-func TestOnlyProjectMetaAgentsCount(t *testing.T) {
+func TestCounts(t *testing.T) {
 	for agent, want := range map[string]bool{
 		"project-meta":               true,
 		"project-meta-odilo":         true,
 		"project-meta-digital-twins": true,
-		"project-meta-":              true, // the prefix is all that is asked for
+		"project-meta-":              true, // any suffix will do, even none
 		"fleet-meta":                 false,
 		"meta-coordinator":           false,
 		"developer":                  false,
@@ -34,29 +34,11 @@ func TestOnlyProjectMetaAgentsCount(t *testing.T) {
 	}
 }
 
-func TestTheDefaultThresholdIsThree(t *testing.T) {
+func TestDefaultThreshold(t *testing.T) {
 	require.Equal(t, 3, breaker.New(breaker.DefaultThreshold).Threshold())
 }
 
-func TestASuccessResetsTheCount(t *testing.T) {
-	c := breaker.New(3)
-	require.False(t, c.Record("odilo", false))
-	require.False(t, c.Record("odilo", false))
-	require.Equal(t, 2, c.Count("odilo"))
-	require.False(t, c.Record("odilo", true))
-	require.Zero(t, c.Count("odilo"))
-}
-
-func TestTheBreakerTripsAtTheThreshold(t *testing.T) {
-	c := breaker.New(3)
-	require.False(t, c.Record("odilo", false))
-	require.False(t, c.Record("odilo", false))
-	require.False(t, c.Tripped("odilo"))
-	require.True(t, c.Record("odilo", false))
-	require.True(t, c.Tripped("odilo"))
-}
-
-func TestFailuresAfterTheTripCountAndDoNotTripAgain(t *testing.T) {
+func TestFailuresAfterTrip(t *testing.T) {
 	c := breaker.New(2)
 	require.False(t, c.Record("odilo", false))
 	require.True(t, c.Record("odilo", false))
@@ -67,7 +49,7 @@ func TestFailuresAfterTheTripCountAndDoNotTripAgain(t *testing.T) {
 	}
 }
 
-func TestAfterASuccessTheBreakerTripsAgain(t *testing.T) {
+func TestTripAfterSuccess(t *testing.T) {
 	c := breaker.New(2)
 	for range 3 {
 		require.False(t, c.Record("odilo", false))
@@ -77,21 +59,7 @@ func TestAfterASuccessTheBreakerTripsAgain(t *testing.T) {
 	}
 }
 
-func TestEachProjectHasItsOwnBreaker(t *testing.T) {
-	c := breaker.New(2)
-	require.False(t, c.Record("odilo", false))
-	require.False(t, c.Record("digital-twins", false))
-	require.Equal(t, 1, c.Count("odilo"))
-	require.Equal(t, 1, c.Count("digital-twins"))
-	require.True(t, c.Record("odilo", false))
-	require.True(t, c.Record("digital-twins", false))
-
-	c.Record("odilo", true)
-	require.Zero(t, c.Count("odilo"))
-	require.Equal(t, 2, c.Count("digital-twins"), "another project's success resets nothing here")
-}
-
-func TestAThresholdBelowOneMeansOne(t *testing.T) {
+func TestThresholdBelowOne(t *testing.T) {
 	for _, threshold := range []int{0, -1, math.MinInt} {
 		c := breaker.New(threshold)
 		require.Equal(t, 1, c.Threshold())
@@ -103,7 +71,7 @@ func TestAThresholdBelowOneMeansOne(t *testing.T) {
 	}
 }
 
-func TestTheZeroCounterHasAThresholdOfOne(t *testing.T) {
+func TestZeroCounter(t *testing.T) {
 	var c breaker.Counter
 	require.Equal(t, 1, c.Threshold())
 	require.False(t, c.Record("odilo", true))
@@ -112,7 +80,7 @@ func TestTheZeroCounterHasAThresholdOfOne(t *testing.T) {
 	require.True(t, c.Record("odilo", false))
 }
 
-func TestResetClosesOneProjectsBreaker(t *testing.T) {
+func TestReset(t *testing.T) {
 	c := breaker.New(2)
 	for range 2 {
 		c.Record("odilo", false)
@@ -125,10 +93,10 @@ func TestResetClosesOneProjectsBreaker(t *testing.T) {
 	require.True(t, c.Tripped("digital-twins"))
 
 	require.False(t, c.Record("odilo", false))
-	require.True(t, c.Record("odilo", false), "it can trip again without a success in between")
+	require.True(t, c.Record("odilo", false), "a reset breaker trips again without a success in between")
 }
 
-func TestAProjectWithoutResultsHasNoFailures(t *testing.T) {
+func TestUnknownProject(t *testing.T) {
 	c := breaker.New(3)
 	require.Zero(t, c.Count("odilo"))
 	require.False(t, c.Tripped("odilo"))
@@ -136,7 +104,7 @@ func TestAProjectWithoutResultsHasNoFailures(t *testing.T) {
 	require.Zero(t, c.Count("odilo"))
 }
 
-func TestTheCountSaturates(t *testing.T) {
+func TestCountSaturates(t *testing.T) {
 	s := breaker.State{Failures: math.MaxInt - 1, Tripped: true}
 	for range 3 {
 		var trips bool
@@ -145,11 +113,11 @@ func TestTheCountSaturates(t *testing.T) {
 		require.Equal(t, breaker.State{Failures: math.MaxInt, Tripped: true}, s)
 	}
 	s, trips := breaker.State{Failures: math.MaxInt}.Next(math.MaxInt, false)
-	require.True(t, trips, "a count at its end still reaches the largest threshold")
+	require.True(t, trips, "the largest count reaches the largest threshold")
 	require.Equal(t, breaker.State{Failures: math.MaxInt, Tripped: true}, s)
 }
 
-func TestAChangedThresholdTakesEffectAtTheNextFailure(t *testing.T) {
+func TestChangedThreshold(t *testing.T) {
 	s := breaker.State{Failures: 4}
 	_, trips := s.Next(2, true)
 	require.False(t, trips, "a success never trips")
@@ -160,12 +128,13 @@ func TestAChangedThresholdTakesEffectAtTheNextFailure(t *testing.T) {
 	next, trips = next.Next(10, false)
 	require.False(t, trips, "a raised threshold does not close a tripped breaker")
 	require.True(t, next.Tripped)
-	require.Equal(t, breaker.State{Failures: 4}, s, "Next leaves the value alone that it was called on")
+	require.Equal(t, breaker.State{Failures: 4}, s, "Next does not change its receiver")
 }
 
-// The model is written from the rules and not from the code: it keeps every
-// result, and works out each answer from the whole history.
-func TestRandomSequencesAgreeWithANaiveModel(t *testing.T) {
+// TestAgainstModel compares Counter and State with a naive model on random
+// sequences. The model keeps every result and derives each answer from the
+// whole history.
+func TestAgainstModel(t *testing.T) {
 	for seed := range uint64(300) {
 		r := rand.New(rand.NewPCG(seed, 1))
 		threshold := r.IntN(7) - 1

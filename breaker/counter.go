@@ -1,62 +1,53 @@
 package breaker
 
-// Counter keeps the breakers of many projects in memory, all with the same
-// threshold. What it knows is gone when the process ends.
+// Counter holds the breakers of many projects in memory, all with the same
+// threshold. The zero value is ready to use and has a threshold of one.
 //
-// A Counter is not safe for concurrent use; callers that share one hold a lock
-// around it. The zero value is ready, with a threshold of one.
-//
-// It keeps about a hundred bytes for each project that has ever failed, until
-// [Counter.Reset]. [Counter.Record] allocates only for a project's first failure.
+// A Counter is not safe for concurrent use. It uses about a hundred bytes for
+// each project that has failed and was not [Counter.Reset] since;
+// [Counter.Record] allocates only for a project's first failure.
 type Counter struct {
 	threshold int
-	projects  map[string]*State // of those that have failed since they were reset
+	projects  map[string]*State // only projects that have failed
 }
 
-// New returns a Counter that trips a project at so many consecutive failures.
-// A threshold below one means one.
+// New returns a Counter that trips a project's breaker after threshold
+// consecutive failures. A threshold below one means one.
 func New(threshold int) *Counter {
 	return &Counter{threshold: effective(threshold)}
 }
 
-// Record takes in how one run for the project ended, and reports whether this
-// result trips the project's breaker: the caller then pauses the project. It
-// does so once in a streak of failures. Whether a run counts at all is for the
-// caller to ask [Counts].
-func (c *Counter) Record(project string, success bool) (trip bool) {
+// Record adds the result of one run and reports whether it trips the project's
+// breaker, which happens once in a streak of failures. Record accepts the
+// results of any agent: the caller checks [Counts].
+func (c *Counter) Record(project string, success bool) (trips bool) {
 	s := c.projects[project]
 	if s == nil {
 		if success {
-			return false // nothing to forget, so nothing to keep
+			return false
 		}
-		s = c.add(project)
+		if c.projects == nil {
+			c.projects = make(map[string]*State)
+		}
+		s = new(State)
+		c.projects[project] = s
 	}
-	*s, trip = s.Next(c.threshold, success)
-	return trip
+	*s, trips = s.Next(c.threshold, success)
+	return trips
 }
 
-// add makes room for a project that is not known yet.
-func (c *Counter) add(project string) *State {
-	if c.projects == nil {
-		c.projects = make(map[string]*State)
-	}
-	s := new(State)
-	c.projects[project] = s
-	return s
-}
-
-// Count returns the project's consecutive failures, those after the trip
-// included.
+// Count returns the project's number of consecutive failures, including those
+// after the trip.
 func (c *Counter) Count(project string) int { return c.state(project).Failures }
 
-// Tripped reports whether the project's streak has tripped its breaker.
+// Tripped reports whether the project's breaker has tripped.
 func (c *Counter) Tripped(project string) bool { return c.state(project).Tripped }
 
-// Threshold returns the threshold in effect, one at least.
+// Threshold returns the threshold in effect, which is at least one.
 func (c *Counter) Threshold() int { return effective(c.threshold) }
 
-// Reset closes the project's breaker and forgets the project, as when somebody
-// has resumed it. A project that is not known is no error.
+// Reset closes the project's breaker. Call it when the project is resumed.
+// Resetting an unknown project does nothing.
 func (c *Counter) Reset(project string) { delete(c.projects, project) }
 
 func (c *Counter) state(project string) State {

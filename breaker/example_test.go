@@ -26,7 +26,7 @@ func ExampleCounter() {
 }
 
 func ExampleState_Next() {
-	var s breaker.State // as it was loaded; closed at first
+	var s breaker.State // loaded from a database, for example
 	for _, success := range []bool{false, true, false, false} {
 		var trips bool
 		s, trips = s.Next(2, success)
@@ -39,47 +39,31 @@ func ExampleState_Next() {
 	// {Failures:2 Tripped:true} trips: true
 }
 
-// A resumed project may be given less credit than one that has a clean record:
-// after the resume the caller starts from the zero State and passes a lower
-// threshold, until a success restores the usual one. With a threshold of one
-// the first run is the probe of a half-open breaker.
+// A half-open breaker trusts a resumed project less than others: until the
+// project's next success, the caller passes a lower threshold.
 func ExampleState_Next_halfOpen() {
-	const threshold, resumeThreshold = 3, 1
-
-	var s breaker.State
-	probing := false
-	run := func(success bool) {
-		limit := threshold
-		if probing {
-			limit = resumeThreshold
+	s, threshold := breaker.State{}, 2
+	for _, event := range []string{"failure", "failure", "resume", "failure", "resume", "success", "failure"} {
+		trips := false
+		switch event {
+		case "failure":
+			s, trips = s.Next(threshold, false)
+		case "success":
+			s, _ = s.Next(threshold, true)
+			threshold = 2
+		case "resume":
+			s, threshold = breaker.State{}, 1
 		}
-		var trips bool
-		s, trips = s.Next(limit, success)
-		probing = probing && !success
-		fmt.Printf("success: %-5v threshold: %d trips: %v\n", success, limit, trips)
+		fmt.Printf("%s, threshold %d, trips: %v\n", event, threshold, trips)
 	}
-	resume := func() {
-		s, probing = breaker.State{}, true
-		fmt.Println("resumed")
-	}
-
-	run(false)
-	run(false)
-	run(false)
-	resume()
-	run(false) // the probe fails: paused again at once
-	resume()
-	run(true) // the probe succeeds: full credit again
-	run(false)
 	// Output:
-	// success: false threshold: 3 trips: false
-	// success: false threshold: 3 trips: false
-	// success: false threshold: 3 trips: true
-	// resumed
-	// success: false threshold: 1 trips: true
-	// resumed
-	// success: true  threshold: 1 trips: false
-	// success: false threshold: 3 trips: false
+	// failure, threshold 2, trips: false
+	// failure, threshold 2, trips: true
+	// resume, threshold 1, trips: false
+	// failure, threshold 1, trips: true
+	// resume, threshold 1, trips: false
+	// success, threshold 2, trips: false
+	// failure, threshold 2, trips: false
 }
 
 func ExampleCounts() {

@@ -7,6 +7,9 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+
+	"github.com/terraphim/adfbot/escalate/incident"
+	"github.com/terraphim/adfbot/escalate/tracker"
 )
 
 // Whose issues are ours, and where they are now: logins and repositories get other names.
@@ -64,26 +67,26 @@ func (r *Reconciler) maker(ctx context.Context, p *pass) (string, error) {
 		return "", err
 	}
 	accounts, err := r.State.Accounts(ctx, r.Settings.URL)
-	if slices.ContainsFunc(accounts, func(a Account) bool { return !strings.EqualFold(a.Login, login) }) {
+	if slices.ContainsFunc(accounts, func(a tracker.Account) bool { return !strings.EqualFold(a.Login, login) }) {
 		return "", err
 	}
 	return login, err
 }
 
 // me asks whose token this is, and keeps the answer.
-func (r *Reconciler) me(ctx context.Context, p *pass) (Account, error) {
+func (r *Reconciler) me(ctx context.Context, p *pass) (tracker.Account, error) {
 	me, err := r.Gitea.Me(ctx)
-	if isStatus(err, http.StatusForbidden) {
+	if tracker.IsStatus(err, http.StatusForbidden) {
 		err = fmt.Errorf("%w; or set gitea.login to the token's account, where the token may not have the scope read:user", err)
 	}
 	if err != nil {
-		return Account{}, err
+		return tracker.Account{}, err
 	}
 	return me, r.noteAccount(ctx, p, me)
 }
 
 // noteAccount keeps an account as ours, and as the one that wrote last.
-func (r *Reconciler) noteAccount(ctx context.Context, p *pass, a Account) error {
+func (r *Reconciler) noteAccount(ctx context.Context, p *pass, a tracker.Account) error {
 	if a.ID == 0 {
 		return nil
 	}
@@ -105,9 +108,9 @@ func (r *Reconciler) noteAccount(ctx context.Context, p *pass, a Account) error 
 }
 
 // list lists the bot's issues in a repository, and learns the account's id if no request has told it yet.
-func (r *Reconciler) list(ctx context.Context, repo Repo, login string, all bool, p *pass) ([]Issue, error) {
+func (r *Reconciler) list(ctx context.Context, repo tracker.Repo, login string, all bool, p *pass) ([]tracker.Issue, error) {
 	issues, err := r.Gitea.List(ctx, repo, login, all)
-	if isStatus(err, http.StatusNotFound) && r.Settings.Login == "" {
+	if tracker.IsStatus(err, http.StatusNotFound) && r.Settings.Login == "" {
 		// Gitea gives the same 404 for a login that nobody has: the account may have another name by now.
 		me, err2 := r.me(ctx, p)
 		if err2 != nil || strings.EqualFold(me.Login, login) {
@@ -122,7 +125,7 @@ func (r *Reconciler) list(ctx context.Context, repo Repo, login string, all bool
 	return issues, r.learn(ctx, login, issues, p)
 }
 
-func (r *Reconciler) learn(ctx context.Context, login string, issues []Issue, p *pass) error {
+func (r *Reconciler) learn(ctx context.Context, login string, issues []tracker.Issue, p *pass) error {
 	accounts, err := r.State.Accounts(ctx, r.Settings.URL)
 	if err != nil || len(issues) == 0 {
 		return err
@@ -134,7 +137,7 @@ func (r *Reconciler) learn(ctx context.Context, login string, issues []Issue, p 
 	}
 	for _, i := range issues {
 		if i.AuthorID != 0 && strings.EqualFold(i.Author, login) {
-			return r.noteAccount(ctx, p, Account{ID: i.AuthorID, Login: i.Author})
+			return r.noteAccount(ctx, p, tracker.Account{ID: i.AuthorID, Login: i.Author})
 		}
 	}
 	return nil
@@ -142,7 +145,7 @@ func (r *Reconciler) learn(ctx context.Context, login string, issues []Issue, p 
 
 // relocate follows an issue into the repository that the project's issues go to now, where the old name of the repository
 // answers no more: it was renamed, and the operator has set the new name. The issue's id tells that it is the same.
-func (r *Reconciler) relocate(ctx context.Context, p *pass, incidents []Incident) error {
+func (r *Reconciler) relocate(ctx context.Context, p *pass, incidents []incident.Incident) error {
 	var errs []error
 	for n, i := range incidents {
 		from, to := i.Issue.Repo, r.Settings.Target(i.Project).Repo
@@ -153,8 +156,8 @@ func (r *Reconciler) relocate(ctx context.Context, p *pass, incidents []Incident
 		if now, listed := p.list(to); !ok || !listed || now.err != nil || from == to {
 			continue
 		}
-		renamed := isStatus(old.err, http.StatusMovedPermanently)
-		if i.Issue.IsZero() && !renamed || !renamed && !isStatus(old.err, http.StatusNotFound) {
+		renamed := tracker.IsStatus(old.err, http.StatusMovedPermanently)
+		if i.Issue.IsZero() && !renamed || !renamed && !tracker.IsStatus(old.err, http.StatusNotFound) {
 			continue
 		}
 		if !i.Issue.IsZero() {
@@ -163,7 +166,7 @@ func (r *Reconciler) relocate(ctx context.Context, p *pass, incidents []Incident
 				continue // the list's error is reported, and says what to do
 			}
 		}
-		changed, err := r.State.Change(ctx, i.ID, func(i *Incident) {
+		changed, err := r.State.Change(ctx, i.ID, func(i *incident.Incident) {
 			if !i.Issue.IsZero() {
 				i.Issue.Repo = to
 			}

@@ -11,6 +11,8 @@ import (
 
 	"github.com/terraphim/adfbot/escalate"
 	"github.com/terraphim/adfbot/escalate/giteatest"
+	"github.com/terraphim/adfbot/escalate/incident"
+	"github.com/terraphim/adfbot/escalate/tracker"
 )
 
 // Accounts and repositories that change under the bot.
@@ -67,7 +69,7 @@ func TestARenamedAccountIsFoundAgain(t *testing.T) {
 		// What the renamed account looks like: its login is unknown, and the token is of another one.
 		me, err := w.store.Accounts(w.Context(), server)
 		require.NoError(w, err)
-		require.NoError(w, w.store.AddAccount(w.Context(), server, escalate.Account{ID: me[0].ID, Login: "old-name"}))
+		require.NoError(w, w.store.AddAccount(w.Context(), server, tracker.Account{ID: me[0].ID, Login: "old-name"}))
 		w.sweep()
 		w.rm(project)
 		w.sweep()
@@ -126,10 +128,10 @@ func TestABotThatKnowsNoAccountAsksBeforeItJudgesAnIssue(t *testing.T) {
 		id := w.fail(project)
 		_, _, err := w.rec.Local(w.Context(), project)
 		require.NoError(w, err)
-		m := escalate.Marker{Installation: w.store.Installation(), Project: project, Incident: id, Seq: 1}
+		m := tracker.Marker{Installation: w.store.Installation(), Project: project, Incident: id, Seq: 1}
 		w.gitea.As("adf-bot").Open(fleet, "of a state that was put together by hand", m.String())
-		w.change(id, func(i *escalate.Incident) {
-			i.Issue = escalate.IssueRef{Repo: repoOf(fleet), ID: w.issue().ID, Number: 1}
+		w.change(id, func(i *incident.Incident) {
+			i.Issue = tracker.IssueRef{Repo: repoOf(fleet), ID: w.issue().ID, Number: 1}
 		})
 		w.rm(project)
 		_, err = w.rec.Escalate(w.Context(), project, "")

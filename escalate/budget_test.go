@@ -12,6 +12,7 @@ import (
 
 	"github.com/terraphim/adfbot/escalate"
 	"github.com/terraphim/adfbot/escalate/giteatest"
+	"github.com/terraphim/adfbot/escalate/plan"
 )
 
 // What things cost, what writes nothing, and several processes at once.
@@ -135,20 +136,20 @@ func TestADryRunWritesNothingAndTellsThePlan(t *testing.T) {
 	for _, c := range []struct {
 		name string
 		do   func(w *world)
-		want []escalate.ActionKind
+		want []plan.Kind
 	}{
-		{"a trip that died", func(w *world) { w.fail(project) }, []escalate.ActionKind{escalate.WriteFlag, escalate.Create}},
-		{"a flag that is gone", func(w *world) { w.trip(project); w.rm(project) }, []escalate.ActionKind{escalate.Resume, escalate.Close}},
-		{"an issue that was closed", func(w *world) { w.trip(project); w.gitea.As("alex").Close(fleet, 1) }, []escalate.ActionKind{escalate.Reopen}},
-		{"an issue that was deleted", func(w *world) { w.trip(project); w.gitea.As("alex").Delete(fleet, 1) }, []escalate.ActionKind{escalate.Replace}},
-		{"a flag of a person", func(w *world) { w.touch(project) }, []escalate.ActionKind{escalate.NoteHold}},
-		{"a state that was lost", func(w *world) { w.trip(project); w.machine = w.withoutState() }, []escalate.ActionKind{escalate.Rebuild}},
+		{"a trip that died", func(w *world) { w.fail(project) }, []plan.Kind{plan.WriteFlag, plan.Create}},
+		{"a flag that is gone", func(w *world) { w.trip(project); w.rm(project) }, []plan.Kind{plan.Resume, plan.Close}},
+		{"an issue that was closed", func(w *world) { w.trip(project); w.gitea.As("alex").Close(fleet, 1) }, []plan.Kind{plan.Reopen}},
+		{"an issue that was deleted", func(w *world) { w.trip(project); w.gitea.As("alex").Delete(fleet, 1) }, []plan.Kind{plan.Replace}},
+		{"a flag of a person", func(w *world) { w.touch(project) }, []plan.Kind{plan.RecordHold}},
+		{"a state that was lost", func(w *world) { w.trip(project); w.machine = w.withoutState() }, []plan.Kind{plan.Rebuild}},
 		{"a state that was lost, its flag gone", func(w *world) {
 			w.trip(project)
 			w.rm(project)
 			w.machine = w.withoutState()
 			w.rec.Settings.Login = "adf-bot"
-		}, []escalate.ActionKind{escalate.RebuildDone, escalate.Close}},
+		}, []plan.Kind{plan.RebuildDone, plan.Close}},
 		{"a repository that was renamed", func(w *world) {
 			w.trip(project)
 			w.gitea.Rename(fleet, "fleet-2")
@@ -162,7 +163,7 @@ func TestADryRunWritesNothingAndTellsThePlan(t *testing.T) {
 				before := everything(w)
 				w.asked()
 				rep, _ := w.sweepAnd(escalate.SweepOptions{DryRun: true, Force: true})
-				var kinds []escalate.ActionKind
+				var kinds []plan.Kind
 				for _, a := range rep.Actions {
 					kinds = append(kinds, a.Kind)
 				}

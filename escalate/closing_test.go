@@ -11,6 +11,8 @@ import (
 
 	"github.com/terraphim/adfbot/escalate"
 	"github.com/terraphim/adfbot/escalate/giteatest"
+	"github.com/terraphim/adfbot/escalate/incident"
+	"github.com/terraphim/adfbot/escalate/plan"
 )
 
 // playClosing is playOperated with on_issue_closed: resume.
@@ -47,7 +49,7 @@ func TestAnOperatorsClosingResumes(t *testing.T) {
 		require.False(t, w.paused(project))
 		require.Equal(t, "resumed by @alex, who closed the issue", w.incident(id).EndedHow)
 		require.True(t, w.incident(id).Settled)
-		require.Equal(t, escalate.ResumeClosed, rep.Actions[0].Kind)
+		require.Equal(t, plan.ResumeClosed, rep.Actions[0].Kind)
 		require.Equal(t, "the issue was closed by alex, an operator", rep.Actions[0].Why)
 		require.Equal(t, "closed", w.issue().State)
 		said := comments(w.issue())
@@ -223,7 +225,7 @@ func TestWhileTheTimelineCantBeReadNothingIsConcluded(t *testing.T) {
 
 func TestWhileItIsNotKnownWhoTheOperatorsAreNoClosingIsJudged(t *testing.T) {
 	playClosing(t, func(w *world, id string) {
-		w.rec.State = noOperators{w.store}
+		w.rec.State = noOperators{State: w.store}
 		w.gitea.As("alex").Close(fleet, 1)
 		_, err := w.sweepAnd(escalate.SweepOptions{})
 		require.ErrorIs(t, err, errNoOperators)
@@ -238,9 +240,9 @@ func TestWhileItIsNotKnownWhoTheOperatorsAreNoClosingIsJudged(t *testing.T) {
 var errNoOperators = errors.New("database is locked")
 
 // noOperators is a state that can't tell who the operators are.
-type noOperators struct{ escalate.State }
+type noOperators struct{ incident.State }
 
-func (noOperators) Operators(context.Context, string) ([]escalate.Operator, error) {
+func (noOperators) Operators(context.Context, string) ([]incident.Operator, error) {
 	return nil, errNoOperators
 }
 

@@ -3,25 +3,10 @@ package escalate
 import (
 	"strings"
 	"unicode"
+
+	"github.com/terraphim/adfbot/escalate/incident"
+	"github.com/terraphim/adfbot/internal/redact"
 )
-
-// Verb is what a command asks for.
-type Verb string
-
-const (
-	ResumeVerb Verb = "resume" // remove the pause flag
-	PauseVerb  Verb = "pause"  // hold the project
-	StatusVerb Verb = "status" // tell how the project is
-	AckVerb    Verb = "ack"    // take the incident
-	NoVerb     Verb = ""       // none of these: the command is answered with what there is
-)
-
-// Command is one order in a comment: a line "/adf resume the disk was full".
-type Command struct {
-	Verb   Verb
-	Reason string // what follows the verb, in one line
-	Said   string // the verb as it was written, for the answer to one that does not exist
-}
 
 const (
 	commandWord = "/adf"
@@ -34,8 +19,8 @@ const (
 // at all: fenced and indented code, quotes with the lines that continue them, HTML comments and blocks. Where Markdown is
 // unclear a line is no command: an order that was not heard is repeated, one that was not meant may do harm. Upper and
 // lower case are the same, because phones begin a line with a capital letter.
-func ParseCommands(body string) []Command {
-	var out []Command
+func ParseCommands(body string) []incident.CommandLine {
+	var out []incident.CommandLine
 	b := blocks{}
 	for line := range strings.SplitSeq(strings.NewReplacer("\r\n", "\n", "\r", "\n").Replace(body), "\n") {
 		if !b.plain(line) {
@@ -48,23 +33,23 @@ func ParseCommands(body string) []Command {
 	return out
 }
 
-func parseCommand(line string) (Command, bool) {
+func parseCommand(line string) (incident.CommandLine, bool) {
 	text := strings.TrimLeft(line, " ")
 	if len(line)-len(text) > 3 || len(text) < len(commandWord) || !strings.EqualFold(text[:len(commandWord)], commandWord) {
-		return Command{}, false
+		return incident.CommandLine{}, false
 	}
 	rest := text[len(commandWord):]
 	if rest != "" && rest[0] != ' ' && rest[0] != '\t' {
-		return Command{}, false // "/adfbot", "/adf/resume", "/adf-fleet"
+		return incident.CommandLine{}, false // "/adfbot", "/adf/resume", "/adf-fleet"
 	}
 	rest = strings.TrimLeft(rest, " \t")
 	said, reason := rest, ""
 	if n := strings.IndexFunc(rest, unicode.IsSpace); n >= 0 {
 		said, reason = rest[:n], rest[n:]
 	}
-	c := Command{Said: CleanLine(said, 40), Reason: CleanLine(reason, maxReason)}
-	switch v := Verb(strings.ToLower(said)); v {
-	case ResumeVerb, PauseVerb, StatusVerb, AckVerb:
+	c := incident.CommandLine{Written: redact.Line(said, 40), Reason: redact.Line(reason, maxReason)}
+	switch v := incident.Verb(strings.ToLower(said)); v {
+	case incident.ResumeVerb, incident.PauseVerb, incident.StatusVerb, incident.AckVerb:
 		c.Verb = v
 	}
 	return c, true

@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/terraphim/adfbot/escalate"
+	"github.com/terraphim/adfbot/escalate/incident"
 )
 
 // verbs are the commands as "verb" or "verb: reason"; one that does not exist is "?said".
@@ -15,8 +16,8 @@ func verbs(body string) []string {
 	out := []string{}
 	for _, c := range escalate.ParseCommands(body) {
 		s := string(c.Verb)
-		if c.Verb == escalate.NoVerb {
-			s = "?" + c.Said
+		if c.Verb == incident.NoVerb {
+			s = "?" + c.Written
 		}
 		if c.Reason != "" {
 			s += ": " + c.Reason
@@ -96,7 +97,7 @@ func TestACommentHasAtMostTenCommandsAndReasonsAreShort(t *testing.T) {
 	c := escalate.ParseCommands("/adf resume " + strings.Repeat("long ", 1000))
 	require.LessOrEqual(t, len(c[0].Reason), 300)
 	c = escalate.ParseCommands("/adf " + strings.Repeat("x", 1000))
-	require.LessOrEqual(t, len(c[0].Said), 40)
+	require.LessOrEqual(t, len(c[0].Written), 40)
 }
 
 func FuzzCommand(f *testing.F) {
@@ -107,8 +108,8 @@ func FuzzCommand(f *testing.F) {
 		commands := escalate.ParseCommands(body)
 		require.LessOrEqual(t, len(commands), 10)
 		for _, c := range commands {
-			require.True(t, utf8.ValidString(c.Reason) && utf8.ValidString(c.Said))
-			require.NotContains(t, c.Reason+c.Said, "\n")
+			require.True(t, utf8.ValidString(c.Reason) && utf8.ValidString(c.Written))
+			require.NotContains(t, c.Reason+c.Written, "\n")
 			require.LessOrEqual(t, len(c.Reason), 300)
 		}
 		if len(commands) > 0 {

@@ -3,28 +3,13 @@ package escalate
 import (
 	"context"
 	"errors"
-	"fmt"
 	"time"
+
+	"github.com/terraphim/adfbot/escalate/incident"
+	"github.com/terraphim/adfbot/escalate/issuetext"
+	"github.com/terraphim/adfbot/escalate/plan"
+	"github.com/terraphim/adfbot/escalate/tracker"
 )
-
-// Keys of the comments that are made once. They stand hidden in the comment, and in the state.
-func resumedKey(i Incident) string  { return i.ID + "/resumed" }
-func leftOpenKey(i Incident) string { return i.ID + "/left-open" }
-func pausedKey(i Incident) string   { return i.ID + "/paused-now" }
-
-// reopenedKey names the last reopening by its time: a state that was lost and rebuilt begins to count anew.
-func reopenedKey(i Incident) string {
-	var at int64
-	if n := len(i.Reopens); n > 0 {
-		at = i.Reopens[n-1].UnixMilli()
-	}
-	return fmt.Sprintf("%s/reopened/%d", i.ID, at)
-}
-
-func duplicateKey(i Incident, d IssueRef) string {
-	return fmt.Sprintf("%s/duplicate/%d", i.ID, d.Number)
-}
-func leftDuplicateKey(i Incident, d IssueRef) string { return duplicateKey(i, d) + "/closed" }
 
 // say makes a comment once, whatever happens. The attempt is on disk before the request; if its answer was lost, the
 // issue's comments are read before it is made again, and not before the server can no longer be at it. A comment that the
@@ -33,12 +18,12 @@ func leftDuplicateKey(i Incident, d IssueRef) string { return duplicateKey(i, d)
 //
 // It returns errLater where it is too early to know, an error where the comment is in doubt, and nil where nothing is
 // left to do.
-func (r *Reconciler) say(ctx context.Context, i Incident, ref IssueRef, key, body string, p *pass) error {
+func (r *Reconciler) say(ctx context.Context, i incident.Incident, ref tracker.IssueRef, key, body string, p *pass) error {
 	c := i.Comments[key]
 	if c.Done {
 		return nil
 	}
-	if begun := (Attempt{c.Attempted, c.Up}); !begun.At.IsZero() && !r.over(begun) {
+	if begun := (incident.Attempt{At: c.Attempted, Up: c.Up}); !begun.At.IsZero() && !r.over(begun) {
 		if r.since(begun) < 0 {
 			return errors.Join(errLater, r.noteComment(ctx, i.ID, key, r.comment(false)))
 		}
@@ -60,19 +45,19 @@ func (r *Reconciler) say(ctx context.Context, i Incident, ref IssueRef, key, bod
 	}
 	switch {
 	case err == nil:
-	case outcomeOf(err) == Refused && !isRetryable(err):
+	case tracker.OutcomeOf(err) == tracker.Refused && !tracker.IsRetryable(err):
 		r.Log.Warn("comment refused, going on without it", "issue", ref.String(), "err", err)
-	case outcomeOf(err) == Lost:
+	case tracker.OutcomeOf(err) == tracker.Lost:
 		// A process that was stopped may have sent it long after it was noted.
 		return errors.Join(err, r.noteComment(context.WithoutCancel(ctx), i.ID, key, r.comment(false)))
 	default:
-		return errors.Join(err, r.noteComment(context.WithoutCancel(ctx), i.ID, key, Comment{}))
+		return errors.Join(err, r.noteComment(context.WithoutCancel(ctx), i.ID, key, incident.Comment{}))
 	}
 	return r.noteComment(context.WithoutCancel(ctx), i.ID, key, r.comment(true))
 }
 
 // attemptComment asks once for the comment. That it was asked for is on disk before.
-func (r *Reconciler) attemptComment(ctx context.Context, i Incident, ref IssueRef, key, body string) error {
+func (r *Reconciler) attemptComment(ctx context.Context, i incident.Incident, ref tracker.IssueRef, key, body string) error {
 	ctx, release, err := r.announce(ctx, func() error { return r.noteComment(ctx, i.ID, key, r.comment(false)) })
 	if err != nil {
 		return &notTried{err}
@@ -84,22 +69,16 @@ func (r *Reconciler) attemptComment(ctx context.Context, i Incident, ref IssueRe
 	return err
 }
 
-// isRetryable tells what passes by itself, or with the token, from a refusal that concerns this very comment. It is not
-// gone on without such a comment: nobody would make it later.
-func isRetryable(err error) bool {
-	return err != nil && (isStatus(err, 429) || isStatus(err, 401) || outcomeOf(err) == NotSent)
-}
-
 // comment is one that is made now.
-func (r *Reconciler) comment(done bool) Comment {
+func (r *Reconciler) comment(done bool) incident.Comment {
 	a := r.begun()
-	return Comment{a.At, a.Up, done}
+	return incident.Comment{Attempted: a.At, Up: a.Up, Done: done}
 }
 
-func (r *Reconciler) noteComment(ctx context.Context, incident, key string, c Comment) error {
-	_, err := r.State.Change(ctx, incident, func(i *Incident) {
+func (r *Reconciler) noteComment(ctx context.Context, id, key string, c incident.Comment) error {
+	_, err := r.State.Change(ctx, id, func(i *incident.Incident) {
 		if i.Comments == nil {
-			i.Comments = map[string]Comment{}
+			i.Comments = map[string]incident.Comment{}
 		}
 		i.Comments[key] = c
 	})
@@ -107,7 +86,7 @@ func (r *Reconciler) noteComment(ctx context.Context, incident, key string, c Co
 }
 
 // said looks for the bot's own comment with the key.
-func (r *Reconciler) said(ctx context.Context, ref IssueRef, key string, p *pass) (c IssueComment, there bool, err error) {
+func (r *Reconciler) said(ctx context.Context, ref tracker.IssueRef, key string, p *pass) (c tracker.Comment, there bool, err error) {
 	accounts, err := r.accountIDs(ctx, p)
 	if err != nil {
 		return c, false, err
@@ -118,7 +97,7 @@ func (r *Reconciler) said(ctx context.Context, ref IssueRef, key string, p *pass
 			return c, false, err
 		}
 		for _, c := range list {
-			if HasCommentMarker(c.Body, key) {
+			if tracker.HasCommentMarker(c.Body, key) {
 				return c, true, nil
 			}
 		}
@@ -128,17 +107,17 @@ func (r *Reconciler) said(ctx context.Context, ref IssueRef, key string, p *pass
 
 // resumedSince tells whether the incident was resumed at the given time or later and the state does not know it, because it
 // is a copy from before: what was ordered then has been done.
-func (r *Reconciler) resumedSince(ctx context.Context, i Incident, ref IssueRef, at time.Time, p *pass) (bool, error) {
-	if !i.Comments[resumedKey(i)].Attempted.IsZero() {
+func (r *Reconciler) resumedSince(ctx context.Context, i incident.Incident, ref tracker.IssueRef, at time.Time, p *pass) (bool, error) {
+	if !i.Comments[incident.ResumedKey(i)].Attempted.IsZero() {
 		return false, nil
 	}
-	c, there, err := r.said(ctx, ref, resumedKey(i), p)
+	c, there, err := r.said(ctx, ref, incident.ResumedKey(i), p)
 	return there && !c.Created.Before(at), err
 }
 
 // still reads an incident's issue before a step that needs it in one state. Where it is in another, the step is off, and
 // what was seen is planned anew.
-func (r *Reconciler) still(ctx context.Context, want IssueState, i Incident, p *pass) (bool, error) {
+func (r *Reconciler) still(ctx context.Context, want plan.IssueState, i incident.Incident, p *pass) (bool, error) {
 	_, s, err := r.read(ctx, p, i)
 	if err != nil {
 		return false, r.failed(ctx, i, err)
@@ -151,27 +130,27 @@ func (r *Reconciler) still(ctx context.Context, want IssueState, i Incident, p *
 
 // close comments on the issue of an incident that has ended, and closes it. At most three requests: the issue is read
 // first, because a person may have closed it or taken it over.
-func (r *Reconciler) close(ctx context.Context, i Incident, p *pass) error {
+func (r *Reconciler) close(ctx context.Context, i incident.Incident, p *pass) error {
 	issue, s, err := r.read(ctx, p, i)
 	if err != nil {
 		return r.failed(ctx, i, err)
 	}
-	key := resumedKey(i)
+	key := incident.ResumedKey(i)
 	switch s {
-	case IssueLost:
+	case plan.IssueLost:
 		r.Log.Warn("issue is gone or no longer the bot's, it is left alone", "incident", i.Name(), "issue", i.Issue.String())
 		return r.settle(ctx, i, p, s)
-	case IssueClosed:
+	case plan.IssueClosed:
 		// A person closed it, or an earlier try of ours did. Then only a comment in doubt is still to be settled.
 		if c := i.Comments[key]; !c.Attempted.IsZero() && !c.Done {
-			if err := r.say(ctx, i, i.Issue, key, ResumedComment(key, i), p); err != nil {
+			if err := r.say(ctx, i, i.Issue, key, issuetext.ResumedComment(key, i), p); err != nil {
 				return r.doubt(ctx, i, err)
 			}
 		}
 		return r.settle(ctx, i, p, s)
 	}
-	said := r.say(ctx, i, i.Issue, key, ResumedComment(key, i), p)
-	if isRetryable(said) {
+	said := r.say(ctx, i, i.Issue, key, issuetext.ResumedComment(key, i), p)
+	if tracker.IsRetryable(said) {
 		return r.failed(ctx, i, said)
 	}
 	closed, err := r.Gitea.SetOpen(ctx, i.Issue, false)
@@ -179,24 +158,24 @@ func (r *Reconciler) close(ctx context.Context, i Incident, p *pass) error {
 	if err != nil {
 		return r.failed(ctx, i, errors.Join(said, err))
 	}
-	p.set(i, IssueClosed)
+	p.set(i, plan.IssueClosed)
 	r.Log.Info("issue closed", "project", i.Project, "incident", i.Name(), "issue", closed.String(), "url", issue.URL)
 	if said != nil {
 		return r.doubt(ctx, i, said)
 	}
-	return r.settle(ctx, i, p, IssueClosed)
+	return r.settle(ctx, i, p, plan.IssueClosed)
 }
 
 // doubt counts a comment in doubt as a failed try; one that is only too early is left for later.
-func (r *Reconciler) doubt(ctx context.Context, i Incident, err error) error {
+func (r *Reconciler) doubt(ctx context.Context, i incident.Incident, err error) error {
 	if errors.Is(err, errLater) {
 		return err
 	}
 	return r.failed(ctx, i, err)
 }
 
-func (r *Reconciler) settle(ctx context.Context, i Incident, p *pass, s IssueState) error {
-	_, err := r.State.Change(context.WithoutCancel(ctx), i.ID, func(i *Incident) { i.Settled = true; worked(i) })
+func (r *Reconciler) settle(ctx context.Context, i incident.Incident, p *pass, s plan.IssueState) error {
+	_, err := r.State.Change(context.WithoutCancel(ctx), i.ID, func(i *incident.Incident) { i.Settled = true; worked(i) })
 	if err == nil {
 		p.set(i, s)
 	}
@@ -206,21 +185,21 @@ func (r *Reconciler) settle(ctx context.Context, i Incident, p *pass, s IssueSta
 
 // reopen opens the issue of a project that is still paused, and says why. What is begun is on disk first, so that a crash
 // neither repeats the comment nor forgets one of the three times.
-func (r *Reconciler) reopen(ctx context.Context, a Action, i Incident, p *pass) error {
-	closed, err := r.still(ctx, IssueClosed, i, p)
+func (r *Reconciler) reopen(ctx context.Context, a plan.Action, i incident.Incident, p *pass) error {
+	closed, err := r.still(ctx, plan.IssueClosed, i, p)
 	if !closed {
 		return err
 	}
-	if flag := r.Look(i.Project); flag.State == FlagUnknown || (flag.State == FlagGone && !i.FlagWritten.IsZero()) {
+	if flag := r.Look(i.Project); flag.State == incident.FlagUnknown || (flag.State == incident.FlagGone && !i.FlagWritten.IsZero()) {
 		return errLater
 	}
 	if !i.ReopenPending {
-		i, err = r.State.Change(ctx, i.ID, func(i *Incident) {
+		i, err = r.State.Change(ctx, i.ID, func(i *incident.Incident) {
 			i.ReopenPending = true
 			i.ReopenQuiet = a.Quiet
 			i.Reopens = append(i.Reopens, r.Now())
-			if n := len(i.Reopens); n > reopenMost+1 {
-				i.Reopens = i.Reopens[n-reopenMost-1:]
+			if n := len(i.Reopens); n > plan.ReopenMost+1 {
+				i.Reopens = i.Reopens[n-plan.ReopenMost-1:]
 			}
 		})
 		if err != nil {
@@ -230,17 +209,17 @@ func (r *Reconciler) reopen(ctx context.Context, a Action, i Incident, p *pass) 
 	r.step("reopen-begun")
 	var said error
 	if !a.Quiet {
-		key := reopenedKey(i)
+		key := incident.ReopenedKey(i)
 		said = r.say(ctx, i, i.Issue, key, r.stillPaused(key, i, p), p)
 	}
-	if isRetryable(said) {
+	if tracker.IsRetryable(said) {
 		return r.failed(ctx, i, said)
 	}
 	if _, err := r.Gitea.SetOpen(ctx, i.Issue, true); err != nil {
 		return r.failed(ctx, i, errors.Join(said, err))
 	}
 	r.step("reopened")
-	p.set(i, IssueOpen)
+	p.set(i, plan.IssueOpen)
 	r.Log.Info("issue reopened, the project is still paused", "project", i.Project, "incident", i.Name(), "issue", i.Issue.String())
 	if said != nil {
 		return r.doubt(ctx, i, said) // noteReopened settles it
@@ -248,16 +227,16 @@ func (r *Reconciler) reopen(ctx context.Context, a Action, i Incident, p *pass) 
 	return r.reopeningDone(ctx, i)
 }
 
-func (r *Reconciler) reopeningDone(ctx context.Context, i Incident) error {
-	_, err := r.State.Change(context.WithoutCancel(ctx), i.ID, func(i *Incident) { i.ReopenPending = false; worked(i) })
+func (r *Reconciler) reopeningDone(ctx context.Context, i incident.Incident) error {
+	_, err := r.State.Change(context.WithoutCancel(ctx), i.ID, func(i *incident.Incident) { i.ReopenPending = false; worked(i) })
 	return err
 }
 
 // noteReopened ends a reopening that has happened. A comment whose answer was lost is settled first.
-func (r *Reconciler) noteReopened(ctx context.Context, i Incident, p *pass) error {
-	key := reopenedKey(i)
+func (r *Reconciler) noteReopened(ctx context.Context, i incident.Incident, p *pass) error {
+	key := incident.ReopenedKey(i)
 	if c := i.Comments[key]; !c.Attempted.IsZero() && !c.Done {
-		if open, err := r.still(ctx, IssueOpen, i, p); !open {
+		if open, err := r.still(ctx, plan.IssueOpen, i, p); !open {
 			return err
 		}
 		if err := r.say(ctx, i, i.Issue, key, r.stillPaused(key, i, p), p); err != nil {
@@ -268,48 +247,43 @@ func (r *Reconciler) noteReopened(ctx context.Context, i Incident, p *pass) erro
 }
 
 // tellPaused corrects an issue that says NOT PAUSED.
-func (r *Reconciler) tellPaused(ctx context.Context, i Incident, p *pass) error {
-	open, err := r.still(ctx, IssueOpen, i, p)
+func (r *Reconciler) tellPaused(ctx context.Context, i incident.Incident, p *pass) error {
+	open, err := r.still(ctx, plan.IssueOpen, i, p)
 	if !open {
 		return err
 	}
-	key := pausedKey(i)
-	if err := r.say(ctx, i, i.Issue, key, pausedComment(key, i, r.Pause.FlagPath(i.Project)), p); err != nil {
+	key := incident.PausedKey(i)
+	if err := r.say(ctx, i, i.Issue, key, issuetext.NowPausedComment(key, i, r.Pause.FlagPath(i.Project)), p); err != nil {
 		return r.doubt(ctx, i, err)
 	}
-	_, err = r.State.Change(ctx, i.ID, func(i *Incident) { i.SaidNotPaused = false; worked(i) })
+	_, err = r.State.Change(ctx, i.ID, func(i *incident.Incident) { i.HeadedNotPaused = false; worked(i) })
 	return err
 }
 
-func pausedComment(key string, i Incident, flag string) string {
-	return fmt.Sprintf("The project is paused now: the pause flag %s could be written at %s.\n\n%s\n",
-		CodeSpan(flag), i.FlagWritten.UTC().Format(time.RFC3339), CommentMarker(key))
-}
-
 // leaveOpen says once that the bot leaves an issue open which a person reopened after the end.
-func (r *Reconciler) leaveOpen(ctx context.Context, i Incident, p *pass) error {
-	open, err := r.still(ctx, IssueOpen, i, p)
+func (r *Reconciler) leaveOpen(ctx context.Context, i incident.Incident, p *pass) error {
+	open, err := r.still(ctx, plan.IssueOpen, i, p)
 	if !open {
 		return err
 	}
-	key := leftOpenKey(i)
-	if err := r.say(ctx, i, i.Issue, key, LeftOpenComment(key, i), p); err != nil {
+	key := incident.LeftOpenKey(i)
+	if err := r.say(ctx, i, i.Issue, key, issuetext.LeftOpenComment(key, i), p); err != nil {
 		return r.doubt(ctx, i, err)
 	}
-	_, err = r.State.Change(ctx, i.ID, func(i *Incident) { i.LeftOpen = true; worked(i) })
+	_, err = r.State.Change(ctx, i.ID, func(i *incident.Incident) { i.LeftOpen = true; worked(i) })
 	return err
 }
 
 // closeDuplicate closes a second issue of an incident. Both are read first: the one that stays must be open while the
 // project is paused.
-func (r *Reconciler) closeDuplicate(ctx context.Context, d IssueRef, i Incident, p *pass) error {
+func (r *Reconciler) closeDuplicate(ctx context.Context, d tracker.IssueRef, i incident.Incident, p *pass) error {
 	other := i
 	other.Issue = d
 	_, s, err := r.read(ctx, p, other)
 	if err != nil {
 		return r.failed(ctx, i, err)
 	}
-	if s != IssueOpen {
+	if s != plan.IssueOpen {
 		return errLater
 	}
 	if i.IsOpen() {
@@ -317,20 +291,20 @@ func (r *Reconciler) closeDuplicate(ctx context.Context, d IssueRef, i Incident,
 		if err != nil {
 			return r.failed(ctx, i, err)
 		}
-		if kept != IssueOpen {
+		if kept != plan.IssueOpen {
 			p.set(i, kept)
 			return errLater
 		}
 	}
-	key := duplicateKey(i, d)
+	key := incident.DuplicateKey(i, d)
 	// Once it is closed nobody looks at it again, so a comment whose answer was lost is settled before. A refused one is not
 	// waited for.
-	if err := r.say(ctx, i, d, key, DuplicateComment(key, i.Issue), p); err != nil {
+	if err := r.say(ctx, i, d, key, issuetext.DuplicateComment(key, i.Issue), p); err != nil {
 		return r.doubt(ctx, i, err)
 	}
 	if _, err := r.Gitea.SetOpen(ctx, d, false); err != nil {
 		return r.failed(ctx, i, err)
 	}
 	r.Log.Info("duplicate issue closed", "project", i.Project, "incident", i.Name(), "issue", d.String(), "kept", i.Issue.String())
-	return r.noteComment(context.WithoutCancel(ctx), i.ID, leftDuplicateKey(i, d), r.comment(true))
+	return r.noteComment(context.WithoutCancel(ctx), i.ID, incident.DuplicateClosedKey(i, d), r.comment(true))
 }

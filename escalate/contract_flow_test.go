@@ -43,7 +43,7 @@ func TestContractFromTheTripToTheClosedIssue(t *testing.T) {
 			way = t
 		}
 		lose := true
-		way = &losing{way, func(r *http.Request) bool {
+		way = &losing{next: way, when: func(r *http.Request) bool {
 			return lose && r.Method == "POST" && strings.HasSuffix(r.URL.Path, "/issues")
 		}}
 		ahead := time.Duration(0)

@@ -14,8 +14,11 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/terraphim/adfbot/escalate"
+	"github.com/terraphim/adfbot/escalate/gitea"
 	"github.com/terraphim/adfbot/escalate/giteatest"
+	"github.com/terraphim/adfbot/escalate/issuetext"
+	"github.com/terraphim/adfbot/escalate/tracker"
+	"github.com/terraphim/adfbot/internal/redact"
 	"github.com/terraphim/adfbot/internal/store"
 )
 
@@ -29,10 +32,10 @@ import (
 type side struct {
 	*testing.T
 	url, token string
-	repo       escalate.Repo
+	repo       tracker.Repo
 	way        http.RoundTripper // nil: the network
 	fake       *giteatest.Server // nil: a real server
-	gitea      *escalate.Gitea
+	gitea      *gitea.Client
 }
 
 func contract(t *testing.T, f func(s *side)) {
@@ -53,7 +56,7 @@ func contract(t *testing.T, f func(s *side)) {
 			t.Skip("no real Gitea: set ADFBOT_TEST_GITEA_URL, ADFBOT_TEST_GITEA_TOKEN and ADFBOT_TEST_GITEA_REPO=owner/name")
 		}
 		url = strings.TrimSuffix(url, "/")
-		f(newSide(t, side{url: url, token: token, repo: escalate.Repo{Server: url, Owner: owner, Name: name}}))
+		f(newSide(t, side{url: url, token: token, repo: tracker.Repo{Server: url, Owner: owner, Name: name}}))
 	})
 }
 
@@ -64,14 +67,14 @@ func newSide(t *testing.T, s side) *side {
 	return &s
 }
 
-func (s *side) with(token string, way http.RoundTripper) *escalate.Gitea {
-	return escalate.NewGitea(escalate.GiteaOptions{
-		URL: s.url, Tokens: &tokens{now: token}, Timeout: 20 * time.Second, Transport: way, Redact: escalate.NewRedactor(token),
+func (s *side) with(token string, way http.RoundTripper) *gitea.Client {
+	return gitea.New(gitea.Options{
+		URL: s.url, Tokens: &tokens{now: token}, Timeout: 20 * time.Second, Transport: way, Redact: redact.New(token),
 	})
 }
 
 // open makes an issue that is closed at the end.
-func (s *side) open(n escalate.NewIssue) escalate.Issue {
+func (s *side) open(n tracker.NewIssue) tracker.Issue {
 	s.Helper()
 	if n.Title == "" {
 		n.Title = "[ADF] contract test"
@@ -118,10 +121,10 @@ func (s *side) label(name string) int64 {
 // refused requires that the server did not do it, and says so with a status.
 func (s *side) refused(err error, status int) {
 	s.Helper()
-	var te *escalate.TrackerError
+	var te *tracker.Error
 	require.ErrorAs(s, err, &te)
 	require.Equal(s, status, te.Status, err)
-	require.Equal(s, escalate.Refused, te.Outcome, err)
+	require.Equal(s, tracker.Refused, te.Outcome, err)
 	require.NotContains(s, err.Error(), s.token)
 }
 
@@ -130,9 +133,9 @@ func TestContractAnIssueIsWrittenAndRead(t *testing.T) {
 		me, err := s.gitea.Me(s.Context())
 		require.NoError(s, err)
 		adf, high := s.label("adf"), s.label("priority/high")
-		m := escalate.Marker{Installation: store.NewID(), Project: "contract.test_1", Incident: store.NewID(), Seq: 7}
+		m := tracker.Marker{Installation: store.NewID(), Project: "contract.test_1", Incident: store.NewID(), Seq: 7}
 		body := "Ünïcode ✔, a fence\n```\n<b>&amp;\n```\n\n" + m.String()
-		made := s.open(escalate.NewIssue{Title: "[ADF] contract ✔ & <b>", Body: body, Labels: []int64{adf, high}})
+		made := s.open(tracker.NewIssue{Title: "[ADF] contract ✔ & <b>", Body: body, Labels: []int64{adf, high}})
 		require.NotZero(s, made.ID)
 		require.NotZero(s, made.Number)
 		require.True(s, made.Open)
@@ -153,16 +156,16 @@ func TestContractAnIssueIsWrittenAndRead(t *testing.T) {
 
 		open, err := s.gitea.List(s.Context(), s.repo, me.Login, false)
 		require.NoError(s, err)
-		n := slices.IndexFunc(open, func(i escalate.Issue) bool { return i.ID == made.ID })
+		n := slices.IndexFunc(open, func(i tracker.Issue) bool { return i.ID == made.ID })
 		require.GreaterOrEqual(s, n, 0)
 		require.Equal(s, m, open[n].Marker)
-		require.True(s, slices.IsSortedFunc(open, func(a, b escalate.Issue) int { return int(b.Number - a.Number) }), "newest first")
+		require.True(s, slices.IsSortedFunc(open, func(a, b tracker.Issue) int { return int(b.Number - a.Number) }), "newest first")
 	})
 }
 
 func TestContractAnIssueIsClosedAndReopened(t *testing.T) {
 	contract(t, func(s *side) {
-		i := s.open(escalate.NewIssue{})
+		i := s.open(tracker.NewIssue{})
 		for _, open := range []bool{false, false, true, true} { // what is done already may be done again
 			got, err := s.gitea.SetOpen(s.Context(), i.IssueRef, open)
 			require.NoError(s, err)
@@ -172,14 +175,14 @@ func TestContractAnIssueIsClosedAndReopened(t *testing.T) {
 			require.Equal(s, open, got.Open)
 			found, err := s.gitea.List(s.Context(), s.repo, i.Author, false)
 			require.NoError(s, err)
-			require.Equal(s, open, slices.ContainsFunc(found, func(d escalate.Issue) bool { return d.ID == i.ID }))
+			require.Equal(s, open, slices.ContainsFunc(found, func(d tracker.Issue) bool { return d.ID == i.ID }))
 		}
 	})
 }
 
 func TestContractCommentsComeBackWithTheirMarkers(t *testing.T) {
 	contract(t, func(s *side) {
-		i := s.open(escalate.NewIssue{})
+		i := s.open(tracker.NewIssue{})
 		none, err := s.gitea.Comments(s.Context(), i.IssueRef, i.AuthorID)
 		require.NoError(s, err)
 		require.Empty(s, none)
@@ -187,7 +190,7 @@ func TestContractCommentsComeBackWithTheirMarkers(t *testing.T) {
 		for n := range 60 { // more than a page, were there pages
 			body := fmt.Sprint("number ", n)
 			if n == 59 {
-				body += "\n\n" + escalate.CommentMarker(key)
+				body += "\n\n" + tracker.CommentMarker(key)
 			}
 			if n > 2 && s.fake == nil && n < 59 {
 				continue // a real server need not be filled
@@ -196,8 +199,8 @@ func TestContractCommentsComeBackWithTheirMarkers(t *testing.T) {
 		}
 		all, err := s.gitea.Comments(s.Context(), i.IssueRef, i.AuthorID)
 		require.NoError(s, err)
-		require.True(s, slices.ContainsFunc(all, func(c escalate.IssueComment) bool {
-			return escalate.HasCommentMarker(c.Body, key) && time.Since(c.Created).Abs() < time.Hour
+		require.True(s, slices.ContainsFunc(all, func(c tracker.Comment) bool {
+			return tracker.HasCommentMarker(c.Body, key) && time.Since(c.Created).Abs() < time.Hour
 		}))
 		others, err := s.gitea.Comments(s.Context(), i.IssueRef, i.AuthorID+1)
 		require.NoError(s, err)
@@ -212,12 +215,12 @@ func TestContractAListHasAllPagesAndOnlyTheAccountsIssues(t *testing.T) {
 		before, err := s.gitea.List(s.Context(), s.repo, me.Login, true)
 		require.NoError(s, err)
 		for n := len(before); n < 51; n++ { // once for each server
-			i, err := s.gitea.Create(s.Context(), s.repo, escalate.NewIssue{Title: "[ADF] contract test: a second page"})
+			i, err := s.gitea.Create(s.Context(), s.repo, tracker.NewIssue{Title: "[ADF] contract test: a second page"})
 			require.NoError(s, err)
 			_, err = s.gitea.SetOpen(s.Context(), i.IssueRef, false)
 			require.NoError(s, err)
 		}
-		last := s.open(escalate.NewIssue{})
+		last := s.open(tracker.NewIssue{})
 		all, err := s.gitea.List(s.Context(), s.repo, me.Login, true)
 		require.NoError(s, err)
 		require.Len(s, all, max(len(before), 51)+1)
@@ -268,7 +271,7 @@ func TestContractLabelsAreAMapOfIdsAndWrongOnesAreIgnored(t *testing.T) {
 		require.Equal(s, first, ids[name], "of two with one name the older")
 		require.Equal(s, last, ids["zz-"+name], "labels beyond the first page are there too")
 
-		i := s.open(escalate.NewIssue{Labels: []int64{first, 1 << 40}})
+		i := s.open(tracker.NewIssue{Labels: []int64{first, 1 << 40}})
 		require.Equal(s, []string{name}, i.Labels, "an unknown id is ignored silently")
 	})
 }
@@ -279,13 +282,13 @@ func TestContractAnUnknownAssigneeIsRefusedAndMakesNoIssue(t *testing.T) {
 		require.NoError(s, err)
 		before, err := s.gitea.List(s.Context(), s.repo, me.Login, true)
 		require.NoError(s, err)
-		_, err = s.gitea.Create(s.Context(), s.repo, escalate.NewIssue{Title: "[ADF] never made", Assignees: []string{"nobody-has-this-login"}})
+		_, err = s.gitea.Create(s.Context(), s.repo, tracker.NewIssue{Title: "[ADF] never made", Assignees: []string{"nobody-has-this-login"}})
 		s.refused(err, http.StatusUnprocessableEntity)
 		after, err := s.gitea.List(s.Context(), s.repo, me.Login, true)
 		require.NoError(s, err)
 		require.Len(s, after, len(before))
 
-		i := s.open(escalate.NewIssue{Assignees: []string{me.Login}})
+		i := s.open(tracker.NewIssue{Assignees: []string{me.Login}})
 		var got struct{ Assignees []struct{ Login string } }
 		s.raw("GET", fmt.Sprint("/issues/", i.Number), &got)
 		require.Len(s, got.Assignees, 1)
@@ -296,7 +299,7 @@ func TestContractAnUnknownAssigneeIsRefusedAndMakesNoIssue(t *testing.T) {
 func TestContractADueDateIsKeptByItsDay(t *testing.T) {
 	contract(t, func(s *side) {
 		due := time.Now().Add(72 * time.Hour)
-		i := s.open(escalate.NewIssue{Due: due})
+		i := s.open(tracker.NewIssue{Due: due})
 		var got struct {
 			Due *time.Time `json:"due_date"`
 		}
@@ -308,10 +311,10 @@ func TestContractADueDateIsKeptByItsDay(t *testing.T) {
 
 func TestContractTheLargestBodyIsTaken(t *testing.T) {
 	contract(t, func(s *side) {
-		m := escalate.Marker{Installation: store.NewID(), Project: "odilo", Incident: store.NewID()}
+		m := tracker.Marker{Installation: store.NewID(), Project: "odilo", Incident: store.NewID()}
 		tail := "\n\n" + m.String()
-		body := strings.Repeat("ö\n", (escalate.MaxBody-len(tail))/3) + tail
-		i := s.open(escalate.NewIssue{Body: body})
+		body := strings.Repeat("ö\n", (issuetext.MaxBody-len(tail))/3) + tail
+		i := s.open(tracker.NewIssue{Body: body})
 		got, err := s.gitea.Get(s.Context(), s.repo, i.Number)
 		require.NoError(s, err)
 		require.Equal(s, m, got.Marker)
@@ -320,7 +323,7 @@ func TestContractTheLargestBodyIsTaken(t *testing.T) {
 
 func TestContractWhatIsNotThereIsRefused(t *testing.T) {
 	contract(t, func(s *side) {
-		i := s.open(escalate.NewIssue{})
+		i := s.open(tracker.NewIssue{})
 		missing := i.IssueRef
 		missing.Number = 1 << 40
 		_, err := s.gitea.Get(s.Context(), s.repo, missing.Number)
@@ -334,7 +337,7 @@ func TestContractWhatIsNotThereIsRefused(t *testing.T) {
 
 		nowhere := s.repo
 		nowhere.Name = "no-such-repository"
-		_, err = s.gitea.Create(s.Context(), nowhere, escalate.NewIssue{Title: "x"})
+		_, err = s.gitea.Create(s.Context(), nowhere, tracker.NewIssue{Title: "x"})
 		s.refused(err, http.StatusNotFound)
 		_, err = s.gitea.List(s.Context(), nowhere, i.Author, false)
 		s.refused(err, http.StatusNotFound)
@@ -349,12 +352,12 @@ func TestContractWhatIsNotThereIsRefused(t *testing.T) {
 
 func TestContractABadTokenIsRefusedEverywhere(t *testing.T) {
 	contract(t, func(s *side) {
-		i := s.open(escalate.NewIssue{})
+		i := s.open(tracker.NewIssue{})
 		bad := s.with(strings.Repeat("0123456789", 4), s.way)
 		defer bad.CloseIdle()
 		_, err := bad.Me(s.Context())
 		s.refused(err, http.StatusUnauthorized)
-		_, err = bad.Create(s.Context(), s.repo, escalate.NewIssue{Title: "x"})
+		_, err = bad.Create(s.Context(), s.repo, tracker.NewIssue{Title: "x"})
 		s.refused(err, http.StatusUnauthorized)
 		_, err = bad.SetOpen(s.Context(), i.IssueRef, false)
 		s.refused(err, http.StatusUnauthorized)

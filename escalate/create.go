@@ -8,11 +8,16 @@ import (
 	"net/http"
 	"slices"
 	"time"
+
+	"github.com/terraphim/adfbot/escalate/incident"
+	"github.com/terraphim/adfbot/escalate/issuetext"
+	"github.com/terraphim/adfbot/escalate/plan"
+	"github.com/terraphim/adfbot/escalate/tracker"
 )
 
 // create opens the incident's issue. Before the request the attempt is on disk, so that whoever comes after a crash knows
 // that there may be an issue already.
-func (r *Reconciler) create(ctx context.Context, i Incident, p *pass, fresh bool) error {
+func (r *Reconciler) create(ctx context.Context, i incident.Incident, p *pass, fresh bool) error {
 	if err := r.waitOver(ctx, i); err != nil {
 		return err
 	}
@@ -29,20 +34,20 @@ func (r *Reconciler) create(ctx context.Context, i Incident, p *pass, fresh bool
 		repo = r.Settings.Target(i.Project).Repo
 	}
 	flag := r.Look(i.Project)
-	if flag.State == FlagGone && !i.FlagWritten.IsZero() {
+	if flag.State == incident.FlagGone && !i.FlagWritten.IsZero() {
 		return errLater // resumed meanwhile: no issue for a project that runs again
 	}
 	return r.post(ctx, i, repo, p)
 }
 
-func (r *Reconciler) post(ctx context.Context, i Incident, repo Repo, p *pass) error {
+func (r *Reconciler) post(ctx context.Context, i incident.Incident, repo tracker.Repo, p *pass) error {
 	var err error
 	if i.Evidence, err = r.State.Evidence(ctx, i.ID); err != nil {
 		return err
 	}
 	l := r.letter(i, repo)
 	labels := r.labels(ctx, repo, r.Settings.Target(i.Project).Labels, &l, p)
-	n := NewIssue{Title: r.Composer.Title(i), Labels: labels, Assignees: r.Settings.Target(i.Project).Assignees}
+	n := tracker.NewIssue{Title: r.Composer.Title(i), Labels: labels, Assignees: r.Settings.Target(i.Project).Assignees}
 	if r.Settings.DueIn > 0 {
 		n.Due = i.Opened.Add(r.Settings.DueIn)
 	}
@@ -52,7 +57,7 @@ func (r *Reconciler) post(ctx context.Context, i Incident, repo Repo, p *pass) e
 		r.Log.Warn("issue text is not as wished", "incident", i.Name(), "err", problem)
 	}
 	issue, err := r.attempt(ctx, i, repo, n)
-	for err != nil && outcomeOf(err) == Refused && r.lighten(&n, &l, err) {
+	for err != nil && tracker.OutcomeOf(err) == tracker.Refused && r.lighten(&n, &l, err) {
 		issue, err = r.attempt(ctx, i, repo, n)
 	}
 	r.step("created")
@@ -61,9 +66,9 @@ func (r *Reconciler) post(ctx context.Context, i Incident, repo Repo, p *pass) e
 		return err
 	}
 	if err != nil {
-		_, err2 := r.State.Change(context.WithoutCancel(ctx), i.ID, func(i *Incident) {
-			if outcomeOf(err) != Lost {
-				i.Create, i.Target = Attempt{}, Repo{}
+		_, err2 := r.State.Change(context.WithoutCancel(ctx), i.ID, func(i *incident.Incident) {
+			if tracker.OutcomeOf(err) != tracker.Lost {
+				i.Create, i.Target = incident.Attempt{}, tracker.Repo{}
 			} else {
 				i.Create = r.begun() // a process that was stopped may have sent it long after it was noted
 			}
@@ -72,17 +77,17 @@ func (r *Reconciler) post(ctx context.Context, i Incident, repo Repo, p *pass) e
 		return errors.Join(err, err2)
 	}
 	// The account comes first: an issue that is known and an account that is not would look like somebody else's issue.
-	err = r.noteAccount(context.WithoutCancel(ctx), p, Account{ID: issue.AuthorID, Login: issue.Author})
-	i, err2 := r.State.Change(context.WithoutCancel(ctx), i.ID, func(i *Incident) {
-		i.Issue, i.Create, i.Target = issue.IssueRef, Attempt{}, Repo{}
-		i.SaidNotPaused = l.FlagError != ""
+	err = r.noteAccount(context.WithoutCancel(ctx), p, tracker.Account{ID: issue.AuthorID, Login: issue.Author})
+	i, err2 := r.State.Change(context.WithoutCancel(ctx), i.ID, func(i *incident.Incident) {
+		i.Issue, i.Create, i.Target = issue.IssueRef, incident.Attempt{}, tracker.Repo{}
+		i.HeadedNotPaused = l.FlagError != ""
 		worked(i)
 	})
 	if err := errors.Join(err, err2); err != nil {
 		return err
 	}
 	r.step("issue-noted")
-	p.set(i, IssueOpen)
+	p.set(i, plan.IssueOpen)
 	r.Log.Info("issue opened", "project", i.Project, "incident", i.Name(), "issue", issue.String(), "url", issue.URL, "missing", l.Missing)
 	if len(issue.Labels) < len(n.Labels) {
 		r.Log.Warn("Gitea left labels out: the token's account may not write to the repository, or the labels were deleted",
@@ -95,9 +100,9 @@ func (r *Reconciler) post(ctx context.Context, i Incident, repo Repo, p *pass) e
 
 // attempt asks once for the issue. That it was asked for is on disk before. Whoever resumes takes no issue lock, so the
 // incident may have ended since it was looked at, and be settled as one that never had an issue: then none is made.
-func (r *Reconciler) attempt(ctx context.Context, i Incident, repo Repo, n NewIssue) (Issue, error) {
+func (r *Reconciler) attempt(ctx context.Context, i incident.Incident, repo tracker.Repo, n tracker.NewIssue) (tracker.Issue, error) {
 	ctx, release, err := r.announce(ctx, func() error {
-		now, err := r.State.Change(ctx, i.ID, func(i *Incident) {
+		now, err := r.State.Change(ctx, i.ID, func(i *incident.Incident) {
 			if i.IsOpen() {
 				i.Create, i.Target = r.begun(), repo
 			}
@@ -108,7 +113,7 @@ func (r *Reconciler) attempt(ctx context.Context, i Incident, repo Repo, n NewIs
 		return err
 	})
 	if err != nil {
-		return Issue{}, &notTried{err}
+		return tracker.Issue{}, &notTried{err}
 	}
 	defer release()
 	r.step("create-begun")
@@ -138,8 +143,8 @@ type notTried struct{ error }
 func (e *notTried) Unwrap() error { return e.error }
 
 // lighten takes an optional part out of an issue that the server refused, and tells whether there was one to take out.
-func (r *Reconciler) lighten(n *NewIssue, l *Letter, err error) bool {
-	var te *TrackerError
+func (r *Reconciler) lighten(n *tracker.NewIssue, l *issuetext.IssueData, err error) bool {
+	var te *tracker.Error
 	if !errors.As(err, &te) {
 		return false
 	}
@@ -168,8 +173,8 @@ func (r *Reconciler) lighten(n *NewIssue, l *Letter, err error) bool {
 	return true
 }
 
-func (r *Reconciler) letter(i Incident, repo Repo) Letter {
-	l := Letter{
+func (r *Reconciler) letter(i incident.Incident, repo tracker.Repo) issuetext.IssueData {
+	l := issuetext.IssueData{
 		Incident: i, Installation: r.Settings.Installation, Repo: repo, PauseFlag: r.Pause.FlagPath(i.Project),
 		Mentions: r.Settings.Mentions, ResumeInGitea: r.Settings.Operable, CloseResumes: r.Settings.CloseResumes,
 	}
@@ -188,7 +193,7 @@ func (r *Reconciler) letter(i Incident, repo Repo) Letter {
 
 // labels returns the ids of the wanted labels. They are kept, so it costs nothing the next time; missing labels are made
 // once. Labels are optional: what can't be had is named in the letter.
-func (r *Reconciler) labels(ctx context.Context, repo Repo, names []string, l *Letter, p *pass) []int64 {
+func (r *Reconciler) labels(ctx context.Context, repo tracker.Repo, names []string, l *issuetext.IssueData, p *pass) []int64 {
 	if len(names) == 0 {
 		return nil
 	}
@@ -220,12 +225,12 @@ func hasAll(ids map[string]int64, names []string) bool {
 }
 
 // makeLabels holds a lock of its own: Gitea makes a second label of the same name without complaint.
-func (r *Reconciler) makeLabels(ctx context.Context, repo Repo, names []string, have map[string]int64) (map[string]int64, error) {
-	unlock, err := r.State.Lock(ctx, "labels/"+repo.String(), 2*r.Settings.Timeout)
+func (r *Reconciler) makeLabels(ctx context.Context, repo tracker.Repo, names []string, have map[string]int64) (map[string]int64, error) {
+	ctx, release, err := r.State.Claim(ctx, "labels/"+repo.String(), 2*r.Settings.Timeout)
 	if err != nil {
 		return have, err
 	}
-	defer unlock()
+	defer release()
 	if ids, err := r.State.Labels(ctx, repo); err == nil && hasAll(ids, names) {
 		return ids, nil // another process made them while we waited
 	}
@@ -241,7 +246,7 @@ func (r *Reconciler) makeLabels(ctx context.Context, repo Repo, names []string, 
 		id, err := r.Gitea.AddLabel(ctx, repo, name)
 		if err != nil {
 			errs = append(errs, err)
-			if outcomeOf(err) != Refused {
+			if tracker.OutcomeOf(err) != tracker.Refused {
 				break // the server is in trouble: the issue itself comes first
 			}
 			continue

@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/terraphim/adfbot/escalate"
+	"github.com/terraphim/adfbot/escalate/tracker"
 	"github.com/terraphim/adfbot/internal/store"
 	"github.com/terraphim/adfbot/internal/testhost"
 )
@@ -51,7 +52,7 @@ func TestAFlagThatCantBeWrittenKeepsNothingElseWaiting(t *testing.T) {
 		_, err := w.tripAnd(project)
 		require.Error(w, err)
 		// An older incident of the project, which the state does not know.
-		m := escalate.Marker{Installation: w.store.Installation(), Project: project, Incident: store.NewID(), Seq: 9}
+		m := tracker.Marker{Installation: w.store.Installation(), Project: project, Incident: store.NewID(), Seq: 9}
 		n := w.gitea.As("adf-bot").Open(fleet, "older", m.String())
 		_, err = w.sweepAnd(escalate.SweepOptions{})
 		require.ErrorContains(w, err, "NOT paused by a flag")
@@ -92,7 +93,7 @@ func TestADirectoryWithoutItsSentinelClosesNothing(t *testing.T) {
 		w.rm(project)
 		require.NoError(w, os.Remove(w.dir.Path()+"/.adfbot"))
 		_, err := w.sweepAnd(escalate.SweepOptions{})
-		require.ErrorContains(w, err, "adfbot restore")
+		require.ErrorContains(w, err, "has no sentinel")
 		require.True(w, w.incident(id).IsOpen())
 		require.Equal(w, "open", w.issue().State)
 	})

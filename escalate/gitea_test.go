@@ -19,43 +19,45 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/terraphim/adfbot/escalate"
+	"github.com/terraphim/adfbot/escalate/gitea"
 	"github.com/terraphim/adfbot/escalate/giteatest"
+	"github.com/terraphim/adfbot/escalate/tracker"
+	"github.com/terraphim/adfbot/internal/redact"
 )
 
 // call is one method of the tracker on issue #1, which is open.
 type call struct {
 	name string
-	do   func(ctx context.Context, g *escalate.Gitea) error
+	do   func(ctx context.Context, g *gitea.Client) error
 }
 
 func calls() []call {
-	repo, ref := repoOf(fleet), escalate.IssueRef{Repo: repoOf(fleet), Number: 1}
+	repo, ref := repoOf(fleet), tracker.IssueRef{Repo: repoOf(fleet), Number: 1}
 	drop := func(_ any, err error) error { return err }
 	return []call{
-		{"list", func(ctx context.Context, g *escalate.Gitea) error {
+		{name: "list", do: func(ctx context.Context, g *gitea.Client) error {
 			return drop(g.List(ctx, repo, "adf-bot", false))
 		}},
-		{"get", func(ctx context.Context, g *escalate.Gitea) error { return drop(g.Get(ctx, repo, 1)) }},
-		{"create", func(ctx context.Context, g *escalate.Gitea) error {
-			return drop(g.Create(ctx, repo, escalate.NewIssue{Title: "x"}))
+		{name: "get", do: func(ctx context.Context, g *gitea.Client) error { return drop(g.Get(ctx, repo, 1)) }},
+		{name: "create", do: func(ctx context.Context, g *gitea.Client) error {
+			return drop(g.Create(ctx, repo, tracker.NewIssue{Title: "x"}))
 		}},
-		{"close", func(ctx context.Context, g *escalate.Gitea) error { return drop(g.SetOpen(ctx, ref, false)) }},
-		{"me", func(ctx context.Context, g *escalate.Gitea) error { return drop(g.Me(ctx)) }},
-		{"comments", func(ctx context.Context, g *escalate.Gitea) error { return drop(g.Comments(ctx, ref, 1)) }},
-		{"comment", func(ctx context.Context, g *escalate.Gitea) error { return g.AddComment(ctx, ref, "x") }},
-		{"labels", func(ctx context.Context, g *escalate.Gitea) error { return drop(g.Labels(ctx, repo)) }},
-		{"add label", func(ctx context.Context, g *escalate.Gitea) error { return drop(g.AddLabel(ctx, repo, "x")) }},
-		{"repository", func(ctx context.Context, g *escalate.Gitea) error {
+		{name: "close", do: func(ctx context.Context, g *gitea.Client) error { return drop(g.SetOpen(ctx, ref, false)) }},
+		{name: "me", do: func(ctx context.Context, g *gitea.Client) error { return drop(g.Me(ctx)) }},
+		{name: "comments", do: func(ctx context.Context, g *gitea.Client) error { return drop(g.Comments(ctx, ref, 1)) }},
+		{name: "comment", do: func(ctx context.Context, g *gitea.Client) error { return g.AddComment(ctx, ref, "x") }},
+		{name: "labels", do: func(ctx context.Context, g *gitea.Client) error { return drop(g.Labels(ctx, repo)) }},
+		{name: "add label", do: func(ctx context.Context, g *gitea.Client) error { return drop(g.AddLabel(ctx, repo, "x")) }},
+		{name: "repository", do: func(ctx context.Context, g *gitea.Client) error {
 			_, _, _, err := g.Repository(ctx, repo)
 			return err
 		}},
-		{"version", func(ctx context.Context, g *escalate.Gitea) error { return drop(g.Version(ctx)) }},
+		{name: "version", do: func(ctx context.Context, g *gitea.Client) error { return drop(g.Version(ctx)) }},
 	}
 }
 
 // eachCall runs a test for every method, over the fake with issue #1. There is no machine but for its tokens.
-func eachCall(t *testing.T, f func(w *world, g *escalate.Gitea, c call)) {
+func eachCall(t *testing.T, f func(w *world, g *gitea.Client, c call)) {
 	for _, c := range calls() {
 		t.Run(c.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -68,14 +70,14 @@ func eachCall(t *testing.T, f func(w *world, g *escalate.Gitea, c call)) {
 	}
 }
 
-func trackerError(t require.TestingT, err error) *escalate.TrackerError {
-	var te *escalate.TrackerError
+func trackerError(t require.TestingT, err error) *tracker.Error {
+	var te *tracker.Error
 	require.ErrorAs(t, err, &te)
 	return te
 }
 
 func TestEveryCallWorksOnAServerThatIsWell(t *testing.T) {
-	eachCall(t, func(w *world, g *escalate.Gitea, c call) {
+	eachCall(t, func(w *world, g *gitea.Client, c call) {
 		require.NoError(w, c.do(w.Context(), g))
 		require.Len(w, w.asked(), 1, "it is one request")
 	})
@@ -83,28 +85,28 @@ func TestEveryCallWorksOnAServerThatIsWell(t *testing.T) {
 
 func TestAStatusTellsWhetherItWasDoneAndWhatToDo(t *testing.T) {
 	for status, want := range map[int]struct {
-		outcome escalate.Outcome
+		outcome tracker.Outcome
 		fix     string
 	}{
-		301: {escalate.Refused, "set gitea.owner and gitea.repo"},
-		302: {escalate.Refused, "moved to /elsewhere"},
-		307: {escalate.Refused, "moved to /elsewhere"},
-		308: {escalate.Refused, "moved to /elsewhere"},
-		400: {escalate.Refused, ""},
-		401: {escalate.Refused, "make a new one in Gitea"},
-		403: {escalate.Refused, "write:issue"},
-		404: {escalate.Refused, "check gitea.owner"},
-		410: {escalate.Refused, "the repository is gone"},
-		422: {escalate.Refused, ""},
-		423: {escalate.Refused, "unarchive it"},
-		429: {escalate.Refused, "tried again by itself"},
-		500: {escalate.Lost, ""},
-		502: {escalate.Lost, ""},
-		503: {escalate.Lost, ""},
-		504: {escalate.Lost, ""},
+		301: {tracker.Refused, "set gitea.owner and gitea.repo"},
+		302: {tracker.Refused, "moved to /elsewhere"},
+		307: {tracker.Refused, "moved to /elsewhere"},
+		308: {tracker.Refused, "moved to /elsewhere"},
+		400: {tracker.Refused, ""},
+		401: {tracker.Refused, "make a new one in Gitea"},
+		403: {tracker.Refused, "write:issue"},
+		404: {tracker.Refused, "check gitea.owner"},
+		410: {tracker.Refused, "the repository is gone"},
+		422: {tracker.Refused, ""},
+		423: {tracker.Refused, "unarchive it"},
+		429: {tracker.Refused, "tried again by itself"},
+		500: {tracker.Lost, ""},
+		502: {tracker.Lost, ""},
+		503: {tracker.Lost, ""},
+		504: {tracker.Lost, ""},
 	} {
 		t.Run(fmt.Sprint(status), func(t *testing.T) {
-			eachCall(t, func(w *world, g *escalate.Gitea, c call) {
+			eachCall(t, func(w *world, g *gitea.Client, c call) {
 				w.gitea.Inject(giteatest.Fault{Do: giteatest.Status(status, `{"message":"no, s3cret-token"}`, "Location", "/elsewhere", "Retry-After", "90")})
 				err := c.do(w.Context(), g)
 				te := trackerError(w, err)
@@ -127,10 +129,10 @@ func TestAnAnswerThatIsNoneIsLost(t *testing.T) {
 			continue // timeouts stand below
 		}
 		t.Run(f.name, func(t *testing.T) {
-			eachCall(t, func(w *world, g *escalate.Gitea, c call) {
+			eachCall(t, func(w *world, g *gitea.Client, c call) {
 				w.gitea.Inject(giteatest.Fault{Do: f.do})
 				te := trackerError(w, c.do(w.Context(), g))
-				require.Equal(w, escalate.Lost, te.Outcome, te)
+				require.Equal(w, tracker.Lost, te.Outcome, te)
 				require.LessOrEqual(w, len(te.Error()), 800, "a whole web page is not quoted")
 			})
 		})
@@ -138,31 +140,31 @@ func TestAnAnswerThatIsNoneIsLost(t *testing.T) {
 }
 
 func TestACallGivesUpAfterItsTimeout(t *testing.T) {
-	eachCall(t, func(w *world, g *escalate.Gitea, c call) {
+	eachCall(t, func(w *world, g *gitea.Client, c call) {
 		w.gitea.Inject(giteatest.Fault{Do: giteatest.Hang()})
 		began := time.Now()
 		te := trackerError(w, c.do(w.Context(), g))
 		require.Equal(w, timeout, time.Since(began))
-		require.Equal(w, escalate.Lost, te.Outcome)
+		require.Equal(w, tracker.Lost, te.Outcome)
 	})
 }
 
 func TestACallEndsWithItsContext(t *testing.T) {
-	eachCall(t, func(w *world, g *escalate.Gitea, c call) {
+	eachCall(t, func(w *world, g *gitea.Client, c call) {
 		w.gitea.Inject(giteatest.Fault{Do: giteatest.Hang()})
 		ctx, cancel := context.WithTimeout(w.Context(), time.Second)
 		defer cancel()
 		te := trackerError(w, c.do(ctx, g))
-		require.Equal(w, escalate.Lost, te.Outcome)
+		require.Equal(w, tracker.Lost, te.Outcome)
 	})
 }
 
 func TestWhatNeverReachedTheServerWasNotSent(t *testing.T) {
 	t.Run("no token", func(t *testing.T) {
-		eachCall(t, func(w *world, g *escalate.Gitea, c call) {
+		eachCall(t, func(w *world, g *gitea.Client, c call) {
 			w.tokens.err = io.ErrUnexpectedEOF
 			te := trackerError(w, c.do(w.Context(), g))
-			require.Equal(w, escalate.NotSent, te.Outcome)
+			require.Equal(w, tracker.NotSent, te.Outcome)
 			require.Empty(w, w.asked())
 		})
 	})
@@ -171,10 +173,10 @@ func TestWhatNeverReachedTheServerWasNotSent(t *testing.T) {
 		require.NoError(t, err)
 		url := "http://" + l.Addr().String()
 		require.NoError(t, l.Close())
-		g := escalate.NewGitea(escalate.GiteaOptions{URL: url, Tokens: &tokens{now: "t"}, Timeout: timeout})
+		g := gitea.New(gitea.Options{URL: url, Tokens: &tokens{now: "t"}, Timeout: timeout})
 		for _, c := range calls() {
 			te := trackerError(t, c.do(t.Context(), g))
-			require.Equal(t, escalate.NotSent, te.Outcome, c.name)
+			require.Equal(t, tracker.NotSent, te.Outcome, c.name)
 			require.Contains(t, te.Error(), "Gitea can't be reached")
 		}
 	})
@@ -183,10 +185,10 @@ func TestWhatNeverReachedTheServerWasNotSent(t *testing.T) {
 		srv.Config.ErrorLog = log.New(io.Discard, "", 0)
 		srv.StartTLS()
 		defer srv.Close()
-		g := escalate.NewGitea(escalate.GiteaOptions{URL: srv.URL, Tokens: &tokens{now: "t"}, Timeout: timeout})
+		g := gitea.New(gitea.Options{URL: srv.URL, Tokens: &tokens{now: "t"}, Timeout: timeout})
 		for _, c := range calls() {
 			te := trackerError(t, c.do(t.Context(), g))
-			require.Equal(t, escalate.NotSent, te.Outcome, c.name)
+			require.Equal(t, tracker.NotSent, te.Outcome, c.name)
 			require.Contains(t, te.Error(), "certificate")
 		}
 	})
@@ -200,13 +202,13 @@ func TestOverARealConnectionWhatWasSentAndNotAnsweredIsLost(t *testing.T) {
 	srv := httptest.NewServer(s)
 	defer srv.Close()
 	defer s.Close()
-	g := escalate.NewGitea(escalate.GiteaOptions{URL: srv.URL + "/", Tokens: &tokens{now: "t"}, Timeout: timeout})
+	g := gitea.New(gitea.Options{URL: srv.URL + "/", Tokens: &tokens{now: "t"}, Timeout: timeout})
 	defer g.CloseIdle()
 	s.Inject(giteatest.Fault{Match: giteatest.CreateIssue(), Times: 1, Do: giteatest.LostAnswer()})
-	_, err := g.Create(t.Context(), repoOf(fleet), escalate.NewIssue{Title: "x"})
-	require.Equal(t, escalate.Lost, trackerError(t, err).Outcome)
+	_, err := g.Create(t.Context(), repoOf(fleet), tracker.NewIssue{Title: "x"})
+	require.Equal(t, tracker.Lost, trackerError(t, err).Outcome)
 	require.Len(t, s.Issues(fleet), 1, "Go's client did not send it twice")
-	_, err = g.Create(t.Context(), repoOf(fleet), escalate.NewIssue{Title: "y"})
+	_, err = g.Create(t.Context(), repoOf(fleet), tracker.NewIssue{Title: "y"})
 	require.NoError(t, err)
 }
 
@@ -214,7 +216,7 @@ func TestARedirectIsNeverFollowedSoAPostNeverBecomesAGet(t *testing.T) {
 	play(t, func(w *world) {
 		w.gitea.Rename(fleet, "fleet-2")
 		g := w.over(w.gitea.Transport())
-		_, err := g.Create(w.Context(), repoOf(fleet), escalate.NewIssue{Title: "x"})
+		_, err := g.Create(w.Context(), repoOf(fleet), tracker.NewIssue{Title: "x"})
 		te := trackerError(w, err)
 		require.Equal(w, 301, te.Status)
 		require.Equal(w, "/api/v1/repos/terraphim/fleet-2/issues", te.Location)
@@ -229,22 +231,22 @@ func TestAWriteThatDoesNotShowItsStateIsLost(t *testing.T) {
 		g := w.over(w.gitea.Transport())
 		for _, body := range []string{`{}`, `{"id":5,"number":2,"state":"closed"}`, `{"id":5,"number":1,"state":"open"}`} {
 			w.gitea.Inject(giteatest.Fault{Times: 1, Do: giteatest.Status(201, body)})
-			_, err := g.SetOpen(w.Context(), escalate.IssueRef{Repo: repoOf(fleet), Number: 1}, false)
-			require.Equal(w, escalate.Lost, trackerError(w, err).Outcome, body)
+			_, err := g.SetOpen(w.Context(), tracker.IssueRef{Repo: repoOf(fleet), Number: 1}, false)
+			require.Equal(w, tracker.Lost, trackerError(w, err).Outcome, body)
 		}
 		for _, body := range []string{`{}`, `{"id":5,"number":2}`} {
 			w.gitea.Inject(giteatest.Fault{Times: 1, Do: giteatest.Status(200, body)})
 			_, err := g.Get(w.Context(), repoOf(fleet), 1)
-			require.Equal(w, escalate.Lost, trackerError(w, err).Outcome, body)
+			require.Equal(w, tracker.Lost, trackerError(w, err).Outcome, body)
 		}
 	})
 }
 
 func TestAnAnswerIsReadUpToABoundOnly(t *testing.T) {
 	var read atomic.Int64
-	g := escalate.NewGitea(escalate.GiteaOptions{URL: server, Tokens: &tokens{now: "t"}, Timeout: time.Minute,
+	g := gitea.New(gitea.Options{URL: server, Tokens: &tokens{now: "t"}, Timeout: time.Minute,
 		Transport: answers(func(*http.Request) *http.Response {
-			return &http.Response{StatusCode: 200, Header: http.Header{}, Body: io.NopCloser(&endless{&read})}
+			return &http.Response{StatusCode: 200, Header: http.Header{}, Body: io.NopCloser(&endless{n: &read})}
 		})})
 	_, err := g.List(t.Context(), repoOf(fleet), "adf-bot", false)
 	require.ErrorContains(t, err, "larger than 64 MB")
@@ -315,11 +317,11 @@ func TestAllLabelsAreListedWhereAServerGivesShorterPages(t *testing.T) {
 }
 
 func TestAListThatIsNullIsNotTakenForAnEmptyOne(t *testing.T) {
-	eachCall(t, func(w *world, _ *escalate.Gitea, c call) {
+	eachCall(t, func(w *world, _ *gitea.Client, c call) {
 		if c.name == "list" || c.name == "comments" || c.name == "labels" {
 			w.gitea.Inject(giteatest.Fault{Do: giteatest.NullBody()})
 			te := trackerError(w, c.do(w.Context(), w.over(without(w.gitea.Transport(), "Link", "X-Total-Count"))))
-			require.Equal(w, escalate.Lost, te.Outcome)
+			require.Equal(w, tracker.Lost, te.Outcome)
 			require.Len(w, w.asked(), 1)
 		}
 	})
@@ -386,7 +388,7 @@ func TestAPageThatFailsFailsTheList(t *testing.T) {
 }
 
 func TestATokenIsReadAgainAfterA401AndTriedOnce(t *testing.T) {
-	eachCall(t, func(w *world, g *escalate.Gitea, c call) {
+	eachCall(t, func(w *world, g *gitea.Client, c call) {
 		if c.name == "version" {
 			return // it needs no token
 		}
@@ -405,7 +407,7 @@ func TestATokenIsReadAgainAfterA401AndTriedOnce(t *testing.T) {
 }
 
 func TestRequestsThatMeetTheRotationTogetherAllGoOnWithTheNewToken(t *testing.T) {
-	eachCall(t, func(w *world, _ *escalate.Gitea, c call) {
+	eachCall(t, func(w *world, _ *gitea.Client, c call) {
 		const atOnce = 3
 		var sent, done sync.WaitGroup
 		sent.Add(atOnce)
@@ -429,14 +431,14 @@ func TestRequestsThatMeetTheRotationTogetherAllGoOnWithTheNewToken(t *testing.T)
 }
 
 func TestATokenIsMaskedBeforeItIsSent(t *testing.T) {
-	eachCall(t, func(w *world, _ *escalate.Gitea, c call) {
+	eachCall(t, func(w *world, _ *gitea.Client, c call) {
 		if c.name == "version" {
 			return // it needs no token
 		}
-		redact, sent := escalate.NewRedactor(), []string(nil)
-		g := escalate.NewGitea(escalate.GiteaOptions{URL: server, Tokens: w.tokens, Timeout: timeout, Redact: redact,
+		redactor, sent := redact.New(), []string(nil)
+		g := gitea.New(gitea.Options{URL: server, Tokens: w.tokens, Timeout: timeout, Redact: redactor,
 			Transport: way(func(r *http.Request) (*http.Response, error) {
-				sent = append(sent, redact.Redact(strings.TrimPrefix(r.Header.Get("Authorization"), "token ")))
+				sent = append(sent, redactor.Redact(strings.TrimPrefix(r.Header.Get("Authorization"), "token ")))
 				return w.gitea.Transport().RoundTrip(r)
 			})})
 		w.gitea.RevokeToken("s3cret-token")
@@ -444,15 +446,15 @@ func TestATokenIsMaskedBeforeItIsSent(t *testing.T) {
 		w.tokens.next = "new-token"
 		require.NoError(w, c.do(w.Context(), g))
 		require.Equal(w, []string{"[masked]", "[masked]"}, sent)
-		require.Equal(w, "[masked] [masked]", redact.Redact("s3cret-token new-token"), "the old one is a secret still")
+		require.Equal(w, "[masked] [masked]", redactor.Redact("s3cret-token new-token"), "the old one is a secret still")
 	})
 }
 
 func TestAnErrorNeverShowsTheToken(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		for _, text := range []string{"s3cret-token", "Authorization: token s3cret-token", "https://adf-bot:s3cret-token@git.example.org"} {
-			g := escalate.NewGitea(escalate.GiteaOptions{URL: server, Tokens: &tokens{now: "s3cret-token"}, Timeout: timeout,
-				Redact: escalate.NewRedactor("s3cret-token"),
+			g := gitea.New(gitea.Options{URL: server, Tokens: &tokens{now: "s3cret-token"}, Timeout: timeout,
+				Redact: redact.New("s3cret-token"),
 				Transport: answers(func(*http.Request) *http.Response {
 					return &http.Response{StatusCode: 302, Header: http.Header{"Location": {"/login?t=" + text}}, Body: io.NopCloser(strings.NewReader(text))}
 				})})

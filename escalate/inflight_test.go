@@ -12,7 +12,9 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/terraphim/adfbot/escalate"
+	"github.com/terraphim/adfbot/escalate/gitea"
 	"github.com/terraphim/adfbot/escalate/giteatest"
+	"github.com/terraphim/adfbot/escalate/incident"
 )
 
 // gauge is a transport that counts the requests under way.
@@ -70,7 +72,7 @@ func TestTimelinesAreAmongTheEightAndAreObserved(t *testing.T) {
 		g := &gauge{next: w.gitea.Transport()}
 		var mu sync.Mutex
 		observed := map[string]int{}
-		w.rec.Gitea = escalate.NewGitea(escalate.GiteaOptions{URL: server, Tokens: w.tokens, Timeout: timeout, Transport: g,
+		w.rec.Gitea = gitea.New(gitea.Options{URL: server, Tokens: w.tokens, Timeout: timeout, Transport: g,
 			Observe: func(op string, status int, _ time.Duration) {
 				mu.Lock()
 				defer mu.Unlock()
@@ -92,7 +94,7 @@ func TestARequestThatWaitedForItsTurnIsNotedAnew(t *testing.T) {
 		var mu sync.Mutex
 		var ages []time.Duration // of the notes of the requests that arrived
 		// fresh looks how old the note of a request is on disk when the request arrives.
-		fresh := func(match func(*http.Request) bool, which func(i escalate.Incident, r *http.Request) bool, noted func(i escalate.Incident) time.Time) giteatest.Fault {
+		fresh := func(match func(*http.Request) bool, which func(i incident.Incident, r *http.Request) bool, noted func(i incident.Incident) time.Time) giteatest.Fault {
 			return giteatest.Fault{Match: func(r *http.Request) bool {
 				if !match(r) {
 					return false
@@ -108,12 +110,12 @@ func TestARequestThatWaitedForItsTurnIsNotedAnew(t *testing.T) {
 				return false
 			}}
 		}
-		w.gitea.Inject(fresh(giteatest.CreateIssue(), func(i escalate.Incident, r *http.Request) bool {
+		w.gitea.Inject(fresh(giteatest.CreateIssue(), func(i incident.Incident, r *http.Request) bool {
 			return giteatest.BodyHas("on " + i.Project + " failed")(r)
-		}, func(i escalate.Incident) time.Time { return i.Create.At }))
-		w.gitea.Inject(fresh(giteatest.CommentIssue(), func(i escalate.Incident, r *http.Request) bool {
+		}, func(i incident.Incident) time.Time { return i.Create.At }))
+		w.gitea.Inject(fresh(giteatest.CommentIssue(), func(i incident.Incident, r *http.Request) bool {
 			return strings.HasSuffix(r.URL.Path, fmt.Sprintf("/issues/%d/comments", i.Issue.Number))
-		}, func(i escalate.Incident) time.Time { return i.Comments[i.ID+"/resumed"].Attempted }))
+		}, func(i incident.Incident) time.Time { return i.Comments[i.ID+"/resumed"].Attempted }))
 		w.gitea.Inject(giteatest.Fault{Do: giteatest.Latency(timeout - time.Second)})
 		w.sweep()
 		require.Len(w, ages, 24)

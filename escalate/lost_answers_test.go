@@ -10,6 +10,7 @@ import (
 
 	"github.com/terraphim/adfbot/escalate"
 	"github.com/terraphim/adfbot/escalate/giteatest"
+	"github.com/terraphim/adfbot/escalate/incident"
 )
 
 // What a request meets whose answer does not come back, or says nothing. done: the server did the work.
@@ -97,7 +98,7 @@ func TestAnAttemptNotedByAClockThatWasWrongDoesNotWaitForYears(t *testing.T) {
 	play(t, func(w *world) {
 		id := w.fail(project)
 		future := time.Now().Add(1000 * time.Hour)
-		w.change(id, func(i *escalate.Incident) { i.Create.At, i.NextTry = future, future })
+		w.change(id, func(i *incident.Incident) { i.Create.At, i.NextTry = future, future })
 		w.sweep()
 		require.Empty(w, w.issues(fleet), "it may be a second old, whatever its clock said")
 		w.sweepFor(2 * time.Minute)
@@ -110,7 +111,7 @@ func TestAClockThatIsSetDoesNotEndTheWaitForALostAnswer(t *testing.T) {
 		// The answer is lost, then somebody sets the clock, and the server does the work at the last moment.
 		lost := func(w *world, match func(*http.Request) bool, ask func()) {
 			start, set := time.Now(), time.Duration(0)
-			w.rec.Uptime = func() escalate.Uptime { return escalate.Uptime{Boot: "this", For: time.Since(start)} }
+			w.rec.Uptime = func() incident.Uptime { return incident.Uptime{Boot: "this", For: time.Since(start)} }
 			w.rec.Now = func() time.Time { return time.Now().Add(set) }
 			w.gitea.Inject(giteatest.Fault{Match: match, Times: 1, Do: giteatest.LateWork(9500 * time.Millisecond)})
 			ask()
@@ -148,11 +149,11 @@ func TestAClockThatIsSetDoesNotEndTheWaitForALostAnswer(t *testing.T) {
 
 func TestAfterARestartOfTheMachineTheWaitIsByTheClock(t *testing.T) {
 	play(t, func(w *world) {
-		w.rec.Uptime = func() escalate.Uptime { return escalate.Uptime{Boot: "first", For: time.Hour} }
+		w.rec.Uptime = func() incident.Uptime { return incident.Uptime{Boot: "first", For: time.Hour} }
 		w.gitea.Inject(giteatest.Fault{Match: giteatest.CreateIssue(), Times: 1, Do: giteatest.Reset()})
 		id, err := w.tripAnd(project)
 		require.Error(w, err)
-		w.rec.Uptime = func() escalate.Uptime { return escalate.Uptime{Boot: "second", For: time.Minute} }
+		w.rec.Uptime = func() incident.Uptime { return incident.Uptime{Boot: "second", For: time.Minute} }
 		time.Sleep(2*timeout - time.Second)
 		require.NoError(w, w.force())
 		require.Empty(w, w.issues(fleet))

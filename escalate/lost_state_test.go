@@ -9,7 +9,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/terraphim/adfbot/escalate"
+	"github.com/terraphim/adfbot/escalate/issuetext"
 )
 
 // States that were lost or come from a copy: flags and issues tell what they can.
@@ -350,7 +350,7 @@ func TestAFlagCopiedFromAnotherProjectTellsNothing(t *testing.T) {
 func TestAFlagOfAnIncidentThatHasEndedHoldsTheProject(t *testing.T) {
 	play(t, func(w *world) {
 		id := w.trip(project)
-		note := escalate.FlagNote(w.incident(id))
+		note := issuetext.FlagNote(w.incident(id))
 		w.rm(project)
 		w.sweep()
 		require.NoError(w, os.WriteFile(w.dir.FlagPath(project), []byte(note), 0o644))

@@ -9,88 +9,10 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/terraphim/adfbot/escalate/incident"
+	"github.com/terraphim/adfbot/escalate/tracker"
 )
-
-// Operator is a person who may act from Gitea. The configuration names a login; who that is, is settled once, because a
-// login can be given up and taken by somebody else.
-type Operator struct {
-	Login   string
-	ID      int64     // 0: not known yet; the first who comments under the login is it
-	Asked   time.Time // when Gitea was last asked for the id
-	Problem string    // for people; empty where there is none
-}
-
-// Order is a comment with commands. It is kept from the moment when it was first seen, and so is never taken up twice. The
-// answer of each step is on disk before it is given; an order is done when all its answers are.
-type Order struct {
-	Comment  int64 // id at the server
-	Issue    IssueRef
-	Incident string
-	Project  string
-	By       Account
-	At       time.Time // when the comment was written, by the server's clock
-	Refused  string    // why nothing is done: "stranger", "edited" or "" for none of these
-	Steps    []Step
-	Done     bool
-}
-
-// Step is one command of an order.
-type Step struct {
-	Command Command
-	Begun   bool   // it may have had its effect already
-	Target  string // what it was about when it was begun, so that a repetition can't hit anything later
-	Answer  string // Markdown; not empty once it was carried out
-	Ended   bool   // it ended the issue's incident: the comment on that is its answer
-}
-
-// The reasons for Order.Refused.
-const (
-	refusedStranger = "stranger"
-	refusedEdited   = "edited"
-)
-
-// Orders keeps who may give orders, and the orders themselves, so that each is carried out once. Each method is one
-// transaction.
-type Orders interface {
-	Operators(ctx context.Context, server string) ([]Operator, error)
-	// SetOperators makes these the only ones.
-	SetOperators(ctx context.Context, server string, ops []Operator) error
-	// Scanned is up to when a repository's comments were read, by the server's clock; zero: never.
-	Scanned(ctx context.Context, repo Repo) (time.Time, error)
-	SetScanned(ctx context.Context, repo Repo, upTo time.Time) error
-	// NewComments returns those of the comments, which were written then, that no order is known of. An id that is known
-	// with another time is new: a Gitea that was restored from a backup gives ids a second time.
-	NewComments(ctx context.Context, server string, written map[int64]time.Time) ([]int64, error)
-	// Accept keeps a new order, in the sense of NewComments. One that is known stays as it is.
-	Accept(ctx context.Context, o Order) error
-	// Outstanding returns the orders that are not done, the oldest first; of one project, or of all where it is "".
-	Outstanding(ctx context.Context, server, project string) ([]Order, error)
-	// ChangeOrder reads an order, lets f change it, and stores it. Where hold is not nil, that hold is kept in the same
-	// transaction.
-	ChangeOrder(ctx context.Context, o Order, hold *Hold, f func(*Order)) (Order, error)
-}
-
-// Correspondent is what a tracker needs so that people can act from it. Errors are as for [Tracker].
-type Correspondent interface {
-	// CommentsSince returns the comments on issues that were written or edited since then, the oldest first.
-	CommentsSince(ctx context.Context, repo Repo, since time.Time) ([]IssueComment, error)
-	// User tells who has a login.
-	User(ctx context.Context, login string) (Account, error)
-	// Assign makes these logins the assignees of an issue.
-	Assign(ctx context.Context, ref IssueRef, logins []string) error
-	// Timeline returns what happened to an issue, the oldest first.
-	Timeline(ctx context.Context, ref IssueRef) ([]TimelineEntry, error)
-}
-
-// IssueComment is a comment as the server showed it.
-type IssueComment struct {
-	ID      int64
-	Number  int64 // of the issue; 0 for a pull request's
-	By      Account
-	Body    string
-	Created time.Time
-	Updated time.Time
-}
 
 // askAgain is how long to wait before Gitea is asked once more for an operator whom it did not know.
 const askAgain = 15 * time.Minute
@@ -98,7 +20,7 @@ const askAgain = 15 * time.Minute
 // roll is who may give orders in one pass. It is safe for concurrent use.
 type roll struct {
 	mu   sync.Mutex
-	ops  []Operator
+	ops  []incident.Operator
 	own  map[int64]bool // the bot's accounts: never
 	news []string       // problems that were found in this pass
 	dirt bool           // ops is to be kept
@@ -114,8 +36,8 @@ func (r *Reconciler) operators(ctx context.Context, own map[int64]bool, dry bool
 	o := &roll{own: own}
 	var errs []error
 	for _, login := range r.Settings.Operators {
-		n := slices.IndexFunc(kept, func(k Operator) bool { return strings.EqualFold(k.Login, login) })
-		op := Operator{Login: login}
+		n := slices.IndexFunc(kept, func(k incident.Operator) bool { return strings.EqualFold(k.Login, login) })
+		op := incident.Operator{Login: login}
 		if n >= 0 {
 			op = kept[n]
 		}
@@ -135,16 +57,16 @@ func (r *Reconciler) operators(ctx context.Context, own map[int64]bool, dry bool
 
 // resolve asks who has a login. That nobody has it, or that the token may not ask, is kept with it; any other failure is
 // an error, and asked again in the next sweep.
-func (r *Reconciler) resolve(ctx context.Context, op *Operator) error {
+func (r *Reconciler) resolve(ctx context.Context, op *incident.Operator) error {
 	a, err := r.Gitea.User(ctx, op.Login)
 	switch {
 	case err == nil && strings.EqualFold(a.Login, op.Login):
 		op.ID, op.Problem = a.ID, ""
 		r.Log.Info("operator found", "login", op.Login, "user_id", a.ID)
-	case err == nil, isStatus(err, http.StatusNotFound), isStatus(err, http.StatusMovedPermanently), isStatus(err, http.StatusTemporaryRedirect):
+	case err == nil, tracker.IsStatus(err, http.StatusNotFound), tracker.IsStatus(err, http.StatusMovedPermanently), tracker.IsStatus(err, http.StatusTemporaryRedirect):
 		op.Problem = fmt.Sprintf("operator %q: nobody at %s has this login: correct operators in the configuration", op.Login, r.Settings.URL)
 		r.Log.Warn("operator not found", "login", op.Login)
-	case isStatus(err, http.StatusForbidden), isStatus(err, http.StatusUnauthorized):
+	case tracker.IsStatus(err, http.StatusForbidden), tracker.IsStatus(err, http.StatusUnauthorized):
 		// The token may do without read:user. The first who acts under the login is taken for the operator.
 	default:
 		return err
@@ -165,7 +87,7 @@ func (r *Reconciler) keep(ctx context.Context, o *roll) error {
 
 // may tells whether an account is an operator. Its id decides. Who has an operator's login and another id is none: the
 // login was given up and taken by somebody else.
-func (o *roll) may(a Account) bool {
+func (o *roll) may(a tracker.Account) bool {
 	if o == nil || a.ID == 0 || o.own[a.ID] {
 		return false
 	}

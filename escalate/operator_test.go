@@ -10,6 +10,8 @@ import (
 
 	"github.com/terraphim/adfbot/escalate"
 	"github.com/terraphim/adfbot/escalate/giteatest"
+	"github.com/terraphim/adfbot/escalate/plan"
+	"github.com/terraphim/adfbot/escalate/tracker"
 )
 
 // operated makes a machine's bot take orders from these people.
@@ -73,7 +75,7 @@ func TestAnOperatorResumes(t *testing.T) {
 		require.Contains(t, said[0], "/adf resume in the issue: the disk")
 		require.NotContains(t, said[0], "@alex", "nobody is notified")
 		require.NotContains(t, said[0], "@kim")
-		require.Equal(t, escalate.Obey, rep.Actions[0].Kind)
+		require.Equal(t, plan.RunCommand, rep.Actions[0].Kind)
 		require.Contains(t, rep.Actions[0].Why, "alex wrote /adf resume")
 
 		w.gitea.ResetRequests()
@@ -442,7 +444,7 @@ func TestADryRunTellsWhatWasOrderedAndDoesNothing(t *testing.T) {
 		rep, err := w.sweepAnd(escalate.SweepOptions{DryRun: true})
 		require.NoError(t, err)
 		require.Len(t, rep.Actions, 1)
-		require.Equal(t, escalate.Obey, rep.Actions[0].Kind)
+		require.Equal(t, plan.RunCommand, rep.Actions[0].Kind)
 		require.Equal(t, "alex wrote /adf resume", rep.Actions[0].Why)
 		require.True(t, w.paused(project))
 		require.Empty(t, comments(w.issue()))
@@ -493,7 +495,7 @@ func TestAnOrderFollowsItsIssueWhenTheRepositoryIsRenamedBeforeItIsCarriedOut(t 
 		require.True(t, w.incident(id).Settled)
 		i, _ := w.gitea.Issue("terraphim/fleet-2", 1)
 		require.Len(t, comments(i), 1)
-		left, err := w.store.Outstanding(w.Context(), server, "")
+		left, err := w.store.PendingCommands(w.Context(), server, "")
 		require.NoError(t, err)
 		require.Empty(t, left)
 	})
@@ -540,7 +542,7 @@ func (w *world) withClock(off *time.Duration) {
 	w.rec.Gitea = w.over(s.Transport())
 	require.NoError(w, w.store.SetLabels(w.Context(), repoOf(fleet), nil))
 	me := s.AddUser("adf-bot", giteatest.UserOptions{})
-	require.NoError(w, w.store.AddAccount(w.Context(), server, escalate.Account{ID: me, Login: "adf-bot"}))
+	require.NoError(w, w.store.AddAccount(w.Context(), server, tracker.Account{ID: me, Login: "adf-bot"}))
 }
 
 func TestACommentIsNotMissedWhenTheServersClockIsFarOff(t *testing.T) {

@@ -9,6 +9,11 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
+
+	"github.com/terraphim/adfbot/escalate/incident"
+	"github.com/terraphim/adfbot/escalate/plan"
+	"github.com/terraphim/adfbot/escalate/tracker"
+	"github.com/terraphim/adfbot/internal/redact"
 )
 
 // Reading comments. What was read is remembered by the server's clock, the newest comment's, so that it does not matter
@@ -27,7 +32,7 @@ const (
 // orders reads what people wrote in the bot's issues since the last look, one request a repository, and carries out what
 // operators ordered. Without operators it asks nothing. It comes before the state is read for the plan, so that an order
 // that resumes and a closing in one go are not taken for a closing alone.
-func (r *Reconciler) orders(ctx context.Context, p *pass, repos []Repo, opt SweepOptions) ([]Action, []error) {
+func (r *Reconciler) orders(ctx context.Context, p *pass, repos []tracker.Repo, opt SweepOptions) ([]plan.Action, []error) {
 	if r.Gitea == nil || r.Off != nil {
 		return nil, nil
 	}
@@ -44,9 +49,9 @@ func (r *Reconciler) orders(ctx context.Context, p *pass, repos []Repo, opt Swee
 	}
 	p.ops = ops
 	var mu sync.Mutex
-	var done []Action
+	var done []plan.Action
 	g, gctx := errgroup.WithContext(ctx)
-	g.SetLimit(inFlight)
+	g.SetLimit(reposAtOnce)
 	for _, repo := range repos {
 		if l, ok := p.list(repo); !ok || l.err != nil {
 			continue // its error is reported already
@@ -94,8 +99,8 @@ func (r *Reconciler) dismiss(ctx context.Context, dry bool) []error {
 }
 
 // hear reads the comments of a repository and accepts the orders among them. In a dry run it returns what they are.
-func (r *Reconciler) hear(ctx context.Context, repo Repo, p *pass, dry bool) ([]Action, error) {
-	kept, err := r.State.Scanned(ctx, repo)
+func (r *Reconciler) hear(ctx context.Context, repo tracker.Repo, p *pass, dry bool) ([]plan.Action, error) {
+	kept, err := r.State.CommentsRead(ctx, repo)
 	if err != nil {
 		return nil, err
 	}
@@ -111,7 +116,7 @@ func (r *Reconciler) hear(ctx context.Context, repo Repo, p *pass, dry bool) ([]
 	if err != nil {
 		return nil, err
 	}
-	written, said := map[int64]time.Time{}, map[int64][]Command{}
+	written, said := map[int64]time.Time{}, map[int64][]incident.CommandLine{}
 	for _, c := range comments {
 		if c.Updated.After(upTo) {
 			upTo = c.Updated
@@ -129,7 +134,7 @@ func (r *Reconciler) hear(ctx context.Context, repo Repo, p *pass, dry bool) ([]
 			return nil, err
 		}
 	}
-	var done []Action
+	var done []plan.Action
 	var errs []error
 	for _, c := range comments {
 		if !slices.Contains(fresh, c.ID) {
@@ -141,7 +146,7 @@ func (r *Reconciler) hear(ctx context.Context, repo Repo, p *pass, dry bool) ([]
 			continue
 		}
 		if err == nil {
-			err = r.State.Accept(ctx, o)
+			err = r.State.AcceptCommand(ctx, o)
 		}
 		if err != nil {
 			if c.Updated.Before(upTo) {
@@ -156,31 +161,31 @@ func (r *Reconciler) hear(ctx context.Context, repo Repo, p *pass, dry bool) ([]
 		upTo = now
 	}
 	if !dry && !upTo.Equal(kept) {
-		errs = append(errs, r.State.SetScanned(ctx, repo, upTo))
+		errs = append(errs, r.State.SetCommentsRead(ctx, repo, upTo))
 	}
 	return done, errors.Join(errs...)
 }
 
-func obeyAction(o Order) []Action {
+func obeyAction(o incident.Command) []plan.Action {
 	if o.Done {
 		return nil
 	}
-	why := fmt.Sprintf("%s wrote /adf", CleanLine(o.By.Login, 60))
+	why := fmt.Sprintf("%s wrote /adf", redact.Line(o.By.Login, 60))
 	for _, s := range o.Steps {
-		why += " " + s.Command.Said
+		why += " " + s.Line.Written
 	}
 	switch o.Refused {
-	case refusedStranger:
+	case incident.RefusedNotOperator:
 		why += ", and is no operator"
-	case refusedEdited:
+	case incident.RefusedEdited:
 		why += ", and the comment was edited"
 	}
-	return []Action{{Kind: Obey, Project: o.Project, Incident: o.Incident, Issue: o.Issue, Why: why}}
+	return []plan.Action{{Kind: plan.RunCommand, Project: o.Project, Incident: o.Incident, Issue: o.Issue, Why: why}}
 }
 
 // order makes an order of a comment with commands. One in an issue that is not ours is done with.
-func (r *Reconciler) order(ctx context.Context, repo Repo, c IssueComment, commands []Command, p *pass) (Order, error) {
-	o := Order{Comment: c.ID, By: c.By, At: c.Created, Issue: IssueRef{Repo: repo, Number: c.Number}, Done: true}
+func (r *Reconciler) order(ctx context.Context, repo tracker.Repo, c tracker.Comment, commands []incident.CommandLine, p *pass) (incident.Command, error) {
+	o := incident.Command{Comment: c.ID, By: c.By, At: c.Created, Issue: tracker.IssueRef{Repo: repo, Number: c.Number}, Done: true}
 	issue, gone, err := r.issueNumbered(ctx, p, repo, c.Number)
 	if gone {
 		return o, nil
@@ -207,15 +212,15 @@ func (r *Reconciler) order(ctx context.Context, repo Repo, c IssueComment, comma
 	}
 	switch {
 	case !p.ops.may(c.By):
-		o.Refused = refusedStranger
+		o.Refused = incident.RefusedNotOperator
 	case !c.Updated.Equal(c.Created):
-		o.Refused = refusedEdited
+		o.Refused = incident.RefusedEdited
 		if r.Now().Sub(c.Created) > editedFor {
 			return o, nil
 		}
 	default:
 		for _, cmd := range commands {
-			o.Steps = append(o.Steps, Step{Command: cmd})
+			o.Steps = append(o.Steps, incident.Step{Line: cmd})
 		}
 	}
 	if obeyed, err := r.obeyed(ctx, o, found[0], p); obeyed || err != nil {
@@ -227,22 +232,22 @@ func (r *Reconciler) order(ctx context.Context, repo Repo, c IssueComment, comma
 
 // obeyed tells whether an order was carried out, or answered, by a state that was lost or replaced by an older copy: the
 // answer is in the issue then. A resume is answered by the comment on the incident's end.
-func (r *Reconciler) obeyed(ctx context.Context, o Order, i Incident, p *pass) (bool, error) {
-	key := orderKey(o)
-	if o.Refused == refusedStranger {
-		key = strangerKey(i, o.By)
+func (r *Reconciler) obeyed(ctx context.Context, o incident.Command, i incident.Incident, p *pass) (bool, error) {
+	key := incident.CommandKey(o)
+	if o.Refused == incident.RefusedNotOperator {
+		key = incident.NotOperatorKey(i, o.By)
 	}
 	if _, there, err := r.said(ctx, o.Issue, key, p); there || err != nil {
 		return there, err
 	}
-	if !i.Rebuilt && !slices.ContainsFunc(o.Steps, func(s Step) bool { return s.Command.Verb == ResumeVerb }) {
+	if !i.Rebuilt && !slices.ContainsFunc(o.Steps, func(s incident.Step) bool { return s.Line.Verb == incident.ResumeVerb }) {
 		return false, nil
 	}
 	return r.resumedSince(ctx, i, o.Issue, o.At, p)
 }
 
 // issueNumbered is the issue as this pass has listed it, else as it is now.
-func (r *Reconciler) issueNumbered(ctx context.Context, p *pass, repo Repo, number int64) (issue Issue, gone bool, err error) {
+func (r *Reconciler) issueNumbered(ctx context.Context, p *pass, repo tracker.Repo, number int64) (issue tracker.Issue, gone bool, err error) {
 	if l, ok := p.list(repo); ok {
 		for _, i := range l.issues {
 			if i.Number == number {

@@ -7,74 +7,17 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/terraphim/adfbot/escalate/incident"
+	"github.com/terraphim/adfbot/escalate/issuetext"
+	"github.com/terraphim/adfbot/escalate/plan"
+	"github.com/terraphim/adfbot/escalate/tracker"
+	"github.com/terraphim/adfbot/internal/redact"
 	"github.com/terraphim/adfbot/pause"
 )
 
-// Ledger keeps the incidents. Each method is one transaction; what it returns is on disk.
-type Ledger interface {
-	// Unsettled returns the incidents of a project, or of all projects where it is "", that are open or in whose issue
-	// something is left to do.
-	Unsettled(ctx context.Context, project string) ([]Incident, error)
-	// Incidents returns those of the given incidents that exist.
-	Incidents(ctx context.Context, ids ...string) ([]Incident, error)
-	// Evidence returns an incident's evidence, which the other methods leave out; the zero one where there is none.
-	Evidence(ctx context.Context, incident string) (Evidence, error)
-	// Change reads an incident, lets f change it, and stores it.
-	Change(ctx context.Context, id string, f func(*Incident)) (Incident, error)
-	// Insert stores an incident that was rebuilt. Its number is changed where another incident has it already. An open
-	// one is refused with [ErrOpenIncident] while the project has one.
-	Insert(ctx context.Context, i Incident) (Incident, error)
-	// Resume ends a project's pause: its open incident, if it has the given id, or its hold where the id is "". The
-	// project's next generation begins and its breaker is reset. It tells whether there was something to end.
-	Resume(ctx context.Context, project, incident, how string, at time.Time) (bool, error)
-}
-
-// ErrOpenIncident: the project has an open incident already.
-var ErrOpenIncident = errors.New("the project has an open incident already")
-
-// Holds keeps the pauses that people made.
-type Holds interface {
-	Hold(ctx context.Context, project string) (*Hold, error)
-	Holds(ctx context.Context) ([]Hold, error)
-	SetHold(ctx context.Context, h Hold) error
-}
-
-// Memory keeps what is known of the server, so that the first attempt of a trip costs one request.
-type Memory interface {
-	Labels(ctx context.Context, repo Repo) (map[string]int64, error)
-	SetLabels(ctx context.Context, repo Repo, ids map[string]int64) error
-	Accounts(ctx context.Context, server string) ([]Account, error) // the latest last
-	AddAccount(ctx context.Context, server string, a Account) error
-}
-
-// Locker gives out locks between processes. A lock is gone when its holder dies.
-type Locker interface {
-	// Lock waits until the lock is free, at most the given time, and then fails with an error that names the holder.
-	Lock(ctx context.Context, name string, wait time.Duration) (unlock func(), err error)
-}
-
-// State is everything that a [Reconciler] keeps.
-type State interface {
-	Ledger
-	Holds
-	Memory
-	Locker
-	Orders
-	// Standing is Unsettled and Hold of one project, as of one moment.
-	Standing(ctx context.Context, project string) (unsettled []Incident, hold *Hold, err error)
-}
-
-// Server is everything that a [Reconciler] asks of Gitea.
-type Server interface {
-	Tracker
-	Commenter
-	Labeler
-	Correspondent
-}
-
 // Target is where a project's issues go, and with what.
 type Target struct {
-	Repo      Repo
+	Repo      tracker.Repo
 	Labels    []string
 	Assignees []string
 }
@@ -98,16 +41,16 @@ type Settings struct {
 // one process and in several: see the package comment for the locks.
 type Reconciler struct {
 	Settings Settings
-	State    State
-	Gitea    Server // nil: no request is made, what is pending stays so
-	Off      error  // why no request may be made; noted with what is pending
+	State    incident.State
+	Gitea    tracker.Client // nil: no request is made, what is pending stays so
+	Off      error          // why no request may be made; noted with what is pending
 	Pause    pause.Dir
 	PauseOff error // why the pause directory must not be believed; every flag is unknown then
-	Composer *Composer
+	Composer *issuetext.Composer
 	Log      *slog.Logger
 	Now      func() time.Time
-	Uptime   func() Uptime     // of the machine; nil: not known, and whoever sets the clock ends or lengthens a wait
-	Step     func(name string) // a fault point of the crash tests; nil in production
+	Uptime   func() incident.Uptime // of the machine; nil: not known, and whoever sets the clock ends or lengthens a wait
+	Step     func(name string)      // a fault point of the crash tests; nil in production
 
 	// Describe gives a project's status in Markdown, for `/adf status`; nil: the answer says where to look.
 	Describe func(ctx context.Context, project string) (string, error)
@@ -126,9 +69,9 @@ func (r *Reconciler) step(name string) {
 }
 
 // Look looks at a project's flag. A missing flag counts as gone only while the sentinel is there and is ours.
-func (r *Reconciler) Look(project string) FlagView {
+func (r *Reconciler) Look(project string) incident.FlagView {
 	if r.PauseOff != nil {
-		return FlagView{Err: r.PauseOff}
+		return incident.FlagView{Err: r.PauseOff}
 	}
 	flag, sentinel, err := r.Pause.LookChecked(project)
 	if err == nil && flag.Present {
@@ -139,14 +82,14 @@ func (r *Reconciler) Look(project string) FlagView {
 	}
 	switch {
 	case err != nil:
-		return FlagView{Err: err}
+		return incident.FlagView{Err: err}
 	case !flag.Present:
-		return FlagView{State: FlagGone}
+		return incident.FlagView{State: incident.FlagGone}
 	}
-	v := FlagView{State: FlagThere, Since: flag.Since, Note: flag.Note, Dangling: flag.Dangling}
-	v.Info, _ = ParseFlagNote(flag.Note)
+	v := incident.FlagView{State: incident.FlagThere, Since: flag.Since, Note: flag.Note, Dangling: flag.Dangling}
+	v.Info, _ = issuetext.ParseFlagNote(flag.Note)
 	if v.Info.Project != project {
-		v.Info = FlagInfo{} // a copied flag says nothing about this project
+		v.Info = incident.FlagInfo{} // a copied flag says nothing about this project
 	}
 	return v
 }
@@ -176,29 +119,29 @@ func (r *Reconciler) CheckPause() error {
 // Local does what follows from state and flag alone: it writes the flags that are missing and ends the pauses whose flags
 // are gone. It makes no request, and takes the project's flag lock only if something is to be done. It returns the flag as
 // it was seen last.
-func (r *Reconciler) Local(ctx context.Context, project string) (FlagView, []Action, error) {
+func (r *Reconciler) Local(ctx context.Context, project string) (incident.FlagView, []plan.Action, error) {
 	return r.local(ctx, project, nil)
 }
 
-func (r *Reconciler) local(ctx context.Context, project string, p *pass) (FlagView, []Action, error) {
+func (r *Reconciler) local(ctx context.Context, project string, p *pass) (incident.FlagView, []plan.Action, error) {
 	o, err := r.observe(ctx, project, p)
 	if err != nil {
-		return FlagView{}, nil, err
+		return incident.FlagView{}, nil, err
 	}
-	if !anyLocal(Plan(o)) {
+	if !plan.AnyLocal(plan.Next(o)) {
 		return o.Flag, nil, nil
 	}
 	return r.localNow(ctx, project, p, o)
 }
 
 // localNow is local where an observation has shown that there is something to do.
-func (r *Reconciler) localNow(ctx context.Context, project string, p *pass, o Observation) (FlagView, []Action, error) {
-	unlock, err := r.State.Lock(ctx, "flag/"+project, flagWait)
+func (r *Reconciler) localNow(ctx context.Context, project string, p *pass, o plan.Observation) (incident.FlagView, []plan.Action, error) {
+	unlock, err := r.State.LockHere(ctx, "flag/"+project, flagWait)
 	if err != nil {
 		return o.Flag, nil, fmt.Errorf("%s: %w", project, err)
 	}
 	defer unlock()
-	var done []Action
+	var done []plan.Action
 	var stuck error
 	// Each round may uncover the next: a lost incident is rebuilt only after the old one was ended.
 	for range 5 {
@@ -206,8 +149,8 @@ func (r *Reconciler) localNow(ctx context.Context, project string, p *pass, o Ob
 			return o.Flag, done, errors.Join(stuck, err)
 		}
 		before := len(done)
-		for _, a := range Plan(o) {
-			if !a.Kind.Local() || (a.Kind == WriteFlag && stuck != nil) {
+		for _, a := range plan.Next(o) {
+			if !a.Kind.Local() || (a.Kind == plan.WriteFlag && stuck != nil) {
 				continue
 			}
 			err := r.doLocal(ctx, o, a)
@@ -228,29 +171,20 @@ func (r *Reconciler) localNow(ctx context.Context, project string, p *pass, o Ob
 	return o.Flag, done, stuck
 }
 
-func anyLocal(plan []Action) bool {
-	for _, a := range plan {
-		if a.Kind.Local() {
-			return true
-		}
-	}
-	return false
-}
-
-func (r *Reconciler) doLocal(ctx context.Context, o Observation, a Action) error {
+func (r *Reconciler) doLocal(ctx context.Context, o plan.Observation, a plan.Action) error {
 	now := r.Now()
 	switch a.Kind {
-	case WriteFlag:
+	case plan.WriteFlag:
 		return r.writeFlag(ctx, o, a)
-	case NoteFlag:
+	case plan.ConfirmFlag:
 		if a.Incident == "" {
 			h := *o.Hold
 			h.FlagWritten = now
 			return r.State.SetHold(ctx, h)
 		}
-		_, err := r.State.Change(ctx, a.Incident, func(i *Incident) { i.FlagWritten, i.FlagError = now, "" })
+		_, err := r.State.Change(ctx, a.Incident, func(i *incident.Incident) { i.FlagWritten, i.FlagError = now, "" })
 		return err
-	case Resume:
+	case plan.Resume:
 		how := a.Why + "; noticed " + now.UTC().Format(time.RFC3339)
 		ended, err := r.State.Resume(ctx, a.Project, a.Incident, how, now)
 		if err == nil && ended {
@@ -258,8 +192,8 @@ func (r *Reconciler) doLocal(ctx context.Context, o Observation, a Action) error
 		}
 		r.step("resume-noted")
 		return err
-	case Supersede:
-		_, err := r.State.Change(ctx, a.Incident, func(i *Incident) {
+	case plan.Supersede:
+		_, err := r.State.Change(ctx, a.Incident, func(i *incident.Incident) {
 			if i.IsOpen() {
 				i.Replaced, i.Ended, i.EndedHow, i.NextTry = true, now.UTC(), a.Why, time.Time{}
 			}
@@ -268,23 +202,23 @@ func (r *Reconciler) doLocal(ctx context.Context, o Observation, a Action) error
 			r.Log.Warn("incident superseded", "project", a.Project, "incident", a.Name, "why", a.Why)
 		}
 		return err
-	case ReleaseHold:
+	case plan.ReleaseHold:
 		ended, err := r.State.Resume(ctx, a.Project, "", a.Why, now)
 		if err == nil && ended {
 			r.Log.Info("project resumed", "project", a.Project, "how", a.Why)
 		}
 		return err
-	case NoteHold:
+	case plan.RecordHold:
 		r.Log.Info("project is held by a person's pause flag", "project", a.Project)
-		return r.State.SetHold(ctx, Hold{Project: a.Project, Since: now, FlagWritten: now})
-	case Rebuild, RebuildDone:
-		i, err := r.State.Insert(ctx, rebuilt(a, now))
+		return r.State.SetHold(ctx, incident.Hold{Project: a.Project, Since: now, FlagWritten: now})
+	case plan.Rebuild, plan.RebuildDone:
+		i, err := r.State.Insert(ctx, plan.Rebuilt(a, now))
 		if err == nil {
 			r.Log.Warn("incident rebuilt", "project", a.Project, "incident", i.Name(), "issue", i.Issue.String(), "why", a.Why)
 		}
 		return err
-	case Settle:
-		_, err := r.State.Change(ctx, a.Incident, func(i *Incident) {
+	case plan.Settle:
+		_, err := r.State.Change(ctx, a.Incident, func(i *incident.Incident) {
 			if i.Issue.IsZero() && i.Create.At.IsZero() { // else another process has just found its issue, or begun to make it
 				i.Settled, i.LastErr = true, ""
 			}
@@ -294,20 +228,20 @@ func (r *Reconciler) doLocal(ctx context.Context, o Observation, a Action) error
 	return fmt.Errorf("no such local step: %s", a.Kind)
 }
 
-func (r *Reconciler) writeFlag(ctx context.Context, o Observation, a Action) error {
+func (r *Reconciler) writeFlag(ctx context.Context, o plan.Observation, a plan.Action) error {
 	note := ""
 	if a.Incident == "" {
 		note = o.Hold.Note
 	}
 	for _, i := range o.Incidents {
 		if i.ID == a.Incident {
-			note = FlagNote(i)
+			note = issuetext.FlagNote(i)
 		}
 	}
 	if _, err := r.Pause.Write(a.Project, note); err != nil {
 		err = fmt.Errorf("project %s is NOT paused by a flag: %w", a.Project, err)
 		if a.Incident != "" {
-			if _, err2 := r.State.Change(ctx, a.Incident, func(i *Incident) { i.FlagError = CleanLine(err.Error(), 500) }); err2 != nil {
+			if _, err2 := r.State.Change(ctx, a.Incident, func(i *incident.Incident) { i.FlagError = redact.Line(err.Error(), 500) }); err2 != nil {
 				err = errors.Join(err, err2)
 			}
 		}
@@ -321,7 +255,7 @@ func (r *Reconciler) writeFlag(ctx context.Context, o Observation, a Action) err
 		h.FlagWritten = now
 		err = r.State.SetHold(ctx, h)
 	} else {
-		_, err = r.State.Change(ctx, a.Incident, func(i *Incident) { i.FlagWritten, i.FlagError = now, "" })
+		_, err = r.State.Change(ctx, a.Incident, func(i *incident.Incident) { i.FlagWritten, i.FlagError = now, "" })
 	}
 	r.Log.Info("pause flag written", "project", a.Project, "incident", a.Name, "flag", r.Pause.FlagPath(a.Project))
 	r.step("flag-noted")
@@ -334,29 +268,3 @@ type FlagWriteError struct{ err error }
 
 func (e *FlagWriteError) Error() string { return e.err.Error() }
 func (e *FlagWriteError) Unwrap() error { return e.err }
-
-// rebuilt is the incident that an action tells of.
-func rebuilt(a Action, now time.Time) Incident {
-	i := Incident{
-		ID: a.Incident, Project: a.Project, Seq: a.marker.Seq, Agent: a.info.Agent, Failures: a.info.Failures,
-		Opened: a.info.Opened, Rebuilt: true, Issue: a.Issue,
-	}
-	if i.Seq == 0 {
-		i.Seq = a.info.Seq
-	}
-	if i.Agent == "" {
-		i.Agent = "project-meta"
-	}
-	if i.Opened.IsZero() {
-		i.Opened = now
-	}
-	switch {
-	case a.Kind == Rebuild:
-		i.FlagWritten = now
-	case a.replaced:
-		i.Replaced, i.Ended, i.EndedHow = true, now, "a later incident pauses the project, and this bot's state did not know this one any more"
-	default:
-		i.Ended, i.EndedHow = now, "its pause flag is gone, and this bot's state did not know the incident any more"
-	}
-	return i
-}

@@ -11,6 +11,9 @@ import (
 
 	"github.com/terraphim/adfbot/escalate"
 	"github.com/terraphim/adfbot/escalate/giteatest"
+	"github.com/terraphim/adfbot/escalate/issuetext"
+	"github.com/terraphim/adfbot/escalate/tracker"
+	"github.com/terraphim/adfbot/internal/redact"
 )
 
 // What the server refuses, and what a person has to mend.
@@ -324,7 +327,7 @@ func TestABodyThatAProxyRefusesIsSentShort(t *testing.T) {
 		id := w.trip(project)
 		i := w.issue()
 		require.Less(w, len(i.Body), 1100)
-		m, ok := escalate.ParseMarker(i.Body)
+		m, ok := tracker.ParseMarker(i.Body)
 		require.True(w, ok)
 		require.Equal(w, id, m.Incident)
 	})
@@ -332,7 +335,7 @@ func TestABodyThatAProxyRefusesIsSentShort(t *testing.T) {
 
 func TestATemplateThatFailsCostsNotTheIssue(t *testing.T) {
 	play(t, func(w *world) {
-		c, err := escalate.NewComposer("{{.NoSuchThing}}", escalate.NewRedactor())
+		c, err := issuetext.New("{{.NoSuchThing}}", redact.New())
 		require.NoError(w, err)
 		w.rec.Composer = c
 		w.trip(project)

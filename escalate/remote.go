@@ -7,31 +7,19 @@ import (
 	"math/rand/v2"
 	"slices"
 	"time"
-)
 
-// Waits between tries (design 5).
-const (
-	firstWait   = 30 * time.Second
-	mostWait    = 15 * time.Minute
-	longestWait = maxRetryAfter + mostWait
+	"github.com/terraphim/adfbot/escalate/incident"
+	"github.com/terraphim/adfbot/escalate/plan"
+	"github.com/terraphim/adfbot/escalate/tracker"
+	"github.com/terraphim/adfbot/internal/redact"
 )
-
-// retryWait is how long to wait after the given number of failed tries in a row: 30 s, doubled each time up to 15 min,
-// with a jitter of up to a fifth downward so that many incidents don't come back in step.
-func retryWait(tries int, jitter float64) time.Duration {
-	d := mostWait
-	if tries < 6 {
-		d = min(firstWait<<max(tries-1, 0), mostWait)
-	}
-	return d - time.Duration(jitter*float64(d)/5)
-}
 
 // errLater: nothing is wrong, it is only too early.
 var errLater = errors.New("too early")
 
 // remote does what has to be done in Gitea for one project, under its issue lock, and with everything read again. fresh is
 // an incident that this process has just stored: its issue can't be there yet, so the first attempt costs one request.
-func (r *Reconciler) remote(ctx context.Context, project, fresh string, p *pass) ([]Action, error) {
+func (r *Reconciler) remote(ctx context.Context, project, fresh string, p *pass) ([]plan.Action, error) {
 	if r.Gitea == nil && r.Off == nil {
 		return nil, nil
 	}
@@ -39,12 +27,12 @@ func (r *Reconciler) remote(ctx context.Context, project, fresh string, p *pass)
 	if fresh != "" {
 		wait = r.Settings.Timeout // a sweep may be at the same project this very moment
 	}
-	unlock, err := r.State.Lock(ctx, "issue/"+project, wait)
+	ctx, release, err := r.State.Claim(ctx, "issue/"+project, wait)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", project, err)
 	}
-	defer unlock()
-	var done []Action
+	defer release()
+	var done []plan.Action
 	var errs []error
 	tried := map[string]bool{}
 	for {
@@ -53,8 +41,8 @@ func (r *Reconciler) remote(ctx context.Context, project, fresh string, p *pass)
 			return done, errors.Join(append(errs, err)...)
 		}
 		next := -1
-		plan := Plan(o)
-		for n, a := range plan {
+		actions := plan.Next(o)
+		for n, a := range actions {
 			if !a.Kind.Local() && !tried[actionKey(a)] {
 				next = n
 				break
@@ -63,7 +51,7 @@ func (r *Reconciler) remote(ctx context.Context, project, fresh string, p *pass)
 		if next < 0 {
 			return done, errors.Join(errs...)
 		}
-		a := plan[next]
+		a := actions[next]
 		tried[actionKey(a)] = true
 		i := incidentOf(o, a)
 		if err := r.blocked(p, i, a); err != nil {
@@ -80,24 +68,24 @@ func (r *Reconciler) remote(ctx context.Context, project, fresh string, p *pass)
 	}
 }
 
-func actionKey(a Action) string { return fmt.Sprint(a.Kind, a.Incident, a.Issue.Number) }
+func actionKey(a plan.Action) string { return fmt.Sprint(a.Kind, a.Incident, a.Issue.Number) }
 
-func incidentOf(o Observation, a Action) Incident {
+func incidentOf(o plan.Observation, a plan.Action) incident.Incident {
 	for _, i := range o.Incidents {
 		if i.ID == a.Incident {
 			return i
 		}
 	}
-	return Incident{}
+	return incident.Incident{}
 }
 
 // blocked tells why no request may be made for the incident now: the bot may not, or its repository can't be listed.
-func (r *Reconciler) blocked(p *pass, i Incident, a Action) error {
+func (r *Reconciler) blocked(p *pass, i incident.Incident, a plan.Action) error {
 	if r.Off != nil {
 		return r.Off
 	}
 	repo := a.Issue.Repo
-	if repo == (Repo{}) {
+	if repo == (tracker.Repo{}) {
 		repo = r.targetRepo(i)
 	}
 	if repo.Owner == "" || repo.Name == "" {
@@ -110,29 +98,29 @@ func (r *Reconciler) blocked(p *pass, i Incident, a Action) error {
 	return nil
 }
 
-func (r *Reconciler) targetRepo(i Incident) Repo {
+func (r *Reconciler) targetRepo(i incident.Incident) tracker.Repo {
 	switch {
 	case !i.Issue.IsZero():
 		return i.Issue.Repo
-	case i.Target != Repo{}:
+	case i.Target != tracker.Repo{}:
 		return i.Target
 	}
 	return r.Settings.Target(i.Project).Repo
 }
 
 // note keeps the reason why something is pending, if it is news.
-func (r *Reconciler) note(ctx context.Context, i Incident, err error) error {
-	if err2 := r.noteReason(ctx, i, CleanLine(err.Error(), 500)); err2 != nil {
+func (r *Reconciler) note(ctx context.Context, i incident.Incident, err error) error {
+	if err2 := r.noteReason(ctx, i, redact.Line(err.Error(), 500)); err2 != nil {
 		err = errors.Join(err, err2)
 	}
 	return fmt.Errorf("%s: %w", i.Name(), err)
 }
 
-func (r *Reconciler) noteReason(ctx context.Context, i Incident, why string) error {
+func (r *Reconciler) noteReason(ctx context.Context, i incident.Incident, why string) error {
 	if why == i.LastErr {
 		return nil
 	}
-	_, err := r.State.Change(ctx, i.ID, func(i *Incident) {
+	_, err := r.State.Change(ctx, i.ID, func(i *incident.Incident) {
 		if why != "" || i.Tries == 0 { // a step that failed meanwhile has its own reason
 			i.LastErr = why
 		}
@@ -142,12 +130,12 @@ func (r *Reconciler) noteReason(ctx context.Context, i Incident, why string) err
 
 // noteListed keeps with an open incident that the server refuses to list the repository of its issue, until it does not
 // any more: somebody may close or delete the issue, and the bot could not see it. What passes by itself is not kept.
-func (r *Reconciler) noteListed(ctx context.Context, p *pass, i Incident, err error) error {
+func (r *Reconciler) noteListed(ctx context.Context, p *pass, i incident.Incident, err error) error {
 	switch {
 	case p.dry:
 		return nil
-	case err != nil && outcomeOf(err) == Refused && !isRetryable(err):
-		return r.noteReason(ctx, i, CleanLine(err.Error(), 500))
+	case err != nil && tracker.OutcomeOf(err) == tracker.Refused && !tracker.IsRetryable(err):
+		return r.noteReason(ctx, i, redact.Line(err.Error(), 500))
 	case err == nil && i.Tries == 0:
 		return r.noteReason(ctx, i, "")
 	}
@@ -155,53 +143,53 @@ func (r *Reconciler) noteListed(ctx context.Context, p *pass, i Incident, err er
 }
 
 // failed counts a failed try and sets the wait before the next.
-func (r *Reconciler) failed(ctx context.Context, i Incident, err error) error {
-	_, err2 := r.State.Change(ctx, i.ID, func(i *Incident) { r.failInto(i, err) })
+func (r *Reconciler) failed(ctx context.Context, i incident.Incident, err error) error {
+	_, err2 := r.State.Change(ctx, i.ID, func(i *incident.Incident) { r.failInto(i, err) })
 	return errors.Join(err, err2)
 }
 
-func (r *Reconciler) failInto(i *Incident, err error) {
-	wait := retryWait(i.Tries+1, rand.Float64())
-	var te *TrackerError
+func (r *Reconciler) failInto(i *incident.Incident, err error) {
+	wait := plan.RetryWait(i.Tries+1, rand.Float64())
+	var te *tracker.Error
 	if errors.As(err, &te) {
 		wait = max(wait, te.RetryAfter)
 	}
 	i.Tries++
 	i.NextTry = r.Now().Add(wait)
-	i.LastErr = CleanLine(err.Error(), 500)
+	i.LastErr = redact.Line(err.Error(), 500)
 }
 
-func worked(i *Incident) { i.Tries, i.NextTry, i.LastErr = 0, time.Time{}, "" }
+func worked(i *incident.Incident) { i.Tries, i.NextTry, i.LastErr = 0, time.Time{}, "" }
 
-func (r *Reconciler) do(ctx context.Context, a Action, i Incident, p *pass, fresh bool) error {
+func (r *Reconciler) do(ctx context.Context, a plan.Action, i incident.Incident, p *pass, fresh bool) error {
 	switch a.Kind {
-	case Create:
+	case plan.Create:
 		return r.create(ctx, i, p, fresh)
-	case Adopt:
-		return r.adopted(ctx, i, a.Issue, p, IssueOpen)
-	case FindLost:
+	case plan.Adopt:
+		return r.adopted(ctx, i, a.Issue, p, plan.IssueOpen)
+	case plan.FindLost:
 		return r.findLost(ctx, i, p)
-	case Replace:
-		_, err := r.State.Change(ctx, i.ID, func(i *Incident) {
-			i.Lost, i.Issue = append(i.Lost, i.Issue), IssueRef{}
+	case plan.Replace:
+		_, err := r.State.Change(ctx, i.ID, func(i *incident.Incident) {
+			i.Lost, i.Issue = append(i.Lost, i.Issue), tracker.IssueRef{}
 			if n := len(i.Lost); n > 1 { // somebody deletes them on purpose: do not race with them
-				i.NextTry = r.Now().Add(retryWait(n, 0))
+				i.NextTry = r.Now().Add(plan.RetryWait(n, 0))
 			}
 		})
 		return err
-	case NoteReopened:
+	case plan.ConfirmReopened:
 		return r.noteReopened(ctx, i, p)
-	case Reopen:
+	case plan.Reopen:
 		return r.reopen(ctx, a, i, p)
-	case ResumeClosed:
+	case plan.ResumeClosed:
 		return r.resumeClosed(ctx, i, p)
-	case TellPaused:
+	case plan.AnnouncePaused:
 		return r.tellPaused(ctx, i, p)
-	case Close:
+	case plan.Close:
 		return r.close(ctx, i, p)
-	case LeaveOpen:
+	case plan.LeaveOpen:
 		return r.leaveOpen(ctx, i, p)
-	case CloseDuplicate:
+	case plan.CloseDuplicate:
 		return r.closeDuplicate(ctx, a.Issue, i, p)
 	}
 	return fmt.Errorf("no such step: %s", a.Kind)
@@ -209,17 +197,17 @@ func (r *Reconciler) do(ctx context.Context, a Action, i Incident, p *pass, fres
 
 // find looks for the incident's marker among the bot's issues of any state, whichever of its accounts wrote them. The list
 // must have been begun after an outstanding attempt was over; one list serves a whole pass.
-func (r *Reconciler) find(ctx context.Context, i Incident, repo Repo, p *pass) (Issue, bool, error) {
+func (r *Reconciler) find(ctx context.Context, i incident.Incident, repo tracker.Repo, p *pass) (tracker.Issue, bool, error) {
 	after := r.Now().Add(2*r.Settings.Timeout - r.since(i.Create))
 	l, err := r.everything(ctx, repo, p, after)
 	if err != nil {
-		return Issue{}, false, err
+		return tracker.Issue{}, false, err
 	}
 	accounts, err := r.accountIDs(ctx, p)
 	if err != nil {
-		return Issue{}, false, err
+		return tracker.Issue{}, false, err
 	}
-	var found *Issue
+	var found *tracker.Issue
 	for n := range l {
 		d := &l[n]
 		if d.Marker.Incident != i.ID || !r.mine(accounts, *d) || slices.Contains(i.Lost, d.IssueRef) {
@@ -231,13 +219,13 @@ func (r *Reconciler) find(ctx context.Context, i Incident, repo Repo, p *pass) (
 		}
 	}
 	if found == nil {
-		return Issue{}, false, nil
+		return tracker.Issue{}, false, nil
 	}
 	return *found, true, nil
 }
 
 // everything lists the bot's issues of any state. In a pass it serves all projects, a failure too.
-func (r *Reconciler) everything(ctx context.Context, repo Repo, p *pass, after time.Time) ([]Issue, error) {
+func (r *Reconciler) everything(ctx context.Context, repo tracker.Repo, p *pass, after time.Time) ([]tracker.Issue, error) {
 	if p == nil {
 		l := r.listAll(ctx, repo, nil)
 		return l.issues, l.err
@@ -259,7 +247,7 @@ func (r *Reconciler) everything(ctx context.Context, repo Repo, p *pass, after t
 	return l.issues, l.err
 }
 
-func (r *Reconciler) listAll(ctx context.Context, repo Repo, p *pass) listed {
+func (r *Reconciler) listAll(ctx context.Context, repo tracker.Repo, p *pass) listed {
 	l := listed{begun: r.Now()}
 	login, err := r.maker(ctx, p)
 	if err != nil {
@@ -270,10 +258,10 @@ func (r *Reconciler) listAll(ctx context.Context, repo Repo, p *pass) listed {
 	return l
 }
 
-func (r *Reconciler) adopted(ctx context.Context, i Incident, ref IssueRef, p *pass, s IssueState) error {
-	i, err := r.State.Change(ctx, i.ID, func(i *Incident) {
-		i.Issue, i.Create, i.Target = ref, Attempt{}, Repo{}
-		i.Settled = i.Settled && s != IssueOpen // it came after all were sure that it would not: it is to be closed
+func (r *Reconciler) adopted(ctx context.Context, i incident.Incident, ref tracker.IssueRef, p *pass, s plan.IssueState) error {
+	i, err := r.State.Change(ctx, i.ID, func(i *incident.Incident) {
+		i.Issue, i.Create, i.Target = ref, incident.Attempt{}, tracker.Repo{}
+		i.Settled = i.Settled && s != plan.IssueOpen // it came after all were sure that it would not: it is to be closed
 		worked(i)
 	})
 	if err == nil {
@@ -284,7 +272,7 @@ func (r *Reconciler) adopted(ctx context.Context, i Incident, ref IssueRef, p *p
 }
 
 // findLost looks whether the issue of an incident that has ended was made after all. It is closed then by the next step.
-func (r *Reconciler) findLost(ctx context.Context, i Incident, p *pass) error {
+func (r *Reconciler) findLost(ctx context.Context, i incident.Incident, p *pass) error {
 	if err := r.waitOver(ctx, i); err != nil {
 		return err
 	}
@@ -293,26 +281,26 @@ func (r *Reconciler) findLost(ctx context.Context, i Incident, p *pass) error {
 		return r.failed(ctx, i, err)
 	}
 	if !ok {
-		_, err := r.State.Change(ctx, i.ID, func(i *Incident) { i.Create, i.Settled = Attempt{}, true; worked(i) })
+		_, err := r.State.Change(ctx, i.ID, func(i *incident.Incident) { i.Create, i.Settled = incident.Attempt{}, true; worked(i) })
 		return err
 	}
 	return r.adopted(ctx, i, issue.IssueRef, p, stateOf(issue))
 }
 
-func stateOf(i Issue) IssueState {
+func stateOf(i tracker.Issue) plan.IssueState {
 	if i.Open {
-		return IssueOpen
+		return plan.IssueOpen
 	}
-	return IssueClosed
+	return plan.IssueClosed
 }
 
 // waitOver returns errLater while an attempt whose answer was lost may still be at work on the server.
-func (r *Reconciler) waitOver(ctx context.Context, i Incident) error {
+func (r *Reconciler) waitOver(ctx context.Context, i incident.Incident) error {
 	if i.Create.At.IsZero() || r.over(i.Create) {
 		return nil
 	}
 	if r.since(i.Create) < 0 {
-		if _, err := r.State.Change(ctx, i.ID, func(i *Incident) { i.Create = r.begun() }); err != nil {
+		if _, err := r.State.Change(ctx, i.ID, func(i *incident.Incident) { i.Create = r.begun() }); err != nil {
 			return err
 		}
 	}

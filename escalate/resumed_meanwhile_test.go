@@ -10,6 +10,7 @@ import (
 
 	"github.com/terraphim/adfbot/escalate"
 	"github.com/terraphim/adfbot/escalate/giteatest"
+	"github.com/terraphim/adfbot/escalate/incident"
 )
 
 // A person resumes the project while another process is about to open its issue.
@@ -47,11 +48,11 @@ func TestAnIncidentThatIsResumedWhileItsIssueIsBeingMadeLeavesNoIssueOpen(t *tes
 
 // between is a state in whose changes another process has its turn.
 type between struct {
-	escalate.State
+	incident.State
 	before, after func()
 }
 
-func (s between) Change(ctx context.Context, id string, f func(*escalate.Incident)) (escalate.Incident, error) {
+func (s between) Change(ctx context.Context, id string, f func(*incident.Incident)) (incident.Incident, error) {
 	s.before()
 	i, err := s.State.Change(ctx, id, f)
 	s.after()
@@ -67,7 +68,7 @@ func TestAnIncidentIsNotSettledWhenItsIssueHasJustBeenFound(t *testing.T) {
 		resumes := finds.another()
 		seen, found, resumed := make(chan struct{}), make(chan struct{}), make(chan struct{})
 		nothing := func() {}
-		resumes.rec.State = between{resumes.rec.State, sync.OnceFunc(func() { close(seen); <-found }), nothing}
+		resumes.rec.State = between{State: resumes.rec.State, before: sync.OnceFunc(func() { close(seen); <-found }), after: nothing}
 		w.gitea.Inject(giteatest.Fault{Match: giteatest.ListIssues(), Times: 1, Do: giteatest.Afterwards(func() {
 			go func() {
 				defer close(resumed)
@@ -76,7 +77,7 @@ func TestAnIncidentIsNotSettledWhenItsIssueHasJustBeenFound(t *testing.T) {
 				require.NoError(w, err)
 			}()
 			<-seen
-			finds.rec.State = between{finds.rec.State, nothing, sync.OnceFunc(func() { close(found); <-resumed })}
+			finds.rec.State = between{State: finds.rec.State, before: nothing, after: sync.OnceFunc(func() { close(found); <-resumed })}
 		})})
 		_, err := finds.rec.Escalate(w.Context(), project, "")
 		require.NoError(w, err)

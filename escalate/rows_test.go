@@ -9,6 +9,8 @@ import (
 
 	"github.com/terraphim/adfbot/escalate"
 	"github.com/terraphim/adfbot/escalate/giteatest"
+	"github.com/terraphim/adfbot/escalate/incident"
+	"github.com/terraphim/adfbot/escalate/tracker"
 )
 
 // The rows of the sweep's table, each from beginning to end over the fake.
@@ -20,9 +22,9 @@ func TestATripWritesTheFlagAndOpensTheIssue(t *testing.T) {
 		i := w.issue()
 		require.Equal(w, "[ADF] project-meta on odilo failed 1 consecutively", i.Title)
 		require.Equal(w, []string{"adf", "circuit-breaker", "priority/high"}, i.Labels)
-		m, ok := escalate.ParseMarker(i.Body)
+		m, ok := tracker.ParseMarker(i.Body)
 		require.True(w, ok)
-		require.Equal(w, escalate.Marker{Installation: w.store.Installation(), Project: project, Incident: id, Seq: 1}, m)
+		require.Equal(w, tracker.Marker{Installation: w.store.Installation(), Project: project, Incident: id, Seq: 1}, m)
 		require.Equal(w, i.Number, w.incident(id).Issue.Number)
 		require.False(w, w.incident(id).FlagWritten.IsZero())
 	})
@@ -290,7 +292,7 @@ func TestOfTwoIssuesThatTheStateDoesNotKnowTheOldestOpenOneStays(t *testing.T) {
 		w.gitea.As("adf-bot").Open(fleet, "twin", body)
 		w.gitea.As("adf-bot").Open(fleet, "triplet", body)
 		w.gitea.As("alex").Close(fleet, 1)
-		w.change(id, func(i *escalate.Incident) { i.Issue = escalate.IssueRef{} })
+		w.change(id, func(i *incident.Incident) { i.Issue = tracker.IssueRef{} })
 		w.sweep()
 		states := []string{}
 		for _, i := range w.issues(fleet) {

@@ -8,8 +8,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/terraphim/adfbot/escalate"
 	"github.com/terraphim/adfbot/escalate/giteatest"
+	"github.com/terraphim/adfbot/escalate/tracker"
 )
 
 // Issues that are not the bot's, or no longer, and accounts and repositories that change under it.
@@ -36,7 +36,7 @@ func TestAPersonsIssueIsNeverTouched(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			play(t, func(w *world) {
 				w.trip(project)
-				m, _ := escalate.ParseMarker(w.issue().Body)
+				m, _ := tracker.ParseMarker(w.issue().Body)
 				n := w.gitea.As("alex").Open(fleet, "[ADF] project-meta on odilo failed 3 consecutively", c.body(m.String()))
 				w.untouched(fleet, n, func() {
 					w.sweep()
@@ -82,7 +82,7 @@ func TestAPersonsCopyIsNotTakenForALostIssue(t *testing.T) {
 		w.gitea.Inject(giteatest.Fault{Match: giteatest.CreateIssue(), Times: 1, Do: giteatest.Reset()})
 		id, err := w.tripAnd(project)
 		require.Error(w, err)
-		marker := escalate.Marker{Installation: w.store.Installation(), Project: project, Incident: id, Seq: 1}
+		marker := tracker.Marker{Installation: w.store.Installation(), Project: project, Incident: id, Seq: 1}
 		n := w.gitea.As("alex").Open(fleet, "mine", marker.String())
 		w.untouched(fleet, n, func() { w.sweepFor(2 * time.Minute) })
 		require.Len(w, w.issues(fleet), 1)

@@ -10,11 +10,18 @@ import (
 	"sync"
 
 	"golang.org/x/sync/errgroup"
+
+	"github.com/terraphim/adfbot/escalate/incident"
+	"github.com/terraphim/adfbot/escalate/plan"
+	"github.com/terraphim/adfbot/escalate/tracker"
 )
 
-// atOnce is how many projects are worked on at once. They are more than the requests that may be in flight, so that Gitea
-// is not idle while a step is noted on disk.
-const atOnce = 2 * inFlight
+// How much of a sweep runs at once. The client limits its requests itself; more projects than requests are worked on, so
+// that Gitea is not idle while a step is saved.
+const (
+	reposAtOnce    = 8
+	projectsAtOnce = 16
+)
 
 // SweepOptions say how a person wants a sweep.
 type SweepOptions struct {
@@ -28,9 +35,9 @@ type SweepOptions struct {
 
 // Report is what a sweep planned or did.
 type Report struct {
-	Projects int      `json:"projects"`
-	Actions  []Action `json:"actions"` // done, or planned in a dry run
-	Errors   []string `json:"errors"`
+	Projects int           `json:"projects"`
+	Actions  []plan.Action `json:"actions"` // done, or planned in a dry run
+	Errors   []string      `json:"errors"`
 	// Foreign are open issues by our account with another installation's marker. They are never touched: they are another
 	// bot's, or those of a state and pause directory that were both lost.
 	Foreign []string `json:"foreign,omitempty"`
@@ -38,7 +45,7 @@ type Report struct {
 
 // Escalate does all that is due for one project: local steps, then Gitea. fresh is the id of an incident that this process
 // has just stored, or "". Without a list of Gitea's issues it knows only of the issues that the state knows.
-func (r *Reconciler) Escalate(ctx context.Context, project, fresh string) ([]Action, error) {
+func (r *Reconciler) Escalate(ctx context.Context, project, fresh string) ([]plan.Action, error) {
 	_, done, err := r.local(ctx, project, nil)
 	more, err2 := r.remote(ctx, project, fresh, nil)
 	return append(done, more...), errors.Join(err, err2)
@@ -78,7 +85,7 @@ func (r *Reconciler) Sweep(ctx context.Context, opt SweepOptions) (Report, error
 	var mu sync.Mutex
 	ended := 0
 	var g errgroup.Group
-	g.SetLimit(atOnce)
+	g.SetLimit(projectsAtOnce)
 	for _, project := range s.projects {
 		g.Go(func() error {
 			if ctx.Err() != nil {
@@ -98,7 +105,7 @@ func (r *Reconciler) Sweep(ctx context.Context, opt SweepOptions) (Report, error
 		})
 	}
 	_ = g.Wait()
-	slices.SortStableFunc(rep.Actions, func(a, b Action) int { return cmp.Compare(a.Project, b.Project) })
+	slices.SortStableFunc(rep.Actions, func(a, b plan.Action) int { return cmp.Compare(a.Project, b.Project) })
 	err = errors.Join(errs...)
 	rep.Errors = lines(errs)
 	return rep, errors.Join(err, ctx.Err())
@@ -130,9 +137,9 @@ func lines(errs []error) []string {
 
 // repos are the repositories to list: the configured ones and those of unfinished incidents, also of projects that have
 // left the configuration or were moved.
-func (r *Reconciler) repos(ctx context.Context) ([]Repo, error) {
-	var out []Repo
-	add := func(repo Repo) {
+func (r *Reconciler) repos(ctx context.Context) ([]tracker.Repo, error) {
+	var out []tracker.Repo
+	add := func(repo tracker.Repo) {
 		if repo.Owner != "" && repo.Name != "" && !slices.Contains(out, repo) {
 			out = append(out, repo)
 		}
@@ -156,7 +163,7 @@ func (r *Reconciler) repos(ctx context.Context) ([]Repo, error) {
 
 // readOpen lists the open issues of every repository. A list that fails is kept as failed: nothing is done in that
 // repository, and nothing is concluded from its silence.
-func (r *Reconciler) readOpen(ctx context.Context, p *pass, repos []Repo) []error {
+func (r *Reconciler) readOpen(ctx context.Context, p *pass, repos []tracker.Repo) []error {
 	if r.Gitea == nil || r.Off != nil {
 		if r.Off != nil {
 			return []error{r.Off}
@@ -175,7 +182,7 @@ func (r *Reconciler) readOpen(ctx context.Context, p *pass, repos []Repo) []erro
 	}
 	results := make([]listed, len(repos))
 	g, gctx := errgroup.WithContext(ctx)
-	g.SetLimit(inFlight)
+	g.SetLimit(reposAtOnce)
 	for n, repo := range repos {
 		g.Go(func() error {
 			results[n].begun = r.Now()
@@ -202,13 +209,13 @@ func (r *Reconciler) readOpen(ctx context.Context, p *pass, repos []Repo) []erro
 // snapshot is the state of all projects at the beginning of a sweep. Who writes reads again under the project's lock.
 type snapshot struct {
 	projects  []string
-	incidents map[string][]Incident
-	holds     map[string]*Hold
-	known     map[string]Incident
+	incidents map[string][]incident.Incident
+	holds     map[string]*incident.Hold
+	known     map[string]incident.Incident
 }
 
 func (r *Reconciler) snapshot(ctx context.Context, p *pass) (snapshot, error) {
-	s := snapshot{incidents: map[string][]Incident{}, holds: map[string]*Hold{}}
+	s := snapshot{incidents: map[string][]incident.Incident{}, holds: map[string]*incident.Hold{}}
 	projects := map[string]bool{}
 	for _, id := range r.Settings.Projects {
 		projects[id] = true
@@ -254,7 +261,7 @@ func (r *Reconciler) snapshot(ctx context.Context, p *pass) (snapshot, error) {
 }
 
 // guarded is sweepOne, whose panic is one project's error: it ends neither the daemon nor the other projects' sweep.
-func (r *Reconciler) guarded(ctx context.Context, project string, p *pass, s snapshot, dry bool) (actions []Action, err error) {
+func (r *Reconciler) guarded(ctx context.Context, project string, p *pass, s snapshot, dry bool) (actions []plan.Action, err error) {
 	defer func() {
 		if v := recover(); v != nil {
 			r.Log.Error("panic in a sweep", "project", project, "panic", v, "stack", string(debug.Stack()))
@@ -264,7 +271,7 @@ func (r *Reconciler) guarded(ctx context.Context, project string, p *pass, s sna
 	return r.sweepOne(ctx, project, p, s, dry)
 }
 
-func (r *Reconciler) sweepOne(ctx context.Context, project string, p *pass, s snapshot, dry bool) ([]Action, error) {
+func (r *Reconciler) sweepOne(ctx context.Context, project string, p *pass, s snapshot, dry bool) ([]plan.Action, error) {
 	var moveErr error
 	if !dry {
 		moveErr = r.relocate(ctx, p, s.incidents[project])
@@ -282,15 +289,15 @@ func (r *Reconciler) sweepOne(ctx context.Context, project string, p *pass, s sn
 	}
 	o := r.join(project, p, flag, s.holds[project], s.incidents[project], r.openIssues(p, project), known)
 	if dry {
-		return Foresee(o), lookErr
+		return plan.DryRun(o), lookErr
 	}
-	plan := Plan(o)
-	if len(plan) == 0 {
+	actions := plan.Next(o)
+	if len(actions) == 0 {
 		return nil, lookErr
 	}
-	var done []Action
+	var done []plan.Action
 	var err error
-	if anyLocal(plan) {
+	if plan.AnyLocal(actions) {
 		_, done, err = r.localNow(ctx, project, p, o)
 		if err != nil {
 			var noFlag *FlagWriteError
@@ -304,12 +311,12 @@ func (r *Reconciler) sweepOne(ctx context.Context, project string, p *pass, s sn
 }
 
 // reposOf are the repositories of one project: where its issues go now, and where those of its unfinished incidents are.
-func (r *Reconciler) reposOf(ctx context.Context, project string) ([]Repo, error) {
+func (r *Reconciler) reposOf(ctx context.Context, project string) ([]tracker.Repo, error) {
 	incidents, err := r.State.Unsettled(ctx, project)
-	out := []Repo{r.Settings.Target(project).Repo}
+	out := []tracker.Repo{r.Settings.Target(project).Repo}
 	for _, i := range incidents {
-		for _, repo := range []Repo{i.Issue.Repo, i.Target} {
-			if repo != (Repo{}) && !slices.Contains(out, repo) {
+		for _, repo := range []tracker.Repo{i.Issue.Repo, i.Target} {
+			if repo != (tracker.Repo{}) && !slices.Contains(out, repo) {
 				out = append(out, repo)
 			}
 		}

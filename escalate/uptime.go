@@ -1,27 +1,24 @@
 package escalate
 
-import "time"
+import (
+	"time"
 
-// Uptime is a moment by the machine's own clock, which nobody can set and which goes on while the machine sleeps:
-// CLOCK_BOOTTIME in clock_gettime(2).
-type Uptime struct {
-	Boot string        // which start of the machine it counts from; "": not known
-	For  time.Duration // since then
-}
+	"github.com/terraphim/adfbot/escalate/incident"
+)
 
-func (r *Reconciler) uptime() Uptime {
+func (r *Reconciler) uptime() incident.Uptime {
 	if r.Uptime == nil {
-		return Uptime{}
+		return incident.Uptime{}
 	}
 	return r.Uptime()
 }
 
 // begun is an attempt that begins now.
-func (r *Reconciler) begun() Attempt { return Attempt{r.Now(), r.uptime()} }
+func (r *Reconciler) begun() incident.Attempt { return incident.Attempt{At: r.Now(), Up: r.uptime()} }
 
 // since is how long ago an attempt was begun: by the machine's own clock, unless the machine was restarted since. Then the
 // other one has to do, and what it says is negative where the attempt was noted while it was wrong.
-func (r *Reconciler) since(a Attempt) time.Duration {
+func (r *Reconciler) since(a incident.Attempt) time.Duration {
 	if now := r.uptime(); now.Boot != "" && now.Boot == a.Up.Boot {
 		return now.For - a.Up.For
 	}
@@ -29,4 +26,4 @@ func (r *Reconciler) since(a Attempt) time.Duration {
 }
 
 // over tells whether an attempt can no longer change anything on the server: twice the timeout has passed.
-func (r *Reconciler) over(a Attempt) bool { return r.since(a) >= 2*r.Settings.Timeout }
+func (r *Reconciler) over(a incident.Attempt) bool { return r.since(a) >= 2*r.Settings.Timeout }

@@ -9,6 +9,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/terraphim/adfbot/escalate"
+	"github.com/terraphim/adfbot/escalate/gitea"
+	"github.com/terraphim/adfbot/internal/redact"
 )
 
 func TestASweepTellsHowFarItIs(t *testing.T) {
@@ -39,13 +41,13 @@ func TestEachRequestIsObservedWithoutWhatDiffersFromOneToTheNext(t *testing.T) {
 	var mu sync.Mutex
 	var seen []request
 	for _, status := range []int{0, 401, 500} {
-		g := escalate.NewGitea(escalate.GiteaOptions{
-			URL: server, Tokens: &tokens{now: "t"}, Timeout: time.Second, Transport: sameStatus(status), Redact: escalate.NewRedactor(),
+		g := gitea.New(gitea.Options{
+			URL: server, Tokens: &tokens{now: "t"}, Timeout: time.Second, Transport: sameStatus(status), Redact: redact.New(),
 			Observe: func(op string, status int, took time.Duration) {
 				mu.Lock()
 				defer mu.Unlock()
 				require.GreaterOrEqual(t, took, time.Duration(0))
-				seen = append(seen, request{op, status})
+				seen = append(seen, request{op: op, status: status})
 			},
 		})
 		_, err := g.Get(t.Context(), repoOf(fleet), 17)
@@ -53,5 +55,5 @@ func TestEachRequestIsObservedWithoutWhatDiffersFromOneToTheNext(t *testing.T) {
 		_, err = g.AddLabel(t.Context(), repoOf(fleet), "priority/high")
 		require.Error(t, err)
 	}
-	require.Equal(t, []request{{"read issue", 0}, {"make label", 0}, {"read issue", 401}, {"make label", 401}, {"read issue", 500}, {"make label", 500}}, seen)
+	require.Equal(t, []request{{op: "read issue", status: 0}, {op: "make label", status: 0}, {op: "read issue", status: 401}, {op: "make label", status: 401}, {op: "read issue", status: 500}, {op: "make label", status: 500}}, seen)
 }

@@ -20,7 +20,12 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/terraphim/adfbot/escalate"
+	"github.com/terraphim/adfbot/escalate/gitea"
 	"github.com/terraphim/adfbot/escalate/giteatest"
+	"github.com/terraphim/adfbot/escalate/incident"
+	"github.com/terraphim/adfbot/escalate/issuetext"
+	"github.com/terraphim/adfbot/escalate/tracker"
+	"github.com/terraphim/adfbot/internal/redact"
 	"github.com/terraphim/adfbot/internal/store"
 	"github.com/terraphim/adfbot/pause"
 )
@@ -65,7 +70,7 @@ func play(t *testing.T, f func(w *world)) {
 			require.NoError(t, w.store.SetLabels(t.Context(), repoOf(fleet), ids))
 		}
 		me := w.gitea.AddUser("adf-bot", giteatest.UserOptions{})
-		require.NoError(t, w.store.AddAccount(t.Context(), server, escalate.Account{ID: me, Login: "adf-bot"}))
+		require.NoError(t, w.store.AddAccount(t.Context(), server, tracker.Account{ID: me, Login: "adf-bot"}))
 		f(w)
 	})
 }
@@ -117,8 +122,8 @@ func openMachine(t *testing.T, s *giteatest.Server, path, dir string) *machine {
 	}})
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = m.store.Close() })
-	redact := escalate.NewRedactor("s3cret-token")
-	composer, err := escalate.NewComposer("", redact)
+	redactor := redact.New("s3cret-token")
+	composer, err := issuetext.New("", redactor)
 	require.NoError(t, err)
 	m.rec = &escalate.Reconciler{
 		Settings: escalate.Settings{
@@ -128,8 +133,8 @@ func openMachine(t *testing.T, s *giteatest.Server, path, dir string) *machine {
 			},
 		},
 		State: m.store,
-		Gitea: escalate.NewGitea(escalate.GiteaOptions{
-			URL: server, Tokens: m.tokens, Timeout: timeout, Transport: s.Transport(), Redact: redact,
+		Gitea: gitea.New(gitea.Options{
+			URL: server, Tokens: m.tokens, Timeout: timeout, Transport: s.Transport(), Redact: redactor,
 		}),
 		Pause: m.dir, Composer: composer, Log: slog.New(slog.NewTextHandler(m.log, nil)), Now: time.Now,
 	}
@@ -156,9 +161,9 @@ func (m *machine) withoutState() *machine {
 	return openMachine(m.t, m.gitea, m.path+".new", m.dir.Path())
 }
 
-func repoOf(path string) escalate.Repo {
+func repoOf(path string) tracker.Repo {
 	owner, name, _ := strings.Cut(path, "/")
-	return escalate.Repo{Server: server, Owner: owner, Name: name}
+	return tracker.Repo{Server: server, Owner: owner, Name: name}
 }
 
 // tokens is a token file that can be rotated.
@@ -281,7 +286,7 @@ func (m *machine) sweepEvery(step, d time.Duration) {
 	}
 }
 
-func (m *machine) incident(id string) escalate.Incident {
+func (m *machine) incident(id string) incident.Incident {
 	m.t.Helper()
 	found, err := m.store.Incidents(m.t.Context(), id)
 	require.NoError(m.t, err)
@@ -289,7 +294,7 @@ func (m *machine) incident(id string) escalate.Incident {
 	return found[0]
 }
 
-func (m *machine) change(id string, f func(*escalate.Incident)) {
+func (m *machine) change(id string, f func(*incident.Incident)) {
 	m.t.Helper()
 	_, err := m.store.Change(m.t.Context(), id, f)
 	require.NoError(m.t, err)
@@ -384,9 +389,9 @@ func (m *machine) sweepDies(step string) {
 }
 
 // over is the same Gitea by another way.
-func (m *machine) over(way http.RoundTripper) *escalate.Gitea {
-	return escalate.NewGitea(escalate.GiteaOptions{
-		URL: server, Tokens: m.tokens, Timeout: timeout, Transport: way, Redact: escalate.NewRedactor("s3cret-token"),
+func (m *machine) over(way http.RoundTripper) *gitea.Client {
+	return gitea.New(gitea.Options{
+		URL: server, Tokens: m.tokens, Timeout: timeout, Transport: way, Redact: redact.New("s3cret-token"),
 	})
 }
 

@@ -13,7 +13,7 @@ import (
 	"github.com/terraphim/adfbot/pause"
 )
 
-func TestAWriterThatDiesLeavesACompleteFlagOrNone(t *testing.T) {
+func TestWriteCrash(t *testing.T) {
 	for step, there := range map[string]bool{
 		"temp": false, "content": false, "sync": false, "link": false, "unlink": true, "syncdir": true,
 	} {
@@ -32,7 +32,7 @@ func TestAWriterThatDiesLeavesACompleteFlagOrNone(t *testing.T) {
 
 			created, err := d.Write("odilo", whole("next"))
 			require.NoError(t, err)
-			require.Equal(t, !there, created, "the next writer does what is missing")
+			require.Equal(t, !there, created, "the next writer finishes the job")
 			flag, err = d.Look("odilo")
 			require.NoError(t, err)
 			require.True(t, isWhole(flag.Note))
@@ -45,7 +45,7 @@ func TestAWriterThatDiesLeavesACompleteFlagOrNone(t *testing.T) {
 	}
 }
 
-func TestWithoutHardLinksAWriterThatDiesMayLeaveAnEmptyFlag(t *testing.T) {
+func TestWriteCrashWithoutHardLinks(t *testing.T) {
 	for step, there := range map[string]bool{"claim": false, "rename": true} {
 		t.Run("before "+step, func(t *testing.T) {
 			d, path := newDir(t)
@@ -60,7 +60,7 @@ func TestWithoutHardLinksAWriterThatDiesMayLeaveAnEmptyFlag(t *testing.T) {
 	}
 }
 
-func TestAnInitThatDiesCanBeDoneAgain(t *testing.T) {
+func TestInitCrash(t *testing.T) {
 	noLinks := map[string]int{"link": int(syscall.EPERM)}
 	for _, c := range []child{
 		{KillAt: "mkdir"}, {KillAt: "temp"}, {KillAt: "content"}, {KillAt: "sync"}, {KillAt: "link"},
@@ -84,7 +84,7 @@ func TestAnInitThatDiesCanBeDoneAgain(t *testing.T) {
 	}
 }
 
-func TestAFillingInThatDiesLeavesTheEmptySentinel(t *testing.T) {
+func TestInitCrashFillingIn(t *testing.T) {
 	for _, step := range []string{"temp", "content", "sync", "rename"} {
 		path := t.TempDir()
 		put(t, filepath.Join(path, pause.SentinelName), "")
@@ -96,7 +96,7 @@ func TestAFillingInThatDiesLeavesTheEmptySentinel(t *testing.T) {
 	}
 }
 
-// age makes everything in the directory two hours old.
+// age sets the modification time of all entries to two hours ago.
 func age(t *testing.T, path string) {
 	t.Helper()
 	at := time.Now().Add(-2 * time.Hour)

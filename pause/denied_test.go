@@ -11,7 +11,7 @@ import (
 	"github.com/terraphim/adfbot/pause"
 )
 
-// publicPause is a pause directory, ready, that a stranger can get to.
+// publicPause returns a prepared pause directory that other users can reach.
 func publicPause(t *testing.T) (pause.Dir, string) {
 	t.Helper()
 	path := filepath.Join(testhost.PublicDir(t), "pause")
@@ -20,16 +20,16 @@ func publicPause(t *testing.T) (pause.Dir, string) {
 	return d, path
 }
 
-func TestAnUnreadableDirectoryIsNeverNotPaused(t *testing.T) {
+func TestUnreadableDir(t *testing.T) {
 	for what, mode := range map[string]os.FileMode{
-		"no rights at all": 0, "may only be searched": 0o111, "may only be listed": 0o444,
+		"no rights": 0, "search only": 0o111, "list only": 0o444,
 	} {
 		t.Run(what, func(t *testing.T) {
 			_, path := publicPause(t)
 			require.NoError(t, os.Chmod(path, mode))
 			for _, do := range []string{"look", "paused", "sentinel", "remove", "write", "init", "list"} {
 				if do == "list" && mode&0o444 != 0 {
-					continue // this much it may do
+					continue // allowed
 				}
 				c := child{Do: do, Dir: path, ID: "odilo", UID: stranger()}
 				if do == "init" {
@@ -38,13 +38,13 @@ func TestAnUnreadableDirectoryIsNeverNotPaused(t *testing.T) {
 				a := c.do(t)
 				require.True(t, a.Denied, "%s: %+v", do, a)
 				require.Contains(t, a.Err, path)
-				require.Contains(t, a.Err, strangerName()+", as which this runs, must be able to", do)
+				require.Contains(t, a.Err, strangerName()+" must be able to ", do)
 			}
 		})
 	}
 }
 
-func TestAnUnwritableDirectoryCanBeReadAndNotWritten(t *testing.T) {
+func TestUnwritableDir(t *testing.T) {
 	d, path := publicPause(t)
 	_, err := d.Write("held", "why")
 	require.NoError(t, err)
@@ -56,18 +56,18 @@ func TestAnUnwritableDirectoryCanBeReadAndNotWritten(t *testing.T) {
 	require.True(t, as("paused", "held").Did)
 	require.Equal(t, answer{}, as("paused", "odilo"))
 	require.Equal(t, []string{"held"}, as("list", "").IDs)
-	require.Equal(t, answer{}, as("write", "held"), "a flag that exists needs no writing")
-	require.Equal(t, answer{}, as("init", ours), "nor does a sentinel")
+	require.Equal(t, answer{}, as("write", "held"), "an existing flag needs no write access")
+	require.Equal(t, answer{}, as("init", ours), "nor does an existing sentinel")
 
 	for _, a := range []answer{as("write", "odilo"), as("remove", "held")} {
 		require.True(t, a.Denied, "%+v", a)
 		require.False(t, a.Did)
-		require.Contains(t, a.Err, strangerName()+", as which this runs, must be able to write to the directory")
+		require.Contains(t, a.Err, strangerName()+" must be able to write to the directory")
 	}
 	require.Equal(t, []string{pause.SentinelName, "held"}, names(t, path))
 }
 
-func TestADirectoryThatMayNotBeMadeIsSaid(t *testing.T) {
+func TestUnwritableParent(t *testing.T) {
 	parent := testhost.PublicDir(t)
 	require.NoError(t, os.Chmod(parent, 0o555))
 	path := filepath.Join(parent, "deep", "pause")
@@ -75,11 +75,11 @@ func TestADirectoryThatMayNotBeMadeIsSaid(t *testing.T) {
 		c.Dir, c.UID = path, stranger()
 		a := c.do(t)
 		require.True(t, a.Denied, "%+v", a)
-		require.Contains(t, a.Err, "make the directory "+filepath.Dir(path)+": permission denied; "+strangerName())
+		require.Contains(t, a.Err, "create the directory "+filepath.Dir(path)+": permission denied; "+strangerName())
 	}
 }
 
-func TestAnUnreadableSentinelIsUnknown(t *testing.T) {
+func TestUnreadableSentinel(t *testing.T) {
 	d, path := publicPause(t)
 	_, err := d.Write("held", "")
 	require.NoError(t, err)
@@ -90,7 +90,7 @@ func TestAnUnreadableSentinelIsUnknown(t *testing.T) {
 	require.True(t, child{Do: "paused", Dir: path, ID: "held", UID: stranger()}.do(t).Did)
 }
 
-func TestAnUnreadableFlagPausesWithoutItsNote(t *testing.T) {
+func TestUnreadableFlag(t *testing.T) {
 	d, path := publicPause(t)
 	_, err := d.Write("odilo", "why")
 	require.NoError(t, err)

@@ -10,18 +10,18 @@ import (
 	"syscall"
 )
 
-// DefaultDir is the pause directory where nothing else is configured. Other
-// programs on the machine look for the flags there.
+// DefaultDir is the default pause directory. Other programs look for flags
+// there.
 const DefaultDir = "/opt/ai-dark-factory/data/pause"
 
-// Dir is a pause directory. It holds nothing but the path, and each method
-// opens the directory anew. The zero value is [DefaultDir].
+// Dir is a pause directory. It holds only the path; every method opens the
+// directory anew. The zero value is [DefaultDir].
 type Dir struct {
 	path string
 }
 
-// New returns the pause directory at path; "" means [DefaultDir]. It does not
-// touch the file system.
+// New returns the pause directory at path, or at [DefaultDir] if path is empty.
+// It does not access the file system.
 func New(path string) Dir {
 	if path == "" {
 		return Dir{}
@@ -37,19 +37,18 @@ func (d Dir) Path() string {
 	return d.path
 }
 
-// FlagPath returns the path of a project's flag, for people to read and to
-// remove. It is "" for an id that [CheckID] refuses, so that it never names a
-// file somewhere else.
+// FlagPath returns the path of a project's flag, for people. It returns "" if
+// id is not a project id, and so never names a file elsewhere.
 func (d Dir) FlagPath(id string) string {
-	if CheckID(id) != nil {
+	if !ValidID(id) {
 		return ""
 	}
 	return filepath.Join(d.Path(), id)
 }
 
-// List returns the ids of all paused projects, sorted. Temporary files, the
-// sentinel and whatever else is no project id are left out. As with
-// [Dir.Look], that a project is missing proves nothing without the sentinel.
+// List returns the ids of all paused projects, sorted. It ignores entries whose
+// name is not a project id. As with [Dir.Look], the absence of a project proves
+// nothing without the sentinel.
 func (d Dir) List() ([]string, error) {
 	root, err := d.open()
 	if err != nil {
@@ -58,33 +57,33 @@ func (d Dir) List() ([]string, error) {
 	defer root.Close()
 	names, err := entries(root)
 	if err != nil {
-		return nil, failed("list the pause directory", d.Path(), err, toLook)
+		return nil, failed("list the pause directory", d.Path(), err, needSearch)
 	}
-	ids := slices.DeleteFunc(names, func(name string) bool { return CheckID(name) != nil })
+	ids := slices.DeleteFunc(names, func(name string) bool { return !ValidID(name) })
 	slices.Sort(ids)
 	return ids, nil
 }
 
-// open opens the directory for one use. Its errors never are
-// [fs.ErrNotExist], so that nobody takes a missing directory for a missing flag.
+// open opens the directory for one operation. Its error is never
+// [fs.ErrNotExist], so that no caller takes a missing directory for a missing
+// flag.
 func (d Dir) open() (*os.Root, error) {
-	// The slash keeps the open from waiting for a writer where a FIFO lies at
-	// the path: then it is "not a directory" at once.
+	// With the slash, opening a FIFO fails instead of waiting for a writer.
 	root, err := os.OpenRoot(d.Path() + "/")
 	switch {
 	case err == nil:
 		return root, nil
 	case errors.Is(err, fs.ErrNotExist):
-		return nil, fmt.Errorf("%w: %s; mount what it lies on, or have it made again with its flags: adfbot restore", ErrNoDir, d.Path())
+		return nil, fmt.Errorf("%w: %s; mount the file system it is on, or create it again with its flags", ErrNoDir, d.Path())
 	case errors.Is(err, syscall.ENOTDIR):
-		return nil, fmt.Errorf("%w: %s; move away what lies there or above it, or set another pause directory", ErrNotDir, d.Path())
+		return nil, notDir(d.Path())
 	default:
-		return nil, failed("open the pause directory", d.Path(), err, toLook)
+		return nil, failed("open the pause directory", d.Path(), err, needSearch)
 	}
 }
 
-// openOrMake opens the directory for writing, and makes it where it is missing.
-func (d Dir) openOrMake() (*os.Root, error) {
+// openOrCreate opens the directory for writing and creates it if it is missing.
+func (d Dir) openOrCreate() (*os.Root, error) {
 	root, err := d.open()
 	if errors.Is(err, ErrNoDir) {
 		if err := makeDirs(d.Path()); err != nil {

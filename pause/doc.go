@@ -1,51 +1,53 @@
-// Package pause keeps the pause flags: files in one directory, each of which
-// keeps one project of the factory from being dispatched while it exists.
+// Package pause keeps pause flags: one file per project in one directory.
+// While the flag of a project exists, no run may be started for that project.
 //
 // # Flow
 //
-// A dispatcher asks [Dir.Paused] before it starts anything, or
-// [Dir.LookChecked] when it also wants the reason. Whoever pauses a project
-// calls [Dir.Write], whoever resumes it calls [Dir.Remove], and a person does
-// the same with touch and rm. [Dir.Init] prepares the directory once.
+// [Dir.Init] prepares the directory once, with an installation id made by
+// [NewRandomID]. Before it starts a run, a dispatcher calls [Dir.Paused], or
+// [Dir.LookChecked] if it also wants the reason. [Dir.Write] pauses a project
+// and [Dir.Remove] resumes it; people do the same with touch and rm.
 //
-// What can't be read is not absent. A flag that is not there means "not paused"
-// only when the sentinel is there, which says that this is the directory, that
-// it is mounted, and that nobody has wiped it. Everything else is an error, and
-// a dispatcher that gets an error starts nothing.
+// Unreadable is not absent. A missing flag means "not paused" only while the
+// directory has its sentinel, a file that proves that the directory is mounted
+// and was not emptied. In every other case the answer is an error, and a
+// dispatcher that gets an error must not start the run.
 //
 // # On disk
 //
-//	<dir>/<project>      a flag; its content is a note for people, or nothing
-//	<dir>/.adfbot        the sentinel: the installation's id and a newline, or
-//	                     nothing when a person made it with touch
-//	<dir>/.tmp-<random>  a file on its way to one of the above
+//	<dir>/<project>      a flag; its content is a note for people, or empty
+//	<dir>/.adfbot        the sentinel: the installation id and a newline, or
+//	                     empty if a person created it with touch
+//	<dir>/.tmp-<random>  a file being written
 //
-// A directory entry of any kind is a flag. Shell scripts use test -e for the
-// same question, and agree but for links, see [Flag]. Project ids can't begin
-// with a dot ([CheckID]), so the three kinds of name never meet; and every access
-// goes through an [os.Root], so that no name and no link leads out of the
-// directory. The root is opened anew for each call: one that was held would go
-// on showing a directory that has since been replaced or unmounted.
+// A directory entry of any type is a flag. Shell scripts may use test -e, which
+// gives the same answer except for some links, see [Flag]. A project id cannot
+// begin with a dot ([CheckID]), so these names never collide. All access goes
+// through an [os.Root], so no name or link leads out of the directory. Each call
+// opens the root again: an open root would keep showing a directory that has
+// been replaced or unmounted since.
 //
-// # What a crash leaves
+// # After a crash
 //
-// A new file is written under a temporary name, synced, linked to its own name,
-// and the directory is synced. So a flag or a sentinel is complete or not
-// there, a power failure included, and whoever comes first stays. A process
-// that dies in between leaves at most a .tmp- file, which a later
-// [Dir.Write] removes when it is an hour old. There are two exceptions, because
-// existence is the whole signal: on a full disk the flag is made without its note,
-// and where the file system knows no hard links there is an empty flag for a
-// moment, which stays when the process dies in that moment.
+// A file is written under a temporary name, synced and linked to its final
+// name; then the directory is synced. So a flag or sentinel is either complete
+// or missing, even after a power failure, and the first writer wins. A process
+// that dies on the way leaves at most a temporary file, which a later
+// [Dir.Write] removes when it is an hour old.
 //
-// New files can be read by everybody (0644, directories 0755, whatever the
-// umask), because a dispatcher that can't look must not start anything. When
-// root makes them, they take the owner and the group of their directory.
+// There are two exceptions, because the existence of a flag is the signal: on a
+// full disk the flag is created without its note, and on a file system without
+// hard links the flag is empty for a moment, or for good if the process dies in
+// that moment.
+//
+// New files are readable by everyone (mode 0644, directories 0755, whatever the
+// umask), since a dispatcher that cannot read the directory must not start
+// anything. Files created by root get the owner and group of their directory.
 //
 // # Concurrency
 //
-// A [Dir] is a value without state: any number of goroutines and processes may
-// use the same directory at once, without a lock. Of many writers of one flag
-// exactly one is told that it created it. A caller that has to keep a flag in step
-// with something else needs a lock of its own.
+// A [Dir] is a value without state. Any number of goroutines and processes may
+// use a directory at once, without locks. Of several writers of one flag,
+// exactly one is told that it created the flag. A caller that keeps a flag
+// consistent with other data needs its own lock.
 package pause

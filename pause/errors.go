@@ -8,49 +8,50 @@ import (
 	"syscall"
 )
 
-// What can be wrong, for [errors.Is]. The errors that the package returns wrap
-// these and say which path is meant and what to do about it. A missing
-// permission is [fs.ErrPermission], as always.
+// Errors for [errors.Is]. The errors that this package returns wrap them and
+// add the path and a fix. Missing rights are [fs.ErrPermission].
 var (
-	// ErrID: a project id that may not be used as one.
+	// ErrID: the string is not a project id, see [CheckID].
 	ErrID = errors.New("bad project id")
 
-	// ErrNoDir: the pause directory does not exist. It was never made, or what
-	// it lies on is not mounted. Never to be read as "not paused".
+	// ErrInstallationID: the string is not an installation id, see [IsRandomID].
+	ErrInstallationID = errors.New("bad installation id")
+
+	// ErrNoDir: the pause directory does not exist: it was never created or its
+	// file system is not mounted. This never means "not paused".
 	ErrNoDir = errors.New("the pause directory does not exist")
 
-	// ErrNotDir: there is something at the pause directory's path, or above
-	// it, that is no directory.
+	// ErrNotDir: the path of the pause directory, or one of its parents, is not
+	// a directory.
 	ErrNotDir = errors.New("the pause directory is not a directory")
 
-	// ErrNoSentinel: the directory is there, its sentinel is not. The directory
-	// may have been wiped, so a missing flag means nothing.
+	// ErrNoSentinel: the pause directory exists without its sentinel. It may
+	// have been emptied, so a missing flag proves nothing.
 	ErrNoSentinel = errors.New("the pause directory has no sentinel")
 
-	// ErrBadSentinel: the sentinel is no regular file, or holds something other
-	// than an installation's id.
+	// ErrBadSentinel: the sentinel is not a regular file or does not hold an
+	// installation id.
 	ErrBadSentinel = errors.New("the sentinel of the pause directory is damaged")
 
-	// ErrOtherInstallation: the sentinel names an installation other than the
-	// one asked for.
+	// ErrOtherInstallation: the sentinel names another installation.
 	ErrOtherInstallation = errors.New("the pause directory belongs to another installation")
 )
 
-// What a user needs for the three things that are done with the directory.
+// Rights needed for an operation.
 const (
-	toLook  = "must be able to read and search the directory (r-x), and to search those above it (--x)"
-	toRead  = "must be able to read the file (r--), and to search the directory (--x)"
-	toWrite = "must be able to write to the directory (rwx), and to search those above it (--x)"
+	needSearch = "read and search the directory (r-x) and search its parents (--x)"
+	needRead   = "read the file (r--) and search the directory (--x)"
+	needWrite  = "write to the directory (rwx) and search its parents (--x)"
 )
 
-// failed says what failed, on which path, why, and what can be done about it.
-// need is one of the texts above.
-func failed(what, path string, err error, need string) error {
-	return fmt.Errorf("%s %s: %w; %s", what, path, cause(err), advice(err, need))
+// failed returns an error that names the attempt, the path, the cause and a fix.
+// need is one of the constants above.
+func failed(attempt, path string, err error, need string) error {
+	return fmt.Errorf("%s %s: %w; %s", attempt, path, cause(err), fix(err, need))
 }
 
-// cause takes off the system call and the name that the os package adds: the
-// name is relative to the directory, and the message has the whole path.
+// cause strips the system call and the file name, which is relative to the
+// directory: the caller adds the full path.
 func cause(err error) error {
 	var pathErr *fs.PathError
 	var linkErr *os.LinkError
@@ -63,17 +64,25 @@ func cause(err error) error {
 	return err
 }
 
-func advice(err error, need string) string {
+func fix(err error, need string) string {
 	switch {
 	case errors.Is(err, fs.ErrPermission):
-		return fmt.Sprintf("user %d, as which this runs, %s", os.Geteuid(), need)
-	case full(err):
-		return "make room on the file system, or raise the quota"
+		return fmt.Sprintf("user %d must be able to %s", os.Geteuid(), need)
+	case isFull(err):
+		return "free space on the file system or raise the quota"
 	case errors.Is(err, syscall.EROFS):
-		return "the file system has to be mounted for writing"
+		return "mount the file system for writing"
 	case errors.Is(err, fs.ErrNotExist):
-		return "the directory was removed or replaced just now: try again"
+		return "the directory was just removed or replaced: try again"
 	default:
-		return "see whether the file system is mounted and sound, then try again"
+		return "check that the file system is mounted and sound, then try again"
 	}
+}
+
+func isFull(err error) bool {
+	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)
+}
+
+func notDir(path string) error {
+	return fmt.Errorf("%w: %s; move away the file at this path or above it, or choose another pause directory", ErrNotDir, path)
 }

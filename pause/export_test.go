@@ -1,7 +1,7 @@
 package pause
 
-// SetFault has f called before each step that reaches the disk; an error that
-// it returns takes the place of the step. The result puts things back.
+// SetFault calls f before each step that reaches the disk. If f returns an error,
+// the step fails with it.
 func SetFault(f func(step string) error) (restore func()) {
 	old := fault
 	fault = f

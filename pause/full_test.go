@@ -15,7 +15,7 @@ import (
 	"github.com/terraphim/adfbot/pause"
 )
 
-func TestOnAFullDiskTheFlagIsMadeWithoutItsNote(t *testing.T) {
+func TestWriteFullDisk(t *testing.T) {
 	path := testhost.NewDisk(t, "size=64k")
 	d := pause.New(path)
 	require.NoError(t, d.Init(ours))
@@ -35,7 +35,7 @@ func TestOnAFullDiskTheFlagIsMadeWithoutItsNote(t *testing.T) {
 	require.Len(t, names(t, path), before+1, "no temporary file is left")
 }
 
-func TestADiskWithoutRoomForAnyFileIsAnError(t *testing.T) {
+func TestWriteWithoutInodes(t *testing.T) {
 	path := testhost.NewDisk(t, "nr_inodes=8")
 	d := pause.New(path)
 	require.NoError(t, d.Init(ours))
@@ -47,10 +47,10 @@ func TestADiskWithoutRoomForAnyFileIsAnError(t *testing.T) {
 	created, err := d.Write("odilo", "note")
 	require.False(t, created)
 	require.ErrorIs(t, err, syscall.ENOSPC)
-	require.ErrorContains(t, err, "make room on the file system")
+	require.ErrorContains(t, err, "free space on the file system")
 }
 
-func TestWhereverTheDiskGetsFullTheFlagIsMade(t *testing.T) {
+func TestWriteFullDiskAtStep(t *testing.T) {
 	for _, errno := range []syscall.Errno{syscall.ENOSPC, syscall.EDQUOT} {
 		for _, step := range []string{"temp", "content", "sync", "link"} {
 			t.Run(step+" "+errno.Error(), func(t *testing.T) {
@@ -68,13 +68,13 @@ func TestWhereverTheDiskGetsFullTheFlagIsMade(t *testing.T) {
 	}
 }
 
-func TestOnAFullDiskTheFirstWriterStillWins(t *testing.T) {
+func TestWriteFullDiskFirstWriterWins(t *testing.T) {
 	d, path := newDir(t)
 	t.Cleanup(pause.SetFault(func(step string) error {
 		switch step {
 		case "content":
 			return syscall.ENOSPC
-		case "claim": // another writer found room just before
+		case "claim": // another writer was faster
 			return os.WriteFile(filepath.Join(path, "odilo"), []byte("from a person"), 0o644)
 		}
 		return nil
@@ -87,7 +87,7 @@ func TestOnAFullDiskTheFirstWriterStillWins(t *testing.T) {
 	require.Equal(t, "from a person", flag.Note)
 }
 
-func TestAFlagThatIsMadeIsNotTakenForAnothersWhenTheDiskGetsFullAfterwards(t *testing.T) {
+func TestWriteFullDiskAfterLink(t *testing.T) {
 	d, _ := newDir(t)
 	failing(t, "syncdir", syscall.ENOSPC)
 	created, err := d.Write("odilo", "note")
@@ -98,7 +98,7 @@ func TestAFlagThatIsMadeIsNotTakenForAnothersWhenTheDiskGetsFullAfterwards(t *te
 	require.Equal(t, "note", flag.Note)
 }
 
-func TestOnAFullDiskInitMakesNoHalfSentinel(t *testing.T) {
+func TestInitFullDisk(t *testing.T) {
 	for _, step := range []string{"temp", "content", "sync", "link"} {
 		path := t.TempDir()
 		d := pause.New(path)
@@ -115,7 +115,7 @@ func TestOnAFullDiskInitMakesNoHalfSentinel(t *testing.T) {
 	}
 }
 
-func TestAReadOnlyFileSystemIsSaid(t *testing.T) {
+func TestReadOnlyFileSystem(t *testing.T) {
 	path := testhost.NewDisk(t, "size=64k")
 	d := pause.New(path)
 	require.NoError(t, d.Init(ours))
@@ -124,7 +124,7 @@ func TestAReadOnlyFileSystemIsSaid(t *testing.T) {
 	testhost.RemountReadOnly(t, path)
 	_, err = d.Write("odilo", "")
 	require.ErrorIs(t, err, syscall.EROFS)
-	require.ErrorContains(t, err, "mounted for writing")
+	require.ErrorContains(t, err, "mount the file system for writing")
 	created, err := d.Write("held", "")
 	require.NoError(t, err)
 	require.False(t, created)

@@ -24,7 +24,7 @@ const (
 	theirs = "fedcba9876543210fedcba9876543210"
 )
 
-// newDir returns a pause directory that is ready, and its path.
+// newDir returns a prepared pause directory and its path.
 func newDir(t testing.TB) (pause.Dir, string) {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "pause")
@@ -33,7 +33,7 @@ func newDir(t testing.TB) (pause.Dir, string) {
 	return d, path
 }
 
-// put makes a file as a person would.
+// put writes a file without this package.
 func put(t testing.TB, path, content string) {
 	t.Helper()
 	require.NoError(t, os.WriteFile(path, []byte(content), 0o644))
@@ -50,7 +50,7 @@ func names(t testing.TB, path string) []string {
 	return found
 }
 
-// soon fails the test when f waits for something.
+// soon fails the test if f blocks.
 func soon(t *testing.T, f func()) {
 	t.Helper()
 	done := make(chan struct{})
@@ -58,11 +58,11 @@ func soon(t *testing.T, f func()) {
 	select {
 	case <-done:
 	case <-time.After(20 * time.Second):
-		t.Fatal("it waits")
+		t.Fatal("blocked")
 	}
 }
 
-// failing has a step fail with an error, for the rest of the test.
+// failing makes a step fail for the rest of the test.
 func failing(t *testing.T, step string, err error) {
 	t.Helper()
 	t.Cleanup(pause.SetFault(func(s string) error {
@@ -73,23 +73,24 @@ func failing(t *testing.T, step string, err error) {
 	}))
 }
 
-// child is what another process is to do: this test binary, started again.
+// child is an operation in another process, which runs this test binary.
 type child struct {
 	Do, Dir, ID, Note string
-	UID               int            // become this user first; 0: stay who we are
-	Umask             int            // 0: as it is
-	KillAt            string         // die by SIGKILL before this step
-	FailAt            map[string]int // error numbers of steps that fail
+	Perm              os.FileMode    // of "durable"
+	UID               int            // the user to run as; 0: the current one
+	Umask             int            // 0: unchanged
+	KillAt            string         // SIGKILL before this step
+	FailAt            map[string]int // errno of steps that fail
 }
 
-// answer is what it tells when it has done it.
+// answer is the result of a child.
 type answer struct {
 	Did      bool
 	Flag     pause.Flag
 	Sentinel pause.Sentinel
 	IDs      []string
 	Err      string
-	Denied   bool // the error is fs.ErrPermission
+	Denied   bool // Err is fs.ErrPermission
 }
 
 const childEnv = "ADFBOT_PAUSE_TEST_CHILD"
@@ -142,6 +143,11 @@ func (c child) run() {
 		err = d.Init(c.ID)
 	case "write":
 		a.Did, err = d.Write(c.ID, c.Note)
+	case "durable":
+		var root *os.Root
+		if root, err = os.OpenRoot(c.Dir); err == nil {
+			err = pause.WriteFileDurable(root, c.ID, []byte(c.Note), c.Perm)
+		}
 	case "remove":
 		a.Did, err = d.Remove(c.ID)
 	default:
@@ -166,7 +172,7 @@ func (c child) command(t testing.TB) *exec.Cmd {
 	return cmd
 }
 
-// do runs the process to its end and returns its answer.
+// do runs the process and returns its answer.
 func (c child) do(t testing.TB) answer {
 	t.Helper()
 	cmd := c.command(t)
@@ -179,7 +185,7 @@ func (c child) do(t testing.TB) answer {
 	return a
 }
 
-// die runs the process, which has to end by SIGKILL at its step.
+// die runs the process, which must be killed at its step.
 func (c child) die(t testing.TB) {
 	t.Helper()
 	out, err := c.command(t).CombinedOutput()
@@ -188,8 +194,8 @@ func (c child) die(t testing.TB) {
 	require.Equal(t, syscall.SIGKILL, exit.Sys().(syscall.WaitStatus).Signal(), "%+v: %s", c, out)
 }
 
-// stranger returns a user to whom permissions apply, for [child]: root needs to
-// become another one.
+// stranger returns the UID of a child to which permissions apply, which they do
+// not to root.
 func stranger() int {
 	if os.Geteuid() == 0 {
 		return testhost.Nobody

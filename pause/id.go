@@ -1,47 +1,64 @@
 package pause
 
-import "fmt"
+import (
+	"crypto/rand"
+	"encoding/hex"
+	"fmt"
+	"strings"
+)
 
-// maxID is the longest project id in bytes.
-const maxID = 128
+const (
+	maxID   = 128 // bytes of a project id
+	shownID = 40  // bytes of a refused id in an error message
 
-// shownID is how many bytes of a refused id an error message shows.
-const shownID = 40
+	idStart = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_"
+	idBytes = idStart + ".-"
+)
 
-// CheckID reports whether id may name a project: one letter, digit or
-// underscore, then up to 127 letters, digits, dots, underscores or hyphens, all
-// of them ASCII ([A-Za-z0-9_][A-Za-z0-9._-]{0,127}). So an id is always a
-// single file name, never ".", ".." or a path, and can never be the name of the
-// sentinel or of a temporary file, because those begin with a dot.
-//
-// The error wraps [ErrID] and shows the id quoted, and cut when it is long.
+// ValidID reports whether id is a project id: an ASCII letter, digit or
+// underscore, then up to 127 letters, digits, dots, underscores or hyphens
+// ([A-Za-z0-9_][A-Za-z0-9._-]{0,127}). So an id is always a plain file name,
+// never a path, "." or "..", and never the name of the sentinel or of a
+// temporary file, which begin with a dot.
+func ValidID(id string) bool {
+	return id != "" && len(id) <= maxID && strings.Contains(idStart, id[:1]) && strings.Trim(id, idBytes) == ""
+}
+
+// CheckID returns nil if id is a project id, see [ValidID]. Otherwise it returns
+// an error that wraps [ErrID], gives the reason and shows the id, quoted and
+// shortened.
 func CheckID(id string) error {
 	switch {
+	case ValidID(id):
+		return nil
 	case id == "":
 		return fmt.Errorf("%w: it is empty", ErrID)
 	case len(id) > maxID:
-		return fmt.Errorf("%w: %s has %d bytes, at most %d are allowed", ErrID, showID(id), len(id), maxID)
-	case id[0] == '.' || id[0] == '-' || !idByte(id[0]):
-		return fmt.Errorf("%w: %s must begin with a letter, a digit or an underscore", ErrID, showID(id))
+		return fmt.Errorf("%w: %s has %d bytes; the maximum is %d", ErrID, quote(id), len(id), maxID)
+	case !strings.Contains(idStart, id[:1]):
+		return fmt.Errorf("%w: %s must begin with a letter, a digit or an underscore", ErrID, quote(id))
 	}
-	for i := 1; i < len(id); i++ {
-		if !idByte(id[i]) {
-			return fmt.Errorf("%w: %s may hold only letters, digits, dots, underscores and hyphens (A-Z a-z 0-9 . _ -)", ErrID, showID(id))
-		}
-	}
-	return nil
+	return fmt.Errorf("%w: %s may contain only letters, digits, dots, underscores and hyphens (A-Z a-z 0-9 . _ -)", ErrID, quote(id))
 }
 
-// idByte reports whether c may stand in an id, after its first byte.
-func idByte(c byte) bool {
-	return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || c == '_' || c == '.' || c == '-'
-}
-
-// showID quotes an id for a message, so that no control character and no
-// line break gets through, and cuts a long one.
-func showID(id string) string {
+// quote returns id as a Go string literal in ASCII, so that a message never
+// contains a control character or line break, and shortens it.
+func quote(id string) string {
 	if len(id) <= shownID {
 		return fmt.Sprintf("%+q", id)
 	}
 	return fmt.Sprintf("%+q…", id[:shownID])
+}
+
+// NewRandomID returns a random 128-bit id as 32 lowercase hexadecimal digits,
+// for an installation or an incident.
+func NewRandomID() string {
+	var b [16]byte
+	_, _ = rand.Read(b[:]) // never fails
+	return hex.EncodeToString(b[:])
+}
+
+// IsRandomID reports whether id has the form of [NewRandomID].
+func IsRandomID(id string) bool {
+	return len(id) == 32 && strings.Trim(id, "0123456789abcdef") == ""
 }

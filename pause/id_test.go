@@ -11,7 +11,7 @@ import (
 	"github.com/terraphim/adfbot/pause"
 )
 
-func TestIDsAreSinglePlainFileNames(t *testing.T) {
+func TestCheckID(t *testing.T) {
 	for _, id := range []string{
 		"odilo", "digital-twins", "a", "A", "0", "_", "__global__", "a.b", "a..", "a-", "v1.20.1",
 		strings.Repeat("x", 128),
@@ -36,7 +36,7 @@ var badIDs = map[string]string{
 	"a temporary file":        ".tmp-0123456789abcdef",
 	"an option":               "-x",
 	"letters beyond ASCII":    "prüfung",
-	"a look-alike":            "оdilo", // Cyrillic о
+	"a homoglyph":             "оdilo", // Cyrillic о
 	"invalid UTF-8":           "a\xffb",
 	"a blank":                 "a b",
 	"a backslash":             `a\b`,
@@ -46,7 +46,7 @@ var badIDs = map[string]string{
 	"letters of double width": "ａ",
 }
 
-func TestOtherIDsAreRefusedBeforeTheyReachTheFileSystem(t *testing.T) {
+func TestBadIDs(t *testing.T) {
 	d, path := newDir(t)
 	for what, id := range badIDs {
 		t.Run(what, func(t *testing.T) {
@@ -57,7 +57,7 @@ func TestOtherIDsAreRefusedBeforeTheyReachTheFileSystem(t *testing.T) {
 			_, err = d.Remove(id)
 			require.ErrorIs(t, err, pause.ErrID)
 			if id == "" {
-				return // for the readers it stands for a global agent
+				return // methods that read take it for an agent without a project
 			}
 			_, err = d.Look(id)
 			require.ErrorIs(t, err, pause.ErrID)
@@ -68,7 +68,7 @@ func TestOtherIDsAreRefusedBeforeTheyReachTheFileSystem(t *testing.T) {
 	require.Equal(t, []string{pause.SentinelName}, names(t, path))
 }
 
-func TestTheErrorShowsABadIDQuotedAndCut(t *testing.T) {
+func TestCheckIDError(t *testing.T) {
 	require.ErrorContains(t, pause.CheckID("../escaped"), `bad project id: "../escaped"`)
 	require.ErrorContains(t, pause.CheckID(""), "empty")
 	require.ErrorContains(t, pause.CheckID("a\nb"), `"a\nb"`)
@@ -83,6 +83,15 @@ func TestTheErrorShowsABadIDQuotedAndCut(t *testing.T) {
 	}
 }
 
+func TestRandomID(t *testing.T) {
+	id := pause.NewRandomID()
+	require.True(t, pause.IsRandomID(id), id)
+	require.NotEqual(t, id, pause.NewRandomID())
+	for _, bad := range []string{"", id[1:], id + "0", strings.ToUpper(theirs), id[1:] + "g", id[1:] + "\n", strings.Repeat("é", 16)} {
+		require.False(t, pause.IsRandomID(bad), "id %q", bad)
+	}
+}
+
 func FuzzCheckID(f *testing.F) {
 	f.Add("odilo")
 	f.Add(strings.Repeat("x", 128))
@@ -93,6 +102,7 @@ func FuzzCheckID(f *testing.F) {
 	f.Fuzz(func(t *testing.T, id string) {
 		err := pause.CheckID(id)
 		require.Equal(t, rule.MatchString(id), err == nil)
+		require.Equal(t, err == nil, pause.ValidID(id))
 		if err != nil {
 			require.ErrorIs(t, err, pause.ErrID)
 			require.Less(t, len(err.Error()), 600)

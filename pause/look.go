@@ -13,77 +13,63 @@ import (
 // maxNote is how many bytes of a flag's note are read.
 const maxNote = 4096
 
-// Flag is what was found at a project's name.
+// Flag describes the directory entry named after a project.
 type Flag struct {
-	// Present: there is a directory entry of that name, be it of whatever kind.
-	// The project is paused.
+	// Present reports whether there is such an entry, of any type. If so, the
+	// project is paused.
 	Present bool
 
-	// Dangling: the entry is a link that can't be followed within the
-	// directory. It leads nowhere, in a circle, or out of the directory. It
-	// pauses the project here, but a script's test -e, which follows links,
-	// says that there is no flag when nothing is at the link's end.
+	// Dangling reports whether the entry is a link that cannot be followed
+	// within the directory: its target is missing or outside, or it is part of a
+	// loop. Such a flag pauses the project, but a script's test -e, which
+	// follows links, sees no flag if the target is missing.
 	Dangling bool
 
-	// Note is the content of the flag, its first 4096 bytes at most, and not cut
-	// within a UTF-8 character. It is "" when the flag is no regular file, nor a
-	// link to one within the directory, and when it can't be read. Anybody may
-	// have written it.
+	// Note is the flag's content, at most its first 4096 bytes, not cut within a
+	// UTF-8 character. It is empty if the flag is not a regular file, or a link
+	// to one in the directory, or cannot be read. Anyone may have written it.
 	Note string
 
-	// Since is when the entry was last modified: when the project was paused, as
-	// long as nobody edits or touches the flag.
+	// Since is the modification time of the entry: when the project was paused,
+	// unless somebody has changed the flag since.
 	Since time.Time
 }
 
-// Paused reports whether the project is paused. This is what a dispatcher asks,
-// and an answer of false is to be trusted: the flag is missing from a directory
-// that has its sentinel. On an error nothing may be dispatched.
+// Paused reports whether the project is paused. A dispatcher can rely on false:
+// the flag is missing from a directory that has its sentinel. After an error,
+// it must not start the run.
 //
-// The empty id stands for an agent that runs for no project. It is never paused,
-// and the file system is not touched. The installation that the sentinel names
-// is not compared with anything; see [Dir.LookChecked].
+// The empty id stands for an agent that belongs to no project. It is never
+// paused, and Paused does not access the file system. Paused does not compare
+// the installation in the sentinel: for that, see [Dir.LookChecked].
 func (d Dir) Paused(id string) (bool, error) {
 	flag, _, err := d.LookChecked(id)
 	return flag.Present, err
 }
 
-// Look returns the project's flag. It is the zero Flag where there is none, and
-// that alone does not mean that the project may run, because Look doesn't mind
-// the sentinel: [Dir.Paused] and [Dir.LookChecked] do. A missing directory is
-// [ErrNoDir] and never a missing flag. Look waits for nobody, also when the
-// flag is a FIFO.
+// Look returns the project's flag, or the zero Flag if there is none. It
+// ignores the sentinel, so the zero Flag does not mean that the project may run:
+// see [Dir.Paused] and [Dir.LookChecked]. If the directory is missing, the error
+// is [ErrNoDir]. Look never blocks on a FIFO.
 //
-// For the empty id it returns the zero Flag and does not touch the file system.
+// For the empty id, Look returns the zero Flag and does not access the file
+// system.
 func (d Dir) Look(id string) (Flag, error) {
-	if id == "" {
-		return Flag{}, nil
-	}
-	if err := CheckID(id); err != nil {
-		return Flag{}, err
-	}
-	root, err := d.open()
-	if err != nil {
+	root, err := d.openFor(id)
+	if root == nil {
 		return Flag{}, err
 	}
 	defer root.Close()
 	return d.look(root, id)
 }
 
-// LookChecked returns the project's flag as [Dir.Look] does, and when there is
-// none the sentinel of the very same directory, so that a caller can compare
-// its installation. Without a proper sentinel a missing flag is an error. A flag
-// that is there needs no sentinel: then none is read, and the zero Sentinel
-// returned.
+// LookChecked returns the project's flag like [Dir.Look]. If there is none, it
+// returns the sentinel of the same directory, so that the caller can compare
+// the installation; a missing or damaged sentinel is an error. If the flag is
+// present, LookChecked does not read the sentinel and returns the zero Sentinel.
 func (d Dir) LookChecked(id string) (Flag, Sentinel, error) {
-	if id == "" {
-		return Flag{}, Sentinel{}, nil
-	}
-	if err := CheckID(id); err != nil {
-		return Flag{}, Sentinel{}, err
-	}
-	root, err := d.open()
-	if err != nil {
+	root, err := d.openFor(id)
+	if root == nil {
 		return Flag{}, Sentinel{}, err
 	}
 	defer root.Close()
@@ -96,13 +82,25 @@ func (d Dir) LookChecked(id string) (Flag, Sentinel, error) {
 	if err != nil {
 		return Flag{}, Sentinel{}, err
 	}
-	// A second look, because of a restore between the first and the sentinel: it
-	// writes the flags before the sentinel, so they are there by now.
+	// Look again: whoever restores a directory writes the flags before the
+	// sentinel, perhaps since the first look.
 	flag, err = d.look(root, id)
 	if err != nil || flag.Present {
 		return flag, Sentinel{}, err
 	}
 	return Flag{}, sentinel, nil
+}
+
+// openFor opens the directory to look at a flag. For the empty id it returns
+// neither a root nor an error.
+func (d Dir) openFor(id string) (*os.Root, error) {
+	if id == "" {
+		return nil, nil
+	}
+	if err := CheckID(id); err != nil {
+		return nil, err
+	}
+	return d.open()
 }
 
 func (d Dir) look(root *os.Root, id string) (Flag, error) {
@@ -111,7 +109,7 @@ func (d Dir) look(root *os.Root, id string) (Flag, error) {
 		return Flag{}, nil
 	}
 	if err != nil {
-		return Flag{}, failed("look for the pause flag", d.FlagPath(id), err, toLook)
+		return Flag{}, failed("look for the pause flag", d.FlagPath(id), err, needSearch)
 	}
 	flag := Flag{Present: true, Since: entry.ModTime()}
 	if entry.Mode().Type() == fs.ModeSymlink {
@@ -126,15 +124,15 @@ func (d Dir) look(root *os.Root, id string) (Flag, error) {
 	return flag, nil
 }
 
-// note reads a flag's note. That it can't be read changes nothing about the
-// flag, so there is no error.
+// note returns a flag's note. An unreadable note is not an error, because the
+// flag pauses the project all the same.
 func note(root *os.Root, id string) string {
-	text, _ := readStart(root, id, maxNote+1) // what was read before an error is shown
+	text, _ := readStart(root, id, maxNote+1)
 	if len(text) <= maxNote {
 		return string(text)
 	}
 	text = text[:maxNote]
-	// Drop the start of a character whose end was cut off, and nothing else.
+	// Drop an incomplete character at the end.
 	for i := 1; i < utf8.UTFMax; i++ {
 		if c := text[maxNote-i]; utf8.RuneStart(c) {
 			if !utf8.FullRune(text[maxNote-i:]) {
@@ -146,13 +144,10 @@ func note(root *os.Root, id string) string {
 	return string(text)
 }
 
-// errNotRegular: the file to be read is a directory, a device or the like.
-var errNotRegular = errors.New("not a regular file")
-
-// readStart reads the first limit bytes of a regular file, and never waits.
+// readStart reads the first limit bytes of a regular file.
 func readStart(root *os.Root, name string, limit int64) ([]byte, error) {
-	// Between the caller's look and this open the file may have become a FIFO:
-	// then O_NONBLOCK keeps the open from waiting for a writer.
+	// The file may have become a FIFO since the caller looked at it. O_NONBLOCK
+	// keeps the open from waiting for a writer.
 	f, err := root.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
 		return nil, err
@@ -162,7 +157,7 @@ func readStart(root *os.Root, name string, limit int64) ([]byte, error) {
 	case err != nil:
 		return nil, err
 	case !fi.Mode().IsRegular():
-		return nil, errNotRegular
+		return nil, errors.New("not a regular file")
 	}
 	return io.ReadAll(io.LimitReader(f, limit))
 }

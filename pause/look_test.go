@@ -14,14 +14,14 @@ import (
 	"github.com/terraphim/adfbot/pause"
 )
 
-func TestTheDefaultDirectoryIsWhereTheOtherProgramsLook(t *testing.T) {
+func TestPaths(t *testing.T) {
 	require.Equal(t, "/opt/ai-dark-factory/data/pause", pause.New("").Path())
 	require.Equal(t, pause.New(""), pause.Dir{})
 	require.Equal(t, "/opt/ai-dark-factory/data/pause/odilo", pause.Dir{}.FlagPath("odilo"))
 	require.Equal(t, "/x/pause/odilo", pause.New("/x/pause/").FlagPath("odilo"))
 }
 
-func TestAnAbsentFlagMeansNotPaused(t *testing.T) {
+func TestAbsentFlag(t *testing.T) {
 	d, _ := newDir(t)
 	paused, err := d.Paused("odilo")
 	require.NoError(t, err)
@@ -31,15 +31,7 @@ func TestAnAbsentFlagMeansNotPaused(t *testing.T) {
 	require.Equal(t, pause.Flag{}, flag)
 }
 
-func TestAPresentFlagMeansPaused(t *testing.T) {
-	d, path := newDir(t)
-	put(t, filepath.Join(path, "odilo"), "")
-	paused, err := d.Paused("odilo")
-	require.NoError(t, err)
-	require.True(t, paused)
-}
-
-func TestAFlagIsNotSharedAcrossProjects(t *testing.T) {
+func TestOtherProjects(t *testing.T) {
 	d, _ := newDir(t)
 	_, err := d.Write("odilo", "")
 	require.NoError(t, err)
@@ -50,7 +42,7 @@ func TestAFlagIsNotSharedAcrossProjects(t *testing.T) {
 	}
 }
 
-func TestGlobalAgentsAreNeverPaused(t *testing.T) {
+func TestEmptyID(t *testing.T) {
 	d, _ := newDir(t)
 	_, err := d.Write("__global__", "")
 	require.NoError(t, err)
@@ -68,7 +60,7 @@ func TestGlobalAgentsAreNeverPaused(t *testing.T) {
 	}
 }
 
-func TestTheNoteAndTheTimeOfAFlagAreShown(t *testing.T) {
+func TestLook(t *testing.T) {
 	d, path := newDir(t)
 	put(t, filepath.Join(path, "odilo"), "database is moving\n")
 	since := time.Date(2026, 3, 4, 5, 6, 7, 0, time.UTC)
@@ -80,7 +72,7 @@ func TestTheNoteAndTheTimeOfAFlagAreShown(t *testing.T) {
 	require.Equal(t, pause.Flag{Present: true, Note: "database is moving\n"}, flag)
 }
 
-func TestALongNoteIsCutAtACharacter(t *testing.T) {
+func TestLongNote(t *testing.T) {
 	d, path := newDir(t)
 	file := filepath.Join(path, "odilo")
 	for _, pad := range []int{0, 1, 2, 3} {
@@ -100,10 +92,10 @@ func TestALongNoteIsCutAtACharacter(t *testing.T) {
 	put(t, file, strings.Repeat("\xff", 5000))
 	flag, err := d.Look("odilo")
 	require.NoError(t, err)
-	require.Len(t, flag.Note, 4096, "bytes that are no text at all are left as they are")
+	require.Len(t, flag.Note, 4096, "bytes that are not text are kept")
 }
 
-func TestAnEntryOfAnyKindPauses(t *testing.T) {
+func TestFlagTypes(t *testing.T) {
 	for kind, make := range map[string]func(path string) error{
 		"directory": func(p string) error { return os.Mkdir(p, 0o755) },
 		"FIFO":      func(p string) error { return syscall.Mkfifo(p, 0o644) },
@@ -138,15 +130,15 @@ func TestAnEntryOfAnyKindPauses(t *testing.T) {
 	}
 }
 
-func TestALinkThatCanNotBeFollowedPausesAndIsSaid(t *testing.T) {
+func TestDanglingFlag(t *testing.T) {
 	for kind, target := range map[string]string{
-		"leads nowhere":               "nowhere",
-		"leads in a circle":           "odilo",
-		"leads out of the directory":  "../secret",
-		"leads out by its full path":  "/etc/passwd",
-		"leads to the parent":         "..",
-		"leads through a plain file":  "plain/x",
-		"leads out and in once again": "../pause/plain",
+		"missing target":        "nowhere",
+		"loop":                  "odilo",
+		"outside":               "../secret",
+		"absolute path outside": "/etc/passwd",
+		"parent":                "..",
+		"through a file":        "plain/x",
+		"outside and back":      "../pause/plain",
 	} {
 		t.Run(kind, func(t *testing.T) {
 			d, path := newDir(t)
@@ -168,7 +160,7 @@ func TestALinkThatCanNotBeFollowedPausesAndIsSaid(t *testing.T) {
 			require.False(t, created)
 			left, err := os.Readlink(filepath.Join(path, "odilo"))
 			require.NoError(t, err)
-			require.Equal(t, target, left, "the link is left as it is")
+			require.Equal(t, target, left, "the link is unchanged")
 
 			removed, err := d.Remove("odilo")
 			require.NoError(t, err)
@@ -180,7 +172,7 @@ func TestALinkThatCanNotBeFollowedPausesAndIsSaid(t *testing.T) {
 	}
 }
 
-func TestALinkWithinTheDirectoryIsAFlagLikeAnother(t *testing.T) {
+func TestLinkedFlag(t *testing.T) {
 	d, path := newDir(t)
 	put(t, filepath.Join(path, "maintenance"), "all day")
 	require.NoError(t, os.Symlink("maintenance", filepath.Join(path, "odilo")))
@@ -191,7 +183,7 @@ func TestALinkWithinTheDirectoryIsAFlagLikeAnother(t *testing.T) {
 	require.Equal(t, "all day", flag.Note)
 }
 
-func TestListNamesThePausedProjectsAndNothingElse(t *testing.T) {
+func TestList(t *testing.T) {
 	d, path := newDir(t)
 	ids, err := d.List()
 	require.NoError(t, err)
@@ -207,8 +199,8 @@ func TestListNamesThePausedProjectsAndNothingElse(t *testing.T) {
 	require.Equal(t, []string{"Zeta", "digital-twins", "folder", "link", "odilo"}, ids)
 }
 
-// FuzzLook holds the two locks on the door: no id reaches anything outside the
-// directory, or what the package keeps in it for itself.
+// FuzzLook checks that no id reaches a file outside the directory, the sentinel
+// or a temporary file.
 func FuzzLook(f *testing.F) {
 	f.Add("odilo")
 	f.Add("../secret")

@@ -12,7 +12,7 @@ import (
 	"github.com/terraphim/adfbot/pause"
 )
 
-// each runs f for 0 to n-1 at the same time, and waits for all.
+// each calls f with 0 to n-1 concurrently.
 func each(n int, f func(i int)) {
 	var wg sync.WaitGroup
 	start := make(chan struct{})
@@ -23,7 +23,7 @@ func each(n int, f func(i int)) {
 	wg.Wait()
 }
 
-// whole is a note of which every part is recognizable.
+// whole returns a long note that names its writer throughout.
 func whole(writer string) string {
 	return writer + ":" + strings.Repeat(writer, 3000/len(writer)) + "."
 }
@@ -33,7 +33,7 @@ func isWhole(note string) bool {
 	return ok && note == whole(writer)
 }
 
-func TestOfManyWritersOneWinsAndNobodyReadsHalfANote(t *testing.T) {
+func TestConcurrentWrite(t *testing.T) {
 	const goroutines, processes, rounds = 32, 10, 3
 	for round := range rounds {
 		d, path := newDir(t)
@@ -91,7 +91,7 @@ func TestOfManyWritersOneWinsAndNobodyReadsHalfANote(t *testing.T) {
 	}
 }
 
-func TestWritersThatMakeTheDirectoryTogetherAllSucceed(t *testing.T) {
+func TestConcurrentCreateDir(t *testing.T) {
 	path := t.TempDir() + "/deep/dir/pause"
 	d := pause.New(path)
 	errs := make([]error, 16)
@@ -104,7 +104,7 @@ func TestWritersThatMakeTheDirectoryTogetherAllSucceed(t *testing.T) {
 	require.Len(t, ids, len(errs))
 }
 
-func TestEveryFlagIsCreatedAndRemovedByOneOfMany(t *testing.T) {
+func TestConcurrentWriteAndRemove(t *testing.T) {
 	d, path := newDir(t)
 	created, removed := make([]int, 8), make([]int, 8)
 	each(8, func(i int) {

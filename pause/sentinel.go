@@ -9,27 +9,24 @@ import (
 	"strings"
 )
 
-// SentinelName is the name of the sentinel in the pause directory.
+// SentinelName is the file name of the sentinel in the pause directory.
 const SentinelName = ".adfbot"
 
-// lenInstallation is the length of an installation's id: 128 bits in hex.
-const lenInstallation = 32
+// maxSentinel is the maximum size of a sentinel in bytes. It leaves room for
+// blanks that an editor adds to the id.
+const maxSentinel = 64
 
-// maxSentinel is how many bytes a sentinel may have; blanks around the id that
-// an editor has added do no harm.
-const maxSentinel = 2 * lenInstallation
-
-// Sentinel is the file that says: this is the pause directory, it is mounted,
-// and its flags are complete.
+// Sentinel is the content of the file that marks a pause directory as mounted
+// and complete.
 type Sentinel struct {
-	// Installation is the id of the installation that the directory belongs
-	// to, 32 lowercase hexadecimal digits. It is "" when a person made the
-	// sentinel with touch; [Dir.Init] then fills it in.
+	// Installation is the id of the installation that owns the directory, see
+	// [IsRandomID]. It is empty if a person created the sentinel with touch;
+	// [Dir.Init] then fills it in.
 	Installation string
 }
 
-// Sentinel reads the sentinel. Its errors are [ErrNoDir], [ErrNotDir],
-// [ErrNoSentinel], [ErrBadSentinel] and those of the file system.
+// Sentinel reads the sentinel. The error is [ErrNoDir], [ErrNotDir],
+// [ErrNoSentinel], [ErrBadSentinel] or one of the file system.
 func (d Dir) Sentinel() (Sentinel, error) {
 	root, err := d.open()
 	if err != nil {
@@ -39,37 +36,38 @@ func (d Dir) Sentinel() (Sentinel, error) {
 	return d.sentinel(root)
 }
 
-// Init makes the directory the one of this installation: it makes it and its
-// parents where they are missing, and the sentinel where it is missing, and
-// fills in the installation's id where a person has made an empty sentinel. When
-// all that is done already, it does nothing.
+// Init makes this the pause directory of an installation: it creates the
+// directory, its parents and the sentinel if they are missing, and fills in an
+// empty sentinel. If nothing is missing, Init does nothing. The error is
+// [ErrInstallationID] if installation is not an id made by [NewRandomID], and
+// [ErrOtherInstallation] if the sentinel names another installation.
 //
-// A sentinel that names another installation stays as it is, and the error is
-// [ErrOtherInstallation]. Whether a missing directory or sentinel may be made at
-// all, or a person has to do it because flags may be lost, is for the caller to
-// know. Of two installations that fill in the same empty sentinel at the
-// same moment the last one stays; the other learns it at its next look.
+// The caller decides whether a missing directory or sentinel may be created, or
+// whether a person must do so because flags may be lost. If two installations
+// fill in an empty sentinel at the same moment, the second one wins and the
+// first one gets ErrOtherInstallation at its next check.
 func (d Dir) Init(installation string) error {
-	if !validInstallation(installation) {
-		return fmt.Errorf("prepare the pause directory %s: bad installation id %s: %d lowercase hexadecimal digits are wanted",
-			d.Path(), showID(installation), lenInstallation)
+	if !IsRandomID(installation) {
+		return fmt.Errorf("prepare the pause directory %s: %w: %s; an id has 32 lowercase hexadecimal digits",
+			d.Path(), ErrInstallationID, quote(installation))
 	}
-	root, err := d.openOrMake()
+	root, err := d.openOrCreate()
 	if err != nil {
 		return fmt.Errorf("prepare the pause directory: %w", err)
 	}
 	defer root.Close()
 
+	content := []byte(installation + "\n")
 	sentinel, err := d.sentinel(root)
 	if errors.Is(err, ErrNoSentinel) {
-		if _, err := publish(root, SentinelName, installation+"\n"); err != nil {
-			return failed("write the sentinel", d.sentinelPath(), err, toWrite)
+		if _, err := createFile(root, SentinelName, content); err != nil {
+			return failed("write the sentinel", d.sentinelPath(), err, needWrite)
 		}
-		sentinel, err = d.sentinel(root) // ours, or another's who was first
+		sentinel, err = d.sentinel(root) // another process may have been first
 	}
 	if err == nil && sentinel.Installation == "" {
-		if err := fill(root, installation); err != nil {
-			return failed("fill in the sentinel", d.sentinelPath(), err, toWrite)
+		if err := replaceFile(root, SentinelName, content, fileMode); err != nil {
+			return failed("fill in the sentinel", d.sentinelPath(), err, needWrite)
 		}
 		sentinel, err = d.sentinel(root)
 	}
@@ -77,31 +75,20 @@ func (d Dir) Init(installation string) error {
 		return err
 	}
 	if sentinel.Installation != installation {
-		return fmt.Errorf("%w: %s names %s, this one is %s; check that the configuration names the pause directory and the state that belong together",
+		return fmt.Errorf("%w: %s names %s, not %s; check that the configured pause directory and state belong together",
 			ErrOtherInstallation, d.sentinelPath(), sentinel.Installation, installation)
 	}
 	return nil
 }
 
-// fill replaces an empty sentinel by one with an id, in one step.
-func fill(root *os.Root, installation string) error {
-	temp, err := writeTemp(root, installation+"\n")
-	if err != nil {
-		return err
-	}
-	if err := step("rename", func() error { return root.Rename(temp, SentinelName) }); err != nil {
-		_ = root.Remove(temp)
-		return err
-	}
-	return syncRoot(root)
-}
-
 func (d Dir) sentinel(root *os.Root) (Sentinel, error) {
 	path := d.sentinelPath()
+	damaged := func(what string) error {
+		return fmt.Errorf("%w: %s %s; remove it, then, if all flags are in place: touch %[2]s", ErrBadSentinel, path, what)
+	}
 	entry, err := root.Lstat(SentinelName)
 	if err == nil && !entry.Mode().IsRegular() {
-		return Sentinel{}, fmt.Errorf("%w: %s is %s, not a regular file; remove it, then, if all flags are in their place: touch %[2]s, or else: adfbot restore",
-			ErrBadSentinel, path, kind(entry.Mode()))
+		return Sentinel{}, damaged("is not a regular file")
 	}
 	var content []byte
 	if err == nil {
@@ -109,33 +96,15 @@ func (d Dir) sentinel(root *os.Root) (Sentinel, error) {
 	}
 	switch id := strings.TrimSpace(string(content)); {
 	case errors.Is(err, fs.ErrNotExist):
-		return Sentinel{}, fmt.Errorf("%w: %s is missing, so flags may be missing too; if they are all in their place: touch %[2]s, or else have them written again: adfbot restore",
+		return Sentinel{}, fmt.Errorf("%w: %s is missing, so the directory may be unmounted or emptied; if all flags are in place: touch %[2]s",
 			ErrNoSentinel, path)
 	case err != nil:
-		return Sentinel{}, failed("read the sentinel", path, err, toRead)
-	case id != "" && !validInstallation(id), len(content) > maxSentinel:
-		return Sentinel{}, fmt.Errorf("%w: %s holds %s, not %d hexadecimal digits; remove it, then, if all flags are in their place: touch %[2]s, or else: adfbot restore",
-			ErrBadSentinel, path, showID(id), lenInstallation)
+		return Sentinel{}, failed("read the sentinel", path, err, needRead)
+	case id != "" && !IsRandomID(id), len(content) > maxSentinel:
+		return Sentinel{}, damaged("holds " + quote(id) + ", not 32 hexadecimal digits")
 	default:
 		return Sentinel{Installation: id}, nil
 	}
 }
 
 func (d Dir) sentinelPath() string { return filepath.Join(d.Path(), SentinelName) }
-
-func validInstallation(id string) bool {
-	return len(id) == lenInstallation && strings.Trim(id, "0123456789abcdef") == ""
-}
-
-func kind(mode fs.FileMode) string {
-	switch mode.Type() {
-	case fs.ModeDir:
-		return "a directory"
-	case fs.ModeSymlink:
-		return "a symbolic link"
-	case fs.ModeNamedPipe:
-		return "a FIFO"
-	default:
-		return "a special file"
-	}
-}

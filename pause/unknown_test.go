@@ -13,7 +13,7 @@ import (
 	"github.com/terraphim/adfbot/pause"
 )
 
-// unknown checks that every reader refuses to answer, for the given reason.
+// unknown checks that every method that reads fails with the given error.
 func unknown(t *testing.T, d pause.Dir, reason error) {
 	t.Helper()
 	_, lookErr := d.Look("odilo")
@@ -27,23 +27,22 @@ func unknown(t *testing.T, d pause.Dir, reason error) {
 		"Remove": removeErr, "Paused": pausedErr, "LookChecked": checkedErr,
 	} {
 		require.ErrorIs(t, err, reason, what)
-		require.NotErrorIs(t, err, fs.ErrNotExist, "%s: nobody may take this for a missing flag", what)
+		require.NotErrorIs(t, err, fs.ErrNotExist, "%s: must not look like a missing flag", what)
 		require.ErrorContains(t, err, d.Path(), what)
 	}
 }
 
-func TestAMissingDirectoryIsNeverNotPaused(t *testing.T) {
+func TestMissingDir(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "deep", "pause")
 	unknown(t, pause.New(path), pause.ErrNoDir)
 
 	_, err := pause.New(path).Paused("odilo")
-	require.ErrorContains(t, err, "mount")
-	require.ErrorContains(t, err, "adfbot restore")
+	require.ErrorContains(t, err, "mount the file system")
 	_, err = os.Stat(filepath.Dir(path))
-	require.ErrorIs(t, err, fs.ErrNotExist, "looking makes nothing")
+	require.ErrorIs(t, err, fs.ErrNotExist, "reading creates nothing")
 }
 
-func TestADirectoryThatIsALinkToNowhereIsMissing(t *testing.T) {
+func TestDanglingDir(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "pause")
 	require.NoError(t, os.Symlink("nowhere", path))
 	unknown(t, pause.New(path), pause.ErrNoDir)
@@ -51,13 +50,13 @@ func TestADirectoryThatIsALinkToNowhereIsMissing(t *testing.T) {
 	require.ErrorIs(t, err, pause.ErrNoDir)
 }
 
-func TestADirectoryThatIsALinkInACircleIsAnError(t *testing.T) {
+func TestDirLinkLoop(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "pause")
 	require.NoError(t, os.Symlink("pause", path))
 	unknown(t, pause.New(path), syscall.ELOOP)
 }
 
-func TestADirectoryThatIsALinkToOneWorks(t *testing.T) {
+func TestLinkedDir(t *testing.T) {
 	d, path := newDir(t)
 	link := filepath.Join(t.TempDir(), "link")
 	require.NoError(t, os.Symlink(path, link))
@@ -68,7 +67,7 @@ func TestADirectoryThatIsALinkToOneWorks(t *testing.T) {
 	require.True(t, paused)
 }
 
-func TestSomethingElseAtTheDirectorysPathIsAnError(t *testing.T) {
+func TestNotDir(t *testing.T) {
 	for what, make := range map[string]func(string) error{
 		"file": func(p string) error { return os.WriteFile(p, nil, 0o644) },
 		"FIFO": func(p string) error { return syscall.Mkfifo(p, 0o644) },
@@ -88,7 +87,7 @@ func TestSomethingElseAtTheDirectorysPathIsAnError(t *testing.T) {
 	}
 }
 
-func TestInAWipedDirectoryAMissingFlagIsUnknown(t *testing.T) {
+func TestMissingSentinel(t *testing.T) {
 	d, path := newDir(t)
 	require.NoError(t, os.Remove(filepath.Join(path, pause.SentinelName)))
 	_, err := d.Paused("odilo")
@@ -97,11 +96,11 @@ func TestInAWipedDirectoryAMissingFlagIsUnknown(t *testing.T) {
 	require.ErrorIs(t, err, pause.ErrNoSentinel)
 
 	flag, err := d.Look("odilo")
-	require.NoError(t, err, "Look says what is there, without the sentinel")
+	require.NoError(t, err, "Look ignores the sentinel")
 	require.False(t, flag.Present)
 }
 
-func TestAFlagThatIsThereNeedsNoSentinel(t *testing.T) {
+func TestFlagWithoutSentinel(t *testing.T) {
 	d, path := newDir(t)
 	_, err := d.Write("odilo", "why")
 	require.NoError(t, err)
@@ -115,21 +114,21 @@ func TestAFlagThatIsThereNeedsNoSentinel(t *testing.T) {
 	require.Zero(t, sentinel)
 }
 
-func TestTheErrorAboutAMissingSentinelNamesBothWaysOut(t *testing.T) {
+func TestMissingSentinelError(t *testing.T) {
 	d, path := newDir(t)
 	sentinel := filepath.Join(path, pause.SentinelName)
 	require.NoError(t, os.Remove(sentinel))
 	_, err := d.Paused("odilo")
+	require.ErrorContains(t, err, "may be unmounted or emptied")
 	require.ErrorContains(t, err, "touch "+sentinel)
-	require.ErrorContains(t, err, "adfbot restore")
 
 	put(t, sentinel, "")
 	paused, err := d.Paused("odilo")
-	require.NoError(t, err, "the first way works")
+	require.NoError(t, err, "the advice works")
 	require.False(t, paused)
 }
 
-func TestAReplacedDirectoryIsSeenAtTheNextLook(t *testing.T) {
+func TestReplacedDir(t *testing.T) {
 	d, path := newDir(t)
 	paused, err := d.Paused("odilo")
 	require.NoError(t, err)
@@ -146,9 +145,9 @@ func TestAReplacedDirectoryIsSeenAtTheNextLook(t *testing.T) {
 	require.True(t, paused)
 }
 
-// Whoever restores a directory writes the flags first and the sentinel last.
-// A reader that comes in between must not say that a restored flag is missing.
-func TestNoReaderSeesASentinelWithoutTheFlagsThatWereRestoredBeforeIt(t *testing.T) {
+// TestRestoreRace restores a directory while another goroutine reads it: first
+// the flags, then the sentinel. The reader must not miss a restored flag.
+func TestRestoreRace(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "pause")
 	d := pause.New(path)
 	sentinel := filepath.Join(path, pause.SentinelName)

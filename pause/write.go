@@ -4,60 +4,54 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"math/rand/v2"
 	"os"
-	"strings"
 	"syscall"
-	"time"
 )
 
-const (
-	tempPrefix = ".tmp-"
-	tempMaxAge = time.Hour // older ones were left behind by a crash
-	fileMode   = 0o644
-)
-
-// Write pauses the project: it makes its flag, with the note as its content,
-// and reports whether it was this call that did. A flag that exists, also as a
-// link that leads nowhere, is left as it is; that is no error.
-// A missing directory is made, with its parents; the sentinel is not
-// ([Dir.Init] does that).
+// Write pauses the project: it creates its flag with note as the content, and
+// reports whether this call created it. It leaves an existing flag unchanged,
+// even a dangling link; that is not an error. Write creates a missing directory
+// and its parents, but not the sentinel, see [Dir.Init].
 //
-// When it returns without an error the flag is on disk, whoever made it. With
-// an error and created true the flag exists and pauses the project, but might not
-// survive a power failure; calling again is safe and makes up for it.
+// If the error is nil, the flag is on disk, no matter who created it. If the
+// error is not nil and created is true, the flag exists and pauses the project
+// but may not survive a power failure; calling Write again is safe and repairs
+// that.
 //
-// Where the disk or the quota is full, the flag is made without the note if
-// an empty file still finds room.
+// If the disk or quota is full, Write creates the flag without the note,
+// provided that there is room for an empty file.
 func (d Dir) Write(id, note string) (created bool, err error) {
 	if err := CheckID(id); err != nil {
 		return false, err
 	}
-	root, err := d.openOrMake()
+	const attempt = "write the pause flag"
+	root, err := d.openOrCreate()
 	if err != nil {
-		return false, fmt.Errorf("write the pause flag %s: %w", d.FlagPath(id), err)
+		return false, fmt.Errorf("%s %s: %w", attempt, d.FlagPath(id), err)
 	}
 	defer root.Close()
 
-	created, err = publish(root, id, note)
-	if full(err) && !created {
-		created, err = publishEmpty(root, id)
+	created, err = createFile(root, id, []byte(note))
+	if isFull(err) && !created {
+		if created, err = claim(root, id); err == nil {
+			err = syncRoot(root)
+		}
 	}
 	if err != nil {
-		return created, failed("write the pause flag", d.FlagPath(id), err, toWrite)
+		return created, failed(attempt, d.FlagPath(id), err, needWrite)
 	}
 	return created, nil
 }
 
-// publish puts a file of this name and content in the directory, unless there
-// is an entry of that name: complete or not at all, and on disk when it returns.
-func publish(root *os.Root, name, content string) (created bool, err error) {
+// createFile writes a new file durably: it is complete or missing, and on disk
+// when createFile returns. It leaves an existing entry of that name unchanged.
+func createFile(root *os.Root, name string, content []byte) (created bool, err error) {
 	if _, err := root.Lstat(name); err == nil {
-		// Its writer may have died before its last step, so do that here.
+		// Whoever created it may have died before syncing.
 		return false, syncRoot(root)
 	}
-	removeOldTemps(root)
-	temp, err := writeTemp(root, content)
+	RemoveOldTemps(root)
+	temp, err := writeTemp(root, content, fileMode)
 	if err != nil {
 		return false, err
 	}
@@ -67,10 +61,14 @@ func publish(root *os.Root, name, content string) (created bool, err error) {
 		created = true
 	case errors.Is(err, fs.ErrExist):
 		err = nil // another writer was first
-	case noLinks(err):
-		created, err = publishByRename(root, temp, name)
+	case isNoLinks(err):
+		// A rename would replace the file of another writer, so an empty file
+		// takes the name first.
+		if created, err = claim(root, name); created && err == nil {
+			err = step("rename", func() error { return root.Rename(temp, name) })
+		}
 	}
-	// Should this fail, the file is gone in an hour.
+	// If this fails, RemoveOldTemps removes the file later.
 	_ = step("unlink", func() error { return root.Remove(temp) })
 	if err != nil {
 		return created, err
@@ -78,27 +76,7 @@ func publish(root *os.Root, name, content string) (created bool, err error) {
 	return created, syncRoot(root)
 }
 
-// publishByRename is for file systems without hard links. A rename would
-// replace what is there, so an empty file takes the name first; the first
-// writer still wins, but for a moment its file is empty.
-func publishByRename(root *os.Root, temp, name string) (created bool, err error) {
-	created, err = claim(root, name)
-	if created && err == nil {
-		err = step("rename", func() error { return root.Rename(temp, name) })
-	}
-	return created, err
-}
-
-// publishEmpty is publish for a disk without room for a note.
-func publishEmpty(root *os.Root, name string) (created bool, err error) {
-	created, err = claim(root, name)
-	if err != nil {
-		return created, err
-	}
-	return created, syncRoot(root)
-}
-
-// claim makes an empty file, unless there is an entry of that name.
+// claim creates an empty file unless there is an entry of that name.
 func claim(root *os.Root, name string) (created bool, err error) {
 	var f *os.File
 	err = step("claim", func() error {
@@ -112,61 +90,13 @@ func claim(root *os.Root, name string) (created bool, err error) {
 		return false, err
 	}
 	defer f.Close()
-	adoptIn(root, f)
+	parent, _ := root.Stat(".")
+	inherit(f, parent, fileMode)
 	return true, f.Sync()
 }
 
-// writeTemp makes a temporary file with the content, on disk and closed, and
-// returns its name. On an error there is none.
-func writeTemp(root *os.Root, content string) (name string, err error) {
-	name = fmt.Sprintf("%s%016x", tempPrefix, rand.Uint64())
-	var f *os.File
-	err = step("temp", func() error {
-		f, err = root.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, fileMode)
-		return err
-	})
-	if err != nil {
-		return "", err
-	}
-	adoptIn(root, f)
-	err = step("content", func() error { _, err := f.WriteString(content); return err })
-	if err == nil {
-		err = step("sync", f.Sync)
-	}
-	if err = errors.Join(err, f.Close()); err != nil {
-		_ = root.Remove(name)
-		return "", err
-	}
-	return name, nil
-}
-
-// removeOldTemps removes what crashed writers have left. A younger temporary
-// file may belong to a writer that is at it.
-func removeOldTemps(root *os.Root) {
-	names, _ := entries(root) // the next writer tries again
-	for _, name := range names {
-		if !strings.HasPrefix(name, tempPrefix) {
-			continue
-		}
-		fi, err := root.Lstat(name)
-		if err == nil && fi.Mode().IsRegular() && time.Since(fi.ModTime()) > tempMaxAge {
-			_ = root.Remove(name)
-		}
-	}
-}
-
-// full: there is no room on the disk or in the quota.
-func full(err error) bool {
-	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)
-}
-
-// noLinks: the file system may not know hard links. It is EPERM on Linux
-// for most of them.
-func noLinks(err error) bool {
-	for _, e := range []error{syscall.EPERM, syscall.ENOTSUP, syscall.EOPNOTSUPP, syscall.ENOSYS} {
-		if errors.Is(err, e) {
-			return true
-		}
-	}
-	return false
+// isNoLinks reports whether err may mean that the file system has no hard
+// links. On Linux most such file systems return EPERM.
+func isNoLinks(err error) bool {
+	return errors.Is(err, syscall.EPERM) || errors.Is(err, errors.ErrUnsupported)
 }

@@ -14,7 +14,7 @@ import (
 	"github.com/terraphim/adfbot/pause"
 )
 
-func TestWriteMakesAFlagWithItsNote(t *testing.T) {
+func TestWrite(t *testing.T) {
 	d, path := newDir(t)
 	created, err := d.Write("odilo", "project-meta failed 3 times\n")
 	require.NoError(t, err)
@@ -28,7 +28,7 @@ func TestWriteMakesAFlagWithItsNote(t *testing.T) {
 	require.WithinDuration(t, time.Now(), flag.Since, time.Minute)
 }
 
-func TestWriteMakesMissingParents(t *testing.T) {
+func TestWriteCreatesParents(t *testing.T) {
 	d := pause.New(filepath.Join(t.TempDir(), "deep/dir/pause"))
 	created, err := d.Write("odilo", "")
 	require.NoError(t, err)
@@ -36,10 +36,10 @@ func TestWriteMakesMissingParents(t *testing.T) {
 	_, err = os.Stat(d.FlagPath("odilo"))
 	require.NoError(t, err)
 	_, err = d.Sentinel()
-	require.ErrorIs(t, err, pause.ErrNoSentinel, "only Init makes the sentinel")
+	require.ErrorIs(t, err, pause.ErrNoSentinel, "only Init writes the sentinel")
 }
 
-func TestARelativePathWorks(t *testing.T) {
+func TestRelativePath(t *testing.T) {
 	t.Chdir(t.TempDir())
 	d := pause.New("deep/pause")
 	created, err := d.Write("odilo", "")
@@ -50,7 +50,7 @@ func TestARelativePathWorks(t *testing.T) {
 	require.True(t, flag.Present)
 }
 
-func TestWriteLeavesAFlagThatExists(t *testing.T) {
+func TestWriteExistingFlag(t *testing.T) {
 	d, path := newDir(t)
 	put(t, filepath.Join(path, "odilo"), "from a person")
 	before, err := os.Stat(d.FlagPath("odilo"))
@@ -64,7 +64,7 @@ func TestWriteLeavesAFlagThatExists(t *testing.T) {
 	require.True(t, flag.Since.Equal(before.ModTime()))
 }
 
-func TestNewFilesCanBeReadByAllWhateverTheUmaskIs(t *testing.T) {
+func TestUmask(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "deep", "pause")
 	require.Empty(t, child{Do: "init", Dir: path, ID: ours, Umask: 0o077}.do(t).Err)
 	require.True(t, child{Do: "write", Dir: path, ID: "odilo", Umask: 0o077}.do(t).Did)
@@ -79,7 +79,7 @@ func TestNewFilesCanBeReadByAllWhateverTheUmaskIs(t *testing.T) {
 	}
 }
 
-func TestNewDirectoriesKeepTheSetgidBitOfTheirParent(t *testing.T) {
+func TestSetgid(t *testing.T) {
 	parent := t.TempDir()
 	require.NoError(t, os.Chmod(parent, 0o755|os.ModeSetgid))
 	path := filepath.Join(parent, "deep", "pause")
@@ -89,7 +89,7 @@ func TestNewDirectoriesKeepTheSetgidBitOfTheirParent(t *testing.T) {
 	require.Equal(t, 0o755|os.ModeDir|os.ModeSetgid, fi.Mode())
 }
 
-func TestWhatRootMakesTakesTheOwnerAndGroupOfItsDirectory(t *testing.T) {
+func TestOwner(t *testing.T) {
 	testhost.NeedRoot(t, "to give files away")
 	const uid, gid = 1234, 2345
 	parent := t.TempDir()
@@ -107,23 +107,7 @@ func TestWhatRootMakesTakesTheOwnerAndGroupOfItsDirectory(t *testing.T) {
 	}
 }
 
-func TestWriteRemovesWhatACrashLeftAnHourAgo(t *testing.T) {
-	d, path := newDir(t)
-	old := time.Now().Add(-61 * time.Minute)
-	for name, at := range map[string]time.Time{
-		".tmp-old": old, ".tmp-young": time.Now().Add(-59 * time.Minute), ".other": old, "held": old,
-	} {
-		put(t, filepath.Join(path, name), "")
-		require.NoError(t, os.Chtimes(filepath.Join(path, name), at, at))
-	}
-	require.NoError(t, os.Mkdir(filepath.Join(path, ".tmp-dir"), 0o755))
-	require.NoError(t, os.Chtimes(filepath.Join(path, ".tmp-dir"), old, old))
-	_, err := d.Write("odilo", "")
-	require.NoError(t, err)
-	require.Equal(t, []string{pause.SentinelName, ".other", ".tmp-dir", ".tmp-young", "held", "odilo"}, names(t, path))
-}
-
-func TestRemoveResumesAProjectOnce(t *testing.T) {
+func TestRemove(t *testing.T) {
 	d, path := newDir(t)
 	_, err := d.Write("odilo", "")
 	require.NoError(t, err)
@@ -138,7 +122,7 @@ func TestRemoveResumesAProjectOnce(t *testing.T) {
 	require.Equal(t, []string{pause.SentinelName, "digital-twins"}, names(t, path))
 }
 
-func TestRemoveDoesNotRemoveADirectory(t *testing.T) {
+func TestRemoveDirectory(t *testing.T) {
 	d, path := newDir(t)
 	require.NoError(t, os.Mkdir(filepath.Join(path, "odilo"), 0o755))
 	removed, err := d.Remove("odilo")
@@ -150,7 +134,7 @@ func TestRemoveDoesNotRemoveADirectory(t *testing.T) {
 	require.True(t, paused)
 }
 
-func TestWithoutHardLinksTheFirstWriterStillWins(t *testing.T) {
+func TestWithoutHardLinks(t *testing.T) {
 	for _, errno := range []syscall.Errno{syscall.EPERM, syscall.ENOTSUP, syscall.EOPNOTSUPP, syscall.ENOSYS} {
 		t.Run(errno.Error(), func(t *testing.T) {
 			path := t.TempDir()
@@ -179,7 +163,7 @@ func TestWithoutHardLinksTheFirstWriterStillWins(t *testing.T) {
 	}
 }
 
-func TestAFailedStepLeavesNoFlagAndNoTemporaryFile(t *testing.T) {
+func TestWriteFailedStep(t *testing.T) {
 	for _, step := range []string{"temp", "content", "sync", "link"} {
 		t.Run(step, func(t *testing.T) {
 			d, path := newDir(t)
@@ -193,7 +177,7 @@ func TestAFailedStepLeavesNoFlagAndNoTemporaryFile(t *testing.T) {
 	}
 }
 
-func TestAFlagThatMightNotSurviveAPowerFailureIsSaidAndMadeUpFor(t *testing.T) {
+func TestFailedSync(t *testing.T) {
 	d, _ := newDir(t)
 	failure := syscall.EIO
 	synced := 0
@@ -218,5 +202,5 @@ func TestAFlagThatMightNotSurviveAPowerFailureIsSaidAndMadeUpFor(t *testing.T) {
 	require.NoError(t, err)
 	_, err = d.Remove("odilo")
 	require.NoError(t, err)
-	require.Equal(t, 3, synced, "a removal likewise, by whomever")
+	require.Equal(t, 3, synced, "Remove syncs too, even if the flag was gone")
 }

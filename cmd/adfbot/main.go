@@ -18,7 +18,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/terraphim/adfbot/escalate"
+	"github.com/terraphim/adfbot/escalate/incident"
 	"github.com/terraphim/adfbot/internal/bot"
 	"github.com/terraphim/adfbot/internal/config"
 )
@@ -34,7 +34,7 @@ type process struct {
 	getenv         func(string) string
 	step           func(string)           // fault points of the crash tests; nil in production
 	now            func() time.Time       // nil: time.Now
-	uptime         func() escalate.Uptime // nil: see bot.Env
+	uptime         func() incident.Uptime // nil: see bot.Env
 }
 
 // Exit codes. exec and gate have their own, so that shells and systemd do the right thing.
@@ -118,7 +118,6 @@ it is not known, exec gives 125 where it could not start its command.`,
 		SilenceErrors:     true,
 		SilenceUsage:      true,
 		Args:              knownCommand,
-		RunE:              func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: true},
 	}
 	root.PersistentFlags().StringVar(&a.configPath, "config", "", "configuration file (default $ADFBOT_CONFIG, else "+config.DefaultPath+")")
@@ -126,6 +125,7 @@ it is not known, exec gives 125 where it could not start its command.`,
 	root.AddCommand(a.serveCmd(), a.execCmd(), a.recordCmd(), a.gateCmd(), a.pauseCmd(), a.resumeCmd(), a.restoreCmd(),
 		a.statusCmd(), a.sweepCmd(), a.checkCmd(), a.demoCmd(), a.versionCmd())
 	root.SetFlagErrorFunc(flagError)
+	a.addHelp(root)
 	for _, c := range root.Commands() {
 		a.mark(c)
 	}

@@ -16,7 +16,7 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
-	"github.com/terraphim/adfbot/escalate"
+	"github.com/terraphim/adfbot/escalate/incident"
 	"github.com/terraphim/adfbot/internal/bot"
 )
 
@@ -51,8 +51,8 @@ func (w wide) Run() int {
 }
 
 // uptimeAfter is the machine's own clock when that time has passed.
-func uptimeAfter(d time.Duration) func() escalate.Uptime {
-	return func() escalate.Uptime {
+func uptimeAfter(d time.Duration) func() incident.Uptime {
+	return func() incident.Uptime {
 		up := bot.MachineUptime()
 		up.For += d
 		return up

@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/terraphim/adfbot/escalate"
+	"github.com/terraphim/adfbot/escalate/plan"
 	"github.com/terraphim/adfbot/internal/bot"
 	"github.com/terraphim/adfbot/internal/config"
 )
@@ -130,7 +131,7 @@ func (a *app) sweepCmd() *cobra.Command {
 			rep, err := a.sweep(ctx, cfg, opt, confirm)
 			bar.clear()
 			if asJSON {
-				rep.Actions = append([]escalate.Action{}, rep.Actions...) // [] and never null
+				rep.Actions = append([]plan.Action{}, rep.Actions...) // [] and never null
 				rep.Errors = append([]string{}, rep.Errors...)
 				if err != nil && len(rep.Errors) == 0 { // it came to no sweep
 					rep.Errors = append(rep.Errors, err.Error())

@@ -11,9 +11,10 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/terraphim/adfbot/escalate"
+	"github.com/terraphim/adfbot/escalate/incident"
 	"github.com/terraphim/adfbot/internal/bot"
 	"github.com/terraphim/adfbot/internal/config"
+	"github.com/terraphim/adfbot/internal/redact"
 	"github.com/terraphim/adfbot/internal/store"
 	"github.com/terraphim/adfbot/internal/web"
 )
@@ -73,12 +74,12 @@ func (a *app) record(cmd *cobra.Command, f recordFlags) error {
 	if err := bot.CheckResult(r, a.time()); err != nil {
 		return &exit{exitUsage, err}
 	}
-	redact := bot.RedactorFor(cfg, a.getenv)
-	if r.Output, err = a.readOutput(f.output, cfg.Escalation.OutputTail, redact); err != nil {
+	redactor := bot.RedactorFor(cfg, a.getenv)
+	if r.Output, err = a.readOutput(f.output, cfg.Escalation.OutputTail, redactor); err != nil {
 		// Whoever died early left no log: its result counts all the same.
 		a.warnf("the result is recorded without all of its output: %v\n", err)
 	}
-	r.Host = escalate.CleanLine(redact.Redact(f.host), 200)
+	r.Host = redact.Line(redactor.Redact(f.host), 200)
 	ctx := cmd.Context()
 	b, err := bot.Open(ctx, cfg, bot.Results, a.env(nil))
 	if c := a.courier(cfg); c != nil && errors.Is(err, store.ErrDenied) {
@@ -101,7 +102,7 @@ func (a *app) record(cmd *cobra.Command, f recordFlags) error {
 	for _, p := range out.Problems {
 		a.warnf("left to the next sweep: %s\n", p)
 	}
-	if out.Flag.State == escalate.FlagUnknown && out.Flag.Err != nil {
+	if out.Flag.State == incident.FlagUnknown && out.Flag.Err != nil {
 		a.warnf("it is not known whether %s is paused: %v\n", f.project, out.Flag.Err)
 	}
 	a.printRecorded(out.View(), f.json)
@@ -195,7 +196,7 @@ func parseTime(name, s string) (time.Time, error) {
 }
 
 // readOutput keeps the first and last part of a file of any size in bounded memory.
-func (a *app) readOutput(name string, limit int, redact *escalate.Redactor) (string, error) {
+func (a *app) readOutput(name string, limit int, redactor *redact.Redactor) (string, error) {
 	if name == "" {
 		return "", nil
 	}
@@ -208,7 +209,7 @@ func (a *app) readOutput(name string, limit int, redact *escalate.Redactor) (str
 		defer func() { _ = f.Close() }()
 		in = f
 	}
-	capture := escalate.NewCapture(limit, redact)
+	capture := redact.NewCapture(limit, redactor)
 	if _, err := io.Copy(capture, in); err != nil {
 		return capture.Text(), fmt.Errorf("--output: %w", err)
 	}

@@ -67,12 +67,20 @@ func flagError(cmd *cobra.Command, err error) error {
 		return err
 	}
 	flagNames := regexp.MustCompile(`(?m)^ +(?:-\w, )?--([a-z-]+)`) // in the help text about flags
-	// Cobra knows how to find similar names of commands.
-	flags := &cobra.Command{SuggestionsMinimumDistance: 2}
+	var names []string
 	for _, m := range flagNames.FindAllStringSubmatch(cmd.LocalFlags().FlagUsages()+cmd.InheritedFlags().FlagUsages(), -1) {
-		flags.AddCommand(&cobra.Command{Use: m[1], Run: func(*cobra.Command, []string) {}})
+		names = append(names, m[1])
 	}
-	return fmt.Errorf("%w%s", err, meant(flags.SuggestionsFor(unknown.GetSpecifiedName()), "--"))
+	return fmt.Errorf("%w%s", err, meant(similar(unknown.GetSpecifiedName(), names), "--"))
+}
+
+// similar returns the names that may have been meant. Cobra knows how to find them among commands.
+func similar(name string, names []string) []string {
+	root := &cobra.Command{SuggestionsMinimumDistance: 2}
+	for _, n := range names {
+		root.AddCommand(&cobra.Command{Use: n, Run: func(*cobra.Command, []string) {}})
+	}
+	return root.SuggestionsFor(name)
 }
 
 func meant(names []string, prefix string) string {

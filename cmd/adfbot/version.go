@@ -12,14 +12,16 @@ func (a *app) versionCmd() *cobra.Command {
 		Use:   "version",
 		Short: "Print the version",
 		Args:  noArgs,
-		Run: func(*cobra.Command, []string) {
-			version, revision := build()
-			if revision != "" {
-				revision = " " + revision
-			}
-			a.printf("adfbot %s%s %s %s/%s\n", version, revision, runtime.Version(), runtime.GOOS, runtime.GOARCH)
-		},
+		Run:   func(*cobra.Command, []string) { a.printVersion() },
 	}
+}
+
+func (a *app) printVersion() {
+	version, revision := build()
+	if revision != "" {
+		revision = " " + revision
+	}
+	a.printf("adfbot %s%s %s %s/%s\n", version, revision, runtime.Version(), runtime.GOOS, runtime.GOARCH)
 }
 
 // build is what this program was made from; the revision is "" where that is not known.

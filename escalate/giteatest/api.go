@@ -14,57 +14,70 @@ import (
 
 const contentJSON = "application/json;charset=utf-8"
 
-// call is one request as the endpoints see it. They run under Server.mu.
+// call is a request as an endpoint sees it. Endpoints run with Server.mu held.
 type call struct {
 	s     *Server
 	r     *http.Request
 	query url.Values
 	body  []byte
-	args  []string    // what the path has in the pattern's {}
+	args  []string    // the path's values for the {parameters} of the pattern
 	doer  *user       // nil: anonymous
-	repo  *repository // where the pattern begins with /repos/{}/{}
+	repo  *repository // if the pattern begins with /repos/{owner}/{repo}
 }
 
 type endpoint struct {
 	method, path string
-	scope        string // category; "" asks for none
-	do           func(*call) *answer
+	scope        string // required category of scope; "": none
+	do           func(*call) *response
 }
 
-// endpoints are tried in this order.
+// endpoints returns all endpoints. The first that matches handles the request.
 func endpoints() []endpoint {
 	const repo, issue, user, org = "repository", "issue", "user", "organization"
 	return []endpoint{
 		{"GET", "/version", "", version},
 		{"GET", "/settings/api", "", apiSettings},
 		{"GET", "/user", user, currentUser},
-		{"GET", "/users/{}", user, namedUser},
-		{"GET", "/orgs/{}/labels", org, listOrgLabels},
-		{"GET", "/repos/{}/{}", repo, getRepo},
-		{"POST", "/repos/{}/{}/hooks", repo, createHook},
-		{"GET", "/repos/{}/{}/labels", issue, listLabels},
-		{"POST", "/repos/{}/{}/labels", issue, createLabel},
-		{"GET", "/repos/{}/{}/issues", issue, listIssues},
-		{"POST", "/repos/{}/{}/issues", issue, createIssue},
-		{"GET", "/repos/{}/{}/issues/comments", issue, listRepoComments},
-		{"GET", "/repos/{}/{}/issues/comments/{}", issue, getComment},
-		{"PATCH", "/repos/{}/{}/issues/comments/{}", issue, editComment},
-		{"GET", "/repos/{}/{}/issues/{}", issue, getIssue},
-		{"PATCH", "/repos/{}/{}/issues/{}", issue, editIssue},
-		{"DELETE", "/repos/{}/{}/issues/{}", issue, deleteIssue},
-		{"GET", "/repos/{}/{}/issues/{}/comments", issue, listComments},
-		{"POST", "/repos/{}/{}/issues/{}/comments", issue, createComment},
-		{"GET", "/repos/{}/{}/issues/{}/timeline", issue, listTimeline},
-		{"GET", "/repos/{}/{}/issues/{}/labels", issue, listIssueLabels},
-		{"POST", "/repos/{}/{}/issues/{}/labels", issue, addIssueLabels},
-		{"PUT", "/repos/{}/{}/issues/{}/lock", issue, lockIssue},
-		{"DELETE", "/repos/{}/{}/issues/{}/lock", issue, unlockIssue},
-		{"POST", "/repos/{}/{}/issues/{}/dependencies", issue, addDependency},
+		{"GET", "/users/{username}", user, namedUser},
+		{"GET", "/orgs/{org}/labels", org, listOrgLabels},
+		{"GET", "/repos/{owner}/{repo}", repo, getRepo},
+		{"POST", "/repos/{owner}/{repo}/hooks", repo, createHook},
+		{"GET", "/repos/{owner}/{repo}/labels", issue, listLabels},
+		{"POST", "/repos/{owner}/{repo}/labels", issue, createLabel},
+		{"GET", "/repos/{owner}/{repo}/issues", issue, listIssues},
+		{"POST", "/repos/{owner}/{repo}/issues", issue, createIssue},
+		{"GET", "/repos/{owner}/{repo}/issues/comments", issue, listRepoComments},
+		{"GET", "/repos/{owner}/{repo}/issues/comments/{id}", issue, getComment},
+		{"PATCH", "/repos/{owner}/{repo}/issues/comments/{id}", issue, editComment},
+		{"GET", "/repos/{owner}/{repo}/issues/{index}", issue, getIssue},
+		{"PATCH", "/repos/{owner}/{repo}/issues/{index}", issue, editIssue},
+		{"DELETE", "/repos/{owner}/{repo}/issues/{index}", issue, deleteIssue},
+		{"GET", "/repos/{owner}/{repo}/issues/{index}/comments", issue, listComments},
+		{"POST", "/repos/{owner}/{repo}/issues/{index}/comments", issue, createComment},
+		{"GET", "/repos/{owner}/{repo}/issues/{index}/timeline", issue, listTimeline},
+		{"GET", "/repos/{owner}/{repo}/issues/{index}/labels", issue, listIssueLabels},
+		{"POST", "/repos/{owner}/{repo}/issues/{index}/labels", issue, addIssueLabels},
+		{"PUT", "/repos/{owner}/{repo}/issues/{index}/lock", issue, lockIssue},
+		{"DELETE", "/repos/{owner}/{repo}/issues/{index}/lock", issue, unlockIssue},
+		{"POST", "/repos/{owner}/{repo}/issues/{index}/dependencies", issue, addDependency},
 	}
 }
 
-// handle does the work of a request. The lock is held.
-func (s *Server) handle(r *http.Request, body []byte) (a *answer, who *user) {
+// apiRoot is the path of Gitea's API.
+const apiRoot = "/api/v1"
+
+// Routes lists the API calls that the server handles, as "METHOD /path". It answers 501 (Not Implemented) to all
+// others.
+func Routes() []string {
+	var routes []string
+	for _, e := range endpoints() {
+		routes = append(routes, e.method+" "+apiRoot+e.path)
+	}
+	return routes
+}
+
+// handle handles a request. The caller holds s.mu.
+func (s *Server) handle(r *http.Request, body []byte) (resp *response, who *user) {
 	t, refusal := s.authenticate(r)
 	if t != nil {
 		who = t.user
@@ -72,27 +85,19 @@ func (s *Server) handle(r *http.Request, body []byte) (a *answer, who *user) {
 	if refusal != nil {
 		return refusal, nil
 	}
-	path, ok := strings.CutPrefix(r.URL.EscapedPath(), "/api/v1")
-	if !ok {
-		return s.notFound(), who
-	}
-	otherMethod := false
+	path := r.URL.EscapedPath()
 	for _, e := range endpoints() {
-		args, ok := match(e.path, path)
-		if !ok {
+		args, ok := match(apiRoot+e.path, path)
+		if !ok || e.method != r.Method {
 			continue
 		}
-		if e.method != r.Method {
-			otherMethod = true
-			continue
-		}
-		if a := s.authorize(t, e.method, e.scope); a != nil {
-			return a, who
+		if resp := s.authorize(t, e.method, e.scope); resp != nil {
+			return resp, who
 		}
 		c := &call{s: s, r: r, query: r.URL.Query(), body: body, args: args, doer: who}
 		if strings.HasPrefix(e.path, "/repos/") {
-			if a := c.findRepo(); a != nil {
-				return a, who
+			if resp := c.findRepo(); resp != nil {
+				return resp, who
 			}
 		}
 		if r.Method != http.MethodGet && who == nil {
@@ -100,13 +105,11 @@ func (s *Server) handle(r *http.Request, body []byte) (a *answer, who *user) {
 		}
 		return e.do(c), who
 	}
-	if otherMethod {
-		return &answer{status: http.StatusMethodNotAllowed}, who
-	}
-	return s.notFound(), who
+	text := fmt.Sprintf("giteatest does not handle %s %s, see giteatest.Routes", r.Method, path)
+	return s.message(http.StatusNotImplemented, text), who
 }
 
-// match compares an escaped path with a pattern and returns what stands in the place of each {}.
+// match matches an escaped path with a pattern and returns the values of the pattern's {parameters}.
 func match(pattern, path string) (args []string, ok bool) {
 	want, got := strings.Split(pattern, "/"), strings.Split(path, "/")
 	if len(want) != len(got) {
@@ -117,7 +120,7 @@ func match(pattern, path string) (args []string, ok bool) {
 		switch {
 		case err != nil:
 			return nil, false
-		case w == "{}":
+		case strings.HasPrefix(w, "{"):
 			args = append(args, g)
 		case w != g:
 			return nil, false
@@ -126,8 +129,9 @@ func match(pattern, path string) (args []string, ok bool) {
 	return args, true
 }
 
-// findRepo takes the first two arguments off the call and finds the repository, or says why not.
-func (c *call) findRepo() *answer {
+// findRepo finds the repository that the first two arguments name, and removes these. It returns an error response or
+// nil.
+func (c *call) findRepo() *response {
 	owner, name := c.args[0], c.args[1]
 	c.args = c.args[2:]
 	k := key(owner + "/" + name)
@@ -138,7 +142,7 @@ func (c *call) findRepo() *answer {
 		return nil
 	}
 	if moved := c.s.redirects[k]; moved != nil && !moved.deleted {
-		// Whoever asks is told, before any permission is looked at.
+		// Gitea redirects before it checks any permission.
 		old := url.PathEscape(owner) + "/" + url.PathEscape(name)
 		to := url.PathEscape(moved.owner.login) + "/" + url.PathEscape(moved.name)
 		location := strings.Replace(c.r.URL.EscapedPath(), old, to, 1)
@@ -150,11 +154,11 @@ func (c *call) findRepo() *answer {
 	return c.s.notFound()
 }
 
-// redirect is net/http's own, which is what Gitea uses: only a GET gets a body.
-func redirect(r *http.Request, location string) *answer {
+// redirect uses net/http, as Gitea does: only a GET gets a body.
+func redirect(r *http.Request, location string) *response {
 	w := &recorder{header: http.Header{}}
 	http.Redirect(w, r, location, http.StatusMovedPermanently)
-	return &answer{status: w.status, header: w.header, body: w.Bytes()}
+	return &response{status: w.status, header: w.header, body: w.Bytes()}
 }
 
 type recorder struct {
@@ -166,43 +170,43 @@ type recorder struct {
 func (w *recorder) Header() http.Header { return w.header }
 func (w *recorder) WriteHeader(c int)   { w.status = c }
 
-// number is the id or issue number at the end of the path. Like Gitea, it takes what is no number for 0.
+// number returns the id or issue number in the path. Like Gitea, it returns 0 for anything that is not a number.
 func (c *call) number() int64 {
 	n, _ := strconv.ParseInt(c.args[0], 10, 64)
 	return n
 }
 
-// may says whether the doer has at least this permission in the call's repository.
+// may reports whether the doer has at least permission p in the call's repository.
 func (c *call) may(p Permission) bool { return c.repo.permission(c.doer) >= p }
 
-// mayWriteIssues is what Gitea calls write access to the unit: it is gone with the unit.
+// mayWriteIssues reports whether the doer may write the issues unit, which nobody may if it is disabled.
 func (c *call) mayWriteIssues() bool { return !c.repo.issuesOff && c.may(Write) }
 
-// mayReadIssues is likewise gone with the unit, also for administrators.
+// mayReadIssues reports whether issues may be read: if they are disabled, not even an administrator may.
 func (c *call) mayReadIssues() bool { return !c.repo.issuesOff }
 
-func reply(status int, v any) *answer {
+func reply(status int, v any) *response {
 	b, err := json.Marshal(v)
 	if err != nil {
-		panic(err) // the package's own types
+		panic(err) // the types are this package's
 	}
-	return &answer{
+	return &response{
 		status: status,
 		header: http.Header{"Content-Type": {contentJSON}},
 		body:   append(b, '\n'),
 	}
 }
 
-// message is the usual refusal.
-func (s *Server) message(status int, text string) *answer {
+// message returns Gitea's usual error response.
+func (s *Server) message(status int, text string) *response {
 	return reply(status, struct {
 		Message string `json:"message"`
 		URL     string `json:"url"`
 	}{text, s.baseURL + "/api/swagger"})
 }
 
-// notFound is Gitea's 404, which alone has a list of errors.
-func (s *Server) notFound(details ...string) *answer {
+// notFound returns Gitea's 404, the only error response with a list of errors.
+func (s *Server) notFound(details ...string) *response {
 	return reply(http.StatusNotFound, struct {
 		Errors  []string `json:"errors"`
 		Message string   `json:"message"`
@@ -210,15 +214,16 @@ func (s *Server) notFound(details ...string) *answer {
 	}{details, "not found", s.baseURL + "/api/swagger"})
 }
 
-func (s *Server) archived(r *repository) *answer {
+func (s *Server) archived(r *repository) *response {
 	if r.archivedAt.IsZero() {
 		return nil
 	}
 	return s.message(http.StatusLocked, r.path()+" is archived")
 }
 
-// decode reads the body into a form. Fields with the tag required must not be empty.
-func (c *call) decode(form any) *answer {
+// decode decodes the body into form. Fields with the tag binding:"Required" must not be empty. It returns an error
+// response or nil.
+func (c *call) decode(form any) *response {
 	if err := json.Unmarshal(c.body, form); err != nil {
 		return c.s.message(http.StatusUnprocessableEntity, "[]: "+decodeError(err))
 	}
@@ -232,7 +237,8 @@ func (c *call) decode(form any) *answer {
 	return nil
 }
 
-// decodeError words a wrong type as the recorded server does, whose JSON package is another one.
+// decodeError returns the message of the recorded server, which uses another JSON package, for a value of the wrong
+// type.
 func decodeError(err error) string {
 	var wrong *json.UnmarshalTypeError
 	if !errors.As(err, &wrong) || wrong.Field == "" || wrong.Struct == "" {

@@ -12,7 +12,7 @@ type token struct {
 	scopes []string // normalized
 }
 
-// Gitea's order of scope categories, which its messages follow.
+// scopeOrder is the order of scope categories in Gitea's messages.
 var scopeOrder = []string{
 	"activitypub", "admin", "misc", "notification", "organization", "package", "issue", "repository", "user",
 }
@@ -26,11 +26,11 @@ func newToken(u *user, scopes []string) *token {
 	for _, s := range scopes {
 		level, category, _ := strings.Cut(s, ":")
 		if level != "read" && level != "write" || !slices.Contains(scopeOrder, category) {
-			panic(fmt.Sprintf("giteatest: %q is no scope", s))
+			panic(fmt.Sprintf("giteatest: %q is not a scope", s))
 		}
 	}
 	for _, category := range scopeOrder {
-		for _, level := range []string{"write", "read"} { // writing implies reading
+		for _, level := range []string{"write", "read"} { // write implies read
 			if slices.Contains(scopes, level+":"+category) {
 				t.scopes = append(t.scopes, level+":"+category)
 				break
@@ -45,15 +45,15 @@ func (t *token) has(level, category string) bool {
 		slices.Contains(t.scopes, level+":"+category)
 }
 
-// authenticate finds the request's token: nil without one, a refusal for one that is not known.
-func (s *Server) authenticate(r *http.Request) (*token, *answer) {
+// authenticate returns the request's token, or nil if it has none, or an error response if the token is unknown.
+func (s *Server) authenticate(r *http.Request) (*token, *response) {
 	h := r.Header.Get("Authorization")
 	if h == "" {
 		return nil, nil
 	}
 	var given []string
 	if name, pass, ok := r.BasicAuth(); ok {
-		given = []string{pass, name} // a token may stand in either place
+		given = []string{pass, name} // either may be the token
 	} else if scheme, value, _ := strings.Cut(h, " "); strings.EqualFold(scheme, "token") || strings.EqualFold(scheme, "bearer") {
 		given = []string{strings.TrimSpace(value)}
 	}
@@ -65,8 +65,8 @@ func (s *Server) authenticate(r *http.Request) (*token, *answer) {
 	return nil, s.message(http.StatusUnauthorized, "invalid username, password or token")
 }
 
-// authorize checks the token's scopes against what the route asks for. Anonymous requests have none to check.
-func (s *Server) authorize(t *token, method, category string) *answer {
+// authorize checks the token's scopes and returns an error response or nil. It lets anonymous requests through.
+func (s *Server) authorize(t *token, method, category string) *response {
 	if t == nil || category == "" {
 		return nil
 	}

@@ -11,9 +11,9 @@ type commentOption struct {
 	Body string `json:"body" binding:"Required"`
 }
 
-// listComments is never paged: Gitea takes no page or limit here.
-func listComments(c *call) *answer {
-	within, refusal := c.span()
+// listComments ignores page and limit, as Gitea does.
+func listComments(c *call) *response {
+	within, refusal := c.timeRange()
 	if refusal != nil {
 		return refusal
 	}
@@ -27,11 +27,11 @@ func listComments(c *call) *answer {
 			out = append(out, c.s.commentJSON(i, e))
 		}
 	}
-	return listed(out, len(out))
+	return replyList(out, len(out))
 }
 
-func listRepoComments(c *call) *answer {
-	within, refusal := c.span()
+func listRepoComments(c *call) *response {
+	within, refusal := c.timeRange()
 	if refusal != nil {
 		return refusal
 	}
@@ -47,16 +47,16 @@ func listRepoComments(c *call) *answer {
 		}
 	}
 	slices.SortFunc(all, func(a, b *apiComment) int { return cmp.Compare(a.ID, b.ID) }) // oldest first
-	return listed(paged(c, all, true), len(all))
+	return replyList(cutPage(c, all, true), len(all))
 }
 
-func createComment(c *call) *answer {
-	if a := c.s.archived(c.repo); a != nil {
-		return a
+func createComment(c *call) *response {
+	if resp := c.s.archived(c.repo); resp != nil {
+		return resp
 	}
 	var form commentOption
-	if a := c.decode(&form); a != nil {
-		return a
+	if resp := c.decode(&form); resp != nil {
+		return resp
 	}
 	i := c.issue()
 	if i == nil || !c.mayReadIssues() {
@@ -68,39 +68,39 @@ func createComment(c *call) *answer {
 	return reply(http.StatusCreated, c.s.commentJSON(i, c.s.comment(i, c.doer, form.Body)))
 }
 
-func getComment(c *call) *answer {
+func getComment(c *call) *response {
 	i, e, refusal := c.event()
 	if refusal != nil {
 		return refusal
 	}
 	if e.kind != comment {
-		return &answer{status: http.StatusNoContent}
+		return &response{status: http.StatusNoContent}
 	}
 	return reply(http.StatusOK, c.s.commentJSON(i, e))
 }
 
-func editComment(c *call) *answer {
-	if a := c.s.archived(c.repo); a != nil {
-		return a
+func editComment(c *call) *response {
+	if resp := c.s.archived(c.repo); resp != nil {
+		return resp
 	}
 	var form commentOption
-	if a := c.decode(&form); a != nil {
-		return a
+	if resp := c.decode(&form); resp != nil {
+		return resp
 	}
 	i, e, refusal := c.event()
 	switch {
 	case refusal != nil:
 		return refusal
 	case e.by != c.doer && !c.mayWriteIssues():
-		return &answer{status: http.StatusForbidden}
-	case e.kind != comment: // other entries of the timeline have ids too
-		return &answer{status: http.StatusNoContent}
+		return &response{status: http.StatusForbidden}
+	case e.kind != comment: // the id of another timeline entry
+		return &response{status: http.StatusNoContent}
 	}
 	c.s.editComment(e, form.Body)
 	return reply(http.StatusOK, c.s.commentJSON(i, e))
 }
 
-func (c *call) event() (*issue, *event, *answer) {
+func (c *call) event() (*issue, *event, *response) {
 	i, e := c.repo.event(c.number())
 	if e == nil {
 		return nil, nil, c.s.notFound(fmt.Sprintf("comment does not exist [id: %d, issue_id: 0]", c.number()))
@@ -111,9 +111,9 @@ func (c *call) event() (*issue, *event, *answer) {
 	return i, e, nil
 }
 
-// listTimeline tells the number of entries in the answer, not of all there are, and gives no links.
-func listTimeline(c *call) *answer {
-	within, refusal := c.span()
+// listTimeline sends the number of entries in the answer as X-Total-Count, not that of all entries, and no links.
+func listTimeline(c *call) *response {
+	within, refusal := c.timeRange()
 	if refusal != nil {
 		return refusal
 	}
@@ -127,6 +127,6 @@ func listTimeline(c *call) *answer {
 			all = append(all, c.s.eventJSON(i, e))
 		}
 	}
-	page := paged(c, all, true)
-	return listed(page, len(page))
+	page := cutPage(c, all, true)
+	return replyList(page, len(page))
 }

@@ -1,39 +1,55 @@
-// Package giteatest is a Gitea in memory: an http.Handler with users, tokens, repositories, issues, labels and comments,
-// and with faults that can be switched on. The tests run against it, and so does the demonstration of the command.
+// Package giteatest simulates a Gitea server in memory, for tests of clients that work with issues. A [Server] is an
+// [http.Handler] with users, tokens, repositories, issues, labels and comments, and with faults that a test injects.
+// The demo command of adfbot uses it too.
 //
-// Its answers are held against testdata/gitea-recordings, requests and answers recorded from a Gitea 1.26: the same status
-// codes, headers, keys, JSON types and messages. It takes over what surprises a client there:
+// # Flow
 //
-//   - a list filtered by an unknown label is not filtered; two labels of one name match nothing
-//   - created_by with an unknown login is 404; limit is cut to 50, and is 30 where it is left out
-//   - labels are set by id, a wrong id is ignored, and so are labels, assignees and due date of a user who may not write
-//   - a comment list of one issue is never paged; a timeline and a label list only when the request names a page
-//   - a renamed repository answers 301 to every method until another repository takes the name
-//   - an archived repository refuses new issues and comments with 423, but lets issues be edited and closed
-//   - a token's scopes are checked before the repository is looked up
-//   - POST dependencies answers 201 with an empty body and does nothing, so that "blocked" issues close
-//   - a title of blanks is accepted and becomes empty, a body of 5 MB is accepted
-//   - times are whole seconds
+// A test starts a server with [NewServer], adds users, tokens and repositories to it, and gives [Server.URL] to its
+// client. It acts as other people do in Gitea's web pages with [Server.As], breaks requests with [Server.Inject], and
+// inspects the result with [Server.Issues] and [Server.Requests]. [Routes] lists the API calls that the server handles;
+// it answers 501 (Not Implemented) to all others, so that a client never mistakes them for a missing object.
 //
-// Taken from Gitea's source and not from a recording: who may lock, delete and edit; 412 when a dependency that was made
-// by other means than the API is open (Person.Block); that the author may still edit where issues are disabled; that
-// anonymous requests read public repositories and get 401 for everything that needs an account.
+// # Fidelity
 //
-// # What it does not simulate
+// The tests compare the answers with recordings of a Gitea 1.26: status codes, headers, JSON keys and types, and
+// messages. The server reproduces what surprises a client there:
 //
-//   - Pull requests, but for the traces that they leave in an issue's timeline (Person.CloseByMerge): type=pulls lists nothing, and a missing type lists the issues, where Gitea adds pull requests.
-//   - Milestones, reactions, attachments, projects, teams, blocked users, mentions, keyword search, git itself. The query
-//     parameters q, milestones, mentioned_by and sort are ignored.
-//   - Web hooks are stored and never delivered. Passwords, OAuth and sudo do not exist: a token is the only credential.
-//   - An edited comment always has updated_at after created_at, at least a second. Gitea's clock has whole seconds too, so
-//     that an edit in the second of the comment's creation can't be seen there.
-//   - Ids come from one sequence for all kinds of things, so that a client that takes an id for a number, or a comment's
-//     id for an issue's, never gets away with it. Gitea has a sequence for each table.
-//   - A comment on an issue that does not exist is 404; some Gitea versions answer 500.
-//   - A sub-path in the base URL appears in the links of answers; requests are expected without it.
+//   - A list filtered by an unknown label is not filtered. A filter by a name that two labels have matches nothing.
+//   - created_by with an unknown login is 404. limit is at most 50, and 30 by default.
+//   - Labels are set by id. A wrong id is ignored, and so are labels, assignees and due date from a user without write
+//     access.
+//   - The comments of an issue are never paged; a timeline and a label list only if the request names a page.
+//   - A renamed repository answers 301 to every method until another repository takes the name.
+//   - An archived repository refuses new issues and comments with 423 but lets clients edit and close issues.
+//   - A token's scopes are checked before the repository is looked up.
+//   - POST dependencies answers 201 with an empty body and has no effect, so "blocked" issues can be closed.
+//   - A title of blanks is accepted and becomes empty. A body of 5 MB is accepted.
+//   - Times are whole seconds.
+//
+// Some behaviour follows Gitea's source instead of a recording: who may lock, delete and edit; 412 while a dependency
+// that was not added through the API ([Person.Block]) is open; authors may edit their issues where issues are disabled;
+// anonymous requests may read public repositories, and get 401 where an account is needed.
+//
+// # Differences from Gitea
+//
+//   - There are no pull requests, only their traces in an issue's timeline ([Person.CloseInPull]): type=pulls lists
+//     nothing, and without a type only issues are listed.
+//   - There are no milestones, reactions, attachments, projects, teams, blocked users, mentions, keyword search or git.
+//     The query parameters q, milestones, mentioned_by and sort are ignored.
+//   - Webhooks are stored but never delivered. A token is the only credential; there are no passwords, OAuth or sudo.
+//   - An edited comment always has an updated_at at least a second after created_at. In Gitea an edit within the second
+//     of the comment's creation cannot be seen.
+//   - All ids come from one sequence, so that a client that confuses an id with a number, or the ids of two kinds of
+//     objects, fails its test. Gitea has a sequence per table.
+//   - A comment on a missing issue is 404; some versions of Gitea answer 500.
+//   - A sub-path in the base URL appears in links, but requests must come without it.
+//
+// # State
+//
+// Nothing is on disk. A Server is safe for concurrent use.
 //
 // # Use in testing/synctest
 //
-// A real listener hangs in a bubble. Call New inside the bubble and give the client Server.Transport; waiting for late
-// work, latencies and hanging requests then run on the bubble's clock.
+// A network connection blocks a bubble for good. Call [New] inside the bubble and give the client [Server.Transport];
+// late work, latencies and hanging requests then use the bubble's clock.
 package giteatest

@@ -6,13 +6,13 @@ import (
 	"time"
 )
 
-// Effect is what a fault does to a request. "The work" is what a healthy server would have done.
+// Effect is what a [Fault] does to a request. "The work" below is what the server does without the fault.
 type Effect struct {
-	run func(*exchange) *answer // nil answer: the connection breaks
+	run func(*exchange) *response // a nil response breaks the connection
 }
 
-// Status answers with this status and body without doing the work. Headers come in pairs of name and value; without a
-// Content-Type among them it is JSON.
+// Status answers with this status and body and does not do the work. header holds pairs of name and value; the default
+// Content-Type is JSON.
 func Status(code int, body string, header ...string) Effect {
 	h := http.Header{}
 	for i := 0; i+1 < len(header); i += 2 {
@@ -21,19 +21,19 @@ func Status(code int, body string, header ...string) Effect {
 	if body != "" && h.Get("Content-Type") == "" {
 		h.Set("Content-Type", contentJSON)
 	}
-	return Effect{func(*exchange) *answer {
-		return &answer{status: code, header: h, body: []byte(body)}
+	return Effect{func(*exchange) *response {
+		return &response{status: code, header: h, body: []byte(body)}
 	}}
 }
 
-// RetryAfter answers with this status and a Retry-After of so many seconds, without doing the work.
+// RetryAfter answers with this status and a Retry-After header, and does not do the work.
 func RetryAfter(code int, seconds int) Effect {
 	return Status(code, `{"message":"`+http.StatusText(code)+`"}`, "Retry-After", strconv.Itoa(seconds))
 }
 
-// Latency lets d pass, then does the work and answers, whether or not the client is still there.
+// Latency waits for d, then does the work and answers, whether or not the client is still waiting.
 func Latency(d time.Duration) Effect {
-	return Effect{func(x *exchange) *answer {
+	return Effect{func(x *exchange) *response {
 		if !x.s.sleep(d) {
 			return nil
 		}
@@ -41,29 +41,29 @@ func Latency(d time.Duration) Effect {
 	}}
 }
 
-// Reset breaks the connection before any work.
+// Reset breaks the connection and does not do the work.
 func Reset() Effect {
-	return Effect{func(*exchange) *answer { return nil }}
+	return Effect{func(*exchange) *response { return nil }}
 }
 
 // LostAnswer does the work, then breaks the connection.
 func LostAnswer() Effect {
-	return Effect{func(x *exchange) *answer {
+	return Effect{func(x *exchange) *response {
 		x.work()
 		return nil
 	}}
 }
 
-// LateWork does the work behind the client's back: it waits until the client has given up, then for d, then does it.
-// A client without a timeout waits for ever. Server.Wait waits for the work.
+// LateWork waits until the client has given up, then for d, then does the work. A client without a timeout waits
+// forever. [Server.Wait] waits for the work.
 func LateWork(d time.Duration) Effect {
-	return Effect{func(x *exchange) *answer {
+	return Effect{func(x *exchange) *response {
 		select {
 		case <-x.r.Context().Done():
 		case <-x.s.closing:
 			return nil
 		}
-		x.s.begin() // before the exchange ends, so that Wait sees no gap
+		x.s.begin() // before the exchange ends, so that Wait does not return in between
 		go func() {
 			defer x.s.end()
 			if x.s.sleep(d) {
@@ -74,10 +74,10 @@ func LateWork(d time.Duration) Effect {
 	}}
 }
 
-// Hang does no work and keeps the client waiting until it gives up.
+// Hang keeps the client waiting until it gives up, and does not do the work.
 func Hang() Effect {
-	return Effect{func(x *exchange) *answer {
-		x.s.end() // nothing will come of this request: Wait need not wait for it
+	return Effect{func(x *exchange) *response {
+		x.s.end() // Wait need not wait for this request
 		defer x.s.begin()
 		select {
 		case <-x.r.Context().Done():
@@ -87,64 +87,64 @@ func Hang() Effect {
 	}}
 }
 
-// Truncated does the work and answers with the right status, but with half of the body and no Content-Length.
+// Truncated does the work and answers with the right status but half of the body and no Content-Length.
 func Truncated() Effect {
-	return Effect{func(x *exchange) *answer {
-		a := x.work()
-		a.body, a.cut = a.body[:len(a.body)/2], true
-		return a
+	return Effect{func(x *exchange) *response {
+		resp := x.work()
+		resp.body, resp.cut = resp.body[:len(resp.body)/2], true
+		return resp
 	}}
 }
 
 const loginPage = "<!DOCTYPE html>\n<html><head><title>Sign in</title></head><body><form>Please sign in</form></body></html>\n"
 
-func webPage(status int) *answer {
-	return &answer{status: status, header: http.Header{"Content-Type": {"text/html; charset=utf-8"}}, body: []byte(loginPage)}
+func webPage(status int) *response {
+	return &response{status: status, header: http.Header{"Content-Type": {"text/html; charset=utf-8"}}, body: []byte(loginPage)}
 }
 
-// HTML answers 200 with a web page and does no work, as a proxy that asks for a login does.
+// HTML answers 200 with a web page, as a proxy with a login page does, and does not do the work.
 func HTML() Effect {
-	return Effect{func(*exchange) *answer { return webPage(http.StatusOK) }}
+	return Effect{func(*exchange) *response { return webPage(http.StatusOK) }}
 }
 
 // HTMLAfterWork does the work and answers 200 with a web page.
 func HTMLAfterWork() Effect {
-	return Effect{func(x *exchange) *answer {
+	return Effect{func(x *exchange) *response {
 		x.work()
 		return webPage(http.StatusOK)
 	}}
 }
 
-// NullBody does the work and answers with the JSON null where it succeeded; a refusal is answered as it is.
-func NullBody() Effect { return instead("null\n") }
+// NullBody does the work and, if it succeeds, answers with a JSON null. It leaves error responses unchanged.
+func NullBody() Effect { return successBody("null\n") }
 
-// EmptyBody does the work and answers with an empty body where it succeeded; a refusal is answered as it is.
-func EmptyBody() Effect { return instead("") }
+// EmptyBody does the work and, if it succeeds, answers with an empty body. It leaves error responses unchanged.
+func EmptyBody() Effect { return successBody("") }
 
-func instead(body string) Effect {
-	return Effect{func(x *exchange) *answer {
-		a := x.work()
-		if a.status/100 == 2 {
-			a.body = []byte(body)
+func successBody(body string) Effect {
+	return Effect{func(x *exchange) *response {
+		resp := x.work()
+		if resp.status/100 == 2 {
+			resp.body = []byte(body)
 		}
-		return a
+		return resp
 	}}
 }
 
-// Meanwhile runs f, which may use the server, and then does the work and answers: something happens between the client's
-// last look and this request.
+// Meanwhile calls f, then does the work and answers. f may use the server, to change something between the client's
+// previous request and this one.
 func Meanwhile(f func()) Effect {
-	return Effect{func(x *exchange) *answer {
+	return Effect{func(x *exchange) *response {
 		f()
 		return x.work()
 	}}
 }
 
-// Afterwards does the work, then runs f, which may use the server, and then answers.
+// Afterwards does the work, then calls f, which may use the server, then answers.
 func Afterwards(f func()) Effect {
-	return Effect{func(x *exchange) *answer {
-		a := x.work()
+	return Effect{func(x *exchange) *response {
+		resp := x.work()
 		f()
-		return a
+		return resp
 	}}
 }

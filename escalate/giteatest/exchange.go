@@ -10,59 +10,59 @@ import (
 	"syscall"
 )
 
-// answer is a complete response. A nil *answer stands for a connection that breaks without one.
-type answer struct {
+// response is a complete response. A nil *response stands for a connection that breaks without one.
+type response struct {
 	status int
 	header http.Header
 	body   []byte
-	cut    bool // end the body without telling its length
+	cut    bool // send the body without a Content-Length
 }
 
-// exchange is one request on its way through a fault to the work and back. Both ways in, ServeHTTP and Transport, meet here.
+// exchange is a request that passes a fault, is worked on and gets a response. ServeHTTP and Transport both use it.
 type exchange struct {
 	s    *Server
-	r    *http.Request // its body is spent; see body
+	r    *http.Request // its body has been read into body
 	body []byte
 	rec  *Request
 }
 
-// work does what the request asks for, once, and returns the answer to it.
-func (x *exchange) work() *answer {
+// work does what the request asks for and returns the response.
+func (x *exchange) work() *response {
 	x.s.mu.Lock()
 	defer x.s.mu.Unlock()
-	a, who := x.s.handle(x.r, x.body)
+	resp, who := x.s.handle(x.r, x.body)
 	if who != nil {
 		x.rec.Login = who.login
 	}
-	return a
+	return resp
 }
 
-func (s *Server) exchange(r *http.Request, body []byte) *answer {
+func (s *Server) exchange(r *http.Request, body []byte) *response {
 	if s.closed() {
 		return nil
 	}
 	s.begin()
 	defer s.end()
-	x := &exchange{s: s, r: r, body: body, rec: s.arrive(r)}
-	do, name := s.meet(r, body)
+	x := &exchange{s: s, r: r, body: body, rec: s.logRequest(r)}
+	do, name := s.findFault(r, body)
 	s.mu.Lock()
 	x.rec.Fault = name
 	s.mu.Unlock()
 	if do == nil {
 		do = (*exchange).work
 	}
-	a := do(x)
-	if a != nil {
+	resp := do(x)
+	if resp != nil {
 		s.mu.Lock()
-		x.rec.Status = a.status
+		x.rec.Status = resp.status
 		s.mu.Unlock()
 	}
-	return a
+	return resp
 }
 
-// ServeHTTP answers one request of Gitea's API.
+// ServeHTTP handles a request to Gitea's API, see [Routes].
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	// All of it is read first: only then does net/http notice, and tell the context, that the client has gone.
+	// Read the whole body: only then does net/http cancel the context when the client goes away.
 	var body []byte
 	if r.Body != nil {
 		var err error
@@ -71,27 +71,27 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 	}
-	a := s.exchange(r, body)
-	if a == nil {
+	resp := s.exchange(r, body)
+	if resp == nil {
 		reset(w)
 		return
 	}
-	for k, v := range a.header {
+	for k, v := range resp.header {
 		w.Header()[k] = v
 	}
-	w.WriteHeader(a.status)
-	_, _ = w.Write(a.body) // a client that has gone is no concern of the server's
-	if a.cut {
-		// What was flushed is sent in chunks, without a Content-Length.
+	w.WriteHeader(resp.status)
+	_, _ = w.Write(resp.body) // the client may have gone
+	if resp.cut {
+		// A flushed body is sent in chunks, without a Content-Length.
 		_ = http.NewResponseController(w).Flush()
 	}
 }
 
-// reset breaks the connection so that the client reads ECONNRESET, and not an orderly end.
+// reset breaks the connection so that the client gets ECONNRESET and not an orderly end.
 func reset(w http.ResponseWriter) {
 	conn, _, err := http.NewResponseController(w).Hijack()
 	if err != nil {
-		panic(http.ErrAbortHandler) // the documented way for what can't be hijacked, such as HTTP/2
+		panic(http.ErrAbortHandler) // for connections that cannot be hijacked, such as HTTP/2
 	}
 	raw := conn
 	if t, ok := conn.(*tls.Conn); ok {
@@ -103,8 +103,8 @@ func reset(w http.ResponseWriter) {
 	_ = raw.Close()
 }
 
-// Transport is a way to the server without a network: it calls the handler in a goroutine and gives up when the request's
-// context does, while the handler goes on. It works in a testing/synctest bubble.
+// Transport returns a transport that reaches the server without a network and works in a testing/synctest bubble. It
+// calls the handler in a goroutine, and returns when the request's context ends although the handler goes on.
 func (s *Server) Transport() http.RoundTripper { return transport{s} }
 
 type transport struct{ s *Server }
@@ -123,37 +123,37 @@ func (t transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	// The handler may outlive this call, after which the caller may change its request.
+	// The handler may outlive this call, and the caller may then change its request.
 	in := r.Clone(ctx)
 	in.Body = http.NoBody
-	done := make(chan *answer, 1)
+	done := make(chan *response, 1)
 	go func() { done <- t.s.exchange(in, body) }()
 	select {
-	case a := <-done:
-		if a == nil {
+	case resp := <-done:
+		if resp == nil {
 			return nil, &net.OpError{Op: "read", Net: "tcp", Err: syscall.ECONNRESET}
 		}
-		return a.response(r), nil
+		return resp.httpResponse(r), nil
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
 }
 
-func (a *answer) response(r *http.Request) *http.Response {
-	length := int64(len(a.body))
-	if a.cut {
+func (resp *response) httpResponse(r *http.Request) *http.Response {
+	length := int64(len(resp.body))
+	if resp.cut {
 		length = -1
 	}
-	h := a.header.Clone()
+	h := resp.header.Clone()
 	if h == nil {
 		h = http.Header{}
 	}
 	return &http.Response{
-		Status:     strconv.Itoa(a.status) + " " + http.StatusText(a.status),
-		StatusCode: a.status,
+		Status:     strconv.Itoa(resp.status) + " " + http.StatusText(resp.status),
+		StatusCode: resp.status,
 		Proto:      "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
 		Header:        h,
-		Body:          io.NopCloser(bytes.NewReader(a.body)),
+		Body:          io.NopCloser(bytes.NewReader(resp.body)),
 		ContentLength: length,
 		Request:       r,
 	}

@@ -9,14 +9,14 @@ import (
 	"strings"
 )
 
-// Fault is something that goes wrong with some requests. The first injected fault that matches and is not spent takes the
-// request; it meets no second one.
+// Fault is a failure of some requests. A request meets at most one fault: the first injected one that matches it and
+// has not reached its limit.
 type Fault struct {
 	Name  string                   // shown in Request.Fault
-	Match func(*http.Request) bool // which requests; nil: every one. It may read the body
-	Times int                      // how many requests it takes; 0: until it is removed
-	After int                      // how many matching requests it lets through first
-	Do    Effect                   // what happens to them; the zero Effect changes nothing
+	Match func(*http.Request) bool // selects requests; may read the body; nil: all requests
+	Times int                      // limit of affected requests; 0: none
+	After int                      // number of matching requests to let through first
+	Do    Effect                   // the zero Effect changes nothing
 }
 
 type fault struct {
@@ -24,10 +24,10 @@ type fault struct {
 	seen, taken int
 }
 
-// Inject switches a fault on. The returned function switches it off, and may be called again.
+// Inject adds a fault and returns a function that removes it, which may be called more than once.
 //
-// Over a real connection, Go's HTTP client sends a GET a second time by itself when a kept-alive connection breaks before
-// the answer: a Reset or LostAnswer with Times: 1 then goes unnoticed.
+// Over a network, Go's HTTP client repeats a GET by itself if a kept-alive connection breaks before the answer. The
+// client then does not notice a Reset or LostAnswer with Times: 1.
 func (s *Server) Inject(f Fault) (remove func()) {
 	added := &fault{Fault: f}
 	s.faultMu.Lock()
@@ -38,7 +38,7 @@ func (s *Server) Inject(f Fault) (remove func()) {
 		defer s.faultMu.Unlock()
 		for i, f := range s.faults {
 			if f == added {
-				// A new slice: meet goes through the old one without the lock.
+				// A new slice, because findFault reads the old one without the lock.
 				s.faults = append(append([]*fault(nil), s.faults[:i]...), s.faults[i+1:]...)
 				return
 			}
@@ -46,8 +46,8 @@ func (s *Server) Inject(f Fault) (remove func()) {
 	}
 }
 
-// meet finds the fault that the request runs into, and counts it.
-func (s *Server) meet(r *http.Request, body []byte) (do func(*exchange) *answer, name string) {
+// findFault returns the fault that the request meets, if any, and counts it.
+func (s *Server) findFault(r *http.Request, body []byte) (do func(*exchange) *response, name string) {
 	s.faultMu.Lock()
 	faults := s.faults
 	s.faultMu.Unlock()
@@ -82,17 +82,17 @@ func Method(m string) func(*http.Request) bool {
 	return func(r *http.Request) bool { return r.Method == m }
 }
 
-// PathHas matches requests with part in their path.
+// PathHas matches requests whose path contains part.
 func PathHas(part string) func(*http.Request) bool {
 	return func(r *http.Request) bool { return strings.Contains(r.URL.Path, part) }
 }
 
-// BodyHas matches requests with text in their body, as it was sent: JSON.
+// BodyHas matches requests whose body contains text. The body is JSON.
 func BodyHas(text string) func(*http.Request) bool {
 	return func(r *http.Request) bool { return bytes.Contains(peek(r), []byte(text)) }
 }
 
-// All matches what every one of ms matches.
+// All matches requests that all of ms match.
 func All(ms ...func(*http.Request) bool) func(*http.Request) bool {
 	return func(r *http.Request) bool {
 		for _, m := range ms {
@@ -104,9 +104,9 @@ func All(ms ...func(*http.Request) bool) func(*http.Request) bool {
 	}
 }
 
-// peek reads the body and leaves it to be read again, by the next of All.
+// peek returns the body and leaves it to be read again.
 func peek(r *http.Request) []byte {
-	body, _ := io.ReadAll(r.Body) // a reader of bytes can't fail
+	body, _ := io.ReadAll(r.Body) // never fails: findFault has set it
 	r.Body = io.NopCloser(bytes.NewReader(body))
 	return body
 }
@@ -123,29 +123,29 @@ func state(want string) func(*http.Request) bool {
 	}
 }
 
-// CreateIssue matches the requests that open an issue.
+// CreateIssue matches requests that create an issue.
 func CreateIssue() func(*http.Request) bool { return route("POST", `/issues`) }
 
-// ListIssues matches the requests that list a repository's issues.
+// ListIssues matches requests that list a repository's issues.
 func ListIssues() func(*http.Request) bool { return route("GET", `/issues`) }
 
-// GetIssue matches the requests that read one issue.
+// GetIssue matches requests that get one issue.
 func GetIssue() func(*http.Request) bool { return route("GET", `/issues/\d+`) }
 
-// EditIssue matches all changes of an issue itself, closing and reopening among them.
+// EditIssue matches requests that edit, close or reopen an issue.
 func EditIssue() func(*http.Request) bool { return route("PATCH", `/issues/\d+`) }
 
-// CloseIssue matches the requests that close an issue.
+// CloseIssue matches requests that close an issue.
 func CloseIssue() func(*http.Request) bool { return All(EditIssue(), state("closed")) }
 
-// ReopenIssue matches the requests that reopen an issue.
+// ReopenIssue matches requests that reopen an issue.
 func ReopenIssue() func(*http.Request) bool { return All(EditIssue(), state("open")) }
 
-// CommentIssue matches the requests that comment on an issue.
+// CommentIssue matches requests that comment on an issue.
 func CommentIssue() func(*http.Request) bool { return route("POST", `/issues/\d+/comments`) }
 
-// ListTimeline matches the requests that read an issue's timeline.
+// ListTimeline matches requests that list an issue's timeline.
 func ListTimeline() func(*http.Request) bool { return route("GET", `/issues/\d+/timeline`) }
 
-// CreateLabel matches the requests that make a label.
+// CreateLabel matches requests that create a label.
 func CreateLabel() func(*http.Request) bool { return route("POST", `/labels`) }

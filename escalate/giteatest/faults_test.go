@@ -17,13 +17,13 @@ import (
 	"github.com/terraphim/adfbot/escalate/giteatest"
 )
 
-// wires runs a test over a real connection, and over the Transport inside a synctest bubble.
+// wires runs a test over a connection, and over the Transport in a synctest bubble.
 func wires(t *testing.T, test func(t *testing.T, s *scene, c *http.Client, url string)) {
 	t.Run("over a connection", func(t *testing.T) {
 		s := empty()
 		srv := httptest.NewServer(s)
 		defer srv.Close()
-		defer s.Close() // first, for it ends what hangs
+		defer s.Close() // first, because it ends hanging requests
 		test(t, s, srv.Client(), srv.URL)
 	})
 	t.Run("over the transport", func(t *testing.T) {
@@ -35,25 +35,29 @@ func wires(t *testing.T, test func(t *testing.T, s *scene, c *http.Client, url s
 	})
 }
 
-// patience is how long giveUp waits: long enough for a request to arrive on a busy machine.
-const patience = 250 * time.Millisecond
+// delay is long enough to be measured.
+const delay = 50 * time.Millisecond
 
-func giveUp(t *testing.T, c *http.Client, url string) {
+// giveUp sends a request that meets the effect, and cancels it when it has arrived.
+func giveUp(t *testing.T, s *scene, c *http.Client, url string, do giteatest.Effect) {
 	t.Helper()
-	_, _, err := createWithin(t, c, url, patience)
-	require.ErrorIs(t, err, context.DeadlineExceeded)
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	s.Inject(giteatest.Fault{Times: 1, Do: do, Match: func(*http.Request) bool { cancel(); return true }})
+	_, _, err := createWith(ctx, t, c, url)
+	require.ErrorIs(t, err, context.Canceled)
 }
 
-// create opens an issue and returns the answer and its body.
+// create creates an issue and returns the response and its body.
 func create(t *testing.T, c *http.Client, url string) (*http.Response, string, error) {
 	t.Helper()
-	return createWithin(t, c, url, time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	return createWith(ctx, t, c, url)
 }
 
-func createWithin(t *testing.T, c *http.Client, url string, d time.Duration) (*http.Response, string, error) {
+func createWith(ctx context.Context, t *testing.T, c *http.Client, url string) (*http.Response, string, error) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), d)
-	defer cancel()
 	r, err := http.NewRequestWithContext(ctx, "POST", url+"/api/v1/repos/"+rec+"/issues",
 		strings.NewReader(`{"title":"t","body":"`+strings.Repeat("b", 1000)+`"}`))
 	require.NoError(t, err)
@@ -67,7 +71,7 @@ func createWithin(t *testing.T, c *http.Client, url string, d time.Duration) (*h
 	return resp, string(b), err
 }
 
-func TestAFaultAnswersWithoutDoingTheWork(t *testing.T) {
+func TestEffectsWithoutWork(t *testing.T) {
 	wires(t, func(t *testing.T, s *scene, c *http.Client, url string) {
 		for _, f := range []struct {
 			do   giteatest.Effect
@@ -96,7 +100,7 @@ func TestAFaultAnswersWithoutDoingTheWork(t *testing.T) {
 	})
 }
 
-func TestAFaultDoesTheWorkAndSpoilsTheAnswer(t *testing.T) {
+func TestEffectsAfterWork(t *testing.T) {
 	wires(t, func(t *testing.T, s *scene, c *http.Client, url string) {
 		for n, f := range []struct {
 			do    giteatest.Effect
@@ -124,7 +128,7 @@ func TestAFaultDoesTheWorkAndSpoilsTheAnswer(t *testing.T) {
 	})
 }
 
-func TestABrokenConnectionIsAResetWithOrWithoutTheWork(t *testing.T) {
+func TestReset(t *testing.T) {
 	wires(t, func(t *testing.T, s *scene, c *http.Client, url string) {
 		s.Inject(giteatest.Fault{Times: 1, Do: giteatest.Reset()})
 		_, _, err := create(t, c, url)
@@ -139,77 +143,70 @@ func TestABrokenConnectionIsAResetWithOrWithoutTheWork(t *testing.T) {
 	})
 }
 
-func TestLateWorkIsDoneAfterTheClientGaveUp(t *testing.T) {
+func TestLateWork(t *testing.T) {
 	wires(t, func(t *testing.T, s *scene, c *http.Client, url string) {
-		s.Inject(giteatest.Fault{Times: 1, Do: giteatest.LateWork(patience)})
-		giveUp(t, c, url)
-		require.Empty(t, s.Issues(rec))
+		start := time.Now()
+		giveUp(t, s, c, url, giteatest.LateWork(delay))
 		s.Wait()
+		require.GreaterOrEqual(t, time.Since(start), delay)
 		require.Len(t, s.Issues(rec), 1)
 		require.Zero(t, s.Requests()[0].Status)
 
-		s.Inject(giteatest.Fault{Times: 1, Do: giteatest.LateWork(0)})
-		giveUp(t, c, url)
+		giveUp(t, s, c, url, giteatest.LateWork(0))
 		s.Wait()
 		require.Len(t, s.Issues(rec), 2)
 	})
 }
 
-func TestAHangingRequestIsNeverWorkedOn(t *testing.T) {
+func TestHang(t *testing.T) {
 	wires(t, func(t *testing.T, s *scene, c *http.Client, url string) {
-		s.Inject(giteatest.Fault{Times: 1, Do: giteatest.Hang()})
-		giveUp(t, c, url)
+		giveUp(t, s, c, url, giteatest.Hang())
 		s.Wait()
 		require.Empty(t, s.Issues(rec))
 		require.Equal(t, 1, s.Operations())
 	})
 }
 
-func TestLatencyDelaysTheAnswerAndNotTheWorkOfAClientThatLeft(t *testing.T) {
+func TestLatency(t *testing.T) {
 	wires(t, func(t *testing.T, s *scene, c *http.Client, url string) {
-		s.Inject(giteatest.Fault{Times: 1, Do: giteatest.Latency(patience / 4)})
+		remove := s.Inject(giteatest.Fault{Do: giteatest.Latency(delay)})
 		start := time.Now()
 		resp, _, err := create(t, c, url)
 		require.NoError(t, err)
 		require.Equal(t, 201, resp.StatusCode)
-		require.GreaterOrEqual(t, time.Since(start), patience/4)
+		require.GreaterOrEqual(t, time.Since(start), delay)
+		remove()
 
-		s.Inject(giteatest.Fault{Times: 1, Do: giteatest.Latency(2 * patience)})
-		giveUp(t, c, url)
-		require.Len(t, s.Issues(rec), 1)
+		start = time.Now()
+		giveUp(t, s, c, url, giteatest.Latency(delay))
 		s.Wait()
-		require.Len(t, s.Issues(rec), 2)
+		require.GreaterOrEqual(t, time.Since(start), delay)
+		require.Len(t, s.Issues(rec), 2, "the work is done although the client has gone")
 	})
 }
 
-func TestClosingTheServerDropsLateWorkAndEndsHangingRequests(t *testing.T) {
+func TestClose(t *testing.T) {
 	wires(t, func(t *testing.T, s *scene, c *http.Client, url string) {
-		s.Inject(giteatest.Fault{Times: 1, Do: giteatest.LateWork(time.Hour)})
-		giveUp(t, c, url)
+		giveUp(t, s, c, url, giteatest.LateWork(time.Hour))
 
-		s.Inject(giteatest.Fault{Do: giteatest.Hang()})
+		arrived := make(chan struct{})
+		s.Inject(giteatest.Fault{Do: giteatest.Hang(), Match: func(*http.Request) bool { close(arrived); return true }})
 		ended := make(chan error)
 		go func() {
-			r, _ := http.NewRequest("POST", url+"/api/v1/repos/"+rec+"/issues", strings.NewReader(`{}`))
-			resp, err := c.Do(r)
-			if err == nil {
-				resp.Body.Close()
-			}
+			_, _, err := create(t, c, url)
 			ended <- err
 		}()
-		for s.Operations() < 2 {
-			time.Sleep(time.Millisecond)
-		}
+		<-arrived
 		s.Close()
 		require.ErrorIs(t, <-ended, syscall.ECONNRESET)
 		_, _, err := create(t, c, url)
 		require.Error(t, err)
-		require.Empty(t, s.Issues(rec))
+		require.Empty(t, s.Issues(rec), "late work is dropped")
 		require.Equal(t, 2, s.Operations())
 	})
 }
 
-func TestAFaultTakesTheRequestsItIsToldTo(t *testing.T) {
+func TestFaultLimits(t *testing.T) {
 	s := withFirst(t)
 	s.Inject(giteatest.Fault{Match: giteatest.CreateIssue(), After: 1, Times: 2, Do: giteatest.Status(500, "")})
 	last := s.Inject(giteatest.Fault{
@@ -220,13 +217,13 @@ func TestAFaultTakesTheRequestsItIsToldTo(t *testing.T) {
 	for range 5 {
 		codes = append(codes, s.ask("bot", "POST", "issues", `{"title":"odilo"}`).Code)
 	}
-	require.Equal(t, []int{503, 500, 500, 503, 503}, codes, "what the first lets through meets the second")
+	require.Equal(t, []int{503, 500, 500, 503, 503}, codes, "requests that the first fault lets through meet the second")
 	last()
 	last()
 	require.Equal(t, 201, s.ask("bot", "POST", "issues", `{"title":"odilo"}`).Code)
 }
 
-func TestMatchersKnowTheirRequests(t *testing.T) {
+func TestMatchers(t *testing.T) {
 	s := withFirst(t)
 	var hits []string
 	for _, m := range []struct {
@@ -268,7 +265,7 @@ func TestMatchersKnowTheirRequests(t *testing.T) {
 	}
 }
 
-func TestSomethingHappensBeforeOrAfterTheWork(t *testing.T) {
+func TestMeanwhileAndAfterwards(t *testing.T) {
 	s := withFirst(t)
 	s.Inject(giteatest.Fault{Match: giteatest.CommentIssue(), Do: giteatest.Meanwhile(func() { s.As("root1").Close(rec, 1) })})
 	s.Inject(giteatest.Fault{Match: giteatest.CloseIssue(), Do: giteatest.Afterwards(func() { s.As("root1").Reopen(rec, 1) })})
@@ -279,7 +276,7 @@ func TestSomethingHappensBeforeOrAfterTheWork(t *testing.T) {
 	require.Equal(t, []string{"label", "label", "close", "comment", "reopen", "close", "reopen"}, kinds(i))
 }
 
-func TestAServerThatCanNotBeHijackedAbortsTheHandler(t *testing.T) {
+func TestResetWithoutHijack(t *testing.T) {
 	s := empty()
 	s.Inject(giteatest.Fault{Do: giteatest.Reset()})
 	defer func() {
@@ -289,7 +286,7 @@ func TestAServerThatCanNotBeHijackedAbortsTheHandler(t *testing.T) {
 	s.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest("GET", "/api/v1/version", nil))
 }
 
-func TestATLSConnectionIsResetToo(t *testing.T) {
+func TestResetTLS(t *testing.T) {
 	s := empty()
 	srv := httptest.NewTLSServer(s)
 	defer srv.Close()

@@ -2,7 +2,7 @@ package giteatest
 
 import "time"
 
-// Issue is what the server knows of an issue.
+// Issue is a snapshot of an issue.
 type Issue struct {
 	ID, Number int64
 	Title      string
@@ -10,7 +10,7 @@ type Issue struct {
 	State      string // "open" or "closed"
 	Author     string // login
 	AuthorID   int64
-	Labels     []string // names, by name
+	Labels     []string // names, sorted
 	Assignees  []string // logins
 	Locked     bool
 	Created    time.Time
@@ -18,7 +18,7 @@ type Issue struct {
 	Closed     time.Time // zero: open
 	Due        time.Time // zero: none
 	Comments   []Comment
-	Timeline   []Event // the comments among them
+	Timeline   []Event // including the comments
 }
 
 // Comment is a comment on an issue.
@@ -28,13 +28,13 @@ type Comment struct {
 	AuthorID int64
 	Body     string
 	Created  time.Time
-	Updated  time.Time // after Created once it was edited
+	Updated  time.Time // after Created if the comment was edited
 }
 
 // Event is an entry of an issue's timeline.
 type Event struct {
 	ID       int64
-	Type     string // "comment", "label", "close", "reopen", "commit_ref", "assignees", "change_title", "lock", "unlock"
+	Type     string // as in the API: "comment", "label", "close", "reopen", "commit_ref", "pull_ref", …
 	Author   string
 	AuthorID int64
 	Body     string
@@ -43,7 +43,7 @@ type Event struct {
 	Created  time.Time
 }
 
-// Issues are all issues of a repository ("owner/name"), by number; none for one that does not exist under this name.
+// Issues returns all issues of a repository ("owner/name"), sorted by number, or nil if there is no such repository.
 func (s *Server) Issues(repo string) []Issue {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -58,7 +58,7 @@ func (s *Server) Issues(repo string) []Issue {
 	return is
 }
 
-// Issue is one issue of a repository ("owner/name"), and whether it exists.
+// Issue returns an issue of a repository ("owner/name") and reports whether it exists.
 func (s *Server) Issue(repo string, n int64) (Issue, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -99,7 +99,7 @@ func (i *issue) snapshot() Issue {
 	return o
 }
 
-// Labels are the names of a repository's own labels, in the order of their making.
+// Labels returns the names of a repository's own labels, oldest first.
 func (s *Server) Labels(repo string) []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()

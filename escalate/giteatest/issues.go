@@ -10,15 +10,15 @@ import (
 
 func (c *call) issue() *issue { return c.repo.issue(c.number()) }
 
-func listIssues(c *call) *answer {
+func listIssues(c *call) *response {
 	kind := c.query.Get("type")
 	if !c.mayReadIssues() {
 		if kind == "issues" {
 			return c.s.notFound()
 		}
-		kind = "pulls" // those alone are listed then
+		kind = "pulls" // only these can be listed
 	}
-	within, refusal := c.span()
+	within, refusal := c.timeRange()
 	if refusal != nil {
 		return refusal
 	}
@@ -39,17 +39,17 @@ func listIssues(c *call) *answer {
 		}
 	}
 	var out []*apiIssue
-	for _, i := range paged(c, found, false) {
+	for _, i := range cutPage(c, found, false) {
 		out = append(out, c.s.issueJSON(i, c.doer))
 	}
-	a := listed(out, len(found))
+	resp := replyList(out, len(found))
 	if link := c.link(len(found)); link != "" {
-		a.header.Set("Link", link)
+		resp.header.Set("Link", link)
 	}
-	return a
+	return resp
 }
 
-func (c *call) userFilter(name string) (*user, *answer) {
+func (c *call) userFilter(name string) (*user, *response) {
 	login := c.query.Get(name)
 	if login == "" {
 		return nil, nil
@@ -72,8 +72,8 @@ func (c *call) stateFilter(i *issue) bool {
 	return i.state() == "open"
 }
 
-// labelFilter turns names into ids, all of which an issue must bear. That is Gitea's way, and why a name that two labels
-// have finds nothing, and a name that no label has filters nothing.
+// labelFilter returns the ids of the named labels. An issue must have all of them, as in Gitea: so the name of two
+// labels matches nothing, and an unknown name filters nothing.
 func (c *call) labelFilter() []int64 {
 	var ids []int64
 	for _, name := range strings.Split(c.query.Get("labels"), ",") {
@@ -91,7 +91,7 @@ func hasAll(i *issue, ids []int64) bool {
 	return true
 }
 
-func getIssue(c *call) *answer {
+func getIssue(c *call) *response {
 	i := c.issue()
 	if i == nil || !c.mayReadIssues() {
 		return c.s.notFound()
@@ -99,7 +99,7 @@ func getIssue(c *call) *answer {
 	return reply(http.StatusOK, c.s.issueJSON(i, c.doer))
 }
 
-// The names of the forms are Gitea's, because error messages show them.
+// These types have Gitea's names, because error messages show them.
 
 type createIssueOption struct {
 	Title     string     `json:"title" binding:"Required"`
@@ -111,13 +111,13 @@ type createIssueOption struct {
 	Closed    bool       `json:"closed"`
 }
 
-func createIssue(c *call) *answer {
-	if a := c.s.archived(c.repo); a != nil {
-		return a
+func createIssue(c *call) *response {
+	if resp := c.s.archived(c.repo); resp != nil {
+		return resp
 	}
 	var form createIssueOption
-	if a := c.decode(&form); a != nil {
-		return a
+	if resp := c.decode(&form); resp != nil {
+		return resp
 	}
 	if !c.mayReadIssues() && !c.may(Admin) {
 		return c.s.message(http.StatusForbidden,
@@ -137,7 +137,7 @@ func createIssue(c *call) *answer {
 	i.due = endOfDay(form.Due)
 	for _, id := range form.Labels {
 		if l := c.repo.labelByID(id); l != nil {
-			c.s.mark(i, c.doer, l)
+			c.s.attachLabel(i, c.doer, l)
 		}
 	}
 	c.s.setAssignees(i, c.doer, assignees)
@@ -147,8 +147,9 @@ func createIssue(c *call) *answer {
 	return reply(http.StatusCreated, c.s.issueJSON(i, c.doer))
 }
 
-// assignees finds the users with these logins and makes sure that they can see the repository.
-func (c *call) assignees(logins []string) ([]*user, *answer) {
+// assignees returns the users with these logins, or an error response if one does not exist or cannot see the
+// repository.
+func (c *call) assignees(logins []string) ([]*user, *response) {
 	var us []*user
 	for _, login := range logins {
 		u := c.s.userNamed(login)
@@ -165,7 +166,7 @@ func (c *call) assignees(logins []string) ([]*user, *answer) {
 	return us, nil
 }
 
-// endOfDay is what Gitea makes of a due date: its time of day counts for nothing.
+// endOfDay returns the due date that Gitea stores, which ignores the time of day.
 func endOfDay(t *time.Time) time.Time {
 	if t == nil || t.IsZero() {
 		return time.Time{}
@@ -183,18 +184,18 @@ type editIssueOption struct {
 	RemoveDue *bool      `json:"unset_due_date"`
 }
 
-// editIssue does one thing after the other, so that a refusal leaves what came before it done, as Gitea does.
-func editIssue(c *call) *answer {
+// editIssue applies one change after the other. After an error the earlier changes stay, as in Gitea.
+func editIssue(c *call) *response {
 	var form editIssueOption
-	if a := c.decode(&form); a != nil {
-		return a
+	if resp := c.decode(&form); resp != nil {
+		return resp
 	}
 	i := c.issue()
 	if i == nil {
 		return c.s.notFound()
 	}
 	if i.poster != c.doer && !c.mayWriteIssues() {
-		return &answer{status: http.StatusForbidden}
+		return &response{status: http.StatusForbidden}
 	}
 	if form.Title != "" {
 		c.s.setTitle(i, c.doer, form.Title)
@@ -221,14 +222,14 @@ func editIssue(c *call) *answer {
 		}
 	}
 	if form.State != nil {
-		if a := c.setState(i, *form.State); a != nil {
-			return a
+		if resp := c.setState(i, *form.State); resp != nil {
+			return resp
 		}
 	}
 	return reply(http.StatusCreated, c.s.issueJSON(i, c.doer))
 }
 
-func (c *call) setState(i *issue, state string) *answer {
+func (c *call) setState(i *issue, state string) *response {
 	switch {
 	case state != "open" && state != "closed":
 		return c.s.message(http.StatusPreconditionFailed, "unknown state: "+state)
@@ -240,7 +241,7 @@ func (c *call) setState(i *issue, state string) *answer {
 	return nil
 }
 
-func deleteIssue(c *call) *answer {
+func deleteIssue(c *call) *response {
 	if !c.may(Admin) {
 		return c.s.message(http.StatusForbidden,
 			"user should be an owner or a collaborator with admin write of a repository")
@@ -250,13 +251,13 @@ func deleteIssue(c *call) *answer {
 		return c.s.notFound()
 	}
 	c.s.remove(i)
-	return &answer{status: http.StatusNoContent}
+	return &response{status: http.StatusNoContent}
 }
 
-func lockIssue(c *call) *answer   { return c.setLocked(true, "no permission to lock this issue") }
-func unlockIssue(c *call) *answer { return c.setLocked(false, "no permission to unlock this issue") }
+func lockIssue(c *call) *response   { return c.setLocked(true, "no permission to lock this issue") }
+func unlockIssue(c *call) *response { return c.setLocked(false, "no permission to unlock this issue") }
 
-func (c *call) setLocked(locked bool, refusal string) *answer {
+func (c *call) setLocked(locked bool, refusal string) *response {
 	i := c.issue()
 	if i == nil {
 		return c.s.notFound()
@@ -265,13 +266,13 @@ func (c *call) setLocked(locked bool, refusal string) *answer {
 		return c.s.message(http.StatusForbidden, refusal)
 	}
 	c.s.setLocked(i, c.doer, locked)
-	return &answer{status: http.StatusNoContent}
+	return &response{status: http.StatusNoContent}
 }
 
-// addDependency says 201 and does nothing, as the recorded server did: see issue-close-blocked.json.
-func addDependency(c *call) *answer {
+// addDependency answers 201 and does nothing, like the recorded server, see issue-close-blocked.json.
+func addDependency(c *call) *response {
 	if c.issue() == nil {
 		return c.s.notFound()
 	}
-	return &answer{status: http.StatusCreated}
+	return &response{status: http.StatusCreated}
 }

@@ -8,8 +8,7 @@ import (
 	"time"
 )
 
-// The shapes of Gitea's answers. A field that is never anything else than null or a constant here is still there, because
-// clients decode it.
+// The types of Gitea's answers. They include fields that are always null or constant here, because clients decode them.
 
 type apiUser struct {
 	ID            int64     `json:"id"`
@@ -37,8 +36,9 @@ type apiUser struct {
 	UserName      string    `json:"username"`
 }
 
-// userJSON shows u as doer sees it: the e-mail address only to those who are logged in, whether the account is active and
-// an administrator's only to itself and to administrators. Comments show their authors as to a stranger (a nil doer).
+// userJSON returns u as doer sees it. Anonymous requests (a nil doer) do not see the e-mail address. Only u and
+// administrators see whether the account is active and an administrator's. Comments show their authors as to a nil
+// doer.
 func (s *Server) userJSON(u, doer *user) *apiUser {
 	avatar := u.email
 	if avatar == "" {
@@ -85,6 +85,13 @@ func (s *Server) labelJSON(l *label, r *repository) *apiLabel {
 	}
 }
 
+// pullJSON returns the part of a pull request that tells whether and when it was merged.
+func pullJSON(e *event) any {
+	return map[string]any{"pull_request": map[string]any{
+		"merged": !e.mergedAt.IsZero(), "merged_at": orNull(e.mergedAt), "draft": false,
+	}}
+}
+
 func (s *Server) labelsJSON(ls []*label, r *repository) []*apiLabel {
 	out := []*apiLabel{}
 	for _, l := range ls {
@@ -115,7 +122,7 @@ type apiIssue struct {
 	Labels           []*apiLabel `json:"labels"`
 	Milestone        any         `json:"milestone"`
 	Assignee         *apiUser    `json:"assignee"`
-	Assignees        []*apiUser  `json:"assignees"` // null without any
+	Assignees        []*apiUser  `json:"assignees"` // null if there are none
 	State            string      `json:"state"`
 	IsLocked         bool        `json:"is_locked"`
 	Comments         int         `json:"comments"`
@@ -212,7 +219,7 @@ type apiEvent struct {
 	RefAction       string    `json:"ref_action"`
 	RefCommitSHA    string    `json:"ref_commit_sha"`
 	ReviewID        int64     `json:"review_id"`
-	Label           *apiLabel `json:"label"` // an object, where Gitea's SDK expects a list
+	Label           *apiLabel `json:"label"` // an object, although Gitea's SDK expects a list
 	Assignee        *apiUser  `json:"assignee"`
 	AssigneeTeam    any       `json:"assignee_team"`
 	RemovedAssignee bool      `json:"removed_assignee"`
@@ -227,7 +234,7 @@ func (s *Server) eventJSON(i *issue, e *event) *apiEvent {
 		RefAction: "none", RefCommitSHA: e.sha, RemovedAssignee: e.removed,
 	}
 	if e.closes {
-		o.RefAction, o.RefIssue = "closes", pullRef(e)
+		o.RefAction, o.RefIssue = "closes", pullJSON(e)
 	}
 	if e.label != nil {
 		o.Label = s.labelJSON(e.label, i.repo)

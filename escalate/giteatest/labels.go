@@ -9,9 +9,9 @@ import (
 	"sync"
 )
 
-func listLabels(c *call) *answer { return c.listLabels(c.repo.labels) }
+func listLabels(c *call) *response { return c.listLabels(c.repo.labels) }
 
-func listOrgLabels(c *call) *answer {
+func listOrgLabels(c *call) *response {
 	u := c.s.userNamed(c.args[0])
 	if u == nil || !u.org {
 		return c.s.notFound()
@@ -19,9 +19,9 @@ func listOrgLabels(c *call) *answer {
 	return c.listLabels(u.labels)
 }
 
-func (c *call) listLabels(ls []*label) *answer {
+func (c *call) listLabels(ls []*label) *response {
 	all := slices.SortedFunc(slices.Values(ls), byName)
-	return listed(c.s.labelsJSON(paged(c, all, true), c.repo), len(all))
+	return replyList(c.s.labelsJSON(cutPage(c, all, true), c.repo), len(all))
 }
 
 type createLabelOption struct {
@@ -33,13 +33,13 @@ type createLabelOption struct {
 
 var hexColor = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[0-9a-f]{6}$`) })
 
-func createLabel(c *call) *answer {
+func createLabel(c *call) *response {
 	if !c.mayWriteIssues() {
 		return c.s.message(http.StatusForbidden, "user should have a permission to write to a repo")
 	}
 	var form createLabelOption
-	if a := c.decode(&form); a != nil {
-		return a
+	if resp := c.decode(&form); resp != nil {
+		return resp
 	}
 	color := strings.ToLower(strings.TrimPrefix(strings.TrimSpace(form.Color), "#"))
 	if !hexColor().MatchString(color) {
@@ -51,7 +51,7 @@ func createLabel(c *call) *answer {
 	return reply(http.StatusCreated, c.s.labelJSON(l, c.repo))
 }
 
-func listIssueLabels(c *call) *answer {
+func listIssueLabels(c *call) *response {
 	i := c.issue()
 	if i == nil || !c.mayReadIssues() {
 		return c.s.notFound()
@@ -59,31 +59,31 @@ func listIssueLabels(c *call) *answer {
 	return reply(http.StatusOK, c.s.labelsJSON(i.sortedLabels(), c.repo))
 }
 
-// addIssueLabels takes ids, and names too, as Gitea does on this path alone. What it does not know it ignores.
-func addIssueLabels(c *call) *answer {
+// addIssueLabels accepts ids and names, as Gitea does only here, and ignores unknown ones.
+func addIssueLabels(c *call) *response {
 	var form struct {
 		Labels []json.RawMessage `json:"labels"`
 	}
-	if a := c.decode(&form); a != nil {
-		return a
+	if resp := c.decode(&form); resp != nil {
+		return resp
 	}
 	i := c.issue()
 	if i == nil {
 		return c.s.notFound()
 	}
 	if !c.mayWriteIssues() {
-		return &answer{status: http.StatusForbidden}
+		return &response{status: http.StatusForbidden}
 	}
 	for _, raw := range form.Labels {
 		var id int64
 		var name string
 		if json.Unmarshal(raw, &id) == nil {
 			if l := c.repo.labelByID(id); l != nil {
-				c.s.mark(i, c.doer, l)
+				c.s.attachLabel(i, c.doer, l)
 			}
 		} else if json.Unmarshal(raw, &name) == nil {
 			for _, id := range c.repo.labelIDs(name) {
-				c.s.mark(i, c.doer, c.repo.labelByID(id))
+				c.s.attachLabel(i, c.doer, c.repo.labelByID(id))
 			}
 		}
 	}

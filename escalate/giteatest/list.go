@@ -15,7 +15,7 @@ const (
 	defaultPage = 30
 )
 
-// page reads page and limit. A page of 0 means that the request named none.
+// page returns the parameters page and limit. Page 0 means that the request names none.
 func (c *call) page() (page, limit int) {
 	page, _ = strconv.Atoi(c.query.Get("page"))
 	limit, _ = strconv.Atoi(c.query.Get("limit"))
@@ -25,8 +25,8 @@ func (c *call) page() (page, limit int) {
 	return max(page, 0), min(limit, cmp.Or(c.s.maxItems, maxPage))
 }
 
-// paged cuts one page out of a list. With optional set, a request without a page gets everything.
-func paged[T any](c *call, all []T, optional bool) []T {
+// cutPage returns the requested page of a list. If optional is set, a request without a page gets the whole list.
+func cutPage[T any](c *call, all []T, optional bool) []T {
 	page, limit := c.page()
 	if page == 0 && optional {
 		return all
@@ -35,17 +35,17 @@ func paged[T any](c *call, all []T, optional bool) []T {
 	return all[start:min(start+limit, len(all))]
 }
 
-// listed answers 200 with a list, of which there are total.
-func listed[T any](list []T, total int) *answer {
+// replyList returns a list and, in X-Total-Count, the total number of entries.
+func replyList[T any](list []T, total int) *response {
 	if list == nil {
-		list = []T{} // [], never null
+		list = []T{} // [], not null
 	}
-	a := reply(http.StatusOK, list)
-	a.header.Set("X-Total-Count", strconv.Itoa(total))
-	return a
+	resp := reply(http.StatusOK, list)
+	resp.header.Set("X-Total-Count", strconv.Itoa(total))
+	return resp
 }
 
-// link is the Link header of a list with so many entries: next and last, then first and prev, each where there is one.
+// link returns the Link header of a list with total entries: next and last, then first and prev, as far as they exist.
 func (c *call) link(total int) string {
 	page, limit := c.page()
 	last := max((total+limit-1)/limit, 1)
@@ -70,8 +70,8 @@ func (c *call) link(total int) string {
 	return strings.Join(links, ",")
 }
 
-// span reads since and before, and returns what lets a time of change through: both ends belong to the span.
-func (c *call) span() (within func(time.Time) bool, refusal *answer) {
+// timeRange returns a filter for the parameters since and before, both inclusive, or an error response.
+func (c *call) timeRange() (within func(time.Time) bool, refusal *response) {
 	var at [2]time.Time
 	for i, name := range []string{"since", "before"} {
 		v := c.query.Get(name)

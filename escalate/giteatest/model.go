@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// The state. All of it is guarded by Server.mu.
+// The state of the server. Server.mu guards all of it.
 
 type user struct {
 	id       int64
@@ -20,7 +20,7 @@ type user struct {
 	admin    bool
 	org      bool
 	created  time.Time
-	labels   []*label // an organization's
+	labels   []*label // of an organization
 }
 
 type repository struct {
@@ -32,10 +32,10 @@ type repository struct {
 	archivedAt time.Time // zero: not archived
 	created    time.Time
 	updated    time.Time
-	deleted    bool // still known to redirects
+	deleted    bool // kept in Server.redirects
 	perms      map[*user]Permission
 	labels     []*label
-	issues     []*issue // by number; deleted ones are gone
+	issues     []*issue // sorted by number, without deleted ones
 	lastNumber int64
 }
 
@@ -47,7 +47,7 @@ type label struct {
 	color       string // six hex digits
 	description string
 	exclusive   bool
-	org         *user // nil: a repository's label
+	org         *user // nil: a label of a repository
 }
 
 type issue struct {
@@ -63,25 +63,25 @@ type issue struct {
 	labels     []*label
 	assignees  []*user
 	locked     bool
-	timeline   []*event // comments are entries of their issue's timeline, as in Gitea
+	timeline   []*event // including comments, as in Gitea
 	blockers   []*issue
 }
 
 type event struct {
 	id       int64
-	kind     string // "comment", "close", "label", …: the API's type
+	kind     string // the API's type: "comment", "close", "label", …
 	by       *user
 	body     string
 	created  time.Time
 	updated  time.Time
 	label    *label
 	assignee *user
-	removed  bool // of the assignee
+	removed  bool // the assignee was removed
 	sha      string
 	oldTitle string
 	newTitle string
-	closes   bool      // of a pull_ref: the pull request says that it closes the issue
-	mergedAt time.Time // of that pull request; zero: not merged
+	closes   bool      // a pull_ref of a pull request that closes the issue
+	mergedAt time.Time // when that was merged; zero: not merged
 }
 
 const comment = "comment"
@@ -90,7 +90,7 @@ func key(path string) string { return strings.ToLower(path) }
 
 func (s *Server) userNamed(login string) *user { return s.users[strings.ToLower(login)] }
 
-// permission is what u, nil for an anonymous visitor, may do in r.
+// permission returns u's permission in r. A nil u is an anonymous visitor.
 func (r *repository) permission(u *user) Permission {
 	p := Read
 	if r.private {
@@ -123,7 +123,7 @@ func (r *repository) labelIDs(name string) []int64 {
 	return ids
 }
 
-// labelByID finds a label that issues of r may bear: its own or its organization's.
+// labelByID finds a label of r or its organization.
 func (r *repository) labelByID(id int64) *label {
 	for _, ls := range [][]*label{r.labels, r.owner.labels} {
 		for _, l := range ls {
@@ -152,8 +152,8 @@ func (s *Server) open(r *repository, by *user, title, body string) *issue {
 	return i
 }
 
-// note adds an entry to the timeline. Each one moves the issue's updated_at.
-func (s *Server) note(i *issue, by *user, kind string) *event {
+// addEvent adds an entry to the timeline and updates the issue's updated_at.
+func (s *Server) addEvent(i *issue, by *user, kind string) *event {
 	now := s.clock()
 	e := &event{id: s.nextID(), kind: kind, by: by, created: now, updated: now}
 	i.timeline = append(i.timeline, e)
@@ -162,46 +162,46 @@ func (s *Server) note(i *issue, by *user, kind string) *event {
 }
 
 func (s *Server) comment(i *issue, by *user, body string) *event {
-	e := s.note(i, by, comment)
+	e := s.addEvent(i, by, comment)
 	e.body = body
 	return e
 }
 
 func (s *Server) setClosed(i *issue, by *user, closed bool) {
 	if closed == !i.closedAt.IsZero() {
-		return // no entry, nothing moves
+		return
 	}
 	if closed {
 		i.closedAt = s.clock()
-		s.note(i, by, "close")
+		s.addEvent(i, by, "close")
 	} else {
 		i.closedAt = time.Time{}
-		s.note(i, by, "reopen")
+		s.addEvent(i, by, "reopen")
 	}
 }
 
-func (s *Server) mark(i *issue, by *user, l *label) {
+func (s *Server) attachLabel(i *issue, by *user, l *label) {
 	if slices.Contains(i.labels, l) {
 		return
 	}
 	i.labels = append(i.labels, l)
-	e := s.note(i, by, "label")
-	e.label, e.body = l, "1" // Gitea's way to say that it was added
+	e := s.addEvent(i, by, "label")
+	e.label, e.body = l, "1" // "1": the label was added
 }
 
-func (s *Server) unmark(i *issue, by *user, l *label) {
+func (s *Server) detachLabel(i *issue, by *user, l *label) {
 	i.labels = slices.DeleteFunc(i.labels, func(x *label) bool { return x == l })
-	s.note(i, by, "label").label = l
+	s.addEvent(i, by, "label").label = l
 }
 
 func (s *Server) assign(i *issue, by, u *user) {
 	i.assignees = append(i.assignees, u)
-	s.note(i, by, "assignees").assignee = u
+	s.addEvent(i, by, "assignees").assignee = u
 }
 
 func (s *Server) unassign(i *issue, by, u *user) {
 	i.assignees = slices.DeleteFunc(i.assignees, func(x *user) bool { return x == u })
-	e := s.note(i, by, "assignees")
+	e := s.addEvent(i, by, "assignees")
 	e.assignee, e.removed = u, true
 }
 
@@ -209,7 +209,7 @@ func (s *Server) setTitle(i *issue, by *user, title string) {
 	if title == i.title {
 		return
 	}
-	e := s.note(i, by, "change_title")
+	e := s.addEvent(i, by, "change_title")
 	e.oldTitle, e.newTitle = i.title, title
 	i.title = title
 }
@@ -236,18 +236,18 @@ func (s *Server) setLocked(i *issue, by *user, locked bool) {
 	}
 	i.locked = locked
 	if locked {
-		s.note(i, by, "lock")
+		s.addEvent(i, by, "lock")
 	} else {
-		s.note(i, by, "unlock")
+		s.addEvent(i, by, "unlock")
 	}
 }
 
-func (s *Server) closeByCommit(i *issue, by *user, sha, message string) {
+// addCommit adds the entry for a commit whose message mentions the issue.
+func (s *Server) addCommit(i *issue, by *user, sha, message string) {
 	subject, _, _ := strings.Cut(message, "\n")
-	e := s.note(i, by, "commit_ref")
+	e := s.addEvent(i, by, "commit_ref")
 	e.sha = sha
 	e.body = fmt.Sprintf(`<a href="/%s/commit/%s">%s</a>`, i.repo.path(), url.PathEscape(sha), html.EscapeString(subject))
-	s.setClosed(i, by, true)
 }
 
 func (s *Server) remove(i *issue) {
@@ -264,7 +264,7 @@ func (i *issue) comments() []*event {
 	return cs
 }
 
-// blocked says whether an issue that this one depends on is open and still exists.
+// blocked reports whether the issue depends on an open one.
 func (i *issue) blocked() bool {
 	return slices.ContainsFunc(i.blockers, func(b *issue) bool {
 		return b.closedAt.IsZero() && b.repo.issue(b.number) == b
@@ -278,7 +278,7 @@ func (i *issue) state() string {
 	return "closed"
 }
 
-// sortedLabels are in the order in which Gitea shows them.
+// sortedLabels returns the labels in Gitea's order.
 func (i *issue) sortedLabels() []*label {
 	return slices.SortedFunc(slices.Values(i.labels), byName)
 }
@@ -300,7 +300,7 @@ func (s *Server) setAssignees(i *issue, by *user, us []*user) {
 	}
 }
 
-// event finds a timeline entry, a comment for instance, by its id.
+// event finds a comment or other timeline entry by its id.
 func (r *repository) event(id int64) (*issue, *event) {
 	for _, i := range r.issues {
 		for _, e := range i.timeline {

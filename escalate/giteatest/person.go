@@ -5,14 +5,14 @@ import (
 	"slices"
 )
 
-// Person acts as people do in Gitea's web pages: without HTTP, without faults, and without a question whether they may.
-// Repositories are "owner/name", n is an issue's number. Names that do not exist panic.
+// Person acts as a user of Gitea's web pages: without HTTP, faults or checks of permissions. repo is "owner/name" and n
+// is an issue's number. The methods panic on names and numbers that do not exist.
 type Person struct {
 	s *Server
 	u *user
 }
 
-// As returns the person with this login.
+// As returns the user with this login as a Person.
 func (s *Server) As(login string) *Person {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -26,7 +26,7 @@ func (p *Person) Open(repo, title, body string) (number int64) {
 	return p.s.open(p.s.mustRepo(repo), p.u, title, body).number
 }
 
-// on runs f with an issue, under the server's lock.
+// on calls f with an issue, holding the server's lock.
 func (p *Person) on(repo string, n int64, f func(*issue)) {
 	p.s.mu.Lock()
 	defer p.s.mu.Unlock()
@@ -42,14 +42,39 @@ func (p *Person) Close(repo string, n int64) {
 	p.on(repo, n, func(i *issue) { p.s.setClosed(i, p.u, true) })
 }
 
-// Reopen opens a closed issue again.
+// Reopen reopens a closed issue.
 func (p *Person) Reopen(repo string, n int64) {
 	p.on(repo, n, func(i *issue) { p.s.setClosed(i, p.u, false) })
 }
 
-// CloseByCommit pushes a commit whose message closes an issue: a commit_ref entry in the timeline, then a close.
+// CloseByCommit pushes a commit whose message closes an issue: the timeline gets a commit_ref, then a close.
 func (p *Person) CloseByCommit(repo string, n int64, sha, message string) {
-	p.on(repo, n, func(i *issue) { p.s.closeByCommit(i, p.u, sha, message) })
+	p.on(repo, n, func(i *issue) {
+		p.s.addCommit(i, p.u, sha, message)
+		p.s.setClosed(i, p.u, true)
+	})
+}
+
+// MentionInCommit pushes a commit whose message names an issue to a branch other than the default one: the timeline
+// gets a commit_ref.
+func (p *Person) MentionInCommit(repo string, n int64, sha, message string) {
+	p.on(repo, n, func(i *issue) { p.s.addCommit(i, p.u, sha, message) })
+}
+
+// CloseInPull opens a pull request that closes an issue when merged: the timeline gets a pull_ref. merge merges it: the
+// issue is closed, and the timeline gets only a close by the user who merged.
+func (p *Person) CloseInPull(repo string, n int64) (merge func(by *Person)) {
+	var ref *event
+	p.on(repo, n, func(i *issue) {
+		ref = p.s.addEvent(i, p.u, "pull_ref")
+		ref.closes = true
+	})
+	return func(by *Person) {
+		by.on(repo, n, func(i *issue) {
+			ref.mergedAt = by.s.clock()
+			by.s.setClosed(i, by.u, true)
+		})
+	}
 }
 
 // Comment comments on an issue and returns the comment's id.
@@ -58,7 +83,7 @@ func (p *Person) Comment(repo string, n int64, body string) (id int64) {
 	return id
 }
 
-// EditComment changes a comment, anyone's. Its author stays.
+// EditComment edits any user's comment. Its author stays.
 func (p *Person) EditComment(repo string, id int64, body string) {
 	p.s.mu.Lock()
 	defer p.s.mu.Unlock()
@@ -69,37 +94,37 @@ func (p *Person) EditComment(repo string, id int64, body string) {
 	p.s.editComment(e, body)
 }
 
-// EditBody changes the text of an issue, anyone's.
+// EditBody edits the body of any user's issue.
 func (p *Person) EditBody(repo string, n int64, body string) {
 	p.on(repo, n, func(i *issue) { p.s.setBody(i, body) })
 }
 
-// EditTitle changes the title of an issue, anyone's.
+// EditTitle edits the title of any user's issue.
 func (p *Person) EditTitle(repo string, n int64, title string) {
 	p.on(repo, n, func(i *issue) { p.s.setTitle(i, p.u, title) })
 }
 
-// Delete deletes an issue. Its number is not used again.
+// Delete deletes an issue. Its number is never used again.
 func (p *Person) Delete(repo string, n int64) {
 	p.on(repo, n, func(i *issue) { p.s.remove(i) })
 }
 
-// Lock lets only those comment who may write.
+// Lock locks an issue: only users with write access may comment.
 func (p *Person) Lock(repo string, n int64) {
 	p.on(repo, n, func(i *issue) { p.s.setLocked(i, p.u, true) })
 }
 
-// Unlock takes Lock back.
+// Unlock unlocks an issue.
 func (p *Person) Unlock(repo string, n int64) {
 	p.on(repo, n, func(i *issue) { p.s.setLocked(i, p.u, false) })
 }
 
-// SetLabels gives an issue exactly these labels, and makes those that the repository does not have.
+// SetLabels replaces the labels of an issue and creates those that the repository does not have.
 func (p *Person) SetLabels(repo string, n int64, names ...string) {
 	p.on(repo, n, func(i *issue) {
 		for _, l := range slices.Clone(i.labels) {
 			if !slices.Contains(names, l.name) {
-				p.s.unmark(i, p.u, l)
+				p.s.detachLabel(i, p.u, l)
 			}
 		}
 		for _, name := range names {
@@ -107,15 +132,15 @@ func (p *Person) SetLabels(repo string, n int64, names ...string) {
 				continue
 			}
 			if ids := i.repo.labelIDs(name); len(ids) > 0 {
-				p.s.mark(i, p.u, i.repo.labelByID(ids[0]))
+				p.s.attachLabel(i, p.u, i.repo.labelByID(ids[0]))
 			} else {
-				p.s.mark(i, p.u, p.s.addLabel(&i.repo.labels, label{name: name, color: "ee0701"}))
+				p.s.attachLabel(i, p.u, p.s.addLabel(&i.repo.labels, label{name: name, color: "ee0701"}))
 			}
 		}
 	})
 }
 
-// Assign makes the person's choice of assignees the only ones.
+// Assign replaces the assignees of an issue.
 func (p *Person) Assign(repo string, n int64, logins ...string) {
 	p.on(repo, n, func(i *issue) {
 		var us []*user
@@ -126,8 +151,8 @@ func (p *Person) Assign(repo string, n int64, logins ...string) {
 	})
 }
 
-// Block makes an issue depend on another of the same repository: until that one is closed, closing this one through the
-// API is 412. (The API's own way to set a dependency does nothing in Gitea 1.26.)
+// Block makes issue n depend on issue by of the same repository: the API answers 412 to a request to close n while by
+// is open. (POST dependencies, the API's own way, has no effect in Gitea 1.26.)
 func (p *Person) Block(repo string, n, by int64) {
 	p.on(repo, n, func(i *issue) {
 		b := i.repo.issue(by)

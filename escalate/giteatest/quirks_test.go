@@ -14,14 +14,14 @@ import (
 	"github.com/terraphim/adfbot/escalate/giteatest"
 )
 
-// got is an answer. JSON objects stand in one, lists in many.
+// got is a response. one holds a JSON object, many a list.
 type got struct {
 	*httptest.ResponseRecorder
 	one  map[string]any
 	many []map[string]any
 }
 
-// ask sends a request straight to the handler. A path without a leading slash is one of the recorded repository.
+// ask sends a request to the handler. A path without a leading slash is relative to the recorded repository.
 func (s *scene) ask(token, method, path, body string) got {
 	if !strings.HasPrefix(path, "/") {
 		path = "/repos/" + rec + "/" + path
@@ -38,10 +38,10 @@ func (s *scene) ask(token, method, path, body string) got {
 	return g
 }
 
-func TestALabelFilterIsNotToBeTrusted(t *testing.T) {
+func TestLabelFilter(t *testing.T) {
 	s := withEight(t)
 	require.Len(t, s.ask("bot", "GET", "issues?labels=adf", "").many, 4)
-	require.Len(t, s.ask("bot", "GET", "issues?labels=adf,priority/high", "").many, 1, "all of the labels are asked for")
+	require.Len(t, s.ask("bot", "GET", "issues?labels=adf,priority/high", "").many, 1, "an issue must have all labels")
 	require.Len(t, s.ask("bot", "GET", "issues?labels=nonsense", "").many, 8)
 	require.Len(t, s.ask("bot", "GET", "issues?labels=adf,nonsense", "").many, 4)
 	s.AddLabel(rec, "adf")
@@ -52,7 +52,7 @@ func TestALabelFilterIsNotToBeTrusted(t *testing.T) {
 	require.Equal(t, []string{"priority/high"}, i.Labels)
 }
 
-func TestPagesAreCutAndLinked(t *testing.T) {
+func TestPages(t *testing.T) {
 	s := empty()
 	open("adf-bot", 120)(s)
 	for query, want := range map[string]int{"": 30, "?limit=7": 7, "?limit=500": 50, "?limit=50&page=3": 20, "?limit=50&page=4": 0} {
@@ -64,11 +64,11 @@ func TestPagesAreCutAndLinked(t *testing.T) {
 	require.NotContains(t, g.Header().Get("Link"), `rel="next"`)
 	require.Contains(t, g.Header().Get("Link"), `page=2>; rel="prev"`)
 	g = s.ask("bot", "GET", "issues", "")
-	require.Equal(t, 120.0, g.many[0]["number"], "the newest comes first")
+	require.Equal(t, 120.0, g.many[0]["number"], "newest first")
 	require.Contains(t, g.Header().Get("Link"), `page=4>; rel="last"`)
 }
 
-func TestListsFilterByStateTypeAuthorAndTime(t *testing.T) {
+func TestListFilters(t *testing.T) {
 	at := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 	s := &scene{Server: giteatest.New(func() time.Time { return at })}
 	for _, u := range []string{"ann", "bob"} {
@@ -102,7 +102,7 @@ func TestListsFilterByStateTypeAuthorAndTime(t *testing.T) {
 	require.Equal(t, 404, s.ask("", "GET", "issues?created_by=nobody", "").Code)
 }
 
-func TestAReaderOpensIssuesWithoutLabelsAssigneesOrDueDate(t *testing.T) {
+func TestCreateAsReader(t *testing.T) {
 	s := withLabels(t)
 	body := fmt.Sprintf(`{"title":"t","labels":[%d],"assignees":["nobody"],"due_date":"2026-12-01T10:00:00Z"}`, s.adf)
 	require.Equal(t, 201, s.ask("reader", "POST", "issues", body).Code)
@@ -111,10 +111,10 @@ func TestAReaderOpensIssuesWithoutLabelsAssigneesOrDueDate(t *testing.T) {
 	require.Empty(t, i.Assignees)
 	require.Zero(t, i.Due)
 	require.Equal(t, 422, s.ask("bot", "POST", "issues", body).Code)
-	require.Len(t, s.Issues(rec), 1, "a refused creation makes no issue")
+	require.Len(t, s.Issues(rec), 1, "no issue is created")
 }
 
-func TestAssigneesAndDueDateAreSetOnCreationAndEdit(t *testing.T) {
+func TestAssigneesAndDueDate(t *testing.T) {
 	s := withLabels(t)
 	g := s.ask("bot", "POST", "issues", `{"title":"t","assignees":["reader"],"due_date":"2026-12-01T10:00:00Z"}`)
 	require.Equal(t, 201, g.Code)
@@ -130,7 +130,7 @@ func TestAssigneesAndDueDateAreSetOnCreationAndEdit(t *testing.T) {
 	require.Nil(t, s.ask("bot", "PATCH", "issues/1", `{"assignees":[]}`).one["assignees"])
 }
 
-func TestLabelsAreAddedToAnIssueByID(t *testing.T) {
+func TestAddIssueLabels(t *testing.T) {
 	s := withFirst(t)
 	other, org := s.AddLabel(rec, "other"), s.AddOrgLabel("terraphim", "org")
 	body := fmt.Sprintf(`{"labels":[%d,%d,99999]}`, other, org)
@@ -141,7 +141,7 @@ func TestLabelsAreAddedToAnIssueByID(t *testing.T) {
 	require.Equal(t, 422, s.ask("bot", "POST", "labels", `{"name":"x","color":"reddish"}`).Code)
 }
 
-func TestARenamedRepositoryRedirectsEveryMethodUntilItsNameIsTaken(t *testing.T) {
+func TestRenamedRepo(t *testing.T) {
 	s := withFirst(t)
 	s.Rename(rec, "moved")
 	for method, path := range map[string]string{"GET": "issues/1", "POST": "issues/1/comments", "PATCH": "issues/1"} {
@@ -160,7 +160,7 @@ func TestARenamedRepositoryRedirectsEveryMethodUntilItsNameIsTaken(t *testing.T)
 	require.Equal(t, 404, s.ask("bot", "GET", "/repos/terraphim/moved/issues", "").Code)
 }
 
-func TestAnArchivedRepositoryStillLetsIssuesBeClosed(t *testing.T) {
+func TestArchivedRepo(t *testing.T) {
 	s := withFirst(t)
 	s.Archive(rec)
 	require.Equal(t, 423, s.ask("bot", "POST", "issues", `{"title":"t"}`).Code)
@@ -171,7 +171,7 @@ func TestAnArchivedRepositoryStillLetsIssuesBeClosed(t *testing.T) {
 	require.Equal(t, 201, s.ask("bot", "POST", "issues", `{"title":"t"}`).Code)
 }
 
-func TestWithoutIssuesARepositoryRefusesToListAndToCreate(t *testing.T) {
+func TestIssuesDisabled(t *testing.T) {
 	s := withFirst(t)
 	s.DisableIssues(rec)
 	require.Equal(t, 404, s.ask("bot", "GET", "issues?type=issues", "").Code)
@@ -186,12 +186,12 @@ func TestWithoutIssuesARepositoryRefusesToListAndToCreate(t *testing.T) {
 	require.Len(t, s.ask("bot", "GET", "issues", "").many, 1)
 }
 
-func TestTokensAndTheirScopesAreCheckedBeforeAnythingElse(t *testing.T) {
+func TestScopes(t *testing.T) {
 	s := withFirst(t)
 	require.Equal(t, 401, s.ask("wrong", "GET", "/version", "").Code)
 	require.Equal(t, 403, s.ask("write-issue", "GET", "/repos/terraphim/missing", "").Code)
 	require.Equal(t, 403, s.ask("write-issue", "GET", "/users/root1", "").Code)
-	require.Equal(t, 200, s.ask("write-issue", "GET", "issues", "").Code, "writing implies reading")
+	require.Equal(t, 200, s.ask("write-issue", "GET", "issues", "").Code, "write implies read")
 	require.Equal(t, 403, s.ask("read-only", "PATCH", "issues/1", `{"state":"closed"}`).Code)
 	s.AddToken("adf-bot", "several", "read:user", "write:repository", "read:repository", "write:issue")
 	require.Contains(t, s.ask("several", "GET", "/orgs/terraphim/labels", "").one["message"],
@@ -201,7 +201,7 @@ func TestTokensAndTheirScopesAreCheckedBeforeAnythingElse(t *testing.T) {
 	require.Panics(t, func() { s.AddToken("adf-bot", "x", "issue") })
 }
 
-func TestATokenMayStandWhereverGiteaAcceptsIt(t *testing.T) {
+func TestTokenPlaces(t *testing.T) {
 	s := empty()
 	for _, set := range []func(*http.Request){
 		func(r *http.Request) { r.Header.Set("Authorization", "Bearer bot") },
@@ -215,7 +215,7 @@ func TestATokenMayStandWhereverGiteaAcceptsIt(t *testing.T) {
 	}
 }
 
-func TestStrangersReadPublicRepositoriesAndNothingElse(t *testing.T) {
+func TestAnonymous(t *testing.T) {
 	s := withFirst(t)
 	require.Len(t, s.ask("", "GET", "issues", "").many, 1)
 	require.Equal(t, 401, s.ask("", "POST", "issues", `{"title":"t"}`).Code)
@@ -230,7 +230,7 @@ func TestStrangersReadPublicRepositoriesAndNothingElse(t *testing.T) {
 	require.Equal(t, 200, s.ask("reader", "GET", "issues", "").Code)
 }
 
-func TestAuthorsEditTheirOwnIssuesAndWritersAll(t *testing.T) {
+func TestEditRights(t *testing.T) {
 	s := withFirst(t)
 	n := s.As("reader").Open(rec, "mine", "")
 	mine := fmt.Sprintf("issues/%d", n)
@@ -247,7 +247,7 @@ func TestAuthorsEditTheirOwnIssuesAndWritersAll(t *testing.T) {
 	require.Equal(t, "reader", i.Author)
 }
 
-func TestClosingTwiceLeavesOneEntry(t *testing.T) {
+func TestCloseTwice(t *testing.T) {
 	s := withFirst(t)
 	for range 2 {
 		require.Equal(t, 201, s.ask("bot", "PATCH", "issues/1", `{"state":"closed"}`).Code)
@@ -264,7 +264,7 @@ func kinds(i giteatest.Issue) []string {
 	return ks
 }
 
-func TestAnOpenDependencyBlocksClosingUnlessItWasMadeByTheAPI(t *testing.T) {
+func TestBlock(t *testing.T) {
 	s := withTen(t)
 	s.As("root1").Block(rec, 9, 10)
 	g := s.ask("bot", "PATCH", "issues/9", `{"state":"closed"}`)
@@ -274,7 +274,7 @@ func TestAnOpenDependencyBlocksClosingUnlessItWasMadeByTheAPI(t *testing.T) {
 	require.Equal(t, 201, s.ask("bot", "PATCH", "issues/9", `{"state":"closed"}`).Code)
 }
 
-func TestALockedIssueTakesCommentsOnlyFromWriters(t *testing.T) {
+func TestLockedIssue(t *testing.T) {
 	s := withFirst(t)
 	require.Equal(t, 204, s.ask("bot", "PUT", "issues/1/lock", "").Code)
 	require.Equal(t, 403, s.ask("reader", "POST", "issues/1/comments", `{"body":"b"}`).Code)
@@ -286,13 +286,13 @@ func TestALockedIssueTakesCommentsOnlyFromWriters(t *testing.T) {
 	require.True(t, i.Locked)
 }
 
-func TestAnEditedCommentShowsItAndKeepsItsAuthor(t *testing.T) {
+func TestEditComment(t *testing.T) {
 	s := withFirst(t)
 	id := s.As("reader").Comment(rec, 1, "/adf resume")
 	path := fmt.Sprintf("issues/comments/%d", id)
 	require.Equal(t, 200, s.ask("bot", "PATCH", path, `{"body":"/adf resume"}`).Code)
 	i, _ := s.Issue(rec, 1)
-	require.Equal(t, i.Comments[0].Created, i.Comments[0].Updated, "the same text is no edit")
+	require.Equal(t, i.Comments[0].Created, i.Comments[0].Updated, "the same text is not an edit")
 	g := s.ask("bot", "PATCH", path, `{"body":"no"}`)
 	require.Equal(t, "reader", g.one["user"].(map[string]any)["login"])
 	require.Greater(t, g.one["updated_at"], g.one["created_at"])
@@ -307,7 +307,7 @@ func TestAnEditedCommentShowsItAndKeepsItsAuthor(t *testing.T) {
 	require.Len(t, s.ask("", "GET", "issues/1/comments", "").many, 2)
 }
 
-func TestAnEditedBodyMovesTheIssuesTime(t *testing.T) {
+func TestEditBody(t *testing.T) {
 	at := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 	s := giteatest.New(func() time.Time { return at })
 	s.AddUser("ann", giteatest.UserOptions{})
@@ -323,7 +323,7 @@ func TestAnEditedBodyMovesTheIssuesTime(t *testing.T) {
 	require.Equal(t, at, i.Updated)
 }
 
-func TestADeletedIssueIsGoneAndItsNumberIsNotUsedAgain(t *testing.T) {
+func TestDeleteIssue(t *testing.T) {
 	s := withFirst(t)
 	s.As("root1").Delete(rec, 1)
 	for method, path := range map[string]string{"GET": "issues/1", "PATCH": "issues/1", "POST": "issues/1/comments"} {
@@ -334,7 +334,7 @@ func TestADeletedIssueIsGoneAndItsNumberIsNotUsedAgain(t *testing.T) {
 	require.EqualValues(t, 2, s.As("root1").Open(rec, "t", ""))
 }
 
-func TestTheTimelineTellsWhoDidWhat(t *testing.T) {
+func TestTimeline(t *testing.T) {
 	s := withFirst(t)
 	p := s.As("reader")
 	p.SetLabels(rec, 1, "adf", "new")
@@ -353,7 +353,23 @@ func TestTheTimelineTellsWhoDidWhat(t *testing.T) {
 	require.Len(t, s.ask("", "GET", "issues/1/timeline?page=2&limit=5", "").many, 3)
 }
 
-func TestABodyOfFiveMegabytesIsAccepted(t *testing.T) {
+func TestCommitsAndPulls(t *testing.T) {
+	s := withFirst(t)
+	s.As("reader").MentionInCommit(rec, 1, "abc", "see #1")
+	merge := s.As("reader").CloseInPull(rec, 1)
+	i, _ := s.Issue(rec, 1)
+	require.Equal(t, "open", i.State)
+	merge(s.As("root1"))
+	i, _ = s.Issue(rec, 1)
+	require.Equal(t, "closed", i.State)
+	require.Equal(t, []string{"commit_ref", "pull_ref", "close"}, kinds(i)[2:])
+	require.Equal(t, "root1", i.Timeline[4].Author)
+	pull := s.ask("", "GET", "issues/1/timeline", "").many[3]
+	require.Equal(t, "closes", pull["ref_action"])
+	require.Equal(t, true, pull["ref_issue"].(map[string]any)["pull_request"].(map[string]any)["merged"])
+}
+
+func TestLargeBody(t *testing.T) {
 	s := withLabels(t)
 	b, err := json.Marshal(map[string]string{"title": "t", "body": strings.Repeat("x", 5<<20)})
 	require.NoError(t, err)
@@ -361,25 +377,44 @@ func TestABodyOfFiveMegabytesIsAccepted(t *testing.T) {
 	require.Greater(t, s.ask("bot", "GET", "issues", "").Body.Len(), 5<<20)
 }
 
-func TestOnlyATitleThatIsMissingIsRefused(t *testing.T) {
+func TestTitle(t *testing.T) {
 	s := empty()
 	require.Equal(t, 422, s.ask("bot", "POST", "issues", `{"body":"b"}`).Code)
 	require.Equal(t, 422, s.ask("bot", "POST", "issues", `{`).Code)
 	require.Equal(t, 201, s.ask("bot", "POST", "issues", `{"title":" "}`).Code)
 }
 
-func TestPathsThatDoNotExistAreNotFound(t *testing.T) {
+func TestMissingObjects(t *testing.T) {
 	s := empty()
-	require.Equal(t, 404, s.ask("bot", "GET", "/nothing", "").Code)
-	require.Equal(t, 404, s.ask("bot", "GET", "issues/seven", "").Code)
-	require.Equal(t, 404, s.ask("bot", "GET", "/users/nobody", "").Code)
-	require.Equal(t, 405, s.ask("bot", "DELETE", "issues", "").Code)
-	require.Equal(t, 404, s.ask("bot", "GET", "/orgs/reader/labels", "").Code)
+	for _, path := range []string{"issues/7", "issues/seven", "/repos/no/repo/issues", "/users/nobody", "/orgs/reader/labels"} {
+		require.Equal(t, 404, s.ask("bot", "GET", path, "").Code, path)
+	}
 	require.Panics(t, func() { s.As("nobody") })
 	require.Panics(t, func() { s.Archive("no/repo") })
 }
 
-func TestNoIDIsUsedForTwoThings(t *testing.T) {
+func TestRoutes(t *testing.T) {
+	s := withFirst(t)
+	values := strings.NewReplacer(
+		"/api/v1", "", "{owner}/{repo}", rec, "{index}", "1", "{id}", "1", "{username}", "root1", "{org}", "terraphim")
+	routes := giteatest.Routes()
+	require.Len(t, routes, 25)
+	require.Contains(t, routes, "GET /api/v1/repos/{owner}/{repo}/issues/{index}")
+	for _, route := range routes {
+		method, path, _ := strings.Cut(route, " ")
+		path = values.Replace(path)
+		require.NotContains(t, path, "{")
+		require.NotEqual(t, 501, s.ask("bot", method, path, "{}").Code, route)
+	}
+	for _, other := range []string{"GET /milestones", "DELETE issues", "PATCH labels/1", "GET /", "POST issues/1/lock"} {
+		method, path, _ := strings.Cut(other, " ")
+		g := s.ask("bot", method, path, "{}")
+		require.Equal(t, 501, g.Code, other)
+		require.Contains(t, g.one["message"], "giteatest does not handle "+method)
+	}
+}
+
+func TestIDs(t *testing.T) {
 	s := withEight(t)
 	seen := map[int64]bool{s.AddUser("reader", giteatest.UserOptions{}): true, s.adf: true, s.high: true}
 	for _, i := range s.Issues(rec) {

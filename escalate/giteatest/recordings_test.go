@@ -22,7 +22,7 @@ import (
 
 const (
 	recordings = "../../testdata/gitea-recordings"
-	recorded   = "http://127.0.0.1:3000" // the server that was recorded
+	recorded   = "http://127.0.0.1:3000" // base URL of the recorded server
 	rec        = "terraphim/rec"
 )
 
@@ -47,7 +47,7 @@ func load(t *testing.T, name string) recording {
 	return r
 }
 
-// scene is the server that was recorded, with the recorded people, just before the first issue.
+// scene is a server with the users and the repository of the recordings.
 type scene struct {
 	*giteatest.Server
 	adf, high int64 // label ids
@@ -106,7 +106,7 @@ func labelID(t *testing.T, s *scene, name string) int64 {
 	return ls[i].ID
 }
 
-// withFirst has issue 1, made through the API so that its labels are on its timeline.
+// withFirst adds issue 1 through the API, so that its labels are in its timeline.
 func withFirst(t *testing.T) *scene {
 	s := withLabels(t)
 	s.post(t, "bot", "/issues", fmt.Sprintf(
@@ -114,7 +114,7 @@ func withFirst(t *testing.T) *scene {
 	return s
 }
 
-// withEight has the eight open issues of the recorded lists.
+// withEight adds the eight open issues of the recorded lists.
 func withEight(t *testing.T) *scene {
 	s := withFirst(t)
 	s.As("root1").Open(rec, "a person's issue", "b")
@@ -162,82 +162,82 @@ func replays() map[string]replay {
 	disabled := then(withEight, func(s *scene) { s.DisableIssues(rec) })
 	renamed := then(withEight, func(s *scene) { s.Rename(rec, "rec-renamed") })
 	return map[string]replay{
-		"comment-create-archived":         {"bot", archived},
-		"comment-create-command":          {"root", withFirst},
-		"comment-create-locked-as-reader": {"reader", then(withTen, func(s *scene) { s.As("root1").Lock(rec, 9) })},
-		"comment-create":                  {"bot", withFirst},
-		"dependency-add":                  {"bot", withTen},
-		"hook-create":                     {"root", bare},
-		"issue-close-again":               {"bot", closed},
-		"issue-close-archived":            {"bot", archived},
-		"issue-close-blocked": {"bot", then(withTen, func(s *scene) {
+		"comment-create-archived":         {token: "bot", scene: archived},
+		"comment-create-command":          {token: "root", scene: withFirst},
+		"comment-create-locked-as-reader": {token: "reader", scene: then(withTen, func(s *scene) { s.As("root1").Lock(rec, 9) })},
+		"comment-create":                  {token: "bot", scene: withFirst},
+		"dependency-add":                  {token: "bot", scene: withTen},
+		"hook-create":                     {token: "root", scene: bare},
+		"issue-close-again":               {token: "bot", scene: closed},
+		"issue-close-archived":            {token: "bot", scene: archived},
+		"issue-close-blocked": {token: "bot", scene: then(withTen, func(s *scene) {
 			r := httptest.NewRequest("POST", "/api/v1/repos/"+rec+"/issues/9/dependencies",
 				strings.NewReader(`{"owner":"terraphim","repo":"rec","index":10}`))
 			r.Header.Set("Authorization", "token bot")
 			s.ServeHTTP(httptest.NewRecorder(), r)
 		})},
-		"issue-close-by-person":         {"root", then(closed, func(s *scene) { s.As("root1").Reopen(rec, 1) })},
-		"issue-close-missing":           {"bot", withEight},
-		"issue-close":                   {"bot", commented},
-		"issue-create-archived":         {"bot", archived},
-		"issue-create-as-reader":        {"reader", then(withFirst, open("root1", 2))},
-		"issue-create-empty-title":      {"bot", then(withFirst, open("root1", 3))},
-		"issue-create-issues-disabled":  {"bot", disabled},
-		"issue-create-label-name":       {"bot", withLabels},
-		"issue-create-missing-repo":     {"bot", bare},
-		"issue-create-missing-scope":    {"read-only", bare},
-		"issue-create-renamed-repo":     {"bot", renamed},
-		"issue-create-unknown-assignee": {"bot", withLabels},
-		"issue-create-unknown-label-id": {"bot", then(withFirst, open("root1", 1))},
-		"issue-create":                  {"bot", withLabels},
-		"issue-delete":                  {"root", withTen},
-		"issue-edit-as-reader":          {"reader", closed},
-		"issue-get-closed":              {"bot", closed},
-		"issue-get-deleted":             {"bot", then(withTen, func(s *scene) { s.As("root1").Delete(rec, 10) })},
-		"issue-get-missing":             {"bot", withEight},
-		"issue-lock":                    {"root", withTen},
-		"issue-reopen":                  {"root", closed},
-		"issue-timeline-closed-by-commit": {"bot", then(withTen, func(s *scene) {
+		"issue-close-by-person":         {token: "root", scene: then(closed, func(s *scene) { s.As("root1").Reopen(rec, 1) })},
+		"issue-close-missing":           {token: "bot", scene: withEight},
+		"issue-close":                   {token: "bot", scene: commented},
+		"issue-create-archived":         {token: "bot", scene: archived},
+		"issue-create-as-reader":        {token: "reader", scene: then(withFirst, open("root1", 2))},
+		"issue-create-empty-title":      {token: "bot", scene: then(withFirst, open("root1", 3))},
+		"issue-create-issues-disabled":  {token: "bot", scene: disabled},
+		"issue-create-label-name":       {token: "bot", scene: withLabels},
+		"issue-create-missing-repo":     {token: "bot", scene: bare},
+		"issue-create-missing-scope":    {token: "read-only", scene: bare},
+		"issue-create-renamed-repo":     {token: "bot", scene: renamed},
+		"issue-create-unknown-assignee": {token: "bot", scene: withLabels},
+		"issue-create-unknown-label-id": {token: "bot", scene: then(withFirst, open("root1", 1))},
+		"issue-create":                  {token: "bot", scene: withLabels},
+		"issue-delete":                  {token: "root", scene: withTen},
+		"issue-edit-as-reader":          {token: "reader", scene: closed},
+		"issue-get-closed":              {token: "bot", scene: closed},
+		"issue-get-deleted":             {token: "bot", scene: then(withTen, func(s *scene) { s.As("root1").Delete(rec, 10) })},
+		"issue-get-missing":             {token: "bot", scene: withEight},
+		"issue-lock":                    {token: "root", scene: withTen},
+		"issue-reopen":                  {token: "root", scene: closed},
+		"issue-timeline-closed-by-commit": {token: "bot", scene: then(withTen, func(s *scene) {
 			n := s.As("adf-bot").Open(rec, "[ADF] closed by a commit", "b")
 			s.As("root1").CloseByCommit(rec, n, "b3f85bb265d5a31790444bb1a18d25b22cf0d3d2", "fix, closes #11\n\nfor good")
 		})},
-		"issue-timeline": {"bot", then(closed, func(s *scene) {
+		"issue-timeline": {token: "bot", scene: then(closed, func(s *scene) {
 			s.As("root1").Reopen(rec, 1)
 			s.As("root1").Close(rec, 1)
 		})},
-		"issues-list-by-duplicated-label":     {"bot", then(withEight, func(s *scene) { s.AddLabel(rec, "adf") })},
-		"issues-list-by-label":                {"bot", withEight},
-		"issues-list-by-unknown-label":        {"bot", withEight},
-		"issues-list-created-by-unknown-user": {"bot", withEight},
-		"issues-list-created-by":              {"bot", withEight},
-		"issues-list-issues-disabled":         {"bot", disabled},
-		"issues-list-page1":                   {"bot", withEight},
-		"issues-list-page2":                   {"bot", withEight},
-		"issues-list-renamed-repo":            {"bot", renamed},
-		"issues-list-since": {"bot", then(withEight, func(s *scene) {
+		"issues-list-by-duplicated-label":     {token: "bot", scene: then(withEight, func(s *scene) { s.AddLabel(rec, "adf") })},
+		"issues-list-by-label":                {token: "bot", scene: withEight},
+		"issues-list-by-unknown-label":        {token: "bot", scene: withEight},
+		"issues-list-created-by-unknown-user": {token: "bot", scene: withEight},
+		"issues-list-created-by":              {token: "bot", scene: withEight},
+		"issues-list-issues-disabled":         {token: "bot", scene: disabled},
+		"issues-list-page1":                   {token: "bot", scene: withEight},
+		"issues-list-page2":                   {token: "bot", scene: withEight},
+		"issues-list-renamed-repo":            {token: "bot", scene: renamed},
+		"issues-list-since": {token: "bot", scene: then(withEight, func(s *scene) {
 			s.As("adf-bot").Comment(rec, 1, "still failing")
 			s.As("root1").Comment(rec, 1, "/adf resume")
 			s.As("adf-bot").Close(rec, 1)
 		})},
-		"label-create-as-reader":      {"reader", withLabels},
-		"label-create-duplicate-name": {"bot", withLabels},
-		"label-create-scoped":         {"bot", bare},
-		"label-create":                {"bot", bare},
-		"labels-empty":                {"bot", bare},
-		"labels-list":                 {"bot", withLabels},
-		"repo-comments-since":         {"bot", commented},
-		"repo-get-missing-scope":      {"write-issue", bare},
-		"repo-get-missing":            {"bot", bare},
-		"repo-get":                    {"bot", bare},
-		"settings-api":                {"bot", bare},
-		"user-bad-token":              {"no-such-token", bare},
-		"user-current":                {"bot", bare},
-		"user-missing-scope":          {"write-issue", bare},
-		"version":                     {"bot", bare},
+		"label-create-as-reader":      {token: "reader", scene: withLabels},
+		"label-create-duplicate-name": {token: "bot", scene: withLabels},
+		"label-create-scoped":         {token: "bot", scene: bare},
+		"label-create":                {token: "bot", scene: bare},
+		"labels-empty":                {token: "bot", scene: bare},
+		"labels-list":                 {token: "bot", scene: withLabels},
+		"repo-comments-since":         {token: "bot", scene: commented},
+		"repo-get-missing-scope":      {token: "write-issue", scene: bare},
+		"repo-get-missing":            {token: "bot", scene: bare},
+		"repo-get":                    {token: "bot", scene: bare},
+		"settings-api":                {token: "bot", scene: bare},
+		"user-bad-token":              {token: "no-such-token", scene: bare},
+		"user-current":                {token: "bot", scene: bare},
+		"user-missing-scope":          {token: "write-issue", scene: bare},
+		"version":                     {token: "bot", scene: bare},
 	}
 }
 
-// open makes issues that only count, so that the next one has the recorded number.
+// open opens issues so that the next one has the recorded number.
 func open(login string, times int) func(*scene) {
 	return func(s *scene) {
 		for range times {
@@ -246,7 +246,7 @@ func open(login string, times int) func(*scene) {
 	}
 }
 
-func TestAnswersAreAsRecorded(t *testing.T) {
+func TestRecordings(t *testing.T) {
 	files, err := filepath.Glob(recordings + "/*.json")
 	require.NoError(t, err)
 	require.NotEmpty(t, files)
@@ -258,12 +258,12 @@ func TestAnswersAreAsRecorded(t *testing.T) {
 		}
 		t.Run(name, func(t *testing.T) {
 			p, ok := all[name]
-			require.True(t, ok, "no scene for this recording")
+			require.True(t, ok, "no replay of this recording")
 			p.run(t, load(t, name))
 		})
 		delete(all, name)
 	}
-	require.Empty(t, all, "scenes without a recording")
+	require.Empty(t, all, "replays without a recording")
 }
 
 func (p replay) run(t *testing.T, r recording) {
@@ -305,7 +305,7 @@ func (p replay) run(t *testing.T, r recording) {
 	same(t, "body", r.Response.Body, v)
 }
 
-// adaptLabels replaces the recorded label ids.
+// adaptLabels replaces the recorded label ids with the scene's.
 func adaptLabels(body any, s *scene) {
 	m, _ := body.(map[string]any)
 	ls, _ := m["labels"].([]any)
@@ -324,7 +324,7 @@ var (
 	moment = regexp.MustCompile(`^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$`)
 )
 
-// same compares everything but ids and times, and of those the type, and whether a time is set.
+// same compares two values. Of ids and times it compares only the type, and whether a time is set.
 func same(t *testing.T, at string, want, got any) {
 	t.Helper()
 	require.IsType(t, want, got, at)

@@ -6,11 +6,11 @@ import (
 	"time"
 )
 
-func version(*call) *answer {
+func version(*call) *response {
 	return reply(http.StatusOK, map[string]string{"version": "1.26.0"})
 }
 
-func apiSettings(*call) *answer {
+func apiSettings(*call) *response {
 	return reply(http.StatusOK, map[string]int{
 		"max_response_items":         maxPage,
 		"default_paging_num":         defaultPage,
@@ -20,14 +20,14 @@ func apiSettings(*call) *answer {
 	})
 }
 
-func currentUser(c *call) *answer {
+func currentUser(c *call) *response {
 	if c.doer == nil {
 		return c.s.message(http.StatusUnauthorized, "token is required")
 	}
 	return reply(http.StatusOK, c.s.userJSON(c.doer, c.doer))
 }
 
-func namedUser(c *call) *answer {
+func namedUser(c *call) *response {
 	u := c.s.userNamed(c.args[0])
 	if u == nil {
 		return c.s.notFound(noUser(c.args[0]))
@@ -35,8 +35,8 @@ func namedUser(c *call) *answer {
 	return reply(http.StatusOK, c.s.userJSON(u, c.doer))
 }
 
-// getRepo is a map where everything else is a struct: most of its keys never change.
-func getRepo(c *call) *answer {
+// getRepo builds a map, not a struct, because most values are constant.
+func getRepo(c *call) *response {
 	r, s := c.repo, c.s
 	open := 0
 	for _, i := range r.issues {
@@ -93,19 +93,19 @@ type createHookOption struct {
 	Active bool              `json:"active"`
 }
 
-// createHook answers as if the hook would be called, which it never is.
-func createHook(c *call) *answer {
+// createHook answers as Gitea does, but the hook is never called.
+func createHook(c *call) *response {
 	if !c.may(Admin) {
 		return c.s.message(http.StatusForbidden,
 			"user should be an owner or a collaborator with admin write of a repository")
 	}
 	var form createHookOption
-	if a := c.decode(&form); a != nil {
-		return a
+	if resp := c.decode(&form); resp != nil {
+		return resp
 	}
-	events := []string{} // [], never null
+	events := []string{} // [], not null
 	for _, e := range form.Events {
-		if e == "issues" { // stands for its three particular kinds too
+		if e == "issues" { // includes three narrower events
 			events = append(events, "issue_label", "issue_milestone", "issues", "issue_assign")
 		} else {
 			events = append(events, e)

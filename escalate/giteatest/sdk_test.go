@@ -23,7 +23,7 @@ func sdk(t *testing.T, url string, c *http.Client, token string) *gitea.Client {
 	return client
 }
 
-func TestGiteasOwnClientIsAtHome(t *testing.T) {
+func TestSDK(t *testing.T) {
 	s := withLabels(t)
 	srv := httptest.NewServer(s)
 	defer srv.Close()
@@ -74,7 +74,7 @@ func TestGiteasOwnClientIsAtHome(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, "hello", cs[0].Body)
 
-	// The known mistake of the SDK, which a client has to live with.
+	// The SDK expects a list of labels, but Gitea sends an object.
 	tl, _, err := c.ListIssueTimeline("terraphim", "rec", 7, gitea.ListIssueCommentOptions{})
 	var wrong *json.UnmarshalTypeError
 	require.ErrorAs(t, err, &wrong)
@@ -86,7 +86,7 @@ func TestGiteasOwnClientIsAtHome(t *testing.T) {
 	require.Equal(t, 404, resp.StatusCode)
 }
 
-func TestTheTransportWorksInABubble(t *testing.T) {
+func TestTransportInBubble(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := giteatest.New(nil)
 		s.AddUser("bot", giteatest.UserOptions{})
@@ -108,7 +108,7 @@ func TestTheTransportWorksInABubble(t *testing.T) {
 	})
 }
 
-func TestManyClientsAtOnceGetNumbersOfTheirOwn(t *testing.T) {
+func TestConcurrentClients(t *testing.T) {
 	s := withLabels(t)
 	s.ResetRequests()
 	srv := httptest.NewServer(s)

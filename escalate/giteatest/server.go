@@ -2,37 +2,52 @@ package giteatest
 
 import (
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"sync"
 	"time"
 )
 
-// Server is a Gitea: an http.Handler with state. It is safe for concurrent use.
+// Server simulates a Gitea server. It is safe for concurrent use.
 type Server struct {
 	now     func() time.Time
 	closing chan struct{} // closed by Close: ends every wait
 	once    sync.Once
 
-	mu        sync.Mutex // guards everything below and all that it points to
+	mu        sync.Mutex // guards the fields below and everything they point to
 	baseURL   string
 	lastID    int64
 	maxItems  int                    // 0: maxPage
 	users     map[string]*user       // by lower-case login
-	tokens    map[string]*token      // by the token itself
+	tokens    map[string]*token      // by secret
 	repos     map[string]*repository // by lower-case "owner/name"
-	redirects map[string]*repository // former paths, in the same form
+	redirects map[string]*repository // by former path, likewise
 	requests  []*Request
 
-	// A second lock, because a fault's Match is the caller's code and may ask the server.
+	// faultMu is separate because a fault's Match may use the server.
 	faultMu sync.Mutex
 	faults  []*fault
 
 	busyMu sync.Mutex
 	idle   *sync.Cond // signalled when busy becomes 0
-	busy   int        // requests and late work that still may change something
+	busy   int        // requests and late work that may still change the state
 }
 
-// New makes an empty server: no users, no repositories. A nil now means time.Now.
+// NewServer starts an empty server on a loopback address and stops it when the test ends. t is a [testing.TB]; the
+// package does not import testing, because the adfbot program uses it too. Its clock is time.Now: for another one, or
+// another listener, use [New].
+func NewServer(t interface{ Cleanup(func()) }) *Server {
+	s := New(nil)
+	h := httptest.NewServer(s)
+	s.SetBaseURL(h.URL)
+	t.Cleanup(func() {
+		s.Close() // first, because h.Close waits for hanging requests
+		h.Close()
+	})
+	return s
+}
+
+// New returns an empty server, without users and repositories, as a handler. A nil now means time.Now.
 func New(now func() time.Time) *Server {
 	if now == nil {
 		now = time.Now
@@ -50,15 +65,23 @@ func New(now func() time.Time) *Server {
 	return s
 }
 
-// SetBaseURL sets what the links in answers start with; without it, http://gitea.example.
+// URL returns the base URL of the server, without a slash at the end. It is where [NewServer] listens, unless
+// SetBaseURL has set another, and http://gitea.example after [New].
+func (s *Server) URL() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.baseURL
+}
+
+// SetBaseURL sets the base URL, with which links in answers begin.
 func (s *Server) SetBaseURL(url string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.baseURL = strings.TrimRight(url, "/")
 }
 
-// Wait returns when no request and no late work can change anything any more: LateWork and Latency have run to their end,
-// also those whose clients have long gone. Requests that hang do no work and are not waited for.
+// Wait waits until no request or late work can change the state any more: until [LateWork] and [Latency] are over, even
+// if their clients have gone. It does not wait for hanging requests, which do no work.
 func (s *Server) Wait() {
 	s.busyMu.Lock()
 	defer s.busyMu.Unlock()
@@ -67,8 +90,8 @@ func (s *Server) Wait() {
 	}
 }
 
-// Close ends hanging requests, drops late work that was not begun, and waits for what is being done. Every later request
-// meets a reset connection. The state can still be inspected.
+// Close ends hanging requests, drops late work that has not begun, and waits for work that has. Later requests get a
+// reset connection. The state can still be inspected.
 func (s *Server) Close() {
 	s.once.Do(func() { close(s.closing) })
 	s.Wait()
@@ -97,7 +120,7 @@ func (s *Server) end() {
 	}
 }
 
-// sleep waits for d and reports whether the server is still there afterwards.
+// sleep waits for d and reports whether the server is still open.
 func (s *Server) sleep(d time.Duration) bool {
 	if d <= 0 {
 		return !s.closed()
@@ -112,29 +135,29 @@ func (s *Server) sleep(d time.Duration) bool {
 	}
 }
 
-// nextID hands out the ids of everything. The lock is held.
+// nextID returns the next id of the sequence for all kinds of objects. The caller holds s.mu.
 func (s *Server) nextID() int64 {
 	s.lastID++
 	return s.lastID
 }
 
-// clock is the time as Gitea stores it: whole seconds. The lock is held.
+// clock returns the time as Gitea stores it, in whole seconds. The caller holds s.mu.
 func (s *Server) clock() time.Time {
 	return s.now().UTC().Truncate(time.Second)
 }
 
-// Request is one request that arrived.
+// Request is a request that the server received.
 type Request struct {
 	Method string
 	Path   string // with the query
-	Login  string // whose token it bore; "" for none, a bad one, or when no work was done
-	Status int    // 0 when no answer was given (yet)
+	Login  string // the token's user; "": no or a bad token, or no work was done
+	Status int    // 0: not answered, or not yet
 	Fault  string // the name of the fault that it met
-	From   string // address of the client; "" without a network
+	From   string // the client's address; "": no network
 	At     time.Time
 }
 
-// Requests are all requests since the start or the last ResetRequests, in order of arrival.
+// Requests returns all requests since the start or the last ResetRequests, in order of arrival.
 func (s *Server) Requests() []Request {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -145,21 +168,21 @@ func (s *Server) Requests() []Request {
 	return rs
 }
 
-// ResetRequests forgets the requests that have arrived.
+// ResetRequests clears the list of requests.
 func (s *Server) ResetRequests() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.requests = nil
 }
 
-// Operations is the number of requests that Requests would return.
+// Operations returns the number of requests that Requests would return.
 func (s *Server) Operations() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return len(s.requests)
 }
 
-func (s *Server) arrive(r *http.Request) *Request {
+func (s *Server) logRequest(r *http.Request) *Request {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	rec := &Request{Method: r.Method, Path: r.URL.RequestURI(), From: r.RemoteAddr, At: s.now()}

@@ -7,13 +7,13 @@ import (
 	"time"
 )
 
-// The set-up functions take repositories as "owner/name". They panic on names that do not exist: such a mistake is the
-// caller's, and a test that went on would prove nothing.
+// The methods below take repositories as "owner/name". They panic on names that do not exist, so that a test with such
+// a mistake does not go on and prove nothing.
 
-// Permission is what a user may do in a repository.
+// Permission is a user's permission in a repository.
 type Permission int
 
-// The permissions. None on a public repository is as good as Read.
+// Permissions. On a public repository, None is the same as Read.
 const (
 	None Permission = iota
 	Read
@@ -21,14 +21,14 @@ const (
 	Admin
 )
 
-// UserOptions are what may be said about a new user.
+// UserOptions are the options of [Server.AddUser].
 type UserOptions struct {
 	Email    string // default: login@example.com
 	FullName string
 	Admin    bool // of the whole server
 }
 
-// AddUser makes a user and returns its id. A user that exists keeps its id and gets the options.
+// AddUser adds a user and returns its id. An existing user keeps its id and gets the options.
 func (s *Server) AddUser(login string, o UserOptions) (id int64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -49,30 +49,30 @@ func (s *Server) addUser(login string) *user {
 	return u
 }
 
-// AddToken gives a user a token with scopes as Gitea names them: "read:user", "write:issue", …, "all". Writing implies
-// reading. No scope at all means "all".
+// AddToken gives a user a token. The scopes have Gitea's names: "read:user", "write:issue", …, "all". Write implies
+// read. No scopes mean "all".
 func (s *Server) AddToken(login, token string, scopes ...string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.tokens[token] = newToken(s.mustUser(login), scopes)
 }
 
-// RevokeToken makes a token a bad one.
+// RevokeToken makes a token invalid.
 func (s *Server) RevokeToken(token string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.tokens, token)
 }
 
-// SetMaxItems is [api] MAX_RESPONSE_ITEMS, to which the limit of every list is cut; 50 where it is not set.
+// SetMaxItems sets the maximum page size of lists, Gitea's MAX_RESPONSE_ITEMS. The default is 50.
 func (s *Server) SetMaxItems(n int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.maxItems = n
 }
 
-// AddRepo makes a public repository, with an organization as its owner unless a user of that name exists. One that exists
-// is left alone; a redirect from that name ends.
+// AddRepo adds a public repository, and an organization as its owner if there is no user of that name. It replaces a
+// redirect from that name, and does nothing if the repository exists.
 func (s *Server) AddRepo(owner, name string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -90,34 +90,34 @@ func (s *Server) AddRepo(owner, name string) {
 	delete(s.redirects, k)
 }
 
-// SetPermission sets what a user may do in a repository.
+// SetPermission sets a user's permission in a repository.
 func (s *Server) SetPermission(owner, name, login string, p Permission) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.mustRepo(owner + "/" + name).perms[s.mustUser(login)] = p
 }
 
-// SetPrivate hides a repository from everyone without a permission, or shows it again.
+// SetPrivate makes a repository private or public. A private one is hidden from users without a permission.
 func (s *Server) SetPrivate(repo string, private bool) {
 	s.change(repo, func(r *repository) { r.private = private })
 }
 
-// Archive makes a repository read-only, as far as Gitea does.
+// Archive archives a repository, which makes it read-only in part, see the package comment.
 func (s *Server) Archive(repo string) {
 	s.change(repo, func(r *repository) { r.archivedAt = s.clock() })
 }
 
-// Unarchive takes Archive back.
+// Unarchive undoes Archive.
 func (s *Server) Unarchive(repo string) {
 	s.change(repo, func(r *repository) { r.archivedAt = time.Time{} })
 }
 
-// DisableIssues switches the issues of a repository off. They are kept.
+// DisableIssues disables the issues of a repository and keeps them.
 func (s *Server) DisableIssues(repo string) {
 	s.change(repo, func(r *repository) { r.issuesOff = true })
 }
 
-// EnableIssues takes DisableIssues back.
+// EnableIssues undoes DisableIssues.
 func (s *Server) EnableIssues(repo string) {
 	s.change(repo, func(r *repository) { r.issuesOff = false })
 }
@@ -128,8 +128,8 @@ func (s *Server) change(repo string, f func(*repository)) {
 	f(s.mustRepo(repo))
 }
 
-// Rename gives a repository another name ("new") or another owner too ("owner/new"). The old path answers 301 from then
-// on, until a new repository takes it or this one is deleted.
+// Rename gives a repository another name ("new") or another owner and name ("owner/new"). The old path then answers 301
+// until a new repository takes it or this one is deleted.
 func (s *Server) Rename(repo, to string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -149,7 +149,7 @@ func (s *Server) Rename(repo, to string) {
 	delete(s.redirects, k)
 }
 
-// DeleteRepo deletes a repository with all that is in it.
+// DeleteRepo deletes a repository with its issues and labels.
 func (s *Server) DeleteRepo(repo string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -157,14 +157,14 @@ func (s *Server) DeleteRepo(repo string) {
 	delete(s.repos, key(repo))
 }
 
-// AddLabel makes a label and returns its id. A second one of the same name is another label.
+// AddLabel adds a label and returns its id, even if the repository has a label of that name already.
 func (s *Server) AddLabel(repo, name string) (id int64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.addLabel(&s.mustRepo(repo).labels, label{name: name, color: "ee0701"}).id
 }
 
-// AddOrgLabel makes a label that all repositories of an organization have.
+// AddOrgLabel adds a label to all repositories of an organization and returns its id.
 func (s *Server) AddOrgLabel(org, name string) (id int64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -172,7 +172,7 @@ func (s *Server) AddOrgLabel(org, name string) (id int64) {
 	return s.addLabel(&u.labels, label{name: name, color: "ee0701", org: u}).id
 }
 
-// DeleteLabel deletes every label of that name from a repository and from its issues.
+// DeleteLabel deletes all labels of that name from a repository and its issues.
 func (s *Server) DeleteLabel(repo, name string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -181,6 +181,20 @@ func (s *Server) DeleteLabel(repo, name string) {
 	for _, i := range r.issues {
 		i.labels = slices.DeleteFunc(i.labels, func(l *label) bool { return l.name == name && l.org == nil })
 	}
+}
+
+// RenameUser changes a user's login. The old login is free at once. (Gitea redirects look-ups of it until somebody
+// takes it.)
+func (s *Server) RenameUser(login, to string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	u := s.mustUser(login)
+	if s.userNamed(to) != nil {
+		panic(fmt.Sprintf("giteatest: the user %s exists", to))
+	}
+	delete(s.users, strings.ToLower(login))
+	u.login = to
+	s.users[strings.ToLower(to)] = u
 }
 
 func (s *Server) mustUser(login string) *user {

@@ -5,7 +5,8 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/terraphim/adfbot/escalate"
+	"github.com/terraphim/adfbot/escalate/incident"
+	"github.com/terraphim/adfbot/internal/redact"
 	"github.com/terraphim/adfbot/internal/store"
 )
 
@@ -38,7 +39,7 @@ type IncidentName struct {
 func (r Recorded) View() ResultView {
 	v := ResultView{Project: r.Project, Agent: r.Agent, Outcome: r.Outcome, Counted: r.Counted, Why: r.Why, Failures: r.Failures,
 		Threshold: r.Threshold, Tripped: r.Tripped, Paused: r.Paused(), Known: r.Known, Problems: append([]string{}, r.Problems...),
-		unflagged: r.Flag.State != escalate.FlagThere}
+		unflagged: r.Flag.State != incident.FlagThere}
 	if r.Incident != nil {
 		v.Incident = &IncidentName{ID: r.Incident.ID, Name: r.Incident.Name(), Issue: r.Incident.Issue.URL}
 	}
@@ -62,16 +63,16 @@ func (v ResultView) TripText() string {
 }
 
 // Redactor masks what the bot's own words and what it is told must not show.
-func (b *Bot) Redactor() *escalate.Redactor { return b.redact }
+func (b *Bot) Redactor() *redact.Redactor { return b.redact }
 
 // MayRun is the gate for a process that has the state open. Beside the flag it knows of an incident whose flag could not
 // be written: exec refuses on that too. What can't be read is unknown.
 func (b *Bot) MayRun(ctx context.Context, project string) Verdict {
 	flag := b.rec.Look(project)
 	switch flag.State {
-	case escalate.FlagThere:
+	case incident.FlagThere:
 		return Verdict{Paused: true, Reason: reason(b.rec.Pause, project, flag.Note, flag.Dangling)}
-	case escalate.FlagUnknown:
+	case incident.FlagUnknown:
 		return Verdict{Err: b.Explain(ctx, flag.Err)}
 	}
 	unsettled, err := b.store.Unsettled(ctx, project)
@@ -90,7 +91,7 @@ func (b *Bot) MayRun(ctx context.Context, project string) Verdict {
 type IncidentFilter = store.IncidentFilter
 
 // Incidents returns incidents, the newest first, and whether there are more of them after these.
-func (b *Bot) Incidents(ctx context.Context, f IncidentFilter) (list []escalate.Incident, more bool, err error) {
+func (b *Bot) Incidents(ctx context.Context, f IncidentFilter) (list []incident.Incident, more bool, err error) {
 	want := f.Limit
 	f.Limit++
 	list, err = b.store.IncidentPage(ctx, f)

@@ -20,7 +20,12 @@ import (
 	"time"
 
 	"github.com/terraphim/adfbot/escalate"
+	"github.com/terraphim/adfbot/escalate/gitea"
+	"github.com/terraphim/adfbot/escalate/incident"
+	"github.com/terraphim/adfbot/escalate/issuetext"
+	"github.com/terraphim/adfbot/escalate/tracker"
 	"github.com/terraphim/adfbot/internal/config"
+	"github.com/terraphim/adfbot/internal/redact"
 	"github.com/terraphim/adfbot/internal/store"
 	"github.com/terraphim/adfbot/pause"
 )
@@ -30,9 +35,9 @@ type Bot struct {
 	cfg    *config.Config
 	store  *store.Store
 	rec    *escalate.Reconciler
-	gitea  *escalate.Gitea // nil where the configuration has none
+	gitea  *gitea.Client // nil where the configuration has none
 	tokens *config.TokenSource
-	redact *escalate.Redactor
+	redact *redact.Redactor
 	log    *slog.Logger
 	now    func() time.Time
 	host   string
@@ -68,7 +73,7 @@ type Env struct {
 	Log       *slog.Logger
 	Getenv    func(string) string
 	Now       func() time.Time
-	Uptime    func() escalate.Uptime // nil: the machine's, or none beside a Now of the caller's own
+	Uptime    func() incident.Uptime // nil: the machine's, or none beside a Now of the caller's own
 	Transport http.RoundTripper      // to Gitea; nil: the network
 	Step      func(string)           // fault points of the crash tests
 	Observe   Observers              // nil: nobody
@@ -127,11 +132,11 @@ func sentinelID(dir pause.Dir) (string, error) {
 func (b *Bot) join(ctx context.Context, dir pause.Dir, mode Mode, env Env) error {
 	_, b.tokenErr = b.tokens.Token()
 	b.redact = redactorWith(b.cfg, b.tokens, env.Getenv)
-	var server escalate.Server
+	var server tracker.Client
 	if b.cfg.Gitea.URL != "" {
 		roots, err := rootsWith(b.cfg.Gitea.CAFile, b.env.Getenv)
 		if b.rootsErr = err; err == nil {
-			b.gitea = escalate.NewGitea(escalate.GiteaOptions{
+			b.gitea = gitea.New(gitea.Options{
 				URL: b.cfg.Gitea.URL, Tokens: b.tokens, Timeout: b.cfg.Gitea.Timeout, Roots: roots, Transport: env.Transport, Redact: b.redact,
 				Observe: env.Observe.requested(),
 			})
@@ -142,10 +147,10 @@ func (b *Bot) join(ctx context.Context, dir pause.Dir, mode Mode, env Env) error
 	if err != nil {
 		b.log.Warn("issue template can't be read, the built-in one is used", "file", b.cfg.Escalation.Template, "err", err)
 	}
-	composer, err := escalate.NewComposer(template, b.redact)
+	composer, err := issuetext.New(template, b.redact)
 	if err != nil {
 		b.log.Warn("issue template is wrong, the built-in one is used", "file", b.cfg.Escalation.Template, "err", err)
-		if composer, err = escalate.NewComposer("", b.redact); err != nil {
+		if composer, err = issuetext.New("", b.redact); err != nil {
 			return err
 		}
 	}
@@ -184,12 +189,12 @@ func (b *Bot) fitAgain() bool {
 }
 
 // RedactorFor masks the bot's own tokens and the values of the variables that the operator named.
-func RedactorFor(cfg *config.Config, getenv func(string) string) *escalate.Redactor {
+func RedactorFor(cfg *config.Config, getenv func(string) string) *redact.Redactor {
 	return redactorWith(cfg, cfg.Gitea.TokenSource(getenv), getenv)
 }
 
 // redactorWith leaves a token out that can't be read: who can't read it can't leak it.
-func redactorWith(cfg *config.Config, tokens *config.TokenSource, getenv func(string) string) *escalate.Redactor {
+func redactorWith(cfg *config.Config, tokens *config.TokenSource, getenv func(string) string) *redact.Redactor {
 	var secrets []string
 	if token, err := tokens.Token(); err == nil {
 		secrets = append(secrets, token)
@@ -215,7 +220,7 @@ func redactorWith(cfg *config.Config, tokens *config.TokenSource, getenv func(st
 			secrets = append(secrets, v)
 		}
 	}
-	return escalate.NewRedactor(secrets...)
+	return redact.New(secrets...)
 }
 
 func rootsWith(file string, getenv func(string) string) (*x509.CertPool, error) {
@@ -260,7 +265,7 @@ func (b *Bot) settings() escalate.Settings {
 				p = config.Project{Owner: c.Gitea.Owner, Repo: c.Gitea.Repo, Labels: c.Escalation.Labels, Assignees: c.Escalation.Assignees}
 			}
 			return escalate.Target{
-				Repo:   escalate.Repo{Server: c.Gitea.URL, Owner: p.Owner, Name: p.Repo},
+				Repo:   tracker.Repo{Server: c.Gitea.URL, Owner: p.Owner, Name: p.Repo},
 				Labels: p.Labels, Assignees: p.Assignees,
 			}
 		},
@@ -354,7 +359,7 @@ func (b *Bot) unfinished(ctx context.Context, flags bool) (int, error) {
 	holds, err := b.store.Holds(ctx)
 	n := len(holds)
 	for _, i := range incidents {
-		if i.IsOpen() && !slices.ContainsFunc(holds, func(h escalate.Hold) bool { return h.Project == i.Project }) {
+		if i.IsOpen() && !slices.ContainsFunc(holds, func(h incident.Hold) bool { return h.Project == i.Project }) {
 			n++
 		}
 	}

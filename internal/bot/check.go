@@ -15,8 +15,11 @@ import (
 	"strings"
 	"syscall"
 
-	"github.com/terraphim/adfbot/escalate"
+	"github.com/terraphim/adfbot/escalate/gitea"
+	"github.com/terraphim/adfbot/escalate/issuetext"
+	"github.com/terraphim/adfbot/escalate/tracker"
 	"github.com/terraphim/adfbot/internal/config"
+	"github.com/terraphim/adfbot/internal/redact"
 	"github.com/terraphim/adfbot/internal/store"
 	"github.com/terraphim/adfbot/pause"
 )
@@ -122,6 +125,7 @@ func (c *checker) stateRights(dir string) (bad bool) {
 func (c *checker) pauseDir(ctx context.Context) {
 	dir := pause.New(c.cfg.PauseDir)
 	_, err := dir.Sentinel()
+	err = adviseRestore(err)
 	if c.open != nil {
 		err = c.open.Explain(ctx, c.open.rec.CheckPause())
 	}
@@ -168,8 +172,8 @@ func (c *checker) template() {
 	}
 	text, err := readTemplate(file)
 	if err == nil {
-		var comp *escalate.Composer
-		if comp, err = escalate.NewComposer(text, nil); err == nil {
+		var comp *issuetext.Composer
+		if comp, err = issuetext.New(text, nil); err == nil {
 			err = comp.Check()
 		}
 	}
@@ -254,9 +258,9 @@ func (c *checker) gitea(ctx context.Context) {
 	if login == "" {
 		return
 	}
-	seen := map[escalate.Repo]bool{}
+	seen := map[tracker.Repo]bool{}
 	for _, p := range c.cfg.Projects {
-		repo := escalate.Repo{Server: c.cfg.Gitea.URL, Owner: p.Owner, Name: p.Repo}
+		repo := tracker.Repo{Server: c.cfg.Gitea.URL, Owner: p.Owner, Name: p.Repo}
 		if !seen[repo] {
 			seen[repo] = true
 			c.repo(ctx, g, repo, login)
@@ -265,7 +269,7 @@ func (c *checker) gitea(ctx context.Context) {
 }
 
 // tracker gives the tracker, also where there is no state yet; nil where there can be none, which was said.
-func (c *checker) tracker() *escalate.Gitea {
+func (c *checker) tracker() *gitea.Client {
 	roots, err := rootsWith(c.cfg.Gitea.CAFile, c.env.Getenv)
 	if err != nil {
 		c.add(Fail, "gitea", "%v", err)
@@ -276,16 +280,16 @@ func (c *checker) tracker() *escalate.Gitea {
 	if err != nil {
 		return nil // said of the token
 	}
-	return escalate.NewGitea(escalate.GiteaOptions{
+	return gitea.New(gitea.Options{
 		URL: c.cfg.Gitea.URL, Tokens: tokens, Timeout: c.cfg.Gitea.Timeout, Roots: roots, Transport: c.env.Transport,
-		Redact: escalate.NewRedactor(token),
+		Redact: redact.New(token),
 	})
 }
 
 // account finds out whose token it is; "" where that can't be told and was said.
-func (c *checker) account(ctx context.Context, g *escalate.Gitea) string {
+func (c *checker) account(ctx context.Context, g *gitea.Client) string {
 	me, err := g.Me(ctx)
-	var te *escalate.TrackerError
+	var te *tracker.Error
 	switch {
 	case err == nil && c.cfg.Gitea.Login != "" && !strings.EqualFold(me.Login, c.cfg.Gitea.Login):
 		c.add(Fail, "account", "the token belongs to %s, and gitea.login says %s: correct one of them", me.Login, c.cfg.Gitea.Login)
@@ -304,7 +308,7 @@ func (c *checker) account(ctx context.Context, g *escalate.Gitea) string {
 	return ""
 }
 
-func (c *checker) repo(ctx context.Context, g *escalate.Gitea, repo escalate.Repo, login string) {
+func (c *checker) repo(ctx context.Context, g *gitea.Client, repo tracker.Repo, login string) {
 	issues, err := g.List(ctx, repo, login, false)
 	if err != nil {
 		c.add(Fail, "repository", "%v", err)
@@ -317,7 +321,7 @@ func (c *checker) repo(ctx context.Context, g *escalate.Gitea, repo escalate.Rep
 		}
 	}
 	archived, hasIssues, mayWrite, err := g.Repository(ctx, repo)
-	var te *escalate.TrackerError
+	var te *tracker.Error
 	switch {
 	case errors.As(err, &te) && te.Status == http.StatusForbidden:
 		c.add(OK, "repository", "%s can be listed, %s of %s; the token may not read:repository, so its rights are not checked", repo, plural(len(issues), "open issue"), login)

@@ -13,7 +13,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/terraphim/adfbot/escalate"
+	"github.com/terraphim/adfbot/internal/redact"
 )
 
 // Variables because the tests can't wait so long; nothing else sets them.
@@ -30,7 +30,7 @@ type child struct {
 	timeout        time.Duration
 	stdin          io.Reader
 	stdout, stderr io.Writer
-	capture        *escalate.Capture // nil: the output is not looked at
+	capture        *redact.Capture // nil: the output is not looked at
 	started        func(pid int)
 	signals        <-chan os.Signal // to pass on
 }

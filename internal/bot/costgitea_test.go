@@ -147,7 +147,7 @@ type bare struct {
 func newBare(b *testing.B) bare {
 	t := http.DefaultTransport.(*http.Transport).Clone()
 	t.MaxIdleConnsPerHost = atOnce
-	x := bare{newFleet(b), &http.Client{Transport: t}}
+	x := bare{fleet: newFleet(b), http: &http.Client{Transport: t}}
 	end := x.end
 	x.end = func() { t.CloseIdleConnections(); end() }
 	return x

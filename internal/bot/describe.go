@@ -6,7 +6,8 @@ import (
 	"strings"
 	"time"
 
-	"github.com/terraphim/adfbot/escalate"
+	"github.com/terraphim/adfbot/internal/markdown"
+	"github.com/terraphim/adfbot/internal/redact"
 )
 
 // describedRuns is how many runs `/adf status` shows.
@@ -19,15 +20,15 @@ func (b *Bot) describe(ctx context.Context, project string) (string, error) {
 		return "", err
 	}
 	if len(s.Projects) == 0 {
-		return escalate.CodeSpan(project) + " is not known to this bot any more.", nil
+		return markdown.CodeSpan(project) + " is not known to this bot any more.", nil
 	}
 	p := s.Projects[0]
 	var lines []string
 	add := func(format string, args ...any) { lines = append(lines, "- "+fmt.Sprintf(format, args...)) }
-	text := func(s string) string { return escalate.Text(escalate.CleanLine(b.redact.Redact(s), 300)) }
+	text := func(s string) string { return markdown.Text(redact.Line(b.redact.Redact(s), 300)) }
 	switch p.Paused {
 	case "yes":
-		head := escalate.CodeSpan(project) + " is paused"
+		head := markdown.CodeSpan(project) + " is paused"
 		if p.Since != nil {
 			head += fmt.Sprintf(" since %s", p.Since.Format("2006-01-02 15:04 UTC"))
 		}
@@ -36,12 +37,12 @@ func (b *Bot) describe(ctx context.Context, project string) (string, error) {
 			add("Why: %s", text(p.Reason))
 		}
 	case "no":
-		lines = append(lines, escalate.CodeSpan(project)+" runs.", "")
+		lines = append(lines, markdown.CodeSpan(project)+" runs.", "")
 	default:
-		lines = append(lines, "Whether "+escalate.CodeSpan(project)+" is paused can't be told: "+text(p.Reason), "")
+		lines = append(lines, "Whether "+markdown.CodeSpan(project)+" is paused can't be told: "+text(p.Reason), "")
 	}
 	if i := p.Incident; i != nil {
-		add("Incident %s, open since %s%s", escalate.CodeSpan(i.Name), i.Opened.UTC().Format("2006-01-02 15:04 UTC"), takenBy(i.TakenBy))
+		add("Incident %s, open since %s%s", markdown.CodeSpan(i.Name), i.Opened.UTC().Format("2006-01-02 15:04 UTC"), takenBy(i.TakenBy))
 	}
 	add("Failures in a row: %d; it trips at %d", p.Failures, p.Threshold)
 	if p.Running > 0 {
@@ -63,7 +64,7 @@ func takenBy(login string) string {
 	if login == "" {
 		return ""
 	}
-	return ", taken by " + escalate.CodeSpan(login)
+	return ", taken by " + markdown.CodeSpan(login)
 }
 
 func runsText(runs []RunStatus) string {

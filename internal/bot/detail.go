@@ -3,7 +3,7 @@ package bot
 import (
 	"context"
 
-	"github.com/terraphim/adfbot/escalate"
+	"github.com/terraphim/adfbot/escalate/incident"
 	"github.com/terraphim/adfbot/internal/store"
 	"github.com/terraphim/adfbot/pause"
 )
@@ -13,7 +13,7 @@ type Detail struct {
 	Status                        // of this project alone
 	FlagPath  string              // whose removal resumes it
 	Runs      []store.HistoryRun  // the newest first, with the outputs of failed ones
-	Incidents []escalate.Incident // the newest first, ended ones too
+	Incidents []incident.Incident // the newest first, ended ones too
 }
 
 // How much of a project's history is shown.

@@ -16,7 +16,9 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/terraphim/adfbot/escalate"
+	"github.com/terraphim/adfbot/escalate/incident"
 	"github.com/terraphim/adfbot/internal/config"
+	"github.com/terraphim/adfbot/internal/redact"
 	"github.com/terraphim/adfbot/internal/store"
 	"github.com/terraphim/adfbot/pause"
 )
@@ -143,9 +145,9 @@ func (x *execution) with(ctx context.Context, b *Bot) int {
 		return x.refuse(ctx, b, err.Error())
 	case errors.Is(err, store.ErrUnusable):
 		return x.halfState(ctx, b, err)
-	case flag.State == escalate.FlagThere:
+	case flag.State == incident.FlagThere:
 		return x.refuse(ctx, b, reason(b.rec.Pause, x.q.Project, flag.Note, flag.Dangling))
-	case flag.State == escalate.FlagUnknown:
+	case flag.State == incident.FlagUnknown:
 		x.say("it is not known whether %s is paused, so nothing is run: %v", x.q.Project, b.Explain(ctx, errors.Join(flag.Err, err)))
 		return ExitNotBegun
 	case err != nil:
@@ -161,7 +163,7 @@ func (x *execution) with(ctx context.Context, b *Bot) int {
 	if errors.Is(err, store.ErrPaused) {
 		// The breaker tripped after the look at the flag.
 		why := x.q.Project + " has an open incident, and its pause flag is not written"
-		if flag := b.rec.Look(x.q.Project); flag.State == escalate.FlagThere {
+		if flag := b.rec.Look(x.q.Project); flag.State == incident.FlagThere {
 			why = reason(b.rec.Pause, x.q.Project, flag.Note, flag.Dangling)
 		}
 		return x.refuse(ctx, b, why)
@@ -235,7 +237,7 @@ func pausedBecause(project, why string) string {
 
 func reason(dir pause.Dir, project, note string, dangling bool) string {
 	path := dir.FlagPath(project)
-	note = escalate.Clean(note)
+	note = redact.Clean(note)
 	switch {
 	case dangling:
 		return "its pause flag " + path + " is a link that leads nowhere"
@@ -250,10 +252,10 @@ func reason(dir pause.Dir, project, note string, dangling bool) string {
 func (x *execution) halfState(ctx context.Context, b *Bot, cause error) int {
 	flag := b.rec.Look(x.q.Project)
 	switch flag.State {
-	case escalate.FlagThere:
+	case incident.FlagThere:
 		return x.refuse(ctx, b, reason(b.rec.Pause, x.q.Project, flag.Note, flag.Dangling))
-	case escalate.FlagUnknown:
-		x.say("it is not known whether %s is paused, so nothing is run: %v", x.q.Project, errors.Join(flag.Err, cause))
+	case incident.FlagUnknown:
+		x.say("it is not known whether %s is paused, so nothing is run: %v", x.q.Project, errors.Join(adviseRestore(flag.Err), cause))
 		return ExitNotBegun
 	}
 	incidents, _ := b.store.Unsettled(ctx, x.q.Project)
@@ -275,7 +277,7 @@ func (x *execution) withoutState(ctx context.Context, cause error) int {
 	verdict := Gate(ctx, pause.New(x.cfg.PauseDir), x.q.Project)
 	switch {
 	case verdict.Err != nil:
-		x.say("it is not known whether %s is paused, so nothing is run: %v", x.q.Project, verdict.Err)
+		x.say("it is not known whether %s is paused, so nothing is run: %v", x.q.Project, adviseRestore(verdict.Err))
 		return ExitNotBegun
 	case verdict.Paused:
 		x.say("%s", pausedBecause(x.q.Project, verdict.Reason))
@@ -291,8 +293,8 @@ func (x *execution) withoutState(ctx context.Context, cause error) int {
 
 // delivering is exec in the separated set-up: the state belongs to the daemon, and so does the result in the end. Whether
 // it counts is decided by the time at which the run began.
-func (x *execution) delivering(ctx context.Context, redact *escalate.Redactor) int {
-	res, code, err := x.run(redact, func(int) {})
+func (x *execution) delivering(ctx context.Context, redactor *redact.Redactor) int {
+	res, code, err := x.run(redactor, func(int) {})
 	if err != nil {
 		x.say("%v", err)
 	}
@@ -320,8 +322,8 @@ func (x *execution) tell(v ResultView) {
 	}
 }
 
-func (x *execution) spooling(cause error, redact *escalate.Redactor) int {
-	res, code, err := x.run(redact, func(int) {})
+func (x *execution) spooling(cause error, redactor *redact.Redactor) int {
+	res, code, err := x.run(redactor, func(int) {})
 	if err != nil {
 		x.say("%v", err)
 	}
@@ -335,8 +337,8 @@ func (x *execution) spooling(cause error, redact *escalate.Redactor) int {
 }
 
 // run runs the command and tells how it ended.
-func (x *execution) run(redact *escalate.Redactor, started func(pid int)) (store.Result, int, error) {
-	capture := escalate.NewCapture(x.cfg.Escalation.OutputTail, redact)
+func (x *execution) run(redactor *redact.Redactor, started func(pid int)) (store.Result, int, error) {
+	capture := redact.NewCapture(x.cfg.Escalation.OutputTail, redactor)
 	c := child{
 		argv: x.q.Command, env: withoutVar(os.Environ(), x.cfg.Gitea.TokenEnv), timeout: x.q.Timeout,
 		stdin: x.q.Stdin, stdout: x.q.Stdout, stderr: x.q.Stderr, started: started, signals: x.signals,
@@ -368,7 +370,7 @@ func (x *execution) run(redact *escalate.Redactor, started func(pid int)) (store
 	if res.Outcome == store.Failure {
 		res.Output = capture.Text()
 		if res.Output == "" && err != nil {
-			res.Output = escalate.Clean(redact.Redact(err.Error()))
+			res.Output = redact.Clean(redactor.Redact(err.Error()))
 		}
 	}
 	code := end.code
@@ -431,10 +433,10 @@ func GateOf(ctx context.Context, cfg *config.Config, project string) Verdict {
 	return Gate(ctx, pause.New(cfg.PauseDir), project)
 }
 
-// ExplainFromState adds to the gate's error about a missing sentinel which projects a bare touch would resume, if the
-// state can be read in the given time. It changes nothing about the verdict.
+// ExplainFromState is [Bot.Explain] for the gate's error, if the state can be read in the given time. It changes nothing
+// about the verdict.
 func ExplainFromState(ctx context.Context, cfg *config.Config, env Env, err error, wait time.Duration) error {
-	if !errors.Is(err, pause.ErrNoSentinel) && !errors.Is(err, pause.ErrNoDir) {
+	if !isLost(err) {
 		return err
 	}
 	ctx, cancel := context.WithTimeout(ctx, wait)
@@ -444,7 +446,7 @@ func ExplainFromState(ctx context.Context, cfg *config.Config, env Env, err erro
 		return fmt.Errorf("%w\nthere is no state at %s yet: adfbot serve, the first result or adfbot pause makes both ready", err, cfg.State)
 	}
 	if err2 != nil {
-		return fmt.Errorf("%w\nwhich projects a bare touch would resume can't be told here: %w", err, err2)
+		return fmt.Errorf("%w\nwhich projects a bare touch would resume can't be told here: %w", adviseRestore(err), err2)
 	}
 	defer func() { _ = b.Close() }()
 	return b.Explain(ctx, err)

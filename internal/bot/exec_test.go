@@ -71,13 +71,13 @@ func TestExecPassesOutputInputAndEnvironmentThroughButNotTheToken(t *testing.T) 
 
 func TestExecThatSucceedsSaysNothingOfItsOwn(t *testing.T) {
 	w := newWorld(t)
-	require.Equal(t, ran{0, "hello\n", ""}, w.sh("odilo", "echo hello"))
+	require.Equal(t, ran{code: 0, stdout: "hello\n", stderr: ""}, w.sh("odilo", "echo hello"))
 }
 
 func TestTheThirdFailingExecTripsAndTheFourthIsRefused(t *testing.T) {
 	w := newWorld(t)
 	for range 2 {
-		require.Equal(t, ran{7, "", ""}, w.sh("odilo", "exit 7"))
+		require.Equal(t, ran{code: 7, stdout: "", stderr: ""}, w.sh("odilo", "exit 7"))
 	}
 	r := w.sh("odilo", "echo out; echo the reason >&2; exit 7")
 	require.Equal(t, 7, r.code)
@@ -166,7 +166,7 @@ func TestTheRunIDOfAnEarlierTripSaysThatItIsKnownAndNotThatTheProjectIsPaused(t 
 	require.Contains(t, w.execAs(q).stderr, "the project is paused")
 	w.rm(w.flag("odilo"))
 	r := w.execAs(q)
-	require.Equal(t, ran{1, "", `adfbot: run "r" of project-meta in odilo was recorded before, so this one changes nothing: give each run an id of its own` + "\n"}, r)
+	require.Equal(t, ran{code: 1, stdout: "", stderr: `adfbot: run "r" of project-meta in odilo was recorded before, so this one changes nothing: give each run an id of its own` + "\n"}, r)
 	require.NoFileExists(t, w.flag("odilo"))
 }
 
@@ -314,7 +314,7 @@ func TestWithoutAnOutputTailNoOutputIsKept(t *testing.T) {
 	w := newWorld(t)
 	w.change("projects:", "escalation:\n  output_tail: 0\nprojects:")
 	for range 3 {
-		require.Equal(t, ran{1, "words\n", ""}.stdout, w.sh("odilo", "echo words; exit 1").stdout)
+		require.Equal(t, ran{code: 1, stdout: "words\n", stderr: ""}.stdout, w.sh("odilo", "echo words; exit 1").stdout)
 	}
 	require.NotContains(t, w.issues("open")[0].Body, "words")
 }

@@ -5,7 +5,7 @@ import (
 	"os"
 	"time"
 
-	"github.com/terraphim/adfbot/escalate"
+	"github.com/terraphim/adfbot/escalate/incident"
 	"github.com/terraphim/adfbot/internal/store"
 )
 
@@ -80,7 +80,7 @@ func (b *Bot) Figures(ctx context.Context) (Figures, error) {
 }
 
 // pending is what is left to do in Gitea about an incident, "" where nothing is, and since when it is if that is known.
-func pending(i escalate.Incident) (what string, since time.Time) {
+func pending(i incident.Incident) (what string, since time.Time) {
 	switch {
 	case i.IsOpen() && i.Issue.IsZero():
 		return i.Name() + ": issue to be opened", i.Opened

@@ -288,7 +288,7 @@ func (w *world) execAs(q bot.ExecRequest) ran {
 	var out, errs bytes.Buffer
 	q.Stdout, q.Stderr = &out, &errs
 	code := bot.Exec(ctx, w.cfg, w.env(), q)
-	return ran{code, out.String(), errs.String()}
+	return ran{code: code, stdout: out.String(), stderr: errs.String()}
 }
 
 // must is exec that has to end with a code.

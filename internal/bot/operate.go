@@ -14,6 +14,9 @@ import (
 	"time"
 
 	"github.com/terraphim/adfbot/escalate"
+	"github.com/terraphim/adfbot/escalate/incident"
+	"github.com/terraphim/adfbot/escalate/issuetext"
+	"github.com/terraphim/adfbot/internal/redact"
 	"github.com/terraphim/adfbot/pause"
 )
 
@@ -41,17 +44,17 @@ func (b *Bot) PauseBy(ctx context.Context, project, why, who string) (Done, erro
 	if err != nil {
 		return Done{}, b.Explain(ctx, err)
 	}
-	unlock, err := b.store.Lock(ctx, "flag/"+project, lockWait)
+	unlock, err := b.store.LockHere(ctx, "flag/"+project, lockWait)
 	if err != nil {
 		return Done{}, err
 	}
 	defer unlock()
 	path := b.rec.Pause.FlagPath(project)
-	if flag = b.rec.Look(project); flag.State == escalate.FlagThere {
+	if flag = b.rec.Look(project); flag.State == incident.FlagThere {
 		return Done{Text: fmt.Sprintf("%s is paused already (%s)", project, path)}, nil
 	}
 	now := b.now()
-	h := escalate.Hold{Project: project, Note: holdNote(project, why, who, b.cfg.Instance, now), Since: now}
+	h := incident.Hold{Project: project, Note: holdNote(project, why, who, b.cfg.Instance, now), Since: now}
 	if err := b.store.SetHold(ctx, h); err != nil {
 		return Done{}, err
 	}
@@ -69,8 +72,8 @@ func (b *Bot) PauseBy(ctx context.Context, project, why, who string) (Done, erro
 }
 
 func holdNote(project, why, who, instance string, now time.Time) string {
-	s := fmt.Sprintf("%s is paused by %s (%s, %s).\n", project, escalate.CleanLine(who, 100), escalate.CleanLine(instance, 100), now.UTC().Format("2006-01-02 15:04 UTC"))
-	if why = escalate.CleanLine(why, 500); why != "" {
+	s := fmt.Sprintf("%s is paused by %s (%s, %s).\n", project, redact.Line(who, 100), redact.Line(instance, 100), now.UTC().Format("2006-01-02 15:04 UTC"))
+	if why = redact.Line(why, 500); why != "" {
 		s += "Reason: " + why + "\n"
 	}
 	return s + "To resume, remove this file or run: adfbot resume " + project + "\n"
@@ -79,10 +82,10 @@ func holdNote(project, why, who, instance string, now time.Time) string {
 // whoami names the person at the keyboard, for notes and comments: also behind sudo.
 func whoami() string {
 	if s := os.Getenv("SUDO_USER"); s != "" {
-		return escalate.CleanLine(s, 60)
+		return redact.Line(s, 60)
 	}
 	if u, err := user.Current(); err == nil {
-		return escalate.CleanLine(u.Username, 60)
+		return redact.Line(u.Username, 60)
 	}
 	return "user " + strconv.Itoa(os.Getuid())
 }
@@ -100,7 +103,7 @@ func (b *Bot) ResumeBy(ctx context.Context, project, who string) (Done, error) {
 	if err != nil && !errors.As(err, &noFlag) {
 		return Done{}, b.Explain(ctx, err)
 	}
-	if flag.State == escalate.FlagUnknown {
+	if flag.State == incident.FlagUnknown {
 		return Done{}, b.Explain(ctx, flag.Err)
 	}
 	d, err := b.resumeLocked(ctx, project, who)
@@ -118,13 +121,13 @@ func (b *Bot) ResumeBy(ctx context.Context, project, who string) (Done, error) {
 }
 
 func (b *Bot) resumeLocked(ctx context.Context, project, who string) (Done, error) {
-	unlock, err := b.store.Lock(ctx, "flag/"+project, lockWait)
+	unlock, err := b.store.LockHere(ctx, "flag/"+project, lockWait)
 	if err != nil {
 		return Done{}, err
 	}
 	defer unlock()
-	if v := b.rec.Look(project); v.State == escalate.FlagUnknown {
-		return Done{}, v.Err
+	if v := b.rec.Look(project); v.State == incident.FlagUnknown {
+		return Done{}, b.Explain(ctx, v.Err)
 	}
 	var incident string
 	open, err := b.store.Unsettled(ctx, project)
@@ -162,7 +165,7 @@ func (b *Bot) Knows(ctx context.Context, project string) (bool, error) {
 	if h, err := b.store.Hold(ctx, project); err != nil || h != nil {
 		return h != nil, err
 	}
-	return b.rec.Look(project).State == escalate.FlagThere, nil
+	return b.rec.Look(project).State == incident.FlagThere, nil
 }
 
 // Restore writes the flags of all open incidents and holds again, and then the sentinel: after a reboot that emptied the
@@ -174,7 +177,7 @@ func (b *Bot) Restore(ctx context.Context) (Done, error) {
 	switch {
 	case errors.Is(err, pause.ErrNoDir), errors.Is(err, pause.ErrNoSentinel):
 	case err != nil:
-		return Done{}, err
+		return Done{}, b.Explain(ctx, err)
 	case s.Installation != "" && s.Installation != b.store.Installation():
 		b.rec.PauseOff = nil
 		return Done{}, b.rec.CheckPause()
@@ -263,7 +266,7 @@ func (b *Bot) restoreFlags(ctx context.Context, projects []string) (paused []str
 // restoreFlag does it for one project, under its lock and with the state read again: where a person made the sentinel
 // meanwhile, a sweep may just have ended the incident.
 func (b *Bot) restoreFlag(ctx context.Context, project string) (paused bool, err error) {
-	unlock, err := b.store.Lock(ctx, "flag/"+project, lockWait)
+	unlock, err := b.store.LockHere(ctx, "flag/"+project, lockWait)
 	if err != nil {
 		return false, err
 	}
@@ -280,10 +283,10 @@ func (b *Bot) restoreFlag(ctx context.Context, project string) (paused bool, err
 		if !i.IsOpen() {
 			continue
 		}
-		if _, err := b.rec.Pause.Write(project, escalate.FlagNote(i)); err != nil {
+		if _, err := b.rec.Pause.Write(project, issuetext.FlagNote(i)); err != nil {
 			return false, err
 		}
-		if _, err := b.store.Change(ctx, i.ID, func(i *escalate.Incident) { i.FlagWritten, i.FlagError = b.now(), "" }); err != nil {
+		if _, err := b.store.Change(ctx, i.ID, func(i *incident.Incident) { i.FlagWritten, i.FlagError = b.now(), "" }); err != nil {
 			return false, err
 		}
 		paused = true
@@ -325,9 +328,22 @@ func (b *Bot) WouldResume(ctx context.Context) ([]string, error) {
 	return out, nil
 }
 
-// Explain adds to an error about a missing sentinel which projects a bare touch would resume.
+// isLost reports whether err means that the flags in the pause directory may be lost, which `adfbot restore` repairs.
+func isLost(err error) bool {
+	return errors.Is(err, pause.ErrNoDir) || errors.Is(err, pause.ErrNoSentinel) || errors.Is(err, pause.ErrBadSentinel)
+}
+
+// adviseRestore adds adfbot's fix to an error about lost flags where the state cannot say which projects it is about.
+func adviseRestore(err error) error {
+	if !isLost(err) {
+		return err
+	}
+	return fmt.Errorf("%w\nadfbot restore creates the sentinel and the flags of all paused projects again", err)
+}
+
+// Explain adds adfbot's fix to an error about lost flags, and which projects a bare touch of the sentinel would resume.
 func (b *Bot) Explain(ctx context.Context, err error) error {
-	if !errors.Is(err, pause.ErrNoSentinel) && !errors.Is(err, pause.ErrNoDir) {
+	if !isLost(err) {
 		return err
 	}
 	projects, err2 := b.WouldResume(ctx)
@@ -335,11 +351,11 @@ func (b *Bot) Explain(ctx context.Context, err error) error {
 	err2 = errors.Join(err2, err3)
 	switch {
 	case err2 != nil:
-		return errors.Join(err, err2)
+		return errors.Join(adviseRestore(err), err2)
 	case len(projects) == 0 && !written:
 		return fmt.Errorf("%w\nnothing was ever paused here: adfbot serve, the first result or adfbot pause makes the directory ready", err)
 	case len(projects) == 0:
-		return fmt.Errorf("%w\na bare touch would resume no project", err)
+		return fmt.Errorf("%w\na bare touch would resume no project; adfbot restore makes the directory ready again", err)
 	}
 	return fmt.Errorf("%w\na bare touch would resume: %s; adfbot restore keeps them paused", err, strings.Join(projects, ", "))
 }

@@ -9,7 +9,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/terraphim/adfbot/escalate"
+	"github.com/terraphim/adfbot/escalate/incident"
+	"github.com/terraphim/adfbot/escalate/issuetext"
 	"github.com/terraphim/adfbot/internal/config"
 )
 
@@ -70,12 +71,12 @@ func TestASweepIsLateAfterTwoOfTheScheduleAndSomeMinutes(t *testing.T) {
 
 func TestWhatAFlagSaysToPeopleIsShownWithoutWhatTheBotWritesForItself(t *testing.T) {
 	opened := time.Date(2026, 11, 23, 3, 48, 0, 0, time.UTC)
-	i := escalate.Incident{ID: strings.Repeat("ab", 16), Project: "odilo", Seq: 3, Agent: "project-meta", Failures: 3, Opened: opened}
-	note := escalate.FlagNote(i)
-	info, ok := escalate.ParseFlagNote(note)
+	i := incident.Incident{ID: strings.Repeat("ab", 16), Project: "odilo", Seq: 3, Agent: "project-meta", Failures: 3, Opened: opened}
+	note := issuetext.FlagNote(i)
+	info, ok := issuetext.ParseFlagNote(note)
 	require.True(t, ok)
-	require.Equal(t, "odilo is paused: project-meta failed 3 times in a row (2026-11-23 03:48 UTC).\n", sayings(escalate.FlagView{Note: note, Info: info}))
-	require.Equal(t, "moving the database\n\nback on Monday\n", sayings(escalate.FlagView{Note: "moving the database\n\nback on Monday\n"}), "a person's note stays whole")
+	require.Equal(t, "odilo is paused: project-meta failed 3 times in a row (2026-11-23 03:48 UTC).\n", sayings(incident.FlagView{Note: note, Info: info}))
+	require.Equal(t, "moving the database\n\nback on Monday\n", sayings(incident.FlagView{Note: "moving the database\n\nback on Monday\n"}), "a person's note stays whole")
 	require.Equal(t, "odilo is paused by alice (bigbox, now).\nReason: disk\n",
-		sayings(escalate.FlagView{Note: "odilo is paused by alice (bigbox, now).\nReason: disk\nTo resume, remove this file or run: adfbot resume odilo\n"}))
+		sayings(incident.FlagView{Note: "odilo is paused by alice (bigbox, now).\nReason: disk\nTo resume, remove this file or run: adfbot resume odilo\n"}))
 }

@@ -6,8 +6,9 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/terraphim/adfbot/escalate"
+	"github.com/terraphim/adfbot/escalate/incident"
 	"github.com/terraphim/adfbot/internal/config"
+	"github.com/terraphim/adfbot/internal/redact"
 	"github.com/terraphim/adfbot/internal/store"
 	"github.com/terraphim/adfbot/pause"
 )
@@ -17,13 +18,13 @@ type Recorded struct {
 	store.Answer
 	Project  string
 	Agent    string
-	Flag     escalate.FlagView
-	Incident *escalate.Incident // that is open after it, nil where none is
+	Flag     incident.FlagView
+	Incident *incident.Incident // that is open after it, nil where none is
 	Problems []string           // what could not be done at once; the sweep goes on trying
 }
 
 // Paused tells whether the project is paused after the result.
-func (r Recorded) Paused() bool { return r.Incident != nil || r.Flag.State == escalate.FlagThere }
+func (r Recorded) Paused() bool { return r.Incident != nil || r.Flag.State == incident.FlagThere }
 
 // clockSkew is how far in the future a time may lie: clocks of two machines differ.
 const clockSkew = 2 * time.Second
@@ -33,8 +34,8 @@ func CheckResult(r store.Result, now time.Time) error {
 	if err := checkAgent(r.Agent); err != nil {
 		return err
 	}
-	if len(r.RunID) > 200 || r.RunID != escalate.CleanLine(r.RunID, 200) {
-		return fmt.Errorf("run id %q: at most 200 bytes of printable text on one line", escalate.CleanLine(r.RunID, 60))
+	if len(r.RunID) > 200 || r.RunID != redact.Line(r.RunID, 200) {
+		return fmt.Errorf("run id %q: at most 200 bytes of printable text on one line", redact.Line(r.RunID, 60))
 	}
 	for name, t := range map[string]time.Time{"started": r.Started, "finished": r.Finished} {
 		if t.After(now.Add(clockSkew)) {
@@ -51,7 +52,7 @@ func CheckResult(r store.Result, now time.Time) error {
 // checkAgent holds agents to the rule of project ids: their names stand in titles, files and tables.
 func checkAgent(name string) error {
 	if pause.CheckID(name) != nil {
-		return fmt.Errorf("agent %q: letters, digits, '.', '_' and '-', at most 128 of them, beginning with a letter, a digit or '_'", escalate.CleanLine(name, 60))
+		return fmt.Errorf("agent %q: letters, digits, '.', '_' and '-', at most 128 of them, beginning with a letter, a digit or '_'", redact.Line(name, 60))
 	}
 	return nil
 }
@@ -93,6 +94,7 @@ func (b *Bot) take(ctx context.Context, r store.Result) (Recorded, error) {
 			}
 		}
 	}
+	out.Flag.Err = b.Explain(ctx, out.Flag.Err)
 	for _, p := range out.Problems {
 		b.log.Warn("left to the next sweep", "project", r.Project, "err", p)
 	}
@@ -103,9 +105,9 @@ func (b *Bot) take(ctx context.Context, r store.Result) (Recorded, error) {
 // it can't be told, the result is stored all the same.
 func (b *Bot) record(ctx context.Context, r store.Result, out *Recorded) (err error) {
 	// Nothing follows from a flag that is not there for a project that has nothing to resume.
-	if out.Flag = b.rec.Look(r.Project); out.Flag.State == escalate.FlagGone {
+	if out.Flag = b.rec.Look(r.Project); out.Flag.State == incident.FlagGone {
 		alone := false
-		if out.Answer, alone, err = b.store.RecordAlone(ctx, r, b.limits(r.Project)); alone || err != nil {
+		if out.Answer, alone, err = b.store.RecordIfIdle(ctx, r, b.limits(r.Project)); alone || err != nil {
 			return err
 		}
 	}

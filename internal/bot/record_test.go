@@ -12,6 +12,7 @@ import (
 
 	"github.com/terraphim/adfbot/escalate"
 	"github.com/terraphim/adfbot/escalate/giteatest"
+	"github.com/terraphim/adfbot/escalate/incident"
 	"github.com/terraphim/adfbot/internal/bot"
 	"github.com/terraphim/adfbot/internal/config"
 	"github.com/terraphim/adfbot/internal/store"
@@ -29,7 +30,7 @@ func TestATripWritesTheFlagOpensTheIssueAndSaysSo(t *testing.T) {
 	require.True(t, out.Tripped)
 	require.True(t, out.Paused())
 	require.Empty(t, out.Problems)
-	require.Equal(t, escalate.FlagThere, out.Flag.State)
+	require.Equal(t, incident.FlagThere, out.Flag.State)
 	require.Equal(t, out.Answer.Incident, out.Flag.Info.Incident)
 	require.Contains(t, w.read(w.flag("odilo")), "odilo is paused: project-meta failed 3 times in a row")
 
@@ -69,7 +70,7 @@ func TestWithGiteaDownTheResultIsStoredAndTheIssueComesLater(t *testing.T) {
 	up := w.gitea.Inject(giteatest.Fault{Do: giteatest.Reset()})
 	out := w.fail("odilo", 1)
 	require.True(t, out.Tripped)
-	require.Equal(t, escalate.FlagThere, out.Flag.State)
+	require.Equal(t, incident.FlagThere, out.Flag.State)
 	require.NotEmpty(t, out.Problems)
 	require.Contains(t, out.View().TripText(), "incident odilo#1; its issue is not open yet")
 	p := w.project("odilo")
@@ -89,7 +90,7 @@ func TestWhereTheTokenCantBeReadTheIssueIsLeftToServe(t *testing.T) {
 	delete(w.vars, "BOT_TOKEN")
 	out := w.fail("odilo", 3)
 	require.True(t, out.Tripped)
-	require.Equal(t, escalate.FlagThere, out.Flag.State)
+	require.Equal(t, incident.FlagThere, out.Flag.State)
 	require.Empty(t, out.Problems, "it is as the operator wants it: agents can't read the token")
 	require.Empty(t, w.gitea.Requests())
 	require.Equal(t, []string{"odilo#1: issue to be opened"}, w.project("odilo").Pending)
@@ -139,7 +140,7 @@ func TestWithoutItsCertificateTheBotRecordsAndFlagsAndSaysWhy(t *testing.T) {
 	require.Zero(t, w.must(0, "odilo", "true").code)
 	out := w.fail("odilo", 3)
 	require.True(t, out.Tripped)
-	require.Equal(t, escalate.FlagThere, out.Flag.State)
+	require.Equal(t, incident.FlagThere, out.Flag.State)
 	require.Contains(t, strings.Join(out.Problems, "\n"), "gitea.ca_file")
 	_, err := w.sweep()
 	require.ErrorContains(t, err, "gitea.ca_file")
@@ -151,7 +152,7 @@ func TestAProjectWithoutARepositoryIsLeftToServe(t *testing.T) {
 	w.cfg.Projects[0].Owner, w.cfg.Projects[0].Repo = "", "" // as LoadFor leaves it where the file has a mistake there
 	out := w.fail("odilo", 3)
 	require.True(t, out.Tripped)
-	require.Equal(t, escalate.FlagThere, out.Flag.State)
+	require.Equal(t, incident.FlagThere, out.Flag.State)
 	require.Empty(t, w.gitea.Requests())
 	w.configure(plainConfig)
 	w.sweepWell()

@@ -141,6 +141,8 @@ func TestADamagedSentinelIsNotRestoredOver(t *testing.T) {
 	require.NoError(t, os.WriteFile(w.sentinel(), []byte("what is this"), 0o644))
 	_, err := w.restore()
 	require.ErrorContains(t, err, "damaged")
+	require.ErrorContains(t, err, "remove it")
+	require.ErrorContains(t, err, "a bare touch would resume: atlas, odilo; adfbot restore keeps them paused")
 	require.NoFileExists(t, w.flag("odilo"))
 }
 

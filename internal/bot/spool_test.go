@@ -12,7 +12,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/terraphim/adfbot/escalate"
+	"github.com/terraphim/adfbot/escalate/incident"
 	"github.com/terraphim/adfbot/internal/bot"
 	"github.com/terraphim/adfbot/internal/store"
 	"github.com/terraphim/adfbot/internal/testhost"
@@ -103,6 +103,7 @@ func TestWithAnUnusableStateAnUnknownGateStillRefuses(t *testing.T) {
 			require.NoError(t, os.Mkdir(w.cfg.PauseDir, 0o755)) // as a tmpfs is after a reboot
 			r := w.must(bot.ExitNotBegun, "odilo", "touch", w.dir+"/ran")
 			require.Contains(t, r.stderr, "it is not known whether odilo is paused, so nothing is run")
+			require.Contains(t, r.stderr, "adfbot restore")
 		})
 	}
 }
@@ -260,7 +261,7 @@ func TestASpooledResultOfTheOldGenerationDoesNotCount(t *testing.T) {
 	_, err := store.Spool(w.cfg.State, r)
 	require.NoError(t, err)
 	w.inState(func(s *store.Store) {
-		require.NoError(t, s.SetHold(ctx, escalate.Hold{Project: "odilo", Since: noon}))
+		require.NoError(t, s.SetHold(ctx, incident.Hold{Project: "odilo", Since: noon}))
 		_, err := s.Resume(ctx, "odilo", "", "", noon)
 		require.NoError(t, err)
 	})
@@ -275,7 +276,7 @@ func TestARunThatBeganOnAnUnusableStateCountsByItsStart(t *testing.T) {
 	w.sh("odilo", "exit 7")
 	repair()
 	w.inState(func(s *store.Store) {
-		require.NoError(t, s.SetHold(ctx, escalate.Hold{Project: "odilo", Since: noon}))
+		require.NoError(t, s.SetHold(ctx, incident.Hold{Project: "odilo", Since: noon}))
 		_, err := s.Resume(ctx, "odilo", "", "", noon.Add(time.Second))
 		require.NoError(t, err)
 	})

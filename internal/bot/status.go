@@ -7,7 +7,8 @@ import (
 	"strings"
 	"time"
 
-	"github.com/terraphim/adfbot/escalate"
+	"github.com/terraphim/adfbot/escalate/incident"
+	"github.com/terraphim/adfbot/internal/redact"
 	"github.com/terraphim/adfbot/internal/store"
 )
 
@@ -143,7 +144,7 @@ func (b *Bot) overall(ctx context.Context, s *Status) error {
 }
 
 // statusIDs are the configured projects in the configuration's order, then those that only the state or a flag tells of.
-func (b *Bot) statusIDs(incidents []escalate.Incident, holds []escalate.Hold) []string {
+func (b *Bot) statusIDs(incidents []incident.Incident, holds []incident.Hold) []string {
 	ids := slices.Clone(b.cfg.ProjectIDs())
 	var more []string
 	add := func(id string) {
@@ -165,7 +166,7 @@ func (b *Bot) statusIDs(incidents []escalate.Incident, holds []escalate.Hold) []
 	return append(ids, more...)
 }
 
-func (b *Bot) projectStatus(ctx context.Context, id string, incidents []escalate.Incident, running []store.Run) (ProjectStatus, error) {
+func (b *Bot) projectStatus(ctx context.Context, id string, incidents []incident.Incident, running []store.Run) (ProjectStatus, error) {
 	p := ProjectStatus{ID: id, Pending: []string{}, LastRuns: []RunStatus{}, Warnings: []string{}}
 	_, p.Configured = b.cfg.Project(id)
 	kept, err := b.store.Project(ctx, id)
@@ -205,15 +206,15 @@ func (b *Bot) projectStatus(ctx context.Context, id string, incidents []escalate
 func (b *Bot) flagStatus(id string, p *ProjectStatus) {
 	flag := b.rec.Look(id)
 	switch flag.State {
-	case escalate.FlagThere:
+	case incident.FlagThere:
 		p.Paused, p.Held = "yes", true
-		p.Reason = escalate.CleanLine(pausedBecause(id, reason(b.rec.Pause, id, sayings(flag), flag.Dangling)), 300)
+		p.Reason = redact.Line(pausedBecause(id, reason(b.rec.Pause, id, sayings(flag), flag.Dangling)), 300)
 		since := flag.Since.UTC()
 		p.Since = &since
 		if flag.Dangling {
 			p.Warnings = append(p.Warnings, "its flag is a link that leads nowhere: it pauses here, but `test -e` in a script says that there is none")
 		}
-	case escalate.FlagGone:
+	case incident.FlagGone:
 		p.Paused = "no"
 	default:
 		p.Paused = "unknown"
@@ -223,7 +224,7 @@ func (b *Bot) flagStatus(id string, p *ProjectStatus) {
 
 // sayings is what a flag's note says to people about the why, without the lines that the bot writes for itself and the
 // advice how to resume.
-func sayings(flag escalate.FlagView) string {
+func sayings(flag incident.FlagView) string {
 	note := flag.Note
 	if flag.Info.Incident != "" {
 		note, _, _ = strings.Cut(note, "\n\n")
@@ -237,7 +238,7 @@ func sayings(flag escalate.FlagView) string {
 	return strings.Join(out, "")
 }
 
-func (p *ProjectStatus) addIncident(i escalate.Incident) {
+func (p *ProjectStatus) addIncident(i incident.Incident) {
 	if i.IsOpen() {
 		p.Incident = &IncidentStatus{ID: i.ID, Name: i.Name(), Agent: i.Agent, Failures: i.Failures, Opened: i.Opened, Issue: i.Issue.URL, FlagSeen: !i.FlagWritten.IsZero()}
 		if i.Ack != nil {

@@ -5,16 +5,16 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/terraphim/adfbot/escalate"
+	"github.com/terraphim/adfbot/escalate/incident"
 	"github.com/terraphim/adfbot/internal/store"
 )
 
 // MachineUptime asks the machine's own clock. Where Linux does not tell, it is the zero Uptime.
-func MachineUptime() escalate.Uptime {
+func MachineUptime() incident.Uptime {
 	boot, err := store.BootID()
 	var ts unix.Timespec
 	if err != nil || unix.ClockGettime(unix.CLOCK_BOOTTIME, &ts) != nil {
-		return escalate.Uptime{}
+		return incident.Uptime{}
 	}
-	return escalate.Uptime{Boot: boot, For: time.Duration(ts.Nano())}
+	return incident.Uptime{Boot: boot, For: time.Duration(ts.Nano())}
 }

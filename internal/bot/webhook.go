@@ -5,14 +5,15 @@ import (
 	"strings"
 
 	"github.com/terraphim/adfbot/escalate"
+	"github.com/terraphim/adfbot/escalate/tracker"
 	"github.com/terraphim/adfbot/pause"
 )
 
 // Hint is what an event from Gitea says that it is about. None of it is believed: it only tells where to look.
 type Hint struct {
-	Sender escalate.Account // who did it
-	Author int64            // of the issue
-	Owner  string           // of the repository
+	Sender tracker.Account // who did it
+	Author int64           // of the issue
+	Owner  string          // of the repository
 	Repo   string
 	Number int64  // of the issue
 	Body   string // of the issue
@@ -32,7 +33,7 @@ func (b *Bot) Hinted(ctx context.Context, h Hint) (string, error) {
 	if own[h.Sender.ID] || b.cfg.Gitea.Login != "" && strings.EqualFold(h.Sender.Login, b.cfg.Gitea.Login) {
 		return "", nil
 	}
-	if m, ok := escalate.ParseMarker(h.Body); ok && m.Installation == b.store.Installation() && own[h.Author] && pause.CheckID(m.Project) == nil {
+	if m, ok := tracker.ParseMarker(h.Body); ok && m.Installation == b.store.Installation() && own[h.Author] && pause.CheckID(m.Project) == nil {
 		if b.CheckKnown(ctx, m.Project) == nil {
 			return m.Project, nil
 		}

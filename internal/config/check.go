@@ -1,76 +1,47 @@
 package config
 
 import (
+	"cmp"
 	"path/filepath"
 	"slices"
 	"strings"
 )
 
-// parse reads data into a configuration and checks it.
+// parse reads data into a configuration and checks it. The problems of the reader are in line order.
 func parse(path string, data []byte, host string) (*Config, *reader, error) {
-	root, err := document(path, data)
+	root, err := parseYAML(path, data)
 	if err != nil {
 		return nil, nil, err
 	}
-	c := unresolved(host)
+	c := defaults(host)
 	c.Path = path
-	r := &reader{file: path, root: schema(c), lines: map[string]int{}, ids: map[string]string{}, doubt: map[string]bool{}}
+	r := &reader{
+		file: path, root: schema(c), lines: map[string]int{}, ids: map[string]string{}, unknownRepo: map[string]bool{},
+	}
 	r.mapping(value{node: root}, r.root)
 	r.checkGitea(c)
-	r.checkPlaces(c)
+	r.checkOutsidePauseDir(c, "state", c.State)
+	r.checkOutsidePauseDir(c, "http.socket", c.HTTP.Socket)
 	r.checkListen(c)
-	if !r.given("projects") && r.good("projects") {
-		r.report(0, "projects", faultf("list at least one: - id: name", "is missing"))
+	if !r.given("projects") {
+		r.missing("projects", "list at least one: - id: name")
 	}
-	c.resolve()
-	for i := range c.Projects {
-		if p := &c.Projects[i]; r.doubt[p.ID] {
-			p.Owner, p.Repo = "", ""
-		}
-	}
-	inLineOrder(r.problems)
+	c.inherit()
+	r.checkRepositories(c)
+	sortByLine(r.problems)
 	return c, r, nil
 }
 
-// good reports that nothing was said so far against the key, or that may be about it. A mistake is reported once: a key
-// with one is not missing too.
-func (r *reader) good(key string) bool {
-	return !slices.ContainsFunc(r.problems, func(p Problem) bool { return within(key, p.subject()) })
+// concerned reports whether a problem concerns the key or a key around it.
+func concerned(problems []Problem, key string) bool {
+	return slices.ContainsFunc(problems, func(p Problem) bool { return within(key, p.subject()) })
 }
 
-// checkGitea asks for what has no default.
-func (r *reader) checkGitea(c *Config) {
-	g := &c.Gitea
-	if !r.given("gitea") {
-		if r.good("gitea") {
-			fix := "give url, token_file, owner and repo below it, as config.example.yaml does"
-			r.report(0, "gitea", faultf(fix, "is missing"))
-		}
+// missing reports a required key that is absent or empty, unless a problem explains that already.
+func (r *reader) missing(key, fix string) {
+	if concerned(r.problems, key) {
 		return
 	}
-	if g.URL == "" && r.good("gitea.url") {
-		r.missing("gitea.url", "write url: https://git.example.org")
-	}
-	if g.TokenFile != "" && g.TokenEnv != "" {
-		line := max(r.lines["gitea.token_file"], r.lines["gitea.token_env"])
-		r.report(line, "gitea.token_env", faultf("keep one of the two", "stands beside token_file"))
-		g.TokenFile, g.TokenEnv = "", ""
-	} else if g.TokenFile == "" && g.TokenEnv == "" && r.good("gitea.token_file") && r.good("gitea.token_env") {
-		r.missing("gitea.token_file", "name the file that holds the bot's token, or a variable that does with token_env")
-	}
-	const fix = "say where issues go, here or at each project: %s has none of its own"
-	if p := slices.IndexFunc(c.Projects, func(p Project) bool { return p.Owner == "" && !r.doubt[p.ID] }); p >= 0 &&
-		g.Owner == "" && r.good("gitea.owner") {
-		r.missing("gitea.owner", strings.ReplaceAll(fix, "%s", c.Projects[p].ID))
-	}
-	if p := slices.IndexFunc(c.Projects, func(p Project) bool { return p.Repo == "" && !r.doubt[p.ID] }); p >= 0 &&
-		g.Repo == "" && r.good("gitea.repo") {
-		r.missing("gitea.repo", strings.ReplaceAll(fix, "%s", c.Projects[p].ID))
-	}
-}
-
-// missing reports a key of a section that is not there, or empty.
-func (r *reader) missing(key, fix string) {
 	section, _, _ := strings.Cut(key, ".")
 	line, what := r.lines[section], "is missing"
 	if r.given(key) {
@@ -79,32 +50,60 @@ func (r *reader) missing(key, fix string) {
 	r.report(line, key, faultf(fix, "%s", what))
 }
 
-// checkPlaces keeps the bot's own files out of the directory in which every file pauses a project.
-func (r *reader) checkPlaces(c *Config) {
-	check := func(key, path string) {
-		rel, err := filepath.Rel(c.PauseDir, path)
-		if err != nil || !filepath.IsLocal(rel) {
-			return
-		}
-		line := r.lines[key]
-		if line == 0 {
-			line = r.lines["pause_dir"]
-		}
-		r.report(line, key, faultf("put it elsewhere", "lies in pause_dir, where every file is a pause flag: %s", quote(path)))
+func (r *reader) checkGitea(c *Config) {
+	if !r.given("gitea") {
+		r.missing("gitea", "add url, token_file, owner and repo below it, as in config.example.yaml")
 	}
-	check("state", c.State)
-	check("http.socket", c.HTTP.Socket)
+	g := &c.Gitea
+	if g.URL == "" {
+		r.missing("gitea.url", "write url: https://git.example.org")
+	}
+	switch {
+	case g.TokenFile != "" && g.TokenEnv != "":
+		line := max(r.lines["gitea.token_file"], r.lines["gitea.token_env"])
+		r.report(line, "gitea.token_env", faultf("keep one of the two", "must not be set together with token_file"))
+		g.TokenFile, g.TokenEnv = "", ""
+	case g.TokenFile == "" && g.TokenEnv == "" && !concerned(r.problems, "gitea.token_env"):
+		r.missing("gitea.token_file", "name the file that holds the bot's token, or the variable in token_env")
+	}
 }
 
-// checkListen lets nobody on the network report results without a token.
+// checkRepositories requires a repository for the issues of each project.
+func (r *reader) checkRepositories(c *Config) {
+	for i := range c.Projects {
+		p := &c.Projects[i]
+		if r.unknownRepo[p.ID] {
+			p.Owner, p.Repo = "", ""
+			continue
+		}
+		fix := "set it here or for each project; " + p.ID + " has none"
+		if p.Owner == "" {
+			r.missing("gitea.owner", fix)
+		}
+		if p.Repo == "" {
+			r.missing("gitea.repo", fix)
+		}
+	}
+}
+
+// checkOutsidePauseDir keeps the bot's own files out of the pause directory, where every file pauses a project.
+func (r *reader) checkOutsidePauseDir(c *Config, key, path string) {
+	rel, err := filepath.Rel(c.PauseDir, path)
+	if err == nil && filepath.IsLocal(rel) {
+		line := cmp.Or(r.lines[key], r.lines["pause_dir"])
+		r.report(line, key, faultf("move it elsewhere", "is inside pause_dir, where every file is a pause flag: %s", quote(path)))
+	}
+}
+
+// checkListen refuses to listen on the network without a token.
 func (r *reader) checkListen(c *Config) {
 	h := &c.HTTP
-	if h.Listen == "" || loopback(h.Listen) || h.TokenFile != "" {
+	if h.Listen == "" || isLoopback(h.Listen) || h.TokenFile != "" {
 		return
 	}
-	if r.good("http.token_file") {
+	if !concerned(r.problems, "http.token_file") {
 		fix := "listen on 127.0.0.1 or [::1], or set http.token_file"
-		r.report(r.lines["http.listen"], "http.listen", faultf(fix, "is reachable from other machines, and there is no token"))
+		r.report(r.lines["http.listen"], "http.listen", faultf(fix, "is reachable from other machines, but http.token_file is not set"))
 	}
 	h.Listen = ""
 }

@@ -1,33 +1,36 @@
-// Package config reads adfbot's configuration: one strict YAML file.
+// Package config loads and checks adfbot's configuration: one strict YAML file.
 //
-// The file is parsed once into a tree of nodes, which is then walked beside the table of keys in schema.go. Whatever is
-// wrong becomes a [Problem] with its line, its key and the way to mend it, and the walk goes on, so that one run shows all
-// of them. A value is taken over only when it passed its rule; so a key with a mistake keeps its default, and that is what
-// [LoadFor] hands to the commands which must not be stopped by a mistake that is none of their business.
+// [Load] parses the file into a tree of YAML nodes and walks the tree along the table of keys in schema.go. Each
+// mistake becomes a [Problem] with its line, its key and a fix, and the walk goes on, so one run reports all of them. A
+// key with a mistake keeps its default. [LoadFor] relies on that: it serves commands that need a few keys only and must
+// not be stopped by a mistake in the others.
 //
-// No secret stands in the file. It names where a secret is, [ReadSecretFile] and [TokenSource] fetch it; nothing here
-// touches those files while loading, because the users who ask the gate may not read them. For the same reason no message
-// repeats the value of a key that names a secret: people paste the secret itself there.
+// The file holds no secrets, only the names of the files and variables that hold them. Loading does not open those,
+// because the users who run `adfbot gate` may not read them; [ReadSecret], [TokenSource] and [Config.Tokens] do. No
+// message repeats the value of a key that names a secret, because people paste the secret itself there.
+//
+// A loaded [Config] is read-only, so goroutines may share it. They may share a [TokenSource], too.
 package config
 
 import (
+	"cmp"
 	"slices"
 	"time"
 )
 
-// DefaultPath is where the configuration is when neither --config nor $ADFBOT_CONFIG names another place.
+// DefaultPath is the path of the configuration if neither --config nor $ADFBOT_CONFIG is set.
 const DefaultPath = "/etc/adfbot/config.yaml"
 
-// What OnIssueClosed may be.
+// The values of OnIssueClosed.
 const (
-	Reopen = "reopen" // the issue of a paused project is opened again, whoever closed it
-	Resume = "resume" // an operator's closing resumes the project
+	Reopen = "reopen" // reopen the issue of a paused project, whoever closed it
+	Resume = "resume" // resume the project if an operator closed its issue
 )
 
-// Config is a checked configuration, all defaults filled in. It is only read after loading, so it may be shared.
+// Config is a checked configuration with all defaults filled in.
 type Config struct {
-	Path          string // the file that it was read from
-	Instance      string // what people call this bot; by default the host's name
+	Path          string // the file it was loaded from
+	Instance      string // what people call this bot; the host name by default
 	PauseDir      string // absolute
 	State         string // the SQLite file, absolute
 	Gitea         Gitea
@@ -38,19 +41,19 @@ type Config struct {
 	Sweep         Sweep
 	HTTP          HTTP
 	History       History
-	Projects      []Project // in the file's order, at least one, ids unique
+	Projects      []Project // in the order of the file, at least one, with unique ids
 }
 
-// Gitea is the server, the account and the repository for the issues of projects that name none of their own.
+// Gitea is the server, the account, and the repository of projects that have none of their own.
 type Gitea struct {
-	URL       string // absolute, http or https, without a trailing slash, credentials, query and fragment
+	URL       string // absolute, http or https, without trailing slash, credentials, query or fragment
 	TokenFile string // absolute, or $CREDENTIALS_DIRECTORY/name; exactly one of TokenFile and TokenEnv is set
-	TokenEnv  string // a variable's name
-	Login     string // the token's account; "": ask the server
-	Owner     string // "" only if every project has owner and repo
-	Repo      string
+	TokenEnv  string // name of an environment variable
+	Login     string // the account of the token; "": ask the server
+	Owner     string // "" only if every project has its own owner
+	Repo      string // "" only if every project has its own repo
 	Timeout   time.Duration
-	CAFile    string // PEM, an extra root; "": the system's alone
+	CAFile    string // PEM, roots besides those of the system; "": none
 }
 
 // Breaker holds the defaults of projects. Both are at least 1.
@@ -59,18 +62,18 @@ type Breaker struct {
 	ResumeThreshold int
 }
 
-// Escalation says how an issue looks.
+// Escalation configures the issues.
 type Escalation struct {
 	Labels     []string
 	Assignees  []string
-	Mentions   []string // login or organisation/team, without the @
+	Mentions   []string // login or organisation/team, without @
 	DueIn      time.Duration
-	OutputTail int      // bytes; 0: no output is kept
-	RedactEnv  []string // names of variables
+	OutputTail int      // bytes; 0: keep no output
+	RedactEnv  []string // names of environment variables
 	Template   string   // absolute path of a text/template file; "": the built-in one
 }
 
-// HTTP says where serve listens and whom it believes.
+// HTTP configures where serve listens and which tokens it accepts.
 type HTTP struct {
 	Listen            string // host:port; "": no TCP
 	Socket            string // absolute path; "": no socket
@@ -78,40 +81,32 @@ type HTTP struct {
 	WebhookSecretFile string // "": no webhook
 }
 
-// History says how long results are kept.
+// History configures how long results are kept.
 type History struct {
 	Keep time.Duration
 }
 
-// Project is one project with everything filled in that it leaves to the top level.
+// Project is one project. What it leaves out is filled in from the top level.
 type Project struct {
 	ID              string // passes pause.CheckID
 	Threshold       int    // at least 1
 	ResumeThreshold int    // at least 1; from the project, else from breaker.resume_threshold, else Threshold
-	Owner           string // where its issues go
+	Owner           string // owner and repository of its issues
 	Repo            string
 	Labels          []string
 	Assignees       []string
 	IgnoreExitCodes []int    // exit codes that do not count
 	Users           []string // Unix users that may report its results through the socket
-	TokenFile       string   // a token that reports results of this project alone; "": none
-}
-
-// Default is the configuration of an empty file: every key but gitea.* and projects has its default. host is the name of
-// this machine.
-func Default(host string) *Config {
-	c := unresolved(host)
-	c.resolve()
-	return c
+	TokenFile       string   // a token that reports results of this project only; "": none
 }
 
 // unset marks a number that the file does not give.
 const unset = -1
 
-// unresolved is Default before the values that follow from others are filled in.
-func unresolved(host string) *Config {
+// defaults returns the configuration of an empty file before [Config.inherit]. The host name may be unknown: "".
+func defaults(host string) *Config {
 	return &Config{
-		Instance: host,
+		Instance: cmp.Or(host, "adfbot"),
 		PauseDir: "/opt/ai-dark-factory/data/pause",
 		State:    "/var/lib/adfbot/adfbot.db",
 		Gitea:    Gitea{Timeout: 10 * time.Second},
@@ -130,29 +125,22 @@ func unresolved(host string) *Config {
 	}
 }
 
-// resolve fills in what follows from other keys. A threshold of 0 means 1.
-func (c *Config) resolve() {
-	b := &c.Breaker
-	b.Threshold = max(b.Threshold, 1)
+// inherit fills in the values that default to those of other keys. A threshold of 0 means 1.
+func (c *Config) inherit() {
+	threshold := func(values ...int) int {
+		for _, n := range values {
+			if n != unset {
+				return max(n, 1)
+			}
+		}
+		return 1
+	}
 	for i := range c.Projects {
 		p := &c.Projects[i]
-		if p.Threshold == unset {
-			p.Threshold = b.Threshold
-		}
-		p.Threshold = max(p.Threshold, 1)
-		if p.ResumeThreshold == unset {
-			p.ResumeThreshold = b.ResumeThreshold
-		}
-		if p.ResumeThreshold == unset {
-			p.ResumeThreshold = p.Threshold
-		}
-		p.ResumeThreshold = max(p.ResumeThreshold, 1)
-		if p.Owner == "" {
-			p.Owner = c.Gitea.Owner
-		}
-		if p.Repo == "" {
-			p.Repo = c.Gitea.Repo
-		}
+		p.Threshold = threshold(p.Threshold, c.Breaker.Threshold)
+		p.ResumeThreshold = threshold(p.ResumeThreshold, c.Breaker.ResumeThreshold, p.Threshold)
+		p.Owner = cmp.Or(p.Owner, c.Gitea.Owner)
+		p.Repo = cmp.Or(p.Repo, c.Gitea.Repo)
 		if p.Labels == nil {
 			p.Labels = slices.Clone(c.Escalation.Labels)
 		}
@@ -160,13 +148,11 @@ func (c *Config) resolve() {
 			p.Assignees = slices.Clone(c.Escalation.Assignees)
 		}
 	}
-	if b.ResumeThreshold == unset {
-		b.ResumeThreshold = b.Threshold
-	}
-	b.ResumeThreshold = max(b.ResumeThreshold, 1)
+	c.Breaker.Threshold = threshold(c.Breaker.Threshold)
+	c.Breaker.ResumeThreshold = threshold(c.Breaker.ResumeThreshold, c.Breaker.Threshold)
 }
 
-// Project gives the project with this id; false: it is not configured.
+// Project returns the project with the given id, and whether it is configured.
 func (c *Config) Project(id string) (Project, bool) {
 	for _, p := range c.Projects {
 		if p.ID == id {
@@ -176,7 +162,7 @@ func (c *Config) Project(id string) (Project, bool) {
 	return Project{}, false
 }
 
-// ProjectIDs gives the ids in the file's order.
+// ProjectIDs returns the ids in the order of the file.
 func (c *Config) ProjectIDs() []string {
 	ids := make([]string, len(c.Projects))
 	for i, p := range c.Projects {
@@ -185,25 +171,11 @@ func (c *Config) ProjectIDs() []string {
 	return ids
 }
 
-// CanEscalate reports whether all that an issue for the project needs is known: server, token and repository. After
-// [Load] it always is. After [LoadFor] it need not be; the issue is then left to serve.
-func (c *Config) CanEscalate(id string) bool {
-	p, ok := c.Project(id)
-	g := c.Gitea
-	return ok && g.URL != "" && (g.TokenFile != "" || g.TokenEnv != "") && p.Owner != "" && p.Repo != ""
-}
-
-// Find gives the path of the configuration: flag, else $ADFBOT_CONFIG, else [DefaultPath]. The working directory is never
-// searched: it may belong to an agent.
+// Find returns the path of the configuration: flag, else $ADFBOT_CONFIG, else [DefaultPath]. It never looks in the
+// working directory, which may belong to an agent.
 func Find(flag string, getenv func(string) string) string {
-	if flag != "" {
-		return flag
-	}
-	if p := getenv("ADFBOT_CONFIG"); p != "" {
-		return p
-	}
-	return DefaultPath
+	return cmp.Or(flag, getenv("ADFBOT_CONFIG"), DefaultPath)
 }
 
 // Loopback reports whether only this machine can reach http.listen.
-func (h HTTP) Loopback() bool { return h.Listen != "" && loopback(h.Listen) }
+func (h HTTP) Loopback() bool { return h.Listen != "" && isLoopback(h.Listen) }

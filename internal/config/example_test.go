@@ -11,16 +11,17 @@ import (
 
 const example = "../../config.example.yaml"
 
-func TestTheExampleLoads(t *testing.T) {
+func TestExampleLoads(t *testing.T) {
 	c, err := Load(example)
 	require.NoError(t, err)
 	require.Equal(t, []string{"odilo", "digital-twins"}, c.ProjectIDs())
 }
 
-func TestTheExampleShowsTheDefaults(t *testing.T) {
+func TestExampleShowsDefaults(t *testing.T) {
 	c, err := Load(example)
 	require.NoError(t, err)
-	want := Default("bigbox")
+	want := defaults("bigbox")
+	want.inherit()
 	// These have no default.
 	want.Path, want.Projects = c.Path, c.Projects
 	g := &want.Gitea
@@ -28,12 +29,12 @@ func TestTheExampleShowsTheDefaults(t *testing.T) {
 	require.Equal(t, want, c)
 }
 
-func TestTheExampleShowsEveryKeyWithAComment(t *testing.T) {
+func TestExampleShowsEveryKey(t *testing.T) {
 	data, err := os.ReadFile(example)
 	require.NoError(t, err)
 
-	// The path of every key in the file, also of one that is commented out, and whether a comment precedes it. A comment
-	// serves the lines up to the next empty one.
+	// By the path of every key in the file, commented out or not: whether a comment precedes it. A comment applies up
+	// to the next empty line.
 	shown := map[string]bool{}
 	var path []string
 	comment := false
@@ -51,17 +52,17 @@ func TestTheExampleShowsEveryKeyWithAComment(t *testing.T) {
 		}
 	}
 
-	var look func(prefix string, fields []field)
-	look = func(prefix string, fields []field) {
+	var check func(prefix string, fields []field)
+	check = func(prefix string, fields []field) {
 		for _, f := range fields {
 			name := join(prefix, f.name)
-			commented, there := shown[name]
-			require.True(t, there, name)
+			commented, ok := shown[name]
+			require.True(t, ok, name)
 			if f.fields == nil && !strings.HasPrefix(name, "projects.") {
 				require.True(t, commented, "a comment on "+name)
 			}
-			look(name, f.fields)
+			check(name, f.fields)
 		}
 	}
-	look("", schema(new(Config)))
+	check("", schema(new(Config)))
 }

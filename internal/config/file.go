@@ -7,134 +7,121 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"strconv"
+	"path/filepath"
 	"strings"
 	"unicode/utf8"
 
 	"gopkg.in/yaml.v3"
 )
 
-// maxFile is the largest file that is read, in bytes. Two thousand projects are a tenth of it.
+// maxFile is the largest file that is read, in bytes: ten times the size of one with two thousand projects.
 const maxFile = 1 << 20
 
-// readFile gives the file's content, or an *Error with the single problem that there is none.
 func readFile(path string) ([]byte, error) {
 	f, err := os.Open(path)
 	if err != nil {
-		return nil, unreadable(path, err)
+		return nil, readError(path, err)
 	}
 	defer f.Close()
 	if st, err := f.Stat(); err == nil && st.IsDir() {
-		return nil, single(path, 0, "is a directory", "name the file in it, as "+strings.TrimRight(path, "/")+"/config.yaml")
+		return nil, fileError(path, 0, "is a directory", "name a file in it, e.g. "+filepath.Join(path, "config.yaml"))
 	}
 	data, err := io.ReadAll(io.LimitReader(f, maxFile+1))
 	if err != nil {
-		return nil, unreadable(path, err)
+		return nil, readError(path, err)
 	}
 	if len(data) > maxFile {
-		return nil, single(path, 0, "is larger than 1 MiB", "that is no configuration of adfbot; is it the right file?")
+		return nil, fileError(path, 0, "is larger than 1 MiB", "check the path: this is not a configuration of adfbot")
 	}
 	return data, nil
 }
 
-// unreadable says what to do when the system does not give the file away.
-func unreadable(path string, err error) error {
-	e := single(path, 0, "can't be read", err.Error())
-	e.cause = err
-	p := &e.Problems[0]
+func readError(path string, err error) *Error {
+	what, fix := "cannot be read", err.Error()
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		p.What = "does not exist"
-		p.Fix = "the configuration is searched at --config, at $ADFBOT_CONFIG and at " + DefaultPath +
-			", the first that is given; name the right file, or copy config.example.yaml there"
+		what = "does not exist"
+		fix = "copy config.example.yaml there, or name another file with --config or $ADFBOT_CONFIG; the default is " + DefaultPath
 	case errors.Is(err, fs.ErrPermission):
-		p.What = "may not be read by this user (uid " + strconv.Itoa(os.Geteuid()) + ")"
-		p.Fix = "the file holds no secret: chmod a+r it, and chmod a+x the directories above it"
+		what = fmt.Sprintf("cannot be read by this user (uid %d)", os.Geteuid())
+		fix = "the file holds no secrets: run chmod a+r on it and chmod a+x on the directories above it"
 	}
+	e := fileError(path, 0, what, fix)
+	e.cause = err
 	return e
 }
 
-// single is an *Error about the file as a whole.
-func single(path string, line int, what, fix string) *Error {
+// fileError returns an error with one problem, which concerns the whole file.
+func fileError(path string, line int, what, fix string) *Error {
 	return &Error{Problems: []Problem{{File: path, Line: line, What: what, Fix: fix}}}
 }
 
-// document parses data, which must hold exactly one YAML document, to the node of its content. Aliases are not followed,
-// so the tree is no larger than the file.
-func document(path string, data []byte) (*yaml.Node, error) {
+// parseYAML parses data, which must hold exactly one YAML document, and returns the node of its content. It does not
+// follow aliases, so the tree is no larger than the file.
+func parseYAML(path string, data []byte) (*yaml.Node, error) {
 	if err := checkText(path, data); err != nil {
 		return nil, err
 	}
-	const start = "give at least gitea and projects, as config.example.yaml does"
+	const fix = "give at least gitea and projects, as in config.example.yaml"
 	d := yaml.NewDecoder(bytes.NewReader(data))
 	var doc, more yaml.Node
 	switch err := d.Decode(&doc); {
 	case err == io.EOF, err == nil && len(doc.Content) == 1 && doc.Content[0].ShortTag() == "!!null":
-		return nil, single(path, 0, "is empty", start)
+		return nil, fileError(path, 0, "is empty", fix)
 	case err != nil:
-		return nil, syntax(path, data, err)
+		return nil, syntaxError(path, data, err)
 	}
 	switch err := d.Decode(&more); {
 	case err == nil:
-		return nil, single(path, more.Line, "a second YAML document begins here", "keep one, and remove the line ---")
+		return nil, fileError(path, more.Line, "a second YAML document starts here", "keep one, and remove the line ---")
 	case err != io.EOF:
-		return nil, syntax(path, data, err)
+		return nil, syntaxError(path, data, err)
 	}
 	root := doc.Content[0]
 	if root.Kind != yaml.MappingNode {
-		return nil, single(path, root.Line, "must be a mapping of keys, not "+kind(root), start)
+		return nil, fileError(path, root.Line, "must be a mapping of keys, not "+describe(root), fix)
 	}
 	return root, nil
 }
 
-// checkText finds what the YAML parser would refuse without telling where.
+// checkText refuses what the YAML parser refuses without a line number.
 func checkText(path string, data []byte) error {
 	line := 1
-	for i := 0; i < len(data); {
-		c, n := utf8.DecodeRune(data[i:])
+	for i, c := range string(data) {
 		switch {
-		case c == utf8.RuneError && n == 1:
-			return single(path, line, "is not UTF-8", "save the file as UTF-8")
+		case c == utf8.RuneError && !bytes.HasPrefix(data[i:], []byte(string(utf8.RuneError))):
+			return fileError(path, line, "is not UTF-8", "save the file as UTF-8")
 		case c == '\n':
 			line++
 		case c < ' ' && c != '\t' && c != '\r', 0x7f <= c && c < 0xa0 && c != 0x85:
-			return single(path, line, fmt.Sprintf("holds the control character %#02x", c), "remove it")
+			return fileError(path, line, fmt.Sprintf("contains the control character %#02x", c), "remove it")
 		}
-		i += n
 	}
 	return nil
 }
 
-// syntax turns the parser's error into a problem. The parser counts lines from 0 in the errors that begin with "did not
-// find", gives none for the first line, and none for an unknown anchor.
-func syntax(path string, data []byte, err error) error {
+// syntaxError makes a problem of an error of the YAML parser. The parser counts lines from 0 in errors that begin with
+// "did not find", and gives no line for the first line of the file and for an unknown anchor.
+func syntaxError(path string, data []byte, err error) error {
 	what := strings.TrimPrefix(err.Error(), "yaml: ")
 	line := 1
-	if rest, ok := strings.CutPrefix(what, "line "); ok {
-		if n, msg, ok := strings.Cut(rest, ": "); ok {
-			if i, err := strconv.Atoi(n); err == nil {
-				line, what = i, msg
-			}
-		}
+	if _, err := fmt.Sscanf(what, "line %d: ", &line); err == nil {
+		_, what, _ = strings.Cut(what, ": ")
 		if strings.HasPrefix(what, "did not find") {
 			line++
 		}
 	}
-	if rest, ok := strings.CutPrefix(what, "unknown anchor '"); ok {
-		name, _, _ := strings.Cut(rest, "'")
-		if i := bytes.Index(data, []byte("*"+name)); i >= 0 {
-			line = 1 + bytes.Count(data[:i], []byte("\n"))
-		}
-	}
-	fix := ""
-	switch {
+	fix := "check the indentation, and that every bracket and quote is closed, here and above"
+	switch anchor, ok := strings.CutPrefix(what, "unknown anchor '"); {
+	case ok:
+		anchor, _, _ = strings.Cut(anchor, "'")
+		before, _, _ := bytes.Cut(data, []byte("*"+anchor))
+		line = 1 + bytes.Count(before, []byte("\n"))
+		fix = "write the value out: aliases are not supported"
 	case strings.Contains(what, "tab character"), strings.Contains(what, "cannot start any token"):
 		fix = `indent with spaces, not tabs, and put a value that begins with @, % or a backquote in "quotes"`
 	case strings.Contains(what, "mapping values are not allowed"):
-		fix = `check the indentation, and put a value with a colon in it in "quotes"`
-	case strings.Contains(what, "did not find"), strings.Contains(what, "could not find"),
-		strings.Contains(what, "unexpected end"):
-		fix = "check the indentation, and that every bracket and quote is closed, here and above"
+		fix = `check the indentation, and put a value that contains a colon in "quotes"`
 	}
-	return single(path, line, "is not YAML: "+what, fix)
+	return fileError(path, line, "is not YAML: "+what, fix)
 }

@@ -7,16 +7,16 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// twoProjects is the end of a file with odilo and twins, each with these keys.
+// twoProjects returns a file with the projects odilo and twins, each with these keys.
 func twoProjects(odilo, twins string) string {
 	return projectsOf("  - id: odilo\n" + odilo + "  - id: twins\n" + twins)
 }
 
-func TestGateAndExecAreStoppedOnlyByWhatTheyUse(t *testing.T) {
+func TestKeysInUse(t *testing.T) {
 	for _, tt := range []struct {
 		name       string
 		text       string
-		gate, exec bool // stopped
+		gate, exec bool // whether LoadFor fails
 	}{
 		{"no mistake", rest, false, false},
 		{"gitea", strings.Replace(rest, "https:", "ftp:", 1), false, false},
@@ -32,33 +32,33 @@ func TestGateAndExecAreStoppedOnlyByWhatTheyUse(t *testing.T) {
 		{"an unknown key", "nonsense: 1\n" + rest, false, false},
 		{"a secret", "password: x\n" + rest, false, false},
 		{"state", "state: x\n" + rest, false, true},
-		{"a state among the flags", "pause_dir: /p\nstate: /p/x\n" + rest, false, true},
+		{"the state inside the pause directory", "pause_dir: /p\nstate: /p/x\n" + rest, false, true},
 		{"breaker", "breaker: {threshold: x}\n" + rest, false, true},
 		{"an unknown key in breaker", "breaker: {nonsense: 1}\n" + rest, false, true},
 		{"breaker is a list", "breaker: []\n" + rest, false, true},
-		{"its threshold", twoProjects("    threshold: x\n", ""), false, true},
-		{"its resume_threshold", twoProjects("    resume_threshold: x\n", ""), false, true},
-		{"its ignore_exit_codes", twoProjects("    ignore_exit_codes: [x]\n", ""), false, true},
-		{"a slip in its threshold", twoProjects("    treshold: 1\n", ""), false, true},
-		{"its labels", twoProjects("    labels: x\n", ""), false, false},
-		{"its repository", twoProjects("    repo: a/b\n", ""), false, false},
-		{"its users", twoProjects("    users: x\n", ""), false, false},
-		{"its token_file", twoProjects("    token_file: x\n", ""), false, false},
+		{"a threshold of odilo", twoProjects("    threshold: x\n", ""), false, true},
+		{"a resume_threshold of odilo", twoProjects("    resume_threshold: x\n", ""), false, true},
+		{"ignore_exit_codes of odilo", twoProjects("    ignore_exit_codes: [x]\n", ""), false, true},
+		{"a misspelt threshold of odilo", twoProjects("    treshold: 1\n", ""), false, true},
+		{"labels of odilo", twoProjects("    labels: x\n", ""), false, false},
+		{"a repo of odilo", twoProjects("    repo: a/b\n", ""), false, false},
+		{"users of odilo", twoProjects("    users: x\n", ""), false, false},
+		{"a token_file of odilo", twoProjects("    token_file: x\n", ""), false, false},
 		{"another project's threshold", twoProjects("", "    threshold: x\n"), false, false},
 		{"another project's unknown key", twoProjects("", "    nonsense: x\n"), false, false},
 		{"another project's id", twoProjects("", "  - id: ../x\n"), true, true},
 		{"another project without id", twoProjects("", "  - threshold: 1\n"), true, true},
-		{"another project that is none", twoProjects("", "  - x\n"), true, true},
-		{"two projects of one id", twoProjects("", "  - id: twins\n"), true, true},
+		{"another project is a string", twoProjects("", "  - x\n"), true, true},
+		{"two projects with one id", twoProjects("", "  - id: twins\n"), true, true},
 		{"a merge key in another project", twoProjects("", "    <<: {}\n"), true, true},
 		{"no projects", strings.Split(rest, "projects:")[0], true, true},
 		{"no project", strings.Split(rest, "projects:")[0] + "projects: []\n", true, true},
 		{"projects is a mapping", projectsOf("  a: b\n"), true, true},
 		{"projects twice", rest + "projects:\n  - id: a\n", true, true},
-		{"a slip in projects", strings.Replace(rest, "projects", "project", 1), true, true},
+		{"projects misspelt", strings.Replace(rest, "projects", "project", 1), true, true},
 		{"pause_dir", "pause_dir: x\n" + rest, true, true},
 		{"pause_dir twice", "pause_dir: /a\npause_dir: /b\n" + rest, true, true},
-		{"a slip in pause_dir", "pause-dir: /a\n" + rest, true, true},
+		{"pause_dir misspelt", "pause-dir: /a\n" + rest, true, true},
 		{"pause_dir in the wrong place", "breaker: {threshold: 1}\nhttp: {pause_dir: /a}\n" + rest, true, true},
 		{"a merge key at the top", "<<: {}\n" + rest, true, true},
 		{"no YAML", "a: [\n", true, true},
@@ -66,11 +66,11 @@ func TestGateAndExecAreStoppedOnlyByWhatTheyUse(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			path := write(t, tt.text)
 			for _, command := range []struct {
-				stopped bool
-				use     []string
+				fails bool
+				use   []string
 			}{{tt.gate, GateKeys}, {tt.exec, ExecKeys("odilo")}} {
 				c, warnings, err := LoadFor(path, command.use...)
-				if command.stopped {
+				if command.fails {
 					require.Error(t, err)
 					require.Nil(t, c)
 					var e *Error
@@ -88,117 +88,125 @@ func TestGateAndExecAreStoppedOnlyByWhatTheyUse(t *testing.T) {
 	}
 }
 
-func TestAnErrorOfLoadForHoldsWhatIsInUseAndTheWarningsTheRest(t *testing.T) {
+func TestErrorsAndWarnings(t *testing.T) {
 	path := write(t, "sweep: {schedule: x}\npause_dir: x\n"+rest+"  - id: ../x\n")
 	_, warnings, err := LoadFor(path, GateKeys...)
-	require.EqualError(t, err, path+`:2: pause_dir: must be absolute, not "x": write the whole path, beginning with /`+"\n"+
-		path+`:10: projects[1].id: bad project id: "../x" must begin with a letter, a digit or an underscore: `+
+	require.EqualError(t, err, path+`:2: pause_dir: must be an absolute path, not "x": write the full path, starting with /; ~ and variables are not expanded`+
+		"\n"+path+`:10: projects[1].id: bad project id: "../x" must begin with a letter, a digit or an underscore: `+
 		"choose another id; it names the pause flag")
 	require.Len(t, warnings, 1)
 	require.Equal(t, "sweep.schedule", warnings[0].Key)
 }
 
-// execute loads for exec of odilo and expects no error.
-func execute(t *testing.T, text string) (*Config, []Problem) {
+// loadForExec loads the configuration for exec of odilo and expects no error.
+func loadForExec(t *testing.T, text string) (*Config, []Problem) {
 	t.Helper()
 	c, warnings, err := LoadFor(write(t, text), ExecKeys("odilo")...)
 	require.NoError(t, err)
 	return c, warnings
 }
 
-func TestAKeyWithAMistakeFallsToItsDefault(t *testing.T) {
-	c, warnings := execute(t, `instance: ~
+func TestWrongKeysKeepDefaults(t *testing.T) {
+	t.Run("bad values", func(t *testing.T) {
+		c, warnings := loadForExec(t, `instance: ~
 escalation: {labels: [good, good], due_in: 5, template: x}
 on_issue_closed: x
 sweep: {schedule: x, time_zone: x}
 history: {keep: 1s}
 `+rest)
-	require.Len(t, warnings, 9)
-	d := Default(c.Instance)
-	require.NotEmpty(t, c.Instance)
-	require.Equal(t, []string{"good"}, c.Escalation.Labels)
-	require.Zero(t, c.Escalation.DueIn)
-	require.Empty(t, c.Escalation.Template)
-	require.Equal(t, d.OnIssueClosed, c.OnIssueClosed)
-	require.Equal(t, d.Sweep, c.Sweep)
-	require.Equal(t, d.History, c.History)
+		require.Len(t, warnings, 9)
+		d := defaults(c.Instance)
+		require.NotEmpty(t, c.Instance)
+		require.Equal(t, []string{"good"}, c.Escalation.Labels)
+		require.Zero(t, c.Escalation.DueIn)
+		require.Empty(t, c.Escalation.Template)
+		require.Equal(t, d.OnIssueClosed, c.OnIssueClosed)
+		require.Equal(t, d.Sweep, c.Sweep)
+		require.Equal(t, d.History, c.History)
+	})
+	t.Run("duplicate keys", func(t *testing.T) {
+		c, _ := loadForExec(t, "history: {keep: 2h}\nhistory: {keep: 3h}\noperators: [a]\noperators: [b]\n"+giteaWith("url: https://other"))
+		require.Equal(t, defaults("").History, c.History)
+		require.Empty(t, c.Operators)
+		require.Empty(t, c.Gitea.URL)
+		require.False(t, hasIssueTarget(c, "odilo"))
+	})
+	t.Run("threshold of another project", func(t *testing.T) {
+		c, warnings := loadForExec(t, "breaker: {threshold: 8}\n"+twoProjects("", "    threshold: x\n"))
+		require.Len(t, warnings, 1)
+		p, ok := c.Project("twins")
+		require.True(t, ok)
+		require.Equal(t, 8, p.Threshold)
+	})
+	t.Run("listen without its token", func(t *testing.T) {
+		c, _ := loadForExec(t, "http: {listen: ':80', token_file: hunter2}\n"+rest)
+		require.Empty(t, c.HTTP.Listen)
+	})
 }
 
-func TestAKeyThatStandsTwiceFallsToItsDefault(t *testing.T) {
-	c, _ := execute(t, "history: {keep: 2h}\nhistory: {keep: 3h}\noperators: [a]\noperators: [b]\n"+giteaWith("url: https://other"))
-	require.Equal(t, Default("").History, c.History)
-	require.Empty(t, c.Operators)
-	require.Empty(t, c.Gitea.URL)
-	require.False(t, c.CanEscalate("odilo"))
+// hasIssueTarget reports whether c has all that opening an issue for the project needs.
+func hasIssueTarget(c *Config, id string) bool {
+	p, _ := c.Project(id)
+	g := c.Gitea
+	return g.URL != "" && (g.TokenFile != "" || g.TokenEnv != "") && p.Owner != "" && p.Repo != ""
 }
 
-func TestAnotherProjectsBadThresholdFallsToTheCommonOne(t *testing.T) {
-	c, warnings := execute(t, "breaker: {threshold: 8}\n"+twoProjects("", "    threshold: x\n"))
-	require.Len(t, warnings, 1)
-	p, ok := c.Project("twins")
-	require.True(t, ok)
-	require.Equal(t, 8, p.Threshold)
-}
-
-func TestAnIssueIsLeftToServeWhenItsPlaceIsInDoubt(t *testing.T) {
+func TestIssueTarget(t *testing.T) {
 	for _, tt := range []struct {
 		name string
 		text string
-		can  bool
+		want bool
 	}{
-		{"all is good", rest, true},
-		{"a token from a variable", strings.Replace(rest, "token_file: /etc/adfbot/token", "token_env: T", 1), true},
-		{"the timeout is wrong", giteaWith("timeout: 1h"), true},
-		{"there is no gitea", "projects:\n  - id: odilo\n", false},
-		{"the url is wrong", strings.Replace(rest, "https:", "ftp:", 1), false},
-		{"there is no token", strings.Replace(rest, "token_file", "login", 1), false},
-		{"there are two tokens", giteaWith("token_env: T"), false},
-		{"the owner is wrong", strings.Replace(rest, "terraphim", "'@x'", 1), false},
-		{"the repo is misspelt", strings.Replace(rest, "repo:", "rep0:", 1), false},
-		{"its own owner is wrong", twoProjects("    owner: '@x'\n", ""), false},
-		{"its own repo is misspelt", twoProjects("    rep0: x\n", ""), false},
-		{"another project's repo is wrong", twoProjects("", "    repo: a/b\n"), true},
+		{"no mistake", rest, true},
+		{"token from a variable", strings.Replace(rest, "token_file: /etc/adfbot/token", "token_env: T", 1), true},
+		{"bad timeout", giteaWith("timeout: 1h"), true},
+		{"no gitea", "projects:\n  - id: odilo\n", false},
+		{"bad url", strings.Replace(rest, "https:", "ftp:", 1), false},
+		{"no token", strings.Replace(rest, "token_file", "login", 1), false},
+		{"two tokens", giteaWith("token_env: T"), false},
+		{"bad owner", strings.Replace(rest, "terraphim", "'@x'", 1), false},
+		{"misspelt repo", strings.Replace(rest, "repo:", "rep0:", 1), false},
+		{"bad owner of its own", twoProjects("    owner: '@x'\n", ""), false},
+		{"misspelt repo of its own", twoProjects("    rep0: x\n", ""), false},
+		{"bad repo of another project", twoProjects("", "    repo: a/b\n"), true},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			c, _ := execute(t, tt.text)
-			require.Equal(t, tt.can, c.CanEscalate("odilo"))
-			require.False(t, c.CanEscalate("nobody"))
+			c, _ := loadForExec(t, tt.text)
+			require.Equal(t, tt.want, hasIssueTarget(c, "odilo"))
 		})
 	}
 }
 
-func TestNoOutputIsKeptWhileItIsUncertainWhatToMask(t *testing.T) {
+// While the list of values to mask may be incomplete, no output is kept.
+func TestOutputTail(t *testing.T) {
 	for _, tt := range []struct {
 		name string
 		text string
 		want int
 	}{
 		{"no mistake", rest, 8192},
-		{"a mistake elsewhere", "sweep: {schedule: x}\n" + rest, 8192},
-		{"a misspelt key elsewhere", "sweep: {shedule: '@hourly'}\n" + rest, 8192},
-		{"a bad variable", "escalation: {redact_env: [A, B=c]}\n" + rest, 0},
-		{"a misspelt redact_env", "escalation: {redact_envs: [A]}\n" + rest, 0},
-		{"an unknown key of escalation", "escalation: {mask: [A]}\n" + rest, 0},
-		{"an unknown key at the top", "mask: [A]\n" + rest, 0},
-		{"redact_env in the wrong place", "sweep: {redact_env: [A]}\n" + rest, 0},
-		{"escalation twice", "escalation: {redact_env: [A]}\nescalation: {due_in: 1h}\n" + rest, 0},
-		{"escalation misspelt", "escalatoin: {redact_env: [A]}\n" + rest, 0},
+		{"mistake elsewhere", "sweep: {schedule: x}\n" + rest, 8192},
+		{"misspelt key elsewhere", "sweep: {shedule: '@hourly'}\n" + rest, 8192},
+		{"bad variable", "escalation: {redact_env: [A, B=c]}\n" + rest, 0},
+		{"misspelt redact_env", "escalation: {redact_envs: [A]}\n" + rest, 0},
+		{"unknown key of escalation", "escalation: {mask: [A]}\n" + rest, 0},
+		{"unknown key at the top", "mask: [A]\n" + rest, 0},
+		{"redact_env in the wrong section", "sweep: {redact_env: [A]}\n" + rest, 0},
+		{"duplicate escalation", "escalation: {redact_env: [A]}\nescalation: {due_in: 1h}\n" + rest, 0},
+		{"misspelt escalation", "escalatoin: {redact_env: [A]}\n" + rest, 0},
 		{"escalation is a list", "escalation: [A]\n" + rest, 0},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			c, warnings := execute(t, tt.text)
+			c, warnings := loadForExec(t, tt.text)
 			require.Equal(t, tt.want, c.Escalation.OutputTail)
 			if tt.want == 0 {
 				require.Equal(t, "escalation.output_tail", warnings[len(warnings)-1].Key)
 			}
 		})
 	}
-	c, warnings := execute(t, "escalation: {output_tail: 0, due_in: 5}\n"+rest)
-	require.Zero(t, c.Escalation.OutputTail)
-	require.Len(t, warnings, 1)
-}
-
-func TestNothingListensOnTheNetworkWithoutItsToken(t *testing.T) {
-	c, _ := execute(t, "http: {listen: ':80', token_file: hunter2}\n"+rest)
-	require.Empty(t, c.HTTP.Listen)
+	t.Run("no output wanted", func(t *testing.T) {
+		c, warnings := loadForExec(t, "escalation: {output_tail: 0, due_in: 5}\n"+rest)
+		require.Zero(t, c.Escalation.OutputTail)
+		require.Len(t, warnings, 1)
+	})
 }

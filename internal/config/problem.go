@@ -11,49 +11,39 @@ import (
 // Problem is one mistake in the file.
 type Problem struct {
 	File string
-	Line int    // 0: the file has no line for it
-	Key  string // dotted path, list items counted from 0, as projects[2].threshold; "": the whole file
+	Line int    // 0: no line of the file
+	Key  string // dotted path, list items counted from 0, e.g. projects[2].threshold; "": the whole file
 	What string // what is wrong
-	Fix  string // what to do about it; may be empty
+	Fix  string // how to fix it; may be empty
 
-	// about is the key that the mistake is about, where that is another one: for a key that does not exist, the one that
-	// it seems to mean.
-	about string
-	// unknown: there is no such key.
-	unknown bool
+	about      string // for an unknown key, the key that it seems to mean
+	unknownKey bool
 }
 
-// String gives "config.yaml:12: projects[2].threshold: must be …, not -1: write …", always one line.
+// String returns one line, e.g. "config.yaml:12: projects[2].threshold: must be …, not -1: write …".
 func (p Problem) String() string {
-	var b strings.Builder
-	b.WriteString(p.File)
+	s := p.File
 	if p.Line > 0 {
-		fmt.Fprintf(&b, ":%d", p.Line)
+		s += ":" + strconv.Itoa(p.Line)
 	}
-	for _, s := range []string{p.Key, p.What, p.Fix} {
-		if s != "" {
-			b.WriteString(": ")
-			b.WriteString(s)
+	for _, part := range []string{p.Key, p.What, p.Fix} {
+		if part != "" {
+			s += ": " + part
 		}
 	}
-	return b.String()
+	return s
 }
 
-// subject is the key that decides whom the problem concerns.
-func (p Problem) subject() string {
-	if p.about != "" {
-		return p.about
-	}
-	return p.Key
-}
+// subject is the key that the problem concerns.
+func (p Problem) subject() string { return cmp.Or(p.about, p.Key) }
 
-// Error holds every problem of a file, in line order.
+// Error holds the problems of a file in line order.
 type Error struct {
 	Problems []Problem
-	cause    error // from the operating system, if the file could not be read
+	cause    error // the error of the operating system if the file could not be read
 }
 
-// Error gives one problem a line.
+// Error returns one line for each problem.
 func (e *Error) Error() string {
 	lines := make([]string, len(e.Problems))
 	for i, p := range e.Problems {
@@ -62,44 +52,40 @@ func (e *Error) Error() string {
 	return strings.Join(lines, "\n")
 }
 
-// Unwrap gives the operating system's error, if there was one.
+// Unwrap returns the error of the operating system, or nil.
 func (e *Error) Unwrap() error { return e.cause }
 
-// inLineOrder sorts problems by line, and those without a line to the end.
-func inLineOrder(ps []Problem) {
+// sortByLine sorts problems by line. Those without a line come last.
+func sortByLine(ps []Problem) {
 	slices.SortStableFunc(ps, func(a, b Problem) int {
-		if (a.Line == 0) != (b.Line == 0) {
-			return cmp.Compare(b.Line, a.Line)
-		}
-		return cmp.Compare(a.Line, b.Line)
+		return cmp.Compare(uint(a.Line)-1, uint(b.Line)-1)
 	})
 }
 
-// fault is what a rule has against a value; nil: nothing.
+// fault is what is wrong with a value; nil means nothing.
 type fault struct{ what, fix string }
 
-// faultf makes a fault from its fix and a format for what is wrong.
+// faultf returns a fault. The format describes what is wrong.
 func faultf(fix, format string, args ...any) *fault {
 	return &fault{what: fmt.Sprintf(format, args...), fix: fix}
 }
 
-// shown is how much of a value or key from the file a message shows, in bytes.
-const shown = 60
+// maxQuoted is how much of a value or key a message shows, in bytes.
+const maxQuoted = 60
 
-// quote makes text from the file fit for a message: in one line, printable, and not too long.
+// quote returns text from the file as one printable line, shortened if it is long.
 func quote(s string) string {
-	if len(s) > shown {
-		return strconv.Quote(strings.ToValidUTF8(s[:shown], "")) + "…"
+	if len(s) > maxQuoted {
+		return strconv.Quote(strings.ToValidUTF8(s[:maxQuoted], "")) + "…"
 	}
 	return strconv.Quote(s)
 }
 
-// plain gives a key for a dotted path, quoted if it is not one that anybody would choose.
-func plain(key string) string {
-	if key != "" && len(key) <= shown && !strings.ContainsFunc(key, func(c rune) bool {
-		return c <= ' ' || c > '~' || strings.ContainsRune(`.:[]"`, c)
-	}) {
-		return key
+// quoteKey returns a key for a dotted path, quoted if the path would be ambiguous or unreadable.
+func quoteKey(key string) string {
+	special := func(c rune) bool { return c <= ' ' || c > '~' || strings.ContainsRune(`.:[]"`, c) }
+	if key == "" || len(key) > maxQuoted || strings.ContainsFunc(key, special) {
+		return quote(key)
 	}
-	return quote(key)
+	return key
 }

@@ -1,63 +1,59 @@
 package config
 
 import (
-	"slices"
 	"strings"
 	"time"
-
-	"gopkg.in/yaml.v3"
 )
 
-// The limits of numbers and durations.
 const (
 	maxThreshold  = 1000
-	maxOutputTail = 40000 // bytes; an issue's body has room for 60,000
+	maxOutputTail = 40000 // bytes; the body of an issue has room for 60,000
 	maxTimeout    = 5 * time.Minute
 	minKeep       = time.Hour
 	forever       = time.Duration(1<<63 - 1)
 )
 
-// schema is the table of all keys, reading into c.
+// schema is the table of all keys. Their values go to c.
 func schema(c *Config) []field {
 	g, e, h := &c.Gitea, &c.Escalation, &c.HTTP
 	return []field{
-		leaf("instance", &c.Instance, text(instanceName)),
-		leaf("pause_dir", &c.PauseDir, text(dirPath)),
-		leaf("state", &c.State, text(filePath)),
+		leaf("instance", &c.Instance, str(instanceName)),
+		leaf("pause_dir", &c.PauseDir, str(dirPath)),
+		leaf("state", &c.State, str(filePath)),
 		section("gitea",
-			leaf("url", &g.URL, text(serverURL)),
-			leaf("token_file", &g.TokenFile, text(optional(secretFile))),
-			leaf("token_env", &g.TokenEnv, text(optional(variable))),
-			leaf("login", &g.Login, text(optional(login))),
-			leaf("owner", &g.Owner, text(optional(login))),
-			leaf("repo", &g.Repo, text(optional(repository))),
+			leaf("url", &g.URL, str(optional(serverURL))),
+			leaf("token_file", &g.TokenFile, str(optional(secretFile))),
+			leaf("token_env", &g.TokenEnv, str(optional(variable))),
+			leaf("login", &g.Login, str(optional(login))),
+			leaf("owner", &g.Owner, str(optional(login))),
+			leaf("repo", &g.Repo, str(optional(repository))),
 			leaf("timeout", &g.Timeout, duration(1, maxTimeout)),
-			leaf("ca_file", &g.CAFile, text(optional(credentialFile))),
+			leaf("ca_file", &g.CAFile, str(optional(credentialFile))),
 		),
 		section("breaker",
 			leaf("threshold", &c.Breaker.Threshold, number(0, maxThreshold)),
 			leaf("resume_threshold", &c.Breaker.ResumeThreshold, number(0, maxThreshold)),
 		),
 		section("escalation",
-			list("labels", &e.Labels, text(issueLabel), self),
-			list("assignees", &e.Assignees, text(login), strings.ToLower),
-			list("mentions", &e.Mentions, text(mention), strings.ToLower),
+			list("labels", &e.Labels, str(issueLabel), exact),
+			list("assignees", &e.Assignees, str(login), strings.ToLower),
+			list("mentions", &e.Mentions, str(mention), strings.ToLower),
 			leaf("due_in", &e.DueIn, duration(0, forever)),
 			leaf("output_tail", &e.OutputTail, number(0, maxOutputTail)),
-			list("redact_env", &e.RedactEnv, text(variable), self),
-			leaf("template", &e.Template, text(optional(templateFile))),
+			list("redact_env", &e.RedactEnv, str(variable), exact),
+			leaf("template", &e.Template, str(optional(filePath))),
 		),
-		list("operators", &c.Operators, text(login), strings.ToLower),
-		leaf("on_issue_closed", &c.OnIssueClosed, text(oneOf(Reopen, Resume))),
+		list("operators", &c.Operators, str(login), strings.ToLower),
+		leaf("on_issue_closed", &c.OnIssueClosed, str(oneOf(Reopen, Resume))),
 		section("sweep",
-			leaf("schedule", &c.Sweep.Schedule, text(cronSchedule)),
-			leaf("time_zone", &c.Sweep.TimeZone, text(timeZone)),
+			leaf("schedule", &c.Sweep.Schedule, str(cronSchedule)),
+			leaf("time_zone", &c.Sweep.TimeZone, str(timeZone)),
 		),
 		section("http",
-			leaf("listen", &h.Listen, text(optional(hostPort))),
-			leaf("socket", &h.Socket, text(optional(socketPath))),
-			leaf("token_file", &h.TokenFile, text(optional(secretFile))),
-			leaf("webhook_secret_file", &h.WebhookSecretFile, text(optional(secretFile))),
+			leaf("listen", &h.Listen, str(optional(hostPort))),
+			leaf("socket", &h.Socket, str(optional(socketPath))),
+			leaf("token_file", &h.TokenFile, str(optional(secretFile))),
+			leaf("webhook_secret_file", &h.WebhookSecretFile, str(optional(secretFile))),
 		),
 		section("history",
 			leaf("keep", &c.History.Keep, duration(minKeep, forever)),
@@ -66,62 +62,56 @@ func schema(c *Config) []field {
 	}
 }
 
-// projectFields is the table of a project's keys, reading into p.
+// projectFields is the table of the keys of a project. Their values go to p.
 func projectFields(p *Project) []field {
 	return []field{
-		leaf("id", &p.ID, text(projectID)),
+		leaf("id", &p.ID, str(projectID)),
 		leaf("threshold", &p.Threshold, number(0, maxThreshold)),
 		leaf("resume_threshold", &p.ResumeThreshold, number(0, maxThreshold)),
-		leaf("owner", &p.Owner, text(optional(login))),
-		leaf("repo", &p.Repo, text(optional(repository))),
-		list("labels", &p.Labels, text(issueLabel), self),
-		list("assignees", &p.Assignees, text(login), strings.ToLower),
-		list("ignore_exit_codes", &p.IgnoreExitCodes, number(1, 255), func(n int) int { return n }),
-		list("users", &p.Users, text(unixUser), self),
-		leaf("token_file", &p.TokenFile, text(optional(secretFile))),
+		leaf("owner", &p.Owner, str(optional(login))),
+		leaf("repo", &p.Repo, str(optional(repository))),
+		list("labels", &p.Labels, str(issueLabel), exact),
+		list("assignees", &p.Assignees, str(login), strings.ToLower),
+		list("ignore_exit_codes", &p.IgnoreExitCodes, number(1, 255), exact),
+		list("users", &p.Users, str(unixUser), exact),
+		leaf("token_file", &p.TokenFile, str(optional(secretFile))),
 	}
 }
 
-func self(s string) string { return s }
+func exact[T any](v T) T { return v }
 
-// projects reads the list of projects. One whose id is good is known, whatever else is wrong with it.
+// projects reads the list of projects. A project with a good id is kept, whatever else is wrong with it.
 func (r *reader) projects(v value, to *[]Project) {
 	all := make([]Project, 0, len(v.node.Content))
-	first := make(map[string]int, len(v.node.Content))
+	firstLine := make(map[string]int, len(v.node.Content)) // by id
 	var p Project
-	fields := projectFields(&p) // one table for all: gate reads them at each start
+	fields := projectFields(&p) // one table for all projects: gate builds it at each start
 	ok := r.items(v, func(item value) {
 		p = Project{Threshold: unset, ResumeThreshold: unset}
 		before := len(r.problems)
 		r.mapping(item, fields)
 		idKey := item.key + ".id"
-		switch {
-		case item.node.Kind != yaml.MappingNode:
-			return
-		case !r.given(idKey):
-			r.report(item.line, idKey, faultf("write id: and the project's name", "is missing"))
-		case p.ID != "" && first[p.ID] > 0:
-			r.report(r.lines[idKey], idKey, faultf("give each project once", "%s is already the project of line %d", p.ID, first[p.ID]))
-			return
+		wrong := func(key string) bool { return concerned(r.problems[before:], key) }
+		if !r.given(idKey) && !wrong(idKey) {
+			r.report(item.line, idKey, faultf("write id: and the name of the project", "is missing"))
 		}
 		if p.ID == "" {
 			return
 		}
-		first[p.ID] = item.line
-		r.ids[item.key] = p.ID
-		// A project whose own repository is in doubt must not fall back to the common one: its issue would be opened where
-		// nobody looks for it.
-		if slices.ContainsFunc(r.problems[before:], func(q Problem) bool {
-			return q.subject() == item.key+".owner" || q.subject() == item.key+".repo"
-		}) {
-			r.doubt[p.ID] = true
+		if line := firstLine[p.ID]; line > 0 {
+			r.report(r.lines[idKey], idKey, faultf("list each project once", "%s is already the project on line %d", p.ID, line))
+			return
 		}
+		firstLine[p.ID] = item.line
+		r.ids[item.key] = p.ID
+		// A project whose own repository is wrong must not use the common one: nobody would look for its issue there.
+		r.unknownRepo[p.ID] = wrong(item.key+".owner") || wrong(item.key+".repo")
 		all = append(all, p)
 	})
 	if ok && len(v.node.Content) == 0 {
 		r.report(v.line, v.key, faultf("list at least one: - id: name", "is empty"))
 	}
-	if !v.dry {
+	if !v.checkOnly {
 		*to = all
 	}
 }

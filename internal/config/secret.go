@@ -8,28 +8,29 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 	"syscall"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/terraphim/adfbot/internal/text"
 )
 
 // maxSecret is the largest file that is read as a secret, in bytes.
 const maxSecret = 64 << 10
 
-// credentialsDir is what a path may begin with that systemd fills in: LoadCredential=name:/path in a unit makes a file of
-// that name in a directory that only the service can read.
+// credentialsDir begins the path of a systemd credential: LoadCredential=name:/path in a unit puts a file of that name
+// in a directory that only the service can read.
 const credentialsDir = "$CREDENTIALS_DIRECTORY"
 
-// credential gives the name in $CREDENTIALS_DIRECTORY/name; false: the path is another one.
+// credential returns the name in $CREDENTIALS_DIRECTORY/name, and whether path has that form.
 func credential(path string) (string, bool) {
 	name, ok := strings.CutPrefix(path, credentialsDir+"/")
 	return name, ok && name != "" && name != "." && name != ".." && !strings.Contains(name, "/") &&
 		!strings.ContainsFunc(name, unicode.IsControl)
 }
 
-// ExpandCredentials gives the real path of a *_file key: $CREDENTIALS_DIRECTORY/name lies where systemd put it, every other
-// path stays as it is.
+// ExpandCredentials returns the real path of a *_file key. It replaces $CREDENTIALS_DIRECTORY in the path of a systemd
+// credential and leaves every other path as it is.
 func ExpandCredentials(path string, getenv func(string) string) (string, error) {
 	name, ok := credential(path)
 	if !ok {
@@ -37,17 +38,25 @@ func ExpandCredentials(path string, getenv func(string) string) (string, error) 
 	}
 	dir := getenv(credentialsDir[1:])
 	if dir == "" {
-		return "", fmt.Errorf("%s: %s is not set: it is there only for a systemd service whose unit has LoadCredential=%s:/path",
-			path, credentialsDir, name)
+		return "", fmt.Errorf("%s: %s is not set: systemd sets it only for a unit with LoadCredential=%s:/path", path, credentialsDir, name)
 	}
 	return filepath.Join(dir, name), nil
 }
 
-// ReadSecretFile gives the secret in a file: its content without one line end and one space at its end. Refused are a file
-// that users other than owner and group may read or write, anything but a file, more than 64 KiB, and a content that is
-// empty or has white space or control characters in it. No error shows any of the content.
+// ReadSecret is [ReadSecretFile] for a *_file key, which may name a systemd credential.
+func ReadSecret(path string, getenv func(string) string) (string, error) {
+	path, err := ExpandCredentials(path, getenv)
+	if err != nil {
+		return "", err
+	}
+	return ReadSecretFile(path)
+}
+
+// ReadSecretFile returns the content of a file without the line end and the space at its end. It refuses anything but a
+// regular file of at most 64 KiB that only its owner and group may read and write, and content that is empty or
+// contains white space or control characters. Errors name the file and the fix and never show the content.
 func ReadSecretFile(path string) (string, error) {
-	// Not blocking, or a named pipe would hang here.
+	// O_NONBLOCK, because opening a named pipe would block.
 	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
 		return "", secretError(err)
@@ -58,140 +67,53 @@ func ReadSecretFile(path string) (string, error) {
 		return "", secretError(err)
 	}
 	switch mode := st.Mode(); {
-	case mode.IsDir():
-		return "", fmt.Errorf("%s is a directory: name the file in it that holds the secret", path)
 	case !mode.IsRegular():
-		return "", fmt.Errorf("%s is no regular file: put the secret in one", path)
+		return "", fmt.Errorf("%s is not a regular file: name one that holds the secret", path)
 	case mode.Perm()&0o006 != 0:
-		return "", fmt.Errorf("%s may be read or written by every user (mode %04o): run chmod o-rw %s, and replace the secret if others could see it",
-			path, mode.Perm(), ShellQuote(path))
+		return "", fmt.Errorf("%s is open to every user (mode %04o): run chmod o-rw %s, and replace the secret if others could read it",
+			path, mode.Perm(), text.ShellQuote(path))
 	}
 	data, err := io.ReadAll(io.LimitReader(f, maxSecret+1))
 	if err != nil {
 		return "", secretError(err)
 	}
 	if len(data) > maxSecret {
-		return "", fmt.Errorf("%s is larger than 64 KiB: that is no secret; is it the right file?", path)
+		return "", fmt.Errorf("%s is larger than 64 KiB: check the path, this is not a secret", path)
 	}
-	secret := trimSecret(string(data))
-	if bad := checkSecret(secret); bad != "" {
-		return "", fmt.Errorf("%s %s: it must hold the secret alone, in one line", path, bad)
+	secret, err := parseSecret(string(data))
+	if err != nil {
+		return "", fmt.Errorf("%s %w: it must hold the secret alone, on one line", path, err)
 	}
 	return secret, nil
 }
 
-// secretError adds what to do to an error of the system, which names the file.
+// secretError adds a fix to an error of the operating system, which names the file.
 func secretError(err error) error {
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return fmt.Errorf("%w: write the secret into it, then chown it to the bot's user and chmod 600", err)
+		return fmt.Errorf("%w: write the secret to it, then chown it to the bot's user and chmod it to 600", err)
 	case errors.Is(err, fs.ErrPermission):
-		return fmt.Errorf("%w: uid %d may not read it; let its group do so (chmod 640), and be in that group", err, os.Geteuid())
+		return fmt.Errorf("%w: uid %d cannot read it; chmod it to 640 and add the user to its group", err, os.Geteuid())
 	}
 	return err
 }
 
-// trimSecret takes away what an editor or echo leaves at the end: one line end and one space.
-func trimSecret(s string) string {
-	s = strings.TrimSuffix(s, "\n")
-	s = strings.TrimSuffix(s, "\r")
-	return strings.TrimSuffix(s, " ")
-}
-
-// checkSecret says what is wrong with a secret, without showing it; "": nothing.
-func checkSecret(s string) string {
+// parseSecret removes one line end and one space from the end, which editors and echo leave there, and checks the rest.
+func parseSecret(s string) (string, error) {
+	s = strings.TrimSuffix(strings.TrimSuffix(s, "\n"), "\r")
+	s = strings.TrimSuffix(s, " ")
 	switch {
 	case s == "":
-		return "is empty"
+		return "", errors.New("is empty")
 	case !utf8.ValidString(s):
-		return "is not UTF-8"
+		return "", errors.New("is not UTF-8")
 	case strings.ContainsFunc(s, unicode.IsSpace):
-		return "has white space in it"
+		return "", errors.New("contains white space")
 	case strings.ContainsFunc(s, func(c rune) bool { return !unicode.IsPrint(c) }):
-		return "has control characters in it"
+		return "", errors.New("contains unprintable characters")
 	}
-	return ""
+	return s, nil
 }
 
-// ShellQuote makes a word, which is not empty, safe to be pasted into a shell.
-func ShellQuote(word string) string {
-	if !strings.ContainsFunc(word, func(c rune) bool { return !isLetterOrDigit(c) && !strings.ContainsRune("/._-", c) }) {
-		return word
-	}
-	return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
-}
-
-// TokenSource is where the bot's token comes from. It may be used by several goroutines.
-type TokenSource struct {
-	file, env string
-	getenv    func(string) string
-
-	mu    sync.Mutex
-	token string // "" until it was read
-}
-
-// TokenSource gives the source of the token of g. Nothing is read before the first call of Token or Reload.
-func (g Gitea) TokenSource(getenv func(string) string) *TokenSource {
-	return &TokenSource{file: g.TokenFile, env: g.TokenEnv, getenv: getenv}
-}
-
-// Token gives the token as it was last read, and reads it at the first call, and after one that failed. The error names
-// file or variable and what to do, and never shows the token.
-func (t *TokenSource) Token() (string, error) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if t.token != "" {
-		return t.token, nil
-	}
-	token, err := t.read()
-	t.token = token
-	return token, err
-}
-
-// Reload reads the token again, as after a 401 or at SIGHUP, and reports whether it is another one than before. If that
-// fails, the old one stays.
-func (t *TokenSource) Reload() (changed bool, err error) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	token, err := t.read()
-	if err != nil {
-		return false, err
-	}
-	changed = token != t.token
-	t.token = token
-	return changed, nil
-}
-
-// read gets the token from where it is. t.mu is held.
-func (t *TokenSource) read() (string, error) {
-	switch {
-	case t.file != "":
-		path, err := ExpandCredentials(t.file, t.getenv)
-		if err != nil {
-			return "", fmt.Errorf("gitea.token_file: %w", err)
-		}
-		token, err := ReadSecretFile(path)
-		if err != nil {
-			return "", fmt.Errorf("gitea.token_file: %w", err)
-		}
-		return token, nil
-	case t.env != "":
-		token := trimSecret(t.getenv(t.env))
-		if bad := checkSecret(token); bad != "" {
-			return "", fmt.Errorf("gitea.token_env: $%s %s: set it to the bot's token in the bot's environment", t.env, bad)
-		}
-		return token, nil
-	}
-	return "", errors.New("there is no token: set gitea.token_file or gitea.token_env")
-}
-
-// String says where the token comes from, not what it is.
-func (t *TokenSource) String() string {
-	if t.file != "" {
-		return "token from " + t.file
-	}
-	return "token from $" + t.env
-}
-
-// GoString is String, so that %#v shows no token either.
-func (t *TokenSource) GoString() string { return t.String() }
+// ShellQuote is [text.ShellQuote].
+func ShellQuote(word string) string { return text.ShellQuote(word) }

@@ -11,7 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// secretFileWith makes a file with this content and mode and gives its path.
+// secretFileWith creates a file with this content and mode and returns its path.
 func secretFileWith(t *testing.T, content string, mode os.FileMode) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "token")
@@ -20,7 +20,7 @@ func secretFileWith(t *testing.T, content string, mode os.FileMode) string {
 	return path
 }
 
-func TestASecretFileGivesItsContentWithoutTheLineEnd(t *testing.T) {
+func TestReadSecretFile(t *testing.T) {
 	for _, tt := range []struct {
 		name    string
 		content string
@@ -31,8 +31,8 @@ func TestASecretFileGivesItsContentWithoutTheLineEnd(t *testing.T) {
 		{"a DOS line end", "hunter2\r\n", 0o600},
 		{"a space", "hunter2 ", 0o600},
 		{"a space and a line end", "hunter2 \n", 0o600},
-		{"a credential of systemd", "hunter2", 0o400},
-		{"a credential of systemd for a group", "hunter2", 0o440},
+		{"a systemd credential", "hunter2", 0o400},
+		{"a systemd credential for a group", "hunter2", 0o440},
 		{"readable by the group", "hunter2\n", 0o640},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -47,25 +47,25 @@ func TestASecretFileGivesItsContentWithoutTheLineEnd(t *testing.T) {
 	require.Equal(t, full, got)
 }
 
-func TestASecretFileIsRefusedWithTheWayToMendItAndWithoutItsContent(t *testing.T) {
+func TestReadSecretFileRefuses(t *testing.T) {
 	for _, tt := range []struct {
 		name    string
 		content string
 		mode    os.FileMode
 		want    string
 	}{
-		{"others may read it", "hunter2", 0o644, "%[1]s may be read or written by every user (mode 0644): run chmod o-rw %[1]s"},
-		{"others may write it", "hunter2", 0o602, "%[1]s may be read or written by every user (mode 0602): run chmod o-rw %[1]s"},
-		{"it is empty", "", 0o600, "%s is empty"},
-		{"it is a line end", "\n", 0o600, "%s is empty"},
-		{"it has two lines", "hunter2\nhunter2\n", 0o600, "%s has white space in it"},
-		{"it has an empty second line", "hunter2\n\n", 0o600, "%s has white space in it"},
-		{"it begins with a space", " hunter2", 0o600, "%s has white space in it"},
-		{"it is a shell assignment", "export TOKEN=hunter2\n", 0o600, "%s has white space in it"},
-		{"it has a NUL", "hunter2\x00", 0o600, "%s has control characters in it"},
-		{"it has a byte order mark", "\ufeffhunter2", 0o600, "%s has control characters in it"},
-		{"it is binary", "hunter2\xff", 0o600, "%s is not UTF-8"},
-		{"it is too large", "hunter2" + strings.Repeat("x", maxSecret), 0o600, "%s is larger than 64 KiB"},
+		{"readable by others", "hunter2", 0o644, "%[1]s is open to every user (mode 0644): run chmod o-rw %[1]s"},
+		{"writable by others", "hunter2", 0o602, "%[1]s is open to every user (mode 0602): run chmod o-rw %[1]s"},
+		{"empty", "", 0o600, "%s is empty"},
+		{"a line end only", "\n", 0o600, "%s is empty"},
+		{"two lines", "hunter2\nhunter2\n", 0o600, "%s contains white space"},
+		{"an empty second line", "hunter2\n\n", 0o600, "%s contains white space"},
+		{"a space before", " hunter2", 0o600, "%s contains white space"},
+		{"a shell assignment", "export TOKEN=hunter2\n", 0o600, "%s contains white space"},
+		{"a NUL", "hunter2\x00", 0o600, "%s contains unprintable characters"},
+		{"a byte order mark", "\ufeffhunter2", 0o600, "%s contains unprintable characters"},
+		{"binary", "hunter2\xff", 0o600, "%s is not UTF-8"},
+		{"too large", "hunter2" + strings.Repeat("x", maxSecret), 0o600, "%s is larger than 64 KiB"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			path := secretFileWith(t, tt.content, tt.mode)
@@ -75,34 +75,31 @@ func TestASecretFileIsRefusedWithTheWayToMendItAndWithoutItsContent(t *testing.T
 			require.Empty(t, got)
 		})
 	}
-	t.Run("it does not exist", func(t *testing.T) {
+	t.Run("absent", func(t *testing.T) {
 		path := filepath.Join(t.TempDir(), "none")
 		_, err := ReadSecretFile(path)
 		require.ErrorIs(t, err, os.ErrNotExist)
 		require.ErrorContains(t, err, path)
-		require.ErrorContains(t, err, "write the secret into it")
+		require.ErrorContains(t, err, "write the secret to it")
 	})
-	t.Run("it may not be read", func(t *testing.T) {
+	t.Run("forbidden", func(t *testing.T) {
 		err := secretError(&os.PathError{Op: "open", Path: "/t", Err: os.ErrPermission})
 		require.ErrorIs(t, err, os.ErrPermission)
-		require.ErrorContains(t, err, "may not read it; let its group do so (chmod 640)")
+		require.ErrorContains(t, err, "cannot read it; chmod it to 640")
 	})
-	t.Run("it is a directory", func(t *testing.T) {
+	t.Run("directory", func(t *testing.T) {
 		_, err := ReadSecretFile(t.TempDir())
-		require.ErrorContains(t, err, "is a directory")
+		require.ErrorContains(t, err, "is not a regular file")
 	})
-	t.Run("it is a named pipe", func(t *testing.T) {
+	t.Run("named pipe", func(t *testing.T) {
 		path := filepath.Join(t.TempDir(), "pipe")
 		require.NoError(t, syscall.Mkfifo(path, 0o600))
 		_, err := ReadSecretFile(path)
-		require.ErrorContains(t, err, "is no regular file")
-	})
-	t.Run("its name needs quotes in a shell", func(t *testing.T) {
-		require.Equal(t, `'/a b/it'\''s'`, ShellQuote("/a b/it's"))
+		require.ErrorContains(t, err, "is not a regular file")
 	})
 }
 
-func TestACredentialLiesWhereSystemdPutIt(t *testing.T) {
+func TestExpandCredentials(t *testing.T) {
 	env := func(name string) string {
 		return map[string]string{"CREDENTIALS_DIRECTORY": "/run/credentials/adfbot.service", "HOME": "/root"}[name]
 	}
@@ -123,7 +120,7 @@ func TestACredentialLiesWhereSystemdPutIt(t *testing.T) {
 	require.ErrorContains(t, err, "LoadCredential=token:/path")
 }
 
-func TestATokenIsReadOnceUntilItIsReloaded(t *testing.T) {
+func TestTokenSourceCaches(t *testing.T) {
 	path := secretFileWith(t, "hunter1\n", 0o600)
 	dir, name := filepath.Split(path)
 	source := Gitea{TokenFile: "$CREDENTIALS_DIRECTORY/" + name}.TokenSource(func(string) string { return dir })
@@ -158,7 +155,7 @@ func TestATokenIsReadOnceUntilItIsReloaded(t *testing.T) {
 	}
 }
 
-func TestATokenThatCouldNotBeReadIsTriedAgain(t *testing.T) {
+func TestTokenSourceRetries(t *testing.T) {
 	path := secretFileWith(t, "", 0o600)
 	source := Gitea{TokenFile: path}.TokenSource(os.Getenv)
 	_, err := source.Token()
@@ -169,7 +166,7 @@ func TestATokenThatCouldNotBeReadIsTriedAgain(t *testing.T) {
 	require.Equal(t, "hunter2", got)
 }
 
-func TestATokenMayComeFromAVariable(t *testing.T) {
+func TestTokenSourceErrors(t *testing.T) {
 	env := map[string]string{"T": "hunter2\n", "BAD": "hunter 2"}
 	getenv := func(name string) string { return env[name] }
 	source := Gitea{TokenEnv: "T"}.TokenSource(getenv)
@@ -179,7 +176,7 @@ func TestATokenMayComeFromAVariable(t *testing.T) {
 	require.Equal(t, "token from $T", fmt.Sprint(source))
 
 	_, err = Gitea{TokenEnv: "BAD"}.TokenSource(getenv).Token()
-	require.EqualError(t, err, "gitea.token_env: $BAD has white space in it: set it to the bot's token in the bot's environment")
+	require.EqualError(t, err, "gitea.token_env: $BAD contains white space: set it to the bot's token in the bot's environment")
 	_, err = Gitea{TokenEnv: "NONE"}.TokenSource(getenv).Token()
 	require.ErrorContains(t, err, "$NONE is empty")
 	_, err = Gitea{}.TokenSource(getenv).Token()

@@ -1,17 +1,20 @@
 package config
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
-// nearest gives the name that key most likely means, or "".
+// nearest returns the name that an unknown key most likely means, or "".
 func nearest(key string, names []string) string {
-	best, at := "", 3 // two edits are a slip, three another word
+	best, limit := "", 3 // at most two edits, one for a short key
 	if len(key) < 4 {
-		at = 2
+		limit = 2
 	}
-	k := normal(key)
+	k := normalize(key)
 	for _, n := range names {
-		if d := distance(k, n, at); d < at {
-			best, at = n, d
+		if d := editDistance(k, n, limit); d < limit {
+			best, limit = n, d
 		}
 	}
 	if best != "" {
@@ -19,19 +22,19 @@ func nearest(key string, names []string) string {
 	}
 	for _, n := range names {
 		if short := min(len(k), len(n)); short >= 4 && k[:short] == n[:short] {
-			return n // pause_directory, proj
+			return n // for pause_directory, or proj
 		}
 	}
 	return ""
 }
 
-// normal makes pause-dir and pauseDir comparable with pause_dir.
-func normal(key string) string {
+// normalize returns pause_dir for pause-dir and Pause-Dir.
+func normalize(key string) string {
 	return strings.ToLower(strings.ReplaceAll(key, "-", "_"))
 }
 
-// distance is the Levenshtein distance in bytes, or some number of at least limit where it is no smaller than that.
-func distance(a, b string, limit int) int {
+// editDistance returns the Levenshtein distance in bytes, or any number from limit on if it is not below limit.
+func editDistance(a, b string, limit int) int {
 	if len(a)-len(b) >= limit || len(b)-len(a) >= limit {
 		return limit
 	}
@@ -54,16 +57,12 @@ func distance(a, b string, limit int) int {
 	return row[len(b)]
 }
 
-// secretish reports whether a key that does not exist would hold a secret.
-func secretish(key string) bool {
-	k := strings.ReplaceAll(normal(key), "_", "")
+// namesSecret reports whether an unknown key seems to hold a secret itself.
+func namesSecret(key string) bool {
+	k := strings.ReplaceAll(normalize(key), "_", "")
 	if strings.HasSuffix(k, "file") || strings.HasSuffix(k, "env") {
 		return false
 	}
-	for _, word := range []string{"token", "secret", "password", "passwd", "passphrase", "apikey", "privatekey", "credential"} {
-		if strings.Contains(k, word) {
-			return true
-		}
-	}
-	return k == "pass" || k == "pw"
+	words := []string{"token", "secret", "password", "passwd", "passphrase", "apikey", "privatekey", "credential"}
+	return k == "pass" || k == "pw" || slices.ContainsFunc(words, func(w string) bool { return strings.Contains(k, w) })
 }

@@ -1,37 +1,107 @@
 package config
 
-import "fmt"
+import (
+	"errors"
+	"fmt"
+	"sync"
+)
 
-// Tokens are what clients of http.listen may show.
+// TokenSource reads the bot's token for Gitea and remembers it. Goroutines may share it.
+type TokenSource struct {
+	file, env string
+	getenv    func(string) string
+
+	mu    sync.Mutex
+	token string // "" until it is read
+}
+
+// TokenSource returns the source of the token. It reads nothing before the first call of Token or Reload.
+func (g Gitea) TokenSource(getenv func(string) string) *TokenSource {
+	return &TokenSource{file: g.TokenFile, env: g.TokenEnv, getenv: getenv}
+}
+
+// Token returns the token as last read. It reads the token if that has not succeeded yet. The error names the file or
+// variable and the fix, and never shows the token.
+func (t *TokenSource) Token() (string, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.token != "" {
+		return t.token, nil
+	}
+	token, err := t.read()
+	t.token = token
+	return token, err
+}
+
+// Reload reads the token again, e.g. after a 401 or at SIGHUP, and reports whether it changed. If reading fails, the
+// source keeps the old token.
+func (t *TokenSource) Reload() (changed bool, err error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	token, err := t.read()
+	if err != nil {
+		return false, err
+	}
+	changed = token != t.token
+	t.token = token
+	return changed, nil
+}
+
+// read is called with t.mu held.
+func (t *TokenSource) read() (token string, err error) {
+	switch {
+	case t.file != "":
+		if token, err = ReadSecret(t.file, t.getenv); err != nil {
+			return "", fmt.Errorf("gitea.token_file: %w", err)
+		}
+	case t.env != "":
+		if token, err = parseSecret(t.getenv(t.env)); err != nil {
+			return "", fmt.Errorf("gitea.token_env: $%s %w: set it to the bot's token in the bot's environment", t.env, err)
+		}
+	default:
+		return "", errors.New("there is no token: set gitea.token_file or gitea.token_env")
+	}
+	return token, nil
+}
+
+// String names the file or variable and never shows the token.
+func (t *TokenSource) String() string {
+	if t.file != "" {
+		return "token from " + t.file
+	}
+	return "token from $" + t.env
+}
+
+// GoString keeps %#v from showing the token.
+func (t *TokenSource) GoString() string { return t.String() }
+
+// Tokens are the tokens that clients of http.listen may send.
 type Tokens struct {
-	Admin    string // of http.token_file, it may do everything; "": none
+	Admin    string // from http.token_file, may do everything; "": none
 	Projects []ProjectToken
 	Warnings []string
 }
 
-// ProjectToken may report for its project alone. Several projects may share one.
+// ProjectToken may report results of its project only. Projects may share a token.
 type ProjectToken struct{ Project, Token string }
 
-// shortToken is below what can't be guessed over the network.
-const shortToken = 16
+// minTokenLength is the length below which a token can be guessed over the network.
+const minTokenLength = 16
 
-// Tokens reads the token files of the HTTP side. Each error names its key and what to do, and shows no token.
+// Tokens reads the token files of the HTTP side. It reads all of them even if some fail. Each error names its key and
+// the fix, and shows no token.
 func (c *Config) Tokens(getenv func(string) string) (t Tokens, errs []error) {
 	read := func(key, file string) string {
 		if file == "" {
 			return ""
 		}
-		path, err := ExpandCredentials(file, getenv)
-		var token string
-		if err == nil {
-			token, err = ReadSecretFile(path)
-		}
-		if err != nil {
+		token, err := ReadSecret(file, getenv)
+		switch {
+		case err != nil:
 			errs = append(errs, fmt.Errorf("%s: %w", key, err))
-			return ""
-		}
-		if len(token) < shortToken {
-			t.Warnings = append(t.Warnings, fmt.Sprintf("%s: a token of less than %d characters can be guessed; make one with `openssl rand -hex 32`", key, shortToken))
+		case len(token) < minTokenLength:
+			t.Warnings = append(t.Warnings, fmt.Sprintf(
+				"%s: a token of less than %d characters can be guessed; generate one with `openssl rand -hex 32`", key, minTokenLength))
 		}
 		return token
 	}

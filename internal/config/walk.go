@@ -4,51 +4,51 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"strings"
 
 	"gopkg.in/yaml.v3"
 )
 
-// value is a node of the file and where it stands.
+// value is a node of the file and its place.
 type value struct {
-	node *yaml.Node
-	key  string // dotted path
-	line int
-	dry  bool // look for mistakes, take nothing over
+	node      *yaml.Node
+	key       string // dotted path
+	line      int
+	checkOnly bool // report mistakes, but store nothing
 }
 
-// field is one key that a mapping may have: a section with fields of its own, or a leaf that read takes over.
+// field is a key that a mapping may have. read checks and stores its value.
 type field struct {
 	name   string
-	fields []field
+	fields []field // of a section
 	read   func(r *reader, v value)
 }
 
-// reader walks the tree, collects the problems and remembers where each key stood.
+// reader walks the tree and collects the problems.
 type reader struct {
-	file     string
-	root     []field
-	problems []Problem
-	lines    map[string]int    // by dotted path, for every known key that the file gives, be its value good or bad
-	ids      map[string]string // by projects[n]: the id of that entry, if it is good
-	doubt    map[string]bool   // by project id: its own repository can't be known
+	file        string
+	root        []field
+	problems    []Problem
+	lines       map[string]int    // by dotted path: the first line of each known key in the file, whether its value is good or not
+	ids         map[string]string // by projects[n]: the id of the project, if it is good
+	unknownRepo map[string]bool   // by project id: whether a mistake hides the project's own repository
 }
 
 // given reports whether the file has the key.
 func (r *reader) given(key string) bool { _, ok := r.lines[key]; return ok }
 
-// report notes a mistake.
 func (r *reader) report(line int, key string, f *fault) {
 	r.problems = append(r.problems, Problem{File: r.file, Line: line, Key: key, What: f.what, Fix: f.fix})
 }
 
-// leaf is a key with one value. parse decides what it means.
+// leaf is a key with one value.
 func leaf[T any](name string, to *T, parse parser[T]) field {
 	return field{name: name, read: func(r *reader, v value) {
 		x, f := parse(v.node)
 		switch {
 		case f != nil:
 			r.report(v.line, v.key, f)
-		case !v.dry:
+		case !v.checkOnly:
 			*to = x
 		}
 	}}
@@ -59,42 +59,38 @@ func section(name string, fields ...field) field {
 	return field{name: name, fields: fields, read: func(r *reader, v value) { r.mapping(v, fields) }}
 }
 
-// list is a key with a list of values, each of them once. A bad item is left out. identity tells which are the same.
+// list is a key with a list of values. It leaves out bad ones and duplicates; identity returns the same for duplicates.
 func list[T any, K comparable](name string, to *[]T, parse parser[T], identity func(T) K) field {
 	return field{name: name, read: func(r *reader, v value) {
 		good := []T{}
-		first := map[K]string{}
+		first := map[K]string{} // the key of the first item
 		ok := r.items(v, func(item value) {
 			x, f := parse(item.node)
 			if f == nil {
-				k := identity(x)
-				if first[k] != "" {
-					f = faultf("remove one", "is the same as %s", first[k])
-				} else {
-					first[k] = item.key
+				id := identity(x)
+				if first[id] == "" {
+					first[id] = item.key
+					good = append(good, x)
+					return
 				}
+				f = faultf("remove one", "is the same as %s", first[id])
 			}
-			if f != nil {
-				r.report(item.line, item.key, f)
-				return
-			}
-			good = append(good, x)
+			r.report(item.line, item.key, f)
 		})
-		if ok && !v.dry {
+		if ok && !v.checkOnly {
 			*to = good
 		}
 	}}
 }
 
-// items calls each for the items of a list; false: it is none.
+// items calls each for the items of a list. It returns false if v is not a list.
 func (r *reader) items(v value, each func(value)) bool {
 	if v.node.Kind != yaml.SequenceNode {
-		fix := "write [a, b], or one item a line, each after a dash"
-		r.report(v.line, v.key, faultf(fix, "must be a list, not %s", kind(v.node)))
+		r.report(v.line, v.key, faultf("write [a, b], or one item per line after a dash", "must be a list, not %s", describe(v.node)))
 		return false
 	}
 	for i, n := range v.node.Content {
-		item := value{node: n, key: v.key + "[" + strconv.Itoa(i) + "]", line: n.Line, dry: v.dry}
+		item := value{node: n, key: v.key + "[" + strconv.Itoa(i) + "]", line: n.Line, checkOnly: v.checkOnly}
 		if r.usable(item) {
 			each(item)
 		}
@@ -102,49 +98,39 @@ func (r *reader) items(v value, each func(value)) bool {
 	return true
 }
 
-// mapping reads the keys of a mapping. A key that stands there twice is looked at both times and taken over not at all:
-// nobody can know which one was meant.
+// mapping reads the keys of a mapping. It checks the values of a duplicate key and stores none, because it can't know
+// which one was meant.
 func (r *reader) mapping(v value, fields []field) {
 	if v.node.Kind != yaml.MappingNode {
 		fix := "write its keys below it, indented: " + fields[0].name + ": …"
-		r.report(v.line, v.key, faultf(fix, "must be a mapping of keys, not %s", kind(v.node)))
+		r.report(v.line, v.key, faultf(fix, "must be a mapping of keys, not %s", describe(v.node)))
 		return
 	}
-	content := v.node.Content
-	field := func(name *yaml.Node) int {
-		return slices.IndexFunc(fields, func(f field) bool { return f.name == name.Value })
+	times := make(map[string]int, len(v.node.Content)/2)
+	for pair := range slices.Chunk(v.node.Content, 2) {
+		times[pair[0].Value]++
 	}
-	given := make([]struct{ times, line int }, len(fields)) // by the place in fields; the line is that of the first
-	for i := 0; i+1 < len(content); i += 2 {
-		if at := field(content[i]); at >= 0 {
-			given[at].times++
-		}
-	}
-	for i := 0; i+1 < len(content); i += 2 {
-		name, n := content[i], content[i+1]
+	for pair := range slices.Chunk(v.node.Content, 2) {
+		name, n := pair[0], pair[1]
 		if name.Kind != yaml.ScalarNode || name.ShortTag() == "!!merge" {
-			// Nobody knows which keys it would bring: the whole mapping is in doubt.
-			fix := "write the keys out; what all projects share belongs to the top level"
-			r.report(name.Line, v.key, faultf(fix, "%s is no key that can be used: merge keys and nested keys are not read", quote(name.Value)))
+			// The key of the problem is that of the mapping: any key may be missing because of this.
+			fix := "write the keys out; settings that all projects share belong at the top level"
+			r.report(name.Line, v.key, faultf(fix, "%s is not a key: merge keys and nested keys are not supported", quote(name.Value)))
 			continue
 		}
-		at := field(name)
+		at := slices.IndexFunc(fields, func(f field) bool { return f.name == name.Value })
 		if at < 0 {
 			r.unknownKey(name, v.key, fields)
 			continue
 		}
-		child := value{node: n, key: join(v.key, name.Value), line: name.Line, dry: v.dry || given[at].times > 1}
+		child := value{node: n, key: join(v.key, name.Value), line: name.Line, checkOnly: v.checkOnly || times[name.Value] > 1}
 		if n.Kind == yaml.ScalarNode && n.ShortTag() != "!!null" {
 			child.line = n.Line
 		}
-		if line := given[at].line; line > 0 {
-			fix := "keep one; until then none of them counts"
-			r.report(name.Line, child.key, faultf(fix, "stands here a second time, first in line %d", line))
-		} else {
-			given[at].line = name.Line
-		}
-		if !r.given(child.key) {
+		if first := r.lines[child.key]; first == 0 {
 			r.lines[child.key] = name.Line
+		} else if times[name.Value] > 1 {
+			r.report(name.Line, child.key, faultf("keep one; until then none is used", "duplicate key, first given on line %d", first))
 		}
 		if r.usable(child) {
 			fields[at].read(r, child)
@@ -152,13 +138,13 @@ func (r *reader) mapping(v value, fields []field) {
 	}
 }
 
-// usable refuses what no key and no list may have: nothing, and a reference to another place of the file.
+// usable refuses what no key and no list item may be: nothing, and a reference to another place of the file.
 func (r *reader) usable(v value) bool {
 	switch {
 	case v.node.Kind == yaml.AliasNode:
-		r.report(v.line, v.key, faultf("write the value out", "is an alias (*), which is not read here"))
+		r.report(v.line, v.key, faultf("write the value out", "is an alias (*), which is not supported"))
 	case v.node.Kind == yaml.ScalarNode && v.node.ShortTag() == "!!null":
-		r.report(v.line, v.key, faultf("give it one, or leave it out", "has no value"))
+		r.report(v.line, v.key, faultf("give it one, or remove it", "has no value"))
 	default:
 		return true
 	}
@@ -167,77 +153,45 @@ func (r *reader) usable(v value) bool {
 
 // unknownKey reports a key that does not exist, and which one may be meant.
 func (r *reader) unknownKey(name *yaml.Node, parent string, fields []field) {
-	p := Problem{File: r.file, Line: name.Line, Key: join(parent, plain(name.Value)), What: "there is no such key", unknown: true}
+	p := Problem{File: r.file, Line: name.Line, Key: join(parent, quoteKey(name.Value)), What: "unknown key", unknownKey: true}
 	names := make([]string, len(fields))
 	for i, f := range fields {
 		names[i] = f.name
 	}
-	if secretish(name.Value) {
+	near, elsewhere := nearest(name.Value, names), r.pathOf(name.Value)
+	switch {
+	case namesSecret(name.Value):
 		file := "token_file"
-		if own := normal(name.Value) + "_file"; slices.Contains(names, own) {
+		if own := normalize(name.Value) + "_file"; slices.Contains(names, own) {
 			file = own
 		}
-		p.What = "no secret stands in this file"
-		p.Fix = "put it in a file of its own and name that with " + file
+		p.What = "must not be here: this file holds no secrets"
+		p.Fix = "put it in a file of its own, and name that file in " + file
 		if slices.Contains(names, file) {
 			p.about = join(parent, file)
 		}
-	} else if near := nearest(name.Value, names); near != "" {
-		p.about = join(parent, near)
-		p.Fix = "did you mean " + near + "?"
-	} else if away := elsewhere(r.root, "", name.Value); away != "" {
-		p.about = away
-		p.Fix = "did you mean " + away + "? It does not belong here"
-	} else {
+	case near != "":
+		p.about, p.Fix = join(parent, near), "did you mean "+near+"?"
+	case elsewhere != "":
+		p.about, p.Fix = elsewhere, "did you mean "+elsewhere+"? It does not belong here"
+	default:
 		p.Fix = "remove it; the keys here are " + fmt.Sprint(names)
 	}
 	r.problems = append(r.problems, p)
 }
 
-// elsewhere gives the path of the first key of this name, or "". Keys of projects are none: which project's would it be?
-func elsewhere(fields []field, parent, name string) string {
-	for _, f := range fields {
+// pathOf returns the path of the first key with this name, or "". It leaves out keys of projects.
+func (r *reader) pathOf(name string) string {
+	for _, f := range r.root {
 		if f.name == name {
-			return join(parent, name)
+			return name
 		}
-		if parent == "" && f.name != "projects" {
-			if found := elsewhere(f.fields, f.name, name); found != "" {
-				return found
-			}
+		if f.name != "projects" && slices.ContainsFunc(f.fields, func(sub field) bool { return sub.name == name }) {
+			return join(f.name, name)
 		}
 	}
 	return ""
 }
 
-// join makes a dotted path.
-func join(parent, name string) string {
-	if parent == "" {
-		return name
-	}
-	return parent + "." + name
-}
-
-// kind says in words what a node is.
-func kind(n *yaml.Node) string {
-	switch n.Kind {
-	case yaml.MappingNode:
-		return "a mapping"
-	case yaml.SequenceNode:
-		return "a list"
-	case yaml.AliasNode:
-		return "an alias"
-	}
-	switch n.ShortTag() {
-	case "!!str":
-		return "a text"
-	case "!!int", "!!float":
-		return "a number"
-	case "!!bool":
-		return "true or false"
-	case "!!timestamp":
-		return "a date"
-	case "!!null":
-		return "nothing"
-	}
-	return "a value tagged " + quote(n.Tag)
-}
+// join returns a dotted path.
+func join(parent, name string) string { return strings.TrimPrefix(parent+"."+name, ".") }

@@ -8,18 +8,16 @@ import (
 	"sync"
 )
 
-// Counter is a family of counters, one for each combination of values of its labels. It may be used from several
-// goroutines.
+// Counter is a counter for each combination of label values. It is safe for concurrent use.
 type Counter struct {
 	name, help string
 	labels     []string
 
 	mu     sync.Mutex
-	series map[string]float64 // by the labels as they are written
+	series map[string]float64 // by the labels as written
 }
 
-// NewCounter begins without a series; a counter without labels is there from the start. Label names are in alphabetical
-// order.
+// NewCounter returns a counter with labels in alphabetical order. It has no series yet, or, without labels, one at 0.
 func NewCounter(name, help string, labels ...string) *Counter {
 	c := &Counter{name: name, help: help, labels: labels, series: map[string]float64{}}
 	if len(labels) == 0 {
@@ -28,18 +26,19 @@ func NewCounter(name, help string, labels ...string) *Counter {
 	return c
 }
 
-// Add counts n more, at least 0. A series begins with its first Add, be it of 0.
+// Add adds n, which must not be negative, to the series with these label values. The first Add creates the series, even
+// with 0.
 func (c *Counter) Add(n float64, values ...string) {
 	if n < 0 {
-		panic(c.name + ": a counter can't go back")
+		panic(c.name + ": a counter cannot decrease")
 	}
-	key := series(c.name, c.labels, values)
+	key := seriesKey(c.name, c.labels, values)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.series[key] += n
 }
 
-// Put writes the counter on a page.
+// Put adds the counter to a page.
 func (c *Counter) Put(p *Page) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -48,56 +47,54 @@ func (c *Counter) Put(p *Page) {
 	}
 }
 
-// Histogram is a family of histograms, one for each combination of values of its labels. It may be used from several
-// goroutines.
+// Histogram is a histogram for each combination of label values. It is safe for concurrent use.
 type Histogram struct {
 	name, help string
 	labels     []string
 	bounds     []float64
 
 	mu     sync.Mutex
-	series map[string]*distribution // by the labels as they are written
+	series map[string]*distribution // by the labels as written
 }
 
-// distribution is one histogram.
 type distribution struct {
-	within []uint64 // observations at or under each bound and over the one before
-	count  uint64
-	sum    float64
+	buckets []uint64 // by bound: observations at or below it, and above the one before
+	count   uint64
+	sum     float64
 }
 
-// NewHistogram begins without a series; a histogram without labels is there from the start. bounds are the upper bounds
-// of its buckets, upwards and without the infinite one. Label names are in alphabetical order.
+// NewHistogram returns a histogram with labels in alphabetical order. bounds holds the upper bounds of its buckets in
+// ascending order, without infinity. It has no series yet, or, without labels, an empty one.
 func NewHistogram(name, help string, bounds []float64, labels ...string) *Histogram {
 	h := &Histogram{name: name, help: help, bounds: bounds, labels: labels, series: map[string]*distribution{}}
 	if len(labels) == 0 {
-		h.series[""] = h.empty()
+		h.series[""] = h.newDistribution()
 	}
 	return h
 }
 
-func (h *Histogram) empty() *distribution {
-	return &distribution{within: make([]uint64, len(h.bounds))}
+func (h *Histogram) newDistribution() *distribution {
+	return &distribution{buckets: make([]uint64, len(h.bounds))}
 }
 
-// Observe takes one value in.
+// Observe adds a value to the series with these label values.
 func (h *Histogram) Observe(v float64, values ...string) {
-	key := series(h.name, h.labels, values)
+	key := seriesKey(h.name, h.labels, values)
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	d := h.series[key]
 	if d == nil {
-		d = h.empty()
+		d = h.newDistribution()
 		h.series[key] = d
 	}
 	d.count++
 	d.sum += v
 	if at, _ := slices.BinarySearch(h.bounds, v); at < len(h.bounds) {
-		d.within[at]++
+		d.buckets[at]++
 	}
 }
 
-// Put writes the histogram on a page.
+// Put adds the histogram to a page.
 func (h *Histogram) Put(p *Page) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -112,7 +109,7 @@ func (h *Histogram) Put(p *Page) {
 		}
 		n := uint64(0)
 		for i, bound := range h.bounds {
-			n += d.within[i]
+			n += d.buckets[i]
 			bucket(bound, n)
 		}
 		bucket(math.Inf(1), d.count)
@@ -122,8 +119,8 @@ func (h *Histogram) Put(p *Page) {
 	}
 }
 
-// series is the key of a series: its labels as they are written.
-func series(name string, labels, values []string) string {
+// seriesKey returns the labels as written, which identify a series.
+func seriesKey(name string, labels, values []string) string {
 	if len(values) != len(labels) {
 		panic(name + ": " + strconv.Itoa(len(values)) + " values for the labels " + strings.Join(labels, ", "))
 	}

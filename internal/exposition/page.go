@@ -1,9 +1,11 @@
-// Package exposition counts, and writes what was counted in Prometheus's text format, version 0.0.4.
+// Package exposition keeps counters and histograms and writes metrics in Prometheus's text format, version 0.0.4.
 //
-// It is ours because every start of the program pays for what is linked: the usual client library registers a default
-// registry and describes protocol buffers before main begins, which made `adfbot gate` take 1.4 times as long, for the sake of
-// one answer of the daemon. Nothing here happens before it is called, and there is no registry: who serves a scrape makes a
-// [Page] and puts on it what it has. The tests hold every line against that library.
+// For each scrape the caller makes a [Page], adds its metrics in any order and calls [Page.Write], which sorts them.
+// There is no registry. A [Counter] or [Histogram] lives as long as the program and may be used by several goroutines;
+// a Page belongs to one. Wrong labels are a mistake of the program and panic; the only error is that of the writer.
+//
+// The package replaces Prometheus's client library, which does its initialization before main, in each process that
+// links it: `adfbot gate` took 1.4 times as long with it. The tests compare the output with that library's.
 package exposition
 
 import (
@@ -19,33 +21,33 @@ import (
 // ContentType is what a page is served as.
 const ContentType = "text/plain; version=0.0.4; charset=utf-8"
 
-// Page collects the families of one scrape. It is not safe for concurrent use.
+// Page holds the metrics of one scrape. It is not safe for concurrent use.
 type Page struct {
 	families map[string]*family
 }
 
-// family is all samples of one name.
+// family holds the samples of one metric name.
 type family struct {
 	name, help, kind string
 	samples          []sample
 }
 
-// sample is one line, or all lines of a histogram or summary.
+// sample is one line, or the lines of a histogram or summary.
 type sample struct {
-	labels string // as they stand between the braces
+	labels string // as written between the braces
 	value  float64
-	lines  string // instead of the value
+	lines  string // if not "", replaces the value
 }
 
-// NewPage gives an empty page.
+// NewPage returns an empty page.
 func NewPage() *Page { return &Page{families: map[string]*family{}} }
 
-// Gauge adds a sample of a gauge. Labels are names and values in turns, the names in alphabetical order.
+// Gauge adds a sample of a gauge. labels alternates names and values, with the names in alphabetical order.
 func (p *Page) Gauge(name, help string, value float64, labels ...string) {
 	p.add(name, help, "gauge", sample{labels: pairs(labels), value: value})
 }
 
-// Total adds a sample of a counter that somebody else counts. Labels are as for Gauge.
+// Total adds a sample of a counter that is not a [Counter], e.g. one of the operating system. labels is as for Gauge.
 func (p *Page) Total(name, help string, value float64, labels ...string) {
 	p.add(name, help, "counter", sample{labels: pairs(labels), value: value})
 }
@@ -59,9 +61,9 @@ func (p *Page) add(name, help, kind string, s sample) {
 	f.samples = append(f.samples, s)
 }
 
-// Write writes the page, families by name and samples by labels. What it returns is w's own error.
+// Write writes the page, sorted by name and labels. It returns only errors of w.
 func (p *Page) Write(w io.Writer) error {
-	b := bufio.NewWriter(w) // it keeps the first error for the Flush
+	b := bufio.NewWriter(w) // Flush returns its first error
 	for _, name := range slices.Sorted(maps.Keys(p.families)) {
 		f := p.families[name]
 		_, _ = b.WriteString("# HELP " + name + " " + escape(f.help) + "\n# TYPE " + name + " " + f.kind + "\n")
@@ -77,14 +79,14 @@ func (p *Page) Write(w io.Writer) error {
 	return b.Flush()
 }
 
-// writeLine writes one sample.
 func writeLine(w io.StringWriter, name, labels string, value float64) {
-	for _, part := range []string{name, braced(labels), " ", number(value), "\n"} {
-		_, _ = w.WriteString(part)
+	if labels != "" {
+		labels = "{" + labels + "}"
 	}
+	_, _ = w.WriteString(name + labels + " " + number(value) + "\n")
 }
 
-// pairs writes label names and values as they stand between the braces.
+// pairs returns label names and values as written between the braces.
 func pairs(labels []string) string {
 	var b strings.Builder
 	for i := 0; i+1 < len(labels); i += 2 {
@@ -96,19 +98,12 @@ func pairs(labels []string) string {
 	return b.String()
 }
 
-// escape replaces what would end a line, and what is no text.
+// escape replaces invalid UTF-8 and escapes backslashes and line ends.
 func escape(s string) string {
 	return strings.ReplaceAll(strings.ReplaceAll(strings.ToValidUTF8(s, "\uFFFD"), `\`, `\\`), "\n", `\n`)
 }
 
-func braced(labels string) string {
-	if labels == "" {
-		return ""
-	}
-	return "{" + labels + "}"
-}
-
-// number writes a value as the format wants it.
+// number formats a value. The format writes infinity with a sign.
 func number(v float64) string {
 	if math.IsInf(v, 1) {
 		return "+Inf"

@@ -12,7 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// library is what Prometheus's own client library writes for these collectors.
+// library returns what Prometheus's client library writes for these collectors.
 func library(t *testing.T, collectors ...prometheus.Collector) string {
 	t.Helper()
 	r := prometheus.NewPedanticRegistry()
@@ -27,7 +27,7 @@ func library(t *testing.T, collectors ...prometheus.Collector) string {
 	return b.String()
 }
 
-// text is a page as it is served.
+// text returns the page as it is served.
 func text(t *testing.T, p *Page) string {
 	t.Helper()
 	var b bytes.Buffer
@@ -35,10 +35,10 @@ func text(t *testing.T, p *Page) string {
 	return b.String()
 }
 
-// odd are values that a label may have.
+// odd are unusual label values.
 var odd = []string{"", "odilo", "a b", `quo"te`, `back\slash`, "two\nlines", `\n`, "é✔", "{}=,"}
 
-func TestAPageIsWrittenAsPrometheusOwnLibraryWritesIt(t *testing.T) {
+func TestPageMatchesLibrary(t *testing.T) {
 	const help = "What it is: \"quoted\", C:\\path,\nand a second line."
 	counter := NewCounter("b_total", help, "code", "operation")
 	plain := NewCounter("a_total", "Without labels.")
@@ -75,7 +75,7 @@ func TestAPageIsWrittenAsPrometheusOwnLibraryWritesIt(t *testing.T) {
 	require.Equal(t, library(t, theirs, theirPlain, theirGauge, theirHistogram, theirBare), text(t, page))
 }
 
-func TestNumbersAreWrittenAsPrometheusReadsThem(t *testing.T) {
+func TestNumber(t *testing.T) {
 	for v, want := range map[float64]string{
 		0: "0", 1: "1", -1: "-1", 0.5: "0.5", 1e21: "1e+21", math.Inf(1): "+Inf", math.Inf(-1): "-Inf", math.MaxInt64: "9.223372036854776e+18",
 	} {
@@ -87,13 +87,13 @@ func TestNumbersAreWrittenAsPrometheusReadsThem(t *testing.T) {
 	require.Equal(t, "NaN", number(math.NaN()))
 }
 
-func TestWhatIsNoTextInALabelIsReplaced(t *testing.T) {
+func TestInvalidUTF8(t *testing.T) {
 	p := NewPage()
 	p.Gauge("g", "Help.", 1, "l", "a\xffb")
 	require.Equal(t, "# HELP g Help.\n# TYPE g gauge\ng{l=\"a\uFFFDb\"} 1\n", text(t, p))
 }
 
-func TestCountersAndHistogramsMayBeUsedByMany(t *testing.T) {
+func TestConcurrentUse(t *testing.T) {
 	c, h := NewCounter("c_total", "Help.", "l"), NewHistogram("h", "Help.", []float64{1}, "l")
 	var all sync.WaitGroup
 	for range 8 {
@@ -115,9 +115,9 @@ func TestCountersAndHistogramsMayBeUsedByMany(t *testing.T) {
 	require.Contains(t, text(t, p), "h_bucket{l=\"x\",le=\"1\"} 0\nh_bucket{l=\"x\",le=\"+Inf\"} 8000\nh_sum{l=\"x\"} 16000\nh_count{l=\"x\"} 8000\n")
 }
 
-func TestASlipInTheLabelsIsFoundAtOnce(t *testing.T) {
+func TestMistakesPanic(t *testing.T) {
 	c, h := NewCounter("c_total", "Help.", "a", "b"), NewHistogram("h", "Help.", nil, "a")
 	require.PanicsWithValue(t, "c_total: 1 values for the labels a, b", func() { c.Add(1, "x") })
 	require.Panics(t, func() { h.Observe(1) })
-	require.PanicsWithValue(t, "c_total: a counter can't go back", func() { c.Add(-1, "x", "y") })
+	require.PanicsWithValue(t, "c_total: a counter cannot decrease", func() { c.Add(-1, "x", "y") })
 }

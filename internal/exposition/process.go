@@ -8,11 +8,10 @@ import (
 	"syscall"
 )
 
-// ticks is how many there are in a second where Linux tells times in ticks, on every architecture that Go knows.
-const ticks = 100
+// clockTicks is the number of ticks per second in proc_pid_stat(5), the same on every architecture that Go supports.
+const clockTicks = 100
 
-// Process adds what Linux tells about this process, under the names that dashboards know: process_*. What can't be read
-// is left out.
+// Process adds the metrics process_* of Prometheus's client library, as far as they can be read from Linux.
 func (p *Page) Process() {
 	if fds, err := openFiles(); err == nil {
 		p.Gauge("process_open_fds", "Number of open file descriptors.", float64(fds))
@@ -30,23 +29,23 @@ func (p *Page) Process() {
 	if err != nil {
 		return
 	}
-	fields := strings.Fields(string(stat[bytes.LastIndexByte(stat, ')')+1:])) // after the program's name, which may hold anything
-	field := func(n int) float64 {                                            // numbered as in proc_pid_stat(5)
+	fields := strings.Fields(string(stat[bytes.LastIndexByte(stat, ')')+1:])) // the program's name may contain anything
+	field := func(n int) float64 {                                            // as numbered in proc_pid_stat(5)
 		if n-3 >= len(fields) {
 			return 0
 		}
 		v, _ := strconv.ParseFloat(fields[n-3], 64)
 		return v
 	}
-	p.Total("process_cpu_seconds_total", "Total user and system CPU time spent in seconds.", (field(14)+field(15))/ticks)
+	p.Total("process_cpu_seconds_total", "Total user and system CPU time spent in seconds.", (field(14)+field(15))/clockTicks)
 	p.Gauge("process_virtual_memory_bytes", "Virtual memory size in bytes.", field(23))
 	p.Gauge("process_resident_memory_bytes", "Resident memory size in bytes.", field(24)*float64(os.Getpagesize()))
 	if boot, ok := bootTime(); ok {
-		p.Gauge("process_start_time_seconds", "Start time of the process since unix epoch in seconds.", boot+field(22)/ticks)
+		p.Gauge("process_start_time_seconds", "Start time of the process since unix epoch in seconds.", boot+field(22)/clockTicks)
 	}
 }
 
-// openFiles counts the process's open files, the directory that it reads left out.
+// openFiles counts the open files of this process without the directory that it reads.
 func openFiles() (int, error) {
 	d, err := os.Open("/proc/self/fd")
 	if err != nil {
@@ -57,7 +56,7 @@ func openFiles() (int, error) {
 	return len(names) - 1, err
 }
 
-// bootTime is when the machine started, in seconds since 1970.
+// bootTime returns when the machine started, in seconds since 1970.
 func bootTime() (float64, bool) {
 	stat, err := os.ReadFile("/proc/stat")
 	if err != nil {

@@ -12,7 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// types gives the kind of each family of a page.
+// types returns the type of each metric of a page.
 func types(page string) map[string]string {
 	out := map[string]string{}
 	for line := range strings.Lines(page) {
@@ -23,7 +23,7 @@ func types(page string) map[string]string {
 	return out
 }
 
-// value gives one sample of a page.
+// value returns one sample of a page.
 func value(t *testing.T, page, series string) float64 {
 	t.Helper()
 	_, rest, ok := strings.Cut("\n"+page, "\n"+series+" ")
@@ -34,18 +34,18 @@ func value(t *testing.T, page, series string) float64 {
 	return v
 }
 
-func TestARuntimeIsDescribedByTheNamesThatDashboardsKnow(t *testing.T) {
+func TestRuntime(t *testing.T) {
 	want := library(t, collectors.NewGoCollector())
 	p := NewPage()
 	p.Runtime()
 	page := text(t, p)
 	names := types(want)
-	delete(names, "go_gc_gogc_percent") // only runtime/metrics tells it, which every start of the program would pay for
+	delete(names, "go_gc_gogc_percent") // only runtime/metrics has it, which would slow down each start of the program
 	require.Equal(t, names, types(page))
 	for _, same := range []string{`go_info{version="` + runtime.Version() + `"}`, "go_sched_gomaxprocs_threads", "go_gc_gomemlimit_bytes"} {
 		require.Equal(t, value(t, want, same), value(t, page, same), same)
 	}
-	// What moves meanwhile is told apart by its size alone: a collection may lie between the two.
+	// These change all the time, and a collection may run between the two reads: compare the magnitude.
 	for _, like := range []string{"go_memstats_sys_bytes", "go_memstats_heap_sys_bytes", "go_memstats_stack_sys_bytes", "go_threads"} {
 		theirs, ours := value(t, want, like), value(t, page, like)
 		require.Less(t, ours, 3*theirs, like)
@@ -69,8 +69,8 @@ func TestARuntimeIsDescribedByTheNamesThatDashboardsKnow(t *testing.T) {
 	require.LessOrEqual(t, value(t, page, "go_memstats_last_gc_time_seconds"), float64(m.LastGC)/1e9)
 }
 
-func TestAProcessIsDescribedByTheNamesThatDashboardsKnow(t *testing.T) {
-	for used := (syscall.Rusage{}); used.Utime.Nano() < 1e8; { // so that there is some time to tell
+func TestProcess(t *testing.T) {
+	for used := (syscall.Rusage{}); used.Utime.Nano() < 1e8; { // use some CPU time
 		require.NoError(t, syscall.Getrusage(syscall.RUSAGE_SELF, &used))
 	}
 	want := library(t, collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
@@ -79,7 +79,7 @@ func TestAProcessIsDescribedByTheNamesThatDashboardsKnow(t *testing.T) {
 	page := text(t, p)
 	names := types(want)
 	for _, net := range []string{"process_network_receive_bytes_total", "process_network_transmit_bytes_total"} {
-		delete(names, net) // they count the whole machine's traffic, whatever their name says
+		delete(names, net) // they count the traffic of the whole machine
 	}
 	require.Equal(t, names, types(page))
 	for _, same := range []string{"process_max_fds", "process_virtual_memory_max_bytes", "process_start_time_seconds", "process_open_fds"} {

@@ -7,8 +7,7 @@ import (
 	"time"
 )
 
-// Runtime adds what Go tells about this process, under the names that dashboards know: go_*. Reading it stops the program
-// for some microseconds.
+// Runtime adds the metrics go_* of Prometheus's client library. Reading them stops the program for some microseconds.
 func (p *Page) Runtime() {
 	p.Gauge("go_info", "Information about the Go environment.", 1, "version", runtime.Version())
 	p.Gauge("go_goroutines", "Number of goroutines that currently exist.", float64(runtime.NumGoroutine()))
@@ -16,12 +15,11 @@ func (p *Page) Runtime() {
 	p.Gauge("go_threads", "Number of OS threads created.", float64(threads))
 	p.Gauge("go_sched_gomaxprocs_threads", "The current runtime.GOMAXPROCS setting.", float64(runtime.GOMAXPROCS(0)))
 	p.Gauge("go_gc_gomemlimit_bytes", "Go runtime memory limit configured by the user, otherwise math.MaxInt64.", float64(debug.SetMemoryLimit(-1)))
-	p.pauses()
+	p.gcPauses()
 	p.memory()
 }
 
-// pauses adds how long collections stopped the program.
-func (p *Page) pauses() {
+func (p *Page) gcPauses() {
 	gc := debug.GCStats{PauseQuantiles: make([]time.Duration, 5)}
 	debug.ReadGCStats(&gc)
 	const name = "go_gc_duration_seconds"
@@ -34,7 +32,6 @@ func (p *Page) pauses() {
 	p.add(name, "A summary of the wall-time pause (stop-the-world) duration in garbage collection cycles.", "summary", sample{lines: b.String()})
 }
 
-// memory adds what the allocator counts.
 func (p *Page) memory() {
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)

@@ -15,7 +15,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/terraphim/adfbot/escalate"
+	"github.com/terraphim/adfbot/escalate/incident"
 	"github.com/terraphim/adfbot/internal/store"
 )
 
@@ -37,7 +37,7 @@ func newBusyStore(t *testing.T) *busyStore {
 	b.beforeCommit(func() error { return nil })
 	began := make(chan struct{})
 	b.wg.Go(func() {
-		_, b.first = s.Change(ctx, held, func(*escalate.Incident) {
+		_, b.first = s.Change(ctx, held, func(*incident.Incident) {
 			close(began)
 			<-b.goOn
 		})

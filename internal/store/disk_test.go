@@ -86,7 +86,7 @@ func TestALockOnAFullDiskIsAnErrorOfTheState(t *testing.T) {
 			break
 		}
 	}
-	_, err := s.Lock(ctx, "flag/odilo", 0)
+	_, err := s.LockHere(ctx, "flag/odilo", 0)
 	require.ErrorIs(t, err, store.ErrUnusable)
 	require.ErrorContains(t, err, "the disk is full: make room")
 	_, err = s.BeginRun(ctx, store.Run{Project: "odilo", Started: noon})

@@ -103,8 +103,14 @@ func isDiskError(err error) bool {
 		errors.Is(err, syscall.EIO) || errors.Is(err, syscall.ENOTDIR)
 }
 
-// Lock takes a lock between processes; see [hostlocal.Locks.LockHere].
-func (s *Store) Lock(ctx context.Context, name string, wait time.Duration) (unlock func(), err error) {
+// Claim is [incident.Claimer.Claim]. The state is one machine's file, so a claim is a lock of the machine.
+func (s *Store) Claim(ctx context.Context, name string, wait time.Duration) (held context.Context, release func(), err error) {
+	held, release, err = s.locks.Claim(ctx, name, wait)
+	return held, release, s.wrap(err)
+}
+
+// LockHere is [incident.HostLocker.LockHere].
+func (s *Store) LockHere(ctx context.Context, name string, wait time.Duration) (unlock func(), err error) {
 	unlock, err = s.locks.LockHere(ctx, name, wait)
 	return unlock, s.wrap(err)
 }

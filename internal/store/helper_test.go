@@ -16,7 +16,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/terraphim/adfbot/escalate"
+	"github.com/terraphim/adfbot/escalate/incident"
 	"github.com/terraphim/adfbot/internal/store"
 	"github.com/terraphim/adfbot/internal/testhost"
 )
@@ -44,7 +44,7 @@ func open(t testing.TB, path string, o store.Options) *store.Store {
 // newStore makes a state of its own, with its clock.
 func newStore(t testing.TB) (*store.Store, *clock) {
 	t.Helper()
-	c := &clock{noon}
+	c := &clock{at: noon}
 	return open(t, filepath.Join(t.TempDir(), "adfbot.db"), store.Options{Now: c.now}), c
 }
 
@@ -60,20 +60,20 @@ func record(t testing.TB, s *store.Store, r store.Result) store.Answer {
 }
 
 // trip records failures until the breaker trips, and returns the incident.
-func trip(t testing.TB, s *store.Store, project string) escalate.Incident {
+func trip(t testing.TB, s *store.Store, project string) incident.Incident {
 	t.Helper()
 	for range 10 {
 		r := result(store.Failure)
 		r.Project = project
 		if a := record(t, s, r); a.Tripped {
-			return incident(t, s, a.Incident)
+			return theIncident(t, s, a.Incident)
 		}
 	}
 	require.Fail(t, "it did not trip")
-	return escalate.Incident{}
+	return incident.Incident{}
 }
 
-func incident(t testing.TB, s *store.Store, id string) escalate.Incident {
+func theIncident(t testing.TB, s *store.Store, id string) incident.Incident {
 	t.Helper()
 	list, err := s.Incidents(context.Background(), id)
 	require.NoError(t, err)
@@ -81,7 +81,7 @@ func incident(t testing.TB, s *store.Store, id string) escalate.Incident {
 	return list[0]
 }
 
-func evidence(t testing.TB, s *store.Store, id string) escalate.Evidence {
+func evidence(t testing.TB, s *store.Store, id string) incident.Evidence {
 	t.Helper()
 	e, err := s.Evidence(context.Background(), id)
 	require.NoError(t, err)
@@ -199,7 +199,7 @@ func (c child) do(ctx context.Context) (a said, err error) {
 		}
 		wg.Wait()
 	case "hold": // take a lock, say so, and keep it until killed
-		if _, err := s.Lock(ctx, c.Name, time.Second); err != nil {
+		if _, err := s.LockHere(ctx, c.Name, time.Second); err != nil {
 			return a, err
 		}
 		hang()

@@ -10,12 +10,13 @@ import (
 	"time"
 
 	"github.com/terraphim/adfbot/breaker"
-	"github.com/terraphim/adfbot/escalate"
+	"github.com/terraphim/adfbot/escalate/incident"
+	"github.com/terraphim/adfbot/escalate/tracker"
 )
 
-var _ escalate.State = (*Store)(nil)
+var _ incident.State = (*Store)(nil)
 
-func scanIncident(rows *sql.Rows) (i escalate.Incident, err error) {
+func scanIncident(rows *sql.Rows) (i incident.Incident, err error) {
 	var doc string
 	if err = rows.Scan(&doc); err != nil {
 		return i, err
@@ -24,7 +25,7 @@ func scanIncident(rows *sql.Rows) (i escalate.Incident, err error) {
 }
 
 // Unsettled is [escalate.Ledger.Unsettled].
-func (s *Store) Unsettled(ctx context.Context, project string) ([]escalate.Incident, error) {
+func (s *Store) Unsettled(ctx context.Context, project string) ([]incident.Incident, error) {
 	query, args := `SELECT doc FROM incident WHERE settled = 0 ORDER BY project, seq`, []any(nil)
 	if project != "" {
 		query, args = `SELECT doc FROM incident WHERE settled = 0 AND project = ? ORDER BY seq`, []any{project}
@@ -35,7 +36,7 @@ func (s *Store) Unsettled(ctx context.Context, project string) ([]escalate.Incid
 }
 
 // Incidents is [escalate.Ledger.Incidents].
-func (s *Store) Incidents(ctx context.Context, ids ...string) ([]escalate.Incident, error) {
+func (s *Store) Incidents(ctx context.Context, ids ...string) ([]incident.Incident, error) {
 	if len(ids) == 0 {
 		return nil, nil
 	}
@@ -49,8 +50,8 @@ func (s *Store) Incidents(ctx context.Context, ids ...string) ([]escalate.Incide
 }
 
 // Change is [escalate.Ledger.Change].
-func (s *Store) Change(ctx context.Context, id string, f func(*escalate.Incident)) (escalate.Incident, error) {
-	var i escalate.Incident
+func (s *Store) Change(ctx context.Context, id string, f func(*incident.Incident)) (incident.Incident, error) {
+	var i incident.Incident
 	err := s.tx(ctx, func(ctx context.Context, tx *txn) error {
 		var err error
 		if i, err = getIncident(ctx, tx, id); err != nil {
@@ -68,7 +69,7 @@ func (s *Store) Change(ctx context.Context, id string, f func(*escalate.Incident
 	return i, err
 }
 
-func getIncident(ctx context.Context, tx *txn, id string) (i escalate.Incident, err error) {
+func getIncident(ctx context.Context, tx *txn, id string) (i incident.Incident, err error) {
 	var doc string
 	if err = tx.QueryRowContext(ctx, `SELECT doc FROM incident WHERE id = ?`, id).Scan(&doc); err != nil {
 		return i, fmt.Errorf("incident %s: %w", id, err)
@@ -76,7 +77,7 @@ func getIncident(ctx context.Context, tx *txn, id string) (i escalate.Incident, 
 	return i, json.Unmarshal([]byte(doc), &i)
 }
 
-func putIncident(ctx context.Context, tx *txn, i escalate.Incident) error {
+func putIncident(ctx context.Context, tx *txn, i incident.Incident) error {
 	doc, err := json.Marshal(i)
 	if err != nil {
 		return err
@@ -87,8 +88,8 @@ func putIncident(ctx context.Context, tx *txn, i escalate.Incident) error {
 	return err
 }
 
-// Standing is [escalate.State.Standing].
-func (s *Store) Standing(ctx context.Context, project string) (unsettled []escalate.Incident, hold *escalate.Hold, err error) {
+// ProjectState is [incident.State.Standing].
+func (s *Store) ProjectState(ctx context.Context, project string) (unsettled []incident.Incident, hold *incident.Hold, err error) {
 	rows, err := s.db.QueryContext(ctx, `SELECT seq AS place, doc, NULL, NULL FROM incident WHERE settled = 0 AND project = ?1
 		UNION ALL SELECT NULL, note, since, flag_written FROM hold WHERE project = ?1 ORDER BY place`, project)
 	_, err = collect(rows, err, func(rows *sql.Rows) (_ struct{}, err error) {
@@ -98,10 +99,10 @@ func (s *Store) Standing(ctx context.Context, project string) (unsettled []escal
 			return
 		}
 		if !place.Valid {
-			hold = &escalate.Hold{Project: project, Note: text, Since: unstamp(since), FlagWritten: unstamp(written)}
+			hold = &incident.Hold{Project: project, Note: text, Since: unstamp(since), FlagWritten: unstamp(written)}
 			return
 		}
-		var i escalate.Incident
+		var i incident.Incident
 		err = json.Unmarshal([]byte(text), &i)
 		unsettled = append(unsettled, i)
 		return
@@ -110,7 +111,7 @@ func (s *Store) Standing(ctx context.Context, project string) (unsettled []escal
 }
 
 // Insert is [escalate.Ledger.Insert]. An incident that exists already is returned as it is.
-func (s *Store) Insert(ctx context.Context, i escalate.Incident) (escalate.Incident, error) {
+func (s *Store) Insert(ctx context.Context, i incident.Incident) (incident.Incident, error) {
 	err := s.tx(ctx, func(ctx context.Context, tx *txn) error {
 		if old, err := getIncident(ctx, tx, i.ID); err == nil {
 			i = old
@@ -124,7 +125,7 @@ func (s *Store) Insert(ctx context.Context, i escalate.Incident) (escalate.Incid
 				return err
 			}
 			if open != "" {
-				return fmt.Errorf("project %s: %w", i.Project, escalate.ErrOpenIncident)
+				return fmt.Errorf("project %s: %w", i.Project, incident.ErrOpenIncident)
 			}
 		}
 		next, err := nextSeq(ctx, tx, i.Project)
@@ -206,18 +207,18 @@ func nextSeq(ctx context.Context, tx *txn, project string) (n int, err error) {
 }
 
 // earlier returns the last few ended incidents of a project, for the next one's issue.
-func earlier(ctx context.Context, tx *txn, project string) ([]escalate.EarlierIncident, error) {
+func earlier(ctx context.Context, tx *txn, project string) ([]incident.EarlierIncident, error) {
 	rows, err := tx.QueryContext(ctx, `SELECT doc FROM incident WHERE project = ? AND ended_at IS NOT NULL ORDER BY seq DESC LIMIT 5`, project)
 	list, err := collect(rows, err, scanIncident)
-	var out []escalate.EarlierIncident
+	var out []incident.EarlierIncident
 	for _, i := range list {
-		out = append(out, escalate.EarlierIncident{Seq: i.Seq, Opened: i.Opened, Ended: i.Ended, Issue: i.Issue})
+		out = append(out, incident.EarlierIncident{Seq: i.Seq, Opened: i.Opened, Ended: i.Ended, Issue: i.Issue})
 	}
 	return out, err
 }
 
 // Hold is [escalate.Holds.Hold].
-func (s *Store) Hold(ctx context.Context, project string) (*escalate.Hold, error) {
+func (s *Store) Hold(ctx context.Context, project string) (*incident.Hold, error) {
 	rows, err := s.db.QueryContext(ctx, `SELECT project, note, since, flag_written FROM hold WHERE project = ?`, project)
 	list, err := collect(rows, err, scanHold)
 	if err != nil || len(list) == 0 {
@@ -227,13 +228,13 @@ func (s *Store) Hold(ctx context.Context, project string) (*escalate.Hold, error
 }
 
 // Holds is [escalate.Holds.Holds].
-func (s *Store) Holds(ctx context.Context) ([]escalate.Hold, error) {
+func (s *Store) Holds(ctx context.Context) ([]incident.Hold, error) {
 	rows, err := s.db.QueryContext(ctx, `SELECT project, note, since, flag_written FROM hold ORDER BY project`)
 	list, err := collect(rows, err, scanHold)
 	return list, s.wrap(err)
 }
 
-func scanHold(rows *sql.Rows) (h escalate.Hold, err error) {
+func scanHold(rows *sql.Rows) (h incident.Hold, err error) {
 	var since, written sql.NullInt64
 	err = rows.Scan(&h.Project, &h.Note, &since, &written)
 	h.Since, h.FlagWritten = unstamp(since), unstamp(written)
@@ -241,7 +242,7 @@ func scanHold(rows *sql.Rows) (h escalate.Hold, err error) {
 }
 
 // SetHold is [escalate.Holds.SetHold].
-func (s *Store) SetHold(ctx context.Context, h escalate.Hold) error {
+func (s *Store) SetHold(ctx context.Context, h incident.Hold) error {
 	return s.tx(ctx, func(ctx context.Context, tx *txn) error {
 		if err := noteFlag(ctx, tx, h.FlagWritten); err != nil {
 			return err
@@ -263,7 +264,7 @@ func (s *Store) DropHold(ctx context.Context, project string) error {
 }
 
 // Labels is [escalate.Memory.Labels].
-func (s *Store) Labels(ctx context.Context, repo escalate.Repo) (map[string]int64, error) {
+func (s *Store) Labels(ctx context.Context, repo tracker.Repo) (map[string]int64, error) {
 	rows, err := s.db.QueryContext(ctx, `SELECT name, id FROM label WHERE server = ? AND owner = ? AND repo = ?`, repo.Server, repo.Owner, repo.Name)
 	ids := map[string]int64{}
 	_, err = collect(rows, err, func(rows *sql.Rows) (struct{}, error) {
@@ -277,7 +278,7 @@ func (s *Store) Labels(ctx context.Context, repo escalate.Repo) (map[string]int6
 }
 
 // SetLabels is [escalate.Memory.SetLabels].
-func (s *Store) SetLabels(ctx context.Context, repo escalate.Repo, ids map[string]int64) error {
+func (s *Store) SetLabels(ctx context.Context, repo tracker.Repo, ids map[string]int64) error {
 	return s.tx(ctx, func(ctx context.Context, tx *txn) error {
 		if _, err := tx.ExecContext(ctx, `DELETE FROM label WHERE server = ? AND owner = ? AND repo = ?`, repo.Server, repo.Owner, repo.Name); err != nil {
 			return err
@@ -293,16 +294,16 @@ func (s *Store) SetLabels(ctx context.Context, repo escalate.Repo, ids map[strin
 }
 
 // Accounts is [escalate.Memory.Accounts].
-func (s *Store) Accounts(ctx context.Context, server string) ([]escalate.Account, error) {
+func (s *Store) Accounts(ctx context.Context, server string) ([]tracker.Account, error) {
 	rows, err := s.db.QueryContext(ctx, `SELECT user_id, login FROM account WHERE server = ? ORDER BY seen`, server)
-	list, err := collect(rows, err, func(rows *sql.Rows) (a escalate.Account, err error) {
+	list, err := collect(rows, err, func(rows *sql.Rows) (a tracker.Account, err error) {
 		return a, rows.Scan(&a.ID, &a.Login)
 	})
 	return list, s.wrap(err)
 }
 
 // AddAccount is [escalate.Memory.AddAccount].
-func (s *Store) AddAccount(ctx context.Context, server string, a escalate.Account) error {
+func (s *Store) AddAccount(ctx context.Context, server string, a tracker.Account) error {
 	return s.tx(ctx, func(ctx context.Context, tx *txn) error {
 		_, err := tx.ExecContext(ctx, `INSERT INTO account (server, user_id, login, seen)
 			VALUES (?, ?, ?, (SELECT coalesce(max(seen), 0) + 1 FROM account))
@@ -341,14 +342,14 @@ func (s *Store) MoveServer(ctx context.Context, from, to string) error {
 	})
 }
 
-func moved(r escalate.Repo, from, to string) escalate.Repo {
+func moved(r tracker.Repo, from, to string) tracker.Repo {
 	if r.Server == from {
 		r.Server = to
 	}
 	return r
 }
 
-func movedRef(r escalate.IssueRef, from, to string) escalate.IssueRef {
+func movedRef(r tracker.IssueRef, from, to string) tracker.IssueRef {
 	r.Repo = moved(r.Repo, from, to)
 	if rest, ok := strings.CutPrefix(r.URL, from); ok && from != "" {
 		r.URL = to + rest

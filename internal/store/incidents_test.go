@@ -10,7 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/terraphim/adfbot/breaker"
-	"github.com/terraphim/adfbot/escalate"
+	"github.com/terraphim/adfbot/escalate/incident"
 	"github.com/terraphim/adfbot/internal/store"
 )
 
@@ -77,7 +77,7 @@ func TestTheEvidenceStaysAsItWasAtTheTrip(t *testing.T) {
 	require.Empty(t, i.Evidence, "it is not read with the incident")
 	before := evidence(t, s, i.ID)
 	require.Len(t, before.Runs, 3)
-	_, err := s.Change(ctx, i.ID, func(i *escalate.Incident) { i.Evidence.Output, i.LastErr = "forged", "Gitea is down" })
+	_, err := s.Change(ctx, i.ID, func(i *incident.Incident) { i.Evidence.Output, i.LastErr = "forged", "Gitea is down" })
 	require.NoError(t, err)
 	require.True(t, resume(t, s, "odilo", i.ID, noon))
 	require.Equal(t, before, evidence(t, s, i.ID))
@@ -97,7 +97,7 @@ func TestAnIncidentTellsOfTheProjectsEarlierOnes(t *testing.T) {
 	require.True(t, resume(t, s, "atlas", other.ID, c.at))
 	for n := range 7 {
 		i := trip(t, s, "odilo")
-		_, err := s.Change(ctx, i.ID, func(i *escalate.Incident) { i.Issue.Number = int64(100 + n) })
+		_, err := s.Change(ctx, i.ID, func(i *incident.Incident) { i.Issue.Number = int64(100 + n) })
 		require.NoError(t, err)
 		c.pass(time.Hour)
 		require.True(t, resume(t, s, "odilo", i.ID, c.at))
@@ -125,13 +125,13 @@ func TestOnlyAFailuresOutputIsKept(t *testing.T) {
 func TestAResumeEndsTheIncidentAndBeginsTheNextGeneration(t *testing.T) {
 	s, _ := newStore(t)
 	i := trip(t, s, "odilo")
-	_, err := s.Change(ctx, i.ID, func(i *escalate.Incident) { i.NextTry, i.Tries = noon.Add(time.Hour), 3 })
+	_, err := s.Change(ctx, i.ID, func(i *incident.Incident) { i.NextTry, i.Tries = noon.Add(time.Hour), 3 })
 	require.NoError(t, err)
 	record(t, s, result(store.Failure))
 	at := noon.Add(time.Hour)
 	require.True(t, resume(t, s, "odilo", i.ID, at))
 
-	i = incident(t, s, i.ID)
+	i = theIncident(t, s, i.ID)
 	require.Equal(t, at, i.Ended)
 	require.Equal(t, "for the test", i.EndedHow)
 	require.True(t, i.NextTry.IsZero(), "its issue is closed at once, whatever its creation had to wait for")
@@ -140,19 +140,19 @@ func TestAResumeEndsTheIncidentAndBeginsTheNextGeneration(t *testing.T) {
 	require.Equal(t, breaker.State{}, p.Breaker)
 
 	require.False(t, resume(t, s, "odilo", i.ID, at.Add(time.Hour)), "it was ended already")
-	require.Equal(t, at, incident(t, s, i.ID).Ended)
+	require.Equal(t, at, theIncident(t, s, i.ID).Ended)
 	require.Equal(t, p, project(t, s, "odilo"))
 }
 
 func TestAResumeOfAnotherIncidentChangesNothing(t *testing.T) {
 	s, _ := newStore(t)
 	i := trip(t, s, "odilo")
-	require.NoError(t, s.SetHold(ctx, escalate.Hold{Project: "odilo", Since: noon}))
+	require.NoError(t, s.SetHold(ctx, incident.Hold{Project: "odilo", Since: noon}))
 	before := project(t, s, "odilo")
 	require.False(t, resume(t, s, "odilo", store.NewID(), noon))
 	require.False(t, resume(t, s, "atlas", i.ID, noon))
 	require.Equal(t, before, project(t, s, "odilo"))
-	require.True(t, incident(t, s, i.ID).IsOpen())
+	require.True(t, theIncident(t, s, i.ID).IsOpen())
 	h, err := s.Hold(ctx, "odilo")
 	require.NoError(t, err)
 	require.NotNil(t, h)
@@ -161,7 +161,7 @@ func TestAResumeOfAnotherIncidentChangesNothing(t *testing.T) {
 func TestAResumeOfAHoldEndsItAndIsAResumeToo(t *testing.T) {
 	s, _ := newStore(t)
 	record(t, s, result(store.Failure))
-	require.NoError(t, s.SetHold(ctx, escalate.Hold{Project: "odilo", Note: "why", Since: noon, FlagWritten: noon}))
+	require.NoError(t, s.SetHold(ctx, incident.Hold{Project: "odilo", Note: "why", Since: noon, FlagWritten: noon}))
 	require.True(t, resume(t, s, "odilo", "", noon))
 	require.Equal(t, store.Project{ID: "odilo", Generation: 1, HalfOpen: true, Resumed: noon}, project(t, s, "odilo"))
 	h, err := s.Hold(ctx, "odilo")
@@ -174,15 +174,15 @@ func TestAResumeOfAHoldEndsItAndIsAResumeToo(t *testing.T) {
 func TestTheEndOfAHoldDoesNotEndAnIncident(t *testing.T) {
 	s, _ := newStore(t)
 	i := trip(t, s, "odilo")
-	require.NoError(t, s.SetHold(ctx, escalate.Hold{Project: "odilo", Since: noon}))
+	require.NoError(t, s.SetHold(ctx, incident.Hold{Project: "odilo", Since: noon}))
 	require.False(t, resume(t, s, "odilo", "", noon))
-	require.True(t, incident(t, s, i.ID).IsOpen())
+	require.True(t, theIncident(t, s, i.ID).IsOpen())
 	require.Zero(t, project(t, s, "odilo").Generation)
 }
 
 func TestAnIncidentsEndEndsItsHoldToo(t *testing.T) {
 	s, _ := newStore(t)
-	require.NoError(t, s.SetHold(ctx, escalate.Hold{Project: "odilo", Since: noon}))
+	require.NoError(t, s.SetHold(ctx, incident.Hold{Project: "odilo", Since: noon}))
 	i := trip(t, s, "odilo")
 	require.True(t, resume(t, s, "odilo", i.ID, noon))
 	h, err := s.Hold(ctx, "odilo")
@@ -193,7 +193,7 @@ func TestAnIncidentsEndEndsItsHoldToo(t *testing.T) {
 func TestAHoldThatIsDroppedIsNoResume(t *testing.T) {
 	s, _ := newStore(t)
 	record(t, s, result(store.Failure))
-	require.NoError(t, s.SetHold(ctx, escalate.Hold{Project: "odilo", Since: noon}))
+	require.NoError(t, s.SetHold(ctx, incident.Hold{Project: "odilo", Since: noon}))
 	before := project(t, s, "odilo")
 	require.NoError(t, s.DropHold(ctx, "odilo"))
 	require.Equal(t, before, project(t, s, "odilo"))
@@ -204,13 +204,13 @@ func TestAHoldThatIsDroppedIsNoResume(t *testing.T) {
 
 func TestHoldsAreReadAsTheyWereWritten(t *testing.T) {
 	s, _ := newStore(t)
-	one := escalate.Hold{Project: "odilo", Note: "why\nso", Since: noon}
-	two := escalate.Hold{Project: "atlas", Since: noon.Add(time.Millisecond), FlagWritten: noon.Add(time.Second)}
+	one := incident.Hold{Project: "odilo", Note: "why\nso", Since: noon}
+	two := incident.Hold{Project: "atlas", Since: noon.Add(time.Millisecond), FlagWritten: noon.Add(time.Second)}
 	require.NoError(t, s.SetHold(ctx, one))
 	require.NoError(t, s.SetHold(ctx, two))
 	list, err := s.Holds(ctx)
 	require.NoError(t, err)
-	require.Equal(t, []escalate.Hold{two, one}, list)
+	require.Equal(t, []incident.Hold{two, one}, list)
 	later := one
 	later.Since, later.FlagWritten = noon.Add(time.Hour), noon.Add(time.Hour)
 	require.NoError(t, s.SetHold(ctx, later))
@@ -224,19 +224,19 @@ func TestAFlagThatWasEverWrittenIsRemembered(t *testing.T) {
 	for what, write := range map[string]func(s *store.Store){
 		"by an incident": func(s *store.Store) {
 			i := trip(t, s, "odilo")
-			_, err := s.Change(ctx, i.ID, func(i *escalate.Incident) { i.FlagWritten = noon })
+			_, err := s.Change(ctx, i.ID, func(i *incident.Incident) { i.FlagWritten = noon })
 			require.NoError(t, err)
 			require.True(t, resume(t, s, "odilo", i.ID, noon))
 		},
 		"by a hold": func(s *store.Store) {
-			require.NoError(t, s.SetHold(ctx, escalate.Hold{Project: "odilo", Since: noon, FlagWritten: noon}))
+			require.NoError(t, s.SetHold(ctx, incident.Hold{Project: "odilo", Since: noon, FlagWritten: noon}))
 			require.True(t, resume(t, s, "odilo", "", noon))
 		},
 	} {
 		t.Run(what, func(t *testing.T) {
 			s, _ := newStore(t)
 			trip(t, s, "atlas")
-			require.NoError(t, s.SetHold(ctx, escalate.Hold{Project: "atlas", Since: noon}))
+			require.NoError(t, s.SetHold(ctx, incident.Hold{Project: "atlas", Since: noon}))
 			written, err := s.FlagsWritten(ctx)
 			require.NoError(t, err)
 			require.False(t, written)

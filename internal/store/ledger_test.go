@@ -7,24 +7,25 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/terraphim/adfbot/escalate"
+	"github.com/terraphim/adfbot/escalate/incident"
+	"github.com/terraphim/adfbot/escalate/tracker"
 	"github.com/terraphim/adfbot/internal/store"
 )
 
 func TestAChangeIsStoredAndReturned(t *testing.T) {
 	s, c := newStore(t)
 	i := trip(t, s, "odilo")
-	repo := escalate.Repo{Server: "https://git.example", Owner: "terraphim", Name: "adf-fleet"}
-	changed, err := s.Change(ctx, i.ID, func(i *escalate.Incident) {
-		i.Issue = escalate.IssueRef{Repo: repo, ID: 7, Number: 3, URL: "https://git.example/terraphim/adf-fleet/issues/3"}
+	repo := tracker.Repo{Server: "https://git.example", Owner: "terraphim", Name: "adf-fleet"}
+	changed, err := s.Change(ctx, i.ID, func(i *incident.Incident) {
+		i.Issue = tracker.IssueRef{Repo: repo, ID: 7, Number: 3, URL: "https://git.example/terraphim/adf-fleet/issues/3"}
 		i.Create.At = c.at
-		i.Comments = map[string]escalate.Comment{"k": {Attempted: c.at, Done: true}}
+		i.Comments = map[string]incident.Comment{"k": {Attempted: c.at, Done: true}}
 		i.Reopens = []time.Time{c.at}
 	})
 	require.NoError(t, err)
-	require.Equal(t, changed, incident(t, s, i.ID))
+	require.Equal(t, changed, theIncident(t, s, i.ID))
 	require.Equal(t, int64(3), changed.Issue.Number)
-	_, err = s.Change(ctx, store.NewID(), func(*escalate.Incident) {})
+	_, err = s.Change(ctx, store.NewID(), func(*incident.Incident) {})
 	require.Error(t, err, "an incident that is not there")
 }
 
@@ -44,7 +45,7 @@ func TestUnsettledAreThoseInWhichSomethingIsLeftToDo(t *testing.T) {
 	}
 	require.Equal(t, []string{one.ID, two.ID}, ids("odilo"))
 	require.Equal(t, []string{three.ID, one.ID, two.ID}, ids(""))
-	_, err := s.Change(ctx, one.ID, func(i *escalate.Incident) { i.Settled = true })
+	_, err := s.Change(ctx, one.ID, func(i *incident.Incident) { i.Settled = true })
 	require.NoError(t, err)
 	require.Equal(t, []string{two.ID}, ids("odilo"))
 	require.Empty(t, ids("nobody"))
@@ -56,14 +57,14 @@ func TestStandingIsWhatUnsettledAndHoldAreTogether(t *testing.T) {
 	require.True(t, resume(t, s, "odilo", one.ID, noon))
 	trip(t, s, "odilo")
 	trip(t, s, "atlas")
-	require.NoError(t, s.SetHold(ctx, escalate.Hold{Project: "odilo", Note: "why", Since: noon}))
-	require.NoError(t, s.SetHold(ctx, escalate.Hold{Project: "twins", Since: noon, FlagWritten: noon.Add(time.Second)}))
+	require.NoError(t, s.SetHold(ctx, incident.Hold{Project: "odilo", Note: "why", Since: noon}))
+	require.NoError(t, s.SetHold(ctx, incident.Hold{Project: "twins", Since: noon, FlagWritten: noon.Add(time.Second)}))
 	for _, project := range []string{"odilo", "atlas", "twins", "nobody"} {
 		incidents, err := s.Unsettled(ctx, project)
 		require.NoError(t, err)
 		hold, err := s.Hold(ctx, project)
 		require.NoError(t, err)
-		gotIncidents, gotHold, err := s.Standing(ctx, project)
+		gotIncidents, gotHold, err := s.ProjectState(ctx, project)
 		require.NoError(t, err)
 		require.Equal(t, incidents, gotIncidents, project)
 		require.Equal(t, hold, gotHold, project)
@@ -72,11 +73,11 @@ func TestStandingIsWhatUnsettledAndHoldAreTogether(t *testing.T) {
 
 func TestARebuiltIncidentKeepsItsIdentityAndItsNumberIfThatIsFree(t *testing.T) {
 	s, _ := newStore(t)
-	i := escalate.Incident{ID: store.NewID(), Project: "odilo", Seq: 7, Agent: "project-meta", Opened: noon, Rebuilt: true, FlagWritten: noon}
+	i := incident.Incident{ID: store.NewID(), Project: "odilo", Seq: 7, Agent: "project-meta", Opened: noon, Rebuilt: true, FlagWritten: noon}
 	got, err := s.Insert(ctx, i)
 	require.NoError(t, err)
 	require.Equal(t, i, got)
-	require.Equal(t, i, incident(t, s, i.ID))
+	require.Equal(t, i, theIncident(t, s, i.ID))
 
 	again := i
 	again.Agent = "another"
@@ -84,11 +85,11 @@ func TestARebuiltIncidentKeepsItsIdentityAndItsNumberIfThatIsFree(t *testing.T) 
 	require.NoError(t, err)
 	require.Equal(t, i, got, "one that exists stays as it is")
 
-	over := escalate.Incident{ID: store.NewID(), Project: "odilo", Seq: 7, Opened: noon, Ended: noon}
+	over := incident.Incident{ID: store.NewID(), Project: "odilo", Seq: 7, Opened: noon, Ended: noon}
 	got, err = s.Insert(ctx, over)
 	require.NoError(t, err)
 	require.Equal(t, 8, got.Seq, "its number is taken")
-	over = escalate.Incident{ID: store.NewID(), Project: "odilo", Opened: noon, Ended: noon}
+	over = incident.Incident{ID: store.NewID(), Project: "odilo", Opened: noon, Ended: noon}
 	got, err = s.Insert(ctx, over)
 	require.NoError(t, err)
 	require.Equal(t, 9, got.Seq, "it has no number")
@@ -99,17 +100,17 @@ func TestARebuiltIncidentKeepsItsIdentityAndItsNumberIfThatIsFree(t *testing.T) 
 func TestAProjectHasOneOpenIncidentAtMost(t *testing.T) {
 	s, _ := newStore(t)
 	i := trip(t, s, "odilo")
-	_, err := s.Insert(ctx, escalate.Incident{ID: store.NewID(), Project: "odilo", Seq: 9, Opened: noon})
-	require.ErrorIs(t, err, escalate.ErrOpenIncident)
+	_, err := s.Insert(ctx, incident.Incident{ID: store.NewID(), Project: "odilo", Seq: 9, Opened: noon})
+	require.ErrorIs(t, err, incident.ErrOpenIncident)
 	list, err := s.IncidentsOf(ctx, "odilo", 9)
 	require.NoError(t, err)
 	i.Evidence = evidence(t, s, i.ID)
-	require.Equal(t, []escalate.Incident{i}, list)
+	require.Equal(t, []incident.Incident{i}, list)
 	// Neither may an ended one come back to life beside it.
-	over := escalate.Incident{ID: store.NewID(), Project: "odilo", Opened: noon, Ended: noon}
+	over := incident.Incident{ID: store.NewID(), Project: "odilo", Opened: noon, Ended: noon}
 	_, err = s.Insert(ctx, over)
 	require.NoError(t, err)
-	_, err = s.Change(ctx, over.ID, func(i *escalate.Incident) { i.Ended = time.Time{} })
+	_, err = s.Change(ctx, over.ID, func(i *incident.Incident) { i.Ended = time.Time{} })
 	require.Error(t, err)
 }
 
@@ -122,7 +123,7 @@ func TestIncidentsAreFoundByAnyNumberOfIDs(t *testing.T) {
 	}
 	list, err := s.Incidents(ctx, append(ids, j.ID)...)
 	require.NoError(t, err)
-	require.ElementsMatch(t, []escalate.Incident{i, j}, list)
+	require.ElementsMatch(t, []incident.Incident{i, j}, list)
 	list, err = s.Incidents(ctx)
 	require.NoError(t, err)
 	require.Empty(t, list)
@@ -151,7 +152,7 @@ func TestIncidentsAreListedNewestFirst(t *testing.T) {
 
 func TestLabelsAreKeptByRepositoryAndReplacedAsAWhole(t *testing.T) {
 	s, _ := newStore(t)
-	repo := escalate.Repo{Server: "https://a", Owner: "o", Name: "r"}
+	repo := tracker.Repo{Server: "https://a", Owner: "o", Name: "r"}
 	other := repo
 	other.Server = "https://b"
 	require.NoError(t, s.SetLabels(ctx, repo, map[string]int64{"adf": 1, "x": 2}))
@@ -171,48 +172,48 @@ func TestLabelsAreKeptByRepositoryAndReplacedAsAWhole(t *testing.T) {
 
 func TestTheAccountThatWroteLastComesLast(t *testing.T) {
 	s, _ := newStore(t)
-	one, two := escalate.Account{ID: 1, Login: "bot"}, escalate.Account{ID: 2, Login: "bot2"}
-	for _, a := range []escalate.Account{one, two, {ID: 1, Login: "robot"}} {
+	one, two := tracker.Account{ID: 1, Login: "bot"}, tracker.Account{ID: 2, Login: "bot2"}
+	for _, a := range []tracker.Account{one, two, {ID: 1, Login: "robot"}} {
 		require.NoError(t, s.AddAccount(ctx, "https://a", a))
 	}
 	require.NoError(t, s.AddAccount(ctx, "https://b", one))
 	got, err := s.Accounts(ctx, "https://a")
 	require.NoError(t, err)
-	require.Equal(t, []escalate.Account{two, {ID: 1, Login: "robot"}}, got)
+	require.Equal(t, []tracker.Account{two, {ID: 1, Login: "robot"}}, got)
 }
 
 func TestEverythingThatIsKnownOfAServerMovesWithIt(t *testing.T) {
 	s, _ := newStore(t)
 	const from, to = "https://old.example", "https://new.example/git"
-	repo := escalate.Repo{Server: from, Owner: "o", Name: "r"}
-	ref := func(server string, n int64) escalate.IssueRef {
+	repo := tracker.Repo{Server: from, Owner: "o", Name: "r"}
+	ref := func(server string, n int64) tracker.IssueRef {
 		r := repo
 		r.Server = server
-		return escalate.IssueRef{Repo: r, ID: n, Number: n, URL: fmt.Sprintf("%s/o/r/issues/%d", server, n)}
+		return tracker.IssueRef{Repo: r, ID: n, Number: n, URL: fmt.Sprintf("%s/o/r/issues/%d", server, n)}
 	}
 	first := trip(t, s, "odilo")
-	_, err := s.Change(ctx, first.ID, func(i *escalate.Incident) { i.Issue = ref(from, 1) })
+	_, err := s.Change(ctx, first.ID, func(i *incident.Incident) { i.Issue = ref(from, 1) })
 	require.NoError(t, err)
 	require.True(t, resume(t, s, "odilo", first.ID, noon))
 	i := trip(t, s, "odilo")
-	_, err = s.Change(ctx, i.ID, func(i *escalate.Incident) {
-		i.Issue, i.Target, i.Lost = ref(from, 3), repo, []escalate.IssueRef{ref(from, 2)}
+	_, err = s.Change(ctx, i.ID, func(i *incident.Incident) {
+		i.Issue, i.Target, i.Lost = ref(from, 3), repo, []tracker.IssueRef{ref(from, 2)}
 	})
 	require.NoError(t, err)
 	elsewhere := trip(t, s, "atlas")
-	_, err = s.Change(ctx, elsewhere.ID, func(i *escalate.Incident) { i.Issue = ref("https://third.example", 5) })
+	_, err = s.Change(ctx, elsewhere.ID, func(i *incident.Incident) { i.Issue = ref("https://third.example", 5) })
 	require.NoError(t, err)
 	require.NoError(t, s.SetLabels(ctx, repo, map[string]int64{"adf": 1}))
-	require.NoError(t, s.AddAccount(ctx, from, escalate.Account{ID: 1, Login: "bot"}))
+	require.NoError(t, s.AddAccount(ctx, from, tracker.Account{ID: 1, Login: "bot"}))
 
 	require.NoError(t, s.MoveServer(ctx, from, to))
-	got := incident(t, s, i.ID)
+	got := theIncident(t, s, i.ID)
 	require.Equal(t, ref(to, 3), got.Issue)
 	require.Equal(t, to, got.Target.Server)
-	require.Equal(t, []escalate.IssueRef{ref(to, 2)}, got.Lost)
+	require.Equal(t, []tracker.IssueRef{ref(to, 2)}, got.Lost)
 	require.Equal(t, ref(to, 1), evidence(t, s, i.ID).Earlier[0].Issue)
-	require.Equal(t, ref(to, 1), incident(t, s, first.ID).Issue, "ended ones too: their issues may be reopened")
-	require.Equal(t, ref("https://third.example", 5), incident(t, s, elsewhere.ID).Issue)
+	require.Equal(t, ref(to, 1), theIncident(t, s, first.ID).Issue, "ended ones too: their issues may be reopened")
+	require.Equal(t, ref("https://third.example", 5), theIncident(t, s, elsewhere.ID).Issue)
 	repo.Server = to
 	labels, err := s.Labels(ctx, repo)
 	require.NoError(t, err)

@@ -163,7 +163,7 @@ func TestAReaderSeesWhatAnotherHasJustWritten(t *testing.T) {
 	s, _ := newStore(t)
 	r := open(t, s.Path(), store.Options{ReadOnly: true})
 	i := trip(t, s, "odilo")
-	require.Equal(t, i.ID, incident(t, r, i.ID).ID)
+	require.Equal(t, i.ID, theIncident(t, r, i.ID).ID)
 }
 
 // damages are what can have happened to a state file, and what its error must say.

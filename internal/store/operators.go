@@ -11,16 +11,17 @@ import (
 	"strings"
 	"time"
 
-	"github.com/terraphim/adfbot/escalate"
+	"github.com/terraphim/adfbot/escalate/incident"
+	"github.com/terraphim/adfbot/escalate/tracker"
 )
 
 // keepOrders is how long an order that is done is kept, so that its comment is not taken for a new one when it is edited.
 const keepOrders = 90 * 24 * time.Hour
 
 // Operators is [escalate.Orders.Operators].
-func (s *Store) Operators(ctx context.Context, server string) ([]escalate.Operator, error) {
+func (s *Store) Operators(ctx context.Context, server string) ([]incident.Operator, error) {
 	rows, err := s.db.QueryContext(ctx, `SELECT login, user_id, asked_at, problem FROM operator WHERE server = ? ORDER BY place`, server)
-	list, err := collect(rows, err, func(rows *sql.Rows) (o escalate.Operator, err error) {
+	list, err := collect(rows, err, func(rows *sql.Rows) (o incident.Operator, err error) {
 		var asked sql.NullInt64
 		err = rows.Scan(&o.Login, &o.ID, &asked, &o.Problem)
 		o.Asked = unstamp(asked)
@@ -30,7 +31,7 @@ func (s *Store) Operators(ctx context.Context, server string) ([]escalate.Operat
 }
 
 // SetOperators is [escalate.Orders.SetOperators]. Without operators it is forgotten too up to where comments were read.
-func (s *Store) SetOperators(ctx context.Context, server string, ops []escalate.Operator) error {
+func (s *Store) SetOperators(ctx context.Context, server string, ops []incident.Operator) error {
 	return s.tx(ctx, func(ctx context.Context, tx *txn) error {
 		if _, err := tx.ExecContext(ctx, `DELETE FROM operator WHERE server = ?`, server); err != nil {
 			return err
@@ -49,8 +50,8 @@ func (s *Store) SetOperators(ctx context.Context, server string, ops []escalate.
 	})
 }
 
-// Scanned is [escalate.Orders.Scanned].
-func (s *Store) Scanned(ctx context.Context, repo escalate.Repo) (time.Time, error) {
+// CommentsRead is [escalate.Orders.Scanned].
+func (s *Store) CommentsRead(ctx context.Context, repo tracker.Repo) (time.Time, error) {
 	var at sql.NullInt64
 	err := s.db.QueryRowContext(ctx, `SELECT up_to FROM scan WHERE server = ? AND owner = ? AND repo = ?`, repo.Server, repo.Owner, repo.Name).Scan(&at)
 	if errors.Is(err, sql.ErrNoRows) {
@@ -59,8 +60,8 @@ func (s *Store) Scanned(ctx context.Context, repo escalate.Repo) (time.Time, err
 	return unstamp(at), s.wrap(err)
 }
 
-// SetScanned is [escalate.Orders.SetScanned].
-func (s *Store) SetScanned(ctx context.Context, repo escalate.Repo, upTo time.Time) error {
+// SetCommentsRead is [escalate.Orders.SetScanned].
+func (s *Store) SetCommentsRead(ctx context.Context, repo tracker.Repo, upTo time.Time) error {
 	return s.tx(ctx, func(ctx context.Context, tx *txn) error {
 		_, err := tx.ExecContext(ctx, `INSERT INTO scan (server, owner, repo, up_to) VALUES (?, ?, ?, ?)
 			ON CONFLICT (server, owner, repo) DO UPDATE SET up_to = excluded.up_to`, repo.Server, repo.Owner, repo.Name, upTo.UnixMilli())
@@ -87,12 +88,12 @@ func (s *Store) NewComments(ctx context.Context, server string, written map[int6
 }
 
 // isKnown tells whether one of the orders is of the comment with this id that was written then.
-func isKnown(known []escalate.Order, id int64, written time.Time) bool {
-	return slices.ContainsFunc(known, func(o escalate.Order) bool { return o.Comment == id && o.At.Equal(written) })
+func isKnown(known []incident.Command, id int64, written time.Time) bool {
+	return slices.ContainsFunc(known, func(o incident.Command) bool { return o.Comment == id && o.At.Equal(written) })
 }
 
-// Accept is [escalate.Orders.Accept]. It also forgets old orders that are done, a few at a time.
-func (s *Store) Accept(ctx context.Context, o escalate.Order) error {
+// AcceptCommand is [escalate.Orders.Accept]. It also forgets old orders that are done, a few at a time.
+func (s *Store) AcceptCommand(ctx context.Context, o incident.Command) error {
 	doc, err := json.Marshal(o)
 	if err != nil {
 		return err
@@ -113,15 +114,15 @@ func (s *Store) Accept(ctx context.Context, o escalate.Order) error {
 	})
 }
 
-// Outstanding is [escalate.Orders.Outstanding].
-func (s *Store) Outstanding(ctx context.Context, server, project string) ([]escalate.Order, error) {
+// PendingCommands is [escalate.Orders.Outstanding].
+func (s *Store) PendingCommands(ctx context.Context, server, project string) ([]incident.Command, error) {
 	rows, err := s.db.QueryContext(ctx, `SELECT doc FROM command WHERE done = 0 AND server = ? AND (? = '' OR project = ?) ORDER BY comment`,
 		server, project, project)
 	list, err := collect(rows, err, scanOrder)
 	return list, s.wrap(err)
 }
 
-func scanOrder(rows *sql.Rows) (o escalate.Order, err error) {
+func scanOrder(rows *sql.Rows) (o incident.Command, err error) {
 	var doc string
 	if err = rows.Scan(&doc); err != nil {
 		return o, err
@@ -129,15 +130,15 @@ func scanOrder(rows *sql.Rows) (o escalate.Order, err error) {
 	return o, json.Unmarshal([]byte(doc), &o)
 }
 
-// ChangeOrder is [escalate.Orders.ChangeOrder].
-func (s *Store) ChangeOrder(ctx context.Context, o escalate.Order, hold *escalate.Hold, f func(*escalate.Order)) (escalate.Order, error) {
+// ChangeCommand is [escalate.Orders.ChangeOrder].
+func (s *Store) ChangeCommand(ctx context.Context, o incident.Command, hold *incident.Hold, f func(*incident.Command)) (incident.Command, error) {
 	err := s.tx(ctx, func(ctx context.Context, tx *txn) error {
 		server := o.Issue.Repo.Server
 		var doc string
 		if err := tx.QueryRowContext(ctx, `SELECT doc FROM command WHERE server = ? AND comment = ?`, server, o.Comment).Scan(&doc); err != nil {
 			return fmt.Errorf("order of comment %d: %w", o.Comment, err)
 		}
-		o = escalate.Order{}
+		o = incident.Command{}
 		if err := json.Unmarshal([]byte(doc), &o); err != nil {
 			return err
 		}

@@ -9,16 +9,17 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/terraphim/adfbot/escalate"
+	"github.com/terraphim/adfbot/escalate/incident"
+	"github.com/terraphim/adfbot/escalate/tracker"
 	"github.com/terraphim/adfbot/internal/store"
 )
 
-var labRepo = escalate.Repo{Server: "https://git.example.org", Owner: "terraphim", Name: "lab"}
+var labRepo = tracker.Repo{Server: "https://git.example.org", Owner: "terraphim", Name: "lab"}
 
-func order(comment int64, project string) escalate.Order {
-	return escalate.Order{Comment: comment, Project: project, Incident: "i", By: escalate.Account{ID: 5, Login: "alex"}, At: noon,
-		Issue: escalate.IssueRef{Repo: labRepo, ID: 70, Number: 7, URL: labRepo.Server + "/terraphim/lab/issues/7"},
-		Steps: []escalate.Step{{Command: escalate.Command{Verb: escalate.PauseVerb, Said: "pause"}}}}
+func order(comment int64, project string) incident.Command {
+	return incident.Command{Comment: comment, Project: project, Incident: "i", By: tracker.Account{ID: 5, Login: "alex"}, At: noon,
+		Issue: tracker.IssueRef{Repo: labRepo, ID: 70, Number: 7, URL: labRepo.Server + "/terraphim/lab/issues/7"},
+		Steps: []incident.Step{{Line: incident.CommandLine{Verb: incident.PauseVerb, Written: "pause"}}}}
 }
 
 // written are these comments, all of the time that [order] gives them.
@@ -33,9 +34,9 @@ func written(ids ...int64) map[int64]time.Time {
 func TestOperatorsAreKeptInTheirOrder(t *testing.T) {
 	s, _ := newStore(t)
 	ctx := context.Background()
-	want := []escalate.Operator{{Login: "kim", ID: 6, Asked: noon}, {Login: "alex", Problem: "nobody has this login"}}
+	want := []incident.Operator{{Login: "kim", ID: 6, Asked: noon}, {Login: "alex", Problem: "nobody has this login"}}
 	require.NoError(t, s.SetOperators(ctx, labRepo.Server, want))
-	require.NoError(t, s.SetOperators(ctx, "https://other", []escalate.Operator{{Login: "eve", ID: 9}}))
+	require.NoError(t, s.SetOperators(ctx, "https://other", []incident.Operator{{Login: "eve", ID: 9}}))
 	got, err := s.Operators(ctx, labRepo.Server)
 	require.NoError(t, err)
 	require.Equal(t, want, got)
@@ -48,13 +49,13 @@ func TestOperatorsAreKeptInTheirOrder(t *testing.T) {
 func TestWithoutOperatorsItIsForgottenUpToWhenCommentsWereRead(t *testing.T) {
 	s, _ := newStore(t)
 	ctx := context.Background()
-	require.NoError(t, s.SetScanned(ctx, labRepo, noon))
-	require.NoError(t, s.SetScanned(ctx, labRepo, noon.Add(time.Hour)))
-	at, err := s.Scanned(ctx, labRepo)
+	require.NoError(t, s.SetCommentsRead(ctx, labRepo, noon))
+	require.NoError(t, s.SetCommentsRead(ctx, labRepo, noon.Add(time.Hour)))
+	at, err := s.CommentsRead(ctx, labRepo)
 	require.NoError(t, err)
 	require.True(t, at.Equal(noon.Add(time.Hour)))
 	require.NoError(t, s.SetOperators(ctx, labRepo.Server, nil))
-	at, err = s.Scanned(ctx, labRepo)
+	at, err = s.CommentsRead(ctx, labRepo)
 	require.NoError(t, err)
 	require.True(t, at.IsZero())
 }
@@ -62,31 +63,31 @@ func TestWithoutOperatorsItIsForgottenUpToWhenCommentsWereRead(t *testing.T) {
 func TestAnOrderIsAcceptedOnceAndOutstandingUntilItIsDone(t *testing.T) {
 	s, _ := newStore(t)
 	ctx := context.Background()
-	require.NoError(t, s.Accept(ctx, order(2, "odilo")))
-	require.NoError(t, s.Accept(ctx, order(1, "twins")))
+	require.NoError(t, s.AcceptCommand(ctx, order(2, "odilo")))
+	require.NoError(t, s.AcceptCommand(ctx, order(1, "twins")))
 	again := order(2, "odilo")
 	again.By.Login = "somebody else"
-	require.NoError(t, s.Accept(ctx, again))
+	require.NoError(t, s.AcceptCommand(ctx, again))
 	fresh, err := s.NewComments(ctx, labRepo.Server, written(1, 2, 3))
 	require.NoError(t, err)
 	require.Equal(t, []int64{3}, fresh)
 	fresh, err = s.NewComments(ctx, "https://other", written(1, 2))
 	require.NoError(t, err)
 	require.Equal(t, []int64{1, 2}, fresh, "another server's comments")
-	all, err := s.Outstanding(ctx, labRepo.Server, "")
+	all, err := s.PendingCommands(ctx, labRepo.Server, "")
 	require.NoError(t, err)
-	require.Equal(t, []escalate.Order{order(1, "twins"), order(2, "odilo")}, all)
+	require.Equal(t, []incident.Command{order(1, "twins"), order(2, "odilo")}, all)
 
-	done, err := s.ChangeOrder(ctx, all[1], nil, func(o *escalate.Order) { o.Done = true })
+	done, err := s.ChangeCommand(ctx, all[1], nil, func(o *incident.Command) { o.Done = true })
 	require.NoError(t, err)
 	require.True(t, done.Done)
-	all, err = s.Outstanding(ctx, labRepo.Server, "odilo")
+	all, err = s.PendingCommands(ctx, labRepo.Server, "odilo")
 	require.NoError(t, err)
 	require.Empty(t, all)
 	fresh, err = s.NewComments(ctx, labRepo.Server, written(2))
 	require.NoError(t, err)
 	require.Empty(t, fresh, "it stays known")
-	_, err = s.ChangeOrder(ctx, order(99, "odilo"), nil, func(*escalate.Order) {})
+	_, err = s.ChangeCommand(ctx, order(99, "odilo"), nil, func(*incident.Command) {})
 	require.ErrorContains(t, err, "order of comment 99")
 }
 
@@ -95,7 +96,7 @@ func TestAnIDThatGiteaGivesASecondTimeIsANewOrders(t *testing.T) {
 	ctx := context.Background()
 	old := order(1, "odilo")
 	old.Done = true
-	require.NoError(t, s.Accept(ctx, old))
+	require.NoError(t, s.AcceptCommand(ctx, old))
 	zone := time.FixedZone("of a server that was set to another one", 3600)
 	fresh, err := s.NewComments(ctx, labRepo.Server, map[int64]time.Time{1: noon.In(zone)})
 	require.NoError(t, err)
@@ -105,25 +106,25 @@ func TestAnIDThatGiteaGivesASecondTimeIsANewOrders(t *testing.T) {
 	fresh, err = s.NewComments(ctx, labRepo.Server, map[int64]time.Time{1: later.At})
 	require.NoError(t, err)
 	require.Equal(t, []int64{1}, fresh)
-	require.NoError(t, s.Accept(ctx, later))
-	all, err := s.Outstanding(ctx, labRepo.Server, "")
+	require.NoError(t, s.AcceptCommand(ctx, later))
+	all, err := s.PendingCommands(ctx, labRepo.Server, "")
 	require.NoError(t, err)
-	require.Equal(t, []escalate.Order{later}, all)
+	require.Equal(t, []incident.Command{later}, all)
 }
 
 func TestAHoldAndTheMarkOfItsOrderAreOneTransaction(t *testing.T) {
 	s, _ := newStore(t)
 	ctx := context.Background()
-	require.NoError(t, s.Accept(ctx, order(1, "odilo")))
-	h := escalate.Hold{Project: "odilo", Note: "n", Since: noon}
-	_, err := s.ChangeOrder(ctx, order(1, "odilo"), &h, func(o *escalate.Order) { o.Steps[0].Begun = true })
+	require.NoError(t, s.AcceptCommand(ctx, order(1, "odilo")))
+	h := incident.Hold{Project: "odilo", Note: "n", Since: noon}
+	_, err := s.ChangeCommand(ctx, order(1, "odilo"), &h, func(o *incident.Command) { o.Steps[0].Begun = true })
 	require.NoError(t, err)
 	got, err := s.Hold(ctx, "odilo")
 	require.NoError(t, err)
 	require.Equal(t, &h, got)
 
 	h.Project = "twins"
-	_, err = s.ChangeOrder(ctx, order(77, "twins"), &h, func(*escalate.Order) {})
+	_, err = s.ChangeCommand(ctx, order(77, "twins"), &h, func(*incident.Command) {})
 	require.Error(t, err)
 	got, err = s.Hold(ctx, "twins")
 	require.NoError(t, err)
@@ -135,15 +136,15 @@ func TestOldOrdersThatAreDoneAreForgotten(t *testing.T) {
 	ctx := context.Background()
 	done := order(1, "odilo")
 	done.Done = true
-	require.NoError(t, s.Accept(ctx, done))
-	require.NoError(t, s.Accept(ctx, order(2, "odilo")))
+	require.NoError(t, s.AcceptCommand(ctx, done))
+	require.NoError(t, s.AcceptCommand(ctx, order(2, "odilo")))
 	c.pass(89 * 24 * time.Hour)
-	require.NoError(t, s.Accept(ctx, order(3, "odilo")))
+	require.NoError(t, s.AcceptCommand(ctx, order(3, "odilo")))
 	fresh, err := s.NewComments(ctx, labRepo.Server, written(1, 2))
 	require.NoError(t, err)
 	require.Empty(t, fresh)
 	c.pass(2 * 24 * time.Hour)
-	require.NoError(t, s.Accept(ctx, order(4, "odilo")))
+	require.NoError(t, s.AcceptCommand(ctx, order(4, "odilo")))
 	fresh, err = s.NewComments(ctx, labRepo.Server, written(1, 2))
 	require.NoError(t, err)
 	require.Equal(t, []int64{1}, fresh, "what is outstanding is kept")
@@ -153,24 +154,24 @@ func TestAMovedServerTakesItsOrdersAlong(t *testing.T) {
 	s, _ := newStore(t)
 	ctx := context.Background()
 	const to = "https://new.example.org"
-	require.NoError(t, s.SetOperators(ctx, labRepo.Server, []escalate.Operator{{Login: "alex", ID: 5}}))
-	require.NoError(t, s.SetScanned(ctx, labRepo, noon))
-	require.NoError(t, s.Accept(ctx, order(1, "odilo")))
+	require.NoError(t, s.SetOperators(ctx, labRepo.Server, []incident.Operator{{Login: "alex", ID: 5}}))
+	require.NoError(t, s.SetCommentsRead(ctx, labRepo, noon))
+	require.NoError(t, s.AcceptCommand(ctx, order(1, "odilo")))
 	require.NoError(t, s.MoveServer(ctx, labRepo.Server, to))
 	ops, err := s.Operators(ctx, to)
 	require.NoError(t, err)
 	require.Len(t, ops, 1)
 	moved := labRepo
 	moved.Server = to
-	at, err := s.Scanned(ctx, moved)
+	at, err := s.CommentsRead(ctx, moved)
 	require.NoError(t, err)
 	require.True(t, at.Equal(noon))
-	list, err := s.Outstanding(ctx, to, "")
+	list, err := s.PendingCommands(ctx, to, "")
 	require.NoError(t, err)
 	require.Len(t, list, 1)
 	require.Equal(t, to+"/terraphim/lab/issues/7", list[0].Issue.URL)
 	require.Equal(t, moved, list[0].Issue.Repo)
-	_, err = s.ChangeOrder(ctx, list[0], nil, func(o *escalate.Order) { o.Done = true })
+	_, err = s.ChangeCommand(ctx, list[0], nil, func(o *incident.Command) { o.Done = true })
 	require.NoError(t, err)
 }
 
@@ -188,7 +189,7 @@ func TestAStateOfTheFirstVersionIsBroughtUpToDate(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, db.Close())
 	s = open(t, path, store.Options{})
-	require.Equal(t, i, incident(t, s, i.ID))
+	require.Equal(t, i, theIncident(t, s, i.ID))
 	require.Equal(t, known, evidence(t, s, i.ID))
-	require.NoError(t, s.Accept(context.Background(), order(1, "odilo")))
+	require.NoError(t, s.AcceptCommand(context.Background(), order(1, "odilo")))
 }

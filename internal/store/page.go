@@ -7,7 +7,7 @@ import (
 	"errors"
 	"strings"
 
-	"github.com/terraphim/adfbot/escalate"
+	"github.com/terraphim/adfbot/escalate/incident"
 )
 
 // IncidentFilter says which incidents [Store.IncidentPage] returns.
@@ -29,7 +29,7 @@ var ErrNoIncident = errors.New("there is no such incident")
 
 // IncidentPage returns at most Limit incidents, the newest first. Incidents that are opened meanwhile do not move a later
 // page.
-func (s *Store) IncidentPage(ctx context.Context, f IncidentFilter) ([]escalate.Incident, error) {
+func (s *Store) IncidentPage(ctx context.Context, f IncidentFilter) ([]incident.Incident, error) {
 	var where []string
 	var args []any
 	if f.Projects != nil {

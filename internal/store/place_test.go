@@ -139,7 +139,7 @@ func TestWithoutInodesLocksCanBeTaken(t *testing.T) {
 	require.NoError(t, s.KeepReady())
 	require.ErrorContains(t, s.Writable(ctx), "no inodes left, see `df -i`")
 	require.True(t, trip(t, s, "odilo").IsOpen(), "the file needs no new ones")
-	unlock, err := s.Lock(ctx, "flag/odilo", 0)
+	unlock, err := s.LockHere(ctx, "flag/odilo", 0)
 	require.NoError(t, err)
 	unlock()
 }
@@ -148,7 +148,7 @@ func TestFoldersThatWereRemovedAreMadeAgain(t *testing.T) {
 	s, _ := newStore(t)
 	require.NoError(t, os.RemoveAll(s.Path()+".d"))
 	require.NoError(t, s.KeepReady())
-	unlock, err := s.Lock(ctx, "flag/odilo", 0)
+	unlock, err := s.LockHere(ctx, "flag/odilo", 0)
 	require.NoError(t, err)
 	unlock()
 }

@@ -86,16 +86,16 @@ func TestResultsThatWereTakenSurviveAKillInTheMiddleOfABatch(t *testing.T) {
 func TestALockKeepsOtherProcessesOutUntilItsHolderIsKilled(t *testing.T) {
 	s, _ := newStore(t)
 	pid, kill := child{Do: "hold", Name: "flag/odilo", Path: s.Path()}.start(t)
-	_, err := s.Lock(ctx, "flag/odilo", 20*time.Millisecond)
+	_, err := s.LockHere(ctx, "flag/odilo", 20*time.Millisecond)
 	var locked *store.LockedError
 	require.ErrorAs(t, err, &locked)
 	require.Equal(t, pid, locked.PID)
 
-	unlock, err := s.Lock(ctx, "flag/atlas", 0)
+	unlock, err := s.LockHere(ctx, "flag/atlas", 0)
 	require.NoError(t, err, "another lock is free")
 	unlock()
 	kill()
-	unlock, err = s.Lock(ctx, "flag/odilo", 10*time.Second)
+	unlock, err = s.LockHere(ctx, "flag/odilo", 10*time.Second)
 	require.NoError(t, err)
 	unlock()
 }

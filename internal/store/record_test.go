@@ -11,7 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/terraphim/adfbot/breaker"
-	"github.com/terraphim/adfbot/escalate"
+	"github.com/terraphim/adfbot/escalate/incident"
 	"github.com/terraphim/adfbot/internal/store"
 )
 
@@ -262,7 +262,7 @@ func TestAfterAResumeTheResumeThresholdAppliesUntilASuccess(t *testing.T) {
 		a := rec(store.Failure)
 		require.True(t, a.Tripped)
 		require.Equal(t, 1, a.Threshold)
-		i = incident(t, s, a.Incident)
+		i = theIncident(t, s, a.Incident)
 		require.Equal(t, 1, i.Threshold)
 	}
 	require.True(t, resume(t, s, "odilo", i.ID, noon))
@@ -318,7 +318,7 @@ func TestATripIsInTheSameTransactionAsItsResult(t *testing.T) {
 
 	a := record(t, s, result(store.Failure))
 	require.True(t, a.Tripped)
-	require.Equal(t, a.Incident, incident(t, s, a.Incident).ID)
+	require.Equal(t, a.Incident, theIncident(t, s, a.Incident).ID)
 }
 
 func TestTheHistoryKeepsEverythingOfARun(t *testing.T) {
@@ -348,7 +348,7 @@ func TestAResultAloneIsRecordedOnlyWhereThereIsNothingToResume(t *testing.T) {
 	s, _ := newStore(t)
 	alone := func() bool {
 		before := project(t, s, "odilo")
-		a, alone, err := s.RecordAlone(ctx, result(store.Failure), three)
+		a, alone, err := s.RecordIfIdle(ctx, result(store.Failure), three)
 		require.NoError(t, err)
 		if !alone {
 			require.Equal(t, before, project(t, s, "odilo"))
@@ -365,10 +365,10 @@ func TestAResultAloneIsRecordedOnlyWhereThereIsNothingToResume(t *testing.T) {
 	require.NoError(t, err)
 	require.True(t, resume(t, s, "odilo", i[0].ID, noon))
 	require.False(t, alone(), "one in whose issue something is left to do")
-	_, err = s.Change(ctx, i[0].ID, func(i *escalate.Incident) { i.Settled = true })
+	_, err = s.Change(ctx, i[0].ID, func(i *incident.Incident) { i.Settled = true })
 	require.NoError(t, err)
 	require.True(t, alone())
-	require.NoError(t, s.SetHold(ctx, escalate.Hold{Project: "odilo", Since: noon}))
+	require.NoError(t, s.SetHold(ctx, incident.Hold{Project: "odilo", Since: noon}))
 	require.False(t, alone(), "a hold")
 	runs, err := s.Runs(ctx, "odilo", 99)
 	require.NoError(t, err)

@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"github.com/terraphim/adfbot/breaker"
-	"github.com/terraphim/adfbot/escalate"
+	"github.com/terraphim/adfbot/escalate/incident"
 )
 
 // Outcomes of a run.
@@ -20,19 +20,19 @@ const (
 
 // Result is how one run of an agent ended. Everything in it that came from outside is masked and cleaned already.
 type Result struct {
-	Project    string
-	Agent      string
-	RunID      string // "" where the run has none; else unique for the project and agent
-	Outcome    string
-	ExitCode   int
-	Signal     string
-	Detail     string
-	Host       string
-	Started    time.Time // zero: not known
-	Finished   time.Time
-	Output     string // kept for a failure only
-	Generation *int64 // noted before the run began; nil: decided by Started, or the current one where that is zero
-	Run        string // id of the [Run] that this ends, or ""
+	Project    string    `json:"Project"`
+	Agent      string    `json:"Agent"`
+	RunID      string    `json:"RunID"` // "" where the run has none; else unique for the project and agent
+	Outcome    string    `json:"Outcome"`
+	ExitCode   int       `json:"ExitCode"`
+	Signal     string    `json:"Signal"`
+	Detail     string    `json:"Detail"`
+	Host       string    `json:"Host"`
+	Started    time.Time `json:"Started"` // zero: not known
+	Finished   time.Time `json:"Finished"`
+	Output     string    `json:"Output"`     // kept for a failure only
+	Generation *int64    `json:"Generation"` // noted before the run began; nil: decided by Started, or the current one where that is zero
+	Run        string    `json:"Run"`        // id of the [Run] that this ends, or ""
 }
 
 // Limits of a project's breaker. Threshold applies until a resume, Resume after it until a success.
@@ -85,9 +85,9 @@ func (s *Store) Record(ctx context.Context, r Result, l Limits) (Answer, error) 
 	return a, err
 }
 
-// RecordAlone is Record for a project without a hold, and without an incident that is not settled. Where there is one, it
+// RecordIfIdle is Record for a project without a hold, and without an incident that is not settled. Where there is one, it
 // stores nothing and returns false: whoever records looks first what has become of it.
-func (s *Store) RecordAlone(ctx context.Context, r Result, l Limits) (a Answer, alone bool, err error) {
+func (s *Store) RecordIfIdle(ctx context.Context, r Result, l Limits) (a Answer, alone bool, err error) {
 	err = s.tx(ctx, func(ctx context.Context, tx *txn) error {
 		p, err := standing(ctx, tx, r.Project)
 		if alone = err == nil && !p.held; alone {
@@ -240,8 +240,8 @@ func insertResult(ctx context.Context, tx *txn, r Result, a Answer, now time.Tim
 }
 
 // trip opens the incident of a result that is not stored yet.
-func (s *Store) trip(ctx context.Context, tx *txn, r Result, l Limits, a Answer) (escalate.Incident, error) {
-	i := escalate.Incident{
+func (s *Store) trip(ctx context.Context, tx *txn, r Result, l Limits, a Answer) (incident.Incident, error) {
+	i := incident.Incident{
 		ID: NewID(), Project: r.Project, Agent: r.Agent, Opened: s.now().UTC(), Failures: a.Failures, Threshold: a.Threshold,
 		Host: r.Host, Instance: l.Instance,
 	}
@@ -252,7 +252,7 @@ func (s *Store) trip(ctx context.Context, tx *txn, r Result, l Limits, a Answer)
 	if err != nil {
 		return i, err
 	}
-	i.Evidence.Runs = append(i.Evidence.Runs, escalate.Run{Outcome: r.Outcome, Started: r.Started, Finished: r.Finished,
+	i.Evidence.Runs = append(i.Evidence.Runs, incident.Run{Outcome: r.Outcome, Started: r.Started, Finished: r.Finished,
 		ExitCode: r.ExitCode, Signal: r.Signal, Detail: r.Detail, Host: r.Host, RunID: r.RunID})
 	for _, run := range runs {
 		if breaker.Counts(run.Agent) && len(i.Evidence.Runs) < evidenceRuns {
@@ -274,7 +274,7 @@ func (s *Store) trip(ctx context.Context, tx *txn, r Result, l Limits, a Answer)
 
 // HistoryRun is a run in the history.
 type HistoryRun struct {
-	escalate.Run
+	incident.Run
 	Agent    string
 	Counted  bool
 	Recorded time.Time

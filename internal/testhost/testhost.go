@@ -1,5 +1,5 @@
-// Package testhost gives tests what they need of the machine: root, another user, disks that are small, full or read-only.
-// A test is skipped where the machine does not have it.
+// Package testhost gives tests what they need from the machine: root, another user, and disks that are small, full or
+// read-only. It skips the test if the machine can't provide it, and undoes every change in a cleanup.
 package testhost
 
 import (
@@ -13,10 +13,10 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Nobody is a user to whom permissions apply.
+// Nobody is the id of a user that is not root.
 const Nobody = 65534
 
-// NeedRoot skips the test without root. why ends the sentence "needs root".
+// NeedRoot skips the test if it does not run as root. why completes the sentence "needs root …".
 func NeedRoot(t testing.TB, why string) {
 	t.Helper()
 	if os.Geteuid() != 0 {
@@ -24,7 +24,8 @@ func NeedRoot(t testing.TB, why string) {
 	}
 }
 
-// PublicDir is a temporary directory that every user can get to. It is removed also where the test took rights away in it.
+// PublicDir returns a temporary directory that every user can read. The cleanup removes it even if the test has changed
+// permissions in it.
 func PublicDir(t testing.TB) string {
 	t.Helper()
 	path, err := os.MkdirTemp("", "adfbot-test-")
@@ -41,13 +42,13 @@ func PublicDir(t testing.TB) string {
 	require.NoError(t, os.Chmod(path, 0o755))
 	for up := filepath.Dir(path); up != "/"; up = filepath.Dir(up) {
 		if fi, err := os.Stat(up); err != nil || fi.Mode().Perm()&0o001 == 0 {
-			t.Skipf("other users can't get to %s; set TMPDIR to a public directory", up)
+			t.Skipf("other users cannot enter %s: set TMPDIR to a public directory", up)
 		}
 	}
 	return path
 }
 
-// PublicCopy makes a hard link or copy of a program that every user can run.
+// PublicCopy returns a hard link to a program, or a copy, that every user can run.
 func PublicCopy(t testing.TB, program string) string {
 	t.Helper()
 	to := filepath.Join(PublicDir(t), "test")
@@ -59,18 +60,18 @@ func PublicCopy(t testing.TB, program string) string {
 	return to
 }
 
-// Disk mounts a file system of its own over a directory, which is made. options are those of tmpfs(5), such as "size=2m".
+// Disk creates dir and mounts a file system in memory there. options are those of tmpfs(5), e.g. "size=2m".
 func Disk(t testing.TB, dir, options string) {
 	t.Helper()
 	NeedRoot(t, "to mount a small disk")
 	require.NoError(t, os.MkdirAll(dir, 0o755))
 	if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, options+",mode=755"); err != nil {
-		t.Skip("nothing may be mounted here: ", err)
+		t.Skip("cannot mount a file system: ", err)
 	}
 	t.Cleanup(func() { require.NoError(t, unmount(dir)) })
 }
 
-// NewDisk is [Disk] in a directory of the test's own.
+// NewDisk is [Disk] in a new temporary directory.
 func NewDisk(t testing.TB, options string) string {
 	t.Helper()
 	dir := t.TempDir()
@@ -78,7 +79,7 @@ func NewDisk(t testing.TB, options string) string {
 	return dir
 }
 
-// Fill fills the disk under a directory and returns what makes room again.
+// Fill fills the disk that holds dir. empty frees the space again.
 func Fill(t testing.TB, dir string) (empty func()) {
 	t.Helper()
 	name := filepath.Join(dir, "fill")
@@ -95,13 +96,13 @@ func Fill(t testing.TB, dir string) (empty func()) {
 	return func() { require.NoError(t, os.Remove(name)) }
 }
 
-// ReadOnly makes a file or directory one that nobody may write, not even root, until writable is called.
+// ReadOnly makes a file or directory read-only for everyone, including root, until the test calls writable.
 func ReadOnly(t testing.TB, path string) (writable func()) {
 	t.Helper()
 	undo := func() error { return unmount(path) }
 	if os.Geteuid() == 0 {
 		if err := syscall.Mount(path, path, "", syscall.MS_BIND, ""); err != nil {
-			t.Skip("root may write everywhere, and nothing may be mounted here: ", err)
+			t.Skip("root ignores permissions, and a read-only mount is not possible: ", err)
 		}
 	} else {
 		info, err := os.Stat(path)
@@ -118,7 +119,7 @@ func ReadOnly(t testing.TB, path string) (writable func()) {
 	return writable
 }
 
-// RemountReadOnly makes a [Disk] read-only for everybody, as Linux does by itself after an error.
+// RemountReadOnly makes a [Disk] read-only for everyone, as Linux does after an I/O error.
 func RemountReadOnly(t testing.TB, dir string) {
 	t.Helper()
 	require.NoError(t, syscall.Mount("", dir, "", syscall.MS_REMOUNT|syscall.MS_RDONLY, ""))

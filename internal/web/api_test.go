@@ -11,8 +11,9 @@ import (
 	validator "github.com/pb33f/libopenapi-validator"
 	"github.com/stretchr/testify/require"
 
-	"github.com/terraphim/adfbot/escalate"
 	"github.com/terraphim/adfbot/escalate/giteatest"
+	"github.com/terraphim/adfbot/escalate/incident"
+	"github.com/terraphim/adfbot/escalate/tracker"
 	"github.com/terraphim/adfbot/internal/store"
 )
 
@@ -151,7 +152,7 @@ func TestWhoTookAnIncidentIsTold(t *testing.T) {
 	st, err := store.Open(t.Context(), s.path("state/adfbot.db"), store.Options{})
 	require.NoError(t, err)
 	at := time.Date(2026, 11, 23, 7, 5, 0, 0, time.UTC)
-	_, err = st.Change(t.Context(), v.Incident.ID, func(i *escalate.Incident) { i.Ack = &escalate.Ack{By: escalate.Account{ID: 7, Login: "mira"}, At: at} })
+	_, err = st.Change(t.Context(), v.Incident.ID, func(i *incident.Incident) { i.Ack = &incident.Ack{By: tracker.Account{ID: 7, Login: "mira"}, At: at} })
 	require.NoError(t, err)
 	st.Close()
 	i := s.project("digital-twins").Incident

@@ -7,7 +7,7 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/terraphim/adfbot/escalate"
+	"github.com/terraphim/adfbot/escalate/incident"
 	"github.com/terraphim/adfbot/internal/bot"
 	"github.com/terraphim/adfbot/internal/store"
 )
@@ -49,7 +49,7 @@ type issueJSON struct {
 	Number int64  `json:"number"`
 }
 
-func incidentView(i escalate.Incident) incidentJSON {
+func incidentView(i incident.Incident) incidentJSON {
 	v := incidentJSON{
 		ID: i.ID, Name: i.Name(), Project: i.Project, Agent: i.Agent, State: store.OpenIncidents, Opened: i.Opened,
 		Failures: i.Failures, Threshold: i.Threshold, Host: i.Host, FlagWritten: !i.FlagWritten.IsZero(), FlagError: i.FlagError,

@@ -9,9 +9,10 @@ import (
 	"strings"
 	"time"
 
-	"github.com/terraphim/adfbot/escalate"
+	"github.com/terraphim/adfbot/escalate/incident"
 	"github.com/terraphim/adfbot/internal/bot"
 	"github.com/terraphim/adfbot/internal/config"
+	"github.com/terraphim/adfbot/internal/redact"
 	"github.com/terraphim/adfbot/internal/store"
 )
 
@@ -58,14 +59,14 @@ func (s *Server) postResult(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	v := out.View()
-	if out.Tripped && !out.Known && out.Flag.State != escalate.FlagThere {
+	if out.Tripped && !out.Known && out.Flag.State != incident.FlagThere {
 		v.Problems = append(v.Problems, flagMissing(out.Flag))
 	}
 	writeJSON(w, http.StatusOK, v)
 	return nil
 }
 
-func flagMissing(f escalate.FlagView) string {
+func flagMissing(f incident.FlagView) string {
 	if f.Err != nil {
 		return "the pause flag is NOT written: " + f.Err.Error()
 	}
@@ -182,15 +183,15 @@ func (o object) time(name string, types, values *[]string) time.Time {
 }
 
 // clean masks, cleans and cuts what came from outside, before anything of it is stored.
-func clean(r *store.Result, redact *escalate.Redactor, outputTail int) {
-	r.Host = escalate.CleanLine(redact.Redact(r.Host), 200)
-	r.Signal = escalate.CleanLine(redact.Redact(r.Signal), 40)
-	r.Detail = escalate.CleanLine(redact.Redact(r.Detail), 200)
+func clean(r *store.Result, redactor *redact.Redactor, outputTail int) {
+	r.Host = redact.Line(redactor.Redact(r.Host), 200)
+	r.Signal = redact.Line(redactor.Redact(r.Signal), 40)
+	r.Detail = redact.Line(redactor.Redact(r.Detail), 200)
 	if r.Outcome != store.Failure {
 		r.Output = "" // kept of failures only
 		return
 	}
-	capture := escalate.NewCapture(outputTail, redact)
+	capture := redact.NewCapture(outputTail, redactor)
 	_, _ = capture.Write([]byte(r.Output)) // never fails
 	r.Output = capture.Text()
 }

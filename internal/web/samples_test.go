@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"github.com/terraphim/adfbot/escalate"
+	"github.com/terraphim/adfbot/escalate/incident"
+	"github.com/terraphim/adfbot/escalate/tracker"
 	"github.com/terraphim/adfbot/internal/bot"
 	"github.com/terraphim/adfbot/internal/store"
 )
@@ -19,7 +21,7 @@ func sampleRuns(signs string) []store.HistoryRun {
 	var out []store.HistoryRun
 	for n, sign := range signs {
 		started := before(time.Duration(n+1) * 17 * time.Minute)
-		r := store.HistoryRun{Agent: "project-meta", Counted: true, Recorded: started.Add(93 * time.Second), Run: escalate.Run{
+		r := store.HistoryRun{Agent: "project-meta", Counted: true, Recorded: started.Add(93 * time.Second), Run: incident.Run{
 			Outcome: store.Success, Started: started, Finished: started.Add(93 * time.Second), Host: "host-a", RunID: "job-" + string(rune('a'+n)),
 		}}
 		switch sign {
@@ -85,22 +87,22 @@ const sampleIssue = "https://git.example.org/terraphim/adf-fleet/issues/17"
 // hostile is what an attacker would have a name, a reason or an output be.
 const hostile = `"><script>alert(1)</script><img src=x onerror=alert(2)>' onmouseover='alert(3)` + "\u202e" + "javascript:alert(4)"
 
-func sampleIncidents() []escalate.Incident {
-	var runs []escalate.Run
+func sampleIncidents() []incident.Incident {
+	var runs []incident.Run
 	for _, r := range sampleRuns("---+++") {
 		runs = append(runs, r.Run)
 	}
-	ref := func(n int64) escalate.IssueRef {
-		return escalate.IssueRef{Repo: escalate.Repo{Server: "https://git.example.org", Owner: "terraphim", Name: "adf-fleet"}, ID: n + 100, Number: n,
+	ref := func(n int64) tracker.IssueRef {
+		return tracker.IssueRef{Repo: tracker.Repo{Server: "https://git.example.org", Owner: "terraphim", Name: "adf-fleet"}, ID: n + 100, Number: n,
 			URL: "https://git.example.org/terraphim/adf-fleet/issues/" + string(rune('0'+n))}
 	}
-	earlier := escalate.EarlierIncident{Seq: 1, Opened: before(30 * 24 * time.Hour), Ended: before(29 * 24 * time.Hour), Issue: ref(3)}
-	return []escalate.Incident{
+	earlier := incident.EarlierIncident{Seq: 1, Opened: before(30 * 24 * time.Hour), Ended: before(29 * 24 * time.Hour), Issue: ref(3)}
+	return []incident.Incident{
 		{ID: strings.Repeat("ab", 16), Project: "odilo", Seq: 3, Agent: "project-meta", Opened: before(3*time.Hour + 12*time.Minute), Failures: 3, Threshold: 3,
-			Host: "host-a", Instance: "bigbox", FlagWritten: before(3 * time.Hour), Issue: ref(7), Ack: &escalate.Ack{By: escalate.Account{Login: "alice"}, At: before(20 * time.Minute)}, Lost: []escalate.IssueRef{ref(6)},
-			Evidence: escalate.Evidence{Runs: runs, Output: "$ make deploy\nerror: no space left on device\nmake: *** [deploy] Error 1\n", Earlier: []escalate.EarlierIncident{earlier}}},
+			Host: "host-a", Instance: "bigbox", FlagWritten: before(3 * time.Hour), Issue: ref(7), Ack: &incident.Ack{By: tracker.Account{Login: "alice"}, At: before(20 * time.Minute)}, Lost: []tracker.IssueRef{ref(6)},
+			Evidence: incident.Evidence{Runs: runs, Output: "$ make deploy\nerror: no space left on device\nmake: *** [deploy] Error 1\n", Earlier: []incident.EarlierIncident{earlier}}},
 		{ID: strings.Repeat("cd", 16), Project: "odilo", Seq: 2, Agent: "project-meta-review", Opened: before(9 * 24 * time.Hour), Failures: 3, Threshold: 3,
 			Ended: before(8 * 24 * time.Hour), EndedHow: "the pause flag was removed; noticed by the sweep", Issue: ref(5), Settled: true,
-			Evidence: escalate.Evidence{Runs: runs[:3]}},
+			Evidence: incident.Evidence{Runs: runs[:3]}},
 	}
 }

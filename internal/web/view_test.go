@@ -15,7 +15,9 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/terraphim/adfbot/escalate"
+	"github.com/terraphim/adfbot/escalate/incident"
+	"github.com/terraphim/adfbot/escalate/plan"
+	"github.com/terraphim/adfbot/escalate/tracker"
 	"github.com/terraphim/adfbot/internal/bot"
 	"github.com/terraphim/adfbot/pause"
 )
@@ -47,7 +49,7 @@ func show(t *testing.T, target string, facts any) *httptest.ResponseRecorder {
 	return w
 }
 
-func sampleDetail(p bot.ProjectStatus, signs string, incidents ...escalate.Incident) bot.Detail {
+func sampleDetail(p bot.ProjectStatus, signs string, incidents ...incident.Incident) bot.Detail {
 	return bot.Detail{Status: sampleStatus(p), FlagPath: "/opt/ai-dark-factory/data/pause/" + p.ID, Runs: sampleRuns(signs), Incidents: incidents}
 }
 
@@ -69,9 +71,9 @@ func busySweep() bot.Status {
 	p.Failures, p.HalfOpen, p.Running, p.Threshold = 1, true, 1, 2
 	p.Pending = []string{"odilo#3: issue to be closed: close issue #17 in terraphim/adf-fleet: 502: the server or a proxy before it is down"}
 	s := sampleStatus(p, running("digital-twins", "+o.+"))
-	s.LastSweep.Actions = []escalate.Action{
-		{Kind: escalate.Resume, Project: "odilo", Name: "odilo#3", Why: "its pause flag is gone"},
-		{Kind: escalate.CloseDuplicate, Project: "odilo", Name: "odilo#2", Issue: escalate.IssueRef{Number: 16, URL: "https://git.example.org/terraphim/adf-fleet/issues/16"}, Why: "a second issue of one incident"},
+	s.LastSweep.Actions = []plan.Action{
+		{Kind: plan.Resume, Project: "odilo", Name: "odilo#3", Why: "its pause flag is gone"},
+		{Kind: plan.CloseDuplicate, Project: "odilo", Name: "odilo#2", Issue: tracker.IssueRef{Number: 16, URL: "https://git.example.org/terraphim/adf-fleet/issues/16"}, Why: "a second issue of one incident"},
 	}
 	s.LastSweep.TakenIn, s.LastSweep.LostRuns, s.LastSweep.Pruned = 1, 2, 1000
 	s.LastSweep.Errors = []string{"close issue #17 in terraphim/adf-fleet: 502"}
@@ -92,7 +94,7 @@ func evil() bot.Status {
 	s := sampleStatus(p, odd)
 	s.Instance = hostile
 	s.Problems, s.Foreign = []string{hostile}, []string{"javascript:alert(6)", hostile}
-	s.LastSweep.Actions = []escalate.Action{{Kind: escalate.ActionKind(hostile), Project: hostile, Why: hostile, Issue: escalate.IssueRef{URL: "data:text/html," + hostile}}}
+	s.LastSweep.Actions = []plan.Action{{Kind: plan.Kind(hostile), Project: hostile, Why: hostile, Issue: tracker.IssueRef{URL: "data:text/html," + hostile}}}
 	return s
 }
 

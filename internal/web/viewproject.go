@@ -4,7 +4,8 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/terraphim/adfbot/escalate"
+	"github.com/terraphim/adfbot/escalate/incident"
+	"github.com/terraphim/adfbot/escalate/tracker"
 	"github.com/terraphim/adfbot/internal/bot"
 	"github.com/terraphim/adfbot/internal/store"
 )
@@ -113,7 +114,7 @@ func detailOf(d bot.Detail) detailView {
 	return v
 }
 
-func runRowOf(r escalate.Run, now time.Time) runRow {
+func runRowOf(r incident.Run, now time.Time) runRow {
 	v := runRow{Kind: kindOf(r.Outcome), How: howEnded(r.Outcome, r.ExitCode, r.Signal, r.Detail), Host: r.Host, RunID: r.RunID, Began: momentOf(r.Started, now)}
 	if r.Started.IsZero() {
 		v.Began = momentOf(r.Finished, now)
@@ -123,7 +124,7 @@ func runRowOf(r escalate.Run, now time.Time) runRow {
 	return v
 }
 
-func incidentCardOf(i escalate.Incident, now time.Time) incidentCard {
+func incidentCardOf(i incident.Incident, now time.Time) incidentCard {
 	v := incidentCard{
 		Name: i.Name(), Anchor: fmt.Sprintf("incident-%d", i.Seq), Opened: momentOf(i.Opened, now), Open: i.IsOpen(), IsRebuilt: i.Rebuilt,
 		EndedHow: i.EndedHow, Issue: issueOf(i.Issue), Output: i.Evidence.Output,
@@ -179,7 +180,7 @@ func incidentCardOf(i escalate.Incident, now time.Time) incidentCard {
 	return v
 }
 
-func issueOf(r escalate.IssueRef) issueView {
+func issueOf(r tracker.IssueRef) issueView {
 	if r.IsZero() {
 		return issueView{}
 	}

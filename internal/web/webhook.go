@@ -11,7 +11,7 @@ import (
 	"mime"
 	"net/http"
 
-	"github.com/terraphim/adfbot/escalate"
+	"github.com/terraphim/adfbot/escalate/tracker"
 	"github.com/terraphim/adfbot/internal/bot"
 	"github.com/terraphim/adfbot/internal/config"
 )
@@ -133,7 +133,7 @@ func parseEvent(body []byte) (bot.Hint, error) {
 		return bot.Hint{}, refused(http.StatusBadRequest, titleBody, "this is no event of Gitea's: %s", clip(err.Error()))
 	}
 	return bot.Hint{
-		Sender: escalate.Account{ID: e.Sender.ID, Login: e.Sender.Login}, Author: e.Issue.User.ID,
+		Sender: tracker.Account{ID: e.Sender.ID, Login: e.Sender.Login}, Author: e.Issue.User.ID,
 		Owner: e.Repository.Owner.Login, Repo: e.Repository.Name, Number: e.Issue.Number, Body: e.Issue.Body,
 	}, nil
 }

@@ -20,8 +20,9 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/terraphim/adfbot/escalate"
 	"github.com/terraphim/adfbot/escalate/giteatest"
+	"github.com/terraphim/adfbot/escalate/incident"
+	"github.com/terraphim/adfbot/escalate/tracker"
 	"github.com/terraphim/adfbot/internal/bot"
 	"github.com/terraphim/adfbot/internal/store"
 	"github.com/terraphim/adfbot/pause"
@@ -77,9 +78,9 @@ func hooked(t *testing.T, edits ...string) (*station, *swept) {
 	st, err := store.Open(t.Context(), s.path("state/adfbot.db"), store.Options{})
 	require.NoError(t, err)
 	defer st.Close()
-	require.NoError(t, st.AddAccount(t.Context(), stationGitea, escalate.Account{ID: 2, Login: "adf-bot"}))
-	_, err = st.Insert(t.Context(), escalate.Incident{ID: store.NewID(), Project: "odilo", Seq: 1, Opened: time.Now(), Issue: escalate.IssueRef{
-		Repo: escalate.Repo{Server: stationGitea, Owner: "terraphim", Name: "rec"}, ID: 421, Number: 1}})
+	require.NoError(t, st.AddAccount(t.Context(), stationGitea, tracker.Account{ID: 2, Login: "adf-bot"}))
+	_, err = st.Insert(t.Context(), incident.Incident{ID: store.NewID(), Project: "odilo", Seq: 1, Opened: time.Now(), Issue: tracker.IssueRef{
+		Repo: tracker.Repo{Server: stationGitea, Owner: "terraphim", Name: "rec"}, ID: 421, Number: 1}})
 	require.NoError(t, err)
 	w := &swept{}
 	s.srv.hints.sweep = w.sweep
@@ -349,7 +350,7 @@ func TestAForgedMarkerNamesNoProject(t *testing.T) {
 	s, _ := hooked(t)
 	status, err := s.bot.Status(t.Context(), "")
 	require.NoError(t, err)
-	m := escalate.Marker{Installation: status.Installation, Project: "odilo", Incident: strings.Repeat("a", 32), Seq: 9}
+	m := tracker.Marker{Installation: status.Installation, Project: "odilo", Incident: strings.Repeat("a", 32), Seq: 9}
 	for name, tt := range map[string]struct {
 		hint bot.Hint
 		want string
@@ -360,9 +361,9 @@ func TestAForgedMarkerNamesNoProject(t *testing.T) {
 		"of an unknown project":      {bot.Hint{Author: 2, Body: strings.Replace(m.String(), "odilo", "nobody", 1)}, ""},
 		"no marker, known issue":     {bot.Hint{Owner: "Terraphim", Repo: "REC", Number: 1}, "odilo"},
 		"no marker, unknown issue":   {bot.Hint{Owner: "terraphim", Repo: "rec", Number: 2}, ""},
-		"the bot itself, by its id":  {bot.Hint{Sender: escalate.Account{ID: 2}, Author: 2, Body: m.String()}, ""},
+		"the bot itself, by its id":  {bot.Hint{Sender: tracker.Account{ID: 2}, Author: 2, Body: m.String()}, ""},
 		"nothing that is an issue":   {bot.Hint{Owner: "terraphim", Repo: "rec"}, ""},
-		"another login, known issue": {bot.Hint{Sender: escalate.Account{ID: 7, Login: "adf-bot"}, Owner: "terraphim", Repo: "rec", Number: 1}, "odilo"},
+		"another login, known issue": {bot.Hint{Sender: tracker.Account{ID: 7, Login: "adf-bot"}, Owner: "terraphim", Repo: "rec", Number: 1}, "odilo"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got, err := s.bot.Hinted(t.Context(), tt.hint)
@@ -390,7 +391,7 @@ func FuzzWebhook(f *testing.F) {
 			require.Equal(t, http.StatusBadRequest, no.status)
 			return
 		}
-		if m, ok := escalate.ParseMarker(hint.Body); ok {
+		if m, ok := tracker.ParseMarker(hint.Body); ok {
 			require.NoError(t, pause.CheckID(m.Project), "a project's id is safe before anything looks at a file")
 		}
 	})

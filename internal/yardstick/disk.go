@@ -8,7 +8,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// OnDisk refuses a directory on a file system in memory, where nothing has to be waited for and figures mean nothing.
+// OnDisk fails the benchmark if dir is on a file system in memory, where syncing costs nothing.
 func OnDisk(b *testing.B, dir string) {
 	b.Helper()
 	var fs unix.Statfs_t
@@ -16,12 +16,12 @@ func OnDisk(b *testing.B, dir string) {
 		b.Fatal(err)
 	}
 	if fs.Type == unix.TMPFS_MAGIC || fs.Type == unix.RAMFS_MAGIC {
-		b.Fatalf("%s is in memory, where nothing has to be waited for: set TMPDIR to a directory on a disk", dir)
+		b.Fatalf("%s is on a file system in memory, where syncing costs nothing: set TMPDIR to a directory on a disk", dir)
 	}
 }
 
-// Append returns what durable writes are held against: it appends a record of the given size to a file of its own under
-// dir, on a disk, and waits until it is there (fdatasync).
+// Append returns the yardstick of durable writes: it appends a record of the given size to a file of its own in dir and
+// calls fdatasync.
 func Append(b *testing.B, dir string, size int) func() {
 	b.Helper()
 	OnDisk(b, dir)

@@ -1,6 +1,8 @@
-// Package yardstick is for benchmarks whose figures mean something on a noisy machine: what is measured and what it is held
-// against are timed in turns, in one run, and the ratio is what counts. `.ci/bench` runs every benchmark whose name begins
-// with BenchmarkCost and prints the rows that they report as one table.
+// Package yardstick compares benchmarks with a yardstick, so that their results mean something on a noisy machine: it
+// runs the subject and the yardstick alternately and reports the ratio. `.ci/bench` runs every benchmark whose name
+// begins with BenchmarkCost and prints the rows that they report as one table.
+//
+// A failure, such as an unwritable file, ends the benchmark. The functions start no goroutines.
 package yardstick
 
 import (
@@ -14,22 +16,22 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// TableFile names the environment variable with the file that [Row.Report] appends a line of a Markdown table to. Where it
-// is not set, a benchmark reports to the benchmark's own output only.
+// TableFile is the environment variable with the path of the Markdown table that [Row.Report] appends to. If it is not
+// set, a benchmark reports to its own output only.
 const TableFile = "ADFBOT_BENCH_TABLE"
 
 // Row is one line of the table.
 type Row struct {
-	What      string // what was measured, as in the README's table
-	Measured  string // its figure, with the unit
-	Yardstick string // what it is held against, with its figure; "–" where there is none
+	What      string // what was measured
+	Measured  string // the result with its unit
+	Yardstick string // the yardstick and its result; "–": none
 	Value     float64
 	Unit      string // of Value and Goal: "×" for a ratio, "MB", "requests"
 	Goal      float64
-	AtLeast   bool // more is better; else less is
+	AtLeast   bool // the goal is a minimum, not a maximum
 }
 
-// Reached tells whether the value is at or within the goal.
+// Reached reports whether the value meets the goal.
 func (r Row) Reached() bool {
 	if r.AtLeast {
 		return r.Value >= r.Goal
@@ -37,7 +39,7 @@ func (r Row) Reached() bool {
 	return r.Value <= r.Goal
 }
 
-// Report gives the row to the benchmark's output, and to the table where one is asked for.
+// Report adds the row to the benchmark's output, and to the table if $[TableFile] is set.
 func (r Row) Report(b *testing.B) {
 	b.Helper()
 	b.ReportMetric(r.Value, r.unit())
@@ -54,11 +56,11 @@ func (r Row) Report(b *testing.B) {
 		}
 	}
 	if err != nil {
-		b.Fatalf("the table's row can't be written: %v", err)
+		b.Fatalf("append to the table of results: %v", err)
 	}
 }
 
-// line is the row in Markdown.
+// line returns the row in Markdown.
 func (r Row) line() string {
 	bound, reached := "at most", "yes"
 	if r.AtLeast {
@@ -70,7 +72,7 @@ func (r Row) line() string {
 	return fmt.Sprintf("| %s | %s | %s | %s | %s %s | %s |\n", r.What, r.Measured, r.Yardstick, number(r.Value, r.Unit), bound, number(r.Goal, r.Unit), reached)
 }
 
-// unit is Unit in letters that the benchmark format takes.
+// unit returns Unit as the format of benchmark results allows it.
 func (r Row) unit() string {
 	return strings.ReplaceAll(strings.ReplaceAll(r.Unit, "×", "ratio"), " ", "-")
 }
@@ -83,7 +85,7 @@ func number(v float64, unit string) string {
 	return s + " " + unit
 }
 
-// Took writes a time with three digits, in the unit that makes them readable.
+// Took formats a duration with three significant digits.
 func Took(d time.Duration) string {
 	if d >= time.Second {
 		return fmt.Sprintf("%.3g s", d.Seconds())
@@ -91,29 +93,29 @@ func Took(d time.Duration) string {
 	return fmt.Sprintf("%.3g ms", d.Seconds()*1e3)
 }
 
-// Compare times subject and yardstick in turns, each turn in the other order, for as long as the benchmark runs, and
-// returns their medians.
+// Compare times subject and yardstick alternately for as long as the benchmark runs, and returns their medians. The
+// order changes each time.
 func Compare(b *testing.B, subject, yardstick func()) (s, y time.Duration) {
 	b.Helper()
 	return CompareTimed(b, 1, Timed(subject), Timed(yardstick))
 }
 
-// Timed tells how long all of f took.
+// Timed returns a function that runs f and returns how long it took.
 func Timed(f func()) func() time.Duration {
 	return func() time.Duration {
-		begun := time.Now()
+		start := time.Now()
 		f()
-		return time.Since(begun)
+		return time.Since(start)
 	}
 }
 
-// CompareTimed is Compare for what takes long to prepare: each of the two tells how long the part took that counts. There
-// are at least so many turns, since a benchmark of long turns is over after the first.
-func CompareTimed(b *testing.B, least int, subject, yardstick func() time.Duration) (s, y time.Duration) {
+// CompareTimed is [Compare] for functions with a long preparation: each returns the duration of the part that counts.
+// It runs them at least minRuns times, because a benchmark with long runs ends after the first.
+func CompareTimed(b *testing.B, minRuns int, subject, yardstick func() time.Duration) (s, y time.Duration) {
 	b.Helper()
-	unix.Sync() // what was written before, the builds and the other benchmarks' gigabytes, is not for these two to wait for
+	unix.Sync() // neither should wait for what builds and other benchmarks have written
 	var ss, ys []time.Duration
-	turn := func() {
+	run := func() {
 		if len(ss)%2 == 0 {
 			ss = append(ss, subject())
 			ys = append(ys, yardstick())
@@ -123,10 +125,10 @@ func CompareTimed(b *testing.B, least int, subject, yardstick func() time.Durati
 		}
 	}
 	for b.Loop() {
-		turn()
+		run()
 	}
-	for len(ss) < least {
-		turn()
+	for len(ss) < minRuns {
+		run()
 	}
 	s, y = median(ss), median(ys)
 	b.ReportMetric(float64(s.Nanoseconds()), "ns/op")

@@ -10,7 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestARowSaysWhetherItReachesItsGoal(t *testing.T) {
+func TestRowLine(t *testing.T) {
 	r := Row{What: "a result", Measured: "0.2 ms", Yardstick: "an append, 0.1 ms", Value: 2, Unit: "×", Goal: 1.5}
 	require.Equal(t, "| a result | 0.2 ms | an append, 0.1 ms | 2 × | at most 1.5 × | **no** |\n", r.line())
 	r.Value = 1.5
@@ -19,13 +19,13 @@ func TestARowSaysWhetherItReachesItsGoal(t *testing.T) {
 	require.Equal(t, "| memory | 31 MB | – | 31 MB | at least 40 MB | **no** |\n", r.line())
 }
 
-func TestTimesHaveThreeDigits(t *testing.T) {
+func TestTook(t *testing.T) {
 	require.Equal(t, "0.175 ms", Took(174_761*time.Nanosecond))
 	require.Equal(t, "18.9 ms", Took(18_941_906*time.Nanosecond))
 	require.Equal(t, "2.67 s", Took(2_670*time.Millisecond))
 }
 
-func TestARowIsAppendedToTheTableThatIsAskedFor(t *testing.T) {
+func TestReport(t *testing.T) {
 	once(t)
 	file := filepath.Join(t.TempDir(), "table")
 	t.Setenv(TableFile, file)
@@ -39,21 +39,21 @@ func TestARowIsAppendedToTheTableThatIsAskedFor(t *testing.T) {
 	require.Contains(t, string(got), "| nothing | 0 | nothing | 1 × | at most 1 × | yes |\n")
 }
 
-func TestLongTurnsAreTakenOftenEnoughAndTheMedianCounts(t *testing.T) {
+func TestCompareTimed(t *testing.T) {
 	once(t)
-	turns := 0
+	runs := 0
 	testing.Benchmark(func(b *testing.B) {
 		s, y := CompareTimed(b, 5, func() time.Duration {
-			turns++
-			return time.Duration(turns) * time.Hour
+			runs++
+			return time.Duration(runs) * time.Hour
 		}, func() time.Duration { return time.Minute })
 		require.Equal(b, 3*time.Hour, s)
 		require.Equal(b, time.Minute, y)
 	})
-	require.Equal(t, 5, turns)
+	require.Equal(t, 5, runs)
 }
 
-// once makes benchmarks loop once: what takes no time would go round for a second otherwise, millions of times.
+// once makes benchmarks loop once. Otherwise, one that takes no time loops for a second.
 func once(t *testing.T) {
 	t.Helper()
 	const name = "test.benchtime"

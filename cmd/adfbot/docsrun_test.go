@@ -1,0 +1,217 @@
+package main
+
+import (
+	"flag"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/terraphim/adfbot/escalate/giteatest"
+)
+
+var updateDocs = flag.Bool("update", false, "write what the commands in README and guide print into these documents")
+
+// standIns are programs that the commands of the documents need and that a test must not run, or cannot.
+var standIns = map[string]string{
+	"sudo":         `[ "$1" = -u ] && shift 2; exec "$@"`,
+	"useradd":      `exit 0`,
+	"usermod":      `exit 0`,
+	"project-meta": `echo "project-meta: planning failed: model quota used up" >&2; exit 1`,
+	"install": `
+		args=()
+		while [ $# -gt 0 ]; do
+			case $1 in -o|-g) shift 2;; *) args+=("$1"); shift;; esac
+		done
+		PATH=/usr/bin:/bin exec install "${args[@]}"`,
+	"go": `
+		case "$*" in
+		"run ./cmd/adfbot "*) shift 2; exec adfbot "$@";;
+		"test ./...") exit 0;; # this test is a part of it
+		esac
+		exit 1`,
+	"systemctl": `
+		case "$*" in
+		daemon-reload) exec grep -q '^ExecStart=' "$ROOT/etc/systemd/system/adfbot.service";;
+		"enable --now adfbot")
+			$(sed -n 's/^ExecStart=//p' "$ROOT/etc/systemd/system/adfbot.service") >"$ROOT/log" 2>&1 &
+			echo $! >"$ROOT/pid"
+			exit 0;;
+		esac
+		exit 1`,
+	"journalctl": `sed /msg=serving/q <(exec tail -n +1 -f --pid="$(cat "$ROOT/pid")" "$ROOT/log" 2>/dev/null 3>&-)`,
+}
+
+// machine is what the commands of a document see: a file system below a directory, and a Gitea.
+type machine struct {
+	*testing.T
+	*gitea
+	root  string
+	alive *os.File // held open by the daemon for as long as it lives
+}
+
+const (
+	docsServer = "https://git.example.org"
+	docsToken  = "89abcdef0123456789abcdef0123456789abcdef"
+)
+
+func newMachine(t *testing.T) *machine {
+	t.Helper()
+	if _, err := exec.LookPath("bash"); err != nil {
+		t.Skip("no bash here")
+	}
+	g, err := newGitea()
+	require.NoError(t, err)
+	t.Cleanup(g.close)
+	g.AddUser("adf-bot", giteatest.UserOptions{})
+	g.AddToken("adf-bot", docsToken, "write:issue", "read:user", "read:repository")
+	g.SetPermission("terraphim", "adf-fleet", "adf-bot", giteatest.Write)
+
+	m := &machine{T: t, gitea: g, root: t.TempDir()}
+	for _, dir := range []string{"bin", "usr/local/bin", "etc/systemd/system"} {
+		require.NoError(t, os.MkdirAll(filepath.Join(m.root, dir), 0o755))
+	}
+	for name, script := range standIns {
+		require.NoError(t, os.WriteFile(filepath.Join(m.root, "bin", name), []byte("#!/usr/bin/env bash\n"+script+"\n"), 0o755))
+	}
+	self, err := os.Executable()
+	require.NoError(t, err)
+	require.NoError(t, os.Symlink(self, filepath.Join(m.root, "usr/local/bin/adfbot"))) // see TestMain
+	ended, alive, err := os.Pipe()
+	require.NoError(t, err)
+	m.alive = alive
+	t.Cleanup(func() {
+		if pid, err := os.ReadFile(filepath.Join(m.root, "pid")); err == nil {
+			n, err := strconv.Atoi(strings.TrimSpace(string(pid)))
+			require.NoError(t, err)
+			require.NoError(t, syscall.Kill(n, syscall.SIGTERM))
+		}
+		require.NoError(t, alive.Close())
+		_, err = io.Copy(io.Discard, ended)
+		require.NoError(t, err)
+		require.NoError(t, ended.Close())
+	})
+	return m
+}
+
+// here replaces the places of the documents by those of the test.
+func (m *machine) here(text string) string {
+	pairs := []string{docsServer, m.url()}
+	for _, path := range []string{"/etc/", "/var/lib/adfbot", "/opt/ai-dark-factory", "/usr/local/bin/"} {
+		pairs = append(pairs, path, m.root+path)
+	}
+	return strings.NewReplacer(pairs...).Replace(text)
+}
+
+// there takes here back, and replaces what differs from run to run.
+func (m *machine) there(text string) string {
+	text = strings.NewReplacer(m.url(), docsServer, m.root, "").Replace(text)
+	text = regexp.MustCompile(`\([^\s()]+, \d{4}-\d\d-\d\d \d\d:\d\d UTC\)`).ReplaceAllString(text, "(bigbox, 2026-11-23 04:10 UTC)")
+	return regexp.MustCompile(`user id \d+`).ReplaceAllString(text, "user id 2")
+}
+
+// bash runs a script as a person would type it, and returns its output and which commands in it failed.
+func (m *machine) bash(script string) (output string, failed []string) {
+	m.Helper()
+	cmd := exec.Command("bash", "-c", `trap 'echo "$? $BASH_COMMAND" >>"$ROOT/failed"' ERR`+"\n"+m.here(script))
+	cmd.Dir = m.root
+	cmd.Env = []string{"PATH=" + m.root + "/bin:" + m.root + "/usr/local/bin:/usr/bin:/bin", "ROOT=" + m.root, "HOME=" + m.root, "TMPDIR=" + m.root,
+		"ADFBOT_CONFIG=" + m.root + "/etc/adfbot/config.yaml", "GORACE=atexit_sleep_ms=0", "LC_ALL=C"}
+	cmd.Stdin = strings.NewReader(docsToken + "\n") // for the one command that reads a token
+	cmd.ExtraFiles = []*os.File{m.alive}
+	b, err := cmd.CombinedOutput()
+	m.Logf("%s\n%s%v", script, b, err)
+	log, err := os.ReadFile(m.root + "/failed")
+	if err == nil {
+		require.NoError(m, os.Remove(m.root+"/failed"))
+		failed = strings.Split(strings.TrimSpace(m.there(string(log))), "\n")
+	}
+	return m.there(string(b)), failed
+}
+
+// console runs the commands of a console block and returns the block with what they print.
+func (m *machine) console(text string) string {
+	m.Helper()
+	var b strings.Builder
+	for line := range strings.Lines(text) {
+		if command, ok := strings.CutPrefix(line, "$ "); ok {
+			out, _ := m.bash(command)
+			b.WriteString(line + out)
+		}
+	}
+	return b.String()
+}
+
+// compare holds a document's console block against what its commands print, or corrects the document.
+func (m *machine) compare(path string, b block) {
+	m.Helper()
+	got := m.console(b.text)
+	if *updateDocs {
+		text := strings.Replace(document(m.T, path), b.text, got, 1)
+		require.NoError(m, os.WriteFile(path, []byte(text), 0o644))
+		return
+	}
+	require.Equal(m, b.text, got, "%s: correct it with -run Docs -update", path)
+}
+
+func TestDocsCommandsOfTheREADME(t *testing.T) {
+	t.Parallel()
+	m := newMachine(t)
+	byLanguage := map[string]string{}
+	for _, b := range blocksIn(document(t, readmeFile)) {
+		byLanguage[b.language] += b.text
+	}
+	require.Regexp(t, `^go run ./cmd/adfbot demo +#.*\ngo test ./\.\.\. +#.*\n$`, byLanguage["sh"])
+	out, failed := m.bash(byLanguage["sh"])
+	require.Empty(t, failed)
+	require.Contains(t, out, "working again")
+
+	require.NoError(t, os.MkdirAll(m.root+"/etc/adfbot", 0o755))
+	require.NoError(t, os.WriteFile(m.root+"/etc/adfbot/config.yaml", []byte(m.here(byLanguage["yaml"]+
+		"pause_dir: /opt/ai-dark-factory/data/pause\nstate: /var/lib/adfbot/adfbot.db\n")), 0o644))
+	require.NoError(t, os.WriteFile(m.root+"/etc/adfbot/gitea-token", []byte(docsToken), 0o600))
+	for range 2 {
+		m.bash("adfbot exec --project odilo -- project-meta")
+	}
+	m.compare(readmeFile, block{"console", byLanguage["console"]})
+	require.Equal(t, 1, m.count(theRepo, "closed"))
+}
+
+func TestDocsCommandsOfTheGuide(t *testing.T) {
+	t.Parallel()
+	const path = "docs/guide.md"
+	m := newMachine(t)
+	var output string
+	var failures []string
+	for _, b := range blocksIn(document(t, path)) {
+		switch b.language {
+		case "console":
+			m.compare(path, b)
+		case "sh":
+			// The default paths of the configuration lie outside of the test's directory.
+			text := strings.ReplaceAll(b.text, "gitea:\n", "pause_dir: /opt/ai-dark-factory/data/pause\nstate: /var/lib/adfbot/adfbot.db\ngitea:\n")
+			out, failed := m.bash(text)
+			output += out
+			failures = append(failures, failed...)
+		}
+	}
+	slices.Sort(failures)
+	require.Equal(t, []string{
+		"2 sudo -u agents adfbot exec --project odilo -- ls /no/such/file",
+		"75 sudo -u agents adfbot gate odilo",
+	}, slices.Compact(failures), output)
+	require.Contains(t, output, "msg=serving")
+	require.NotContains(t, document(t, m.root+"/log"), "level=ERROR")
+	require.Regexp(t, `odilo +PAUSED .*odilo#1 `+docsServer+`/terraphim/adf-fleet/issues/1`, output)
+	require.Contains(t, output, "\n75\n")
+	require.Equal(t, 1, m.count(theRepo, "closed"))
+	require.Equal(t, 0, m.count(theRepo, "open"))
+}

@@ -1,0 +1,123 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"gopkg.in/yaml.v3"
+)
+
+// docsDaemon runs serve in this process and returns a client of its socket.
+func docsDaemon(t *testing.T) *http.Client {
+	t.Helper()
+	w := newWorld(t)
+	dir, err := os.MkdirTemp("", "adfbot-docs-") // the path of a socket has to be short
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	socket := filepath.Join(dir, "socket")
+	text := document(t, w.path("config.yaml")) + "http:\n  socket: " + socket + "\n"
+	require.NoError(t, os.WriteFile(w.path("config.yaml"), []byte(text), 0o644))
+
+	w.ok("record", "--project", "odilo", "--success")
+	w.ok("sweep") // the daemon may be asked before its own first sweep has ended
+
+	ready, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: filepath.Join(dir, "notify"), Net: "unixgram"})
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = ready.Close() })
+	ctx, stop := context.WithCancel(t.Context())
+	ended := make(chan int, 1)
+	var log bytes.Buffer
+	go func() {
+		ended <- run(ctx, []string{"serve"}, process{stdin: strings.NewReader(""), stdout: &log, stderr: &log, getenv: func(name string) string {
+			if name == "NOTIFY_SOCKET" {
+				return filepath.Join(dir, "notify")
+			}
+			return w.getenv(name)
+		}})
+	}()
+	t.Cleanup(func() {
+		stop()
+		require.Zero(t, <-ended, log.String())
+	})
+	message := make([]byte, 100)
+	n, err := ready.Read(message)
+	require.NoError(t, err)
+	require.Contains(t, string(message[:n]), "READY=1")
+	return &http.Client{Transport: &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return new(net.Dialer).DialContext(ctx, "unix", socket)
+	}}}
+}
+
+func fetch(t *testing.T, client *http.Client, path, body string) string {
+	t.Helper()
+	var resp *http.Response
+	var err error
+	if body == "" {
+		resp, err = client.Get("http://adfbot" + path)
+	} else {
+		resp, err = client.Post("http://adfbot"+path, "application/json", strings.NewReader(body))
+	}
+	require.NoError(t, err)
+	defer func() { require.NoError(t, resp.Body.Close()) }()
+	b, err := io.ReadAll(resp.Body)
+	require.NoError(t, err)
+	require.Equal(t, http.StatusOK, resp.StatusCode, string(b))
+	return string(b)
+}
+
+func TestDocsHTTP(t *testing.T) {
+	t.Parallel()
+	client := docsDaemon(t)
+	fetch(t, client, "/api/v1/results", `{"project":"quick","exit_code":1}`) // a trip, so there are requests to Gitea to count
+
+	t.Run("metrics", func(t *testing.T) {
+		text := topic(t, "metrics")
+		type row struct{ kind, labels string }
+		documented := map[string]row{}
+		for _, m := range regexp.MustCompile("(?m)^\\| `(adfbot_[a-z_]+)` \\| (\\w+) \\| ([a-z, ]*)\\|").FindAllStringSubmatch(text, -1) {
+			documented[m[1]] = row{m[2], strings.TrimSpace(m[3])}
+		}
+		page := fetch(t, client, "/metrics", "")
+		served := map[string]row{}
+		for _, m := range regexp.MustCompile(`(?m)^# TYPE (adfbot_\w+) (\w+)$`).FindAllStringSubmatch(page, -1) {
+			samples := submatches(`(?m)^`+m[1]+`(?:_bucket)?\{(.*)\}`, page)
+			labels := strings.Join(submatches(`(?:^|,|\{)([a-z]+)=`, strings.Join(samples, ",")), ", ")
+			served[m[1]] = row{m[2], strings.Trim(strings.ReplaceAll(", "+labels+",", ", le,", ","), ", ")}
+		}
+		require.Equal(t, served, documented)
+		for path, text := range documents(t) {
+			for _, name := range submatches(`\b(adfbot_[a-z_]+)\b`, text) {
+				require.Contains(t, served, name, path)
+			}
+		}
+		for _, prefix := range []string{"go_", "process_"} {
+			require.Contains(t, page, "\n"+prefix)
+			require.Contains(t, text, "`"+prefix+"`")
+		}
+	})
+
+	t.Run("endpoints", func(t *testing.T) {
+		var api struct {
+			Paths map[string]map[string]any `yaml:"paths"`
+		}
+		require.NoError(t, yaml.Unmarshal([]byte(fetch(t, client, "/api/v1/openapi.yaml", "")), &api))
+		require.NotEmpty(t, api.Paths)
+		text := topic(t, "http")
+		for path, methods := range api.Paths {
+			for method := range methods {
+				if method != "parameters" {
+					require.Contains(t, text, "`"+strings.ToUpper(method)+" "+path+"`")
+				}
+			}
+		}
+	})
+}

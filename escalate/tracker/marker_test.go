@@ -1,0 +1,112 @@
+package tracker
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+const (
+	testInstallation = "0123456789abcdef0123456789abcdef"
+	testIncident     = "fedcba9876543210fedcba9876543210"
+)
+
+var testMarker = Marker{Installation: testInstallation, Project: "odilo", Incident: testIncident, Seq: 3}
+
+func TestAMarkerIsReadBackFromItsText(t *testing.T) {
+	for _, m := range []Marker{
+		testMarker,
+		{Installation: testIncident, Project: "digital-twins_2.x--y", Incident: testInstallation, Seq: 0},
+		{Installation: testIncident, Project: strings.Repeat("p", 128), Incident: testInstallation, Seq: 1 << 40},
+	} {
+		got, ok := ParseMarker("text\n\n" + m.String())
+		require.True(t, ok, m)
+		require.Equal(t, m, got)
+		require.False(t, m.IsZero())
+	}
+	require.True(t, Marker{}.IsZero())
+}
+
+func TestTheMarkersTextStaysAsItIs(t *testing.T) {
+	require.Equal(t, "<!-- adfbot:v1 installation=0123456789abcdef0123456789abcdef project=odilo seq=3 incident=fedcba9876543210fedcba9876543210 -->",
+		testMarker.String())
+}
+
+func TestOnlyAWholeLineIsAMarker(t *testing.T) {
+	other := Marker{Installation: testInstallation, Project: "other", Incident: testInstallation, Seq: 9}
+	line := testMarker.String()
+	for name, c := range map[string]struct {
+		body string
+		want Marker
+	}{
+		"alone":                           {line, testMarker},
+		"CRLF":                            {"a\r\n" + line + "\r\n", testMarker},
+		"trailing blanks":                 {"a\n" + line + " \t\n", testMarker},
+		"text was added below":            {line + "\n\nI looked at it.\n", testMarker},
+		"the last of two":                 {other.String() + "\n" + line + "\n", testMarker},
+		"indented":                        {" " + line, Marker{}},
+		"quoted":                          {"> " + line, Marker{}},
+		"text behind it":                  {line + " x", Marker{}},
+		"in a code span":                  {"`" + line + "`", Marker{}},
+		"nothing":                         {"", Marker{}},
+		"only newlines":                   {"\n\n\n", Marker{}},
+		"broken over two lines":           {strings.Replace(line, " seq", "\nseq", 1), Marker{}},
+		"two blanks":                      {strings.Replace(line, " seq", "  seq", 1), Marker{}},
+		"upper-case id":                   {strings.Replace(line, "abcdef", "ABCDEF", 1), Marker{}},
+		"short id":                        {strings.Replace(line, "fedcba", "fedcb", 1), Marker{}},
+		"bad project":                     {strings.Replace(line, "odilo", "../odilo", 1), Marker{}},
+		"no project":                      {strings.Replace(line, "odilo", "", 1), Marker{}},
+		"hidden project":                  {strings.Replace(line, "odilo", ".odilo", 1), Marker{}},
+		"negative number":                 {strings.Replace(line, "seq=3", "seq=-3", 1), Marker{}},
+		"leading zero":                    {strings.Replace(line, "seq=3", "seq=03", 1), Marker{}},
+		"number too long":                 {strings.Replace(line, "seq=3", "seq=99999999999999999999", 1), Marker{}},
+		"other order":                     {strings.Replace(line, "project=odilo seq=3", "seq=3 project=odilo", 1), Marker{}},
+		"a field more":                    {strings.Replace(line, " -->", " x=y -->", 1), Marker{}},
+		"another version":                 {strings.Replace(line, "v1", "v2", 1), Marker{}},
+		"a valid one above a broken last": {line + "\n" + strings.Replace(line, "seq=3", "seq=x", 1), testMarker},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got, ok := ParseMarker(c.body)
+			require.Equal(t, !c.want.IsZero(), ok)
+			require.Equal(t, c.want, got)
+		})
+	}
+}
+
+func TestACommentIsKnownByItsKeyOnly(t *testing.T) {
+	key := testIncident + "/reopened/2"
+	body := "text\r\n\r\n" + CommentMarker(key) + " \r\n"
+	require.Equal(t, "<!-- adfbot:comment "+key+" -->", CommentMarker(key))
+	require.True(t, HasCommentMarker(body, key))
+	require.False(t, HasCommentMarker(body, testIncident+"/reopened/1"))
+	require.False(t, HasCommentMarker(body, testIncident+"/reopened/22"))
+	require.False(t, HasCommentMarker("> "+CommentMarker(key), key))
+	require.False(t, HasCommentMarker("", key))
+}
+
+func TestAKeyCannotEndItsComment(t *testing.T) {
+	key := "a --> <b>\n<!-- adfbot:v1"
+	require.Equal(t, 1, strings.Count(CommentMarker(key), "-->"))
+	require.NotContains(t, CommentMarker(key), "\n")
+	require.True(t, HasCommentMarker(CommentMarker(key), key))
+}
+
+func FuzzParseMarker(f *testing.F) {
+	f.Add(testMarker.String())
+	f.Add("x\r\n" + testMarker.String() + " \r\n\r\ny")
+	f.Add(strings.Replace(testMarker.String(), "seq=3", "seq=03", 1))
+	f.Fuzz(func(t *testing.T, body string) {
+		m, ok := ParseMarker(body)
+		if !ok {
+			require.True(t, m.IsZero())
+			return
+		}
+		require.Contains(t, body, m.String(), "what is read is what stands there")
+		again, ok := ParseMarker(m.String())
+		require.True(t, ok)
+		require.Equal(t, m, again)
+		_, ok = ParseMarker(BreakMarkers(body))
+		require.False(t, ok, "a broken marker is none")
+	})
+}

@@ -1,0 +1,116 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+	_ "time/tzdata" // time zones on a machine that has none installed
+
+	"github.com/robfig/cron/v3"
+)
+
+// Sweep configures when the sweep runs.
+type Sweep struct {
+	Schedule string // five cron fields, @every with whole seconds, or a word such as @hourly
+	TimeZone string // a name of the IANA database, UTC or Local
+}
+
+// Cron returns the schedule in its time zone. It fails only if the Sweep does not come from this package.
+func (s Sweep) Cron() (cron.Schedule, error) {
+	zone, err := time.LoadLocation(s.TimeZone)
+	if err != nil {
+		return nil, fmt.Errorf("sweep.time_zone: %w", err)
+	}
+	schedule, f := parseSchedule(s.Schedule)
+	if f != nil {
+		return nil, errors.New("sweep.schedule: " + f.what)
+	}
+	if spec, ok := schedule.(*cron.SpecSchedule); ok {
+		spec.Location = zone
+		return calendar{spec}, nil
+	}
+	return schedule, nil
+}
+
+// maxEvery keeps sums with the time to the next sweep from overflowing.
+const maxEvery = 8760 * time.Hour
+
+func cronSchedule(s string) (string, *fault) {
+	_, f := parseSchedule(s)
+	return s, f
+}
+
+// parseSchedule parses a schedule. It refuses what the cron library accepts but does not do: the library panics at
+// TZ=UTC alone, rounds intervals to whole seconds, and never fires on 31 February.
+func parseSchedule(s string) (cron.Schedule, *fault) {
+	const fix = `write five cron fields (minute hour day month weekday) such as "*/5 * * * *", or "@every 1m"`
+	if strings.HasPrefix(s, "TZ=") || strings.HasPrefix(s, "CRON_TZ=") {
+		return nil, faultf("set the zone in sweep.time_zone", "must not begin with a time zone: %s", quote(s))
+	}
+	if every, ok := strings.CutPrefix(s, "@every "); ok {
+		d, err := time.ParseDuration(every)
+		if err != nil || d < time.Second || d > maxEvery || d%time.Second != 0 {
+			return nil, faultf(`write it like "@every 1m"`, "must have whole seconds from 1s to 8760h after @every, not %s", quote(every))
+		}
+		return cron.Every(d), nil
+	}
+	schedule, err := cron.ParseStandard(s)
+	if err != nil {
+		return nil, faultf(fix, "is not a cron schedule: %s", quote(err.Error()))
+	}
+	if spec, ok := schedule.(*cron.SpecSchedule); ok {
+		// The start is fixed, so that a good file stays good. The five years that the library searches have a leap year.
+		spec.Location = time.UTC
+		if spec.Next(time.Date(2024, 1, 1, 0, 0, 0, 0, time.UTC)).IsZero() {
+			return nil, faultf("check the day and the month", "matches no date: %s", quote(s))
+		}
+	}
+	return schedule, nil
+}
+
+func timeZone(s string) (string, *fault) {
+	if _, err := time.LoadLocation(s); err != nil || s == "" {
+		return "", faultf("write a name such as UTC or Europe/Berlin", "is not a time zone: %s", quote(s))
+	}
+	return s, nil
+}
+
+// calendar is a cron schedule that fires at each minute at which the wall clock of its zone matches the five fields.
+// When the clock is put forward, the skipped times do not fire; when it is put back, the repeated times fire twice; no
+// other time or day is affected. The library steps by local days and hours instead: in zones that change at midnight or
+// by half an hour it skips days or fires on wrong ones.
+type calendar struct{ *cron.SpecSchedule }
+
+// Next returns the first matching time after t, or zero if there is none within the library's limit, five years.
+func (c calendar) Next(t time.Time) time.Time {
+	const quarter = 15 * time.Minute
+	end := t.AddDate(5, 0, 0)
+	for t = t.Truncate(time.Minute).Add(time.Minute); t.Before(end); {
+		at := t.In(c.Location)
+		switch {
+		case !c.matchesDay(at) || c.Hour>>at.Hour()&1 == 0:
+			// The offset of every zone is a multiple of a quarter, so days and hours begin at one.
+			t = t.Truncate(quarter).Add(quarter)
+		case c.Minute>>at.Minute()&1 == 0:
+			t = t.Add(time.Minute)
+		default:
+			return at
+		}
+	}
+	return time.Time{}
+}
+
+// matchesDay reports whether the schedule includes the date. As in every cron, if both the day of the month and the day
+// of the week are restricted, one match is enough. The library marks an unrestricted field with the highest bit.
+func (c calendar) matchesDay(t time.Time) bool {
+	const unrestricted = 1 << 63
+	byDate, byWeekday := c.Dom>>t.Day()&1 == 1, c.Dow>>t.Weekday()&1 == 1
+	switch {
+	case c.Month>>t.Month()&1 == 0:
+		return false
+	case c.Dom&unrestricted != 0 || c.Dow&unrestricted != 0:
+		return byDate && byWeekday
+	}
+	return byDate || byWeekday
+}

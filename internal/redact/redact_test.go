@@ -1,0 +1,321 @@
+package redact
+
+import (
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"net/url"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/terraphim/adfbot/internal/testhost"
+)
+
+// Tokens are put together here, so that no scanner takes this file for a leak.
+const (
+	hex40 = "0123456789abcdef" + "0123456789abcdef01234567"
+	pem   = "-----BEGIN RSA PRIVATE " + "KEY-----\nMIIEowIBAAKCAQEA\nabcdEFGH0123+/==\n-----END RSA PRIVATE " + "KEY-----"
+	jwt   = "eyJ" + "hbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0NTY3ODkwIn0.dozjgNryP4J3jVmNHl0w5N_XgL0n3I9PlFUP0THsR8U"
+	alnum = "abcdEFGH0123abcdEFGH0123abcdEFGH0123"
+)
+
+func TestWhatLooksSecretIsMasked(t *testing.T) {
+	for in, want := range map[string]string{
+		// headers
+		"Authorization: Bearer x":                                        "Authorization: Bearer [masked]",
+		"> authorization: token x\n< 401":                                "> authorization: token [masked]\n< 401",
+		"Authorization: Basic Ym9iOmh1bnRlcjI=":                          "Authorization: Basic [masked]",
+		"Authorization: abc def":                                         "Authorization: [masked]",
+		"Authorization: AWS4-HMAC-SHA256 Credential=a/b, Signature=c\nx": "Authorization: [masked]\nx",
+		"Authorization: Digest username=\"bob\", response=\"abc\"\nx":    "Authorization: [masked]\nx",
+		"Proxy-Authorization: Basic abc":                                 "Proxy-Authorization: Basic [masked]",
+		`{"Authorization": "Bearer abc", "x": 1}`:                        `{"Authorization": "Bearer [masked]", "x": 1}`,
+		`{"Authorization":["token abc"],"x":1}`:                          `{"Authorization":["token [masked]"],"x":1}`,
+		`{\"Authorization\": \"Bearer abc\", \"x\": 1}`:                  `{\"Authorization\": \"Bearer [masked]\", \"x\": 1}`,
+		`curl -H 'Authorization: Bearer abc' https://x.example`:          `curl -H 'Authorization: Bearer [masked]' https://x.example`,
+		`curl -H "Authorization: custom a b" https://x.example`:          `curl -H "Authorization: [masked]" https://x.example`,
+		"map[Accept:[*/*] Authorization:[Bearer abc] Host:[x]]":          "map[Accept:[*/*] Authorization:[Bearer [masked]] Host:[x]]",
+		`req.Header.Set("Authorization", "Bearer abc")`:                  `req.Header.Set("Authorization", "Bearer [masked]")`,
+		"Cookie: session=abc; other=def\nx":                              "Cookie: [masked]\nx",
+		"X-Api-Key: abc-def":                                             "X-Api-Key: [masked]",
+		"PRIVATE-TOKEN: a1b2c3":                                          "PRIVATE-TOKEN: [masked]",
+		"sent Bearer " + alnum + " to x":                                 "sent Bearer [masked] to x",
+		// URLs
+		"https://user:pass@host/path":                    "https://[masked]@host/path",
+		"https://abcdef@host/path":                       "https://[masked]@host/path",
+		"https://user:p@ss@host/path":                    "https://[masked]@host/path",
+		"postgres://user:pa/ss@host:5432/db x":           "postgres://[masked]@host:5432/db x",
+		"redis://:pass@host:6379":                        "redis://[masked]@host:6379",
+		"fatal: 'https://bob:x@y.example/r.git/' failed": "fatal: 'https://[masked]@y.example/r.git/' failed",
+		`https:\/\/bob:x@y.example\/r`:                   `https:\/\/[masked]@y.example\/r`,
+		"https://x.example/?token=abc&n=1":               "https://x.example/?token=[masked]&n=1",
+		"https://x.example/?access_token=abc#f":          "https://x.example/?access_token=[masked]",
+		"https://x.example/a?n=1&sig=ab%2Bcd&x=y":        "https://x.example/a?n=1&sig=[masked]&x=y",
+		"next=%2Fx%3Ftoken%3Dabc":                        "next=%2Fx%3Ftoken%3D[masked]",
+		// private keys
+		"a\n" + pem + "\nb":                                   "a\n[masked]\nb",
+		strings.ReplaceAll(pem, "\n", `\n`):                   "[masked]",
+		strings.ReplaceAll(pem, "RSA ", "OPENSSH "):           "[masked]",
+		strings.ReplaceAll(pem, "RSA PRIVATE", "PRIVATE"):     "[masked]",
+		strings.ReplaceAll(pem, "KEY-----", "KEY BLOCK-----"): "[masked]",
+		"a\n" + pem[:60]:                                      "a\n[masked]",
+		pem[44:] + "\nb":                                      "[masked]\nb", "log line\n" + pem[32:] + "\nb": "log line\n[masked]\nb",
+		"07:04 " + strings.ReplaceAll(pem, "\n", "\n07:04 "):           "07:04 [masked]",
+		"x y\n07:04 " + strings.ReplaceAll(pem[32:], "\n", "\n07:04 "): "x y\n07:04 [masked]",
+		// token shapes
+		"ghp_" + alnum + ".": "[masked].", "x=gho_" + alnum: "x=[masked]", "ghs_" + alnum: "[masked]", "ghu_" + alnum: "[masked]", "ghr_" + alnum: "[masked]",
+		"github_pat_" + alnum + "_" + alnum: "[masked]", "(glpat-" + alnum + ")": "([masked])", "xox" + "b-123456789012-abcdef": "[masked]",
+		"key AKIA" + "ABCDEFGHIJKLMNOP,": "key [masked],", "ASIA" + "ABCDEFGHIJKLMNOP": "[masked]", "AIza" + alnum: "[masked]",
+		"sk-" + alnum: "[masked]", "sk-proj-" + alnum + "_x": "[masked]", "'sk-ant-" + "api03-" + alnum + "-AA'": "'[masked]'", `\nsk-ant-` + alnum: `\n[masked]`,
+		"npm_" + alnum: "[masked]", "pypi-AgEIcHlwaS5vcmc" + alnum: "[masked]", "sk_live_" + alnum: "[masked]", "jwt " + jwt + " x": "jwt [masked] x",
+		"https://hooks.slack.com/services/T000/B000/abcdef": "https://[masked]", `\nghp_` + alnum: `\n[masked]`,
+		// Gitea's tokens
+		"token " + hex40: "token [masked]", "TOKEN=" + hex40: "TOKEN=[masked]", "?access_token=" + hex40: "?access_token=[masked]", "token: " + hex40: "token: [masked]",
+		"using Token  " + hex40 + " now": "using Token  [masked] now",
+		// assignments
+		"password=hunter2":                      "password=[masked]",
+		"DB_PASSWORD2=hunter2 x":                "DB_PASSWORD2=[masked] x",
+		"export GITEA_TOKEN='a b c'":            "export GITEA_TOKEN='[masked]'",
+		"SECRET_KEY=abc":                        "SECRET_KEY=[masked]",
+		"SECRET_KEY_BASE = abc":                 "SECRET_KEY_BASE = [masked]",
+		"aws_secret_access_key = abc/def+ghi":   "aws_secret_access_key = [masked]",
+		"AWS_SECRET_ACCESS_KEY=wJalr/K7MDENG":   "AWS_SECRET_ACCESS_KEY=[masked]",
+		"api_key: abc123":                       "api_key: [masked]",
+		"apiKey := \"abc\"":                     "apiKey := \"[masked]\"",
+		`"token": "abc"`:                        `"token": "[masked]"`,
+		`"token" : "a\"b", "n": 1`:              `"token" : "[masked]", "n": 1`,
+		`{"clientSecret":"abc","n":1}`:          `{"clientSecret":"[masked]","n":1}`,
+		`{\"password\":\"abc\",\"n\":1}`:        `{\"password\":\"[masked]\",\"n\":1}`,
+		`{'passwd': 'a', 'x': 'b'}`:             `{'passwd': '[masked]', 'x': 'b'}`,
+		`:password => "a"`:                      `:password => "[masked]"`,
+		`config["password"] = "a"`:              `config["password"] = "[masked]"`,
+		"{User:bob Password:hunter2 Host:x}":    "{User:bob Password:[masked] Host:x}",
+		"password=a&b,c;d x":                    "password=[masked] x",
+		"password=a,user=b":                     "password=[masked],user=b",
+		"password='never closed\nx":             "password='[masked]\nx",
+		"<password>a b</password>":              "<password>[masked] b</password>",
+		"//registry.npmjs.org/:_authToken=abc":  "//registry.npmjs.org/:_authToken=[masked]",
+		`"auth": "Ym9iOmh1bnRlcjI="`:            `"auth": "[masked]"`,
+		"tool --token abc --verbose":            "tool --token [masked] --verbose",
+		"tool --api-key='a b'":                  "tool --api-key='[masked]'",
+		"curl -u bob:hunter2 https://x.example": "curl -u [masked] https://x.example",
+		"AccountName=a;AccountKey=abc==;End=x":  "AccountName=a;AccountKey=[masked];End=x",
+		"passphrase: correct horse":             "passphrase: [masked] horse",
+		"dbpass=a":                              "dbpass=[masked]", "dbPass: a": "dbPass: [masked]", "user=bob pass=hunter2": "user=bob pass=[masked]",
+		"DB_PWD=hunter2":       "DB_PWD=[masked]",
+		`\npassword=x\ny`:      `\npassword=[masked]\ny`,
+		"password=[masked]abc": "password=[masked]",
+	} {
+		t.Run(in, func(t *testing.T) {
+			got := (*Redactor)(nil).Redact(in)
+			require.Equal(t, want, got)
+			require.Equal(t, want, New().Redact(got), "masking twice")
+		})
+	}
+}
+
+func TestWhatIsNoSecretStays(t *testing.T) {
+	for _, s := range []string{
+		"", "an ordinary line", "commit " + hex40, "HEAD is now at 0123456 fix", "Merge " + hex40 + " into main",
+		"sha256:" + strings.Repeat("0123456789abcdef", 4), "id 123e4567-e89b-12d3-a456-426614174000",
+		`"integrity": "sha512-` + alnum + alnum + `=="`, "h1:" + alnum + "=", "https://host/path?x=1#y", "http://[::1]:80/x",
+		"https://proxy.golang.org/github.com/x/y/@v/v1.2.3.info", "ssh://git@git.example.org/a/b.git", "git@git.example.org:a/b.git",
+		"mail bob@x.example, see https://x.example", "max_tokens=4096 total_tokens: 1234", "used 512 tokens", "token_count: 5", "max_token: 4096",
+		"tokenizer=bert", "TOKEN_FILE=/etc/adfbot/token", "SECRET_NAME=foo", "unexpected token: foo", "syntax error: unexpected token: }",
+		"Invalid token: expected a string", "token=", `"token": ""`, `"token": null`, "password: null", "GITEA_TOKEN=${GITEA_TOKEN}",
+		"GITEA_TOKEN=$GITEA_TOKEN", "password: ******", "token: <none>", "password={{ .Password }}", "--- PASS: TestFoo (0.00s)", "pass: 12 fail: 0",
+		"tests_pass=12", "PWD=/home/adf", "OLDPWD=/", "bypass: yes", "compass=north", "authorization failed", "authentication: ok",
+		"primary_key=id", "public_key: abc", "monkey=1", "keyboard: us", "task-0123456789abcdefghijkl", "sk-learn-model-version-2", "desk-" + alnum[:20],
+		"pypi-mirror-server-config-files", "npm_config_registry=https://registry.npmjs.org", "npm_lifecycle_event=build", "AKIAFOO", "eyJhbGciOiJIUzI1NiJ9",
+		"-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----", "-----BEGIN PUBLIC KEY-----", "the private key was not found",
+		"docker run -u 1000:1000 x", "error[E0308]: mismatched types\n  --> src/main.rs:14:5", "token limit exceeded: 8192", "bearer token missing",
+		"signature=abc", "gpg: Good signature: x", "auth: none", "auth: true", "cookies: 3", "[masked]", "Authorization: [masked]", "https://[masked]@host",
+		"2026-11-23T07:04:05Z INFO starting", "secret/data/foo", "secrets: inherit",
+	} {
+		require.Equal(t, s, (*Redactor)(nil).Redact(s))
+	}
+}
+
+func TestAKnownValueIsMaskedInEveryForm(t *testing.T) {
+	const v = `pa$s/w+rd"<&>` + "\tü\\x"
+	r := New(" "+v+"\n", "abc", "", "mask")
+	quoted, err := json.Marshal(v)
+	require.NoError(t, err)
+	var plain strings.Builder
+	e := json.NewEncoder(&plain)
+	e.SetEscapeHTML(false)
+	require.NoError(t, e.Encode(v))
+	for _, in := range []string{v, url.QueryEscape(v), url.PathEscape(v), strings.ToLower(url.QueryEscape(v)), string(quoted), plain.String()} {
+		require.NotContains(t, r.Redact("x "+in+" y"), "w+rd", in)
+		require.Contains(t, r.Redact("x "+in+" y"), masked, in)
+	}
+	for n := range 7 {
+		for _, enc := range []*base64.Encoding{base64.StdEncoding, base64.URLEncoding, base64.RawStdEncoding, base64.RawURLEncoding} {
+			in := enc.EncodeToString([]byte("bob:xyz"[:n] + v + "."))
+			out := r.Redact(in)
+			require.Contains(t, out, masked, in)
+			require.Less(t, len(strings.ReplaceAll(out, masked, "")), 16, in)
+		}
+	}
+	require.Equal(t, " is shown", capture(99, New("a-secret-value"), "\x1b[0;0a-secret-value is shown")[len(masked):],
+		"a value that lost its first letter to a broken escape sequence")
+	require.Equal(t, "abc mask", r.Redact("abc mask"), "values too short, or part of what stands for a secret")
+	require.Equal(t, "s3cret x [masked]", New("s3cretlong").Redact("s3cret x s3cretlong"))
+	require.Equal(t, "[masked]!", New("abcd1234", "1234wxyz").Redact("abcd1234wxyz!"), "two that overlap")
+	require.Equal(t, "[masked]!", New("abcd", "abcdefgh").Redact("abcdefgh!"), "one in another")
+}
+
+func TestASecretOfSeveralLinesIsMaskedLineByLine(t *testing.T) {
+	r := New("first-line-of-it\r\nsecond-line-of-it\r\nx\r\n")
+	require.Equal(t, "[masked]", r.Redact("first-line-of-it\nsecond-line-of-it\nx"))
+	require.Equal(t, "07:04 [masked]\n07:05 [masked]\n07:06 x", r.Redact("07:04 first-line-of-it\n07:05 second-line-of-it\n07:06 x"))
+}
+
+func TestARedactorServesManyAtOnce(t *testing.T) {
+	r := New("secret-value")
+	var wg sync.WaitGroup
+	for range 8 {
+		wg.Go(func() { require.Equal(t, "a [masked]", r.Redact("a secret-value")) })
+	}
+	wg.Wait()
+}
+
+func TestARedactorLearnsWhileItServesManyAndForgetsNothing(t *testing.T) {
+	r := New("secret-value")
+	var wg sync.WaitGroup
+	for n := range 8 {
+		wg.Go(func() {
+			r.Learn(fmt.Sprintf("rotated-value-%d", n))
+			require.Equal(t, "[masked] and [masked]", r.Redact(fmt.Sprintf("secret-value and rotated-value-%d", n)))
+		})
+	}
+	wg.Wait()
+	for n := range 8 {
+		require.Equal(t, "[masked]", r.Redact(fmt.Sprintf("rotated-value-%d", n)))
+	}
+	(*Redactor)(nil).Learn("a nil one learns nothing")
+}
+
+func TestMaskingIsLinear(t *testing.T) {
+	const size = 1 << 20
+	r := New("hunter2-and-more", "another value of it")
+	fill := func(s string) string { return strings.Repeat(s, size/len(s)) }
+	for name, in := range map[string]string{
+		"binary": testhost.Noise(20 * size), "log": strings.Repeat(fill("2026-11-23T07:04:05Z INFO step=12 path=/a/b/c took 12ms url=https://x.example/a\n"), 20),
+		"equals": fill("="), "colons": fill("://"), "users": fill("://a:"), "keys": fill("password"), "assignments": fill("password="),
+		"quotes": fill("password=\""), "begins": fill("-----BEGIN PRIVATE KEY-----"), "ends": fill("-----END PRIVATE KEY-----\n"),
+		"one word": fill("a"), "base64": fill("eyJ"), "blanks": fill("token  "), "masked": fill("[masked]"), "curl": fill("curl -u "),
+		"lines and an end": fill("abcdefghijklmnopqrst\n") + "-----END PRIVATE KEY-----", "headers": fill("authorization:["), "escapes": fill(`\"password\":\"`),
+	} {
+		start := time.Now()
+		_ = r.Redact(in)
+		took := time.Since(start)
+		t.Log(name, took.Round(time.Millisecond))
+		require.Less(t, took, 20*time.Second, name) // generous: machines are slow, quadratic is slower
+	}
+}
+
+func FuzzRedact(f *testing.F) {
+	for _, s := range []string{"password=", "Authorization: Bearer ", "https://a:", "x", "[masked", "\"token\": \"", "-----BEGIN PRIVATE KEY-----\n", "eyJ", "\\", "'", "a\r"} {
+		f.Add(s, " "+s, uint16(len(s)))
+	}
+	const secret = "Sup3r+S3cret/V4lue"
+	r := New(secret, "ed] x", "[mas")
+	f.Fuzz(func(t *testing.T, before, after string, limit uint16) {
+		s := before + secret + after
+		got := r.Redact(s)
+		require.NotContains(t, got, secret)
+		require.Equal(t, got, r.Redact(got), "masking twice")
+		require.LessOrEqual(t, len(got), 3*len(s)+len(masked), "each mask stands for something")
+		text := capture(int(limit%2000), r, s)
+		require.LessOrEqual(t, len(text), int(limit%2000))
+		requireClean(t, text)
+		require.NotContains(t, text, secret)
+	})
+}
+
+func FuzzCapture(f *testing.F) {
+	f.Add("x", "y\n", uint32(overlap), uint32(3), uint16(300))
+	f.Add("password=", "\r", uint32(overlap+slack), uint32(overlap), uint16(0))
+	f.Add("\x1b[31m", "\x1b", uint32(2*overlap), uint32(7), uint16(1000))
+	const secret = "Sup3r+S3cret/V4lue"
+	r := New(secret)
+	f.Fuzz(func(t *testing.T, before, after string, lead, trail uint32, limit uint16) {
+		// Of the secret nothing may show, wherever it stands and whatever is around it.
+		if strings.ContainsAny(before+after, "Sup3r+S3cret/V4lue") {
+			t.Skip()
+		}
+		s := strings.Repeat("z\n", int(lead%(2*overlap))/2) + before + secret + after + strings.Repeat("-z", int(trail%(2*overlap))/2)
+		text := capture(int(limit), r, s)
+		require.LessOrEqual(t, len(text), int(limit))
+		requireClean(t, text)
+		for _, c := range "S3V4" {
+			require.NotContains(t, withoutGap(text), string(c))
+		}
+	})
+}
+
+// FuzzCaptureInPieces writes the secret in pieces of any size, with colours and other invisible things inside it.
+func FuzzCaptureInPieces(f *testing.F) {
+	for _, inside := range []string{"", "\x1b[0m", "\x1b[38;5;208m\x1b[1m", "\x1b]0;t\x07", "\u200b", "\ufeff\u202e", "\x00", "\b", "\x1b(B"} {
+		f.Add(inside, []byte{1, 3}, uint16(5), uint32(0), uint16(1000))
+		f.Add(inside, []byte{0, 255, 9}, uint16(1), uint32(overlap-9), uint16(300))
+	}
+	const secret = "Sup3r+S3cret/V4lue"
+	r := New(secret)
+	f.Fuzz(func(t *testing.T, inside string, sizes []byte, at uint16, lead uint32, limit uint16) {
+		if Clean("x"+inside+"y") != "xy" || strings.ContainsAny(inside, "S3V4\r") {
+			t.Skip() // it does not vanish, or takes back what stood before it: then it is another word
+		}
+		cut := int(at) % len(secret)
+		if cut == 0 {
+			cut = 1
+		}
+		in := []byte(strings.Repeat("z\n", int(lead%(2*overlap))/2) + "begin " + secret[:cut] + inside + secret[cut:] + " end\n")
+		c := NewCapture(int(limit), r)
+		for n := 0; len(in) > 0; n++ {
+			size := len(in)
+			if len(sizes) > 0 && len(in) < 2000 {
+				size = min(int(sizes[n%len(sizes)])+1, len(in))
+			} else if len(in) >= 2000 {
+				size = len(in) - 1000
+			}
+			_, _ = c.Write(in[:size])
+			in = in[size:]
+		}
+		text := c.Text()
+		require.LessOrEqual(t, len(text), int(limit))
+		requireClean(t, text)
+		for _, c := range "S3V4" {
+			require.NotContains(t, withoutGap(text), string(c))
+		}
+	})
+}
+
+func withoutGap(s string) string {
+	if head, _, tail, ok := splitGap(s); ok {
+		return head + tail
+	}
+	return s
+}
+
+func TestEveryKnownShapeIsMasked(t *testing.T) {
+	var patterns *Redactor
+	for _, sh := range append(slices.Clone(marked[:]), unmarked[:]...) {
+		token := sh.prefix + strings.Repeat("A1B2C3D4", 5)
+		switch sh.prefix {
+		case "AKIA", "ASIA": // have a length
+			token = token[:len(sh.prefix)+sh.min]
+		case "eyJ":
+			token += ".A1B2"
+		}
+		got := patterns.Redact("it said " + token + " and went on")
+		require.NotContains(t, got, token[len(sh.prefix):], sh.prefix)
+		require.Contains(t, got, " and went on")
+	}
+}

@@ -1,0 +1,60 @@
+// Package text formats counts, durations and shell words for people: in messages, in issues and on the page.
+//
+// The functions depend on nothing but their arguments, so they may be called from any goroutine.
+package text
+
+import (
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Plural returns n and its noun, e.g. "1 project" or "3 projects".
+func Plural(n int, noun string) string {
+	if n != 1 {
+		noun += "s"
+	}
+	return strconv.Itoa(n) + " " + noun
+}
+
+// Duration returns d in at most two units, e.g. "0.4s", "42s", "12m 5s", "3h 20m" or "2d 4h". Below ten seconds it
+// rounds to a tenth, and up to 0.1s what is shorter than that; above, it rounds to a second. A negative duration counts
+// as 0.
+//
+// For an age that is printed again and again, pass d.Truncate(time.Second).
+func Duration(d time.Duration) string {
+	if 0 < d && d < 10*time.Second {
+		tenths := max(d.Round(100*time.Millisecond), 100*time.Millisecond)
+		return strconv.FormatFloat(tenths.Seconds(), 'f', -1, 64) + "s"
+	}
+	switch s := int64(max(d, 0).Round(time.Second) / time.Second); {
+	case s < 60:
+		return units(s, "s", 0, "")
+	case s < 60*60:
+		return units(s/60, "m", s%60, "s")
+	case s < 24*60*60:
+		return units(s/3600, "h", s%3600/60, "m")
+	default:
+		return units(s/86400, "d", s%86400/3600, "h")
+	}
+}
+
+func units(a int64, unitA string, b int64, unitB string) string {
+	s := strconv.FormatInt(a, 10) + unitA
+	if b != 0 {
+		s += " " + strconv.FormatInt(b, 10) + unitB
+	}
+	return s
+}
+
+// ShellQuote returns a word that a POSIX shell reads as s: s itself where nothing in it is special, else s in single
+// quotes.
+func ShellQuote(s string) string {
+	special := func(c rune) bool {
+		return (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') && (c < '0' || c > '9') && !strings.ContainsRune("/._-+:@", c)
+	}
+	if s != "" && s[0] != '-' && !strings.ContainsFunc(s, special) {
+		return s
+	}
+	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
+}
