@@ -30,8 +30,9 @@ var allowed = map[string][]string{
 	"internal/testhost":   {},
 	"internal/yardstick":  {},
 	"internal/exposition": {},
+	"internal/hostlocal":  {},
 	"internal/config":     {"pause", "internal/text"},
-	"internal/store":      {"breaker", "pause", "escalate", "escalate/tracker", "escalate/incident", "internal/redact"},
+	"internal/store":      {"breaker", "pause", "escalate", "escalate/tracker", "escalate/incident", "internal/redact", "internal/hostlocal"},
 	"internal/bot":        {"breaker", "pause", "escalate", "escalate/tracker", "escalate/incident", "escalate/plan", "escalate/issuetext", "escalate/gitea", "internal/redact", "internal/markdown", "internal/config", "internal/store"},
 	"internal/web":        {"breaker", "pause", "escalate", "escalate/tracker", "escalate/incident", "escalate/plan", "escalate/issuetext", "escalate/gitea", "internal/redact", "internal/markdown", "internal/config", "internal/store", "internal/bot", "internal/exposition"},
 }
