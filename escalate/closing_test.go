@@ -225,7 +225,7 @@ func TestWhileTheTimelineCantBeReadNothingIsConcluded(t *testing.T) {
 
 func TestWhileItIsNotKnownWhoTheOperatorsAreNoClosingIsJudged(t *testing.T) {
 	playClosing(t, func(w *world, id string) {
-		w.rec.State = noOperators{State: w.store}
+		w.rec.Commands = noOperators{CommandState: w.store}
 		w.gitea.As("alex").Close(fleet, 1)
 		_, err := w.sweepAnd(escalate.SweepOptions{})
 		require.ErrorIs(t, err, errNoOperators)
@@ -240,7 +240,7 @@ func TestWhileItIsNotKnownWhoTheOperatorsAreNoClosingIsJudged(t *testing.T) {
 var errNoOperators = errors.New("database is locked")
 
 // noOperators is a state that can't tell who the operators are.
-type noOperators struct{ incident.State }
+type noOperators struct{ incident.CommandState }
 
 func (noOperators) Operators(context.Context, string) ([]incident.Operator, error) {
 	return nil, errNoOperators

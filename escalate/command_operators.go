@@ -29,7 +29,7 @@ type operatorSet struct {
 // operatorSet brings the stored operators in line with the configured ones. It asks Gitea only for those who are new. Taking
 // a login out of the configuration forgets who it was.
 func (r *Reconciler) operatorSet(ctx context.Context, own map[int64]bool, dry bool) (*operatorSet, error) {
-	stored, err := r.State.Operators(ctx, r.Settings.URL)
+	stored, err := r.Commands.Operators(ctx, r.Settings.URL)
 	if err != nil {
 		return nil, err
 	}
@@ -81,7 +81,7 @@ func (r *Reconciler) saveOperators(ctx context.Context, o *operatorSet) error {
 		return nil
 	}
 	o.changed = false
-	return r.State.SetOperators(ctx, r.Settings.URL, o.list)
+	return r.Commands.SetOperators(ctx, r.Settings.URL, o.list)
 }
 
 // allows reports whether an account is an operator. Its id decides. Who has an operator's login and another id is none: the

@@ -33,7 +33,7 @@ const (
 // operators ordered. Without operators it asks nothing. It comes before the state is read for the plan, so that a command
 // to resume and a closing in one go are not taken for a closing alone.
 func (r *Reconciler) commands(ctx context.Context, c *sweepCache, repos []tracker.Repo) ([]plan.Action, []error) {
-	if r.Gitea == nil || r.Off != nil {
+	if r.Gitea == nil || r.Off != nil || r.Commands == nil {
 		return nil, nil
 	}
 	if len(r.Settings.Operators) == 0 {
@@ -65,9 +65,9 @@ func (r *Reconciler) commands(ctx context.Context, c *sweepCache, repos []tracke
 // forgetOperators forgets the operators when the configuration has none any more, and up to where comments were read: what
 // is written while there are none is not made up for when there are some again.
 func (r *Reconciler) forgetOperators(ctx context.Context, dry bool) error {
-	stored, err := r.State.Operators(ctx, r.Settings.URL)
+	stored, err := r.Commands.Operators(ctx, r.Settings.URL)
 	if err == nil && len(stored) > 0 && !dry {
-		err = r.State.SetOperators(ctx, r.Settings.URL, nil)
+		err = r.Commands.SetOperators(ctx, r.Settings.URL, nil)
 	}
 	return err
 }
@@ -96,7 +96,7 @@ func (r *Reconciler) pollAll(ctx context.Context, c *sweepCache, repos []tracker
 
 // pollComments reads a repository's new comments and accepts the commands among them. In a dry run it only returns them.
 func (r *Reconciler) pollComments(ctx context.Context, c *sweepCache, repo tracker.Repo) ([]plan.Action, error) {
-	stored, err := r.State.CommentsRead(ctx, repo)
+	stored, err := r.Commands.CommentsRead(ctx, repo)
 	if err != nil {
 		return nil, err
 	}
@@ -130,7 +130,7 @@ func (r *Reconciler) pollComments(ctx context.Context, c *sweepCache, repo track
 		case err == nil && c.dry:
 			found = append(found, commandAction(cmd)...)
 		case err == nil && !wait:
-			err = r.State.AcceptCommand(ctx, cmd)
+			err = r.Commands.AcceptCommand(ctx, cmd)
 		}
 		if err != nil {
 			errs = append(errs, fmt.Errorf("comment %d in %s#%d: %w", m.ID, repo, m.Number, err))
@@ -143,7 +143,7 @@ func (r *Reconciler) pollComments(ctx context.Context, c *sweepCache, repo track
 		readTo = now
 	}
 	if !c.dry && !readTo.Equal(stored) {
-		errs = append(errs, r.State.SetCommentsRead(ctx, repo, readTo))
+		errs = append(errs, r.Commands.SetCommentsRead(ctx, repo, readTo))
 	}
 	return found, errors.Join(errs...)
 }
@@ -161,7 +161,7 @@ func (r *Reconciler) newCommands(ctx context.Context, c *sweepCache, repo tracke
 	if len(written) == 0 {
 		return nil, nil
 	}
-	fresh, err := r.State.NewComments(ctx, repo.Server, written)
+	fresh, err := r.Commands.NewComments(ctx, repo.Server, written)
 	return slices.DeleteFunc(slices.Clone(comments), func(m tracker.Comment) bool { return !slices.Contains(fresh, m.ID) }), err
 }
 

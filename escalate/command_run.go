@@ -21,7 +21,7 @@ const commandWait = 5 * time.Second
 // runCommands runs the pending commands. A crash leaves them pending, and each step knows whether it was begun and what it
 // was about; so a command is run once, whatever happens in between.
 func (r *Reconciler) runCommands(ctx context.Context, c *sweepCache) ([]plan.Action, error) {
-	pending, err := r.State.PendingCommands(ctx, r.Settings.URL, "")
+	pending, err := r.Commands.PendingCommands(ctx, r.Settings.URL, "")
 	if err == nil {
 		pending, err = r.followIssues(ctx, pending)
 	}
@@ -57,7 +57,7 @@ func (r *Reconciler) followIssues(ctx context.Context, commands []incident.Comma
 		if len(found) == 0 || found[0].Issue.ID != cmd.Issue.ID || found[0].Issue.Repo == cmd.Issue.Repo {
 			continue
 		}
-		if commands[n], err = r.State.ChangeCommand(ctx, cmd, nil, func(cmd *incident.Command) { cmd.Issue.Repo = found[0].Issue.Repo }); err != nil {
+		if commands[n], err = r.Commands.ChangeCommand(ctx, cmd, nil, func(cmd *incident.Command) { cmd.Issue.Repo = found[0].Issue.Repo }); err != nil {
 			return nil, err
 		}
 	}
@@ -71,7 +71,7 @@ func (r *Reconciler) runProjectCommands(ctx context.Context, c *sweepCache, proj
 		return nil, err
 	}
 	defer release()
-	commands, err := r.State.PendingCommands(ctx, r.Settings.URL, project) // again: another process may have run some
+	commands, err := r.Commands.PendingCommands(ctx, r.Settings.URL, project) // again: another process may have run some
 	if err != nil {
 		return nil, err
 	}
@@ -126,7 +126,7 @@ func (r *Reconciler) runCommand(ctx context.Context, c *sweepCache, cmd incident
 }
 
 func (r *Reconciler) endCommand(ctx context.Context, cmd incident.Command) (progress, error) {
-	_, err := r.State.ChangeCommand(context.WithoutCancel(ctx), cmd, nil, func(cmd *incident.Command) { cmd.Done = true })
+	_, err := r.Commands.ChangeCommand(context.WithoutCancel(ctx), cmd, nil, func(cmd *incident.Command) { cmd.Done = true })
 	return complete, err
 }
 
@@ -210,7 +210,7 @@ func (run *commandRun) steps(ctx context.Context) (progress, error) {
 
 // save changes the command, and stores a hold in the same transaction where it is not nil.
 func (run *commandRun) save(ctx context.Context, hold *incident.Hold, change func(*incident.Command)) error {
-	cmd, err := run.State.ChangeCommand(ctx, run.cmd, hold, change)
+	cmd, err := run.Commands.ChangeCommand(ctx, run.cmd, hold, change)
 	if err == nil {
 		run.cmd = cmd
 	}

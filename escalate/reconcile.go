@@ -39,8 +39,9 @@ type Settings struct {
 type Reconciler struct {
 	Settings Settings
 	State    incident.State
-	Gitea    tracker.Client // nil: no request is made, what is pending stays so
-	Off      error          // why no request may be made; noted with what is pending
+	Commands incident.CommandState // nil: nobody gives commands
+	Gitea    tracker.Client        // nil: no request is made, what is pending stays so
+	Off      error                 // why no request may be made; noted with what is pending
 	Pause    pause.Dir
 	PauseOff error // why the pause directory must not be believed; every flag is unknown then
 	Composer *issuetext.Composer

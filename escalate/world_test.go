@@ -132,7 +132,7 @@ func openMachine(t *testing.T, s *giteatest.Server, path, dir string) *machine {
 				return escalate.Target{Repo: repoOf(fleet), Labels: []string{"adf", "circuit-breaker", "priority/high"}}
 			},
 		},
-		State: m.store,
+		State: m.store, Commands: m.store,
 		Gitea: gitea.New(gitea.Options{
 			URL: server, Tokens: m.tokens, Timeout: timeout, Transport: s.Transport(), Redact: redactor,
 		}),

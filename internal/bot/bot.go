@@ -155,7 +155,7 @@ func (b *Bot) join(ctx context.Context, dir pause.Dir, mode Mode, env Env) error
 		}
 	}
 	b.rec = &escalate.Reconciler{
-		Settings: b.settings(), State: b.store, Gitea: server, Pause: dir, Composer: composer,
+		Settings: b.settings(), State: b.store, Commands: b.store, Gitea: server, Pause: dir, Composer: composer,
 		Log: b.log, Now: b.now, Uptime: env.Uptime, Step: b.step, Describe: b.describe,
 	}
 	if b.tokenErr != nil && mode == Results {
