@@ -18,6 +18,7 @@ var allowed = map[string][]string{
 	"breaker":             {},
 	"pause":               {},
 	"internal/text":       {},
+	"internal/fault":      {},
 	"internal/redact":     {},
 	"internal/markdown":   {"internal/redact"},
 	"escalate/tracker":    {"pause", "internal/redact"},
@@ -25,7 +26,7 @@ var allowed = map[string][]string{
 	"escalate/incident":   {"escalate/tracker", "internal/redact"},
 	"escalate/plan":       {"escalate/incident", "escalate/tracker"},
 	"escalate/issuetext":  {"escalate/incident", "escalate/tracker", "internal/markdown", "internal/redact"},
-	"escalate":            {"breaker", "pause", "escalate/tracker", "escalate/incident", "escalate/plan", "escalate/issuetext", "internal/redact", "internal/markdown"},
+	"escalate":            {"breaker", "pause", "escalate/tracker", "escalate/incident", "escalate/plan", "escalate/issuetext", "internal/fault", "internal/redact", "internal/markdown"},
 	"escalate/giteatest":  {},
 	"internal/testhost":   {},
 	"internal/yardstick":  {},
@@ -33,8 +34,8 @@ var allowed = map[string][]string{
 	"internal/hostlocal":  {},
 	"internal/config":     {"pause", "internal/text"},
 	"internal/store":      {"breaker", "pause", "escalate", "escalate/tracker", "escalate/incident", "internal/redact", "internal/hostlocal"},
-	"internal/bot":        {"breaker", "pause", "escalate", "escalate/tracker", "escalate/incident", "escalate/plan", "escalate/issuetext", "escalate/gitea", "internal/redact", "internal/markdown", "internal/config", "internal/store"},
-	"internal/web":        {"breaker", "pause", "escalate", "escalate/tracker", "escalate/incident", "escalate/plan", "escalate/issuetext", "escalate/gitea", "internal/redact", "internal/markdown", "internal/config", "internal/store", "internal/bot", "internal/exposition"},
+	"internal/bot":        {"breaker", "pause", "escalate", "escalate/tracker", "escalate/incident", "escalate/plan", "escalate/issuetext", "escalate/gitea", "internal/fault", "internal/redact", "internal/markdown", "internal/config", "internal/store"},
+	"internal/web":        {"breaker", "pause", "escalate", "escalate/tracker", "escalate/incident", "escalate/plan", "escalate/issuetext", "escalate/gitea", "internal/fault", "internal/redact", "internal/markdown", "internal/config", "internal/store", "internal/bot", "internal/exposition"},
 }
 
 // imports lists what every package imports, without its tests, by its path in the module.

@@ -359,7 +359,7 @@ func (f flow) crash(t *testing.T, kill killing, again bool) {
 
 // stepsOfTheSource finds the steps by their calls.
 func stepsOfTheSource(t *testing.T) []string {
-	call := regexp.MustCompile(`\.step\("([a-z-]+)"\)`)
+	call := regexp.MustCompile(`fault\.Point\([a-z]+, "([a-z-]+)"\)`)
 	var names []string
 	for _, dir := range []string{"../../escalate", "../../internal/bot"} {
 		files, err := filepath.Glob(dir + "/*.go")

@@ -18,6 +18,7 @@ import (
 
 	"github.com/terraphim/adfbot/escalate/incident"
 	"github.com/terraphim/adfbot/internal/bot"
+	"github.com/terraphim/adfbot/internal/fault"
 )
 
 // The test binary is also the command under test: started under the name adfbot it is one, with hooks that no production
@@ -61,7 +62,7 @@ func uptimeAfter(d time.Duration) func() incident.Uptime {
 
 // command is main, with the hooks.
 func command() int {
-	p := process{stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, getenv: os.Getenv, step: stepHook(os.Getenv)}
+	p := process{stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, getenv: os.Getenv}
 	if s := os.Getenv(ahead); s != "" {
 		d, err := time.ParseDuration(s)
 		must(err)
@@ -83,7 +84,11 @@ func command() int {
 		must(syscall.Setgid(id))
 		must(syscall.Setuid(id))
 	}
-	code := run(context.Background(), os.Args[1:], p)
+	ctx := context.Background()
+	if hook := stepHook(os.Getenv); hook != nil {
+		ctx = fault.With(ctx, hook)
+	}
+	code := run(ctx, os.Args[1:], p)
 	if file := os.Getenv(logMemory); file != "" {
 		// Not from the process's resource usage: that begins with what its parent had.
 		b, err := os.ReadFile("/proc/self/status")
