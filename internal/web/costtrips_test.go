@@ -39,8 +39,7 @@ func slowGitea(s *station) (url string, end func()) {
 	return server.URL, server.Close
 }
 
-// tripsAt does something for each of many projects with a few clients at once, and returns how long that took. Client c does
-// it for every eighth project, beginning with project c.
+// tripsAt has each client call do for its share of the projects, all clients at once, and returns how long that took.
 func tripsAt(b *testing.B, do func(client, project int) error) time.Duration {
 	b.Helper()
 	var wg sync.WaitGroup
@@ -68,7 +67,7 @@ type tripSample struct {
 }
 
 // reportTrips has every project fail three times over HTTP and returns how long the third failures took. Nothing sweeps,
-// so whatever is there at the end was done before the last answer. An earlier trip made labels and account known.
+// so every flag and issue it finds was made before the last answer. An earlier trip made the labels and the account known.
 func reportTrips(b *testing.B) (time.Duration, tripSample) {
 	b.Helper()
 	var projects strings.Builder
@@ -124,7 +123,7 @@ func reportTrips(b *testing.B) (time.Duration, tripSample) {
 	return took, tripSample{issues[tripping], flag}
 }
 
-// bareTrips does for each project what no bot can do without: one request, a record and a flag on disk.
+// bareTrips does the least that a trip needs for each project: a record and a flag on disk, and one request.
 func bareTrips(b *testing.B, sample tripSample) time.Duration {
 	b.Helper()
 	s := newStation(b)
@@ -178,7 +177,8 @@ func BenchmarkCostOfAThousandTripsOverHTTP(b *testing.B) {
 	s, y := yardstick.CompareTimed(b, tripsTurns, trips, func() time.Duration { return bareTrips(b, sample) })
 	yardstick.Row{
 		What: "1,000 trips reported over HTTP by 8 clients, Gitea of 5 ms", Measured: yardstick.Took(s),
-		Yardstick: "1,000 bare POSTs of the same size by 8 clients, each with a synced append and a flag published durably: " + yardstick.Took(y),
-		Value:     s.Seconds() / y.Seconds(), Unit: "×", Goal: 1.5,
+		Yardstick: "1,000 bare POSTs of the same size by 8 clients, each with a synced append and a flag published durably: " +
+			yardstick.Took(y),
+		Value: s.Seconds() / y.Seconds(), Unit: "×", Goal: 1.5,
 	}.Report(b)
 }

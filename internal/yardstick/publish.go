@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// Publish returns what a pause flag is held against: it makes a file with the given content under dir, complete or not at
-// all, and returns when file and directory entry are on disk (two syncs). It may be called from several goroutines.
+// Publish returns what a pause flag is compared with. The function makes a file with the given content under dir, complete
+// or not at all, and returns when the file and its directory entry are on disk (two syncs). It is safe for concurrent use.
 func Publish(b *testing.B, dir string, content []byte) func(name string) {
 	b.Helper()
 	OnDisk(b, dir)
