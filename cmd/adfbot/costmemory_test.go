@@ -22,6 +22,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/terraphim/adfbot/internal/testhost"
 	"github.com/terraphim/adfbot/internal/yardstick"
 )
 
@@ -63,7 +64,7 @@ func daemonsMemory(b *testing.B, program string) (resident, anonymous, peak floa
 		require.NoError(b, daemon.Wait(), log.String())
 	}()
 	c := daemonAt(socket, clients)
-	require.Eventually(b, func() bool { return c.get("/healthz") == nil }, patience, 10*time.Millisecond, "the daemon does not answer")
+	require.Eventually(b, func() bool { return c.get("/healthz") == nil }, testhost.Patience, 10*time.Millisecond, "the daemon does not answer")
 
 	id := func(n int) string { return "project-" + strconv.Itoa(n%projects) }
 	require.NoError(b, c.report(3*projects, func(n int) (string, string) { return id(n), "failure" }))

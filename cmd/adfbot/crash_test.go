@@ -17,6 +17,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/terraphim/adfbot/escalate/giteatest"
+	"github.com/terraphim/adfbot/internal/testhost"
 )
 
 // flow is one command of the bot, in a situation where it has much to do.
@@ -332,7 +333,7 @@ func atRequest(n int, answered bool) killing {
 		select {
 		case err := <-died:
 			return err
-		case <-time.After(patience):
+		case <-time.After(testhost.Patience):
 			_ = cmd.Process.Kill()
 			return errors.New("that request never came")
 		}
@@ -342,10 +343,10 @@ func atRequest(n int, answered bool) killing {
 func (f flow) crash(t *testing.T, kill killing, again bool) {
 	w := newWorld(t)
 	f.before(w)
-	require.Equal(t, 128+int(syscall.SIGKILL), codeOf(kill(w, f.act)), "it was to be killed")
+	require.Equal(t, 128+int(syscall.SIGKILL), testhost.ExitCode(kill(w, f.act)), "it was to be killed")
 	if again {
 		// Whatever step it comes to; where nothing is left to do it comes to none.
-		if code := codeOf(atStep("*:1")(w, []string{"sweep"})); code != 0 && code != 1 {
+		if code := testhost.ExitCode(atStep("*:1")(w, []string{"sweep"})); code != 0 && code != 1 {
 			require.Equal(t, 128+int(syscall.SIGKILL), code)
 		}
 	}

@@ -16,6 +16,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
+
+	"github.com/terraphim/adfbot/internal/testhost"
 )
 
 // served is a world with a daemon, which is asked through its socket as the user who runs the tests.
@@ -93,8 +95,8 @@ func (s *served) failed(project, run string) answer {
 
 func (s *served) await(what string, f func() bool) {
 	s.t.Helper()
-	for end := time.Now().Add(patience); !f(); time.Sleep(20 * time.Millisecond) {
-		require.True(s.t, time.Now().Before(end), "%s, after %s", what, patience)
+	for end := time.Now().Add(testhost.Patience); !f(); time.Sleep(20 * time.Millisecond) {
+		require.True(s.t, time.Now().Before(end), "%s, after %s", what, testhost.Patience)
 	}
 }
 

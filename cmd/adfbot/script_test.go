@@ -18,13 +18,9 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 	"golang.org/x/sys/unix"
+
+	"github.com/terraphim/adfbot/internal/testhost"
 )
-
-// nobody is who runs a command in a test of refused permissions when the test is run by root.
-const nobody = 65534
-
-// patience is how long a test waits for another process. A test that passes never waits that long.
-const patience = 20 * time.Second
 
 // TestScripts runs the stories in testdata/script. Each has a Gitea and an installation of its own, and beside testscript's
 // own commands those of scriptCommands.
@@ -115,26 +111,12 @@ func need(ts *testscript.TestScript, neg, negatable bool, args []string, least i
 	}
 }
 
-func codeOf(err error) int {
-	var e *exec.ExitError
-	switch {
-	case err == nil:
-		return 0
-	case errors.As(err, &e):
-		if s, ok := e.Sys().(syscall.WaitStatus); ok && s.Signaled() {
-			return 128 + int(s.Signal())
-		}
-		return e.ExitCode()
-	}
-	return -1
-}
-
 func exitCode(ts *testscript.TestScript, neg bool, args []string) {
 	need(ts, neg, false, args, 2, "rc N command [arguments]")
 	want, err := strconv.Atoi(args[0])
 	ts.Check(err)
 	err = ts.Exec(args[1], args[2:]...)
-	if got := codeOf(err); got != want {
+	if got := testhost.ExitCode(err); got != want {
 		ts.Fatalf("exit code %d, not %d (%v)", got, want, err)
 	}
 }
@@ -178,13 +160,13 @@ func stoppedCommand(ts *testscript.TestScript, neg bool, args []string) {
 
 // await polls until there is nothing to complain about.
 func await(ts *testscript.TestScript, complaint func() string) {
-	for end := time.Now().Add(patience); ; time.Sleep(10 * time.Millisecond) {
+	for end := time.Now().Add(testhost.Patience); ; time.Sleep(10 * time.Millisecond) {
 		s := complaint()
 		if s == "" {
 			return
 		}
 		if time.Now().After(end) {
-			ts.Fatalf("%s, after %s", s, patience)
+			ts.Fatalf("%s, after %s", s, testhost.Patience)
 		}
 	}
 }
@@ -247,9 +229,9 @@ func asUser(ts *testscript.TestScript, neg bool, args []string) {
 		if err != nil {
 			return err
 		}
-		return os.Lchown(path, nobody, nobody)
+		return os.Lchown(path, testhost.Nobody, testhost.Nobody)
 	}))
-	ts.Setenv(asUID, strconv.Itoa(nobody))
+	ts.Setenv(testhost.UIDVar, strconv.Itoa(testhost.Nobody))
 }
 
 func tmpfs(ts *testscript.TestScript, neg bool, args []string) {

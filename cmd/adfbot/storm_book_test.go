@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/terraphim/adfbot/escalate/giteatest"
+	"github.com/terraphim/adfbot/internal/testhost"
 )
 
 // The storm's own book: what was done, by whom and when, what was answered, and what was asked of Gitea. The checker
@@ -304,7 +305,7 @@ func (b *book) process(from string) string {
 func (b *book) endRuns() {
 	for _, d := range b.deeds {
 		for _, pid := range b.ran(d) {
-			for end := time.Now().Add(patience); b.alive(pid); time.Sleep(time.Millisecond) {
+			for end := time.Now().Add(testhost.Patience); b.alive(pid); time.Sleep(time.Millisecond) {
 				if time.Now().After(end) {
 					b.wrong("7: the command of p%d still runs", d.N)
 					break

@@ -12,7 +12,6 @@ import (
 	"net"
 	"net/http"
 	"os"
-	"os/exec"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -22,6 +21,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/terraphim/adfbot/escalate/giteatest"
+	"github.com/terraphim/adfbot/internal/testhost"
 )
 
 // What the storm does with processes.
@@ -35,7 +35,7 @@ type deed struct {
 	Stdout, Stderr string
 	Round          int
 
-	cmd      *exec.Cmd
+	cmd      *testhost.Child
 	signaled bool
 	host     string // that its requests come from
 	over     func() // ends its chance
@@ -73,7 +73,7 @@ func (s *storm) start(m move, meanwhile func(*os.Process)) {
 	err = d.cmd.Wait()
 	done()
 	d.Ended = s.now()
-	d.Code = codeOf(err)
+	d.Code = testhost.ExitCode(err)
 	d.Stdout, d.Stderr = read()
 	d.signaled = d.cmd.ProcessState.ExitCode() == -1
 	s.book.answered(d)
@@ -124,7 +124,7 @@ func (s *storm) prepareDeed(m move) *deed {
 	}
 	d.cmd = s.child(args, env...)
 	if user != 0 {
-		d.cmd.Env = append(d.cmd.Env, asUID+"="+strconv.Itoa(user))
+		d.cmd.Env = append(d.cmd.Env, testhost.UIDVar+"="+strconv.Itoa(user))
 	}
 	after := time.Duration(s.ahead.Load())
 	d.cmd.Env = append(d.cmd.Env, ahead+"="+(after+m.Jump).String(), passed+"="+after.String())

@@ -20,6 +20,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/terraphim/adfbot/escalate/giteatest"
+	"github.com/terraphim/adfbot/internal/testhost"
 )
 
 // The storm is a randomised test of the whole bot. One seed is one installation with its own Gitea and a few rounds. In a
@@ -143,14 +144,14 @@ func (s *storm) own() {
 		if err != nil {
 			return err
 		}
-		return os.Lchown(path, nobody, nobody)
+		return os.Lchown(path, testhost.Nobody, testhost.Nobody)
 	}))
 }
 
 // botUser is who runs the bot: root, or whoever runs the tests, is not refused anything where the plan has no refusals.
 func (s *storm) botUser() int {
 	if (s.plan.Denied || s.plan.Separated) && os.Geteuid() == 0 {
-		return nobody
+		return testhost.Nobody
 	}
 	return 0
 }
@@ -190,7 +191,7 @@ func (s *storm) deliver() {
 	}
 	s.start(move{What: "serve", Args: []string{"serve"}}, func(daemon *os.Process) {
 		defer func() { _ = daemon.Signal(syscall.SIGTERM) }()
-		for end := time.Now().Add(patience); ; time.Sleep(time.Millisecond) {
+		for end := time.Now().Add(testhost.Patience); ; time.Sleep(time.Millisecond) {
 			if c, err := net.Dial("unix", s.path("s")); err == nil {
 				_ = c.Close()
 				break
