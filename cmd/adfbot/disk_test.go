@@ -111,18 +111,6 @@ func (s *served) failures(project string) int {
 	return -1
 }
 
-func (w *world) fill(name string) (empty func()) {
-	w.t.Helper()
-	f, err := os.Create(w.path(name + "/filler"))
-	require.NoError(w.t, err)
-	for chunk := make([]byte, 4096); err == nil; {
-		_, err = f.Write(chunk)
-	}
-	require.ErrorIs(w.t, err, syscall.ENOSPC)
-	require.NoError(w.t, f.Close())
-	return func() { require.NoError(w.t, os.Remove(w.path(name+"/filler"))) }
-}
-
 func needMount(t *testing.T) {
 	t.Helper()
 	if !mayMount() {
@@ -134,15 +122,14 @@ func needMount(t *testing.T) {
 // answered, and what it did not take it has said so.
 func TestADaemonWhoseDiskGetsFullLosesNothingThatItTook(t *testing.T) {
 	t.Parallel()
-	needMount(t)
 	w := newWorld(t)
-	w.mountSized("state", "8m")
+	testhost.Disk(t, w.path("state"), "size=8m")
 	s := serve(t, w)
 	require.Equal(t, 200, s.failed("odilo", "run-0").code)
 	room := filepath.Join(w.path("state/adfbot.db.d/spool"), "*.ready")
 	s.await("room is kept", func() bool { files, _ := filepath.Glob(room); return len(files) == 64 })
 
-	empty := w.fill("state")
+	empty := testhost.Fill(t, w.path("state"))
 	took, refused := 1, 0
 	for n := 1; refused == 0; n++ {
 		switch a := s.failed("odilo", fmt.Sprint("run-", n)); a.code {
@@ -178,17 +165,16 @@ func TestADaemonWhoseDiskGetsFullLosesNothingThatItTook(t *testing.T) {
 
 func TestADaemonWithBothDisksFullPausesOnceThereIsRoom(t *testing.T) {
 	t.Parallel()
-	needMount(t)
 	w := newWorld(t)
-	w.mountSized("state", "8m")
-	w.mount("pause")
+	testhost.Disk(t, w.path("state"), "size=8m")
+	testhost.Disk(t, w.path("pause"), "size=64k")
 	s := serve(t, w)
 	require.Equal(t, 200, s.failed("odilo", "run-0").code)
 	s.await("room is kept", func() bool {
 		files, _ := filepath.Glob(w.path("state/adfbot.db.d/spool/*.ready"))
 		return len(files) == 64
 	})
-	state, pause := w.fill("state"), w.fill("pause")
+	state, pause := testhost.Fill(t, w.path("state")), testhost.Fill(t, w.path("pause"))
 	for n := 1; n < 12; n++ { // the log's last pages may have room for some
 		require.Contains(t, []int{200, 202}, s.failed("odilo", fmt.Sprint("run-", n)).code)
 	}
