@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"os"
@@ -12,7 +13,6 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
@@ -38,8 +38,8 @@ func serve(t *testing.T, w *world) *served {
 	require.NoError(t, os.WriteFile(w.path("config.yaml"), append(b, "http:\n  socket: "+socket+"\n"...), 0o644))
 	var log bytes.Buffer
 	daemon := w.child([]string{"serve"})
-	daemon.Stderr = &log
-	require.NoError(t, daemon.Start())
+	daemon.Stderr = io.MultiWriter(&log, w.changes)
+	startDaemon(t, daemon)
 	t.Cleanup(func() {
 		require.NoError(t, daemon.Process.Signal(syscall.SIGTERM))
 		require.NoError(t, daemon.Wait())
@@ -51,13 +51,6 @@ func serve(t *testing.T, w *world) *served {
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 			return (&net.Dialer{}).DialContext(ctx, "unix", socket)
 		}}}}
-	s.await("the daemon answers", func() bool {
-		c, err := net.Dial("unix", socket)
-		if err == nil {
-			_ = c.Close()
-		}
-		return err == nil
-	})
 	s.await("the daemon is ready", func() bool { return s.get("/readyz").code == 200 })
 	return s
 }
@@ -93,11 +86,25 @@ func (s *served) failed(project, run string) answer {
 	return s.ask(http.NewRequest("POST", "http://adfbot/api/v1/results", bytes.NewReader(doc)))
 }
 
+// await asks again whenever the daemon has asked Gitea, which each of its sweeps does, or has logged something.
 func (s *served) await(what string, f func() bool) {
 	s.t.Helper()
-	for end := time.Now().Add(testhost.Patience); !f(); time.Sleep(20 * time.Millisecond) {
-		require.True(s.t, time.Now().Before(end), "%s, after %s", what, testhost.Patience)
-	}
+	require.NoError(s.t, s.changes.Await(func() string {
+		if f() {
+			return ""
+		}
+		return what
+	}))
+}
+
+// awaitRoom waits until room is kept for results on a full disk.
+func (s *served) awaitRoom() {
+	s.t.Helper()
+	spool := s.path("state/adfbot.db.d/spool")
+	stop, err := s.changes.Watch(spool)
+	require.NoError(s.t, err)
+	defer stop()
+	s.await("room is kept", func() bool { files, _ := filepath.Glob(spool + "/*.ready"); return len(files) == 64 })
 }
 
 // failures is a project's count.
@@ -126,8 +133,7 @@ func TestADaemonWhoseDiskGetsFullLosesNothingThatItTook(t *testing.T) {
 	testhost.Disk(t, w.path("state"), "size=8m")
 	s := serve(t, w)
 	require.Equal(t, 200, s.failed("odilo", "run-0").code)
-	room := filepath.Join(w.path("state/adfbot.db.d/spool"), "*.ready")
-	s.await("room is kept", func() bool { files, _ := filepath.Glob(room); return len(files) == 64 })
+	s.awaitRoom()
 
 	empty := testhost.Fill(t, w.path("state"))
 	took, refused := 1, 0
@@ -170,10 +176,7 @@ func TestADaemonWithBothDisksFullPausesOnceThereIsRoom(t *testing.T) {
 	testhost.Disk(t, w.path("pause"), "size=64k")
 	s := serve(t, w)
 	require.Equal(t, 200, s.failed("odilo", "run-0").code)
-	s.await("room is kept", func() bool {
-		files, _ := filepath.Glob(w.path("state/adfbot.db.d/spool/*.ready"))
-		return len(files) == 64
-	})
+	s.awaitRoom()
 	state, pause := testhost.Fill(t, w.path("state")), testhost.Fill(t, w.path("pause"))
 	for n := 1; n < 12; n++ { // the log's last pages may have room for some
 		require.Contains(t, []int{200, 202}, s.failed("odilo", fmt.Sprint("run-", n)).code)

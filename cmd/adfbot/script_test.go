@@ -144,38 +144,20 @@ func signalCommand(ts *testscript.TestScript, neg bool, args []string) {
 func stoppedCommand(ts *testscript.TestScript, neg bool, args []string) {
 	need(ts, neg, false, args, 1, "stopped WORD")
 	process := background(ts, args[0]).Process
-	pid := process.Pid
 	// When a script fails, testscript interrupts what is in the background and waits for it; what is stopped never hears.
 	ts.Defer(func() { _ = process.Kill() })
-	await(ts, func() string {
-		stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-		ts.Check(err)
-		_, after, _ := strings.Cut(string(stat), ") ")
-		if strings.HasPrefix(after, "T") {
-			return ""
-		}
-		return "it is not stopped: " + after[:1]
-	})
-}
-
-// await polls until there is nothing to complain about.
-func await(ts *testscript.TestScript, complaint func() string) {
-	for end := time.Now().Add(testhost.Patience); ; time.Sleep(10 * time.Millisecond) {
-		s := complaint()
-		if s == "" {
-			return
-		}
-		if time.Now().After(end) {
-			ts.Fatalf("%s, after %s", s, testhost.Patience)
-		}
-	}
+	ts.Check(testhost.WaitStopped(process))
 }
 
 func waitFile(ts *testscript.TestScript, neg bool, args []string) {
 	need(ts, neg, true, args, 1, "[!] waitfile PATH [REGEXP]")
 	path := ts.MkAbs(args[0])
 	re := regexp.MustCompile("(?m)" + strings.Join(args[1:], ""))
-	await(ts, func() string {
+	changes := testhost.NewChanges()
+	stop, err := changes.Watch(filepath.Dir(path))
+	ts.Check(err)
+	defer stop()
+	ts.Check(changes.Await(func() string {
 		b, err := os.ReadFile(path)
 		switch there := err == nil && re.Match(b); {
 		case there == !neg:
@@ -186,21 +168,14 @@ func waitFile(ts *testscript.TestScript, neg bool, args []string) {
 			return fmt.Sprintf("%s has no %s:\n%s", path, re, b)
 		}
 		return err.Error()
-	})
+	}))
 }
 
 func waitGone(ts *testscript.TestScript, neg bool, args []string) {
 	need(ts, neg, false, args, 1, "waitgone FILE")
 	pid, err := strconv.Atoi(strings.TrimSpace(ts.ReadFile(args[0])))
 	ts.Check(err)
-	await(ts, func() string {
-		// What is dead and not waited for counts as gone: no code of it runs any more.
-		stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-		if _, after, _ := strings.Cut(string(stat), ") "); err != nil || strings.HasPrefix(after, "Z") {
-			return ""
-		}
-		return "the process is still there"
-	})
+	ts.Check(testhost.WaitGone(pid))
 }
 
 func setAge(ts *testscript.TestScript, neg bool, args []string) {

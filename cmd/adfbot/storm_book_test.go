@@ -305,11 +305,11 @@ func (b *book) process(from string) string {
 func (b *book) endRuns() {
 	for _, d := range b.deeds {
 		for _, pid := range b.ran(d) {
-			for end := time.Now().Add(testhost.Patience); b.alive(pid); time.Sleep(time.Millisecond) {
-				if time.Now().After(end) {
-					b.wrong("7: the command of p%d still runs", d.N)
-					break
-				}
+			if !b.alive(pid) {
+				continue
+			}
+			if err := testhost.WaitGone(pid); err != nil {
+				b.wrong("7: the command of p%d: %v", d.N, err)
 			}
 		}
 	}

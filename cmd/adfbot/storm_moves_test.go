@@ -59,8 +59,9 @@ func (s *storm) move(m move) {
 func (s *storm) process(m move) { s.start(m, func(*os.Process) {}) }
 
 // start runs a command, does something meanwhile, and waits for the command's end.
-func (s *storm) start(m move, meanwhile func(*os.Process)) {
+func (s *storm) start(m move, meanwhile func(*os.Process), env ...string) {
 	d := s.prepareDeed(m)
+	d.cmd.Env = append(d.cmd.Env, env...)
 	read := s.redirect(d)
 	s.book.attempt(d)
 	err := d.cmd.Start()
@@ -170,13 +171,9 @@ func (s *storm) strike(d *deed) (done func()) {
 		if h.How == "kill" || h.How == "term" {
 			return
 		}
-		// Whoever is stopped goes on, or is killed then. That it is stopped is seen in its state.
-		for !stopped(p.Pid) {
-			select {
-			case <-ended:
-				return
-			case <-time.After(2 * time.Millisecond):
-			}
+		// Whoever is stopped goes on, or is killed then.
+		if testhost.WaitStopped(p) != nil {
+			return // it ended
 		}
 		select {
 		case <-ended:
@@ -195,12 +192,6 @@ func (s *storm) strike(d *deed) (done func()) {
 		<-struck
 		remove()
 	}
-}
-
-func stopped(pid int) bool {
-	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-	_, after, _ := strings.Cut(string(b), ") ")
-	return err == nil && strings.HasPrefix(after, "T")
 }
 
 func isFrom(host string) func(*http.Request) bool {

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io/fs"
 	"math/rand/v2"
-	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -192,22 +191,14 @@ func (s *storm) deliver() {
 	if len(s.kept()) == 0 {
 		return
 	}
+	systemd := newManager(s.t, "")
 	s.start(move{What: "serve", Args: []string{"serve"}}, func(daemon *os.Process) {
 		defer func() { _ = daemon.Signal(syscall.SIGTERM) }()
-		for end := time.Now().Add(testhost.Patience); ; time.Sleep(time.Millisecond) {
-			if c, err := net.Dial("unix", s.path("s")); err == nil {
-				_ = c.Close()
-				break
-			}
-			if time.Now().After(end) {
-				s.book.wrong("the daemon does not listen in the calm")
-				return
-			}
-		}
+		systemd.await("READY=1")
 		m := move{What: "record", Project: "odilo", Agent: "developer", Outcome: "ignored", Run: fmt.Sprint("run-in-the-calm-", s.at), Agents: true}
 		m.Args = []string{"record", "--json", "--project", m.Project, "--agent", m.Agent, "--ignored", "--run-id", m.Run}
 		s.process(m)
-	})
+	}, systemd.env())
 	for _, file := range s.kept() {
 		s.book.wrong("1: %s is still kept, and the daemon could be asked", file)
 	}
@@ -241,12 +232,15 @@ func (s *storm) blow(n int) {
 	}
 	for _, m := range r.Moves {
 		all.Go(func() {
-			time.Sleep(time.Until(begun.Add(m.At)))
+			s.pass(time.Until(begun.Add(m.At)))
 			s.move(m)
 		})
 	}
 	all.Wait()
 }
+
+// pass lets real time go by. When something happens in the storm and how long it lasts is drawn: there is no event to wait for.
+func (s *storm) pass(d time.Duration) { time.Sleep(d) }
 
 // calm ends the faults, lets the clock run past every wait, and sweeps once.
 //
