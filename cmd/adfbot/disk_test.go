@@ -127,7 +127,7 @@ func needMount(t *testing.T) {
 
 // The disk gets full in the middle of a series of results. What the daemon took counts once there is room, whatever it
 // answered, and what it did not take it has said so.
-func TestADaemonWhoseDiskGetsFullLosesNothingThatItTook(t *testing.T) {
+func TestDaemonFullStateDisk(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	testhost.Disk(t, w.path("state"), "size=8m")
@@ -169,7 +169,8 @@ func TestADaemonWhoseDiskGetsFullLosesNothingThatItTook(t *testing.T) {
 	s.await("it is ready", func() bool { return s.get("/readyz").code == 200 })
 }
 
-func TestADaemonWithBothDisksFullPausesOnceThereIsRoom(t *testing.T) {
+// With both disks full the daemon pauses a project once there is room.
+func TestDaemonBothDisksFull(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	testhost.Disk(t, w.path("state"), "size=8m")
@@ -201,7 +202,7 @@ func fileExists(path string) bool { _, err := os.Lstat(path); return err == nil 
 
 // The pause directory goes away under a daemon. It says that it does not know, counts on, resumes nobody and closes nothing;
 // and once the directory is back it goes on as if nothing had been.
-func TestADaemonWhosePauseDirectoryGoesAwayResumesNobody(t *testing.T) {
+func TestDaemonMissingPauseDirectory(t *testing.T) {
 	t.Parallel()
 	for what, f := range map[string]struct {
 		put  func(w *world) error // in its place

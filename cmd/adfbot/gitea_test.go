@@ -207,7 +207,8 @@ func prepare(work string, g *gitea) error {
 	return nil
 }
 
-func TestTheFakeCanBeTakenOffTheNetworkAndPutBackWhileProcessesStart(t *testing.T) {
+// The fake goes off the network and comes back while processes start.
+func TestGiteaGoesDownAndUp(t *testing.T) {
 	t.Parallel()
 	g, err := newGitea()
 	require.NoError(t, err)

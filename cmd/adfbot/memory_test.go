@@ -12,7 +12,8 @@ import (
 	"github.com/terraphim/adfbot/internal/testhost"
 )
 
-func TestHowMuchACommandPrintsDoesNotShowInTheMemoryOfExec(t *testing.T) {
+// How much a command prints does not show in the memory of exec.
+func TestExecMemoryIsBounded(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	resident := func(megabytes int) int {

@@ -68,7 +68,7 @@ func environ(vars map[string]string) func(string) string {
 
 func quietLog() *slog.Logger { return slog.New(slog.DiscardHandler) }
 
-func TestTheManagerIsTold(t *testing.T) {
+func TestNotifier(t *testing.T) {
 	for name, socket := range map[string]string{
 		"at a path":                  filepath.Join(t.TempDir(), "notify"),
 		"in the abstract name space": "@adfbot-test-" + strconv.Itoa(os.Getpid()),
@@ -86,7 +86,8 @@ func TestTheManagerIsTold(t *testing.T) {
 	}
 }
 
-func TestTheWatchdogIsToldOnlyWhileTheSweepsGoOn(t *testing.T) {
+// The watchdog is told only while the sweeps go on.
+func TestWatchdogFollowsSweeps(t *testing.T) {
 	m := newManager(t, "")
 	n := newNotifier(environ(map[string]string{"NOTIFY_SOCKET": m.LocalAddr().String(), "WATCHDOG_USEC": "2000", "WATCHDOG_PID": strconv.Itoa(os.Getpid())}),
 		quietLog())
@@ -116,7 +117,7 @@ func TestTheWatchdogIsToldOnlyWhileTheSweepsGoOn(t *testing.T) {
 	require.Contains(t, m.heard(), "STOPPING=1\n", "it is told nothing else")
 }
 
-func TestWithoutAManagerNothingIsSaid(t *testing.T) {
+func TestNotifierWithoutManager(t *testing.T) {
 	n := newNotifier(environ(nil), quietLog())
 	n.Ready()
 	n.Reloading()
@@ -134,7 +135,7 @@ func TestWithoutAManagerNothingIsSaid(t *testing.T) {
 	newNotifier(environ(map[string]string{"NOTIFY_SOCKET": filepath.Join(t.TempDir(), "gone")}), quietLog()).Ready()
 }
 
-func TestServeTellsTheManagerHowItIs(t *testing.T) {
+func TestServeNotifiesManager(t *testing.T) {
 	w := newWorld(t)
 	m := newManager(t, "")
 	ctx, cancel := context.WithCancel(t.Context())

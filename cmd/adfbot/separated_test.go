@@ -113,7 +113,8 @@ func (s *separated) stop() {
 	s.daemon = nil
 }
 
-func TestInTheSeparatedSetUpAgentsReportThroughTheSocketAndCanDoNothingElse(t *testing.T) {
+// In the separated set-up agents report through the socket and can do nothing else.
+func TestSeparatedUsers(t *testing.T) {
 	t.Parallel()
 	s := newSeparated(t)
 	s.start()
@@ -169,7 +170,8 @@ func TestInTheSeparatedSetUpAgentsReportThroughTheSocketAndCanDoNothingElse(t *t
 	require.Contains(t, out, "it does not count")
 }
 
-func TestInTheSeparatedSetUpAResultWaitsForADaemonThatIsAway(t *testing.T) {
+// In the separated set-up results wait for a daemon that is away.
+func TestSeparatedDaemonAway(t *testing.T) {
 	t.Parallel()
 	s := newSeparated(t)
 	s.start()
