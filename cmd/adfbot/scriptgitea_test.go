@@ -111,7 +111,7 @@ func init() { // a variable's initial value may not refer to itself
 				c.ts.Fatalf("%s", s)
 			}
 		},
-		"await": func(c giteaScript) { await(c.ts, c.issues) },
+		"await": func(c giteaScript) { c.ts.Check(c.g.changes.Await(c.issues)) },
 		"grep": func(c giteaScript) {
 			re, text := regexp.MustCompile("(?m)"+c.arg(1)), c.text(c.issue(0))
 			if re.MatchString(text) == c.neg {
