@@ -73,10 +73,7 @@ func (r *Reconciler) Look(project string) incident.FlagView {
 	if r.PauseOff != nil {
 		return incident.FlagView{Err: r.PauseOff}
 	}
-	flag, sentinel, err := r.Pause.LookChecked(project)
-	if err == nil && flag.Present {
-		sentinel, err = r.Pause.Sentinel()
-	}
+	flag, sentinel, err := r.Pause.Check(project)
 	if err == nil {
 		err = r.ours(sentinel)
 	}
