@@ -129,10 +129,7 @@ func (r *Reconciler) Look(project string) incident.FlagView {
 	if r.dirErr != nil {
 		return incident.FlagView{Err: r.dirErr}
 	}
-	flag, sentinel, err := r.opt.Dir.LookChecked(project)
-	if err == nil && flag.Present {
-		sentinel, err = r.opt.Dir.Sentinel()
-	}
+	flag, sentinel, err := r.opt.Dir.Check(project)
 	if err == nil {
 		err = r.ours(sentinel)
 	}
