@@ -13,137 +13,126 @@ import (
 	"github.com/terraphim/adfbot/escalate/issuetext"
 	"github.com/terraphim/adfbot/escalate/plan"
 	"github.com/terraphim/adfbot/escalate/tracker"
+	"github.com/terraphim/adfbot/internal/fault"
 )
 
-// create opens the incident's issue. Before the request the attempt is on disk, so that whoever comes after a crash knows
+// create opens the incident's issue. The attempt is on disk before the request, so that whoever comes after a crash knows
 // that there may be an issue already.
-func (r *Reconciler) create(ctx context.Context, i incident.Incident, p *pass, fresh bool) error {
-	if err := r.waitOver(ctx, i); err != nil {
-		return err
+func (r *Reconciler) create(ctx context.Context, s step) (progress, error) {
+	i := s.incident
+	if over, err := r.awaitAttempt(ctx, i); !over || err != nil {
+		return later, err
 	}
 	repo := r.targetRepo(i)
-	if !fresh || !i.Create.At.IsZero() {
-		found, ok, err := r.find(ctx, i, repo, p)
-		if err != nil {
-			return r.failed(ctx, i, err)
-		}
-		if ok {
-			return r.adopted(ctx, i, found.IssueRef, p, stateOf(found))
+	if s.fresh == nil || !i.Create.At.IsZero() {
+		found, ok, err := r.findIssue(ctx, i, repo, s.cache)
+		switch {
+		case err != nil:
+			return later, r.failed(ctx, i, err)
+		case ok:
+			return r.adoptIssue(ctx, s, found.IssueRef, stateOf(found))
 		}
 		// It is not there. Only now may another repository be taken, where the configuration has changed.
-		repo = r.Settings.Target(i.Project).Repo
+		repo = r.opt.Target(i.Project).Repo
+		s.flag = r.Look(i.Project) // the list took its time
 	}
-	flag := r.Look(i.Project)
-	if flag.State == incident.FlagGone && !i.FlagWritten.IsZero() {
-		return errLater // resumed meanwhile: no issue for a project that runs again
+	if s.flag.State == incident.FlagGone && !i.FlagWritten.IsZero() {
+		return later, nil // resumed meanwhile: no issue for a project that runs again
 	}
-	return r.post(ctx, i, repo, p)
+	return r.createIssue(ctx, s, repo)
 }
 
-func (r *Reconciler) post(ctx context.Context, i incident.Incident, repo tracker.Repo, p *pass) error {
-	var err error
-	if i.Evidence, err = r.State.Evidence(ctx, i.ID); err != nil {
-		return err
+// createIssue makes the request, once more without an optional part that the server refused, and saves what came of it.
+func (r *Reconciler) createIssue(ctx context.Context, s step, repo tracker.Repo) (progress, error) {
+	i := s.incident
+	data, err := r.issueData(ctx, s, repo)
+	if err != nil {
+		return later, err
 	}
-	l := r.letter(i, repo)
-	labels := r.labels(ctx, repo, r.Settings.Target(i.Project).Labels, &l, p)
-	n := tracker.NewIssue{Title: r.Composer.Title(i), Labels: labels, Assignees: r.Settings.Target(i.Project).Assignees}
-	if r.Settings.DueIn > 0 {
-		n.Due = i.Opened.Add(r.Settings.DueIn)
+	n := tracker.NewIssue{Title: r.opt.Composer.Title(i), Labels: r.labelIDs(ctx, s.cache, repo, &data), Assignees: r.opt.Target(i.Project).Assignees}
+	if r.opt.DueIn > 0 {
+		n.Due = i.Opened.Add(r.opt.DueIn)
 	}
 	var problem string
-	n.Body, problem = r.Composer.Body(l)
-	if problem != "" {
-		r.Log.Warn("issue text is not as wished", "incident", i.Name(), "err", problem)
+	if n.Body, problem = r.opt.Composer.Body(data); problem != "" {
+		r.opt.Log.Warn("issue text is not as wished", "incident", i.Name(), "err", problem)
 	}
-	issue, err := r.attempt(ctx, i, repo, n)
-	for err != nil && tracker.OutcomeOf(err) == tracker.Refused && r.lighten(&n, &l, err) {
-		issue, err = r.attempt(ctx, i, repo, n)
+	issue, sent, err := r.sendCreate(ctx, i, repo, n)
+	for sent && err != nil && tracker.OutcomeOf(err) == tracker.Refused && r.dropOptional(&n, &data, err) {
+		issue, sent, err = r.sendCreate(ctx, i, repo, n)
 	}
-	r.step("created")
-	var untried *notTried
-	if errors.As(err, &untried) {
-		return err
+	fault.Point(ctx, "created")
+	switch {
+	case !sent:
+		return later, err
+	case err != nil:
+		return later, errors.Join(err, r.saveFailedCreate(context.WithoutCancel(ctx), i, err))
 	}
-	if err != nil {
-		_, err2 := r.State.Change(context.WithoutCancel(ctx), i.ID, func(i *incident.Incident) {
-			if tracker.OutcomeOf(err) != tracker.Lost {
-				i.Create, i.Target = incident.Attempt{}, tracker.Repo{}
-			} else {
-				i.Create = r.begun() // a process that was stopped may have sent it long after it was noted
+	return complete, r.saveIssue(context.WithoutCancel(ctx), s, n, issue, data)
+}
+
+// sendCreate saves the attempt and makes the request once. Nobody who resumes takes the claim on the issue, so the incident
+// may have ended since it was observed, and be settled as one that never had an issue: then nothing is sent.
+func (r *Reconciler) sendCreate(ctx context.Context, i incident.Incident, repo tracker.Repo, n tracker.NewIssue) (issue tracker.Issue, sent bool, err error) {
+	open := true
+	ctx, release, err := r.announce(ctx, func() error {
+		now, err := r.opt.State.Change(ctx, i.ID, func(i *incident.Incident) {
+			if i.IsOpen() {
+				i.Create, i.Target = r.newAttempt(), repo
 			}
-			r.failInto(i, err)
 		})
-		return errors.Join(err, err2)
+		open = open && now.IsOpen()
+		return err
+	})
+	if err != nil {
+		return tracker.Issue{}, false, err
 	}
+	defer release()
+	if !open {
+		return tracker.Issue{}, false, nil
+	}
+	fault.Point(ctx, "create-begun")
+	issue, err = r.opt.Tracker.Create(ctx, repo, n)
+	return issue, true, err
+}
+
+func (r *Reconciler) saveFailedCreate(ctx context.Context, i incident.Incident, cause error) error {
+	_, err := r.opt.State.Change(ctx, i.ID, func(i *incident.Incident) {
+		if tracker.OutcomeOf(cause) == tracker.Lost {
+			i.Create = r.newAttempt() // a process that was stopped may have sent it long after the attempt was saved
+		} else {
+			i.Create, i.Target = incident.Attempt{}, tracker.Repo{}
+		}
+		r.countFailure(i, cause)
+	})
+	return err
+}
+
+func (r *Reconciler) saveIssue(ctx context.Context, s step, n tracker.NewIssue, issue tracker.Issue, data issuetext.IssueData) error {
 	// The account comes first: an issue that is known and an account that is not would look like somebody else's issue.
-	err = r.noteAccount(context.WithoutCancel(ctx), p, tracker.Account{ID: issue.AuthorID, Login: issue.Author})
-	i, err2 := r.State.Change(context.WithoutCancel(ctx), i.ID, func(i *incident.Incident) {
+	err := r.saveAccount(ctx, s.cache, tracker.Account{ID: issue.AuthorID, Login: issue.Author})
+	i, err2 := r.opt.State.Change(ctx, s.incident.ID, func(i *incident.Incident) {
 		i.Issue, i.Create, i.Target = issue.IssueRef, incident.Attempt{}, tracker.Repo{}
-		i.HeadedNotPaused = l.FlagError != ""
-		worked(i)
+		i.HeadedNotPaused = data.FlagError != ""
+		clearRetry(i)
 	})
 	if err := errors.Join(err, err2); err != nil {
 		return err
 	}
-	r.step("issue-noted")
-	p.set(i, plan.IssueOpen)
-	r.Log.Info("issue opened", "project", i.Project, "incident", i.Name(), "issue", issue.String(), "url", issue.URL, "missing", l.Missing)
+	fault.Point(ctx, "issue-noted")
+	s.cache.setIssueState(i, plan.IssueOpen)
+	r.opt.Log.Info("issue opened", "project", i.Project, "incident", i.Name(), "issue", issue.String(), "url", issue.URL, "missing", data.Missing)
 	if len(issue.Labels) < len(n.Labels) {
-		r.Log.Warn("Gitea left labels out: the token's account may not write to the repository, or the labels were deleted",
+		r.opt.Log.Warn("Gitea left labels out: the token's account may not write to the repository, or the labels were deleted",
 			"issue", issue.String(), "asked", len(n.Labels), "set", len(issue.Labels))
-		p.setLabels(repo, nil)
-		return r.State.SetLabels(ctx, repo, nil)
+		s.cache.setLabelIDs(issue.Repo, nil)
+		return r.opt.State.SetLabels(ctx, issue.Repo, nil)
 	}
 	return nil
 }
 
-// attempt asks once for the issue. That it was asked for is on disk before. Whoever resumes takes no issue lock, so the
-// incident may have ended since it was looked at, and be settled as one that never had an issue: then none is made.
-func (r *Reconciler) attempt(ctx context.Context, i incident.Incident, repo tracker.Repo, n tracker.NewIssue) (tracker.Issue, error) {
-	ctx, release, err := r.announce(ctx, func() error {
-		now, err := r.State.Change(ctx, i.ID, func(i *incident.Incident) {
-			if i.IsOpen() {
-				i.Create, i.Target = r.begun(), repo
-			}
-		})
-		if err == nil && !now.IsOpen() {
-			err = errLater
-		}
-		return err
-	})
-	if err != nil {
-		return tracker.Issue{}, &notTried{err}
-	}
-	defer release()
-	r.step("create-begun")
-	return r.Gitea.Create(ctx, repo, n)
-}
-
-// announce notes that a request is about to be made, and returns when it may be. The note tells when the server can no
-// longer be at it, so one that has grown old in the queue of requests is made again.
-func (r *Reconciler) announce(ctx context.Context, note func() error) (held context.Context, release func(), err error) {
-	noted := r.Now()
-	if err := note(); err != nil {
-		return nil, nil, err
-	}
-	held, release = r.Gitea.Reserve(ctx)
-	if r.Now().Sub(noted) > r.Settings.Timeout/10 {
-		if err := note(); err != nil {
-			release()
-			return nil, nil, err
-		}
-	}
-	return held, release, nil
-}
-
-// notTried: nothing was asked of Gitea, because the state could not be written or the incident has ended.
-type notTried struct{ error }
-
-func (e *notTried) Unwrap() error { return e.error }
-
-// lighten takes an optional part out of an issue that the server refused, and tells whether there was one to take out.
-func (r *Reconciler) lighten(n *tracker.NewIssue, l *issuetext.IssueData, err error) bool {
+// dropOptional takes an optional part out of an issue that the server refused, and reports whether there was one.
+func (r *Reconciler) dropOptional(n *tracker.NewIssue, data *issuetext.IssueData, err error) bool {
 	var te *tracker.Error
 	if !errors.As(err, &te) {
 		return false
@@ -152,17 +141,17 @@ func (r *Reconciler) lighten(n *tracker.NewIssue, l *issuetext.IssueData, err er
 	case http.StatusUnprocessableEntity, http.StatusBadRequest:
 		switch {
 		case len(n.Assignees) > 0:
-			l.Missing = append(l.Missing, fmt.Sprintf("assignees %v: %s", n.Assignees, te.Detail))
+			data.Missing = append(data.Missing, fmt.Sprintf("assignees %v: %s", n.Assignees, te.Detail))
 			n.Assignees = nil
 		case len(n.Labels) > 0 || !n.Due.IsZero():
-			l.Missing = append(l.Missing, "labels and due date: "+te.Detail)
+			data.Missing = append(data.Missing, "labels and due date: "+te.Detail)
 			n.Labels, n.Due = nil, time.Time{}
 		default:
 			return false
 		}
-		n.Body, _ = r.Composer.Body(*l)
+		n.Body, _ = r.opt.Composer.Body(*data)
 	case http.StatusRequestEntityTooLarge:
-		short := r.Composer.Short(*l)
+		short := r.opt.Composer.Short(*data)
 		if len(short) >= len(n.Body) {
 			return false
 		}
@@ -173,43 +162,55 @@ func (r *Reconciler) lighten(n *tracker.NewIssue, l *issuetext.IssueData, err er
 	return true
 }
 
-func (r *Reconciler) letter(i incident.Incident, repo tracker.Repo) issuetext.IssueData {
-	l := issuetext.IssueData{
-		Incident: i, Installation: r.Settings.Installation, Repo: repo, PauseFlag: r.Pause.FlagPath(i.Project),
-		Mentions: r.Settings.Mentions, ResumeInGitea: r.Settings.Operable, CloseResumes: r.Settings.CloseResumes,
+// issueData collects what the issue's body is made from.
+func (r *Reconciler) issueData(ctx context.Context, s step, repo tracker.Repo) (issuetext.IssueData, error) {
+	i := s.incident
+	data := issuetext.IssueData{
+		Installation: r.opt.Installation, Repo: repo, PauseFlag: r.opt.Dir.FlagPath(i.Project),
+		Mentions: r.opt.Mentions, ResumeInGitea: r.operable(), CloseResumes: r.opt.Commands.CloseResumes,
 	}
-	if i.FlagWritten.IsZero() {
-		l.FlagError = i.FlagError
-		if flag := r.Look(i.Project); flag.Err != nil {
-			l.FlagError = flag.Err.Error()
+	if s.fresh != nil {
+		i.Evidence = *s.fresh
+	} else {
+		var err error
+		if i.Evidence, err = r.opt.State.Evidence(ctx, i.ID); err != nil {
+			return data, err
 		}
-		l.FlagError = cmp.Or(l.FlagError, "the pause flag is not written yet")
+	}
+	data.Incident = i
+	if i.FlagWritten.IsZero() {
+		data.FlagError = i.FlagError
+		if s.flag.Err != nil {
+			data.FlagError = s.flag.Err.Error()
+		}
+		data.FlagError = cmp.Or(data.FlagError, "the pause flag is not written yet")
 	}
 	if len(i.Lost) > 0 {
-		l.Replaces = &i.Lost[len(i.Lost)-1]
+		data.Replaces = &i.Lost[len(i.Lost)-1]
 	}
-	return l
+	return data, nil
 }
 
-// labels returns the ids of the wanted labels. They are kept, so it costs nothing the next time; missing labels are made
-// once. Labels are optional: what can't be had is named in the letter.
-func (r *Reconciler) labels(ctx context.Context, repo tracker.Repo, names []string, l *issuetext.IssueData, p *pass) []int64 {
+// labelIDs returns the ids of the project's labels. They are kept, so that they cost no request the next time; missing
+// labels are created once. Labels are optional: what cannot be had is named in the issue.
+func (r *Reconciler) labelIDs(ctx context.Context, c *sweepCache, repo tracker.Repo, data *issuetext.IssueData) []int64 {
+	names := r.opt.Target(data.Incident.Project).Labels
 	if len(names) == 0 {
 		return nil
 	}
-	ids, err := p.labelsOf(repo), error(nil)
+	ids, err := c.labelIDs(repo), error(nil)
 	if !hasAll(ids, names) {
-		ids, err = r.State.Labels(ctx, repo)
+		ids, err = r.opt.State.Labels(ctx, repo)
 		if err == nil && !hasAll(ids, names) {
-			ids, err = r.makeLabels(ctx, repo, names, ids)
+			ids, err = r.createLabels(ctx, repo, names, ids)
 		}
 		if err == nil {
-			p.setLabels(repo, ids)
+			c.setLabelIDs(repo, ids)
 		}
 	}
 	if err != nil {
-		l.Missing = append(l.Missing, "labels: "+err.Error())
-		r.Log.Warn("labels can't be had, the issue is opened without them", "repo", repo.String(), "err", err)
+		data.Missing = append(data.Missing, "labels: "+err.Error())
+		r.opt.Log.Warn("labels can't be had, the issue is opened without them", "repo", repo.String(), "err", err)
 	}
 	var out []int64
 	for _, name := range names {
@@ -224,40 +225,34 @@ func hasAll(ids map[string]int64, names []string) bool {
 	return !slices.ContainsFunc(names, func(n string) bool { _, ok := ids[n]; return !ok })
 }
 
-// makeLabels holds a lock of its own: Gitea makes a second label of the same name without complaint.
-func (r *Reconciler) makeLabels(ctx context.Context, repo tracker.Repo, names []string, have map[string]int64) (map[string]int64, error) {
-	ctx, release, err := r.State.Claim(ctx, "labels/"+repo.String(), 2*r.Settings.Timeout)
+// createLabels claims the repository's labels: Gitea creates a second label of the same name without complaint.
+func (r *Reconciler) createLabels(ctx context.Context, repo tracker.Repo, names []string, have map[string]int64) (map[string]int64, error) {
+	ctx, release, err := r.opt.State.Claim(ctx, "labels/"+repo.String(), 2*r.opt.Timeout)
 	if err != nil {
 		return have, err
 	}
 	defer release()
-	if ids, err := r.State.Labels(ctx, repo); err == nil && hasAll(ids, names) {
-		return ids, nil // another process made them while we waited
+	if ids, err := r.opt.State.Labels(ctx, repo); err == nil && hasAll(ids, names) {
+		return ids, nil // another process created them meanwhile
 	}
-	ids, err := r.Gitea.Labels(ctx, repo)
+	ids, err := r.opt.Tracker.Labels(ctx, repo)
 	if err != nil {
 		return have, err
 	}
 	var errs []error
-	for _, name := range names {
-		if _, ok := ids[name]; ok {
-			continue
-		}
-		id, err := r.Gitea.AddLabel(ctx, repo, name)
-		if err != nil {
-			errs = append(errs, err)
-			if tracker.OutcomeOf(err) != tracker.Refused {
-				break // the server is in trouble: the issue itself comes first
-			}
-			continue
-		}
-		ids[name] = id
-	}
 	keep := map[string]int64{}
 	for _, name := range names {
-		if id, ok := ids[name]; ok {
-			keep[name] = id
+		id, ok := ids[name]
+		if !ok && (len(errs) == 0 || tracker.OutcomeOf(errs[len(errs)-1]) == tracker.Refused) { // else the server is in trouble: the issue comes first
+			if id, err = r.opt.Tracker.AddLabel(ctx, repo, name); err != nil {
+				errs = append(errs, err)
+				continue
+			}
+			ok = true
+		}
+		if ok {
+			ids[name], keep[name] = id, id
 		}
 	}
-	return ids, errors.Join(errors.Join(errs...), r.State.SetLabels(ctx, repo, keep))
+	return ids, errors.Join(errors.Join(errs...), r.opt.State.SetLabels(ctx, repo, keep))
 }

@@ -111,8 +111,8 @@ func TestAClockThatIsSetDoesNotEndTheWaitForALostAnswer(t *testing.T) {
 		// The answer is lost, then somebody sets the clock, and the server does the work at the last moment.
 		lost := func(w *world, match func(*http.Request) bool, ask func()) {
 			start, set := time.Now(), time.Duration(0)
-			w.rec.Uptime = func() incident.Uptime { return incident.Uptime{Boot: "this", For: time.Since(start)} }
-			w.rec.Now = func() time.Time { return time.Now().Add(set) }
+			w.rec.Options().Uptime = func() incident.Uptime { return incident.Uptime{Boot: "this", For: time.Since(start)} }
+			w.rec.Options().Now = func() time.Time { return time.Now().Add(set) }
 			w.gitea.Inject(giteatest.Fault{Match: match, Times: 1, Do: giteatest.LateWork(9500 * time.Millisecond)})
 			ask()
 			set = by
@@ -149,11 +149,11 @@ func TestAClockThatIsSetDoesNotEndTheWaitForALostAnswer(t *testing.T) {
 
 func TestAfterARestartOfTheMachineTheWaitIsByTheClock(t *testing.T) {
 	play(t, func(w *world) {
-		w.rec.Uptime = func() incident.Uptime { return incident.Uptime{Boot: "first", For: time.Hour} }
+		w.rec.Options().Uptime = func() incident.Uptime { return incident.Uptime{Boot: "first", For: time.Hour} }
 		w.gitea.Inject(giteatest.Fault{Match: giteatest.CreateIssue(), Times: 1, Do: giteatest.Reset()})
 		id, err := w.tripAnd(project)
 		require.Error(w, err)
-		w.rec.Uptime = func() incident.Uptime { return incident.Uptime{Boot: "second", For: time.Minute} }
+		w.rec.Options().Uptime = func() incident.Uptime { return incident.Uptime{Boot: "second", For: time.Minute} }
 		time.Sleep(2*timeout - time.Second)
 		require.NoError(w, w.force())
 		require.Empty(w, w.issues(fleet))
@@ -174,7 +174,7 @@ func TestOfSeveralIssuesThatTheLookUpFindsTheOldestOpenOneIsTaken(t *testing.T) 
 		}
 		w.gitea.As("alex").Close(fleet, 1)
 		time.Sleep(time.Minute)
-		_, err = w.rec.Escalate(w.Context(), project, "")
+		_, err = w.rec.Escalate(w.Context(), project)
 		require.NoError(w, err)
 		require.EqualValues(w, 2, w.incident(id).Issue.Number)
 	})
@@ -182,13 +182,14 @@ func TestOfSeveralIssuesThatTheLookUpFindsTheOldestOpenOneIsTaken(t *testing.T) 
 
 func TestATripThatAnotherProcessBeganToTellIsLookedForFirst(t *testing.T) {
 	play(t, func(w *world) {
-		id := w.fail(project)
+		tripped := w.failed(project)
+		id := tripped.ID
 		w.gitea.Inject(giteatest.Fault{Match: giteatest.CreateIssue(), Times: 1, Do: giteatest.LostAnswer()})
 		_, err := w.another().sweepAnd(escalate.SweepOptions{})
 		require.Error(w, err)
 		time.Sleep(time.Minute)
 		// The process that recorded the trip was stopped meanwhile, and still takes the incident for new.
-		_, err = w.rec.Escalate(w.Context(), project, id)
+		_, err = w.rec.Trip(w.Context(), tripped)
 		require.NoError(w, err)
 		require.Equal(w, w.issue().Number, w.incident(id).Issue.Number)
 	})
@@ -353,8 +354,9 @@ func TestWhatAKilledProcessBeganIsFinishedOnceByTheNext(t *testing.T) {
 	for _, step := range []string{"flag-written", "flag-noted", "create-begun", "created", "issue-noted"} {
 		t.Run("trip dies at "+step, func(t *testing.T) {
 			play(t, func(w *world) {
-				id := w.fail(project)
-				w.dies(step, func(ctx context.Context) { _, _ = w.rec.Escalate(ctx, project, id) })
+				tripped := w.failed(project)
+				id := tripped.ID
+				w.dies(step, func(ctx context.Context) { _, _ = w.rec.Trip(ctx, tripped) })
 				m := w.reopened()
 				m.sweepFor(3 * time.Minute)
 				require.True(w, m.paused(project))
@@ -370,7 +372,7 @@ func TestWhatAKilledProcessBeganIsFinishedOnceByTheNext(t *testing.T) {
 			play(t, func(w *world) {
 				id := w.trip(project)
 				w.rm(project)
-				w.dies(step, func(ctx context.Context) { _, _ = w.rec.Escalate(ctx, project, "") })
+				w.dies(step, func(ctx context.Context) { _, _ = w.rec.Escalate(ctx, project) })
 				m := w.reopened()
 				m.sweepFor(3 * time.Minute)
 				i := m.issue()

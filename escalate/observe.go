@@ -8,178 +8,30 @@ import (
 	"net/http"
 	"slices"
 	"strings"
-	"sync"
-	"time"
 
 	"github.com/terraphim/adfbot/escalate/incident"
 	"github.com/terraphim/adfbot/escalate/plan"
 	"github.com/terraphim/adfbot/escalate/tracker"
 )
 
-// pass is what one sweep has read of Gitea. The issues were listed before the state is read, so that an issue of an
-// incident that is unknown then was not made in between: an incident is in the state before its issue is made.
-type pass struct {
-	force bool
-	dry   bool // nothing may be written, not even what was learnt
-
-	mu       sync.Mutex     // never held across a request
-	accounts map[int64]bool // user ids under which this installation writes or wrote; replaced, never changed
-	open     map[tracker.Repo]listed
-	all      map[tracker.Repo]listed
-	turns    map[tracker.Repo]chan struct{} // holds one token: who has it may list everything in the repository
-	states   map[sight]plan.IssueState      // from single reads and from our own writes
-	labels   map[tracker.Repo]map[string]int64
-	wrote    tracker.Account // who wrote last, as the state knows it
-
-	ops      *roll                      // who may give orders; nil: nobody
-	closings map[sight]incident.Closing // see closing.go
+// isOurs reports whether an issue was written by one of our accounts and carries this installation's marker.
+func (r *Reconciler) isOurs(accounts map[int64]bool, i tracker.Issue) bool {
+	return accounts[i.AuthorID] && i.Marker.Installation == r.opt.Installation
 }
 
-func newPass(opt SweepOptions) *pass {
-	return &pass{force: opt.Force, dry: opt.DryRun, accounts: map[int64]bool{}, open: map[tracker.Repo]listed{}, all: map[tracker.Repo]listed{},
-		turns: map[tracker.Repo]chan struct{}{}, states: map[sight]plan.IssueState{}, labels: map[tracker.Repo]map[string]int64{}}
-}
-
-type listed struct {
-	issues []tracker.Issue
-	err    error
-	begun  time.Time
-}
-
-func (p *pass) list(repo tracker.Repo) (listed, bool) {
-	if p == nil {
-		return listed{}, false
-	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	l, ok := p.open[repo]
-	return l, ok
-}
-
-func (p *pass) ids() map[int64]bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.accounts
-}
-
-// know adds accounts to those whose issues are ours.
-func (p *pass) know(ids map[int64]bool) {
-	if p == nil {
-		return
-	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	more := maps.Clone(p.accounts)
-	maps.Copy(more, ids)
-	p.accounts = more
-}
-
-// turn waits until nobody else lists everything in the repository: one list serves all projects of a pass.
-func (p *pass) turn(ctx context.Context, repo tracker.Repo) (done func(), err error) {
-	p.mu.Lock()
-	c, ok := p.turns[repo]
-	if !ok {
-		c = make(chan struct{}, 1)
-		p.turns[repo] = c
-	}
-	p.mu.Unlock()
-	select {
-	case c <- struct{}{}:
-		return func() { <-c }, nil
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	}
-}
-
-// writer tells who wrote last in this pass; the zero account where that is not known.
-func (p *pass) writer() tracker.Account {
-	if p == nil {
-		return tracker.Account{}
-	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.wrote
-}
-
-func (p *pass) setWriter(a tracker.Account) {
-	if p == nil {
-		return
-	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.wrote = a
-}
-
-// labelsOf are the ids of a repository's labels, as far as this pass has asked the state.
-func (p *pass) labelsOf(repo tracker.Repo) map[string]int64 {
-	if p == nil {
-		return nil
-	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.labels[repo]
-}
-
-// setLabels keeps them, or forgets them where ids is nil. They are never changed.
-func (p *pass) setLabels(repo tracker.Repo, ids map[string]int64) {
-	if p == nil {
-		return
-	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.labels[repo] = ids
-}
-
-// sight is what was looked at: an incident's issue. What was seen of it says nothing of the one that replaces it, which
-// another process may open before this pass is done.
-type sight struct {
-	incident string
-	issue    tracker.IssueRef
-}
-
-func sightOf(i incident.Incident) sight { return sight{i.ID, i.Issue} }
-
-func (p *pass) set(i incident.Incident, s plan.IssueState) {
-	if p == nil {
-		return
-	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.states[sightOf(i)] = s
-}
-
-func (p *pass) state(i incident.Incident) (plan.IssueState, bool) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	s, ok := p.states[sightOf(i)]
-	return s, ok
-}
-
-// mine tells whether an issue was written by our own account and carries this installation's marker.
-func (r *Reconciler) mine(accounts map[int64]bool, i tracker.Issue) bool {
-	return accounts[i.AuthorID] && i.Marker.Installation == r.Settings.Installation
-}
-
-// observe reads everything about one project anew: state, flag and, from the pass, issues.
-func (r *Reconciler) observe(ctx context.Context, project string, p *pass) (plan.Observation, error) {
-	var open []tracker.Issue
-	if p != nil {
-		open = r.openIssues(p, project)
-	}
-	incidents, hold, err := r.State.ProjectState(ctx, project)
+// observe reads everything about one project: its state, its flag and, from the cache, its issues.
+func (r *Reconciler) observe(ctx context.Context, project string, c *sweepCache) (plan.Observation, error) {
+	open := r.projectIssues(c, project)
+	incidents, hold, err := r.opt.State.ProjectState(ctx, project)
 	if err != nil {
 		return plan.Observation{}, err
 	}
 	flag := r.Look(project)
-	ids := markersOf(open)
-	if flag.Info.Incident != "" {
-		ids = append(ids, flag.Info.Incident)
-	}
-	known, err := r.known(ctx, incidents, ids)
+	known, err := r.knownIncidents(ctx, incidents, append(markersOf(open), flag.Info.Incident))
 	if err != nil {
 		return plan.Observation{}, err
 	}
-	return r.join(project, p, flag, hold, incidents, open, known), nil
+	return r.observation(project, c, flag, hold, incidents, open, known), nil
 }
 
 func markersOf(issues []tracker.Issue) []string {
@@ -190,33 +42,34 @@ func markersOf(issues []tracker.Issue) []string {
 	return ids
 }
 
-// known reads those of the incidents that were not read yet.
-func (r *Reconciler) known(ctx context.Context, have []incident.Incident, ids []string) (map[string]incident.Incident, error) {
+// knownIncidents returns the incidents that were read already, and those of the given ids that exist.
+func (r *Reconciler) knownIncidents(ctx context.Context, have []incident.Incident, ids []string) (map[string]incident.Incident, error) {
 	known := map[string]incident.Incident{}
 	for _, i := range have {
 		known[i.ID] = i
 	}
-	var ask []string
+	var missing []string
 	for _, id := range ids {
-		if _, ok := known[id]; !ok && !slices.Contains(ask, id) {
-			ask = append(ask, id)
+		if _, ok := known[id]; !ok && id != "" && !slices.Contains(missing, id) {
+			missing = append(missing, id)
 		}
 	}
-	if len(ask) == 0 {
+	if len(missing) == 0 {
 		return known, nil
 	}
-	more, err := r.State.Incidents(ctx, ask...)
+	more, err := r.opt.State.Incidents(ctx, missing...)
 	for _, i := range more {
 		known[i.ID] = i
 	}
 	return known, err
 }
 
-// join makes an observation of what was read.
-func (r *Reconciler) join(project string, p *pass, flag incident.FlagView, hold *incident.Hold, incidents []incident.Incident, open []tracker.Issue, known map[string]incident.Incident) plan.Observation {
+// observation joins what was read.
+func (r *Reconciler) observation(project string, c *sweepCache, flag incident.FlagView, hold *incident.Hold, incidents []incident.Incident,
+	open []tracker.Issue, known map[string]incident.Incident) plan.Observation {
 	o := plan.Observation{
-		Now: r.Now(), Project: project, Flag: flag, Hold: hold, Incidents: slices.Clone(incidents), Open: open,
-		Issues: map[string]plan.IssueState{}, Closings: map[string]incident.Closing{}, Force: p != nil && p.force,
+		Now: r.opt.Now(), Project: project, Flag: flag, Hold: hold, Incidents: slices.Clone(incidents), Open: open,
+		Issues: map[string]plan.IssueState{}, Closings: map[string]incident.Closing{}, Force: c.force,
 		Known: func(id string) bool { _, ok := known[id]; return ok },
 	}
 	have := map[string]bool{}
@@ -230,35 +83,31 @@ func (r *Reconciler) join(project string, p *pass, flag incident.FlagView, hold 
 		}
 	}
 	for _, i := range o.Incidents {
-		if p != nil {
-			o.Issues[i.ID] = r.issueState(p, i)
-			if c, ok := p.closedBy(i); ok && o.Issues[i.ID] == plan.IssueClosed {
-				o.Closings[i.ID] = c
-			}
+		o.Issues[i.ID] = r.cachedState(c, i)
+		// An issue that is seen open has no closing any more.
+		if closing, ok := c.closing(i); ok && o.Issues[i.ID] == plan.IssueClosed {
+			o.Closings[i.ID] = closing
 		}
 	}
 	return o
 }
 
-// issueState tells what the pass knows of an incident's issue without asking anybody.
-func (r *Reconciler) issueState(p *pass, i incident.Incident) plan.IssueState {
+// cachedState returns what the cache knows of an incident's issue. It makes no request.
+func (r *Reconciler) cachedState(c *sweepCache, i incident.Incident) plan.IssueState {
 	if i.Issue.IsZero() {
 		return plan.IssueUnknown
 	}
-	if s, ok := p.state(i); ok {
+	if s, ok := c.issueState(i); ok {
 		return s
 	}
-	l, ok := p.list(i.Issue.Repo)
-	if !ok || l.err != nil {
+	l, ok := c.openIssues(i.Issue.Repo)
+	accounts := c.accountIDs()
+	if !ok || l.err != nil || len(accounts) == 0 { // without accounts it is not known which issues are ours
 		return plan.IssueUnknown
-	}
-	accounts := p.ids()
-	if len(accounts) == 0 {
-		return plan.IssueUnknown // it is not known which issues are ours
 	}
 	for _, d := range l.issues {
 		if d.Number == i.Issue.Number {
-			if d.ID == i.Issue.ID && r.mine(accounts, d) && d.Marker.Incident == i.ID {
+			if d.ID == i.Issue.ID && r.isOurs(accounts, d) && d.Marker.Incident == i.ID {
 				return plan.IssueOpen
 			}
 			return plan.IssueLost
@@ -267,14 +116,14 @@ func (r *Reconciler) issueState(p *pass, i incident.Incident) plan.IssueState {
 	return plan.IssueUnknown
 }
 
-// openIssues returns a project's open issues that are ours, in every repository of the pass.
-func (r *Reconciler) openIssues(p *pass, project string) []tracker.Issue {
-	p.mu.Lock()
-	defer p.mu.Unlock()
+// projectIssues returns a project's open issues that are ours, in every repository that was listed.
+func (r *Reconciler) projectIssues(c *sweepCache, project string) []tracker.Issue {
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	var out []tracker.Issue
-	for _, repo := range slices.SortedFunc(maps.Keys(p.open), func(a, b tracker.Repo) int { return strings.Compare(a.String(), b.String()) }) {
-		for _, i := range p.open[repo].issues {
-			if i.Marker.Project == project && r.mine(p.accounts, i) {
+	for _, repo := range slices.SortedFunc(maps.Keys(c.open), func(a, b tracker.Repo) int { return strings.Compare(a.String(), b.String()) }) {
+		for _, i := range c.open[repo].issues {
+			if i.Marker.Project == project && r.isOurs(c.accounts, i) {
 				out = append(out, i)
 			}
 		}
@@ -282,75 +131,82 @@ func (r *Reconciler) openIssues(p *pass, project string) []tracker.Issue {
 	return out
 }
 
-// look asks for the issues of open incidents that are not in the list of open ones: they were closed or deleted.
-func (r *Reconciler) look(ctx context.Context, p *pass, incidents []incident.Incident) error {
+// readMissing reads the issues of open incidents that are not in the list of open ones: they were closed or deleted.
+func (r *Reconciler) readMissing(ctx context.Context, c *sweepCache, incidents []incident.Incident) error {
 	var errs []error
 	for _, i := range incidents {
-		l, ok := p.list(i.Issue.Repo)
+		l, ok := c.openIssues(i.Issue.Repo)
 		if !i.IsOpen() || i.Issue.IsZero() || !ok {
 			continue
 		}
-		if err := r.noteListed(ctx, p, i, l.err); err != nil {
-			errs = append(errs, fmt.Errorf("%s: %w", i.Name(), err))
+		err := r.saveListError(ctx, c, i, l.err)
+		if err == nil && l.err == nil && r.cachedState(c, i) == plan.IssueUnknown {
+			err = r.readClosed(ctx, c, i)
 		}
-		if l.err != nil || r.issueState(p, i) != plan.IssueUnknown {
-			continue
-		}
-		_, s, err := r.read(ctx, p, i)
 		if err != nil {
 			errs = append(errs, fmt.Errorf("%s: %w", i.Name(), err))
-			continue
 		}
-		if s == plan.IssueClosed {
-			if _, err := r.closing(ctx, p, i); err != nil {
-				if !errors.Is(err, errLater) {
-					errs = append(errs, fmt.Errorf("%s: %w", i.Name(), err))
-				}
-				continue // neither an order nor none: left as it is
-			}
-		}
-		p.set(i, s)
 	}
 	return errors.Join(errs...)
 }
 
-// get asks for an issue, and tells whether it was deleted. Gitea gives the same 404 for every issue of a repository whose
-// issues are switched off, or that is not there: so after a 404 it is seen to that there is none of these, and the issue
-// asked for once more.
-func (r *Reconciler) get(ctx context.Context, repo tracker.Repo, number int64) (issue tracker.Issue, gone bool, err error) {
+// readClosed reads an issue that is not among the open ones, and who closed it. While that is not known the issue's state
+// stays unknown: it may be an order to resume, or none.
+func (r *Reconciler) readClosed(ctx context.Context, c *sweepCache, i incident.Incident) error {
+	_, s, err := r.readIssue(ctx, c, i)
+	if err != nil {
+		return err
+	}
+	if s == plan.IssueClosed {
+		if known, err := r.readClosing(ctx, c, i); err != nil || !known {
+			return err
+		}
+	}
+	c.setIssueState(i, s)
+	return nil
+}
+
+// getIssue reads an issue and reports whether it was deleted. Gitea answers alike, with 404, for a deleted issue and for
+// every issue of a repository that is missing or whose issues are disabled. So after a 404 it checks that issues can be
+// read there, and asks once more.
+func (r *Reconciler) getIssue(ctx context.Context, repo tracker.Repo, number int64) (issue tracker.Issue, deleted bool, err error) {
 	notFound := func() bool {
 		return tracker.IsStatus(err, http.StatusNotFound) || tracker.IsStatus(err, http.StatusGone)
 	}
-	if issue, err = r.Gitea.Get(ctx, repo, number); !notFound() {
+	if issue, err = r.opt.Tracker.Get(ctx, repo, number); !notFound() {
 		return issue, false, err
 	}
-	if err = r.Gitea.Readable(ctx, repo); err != nil {
+	if err = r.opt.Tracker.Readable(ctx, repo); err != nil {
 		return tracker.Issue{}, false, err
 	}
-	if issue, err = r.Gitea.Get(ctx, repo, number); notFound() {
+	if issue, err = r.opt.Tracker.Get(ctx, repo, number); notFound() {
 		return tracker.Issue{}, true, nil
 	}
 	return issue, false, err
 }
 
-// read reads an incident's issue before a write, and checks that it is still ours.
-func (r *Reconciler) read(ctx context.Context, p *pass, i incident.Incident) (tracker.Issue, plan.IssueState, error) {
-	issue, gone, err := r.get(ctx, i.Issue.Repo, i.Issue.Number)
-	if gone {
+// readIssue reads an incident's issue before a write, and checks that it is still ours.
+func (r *Reconciler) readIssue(ctx context.Context, c *sweepCache, i incident.Incident) (tracker.Issue, plan.IssueState, error) {
+	issue, deleted, err := r.getIssue(ctx, i.Issue.Repo, i.Issue.Number)
+	if deleted {
 		return tracker.Issue{}, plan.IssueLost, nil
 	}
 	if err != nil {
 		return tracker.Issue{}, plan.IssueUnknown, err
 	}
-	accounts, err := r.accountIDs(ctx, p)
+	accounts, err := r.accountIDs(ctx, c)
 	if err != nil {
 		return tracker.Issue{}, plan.IssueUnknown, err
 	}
-	switch {
-	case issue.ID != i.Issue.ID || !r.mine(accounts, issue) || issue.Marker.Incident != i.ID:
+	if issue.ID != i.Issue.ID || !r.isOurs(accounts, issue) || issue.Marker.Incident != i.ID {
 		return issue, plan.IssueLost, nil
-	case issue.Open:
-		return issue, plan.IssueOpen, nil
 	}
-	return issue, plan.IssueClosed, nil
+	return issue, stateOf(issue), nil
+}
+
+func stateOf(i tracker.Issue) plan.IssueState {
+	if i.Open {
+		return plan.IssueOpen
+	}
+	return plan.IssueClosed
 }

@@ -55,8 +55,9 @@ func TestAFlagThatIsThereIsNotedThoughTheBotDiedBeforeIt(t *testing.T) {
 
 func TestAnIssueThatIsThereAndUnknownIsTakenInsteadOfASecond(t *testing.T) {
 	play(t, func(w *world) {
-		id := w.fail(project)
-		w.dies("created", func(ctx context.Context) { _, _ = w.rec.Escalate(ctx, project, id) })
+		tripped := w.failed(project)
+		id := tripped.ID
+		w.dies("created", func(ctx context.Context) { _, _ = w.rec.Trip(ctx, tripped) })
 		require.Len(w, w.issues(fleet), 1)
 		m := w.reopened()
 		m.sweep()

@@ -43,34 +43,25 @@ type Report struct {
 	Foreign []string `json:"foreign,omitempty"`
 }
 
-// Escalate does all that is due for one project: local steps, then Gitea. fresh is the id of an incident that this process
-// has just stored, or "". Without a list of Gitea's issues it knows only of the issues that the state knows.
-func (r *Reconciler) Escalate(ctx context.Context, project, fresh string) ([]plan.Action, error) {
-	_, done, err := r.local(ctx, project, nil)
-	more, err2 := r.remote(ctx, project, fresh, nil)
-	return append(done, more...), errors.Join(err, err2)
-}
-
 // Sweep compares the state, the flags and the issues of all projects and does what is missing. It is level-triggered: what
 // the trip path left undone, a crash included, is done here. One project's error does not stop the others; all errors
 // are in the report and in the error returned.
 //
-// It costs one request a repository and page of open issues, and further ones only where something has changed.
+// It costs one request per repository and page of open issues, one more per repository where people may give commands, and
+// further ones only where something has changed.
 func (r *Reconciler) Sweep(ctx context.Context, opt SweepOptions) (Report, error) {
 	var rep Report
-	p := newPass(opt)
-	repos, err := r.repos(ctx)
-	if err == nil && opt.Project != "" {
-		repos, err = r.reposOf(ctx, opt.Project)
-	}
+	c := newSweepCache(opt)
+	repos, err := r.repos(ctx, opt.Project)
 	if err != nil {
 		return rep, err
 	}
-	errs := r.readOpen(ctx, p, repos)
-	obeyed, orderErrs := r.orders(ctx, p, repos, opt)
-	rep.Actions, errs = append(rep.Actions, obeyed...), append(errs, orderErrs...)
-	// From here on the state is read: after the lists, see pass.
-	s, err := r.snapshot(ctx, p)
+	errs := r.listOpen(ctx, c, repos)
+	var commandErrs []error
+	rep.Actions, commandErrs = r.commands(ctx, c, repos)
+	errs = append(errs, commandErrs...)
+	// The state is read after the lists, see sweepCache.
+	s, err := r.snapshot(ctx, c)
 	if err != nil {
 		return rep, errors.Join(append(errs, err)...)
 	}
@@ -80,42 +71,47 @@ func (r *Reconciler) Sweep(ctx context.Context, opt SweepOptions) (Report, error
 	if err := r.CheckPause(); err != nil {
 		errs = append(errs, err)
 	}
-	rep.Projects, rep.Foreign = len(s.projects), r.foreign(p)
+	rep.Projects, rep.Foreign = len(s.projects), r.foreign(c)
+	actions, projectErrs := r.sweepProjects(ctx, c, s, opt.Progress)
+	rep.Actions, errs = append(rep.Actions, actions...), append(errs, projectErrs...)
+	slices.SortStableFunc(rep.Actions, func(a, b plan.Action) int { return cmp.Compare(a.Project, b.Project) })
+	rep.Errors = distinctLines(errs)
+	return rep, errors.Join(errors.Join(errs...), ctx.Err())
+}
 
+// sweepProjects sweeps the projects, some at once. When ctx ends, no project is begun and none is left in its middle.
+func (r *Reconciler) sweepProjects(ctx context.Context, c *sweepCache, s snapshot, report func(done, total int)) (actions []plan.Action, errs []error) {
 	var mu sync.Mutex
-	ended := 0
+	done := 0
 	var g errgroup.Group
 	g.SetLimit(projectsAtOnce)
 	for _, project := range s.projects {
 		g.Go(func() error {
 			if ctx.Err() != nil {
-				return nil // told to end: no project is begun, and none is left in its middle
+				return nil
 			}
-			actions, err := r.guarded(context.WithoutCancel(ctx), project, p, s, opt.DryRun)
+			taken, err := r.sweepProject(context.WithoutCancel(ctx), project, c, s)
 			mu.Lock()
 			defer mu.Unlock()
-			rep.Actions = append(rep.Actions, actions...)
+			actions = append(actions, taken...)
 			if err != nil {
 				errs = append(errs, err)
 			}
-			if ended++; opt.Progress != nil {
-				opt.Progress(ended, len(s.projects))
+			if done++; report != nil {
+				report(done, len(s.projects))
 			}
 			return nil // one project's error does not stop the others
 		})
 	}
 	_ = g.Wait()
-	slices.SortStableFunc(rep.Actions, func(a, b plan.Action) int { return cmp.Compare(a.Project, b.Project) })
-	err = errors.Join(errs...)
-	rep.Errors = lines(errs)
-	return rep, errors.Join(err, ctx.Err())
+	return actions, errs
 }
 
-func (r *Reconciler) foreign(p *pass) []string {
+func (r *Reconciler) foreign(c *sweepCache) []string {
 	var out []string
-	for _, l := range p.open {
+	for _, l := range c.open {
 		for _, i := range l.issues {
-			if p.accounts[i.AuthorID] && !i.Marker.IsZero() && i.Marker.Installation != r.Settings.Installation {
+			if c.accounts[i.AuthorID] && !i.Marker.IsZero() && i.Marker.Installation != r.opt.Installation {
 				out = append(out, i.URL)
 			}
 		}
@@ -124,8 +120,8 @@ func (r *Reconciler) foreign(p *pass) []string {
 	return out
 }
 
-// lines are the errors for people, each once: a repository that can't be listed is an error of each of its projects.
-func lines(errs []error) []string {
+// distinctLines are the errors for people, each once: a repository that can't be listed is an error of each of its projects.
+func distinctLines(errs []error) []string {
 	out := []string{}
 	for _, e := range errs {
 		if s := e.Error(); !slices.Contains(out, s) {
@@ -135,19 +131,23 @@ func lines(errs []error) []string {
 	return out
 }
 
-// repos are the repositories to list: the configured ones and those of unfinished incidents, also of projects that have
-// left the configuration or were moved.
-func (r *Reconciler) repos(ctx context.Context) ([]tracker.Repo, error) {
+// repos returns the repositories to list: where the issues of the configured projects go, and where those of unfinished
+// incidents are, also of projects that left the configuration or were moved. project restricts them to one project's.
+func (r *Reconciler) repos(ctx context.Context, project string) ([]tracker.Repo, error) {
 	var out []tracker.Repo
 	add := func(repo tracker.Repo) {
 		if repo.Owner != "" && repo.Name != "" && !slices.Contains(out, repo) {
 			out = append(out, repo)
 		}
 	}
-	for _, project := range r.Settings.Projects {
-		add(r.Settings.Target(project).Repo)
+	projects := r.opt.Projects
+	if project != "" {
+		projects = []string{project}
 	}
-	incidents, err := r.State.Unsettled(ctx, "")
+	for _, id := range projects {
+		add(r.opt.Target(id).Repo)
+	}
+	incidents, err := r.opt.State.Unsettled(ctx, project)
 	if err != nil {
 		return nil, err
 	}
@@ -155,58 +155,57 @@ func (r *Reconciler) repos(ctx context.Context) ([]tracker.Repo, error) {
 		add(i.Issue.Repo)
 		add(i.Target)
 		if i.Issue.IsZero() {
-			add(r.Settings.Target(i.Project).Repo)
+			add(r.opt.Target(i.Project).Repo)
 		}
 	}
 	return out, nil
 }
 
-// readOpen lists the open issues of every repository. A list that fails is kept as failed: nothing is done in that
+// listOpen lists the open issues of every repository. A list that fails is kept as failed: nothing is done in that
 // repository, and nothing is concluded from its silence.
-func (r *Reconciler) readOpen(ctx context.Context, p *pass, repos []tracker.Repo) []error {
-	if r.Gitea == nil || r.Off != nil {
-		if r.Off != nil {
-			return []error{r.Off}
-		}
+func (r *Reconciler) listOpen(ctx context.Context, c *sweepCache, repos []tracker.Repo) []error {
+	if r.trackerErr != nil {
+		return []error{r.trackerErr}
+	}
+	if r.opt.Tracker == nil {
 		return nil
 	}
-	nothing := func(err error) []error {
+	noLists := func(err error) []error {
 		for _, repo := range repos {
-			p.open[repo] = listed{err: err}
+			c.open[repo] = issueList{err: err}
 		}
 		return []error{err}
 	}
-	login, err := r.login(ctx, p)
+	login, err := r.login(ctx, c)
 	if err != nil {
-		return nothing(err)
+		return noLists(err)
 	}
-	results := make([]listed, len(repos))
+	lists := make([]issueList, len(repos))
 	g, gctx := errgroup.WithContext(ctx)
 	g.SetLimit(reposAtOnce)
 	for n, repo := range repos {
 		g.Go(func() error {
-			results[n].begun = r.Now()
-			results[n].issues, results[n].err = r.list(gctx, repo, login, false, p)
+			lists[n].begun = r.opt.Now()
+			lists[n].issues, lists[n].err = r.listIssues(gctx, repo, login, false, c)
 			return nil
 		})
 	}
 	_ = g.Wait()
-	accounts, err := r.allAccounts(ctx)
-	if err != nil {
-		return nothing(err) // whose issues these are is not known
+	if err := r.loadAccounts(ctx, c); err != nil {
+		return noLists(err) // whose issues these are is not known
 	}
-	p.know(accounts)
 	var errs []error
 	for n, repo := range repos {
-		p.open[repo] = results[n]
-		if err := results[n].err; err != nil {
+		c.open[repo] = lists[n]
+		if err := lists[n].err; err != nil {
 			errs = append(errs, err)
 		}
 	}
 	return errs
 }
 
-// snapshot is the state of all projects at the beginning of a sweep. Who writes reads again under the project's lock.
+// snapshot is the state of all projects at the beginning of a sweep. It is advisory: writers read again under the project's
+// locks.
 type snapshot struct {
 	projects  []string
 	incidents map[string][]incident.Incident
@@ -214,13 +213,13 @@ type snapshot struct {
 	known     map[string]incident.Incident
 }
 
-func (r *Reconciler) snapshot(ctx context.Context, p *pass) (snapshot, error) {
+func (r *Reconciler) snapshot(ctx context.Context, c *sweepCache) (snapshot, error) {
 	s := snapshot{incidents: map[string][]incident.Incident{}, holds: map[string]*incident.Hold{}}
 	projects := map[string]bool{}
-	for _, id := range r.Settings.Projects {
+	for _, id := range r.opt.Projects {
 		projects[id] = true
 	}
-	all, err := r.State.Unsettled(ctx, "")
+	all, err := r.opt.State.Unsettled(ctx, "")
 	if err != nil {
 		return s, err
 	}
@@ -228,7 +227,7 @@ func (r *Reconciler) snapshot(ctx context.Context, p *pass) (snapshot, error) {
 		s.incidents[i.Project] = append(s.incidents[i.Project], i)
 		projects[i.Project] = true
 	}
-	holds, err := r.State.Holds(ctx)
+	holds, err := r.opt.State.Holds(ctx)
 	if err != nil {
 		return s, err
 	}
@@ -237,19 +236,19 @@ func (r *Reconciler) snapshot(ctx context.Context, p *pass) (snapshot, error) {
 		projects[h.Project] = true
 	}
 	var ids []string
-	for _, l := range p.open {
+	for _, l := range c.open {
 		for _, i := range l.issues {
-			if r.mine(p.accounts, i) {
+			if r.isOurs(c.accounts, i) {
 				ids = append(ids, i.Marker.Incident)
 				projects[i.Marker.Project] = true
 			}
 		}
 	}
-	if s.known, err = r.known(ctx, all, ids); err != nil {
+	if s.known, err = r.knownIncidents(ctx, all, ids); err != nil {
 		return s, err
 	}
 	// An unreadable directory shows itself at each flag.
-	flags, _ := r.Pause.List()
+	flags, _ := r.opt.Dir.List()
 	for _, id := range flags {
 		projects[id] = true
 	}
@@ -260,66 +259,45 @@ func (r *Reconciler) snapshot(ctx context.Context, p *pass) (snapshot, error) {
 	return s, nil
 }
 
-// guarded is sweepOne, whose panic is one project's error: it ends neither the daemon nor the other projects' sweep.
-func (r *Reconciler) guarded(ctx context.Context, project string, p *pass, s snapshot, dry bool) (actions []plan.Action, err error) {
+// sweepProject sweeps one project. A panic is that project's error: it ends neither the daemon nor the sweep of the others.
+func (r *Reconciler) sweepProject(ctx context.Context, project string, c *sweepCache, s snapshot) (done []plan.Action, err error) {
 	defer func() {
 		if v := recover(); v != nil {
-			r.Log.Error("panic in a sweep", "project", project, "panic", v, "stack", string(debug.Stack()))
+			r.opt.Log.Error("panic in a sweep", "project", project, "panic", v, "stack", string(debug.Stack()))
 			err = fmt.Errorf("%s: panic: %v: please report it with the log", project, v)
 		}
 	}()
-	return r.sweepOne(ctx, project, p, s, dry)
-}
-
-func (r *Reconciler) sweepOne(ctx context.Context, project string, p *pass, s snapshot, dry bool) ([]plan.Action, error) {
-	var moveErr error
-	if !dry {
-		moveErr = r.relocate(ctx, p, s.incidents[project])
+	incidents := s.incidents[project]
+	var errs []error
+	if !c.dry {
+		errs = append(errs, r.relocate(ctx, c, incidents))
 	}
-	lookErr := errors.Join(moveErr, r.look(ctx, p, s.incidents[project]))
-	flag := r.Look(project)
-	known := s.known
+	errs = append(errs, r.readMissing(ctx, c, incidents))
+	flag, open, known := r.Look(project), r.projectIssues(c, project), s.known
 	if id := flag.Info.Incident; id != "" {
 		if _, ok := known[id]; !ok {
-			var err error
-			if known, err = r.known(ctx, s.incidents[project], append(markersOf(r.openIssues(p, project)), id)); err != nil {
+			if known, err = r.knownIncidents(ctx, incidents, append(markersOf(open), id)); err != nil {
 				return nil, err
 			}
 		}
 	}
-	o := r.join(project, p, flag, s.holds[project], s.incidents[project], r.openIssues(p, project), known)
-	if dry {
-		return plan.DryRun(o), lookErr
+	o := r.observation(project, c, flag, s.holds[project], incidents, open, known)
+	if c.dry {
+		return plan.DryRun(o), errors.Join(errs...)
 	}
 	actions := plan.Next(o)
-	if len(actions) == 0 {
-		return nil, lookErr
-	}
-	var done []plan.Action
-	var err error
 	if plan.AnyLocal(actions) {
-		_, done, err = r.localNow(ctx, project, p, o)
-		if err != nil {
-			var noFlag *FlagWriteError
-			if !errors.As(err, &noFlag) {
-				return done, errors.Join(lookErr, err)
-			}
+		_, done, err = r.applyLocal(ctx, o, c)
+		errs = append(errs, err)
+		var notWritten *FlagWriteError
+		if err != nil && !errors.As(err, &notWritten) {
+			return done, errors.Join(errs...)
 		}
 	}
-	more, err2 := r.remote(ctx, project, "", p)
-	return append(done, more...), errors.Join(lookErr, err, err2)
-}
-
-// reposOf are the repositories of one project: where its issues go now, and where those of its unfinished incidents are.
-func (r *Reconciler) reposOf(ctx context.Context, project string) ([]tracker.Repo, error) {
-	incidents, err := r.State.Unsettled(ctx, project)
-	out := []tracker.Repo{r.Settings.Target(project).Repo}
-	for _, i := range incidents {
-		for _, repo := range []tracker.Repo{i.Issue.Repo, i.Target} {
-			if repo != (tracker.Repo{}) && !slices.Contains(out, repo) {
-				out = append(out, repo)
-			}
-		}
+	if len(actions) > 0 {
+		v := &visit{project: project, cache: c, wait: claimWait, flag: o.Flag}
+		errs = append(errs, r.track(ctx, v))
+		done = append(done, v.done...)
 	}
-	return out, err
+	return done, errors.Join(errs...)
 }

@@ -12,8 +12,8 @@ import (
 	"strings"
 	"time"
 
-	"github.com/gofrs/flock"
 	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
 )
 
 // The checker holds what is there against the promises of the design, and against the book. It reads flags, issues and the
@@ -201,12 +201,10 @@ func (c *checker) leftovers() {
 		switch dir, name := filepath.Split(rel); {
 		case dir == "" && slices.Contains([]string{"adfbot.db", "adfbot.db-wal", "adfbot.db-shm"}, name):
 		case dir == "adfbot.db.d/spool/" && strings.HasSuffix(name, ".ready"):
-		case dir == "adfbot.db.d/locks/":
-			l := flock.New(path)
-			if ok, err := l.TryLock(); !ok || err != nil {
-				c.book.wrong("7: the lock %s is held by nobody who runs: %v", rel, err)
+		case rel == "adfbot.db.d/locks":
+			if err := lockWhole(path); err != nil {
+				c.book.wrong("7: a lock in %s is held by nobody who runs: %v", rel, err)
 			}
-			_ = l.Close()
 		default:
 			c.book.wrong("7: %s was left behind", rel)
 		}
@@ -219,6 +217,16 @@ func (c *checker) leftovers() {
 			c.book.wrong("7: %s was left in the pause directory, and nobody was killed", e.Name())
 		}
 	}
+}
+
+// lockWhole takes and releases all locks of a file at once.
+func lockWhole(path string) error {
+	f, err := os.OpenFile(path, os.O_RDWR, 0)
+	if err != nil {
+		return err
+	}
+	err = unix.FcntlFlock(f.Fd(), unix.F_OFD_SETLK, &unix.Flock_t{Type: unix.F_WRLCK})
+	return errors.Join(err, f.Close())
 }
 
 func (b *book) deadly() bool {

@@ -112,7 +112,7 @@ func TestTheShortBodyAndTheCommentsReadAsTheGoldenFileDoes(t *testing.T) {
 	golden(t, "short-and-comments.md", strings.Join([]string{
 		compose(t, "").Short(l),
 		ResumedComment(i.ID+"/resumed", i),
-		StillPausedComment(i.ID+"/reopened/1", i, l.PauseFlag),
+		StillPausedComment(i.ID+"/reopened/1", i, l.PauseFlag, ""),
 		LeftOpenComment(i.ID+"/left-open", i),
 		DuplicateComment(i.ID+"/duplicate/17", tracker.IssueRef{Repo: l.Repo, Number: 41}),
 	}, "\n\n----\n\n"))
@@ -364,7 +364,7 @@ func TestACommentKeepsItsOwnMarkerWhateverTheText(t *testing.T) {
 	for _, s := range hostile() {
 		i := infest(testLetter(), s).Incident
 		for _, body := range []string{
-			ResumedComment("k", i), StillPausedComment("k", i, s), LeftOpenComment("k", i),
+			ResumedComment("k", i), StillPausedComment("k", i, s, ""), LeftOpenComment("k", i),
 			DuplicateComment("k", tracker.IssueRef{Repo: tracker.Repo{Server: s, Owner: s, Name: s}, Number: 1, URL: s}),
 		} {
 			testhost.RequirePlainText(t, body)

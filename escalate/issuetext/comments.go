@@ -30,11 +30,14 @@ func ResumedComment(key string, i incident.Incident) string {
 		markdown.CodeSpan(i.Project), minute(i.Ended), how, markdown.CodeSpan(i.Name()), durationText(i.Ended.Sub(i.Opened)))
 }
 
-// StillPausedComment tells why an issue that was closed is open again.
-func StillPausedComment(key string, i incident.Incident, pauseFlag string) string {
+// StillPausedComment says why an issue that was closed is open again. The hint is Markdown, or "".
+func StillPausedComment(key string, i incident.Incident, pauseFlag, hint string) string {
+	if hint != "" {
+		hint = "\n\n" + hint
+	}
 	return reply(key, "This issue was closed, but %s is still paused, so it is open again.\n\n"+
-		"To resume the project, remove its pause flag (%s) or run %s. The bot then closes the issue.",
-		markdown.CodeSpan(i.Project), markdown.CodeSpan("rm "+shellPath(pauseFlag)), markdown.CodeSpan("adfbot resume "+i.Project))
+		"To resume the project, remove its pause flag (%s) or run %s. The bot then closes the issue.%s",
+		markdown.CodeSpan(i.Project), markdown.CodeSpan("rm "+shellPath(pauseFlag)), markdown.CodeSpan("adfbot resume "+i.Project), hint)
 }
 
 // LeftOpenComment tells that an issue which a person reopened after the end stays as it is.

@@ -42,6 +42,15 @@ func (k Kind) Local() bool {
 	return false
 }
 
+// Uncovers reports whether a local step may make another one due, so that the project has to be observed again after it.
+func (k Kind) Uncovers() bool {
+	switch k {
+	case Resume, Supersede, Rebuild, RebuildDone:
+		return true
+	}
+	return false
+}
+
 // Action is one step of a plan.
 type Action struct {
 	Kind     Kind             `json:"action"`
@@ -57,8 +66,9 @@ type Action struct {
 	replaced bool              // what is rebuilt ended without a resume: a later incident pauses the project
 }
 
-func AnyLocal(plan []Action) bool {
-	for _, a := range plan {
+// AnyLocal reports whether there is a local step among the actions.
+func AnyLocal(actions []Action) bool {
+	for _, a := range actions {
 		if a.Kind.Local() {
 			return true
 		}

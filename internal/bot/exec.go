@@ -17,6 +17,7 @@ import (
 	"github.com/terraphim/adfbot/escalate"
 	"github.com/terraphim/adfbot/escalate/incident"
 	"github.com/terraphim/adfbot/internal/config"
+	"github.com/terraphim/adfbot/internal/fault"
 	"github.com/terraphim/adfbot/internal/proc"
 	"github.com/terraphim/adfbot/internal/redact"
 	"github.com/terraphim/adfbot/internal/status"
@@ -110,7 +111,7 @@ func (x *execution) withState(ctx context.Context, b *Bot) int {
 	if code, done := x.gate(ctx, b); done {
 		return code
 	}
-	b.step("gated")
+	fault.Point(ctx, "gated")
 	x.signals.Listen() // a run that is stored and then not started, because of a signal, would look like one that was killed
 	run, err := b.store.BeginRun(ctx, store.Run{Project: x.q.Project, Agent: x.q.Agent, RunID: x.q.RunID, Host: b.host, Started: b.now()})
 	if err != nil {
@@ -118,7 +119,7 @@ func (x *execution) withState(ctx context.Context, b *Bot) int {
 		return x.notBegun(ctx, b, err)
 	}
 	defer b.store.Release(run)
-	b.step("noted")
+	fault.Point(ctx, "noted")
 	if s := x.signals.Pending(); s != 0 {
 		x.endRun(ctx, b, run)
 		x.printf("told to end (%s) before the command was started", unix.SignalName(s))
@@ -130,7 +131,7 @@ func (x *execution) withState(ctx context.Context, b *Bot) int {
 		}
 	})
 	res.Host, res.Generation, res.Run = b.host, &run.Generation, run.ID
-	b.step("ran")
+	fault.Point(ctx, "ran")
 	x.record(ctx, b, run, res)
 	return code
 }
@@ -197,8 +198,8 @@ func (x *execution) endRun(ctx context.Context, b *Bot, run store.Run) {
 // refuse says why nothing is run, and tries what is due for the project's incident: perhaps Gitea is back.
 func (x *execution) refuse(ctx context.Context, b *Bot, why string) int {
 	x.printf("%s", status.PausedBecause(x.q.Project, why))
-	if b.rec.Gitea != nil {
-		if err := b.escalate(ctx, x.q.Project, ""); err != nil {
+	if b.rec.Tracks() {
+		if err := b.escalate(ctx, x.q.Project); err != nil {
 			b.log.Warn("left to the next sweep", "project", x.q.Project, "err", err)
 		}
 	}

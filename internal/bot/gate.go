@@ -101,5 +101,5 @@ func ExplainFromState(ctx context.Context, cfg *config.Config, env Env, err erro
 
 // flagReason returns why a flag pauses its project.
 func (b *Bot) flagReason(project string, flag incident.FlagView) string {
-	return status.FlagReason(b.rec.Pause.FlagPath(project), flag.Note, flag.Dangling)
+	return status.FlagReason(b.rec.Dir().FlagPath(project), flag.Note, flag.Dangling)
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/terraphim/adfbot/escalate"
 	"github.com/terraphim/adfbot/escalate/incident"
 	"github.com/terraphim/adfbot/escalate/issuetext"
+	"github.com/terraphim/adfbot/internal/fault"
 	"github.com/terraphim/adfbot/internal/redact"
 	"github.com/terraphim/adfbot/pause"
 )
@@ -34,38 +35,18 @@ func (b *Bot) Pause(ctx context.Context, project, why string) (Done, error) {
 	return b.PauseBy(ctx, project, why, whoami())
 }
 
-// PauseBy pauses a project by a person's wish. The wish is on disk before the flag, so a crash in between does not undo
-// it. who is told to whoever asks the gate.
+// PauseBy pauses a project by a person's wish. who is told to whoever asks the gate.
 func (b *Bot) PauseBy(ctx context.Context, project, why, who string) (Done, error) {
-	flag, _, err := b.rec.Local(ctx, project)
-	if err == nil {
-		err = flag.Err
-	}
-	if err != nil {
+	path := b.rec.Dir().FlagPath(project)
+	paused, err := b.rec.Pause(ctx, project, holdNote(project, why, who, b.cfg.Instance, b.now()))
+	var notWritten *escalate.FlagWriteError
+	switch {
+	case errors.As(err, &notWritten):
+		return Done{}, fmt.Errorf("%s is NOT paused: %w", project, notWritten.Err)
+	case err != nil:
 		return Done{}, b.Explain(ctx, err)
-	}
-	unlock, err := b.store.LockHere(ctx, "flag/"+project, lockWait)
-	if err != nil {
-		return Done{}, err
-	}
-	defer unlock()
-	path := b.rec.Pause.FlagPath(project)
-	if flag = b.rec.Look(project); flag.State == incident.FlagThere {
+	case !paused:
 		return Done{Text: fmt.Sprintf("%s is paused already (%s)", project, path)}, nil
-	}
-	now := b.now()
-	h := incident.Hold{Project: project, Note: holdNote(project, why, who, b.cfg.Instance, now), Since: now}
-	if err := b.store.SetHold(ctx, h); err != nil {
-		return Done{}, err
-	}
-	b.step("hold-noted")
-	if _, err := b.rec.Pause.Write(project, h.Note); err != nil {
-		err2 := b.store.DropHold(ctx, project)
-		return Done{}, errors.Join(fmt.Errorf("%s is NOT paused: %w", project, err), err2)
-	}
-	h.FlagWritten = b.now()
-	if err := b.store.SetHold(ctx, h); err != nil {
-		return Done{}, err
 	}
 	b.log.Info("project paused by a person", "project", project, "by", who, "reason", why)
 	return Done{Text: fmt.Sprintf("%s is paused (%s); to resume: adfbot resume %s", project, path, project)}, nil
@@ -98,78 +79,40 @@ func (b *Bot) Resume(ctx context.Context, project string) (Done, error) {
 // ResumeBy removes a project's flag and ends its incident or hold. In the end its issue is commented on and closed; the
 // comment says that the project was "resumed by" who.
 func (b *Bot) ResumeBy(ctx context.Context, project, who string) (Done, error) {
-	flag, _, err := b.rec.Local(ctx, project)
-	var noFlag *escalate.FlagWriteError
-	if err != nil && !errors.As(err, &noFlag) {
+	did, err := b.rec.Resume(ctx, project, "resumed by "+who)
+	if err != nil {
 		return Done{}, b.Explain(ctx, err)
 	}
-	if flag.State == incident.FlagUnknown {
-		return Done{}, b.Explain(ctx, flag.Err)
+	d := Done{Text: project + " was not paused"}
+	if did.Removed || did.Ended {
+		d.Text = project + " is resumed"
 	}
-	d, err := b.resumeLocked(ctx, project, who)
-	if err != nil || (b.rec.Gitea == nil && b.rec.Off == nil) {
-		return d, err
-	}
-	if errors.Is(b.tokenErr, fs.ErrPermission) { // not this user's to read: in the shared set-up that is how it has to be
+	switch {
+	case !b.rec.Tracks():
+	case errors.Is(b.tokenErr, fs.ErrPermission): // not this user's to read: in the shared set-up that is how it has to be
 		d.Text += "; its issue is left to the daemon"
-		return d, nil
-	}
-	if err := b.escalate(ctx, project, ""); err != nil {
-		d.Problems = append(d.Problems, err.Error())
-	}
-	return d, nil
-}
-
-func (b *Bot) resumeLocked(ctx context.Context, project, who string) (Done, error) {
-	unlock, err := b.store.LockHere(ctx, "flag/"+project, lockWait)
-	if err != nil {
-		return Done{}, err
-	}
-	defer unlock()
-	if v := b.rec.Look(project); v.State == incident.FlagUnknown {
-		return Done{}, b.Explain(ctx, v.Err)
-	}
-	var incident string
-	open, err := b.store.Unsettled(ctx, project)
-	if err != nil {
-		return Done{}, err
-	}
-	for _, i := range open {
-		if i.IsOpen() {
-			incident = i.ID
+	default:
+		if err := b.escalate(ctx, project); err != nil {
+			d.Problems = append(d.Problems, err.Error())
 		}
 	}
-	removed, err := b.rec.Pause.Remove(project)
-	if err != nil {
-		return Done{}, fmt.Errorf("%s is still paused: %w", project, err)
-	}
-	b.step("flag-removed")
-	ended, err := b.store.Resume(ctx, project, incident, "resumed by "+who, b.now())
-	if err != nil {
-		return Done{}, err
-	}
-	b.step("resume-noted")
-	if !removed && !ended {
-		return Done{Text: project + " was not paused"}, nil
-	}
-	b.log.Info("project resumed", "project", project, "by", who)
-	return Done{Text: project + " is resumed"}, nil
+	return d, nil
 }
 
 // Restore writes the flags of all open incidents and holds again, and then the sentinel: after a reboot that emptied the
 // directory, or into a new directory. It is refused where the directory is in order: a flag that is missing there was
 // removed by a person.
 func (b *Bot) Restore(ctx context.Context) (Done, error) {
-	dir := b.rec.Pause
+	dir := b.rec.Dir()
 	s, err := dir.Sentinel()
 	switch {
 	case errors.Is(err, pause.ErrNoDir), errors.Is(err, pause.ErrNoSentinel):
 	case err != nil:
 		return Done{}, b.Explain(ctx, err)
 	case s.Installation != "" && s.Installation != b.store.Installation():
-		b.rec.PauseOff = nil
+		b.rec.SetDirError(nil)
 		return Done{}, b.rec.CheckPause()
-	case s.Installation != "" && b.rec.PauseOff == nil:
+	case s.Installation != "" && b.rec.DirError() == nil:
 		return Done{Text: fmt.Sprintf("nothing to restore: %s has its sentinel, and a flag that is missing there was removed by a person", dir.Path())}, nil
 	}
 	incidents, err := b.store.Unsettled(ctx, "")
@@ -201,7 +144,7 @@ func (b *Bot) Restore(ctx context.Context) (Done, error) {
 	if err != nil {
 		return Done{}, err
 	}
-	b.step("flags-restored")
+	fault.Point(ctx, "flags-restored")
 	// The sentinel comes last: until then everybody reads "unknown", never "not paused".
 	if err := dir.Init(b.store.Installation()); err != nil {
 		return Done{}, err
@@ -209,7 +152,7 @@ func (b *Bot) Restore(ctx context.Context) (Done, error) {
 	if err := b.store.SetMeta(ctx, metaPauseDir, b.cfg.PauseDir); err != nil {
 		return Done{}, err
 	}
-	b.rec.PauseOff = nil
+	b.rec.SetDirError(nil)
 	slices.Sort(projects)
 	b.log.Info("pause directory restored", "dir", dir.Path(), "paused", projects)
 	if len(projects) == 0 {
@@ -271,7 +214,7 @@ func (b *Bot) restoreFlag(ctx context.Context, project string) (paused bool, err
 		if !i.IsOpen() {
 			continue
 		}
-		if _, err := b.rec.Pause.Write(project, issuetext.FlagNote(i)); err != nil {
+		if _, err := b.rec.Dir().Write(project, issuetext.FlagNote(i)); err != nil {
 			return false, err
 		}
 		if _, err := b.store.Change(ctx, i.ID, func(i *incident.Incident) { i.FlagWritten, i.FlagError = b.now(), "" }); err != nil {
@@ -283,7 +226,7 @@ func (b *Bot) restoreFlag(ctx context.Context, project string) (paused bool, err
 		return paused, nil
 	}
 	if !paused {
-		if _, err := b.rec.Pause.Write(project, h.Note); err != nil {
+		if _, err := b.rec.Dir().Write(project, h.Note); err != nil {
 			return false, err
 		}
 	}

@@ -6,8 +6,10 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/terraphim/adfbot/escalate"
 	"github.com/terraphim/adfbot/escalate/incident"
 	"github.com/terraphim/adfbot/internal/config"
+	"github.com/terraphim/adfbot/internal/fault"
 	"github.com/terraphim/adfbot/internal/redact"
 	"github.com/terraphim/adfbot/internal/status"
 	"github.com/terraphim/adfbot/internal/store"
@@ -64,51 +66,75 @@ func (b *Bot) Record(ctx context.Context, r store.Result) (Recorded, error) {
 	if err := CheckResult(r, b.now()); err != nil {
 		return Recorded{}, err
 	}
-	return b.take(ctx, r)
+	return b.recordChecked(ctx, r)
 }
 
-func (b *Bot) take(ctx context.Context, r store.Result) (Recorded, error) {
+func (b *Bot) recordChecked(ctx context.Context, r store.Result) (Recorded, error) {
 	out := Recorded{Project: r.Project, Agent: r.Agent}
-	if err := b.record(ctx, r, &out); err != nil {
+	if err := b.storeResult(ctx, r, &out); err != nil {
 		return out, err
 	}
 	b.logResult(r, out.Answer)
-	if out.Tripped && out.Known {
-		// Its process may have died on the way; what it left undone is the sweep's, which looks before it writes.
-		out.Flag = b.rec.Look(r.Project)
-	} else if out.Tripped {
-		b.step("tripped")
+	switch {
+	case out.Opened != nil:
+		fault.Point(ctx, "tripped")
 		b.log.Warn("breaker tripped", "project", r.Project, "agent", r.Agent, "failures", out.Failures, "threshold", out.Threshold, "incident", out.Answer.Incident)
-		if err := b.escalate(ctx, r.Project, out.Answer.Incident); err != nil {
-			out.Problems = append(out.Problems, err.Error())
+		b.trip(ctx, &out)
+	case out.Answer.Incident != "":
+		if out.Tripped {
+			// Its process may have died on the way; what it left undone is the sweep's, which looks before it writes.
+			out.Flag = b.rec.Look(r.Project)
 		}
-		out.Flag = b.rec.Look(r.Project)
-	}
-	if out.Answer.Incident != "" {
 		found, err := b.store.Incidents(ctx, out.Answer.Incident)
 		if err != nil { // no error of the result, which is stored: who took it for one would record it again
 			out.Problems = append(out.Problems, err.Error())
 		}
 		for _, i := range found {
-			if i.IsOpen() {
-				out.Incident = &i
-			}
+			out.setIncident(i)
 		}
 	}
-	out.Flag.Err = b.Explain(ctx, out.Flag.Err)
 	for _, p := range out.Problems {
 		b.log.Warn("left to the next sweep", "project", r.Project, "err", p)
 	}
 	return out, nil
 }
 
-// record stores the result. A resume that nobody has noticed yet comes first: this result belongs to the next generation. If
-// it can't be told, the result is stored all the same.
-func (b *Bot) record(ctx context.Context, r store.Result, out *Recorded) (err error) {
+func (r *Recorded) setIncident(i incident.Incident) {
+	if i.IsOpen() {
+		r.Incident = &i
+	}
+}
+
+// trip escalates the incident that a result has opened. A project whose repository is not known (the configuration has a
+// mistake there, which stops no run) gets its flag; the issue is left to serve, once the mistake is corrected.
+func (b *Bot) trip(ctx context.Context, out *Recorded) {
+	var t escalate.Tripped
+	var err error
+	if b.knowsRepository(out.Project) {
+		t, err = b.rec.Trip(ctx, *out.Opened)
+	} else {
+		t.Incident = *out.Opened
+		t.Flag, _, err = b.rec.Local(ctx, out.Project)
+	}
+	if err != nil {
+		out.Problems = append(out.Problems, err.Error())
+	}
+	out.Flag = t.Flag
+	out.setIncident(t.Incident)
+}
+
+func (b *Bot) knowsRepository(project string) bool {
+	p, ok := b.cfg.Project(project)
+	return !ok || p.Owner != "" && p.Repo != ""
+}
+
+// storeResult stores the result. A resume that nobody has noticed yet comes first: this result belongs to the next
+// generation. If that cannot be told, the result is stored all the same.
+func (b *Bot) storeResult(ctx context.Context, r store.Result, out *Recorded) (err error) {
 	// Nothing follows from a flag that is not there for a project that has nothing to resume.
 	if out.Flag = b.rec.Look(r.Project); out.Flag.State == incident.FlagGone {
-		alone := false
-		if out.Answer, alone, err = b.store.RecordIfIdle(ctx, r, b.limits(r.Project)); alone || err != nil {
+		idle := false
+		if out.Answer, idle, err = b.store.RecordIfIdle(ctx, r, b.limits(r.Project)); idle || err != nil {
 			return err
 		}
 	}
@@ -119,14 +145,13 @@ func (b *Bot) record(ctx context.Context, r store.Result, out *Recorded) (err er
 	return err
 }
 
-// escalate does what is due for one project. A project whose repository is not known (the configuration has a mistake
-// there, which stops no run) is left to serve, once the mistake is corrected.
-func (b *Bot) escalate(ctx context.Context, project, fresh string) error {
-	if p, ok := b.cfg.Project(project); ok && (p.Owner == "" || p.Repo == "") {
+// escalate does what is due for one project. One whose repository is not known gets its local steps, see trip.
+func (b *Bot) escalate(ctx context.Context, project string) error {
+	if !b.knowsRepository(project) {
 		_, _, err := b.rec.Local(ctx, project)
 		return err
 	}
-	_, err := b.rec.Escalate(ctx, project, fresh)
+	_, err := b.rec.Escalate(ctx, project)
 	return err
 }
 
@@ -170,7 +195,7 @@ func (b *Bot) Intake(ctx context.Context) (int, error) {
 			errs = append(errs, fmt.Errorf("spooled result %s can't be read, it is left there: %w", e.File, e.Err))
 			continue
 		}
-		_, err := b.take(ctx, e.Result) // checked when it was made; the clock may have been set since
+		_, err := b.recordChecked(ctx, e.Result) // checked when it was made; the clock may have been set since
 		switch {
 		case errors.Is(err, store.ErrConflict):
 			b.log.Warn("spooled result contradicts the recorded one, it is dropped", "file", e.File, "err", err)

@@ -83,7 +83,10 @@ func (b *Bot) Sweep(ctx context.Context, opt escalate.SweepOptions) (status.Swee
 	errs = append(errs, b.Explain(ctx, err))
 	if !opt.DryRun {
 		note(b.prune(ctx, &rep, begun))
-		note(b.store.KeepReady(b.locks()...))
+		if b.rec.CheckPause() == nil {
+			b.rec.Dir().RemoveOldTemps()
+		}
+		note(b.store.KeepReady())
 		note(b.store.Tidy(ctx))
 	}
 	for _, err := range own { // those of the reconciler are in its report
@@ -119,15 +122,6 @@ func (b *Bot) beginSweep(ctx context.Context) error {
 }
 
 func (b *Bot) endSweep() { <-b.sweeping }
-
-// locks are those that the configured projects will need.
-func (b *Bot) locks() []string {
-	var names []string
-	for _, id := range b.cfg.ProjectIDs() {
-		names = append(names, "flag/"+id, "issue/"+id)
-	}
-	return names
-}
 
 func (b *Bot) logSweep(rep status.SweepReport, err error) {
 	switch {

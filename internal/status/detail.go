@@ -45,7 +45,7 @@ func (r *Reader) Detail(ctx context.Context, project string) (Detail, error) {
 		}
 		d.Projects = append(d.Projects, p)
 	}
-	d.FlagPath = r.from.Reconciler.Pause.FlagPath(project)
+	d.FlagPath = r.from.Reconciler.Dir().FlagPath(project)
 	return d, nil
 }
 

@@ -51,7 +51,7 @@ func (r *Reader) Ready(ctx context.Context) Readiness {
 		err = r.overdue(last.At, r.from.Now())
 	}
 	add("sweep", err)
-	off := r.from.Reconciler.Off
+	off := r.from.Reconciler.TrackerError()
 	if off != nil {
 		ready.Warnings = append(ready.Warnings, off.Error())
 	}
@@ -72,7 +72,7 @@ func (r *Reader) pauseDirWritable(ctx context.Context) error {
 	if err := r.from.Reconciler.CheckPause(); err != nil {
 		return r.Explain(ctx, err)
 	}
-	path := r.from.Reconciler.Pause.Path()
+	path := r.from.Reconciler.Dir().Path()
 	if why := cmp.Or(NotWritable(path), store.DiskProblem(path, 1)); why != "" {
 		return errors.New(path + ": " + why)
 	}

@@ -84,7 +84,7 @@ const statusRuns = 10
 func (r *Reader) Status(ctx context.Context, only string) (Status, error) {
 	state := r.from.State
 	s := Status{
-		Instance: r.from.Config.Instance, Installation: state.Installation(), PauseDir: r.from.Reconciler.Pause.Path(), State: state.Path(),
+		Instance: r.from.Config.Instance, Installation: state.Installation(), PauseDir: r.from.Reconciler.Dir().Path(), State: state.Path(),
 		At: r.from.Now().UTC(), Projects: []Project{}, Problems: []string{}, Foreign: []string{},
 	}
 	incidents, err := state.Unsettled(ctx, "")
@@ -121,7 +121,7 @@ func (r *Reader) addOverall(ctx context.Context, s *Status) error {
 		s.Problems = append(s.Problems, err.Error())
 	}
 	// A user who may not read the token leaves Gitea to the daemon, which is no problem.
-	if off := r.from.Reconciler.Off; off != nil && r.from.TokenErr == nil {
+	if off := r.from.Reconciler.TrackerError(); off != nil && r.from.TokenErr == nil {
 		s.Problems = append(s.Problems, off.Error())
 	}
 	s.Problems = append(s.Problems, r.operatorProblems(ctx)...)
@@ -183,7 +183,7 @@ func (r *Reader) projectIDs(incidents []incident.Incident, holds []incident.Hold
 	for _, h := range holds {
 		add(h.Project)
 	}
-	flags, _ := r.from.Reconciler.Pause.List() // an unreadable directory is among the problems
+	flags, _ := r.from.Reconciler.Dir().List() // an unreadable directory is among the problems
 	for _, id := range flags {
 		add(id)
 	}
@@ -226,7 +226,7 @@ func (r *Reader) addPause(p *Project, incidents []incident.Incident) {
 	switch flag.State {
 	case incident.FlagThere:
 		p.Paused, p.Held = Yes, true
-		path := r.from.Reconciler.Pause.FlagPath(p.ID)
+		path := r.from.Reconciler.Dir().FlagPath(p.ID)
 		p.Reason = redact.Line(PausedBecause(p.ID, FlagReason(path, noteForPeople(flag), flag.Dangling)), 300)
 		since := flag.Since.UTC()
 		p.Since = &since

@@ -7,11 +7,10 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strings"
 	"syscall"
 	"time"
 
-	"github.com/gofrs/flock"
+	"github.com/terraphim/adfbot/internal/hostlocal"
 )
 
 // inherit gives a new file or folder the owner and group of its directory, and the group the rights that it has on the
@@ -106,95 +105,15 @@ func isDiskError(err error) bool {
 
 // Claim is [incident.Claimer.Claim]. The state is one machine's file, so a claim is a lock of the machine.
 func (s *Store) Claim(ctx context.Context, name string, wait time.Duration) (held context.Context, release func(), err error) {
-	release, err = s.LockHere(ctx, name, wait)
-	return ctx, release, err
+	held, release, err = s.locks.Claim(ctx, name, wait)
+	return held, release, s.wrap(err)
 }
 
 // LockHere is [incident.HostLocker.LockHere].
 func (s *Store) LockHere(ctx context.Context, name string, wait time.Duration) (unlock func(), err error) {
-	unlock, err = lockFile(ctx, filepath.Join(s.dir("locks"), lockName(name)), name, wait)
+	unlock, err = s.locks.LockHere(ctx, name, wait)
 	return unlock, s.wrap(err)
 }
 
-func lockName(name string) string { return strings.NewReplacer("/", "-", ":", "_").Replace(name) }
-
-// keepLocks makes the files of locks that nobody has taken yet: a disk that has run out of inodes must not keep a flag from
-// being written.
-func (s *Store) keepLocks(names []string) error {
-	entries, err := os.ReadDir(s.dir("locks"))
-	if err != nil {
-		return err
-	}
-	there := map[string]bool{}
-	for _, e := range entries {
-		there[e.Name()] = true
-	}
-	for _, name := range names {
-		name = lockName(name)
-		if there[name] {
-			continue
-		}
-		path := filepath.Join(s.dir("locks"), name)
-		f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR|noLink, 0o600)
-		if err != nil {
-			return err
-		}
-		_ = f.Close()
-		inherit(path)
-	}
-	return nil
-}
-
-func lockFile(ctx context.Context, path, name string, wait time.Duration) (func(), error) {
-	_, statErr := os.Lstat(path)
-	l := flock.New(path, flock.SetPermissions(0o600), flock.SetFlag(os.O_CREATE|os.O_RDWR|noLink))
-	ctx, cancel := context.WithTimeout(ctx, wait)
-	defer cancel()
-	ok, err := l.TryLock()
-	if err == nil && !ok && wait > 0 {
-		ok, err = l.TryLockContext(ctx, 5*time.Millisecond)
-	}
-	if errors.Is(statErr, fs.ErrNotExist) {
-		inherit(path)
-	}
-	if !ok {
-		_ = l.Close()
-		if errors.Is(err, syscall.ELOOP) {
-			return nil, fmt.Errorf("lock %s: a symbolic link is there, which adfbot does not follow: remove it", path)
-		}
-		if err != nil && !errors.Is(err, context.DeadlineExceeded) {
-			return nil, fmt.Errorf("lock %s: %w", path, err)
-		}
-		return nil, &LockedError{Name: name, Holder: holder(path), Waited: wait}
-	}
-	// For whoever waits and wants to know for whom. It is advice only, so a failure does not matter.
-	if f, err := openThere(path, os.O_WRONLY|os.O_TRUNC); err == nil {
-		_, _ = fmt.Fprintln(f, os.Getpid())
-		_ = f.Close()
-	}
-	return func() { _ = l.Close() }, nil
-}
-
-func holder(path string) string {
-	f, err := openThere(path, os.O_RDONLY)
-	if err != nil {
-		return "another process"
-	}
-	defer func() { _ = f.Close() }()
-	var pid int
-	if _, err := fmt.Fscan(f, &pid); err != nil {
-		return "another process"
-	}
-	return fmt.Sprint("process ", pid)
-}
-
-// LockedError: the lock was not free in time.
-type LockedError struct {
-	Name   string
-	Holder string
-	Waited time.Duration
-}
-
-func (e *LockedError) Error() string {
-	return fmt.Sprintf("the lock %s is held by %s (waited %s): if that adfbot is stopped, continue or end it", e.Name, e.Holder, e.Waited)
-}
+// LockedError reports that a lock was not free in time.
+type LockedError = hostlocal.LockTimeoutError

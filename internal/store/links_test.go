@@ -37,31 +37,6 @@ func precious(t *testing.T) (path string, untouched func()) {
 	}
 }
 
-func TestALockThatIsALinkIsRefusedAndItsTargetIsNotTouched(t *testing.T) {
-	s, _ := newStore(t)
-	token, untouched := precious(t)
-	link := filepath.Join(s.Path()+".d", "locks", "flag-odilo")
-	require.NoError(t, os.Symlink(token, link))
-	_, err := s.LockHere(ctx, "flag/odilo", time.Second)
-	require.ErrorContains(t, err, link+": a symbolic link is there, which adfbot does not follow: remove it")
-	require.NotContains(t, err.Error(), "0123456789abcdef")
-	require.NoError(t, s.KeepReady("flag/odilo"))
-	untouched()
-	require.NoError(t, os.Remove(link))
-	unlock, err := s.LockHere(ctx, "flag/odilo", 0)
-	require.NoError(t, err)
-	unlock()
-}
-
-func TestALockThatIsALinkToNothingMakesNothingThere(t *testing.T) {
-	s, _ := newStore(t)
-	nothing := filepath.Join(t.TempDir(), "nothing")
-	require.NoError(t, os.Symlink(nothing, filepath.Join(s.Path()+".d", "locks", "flag-odilo")))
-	_, err := s.LockHere(ctx, "flag/odilo", time.Second)
-	require.ErrorContains(t, err, "a symbolic link is there")
-	require.NoFileExists(t, nothing)
-}
-
 func TestALinkInThePlaceOfARoomForAResultIsReplaced(t *testing.T) {
 	s, _ := newStore(t)
 	token, untouched := precious(t)

@@ -9,7 +9,9 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
+	"testing/synctest"
 
 	"github.com/stretchr/testify/require"
 
@@ -24,6 +26,25 @@ func TestANewStateIsMadeWithItsDirectoryAndARandomInstallation(t *testing.T) {
 	require.NotEqual(t, a.Installation(), b.Installation())
 	require.NoError(t, a.Close())
 	require.Equal(t, a.Installation(), open(t, a.Path(), store.Options{}).Installation(), "it stays")
+}
+
+func TestOpeningUpgradesTheLocks(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "adfbot.db")
+	locks := filepath.Join(path+".d", "locks")
+	require.NoError(t, os.MkdirAll(locks, 0o700))
+	held, err := os.Create(filepath.Join(locks, "flag-odilo"))
+	require.NoError(t, err)
+	require.NoError(t, syscall.Flock(int(held.Fd()), syscall.LOCK_EX))
+	synctest.Test(t, func(t *testing.T) {
+		_, err := store.Open(ctx, path, store.Options{})
+		require.ErrorIs(t, err, store.ErrUnusable)
+		require.NotErrorIs(t, err, store.ErrDenied)
+		require.ErrorContains(t, err, path+": its locks can't be upgraded: ")
+		require.ErrorContains(t, err, "an earlier version of adfbot holds a lock (flag-odilo): stop it")
+	})
+	require.NoError(t, held.Close())
+	open(t, path, store.Options{})
+	require.FileExists(t, locks)
 }
 
 func TestALostStateGetsItsInstallationBackFromTheSentinel(t *testing.T) {

@@ -344,32 +344,29 @@ func TestTheHistoryKeepsEverythingOfARun(t *testing.T) {
 	require.Equal(t, "r", got.RunID)
 }
 
-func TestAResultAloneIsRecordedOnlyWhereThereIsNothingToResume(t *testing.T) {
+func TestRecordIfIdle(t *testing.T) {
 	s, _ := newStore(t)
-	alone := func() bool {
+	idle := func() bool {
 		before := project(t, s, "odilo")
-		a, alone, err := s.RecordIfIdle(ctx, result(store.Failure), three)
+		a, idle, err := s.RecordIfIdle(ctx, result(store.Failure), three)
 		require.NoError(t, err)
-		if !alone {
+		if !idle {
 			require.Equal(t, before, project(t, s, "odilo"))
 			require.Zero(t, a)
 		}
-		return alone
+		return idle
 	}
-	require.True(t, alone())
-	require.True(t, alone())
+	require.True(t, idle())
+	require.True(t, idle())
 	require.Equal(t, 2, project(t, s, "odilo").Breaker.Failures)
-	require.True(t, alone(), "the trip itself")
-	require.False(t, alone(), "an open incident")
+	require.True(t, idle(), "the trip itself")
+	require.False(t, idle(), "an open incident")
 	i, err := s.IncidentsOf(ctx, "odilo", 1)
 	require.NoError(t, err)
 	require.True(t, resume(t, s, "odilo", i[0].ID, noon))
-	require.False(t, alone(), "one in whose issue something is left to do")
-	_, err = s.Change(ctx, i[0].ID, func(i *incident.Incident) { i.Settled = true })
-	require.NoError(t, err)
-	require.True(t, alone())
+	require.True(t, idle(), "what is left to do in its issue pauses nobody")
 	require.NoError(t, s.SetHold(ctx, incident.Hold{Project: "odilo", Since: noon}))
-	require.False(t, alone(), "a hold")
+	require.False(t, idle(), "a hold")
 	runs, err := s.Runs(ctx, "odilo", 99)
 	require.NoError(t, err)
 	require.Len(t, runs, 4)

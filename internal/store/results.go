@@ -53,6 +53,8 @@ type Answer struct {
 	Tripped   bool   // this result tripped the breaker and opened Incident
 	Incident  string // id of the incident that is open after it, or ""
 	Known     bool   // the run was recorded before
+
+	Opened *incident.Incident // the incident that it opened, with its evidence; nil where it opened none now
 }
 
 // ErrConflict: the run id was recorded with another outcome.
@@ -85,17 +87,17 @@ func (s *Store) Record(ctx context.Context, r Result, l Limits) (Answer, error) 
 	return a, err
 }
 
-// RecordIfIdle is Record for a project without a hold, and without an incident that is not settled. Where there is one, it
-// stores nothing and returns false: whoever records looks first what has become of it.
-func (s *Store) RecordIfIdle(ctx context.Context, r Result, l Limits) (a Answer, alone bool, err error) {
+// RecordIfIdle is Record for a project without a hold and without an open incident. Where there is one, it stores nothing
+// and returns false: whoever records looks first what has become of it.
+func (s *Store) RecordIfIdle(ctx context.Context, r Result, l Limits) (a Answer, idle bool, err error) {
 	err = s.tx(ctx, func(ctx context.Context, tx *txn) error {
 		p, err := standing(ctx, tx, r.Project)
-		if alone = err == nil && !p.held; alone {
+		if idle = err == nil && !p.held && p.open == ""; idle {
 			a, err = s.record(ctx, tx, p, r, l)
 		}
 		return err
 	})
-	return a, alone, err
+	return a, idle, err
 }
 
 func (s *Store) record(ctx context.Context, tx *txn, p projectNow, r Result, l Limits) (Answer, error) {
@@ -129,7 +131,7 @@ func (s *Store) record(ctx context.Context, tx *txn, p projectNow, r Result, l L
 		if err != nil {
 			return a, err
 		}
-		a.Incident, a.Tripped = i.ID, true
+		a.Incident, a.Tripped, a.Opened = i.ID, true, &i
 	}
 	if err := insertResult(ctx, tx, r, a, s.now()); err != nil {
 		return a, err
@@ -193,7 +195,7 @@ func loadProject(ctx context.Context, q querier, id string) (Project, error) {
 type projectNow struct {
 	Project
 	open string // id of its open incident, or ""
-	held bool   // it has a hold, or an incident that is not settled
+	held bool   // it has a hold
 }
 
 func standing(ctx context.Context, q querier, id string) (p projectNow, err error) {
@@ -202,7 +204,7 @@ func standing(ctx context.Context, q querier, id string) (p projectNow, err erro
 	var open sql.NullString
 	err = q.QueryRowContext(ctx, `SELECT coalesce(generation, 0), coalesce(failures, 0), coalesce(tripped, 0), coalesce(half_open, 0), coalesce(ignored, 0),
 		resumed_at, (SELECT id FROM incident WHERE project = wanted AND ended_at IS NULL),
-		EXISTS (SELECT 1 FROM incident WHERE project = wanted AND settled = 0) OR EXISTS (SELECT 1 FROM hold WHERE project = wanted)
+		EXISTS (SELECT 1 FROM hold WHERE project = wanted)
 		FROM (SELECT ? AS wanted) LEFT JOIN project ON id = wanted`, id).
 		Scan(&p.Generation, &p.Breaker.Failures, &p.Breaker.Tripped, &p.HalfOpen, &p.Ignored, &resumed, &open, &p.held)
 	p.Resumed, p.open = unstamp(resumed), open.String

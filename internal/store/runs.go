@@ -5,9 +5,11 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"time"
 )
 
@@ -31,7 +33,7 @@ type Run struct {
 // [ErrPaused] where the project has an open incident: then it must not start.
 func (s *Store) BeginRun(ctx context.Context, r Run) (Run, error) {
 	r.ID = NewID()
-	unlock, err := lockFile(ctx, s.runPath(r.ID), "run/"+r.ID, time.Second)
+	unlock, err := lockRun(s.runPath(r.ID))
 	if err != nil {
 		return r, s.wrap(err)
 	}
@@ -89,6 +91,20 @@ func (s *Store) runPath(id string) string { return filepath.Join(s.dir("runs"), 
 
 const runSuffix = ".lock"
 
+// lockRun locks the file of a run, without waiting. It creates the file if it is missing.
+func lockRun(path string) (unlock func(), err error) {
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR|noLink, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	inherit(path)
+	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+		_ = f.Close()
+		return nil, &fs.PathError{Op: "lock", Path: path, Err: err}
+	}
+	return func() { _ = f.Close() }, nil
+}
+
 // Running returns the runs that have begun and have no result.
 func (s *Store) Running(ctx context.Context) ([]Run, error) {
 	rows, err := s.db.QueryContext(ctx, `SELECT id, project, agent, run_id, generation, host, started_at, child_pid, child_start FROM run ORDER BY started_at`)
@@ -103,7 +119,7 @@ func (s *Store) Running(ctx context.Context) ([]Run, error) {
 
 // Gone tells whether a run can bring no result any more: the process that would record it is gone, and so is its command.
 func (s *Store) Gone(ctx context.Context, r Run) bool {
-	unlock, err := lockFile(ctx, s.runPath(r.ID), "run/"+r.ID, 0)
+	unlock, err := lockRun(s.runPath(r.ID))
 	if err != nil {
 		return false
 	}

@@ -129,13 +129,13 @@ func spoolInPlace(dir string, doc []byte, r Result) (string, error) {
 	return "", syscall.ENOSPC
 }
 
-// KeepReady makes what a full disk will need, and somebody may have removed: the folders, the files of the given locks, and
-// room for results. It does nothing where they are there.
-func (s *Store) KeepReady(locks ...string) error {
+// KeepReady makes what a full disk will need, and somebody may have removed: the folders, the file of the locks, and room
+// for results. It does nothing where they are there.
+func (s *Store) KeepReady() error {
 	if err := s.Moved(); err != nil {
 		return err
 	}
-	if err := errors.Join(s.makeFolders(), s.keepLocks(locks)); err != nil {
+	if err := errors.Join(s.makeFolders(), s.locks.Create()); err != nil {
 		return s.wrap(err)
 	}
 	dir := s.dir("spool")

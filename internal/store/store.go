@@ -15,7 +15,7 @@
 // other; a process that always has something to write leaves the others a gap now and then. Beside the file stands the
 // folder <state>.d with
 //
-//	locks/  one file for each lock of [Store.Lock]; the lock is the operating system's, so it ends with its holder
+//	locks   the locks of [Store.Lock]; see package hostlocal
 //	runs/   one locked file for each run of `adfbot exec` that is going on
 //	spool/  results that could not be stored
 //
@@ -40,6 +40,8 @@ import (
 
 	"modernc.org/sqlite"
 	sqlite3 "modernc.org/sqlite/lib"
+
+	"github.com/terraphim/adfbot/internal/hostlocal"
 )
 
 // Store is an open state. It is safe for concurrent use. It must be closed, or its write-ahead log grows for ever.
@@ -49,6 +51,7 @@ type Store struct {
 	db   *database
 	now  func() time.Time
 
+	locks *hostlocal.Locks
 	queue queue
 
 	installation string
@@ -78,6 +81,7 @@ var (
 // Open opens the state at path and makes it, with its directory, if it is not there.
 func Open(ctx context.Context, path string, o Options) (*Store, error) {
 	s := &Store{path: path, now: o.Now}
+	s.locks = hostlocal.NewLocks(s.dir(""))
 	if s.now == nil {
 		s.now = time.Now
 	}
@@ -91,7 +95,7 @@ func Open(ctx context.Context, path string, o Options) (*Store, error) {
 		}
 	} else {
 		s.dsn += "&_pragma=journal_mode(WAL)"
-		if err := s.prepare(); err != nil {
+		if err := s.prepare(ctx); err != nil {
 			return nil, s.unusable("", err)
 		}
 	}
@@ -140,7 +144,7 @@ func isBusy(err error) bool {
 }
 
 // prepare makes the file and its folders with the right owner before SQLite would make them with the wrong one.
-func (s *Store) prepare() error {
+func (s *Store) prepare(ctx context.Context) error {
 	if err := makeDirs(filepath.Dir(s.path)); err != nil {
 		return err
 	}
@@ -152,11 +156,17 @@ func (s *Store) prepare() error {
 		_ = f.Close()
 		inherit(s.path)
 	}
-	return s.makeFolders()
+	if err := s.makeFolders(); err != nil {
+		return err
+	}
+	if err := s.wrap(s.locks.Upgrade(ctx, busyWait)); err != nil {
+		return s.unusable("its locks can't be upgraded", err)
+	}
+	return nil
 }
 
 func (s *Store) makeFolders() error {
-	for _, dir := range []string{s.dir(""), s.dir("locks"), s.dir("runs"), s.dir("spool")} {
+	for _, dir := range []string{s.dir(""), s.dir("runs"), s.dir("spool")} {
 		if err := os.Mkdir(dir, 0o700); err == nil {
 			inherit(dir)
 		} else if !errors.Is(err, fs.ErrExist) {

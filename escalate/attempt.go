@@ -1,0 +1,49 @@
+package escalate
+
+import (
+	"context"
+	"time"
+
+	"github.com/terraphim/adfbot/escalate/incident"
+)
+
+// newAttempt is an attempt that begins now.
+func (r *Reconciler) newAttempt() incident.Attempt {
+	return incident.Attempt{At: r.opt.Now(), Up: r.uptime()}
+}
+
+func (r *Reconciler) uptime() incident.Uptime {
+	if r.opt.Uptime == nil {
+		return incident.Uptime{}
+	}
+	return r.opt.Uptime()
+}
+
+// age is how long ago an attempt was begun: by the machine's own clock, unless the machine was restarted since. Then the
+// wall clock has to do, and the age is negative where the attempt was saved while that was wrong.
+func (r *Reconciler) age(a incident.Attempt) time.Duration {
+	if now := r.uptime(); now.Boot != "" && now.Boot == a.Up.Boot {
+		return now.For - a.Up.For
+	}
+	return r.opt.Now().Sub(a.At)
+}
+
+// expired reports whether an attempt can no longer change anything on the server: twice the timeout has passed.
+func (r *Reconciler) expired(a incident.Attempt) bool { return r.age(a) >= 2*r.opt.Timeout }
+
+// announce saves that a request is about to be made, and returns when it may be. What is saved tells when the server can no
+// longer be at it, so it is saved again where the request had to wait for its place.
+func (r *Reconciler) announce(ctx context.Context, save func() error) (held context.Context, release func(), err error) {
+	saved := r.opt.Now()
+	if err := save(); err != nil {
+		return nil, nil, err
+	}
+	held, release = r.opt.Tracker.Reserve(ctx)
+	if r.opt.Now().Sub(saved) > r.opt.Timeout/10 {
+		if err := save(); err != nil {
+			release()
+			return nil, nil, err
+		}
+	}
+	return held, release, nil
+}

@@ -1,0 +1,124 @@
+package escalate
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/terraphim/adfbot/escalate/incident"
+	"github.com/terraphim/adfbot/escalate/tracker"
+)
+
+// askAgain is how long to wait before Gitea is asked once more for an operator whom it did not know.
+const askAgain = 15 * time.Minute
+
+// operatorSet is who may give commands in one sweep. It is safe for concurrent use.
+type operatorSet struct {
+	mu       sync.Mutex
+	list     []incident.Operator
+	own      map[int64]bool // the bot's accounts: never
+	problems []string       // that were found in this sweep
+	changed  bool           // list is to be saved
+}
+
+// operatorSet brings the stored operators in line with the configured ones. It asks Gitea only for those who are new. Taking
+// a login out of the configuration forgets who it was.
+func (r *Reconciler) operatorSet(ctx context.Context, own map[int64]bool, dry bool) (*operatorSet, error) {
+	stored, err := r.opt.Commands.State.Operators(ctx, r.opt.Server)
+	if err != nil {
+		return nil, err
+	}
+	o := &operatorSet{own: own}
+	var errs []error
+	for _, login := range r.opt.Commands.Operators {
+		op := incident.Operator{Login: login}
+		if n := slices.IndexFunc(stored, func(k incident.Operator) bool { return strings.EqualFold(k.Login, login) }); n >= 0 {
+			op = stored[n]
+		}
+		if op.ID == 0 && (op.Asked.IsZero() || r.opt.Now().Sub(op.Asked).Abs() >= askAgain) {
+			if err := r.resolveOperator(ctx, &op); err != nil {
+				errs = append(errs, fmt.Errorf("operator %s: %w", login, err))
+			}
+		}
+		o.list = append(o.list, op)
+	}
+	o.changed = !slices.Equal(o.list, stored)
+	if !dry {
+		errs = append(errs, r.saveOperators(ctx, o))
+	}
+	return o, errors.Join(errs...)
+}
+
+// resolveOperator asks who has a login. That nobody has it, or that the token may not ask, is saved with it; any other
+// failure is an error, and the next sweep asks again.
+func (r *Reconciler) resolveOperator(ctx context.Context, op *incident.Operator) error {
+	a, err := r.opt.Tracker.User(ctx, op.Login)
+	switch {
+	case err == nil && strings.EqualFold(a.Login, op.Login):
+		op.ID, op.Problem = a.ID, ""
+		r.opt.Log.Info("operator found", "login", op.Login, "user_id", a.ID)
+	case err == nil, tracker.IsStatus(err, http.StatusNotFound), tracker.IsStatus(err, http.StatusMovedPermanently), tracker.IsStatus(err, http.StatusTemporaryRedirect):
+		op.Problem = fmt.Sprintf("operator %q: nobody at %s has this login: correct operators in the configuration", op.Login, r.opt.Server)
+		r.opt.Log.Warn("operator not found", "login", op.Login)
+	case tracker.IsStatus(err, http.StatusForbidden), tracker.IsStatus(err, http.StatusUnauthorized):
+		// The token may lack read:user. The first who acts under the login is taken for the operator.
+	default:
+		return err
+	}
+	op.Asked = r.opt.Now()
+	return nil
+}
+
+func (r *Reconciler) saveOperators(ctx context.Context, o *operatorSet) error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if !o.changed {
+		return nil
+	}
+	o.changed = false
+	return r.opt.Commands.State.SetOperators(ctx, r.opt.Server, o.list)
+}
+
+// allows reports whether an account is an operator. Its id decides. Who has an operator's login and another id is none: the
+// login was given up and taken by somebody else.
+func (o *operatorSet) allows(a tracker.Account) bool {
+	if o == nil || a.ID == 0 || o.own[a.ID] {
+		return false
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if slices.ContainsFunc(o.list, func(op incident.Operator) bool { return op.ID == a.ID }) {
+		return true
+	}
+	for n := range o.list {
+		op := &o.list[n]
+		if !strings.EqualFold(op.Login, a.Login) {
+			continue
+		}
+		if op.ID == 0 {
+			op.ID, op.Problem, o.changed = a.ID, "", true
+			return true
+		}
+		problem := fmt.Sprintf("operator %q is user %d, but the login belongs to user %d now, who is no operator: "+
+			"if that is right, take the login out of operators, let a sweep pass, and put it in again", op.Login, op.ID, a.ID)
+		if op.Problem != problem {
+			op.Problem, o.changed = problem, true
+			o.problems = append(o.problems, problem)
+		}
+	}
+	return false
+}
+
+// logins returns the operators' names, for an answer to somebody else.
+func (o *operatorSet) logins() []string {
+	var out []string
+	for _, op := range o.list {
+		out = append(out, op.Login)
+	}
+	return out
+}

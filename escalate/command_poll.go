@@ -1,0 +1,250 @@
+package escalate
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/terraphim/adfbot/escalate/incident"
+	"github.com/terraphim/adfbot/escalate/plan"
+	"github.com/terraphim/adfbot/escalate/tracker"
+	"github.com/terraphim/adfbot/internal/redact"
+)
+
+// Comments are read up to a time by the server's clock, the newest comment's, so that it does not matter how far the two
+// machines' clocks are apart; but never up to later than now, so that a server's clock that was ahead can be set right.
+const (
+	// pollOverlap is how much is read again each time: a comment may become visible a moment after a later one.
+	pollOverlap = 2 * time.Minute
+	// firstPoll is how far back the first poll goes: what was written before somebody became an operator is no command.
+	firstPoll = time.Hour
+	// awaitRebuild is how long a command waits for an unknown incident to be rebuilt.
+	awaitRebuild = time.Hour
+	// answerEdited is how long after it was written an edited comment is worth an answer.
+	answerEdited = 24 * time.Hour
+)
+
+// commands reads what people wrote in the bot's issues since the last poll, one request per repository, and runs what
+// operators ordered. Without operators it asks nothing. It comes before the state is read for the plan, so that a command
+// to resume and a closing in one go are not taken for a closing alone.
+func (r *Reconciler) commands(ctx context.Context, c *sweepCache, repos []tracker.Repo) ([]plan.Action, []error) {
+	if r.opt.Tracker == nil || r.trackerErr != nil {
+		return nil, nil
+	}
+	if r.opt.Commands.State == nil {
+		return nil, nil
+	}
+	if len(r.opt.Commands.Operators) == 0 {
+		if err := r.forgetOperators(ctx, c.dry); err != nil {
+			return nil, []error{err}
+		}
+		return nil, nil
+	}
+	ops, err := r.operatorSet(ctx, c.accountIDs(), c.dry)
+	errs := []error{err}
+	if ops == nil {
+		return nil, errs
+	}
+	c.operators = ops
+	found, pollErrs := r.pollAll(ctx, c, repos)
+	errs = append(errs, pollErrs...)
+	if !c.dry {
+		errs = append(errs, r.saveOperators(ctx, ops))
+		for _, problem := range ops.problems {
+			r.opt.Log.Warn(problem)
+			errs = append(errs, errors.New(problem))
+		}
+		found, err = r.runCommands(ctx, c)
+		errs = append(errs, err)
+	}
+	return found, slices.DeleteFunc(errs, func(err error) bool { return err == nil })
+}
+
+// forgetOperators forgets the operators when the configuration has none any more, and up to where comments were read: what
+// is written while there are none is not made up for when there are some again.
+func (r *Reconciler) forgetOperators(ctx context.Context, dry bool) error {
+	stored, err := r.opt.Commands.State.Operators(ctx, r.opt.Server)
+	if err == nil && len(stored) > 0 && !dry {
+		err = r.opt.Commands.State.SetOperators(ctx, r.opt.Server, nil)
+	}
+	return err
+}
+
+// pollAll polls the repositories that were listed. In a dry run it returns what the new commands are.
+func (r *Reconciler) pollAll(ctx context.Context, c *sweepCache, repos []tracker.Repo) (found []plan.Action, errs []error) {
+	var mu sync.Mutex
+	g, gctx := errgroup.WithContext(ctx)
+	g.SetLimit(reposAtOnce)
+	for _, repo := range repos {
+		if l, ok := c.openIssues(repo); !ok || l.err != nil {
+			continue // its error is reported already
+		}
+		g.Go(func() error {
+			some, err := r.pollComments(gctx, c, repo)
+			mu.Lock()
+			defer mu.Unlock()
+			found = append(found, some...)
+			errs = append(errs, err)
+			return nil
+		})
+	}
+	_ = g.Wait()
+	return found, errs
+}
+
+// pollComments reads a repository's new comments and accepts the commands among them. In a dry run it only returns them.
+func (r *Reconciler) pollComments(ctx context.Context, c *sweepCache, repo tracker.Repo) ([]plan.Action, error) {
+	stored, err := r.opt.Commands.State.CommentsRead(ctx, repo)
+	if err != nil {
+		return nil, err
+	}
+	now := r.opt.Now()
+	readTo := stored
+	if stored.IsZero() {
+		readTo = now.Add(-firstPoll)
+	}
+	since := readTo
+	if since.After(now) { // a clock that was wrong must not make us deaf
+		since = now
+	}
+	comments, err := r.opt.Tracker.CommentsSince(ctx, repo, since.Add(-pollOverlap))
+	if err != nil {
+		return nil, err
+	}
+	for _, m := range comments {
+		if m.Updated.After(readTo) {
+			readTo = m.Updated
+		}
+	}
+	fresh, err := r.newCommands(ctx, c, repo, comments)
+	if err != nil {
+		return nil, err
+	}
+	var found []plan.Action
+	var errs []error
+	for _, m := range fresh {
+		cmd, wait, err := r.readCommand(ctx, c, repo, m)
+		switch {
+		case err == nil && c.dry:
+			found = append(found, commandAction(cmd)...)
+		case err == nil && !wait:
+			err = r.opt.Commands.State.AcceptCommand(ctx, cmd)
+		}
+		if err != nil {
+			errs = append(errs, fmt.Errorf("comment %d in %s#%d: %w", m.ID, repo, m.Number, err))
+		}
+		if (err != nil || wait) && m.Updated.Before(readTo) {
+			readTo = m.Updated // it is read again
+		}
+	}
+	if readTo.After(now) { // when the server's clock is set right, what comes next is older than that
+		readTo = now
+	}
+	if !c.dry && !readTo.Equal(stored) {
+		errs = append(errs, r.opt.Commands.State.SetCommentsRead(ctx, repo, readTo))
+	}
+	return found, errors.Join(errs...)
+}
+
+// newCommands returns the comments on issues that hold commands which are not known yet. The bot takes no commands from
+// itself.
+func (r *Reconciler) newCommands(ctx context.Context, c *sweepCache, repo tracker.Repo, comments []tracker.Comment) ([]tracker.Comment, error) {
+	own := c.accountIDs()
+	written := map[int64]time.Time{}
+	for _, m := range comments {
+		if m.Number != 0 && !own[m.By.ID] && len(ParseCommands(m.Body)) > 0 {
+			written[m.ID] = m.Created
+		}
+	}
+	if len(written) == 0 {
+		return nil, nil
+	}
+	fresh, err := r.opt.Commands.State.NewComments(ctx, repo.Server, written)
+	return slices.DeleteFunc(slices.Clone(comments), func(m tracker.Comment) bool { return !slices.Contains(fresh, m.ID) }), err
+}
+
+// commandAction is what a sweep reports of a command.
+func commandAction(cmd incident.Command) []plan.Action {
+	if cmd.Done {
+		return nil
+	}
+	why := fmt.Sprintf("%s wrote /adf", redact.Line(cmd.By.Login, 60))
+	for _, s := range cmd.Steps {
+		why += " " + s.Line.Written
+	}
+	switch cmd.Refused {
+	case incident.RefusedNotOperator:
+		why += ", and is no operator"
+	case incident.RefusedEdited:
+		why += ", and the comment was edited"
+	}
+	return []plan.Action{{Kind: plan.RunCommand, Project: cmd.Project, Incident: cmd.Incident, Issue: cmd.Issue, Why: why}}
+}
+
+// readCommand makes a command of a comment. It is done already where the comment is in an issue that is not ours, or where
+// it was carried out before. wait is true while its incident may still be rebuilt.
+func (r *Reconciler) readCommand(ctx context.Context, c *sweepCache, repo tracker.Repo, m tracker.Comment) (cmd incident.Command, wait bool, err error) {
+	cmd = incident.Command{Comment: m.ID, By: m.By, At: m.Created, Issue: tracker.IssueRef{Repo: repo, Number: m.Number}, Done: true}
+	issue, deleted, err := r.numberedIssue(ctx, c, repo, m.Number)
+	if deleted || err != nil || !r.isOurs(c.accountIDs(), issue) {
+		return cmd, false, err
+	}
+	cmd.Issue, cmd.Incident, cmd.Project = issue.IssueRef, issue.Marker.Incident, issue.Marker.Project
+	found, err := r.opt.State.Incidents(ctx, cmd.Incident)
+	if err != nil {
+		return cmd, false, err
+	}
+	if len(found) == 0 {
+		return cmd, r.opt.Now().Sub(m.Updated) < awaitRebuild, nil
+	}
+	if found[0].Project != cmd.Project {
+		return cmd, false, nil
+	}
+	switch {
+	case !c.operators.allows(m.By):
+		cmd.Refused = incident.RefusedNotOperator
+	case !m.Updated.Equal(m.Created):
+		cmd.Refused = incident.RefusedEdited
+		if r.opt.Now().Sub(m.Created) > answerEdited {
+			return cmd, false, nil
+		}
+	default:
+		for _, line := range ParseCommands(m.Body) {
+			cmd.Steps = append(cmd.Steps, incident.Step{Line: line})
+		}
+	}
+	cmd.Done, err = r.carriedOut(ctx, c, cmd, found[0])
+	return cmd, false, err
+}
+
+// carriedOut reports whether a command was carried out, or answered, by a state that was lost or replaced by an older copy:
+// the answer is in the issue then. A resume is answered by the comment on the incident's end.
+func (r *Reconciler) carriedOut(ctx context.Context, c *sweepCache, cmd incident.Command, i incident.Incident) (bool, error) {
+	key := incident.CommandKey(cmd)
+	if cmd.Refused == incident.RefusedNotOperator {
+		key = incident.NotOperatorKey(i, cmd.By)
+	}
+	if _, found, err := r.findOwnComment(ctx, c, cmd.Issue, key); found || err != nil {
+		return found, err
+	}
+	if !i.Rebuilt && !slices.ContainsFunc(cmd.Steps, func(s incident.Step) bool { return s.Line.Verb == incident.ResumeVerb }) {
+		return false, nil
+	}
+	return r.resumedSince(ctx, c, i, cmd.Issue, cmd.At)
+}
+
+// numberedIssue returns the issue as this sweep has listed it, else as it is now.
+func (r *Reconciler) numberedIssue(ctx context.Context, c *sweepCache, repo tracker.Repo, number int64) (issue tracker.Issue, deleted bool, err error) {
+	l, _ := c.openIssues(repo)
+	for _, i := range l.issues {
+		if i.Number == number {
+			return i, false, nil
+		}
+	}
+	return r.getIssue(ctx, repo, number)
+}

@@ -1,0 +1,128 @@
+package escalate
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/terraphim/adfbot/escalate/incident"
+	"github.com/terraphim/adfbot/escalate/tracker"
+	"github.com/terraphim/adfbot/internal/fault"
+)
+
+// commentOnce writes a comment exactly once, whatever happens. The attempt is on disk before the request; if its answer was
+// lost, the issue's comments are read before it is written again, and not before the server can no longer be at it. A
+// comment that the server refuses (a locked issue, an archived repository) is given up: it never prevents a closing. Of an
+// incident that was rebuilt only the issue knows what was said, so its comments are always read first.
+//
+// It returns complete where nothing is left to do, later where it is too early to know, and an error where the comment is
+// in doubt.
+func (r *Reconciler) commentOnce(ctx context.Context, s step, ref tracker.IssueRef, key, body string) (progress, error) {
+	i := s.incident
+	saved := i.Comments[key]
+	if saved.Done {
+		return complete, nil
+	}
+	attempt := incident.Attempt{At: saved.Attempted, Up: saved.Up}
+	if !attempt.At.IsZero() && !r.expired(attempt) {
+		if r.age(attempt) < 0 { // saved by a clock that was wrong: the wait begins anew
+			return later, r.saveComment(ctx, i.ID, key, r.newComment(false))
+		}
+		return later, nil
+	}
+	if !attempt.At.IsZero() || i.Rebuilt {
+		_, found, err := r.findOwnComment(ctx, s.cache, ref, key)
+		if err != nil {
+			return later, err
+		}
+		if found {
+			return complete, r.saveComment(ctx, i.ID, key, r.newComment(true))
+		}
+	}
+	sent, err := r.sendComment(ctx, i, ref, key, body)
+	ctx = context.WithoutCancel(ctx)
+	switch {
+	case !sent:
+		return later, err
+	case err == nil:
+	case tracker.OutcomeOf(err) == tracker.Refused && !tracker.IsRetryable(err):
+		r.opt.Log.Warn("comment refused, going on without it", "issue", ref.String(), "err", err)
+	case tracker.OutcomeOf(err) == tracker.Lost:
+		// A process that was stopped may have sent it long after the attempt was saved.
+		return later, errors.Join(err, r.saveComment(ctx, i.ID, key, r.newComment(false)))
+	default:
+		return later, errors.Join(err, r.saveComment(ctx, i.ID, key, incident.Comment{}))
+	}
+	return complete, r.saveComment(ctx, i.ID, key, r.newComment(true))
+}
+
+// sendComment saves the attempt and makes the request once. Where sent is false no request was made.
+func (r *Reconciler) sendComment(ctx context.Context, i incident.Incident, ref tracker.IssueRef, key, body string) (sent bool, err error) {
+	ctx, release, err := r.announce(ctx, func() error { return r.saveComment(ctx, i.ID, key, r.newComment(false)) })
+	if err != nil {
+		return false, err
+	}
+	defer release()
+	fault.Point(ctx, "comment-begun")
+	err = r.opt.Tracker.AddComment(ctx, ref, body)
+	fault.Point(ctx, "commented")
+	return true, err
+}
+
+// newComment is a comment that is written now.
+func (r *Reconciler) newComment(done bool) incident.Comment {
+	a := r.newAttempt()
+	return incident.Comment{Attempted: a.At, Up: a.Up, Done: done}
+}
+
+func (r *Reconciler) saveComment(ctx context.Context, id, key string, c incident.Comment) error {
+	_, err := r.opt.State.Change(ctx, id, func(i *incident.Incident) {
+		if i.Comments == nil {
+			i.Comments = map[string]incident.Comment{}
+		}
+		i.Comments[key] = c
+	})
+	return err
+}
+
+// inDoubt reports whether a comment was attempted and it is not known whether it is there.
+func inDoubt(c incident.Comment) bool { return !c.Attempted.IsZero() && !c.Done }
+
+// deferOrFail counts a comment in doubt as a failed try.
+func (r *Reconciler) deferOrFail(ctx context.Context, i incident.Incident, p progress, err error) (progress, error) {
+	if err != nil {
+		return later, r.failed(ctx, i, err)
+	}
+	return p, nil
+}
+
+// findOwnComment looks for the bot's own comment with the key.
+func (r *Reconciler) findOwnComment(ctx context.Context, c *sweepCache, ref tracker.IssueRef, key string) (found tracker.Comment, ok bool, err error) {
+	accounts, err := r.accountIDs(ctx, c)
+	if err != nil {
+		return tracker.Comment{}, false, err
+	}
+	for id := range accounts {
+		list, err := r.opt.Tracker.Comments(ctx, ref, id)
+		if err != nil {
+			return tracker.Comment{}, false, err
+		}
+		for _, m := range list {
+			if tracker.HasCommentMarker(m.Body, key) {
+				return m, true, nil
+			}
+		}
+	}
+	return tracker.Comment{}, false, nil
+}
+
+// resumedSince reports whether the incident was resumed at the given time or later and the state does not know it, because
+// it is a copy from before: what was ordered then has been done.
+func (r *Reconciler) resumedSince(ctx context.Context, c *sweepCache, i incident.Incident, ref tracker.IssueRef, at time.Time) (bool, error) {
+	key := incident.ResumedKey(i)
+	if !i.Comments[key].Attempted.IsZero() {
+		return false, nil
+	}
+	m, ok, err := r.findOwnComment(ctx, c, ref, key)
+	return ok && !m.Created.Before(at), err
+}

@@ -1,0 +1,102 @@
+package escalate
+
+import (
+	"context"
+	"slices"
+
+	"github.com/terraphim/adfbot/escalate/incident"
+	"github.com/terraphim/adfbot/escalate/plan"
+	"github.com/terraphim/adfbot/escalate/tracker"
+)
+
+// An issue whose creation is in doubt is looked for by its marker before anybody creates another.
+
+// awaitAttempt reports whether an outstanding creation can no longer be at work on the server.
+func (r *Reconciler) awaitAttempt(ctx context.Context, i incident.Incident) (over bool, err error) {
+	if i.Create.At.IsZero() || r.expired(i.Create) {
+		return true, nil
+	}
+	if r.age(i.Create) < 0 { // saved by a clock that was wrong: the wait begins anew
+		_, err = r.opt.State.Change(ctx, i.ID, func(i *incident.Incident) { i.Create = r.newAttempt() })
+	}
+	return false, err
+}
+
+// findIssue looks for the incident's marker among the bot's issues of any state, whichever of its accounts wrote them. The
+// list must have been begun after an outstanding attempt was over; one list serves a whole sweep.
+func (r *Reconciler) findIssue(ctx context.Context, i incident.Incident, repo tracker.Repo, c *sweepCache) (found tracker.Issue, ok bool, err error) {
+	after := r.opt.Now().Add(2*r.opt.Timeout - r.age(i.Create))
+	unlock, err := c.lockListing(ctx, repo)
+	if err != nil {
+		return found, false, err
+	}
+	l, listed := c.allIssues(repo)
+	if !listed || l.begun.Before(after) {
+		l = r.listAll(ctx, repo, c)
+		c.setAllIssues(repo, l)
+	}
+	unlock()
+	if l.err != nil {
+		return found, false, l.err
+	}
+	accounts, err := r.accountIDs(ctx, c)
+	if err != nil {
+		return found, false, err
+	}
+	for _, d := range l.issues {
+		if d.Marker.Incident != i.ID || !r.isOurs(accounts, d) || slices.Contains(i.Lost, d.IssueRef) {
+			continue
+		}
+		// An open one before a closed one, then the oldest.
+		if !ok || (d.Open && !found.Open) || (d.Open == found.Open && d.Number < found.Number) {
+			found, ok = d, true
+		}
+	}
+	return found, ok, nil
+}
+
+// listAll lists the bot's issues of any state.
+func (r *Reconciler) listAll(ctx context.Context, repo tracker.Repo, c *sweepCache) issueList {
+	l := issueList{begun: r.opt.Now()}
+	login, err := r.listingLogin(ctx, c)
+	if err != nil {
+		l.err = err
+		return l
+	}
+	l.issues, l.err = r.listIssues(ctx, repo, login, true, c)
+	return l
+}
+
+// adopt takes over an issue of the incident that the state did not know.
+func (r *Reconciler) adopt(ctx context.Context, s step) (progress, error) {
+	return r.adoptIssue(ctx, s, s.action.Issue, plan.IssueOpen)
+}
+
+func (r *Reconciler) adoptIssue(ctx context.Context, s step, ref tracker.IssueRef, is plan.IssueState) (progress, error) {
+	i, err := r.opt.State.Change(ctx, s.incident.ID, func(i *incident.Incident) {
+		i.Issue, i.Create, i.Target = ref, incident.Attempt{}, tracker.Repo{}
+		i.Settled = i.Settled && is != plan.IssueOpen // it came after all were sure that it would not: it is to be closed
+		clearRetry(i)
+	})
+	if err == nil {
+		s.cache.setIssueState(i, is)
+		r.opt.Log.Info("issue found again", "project", i.Project, "incident", i.Name(), "issue", ref.String(), "url", ref.URL)
+	}
+	return changed, err
+}
+
+// findLost looks whether the issue of an incident that has ended was created after all. The next step closes it then.
+func (r *Reconciler) findLost(ctx context.Context, s step) (progress, error) {
+	i := s.incident
+	if over, err := r.awaitAttempt(ctx, i); !over || err != nil {
+		return later, err
+	}
+	issue, ok, err := r.findIssue(ctx, i, r.targetRepo(i), s.cache)
+	switch {
+	case err != nil:
+		return later, r.failed(ctx, i, err)
+	case ok:
+		return r.adoptIssue(ctx, s, issue.IssueRef, stateOf(issue))
+	}
+	return changed, r.saveDone(ctx, i, func(i *incident.Incident) { i.Create, i.Settled = incident.Attempt{}, true })
+}

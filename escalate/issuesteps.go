@@ -1,0 +1,196 @@
+package escalate
+
+import (
+	"context"
+	"errors"
+
+	"github.com/terraphim/adfbot/escalate/incident"
+	"github.com/terraphim/adfbot/escalate/issuetext"
+	"github.com/terraphim/adfbot/escalate/plan"
+	"github.com/terraphim/adfbot/escalate/tracker"
+	"github.com/terraphim/adfbot/internal/fault"
+)
+
+// The steps on an issue that exists.
+
+// close comments on the issue of an incident that has ended, and closes it. It costs at most three requests: the issue is
+// read first, because a person may have closed it or taken it over.
+func (r *Reconciler) close(ctx context.Context, s step) (progress, error) {
+	i := s.incident
+	issue, is, err := r.readIssue(ctx, s.cache, i)
+	if err != nil {
+		return later, r.failed(ctx, i, err)
+	}
+	key := incident.ResumedKey(i)
+	switch is {
+	case plan.IssueLost:
+		r.opt.Log.Warn("issue is gone or no longer the bot's, it is left alone", "incident", i.Name(), "issue", i.Issue.String())
+		return r.settleIssue(ctx, s, is)
+	case plan.IssueClosed:
+		// A person closed it, or an earlier try of ours did. Only a comment in doubt is left to be settled.
+		if inDoubt(i.Comments[key]) {
+			if p, err := r.commentOnce(ctx, s, i.Issue, key, issuetext.ResumedComment(key, i)); p != complete || err != nil {
+				return r.deferOrFail(ctx, i, p, err)
+			}
+		}
+		return r.settleIssue(ctx, s, is)
+	}
+	p, commentErr := r.commentOnce(ctx, s, i.Issue, key, issuetext.ResumedComment(key, i))
+	if tracker.IsRetryable(commentErr) {
+		return later, r.failed(ctx, i, commentErr)
+	}
+	closed, err := r.opt.Tracker.SetOpen(ctx, i.Issue, false)
+	fault.Point(ctx, "closed")
+	if err != nil {
+		return later, r.failed(ctx, i, errors.Join(commentErr, err))
+	}
+	s.cache.setIssueState(i, plan.IssueClosed)
+	r.opt.Log.Info("issue closed", "project", i.Project, "incident", i.Name(), "issue", closed.String(), "url", issue.URL)
+	if p != complete || commentErr != nil {
+		return r.deferOrFail(ctx, i, p, commentErr)
+	}
+	return r.settleIssue(ctx, s, plan.IssueClosed)
+}
+
+// settleIssue marks an incident as one with nothing left to do.
+func (r *Reconciler) settleIssue(ctx context.Context, s step, is plan.IssueState) (progress, error) {
+	err := r.saveDone(ctx, s.incident, func(i *incident.Incident) { i.Settled = true })
+	if err == nil {
+		s.cache.setIssueState(s.incident, is)
+	}
+	fault.Point(ctx, "settled")
+	return complete, err
+}
+
+// saveDone saves what a step has done and that nothing is wrong.
+func (r *Reconciler) saveDone(ctx context.Context, i incident.Incident, mark func(*incident.Incident)) error {
+	_, err := r.opt.State.Change(context.WithoutCancel(ctx), i.ID, func(i *incident.Incident) { mark(i); clearRetry(i) })
+	return err
+}
+
+// reopen opens the issue of a project that is still paused, and says why. That it was begun is on disk first, so that a crash
+// neither repeats the comment nor forgets one of the three times.
+func (r *Reconciler) reopen(ctx context.Context, s step) (progress, error) {
+	i := s.incident
+	closed, err := r.confirmState(ctx, plan.IssueClosed, s)
+	if !closed {
+		return replan, err
+	}
+	if flag := r.Look(i.Project); flag.State == incident.FlagUnknown || (flag.State == incident.FlagGone && !i.FlagWritten.IsZero()) {
+		return later, nil
+	}
+	if !i.ReopenPending {
+		i, err = r.opt.State.Change(ctx, i.ID, func(i *incident.Incident) {
+			i.ReopenPending, i.ReopenQuiet = true, s.action.Quiet
+			i.Reopens = append(i.Reopens, r.opt.Now())
+			i.Reopens = i.Reopens[max(len(i.Reopens)-plan.ReopenMost-1, 0):]
+		})
+		if err != nil {
+			return later, err
+		}
+		s.incident = i
+	}
+	fault.Point(ctx, "reopen-begun")
+	p, commentErr := complete, error(nil)
+	if !s.action.Quiet {
+		key := incident.ReopenedKey(i)
+		p, commentErr = r.commentOnce(ctx, s, i.Issue, key, r.stillPaused(s.cache, key, i))
+	}
+	if tracker.IsRetryable(commentErr) {
+		return later, r.failed(ctx, i, commentErr)
+	}
+	if _, err := r.opt.Tracker.SetOpen(ctx, i.Issue, true); err != nil {
+		return later, r.failed(ctx, i, errors.Join(commentErr, err))
+	}
+	fault.Point(ctx, "reopened")
+	s.cache.setIssueState(i, plan.IssueOpen)
+	r.opt.Log.Info("issue reopened, the project is still paused", "project", i.Project, "incident", i.Name(), "issue", i.Issue.String())
+	if p != complete || commentErr != nil {
+		return r.deferOrFail(ctx, i, p, commentErr) // confirmReopened settles it
+	}
+	return changed, r.saveDone(ctx, i, endReopening)
+}
+
+func endReopening(i *incident.Incident) { i.ReopenPending = false }
+
+// confirmReopened ends a reopening that has happened. A comment whose answer was lost is settled first.
+func (r *Reconciler) confirmReopened(ctx context.Context, s step) (progress, error) {
+	i := s.incident
+	key := incident.ReopenedKey(i)
+	if inDoubt(i.Comments[key]) {
+		if p, err := r.commentOnOpen(ctx, s, key, r.stillPaused(s.cache, key, i)); p != complete || err != nil {
+			return p, err
+		}
+	}
+	return changed, r.saveDone(ctx, i, endReopening)
+}
+
+// commentOnOpen writes a comment on the incident's issue if that is still open.
+func (r *Reconciler) commentOnOpen(ctx context.Context, s step, key, body string) (progress, error) {
+	if open, err := r.confirmState(ctx, plan.IssueOpen, s); !open {
+		return replan, err
+	}
+	p, err := r.commentOnce(ctx, s, s.incident.Issue, key, body)
+	return r.deferOrFail(ctx, s.incident, p, err)
+}
+
+// announcePaused corrects an issue that is headed NOT PAUSED.
+func (r *Reconciler) announcePaused(ctx context.Context, s step) (progress, error) {
+	i := s.incident
+	key := incident.PausedKey(i)
+	if p, err := r.commentOnOpen(ctx, s, key, issuetext.NowPausedComment(key, i, r.opt.Dir.FlagPath(i.Project))); p != complete || err != nil {
+		return p, err
+	}
+	return complete, r.saveDone(ctx, i, func(i *incident.Incident) { i.HeadedNotPaused = false })
+}
+
+// leaveOpen says once that the bot leaves an issue open which a person reopened after its incident had ended.
+func (r *Reconciler) leaveOpen(ctx context.Context, s step) (progress, error) {
+	key := incident.LeftOpenKey(s.incident)
+	if p, err := r.commentOnOpen(ctx, s, key, issuetext.LeftOpenComment(key, s.incident)); p != complete || err != nil {
+		return p, err
+	}
+	return complete, r.saveDone(ctx, s.incident, func(i *incident.Incident) { i.LeftOpen = true })
+}
+
+// closeDuplicate closes a second issue of an incident. Both are read first: the one that stays must be open while the
+// project is paused.
+func (r *Reconciler) closeDuplicate(ctx context.Context, s step) (progress, error) {
+	i, duplicate := s.incident, s.action.Issue
+	other := i
+	other.Issue = duplicate
+	_, is, err := r.readIssue(ctx, s.cache, other)
+	if err != nil {
+		return later, r.failed(ctx, i, err)
+	}
+	if is != plan.IssueOpen {
+		return later, nil
+	}
+	if i.IsOpen() {
+		if open, err := r.confirmState(ctx, plan.IssueOpen, s); !open {
+			return replan, err
+		}
+	}
+	key := incident.DuplicateKey(i, duplicate)
+	// Once it is closed nobody looks at it again, so a comment whose answer was lost is settled before. A refused one is not
+	// waited for.
+	if p, err := r.commentOnce(ctx, s, duplicate, key, issuetext.DuplicateComment(key, i.Issue)); p != complete || err != nil {
+		return r.deferOrFail(ctx, i, p, err)
+	}
+	if _, err := r.opt.Tracker.SetOpen(ctx, duplicate, false); err != nil {
+		return later, r.failed(ctx, i, err)
+	}
+	r.opt.Log.Info("duplicate issue closed", "project", i.Project, "incident", i.Name(), "issue", duplicate.String(), "kept", i.Issue.String())
+	return complete, r.saveComment(context.WithoutCancel(ctx), i.ID, incident.DuplicateClosedKey(i, duplicate), r.newComment(true))
+}
+
+// replace takes leave of an incident's issue that is lost; another one is created by the next step.
+func (r *Reconciler) replace(ctx context.Context, s step) (progress, error) {
+	_, err := r.opt.State.Change(ctx, s.incident.ID, func(i *incident.Incident) {
+		i.Lost, i.Issue = append(i.Lost, i.Issue), tracker.IssueRef{}
+		if n := len(i.Lost); n > 1 { // somebody deletes them on purpose: do not race with them
+			i.NextTry = r.opt.Now().Add(plan.RetryWait(n, 0))
+		}
+	})
+	return changed, err
+}

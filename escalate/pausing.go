@@ -1,0 +1,170 @@
+package escalate
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/terraphim/adfbot/escalate/incident"
+	"github.com/terraphim/adfbot/internal/fault"
+)
+
+// flagWait is how long the flag's lock is waited for. It is held for milliseconds, never across a request.
+const flagWait = 15 * time.Second
+
+// Pausing is what pauses a project.
+type Pausing struct {
+	Flag     incident.FlagView
+	Incident *incident.Incident // the open one, or nil
+	Hold     *incident.Hold     // or nil
+}
+
+func (r *Reconciler) lockFlag(ctx context.Context, project string) (unlock func(), err error) {
+	unlock, err = r.opt.State.LockHere(ctx, "flag/"+project, flagWait)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", project, err)
+	}
+	return unlock, nil
+}
+
+// pausing reads what pauses a project.
+func (r *Reconciler) pausing(ctx context.Context, project string) (Pausing, error) {
+	incidents, hold, err := r.opt.State.ProjectState(ctx, project)
+	if err != nil {
+		return Pausing{}, err
+	}
+	p := Pausing{Flag: r.Look(project), Hold: hold}
+	for n := range incidents {
+		if incidents[n].IsOpen() {
+			p.Incident = &incidents[n]
+		}
+	}
+	if p.Flag.State == incident.FlagUnknown {
+		return p, &FlagUnknownError{p.Flag.Err}
+	}
+	return p, nil
+}
+
+// settle brings a project's state up to date with its flag before a person's command: a flag that was removed is a resume by
+// itself. A flag that cannot be written is no obstacle.
+func (r *Reconciler) settle(ctx context.Context, project string) error {
+	flag, _, err := r.Local(ctx, project)
+	var notWritten *FlagWriteError
+	if err != nil && !errors.As(err, &notWritten) {
+		return err
+	}
+	if flag.State == incident.FlagUnknown {
+		return &FlagUnknownError{flag.Err}
+	}
+	return nil
+}
+
+// Resumed is what a resume did.
+type Resumed struct {
+	Removed bool // there was a flag, and it was removed
+	Ended   bool // an incident or a hold was ended
+}
+
+// Resume ends a project's pause: it removes the flag and ends the open incident or the hold. how is a sentence for people,
+// e.g. "resumed by kim with adfbot resume on bigbox". The issue is commented on and closed by [Reconciler.Escalate] or the
+// next sweep. A crash after the removal leaves a resume that the next sweep notices.
+func (r *Reconciler) Resume(ctx context.Context, project, how string) (Resumed, error) {
+	if err := r.settle(ctx, project); err != nil {
+		return Resumed{}, err
+	}
+	return r.resume(ctx, project, how, func(context.Context, Pausing) (bool, error) { return true, nil })
+}
+
+// resume is the one way to end a pause whose flag is still there. approve is called under the flag's lock with what pauses
+// the project: it may refuse, and saves what has to be on disk before the flag is removed.
+func (r *Reconciler) resume(ctx context.Context, project, how string, approve func(context.Context, Pausing) (bool, error)) (Resumed, error) {
+	unlock, err := r.lockFlag(ctx, project)
+	if err != nil {
+		return Resumed{}, err
+	}
+	defer unlock()
+	p, err := r.pausing(ctx, project)
+	if err != nil {
+		return Resumed{}, err
+	}
+	if ok, err := approve(ctx, p); !ok || err != nil {
+		return Resumed{}, err
+	}
+	var done Resumed
+	if done.Removed, err = r.opt.Dir.Remove(project); err != nil {
+		return done, &FlagRemoveError{Project: project, Err: err}
+	}
+	fault.Point(ctx, "flag-removed")
+	id := ""
+	if p.Incident != nil {
+		id = p.Incident.ID
+	}
+	done.Ended, err = r.endPause(ctx, project, id, how)
+	return done, err
+}
+
+// endPause ends an incident, or a hold where the id is "", whose flag is gone.
+func (r *Reconciler) endPause(ctx context.Context, project, id, how string) (ended bool, err error) {
+	ended, err = r.opt.State.Resume(ctx, project, id, how, r.opt.Now())
+	if err == nil && ended {
+		r.opt.Log.Info("project resumed", "project", project, "incident", id, "how", how)
+	}
+	fault.Point(ctx, "resume-noted")
+	return ended, err
+}
+
+// Pause pauses a project by a person's wish; the note is what their flag says. It returns false where something
+// pauses it already. The wish is on disk before the flag, so a crash in between does not undo it. Where the flag cannot be
+// written the project is not paused, and the error is a [*FlagWriteError].
+func (r *Reconciler) Pause(ctx context.Context, project, note string) (bool, error) {
+	if flag, _, err := r.Local(ctx, project); err != nil || flag.State == incident.FlagUnknown {
+		return false, errors.Join(err, flag.Err)
+	}
+	already, err := r.pause(ctx, incident.Hold{Project: project, Note: note}, r.opt.State.SetHold)
+	var notWritten *FlagWriteError
+	if errors.As(err, &notWritten) {
+		err = errors.Join(err, r.opt.State.DropHold(ctx, project))
+	}
+	return already == nil && err == nil, err
+}
+
+// pause is the one way to hold a project. save stores the hold; the flag is written after that. It returns what pauses the
+// project already, and then does nothing.
+func (r *Reconciler) pause(ctx context.Context, h incident.Hold, save func(context.Context, incident.Hold) error) (already *Pausing, err error) {
+	unlock, err := r.lockFlag(ctx, h.Project)
+	if err != nil {
+		return nil, err
+	}
+	defer unlock()
+	p, err := r.pausing(ctx, h.Project)
+	if err != nil {
+		return nil, err
+	}
+	if p.Incident != nil || p.Hold != nil || p.Flag.State == incident.FlagThere {
+		return &p, nil
+	}
+	h.Since = r.opt.Now()
+	if err := save(ctx, h); err != nil {
+		return nil, err
+	}
+	fault.Point(ctx, "hold-noted")
+	return nil, r.writeHoldFlag(ctx, h)
+}
+
+// FlagUnknownError means that it is not known whether the project is paused.
+type FlagUnknownError struct{ err error }
+
+func (e *FlagUnknownError) Error() string { return e.err.Error() }
+func (e *FlagUnknownError) Unwrap() error { return e.err }
+
+// FlagRemoveError means that a pause flag could not be removed: the project is still paused.
+type FlagRemoveError struct {
+	Project string
+	Err     error
+}
+
+func (e *FlagRemoveError) Error() string {
+	return fmt.Sprintf("project %s is still paused: %v", e.Project, e.Err)
+}
+func (e *FlagRemoveError) Unwrap() error { return e.Err }

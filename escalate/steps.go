@@ -1,0 +1,221 @@
+package escalate
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"github.com/terraphim/adfbot/escalate/incident"
+	"github.com/terraphim/adfbot/escalate/plan"
+	"github.com/terraphim/adfbot/escalate/tracker"
+	"github.com/terraphim/adfbot/internal/redact"
+)
+
+// progress is how far a step got where nothing went wrong.
+type progress int
+
+const (
+	later    progress = iota // too early: the step is left to the next sweep
+	replan                   // the step is off: something else was seen, which is planned anew
+	changed                  // done, and it may have made another step due
+	complete                 // done, and nothing follows from it
+)
+
+// step is one step in Gitea.
+type step struct {
+	action   plan.Action
+	incident incident.Incident
+	flag     incident.FlagView // as observed with the incident
+	cache    *sweepCache
+	fresh    *incident.Evidence // of an incident that this process has just stored: its issue cannot be there yet
+}
+
+// trackerSteps carries out the kinds of a plan that talk to Gitea, under the claim on the project's issue.
+var trackerSteps = map[plan.Kind]func(*Reconciler, context.Context, step) (progress, error){
+	plan.Create:          (*Reconciler).create,
+	plan.Adopt:           (*Reconciler).adopt,
+	plan.FindLost:        (*Reconciler).findLost,
+	plan.Replace:         (*Reconciler).replace,
+	plan.ConfirmReopened: (*Reconciler).confirmReopened,
+	plan.Reopen:          (*Reconciler).reopen,
+	plan.ResumeClosed:    (*Reconciler).resumeClosed,
+	plan.AnnouncePaused:  (*Reconciler).announcePaused,
+	plan.Close:           (*Reconciler).close,
+	plan.LeaveOpen:       (*Reconciler).leaveOpen,
+	plan.CloseDuplicate:  (*Reconciler).closeDuplicate,
+}
+
+// claimWait is how long a sweep waits for who else works on a project's issue; it comes again soon. A trip waits for one
+// request: a sweep may be at the same project this very moment.
+const claimWait = 250 * time.Millisecond
+
+// visit is the work in Gitea for one project. What it leaves behind is the incident and the flag as they were seen last.
+type visit struct {
+	project string
+	cache   *sweepCache
+	wait    time.Duration      // for the claim
+	fresh   *incident.Incident // that this process has just stored, or nil
+
+	done []plan.Action
+	flag incident.FlagView
+}
+
+// track does what has to be done in Gitea for one project, under the claim on its issue and with everything read again.
+func (r *Reconciler) track(ctx context.Context, v *visit) error {
+	if r.opt.Tracker == nil && r.trackerErr == nil {
+		return nil
+	}
+	ctx, release, err := r.opt.State.Claim(ctx, "issue/"+v.project, v.wait)
+	if err != nil {
+		return fmt.Errorf("%s: %w", v.project, err)
+	}
+	defer release()
+	var errs []error
+	tried := map[string]bool{}
+	for {
+		o, err := r.observe(ctx, v.project, v.cache)
+		if err != nil {
+			return errors.Join(append(errs, err)...)
+		}
+		v.flag = o.Flag
+		due := untried(plan.Next(o), tried)
+		if len(due) == 0 {
+			return errors.Join(errs...)
+		}
+		a := due[0]
+		tried[actionKey(a)] = true
+		p, err := r.take(ctx, v, o, a)
+		switch {
+		case err != nil:
+			errs = append(errs, err)
+		case p == changed || p == complete:
+			v.done = append(v.done, a)
+		}
+		if last := len(due) == 1; last && err == nil && (p == later || p == complete) {
+			return errors.Join(errs...) // another look would show nothing new
+		}
+	}
+}
+
+// untried returns the steps in Gitea that were not tried yet.
+func untried(actions []plan.Action, tried map[string]bool) []plan.Action {
+	var out []plan.Action
+	for _, a := range actions {
+		if !a.Kind.Local() && !tried[actionKey(a)] {
+			out = append(out, a)
+		}
+	}
+	return out
+}
+
+func actionKey(a plan.Action) string { return fmt.Sprint(a.Kind, a.Incident, a.Issue.Number) }
+
+// take takes one step.
+func (r *Reconciler) take(ctx context.Context, v *visit, o plan.Observation, a plan.Action) (progress, error) {
+	s := step{action: a, flag: o.Flag, cache: v.cache}
+	for _, i := range o.Incidents {
+		if i.ID == a.Incident {
+			s.incident = i
+		}
+	}
+	if v.fresh != nil && v.fresh.ID == a.Incident {
+		s.fresh = &v.fresh.Evidence
+	}
+	if err := r.blocked(s); err != nil {
+		return later, fmt.Errorf("%s: %w", s.incident.Name(), errors.Join(err, r.saveReason(ctx, s.incident, redact.Line(err.Error(), 500))))
+	}
+	p, err := trackerSteps[a.Kind](r, ctx, s)
+	if err != nil {
+		err = fmt.Errorf("%s: %w", s.incident.Name(), err)
+	}
+	return p, err
+}
+
+// blocked returns why no request may be made for the incident now: the bot may not, or its repository cannot be listed.
+func (r *Reconciler) blocked(s step) error {
+	if r.trackerErr != nil {
+		return r.trackerErr
+	}
+	repo := s.action.Issue.Repo
+	if repo == (tracker.Repo{}) {
+		repo = r.targetRepo(s.incident)
+	}
+	if repo.Owner == "" || repo.Name == "" {
+		return fmt.Errorf("it is not known which repository the issues of %s go to: set owner and repo for the project, or gitea.owner "+
+			"and gitea.repo for all", s.incident.Project)
+	}
+	l, _ := s.cache.openIssues(repo)
+	return l.err
+}
+
+// targetRepo is where an incident's issue is, or goes.
+func (r *Reconciler) targetRepo(i incident.Incident) tracker.Repo {
+	switch {
+	case !i.Issue.IsZero():
+		return i.Issue.Repo
+	case i.Target != tracker.Repo{}:
+		return i.Target
+	}
+	return r.opt.Target(i.Project).Repo
+}
+
+// saveReason saves why something is pending, if that is news; "" means that nothing is wrong any more.
+func (r *Reconciler) saveReason(ctx context.Context, i incident.Incident, why string) error {
+	if why == i.LastErr {
+		return nil
+	}
+	_, err := r.opt.State.Change(ctx, i.ID, func(i *incident.Incident) {
+		if why != "" || i.Tries == 0 { // a step that failed meanwhile has its own reason
+			i.LastErr = why
+		}
+	})
+	return err
+}
+
+// saveListError saves with an open incident that the server refuses to list the repository of its issue, for as long as it
+// does: somebody may close or delete the issue, and the bot could not see it. What passes by itself is not saved.
+func (r *Reconciler) saveListError(ctx context.Context, c *sweepCache, i incident.Incident, err error) error {
+	switch {
+	case c.dry:
+		return nil
+	case err != nil && tracker.OutcomeOf(err) == tracker.Refused && !tracker.IsRetryable(err):
+		return r.saveReason(ctx, i, redact.Line(err.Error(), 500))
+	case err == nil && i.Tries == 0:
+		return r.saveReason(ctx, i, "")
+	}
+	return nil
+}
+
+// failed counts a failed try and sets the wait before the next. It returns err.
+func (r *Reconciler) failed(ctx context.Context, i incident.Incident, err error) error {
+	_, err2 := r.opt.State.Change(ctx, i.ID, func(i *incident.Incident) { r.countFailure(i, err) })
+	return errors.Join(err, err2)
+}
+
+func (r *Reconciler) countFailure(i *incident.Incident, err error) {
+	wait := plan.RetryWait(i.Tries+1, rand.Float64())
+	var te *tracker.Error
+	if errors.As(err, &te) {
+		wait = max(wait, te.RetryAfter)
+	}
+	i.Tries++
+	i.NextTry = r.opt.Now().Add(wait)
+	i.LastErr = redact.Line(err.Error(), 500)
+}
+
+func clearRetry(i *incident.Incident) { i.Tries, i.NextTry, i.LastErr = 0, time.Time{}, "" }
+
+// confirmState reads an incident's issue before a step that needs it in one state. Where it is in another, the step is off,
+// and what was seen is planned anew.
+func (r *Reconciler) confirmState(ctx context.Context, want plan.IssueState, s step) (bool, error) {
+	_, is, err := r.readIssue(ctx, s.cache, s.incident)
+	if err != nil {
+		return false, r.failed(ctx, s.incident, err)
+	}
+	if is != want {
+		s.cache.setIssueState(s.incident, is)
+	}
+	return is == want, nil
+}

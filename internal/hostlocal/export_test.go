@@ -1,0 +1,6 @@
+package hostlocal
+
+var (
+	Offset  = offset
+	Explain = explain
+)
