@@ -1,11 +1,13 @@
-// Package bot joins the parts: it takes results in, runs commands for `adfbot exec`, and drives the sweep. The flow of a
-// result is that of design section 5:
+// Package bot joins the state, the pause flags and Gitea. It records results, runs commands for `adfbot exec`, sweeps,
+// and drives the daemon's schedule.
 //
-//	result ─► store.Record: history, breaker and, at the trip, the incident, in one transaction
+//	result ─► state: history, breaker and, at a trip, the incident, in one transaction
 //	       ─► escalate.Reconciler: pause flag, issue
 //
-// Everything after the transaction is what the next sweep would do anyway, so an error there is reported and never undoes
-// the result. A result that can't be stored is spooled beside the state and taken in by the next command that can.
+// A result is recorded once the transaction is on disk. What follows is what the next sweep would do anyway, so an error
+// or a crash there leaves it to the sweep and never undoes the result. A result that can't be stored is spooled beside
+// the state, and the next command that can store takes it in. The locks are those of package escalate; in one daemon,
+// sweeps by schedule and by webhook come one after the other.
 package bot
 
 import (

@@ -40,7 +40,7 @@ type ExecRequest struct {
 	Command []string
 	Stdin   io.Reader
 	Stdout  io.Writer
-	Stderr  io.Writer // the command's, and adfbot's own messages
+	Stderr  io.Writer // also gets adfbot's own messages
 	Waits   proc.Waits
 
 	Reporter Reporter // nil: there is no daemon to report to
@@ -53,7 +53,8 @@ type Reporter interface {
 }
 
 // Exec asks the gate, runs the command, and records how it ended. It returns the exit code: the command's own, 75 where
-// the project is paused, 125 where it could not be started. Nothing that goes wrong afterwards changes the command's own code.
+// the project is paused, 125 where the command could not be started. Nothing that goes wrong after the command changes its
+// exit code.
 func Exec(ctx context.Context, cfg *config.Config, env Env, q ExecRequest) int {
 	env = env.filled()
 	x := &execution{cfg: cfg, env: env, q: q, signals: proc.NewSignals()}

@@ -13,23 +13,22 @@ import (
 	"github.com/terraphim/adfbot/pause"
 )
 
-// Verdict is what the gate says.
+// Verdict is the answer of a gate. The zero Verdict lets the project run.
 type Verdict struct {
 	Paused bool
 	Reason string
-	Err    error // it is not known; nothing may run
+	Err    error // why it is not known; nothing may run
 }
 
-// gateWait is how long the pause directory may take to answer.
 const gateWait = 5 * time.Second
 
-// Gate asks the pause directory and nothing else. A directory that does not answer in 5 s (a dead network mount) is
-// unknown; the goroutine that hangs on it ends with the process.
+// Gate reads the pause directory and nothing else. It is unknown where that does not answer in 5 s, as on a dead network
+// mount; the goroutine that hangs on it ends with the process.
 func Gate(ctx context.Context, dir pause.Dir, project string) Verdict {
 	return gate(ctx, dir, project, pause.Dir.LookChecked)
 }
 
-// gate is Gate with another look in the tests: one at a directory that hangs.
+// gate is Gate with a way to look at the directory, which in tests may hang.
 func gate(ctx context.Context, dir pause.Dir, project string, look func(pause.Dir, string) (pause.Flag, pause.Sentinel, error)) Verdict {
 	ctx, cancel := context.WithTimeout(ctx, gateWait)
 	defer cancel()
@@ -58,8 +57,8 @@ func GateOf(ctx context.Context, cfg *config.Config, project string) Verdict {
 	return Gate(ctx, pause.New(cfg.PauseDir), project)
 }
 
-// MayRun is the gate for a process that has the state open. Beside the flag it knows of an incident whose flag could not
-// be written: exec refuses on that too. What can't be read is unknown.
+// MayRun is the gate for a process that has the state open. Unlike [Gate] it knows of an incident whose flag could not be
+// written.
 func (b *Bot) MayRun(ctx context.Context, project string) Verdict {
 	flag := b.rec.Look(project)
 	switch flag.State {
@@ -80,8 +79,7 @@ func (b *Bot) MayRun(ctx context.Context, project string) Verdict {
 	return Verdict{}
 }
 
-// ExplainFromState is [Bot.Explain] for the gate's error, if the state can be read in the given time. It changes nothing
-// about the verdict.
+// ExplainFromState is [status.Reader.Explain] for an error of [Gate], if the state can be read in the given time.
 func ExplainFromState(ctx context.Context, cfg *config.Config, env Env, err error, wait time.Duration) error {
 	if !status.FlagsLost(err) {
 		return err

@@ -27,11 +27,13 @@ type Command struct {
 	Waits          Waits
 }
 
-// Waits are how long [Command.Run] waits. The zero value stands for the defaults.
+// Waits are how long [Command.Run] waits. 0 stands for the default.
 type Waits struct {
-	Output      time.Duration // for an output that a background process holds open after the command's end, or that is read slowly; 5 s
-	Kill        time.Duration // between SIGTERM and SIGKILL after the timeout; 10 s
-	Interrupted time.Duration // for our own SIGINT or SIGTERM after the command's end by one; a fifth of that after another failure; 100 ms
+	Output time.Duration // for the rest of the output after the command's end; 5 s
+	Kill   time.Duration // between SIGTERM and SIGKILL after the timeout; 10 s
+	// Interrupted is how long a SIGINT or SIGTERM of our own may come after the command has ended by one; a fifth of it
+	// after another failure; 100 ms.
+	Interrupted time.Duration
 }
 
 func (w Waits) withDefaults() Waits {

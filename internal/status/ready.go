@@ -63,7 +63,8 @@ func (r *Reader) Ready(ctx context.Context) Readiness {
 	if spooled, err := r.from.State.Spooled(); err != nil {
 		ready.Warnings = append(ready.Warnings, err.Error())
 	} else if len(spooled) > 0 {
-		ready.Warnings = append(ready.Warnings, text.Plural(len(spooled), "result")+" still in the spool; the next sweep stores what is there")
+		ready.Warnings = append(ready.Warnings,
+			text.Plural(len(spooled), "result")+" still in the spool; the next sweep stores what is there")
 	}
 	return ready
 }

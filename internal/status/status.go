@@ -214,8 +214,10 @@ func (r *Reader) project(ctx context.Context, id string, incidents []incident.In
 	}
 	runs, err := r.from.State.Runs(ctx, id, statusRuns)
 	for _, run := range runs {
-		p.LastRuns = append(p.LastRuns, Run{Agent: run.Agent, Outcome: run.Outcome, ExitCode: run.ExitCode, Signal: run.Signal, Detail: run.Detail,
-			Counted: run.Counted, Started: run.Started, Finished: run.Finished, Host: run.Host})
+		p.LastRuns = append(p.LastRuns, Run{
+			Agent: run.Agent, Outcome: run.Outcome, ExitCode: run.ExitCode, Signal: run.Signal, Detail: run.Detail,
+			Counted: run.Counted, Started: run.Started, Finished: run.Finished, Host: run.Host,
+		})
 	}
 	return p, err
 }
@@ -231,7 +233,8 @@ func (r *Reader) addPause(p *Project, incidents []incident.Incident) {
 		since := flag.Since.UTC()
 		p.Since = &since
 		if flag.Dangling {
-			p.Warnings = append(p.Warnings, "its flag is a link that leads nowhere: it pauses here, but `test -e` in a script says that there is none")
+			p.Warnings = append(p.Warnings,
+				"its flag is a link that leads nowhere: it pauses here, but `test -e` in a script says that there is none")
 		}
 	case incident.FlagGone:
 		p.Paused = No
@@ -248,7 +251,10 @@ func (r *Reader) addPause(p *Project, incidents []incident.Incident) {
 func (p *Project) addIncident(i incident.Incident) {
 	if i.IsOpen() {
 		p.Held = false
-		p.Incident = &Incident{ID: i.ID, Name: i.Name(), Agent: i.Agent, Failures: i.Failures, Opened: i.Opened, Issue: i.Issue.URL, FlagWritten: !i.FlagWritten.IsZero()}
+		p.Incident = &Incident{
+			ID: i.ID, Name: i.Name(), Agent: i.Agent, Failures: i.Failures, Opened: i.Opened, Issue: i.Issue.URL,
+			FlagWritten: !i.FlagWritten.IsZero(),
+		}
 		if i.Ack != nil {
 			p.Incident.TakenBy, p.Incident.TakenAt = i.Ack.By.Login, i.Ack.At
 		}

@@ -212,7 +212,8 @@ func newSummary(p status.Project, now time.Time) summary {
 		if v.LastRun.Machine == "" {
 			v.LastRun = newMoment(at, now)
 		}
-		runs[n] = pictureRun{Outcome: r.Outcome, How: howEnded(r.Outcome, r.ExitCode, r.Signal, r.Detail), Agent: r.Agent, Counted: r.Counted, At: at}
+		how := howEnded(r.Outcome, r.ExitCode, r.Signal, r.Detail)
+		runs[n] = pictureRun{Outcome: r.Outcome, How: how, Agent: r.Agent, Counted: r.Counted, At: at}
 	}
 	v.Picture = newPicture(runs, now)
 	return v
