@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io/fs"
 
 	"github.com/spf13/cobra"
@@ -13,6 +12,7 @@ import (
 	"github.com/terraphim/adfbot/internal/bot"
 	"github.com/terraphim/adfbot/internal/config"
 	"github.com/terraphim/adfbot/internal/status"
+	"github.com/terraphim/adfbot/internal/text"
 )
 
 func (a *app) pauseCmd() *cobra.Command {
@@ -178,20 +178,20 @@ func (a *app) printSweep(rep status.SweepReport) {
 		a.printf("%-16s %-16s %s\n", x.Kind, name, x.Why)
 	}
 	if rep.TakenIn > 0 {
-		a.printf("%s taken in from the spool\n", count(rep.TakenIn, "result"))
+		a.printf("%s taken in from the spool\n", text.Plural(rep.TakenIn, "result"))
 	}
 	if rep.LostRuns > 0 {
-		a.printf("%s without a result, counted as failed\n", count(rep.LostRuns, "run"))
+		a.printf("%s without a result, counted as failed\n", text.Plural(rep.LostRuns, "run"))
 	}
 	verb := "done"
 	if rep.DryRun {
 		verb = "to do"
 	}
 	if len(rep.Actions) == 0 {
-		a.printf("%s, nothing %s\n", count(rep.Projects, "project"), verb)
+		a.printf("%s, nothing %s\n", text.Plural(rep.Projects, "project"), verb)
 		return
 	}
-	a.printf("%s, %s %s\n", count(rep.Projects, "project"), count(len(rep.Actions), "step"), verb)
+	a.printf("%s, %s %s\n", text.Plural(rep.Projects, "project"), text.Plural(len(rep.Actions), "step"), verb)
 }
 
 func (a *app) checkCmd() *cobra.Command {
@@ -220,12 +220,4 @@ func (a *app) checkCmd() *cobra.Command {
 	}
 	cmd.Flags().BoolVar(&offline, "offline", false, "do not ask Gitea")
 	return cmd
-}
-
-// count is a number with its noun.
-func count(n int, noun string) string {
-	if n != 1 {
-		noun += "s"
-	}
-	return fmt.Sprintf("%d %s", n, noun)
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/terraphim/adfbot/internal/bot"
 	"github.com/terraphim/adfbot/internal/config"
 	"github.com/terraphim/adfbot/internal/status"
+	"github.com/terraphim/adfbot/internal/text"
 	"github.com/terraphim/adfbot/pause"
 )
 
@@ -85,9 +86,9 @@ const statusSteps = 10
 func (a *app) printStatus(s status.Status) {
 	sweep := "never swept"
 	if s.LastSweep != nil {
-		sweep = fmt.Sprintf("last sweep %s ago, %s", ago(s.At, s.LastSweep.At), count(len(s.LastSweep.Actions), "step"))
+		sweep = fmt.Sprintf("last sweep %s ago, %s", ago(s.At, s.LastSweep.At), text.Plural(len(s.LastSweep.Actions), "step"))
 		if n := len(s.LastSweep.Errors); n > 0 {
-			sweep += ", " + count(n, "error")
+			sweep += ", " + text.Plural(n, "error")
 		}
 	}
 	a.printf("adfbot on %s: %s\n", s.Instance, sweep)
@@ -108,7 +109,7 @@ func (a *app) printStatus(s status.Status) {
 		a.printf("! %s\n", strings.ReplaceAll(x, "\n", "\n  "))
 	}
 	if s.Spooled > 0 {
-		a.printf("! %s in the spool; the next command that can store takes them in\n", count(s.Spooled, "result"))
+		a.printf("! %s in the spool; the next command that can store takes them in\n", text.Plural(s.Spooled, "result"))
 	}
 	if s.LastSweep != nil {
 		for _, x := range s.LastSweep.Actions[:min(len(s.LastSweep.Actions), statusSteps)] {

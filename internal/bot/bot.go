@@ -138,7 +138,7 @@ func (b *Bot) join(ctx context.Context, dir pause.Dir, mode Mode, env Env) error
 		if b.rootsErr = err; err == nil {
 			b.gitea = gitea.New(gitea.Options{
 				URL: b.cfg.Gitea.URL, Tokens: b.tokens, Timeout: b.cfg.Gitea.Timeout, Roots: roots, Transport: env.Transport, Redact: b.redact,
-				Observe: env.Observe.requested(),
+				Observe: env.Observe.Requested,
 			})
 			server = b.gitea
 		}

@@ -73,7 +73,7 @@ func (b *Bot) Sweep(ctx context.Context, opt escalate.SweepOptions) (status.Swee
 			return rep, err
 		}
 		defer b.endSweep()
-		b.env.Observe.sweeping()
+		b.env.Observe.Sweeping()
 		rep.TakenIn, err = b.Intake(ctx)
 		note(err)
 		rep.LostRuns, err = b.Reap(ctx)
@@ -102,7 +102,7 @@ func (b *Bot) Sweep(ctx context.Context, opt escalate.SweepOptions) (status.Swee
 	// The report is for status; it must not keep the sweep from being reported.
 	doc, err := json.Marshal(rep)
 	err = errors.Join(append(errs, err, b.store.SetMeta(context.WithoutCancel(ctx), status.SweepKey, string(doc)))...)
-	b.env.Observe.swept(rep, err, b.UntilNextSweep(b.now()))
+	b.env.Observe.Swept(rep, err, b.UntilNextSweep(b.now()))
 	if ctx.Err() != nil {
 		b.log.Info("sweep was told to end, the next one goes on", "done", len(rep.Actions))
 		return rep, err

@@ -199,7 +199,7 @@ func (s *Server) postPause(w http.ResponseWriter, r *http.Request) error {
 	defer cancel()
 	done, err := b.PauseBy(ctx, id, b.Redactor().Redact(why), callerOf(r).name+" over HTTP")
 	if err != nil {
-		return notDone(id, "Not paused", err)
+		return refused(http.StatusServiceUnavailable, "Not paused", "%s: %v", id, err)
 	}
 	writeJSON(w, http.StatusOK, doneJSON{Project: id, Paused: true, Text: done.Text, Problems: append([]string{}, done.Problems...)})
 	return nil
@@ -219,15 +219,10 @@ func (s *Server) postResume(w http.ResponseWriter, r *http.Request) error {
 	defer cancel()
 	done, err := b.ResumeBy(ctx, id, callerOf(r).name+" over HTTP on "+hostName())
 	if err != nil {
-		return notDone(id, "Not resumed", err)
+		return refused(http.StatusServiceUnavailable, "Not resumed", "%s: %v", id, err)
 	}
 	writeJSON(w, http.StatusOK, doneJSON{Project: id, Text: done.Text, Problems: append([]string{}, done.Problems...)})
 	return nil
-}
-
-// notDone is the answer to pause or resume where the flag or the state can't be read or written.
-func notDone(project, title string, err error) error {
-	return refused(http.StatusServiceUnavailable, title, "%s: %v", project, err)
 }
 
 const gateWait = 5 * time.Second
