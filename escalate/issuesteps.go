@@ -76,7 +76,7 @@ func (r *Reconciler) reopen(ctx context.Context, s step) (progress, error) {
 	if !closed {
 		return replan, err
 	}
-	if flag := r.Look(i.Project); flag.State == incident.FlagUnknown || (flag.State == incident.FlagGone && !i.FlagWritten.IsZero()) {
+	if flag := r.Look(ctx, i.Project); flag.State == incident.FlagUnknown || (flag.State == incident.FlagGone && !i.FlagWritten.IsZero()) {
 		return later, nil
 	}
 	if !i.ReopenPending {

@@ -12,6 +12,7 @@ import (
 	"github.com/terraphim/adfbot/escalate/incident"
 	"github.com/terraphim/adfbot/escalate/plan"
 	"github.com/terraphim/adfbot/escalate/tracker"
+	"github.com/terraphim/adfbot/internal/fault"
 )
 
 // isOurs reports whether an issue was written by one of our accounts and carries this installation's marker.
@@ -21,17 +22,24 @@ func (r *Reconciler) isOurs(accounts map[int64]bool, i tracker.Issue) bool {
 
 // observe reads everything about one project: its state, its flag and, from the cache, its issues.
 func (r *Reconciler) observe(ctx context.Context, project string, c *sweepCache) (plan.Observation, error) {
+	fault.Count(ctx, "observation")
 	open := r.projectIssues(c, project)
 	incidents, hold, err := r.opt.State.ProjectState(ctx, project)
 	if err != nil {
 		return plan.Observation{}, err
 	}
-	flag := r.Look(project)
+	flag := r.Look(ctx, project)
 	known, err := r.knownIncidents(ctx, incidents, append(markersOf(open), flag.Info.Incident))
 	if err != nil {
 		return plan.Observation{}, err
 	}
 	return r.observation(project, c, flag, hold, incidents, open, known), nil
+}
+
+// next plans what is due.
+func (r *Reconciler) next(ctx context.Context, o plan.Observation) []plan.Action {
+	fault.Count(ctx, "plan")
+	return plan.Next(o)
 }
 
 func markersOf(issues []tracker.Issue) []string {

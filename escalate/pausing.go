@@ -34,7 +34,7 @@ func (r *Reconciler) pausing(ctx context.Context, project string) (Pausing, erro
 	if err != nil {
 		return Pausing{}, err
 	}
-	p := Pausing{Flag: r.Look(project), Hold: hold}
+	p := Pausing{Flag: r.Look(ctx, project), Hold: hold}
 	for n := range incidents {
 		if incidents[n].IsOpen() {
 			p.Incident = &incidents[n]

@@ -10,6 +10,7 @@ import (
 	"github.com/terraphim/adfbot/escalate/incident"
 	"github.com/terraphim/adfbot/escalate/issuetext"
 	"github.com/terraphim/adfbot/escalate/tracker"
+	"github.com/terraphim/adfbot/internal/fault"
 	"github.com/terraphim/adfbot/pause"
 )
 
@@ -125,7 +126,8 @@ func (r *Reconciler) DirError() error { return r.dirErr }
 func (r *Reconciler) operable() bool { return len(r.opt.Commands.Operators) > 0 }
 
 // Look looks at a project's flag. A missing flag counts as gone only while the sentinel is there and is ours.
-func (r *Reconciler) Look(project string) incident.FlagView {
+func (r *Reconciler) Look(ctx context.Context, project string) incident.FlagView {
+	fault.Count(ctx, "look")
 	if r.dirErr != nil {
 		return incident.FlagView{Err: r.dirErr}
 	}

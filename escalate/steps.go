@@ -80,7 +80,7 @@ func (r *Reconciler) track(ctx context.Context, v *visit) error {
 			return errors.Join(append(errs, err)...)
 		}
 		v.flag = o.Flag
-		due := untried(plan.Next(o), tried)
+		due := untried(r.next(ctx, o), tried)
 		if len(due) == 0 {
 			return errors.Join(errs...)
 		}

@@ -273,7 +273,7 @@ func (r *Reconciler) sweepProject(ctx context.Context, project string, c *sweepC
 		errs = append(errs, r.relocate(ctx, c, incidents))
 	}
 	errs = append(errs, r.readMissing(ctx, c, incidents))
-	flag, open, known := r.Look(project), r.projectIssues(c, project), s.known
+	flag, open, known := r.Look(ctx, project), r.projectIssues(c, project), s.known
 	if id := flag.Info.Incident; id != "" {
 		if _, ok := known[id]; !ok {
 			if known, err = r.knownIncidents(ctx, incidents, append(markersOf(open), id)); err != nil {
@@ -285,7 +285,7 @@ func (r *Reconciler) sweepProject(ctx context.Context, project string, c *sweepC
 	if c.dry {
 		return plan.DryRun(o), errors.Join(errs...)
 	}
-	actions := plan.Next(o)
+	actions := r.next(ctx, o)
 	if plan.AnyLocal(actions) {
 		_, done, err = r.applyLocal(ctx, o, c)
 		errs = append(errs, err)

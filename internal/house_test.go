@@ -34,7 +34,7 @@ var allowed = map[string][]string{
 	"internal/proc":            {},
 	"internal/hostlocal":       {},
 	"internal/config":          {"pause", "internal/text"},
-	"internal/store":           {"breaker", "pause", "internal/redact", "escalate/tracker", "escalate/incident", "escalate", "internal/hostlocal"},
+	"internal/store":           {"breaker", "pause", "internal/fault", "internal/redact", "escalate/tracker", "escalate/incident", "escalate", "internal/hostlocal"},
 	"internal/status":          {"pause", "internal/text", "internal/redact", "internal/markdown", "escalate/incident", "escalate", "internal/config", "internal/store"},
 	"internal/bot":             {"breaker", "pause", "internal/text", "internal/fault", "internal/redact", "internal/markdown", "escalate/tracker", "escalate/gitea", "escalate/incident", "escalate/plan", "escalate/issuetext", "escalate", "internal/proc", "internal/config", "internal/store", "internal/status"},
 	"internal/client":          {"internal/store", "internal/status"},

@@ -161,7 +161,7 @@ func (x *execution) gate(ctx context.Context, b *Bot) (code int, done bool) {
 func (x *execution) notBegun(ctx context.Context, b *Bot, err error) int {
 	if errors.Is(err, store.ErrPaused) { // the breaker tripped after the look at the flag
 		why := x.q.Project + " has an open incident, and its pause flag is not written"
-		if flag := b.rec.Look(x.q.Project); flag.State == incident.FlagThere {
+		if flag := b.rec.Look(ctx, x.q.Project); flag.State == incident.FlagThere {
 			why = b.flagReason(x.q.Project, flag)
 		}
 		return x.refuse(ctx, b, why)

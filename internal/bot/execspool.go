@@ -16,7 +16,7 @@ import (
 // halfState is exec while the state could be opened and then failed: it is damaged further in, or the disk is full. What
 // can be read of it still counts, and the flag is looked at again: it may just have been written.
 func (x *execution) halfState(ctx context.Context, b *Bot, cause error) int {
-	flag := b.rec.Look(x.q.Project)
+	flag := b.rec.Look(ctx, x.q.Project)
 	switch flag.State {
 	case incident.FlagThere:
 		return x.refuse(ctx, b, b.flagReason(x.q.Project, flag))

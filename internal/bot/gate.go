@@ -60,7 +60,7 @@ func GateOf(ctx context.Context, cfg *config.Config, project string) Verdict {
 // MayRun is the gate for a process that has the state open. Unlike [Gate] it knows of an incident whose flag could not be
 // written.
 func (b *Bot) MayRun(ctx context.Context, project string) Verdict {
-	flag := b.rec.Look(project)
+	flag := b.rec.Look(ctx, project)
 	switch flag.State {
 	case incident.FlagThere:
 		return Verdict{Paused: true, Reason: b.flagReason(project, flag)}

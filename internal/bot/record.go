@@ -83,7 +83,7 @@ func (b *Bot) recordChecked(ctx context.Context, r store.Result) (Recorded, erro
 	case out.Answer.Incident != "":
 		if out.Tripped {
 			// Its process may have died on the way; what it left undone is the sweep's, which looks before it writes.
-			out.Flag = b.rec.Look(r.Project)
+			out.Flag = b.rec.Look(ctx, r.Project)
 		}
 		found, err := b.store.Incidents(ctx, out.Answer.Incident)
 		if err != nil { // no error of the result, which is stored: who took it for one would record it again
@@ -132,7 +132,7 @@ func (b *Bot) knowsRepository(project string) bool {
 // generation. If that cannot be told, the result is stored all the same.
 func (b *Bot) storeResult(ctx context.Context, r store.Result, out *Recorded) (err error) {
 	// Nothing follows from a flag that is not there for a project that has nothing to resume.
-	if out.Flag = b.rec.Look(r.Project); out.Flag.State == incident.FlagGone {
+	if out.Flag = b.rec.Look(ctx, r.Project); out.Flag.State == incident.FlagGone {
 		idle := false
 		if out.Answer, idle, err = b.store.RecordIfIdle(ctx, r, b.limits(r.Project)); idle || err != nil {
 			return err

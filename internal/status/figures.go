@@ -47,7 +47,7 @@ func (r *Reader) Figures(ctx context.Context) (Figures, error) {
 	}
 	for _, id := range r.projectIDs(incidents, holds) {
 		p := Project{ID: id}
-		r.addPause(&p, incidents)
+		r.addPause(ctx, &p, incidents)
 		if p.Paused == Yes {
 			f.Paused++
 		}

@@ -87,7 +87,7 @@ func (r *Reader) Knows(ctx context.Context, project string) (bool, error) {
 	if h, err := r.from.State.Hold(ctx, project); err != nil || h != nil {
 		return h != nil, err
 	}
-	return r.from.Reconciler.Look(project).State == incident.FlagThere, nil
+	return r.from.Reconciler.Look(ctx, project).State == incident.FlagThere, nil
 }
 
 // CheckKnown is [config.Config.CheckProject], but accepts a project that [Reader.Knows].

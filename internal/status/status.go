@@ -208,7 +208,7 @@ func (r *Reader) project(ctx context.Context, id string, incidents []incident.In
 			p.Running++
 		}
 	}
-	r.addPause(&p, incidents)
+	r.addPause(ctx, &p, incidents)
 	if p.Ignored > 2 {
 		p.Warnings = append(p.Warnings, "the last results were all ignored: nobody knows whether it works")
 	}
@@ -223,8 +223,8 @@ func (r *Reader) project(ctx context.Context, id string, incidents []incident.In
 }
 
 // addPause adds whether and why a project is paused, from its flag and its incidents.
-func (r *Reader) addPause(p *Project, incidents []incident.Incident) {
-	flag := r.from.Reconciler.Look(p.ID)
+func (r *Reader) addPause(ctx context.Context, p *Project, incidents []incident.Incident) {
+	flag := r.from.Reconciler.Look(ctx, p.ID)
 	switch flag.State {
 	case incident.FlagThere:
 		p.Paused, p.Held = Yes, true

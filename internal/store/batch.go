@@ -9,6 +9,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"github.com/terraphim/adfbot/internal/fault"
 )
 
 // change is one caller's part of a transaction.
@@ -217,6 +219,7 @@ func (s *Store) together(ctx context.Context, tx *txn, batch []*change) error {
 	if done == 0 {
 		return nil
 	}
+	fault.Count(ctx, "transaction")
 	if err := beforeCommit(); err != nil {
 		return err
 	}
