@@ -81,7 +81,7 @@ func (r *Reconciler) pollAll(ctx context.Context, c *sweepCache, repos []tracker
 	g, gctx := errgroup.WithContext(ctx)
 	g.SetLimit(reposAtOnce)
 	for _, repo := range repos {
-		if l, ok := c.openIssues(repo); !ok || l.err != nil {
+		if l, ok := c.open.get(repo); !ok || l.err != nil {
 			continue // its error is reported already
 		}
 		g.Go(func() error {
@@ -240,7 +240,7 @@ func (r *Reconciler) carriedOut(ctx context.Context, c *sweepCache, cmd incident
 
 // numberedIssue returns the issue as this sweep has listed it, else as it is now.
 func (r *Reconciler) numberedIssue(ctx context.Context, c *sweepCache, repo tracker.Repo, number int64) (issue tracker.Issue, deleted bool, err error) {
-	l, _ := c.openIssues(repo)
+	l, _ := c.open.get(repo)
 	for _, i := range l.issues {
 		if i.Number == number {
 			return i, false, nil

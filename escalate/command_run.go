@@ -31,7 +31,7 @@ func (r *Reconciler) runCommands(ctx context.Context, c *sweepCache) ([]plan.Act
 	}
 	var projects []string
 	for _, cmd := range pending {
-		if l, ok := c.openIssues(cmd.Issue.Repo); ok && l.err == nil && !slices.Contains(projects, cmd.Project) {
+		if l, ok := c.open.get(cmd.Issue.Repo); ok && l.err == nil && !slices.Contains(projects, cmd.Project) {
 			projects = append(projects, cmd.Project)
 		}
 	}
