@@ -84,7 +84,7 @@ func (r *Reconciler) resumeClosed(ctx context.Context, s step) (progress, error)
 // endClosed removes the flag and ends the incident.
 func (r *Reconciler) endClosed(ctx context.Context, i incident.Incident, closing incident.Closing) error {
 	how := "resumed by @" + strings.TrimPrefix(redact.Line(closing.By.Login, 60), "@") + ", who closed the issue"
-	_, err := r.resume(ctx, i.Project, how, func(ctx context.Context, p Pausing) (bool, error) {
+	_, err := r.resume(ctx, i.Project, how, func(ctx context.Context, p pauseState) (bool, error) {
 		if p.Flag.State != incident.FlagThere || p.Incident == nil || p.Incident.ID != i.ID {
 			return false, nil
 		}

@@ -157,7 +157,7 @@ func (r *Reconciler) newCommands(ctx context.Context, c *sweepCache, repo tracke
 	own := c.accountIDs()
 	written := map[int64]time.Time{}
 	for _, m := range comments {
-		if m.Number != 0 && !own[m.By.ID] && len(ParseCommands(m.Body)) > 0 {
+		if m.Number != 0 && !own[m.By.ID] && len(parseCommands(m.Body)) > 0 {
 			written[m.ID] = m.Created
 		}
 	}
@@ -214,7 +214,7 @@ func (r *Reconciler) readCommand(ctx context.Context, c *sweepCache, repo tracke
 			return cmd, false, nil
 		}
 	default:
-		for _, line := range ParseCommands(m.Body) {
+		for _, line := range parseCommands(m.Body) {
 			cmd.Steps = append(cmd.Steps, incident.Step{Line: line})
 		}
 	}

@@ -23,13 +23,13 @@ const (
 	projectsAtOnce = 16
 )
 
-// SweepOptions say how a person wants a sweep.
+// SweepOptions control a sweep. The zero value is a scheduled one.
 type SweepOptions struct {
-	DryRun bool // plan, and write nothing at all
-	Force  bool // try every pending step now
-	// Project restricts the sweep to one project; "": all. Orders of others in the same repositories are heard all the same.
+	DryRun bool // plan only: nothing at all is written
+	Force  bool // try every pending step now, instead of when its wait is over
+	// Project restricts the sweep to one project; "": all. Commands for other projects in the same repositories are run too.
 	Project string
-	// Progress is told after each project how many of all are done, one call at a time; nil: nobody is.
+	// Progress is called after each project, one call at a time; nil: never.
 	Progress func(done, total int)
 }
 
