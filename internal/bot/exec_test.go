@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"runtime"
 	"strings"
@@ -18,6 +17,7 @@ import (
 	"github.com/terraphim/adfbot/internal/bot"
 	"github.com/terraphim/adfbot/internal/proc"
 	"github.com/terraphim/adfbot/internal/store"
+	"github.com/terraphim/adfbot/internal/testhost"
 )
 
 func TestExecEndsAsItsCommandDid(t *testing.T) {
@@ -172,20 +172,21 @@ func TestTheRunIDOfAnEarlierTripSaysThatItIsKnownAndNotThatTheProjectIsPaused(t 
 }
 
 func TestATimeoutCounts(t *testing.T) {
-	for script, code := range map[string]int{"exec sleep 60": 143, "trap 'exit 0' TERM; sleep 60 & wait": 124} {
-		w := newWorld(t)
-		r := w.execAs(bot.ExecRequest{Project: "odilo", Agent: "project-meta", Timeout: time.Second, Command: []string{"sh", "-c", script}})
-		require.Equal(t, code, r.code, r.stderr)
-		p := w.project("odilo")
-		require.Equal(t, 1, p.Failures)
-		require.Equal(t, "timed out after 1s", p.LastRuns[0].Detail)
+	for script, code := range map[string]int{"touch DIR/begun; exec sleep 60": 143, "trap 'exit 0' TERM; touch DIR/begun; sleep 60 & wait": 124} {
+		begun := false
+		for timeout := 50 * time.Millisecond; !begun; timeout *= 2 { // a slow machine may need longer to begin the command
+			w := newWorld(t)
+			r := w.execAs(bot.ExecRequest{Project: "odilo", Agent: "project-meta", Timeout: timeout, Command: w.script(script)})
+			if _, err := os.Stat(w.dir + "/begun"); err != nil {
+				continue
+			}
+			begun = true
+			require.Equal(t, code, r.code, r.stderr)
+			p := w.project("odilo")
+			require.Equal(t, 1, p.Failures)
+			require.Equal(t, fmt.Sprint("timed out after ", timeout), p.LastRuns[0].Detail)
+		}
 	}
-}
-
-// alive tells whether a process is there and no zombie.
-func alive(pid int) bool {
-	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-	return err == nil && !strings.Contains(string(b), ") Z ")
 }
 
 // reluctant takes nothing until it may.
@@ -203,11 +204,12 @@ func TestWhoIsSlowToTakeTheOutputGetsAllOfItAndKeepsNoResultWaiting(t *testing.T
 	w := newWorld(t)
 	w.must(0, "atlas", "true")
 	slow, ended := &reluctant{may: make(chan struct{})}, make(chan int)
+	stored := w.watch(filepath.Dir(w.cfg.State))
 	go func() {
 		ended <- bot.Exec(ctx, w.cfg, w.env(), bot.ExecRequest{Project: "odilo", Agent: "project-meta", Stdout: slow, Stderr: io.Discard,
 			Waits: proc.Waits{Output: 50 * time.Millisecond}, Command: []string{"sh", "-c", "head -c 60000 /dev/zero | tr '\\0' x; echo; echo panic: the reason; exit 1"}})
 	}()
-	require.Eventually(t, func() bool { return len(w.project("odilo").LastRuns) == 1 }, 20*time.Second, 10*time.Millisecond)
+	stored("no result is stored", func() bool { return len(w.project("odilo").LastRuns) == 1 })
 	var run store.HistoryRun
 	w.with(bot.Look, func(b *bot.Bot) {
 		d, err := b.Detail(ctx, "odilo")
@@ -228,7 +230,7 @@ func TestAnOutputThatCantBeWrittenDoesNotDisturbTheCommand(t *testing.T) {
 	defer func() { _ = full.Close() }()
 	var errs bytes.Buffer
 	code := bot.Exec(ctx, w.cfg, w.env(), bot.ExecRequest{Project: "odilo", Agent: "project-meta", Stdout: full, Stderr: &errs,
-		Command: []string{"sh", "-c", "for i in 1 2 3; do echo $i; sleep 0.02; done; touch " + w.dir + "/done; exit 0"}})
+		Command: []string{"sh", "-c", "head -c 200000 /dev/zero; touch " + w.dir + "/done"}}) // more than a pipe holds
 	require.Zero(t, code)
 	require.FileExists(t, w.dir+"/done")
 	require.Equal(t, store.Success, w.project("odilo").LastRuns[0].Outcome)
@@ -288,20 +290,49 @@ func TestSecretsInTheOutputAreMasked(t *testing.T) {
 
 // The tests below need a process of their own, because they send it signals.
 
-// start starts exec in a process of its own and waits until its command has made a file.
-func (w *world) start(c child) *exec.Cmd {
+// script is a command of the shell; DIR in it is the world's directory.
+func (w *world) script(text string) []string {
+	return []string{"sh", "-c", strings.ReplaceAll(text, "DIR", w.dir)}
+}
+
+// watch returns a function that waits until something holds that depends on the files of a directory.
+func (w *world) watch(dir string) (await func(complaint string, holds func() bool)) {
+	w.t.Helper()
+	changes := testhost.NewChanges()
+	stop, err := changes.Watch(dir)
+	require.NoError(w.t, err)
+	return func(complaint string, holds func() bool) {
+		w.t.Helper()
+		defer stop()
+		require.NoError(w.t, changes.Await(func() string {
+			if holds() {
+				return ""
+			}
+			return complaint
+		}))
+	}
+}
+
+// start starts a child and waits until its command has made a file.
+func (w *world) start(cmd *testhost.Child) *testhost.Child {
+	w.t.Helper()
+	w.rm(w.dir + "/begun")
+	await := w.watch(w.dir)
+	require.NoError(w.t, cmd.Start())
+	await("the command has not begun", func() bool { _, err := os.Stat(w.dir + "/begun"); return err == nil })
+	return cmd
+}
+
+// startExec starts exec in a process, and process group, of its own.
+func (w *world) startExec(c child) *testhost.Child {
 	w.t.Helper()
 	c.Do = "exec"
 	cmd := w.command(c)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	require.NoError(w.t, cmd.Start())
-	w.t.Cleanup(func() { _ = cmd.Process.Kill(); _ = cmd.Wait() })
-	require.Eventually(w.t, func() bool { _, err := os.Stat(w.dir + "/begun"); return err == nil }, 20*time.Second, 2*time.Millisecond)
-	return cmd
+	return w.start(cmd)
 }
 
-func exitCode(t testing.TB, cmd *exec.Cmd) int {
-	t.Helper()
+func exitCode(cmd *testhost.Child) int {
 	_ = cmd.Wait()
 	return cmd.ProcessState.ExitCode()
 }
@@ -309,9 +340,9 @@ func exitCode(t testing.TB, cmd *exec.Cmd) int {
 func TestARunThatEndsBecauseAdfbotWasToldToEndIsIgnored(t *testing.T) {
 	for _, s := range []syscall.Signal{syscall.SIGTERM, syscall.SIGINT} {
 		w := newWorld(t)
-		cmd := w.start(child{Project: "odilo", Command: []string{"sh", "-c", "trap 'exit 5' TERM INT; touch " + w.dir + "/begun; while :; do sleep 0.01; done"}})
+		cmd := w.startExec(child{Project: "odilo", Command: w.script("trap 'exit 5' TERM INT; mkfifo DIR/never; touch DIR/begun; read x <>DIR/never")})
 		require.NoError(t, cmd.Process.Signal(s))
-		require.Equal(t, 5, exitCode(t, cmd), "the command got the signal and ended as it liked")
+		require.Equal(t, 5, exitCode(cmd), "the command got the signal and ended as it liked")
 		p := w.project("odilo")
 		require.Zero(t, p.Failures)
 		require.Equal(t, store.Ignored, p.LastRuns[0].Outcome)
@@ -323,15 +354,13 @@ func TestARunThatEndsBecauseAdfbotWasToldToEndIsIgnored(t *testing.T) {
 func TestACommandThatIsEndedTogetherWithAdfbotIsIgnored(t *testing.T) {
 	for name, script := range map[string]string{
 		"adfbot first":      "kill -TERM $PPID; exit 1",
-		"the command first": "(trap '' TERM; sleep 0.05; kill -TERM $PPID) >/dev/null 2>&1 & kill -TERM $$",
-		"by an exit code":   "(trap '' INT; sleep 0.05; kill -INT $PPID) >/dev/null 2>&1 & exit 130",
+		"the command first": "(trap '' TERM; while kill -0 $$; do :; done; kill -TERM $PPID) >/dev/null 2>&1 & kill -TERM $$",
+		"by an exit code":   "(trap '' INT; while kill -0 $$; do :; done; kill -INT $PPID) >/dev/null 2>&1 & exit 130",
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)
 			for range 5 {
-				require.NoError(t, os.RemoveAll(w.dir+"/begun"))
-				_ = exitCode(t, w.start(child{Project: "odilo", Together: 20 * time.Second,
-					Command: []string{"sh", "-c", "touch " + w.dir + "/begun; " + script}}))
+				_ = exitCode(w.startExec(child{Project: "odilo", Together: testhost.Patience, Command: w.script("touch DIR/begun; " + script)}))
 				p := w.project("odilo")
 				require.Zero(t, p.Failures)
 				require.Equal(t, store.Ignored, p.LastRuns[0].Outcome)
@@ -344,7 +373,7 @@ func TestACommandThatIsToldToEndBeforeItHasBegunIsNotBegun(t *testing.T) {
 	w := newWorld(t)
 	cmd := w.command(child{Do: "exec", Project: "odilo", TermAt: "noted", Command: []string{"touch", w.dir + "/begun"}})
 	require.NoError(t, cmd.Start())
-	require.Equal(t, 128+15, exitCode(t, cmd))
+	require.Equal(t, 128+15, exitCode(cmd))
 	require.NoFileExists(t, w.dir+"/begun")
 	require.Zero(t, w.sweepWell().LostRuns)
 	require.Empty(t, w.project("odilo").LastRuns)
@@ -352,16 +381,20 @@ func TestACommandThatIsToldToEndBeforeItHasBegunIsNotBegun(t *testing.T) {
 
 func TestWhatAdfbotWasStartedToIgnoreIsIgnoredByTheCommandToo(t *testing.T) {
 	w := newWorld(t)
-	cmd := w.command(child{Do: "exec", Project: "odilo", Command: []string{"sh", "-c",
-		"touch " + w.dir + "/begun; while [ ! -e " + w.dir + "/go ]; do sleep 0.01; done"}})
-	cmd.Args = []string{"sh", "-c", `trap "" HUP INT; exec "$0"`, cmd.Path} // as nohup does
+	fifo(t, w.dir+"/go")
+	cmd := w.command(child{Do: "exec", Project: "odilo", Command: w.script("touch DIR/begun; read x <DIR/go")})
+	require.NoError(t, os.Symlink(cmd.Path, w.dir+"/child"))                                          // the name by which it knows what to run
+	cmd.Args = []string{"sh", "-c", `trap "" HUP INT; exec "$0" "$1"`, w.dir + "/child", cmd.Args[1]} // as nohup does
 	cmd.Path = "/bin/sh"
-	require.NoError(t, cmd.Start())
-	require.Eventually(t, func() bool { _, err := os.Stat(w.dir + "/begun"); return err == nil }, 20*time.Second, 2*time.Millisecond)
+	w.start(cmd)
 	require.NoError(t, cmd.Process.Signal(syscall.SIGHUP))
 	require.NoError(t, cmd.Process.Signal(syscall.SIGINT))
-	require.NoError(t, os.WriteFile(w.dir+"/go", nil, 0o600))
-	require.Zero(t, exitCode(t, cmd))
+	released, err := os.OpenFile(w.dir+"/go", os.O_RDWR, 0)
+	require.NoError(t, err)
+	defer func() { _ = released.Close() }()
+	_, err = released.WriteString("\n")
+	require.NoError(t, err)
+	require.Zero(t, exitCode(cmd))
 	require.Equal(t, store.Success, w.project("odilo").LastRuns[0].Outcome)
 }
 
@@ -369,8 +402,8 @@ func TestWhatAdfbotWasStartedToIgnoreIsIgnoredByTheCommandToo(t *testing.T) {
 func TestASignalThatComesAfterTheCommandHasEndedDoesNotLoseItsResult(t *testing.T) {
 	for script, outcome := range map[string]string{"exit 0": store.Success, "exit 3": store.Failure} {
 		w := newWorld(t)
-		cmd := w.start(child{Project: "odilo", TermAt: "ran", Command: []string{"sh", "-c", "touch " + w.dir + "/begun; " + script}})
-		code := exitCode(t, cmd)
+		cmd := w.startExec(child{Project: "odilo", TermAt: "ran", Command: w.script("touch DIR/begun; " + script)})
+		code := exitCode(cmd)
 		require.Equal(t, script, fmt.Sprint("exit ", code))
 		p := w.project("odilo")
 		require.Len(t, p.LastRuns, 1)
@@ -382,13 +415,12 @@ func TestASignalThatComesAfterTheCommandHasEndedDoesNotLoseItsResult(t *testing.
 func TestAReaderThatGoesAwayDoesNotLoseTheResult(t *testing.T) {
 	w := newWorld(t)
 	for name, script := range map[string]string{
-		"stdout": "trap '' PIPE; touch DIR/begun; while echo x 2>/dev/null; do :; done; exit 3",
-		"stderr": "touch DIR/begun; exit 3",
+		"stdout": "trap '' PIPE; while echo x 2>/dev/null; do :; done; exit 3",
+		"stderr": "exit 3",
 	} {
-		require.NoError(t, os.RemoveAll(w.dir+"/begun"))
 		r, wr, err := os.Pipe()
 		require.NoError(t, err)
-		cmd := w.command(child{Do: "exec", Project: "odilo", Command: []string{"sh", "-c", strings.ReplaceAll(script, "DIR", w.dir)}})
+		cmd := w.command(child{Do: "exec", Project: "odilo", Command: w.script(script)})
 		cmd.Stdout = wr
 		if name == "stderr" { // the third failure trips, which adfbot says itself
 			w.fail("odilo", 1)
@@ -397,7 +429,7 @@ func TestAReaderThatGoesAwayDoesNotLoseTheResult(t *testing.T) {
 		require.NoError(t, r.Close())
 		require.NoError(t, cmd.Start())
 		require.NoError(t, wr.Close())
-		require.Equal(t, 3, exitCode(t, cmd), name)
+		require.Equal(t, 3, exitCode(cmd), name)
 		require.Equal(t, 3, w.project("odilo").LastRuns[0].ExitCode, name)
 		if name == "stdout" {
 			require.Equal(t, 1, w.project("odilo").Failures)
@@ -411,7 +443,7 @@ func TestAReaderThatGoesAwayDoesNotLoseTheResult(t *testing.T) {
 func TestARunThatWasKilledTogetherWithAdfbotIsAFailureAtTheNextSweepOnce(t *testing.T) {
 	w := newWorld(t)
 	w.fail("odilo", 2)
-	cmd := w.start(child{Project: "odilo", RunID: "r3", Command: []string{"sh", "-c", "echo $$ > " + w.dir + "/pid; touch " + w.dir + "/begun; exec sleep 60"}})
+	cmd := w.startExec(child{Project: "odilo", RunID: "r3", Command: w.script("echo $$ > DIR/pid; touch DIR/begun; exec sleep 60")})
 	require.Equal(t, 1, w.project("odilo").Running)
 	require.Zero(t, w.sweepWell().LostRuns, "it goes on")
 	var pid int
@@ -422,7 +454,7 @@ func TestARunThatWasKilledTogetherWithAdfbotIsAFailureAtTheNextSweepOnce(t *test
 	_ = cmd.Wait()
 	require.Zero(t, w.sweepWell().LostRuns, "its command goes on, which may do its work yet")
 	require.NoError(t, syscall.Kill(pid, syscall.SIGKILL))
-	require.Eventually(t, func() bool { return !alive(pid) }, 10*time.Second, 5*time.Millisecond)
+	require.NoError(t, testhost.WaitGone(pid))
 	rep := w.sweepWell()
 	require.Equal(t, 1, rep.LostRuns)
 	require.Equal(t, []string{"write-flag odilo", "create odilo"}, w.kinds(rep), "it was the third failure")

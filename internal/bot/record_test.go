@@ -2,7 +2,6 @@ package bot_test
 
 import (
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -288,14 +287,14 @@ func TestTenProcessesThatRecordTheThirdFailureAtOnceMakeOneTripFlagAndIncident(t
 	w := newWorld(t)
 	w.change("http://gitea.example", "http://127.0.0.1:1")
 	w.fail("odilo", 2)
-	var cmds []*exec.Cmd
+	var cmds []*testhost.Child
 	var outs []*strings.Builder
 	for range 10 {
 		cmd, out := w.command(child{Do: "record", Project: "odilo"}), &strings.Builder{}
 		cmd.Stdout, cmd.Stderr = out, os.Stderr
-		require.NoError(t, cmd.Start())
 		cmds, outs = append(cmds, cmd), append(outs, out)
 	}
+	testhost.StartTogether(cmds...)
 	tripped := 0
 	for n, cmd := range cmds {
 		require.NoError(t, cmd.Wait())
