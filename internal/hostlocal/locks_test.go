@@ -48,7 +48,7 @@ func TestOneHolderAtATime(t *testing.T) {
 	for what, add := range map[string]func(t *testing.T, dir string) (added int){
 		"goroutines": func(t *testing.T, dir string) int {
 			locks := hostlocal.NewLocks(dir)
-			errs := make([]error, 8)
+			errs := make([]error, processes)
 			var wg sync.WaitGroup
 			for g := range errs {
 				wg.Go(func() {
@@ -62,7 +62,8 @@ func TestOneHolderAtATime(t *testing.T) {
 			return len(errs) * counts
 		},
 		"processes": func(t *testing.T, dir string) int {
-			return len(together(t, 8, "count", dir, file)) * counts
+			together(t, "count", dir, file)
+			return processes * counts
 		},
 	} {
 		t.Run(what, func(t *testing.T) {
@@ -122,10 +123,10 @@ func TestALockEndsWithItsHolder(t *testing.T) {
 	for _, task := range []string{"hold", "hold beside a child"} {
 		t.Run(task, func(t *testing.T) {
 			locks, file := newLocks(t)
-			_, kill := start(t, task, filepath.Dir(file), "flag/odilo")
+			holder := start(t, task, filepath.Dir(file), "flag/odilo")
 			requireHeld(t, locks, "flag/odilo")
 			lock(t, locks, "flag/atlas")
-			kill()
+			_ = holder.Kill()
 			lock(t, locks, "flag/odilo")
 		})
 	}
@@ -191,7 +192,7 @@ func TestWaitingEnds(t *testing.T) {
 	locks, file := newLocks(t)
 	start(t, "hold", t.TempDir(), "flag/odilo")
 	start(t, "hold", filepath.Dir(file), "flag/atlas")
-	pid, _ := start(t, "hold", filepath.Dir(file), "flag/odilo")
+	pid := start(t, "hold", filepath.Dir(file), "flag/odilo").Process.Pid
 	comm, err := os.ReadFile(fmt.Sprintf("/proc/%d/comm", pid))
 	require.NoError(t, err)
 	held := fmt.Sprintf("by process %d (%q): if it is stopped, continue or end it", pid, strings.TrimSpace(string(comm)))
@@ -244,9 +245,8 @@ func TestATimeoutSaysHowToFindAnotherUsersProcess(t *testing.T) {
 	require.NoError(t, os.Mkdir(dir, 0o700))
 	require.NoError(t, os.Chown(dir, testhost.Nobody, testhost.Nobody))
 	lock(t, hostlocal.NewLocks(dir), "flag/odilo")
-	cmd := command("lock", dir, "flag/odilo")
-	cmd.Path = testhost.PublicCopy(t, cmd.Path)
-	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: testhost.Nobody, Gid: testhost.Nobody}}
+	cmd := testhost.Command(t, "lock", dir, "flag/odilo")
+	cmd.Env = append(cmd.Env, fmt.Sprint(testhost.UIDVar, "=", testhost.Nobody))
 	out, err := cmd.Output()
 	require.Error(t, err)
 	require.Equal(t, "lock flag/odilo: still held after 0s by another process: it is among those that `sudo lsof "+

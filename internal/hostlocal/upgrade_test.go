@@ -104,12 +104,12 @@ func TestUpgradeWaitsForEarlierLocks(t *testing.T) {
 
 func TestUpgradeGivesUp(t *testing.T) {
 	locks, path := earlierLocks(t, "flag-atlas")
-	pid, kill := start(t, "hold as an earlier version", filepath.Dir(path), "flag-odilo")
+	holder := start(t, "hold as an earlier version", filepath.Dir(path), "flag-odilo")
 	const advice = "stop it, and start it again as this version"
 	synctest.Test(t, func(t *testing.T) {
 		begin := time.Now()
 		_, err := locks.LockHere(ctx, "flag/odilo", time.Minute)
-		require.EqualError(t, err, fmt.Sprintf("lock flag/odilo: upgrade %s: process %d of an earlier version of adfbot holds a lock (flag-odilo): "+advice, path, pid))
+		require.EqualError(t, err, fmt.Sprintf("lock flag/odilo: upgrade %s: process %d of an earlier version of adfbot holds a lock (flag-odilo): "+advice, path, holder.Process.Pid))
 		require.Equal(t, time.Minute, time.Since(begin))
 		canceled, cancel := context.WithCancel(ctx)
 		cancel()
@@ -117,7 +117,7 @@ func TestUpgradeGivesUp(t *testing.T) {
 	})
 	require.DirExists(t, path)
 	holdAsEarlier(t, path, "flag-atlas")() // goes on as if nothing had been tried
-	kill()
+	_ = holder.Kill()
 	require.NoError(t, locks.Upgrade(ctx, 0))
 	requireUpgraded(t, path)
 }
@@ -142,6 +142,6 @@ func TestManyUpgradeAtOnce(t *testing.T) {
 		names = append(names, fmt.Sprint("flag-p", n))
 	}
 	_, path := earlierLocks(t, names...)
-	together(t, 8, "upgrade", filepath.Dir(path), "")
+	together(t, "upgrade", filepath.Dir(path), "")
 	requireUpgraded(t, path)
 }
