@@ -55,7 +55,7 @@ func TestAResumeThatAFastClockNotedDoesNotKeepResultsFromCounting(t *testing.T) 
 	w := newWorld(t)
 	w.pass(day)
 	w.fail("odilo", 3)
-	w.rm(w.flag("odilo"))
+	w.Remove(w.flag("odilo"))
 	w.sweepWell()
 	w.pass(time.Hour - day)
 	for n := range 3 {
@@ -71,7 +71,7 @@ func TestAResumeThatAFastClockNotedDoesNotKeepResultsFromCounting(t *testing.T) 
 func TestAWaitThatAFastClockSetIsNotWaitedFor(t *testing.T) {
 	w := newWorld(t)
 	w.pass(day)
-	up := w.gitea.Inject(giteatest.Fault{Do: giteatest.Status(503, "")})
+	up := w.Gitea.Inject(giteatest.Fault{Do: giteatest.Status(503, "")})
 	w.fail("odilo", 3)
 	require.Empty(t, w.issues(""))
 	up()
@@ -84,7 +84,7 @@ func TestAWaitThatAFastClockSetIsNotWaitedFor(t *testing.T) {
 		w.pass(time.Minute)
 	}
 	require.Len(t, w.issues("open"), 1)
-	w.rm(w.flag("odilo"))
+	w.Remove(w.flag("odilo"))
 	sweep()
 	require.Len(t, w.issues("closed"), 1)
 }
@@ -99,7 +99,7 @@ func TestAClockThatLeapsDeletesNoHistoryForADay(t *testing.T) {
 		require.Zero(t, w.sweepWell().Pruned)
 		w.pass(time.Hour)
 	}
-	require.Contains(t, w.log.String(), "no old results are deleted for a day")
+	require.Contains(t, w.Logged.String(), "no old results are deleted for a day")
 	require.Equal(t, 2, runs())
 	w.pass(-366 * day) // somebody sets it right
 	require.Zero(t, w.sweepWell().Pruned)

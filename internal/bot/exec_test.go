@@ -22,8 +22,8 @@ import (
 
 func TestExecEndsAsItsCommandDid(t *testing.T) {
 	w := newWorld(t)
-	script := filepath.Join(w.dir, "not-executable")
-	require.NoError(t, os.WriteFile(script, []byte("#!/bin/sh\n"), 0o644))
+	script := filepath.Join(w.Dir, "not-executable")
+	w.Write(script, "#!/bin/sh\n")
 	for _, c := range []struct {
 		command []string
 		code    int
@@ -33,10 +33,10 @@ func TestExecEndsAsItsCommandDid(t *testing.T) {
 		{[]string{"true"}, 0, store.Success, ""},
 		{[]string{"sh", "-c", "exit 3"}, 3, store.Failure, ""},
 		{[]string{"sh", "-c", "exit 255"}, 255, store.Failure, ""},
-		{[]string{w.dir + "/is-not-there"}, 127, store.Failure, "command not found"},
+		{[]string{w.Dir + "/is-not-there"}, 127, store.Failure, "command not found"},
 		{[]string{"there-is-no-such-command"}, 127, store.Failure, "command not found"},
 		{[]string{script}, 126, store.Failure, "command not executable"},
-		{[]string{w.dir}, 126, store.Failure, "command not executable"},
+		{[]string{w.Dir}, 126, store.Failure, "command not executable"},
 		{[]string{"sh", "-c", "kill -TERM $$"}, 143, store.Failure, ""},
 		{[]string{"sh", "-c", "kill -SEGV $$"}, 139, store.Failure, ""},
 		{[]string{"sh", "-c", "kill -KILL $$"}, 137, store.Failure, "killed, perhaps by the kernel for want of memory"},
@@ -87,13 +87,13 @@ func TestTheThirdFailingExecTripsAndTheFourthIsRefused(t *testing.T) {
 	require.Contains(t, issue.Body, "the reason")
 	require.Contains(t, issue.Body, "exit 7")
 
-	r = w.must(bot.ExitPaused, "odilo", "touch", w.dir+"/ran")
+	r = w.must(bot.ExitPaused, "odilo", "touch", w.Dir+"/ran")
 	require.Empty(t, r.stdout, "a refusal is said on stderr only")
 	require.Contains(t, r.stderr, "adfbot: odilo is paused: project-meta failed 3 times in a row")
-	require.NoFileExists(t, w.dir+"/ran")
+	require.NoFileExists(t, w.Dir+"/ran")
 	require.Len(t, w.project("odilo").LastRuns, 3, "a refusal is no run")
 
-	w.rm(w.flag("odilo"))
+	w.Remove(w.flag("odilo"))
 	w.must(0, "odilo", "true")
 }
 
@@ -106,9 +106,9 @@ func TestABreakerThatTripsJustAfterTheLookAtTheFlagRefusesToo(t *testing.T) {
 			w.fail("odilo", 1)
 		}
 	}
-	r := w.must(bot.ExitPaused, "odilo", "touch", w.dir+"/ran")
+	r := w.must(bot.ExitPaused, "odilo", "touch", w.Dir+"/ran")
 	require.Contains(t, r.stderr, "failed 3 times in a row")
-	require.NoFileExists(t, w.dir+"/ran")
+	require.NoFileExists(t, w.Dir+"/ran")
 	require.Zero(t, w.project("odilo").Running)
 }
 
@@ -165,7 +165,7 @@ func TestTheRunIDOfAnEarlierTripSaysThatItIsKnownAndNotThatTheProjectIsPaused(t 
 	w.fail("odilo", 2)
 	q := bot.ExecRequest{Project: "odilo", Agent: "project-meta", RunID: "r", Command: []string{"false"}}
 	require.Contains(t, w.execAs(q).stderr, "the project is paused")
-	w.rm(w.flag("odilo"))
+	w.Remove(w.flag("odilo"))
 	r := w.execAs(q)
 	require.Equal(t, ran{code: 1, stdout: "", stderr: `adfbot: run "r" of project-meta in odilo was recorded before, so this one changes nothing: give each run an id of its own` + "\n"}, r)
 	require.NoFileExists(t, w.flag("odilo"))
@@ -177,7 +177,7 @@ func TestATimeoutCounts(t *testing.T) {
 		for timeout := 50 * time.Millisecond; !begun; timeout *= 2 { // a slow machine may need longer to begin the command
 			w := newWorld(t)
 			r := w.execAs(bot.ExecRequest{Project: "odilo", Agent: "project-meta", Timeout: timeout, Command: w.script(script)})
-			if _, err := os.Stat(w.dir + "/begun"); err != nil {
+			if _, err := os.Stat(w.Dir + "/begun"); err != nil {
 				continue
 			}
 			begun = true
@@ -230,9 +230,9 @@ func TestAnOutputThatCantBeWrittenDoesNotDisturbTheCommand(t *testing.T) {
 	defer func() { _ = full.Close() }()
 	var errs bytes.Buffer
 	code := bot.Exec(ctx, w.cfg, w.env(), bot.ExecRequest{Project: "odilo", Agent: "project-meta", Stdout: full, Stderr: &errs,
-		Command: []string{"sh", "-c", "head -c 200000 /dev/zero; touch " + w.dir + "/done"}}) // more than a pipe holds
+		Command: []string{"sh", "-c", "head -c 200000 /dev/zero; touch " + w.Dir + "/done"}}) // more than a pipe holds
 	require.Zero(t, code)
-	require.FileExists(t, w.dir+"/done")
+	require.FileExists(t, w.Dir+"/done")
 	require.Equal(t, store.Success, w.project("odilo").LastRuns[0].Outcome)
 	require.Equal(t, "adfbot: not all of the command's output could be passed on; the command was not disturbed: write /dev/full: no space left on device\n", errs.String())
 }
@@ -292,19 +292,19 @@ func TestSecretsInTheOutputAreMasked(t *testing.T) {
 
 // script is a command of the shell; DIR in it is the world's directory.
 func (w *world) script(text string) []string {
-	return []string{"sh", "-c", strings.ReplaceAll(text, "DIR", w.dir)}
+	return []string{"sh", "-c", strings.ReplaceAll(text, "DIR", w.Dir)}
 }
 
 // watch returns a function that waits until something holds that depends on the files of a directory.
 func (w *world) watch(dir string) (await func(complaint string, holds func() bool)) {
-	w.t.Helper()
+	w.Helper()
 	changes := testhost.NewChanges()
 	stop, err := changes.Watch(dir)
-	require.NoError(w.t, err)
+	require.NoError(w, err)
 	return func(complaint string, holds func() bool) {
-		w.t.Helper()
+		w.Helper()
 		defer stop()
-		require.NoError(w.t, changes.Await(func() string {
+		require.NoError(w, changes.Await(func() string {
 			if holds() {
 				return ""
 			}
@@ -315,17 +315,17 @@ func (w *world) watch(dir string) (await func(complaint string, holds func() boo
 
 // start starts a child and waits until its command has made a file.
 func (w *world) start(cmd *testhost.Child) *testhost.Child {
-	w.t.Helper()
-	w.rm(w.dir + "/begun")
-	await := w.watch(w.dir)
-	require.NoError(w.t, cmd.Start())
-	await("the command has not begun", func() bool { _, err := os.Stat(w.dir + "/begun"); return err == nil })
+	w.Helper()
+	w.Remove(w.Dir + "/begun")
+	await := w.watch(w.Dir)
+	require.NoError(w, cmd.Start())
+	await("the command has not begun", func() bool { _, err := os.Stat(w.Dir + "/begun"); return err == nil })
 	return cmd
 }
 
 // startExec starts exec in a process, and process group, of its own.
 func (w *world) startExec(c child) *testhost.Child {
-	w.t.Helper()
+	w.Helper()
 	c.Do = "exec"
 	cmd := w.command(c)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
@@ -371,25 +371,25 @@ func TestACommandThatIsEndedTogetherWithAdfbotIsIgnored(t *testing.T) {
 
 func TestACommandThatIsToldToEndBeforeItHasBegunIsNotBegun(t *testing.T) {
 	w := newWorld(t)
-	cmd := w.command(child{Do: "exec", Project: "odilo", TermAt: "noted", Command: []string{"touch", w.dir + "/begun"}})
+	cmd := w.command(child{Do: "exec", Project: "odilo", TermAt: "noted", Command: []string{"touch", w.Dir + "/begun"}})
 	require.NoError(t, cmd.Start())
 	require.Equal(t, 128+15, exitCode(cmd))
-	require.NoFileExists(t, w.dir+"/begun")
+	require.NoFileExists(t, w.Dir+"/begun")
 	require.Zero(t, w.sweepWell().LostRuns)
 	require.Empty(t, w.project("odilo").LastRuns)
 }
 
 func TestWhatAdfbotWasStartedToIgnoreIsIgnoredByTheCommandToo(t *testing.T) {
 	w := newWorld(t)
-	fifo(t, w.dir+"/go")
+	fifo(t, w.Dir+"/go")
 	cmd := w.command(child{Do: "exec", Project: "odilo", Command: w.script("touch DIR/begun; read x <DIR/go")})
-	require.NoError(t, os.Symlink(cmd.Path, w.dir+"/child"))                                          // the name by which it knows what to run
-	cmd.Args = []string{"sh", "-c", `trap "" HUP INT; exec "$0" "$1"`, w.dir + "/child", cmd.Args[1]} // as nohup does
+	require.NoError(t, os.Symlink(cmd.Path, w.Dir+"/child"))                                          // the name by which it knows what to run
+	cmd.Args = []string{"sh", "-c", `trap "" HUP INT; exec "$0" "$1"`, w.Dir + "/child", cmd.Args[1]} // as nohup does
 	cmd.Path = "/bin/sh"
 	w.start(cmd)
 	require.NoError(t, cmd.Process.Signal(syscall.SIGHUP))
 	require.NoError(t, cmd.Process.Signal(syscall.SIGINT))
-	released, err := os.OpenFile(w.dir+"/go", os.O_RDWR, 0)
+	released, err := os.OpenFile(w.Dir+"/go", os.O_RDWR, 0)
 	require.NoError(t, err)
 	defer func() { _ = released.Close() }()
 	_, err = released.WriteString("\n")
@@ -435,7 +435,7 @@ func TestAReaderThatGoesAwayDoesNotLoseTheResult(t *testing.T) {
 			require.Equal(t, 1, w.project("odilo").Failures)
 		}
 		w.must(0, "atlas", "true")
-		w.rm(w.flag("odilo"))
+		w.Remove(w.flag("odilo"))
 		w.exec("odilo", "true")
 	}
 }
@@ -447,7 +447,7 @@ func TestARunThatWasKilledTogetherWithAdfbotIsAFailureAtTheNextSweepOnce(t *test
 	require.Equal(t, 1, w.project("odilo").Running)
 	require.Zero(t, w.sweepWell().LostRuns, "it goes on")
 	var pid int
-	_, err := fmt.Sscan(w.read(w.dir+"/pid"), &pid)
+	_, err := fmt.Sscan(w.Read(w.Dir+"/pid"), &pid)
 	require.NoError(t, err)
 
 	require.NoError(t, cmd.Process.Kill())

@@ -18,16 +18,16 @@ import (
 func TestTheGateIsOpenOnlyWhereNoFlagIsInADirectoryWithItsSentinel(t *testing.T) {
 	w := newWorld(t)
 	w.fail("odilo", 1)
-	w.rm(w.cfg.State) // it needs none
+	w.Remove(w.cfg.State) // it needs none
 	require.Equal(t, bot.Verdict{}, bot.GateOf(ctx, w.cfg, "odilo"))
-	w.touch(w.flag("odilo"))
+	w.Touch(w.flag("odilo"))
 	v := bot.GateOf(ctx, w.cfg, "odilo")
 	require.True(t, v.Paused)
 	require.NoError(t, v.Err)
 	require.Equal(t, "its pause flag "+w.flag("odilo")+" is there", v.Reason)
-	require.NoError(t, os.WriteFile(w.flag("odilo"), []byte("release \x1b[31mday\n"), 0o644))
+	w.Write(w.flag("odilo"), "release \x1b[31mday\n")
 	require.Equal(t, "release day\n", bot.GateOf(ctx, w.cfg, "odilo").Reason, "a note is anybody's: no terminal codes")
-	w.rm(w.flag("odilo"))
+	w.Remove(w.flag("odilo"))
 	require.NoError(t, os.Symlink("/no/where", w.flag("odilo")))
 	v = bot.GateOf(ctx, w.cfg, "odilo")
 	require.True(t, v.Paused)
@@ -39,14 +39,18 @@ func TestTheGateIsClosedOnEveryError(t *testing.T) {
 		break_ func(t *testing.T, w *world)
 		err    error
 	}{
-		"no directory":              {func(t *testing.T, w *world) { w.rm(w.cfg.PauseDir) }, pause.ErrNoDir},
-		"no sentinel":               {func(t *testing.T, w *world) { w.rm(w.sentinel()) }, pause.ErrNoSentinel},
-		"a file":                    {func(t *testing.T, w *world) { w.rm(w.cfg.PauseDir); w.touch(w.cfg.PauseDir) }, pause.ErrNotDir},
-		"a FIFO":                    {func(t *testing.T, w *world) { w.rm(w.cfg.PauseDir); fifo(t, w.cfg.PauseDir) }, pause.ErrNotDir},
-		"a FIFO above it":           {func(t *testing.T, w *world) { w.rm(w.cfg.PauseDir); fifo(t, w.cfg.PauseDir); w.cfg.PauseDir += "/x" }, pause.ErrNotDir},
-		"a sentinel that is a FIFO": {func(t *testing.T, w *world) { w.rm(w.sentinel()); fifo(t, w.sentinel()) }, pause.ErrBadSentinel},
+		"no directory": {func(t *testing.T, w *world) { w.Remove(w.cfg.PauseDir) }, pause.ErrNoDir},
+		"no sentinel":  {func(t *testing.T, w *world) { w.Remove(w.sentinel()) }, pause.ErrNoSentinel},
+		"a file":       {func(t *testing.T, w *world) { w.Remove(w.cfg.PauseDir); w.Touch(w.cfg.PauseDir) }, pause.ErrNotDir},
+		"a FIFO":       {func(t *testing.T, w *world) { w.Remove(w.cfg.PauseDir); fifo(t, w.cfg.PauseDir) }, pause.ErrNotDir},
+		"a FIFO above it": {func(t *testing.T, w *world) {
+			w.Remove(w.cfg.PauseDir)
+			fifo(t, w.cfg.PauseDir)
+			w.cfg.PauseDir += "/x"
+		}, pause.ErrNotDir},
+		"a sentinel that is a FIFO": {func(t *testing.T, w *world) { w.Remove(w.sentinel()); fifo(t, w.sentinel()) }, pause.ErrBadSentinel},
 		"a damaged sentinel": {func(t *testing.T, w *world) {
-			require.NoError(t, os.WriteFile(w.sentinel(), []byte("x"), 0o644))
+			w.Write(w.sentinel(), "x")
 		}, pause.ErrBadSentinel},
 	} {
 		t.Run(what, func(t *testing.T) {
@@ -88,7 +92,7 @@ func TestTheGatesErrorNamesWhatATouchWouldResumeWhereTheStateCanBeRead(t *testin
 	explained := bot.ExplainFromState(ctx, w.cfg, w.env(), err, time.Minute)
 	require.ErrorIs(t, explained, pause.ErrNoSentinel)
 	require.ErrorContains(t, explained, "a bare touch would resume: atlas, odilo")
-	w.rm(w.cfg.State)
+	w.Remove(w.cfg.State)
 	explained = bot.ExplainFromState(ctx, w.cfg, w.env(), err, time.Minute)
 	require.ErrorIs(t, explained, pause.ErrNoSentinel)
 	require.ErrorContains(t, explained, "there is no state at")
@@ -102,12 +106,12 @@ func TestTheFirstCommandMakesTheDirectoryAsLongAsNoFlagWasEverWritten(t *testing
 	w := newWorld(t)
 	w.must(0, "odilo", "true")
 	require.FileExists(t, w.sentinel())
-	w.rm(w.cfg.PauseDir)
+	w.Remove(w.cfg.PauseDir)
 	w.must(0, "odilo", "true")
 	require.FileExists(t, w.sentinel(), "no flag can be lost yet")
 	_, err := w.pause("odilo", "")
 	require.NoError(t, err)
-	w.rm(w.cfg.PauseDir)
+	w.Remove(w.cfg.PauseDir)
 	for _, id := range []string{"odilo", "atlas"} {
 		w.must(bot.ExitNotBegun, id, "true")
 	}
@@ -120,8 +124,8 @@ func TestTheFirstCommandMakesTheDirectoryAsLongAsNoFlagWasEverWritten(t *testing
 func TestAPauseDirectoryThatIsUnreadableStopsANewState(t *testing.T) {
 	w := newWorld(t)
 	w.fail("odilo", 3)
-	w.rm(filepath.Dir(w.cfg.State))
-	require.NoError(t, os.WriteFile(w.sentinel(), []byte("damaged"), 0o644))
+	w.Remove(filepath.Dir(w.cfg.State))
+	w.Write(w.sentinel(), "damaged")
 	_, err := bot.Open(ctx, w.cfg, bot.Results, w.env())
 	require.ErrorContains(t, err, "a new state can't be made")
 	require.ErrorIs(t, err, pause.ErrBadSentinel)

@@ -12,19 +12,19 @@ import (
 )
 
 func (w *world) pause(project, why string) (d bot.Done, err error) {
-	w.t.Helper()
+	w.Helper()
 	w.with(bot.Results, func(b *bot.Bot) { d, err = b.Pause(ctx, project, why) })
 	return d, err
 }
 
 func (w *world) resume(project string) (d bot.Done, err error) {
-	w.t.Helper()
+	w.Helper()
 	w.with(bot.Operate, func(b *bot.Bot) { d, err = b.Resume(ctx, project) })
 	return d, err
 }
 
 func (w *world) restore() (d bot.Done, err error) {
-	w.t.Helper()
+	w.Helper()
 	w.with(bot.Restoring, func(b *bot.Bot) { d, err = b.Restore(ctx) })
 	return d, err
 }
@@ -40,7 +40,7 @@ func TestAPersonsPauseIsAFlagWithTheReasonAndNoIssue(t *testing.T) {
 	d, err := w.pause("odilo", "release\nday")
 	require.NoError(t, err)
 	require.Equal(t, "odilo is paused ("+w.flag("odilo")+"); to resume: adfbot resume odilo", d.Text)
-	require.Contains(t, w.read(w.flag("odilo")), "Reason: release day\n")
+	require.Contains(t, w.Read(w.flag("odilo")), "Reason: release day\n")
 	require.Contains(t, w.must(bot.ExitPaused, "odilo", "true").stderr, "Reason: release day")
 	require.Empty(t, w.sweepWell().Actions, "it is left alone")
 	require.Empty(t, w.issues(""))
@@ -51,7 +51,7 @@ func TestAPersonsPauseIsAFlagWithTheReasonAndNoIssue(t *testing.T) {
 	d, err = w.pause("odilo", "again")
 	require.NoError(t, err)
 	require.Contains(t, d.Text, "odilo is paused already")
-	require.Contains(t, w.read(w.flag("odilo")), "release day")
+	require.Contains(t, w.Read(w.flag("odilo")), "release day")
 	d, err = w.resume("odilo")
 	require.NoError(t, err)
 	require.Equal(t, "odilo is resumed", d.Text)
@@ -83,7 +83,7 @@ func TestAPauseThatDiesAfterItWasNotedIsMadeByTheNextSweep(t *testing.T) {
 	require.NoFileExists(t, w.flag("odilo"))
 	w.configure(plainConfig)
 	require.Equal(t, []string{"write-flag odilo"}, w.kinds(w.sweepWell()))
-	require.Contains(t, w.read(w.flag("odilo")), "Reason: for the test")
+	require.Contains(t, w.Read(w.flag("odilo")), "Reason: for the test")
 	require.True(t, w.project("odilo").Held)
 }
 
@@ -142,7 +142,7 @@ func TestAResumeEndsTheIncidentAndClosesItsIssue(t *testing.T) {
 func TestAResumeWithGiteaDownResumesAndLeavesTheIssueToTheSweep(t *testing.T) {
 	w := newWorld(t)
 	w.fail("odilo", 3)
-	up := w.gitea.Inject(giteatest.Fault{Do: giteatest.Status(502, "")})
+	up := w.Gitea.Inject(giteatest.Fault{Do: giteatest.Status(502, "")})
 	d, err := w.resume("odilo")
 	require.NoError(t, err)
 	require.Equal(t, "odilo is resumed", d.Text)
@@ -184,7 +184,7 @@ func TestAProjectThatLeftTheConfigurationIsStillKnownWhileItIsPaused(t *testing.
 		}
 	})
 	require.Empty(t, w.sweepWell().Actions)
-	w.rm(w.flag("odilo"))
+	w.Remove(w.flag("odilo"))
 	w.sweepWell()
 	require.Len(t, w.issues("closed"), 1)
 }

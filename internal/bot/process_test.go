@@ -106,11 +106,11 @@ func (c child) run(cfg *config.Config) int {
 }
 
 func (w *world) command(c child) *testhost.Child {
-	w.t.Helper()
+	w.Helper()
 	c.Config = w.cfg.Path
 	spec, err := json.Marshal(c)
-	require.NoError(w.t, err)
-	cmd := testhost.Command(w.t, "child", string(spec))
+	require.NoError(w, err)
+	cmd := testhost.Command(w, "child", string(spec))
 	if c.UID != 0 {
 		cmd.Env = append(cmd.Env, fmt.Sprint(testhost.UIDVar, "=", c.UID))
 	}
@@ -119,6 +119,6 @@ func (w *world) command(c child) *testhost.Child {
 
 // dies runs a child that has to end by SIGKILL at its step.
 func (w *world) dies(c child) {
-	w.t.Helper()
+	w.Helper()
 	w.command(c).Dies()
 }

@@ -16,12 +16,13 @@ import (
 	"github.com/terraphim/adfbot/internal/config"
 	"github.com/terraphim/adfbot/internal/store"
 	"github.com/terraphim/adfbot/internal/testhost"
+	"github.com/terraphim/adfbot/internal/testworld"
 )
 
 func TestATripWritesTheFlagOpensTheIssueAndSaysSo(t *testing.T) {
 	w := newWorld(t)
 	require.False(t, w.fail("odilo", 2).Paused())
-	require.Empty(t, w.gitea.Requests(), "nothing is asked before there is something to say")
+	require.Empty(t, w.Gitea.Requests(), "nothing is asked before there is something to say")
 	r := failure("odilo")
 	r.Output = "boom"
 	out := w.record(r)
@@ -30,7 +31,7 @@ func TestATripWritesTheFlagOpensTheIssueAndSaysSo(t *testing.T) {
 	require.Empty(t, out.Problems)
 	require.Equal(t, incident.FlagThere, out.Flag.State)
 	require.Equal(t, out.Answer.Incident, out.Flag.Info.Incident)
-	require.Contains(t, w.read(w.flag("odilo")), "odilo is paused: project-meta failed 3 times in a row")
+	require.Contains(t, w.Read(w.flag("odilo")), "odilo is paused: project-meta failed 3 times in a row")
 
 	issues := w.issues("")
 	require.Len(t, issues, 1)
@@ -40,13 +41,13 @@ func TestATripWritesTheFlagOpensTheIssueAndSaysSo(t *testing.T) {
 	require.Equal(t, []string{"adf", "circuit-breaker", "priority/high"}, issues[0].Labels)
 	require.Equal(t, issues[0].Number, out.Incident.Issue.Number)
 	require.Contains(t, out.View().TripText(), "project-meta failed 3 times in a row on odilo: the project is paused, see "+out.Incident.Issue.URL)
-	require.NotContains(t, w.log.String(), token)
+	require.NotContains(t, w.Logged.String(), token)
 }
 
 func TestAResultAfterAResumeThatNobodyNoticedBelongsToTheNextGeneration(t *testing.T) {
 	w := newWorld(t)
 	first := w.fail("odilo", 3)
-	w.rm(w.flag("odilo"))
+	w.Remove(w.flag("odilo"))
 	out := w.record(failure("odilo"))
 	require.Equal(t, 1, out.Failures)
 	require.False(t, out.Paused())
@@ -65,7 +66,7 @@ func TestAResultAfterAResumeThatNobodyNoticedBelongsToTheNextGeneration(t *testi
 func TestWithGiteaDownTheResultIsStoredAndTheIssueComesLater(t *testing.T) {
 	w := newWorld(t)
 	w.fail("odilo", 2)
-	up := w.gitea.Inject(giteatest.Fault{Do: giteatest.Reset()})
+	up := w.Gitea.Inject(giteatest.Fault{Do: giteatest.Reset()})
 	out := w.fail("odilo", 1)
 	require.True(t, out.Tripped)
 	require.Equal(t, incident.FlagThere, out.Flag.State)
@@ -90,7 +91,7 @@ func TestWhereTheTokenCantBeReadTheIssueIsLeftToServe(t *testing.T) {
 	require.True(t, out.Tripped)
 	require.Equal(t, incident.FlagThere, out.Flag.State)
 	require.Empty(t, out.Problems, "it is as the operator wants it: agents can't read the token")
-	require.Empty(t, w.gitea.Requests())
+	require.Empty(t, w.Gitea.Requests())
 	require.Equal(t, []string{"odilo#1: issue to be opened"}, w.project("odilo").Pending)
 
 	rep, err := w.sweep()
@@ -107,14 +108,14 @@ func TestWhereTheTokenCantBeReadTheIssueIsLeftToServe(t *testing.T) {
 func TestATokenThatWasRotatedWhileTheDaemonRunsIsMaskedAsTheOldOneIs(t *testing.T) {
 	const next = "fedcba9876543210fedcba9876543210fedcba98"
 	w := newWorld(t)
-	file := filepath.Join(w.dir, "token")
+	file := filepath.Join(w.Dir, "token")
 	require.NoError(t, os.WriteFile(file, []byte(token+"\n"), 0o600))
 	w.change("token_env: BOT_TOKEN", "token_file: "+file)
 	w.with(bot.Daemon, func(b *bot.Bot) {
 		_, err := b.Sweep(ctx, escalate.SweepOptions{})
 		require.NoError(t, err)
-		w.gitea.RevokeToken(token)
-		w.gitea.AddToken("adfbot", next, "read:user", "write:issue", "read:repository")
+		w.Gitea.RevokeToken(token)
+		w.Gitea.AddToken(testworld.Bot, next, testworld.Scopes()...)
 		require.NoError(t, os.WriteFile(file, []byte(next+"\n"), 0o600))
 		_, err = b.Sweep(ctx, escalate.SweepOptions{})
 		require.NoError(t, err)
@@ -142,7 +143,7 @@ func TestWithoutItsCertificateTheBotRecordsAndFlagsAndSaysWhy(t *testing.T) {
 	require.Contains(t, strings.Join(out.Problems, "\n"), "gitea.ca_file")
 	_, err := w.sweep()
 	require.ErrorContains(t, err, "gitea.ca_file")
-	require.Empty(t, w.gitea.Requests(), "it never asks without it")
+	require.Empty(t, w.Gitea.Requests(), "it never asks without it")
 }
 
 func TestAProjectWithoutARepositoryIsLeftToServe(t *testing.T) {
@@ -151,7 +152,7 @@ func TestAProjectWithoutARepositoryIsLeftToServe(t *testing.T) {
 	out := w.fail("odilo", 3)
 	require.True(t, out.Tripped)
 	require.Equal(t, incident.FlagThere, out.Flag.State)
-	require.Empty(t, w.gitea.Requests())
+	require.Empty(t, w.Gitea.Requests())
 	w.configure(plainConfig)
 	w.sweepWell()
 	require.Len(t, w.issues("open"), 1)
@@ -170,9 +171,9 @@ func TestAPauseDirectoryThatIsReadOnlyAtTheTripIsSaidAndMadeUpForLater(t *testin
 	require.Len(t, issues, 1)
 	require.Contains(t, issues[0].Body, "NOT PAUSED")
 
-	r := w.must(bot.ExitPaused, "odilo", "touch", w.dir+"/ran")
+	r := w.must(bot.ExitPaused, "odilo", "touch", w.Dir+"/ran")
 	require.Contains(t, r.stderr, "NOT paused by a flag")
-	require.NoFileExists(t, w.dir+"/ran")
+	require.NoFileExists(t, w.Dir+"/ran")
 	p := w.project("odilo")
 	require.Equal(t, "yes", p.Paused)
 	require.Contains(t, strings.Join(p.Warnings, "\n"), "its pause flag is not written")
@@ -198,7 +199,7 @@ func TestARunOfTheOldGenerationThatFailsAfterTheFlagWasRemovedDoesNotCount(t *te
 		if s == "ran" {
 			atPoint = nil
 			w.fail("odilo", 1) // another run trips the breaker meanwhile
-			w.rm(w.flag("odilo"))
+			w.Remove(w.flag("odilo"))
 		}
 	}
 	require.Equal(t, 1, w.exec("odilo", "false").code)
@@ -219,7 +220,7 @@ func TestAClockThatWasSetBackDuringARunDoesNotMakeItCount(t *testing.T) {
 			atPoint = nil
 			w.pass(-time.Hour)
 			w.fail("odilo", 1)
-			w.rm(w.flag("odilo"))
+			w.Remove(w.flag("odilo"))
 		}
 	}
 	require.Equal(t, 1, w.exec("odilo", "false").code)
@@ -231,7 +232,7 @@ func TestAClockThatWasSetBackDuringARunDoesNotMakeItCount(t *testing.T) {
 func TestARecordedRunThatBeganBeforeTheResumeDoesNotCount(t *testing.T) {
 	w := newWorld(t)
 	w.fail("odilo", 3)
-	w.rm(w.flag("odilo"))
+	w.Remove(w.flag("odilo"))
 	w.pass(time.Minute)
 	w.sweepWell()
 	r := failure("odilo")
@@ -271,13 +272,13 @@ func TestTheSameResultAgainGetsTheFirstAnswerAndNoSecondIssue(t *testing.T) {
 	r := failure("odilo")
 	r.RunID = "r3"
 	require.True(t, w.record(r).Tripped)
-	w.gitea.ResetRequests()
+	w.Gitea.ResetRequests()
 	again := w.record(r)
 	require.True(t, again.Known)
 	require.True(t, again.Tripped)
 	require.Len(t, w.issues(""), 1)
-	require.Equal(t, 1, strings.Count(w.log.String(), "breaker tripped"))
-	w.rm(w.flag("odilo"))
+	require.Equal(t, 1, strings.Count(w.Logged.String(), "breaker tripped"))
+	w.Remove(w.flag("odilo"))
 	again = w.record(r)
 	require.True(t, again.Tripped)
 	require.False(t, again.Paused(), "it is not now")
@@ -305,7 +306,7 @@ func TestTenProcessesThatRecordTheThirdFailureAtOnceMakeOneTripFlagAndIncident(t
 		list, err := s.IncidentsOf(ctx, "odilo", 10)
 		require.NoError(t, err)
 		require.Len(t, list, 1)
-		require.Contains(t, w.read(w.flag("odilo")), list[0].ID)
+		require.Contains(t, w.Read(w.flag("odilo")), list[0].ID)
 	})
 }
 

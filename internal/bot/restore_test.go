@@ -24,15 +24,15 @@ func wiped(t *testing.T) *world {
 }
 
 func (w *world) wipe() {
-	w.t.Helper()
-	w.rm(w.cfg.PauseDir)
-	require.NoError(w.t, os.Mkdir(w.cfg.PauseDir, 0o755))
+	w.Helper()
+	w.Remove(w.cfg.PauseDir)
+	require.NoError(w, os.Mkdir(w.cfg.PauseDir, 0o755))
 }
 
 func TestInAWipedDirectoryNothingIsClosedAndNothingRunsAndBothWaysOutAreNamed(t *testing.T) {
 	for what, damage := range map[string]func(w *world){
 		"wiped": func(*world) {},
-		"gone":  func(w *world) { w.rm(w.cfg.PauseDir) },
+		"gone":  func(w *world) { w.Remove(w.cfg.PauseDir) },
 	} {
 		t.Run(what, func(t *testing.T) {
 			w := wiped(t)
@@ -45,11 +45,11 @@ func TestInAWipedDirectoryNothingIsClosedAndNothingRunsAndBothWaysOutAreNamed(t 
 				require.Empty(t, rep.Actions)
 			}
 			for _, id := range []string{"odilo", "atlas", "third"} {
-				r := w.must(bot.ExitNotBegun, id, "touch", w.dir+"/ran")
+				r := w.must(bot.ExitNotBegun, id, "touch", w.Dir+"/ran")
 				require.Contains(t, r.stderr, "it is not known whether "+id+" is paused, so nothing is run")
 				require.Equal(t, "unknown", w.project(id).Paused)
 			}
-			require.NoFileExists(t, w.dir+"/ran")
+			require.NoFileExists(t, w.Dir+"/ran")
 			require.Contains(t, strings.Join(w.status().Problems, "\n"), "a bare touch would resume: atlas, odilo")
 			_, err := w.resume("odilo")
 			require.ErrorContains(t, err, "a bare touch would resume: atlas, odilo", "nobody is resumed in a directory that is not known")
@@ -73,8 +73,8 @@ func TestRestoreBringsEveryFlagBackAndThenTheSentinel(t *testing.T) {
 	d, err := w.restore()
 	require.NoError(t, err)
 	require.Equal(t, w.cfg.PauseDir+" is restored; paused again: atlas, odilo", d.Text)
-	require.Contains(t, w.read(w.flag("odilo")), "incident: odilo#1 ")
-	require.Contains(t, w.read(w.flag("atlas")), "Reason: release day")
+	require.Contains(t, w.Read(w.flag("odilo")), "incident: odilo#1 ")
+	require.Contains(t, w.Read(w.flag("atlas")), "Reason: release day")
 	require.Empty(t, w.sweepWell().Actions)
 	w.must(bot.ExitPaused, "odilo", "true")
 	w.must(bot.ExitPaused, "atlas", "true")
@@ -116,7 +116,7 @@ func TestARestoreThatDiesBeforeTheSentinelCanBeDoneAgain(t *testing.T) {
 func TestWhereTheSentinelIsThereNothingIsRestored(t *testing.T) {
 	w := newWorld(t)
 	w.fail("odilo", 3)
-	w.rm(w.flag("odilo"))
+	w.Remove(w.flag("odilo"))
 	d, err := w.restore()
 	require.NoError(t, err)
 	require.Contains(t, d.Text, "a flag that is missing there was removed by a person")
@@ -126,7 +126,7 @@ func TestWhereTheSentinelIsThereNothingIsRestored(t *testing.T) {
 func TestIntoAnotherInstallationsDirectoryNothingIsRestored(t *testing.T) {
 	w := wiped(t)
 	theirs := store.NewID()
-	require.NoError(t, os.WriteFile(w.sentinel(), []byte(theirs+"\n"), 0o644))
+	w.Write(w.sentinel(), theirs+"\n")
 	_, err := w.restore()
 	require.ErrorContains(t, err, "its sentinel names installation "+theirs)
 	require.NoFileExists(t, w.flag("odilo"))
@@ -139,7 +139,7 @@ func TestIntoAnotherInstallationsDirectoryNothingIsRestored(t *testing.T) {
 
 func TestADamagedSentinelIsNotRestoredOver(t *testing.T) {
 	w := wiped(t)
-	require.NoError(t, os.WriteFile(w.sentinel(), []byte("what is this"), 0o644))
+	w.Write(w.sentinel(), "what is this")
 	_, err := w.restore()
 	require.ErrorContains(t, err, "damaged")
 	require.ErrorContains(t, err, "remove it")
@@ -149,19 +149,19 @@ func TestADamagedSentinelIsNotRestoredOver(t *testing.T) {
 
 func TestAfterABareTouchRestoreStillBringsBackWhatNobodyHasNoticed(t *testing.T) {
 	w := wiped(t)
-	w.touch(w.sentinel())
+	w.Touch(w.sentinel())
 	_, err := w.restore()
 	require.NoError(t, err)
 	w.must(bot.ExitPaused, "odilo", "true")
-	require.NotEmpty(t, strings.TrimSpace(w.read(w.sentinel())))
+	require.NotEmpty(t, strings.TrimSpace(w.Read(w.sentinel())))
 }
 
 func TestABareTouchResumesWhatHadAFlagAndIsGivenTheInstallationsID(t *testing.T) {
 	w := wiped(t)
-	w.touch(w.sentinel())
+	w.Touch(w.sentinel())
 	w.sweepWell()
 	require.Len(t, w.issues("closed"), 1)
-	w.inState(func(s *store.Store) { require.Equal(t, s.Installation(), strings.TrimSpace(w.read(w.sentinel()))) })
+	w.inState(func(s *store.Store) { require.Equal(t, s.Installation(), strings.TrimSpace(w.Read(w.sentinel()))) })
 	w.must(0, "odilo", "true")
 	w.must(0, "atlas", "true")
 }
@@ -177,7 +177,7 @@ func TestAFlagThatWasNeverWrittenIsNotAmongThoseThatATouchWouldResume(t *testing
 		require.ErrorContains(t, b.Explain(ctx, pause.ErrNoSentinel), "a bare touch would resume: atlas, odilo;",
 			"the third's flag is written as soon as the directory is known")
 	})
-	w.touch(w.sentinel())
+	w.Touch(w.sentinel())
 	w.configure(strings.ReplaceAll(w.yaml, "http://127.0.0.1:1", "http://gitea.example"))
 	_, _ = w.sweep()
 	require.FileExists(t, w.flag("third"))
@@ -191,7 +191,7 @@ func TestAChangedPauseDirIsRefusedUntilItIsRestored(t *testing.T) {
 	w.with(bot.Daemon, func(*bot.Bot) {})
 	for range 2 {
 		rep, err := w.sweep()
-		require.ErrorContains(t, err, "pause_dir was changed from "+w.dir+"/pause to "+w.dir+"/elsewhere while 1 incidents or holds depend on it: run `adfbot restore`")
+		require.ErrorContains(t, err, "pause_dir was changed from "+w.Dir+"/pause to "+w.Dir+"/elsewhere while 1 incidents or holds depend on it: run `adfbot restore`")
 		require.Empty(t, rep.Actions)
 	}
 	require.Equal(t, bot.ExitNotBegun, w.exec("odilo", "true").code)
@@ -217,13 +217,13 @@ func TestAChangedGiteaURLIsRefusedUntilItIsConfirmed(t *testing.T) {
 	w := newWorld(t)
 	w.fail("odilo", 3)
 	w.change("http://gitea.example", "http://new.example")
-	w.gitea.SetBaseURL("http://new.example")
-	w.gitea.ResetRequests()
-	w.rm(w.flag("odilo"))
+	w.Gitea.SetBaseURL("http://new.example")
+	w.Gitea.ResetRequests()
+	w.Remove(w.flag("odilo"))
 	_, err := w.sweep()
 	require.ErrorContains(t, err, "gitea.url was changed from http://gitea.example to http://new.example")
 	require.ErrorContains(t, err, "adfbot sweep --confirm-gitea-url")
-	require.Empty(t, w.gitea.Requests())
+	require.Empty(t, w.Gitea.Requests())
 	require.Equal(t, "no", w.project("odilo").Paused, "what needs no Gitea goes on")
 	w.must(0, "odilo", "true")
 	require.Contains(t, strings.Join(w.status().Problems, "\n"), "gitea.url was changed")

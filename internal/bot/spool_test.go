@@ -20,14 +20,14 @@ import (
 )
 
 // damage makes the state unusable, and returns what makes it usable again.
-var damage = map[string]func(t *testing.T, w *world) (repair func()){
-	"corrupt": func(t *testing.T, w *world) func() {
-		good := w.read(w.cfg.State)
+var damage = map[string]func(t testing.TB, w *world) (repair func()){
+	"corrupt": func(t testing.TB, w *world) func() {
+		good := w.Read(w.cfg.State)
 		require.NoError(t, os.WriteFile(w.cfg.State, bytes.Repeat([]byte("x"), 5000), 0o600))
 		return func() { require.NoError(t, os.WriteFile(w.cfg.State, []byte(good), 0o600)) }
 	},
-	"damaged further in": func(t *testing.T, w *world) func() {
-		good := w.read(w.cfg.State)
+	"damaged further in": func(t testing.TB, w *world) func() {
+		good := w.Read(w.cfg.State)
 		bad := []byte(good)
 		for n := 3 * 4096; n < len(bad); n++ { // it can be opened
 			bad[n] = 0xa5
@@ -35,14 +35,14 @@ var damage = map[string]func(t *testing.T, w *world) (repair func()){
 		require.NoError(t, os.WriteFile(w.cfg.State, bad, 0o600))
 		return func() { require.NoError(t, os.WriteFile(w.cfg.State, []byte(good), 0o600)) }
 	},
-	"of a newer version": func(t *testing.T, w *world) func() {
-		good := w.read(w.cfg.State)
+	"of a newer version": func(t testing.TB, w *world) func() {
+		good := w.Read(w.cfg.State)
 		bad := []byte(good)
 		bad[63] = 200 // user_version
 		require.NoError(t, os.WriteFile(w.cfg.State, bad, 0o600))
 		return func() { require.NoError(t, os.WriteFile(w.cfg.State, []byte(good), 0o600)) }
 	},
-	"read-only, with a spool that is not": func(t *testing.T, w *world) func() {
+	"read-only, with a spool that is not": func(t testing.TB, w *world) func() {
 		testhost.NeedRoot(t, "to mount something over the state")
 		return testhost.ReadOnly(t, w.cfg.State)
 	},
@@ -77,7 +77,7 @@ func TestWithAnUnusableStateTheCommandRunsItsCodeStandsAndItsResultIsTakenInLate
 // spool are the results that wait.
 func (w *world) spool() []string {
 	files, err := filepath.Glob(w.cfg.State + ".d/spool/*.json")
-	require.NoError(w.t, err)
+	require.NoError(w, err)
 	return files
 }
 
@@ -87,9 +87,9 @@ func TestWithAnUnusableStateAFlagStillRefuses(t *testing.T) {
 			w := newWorld(t)
 			w.fail("odilo", 3)
 			defer break_(t, w)()
-			r := w.must(bot.ExitPaused, "odilo", "touch", w.dir+"/ran")
+			r := w.must(bot.ExitPaused, "odilo", "touch", w.Dir+"/ran")
 			require.Contains(t, r.stderr, "odilo is paused: ")
-			require.NoFileExists(t, w.dir+"/ran")
+			require.NoFileExists(t, w.Dir+"/ran")
 		})
 	}
 }
@@ -100,9 +100,9 @@ func TestWithAnUnusableStateAnUnknownGateStillRefuses(t *testing.T) {
 			w := newWorld(t)
 			w.fail("odilo", 3)
 			defer break_(t, w)()
-			w.rm(w.cfg.PauseDir)
+			w.Remove(w.cfg.PauseDir)
 			require.NoError(t, os.Mkdir(w.cfg.PauseDir, 0o755)) // as a tmpfs is after a reboot
-			r := w.must(bot.ExitNotBegun, "odilo", "touch", w.dir+"/ran")
+			r := w.must(bot.ExitNotBegun, "odilo", "touch", w.Dir+"/ran")
 			require.Contains(t, r.stderr, "it is not known whether odilo is paused, so nothing is run")
 			require.Contains(t, r.stderr, "adfbot restore")
 		})
@@ -111,10 +111,10 @@ func TestWithAnUnusableStateAnUnknownGateStillRefuses(t *testing.T) {
 
 func TestAResultThatCantBeStoredOnAFullDiskIsSpooledInARoomKeptForIt(t *testing.T) {
 	w := newWorld(t)
-	testhost.Disk(t, filepath.Join(w.dir, "state"), "size=2m")
+	testhost.Disk(t, filepath.Join(w.Dir, "state"), "size=2m")
 	w.fail("odilo", 2)
 	w.sweepWell() // which keeps room
-	empty := testhost.Fill(t, filepath.Join(w.dir, "state"))
+	empty := testhost.Fill(t, filepath.Join(w.Dir, "state"))
 	for w.inStateFails() == nil { // the log's last page may have room
 	}
 	r := w.sh("odilo", "echo ran; exit 7")
@@ -140,13 +140,13 @@ func (w *world) inStateFails() (err error) {
 
 func TestAResultThatIsLostIsSaidWithTheCommandThatRecordsIt(t *testing.T) {
 	w := newWorld(t)
-	testhost.Disk(t, filepath.Join(w.dir, "state"), "size=512k")
+	testhost.Disk(t, filepath.Join(w.Dir, "state"), "size=512k")
 	w.fail("odilo", 1)
-	testhost.Fill(t, filepath.Join(w.dir, "state"))
+	testhost.Fill(t, filepath.Join(w.Dir, "state"))
 	for w.inStateFails() == nil {
 	}
-	w.rm(w.cfg.State + ".d/spool")
-	w.touch(w.cfg.State + ".d/spool")
+	w.Remove(w.cfg.State + ".d/spool")
+	w.Touch(w.cfg.State + ".d/spool")
 	r := w.sh("odilo", "exit 7")
 	require.Equal(t, 7, r.code)
 	require.Regexp(t, regexp.MustCompile(`the result \(failure of project-meta in odilo\) is LOST unless you record it: adfbot record --project odilo --agent project-meta --run-id [0-9a-f]{32} --failure\n`), r.stderr)
@@ -165,14 +165,14 @@ func TestTheCommandThatRecordsALostResultCanBePasted(t *testing.T) {
 
 func TestAResultIsLostToNobodyWhereTheStateFailsAfterTheRun(t *testing.T) {
 	w := newWorld(t)
-	testhost.Disk(t, filepath.Join(w.dir, "state"), "size=2m")
+	testhost.Disk(t, filepath.Join(w.Dir, "state"), "size=2m")
 	w.fail("odilo", 2)
 	w.sweepWell() // which keeps room for the spool
 	var repair func()
 	atPoint = func(s string) {
 		if s == "ran" {
 			atPoint = nil
-			repair = testhost.Fill(t, filepath.Join(w.dir, "state"))
+			repair = testhost.Fill(t, filepath.Join(w.Dir, "state"))
 			for w.inStateFails() == nil {
 			}
 		}
@@ -250,7 +250,7 @@ func TestASpooledResultThatContradictsTheRecordedOneIsDropped(t *testing.T) {
 	require.Equal(t, 1, w.sweepWell().TakenIn)
 	require.Empty(t, w.spool())
 	require.Equal(t, 1, w.project("odilo").Failures)
-	require.Contains(t, w.log.String(), "spooled result contradicts the recorded one")
+	require.Contains(t, w.Logged.String(), "spooled result contradicts the recorded one")
 }
 
 func TestASpooledResultOfTheOldGenerationDoesNotCount(t *testing.T) {
