@@ -14,6 +14,7 @@ import (
 	"github.com/terraphim/adfbot/escalate/incident"
 	"github.com/terraphim/adfbot/escalate/tracker"
 	"github.com/terraphim/adfbot/internal/fault"
+	"github.com/terraphim/adfbot/internal/testworld"
 )
 
 // Accounts and repositories that change under the bot.
@@ -21,16 +22,16 @@ import (
 func TestATokenOfAnotherAccountGoesOnWithTheOldAccountsIssues(t *testing.T) {
 	play(t, func(w *world) {
 		id := w.trip(project)
-		w.gitea.AddUser("new-bot", giteatest.UserOptions{})
-		w.gitea.AddToken("new-bot", "new-token")
-		w.gitea.SetPermission("terraphim", "adf-fleet", "new-bot", giteatest.Write)
+		w.Gitea.AddUser("new-bot", giteatest.UserOptions{})
+		w.Gitea.AddToken("new-bot", "new-token")
+		w.Gitea.SetPermission("terraphim", "adf-fleet", "new-bot", giteatest.Write)
 		w.tokens.now = "new-token"
 		w.trip("digital-twins")
 		require.Empty(w, w.sweep().Actions, "both are its own")
 		w.rm(project)
 		w.rm("digital-twins")
 		w.sweep()
-		for _, i := range w.gitea.Issues(fleet) {
+		for _, i := range w.Gitea.Issues(fleet) {
 			require.Equal(w, "closed", i.State, i.Number)
 		}
 		require.True(w, w.incident(id).Settled)
@@ -41,19 +42,19 @@ func TestACreationInDoubtIsLookedForAmongTheIssuesOfTheAccountThatItWasMadeWith(
 	for _, configured := range []bool{false, true} {
 		t.Run(fmt.Sprintf("gitea.login set %v", configured), func(t *testing.T) {
 			play(t, func(w *world) {
-				w.gitea.Inject(giteatest.Fault{Match: giteatest.CreateIssue(), Times: 1, Do: giteatest.LostAnswer()})
+				w.Gitea.Inject(giteatest.Fault{Match: giteatest.CreateIssue(), Times: 1, Do: giteatest.LostAnswer()})
 				id, err := w.tripAnd(project)
 				require.Error(w, err)
-				w.gitea.AddUser("new-bot", giteatest.UserOptions{})
-				w.gitea.AddToken("new-bot", "new-token")
-				w.gitea.SetPermission("terraphim", "adf-fleet", "new-bot", giteatest.Write)
+				w.Gitea.AddUser("new-bot", giteatest.UserOptions{})
+				w.Gitea.AddToken("new-bot", "new-token")
+				w.Gitea.SetPermission("terraphim", "adf-fleet", "new-bot", giteatest.Write)
 				w.tokens.now = "new-token"
 				if configured {
 					w.rec.Options().Login = "new-bot"
 				}
 				w.trip("digital-twins") // by which the bot learns of its new account
 				w.sweepFor(time.Hour)
-				require.Equal(w, 2, len(w.gitea.Issues(fleet)), "one for each incident")
+				require.Equal(w, 2, len(w.Gitea.Issues(fleet)), "one for each incident")
 				require.Equal(w, w.issue().Number, w.incident(id).Issue.Number)
 				w.rm(project)
 				w.sweep()
@@ -92,13 +93,13 @@ func TestAConfiguredLoginThatNobodyHasIsNamed(t *testing.T) {
 
 func TestATokenThatMayNotReadItsUserWorksWithAConfiguredLogin(t *testing.T) {
 	playNew(t, func(w *world) {
-		w.gitea.AddToken("adf-bot", "s3cret-token", "write:issue")
+		w.Gitea.AddToken("adf-bot", testworld.Token, "write:issue")
 		_, err := w.sweepAnd(escalate.SweepOptions{})
 		require.ErrorContains(w, err, "set gitea.login")
 		w.rec.Options().Login = "adf-bot"
 		id := w.trip(project)
 		w.sweep()
-		w.gitea.As("alex").Close(fleet, 1)
+		w.Gitea.As("alex").Close(fleet, 1)
 		w.sweep()
 		require.Equal(w, "open", w.issue().State)
 		m := w.withoutState()
@@ -130,7 +131,7 @@ func TestABotThatKnowsNoAccountAsksBeforeItJudgesAnIssue(t *testing.T) {
 		_, _, err := w.rec.Local(w.Context(), project)
 		require.NoError(w, err)
 		m := tracker.Marker{Installation: w.store.Installation(), Project: project, Incident: id, Seq: 1}
-		w.gitea.As("adf-bot").Open(fleet, "of a state that was put together by hand", m.String())
+		w.Gitea.As("adf-bot").Open(fleet, "of a state that was put together by hand", m.String())
 		w.change(id, func(i *incident.Incident) {
 			i.Issue = tracker.IssueRef{Repo: repoOf(fleet), ID: w.issue().ID, Number: 1}
 		})
@@ -144,15 +145,15 @@ func TestABotThatKnowsNoAccountAsksBeforeItJudgesAnIssue(t *testing.T) {
 func TestAHiddenRepositoryIsNotTakenForADeletedIssue(t *testing.T) {
 	play(t, func(w *world) {
 		id := w.trip(project)
-		w.gitea.SetPermission("terraphim", "adf-fleet", "adf-bot", giteatest.None)
-		w.gitea.SetPrivate(fleet, true)
+		w.Gitea.SetPermission("terraphim", "adf-fleet", "adf-bot", giteatest.None)
+		w.Gitea.SetPrivate(fleet, true)
 		w.rm(project)
 		// What `adfbot resume` does: it has no list that would tell a missing issue from a missing right.
 		_, err := w.rec.Escalate(w.Context(), project)
 		require.ErrorContains(w, err, "404")
 		w.sweepFor(2 * time.Minute)
 		require.False(w, w.incident(id).Settled)
-		w.gitea.SetPrivate(fleet, false)
+		w.Gitea.SetPrivate(fleet, false)
 		require.NoError(w, w.force())
 		require.Equal(w, "closed", w.issue().State)
 	})
@@ -163,9 +164,9 @@ func TestARenamedRepositoryIsFollowedWhenTheOperatorSetsItsNewName(t *testing.T)
 		t.Run(fmt.Sprintf("closed meanwhile %v", closed), func(t *testing.T) {
 			play(t, func(w *world) {
 				id := w.trip(project)
-				w.gitea.Rename(fleet, "fleet-2")
+				w.Gitea.Rename(fleet, "fleet-2")
 				if closed {
-					w.gitea.As("alex").Close("terraphim/fleet-2", 1)
+					w.Gitea.As("alex").Close("terraphim/fleet-2", 1)
 				}
 				_, err := w.sweepAnd(escalate.SweepOptions{})
 				require.ErrorContains(w, err, "301")
@@ -174,13 +175,13 @@ func TestARenamedRepositoryIsFollowedWhenTheOperatorSetsItsNewName(t *testing.T)
 				_, _ = w.sweepAnd(escalate.SweepOptions{})
 				require.Equal(w, "fleet-2", w.incident(id).Issue.Repo.Name)
 				w.sweep()
-				i, _ := w.gitea.Issue("terraphim/fleet-2", 1)
+				i, _ := w.Gitea.Issue("terraphim/fleet-2", 1)
 				require.Equal(w, "open", i.State)
 				w.rm(project)
 				w.sweep()
-				i, _ = w.gitea.Issue("terraphim/fleet-2", 1)
+				i, _ = w.Gitea.Issue("terraphim/fleet-2", 1)
 				require.Equal(w, "closed", i.State)
-				require.Len(w, w.gitea.Issues("terraphim/fleet-2"), 1)
+				require.Len(w, w.Gitea.Issues("terraphim/fleet-2"), 1)
 			})
 		})
 	}
@@ -188,17 +189,17 @@ func TestARenamedRepositoryIsFollowedWhenTheOperatorSetsItsNewName(t *testing.T)
 
 func TestACreationInDoubtIsLookedForUnderTheRepositorysNewName(t *testing.T) {
 	play(t, func(w *world) {
-		w.gitea.Inject(giteatest.Fault{Match: giteatest.CreateIssue(), Times: 1, Do: giteatest.LateWork(time.Second)})
+		w.Gitea.Inject(giteatest.Fault{Match: giteatest.CreateIssue(), Times: 1, Do: giteatest.LateWork(time.Second)})
 		id, err := w.tripAnd(project)
 		require.Error(w, err)
 		time.Sleep(2 * time.Second)
-		w.gitea.Rename(fleet, "fleet-2")
+		w.Gitea.Rename(fleet, "fleet-2")
 		w.sweepFor(2 * time.Minute)
 		require.NotEmpty(w, w.incident(id).LastErr, "it waits for a person")
 		w.moveTo("terraphim/fleet-2")
 		_ = w.force()
 		require.Equal(w, "fleet-2", w.incident(id).Issue.Repo.Name)
-		require.Len(w, w.gitea.Issues("terraphim/fleet-2"), 1)
+		require.Len(w, w.Gitea.Issues("terraphim/fleet-2"), 1)
 		w.sweep()
 	})
 }
@@ -213,7 +214,7 @@ func TestAProjectMovedToAnotherRepositoryHasItsIssueClosedInTheOld(t *testing.T)
 		w.trip(project)
 		w.moveTo(other)
 		require.Empty(w, w.sweep().Actions)
-		w.gitea.As("alex").Close(fleet, 1)
+		w.Gitea.As("alex").Close(fleet, 1)
 		w.sweep()
 		require.Equal(w, "open", w.issue().State)
 		w.rm(project)
@@ -227,12 +228,12 @@ func TestAProjectMovedToAnotherRepositoryHasItsIssueClosedInTheOld(t *testing.T)
 
 func TestAProjectMovedWhileACreationIsInDoubtIsLookedForInTheOldRepository(t *testing.T) {
 	play(t, func(w *world) {
-		w.gitea.Inject(giteatest.Fault{Match: giteatest.CreateIssue(), Times: 1, Do: giteatest.LateWork(time.Second)})
+		w.Gitea.Inject(giteatest.Fault{Match: giteatest.CreateIssue(), Times: 1, Do: giteatest.LateWork(time.Second)})
 		id, err := w.tripAnd(project)
 		require.Error(w, err)
 		w.moveTo(other)
 		time.Sleep(2 * time.Second)
-		w.gitea.As("alex").Close(fleet, 1) // so that the list of open issues does not show it
+		w.Gitea.As("alex").Close(fleet, 1) // so that the list of open issues does not show it
 		w.sweepFor(5 * time.Minute)
 		require.Empty(w, w.issues(other))
 		require.Equal(w, "open", w.issue().State)
@@ -245,22 +246,22 @@ func TestAnIncidentSaysThatItsRepositoryIsGoneAndGoesOnWhenThereIsAnEmptyOneOfIt
 		t.Run(fmt.Sprintf("creation in doubt %v", doubt), func(t *testing.T) {
 			play(t, func(w *world) {
 				if doubt {
-					w.gitea.Inject(giteatest.Fault{Match: giteatest.CreateIssue(), Times: 1, Do: giteatest.Reset()})
+					w.Gitea.Inject(giteatest.Fault{Match: giteatest.CreateIssue(), Times: 1, Do: giteatest.Reset()})
 				}
 				id, _ := w.tripAnd(project)
-				w.gitea.DeleteRepo(fleet)
+				w.Gitea.DeleteRepo(fleet)
 				w.moveTo(other)
 				w.sweepFor(time.Hour)
 				require.Empty(w, w.issues(other), "it may only be hidden")
 				require.Contains(w, w.incident(id).LastErr, "list issues in terraphim/adf-fleet: status 404")
 				require.Contains(w, w.incident(id).LastErr, "if it was deleted, make an empty repository of its name")
 
-				w.gitea.AddRepo("terraphim", "adf-fleet")
-				w.gitea.SetPermission("terraphim", "adf-fleet", "adf-bot", giteatest.Write)
+				w.Gitea.AddRepo("terraphim", "adf-fleet")
+				w.Gitea.SetPermission("terraphim", "adf-fleet", "adf-bot", giteatest.Write)
 				w.sweepFor(time.Hour)
 				require.Len(w, w.issues(other), 1)
 				require.Empty(w, w.incident(id).LastErr)
-				w.gitea.DeleteRepo(fleet)
+				w.Gitea.DeleteRepo(fleet)
 				w.sweep()
 				w.rm(project)
 				w.sweep()
@@ -274,13 +275,13 @@ func TestAnIncidentSaysThatItsRepositoryIsGoneAndGoesOnWhenThereIsAnEmptyOneOfIt
 func TestAnIncidentThatEndedSaysThatItsRepositoryIsGoneAndIsSettledWhenThereIsAnEmptyOneOfItsName(t *testing.T) {
 	play(t, func(w *world) {
 		id := w.trip(project)
-		w.gitea.DeleteRepo(fleet)
+		w.Gitea.DeleteRepo(fleet)
 		w.moveTo(other)
 		w.rm(project)
 		w.sweepFor(time.Hour)
 		require.Contains(w, w.incident(id).LastErr, "status 404")
-		w.gitea.AddRepo("terraphim", "adf-fleet")
-		w.gitea.SetPermission("terraphim", "adf-fleet", "adf-bot", giteatest.Write)
+		w.Gitea.AddRepo("terraphim", "adf-fleet")
+		w.Gitea.SetPermission("terraphim", "adf-fleet", "adf-bot", giteatest.Write)
 		w.sweepFor(time.Hour)
 		require.True(w, w.incident(id).Settled)
 		require.Empty(w, w.incident(id).LastErr)
@@ -291,18 +292,18 @@ func TestAnIncidentThatEndedSaysThatItsRepositoryIsGoneAndIsSettledWhenThereIsAn
 func TestARepositoryThatCantBeSeenForAWhileIsSaidOfItsOpenIncidentsAndForgotten(t *testing.T) {
 	play(t, func(w *world) {
 		id := w.trip(project)
-		undo := w.gitea.Inject(giteatest.Fault{Match: giteatest.ListIssues(), Do: giteatest.Status(502, "bad gateway")})
+		undo := w.Gitea.Inject(giteatest.Fault{Match: giteatest.ListIssues(), Do: giteatest.Status(502, "bad gateway")})
 		w.sweepFor(3 * time.Minute)
 		require.Empty(w, w.incident(id).LastErr, "that passes by itself")
 		undo()
-		w.gitea.SetPrivate(fleet, true)
-		w.gitea.SetPermission("terraphim", "adf-fleet", "adf-bot", giteatest.None)
+		w.Gitea.SetPrivate(fleet, true)
+		w.Gitea.SetPermission("terraphim", "adf-fleet", "adf-bot", giteatest.None)
 		_, err := w.sweepAnd(escalate.SweepOptions{DryRun: true})
 		require.Error(w, err)
 		require.Empty(w, w.incident(id).LastErr, "a dry run writes nothing")
 		w.sweepFor(3 * time.Minute)
 		require.Contains(w, w.incident(id).LastErr, "status 404")
-		w.gitea.SetPermission("terraphim", "adf-fleet", "adf-bot", giteatest.Write)
+		w.Gitea.SetPermission("terraphim", "adf-fleet", "adf-bot", giteatest.Write)
 		w.sweep()
 		require.Empty(w, w.incident(id).LastErr)
 	})
@@ -323,7 +324,7 @@ func TestAProjectThatLeftTheConfigurationHasItsIssueClosed(t *testing.T) {
 func TestAPanicInOneProjectIsItsErrorAndDoesNotStopAnother(t *testing.T) {
 	play(t, func(w *world) {
 		w.rec.Options().Projects = []string{project, "digital-twins"}
-		undo := w.gitea.Inject(giteatest.Fault{Do: giteatest.Reset()})
+		undo := w.Gitea.Inject(giteatest.Fault{Do: giteatest.Reset()})
 		_, _ = w.tripAnd(project)
 		_, _ = w.tripAnd("digital-twins")
 		undo()
@@ -353,7 +354,7 @@ func TestARepositoryThatFailsDoesNotStopAnother(t *testing.T) {
 				}
 				w.rec.Options().Projects = []string{project, "digital-twins"}
 				one, two := w.trip(project), w.trip("digital-twins")
-				undo := w.gitea.Inject(giteatest.Fault{Match: giteatest.PathHas(fleet + "/"), Do: f.do})
+				undo := w.Gitea.Inject(giteatest.Fault{Match: giteatest.PathHas(fleet + "/"), Do: f.do})
 				w.rm(project)
 				w.rm("digital-twins")
 				began := time.Now()

@@ -63,7 +63,7 @@ func TestASweepOfAThousandOpenIssuesCostsTwentyRequests(t *testing.T) {
 	play(t, func(w *world) {
 		w.trip(project)
 		for n := range 999 {
-			w.gitea.As("adf-bot").Open(fleet, fmt.Sprint("other work ", n), "")
+			w.Gitea.As("adf-bot").Open(fleet, fmt.Sprint("other work ", n), "")
 		}
 		w.asked()
 		require.Empty(w, w.sweep().Actions)
@@ -91,10 +91,10 @@ func TestAnIssueThatWasDeletedCostsThreeRequestsHoweverManyAreOpen(t *testing.T)
 		w.trip(project)
 		w.trip("digital-twins")
 		for n := range 998 {
-			w.gitea.As("adf-bot").Open(fleet, fmt.Sprint("other work ", n), "")
+			w.Gitea.As("adf-bot").Open(fleet, fmt.Sprint("other work ", n), "")
 		}
-		w.gitea.As("alex").Delete(fleet, 1)
-		w.gitea.As("alex").Delete(fleet, 2)
+		w.Gitea.As("alex").Delete(fleet, 1)
+		w.Gitea.As("alex").Delete(fleet, 2)
 		w.asked()
 		require.Len(w, w.sweep().Actions, 4, "replace and create, twice")
 		require.Len(w, w.asked(), 20+20+2*(3+1), "lists of the open and of all issues, once; and each issue looked for and opened anew")
@@ -104,14 +104,14 @@ func TestAnIssueThatWasDeletedCostsThreeRequestsHoweverManyAreOpen(t *testing.T)
 func TestEveryWriteToAnIssueFollowsAReadOfIt(t *testing.T) {
 	play(t, func(w *world) {
 		w.trip(project)
-		w.gitea.As("adf-bot").Open(fleet, "twin", w.issue().Body)
-		w.gitea.As("alex").Close(fleet, 1)
+		w.Gitea.As("adf-bot").Open(fleet, "twin", w.issue().Body)
+		w.Gitea.As("alex").Close(fleet, 1)
 		w.asked()
 		w.sweep()
 		w.sweep()
 		w.rm(project)
 		w.sweep()
-		w.gitea.As("alex").Reopen(fleet, 1)
+		w.Gitea.As("alex").Reopen(fleet, 1)
 		w.sweep()
 		read := map[string]bool{}
 		wrote := 0
@@ -141,8 +141,8 @@ func TestADryRunWritesNothingAndTellsThePlan(t *testing.T) {
 	}{
 		{"a trip that died", func(w *world) { w.fail(project) }, []plan.Kind{plan.WriteFlag, plan.Create}},
 		{"a flag that is gone", func(w *world) { w.trip(project); w.rm(project) }, []plan.Kind{plan.Resume, plan.Close}},
-		{"an issue that was closed", func(w *world) { w.trip(project); w.gitea.As("alex").Close(fleet, 1) }, []plan.Kind{plan.Reopen}},
-		{"an issue that was deleted", func(w *world) { w.trip(project); w.gitea.As("alex").Delete(fleet, 1) }, []plan.Kind{plan.Replace}},
+		{"an issue that was closed", func(w *world) { w.trip(project); w.Gitea.As("alex").Close(fleet, 1) }, []plan.Kind{plan.Reopen}},
+		{"an issue that was deleted", func(w *world) { w.trip(project); w.Gitea.As("alex").Delete(fleet, 1) }, []plan.Kind{plan.Replace}},
 		{"a flag of a person", func(w *world) { w.touch(project) }, []plan.Kind{plan.RecordHold}},
 		{"a state that was lost", func(w *world) { w.trip(project); w.machine = w.withoutState() }, []plan.Kind{plan.Rebuild}},
 		{"a state that was lost, its flag gone", func(w *world) {
@@ -153,7 +153,7 @@ func TestADryRunWritesNothingAndTellsThePlan(t *testing.T) {
 		}, []plan.Kind{plan.RebuildDone, plan.Close}},
 		{"a repository that was renamed", func(w *world) {
 			w.trip(project)
-			w.gitea.Rename(fleet, "fleet-2")
+			w.Gitea.Rename(fleet, "fleet-2")
 			w.moveTo("terraphim/fleet-2")
 		}, nil},
 	} {
@@ -208,7 +208,7 @@ func TestTwoProcessesThatSweepAtOnceDoNothingTwice(t *testing.T) {
 	projects := []string{"a", "b", "c", "d", "e", "f"}
 	play(t, func(w *world) {
 		// Every request takes a while, so that the two meet in the middle of everything.
-		w.gitea.Inject(giteatest.Fault{Do: giteatest.Latency(300 * time.Millisecond)})
+		w.Gitea.Inject(giteatest.Fault{Do: giteatest.Latency(300 * time.Millisecond)})
 		both := []*machine{w.machine, w.another()}
 		for _, m := range both {
 			m.rec.Options().Projects = projects
@@ -233,7 +233,7 @@ func TestTwoProcessesThatSweepAtOnceDoNothingTwice(t *testing.T) {
 		require.Len(w, w.issues(fleet), len(projects))
 		for _, i := range w.issues(fleet) {
 			require.Equal(w, "open", i.State)
-			w.gitea.As("alex").Close(fleet, i.Number)
+			w.Gitea.As("alex").Close(fleet, i.Number)
 		}
 		sweeps()
 		for _, i := range w.issues(fleet) {
@@ -287,14 +287,14 @@ func TestWhatChangesBetweenTheListAndTheWriteIsSeen(t *testing.T) {
 		do   func(w *world)
 		want string
 	}{
-		{"a person takes the issue over", func(w *world) { w.gitea.As("alex").EditBody(fleet, 1, "mine") }, "open"},
-		{"a person closes it", func(w *world) { w.gitea.As("alex").Close(fleet, 1) }, "closed"},
+		{"a person takes the issue over", func(w *world) { w.Gitea.As("alex").EditBody(fleet, 1, "mine") }, "open"},
+		{"a person closes it", func(w *world) { w.Gitea.As("alex").Close(fleet, 1) }, "closed"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			play(t, func(w *world) {
 				id := w.trip(project)
 				w.rm(project)
-				w.gitea.Inject(giteatest.Fault{Match: giteatest.ListIssues(), Times: 1, Do: giteatest.Afterwards(func() { c.do(w) })})
+				w.Gitea.Inject(giteatest.Fault{Match: giteatest.ListIssues(), Times: 1, Do: giteatest.Afterwards(func() { c.do(w) })})
 				w.asked()
 				w.sweep()
 				require.Empty(w, writes(w.asked()))
@@ -306,8 +306,8 @@ func TestWhatChangesBetweenTheListAndTheWriteIsSeen(t *testing.T) {
 	t.Run("the flag goes before a reopening", func(t *testing.T) {
 		play(t, func(w *world) {
 			w.trip(project)
-			w.gitea.As("alex").Close(fleet, 1)
-			w.gitea.Inject(giteatest.Fault{Match: giteatest.GetIssue(), After: 1, Times: 1, Do: giteatest.Afterwards(func() { w.rm(project) })})
+			w.Gitea.As("alex").Close(fleet, 1)
+			w.Gitea.Inject(giteatest.Fault{Match: giteatest.GetIssue(), After: 1, Times: 1, Do: giteatest.Afterwards(func() { w.rm(project) })})
 			w.asked()
 			w.sweep()
 			require.Empty(w, writes(w.asked()))
@@ -319,7 +319,7 @@ func TestWhatChangesBetweenTheListAndTheWriteIsSeen(t *testing.T) {
 	t.Run("the flag goes before a creation", func(t *testing.T) {
 		play(t, func(w *world) {
 			id := w.fail(project)
-			w.gitea.Inject(giteatest.Fault{Match: giteatest.ListIssues(), After: 1, Times: 1, Do: giteatest.Afterwards(func() { w.rm(project) })})
+			w.Gitea.Inject(giteatest.Fault{Match: giteatest.ListIssues(), After: 1, Times: 1, Do: giteatest.Afterwards(func() { w.rm(project) })})
 			w.sweep()
 			require.Empty(w, w.issues(fleet))
 			w.sweep()
@@ -329,7 +329,7 @@ func TestWhatChangesBetweenTheListAndTheWriteIsSeen(t *testing.T) {
 	})
 	t.Run("a resume while the issue is made", func(t *testing.T) {
 		play(t, func(w *world) {
-			w.gitea.Inject(giteatest.Fault{Match: giteatest.CreateIssue(), Times: 1, Do: giteatest.Afterwards(func() { w.rm(project) })})
+			w.Gitea.Inject(giteatest.Fault{Match: giteatest.CreateIssue(), Times: 1, Do: giteatest.Afterwards(func() { w.rm(project) })})
 			id := w.trip(project)
 			w.sweep()
 			require.Equal(w, "closed", w.issue().State)
@@ -341,9 +341,9 @@ func TestWhatChangesBetweenTheListAndTheWriteIsSeen(t *testing.T) {
 func TestADuplicateIsNotClosedWhileTheOtherIsNotSeenOpen(t *testing.T) {
 	play(t, func(w *world) {
 		w.trip(project)
-		w.gitea.As("adf-bot").Open(fleet, "twin", w.issue().Body)
+		w.Gitea.As("adf-bot").Open(fleet, "twin", w.issue().Body)
 		// The one that the state knows is closed just before the duplicate would be.
-		w.gitea.Inject(giteatest.Fault{Match: giteatest.GetIssue(), Times: 1, Do: giteatest.Afterwards(func() { w.gitea.As("alex").Close(fleet, 1) })})
+		w.Gitea.Inject(giteatest.Fault{Match: giteatest.GetIssue(), Times: 1, Do: giteatest.Afterwards(func() { w.Gitea.As("alex").Close(fleet, 1) })})
 		w.sweep()
 		open := 0
 		for _, i := range w.issues(fleet) {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"net/http"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -13,6 +12,7 @@ import (
 
 	"github.com/terraphim/adfbot/escalate"
 	"github.com/terraphim/adfbot/internal/store"
+	"github.com/terraphim/adfbot/internal/testworld"
 )
 
 // losing is a way to the server that drops the answers to the requests it is told to, after the server did the work.
@@ -33,8 +33,8 @@ func (l *losing) RoundTrip(r *http.Request) (*http.Response, error) {
 func TestContractFromTheTripToTheClosedIssue(t *testing.T) {
 	contract(t, func(s *side) {
 		project := "contract-" + store.NewID()[:8]
-		dir := s.TempDir()
-		m := openMachine(s.T, s.fake, filepath.Join(dir, "adfbot.db"), filepath.Join(dir, "pause"))
+		w := &testworld.World{TB: s.T, Dir: s.TempDir(), Gitea: s.fake, Logged: &testworld.Log{}}
+		m := openMachine(w, w.Path("adfbot.db"), w.Path("pause"))
 		require.NoError(s, m.dir.Init(m.store.Installation()))
 		way := s.way
 		if way == nil {

@@ -20,6 +20,7 @@ import (
 	"github.com/terraphim/adfbot/escalate/tracker"
 	"github.com/terraphim/adfbot/internal/redact"
 	"github.com/terraphim/adfbot/internal/store"
+	"github.com/terraphim/adfbot/internal/testworld"
 )
 
 // The contract is what the bot relies on in a Gitea. The same tests hold the fake to it always, and a real server where
@@ -41,13 +42,9 @@ type side struct {
 func contract(t *testing.T, f func(s *side)) {
 	t.Helper()
 	t.Run("fake", func(t *testing.T) {
-		g := giteatest.New(nil)
+		g := testworld.Gitea(nil)
 		t.Cleanup(g.Close)
-		g.AddUser("adf-bot", giteatest.UserOptions{})
-		g.AddToken("adf-bot", "fake-token")
-		g.AddRepo("terraphim", "adf-fleet")
-		g.SetPermission("terraphim", "adf-fleet", "adf-bot", giteatest.Write)
-		f(newSide(t, side{url: server, token: "fake-token", repo: repoOf(fleet), way: g.Transport(), fake: g}))
+		f(newSide(t, side{url: server, token: testworld.Token, repo: repoOf(fleet), way: g.Transport(), fake: g}))
 	})
 	t.Run("real", func(t *testing.T) {
 		url, token, repo := os.Getenv("ADFBOT_TEST_GITEA_URL"), os.Getenv("ADFBOT_TEST_GITEA_TOKEN"), os.Getenv("ADFBOT_TEST_GITEA_REPO")

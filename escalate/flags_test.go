@@ -18,7 +18,7 @@ import (
 
 func TestAFlagThatCantBeWrittenIsHeadedNotPausedAndWrittenLater(t *testing.T) {
 	play(t, func(w *world) {
-		undo := testhost.ReadOnly(w.T, w.dir.Path())
+		undo := testhost.ReadOnly(w, w.dir.Path())
 		id, err := w.tripAnd(project)
 		require.ErrorContains(w, err, "NOT paused by a flag")
 		i := w.issue()
@@ -28,7 +28,7 @@ func TestAFlagThatCantBeWrittenIsHeadedNotPausedAndWrittenLater(t *testing.T) {
 		w.sweepFor(5 * time.Minute)
 		require.Len(w, w.issues(fleet), 1)
 		require.Empty(w, comments(w.issue()))
-		w.gitea.As("alex").Close(fleet, 1)
+		w.Gitea.As("alex").Close(fleet, 1)
 		_, err = w.sweepAnd(escalate.SweepOptions{})
 		require.Error(w, err)
 		require.Equal(w, "open", w.issue().State, "an incident that only the state holds is open all the same")
@@ -48,15 +48,15 @@ func TestAFlagThatCantBeWrittenIsHeadedNotPausedAndWrittenLater(t *testing.T) {
 
 func TestAFlagThatCantBeWrittenKeepsNothingElseWaiting(t *testing.T) {
 	play(t, func(w *world) {
-		testhost.ReadOnly(w.T, w.dir.Path())
+		testhost.ReadOnly(w, w.dir.Path())
 		_, err := w.tripAnd(project)
 		require.Error(w, err)
 		// An older incident of the project, which the state does not know.
 		m := tracker.Marker{Installation: w.store.Installation(), Project: project, Incident: store.NewID(), Seq: 9}
-		n := w.gitea.As("adf-bot").Open(fleet, "older", m.String())
+		n := w.Gitea.As("adf-bot").Open(fleet, "older", m.String())
 		_, err = w.sweepAnd(escalate.SweepOptions{})
 		require.ErrorContains(w, err, "NOT paused by a flag")
-		i, _ := w.gitea.Issue(fleet, n)
+		i, _ := w.Gitea.Issue(fleet, n)
 		require.Equal(w, "closed", i.State)
 	})
 }
@@ -65,7 +65,7 @@ func TestAnUnreadableDirectoryResumesAndClosesNothingAndTheIssueSaysWhy(t *testi
 	play(t, func(w *world) {
 		id := w.trip(project)
 		require.NoError(w, os.Rename(w.dir.Path(), w.dir.Path()+".away"))
-		w.gitea.As("alex").Close(fleet, 1)
+		w.Gitea.As("alex").Close(fleet, 1)
 		for range 3 {
 			_, err := w.sweepAnd(escalate.SweepOptions{})
 			require.Error(w, err)

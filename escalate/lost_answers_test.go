@@ -38,7 +38,7 @@ func TestACreationWithoutAnAnswerMakesExactlyOneIssue(t *testing.T) {
 	for _, f := range lostAnswers {
 		t.Run(f.name, func(t *testing.T) {
 			play(t, func(w *world) {
-				w.gitea.Inject(giteatest.Fault{Match: giteatest.CreateIssue(), Times: 1, Do: f.do})
+				w.Gitea.Inject(giteatest.Fault{Match: giteatest.CreateIssue(), Times: 1, Do: f.do})
 				id, err := w.tripAnd(project)
 				require.Error(w, err)
 				require.False(w, w.incident(id).Create.At.IsZero(), "the attempt is outstanding")
@@ -63,7 +63,7 @@ func TestACreationWithoutAnAnswerMakesExactlyOneIssue(t *testing.T) {
 
 func TestAnotherCreationWaitsTwiceTheTimeoutAlsoWhenForced(t *testing.T) {
 	play(t, func(w *world) {
-		w.gitea.Inject(giteatest.Fault{Match: giteatest.CreateIssue(), Times: 1, Do: giteatest.Reset()})
+		w.Gitea.Inject(giteatest.Fault{Match: giteatest.CreateIssue(), Times: 1, Do: giteatest.Reset()})
 		id, err := w.tripAnd(project)
 		require.Error(w, err)
 		began := w.incident(id).Create.At
@@ -82,14 +82,14 @@ func TestAnotherCreationWaitsTwiceTheTimeoutAlsoWhenForced(t *testing.T) {
 func TestTheLookUpSeesWhatTheServerDidUpToTwiceTheTimeout(t *testing.T) {
 	play(t, func(w *world) {
 		// The client gives up after 10 s, the server makes the issue 9.5 s after that.
-		w.gitea.Inject(giteatest.Fault{Match: giteatest.CreateIssue(), Times: 1, Do: giteatest.LateWork(9500 * time.Millisecond)})
+		w.Gitea.Inject(giteatest.Fault{Match: giteatest.CreateIssue(), Times: 1, Do: giteatest.LateWork(9500 * time.Millisecond)})
 		_, err := w.tripAnd(project)
 		require.Error(w, err)
 		for range 40 {
 			_ = w.force()
 			time.Sleep(250 * time.Millisecond)
 		}
-		w.gitea.Wait()
+		w.Gitea.Wait()
 		require.Len(w, w.issues(fleet), 1)
 	})
 }
@@ -113,14 +113,14 @@ func TestAClockThatIsSetDoesNotEndTheWaitForALostAnswer(t *testing.T) {
 			start, set := time.Now(), time.Duration(0)
 			w.rec.Options().Uptime = func() incident.Uptime { return incident.Uptime{Boot: "this", For: time.Since(start)} }
 			w.rec.Options().Now = func() time.Time { return time.Now().Add(set) }
-			w.gitea.Inject(giteatest.Fault{Match: match, Times: 1, Do: giteatest.LateWork(9500 * time.Millisecond)})
+			w.Gitea.Inject(giteatest.Fault{Match: match, Times: 1, Do: giteatest.LateWork(9500 * time.Millisecond)})
 			ask()
 			set = by
 			for range 60 {
 				_ = w.force()
 				time.Sleep(500 * time.Millisecond)
 			}
-			w.gitea.Wait()
+			w.Gitea.Wait()
 		}
 		t.Run(name+", new issue", func(t *testing.T) {
 			play(t, func(w *world) {
@@ -150,7 +150,7 @@ func TestAClockThatIsSetDoesNotEndTheWaitForALostAnswer(t *testing.T) {
 func TestAfterARestartOfTheMachineTheWaitIsByTheClock(t *testing.T) {
 	play(t, func(w *world) {
 		w.rec.Options().Uptime = func() incident.Uptime { return incident.Uptime{Boot: "first", For: time.Hour} }
-		w.gitea.Inject(giteatest.Fault{Match: giteatest.CreateIssue(), Times: 1, Do: giteatest.Reset()})
+		w.Gitea.Inject(giteatest.Fault{Match: giteatest.CreateIssue(), Times: 1, Do: giteatest.Reset()})
 		id, err := w.tripAnd(project)
 		require.Error(w, err)
 		w.rec.Options().Uptime = func() incident.Uptime { return incident.Uptime{Boot: "second", For: time.Minute} }
@@ -165,14 +165,14 @@ func TestAfterARestartOfTheMachineTheWaitIsByTheClock(t *testing.T) {
 
 func TestOfSeveralIssuesThatTheLookUpFindsTheOldestOpenOneIsTaken(t *testing.T) {
 	play(t, func(w *world) {
-		w.gitea.Inject(giteatest.Fault{Match: giteatest.CreateIssue(), Times: 1, Do: giteatest.LostAnswer()})
+		w.Gitea.Inject(giteatest.Fault{Match: giteatest.CreateIssue(), Times: 1, Do: giteatest.LostAnswer()})
 		id, err := w.tripAnd(project)
 		require.Error(w, err)
 		body := w.issue().Body
 		for range 2 {
-			w.gitea.As("adf-bot").Open(fleet, "twin", body)
+			w.Gitea.As("adf-bot").Open(fleet, "twin", body)
 		}
-		w.gitea.As("alex").Close(fleet, 1)
+		w.Gitea.As("alex").Close(fleet, 1)
 		time.Sleep(time.Minute)
 		_, err = w.rec.Escalate(w.Context(), project)
 		require.NoError(w, err)
@@ -184,7 +184,7 @@ func TestATripThatAnotherProcessBeganToTellIsLookedForFirst(t *testing.T) {
 	play(t, func(w *world) {
 		tripped := w.failed(project)
 		id := tripped.ID
-		w.gitea.Inject(giteatest.Fault{Match: giteatest.CreateIssue(), Times: 1, Do: giteatest.LostAnswer()})
+		w.Gitea.Inject(giteatest.Fault{Match: giteatest.CreateIssue(), Times: 1, Do: giteatest.LostAnswer()})
 		_, err := w.another().sweepAnd(escalate.SweepOptions{})
 		require.Error(w, err)
 		time.Sleep(time.Minute)
@@ -197,7 +197,7 @@ func TestATripThatAnotherProcessBeganToTellIsLookedForFirst(t *testing.T) {
 
 func TestAnIssueMadeWithoutAnAnswerIsFoundThoughTheProjectWasResumedAndThenClosed(t *testing.T) {
 	play(t, func(w *world) {
-		w.gitea.Inject(giteatest.Fault{Match: giteatest.CreateIssue(), Times: 1, Do: giteatest.LateWork(time.Second)})
+		w.Gitea.Inject(giteatest.Fault{Match: giteatest.CreateIssue(), Times: 1, Do: giteatest.LateWork(time.Second)})
 		id, err := w.tripAnd(project)
 		require.Error(w, err)
 		w.rm(project)
@@ -211,10 +211,10 @@ func TestAnIssueMadeWithoutAnAnswerIsFoundThoughTheProjectWasResumedAndThenClose
 
 func TestAnIssueMadeWithoutAnAnswerIsClosedThoughAPersonClosedItMeanwhile(t *testing.T) {
 	play(t, func(w *world) {
-		w.gitea.Inject(giteatest.Fault{Match: giteatest.CreateIssue(), Times: 1, Do: giteatest.LostAnswer()})
+		w.Gitea.Inject(giteatest.Fault{Match: giteatest.CreateIssue(), Times: 1, Do: giteatest.LostAnswer()})
 		id, err := w.tripAnd(project)
 		require.Error(w, err)
-		w.gitea.As("alex").Close(fleet, 1)
+		w.Gitea.As("alex").Close(fleet, 1)
 		w.sweepFor(2 * time.Minute)
 		i := w.issue()
 		require.Equal(w, "open", i.State, "it is found among the closed ones, and the project is still paused")
@@ -228,7 +228,7 @@ func TestACommentWithoutAnAnswerIsMadeOnceAndKeepsNothingOpen(t *testing.T) {
 			play(t, func(w *world) {
 				id := w.trip(project)
 				w.rm(project)
-				w.gitea.Inject(giteatest.Fault{Match: giteatest.CommentIssue(), Times: 1, Do: f.do})
+				w.Gitea.Inject(giteatest.Fault{Match: giteatest.CommentIssue(), Times: 1, Do: f.do})
 				_, err := w.sweepAnd(escalate.SweepOptions{})
 				require.Error(w, err)
 				require.Equal(w, "closed", w.issue().State, "it is closed all the same")
@@ -245,12 +245,12 @@ func TestACommentInDoubtWaitsTwiceTheTimeoutAlsoWhenForced(t *testing.T) {
 	play(t, func(w *world) {
 		id := w.trip(project)
 		w.rm(project)
-		w.gitea.Inject(giteatest.Fault{Match: giteatest.CommentIssue(), Times: 1, Do: giteatest.LateWork(9500 * time.Millisecond)})
+		w.Gitea.Inject(giteatest.Fault{Match: giteatest.CommentIssue(), Times: 1, Do: giteatest.LateWork(9500 * time.Millisecond)})
 		for range 60 {
 			_ = w.force()
 			time.Sleep(500 * time.Millisecond)
 		}
-		w.gitea.Wait()
+		w.Gitea.Wait()
 		require.Equal(w, "closed", w.issue().State)
 		require.Len(w, comments(w.issue()), 1)
 		require.True(w, w.incident(id).Settled)
@@ -263,7 +263,7 @@ func TestAClosingWithoutAnAnswerIsClosedInTheEndWithOneComment(t *testing.T) {
 			play(t, func(w *world) {
 				id := w.trip(project)
 				w.rm(project)
-				w.gitea.Inject(giteatest.Fault{Match: giteatest.CloseIssue(), Times: 1, Do: f.do})
+				w.Gitea.Inject(giteatest.Fault{Match: giteatest.CloseIssue(), Times: 1, Do: f.do})
 				_, err := w.sweepAnd(escalate.SweepOptions{})
 				require.Error(w, err)
 				require.False(w, w.incident(id).Settled)
@@ -286,8 +286,8 @@ func TestAReopeningWithoutAnAnswerIsOpenInTheEndWithOneComment(t *testing.T) {
 			t.Run(match.name+": "+f.name, func(t *testing.T) {
 				play(t, func(w *world) {
 					id := w.trip(project)
-					w.gitea.As("alex").Close(fleet, 1)
-					w.gitea.Inject(giteatest.Fault{Match: match.match, Times: 1, Do: f.do})
+					w.Gitea.As("alex").Close(fleet, 1)
+					w.Gitea.Inject(giteatest.Fault{Match: match.match, Times: 1, Do: f.do})
 					_, err := w.sweepAnd(escalate.SweepOptions{})
 					require.Error(w, err)
 					w.sweepFor(5 * time.Minute)
@@ -311,8 +311,8 @@ func TestADuplicateIsClosedWithOneCommentWhateverAnswerIsLost(t *testing.T) {
 			t.Run(match.name+": "+f.name, func(t *testing.T) {
 				play(t, func(w *world) {
 					w.trip(project)
-					w.gitea.As("adf-bot").Open(fleet, "twin", w.issue().Body)
-					w.gitea.Inject(giteatest.Fault{Match: match.match, Times: 1, Do: f.do})
+					w.Gitea.As("adf-bot").Open(fleet, "twin", w.issue().Body)
+					w.Gitea.Inject(giteatest.Fault{Match: match.match, Times: 1, Do: f.do})
 					_, err := w.sweepAnd(escalate.SweepOptions{})
 					require.Error(w, err)
 					w.sweepFor(5 * time.Minute)
@@ -331,14 +331,14 @@ func TestALookUpThatFailsMakesNoSecondIssue(t *testing.T) {
 	for _, f := range lostAnswers {
 		t.Run(f.name, func(t *testing.T) {
 			play(t, func(w *world) {
-				w.gitea.Inject(giteatest.Fault{Match: giteatest.CreateIssue(), Times: 1, Do: giteatest.LostAnswer()})
-				undo := w.gitea.Inject(giteatest.Fault{Match: func(r *http.Request) bool {
+				w.Gitea.Inject(giteatest.Fault{Match: giteatest.CreateIssue(), Times: 1, Do: giteatest.LostAnswer()})
+				undo := w.Gitea.Inject(giteatest.Fault{Match: func(r *http.Request) bool {
 					return giteatest.ListIssues()(r) && r.URL.Query().Get("state") == "all"
 				}, Do: f.do})
 				_, err := w.tripAnd(project)
 				require.Error(w, err)
 				// The list of open issues shows it, so that one is kept from the bot as well.
-				w.gitea.As("alex").Close(fleet, 1)
+				w.Gitea.As("alex").Close(fleet, 1)
 				w.sweepFor(10 * time.Minute)
 				require.Len(w, w.issues(fleet), 1)
 				undo()
@@ -389,7 +389,7 @@ func TestWhatAKilledProcessBeganIsFinishedOnceByTheNext(t *testing.T) {
 		t.Run("reopening dies at "+step, func(t *testing.T) {
 			play(t, func(w *world) {
 				id := w.trip(project)
-				w.gitea.As("alex").Close(fleet, 1)
+				w.Gitea.As("alex").Close(fleet, 1)
 				w.sweepDies(step)
 				m := w.reopened()
 				m.sweepFor(3 * time.Minute)

@@ -41,7 +41,7 @@ func TestALostStateIsRebuiltFromFlagAndIssue(t *testing.T) {
 func TestALostStateFindsAnIssueThatAPersonClosedMeanwhile(t *testing.T) {
 	play(t, func(w *world) {
 		id := w.trip(project)
-		w.gitea.As("alex").Close(fleet, 1)
+		w.Gitea.As("alex").Close(fleet, 1)
 		m := w.withoutState()
 		m.sweepFor(2 * time.Minute)
 		require.Equal(w, "open", w.issue().State)
@@ -91,13 +91,13 @@ func TestALostStateWhoseProjectTrippedAgainSaysThatItIsStillPaused(t *testing.T)
 		m.sweep()
 		require.True(w, m.incident(id).IsOpen())
 		require.True(w, m.incident(old).Settled)
-		i, ok := w.gitea.Issue(fleet, 1)
+		i, ok := w.Gitea.Issue(fleet, 1)
 		require.True(w, ok)
 		require.Equal(w, "closed", i.State)
 		require.Len(w, comments(i), 1)
 		require.Contains(w, comments(i)[0], "`odilo` is still paused")
 		require.NotContains(w, comments(i)[0], "was resumed")
-		i, ok = w.gitea.Issue(fleet, 2)
+		i, ok = w.Gitea.Issue(fleet, 2)
 		require.True(w, ok)
 		require.Equal(w, "open", i.State)
 		require.Empty(w, m.sweep().Actions)
@@ -174,7 +174,7 @@ func TestALostStateLeavesAPersonsFlagAlone(t *testing.T) {
 		w.sweep()
 		m := w.withoutState()
 		m.sweep()
-		require.Empty(w, w.gitea.Issues(fleet))
+		require.Empty(w, w.Gitea.Issues(fleet))
 		require.True(w, m.paused(project))
 	})
 }
@@ -186,7 +186,7 @@ func TestALostStateClosesTheOldIssueOfAProjectThatIsPausedAnew(t *testing.T) {
 		_, _, err := w.rec.Local(w.Context(), project)
 		require.NoError(w, err)
 		id := w.trip(project) // the first issue is still open
-		w.gitea.As("alex").Reopen(fleet, 1)
+		w.Gitea.As("alex").Reopen(fleet, 1)
 		m := w.withoutState()
 		m.sweep()
 		all := w.issues(fleet)
@@ -200,7 +200,7 @@ func TestALostStateClosesTheOldIssueOfAProjectThatIsPausedAnew(t *testing.T) {
 func TestALostStateClosesOneOfTwoIssuesOfTheSameIncident(t *testing.T) {
 	play(t, func(w *world) {
 		id := w.trip(project)
-		w.gitea.As("adf-bot").Open(fleet, "twin", w.issue().Body)
+		w.Gitea.As("adf-bot").Open(fleet, "twin", w.issue().Body)
 		m := w.withoutState()
 		m.sweep()
 		all := w.issues(fleet)
@@ -216,7 +216,7 @@ func TestALostStateConcludesNothingWhileGiteaCantBeListed(t *testing.T) {
 		m := w.withoutState()
 		m.rec.Options().Tracker = m.over(refuses{})
 		m.sweepFor(5 * time.Minute)
-		m.rec.Options().Tracker = m.over(w.gitea.Transport())
+		m.rec.Options().Tracker = m.over(w.Gitea.Transport())
 		m.sweepFor(20 * time.Minute)
 		require.Equal(w, "open", w.issue().State)
 		m.rm(project)
@@ -227,17 +227,17 @@ func TestALostStateConcludesNothingWhileGiteaCantBeListed(t *testing.T) {
 
 // copyOfNow puts a copy of the state aside, as a backup does, and gives the machine that it will be put back on.
 func (m *machine) copyOfNow() (restore func() *machine) {
-	m.t.Helper()
-	require.NoError(m.t, m.store.Close())
+	m.Helper()
+	require.NoError(m, m.store.Close())
 	b, err := os.ReadFile(m.path)
-	require.NoError(m.t, err)
+	require.NoError(m, err)
 	again := m.another()
 	*m = *again
 	return func() *machine {
-		require.NoError(m.t, m.store.Close())
-		path := filepath.Join(m.t.TempDir(), "restored.db")
-		require.NoError(m.t, os.WriteFile(path, b, 0o600))
-		return openMachine(m.t, m.gitea, path, m.dir.Path())
+		require.NoError(m, m.store.Close())
+		path := filepath.Join(m.TempDir(), "restored.db")
+		require.NoError(m, os.WriteFile(path, b, 0o600))
+		return openMachine(m.World, path, m.dir.Path())
 	}
 }
 
@@ -309,7 +309,7 @@ func TestWithStateAndFlagsBothLostTheOldIssuesAreReportedAndLeft(t *testing.T) {
 		w.trip(project)
 		before := w.issue()
 		dir := w.TempDir()
-		m := openMachine(w.T, w.gitea, dir+"/adfbot.db", dir+"/pause")
+		m := openMachine(w.World, dir+"/adfbot.db", dir+"/pause")
 		require.NoError(w, m.dir.Init(m.store.Installation()))
 		rep := m.sweep()
 		require.Empty(w, rep.Actions)
@@ -378,12 +378,12 @@ func TestALostStateDoesNotSayAgainWhatItsIssueSays(t *testing.T) {
 func TestALostStateSaysItWhenAnIssueIsReopenedAgain(t *testing.T) {
 	play(t, func(w *world) {
 		w.trip(project)
-		w.gitea.As("alex").Close(fleet, 1)
+		w.Gitea.As("alex").Close(fleet, 1)
 		w.sweep()
 		require.Len(w, comments(w.issue()), 1)
 		m := w.withoutState()
 		time.Sleep(time.Hour)
-		w.gitea.As("alex").Close(fleet, 1)
+		w.Gitea.As("alex").Close(fleet, 1)
 		m.sweep()
 		m.sweep() // the first found the incident again
 		require.Equal(w, "open", w.issue().State)

@@ -11,7 +11,7 @@ import (
 	"github.com/terraphim/adfbot/escalate"
 	"github.com/terraphim/adfbot/escalate/giteatest"
 	"github.com/terraphim/adfbot/escalate/plan"
-	"github.com/terraphim/adfbot/escalate/tracker"
+	"github.com/terraphim/adfbot/internal/testworld"
 )
 
 // operated makes a machine's bot take orders from these people.
@@ -29,14 +29,14 @@ func playOperated(t *testing.T, f func(w *world, id string)) {
 		id := w.trip(project)
 		w.sweep()
 		time.Sleep(time.Minute)
-		w.gitea.ResetRequests()
+		w.Gitea.ResetRequests()
 		f(w, id)
 	})
 }
 
 // says comments on the bot's issue and lets a second pass, as long as a person needs at least.
 func (w *world) says(login, body string) int64 {
-	id := w.gitea.As(login).Comment(fleet, w.issue().Number, body)
+	id := w.Gitea.As(login).Comment(fleet, w.issue().Number, body)
 	time.Sleep(time.Second)
 	return id
 }
@@ -45,7 +45,7 @@ func TestWithoutOperatorsCommentsAreNotAskedFor(t *testing.T) {
 	play(t, func(w *world) {
 		w.trip(project)
 		w.says("alex", "/adf resume")
-		w.gitea.ResetRequests()
+		w.Gitea.ResetRequests()
 		w.sweep()
 		require.Len(t, w.asked(), 1, "the list of open issues and nothing else")
 		require.True(t, w.paused(project))
@@ -79,7 +79,7 @@ func TestAnOperatorResumes(t *testing.T) {
 		require.Equal(t, plan.RunCommand, rep.Actions[0].Kind)
 		require.Contains(t, rep.Actions[0].Why, "alex wrote /adf resume")
 
-		w.gitea.ResetRequests()
+		w.Gitea.ResetRequests()
 		w.sweepFor(10 * time.Minute)
 		require.Empty(t, writes(w.asked()), "once")
 	})
@@ -160,7 +160,7 @@ func TestTheBotTakesNoOrdersFromItself(t *testing.T) {
 func TestAnEditedCommentIsNoOrder(t *testing.T) {
 	playOperated(t, func(w *world, id string) {
 		c := w.says("alex", "/adf status")
-		w.gitea.As("kim").EditComment(fleet, c, "/adf resume")
+		w.Gitea.As("kim").EditComment(fleet, c, "/adf resume")
 		w.sweepFor(3 * time.Minute)
 		require.True(t, w.paused(project))
 		said := comments(w.issue())
@@ -175,7 +175,7 @@ func TestACommentThatIsEditedAfterItsCommandRanIsNotHeardAgain(t *testing.T) {
 		w.sweep()
 		require.Len(t, comments(w.issue()), 1)
 		time.Sleep(24 * time.Hour)
-		w.gitea.As("alex").EditComment(fleet, c, "/adf status\n/adf resume")
+		w.Gitea.As("alex").EditComment(fleet, c, "/adf status\n/adf resume")
 		w.sweepFor(3 * time.Minute)
 		require.True(t, w.paused(project))
 		require.Len(t, comments(w.issue()), 1)
@@ -187,7 +187,7 @@ func TestAnOldCommentWithoutACommandThatIsEditedToHaveOneIsNoOrder(t *testing.T)
 		c := w.says("alex", "I am looking into it")
 		w.sweepFor(3 * time.Minute)
 		time.Sleep(48 * time.Hour)
-		w.gitea.As("kim").EditComment(fleet, c, "/adf resume")
+		w.Gitea.As("kim").EditComment(fleet, c, "/adf resume")
 		w.sweepFor(3 * time.Minute)
 		require.True(t, w.paused(project))
 		require.Empty(t, comments(w.issue()), "after two days it is not worth an answer either")
@@ -217,7 +217,7 @@ func TestAnUnknownCommandIsAnsweredWithThoseThereAre(t *testing.T) {
 
 func TestAckAssignsAndNotesWhoTookIt(t *testing.T) {
 	playOperated(t, func(w *world, id string) {
-		w.gitea.As("alex").Assign(fleet, w.issue().Number, "kim")
+		w.Gitea.As("alex").Assign(fleet, w.issue().Number, "kim")
 		w.says("alex", "/adf ack")
 		w.sweepFor(3 * time.Minute)
 		require.ElementsMatch(t, []string{"alex", "kim"}, w.issue().Assignees, "who was assigned stays")
@@ -231,7 +231,7 @@ func TestAckAssignsAndNotesWhoTookIt(t *testing.T) {
 
 func TestAnAckThatGiteaDoesNotAssignIsNotedAllTheSame(t *testing.T) {
 	playOperated(t, func(w *world, id string) {
-		w.gitea.Inject(giteatest.Fault{Match: giteatest.Method("PATCH"), Times: 1, Do: giteatest.Status(422, `{"message":"no access"}`)})
+		w.Gitea.Inject(giteatest.Fault{Match: giteatest.Method("PATCH"), Times: 1, Do: giteatest.Status(422, `{"message":"no access"}`)})
 		w.says("alex", "/adf ack")
 		w.sweepFor(2 * time.Minute)
 		require.NotNil(t, w.incident(id).Ack)
@@ -290,11 +290,11 @@ func TestAResumeInTheIssueOfAnEarlierIncidentDoesNotEndTheLaterOne(t *testing.T)
 		w.says("alex", "/adf resume")
 		w.sweep()
 		later := w.trip(project)
-		w.gitea.As("alex").Comment(fleet, 1, "/adf resume")
+		w.Gitea.As("alex").Comment(fleet, 1, "/adf resume")
 		w.sweepFor(3 * time.Minute)
 		require.True(t, w.incident(later).IsOpen())
 		require.True(t, w.paused(project))
-		old, _ := w.gitea.Issue(fleet, 1)
+		old, _ := w.Gitea.Issue(fleet, 1)
 		require.Contains(t, comments(old)[1], "this is the issue of `odilo#1`, which is over. `odilo` is paused by `odilo#2` now: give the command in #2")
 	})
 }
@@ -316,7 +316,7 @@ func TestSeveralCommandsInOneCommentAreCarriedOutInOrderAndAnsweredTogether(t *t
 func TestACommentAndAClosingInOneGoIsAResumeEvenWhereClosingsAreReopened(t *testing.T) {
 	playOperated(t, func(w *world, id string) {
 		w.says("alex", "/adf resume")
-		w.gitea.As("alex").Close(fleet, 1)
+		w.Gitea.As("alex").Close(fleet, 1)
 		w.sweepFor(3 * time.Minute)
 		require.False(t, w.paused(project))
 		require.Equal(t, "closed", w.issue().State)
@@ -328,18 +328,18 @@ func TestACommentAndAClosingInOneGoIsAResumeEvenWhereClosingsAreReopened(t *test
 
 func TestCommandsInOtherIssuesAreLeftAlone(t *testing.T) {
 	playOperated(t, func(w *world, id string) {
-		kim := w.gitea.As("kim")
-		forged, _ := w.gitea.Issue(fleet, 1)
+		kim := w.Gitea.As("kim")
+		forged, _ := w.Gitea.Issue(fleet, 1)
 		n := kim.Open(fleet, "[ADF] project-meta on odilo failed 3 consecutively", forged.Body)
-		w.gitea.As("alex").Comment(fleet, n, "/adf resume")
+		w.Gitea.As("alex").Comment(fleet, n, "/adf resume")
 		plain := kim.Open(fleet, "something else", "text")
-		w.gitea.As("alex").Comment(fleet, plain, "/adf resume")
+		w.Gitea.As("alex").Comment(fleet, plain, "/adf resume")
 		w.sweep()
-		w.gitea.ResetRequests()
+		w.Gitea.ResetRequests()
 		w.sweepFor(3 * time.Minute)
 		require.True(t, w.paused(project))
 		for _, number := range []int64{n, plain} {
-			i, _ := w.gitea.Issue(fleet, number)
+			i, _ := w.Gitea.Issue(fleet, number)
 			require.Empty(t, comments(i))
 		}
 		for _, r := range w.asked() {
@@ -351,16 +351,16 @@ func TestCommandsInOtherIssuesAreLeftAlone(t *testing.T) {
 func TestAnIssueThatLostItsMarkerTakesNoCommands(t *testing.T) {
 	playOperated(t, func(w *world, id string) {
 		w.says("alex", "/adf status")
-		w.gitea.As("kim").EditBody(fleet, 1, "mine now")
+		w.Gitea.As("kim").EditBody(fleet, 1, "mine now")
 		_, _ = w.sweepAnd(escalate.SweepOptions{})
-		first, _ := w.gitea.Issue(fleet, 1)
+		first, _ := w.Gitea.Issue(fleet, 1)
 		require.Empty(t, comments(first))
 	})
 }
 
 func TestAnOperatorWhoChangesTheirLoginStaysOne(t *testing.T) {
 	playOperated(t, func(w *world, id string) {
-		w.gitea.RenameUser("alex", "alexandra")
+		w.Gitea.RenameUser("alex", "alexandra")
 		w.says("alexandra", "/adf resume")
 		w.sweep()
 		require.False(t, w.paused(project))
@@ -370,8 +370,8 @@ func TestAnOperatorWhoChangesTheirLoginStaysOne(t *testing.T) {
 
 func TestWhoTakesAnOperatorsOldLoginIsNone(t *testing.T) {
 	playOperated(t, func(w *world, id string) {
-		w.gitea.RenameUser("alex", "alexandra")
-		w.gitea.AddUser("alex", giteatest.UserOptions{})
+		w.Gitea.RenameUser("alex", "alexandra")
+		w.Gitea.AddUser("alex", giteatest.UserOptions{})
 		w.says("alex", "/adf resume")
 		rep, err := w.sweepAnd(escalate.SweepOptions{})
 		require.ErrorContains(t, err, `operator "alex" is user`)
@@ -423,7 +423,7 @@ func TestOperatorsAreLookedUpOnce(t *testing.T) {
 
 func TestATokenThatMayNotReadUsersLearnsAnOperatorFromTheFirstCommand(t *testing.T) {
 	play(t, func(w *world) {
-		w.gitea.AddToken("adf-bot", "narrow", "write:issue")
+		w.Gitea.AddToken("adf-bot", "narrow", "write:issue")
 		w.tokens.now = "narrow"
 		w.operated("alex")
 		w.trip(project)
@@ -431,8 +431,8 @@ func TestATokenThatMayNotReadUsersLearnsAnOperatorFromTheFirstCommand(t *testing
 		w.says("alex", "/adf status")
 		w.sweep()
 		require.Len(t, comments(w.issue()), 1)
-		w.gitea.RenameUser("alex", "alexandra")
-		w.gitea.AddUser("alex", giteatest.UserOptions{})
+		w.Gitea.RenameUser("alex", "alexandra")
+		w.Gitea.AddUser("alex", giteatest.UserOptions{})
 		w.says("alex", "/adf resume")
 		_, _ = w.sweepAnd(escalate.SweepOptions{})
 		require.True(t, w.paused(project), "from then on it is the id that counts")
@@ -457,7 +457,7 @@ func TestADryRunTellsWhatWasOrderedAndDoesNothing(t *testing.T) {
 func TestManyCommentsAreReadPageByPage(t *testing.T) {
 	playOperated(t, func(w *world, id string) {
 		for range 120 {
-			w.gitea.As("kim").Comment(fleet, 1, "chatter")
+			w.Gitea.As("kim").Comment(fleet, 1, "chatter")
 		}
 		w.says("alex", "/adf resume")
 		w.sweep()
@@ -468,12 +468,12 @@ func TestManyCommentsAreReadPageByPage(t *testing.T) {
 func TestCommandsAreHeardWhereAServerGivesShorterPages(t *testing.T) {
 	for _, total := range []bool{true, false} {
 		playOperated(t, func(w *world, id string) {
-			w.gitea.SetMaxItems(20)
+			w.Gitea.SetMaxItems(20)
 			if !total { // a proxy drops the count
-				w.rec.Options().Tracker = w.over(without(w.gitea.Transport(), "X-Total-Count"))
+				w.rec.Options().Tracker = w.over(without(w.Gitea.Transport(), "X-Total-Count"))
 			}
 			for range 25 {
-				w.gitea.As("kim").Comment(fleet, 1, "chatter")
+				w.Gitea.As("kim").Comment(fleet, 1, "chatter")
 			}
 			w.says("alex", "/adf resume")
 			w.sweep()
@@ -485,16 +485,16 @@ func TestCommandsAreHeardWhereAServerGivesShorterPages(t *testing.T) {
 func TestAnOrderFollowsItsIssueWhenTheRepositoryIsRenamedBeforeItIsCarriedOut(t *testing.T) {
 	playOperated(t, func(w *world, id string) {
 		w.says("alex", "/adf resume")
-		w.gitea.Inject(giteatest.Fault{Match: giteatest.GetIssue(), Times: 1, Do: giteatest.Status(502, "bad gateway")})
+		w.Gitea.Inject(giteatest.Fault{Match: giteatest.GetIssue(), Times: 1, Do: giteatest.Status(502, "bad gateway")})
 		_, err := w.sweepAnd(escalate.SweepOptions{})
 		require.Error(t, err)
 		require.True(t, w.paused(project))
-		w.gitea.Rename(fleet, "fleet-2")
+		w.Gitea.Rename(fleet, "fleet-2")
 		w.moveTo("terraphim/fleet-2")
 		w.sweepFor(3 * time.Minute)
 		require.False(t, w.paused(project))
 		require.True(t, w.incident(id).Settled)
-		i, _ := w.gitea.Issue("terraphim/fleet-2", 1)
+		i, _ := w.Gitea.Issue("terraphim/fleet-2", 1)
 		require.Len(t, comments(i), 1)
 		left, err := w.store.PendingCommands(w.Context(), server, "")
 		require.NoError(t, err)
@@ -508,14 +508,14 @@ func TestAnOrderWhoseCommentHasAnIDThatGiteaGaveBeforeItsRestoreIsCarriedOut(t *
 		w.sweepFor(3 * time.Minute)
 		require.Len(t, comments(w.issue()), 1)
 		// The backup is from before that comment.
-		s := newGitea(w.T)
+		s := testworld.Gitea(time.Now)
+		w.Cleanup(s.Close)
 		for _, name := range []string{"adf", "circuit-breaker", "priority/high"} {
 			s.AddLabel(fleet, name)
 		}
-		s.AddUser("adf-bot", giteatest.UserOptions{})
-		s.As("adf-bot").Open(fleet, w.issue().Title, w.issue().Body)
+		s.As(testworld.Bot).Open(fleet, w.issue().Title, w.issue().Body)
 		require.Equal(t, w.issue().ID, s.Issues(fleet)[0].ID)
-		w.gitea, w.machine.gitea = s, s
+		w.Gitea = s
 		w.rec.Options().Tracker = w.over(s.Transport())
 		for w.says("kim", "chatter") < first-1 {
 		}
@@ -530,20 +530,13 @@ func TestAnOrderWhoseCommentHasAnIDThatGiteaGaveBeforeItsRestoreIsCarriedOut(t *
 
 // withClock puts another Gitea in the place of the world's: its clock is off by as much as the variable says.
 func (w *world) withClock(off *time.Duration) {
-	w.gitea.Close()
-	s := giteatest.New(func() time.Time { return time.Now().Add(*off) })
+	w.Gitea.Close()
+	s := testworld.Gitea(func() time.Time { return time.Now().Add(*off) })
 	w.Cleanup(s.Close)
-	for _, login := range []string{"adf-bot", "alex", "kim"} {
-		s.AddUser(login, giteatest.UserOptions{})
-	}
-	s.AddToken("adf-bot", "s3cret-token")
-	s.AddRepo("terraphim", "adf-fleet")
-	s.SetPermission("terraphim", "adf-fleet", "adf-bot", giteatest.Write)
-	w.gitea, w.machine.gitea = s, s
+	w.Gitea = s
 	w.rec.Options().Tracker = w.over(s.Transport())
 	require.NoError(w, w.store.SetLabels(w.Context(), repoOf(fleet), nil))
-	me := s.AddUser("adf-bot", giteatest.UserOptions{})
-	require.NoError(w, w.store.AddAccount(w.Context(), server, tracker.Account{ID: me, Login: "adf-bot"}))
+	w.knowsItsAccount()
 }
 
 func TestACommentIsNotMissedWhenTheServersClockIsFarOff(t *testing.T) {

@@ -31,9 +31,9 @@ func blocked(t *testing.T, w *world, f func()) {
 
 // diesIn lets a sweep end at the named step, as in a process that is killed there.
 func (m *machine) diesIn(step string) {
-	m.t.Helper()
+	m.Helper()
 	var reached atomic.Bool
-	ctx := fault.With(m.t.Context(), func(name string) {
+	ctx := fault.With(m.Context(), func(name string) {
 		if name == step {
 			reached.Store(true)
 			runtime.Goexit()
@@ -45,7 +45,7 @@ func (m *machine) diesIn(step string) {
 		_, _ = m.rec.Sweep(ctx, escalate.SweepOptions{})
 	}()
 	<-done
-	require.True(m.t, reached.Load(), "step %s is reached", step)
+	require.True(m, reached.Load(), "step %s is reached", step)
 }
 
 // reborn is reopened with the same operators.
@@ -120,7 +120,7 @@ func TestAnOrderThatIsOutstandingDoesNotEndALaterIncident(t *testing.T) {
 
 func TestAnAnswerThatWasLostIsNotMadeTwice(t *testing.T) {
 	playOperated(t, func(w *world, id string) {
-		w.gitea.Inject(giteatest.Fault{Match: giteatest.Method("POST"), Times: 1, Do: giteatest.LostAnswer()})
+		w.Gitea.Inject(giteatest.Fault{Match: giteatest.Method("POST"), Times: 1, Do: giteatest.LostAnswer()})
 		w.says("alex", "/adf status")
 		_, err := w.sweepAnd(escalate.SweepOptions{})
 		require.Error(t, err)
@@ -173,7 +173,7 @@ func TestAfterTheStateWasLostOldCommandsAreNotCarriedOutAgain(t *testing.T) {
 		require.Len(t, comments(w.issue()), 2)
 		w.machine = w.withoutState()
 		w.operated("alex")
-		w.gitea.As("alex").Assign(fleet, 1)
+		w.Gitea.As("alex").Assign(fleet, 1)
 		w.sweepFor(5 * time.Minute)
 		require.Len(t, comments(w.issue()), 2)
 		require.Empty(t, w.issue().Assignees)
@@ -211,7 +211,7 @@ func TestASweepOfOneProjectLeavesTheOthersAlone(t *testing.T) {
 		w.trip("other")
 		w.sweep()
 		w.rm("other")
-		w.gitea.ResetRequests()
+		w.Gitea.ResetRequests()
 		_, err := w.sweepAnd(escalate.SweepOptions{Project: project})
 		require.NoError(t, err)
 		require.Len(t, w.asked(), 1)

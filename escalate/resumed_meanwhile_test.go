@@ -31,7 +31,7 @@ func TestAnIncidentThatIsResumedWhileItsIssueIsBeingMadeLeavesNoIssueOpen(t *tes
 					_, _, err := person.rec.Local(w.Context(), project)
 					require.NoError(w, err)
 				})
-				w.gitea.Inject(c.when)
+				w.Gitea.Inject(c.when)
 				id := w.trip(project)
 				require.False(w, w.incident(id).IsOpen())
 				w.sweep()
@@ -69,7 +69,7 @@ func TestAnIncidentIsNotSettledWhenItsIssueHasJustBeenFound(t *testing.T) {
 		seen, found, resumed := make(chan struct{}), make(chan struct{}), make(chan struct{})
 		nothing := func() {}
 		resumes.rec.Options().State = between{State: resumes.rec.Options().State, before: sync.OnceFunc(func() { close(seen); <-found }), after: nothing}
-		w.gitea.Inject(giteatest.Fault{Match: giteatest.ListIssues(), Times: 1, Do: giteatest.Afterwards(func() {
+		w.Gitea.Inject(giteatest.Fault{Match: giteatest.ListIssues(), Times: 1, Do: giteatest.Afterwards(func() {
 			go func() {
 				defer close(resumed)
 				resumes.rm(project)
@@ -93,9 +93,9 @@ func TestAnIncidentIsNotSettledWhenItsIssueHasJustBeenFound(t *testing.T) {
 func TestADeletedIssueIsReplacedOnceWhenTwoProcessesSeeIt(t *testing.T) {
 	play(t, func(w *world) {
 		id := w.trip(project)
-		w.gitea.As("alex").Delete(fleet, 1)
+		w.Gitea.As("alex").Delete(fleet, 1)
 		second := w.another()
-		w.gitea.Inject(giteatest.Fault{Match: giteatest.GetIssue(), Times: 1, Do: giteatest.Afterwards(func() { second.sweep() })})
+		w.Gitea.Inject(giteatest.Fault{Match: giteatest.GetIssue(), Times: 1, Do: giteatest.Afterwards(func() { second.sweep() })})
 		w.sweep()
 		require.Equal(w, "open", w.issue().State)
 		require.Len(w, w.incident(id).Lost, 1)
@@ -106,7 +106,7 @@ func TestADeletedIssueIsReplacedOnceWhenTwoProcessesSeeIt(t *testing.T) {
 // moment before.
 func TestAnIssueIsNotDeletedBecauseIssuesWereSwitchedOffDuringTheSweep(t *testing.T) {
 	off := func(w *world) {
-		w.gitea.Inject(giteatest.Fault{Match: giteatest.GetIssue(), Times: 1, Do: giteatest.Meanwhile(func() { w.gitea.DisableIssues(fleet) })})
+		w.Gitea.Inject(giteatest.Fault{Match: giteatest.GetIssue(), Times: 1, Do: giteatest.Meanwhile(func() { w.Gitea.DisableIssues(fleet) })})
 	}
 	t.Run("before its incident's end is told", func(t *testing.T) {
 		play(t, func(w *world) {
@@ -116,7 +116,7 @@ func TestAnIssueIsNotDeletedBecauseIssuesWereSwitchedOffDuringTheSweep(t *testin
 			_, err := w.sweepAnd(escalate.SweepOptions{})
 			require.Error(w, err)
 			require.False(w, w.incident(id).Settled)
-			w.gitea.EnableIssues(fleet)
+			w.Gitea.EnableIssues(fleet)
 			time.Sleep(time.Hour)
 			w.sweep()
 			require.Equal(w, "closed", w.issue().State)
@@ -125,15 +125,15 @@ func TestAnIssueIsNotDeletedBecauseIssuesWereSwitchedOffDuringTheSweep(t *testin
 	t.Run("of a project that is paused", func(t *testing.T) {
 		play(t, func(w *world) {
 			w.trip(project)
-			w.gitea.As("alex").Close(fleet, 1)
+			w.Gitea.As("alex").Close(fleet, 1)
 			off(w)
 			_, err := w.sweepAnd(escalate.SweepOptions{})
 			require.Error(w, err)
-			w.gitea.EnableIssues(fleet)
+			w.Gitea.EnableIssues(fleet)
 			time.Sleep(time.Hour)
 			w.sweep()
 			require.Equal(w, "open", w.issue().State)
-			require.Len(w, w.gitea.Issues(fleet), 1)
+			require.Len(w, w.Gitea.Issues(fleet), 1)
 		})
 	})
 }

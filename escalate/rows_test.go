@@ -78,7 +78,7 @@ func TestAnIssueOfAPausedProjectIsLeftAlone(t *testing.T) {
 func TestAClosedIssueOfAPausedProjectIsReopenedWithAWord(t *testing.T) {
 	play(t, func(w *world) {
 		w.trip(project)
-		w.gitea.As("alex").Close(fleet, 1)
+		w.Gitea.As("alex").Close(fleet, 1)
 		w.sweep()
 		i := w.issue()
 		require.Equal(w, "open", i.State)
@@ -97,7 +97,7 @@ func TestAfterThreeTimesInAnHourReopeningWaitsAnHourAndSaysNothing(t *testing.T)
 		// Another bot closes the issue again and again, for five hours.
 		for time.Since(begun) < 5*time.Hour {
 			if w.issue().State == "open" {
-				w.gitea.As("alex").Close(fleet, 1)
+				w.Gitea.As("alex").Close(fleet, 1)
 			}
 			w.sweep()
 			if w.issue().State == "open" {
@@ -113,7 +113,7 @@ func TestAfterThreeTimesInAnHourReopeningWaitsAnHourAndSaysNothing(t *testing.T)
 		require.Equal(w, "closed", w.issue().State)
 		w.sweepFor(3 * time.Hour)
 		require.Equal(w, "open", w.issue().State)
-		w.gitea.As("alex").Close(fleet, 1)
+		w.Gitea.As("alex").Close(fleet, 1)
 		w.sweep()
 		require.Equal(w, "open", w.issue().State)
 		require.Len(w, comments(w.issue()), 4)
@@ -123,7 +123,7 @@ func TestAfterThreeTimesInAnHourReopeningWaitsAnHourAndSaysNothing(t *testing.T)
 func TestADeletedIssueIsReplacedByOneThatSaysSo(t *testing.T) {
 	play(t, func(w *world) {
 		id := w.trip(project)
-		w.gitea.As("alex").Delete(fleet, 1)
+		w.Gitea.As("alex").Delete(fleet, 1)
 		w.sweep()
 		i := w.issue()
 		require.EqualValues(w, 2, i.Number)
@@ -158,7 +158,7 @@ func TestARemovedFlagClosesTheIssueWithAWord(t *testing.T) {
 func TestAResumeWithTheIssueClosedAlreadyTouchesItNoMore(t *testing.T) {
 	play(t, func(w *world) {
 		id := w.trip(project)
-		w.gitea.As("alex").Close(fleet, 1)
+		w.Gitea.As("alex").Close(fleet, 1)
 		w.rm(project)
 		before := w.issue()
 		w.sweep()
@@ -169,7 +169,7 @@ func TestAResumeWithTheIssueClosedAlreadyTouchesItNoMore(t *testing.T) {
 
 func TestNoIssueIsOpenedForAProjectThatRunsAgain(t *testing.T) {
 	play(t, func(w *world) {
-		undo := w.gitea.Inject(giteatest.Fault{Do: giteatest.Status(503, "")})
+		undo := w.Gitea.Inject(giteatest.Fault{Do: giteatest.Status(503, "")})
 		id, err := w.tripAnd(project)
 		require.Error(w, err)
 		w.rm(project)
@@ -217,7 +217,7 @@ func TestAnIssueReopenedByAPersonAfterTheEndIsLeftWithOneWord(t *testing.T) {
 		w.trip(project)
 		w.rm(project)
 		w.sweep()
-		w.gitea.As("alex").Reopen(fleet, 1)
+		w.Gitea.As("alex").Reopen(fleet, 1)
 		for range 3 {
 			w.sweep()
 			time.Sleep(time.Minute)
@@ -235,7 +235,7 @@ func TestAFlagOfAPersonIsLeftAlone(t *testing.T) {
 		w.touch(project)
 		w.sweep()
 		require.True(w, w.paused(project))
-		require.Empty(w, w.gitea.Issues(fleet))
+		require.Empty(w, w.Gitea.Issues(fleet))
 		h, err := w.store.Hold(w.Context(), project)
 		require.NoError(w, err)
 		require.NotNil(w, h)
@@ -271,7 +271,7 @@ func TestOfTwoIssuesOfOneIncidentTheOneThatTheStateKnowsStays(t *testing.T) {
 	play(t, func(w *world) {
 		w.trip(project)
 		body := w.issue().Body
-		n := w.gitea.As("adf-bot").Open(fleet, "twin", body)
+		n := w.Gitea.As("adf-bot").Open(fleet, "twin", body)
 		w.sweep()
 		all := w.issues(fleet)
 		require.Equal(w, "open", all[0].State)
@@ -279,7 +279,7 @@ func TestOfTwoIssuesOfOneIncidentTheOneThatTheStateKnowsStays(t *testing.T) {
 		require.Contains(w, comments(all[1])[0], "A second issue for the same incident: terraphim/adf-fleet#1 is the one")
 		require.Empty(w, w.sweep().Actions)
 
-		w.gitea.As("alex").Reopen(fleet, n)
+		w.Gitea.As("alex").Reopen(fleet, n)
 		w.sweep()
 		require.Equal(w, "open", w.issues(fleet)[1].State, "a person wants it open")
 		require.Len(w, comments(w.issues(fleet)[1]), 1)
@@ -290,9 +290,9 @@ func TestOfTwoIssuesThatTheStateDoesNotKnowTheOldestOpenOneStays(t *testing.T) {
 	play(t, func(w *world) {
 		id := w.trip(project)
 		body := w.issue().Body
-		w.gitea.As("adf-bot").Open(fleet, "twin", body)
-		w.gitea.As("adf-bot").Open(fleet, "triplet", body)
-		w.gitea.As("alex").Close(fleet, 1)
+		w.Gitea.As("adf-bot").Open(fleet, "twin", body)
+		w.Gitea.As("adf-bot").Open(fleet, "triplet", body)
+		w.Gitea.As("alex").Close(fleet, 1)
 		w.change(id, func(i *incident.Incident) { i.Issue = tracker.IssueRef{} })
 		w.sweep()
 		states := []string{}

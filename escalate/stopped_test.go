@@ -20,7 +20,7 @@ func (w *world) stopsAt(step string, slow giteatest.Fault) {
 		}
 	})
 	slow.Times, slow.Do = 1, giteatest.Latency(timeout+2*time.Second)
-	w.gitea.Inject(slow)
+	w.Gitea.Inject(slow)
 }
 
 func TestACreationThatWasSentLateMakesExactlyOneIssue(t *testing.T) {

@@ -17,10 +17,10 @@ import (
 // untouched fails the test if f changes the issue in any way.
 func (w *world) untouched(repo string, n int64, f func()) {
 	w.Helper()
-	before, ok := w.gitea.Issue(repo, n)
+	before, ok := w.Gitea.Issue(repo, n)
 	require.True(w, ok)
 	f()
-	after, ok := w.gitea.Issue(repo, n)
+	after, ok := w.Gitea.Issue(repo, n)
 	require.True(w, ok)
 	require.Equal(w, before, after)
 }
@@ -37,15 +37,15 @@ func TestAPersonsIssueIsNeverTouched(t *testing.T) {
 			play(t, func(w *world) {
 				w.trip(project)
 				m, _ := tracker.ParseMarker(w.issue().Body)
-				n := w.gitea.As("alex").Open(fleet, "[ADF] project-meta on odilo failed 3 consecutively", c.body(m.String()))
+				n := w.Gitea.As("alex").Open(fleet, "[ADF] project-meta on odilo failed 3 consecutively", c.body(m.String()))
 				w.untouched(fleet, n, func() {
 					w.sweep()
 					w.rm(project)
 					w.sweep()
-					w.gitea.As("alex").Reopen(fleet, 1)
+					w.Gitea.As("alex").Reopen(fleet, 1)
 					w.sweep()
 				})
-				require.Len(w, w.gitea.Issues(fleet), 2)
+				require.Len(w, w.Gitea.Issues(fleet), 2)
 			})
 		})
 	}
@@ -59,15 +59,15 @@ func TestAPersonsCopyIsLeftAloneThoughTheServerListsIt(t *testing.T) {
 			q := r.URL.Query()
 			q.Del("created_by")
 			r.URL.RawQuery = q.Encode()
-			resp, err := w.gitea.Transport().RoundTrip(r)
+			resp, err := w.Gitea.Transport().RoundTrip(r)
 			require.NoError(w, err)
 			return resp
 		}))
 		w.trip(project)
-		n := w.gitea.As("alex").Open(fleet, "mine", w.issue().Body)
+		n := w.Gitea.As("alex").Open(fleet, "mine", w.issue().Body)
 		w.untouched(fleet, n, func() {
 			require.Empty(w, w.sweep().Actions)
-			w.gitea.As("alex").Delete(fleet, 1)
+			w.Gitea.As("alex").Delete(fleet, 1)
 			w.sweep()
 			require.Len(w, w.issues(fleet), 1, "it is not adopted either")
 			w.rm(project)
@@ -79,11 +79,11 @@ func TestAPersonsCopyIsLeftAloneThoughTheServerListsIt(t *testing.T) {
 
 func TestAPersonsCopyIsNotTakenForALostIssue(t *testing.T) {
 	play(t, func(w *world) {
-		w.gitea.Inject(giteatest.Fault{Match: giteatest.CreateIssue(), Times: 1, Do: giteatest.Reset()})
+		w.Gitea.Inject(giteatest.Fault{Match: giteatest.CreateIssue(), Times: 1, Do: giteatest.Reset()})
 		id, err := w.tripAnd(project)
 		require.Error(w, err)
 		marker := tracker.Marker{Installation: w.store.Installation(), Project: project, Incident: id, Seq: 1}
-		n := w.gitea.As("alex").Open(fleet, "mine", marker.String())
+		n := w.Gitea.As("alex").Open(fleet, "mine", marker.String())
 		w.untouched(fleet, n, func() { w.sweepFor(2 * time.Minute) })
 		require.Len(w, w.issues(fleet), 1)
 		require.NotEqual(w, n, w.incident(id).Issue.Number)
@@ -94,7 +94,7 @@ func TestAnotherInstallationsIssueOfTheSameAccountIsReportedAndLeftAlone(t *test
 	play(t, func(w *world) {
 		w.trip(project)
 		dir := w.TempDir()
-		their := openMachine(w.T, w.gitea, dir+"/theirs.db", dir+"/pause")
+		their := openMachine(w.World, dir+"/theirs.db", dir+"/pause")
 		require.NoError(w, their.dir.Init(their.store.Installation()))
 		their.trip(project)
 		require.Len(w, w.issues(fleet), 2)
@@ -120,7 +120,7 @@ func TestAnotherInstallationsIssueOfTheSameAccountIsReportedAndLeftAlone(t *test
 func TestAnIssueWhoseMarkerWasEditedAwayIsLostAndNeverTouched(t *testing.T) {
 	play(t, func(w *world) {
 		id := w.trip(project)
-		w.gitea.As("alex").EditBody(fleet, 1, "taken over by me")
+		w.Gitea.As("alex").EditBody(fleet, 1, "taken over by me")
 		w.untouched(fleet, 1, func() {
 			w.sweep()
 			require.Len(w, w.issues(fleet), 2)
@@ -137,10 +137,10 @@ func TestAnEndedIncidentsIssueThatWasTakenOverIsLeftOpen(t *testing.T) {
 	play(t, func(w *world) {
 		id := w.trip(project)
 		w.rm(project)
-		w.gitea.As("alex").EditBody(fleet, 1, "taken over by me")
+		w.Gitea.As("alex").EditBody(fleet, 1, "taken over by me")
 		w.untouched(fleet, 1, func() { w.sweep() })
 		require.True(w, w.incident(id).Settled)
-		require.Contains(w, w.log.String(), "no longer the bot's")
+		require.Contains(w, w.Logged.String(), "no longer the bot's")
 	})
 }
 
@@ -150,10 +150,10 @@ func TestANumberThatIsSomeoneElsesInARemadeRepositoryIsNeverTouched(t *testing.T
 			play(t, func(w *world) {
 				id := w.trip(project)
 				body := w.issue().Body
-				w.gitea.DeleteRepo(fleet)
-				w.gitea.AddRepo("terraphim", "adf-fleet")
-				w.gitea.SetPermission("terraphim", "adf-fleet", "adf-bot", giteatest.Write)
-				w.gitea.As("alex").Open(fleet, "number one is mine", body)
+				w.Gitea.DeleteRepo(fleet)
+				w.Gitea.AddRepo("terraphim", "adf-fleet")
+				w.Gitea.SetPermission("terraphim", "adf-fleet", "adf-bot", giteatest.Write)
+				w.Gitea.As("alex").Open(fleet, "number one is mine", body)
 				w.untouched(fleet, 1, func() {
 					if ended {
 						w.rm(project)
@@ -177,12 +177,12 @@ func TestAnImportedCopyOfTheRepositoryIsTakenUpUnderItsNewId(t *testing.T) {
 			play(t, func(w *world) {
 				id := w.trip(project)
 				body := w.issue().Body
-				w.gitea.DeleteRepo(fleet)
-				w.gitea.AddRepo("terraphim", "adf-fleet")
-				w.gitea.SetPermission("terraphim", "adf-fleet", "adf-bot", giteatest.Write)
-				w.gitea.As("adf-bot").Open(fleet, "imported", body)
+				w.Gitea.DeleteRepo(fleet)
+				w.Gitea.AddRepo("terraphim", "adf-fleet")
+				w.Gitea.SetPermission("terraphim", "adf-fleet", "adf-bot", giteatest.Write)
+				w.Gitea.As("adf-bot").Open(fleet, "imported", body)
 				if closed {
-					w.gitea.As("alex").Close(fleet, 1)
+					w.Gitea.As("alex").Close(fleet, 1)
 				}
 				w.sweep()
 				require.Equal(w, "open", w.issue().State)
@@ -197,7 +197,7 @@ func TestIssuesBeyondTheFirstPageAreKnownToo(t *testing.T) {
 		id := w.trip(project)
 		// 120 open issues of the same account, newer ones first: ours is on the third page.
 		for n := range 120 {
-			w.gitea.As("adf-bot").Open(fleet, fmt.Sprint("other work ", n), "")
+			w.Gitea.As("adf-bot").Open(fleet, fmt.Sprint("other work ", n), "")
 		}
 		w.asked()
 		require.Empty(w, w.sweep().Actions)
@@ -213,12 +213,12 @@ func TestIssuesBeyondTheFirstPageAreKnownToo(t *testing.T) {
 
 func TestALostCreationIsFoundBeyondTheFirstPage(t *testing.T) {
 	play(t, func(w *world) {
-		w.gitea.Inject(giteatest.Fault{Match: giteatest.CreateIssue(), Times: 1, Do: giteatest.LostAnswer()})
+		w.Gitea.Inject(giteatest.Fault{Match: giteatest.CreateIssue(), Times: 1, Do: giteatest.LostAnswer()})
 		id, err := w.tripAnd(project)
 		require.Error(w, err)
-		w.gitea.As("alex").Close(fleet, 1)
+		w.Gitea.As("alex").Close(fleet, 1)
 		for n := range 70 {
-			w.gitea.As("adf-bot").Open(fleet, fmt.Sprint("other work ", n), "")
+			w.Gitea.As("adf-bot").Open(fleet, fmt.Sprint("other work ", n), "")
 		}
 		w.sweepFor(2 * time.Minute)
 		require.EqualValues(w, 1, w.incident(id).Issue.Number)

@@ -50,7 +50,7 @@ func TestCheckOfANewMachineIsWellAndMakesNothing(t *testing.T) {
 	require.Contains(t, w.finding("pause_dir", bot.OK), "is not ready yet; serve or the first result makes it so")
 	require.Contains(t, w.finding("gitea", bot.OK), "http://gitea.example answers, version ")
 	require.Contains(t, w.finding("account", bot.OK), "adf-bot (user id ")
-	require.Contains(t, w.finding("repository", bot.OK), "terraphim/adf-fleet, 0 open issues of adfbot")
+	require.Contains(t, w.finding("repository", bot.OK), "terraphim/adf-fleet, 0 open issues of adf-bot")
 	require.Len(t, w.files(), 2, "the directory and the configuration")
 	for _, r := range w.Gitea.Requests() {
 		require.Equal(t, "GET", r.Method)
