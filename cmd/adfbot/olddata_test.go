@@ -22,6 +22,7 @@ import (
 	"github.com/terraphim/adfbot/escalate"
 	"github.com/terraphim/adfbot/escalate/giteatest"
 	"github.com/terraphim/adfbot/escalate/incident"
+	"github.com/terraphim/adfbot/escalate/plan"
 	"github.com/terraphim/adfbot/escalate/tracker"
 	"github.com/terraphim/adfbot/internal/bot"
 	"github.com/terraphim/adfbot/internal/config"
@@ -163,7 +164,9 @@ func (w *oldWorld) getenv(name string) string {
 func (w *oldWorld) run(code int, args ...string) string {
 	w.t.Helper()
 	var stdout, stderr bytes.Buffer
-	got := run(w.t.Context(), args, process{stdin: strings.NewReader(""), stdout: &stdout, stderr: &stderr, getenv: w.getenv, now: func() time.Time { return w.now }})
+	got := run(w.t.Context(), args, process{
+		stdin: strings.NewReader(""), stdout: &stdout, stderr: &stderr, getenv: w.getenv, now: func() time.Time { return w.now },
+	})
 	require.Equal(w.t, code, got, "adfbot %q: %s", args, stderr.String())
 	return stdout.String()
 }
@@ -291,8 +294,8 @@ func TestOldNamesAreServed(t *testing.T) {
 	get := func(path string) string { t.Helper(); return ask(http.StatusOK, http.MethodGet, path, "") }
 	post := func(path, body string) string { t.Helper(); return ask(http.StatusOK, http.MethodPost, path, body) }
 	const v1 = "/api/v1"
-	const result = `{"project": "alder", "agent": "project-meta", "outcome": "failure", "exit_code": 1, "signal": "SIGTERM", "detail": "stopped", "run_id": "new",
-		"started_at": "2026-11-22T11:20:00Z", "finished_at": "2026-11-22T11:25:00Z", "host": "builder-1", "output": "text"}`
+	const result = `{"project": "alder", "agent": "project-meta", "outcome": "failure", "exit_code": 1, "signal": "SIGTERM", "detail": "stopped",
+		"run_id": "new", "started_at": "2026-11-22T11:20:00Z", "finished_at": "2026-11-22T11:25:00Z", "host": "builder-1", "output": "text"}`
 
 	names("projects", get(v1+"/projects"))
 	names("project", get(v1+"/projects/alder"), get(v1+"/projects/cedar"), get(v1+"/projects/oak"))
@@ -318,8 +321,8 @@ func TestOldNamesAreServed(t *testing.T) {
 	names("spooled", ask(http.StatusAccepted, http.MethodPost, v1+"/results", result))
 }
 
-// plan is what a sweep would do, without the words.
-func (w *oldWorld) plan() []string {
+// steps is what a sweep does or plans, without the words.
+func (w *oldWorld) steps(args ...string) []string {
 	w.t.Helper()
 	var report struct {
 		Actions []struct {
@@ -331,7 +334,7 @@ func (w *oldWorld) plan() []string {
 			}
 		}
 	}
-	require.NoError(w.t, json.Unmarshal([]byte(w.run(0, "sweep", "--dry-run", "--json")), &report))
+	require.NoError(w.t, json.Unmarshal([]byte(w.run(0, append([]string{"sweep", "--json"}, args...)...)), &report))
 	var out []string
 	for _, a := range report.Actions {
 		line := a.Action + " " + a.Project
@@ -351,13 +354,42 @@ func (w *oldWorld) plan() []string {
 
 func TestOldStateIsSwept(t *testing.T) {
 	w := newOldWorld(t)
-	require.Equal(t, golden(t, "plan"), w.plan())
-	for n := 0; len(w.plan()) > 0; n++ {
-		require.Less(t, n, 10, "it comes to no end: %v", w.plan())
-		w.run(0, "sweep")
+	require.Equal(t, golden(t, "planned"), w.steps("--dry-run"))
+	require.Equal(t, golden(t, "done"), w.steps())
+	for n := 0; len(w.steps("--dry-run")) > 0; n++ {
+		require.Less(t, n, 10, "it comes to no end")
 		w.now = w.now.Add(21 * time.Second) // until a lost answer can't come any more
+		w.steps()
 	}
-	require.Equal(t, golden(t, "in the end"), w.outcome())
+	require.Equal(t, golden(t, "outcome"), w.outcome())
+}
+
+func TestOldStepNames(t *testing.T) {
+	var names []string
+	for _, kind := range []plan.Kind{
+		plan.WriteFlag, plan.ConfirmFlag, plan.Resume, plan.Supersede, plan.RecordHold, plan.ReleaseHold, plan.Rebuild, plan.RebuildDone,
+		plan.Create, plan.Adopt, plan.AnnouncePaused, plan.FindLost, plan.ConfirmReopened, plan.Reopen, plan.Replace, plan.ResumeClosed,
+		plan.RunCommand, plan.Close, plan.CloseDuplicate, plan.LeaveOpen, plan.Settle,
+	} {
+		names = append(names, string(kind))
+	}
+	require.Equal(t, golden(t, "steps"), names)
+}
+
+// The state knows the addresses of its Gitea and its pause directory. Others are not believed before somebody confirms them.
+func TestOldPlacesAreKnown(t *testing.T) {
+	w := newOldWorld(t)
+	const pauseDir = "/srv/adfbot/pause"
+	s, err := store.Open(t.Context(), w.path("state/adfbot.db"), store.Options{})
+	require.NoError(t, err)
+	require.NoError(t, s.SetMeta(t.Context(), "gitea_url", oldServer))
+	require.NoError(t, s.SetMeta(t.Context(), "pause_dir", pauseDir))
+	require.NoError(t, s.Close())
+	var status struct{ Problems []string }
+	require.NoError(t, json.Unmarshal([]byte(w.run(0, "status", "--json")), &status))
+	problems := strings.Join(status.Problems, "\n")
+	require.Contains(t, problems, oldServer+" ")
+	require.Contains(t, problems, pauseDir)
 }
 
 var oldKey = regexp.MustCompile(`(?m)^<!-- adfbot:comment (\S+) -->$`)
@@ -385,13 +417,16 @@ func (w *oldWorld) outcome() []string {
 }
 
 func TestOldTextsAreRead(t *testing.T) {
-	const id = "0ddba1100000000000000000000000"
-	flags := map[string]incident.FlagInfo{
-		"alder":  {Project: "alder", Seq: 2, Incident: id + "03", Agent: "project-meta", Failures: 3, Opened: time.Date(2026, 11, 20, 7, 45, 30, 0, time.UTC)},
-		"birch":  {Project: "birch", Seq: 1, Incident: id + "0d", Agent: "project-meta", Failures: 3, Opened: time.Date(2026, 11, 22, 10, 48, 0, 0, time.UTC)},
-		"elm":    {Project: "elm", Seq: 1, Incident: id + "06", Agent: "project-meta", Failures: 3, Opened: time.Date(2026, 11, 20, 8, 10, 30, 0, time.UTC)},
-		"hazel":  {Project: "hazel", Seq: 1, Incident: id + "0a", Agent: "project-meta", Failures: 3, Opened: time.Date(2026, 11, 20, 8, 35, 0, 0, time.UTC)},
-		"quince": {Project: "quince", Seq: 1, Incident: id + "05", Agent: "project-meta", Failures: 1, Opened: time.Date(2026, 11, 20, 8, 5, 0, 0, time.UTC)},
+	flag := func(project string, seq int, id string, failures int, opened time.Time) incident.FlagInfo {
+		id = "0ddba1100000000000000000000000" + id
+		return incident.FlagInfo{Project: project, Seq: seq, Incident: id, Agent: "project-meta", Failures: failures, Opened: opened}
+	}
+	flags := map[string]incident.FlagInfo{ // those of people are not here
+		"alder":  flag("alder", 2, "03", 3, time.Date(2026, 11, 20, 7, 45, 30, 0, time.UTC)),
+		"birch":  flag("birch", 1, "0d", 3, time.Date(2026, 11, 22, 10, 48, 0, 0, time.UTC)),
+		"elm":    flag("elm", 1, "06", 3, time.Date(2026, 11, 20, 8, 10, 30, 0, time.UTC)),
+		"hazel":  flag("hazel", 1, "0a", 3, time.Date(2026, 11, 20, 8, 35, 0, 0, time.UTC)),
+		"quince": flag("quince", 1, "05", 1, time.Date(2026, 11, 20, 8, 5, 0, 0, time.UTC)),
 	}
 	files, err := filepath.Glob(filepath.Join(oldData, "pause", "[a-z]*"))
 	require.NoError(t, err)
@@ -400,7 +435,7 @@ func TestOldTextsAreRead(t *testing.T) {
 		note, err := os.ReadFile(file)
 		require.NoError(t, err)
 		info, ok := escalate.ParseFlagNote(string(note))
-		want, ours := flags[filepath.Base(file)] // the others were made by people
+		want, ours := flags[filepath.Base(file)]
 		require.Equal(t, ours, ok, file)
 		require.Equal(t, want, info, file)
 	}

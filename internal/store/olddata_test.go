@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
 	"testing"
@@ -38,6 +39,10 @@ func at(s string) time.Time {
 
 // oldID is the n-th id that the old program gave away.
 func oldID(n string) string { return "0ddba11000000000000000000000000"[:32-len(n)] + n }
+
+func oldIssue(id, number int64) tracker.IssueRef {
+	return tracker.IssueRef{Repo: oldRepo, ID: id, Number: number, URL: fmt.Sprint(oldServer, "/acme/fleet/issues/", number)}
+}
 
 // oldState copies the old state with its spool and returns the file.
 func oldState(t *testing.T) string {
@@ -156,7 +161,7 @@ func TestOldDocumentsStayAsTheyAre(t *testing.T) {
 		require.Len(t, after[table], len(rows), table)
 		for n, row := range rows {
 			for column, value := range row {
-				require.Equal(t, value, after[table][n][column], "%s.%s of row %d: a field that is new must be left out where it is zero", table, column, n)
+				require.Equal(t, value, after[table][n][column], "%s.%s of row %d: a new field is left out where it is zero", table, column, n)
 			}
 		}
 	}
@@ -164,9 +169,6 @@ func TestOldDocumentsStayAsTheyAre(t *testing.T) {
 
 func TestOldIncidentsLoad(t *testing.T) {
 	s, ctx := openOld(t, oldState(t)), context.Background()
-	issue := func(id, number int64, url string) tracker.IssueRef {
-		return tracker.IssueRef{Repo: oldRepo, ID: id, Number: number, URL: oldServer + "/acme/fleet/issues/" + url}
-	}
 	read := func(id string) incident.Incident {
 		return ok[[]incident.Incident](t)(s.Incidents(ctx, oldID(id)))[0]
 	}
@@ -186,7 +188,7 @@ func TestOldIncidentsLoad(t *testing.T) {
 		require.Equal(t, incident.Incident{
 			ID: oldID("3"), Project: "alder", Seq: 2, Agent: "project-meta", Opened: at("2026-11-20T07:45:30Z"), Failures: 3, Threshold: 3,
 			Host: "builder-1", Instance: "bigbox", FlagWritten: at("2026-11-20T07:45:30Z"),
-			Issue: issue(29, 3, "3"), Lost: []tracker.IssueRef{issue(22, 2, "2")},
+			Issue: oldIssue(29, 3), Lost: []tracker.IssueRef{oldIssue(22, 2)},
 			Tries: 1, NextTry: i.NextTry, LastErr: "gitea: reopen issue #3 in acme/fleet: status 500 (out of order)",
 			ReopenPending: true, Reopens: []time.Time{at("2026-11-20T07:47:30Z"), at("2026-11-22T10:02:30Z")}, IgnoredClosing: 86,
 			Comments: map[string]incident.Comment{
@@ -201,7 +203,11 @@ func TestOldIncidentsLoad(t *testing.T) {
 			},
 			Ack: &incident.Ack{By: tracker.Account{ID: 3, Login: "sam"}, At: at("2026-11-22T10:08:30Z")},
 		}, i)
-		require.Equal(t, key("reopened/1795341750000"), incident.ReopenedKey(i))
+		command, duplicate := incident.Command{Incident: i.ID, Comment: 34}, oldIssue(36, 4)
+		for _, key := range []string{incident.DuplicateKey(i, duplicate), incident.DuplicateClosedKey(i, duplicate), incident.CommandKey(command),
+			incident.NotOperatorKey(i, tracker.Account{ID: 4}), incident.ReopenedKey(i)} {
+			require.Contains(t, i.Comments, key)
+		}
 	})
 	t.Run("its creation is in doubt", func(t *testing.T) {
 		i := read("d")
@@ -209,6 +215,7 @@ func TestOldIncidentsLoad(t *testing.T) {
 		require.Equal(t, incident.Attempt{At: at("2026-11-22T10:48:00Z"), Up: up(1853280 * time.Second)}, i.Create)
 		require.Equal(t, oldRepo, i.Target)
 		require.True(t, i.Issue.IsZero())
+
 		i = read("e")
 		require.Equal(t, "juniper#1", i.Name())
 		require.False(t, i.IsOpen())
@@ -248,10 +255,17 @@ func TestOldIncidentsLoad(t *testing.T) {
 		require.True(t, i.ReopenQuiet)
 		require.Len(t, i.Reopens, 4)
 	})
+	t.Run("its flag came later", func(t *testing.T) {
+		i := read("5")
+		require.Equal(t, "quince#1", i.Name())
+		require.Equal(t, at("2026-11-20T08:06:00Z"), i.FlagWritten)
+		require.True(t, i.Comments[incident.PausedKey(i)].Done)
+	})
 	t.Run("rebuilt and replaced", func(t *testing.T) {
 		i := read("6")
 		require.Equal(t, "elm#2", i.Name())
 		require.True(t, i.Rebuilt)
+
 		i = read("7")
 		require.Equal(t, "elm#1", i.Name())
 		require.True(t, i.Replaced)
@@ -275,12 +289,14 @@ func TestOldIncidentsLoad(t *testing.T) {
 	t.Run("evidence", func(t *testing.T) {
 		e := ok[incident.Evidence](t)(s.Evidence(ctx, oldID("3")))
 		require.Len(t, e.Runs, 7)
-		require.Equal(t, incident.Run{Outcome: store.Failure, Started: at("2026-11-20T07:44:10Z"), Finished: at("2026-11-20T07:45:29Z"), ExitCode: 3,
-			Host: "builder-1", RunID: "run-007"}, e.Runs[0])
+		require.Equal(t, incident.Run{
+			Outcome: store.Failure, Started: at("2026-11-20T07:44:10Z"), Finished: at("2026-11-20T07:45:29Z"), ExitCode: 3, Host: "builder-1", RunID: "run-007",
+		}, e.Runs[0])
 		require.Equal(t, "timed out after 1h0m0s", e.Runs[1].Detail)
 		require.Equal(t, "SIGKILL", e.Runs[2].Signal)
 		require.Equal(t, "planning the next step\nerror: the model quota is used up\n", e.Output)
-		require.Equal(t, []incident.EarlierIncident{{Seq: 1, Opened: at("2026-11-20T06:05:30Z"), Ended: at("2026-11-20T06:38:30Z"), Issue: issue(11, 1, "1")}}, e.Earlier)
+		earlier := incident.EarlierIncident{Seq: 1, Opened: at("2026-11-20T06:05:30Z"), Ended: at("2026-11-20T06:38:30Z"), Issue: oldIssue(11, 1)}
+		require.Equal(t, []incident.EarlierIncident{earlier}, e.Earlier)
 		require.Equal(t, e, ok[[]incident.Incident](t)(s.IncidentsOf(ctx, "alder", 1))[0].Evidence)
 	})
 }
@@ -290,14 +306,14 @@ func TestOldCommandsLoad(t *testing.T) {
 	pending := ok[[]incident.Command](t)(s.PendingCommands(ctx, oldServer, ""))
 	require.Equal(t, []incident.Command{
 		{
-			Comment: 90, Issue: tracker.IssueRef{Repo: oldRepo, ID: 29, Number: 3, URL: oldServer + "/acme/fleet/issues/3"}, Incident: oldID("3"), Project: "alder",
+			Comment: 90, Issue: oldIssue(29, 3), Incident: oldID("3"), Project: "alder",
 			By: tracker.Account{ID: 3, Login: "sam"}, At: at("2026-11-22T10:07:30Z"),
 			Steps: []incident.Step{
 				{Line: incident.CommandLine{Verb: incident.AckVerb, Reason: "for the weekend", Written: "ack"}, Begun: true, Target: oldID("3")},
 				{Line: incident.CommandLine{Verb: incident.StatusVerb, Written: "status"}},
 			},
 		}, {
-			Comment: 91, Issue: tracker.IssueRef{Repo: oldRepo, ID: 63, Number: 8, URL: oldServer + "/acme/fleet/issues/8"}, Incident: oldID("8"), Project: "dogwood",
+			Comment: 91, Issue: oldIssue(63, 8), Incident: oldID("8"), Project: "dogwood",
 			By: tracker.Account{ID: 2, Login: "alex"}, At: at("2026-11-22T10:07:30Z"),
 			Steps: []incident.Step{{
 				Line:  incident.CommandLine{Verb: incident.ResumeVerb, Reason: "it was the quota", Written: "resume"},
@@ -308,15 +324,20 @@ func TestOldCommandsLoad(t *testing.T) {
 	require.Empty(t, ok[[]incident.Command](t)(s.PendingCommands(ctx, oldServer, "cedar")))
 
 	// Those that are done are known by their comment and its time.
-	written := map[int64]time.Time{33: at("2026-11-20T07:48:30Z"), 34: at("2026-11-20T07:48:30Z"), 35: at("2026-11-20T07:48:31Z"), 90: at("2026-11-22T10:07:30Z")}
+	then := at("2026-11-20T07:48:30Z")
+	written := map[int64]time.Time{33: then, 34: then, 35: then.Add(time.Second), 90: at("2026-11-22T10:07:30Z")}
 	require.Equal(t, []int64{35}, ok[[]int64](t)(s.NewComments(ctx, oldServer, written)))
 }
 
 func TestOldProjectsAndResultsLoad(t *testing.T) {
 	s, ctx := openOld(t, oldState(t)), context.Background()
 	project := func(id string) store.Project { return ok[store.Project](t)(s.Project(ctx, id)) }
-	require.Equal(t, store.Project{ID: "alder", Generation: 1, Breaker: breaker.State{Failures: 3, Tripped: true}, Resumed: at("2026-11-20T06:38:30Z")}, project("alder"))
-	require.Equal(t, store.Project{ID: "cedar", Generation: 1, Breaker: breaker.State{Failures: 1}, HalfOpen: true, Resumed: at("2026-11-20T08:01:00Z")}, project("cedar"))
+	require.Equal(t, store.Project{
+		ID: "alder", Generation: 1, Breaker: breaker.State{Failures: 3, Tripped: true}, Resumed: at("2026-11-20T06:38:30Z"),
+	}, project("alder"))
+	require.Equal(t, store.Project{
+		ID: "cedar", Generation: 1, Breaker: breaker.State{Failures: 1}, HalfOpen: true, Resumed: at("2026-11-20T08:01:00Z"),
+	}, project("cedar"))
 	require.Equal(t, store.Project{ID: "ivy", Ignored: 3}, project("ivy"))
 
 	failed := func(id, started, finished, recorded string) store.HistoryRun {
@@ -343,10 +364,12 @@ func TestOldProjectsAndResultsLoad(t *testing.T) {
 
 	// The answer is stored with the result.
 	again := func(project, run string) store.Answer {
-		limits := store.Limits{Threshold: 9, Resume: 9}
-		return ok[store.Answer](t)(s.Record(ctx, store.Result{Project: project, Agent: "project-meta", RunID: run, Outcome: store.Failure}, limits))
+		r := store.Result{Project: project, Agent: "project-meta", RunID: run, Outcome: store.Failure}
+		return ok[store.Answer](t)(s.Record(ctx, r, store.Limits{Threshold: 9, Resume: 9}))
 	}
-	require.Equal(t, store.Answer{Outcome: store.Failure, Counted: true, Failures: 3, Threshold: 3, Tripped: true, Incident: oldID("2"), Known: true}, again("alder", "run-003"))
+	require.Equal(t, store.Answer{
+		Outcome: store.Failure, Counted: true, Failures: 3, Threshold: 3, Tripped: true, Incident: oldID("2"), Known: true,
+	}, again("alder", "run-003"))
 	require.Equal(t, store.Answer{Outcome: store.Failure, Counted: true, Failures: 2, Threshold: 3, Known: true}, again("alder", "run-002"))
 
 	counts, last, err := s.CountSince(ctx, 0, 1000)
@@ -362,15 +385,19 @@ func TestOldRowsLoad(t *testing.T) {
 	require.Equal(t, oldID("1"), s.Installation())
 	require.NoError(t, s.Check(ctx))
 	require.True(t, ok[bool](t)(s.FlagsWritten(ctx)))
-	for key, want := range map[string]string{"gitea_url": oldServer, "pause_dir": "/srv/adfbot/pause", "last_sweep": `"took_ns":81000000,"taken_in":1,"lost_runs":1,"pruned":0,`} {
+	for key, want := range map[string]string{
+		"gitea_url": oldServer, "pause_dir": "/srv/adfbot/pause", "last_sweep": `"took_ns":81000000,"taken_in":1,"lost_runs":1,"pruned":0,`,
+	} {
 		require.Contains(t, ok[string](t)(s.Meta(ctx, key)), want)
 	}
 
-	note := "rowan is paused by alex (bigbox, 2026-11-22 10:54 UTC).\nReason: it eats the disk\nTo resume, remove this file or run: adfbot resume rowan\n"
+	const note = "rowan is paused by alex (bigbox, 2026-11-22 10:54 UTC).\nReason: it eats the disk\n" +
+		"To resume, remove this file or run: adfbot resume rowan\n"
 	rowan := incident.Hold{Project: "rowan", Note: note, Since: at("2026-11-22T10:54:00Z")}
 	holds := ok[[]incident.Hold](t)(s.Holds(ctx))
 	require.Len(t, holds, 4)
-	require.Equal(t, []incident.Hold{{Project: "larch", Since: at("2026-11-22T08:36:00Z"), FlagWritten: at("2026-11-22T08:36:00Z")}, rowan}, holds[2:])
+	larch := incident.Hold{Project: "larch", Since: at("2026-11-22T08:36:00Z"), FlagWritten: at("2026-11-22T08:36:00Z")}
+	require.Equal(t, []incident.Hold{larch, rowan}, holds[2:])
 	require.Equal(t, &rowan, ok[*incident.Hold](t)(s.Hold(ctx, "rowan")))
 	unsettled, hold, err := s.ProjectState(ctx, "rowan")
 	require.NoError(t, err)
@@ -385,12 +412,13 @@ func TestOldRowsLoad(t *testing.T) {
 	}, ok[[]incident.Operator](t)(s.Operators(ctx, oldServer)))
 	require.Equal(t, at("2026-11-22T10:07:30Z"), ok[time.Time](t)(s.CommentsRead(ctx, oldRepo)))
 	require.Equal(t, map[string]int64{"adf": 8, "circuit-breaker": 9, "priority/high": 10}, ok[map[string]int64](t)(s.Labels(ctx, oldRepo)))
-	require.Equal(t, []tracker.Account{{ID: 999, Login: "adf-bot-before"}, {ID: 1, Login: "adf-bot"}}, ok[[]tracker.Account](t)(s.Accounts(ctx, oldServer)))
+	accounts := ok[[]tracker.Account](t)(s.Accounts(ctx, oldServer))
+	require.Equal(t, []tracker.Account{{ID: 999, Login: "adf-bot-before"}, {ID: 1, Login: "adf-bot"}}, accounts)
 
 	running := ok[[]store.Run](t)(s.Running(ctx))
 	require.Equal(t, []store.Run{{
-		ID: oldID("10"), Project: "cedar", Agent: "project-meta", RunID: "cedar-7", Generation: 1, Host: "builder-1", Started: at("2026-11-22T10:55:30Z"),
-		ChildPID: 4711, ChildStart: "11111111-2222-3333-4444-555555555555/4242",
+		ID: oldID("10"), Project: "cedar", Agent: "project-meta", RunID: "cedar-7", Generation: 1, Host: "builder-1",
+		Started: at("2026-11-22T10:55:30Z"), ChildPID: 4711, ChildStart: "11111111-2222-3333-4444-555555555555/4242",
 	}}, running)
 	require.True(t, s.Gone(ctx, running[0]))
 
@@ -414,7 +442,9 @@ func TestOldSpoolLoads(t *testing.T) {
 	}
 	require.Len(t, results, 4)
 	result := func(project, id, outcome, started, finished string) store.Result {
-		return store.Result{Project: project, Agent: "project-meta", RunID: id, Outcome: outcome, Host: "builder-1", Started: at(started), Finished: at(finished)}
+		return store.Result{
+			Project: project, Agent: "project-meta", RunID: id, Outcome: outcome, Host: "builder-1", Started: at(started), Finished: at(finished),
+		}
 	}
 	generation := func(n int64) *int64 { return &n }
 	failure := result("cedar", "run-038", store.Failure, "2026-11-22T10:55:40Z", "2026-11-22T10:56:59Z")
@@ -422,7 +452,9 @@ func TestOldSpoolLoads(t *testing.T) {
 	failure.Generation = generation(1)
 	success := result("juniper", "run-039", store.Success, "2026-11-22T10:57:10Z", "2026-11-22T10:58:29Z")
 	success.Generation = generation(0)
-	ignored := store.Result{Project: "ivy", Agent: "project-meta", RunID: "run-040", Outcome: store.Ignored, ExitCode: 75, Host: "builder-1", Finished: at("2026-11-22T10:59:59Z")}
+	ignored := store.Result{
+		Project: "ivy", Agent: "project-meta", RunID: "run-040", Outcome: store.Ignored, ExitCode: 75, Host: "builder-1", Finished: at("2026-11-22T10:59:59Z"),
+	}
 	require.Equal(t, []store.Result{failure, success, ignored}, results[:3])
 	// Of an output for which the disk had no room the end was kept.
 	require.Equal(t, "birch", results[3].Project)
