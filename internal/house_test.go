@@ -24,7 +24,7 @@ var allowed = map[string][]string{
 	"escalate/gitea":      {"escalate/tracker", "internal/redact"},
 	"escalate/incident":   {"escalate/tracker", "internal/redact"},
 	"escalate/plan":       {"escalate/incident", "escalate/tracker"},
-	"escalate/issuetext":  {"escalate/incident", "escalate/tracker", "internal/markdown", "internal/redact"},
+	"escalate/issuetext":  {"pause", "escalate/incident", "escalate/tracker", "internal/markdown", "internal/redact"},
 	"escalate":            {"breaker", "pause", "escalate/tracker", "escalate/incident", "escalate/plan", "escalate/issuetext", "internal/redact", "internal/markdown"},
 	"escalate/giteatest":  {},
 	"internal/testhost":   {},

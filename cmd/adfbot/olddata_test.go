@@ -19,9 +19,9 @@ import (
 	"github.com/rogpeppe/go-internal/txtar"
 	"github.com/stretchr/testify/require"
 
-	"github.com/terraphim/adfbot/escalate"
 	"github.com/terraphim/adfbot/escalate/giteatest"
 	"github.com/terraphim/adfbot/escalate/incident"
+	"github.com/terraphim/adfbot/escalate/issuetext"
 	"github.com/terraphim/adfbot/escalate/plan"
 	"github.com/terraphim/adfbot/escalate/tracker"
 	"github.com/terraphim/adfbot/internal/bot"
@@ -434,7 +434,7 @@ func TestOldTextsAreRead(t *testing.T) {
 	for _, file := range files {
 		note, err := os.ReadFile(file)
 		require.NoError(t, err)
-		info, ok := escalate.ParseFlagNote(string(note))
+		info, ok := issuetext.ParseFlagNote(string(note))
 		want, ours := flags[filepath.Base(file)]
 		require.Equal(t, ours, ok, file)
 		require.Equal(t, want, info, file)

@@ -17,6 +17,7 @@ import (
 	"github.com/terraphim/adfbot/internal/redact"
 	"github.com/terraphim/adfbot/internal/store"
 	"github.com/terraphim/adfbot/internal/web"
+	"github.com/terraphim/adfbot/pause"
 )
 
 type recordFlags struct {
@@ -120,7 +121,7 @@ func (a *app) courier(cfg *config.Config) bot.Courier {
 // deliver is record for a user who may not write the state.
 func (a *app) deliver(ctx context.Context, c bot.Courier, r store.Result, asJSON bool) error {
 	if r.RunID == "" {
-		r.RunID = "record-" + store.NewID() // it may be sent twice
+		r.RunID = "record-" + pause.NewRandomID() // it may be sent twice
 	}
 	if r.Host == "" {
 		r.Host, _ = os.Hostname()

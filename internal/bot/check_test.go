@@ -15,6 +15,7 @@ import (
 	"github.com/terraphim/adfbot/internal/bot"
 	"github.com/terraphim/adfbot/internal/store"
 	"github.com/terraphim/adfbot/internal/testhost"
+	"github.com/terraphim/adfbot/pause"
 )
 
 // finding is the text of the one finding of its kind and level.
@@ -136,7 +137,7 @@ func TestCheckNamesWhatIsWrongAndItsFix(t *testing.T) {
 		"a wiped directory": {func(w *world) { w.fail("odilo", 2); w.wipe() },
 			"pause_dir", bot.Fail, []string{"adfbot restore", "a bare touch would resume: odilo"}},
 		"another installation's directory": {func(w *world) {
-			require.NoError(w.t, os.WriteFile(w.sentinel(), []byte(store.NewID()), 0o644))
+			require.NoError(w.t, os.WriteFile(w.sentinel(), []byte(pause.NewRandomID()), 0o644))
 		}, "pause_dir", bot.Fail, []string{"belongs to another installation", "set pause_dir to this installation's own directory"}},
 		"a pause directory that is a file": {func(w *world) { w.rm(w.cfg.PauseDir); w.touch(w.cfg.PauseDir) },
 			"pause_dir", bot.Fail, []string{"is not a directory"}},

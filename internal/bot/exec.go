@@ -132,7 +132,7 @@ func (x *execution) checked() error {
 		return err
 	}
 	if x.q.RunID == "" {
-		x.q.RunID = store.NewID()
+		x.q.RunID = pause.NewRandomID()
 	}
 	return CheckResult(store.Result{Agent: x.q.Agent, RunID: x.q.RunID}, x.env.Now())
 }

@@ -269,7 +269,7 @@ func (b *Bot) spooled(run store.Run) (bool, error) {
 // SpoolResult keeps a result that can't be stored, and says so in words for the person who reads stderr.
 func SpoolResult(cfg *config.Config, r store.Result, cause error) (string, error) {
 	if r.RunID == "" {
-		r.RunID = "spooled-" + store.NewID()
+		r.RunID = "spooled-" + pause.NewRandomID()
 	}
 	file, err := store.Spool(cfg.State, r)
 	if err != nil {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/terraphim/adfbot/internal/bot"
 	"github.com/terraphim/adfbot/internal/store"
+	"github.com/terraphim/adfbot/pause"
 )
 
 // wiped is a world in which odilo has an incident and atlas a hold, and whose directory was emptied.
@@ -124,7 +125,7 @@ func TestWhereTheSentinelIsThereNothingIsRestored(t *testing.T) {
 
 func TestIntoAnotherInstallationsDirectoryNothingIsRestored(t *testing.T) {
 	w := wiped(t)
-	theirs := store.NewID()
+	theirs := pause.NewRandomID()
 	require.NoError(t, os.WriteFile(w.sentinel(), []byte(theirs+"\n"), 0o644))
 	_, err := w.restore()
 	require.ErrorContains(t, err, "its sentinel names installation "+theirs)

@@ -12,6 +12,7 @@ import (
 	"github.com/terraphim/adfbot/breaker"
 	"github.com/terraphim/adfbot/escalate/incident"
 	"github.com/terraphim/adfbot/internal/store"
+	"github.com/terraphim/adfbot/pause"
 )
 
 var ctx = context.Background()
@@ -81,7 +82,7 @@ func TestTheEvidenceStaysAsItWasAtTheTrip(t *testing.T) {
 	require.NoError(t, err)
 	require.True(t, resume(t, s, "odilo", i.ID, noon))
 	require.Equal(t, before, evidence(t, s, i.ID))
-	none, err := s.Evidence(ctx, store.NewID())
+	none, err := s.Evidence(ctx, pause.NewRandomID())
 	require.NoError(t, err)
 	require.Empty(t, none)
 }
@@ -149,7 +150,7 @@ func TestAResumeOfAnotherIncidentChangesNothing(t *testing.T) {
 	i := trip(t, s, "odilo")
 	require.NoError(t, s.SetHold(ctx, incident.Hold{Project: "odilo", Since: noon}))
 	before := project(t, s, "odilo")
-	require.False(t, resume(t, s, "odilo", store.NewID(), noon))
+	require.False(t, resume(t, s, "odilo", pause.NewRandomID(), noon))
 	require.False(t, resume(t, s, "atlas", i.ID, noon))
 	require.Equal(t, before, project(t, s, "odilo"))
 	require.True(t, theIncident(t, s, i.ID).IsOpen())

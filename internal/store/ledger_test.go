@@ -10,6 +10,7 @@ import (
 	"github.com/terraphim/adfbot/escalate/incident"
 	"github.com/terraphim/adfbot/escalate/tracker"
 	"github.com/terraphim/adfbot/internal/store"
+	"github.com/terraphim/adfbot/pause"
 )
 
 func TestAChangeIsStoredAndReturned(t *testing.T) {
@@ -25,7 +26,7 @@ func TestAChangeIsStoredAndReturned(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, changed, theIncident(t, s, i.ID))
 	require.Equal(t, int64(3), changed.Issue.Number)
-	_, err = s.Change(ctx, store.NewID(), func(*incident.Incident) {})
+	_, err = s.Change(ctx, pause.NewRandomID(), func(*incident.Incident) {})
 	require.Error(t, err, "an incident that is not there")
 }
 
@@ -73,7 +74,7 @@ func TestStandingIsWhatUnsettledAndHoldAreTogether(t *testing.T) {
 
 func TestARebuiltIncidentKeepsItsIdentityAndItsNumberIfThatIsFree(t *testing.T) {
 	s, _ := newStore(t)
-	i := incident.Incident{ID: store.NewID(), Project: "odilo", Seq: 7, Agent: "project-meta", Opened: noon, Rebuilt: true, FlagWritten: noon}
+	i := incident.Incident{ID: pause.NewRandomID(), Project: "odilo", Seq: 7, Agent: "project-meta", Opened: noon, Rebuilt: true, FlagWritten: noon}
 	got, err := s.Insert(ctx, i)
 	require.NoError(t, err)
 	require.Equal(t, i, got)
@@ -85,11 +86,11 @@ func TestARebuiltIncidentKeepsItsIdentityAndItsNumberIfThatIsFree(t *testing.T) 
 	require.NoError(t, err)
 	require.Equal(t, i, got, "one that exists stays as it is")
 
-	over := incident.Incident{ID: store.NewID(), Project: "odilo", Seq: 7, Opened: noon, Ended: noon}
+	over := incident.Incident{ID: pause.NewRandomID(), Project: "odilo", Seq: 7, Opened: noon, Ended: noon}
 	got, err = s.Insert(ctx, over)
 	require.NoError(t, err)
 	require.Equal(t, 8, got.Seq, "its number is taken")
-	over = incident.Incident{ID: store.NewID(), Project: "odilo", Opened: noon, Ended: noon}
+	over = incident.Incident{ID: pause.NewRandomID(), Project: "odilo", Opened: noon, Ended: noon}
 	got, err = s.Insert(ctx, over)
 	require.NoError(t, err)
 	require.Equal(t, 9, got.Seq, "it has no number")
@@ -100,14 +101,14 @@ func TestARebuiltIncidentKeepsItsIdentityAndItsNumberIfThatIsFree(t *testing.T) 
 func TestAProjectHasOneOpenIncidentAtMost(t *testing.T) {
 	s, _ := newStore(t)
 	i := trip(t, s, "odilo")
-	_, err := s.Insert(ctx, incident.Incident{ID: store.NewID(), Project: "odilo", Seq: 9, Opened: noon})
+	_, err := s.Insert(ctx, incident.Incident{ID: pause.NewRandomID(), Project: "odilo", Seq: 9, Opened: noon})
 	require.ErrorIs(t, err, incident.ErrOpenIncident)
 	list, err := s.IncidentsOf(ctx, "odilo", 9)
 	require.NoError(t, err)
 	i.Evidence = evidence(t, s, i.ID)
 	require.Equal(t, []incident.Incident{i}, list)
 	// Neither may an ended one come back to life beside it.
-	over := incident.Incident{ID: store.NewID(), Project: "odilo", Opened: noon, Ended: noon}
+	over := incident.Incident{ID: pause.NewRandomID(), Project: "odilo", Opened: noon, Ended: noon}
 	_, err = s.Insert(ctx, over)
 	require.NoError(t, err)
 	_, err = s.Change(ctx, over.ID, func(i *incident.Incident) { i.Ended = time.Time{} })
@@ -119,7 +120,7 @@ func TestIncidentsAreFoundByAnyNumberOfIDs(t *testing.T) {
 	i, j := trip(t, s, "odilo"), trip(t, s, "atlas")
 	ids := []string{i.ID}
 	for range 1200 {
-		ids = append(ids, store.NewID())
+		ids = append(ids, pause.NewRandomID())
 	}
 	list, err := s.Incidents(ctx, append(ids, j.ID)...)
 	require.NoError(t, err)

@@ -16,6 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/terraphim/adfbot/internal/store"
+	"github.com/terraphim/adfbot/pause"
 )
 
 func TestANewStateIsMadeWithItsDirectoryAndARandomInstallation(t *testing.T) {
@@ -55,7 +56,7 @@ func TestALostStateGetsItsInstallationBackFromTheSentinel(t *testing.T) {
 	s := open(t, path, store.Options{Sentinel: sentinel})
 	require.Equal(t, old, s.Installation())
 	require.NoError(t, s.Close())
-	s = open(t, path, store.Options{Sentinel: func() (string, error) { return store.NewID(), nil }})
+	s = open(t, path, store.Options{Sentinel: func() (string, error) { return pause.NewRandomID(), nil }})
 	require.Equal(t, old, s.Installation(), "a state that is there knows its own")
 	require.Equal(t, 1, asked)
 }

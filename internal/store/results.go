@@ -9,6 +9,7 @@ import (
 
 	"github.com/terraphim/adfbot/breaker"
 	"github.com/terraphim/adfbot/escalate/incident"
+	"github.com/terraphim/adfbot/pause"
 )
 
 // Outcomes of a run.
@@ -244,7 +245,7 @@ func insertResult(ctx context.Context, tx *txn, r Result, a Answer, now time.Tim
 // trip opens the incident of a result that is not stored yet.
 func (s *Store) trip(ctx context.Context, tx *txn, r Result, l Limits, a Answer) (incident.Incident, error) {
 	i := incident.Incident{
-		ID: NewID(), Project: r.Project, Agent: r.Agent, Opened: s.now().UTC(), Failures: a.Failures, Threshold: a.Threshold,
+		ID: pause.NewRandomID(), Project: r.Project, Agent: r.Agent, Opened: s.now().UTC(), Failures: a.Failures, Threshold: a.Threshold,
 		Host: r.Host, Instance: l.Instance,
 	}
 	if i.Host == "" {

@@ -11,6 +11,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/terraphim/adfbot/pause"
 )
 
 // Run is a run of `adfbot exec` that has begun. While it goes on its process holds the lock on a file of its own, so that
@@ -32,7 +34,7 @@ type Run struct {
 // BeginRun stores the start of a run, with the project's generation, before its command is started. It fails with
 // [ErrPaused] where the project has an open incident: then it must not start.
 func (s *Store) BeginRun(ctx context.Context, r Run) (Run, error) {
-	r.ID = NewID()
+	r.ID = pause.NewRandomID()
 	unlock, err := lockRun(s.runPath(r.ID))
 	if err != nil {
 		return r, s.wrap(err)

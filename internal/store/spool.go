@@ -67,7 +67,7 @@ func spoolNew(dir string, doc []byte) (string, error) {
 	if err := makeDirs(dir); err != nil {
 		return "", err
 	}
-	name := filepath.Join(dir, NewID())
+	name := filepath.Join(dir, pause.NewRandomID())
 	f, err := os.OpenFile(name+tempSuffix, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
 	if err != nil {
 		return "", err
@@ -109,7 +109,7 @@ func spoolInPlace(dir string, doc []byte, r Result) (string, error) {
 			continue
 		}
 		// The rename gives the file to one process only.
-		mine := filepath.Join(dir, NewID())
+		mine := filepath.Join(dir, pause.NewRandomID())
 		now := time.Now()
 		_ = os.Chtimes(from, now, now) // it is old, and would be tidied away as left behind
 		if os.Rename(from, mine+tempSuffix) != nil {

@@ -25,9 +25,7 @@ package store
 
 import (
 	"context"
-	"crypto/rand"
 	"database/sql"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -42,6 +40,7 @@ import (
 	sqlite3 "modernc.org/sqlite/lib"
 
 	"github.com/terraphim/adfbot/internal/hostlocal"
+	"github.com/terraphim/adfbot/pause"
 )
 
 // Store is an open state. It is safe for concurrent use. It must be closed, or its write-ahead log grows for ever.
@@ -201,7 +200,7 @@ func (s *Store) start(ctx context.Context, o Options) error {
 			}
 		}
 		if id == "" {
-			id = NewID()
+			id = pause.NewRandomID()
 		}
 		// Two processes may make a state at once: the first one's id stays.
 		err = s.tx(ctx, func(ctx context.Context, tx *txn) error {
@@ -226,13 +225,6 @@ func (s *Store) Path() string { return s.path }
 
 // Installation is the random id of this state and its pause directory: 32 hexadecimal digits.
 func (s *Store) Installation() string { return s.installation }
-
-// NewID returns 128 random bits in hexadecimal.
-func NewID() string {
-	var b [16]byte
-	_, _ = rand.Read(b[:]) // never fails
-	return hex.EncodeToString(b[:])
-}
 
 // Check reads the whole file and reports the first damage; it takes as long as reading does.
 func (s *Store) Check(ctx context.Context) error {

@@ -14,6 +14,7 @@ import (
 	"github.com/terraphim/adfbot/internal/config"
 	"github.com/terraphim/adfbot/internal/redact"
 	"github.com/terraphim/adfbot/internal/store"
+	"github.com/terraphim/adfbot/pause"
 )
 
 // defaultAgent is who ran where the body does not say, as for `adfbot record`.
@@ -77,7 +78,7 @@ func flagMissing(f incident.FlagView) string {
 // again under another run id. Where even that fails, the client is told to come again.
 func (s *Server) spooled(w http.ResponseWriter, r *http.Request, cfg *config.Config, res store.Result, cause error) error {
 	if res.RunID == "" {
-		res.RunID = "spooled-" + store.NewID()
+		res.RunID = "spooled-" + pause.NewRandomID()
 	}
 	file, err := store.Spool(cfg.State, res)
 	if err != nil {

@@ -79,7 +79,7 @@ func hooked(t *testing.T, edits ...string) (*station, *swept) {
 	require.NoError(t, err)
 	defer st.Close()
 	require.NoError(t, st.AddAccount(t.Context(), stationGitea, tracker.Account{ID: 2, Login: "adf-bot"}))
-	_, err = st.Insert(t.Context(), incident.Incident{ID: store.NewID(), Project: "odilo", Seq: 1, Opened: time.Now(), Issue: tracker.IssueRef{
+	_, err = st.Insert(t.Context(), incident.Incident{ID: pause.NewRandomID(), Project: "odilo", Seq: 1, Opened: time.Now(), Issue: tracker.IssueRef{
 		Repo: tracker.Repo{Server: stationGitea, Owner: "terraphim", Name: "rec"}, ID: 421, Number: 1}})
 	require.NoError(t, err)
 	w := &swept{}
