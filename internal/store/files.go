@@ -9,8 +9,6 @@ import (
 	"path/filepath"
 	"syscall"
 	"time"
-
-	"github.com/terraphim/adfbot/internal/hostlocal"
 )
 
 // inherit gives a new file or folder the owner and group of its directory, and the group the rights that it has on the
@@ -98,11 +96,6 @@ func makeDirs(dir string) error {
 	return nil
 }
 
-func isDiskError(err error) bool {
-	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EROFS) || errors.Is(err, syscall.EDQUOT) ||
-		errors.Is(err, syscall.EIO) || errors.Is(err, syscall.ENOTDIR)
-}
-
 // Claim is [incident.Claimer.Claim]. The state is one machine's file, so a claim is a lock of the machine.
 func (s *Store) Claim(ctx context.Context, name string, wait time.Duration) (held context.Context, release func(), err error) {
 	held, release, err = s.locks.Claim(ctx, name, wait)
@@ -114,6 +107,3 @@ func (s *Store) LockHere(ctx context.Context, name string, wait time.Duration) (
 	unlock, err = s.locks.LockHere(ctx, name, wait)
 	return unlock, s.wrap(err)
 }
-
-// LockedError reports that a lock was not free in time.
-type LockedError = hostlocal.LockTimeoutError

@@ -7,14 +7,6 @@ import (
 	"path/filepath"
 )
 
-// OutcomeCount is how many results were recorded with one outcome for one project, and how many of them tripped a breaker.
-type OutcomeCount struct {
-	Project string
-	Outcome string
-	Results int
-	Trips   int
-}
-
 // LastResult is the position of the newest result, for [Store.CountSince]; 0 where there is none.
 func (s *Store) LastResult(ctx context.Context) (int64, error) {
 	var id int64
@@ -60,7 +52,7 @@ var errNoWriting = errors.New("nothing can be stored")
 // the disk, makes a change and takes it back, which never reaches the disk.
 func (s *Store) Writable(ctx context.Context) error {
 	if what := Trouble(filepath.Dir(s.path), LeastRoom); what != "" {
-		return s.unusable(what, errNoWriting)
+		return Unusable(s.path, what, errNoWriting)
 	}
 	tx, err := s.db.begin(ctx, s.Moved)
 	if err != nil {

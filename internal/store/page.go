@@ -10,23 +10,6 @@ import (
 	"github.com/terraphim/adfbot/escalate/incident"
 )
 
-// IncidentFilter says which incidents [Store.IncidentPage] returns.
-type IncidentFilter struct {
-	Projects []string // of these alone; nil: of all
-	State    string   // [OpenIncidents], [EndedIncidents] or "": both
-	After    string   // id of the last incident of the page before; "": from the newest on
-	Limit    int
-}
-
-// States of incidents in a filter.
-const (
-	OpenIncidents  = "open"
-	EndedIncidents = "ended"
-)
-
-// ErrNoIncident: the incident that a page is to begin after does not exist.
-var ErrNoIncident = errors.New("there is no such incident")
-
 // IncidentPage returns at most Limit incidents, the newest first. Incidents that are opened meanwhile do not move a later
 // page.
 func (s *Store) IncidentPage(ctx context.Context, f IncidentFilter) ([]incident.Incident, error) {

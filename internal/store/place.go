@@ -22,14 +22,14 @@ func (s *Store) Moved() error {
 	case !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, syscall.ENOTDIR):
 		return nil // that it can't be looked at says nothing about the file that is open
 	}
-	return s.unusable("it was removed or replaced while adfbot had it open: put it back, or begin with what is there now (a daemon does so by itself within a minute)", err)
+	return Unusable(s.path, "it was removed or replaced while adfbot had it open: put it back, or begin with what is there now (a daemon does so by itself within a minute)", err)
 }
 
 // File is the file that this state was opened from: os.SameFile tells whether another open state is the same one.
 func (s *Store) File() os.FileInfo { return s.opened }
 
-// whyClosed says why SQLite can't open or write the file, and whether another user might: rights are only the last guess.
-func (s *Store) whyClosed(rights string) (advice string, denied bool) {
+// whyClosed returns why SQLite can't open or write the file, and whether another user might. Rights are only the last guess.
+func (s *Store) whyClosed() (advice string, denied bool) {
 	info, err := os.Stat(s.path)
 	switch {
 	case err == nil && !info.Mode().IsRegular():
@@ -37,10 +37,10 @@ func (s *Store) whyClosed(rights string) (advice string, denied bool) {
 	case errors.Is(err, fs.ErrNotExist):
 		return "nothing is there", false
 	}
-	if what := Trouble(filepath.Dir(s.path), 1); what != "" {
-		return what, what == adviceReadOnly // which it may be for this process alone
+	if problem := Trouble(filepath.Dir(s.path), 1); problem != "" {
+		return problem, problem == MountedReadOnly // it may be so for this process alone
 	}
-	return rights, true
+	return "this user may not write the file or its directory: see `adfbot check` for the chown or chmod", true
 }
 
 // stReadOnly is ST_RDONLY of statvfs(3).
@@ -67,7 +67,7 @@ const LeastRoom = 64 << 10
 func Trouble(dir string, least uint64) string {
 	switch err := diskError(dir); {
 	case errors.Is(err, syscall.EROFS):
-		return adviceReadOnly
+		return MountedReadOnly
 	case err != nil:
 		return fmt.Sprintf("the disk fails: %v; see `dmesg`", err)
 	}

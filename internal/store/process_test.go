@@ -11,6 +11,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/terraphim/adfbot/internal/hostlocal"
 	"github.com/terraphim/adfbot/internal/store"
 )
 
@@ -87,7 +88,7 @@ func TestALockKeepsOtherProcessesOutUntilItsHolderIsKilled(t *testing.T) {
 	s, _ := newStore(t)
 	pid, kill := child{Do: "hold", Name: "flag/odilo", Path: s.Path()}.start(t)
 	_, err := s.LockHere(ctx, "flag/odilo", 20*time.Millisecond)
-	var locked *store.LockedError
+	var locked *hostlocal.LockTimeoutError
 	require.ErrorAs(t, err, &locked)
 	require.Equal(t, pid, locked.PID)
 

@@ -12,65 +12,6 @@ import (
 	"github.com/terraphim/adfbot/pause"
 )
 
-// Outcomes of a run.
-const (
-	Success = "success"
-	Failure = "failure"
-	Ignored = "ignored" // does not count: neither a failure nor a reset
-)
-
-// Result is how one run of an agent ended. Everything in it that came from outside is masked and cleaned already.
-type Result struct {
-	Project    string    `json:"Project"`
-	Agent      string    `json:"Agent"`
-	RunID      string    `json:"RunID"` // "" where the run has none; else unique for the project and agent
-	Outcome    string    `json:"Outcome"`
-	ExitCode   int       `json:"ExitCode"`
-	Signal     string    `json:"Signal"`
-	Detail     string    `json:"Detail"`
-	Host       string    `json:"Host"`
-	Started    time.Time `json:"Started"` // zero: not known
-	Finished   time.Time `json:"Finished"`
-	Output     string    `json:"Output"`     // kept for a failure only
-	Generation *int64    `json:"Generation"` // noted before the run began; nil: decided by Started, or the current one where that is zero
-	Run        string    `json:"Run"`        // id of the [Run] that this ends, or ""
-}
-
-// Limits of a project's breaker. Threshold applies until a resume, Resume after it until a success.
-type Limits struct {
-	Threshold int
-	Resume    int
-	Instance  string // for the incident
-	Host      string // of this process, where the result names none
-}
-
-// Answer is what a result did. A result that is given again under its run id gets the first answer again.
-type Answer struct {
-	Outcome   string
-	Counted   bool   // it moved the breaker
-	Why       string // why it did not count, where that needs saying
-	Failures  int
-	Threshold int
-	Tripped   bool   // this result tripped the breaker and opened Incident
-	Incident  string // id of the incident that is open after it, or ""
-	Known     bool   // the run was recorded before
-
-	Opened *incident.Incident // the incident that it opened, with its evidence; nil where it opened none now
-}
-
-// ErrConflict: the run id was recorded with another outcome.
-var ErrConflict = errors.New("this run was recorded already with another outcome")
-
-// Project is what is kept of a project beside its incidents.
-type Project struct {
-	ID         string
-	Generation int64
-	Breaker    breaker.State
-	HalfOpen   bool // resumed, and no success since
-	Ignored    int  // ignored results in a row
-	Resumed    time.Time
-}
-
 // evidenceRuns is how many runs an issue tells of.
 const evidenceRuns = 10
 
@@ -273,15 +214,6 @@ func (s *Store) trip(ctx context.Context, tx *txn, r Result, l Limits, a Answer)
 		return i, err
 	}
 	return i, putIncident(ctx, tx, i)
-}
-
-// HistoryRun is a run in the history.
-type HistoryRun struct {
-	incident.Run
-	Agent    string
-	Counted  bool
-	Recorded time.Time
-	Output   string // of a failed run, from [Store.History] only
 }
 
 // Runs returns a project's last results, newest first.

@@ -10,26 +10,9 @@ import (
 	"path/filepath"
 	"strings"
 	"syscall"
-	"time"
 
 	"github.com/terraphim/adfbot/pause"
 )
-
-// Run is a run of `adfbot exec` that has begun. While it goes on its process holds the lock on a file of its own, so that
-// everybody can tell whether it still lives: across containers too, where process ids mean nothing.
-type Run struct {
-	ID         string // random
-	Project    string
-	Agent      string
-	RunID      string
-	Generation int64
-	Host       string
-	Started    time.Time
-	ChildPID   int
-	ChildStart string
-
-	unlock func()
-}
 
 // BeginRun stores the start of a run, with the project's generation, before its command is started. It fails with
 // [ErrPaused] where the project has an open incident: then it must not start.
@@ -60,9 +43,6 @@ func (s *Store) BeginRun(ctx context.Context, r Run) (Run, error) {
 	r.unlock = unlock
 	return r, nil
 }
-
-// ErrPaused: the project has an open incident.
-var ErrPaused = errors.New("the project has an open incident")
 
 // NoteChild stores which process the run's command is.
 func (s *Store) NoteChild(ctx context.Context, r Run, pid int) error {

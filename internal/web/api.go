@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/terraphim/adfbot/internal/bot"
+	"github.com/terraphim/adfbot/internal/hostlocal"
 	"github.com/terraphim/adfbot/internal/store"
 )
 
@@ -53,7 +54,7 @@ func (s *Server) failing(h func(http.ResponseWriter, *http.Request) error) http.
 		}
 		var no *refusal
 		var unknown *bot.UnknownProjectError
-		var locked *store.LockedError
+		var locked *hostlocal.LockTimeoutError
 		switch {
 		case errors.As(err, &no):
 			writeProblem(w, r, no.status, no.title, no.detail)

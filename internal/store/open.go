@@ -24,6 +24,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"errors"
@@ -33,7 +34,6 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
-	"syscall"
 	"time"
 
 	"modernc.org/sqlite"
@@ -67,16 +67,6 @@ type Options struct {
 	Now      func() time.Time // nil: time.Now
 }
 
-// Errors that callers tell apart.
-var (
-	// ErrNewer: the state was written by a later version of adfbot.
-	ErrNewer = errors.New("the state was written by a newer version of adfbot: use that version, or restore a copy from before the upgrade")
-	// ErrUnusable: the state is damaged, read-only, on a full disk, or not to be opened by this user.
-	ErrUnusable = errors.New("state not usable")
-	// ErrDenied, always together with ErrUnusable: this user may not write the state. Another one may.
-	ErrDenied = errors.New("the state is not this user's to write")
-)
-
 // Open opens the state at path and makes it, with its directory, if it is not there.
 func Open(ctx context.Context, path string, o Options) (*Store, error) {
 	s := &Store{path: path, now: o.Now}
@@ -90,12 +80,12 @@ func Open(ctx context.Context, path string, o Options) (*Store, error) {
 	if o.ReadOnly {
 		s.dsn += "&_pragma=query_only(1)"
 		if _, err := os.Stat(path); err != nil {
-			return nil, s.unusable("", err)
+			return nil, Unusable(s.path, "", err)
 		}
 	} else {
 		s.dsn += "&_pragma=journal_mode(WAL)"
 		if err := s.prepare(ctx); err != nil {
-			return nil, s.unusable("", err)
+			return nil, Unusable(s.path, "", err)
 		}
 	}
 	var err error
@@ -105,7 +95,7 @@ func Open(ctx context.Context, path string, o Options) (*Store, error) {
 	// Before SQLite opens it: where it is replaced in between, Moved says so for nothing, and not the other way round.
 	if s.opened, err = os.Stat(path); err != nil {
 		_ = s.db.close()
-		return nil, s.unusable("", err)
+		return nil, Unusable(s.path, "", err)
 	}
 	if err = patiently(ctx, func() error { return s.start(ctx, o) }); err != nil {
 		_ = s.db.close()
@@ -159,7 +149,7 @@ func (s *Store) prepare(ctx context.Context) error {
 		return err
 	}
 	if err := s.wrap(s.locks.Upgrade(ctx, busyWait)); err != nil {
-		return s.unusable("its locks can't be upgraded", err)
+		return Unusable(s.path, "its locks can't be upgraded", err)
 	}
 	return nil
 }
@@ -239,7 +229,7 @@ func (s *Store) Check(ctx context.Context) error {
 		return s.wrap(err)
 	}
 	if verdict != "ok" {
-		return s.unusable(adviceDamaged, errors.New(verdict))
+		return Unusable(s.path, adviceDamaged, errors.New(verdict))
 	}
 	return nil
 }
@@ -247,7 +237,7 @@ func (s *Store) Check(ctx context.Context) error {
 // beforeCommit lets the tests fail a transaction at its end; nothing else sets it.
 var beforeCommit = func() error { return nil }
 
-// wrap says which file, what to do, and that the state is unusable where that is what the error means.
+// wrap adds the file and what to do about it to an error that means that the state is unusable.
 func (s *Store) wrap(err error) error {
 	if err == nil || errors.Is(err, ErrUnusable) {
 		return err
@@ -256,72 +246,28 @@ func (s *Store) wrap(err error) error {
 		return fmt.Errorf("%w: %s: %w", ErrUnusable, s.path, err)
 	}
 	var se *sqlite.Error
-	if errors.As(err, &se) {
-		advice := ""
-		denied := false
-		switch se.Code() & 0xff {
-		case sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB:
-			advice = adviceDamaged
-		case sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM, sqlite3.SQLITE_CANTOPEN:
-			advice, denied = "this user may not write the file or its directory: see `adfbot check` for the chown or chmod", true
-		case sqlite3.SQLITE_FULL:
-			advice = "the disk is full: make room"
-		case sqlite3.SQLITE_IOERR:
-			if advice = Trouble(filepath.Dir(s.path), LeastRoom); advice == "" {
-				advice = "the disk fails or is full"
-			}
-		case sqlite3.SQLITE_BUSY:
-			advice = "another process has held it for over 10 s: look for a stopped adfbot"
-		default:
-			return err
-		}
-		if denied {
-			advice, denied = s.whyClosed(advice)
-		}
-		return deny(denied, s.unusable(advice, err))
+	if !errors.As(err, &se) {
+		return FileError(s.path, err)
 	}
-	if errors.Is(err, fs.ErrPermission) || errors.Is(err, fs.ErrNotExist) || isDiskError(err) {
-		return s.unusable("", err)
+	e := &UnusableError{Path: s.path, Err: err}
+	switch se.Code() & 0xff {
+	case sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB:
+		e.Advice = adviceDamaged
+	case sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM, sqlite3.SQLITE_CANTOPEN:
+		e.Advice, e.Denied = s.whyClosed()
+	case sqlite3.SQLITE_FULL:
+		e.Advice = "the disk is full: make room"
+	case sqlite3.SQLITE_IOERR:
+		e.Advice = cmp.Or(Trouble(filepath.Dir(s.path), LeastRoom), "the disk fails or is full")
+	case sqlite3.SQLITE_BUSY:
+		e.Advice = "another process has held it for over 10 s: look for a stopped adfbot"
+	default:
+		return err
 	}
-	return err
+	return e
 }
-
-const adviceReadOnly = "its file system is mounted read-only, which Linux does by itself after a disk error: see `dmesg`, then mount it for writing"
 
 const adviceDamaged = "the file is damaged: move it away and restore a copy, or start without one (open incidents are rebuilt from the flags and from Gitea)"
-
-func (s *Store) unusable(advice string, err error) error {
-	switch {
-	case errors.Is(err, ErrUnusable):
-		return err
-	case advice != "":
-	case errors.Is(err, fs.ErrPermission):
-		advice = "this user may not do that: see `adfbot check` for the chown or chmod"
-	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
-		advice = "the disk is full: make room, or remove files where only inodes ran out (`df`, `df -i`)"
-	case errors.Is(err, fs.ErrNotExist):
-		advice = "nothing is there"
-	case errors.Is(err, syscall.EROFS):
-		advice = adviceReadOnly
-	default:
-		advice = "see whether `state` names the right file and its disk is mounted"
-	}
-	denied := errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.EROFS)
-	return deny(denied, fmt.Errorf("%w: %s: %s: %w", ErrUnusable, s.path, advice, err))
-}
-
-// deny makes an error [ErrDenied] without a further word.
-func deny(denied bool, err error) error {
-	if !denied {
-		return err
-	}
-	return deniedError{err}
-}
-
-type deniedError struct{ error }
-
-func (e deniedError) Unwrap() error        { return e.error }
-func (e deniedError) Is(target error) bool { return target == ErrDenied }
 
 // Meta returns a value of the state's own notes, "" where there is none.
 func (s *Store) Meta(ctx context.Context, key string) (string, error) {
