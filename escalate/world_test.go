@@ -27,6 +27,7 @@ import (
 	"github.com/terraphim/adfbot/escalate/tracker"
 	"github.com/terraphim/adfbot/internal/redact"
 	"github.com/terraphim/adfbot/internal/store"
+	"github.com/terraphim/adfbot/internal/store/sqlite"
 	"github.com/terraphim/adfbot/pause"
 )
 
@@ -51,7 +52,7 @@ type machine struct {
 	gitea  *giteatest.Server
 	dir    pause.Dir
 	path   string // of the state
-	store  *store.Store
+	store  *sqlite.Store
 	tokens *tokens
 	rec    *escalate.Reconciler
 	log    *logBuffer
@@ -113,7 +114,7 @@ func openMachine(t *testing.T, s *giteatest.Server, path, dir string) *machine {
 	t.Helper()
 	m := &machine{t: t, gitea: s, dir: pause.New(dir), path: path, tokens: &tokens{now: "s3cret-token"}, log: &logBuffer{}}
 	var err error
-	m.store, err = store.Open(t.Context(), path, store.Options{Sentinel: func() (string, error) {
+	m.store, err = sqlite.Open(t.Context(), path, sqlite.Options{Sentinel: func() (string, error) {
 		sentinel, err := m.dir.Sentinel()
 		if os.IsNotExist(err) || err != nil {
 			return "", nil

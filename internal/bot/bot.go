@@ -26,14 +26,14 @@ import (
 	"github.com/terraphim/adfbot/escalate/tracker"
 	"github.com/terraphim/adfbot/internal/config"
 	"github.com/terraphim/adfbot/internal/redact"
-	"github.com/terraphim/adfbot/internal/store"
+	"github.com/terraphim/adfbot/internal/store/sqlite"
 	"github.com/terraphim/adfbot/pause"
 )
 
 // Bot works on one state and pause directory. It is safe for concurrent use. Close it, always.
 type Bot struct {
 	cfg    *config.Config
-	store  *store.Store
+	store  *sqlite.Store
 	rec    *escalate.Reconciler
 	gitea  *gitea.Client // nil where the configuration has none
 	tokens *config.TokenSource
@@ -106,7 +106,7 @@ func Open(ctx context.Context, cfg *config.Config, mode Mode, env Env) (*Bot, er
 	b.host, _ = os.Hostname()
 	dir := pause.New(cfg.PauseDir)
 	var err error
-	b.store, err = store.Open(ctx, cfg.State, store.Options{
+	b.store, err = sqlite.Open(ctx, cfg.State, sqlite.Options{
 		ReadOnly: mode == Look, Now: env.Now,
 		Sentinel: func() (string, error) { return sentinelID(dir) },
 	})

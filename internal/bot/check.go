@@ -21,6 +21,7 @@ import (
 	"github.com/terraphim/adfbot/internal/config"
 	"github.com/terraphim/adfbot/internal/redact"
 	"github.com/terraphim/adfbot/internal/store"
+	"github.com/terraphim/adfbot/internal/store/sqlite"
 	"github.com/terraphim/adfbot/pause"
 )
 
@@ -94,7 +95,7 @@ func (c *checker) state(ctx context.Context) {
 		}
 		return
 	}
-	if what := store.Trouble(dir, store.LeastRoom); what != "" {
+	if what := sqlite.Trouble(dir, sqlite.LeastRoom); what != "" {
 		bad = true
 		c.add(Fail, "state", "%s: %s", dir, what)
 	}
@@ -145,7 +146,7 @@ func (c *checker) pauseDir(ctx context.Context) {
 		c.add(Fail, "pause_dir", "%v", err)
 		return
 	}
-	if why := cmp.Or(notWritable(dir.Path()), store.Trouble(dir.Path(), 1)); why != "" {
+	if why := cmp.Or(notWritable(dir.Path()), sqlite.Trouble(dir.Path(), 1)); why != "" {
 		c.add(Fail, "pause_dir", "%s: %s", dir.Path(), why)
 		return
 	}

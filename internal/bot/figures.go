@@ -92,7 +92,7 @@ func pending(i incident.Incident) (what string, since time.Time) {
 	return "", time.Time{}
 }
 
-// StateFile is the file of the open state, see [store.Store.File].
+// StateFile is the file of the open state, see [sqlite.Store.File].
 func (b *Bot) StateFile() os.FileInfo { return b.store.File() }
 
 // LastResult is the position of the newest result in the state, for [Bot.CountSince].

@@ -18,6 +18,7 @@ import (
 	"github.com/terraphim/adfbot/internal/bot"
 	"github.com/terraphim/adfbot/internal/config"
 	"github.com/terraphim/adfbot/internal/store"
+	"github.com/terraphim/adfbot/internal/store/sqlite"
 	"github.com/terraphim/adfbot/pause"
 )
 
@@ -259,9 +260,9 @@ func (w *world) kinds(rep bot.SweepReport) (out []string) {
 }
 
 // inState opens the state itself.
-func (w *world) inState(f func(s *store.Store)) {
+func (w *world) inState(f func(s *sqlite.Store)) {
 	w.t.Helper()
-	s, err := store.Open(ctx, w.cfg.State, store.Options{Now: w.now})
+	s, err := sqlite.Open(ctx, w.cfg.State, sqlite.Options{Now: w.now})
 	require.NoError(w.t, err)
 	defer func() { require.NoError(w.t, s.Close()) }()
 	f(s)

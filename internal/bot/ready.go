@@ -4,7 +4,7 @@ import (
 	"cmp"
 	"context"
 
-	"github.com/terraphim/adfbot/internal/store"
+	"github.com/terraphim/adfbot/internal/store/sqlite"
 )
 
 // Readiness is whether the daemon can do its work.
@@ -38,7 +38,7 @@ func (b *Bot) Ready(ctx context.Context) Readiness {
 	what := text(b.Explain(ctx, b.rec.CheckPause()))
 	if what == "" {
 		path := b.rec.Pause.Path()
-		if what = cmp.Or(notWritable(path), store.Trouble(path, 1)); what != "" {
+		if what = cmp.Or(notWritable(path), sqlite.Trouble(path, 1)); what != "" {
 			what = path + ": " + what
 		}
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/terraphim/adfbot/internal/config"
 	"github.com/terraphim/adfbot/internal/redact"
 	"github.com/terraphim/adfbot/internal/store"
+	"github.com/terraphim/adfbot/internal/store/sqlite"
 	"github.com/terraphim/adfbot/pause"
 )
 
@@ -271,7 +272,7 @@ func SpoolResult(cfg *config.Config, r store.Result, cause error) (string, error
 	if r.RunID == "" {
 		r.RunID = "spooled-" + pause.NewRandomID()
 	}
-	file, err := store.Spool(cfg.State, r)
+	file, err := sqlite.Spool(cfg.State, r)
 	if err != nil {
 		return LostText(r), errors.Join(cause, err)
 	}

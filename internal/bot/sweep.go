@@ -12,7 +12,7 @@ import (
 
 	"github.com/terraphim/adfbot/escalate"
 	"github.com/terraphim/adfbot/internal/config"
-	"github.com/terraphim/adfbot/internal/store"
+	"github.com/terraphim/adfbot/internal/store/sqlite"
 	"github.com/terraphim/adfbot/pause"
 )
 
@@ -177,7 +177,7 @@ func planWithoutState(ctx context.Context, cfg *config.Config, env Env) (rep Swe
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 	there := *cfg
 	there.State = filepath.Join(dir, "adfbot.db")
-	made, err := store.Open(ctx, there.State, store.Options{Sentinel: func() (string, error) { return sentinelID(pause.New(cfg.PauseDir)) }})
+	made, err := sqlite.Open(ctx, there.State, sqlite.Options{Sentinel: func() (string, error) { return sentinelID(pause.New(cfg.PauseDir)) }})
 	if err != nil {
 		return rep, err
 	}

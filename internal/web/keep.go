@@ -9,6 +9,7 @@ import (
 	"syscall"
 
 	"github.com/terraphim/adfbot/internal/store"
+	"github.com/terraphim/adfbot/internal/store/sqlite"
 )
 
 // spoolDirs are the folders in which this user's results may wait: $XDG_STATE_HOME/adfbot/spool, else
@@ -45,7 +46,7 @@ func (c *Client) keep(r store.Result) (string, error) {
 		}
 		if err == nil {
 			var file string
-			if file, err = store.SpoolIn(dir, r); err == nil {
+			if file, err = sqlite.SpoolIn(dir, r); err == nil {
 				return file, nil
 			}
 		}
@@ -56,14 +57,14 @@ func (c *Client) keep(r store.Result) (string, error) {
 
 // waiting are the results in all folders. A folder that is not there has none. What a killed process left half-written there
 // goes.
-func (c *Client) waiting() []store.Spooled {
-	var all []store.Spooled
+func (c *Client) waiting() []sqlite.Spooled {
+	var all []sqlite.Spooled
 	for _, dir := range c.spools {
 		if ownFolder(dir) != nil {
 			continue
 		}
-		_ = store.TidySpool(dir) // it only takes room
-		if list, err := store.SpooledIn(dir); err == nil {
+		_ = sqlite.TidySpool(dir) // it only takes room
+		if list, err := sqlite.SpooledIn(dir); err == nil {
 			all = append(all, list...)
 		}
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/terraphim/adfbot/internal/config"
 	"github.com/terraphim/adfbot/internal/redact"
 	"github.com/terraphim/adfbot/internal/store"
+	"github.com/terraphim/adfbot/internal/store/sqlite"
 	"github.com/terraphim/adfbot/pause"
 )
 
@@ -80,7 +81,7 @@ func (s *Server) spooled(w http.ResponseWriter, r *http.Request, cfg *config.Con
 	if res.RunID == "" {
 		res.RunID = "spooled-" + pause.NewRandomID()
 	}
-	file, err := store.Spool(cfg.State, res)
+	file, err := sqlite.Spool(cfg.State, res)
 	if err != nil {
 		s.log.Error("a result could be neither recorded nor spooled", "project", res.Project, "agent", res.Agent, "run_id", res.RunID,
 			"outcome", res.Outcome, "err", errors.Join(cause, err))

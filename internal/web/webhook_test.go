@@ -25,6 +25,7 @@ import (
 	"github.com/terraphim/adfbot/escalate/tracker"
 	"github.com/terraphim/adfbot/internal/bot"
 	"github.com/terraphim/adfbot/internal/store"
+	"github.com/terraphim/adfbot/internal/store/sqlite"
 	"github.com/terraphim/adfbot/pause"
 )
 
@@ -75,7 +76,7 @@ func hooked(t *testing.T, edits ...string) (*station, *swept) {
 	t.Helper()
 	s := newStation(t, append([]string{"http:\n", "operators: [alex]\nhttp:\n  webhook_secret_file: DIR/hook-secret\n"}, edits...)...)
 	require.NoError(t, os.WriteFile(s.path("hook-secret"), []byte(hookSecret+"\n"), 0o600))
-	st, err := store.Open(t.Context(), s.path("state/adfbot.db"), store.Options{})
+	st, err := sqlite.Open(t.Context(), s.path("state/adfbot.db"), sqlite.Options{})
 	require.NoError(t, err)
 	defer st.Close()
 	require.NoError(t, st.AddAccount(t.Context(), stationGitea, tracker.Account{ID: 2, Login: "adf-bot"}))
