@@ -32,7 +32,7 @@ func (r *Reconciler) accountIDs(ctx context.Context, c *sweepCache) (map[int64]b
 
 // loadAccounts adds the accounts that the state knows to the cache.
 func (r *Reconciler) loadAccounts(ctx context.Context, c *sweepCache) error {
-	accounts, err := r.State.Accounts(ctx, r.Settings.URL)
+	accounts, err := r.opt.State.Accounts(ctx, r.opt.Server)
 	if err != nil {
 		return err
 	}
@@ -46,10 +46,10 @@ func (r *Reconciler) loadAccounts(ctx context.Context, c *sweepCache) error {
 
 // login is the account whose issues are listed: the configured one, else the one that wrote last, else the token's.
 func (r *Reconciler) login(ctx context.Context, c *sweepCache) (string, error) {
-	if r.Settings.Login != "" {
-		return r.Settings.Login, nil
+	if r.opt.Login != "" {
+		return r.opt.Login, nil
 	}
-	accounts, err := r.State.Accounts(ctx, r.Settings.URL)
+	accounts, err := r.opt.State.Accounts(ctx, r.opt.Server)
 	if err != nil {
 		return "", err
 	}
@@ -67,7 +67,7 @@ func (r *Reconciler) listingLogin(ctx context.Context, c *sweepCache) (string, e
 	if err != nil {
 		return "", err
 	}
-	accounts, err := r.State.Accounts(ctx, r.Settings.URL)
+	accounts, err := r.opt.State.Accounts(ctx, r.opt.Server)
 	if slices.ContainsFunc(accounts, func(a tracker.Account) bool { return !strings.EqualFold(a.Login, login) }) {
 		return "", err
 	}
@@ -76,7 +76,7 @@ func (r *Reconciler) listingLogin(ctx context.Context, c *sweepCache) (string, e
 
 // me asks whose token this is, and keeps the answer.
 func (r *Reconciler) me(ctx context.Context, c *sweepCache) (tracker.Account, error) {
-	me, err := r.Gitea.Me(ctx)
+	me, err := r.opt.Tracker.Me(ctx)
 	if tracker.IsStatus(err, http.StatusForbidden) {
 		err = fmt.Errorf("%w; or set gitea.login to the token's account, where the token may not have the scope read:user", err)
 	}
@@ -95,12 +95,12 @@ func (r *Reconciler) saveAccount(ctx context.Context, c *sweepCache, a tracker.A
 	if c.dry || c.lastWriter() == a {
 		return nil
 	}
-	accounts, err := r.State.Accounts(ctx, r.Settings.URL)
+	accounts, err := r.opt.State.Accounts(ctx, r.opt.Server)
 	if err != nil {
 		return err
 	}
 	if n := len(accounts); n == 0 || accounts[n-1] != a {
-		if err := r.State.AddAccount(ctx, r.Settings.URL, a); err != nil {
+		if err := r.opt.State.AddAccount(ctx, r.opt.Server, a); err != nil {
 			return err
 		}
 	}
@@ -110,15 +110,15 @@ func (r *Reconciler) saveAccount(ctx context.Context, c *sweepCache, a tracker.A
 
 // listIssues lists the bot's issues in a repository.
 func (r *Reconciler) listIssues(ctx context.Context, repo tracker.Repo, login string, all bool, c *sweepCache) ([]tracker.Issue, error) {
-	issues, err := r.Gitea.List(ctx, repo, login, all)
-	if tracker.IsStatus(err, http.StatusNotFound) && r.Settings.Login == "" {
+	issues, err := r.opt.Tracker.List(ctx, repo, login, all)
+	if tracker.IsStatus(err, http.StatusNotFound) && r.opt.Login == "" {
 		// Gitea gives the same 404 for a login that nobody has: the account may have another name by now.
 		me, err2 := r.me(ctx, c)
 		if err2 != nil || strings.EqualFold(me.Login, login) {
 			return nil, err
 		}
 		login = me.Login
-		issues, err = r.Gitea.List(ctx, repo, login, all)
+		issues, err = r.opt.Tracker.List(ctx, repo, login, all)
 	}
 	if err != nil {
 		return nil, err
@@ -128,7 +128,7 @@ func (r *Reconciler) listIssues(ctx context.Context, repo tracker.Repo, login st
 
 // learnAccount saves the id of the account whose issues were listed, if no request has told it yet.
 func (r *Reconciler) learnAccount(ctx context.Context, login string, issues []tracker.Issue, c *sweepCache) error {
-	accounts, err := r.State.Accounts(ctx, r.Settings.URL)
+	accounts, err := r.opt.State.Accounts(ctx, r.opt.Server)
 	if err != nil || len(issues) == 0 {
 		return err
 	}
@@ -150,7 +150,7 @@ func (r *Reconciler) learnAccount(ctx context.Context, login string, issues []tr
 func (r *Reconciler) relocate(ctx context.Context, c *sweepCache, incidents []incident.Incident) error {
 	var errs []error
 	for n, i := range incidents {
-		from, to := i.Issue.Repo, r.Settings.Target(i.Project).Repo
+		from, to := i.Issue.Repo, r.opt.Target(i.Project).Repo
 		if i.Issue.IsZero() {
 			from = i.Target
 		}
@@ -163,12 +163,12 @@ func (r *Reconciler) relocate(ctx context.Context, c *sweepCache, incidents []in
 			continue
 		}
 		if !i.Issue.IsZero() {
-			issue, err := r.Gitea.Get(ctx, to, i.Issue.Number)
+			issue, err := r.opt.Tracker.Get(ctx, to, i.Issue.Number)
 			if err != nil || issue.ID != i.Issue.ID {
 				continue // the list's error is reported, and says what to do
 			}
 		}
-		changed, err := r.State.Change(ctx, i.ID, func(i *incident.Incident) {
+		changed, err := r.opt.State.Change(ctx, i.ID, func(i *incident.Incident) {
 			if !i.Issue.IsZero() {
 				i.Issue.Repo = to
 			}
@@ -182,7 +182,7 @@ func (r *Reconciler) relocate(ctx context.Context, c *sweepCache, incidents []in
 			continue
 		}
 		incidents[n] = changed
-		r.Log.Info("the repository has another name now", "incident", i.Name(), "was", from.String(), "is", to.String())
+		r.opt.Log.Info("the repository has another name now", "incident", i.Name(), "was", from.String(), "is", to.String())
 	}
 	return errors.Join(errs...)
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/terraphim/adfbot/escalate/giteatest"
 	"github.com/terraphim/adfbot/escalate/incident"
 	"github.com/terraphim/adfbot/escalate/tracker"
+	"github.com/terraphim/adfbot/internal/fault"
 )
 
 // Accounts and repositories that change under the bot.
@@ -48,7 +49,7 @@ func TestACreationInDoubtIsLookedForAmongTheIssuesOfTheAccountThatItWasMadeWith(
 				w.gitea.SetPermission("terraphim", "adf-fleet", "new-bot", giteatest.Write)
 				w.tokens.now = "new-token"
 				if configured {
-					w.rec.Settings.Login = "new-bot"
+					w.rec.Options().Login = "new-bot"
 				}
 				w.trip("digital-twins") // by which the bot learns of its new account
 				w.sweepFor(time.Hour)
@@ -83,7 +84,7 @@ func TestARenamedAccountIsFoundAgain(t *testing.T) {
 
 func TestAConfiguredLoginThatNobodyHasIsNamed(t *testing.T) {
 	play(t, func(w *world) {
-		w.rec.Settings.Login = "adf-bto"
+		w.rec.Options().Login = "adf-bto"
 		_, err := w.sweepAnd(escalate.SweepOptions{})
 		require.ErrorContains(w, err, `nobody has the login "adf-bto"`)
 	})
@@ -94,14 +95,14 @@ func TestATokenThatMayNotReadItsUserWorksWithAConfiguredLogin(t *testing.T) {
 		w.gitea.AddToken("adf-bot", "s3cret-token", "write:issue")
 		_, err := w.sweepAnd(escalate.SweepOptions{})
 		require.ErrorContains(w, err, "set gitea.login")
-		w.rec.Settings.Login = "adf-bot"
+		w.rec.Options().Login = "adf-bot"
 		id := w.trip(project)
 		w.sweep()
 		w.gitea.As("alex").Close(fleet, 1)
 		w.sweep()
 		require.Equal(w, "open", w.issue().State)
 		m := w.withoutState()
-		m.rec.Settings.Login = "adf-bot"
+		m.rec.Options().Login = "adf-bot"
 		m.sweep()
 		m.rm(project)
 		m.sweep()
@@ -204,7 +205,7 @@ func TestACreationInDoubtIsLookedForUnderTheRepositorysNewName(t *testing.T) {
 
 // moveTo has all projects' issues go to another repository.
 func (m *machine) moveTo(repo string) {
-	m.rec.Settings.Target = func(string) escalate.Target { return escalate.Target{Repo: repoOf(repo)} }
+	m.rec.Options().Target = func(string) escalate.Target { return escalate.Target{Repo: repoOf(repo)} }
 }
 
 func TestAProjectMovedToAnotherRepositoryHasItsIssueClosedInTheOld(t *testing.T) {
@@ -310,7 +311,7 @@ func TestARepositoryThatCantBeSeenForAWhileIsSaidOfItsOpenIncidentsAndForgotten(
 func TestAProjectThatLeftTheConfigurationHasItsIssueClosed(t *testing.T) {
 	play(t, func(w *world) {
 		w.trip(project)
-		w.rec.Settings.Projects = []string{"digital-twins"}
+		w.rec.Options().Projects = []string{"digital-twins"}
 		w.moveTo(other)
 		require.Empty(w, w.sweep().Actions)
 		w.rm(project)
@@ -321,14 +322,14 @@ func TestAProjectThatLeftTheConfigurationHasItsIssueClosed(t *testing.T) {
 
 func TestAPanicInOneProjectIsItsErrorAndDoesNotStopAnother(t *testing.T) {
 	play(t, func(w *world) {
-		w.rec.Settings.Projects = []string{project, "digital-twins"}
+		w.rec.Options().Projects = []string{project, "digital-twins"}
 		undo := w.gitea.Inject(giteatest.Fault{Do: giteatest.Reset()})
 		_, _ = w.tripAnd(project)
 		_, _ = w.tripAnd("digital-twins")
 		undo()
 		time.Sleep(time.Hour)
 		var once sync.Once
-		w.rec.Step = func(string) { once.Do(func() { panic("a fault of the bot's own") }) }
+		w.ctx = fault.With(w.Context(), func(string) { once.Do(func() { panic("a fault of the bot's own") }) })
 		_, err := w.sweepAnd(escalate.SweepOptions{})
 		require.ErrorContains(w, err, "panic: a fault of the bot's own")
 		require.Len(w, w.issues(fleet), 1)
@@ -342,15 +343,15 @@ func TestARepositoryThatFailsDoesNotStopAnother(t *testing.T) {
 	for _, f := range lostAnswers {
 		t.Run(f.name, func(t *testing.T) {
 			play(t, func(w *world) {
-				target := w.rec.Settings.Target
-				w.rec.Settings.Target = func(p string) escalate.Target {
+				target := w.rec.Options().Target
+				w.rec.Options().Target = func(p string) escalate.Target {
 					t := target(p)
 					if p == "digital-twins" {
 						t.Repo = repoOf(other)
 					}
 					return t
 				}
-				w.rec.Settings.Projects = []string{project, "digital-twins"}
+				w.rec.Options().Projects = []string{project, "digital-twins"}
 				one, two := w.trip(project), w.trip("digital-twins")
 				undo := w.gitea.Inject(giteatest.Fault{Match: giteatest.PathHas(fleet + "/"), Do: f.do})
 				w.rm(project)

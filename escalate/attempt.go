@@ -9,14 +9,14 @@ import (
 
 // newAttempt is an attempt that begins now.
 func (r *Reconciler) newAttempt() incident.Attempt {
-	return incident.Attempt{At: r.Now(), Up: r.uptime()}
+	return incident.Attempt{At: r.opt.Now(), Up: r.uptime()}
 }
 
 func (r *Reconciler) uptime() incident.Uptime {
-	if r.Uptime == nil {
+	if r.opt.Uptime == nil {
 		return incident.Uptime{}
 	}
-	return r.Uptime()
+	return r.opt.Uptime()
 }
 
 // age is how long ago an attempt was begun: by the machine's own clock, unless the machine was restarted since. Then the
@@ -25,21 +25,21 @@ func (r *Reconciler) age(a incident.Attempt) time.Duration {
 	if now := r.uptime(); now.Boot != "" && now.Boot == a.Up.Boot {
 		return now.For - a.Up.For
 	}
-	return r.Now().Sub(a.At)
+	return r.opt.Now().Sub(a.At)
 }
 
 // expired reports whether an attempt can no longer change anything on the server: twice the timeout has passed.
-func (r *Reconciler) expired(a incident.Attempt) bool { return r.age(a) >= 2*r.Settings.Timeout }
+func (r *Reconciler) expired(a incident.Attempt) bool { return r.age(a) >= 2*r.opt.Timeout }
 
 // announce saves that a request is about to be made, and returns when it may be. What is saved tells when the server can no
 // longer be at it, so it is saved again where the request had to wait for its place.
 func (r *Reconciler) announce(ctx context.Context, save func() error) (held context.Context, release func(), err error) {
-	saved := r.Now()
+	saved := r.opt.Now()
 	if err := save(); err != nil {
 		return nil, nil, err
 	}
-	held, release = r.Gitea.Reserve(ctx)
-	if r.Now().Sub(saved) > r.Settings.Timeout/10 {
+	held, release = r.opt.Tracker.Reserve(ctx)
+	if r.opt.Now().Sub(saved) > r.opt.Timeout/10 {
 		if err := save(); err != nil {
 			release()
 			return nil, nil, err

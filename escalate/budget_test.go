@@ -13,6 +13,7 @@ import (
 	"github.com/terraphim/adfbot/escalate"
 	"github.com/terraphim/adfbot/escalate/giteatest"
 	"github.com/terraphim/adfbot/escalate/plan"
+	"github.com/terraphim/adfbot/internal/fault"
 )
 
 // What things cost, what writes nothing, and several processes at once.
@@ -38,16 +39,16 @@ func TestAnotherFailureOfAPausedProjectCostsNoRequest(t *testing.T) {
 
 func TestASweepWithoutChangeCostsOneRequestForEachRepository(t *testing.T) {
 	play(t, func(w *world) {
-		target := w.rec.Settings.Target
-		w.rec.Settings.Target = func(p string) escalate.Target {
+		target := w.rec.Options().Target
+		w.rec.Options().Target = func(p string) escalate.Target {
 			t := target(p)
 			if p == "digital-twins" {
 				t.Repo = repoOf(other)
 			}
 			return t
 		}
-		w.rec.Settings.Projects = []string{project, "digital-twins", "third", "fourth"}
-		for _, p := range w.rec.Settings.Projects {
+		w.rec.Options().Projects = []string{project, "digital-twins", "third", "fourth"}
+		for _, p := range w.rec.Options().Projects {
 			w.trip(p)
 		}
 		w.touch("fifth")
@@ -86,7 +87,7 @@ func TestAClosingCostsAtMostThreeRequests(t *testing.T) {
 // them all, which would be twenty requests here for each issue that is missing.
 func TestAnIssueThatWasDeletedCostsThreeRequestsHoweverManyAreOpen(t *testing.T) {
 	play(t, func(w *world) {
-		w.rec.Settings.Projects = []string{project, "digital-twins"}
+		w.rec.Options().Projects = []string{project, "digital-twins"}
 		w.trip(project)
 		w.trip("digital-twins")
 		for n := range 998 {
@@ -148,7 +149,7 @@ func TestADryRunWritesNothingAndTellsThePlan(t *testing.T) {
 			w.trip(project)
 			w.rm(project)
 			w.machine = w.withoutState()
-			w.rec.Settings.Login = "adf-bot"
+			w.rec.Options().Login = "adf-bot"
 		}, []plan.Kind{plan.RebuildDone, plan.Close}},
 		{"a repository that was renamed", func(w *world) {
 			w.trip(project)
@@ -159,7 +160,7 @@ func TestADryRunWritesNothingAndTellsThePlan(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			play(t, func(w *world) {
 				c.do(w)
-				w.machine = w.reopened().with(w.rec.Settings) // what was written lies in the file now, not beside it
+				w.machine = w.restarted() // what was written lies in the file now, not beside it
 				before := everything(w)
 				w.asked()
 				rep, _ := w.sweepAnd(escalate.SweepOptions{DryRun: true, Force: true})
@@ -175,10 +176,13 @@ func TestADryRunWritesNothingAndTellsThePlan(t *testing.T) {
 	}
 }
 
-func (m *machine) with(s escalate.Settings) *machine {
-	s.Installation = m.rec.Settings.Installation
-	m.rec.Settings = s
-	return m
+// restarted is reopened with the same configuration.
+func (m *machine) restarted() *machine {
+	was := *m.rec.Options()
+	n := m.reopened()
+	now := n.rec.Options()
+	now.Projects, now.Target, now.Commands.Operators, now.Commands.CloseResumes = was.Projects, was.Target, was.Commands.Operators, was.Commands.CloseResumes
+	return n
 }
 
 // everything is what stands on the machine's disk: state and flags.
@@ -207,7 +211,7 @@ func TestTwoProcessesThatSweepAtOnceDoNothingTwice(t *testing.T) {
 		w.gitea.Inject(giteatest.Fault{Do: giteatest.Latency(300 * time.Millisecond)})
 		both := []*machine{w.machine, w.another()}
 		for _, m := range both {
-			m.rec.Settings.Projects = projects
+			m.rec.Options().Projects = projects
 		}
 		sweeps := func() {
 			var wg sync.WaitGroup
@@ -252,14 +256,14 @@ func TestAProcessThatIsStoppedInTheMiddleOfACreationKeepsOthersOut(t *testing.T)
 	play(t, func(w *world) {
 		tripped := w.failed(project)
 		goOn := make(chan struct{})
-		w.rec.Step = func(name string) {
+		stopped := fault.With(context.Background(), func(name string) {
 			if name == "create-begun" {
 				<-goOn
 			}
-		}
+		})
 		done := make(chan error)
 		go func() {
-			_, err := w.rec.Trip(context.Background(), tripped)
+			_, err := w.rec.Trip(stopped, tripped)
 			done <- err
 		}()
 		m := w.another()

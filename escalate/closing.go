@@ -18,15 +18,15 @@ import (
 // it who may resume by that. A closing by somebody who was no operator then is stored: it stays no order, whatever becomes
 // of them.
 func (r *Reconciler) readClosing(ctx context.Context, c *sweepCache, i incident.Incident) (known bool, err error) {
-	if !r.Settings.CloseResumes {
+	if !r.opt.Commands.CloseResumes {
 		return true, nil
 	}
 	if c.operators == nil {
 		return false, nil // why they are not known is reported already
 	}
-	entries, err := r.Gitea.Timeline(ctx, i.Issue)
+	entries, err := r.opt.Tracker.Timeline(ctx, i.Issue)
 	if tracker.OutcomeOf(err) == tracker.Refused && !tracker.IsRetryable(err) {
-		r.Log.Warn("Gitea does not tell who closed the issue, so nobody is resumed by that", "issue", i.Issue.String(), "err", err)
+		r.opt.Log.Warn("Gitea does not tell who closed the issue, so nobody is resumed by that", "issue", i.Issue.String(), "err", err)
 		return true, nil
 	}
 	if err != nil {
@@ -42,7 +42,7 @@ func (r *Reconciler) readClosing(ctx context.Context, c *sweepCache, i incident.
 	closing.Operator = !ignored && c.operators.allows(closing.By)
 	closing.Early = plan.ClosedEarly(i, closing.At)
 	if !closing.Operator && !ignored && !c.dry {
-		if _, err := r.State.Change(ctx, i.ID, func(i *incident.Incident) { i.IgnoredClosing = closing.Entry }); err != nil {
+		if _, err := r.opt.State.Change(ctx, i.ID, func(i *incident.Incident) { i.IgnoredClosing = closing.Entry }); err != nil {
 			return false, err
 		}
 	}
@@ -69,7 +69,7 @@ func (r *Reconciler) resumeClosed(ctx context.Context, s step) (progress, error)
 	if err := r.endClosed(ctx, i, closing); err != nil {
 		return later, err
 	}
-	if i, err = r.State.Change(ctx, i.ID, func(*incident.Incident) {}); err != nil || i.IsOpen() {
+	if i, err = r.opt.State.Change(ctx, i.ID, func(*incident.Incident) {}); err != nil || i.IsOpen() {
 		return later, err
 	}
 	// The issue is closed already, so no later step would write the comment: after a crash here the one in doubt is settled.
@@ -89,7 +89,7 @@ func (r *Reconciler) endClosed(ctx context.Context, i incident.Incident, closing
 			return false, nil
 		}
 		// Dated back, so that the comment is looked for before it is written.
-		err := r.saveComment(ctx, i.ID, incident.ResumedKey(i), incident.Comment{Attempted: r.Now().Add(-2 * r.Settings.Timeout)})
+		err := r.saveComment(ctx, i.ID, incident.ResumedKey(i), incident.Comment{Attempted: r.opt.Now().Add(-2 * r.opt.Timeout)})
 		return err == nil, err
 	})
 	return err
@@ -101,8 +101,8 @@ func (r *Reconciler) stillPaused(c *sweepCache, key string, i incident.Incident)
 	if closing, ok := c.closing(i); ok {
 		hint = "It was " + markdown.Text(closing.String()) + ": that does not resume the project."
 	}
-	if r.Settings.Operable {
+	if r.operable() {
 		hint = strings.TrimSpace(hint + " An operator can also comment `/adf resume` here.")
 	}
-	return issuetext.StillPausedComment(key, i, r.Pause.FlagPath(i.Project), hint)
+	return issuetext.StillPausedComment(key, i, r.opt.Dir.FlagPath(i.Project), hint)
 }

@@ -19,7 +19,7 @@ import (
 func playClosing(t *testing.T, f func(w *world, id string)) {
 	t.Helper()
 	playOperated(t, func(w *world, id string) {
-		w.rec.Settings.CloseResumes = true
+		w.rec.Options().Commands.CloseResumes = true
 		f(w, id)
 	})
 }
@@ -152,7 +152,7 @@ func TestAPersonsClosingCountsThoughCommitsAndPullRequestsNameTheIssue(t *testin
 func TestAClosingFromBeforeTheFlagIsNoResume(t *testing.T) {
 	play(t, func(w *world) {
 		w.operated("alex")
-		w.rec.Settings.CloseResumes = true
+		w.rec.Options().Commands.CloseResumes = true
 		w.fail(project)
 		blocked(t, w, func() { _, _ = w.rec.Escalate(w.Context(), project) })
 		require.Contains(t, w.issue().Body, "NOT PAUSED")
@@ -225,13 +225,13 @@ func TestWhileTheTimelineCantBeReadNothingIsConcluded(t *testing.T) {
 
 func TestWhileItIsNotKnownWhoTheOperatorsAreNoClosingIsJudged(t *testing.T) {
 	playClosing(t, func(w *world, id string) {
-		w.rec.State = noOperators{State: w.store}
+		w.rec.Options().Commands.State = noOperators{CommandState: w.store}
 		w.gitea.As("alex").Close(fleet, 1)
 		_, err := w.sweepAnd(escalate.SweepOptions{})
 		require.ErrorIs(t, err, errNoOperators)
 		require.Equal(t, "closed", w.issue().State)
 		require.Empty(t, comments(w.issue()))
-		w.rec.State = w.store
+		w.rec.Options().Commands.State = w.store
 		w.sweep()
 		require.False(t, w.paused(project))
 	})
@@ -240,7 +240,7 @@ func TestWhileItIsNotKnownWhoTheOperatorsAreNoClosingIsJudged(t *testing.T) {
 var errNoOperators = errors.New("database is locked")
 
 // noOperators is a state that can't tell who the operators are.
-type noOperators struct{ incident.State }
+type noOperators struct{ incident.CommandState }
 
 func (noOperators) Operators(context.Context, string) ([]incident.Operator, error) {
 	return nil, errNoOperators
@@ -298,10 +298,10 @@ func TestWhereGiteaDoesNotTellWhoClosedTheIssueIsReopened(t *testing.T) {
 func TestAClosingWithTheFlagUnreadableResumesNobody(t *testing.T) {
 	playClosing(t, func(w *world, id string) {
 		w.gitea.As("alex").Close(fleet, 1)
-		w.rec.PauseOff = errUnreadable
+		w.rec.SetDirError(errUnreadable)
 		_, err := w.sweepAnd(escalate.SweepOptions{})
 		require.ErrorIs(t, err, errUnreadable)
-		w.rec.PauseOff = nil
+		w.rec.SetDirError(nil)
 		require.True(t, w.paused(project))
 		require.True(t, w.incident(id).IsOpen())
 		w.sweep()

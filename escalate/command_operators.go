@@ -29,18 +29,18 @@ type operatorSet struct {
 // operatorSet brings the stored operators in line with the configured ones. It asks Gitea only for those who are new. Taking
 // a login out of the configuration forgets who it was.
 func (r *Reconciler) operatorSet(ctx context.Context, own map[int64]bool, dry bool) (*operatorSet, error) {
-	stored, err := r.State.Operators(ctx, r.Settings.URL)
+	stored, err := r.opt.Commands.State.Operators(ctx, r.opt.Server)
 	if err != nil {
 		return nil, err
 	}
 	o := &operatorSet{own: own}
 	var errs []error
-	for _, login := range r.Settings.Operators {
+	for _, login := range r.opt.Commands.Operators {
 		op := incident.Operator{Login: login}
 		if n := slices.IndexFunc(stored, func(k incident.Operator) bool { return strings.EqualFold(k.Login, login) }); n >= 0 {
 			op = stored[n]
 		}
-		if op.ID == 0 && (op.Asked.IsZero() || r.Now().Sub(op.Asked).Abs() >= askAgain) {
+		if op.ID == 0 && (op.Asked.IsZero() || r.opt.Now().Sub(op.Asked).Abs() >= askAgain) {
 			if err := r.resolveOperator(ctx, &op); err != nil {
 				errs = append(errs, fmt.Errorf("operator %s: %w", login, err))
 			}
@@ -57,20 +57,20 @@ func (r *Reconciler) operatorSet(ctx context.Context, own map[int64]bool, dry bo
 // resolveOperator asks who has a login. That nobody has it, or that the token may not ask, is saved with it; any other
 // failure is an error, and the next sweep asks again.
 func (r *Reconciler) resolveOperator(ctx context.Context, op *incident.Operator) error {
-	a, err := r.Gitea.User(ctx, op.Login)
+	a, err := r.opt.Tracker.User(ctx, op.Login)
 	switch {
 	case err == nil && strings.EqualFold(a.Login, op.Login):
 		op.ID, op.Problem = a.ID, ""
-		r.Log.Info("operator found", "login", op.Login, "user_id", a.ID)
+		r.opt.Log.Info("operator found", "login", op.Login, "user_id", a.ID)
 	case err == nil, tracker.IsStatus(err, http.StatusNotFound), tracker.IsStatus(err, http.StatusMovedPermanently), tracker.IsStatus(err, http.StatusTemporaryRedirect):
-		op.Problem = fmt.Sprintf("operator %q: nobody at %s has this login: correct operators in the configuration", op.Login, r.Settings.URL)
-		r.Log.Warn("operator not found", "login", op.Login)
+		op.Problem = fmt.Sprintf("operator %q: nobody at %s has this login: correct operators in the configuration", op.Login, r.opt.Server)
+		r.opt.Log.Warn("operator not found", "login", op.Login)
 	case tracker.IsStatus(err, http.StatusForbidden), tracker.IsStatus(err, http.StatusUnauthorized):
 		// The token may lack read:user. The first who acts under the login is taken for the operator.
 	default:
 		return err
 	}
-	op.Asked = r.Now()
+	op.Asked = r.opt.Now()
 	return nil
 }
 
@@ -81,7 +81,7 @@ func (r *Reconciler) saveOperators(ctx context.Context, o *operatorSet) error {
 		return nil
 	}
 	o.changed = false
-	return r.State.SetOperators(ctx, r.Settings.URL, o.list)
+	return r.opt.Commands.State.SetOperators(ctx, r.opt.Server, o.list)
 }
 
 // allows reports whether an account is an operator. Its id decides. Who has an operator's login and another id is none: the

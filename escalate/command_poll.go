@@ -33,10 +33,13 @@ const (
 // operators ordered. Without operators it asks nothing. It comes before the state is read for the plan, so that a command
 // to resume and a closing in one go are not taken for a closing alone.
 func (r *Reconciler) commands(ctx context.Context, c *sweepCache, repos []tracker.Repo) ([]plan.Action, []error) {
-	if r.Gitea == nil || r.Off != nil {
+	if r.opt.Tracker == nil || r.trackerErr != nil {
 		return nil, nil
 	}
-	if len(r.Settings.Operators) == 0 {
+	if r.opt.Commands.State == nil {
+		return nil, nil
+	}
+	if len(r.opt.Commands.Operators) == 0 {
 		if err := r.forgetOperators(ctx, c.dry); err != nil {
 			return nil, []error{err}
 		}
@@ -53,7 +56,7 @@ func (r *Reconciler) commands(ctx context.Context, c *sweepCache, repos []tracke
 	if !c.dry {
 		errs = append(errs, r.saveOperators(ctx, ops))
 		for _, problem := range ops.problems {
-			r.Log.Warn(problem)
+			r.opt.Log.Warn(problem)
 			errs = append(errs, errors.New(problem))
 		}
 		found, err = r.runCommands(ctx, c)
@@ -65,9 +68,9 @@ func (r *Reconciler) commands(ctx context.Context, c *sweepCache, repos []tracke
 // forgetOperators forgets the operators when the configuration has none any more, and up to where comments were read: what
 // is written while there are none is not made up for when there are some again.
 func (r *Reconciler) forgetOperators(ctx context.Context, dry bool) error {
-	stored, err := r.State.Operators(ctx, r.Settings.URL)
+	stored, err := r.opt.Commands.State.Operators(ctx, r.opt.Server)
 	if err == nil && len(stored) > 0 && !dry {
-		err = r.State.SetOperators(ctx, r.Settings.URL, nil)
+		err = r.opt.Commands.State.SetOperators(ctx, r.opt.Server, nil)
 	}
 	return err
 }
@@ -96,11 +99,11 @@ func (r *Reconciler) pollAll(ctx context.Context, c *sweepCache, repos []tracker
 
 // pollComments reads a repository's new comments and accepts the commands among them. In a dry run it only returns them.
 func (r *Reconciler) pollComments(ctx context.Context, c *sweepCache, repo tracker.Repo) ([]plan.Action, error) {
-	stored, err := r.State.CommentsRead(ctx, repo)
+	stored, err := r.opt.Commands.State.CommentsRead(ctx, repo)
 	if err != nil {
 		return nil, err
 	}
-	now := r.Now()
+	now := r.opt.Now()
 	readTo := stored
 	if stored.IsZero() {
 		readTo = now.Add(-firstPoll)
@@ -109,7 +112,7 @@ func (r *Reconciler) pollComments(ctx context.Context, c *sweepCache, repo track
 	if since.After(now) { // a clock that was wrong must not make us deaf
 		since = now
 	}
-	comments, err := r.Gitea.CommentsSince(ctx, repo, since.Add(-pollOverlap))
+	comments, err := r.opt.Tracker.CommentsSince(ctx, repo, since.Add(-pollOverlap))
 	if err != nil {
 		return nil, err
 	}
@@ -130,7 +133,7 @@ func (r *Reconciler) pollComments(ctx context.Context, c *sweepCache, repo track
 		case err == nil && c.dry:
 			found = append(found, commandAction(cmd)...)
 		case err == nil && !wait:
-			err = r.State.AcceptCommand(ctx, cmd)
+			err = r.opt.Commands.State.AcceptCommand(ctx, cmd)
 		}
 		if err != nil {
 			errs = append(errs, fmt.Errorf("comment %d in %s#%d: %w", m.ID, repo, m.Number, err))
@@ -143,7 +146,7 @@ func (r *Reconciler) pollComments(ctx context.Context, c *sweepCache, repo track
 		readTo = now
 	}
 	if !c.dry && !readTo.Equal(stored) {
-		errs = append(errs, r.State.SetCommentsRead(ctx, repo, readTo))
+		errs = append(errs, r.opt.Commands.State.SetCommentsRead(ctx, repo, readTo))
 	}
 	return found, errors.Join(errs...)
 }
@@ -161,7 +164,7 @@ func (r *Reconciler) newCommands(ctx context.Context, c *sweepCache, repo tracke
 	if len(written) == 0 {
 		return nil, nil
 	}
-	fresh, err := r.State.NewComments(ctx, repo.Server, written)
+	fresh, err := r.opt.Commands.State.NewComments(ctx, repo.Server, written)
 	return slices.DeleteFunc(slices.Clone(comments), func(m tracker.Comment) bool { return !slices.Contains(fresh, m.ID) }), err
 }
 
@@ -192,12 +195,12 @@ func (r *Reconciler) readCommand(ctx context.Context, c *sweepCache, repo tracke
 		return cmd, false, err
 	}
 	cmd.Issue, cmd.Incident, cmd.Project = issue.IssueRef, issue.Marker.Incident, issue.Marker.Project
-	found, err := r.State.Incidents(ctx, cmd.Incident)
+	found, err := r.opt.State.Incidents(ctx, cmd.Incident)
 	if err != nil {
 		return cmd, false, err
 	}
 	if len(found) == 0 {
-		return cmd, r.Now().Sub(m.Updated) < awaitRebuild, nil
+		return cmd, r.opt.Now().Sub(m.Updated) < awaitRebuild, nil
 	}
 	if found[0].Project != cmd.Project {
 		return cmd, false, nil
@@ -207,7 +210,7 @@ func (r *Reconciler) readCommand(ctx context.Context, c *sweepCache, repo tracke
 		cmd.Refused = incident.RefusedNotOperator
 	case !m.Updated.Equal(m.Created):
 		cmd.Refused = incident.RefusedEdited
-		if r.Now().Sub(m.Created) > answerEdited {
+		if r.opt.Now().Sub(m.Created) > answerEdited {
 			return cmd, false, nil
 		}
 	default:

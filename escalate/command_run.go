@@ -12,6 +12,7 @@ import (
 	"github.com/terraphim/adfbot/escalate/issuetext"
 	"github.com/terraphim/adfbot/escalate/plan"
 	"github.com/terraphim/adfbot/escalate/tracker"
+	"github.com/terraphim/adfbot/internal/fault"
 	"github.com/terraphim/adfbot/internal/markdown"
 )
 
@@ -21,7 +22,7 @@ const commandWait = 5 * time.Second
 // runCommands runs the pending commands. A crash leaves them pending, and each step knows whether it was begun and what it
 // was about; so a command is run once, whatever happens in between.
 func (r *Reconciler) runCommands(ctx context.Context, c *sweepCache) ([]plan.Action, error) {
-	pending, err := r.State.PendingCommands(ctx, r.Settings.URL, "")
+	pending, err := r.opt.Commands.State.PendingCommands(ctx, r.opt.Server, "")
 	if err == nil {
 		pending, err = r.followIssues(ctx, pending)
 	}
@@ -50,14 +51,14 @@ func (r *Reconciler) runCommands(ctx context.Context, c *sweepCache) ([]plan.Act
 // relocate. The issue's id tells that it is the same.
 func (r *Reconciler) followIssues(ctx context.Context, commands []incident.Command) ([]incident.Command, error) {
 	for n, cmd := range commands {
-		found, err := r.State.Incidents(ctx, cmd.Incident)
+		found, err := r.opt.State.Incidents(ctx, cmd.Incident)
 		if err != nil {
 			return nil, err
 		}
 		if len(found) == 0 || found[0].Issue.ID != cmd.Issue.ID || found[0].Issue.Repo == cmd.Issue.Repo {
 			continue
 		}
-		if commands[n], err = r.State.ChangeCommand(ctx, cmd, nil, func(cmd *incident.Command) { cmd.Issue.Repo = found[0].Issue.Repo }); err != nil {
+		if commands[n], err = r.opt.Commands.State.ChangeCommand(ctx, cmd, nil, func(cmd *incident.Command) { cmd.Issue.Repo = found[0].Issue.Repo }); err != nil {
 			return nil, err
 		}
 	}
@@ -66,12 +67,12 @@ func (r *Reconciler) followIssues(ctx context.Context, commands []incident.Comma
 
 // runProjectCommands runs a project's commands, in their order, under the claim on its issue.
 func (r *Reconciler) runProjectCommands(ctx context.Context, c *sweepCache, project string) ([]plan.Action, error) {
-	ctx, release, err := r.State.Claim(ctx, "issue/"+project, commandWait)
+	ctx, release, err := r.opt.State.Claim(ctx, "issue/"+project, commandWait)
 	if err != nil {
 		return nil, err
 	}
 	defer release()
-	commands, err := r.State.PendingCommands(ctx, r.Settings.URL, project) // again: another process may have run some
+	commands, err := r.opt.Commands.State.PendingCommands(ctx, r.opt.Server, project) // again: another process may have run some
 	if err != nil {
 		return nil, err
 	}
@@ -100,7 +101,7 @@ type commandRun struct {
 // runCommand carries out a command's steps and answers it. The issue is read before anything is done or said: it must still
 // be ours.
 func (r *Reconciler) runCommand(ctx context.Context, c *sweepCache, cmd incident.Command) (progress, error) {
-	found, err := r.State.Incidents(ctx, cmd.Incident)
+	found, err := r.opt.State.Incidents(ctx, cmd.Incident)
 	if err != nil {
 		return later, err
 	}
@@ -115,7 +116,7 @@ func (r *Reconciler) runCommand(ctx context.Context, c *sweepCache, cmd incident
 		return later, err
 	}
 	if is == plan.IssueLost {
-		r.Log.Warn("command in an issue that is gone or no longer the bot's, it is left alone", "issue", cmd.Issue.String(), "by", cmd.By.Login)
+		r.opt.Log.Warn("command in an issue that is gone or no longer the bot's, it is left alone", "issue", cmd.Issue.String(), "by", cmd.By.Login)
 		return r.endCommand(ctx, cmd)
 	}
 	p, err := run.answer(ctx)
@@ -126,7 +127,7 @@ func (r *Reconciler) runCommand(ctx context.Context, c *sweepCache, cmd incident
 }
 
 func (r *Reconciler) endCommand(ctx context.Context, cmd incident.Command) (progress, error) {
-	_, err := r.State.ChangeCommand(context.WithoutCancel(ctx), cmd, nil, func(cmd *incident.Command) { cmd.Done = true })
+	_, err := r.opt.Commands.State.ChangeCommand(context.WithoutCancel(ctx), cmd, nil, func(cmd *incident.Command) { cmd.Done = true })
 	return complete, err
 }
 
@@ -144,8 +145,8 @@ func (run *commandRun) answer(ctx context.Context) (progress, error) {
 	if p, err := run.steps(ctx); p != complete || err != nil {
 		return p, err
 	}
-	run.step("order-answered-next")
-	found, err := run.State.Incidents(ctx, run.cmd.Incident)
+	fault.Point(ctx, "order-answered-next")
+	found, err := run.opt.State.Incidents(ctx, run.cmd.Incident)
 	if err != nil || len(found) == 0 {
 		return complete, err
 	}
@@ -194,7 +195,7 @@ func (run *commandRun) steps(ctx context.Context) (progress, error) {
 		if err != nil || res.later {
 			return later, err
 		}
-		run.step("order-carried")
+		fault.Point(ctx, "order-carried")
 		at := run.cmd.Issue
 		ended := res.ended && at.Number == run.incident.Issue.Number && at.Repo == run.incident.Issue.Repo
 		if err := run.save(context.WithoutCancel(ctx), nil, func(cmd *incident.Command) {
@@ -202,7 +203,7 @@ func (run *commandRun) steps(ctx context.Context) (progress, error) {
 		}); err != nil {
 			return later, err
 		}
-		run.Log.Info("command carried out", "project", run.cmd.Project, "command", string(s.Line.Verb), "by", run.cmd.By.Login,
+		run.opt.Log.Info("command carried out", "project", run.cmd.Project, "command", string(s.Line.Verb), "by", run.cmd.By.Login,
 			"user_id", run.cmd.By.ID, "issue", at.String(), "comment", run.cmd.Comment)
 	}
 	return complete, nil
@@ -210,7 +211,7 @@ func (run *commandRun) steps(ctx context.Context) (progress, error) {
 
 // save changes the command, and stores a hold in the same transaction where it is not nil.
 func (run *commandRun) save(ctx context.Context, hold *incident.Hold, change func(*incident.Command)) error {
-	cmd, err := run.State.ChangeCommand(ctx, run.cmd, hold, change)
+	cmd, err := run.opt.Commands.State.ChangeCommand(ctx, run.cmd, hold, change)
 	if err == nil {
 		run.cmd = cmd
 	}
@@ -221,7 +222,7 @@ func (run *commandRun) save(ctx context.Context, hold *incident.Hold, change fun
 // hit anything later.
 func (run *commandRun) begin(ctx context.Context, n int, target string, hold *incident.Hold) error {
 	err := run.save(ctx, hold, func(cmd *incident.Command) { cmd.Steps[n].Begun, cmd.Steps[n].Target = true, target })
-	run.step("order-begun")
+	fault.Point(ctx, "order-begun")
 	return err
 }
 
@@ -297,7 +298,7 @@ func (run *commandRun) pauseStep(ctx context.Context, n int) (result, error) {
 	if err := run.settle(ctx, run.cmd.Project); err != nil {
 		return failed(err)
 	}
-	h := incident.Hold{Project: run.cmd.Project, Note: issuetext.CommandNote(run.cmd, run.cmd.Steps[n].Line, run.Now())}
+	h := incident.Hold{Project: run.cmd.Project, Note: issuetext.CommandNote(run.cmd, run.cmd.Steps[n].Line, run.opt.Now())}
 	already, err := run.pause(ctx, h, func(ctx context.Context, h incident.Hold) error {
 		return run.begin(ctx, n, holdTarget(h), &h)
 	})
@@ -311,7 +312,7 @@ func (run *commandRun) pauseStep(ctx context.Context, n int) (result, error) {
 	case err != nil:
 		return result{}, err
 	case already == nil:
-		run.Log.Info("project paused by a person", "project", run.cmd.Project, "by", run.cmd.By.Login, "reason", run.cmd.Steps[n].Line.Reason)
+		run.opt.Log.Info("project paused by a person", "project", run.cmd.Project, "by", run.cmd.By.Login, "reason", run.cmd.Steps[n].Line.Reason)
 		return result{answer: issuetext.Paused(run.cmd.Project, "")}, nil
 	case already.Incident != nil:
 		return result{answer: project + " is paused already, by " + markdown.CodeSpan(already.Incident.Name()) + "."}, nil
@@ -326,8 +327,8 @@ func (run *commandRun) ackStep(ctx context.Context, n int) (result, error) {
 		return result{answer: "Incident " + name + " is over: there is nothing to take."}, nil
 	}
 	if !run.cmd.Steps[n].Begun {
-		ack := &incident.Ack{By: by, At: run.Now()}
-		if _, err := run.State.Change(ctx, run.incident.ID, func(i *incident.Incident) { i.Ack = ack }); err != nil {
+		ack := &incident.Ack{By: by, At: run.opt.Now()}
+		if _, err := run.opt.State.Change(ctx, run.incident.ID, func(i *incident.Incident) { i.Ack = ack }); err != nil {
 			return result{}, err
 		}
 		if err := run.begin(ctx, n, run.incident.ID, nil); err != nil {
@@ -342,7 +343,7 @@ func (run *commandRun) ackStep(ctx context.Context, n int) (result, error) {
 	for _, a := range run.issue.Assignees {
 		logins = append(logins, a.Login)
 	}
-	switch err := run.Gitea.Assign(ctx, run.cmd.Issue, logins); {
+	switch err := run.opt.Tracker.Assign(ctx, run.cmd.Issue, logins); {
 	case err == nil:
 		return result{answer: answer}, nil
 	case tracker.OutcomeOf(err) == tracker.Refused && !tracker.IsRetryable(err):
@@ -354,10 +355,10 @@ func (run *commandRun) ackStep(ctx context.Context, n int) (result, error) {
 
 // statusStep answers with what status says of the project.
 func (run *commandRun) statusStep(ctx context.Context, _ int) (result, error) {
-	if run.Describe == nil {
+	if run.opt.Commands.Describe == nil {
 		return result{answer: markdown.CodeSpan(run.cmd.Project) + ": see `adfbot status` on the bot's machine."}, nil
 	}
-	s, err := run.Describe(ctx, run.cmd.Project)
+	s, err := run.opt.Commands.Describe(ctx, run.cmd.Project)
 	if err != nil {
 		s = issuetext.Failed(incident.StatusVerb, "the state can't be read", err)
 	}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/terraphim/adfbot/escalate/incident"
 	"github.com/terraphim/adfbot/escalate/tracker"
+	"github.com/terraphim/adfbot/internal/fault"
 )
 
 // commentOnce writes a comment exactly once, whatever happens. The attempt is on disk before the request; if its answer was
@@ -45,7 +46,7 @@ func (r *Reconciler) commentOnce(ctx context.Context, s step, ref tracker.IssueR
 		return later, err
 	case err == nil:
 	case tracker.OutcomeOf(err) == tracker.Refused && !tracker.IsRetryable(err):
-		r.Log.Warn("comment refused, going on without it", "issue", ref.String(), "err", err)
+		r.opt.Log.Warn("comment refused, going on without it", "issue", ref.String(), "err", err)
 	case tracker.OutcomeOf(err) == tracker.Lost:
 		// A process that was stopped may have sent it long after the attempt was saved.
 		return later, errors.Join(err, r.saveComment(ctx, i.ID, key, r.newComment(false)))
@@ -62,9 +63,9 @@ func (r *Reconciler) sendComment(ctx context.Context, i incident.Incident, ref t
 		return false, err
 	}
 	defer release()
-	r.step("comment-begun")
-	err = r.Gitea.AddComment(ctx, ref, body)
-	r.step("commented")
+	fault.Point(ctx, "comment-begun")
+	err = r.opt.Tracker.AddComment(ctx, ref, body)
+	fault.Point(ctx, "commented")
 	return true, err
 }
 
@@ -75,7 +76,7 @@ func (r *Reconciler) newComment(done bool) incident.Comment {
 }
 
 func (r *Reconciler) saveComment(ctx context.Context, id, key string, c incident.Comment) error {
-	_, err := r.State.Change(ctx, id, func(i *incident.Incident) {
+	_, err := r.opt.State.Change(ctx, id, func(i *incident.Incident) {
 		if i.Comments == nil {
 			i.Comments = map[string]incident.Comment{}
 		}
@@ -102,7 +103,7 @@ func (r *Reconciler) findOwnComment(ctx context.Context, c *sweepCache, ref trac
 		return tracker.Comment{}, false, err
 	}
 	for id := range accounts {
-		list, err := r.Gitea.Comments(ctx, ref, id)
+		list, err := r.opt.Tracker.Comments(ctx, ref, id)
 		if err != nil {
 			return tracker.Comment{}, false, err
 		}

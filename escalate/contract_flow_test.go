@@ -47,10 +47,10 @@ func TestContractFromTheTripToTheClosedIssue(t *testing.T) {
 			return lose && r.Method == "POST" && strings.HasSuffix(r.URL.Path, "/issues")
 		}}
 		ahead := time.Duration(0)
-		m.rec.Now = func() time.Time { return time.Now().Add(ahead) }
-		m.rec.Gitea = s.with(s.token, way)
-		m.rec.Settings.URL, m.rec.Settings.Projects = s.url, []string{project}
-		m.rec.Settings.Target = func(string) escalate.Target {
+		m.rec.Options().Now = func() time.Time { return time.Now().Add(ahead) }
+		m.rec.Options().Tracker = s.with(s.token, way)
+		m.rec.Options().Server, m.rec.Options().Projects = s.url, []string{project}
+		m.rec.Options().Target = func(string) escalate.Target {
 			return escalate.Target{Repo: s.repo, Labels: []string{"adf", "circuit-breaker", "priority/high"}}
 		}
 

@@ -13,6 +13,7 @@ import (
 	"github.com/terraphim/adfbot/escalate/issuetext"
 	"github.com/terraphim/adfbot/escalate/plan"
 	"github.com/terraphim/adfbot/escalate/tracker"
+	"github.com/terraphim/adfbot/internal/fault"
 )
 
 // create opens the incident's issue. The attempt is on disk before the request, so that whoever comes after a crash knows
@@ -32,7 +33,7 @@ func (r *Reconciler) create(ctx context.Context, s step) (progress, error) {
 			return r.adoptIssue(ctx, s, found.IssueRef, stateOf(found))
 		}
 		// It is not there. Only now may another repository be taken, where the configuration has changed.
-		repo = r.Settings.Target(i.Project).Repo
+		repo = r.opt.Target(i.Project).Repo
 		s.flag = r.Look(i.Project) // the list took its time
 	}
 	if s.flag.State == incident.FlagGone && !i.FlagWritten.IsZero() {
@@ -48,19 +49,19 @@ func (r *Reconciler) createIssue(ctx context.Context, s step, repo tracker.Repo)
 	if err != nil {
 		return later, err
 	}
-	n := tracker.NewIssue{Title: r.Composer.Title(i), Labels: r.labelIDs(ctx, s.cache, repo, &data), Assignees: r.Settings.Target(i.Project).Assignees}
-	if r.Settings.DueIn > 0 {
-		n.Due = i.Opened.Add(r.Settings.DueIn)
+	n := tracker.NewIssue{Title: r.opt.Composer.Title(i), Labels: r.labelIDs(ctx, s.cache, repo, &data), Assignees: r.opt.Target(i.Project).Assignees}
+	if r.opt.DueIn > 0 {
+		n.Due = i.Opened.Add(r.opt.DueIn)
 	}
 	var problem string
-	if n.Body, problem = r.Composer.Body(data); problem != "" {
-		r.Log.Warn("issue text is not as wished", "incident", i.Name(), "err", problem)
+	if n.Body, problem = r.opt.Composer.Body(data); problem != "" {
+		r.opt.Log.Warn("issue text is not as wished", "incident", i.Name(), "err", problem)
 	}
 	issue, sent, err := r.sendCreate(ctx, i, repo, n)
 	for sent && err != nil && tracker.OutcomeOf(err) == tracker.Refused && r.dropOptional(&n, &data, err) {
 		issue, sent, err = r.sendCreate(ctx, i, repo, n)
 	}
-	r.step("created")
+	fault.Point(ctx, "created")
 	switch {
 	case !sent:
 		return later, err
@@ -75,7 +76,7 @@ func (r *Reconciler) createIssue(ctx context.Context, s step, repo tracker.Repo)
 func (r *Reconciler) sendCreate(ctx context.Context, i incident.Incident, repo tracker.Repo, n tracker.NewIssue) (issue tracker.Issue, sent bool, err error) {
 	open := true
 	ctx, release, err := r.announce(ctx, func() error {
-		now, err := r.State.Change(ctx, i.ID, func(i *incident.Incident) {
+		now, err := r.opt.State.Change(ctx, i.ID, func(i *incident.Incident) {
 			if i.IsOpen() {
 				i.Create, i.Target = r.newAttempt(), repo
 			}
@@ -90,13 +91,13 @@ func (r *Reconciler) sendCreate(ctx context.Context, i incident.Incident, repo t
 	if !open {
 		return tracker.Issue{}, false, nil
 	}
-	r.step("create-begun")
-	issue, err = r.Gitea.Create(ctx, repo, n)
+	fault.Point(ctx, "create-begun")
+	issue, err = r.opt.Tracker.Create(ctx, repo, n)
 	return issue, true, err
 }
 
 func (r *Reconciler) saveFailedCreate(ctx context.Context, i incident.Incident, cause error) error {
-	_, err := r.State.Change(ctx, i.ID, func(i *incident.Incident) {
+	_, err := r.opt.State.Change(ctx, i.ID, func(i *incident.Incident) {
 		if tracker.OutcomeOf(cause) == tracker.Lost {
 			i.Create = r.newAttempt() // a process that was stopped may have sent it long after the attempt was saved
 		} else {
@@ -110,7 +111,7 @@ func (r *Reconciler) saveFailedCreate(ctx context.Context, i incident.Incident, 
 func (r *Reconciler) saveIssue(ctx context.Context, s step, n tracker.NewIssue, issue tracker.Issue, data issuetext.IssueData) error {
 	// The account comes first: an issue that is known and an account that is not would look like somebody else's issue.
 	err := r.saveAccount(ctx, s.cache, tracker.Account{ID: issue.AuthorID, Login: issue.Author})
-	i, err2 := r.State.Change(ctx, s.incident.ID, func(i *incident.Incident) {
+	i, err2 := r.opt.State.Change(ctx, s.incident.ID, func(i *incident.Incident) {
 		i.Issue, i.Create, i.Target = issue.IssueRef, incident.Attempt{}, tracker.Repo{}
 		i.HeadedNotPaused = data.FlagError != ""
 		clearRetry(i)
@@ -118,14 +119,14 @@ func (r *Reconciler) saveIssue(ctx context.Context, s step, n tracker.NewIssue, 
 	if err := errors.Join(err, err2); err != nil {
 		return err
 	}
-	r.step("issue-noted")
+	fault.Point(ctx, "issue-noted")
 	s.cache.setIssueState(i, plan.IssueOpen)
-	r.Log.Info("issue opened", "project", i.Project, "incident", i.Name(), "issue", issue.String(), "url", issue.URL, "missing", data.Missing)
+	r.opt.Log.Info("issue opened", "project", i.Project, "incident", i.Name(), "issue", issue.String(), "url", issue.URL, "missing", data.Missing)
 	if len(issue.Labels) < len(n.Labels) {
-		r.Log.Warn("Gitea left labels out: the token's account may not write to the repository, or the labels were deleted",
+		r.opt.Log.Warn("Gitea left labels out: the token's account may not write to the repository, or the labels were deleted",
 			"issue", issue.String(), "asked", len(n.Labels), "set", len(issue.Labels))
 		s.cache.setLabelIDs(issue.Repo, nil)
-		return r.State.SetLabels(ctx, issue.Repo, nil)
+		return r.opt.State.SetLabels(ctx, issue.Repo, nil)
 	}
 	return nil
 }
@@ -148,9 +149,9 @@ func (r *Reconciler) dropOptional(n *tracker.NewIssue, data *issuetext.IssueData
 		default:
 			return false
 		}
-		n.Body, _ = r.Composer.Body(*data)
+		n.Body, _ = r.opt.Composer.Body(*data)
 	case http.StatusRequestEntityTooLarge:
-		short := r.Composer.Short(*data)
+		short := r.opt.Composer.Short(*data)
 		if len(short) >= len(n.Body) {
 			return false
 		}
@@ -165,14 +166,14 @@ func (r *Reconciler) dropOptional(n *tracker.NewIssue, data *issuetext.IssueData
 func (r *Reconciler) issueData(ctx context.Context, s step, repo tracker.Repo) (issuetext.IssueData, error) {
 	i := s.incident
 	data := issuetext.IssueData{
-		Installation: r.Settings.Installation, Repo: repo, PauseFlag: r.Pause.FlagPath(i.Project),
-		Mentions: r.Settings.Mentions, ResumeInGitea: r.Settings.Operable, CloseResumes: r.Settings.CloseResumes,
+		Installation: r.opt.Installation, Repo: repo, PauseFlag: r.opt.Dir.FlagPath(i.Project),
+		Mentions: r.opt.Mentions, ResumeInGitea: r.operable(), CloseResumes: r.opt.Commands.CloseResumes,
 	}
 	if s.fresh != nil {
 		i.Evidence = *s.fresh
 	} else {
 		var err error
-		if i.Evidence, err = r.State.Evidence(ctx, i.ID); err != nil {
+		if i.Evidence, err = r.opt.State.Evidence(ctx, i.ID); err != nil {
 			return data, err
 		}
 	}
@@ -193,13 +194,13 @@ func (r *Reconciler) issueData(ctx context.Context, s step, repo tracker.Repo) (
 // labelIDs returns the ids of the project's labels. They are kept, so that they cost no request the next time; missing
 // labels are created once. Labels are optional: what cannot be had is named in the issue.
 func (r *Reconciler) labelIDs(ctx context.Context, c *sweepCache, repo tracker.Repo, data *issuetext.IssueData) []int64 {
-	names := r.Settings.Target(data.Incident.Project).Labels
+	names := r.opt.Target(data.Incident.Project).Labels
 	if len(names) == 0 {
 		return nil
 	}
 	ids, err := c.labelIDs(repo), error(nil)
 	if !hasAll(ids, names) {
-		ids, err = r.State.Labels(ctx, repo)
+		ids, err = r.opt.State.Labels(ctx, repo)
 		if err == nil && !hasAll(ids, names) {
 			ids, err = r.createLabels(ctx, repo, names, ids)
 		}
@@ -209,7 +210,7 @@ func (r *Reconciler) labelIDs(ctx context.Context, c *sweepCache, repo tracker.R
 	}
 	if err != nil {
 		data.Missing = append(data.Missing, "labels: "+err.Error())
-		r.Log.Warn("labels can't be had, the issue is opened without them", "repo", repo.String(), "err", err)
+		r.opt.Log.Warn("labels can't be had, the issue is opened without them", "repo", repo.String(), "err", err)
 	}
 	var out []int64
 	for _, name := range names {
@@ -226,15 +227,15 @@ func hasAll(ids map[string]int64, names []string) bool {
 
 // createLabels claims the repository's labels: Gitea creates a second label of the same name without complaint.
 func (r *Reconciler) createLabels(ctx context.Context, repo tracker.Repo, names []string, have map[string]int64) (map[string]int64, error) {
-	ctx, release, err := r.State.Claim(ctx, "labels/"+repo.String(), 2*r.Settings.Timeout)
+	ctx, release, err := r.opt.State.Claim(ctx, "labels/"+repo.String(), 2*r.opt.Timeout)
 	if err != nil {
 		return have, err
 	}
 	defer release()
-	if ids, err := r.State.Labels(ctx, repo); err == nil && hasAll(ids, names) {
+	if ids, err := r.opt.State.Labels(ctx, repo); err == nil && hasAll(ids, names) {
 		return ids, nil // another process created them meanwhile
 	}
-	ids, err := r.Gitea.Labels(ctx, repo)
+	ids, err := r.opt.Tracker.Labels(ctx, repo)
 	if err != nil {
 		return have, err
 	}
@@ -243,7 +244,7 @@ func (r *Reconciler) createLabels(ctx context.Context, repo tracker.Repo, names 
 	for _, name := range names {
 		id, ok := ids[name]
 		if !ok && (len(errs) == 0 || tracker.OutcomeOf(errs[len(errs)-1]) == tracker.Refused) { // else the server is in trouble: the issue comes first
-			if id, err = r.Gitea.AddLabel(ctx, repo, name); err != nil {
+			if id, err = r.opt.Tracker.AddLabel(ctx, repo, name); err != nil {
 				errs = append(errs, err)
 				continue
 			}
@@ -253,5 +254,5 @@ func (r *Reconciler) createLabels(ctx context.Context, repo tracker.Repo, names 
 			ids[name], keep[name] = id, id
 		}
 	}
-	return ids, errors.Join(errors.Join(errs...), r.State.SetLabels(ctx, repo, keep))
+	return ids, errors.Join(errors.Join(errs...), r.opt.State.SetLabels(ctx, repo, keep))
 }

@@ -17,7 +17,7 @@ func (r *Reconciler) awaitAttempt(ctx context.Context, i incident.Incident) (ove
 		return true, nil
 	}
 	if r.age(i.Create) < 0 { // saved by a clock that was wrong: the wait begins anew
-		_, err = r.State.Change(ctx, i.ID, func(i *incident.Incident) { i.Create = r.newAttempt() })
+		_, err = r.opt.State.Change(ctx, i.ID, func(i *incident.Incident) { i.Create = r.newAttempt() })
 	}
 	return false, err
 }
@@ -25,7 +25,7 @@ func (r *Reconciler) awaitAttempt(ctx context.Context, i incident.Incident) (ove
 // findIssue looks for the incident's marker among the bot's issues of any state, whichever of its accounts wrote them. The
 // list must have been begun after an outstanding attempt was over; one list serves a whole sweep.
 func (r *Reconciler) findIssue(ctx context.Context, i incident.Incident, repo tracker.Repo, c *sweepCache) (found tracker.Issue, ok bool, err error) {
-	after := r.Now().Add(2*r.Settings.Timeout - r.age(i.Create))
+	after := r.opt.Now().Add(2*r.opt.Timeout - r.age(i.Create))
 	unlock, err := c.lockListing(ctx, repo)
 	if err != nil {
 		return found, false, err
@@ -57,7 +57,7 @@ func (r *Reconciler) findIssue(ctx context.Context, i incident.Incident, repo tr
 
 // listAll lists the bot's issues of any state.
 func (r *Reconciler) listAll(ctx context.Context, repo tracker.Repo, c *sweepCache) issueList {
-	l := issueList{begun: r.Now()}
+	l := issueList{begun: r.opt.Now()}
 	login, err := r.listingLogin(ctx, c)
 	if err != nil {
 		l.err = err
@@ -73,14 +73,14 @@ func (r *Reconciler) adopt(ctx context.Context, s step) (progress, error) {
 }
 
 func (r *Reconciler) adoptIssue(ctx context.Context, s step, ref tracker.IssueRef, is plan.IssueState) (progress, error) {
-	i, err := r.State.Change(ctx, s.incident.ID, func(i *incident.Incident) {
+	i, err := r.opt.State.Change(ctx, s.incident.ID, func(i *incident.Incident) {
 		i.Issue, i.Create, i.Target = ref, incident.Attempt{}, tracker.Repo{}
 		i.Settled = i.Settled && is != plan.IssueOpen // it came after all were sure that it would not: it is to be closed
 		clearRetry(i)
 	})
 	if err == nil {
 		s.cache.setIssueState(i, is)
-		r.Log.Info("issue found again", "project", i.Project, "incident", i.Name(), "issue", ref.String(), "url", ref.URL)
+		r.opt.Log.Info("issue found again", "project", i.Project, "incident", i.Name(), "issue", ref.String(), "url", ref.URL)
 	}
 	return changed, err
 }

@@ -40,10 +40,10 @@ func (g *gauge) RoundTrip(r *http.Request) (*http.Response, error) {
 
 // failMany trips so many projects whose issues nobody has opened yet.
 func (w *world) failMany(n int) {
-	w.rec.Settings.Projects = nil
+	w.rec.Options().Projects = nil
 	for k := range n {
 		p := fmt.Sprintf("p%02d", k)
-		w.rec.Settings.Projects = append(w.rec.Settings.Projects, p)
+		w.rec.Options().Projects = append(w.rec.Options().Projects, p)
 		w.fail(p)
 	}
 }
@@ -52,7 +52,7 @@ func TestASweepKeepsEightRequestsUnderWayAndNoMore(t *testing.T) {
 	play(t, func(w *world) {
 		w.failMany(40)
 		g := &gauge{next: w.gitea.Transport()}
-		w.rec.Gitea = w.over(g)
+		w.rec.Options().Tracker = w.over(g)
 		w.gitea.Inject(giteatest.Fault{Do: giteatest.Latency(time.Second)})
 		begun := time.Now()
 		w.sweep()
@@ -72,7 +72,7 @@ func TestTimelinesAreAmongTheEightAndAreObserved(t *testing.T) {
 		g := &gauge{next: w.gitea.Transport()}
 		var mu sync.Mutex
 		observed := map[string]int{}
-		w.rec.Gitea = gitea.New(gitea.Options{URL: server, Tokens: w.tokens, Timeout: timeout, Transport: g,
+		w.rec.Options().Tracker = gitea.New(gitea.Options{URL: server, Tokens: w.tokens, Timeout: timeout, Transport: g,
 			Observe: func(op string, status int, _ time.Duration) {
 				mu.Lock()
 				defer mu.Unlock()
@@ -119,7 +119,7 @@ func TestARequestThatWaitedForItsTurnIsNotedAnew(t *testing.T) {
 		w.gitea.Inject(giteatest.Fault{Do: giteatest.Latency(timeout - time.Second)})
 		w.sweep()
 		require.Len(w, ages, 24)
-		for _, p := range w.rec.Settings.Projects {
+		for _, p := range w.rec.Options().Projects {
 			w.rm(p)
 		}
 		w.sweep()

@@ -8,6 +8,7 @@ import (
 	"github.com/terraphim/adfbot/escalate/issuetext"
 	"github.com/terraphim/adfbot/escalate/plan"
 	"github.com/terraphim/adfbot/escalate/tracker"
+	"github.com/terraphim/adfbot/internal/fault"
 )
 
 // The steps on an issue that exists.
@@ -23,7 +24,7 @@ func (r *Reconciler) close(ctx context.Context, s step) (progress, error) {
 	key := incident.ResumedKey(i)
 	switch is {
 	case plan.IssueLost:
-		r.Log.Warn("issue is gone or no longer the bot's, it is left alone", "incident", i.Name(), "issue", i.Issue.String())
+		r.opt.Log.Warn("issue is gone or no longer the bot's, it is left alone", "incident", i.Name(), "issue", i.Issue.String())
 		return r.settleIssue(ctx, s, is)
 	case plan.IssueClosed:
 		// A person closed it, or an earlier try of ours did. Only a comment in doubt is left to be settled.
@@ -38,13 +39,13 @@ func (r *Reconciler) close(ctx context.Context, s step) (progress, error) {
 	if tracker.IsRetryable(commentErr) {
 		return later, r.failed(ctx, i, commentErr)
 	}
-	closed, err := r.Gitea.SetOpen(ctx, i.Issue, false)
-	r.step("closed")
+	closed, err := r.opt.Tracker.SetOpen(ctx, i.Issue, false)
+	fault.Point(ctx, "closed")
 	if err != nil {
 		return later, r.failed(ctx, i, errors.Join(commentErr, err))
 	}
 	s.cache.setIssueState(i, plan.IssueClosed)
-	r.Log.Info("issue closed", "project", i.Project, "incident", i.Name(), "issue", closed.String(), "url", issue.URL)
+	r.opt.Log.Info("issue closed", "project", i.Project, "incident", i.Name(), "issue", closed.String(), "url", issue.URL)
 	if p != complete || commentErr != nil {
 		return r.deferOrFail(ctx, i, p, commentErr)
 	}
@@ -57,13 +58,13 @@ func (r *Reconciler) settleIssue(ctx context.Context, s step, is plan.IssueState
 	if err == nil {
 		s.cache.setIssueState(s.incident, is)
 	}
-	r.step("settled")
+	fault.Point(ctx, "settled")
 	return complete, err
 }
 
 // saveDone saves what a step has done and that nothing is wrong.
 func (r *Reconciler) saveDone(ctx context.Context, i incident.Incident, mark func(*incident.Incident)) error {
-	_, err := r.State.Change(context.WithoutCancel(ctx), i.ID, func(i *incident.Incident) { mark(i); clearRetry(i) })
+	_, err := r.opt.State.Change(context.WithoutCancel(ctx), i.ID, func(i *incident.Incident) { mark(i); clearRetry(i) })
 	return err
 }
 
@@ -79,9 +80,9 @@ func (r *Reconciler) reopen(ctx context.Context, s step) (progress, error) {
 		return later, nil
 	}
 	if !i.ReopenPending {
-		i, err = r.State.Change(ctx, i.ID, func(i *incident.Incident) {
+		i, err = r.opt.State.Change(ctx, i.ID, func(i *incident.Incident) {
 			i.ReopenPending, i.ReopenQuiet = true, s.action.Quiet
-			i.Reopens = append(i.Reopens, r.Now())
+			i.Reopens = append(i.Reopens, r.opt.Now())
 			i.Reopens = i.Reopens[max(len(i.Reopens)-plan.ReopenMost-1, 0):]
 		})
 		if err != nil {
@@ -89,7 +90,7 @@ func (r *Reconciler) reopen(ctx context.Context, s step) (progress, error) {
 		}
 		s.incident = i
 	}
-	r.step("reopen-begun")
+	fault.Point(ctx, "reopen-begun")
 	p, commentErr := complete, error(nil)
 	if !s.action.Quiet {
 		key := incident.ReopenedKey(i)
@@ -98,12 +99,12 @@ func (r *Reconciler) reopen(ctx context.Context, s step) (progress, error) {
 	if tracker.IsRetryable(commentErr) {
 		return later, r.failed(ctx, i, commentErr)
 	}
-	if _, err := r.Gitea.SetOpen(ctx, i.Issue, true); err != nil {
+	if _, err := r.opt.Tracker.SetOpen(ctx, i.Issue, true); err != nil {
 		return later, r.failed(ctx, i, errors.Join(commentErr, err))
 	}
-	r.step("reopened")
+	fault.Point(ctx, "reopened")
 	s.cache.setIssueState(i, plan.IssueOpen)
-	r.Log.Info("issue reopened, the project is still paused", "project", i.Project, "incident", i.Name(), "issue", i.Issue.String())
+	r.opt.Log.Info("issue reopened, the project is still paused", "project", i.Project, "incident", i.Name(), "issue", i.Issue.String())
 	if p != complete || commentErr != nil {
 		return r.deferOrFail(ctx, i, p, commentErr) // confirmReopened settles it
 	}
@@ -137,7 +138,7 @@ func (r *Reconciler) commentOnOpen(ctx context.Context, s step, key, body string
 func (r *Reconciler) announcePaused(ctx context.Context, s step) (progress, error) {
 	i := s.incident
 	key := incident.PausedKey(i)
-	if p, err := r.commentOnOpen(ctx, s, key, issuetext.NowPausedComment(key, i, r.Pause.FlagPath(i.Project))); p != complete || err != nil {
+	if p, err := r.commentOnOpen(ctx, s, key, issuetext.NowPausedComment(key, i, r.opt.Dir.FlagPath(i.Project))); p != complete || err != nil {
 		return p, err
 	}
 	return complete, r.saveDone(ctx, i, func(i *incident.Incident) { i.HeadedNotPaused = false })
@@ -176,19 +177,19 @@ func (r *Reconciler) closeDuplicate(ctx context.Context, s step) (progress, erro
 	if p, err := r.commentOnce(ctx, s, duplicate, key, issuetext.DuplicateComment(key, i.Issue)); p != complete || err != nil {
 		return r.deferOrFail(ctx, i, p, err)
 	}
-	if _, err := r.Gitea.SetOpen(ctx, duplicate, false); err != nil {
+	if _, err := r.opt.Tracker.SetOpen(ctx, duplicate, false); err != nil {
 		return later, r.failed(ctx, i, err)
 	}
-	r.Log.Info("duplicate issue closed", "project", i.Project, "incident", i.Name(), "issue", duplicate.String(), "kept", i.Issue.String())
+	r.opt.Log.Info("duplicate issue closed", "project", i.Project, "incident", i.Name(), "issue", duplicate.String(), "kept", i.Issue.String())
 	return complete, r.saveComment(context.WithoutCancel(ctx), i.ID, incident.DuplicateClosedKey(i, duplicate), r.newComment(true))
 }
 
 // replace takes leave of an incident's issue that is lost; another one is created by the next step.
 func (r *Reconciler) replace(ctx context.Context, s step) (progress, error) {
-	_, err := r.State.Change(ctx, s.incident.ID, func(i *incident.Incident) {
+	_, err := r.opt.State.Change(ctx, s.incident.ID, func(i *incident.Incident) {
 		i.Lost, i.Issue = append(i.Lost, i.Issue), tracker.IssueRef{}
 		if n := len(i.Lost); n > 1 { // somebody deletes them on purpose: do not race with them
-			i.NextTry = r.Now().Add(plan.RetryWait(n, 0))
+			i.NextTry = r.opt.Now().Add(plan.RetryWait(n, 0))
 		}
 	})
 	return changed, err

@@ -9,6 +9,7 @@ import (
 	"github.com/terraphim/adfbot/escalate/incident"
 	"github.com/terraphim/adfbot/escalate/issuetext"
 	"github.com/terraphim/adfbot/escalate/plan"
+	"github.com/terraphim/adfbot/internal/fault"
 	"github.com/terraphim/adfbot/internal/redact"
 )
 
@@ -96,7 +97,7 @@ func (r *Reconciler) writeFlag(ctx context.Context, o plan.Observation, a plan.A
 		}
 	}
 	return r.putFlag(ctx, a.Project, note, func(now time.Time, failure string) error {
-		_, err := r.State.Change(ctx, a.Incident, func(i *incident.Incident) {
+		_, err := r.opt.State.Change(ctx, a.Incident, func(i *incident.Incident) {
 			i.FlagError = failure
 			if failure == "" {
 				i.FlagWritten = now
@@ -112,23 +113,23 @@ func (r *Reconciler) writeHoldFlag(ctx context.Context, h incident.Hold) error {
 			return nil // a hold has nowhere to keep it
 		}
 		h.FlagWritten = now
-		return r.State.SetHold(ctx, h)
+		return r.opt.State.SetHold(ctx, h)
 	})
 }
 
 // putFlag puts a flag on disk, and saves that it is there or why it is not.
 func (r *Reconciler) putFlag(ctx context.Context, project, note string, save func(now time.Time, failure string) error) error {
-	if _, err := r.Pause.Write(project, note); err != nil {
+	if _, err := r.opt.Dir.Write(project, note); err != nil {
 		failed := &FlagWriteError{Project: project, Err: err}
-		if err := save(r.Now(), redact.Line(failed.Error(), 500)); err != nil {
+		if err := save(r.opt.Now(), redact.Line(failed.Error(), 500)); err != nil {
 			failed.Err = errors.Join(failed.Err, err)
 		}
 		return failed
 	}
-	r.step("flag-written")
-	err := save(r.Now(), "")
-	r.Log.Info("pause flag written", "project", project, "flag", r.Pause.FlagPath(project))
-	r.step("flag-noted")
+	fault.Point(ctx, "flag-written")
+	err := save(r.opt.Now(), "")
+	r.opt.Log.Info("pause flag written", "project", project, "flag", r.opt.Dir.FlagPath(project))
+	fault.Point(ctx, "flag-noted")
 	return err
 }
 
@@ -146,13 +147,13 @@ func (e *FlagWriteError) Unwrap() error { return e.Err }
 
 // confirmFlag saves that a flag is on disk.
 func (r *Reconciler) confirmFlag(ctx context.Context, o plan.Observation, a plan.Action) error {
-	now := r.Now()
+	now := r.opt.Now()
 	if a.Incident == "" {
 		h := *o.Hold
 		h.FlagWritten = now
-		return r.State.SetHold(ctx, h)
+		return r.opt.State.SetHold(ctx, h)
 	}
-	_, err := r.State.Change(ctx, a.Incident, func(i *incident.Incident) { i.FlagWritten, i.FlagError = now, "" })
+	_, err := r.opt.State.Change(ctx, a.Incident, func(i *incident.Incident) { i.FlagWritten, i.FlagError = now, "" })
 	return err
 }
 
@@ -160,7 +161,7 @@ func (r *Reconciler) confirmFlag(ctx context.Context, o plan.Observation, a plan
 func (r *Reconciler) noticeResume(ctx context.Context, _ plan.Observation, a plan.Action) error {
 	how := a.Why
 	if a.Incident != "" {
-		how += "; noticed " + r.Now().UTC().Format(time.RFC3339)
+		how += "; noticed " + r.opt.Now().UTC().Format(time.RFC3339)
 	}
 	_, err := r.endPause(ctx, a.Project, a.Incident, how)
 	return err
@@ -168,36 +169,36 @@ func (r *Reconciler) noticeResume(ctx context.Context, _ plan.Observation, a pla
 
 // supersede ends an incident in favor of an earlier one, whose flag is there.
 func (r *Reconciler) supersede(ctx context.Context, _ plan.Observation, a plan.Action) error {
-	_, err := r.State.Change(ctx, a.Incident, func(i *incident.Incident) {
+	_, err := r.opt.State.Change(ctx, a.Incident, func(i *incident.Incident) {
 		if i.IsOpen() {
-			i.Replaced, i.Ended, i.EndedHow, i.NextTry = true, r.Now().UTC(), a.Why, time.Time{}
+			i.Replaced, i.Ended, i.EndedHow, i.NextTry = true, r.opt.Now().UTC(), a.Why, time.Time{}
 		}
 	})
 	if err == nil {
-		r.Log.Warn("incident superseded", "project", a.Project, "incident", a.Name, "why", a.Why)
+		r.opt.Log.Warn("incident superseded", "project", a.Project, "incident", a.Name, "why", a.Why)
 	}
 	return err
 }
 
 // recordHold takes note of a person's flag.
 func (r *Reconciler) recordHold(ctx context.Context, _ plan.Observation, a plan.Action) error {
-	now := r.Now()
-	r.Log.Info("project is held by a person's pause flag", "project", a.Project)
-	return r.State.SetHold(ctx, incident.Hold{Project: a.Project, Since: now, FlagWritten: now})
+	now := r.opt.Now()
+	r.opt.Log.Info("project is held by a person's pause flag", "project", a.Project)
+	return r.opt.State.SetHold(ctx, incident.Hold{Project: a.Project, Since: now, FlagWritten: now})
 }
 
 // rebuild stores an incident that the state lost.
 func (r *Reconciler) rebuild(ctx context.Context, _ plan.Observation, a plan.Action) error {
-	i, err := r.State.Insert(ctx, plan.Rebuilt(a, r.Now()))
+	i, err := r.opt.State.Insert(ctx, plan.Rebuilt(a, r.opt.Now()))
 	if err == nil {
-		r.Log.Warn("incident rebuilt", "project", a.Project, "incident", i.Name(), "issue", i.Issue.String(), "why", a.Why)
+		r.opt.Log.Warn("incident rebuilt", "project", a.Project, "incident", i.Name(), "issue", i.Issue.String(), "why", a.Why)
 	}
 	return err
 }
 
 // settleWithoutIssue settles an incident that ended before it had an issue.
 func (r *Reconciler) settleWithoutIssue(ctx context.Context, _ plan.Observation, a plan.Action) error {
-	_, err := r.State.Change(ctx, a.Incident, func(i *incident.Incident) {
+	_, err := r.opt.State.Change(ctx, a.Incident, func(i *incident.Incident) {
 		if i.Issue.IsZero() && i.Create.At.IsZero() { // else another process has just found its issue, or begun to create it
 			i.Settled, i.LastErr = true, ""
 		}

@@ -111,8 +111,8 @@ func TestAClockThatIsSetDoesNotEndTheWaitForALostAnswer(t *testing.T) {
 		// The answer is lost, then somebody sets the clock, and the server does the work at the last moment.
 		lost := func(w *world, match func(*http.Request) bool, ask func()) {
 			start, set := time.Now(), time.Duration(0)
-			w.rec.Uptime = func() incident.Uptime { return incident.Uptime{Boot: "this", For: time.Since(start)} }
-			w.rec.Now = func() time.Time { return time.Now().Add(set) }
+			w.rec.Options().Uptime = func() incident.Uptime { return incident.Uptime{Boot: "this", For: time.Since(start)} }
+			w.rec.Options().Now = func() time.Time { return time.Now().Add(set) }
 			w.gitea.Inject(giteatest.Fault{Match: match, Times: 1, Do: giteatest.LateWork(9500 * time.Millisecond)})
 			ask()
 			set = by
@@ -149,11 +149,11 @@ func TestAClockThatIsSetDoesNotEndTheWaitForALostAnswer(t *testing.T) {
 
 func TestAfterARestartOfTheMachineTheWaitIsByTheClock(t *testing.T) {
 	play(t, func(w *world) {
-		w.rec.Uptime = func() incident.Uptime { return incident.Uptime{Boot: "first", For: time.Hour} }
+		w.rec.Options().Uptime = func() incident.Uptime { return incident.Uptime{Boot: "first", For: time.Hour} }
 		w.gitea.Inject(giteatest.Fault{Match: giteatest.CreateIssue(), Times: 1, Do: giteatest.Reset()})
 		id, err := w.tripAnd(project)
 		require.Error(w, err)
-		w.rec.Uptime = func() incident.Uptime { return incident.Uptime{Boot: "second", For: time.Minute} }
+		w.rec.Options().Uptime = func() incident.Uptime { return incident.Uptime{Boot: "second", For: time.Minute} }
 		time.Sleep(2*timeout - time.Second)
 		require.NoError(w, w.force())
 		require.Empty(w, w.issues(fleet))

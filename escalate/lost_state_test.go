@@ -113,10 +113,10 @@ func TestALostStateThatTripsAnewUnderTheLostIncidentsFlagGoesOnWithThatOne(t *te
 				old := w.trip(project)
 				m := w.withoutState()
 				if !seen {
-					m.rec.PauseOff = errors.New("permission denied")
+					m.rec.SetDirError(errors.New("permission denied"))
 				}
 				second := m.trip(project)
-				m.rec.PauseOff = nil
+				m.rec.SetDirError(nil)
 				m.sweep()
 				require.True(w, m.incident(old).IsOpen())
 				i := m.incident(second)
@@ -214,9 +214,9 @@ func TestALostStateConcludesNothingWhileGiteaCantBeListed(t *testing.T) {
 	play(t, func(w *world) {
 		w.trip(project)
 		m := w.withoutState()
-		m.rec.Gitea = m.over(refuses{})
+		m.rec.Options().Tracker = m.over(refuses{})
 		m.sweepFor(5 * time.Minute)
-		m.rec.Gitea = m.over(w.gitea.Transport())
+		m.rec.Options().Tracker = m.over(w.gitea.Transport())
 		m.sweepFor(20 * time.Minute)
 		require.Equal(w, "open", w.issue().State)
 		m.rm(project)

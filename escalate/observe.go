@@ -16,13 +16,13 @@ import (
 
 // isOurs reports whether an issue was written by one of our accounts and carries this installation's marker.
 func (r *Reconciler) isOurs(accounts map[int64]bool, i tracker.Issue) bool {
-	return accounts[i.AuthorID] && i.Marker.Installation == r.Settings.Installation
+	return accounts[i.AuthorID] && i.Marker.Installation == r.opt.Installation
 }
 
 // observe reads everything about one project: its state, its flag and, from the cache, its issues.
 func (r *Reconciler) observe(ctx context.Context, project string, c *sweepCache) (plan.Observation, error) {
 	open := r.projectIssues(c, project)
-	incidents, hold, err := r.State.ProjectState(ctx, project)
+	incidents, hold, err := r.opt.State.ProjectState(ctx, project)
 	if err != nil {
 		return plan.Observation{}, err
 	}
@@ -57,7 +57,7 @@ func (r *Reconciler) knownIncidents(ctx context.Context, have []incident.Inciden
 	if len(missing) == 0 {
 		return known, nil
 	}
-	more, err := r.State.Incidents(ctx, missing...)
+	more, err := r.opt.State.Incidents(ctx, missing...)
 	for _, i := range more {
 		known[i.ID] = i
 	}
@@ -68,7 +68,7 @@ func (r *Reconciler) knownIncidents(ctx context.Context, have []incident.Inciden
 func (r *Reconciler) observation(project string, c *sweepCache, flag incident.FlagView, hold *incident.Hold, incidents []incident.Incident,
 	open []tracker.Issue, known map[string]incident.Incident) plan.Observation {
 	o := plan.Observation{
-		Now: r.Now(), Project: project, Flag: flag, Hold: hold, Incidents: slices.Clone(incidents), Open: open,
+		Now: r.opt.Now(), Project: project, Flag: flag, Hold: hold, Incidents: slices.Clone(incidents), Open: open,
 		Issues: map[string]plan.IssueState{}, Closings: map[string]incident.Closing{}, Force: c.force,
 		Known: func(id string) bool { _, ok := known[id]; return ok },
 	}
@@ -173,13 +173,13 @@ func (r *Reconciler) getIssue(ctx context.Context, repo tracker.Repo, number int
 	notFound := func() bool {
 		return tracker.IsStatus(err, http.StatusNotFound) || tracker.IsStatus(err, http.StatusGone)
 	}
-	if issue, err = r.Gitea.Get(ctx, repo, number); !notFound() {
+	if issue, err = r.opt.Tracker.Get(ctx, repo, number); !notFound() {
 		return issue, false, err
 	}
-	if err = r.Gitea.Readable(ctx, repo); err != nil {
+	if err = r.opt.Tracker.Readable(ctx, repo); err != nil {
 		return tracker.Issue{}, false, err
 	}
-	if issue, err = r.Gitea.Get(ctx, repo, number); notFound() {
+	if issue, err = r.opt.Tracker.Get(ctx, repo, number); notFound() {
 		return tracker.Issue{}, true, nil
 	}
 	return issue, false, err

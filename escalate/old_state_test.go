@@ -19,10 +19,10 @@ func (m *machine) copied() (restore func() *machine) {
 		require.NoError(m.t, m.store.Close())
 		require.NoError(m.t, os.Remove(m.path))
 		require.NoError(m.t, os.WriteFile(m.path, was, 0o600))
-		s := m.rec.Settings
+		commands := m.rec.Options().Commands
 		n := m.another()
-		n.operated(s.Operators...)
-		n.rec.Settings.CloseResumes = s.CloseResumes
+		n.operated(commands.Operators...)
+		n.rec.Options().Commands.CloseResumes = commands.CloseResumes
 		return n
 	}
 }

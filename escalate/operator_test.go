@@ -16,8 +16,9 @@ import (
 
 // operated makes a machine's bot take orders from these people.
 func (m *machine) operated(logins ...string) {
-	m.rec.Settings.Operators, m.rec.Settings.Operable = logins, true
-	m.rec.Describe = func(context.Context, string) (string, error) { return "`odilo` is paused.", nil }
+	o := &m.rec.Options().Commands
+	o.Operators = logins
+	o.Describe = func(context.Context, string) (string, error) { return "`odilo` is paused.", nil }
 }
 
 // playOperated is play with alex as an operator, a tripped project, and a first sweep behind it.
@@ -469,7 +470,7 @@ func TestCommandsAreHeardWhereAServerGivesShorterPages(t *testing.T) {
 		playOperated(t, func(w *world, id string) {
 			w.gitea.SetMaxItems(20)
 			if !total { // a proxy drops the count
-				w.rec.Gitea = w.over(without(w.gitea.Transport(), "X-Total-Count"))
+				w.rec.Options().Tracker = w.over(without(w.gitea.Transport(), "X-Total-Count"))
 			}
 			for range 25 {
 				w.gitea.As("kim").Comment(fleet, 1, "chatter")
@@ -515,7 +516,7 @@ func TestAnOrderWhoseCommentHasAnIDThatGiteaGaveBeforeItsRestoreIsCarriedOut(t *
 		s.As("adf-bot").Open(fleet, w.issue().Title, w.issue().Body)
 		require.Equal(t, w.issue().ID, s.Issues(fleet)[0].ID)
 		w.gitea, w.machine.gitea = s, s
-		w.rec.Gitea = w.over(s.Transport())
+		w.rec.Options().Tracker = w.over(s.Transport())
 		for w.says("kim", "chatter") < first-1 {
 		}
 		require.Equal(t, first, w.says("alex", "/adf resume"))
@@ -539,7 +540,7 @@ func (w *world) withClock(off *time.Duration) {
 	s.AddRepo("terraphim", "adf-fleet")
 	s.SetPermission("terraphim", "adf-fleet", "adf-bot", giteatest.Write)
 	w.gitea, w.machine.gitea = s, s
-	w.rec.Gitea = w.over(s.Transport())
+	w.rec.Options().Tracker = w.over(s.Transport())
 	require.NoError(w, w.store.SetLabels(w.Context(), repoOf(fleet), nil))
 	me := s.AddUser("adf-bot", giteatest.UserOptions{})
 	require.NoError(w, w.store.AddAccount(w.Context(), server, tracker.Account{ID: me, Login: "adf-bot"}))

@@ -13,6 +13,7 @@ import (
 
 	"github.com/terraphim/adfbot/escalate"
 	"github.com/terraphim/adfbot/escalate/giteatest"
+	"github.com/terraphim/adfbot/internal/fault"
 )
 
 var errUnreadable = errors.New("the disk is away")
@@ -32,28 +33,27 @@ func blocked(t *testing.T, w *world, f func()) {
 func (m *machine) diesIn(step string) {
 	m.t.Helper()
 	var reached atomic.Bool
-	m.rec.Step = func(name string) {
+	ctx := fault.With(m.t.Context(), func(name string) {
 		if name == step {
 			reached.Store(true)
 			runtime.Goexit()
 		}
-	}
+	})
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		_, _ = m.rec.Sweep(m.t.Context(), escalate.SweepOptions{})
+		_, _ = m.rec.Sweep(ctx, escalate.SweepOptions{})
 	}()
 	<-done
-	m.rec.Step = nil
 	require.True(m.t, reached.Load(), "step %s is reached", step)
 }
 
 // reborn is reopened with the same operators.
 func (m *machine) reborn() *machine {
-	s := m.rec.Settings
+	commands := m.rec.Options().Commands
 	n := m.reopened()
-	n.operated(s.Operators...)
-	n.rec.Settings.CloseResumes = s.CloseResumes
+	n.operated(commands.Operators...)
+	n.rec.Options().Commands.CloseResumes = commands.CloseResumes
 	return n
 }
 
@@ -132,9 +132,9 @@ func TestAnAnswerThatWasLostIsNotMadeTwice(t *testing.T) {
 func TestAResumeThatCantBeDoneSaysSoAndIsOver(t *testing.T) {
 	playOperated(t, func(w *world, id string) {
 		w.says("alex", "/adf resume")
-		w.rec.PauseOff = errUnreadable
+		w.rec.SetDirError(errUnreadable)
 		_, _ = w.sweepAnd(escalate.SweepOptions{})
-		w.rec.PauseOff = nil
+		w.rec.SetDirError(nil)
 		said := comments(w.issue())
 		require.Len(t, said, 1)
 		require.Contains(t, said[0], "`/adf resume` failed, ")
@@ -206,7 +206,7 @@ func TestASweepOfOneProjectHearsItsOrders(t *testing.T) {
 
 func TestASweepOfOneProjectLeavesTheOthersAlone(t *testing.T) {
 	play(t, func(w *world) {
-		w.rec.Settings.Projects = []string{project, "other"}
+		w.rec.Options().Projects = []string{project, "other"}
 		w.trip(project)
 		w.trip("other")
 		w.sweep()

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/terraphim/adfbot/escalate/incident"
+	"github.com/terraphim/adfbot/internal/fault"
 )
 
 // flagWait is how long the flag's lock is waited for. It is held for milliseconds, never across a request.
@@ -20,7 +21,7 @@ type Pausing struct {
 }
 
 func (r *Reconciler) lockFlag(ctx context.Context, project string) (unlock func(), err error) {
-	unlock, err = r.State.LockHere(ctx, "flag/"+project, flagWait)
+	unlock, err = r.opt.State.LockHere(ctx, "flag/"+project, flagWait)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", project, err)
 	}
@@ -29,7 +30,7 @@ func (r *Reconciler) lockFlag(ctx context.Context, project string) (unlock func(
 
 // pausing reads what pauses a project.
 func (r *Reconciler) pausing(ctx context.Context, project string) (Pausing, error) {
-	incidents, hold, err := r.State.ProjectState(ctx, project)
+	incidents, hold, err := r.opt.State.ProjectState(ctx, project)
 	if err != nil {
 		return Pausing{}, err
 	}
@@ -91,10 +92,10 @@ func (r *Reconciler) resume(ctx context.Context, project, how string, approve fu
 		return Resumed{}, err
 	}
 	var done Resumed
-	if done.Removed, err = r.Pause.Remove(project); err != nil {
+	if done.Removed, err = r.opt.Dir.Remove(project); err != nil {
 		return done, &FlagRemoveError{Project: project, Err: err}
 	}
-	r.step("flag-removed")
+	fault.Point(ctx, "flag-removed")
 	id := ""
 	if p.Incident != nil {
 		id = p.Incident.ID
@@ -105,25 +106,25 @@ func (r *Reconciler) resume(ctx context.Context, project, how string, approve fu
 
 // endPause ends an incident, or a hold where the id is "", whose flag is gone.
 func (r *Reconciler) endPause(ctx context.Context, project, id, how string) (ended bool, err error) {
-	ended, err = r.State.Resume(ctx, project, id, how, r.Now())
+	ended, err = r.opt.State.Resume(ctx, project, id, how, r.opt.Now())
 	if err == nil && ended {
-		r.Log.Info("project resumed", "project", project, "incident", id, "how", how)
+		r.opt.Log.Info("project resumed", "project", project, "incident", id, "how", how)
 	}
-	r.step("resume-noted")
+	fault.Point(ctx, "resume-noted")
 	return ended, err
 }
 
-// PauseProject pauses a project by a person's wish; the note is what their flag says. It returns false where something
+// Pause pauses a project by a person's wish; the note is what their flag says. It returns false where something
 // pauses it already. The wish is on disk before the flag, so a crash in between does not undo it. Where the flag cannot be
 // written the project is not paused, and the error is a [*FlagWriteError].
-func (r *Reconciler) PauseProject(ctx context.Context, project, note string) (bool, error) {
+func (r *Reconciler) Pause(ctx context.Context, project, note string) (bool, error) {
 	if flag, _, err := r.Local(ctx, project); err != nil || flag.State == incident.FlagUnknown {
 		return false, errors.Join(err, flag.Err)
 	}
-	already, err := r.pause(ctx, incident.Hold{Project: project, Note: note}, r.State.SetHold)
+	already, err := r.pause(ctx, incident.Hold{Project: project, Note: note}, r.opt.State.SetHold)
 	var notWritten *FlagWriteError
 	if errors.As(err, &notWritten) {
-		err = errors.Join(err, r.State.DropHold(ctx, project))
+		err = errors.Join(err, r.opt.State.DropHold(ctx, project))
 	}
 	return already == nil && err == nil, err
 }
@@ -143,11 +144,11 @@ func (r *Reconciler) pause(ctx context.Context, h incident.Hold, save func(conte
 	if p.Incident != nil || p.Hold != nil || p.Flag.State == incident.FlagThere {
 		return &p, nil
 	}
-	h.Since = r.Now()
+	h.Since = r.opt.Now()
 	if err := save(ctx, h); err != nil {
 		return nil, err
 	}
-	r.step("hold-noted")
+	fault.Point(ctx, "hold-noted")
 	return nil, r.writeHoldFlag(ctx, h)
 }
 

@@ -104,11 +104,11 @@ func TestATokenThatCantBeReadIsTriedAgainWithoutDoubt(t *testing.T) {
 
 func TestARefusedConnectionIsTriedAgainAtOnceWhenForced(t *testing.T) {
 	play(t, func(w *world) {
-		w.rec.Gitea = w.over(refuses{})
+		w.rec.Options().Tracker = w.over(refuses{})
 		id, err := w.tripAnd(project)
 		require.ErrorContains(w, err, "Gitea can't be reached")
 		require.Zero(w, w.incident(id).Create, "nothing reached the server")
-		w.rec.Gitea = w.over(w.gitea.Transport())
+		w.rec.Options().Tracker = w.over(w.gitea.Transport())
 		require.NoError(w, w.force())
 		require.Equal(w, "open", w.issue().State)
 	})
@@ -117,14 +117,14 @@ func TestARefusedConnectionIsTriedAgainAtOnceWhenForced(t *testing.T) {
 func TestGiteaDownForADayLosesNothing(t *testing.T) {
 	play(t, func(w *world) {
 		id := w.trip("digital-twins")
-		w.rec.Gitea = w.over(refuses{})
+		w.rec.Options().Tracker = w.over(refuses{})
 		_, err := w.tripAnd(project)
 		require.Error(w, err)
 		w.rm("digital-twins")
 		w.sweepEvery(10*time.Minute, 24*time.Hour)
 		require.False(w, w.incident(id).IsOpen(), "a resume does not wait for Gitea")
 		require.Equal(w, "open", w.issue().State)
-		w.rec.Gitea = w.over(w.gitea.Transport())
+		w.rec.Options().Tracker = w.over(w.gitea.Transport())
 		w.sweepFor(20 * time.Minute)
 		all := w.issues(fleet)
 		require.Len(w, all, 2)
@@ -209,7 +209,7 @@ func TestACommentThatNeverReachedTheServerIsMadeBeforeTheClosing(t *testing.T) {
 	play(t, func(w *world) {
 		id := w.trip(project)
 		w.rm(project)
-		w.rec.Gitea = w.over(way(func(r *http.Request) (*http.Response, error) {
+		w.rec.Options().Tracker = w.over(way(func(r *http.Request) (*http.Response, error) {
 			if giteatest.CommentIssue()(r) {
 				return refuses{}.RoundTrip(r)
 			}
@@ -217,7 +217,7 @@ func TestACommentThatNeverReachedTheServerIsMadeBeforeTheClosing(t *testing.T) {
 		}))
 		_, err := w.sweepAnd(escalate.SweepOptions{})
 		require.Error(w, err)
-		w.rec.Gitea = w.over(w.gitea.Transport())
+		w.rec.Options().Tracker = w.over(w.gitea.Transport())
 		require.NoError(w, w.force())
 		require.Equal(w, "closed", w.issue().State)
 		require.Len(w, comments(w.issue()), 1)
@@ -227,8 +227,8 @@ func TestACommentThatNeverReachedTheServerIsMadeBeforeTheClosing(t *testing.T) {
 
 func TestAnUnknownAssigneeCostsNotTheIssueAndIsNamed(t *testing.T) {
 	play(t, func(w *world) {
-		target := w.rec.Settings.Target
-		w.rec.Settings.Target = func(p string) escalate.Target {
+		target := w.rec.Options().Target
+		w.rec.Options().Target = func(p string) escalate.Target {
 			t := target(p)
 			t.Assignees = []string{"alex", "nobody"}
 			return t
@@ -244,13 +244,13 @@ func TestAnUnknownAssigneeCostsNotTheIssueAndIsNamed(t *testing.T) {
 
 func TestAssigneesLabelsAndDueDateAreSet(t *testing.T) {
 	play(t, func(w *world) {
-		target := w.rec.Settings.Target
-		w.rec.Settings.Target = func(p string) escalate.Target {
+		target := w.rec.Options().Target
+		w.rec.Options().Target = func(p string) escalate.Target {
 			t := target(p)
 			t.Assignees = []string{"alex"}
 			return t
 		}
-		w.rec.Settings.DueIn = 48 * time.Hour
+		w.rec.Options().DueIn = 48 * time.Hour
 		w.trip(project)
 		i := w.issue()
 		require.Equal(w, []string{"alex"}, i.Assignees)
@@ -337,7 +337,7 @@ func TestATemplateThatFailsCostsNotTheIssue(t *testing.T) {
 	play(t, func(w *world) {
 		c, err := issuetext.New("{{.NoSuchThing}}", redact.New())
 		require.NoError(w, err)
-		w.rec.Composer = c
+		w.rec.Options().Composer = c
 		w.trip(project)
 		require.Contains(w, w.issue().Body, "## How to resume")
 		require.Contains(w, w.log.String(), "NoSuchThing")

@@ -68,7 +68,7 @@ func TestAnIncidentIsNotSettledWhenItsIssueHasJustBeenFound(t *testing.T) {
 		resumes := finds.another()
 		seen, found, resumed := make(chan struct{}), make(chan struct{}), make(chan struct{})
 		nothing := func() {}
-		resumes.rec.State = between{State: resumes.rec.State, before: sync.OnceFunc(func() { close(seen); <-found }), after: nothing}
+		resumes.rec.Options().State = between{State: resumes.rec.Options().State, before: sync.OnceFunc(func() { close(seen); <-found }), after: nothing}
 		w.gitea.Inject(giteatest.Fault{Match: giteatest.ListIssues(), Times: 1, Do: giteatest.Afterwards(func() {
 			go func() {
 				defer close(resumed)
@@ -77,7 +77,7 @@ func TestAnIncidentIsNotSettledWhenItsIssueHasJustBeenFound(t *testing.T) {
 				require.NoError(w, err)
 			}()
 			<-seen
-			finds.rec.State = between{State: finds.rec.State, before: nothing, after: sync.OnceFunc(func() { close(found); <-resumed })}
+			finds.rec.Options().State = between{State: finds.rec.Options().State, before: nothing, after: sync.OnceFunc(func() { close(found); <-resumed })}
 		})})
 		_, err := finds.rec.Escalate(w.Context(), project)
 		require.NoError(w, err)

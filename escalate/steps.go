@@ -64,10 +64,10 @@ type visit struct {
 
 // track does what has to be done in Gitea for one project, under the claim on its issue and with everything read again.
 func (r *Reconciler) track(ctx context.Context, v *visit) error {
-	if r.Gitea == nil && r.Off == nil {
+	if r.opt.Tracker == nil && r.trackerErr == nil {
 		return nil
 	}
-	ctx, release, err := r.State.Claim(ctx, "issue/"+v.project, v.wait)
+	ctx, release, err := r.opt.State.Claim(ctx, "issue/"+v.project, v.wait)
 	if err != nil {
 		return fmt.Errorf("%s: %w", v.project, err)
 	}
@@ -135,8 +135,8 @@ func (r *Reconciler) take(ctx context.Context, v *visit, o plan.Observation, a p
 
 // blocked returns why no request may be made for the incident now: the bot may not, or its repository cannot be listed.
 func (r *Reconciler) blocked(s step) error {
-	if r.Off != nil {
-		return r.Off
+	if r.trackerErr != nil {
+		return r.trackerErr
 	}
 	repo := s.action.Issue.Repo
 	if repo == (tracker.Repo{}) {
@@ -158,7 +158,7 @@ func (r *Reconciler) targetRepo(i incident.Incident) tracker.Repo {
 	case i.Target != tracker.Repo{}:
 		return i.Target
 	}
-	return r.Settings.Target(i.Project).Repo
+	return r.opt.Target(i.Project).Repo
 }
 
 // saveReason saves why something is pending, if that is news; "" means that nothing is wrong any more.
@@ -166,7 +166,7 @@ func (r *Reconciler) saveReason(ctx context.Context, i incident.Incident, why st
 	if why == i.LastErr {
 		return nil
 	}
-	_, err := r.State.Change(ctx, i.ID, func(i *incident.Incident) {
+	_, err := r.opt.State.Change(ctx, i.ID, func(i *incident.Incident) {
 		if why != "" || i.Tries == 0 { // a step that failed meanwhile has its own reason
 			i.LastErr = why
 		}
@@ -190,7 +190,7 @@ func (r *Reconciler) saveListError(ctx context.Context, c *sweepCache, i inciden
 
 // failed counts a failed try and sets the wait before the next. It returns err.
 func (r *Reconciler) failed(ctx context.Context, i incident.Incident, err error) error {
-	_, err2 := r.State.Change(ctx, i.ID, func(i *incident.Incident) { r.countFailure(i, err) })
+	_, err2 := r.opt.State.Change(ctx, i.ID, func(i *incident.Incident) { r.countFailure(i, err) })
 	return errors.Join(err, err2)
 }
 
@@ -201,7 +201,7 @@ func (r *Reconciler) countFailure(i *incident.Incident, err error) {
 		wait = max(wait, te.RetryAfter)
 	}
 	i.Tries++
-	i.NextTry = r.Now().Add(wait)
+	i.NextTry = r.opt.Now().Add(wait)
 	i.LastErr = redact.Line(err.Error(), 500)
 }
 

@@ -7,17 +7,18 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/terraphim/adfbot/escalate/giteatest"
+	"github.com/terraphim/adfbot/internal/fault"
 )
 
 // stopsAt stops the machine's process for a minute when it is about to send a request, like a SIGSTOP or a suspended
 // machine, and lets the server take longer over that request than the client waits.
 func (w *world) stopsAt(step string, slow giteatest.Fault) {
-	w.rec.Step = func(name string) {
+	w.ctx = fault.With(w.Context(), func(name string) {
 		if name == step {
 			time.Sleep(time.Minute)
-			w.rec.Step = nil
+			w.ctx = nil
 		}
-	}
+	})
 	slow.Times, slow.Do = 1, giteatest.Latency(timeout+2*time.Second)
 	w.gitea.Inject(slow)
 }

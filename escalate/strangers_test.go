@@ -54,7 +54,7 @@ func TestAPersonsIssueIsNeverTouched(t *testing.T) {
 func TestAPersonsCopyIsLeftAloneThoughTheServerListsIt(t *testing.T) {
 	play(t, func(w *world) {
 		// A server or proxy that ignores created_by: the author is checked all the same.
-		w.rec.Gitea = w.over(answers(func(r *http.Request) *http.Response {
+		w.rec.Options().Tracker = w.over(answers(func(r *http.Request) *http.Response {
 			r = r.Clone(r.Context())
 			q := r.URL.Query()
 			q.Del("created_by")

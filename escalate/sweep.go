@@ -43,38 +43,6 @@ type Report struct {
 	Foreign []string `json:"foreign,omitempty"`
 }
 
-// Escalate does all that is due for one project: local steps, then those in Gitea. It lists no issues, so it knows only of
-// those that the state knows.
-func (r *Reconciler) Escalate(ctx context.Context, project string) ([]plan.Action, error) {
-	_, done, err := r.Local(ctx, project)
-	v := &visit{project: project, cache: newSweepCache(SweepOptions{}), wait: claimWait}
-	err2 := r.track(ctx, v)
-	return append(done, v.done...), errors.Join(err, err2)
-}
-
-// Tripped is what a trip did.
-type Tripped struct {
-	Incident incident.Incident // as it is stored now
-	Flag     incident.FlagView // as it was seen last
-}
-
-// Trip escalates an incident that has just been stored, with its evidence: it writes the pause flag, then opens the issue.
-// A step that fails is left to the next sweep, which looks for what a crash may have left. That the flag is on disk is
-// stored before the first request and before the claim on the issue: nobody who hangs in a request keeps a flag from being
-// written.
-func (r *Reconciler) Trip(ctx context.Context, i incident.Incident) (Tripped, error) {
-	c := newSweepCache(SweepOptions{})
-	flag, _, err := r.applyLocal(ctx, plan.Observation{Project: i.Project}, c)
-	v := &visit{project: i.Project, cache: c, wait: r.Settings.Timeout, fresh: &i, flag: flag}
-	err = errors.Join(err, r.track(ctx, v))
-	t := Tripped{Incident: i, Flag: v.flag}
-	stored, err2 := r.State.Incidents(ctx, i.ID)
-	for _, now := range stored {
-		t.Incident = now
-	}
-	return t, errors.Join(err, err2)
-}
-
 // Sweep compares the state, the flags and the issues of all projects and does what is missing. It is level-triggered: what
 // the trip path left undone, a crash included, is done here. One project's error does not stop the others; all errors
 // are in the report and in the error returned.
@@ -143,7 +111,7 @@ func (r *Reconciler) foreign(c *sweepCache) []string {
 	var out []string
 	for _, l := range c.open {
 		for _, i := range l.issues {
-			if c.accounts[i.AuthorID] && !i.Marker.IsZero() && i.Marker.Installation != r.Settings.Installation {
+			if c.accounts[i.AuthorID] && !i.Marker.IsZero() && i.Marker.Installation != r.opt.Installation {
 				out = append(out, i.URL)
 			}
 		}
@@ -172,14 +140,14 @@ func (r *Reconciler) repos(ctx context.Context, project string) ([]tracker.Repo,
 			out = append(out, repo)
 		}
 	}
-	projects := r.Settings.Projects
+	projects := r.opt.Projects
 	if project != "" {
 		projects = []string{project}
 	}
 	for _, id := range projects {
-		add(r.Settings.Target(id).Repo)
+		add(r.opt.Target(id).Repo)
 	}
-	incidents, err := r.State.Unsettled(ctx, project)
+	incidents, err := r.opt.State.Unsettled(ctx, project)
 	if err != nil {
 		return nil, err
 	}
@@ -187,7 +155,7 @@ func (r *Reconciler) repos(ctx context.Context, project string) ([]tracker.Repo,
 		add(i.Issue.Repo)
 		add(i.Target)
 		if i.Issue.IsZero() {
-			add(r.Settings.Target(i.Project).Repo)
+			add(r.opt.Target(i.Project).Repo)
 		}
 	}
 	return out, nil
@@ -196,10 +164,10 @@ func (r *Reconciler) repos(ctx context.Context, project string) ([]tracker.Repo,
 // listOpen lists the open issues of every repository. A list that fails is kept as failed: nothing is done in that
 // repository, and nothing is concluded from its silence.
 func (r *Reconciler) listOpen(ctx context.Context, c *sweepCache, repos []tracker.Repo) []error {
-	if r.Off != nil {
-		return []error{r.Off}
+	if r.trackerErr != nil {
+		return []error{r.trackerErr}
 	}
-	if r.Gitea == nil {
+	if r.opt.Tracker == nil {
 		return nil
 	}
 	noLists := func(err error) []error {
@@ -217,7 +185,7 @@ func (r *Reconciler) listOpen(ctx context.Context, c *sweepCache, repos []tracke
 	g.SetLimit(reposAtOnce)
 	for n, repo := range repos {
 		g.Go(func() error {
-			lists[n].begun = r.Now()
+			lists[n].begun = r.opt.Now()
 			lists[n].issues, lists[n].err = r.listIssues(gctx, repo, login, false, c)
 			return nil
 		})
@@ -248,10 +216,10 @@ type snapshot struct {
 func (r *Reconciler) snapshot(ctx context.Context, c *sweepCache) (snapshot, error) {
 	s := snapshot{incidents: map[string][]incident.Incident{}, holds: map[string]*incident.Hold{}}
 	projects := map[string]bool{}
-	for _, id := range r.Settings.Projects {
+	for _, id := range r.opt.Projects {
 		projects[id] = true
 	}
-	all, err := r.State.Unsettled(ctx, "")
+	all, err := r.opt.State.Unsettled(ctx, "")
 	if err != nil {
 		return s, err
 	}
@@ -259,7 +227,7 @@ func (r *Reconciler) snapshot(ctx context.Context, c *sweepCache) (snapshot, err
 		s.incidents[i.Project] = append(s.incidents[i.Project], i)
 		projects[i.Project] = true
 	}
-	holds, err := r.State.Holds(ctx)
+	holds, err := r.opt.State.Holds(ctx)
 	if err != nil {
 		return s, err
 	}
@@ -280,7 +248,7 @@ func (r *Reconciler) snapshot(ctx context.Context, c *sweepCache) (snapshot, err
 		return s, err
 	}
 	// An unreadable directory shows itself at each flag.
-	flags, _ := r.Pause.List()
+	flags, _ := r.opt.Dir.List()
 	for _, id := range flags {
 		projects[id] = true
 	}
@@ -295,7 +263,7 @@ func (r *Reconciler) snapshot(ctx context.Context, c *sweepCache) (snapshot, err
 func (r *Reconciler) sweepProject(ctx context.Context, project string, c *sweepCache, s snapshot) (done []plan.Action, err error) {
 	defer func() {
 		if v := recover(); v != nil {
-			r.Log.Error("panic in a sweep", "project", project, "panic", v, "stack", string(debug.Stack()))
+			r.opt.Log.Error("panic in a sweep", "project", project, "panic", v, "stack", string(debug.Stack()))
 			err = fmt.Errorf("%s: panic: %v: please report it with the log", project, v)
 		}
 	}()

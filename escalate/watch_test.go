@@ -15,7 +15,7 @@ import (
 
 func TestASweepTellsHowFarItIs(t *testing.T) {
 	play(t, func(w *world) {
-		w.rec.Settings.Projects = []string{"a", "b", "c"}
+		w.rec.Options().Projects = []string{"a", "b", "c"}
 		var told [][2]int
 		_, err := w.rec.Sweep(w.Context(), escalate.SweepOptions{Progress: func(done, total int) { told = append(told, [2]int{done, total}) }})
 		require.NoError(t, err)

@@ -25,6 +25,7 @@ import (
 	"github.com/terraphim/adfbot/escalate/incident"
 	"github.com/terraphim/adfbot/escalate/issuetext"
 	"github.com/terraphim/adfbot/escalate/tracker"
+	"github.com/terraphim/adfbot/internal/fault"
 	"github.com/terraphim/adfbot/internal/redact"
 	"github.com/terraphim/adfbot/internal/store"
 	"github.com/terraphim/adfbot/internal/store/sqlite"
@@ -48,6 +49,7 @@ type world struct {
 
 // machine is one installation: its pause directory, its state, and the reconciler on both.
 type machine struct {
+	ctx    context.Context // nil: that of the test
 	t      *testing.T
 	gitea  *giteatest.Server
 	dir    pause.Dir
@@ -126,19 +128,17 @@ func openMachine(t *testing.T, s *giteatest.Server, path, dir string) *machine {
 	redactor := redact.New("s3cret-token")
 	composer, err := issuetext.New("", redactor)
 	require.NoError(t, err)
-	m.rec = &escalate.Reconciler{
-		Settings: escalate.Settings{
-			Installation: m.store.Installation(), URL: server, Timeout: timeout, Projects: []string{project},
-			Target: func(string) escalate.Target {
-				return escalate.Target{Repo: repoOf(fleet), Labels: []string{"adf", "circuit-breaker", "priority/high"}}
-			},
-		},
-		State: m.store,
-		Gitea: gitea.New(gitea.Options{
+	m.rec, err = escalate.New(escalate.Options{
+		Installation: m.store.Installation(), State: m.store, Dir: m.dir, Composer: composer, Log: slog.New(slog.NewTextHandler(m.log, nil)),
+		Tracker: gitea.New(gitea.Options{
 			URL: server, Tokens: m.tokens, Timeout: timeout, Transport: s.Transport(), Redact: redactor,
 		}),
-		Pause: m.dir, Composer: composer, Log: slog.New(slog.NewTextHandler(m.log, nil)), Now: time.Now,
-	}
+		Server: server, Timeout: timeout, Projects: []string{project}, Commands: escalate.CommandOptions{State: m.store},
+		Target: func(string) escalate.Target {
+			return escalate.Target{Repo: repoOf(fleet), Labels: []string{"adf", "circuit-breaker", "priority/high"}}
+		},
+	})
+	require.NoError(t, err)
 	return m
 }
 
@@ -211,6 +211,14 @@ func (l *logBuffer) String() string {
 
 var _ io.Writer = (*logBuffer)(nil)
 
+// context is what the machine's processes run with.
+func (m *machine) context() context.Context {
+	if m.ctx != nil {
+		return m.ctx
+	}
+	return m.t.Context()
+}
+
 // fail records one failed run, which trips the breaker, and does no more: the process died, or Gitea is not asked yet.
 func (m *machine) fail(project string) (id string) {
 	m.t.Helper()
@@ -220,7 +228,7 @@ func (m *machine) fail(project string) (id string) {
 // failed is fail, and returns the incident as it was stored, with its evidence.
 func (m *machine) failed(project string) incident.Incident {
 	m.t.Helper()
-	a, err := m.store.Record(m.t.Context(), store.Result{
+	a, err := m.store.Record(m.context(), store.Result{
 		Project: project, Agent: "project-meta", Outcome: store.Failure, ExitCode: 1, Host: "bigbox", Output: "out of memory\n",
 	}, store.Limits{Threshold: 1, Resume: 1, Instance: "bigbox"})
 	require.NoError(m.t, err)
@@ -240,7 +248,7 @@ func (m *machine) trip(project string) string {
 func (m *machine) tripAnd(project string) (string, error) {
 	m.t.Helper()
 	i := m.failed(project)
-	_, err := m.rec.Trip(m.t.Context(), i)
+	_, err := m.rec.Trip(m.context(), i)
 	return i.ID, err
 }
 
@@ -265,19 +273,19 @@ func (m *machine) paused(project string) bool {
 
 func (m *machine) sweep() escalate.Report {
 	m.t.Helper()
-	rep, err := m.rec.Sweep(m.t.Context(), escalate.SweepOptions{})
+	rep, err := m.rec.Sweep(m.context(), escalate.SweepOptions{})
 	require.NoError(m.t, err)
 	return rep
 }
 
 // sweepAnd is sweep where errors are expected.
 func (m *machine) sweepAnd(opt escalate.SweepOptions) (escalate.Report, error) {
-	return m.rec.Sweep(m.t.Context(), opt)
+	return m.rec.Sweep(m.context(), opt)
 }
 
 // force is `adfbot sweep` by a person.
 func (m *machine) force() error {
-	_, err := m.rec.Sweep(m.t.Context(), escalate.SweepOptions{Force: true})
+	_, err := m.rec.Sweep(m.context(), escalate.SweepOptions{Force: true})
 	return err
 }
 
@@ -287,14 +295,14 @@ func (m *machine) sweepFor(d time.Duration) { m.sweepEvery(time.Minute, d) }
 func (m *machine) sweepEvery(step, d time.Duration) {
 	m.t.Helper()
 	for end := time.Now().Add(d); time.Now().Before(end); {
-		_, _ = m.rec.Sweep(m.t.Context(), escalate.SweepOptions{})
+		_, _ = m.rec.Sweep(m.context(), escalate.SweepOptions{})
 		time.Sleep(step)
 	}
 }
 
 func (m *machine) incident(id string) incident.Incident {
 	m.t.Helper()
-	found, err := m.store.Incidents(m.t.Context(), id)
+	found, err := m.store.Incidents(m.context(), id)
 	require.NoError(m.t, err)
 	require.Len(m.t, found, 1, "the state knows the incident")
 	return found[0]
@@ -302,7 +310,7 @@ func (m *machine) incident(id string) incident.Incident {
 
 func (m *machine) change(id string, f func(*incident.Incident)) {
 	m.t.Helper()
-	_, err := m.store.Change(m.t.Context(), id, f)
+	_, err := m.store.Change(m.context(), id, f)
 	require.NoError(m.t, err)
 }
 
@@ -359,12 +367,12 @@ func (m *machine) dies(step string, f func(ctx context.Context)) {
 	m.t.Helper()
 	type killed struct{}
 	reached := false
-	m.rec.Step = func(name string) {
+	ctx := fault.With(m.context(), func(name string) {
 		if name == step {
 			reached = true
 			panic(killed{})
 		}
-	}
+	})
 	func() {
 		defer func() {
 			if r := recover(); r != nil {
@@ -373,9 +381,8 @@ func (m *machine) dies(step string, f func(ctx context.Context)) {
 				}
 			}
 		}()
-		f(m.t.Context())
+		f(ctx)
 	}()
-	m.rec.Step = nil
 	require.True(m.t, reached, "step %s is reached", step)
 }
 
@@ -383,14 +390,13 @@ func (m *machine) dies(step string, f func(ctx context.Context)) {
 func (m *machine) sweepDies(step string) {
 	m.t.Helper()
 	var reached atomic.Bool
-	m.rec.Step = func(name string) {
+	ctx := fault.With(m.context(), func(name string) {
 		if name == step {
 			reached.Store(true)
 			runtime.Goexit()
 		}
-	}
-	_, _ = m.rec.Sweep(m.t.Context(), escalate.SweepOptions{})
-	m.rec.Step = nil
+	})
+	_, _ = m.rec.Sweep(ctx, escalate.SweepOptions{})
 	require.True(m.t, reached.Load(), "step %s is reached", step)
 }
 

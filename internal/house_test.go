@@ -18,6 +18,7 @@ var allowed = map[string][]string{
 	"breaker":               {},
 	"pause":                 {},
 	"internal/text":         {},
+	"internal/fault":        {},
 	"internal/redact":       {},
 	"internal/markdown":     {"internal/redact"},
 	"escalate/tracker":      {"pause", "internal/redact"},
@@ -25,7 +26,7 @@ var allowed = map[string][]string{
 	"escalate/incident":     {"escalate/tracker", "internal/redact"},
 	"escalate/plan":         {"escalate/incident", "escalate/tracker"},
 	"escalate/issuetext":    {"pause", "escalate/incident", "escalate/tracker", "internal/markdown", "internal/redact"},
-	"escalate":              {"breaker", "pause", "escalate/tracker", "escalate/incident", "escalate/plan", "escalate/issuetext", "internal/redact", "internal/markdown"},
+	"escalate":              {"breaker", "pause", "escalate/tracker", "escalate/incident", "escalate/plan", "escalate/issuetext", "internal/fault", "internal/redact", "internal/markdown"},
 	"escalate/giteatest":    {},
 	"internal/testhost":     {},
 	"internal/yardstick":    {},
@@ -34,8 +35,8 @@ var allowed = map[string][]string{
 	"internal/config":       {"pause", "internal/text"},
 	"internal/store":        {"breaker", "escalate/tracker", "escalate/incident"},
 	"internal/store/sqlite": {"breaker", "pause", "escalate/tracker", "escalate/incident", "internal/store", "internal/hostlocal"},
-	"internal/bot":          {"breaker", "pause", "escalate", "escalate/tracker", "escalate/incident", "escalate/plan", "escalate/issuetext", "escalate/gitea", "internal/redact", "internal/markdown", "internal/config", "internal/store", "internal/store/sqlite"},
-	"internal/web":          {"breaker", "pause", "escalate", "escalate/tracker", "escalate/incident", "escalate/plan", "escalate/issuetext", "escalate/gitea", "internal/redact", "internal/markdown", "internal/config", "internal/store", "internal/store/sqlite", "internal/bot", "internal/exposition", "internal/hostlocal"},
+	"internal/bot":          {"breaker", "pause", "escalate", "escalate/tracker", "escalate/incident", "escalate/plan", "escalate/issuetext", "escalate/gitea", "internal/fault", "internal/redact", "internal/markdown", "internal/config", "internal/store", "internal/store/sqlite"},
+	"internal/web":          {"breaker", "pause", "escalate", "escalate/tracker", "escalate/incident", "escalate/plan", "escalate/issuetext", "escalate/gitea", "internal/fault", "internal/redact", "internal/markdown", "internal/config", "internal/store", "internal/store/sqlite", "internal/bot", "internal/exposition", "internal/hostlocal"},
 }
 
 // imports lists what every package imports, without its tests, by its path in the module.

@@ -54,8 +54,9 @@ func daemonsMemory(b *testing.B, program string) (resident, anonymous, peak floa
 	socket := filepath.Join(dir, "s")
 	config := projectsOf(b, dir, g.url(), projects, "http:\n  socket: "+socket+"\nsweep:\n  schedule: \"@every "+period.String()+"\"\n")
 	var log bytes.Buffer
+	systemd := newManager(b, "")
 	daemon := exec.Command(program, "serve")
-	daemon.Env = []string{"ADFBOT_CONFIG=" + config}
+	daemon.Env = []string{"ADFBOT_CONFIG=" + config, systemd.env()}
 	daemon.Stderr = &log
 	require.NoError(b, daemon.Start())
 	defer func() {
@@ -63,7 +64,7 @@ func daemonsMemory(b *testing.B, program string) (resident, anonymous, peak floa
 		require.NoError(b, daemon.Wait(), log.String())
 	}()
 	c := daemonAt(socket, clients)
-	require.Eventually(b, func() bool { return c.get("/healthz") == nil }, patience, 10*time.Millisecond, "the daemon does not answer")
+	systemd.await("READY=1")
 
 	id := func(n int) string { return "project-" + strconv.Itoa(n%projects) }
 	require.NoError(b, c.report(3*projects, func(n int) (string, string) { return id(n), "failure" }))

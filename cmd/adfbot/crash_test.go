@@ -3,20 +3,21 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"net/http"
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
-	"golang.org/x/sys/unix"
 
 	"github.com/terraphim/adfbot/escalate/giteatest"
+	"github.com/terraphim/adfbot/internal/testhost"
 )
 
 // flow is one command of the bot, in a situation where it has much to do.
@@ -26,7 +27,6 @@ type flow struct {
 	act    []string
 	again  bool     // somebody repeats it after the crash: it is not the sweep's business
 	end    []string // what it leads to, uninterrupted or not
-	mount  bool     // needs the right to mount
 }
 
 var paused = []string{
@@ -137,17 +137,15 @@ var flows = []flow{
 	}, {
 		name: "a flag that could not be written at first",
 		before: func(w *world) {
-			w.mount("pause")
 			w.ok("record", "--project", "odilo", "--success")
-			w.remount("pause", unix.MS_RDONLY)
+			writable := testhost.ReadOnly(w.t, w.path("pause"))
 			w.fail(3)
-			w.remount("pause", 0)
+			writable()
 		},
 		act: []string{"sweep"},
 		end: []string{
 			theRepo + "#1 open, 1 comments", paused[1], paused[2], paused[3],
 		},
-		mount: true,
 	}, {
 		name:   "an operator's closing",
 		before: func(w *world) { w.operators(); w.trip(); w.As(person).Close(theRepo, 1) },
@@ -203,65 +201,88 @@ func (w *world) lose(names ...string) {
 	}
 }
 
-func (w *world) mount(name string) { w.mountSized(name, "64k") }
-
-func (w *world) mountSized(name, size string) {
-	require.NoError(w.t, os.Mkdir(w.path(name), 0o755))
-	require.NoError(w.t, unix.Mount("tmpfs", w.path(name), "tmpfs", 0, "size="+size+",mode=755"))
-	w.t.Cleanup(func() { _ = unix.Unmount(w.path(name), unix.MNT_DETACH) })
-}
-
-func (w *world) remount(name string, flags uintptr) {
-	require.NoError(w.t, unix.Mount("tmpfs", w.path(name), "tmpfs", unix.MS_REMOUNT|flags, ""))
-}
-
-// TestACrashAtAnyStepChangesNothingInTheEnd runs each flow once to learn its steps, and then once for each step, where the
-// process is killed. What the next sweeps come to has to be the same, also when the first of them is killed too.
-func TestACrashAtAnyStepChangesNothingInTheEnd(t *testing.T) {
+// TestCrash runs each flow to learn its steps and requests, and then once for each of them with a process that is killed there.
+// What the next sweeps come to must be the same, also when the first of them is killed too. Without -full it runs a sample.
+//
+//	go test ./cmd/adfbot -full -run 'TestCrash/(none|a_pause)'    every crash of one flow
+func TestCrash(t *testing.T) {
 	t.Parallel()
-	var mu sync.Mutex
-	reached := map[string]bool{}
-	t.Run("flows", func(t *testing.T) {
-		for _, f := range flows {
+	crashes := make([][]crash, len(flows))
+	learned := t.Run("none", func(t *testing.T) {
+		for n, f := range flows {
 			t.Run(f.name, func(t *testing.T) {
 				t.Parallel()
-				if f.mount && !mayMount() {
-					t.Skip("this user may not mount a file system")
-				}
 				steps, requests := f.whole(t)
-				for _, s := range steps {
-					mu.Lock()
-					name, _, _ := strings.Cut(s, ":")
-					reached[name] = true
-					mu.Unlock()
-					f := f
-					// Killed between the gate and the start, a run has never been: it is for cron to come again.
-					f.again = f.again || name == "gated"
-					t.Run("killed at "+s, func(t *testing.T) {
-						t.Parallel()
-						f.crash(t, atStep(s), false)
-					})
-					t.Run("killed at "+s+" and again", func(t *testing.T) {
-						t.Parallel()
-						f.crash(t, atStep(s), true)
-					})
-				}
-				for n := range requests {
-					t.Run(fmt.Sprintf("killed by request %d", n+1), func(t *testing.T) {
-						t.Parallel()
-						f.crash(t, atRequest(n, false), false)
-					})
-					t.Run(fmt.Sprintf("killed by the answer to request %d", n+1), func(t *testing.T) {
-						t.Parallel()
-						f.crash(t, atRequest(n, true), false)
-					})
-				}
+				crashes[n] = f.crashes(steps, requests)
 			})
 		}
 	})
+	if !learned {
+		return
+	}
+	reached := map[string]bool{}
+	for _, c := range slices.Concat(crashes...) {
+		reached[c.step] = true
+	}
 	for _, name := range stepsOfTheSource(t) {
 		require.True(t, reached[name], "no flow comes to the step %q: add one that does", name)
 	}
+	if !testhost.Full() {
+		crashes = sample(crashes)
+	}
+	for n, f := range flows {
+		t.Run(f.name, func(t *testing.T) {
+			t.Parallel()
+			for _, c := range crashes[n] {
+				t.Run(c.name, func(t *testing.T) {
+					t.Parallel()
+					c.run(t)
+				})
+			}
+		})
+	}
+}
+
+// crash is a flow that is killed on its way.
+type crash struct {
+	flow
+	name string
+	step string // its name, for a crash at a step
+	kill func(w *world, args []string)
+	also bool // the next sweep is killed, too
+}
+
+func (f flow) crashes(steps []string, requests int) (all []crash) {
+	for _, s := range steps {
+		c := crash{flow: f, name: "at " + s, kill: atStep(s)}
+		c.step, _, _ = strings.Cut(s, ":")
+		// A run that is killed between the gate and its start never was: cron comes again.
+		c.again = c.again || c.step == "gated"
+		also := c
+		also.name, also.also = c.name+" and again", true
+		all = append(all, c, also)
+	}
+	for n := range requests {
+		all = append(all,
+			crash{flow: f, name: fmt.Sprintf("by request %d", n+1), kill: atRequest(n, false)},
+			crash{flow: f, name: fmt.Sprintf("by the answer to request %d", n+1), kill: atRequest(n, true)})
+	}
+	return all
+}
+
+// sample takes the first crash at each step, wherever that is, and one more of each flow, some of every kind.
+func sample(crashes [][]crash) [][]crash {
+	seen := map[string]bool{"": true}
+	taken := make([][]crash, len(crashes))
+	for n, all := range crashes {
+		for k, c := range all {
+			if !seen[c.step] || k == (n*7+3)%len(all) {
+				seen[c.step] = true
+				taken[n] = append(taken[n], c)
+			}
+		}
+	}
+	return taken
 }
 
 // whole runs the flow without a crash. It returns its steps, each with its number of times ("created:1"), and how many
@@ -289,26 +310,16 @@ func (f flow) whole(t *testing.T) (steps []string, requests int) {
 	return steps, requests
 }
 
-// killing runs a command that is killed on its way.
-type killing func(w *world, args []string) error
-
-func atStep(step string) killing {
-	return func(w *world, args []string) error {
-		out, err := w.child(args, killAt+"="+step).CombinedOutput()
-		w.t.Logf("%s", out)
-		return err
-	}
+func atStep(step string) func(w *world, args []string) {
+	return func(w *world, args []string) { w.t.Logf("%s", w.child(args, killAt+"="+step).Dies()) }
 }
 
 // atRequest kills when the given request arrives, before the server has done anything, or after it has done all.
-func atRequest(n int, answered bool) killing {
-	return func(w *world, args []string) error {
-		cmd := w.child(args)
+func atRequest(n int, answered bool) func(w *world, args []string) {
+	return func(w *world, args []string) {
+		c := w.child(args)
 		died := make(chan error, 1)
-		end := func() {
-			_ = cmd.Process.Kill()
-			died <- cmd.Wait()
-		}
+		end := func() { died <- c.Kill() }
 		started, seen := make(chan struct{}), 0
 		f := giteatest.Fault{Times: 1, Do: giteatest.Afterwards(end), Match: func(*http.Request) bool {
 			<-started
@@ -325,53 +336,48 @@ func atRequest(n int, answered bool) killing {
 			f.Do = giteatest.Reset()
 		}
 		defer w.Inject(f)()
-		if err := cmd.Start(); err != nil {
-			return err
-		}
+		require.NoError(w.t, c.Start())
 		close(started)
 		select {
 		case err := <-died:
-			return err
-		case <-time.After(patience):
-			_ = cmd.Process.Kill()
-			return errors.New("that request never came")
+			require.Equal(w.t, 128+int(syscall.SIGKILL), testhost.ExitCode(err), "it was to be killed")
+		case <-time.After(testhost.Patience):
+			require.Fail(w.t, "that request never came")
 		}
 	}
 }
 
-func (f flow) crash(t *testing.T, kill killing, again bool) {
+func (c crash) run(t *testing.T) {
 	w := newWorld(t)
-	f.before(w)
-	require.Equal(t, 128+int(syscall.SIGKILL), codeOf(kill(w, f.act)), "it was to be killed")
-	if again {
-		// Whatever step it comes to; where nothing is left to do it comes to none.
-		if code := codeOf(atStep("*:1")(w, []string{"sweep"})); code != 0 && code != 1 {
-			require.Equal(t, 128+int(syscall.SIGKILL), code)
-		}
+	c.before(w)
+	c.kill(w, c.act)
+	if c.also {
+		// Whatever step it comes to. Where nothing is left to do it comes to none.
+		out, err := w.child([]string{"sweep"}, killAt+"=*:1").CombinedOutput()
+		t.Logf("%s", out)
+		require.Contains(t, []int{0, 1, 128 + int(syscall.SIGKILL)}, testhost.ExitCode(err))
 	}
-	if f.again {
-		out, err := w.child(f.act).CombinedOutput()
-		w.t.Logf("%s: %v", out, err)
+	if c.again {
+		out, err := w.child(c.act).CombinedOutput()
+		t.Logf("%s: %v", out, err)
 	}
 	w.settle()
-	require.Equal(t, f.end, w.state())
+	require.Equal(t, c.end, w.state())
 }
 
 // stepsOfTheSource finds the steps by their calls.
-func stepsOfTheSource(t *testing.T) []string {
-	call := regexp.MustCompile(`\.step\("([a-z-]+)"\)`)
-	var names []string
-	for _, dir := range []string{"../../escalate", "../../internal/bot"} {
-		files, err := filepath.Glob(dir + "/*.go")
-		require.NoError(t, err)
-		for _, file := range files {
-			b, err := os.ReadFile(file)
-			require.NoError(t, err)
-			for _, m := range call.FindAllSubmatch(b, -1) {
-				names = append(names, string(m[1]))
-			}
+func stepsOfTheSource(t *testing.T) (names []string) {
+	call := regexp.MustCompile(`fault\.Point\([a-z]+, "([a-z-]+)"\)`)
+	require.NoError(t, filepath.WalkDir("../..", func(path string, _ fs.DirEntry, err error) error {
+		if err != nil || !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") {
+			return err
 		}
-	}
+		b, err := os.ReadFile(path)
+		for _, m := range call.FindAllSubmatch(b, -1) {
+			names = append(names, string(m[1]))
+		}
+		return err
+	}))
 	require.NotEmpty(t, names)
 	return names
 }

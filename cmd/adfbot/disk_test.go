@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"os"
@@ -12,10 +13,11 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
+
+	"github.com/terraphim/adfbot/internal/testhost"
 )
 
 // served is a world with a daemon, which is asked through its socket as the user who runs the tests.
@@ -36,8 +38,8 @@ func serve(t *testing.T, w *world) *served {
 	require.NoError(t, os.WriteFile(w.path("config.yaml"), append(b, "http:\n  socket: "+socket+"\n"...), 0o644))
 	var log bytes.Buffer
 	daemon := w.child([]string{"serve"})
-	daemon.Stderr = &log
-	require.NoError(t, daemon.Start())
+	daemon.Stderr = io.MultiWriter(&log, w.changes)
+	startDaemon(t, daemon)
 	t.Cleanup(func() {
 		require.NoError(t, daemon.Process.Signal(syscall.SIGTERM))
 		require.NoError(t, daemon.Wait())
@@ -49,13 +51,6 @@ func serve(t *testing.T, w *world) *served {
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 			return (&net.Dialer{}).DialContext(ctx, "unix", socket)
 		}}}}
-	s.await("the daemon answers", func() bool {
-		c, err := net.Dial("unix", socket)
-		if err == nil {
-			_ = c.Close()
-		}
-		return err == nil
-	})
 	s.await("the daemon is ready", func() bool { return s.get("/readyz").code == 200 })
 	return s
 }
@@ -91,11 +86,25 @@ func (s *served) failed(project, run string) answer {
 	return s.ask(http.NewRequest("POST", "http://adfbot/api/v1/results", bytes.NewReader(doc)))
 }
 
+// await asks again whenever the daemon has asked Gitea, which each of its sweeps does, or has logged something.
 func (s *served) await(what string, f func() bool) {
 	s.t.Helper()
-	for end := time.Now().Add(patience); !f(); time.Sleep(20 * time.Millisecond) {
-		require.True(s.t, time.Now().Before(end), "%s, after %s", what, patience)
-	}
+	require.NoError(s.t, s.changes.Await(func() string {
+		if f() {
+			return ""
+		}
+		return what
+	}))
+}
+
+// awaitRoom waits until room is kept for results on a full disk.
+func (s *served) awaitRoom() {
+	s.t.Helper()
+	spool := s.path("state/adfbot.db.d/spool")
+	stop, err := s.changes.Watch(spool)
+	require.NoError(s.t, err)
+	defer stop()
+	s.await("room is kept", func() bool { files, _ := filepath.Glob(spool + "/*.ready"); return len(files) == 64 })
 }
 
 // failures is a project's count.
@@ -109,18 +118,6 @@ func (s *served) failures(project string) int {
 	return -1
 }
 
-func (w *world) fill(name string) (empty func()) {
-	w.t.Helper()
-	f, err := os.Create(w.path(name + "/filler"))
-	require.NoError(w.t, err)
-	for chunk := make([]byte, 4096); err == nil; {
-		_, err = f.Write(chunk)
-	}
-	require.ErrorIs(w.t, err, syscall.ENOSPC)
-	require.NoError(w.t, f.Close())
-	return func() { require.NoError(w.t, os.Remove(w.path(name+"/filler"))) }
-}
-
 func needMount(t *testing.T) {
 	t.Helper()
 	if !mayMount() {
@@ -130,17 +127,15 @@ func needMount(t *testing.T) {
 
 // The disk gets full in the middle of a series of results. What the daemon took counts once there is room, whatever it
 // answered, and what it did not take it has said so.
-func TestADaemonWhoseDiskGetsFullLosesNothingThatItTook(t *testing.T) {
+func TestDaemonFullStateDisk(t *testing.T) {
 	t.Parallel()
-	needMount(t)
 	w := newWorld(t)
-	w.mountSized("state", "8m")
+	testhost.Disk(t, w.path("state"), "size=8m")
 	s := serve(t, w)
 	require.Equal(t, 200, s.failed("odilo", "run-0").code)
-	room := filepath.Join(w.path("state/adfbot.db.d/spool"), "*.ready")
-	s.await("room is kept", func() bool { files, _ := filepath.Glob(room); return len(files) == 64 })
+	s.awaitRoom()
 
-	empty := w.fill("state")
+	empty := testhost.Fill(t, w.path("state"))
 	took, refused := 1, 0
 	for n := 1; refused == 0; n++ {
 		switch a := s.failed("odilo", fmt.Sprint("run-", n)); a.code {
@@ -174,19 +169,16 @@ func TestADaemonWhoseDiskGetsFullLosesNothingThatItTook(t *testing.T) {
 	s.await("it is ready", func() bool { return s.get("/readyz").code == 200 })
 }
 
-func TestADaemonWithBothDisksFullPausesOnceThereIsRoom(t *testing.T) {
+// With both disks full the daemon pauses a project once there is room.
+func TestDaemonBothDisksFull(t *testing.T) {
 	t.Parallel()
-	needMount(t)
 	w := newWorld(t)
-	w.mountSized("state", "8m")
-	w.mount("pause")
+	testhost.Disk(t, w.path("state"), "size=8m")
+	testhost.Disk(t, w.path("pause"), "size=64k")
 	s := serve(t, w)
 	require.Equal(t, 200, s.failed("odilo", "run-0").code)
-	s.await("room is kept", func() bool {
-		files, _ := filepath.Glob(w.path("state/adfbot.db.d/spool/*.ready"))
-		return len(files) == 64
-	})
-	state, pause := w.fill("state"), w.fill("pause")
+	s.awaitRoom()
+	state, pause := testhost.Fill(t, w.path("state")), testhost.Fill(t, w.path("pause"))
 	for n := 1; n < 12; n++ { // the log's last pages may have room for some
 		require.Contains(t, []int{200, 202}, s.failed("odilo", fmt.Sprint("run-", n)).code)
 	}
@@ -210,7 +202,7 @@ func fileExists(path string) bool { _, err := os.Lstat(path); return err == nil 
 
 // The pause directory goes away under a daemon. It says that it does not know, counts on, resumes nobody and closes nothing;
 // and once the directory is back it goes on as if nothing had been.
-func TestADaemonWhosePauseDirectoryGoesAwayResumesNobody(t *testing.T) {
+func TestDaemonMissingPauseDirectory(t *testing.T) {
 	t.Parallel()
 	for what, f := range map[string]struct {
 		put  func(w *world) error // in its place

@@ -19,6 +19,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/terraphim/adfbot/escalate/giteatest"
+	"github.com/terraphim/adfbot/internal/testhost"
 )
 
 const (
@@ -33,20 +34,25 @@ const (
 type gitea struct {
 	*giteatest.Server
 	addr    string
-	reserve int // a socket that is bound to the port and never listens: while nobody listens, the port is refused and nobody else's
+	changes *testhost.Changes // tells of answered requests
+	reserve int               // a socket that is bound to the port and never listens: while nobody listens, the port is refused and nobody else's
 
 	mu       sync.Mutex
 	server   *http.Server // nil while it is down
 	listener syscall.RawConn
 	ended    chan struct{} // closed when the server listens no more
 	faults   []func()      // each ends one
+
+	late    chan struct{} // closed when late work may be done
+	release func()        // closes late
 }
 
 func newGitea() (*gitea, error) { return newGiteaAt(nil) }
 
 // newGiteaAt is newGitea with another clock.
 func newGiteaAt(now func() time.Time) (*gitea, error) {
-	g := &gitea{Server: giteatest.New(now)}
+	g := &gitea{Server: giteatest.New(now), changes: testhost.NewChanges(), late: make(chan struct{})}
+	g.release = sync.OnceFunc(func() { close(g.late) })
 	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return nil, err
@@ -99,13 +105,18 @@ func (g *gitea) up() error {
 	if err != nil {
 		return err
 	}
-	server, ended := &http.Server{Handler: g.Server}, make(chan struct{})
+	server, ended := &http.Server{Handler: http.HandlerFunc(g.serve)}, make(chan struct{})
 	g.listener, g.server, g.ended = c, server, ended
 	go func() {
 		defer close(ended)
 		_ = server.Serve(l)
 	}()
 	return nil
+}
+
+func (g *gitea) serve(w http.ResponseWriter, r *http.Request) {
+	defer g.changes.Report()
+	g.ServeHTTP(w, r)
 }
 
 // down breaks all connections; new ones are refused.
@@ -123,6 +134,7 @@ func (g *gitea) down() {
 
 func (g *gitea) close() {
 	g.down()
+	g.release()
 	g.Close()
 	_ = unix.Close(g.reserve)
 }
@@ -200,7 +212,8 @@ func prepare(work string, g *gitea) error {
 	return nil
 }
 
-func TestTheFakeCanBeTakenOffTheNetworkAndPutBackWhileProcessesStart(t *testing.T) {
+// The fake goes off the network and comes back while processes start.
+func TestGiteaGoesDownAndUp(t *testing.T) {
 	t.Parallel()
 	g, err := newGitea()
 	require.NoError(t, err)

@@ -32,7 +32,6 @@ type process struct {
 	stdin          io.Reader
 	stdout, stderr io.Writer
 	getenv         func(string) string
-	step           func(string)           // fault points of the crash tests; nil in production
 	now            func() time.Time       // nil: time.Now
 	uptime         func() incident.Uptime // nil: see bot.Env
 }
@@ -166,7 +165,7 @@ func (a *app) load() (*config.Config, error) {
 // env is the bot's environment. Commands of a person say what they did themselves, so they log only when asked; the daemon
 // logs from level on.
 func (a *app) env(level slog.Leveler) bot.Env {
-	e := bot.Env{Getenv: a.getenv, Step: a.step, Now: a.now, Uptime: a.uptime, Log: slog.New(slog.DiscardHandler)}
+	e := bot.Env{Getenv: a.getenv, Now: a.now, Uptime: a.uptime, Log: slog.New(slog.DiscardHandler)}
 	if a.verbose {
 		level = slog.LevelDebug
 	}

@@ -10,7 +10,6 @@ import (
 	"strconv"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 
@@ -18,10 +17,12 @@ import (
 
 	"github.com/terraphim/adfbot/escalate/incident"
 	"github.com/terraphim/adfbot/internal/bot"
+	"github.com/terraphim/adfbot/internal/fault"
+	"github.com/terraphim/adfbot/internal/testhost"
 )
 
 // The test binary is also the command under test: started under the name adfbot it is one, with hooks that no production
-// build has. Each is switched on by an environment variable.
+// build has. Each is switched on by an environment variable, as is testhost.UIDVar.
 const (
 	killAt    = "ADFBOT_TEST_KILL_AT" // step[:n]: SIGKILL itself when that step is reached for the nth time; *[:n] for the nth of all
 	stopAt    = "ADFBOT_TEST_STOP_AT" // step[:n]: SIGSTOP itself there
@@ -30,11 +31,12 @@ const (
 	passed    = "ADFBOT_TEST_PASSED"  // how much of that has passed, as the machine itself sees it; the rest was set
 	logMemory = "ADFBOT_TEST_MEMORY"  // file to which /proc/self/status is copied at the end
 	fromHost  = "ADFBOT_TEST_FROM"    // loopback address that its requests come from, so that a server can tell processes apart
-	asUID     = "ADFBOT_TEST_UID"     // user to become first: root is refused nothing, so that it can't test a refusal
 )
 
 func TestMain(m *testing.M) {
-	testscript.Main(wide{m}, map[string]func(){"adfbot": func() { os.Exit(command()) }})
+	testhost.RunChild(testhost.Funcs{"adfbot": func(testhost.Self) int { return command() }})
+	testhost.UseMemory()
+	testscript.Main(wide{m}, map[string]func(){"adfbot": nil}) // for the scripts' $PATH: the function was run above
 }
 
 // wide runs more tests at once than there are processors: most of their time they wait for other processes.
@@ -61,7 +63,7 @@ func uptimeAfter(d time.Duration) func() incident.Uptime {
 
 // command is main, with the hooks.
 func command() int {
-	p := process{stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, getenv: os.Getenv, step: stepHook(os.Getenv)}
+	p := process{stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, getenv: os.Getenv}
 	if s := os.Getenv(ahead); s != "" {
 		d, err := time.ParseDuration(s)
 		must(err)
@@ -76,14 +78,11 @@ func command() int {
 		from := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(s)}}
 		http.DefaultTransport.(*http.Transport).DialContext = from.DialContext
 	}
-	if s := os.Getenv(asUID); s != "" {
-		id, err := strconv.Atoi(s)
-		must(err)
-		must(syscall.Setgroups(nil))
-		must(syscall.Setgid(id))
-		must(syscall.Setuid(id))
+	ctx := context.Background()
+	if hook := stepHook(os.Getenv); hook != nil {
+		ctx = fault.With(ctx, hook)
 	}
-	code := run(context.Background(), os.Args[1:], p)
+	code := run(ctx, os.Args[1:], p)
 	if file := os.Getenv(logMemory); file != "" {
 		// Not from the process's resource usage: that begins with what its parent had.
 		b, err := os.ReadFile("/proc/self/status")
@@ -122,10 +121,10 @@ func stepHook(getenv func(string) string) func(string) {
 		all++
 		reached := func(at string, n int) bool { return name == at && seen[name] == n || at == "*" && all == n }
 		if reached(killName, killTime) {
-			signalSelf(syscall.SIGKILL)
+			testhost.KillSelf()
 		}
 		if reached(stopName, stopTime) {
-			signalSelf(syscall.SIGSTOP)
+			testhost.StopSelf()
 		}
 	}
 }
@@ -138,14 +137,4 @@ func hookPoint(s string) (name string, n int) {
 	n, err := strconv.Atoi(times)
 	must(err)
 	return name, n
-}
-
-// signalSelf comes back only after a SIGSTOP, once the process goes on. The signal may reach another thread first, so the
-// state has to be waited for.
-func signalSelf(s syscall.Signal) {
-	must(syscall.Kill(syscall.Getpid(), s))
-	time.Sleep(50 * time.Millisecond)
-	if s == syscall.SIGKILL {
-		select {}
-	}
 }

@@ -10,30 +10,56 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
-	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/terraphim/adfbot/internal/testhost"
 )
 
 // manager listens as systemd does.
-func manager(t *testing.T, name string) *net.UnixConn {
-	t.Helper()
-	c, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: name, Net: "unixgram"})
-	require.NoError(t, err)
-	t.Cleanup(func() { _ = c.Close() })
-	return c
+type manager struct {
+	t testing.TB
+	*net.UnixConn
 }
 
-func heard(t *testing.T, c *net.UnixConn) string {
+// newManager listens at a path, or at a name that the kernel chooses.
+func newManager(t testing.TB, path string) manager {
 	t.Helper()
-	require.NoError(t, c.SetReadDeadline(time.Now().Add(10*time.Second)))
-	b := make([]byte, 4096)
-	n, err := c.Read(b)
+	c, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: path, Net: "unixgram"})
 	require.NoError(t, err)
+	t.Cleanup(func() { _ = c.Close() })
+	return manager{t, c}
+}
+
+func (m manager) env() string { return "NOTIFY_SOCKET=" + m.LocalAddr().String() }
+
+// heard is the next message.
+func (m manager) heard() string {
+	m.t.Helper()
+	require.NoError(m.t, m.SetReadDeadline(time.Now().Add(testhost.Patience)))
+	b := make([]byte, 4096)
+	n, err := m.Read(b)
+	require.NoError(m.t, err)
 	return string(b[:n])
+}
+
+// await waits for a message that begins so.
+func (m manager) await(what string) {
+	m.t.Helper()
+	for !strings.HasPrefix(m.heard(), what) {
+	}
+}
+
+// startDaemon starts `adfbot serve` and returns when it serves.
+func startDaemon(t testing.TB, daemon *testhost.Child) {
+	t.Helper()
+	m := newManager(t, "")
+	daemon.Env = append(daemon.Env, m.env())
+	require.NoError(t, daemon.Start())
+	m.await("READY=1")
 }
 
 func environ(vars map[string]string) func(string) string {
@@ -42,66 +68,56 @@ func environ(vars map[string]string) func(string) string {
 
 func quietLog() *slog.Logger { return slog.New(slog.DiscardHandler) }
 
-func TestTheManagerIsTold(t *testing.T) {
+func TestNotifier(t *testing.T) {
 	for name, socket := range map[string]string{
 		"at a path":                  filepath.Join(t.TempDir(), "notify"),
 		"in the abstract name space": "@adfbot-test-" + strconv.Itoa(os.Getpid()),
 	} {
 		t.Run(name, func(t *testing.T) {
-			c := manager(t, socket)
+			m := newManager(t, socket)
 			n := newNotifier(environ(map[string]string{"NOTIFY_SOCKET": socket}), quietLog())
 			n.Ready()
-			require.Equal(t, "READY=1\nSTATUS=Serving", heard(t, c))
+			require.Equal(t, "READY=1\nSTATUS=Serving", m.heard())
 			n.Reloading()
-			require.Regexp(t, regexp.MustCompile(`^RELOADING=1\nMONOTONIC_USEC=[1-9][0-9]+\n`), heard(t, c))
+			require.Regexp(t, regexp.MustCompile(`^RELOADING=1\nMONOTONIC_USEC=[1-9][0-9]+\n`), m.heard())
 			n.Stopping()
-			require.Contains(t, heard(t, c), "STOPPING=1\n")
+			require.Contains(t, m.heard(), "STOPPING=1\n")
 		})
 	}
 }
 
-func TestTheWatchdogIsToldOnlyWhileTheSweepsGoOn(t *testing.T) {
-	socket := filepath.Join(t.TempDir(), "notify")
-	c := manager(t, socket)
-	n := newNotifier(environ(map[string]string{"NOTIFY_SOCKET": socket, "WATCHDOG_USEC": "20000", "WATCHDOG_PID": strconv.Itoa(os.Getpid())}), quietLog())
-	require.Equal(t, 10*time.Millisecond, n.every)
+// The watchdog is told only while the sweeps go on.
+func TestWatchdogFollowsSweeps(t *testing.T) {
+	m := newManager(t, "")
+	n := newNotifier(environ(map[string]string{"NOTIFY_SOCKET": m.LocalAddr().String(), "WATCHDOG_USEC": "2000", "WATCHDOG_PID": strconv.Itoa(os.Getpid())}),
+		quietLog())
+	require.Equal(t, time.Millisecond, n.every)
 	ctx, cancel := context.WithCancel(t.Context())
-	var alive atomic.Bool
-	var asked atomic.Int64
-	alive.Store(true)
-	ended := make(chan struct{})
+	alive, ended := make(chan bool), make(chan struct{})
 	go func() {
 		defer close(ended)
-		n.Watchdog(ctx, func() bool { asked.Add(1); return alive.Load() })
+		n.Watchdog(ctx, func() bool {
+			select {
+			case a := <-alive:
+				return a
+			case <-ctx.Done():
+				return false
+			}
+		})
 	}()
-	require.Equal(t, "WATCHDOG=1", heard(t, c))
-	require.Equal(t, "WATCHDOG=1", heard(t, c))
-
-	alive.Store(false)
-	seen := asked.Load()
-	require.Eventually(t, func() bool { return asked.Load() > seen+3 }, 10*time.Second, time.Millisecond)
-	require.NoError(t, c.SetReadDeadline(time.Now().Add(10*time.Millisecond)))
-	b := make([]byte, 100)
-	told := 0
-	for { // what was sent before it fell silent
-		if _, err := c.Read(b); err != nil {
-			break
-		}
-		told++
+	for _, a := range []bool{true, true, false, false, false, true, false} {
+		alive <- a
 	}
-	seen = asked.Load()
-	require.Eventually(t, func() bool { return asked.Load() > seen+3 }, 10*time.Second, time.Millisecond)
-	require.NoError(t, c.SetReadDeadline(time.Now().Add(10*time.Millisecond)))
-	_, err := c.Read(b)
-	require.ErrorIs(t, err, os.ErrDeadlineExceeded, "silent after %d", told)
-
-	alive.Store(true)
-	require.Equal(t, "WATCHDOG=1", heard(t, c))
 	cancel()
 	<-ended
+	n.Stopping()
+	for range 3 {
+		require.Equal(t, "WATCHDOG=1", m.heard())
+	}
+	require.Contains(t, m.heard(), "STOPPING=1\n", "it is told nothing else")
 }
 
-func TestWithoutAManagerNothingIsSaid(t *testing.T) {
+func TestNotifierWithoutManager(t *testing.T) {
 	n := newNotifier(environ(nil), quietLog())
 	n.Ready()
 	n.Reloading()
@@ -119,9 +135,9 @@ func TestWithoutAManagerNothingIsSaid(t *testing.T) {
 	newNotifier(environ(map[string]string{"NOTIFY_SOCKET": filepath.Join(t.TempDir(), "gone")}), quietLog()).Ready()
 }
 
-func TestServeTellsTheManagerHowItIs(t *testing.T) {
+func TestServeNotifiesManager(t *testing.T) {
 	w := newWorld(t)
-	c := manager(t, w.path("notify"))
+	m := newManager(t, "")
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	ended := make(chan int, 1)
@@ -129,28 +145,23 @@ func TestServeTellsTheManagerHowItIs(t *testing.T) {
 		ended <- run(ctx, []string{"serve"}, process{stdin: strings.NewReader(""), stdout: io.Discard, stderr: io.Discard, getenv: func(name string) string {
 			switch name {
 			case "NOTIFY_SOCKET":
-				return w.path("notify")
+				return m.LocalAddr().String()
 			case "WATCHDOG_USEC":
 				return "20000000"
 			}
 			return w.getenv(name)
 		}})
 	}()
-	await := func(what string) {
-		t.Helper()
-		for !strings.HasPrefix(heard(t, c), what) {
-		}
-	}
 	var first []string
 	for range 2 {
-		said, _, _ := strings.Cut(heard(t, c), "\n")
+		said, _, _ := strings.Cut(m.heard(), "\n")
 		first = append(first, said)
 	}
 	require.ElementsMatch(t, []string{"READY=1", "WATCHDOG=1"}, first)
 	require.NoError(t, syscall.Kill(os.Getpid(), syscall.SIGHUP))
-	await("RELOADING=1\nMONOTONIC_USEC=")
-	await("READY=1")
+	m.await("RELOADING=1\nMONOTONIC_USEC=")
+	m.await("READY=1")
 	cancel()
-	await("STOPPING=1")
+	m.await("STOPPING=1")
 	require.Zero(t, <-ended)
 }

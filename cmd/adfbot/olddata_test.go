@@ -379,17 +379,17 @@ func TestOldStepNames(t *testing.T) {
 // The state knows the addresses of its Gitea and its pause directory. Others are not believed before somebody confirms them.
 func TestOldPlacesAreKnown(t *testing.T) {
 	w := newOldWorld(t)
-	const pauseDir = "/srv/adfbot/pause"
+	const url, dir = "http://elsewhere.example.org", "/srv/elsewhere"
 	s, err := sqlite.Open(t.Context(), w.path("state/adfbot.db"), sqlite.Options{})
 	require.NoError(t, err)
-	require.NoError(t, s.SetMeta(t.Context(), "gitea_url", oldServer))
-	require.NoError(t, s.SetMeta(t.Context(), "pause_dir", pauseDir))
+	require.NoError(t, s.SetMeta(t.Context(), "gitea_url", url))
+	require.NoError(t, s.SetMeta(t.Context(), "pause_dir", dir))
 	require.NoError(t, s.Close())
 	var status struct{ Problems []string }
 	require.NoError(t, json.Unmarshal([]byte(w.run(0, "status", "--json")), &status))
 	problems := strings.Join(status.Problems, "\n")
-	require.Contains(t, problems, oldServer+" ")
-	require.Contains(t, problems, pauseDir)
+	require.Contains(t, problems, url)
+	require.Contains(t, problems, dir)
 }
 
 var oldKey = regexp.MustCompile(`(?m)^<!-- adfbot:comment (\S+) -->$`)

@@ -9,7 +9,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestALongSweepOnATerminalShowsHowFarItIs(t *testing.T) {
+// A long sweep on a terminal shows how far it is.
+func TestProgressOfLongSweep(t *testing.T) {
 	at := time.Unix(0, 0)
 	var out bytes.Buffer
 	p := &progress{w: &out, now: func() time.Time { return at }, begun: at}
@@ -23,7 +24,8 @@ func TestALongSweepOnATerminalShowsHowFarItIs(t *testing.T) {
 	require.Equal(t, "\radfbot: 2 of 30 projects\radfbot: 30 of 30 projects\r\033[K", out.String())
 }
 
-func TestAShortSweepAndOneThatNobodyLooksAtShowNothing(t *testing.T) {
+// A short sweep shows nothing, and neither does one without a terminal.
+func TestProgressStaysSilent(t *testing.T) {
 	at := time.Unix(100, 0)
 	var out bytes.Buffer
 	p := &progress{w: &out, now: func() time.Time { return at }}

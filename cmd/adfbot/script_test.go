@@ -18,13 +18,9 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 	"golang.org/x/sys/unix"
+
+	"github.com/terraphim/adfbot/internal/testhost"
 )
-
-// nobody is who runs a command in a test of refused permissions when the test is run by root.
-const nobody = 65534
-
-// patience is how long a test waits for another process. A test that passes never waits that long.
-const patience = 20 * time.Second
 
 // TestScripts runs the stories in testdata/script. Each has a Gitea and an installation of its own, and beside testscript's
 // own commands those of scriptCommands.
@@ -115,26 +111,12 @@ func need(ts *testscript.TestScript, neg, negatable bool, args []string, least i
 	}
 }
 
-func codeOf(err error) int {
-	var e *exec.ExitError
-	switch {
-	case err == nil:
-		return 0
-	case errors.As(err, &e):
-		if s, ok := e.Sys().(syscall.WaitStatus); ok && s.Signaled() {
-			return 128 + int(s.Signal())
-		}
-		return e.ExitCode()
-	}
-	return -1
-}
-
 func exitCode(ts *testscript.TestScript, neg bool, args []string) {
 	need(ts, neg, false, args, 2, "rc N command [arguments]")
 	want, err := strconv.Atoi(args[0])
 	ts.Check(err)
 	err = ts.Exec(args[1], args[2:]...)
-	if got := codeOf(err); got != want {
+	if got := testhost.ExitCode(err); got != want {
 		ts.Fatalf("exit code %d, not %d (%v)", got, want, err)
 	}
 }
@@ -162,38 +144,20 @@ func signalCommand(ts *testscript.TestScript, neg bool, args []string) {
 func stoppedCommand(ts *testscript.TestScript, neg bool, args []string) {
 	need(ts, neg, false, args, 1, "stopped WORD")
 	process := background(ts, args[0]).Process
-	pid := process.Pid
 	// When a script fails, testscript interrupts what is in the background and waits for it; what is stopped never hears.
 	ts.Defer(func() { _ = process.Kill() })
-	await(ts, func() string {
-		stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-		ts.Check(err)
-		_, after, _ := strings.Cut(string(stat), ") ")
-		if strings.HasPrefix(after, "T") {
-			return ""
-		}
-		return "it is not stopped: " + after[:1]
-	})
-}
-
-// await polls until there is nothing to complain about.
-func await(ts *testscript.TestScript, complaint func() string) {
-	for end := time.Now().Add(patience); ; time.Sleep(10 * time.Millisecond) {
-		s := complaint()
-		if s == "" {
-			return
-		}
-		if time.Now().After(end) {
-			ts.Fatalf("%s, after %s", s, patience)
-		}
-	}
+	ts.Check(testhost.WaitStopped(process))
 }
 
 func waitFile(ts *testscript.TestScript, neg bool, args []string) {
 	need(ts, neg, true, args, 1, "[!] waitfile PATH [REGEXP]")
 	path := ts.MkAbs(args[0])
 	re := regexp.MustCompile("(?m)" + strings.Join(args[1:], ""))
-	await(ts, func() string {
+	changes := testhost.NewChanges()
+	stop, err := changes.Watch(filepath.Dir(path))
+	ts.Check(err)
+	defer stop()
+	ts.Check(changes.Await(func() string {
 		b, err := os.ReadFile(path)
 		switch there := err == nil && re.Match(b); {
 		case there == !neg:
@@ -204,21 +168,14 @@ func waitFile(ts *testscript.TestScript, neg bool, args []string) {
 			return fmt.Sprintf("%s has no %s:\n%s", path, re, b)
 		}
 		return err.Error()
-	})
+	}))
 }
 
 func waitGone(ts *testscript.TestScript, neg bool, args []string) {
 	need(ts, neg, false, args, 1, "waitgone FILE")
 	pid, err := strconv.Atoi(strings.TrimSpace(ts.ReadFile(args[0])))
 	ts.Check(err)
-	await(ts, func() string {
-		// What is dead and not waited for counts as gone: no code of it runs any more.
-		stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-		if _, after, _ := strings.Cut(string(stat), ") "); err != nil || strings.HasPrefix(after, "Z") {
-			return ""
-		}
-		return "the process is still there"
-	})
+	ts.Check(testhost.WaitGone(pid))
 }
 
 func setAge(ts *testscript.TestScript, neg bool, args []string) {
@@ -247,9 +204,9 @@ func asUser(ts *testscript.TestScript, neg bool, args []string) {
 		if err != nil {
 			return err
 		}
-		return os.Lchown(path, nobody, nobody)
+		return os.Lchown(path, testhost.Nobody, testhost.Nobody)
 	}))
-	ts.Setenv(asUID, strconv.Itoa(nobody))
+	ts.Setenv(testhost.UIDVar, strconv.Itoa(testhost.Nobody))
 }
 
 func tmpfs(ts *testscript.TestScript, neg bool, args []string) {

@@ -8,6 +8,8 @@ import (
 	"unicode/utf8"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/terraphim/adfbot/internal/testhost"
 )
 
 // Commands of the scripts that look at many things at once.
@@ -22,7 +24,7 @@ func badID(ts *testscript.TestScript, neg bool, args []string) {
 		{2, []string{"record", "--failure", "--project", id}}, {2, []string{"pause", "--", id}}, {2, []string{"resume", "--", id}},
 		{2, []string{"status", "--", id}}, {125, []string{"exec", "--project", id, "--", "touch", "ran"}}, {255, []string{"gate", "--", id}},
 	} {
-		if got := codeOf(ts.Exec("adfbot", c.args...)); got != c.code {
+		if got := testhost.ExitCode(ts.Exec("adfbot", c.args...)); got != c.code {
 			ts.Fatalf("adfbot %q: exit code %d, not %d", c.args, got, c.code)
 		}
 	}
@@ -46,13 +48,13 @@ func helpsCommand(ts *testscript.TestScript, neg bool, args []string) {
 func nothingRuns(ts *testscript.TestScript, neg bool, args []string) {
 	need(ts, neg, false, args, 0, "nothing-runs")
 	for _, project := range []string{"odilo", "quick", "digital-twins"} {
-		if got := codeOf(ts.Exec("adfbot", "exec", "--project", project, "--", "touch", "ran-"+project)); got != 125 {
+		if got := testhost.ExitCode(ts.Exec("adfbot", "exec", "--project", project, "--", "touch", "ran-"+project)); got != 125 {
 			ts.Fatalf("exec of %s: exit code %d, not 125", project, got)
 		}
 		if _, err := os.Lstat(ts.MkAbs("ran-" + project)); err == nil {
 			ts.Fatalf("%s has run", project)
 		}
-		if got := codeOf(ts.Exec("adfbot", "gate", project)); got != 255 || ts.ReadFile("stdout") != "" {
+		if got := testhost.ExitCode(ts.Exec("adfbot", "gate", project)); got != 255 || ts.ReadFile("stdout") != "" {
 			ts.Fatalf("gate of %s: exit code %d, not 255", project, got)
 		}
 	}
@@ -61,7 +63,7 @@ func nothingRuns(ts *testscript.TestScript, neg bool, args []string) {
 func broken(ts *testscript.TestScript, neg bool, args []string) {
 	need(ts, neg, false, args, 0, "broken")
 	expect := func(code int, args ...string) string {
-		if got := codeOf(ts.Exec("adfbot", args...)); got != code {
+		if got := testhost.ExitCode(ts.Exec("adfbot", args...)); got != code {
 			ts.Fatalf("adfbot %q: exit code %d, not %d", args, got, code)
 		}
 		return ts.ReadFile("stderr")

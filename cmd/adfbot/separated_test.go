@@ -3,9 +3,7 @@ package main
 import (
 	"bytes"
 	"encoding/json"
-	"net"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -14,13 +12,15 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/terraphim/adfbot/internal/testhost"
 )
 
 // The users of the separated set-up. They need no entry in the user database.
 const (
 	daemonUser   = 4710
-	agentUser    = nobody // may report for odilo
-	strangerUser = 4712   // may nothing
+	agentUser    = testhost.Nobody // may report for odilo
+	strangerUser = 4712            // may nothing
 )
 
 // separated is the set-up in which state, pause directory and token belong to the daemon's user, and agents can read the
@@ -29,7 +29,7 @@ type separated struct {
 	*testing.T
 	*gitea
 	dir    string
-	daemon *exec.Cmd
+	daemon *testhost.Child
 	log    bytes.Buffer
 }
 
@@ -67,7 +67,6 @@ func newSeparated(t *testing.T) *separated {
 		"http:\n  socket: " + s.path("run/s") + "\n"
 	require.NoError(t, os.WriteFile(s.path("config.yaml"), []byte(text), 0o644))
 	require.NoError(t, os.Chmod(s.path("config.yaml"), 0o644))
-	t.Cleanup(s.stop)
 	return s
 }
 
@@ -77,15 +76,11 @@ func (s *separated) issues(state string) int  { return s.count(theRepo, state) }
 func (s *separated) socketIsThere() (ok bool) { _, err := os.Stat(s.path("run/s")); return err == nil }
 
 // as prepares a command of a user, in a process of its own.
-func (s *separated) as(uid int, args ...string) *exec.Cmd {
-	self, err := os.Executable()
-	require.NoError(s, err)
-	cmd := exec.Command(self)
-	cmd.Args = append([]string{"adfbot"}, args...)
-	cmd.Dir = "/"
-	cmd.Env = []string{"ADFBOT_CONFIG=" + s.path("config.yaml"), "PATH=" + os.Getenv("PATH"), "HOME=" + s.home(uid),
-		"GORACE=atexit_sleep_ms=0", asUID + "=" + strconv.Itoa(uid)}
-	return cmd
+func (s *separated) as(uid int, args ...string) *testhost.Child {
+	c := testhost.Command(s, "adfbot", args...)
+	c.Dir = "/"
+	c.Env = append(c.Env, "ADFBOT_CONFIG="+s.path("config.yaml"), "HOME="+s.home(uid), testhost.UIDVar+"="+strconv.Itoa(uid))
+	return c
 }
 
 func (s *separated) run(uid int, args ...string) (stdout, stderr string, code int) {
@@ -93,7 +88,7 @@ func (s *separated) run(uid int, args ...string) (stdout, stderr string, code in
 	var out, errs bytes.Buffer
 	cmd := s.as(uid, args...)
 	cmd.Stdout, cmd.Stderr = &out, &errs
-	code = codeOf(cmd.Run())
+	code = testhost.ExitCode(cmd.Run())
 	s.Logf("%d: adfbot %s: %d\n%s%s", uid, strings.Join(args, " "), code, out.String(), errs.String())
 	return out.String(), errs.String(), code
 }
@@ -102,14 +97,8 @@ func (s *separated) start() {
 	s.Helper()
 	s.daemon = s.as(daemonUser, "serve")
 	s.daemon.Stderr = &s.log
-	require.NoError(s, s.daemon.Start())
-	require.Eventually(s, func() bool {
-		c, err := net.Dial("unix", s.path("run/s"))
-		if err == nil {
-			_ = c.Close()
-		}
-		return err == nil
-	}, patience, 10*time.Millisecond)
+	startDaemon(s, s.daemon)
+	s.Cleanup(s.stop)
 }
 
 func (s *separated) stop() {
@@ -124,7 +113,8 @@ func (s *separated) stop() {
 	s.daemon = nil
 }
 
-func TestInTheSeparatedSetUpAgentsReportThroughTheSocketAndCanDoNothingElse(t *testing.T) {
+// In the separated set-up agents report through the socket and can do nothing else.
+func TestSeparatedUsers(t *testing.T) {
 	t.Parallel()
 	s := newSeparated(t)
 	s.start()
@@ -180,7 +170,8 @@ func TestInTheSeparatedSetUpAgentsReportThroughTheSocketAndCanDoNothingElse(t *t
 	require.Contains(t, out, "it does not count")
 }
 
-func TestInTheSeparatedSetUpAResultWaitsForADaemonThatIsAway(t *testing.T) {
+// In the separated set-up results wait for a daemon that is away.
+func TestSeparatedDaemonAway(t *testing.T) {
 	t.Parallel()
 	s := newSeparated(t)
 	s.start()

@@ -24,7 +24,7 @@ func unitOf(t *testing.T) (text string, keys map[string][]string) {
 	return string(b), keys
 }
 
-func TestTheUnitIsHardenedAndWatched(t *testing.T) {
+func TestUnitIsHardened(t *testing.T) {
 	_, keys := unitOf(t)
 	for key, value := range map[string]string{
 		"Type": "notify", "NoNewPrivileges": "yes", "ProtectSystem": "strict", "PrivateTmp": "yes", "CapabilityBoundingSet": "", "UMask": "0027",
@@ -37,7 +37,7 @@ func TestTheUnitIsHardenedAndWatched(t *testing.T) {
 	require.Contains(t, keys["LoadCredential"][0], "gitea-token:")
 }
 
-func TestSystemdTakesTheUnit(t *testing.T) {
+func TestSystemdVerifiesUnit(t *testing.T) {
 	if _, err := exec.LookPath("systemd-analyze"); err != nil {
 		t.Skip("no systemd-analyze here: the unit is not verified")
 	}

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/terraphim/adfbot/escalate/giteatest"
+	"github.com/terraphim/adfbot/internal/testhost"
 )
 
 // The storm's own book: what was done, by whom and when, what was answered, and what was asked of Gitea. The checker
@@ -304,11 +305,11 @@ func (b *book) process(from string) string {
 func (b *book) endRuns() {
 	for _, d := range b.deeds {
 		for _, pid := range b.ran(d) {
-			for end := time.Now().Add(patience); b.alive(pid); time.Sleep(time.Millisecond) {
-				if time.Now().After(end) {
-					b.wrong("7: the command of p%d still runs", d.N)
-					break
-				}
+			if !b.alive(pid) {
+				continue
+			}
+			if err := testhost.WaitGone(pid); err != nil {
+				b.wrong("7: the command of p%d: %v", d.N, err)
 			}
 		}
 	}

@@ -12,7 +12,6 @@ import (
 	"net"
 	"net/http"
 	"os"
-	"os/exec"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -22,6 +21,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/terraphim/adfbot/escalate/giteatest"
+	"github.com/terraphim/adfbot/internal/testhost"
 )
 
 // What the storm does with processes.
@@ -35,7 +35,7 @@ type deed struct {
 	Stdout, Stderr string
 	Round          int
 
-	cmd      *exec.Cmd
+	cmd      *testhost.Child
 	signaled bool
 	host     string // that its requests come from
 	over     func() // ends its chance
@@ -59,8 +59,9 @@ func (s *storm) move(m move) {
 func (s *storm) process(m move) { s.start(m, func(*os.Process) {}) }
 
 // start runs a command, does something meanwhile, and waits for the command's end.
-func (s *storm) start(m move, meanwhile func(*os.Process)) {
+func (s *storm) start(m move, meanwhile func(*os.Process), env ...string) {
 	d := s.prepareDeed(m)
+	d.cmd.Env = append(d.cmd.Env, env...)
 	read := s.redirect(d)
 	s.book.attempt(d)
 	err := d.cmd.Start()
@@ -73,7 +74,7 @@ func (s *storm) start(m move, meanwhile func(*os.Process)) {
 	err = d.cmd.Wait()
 	done()
 	d.Ended = s.now()
-	d.Code = codeOf(err)
+	d.Code = testhost.ExitCode(err)
 	d.Stdout, d.Stderr = read()
 	d.signaled = d.cmd.ProcessState.ExitCode() == -1
 	s.book.answered(d)
@@ -124,7 +125,7 @@ func (s *storm) prepareDeed(m move) *deed {
 	}
 	d.cmd = s.child(args, env...)
 	if user != 0 {
-		d.cmd.Env = append(d.cmd.Env, asUID+"="+strconv.Itoa(user))
+		d.cmd.Env = append(d.cmd.Env, testhost.UIDVar+"="+strconv.Itoa(user))
 	}
 	after := time.Duration(s.ahead.Load())
 	d.cmd.Env = append(d.cmd.Env, ahead+"="+(after+m.Jump).String(), passed+"="+after.String())
@@ -170,13 +171,9 @@ func (s *storm) strike(d *deed) (done func()) {
 		if h.How == "kill" || h.How == "term" {
 			return
 		}
-		// Whoever is stopped goes on, or is killed then. That it is stopped is seen in its state.
-		for !stopped(p.Pid) {
-			select {
-			case <-ended:
-				return
-			case <-time.After(2 * time.Millisecond):
-			}
+		// Whoever is stopped goes on, or is killed then.
+		if testhost.WaitStopped(p) != nil {
+			return // it ended
 		}
 		select {
 		case <-ended:
@@ -195,12 +192,6 @@ func (s *storm) strike(d *deed) (done func()) {
 		<-struck
 		remove()
 	}
-}
-
-func stopped(pid int) bool {
-	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-	_, after, _ := strings.Cut(string(b), ") ")
-	return err == nil && strings.HasPrefix(after, "T")
 }
 
 func isFrom(host string) func(*http.Request) bool {

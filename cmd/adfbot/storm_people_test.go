@@ -208,7 +208,7 @@ func (s *storm) flagMove(m move) string {
 		if err := os.Remove(sentinel); err != nil {
 			return err.Error()
 		}
-		time.Sleep(m.For)
+		s.pass(m.For)
 		if _, err := os.Lstat(sentinel); err == nil {
 			return "somebody made another" // the first result, as long as no flag was ever written; or a restore
 		}
@@ -223,7 +223,7 @@ func (s *storm) flagMove(m move) string {
 		if err := os.Rename(s.path("pause"), s.path("pause-away")); err != nil {
 			return err.Error()
 		}
-		time.Sleep(m.For)
+		s.pass(m.For)
 		return s.mountPause()
 	case "directory wiped":
 		if !s.book.flagsWritten() {
@@ -304,7 +304,7 @@ func (s *storm) deny(m move) string {
 	if err := os.Chmod(s.path(name), mode); err != nil {
 		return err.Error()
 	}
-	time.Sleep(m.For)
+	s.pass(m.For)
 	// Somebody may have taken the directory away meanwhile.
 	return fmt.Sprint("again ", errors.Join(s.allow("state"), s.allow("pause"), s.allow("pause-away")))
 }
@@ -324,28 +324,28 @@ func (s *storm) outage(m move) string {
 	switch m.What {
 	case "gitea down":
 		s.down()
-		time.Sleep(m.For)
+		s.pass(m.For)
 		return fmt.Sprint("up ", s.up())
 	case "token revoked":
 		s.RevokeToken(botToken)
-		time.Sleep(m.For)
+		s.pass(m.For)
 		s.AddToken(botLogin, botToken, botScopes...)
 	case "archived":
 		s.Archive(repo)
-		time.Sleep(m.For)
+		s.pass(m.For)
 		s.Unarchive(repo)
 	case "issues off":
 		s.DisableIssues(repo)
-		time.Sleep(m.For)
+		s.pass(m.For)
 		s.EnableIssues(repo)
 	case "renamed":
 		owner, name, _ := strings.Cut(repo, "/")
 		s.rename(repo, "elsewhere-"+name, 1)
-		time.Sleep(m.For)
+		s.pass(m.For)
 		s.rename(owner+"/elsewhere-"+name, name, -1)
 	case "account renamed":
 		s.RenameUser(botLogin, botLogin+"-2")
-		time.Sleep(m.For)
+		s.pass(m.For)
 		s.RenameUser(botLogin+"-2", botLogin)
 	default:
 		panic(m.What)

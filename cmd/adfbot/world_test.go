@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -17,6 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/terraphim/adfbot/internal/bot"
+	"github.com/terraphim/adfbot/internal/testhost"
 )
 
 // world is one installation and its Gitea.
@@ -65,14 +65,12 @@ func (w *world) ok(args ...string) string {
 }
 
 // child prepares a command as a process of its own.
-func (w *world) child(args []string, env ...string) *exec.Cmd {
-	self, err := os.Executable()
-	require.NoError(w.t, err)
-	cmd := exec.Command(self)
-	cmd.Args = append([]string{"adfbot"}, args...)
-	cmd.Env = append(env, "ADFBOT_CONFIG="+w.path("config.yaml"), "PATH="+os.Getenv("PATH"), "GORACE=atexit_sleep_ms=0",
-		ahead+"="+w.clock.String(), passed+"="+w.clock.String())
-	return cmd
+func (w *world) child(args []string, env ...string) *testhost.Child {
+	w.t.Helper()
+	c := testhost.Command(w.t, "adfbot", args...)
+	c.Env = append(c.Env, "ADFBOT_CONFIG="+w.path("config.yaml"), ahead+"="+w.clock.String(), passed+"="+w.clock.String())
+	c.Env = append(c.Env, env...)
+	return c
 }
 
 func (w *world) trip() {
@@ -165,6 +163,6 @@ func settledCommand(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(settle(&clock, func(args ...string) (string, int) {
 		ts.Setenv(ahead, clock.String())
 		err := ts.Exec("adfbot", args...)
-		return ts.ReadFile("stdout"), codeOf(err)
+		return ts.ReadFile("stdout"), testhost.ExitCode(err)
 	}))
 }

@@ -1,3 +1,4 @@
+// Package gitea is the [tracker.Client] for a Gitea server, through its SDK. No other package imports the SDK.
 package gitea
 
 import (

@@ -75,3 +75,12 @@ func (b *cappedBody) Read(p []byte) (int, error) {
 	b.left -= int64(n)
 	return n, err
 }
+
+// StaticToken is a [TokenSource] for a token that never changes.
+type StaticToken string
+
+// Token implements [TokenSource].
+func (t StaticToken) Token() (string, error) { return string(t), nil }
+
+// Reload implements [TokenSource].
+func (t StaticToken) Reload() (changed bool, err error) { return false, nil }

@@ -1,3 +1,6 @@
+// Package incident defines the values that escalation is about (incidents, holds, flags as seen, commands, closings) and the
+// interfaces of the state that keeps them. Values are changed only through [IncidentWriter.Change] and its siblings, each
+// of which is one transaction. Names of JSON fields are stored data: they never change.
 package incident
 
 import (

@@ -8,17 +8,22 @@ import (
 	"github.com/terraphim/adfbot/escalate/tracker"
 )
 
-// State is everything that a [escalate.Reconciler] keeps. Each method is one transaction: what it returns is on disk.
+// State is what the Reconciler keeps of incidents and of the tracker. Each method is one transaction: what it returns is on
+// disk.
 type State interface {
 	IncidentReader
 	IncidentWriter
 	HoldStore
 	TrackerCache
+	HostLocker
+	Claimer
+}
+
+// CommandState is what it keeps of commands in comments. Each method is one transaction.
+type CommandState interface {
 	OperatorStore
 	CommandStore
 	CommentCursor
-	HostLocker
-	Claimer
 }
 
 // IncidentReader reads incidents.
@@ -38,8 +43,9 @@ type IncidentReader interface {
 type IncidentWriter interface {
 	// Change reads an incident, lets f change it, and stores it.
 	Change(ctx context.Context, id string, f func(*Incident)) (Incident, error)
-	// Insert stores an incident that was rebuilt. Its number is changed where another incident has it already. An open
-	// one is refused with [ErrOpenIncident] while the project has one.
+	// Insert stores an incident, with its evidence. One that exists already is returned as it is. Its number is changed where
+	// it has none or another incident of the project has it. An open one is refused with [ErrOpenIncident] while the project
+	// has one.
 	Insert(ctx context.Context, i Incident) (Incident, error)
 	// Resume ends a project's pause: its open incident, if it has the given id, or its hold where the id is "". The
 	// project's next generation begins and its breaker is reset. It reports whether there was something to end.

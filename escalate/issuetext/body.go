@@ -1,3 +1,5 @@
+// Package issuetext writes what people read: titles and bodies of issues, comments, and the notes in pause flags. Text from
+// outside is masked, cleaned and escaped; a body ends with its marker whatever a template does.
 package issuetext
 
 import (

@@ -1,3 +1,6 @@
+// Package plan decides what is to be done about a project. [Next] is a pure function from an [Observation] to the [Action]s
+// that are due, in their order; [DryRun] is what a sweep would do in the end. What an observation cannot know it leaves
+// alone: with an unreadable flag nothing is resumed, reopened or closed.
 package plan
 
 import (

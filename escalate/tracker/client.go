@@ -1,3 +1,8 @@
+// Package tracker says what an issue, a comment and a marker are, and which small interfaces a client of an issue tracker
+// implements. A marker is the hidden last line of an issue that the bot wrote: it names the installation, the project and
+// the incident. It is no proof, because whoever may edit an issue can write one; callers check the author too.
+//
+// Every failed request is an [*Error], whose [Outcome] tells whether the request may have been carried out all the same.
 package tracker
 
 import (

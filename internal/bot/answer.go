@@ -71,7 +71,7 @@ func (b *Bot) MayRun(ctx context.Context, project string) Verdict {
 	flag := b.rec.Look(project)
 	switch flag.State {
 	case incident.FlagThere:
-		return Verdict{Paused: true, Reason: reason(b.rec.Pause, project, flag.Note, flag.Dangling)}
+		return Verdict{Paused: true, Reason: reason(b.rec.Dir(), project, flag.Note, flag.Dangling)}
 	case incident.FlagUnknown:
 		return Verdict{Err: b.Explain(ctx, flag.Err)}
 	}

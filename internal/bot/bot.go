@@ -41,7 +41,6 @@ type Bot struct {
 	log    *slog.Logger
 	now    func() time.Time
 	host   string
-	step   func(string)
 
 	mode     Mode
 	env      Env
@@ -75,7 +74,6 @@ type Env struct {
 	Now       func() time.Time
 	Uptime    func() incident.Uptime // nil: the machine's, or none beside a Now of the caller's own
 	Transport http.RoundTripper      // to Gitea; nil: the network
-	Step      func(string)           // fault points of the crash tests
 	Observe   Observers              // nil: nobody
 }
 
@@ -92,16 +90,13 @@ func (e Env) filled() Env {
 	if e.Now == nil {
 		e.Now = time.Now
 	}
-	if e.Step == nil {
-		e.Step = func(string) {}
-	}
 	return e
 }
 
 // Open opens the state and joins the parts. It makes no request.
 func Open(ctx context.Context, cfg *config.Config, mode Mode, env Env) (*Bot, error) {
 	env = env.filled()
-	b := &Bot{cfg: cfg, log: env.Log, now: env.Now, step: env.Step, tokens: cfg.Gitea.TokenSource(env.Getenv), mode: mode, env: env,
+	b := &Bot{cfg: cfg, log: env.Log, now: env.Now, tokens: cfg.Gitea.TokenSource(env.Getenv), mode: mode, env: env,
 		sweeping: make(chan struct{}, 1)}
 	b.host, _ = os.Hostname()
 	dir := pause.New(cfg.PauseDir)
@@ -154,14 +149,17 @@ func (b *Bot) join(ctx context.Context, dir pause.Dir, mode Mode, env Env) error
 			return err
 		}
 	}
-	b.rec = &escalate.Reconciler{
-		Settings: b.settings(), State: b.store, Gitea: server, Pause: dir, Composer: composer,
-		Log: b.log, Now: b.now, Uptime: env.Uptime, Step: b.step, Describe: b.describe,
+	o := b.options()
+	o.Dir, o.Composer, o.Uptime = dir, composer, env.Uptime
+	leaves := b.tokenErr != nil && mode == Results // the issues are left to serve: the separated set-up is like that
+	if !leaves {
+		o.Tracker = server
 	}
-	if b.tokenErr != nil && mode == Results {
-		b.rec.Gitea = nil // without a word: in the separated set-up that is how it has to be
-	} else {
-		b.rec.Off = b.unfit()
+	if b.rec, err = escalate.New(o); err != nil {
+		return err
+	}
+	if !leaves {
+		b.rec.SetTrackerError(b.unfit())
 	}
 	if mode == Results || mode == Daemon {
 		if err := b.ensureDir(ctx, dir); err != nil {
@@ -253,12 +251,15 @@ func readTemplate(file string) (string, error) {
 	return string(b), err
 }
 
-func (b *Bot) settings() escalate.Settings {
+// options are the reconciler's, as the configuration has them.
+func (b *Bot) options() escalate.Options {
 	c := b.cfg
-	return escalate.Settings{
-		Installation: b.store.Installation(), URL: c.Gitea.URL, Login: c.Gitea.Login, Timeout: c.Gitea.Timeout,
+	return escalate.Options{
+		Installation: b.store.Installation(), State: b.store, Log: b.log, Now: b.now,
+		Server: c.Gitea.URL, Login: c.Gitea.Login, Timeout: c.Gitea.Timeout,
 		Projects: c.ProjectIDs(), Mentions: c.Escalation.Mentions, DueIn: c.Escalation.DueIn,
-		Operators: c.Operators, Operable: len(c.Operators) > 0, CloseResumes: len(c.Operators) > 0 && c.OnIssueClosed == config.Resume,
+		Commands: escalate.CommandOptions{State: b.store, Operators: c.Operators, Describe: b.describe,
+			CloseResumes: len(c.Operators) > 0 && c.OnIssueClosed == config.Resume},
 		Target: func(project string) escalate.Target {
 			p, ok := c.Project(project)
 			if !ok { // it left the configuration while its incident is open
@@ -309,11 +310,11 @@ const (
 func (b *Bot) checkMoved(ctx context.Context, mode Mode) error {
 	for _, m := range []struct {
 		key, now string
-		off      *error
+		refuse   func(error)
 		advice   string
 	}{
-		{metaURL, b.cfg.Gitea.URL, &b.rec.Off, "if it is the same Gitea under a new address, or a new one that the issues are to be opened in again, confirm it with `adfbot sweep --confirm-gitea-url`; else set gitea.url back"},
-		{metaPauseDir, b.cfg.PauseDir, &b.rec.PauseOff, "run `adfbot restore` to write the flags of paused projects to the new directory; else set pause_dir back"},
+		{metaURL, b.cfg.Gitea.URL, b.rec.SetTrackerError, "if it is the same Gitea under a new address, or a new one that the issues are to be opened in again, confirm it with `adfbot sweep --confirm-gitea-url`; else set gitea.url back"},
+		{metaPauseDir, b.cfg.PauseDir, b.rec.SetDirError, "run `adfbot restore` to write the flags of paused projects to the new directory; else set pause_dir back"},
 	} {
 		was, err := b.store.Meta(ctx, m.key)
 		if err != nil {
@@ -330,7 +331,7 @@ func (b *Bot) checkMoved(ctx context.Context, mode Mode) error {
 		}
 		switch {
 		case busy > 0:
-			*m.off = fmt.Errorf("%s was changed from %s to %s while %d incidents or holds depend on it: %s", configKey(m.key), was, m.now, busy, m.advice)
+			m.refuse(fmt.Errorf("%s was changed from %s to %s while %d incidents or holds depend on it: %s", configKey(m.key), was, m.now, busy, m.advice))
 		case mode != Look:
 			if err := b.store.SetMeta(ctx, m.key, m.now); err != nil {
 				return err
@@ -378,7 +379,7 @@ func (b *Bot) ConfirmURL(ctx context.Context) error {
 	if err := b.store.SetMeta(ctx, metaURL, b.cfg.Gitea.URL); err != nil {
 		return err
 	}
-	b.rec.Off = b.unfit()
+	b.rec.SetTrackerError(b.unfit())
 	b.log.Info("gitea.url confirmed", "was", was, "is", b.cfg.Gitea.URL)
 	return nil
 }

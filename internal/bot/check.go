@@ -245,8 +245,8 @@ func (c *checker) gitea(ctx context.Context) {
 	if g == nil {
 		return
 	}
-	if c.open != nil && c.open.rec.Off != nil { // its gitea.url was changed: nothing is done in Gitea
-		c.add(Fail, "gitea", "%v", c.open.rec.Off)
+	if c.open != nil && c.open.rec.TrackerError() != nil { // its gitea.url was changed: nothing is done in Gitea
+		c.add(Fail, "gitea", "%v", c.open.rec.TrackerError())
 		return
 	}
 	version, err := g.Version(ctx)

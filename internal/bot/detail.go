@@ -47,7 +47,7 @@ func (b *Bot) Detail(ctx context.Context, project string) (Detail, error) {
 		}
 		d.Projects = append(d.Projects, p)
 	}
-	d.FlagPath = b.rec.Pause.FlagPath(project)
+	d.FlagPath = b.rec.Dir().FlagPath(project)
 	return d, nil
 }
 

@@ -18,6 +18,7 @@ import (
 	"github.com/terraphim/adfbot/escalate"
 	"github.com/terraphim/adfbot/escalate/incident"
 	"github.com/terraphim/adfbot/internal/config"
+	"github.com/terraphim/adfbot/internal/fault"
 	"github.com/terraphim/adfbot/internal/redact"
 	"github.com/terraphim/adfbot/internal/store"
 	"github.com/terraphim/adfbot/pause"
@@ -146,7 +147,7 @@ func (x *execution) with(ctx context.Context, b *Bot) int {
 	case errors.Is(err, store.ErrUnusable):
 		return x.halfState(ctx, b, err)
 	case flag.State == incident.FlagThere:
-		return x.refuse(ctx, b, reason(b.rec.Pause, x.q.Project, flag.Note, flag.Dangling))
+		return x.refuse(ctx, b, reason(b.rec.Dir(), x.q.Project, flag.Note, flag.Dangling))
 	case flag.State == incident.FlagUnknown:
 		x.say("it is not known whether %s is paused, so nothing is run: %v", x.q.Project, b.Explain(ctx, errors.Join(flag.Err, err)))
 		return ExitNotBegun
@@ -154,7 +155,7 @@ func (x *execution) with(ctx context.Context, b *Bot) int {
 		x.say("%v", err)
 		return ExitNotBegun
 	}
-	b.step("gated")
+	fault.Point(ctx, "gated")
 	x.listen() // a run that is noted, and never begun because of a signal, would be taken for one that was killed
 	run, err := b.store.BeginRun(ctx, store.Run{Project: x.q.Project, Agent: x.q.Agent, RunID: x.q.RunID, Host: b.host, Started: b.now()})
 	if err != nil {
@@ -164,7 +165,7 @@ func (x *execution) with(ctx context.Context, b *Bot) int {
 		// The breaker tripped after the look at the flag.
 		why := x.q.Project + " has an open incident, and its pause flag is not written"
 		if flag := b.rec.Look(x.q.Project); flag.State == incident.FlagThere {
-			why = reason(b.rec.Pause, x.q.Project, flag.Note, flag.Dangling)
+			why = reason(b.rec.Dir(), x.q.Project, flag.Note, flag.Dangling)
 		}
 		return x.refuse(ctx, b, why)
 	}
@@ -178,7 +179,7 @@ func (x *execution) with(ctx context.Context, b *Bot) int {
 		return x.spooling(err, b.redact)
 	}
 	defer b.store.Release(run)
-	b.step("noted")
+	fault.Point(ctx, "noted")
 	if s := x.told(); s != 0 {
 		if err := b.store.EndRun(context.WithoutCancel(ctx), run); err != nil {
 			b.log.Warn("the run is still noted as running", "err", err)
@@ -195,7 +196,7 @@ func (x *execution) with(ctx context.Context, b *Bot) int {
 		x.say("%v", err)
 	}
 	res.Host, res.Generation, res.Run = b.host, &run.Generation, run.ID
-	b.step("ran")
+	fault.Point(ctx, "ran")
 	// The command has ended; what it did is recorded whatever signal comes now.
 	out, err := b.Record(context.WithoutCancel(ctx), res)
 	if errors.Is(err, store.ErrConflict) {
@@ -218,7 +219,7 @@ func (x *execution) with(ctx context.Context, b *Bot) int {
 // refuse says why nothing is run, and tries what is due for the project's incident: perhaps Gitea is back.
 func (x *execution) refuse(ctx context.Context, b *Bot, why string) int {
 	x.say("%s", pausedBecause(x.q.Project, why))
-	if b.rec.Gitea != nil {
+	if b.rec.Tracks() {
 		if err := b.escalate(ctx, x.q.Project); err != nil {
 			b.log.Warn("left to the next sweep", "project", x.q.Project, "err", err)
 		}
@@ -253,7 +254,7 @@ func (x *execution) halfState(ctx context.Context, b *Bot, cause error) int {
 	flag := b.rec.Look(x.q.Project)
 	switch flag.State {
 	case incident.FlagThere:
-		return x.refuse(ctx, b, reason(b.rec.Pause, x.q.Project, flag.Note, flag.Dangling))
+		return x.refuse(ctx, b, reason(b.rec.Dir(), x.q.Project, flag.Note, flag.Dangling))
 	case incident.FlagUnknown:
 		x.say("it is not known whether %s is paused, so nothing is run: %v", x.q.Project, errors.Join(adviseRestore(flag.Err), cause))
 		return ExitNotBegun

@@ -99,9 +99,9 @@ func TestTheThirdFailingExecTripsAndTheFourthIsRefused(t *testing.T) {
 func TestABreakerThatTripsJustAfterTheLookAtTheFlagRefusesToo(t *testing.T) {
 	w := newWorld(t)
 	w.fail("odilo", 2)
-	w.step = func(s string) {
+	atPoint = func(s string) {
 		if s == "gated" {
-			w.step = nil
+			atPoint = nil
 			w.fail("odilo", 1)
 		}
 	}

@@ -17,13 +17,21 @@ import (
 	"github.com/terraphim/adfbot/escalate/giteatest"
 	"github.com/terraphim/adfbot/internal/bot"
 	"github.com/terraphim/adfbot/internal/config"
+	"github.com/terraphim/adfbot/internal/fault"
 	"github.com/terraphim/adfbot/internal/store"
 	"github.com/terraphim/adfbot/internal/store/sqlite"
 	"github.com/terraphim/adfbot/pause"
 )
 
 var (
-	ctx  = context.Background()
+	// atPoint is what the test that runs does at the fault points of the program; nil: nothing.
+	atPoint func(name string)
+
+	ctx = fault.With(context.Background(), func(name string) {
+		if atPoint != nil {
+			atPoint(name)
+		}
+	})
 	noon = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
 )
 
@@ -40,7 +48,6 @@ type world struct {
 	cfg   *config.Config
 	gitea *giteatest.Server
 	vars  map[string]string
-	step  func(string)
 	log   *logs
 
 	mu   sync.Mutex
@@ -88,6 +95,7 @@ func newWorld(t testing.TB) *world { return worldIn(t, t.TempDir()) }
 
 func worldIn(t testing.TB, dir string) *world {
 	t.Helper()
+	t.Cleanup(func() { atPoint = nil })
 	w := &world{t: t, dir: dir, at: noon, vars: map[string]string{"BOT_TOKEN": token}, log: &logs{}}
 	w.gitea = giteatest.New(w.now)
 	w.gitea.AddUser("adfbot", giteatest.UserOptions{})
@@ -144,11 +152,6 @@ func (w *world) env() bot.Env {
 	return bot.Env{
 		Log:    slog.New(slog.NewTextHandler(w.log, &slog.HandlerOptions{Level: slog.LevelInfo})),
 		Getenv: w.getenv, Now: w.now, Transport: w.gitea.Transport(),
-		Step: func(s string) {
-			if w.step != nil {
-				w.step(s)
-			}
-		},
 	}
 }
 

@@ -16,6 +16,7 @@ import (
 	"github.com/terraphim/adfbot/escalate"
 	"github.com/terraphim/adfbot/escalate/incident"
 	"github.com/terraphim/adfbot/escalate/issuetext"
+	"github.com/terraphim/adfbot/internal/fault"
 	"github.com/terraphim/adfbot/internal/redact"
 	"github.com/terraphim/adfbot/pause"
 )
@@ -36,8 +37,8 @@ func (b *Bot) Pause(ctx context.Context, project, why string) (Done, error) {
 
 // PauseBy pauses a project by a person's wish. who is told to whoever asks the gate.
 func (b *Bot) PauseBy(ctx context.Context, project, why, who string) (Done, error) {
-	path := b.rec.Pause.FlagPath(project)
-	paused, err := b.rec.PauseProject(ctx, project, holdNote(project, why, who, b.cfg.Instance, b.now()))
+	path := b.rec.Dir().FlagPath(project)
+	paused, err := b.rec.Pause(ctx, project, holdNote(project, why, who, b.cfg.Instance, b.now()))
 	var notWritten *escalate.FlagWriteError
 	switch {
 	case errors.As(err, &notWritten):
@@ -87,7 +88,7 @@ func (b *Bot) ResumeBy(ctx context.Context, project, who string) (Done, error) {
 		d.Text = project + " is resumed"
 	}
 	switch {
-	case b.rec.Gitea == nil && b.rec.Off == nil:
+	case !b.rec.Tracks():
 	case errors.Is(b.tokenErr, fs.ErrPermission): // not this user's to read: in the shared set-up that is how it has to be
 		d.Text += "; its issue is left to the daemon"
 	default:
@@ -114,16 +115,16 @@ func (b *Bot) Knows(ctx context.Context, project string) (bool, error) {
 // directory, or into a new directory. It is refused where the directory is in order: a flag that is missing there was
 // removed by a person.
 func (b *Bot) Restore(ctx context.Context) (Done, error) {
-	dir := b.rec.Pause
+	dir := b.rec.Dir()
 	s, err := dir.Sentinel()
 	switch {
 	case errors.Is(err, pause.ErrNoDir), errors.Is(err, pause.ErrNoSentinel):
 	case err != nil:
 		return Done{}, b.Explain(ctx, err)
 	case s.Installation != "" && s.Installation != b.store.Installation():
-		b.rec.PauseOff = nil
+		b.rec.SetDirError(nil)
 		return Done{}, b.rec.CheckPause()
-	case s.Installation != "" && b.rec.PauseOff == nil:
+	case s.Installation != "" && b.rec.DirError() == nil:
 		return Done{Text: fmt.Sprintf("nothing to restore: %s has its sentinel, and a flag that is missing there was removed by a person", dir.Path())}, nil
 	}
 	incidents, err := b.store.Unsettled(ctx, "")
@@ -155,7 +156,7 @@ func (b *Bot) Restore(ctx context.Context) (Done, error) {
 	if err != nil {
 		return Done{}, err
 	}
-	b.step("flags-restored")
+	fault.Point(ctx, "flags-restored")
 	// The sentinel comes last: until then everybody reads "unknown", never "not paused".
 	if err := dir.Init(b.store.Installation()); err != nil {
 		return Done{}, err
@@ -163,7 +164,7 @@ func (b *Bot) Restore(ctx context.Context) (Done, error) {
 	if err := b.store.SetMeta(ctx, metaPauseDir, b.cfg.PauseDir); err != nil {
 		return Done{}, err
 	}
-	b.rec.PauseOff = nil
+	b.rec.SetDirError(nil)
 	slices.Sort(projects)
 	b.log.Info("pause directory restored", "dir", dir.Path(), "paused", projects)
 	if len(projects) == 0 {
@@ -225,7 +226,7 @@ func (b *Bot) restoreFlag(ctx context.Context, project string) (paused bool, err
 		if !i.IsOpen() {
 			continue
 		}
-		if _, err := b.rec.Pause.Write(project, issuetext.FlagNote(i)); err != nil {
+		if _, err := b.rec.Dir().Write(project, issuetext.FlagNote(i)); err != nil {
 			return false, err
 		}
 		if _, err := b.store.Change(ctx, i.ID, func(i *incident.Incident) { i.FlagWritten, i.FlagError = b.now(), "" }); err != nil {
@@ -237,7 +238,7 @@ func (b *Bot) restoreFlag(ctx context.Context, project string) (paused bool, err
 		return paused, nil
 	}
 	if !paused {
-		if _, err := b.rec.Pause.Write(project, h.Note); err != nil {
+		if _, err := b.rec.Dir().Write(project, h.Note); err != nil {
 			return false, err
 		}
 	}

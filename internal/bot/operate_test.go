@@ -92,7 +92,7 @@ func TestAResumeThatDiesOnItsWayIsFinishedByTheNextSweep(t *testing.T) {
 		t.Run("after "+step, func(t *testing.T) {
 			w := newWorld(t)
 			w.fail("odilo", 3)
-			w.step = func(s string) {
+			atPoint = func(s string) {
 				if s == step {
 					panic("died")
 				}
@@ -101,7 +101,7 @@ func TestAResumeThatDiesOnItsWayIsFinishedByTheNextSweep(t *testing.T) {
 			b, err := bot.Open(ctx, w.cfg, bot.Operate, w.env())
 			require.NoError(t, err)
 			require.PanicsWithValue(t, "died", func() { _, _ = b.Resume(ctx, "odilo") })
-			w.step = nil
+			atPoint = nil
 			require.NoError(t, b.Close())
 			require.NoFileExists(t, w.flag("odilo"))
 			w.sweepWell()

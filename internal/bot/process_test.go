@@ -15,6 +15,7 @@ import (
 
 	"github.com/terraphim/adfbot/internal/bot"
 	"github.com/terraphim/adfbot/internal/config"
+	"github.com/terraphim/adfbot/internal/fault"
 	"github.com/terraphim/adfbot/internal/testhost"
 )
 
@@ -61,7 +62,8 @@ func (c child) run() int {
 	if c.Together != 0 {
 		bot.SetTogether(c.Together)
 	}
-	env := bot.Env{Getenv: func(k string) string { return map[string]string{"BOT_TOKEN": token}[k] }, Step: func(s string) {
+	env := bot.Env{Getenv: func(k string) string { return map[string]string{"BOT_TOKEN": token}[k] }}
+	ctx := fault.With(ctx, func(s string) {
 		switch s {
 		case c.KillAt:
 			_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
@@ -73,7 +75,7 @@ func (c child) run() int {
 			<-arrived
 			signal.Stop(arrived) // and by now it is with everybody
 		}
-	}}
+	})
 	switch c.Do {
 	case "exec":
 		return bot.Exec(ctx, cfg, env, bot.ExecRequest{Project: c.Project, Agent: "project-meta", RunID: c.RunID, Timeout: c.Timeout,

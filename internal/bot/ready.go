@@ -37,7 +37,7 @@ func (b *Bot) Ready(ctx context.Context) Readiness {
 	}
 	what := text(b.Explain(ctx, b.rec.CheckPause()))
 	if what == "" {
-		path := b.rec.Pause.Path()
+		path := b.rec.Dir().Path()
 		if what = cmp.Or(notWritable(path), sqlite.Trouble(path, 1)); what != "" {
 			what = path + ": " + what
 		}
@@ -53,11 +53,11 @@ func (b *Bot) Ready(ctx context.Context) Readiness {
 	default:
 		add("sweep", b.overdue(last.At, b.now()))
 	}
-	if b.rec.Off != nil {
-		r.Warnings = append(r.Warnings, b.rec.Off.Error())
+	if b.rec.TrackerError() != nil {
+		r.Warnings = append(r.Warnings, b.rec.TrackerError().Error())
 	}
 	for _, e := range last.Errors {
-		if b.rec.Off == nil || e != b.rec.Off.Error() {
+		if b.rec.TrackerError() == nil || e != b.rec.TrackerError().Error() {
 			r.Warnings = append(r.Warnings, "last sweep: "+e)
 		}
 	}

@@ -9,6 +9,7 @@ import (
 	"github.com/terraphim/adfbot/escalate"
 	"github.com/terraphim/adfbot/escalate/incident"
 	"github.com/terraphim/adfbot/internal/config"
+	"github.com/terraphim/adfbot/internal/fault"
 	"github.com/terraphim/adfbot/internal/redact"
 	"github.com/terraphim/adfbot/internal/store"
 	"github.com/terraphim/adfbot/internal/store/sqlite"
@@ -76,7 +77,7 @@ func (b *Bot) recordChecked(ctx context.Context, r store.Result) (Recorded, erro
 	b.logResult(r, out.Answer)
 	switch {
 	case out.Opened != nil:
-		b.step("tripped")
+		fault.Point(ctx, "tripped")
 		b.log.Warn("breaker tripped", "project", r.Project, "agent", r.Agent, "failures", out.Failures, "threshold", out.Threshold, "incident", out.Answer.Incident)
 		b.trip(ctx, &out)
 	case out.Answer.Incident != "":

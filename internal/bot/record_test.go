@@ -197,9 +197,9 @@ func TestARunOfTheOldGenerationThatFailsAfterTheFlagWasRemovedDoesNotCount(t *te
 	w := newWorld(t)
 	w.change("  - id: odilo\n", "  - id: odilo\n    resume_threshold: 1\n")
 	w.fail("odilo", 2)
-	w.step = func(s string) {
+	atPoint = func(s string) {
 		if s == "ran" {
-			w.step = nil
+			atPoint = nil
 			w.fail("odilo", 1) // another run trips the breaker meanwhile
 			w.rm(w.flag("odilo"))
 		}
@@ -217,9 +217,9 @@ func TestARunOfTheOldGenerationThatFailsAfterTheFlagWasRemovedDoesNotCount(t *te
 func TestAClockThatWasSetBackDuringARunDoesNotMakeItCount(t *testing.T) {
 	w := newWorld(t)
 	w.fail("odilo", 2)
-	w.step = func(s string) {
+	atPoint = func(s string) {
 		if s == "ran" {
-			w.step = nil
+			atPoint = nil
 			w.pass(-time.Hour)
 			w.fail("odilo", 1)
 			w.rm(w.flag("odilo"))

@@ -63,7 +63,7 @@ func TestInAWipedDirectoryNothingIsClosedAndNothingRunsAndBothWaysOutAreNamed(t 
 
 func TestRestoreBringsEveryFlagBackAndThenTheSentinel(t *testing.T) {
 	w := wiped(t)
-	w.step = func(s string) {
+	atPoint = func(s string) {
 		if s == "flags-restored" {
 			require.NoFileExists(t, w.sentinel())
 			require.FileExists(t, w.flag("odilo"))

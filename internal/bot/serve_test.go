@@ -39,7 +39,7 @@ func serving(t *testing.T, prepare func(w *world), f func(t *testing.T, d *daemo
 		if prepare != nil {
 			prepare(w)
 		}
-		ctx, cancel := context.WithCancel(context.Background())
+		ctx, cancel := context.WithCancel(ctx)
 		d := &daemon{world: w, stop: cancel, reload: make(chan struct{}), done: make(chan error, 1)}
 		first, err := bot.Open(ctx, w.cfg, bot.Daemon, w.env())
 		require.NoError(t, err)
@@ -245,7 +245,7 @@ func TestAPanicInASweepDoesNotEndTheSchedule(t *testing.T) {
 		r.RunID = "r"
 		_, err := sqlite.Spool(w.cfg.State, r)
 		require.NoError(t, err)
-		w.step = func(s string) {
+		atPoint = func(s string) {
 			if s == "tripped" && !bad {
 				bad = true
 				panic("for the test")

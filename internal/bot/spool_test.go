@@ -169,9 +169,9 @@ func TestAResultIsLostToNobodyWhereTheStateFailsAfterTheRun(t *testing.T) {
 	w.fail("odilo", 2)
 	w.sweepWell() // which keeps room for the spool
 	var repair func()
-	w.step = func(s string) {
+	atPoint = func(s string) {
 		if s == "ran" {
-			w.step = nil
+			atPoint = nil
 			repair = testhost.Fill(t, filepath.Join(w.dir, "state"))
 			for w.inStateFails() == nil {
 			}

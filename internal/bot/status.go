@@ -77,7 +77,7 @@ const statusRuns = 10
 // Status reads the state and the flags. It makes no request and writes nothing. only restricts it to one project.
 func (b *Bot) Status(ctx context.Context, only string) (Status, error) {
 	s := Status{
-		Instance: b.cfg.Instance, Installation: b.store.Installation(), PauseDir: b.rec.Pause.Path(), State: b.store.Path(),
+		Instance: b.cfg.Instance, Installation: b.store.Installation(), PauseDir: b.rec.Dir().Path(), State: b.store.Path(),
 		At: b.now().UTC(), Projects: []ProjectStatus{}, Problems: []string{}, Foreign: []string{},
 	}
 	incidents, err := b.store.Unsettled(ctx, "")
@@ -112,8 +112,8 @@ func (b *Bot) overall(ctx context.Context, s *Status) error {
 	if err := b.Explain(ctx, b.rec.CheckPause()); err != nil {
 		s.Problems = append(s.Problems, err.Error())
 	}
-	if b.rec.Off != nil && b.tokenErr == nil { // who may not read the token leaves the issues to serve
-		s.Problems = append(s.Problems, b.rec.Off.Error())
+	if b.rec.TrackerError() != nil && b.tokenErr == nil { // who may not read the token leaves the issues to serve
+		s.Problems = append(s.Problems, b.rec.TrackerError().Error())
 	}
 	s.Problems = append(s.Problems, b.operatorProblems(ctx)...)
 	spooled, err := b.store.Spooled()
@@ -158,7 +158,7 @@ func (b *Bot) statusIDs(incidents []incident.Incident, holds []incident.Hold) []
 	for _, h := range holds {
 		add(h.Project)
 	}
-	flags, _ := b.rec.Pause.List() // an unreadable directory is in the problems already
+	flags, _ := b.rec.Dir().List() // an unreadable directory is in the problems already
 	for _, id := range flags {
 		add(id)
 	}
@@ -208,7 +208,7 @@ func (b *Bot) flagStatus(id string, p *ProjectStatus) {
 	switch flag.State {
 	case incident.FlagThere:
 		p.Paused, p.Held = "yes", true
-		p.Reason = redact.Line(pausedBecause(id, reason(b.rec.Pause, id, sayings(flag), flag.Dangling)), 300)
+		p.Reason = redact.Line(pausedBecause(id, reason(b.rec.Dir(), id, sayings(flag), flag.Dangling)), 300)
 		since := flag.Since.UTC()
 		p.Since = &since
 		if flag.Dangling {

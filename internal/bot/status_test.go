@@ -146,9 +146,9 @@ func TestStatusNeitherAsksNorWrites(t *testing.T) {
 func TestStatusShowsRunningRunsAndThresholdsInForce(t *testing.T) {
 	w := newWorld(t)
 	w.configure(statusConfig)
-	w.step = func(s string) {
+	atPoint = func(s string) {
 		if s == "ran" {
-			w.step = nil
+			atPoint = nil
 			require.Equal(t, 1, w.project("resumed").Running)
 		}
 	}

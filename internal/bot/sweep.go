@@ -97,6 +97,9 @@ func (b *Bot) Sweep(ctx context.Context, opt escalate.SweepOptions) (SweepReport
 	errs = append(errs, b.Explain(ctx, err))
 	if !opt.DryRun {
 		note(b.prune(ctx, &rep, begun))
+		if b.rec.CheckPause() == nil {
+			b.rec.Dir().RemoveOldTemps()
+		}
 		note(b.store.KeepReady())
 		note(b.store.Tidy(ctx))
 	}

@@ -1,5 +1,5 @@
-// Package testhost gives tests what they need from the machine: root, another user, and disks that are small, full or
-// read-only. It skips the test if the machine can't provide it, and undoes every change in a cleanup.
+// Package testhost gives tests what they need of the machine: root, another user, disks that are small, full or read-only.
+// A test is skipped where the machine does not have it.
 package testhost
 
 import (

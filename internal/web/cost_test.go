@@ -118,25 +118,29 @@ func (c *reporter) report() error {
 	if c.n%10 == 1 {
 		exit = 1
 	}
-	body := fmt.Sprintf(`{"project":"p%d","exit_code":%d,"run_id":"%d-%d","host":"host-a","started_at":"2026-11-23T07:00:00Z","output":"planning failed\n"}`,
-		c.id%50, exit, c.id, c.n)
+	_, err := c.post(fmt.Sprintf(`{"project":"p%d","exit_code":%d,"run_id":"%d-%d","host":"host-a","started_at":"2026-11-23T07:00:00Z","output":"planning failed\n"}`,
+		c.id%50, exit, c.id, c.n))
+	return err
+}
+
+// post reports a result that is not known yet.
+func (c *reporter) post(body string) (v bot.ResultView, err error) {
 	if _, err := fmt.Fprintf(c.conn, "POST /api/v1/results HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer %s\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s",
 		adminToken, len(body), body); err != nil {
-		return err
+		return v, err
 	}
 	res, err := http.ReadResponse(c.in, nil)
 	if err != nil {
-		return err
+		return v, err
 	}
 	text, err := io.ReadAll(res.Body)
 	if err != nil {
-		return err
+		return v, err
 	}
-	var v bot.ResultView
 	if err := json.Unmarshal(text, &v); err != nil || res.StatusCode != http.StatusOK || v.Known {
-		return fmt.Errorf("%s: %s: %w", res.Status, text, err)
+		return v, fmt.Errorf("%s: %s: %w", res.Status, text, err)
 	}
-	return nil
+	return v, nil
 }
 
 // fleet is a station with fifty projects more, whose bot and server log as the daemon's do.
@@ -154,12 +158,18 @@ func fleet(b *testing.B) *station {
 // reopen begins anew with the state as it is.
 func (s *station) reopen() {
 	s.Helper()
+	s.reopenOver(s.gitea.Transport())
+}
+
+// reopenOver is reopen with another way to Gitea; nil is the real network.
+func (s *station) reopenOver(network http.RoundTripper) {
+	s.Helper()
 	_ = s.bot.Close()
 	null, err := os.OpenFile(os.DevNull, os.O_WRONLY, 0)
 	require.NoError(s, err)
 	s.Cleanup(func() { _ = null.Close() })
 	log := slog.New(slog.NewTextHandler(null, nil))
-	b, err := bot.Open(context.Background(), s.cfg, bot.Daemon, bot.Env{Getenv: s.getenv, Transport: s.gitea.Transport(), Log: log})
+	b, err := bot.Open(context.Background(), s.cfg, bot.Daemon, bot.Env{Getenv: s.getenv, Transport: network, Log: log})
 	require.NoError(s, err)
 	s.Cleanup(func() { _ = b.Close() })
 	s.bot = b

@@ -14,7 +14,10 @@ import (
 	"github.com/terraphim/adfbot/escalate/tracker"
 )
 
-var _ incident.State = (*Store)(nil)
+var (
+	_ incident.State        = (*Store)(nil)
+	_ incident.CommandState = (*Store)(nil)
+)
 
 func scanIncident(rows *sql.Rows) (i incident.Incident, err error) {
 	var doc string
@@ -141,6 +144,11 @@ func (s *Store) Insert(ctx context.Context, i incident.Incident) (incident.Incid
 		}
 		if err := noteFlag(ctx, tx, i.FlagWritten); err != nil {
 			return err
+		}
+		if len(i.Evidence.Runs) > 0 || i.Evidence.Output != "" {
+			if err := putEvidence(ctx, tx, i.ID, i.Evidence); err != nil {
+				return err
+			}
 		}
 		return putIncident(ctx, tx, i)
 	})

@@ -1,0 +1,33 @@
+// Package escalate brings pause flags, incidents and issues together: when a project's breaker trips, it writes the pause
+// flag and opens one issue; when somebody removes the flag, it ends the incident and closes the issue.
+//
+// # Observe, plan, apply
+//
+// A [Reconciler] works in one way, whoever calls it. It observes a project (its state, its flag, its issues), asks package
+// plan what is due, which is a pure function, and applies the actions. [Reconciler.Trip] does so for a project whose breaker
+// has just tripped, [Reconciler.Sweep] for all projects, and commands in issue comments ("/adf resume") are read by the
+// sweep before it plans. The sweep is level-triggered: it looks at what is, not at what happened, so it finishes whatever
+// a crash, a refusal or an absent tracker has left undone. Every step is idempotent.
+//
+// To add a kind of step: name it in package plan (a [plan.Kind]), decide there when it is due, and carry it out here, in
+// the table localSteps if it touches state and flag only, else in trackerSteps.
+//
+// # What a crash leaves
+//
+// Before a request that changes something, the attempt is stored; after it, its outcome. Whoever finds an attempt without an
+// outcome waits until the server can no longer be at work on it, looks for the hidden marker that every issue and comment of
+// the bot ends with, and only then tries again: nothing is made twice, and nothing is lost.
+//
+// # Locks
+//
+// A lock on the flag, [incident.HostLocker], is held while a flag is written or removed and its state is stored: for
+// milliseconds, never across a request. A claim on the issue, [incident.Claimer], is held across requests. A claim is taken
+// before a lock, never while one is held. So a process that hangs in a request keeps no flag from being written.
+//
+// # Files of this package
+//
+// reconciler.go and trip.go hold the API, sweep.go the sweep, observe.go the observation, cache.go what a sweep has learned.
+// local.go and pausing.go hold the steps that touch state and flag, steps.go the loop over those in the tracker, and
+// create.go, find.go, issuesteps.go, closing.go and comment.go these steps. command_*.go read and run commands. memory.go
+// is a state in memory.
+package escalate

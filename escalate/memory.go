@@ -1,0 +1,261 @@
+package escalate
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/terraphim/adfbot/escalate/incident"
+	"github.com/terraphim/adfbot/escalate/tracker"
+)
+
+// Memory is an [incident.State] in the memory of one process, for programs that need none that outlives them. A program that
+// starts anew with an empty Memory loses nothing but history: its first sweep rebuilds the incidents from flags and issues.
+// It keeps no breaker: a caller resets its own when a report lists a resume. It is safe for concurrent use.
+type Memory struct {
+	mu        sync.Mutex
+	incidents map[string]incident.Incident
+	holds     map[string]incident.Hold
+	labels    map[tracker.Repo]map[string]int64
+	accounts  map[string][]tracker.Account
+	locks     map[string]chan struct{} // one place each
+}
+
+var _ incident.State = (*Memory)(nil)
+
+// NewMemory returns an empty state.
+func NewMemory() *Memory {
+	return &Memory{incidents: map[string]incident.Incident{}, holds: map[string]incident.Hold{}, labels: map[tracker.Repo]map[string]int64{},
+		accounts: map[string][]tracker.Account{}, locks: map[string]chan struct{}{}}
+}
+
+// copyOf returns a copy that shares nothing that is changed, without the evidence.
+func copyOf(i incident.Incident) incident.Incident {
+	i.Evidence = incident.Evidence{}
+	i.Lost, i.Reopens, i.Comments = slices.Clone(i.Lost), slices.Clone(i.Reopens), maps.Clone(i.Comments)
+	if i.Ack != nil {
+		ack := *i.Ack
+		i.Ack = &ack
+	}
+	return i
+}
+
+// Unsettled implements [incident.IncidentReader].
+func (m *Memory) Unsettled(_ context.Context, project string) ([]incident.Incident, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.unsettled(project), nil
+}
+
+func (m *Memory) unsettled(project string) []incident.Incident {
+	var out []incident.Incident
+	for _, i := range m.incidents {
+		if !i.Settled && (project == "" || i.Project == project) {
+			out = append(out, copyOf(i))
+		}
+	}
+	slices.SortFunc(out, func(a, b incident.Incident) int {
+		return cmp.Or(cmp.Compare(a.Project, b.Project), cmp.Compare(a.Seq, b.Seq))
+	})
+	return out
+}
+
+// ProjectState implements [incident.IncidentReader].
+func (m *Memory) ProjectState(_ context.Context, project string) ([]incident.Incident, *incident.Hold, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.unsettled(project), m.hold(project), nil
+}
+
+// Incidents implements [incident.IncidentReader].
+func (m *Memory) Incidents(_ context.Context, ids ...string) ([]incident.Incident, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	var out []incident.Incident
+	for _, id := range ids {
+		if i, ok := m.incidents[id]; ok {
+			out = append(out, copyOf(i))
+		}
+	}
+	return out, nil
+}
+
+// Evidence implements [incident.IncidentReader].
+func (m *Memory) Evidence(_ context.Context, id string) (incident.Evidence, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.incidents[id].Evidence, nil
+}
+
+// Change implements [incident.IncidentWriter].
+func (m *Memory) Change(_ context.Context, id string, f func(*incident.Incident)) (incident.Incident, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	old, ok := m.incidents[id]
+	if !ok {
+		return incident.Incident{}, fmt.Errorf("incident %s does not exist", id)
+	}
+	i := copyOf(old)
+	f(&i)
+	i.Evidence = old.Evidence
+	m.incidents[id] = i
+	return copyOf(i), nil
+}
+
+// Insert implements [incident.IncidentWriter].
+func (m *Memory) Insert(_ context.Context, i incident.Incident) (incident.Incident, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if old, ok := m.incidents[i.ID]; ok {
+		return copyOf(old), nil
+	}
+	next, taken := 1, i.Seq <= 0
+	for _, other := range m.incidents {
+		if other.Project != i.Project {
+			continue
+		}
+		if other.IsOpen() && i.IsOpen() {
+			return i, fmt.Errorf("project %s: %w", i.Project, incident.ErrOpenIncident)
+		}
+		next, taken = max(next, other.Seq+1), taken || other.Seq == i.Seq
+	}
+	if taken {
+		i.Seq = next
+	}
+	stored := copyOf(i)
+	stored.Evidence = i.Evidence
+	m.incidents[i.ID] = stored
+	return i, nil
+}
+
+// Resume implements [incident.IncidentWriter].
+func (m *Memory) Resume(_ context.Context, project, id, how string, at time.Time) (bool, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	open := ""
+	for _, i := range m.incidents {
+		if i.Project == project && i.IsOpen() {
+			open = i.ID
+		}
+	}
+	if id != "" {
+		if open != id {
+			return false, nil // ended already
+		}
+		i := m.incidents[id]
+		i.Ended, i.EndedHow, i.NextTry = at.UTC(), how, time.Time{}
+		m.incidents[id] = i
+	}
+	_, held := m.holds[project]
+	delete(m.holds, project)
+	return id != "" || held && open == "", nil
+}
+
+// Hold implements [incident.HoldStore].
+func (m *Memory) Hold(_ context.Context, project string) (*incident.Hold, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.hold(project), nil
+}
+
+func (m *Memory) hold(project string) *incident.Hold {
+	if h, ok := m.holds[project]; ok {
+		return &h
+	}
+	return nil
+}
+
+// Holds implements [incident.HoldStore].
+func (m *Memory) Holds(context.Context) ([]incident.Hold, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return slices.SortedFunc(maps.Values(m.holds), func(a, b incident.Hold) int { return cmp.Compare(a.Project, b.Project) }), nil
+}
+
+// SetHold implements [incident.HoldStore].
+func (m *Memory) SetHold(_ context.Context, h incident.Hold) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if old, ok := m.holds[h.Project]; ok {
+		h.Since = old.Since
+	}
+	m.holds[h.Project] = h
+	return nil
+}
+
+// DropHold implements [incident.HoldStore].
+func (m *Memory) DropHold(_ context.Context, project string) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	delete(m.holds, project)
+	return nil
+}
+
+// Labels implements [incident.TrackerCache].
+func (m *Memory) Labels(_ context.Context, repo tracker.Repo) (map[string]int64, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if ids := m.labels[repo]; ids != nil {
+		return maps.Clone(ids), nil
+	}
+	return map[string]int64{}, nil
+}
+
+// SetLabels implements [incident.TrackerCache].
+func (m *Memory) SetLabels(_ context.Context, repo tracker.Repo, ids map[string]int64) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.labels[repo] = maps.Clone(ids)
+	return nil
+}
+
+// Accounts implements [incident.TrackerCache].
+func (m *Memory) Accounts(_ context.Context, server string) ([]tracker.Account, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return slices.Clone(m.accounts[server]), nil
+}
+
+// AddAccount implements [incident.TrackerCache].
+func (m *Memory) AddAccount(_ context.Context, server string, a tracker.Account) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	others := slices.DeleteFunc(slices.Clone(m.accounts[server]), func(b tracker.Account) bool { return b.ID == a.ID })
+	m.accounts[server] = append(others, a)
+	return nil
+}
+
+// LockHere implements [incident.HostLocker].
+func (m *Memory) LockHere(ctx context.Context, name string, wait time.Duration) (unlock func(), err error) {
+	m.mu.Lock()
+	place, ok := m.locks[name]
+	if !ok {
+		place = make(chan struct{}, 1)
+		m.locks[name] = place
+	}
+	m.mu.Unlock()
+	t := time.NewTimer(wait)
+	defer t.Stop()
+	select {
+	case place <- struct{}{}:
+		return func() { <-place }, nil
+	case <-t.C:
+		return nil, fmt.Errorf("the lock %s was not free within %s", name, wait)
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+// Claim implements [incident.Claimer].
+func (m *Memory) Claim(ctx context.Context, name string, wait time.Duration) (held context.Context, release func(), err error) {
+	unlock, err := m.LockHere(ctx, name, wait)
+	if err != nil {
+		return nil, nil, err
+	}
+	held, cancel := context.WithCancel(ctx)
+	return held, func() { cancel(); unlock() }, nil
+}

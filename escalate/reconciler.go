@@ -1,0 +1,170 @@
+package escalate
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/terraphim/adfbot/escalate/incident"
+	"github.com/terraphim/adfbot/escalate/issuetext"
+	"github.com/terraphim/adfbot/escalate/tracker"
+	"github.com/terraphim/adfbot/pause"
+)
+
+// Target is where a project's issues go, and with what.
+type Target struct {
+	Repo      tracker.Repo
+	Labels    []string // names
+	Assignees []string // logins
+}
+
+// Options are what [New] makes a [Reconciler] from.
+type Options struct {
+	// Installation is the random id of the state and its pause directory, see [pause.NewRandomID]. Issues carry it: another
+	// id takes them for those of another bot.
+	Installation string
+	State        incident.State
+	Dir          pause.Dir // the pause directory
+
+	// Tracker is the client for issues. Without one no request is made, and what is pending stays so; then the fields up to
+	// DueIn are not used.
+	Tracker  tracker.Client
+	Server   string                      // the tracker's base URL, [tracker.Repo].Server of everything new
+	Login    string                      // the token's account; "": it is asked for
+	Timeout  time.Duration               // of a request: it decides how long a creation without an answer is waited for
+	Target   func(project string) Target // where a project's issues go
+	Composer *issuetext.Composer         // nil: the built-in text
+	Mentions []string                    // people and teams whom an issue addresses
+	DueIn    time.Duration               // from the trip to the issue's due date; 0: it has none
+
+	Projects []string       // all that are configured: a sweep lists their repositories
+	Commands CommandOptions // the zero value: nobody acts from issues
+
+	Log    *slog.Logger           // nil: nothing is logged
+	Now    func() time.Time       // nil: time.Now
+	Uptime func() incident.Uptime // of the machine; nil: unknown, and setting the clock ends or lengthens a wait
+}
+
+// CommandOptions say who may act from issues, by commands in comments or by closing them.
+type CommandOptions struct {
+	State        incident.CommandState // required with Operators
+	Operators    []string              // logins
+	CloseResumes bool                  // an operator's closing of a paused project's issue resumes the project
+	// Describe returns a project's status in Markdown, for `/adf status`; nil: the answer says where to look.
+	Describe func(ctx context.Context, project string) (string, error)
+}
+
+// Reconciler brings flags, incidents and issues together. It holds no state of its own and is safe for concurrent use, in
+// one process and in several: see the package comment for the locks.
+type Reconciler struct {
+	opt        Options
+	trackerErr error // why no request may be made; saved with what is pending
+	dirErr     error // why the pause directory must not be believed; every flag is unknown then
+}
+
+// New checks the options. It touches neither the state nor the file system nor the tracker.
+func New(o Options) (*Reconciler, error) {
+	var errs []error
+	require := func(ok bool, format string, args ...any) {
+		if !ok {
+			errs = append(errs, fmt.Errorf(format, args...))
+		}
+	}
+	require(pause.IsRandomID(o.Installation), "Installation %q is no id: make one with pause.NewRandomID", o.Installation)
+	require(o.State != nil, "State is missing: NewMemory makes one")
+	if o.Tracker != nil {
+		require(o.Server != "", "Server is missing")
+		require(o.Timeout > 0, "Timeout is missing: it has to be that of the tracker's requests")
+		require(o.Target != nil, "Target is missing")
+	}
+	require(len(o.Commands.Operators) == 0 || o.Commands.State != nil, "Commands.State is missing, and there are operators")
+	if o.Composer == nil {
+		var err error
+		if o.Composer, err = issuetext.New("", nil); err != nil {
+			errs = append(errs, err)
+		}
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Target == nil {
+		o.Target = func(string) Target { return Target{} }
+	}
+	if err := errors.Join(errs...); err != nil {
+		return nil, fmt.Errorf("escalate: %w", err)
+	}
+	return &Reconciler{opt: o}, nil
+}
+
+// Dir returns the pause directory.
+func (r *Reconciler) Dir() pause.Dir { return r.opt.Dir }
+
+// Tracks reports whether there is a tracker, be it one that must not be used.
+func (r *Reconciler) Tracks() bool { return r.opt.Tracker != nil || r.trackerErr != nil }
+
+// SetTrackerError forbids all requests, for the reason err, or allows them where it is nil. It is not safe to call while
+// other methods run.
+func (r *Reconciler) SetTrackerError(err error) { r.trackerErr = err }
+
+// TrackerError returns why no request may be made.
+func (r *Reconciler) TrackerError() error { return r.trackerErr }
+
+// SetDirError makes every flag unknown, for the reason err, or ends that where it is nil. It is not safe to call while other
+// methods run.
+func (r *Reconciler) SetDirError(err error) { r.dirErr = err }
+
+// DirError returns why the pause directory must not be believed, without a look at it.
+func (r *Reconciler) DirError() error { return r.dirErr }
+
+// operable reports whether operators may act from issues: then issues say how.
+func (r *Reconciler) operable() bool { return len(r.opt.Commands.Operators) > 0 }
+
+// Look looks at a project's flag. A missing flag counts as gone only while the sentinel is there and is ours.
+func (r *Reconciler) Look(project string) incident.FlagView {
+	if r.dirErr != nil {
+		return incident.FlagView{Err: r.dirErr}
+	}
+	flag, sentinel, err := r.opt.Dir.Check(project)
+	if err == nil {
+		err = r.ours(sentinel)
+	}
+	switch {
+	case err != nil:
+		return incident.FlagView{Err: err}
+	case !flag.Present:
+		return incident.FlagView{State: incident.FlagGone}
+	}
+	v := incident.FlagView{State: incident.FlagThere, Since: flag.Since, Note: flag.Note, Dangling: flag.Dangling}
+	v.Info, _ = issuetext.ParseFlagNote(flag.Note)
+	if v.Info.Project != project {
+		v.Info = incident.FlagInfo{} // a copied flag says nothing about this project
+	}
+	return v
+}
+
+// ours compares a sentinel with this installation. An empty one is a person's touch, and counts as ours.
+func (r *Reconciler) ours(s pause.Sentinel) error {
+	if s.Installation != "" && s.Installation != r.opt.Installation {
+		return fmt.Errorf("pause directory %s: %w: its sentinel names installation %s, this state is %s: set pause_dir to this "+
+			"installation's own directory; if this state was made while the right one was away, move it away and the id comes back "+
+			"from the sentinel", r.opt.Dir.Path(), pause.ErrOtherInstallation, s.Installation, r.opt.Installation)
+	}
+	return nil
+}
+
+// CheckPause tells why the pause directory can't be trusted, nil where it can.
+func (r *Reconciler) CheckPause() error {
+	if r.dirErr != nil {
+		return r.dirErr
+	}
+	s, err := r.opt.Dir.Sentinel()
+	if err != nil {
+		return err
+	}
+	return r.ours(s)
+}

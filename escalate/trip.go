@@ -1,0 +1,67 @@
+package escalate
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/terraphim/adfbot/escalate/incident"
+	"github.com/terraphim/adfbot/escalate/plan"
+	"github.com/terraphim/adfbot/pause"
+)
+
+// Escalate does all that is due for one project: local steps, then those in Gitea. It lists no issues, so it knows only of
+// those that the state knows.
+func (r *Reconciler) Escalate(ctx context.Context, project string) ([]plan.Action, error) {
+	_, done, err := r.Local(ctx, project)
+	v := &visit{project: project, cache: newSweepCache(SweepOptions{}), wait: claimWait}
+	err2 := r.track(ctx, v)
+	return append(done, v.done...), errors.Join(err, err2)
+}
+
+// Tripped is what a trip did.
+type Tripped struct {
+	Incident incident.Incident // as it is stored now
+	Flag     incident.FlagView // as it was seen last
+}
+
+// Trip escalates an incident that has just been stored, with its evidence: it writes the pause flag, then opens the issue.
+// A step that fails is left to the next sweep, which looks for what a crash may have left. That the flag is on disk is
+// stored before the first request and before the claim on the issue: nobody who hangs in a request keeps a flag from being
+// written.
+func (r *Reconciler) Trip(ctx context.Context, i incident.Incident) (Tripped, error) {
+	c := newSweepCache(SweepOptions{})
+	flag, _, err := r.applyLocal(ctx, plan.Observation{Project: i.Project}, c)
+	v := &visit{project: i.Project, cache: c, wait: r.opt.Timeout, fresh: &i, flag: flag}
+	err = errors.Join(err, r.track(ctx, v))
+	t := Tripped{Incident: i, Flag: v.flag}
+	stored, err2 := r.opt.State.Incidents(ctx, i.ID)
+	for _, now := range stored {
+		t.Incident = now
+	}
+	return t, errors.Join(err, err2)
+}
+
+// Open stores a fresh incident, as the caller's breaker has tripped, and escalates it as [Reconciler.Trip] does. Project is
+// required; ID and Opened are filled in where they are zero. A project with an open incident gets no other
+// ([incident.ErrOpenIncident]).
+func (r *Reconciler) Open(ctx context.Context, i incident.Incident) (Tripped, error) {
+	if err := pause.CheckID(i.Project); err != nil {
+		return Tripped{}, err
+	}
+	if i.ID == "" {
+		i.ID = pause.NewRandomID()
+	}
+	if !pause.IsRandomID(i.ID) {
+		return Tripped{}, fmt.Errorf("incident id %q is no id: leave it empty, or make one with pause.NewRandomID", i.ID)
+	}
+	if i.Opened.IsZero() {
+		i.Opened = r.opt.Now().UTC()
+	}
+	stored, err := r.opt.State.Insert(ctx, i)
+	if err != nil {
+		return Tripped{}, err
+	}
+	stored.Evidence = i.Evidence
+	return r.Trip(ctx, stored)
+}

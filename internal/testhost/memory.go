@@ -1,0 +1,26 @@
+package testhost
+
+import (
+	"flag"
+	"os"
+
+	"golang.org/x/sys/unix"
+)
+
+var full = flag.Bool("full", false, "run every case where a test otherwise runs a sample")
+
+// Full reports whether the test is to run every case, however long that takes.
+func Full() bool { return *full }
+
+// UseMemory puts temporary directories into memory, if $TMPDIR is not set and there is room. Tests sync files so often that
+// most of their time would be the disk's. `.ci/run` sets $TMPDIR and so tests on a disk.
+func UseMemory() {
+	const dir, room = "/dev/shm", 2 << 30
+	var fs unix.Statfs_t
+	if os.Getenv("TMPDIR") != "" || unix.Statfs(dir, &fs) != nil || fs.Type != unix.TMPFS_MAGIC {
+		return
+	}
+	if fs.Flags&(unix.ST_NOEXEC|unix.ST_RDONLY) == 0 && fs.Bavail*uint64(fs.Bsize) >= room && unix.Access(dir, unix.W_OK) == nil {
+		_ = os.Setenv("TMPDIR", dir)
+	}
+}
