@@ -13,7 +13,8 @@ import (
 
 	"github.com/terraphim/adfbot/escalate/giteatest"
 	"github.com/terraphim/adfbot/internal/bot"
-	"github.com/terraphim/adfbot/internal/store/sqlite"
+	"github.com/terraphim/adfbot/internal/hostlocal"
+	"github.com/terraphim/adfbot/internal/store"
 	"github.com/terraphim/adfbot/internal/testhost"
 	"github.com/terraphim/adfbot/pause"
 )
@@ -61,7 +62,7 @@ func TestCheckOfAMachineInUseIsWell(t *testing.T) {
 	w := newWorld(t)
 	w.fail("odilo", 3)
 	require.Empty(t, w.fails())
-	w.inState(func(s *sqlite.Store) { require.Contains(t, w.finding("state", bot.OK), s.Installation()) })
+	w.inState(func(s store.State) { require.Contains(t, w.finding("state", bot.OK), s.Installation()) })
 	require.Contains(t, w.finding("pause_dir", bot.OK), "1 project paused")
 	require.Contains(t, w.finding("repository", bot.OK), "1 open issue of adfbot")
 }
@@ -170,7 +171,7 @@ func TestCheckNamesWhatIsWrongAndItsFix(t *testing.T) {
 		"a result in the spool": {func(w *world) {
 			r := failure("odilo")
 			r.RunID = "r"
-			_, err := sqlite.Spool(w.cfg.State, r)
+			_, err := hostlocal.Beside(w.cfg.State).Spool().Add(r)
 			require.NoError(w.t, err)
 		}, "spool", bot.Warn, []string{"1 result still to be stored; the next sweep does that"}},
 	} {

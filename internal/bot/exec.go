@@ -157,7 +157,7 @@ func (x *execution) with(ctx context.Context, b *Bot) int {
 	}
 	fault.Point(ctx, "gated")
 	x.listen() // a run that is noted, and never begun because of a signal, would be taken for one that was killed
-	run, err := b.store.BeginRun(ctx, store.Run{Project: x.q.Project, Agent: x.q.Agent, RunID: x.q.RunID, Host: b.host, Started: b.now()})
+	run, release, err := b.beginRun(ctx, store.Run{Project: x.q.Project, Agent: x.q.Agent, RunID: x.q.RunID, Host: b.host, Started: b.now()})
 	if err != nil {
 		signal.Stop(x.signals)
 	}
@@ -178,7 +178,7 @@ func (x *execution) with(ctx context.Context, b *Bot) int {
 		x.say("%v", err)
 		return x.spooling(err, b.redact)
 	}
-	defer b.store.Release(run)
+	defer release()
 	fault.Point(ctx, "noted")
 	if s := x.told(); s != 0 {
 		if err := b.store.EndRun(context.WithoutCancel(ctx), run); err != nil {
@@ -188,7 +188,7 @@ func (x *execution) with(ctx context.Context, b *Bot) int {
 		return 128 + int(s)
 	}
 	res, code, err := x.run(b.redact, func(pid int) {
-		if err := b.store.NoteChild(ctx, run, pid); err != nil {
+		if err := b.setChild(ctx, run, pid); err != nil {
 			b.log.Warn("the command's process can't be noted", "err", err)
 		}
 	})

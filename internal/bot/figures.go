@@ -69,7 +69,7 @@ func (b *Bot) Figures(ctx context.Context) (Figures, error) {
 		}
 		f.Projects = append(f.Projects, ProjectFigures{ID: id, Paused: p.Paused, Failures: kept.Breaker.Failures, Ignored: kept.Ignored})
 	}
-	spooled, err := b.store.Spooled()
+	spooled, err := b.local.Spool().List()
 	if err != nil {
 		return f, err
 	}
@@ -92,7 +92,7 @@ func pending(i incident.Incident) (what string, since time.Time) {
 	return "", time.Time{}
 }
 
-// StateFile is the file of the open state, see [sqlite.Store.File].
+// StateFile is the file of the open state, see [store.Health].
 func (b *Bot) StateFile() os.FileInfo { return b.store.File() }
 
 // LastResult is the position of the newest result in the state, for [Bot.CountSince].

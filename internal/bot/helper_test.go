@@ -263,7 +263,7 @@ func (w *world) kinds(rep bot.SweepReport) (out []string) {
 }
 
 // inState opens the state itself.
-func (w *world) inState(f func(s *sqlite.Store)) {
+func (w *world) inState(f func(s store.State)) {
 	w.t.Helper()
 	s, err := sqlite.Open(ctx, w.cfg.State, sqlite.Options{Now: w.now})
 	require.NoError(w.t, err)

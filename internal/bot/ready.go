@@ -4,7 +4,7 @@ import (
 	"cmp"
 	"context"
 
-	"github.com/terraphim/adfbot/internal/store/sqlite"
+	"github.com/terraphim/adfbot/internal/hostlocal"
 )
 
 // Readiness is whether the daemon can do its work.
@@ -38,7 +38,7 @@ func (b *Bot) Ready(ctx context.Context) Readiness {
 	what := text(b.Explain(ctx, b.rec.CheckPause()))
 	if what == "" {
 		path := b.rec.Dir().Path()
-		if what = cmp.Or(notWritable(path), sqlite.Trouble(path, 1)); what != "" {
+		if what = cmp.Or(notWritable(path), hostlocal.DiskProblem(path, 1)); what != "" {
 			what = path + ": " + what
 		}
 	}
@@ -61,7 +61,7 @@ func (b *Bot) Ready(ctx context.Context) Readiness {
 			r.Warnings = append(r.Warnings, "last sweep: "+e)
 		}
 	}
-	if spooled, err := b.store.Spooled(); err != nil {
+	if spooled, err := b.local.Spool().List(); err != nil {
 		r.Warnings = append(r.Warnings, err.Error())
 	} else if len(spooled) > 0 {
 		r.Warnings = append(r.Warnings, plural(len(spooled), "result")+" still in the spool; the next sweep stores what is there")

@@ -16,7 +16,6 @@ import (
 	"github.com/terraphim/adfbot/internal/bot"
 	"github.com/terraphim/adfbot/internal/config"
 	"github.com/terraphim/adfbot/internal/store"
-	"github.com/terraphim/adfbot/internal/store/sqlite"
 	"github.com/terraphim/adfbot/internal/testhost"
 	"github.com/terraphim/adfbot/pause"
 )
@@ -304,7 +303,7 @@ func TestTenProcessesThatRecordTheThirdFailureAtOnceMakeOneTripFlagAndIncident(t
 		tripped += strings.Count(outs[n].String(), "tripped")
 	}
 	require.Equal(t, 1, tripped)
-	w.inState(func(s *sqlite.Store) {
+	w.inState(func(s store.State) {
 		list, err := s.IncidentsOf(ctx, "odilo", 10)
 		require.NoError(t, err)
 		require.Len(t, list, 1)

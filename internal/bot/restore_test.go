@@ -9,7 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/terraphim/adfbot/internal/bot"
-	"github.com/terraphim/adfbot/internal/store/sqlite"
+	"github.com/terraphim/adfbot/internal/store"
 	"github.com/terraphim/adfbot/pause"
 )
 
@@ -161,7 +161,7 @@ func TestABareTouchResumesWhatHadAFlagAndIsGivenTheInstallationsID(t *testing.T)
 	w.touch(w.sentinel())
 	w.sweepWell()
 	require.Len(t, w.issues("closed"), 1)
-	w.inState(func(s *sqlite.Store) { require.Equal(t, s.Installation(), strings.TrimSpace(w.read(w.sentinel()))) })
+	w.inState(func(s store.State) { require.Equal(t, s.Installation(), strings.TrimSpace(w.read(w.sentinel()))) })
 	w.must(0, "odilo", "true")
 	w.must(0, "atlas", "true")
 }

@@ -15,8 +15,8 @@ import (
 	"github.com/terraphim/adfbot/escalate/giteatest"
 	"github.com/terraphim/adfbot/internal/bot"
 	"github.com/terraphim/adfbot/internal/config"
+	"github.com/terraphim/adfbot/internal/hostlocal"
 	"github.com/terraphim/adfbot/internal/store"
-	"github.com/terraphim/adfbot/internal/store/sqlite"
 )
 
 // daemon is a running serve, in a synctest bubble: minutes pass at once, and only when everybody waits.
@@ -243,7 +243,7 @@ func TestAPanicInASweepDoesNotEndTheSchedule(t *testing.T) {
 		w.fail("odilo", 2)
 		r := failure("odilo")
 		r.RunID = "r"
-		_, err := sqlite.Spool(w.cfg.State, r)
+		_, err := hostlocal.Beside(w.cfg.State).Spool().Add(r)
 		require.NoError(t, err)
 		atPoint = func(s string) {
 			if s == "tripped" && !bad {
@@ -331,7 +331,7 @@ func TestServeGoesOnWithTheStateThatIsThere(t *testing.T) {
 				_, err := d.bot.Record(ctx, r)
 				require.ErrorIs(t, err, store.ErrUnusable, "not stored where it would be lost")
 				require.False(t, d.bot.Ready(ctx).Ready)
-				_, err = sqlite.Spool(d.cfg.State, r) // as HTTP does then
+				_, err = hostlocal.Beside(d.cfg.State).Spool().Add(r) // as HTTP does then
 				require.NoError(t, err)
 
 				d.after(2 * time.Minute)

@@ -116,7 +116,7 @@ func (b *Bot) overall(ctx context.Context, s *Status) error {
 		s.Problems = append(s.Problems, b.rec.TrackerError().Error())
 	}
 	s.Problems = append(s.Problems, b.operatorProblems(ctx)...)
-	spooled, err := b.store.Spooled()
+	spooled, err := b.local.Spool().List()
 	if err != nil {
 		return err
 	}

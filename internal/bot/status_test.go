@@ -14,8 +14,8 @@ import (
 
 	"github.com/terraphim/adfbot/escalate/giteatest"
 	"github.com/terraphim/adfbot/internal/bot"
+	"github.com/terraphim/adfbot/internal/hostlocal"
 	"github.com/terraphim/adfbot/internal/store"
-	"github.com/terraphim/adfbot/internal/store/sqlite"
 )
 
 var update = flag.Bool("update", false, "write the golden files anew")
@@ -61,7 +61,7 @@ func (w *world) timed(r store.Result) store.Result {
 func TestStatusTellsEverythingAtAGlance(t *testing.T) {
 	w := newWorld(t)
 	w.configure(statusConfig)
-	w.inState(func(s *sqlite.Store) { // open before the first result, so that the installation is known to be random
+	w.inState(func(s store.State) { // open before the first result, so that the installation is known to be random
 		require.Len(t, s.Installation(), 32)
 	})
 	for range 3 {
@@ -89,7 +89,7 @@ func TestStatusTellsEverythingAtAGlance(t *testing.T) {
 	w.sweepWell()
 	w.pass(time.Minute)
 	w.record(w.timed(store.Result{Project: "resumed", Agent: "developer", Outcome: store.Failure, Signal: "SIGKILL", ExitCode: 137, Detail: "killed"}))
-	_, err := sqlite.Spool(w.cfg.State, store.Result{Project: "quiet", Agent: "project-meta", RunID: "r", Outcome: store.Success, Finished: noon})
+	_, err := hostlocal.Beside(w.cfg.State).Spool().Add(store.Result{Project: "quiet", Agent: "project-meta", RunID: "r", Outcome: store.Success, Finished: noon})
 	require.NoError(t, err)
 	s := w.status()
 	for n := range s.Projects {

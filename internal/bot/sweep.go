@@ -12,8 +12,6 @@ import (
 
 	"github.com/terraphim/adfbot/escalate"
 	"github.com/terraphim/adfbot/internal/config"
-	"github.com/terraphim/adfbot/internal/store/sqlite"
-	"github.com/terraphim/adfbot/pause"
 )
 
 // SweepReport is what one sweep did, or would do.
@@ -100,8 +98,8 @@ func (b *Bot) Sweep(ctx context.Context, opt escalate.SweepOptions) (SweepReport
 		if b.rec.CheckPause() == nil {
 			b.rec.Dir().RemoveOldTemps()
 		}
-		note(b.store.KeepReady())
-		note(b.store.Tidy(ctx))
+		note(b.keepReady())
+		note(b.local.Tidy(ctx, b.store.Running))
 	}
 	for _, err := range own { // those of the reconciler are in its report
 		if s := err.Error(); !slices.Contains(rep.Errors, s) {
@@ -180,7 +178,7 @@ func planWithoutState(ctx context.Context, cfg *config.Config, env Env) (rep Swe
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 	there := *cfg
 	there.State = filepath.Join(dir, "adfbot.db")
-	made, err := sqlite.Open(ctx, there.State, sqlite.Options{Sentinel: func() (string, error) { return sentinelID(pause.New(cfg.PauseDir)) }})
+	made, err := openState(ctx, &there, false, env.Now)
 	if err != nil {
 		return rep, err
 	}

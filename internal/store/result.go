@@ -93,7 +93,6 @@ type Run struct {
 	ChildPID   int    // process of the command, 0 if it is not known
 	ChildStart string // distinguishes the process from a later one with the same pid
 
-	Unlock func()
 }
 
 // IncidentFilter selects the incidents of [IncidentLister.IncidentPage].

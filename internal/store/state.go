@@ -52,7 +52,7 @@ type RunStore interface {
 	SetChild(ctx context.Context, r Run) error
 
 	// EndRun deletes a run whose result is not to be recorded. Recording a result deletes the run too.
-	EndRun(ctx context.Context, id string) error
+	EndRun(ctx context.Context, r Run) error
 
 	// Running returns the runs, the oldest first.
 	Running(ctx context.Context) ([]Run, error)

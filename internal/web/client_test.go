@@ -14,8 +14,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/terraphim/adfbot/internal/bot"
+	"github.com/terraphim/adfbot/internal/hostlocal"
 	"github.com/terraphim/adfbot/internal/store"
-	"github.com/terraphim/adfbot/internal/store/sqlite"
 )
 
 // sockets is a station at whose socket everybody is the given user.
@@ -206,7 +206,7 @@ func TestAKeptResultThatContradictsIsDroppedAndOneThatIsNeverTakenIsSetAside(t *
 	s.result(`{"project":"odilo","exit_code":0,"run_id":"one"}`)
 	require.NoError(t, os.MkdirAll(spool, 0o700))
 	for _, r := range []store.Result{resultOf("odilo", "one"), {Project: "odilo", Agent: "project-meta", RunID: "two", Outcome: store.Failure, ExitCode: 300}} {
-		_, err := sqlite.SpoolIn(spool, r)
+		_, err := hostlocal.Spool(spool).Add(r)
 		require.NoError(t, err)
 	}
 	require.NoError(t, os.WriteFile(filepath.Join(spool, "broken.json"), []byte("{"), 0o600))

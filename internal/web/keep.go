@@ -8,8 +8,8 @@ import (
 	"path/filepath"
 	"syscall"
 
+	"github.com/terraphim/adfbot/internal/hostlocal"
 	"github.com/terraphim/adfbot/internal/store"
-	"github.com/terraphim/adfbot/internal/store/sqlite"
 )
 
 // spoolDirs are the folders in which this user's results may wait: $XDG_STATE_HOME/adfbot/spool, else
@@ -46,7 +46,7 @@ func (c *Client) keep(r store.Result) (string, error) {
 		}
 		if err == nil {
 			var file string
-			if file, err = sqlite.SpoolIn(dir, r); err == nil {
+			if file, err = hostlocal.Spool(dir).Add(r); err == nil {
 				return file, nil
 			}
 		}
@@ -57,14 +57,14 @@ func (c *Client) keep(r store.Result) (string, error) {
 
 // waiting are the results in all folders. A folder that is not there has none. What a killed process left half-written there
 // goes.
-func (c *Client) waiting() []sqlite.Spooled {
-	var all []sqlite.Spooled
+func (c *Client) waiting() []hostlocal.Spooled {
+	var all []hostlocal.Spooled
 	for _, dir := range c.spools {
 		if ownFolder(dir) != nil {
 			continue
 		}
-		_ = sqlite.TidySpool(dir) // it only takes room
-		if list, err := sqlite.SpooledIn(dir); err == nil {
+		_ = hostlocal.Spool(dir).Tidy() // it only takes room
+		if list, err := hostlocal.Spool(dir).List(); err == nil {
 			all = append(all, list...)
 		}
 	}

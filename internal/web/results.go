@@ -12,9 +12,9 @@ import (
 	"github.com/terraphim/adfbot/escalate/incident"
 	"github.com/terraphim/adfbot/internal/bot"
 	"github.com/terraphim/adfbot/internal/config"
+	"github.com/terraphim/adfbot/internal/hostlocal"
 	"github.com/terraphim/adfbot/internal/redact"
 	"github.com/terraphim/adfbot/internal/store"
-	"github.com/terraphim/adfbot/internal/store/sqlite"
 	"github.com/terraphim/adfbot/pause"
 )
 
@@ -81,7 +81,7 @@ func (s *Server) spooled(w http.ResponseWriter, r *http.Request, cfg *config.Con
 	if res.RunID == "" {
 		res.RunID = "spooled-" + pause.NewRandomID()
 	}
-	file, err := sqlite.Spool(cfg.State, res)
+	file, err := hostlocal.Beside(cfg.State).Spool().Add(res)
 	if err != nil {
 		s.log.Error("a result could be neither recorded nor spooled", "project", res.Project, "agent", res.Agent, "run_id", res.RunID,
 			"outcome", res.Outcome, "err", errors.Join(cause, err))

@@ -15,7 +15,7 @@ import (
 type change struct {
 	ctx  context.Context
 	do   func(context.Context, *txn) error
-	told chan struct{} // gets one value: it is to lead, or it is over
+	wake chan struct{} // gets one value, when the change leads or is over
 
 	leads    bool // guarded by the queue's mu
 	err      error
@@ -44,26 +44,26 @@ func (c *change) outcome() error {
 }
 
 // queue holds the changes that wait for the next transaction. One of their callers leads: it makes a transaction of all that
-// wait, the others' changes too, and gives the lead to the first of those that came meanwhile.
+// wait, and then hands the lead to the first of those that have come meanwhile.
 type queue struct {
 	mu      sync.Mutex
 	waiting []*change
 	led     bool
-	worked  time.Duration // how long changes had the state since it was last left alone for a moment, see breathe
+	held    time.Duration // how long changes have held the state since yieldToOthers
 	ended   time.Time     // the last of them
 }
 
 const (
-	// batchMost bounds a transaction, and with it how long other processes and readers wait for its end.
-	batchMost = 64
+	// batchLimit bounds a transaction, and with it how long other processes wait for its end.
+	batchLimit = 64
 
-	// SQLite's lock between processes is not fair: who waits for it looks now and then whether it is free. A process that
-	// always has something to store leaves it alone for a breath after each breathAfter of work, long enough for a look.
-	breathAfter = 50 * time.Millisecond
-	breath      = 2 * busyLook
+	// The lock of SQLite between processes is not fair: whoever waits for it looks now and then whether it is free. A
+	// process that always has something to store leaves it alone after each yieldAfter of work, long enough for a look.
+	yieldAfter = 50 * time.Millisecond
+	yieldFor   = 2 * busyLook
 )
 
-// join adds a change. It leads where nobody does.
+// join adds a change. It leads if no other change does.
 func (q *queue) join(c *change) (leads bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -74,7 +74,7 @@ func (q *queue) join(c *change) (leads bool) {
 	return c.leads
 }
 
-// leave takes a change out. It is too late for that once its transaction has begun, or it is to lead one.
+// leave removes a change, unless it leads or its transaction has begun.
 func (q *queue) leave(c *change) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -86,47 +86,47 @@ func (q *queue) leave(c *change) bool {
 	return true
 }
 
-// take takes the first changes out.
-func (q *queue) take(most int) []*change {
+// take removes the first changes, at most limit, and returns them.
+func (q *queue) take(limit int) []*change {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	n := min(most, len(q.waiting))
+	n := min(limit, len(q.waiting))
 	batch := slices.Clone(q.waiting[:n])
 	q.waiting = slices.Delete(q.waiting, 0, n)
 	return batch
 }
 
-// end tells those of a batch that it is over, and gives the lead away. worked is how long the batch had the state.
-func (q *queue) end(batch []*change, worked time.Duration) {
+// end wakes the callers of a batch, which has held the state for some time, and hands on the lead.
+func (q *queue) end(batch []*change, held time.Duration) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	for _, c := range batch {
-		c.told <- struct{}{}
+		c.wake <- struct{}{}
 	}
 	if q.led = len(q.waiting) > 0; q.led {
 		next := q.waiting[0]
 		next.leads = true
-		next.told <- struct{}{}
+		next.wake <- struct{}{}
 	}
-	if q.worked += worked; len(batch) <= 1 && !q.led {
-		q.worked = 0 // one at a time: there are moments enough in between
+	if q.held += held; len(batch) <= 1 && !q.led {
+		q.held = 0 // one at a time: the gaps between them are enough
 	}
 	q.ended = time.Now()
 }
 
-// breathe leaves the state to other processes for a moment when this one had it for long.
-func (q *queue) breathe(ctx context.Context) {
+// yieldToOthers leaves the state to other processes for a moment if this one has held it for long.
+func (q *queue) yieldToOthers(ctx context.Context) {
 	q.mu.Lock()
-	missing := breath - time.Since(q.ended)
-	due := q.worked >= breathAfter && missing > 0
-	if q.worked >= breathAfter {
-		q.worked = 0
+	rest := yieldFor - time.Since(q.ended)
+	due := q.held >= yieldAfter
+	if due {
+		q.held = 0
 	}
 	q.mu.Unlock()
-	if !due {
+	if !due || rest <= 0 {
 		return
 	}
-	t := time.NewTimer(missing)
+	t := time.NewTimer(rest)
 	defer t.Stop()
 	select {
 	case <-t.C:
@@ -134,19 +134,19 @@ func (q *queue) breathe(ctx context.Context) {
 	}
 }
 
-// tx makes a change in a transaction and returns when that is on disk. Changes that come while another one is being stored
-// share the next transaction, and so the wait for the disk; each is taken back alone where it fails. The context counts
-// until its transaction begins: after that, what was stored can't be reported as failed. do gets a context without an end.
+// tx makes a change in a transaction and returns once that is on disk. Changes that come while another one is being stored
+// share the next transaction, and so the wait for the disk; one that fails is taken back alone. The context counts until
+// the transaction begins: what was stored must not be reported as failed. do gets a context that never ends.
 func (s *Store) tx(ctx context.Context, do func(context.Context, *txn) error) error {
-	c := &change{ctx: ctx, do: do, told: make(chan struct{}, 1), err: errAbandoned}
+	c := &change{ctx: ctx, do: do, wake: make(chan struct{}, 1), err: errAbandoned}
 	if !s.queue.join(c) {
 		select {
-		case <-c.told:
+		case <-c.wake:
 		case <-ctx.Done():
 			if s.queue.leave(c) {
 				return ctx.Err()
 			}
-			<-c.told
+			<-c.wake
 		}
 	}
 	if c.leads {
@@ -155,31 +155,31 @@ func (s *Store) tx(ctx context.Context, do func(context.Context, *txn) error) er
 	return s.wrap(c.outcome())
 }
 
-// lead makes one transaction of what waits; c is the first of it.
+// lead makes one transaction of what waits. c is the first of it.
 func (s *Store) lead(c *change) {
-	s.queue.breathe(c.ctx)
+	s.queue.yieldToOthers(c.ctx)
 	var batch []*change
-	var begun time.Time
-	defer func() { s.queue.end(batch, time.Since(begun)) }()
+	var begin time.Time
+	defer func() { s.queue.end(batch, time.Since(begin)) }()
 	tx, err := s.db.begin(c.ctx, s.Moved)
-	begun = time.Now()
+	begin = time.Now()
 	if err != nil {
 		if c.ctx.Err() != nil {
 			batch = s.queue.take(1) // c alone
 		} else {
-			batch = s.queue.take(math.MaxInt) // it holds for all: the state can't be written, or another process has held it for long
+			batch = s.queue.take(math.MaxInt) // the state can't be written, or another process has held it for long
 		}
-		tell(batch, err)
+		setError(batch, err)
 		return
 	}
 	ctx := context.WithoutCancel(c.ctx)
 	defer tx.end(ctx)
-	batch = s.queue.take(batchMost)
-	tell(batch, s.together(ctx, tx, batch))
+	batch = s.queue.take(batchLimit)
+	setError(batch, s.runBatch(ctx, tx, batch))
 }
 
-// tell gives an error, or nil, to all who have none of their own.
-func tell(batch []*change, err error) {
+// setError gives an error, or nil, to all changes that have none of their own.
+func setError(batch []*change, err error) {
 	for _, c := range batch {
 		if !c.failed {
 			c.err = err
@@ -187,29 +187,28 @@ func tell(batch []*change, err error) {
 	}
 }
 
-// together makes the changes of a batch and commits those that did not fail. Its error is that of all the others.
-func (s *Store) together(ctx context.Context, tx *txn, batch []*change) error {
+// runBatch makes the changes of a batch and commits those that did not fail. Its error is that of all the others.
+func (s *Store) runBatch(ctx context.Context, tx *txn, batch []*change) error {
+	// A single change needs no savepoint: if it fails, the transaction is rolled back.
+	shared := len(batch) > 1
 	done := 0
 	for _, c := range batch {
-		var err error
-		if len(batch) > 1 {
-			if _, err = tx.ExecContext(ctx, `SAVEPOINT change`); err != nil {
+		if shared {
+			if _, err := tx.ExecContext(ctx, `SAVEPOINT change`); err != nil {
 				return err
 			}
 		}
-		if err = c.run(tx); err != nil {
-			c.err, c.failed = err, true
-			if len(batch) > 1 {
-				// Some errors, a full disk for one, have taken the whole transaction back already. Then there is no savepoint.
-				if _, e := tx.ExecContext(ctx, `ROLLBACK TO change`); e != nil {
-					return err
-				}
-			}
-		} else {
+		err := c.run(tx)
+		if err == nil {
 			done++
+		} else if c.err, c.failed = err, true; shared {
+			// Some errors, such as a full disk, have rolled back the whole transaction. Then there is no savepoint.
+			if _, e := tx.ExecContext(ctx, `ROLLBACK TO change`); e != nil {
+				return err
+			}
 		}
-		if len(batch) > 1 {
-			if _, err = tx.ExecContext(ctx, `RELEASE change`); err != nil {
+		if shared {
+			if _, err := tx.ExecContext(ctx, `RELEASE change`); err != nil {
 				return err
 			}
 		}
@@ -217,8 +216,10 @@ func (s *Store) together(ctx context.Context, tx *txn, batch []*change) error {
 	if done == 0 {
 		return nil
 	}
-	if err := beforeCommit(); err != nil {
-		return err
+	if s.beforeCommit != nil {
+		if err := s.beforeCommit(); err != nil {
+			return err
+		}
 	}
 	return tx.commit(ctx)
 }

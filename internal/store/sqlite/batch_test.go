@@ -32,7 +32,7 @@ type busyStore struct {
 
 func newBusyStore(t *testing.T) *busyStore {
 	t.Helper()
-	s, _ := newStore(t)
+	s := newStore(t)
 	b := &busyStore{Store: s, t: t, goOn: make(chan struct{})}
 	held := trip(t, s, "held").ID
 	b.beforeCommit(func() error { return nil })
@@ -48,10 +48,10 @@ func newBusyStore(t *testing.T) *busyStore {
 }
 
 func (b *busyStore) beforeCommit(f func() error) {
-	b.t.Cleanup(sqlite.SetBeforeCommit(func() error {
+	b.SetBeforeCommit(func() error {
 		b.commits.Add(1)
 		return f()
-	}))
+	})
 }
 
 // meanwhile has a change made and returns once it waits for its turn.
@@ -71,16 +71,29 @@ func (b *busyStore) end() {
 func (b *busyStore) fail(ctx context.Context, project string) error {
 	r := result(store.Failure)
 	r.Project = project
-	_, err := b.Record(ctx, r, three)
+	_, err := b.Record(ctx, r, limits)
 	return err
 }
 
 func (b *busyStore) failures(id string) int {
 	b.t.Helper()
-	return project(b.t, b.Store, id).Breaker.Failures
+	return failures(b.t, b.Store, id)
 }
 
-func TestChangesThatComeWhileAnotherIsStoredShareOneTransaction(t *testing.T) {
+func (b *busyStore) texts(query string) []string {
+	b.t.Helper()
+	list, err := b.Texts(ctx, query)
+	require.NoError(b.t, err)
+	return list
+}
+
+func assertNoError(t *testing.T, err error) {
+	if err != nil {
+		t.Error(err)
+	}
+}
+
+func TestSharedTransaction(t *testing.T) {
 	b := newBusyStore(t)
 	for range 20 {
 		b.meanwhile(func() { assertNoError(t, b.fail(ctx, "odilo")) })
@@ -94,19 +107,19 @@ func TestChangesThatComeWhileAnotherIsStoredShareOneTransaction(t *testing.T) {
 	require.Len(t, list, 1, "each sees what those before it did")
 }
 
-func TestATransactionHasABoundedNumberOfChanges(t *testing.T) {
+func TestBatchLimit(t *testing.T) {
 	b := newBusyStore(t)
-	for range 2*sqlite.BatchMost + 1 {
+	for range 2*sqlite.BatchLimit + 1 {
 		b.meanwhile(func() { assertNoError(t, b.fail(ctx, "odilo")) })
 	}
 	b.end()
 	require.Equal(t, int32(1+3), b.commits.Load())
-	require.Equal(t, 2*sqlite.BatchMost+1, b.failures("odilo"))
+	require.Equal(t, 2*sqlite.BatchLimit+1, b.failures("odilo"))
 }
 
 var halfDone = []string{`INSERT INTO meta VALUES ('half', 'done')`, `INSERT INTO meta VALUES ('half', 'again')`}
 
-func TestAChangeThatFailsIsTakenBackAlone(t *testing.T) {
+func TestFailedChange(t *testing.T) {
 	b := newBusyStore(t)
 	var refused error
 	b.meanwhile(func() { assertNoError(t, b.fail(ctx, "odilo")) })
@@ -122,7 +135,7 @@ func TestAChangeThatFailsIsTakenBackAlone(t *testing.T) {
 	require.Empty(t, half)
 }
 
-func TestWhereTheCommitFailsAllAreTold(t *testing.T) {
+func TestFailedCommit(t *testing.T) {
 	b := newBusyStore(t)
 	broken := errors.New("the disk is broken")
 	b.beforeCommit(func() error { return broken })
@@ -140,7 +153,7 @@ func TestWhereTheCommitFailsAllAreTold(t *testing.T) {
 
 // A full disk and the like make SQLite take back the whole transaction at once. What came before is gone then, and what
 // comes after in the same batch must not be stored on its own.
-func TestWhereSQLiteTakesTheWholeTransactionBackAllAreTold(t *testing.T) {
+func TestRolledBackBySQLite(t *testing.T) {
 	b := newBusyStore(t)
 	var told [3]error
 	b.meanwhile(func() { told[0] = b.fail(ctx, "odilo") })
@@ -156,7 +169,7 @@ func TestWhereSQLiteTakesTheWholeTransactionBackAllAreTold(t *testing.T) {
 	require.Equal(t, 1, b.failures("atlas"))
 }
 
-func TestAChangeWhoseCallerLeavesBeforeItsTurnIsNotMade(t *testing.T) {
+func TestCanceledBeforeItsTurn(t *testing.T) {
 	b := newBusyStore(t)
 	leaving, leave := context.WithCancel(ctx)
 	left := make(chan error, 1)
@@ -169,8 +182,8 @@ func TestAChangeWhoseCallerLeavesBeforeItsTurnIsNotMade(t *testing.T) {
 	require.Equal(t, 2, b.failures("odilo"))
 }
 
-func TestWhoeverLeadsTheOthersMayLeaveToo(t *testing.T) {
-	s, _ := newStore(t)
+func TestCanceledLeader(t *testing.T) {
+	s := newStore(t)
 	b := &busyStore{Store: s, t: t}
 	letGo := s.Occupy()
 	leaving, leave := context.WithCancel(ctx)
@@ -185,7 +198,7 @@ func TestWhoeverLeadsTheOthersMayLeaveToo(t *testing.T) {
 }
 
 // A result that is stored must not be reported as failed: it would be recorded again.
-func TestAChangeThatHasBegunIsFollowedThroughAlthoughItsCallerLeaves(t *testing.T) {
+func TestCanceledAfterTheBegin(t *testing.T) {
 	b := newBusyStore(t)
 	leaving, leave := context.WithCancel(ctx)
 	change := func() {
@@ -197,10 +210,10 @@ func TestAChangeThatHasBegunIsFollowedThroughAlthoughItsCallerLeaves(t *testing.
 	b.meanwhile(change) // leads
 	b.meanwhile(change)
 	b.end()
-	require.Equal(t, []string{"left", "left"}, b.Texts(`SELECT value FROM meta WHERE value = 'left'`))
+	require.Equal(t, []string{"left", "left"}, b.texts(`SELECT value FROM meta WHERE value = 'left'`))
 }
 
-func TestAPanicIsItsOwnCallersAlone(t *testing.T) {
+func TestPanic(t *testing.T) {
 	b := newBusyStore(t)
 	panics := func() {
 		defer func() {
@@ -217,10 +230,10 @@ func TestAPanicIsItsOwnCallersAlone(t *testing.T) {
 	b.meanwhile(func() { assertNoError(t, b.fail(ctx, "odilo")) })
 	b.end()
 	require.Equal(t, 2, b.failures("odilo"))
-	require.Empty(t, b.Texts(`SELECT key FROM meta WHERE key = 'half'`))
+	require.Empty(t, b.texts(`SELECT key FROM meta WHERE key = 'half'`))
 }
 
-func TestAGoroutineThatEndsWithinItsChangeLeavesNobodyWaiting(t *testing.T) {
+func TestGoexit(t *testing.T) {
 	b := newBusyStore(t)
 	b.meanwhile(func() { _ = b.Do(ctx, func(context.Context) error { runtime.Goexit(); return nil }, halfDone[0]) })
 	var told error
@@ -231,9 +244,9 @@ func TestAGoroutineThatEndsWithinItsChangeLeavesNobodyWaiting(t *testing.T) {
 	require.NoError(t, b.fail(ctx, "odilo"))
 }
 
-func TestWhereNoTransactionCanBeginAllWhoWaitAreTold(t *testing.T) {
+func TestFailedBegin(t *testing.T) {
 	b := newBusyStore(t)
-	var told [2 * sqlite.BatchMost]error
+	var told [2 * sqlite.BatchLimit]error
 	for n := range told {
 		b.meanwhile(func() { told[n] = b.fail(ctx, "odilo") })
 	}
@@ -245,7 +258,7 @@ func TestWhereNoTransactionCanBeginAllWhoWaitAreTold(t *testing.T) {
 	}
 }
 
-func TestClosingWaitsForTheTransactionThatIsUnderWay(t *testing.T) {
+func TestCloseWaits(t *testing.T) {
 	b := newBusyStore(t)
 	closed := make(chan error, 1)
 	go func() { closed <- b.Close() }()
@@ -266,7 +279,7 @@ func TestClosingWaitsForTheTransactionThatIsUnderWay(t *testing.T) {
 // locked is a store whose state another one has locked, as another process would, until letGo.
 func locked(t *testing.T) (b *busyStore, letGo func()) {
 	t.Helper()
-	s, _ := newStore(t)
+	s := newStore(t)
 	other := open(t, s.Path(), sqlite.Options{})
 	began, goOn, over := make(chan struct{}), make(chan struct{}), make(chan struct{})
 	go func() {
@@ -284,7 +297,7 @@ func locked(t *testing.T) (b *busyStore, letGo func()) {
 	}
 }
 
-func TestWhileAnotherProcessHasTheStateOneCanReadAndLeave(t *testing.T) {
+func TestReadAndCancelWhileLocked(t *testing.T) {
 	b, letGo := locked(t)
 	leaving, leave := context.WithCancel(ctx)
 	left := make(chan error, 1)
@@ -298,7 +311,7 @@ func TestWhileAnotherProcessHasTheStateOneCanReadAndLeave(t *testing.T) {
 	require.Equal(t, 1, b.failures("odilo"))
 }
 
-func TestAStateThatIsLockedForLongIsAnErrorForAllWhoWait(t *testing.T) {
+func TestLockedForLong(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b, letGo := locked(t)
 		begun := time.Now()
@@ -318,11 +331,11 @@ func TestAStateThatIsLockedForLongIsAnErrorForAllWhoWait(t *testing.T) {
 	})
 }
 
-func TestQueriesThatComeAgainArePreparedAndGiveTheSame(t *testing.T) {
-	s, _ := newStore(t)
+func TestPreparedAtSecondUse(t *testing.T) {
+	s := newStore(t)
 	for n := range 6 {
 		record(t, s, result(store.Failure))
-		require.Equal(t, n+1, project(t, s, "odilo").Breaker.Failures)
+		require.Equal(t, n+1, failures(t, s, "odilo"))
 	}
 	all, prepared := s.Prepared()
 	require.Positive(t, prepared)
@@ -331,7 +344,11 @@ func TestQueriesThatComeAgainArePreparedAndGiveTheSame(t *testing.T) {
 		list, err := s.Incidents(ctx, i.ID)
 		require.NoError(t, err)
 		require.Len(t, list, 1)
-		_, err = s.NewComments(ctx, "x", written(make([]int64, n)...))
+		written := map[int64]time.Time{}
+		for id := range n {
+			written[int64(id)] = time.Now()
+		}
+		_, err = s.NewComments(ctx, "x", written)
 		require.NoError(t, err)
 	}
 	more, _ := s.Prepared()

@@ -3,183 +3,180 @@ package sqlite
 import (
 	"context"
 	"database/sql"
+	"sync"
 )
 
-// querier reads, within a transaction or outside.
-type querier interface {
-	QueryContext(context.Context, string, ...any) (*rows, error)
-	QueryRowContext(context.Context, string, ...any) *row
+// database is the connections to one file.
+//
+// Transactions use the writer. SQLite has one writer at a time anyway, and the goroutines of one process queue for it,
+// fairly, instead of polling for the lock of the file. Queries outside transactions use the reader, so that they do not wait
+// for the sync of a commit; a reader of a write-ahead log never waits for a writer, and sees each commit once it has
+// returned. It is opened when a query first finds the writer busy: a command that does one thing after the other does with
+// the writer alone.
+type database struct {
+	writer *connection
+
+	mu         sync.Mutex
+	reader     *connection                                // nil until it is opened
+	openReader func(context.Context) (*connection, error) // nil: there is none
 }
 
-// database is the one connection to the file. SQLite has one writer anyway, and goroutines of one process then queue for it,
-// fairly, instead of polling for the file's lock. It is not left to database/sql's pool and transactions: without them a
-// result costs 20 µs less, since no goroutine watches over it and BEGIN and COMMIT are not parsed each time.
+// forReading waits for a connection to read from.
+func (d *database) forReading(ctx context.Context) (*connection, error) {
+	c, taken := d.reading(ctx)
+	if taken {
+		return c, nil
+	}
+	return c, c.take(ctx)
+}
+
+func (d *database) reading(ctx context.Context) (c *connection, taken bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	switch {
+	case d.reader != nil:
+		return d.reader, false
+	case d.openReader == nil:
+		return d.writer, false
+	}
+	select {
+	case d.writer.turn <- struct{}{}:
+		return d.writer, true
+	default:
+	}
+	c, err := d.openReader(context.WithoutCancel(ctx))
+	if err != nil {
+		return d.writer, false
+	}
+	d.reader = c
+	return c, false
+}
+
+// close waits for the transaction and the query that are under way.
+func (d *database) close() error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.openReader = nil
+	if d.reader != nil {
+		_ = d.reader.close()
+	}
+	return d.writer.close() // the last one folds in the log
+}
+
+// connection is a connection that one goroutine at a time uses. It is not left to the pool and the transactions of
+// database/sql: without them a result costs 20 µs less, since no goroutine watches over it and BEGIN and COMMIT are not
+// parsed each time.
 //
 // A context counts while one waits for the connection, and never for a query: that is over soon, and the end of one context
 // could interrupt the next query too.
-type database struct {
+type connection struct {
 	pool *sql.DB
 	conn *sql.Conn
 	turn chan struct{} // holds a token while somebody uses the connection
 
-	// Queries that came once are here without a statement. When they come again they are prepared: a process that asks once is not
-	// slowed down. There are only as many as this package writes down, because values are always parameters. Who has the
-	// turn has the map too.
+	// Queries that came once are here without a statement. They are prepared when they come again: a process that asks once
+	// is not slowed down. There are only as many as this package spells out, because values are always parameters. It is
+	// guarded by the turn.
 	known map[string]*sql.Stmt
 }
 
-func newDatabase(dsn string) (*database, error) {
+func newConnection(dsn string) (*connection, error) {
 	pool, err := sql.Open("sqlite", dsn)
 	if err != nil {
 		return nil, err
 	}
 	pool.SetMaxOpenConns(1)
-	return &database{pool: pool, turn: make(chan struct{}, 1), known: map[string]*sql.Stmt{}}, nil
+	return &connection{pool: pool, turn: make(chan struct{}, 1), known: map[string]*sql.Stmt{}}, nil
 }
 
 // connect opens the file; it may be called again after an error.
-func (d *database) connect(ctx context.Context) (err error) {
-	if d.conn == nil {
-		d.conn, err = d.pool.Conn(ctx)
+func (c *connection) connect(ctx context.Context) (err error) {
+	if c.conn == nil {
+		c.conn, err = c.pool.Conn(ctx)
 	}
 	return err
 }
 
-// close waits for a transaction that is under way.
-func (d *database) close() error {
-	d.turn <- struct{}{}
-	defer d.done()
-	for _, st := range d.known {
+func (c *connection) close() error {
+	c.turn <- struct{}{}
+	defer c.done()
+	for _, st := range c.known {
 		if st != nil {
 			_ = st.Close() // else SQLite keeps the file open
 		}
 	}
-	d.known = map[string]*sql.Stmt{}
-	if d.conn != nil {
-		_ = d.conn.Close() // back into the pool
+	c.known = map[string]*sql.Stmt{}
+	if c.conn != nil {
+		_ = c.conn.Close() // back into the pool
 	}
-	return d.pool.Close()
+	return c.pool.Close()
 }
 
 // take waits for the turn; done ends it.
-func (d *database) take(ctx context.Context) error {
+func (c *connection) take(ctx context.Context) error {
 	select {
-	case d.turn <- struct{}{}:
+	case c.turn <- struct{}{}:
 		return nil
 	case <-ctx.Done():
 		return ctx.Err()
 	}
 }
 
-func (d *database) done() { <-d.turn }
+func (c *connection) done() { <-c.turn }
 
-// statement returns the prepared query, nil where it comes for the first time or can't be prepared: as it stands it then
-// fails with an error of its own.
-func (d *database) statement(ctx context.Context, query string) *sql.Stmt {
-	st, again := d.known[query]
+// statement returns the prepared query, nil if it comes for the first time or can't be prepared: executed as it stands, it
+// then fails with an error of its own.
+func (c *connection) statement(ctx context.Context, query string) *sql.Stmt {
+	st, again := c.known[query]
 	if st == nil && again {
-		if prepared, err := d.conn.PrepareContext(ctx, query); err == nil {
+		if prepared, err := c.conn.PrepareContext(ctx, query); err == nil {
 			st = prepared
 		}
 	}
-	d.known[query] = st
+	c.known[query] = st
 	return st
 }
 
-func (d *database) exec(ctx context.Context, query string, args ...any) (sql.Result, error) {
-	if st := d.statement(ctx, query); st != nil {
+func (c *connection) exec(ctx context.Context, query string, args ...any) (sql.Result, error) {
+	if st := c.statement(ctx, query); st != nil {
 		return st.ExecContext(ctx, args...)
 	}
-	return d.conn.ExecContext(ctx, query, args...)
+	return c.conn.ExecContext(ctx, query, args...)
 }
 
-func (d *database) query(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
-	if st := d.statement(ctx, query); st != nil {
+func (c *connection) query(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
+	if st := c.statement(ctx, query); st != nil {
 		return st.QueryContext(ctx, args...)
 	}
-	return d.conn.QueryContext(ctx, query, args...)
+	return c.conn.QueryContext(ctx, query, args...)
 }
 
-// QueryContext has the turn until the rows are closed.
-func (d *database) QueryContext(ctx context.Context, query string, args ...any) (out *rows, err error) {
-	err = patiently(ctx, func() error {
-		if err := d.take(ctx); err != nil {
-			return err
-		}
-		found, err := d.query(context.WithoutCancel(ctx), query, args...)
-		if err != nil {
-			d.done()
-			return err
-		}
-		out = &rows{found, d.done}
-		return nil
-	})
-	return out, err
-}
-
-func (d *database) QueryRowContext(ctx context.Context, query string, args ...any) *row {
-	found, err := d.QueryContext(ctx, query, args...)
-	return &row{found, err}
-}
-
-// rows must be closed, or nobody else can use the state.
-type rows struct {
-	*sql.Rows
-	done func()
-}
-
-func (r *rows) Close() error {
-	err := r.Rows.Close()
-	r.done()
-	return err
-}
-
-// row is the first of some rows. Its Scan must be called.
-type row struct {
-	rows *rows
-	err  error
-}
-
-// Scan is that of [sql.Row].
-func (r *row) Scan(to ...any) error {
-	if r.err != nil {
-		return r.err
-	}
-	defer func() { _ = r.rows.Close() }()
-	if !r.rows.Next() {
-		if err := r.rows.Err(); err != nil {
-			return err
-		}
-		return sql.ErrNoRows
-	}
-	return r.rows.Scan(to...)
-}
-
-// txn is a transaction that is under way. It has the turn.
+// txn is a transaction that is under way. It has the turn of the writer.
 type txn struct {
-	db   *database
+	db   *connection
 	over bool // committed
 }
 
-// begin begins a transaction as soon as nobody else has one. ctx counts until then, and no longer. ready is asked before.
+// begin begins a transaction once nobody else has one. ctx counts until then, and no longer. ready is called first.
 func (d *database) begin(ctx context.Context, ready func() error) (*txn, error) {
-	err := patiently(ctx, func() error {
-		if err := d.take(ctx); err != nil {
+	c := d.writer
+	err := retryBusy(ctx, func() error {
+		if err := c.take(ctx); err != nil {
 			return err
 		}
 		err := ready()
 		if err == nil {
-			_, err = d.exec(context.WithoutCancel(ctx), `BEGIN IMMEDIATE`)
+			_, err = c.exec(context.WithoutCancel(ctx), `BEGIN IMMEDIATE`)
 		}
 		if err != nil {
-			d.done() // for those who read meanwhile
+			c.done() // for those who close the state meanwhile
 		}
 		return err
 	})
 	if err != nil {
 		return nil, err
 	}
-	return &txn{db: d}, nil
+	return &txn{db: c}, nil
 }
 
 func (t *txn) commit(ctx context.Context) error {
@@ -188,27 +185,10 @@ func (t *txn) commit(ctx context.Context) error {
 	return err
 }
 
-// end takes the transaction back where it was not committed.
+// end takes the transaction back unless it was committed.
 func (t *txn) end(ctx context.Context) {
 	if !t.over {
 		_, _ = t.db.exec(ctx, `ROLLBACK`) // an error means that SQLite has done it already
 	}
 	t.db.done()
-}
-
-func (t *txn) ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error) {
-	return t.db.exec(ctx, query, args...)
-}
-
-func (t *txn) QueryContext(ctx context.Context, query string, args ...any) (*rows, error) {
-	found, err := t.db.query(ctx, query, args...)
-	if err != nil {
-		return nil, err
-	}
-	return &rows{found, func() {}}, nil
-}
-
-func (t *txn) QueryRowContext(ctx context.Context, query string, args ...any) *row {
-	found, err := t.QueryContext(ctx, query, args...)
-	return &row{found, err}
 }

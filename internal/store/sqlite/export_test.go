@@ -5,15 +5,10 @@ import (
 	"database/sql"
 )
 
-const BatchMost = batchMost
+const BatchLimit = batchLimit
 
-// SetBeforeCommit has f called before each transaction's commit; its error takes the place of the commit. The result puts
-// things back.
-func SetBeforeCommit(f func() error) (restore func()) {
-	old := beforeCommit
-	beforeCommit = f
-	return func() { beforeCommit = old }
-}
+// SetBeforeCommit has f called before each commit of the state; its error takes the place of the commit.
+func (s *Store) SetBeforeCommit(f func() error) { s.beforeCommit = f }
 
 // Waiting is how many changes wait for the next transaction, or for its beginning.
 func (s *Store) Waiting() int {
@@ -22,12 +17,19 @@ func (s *Store) Waiting() int {
 	return len(s.queue.waiting)
 }
 
-// Occupy takes the connection until letGo.
+// Occupy takes the writer until letGo.
 func (s *Store) Occupy() (letGo func()) {
-	if err := s.db.take(context.Background()); err != nil {
+	if err := s.db.writer.take(context.Background()); err != nil {
 		panic(err)
 	}
-	return s.db.done
+	return s.db.writer.done
+}
+
+// HasReader reports whether the second connection is open.
+func (s *Store) HasReader() bool {
+	s.db.mu.Lock()
+	defer s.db.mu.Unlock()
+	return s.db.reader != nil
 }
 
 // InTx makes a change of plain statements.
@@ -47,28 +49,18 @@ func (s *Store) Do(ctx context.Context, f func(context.Context) error, statement
 	})
 }
 
-// Prepared tells how many queries came so far, and how many of them are prepared.
+// Prepared returns how many queries the writer has seen, and how many of them are prepared.
 func (s *Store) Prepared() (all, prepared int) {
 	defer s.Occupy()()
-	for _, st := range s.db.known {
+	for _, st := range s.db.writer.known {
 		if st != nil {
 			prepared++
 		}
 	}
-	return len(s.db.known), prepared
+	return len(s.db.writer.known), prepared
 }
 
-// Outputs are the outputs in the history, the oldest first.
-func (s *Store) Outputs() []string {
-	return s.Texts(`SELECT output FROM result WHERE output IS NOT NULL ORDER BY id`)
-}
-
-// Texts are what a query of one column gives.
-func (s *Store) Texts(query string) []string {
-	rows, err := s.db.QueryContext(context.Background(), query)
-	list, err := collect(rows, err, func(rows *sql.Rows) (v string, err error) { return v, rows.Scan(&v) })
-	if err != nil {
-		panic(err)
-	}
-	return list
+// Texts are what a query of one column returns.
+func (s *Store) Texts(ctx context.Context, query string) ([]string, error) {
+	return read(ctx, s, func(rows *sql.Rows) (v string, err error) { return v, rows.Scan(&v) }, query)
 }

@@ -16,11 +16,12 @@ import (
 	"github.com/terraphim/adfbot/breaker"
 	"github.com/terraphim/adfbot/escalate/incident"
 	"github.com/terraphim/adfbot/escalate/tracker"
+	"github.com/terraphim/adfbot/internal/hostlocal"
 	"github.com/terraphim/adfbot/internal/store"
 	"github.com/terraphim/adfbot/internal/store/sqlite"
 )
 
-// The state and the spool in testdata/old were written by adfbot as of November 2026 and are never written again. Every
+// The state in testdata/old was written by adfbot as of November 2026 and is never written again. Every
 // row, column and JSON field has a value somewhere. These tests show that the present code still reads all of it.
 
 const oldServer = "http://git.example.org"
@@ -45,14 +46,13 @@ func oldIssue(id, number int64) tracker.IssueRef {
 	return tracker.IssueRef{Repo: oldRepo, ID: id, Number: number, URL: fmt.Sprint(oldServer, "/acme/fleet/issues/", number)}
 }
 
-// oldState copies the old state with its spool and returns the file.
+// oldState copies the old state and returns the file.
 func oldState(t *testing.T) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "adfbot.db")
 	doc, err := os.ReadFile("../testdata/old/adfbot.db")
 	require.NoError(t, err)
 	require.NoError(t, os.WriteFile(path, doc, 0o600))
-	require.NoError(t, os.CopyFS(path+".d/spool", os.DirFS("../testdata/old/spool")))
 	return path
 }
 
@@ -421,44 +421,13 @@ func TestOldRowsLoad(t *testing.T) {
 		ID: oldID("10"), Project: "cedar", Agent: "project-meta", RunID: "cedar-7", Generation: 1, Host: "builder-1",
 		Started: at("2026-11-22T10:55:30Z"), ChildPID: 4711, ChildStart: "11111111-2222-3333-4444-555555555555/4242",
 	}}, running)
-	require.True(t, s.Gone(ctx, running[0]))
+	local := hostlocal.Beside(path)
+	require.NoError(t, local.Create(ctx))
+	require.True(t, local.Gone(running[0]))
 
 	require.NoError(t, s.Close())
 	s, err = sqlite.Open(ctx, path, sqlite.Options{ReadOnly: true})
 	require.NoError(t, err)
 	require.Equal(t, oldID("1"), s.Installation())
 	require.NoError(t, s.Close())
-}
-
-func TestOldSpoolLoads(t *testing.T) {
-	s := openOld(t, oldState(t))
-	spooled := ok[[]sqlite.Spooled](t)(s.Spooled())
-	var results []store.Result
-	for _, e := range spooled {
-		require.NoError(t, e.Err, e.File)
-		b, err := os.ReadFile(e.File)
-		require.NoError(t, err)
-		require.Equal(t, decoded(string(b)), asJSON(t, e.Result), "it is stored as it was")
-		results = append(results, e.Result)
-	}
-	require.Len(t, results, 4)
-	result := func(project, id, outcome, started, finished string) store.Result {
-		return store.Result{
-			Project: project, Agent: "project-meta", RunID: id, Outcome: outcome, Host: "builder-1", Started: at(started), Finished: at(finished),
-		}
-	}
-	generation := func(n int64) *int64 { return &n }
-	failure := result("cedar", "run-038", store.Failure, "2026-11-22T10:55:40Z", "2026-11-22T10:56:59Z")
-	failure.ExitCode, failure.Signal, failure.Detail, failure.Output = 143, "SIGTERM", "timed out after 30m0s", "still waiting for the lock\n"
-	failure.Generation = generation(1)
-	success := result("juniper", "run-039", store.Success, "2026-11-22T10:57:10Z", "2026-11-22T10:58:29Z")
-	success.Generation = generation(0)
-	ignored := store.Result{
-		Project: "ivy", Agent: "project-meta", RunID: "run-040", Outcome: store.Ignored, ExitCode: 75, Host: "builder-1", Finished: at("2026-11-22T10:59:59Z"),
-	}
-	require.Equal(t, []store.Result{failure, success, ignored}, results[:3])
-	// Of an output for which the disk had no room the end was kept.
-	require.Equal(t, "birch", results[3].Project)
-	require.Regexp(t, `a line of output\nthe last line\n$`, results[3].Output)
-	require.Less(t, len(results[3].Output), 4096)
 }

@@ -9,9 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
-	"testing/synctest"
 
 	"github.com/stretchr/testify/require"
 
@@ -20,7 +18,7 @@ import (
 	"github.com/terraphim/adfbot/pause"
 )
 
-func TestANewStateIsMadeWithItsDirectoryAndARandomInstallation(t *testing.T) {
+func TestCreate(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "var", "lib", "adfbot")
 	a := open(t, filepath.Join(dir, "a.db"), sqlite.Options{})
 	b := open(t, filepath.Join(dir, "b.db"), sqlite.Options{})
@@ -30,26 +28,7 @@ func TestANewStateIsMadeWithItsDirectoryAndARandomInstallation(t *testing.T) {
 	require.Equal(t, a.Installation(), open(t, a.Path(), sqlite.Options{}).Installation(), "it stays")
 }
 
-func TestOpeningUpgradesTheLocks(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "adfbot.db")
-	locks := filepath.Join(path+".d", "locks")
-	require.NoError(t, os.MkdirAll(locks, 0o700))
-	held, err := os.Create(filepath.Join(locks, "flag-odilo"))
-	require.NoError(t, err)
-	require.NoError(t, syscall.Flock(int(held.Fd()), syscall.LOCK_EX))
-	synctest.Test(t, func(t *testing.T) {
-		_, err := sqlite.Open(ctx, path, sqlite.Options{})
-		require.ErrorIs(t, err, store.ErrUnusable)
-		require.NotErrorIs(t, err, store.ErrDenied)
-		require.ErrorContains(t, err, path+": its locks can't be upgraded: ")
-		require.ErrorContains(t, err, "an earlier version of adfbot holds a lock (flag-odilo): stop it")
-	})
-	require.NoError(t, held.Close())
-	open(t, path, sqlite.Options{})
-	require.FileExists(t, locks)
-}
-
-func TestALostStateGetsItsInstallationBackFromTheSentinel(t *testing.T) {
+func TestInstallationFromSentinel(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "adfbot.db")
 	old := strings.Repeat("0123456789abcdef", 2)
 	asked := 0
@@ -62,13 +41,13 @@ func TestALostStateGetsItsInstallationBackFromTheSentinel(t *testing.T) {
 	require.Equal(t, 1, asked)
 }
 
-func TestWithoutASentinelANewStateIsANewInstallation(t *testing.T) {
+func TestInstallationWithoutSentinel(t *testing.T) {
 	s := open(t, filepath.Join(t.TempDir(), "adfbot.db"), sqlite.Options{Sentinel: func() (string, error) { return "", nil }})
 	require.Regexp(t, "^[0-9a-f]{32}$", s.Installation())
 }
 
 // Otherwise the open issues of the lost state would be taken for another installation's, for ever.
-func TestASentinelThatCantBeReadPreventsANewState(t *testing.T) {
+func TestUnreadableSentinel(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "adfbot.db")
 	mount := errors.New("mount is away")
 	_, err := sqlite.Open(ctx, path, sqlite.Options{Sentinel: func() (string, error) { return "", mount }})
@@ -80,7 +59,7 @@ func TestASentinelThatCantBeReadPreventsANewState(t *testing.T) {
 	require.Equal(t, old, s.Installation(), "nothing was decided by the attempt")
 }
 
-func TestAnEmptyFileBecomesAState(t *testing.T) {
+func TestEmptyFile(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "adfbot.db")
 	require.NoError(t, os.WriteFile(path, nil, 0o600))
 	_, err := sqlite.Open(ctx, path, sqlite.Options{ReadOnly: true})
@@ -89,14 +68,14 @@ func TestAnEmptyFileBecomesAState(t *testing.T) {
 	trip(t, open(t, path, sqlite.Options{}), "odilo")
 }
 
-func TestAStateThatIsMissingIsNotMadeByAReader(t *testing.T) {
+func TestReadOnlyMissing(t *testing.T) {
 	dir := t.TempDir()
 	_, err := sqlite.Open(ctx, filepath.Join(dir, "adfbot.db"), sqlite.Options{ReadOnly: true})
 	require.ErrorIs(t, err, fs.ErrNotExist)
 	require.Empty(t, names(t, dir))
 }
 
-func TestAStateOfANewerVersionIsRefused(t *testing.T) {
+func TestNewerVersion(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "adfbot.db")
 	require.NoError(t, open(t, path, sqlite.Options{}).Close())
 	setVersion(t, path, 999)
@@ -120,16 +99,8 @@ func setVersion(t *testing.T, path string, version int) {
 	require.NoError(t, err)
 }
 
-func TestManyProcessesThatMakeTheStateAtOnceMakeOne(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "deep", "adfbot.db")
-	for _, a := range together(t, many(10, child{Do: "open", Path: path})...) {
-		require.Empty(t, a.Err)
-		require.Equal(t, open(t, path, sqlite.Options{}).Installation(), a.ID)
-	}
-}
-
-func TestClosingFoldsTheLogIn(t *testing.T) {
-	s, _ := newStore(t)
+func TestCloseFoldsInTheLog(t *testing.T) {
+	s := newStore(t)
 	trip(t, s, "odilo")
 	require.FileExists(t, s.Path()+"-wal")
 	require.NoError(t, s.Close())
@@ -140,8 +111,8 @@ func TestClosingFoldsTheLogIn(t *testing.T) {
 	require.Len(t, list, 1)
 }
 
-func TestAReaderWritesNothing(t *testing.T) {
-	s, _ := newStore(t)
+func TestReadOnlyWritesNothing(t *testing.T) {
+	s := newStore(t)
 	trip(t, s, "odilo")
 	require.NoError(t, s.Close())
 	dir := filepath.Dir(s.Path())
@@ -149,7 +120,7 @@ func TestAReaderWritesNothing(t *testing.T) {
 
 	r := open(t, s.Path(), sqlite.Options{ReadOnly: true})
 	require.Equal(t, s.Installation(), r.Installation())
-	_, err := r.Record(ctx, result(store.Failure), three)
+	_, err := r.Record(ctx, result(store.Failure), limits)
 	require.ErrorIs(t, err, store.ErrUnusable)
 	require.Error(t, r.SetMeta(ctx, "k", "v"))
 	list, err := r.Unsettled(ctx, "")
@@ -161,11 +132,11 @@ func TestAReaderWritesNothing(t *testing.T) {
 	require.Equal(t, files, names(t, dir))
 }
 
-func TestAReaderSeesWhatAnotherHasJustWritten(t *testing.T) {
-	s, _ := newStore(t)
+func TestReadOnlySeesCommits(t *testing.T) {
+	s := newStore(t)
 	r := open(t, s.Path(), sqlite.Options{ReadOnly: true})
 	i := trip(t, s, "odilo")
-	require.Equal(t, i.ID, theIncident(t, r, i.ID).ID)
+	require.Equal(t, i.ID, oneIncident(t, r, i.ID).ID)
 }
 
 // damages are what can have happened to a state file, and what its error must say.
@@ -185,10 +156,10 @@ func overwrite(t *testing.T, path string, from, to int64) {
 	require.NoError(t, errors.Join(err, f.Close()))
 }
 
-func TestADamagedStateIsUnusableAndTheErrorSaysWhatToDo(t *testing.T) {
+func TestDamaged(t *testing.T) {
 	for what, damage := range damages {
 		t.Run(what, func(t *testing.T) {
-			s, _ := newStore(t)
+			s := newStore(t)
 			trip(t, s, "odilo")
 			require.NoError(t, s.Close())
 			damage(t, s.Path())
@@ -212,12 +183,12 @@ func use(path string, readOnly bool) error {
 	if _, err = s.Unsettled(ctx, ""); err != nil || readOnly {
 		return errors.Join(err, s.Check(ctx))
 	}
-	_, err = s.Record(ctx, result(store.Failure), three)
+	_, err = s.Record(ctx, result(store.Failure), limits)
 	return err
 }
 
-func TestADamagedInnerPageIsFoundByCheck(t *testing.T) {
-	s, _ := newStore(t)
+func TestCheckFindsDamage(t *testing.T) {
+	s := newStore(t)
 	for range 300 {
 		r := result(store.Failure)
 		r.Output = strings.Repeat("x", 300)
@@ -236,7 +207,7 @@ func TestADamagedInnerPageIsFoundByCheck(t *testing.T) {
 	require.ErrorContains(t, err, "move it away and restore a copy")
 }
 
-func TestAPathThatCantBeAStateIsUnusable(t *testing.T) {
+func TestUnusablePaths(t *testing.T) {
 	dir := t.TempDir()
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "file"), nil, 0o600))
 	for what, path := range map[string]string{
@@ -254,7 +225,7 @@ func TestAPathThatCantBeAStateIsUnusable(t *testing.T) {
 	}
 }
 
-func TestAPathWithStrangeCharactersIsTakenAsItIs(t *testing.T) {
+func TestSpecialCharactersInPath(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "a b?mode=ro#%41&x.db")
 	s := open(t, path, sqlite.Options{})
 	trip(t, s, "odilo")

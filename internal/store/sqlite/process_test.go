@@ -3,9 +3,11 @@ package sqlite_test
 import (
 	"bufio"
 	"fmt"
+	"io/fs"
 	"os"
-	"os/exec"
 	"path/filepath"
+	"strconv"
+	"syscall"
 	"testing"
 	"time"
 
@@ -14,14 +16,15 @@ import (
 	"github.com/terraphim/adfbot/internal/hostlocal"
 	"github.com/terraphim/adfbot/internal/store"
 	"github.com/terraphim/adfbot/internal/store/sqlite"
+	"github.com/terraphim/adfbot/internal/testhost"
 )
 
-func TestTenProcessesThatRecordTheThirdFailureAtOnceTripOnce(t *testing.T) {
-	s, _ := newStore(t)
+func TestConcurrentThirdFailure(t *testing.T) {
+	s := newStore(t)
 	record(t, s, result(store.Failure))
 	record(t, s, result(store.Failure))
 	trips, ids := 0, ""
-	for _, a := range together(t, many(10, child{Do: "fail", Times: 1, Path: s.Path()})...) {
+	for _, a := range together(t, 10, "fail", s.Path(), "1") {
 		require.Empty(t, a.Err)
 		trips += a.Trips
 		ids += a.Incident
@@ -31,37 +34,44 @@ func TestTenProcessesThatRecordTheThirdFailureAtOnceTripOnce(t *testing.T) {
 	require.NoError(t, err)
 	require.Len(t, list, 1)
 	require.Equal(t, ids, list[0].ID)
-	require.Equal(t, 12, project(t, s, "odilo").Breaker.Failures)
+	require.Equal(t, 12, failures(t, s, "odilo"))
 }
 
-func TestManyTransactionsOfTenProcessesAllGetThrough(t *testing.T) {
-	s, _ := newStore(t)
+func TestManyProcesses(t *testing.T) {
+	s := newStore(t)
 	const times = 50
-	for _, a := range together(t, many(10, child{Do: "fail", Times: times, Path: s.Path()})...) {
+	for _, a := range together(t, 10, "fail", s.Path(), strconv.Itoa(times)) {
 		require.Empty(t, a.Err, "none is turned away as busy")
 		require.Equal(t, times, a.N)
 	}
-	require.Equal(t, 10*times, project(t, s, "odilo").Breaker.Failures)
+	require.Equal(t, 10*times, failures(t, s, "odilo"))
 	runs, err := s.Runs(ctx, "odilo", 20*times)
 	require.NoError(t, err)
 	require.Len(t, runs, 10*times)
 }
 
+func TestCreatedByManyProcesses(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "deep", "adfbot.db")
+	for _, a := range together(t, 10, "open", path, "") {
+		require.Empty(t, a.Err)
+		require.Equal(t, open(t, path, sqlite.Options{}).Installation(), a.ID)
+	}
+}
+
 // Whatever was acknowledged is there, whenever its process dies; and two that flood one state both get their turn.
-func TestResultsThatWereTakenSurviveAKillInTheMiddleOfABatch(t *testing.T) {
-	s, _ := newStore(t)
+func TestKilledInABatch(t *testing.T) {
+	s := newStore(t)
 	for round := range 5 {
 		var taken []string
-		var floods [2]*exec.Cmd
+		var floods [2]*testhost.Child
 		var outs [2]*bufio.Scanner
 		for n := range floods {
-			floods[n] = child{Do: "flood", Path: s.Path(), Name: fmt.Sprintf("%d-%d", round, n)}.command(t)
+			floods[n] = testhost.Command(t, "flood", s.Path(), fmt.Sprintf("%d-%d", round, n))
 			floods[n].Stderr = os.Stderr
 			out, err := floods[n].StdoutPipe()
 			require.NoError(t, err)
 			outs[n] = bufio.NewScanner(out)
 			require.NoError(t, floods[n].Start())
-			t.Cleanup(func() { _ = floods[n].Process.Kill() })
 		}
 		for n, flood := range floods {
 			for range 100 + 37*round {
@@ -69,13 +79,15 @@ func TestResultsThatWereTakenSurviveAKillInTheMiddleOfABatch(t *testing.T) {
 				taken = append(taken, outs[n].Text())
 			}
 			require.NoError(t, flood.Process.Kill())
-			for outs[n].Scan() { // what it said before it died
+			for outs[n].Scan() { // what it printed before it died
 				taken = append(taken, outs[n].Text())
 			}
 			require.Error(t, flood.Wait())
 		}
+		ids, err := s.Texts(ctx, `SELECT run_id FROM result`)
+		require.NoError(t, err)
 		stored := map[string]bool{}
-		for _, id := range s.Texts(`SELECT run_id FROM result`) {
+		for _, id := range ids {
 			stored[id] = true
 		}
 		for _, id := range taken {
@@ -85,158 +97,60 @@ func TestResultsThatWereTakenSurviveAKillInTheMiddleOfABatch(t *testing.T) {
 	require.NoError(t, s.Check(ctx))
 }
 
-func TestALockKeepsOtherProcessesOutUntilItsHolderIsKilled(t *testing.T) {
-	s, _ := newStore(t)
-	pid, kill := child{Do: "hold", Name: "flag/odilo", Path: s.Path()}.start(t)
-	_, err := s.LockHere(ctx, "flag/odilo", 20*time.Millisecond)
-	var locked *hostlocal.LockTimeoutError
-	require.ErrorAs(t, err, &locked)
-	require.Equal(t, pid, locked.PID)
-
-	unlock, err := s.LockHere(ctx, "flag/atlas", 0)
-	require.NoError(t, err, "another lock is free")
-	unlock()
-	kill()
-	unlock, err = s.LockHere(ctx, "flag/odilo", 10*time.Second)
-	require.NoError(t, err)
-	unlock()
-}
-
-func assertNoError(t *testing.T, err error) bool {
-	if err != nil {
-		t.Error(err)
+func TestSpoolTakenByManyProcesses(t *testing.T) {
+	s := newStore(t)
+	spool := hostlocal.Beside(s.Path()).Spool()
+	for n := range 5 {
+		r := result(store.Failure)
+		r.RunID, r.Finished = fmt.Sprint("r", n), time.Now()
+		_, err := spool.Add(r)
+		require.NoError(t, err)
 	}
-	return err == nil
-}
-
-func begin(t *testing.T, s *sqlite.Store, runID string) store.Run {
-	t.Helper()
-	r, err := s.BeginRun(ctx, store.Run{Project: "odilo", Agent: "project-meta", RunID: runID, Host: "host-a", Started: noon})
+	taken := 0
+	for _, a := range together(t, 5, "take spool", s.Path(), "") {
+		require.Empty(t, a.Err)
+		taken += a.N
+	}
+	require.Equal(t, 5, taken)
+	require.Equal(t, 5, failures(t, s, "odilo"))
+	list, err := spool.List()
 	require.NoError(t, err)
-	return r
+	require.Empty(t, list)
 }
 
-func running(t *testing.T, s *sqlite.Store) []store.Run {
+// sharedDir creates a directory that belongs to a group.
+func sharedDir(t *testing.T, uid, gid int) string {
 	t.Helper()
-	list, err := s.Running(ctx)
+	dir := filepath.Join(testhost.PublicDir(t), "state")
+	require.NoError(t, os.Mkdir(dir, 0o700))
+	require.NoError(t, os.Chown(dir, uid, gid))
+	require.NoError(t, os.Chmod(dir, fs.ModeSetgid|0o770))
+	return dir
+}
+
+// A command that root runs must not lock out the bot's own user, nor one member of the group another.
+func TestOwnerOfNewFiles(t *testing.T) {
+	testhost.NeedRoot(t, "to give files to another user")
+	path := filepath.Join(sharedDir(t, 31234, 31235), "adfbot.db")
+	// Killed, so that -wal and -shm are still there.
+	flood := testhost.Command(t, "flood", path, "r")
+	flood.Env = append(flood.Env, umaskVar+"=077")
+	out, err := flood.StdoutPipe()
 	require.NoError(t, err)
-	return list
-}
-
-func TestARunIsNotedWithItsGenerationBeforeItBegins(t *testing.T) {
-	s, _ := newStore(t)
-	i := trip(t, s, "odilo")
-	require.True(t, resume(t, s, "odilo", i.ID, noon))
-	r := begin(t, s, "run-1")
-	defer s.Release(r)
-	require.Equal(t, int64(1), r.Generation)
-	list := running(t, s)
-	require.Len(t, list, 1)
-	require.Equal(t, r.ID, list[0].ID)
-	require.Equal(t, "run-1", list[0].RunID)
-	require.Equal(t, noon, list[0].Started)
-	require.False(t, s.Gone(ctx, list[0]), "its process is here")
-}
-
-func TestNoRunBeginsWhileAnIncidentIsOpen(t *testing.T) {
-	s, _ := newStore(t)
-	trip(t, s, "odilo")
-	_, err := s.BeginRun(ctx, store.Run{Project: "odilo", Started: noon})
-	require.ErrorIs(t, err, store.ErrPaused)
-	require.Empty(t, running(t, s))
-	require.Empty(t, names(t, filepath.Join(s.Path()+".d", "runs")))
-}
-
-func TestItsResultEndsARun(t *testing.T) {
-	s, _ := newStore(t)
-	r := begin(t, s, "run-1")
-	res := result(store.Success)
-	res.RunID, res.Run = "run-1", r.ID
-	record(t, s, res)
-	require.Empty(t, running(t, s))
-	s.Release(r)
-	require.Empty(t, names(t, filepath.Join(s.Path()+".d", "runs")))
-
-	again := begin(t, s, "run-1") // the same run id once more: the result is known already
-	res.Run = again.ID
-	require.True(t, record(t, s, res).Known)
-	require.Empty(t, running(t, s))
-	s.Release(again)
-}
-
-func lost(t *testing.T, s *sqlite.Store, r store.Run) (store.Answer, bool) {
-	t.Helper()
-	generation := r.Generation
-	a, recorded, err := s.Lost(ctx, r, store.Result{Project: r.Project, Agent: r.Agent, RunID: r.RunID, Outcome: store.Failure,
-		Generation: &generation, Run: r.ID}, three)
-	require.NoError(t, err)
-	return a, recorded
-}
-
-func TestARunWhoseProcessWasKilledIsGoneAndLostOnce(t *testing.T) {
-	s, _ := newStore(t)
-	_, kill := child{Do: "run", Name: "run-1", Path: s.Path()}.start(t)
-	list := running(t, s)
-	require.Len(t, list, 1)
-	require.False(t, s.Gone(ctx, list[0]))
-	kill()
-	require.True(t, s.Gone(ctx, list[0]))
-	a, recorded := lost(t, s, list[0])
-	require.True(t, recorded)
-	require.True(t, a.Counted)
-	require.Equal(t, 1, a.Failures)
-	_, recorded = lost(t, s, list[0])
-	require.False(t, recorded, "another process was faster")
-	require.Equal(t, 1, project(t, s, "odilo").Breaker.Failures)
-	require.Empty(t, running(t, s))
-	require.Empty(t, names(t, filepath.Join(s.Path()+".d", "runs")))
-}
-
-func TestARunIsNotGoneWhileItsCommandLives(t *testing.T) {
-	s, _ := newStore(t)
-	_, kill := child{Do: "run with child", Name: "run-1", Path: s.Path()}.start(t)
-	r := running(t, s)[0]
-	require.Positive(t, r.ChildPID)
-	require.NotEmpty(t, r.ChildStart)
-	kill()
-	require.False(t, s.Gone(ctx, r), "adfbot alone was killed; the command goes on")
-	endProcess(t, r.ChildPID)
-	require.Eventually(t, func() bool { return s.Gone(ctx, r) }, 10*time.Second, 5*time.Millisecond)
-}
-
-func TestALaterProcessOfTheSameIDIsNotTheCommand(t *testing.T) {
-	s, _ := newStore(t)
-	_, kill := child{Do: "run with child", Name: "run-1", Path: s.Path()}.start(t)
-	r := running(t, s)[0]
-	kill()
-	defer endProcess(t, r.ChildPID)
-	require.False(t, s.Gone(ctx, r))
-	reused := r
-	reused.ChildStart = "another-boot/12345"
-	require.True(t, s.Gone(ctx, reused))
-}
-
-func TestARunThatWasReportedOtherwiseIsNotLost(t *testing.T) {
-	for _, outcome := range []string{store.Success, store.Failure} {
-		s, _ := newStore(t)
-		_, kill := child{Do: "run", Name: "run-1", Path: s.Path()}.start(t)
-		kill()
-		r := running(t, s)[0]
-		res := result(outcome) // for instance from the spool
-		res.RunID = "run-1"
-		record(t, s, res)
-		before := project(t, s, "odilo")
-		_, recorded := lost(t, s, r)
-		require.False(t, recorded, "as a %s", outcome)
-		require.Equal(t, before, project(t, s, "odilo"))
-		require.Empty(t, running(t, s))
+	require.NoError(t, flood.Start())
+	require.True(t, bufio.NewScanner(out).Scan())
+	require.Error(t, flood.Kill())
+	for _, suffix := range []string{"", "-wal", "-shm"} {
+		var st syscall.Stat_t
+		require.NoError(t, syscall.Lstat(path+suffix, &st))
+		require.Equal(t, [3]uint32{31234, 31235, 0o660}, [3]uint32{st.Uid, st.Gid, st.Mode & 0o7777}, suffix)
 	}
 }
 
-func TestTheChildOfARunThatHasEndedIsNotNoted(t *testing.T) {
-	s, _ := newStore(t)
-	r := begin(t, s, "run-1")
-	defer s.Release(r)
-	require.NoError(t, s.NoteChild(ctx, r, 0x3fffffff))
-	require.Zero(t, running(t, s)[0].ChildPID)
+func TestGroupSharesAState(t *testing.T) {
+	testhost.NeedRoot(t, "to become another user")
+	path := filepath.Join(sharedDir(t, 0, testhost.Nobody), "adfbot.db")
+	once := func(uid int) said { return newProcess(t, "fail", path, "1").as(uid, "077").finish() }
+	require.Equal(t, said{N: 1, ID: once(0).ID}, once(testhost.Nobody))
+	require.Equal(t, 1, once(0).Trips)
 }

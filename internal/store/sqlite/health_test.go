@@ -10,19 +10,20 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/terraphim/adfbot/internal/hostlocal"
 	"github.com/terraphim/adfbot/internal/store"
 	"github.com/terraphim/adfbot/internal/store/sqlite"
 	"github.com/terraphim/adfbot/internal/testhost"
 )
 
 // A daemon, or an exec whose command takes an hour, has the file open while somebody takes it away. SQLite does not mind, and
-// everything stored from then on would be gone with the process.
-func TestNothingIsStoredInAFileThatIsNoLongerTheState(t *testing.T) {
+// what is stored from then on would be gone with the process.
+func TestMoved(t *testing.T) {
 	for what, take := range map[string]func(t *testing.T, dir string){
 		"its directory was moved away": func(t *testing.T, dir string) { require.NoError(t, os.Rename(dir, dir+".away")) },
 		"its directory was removed":    func(t *testing.T, dir string) { require.NoError(t, os.RemoveAll(dir)) },
 		"the file was removed":         func(t *testing.T, dir string) { require.NoError(t, os.Remove(filepath.Join(dir, "adfbot.db"))) },
-		"a file lies where its directory was": func(t *testing.T, dir string) {
+		"a file is in the place of its directory": func(t *testing.T, dir string) {
 			require.NoError(t, os.RemoveAll(dir))
 			require.NoError(t, os.WriteFile(dir, nil, 0o600))
 		},
@@ -37,18 +38,17 @@ func TestNothingIsStoredInAFileThatIsNoLongerTheState(t *testing.T) {
 			record(t, s, result(store.Failure))
 			require.NoError(t, s.Moved())
 			take(t, filepath.Dir(path))
-			for _, err := range []error{s.Moved(), s.Writable(ctx), s.KeepReady(), s.SetMeta(ctx, "x", "y")} {
+			_, err := s.Record(ctx, result(store.Failure), limits)
+			for _, err := range []error{err, s.Moved(), s.Writable(ctx), s.SetMeta(ctx, "x", "y")} {
 				require.ErrorIs(t, err, store.ErrUnusable)
+				require.NotErrorIs(t, err, store.ErrDenied)
 				require.ErrorContains(t, err, path+": it was removed or replaced while adfbot had it open: put it back")
 			}
-			_, err := s.Record(ctx, result(store.Failure), three)
-			require.ErrorIs(t, err, store.ErrUnusable)
-			require.NotErrorIs(t, err, store.ErrDenied)
 		})
 	}
 }
 
-func TestAStateThatCameBackIsGoneOnWith(t *testing.T) {
+func TestMovedBack(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "state", "adfbot.db")
 	dir := filepath.Dir(path)
 	s := open(t, path, sqlite.Options{})
@@ -58,32 +58,24 @@ func TestAStateThatCameBackIsGoneOnWith(t *testing.T) {
 	require.Equal(t, 1, record(t, s, result(store.Failure)).Failures)
 }
 
-func TestAStateThatIsNoFileIsSaidToBeNone(t *testing.T) {
+func TestNoFile(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "adfbot.db")
 	require.NoError(t, os.Mkdir(path, 0o700))
 	_, err := sqlite.Open(ctx, path, sqlite.Options{})
 	require.ErrorIs(t, err, store.ErrUnusable)
-	require.NotErrorIs(t, err, store.ErrDenied, "no other user could do it")
+	require.NotErrorIs(t, err, store.ErrDenied, "no other user could open it")
 	require.ErrorContains(t, err, "this is no file: move it away")
 }
 
-func TestOnAReadOnlyFileSystemTheFixIsNoChown(t *testing.T) {
-	dir := testhost.NewDisk(t, "size=2m")
-	path := filepath.Join(dir, "adfbot.db")
-	require.NoError(t, open(t, path, sqlite.Options{}).Close())
-	testhost.RemountReadOnly(t, dir)
-	for _, path := range []string{path, filepath.Join(dir, "new.db")} {
-		_, err := sqlite.Open(ctx, path, sqlite.Options{})
-		require.ErrorIs(t, err, store.ErrUnusable)
-		require.ErrorIs(t, err, store.ErrDenied, "it may be read-only for this process alone, and the daemon can write it")
-		require.ErrorContains(t, err, "is mounted read-only")
-		require.NotContains(t, err.Error(), "chown")
-	}
-	_, err := sqlite.Open(ctx, path, sqlite.Options{ReadOnly: true})
-	require.ErrorContains(t, err, "is mounted read-only")
+func TestWritable(t *testing.T) {
+	s := newStore(t)
+	require.NoError(t, s.Writable(ctx))
+	require.NoError(t, s.Writable(ctx), "it gave the lock back")
+	readOnly := open(t, s.Path(), sqlite.Options{ReadOnly: true})
+	require.ErrorIs(t, readOnly.Writable(ctx), store.ErrUnusable)
 }
 
-func TestAFullDiskIsSeenBeforeAResultNeedsIt(t *testing.T) {
+func TestWritableOnAFullDisk(t *testing.T) {
 	dir := testhost.NewDisk(t, "size=2m")
 	s := open(t, filepath.Join(dir, "adfbot.db"), sqlite.Options{})
 	require.NoError(t, s.Writable(ctx))
@@ -93,9 +85,21 @@ func TestAFullDiskIsSeenBeforeAResultNeedsIt(t *testing.T) {
 	require.NoError(t, s.Writable(ctx))
 }
 
-// After an error of a disk Linux stops all writing, also by files that are open, and neither access(2) nor the mount's flags
+func TestWritableWithoutInodes(t *testing.T) {
+	dir := testhost.NewDisk(t, "nr_inodes=30")
+	s := open(t, filepath.Join(dir, "adfbot.db"), sqlite.Options{})
+	trip(t, s, "atlas")
+	many := filepath.Join(dir, "many")
+	require.NoError(t, os.Mkdir(many, 0o700))
+	for n := 1; os.WriteFile(filepath.Join(many, strings.Repeat("x", n)), nil, 0o600) == nil; n++ {
+	}
+	require.ErrorContains(t, s.Writable(ctx), "no inodes left, see `df -i`")
+	require.True(t, trip(t, s, "odilo").IsOpen(), "the file needs no new ones")
+}
+
+// After an error of a disk Linux stops all writing, also to files that are open, and neither access(2) nor the mount's flags
 // need tell.
-func TestADiskThatTakesNothingMoreIsSeen(t *testing.T) {
+func TestDiskError(t *testing.T) {
 	testhost.NeedRoot(t, "to mount a file system")
 	disk, dir := filepath.Join(t.TempDir(), "disk"), t.TempDir()
 	require.NoError(t, os.WriteFile(disk, nil, 0o600))
@@ -109,47 +113,14 @@ func TestADiskThatTakesNothingMoreIsSeen(t *testing.T) {
 	s := open(t, filepath.Join(dir, "adfbot.db"), sqlite.Options{})
 	record(t, s, result(store.Failure))
 	require.NoError(t, s.Writable(ctx))
-	require.Empty(t, sqlite.Trouble(dir, 1))
+	require.Empty(t, hostlocal.DiskProblem(dir, 1))
 	require.NoError(t, exec.Command("mount", "-o", "remount,abort", dir).Run())
-	_, err := s.Record(ctx, result(store.Failure), three)
+	_, err := s.Record(ctx, result(store.Failure), limits)
 	for _, err := range []error{err, s.Writable(ctx)} {
 		require.ErrorIs(t, err, store.ErrUnusable)
 		require.ErrorContains(t, err, "read-only, which Linux does by itself after a disk error: see `dmesg`")
 		require.NotContains(t, err.Error(), "chown")
 	}
-	require.Contains(t, sqlite.Trouble(dir, 1), "see `dmesg`")
+	require.Contains(t, hostlocal.DiskProblem(dir, 1), "see `dmesg`")
 	_ = s.Close() // before the disk goes
-}
-
-// noInodes uses up the inodes of a small disk, and returns what sets them free again.
-func noInodes(t *testing.T, dir string) (empty func()) {
-	t.Helper()
-	many := filepath.Join(dir, "many")
-	require.NoError(t, os.Mkdir(many, 0o700))
-	for n := 1; os.WriteFile(filepath.Join(many, strings.Repeat("x", n)), nil, 0o600) == nil; n++ {
-	}
-	return func() { require.NoError(t, os.RemoveAll(many)) }
-}
-
-func TestWithoutInodesLocksCanBeTaken(t *testing.T) {
-	dir := testhost.NewDisk(t, "nr_inodes=110")
-	s := open(t, filepath.Join(dir, "adfbot.db"), sqlite.Options{})
-	require.NoError(t, s.KeepReady())
-	empty := noInodes(t, dir)
-	defer empty()
-	require.NoError(t, s.KeepReady())
-	require.ErrorContains(t, s.Writable(ctx), "no inodes left, see `df -i`")
-	require.True(t, trip(t, s, "odilo").IsOpen(), "the file needs no new ones")
-	unlock, err := s.LockHere(ctx, "flag/odilo", 0)
-	require.NoError(t, err)
-	unlock()
-}
-
-func TestFoldersThatWereRemovedAreMadeAgain(t *testing.T) {
-	s, _ := newStore(t)
-	require.NoError(t, os.RemoveAll(s.Path()+".d"))
-	require.NoError(t, s.KeepReady())
-	unlock, err := s.LockHere(ctx, "flag/odilo", 0)
-	require.NoError(t, err)
-	unlock()
 }
