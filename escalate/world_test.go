@@ -24,8 +24,10 @@ import (
 	"github.com/terraphim/adfbot/escalate/issuetext"
 	"github.com/terraphim/adfbot/escalate/tracker"
 	"github.com/terraphim/adfbot/internal/fault"
+	"github.com/terraphim/adfbot/internal/hostlocal"
 	"github.com/terraphim/adfbot/internal/redact"
 	"github.com/terraphim/adfbot/internal/store"
+	"github.com/terraphim/adfbot/internal/store/sqlite"
 	"github.com/terraphim/adfbot/internal/testhost"
 	"github.com/terraphim/adfbot/internal/testworld"
 	"github.com/terraphim/adfbot/pause"
@@ -51,9 +53,15 @@ type machine struct {
 	ctx    context.Context // nil: that of the test
 	dir    pause.Dir
 	path   string // of the state
-	store  *store.Store
+	store  state
 	tokens *tokens
 	rec    *escalate.Reconciler
+}
+
+// state is a state with the locks of its host.
+type state struct {
+	*sqlite.Store
+	*hostlocal.Dir
 }
 
 // play runs a test in a bubble, in a world whose bot knows its account and its labels: as after the first issue ever.
@@ -99,7 +107,9 @@ func openMachine(w *testworld.World, path, dir string) *machine {
 	w.Helper()
 	m := &machine{World: w, dir: pause.New(dir), path: path, tokens: &tokens{now: testworld.Token}}
 	var err error
-	m.store, err = store.Open(w.Context(), path, store.Options{Sentinel: func() (string, error) {
+	m.store.Dir = hostlocal.Beside(path)
+	require.NoError(w, m.store.Create(w.Context()))
+	m.store.Store, err = sqlite.Open(w.Context(), path, sqlite.Options{Sentinel: func() (string, error) {
 		sentinel, err := m.dir.Sentinel()
 		if os.IsNotExist(err) || err != nil {
 			return "", nil

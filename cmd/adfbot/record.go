@@ -18,6 +18,7 @@ import (
 	"github.com/terraphim/adfbot/internal/redact"
 	"github.com/terraphim/adfbot/internal/status"
 	"github.com/terraphim/adfbot/internal/store"
+	"github.com/terraphim/adfbot/pause"
 )
 
 type recordFlags struct {
@@ -121,7 +122,7 @@ func (a *app) reporter(cfg *config.Config) bot.Reporter {
 // report records through the daemon, for a user who may not write the state.
 func (a *app) report(ctx context.Context, to bot.Reporter, r store.Result, asJSON bool) error {
 	if r.RunID == "" {
-		r.RunID = "record-" + store.NewID() // the report may be sent twice
+		r.RunID = "record-" + pause.NewRandomID() // it may be sent twice
 	}
 	if r.Host == "" {
 		r.Host, _ = os.Hostname()

@@ -18,6 +18,7 @@ import (
 	"github.com/terraphim/adfbot/escalate/tracker"
 	"github.com/terraphim/adfbot/internal/markdown"
 	"github.com/terraphim/adfbot/internal/redact"
+	"github.com/terraphim/adfbot/pause"
 )
 
 // MaxBody is the most bytes that a body has, with its marker.
@@ -289,7 +290,7 @@ func issueLink(ref tracker.IssueRef, from tracker.Repo) string {
 		return markdown.Dash
 	case ref.Repo == from && from != (tracker.Repo{}):
 		return number
-	case !tracker.IsProject(ref.Repo.Owner) || !tracker.IsProject(ref.Repo.Name):
+	case !pause.ValidID(ref.Repo.Owner) || !pause.ValidID(ref.Repo.Name):
 		return markdown.CodeSpan(ref.String())
 	case from.Server == "" || ref.Repo.Server == from.Server:
 		return ref.Repo.String() + number

@@ -10,6 +10,7 @@ import (
 	"github.com/terraphim/adfbot/escalate/tracker"
 	"github.com/terraphim/adfbot/internal/markdown"
 	"github.com/terraphim/adfbot/internal/redact"
+	"github.com/terraphim/adfbot/pause"
 )
 
 // IssueData is all that a new issue's body is made from.
@@ -205,7 +206,7 @@ func mentions(names []string) string {
 	for _, n := range names {
 		n = strings.TrimPrefix(strings.TrimSpace(n), "@")
 		owner, team, isTeam := strings.Cut(n, "/")
-		if tracker.IsProject(owner) && (!isTeam || tracker.IsProject(team)) && len(out) < 50 {
+		if pause.ValidID(owner) && (!isTeam || pause.ValidID(team)) && len(out) < 50 {
 			out = append(out, "@"+n)
 		}
 	}

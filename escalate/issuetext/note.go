@@ -9,6 +9,7 @@ import (
 	"github.com/terraphim/adfbot/escalate/incident"
 	"github.com/terraphim/adfbot/escalate/tracker"
 	"github.com/terraphim/adfbot/internal/redact"
+	"github.com/terraphim/adfbot/pause"
 )
 
 // FlagNote is what the bot writes in a pause flag: a few lines for people, also more ways to resume where given, one
@@ -85,12 +86,12 @@ func parseIncidentLine(line string) (incident.FlagInfo, bool) {
 		return incident.FlagInfo{}, false
 	}
 	name, id, ok := strings.Cut(rest, " ")
-	if !ok || !tracker.IsID(id) {
+	if !ok || !pause.IsRandomID(id) {
 		return incident.FlagInfo{}, false
 	}
 	project, number, ok := strings.Cut(name, "#")
 	seq, valid := tracker.ParseSeq(number)
-	if !ok || !valid || !tracker.IsProject(project) {
+	if !ok || !valid || !pause.ValidID(project) {
 		return incident.FlagInfo{}, false
 	}
 	return incident.FlagInfo{Project: project, Seq: seq, Incident: id}, true

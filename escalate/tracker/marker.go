@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/terraphim/adfbot/internal/redact"
+	"github.com/terraphim/adfbot/pause"
 )
 
 const (
@@ -66,7 +67,7 @@ func parseMarkerLine(line string) (Marker, bool) {
 		}
 	}
 	seq, ok := ParseSeq(fields[2])
-	if !ok || !IsID(fields[0]) || !IsProject(fields[1]) || !IsID(fields[3]) {
+	if !ok || !pause.IsRandomID(fields[0]) || !pause.ValidID(fields[1]) || !pause.IsRandomID(fields[3]) {
 		return Marker{}, false
 	}
 	return Marker{Installation: fields[0], Project: fields[1], Seq: seq, Incident: fields[3]}, true
@@ -108,29 +109,4 @@ func BreakMarkers(s string) string {
 func ParseSeq(s string) (int, bool) {
 	n, err := strconv.Atoi(s)
 	return n, err == nil && n >= 0 && strconv.Itoa(n) == s
-}
-
-func IsID(s string) bool {
-	if len(s) != 32 {
-		return false
-	}
-	for i := range len(s) {
-		if c := s[i]; (c < '0' || c > '9') && (c < 'a' || c > 'f') {
-			return false
-		}
-	}
-	return true
-}
-
-// IsProject tells whether s could be a project's id: the marker is read without asking the package that owns the rule.
-func IsProject(s string) bool {
-	if s == "" || len(s) > 128 || s[0] == '.' || s[0] == '-' {
-		return false
-	}
-	for i := range len(s) {
-		if !redact.IsKeyByte(s[i]) {
-			return false
-		}
-	}
-	return true
 }

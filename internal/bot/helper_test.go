@@ -19,6 +19,7 @@ import (
 	"github.com/terraphim/adfbot/internal/fault"
 	"github.com/terraphim/adfbot/internal/status"
 	"github.com/terraphim/adfbot/internal/store"
+	"github.com/terraphim/adfbot/internal/store/sqlite"
 	"github.com/terraphim/adfbot/internal/testworld"
 	"github.com/terraphim/adfbot/pause"
 )
@@ -210,9 +211,9 @@ func (w *world) kinds(rep status.SweepReport) (out []string) {
 }
 
 // inState opens the state itself.
-func (w *world) inState(f func(s *store.Store)) {
+func (w *world) inState(f func(s store.State)) {
 	w.Helper()
-	s, err := store.Open(ctx, w.cfg.State, store.Options{Now: w.now})
+	s, err := sqlite.Open(ctx, w.cfg.State, sqlite.Options{Now: w.now})
 	require.NoError(w, err)
 	defer func() { require.NoError(w, s.Close()) }()
 	f(s)

@@ -125,8 +125,8 @@ func TestWhereTheSentinelIsThereNothingIsRestored(t *testing.T) {
 
 func TestIntoAnotherInstallationsDirectoryNothingIsRestored(t *testing.T) {
 	w := wiped(t)
-	theirs := store.NewID()
-	w.Write(w.sentinel(), theirs+"\n")
+	theirs := pause.NewRandomID()
+	require.NoError(t, os.WriteFile(w.sentinel(), []byte(theirs+"\n"), 0o644))
 	_, err := w.restore()
 	require.ErrorContains(t, err, "its sentinel names installation "+theirs)
 	require.NoFileExists(t, w.flag("odilo"))
@@ -161,7 +161,7 @@ func TestABareTouchResumesWhatHadAFlagAndIsGivenTheInstallationsID(t *testing.T)
 	w.Touch(w.sentinel())
 	w.sweepWell()
 	require.Len(t, w.issues("closed"), 1)
-	w.inState(func(s *store.Store) { require.Equal(t, s.Installation(), strings.TrimSpace(w.Read(w.sentinel()))) })
+	w.inState(func(s store.State) { require.Equal(t, s.Installation(), strings.TrimSpace(w.Read(w.sentinel()))) })
 	w.must(0, "odilo", "true")
 	w.must(0, "atlas", "true")
 }

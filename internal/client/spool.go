@@ -12,6 +12,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/terraphim/adfbot/internal/hostlocal"
 	"github.com/terraphim/adfbot/internal/store"
 )
 
@@ -51,7 +52,7 @@ func (c *Client) keep(r store.Result) (string, error) {
 		}
 		if err == nil {
 			var file string
-			if file, err = store.SpoolIn(dir, r); err == nil {
+			if file, err = hostlocal.Spool(dir).Add(r); err == nil {
 				return file, nil
 			}
 		}
@@ -61,14 +62,14 @@ func (c *Client) keep(r store.Result) (string, error) {
 }
 
 // kept returns the results in all folders, and removes what a killed process has left half-written there.
-func (c *Client) kept() []store.Spooled {
-	var all []store.Spooled
+func (c *Client) kept() []hostlocal.Spooled {
+	var all []hostlocal.Spooled
 	for _, dir := range c.spools {
 		if checkOwn(dir) != nil {
 			continue
 		}
-		_ = store.TidySpool(dir) // it only takes room
-		if list, err := store.SpooledIn(dir); err == nil {
+		_ = hostlocal.Spool(dir).Tidy() // it only takes room
+		if list, err := hostlocal.Spool(dir).List(); err == nil {
 			all = append(all, list...)
 		}
 	}

@@ -2,6 +2,7 @@ package hostlocal_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -69,6 +70,21 @@ var tasks = map[string]func(self testhost.Self, dir, arg string) error{
 	"upgrade": func(self testhost.Self, dir, _ string) error {
 		self.Ready()
 		return hostlocal.NewLocks(dir).Upgrade(ctx, time.Minute)
+	},
+	"run": func(self testhost.Self, dir, id string) error {
+		_, err := hostlocal.Beside(dir).LockRun(id)
+		return hold(self, err)
+	},
+	"spool": func(_ testhost.Self, dir, id string) error {
+		syscall.Umask(0o077)
+		spool := hostlocal.Beside(dir).Spool()
+		_, err := spool.Add(spooledResult(id, noon))
+		list, err2 := spool.List()
+		err = errors.Join(err, err2)
+		for _, e := range list {
+			err = errors.Join(err, e.Err)
+		}
+		return err
 	},
 }
 

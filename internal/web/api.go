@@ -11,6 +11,7 @@ import (
 
 	"github.com/terraphim/adfbot/internal/bot"
 	"github.com/terraphim/adfbot/internal/config"
+	"github.com/terraphim/adfbot/internal/hostlocal"
 	"github.com/terraphim/adfbot/internal/status"
 	"github.com/terraphim/adfbot/internal/store"
 )
@@ -54,7 +55,7 @@ func (s *Server) failing(h func(http.ResponseWriter, *http.Request) error) http.
 		}
 		var no *refusal
 		var unknown *config.UnknownProjectError
-		var locked *store.LockedError
+		var locked *hostlocal.LockTimeoutError
 		switch {
 		case errors.As(err, &no):
 			writeProblem(w, r, no.status, no.title, no.detail)

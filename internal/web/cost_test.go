@@ -24,6 +24,7 @@ import (
 	"github.com/terraphim/adfbot/internal/status"
 	"github.com/terraphim/adfbot/internal/store"
 	"github.com/terraphim/adfbot/internal/yardstick"
+	"github.com/terraphim/adfbot/pause"
 )
 
 // besideEvery is how often the process beside the daemon records: far more often than a cron does.
@@ -55,7 +56,7 @@ func recordBeside(file string) error {
 		if err != nil {
 			return err
 		}
-		_, err = b.Record(ctx, store.Result{Project: "quiet", Agent: "project-meta", Outcome: store.Success, RunID: store.NewID()})
+		_, err = b.Record(ctx, store.Result{Project: "quiet", Agent: "project-meta", Outcome: store.Success, RunID: pause.NewRandomID()})
 		if err != nil {
 			return err
 		}

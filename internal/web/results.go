@@ -12,9 +12,11 @@ import (
 	"github.com/terraphim/adfbot/escalate/incident"
 	"github.com/terraphim/adfbot/internal/bot"
 	"github.com/terraphim/adfbot/internal/config"
+	"github.com/terraphim/adfbot/internal/hostlocal"
 	"github.com/terraphim/adfbot/internal/redact"
 	"github.com/terraphim/adfbot/internal/status"
 	"github.com/terraphim/adfbot/internal/store"
+	"github.com/terraphim/adfbot/pause"
 )
 
 // defaultAgent ran where the body names none, as for `adfbot record`.
@@ -67,9 +69,9 @@ func flagMissing(f incident.FlagView) string {
 // another run id. Where even that fails, the client has to send it again.
 func (s *Server) spooled(w http.ResponseWriter, r *http.Request, cfg *config.Config, res store.Result, cause error) error {
 	if res.RunID == "" {
-		res.RunID = "spooled-" + store.NewID()
+		res.RunID = "spooled-" + pause.NewRandomID()
 	}
-	file, err := store.Spool(cfg.State, res)
+	file, err := hostlocal.Beside(cfg.State).Spool().Add(res)
 	if err != nil {
 		s.log.Error("a result could be neither recorded nor spooled", "project", res.Project, "agent", res.Agent, "run_id", res.RunID,
 			"outcome", res.Outcome, "err", errors.Join(cause, err))
