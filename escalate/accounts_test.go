@@ -19,7 +19,8 @@ import (
 
 // Accounts and repositories that change under the bot.
 
-func TestATokenOfAnotherAccountGoesOnWithTheOldAccountsIssues(t *testing.T) {
+// The bot goes on with the issues of its old account.
+func TestTokenOfAnotherAccount(t *testing.T) {
 	play(t, func(w *world) {
 		id := w.trip(project)
 		w.Gitea.AddUser("new-bot", giteatest.UserOptions{})
@@ -38,7 +39,8 @@ func TestATokenOfAnotherAccountGoesOnWithTheOldAccountsIssues(t *testing.T) {
 	})
 }
 
-func TestACreationInDoubtIsLookedForAmongTheIssuesOfTheAccountThatItWasMadeWith(t *testing.T) {
+// A creation in doubt is looked for among the issues of the account that sent it.
+func TestCreationInDoubtByOldAccount(t *testing.T) {
 	for _, configured := range []bool{false, true} {
 		t.Run(fmt.Sprintf("gitea.login set %v", configured), func(t *testing.T) {
 			play(t, func(w *world) {
@@ -65,7 +67,7 @@ func TestACreationInDoubtIsLookedForAmongTheIssuesOfTheAccountThatItWasMadeWith(
 	}
 }
 
-func TestARenamedAccountIsFoundAgain(t *testing.T) {
+func TestRenamedAccount(t *testing.T) {
 	play(t, func(w *world) {
 		id := w.trip(project)
 		// What the renamed account looks like: its login is unknown, and the token is of another one.
@@ -83,7 +85,8 @@ func TestARenamedAccountIsFoundAgain(t *testing.T) {
 	})
 }
 
-func TestAConfiguredLoginThatNobodyHasIsNamed(t *testing.T) {
+// The error names a configured login that nobody has.
+func TestUnknownConfiguredLogin(t *testing.T) {
 	play(t, func(w *world) {
 		w.rec.Options().Login = "adf-bto"
 		_, err := w.sweepAnd(escalate.SweepOptions{})
@@ -91,7 +94,8 @@ func TestAConfiguredLoginThatNobodyHasIsNamed(t *testing.T) {
 	})
 }
 
-func TestATokenThatMayNotReadItsUserWorksWithAConfiguredLogin(t *testing.T) {
+// A token that may not read its user works with a configured login.
+func TestTokenWithoutReadUser(t *testing.T) {
 	playNew(t, func(w *world) {
 		w.Gitea.AddToken("adf-bot", testworld.Token, "write:issue")
 		_, err := w.sweepAnd(escalate.SweepOptions{})
@@ -112,7 +116,8 @@ func TestATokenThatMayNotReadItsUserWorksWithAConfiguredLogin(t *testing.T) {
 	})
 }
 
-func TestABotThatDiedBeforeItKnewItsAccountDoesNotTakeItsIssueForAnothers(t *testing.T) {
+// A bot that died before it knew its account still recognizes its issue.
+func TestDiedBeforeAccountKnown(t *testing.T) {
 	playNew(t, func(w *world) {
 		tripped := w.failed(project)
 		w.dies("issue-noted", func(ctx context.Context) { _, _ = w.rec.Trip(ctx, tripped) })
@@ -125,7 +130,8 @@ func TestABotThatDiedBeforeItKnewItsAccountDoesNotTakeItsIssueForAnothers(t *tes
 	})
 }
 
-func TestABotThatKnowsNoAccountAsksBeforeItJudgesAnIssue(t *testing.T) {
+// A bot that knows no account asks for it before it judges an issue.
+func TestAskForAccountFirst(t *testing.T) {
 	playNew(t, func(w *world) {
 		id := w.fail(project)
 		_, _, err := w.rec.Local(w.Context(), project)
@@ -142,7 +148,8 @@ func TestABotThatKnowsNoAccountAsksBeforeItJudgesAnIssue(t *testing.T) {
 	})
 }
 
-func TestAHiddenRepositoryIsNotTakenForADeletedIssue(t *testing.T) {
+// A hidden repository does not make its issues look deleted.
+func TestHiddenRepository(t *testing.T) {
 	play(t, func(w *world) {
 		id := w.trip(project)
 		w.Gitea.SetPermission("terraphim", "adf-fleet", "adf-bot", giteatest.None)
@@ -159,7 +166,8 @@ func TestAHiddenRepositoryIsNotTakenForADeletedIssue(t *testing.T) {
 	})
 }
 
-func TestARenamedRepositoryIsFollowedWhenTheOperatorSetsItsNewName(t *testing.T) {
+// The bot follows a renamed repository when the configuration has its new name.
+func TestRenamedRepository(t *testing.T) {
 	for _, closed := range []bool{false, true} {
 		t.Run(fmt.Sprintf("closed meanwhile %v", closed), func(t *testing.T) {
 			play(t, func(w *world) {
@@ -187,7 +195,7 @@ func TestARenamedRepositoryIsFollowedWhenTheOperatorSetsItsNewName(t *testing.T)
 	}
 }
 
-func TestACreationInDoubtIsLookedForUnderTheRepositorysNewName(t *testing.T) {
+func TestCreationInDoubtInRenamedRepository(t *testing.T) {
 	play(t, func(w *world) {
 		w.Gitea.Inject(giteatest.Fault{Match: giteatest.CreateIssue(), Times: 1, Do: giteatest.LateWork(time.Second)})
 		id, err := w.tripAnd(project)
@@ -209,7 +217,8 @@ func (m *machine) moveTo(repo string) {
 	m.rec.Options().Target = func(string) escalate.Target { return escalate.Target{Repo: repoOf(repo)} }
 }
 
-func TestAProjectMovedToAnotherRepositoryHasItsIssueClosedInTheOld(t *testing.T) {
+// The project's issue is closed in the old repository.
+func TestProjectMovedToAnotherRepository(t *testing.T) {
 	play(t, func(w *world) {
 		w.trip(project)
 		w.moveTo(other)
@@ -226,7 +235,8 @@ func TestAProjectMovedToAnotherRepositoryHasItsIssueClosedInTheOld(t *testing.T)
 	})
 }
 
-func TestAProjectMovedWhileACreationIsInDoubtIsLookedForInTheOldRepository(t *testing.T) {
+// The issue is looked for in the old repository.
+func TestCreationInDoubtOfMovedProject(t *testing.T) {
 	play(t, func(w *world) {
 		w.Gitea.Inject(giteatest.Fault{Match: giteatest.CreateIssue(), Times: 1, Do: giteatest.LateWork(time.Second)})
 		id, err := w.tripAnd(project)
@@ -241,7 +251,8 @@ func TestAProjectMovedWhileACreationIsInDoubtIsLookedForInTheOldRepository(t *te
 	})
 }
 
-func TestAnIncidentSaysThatItsRepositoryIsGoneAndGoesOnWhenThereIsAnEmptyOneOfItsName(t *testing.T) {
+// An incident reports that its repository is gone, and goes on in an empty one of the same name.
+func TestRepositoryGoneWhilePaused(t *testing.T) {
 	for _, doubt := range []bool{false, true} {
 		t.Run(fmt.Sprintf("creation in doubt %v", doubt), func(t *testing.T) {
 			play(t, func(w *world) {
@@ -272,7 +283,8 @@ func TestAnIncidentSaysThatItsRepositoryIsGoneAndGoesOnWhenThereIsAnEmptyOneOfIt
 	}
 }
 
-func TestAnIncidentThatEndedSaysThatItsRepositoryIsGoneAndIsSettledWhenThereIsAnEmptyOneOfItsName(t *testing.T) {
+// An ended incident reports that its repository is gone, and is settled by an empty one of the same name.
+func TestRepositoryGoneAfterResume(t *testing.T) {
 	play(t, func(w *world) {
 		id := w.trip(project)
 		w.Gitea.DeleteRepo(fleet)
@@ -289,7 +301,8 @@ func TestAnIncidentThatEndedSaysThatItsRepositoryIsGoneAndIsSettledWhenThereIsAn
 	})
 }
 
-func TestARepositoryThatCantBeSeenForAWhileIsSaidOfItsOpenIncidentsAndForgotten(t *testing.T) {
+// Open incidents report a hidden repository, and forget it when it is back.
+func TestRepositoryHiddenForAWhile(t *testing.T) {
 	play(t, func(w *world) {
 		id := w.trip(project)
 		undo := w.Gitea.Inject(giteatest.Fault{Match: giteatest.ListIssues(), Do: giteatest.Status(502, "bad gateway")})
@@ -309,7 +322,8 @@ func TestARepositoryThatCantBeSeenForAWhileIsSaidOfItsOpenIncidentsAndForgotten(
 	})
 }
 
-func TestAProjectThatLeftTheConfigurationHasItsIssueClosed(t *testing.T) {
+// The issue of a project that left the configuration is closed.
+func TestRemovedProject(t *testing.T) {
 	play(t, func(w *world) {
 		w.trip(project)
 		w.rec.Options().Projects = []string{"digital-twins"}
@@ -321,7 +335,8 @@ func TestAProjectThatLeftTheConfigurationHasItsIssueClosed(t *testing.T) {
 	})
 }
 
-func TestAPanicInOneProjectIsItsErrorAndDoesNotStopAnother(t *testing.T) {
+// A panic is the error of its project and does not stop another.
+func TestPanicInOneProject(t *testing.T) {
 	play(t, func(w *world) {
 		w.rec.Options().Projects = []string{project, "digital-twins"}
 		undo := w.Gitea.Inject(giteatest.Fault{Do: giteatest.Reset()})
@@ -340,7 +355,8 @@ func TestAPanicInOneProjectIsItsErrorAndDoesNotStopAnother(t *testing.T) {
 	})
 }
 
-func TestARepositoryThatFailsDoesNotStopAnother(t *testing.T) {
+// It does not stop another.
+func TestFailingRepository(t *testing.T) {
 	for _, f := range lostAnswers {
 		t.Run(f.name, func(t *testing.T) {
 			play(t, func(w *world) {

@@ -18,7 +18,7 @@ import (
 
 // What things cost, what writes nothing, and several processes at once.
 
-func TestATripCostsOneRequest(t *testing.T) {
+func TestRequestsOfTrip(t *testing.T) {
 	play(t, func(w *world) {
 		w.trip(project)
 		rs := w.asked()
@@ -27,7 +27,7 @@ func TestATripCostsOneRequest(t *testing.T) {
 	})
 }
 
-func TestAnotherFailureOfAPausedProjectCostsNoRequest(t *testing.T) {
+func TestRequestsOfFailureWhilePaused(t *testing.T) {
 	play(t, func(w *world) {
 		w.trip(project)
 		w.asked()
@@ -37,7 +37,8 @@ func TestAnotherFailureOfAPausedProjectCostsNoRequest(t *testing.T) {
 	})
 }
 
-func TestASweepWithoutChangeCostsOneRequestForEachRepository(t *testing.T) {
+// A sweep that finds no change makes one request for each repository.
+func TestRequestsOfSweep(t *testing.T) {
 	play(t, func(w *world) {
 		target := w.rec.Options().Target
 		w.rec.Options().Target = func(p string) escalate.Target {
@@ -59,7 +60,7 @@ func TestASweepWithoutChangeCostsOneRequestForEachRepository(t *testing.T) {
 	})
 }
 
-func TestASweepOfAThousandOpenIssuesCostsTwentyRequests(t *testing.T) {
+func TestRequestsOfThousandIssues(t *testing.T) {
 	play(t, func(w *world) {
 		w.trip(project)
 		for n := range 999 {
@@ -71,7 +72,7 @@ func TestASweepOfAThousandOpenIssuesCostsTwentyRequests(t *testing.T) {
 	})
 }
 
-func TestAClosingCostsAtMostThreeRequests(t *testing.T) {
+func TestRequestsOfClosing(t *testing.T) {
 	play(t, func(w *world) {
 		w.trip(project)
 		w.rm(project)
@@ -83,9 +84,10 @@ func TestAClosingCostsAtMostThreeRequests(t *testing.T) {
 	})
 }
 
+// A deleted issue makes three requests, however many issues are open.
 // An issue that answers 404 is asked for twice, and in between whether the repository shows its issues at all: not by a list of
 // them all, which would be twenty requests here for each issue that is missing.
-func TestAnIssueThatWasDeletedCostsThreeRequestsHoweverManyAreOpen(t *testing.T) {
+func TestRequestsOfDeletedIssue(t *testing.T) {
 	play(t, func(w *world) {
 		w.rec.Options().Projects = []string{project, "digital-twins"}
 		w.trip(project)
@@ -101,7 +103,7 @@ func TestAnIssueThatWasDeletedCostsThreeRequestsHoweverManyAreOpen(t *testing.T)
 	})
 }
 
-func TestEveryWriteToAnIssueFollowsAReadOfIt(t *testing.T) {
+func TestEveryWriteFollowsARead(t *testing.T) {
 	play(t, func(w *world) {
 		w.trip(project)
 		w.Gitea.As("adf-bot").Open(fleet, "twin", w.issue().Body)
@@ -133,7 +135,8 @@ func TestEveryWriteToAnIssueFollowsAReadOfIt(t *testing.T) {
 	})
 }
 
-func TestADryRunWritesNothingAndTellsThePlan(t *testing.T) {
+// A dry run reports the plan and writes nothing.
+func TestDryRun(t *testing.T) {
 	for _, c := range []struct {
 		name string
 		do   func(w *world)
@@ -204,7 +207,8 @@ func everything(w *world) map[string]string {
 	return out
 }
 
-func TestTwoProcessesThatSweepAtOnceDoNothingTwice(t *testing.T) {
+// Two processes that sweep at once do nothing twice.
+func TestTwoSweepsAtOnce(t *testing.T) {
 	projects := []string{"a", "b", "c", "d", "e", "f"}
 	play(t, func(w *world) {
 		// Every request takes a while, so that the two meet in the middle of everything.
@@ -252,7 +256,8 @@ func TestTwoProcessesThatSweepAtOnceDoNothingTwice(t *testing.T) {
 	})
 }
 
-func TestAProcessThatIsStoppedInTheMiddleOfACreationKeepsOthersOut(t *testing.T) {
+// A process that is stopped in the middle of a creation keeps others out.
+func TestStoppedDuringCreation(t *testing.T) {
 	play(t, func(w *world) {
 		tripped := w.failed(project)
 		goOn := make(chan struct{})
@@ -281,7 +286,8 @@ func TestAProcessThatIsStoppedInTheMiddleOfACreationKeepsOthersOut(t *testing.T)
 	})
 }
 
-func TestWhatChangesBetweenTheListAndTheWriteIsSeen(t *testing.T) {
+// A sweep sees what changes between its list of issues and its write.
+func TestChangesAfterTheList(t *testing.T) {
 	for _, c := range []struct {
 		name string
 		do   func(w *world)
@@ -338,7 +344,8 @@ func TestWhatChangesBetweenTheListAndTheWriteIsSeen(t *testing.T) {
 	})
 }
 
-func TestADuplicateIsNotClosedWhileTheOtherIsNotSeenOpen(t *testing.T) {
+// A duplicate is not closed until the other issue is seen open.
+func TestDuplicateOfUnseenIssue(t *testing.T) {
 	play(t, func(w *world) {
 		w.trip(project)
 		w.Gitea.As("adf-bot").Open(fleet, "twin", w.issue().Body)

@@ -42,7 +42,8 @@ func (w *world) timelines() (n int) {
 	return n
 }
 
-func TestAnOperatorsClosingResumes(t *testing.T) {
+// An operator who closes the issue resumes the project.
+func TestClosingByOperator(t *testing.T) {
 	playClosing(t, func(w *world, id string) {
 		w.Gitea.As("alex").Close(fleet, 1)
 		rep := w.sweep()
@@ -62,7 +63,7 @@ func TestAnOperatorsClosingResumes(t *testing.T) {
 	})
 }
 
-func TestTheTimelineIsAskedForOnlyWhenAnIssueWasClosed(t *testing.T) {
+func TestTimelineOnlyAfterClosing(t *testing.T) {
 	playClosing(t, func(w *world, id string) {
 		w.sweepFor(5 * time.Minute)
 		require.Zero(t, w.timelines())
@@ -77,7 +78,8 @@ func TestTheTimelineIsAskedForOnlyWhenAnIssueWasClosed(t *testing.T) {
 	})
 }
 
-func TestOtherClosingsAreReopened(t *testing.T) {
+// The issue is reopened.
+func TestClosingByOthers(t *testing.T) {
 	const sha = "b3f85bb265d5a31790444bb1a18d25b22cf0d3d2"
 	for name, tt := range map[string]struct {
 		close func(w *world)
@@ -130,7 +132,8 @@ func TestOtherClosingsAreReopened(t *testing.T) {
 	}
 }
 
-func TestAPersonsClosingCountsThoughCommitsAndPullRequestsNameTheIssue(t *testing.T) {
+// A person's closing counts although commits and pull requests name the issue.
+func TestClosingBesideCommitsAndPulls(t *testing.T) {
 	for name, prepare := range map[string]func(w *world){
 		"a commit that only mentions it":        func(w *world) { w.Gitea.As("alex").MentionInCommit(fleet, 1, "abc", "see #1") },
 		"a pull request that is not merged":     func(w *world) { w.Gitea.As("alex").CloseInPull(fleet, 1) },
@@ -149,7 +152,8 @@ func TestAPersonsClosingCountsThoughCommitsAndPullRequestsNameTheIssue(t *testin
 	}
 }
 
-func TestAClosingFromBeforeTheFlagIsNoResume(t *testing.T) {
+// It is no resume.
+func TestClosingBeforeTheFlag(t *testing.T) {
 	play(t, func(w *world) {
 		w.operated("alex")
 		w.rec.Options().Commands.CloseResumes = true
@@ -168,7 +172,8 @@ func TestAClosingFromBeforeTheFlagIsNoResume(t *testing.T) {
 	})
 }
 
-func TestAnOperatorsClosingIsHeardAlsoWhileReopeningWaits(t *testing.T) {
+// An operator's closing counts while a reopening waits.
+func TestClosingWhileReopeningWaits(t *testing.T) {
 	playClosing(t, func(w *world, id string) {
 		w.closedTooOften()
 		w.Gitea.As("alex").Reopen(fleet, 1)
@@ -178,7 +183,8 @@ func TestAnOperatorsClosingIsHeardAlsoWhileReopeningWaits(t *testing.T) {
 	})
 }
 
-func TestWhoBecomesAnOperatorLaterHasOrderedNothingByAClosingBefore(t *testing.T) {
+// Somebody's closing from before they became an operator is no command.
+func TestClosingByLaterOperator(t *testing.T) {
 	playClosing(t, func(w *world, id string) {
 		w.closedTooOften()
 		w.operated("alex", "kim")
@@ -191,7 +197,8 @@ func TestWhoBecomesAnOperatorLaterHasOrderedNothingByAClosingBefore(t *testing.T
 	})
 }
 
-func TestADryRunThatSeesAClosingNotesNothing(t *testing.T) {
+// A dry run stores nothing about a closing.
+func TestClosingInDryRun(t *testing.T) {
 	playClosing(t, func(w *world, id string) {
 		w.Gitea.As("kim").Close(fleet, 1)
 		was := w.incident(id)
@@ -201,7 +208,8 @@ func TestADryRunThatSeesAClosingNotesNothing(t *testing.T) {
 	})
 }
 
-func TestWhileTheTimelineCantBeReadNothingIsConcluded(t *testing.T) {
+// Nothing is concluded from a closing while the timeline cannot be read.
+func TestUnreadableTimeline(t *testing.T) {
 	for name, effect := range map[string]giteatest.Effect{
 		"bad gateway": giteatest.Status(502, "bad gateway"), "too many": giteatest.Status(429, ""), "reset": giteatest.Reset(),
 		"cut short": giteatest.Truncated(), "a page of a proxy": giteatest.HTML(), "null": giteatest.NullBody(), "empty": giteatest.EmptyBody(),
@@ -223,7 +231,8 @@ func TestWhileTheTimelineCantBeReadNothingIsConcluded(t *testing.T) {
 	}
 }
 
-func TestWhileItIsNotKnownWhoTheOperatorsAreNoClosingIsJudged(t *testing.T) {
+// No closing is judged until the operators' ids are known.
+func TestClosingWithUnknownOperators(t *testing.T) {
 	playClosing(t, func(w *world, id string) {
 		w.rec.Options().Commands.State = noOperators{CommandState: w.store}
 		w.Gitea.As("alex").Close(fleet, 1)
@@ -246,7 +255,8 @@ func (noOperators) Operators(context.Context, string) ([]incident.Operator, erro
 	return nil, errNoOperators
 }
 
-func TestAnOperatorsClosingIsHeardThoughAReopeningIsInDoubt(t *testing.T) {
+// An operator's closing counts although a reopening is in doubt.
+func TestOperatorClosesDuringReopening(t *testing.T) {
 	playClosing(t, func(w *world, id string) {
 		w.Gitea.Inject(giteatest.Fault{Match: giteatest.ReopenIssue(), Times: 1, Do: giteatest.LostAnswer()})
 		w.Gitea.As("kim").Close(fleet, 1)
@@ -262,7 +272,8 @@ func TestAnOperatorsClosingIsHeardThoughAReopeningIsInDoubt(t *testing.T) {
 	})
 }
 
-func TestAStrangersClosingIsReopenedThoughAReopeningIsInDoubt(t *testing.T) {
+// A stranger's closing is reopened although a reopening is in doubt.
+func TestStrangerClosesDuringReopening(t *testing.T) {
 	playClosing(t, func(w *world, id string) {
 		w.Gitea.Inject(giteatest.Fault{Match: giteatest.ReopenIssue(), Times: 1, Do: giteatest.Reset()})
 		w.Gitea.As("kim").Close(fleet, 1)
@@ -275,7 +286,8 @@ func TestAStrangersClosingIsReopenedThoughAReopeningIsInDoubt(t *testing.T) {
 	})
 }
 
-func TestAClosedIssueWhoseTimelineNamesNoClosingWasClosedByNobodyWhoMay(t *testing.T) {
+// A closed issue whose timeline has no closing was closed by nobody who may.
+func TestTimelineWithoutClosing(t *testing.T) {
 	playClosing(t, func(w *world, id string) {
 		w.Gitea.Inject(giteatest.Fault{Match: giteatest.ListTimeline(), Do: giteatest.Status(200, `[]`)})
 		w.Gitea.As("alex").Close(fleet, 1)
@@ -285,7 +297,8 @@ func TestAClosedIssueWhoseTimelineNamesNoClosingWasClosedByNobodyWhoMay(t *testi
 	})
 }
 
-func TestWhereGiteaDoesNotTellWhoClosedTheIssueIsReopened(t *testing.T) {
+// Where Gitea does not say who closed the issue, it is reopened.
+func TestClosingByUnknownUser(t *testing.T) {
 	playClosing(t, func(w *world, id string) {
 		w.Gitea.Inject(giteatest.Fault{Match: giteatest.ListTimeline(), Do: giteatest.Status(404, `{"message":"no"}`)})
 		w.Gitea.As("alex").Close(fleet, 1)
@@ -295,7 +308,8 @@ func TestWhereGiteaDoesNotTellWhoClosedTheIssueIsReopened(t *testing.T) {
 	})
 }
 
-func TestAClosingWithTheFlagUnreadableResumesNobody(t *testing.T) {
+// It resumes nobody.
+func TestClosingWithUnreadableFlag(t *testing.T) {
 	playClosing(t, func(w *world, id string) {
 		w.Gitea.As("alex").Close(fleet, 1)
 		w.rec.SetDirError(errUnreadable)
@@ -309,7 +323,8 @@ func TestAClosingWithTheFlagUnreadableResumesNobody(t *testing.T) {
 	})
 }
 
-func TestACrashDuringAResumeByClosingIsMended(t *testing.T) {
+// The next process finishes the resume.
+func TestCrashDuringResumeByClosing(t *testing.T) {
 	for _, step := range []string{"flag-removed", "resume-noted", "comment-begun", "commented"} {
 		t.Run(step, func(t *testing.T) {
 			playClosing(t, func(w *world, id string) {

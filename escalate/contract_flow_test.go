@@ -30,7 +30,7 @@ func (l *losing) RoundTrip(r *http.Request) (*http.Response, error) {
 	return resp, err
 }
 
-func TestContractFromTheTripToTheClosedIssue(t *testing.T) {
+func TestContractTripToClosedIssue(t *testing.T) {
 	contract(t, func(s *side) {
 		project := "contract-" + pause.NewRandomID()[:8]
 		w := &testworld.World{TB: s.T, Dir: s.TempDir(), Gitea: s.fake, Logged: &testworld.Log{}}

@@ -125,7 +125,7 @@ func (s *side) refused(err error, status int) {
 	require.NotContains(s, err.Error(), s.token)
 }
 
-func TestContractAnIssueIsWrittenAndRead(t *testing.T) {
+func TestContractWriteAndReadIssue(t *testing.T) {
 	contract(t, func(s *side) {
 		me, err := s.gitea.Me(s.Context())
 		require.NoError(s, err)
@@ -160,7 +160,7 @@ func TestContractAnIssueIsWrittenAndRead(t *testing.T) {
 	})
 }
 
-func TestContractAnIssueIsClosedAndReopened(t *testing.T) {
+func TestContractCloseAndReopen(t *testing.T) {
 	contract(t, func(s *side) {
 		i := s.open(tracker.NewIssue{})
 		for _, open := range []bool{false, false, true, true} { // what is done already may be done again
@@ -177,7 +177,8 @@ func TestContractAnIssueIsClosedAndReopened(t *testing.T) {
 	})
 }
 
-func TestContractCommentsComeBackWithTheirMarkers(t *testing.T) {
+// Comments come back with their markers.
+func TestContractCommentMarkers(t *testing.T) {
 	contract(t, func(s *side) {
 		i := s.open(tracker.NewIssue{})
 		none, err := s.gitea.Comments(s.Context(), i.IssueRef, i.AuthorID)
@@ -205,7 +206,8 @@ func TestContractCommentsComeBackWithTheirMarkers(t *testing.T) {
 	})
 }
 
-func TestContractAListHasAllPagesAndOnlyTheAccountsIssues(t *testing.T) {
+// A list has all pages, and only the account's issues.
+func TestContractListPages(t *testing.T) {
 	contract(t, func(s *side) {
 		me, err := s.gitea.Me(s.Context())
 		require.NoError(s, err)
@@ -239,7 +241,8 @@ func TestContractAListHasAllPagesAndOnlyTheAccountsIssues(t *testing.T) {
 	})
 }
 
-func TestContractLabelsAreAMapOfIdsAndWrongOnesAreIgnored(t *testing.T) {
+// Labels are given by id, and wrong ids are ignored.
+func TestContractLabels(t *testing.T) {
 	contract(t, func(s *side) {
 		name := "contract-" + pause.NewRandomID()[:8]
 		var made []int64
@@ -273,7 +276,8 @@ func TestContractLabelsAreAMapOfIdsAndWrongOnesAreIgnored(t *testing.T) {
 	})
 }
 
-func TestContractAnUnknownAssigneeIsRefusedAndMakesNoIssue(t *testing.T) {
+// An unknown assignee is refused, and no issue is made.
+func TestContractUnknownAssignee(t *testing.T) {
 	contract(t, func(s *side) {
 		me, err := s.gitea.Me(s.Context())
 		require.NoError(s, err)
@@ -293,7 +297,8 @@ func TestContractAnUnknownAssigneeIsRefusedAndMakesNoIssue(t *testing.T) {
 	})
 }
 
-func TestContractADueDateIsKeptByItsDay(t *testing.T) {
+// Gitea keeps the day of a due date.
+func TestContractDueDate(t *testing.T) {
 	contract(t, func(s *side) {
 		due := time.Now().Add(72 * time.Hour)
 		i := s.open(tracker.NewIssue{Due: due})
@@ -306,7 +311,7 @@ func TestContractADueDateIsKeptByItsDay(t *testing.T) {
 	})
 }
 
-func TestContractTheLargestBodyIsTaken(t *testing.T) {
+func TestContractLargestBody(t *testing.T) {
 	contract(t, func(s *side) {
 		m := tracker.Marker{Installation: pause.NewRandomID(), Project: "odilo", Incident: pause.NewRandomID()}
 		tail := "\n\n" + m.String()
@@ -318,7 +323,7 @@ func TestContractTheLargestBodyIsTaken(t *testing.T) {
 	})
 }
 
-func TestContractWhatIsNotThereIsRefused(t *testing.T) {
+func TestContractNotFound(t *testing.T) {
 	contract(t, func(s *side) {
 		i := s.open(tracker.NewIssue{})
 		missing := i.IssueRef
@@ -347,7 +352,7 @@ func TestContractWhatIsNotThereIsRefused(t *testing.T) {
 	})
 }
 
-func TestContractABadTokenIsRefusedEverywhere(t *testing.T) {
+func TestContractBadToken(t *testing.T) {
 	contract(t, func(s *side) {
 		i := s.open(tracker.NewIssue{})
 		bad := s.with(strings.Repeat("0123456789", 4), s.way)

@@ -16,7 +16,8 @@ import (
 
 // Pause directories that can't be written, read or trusted.
 
-func TestAFlagThatCantBeWrittenIsHeadedNotPausedAndWrittenLater(t *testing.T) {
+// The issue says "NOT paused" until a sweep can write the flag.
+func TestUnwritableFlag(t *testing.T) {
 	play(t, func(w *world) {
 		undo := testhost.ReadOnly(w, w.dir.Path())
 		id, err := w.tripAnd(project)
@@ -46,7 +47,7 @@ func TestAFlagThatCantBeWrittenIsHeadedNotPausedAndWrittenLater(t *testing.T) {
 	})
 }
 
-func TestAFlagThatCantBeWrittenKeepsNothingElseWaiting(t *testing.T) {
+func TestUnwritableFlagBlocksNothingElse(t *testing.T) {
 	play(t, func(w *world) {
 		testhost.ReadOnly(w, w.dir.Path())
 		_, err := w.tripAnd(project)
@@ -61,7 +62,8 @@ func TestAFlagThatCantBeWrittenKeepsNothingElseWaiting(t *testing.T) {
 	})
 }
 
-func TestAnUnreadableDirectoryResumesAndClosesNothingAndTheIssueSaysWhy(t *testing.T) {
+// Nothing is resumed or closed, and the issue says why.
+func TestUnreadableDirectory(t *testing.T) {
 	play(t, func(w *world) {
 		id := w.trip(project)
 		require.NoError(w, os.Rename(w.dir.Path(), w.dir.Path()+".away"))
@@ -87,7 +89,8 @@ func TestAnUnreadableDirectoryResumesAndClosesNothingAndTheIssueSaysWhy(t *testi
 	})
 }
 
-func TestADirectoryWithoutItsSentinelClosesNothing(t *testing.T) {
+// No issue is closed.
+func TestMissingSentinel(t *testing.T) {
 	play(t, func(w *world) {
 		id := w.trip(project)
 		w.rm(project)
@@ -99,7 +102,8 @@ func TestADirectoryWithoutItsSentinelClosesNothing(t *testing.T) {
 	})
 }
 
-func TestAnotherInstallationsDirectoryClosesNothing(t *testing.T) {
+// No issue is closed.
+func TestDirectoryOfAnotherInstallation(t *testing.T) {
 	play(t, func(w *world) {
 		id := w.trip(project)
 		w.rm(project)

@@ -76,14 +76,16 @@ func trackerError(t require.TestingT, err error) *tracker.Error {
 	return te
 }
 
-func TestEveryCallWorksOnAServerThatIsWell(t *testing.T) {
+// Every call works on a healthy server.
+func TestCalls(t *testing.T) {
 	eachCall(t, func(w *world, g *gitea.Client, c call) {
 		require.NoError(w, c.do(w.Context(), g))
 		require.Len(w, w.asked(), 1, "it is one request")
 	})
 }
 
-func TestAStatusTellsWhetherItWasDoneAndWhatToDo(t *testing.T) {
+// The error of a status says whether the request was done, and what to do.
+func TestCallStatuses(t *testing.T) {
 	for status, want := range map[int]struct {
 		outcome tracker.Outcome
 		fix     string
@@ -123,7 +125,8 @@ func TestAStatusTellsWhetherItWasDoneAndWhatToDo(t *testing.T) {
 	}
 }
 
-func TestAnAnswerThatIsNoneIsLost(t *testing.T) {
+// The outcome is lost.
+func TestCallWithoutUsableAnswer(t *testing.T) {
 	for _, f := range lostAnswers {
 		if strings.Contains(f.name, "server does it") || f.name == "it takes longer than the client waits" {
 			continue // timeouts stand below
@@ -139,7 +142,7 @@ func TestAnAnswerThatIsNoneIsLost(t *testing.T) {
 	}
 }
 
-func TestACallGivesUpAfterItsTimeout(t *testing.T) {
+func TestCallTimeout(t *testing.T) {
 	eachCall(t, func(w *world, g *gitea.Client, c call) {
 		w.Gitea.Inject(giteatest.Fault{Do: giteatest.Hang()})
 		began := time.Now()
@@ -149,7 +152,7 @@ func TestACallGivesUpAfterItsTimeout(t *testing.T) {
 	})
 }
 
-func TestACallEndsWithItsContext(t *testing.T) {
+func TestCallContext(t *testing.T) {
 	eachCall(t, func(w *world, g *gitea.Client, c call) {
 		w.Gitea.Inject(giteatest.Fault{Do: giteatest.Hang()})
 		ctx, cancel := context.WithTimeout(w.Context(), time.Second)
@@ -159,7 +162,8 @@ func TestACallEndsWithItsContext(t *testing.T) {
 	})
 }
 
-func TestWhatNeverReachedTheServerWasNotSent(t *testing.T) {
+// A request that never reached the server was not sent.
+func TestCallNotSent(t *testing.T) {
 	t.Run("no token", func(t *testing.T) {
 		eachCall(t, func(w *world, g *gitea.Client, c call) {
 			w.tokens.err = io.ErrUnexpectedEOF
@@ -194,7 +198,7 @@ func TestWhatNeverReachedTheServerWasNotSent(t *testing.T) {
 	})
 }
 
-func TestOverARealConnectionWhatWasSentAndNotAnsweredIsLost(t *testing.T) {
+func TestLostAnswerOnRealConnection(t *testing.T) {
 	s := testworld.Gitea(nil)
 	srv := httptest.NewServer(s)
 	defer srv.Close()
@@ -209,7 +213,8 @@ func TestOverARealConnectionWhatWasSentAndNotAnsweredIsLost(t *testing.T) {
 	require.NoError(t, err)
 }
 
-func TestARedirectIsNeverFollowedSoAPostNeverBecomesAGet(t *testing.T) {
+// No redirect is followed, so a POST never becomes a GET.
+func TestRedirect(t *testing.T) {
 	play(t, func(w *world) {
 		w.Gitea.Rename(fleet, "fleet-2")
 		g := w.over(w.Gitea.Transport())
@@ -222,7 +227,8 @@ func TestARedirectIsNeverFollowedSoAPostNeverBecomesAGet(t *testing.T) {
 	})
 }
 
-func TestAWriteThatDoesNotShowItsStateIsLost(t *testing.T) {
+// A write whose answer shows another state is lost.
+func TestWriteThatDoesNotShow(t *testing.T) {
 	play(t, func(w *world) {
 		w.Gitea.As("adf-bot").Open(fleet, "one", "")
 		g := w.over(w.Gitea.Transport())
@@ -239,7 +245,8 @@ func TestAWriteThatDoesNotShowItsStateIsLost(t *testing.T) {
 	})
 }
 
-func TestAnAnswerIsReadUpToABoundOnly(t *testing.T) {
+// An answer is read up to a maximum.
+func TestLongAnswer(t *testing.T) {
 	var read atomic.Int64
 	g := gitea.New(gitea.Options{URL: server, Tokens: &tokens{now: "t"}, Timeout: time.Minute,
 		Transport: answers(func(*http.Request) *http.Response {
@@ -280,7 +287,8 @@ func without(next http.RoundTripper, headers ...string) http.RoundTripper {
 	})
 }
 
-func TestAListHasAllPagesWhateverHeadersAProxyDrops(t *testing.T) {
+// A list has all pages, whatever headers a proxy drops.
+func TestListWithoutHeaders(t *testing.T) {
 	for _, dropped := range [][]string{nil, {"Link"}, {"X-Total-Count"}, {"Link", "X-Total-Count"}} {
 		for _, n := range []int{0, 1, 49, 50, 51, 100, 120} {
 			t.Run(fmt.Sprint(n, " issues without ", dropped), func(t *testing.T) {
@@ -298,7 +306,7 @@ func TestAListHasAllPagesWhateverHeadersAProxyDrops(t *testing.T) {
 	}
 }
 
-func TestAllLabelsAreListedWhereAServerGivesShorterPages(t *testing.T) {
+func TestLabelsInShorterPages(t *testing.T) {
 	for _, dropped := range [][]string{nil, {"X-Total-Count"}} {
 		play(t, func(w *world) {
 			w.Gitea.SetMaxItems(20)
@@ -313,7 +321,8 @@ func TestAllLabelsAreListedWhereAServerGivesShorterPages(t *testing.T) {
 	}
 }
 
-func TestAListThatIsNullIsNotTakenForAnEmptyOne(t *testing.T) {
+// A list that is null is not an empty one.
+func TestNullList(t *testing.T) {
 	eachCall(t, func(w *world, _ *gitea.Client, c call) {
 		if c.name == "list" || c.name == "comments" || c.name == "labels" {
 			w.Gitea.Inject(giteatest.Fault{Do: giteatest.NullBody()})
@@ -324,7 +333,8 @@ func TestAListThatIsNullIsNotTakenForAnEmptyOne(t *testing.T) {
 	})
 }
 
-func TestAListThatShiftsWhileItIsReadIsReadAgain(t *testing.T) {
+// A list that changes while it is read is read again.
+func TestShiftingList(t *testing.T) {
 	for _, c := range []struct {
 		name string
 		do   func(w *world, n int64)
@@ -372,7 +382,8 @@ func TestAListThatShiftsWhileItIsReadIsReadAgain(t *testing.T) {
 	})
 }
 
-func TestAPageThatFailsFailsTheList(t *testing.T) {
+// It fails the whole list.
+func TestFailingPage(t *testing.T) {
 	play(t, func(w *world) {
 		for n := range 60 {
 			w.Gitea.As("adf-bot").Open(fleet, fmt.Sprint(n), "")
@@ -384,7 +395,8 @@ func TestAPageThatFailsFailsTheList(t *testing.T) {
 	})
 }
 
-func TestATokenIsReadAgainAfterA401AndTriedOnce(t *testing.T) {
+// After a 401 the token is read again and tried once.
+func TestRotatedToken(t *testing.T) {
 	eachCall(t, func(w *world, g *gitea.Client, c call) {
 		if c.name == "version" {
 			return // it needs no token
@@ -403,7 +415,8 @@ func TestATokenIsReadAgainAfterA401AndTriedOnce(t *testing.T) {
 	})
 }
 
-func TestRequestsThatMeetTheRotationTogetherAllGoOnWithTheNewToken(t *testing.T) {
+// All of them go on with the new token.
+func TestRequestsDuringTokenRotation(t *testing.T) {
 	eachCall(t, func(w *world, _ *gitea.Client, c call) {
 		const atOnce = 3
 		var sent, done sync.WaitGroup
@@ -427,7 +440,7 @@ func TestRequestsThatMeetTheRotationTogetherAllGoOnWithTheNewToken(t *testing.T)
 	})
 }
 
-func TestATokenIsMaskedBeforeItIsSent(t *testing.T) {
+func TestTokenMaskedBeforeUse(t *testing.T) {
 	eachCall(t, func(w *world, _ *gitea.Client, c call) {
 		if c.name == "version" {
 			return // it needs no token
@@ -447,7 +460,8 @@ func TestATokenIsMaskedBeforeItIsSent(t *testing.T) {
 	})
 }
 
-func TestAnErrorNeverShowsTheToken(t *testing.T) {
+// No error shows the token.
+func TestTokenInErrors(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		for _, text := range []string{testworld.Token, "Authorization: token " + testworld.Token, "https://adf-bot:" + testworld.Token + "@git.example.org"} {
 			g := gitea.New(gitea.Options{URL: server, Tokens: &tokens{now: testworld.Token}, Timeout: timeout,

@@ -48,7 +48,8 @@ func (w *world) failMany(n int) {
 	}
 }
 
-func TestASweepKeepsEightRequestsUnderWayAndNoMore(t *testing.T) {
+// A sweep has at most eight requests in flight.
+func TestRequestsInFlight(t *testing.T) {
 	play(t, func(w *world) {
 		w.failMany(40)
 		g := &gauge{next: w.Gitea.Transport()}
@@ -62,7 +63,8 @@ func TestASweepKeepsEightRequestsUnderWayAndNoMore(t *testing.T) {
 	})
 }
 
-func TestTimelinesAreAmongTheEightAndAreObserved(t *testing.T) {
+// Requests of timelines are among the eight, and are observed.
+func TestTimelinesInFlight(t *testing.T) {
 	playClosing(t, func(w *world, id string) {
 		w.failMany(40)
 		w.sweep()
@@ -88,7 +90,8 @@ func TestTimelinesAreAmongTheEightAndAreObserved(t *testing.T) {
 	})
 }
 
-func TestARequestThatWaitedForItsTurnIsNotedAnew(t *testing.T) {
+// A request that waited for its turn is stored as a new attempt.
+func TestAttemptAfterAWait(t *testing.T) {
 	play(t, func(w *world) {
 		w.failMany(24)
 		var mu sync.Mutex

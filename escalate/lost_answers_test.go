@@ -34,7 +34,8 @@ var lostAnswers = []struct {
 	{"the answer is empty", giteatest.EmptyBody(), true},
 }
 
-func TestACreationWithoutAnAnswerMakesExactlyOneIssue(t *testing.T) {
+// It makes exactly one issue.
+func TestCreationWithoutAnswer(t *testing.T) {
 	for _, f := range lostAnswers {
 		t.Run(f.name, func(t *testing.T) {
 			play(t, func(w *world) {
@@ -61,7 +62,8 @@ func TestACreationWithoutAnAnswerMakesExactlyOneIssue(t *testing.T) {
 	}
 }
 
-func TestAnotherCreationWaitsTwiceTheTimeoutAlsoWhenForced(t *testing.T) {
+// Another creation waits for twice the timeout, also in a forced sweep.
+func TestSecondCreationWaits(t *testing.T) {
 	play(t, func(w *world) {
 		w.Gitea.Inject(giteatest.Fault{Match: giteatest.CreateIssue(), Times: 1, Do: giteatest.Reset()})
 		id, err := w.tripAnd(project)
@@ -79,7 +81,8 @@ func TestAnotherCreationWaitsTwiceTheTimeoutAlsoWhenForced(t *testing.T) {
 	})
 }
 
-func TestTheLookUpSeesWhatTheServerDidUpToTwiceTheTimeout(t *testing.T) {
+// A look-up finds what the server did up to twice the timeout later.
+func TestLateCreationIsFound(t *testing.T) {
 	play(t, func(w *world) {
 		// The client gives up after 10 s, the server makes the issue 9.5 s after that.
 		w.Gitea.Inject(giteatest.Fault{Match: giteatest.CreateIssue(), Times: 1, Do: giteatest.LateWork(9500 * time.Millisecond)})
@@ -94,7 +97,8 @@ func TestTheLookUpSeesWhatTheServerDidUpToTwiceTheTimeout(t *testing.T) {
 	})
 }
 
-func TestAnAttemptNotedByAClockThatWasWrongDoesNotWaitForYears(t *testing.T) {
+// It does not wait for years.
+func TestAttemptOfWrongClock(t *testing.T) {
 	play(t, func(w *world) {
 		id := w.fail(project)
 		future := time.Now().Add(1000 * time.Hour)
@@ -106,7 +110,8 @@ func TestAnAttemptNotedByAClockThatWasWrongDoesNotWaitForYears(t *testing.T) {
 	})
 }
 
-func TestAClockThatIsSetDoesNotEndTheWaitForALostAnswer(t *testing.T) {
+// The wait for a lost answer goes on.
+func TestClockSetDuringWait(t *testing.T) {
 	for name, by := range map[string]time.Duration{"a day ahead": 24 * time.Hour, "a day back": -24 * time.Hour} {
 		// The answer is lost, then somebody sets the clock, and the server does the work at the last moment.
 		lost := func(w *world, match func(*http.Request) bool, ask func()) {
@@ -147,7 +152,8 @@ func TestAClockThatIsSetDoesNotEndTheWaitForALostAnswer(t *testing.T) {
 	}
 }
 
-func TestAfterARestartOfTheMachineTheWaitIsByTheClock(t *testing.T) {
+// After a reboot the wait is measured by the wall clock.
+func TestWaitAfterReboot(t *testing.T) {
 	play(t, func(w *world) {
 		w.rec.Options().Uptime = func() incident.Uptime { return incident.Uptime{Boot: "first", For: time.Hour} }
 		w.Gitea.Inject(giteatest.Fault{Match: giteatest.CreateIssue(), Times: 1, Do: giteatest.Reset()})
@@ -163,7 +169,8 @@ func TestAfterARestartOfTheMachineTheWaitIsByTheClock(t *testing.T) {
 	})
 }
 
-func TestOfSeveralIssuesThatTheLookUpFindsTheOldestOpenOneIsTaken(t *testing.T) {
+// The bot takes the oldest one that is open.
+func TestSeveralIssuesFound(t *testing.T) {
 	play(t, func(w *world) {
 		w.Gitea.Inject(giteatest.Fault{Match: giteatest.CreateIssue(), Times: 1, Do: giteatest.LostAnswer()})
 		id, err := w.tripAnd(project)
@@ -180,7 +187,8 @@ func TestOfSeveralIssuesThatTheLookUpFindsTheOldestOpenOneIsTaken(t *testing.T) 
 	})
 }
 
-func TestATripThatAnotherProcessBeganToTellIsLookedForFirst(t *testing.T) {
+// An issue that another process has begun to create is looked for first.
+func TestTripOfAnotherProcess(t *testing.T) {
 	play(t, func(w *world) {
 		tripped := w.failed(project)
 		id := tripped.ID
@@ -195,7 +203,8 @@ func TestATripThatAnotherProcessBeganToTellIsLookedForFirst(t *testing.T) {
 	})
 }
 
-func TestAnIssueMadeWithoutAnAnswerIsFoundThoughTheProjectWasResumedAndThenClosed(t *testing.T) {
+// The issue is found, and closed.
+func TestLostCreationOfResumedProject(t *testing.T) {
 	play(t, func(w *world) {
 		w.Gitea.Inject(giteatest.Fault{Match: giteatest.CreateIssue(), Times: 1, Do: giteatest.LateWork(time.Second)})
 		id, err := w.tripAnd(project)
@@ -209,7 +218,7 @@ func TestAnIssueMadeWithoutAnAnswerIsFoundThoughTheProjectWasResumedAndThenClose
 	})
 }
 
-func TestAnIssueMadeWithoutAnAnswerIsClosedThoughAPersonClosedItMeanwhile(t *testing.T) {
+func TestLostCreationClosedByPerson(t *testing.T) {
 	play(t, func(w *world) {
 		w.Gitea.Inject(giteatest.Fault{Match: giteatest.CreateIssue(), Times: 1, Do: giteatest.LostAnswer()})
 		id, err := w.tripAnd(project)
@@ -222,7 +231,8 @@ func TestAnIssueMadeWithoutAnAnswerIsClosedThoughAPersonClosedItMeanwhile(t *tes
 	})
 }
 
-func TestACommentWithoutAnAnswerIsMadeOnceAndKeepsNothingOpen(t *testing.T) {
+// The comment is made once, and keeps no issue open.
+func TestCommentWithoutAnswer(t *testing.T) {
 	for _, f := range lostAnswers {
 		t.Run(f.name, func(t *testing.T) {
 			play(t, func(w *world) {
@@ -241,7 +251,8 @@ func TestACommentWithoutAnAnswerIsMadeOnceAndKeepsNothingOpen(t *testing.T) {
 	}
 }
 
-func TestACommentInDoubtWaitsTwiceTheTimeoutAlsoWhenForced(t *testing.T) {
+// A comment in doubt waits for twice the timeout, also in a forced sweep.
+func TestSecondCommentWaits(t *testing.T) {
 	play(t, func(w *world) {
 		id := w.trip(project)
 		w.rm(project)
@@ -257,7 +268,8 @@ func TestACommentInDoubtWaitsTwiceTheTimeoutAlsoWhenForced(t *testing.T) {
 	})
 }
 
-func TestAClosingWithoutAnAnswerIsClosedInTheEndWithOneComment(t *testing.T) {
+// The issue is closed in the end, with one comment.
+func TestClosingWithoutAnswer(t *testing.T) {
 	for _, f := range lostAnswers {
 		t.Run(f.name, func(t *testing.T) {
 			play(t, func(w *world) {
@@ -277,7 +289,8 @@ func TestAClosingWithoutAnAnswerIsClosedInTheEndWithOneComment(t *testing.T) {
 	}
 }
 
-func TestAReopeningWithoutAnAnswerIsOpenInTheEndWithOneComment(t *testing.T) {
+// The issue is open in the end, with one comment.
+func TestReopeningWithoutAnswer(t *testing.T) {
 	for _, match := range []struct {
 		name  string
 		match func(*http.Request) bool
@@ -302,7 +315,8 @@ func TestAReopeningWithoutAnAnswerIsOpenInTheEndWithOneComment(t *testing.T) {
 	}
 }
 
-func TestADuplicateIsClosedWithOneCommentWhateverAnswerIsLost(t *testing.T) {
+// A duplicate is closed with one comment, whatever answer is lost.
+func TestDuplicateWithoutAnswer(t *testing.T) {
 	for _, match := range []struct {
 		name  string
 		match func(*http.Request) bool
@@ -327,7 +341,8 @@ func TestADuplicateIsClosedWithOneCommentWhateverAnswerIsLost(t *testing.T) {
 	}
 }
 
-func TestALookUpThatFailsMakesNoSecondIssue(t *testing.T) {
+// It makes no second issue.
+func TestFailedLookUp(t *testing.T) {
 	for _, f := range lostAnswers {
 		t.Run(f.name, func(t *testing.T) {
 			play(t, func(w *world) {
@@ -349,7 +364,8 @@ func TestALookUpThatFailsMakesNoSecondIssue(t *testing.T) {
 	}
 }
 
-func TestWhatAKilledProcessBeganIsFinishedOnceByTheNext(t *testing.T) {
+// The next process finishes what a killed one began, once.
+func TestKilledProcess(t *testing.T) {
 	// Each step of a trip, and of a resume, of a reopening and of a duplicate.
 	for _, step := range []string{"flag-written", "flag-noted", "create-begun", "created", "issue-noted"} {
 		t.Run("trip dies at "+step, func(t *testing.T) {

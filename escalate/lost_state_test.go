@@ -14,7 +14,8 @@ import (
 
 // States that were lost or come from a copy: flags and issues tell what they can.
 
-func TestALostStateIsRebuiltFromFlagAndIssue(t *testing.T) {
+// It is rebuilt from flag and issue.
+func TestLostState(t *testing.T) {
 	play(t, func(w *world) {
 		id := w.trip(project)
 		before, opened := w.issue(), w.incident(id).Opened
@@ -38,7 +39,7 @@ func TestALostStateIsRebuiltFromFlagAndIssue(t *testing.T) {
 	})
 }
 
-func TestALostStateFindsAnIssueThatAPersonClosedMeanwhile(t *testing.T) {
+func TestLostStateIssueClosed(t *testing.T) {
 	play(t, func(w *world) {
 		id := w.trip(project)
 		w.Gitea.As("alex").Close(fleet, 1)
@@ -50,7 +51,8 @@ func TestALostStateFindsAnIssueThatAPersonClosedMeanwhile(t *testing.T) {
 	})
 }
 
-func TestALostStateTakesAPersonsFlagForTheIncidentsWhereAnIssueIsOpen(t *testing.T) {
+// Where an issue is open, a person's flag is taken for the incident's.
+func TestLostStatePersonsFlag(t *testing.T) {
 	play(t, func(w *world) {
 		id := w.trip(project)
 		w.rm(project)
@@ -65,7 +67,8 @@ func TestALostStateTakesAPersonsFlagForTheIncidentsWhereAnIssueIsOpen(t *testing
 	})
 }
 
-func TestALostStateWhoseFlagIsGoneClosesTheIssue(t *testing.T) {
+// The issue is closed.
+func TestLostStateFlagGone(t *testing.T) {
 	play(t, func(w *world) {
 		id := w.trip(project)
 		w.rm(project)
@@ -80,9 +83,10 @@ func TestALostStateWhoseFlagIsGoneClosesTheIssue(t *testing.T) {
 	})
 }
 
+// The old issue says that the project is still paused.
 // The flag names nobody: a person made it before the bot could, or emptied it. The state is lost, and before a sweep has
 // rebuilt the incident the breaker trips anew: the flag is that incident's then, and the project was never resumed.
-func TestALostStateWhoseProjectTrippedAgainSaysThatItIsStillPaused(t *testing.T) {
+func TestLostStateTrippedAgain(t *testing.T) {
 	play(t, func(w *world) {
 		w.touch(project)
 		old := w.trip(project)
@@ -104,9 +108,10 @@ func TestALostStateWhoseProjectTrippedAgainSaysThatItIsStillPaused(t *testing.T)
 	})
 }
 
+// The lost incident, whose flag is there, goes on.
 // The same with the flag of the lost incident: that one goes on, and the one that the state opened in its ignorance was
 // neither flagged nor resumed.
-func TestALostStateThatTripsAnewUnderTheLostIncidentsFlagGoesOnWithThatOne(t *testing.T) {
+func TestLostStateTripsUnderOldFlag(t *testing.T) {
 	for name, seen := range map[string]bool{"the flag can be read": true, "the flag can't be read until the issue is open": false} {
 		t.Run(name, func(t *testing.T) {
 			play(t, func(w *world) {
@@ -146,7 +151,8 @@ func TestALostStateThatTripsAnewUnderTheLostIncidentsFlagGoesOnWithThatOne(t *te
 	}
 }
 
-func TestALostStateClosesTheIssueOfAProjectThatIsNotConfiguredToo(t *testing.T) {
+// The issue is closed too.
+func TestLostStateUnconfiguredProject(t *testing.T) {
 	play(t, func(w *world) {
 		w.trip("unheard-of")
 		w.rm("unheard-of")
@@ -155,7 +161,8 @@ func TestALostStateClosesTheIssueOfAProjectThatIsNotConfiguredToo(t *testing.T) 
 	})
 }
 
-func TestALostStateWhoseFlagIsThereWithoutAnIssueOpensIt(t *testing.T) {
+// The flag's incident gets an issue.
+func TestLostStateWithoutIssue(t *testing.T) {
 	play(t, func(w *world) {
 		id := w.fail(project)
 		_, _, err := w.rec.Local(w.Context(), project)
@@ -168,7 +175,8 @@ func TestALostStateWhoseFlagIsThereWithoutAnIssueOpensIt(t *testing.T) {
 	})
 }
 
-func TestALostStateLeavesAPersonsFlagAlone(t *testing.T) {
+// A person's flag is left alone.
+func TestLostStateHold(t *testing.T) {
 	play(t, func(w *world) {
 		w.touch(project)
 		w.sweep()
@@ -179,7 +187,8 @@ func TestALostStateLeavesAPersonsFlagAlone(t *testing.T) {
 	})
 }
 
-func TestALostStateClosesTheOldIssueOfAProjectThatIsPausedAnew(t *testing.T) {
+// The old issue is closed.
+func TestLostStatePausedAnew(t *testing.T) {
 	play(t, func(w *world) {
 		w.trip(project)
 		w.rm(project)
@@ -197,7 +206,8 @@ func TestALostStateClosesTheOldIssueOfAProjectThatIsPausedAnew(t *testing.T) {
 	})
 }
 
-func TestALostStateClosesOneOfTwoIssuesOfTheSameIncident(t *testing.T) {
+// One of two issues of the same incident is closed.
+func TestLostStateTwoIssues(t *testing.T) {
 	play(t, func(w *world) {
 		id := w.trip(project)
 		w.Gitea.As("adf-bot").Open(fleet, "twin", w.issue().Body)
@@ -210,7 +220,8 @@ func TestALostStateClosesOneOfTwoIssuesOfTheSameIncident(t *testing.T) {
 	})
 }
 
-func TestALostStateConcludesNothingWhileGiteaCantBeListed(t *testing.T) {
+// Nothing is concluded.
+func TestLostStateGiteaDown(t *testing.T) {
 	play(t, func(w *world) {
 		w.trip(project)
 		m := w.withoutState()
@@ -241,7 +252,8 @@ func (m *machine) copyOfNow() (restore func() *machine) {
 	}
 }
 
-func TestAStateADayOldLearnsOfTheIncidentThatCameAfterIt(t *testing.T) {
+// A state that is a day old learns of the incident that came after it.
+func TestOldStateLaterIncident(t *testing.T) {
 	play(t, func(w *world) {
 		restore := w.copyOfNow()
 		time.Sleep(24 * time.Hour)
@@ -255,7 +267,7 @@ func TestAStateADayOldLearnsOfTheIncidentThatCameAfterIt(t *testing.T) {
 	})
 }
 
-func TestAStateADayOldEndsWhatEndedSince(t *testing.T) {
+func TestOldStateEndedIncident(t *testing.T) {
 	play(t, func(w *world) {
 		id := w.trip(project)
 		restore := w.copyOfNow()
@@ -270,7 +282,8 @@ func TestAStateADayOldEndsWhatEndedSince(t *testing.T) {
 	})
 }
 
-func TestAStateADayOldGivesWayToALaterIncidentOfTheSameProject(t *testing.T) {
+// A later incident of the same project takes the place of an old one.
+func TestOldStateGivesWay(t *testing.T) {
 	play(t, func(w *world) {
 		first := w.trip(project)
 		restore := w.copyOfNow()
@@ -291,7 +304,8 @@ func TestAStateADayOldGivesWayToALaterIncidentOfTheSameProject(t *testing.T) {
 	})
 }
 
-func TestAStateADayOldThatWasAboutToCreateFindsTheIssue(t *testing.T) {
+// It finds the issue.
+func TestOldStateAboutToCreate(t *testing.T) {
 	play(t, func(w *world) {
 		id := w.fail(project)
 		restore := w.copyOfNow()
@@ -304,7 +318,8 @@ func TestAStateADayOldThatWasAboutToCreateFindsTheIssue(t *testing.T) {
 	})
 }
 
-func TestWithStateAndFlagsBothLostTheOldIssuesAreReportedAndLeft(t *testing.T) {
+// The old issues are reported and left alone.
+func TestStateAndFlagsLost(t *testing.T) {
 	play(t, func(w *world) {
 		w.trip(project)
 		before := w.issue()
@@ -322,7 +337,8 @@ func TestWithStateAndFlagsBothLostTheOldIssuesAreReportedAndLeft(t *testing.T) {
 	})
 }
 
-func TestAFlagCopiedFromAnotherProjectTellsNothing(t *testing.T) {
+// A flag copied from another project says nothing about an incident.
+func TestFlagOfAnotherProject(t *testing.T) {
 	play(t, func(w *world) {
 		id := w.trip(project)
 		b, err := os.ReadFile(w.dir.FlagPath(project))
@@ -347,7 +363,8 @@ func TestAFlagCopiedFromAnotherProjectTellsNothing(t *testing.T) {
 	})
 }
 
-func TestAFlagOfAnIncidentThatHasEndedHoldsTheProject(t *testing.T) {
+// It holds the project.
+func TestFlagOfEndedIncident(t *testing.T) {
 	play(t, func(w *world) {
 		id := w.trip(project)
 		note := issuetext.FlagNote(w.incident(id))
@@ -363,7 +380,7 @@ func TestAFlagOfAnIncidentThatHasEndedHoldsTheProject(t *testing.T) {
 	})
 }
 
-func TestALostStateDoesNotSayAgainWhatItsIssueSays(t *testing.T) {
+func TestLostStateRepeatsNoComment(t *testing.T) {
 	play(t, func(w *world) {
 		w.trip(project)
 		w.rm(project)
@@ -375,7 +392,8 @@ func TestALostStateDoesNotSayAgainWhatItsIssueSays(t *testing.T) {
 	})
 }
 
-func TestALostStateSaysItWhenAnIssueIsReopenedAgain(t *testing.T) {
+// It says so when it reopens an issue again.
+func TestLostStateReopensAgain(t *testing.T) {
 	play(t, func(w *world) {
 		w.trip(project)
 		w.Gitea.As("alex").Close(fleet, 1)

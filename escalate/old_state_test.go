@@ -27,8 +27,9 @@ func (m *machine) copied() (restore func() *machine) {
 	}
 }
 
+// A state that is a day old runs no command that was run since.
 // An order that was carried out after the copy was made is not carried out a second time: what it did is seen in the issue.
-func TestAStateADayOldDoesNotObeyWhatWasObeyedSince(t *testing.T) {
+func TestOldStateCommands(t *testing.T) {
 	for _, command := range []string{"/adf resume", "/adf resume mended\n/adf status"} {
 		t.Run(command, func(t *testing.T) {
 			playOperated(t, func(w *world, id string) {
@@ -58,7 +59,8 @@ func TestAStateADayOldDoesNotObeyWhatWasObeyedSince(t *testing.T) {
 	}
 }
 
-func TestAStateADayOldDoesNotPauseAgainWhatWasPausedAndResumedSince(t *testing.T) {
+// It does not pause again what was paused and resumed since.
+func TestOldStatePauseCommand(t *testing.T) {
 	playOperated(t, func(w *world, id string) {
 		w.rm(project)
 		w.sweep()
@@ -80,7 +82,8 @@ func TestAStateADayOldDoesNotPauseAgainWhatWasPausedAndResumedSince(t *testing.T
 	})
 }
 
-func TestAStateADayOldDoesNotTakeAnOldClosingForAnOrder(t *testing.T) {
+// It takes no old closing for a command.
+func TestOldStateClosing(t *testing.T) {
 	playClosing(t, func(w *world, id string) {
 		restore := w.copied()
 		time.Sleep(time.Hour)

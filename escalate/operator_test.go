@@ -41,7 +41,8 @@ func (w *world) says(login, body string) int64 {
 	return id
 }
 
-func TestWithoutOperatorsCommentsAreNotAskedFor(t *testing.T) {
+// They are not asked for.
+func TestCommentsWithoutOperators(t *testing.T) {
 	play(t, func(w *world) {
 		w.trip(project)
 		w.says("alex", "/adf resume")
@@ -52,7 +53,8 @@ func TestWithoutOperatorsCommentsAreNotAskedFor(t *testing.T) {
 	})
 }
 
-func TestASweepWithOperatorsCostsOneRequestMoreForEachRepository(t *testing.T) {
+// Operators cost one more request for each repository.
+func TestRequestsOfSweepWithOperators(t *testing.T) {
 	playOperated(t, func(w *world, _ string) {
 		w.sweep()
 		asked := w.asked()
@@ -62,7 +64,7 @@ func TestASweepWithOperatorsCostsOneRequestMoreForEachRepository(t *testing.T) {
 	})
 }
 
-func TestAnOperatorResumes(t *testing.T) {
+func TestResumeCommand(t *testing.T) {
 	playOperated(t, func(w *world, id string) {
 		w.says("alex", "It was the disk.\n\n/adf resume the disk @kim was full")
 		rep := w.sweep()
@@ -85,7 +87,7 @@ func TestAnOperatorResumes(t *testing.T) {
 	})
 }
 
-func TestAResumeBeginsTheNextGeneration(t *testing.T) {
+func TestResumeCommandBeginsGeneration(t *testing.T) {
 	playOperated(t, func(w *world, id string) {
 		w.says("alex", "/adf resume")
 		w.sweep()
@@ -100,7 +102,8 @@ func TestAResumeBeginsTheNextGeneration(t *testing.T) {
 	})
 }
 
-func TestWhoIsNoOperatorGetsOnePoliteAnswer(t *testing.T) {
+// Anyone but an operator gets one reply.
+func TestCommandByStranger(t *testing.T) {
 	playOperated(t, func(w *world, id string) {
 		w.says("kim", "/adf resume please")
 		w.sweepFor(3 * time.Minute)
@@ -117,7 +120,8 @@ func TestWhoIsNoOperatorGetsOnePoliteAnswer(t *testing.T) {
 	})
 }
 
-func TestWhoBecomesAnOperatorLaterHasGivenNoOrderBefore(t *testing.T) {
+// A comment from before its author became an operator is no command.
+func TestCommandByLaterOperator(t *testing.T) {
 	playOperated(t, func(w *world, id string) {
 		w.says("kim", "/adf resume")
 		w.sweep()
@@ -130,7 +134,8 @@ func TestWhoBecomesAnOperatorLaterHasGivenNoOrderBefore(t *testing.T) {
 	})
 }
 
-func TestWhatWasWrittenWhileThereWereNoOperatorsIsNoOrder(t *testing.T) {
+// A comment from before there were operators is no command.
+func TestCommandBeforeOperators(t *testing.T) {
 	play(t, func(w *world) {
 		w.operated("alex")
 		w.trip(project)
@@ -147,7 +152,8 @@ func TestWhatWasWrittenWhileThereWereNoOperatorsIsNoOrder(t *testing.T) {
 	})
 }
 
-func TestTheBotTakesNoOrdersFromItself(t *testing.T) {
+// The bot runs no commands of its own.
+func TestCommandByTheBot(t *testing.T) {
 	playOperated(t, func(w *world, id string) {
 		w.operated("alex", "adf-bot")
 		w.says("adf-bot", "/adf resume")
@@ -157,7 +163,8 @@ func TestTheBotTakesNoOrdersFromItself(t *testing.T) {
 	})
 }
 
-func TestAnEditedCommentIsNoOrder(t *testing.T) {
+// It is no command.
+func TestEditedComment(t *testing.T) {
 	playOperated(t, func(w *world, id string) {
 		c := w.says("alex", "/adf status")
 		w.Gitea.As("kim").EditComment(fleet, c, "/adf resume")
@@ -169,7 +176,8 @@ func TestAnEditedCommentIsNoOrder(t *testing.T) {
 	})
 }
 
-func TestACommentThatIsEditedAfterItsCommandRanIsNotHeardAgain(t *testing.T) {
+// The command is not run again.
+func TestCommentEditedAfterCommand(t *testing.T) {
 	playOperated(t, func(w *world, id string) {
 		c := w.says("alex", "/adf status")
 		w.sweep()
@@ -182,7 +190,8 @@ func TestACommentThatIsEditedAfterItsCommandRanIsNotHeardAgain(t *testing.T) {
 	})
 }
 
-func TestAnOldCommentWithoutACommandThatIsEditedToHaveOneIsNoOrder(t *testing.T) {
+// It is not run.
+func TestCommandEditedIntoOldComment(t *testing.T) {
 	playOperated(t, func(w *world, id string) {
 		c := w.says("alex", "I am looking into it")
 		w.sweepFor(3 * time.Minute)
@@ -194,7 +203,7 @@ func TestAnOldCommentWithoutACommandThatIsEditedToHaveOneIsNoOrder(t *testing.T)
 	})
 }
 
-func TestStatusIsAnswered(t *testing.T) {
+func TestStatusCommand(t *testing.T) {
 	playOperated(t, func(w *world, id string) {
 		w.says("alex", "/adf status")
 		w.sweepFor(3 * time.Minute)
@@ -205,7 +214,8 @@ func TestStatusIsAnswered(t *testing.T) {
 	})
 }
 
-func TestAnUnknownCommandIsAnsweredWithThoseThereAre(t *testing.T) {
+// The answer lists the commands that there are.
+func TestUnknownCommand(t *testing.T) {
 	playOperated(t, func(w *world, id string) {
 		w.says("alex", "/adf re@kim start")
 		w.sweepFor(3 * time.Minute)
@@ -215,7 +225,8 @@ func TestAnUnknownCommandIsAnsweredWithThoseThereAre(t *testing.T) {
 	})
 }
 
-func TestAckAssignsAndNotesWhoTookIt(t *testing.T) {
+// Ack assigns the issue and stores who took it.
+func TestAckCommand(t *testing.T) {
 	playOperated(t, func(w *world, id string) {
 		w.Gitea.As("alex").Assign(fleet, w.issue().Number, "kim")
 		w.says("alex", "/adf ack")
@@ -229,7 +240,8 @@ func TestAckAssignsAndNotesWhoTookIt(t *testing.T) {
 	})
 }
 
-func TestAnAckThatGiteaDoesNotAssignIsNotedAllTheSame(t *testing.T) {
+// It is stored all the same.
+func TestAckCommandNotAssigned(t *testing.T) {
 	playOperated(t, func(w *world, id string) {
 		w.Gitea.Inject(giteatest.Fault{Match: giteatest.Method("PATCH"), Times: 1, Do: giteatest.Status(422, `{"message":"no access"}`)})
 		w.says("alex", "/adf ack")
@@ -241,7 +253,8 @@ func TestAnAckThatGiteaDoesNotAssignIsNotedAllTheSame(t *testing.T) {
 	})
 }
 
-func TestPauseOfAProjectWhoseIncidentHasEndedHoldsIt(t *testing.T) {
+// A project whose incident has ended is held.
+func TestPauseCommandAfterIncident(t *testing.T) {
 	playOperated(t, func(w *world, id string) {
 		w.says("alex", "/adf resume")
 		w.sweep()
@@ -270,7 +283,8 @@ func TestPauseOfAProjectWhoseIncidentHasEndedHoldsIt(t *testing.T) {
 	})
 }
 
-func TestPauseAndResumeOfWhatIsSoAlreadyChangeNothing(t *testing.T) {
+// They change nothing.
+func TestRepeatedPauseAndResumeCommands(t *testing.T) {
 	playOperated(t, func(w *world, id string) {
 		w.says("alex", "/adf pause")
 		w.sweep()
@@ -285,7 +299,8 @@ func TestPauseAndResumeOfWhatIsSoAlreadyChangeNothing(t *testing.T) {
 	})
 }
 
-func TestAResumeInTheIssueOfAnEarlierIncidentDoesNotEndTheLaterOne(t *testing.T) {
+// It does not end the later incident.
+func TestResumeCommandInEarlierIssue(t *testing.T) {
 	playOperated(t, func(w *world, id string) {
 		w.says("alex", "/adf resume")
 		w.sweep()
@@ -299,7 +314,8 @@ func TestAResumeInTheIssueOfAnEarlierIncidentDoesNotEndTheLaterOne(t *testing.T)
 	})
 }
 
-func TestSeveralCommandsInOneCommentAreCarriedOutInOrderAndAnsweredTogether(t *testing.T) {
+// They are run in order and answered together.
+func TestSeveralCommandsInOneComment(t *testing.T) {
 	playOperated(t, func(w *world, id string) {
 		w.says("alex", "/adf ack\n/adf status\n/adf resume done")
 		w.sweepFor(3 * time.Minute)
@@ -313,7 +329,8 @@ func TestSeveralCommandsInOneCommentAreCarriedOutInOrderAndAnsweredTogether(t *t
 	})
 }
 
-func TestACommentAndAClosingInOneGoIsAResumeEvenWhereClosingsAreReopened(t *testing.T) {
+// A resume command with "Comment and close" resumes, even where closed issues are reopened.
+func TestCommentAndClose(t *testing.T) {
 	playOperated(t, func(w *world, id string) {
 		w.says("alex", "/adf resume")
 		w.Gitea.As("alex").Close(fleet, 1)
@@ -326,7 +343,8 @@ func TestACommentAndAClosingInOneGoIsAResumeEvenWhereClosingsAreReopened(t *test
 	})
 }
 
-func TestCommandsInOtherIssuesAreLeftAlone(t *testing.T) {
+// It is left alone.
+func TestCommandInForeignIssue(t *testing.T) {
 	playOperated(t, func(w *world, id string) {
 		kim := w.Gitea.As("kim")
 		forged, _ := w.Gitea.Issue(fleet, 1)
@@ -348,7 +366,8 @@ func TestCommandsInOtherIssuesAreLeftAlone(t *testing.T) {
 	})
 }
 
-func TestAnIssueThatLostItsMarkerTakesNoCommands(t *testing.T) {
+// It is not run.
+func TestCommandInIssueWithoutMarker(t *testing.T) {
 	playOperated(t, func(w *world, id string) {
 		w.says("alex", "/adf status")
 		w.Gitea.As("kim").EditBody(fleet, 1, "mine now")
@@ -358,7 +377,8 @@ func TestAnIssueThatLostItsMarkerTakesNoCommands(t *testing.T) {
 	})
 }
 
-func TestAnOperatorWhoChangesTheirLoginStaysOne(t *testing.T) {
+// They stay an operator.
+func TestRenamedOperator(t *testing.T) {
 	playOperated(t, func(w *world, id string) {
 		w.Gitea.RenameUser("alex", "alexandra")
 		w.says("alexandra", "/adf resume")
@@ -368,7 +388,8 @@ func TestAnOperatorWhoChangesTheirLoginStaysOne(t *testing.T) {
 	})
 }
 
-func TestWhoTakesAnOperatorsOldLoginIsNone(t *testing.T) {
+// Whoever takes it is no operator.
+func TestOldLoginOfOperator(t *testing.T) {
 	playOperated(t, func(w *world, id string) {
 		w.Gitea.RenameUser("alex", "alexandra")
 		w.Gitea.AddUser("alex", giteatest.UserOptions{})
@@ -396,7 +417,7 @@ func TestWhoTakesAnOperatorsOldLoginIsNone(t *testing.T) {
 	})
 }
 
-func TestOperatorsAreLookedUpOnce(t *testing.T) {
+func TestOperatorsLookedUpOnce(t *testing.T) {
 	play(t, func(w *world) {
 		w.operated("Alex", "nobody-here")
 		w.sweep()
@@ -421,7 +442,8 @@ func TestOperatorsAreLookedUpOnce(t *testing.T) {
 	})
 }
 
-func TestATokenThatMayNotReadUsersLearnsAnOperatorFromTheFirstCommand(t *testing.T) {
+// A token that may not read users learns an operator's id from the first command.
+func TestOperatorsWithoutReadUser(t *testing.T) {
 	play(t, func(w *world) {
 		w.Gitea.AddToken("adf-bot", "narrow", "write:issue")
 		w.tokens.now = "narrow"
@@ -439,7 +461,8 @@ func TestATokenThatMayNotReadUsersLearnsAnOperatorFromTheFirstCommand(t *testing
 	})
 }
 
-func TestADryRunTellsWhatWasOrderedAndDoesNothing(t *testing.T) {
+// A dry run reports commands and runs none.
+func TestCommandsInDryRun(t *testing.T) {
 	playOperated(t, func(w *world, id string) {
 		w.says("alex", "/adf resume")
 		rep, err := w.sweepAnd(escalate.SweepOptions{DryRun: true})
@@ -454,7 +477,7 @@ func TestADryRunTellsWhatWasOrderedAndDoesNothing(t *testing.T) {
 	})
 }
 
-func TestManyCommentsAreReadPageByPage(t *testing.T) {
+func TestCommentPages(t *testing.T) {
 	playOperated(t, func(w *world, id string) {
 		for range 120 {
 			w.Gitea.As("kim").Comment(fleet, 1, "chatter")
@@ -465,7 +488,7 @@ func TestManyCommentsAreReadPageByPage(t *testing.T) {
 	})
 }
 
-func TestCommandsAreHeardWhereAServerGivesShorterPages(t *testing.T) {
+func TestCommentsInShorterPages(t *testing.T) {
 	for _, total := range []bool{true, false} {
 		playOperated(t, func(w *world, id string) {
 			w.Gitea.SetMaxItems(20)
@@ -482,7 +505,8 @@ func TestCommandsAreHeardWhereAServerGivesShorterPages(t *testing.T) {
 	}
 }
 
-func TestAnOrderFollowsItsIssueWhenTheRepositoryIsRenamedBeforeItIsCarriedOut(t *testing.T) {
+// A command that waits follows its issue into a renamed repository.
+func TestCommandInRenamedRepository(t *testing.T) {
 	playOperated(t, func(w *world, id string) {
 		w.says("alex", "/adf resume")
 		w.Gitea.Inject(giteatest.Fault{Match: giteatest.GetIssue(), Times: 1, Do: giteatest.Status(502, "bad gateway")})
@@ -502,7 +526,8 @@ func TestAnOrderFollowsItsIssueWhenTheRepositoryIsRenamedBeforeItIsCarriedOut(t 
 	})
 }
 
-func TestAnOrderWhoseCommentHasAnIDThatGiteaGaveBeforeItsRestoreIsCarriedOut(t *testing.T) {
+// A command is run although its comment has an id that Gitea gave away before it was restored.
+func TestCommandAfterRestoreOfGitea(t *testing.T) {
 	playOperated(t, func(w *world, id string) {
 		first := w.says("alex", "/adf status")
 		w.sweepFor(3 * time.Minute)
@@ -539,7 +564,8 @@ func (w *world) withClock(off *time.Duration) {
 	w.knowsItsAccount()
 }
 
-func TestACommentIsNotMissedWhenTheServersClockIsFarOff(t *testing.T) {
+// No comment is missed.
+func TestCommentOfWrongServerClock(t *testing.T) {
 	for name, off := range map[string]time.Duration{"fast": 3 * time.Hour, "slow": -50 * time.Minute} {
 		t.Run(name, func(t *testing.T) {
 			play(t, func(w *world) {
@@ -559,7 +585,8 @@ func TestACommentIsNotMissedWhenTheServersClockIsFarOff(t *testing.T) {
 	}
 }
 
-func TestACommentIsNotMissedAfterTheServersClockWasAheadAndSetRight(t *testing.T) {
+// No comment is missed after the server's clock was ahead and is right again.
+func TestCommentAfterServerClockSet(t *testing.T) {
 	play(t, func(w *world) {
 		off := 100 * 24 * time.Hour
 		w.withClock(&off)

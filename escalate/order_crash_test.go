@@ -57,7 +57,8 @@ func (m *machine) reborn() *machine {
 	return n
 }
 
-func TestACrashDuringAnOrderIsMendedAndTheOrderIsCarriedOutOnce(t *testing.T) {
+// The next process finishes the command, and runs it once.
+func TestCrashDuringCommand(t *testing.T) {
 	for _, command := range []string{"resume", "pause", "ack", "status"} {
 		for _, step := range []string{"order-begun", "flag-removed", "hold-noted", "flag-written", "resume-noted", "order-carried", "order-answered-next", "comment-begun", "commented"} {
 			begins := command == "resume" || command == "pause" || command == "ack"
@@ -103,7 +104,8 @@ func TestACrashDuringAnOrderIsMendedAndTheOrderIsCarriedOutOnce(t *testing.T) {
 	}
 }
 
-func TestAnOrderThatIsOutstandingDoesNotEndALaterIncident(t *testing.T) {
+// It does not end a later incident.
+func TestOutstandingCommand(t *testing.T) {
 	playOperated(t, func(w *world, id string) {
 		w.says("alex", "/adf resume")
 		w.diesIn("order-begun")
@@ -118,7 +120,8 @@ func TestAnOrderThatIsOutstandingDoesNotEndALaterIncident(t *testing.T) {
 	})
 }
 
-func TestAnAnswerThatWasLostIsNotMadeTwice(t *testing.T) {
+// The reply is not made twice.
+func TestLostReplyToCommand(t *testing.T) {
 	playOperated(t, func(w *world, id string) {
 		w.Gitea.Inject(giteatest.Fault{Match: giteatest.Method("POST"), Times: 1, Do: giteatest.LostAnswer()})
 		w.says("alex", "/adf status")
@@ -129,7 +132,8 @@ func TestAnAnswerThatWasLostIsNotMadeTwice(t *testing.T) {
 	})
 }
 
-func TestAResumeThatCantBeDoneSaysSoAndIsOver(t *testing.T) {
+// The reply says so, and the command is not tried again.
+func TestResumeCommandThatFails(t *testing.T) {
 	playOperated(t, func(w *world, id string) {
 		w.says("alex", "/adf resume")
 		w.rec.SetDirError(errUnreadable)
@@ -147,7 +151,8 @@ func TestAResumeThatCantBeDoneSaysSoAndIsOver(t *testing.T) {
 	})
 }
 
-func TestTwoProcessesCarryAnOrderOutOnce(t *testing.T) {
+// The command runs once.
+func TestCommandInTwoProcesses(t *testing.T) {
 	playOperated(t, func(w *world, id string) {
 		second := w.another()
 		second.operated("alex")
@@ -165,7 +170,8 @@ func TestTwoProcessesCarryAnOrderOutOnce(t *testing.T) {
 	})
 }
 
-func TestAfterTheStateWasLostOldCommandsAreNotCarriedOutAgain(t *testing.T) {
+// They are not run again.
+func TestOldCommandsAfterLostState(t *testing.T) {
 	playOperated(t, func(w *world, id string) {
 		w.says("alex", "/adf ack")
 		w.says("alex", "/adf status")
@@ -183,7 +189,8 @@ func TestAfterTheStateWasLostOldCommandsAreNotCarriedOutAgain(t *testing.T) {
 	})
 }
 
-func TestACommandInTheIssueOfALostStateWaitsForItsRebuilding(t *testing.T) {
+// A command in the issue of a lost state waits until the incident is rebuilt.
+func TestCommandBeforeRebuilding(t *testing.T) {
 	playOperated(t, func(w *world, id string) {
 		w.machine = w.withoutState()
 		w.operated("alex")
@@ -194,7 +201,7 @@ func TestACommandInTheIssueOfALostStateWaitsForItsRebuilding(t *testing.T) {
 	})
 }
 
-func TestASweepOfOneProjectHearsItsOrders(t *testing.T) {
+func TestSweepOfOneProjectRunsCommands(t *testing.T) {
 	playOperated(t, func(w *world, id string) {
 		w.says("alex", "/adf resume")
 		_, err := w.sweepAnd(escalate.SweepOptions{Project: project})
@@ -204,7 +211,8 @@ func TestASweepOfOneProjectHearsItsOrders(t *testing.T) {
 	})
 }
 
-func TestASweepOfOneProjectLeavesTheOthersAlone(t *testing.T) {
+// It leaves the others alone.
+func TestSweepOfOneProject(t *testing.T) {
 	play(t, func(w *world) {
 		w.rec.Options().Projects = []string{project, "other"}
 		w.trip(project)

@@ -19,7 +19,8 @@ import (
 
 // What the server refuses, and what a person has to mend.
 
-func TestARefusalLeavesTheIncidentPendingAndNamesTheFix(t *testing.T) {
+// A refusal leaves the incident pending and names the fix.
+func TestRefusals(t *testing.T) {
 	for _, c := range []struct {
 		name string
 		do   func(w *world) (mend func())
@@ -79,7 +80,8 @@ func TestARefusalLeavesTheIncidentPendingAndNamesTheFix(t *testing.T) {
 	}
 }
 
-func TestARotatedTokenFileNeedsNoRestart(t *testing.T) {
+// It needs no restart.
+func TestRotatedTokenFile(t *testing.T) {
 	play(t, func(w *world) {
 		w.Gitea.RevokeToken(testworld.Token)
 		w.Gitea.AddToken("adf-bot", "new-token")
@@ -90,7 +92,8 @@ func TestARotatedTokenFileNeedsNoRestart(t *testing.T) {
 	})
 }
 
-func TestATokenThatCantBeReadIsTriedAgainWithoutDoubt(t *testing.T) {
+// The request is tried again, and was never sent.
+func TestUnreadableToken(t *testing.T) {
 	play(t, func(w *world) {
 		w.tokens.err = syscall.EACCES
 		id, err := w.tripAnd(project)
@@ -103,7 +106,8 @@ func TestATokenThatCantBeReadIsTriedAgainWithoutDoubt(t *testing.T) {
 	})
 }
 
-func TestARefusedConnectionIsTriedAgainAtOnceWhenForced(t *testing.T) {
+// A forced sweep tries again at once.
+func TestRefusedConnection(t *testing.T) {
 	play(t, func(w *world) {
 		w.rec.Options().Tracker = w.over(refuses{})
 		id, err := w.tripAnd(project)
@@ -115,7 +119,8 @@ func TestARefusedConnectionIsTriedAgainAtOnceWhenForced(t *testing.T) {
 	})
 }
 
-func TestGiteaDownForADayLosesNothing(t *testing.T) {
+// Nothing is lost.
+func TestGiteaDownForADay(t *testing.T) {
 	play(t, func(w *world) {
 		id := w.trip("digital-twins")
 		w.rec.Options().Tracker = w.over(refuses{})
@@ -134,7 +139,8 @@ func TestGiteaDownForADayLosesNothing(t *testing.T) {
 	})
 }
 
-func TestRetriesBackOffFromHalfAMinuteToAQuarterOfAnHour(t *testing.T) {
+// Retries back off from 30 s to 15 min.
+func TestRetryBackoff(t *testing.T) {
 	play(t, func(w *world) {
 		undo := w.Gitea.Inject(giteatest.Fault{Match: giteatest.CreateIssue(), Do: giteatest.Status(429, `{"message":"slow down"}`)})
 		id, err := w.tripAnd(project)
@@ -162,7 +168,8 @@ func TestRetriesBackOffFromHalfAMinuteToAQuarterOfAnHour(t *testing.T) {
 	})
 }
 
-func TestRetryAfterIsHonouredUpToAnHour(t *testing.T) {
+// It is honoured up to an hour.
+func TestRetryAfter(t *testing.T) {
 	for _, c := range []struct {
 		name   string
 		status int
@@ -192,7 +199,8 @@ func TestRetryAfterIsHonouredUpToAnHour(t *testing.T) {
 	}
 }
 
-func TestATooFastClientWaitsBeforeItCommentsAndThenSaysIt(t *testing.T) {
+// After a 429 the comment waits, and is then made.
+func TestRateLimitedComment(t *testing.T) {
 	play(t, func(w *world) {
 		w.trip(project)
 		w.rm(project)
@@ -206,7 +214,8 @@ func TestATooFastClientWaitsBeforeItCommentsAndThenSaysIt(t *testing.T) {
 	})
 }
 
-func TestACommentThatNeverReachedTheServerIsMadeBeforeTheClosing(t *testing.T) {
+// A comment that never reached the server is made before the closing.
+func TestUnsentCommentBeforeClosing(t *testing.T) {
 	play(t, func(w *world) {
 		id := w.trip(project)
 		w.rm(project)
@@ -226,7 +235,8 @@ func TestACommentThatNeverReachedTheServerIsMadeBeforeTheClosing(t *testing.T) {
 	})
 }
 
-func TestAnUnknownAssigneeCostsNotTheIssueAndIsNamed(t *testing.T) {
+// The issue is opened without them, and names them.
+func TestUnknownAssignee(t *testing.T) {
 	play(t, func(w *world) {
 		target := w.rec.Options().Target
 		w.rec.Options().Target = func(p string) escalate.Target {
@@ -243,7 +253,7 @@ func TestAnUnknownAssigneeCostsNotTheIssueAndIsNamed(t *testing.T) {
 	})
 }
 
-func TestAssigneesLabelsAndDueDateAreSet(t *testing.T) {
+func TestAssigneesLabelsAndDueDate(t *testing.T) {
 	play(t, func(w *world) {
 		target := w.rec.Options().Target
 		w.rec.Options().Target = func(p string) escalate.Target {
@@ -260,7 +270,8 @@ func TestAssigneesLabelsAndDueDateAreSet(t *testing.T) {
 	})
 }
 
-func TestMissingLabelsAreMadeOnce(t *testing.T) {
+// They are made once.
+func TestMissingLabels(t *testing.T) {
 	playNew(t, func(w *world) {
 		w.Gitea.AddLabel(fleet, "adf")
 		w.trip(project)
@@ -272,7 +283,8 @@ func TestMissingLabelsAreMadeOnce(t *testing.T) {
 	})
 }
 
-func TestALabelBehindTheFirstPageIsNotMadeAgain(t *testing.T) {
+// It is not made again.
+func TestLabelOnSecondPage(t *testing.T) {
 	playNew(t, func(w *world) {
 		for n := range 60 {
 			w.Gitea.AddLabel(fleet, "a-label-"+strings.Repeat("x", n))
@@ -286,7 +298,8 @@ func TestALabelBehindTheFirstPageIsNotMadeAgain(t *testing.T) {
 	})
 }
 
-func TestLabelsThatMayNotBeMadeCostNotTheIssueAndAreNamed(t *testing.T) {
+// The issue is opened without them, and names them.
+func TestLabelsThatCantBeMade(t *testing.T) {
 	playNew(t, func(w *world) {
 		w.Gitea.SetPermission("terraphim", "adf-fleet", "adf-bot", giteatest.Read)
 		w.trip(project)
@@ -297,7 +310,8 @@ func TestLabelsThatMayNotBeMadeCostNotTheIssueAndAreNamed(t *testing.T) {
 	})
 }
 
-func TestALabelListThatFailsCostsNotTheIssue(t *testing.T) {
+// The issue is opened all the same.
+func TestFailingLabelList(t *testing.T) {
 	for _, f := range lostAnswers {
 		t.Run(f.name, func(t *testing.T) {
 			playNew(t, func(w *world) {
@@ -309,7 +323,8 @@ func TestALabelListThatFailsCostsNotTheIssue(t *testing.T) {
 	}
 }
 
-func TestLabelsThatTheServerIgnoredSilentlyAreLoggedAndAskedForAgain(t *testing.T) {
+// They are logged and asked for again.
+func TestSilentlyIgnoredLabels(t *testing.T) {
 	play(t, func(w *world) {
 		w.Gitea.DeleteLabel(fleet, "adf")
 		w.trip(project)
@@ -320,7 +335,8 @@ func TestLabelsThatTheServerIgnoredSilentlyAreLoggedAndAskedForAgain(t *testing.
 	})
 }
 
-func TestABodyThatAProxyRefusesIsSentShort(t *testing.T) {
+// A body that a proxy refuses is sent again, shortened.
+func TestRefusedBody(t *testing.T) {
 	play(t, func(w *world) {
 		w.Gitea.Inject(giteatest.Fault{Match: func(r *http.Request) bool {
 			return giteatest.CreateIssue()(r) && r.ContentLength > 1200
@@ -334,7 +350,8 @@ func TestABodyThatAProxyRefusesIsSentShort(t *testing.T) {
 	})
 }
 
-func TestATemplateThatFailsCostsNotTheIssue(t *testing.T) {
+// The issue is opened all the same.
+func TestFailingTemplate(t *testing.T) {
 	play(t, func(w *world) {
 		c, err := issuetext.New("{{.NoSuchThing}}", redact.New())
 		require.NoError(w, err)
@@ -345,7 +362,8 @@ func TestATemplateThatFailsCostsNotTheIssue(t *testing.T) {
 	})
 }
 
-func TestAnArchivedRepositoryIsClosedInThoughItRefusesTheComment(t *testing.T) {
+// The issue is closed although the comment is refused.
+func TestClosingInArchivedRepository(t *testing.T) {
 	play(t, func(w *world) {
 		id := w.trip(project)
 		w.Gitea.Archive(fleet)
@@ -358,7 +376,8 @@ func TestAnArchivedRepositoryIsClosedInThoughItRefusesTheComment(t *testing.T) {
 	})
 }
 
-func TestALockedIssueIsClosedThoughTheCommentIsRefused(t *testing.T) {
+// The issue is closed although the comment is refused.
+func TestClosingLockedIssue(t *testing.T) {
 	play(t, func(w *world) {
 		id := w.trip(project)
 		w.Gitea.SetPermission("terraphim", "adf-fleet", "adf-bot", giteatest.Read)
@@ -370,7 +389,8 @@ func TestALockedIssueIsClosedThoughTheCommentIsRefused(t *testing.T) {
 	})
 }
 
-func TestARefusedCommentIsGivenUpThoughTheClosingIsTriedAgain(t *testing.T) {
+// It is given up although the closing is tried again.
+func TestRefusedComment(t *testing.T) {
 	play(t, func(w *world) {
 		w.trip(project)
 		w.rm(project)
@@ -389,7 +409,8 @@ func TestARefusedCommentIsGivenUpThoughTheClosingIsTriedAgain(t *testing.T) {
 	})
 }
 
-func TestAnIssueThatCantBeClosedStaysPendingAndSaysWhy(t *testing.T) {
+// It stays pending and says why.
+func TestIssueThatCantBeClosed(t *testing.T) {
 	play(t, func(w *world) {
 		id := w.trip(project)
 		by := w.Gitea.As("alex").Open(fleet, "first this", "")

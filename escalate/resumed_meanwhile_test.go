@@ -13,8 +13,9 @@ import (
 	"github.com/terraphim/adfbot/escalate/incident"
 )
 
+// No issue stays open.
 // A person resumes the project while another process is about to open its issue.
-func TestAnIncidentThatIsResumedWhileItsIssueIsBeingMadeLeavesNoIssueOpen(t *testing.T) {
+func TestResumedDuringCreation(t *testing.T) {
 	for _, c := range []struct {
 		name string
 		when giteatest.Fault
@@ -61,7 +62,7 @@ func (s between) Change(ctx context.Context, id string, f func(*incident.Inciden
 
 // The state was lost. One process has found the incident's issue in Gitea and is about to note it, when another resumes the
 // project: that one has seen an incident without an issue, and settles it when the issue is noted already.
-func TestAnIncidentIsNotSettledWhenItsIssueHasJustBeenFound(t *testing.T) {
+func TestNotSettledWhenJustFound(t *testing.T) {
 	play(t, func(w *world) {
 		id := w.trip(project)
 		finds := w.withoutState()
@@ -89,8 +90,9 @@ func TestAnIncidentIsNotSettledWhenItsIssueHasJustBeenFound(t *testing.T) {
 	})
 }
 
+// The issue is replaced once.
 // Two processes see that an issue was deleted, and one of them has opened another when the second comes to it.
-func TestADeletedIssueIsReplacedOnceWhenTwoProcessesSeeIt(t *testing.T) {
+func TestDeletedIssueSeenTwice(t *testing.T) {
 	play(t, func(w *world) {
 		id := w.trip(project)
 		w.Gitea.As("alex").Delete(fleet, 1)
@@ -102,9 +104,10 @@ func TestADeletedIssueIsReplacedOnceWhenTwoProcessesSeeIt(t *testing.T) {
 	})
 }
 
+// The issue is not taken for deleted.
 // While issues are switched off in a repository, Gitea answers 404 for each of them, also to a sweep that could list them a
 // moment before.
-func TestAnIssueIsNotDeletedBecauseIssuesWereSwitchedOffDuringTheSweep(t *testing.T) {
+func TestIssuesDisabledDuringSweep(t *testing.T) {
 	off := func(w *world) {
 		w.Gitea.Inject(giteatest.Fault{Match: giteatest.GetIssue(), Times: 1, Do: giteatest.Meanwhile(func() { w.Gitea.DisableIssues(fleet) })})
 	}

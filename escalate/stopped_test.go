@@ -23,7 +23,8 @@ func (w *world) stopsAt(step string, slow giteatest.Fault) {
 	w.Gitea.Inject(slow)
 }
 
-func TestACreationThatWasSentLateMakesExactlyOneIssue(t *testing.T) {
+// It makes exactly one issue.
+func TestCreationSentLate(t *testing.T) {
 	play(t, func(w *world) {
 		w.stopsAt("create-begun", giteatest.Fault{Match: giteatest.CreateIssue()})
 		_, err := w.tripAnd(project)
@@ -34,7 +35,8 @@ func TestACreationThatWasSentLateMakesExactlyOneIssue(t *testing.T) {
 	})
 }
 
-func TestACommentThatWasSentLateIsMadeOnce(t *testing.T) {
+// It is made once.
+func TestCommentSentLate(t *testing.T) {
 	play(t, func(w *world) {
 		w.trip(project)
 		w.rm(project)

@@ -25,7 +25,8 @@ func (w *world) untouched(repo string, n int64, f func()) {
 	require.Equal(w, before, after)
 }
 
-func TestAPersonsIssueIsNeverTouched(t *testing.T) {
+// It is never touched.
+func TestPersonsIssue(t *testing.T) {
 	for _, c := range []struct {
 		name string
 		body func(marker string) string
@@ -51,7 +52,8 @@ func TestAPersonsIssueIsNeverTouched(t *testing.T) {
 	}
 }
 
-func TestAPersonsCopyIsLeftAloneThoughTheServerListsIt(t *testing.T) {
+// A person's copy of an issue is left alone although the server lists it.
+func TestPersonsCopyInList(t *testing.T) {
 	play(t, func(w *world) {
 		// A server or proxy that ignores created_by: the author is checked all the same.
 		w.rec.Options().Tracker = w.over(answers(func(r *http.Request) *http.Response {
@@ -77,7 +79,8 @@ func TestAPersonsCopyIsLeftAloneThoughTheServerListsIt(t *testing.T) {
 	})
 }
 
-func TestAPersonsCopyIsNotTakenForALostIssue(t *testing.T) {
+// It is not taken for the lost one.
+func TestPersonsCopyOfLostIssue(t *testing.T) {
 	play(t, func(w *world) {
 		w.Gitea.Inject(giteatest.Fault{Match: giteatest.CreateIssue(), Times: 1, Do: giteatest.Reset()})
 		id, err := w.tripAnd(project)
@@ -90,7 +93,8 @@ func TestAPersonsCopyIsNotTakenForALostIssue(t *testing.T) {
 	})
 }
 
-func TestAnotherInstallationsIssueOfTheSameAccountIsReportedAndLeftAlone(t *testing.T) {
+// An issue of the same account is reported and left alone.
+func TestIssueOfAnotherInstallation(t *testing.T) {
 	play(t, func(w *world) {
 		w.trip(project)
 		dir := w.TempDir()
@@ -117,7 +121,8 @@ func TestAnotherInstallationsIssueOfTheSameAccountIsReportedAndLeftAlone(t *test
 	})
 }
 
-func TestAnIssueWhoseMarkerWasEditedAwayIsLostAndNeverTouched(t *testing.T) {
+// An issue whose marker was edited away is lost, and never touched.
+func TestIssueWithoutMarker(t *testing.T) {
 	play(t, func(w *world) {
 		id := w.trip(project)
 		w.Gitea.As("alex").EditBody(fleet, 1, "taken over by me")
@@ -133,7 +138,8 @@ func TestAnIssueWhoseMarkerWasEditedAwayIsLostAndNeverTouched(t *testing.T) {
 	})
 }
 
-func TestAnEndedIncidentsIssueThatWasTakenOverIsLeftOpen(t *testing.T) {
+// An ended incident's issue that somebody took over is left open.
+func TestIssueTakenOver(t *testing.T) {
 	play(t, func(w *world) {
 		id := w.trip(project)
 		w.rm(project)
@@ -144,7 +150,8 @@ func TestAnEndedIncidentsIssueThatWasTakenOverIsLeftOpen(t *testing.T) {
 	})
 }
 
-func TestANumberThatIsSomeoneElsesInARemadeRepositoryIsNeverTouched(t *testing.T) {
+// A number that belongs to somebody else in a remade repository is never touched.
+func TestNumberInRemadeRepository(t *testing.T) {
 	for _, ended := range []bool{false, true} {
 		t.Run(fmt.Sprintf("ended %v", ended), func(t *testing.T) {
 			play(t, func(w *world) {
@@ -171,7 +178,8 @@ func TestANumberThatIsSomeoneElsesInARemadeRepositoryIsNeverTouched(t *testing.T
 	}
 }
 
-func TestAnImportedCopyOfTheRepositoryIsTakenUpUnderItsNewId(t *testing.T) {
+// An imported copy of the repository is taken up under its new id.
+func TestImportedRepository(t *testing.T) {
 	for _, closed := range []bool{false, true} {
 		t.Run(fmt.Sprintf("closed %v", closed), func(t *testing.T) {
 			play(t, func(w *world) {
@@ -192,7 +200,8 @@ func TestAnImportedCopyOfTheRepositoryIsTakenUpUnderItsNewId(t *testing.T) {
 	}
 }
 
-func TestIssuesBeyondTheFirstPageAreKnownToo(t *testing.T) {
+// It is known too.
+func TestIssueBeyondFirstPage(t *testing.T) {
 	play(t, func(w *world) {
 		id := w.trip(project)
 		// 120 open issues of the same account, newer ones first: ours is on the third page.
@@ -211,7 +220,7 @@ func TestIssuesBeyondTheFirstPageAreKnownToo(t *testing.T) {
 	})
 }
 
-func TestALostCreationIsFoundBeyondTheFirstPage(t *testing.T) {
+func TestLostCreationBeyondFirstPage(t *testing.T) {
 	play(t, func(w *world) {
 		w.Gitea.Inject(giteatest.Fault{Match: giteatest.CreateIssue(), Times: 1, Do: giteatest.LostAnswer()})
 		id, err := w.tripAnd(project)

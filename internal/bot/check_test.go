@@ -44,7 +44,8 @@ func (w *world) fails() (out []string) {
 	return out
 }
 
-func TestCheckOfANewMachineIsWellAndMakesNothing(t *testing.T) {
+// Nothing is wrong with a new machine, and nothing is made.
+func TestCheckOfNewMachine(t *testing.T) {
 	w := newWorld(t)
 	require.Empty(t, w.fails())
 	require.Contains(t, w.finding("config", bot.OK), w.cfg.Path+": 2 projects")
@@ -59,7 +60,7 @@ func TestCheckOfANewMachineIsWellAndMakesNothing(t *testing.T) {
 	}
 }
 
-func TestCheckOfAMachineInUseIsWell(t *testing.T) {
+func TestCheckOfMachineInUse(t *testing.T) {
 	w := newWorld(t)
 	w.fail("odilo", 3)
 	require.Empty(t, w.fails())
@@ -68,13 +69,14 @@ func TestCheckOfAMachineInUseIsWell(t *testing.T) {
 	require.Contains(t, w.finding("repository", bot.OK), "1 open issue of adf-bot")
 }
 
-func TestCheckOfOneProjectSpeaksOfOneProject(t *testing.T) {
+func TestCheckOfOneProject(t *testing.T) {
 	w := newWorld(t)
 	w.change("  - id: atlas\n    threshold: 2\n    ignore_exit_codes: [75, 9]\n", "")
 	require.Equal(t, w.cfg.Path+": 1 project", w.finding("config", bot.OK))
 }
 
-func TestCheckOfflineAsksNothing(t *testing.T) {
+// It makes no request.
+func TestCheckOffline(t *testing.T) {
 	w := newWorld(t)
 	for _, f := range bot.Check(ctx, w.cfg, true, w.env()) {
 		require.NotContains(t, []string{"gitea", "account", "repository"}, f.What)
@@ -82,7 +84,8 @@ func TestCheckOfflineAsksNothing(t *testing.T) {
 	require.Empty(t, w.Gitea.Requests())
 }
 
-func TestCheckNamesWhatIsWrongAndItsFix(t *testing.T) {
+// Each finding names what is wrong and how to fix it.
+func TestCheckFindings(t *testing.T) {
 	for name, c := range map[string]struct {
 		do    func(w *world)
 		what  string
@@ -189,7 +192,8 @@ func TestCheckNamesWhatIsWrongAndItsFix(t *testing.T) {
 	}
 }
 
-func TestCheckOfWhatServeListensOnIsWellAlsoWhileItIsListenedOn(t *testing.T) {
+// An address that serve listens on is no finding.
+func TestCheckOfAddressInUse(t *testing.T) {
 	w := newWorld(t)
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
@@ -200,7 +204,8 @@ func TestCheckOfWhatServeListensOnIsWellAlsoWhileItIsListenedOn(t *testing.T) {
 	}
 }
 
-func TestCheckTakesALoginWhereTheTokenMayNotReadItsOwn(t *testing.T) {
+// A configured login is enough where the token may not read its own.
+func TestCheckWithConfiguredLogin(t *testing.T) {
 	w := newWorld(t)
 	w.Gitea.RevokeToken(token)
 	w.Gitea.AddToken(testworld.Bot, token, "write:issue")
@@ -210,7 +215,8 @@ func TestCheckTakesALoginWhereTheTokenMayNotReadItsOwn(t *testing.T) {
 	require.Contains(t, w.finding("repository", bot.OK), "the token may not read:repository, so its rights are not checked")
 }
 
-func TestCheckAsAnotherUserNamesTheChownAndChmodThatAreMissing(t *testing.T) {
+// The findings name the missing chown and chmod.
+func TestCheckAsAnotherUser(t *testing.T) {
 	testhost.NeedRoot(t, "to become another user")
 	dir := testhost.PublicDir(t)
 	w := worldIn(t, dir)

@@ -20,7 +20,8 @@ import (
 	"github.com/terraphim/adfbot/internal/testhost"
 )
 
-func TestExecEndsAsItsCommandDid(t *testing.T) {
+// Exec ends as its command did.
+func TestExecExitCodes(t *testing.T) {
 	w := newWorld(t)
 	script := filepath.Join(w.Dir, "not-executable")
 	w.Write(script, "#!/bin/sh\n")
@@ -56,7 +57,8 @@ func TestExecEndsAsItsCommandDid(t *testing.T) {
 	require.Contains(t, r.stderr, "adfbot: there-is-no-such-command can't be started: ")
 }
 
-func TestExecPassesOutputInputAndEnvironmentThroughButNotTheToken(t *testing.T) {
+// Input, output and environment pass through, but the token does not.
+func TestExecIsTransparent(t *testing.T) {
 	w := newWorld(t)
 	t.Setenv("BOT_TOKEN", token)
 	t.Setenv("OTHER", "kept")
@@ -70,12 +72,13 @@ func TestExecPassesOutputInputAndEnvironmentThroughButNotTheToken(t *testing.T) 
 	require.Equal(t, "oops\n", errs.String())
 }
 
-func TestExecThatSucceedsSaysNothingOfItsOwn(t *testing.T) {
+func TestExecSuccessIsQuiet(t *testing.T) {
 	w := newWorld(t)
 	require.Equal(t, ran{code: 0, stdout: "hello\n", stderr: ""}, w.sh("odilo", "echo hello"))
 }
 
-func TestTheThirdFailingExecTripsAndTheFourthIsRefused(t *testing.T) {
+// The third failure trips the breaker, and the fourth run is refused.
+func TestExecTripsAndRefuses(t *testing.T) {
 	w := newWorld(t)
 	for range 2 {
 		require.Equal(t, ran{code: 7, stdout: "", stderr: ""}, w.sh("odilo", "exit 7"))
@@ -97,7 +100,8 @@ func TestTheThirdFailingExecTripsAndTheFourthIsRefused(t *testing.T) {
 	w.must(0, "odilo", "true")
 }
 
-func TestABreakerThatTripsJustAfterTheLookAtTheFlagRefusesToo(t *testing.T) {
+// A breaker that trips just after the look at the flag refuses too.
+func TestExecTripAfterGate(t *testing.T) {
 	w := newWorld(t)
 	w.fail("odilo", 2)
 	atPoint = func(s string) {
@@ -112,7 +116,8 @@ func TestABreakerThatTripsJustAfterTheLookAtTheFlagRefusesToo(t *testing.T) {
 	require.Zero(t, w.project("odilo").Running)
 }
 
-func TestARefusedExecTriesWhatIsDueForItsIncident(t *testing.T) {
+// A refused exec tries what is due for the incident.
+func TestExecRefusedRetriesIncident(t *testing.T) {
 	w := newWorld(t)
 	w.fail("odilo", 2)
 	delete(w.vars, "BOT_TOKEN")
@@ -123,7 +128,7 @@ func TestARefusedExecTriesWhatIsDueForItsIncident(t *testing.T) {
 	require.Len(t, w.issues("open"), 1)
 }
 
-func TestAnExitCodeToIgnoreDoesNotCount(t *testing.T) {
+func TestExecIgnoredExitCode(t *testing.T) {
 	w := newWorld(t)
 	for range 4 {
 		require.Equal(t, 9, w.sh("atlas", "exit 9").code)
@@ -137,7 +142,8 @@ func TestAnExitCodeToIgnoreDoesNotCount(t *testing.T) {
 	require.Equal(t, 1, w.project("atlas").Failures)
 }
 
-func TestAnotherAgentRunsAndDoesNotCount(t *testing.T) {
+// It runs and does not count.
+func TestExecOfAnotherAgent(t *testing.T) {
 	w := newWorld(t)
 	for range 4 {
 		r := w.execAs(bot.ExecRequest{Project: "odilo", Agent: "developer", Command: []string{"false"}})
@@ -147,7 +153,8 @@ func TestAnotherAgentRunsAndDoesNotCount(t *testing.T) {
 	require.Len(t, w.project("odilo").LastRuns, 4)
 }
 
-func TestTheSameRunIDWithAnotherOutcomeIsSaidAndTheCodeStands(t *testing.T) {
+// The contradiction is reported, and the exit code stands.
+func TestExecRunIDWithAnotherOutcome(t *testing.T) {
 	w := newWorld(t)
 	q := bot.ExecRequest{Project: "odilo", Agent: "project-meta", RunID: "r", Command: []string{"false"}}
 	require.Equal(t, 1, w.execAs(q).code)
@@ -160,7 +167,8 @@ func TestTheSameRunIDWithAnotherOutcomeIsSaidAndTheCodeStands(t *testing.T) {
 	require.Zero(t, w.sweepWell().LostRuns)
 }
 
-func TestTheRunIDOfAnEarlierTripSaysThatItIsKnownAndNotThatTheProjectIsPaused(t *testing.T) {
+// It is reported as known, and does not pause the project.
+func TestExecRunIDOfEarlierTrip(t *testing.T) {
 	w := newWorld(t)
 	w.fail("odilo", 2)
 	q := bot.ExecRequest{Project: "odilo", Agent: "project-meta", RunID: "r", Command: []string{"false"}}
@@ -171,7 +179,8 @@ func TestTheRunIDOfAnEarlierTripSaysThatItIsKnownAndNotThatTheProjectIsPaused(t 
 	require.NoFileExists(t, w.flag("odilo"))
 }
 
-func TestATimeoutCounts(t *testing.T) {
+// It counts as a failure.
+func TestExecTimeout(t *testing.T) {
 	for script, code := range map[string]int{"touch DIR/begun; exec sleep 60": 143, "trap 'exit 0' TERM; touch DIR/begun; sleep 60 & wait": 124} {
 		begun := false
 		for timeout := 50 * time.Millisecond; !begun; timeout *= 2 { // a slow machine may need longer to begin the command
@@ -200,7 +209,8 @@ func (r *reluctant) Write(p []byte) (int, error) {
 	return r.took.Write(p)
 }
 
-func TestWhoIsSlowToTakeTheOutputGetsAllOfItAndKeepsNoResultWaiting(t *testing.T) {
+// A slow reader gets the whole output, and the result does not wait for it.
+func TestExecSlowReader(t *testing.T) {
 	w := newWorld(t)
 	w.must(0, "atlas", "true")
 	slow, ended := &reluctant{may: make(chan struct{})}, make(chan int)
@@ -223,7 +233,8 @@ func TestWhoIsSlowToTakeTheOutputGetsAllOfItAndKeepsNoResultWaiting(t *testing.T
 	require.Equal(t, 60000+len("\npanic: the reason\n"), slow.took.Len())
 }
 
-func TestAnOutputThatCantBeWrittenDoesNotDisturbTheCommand(t *testing.T) {
+// The command is not disturbed.
+func TestExecOutputToFullDevice(t *testing.T) {
 	w := newWorld(t)
 	full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
 	require.NoError(t, err)
@@ -237,7 +248,8 @@ func TestAnOutputThatCantBeWrittenDoesNotDisturbTheCommand(t *testing.T) {
 	require.Equal(t, "adfbot: not all of the command's output could be passed on; the command was not disturbed: write /dev/full: no space left on device\n", errs.String())
 }
 
-func TestHugeBinaryOutputPassesThroughAndIsKeptInBoundedMemory(t *testing.T) {
+// It passes through in bounded memory.
+func TestExecHugeOutput(t *testing.T) {
 	w := newWorld(t)
 	w.fail("odilo", 2)
 	w.pass(time.Second)
@@ -260,7 +272,8 @@ type counter struct{ n int }
 
 func (c *counter) Write(p []byte) (int, error) { c.n += len(p); return len(p), nil }
 
-func TestWithoutAnOutputTailNoOutputIsKept(t *testing.T) {
+// No output is kept.
+func TestExecWithoutOutputTail(t *testing.T) {
 	w := newWorld(t)
 	w.change("projects:", "escalation:\n  output_tail: 0\nprojects:")
 	for range 3 {
@@ -269,7 +282,8 @@ func TestWithoutAnOutputTailNoOutputIsKept(t *testing.T) {
 	require.NotContains(t, w.issues("open")[0].Body, "words")
 }
 
-func TestSecretsInTheOutputAreMasked(t *testing.T) {
+// They are masked.
+func TestExecSecretsInOutput(t *testing.T) {
 	w := newWorld(t)
 	w.change("projects:", "escalation:\n  redact_env: [OTHER_SECRET]\nprojects:")
 	w.vars["OTHER_SECRET"] = "hunter2hunter2"
@@ -337,7 +351,8 @@ func exitCode(cmd *testhost.Child) int {
 	return cmd.ProcessState.ExitCode()
 }
 
-func TestARunThatEndsBecauseAdfbotWasToldToEndIsIgnored(t *testing.T) {
+// A run that ends because adfbot was told to end is ignored.
+func TestExecInterrupted(t *testing.T) {
 	for _, s := range []syscall.Signal{syscall.SIGTERM, syscall.SIGINT} {
 		w := newWorld(t)
 		cmd := w.startExec(child{Project: "odilo", Command: w.script("trap 'exit 5' TERM INT; mkfifo DIR/never; touch DIR/begun; read x <>DIR/never")})
@@ -350,8 +365,9 @@ func TestARunThatEndsBecauseAdfbotWasToldToEndIsIgnored(t *testing.T) {
 	}
 }
 
+// A command that is ended together with adfbot is ignored.
 // Ctrl-C, systemd and a shutdown send the signal to both, and the command may be the first to end.
-func TestACommandThatIsEndedTogetherWithAdfbotIsIgnored(t *testing.T) {
+func TestExecInterruptedTogether(t *testing.T) {
 	for name, script := range map[string]string{
 		"adfbot first":      "kill -TERM $PPID; exit 1",
 		"the command first": "(trap '' TERM; while kill -0 $$; do :; done; kill -TERM $PPID) >/dev/null 2>&1 & kill -TERM $$",
@@ -369,7 +385,8 @@ func TestACommandThatIsEndedTogetherWithAdfbotIsIgnored(t *testing.T) {
 	}
 }
 
-func TestACommandThatIsToldToEndBeforeItHasBegunIsNotBegun(t *testing.T) {
+// The command is not started.
+func TestExecInterruptedBeforeStart(t *testing.T) {
 	w := newWorld(t)
 	cmd := w.command(child{Do: "exec", Project: "odilo", TermAt: "noted", Command: []string{"touch", w.Dir + "/begun"}})
 	require.NoError(t, cmd.Start())
@@ -379,7 +396,8 @@ func TestACommandThatIsToldToEndBeforeItHasBegunIsNotBegun(t *testing.T) {
 	require.Empty(t, w.project("odilo").LastRuns)
 }
 
-func TestWhatAdfbotWasStartedToIgnoreIsIgnoredByTheCommandToo(t *testing.T) {
+// The command ignores the signals that adfbot was started to ignore.
+func TestExecIgnoredSignals(t *testing.T) {
 	w := newWorld(t)
 	fifo(t, w.Dir+"/go")
 	cmd := w.command(child{Do: "exec", Project: "odilo", Command: w.script("touch DIR/begun; read x <DIR/go")})
@@ -398,8 +416,9 @@ func TestWhatAdfbotWasStartedToIgnoreIsIgnoredByTheCommandToo(t *testing.T) {
 	require.Equal(t, store.Success, w.project("odilo").LastRuns[0].Outcome)
 }
 
+// It does not lose the result.
 // The second Ctrl-C of an impatient person, or systemd's SIGTERM just as the command has ended.
-func TestASignalThatComesAfterTheCommandHasEndedDoesNotLoseItsResult(t *testing.T) {
+func TestExecSignalAfterEnd(t *testing.T) {
 	for script, outcome := range map[string]string{"exit 0": store.Success, "exit 3": store.Failure} {
 		w := newWorld(t)
 		cmd := w.startExec(child{Project: "odilo", TermAt: "ran", Command: w.script("touch DIR/begun; " + script)})
@@ -412,7 +431,8 @@ func TestASignalThatComesAfterTheCommandHasEndedDoesNotLoseItsResult(t *testing.
 	}
 }
 
-func TestAReaderThatGoesAwayDoesNotLoseTheResult(t *testing.T) {
+// The result is not lost.
+func TestExecReaderGoesAway(t *testing.T) {
 	w := newWorld(t)
 	for name, script := range map[string]string{
 		"stdout": "trap '' PIPE; while echo x 2>/dev/null; do :; done; exit 3",
@@ -440,7 +460,8 @@ func TestAReaderThatGoesAwayDoesNotLoseTheResult(t *testing.T) {
 	}
 }
 
-func TestARunThatWasKilledTogetherWithAdfbotIsAFailureAtTheNextSweepOnce(t *testing.T) {
+// A run that was killed together with adfbot is a failure at the next sweep, once.
+func TestExecKilledTogether(t *testing.T) {
 	w := newWorld(t)
 	w.fail("odilo", 2)
 	cmd := w.startExec(child{Project: "odilo", RunID: "r3", Command: w.script("echo $$ > DIR/pid; touch DIR/begun; exec sleep 60")})

@@ -15,7 +15,8 @@ import (
 	"github.com/terraphim/adfbot/pause"
 )
 
-func TestTheGateIsOpenOnlyWhereNoFlagIsInADirectoryWithItsSentinel(t *testing.T) {
+// It is open only where a directory with its sentinel has no flag.
+func TestGate(t *testing.T) {
 	w := newWorld(t)
 	w.fail("odilo", 1)
 	w.Remove(w.cfg.State) // it needs none
@@ -34,7 +35,7 @@ func TestTheGateIsOpenOnlyWhereNoFlagIsInADirectoryWithItsSentinel(t *testing.T)
 	require.Contains(t, v.Reason, "is a link that leads nowhere")
 }
 
-func TestTheGateIsClosedOnEveryError(t *testing.T) {
+func TestGateOnErrors(t *testing.T) {
 	for what, c := range map[string]struct {
 		break_ func(t *testing.T, w *world)
 		err    error
@@ -71,7 +72,8 @@ func fifo(t *testing.T, path string) {
 	require.NoError(t, syscall.Mkfifo(path, 0o644))
 }
 
-func TestADirectoryThatDoesNotAnswerIsUnknownAfterFiveSeconds(t *testing.T) {
+// A directory that does not answer in five seconds is unknown.
+func TestGateTimeout(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		release := make(chan struct{})
 		hang := func(pause.Dir, string) (pause.Flag, pause.Sentinel, error) {
@@ -86,7 +88,8 @@ func TestADirectoryThatDoesNotAnswerIsUnknownAfterFiveSeconds(t *testing.T) {
 	})
 }
 
-func TestTheGatesErrorNamesWhatATouchWouldResumeWhereTheStateCanBeRead(t *testing.T) {
+// Where the state can be read, the error names what a touch would resume.
+func TestGateErrorExplained(t *testing.T) {
 	w := wiped(t)
 	err := bot.GateOf(ctx, w.cfg, "odilo").Err
 	explained := bot.ExplainFromState(ctx, w.cfg, w.env(), err, time.Minute)
@@ -101,8 +104,9 @@ func TestTheGatesErrorNamesWhatATouchWouldResumeWhereTheStateCanBeRead(t *testin
 	require.Equal(t, other, bot.ExplainFromState(ctx, w.cfg, w.env(), other, time.Minute))
 }
 
+// Only while no flag was ever written.
 // A state that is lost must not make a second installation of one whose flags and issues are still there.
-func TestTheFirstCommandMakesTheDirectoryAsLongAsNoFlagWasEverWritten(t *testing.T) {
+func TestFirstCommandMakesDirectory(t *testing.T) {
 	w := newWorld(t)
 	w.must(0, "odilo", "true")
 	require.FileExists(t, w.sentinel())
@@ -121,7 +125,8 @@ func TestTheFirstCommandMakesTheDirectoryAsLongAsNoFlagWasEverWritten(t *testing
 	}
 }
 
-func TestAPauseDirectoryThatIsUnreadableStopsANewState(t *testing.T) {
+// No new state is made.
+func TestNewStateWithUnreadableDirectory(t *testing.T) {
 	w := newWorld(t)
 	w.fail("odilo", 3)
 	w.Remove(filepath.Dir(w.cfg.State))

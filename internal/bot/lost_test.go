@@ -33,7 +33,8 @@ func openNumbers(w *world) (out []int64) {
 	return out
 }
 
-func TestWithItsStateLostTheBotGoesOnFromFlagsAndIssues(t *testing.T) {
+// The bot goes on from flags and issues.
+func TestLostState(t *testing.T) {
 	w := newWorld(t)
 	w.fail("odilo", 3)
 	w.fail("atlas", 2)
@@ -56,7 +57,8 @@ func TestWithItsStateLostTheBotGoesOnFromFlagsAndIssues(t *testing.T) {
 	require.Equal(t, 2, w.fail("odilo", 3).Incident.Seq)
 }
 
-func TestWithItsStateLostAndNoIssueYetTheFlagAloneRebuildsTheIncident(t *testing.T) {
+// The flag alone rebuilds the incident.
+func TestLostStateWithoutIssue(t *testing.T) {
 	w := newWorld(t)
 	up := w.Gitea.Inject(giteatest.Fault{Do: giteatest.Reset()})
 	id := w.fail("odilo", 3).Answer.Incident
@@ -70,7 +72,7 @@ func TestWithItsStateLostAndNoIssueYetTheFlagAloneRebuildsTheIncident(t *testing
 	require.Empty(t, w.sweepWell().Actions)
 }
 
-func TestAStateThatIsADayOldCatchesUp(t *testing.T) {
+func TestOldStateCatchesUp(t *testing.T) {
 	w := newWorld(t)
 	w.fail("odilo", 2)
 	old := w.copyState()
@@ -90,7 +92,8 @@ func TestAStateThatIsADayOldCatchesUp(t *testing.T) {
 	require.Empty(t, w.sweepWell().Actions)
 }
 
-func TestADayOldStateWithAnIncidentThatIsOverClosesNothingElse(t *testing.T) {
+// It closes nothing else.
+func TestOldStateWithEndedIncident(t *testing.T) {
 	w := newWorld(t)
 	w.fail("odilo", 3)
 	old := w.copyState()
@@ -109,7 +112,8 @@ func TestADayOldStateWithAnIncidentThatIsOverClosesNothingElse(t *testing.T) {
 	require.Len(t, w.issues(""), 2)
 }
 
-func TestWithStateAndDirectoryLostTheOldIssuesAreReportedAndNeverTouched(t *testing.T) {
+// The old issues are reported and never touched.
+func TestLostStateAndDirectory(t *testing.T) {
 	w := newWorld(t)
 	w.fail("odilo", 3)
 	w.loseState()
@@ -128,7 +132,8 @@ func TestWithStateAndDirectoryLostTheOldIssuesAreReportedAndNeverTouched(t *test
 	require.Equal(t, []int64{1, 2}, openNumbers(w))
 }
 
-func TestTwoInstallationsOnOneRepositoryDoNotTouchEachOthersIssues(t *testing.T) {
+// They do not touch each other's issues.
+func TestTwoInstallationsOnOneRepository(t *testing.T) {
 	w, other := newWorld(t), newWorld(t)
 	other.Gitea = w.Gitea
 	w.fail("odilo", 3)
@@ -142,7 +147,8 @@ func TestTwoInstallationsOnOneRepositoryDoNotTouchEachOthersIssues(t *testing.T)
 	require.Equal(t, []string{"http://gitea.example/terraphim/adf-fleet/issues/2"}, w.sweepWell().Foreign)
 }
 
-func TestADryRunPrintsThePlanAndWritesNothing(t *testing.T) {
+// It reports the plan and writes nothing.
+func TestSweepDryRun(t *testing.T) {
 	w := newWorld(t)
 	up := w.Gitea.Inject(giteatest.Fault{Do: giteatest.Reset()})
 	w.fail("odilo", 3)
@@ -189,7 +195,8 @@ func (w *world) lastSweep() (rep status.SweepReport, ok bool) {
 	return rep, ok
 }
 
-func TestASweepIsReportedToWhoeverAsksLater(t *testing.T) {
+// A sweep is reported to whoever asks later.
+func TestSweepReport(t *testing.T) {
 	w := newWorld(t)
 	w.fail("odilo", 3)
 	_, ok := w.lastSweep()
@@ -212,7 +219,8 @@ func TestASweepIsReportedToWhoeverAsksLater(t *testing.T) {
 	require.Contains(t, w.Logged.String(), "level=ERROR msg=sweep")
 }
 
-func TestWhatASweepCouldNotDoForItselfIsInItsReport(t *testing.T) {
+// What a sweep could not do for itself is in its report.
+func TestSweepProblems(t *testing.T) {
 	w := newWorld(t)
 	w.fail("odilo", 1)
 	w.sweepWell()
@@ -225,7 +233,7 @@ func TestWhatASweepCouldNotDoForItselfIsInItsReport(t *testing.T) {
 	require.Contains(t, strings.Join(w.status().LastSweep.Errors, "\n"), spool)
 }
 
-func TestASweepPrunesOldResults(t *testing.T) {
+func TestSweepPrunesResults(t *testing.T) {
 	w := newWorld(t)
 	w.fail("odilo", 2)
 	w.pass(721 * time.Hour)

@@ -35,7 +35,8 @@ func (w *world) silent() *world {
 	return w
 }
 
-func TestAPersonsPauseIsAFlagWithTheReasonAndNoIssue(t *testing.T) {
+// A person's pause is a flag with the reason, and no issue.
+func TestPause(t *testing.T) {
 	w := newWorld(t)
 	d, err := w.pause("odilo", "release\nday")
 	require.NoError(t, err)
@@ -61,7 +62,8 @@ func TestAPersonsPauseIsAFlagWithTheReasonAndNoIssue(t *testing.T) {
 	require.Equal(t, "odilo was not paused", d.Text)
 }
 
-func TestAPauseThatFailsLeavesEverythingAsItWas(t *testing.T) {
+// Everything stays as it was.
+func TestPauseThatFails(t *testing.T) {
 	w := newWorld(t)
 	w.fail("odilo", 2)
 	writable := testhost.ReadOnly(t, w.cfg.PauseDir)
@@ -76,7 +78,8 @@ func TestAPauseThatFailsLeavesEverythingAsItWas(t *testing.T) {
 	require.True(t, w.fail("odilo", 1).Tripped)
 }
 
-func TestAPauseThatDiesAfterItWasNotedIsMadeByTheNextSweep(t *testing.T) {
+// The next sweep writes the flag.
+func TestPauseKilledAfterStored(t *testing.T) {
 	w := newWorld(t).silent()
 	w.fail("odilo", 1)
 	w.dies(child{Do: "pause", Project: "odilo", KillAt: "hold-noted"})
@@ -87,7 +90,8 @@ func TestAPauseThatDiesAfterItWasNotedIsMadeByTheNextSweep(t *testing.T) {
 	require.True(t, w.project("odilo").Held)
 }
 
-func TestAResumeThatDiesOnItsWayIsFinishedByTheNextSweep(t *testing.T) {
+// The next sweep finishes it.
+func TestResumeKilled(t *testing.T) {
 	for _, step := range []string{"flag-removed", "resume-noted"} {
 		t.Run("after "+step, func(t *testing.T) {
 			w := newWorld(t)
@@ -116,7 +120,8 @@ func TestAResumeThatDiesOnItsWayIsFinishedByTheNextSweep(t *testing.T) {
 	}
 }
 
-func TestAResumeThatIsKilledBetweenFlagAndStateResumesAtTheNextResult(t *testing.T) {
+// The next result finishes it.
+func TestResumeKilledBeforeState(t *testing.T) {
 	w := newWorld(t).silent()
 	w.fail("odilo", 3)
 	w.dies(child{Do: "resume", Project: "odilo", KillAt: "flag-removed"})
@@ -126,7 +131,8 @@ func TestAResumeThatIsKilledBetweenFlagAndStateResumesAtTheNextResult(t *testing
 	require.False(t, out.Paused())
 }
 
-func TestAResumeEndsTheIncidentAndClosesItsIssue(t *testing.T) {
+// It ends the incident and closes its issue.
+func TestResume(t *testing.T) {
 	w := newWorld(t)
 	w.fail("odilo", 3)
 	w.pass(time.Minute)
@@ -139,7 +145,8 @@ func TestAResumeEndsTheIncidentAndClosesItsIssue(t *testing.T) {
 	w.must(0, "odilo", "true")
 }
 
-func TestAResumeWithGiteaDownResumesAndLeavesTheIssueToTheSweep(t *testing.T) {
+// The project is resumed, and the sweep closes the issue.
+func TestResumeWithGiteaDown(t *testing.T) {
 	w := newWorld(t)
 	w.fail("odilo", 3)
 	up := w.Gitea.Inject(giteatest.Fault{Do: giteatest.Status(502, "")})
@@ -155,7 +162,8 @@ func TestAResumeWithGiteaDownResumesAndLeavesTheIssueToTheSweep(t *testing.T) {
 	require.Len(t, w.issues("closed"), 1)
 }
 
-func TestAnIncidentWhoseFlagCouldNotBeWrittenCanBeResumed(t *testing.T) {
+// An incident whose flag could not be written can be resumed.
+func TestResumeWithoutFlag(t *testing.T) {
 	w := newWorld(t)
 	w.fail("odilo", 2)
 	writable := testhost.ReadOnly(t, w.cfg.PauseDir)
@@ -172,7 +180,8 @@ func TestAnIncidentWhoseFlagCouldNotBeWrittenCanBeResumed(t *testing.T) {
 	require.Len(t, w.issues("closed"), 1)
 }
 
-func TestAProjectThatLeftTheConfigurationIsStillKnownWhileItIsPaused(t *testing.T) {
+// It is still known.
+func TestRemovedProjectWhilePaused(t *testing.T) {
 	w := newWorld(t)
 	w.fail("odilo", 3)
 	w.change("  - id: odilo\n", "")

@@ -19,7 +19,8 @@ import (
 	"github.com/terraphim/adfbot/internal/testworld"
 )
 
-func TestATripWritesTheFlagOpensTheIssueAndSaysSo(t *testing.T) {
+// A trip writes the flag, opens the issue and says so.
+func TestRecordTrip(t *testing.T) {
 	w := newWorld(t)
 	require.False(t, w.fail("odilo", 2).Paused())
 	require.Empty(t, w.Gitea.Requests(), "nothing is asked before there is something to say")
@@ -44,7 +45,8 @@ func TestATripWritesTheFlagOpensTheIssueAndSaysSo(t *testing.T) {
 	require.NotContains(t, w.Logged.String(), token)
 }
 
-func TestAResultAfterAResumeThatNobodyNoticedBelongsToTheNextGeneration(t *testing.T) {
+// The result belongs to the next generation.
+func TestRecordAfterUnnoticedResume(t *testing.T) {
 	w := newWorld(t)
 	first := w.fail("odilo", 3)
 	w.Remove(w.flag("odilo"))
@@ -63,7 +65,8 @@ func TestAResultAfterAResumeThatNobodyNoticedBelongsToTheNextGeneration(t *testi
 	require.NotEqual(t, first.Answer.Incident, out.Answer.Incident)
 }
 
-func TestWithGiteaDownTheResultIsStoredAndTheIssueComesLater(t *testing.T) {
+// The result is stored, and the issue comes later.
+func TestRecordWithGiteaDown(t *testing.T) {
 	w := newWorld(t)
 	w.fail("odilo", 2)
 	up := w.Gitea.Inject(giteatest.Fault{Do: giteatest.Reset()})
@@ -84,7 +87,8 @@ func TestWithGiteaDownTheResultIsStoredAndTheIssueComesLater(t *testing.T) {
 	require.Empty(t, w.project("odilo").Pending)
 }
 
-func TestWhereTheTokenCantBeReadTheIssueIsLeftToServe(t *testing.T) {
+// The issue is left to serve.
+func TestRecordWithUnreadableToken(t *testing.T) {
 	w := newWorld(t)
 	delete(w.vars, "BOT_TOKEN")
 	out := w.fail("odilo", 3)
@@ -104,8 +108,9 @@ func TestWhereTheTokenCantBeReadTheIssueIsLeftToServe(t *testing.T) {
 	require.Len(t, w.issues("open"), 1)
 }
 
+// A token that was rotated while the daemon runs is masked, and so is the old one.
 // A mistake about Gitea in the configuration, or a certificate that is away, stops no fleet.
-func TestATokenThatWasRotatedWhileTheDaemonRunsIsMaskedAsTheOldOneIs(t *testing.T) {
+func TestRecordMasksRotatedToken(t *testing.T) {
 	const next = "fedcba9876543210fedcba9876543210fedcba98"
 	w := newWorld(t)
 	file := filepath.Join(w.Dir, "token")
@@ -133,7 +138,8 @@ func TestATokenThatWasRotatedWhileTheDaemonRunsIsMaskedAsTheOldOneIs(t *testing.
 	require.NotContains(t, body, next)
 }
 
-func TestWithoutItsCertificateTheBotRecordsAndFlagsAndSaysWhy(t *testing.T) {
+// The bot records and writes flags, and says why there is no issue.
+func TestRecordWithoutCertificate(t *testing.T) {
 	w := newWorld(t)
 	w.change("  repo: adf-fleet\n", "  repo: adf-fleet\n  ca_file: DIR/ca.pem\n")
 	require.Zero(t, w.must(0, "odilo", "true").code)
@@ -146,7 +152,8 @@ func TestWithoutItsCertificateTheBotRecordsAndFlagsAndSaysWhy(t *testing.T) {
 	require.Empty(t, w.Gitea.Requests(), "it never asks without it")
 }
 
-func TestAProjectWithoutARepositoryIsLeftToServe(t *testing.T) {
+// The issue is left to serve.
+func TestRecordWithoutRepository(t *testing.T) {
 	w := newWorld(t)
 	w.cfg.Projects[0].Owner, w.cfg.Projects[0].Repo = "", "" // as LoadFor leaves it where the file has a mistake there
 	out := w.fail("odilo", 3)
@@ -158,7 +165,8 @@ func TestAProjectWithoutARepositoryIsLeftToServe(t *testing.T) {
 	require.Len(t, w.issues("open"), 1)
 }
 
-func TestAPauseDirectoryThatIsReadOnlyAtTheTripIsSaidAndMadeUpForLater(t *testing.T) {
+// It is reported, and a later sweep writes the flag.
+func TestRecordWithReadOnlyDirectory(t *testing.T) {
 	w := newWorld(t)
 	w.fail("odilo", 2)
 	writable := testhost.ReadOnly(t, w.cfg.PauseDir)
@@ -191,7 +199,8 @@ func TestAPauseDirectoryThatIsReadOnlyAtTheTripIsSaidAndMadeUpForLater(t *testin
 	require.Contains(t, issues[0].Comments[0].Body, "The project is paused now")
 }
 
-func TestARunOfTheOldGenerationThatFailsAfterTheFlagWasRemovedDoesNotCount(t *testing.T) {
+// A run that began before the flag was removed does not count.
+func TestRunOfOldGeneration(t *testing.T) {
 	w := newWorld(t)
 	w.change("  - id: odilo\n", "  - id: odilo\n    resume_threshold: 1\n")
 	w.fail("odilo", 2)
@@ -211,8 +220,9 @@ func TestARunOfTheOldGenerationThatFailsAfterTheFlagWasRemovedDoesNotCount(t *te
 	require.True(t, w.fail("odilo", 1).Tripped, "one that began later does")
 }
 
+// A run of the old generation does not count, whatever the clock says.
 // The clock says that the run began after the resume. The generation knows better.
-func TestAClockThatWasSetBackDuringARunDoesNotMakeItCount(t *testing.T) {
+func TestRunOfOldGenerationByClock(t *testing.T) {
 	w := newWorld(t)
 	w.fail("odilo", 2)
 	atPoint = func(s string) {
@@ -229,7 +239,8 @@ func TestAClockThatWasSetBackDuringARunDoesNotMakeItCount(t *testing.T) {
 	require.Zero(t, w.project("odilo").Failures)
 }
 
-func TestARecordedRunThatBeganBeforeTheResumeDoesNotCount(t *testing.T) {
+// It does not count.
+func TestRecordOfRunBeforeResume(t *testing.T) {
 	w := newWorld(t)
 	w.fail("odilo", 3)
 	w.Remove(w.flag("odilo"))
@@ -242,7 +253,8 @@ func TestARecordedRunThatBeganBeforeTheResumeDoesNotCount(t *testing.T) {
 	require.Contains(t, out.Why, "before the last resume of the project was noticed")
 }
 
-func TestAResultThatCantBeTrueIsRefusedBeforeAnythingIsWritten(t *testing.T) {
+// It is refused before anything is written.
+func TestRecordImpossibleResult(t *testing.T) {
 	w := newWorld(t)
 	for want, change := range map[string]func(*store.Result){
 		"started 2026-11-23T12:01:00Z is in the future":             func(r *store.Result) { r.Started = noon.Add(time.Minute) },
@@ -266,7 +278,8 @@ func TestAResultThatCantBeTrueIsRefusedBeforeAnythingIsWritten(t *testing.T) {
 	require.True(t, w.record(r).Counted)
 }
 
-func TestTheSameResultAgainGetsTheFirstAnswerAndNoSecondIssue(t *testing.T) {
+// The same result gets the first answer again, and no second issue.
+func TestRecordTwice(t *testing.T) {
 	w := newWorld(t)
 	w.fail("odilo", 2)
 	r := failure("odilo")
@@ -284,7 +297,8 @@ func TestTheSameResultAgainGetsTheFirstAnswerAndNoSecondIssue(t *testing.T) {
 	require.False(t, again.Paused(), "it is not now")
 }
 
-func TestTenProcessesThatRecordTheThirdFailureAtOnceMakeOneTripFlagAndIncident(t *testing.T) {
+// Ten processes that record the third failure at once make one trip, flag and incident.
+func TestRecordInTenProcesses(t *testing.T) {
 	w := newWorld(t)
 	w.change("http://gitea.example", "http://127.0.0.1:1")
 	w.fail("odilo", 2)
@@ -310,7 +324,8 @@ func TestTenProcessesThatRecordTheThirdFailureAtOnceMakeOneTripFlagAndIncident(t
 	})
 }
 
-func TestAnUnknownProjectOrABadIDIsRefusedBeforeTheFileSystem(t *testing.T) {
+// An unknown project or a bad id is refused before the file system sees it.
+func TestRecordUnknownProject(t *testing.T) {
 	w := newWorld(t)
 	for _, id := range []string{"", "../x", "/etc/x", "a\nb", "a\x00b", strings.Repeat("x", 200)} {
 		require.Equal(t, bot.ExitNotBegun, w.exec(id, "true").code)
@@ -322,7 +337,7 @@ func TestAnUnknownProjectOrABadIDIsRefusedBeforeTheFileSystem(t *testing.T) {
 	require.NoFileExists(t, w.cfg.State)
 }
 
-func TestWhatAnExitCodeMeans(t *testing.T) {
+func TestExitCodeMeanings(t *testing.T) {
 	p := config.Project{IgnoreExitCodes: []int{75, 9}}
 	for code, want := range map[int]string{0: store.Success, 1: store.Failure, 75: store.Ignored, 9: store.Ignored, 255: store.Failure} {
 		require.Equal(t, want, bot.OutcomeOf(p, code), "%d", code)

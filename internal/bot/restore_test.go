@@ -29,7 +29,8 @@ func (w *world) wipe() {
 	require.NoError(w, os.Mkdir(w.cfg.PauseDir, 0o755))
 }
 
-func TestInAWipedDirectoryNothingIsClosedAndNothingRunsAndBothWaysOutAreNamed(t *testing.T) {
+// Nothing is closed, nothing runs, and both ways out are named.
+func TestWipedDirectory(t *testing.T) {
 	for what, damage := range map[string]func(w *world){
 		"wiped": func(*world) {},
 		"gone":  func(w *world) { w.Remove(w.cfg.PauseDir) },
@@ -61,7 +62,8 @@ func TestInAWipedDirectoryNothingIsClosedAndNothingRunsAndBothWaysOutAreNamed(t 
 	}
 }
 
-func TestRestoreBringsEveryFlagBackAndThenTheSentinel(t *testing.T) {
+// It writes every flag again, and then the sentinel.
+func TestRestore(t *testing.T) {
 	w := wiped(t)
 	atPoint = func(s string) {
 		if s == "flags-restored" {
@@ -84,7 +86,8 @@ func TestRestoreBringsEveryFlagBackAndThenTheSentinel(t *testing.T) {
 	require.Contains(t, d.Text, "nothing to restore: "+w.cfg.PauseDir+" has its sentinel")
 }
 
-func TestADirectoryThatRootRestoresBelongsToWhomTheStateBelongs(t *testing.T) {
+// The directory belongs to the owner of the state.
+func TestRestoreAsRoot(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("only root makes files for others")
 	}
@@ -103,7 +106,8 @@ func TestADirectoryThatRootRestoresBelongsToWhomTheStateBelongs(t *testing.T) {
 	}
 }
 
-func TestARestoreThatDiesBeforeTheSentinelCanBeDoneAgain(t *testing.T) {
+// A restore that dies before the sentinel can be run again.
+func TestRestoreKilled(t *testing.T) {
 	w := wiped(t).silent()
 	w.dies(child{Do: "restore", KillAt: "flags-restored"})
 	require.NoFileExists(t, w.sentinel())
@@ -113,7 +117,8 @@ func TestARestoreThatDiesBeforeTheSentinelCanBeDoneAgain(t *testing.T) {
 	w.must(bot.ExitPaused, "odilo", "true")
 }
 
-func TestWhereTheSentinelIsThereNothingIsRestored(t *testing.T) {
+// Nothing is restored where the sentinel is there.
+func TestRestoreWithSentinel(t *testing.T) {
 	w := newWorld(t)
 	w.fail("odilo", 3)
 	w.Remove(w.flag("odilo"))
@@ -123,7 +128,8 @@ func TestWhereTheSentinelIsThereNothingIsRestored(t *testing.T) {
 	require.NoFileExists(t, w.flag("odilo"))
 }
 
-func TestIntoAnotherInstallationsDirectoryNothingIsRestored(t *testing.T) {
+// Nothing is restored.
+func TestRestoreIntoForeignDirectory(t *testing.T) {
 	w := wiped(t)
 	theirs := pause.NewRandomID()
 	require.NoError(t, os.WriteFile(w.sentinel(), []byte(theirs+"\n"), 0o644))
@@ -137,7 +143,8 @@ func TestIntoAnotherInstallationsDirectoryNothingIsRestored(t *testing.T) {
 	require.Empty(t, rep.Actions)
 }
 
-func TestADamagedSentinelIsNotRestoredOver(t *testing.T) {
+// Nothing is restored.
+func TestRestoreWithDamagedSentinel(t *testing.T) {
 	w := wiped(t)
 	w.Write(w.sentinel(), "what is this")
 	_, err := w.restore()
@@ -147,7 +154,8 @@ func TestADamagedSentinelIsNotRestoredOver(t *testing.T) {
 	require.NoFileExists(t, w.flag("odilo"))
 }
 
-func TestAfterABareTouchRestoreStillBringsBackWhatNobodyHasNoticed(t *testing.T) {
+// Restore still brings back what nobody has noticed.
+func TestRestoreAfterTouch(t *testing.T) {
 	w := wiped(t)
 	w.Touch(w.sentinel())
 	_, err := w.restore()
@@ -156,7 +164,8 @@ func TestAfterABareTouchRestoreStillBringsBackWhatNobodyHasNoticed(t *testing.T)
 	require.NotEmpty(t, strings.TrimSpace(w.Read(w.sentinel())))
 }
 
-func TestABareTouchResumesWhatHadAFlagAndIsGivenTheInstallationsID(t *testing.T) {
+// A bare touch of the sentinel resumes what had a flag, and the sentinel gets the installation's id.
+func TestTouchInWipedDirectory(t *testing.T) {
 	w := wiped(t)
 	w.Touch(w.sentinel())
 	w.sweepWell()
@@ -166,7 +175,8 @@ func TestABareTouchResumesWhatHadAFlagAndIsGivenTheInstallationsID(t *testing.T)
 	w.must(0, "atlas", "true")
 }
 
-func TestAFlagThatWasNeverWrittenIsNotAmongThoseThatATouchWouldResume(t *testing.T) {
+// A flag that was never written is not among those that a touch would resume.
+func TestTouchAndUnwrittenFlag(t *testing.T) {
 	w := wiped(t).silent()
 	w.change("  - id: odilo\n", "  - id: odilo\n  - id: third\n")
 	_, err := w.restore()
@@ -183,7 +193,8 @@ func TestAFlagThatWasNeverWrittenIsNotAmongThoseThatATouchWouldResume(t *testing
 	require.FileExists(t, w.flag("third"))
 }
 
-func TestAChangedPauseDirIsRefusedUntilItIsRestored(t *testing.T) {
+// It is refused until it is restored.
+func TestChangedPauseDir(t *testing.T) {
 	w := newWorld(t)
 	w.fail("odilo", 3)
 	old := w.flag("odilo")
@@ -204,7 +215,8 @@ func TestAChangedPauseDirIsRefusedUntilItIsRestored(t *testing.T) {
 	require.FileExists(t, old, "the old one is the operator's to remove")
 }
 
-func TestAChangedPauseDirWithoutAnythingPausedIsTakenOver(t *testing.T) {
+// It is taken over.
+func TestChangedPauseDirNothingPaused(t *testing.T) {
 	w := newWorld(t)
 	w.fail("odilo", 1)
 	w.change("DIR/pause", "DIR/elsewhere")
@@ -213,7 +225,8 @@ func TestAChangedPauseDirWithoutAnythingPausedIsTakenOver(t *testing.T) {
 	require.Empty(t, w.sweepWell().Actions)
 }
 
-func TestAChangedGiteaURLIsRefusedUntilItIsConfirmed(t *testing.T) {
+// It is refused until it is confirmed.
+func TestChangedGiteaURL(t *testing.T) {
 	w := newWorld(t)
 	w.fail("odilo", 3)
 	w.change("http://gitea.example", "http://new.example")
@@ -233,7 +246,8 @@ func TestAChangedGiteaURLIsRefusedUntilItIsConfirmed(t *testing.T) {
 	require.Len(t, w.issues("closed"), 1)
 }
 
-func TestWithoutUnfinishedIncidentsAChangedGiteaURLIsTakenOver(t *testing.T) {
+// It is taken over.
+func TestChangedGiteaURLNothingUnfinished(t *testing.T) {
 	w := newWorld(t)
 	w.fail("odilo", 1)
 	w.change("http://gitea.example", "http://new.example")

@@ -89,7 +89,8 @@ func (d *daemon) sweeps() (n int) {
 	return n
 }
 
-func TestServeSweepsAtItsStartAndByItsSchedule(t *testing.T) {
+// Serve sweeps at its start and by its schedule.
+func TestServeSchedule(t *testing.T) {
 	serving(t, nil, func(t *testing.T, d *daemon) {
 		require.Equal(t, 1, d.sweeps())
 		d.after(59 * time.Second)
@@ -102,7 +103,7 @@ func TestServeSweepsAtItsStartAndByItsSchedule(t *testing.T) {
 	})
 }
 
-func TestServeClosesTheIssueOfAFlagThatWasRemoved(t *testing.T) {
+func TestServeClosesIssue(t *testing.T) {
 	serving(t, nil, func(t *testing.T, d *daemon) {
 		d.fail("odilo", 3)
 		d.after(5 * time.Minute)
@@ -113,7 +114,7 @@ func TestServeClosesTheIssueOfAFlagThatWasRemoved(t *testing.T) {
 	})
 }
 
-func TestServeNeverSweepsTwiceAtOnce(t *testing.T) {
+func TestServeSweepsDoNotOverlap(t *testing.T) {
 	slow := func(w *world) {
 		w.change("projects:", "sweep:\n  schedule: \"@every 1s\"\nprojects:")
 		w.Gitea.Inject(giteatest.Fault{Match: giteatest.ListIssues(), Do: giteatest.Latency(5 * time.Second)})
@@ -133,7 +134,7 @@ func TestServeNeverSweepsTwiceAtOnce(t *testing.T) {
 	})
 }
 
-func TestServeStartsAndGoesOnWhileGiteaIsDown(t *testing.T) {
+func TestServeWithGiteaDown(t *testing.T) {
 	var up func()
 	down := func(w *world) {
 		up = w.Gitea.Inject(giteatest.Fault{Do: giteatest.Reset()})
@@ -156,7 +157,8 @@ func TestServeStartsAndGoesOnWhileGiteaIsDown(t *testing.T) {
 	})
 }
 
-func TestAReloadTakesTheNewConfigurationAndABadOneChangesNothing(t *testing.T) {
+// A reload takes the new configuration; a bad one changes nothing.
+func TestServeReload(t *testing.T) {
 	serving(t, nil, func(t *testing.T, d *daemon) {
 		d.sweeps()
 		d.broken = errors.New("config.yaml:7: no")
@@ -184,7 +186,7 @@ func TestAReloadTakesTheNewConfigurationAndABadOneChangesNothing(t *testing.T) {
 	})
 }
 
-func TestServeFinishesTheSweepThatItIsAt(t *testing.T) {
+func TestServeFinishesSweep(t *testing.T) {
 	pending := func(w *world) {
 		up := w.Gitea.Inject(giteatest.Fault{Do: giteatest.Reset()})
 		w.fail("odilo", 3)
@@ -204,7 +206,8 @@ func TestServeFinishesTheSweepThatItIsAt(t *testing.T) {
 	})
 }
 
-func TestAHintThatWaitsForTheSweepIsToldToEndWithoutWaitingForIt(t *testing.T) {
+// A hint that waits for a sweep ends without waiting for it.
+func TestHintCanceledWhileWaiting(t *testing.T) {
 	slow := func(w *world) {
 		w.Gitea.Inject(giteatest.Fault{Match: giteatest.ListIssues(), Do: giteatest.Latency(5 * time.Second)})
 	}
@@ -225,7 +228,8 @@ func TestAHintThatWaitsForTheSweepIsToldToEndWithoutWaitingForIt(t *testing.T) {
 	})
 }
 
-func TestAHintedSweepThatIsToldToEndIsNoError(t *testing.T) {
+// It is no error.
+func TestHintCanceledDuringSweep(t *testing.T) {
 	serving(t, nil, func(t *testing.T, d *daemon) {
 		defer d.Gitea.Inject(giteatest.Fault{Match: giteatest.ListIssues(), Do: giteatest.Latency(5 * time.Second)})()
 		ctx, end := context.WithTimeout(t.Context(), time.Second)
@@ -237,7 +241,8 @@ func TestAHintedSweepThatIsToldToEndIsNoError(t *testing.T) {
 	})
 }
 
-func TestAPanicInASweepDoesNotEndTheSchedule(t *testing.T) {
+// The schedule goes on.
+func TestServePanicInSweep(t *testing.T) {
 	var bad bool
 	spool := func(w *world) {
 		w.fail("odilo", 2)
@@ -261,9 +266,10 @@ func TestAPanicInASweepDoesNotEndTheSchedule(t *testing.T) {
 	})
 }
 
+// A clock that was set does not put the sweep off.
 // The cron library waits for a wall clock time. The bubble's clock can't be set back, so it is the bot's own view of it
 // that jumps here; the sweep that follows comes from the comparison with the monotonic clock alone.
-func TestAClockThatWasSetDoesNotPutTheSweepOff(t *testing.T) {
+func TestServeClockSet(t *testing.T) {
 	for what, jump := range map[string]time.Duration{"back": -24 * time.Hour, "forward": time.Hour} {
 		t.Run(what, func(t *testing.T) {
 			daily := func(w *world) { w.change("projects:", "sweep:\n  schedule: \"@every 24h\"\nprojects:") }
@@ -287,7 +293,7 @@ func TestAClockThatWasSetDoesNotPutTheSweepOff(t *testing.T) {
 	}
 }
 
-func TestServeNoticesATokenThatCanBeReadAtLast(t *testing.T) {
+func TestServeTokenReadableAgain(t *testing.T) {
 	without := func(w *world) {
 		w.fail("odilo", 2)
 		delete(w.vars, "BOT_TOKEN")
@@ -311,8 +317,9 @@ func TestServeNoticesATokenThatCanBeReadAtLast(t *testing.T) {
 	})
 }
 
+// Serve goes on with the state that is there.
 // A daemon that went on with a file that nobody will ever open again would count, pause and forget.
-func TestServeGoesOnWithTheStateThatIsThere(t *testing.T) {
+func TestServeReplacedState(t *testing.T) {
 	for what, take := range map[string]func(d *daemon){
 		"the state was deleted": func(d *daemon) { d.Remove(filepath.Dir(d.cfg.State)) },
 		"an older copy was put there": func(d *daemon) {

@@ -50,7 +50,8 @@ var damage = map[string]func(t testing.TB, w *world) (repair func()){
 	},
 }
 
-func TestWithAnUnusableStateTheCommandRunsItsCodeStandsAndItsResultIsTakenInLater(t *testing.T) {
+// The command runs, its exit code stands, and its result is stored later.
+func TestUnusableState(t *testing.T) {
 	for what, break_ := range damage {
 		t.Run(what, func(t *testing.T) {
 			w := newWorld(t)
@@ -83,7 +84,8 @@ func (w *world) spool() []string {
 	return files
 }
 
-func TestWithAnUnusableStateAFlagStillRefuses(t *testing.T) {
+// The flag still refuses.
+func TestUnusableStateWithFlag(t *testing.T) {
 	for what, break_ := range damage {
 		t.Run(what, func(t *testing.T) {
 			w := newWorld(t)
@@ -96,7 +98,8 @@ func TestWithAnUnusableStateAFlagStillRefuses(t *testing.T) {
 	}
 }
 
-func TestWithAnUnusableStateAnUnknownGateStillRefuses(t *testing.T) {
+// The gate still refuses.
+func TestUnusableStateWithUnknownGate(t *testing.T) {
 	for what, break_ := range damage {
 		t.Run(what, func(t *testing.T) {
 			w := newWorld(t)
@@ -111,7 +114,8 @@ func TestWithAnUnusableStateAnUnknownGateStillRefuses(t *testing.T) {
 	}
 }
 
-func TestAResultThatCantBeStoredOnAFullDiskIsSpooledInARoomKeptForIt(t *testing.T) {
+// A result that cannot be stored on a full disk is spooled in the space that is reserved for it.
+func TestFullDisk(t *testing.T) {
 	w := newWorld(t)
 	testhost.Disk(t, filepath.Join(w.Dir, "state"), "size=2m")
 	w.fail("odilo", 2)
@@ -140,7 +144,8 @@ func (w *world) inStateFails() (err error) {
 	return err
 }
 
-func TestAResultThatIsLostIsSaidWithTheCommandThatRecordsIt(t *testing.T) {
+// The message has the command that records it.
+func TestLostResult(t *testing.T) {
 	w := newWorld(t)
 	testhost.Disk(t, filepath.Join(w.Dir, "state"), "size=512k")
 	w.fail("odilo", 1)
@@ -154,7 +159,8 @@ func TestAResultThatIsLostIsSaidWithTheCommandThatRecordsIt(t *testing.T) {
 	require.Regexp(t, regexp.MustCompile(`the result \(failure of project-meta in odilo\) is LOST unless you record it: adfbot record --project odilo --agent project-meta --run-id [0-9a-f]{32} --failure\n`), r.stderr)
 }
 
-func TestTheCommandThatRecordsALostResultCanBePasted(t *testing.T) {
+// It can be pasted into a shell.
+func TestLostResultCommand(t *testing.T) {
 	for _, id := range []string{"2026-11-23T07:00", "night run", `it's "$(touch x)"; #`, "-x"} {
 		r := failure("odilo")
 		r.RunID = id
@@ -165,7 +171,8 @@ func TestTheCommandThatRecordsALostResultCanBePasted(t *testing.T) {
 	}
 }
 
-func TestAResultIsLostToNobodyWhereTheStateFailsAfterTheRun(t *testing.T) {
+// The result is not lost.
+func TestStateFailsAfterRun(t *testing.T) {
 	w := newWorld(t)
 	testhost.Disk(t, filepath.Join(w.Dir, "state"), "size=2m")
 	w.fail("odilo", 2)
@@ -193,8 +200,9 @@ func TestAResultIsLostToNobodyWhereTheStateFailsAfterTheRun(t *testing.T) {
 	require.Equal(t, 7, p.LastRuns[0].ExitCode)
 }
 
+// The run is not taken for a lost one.
 // A successful run must never become a failure because a sweep looked at the wrong moment.
-func TestAResultThatIsSpooledWhileASweepLooksIsNotTakenForALostRun(t *testing.T) {
+func TestSpooledDuringSweep(t *testing.T) {
 	w := newWorld(t)
 	w.fail("atlas", 1)
 	w.inState(func(s store.State) {
@@ -218,7 +226,8 @@ func TestAResultThatIsSpooledWhileASweepLooksIsNotTakenForALostRun(t *testing.T)
 	require.Zero(t, p.Running)
 }
 
-func TestSpooledResultsAreTakenInInTheirOrderAndGarbageIsLeftAndReported(t *testing.T) {
+// Spooled results are stored in their order; garbage is left there and reported.
+func TestSpool(t *testing.T) {
 	w := newWorld(t)
 	w.fail("odilo", 2)
 	for n, outcome := range []string{store.Success, store.Failure} {
@@ -240,7 +249,8 @@ func TestSpooledResultsAreTakenInInTheirOrderAndGarbageIsLeftAndReported(t *test
 	require.Contains(t, w.must(0, "odilo", "true").stderr, "")
 }
 
-func TestASpooledResultThatContradictsTheRecordedOneIsDropped(t *testing.T) {
+// A spooled result that contradicts the recorded one is dropped.
+func TestSpooledContradiction(t *testing.T) {
 	w := newWorld(t)
 	r := failure("odilo")
 	r.RunID = "r"
@@ -254,7 +264,8 @@ func TestASpooledResultThatContradictsTheRecordedOneIsDropped(t *testing.T) {
 	require.Contains(t, w.Logged.String(), "spooled result contradicts the recorded one")
 }
 
-func TestASpooledResultOfTheOldGenerationDoesNotCount(t *testing.T) {
+// It does not count.
+func TestSpooledResultOfOldGeneration(t *testing.T) {
 	w := newWorld(t)
 	w.fail("atlas", 1)
 	generation := int64(0)
@@ -271,7 +282,8 @@ func TestASpooledResultOfTheOldGenerationDoesNotCount(t *testing.T) {
 	require.False(t, w.project("odilo").LastRuns[0].Counted)
 }
 
-func TestARunThatBeganOnAnUnusableStateCountsByItsStart(t *testing.T) {
+// A run that began on an unusable state counts by its start.
+func TestSpooledResultBeforeResume(t *testing.T) {
 	w := newWorld(t)
 	w.fail("odilo", 1)
 	repair := damage["corrupt"](t, w)

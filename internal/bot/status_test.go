@@ -58,7 +58,7 @@ func (w *world) timed(r store.Result) store.Result {
 	return r
 }
 
-func TestStatusTellsEverythingAtAGlance(t *testing.T) {
+func TestStatus(t *testing.T) {
 	w := newWorld(t)
 	w.configure(statusConfig)
 	w.inState(func(s store.State) { // open before the first result, so that the installation is known to be random
@@ -102,7 +102,7 @@ func TestStatusTellsEverythingAtAGlance(t *testing.T) {
 	golden(t, w, "status.json", string(b)+"\n")
 }
 
-func TestStatusOfOneProjectHasNoOther(t *testing.T) {
+func TestStatusOfOneProject(t *testing.T) {
 	w := newWorld(t)
 	w.fail("odilo", 1)
 	w.with(bot.Look, func(b *bot.Bot) {
@@ -116,7 +116,7 @@ func TestStatusOfOneProjectHasNoOther(t *testing.T) {
 	})
 }
 
-func TestStatusSaysWhyAnIssueIsPending(t *testing.T) {
+func TestStatusOfPendingIssue(t *testing.T) {
 	w := newWorld(t)
 	w.Gitea.Archive(repo)
 	w.fail("odilo", 3)
@@ -131,7 +131,8 @@ func TestStatusSaysWhyAnIssueIsPending(t *testing.T) {
 	require.Equal(t, []string{"its flag was removed; the next sweep notices that"}, p.Warnings)
 }
 
-func TestStatusNeitherAsksNorWrites(t *testing.T) {
+// Status makes no request and writes no file.
+func TestStatusIsReadOnly(t *testing.T) {
 	w := newWorld(t)
 	w.fail("odilo", 3)
 	w.Remove(w.flag("odilo"))
@@ -143,7 +144,7 @@ func TestStatusNeitherAsksNorWrites(t *testing.T) {
 	require.Empty(t, w.Gitea.Requests())
 }
 
-func TestStatusShowsRunningRunsAndThresholdsInForce(t *testing.T) {
+func TestStatusOfRunsAndThresholds(t *testing.T) {
 	w := newWorld(t)
 	w.configure(statusConfig)
 	atPoint = func(s string) {

@@ -76,7 +76,8 @@ func TestOneHolderAtATime(t *testing.T) {
 	}
 }
 
-func TestLocksOfDifferentNamesDoNotInterfere(t *testing.T) {
+// They do not interfere.
+func TestLocksOfDifferentNames(t *testing.T) {
 	locks, file := newLocks(t)
 	for n := range 100 {
 		lock(t, locks, fmt.Sprint("flag/p", n))
@@ -88,7 +89,8 @@ func TestLocksOfDifferentNamesDoNotInterfere(t *testing.T) {
 	require.Len(t, entries, 1)
 }
 
-func TestTenThousandLocksNeedOneEmptyFile(t *testing.T) {
+// They need one empty file.
+func TestTenThousandLocks(t *testing.T) {
 	locks, file := newLocks(t)
 	for n := range 10_000 {
 		unlock, err := locks.LockHere(ctx, fmt.Sprint("flag/p", n), 0)
@@ -119,7 +121,7 @@ func TestOffsets(t *testing.T) {
 	}
 }
 
-func TestALockEndsWithItsHolder(t *testing.T) {
+func TestLockEndsWithItsHolder(t *testing.T) {
 	for _, task := range []string{"hold", "hold beside a child"} {
 		t.Run(task, func(t *testing.T) {
 			locks, file := newLocks(t)
@@ -133,7 +135,7 @@ func TestALockEndsWithItsHolder(t *testing.T) {
 }
 
 // Between fork and exec a child has a copy of every descriptor, and a lock ends only with its last copy.
-func TestUnlockDoesNotWaitForAForkedChild(t *testing.T) {
+func TestUnlockBesideForkedChild(t *testing.T) {
 	locks, file := newLocks(t)
 	unlock := lock(t, locks, "flag/odilo")
 	child, err := syscall.Dup(descriptorOf(t, file))
@@ -160,7 +162,8 @@ func descriptorOf(t *testing.T, file string) int {
 	return -1
 }
 
-func TestUnlockTwiceReleasesNoOtherLock(t *testing.T) {
+// It releases no other lock.
+func TestUnlockTwice(t *testing.T) {
 	locks, _ := newLocks(t)
 	first := lock(t, locks, "flag/odilo")
 	first()
@@ -169,7 +172,7 @@ func TestUnlockTwiceReleasesNoOtherLock(t *testing.T) {
 	requireHeld(t, locks, "flag/odilo")
 }
 
-func TestALockIsWaitedFor(t *testing.T) {
+func TestLockWaits(t *testing.T) {
 	locks, _ := newLocks(t)
 	synctest.Test(t, func(t *testing.T) {
 		unlock := lock(t, locks, "flag/odilo")
@@ -232,14 +235,15 @@ func TestWaitingEnds(t *testing.T) {
 	}
 }
 
-func TestATimeoutNamesThisProcess(t *testing.T) {
+func TestTimeoutNamesThisProcess(t *testing.T) {
 	locks, _ := newLocks(t)
 	lock(t, locks, "flag/odilo")
 	_, err := locks.LockHere(ctx, "flag/odilo", 0)
 	require.EqualError(t, err, fmt.Sprintf("lock flag/odilo: still held after 0s by this process (%d)", os.Getpid()))
 }
 
-func TestATimeoutSaysHowToFindAnotherUsersProcess(t *testing.T) {
+// The message says how to find the process.
+func TestTimeoutOfAnotherUsersProcess(t *testing.T) {
 	testhost.NeedRoot(t, "to become another user")
 	dir := filepath.Join(testhost.PublicDir(t), "state.d")
 	require.NoError(t, os.Mkdir(dir, 0o700))
@@ -253,7 +257,8 @@ func TestATimeoutSaysHowToFindAnotherUsersProcess(t *testing.T) {
 		filepath.Join(dir, "locks")+"` lists; if it is stopped, continue or end it\n", string(out))
 }
 
-func TestAFreeLockIsTakenThoughTheContextHasEnded(t *testing.T) {
+// It is taken.
+func TestFreeLockWithEndedContext(t *testing.T) {
 	locks, _ := newLocks(t)
 	ctx, cancel := context.WithCancel(ctx)
 	cancel()
@@ -284,7 +289,8 @@ func TestClaim(t *testing.T) {
 	require.ErrorIs(t, held.Err(), context.Canceled)
 }
 
-func TestASymbolicLinkIsNotFollowed(t *testing.T) {
+// It is not followed.
+func TestSymbolicLink(t *testing.T) {
 	target := filepath.Join(t.TempDir(), "token")
 	for what, content := range map[string]string{"to a file": "secret", "to nothing": ""} {
 		t.Run(what, func(t *testing.T) {
@@ -313,7 +319,7 @@ func TestASymbolicLinkIsNotFollowed(t *testing.T) {
 	}
 }
 
-func TestErrorsSayWhatIsWrong(t *testing.T) {
+func TestLockErrors(t *testing.T) {
 	_, err := hostlocal.NewLocks(filepath.Join(t.TempDir(), "nowhere")).LockHere(ctx, "flag/odilo", time.Second)
 	require.ErrorIs(t, err, fs.ErrNotExist)
 	require.ErrorContains(t, err, "lock flag/odilo: open ")
@@ -325,7 +331,8 @@ func TestErrorsSayWhatIsWrong(t *testing.T) {
 	require.Equal(t, syscall.EIO, hostlocal.Explain(syscall.EIO))
 }
 
-func TestAFullDiskKeepsNobodyFromALock(t *testing.T) {
+// It is taken.
+func TestLockOnFullDisk(t *testing.T) {
 	dir := testhost.NewDisk(t, "size=1m,nr_inodes=20")
 	locks := hostlocal.NewLocks(dir)
 	require.NoError(t, locks.Create())
@@ -341,7 +348,8 @@ func TestAFullDiskKeepsNobodyFromALock(t *testing.T) {
 	require.ErrorIs(t, err, syscall.ENOSPC)
 }
 
-func TestTheFileTakesOwnerGroupAndRightsOfItsDirectory(t *testing.T) {
+// The file takes owner, group and permissions of its directory.
+func TestLockFilePermissions(t *testing.T) {
 	testhost.NeedRoot(t, "to give files to another user")
 	const uid, gid = 31234, 31235
 	for what, mode := range map[string]struct{ dir, file uint32 }{

@@ -66,13 +66,14 @@ func TestUpgrade(t *testing.T) {
 	}
 }
 
-func TestTakingALockUpgrades(t *testing.T) {
+func TestLockUpgrades(t *testing.T) {
 	locks, path := earlierLocks(t, "flag-odilo")
 	lock(t, locks, "flag/odilo")
 	requireUpgraded(t, path)
 }
 
-func TestAnEarlierVersionCanNotLockAfterTheUpgrade(t *testing.T) {
+// It cannot lock.
+func TestEarlierVersionAfterUpgrade(t *testing.T) {
 	locks, path := earlierLocks(t, "flag-odilo")
 	require.NoError(t, locks.Upgrade(ctx, 0))
 	for _, name := range []string{"flag-odilo", "flag-atlas"} {
@@ -136,7 +137,7 @@ func TestUpgradeLeavesForeignFiles(t *testing.T) {
 	require.DirExists(t, filepath.Join(path, "flag-notes"))
 }
 
-func TestManyUpgradeAtOnce(t *testing.T) {
+func TestConcurrentUpgrade(t *testing.T) {
 	var names []string
 	for n := range 200 {
 		names = append(names, fmt.Sprint("flag-p", n))
