@@ -355,7 +355,7 @@ func TestPanicInOneProject(t *testing.T) {
 	})
 }
 
-// It does not stop another.
+// A failing repository does not stop another.
 func TestFailingRepository(t *testing.T) {
 	for _, f := range lostAnswers {
 		t.Run(f.name, func(t *testing.T) {

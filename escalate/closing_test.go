@@ -78,7 +78,7 @@ func TestTimelineOnlyAfterClosing(t *testing.T) {
 	})
 }
 
-// The issue is reopened.
+// An issue that others close is reopened.
 func TestClosingByOthers(t *testing.T) {
 	const sha = "b3f85bb265d5a31790444bb1a18d25b22cf0d3d2"
 	for name, tt := range map[string]struct {
@@ -152,7 +152,7 @@ func TestClosingBesideCommitsAndPulls(t *testing.T) {
 	}
 }
 
-// It is no resume.
+// A closing from before the flag is no resume.
 func TestClosingBeforeTheFlag(t *testing.T) {
 	play(t, func(w *world) {
 		w.operated("alex")
@@ -308,7 +308,7 @@ func TestClosingByUnknownUser(t *testing.T) {
 	})
 }
 
-// It resumes nobody.
+// A closing resumes nobody while the flag cannot be read.
 func TestClosingWithUnreadableFlag(t *testing.T) {
 	playClosing(t, func(w *world, id string) {
 		w.Gitea.As("alex").Close(fleet, 1)

@@ -382,7 +382,7 @@ func TestShiftingList(t *testing.T) {
 	})
 }
 
-// It fails the whole list.
+// A failing page fails the whole list.
 func TestFailingPage(t *testing.T) {
 	play(t, func(w *world) {
 		for n := range 60 {

@@ -34,7 +34,7 @@ var lostAnswers = []struct {
 	{"the answer is empty", giteatest.EmptyBody(), true},
 }
 
-// It makes exactly one issue.
+// A creation without an answer makes exactly one issue.
 func TestCreationWithoutAnswer(t *testing.T) {
 	for _, f := range lostAnswers {
 		t.Run(f.name, func(t *testing.T) {
@@ -97,7 +97,7 @@ func TestLateCreationIsFound(t *testing.T) {
 	})
 }
 
-// It does not wait for years.
+// An attempt that a wrong clock dated into the future does not wait for years.
 func TestAttemptOfWrongClock(t *testing.T) {
 	play(t, func(w *world) {
 		id := w.fail(project)
@@ -341,7 +341,7 @@ func TestDuplicateWithoutAnswer(t *testing.T) {
 	}
 }
 
-// It makes no second issue.
+// A failed look-up makes no second issue.
 func TestFailedLookUp(t *testing.T) {
 	for _, f := range lostAnswers {
 		t.Run(f.name, func(t *testing.T) {

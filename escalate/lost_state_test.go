@@ -14,7 +14,7 @@ import (
 
 // States that were lost or come from a copy: flags and issues tell what they can.
 
-// It is rebuilt from flag and issue.
+// A lost state is rebuilt from flag and issue.
 func TestLostState(t *testing.T) {
 	play(t, func(w *world) {
 		id := w.trip(project)
@@ -304,7 +304,7 @@ func TestOldStateGivesWay(t *testing.T) {
 	})
 }
 
-// It finds the issue.
+// A state a day old that was about to create the issue finds it.
 func TestOldStateAboutToCreate(t *testing.T) {
 	play(t, func(w *world) {
 		id := w.fail(project)
@@ -363,7 +363,7 @@ func TestFlagOfAnotherProject(t *testing.T) {
 	})
 }
 
-// It holds the project.
+// The flag of an ended incident holds the project.
 func TestFlagOfEndedIncident(t *testing.T) {
 	play(t, func(w *world) {
 		id := w.trip(project)
@@ -392,7 +392,7 @@ func TestLostStateRepeatsNoComment(t *testing.T) {
 	})
 }
 
-// It says so when it reopens an issue again.
+// A lost state comments when an issue is reopened again.
 func TestLostStateReopensAgain(t *testing.T) {
 	play(t, func(w *world) {
 		w.trip(project)

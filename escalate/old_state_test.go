@@ -59,7 +59,7 @@ func TestOldStateCommands(t *testing.T) {
 	}
 }
 
-// It does not pause again what was paused and resumed since.
+// A state a day old does not pause again what was paused and resumed since.
 func TestOldStatePauseCommand(t *testing.T) {
 	playOperated(t, func(w *world, id string) {
 		w.rm(project)
@@ -82,7 +82,7 @@ func TestOldStatePauseCommand(t *testing.T) {
 	})
 }
 
-// It takes no old closing for a command.
+// A state a day old takes no old closing for a command.
 func TestOldStateClosing(t *testing.T) {
 	playClosing(t, func(w *world, id string) {
 		restore := w.copied()

@@ -41,7 +41,7 @@ func (w *world) says(login, body string) int64 {
 	return id
 }
 
-// They are not asked for.
+// Comments are not asked for.
 func TestCommentsWithoutOperators(t *testing.T) {
 	play(t, func(w *world) {
 		w.trip(project)
@@ -163,7 +163,7 @@ func TestCommandByTheBot(t *testing.T) {
 	})
 }
 
-// It is no command.
+// An edited comment is no command.
 func TestEditedComment(t *testing.T) {
 	playOperated(t, func(w *world, id string) {
 		c := w.says("alex", "/adf status")
@@ -190,7 +190,7 @@ func TestCommentEditedAfterCommand(t *testing.T) {
 	})
 }
 
-// It is not run.
+// A command that is edited into an old comment is not run.
 func TestCommandEditedIntoOldComment(t *testing.T) {
 	playOperated(t, func(w *world, id string) {
 		c := w.says("alex", "I am looking into it")
@@ -240,7 +240,7 @@ func TestAckCommand(t *testing.T) {
 	})
 }
 
-// It is stored all the same.
+// An ack that Gitea does not assign is stored all the same.
 func TestAckCommandNotAssigned(t *testing.T) {
 	playOperated(t, func(w *world, id string) {
 		w.Gitea.Inject(giteatest.Fault{Match: giteatest.Method("PATCH"), Times: 1, Do: giteatest.Status(422, `{"message":"no access"}`)})
@@ -283,7 +283,7 @@ func TestPauseCommandAfterIncident(t *testing.T) {
 	})
 }
 
-// They change nothing.
+// A repeated command changes nothing.
 func TestRepeatedPauseAndResumeCommands(t *testing.T) {
 	playOperated(t, func(w *world, id string) {
 		w.says("alex", "/adf pause")
@@ -299,7 +299,7 @@ func TestRepeatedPauseAndResumeCommands(t *testing.T) {
 	})
 }
 
-// It does not end the later incident.
+// A resume in the issue of an earlier incident does not end the later one.
 func TestResumeCommandInEarlierIssue(t *testing.T) {
 	playOperated(t, func(w *world, id string) {
 		w.says("alex", "/adf resume")
@@ -314,7 +314,7 @@ func TestResumeCommandInEarlierIssue(t *testing.T) {
 	})
 }
 
-// They are run in order and answered together.
+// Commands in one comment run in order and are answered together.
 func TestSeveralCommandsInOneComment(t *testing.T) {
 	playOperated(t, func(w *world, id string) {
 		w.says("alex", "/adf ack\n/adf status\n/adf resume done")
@@ -343,7 +343,7 @@ func TestCommentAndClose(t *testing.T) {
 	})
 }
 
-// It is left alone.
+// Commands in other issues are left alone.
 func TestCommandInForeignIssue(t *testing.T) {
 	playOperated(t, func(w *world, id string) {
 		kim := w.Gitea.As("kim")
@@ -366,7 +366,7 @@ func TestCommandInForeignIssue(t *testing.T) {
 	})
 }
 
-// It is not run.
+// An issue that lost its marker takes no commands.
 func TestCommandInIssueWithoutMarker(t *testing.T) {
 	playOperated(t, func(w *world, id string) {
 		w.says("alex", "/adf status")
@@ -377,7 +377,7 @@ func TestCommandInIssueWithoutMarker(t *testing.T) {
 	})
 }
 
-// They stay an operator.
+// An operator who changes their login stays one.
 func TestRenamedOperator(t *testing.T) {
 	playOperated(t, func(w *world, id string) {
 		w.Gitea.RenameUser("alex", "alexandra")

@@ -104,7 +104,7 @@ func TestCrashDuringCommand(t *testing.T) {
 	}
 }
 
-// It does not end a later incident.
+// An outstanding command does not end a later incident.
 func TestOutstandingCommand(t *testing.T) {
 	playOperated(t, func(w *world, id string) {
 		w.says("alex", "/adf resume")
@@ -170,7 +170,7 @@ func TestCommandInTwoProcesses(t *testing.T) {
 	})
 }
 
-// They are not run again.
+// Old commands are not run again.
 func TestOldCommandsAfterLostState(t *testing.T) {
 	playOperated(t, func(w *world, id string) {
 		w.says("alex", "/adf ack")
@@ -211,7 +211,7 @@ func TestSweepOfOneProjectRunsCommands(t *testing.T) {
 	})
 }
 
-// It leaves the others alone.
+// A sweep of one project leaves the others alone.
 func TestSweepOfOneProject(t *testing.T) {
 	play(t, func(w *world) {
 		w.rec.Options().Projects = []string{project, "other"}

@@ -80,7 +80,7 @@ func TestRefusals(t *testing.T) {
 	}
 }
 
-// It needs no restart.
+// A rotated token file needs no restart.
 func TestRotatedTokenFile(t *testing.T) {
 	play(t, func(w *world) {
 		w.Gitea.RevokeToken(testworld.Token)
@@ -168,7 +168,7 @@ func TestRetryBackoff(t *testing.T) {
 	})
 }
 
-// It is honoured up to an hour.
+// Retry-After is honoured up to an hour.
 func TestRetryAfter(t *testing.T) {
 	for _, c := range []struct {
 		name   string
@@ -270,7 +270,7 @@ func TestAssigneesLabelsAndDueDate(t *testing.T) {
 	})
 }
 
-// They are made once.
+// Missing labels are made once.
 func TestMissingLabels(t *testing.T) {
 	playNew(t, func(w *world) {
 		w.Gitea.AddLabel(fleet, "adf")
@@ -283,7 +283,7 @@ func TestMissingLabels(t *testing.T) {
 	})
 }
 
-// It is not made again.
+// A label on the second page is not made again.
 func TestLabelOnSecondPage(t *testing.T) {
 	playNew(t, func(w *world) {
 		for n := range 60 {
@@ -323,7 +323,7 @@ func TestFailingLabelList(t *testing.T) {
 	}
 }
 
-// They are logged and asked for again.
+// Labels that the server ignores are logged and asked for again.
 func TestSilentlyIgnoredLabels(t *testing.T) {
 	play(t, func(w *world) {
 		w.Gitea.DeleteLabel(fleet, "adf")
@@ -389,7 +389,7 @@ func TestClosingLockedIssue(t *testing.T) {
 	})
 }
 
-// It is given up although the closing is tried again.
+// A refused comment is given up although the closing is tried again.
 func TestRefusedComment(t *testing.T) {
 	play(t, func(w *world) {
 		w.trip(project)
@@ -409,7 +409,7 @@ func TestRefusedComment(t *testing.T) {
 	})
 }
 
-// It stays pending and says why.
+// The incident stays pending and says why.
 func TestIssueThatCantBeClosed(t *testing.T) {
 	play(t, func(w *world) {
 		id := w.trip(project)

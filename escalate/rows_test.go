@@ -15,7 +15,7 @@ import (
 
 // The rows of the sweep's table, each from beginning to end over the fake.
 
-// It writes the flag and opens the issue.
+// A trip writes the flag and opens the issue.
 func TestTrip(t *testing.T) {
 	play(t, func(w *world) {
 		id := w.trip(project)
@@ -127,7 +127,7 @@ func TestReopeningLimit(t *testing.T) {
 	})
 }
 
-// It is replaced by one that says so.
+// A deleted issue is replaced by one that says so.
 func TestDeletedIssue(t *testing.T) {
 	play(t, func(w *world) {
 		id := w.trip(project)
@@ -225,7 +225,7 @@ func TestEndedIncidentOfPausedProject(t *testing.T) {
 	})
 }
 
-// It is left open, with one comment.
+// An issue that a person reopens after the end is left open, with one comment.
 func TestIssueReopenedAfterTheEnd(t *testing.T) {
 	play(t, func(w *world) {
 		w.trip(project)

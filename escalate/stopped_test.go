@@ -23,7 +23,7 @@ func (w *world) stopsAt(step string, slow giteatest.Fault) {
 	w.Gitea.Inject(slow)
 }
 
-// It makes exactly one issue.
+// A creation that is sent late makes exactly one issue.
 func TestCreationSentLate(t *testing.T) {
 	play(t, func(w *world) {
 		w.stopsAt("create-begun", giteatest.Fault{Match: giteatest.CreateIssue()})
@@ -35,7 +35,7 @@ func TestCreationSentLate(t *testing.T) {
 	})
 }
 
-// It is made once.
+// A comment that is sent late is made once.
 func TestCommentSentLate(t *testing.T) {
 	play(t, func(w *world) {
 		w.trip(project)

@@ -25,7 +25,7 @@ func (w *world) untouched(repo string, n int64, f func()) {
 	require.Equal(w, before, after)
 }
 
-// It is never touched.
+// A person's issue is never touched.
 func TestPersonsIssue(t *testing.T) {
 	for _, c := range []struct {
 		name string
@@ -79,7 +79,7 @@ func TestPersonsCopyInList(t *testing.T) {
 	})
 }
 
-// It is not taken for the lost one.
+// A person's copy is not taken for the lost issue.
 func TestPersonsCopyOfLostIssue(t *testing.T) {
 	play(t, func(w *world) {
 		w.Gitea.Inject(giteatest.Fault{Match: giteatest.CreateIssue(), Times: 1, Do: giteatest.Reset()})
@@ -200,7 +200,7 @@ func TestImportedRepository(t *testing.T) {
 	}
 }
 
-// It is known too.
+// Issues beyond the first page are known too.
 func TestIssueBeyondFirstPage(t *testing.T) {
 	play(t, func(w *world) {
 		id := w.trip(project)

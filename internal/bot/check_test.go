@@ -75,7 +75,7 @@ func TestCheckOfOneProject(t *testing.T) {
 	require.Equal(t, w.cfg.Path+": 1 project", w.finding("config", bot.OK))
 }
 
-// It makes no request.
+// An offline check makes no request.
 func TestCheckOffline(t *testing.T) {
 	w := newWorld(t)
 	for _, f := range bot.Check(ctx, w.cfg, true, w.env()) {

@@ -71,7 +71,7 @@ func TestResumeOfFastClock(t *testing.T) {
 	require.Equal(t, "yes", w.project("odilo").Paused)
 }
 
-// It is not waited for.
+// A wait that a fast clock set does not last.
 func TestWaitOfFastClock(t *testing.T) {
 	w := newWorld(t)
 	w.pass(day)
@@ -135,7 +135,7 @@ func TestHistoryWithRareSweeps(t *testing.T) {
 	}
 }
 
-// It holds the project, which can be resumed.
+// A hold of the future holds the project, and can be resumed.
 func TestHoldOfTheFuture(t *testing.T) {
 	w := newWorld(t)
 	w.pass(day)

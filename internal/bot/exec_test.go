@@ -142,7 +142,7 @@ func TestExecIgnoredExitCode(t *testing.T) {
 	require.Equal(t, 1, w.project("atlas").Failures)
 }
 
-// It runs and does not count.
+// Another agent runs and does not count.
 func TestExecOfAnotherAgent(t *testing.T) {
 	w := newWorld(t)
 	for range 4 {
@@ -154,7 +154,7 @@ func TestExecOfAnotherAgent(t *testing.T) {
 }
 
 // The contradiction is reported, and the exit code stands.
-func TestExecRunIDWithAnotherOutcome(t *testing.T) {
+func TestExecContradictingRunID(t *testing.T) {
 	w := newWorld(t)
 	q := bot.ExecRequest{Project: "odilo", Agent: "project-meta", RunID: "r", Command: []string{"false"}}
 	require.Equal(t, 1, w.execAs(q).code)
@@ -167,8 +167,8 @@ func TestExecRunIDWithAnotherOutcome(t *testing.T) {
 	require.Zero(t, w.sweepWell().LostRuns)
 }
 
-// It is reported as known, and does not pause the project.
-func TestExecRunIDOfEarlierTrip(t *testing.T) {
+// A repeated run id is reported as known, and does not pause the project.
+func TestExecRepeatedRunID(t *testing.T) {
 	w := newWorld(t)
 	w.fail("odilo", 2)
 	q := bot.ExecRequest{Project: "odilo", Agent: "project-meta", RunID: "r", Command: []string{"false"}}
@@ -179,7 +179,7 @@ func TestExecRunIDOfEarlierTrip(t *testing.T) {
 	require.NoFileExists(t, w.flag("odilo"))
 }
 
-// It counts as a failure.
+// A timeout counts as a failure.
 func TestExecTimeout(t *testing.T) {
 	for script, code := range map[string]int{"touch DIR/begun; exec sleep 60": 143, "trap 'exit 0' TERM; touch DIR/begun; sleep 60 & wait": 124} {
 		begun := false
@@ -248,7 +248,7 @@ func TestExecOutputToFullDevice(t *testing.T) {
 	require.Equal(t, "adfbot: not all of the command's output could be passed on; the command was not disturbed: write /dev/full: no space left on device\n", errs.String())
 }
 
-// It passes through in bounded memory.
+// Huge output passes through in bounded memory.
 func TestExecHugeOutput(t *testing.T) {
 	w := newWorld(t)
 	w.fail("odilo", 2)
@@ -282,7 +282,7 @@ func TestExecWithoutOutputTail(t *testing.T) {
 	require.NotContains(t, w.issues("open")[0].Body, "words")
 }
 
-// They are masked.
+// Secrets in the output are masked.
 func TestExecSecretsInOutput(t *testing.T) {
 	w := newWorld(t)
 	w.change("projects:", "escalation:\n  redact_env: [OTHER_SECRET]\nprojects:")

@@ -15,7 +15,7 @@ import (
 	"github.com/terraphim/adfbot/pause"
 )
 
-// It is open only where a directory with its sentinel has no flag.
+// The gate is open only where a directory with its sentinel has no flag.
 func TestGate(t *testing.T) {
 	w := newWorld(t)
 	w.fail("odilo", 1)

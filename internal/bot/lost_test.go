@@ -92,7 +92,7 @@ func TestOldStateCatchesUp(t *testing.T) {
 	require.Empty(t, w.sweepWell().Actions)
 }
 
-// It closes nothing else.
+// A state a day old whose incident has ended closes nothing else.
 func TestOldStateWithEndedIncident(t *testing.T) {
 	w := newWorld(t)
 	w.fail("odilo", 3)
@@ -132,7 +132,7 @@ func TestLostStateAndDirectory(t *testing.T) {
 	require.Equal(t, []int64{1, 2}, openNumbers(w))
 }
 
-// They do not touch each other's issues.
+// Two installations on one repository do not touch each other's issues.
 func TestTwoInstallationsOnOneRepository(t *testing.T) {
 	w, other := newWorld(t), newWorld(t)
 	other.Gitea = w.Gitea
@@ -147,7 +147,7 @@ func TestTwoInstallationsOnOneRepository(t *testing.T) {
 	require.Equal(t, []string{"http://gitea.example/terraphim/adf-fleet/issues/2"}, w.sweepWell().Foreign)
 }
 
-// It reports the plan and writes nothing.
+// A dry run reports the plan and writes nothing.
 func TestSweepDryRun(t *testing.T) {
 	w := newWorld(t)
 	up := w.Gitea.Inject(giteatest.Fault{Do: giteatest.Reset()})

@@ -131,7 +131,7 @@ func TestResumeKilledBeforeState(t *testing.T) {
 	require.False(t, out.Paused())
 }
 
-// It ends the incident and closes its issue.
+// A resume ends the incident and closes its issue.
 func TestResume(t *testing.T) {
 	w := newWorld(t)
 	w.fail("odilo", 3)
@@ -180,7 +180,7 @@ func TestResumeWithoutFlag(t *testing.T) {
 	require.Len(t, w.issues("closed"), 1)
 }
 
-// It is still known.
+// A project that left the configuration is known while it is paused.
 func TestRemovedProjectWhilePaused(t *testing.T) {
 	w := newWorld(t)
 	w.fail("odilo", 3)

@@ -11,7 +11,7 @@ import (
 	"github.com/terraphim/adfbot/internal/status"
 )
 
-// It stops when the sweeps hang or stay away.
+// The pulse stops when sweeps hang or stay away.
 func TestPulse(t *testing.T) {
 	t.Run("it hangs", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {

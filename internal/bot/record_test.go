@@ -165,7 +165,7 @@ func TestRecordWithoutRepository(t *testing.T) {
 	require.Len(t, w.issues("open"), 1)
 }
 
-// It is reported, and a later sweep writes the flag.
+// The failure to write the flag is reported, and a later sweep writes it.
 func TestRecordWithReadOnlyDirectory(t *testing.T) {
 	w := newWorld(t)
 	w.fail("odilo", 2)
@@ -239,7 +239,7 @@ func TestRunOfOldGenerationByClock(t *testing.T) {
 	require.Zero(t, w.project("odilo").Failures)
 }
 
-// It does not count.
+// A run that began before the resume does not count.
 func TestRecordOfRunBeforeResume(t *testing.T) {
 	w := newWorld(t)
 	w.fail("odilo", 3)
@@ -253,7 +253,7 @@ func TestRecordOfRunBeforeResume(t *testing.T) {
 	require.Contains(t, out.Why, "before the last resume of the project was noticed")
 }
 
-// It is refused before anything is written.
+// An impossible result is refused before anything is written.
 func TestRecordImpossibleResult(t *testing.T) {
 	w := newWorld(t)
 	for want, change := range map[string]func(*store.Result){

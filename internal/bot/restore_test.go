@@ -62,7 +62,7 @@ func TestWipedDirectory(t *testing.T) {
 	}
 }
 
-// It writes every flag again, and then the sentinel.
+// A restore writes every flag again, and then the sentinel.
 func TestRestore(t *testing.T) {
 	w := wiped(t)
 	atPoint = func(s string) {
@@ -128,7 +128,7 @@ func TestRestoreWithSentinel(t *testing.T) {
 	require.NoFileExists(t, w.flag("odilo"))
 }
 
-// Nothing is restored.
+// Nothing is restored into another installation's directory.
 func TestRestoreIntoForeignDirectory(t *testing.T) {
 	w := wiped(t)
 	theirs := pause.NewRandomID()
@@ -143,7 +143,7 @@ func TestRestoreIntoForeignDirectory(t *testing.T) {
 	require.Empty(t, rep.Actions)
 }
 
-// Nothing is restored.
+// Nothing is restored over a damaged sentinel.
 func TestRestoreWithDamagedSentinel(t *testing.T) {
 	w := wiped(t)
 	w.Write(w.sentinel(), "what is this")
@@ -193,7 +193,7 @@ func TestTouchAndUnwrittenFlag(t *testing.T) {
 	require.FileExists(t, w.flag("third"))
 }
 
-// It is refused until it is restored.
+// A changed pause_dir is refused until it is restored.
 func TestChangedPauseDir(t *testing.T) {
 	w := newWorld(t)
 	w.fail("odilo", 3)
@@ -215,8 +215,8 @@ func TestChangedPauseDir(t *testing.T) {
 	require.FileExists(t, old, "the old one is the operator's to remove")
 }
 
-// It is taken over.
-func TestChangedPauseDirNothingPaused(t *testing.T) {
+// A changed pause_dir is taken over where nothing is paused.
+func TestChangedPauseDirTakenOver(t *testing.T) {
 	w := newWorld(t)
 	w.fail("odilo", 1)
 	w.change("DIR/pause", "DIR/elsewhere")
@@ -225,7 +225,7 @@ func TestChangedPauseDirNothingPaused(t *testing.T) {
 	require.Empty(t, w.sweepWell().Actions)
 }
 
-// It is refused until it is confirmed.
+// A changed gitea.url is refused until it is confirmed.
 func TestChangedGiteaURL(t *testing.T) {
 	w := newWorld(t)
 	w.fail("odilo", 3)
@@ -246,8 +246,8 @@ func TestChangedGiteaURL(t *testing.T) {
 	require.Len(t, w.issues("closed"), 1)
 }
 
-// It is taken over.
-func TestChangedGiteaURLNothingUnfinished(t *testing.T) {
+// A changed gitea.url is taken over where no incident is unfinished.
+func TestChangedGiteaURLTakenOver(t *testing.T) {
 	w := newWorld(t)
 	w.fail("odilo", 1)
 	w.change("http://gitea.example", "http://new.example")

@@ -228,7 +228,7 @@ func TestHintCanceledWhileWaiting(t *testing.T) {
 	})
 }
 
-// It is no error.
+// A sweep for a hint that is told to end is no error.
 func TestHintCanceledDuringSweep(t *testing.T) {
 	serving(t, nil, func(t *testing.T, d *daemon) {
 		defer d.Gitea.Inject(giteatest.Fault{Match: giteatest.ListIssues(), Do: giteatest.Latency(5 * time.Second)})()

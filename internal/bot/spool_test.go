@@ -159,7 +159,7 @@ func TestLostResult(t *testing.T) {
 	require.Regexp(t, regexp.MustCompile(`the result \(failure of project-meta in odilo\) is LOST unless you record it: adfbot record --project odilo --agent project-meta --run-id [0-9a-f]{32} --failure\n`), r.stderr)
 }
 
-// It can be pasted into a shell.
+// The command that records a lost result can be pasted into a shell.
 func TestLostResultCommand(t *testing.T) {
 	for _, id := range []string{"2026-11-23T07:00", "night run", `it's "$(touch x)"; #`, "-x"} {
 		r := failure("odilo")
@@ -264,7 +264,7 @@ func TestSpooledContradiction(t *testing.T) {
 	require.Contains(t, w.Logged.String(), "spooled result contradicts the recorded one")
 }
 
-// It does not count.
+// A spooled result of the old generation does not count.
 func TestSpooledResultOfOldGeneration(t *testing.T) {
 	w := newWorld(t)
 	w.fail("atlas", 1)

@@ -76,7 +76,7 @@ func TestOneHolderAtATime(t *testing.T) {
 	}
 }
 
-// They do not interfere.
+// Locks of different names do not interfere.
 func TestLocksOfDifferentNames(t *testing.T) {
 	locks, file := newLocks(t)
 	for n := range 100 {
@@ -89,7 +89,7 @@ func TestLocksOfDifferentNames(t *testing.T) {
 	require.Len(t, entries, 1)
 }
 
-// They need one empty file.
+// Ten thousand locks need one empty file.
 func TestTenThousandLocks(t *testing.T) {
 	locks, file := newLocks(t)
 	for n := range 10_000 {
@@ -162,7 +162,7 @@ func descriptorOf(t *testing.T, file string) int {
 	return -1
 }
 
-// It releases no other lock.
+// The second unlock releases no other lock.
 func TestUnlockTwice(t *testing.T) {
 	locks, _ := newLocks(t)
 	first := lock(t, locks, "flag/odilo")
@@ -257,7 +257,7 @@ func TestTimeoutOfAnotherUsersProcess(t *testing.T) {
 		filepath.Join(dir, "locks")+"` lists; if it is stopped, continue or end it\n", string(out))
 }
 
-// It is taken.
+// A free lock is taken although the context has ended.
 func TestFreeLockWithEndedContext(t *testing.T) {
 	locks, _ := newLocks(t)
 	ctx, cancel := context.WithCancel(ctx)
@@ -289,7 +289,7 @@ func TestClaim(t *testing.T) {
 	require.ErrorIs(t, held.Err(), context.Canceled)
 }
 
-// It is not followed.
+// A symbolic link is not followed.
 func TestSymbolicLink(t *testing.T) {
 	target := filepath.Join(t.TempDir(), "token")
 	for what, content := range map[string]string{"to a file": "secret", "to nothing": ""} {
@@ -331,7 +331,7 @@ func TestLockErrors(t *testing.T) {
 	require.Equal(t, syscall.EIO, hostlocal.Explain(syscall.EIO))
 }
 
-// It is taken.
+// A lock is taken on a full disk.
 func TestLockOnFullDisk(t *testing.T) {
 	dir := testhost.NewDisk(t, "size=1m,nr_inodes=20")
 	locks := hostlocal.NewLocks(dir)

@@ -72,7 +72,7 @@ func TestLockUpgrades(t *testing.T) {
 	requireUpgraded(t, path)
 }
 
-// It cannot lock.
+// An earlier version cannot lock after the upgrade.
 func TestEarlierVersionAfterUpgrade(t *testing.T) {
 	locks, path := earlierLocks(t, "flag-odilo")
 	require.NoError(t, locks.Upgrade(ctx, 0))
