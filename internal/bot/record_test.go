@@ -299,8 +299,7 @@ func TestRecordTwice(t *testing.T) {
 
 // Ten processes that record the third failure at once make one trip, flag and incident.
 func TestRecordInTenProcesses(t *testing.T) {
-	w := newWorld(t)
-	w.change("http://gitea.example", "http://127.0.0.1:1")
+	w := newWorld(t).silent()
 	w.fail("odilo", 2)
 	var cmds []*testhost.Child
 	var outs []*strings.Builder

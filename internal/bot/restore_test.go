@@ -10,6 +10,7 @@ import (
 
 	"github.com/terraphim/adfbot/internal/bot"
 	"github.com/terraphim/adfbot/internal/store"
+	"github.com/terraphim/adfbot/internal/testhost"
 	"github.com/terraphim/adfbot/pause"
 )
 
@@ -88,21 +89,17 @@ func TestRestore(t *testing.T) {
 
 // The directory belongs to the owner of the state.
 func TestRestoreAsRoot(t *testing.T) {
-	if os.Geteuid() != 0 {
-		t.Skip("only root makes files for others")
-	}
+	testhost.NeedRoot(t, "to make files for another user")
 	w := newWorld(t)
 	w.fail("odilo", 3)
-	require.NoError(t, os.Chown(w.cfg.State, 65534, 65534))
-	require.NoError(t, os.RemoveAll(w.cfg.PauseDir))
-	w.with(bot.Restoring, func(b *bot.Bot) {
-		_, err := b.Restore(ctx)
-		require.NoError(t, err)
-	})
+	require.NoError(t, os.Chown(w.cfg.State, testhost.Nobody, testhost.Nobody))
+	w.Remove(w.cfg.PauseDir)
+	_, err := w.restore()
+	require.NoError(t, err)
 	for _, path := range []string{w.cfg.PauseDir, w.flag("odilo"), w.sentinel()} {
 		info, err := os.Stat(path)
 		require.NoError(t, err)
-		require.EqualValues(t, 65534, info.Sys().(*syscall.Stat_t).Uid, path)
+		require.EqualValues(t, testhost.Nobody, info.Sys().(*syscall.Stat_t).Uid, path)
 	}
 }
 
@@ -132,7 +129,7 @@ func TestRestoreWithSentinel(t *testing.T) {
 func TestRestoreIntoForeignDirectory(t *testing.T) {
 	w := wiped(t)
 	theirs := pause.NewRandomID()
-	require.NoError(t, os.WriteFile(w.sentinel(), []byte(theirs+"\n"), 0o644))
+	w.Write(w.sentinel(), theirs+"\n")
 	_, err := w.restore()
 	require.ErrorContains(t, err, "its sentinel names installation "+theirs)
 	require.NoFileExists(t, w.flag("odilo"))
