@@ -12,6 +12,7 @@ import (
 	"github.com/terraphim/adfbot/internal/fault"
 	"github.com/terraphim/adfbot/internal/hostlocal"
 	"github.com/terraphim/adfbot/internal/redact"
+	"github.com/terraphim/adfbot/internal/status"
 	"github.com/terraphim/adfbot/internal/store"
 	"github.com/terraphim/adfbot/pause"
 )
@@ -83,7 +84,7 @@ func (b *Bot) recordChecked(ctx context.Context, r store.Result) (Recorded, erro
 	case out.Answer.Incident != "":
 		if out.Tripped {
 			// Its process may have died on the way; what it left undone is the sweep's, which looks before it writes.
-			out.Flag = b.rec.Look(r.Project)
+			out.Flag = b.rec.Look(ctx, r.Project)
 		}
 		found, err := b.store.Incidents(ctx, out.Answer.Incident)
 		if err != nil { // no error of the result, which is stored: who took it for one would record it again
@@ -132,7 +133,7 @@ func (b *Bot) knowsRepository(project string) bool {
 // generation. If that cannot be told, the result is stored all the same.
 func (b *Bot) storeResult(ctx context.Context, r store.Result, out *Recorded) (err error) {
 	// Nothing follows from a flag that is not there for a project that has nothing to resume.
-	if out.Flag = b.rec.Look(r.Project); out.Flag.State == incident.FlagGone {
+	if out.Flag = b.rec.Look(ctx, r.Project); out.Flag.State == incident.FlagGone {
 		idle := false
 		if out.Answer, idle, err = b.store.RecordIfIdle(ctx, r, b.limits(r.Project)); idle || err != nil {
 			return err
@@ -165,10 +166,7 @@ func (b *Bot) logResult(r store.Result, a store.Answer) {
 }
 
 func (b *Bot) limits(project string) store.Limits {
-	p, ok := b.cfg.Project(project)
-	if !ok {
-		p.Threshold, p.ResumeThreshold = b.cfg.Breaker.Threshold, b.cfg.Breaker.ResumeThreshold
-	}
+	p := b.cfg.ProjectOrDefault(project)
 	return store.Limits{Threshold: p.Threshold, Resume: p.ResumeThreshold, Instance: b.cfg.Instance, Host: b.host}
 }
 
@@ -276,14 +274,7 @@ func SpoolResult(cfg *config.Config, r store.Result, cause error) (string, error
 	}
 	file, err := hostlocal.Beside(cfg.State).Spool().Add(r)
 	if err != nil {
-		return LostText(r), errors.Join(cause, err)
+		return status.LostText(r), errors.Join(cause, err)
 	}
 	return fmt.Sprintf("the result is kept in %s and is taken in by the next adfbot command that can; do not record it again", file), cause
-}
-
-// LostText says that a result with a run id could be kept nowhere, and the command that records it, for a shell. Project, agent
-// and outcome need no quotes.
-func LostText(r store.Result) string {
-	return fmt.Sprintf("the result (%s of %s in %s) is LOST unless you record it: adfbot record --project %s --agent %s --run-id %s --%s",
-		r.Outcome, r.Agent, r.Project, r.Project, r.Agent, config.ShellQuote(r.RunID), r.Outcome)
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/terraphim/adfbot/escalate/incident"
 	"github.com/terraphim/adfbot/internal/bot"
 	"github.com/terraphim/adfbot/internal/hostlocal"
+	"github.com/terraphim/adfbot/internal/status"
 	"github.com/terraphim/adfbot/internal/store"
 	"github.com/terraphim/adfbot/internal/store/sqlite"
 	"github.com/terraphim/adfbot/internal/testhost"
@@ -157,7 +158,7 @@ func TestTheCommandThatRecordsALostResultCanBePasted(t *testing.T) {
 	for _, id := range []string{"2026-11-23T07:00", "night run", `it's "$(touch x)"; #`, "-x"} {
 		r := failure("odilo")
 		r.RunID = id
-		_, command, _ := strings.Cut(bot.LostText(r), "record it: adfbot ")
+		_, command, _ := strings.Cut(status.LostText(r), "record it: adfbot ")
 		out, err := exec.Command("sh", "-c", `printf '%s\n' `+command).Output()
 		require.NoError(t, err)
 		require.Equal(t, "record\n--project\nodilo\n--agent\nproject-meta\n--run-id\n"+id+"\n--failure\n", string(out))

@@ -17,22 +17,23 @@ import (
 
 	"github.com/terraphim/adfbot/internal/bot"
 	"github.com/terraphim/adfbot/internal/hostlocal"
+	"github.com/terraphim/adfbot/internal/status"
 	"github.com/terraphim/adfbot/internal/store"
 	"github.com/terraphim/adfbot/pause"
 )
 
-func (d *daemon) ready() (int, bot.Readiness) {
+func (d *daemon) ready() (int, status.Readiness) {
 	d.t.Helper()
 	w := d.get("/readyz")
 	require.Equal(d.t, "application/json", w.Header().Get("Content-Type"))
-	var r bot.Readiness
+	var r status.Readiness
 	require.NoError(d.t, json.Unmarshal(w.Body.Bytes(), &r))
 	require.Equal(d.t, w.Code == http.StatusOK, r.Ready)
 	return w.Code, r
 }
 
 // failed are the checks that failed, with what they say.
-func failed(r bot.Readiness) map[string]string {
+func failed(r status.Readiness) map[string]string {
 	out := map[string]string{}
 	for _, c := range r.Checks {
 		if !c.OK {

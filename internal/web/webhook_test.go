@@ -180,7 +180,7 @@ func TestEventsThatArriveSlowlyKeepNobodyOutButOtherEvents(t *testing.T) {
 	e := loadEvent(t, "webhook-issues-closed-by-person.json")
 	post := func() int { return s.event("issues", e.RawBody, e.Headers["X-Gitea-Signature"]).StatusCode }
 	var slow []net.Conn
-	for range maxInFlight {
+	for range maxRequests {
 		c, err := net.Dial("tcp", s.http.Listener.Addr().String())
 		require.NoError(t, err)
 		defer func() { _ = c.Close() }()

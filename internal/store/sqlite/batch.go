@@ -9,6 +9,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"github.com/terraphim/adfbot/internal/fault"
 )
 
 // change is one caller's part of a transaction.
@@ -216,6 +218,7 @@ func (s *Store) runBatch(ctx context.Context, tx *txn, batch []*change) error {
 	if done == 0 {
 		return nil
 	}
+	fault.Count(ctx, "transaction")
 	if s.beforeCommit != nil {
 		if err := s.beforeCommit(); err != nil {
 			return err
