@@ -34,15 +34,15 @@ var allowed = map[string][]string{
 	"internal/proc":            {},
 	"internal/hostlocal":       {"pause", "internal/store"},
 	"internal/config":          {"pause", "internal/text"},
-	"internal/store":           {"breaker", "escalate/incident"},
+	"internal/store":           {"breaker", "escalate/tracker", "escalate/incident"},
 	"internal/store/sqlite":    {"breaker", "pause", "internal/fault", "escalate/tracker", "escalate/incident", "internal/store", "internal/hostlocal"},
 	"internal/store/storetest": {"breaker", "pause", "escalate/tracker", "escalate/incident", "internal/store"},
 	"internal/status":          {"pause", "internal/text", "internal/redact", "internal/markdown", "escalate/incident", "escalate", "internal/config", "internal/store", "internal/hostlocal"},
-	"internal/bot":             {"breaker", "pause", "internal/text", "internal/fault", "internal/redact", "internal/markdown", "escalate/tracker", "escalate/gitea", "escalate/incident", "escalate/plan", "escalate/issuetext", "escalate", "internal/proc", "internal/config", "internal/store", "internal/store/sqlite", "internal/hostlocal", "internal/status"},
-	"internal/client":          {"internal/store", "internal/hostlocal", "internal/status"},
+	"internal/bot":             {"breaker", "pause", "internal/text", "internal/fault", "internal/redact", "internal/markdown", "escalate/tracker", "escalate/gitea", "escalate/incident", "escalate/plan", "escalate/issuetext", "escalate", "internal/proc", "internal/config", "internal/store", "internal/status", "internal/hostlocal", "internal/store/sqlite"},
+	"internal/client":          {"internal/store", "internal/status", "internal/hostlocal"},
 	"internal/web/page":        {"pause", "internal/text", "escalate/tracker", "escalate/incident", "internal/config", "internal/store", "internal/status"},
 	"internal/web/browsertest": {},
-	"internal/web":             {"breaker", "pause", "internal/text", "internal/fault", "internal/redact", "internal/markdown", "escalate/tracker", "escalate/gitea", "escalate/incident", "escalate/plan", "escalate/issuetext", "escalate", "internal/exposition", "internal/config", "internal/store", "internal/hostlocal", "internal/status", "internal/bot", "internal/web/page"},
+	"internal/web":             {"breaker", "pause", "internal/text", "internal/fault", "internal/redact", "internal/markdown", "escalate/tracker", "escalate/gitea", "escalate/incident", "escalate/plan", "escalate/issuetext", "escalate", "internal/exposition", "internal/config", "internal/store", "internal/status", "internal/bot", "internal/web/page", "internal/hostlocal"},
 }
 
 // imports lists what every package imports, without its tests, by its path in the module.

@@ -122,7 +122,7 @@ func (a *app) reporter(cfg *config.Config) bot.Reporter {
 // report records through the daemon, for a user who may not write the state.
 func (a *app) report(ctx context.Context, to bot.Reporter, r store.Result, asJSON bool) error {
 	if r.RunID == "" {
-		r.RunID = "record-" + pause.NewRandomID() // the report may be sent twice
+		r.RunID = "record-" + pause.NewRandomID() // it may be sent twice
 	}
 	if r.Host == "" {
 		r.Host, _ = os.Hostname()
