@@ -36,7 +36,7 @@ func FlagNote(i incident.Incident, resume ...string) string {
 	if !i.Opened.IsZero() {
 		fmt.Fprintf(&b, "opened: %s\n", i.Opened.UTC().Format(time.RFC3339))
 	}
-	fmt.Fprintf(&b, "incident: %s %s\n", i.Name(), i.ID)
+	fmt.Fprintln(&b, incidentLine(i.Project, i.Seq, i.ID))
 	return b.String()
 }
 
@@ -78,19 +78,17 @@ func ParseFlagNote(note string) (incident.FlagInfo, bool) {
 	return incident.FlagInfo{}, false
 }
 
-// parseIncidentLine reads "incident: odilo#3 <32 hexadecimal digits>".
+func incidentLine(project string, seq int, id string) string {
+	return fmt.Sprintf("incident: %s#%d %s", project, seq, id)
+}
+
+// parseIncidentLine reads the fields and accepts them if they make the same line again.
 func parseIncidentLine(line string) (incident.FlagInfo, bool) {
-	rest, ok := strings.CutPrefix(strings.TrimRight(line, " \t\r"), "incident: ")
-	if !ok {
-		return incident.FlagInfo{}, false
-	}
-	name, id, ok := strings.Cut(rest, " ")
-	if !ok || !tracker.IsID(id) {
-		return incident.FlagInfo{}, false
-	}
-	project, number, ok := strings.Cut(name, "#")
-	seq, valid := tracker.ParseSeq(number)
-	if !ok || !valid || !tracker.IsProject(project) {
+	line = strings.TrimRight(line, " \t\r")
+	name, id, _ := strings.Cut(strings.TrimPrefix(line, "incident: "), " ")
+	project, number, _ := strings.Cut(name, "#")
+	seq, err := strconv.Atoi(number)
+	if err != nil || seq < 0 || !tracker.IsProject(project) || !tracker.IsID(id) || incidentLine(project, seq, id) != line {
 		return incident.FlagInfo{}, false
 	}
 	return incident.FlagInfo{Project: project, Seq: seq, Incident: id}, true
