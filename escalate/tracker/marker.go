@@ -53,7 +53,7 @@ func parseMarkerLine(line string) (Marker, bool) {
 		return Marker{}, false
 	}
 	var m Marker
-	for field := range strings.SplitSeq(fields, " ") {
+	for field := range strings.SplitSeq(strings.Clone(fields), " ") { // a clone, so that m does not keep the body in memory
 		switch key, value, _ := strings.Cut(field, "="); key {
 		case "installation":
 			m.Installation = value
