@@ -102,7 +102,7 @@ func (p *planner) hold(held bool) {
 	var none incident.Incident
 	switch {
 	case held && h == nil:
-		p.add(RecordHold, none, "a person wrote a pause flag")
+		p.add(RecordHold, none, "paused by a person's flag")
 	case held && h.FlagWritten.IsZero():
 		p.add(ConfirmFlag, none, "the pause flag exists")
 	case gone && h != nil && h.FlagWritten.IsZero() && len(p.out) == 0:
