@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+
+	"github.com/terraphim/adfbot/internal/text"
 )
 
 const (
@@ -93,7 +95,7 @@ func cutMiddle(head, tail string, size int64, limit, headLimit int) string {
 	}
 	head = CutHead(head, headLimit)
 	tail = cutTail(tail, limit-len(head)-GapRoom)
-	gap := gapStart + SizeText(max(size-int64(len(head)+len(tail)), 1)) + gapEnd
+	gap := gapStart + text.Size(max(size-int64(len(head)+len(tail)), 1)) + gapEnd
 	if head != "" && head[len(head)-1] != '\n' {
 		gap = "\n" + gap
 	}
@@ -113,21 +115,6 @@ func splitGap(s string) (head, size, tail string, ok bool) {
 		return "", "", "", false
 	}
 	return s[:i], before[i+len(gapStart):], s[len(before)+len(gapEnd):], true
-}
-
-// SizeText writes a number of bytes for people.
-func SizeText(n int64) string {
-	switch {
-	case n == 1:
-		return "1 byte"
-	case n < 1000:
-		return fmt.Sprintf("%d bytes", n)
-	case n < 999_950:
-		return fmt.Sprintf("%.1f KB", float64(n)/1e3)
-	case n < 999_950_000:
-		return fmt.Sprintf("%.1f MB", float64(n)/1e6)
-	}
-	return fmt.Sprintf("%.1f GB", float64(n)/1e9)
 }
 
 // window keeps the first headMax bytes of a text and at least its last tailMax ones.
@@ -177,7 +164,7 @@ func (r *Redactor) Shorten(output string, limit int) string {
 	if head, size, tail, ok := splitGap(output); ok && len(output) > limit && limit > 2*(len(head)+2*GapRoom) {
 		kept := cutTail(r.Redact(Clean(tail)), limit-len(head)-2*GapRoom)
 		head = CutHead(r.Redact(Clean(head)), len(head))
-		return fmt.Sprintf("%s… %s and %s left out …\n%s", head, size, SizeText(int64(max(len(tail)-len(kept), 1))), kept)
+		return fmt.Sprintf("%s… %s and %s left out …\n%s", head, size, text.Size(int64(max(len(tail)-len(kept), 1))), kept)
 	}
 	k := NewCapture(limit, r)
 	_, _ = k.Write([]byte(output))
