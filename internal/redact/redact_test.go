@@ -306,7 +306,7 @@ func withoutGap(s string) string {
 
 func TestEveryKnownShapeIsMasked(t *testing.T) {
 	var patterns *Redactor
-	for _, sh := range append(slices.Clone(marked[:]), unmarked[:]...) {
+	for _, sh := range append(slices.Clone(delimited[:]), undelimited[:]...) {
 		token := sh.prefix + strings.Repeat("A1B2C3D4", 5)
 		switch sh.prefix {
 		case "AKIA", "ASIA": // have a length
