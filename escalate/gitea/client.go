@@ -54,13 +54,9 @@ type Options struct {
 // Client is a [tracker.Client] for a Gitea server. It is safe for concurrent use. A 2xx answer that cannot be read counts
 // as [tracker.Lost], because the server did the work.
 type Client struct {
-	url     string
-	http    *http.Client
-	redact  *redact.Redactor
-	timeout time.Duration
-	traced  bool // the transport reports when a request was written
-	slots   chan struct{}
-	observe func(op string, status int, took time.Duration)
+	opt   Options
+	http  *http.Client
+	slots chan struct{}
 }
 
 var _ tracker.Client = (*Client)(nil)
@@ -74,15 +70,12 @@ func New(o Options) *Client {
 		t.MaxIdleConnsPerHost = maxConcurrent
 		next = t
 	}
-	return &Client{
-		url: strings.TrimSuffix(o.URL, "/"), redact: o.Redact, timeout: o.Timeout, traced: o.Transport == nil,
-		slots: make(chan struct{}, maxConcurrent), observe: o.Observe,
-		http: &http.Client{
-			Transport:     &authTransport{tokens: o.Tokens, redact: o.Redact, next: next},
-			Timeout:       o.Timeout,
-			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-		},
-	}
+	o.URL = strings.TrimSuffix(o.URL, "/")
+	return &Client{opt: o, slots: make(chan struct{}, maxConcurrent), http: &http.Client{
+		Transport:     &authTransport{tokens: o.Tokens, redact: o.Redact, next: next},
+		Timeout:       o.Timeout,
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}}
 }
 
 // CloseIdle closes idle connections.

@@ -35,7 +35,7 @@ func do[T any](ctx context.Context, g *Client, r request, valid func(T) bool, f 
 	err := g.send(ctx, r, func(ctx context.Context) (*http.Response, error) {
 		// The SDK binds the context to its client, hence a new one for each request; connections are shared all the same.
 		// With its version set, NewClient sends no request and cannot fail.
-		client, _ := sdk.NewClient(g.url, sdk.SetGiteaVersion(""), sdk.SetContext(ctx), sdk.SetHTTPClient(g.http))
+		client, _ := sdk.NewClient(g.opt.URL, sdk.SetGiteaVersion(""), sdk.SetContext(ctx), sdk.SetHTTPClient(g.http))
 		var resp *sdk.Response
 		var err error
 		answer, resp, err = f(client)
@@ -102,33 +102,34 @@ func (g *Client) send(ctx context.Context, r request, f func(context.Context) (*
 	ctx, release := g.Reserve(ctx)
 	defer release()
 	started := time.Now()
-	ctx, cancel := context.WithTimeout(ctx, g.timeout)
+	ctx, cancel := context.WithTimeout(ctx, g.opt.Timeout)
 	defer cancel()
 	var written atomic.Bool
 	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{WroteHeaders: func() { written.Store(true) }})
 	resp, err := f(ctx)
-	if g.observe != nil {
+	if g.opt.Observe != nil {
 		status := 0
 		if resp != nil {
 			status = resp.StatusCode
 		}
-		g.observe(r.op, status, time.Since(started))
+		g.opt.Observe(r.op, status, time.Since(started))
 	}
 	if err == nil {
 		return nil
 	}
-	e := r.lost(g.redact.Line(err.Error(), 300))
+	e := r.lost(g.opt.Redact.Line(err.Error(), 300))
 	if resp == nil {
+		traced := g.opt.Transport == nil // otherwise the transport may not report what it has written
 		var noToken *tokenError
 		var network *net.OpError
-		if errors.As(err, &noToken) || errors.As(err, &network) && network.Op == "dial" || g.traced && !written.Load() {
+		if errors.As(err, &noToken) || errors.As(err, &network) && network.Op == "dial" || traced && !written.Load() {
 			e.Outcome = tracker.NotSent
 		}
 		return e
 	}
 	e.Status = resp.StatusCode
 	e.RetryAfter = retryAfter(resp.Header.Get("Retry-After"))
-	e.Location = g.redact.Line(resp.Header.Get("Location"), 200)
+	e.Location = g.opt.Redact.Line(resp.Header.Get("Location"), 200)
 	if e.Status/100 == 3 || e.Status/100 == 4 {
 		e.Outcome = tracker.Refused
 	}

@@ -65,7 +65,7 @@ func (g *Client) Timeline(ctx context.Context, ref tracker.IssueRef) ([]tracker.
 
 // getJSON decodes the answer to a GET request without the SDK.
 func (g *Client) getJSON(ctx context.Context, path string, answer any) (*http.Response, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, g.url+"/api/v1/"+path, nil)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, g.opt.URL+"/api/v1/"+path, nil)
 	if err != nil {
 		return nil, err
 	}

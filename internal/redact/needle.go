@@ -27,8 +27,12 @@ func (n needle) find(s string, add func(from, to int)) {
 	}
 }
 
-// needlesOf returns all forms of the values, each once.
-func needlesOf(values []string) []needle {
+// needlesOf returns all forms of a value, each once.
+func needlesOf(v string) []needle {
+	v = strings.TrimSpace(v)
+	if len(v) < minSecret {
+		return nil
+	}
 	var all []needle
 	seen := map[string]bool{}
 	add := func(n needle) {
@@ -37,25 +41,19 @@ func needlesOf(values []string) []needle {
 			all = append(all, n)
 		}
 	}
-	for _, v := range values {
-		v = strings.TrimSpace(v)
-		if len(v) < minSecret {
-			continue
+	// After a stray ESC or ESC [, Clean (like a terminal) removes the start of the value as part of a sequence.
+	for k := 1; k <= maxLost && len(v)-k >= minRest; k++ {
+		add(needle{text: v[k:]})
+	}
+	for _, form := range append(longLines(v), v, Clean(v)) {
+		for _, e := range encodings(form) {
+			add(needle{text: e})
 		}
-		// After a stray ESC or ESC [, Clean (like a terminal) removes the start of the value as part of a sequence.
-		for k := 1; k <= maxLost && len(v)-k >= minRest; k++ {
-			add(needle{text: v[k:]})
-		}
-		for _, form := range append(longLines(v), v, Clean(v)) {
-			for _, e := range encodings(form) {
-				add(needle{text: e})
-			}
-			for offset := 0; offset < 3 && len(form) >= minBase64; offset++ {
-				n := base64Needle(form, offset)
-				add(n)
-				n.text = strings.NewReplacer("+", "-", "/", "_").Replace(n.text)
-				add(n)
-			}
+		for offset := 0; offset < 3 && len(form) >= minBase64; offset++ {
+			n := base64Needle(form, offset)
+			add(n)
+			n.text = strings.NewReplacer("+", "-", "/", "_").Replace(n.text)
+			add(n)
 		}
 	}
 	return all

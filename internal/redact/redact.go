@@ -5,7 +5,6 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"sync/atomic"
 )
 
 const (
@@ -23,13 +22,9 @@ const (
 //
 // A nil Redactor has no values and masks by looks only.
 type Redactor struct {
-	known atomic.Pointer[knownValues]
-}
-
-// knownValues is an immutable list of values.
-type knownValues struct {
+	mu      sync.RWMutex
 	values  []string
-	needles func() []needle
+	needles []needle // all forms of the values
 }
 
 // New returns a Redactor for the given secret values. White space around a value is ignored, and so are values of less than
@@ -37,12 +32,10 @@ type knownValues struct {
 // base64 at any offset (from 8 bytes on), and each line of a value by itself (from 8 bytes on).
 func New(values ...string) *Redactor {
 	r := &Redactor{}
-	r.known.Store(newKnown(slices.Clone(values)))
+	for _, v := range values {
+		r.Learn(v)
+	}
 	return r
-}
-
-func newKnown(values []string) *knownValues {
-	return &knownValues{values, sync.OnceValue(func() []needle { return needlesOf(values) })}
 }
 
 // Learn adds a value, with the rules of [New]. Texts that are masked after Learn has returned do not show it. Learning a
@@ -51,12 +44,22 @@ func (r *Redactor) Learn(value string) {
 	if r == nil {
 		return
 	}
-	for {
-		old := r.known.Load()
-		if slices.Contains(old.values, value) || r.known.CompareAndSwap(old, newKnown(append(slices.Clip(old.values), value))) {
-			return
-		}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if !slices.Contains(r.values, value) {
+		r.values = append(r.values, value)
+		r.needles = append(r.needles, needlesOf(value)...)
 	}
+}
+
+// known returns all forms of the values. The caller must not change them.
+func (r *Redactor) known() []needle {
+	if r == nil {
+		return nil
+	}
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	return r.needles
 }
 
 // Redact returns s with every secret replaced by "[masked]". It is idempotent and takes time linear in s.
@@ -107,10 +110,8 @@ func (r *Redactor) find(s string) []span {
 		}
 		all = append(all, span{from, to})
 	}
-	if r != nil {
-		for _, n := range r.known.Load().needles() {
-			n.find(s, add)
-		}
+	for _, n := range r.known() {
+		n.find(s, add)
 	}
 	low := lowerASCII(s)
 	findKeyBlocks(s, add)

@@ -1,7 +1,9 @@
 package gitea
 
 import (
+	"cmp"
 	"context"
+	"strings"
 
 	sdk "code.gitea.io/sdk/gitea"
 
@@ -9,12 +11,48 @@ import (
 	"github.com/terraphim/adfbot/internal/redact"
 )
 
+// labelColors are those of Gitea's default label sets.
+var labelColors = map[string]string{"adf": "#ee0701", "circuit-breaker": "#fbca04", "priority/high": "#d93f0b"}
+
+func (g *Client) Labels(ctx context.Context, repo tracker.Repo) (map[string]int64, error) {
+	ids := map[string]int64{}
+	r := request{op: "list labels", where: repo.String()}
+	_, _, err := list(ctx, g, r, func(c *sdk.Client, page sdk.ListOptions) ([]*sdk.Label, *sdk.Response, error) {
+		return c.ListRepoLabels(repo.Owner, repo.Name, sdk.ListLabelsOptions{ListOptions: page})
+	}, func(l *sdk.Label) {
+		if id, ok := ids[l.Name]; !ok || l.ID < id {
+			ids[l.Name] = l.ID
+		}
+	})
+	if err != nil {
+		return nil, err
+	}
+	return ids, nil
+}
+
+// AddLabel makes a label with a scope, like priority/high, exclude other labels of that scope.
+func (g *Client) AddLabel(ctx context.Context, repo tracker.Repo, name string) (int64, error) {
+	opt := sdk.CreateLabelOption{Name: name, Color: cmp.Or(labelColors[name], "#ededed"), Exclusive: strings.Contains(name, "/")}
+	if name == "adf" {
+		opt.Description = "AI dark factory escalation"
+	}
+	valid := func(l *sdk.Label) bool { return l != nil && l.ID != 0 }
+	r := request{"make label", name, repo.String()}
+	l, err := do(ctx, g, r, valid, func(c *sdk.Client) (*sdk.Label, *sdk.Response, error) {
+		return c.CreateLabel(repo.Owner, repo.Name, opt)
+	})
+	if err != nil {
+		return 0, err
+	}
+	return l.ID, nil
+}
+
 func (g *Client) Me(ctx context.Context) (tracker.Account, error) {
-	return g.user(ctx, request{op: "read the token's account", where: g.url}, (*sdk.Client).GetMyUserInfo)
+	return g.user(ctx, request{op: "read the token's account", where: g.opt.URL}, (*sdk.Client).GetMyUserInfo)
 }
 
 func (g *Client) User(ctx context.Context, login string) (tracker.Account, error) {
-	r := request{"look up user", redact.Line(login, 60), g.url}
+	r := request{"look up user", redact.Line(login, 60), g.opt.URL}
 	return g.user(ctx, r, func(c *sdk.Client) (*sdk.User, *sdk.Response, error) {
 		return c.GetUserInfo(login)
 	})
@@ -50,6 +88,6 @@ func (g *Client) Repository(ctx context.Context, repo tracker.Repo) (archived, h
 // Version returns the server's version. It needs no permission.
 func (g *Client) Version(ctx context.Context) (string, error) {
 	valid := func(v string) bool { return v != "" }
-	v, err := do(ctx, g, request{op: "read version", where: g.url}, valid, (*sdk.Client).ServerVersion)
+	v, err := do(ctx, g, request{op: "read version", where: g.opt.URL}, valid, (*sdk.Client).ServerVersion)
 	return redact.Line(v, 40), err
 }
