@@ -33,7 +33,7 @@ type pageCall[T any] func(*sdk.Client, sdk.ListOptions) ([]*T, *sdk.Response, er
 func do[T any](ctx context.Context, g *Client, r request, valid func(T) bool, f call[T]) (T, error) {
 	var answer, zero T
 	err := g.send(ctx, r, func(ctx context.Context) (*http.Response, error) {
-		// The SDK binds the context to its client, hence a new one for each request; connections are shared all the same.
+		// The SDK binds the context to its client, hence a client for each request. They share g.http's connections.
 		// With its version set, NewClient sends no request and cannot fail.
 		client, _ := sdk.NewClient(g.opt.URL, sdk.SetGiteaVersion(""), sdk.SetContext(ctx), sdk.SetHTTPClient(g.http))
 		var resp *sdk.Response

@@ -30,7 +30,7 @@ func (g *Client) Labels(ctx context.Context, repo tracker.Repo) (map[string]int6
 	return ids, nil
 }
 
-// AddLabel makes a label with a scope, like priority/high, exclude other labels of that scope.
+// AddLabel creates a label. A label with a scope, like priority/high, is exclusive in that scope.
 func (g *Client) AddLabel(ctx context.Context, repo tracker.Repo, name string) (int64, error) {
 	opt := sdk.CreateLabelOption{Name: name, Color: cmp.Or(labelColors[name], "#ededed"), Exclusive: strings.Contains(name, "/")}
 	if name == "adf" {

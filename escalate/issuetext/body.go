@@ -45,10 +45,10 @@ func cutRunes(s string, n int) string {
 // Body returns the issue's body: never empty, at most [MaxBody] bytes of valid UTF-8, with the incident's marker as its last
 // line and nowhere else. A body that is too long loses output first, then runs, then its end. The problem is "", or one
 // line that says why the operator's template was not used or the body was cut.
-func (c *Composer) Body(l IssueData) (body, problem string) {
-	marker := "\n\n" + markerOf(l).String()
+func (c *Composer) Body(in IssueData) (body, problem string) {
+	marker := "\n\n" + markerOf(in).String()
 	room := MaxBody - len(marker)
-	d := c.data(l)
+	d := c.data(in)
 	body, problem = c.render(&d)
 	for n := 0; n < 8 && len(body) > room && c.shrink(&d, len(body)-room); n++ {
 		body, _ = c.render(&d)
@@ -63,8 +63,8 @@ func (c *Composer) Body(l IssueData) (body, problem string) {
 	return body + marker, problem
 }
 
-func markerOf(l IssueData) tracker.Marker {
-	return tracker.Marker{Installation: l.Installation, Project: l.Incident.Project, Seq: l.Incident.Seq, Incident: l.Incident.ID}
+func markerOf(in IssueData) tracker.Marker {
+	return tracker.Marker{Installation: in.Installation, Project: in.Incident.Project, Seq: in.Incident.Seq, Incident: in.Incident.ID}
 }
 
 // render executes the operator's template, or the built-in one if that fails.
@@ -157,11 +157,11 @@ func cutBody(body string, room int) string {
 }
 
 // Short returns a body of less than 2 KB with the same marker, for a server or proxy that refuses the long one.
-func (c *Composer) Short(l IssueData) string {
+func (c *Composer) Short(in IssueData) string {
 	const maxPart = 200
 	code := func(u Untrusted) string { return markdown.CodeSpan(redact.CutLine(string(u), maxPart)) }
 	plain := func(u Untrusted) string { return markdown.Text(redact.CutLine(string(u), maxPart)) }
-	d := c.data(l)
+	d := c.data(in)
 	var b strings.Builder
 	if d.NotPaused {
 		fmt.Fprintf(&b, "# NOT PAUSED\n\nThe pause flag %s could not be written: %s\n\nWork may still be dispatched. Stop it by hand.\n\n",
@@ -173,7 +173,7 @@ func (c *Composer) Short(l IssueData) string {
 	if d.Mentions != "" && len(d.Mentions) <= maxPart {
 		b.WriteString("\n\n" + d.Mentions)
 	}
-	marker := "\n\n" + markerOf(l).String()
+	marker := "\n\n" + markerOf(in).String()
 	body := tidy(b.String())
 	if room := maxShort - len(marker); len(body) > room {
 		body = cutBody(body, room)

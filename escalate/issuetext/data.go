@@ -98,21 +98,21 @@ type TemplateIncident struct {
 }
 
 // data cleans, masks and shortens everything that a template sees.
-func (c *Composer) data(l IssueData) TemplateData {
-	i := l.Incident
+func (c *Composer) data(in IssueData) TemplateData {
+	i := in.Incident
 	d := TemplateData{
 		Project: c.name(i.Project), Agent: c.name(agentOf(i)), Name: c.name(i.Name()), Seq: i.Seq, ID: c.name(i.ID),
 		Failures: i.Failures, Threshold: i.Threshold, Opened: i.Opened, Host: c.name(i.Host), Instance: c.name(i.Instance),
-		PauseFlag: c.sentence(l.PauseFlag), Remove: c.sentence("rm " + text.ShellQuote(l.PauseFlag)),
-		NotPaused: l.FlagError != "", FlagError: c.sentence(l.FlagError),
-		ResumeInGitea: l.ResumeInGitea, CloseResumes: l.CloseResumes,
-		Mentions: mentions(l.Mentions), Rebuilt: i.Rebuilt,
+		PauseFlag: c.sentence(in.PauseFlag), Remove: c.sentence("rm " + text.ShellQuote(in.PauseFlag)),
+		NotPaused: in.FlagError != "", FlagError: c.sentence(in.FlagError),
+		ResumeInGitea: in.ResumeInGitea, CloseResumes: in.CloseResumes,
+		Mentions: mentions(in.Mentions), Rebuilt: i.Rebuilt,
 	}
-	for _, m := range l.Missing[:min(len(l.Missing), maxRuns)] {
+	for _, m := range in.Missing[:min(len(in.Missing), maxRuns)] {
 		d.Missing = append(d.Missing, c.sentence(m))
 	}
-	if l.Replaces != nil {
-		d.Replaces = c.link(*l.Replaces, repoOf(l))
+	if in.Replaces != nil {
+		d.Replaces = c.link(*in.Replaces, repoOf(in))
 	}
 	for _, r := range i.Evidence.Runs[:min(len(i.Evidence.Runs), maxRuns)] {
 		d.Runs = append(d.Runs, TemplateRun{
@@ -126,7 +126,7 @@ func (c *Composer) data(l IssueData) TemplateData {
 	d.More = max(len(earlier)-maxEarlier, 0)
 	for _, e := range earlier[:len(earlier)-d.More] {
 		name := incident.Incident{Project: i.Project, Seq: e.Seq}.Name()
-		d.Earlier = append(d.Earlier, TemplateIncident{c.name(name), e.Opened, e.Ended, c.link(e.Issue, repoOf(l))})
+		d.Earlier = append(d.Earlier, TemplateIncident{c.name(name), e.Opened, e.Ended, c.link(e.Issue, repoOf(in))})
 	}
 	d.Output = Untrusted(c.redact.Shorten(i.Evidence.Output, MaxBody))
 	return d
@@ -135,11 +135,11 @@ func (c *Composer) data(l IssueData) TemplateData {
 func (c *Composer) name(s string) Untrusted     { return Untrusted(c.redact.Line(s, maxName)) }
 func (c *Composer) sentence(s string) Untrusted { return Untrusted(c.redact.Line(s, maxSentence)) }
 
-func repoOf(l IssueData) tracker.Repo {
-	if l.Repo != (tracker.Repo{}) {
-		return l.Repo
+func repoOf(in IssueData) tracker.Repo {
+	if in.Repo != (tracker.Repo{}) {
+		return in.Repo
 	}
-	return l.Incident.Target
+	return in.Incident.Target
 }
 
 func agentOf(i incident.Incident) string {
