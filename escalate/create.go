@@ -34,7 +34,7 @@ func (r *Reconciler) create(ctx context.Context, s step) (progress, error) {
 		}
 		// It is not there. Only now may another repository be taken, where the configuration has changed.
 		repo = r.opt.Target(i.Project).Repo
-		s.flag = r.Look(i.Project) // the list took its time
+		s.flag = r.Look(ctx, i.Project) // the list took its time
 	}
 	if s.flag.State == incident.FlagGone && !i.FlagWritten.IsZero() {
 		return later, nil // resumed meanwhile: no issue for a project that runs again
@@ -120,12 +120,12 @@ func (r *Reconciler) saveIssue(ctx context.Context, s step, n tracker.NewIssue, 
 		return err
 	}
 	fault.Point(ctx, "issue-noted")
-	s.cache.setIssueState(i, plan.IssueOpen)
+	s.cache.setState(i, plan.IssueOpen)
 	r.opt.Log.Info("issue opened", "project", i.Project, "incident", i.Name(), "issue", issue.String(), "url", issue.URL, "missing", data.Missing)
 	if len(issue.Labels) < len(n.Labels) {
 		r.opt.Log.Warn("Gitea left labels out: the token's account may not write to the repository, or the labels were deleted",
 			"issue", issue.String(), "asked", len(n.Labels), "set", len(issue.Labels))
-		s.cache.setLabelIDs(issue.Repo, nil)
+		s.cache.labels.set(issue.Repo, nil)
 		return r.opt.State.SetLabels(ctx, issue.Repo, nil)
 	}
 	return nil
@@ -198,14 +198,15 @@ func (r *Reconciler) labelIDs(ctx context.Context, c *sweepCache, repo tracker.R
 	if len(names) == 0 {
 		return nil
 	}
-	ids, err := c.labelIDs(repo), error(nil)
+	ids, _ := c.labels.get(repo)
+	var err error
 	if !hasAll(ids, names) {
 		ids, err = r.opt.State.Labels(ctx, repo)
 		if err == nil && !hasAll(ids, names) {
 			ids, err = r.createLabels(ctx, repo, names, ids)
 		}
 		if err == nil {
-			c.setLabelIDs(repo, ids)
+			c.labels.set(repo, ids)
 		}
 	}
 	if err != nil {

@@ -22,7 +22,7 @@ func (r *Reconciler) Local(ctx context.Context, project string) (incident.FlagVi
 	if err != nil {
 		return incident.FlagView{}, nil, err
 	}
-	if !plan.AnyLocal(plan.Next(o)) {
+	if !plan.AnyLocal(r.next(ctx, o)) {
 		return o.Flag, nil, nil
 	}
 	return r.applyLocal(ctx, o, c)
@@ -47,7 +47,7 @@ func (r *Reconciler) applyLocal(ctx context.Context, o plan.Observation, c *swee
 			return o.Flag, done, errors.Join(notWritten, err)
 		}
 		again := false
-		for _, a := range plan.Next(o) {
+		for _, a := range r.next(ctx, o) {
 			if !a.Kind.Local() || (a.Kind == plan.WriteFlag && notWritten != nil) {
 				continue
 			}
@@ -69,7 +69,7 @@ func (r *Reconciler) applyLocal(ctx context.Context, o plan.Observation, c *swee
 			return o.Flag, done, notWritten
 		}
 	}
-	return r.Look(project), done, notWritten
+	return r.Look(ctx, project), done, notWritten
 }
 
 // localSteps carries out the local kinds of a plan, under the flag's lock.

@@ -80,7 +80,7 @@ func (r *Reconciler) track(ctx context.Context, v *visit) error {
 			return errors.Join(append(errs, err)...)
 		}
 		v.flag = o.Flag
-		due := untried(plan.Next(o), tried)
+		due := untried(r.next(ctx, o), tried)
 		if len(due) == 0 {
 			return errors.Join(errs...)
 		}
@@ -146,7 +146,7 @@ func (r *Reconciler) blocked(s step) error {
 		return fmt.Errorf("it is not known which repository the issues of %s go to: set owner and repo for the project, or gitea.owner "+
 			"and gitea.repo for all", s.incident.Project)
 	}
-	l, _ := s.cache.openIssues(repo)
+	l, _ := s.cache.open.get(repo)
 	return l.err
 }
 
@@ -215,7 +215,7 @@ func (r *Reconciler) confirmState(ctx context.Context, want plan.IssueState, s s
 		return false, r.failed(ctx, s.incident, err)
 	}
 	if is != want {
-		s.cache.setIssueState(s.incident, is)
+		s.cache.setState(s.incident, is)
 	}
 	return is == want, nil
 }

@@ -10,8 +10,8 @@ import (
 	"github.com/terraphim/adfbot/pause"
 )
 
-// Escalate does all that is due for one project: local steps, then those in Gitea. It lists no issues, so it knows only of
-// those that the state knows.
+// Escalate does everything that is due for one project: local steps, then those in the tracker. It lists no issues, so it
+// knows only those that the state knows.
 func (r *Reconciler) Escalate(ctx context.Context, project string) ([]plan.Action, error) {
 	_, done, err := r.Local(ctx, project)
 	v := &visit{project: project, cache: newSweepCache(SweepOptions{}), wait: claimWait}

@@ -64,6 +64,15 @@ func (d Dir) List() ([]string, error) {
 	return ids, nil
 }
 
+// RemoveOldTemps removes the temporary files that crashed calls of [Dir.Write]
+// left in the directory, like the function [RemoveOldTemps].
+func (d Dir) RemoveOldTemps() {
+	if root, err := d.open(); err == nil {
+		defer root.Close()
+		RemoveOldTemps(root)
+	}
+}
+
 // open opens the directory for one operation. Its error is never
 // [fs.ErrNotExist], so that no caller takes a missing directory for a missing
 // flag.

@@ -24,16 +24,16 @@
 // gives the same answer except for some links, see [Flag]. A project id cannot
 // begin with a dot ([CheckID]), so these names never collide. All access goes
 // through an [os.Root], so no name or link leads out of the directory. Each call
-// opens the root again: an open root would keep showing a directory that has
-// been replaced or unmounted since.
+// opens the root once, so that its whole answer is from one directory; the next
+// call opens it again, because that directory may have been replaced or unmounted.
 //
 // # After a crash
 //
 // A file is written under a temporary name, synced and linked to its final
 // name; then the directory is synced. So a flag or sentinel is either complete
 // or missing, even after a power failure, and the first writer wins. A process
-// that dies on the way leaves at most a temporary file, which a later
-// [Dir.Write] removes when it is an hour old.
+// that dies on the way leaves at most a temporary file. [Dir.RemoveOldTemps]
+// removes it when it is an hour old; call it now and then.
 //
 // There are two exceptions, because the existence of a flag is the signal: on a
 // full disk the flag is created without its note, and on a file system without

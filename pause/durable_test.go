@@ -111,15 +111,29 @@ func TestWriteFileDurableOwner(t *testing.T) {
 func TestRemoveOldTemps(t *testing.T) {
 	d, path := newDir(t)
 	old := time.Now().Add(-61 * time.Minute)
-	for name, at := range map[string]time.Time{
-		".tmp-old": old, ".tmp-young": time.Now().Add(-59 * time.Minute), ".other": old, "held": old,
-	} {
+	leave := func(name string, at time.Time) {
 		put(t, filepath.Join(path, name), "")
 		require.NoError(t, os.Chtimes(filepath.Join(path, name), at, at))
 	}
+	leave(".tmp-old", old)
+	leave(".tmp-young", time.Now().Add(-59*time.Minute))
+	leave(".other", old)
+	leave("held", old)
 	require.NoError(t, os.Mkdir(filepath.Join(path, ".tmp-dir"), 0o755))
 	require.NoError(t, os.Chtimes(filepath.Join(path, ".tmp-dir"), old, old))
-	_, err := d.Write("odilo", "") // calls RemoveOldTemps
+
+	_, err := d.Write("odilo", "")
 	require.NoError(t, err)
-	require.Equal(t, []string{pause.SentinelName, ".other", ".tmp-dir", ".tmp-young", "held", "odilo"}, names(t, path))
+	require.Contains(t, names(t, path), ".tmp-old", "a writer does not list the directory")
+
+	kept := []string{pause.SentinelName, ".other", ".tmp-dir", ".tmp-young", "held", "odilo"}
+	d.RemoveOldTemps()
+	require.Equal(t, kept, names(t, path))
+	leave(".tmp-old", old)
+	require.NoError(t, d.Init(ours))
+	require.Equal(t, kept, names(t, path))
+
+	missing := filepath.Join(path, "missing")
+	pause.New(missing).RemoveOldTemps()
+	require.NoDirExists(t, missing)
 }

@@ -42,13 +42,12 @@ func makeDirs(path string) error {
 }
 
 func inheritDir(path, parent string) {
-	around, _ := os.Stat(parent)
 	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_DIRECTORY|syscall.O_NOFOLLOW, 0)
 	if err != nil {
 		return
 	}
 	defer f.Close()
-	inherit(f, around, dirMode)
+	inherit(f, func() (fs.FileInfo, error) { return os.Stat(parent) }, dirMode)
 }
 
 func syncDir(path string) error {

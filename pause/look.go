@@ -2,7 +2,6 @@ package pause
 
 import (
 	"errors"
-	"io"
 	"io/fs"
 	"os"
 	"syscall"
@@ -66,8 +65,18 @@ func (d Dir) Look(id string) (Flag, error) {
 // LookChecked returns the project's flag like [Dir.Look]. If there is none, it
 // returns the sentinel of the same directory, so that the caller can compare
 // the installation; a missing or damaged sentinel is an error. If the flag is
-// present, LookChecked does not read the sentinel and returns the zero Sentinel.
+// present, LookChecked ignores the sentinel and returns the zero Sentinel.
 func (d Dir) LookChecked(id string) (Flag, Sentinel, error) {
+	return d.check(id, false)
+}
+
+// Check is like [Dir.LookChecked], but reads the sentinel of the same directory
+// also if the flag is present. If it cannot, it returns the flag with the error.
+func (d Dir) Check(id string) (Flag, Sentinel, error) {
+	return d.check(id, true)
+}
+
+func (d Dir) check(id string, always bool) (Flag, Sentinel, error) {
 	root, err := d.openFor(id)
 	if root == nil {
 		return Flag{}, Sentinel{}, err
@@ -75,20 +84,18 @@ func (d Dir) LookChecked(id string) (Flag, Sentinel, error) {
 	defer root.Close()
 
 	flag, err := d.look(root, id)
-	if err != nil || flag.Present {
+	if err != nil || flag.Present && !always {
 		return flag, Sentinel{}, err
 	}
 	sentinel, err := d.sentinel(root)
-	if err != nil {
-		return Flag{}, Sentinel{}, err
+	if err == nil && !flag.Present {
+		// Look again: whoever restores a directory writes the flags before the
+		// sentinel, perhaps since the first look.
+		if flag, err = d.look(root, id); flag.Present && !always {
+			sentinel = Sentinel{}
+		}
 	}
-	// Look again: whoever restores a directory writes the flags before the
-	// sentinel, perhaps since the first look.
-	flag, err = d.look(root, id)
-	if err != nil || flag.Present {
-		return flag, Sentinel{}, err
-	}
-	return Flag{}, sentinel, nil
+	return flag, sentinel, err
 }
 
 // openFor opens the directory to look at a flag. For the empty id it returns
@@ -127,7 +134,7 @@ func (d Dir) look(root *os.Root, id string) (Flag, error) {
 // note returns a flag's note. An unreadable note is not an error, because the
 // flag pauses the project all the same.
 func note(root *os.Root, id string) string {
-	text, _ := readStart(root, id, maxNote+1)
+	text, _ := readStart(root, id, make([]byte, maxNote+1))
 	if len(text) <= maxNote {
 		return string(text)
 	}
@@ -144,20 +151,19 @@ func note(root *os.Root, id string) string {
 	return string(text)
 }
 
-// readStart reads the first limit bytes of a regular file.
-func readStart(root *os.Root, name string, limit int64) ([]byte, error) {
+// readStart fills buf from the start of a regular file and returns what it read.
+func readStart(root *os.Root, name string, buf []byte) ([]byte, error) {
 	// The file may have become a FIFO since the caller looked at it. O_NONBLOCK
-	// keeps the open from waiting for a writer.
+	// keeps the open and the read from waiting for a writer; f.Read would wait.
 	f, err := root.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
-	switch fi, err := f.Stat(); {
-	case err != nil:
-		return nil, err
-	case !fi.Mode().IsRegular():
-		return nil, errors.New("not a regular file")
+	for {
+		n, err := syscall.Read(int(f.Fd()), buf)
+		if err != syscall.EINTR {
+			return buf[:max(n, 0)], err
+		}
 	}
-	return io.ReadAll(io.LimitReader(f, limit))
 }

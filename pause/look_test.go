@@ -53,10 +53,12 @@ func TestEmptyID(t *testing.T) {
 		flag, err := d.Look("")
 		require.NoError(t, err)
 		require.Equal(t, pause.Flag{}, flag)
-		flag, sentinel, err := d.LookChecked("")
-		require.NoError(t, err)
-		require.Zero(t, flag)
-		require.Zero(t, sentinel)
+		for _, look := range []func(string) (pause.Flag, pause.Sentinel, error){d.LookChecked, d.Check} {
+			flag, sentinel, err := look("")
+			require.NoError(t, err)
+			require.Zero(t, flag)
+			require.Zero(t, sentinel)
+		}
 	}
 }
 
@@ -128,6 +130,23 @@ func TestFlagTypes(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestFlagBecomesFIFO has a FIFO in the place of the regular file that Look saw
+// before it opens it. The FIFO has a writer that writes nothing.
+func TestFlagBecomesFIFO(t *testing.T) {
+	path := t.TempDir()
+	fifo := filepath.Join(path, "odilo")
+	require.NoError(t, syscall.Mkfifo(fifo, 0o644))
+	writer, err := os.OpenFile(fifo, os.O_RDWR, 0)
+	require.NoError(t, err)
+	defer writer.Close()
+	root := openRoot(t, path)
+	soon(t, func() {
+		text, err := pause.ReadStart(root, "odilo", make([]byte, 10))
+		require.ErrorIs(t, err, syscall.EAGAIN)
+		require.Empty(t, text)
+	})
 }
 
 func TestDanglingFlag(t *testing.T) {

@@ -56,6 +56,7 @@ func (d Dir) Init(installation string) error {
 		return fmt.Errorf("prepare the pause directory: %w", err)
 	}
 	defer root.Close()
+	RemoveOldTemps(root)
 
 	content := []byte(installation + "\n")
 	sentinel, err := d.sentinel(root)
@@ -92,7 +93,7 @@ func (d Dir) sentinel(root *os.Root) (Sentinel, error) {
 	}
 	var content []byte
 	if err == nil {
-		content, err = readStart(root, SentinelName, maxSentinel+1)
+		content, err = readStart(root, SentinelName, make([]byte, maxSentinel+1))
 	}
 	switch id := strings.TrimSpace(string(content)); {
 	case errors.Is(err, fs.ErrNotExist):

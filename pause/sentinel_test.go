@@ -126,6 +126,37 @@ func TestLookChecked(t *testing.T) {
 	require.NoError(t, err)
 	require.False(t, flag.Present)
 	require.Equal(t, ours, sentinel.Installation)
+
+	_, err = d.Write("odilo", "why")
+	require.NoError(t, err)
+	flag, sentinel, err = d.LookChecked("odilo")
+	require.NoError(t, err)
+	require.Equal(t, "why", flag.Note)
+	require.Zero(t, sentinel)
+}
+
+func TestCheck(t *testing.T) {
+	d, path := newDir(t)
+	flag, sentinel, err := d.Check("odilo")
+	require.NoError(t, err)
+	require.Zero(t, flag)
+	require.Equal(t, ours, sentinel.Installation)
+
+	_, err = d.Write("odilo", "why")
+	require.NoError(t, err)
+	flag, sentinel, err = d.Check("odilo")
+	require.NoError(t, err)
+	require.Equal(t, "why", flag.Note)
+	require.Equal(t, ours, sentinel.Installation)
+
+	put(t, filepath.Join(path, pause.SentinelName), "garbage")
+	flag, sentinel, err = d.Check("odilo")
+	require.ErrorIs(t, err, pause.ErrBadSentinel)
+	require.True(t, flag.Present, "the flag pauses the project all the same")
+	require.Zero(t, sentinel)
+
+	_, _, err = d.Check("../odilo")
+	require.ErrorIs(t, err, pause.ErrID)
 }
 
 func TestConcurrentInit(t *testing.T) {

@@ -21,10 +21,11 @@ func unknown(t *testing.T, d pause.Dir, reason error) {
 	_, sentinelErr := d.Sentinel()
 	_, removeErr := d.Remove("odilo")
 	_, pausedErr := d.Paused("odilo")
-	_, _, checkedErr := d.LookChecked("odilo")
+	_, _, lookCheckedErr := d.LookChecked("odilo")
+	_, _, checkErr := d.Check("odilo")
 	for what, err := range map[string]error{
 		"Look": lookErr, "List": listErr, "Sentinel": sentinelErr,
-		"Remove": removeErr, "Paused": pausedErr, "LookChecked": checkedErr,
+		"Remove": removeErr, "Paused": pausedErr, "LookChecked": lookCheckedErr, "Check": checkErr,
 	} {
 		require.ErrorIs(t, err, reason, what)
 		require.NotErrorIs(t, err, fs.ErrNotExist, "%s: must not look like a missing flag", what)
@@ -94,6 +95,8 @@ func TestMissingSentinel(t *testing.T) {
 	require.ErrorIs(t, err, pause.ErrNoSentinel)
 	_, _, err = d.LookChecked("odilo")
 	require.ErrorIs(t, err, pause.ErrNoSentinel)
+	_, _, err = d.Check("odilo")
+	require.ErrorIs(t, err, pause.ErrNoSentinel)
 
 	flag, err := d.Look("odilo")
 	require.NoError(t, err, "Look ignores the sentinel")
@@ -110,6 +113,10 @@ func TestFlagWithoutSentinel(t *testing.T) {
 	require.True(t, paused)
 	flag, sentinel, err := d.LookChecked("odilo")
 	require.NoError(t, err)
+	require.Equal(t, "why", flag.Note)
+	require.Zero(t, sentinel)
+	flag, sentinel, err = d.Check("odilo")
+	require.ErrorIs(t, err, pause.ErrNoSentinel)
 	require.Equal(t, "why", flag.Note)
 	require.Zero(t, sentinel)
 }

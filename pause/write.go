@@ -50,7 +50,6 @@ func createFile(root *os.Root, name string, content []byte) (created bool, err e
 		// Whoever created it may have died before syncing.
 		return false, syncRoot(root)
 	}
-	RemoveOldTemps(root)
 	temp, err := writeTemp(root, content, fileMode)
 	if err != nil {
 		return false, err
@@ -79,10 +78,7 @@ func createFile(root *os.Root, name string, content []byte) (created bool, err e
 // claim creates an empty file unless there is an entry of that name.
 func claim(root *os.Root, name string) (created bool, err error) {
 	var f *os.File
-	err = step("claim", func() error {
-		f, err = root.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, fileMode)
-		return err
-	})
+	err = step("claim", func() error { f, err = newFile(root, name, fileMode); return err })
 	if errors.Is(err, fs.ErrExist) {
 		return false, nil
 	}
@@ -90,8 +86,6 @@ func claim(root *os.Root, name string) (created bool, err error) {
 		return false, err
 	}
 	defer f.Close()
-	parent, _ := root.Stat(".")
-	inherit(f, parent, fileMode)
 	return true, f.Sync()
 }
 

@@ -42,13 +42,17 @@ type gitea struct {
 	listener syscall.RawConn
 	ended    chan struct{} // closed when the server listens no more
 	faults   []func()      // each ends one
+
+	late    chan struct{} // closed when late work may be done
+	release func()        // closes late
 }
 
 func newGitea() (*gitea, error) { return newGiteaAt(nil) }
 
 // newGiteaAt is newGitea with another clock.
 func newGiteaAt(now func() time.Time) (*gitea, error) {
-	g := &gitea{Server: giteatest.New(now), changes: testhost.NewChanges()}
+	g := &gitea{Server: giteatest.New(now), changes: testhost.NewChanges(), late: make(chan struct{})}
+	g.release = sync.OnceFunc(func() { close(g.late) })
 	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return nil, err
@@ -130,6 +134,7 @@ func (g *gitea) down() {
 
 func (g *gitea) close() {
 	g.down()
+	g.release()
 	g.Close()
 	_ = unix.Close(g.reserve)
 }

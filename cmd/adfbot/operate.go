@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io/fs"
 
 	"github.com/spf13/cobra"
@@ -12,6 +11,8 @@ import (
 	"github.com/terraphim/adfbot/escalate/plan"
 	"github.com/terraphim/adfbot/internal/bot"
 	"github.com/terraphim/adfbot/internal/config"
+	"github.com/terraphim/adfbot/internal/status"
+	"github.com/terraphim/adfbot/internal/text"
 )
 
 func (a *app) pauseCmd() *cobra.Command {
@@ -25,7 +26,7 @@ func (a *app) pauseCmd() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if err := bot.CheckProject(cfg, args[0]); err != nil {
+			if err := cfg.CheckProject(args[0]); err != nil {
 				return &exit{exitUsage, err}
 			}
 			b, err := bot.Open(cmd.Context(), cfg, bot.Results, a.env(nil))
@@ -33,11 +34,11 @@ func (a *app) pauseCmd() *cobra.Command {
 				return err
 			}
 			defer a.close(b)
-			// It goes into the flag, the state and the log, which agents may read.
+			// The reason goes into the flag, the state and the log, which agents may read.
 			return a.did(b.Pause(cmd.Context(), args[0], bot.RedactorFor(cfg, a.getenv).Redact(reason)))
 		},
 	}
-	cmd.Flags().StringVar(&reason, "reason", "", "why, for whoever asks the gate")
+	cmd.Flags().StringVar(&reason, "reason", "", "why; the gate prints it")
 	return cmd
 }
 
@@ -51,9 +52,9 @@ func (a *app) resumeCmd() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			// A project that left the configuration while it was paused can be resumed all the same.
-			err = bot.CheckProject(cfg, args[0])
-			var unknown *bot.UnknownProjectError
+			// A project that left the configuration while it was paused can still be resumed.
+			err = cfg.CheckProject(args[0])
+			var unknown *config.UnknownProjectError
 			switch {
 			case errors.As(err, &unknown):
 				if known, err := a.knows(cmd.Context(), cfg, args[0]); err != nil || !known {
@@ -72,7 +73,7 @@ func (a *app) resumeCmd() *cobra.Command {
 	}
 }
 
-// knows asks state and flags for a project that is not configured. It writes nothing: the id may be a slip of the pen.
+// knows reports whether state or flags know a project that is not configured. It writes nothing: the id may be a typo.
 func (a *app) knows(ctx context.Context, cfg *config.Config, project string) (bool, error) {
 	b, err := bot.Open(ctx, cfg, bot.Look, a.env(nil))
 	if errors.Is(err, fs.ErrNotExist) {
@@ -116,7 +117,7 @@ func (a *app) sweepCmd() *cobra.Command {
 	var asJSON, confirm bool
 	cmd := &cobra.Command{
 		Use:   "sweep [--dry-run] [--json]",
-		Short: "Compare state, flags and issues once, and do what is missing",
+		Short: "Compare state, flags and issues once, and do what is due",
 		Args:  noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			ctx, stop := interruptible(cmd.Context())
@@ -133,7 +134,7 @@ func (a *app) sweepCmd() *cobra.Command {
 			if asJSON {
 				rep.Actions = append([]plan.Action{}, rep.Actions...) // [] and never null
 				rep.Errors = append([]string{}, rep.Errors...)
-				if err != nil && len(rep.Errors) == 0 { // it came to no sweep
+				if err != nil && len(rep.Errors) == 0 { // no sweep took place
 					rep.Errors = append(rep.Errors, err.Error())
 				}
 				if rep.At.IsZero() {
@@ -151,24 +152,24 @@ func (a *app) sweepCmd() *cobra.Command {
 	return cmd
 }
 
-func (a *app) sweep(ctx context.Context, cfg *config.Config, opt escalate.SweepOptions, confirm bool) (bot.SweepReport, error) {
+func (a *app) sweep(ctx context.Context, cfg *config.Config, opt escalate.SweepOptions, confirm bool) (status.SweepReport, error) {
 	if opt.DryRun {
 		return bot.DryRun(ctx, cfg, a.env(nil))
 	}
 	b, err := bot.Open(ctx, cfg, bot.Operate, a.env(nil))
 	if err != nil {
-		return bot.SweepReport{}, err
+		return status.SweepReport{}, err
 	}
 	defer a.close(b)
 	if confirm {
 		if err := b.ConfirmURL(ctx); err != nil {
-			return bot.SweepReport{}, err
+			return status.SweepReport{}, err
 		}
 	}
 	return b.Sweep(ctx, opt)
 }
 
-func (a *app) printSweep(rep bot.SweepReport) {
+func (a *app) printSweep(rep status.SweepReport) {
 	for _, x := range rep.Actions {
 		name := x.Name
 		if name == "" {
@@ -177,27 +178,27 @@ func (a *app) printSweep(rep bot.SweepReport) {
 		a.printf("%-16s %-16s %s\n", x.Kind, name, x.Why)
 	}
 	if rep.TakenIn > 0 {
-		a.printf("%s taken in from the spool\n", count(rep.TakenIn, "result"))
+		a.printf("%s recorded from the spool\n", text.Plural(rep.TakenIn, "result"))
 	}
 	if rep.LostRuns > 0 {
-		a.printf("%s without a result, counted as failed\n", count(rep.LostRuns, "run"))
+		a.printf("%s without a result, counted as failed\n", text.Plural(rep.LostRuns, "run"))
 	}
 	verb := "done"
 	if rep.DryRun {
 		verb = "to do"
 	}
 	if len(rep.Actions) == 0 {
-		a.printf("%s, nothing %s\n", count(rep.Projects, "project"), verb)
+		a.printf("%s, nothing %s\n", text.Plural(rep.Projects, "project"), verb)
 		return
 	}
-	a.printf("%s, %s %s\n", count(rep.Projects, "project"), count(len(rep.Actions), "step"), verb)
+	a.printf("%s, %s %s\n", text.Plural(rep.Projects, "project"), text.Plural(len(rep.Actions), "step"), verb)
 }
 
 func (a *app) checkCmd() *cobra.Command {
 	var offline bool
 	cmd := &cobra.Command{
 		Use:   "check [--offline]",
-		Short: "Look at configuration, directories, Gitea, token and rights: a line each, with the fix",
+		Short: "Check the setup: configuration, directories, Gitea, token, permissions. Each FAIL line says how to fix it",
 		Args:  noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			ctx, stop := interruptible(cmd.Context())
@@ -219,12 +220,4 @@ func (a *app) checkCmd() *cobra.Command {
 	}
 	cmd.Flags().BoolVar(&offline, "offline", false, "do not ask Gitea")
 	return cmd
-}
-
-// count is a number with its noun.
-func count(n int, noun string) string {
-	if n != 1 {
-		noun += "s"
-	}
-	return fmt.Sprintf("%d %s", n, noun)
 }

@@ -13,10 +13,12 @@ import (
 
 	"github.com/terraphim/adfbot/escalate/incident"
 	"github.com/terraphim/adfbot/internal/bot"
+	"github.com/terraphim/adfbot/internal/client"
 	"github.com/terraphim/adfbot/internal/config"
 	"github.com/terraphim/adfbot/internal/redact"
+	"github.com/terraphim/adfbot/internal/status"
 	"github.com/terraphim/adfbot/internal/store"
-	"github.com/terraphim/adfbot/internal/web"
+	"github.com/terraphim/adfbot/pause"
 )
 
 type recordFlags struct {
@@ -32,9 +34,9 @@ func (a *app) recordCmd() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "record --project P [--agent A] --success|--failure|--ignored|--exit-code N",
 		Short: "Record how a run ended that adfbot did not start itself",
-		Long: `record takes a result in. A failure that reaches the threshold pauses the project and opens
-its issue; that is exit code 0 too. A run id makes it safe to repeat: the same outcome again
-changes nothing and gets the first answer.`,
+		Long: `record stores a result. A failure that reaches the threshold pauses the project and opens
+its issue; the exit code is 0 then too. With a run id it is safe to repeat: the same outcome
+again changes nothing and gets the first answer.`,
 		Example: `  adfbot record --project odilo --exit-code $? --output /var/log/project-meta.log
   adfbot record --project odilo --failure --run-id 2026-11-23T07:00 --json`,
 		Args: noArgs,
@@ -64,7 +66,7 @@ func (a *app) record(cmd *cobra.Command, f recordFlags) error {
 	if err != nil {
 		return err
 	}
-	if err := bot.CheckProject(cfg, f.project); err != nil {
+	if err := cfg.CheckProject(f.project); err != nil {
 		return &exit{exitUsage, err}
 	}
 	r, err := f.result(cfg, cmd.Flags().Changed("exit-code"), a.time())
@@ -76,14 +78,14 @@ func (a *app) record(cmd *cobra.Command, f recordFlags) error {
 	}
 	redactor := bot.RedactorFor(cfg, a.getenv)
 	if r.Output, err = a.readOutput(f.output, cfg.Escalation.OutputTail, redactor); err != nil {
-		// Whoever died early left no log: its result counts all the same.
+		// A run that died early may have left no log; its result counts all the same.
 		a.warnf("the result is recorded without all of its output: %v\n", err)
 	}
 	r.Host = redact.Line(redactor.Redact(f.host), 200)
 	ctx := cmd.Context()
 	b, err := bot.Open(ctx, cfg, bot.Results, a.env(nil))
-	if c := a.courier(cfg); c != nil && errors.Is(err, store.ErrDenied) {
-		return a.deliver(ctx, c, r, f.json)
+	if to := a.reporter(cfg); to != nil && errors.Is(err, store.ErrDenied) {
+		return a.report(ctx, to, r, f.json)
 	}
 	if err != nil {
 		return a.spool(cfg, r, err)
@@ -109,33 +111,33 @@ func (a *app) record(cmd *cobra.Command, f recordFlags) error {
 	return nil
 }
 
-// courier is the way to the daemon, nil where it has no socket.
-func (a *app) courier(cfg *config.Config) bot.Courier {
+// reporter returns a client of the daemon, or nil if no socket is configured.
+func (a *app) reporter(cfg *config.Config) bot.Reporter {
 	if cfg.HTTP.Socket == "" {
 		return nil
 	}
-	return web.NewClient(cfg.HTTP.Socket, a.getenv, a.time)
+	return client.New(cfg.HTTP.Socket, client.SpoolDirs(a.getenv), a.time)
 }
 
-// deliver is record for a user who may not write the state.
-func (a *app) deliver(ctx context.Context, c bot.Courier, r store.Result, asJSON bool) error {
+// report records through the daemon, for a user who may not write the state.
+func (a *app) report(ctx context.Context, to bot.Reporter, r store.Result, asJSON bool) error {
 	if r.RunID == "" {
-		r.RunID = "record-" + store.NewID() // it may be sent twice
+		r.RunID = "record-" + pause.NewRandomID() // it may be sent twice
 	}
 	if r.Host == "" {
 		r.Host, _ = os.Hostname()
 	}
-	d := c.Deliver(ctx, r)
-	for _, s := range d.Said {
-		a.warnf("%s\n", s)
+	reported := to.Report(ctx, r)
+	for _, m := range reported.Messages {
+		a.warnf("%s\n", m)
 	}
-	if d.View == nil {
+	if reported.Result == nil {
 		return &exit{code: exitFailed}
 	}
-	for _, p := range d.View.Problems {
+	for _, p := range reported.Result.Problems {
 		a.warnf("left to the next sweep: %s\n", p)
 	}
-	a.printRecorded(*d.View, asJSON)
+	a.printRecorded(*reported.Result, asJSON)
 	return nil
 }
 
@@ -216,9 +218,9 @@ func (a *app) readOutput(name string, limit int, redactor *redact.Redactor) (str
 	return capture.Text(), nil
 }
 
-// printRecorded says what a result did. That it can't is no failure: the result is stored, and would be counted twice by
-// a script that tries again.
-func (a *app) printRecorded(r bot.ResultView, asJSON bool) {
+// printRecorded prints what a result did. Failing to print is no failure: the result is stored, and a script that tried
+// again would count it twice.
+func (a *app) printRecorded(r status.ResultView, asJSON bool) {
 	if asJSON {
 		if err := a.printJSON(r); err != nil {
 			a.warnf("the result is recorded, do not record it again; its answer could not be printed: %v\n", err)

@@ -27,7 +27,7 @@ import (
 //	gitea copy LOGIN N                    open an issue with the title and body of N
 //	gitea fault WHICH EFFECT [TIMES]      see faultOf
 //	gitea mend                            end all faults
-//	gitea settle                          wait for late work
+//	gitea settle                          let late work be done
 //	gitea archive|unarchive|disable|enable|forget    the repository; forget deletes it
 //	gitea rename NAME | add OWNER NAME
 //	gitea revoke | grant                  the bot's token
@@ -138,7 +138,7 @@ func init() { // a variable's initial value may not refer to itself
 		"open":      func(c giteaScript) { c.g.As(c.arg(0)).Open(c.repo, c.arg(1), c.arg(2)) },
 		"copy":      func(c giteaScript) { i := c.issue(1); c.g.As(c.arg(0)).Open(c.repo, i.Title, i.Body) },
 		"fault":     func(c giteaScript) { c.g.spoil(c.fault()) },
-		"settle":    func(c giteaScript) { c.g.Wait() },
+		"settle":    func(c giteaScript) { c.g.release(); c.g.Wait() },
 		"archive":   repo((*giteatest.Server).Archive),
 		"unarchive": repo((*giteatest.Server).Unarchive),
 		"disable":   repo((*giteatest.Server).DisableIssues),
@@ -192,7 +192,7 @@ func (c giteaScript) fault() giteatest.Fault {
 	case "hang":
 		f.Do = giteatest.Hang()
 	case "late":
-		f.Do = giteatest.LateWork(duration())
+		f.Do = giteatest.Meanwhile(func() { <-c.g.late }) // the client gives up before that
 	case "slow":
 		f.Do = giteatest.Latency(duration())
 	case "lost":

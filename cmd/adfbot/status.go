@@ -13,6 +13,8 @@ import (
 
 	"github.com/terraphim/adfbot/internal/bot"
 	"github.com/terraphim/adfbot/internal/config"
+	"github.com/terraphim/adfbot/internal/status"
+	"github.com/terraphim/adfbot/internal/text"
 	"github.com/terraphim/adfbot/pause"
 )
 
@@ -23,16 +25,16 @@ func (a *app) statusCmd() *cobra.Command {
 		Short: "Show which projects run, which are paused and why, and what is pending with Gitea",
 		Args:  oneProjectAtMost,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			cfg, err := a.load()
-			if err != nil {
-				return err
-			}
 			only := ""
 			if len(args) == 1 {
 				only = args[0]
 				if err := pause.CheckID(only); err != nil {
 					return &exit{exitUsage, err}
 				}
+			}
+			cfg, err := a.load()
+			if err != nil {
+				return err
 			}
 			b, err := bot.Open(cmd.Context(), cfg, bot.Look, a.env(nil))
 			if errors.Is(err, fs.ErrNotExist) {
@@ -47,7 +49,7 @@ func (a *app) statusCmd() *cobra.Command {
 				return err
 			}
 			if only != "" && len(s.Projects) == 0 {
-				return &exit{exitUsage, &bot.UnknownProjectError{ID: only, Known: cfg.ProjectIDs()}}
+				return &exit{exitUsage, &config.UnknownProjectError{ID: only, Known: cfg.ProjectIDs()}}
 			}
 			if asJSON {
 				return a.printJSON(s)
@@ -60,33 +62,33 @@ func (a *app) statusCmd() *cobra.Command {
 	return cmd
 }
 
-// statusOfNothing is the status before anything was recorded.
+// statusOfNothing prints the status before anything was recorded.
 func (a *app) statusOfNothing(cfg *config.Config, only string, asJSON bool) error {
 	if only != "" {
-		if err := bot.CheckProject(cfg, only); err != nil {
+		if err := cfg.CheckProject(only); err != nil {
 			return &exit{exitUsage, err}
 		}
 	}
 	why := fmt.Sprintf("no state yet at %s: nothing has been recorded", cfg.State)
 	if asJSON {
-		return a.printJSON(bot.Status{
+		return a.printJSON(status.Status{
 			Instance: cfg.Instance, PauseDir: cfg.PauseDir, State: cfg.State, At: a.time().UTC(),
-			Projects: []bot.ProjectStatus{}, Problems: []string{why}, Foreign: []string{},
+			Projects: []status.Project{}, Problems: []string{why}, Foreign: []string{},
 		})
 	}
 	a.printf("%s\n", why)
 	return nil
 }
 
-// statusSteps is how many steps of the last sweep are shown.
+// statusSteps is how many steps of the last sweep are listed.
 const statusSteps = 10
 
-func (a *app) printStatus(s bot.Status) {
+func (a *app) printStatus(s status.Status) {
 	sweep := "never swept"
 	if s.LastSweep != nil {
-		sweep = fmt.Sprintf("last sweep %s ago, %s", ago(s.At, s.LastSweep.At), count(len(s.LastSweep.Actions), "step"))
+		sweep = fmt.Sprintf("last sweep %s ago, %s", since(s.At, s.LastSweep.At), text.Plural(len(s.LastSweep.Actions), "step"))
 		if n := len(s.LastSweep.Errors); n > 0 {
-			sweep += ", " + count(n, "error")
+			sweep += ", " + text.Plural(n, "error")
 		}
 	}
 	a.printf("adfbot on %s: %s\n", s.Instance, sweep)
@@ -96,7 +98,7 @@ func (a *app) printStatus(s bot.Status) {
 	}
 	_ = w.Flush()
 	for _, p := range s.Projects {
-		if p.Paused == "yes" && p.Reason != "" {
+		if p.Paused == status.Yes && p.Reason != "" {
 			a.printf("%s\n", p.Reason)
 		}
 		for _, x := range append(p.Pending, p.Warnings...) {
@@ -107,7 +109,7 @@ func (a *app) printStatus(s bot.Status) {
 		a.printf("! %s\n", strings.ReplaceAll(x, "\n", "\n  "))
 	}
 	if s.Spooled > 0 {
-		a.printf("! %s in the spool; the next command that can store takes them in\n", count(s.Spooled, "result"))
+		a.printf("! %s in the spool; the next command that can store takes them in\n", text.Plural(s.Spooled, "result"))
 	}
 	if s.LastSweep != nil {
 		for _, x := range s.LastSweep.Actions[:min(len(s.LastSweep.Actions), statusSteps)] {
@@ -119,17 +121,17 @@ func (a *app) printStatus(s bot.Status) {
 	}
 }
 
-func pausedWord(s bot.Status, p bot.ProjectStatus) string {
+func pausedWord(s status.Status, p status.Project) string {
 	switch {
-	case p.Paused == "unknown":
+	case p.Paused == status.Unknown:
 		return "UNKNOWN"
-	case p.Paused == "yes":
+	case p.Paused == status.Yes:
 		word := "PAUSED"
 		if p.Held {
 			word = "held"
 		}
 		if p.Since != nil {
-			word += " " + ago(s.At, *p.Since)
+			word += " " + since(s.At, *p.Since)
 		}
 		return word
 	case p.Running > 0:
@@ -138,26 +140,19 @@ func pausedWord(s bot.Status, p bot.ProjectStatus) string {
 	return "may run"
 }
 
-// history shows the last runs, the newest last, also without colour.
-func history(p bot.ProjectStatus) string {
+// history draws the last runs, the newest last.
+func history(p status.Project) string {
 	if len(p.LastRuns) == 0 {
 		return "no runs yet"
 	}
 	var b strings.Builder
 	for i := len(p.LastRuns) - 1; i >= 0; i-- {
-		switch p.LastRuns[i].Outcome {
-		case "success":
-			b.WriteString("✔")
-		case "failure":
-			b.WriteString("✘")
-		default:
-			b.WriteString("–")
-		}
+		b.WriteString(status.Sign(p.LastRuns[i].Outcome))
 	}
 	return b.String()
 }
 
-func incidentWord(p bot.ProjectStatus) string {
+func incidentWord(p status.Project) string {
 	switch {
 	case p.Incident == nil && p.Held:
 		return "by a person"
@@ -176,15 +171,6 @@ func incidentWord(p bot.ProjectStatus) string {
 	return p.Incident.Name + " " + issue
 }
 
-func ago(now, then time.Time) string {
-	d := max(now.Sub(then), 0)
-	switch {
-	case d < time.Minute:
-		return fmt.Sprintf("%ds", int(d.Seconds()))
-	case d < time.Hour:
-		return fmt.Sprintf("%dm", int(d.Minutes()))
-	case d < 48*time.Hour:
-		return fmt.Sprintf("%dh%02dm", int(d.Hours()), int(d.Minutes())%60)
-	}
-	return fmt.Sprintf("%dd", int(d.Hours()/24))
+func since(now, then time.Time) string {
+	return text.Duration(max(now.Sub(then), 0).Truncate(time.Second))
 }

@@ -15,7 +15,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 	"github.com/stretchr/testify/require"
 
-	"github.com/terraphim/adfbot/internal/bot"
+	"github.com/terraphim/adfbot/internal/status"
 	"github.com/terraphim/adfbot/internal/testhost"
 )
 
@@ -81,9 +81,9 @@ func (w *world) trip() {
 	require.FileExists(w.t, w.path("pause/odilo"))
 }
 
-func (w *world) status() bot.Status {
+func (w *world) status() status.Status {
 	w.t.Helper()
-	var s bot.Status
+	var s status.Status
 	require.NoError(w.t, json.Unmarshal([]byte(w.ok("status", "--json")), &s))
 	return s
 }
@@ -116,7 +116,7 @@ func (w *world) state() []string {
 		require.Zero(w.t, p.Running)
 		line := fmt.Sprintf("%s: paused %s, held %t, %d failures", p.ID, p.Paused, p.Held, p.Failures)
 		if i := p.Incident; i != nil {
-			line += fmt.Sprintf(", %s flag %t %s", i.Name, i.FlagSeen, strings.TrimPrefix(i.Issue, w.url()))
+			line += fmt.Sprintf(", %s flag %t %s", i.Name, i.FlagWritten, strings.TrimPrefix(i.Issue, w.url()))
 		}
 		if line != p.ID+": paused no, held false, 0 failures" {
 			out = append(out, line)

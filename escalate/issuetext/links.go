@@ -7,6 +7,7 @@ import (
 
 	"github.com/terraphim/adfbot/escalate/tracker"
 	"github.com/terraphim/adfbot/internal/markdown"
+	"github.com/terraphim/adfbot/pause"
 )
 
 // issueLink returns a link to an issue, in its shortest form if it is in the repository from.
@@ -17,7 +18,7 @@ func issueLink(ref tracker.IssueRef, from tracker.Repo) string {
 		return markdown.Dash
 	case ref.Repo == from && from != (tracker.Repo{}):
 		return number
-	case !tracker.IsProject(ref.Repo.Owner) || !tracker.IsProject(ref.Repo.Name):
+	case !pause.ValidID(ref.Repo.Owner) || !pause.ValidID(ref.Repo.Name):
 		return markdown.CodeSpan(ref.String())
 	case from.Server == "" || ref.Repo.Server == from.Server:
 		return ref.Repo.String() + number
@@ -42,7 +43,7 @@ func mentions(names []string) string {
 	for _, n := range names {
 		n = strings.TrimPrefix(strings.TrimSpace(n), "@")
 		owner, team, isTeam := strings.Cut(n, "/")
-		if tracker.IsProject(owner) && (!isTeam || tracker.IsProject(team)) && len(out) < 50 {
+		if pause.ValidID(owner) && (!isTeam || pause.ValidID(team)) && len(out) < 50 {
 			out = append(out, "@"+n)
 		}
 	}

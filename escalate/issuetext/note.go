@@ -7,8 +7,8 @@ import (
 	"time"
 
 	"github.com/terraphim/adfbot/escalate/incident"
-	"github.com/terraphim/adfbot/escalate/tracker"
 	"github.com/terraphim/adfbot/internal/redact"
+	"github.com/terraphim/adfbot/pause"
 )
 
 // FlagNote returns the note of an incident's pause flag, less than 4096 bytes: some lines for people, among them up to five
@@ -84,7 +84,7 @@ func parseIncidentLine(line string) (incident.FlagInfo, bool) {
 	name, id, _ := strings.Cut(strings.TrimPrefix(line, "incident: "), " ")
 	project, number, _ := strings.Cut(name, "#")
 	seq, err := strconv.Atoi(number)
-	if err != nil || seq < 0 || !tracker.IsProject(project) || !tracker.IsID(id) || incidentLine(project, seq, id) != line {
+	if err != nil || seq < 0 || !pause.ValidID(project) || !pause.IsRandomID(id) || incidentLine(project, seq, id) != line {
 		return incident.FlagInfo{}, false
 	}
 	return incident.FlagInfo{Project: project, Seq: seq, Incident: id}, true

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/terraphim/adfbot/internal/redact"
+	"github.com/terraphim/adfbot/pause"
 )
 
 const (
@@ -65,7 +66,7 @@ func parseMarkerLine(line string) (Marker, bool) {
 			m.Incident = value
 		}
 	}
-	if !IsID(m.Installation) || !IsProject(m.Project) || !IsID(m.Incident) || m.Seq < 0 || m.String() != line {
+	if !pause.IsRandomID(m.Installation) || !pause.ValidID(m.Project) || !pause.IsRandomID(m.Incident) || m.Seq < 0 || m.String() != line {
 		return Marker{}, false
 	}
 	return m, true
@@ -96,29 +97,4 @@ func HasCommentMarker(body, key string) bool {
 // BreakMarkers inserts a zero-width space into everything in s that could be read as a hidden line of the bot.
 func BreakMarkers(s string) string {
 	return strings.ReplaceAll(s, HiddenStart, "<!-- adfbot\u200b:")
-}
-
-func IsID(s string) bool {
-	if len(s) != 32 {
-		return false
-	}
-	for i := range len(s) {
-		if c := s[i]; (c < '0' || c > '9') && (c < 'a' || c > 'f') {
-			return false
-		}
-	}
-	return true
-}
-
-// IsProject tells whether s could be a project's id: the marker is read without asking the package that owns the rule.
-func IsProject(s string) bool {
-	if s == "" || len(s) > 128 || s[0] == '.' || s[0] == '-' {
-		return false
-	}
-	for i := range len(s) {
-		if !redact.IsKeyByte(s[i]) {
-			return false
-		}
-	}
-	return true
 }

@@ -1,11 +1,13 @@
-// Package bot joins the parts: it takes results in, runs commands for `adfbot exec`, and drives the sweep. The flow of a
-// result is that of design section 5:
+// Package bot joins the state, the pause flags and Gitea. It records results, runs commands for `adfbot exec`, sweeps,
+// and drives the daemon's schedule.
 //
-//	result ─► store.Record: history, breaker and, at the trip, the incident, in one transaction
+//	result ─► state: history, breaker and, at a trip, the incident, in one transaction
 //	       ─► escalate.Reconciler: pause flag, issue
 //
-// Everything after the transaction is what the next sweep would do anyway, so an error there is reported and never undoes
-// the result. A result that can't be stored is spooled beside the state and taken in by the next command that can.
+// A result is recorded once the transaction is on disk. What follows is what the next sweep would do anyway, so an error
+// or a crash there leaves it to the sweep and never undoes the result. A result that can't be stored is spooled beside
+// the state, and the next command that can store takes it in. The locks are those of package escalate; in one daemon,
+// sweeps by schedule and by webhook come one after the other.
 package bot
 
 import (
@@ -25,15 +27,20 @@ import (
 	"github.com/terraphim/adfbot/escalate/issuetext"
 	"github.com/terraphim/adfbot/escalate/tracker"
 	"github.com/terraphim/adfbot/internal/config"
+	"github.com/terraphim/adfbot/internal/hostlocal"
 	"github.com/terraphim/adfbot/internal/redact"
+	"github.com/terraphim/adfbot/internal/status"
 	"github.com/terraphim/adfbot/internal/store"
 	"github.com/terraphim/adfbot/pause"
 )
 
 // Bot works on one state and pause directory. It is safe for concurrent use. Close it, always.
 type Bot struct {
+	*status.Reader // of this state and pause directory
+
 	cfg    *config.Config
-	store  *store.Store
+	store  store.State
+	local  *hostlocal.Dir // what belongs to this host
 	rec    *escalate.Reconciler
 	gitea  *gitea.Client // nil where the configuration has none
 	tokens *config.TokenSource
@@ -97,18 +104,18 @@ func (e Env) filled() Env {
 func Open(ctx context.Context, cfg *config.Config, mode Mode, env Env) (*Bot, error) {
 	env = env.filled()
 	b := &Bot{cfg: cfg, log: env.Log, now: env.Now, tokens: cfg.Gitea.TokenSource(env.Getenv), mode: mode, env: env,
-		sweeping: make(chan struct{}, 1)}
+		sweeping: make(chan struct{}, 1), local: hostlocal.Beside(cfg.State)}
 	b.host, _ = os.Hostname()
-	dir := pause.New(cfg.PauseDir)
 	var err error
-	b.store, err = store.Open(ctx, cfg.State, store.Options{
-		ReadOnly: mode == Look, Now: env.Now,
-		Sentinel: func() (string, error) { return sentinelID(dir) },
-	})
-	if err != nil {
+	if mode != Look {
+		if err = b.local.Create(ctx); err != nil {
+			return nil, err
+		}
+	}
+	if b.store, err = openState(ctx, cfg, mode == Look, env.Now); err != nil {
 		return nil, err
 	}
-	if err := b.join(ctx, dir, mode, env); err != nil {
+	if err := b.join(ctx, pause.New(cfg.PauseDir), mode, env); err != nil {
 		_ = b.store.Close()
 		return nil, err
 	}
@@ -133,7 +140,7 @@ func (b *Bot) join(ctx context.Context, dir pause.Dir, mode Mode, env Env) error
 		if b.rootsErr = err; err == nil {
 			b.gitea = gitea.New(gitea.Options{
 				URL: b.cfg.Gitea.URL, Tokens: b.tokens, Timeout: b.cfg.Gitea.Timeout, Roots: roots, Transport: env.Transport, Redact: b.redact,
-				Observe: env.Observe.requested(),
+				Observe: env.Observe.Requested,
 			})
 			server = b.gitea
 		}
@@ -158,6 +165,9 @@ func (b *Bot) join(ctx context.Context, dir pause.Dir, mode Mode, env Env) error
 	if b.rec, err = escalate.New(o); err != nil {
 		return err
 	}
+	b.Reader = status.NewReader(status.Sources{
+		Config: b.cfg, State: b.store, Spool: b.local.Spool(), Reconciler: b.rec, Redactor: b.redact, Now: b.now, TokenErr: b.tokenErr,
+	})
 	if !leaves {
 		b.rec.SetTrackerError(b.unfit())
 	}
@@ -255,16 +265,15 @@ func readTemplate(file string) (string, error) {
 func (b *Bot) options() escalate.Options {
 	c := b.cfg
 	return escalate.Options{
-		Installation: b.store.Installation(), State: b.store, Log: b.log, Now: b.now,
+		Installation: b.store.Installation(), State: reconcilerState{b.store, b.local, b.local}, Log: b.log, Now: b.now,
 		Server: c.Gitea.URL, Login: c.Gitea.Login, Timeout: c.Gitea.Timeout,
 		Projects: c.ProjectIDs(), Mentions: c.Escalation.Mentions, DueIn: c.Escalation.DueIn,
-		Commands: escalate.CommandOptions{State: b.store, Operators: c.Operators, Describe: b.describe,
-			CloseResumes: len(c.Operators) > 0 && c.OnIssueClosed == config.Resume},
+		Commands: escalate.CommandOptions{
+			State: b.store, Operators: c.Operators, CloseResumes: len(c.Operators) > 0 && c.OnIssueClosed == config.Resume,
+			Describe: func(ctx context.Context, project string) (string, error) { return b.Describe(ctx, project) }, // b.Reader needs the reconciler
+		},
 		Target: func(project string) escalate.Target {
-			p, ok := c.Project(project)
-			if !ok { // it left the configuration while its incident is open
-				p = config.Project{Owner: c.Gitea.Owner, Repo: c.Gitea.Repo, Labels: c.Escalation.Labels, Assignees: c.Escalation.Assignees}
-			}
+			p := c.ProjectOrDefault(project) // it may leave the configuration while its incident is open
 			return escalate.Target{
 				Repo:   tracker.Repo{Server: c.Gitea.URL, Owner: p.Owner, Name: p.Repo},
 				Labels: p.Labels, Assignees: p.Assignees,
@@ -384,31 +393,13 @@ func (b *Bot) ConfirmURL(ctx context.Context) error {
 	return nil
 }
 
+// Redactor masks secrets in what people are shown and what is stored.
+func (b *Bot) Redactor() *redact.Redactor { return b.redact }
+
 // Close folds the state's log in and lets go of it.
 func (b *Bot) Close() error {
 	if b.gitea != nil {
 		b.gitea.CloseIdle()
 	}
 	return b.store.Close()
-}
-
-// UnknownProjectError: the project is not in the configuration. Nothing was written.
-type UnknownProjectError struct {
-	ID    string
-	Known []string
-}
-
-func (e *UnknownProjectError) Error() string {
-	return fmt.Sprintf("unknown project %q: the configuration has %v", e.ID, e.Known)
-}
-
-// CheckProject is nil for a configured project. A bad id is refused before anything looks at a file of that name.
-func CheckProject(cfg *config.Config, id string) error {
-	if err := pause.CheckID(id); err != nil {
-		return err
-	}
-	if _, ok := cfg.Project(id); !ok {
-		return &UnknownProjectError{ID: id, Known: cfg.ProjectIDs()}
-	}
-	return nil
 }

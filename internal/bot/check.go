@@ -13,14 +13,16 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-	"syscall"
 
 	"github.com/terraphim/adfbot/escalate/gitea"
 	"github.com/terraphim/adfbot/escalate/issuetext"
 	"github.com/terraphim/adfbot/escalate/tracker"
 	"github.com/terraphim/adfbot/internal/config"
+	"github.com/terraphim/adfbot/internal/hostlocal"
 	"github.com/terraphim/adfbot/internal/redact"
+	"github.com/terraphim/adfbot/internal/status"
 	"github.com/terraphim/adfbot/internal/store"
+	"github.com/terraphim/adfbot/internal/text"
 	"github.com/terraphim/adfbot/pause"
 )
 
@@ -56,7 +58,7 @@ func (c *checker) add(l Level, what, format string, args ...any) {
 // directories, state, template and, unless offline, Gitea with token and rights. It writes nothing.
 func Check(ctx context.Context, cfg *config.Config, offline bool, env Env) []Finding {
 	c := &checker{cfg: cfg, env: env.filled()}
-	c.add(OK, "config", "%s: %s", cfg.Path, plural(len(cfg.Projects), "project"))
+	c.add(OK, "config", "%s: %s", cfg.Path, text.Plural(len(cfg.Projects), "project"))
 	c.state(ctx)
 	if c.open != nil {
 		defer func() { _ = c.open.Close() }()
@@ -77,7 +79,7 @@ func (c *checker) state(ctx context.Context) {
 	b, err := Open(ctx, c.cfg, Look, c.env)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		if why := notWritable(nearest(dir)); why != "" {
+		if why := status.NotWritable(nearest(dir)); why != "" {
 			c.add(Fail, "state", "%s can't be made: %s", c.cfg.State, why)
 			return
 		}
@@ -94,17 +96,17 @@ func (c *checker) state(ctx context.Context) {
 		}
 		return
 	}
-	if what := store.Trouble(dir, store.LeastRoom); what != "" {
+	if what := hostlocal.DiskProblem(dir, hostlocal.LeastRoom); what != "" {
 		bad = true
 		c.add(Fail, "state", "%s: %s", dir, what)
 	}
 	if !bad {
 		c.add(OK, "state", "%s, installation %s", c.cfg.State, b.store.Installation())
 	}
-	if s, err := b.store.Spooled(); err != nil {
+	if s, err := b.local.Spool().List(); err != nil {
 		c.add(Warn, "spool", "%v", err)
 	} else if len(s) > 0 {
-		c.add(Warn, "spool", "%s still to be stored; the next sweep does that", plural(len(s), "result"))
+		c.add(Warn, "spool", "%s still to be stored; the next sweep does that", text.Plural(len(s), "result"))
 	}
 }
 
@@ -114,7 +116,7 @@ func (c *checker) stateRights(dir string) (bad bool) {
 		if _, err := os.Stat(path); bad && errors.Is(err, fs.ErrPermission) {
 			continue // it can't be seen for the same reason
 		}
-		if why := notWritable(path); why != "" {
+		if why := status.NotWritable(path); why != "" {
 			bad = true
 			c.add(Fail, "state", "%s: %s", path, why)
 		}
@@ -125,7 +127,7 @@ func (c *checker) stateRights(dir string) (bad bool) {
 func (c *checker) pauseDir(ctx context.Context) {
 	dir := pause.New(c.cfg.PauseDir)
 	_, err := dir.Sentinel()
-	err = adviseRestore(err)
+	err = status.AdviseRestore(err)
 	if c.open != nil {
 		err = c.open.Explain(ctx, c.open.rec.CheckPause())
 	}
@@ -135,7 +137,7 @@ func (c *checker) pauseDir(ctx context.Context) {
 	}
 	switch {
 	case (errors.Is(err, pause.ErrNoDir) || errors.Is(err, pause.ErrNoSentinel)) && !written:
-		if why := notWritable(nearest(dir.Path())); why != "" {
+		if why := status.NotWritable(nearest(dir.Path())); why != "" {
 			c.add(Fail, "pause_dir", "%s can't be made ready: %s", dir.Path(), why)
 			return
 		}
@@ -145,7 +147,7 @@ func (c *checker) pauseDir(ctx context.Context) {
 		c.add(Fail, "pause_dir", "%v", err)
 		return
 	}
-	if why := cmp.Or(notWritable(dir.Path()), store.Trouble(dir.Path(), 1)); why != "" {
+	if why := cmp.Or(status.NotWritable(dir.Path()), hostlocal.DiskProblem(dir.Path(), 1)); why != "" {
 		c.add(Fail, "pause_dir", "%s: %s", dir.Path(), why)
 		return
 	}
@@ -154,7 +156,7 @@ func (c *checker) pauseDir(ctx context.Context) {
 		c.add(Fail, "pause_dir", "%v", err)
 		return
 	}
-	c.add(OK, "pause_dir", "%s, %s paused", dir.Path(), plural(len(flags), "project"))
+	c.add(OK, "pause_dir", "%s, %s paused", dir.Path(), text.Plural(len(flags), "project"))
 	for _, id := range flags {
 		if f, err := dir.Look(id); err == nil && f.Dangling {
 			c.add(Warn, "pause_dir", "the flag of %s is a link that leads nowhere: it pauses here, but `test -e` in a script says that there is none; replace it by a file", id)
@@ -170,10 +172,10 @@ func (c *checker) template() {
 	if file == "" {
 		return
 	}
-	text, err := readTemplate(file)
+	template, err := readTemplate(file)
 	if err == nil {
 		var comp *issuetext.Composer
-		if comp, err = issuetext.New(text, nil); err == nil {
+		if comp, err = issuetext.New(template, nil); err == nil {
 			err = comp.Check()
 		}
 	}
@@ -324,7 +326,7 @@ func (c *checker) repo(ctx context.Context, g *gitea.Client, repo tracker.Repo, 
 	var te *tracker.Error
 	switch {
 	case errors.As(err, &te) && te.Status == http.StatusForbidden:
-		c.add(OK, "repository", "%s can be listed, %s of %s; the token may not read:repository, so its rights are not checked", repo, plural(len(issues), "open issue"), login)
+		c.add(OK, "repository", "%s can be listed, %s of %s; the token may not read:repository, so its rights are not checked", repo, text.Plural(len(issues), "open issue"), login)
 	case err != nil:
 		c.add(Fail, "repository", "%v", err)
 	case archived:
@@ -334,19 +336,11 @@ func (c *checker) repo(ctx context.Context, g *gitea.Client, repo tracker.Repo, 
 	case !mayWrite:
 		c.add(Warn, "repository", "%s may not write to %s: issues are opened, but without labels and assignees, and can't be reopened; give it write access", login, repo)
 	default:
-		c.add(OK, "repository", "%s, %s of %s", repo, plural(len(issues), "open issue"), login)
+		c.add(OK, "repository", "%s, %s of %s", repo, text.Plural(len(issues), "open issue"), login)
 	}
 	if foreign > 0 {
-		c.add(Warn, "repository", "%s has %s of another installation by %s: those of another bot, or of a state that is lost together with its pause directory; adfbot never touches them", repo, plural(foreign, "open issue"), login)
+		c.add(Warn, "repository", "%s has %s of another installation by %s: those of another bot, or of a state that is lost together with its pause directory; adfbot never touches them", repo, text.Plural(foreign, "open issue"), login)
 	}
-}
-
-// plural is a number with its noun, e.g. "1 project" and "3 projects".
-func plural(n int, noun string) string {
-	if n == 1 {
-		return "1 " + noun
-	}
-	return fmt.Sprintf("%d %ss", n, noun)
 }
 
 // nearest is the closest directory above a path that exists.
@@ -357,35 +351,4 @@ func nearest(path string) string {
 		}
 		path = filepath.Dir(path)
 	}
-}
-
-// notWritable says what to do where this user may not write a file or directory; "" where it may, or where nothing is
-// there.
-func notWritable(path string) string {
-	info, err := os.Stat(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return ""
-	}
-	if err != nil {
-		return err.Error()
-	}
-	const rw, rwx = 6, 7
-	mode := uint32(rw)
-	if info.IsDir() {
-		mode = rwx
-	}
-	if err := syscall.Access(path, mode); err != nil {
-		if errors.Is(err, syscall.EROFS) {
-			return "its file system is read-only"
-		}
-		st, _ := info.Sys().(*syscall.Stat_t)
-		me, _ := user.Current()
-		name := strconv.Itoa(os.Geteuid())
-		if me != nil {
-			name = me.Username
-		}
-		return fmt.Sprintf("%s may not write it (%s, owner %d:%d): chown %s %s, or give its group the right with chmod g+rwX %s",
-			name, info.Mode(), st.Uid, st.Gid, name, path, path)
-	}
-	return ""
 }

@@ -18,7 +18,9 @@ import (
 	"github.com/terraphim/adfbot/internal/bot"
 	"github.com/terraphim/adfbot/internal/config"
 	"github.com/terraphim/adfbot/internal/fault"
+	"github.com/terraphim/adfbot/internal/status"
 	"github.com/terraphim/adfbot/internal/store"
+	"github.com/terraphim/adfbot/internal/store/sqlite"
 	"github.com/terraphim/adfbot/pause"
 )
 
@@ -187,13 +189,13 @@ func (w *world) fail(project string, times int) (last bot.Recorded) {
 }
 
 // sweep sweeps as a person does.
-func (w *world) sweep() (rep bot.SweepReport, err error) {
+func (w *world) sweep() (rep status.SweepReport, err error) {
 	w.t.Helper()
 	w.with(bot.Operate, func(b *bot.Bot) { rep, err = b.Sweep(ctx, escalate.SweepOptions{Force: true}) })
 	return rep, err
 }
 
-func (w *world) sweepWell() bot.SweepReport {
+func (w *world) sweepWell() status.SweepReport {
 	w.t.Helper()
 	rep, err := w.sweep()
 	require.NoError(w.t, err)
@@ -233,7 +235,7 @@ func (w *world) issues(state string) (out []giteatest.Issue) {
 }
 
 // project is a project's share of the status.
-func (w *world) project(id string) (p bot.ProjectStatus) {
+func (w *world) project(id string) (p status.Project) {
 	w.t.Helper()
 	for _, p = range w.status().Projects {
 		if p.ID == id {
@@ -244,7 +246,7 @@ func (w *world) project(id string) (p bot.ProjectStatus) {
 	return p
 }
 
-func (w *world) status() (s bot.Status) {
+func (w *world) status() (s status.Status) {
 	w.t.Helper()
 	w.with(bot.Look, func(b *bot.Bot) {
 		var err error
@@ -254,7 +256,7 @@ func (w *world) status() (s bot.Status) {
 	return s
 }
 
-func (w *world) kinds(rep bot.SweepReport) (out []string) {
+func (w *world) kinds(rep status.SweepReport) (out []string) {
 	for _, a := range rep.Actions {
 		out = append(out, string(a.Kind)+" "+a.Project)
 	}
@@ -262,9 +264,9 @@ func (w *world) kinds(rep bot.SweepReport) (out []string) {
 }
 
 // inState opens the state itself.
-func (w *world) inState(f func(s *store.Store)) {
+func (w *world) inState(f func(s store.State)) {
 	w.t.Helper()
-	s, err := store.Open(ctx, w.cfg.State, store.Options{Now: w.now})
+	s, err := sqlite.Open(ctx, w.cfg.State, sqlite.Options{Now: w.now})
 	require.NoError(w.t, err)
 	defer func() { require.NoError(w.t, s.Close()) }()
 	f(s)

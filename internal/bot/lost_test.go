@@ -13,6 +13,7 @@ import (
 	"github.com/terraphim/adfbot/escalate"
 	"github.com/terraphim/adfbot/escalate/giteatest"
 	"github.com/terraphim/adfbot/internal/bot"
+	"github.com/terraphim/adfbot/internal/status"
 )
 
 // copyState is a copy of the state as an operator makes one, and what puts it back.
@@ -178,7 +179,7 @@ func (w *world) files() (out []string) {
 	return out
 }
 
-func (w *world) lastSweep() (rep bot.SweepReport, ok bool) {
+func (w *world) lastSweep() (rep status.SweepReport, ok bool) {
 	w.t.Helper()
 	w.with(bot.Look, func(b *bot.Bot) {
 		var err error

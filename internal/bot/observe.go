@@ -3,62 +3,60 @@ package bot
 import (
 	"sync"
 	"time"
+
+	"github.com/terraphim/adfbot/internal/status"
 )
 
-// Observer is told what the bot does, for metrics and the watchdog. Its methods are called from several goroutines and
-// must not block.
+// Observer is called for what the bot does, from several goroutines. Its methods must not block.
 type Observer interface {
-	// Sweeping is called when a sweep begins; a dry run is none.
+	// Sweeping is called when a sweep begins, but not for a dry run.
 	Sweeping()
-	// Swept is called when it has ended. The schedule wants the next one after the given time, 0 where that can't be told.
-	Swept(rep SweepReport, err error, next time.Duration)
-	// Requested is called after each request to Gitea; status is 0 where there was no answer.
+	// Swept is called when a sweep has ended. By the schedule the next one comes after next, 0 where that is not known.
+	Swept(rep status.SweepReport, err error, next time.Duration)
+	// Requested is called after each request to Gitea. The status is 0 where there was no answer.
 	Requested(op string, status int, took time.Duration)
 }
 
-// Observers are told everything, one after the other.
+// Observers are an [Observer] that calls them one after the other.
 type Observers []Observer
 
-func (o Observers) sweeping() {
+// Sweeping is [Observer.Sweeping].
+func (o Observers) Sweeping() {
 	for _, x := range o {
 		x.Sweeping()
 	}
 }
 
-func (o Observers) swept(rep SweepReport, err error, next time.Duration) {
+// Swept is [Observer.Swept].
+func (o Observers) Swept(rep status.SweepReport, err error, next time.Duration) {
 	for _, x := range o {
 		x.Swept(rep, err, next)
 	}
 }
 
-func (o Observers) requested() func(string, int, time.Duration) {
-	if len(o) == 0 {
-		return nil
-	}
-	return func(op string, status int, took time.Duration) {
-		for _, x := range o {
-			x.Requested(op, status, took)
-		}
+// Requested is [Observer.Requested].
+func (o Observers) Requested(op string, status int, took time.Duration) {
+	for _, x := range o {
+		x.Requested(op, status, took)
 	}
 }
 
-// How long a daemon's sweeps may hang or stay away before its watchdog lets it be restarted. Every request to Gitea has a
-// timeout of its own, so a sweep that takes longer than this waits for something that will not come: a dead network mount
-// under the pause directory, or a lock.
+// How long a sweep may take, and how late it may be, before the watchdog lets systemd restart the daemon. Every request to
+// Gitea has a timeout, so a longer sweep hangs: on a dead network mount under the pause directory, or on a lock.
 const (
 	pulseStuck = 30 * time.Minute
 	pulseGrace = 10 * time.Minute
 )
 
-// Pulse is an [Observer] that tells whether a daemon's sweeps go on. The zero value is not usable.
+// Pulse is an [Observer] that knows whether a daemon's sweeps go on. Make one with [NewPulse].
 type Pulse struct {
 	mu    sync.Mutex
-	begun time.Time     // of the sweep that is going on; zero: none is
-	ended time.Time     // of the last one; at first the pulse's own beginning
-	next  time.Duration // from ended to the next sweep by the schedule
+	begun time.Time     // when the sweep under way began; zero: there is none
+	ended time.Time     // when the last one ended, at first when the pulse was made
+	next  time.Duration // from ended to the next one by the schedule
 }
 
-// NewPulse begins with a healthy pulse: the daemon sweeps at its start.
+// NewPulse returns a pulse that expects the first sweep soon.
 func NewPulse() *Pulse { return &Pulse{ended: time.Now()} }
 
 // Sweeping is [Observer.Sweeping].
@@ -68,8 +66,8 @@ func (p *Pulse) Sweeping() {
 	p.begun = time.Now()
 }
 
-// Swept is [Observer.Swept]. That a sweep failed is for people to mend: restarting the daemon would not.
-func (p *Pulse) Swept(_ SweepReport, _ error, next time.Duration) {
+// Swept is [Observer.Swept]. A restart would not repair a sweep that failed.
+func (p *Pulse) Swept(_ status.SweepReport, _ error, next time.Duration) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.begun, p.ended, p.next = time.Time{}, time.Now(), next
@@ -78,7 +76,7 @@ func (p *Pulse) Swept(_ SweepReport, _ error, next time.Duration) {
 // Requested is [Observer.Requested].
 func (p *Pulse) Requested(string, int, time.Duration) {}
 
-// Alive tells whether the sweeps go on. It goes by the monotonic clock: a clock that was set is no reason for a restart.
+// Alive reports whether the sweeps go on, by the monotonic clock: a clock that was set is no reason for a restart.
 func (p *Pulse) Alive() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()

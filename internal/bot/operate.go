@@ -99,18 +99,6 @@ func (b *Bot) ResumeBy(ctx context.Context, project, who string) (Done, error) {
 	return d, nil
 }
 
-// Knows tells whether state or pause directory know of a project that may have left the configuration.
-func (b *Bot) Knows(ctx context.Context, project string) (bool, error) {
-	open, err := b.store.Unsettled(ctx, project)
-	if err != nil || len(open) > 0 {
-		return len(open) > 0, err
-	}
-	if h, err := b.store.Hold(ctx, project); err != nil || h != nil {
-		return h != nil, err
-	}
-	return b.rec.Look(project).State == incident.FlagThere, nil
-}
-
 // Restore writes the flags of all open incidents and holds again, and then the sentinel: after a reboot that emptied the
 // directory, or into a new directory. It is refused where the directory is in order: a flag that is missing there was
 // removed by a person.
@@ -209,7 +197,7 @@ func (b *Bot) restoreFlags(ctx context.Context, projects []string) (paused []str
 // restoreFlag does it for one project, under its lock and with the state read again: where a person made the sentinel
 // meanwhile, a sweep may just have ended the incident.
 func (b *Bot) restoreFlag(ctx context.Context, project string) (paused bool, err error) {
-	unlock, err := b.store.LockHere(ctx, "flag/"+project, lockWait)
+	unlock, err := b.local.LockHere(ctx, "flag/"+project, lockWait)
 	if err != nil {
 		return false, err
 	}
@@ -244,61 +232,4 @@ func (b *Bot) restoreFlag(ctx context.Context, project string) (paused bool, err
 	}
 	h.FlagWritten = b.now()
 	return true, b.store.SetHold(ctx, *h)
-}
-
-// WouldResume names the projects that a bare touch of the sentinel would resume: their flags were in the directory.
-func (b *Bot) WouldResume(ctx context.Context) ([]string, error) {
-	incidents, err := b.store.Unsettled(ctx, "")
-	if err != nil {
-		return nil, err
-	}
-	holds, err := b.store.Holds(ctx)
-	if err != nil {
-		return nil, err
-	}
-	var out []string
-	for _, i := range incidents {
-		if i.IsOpen() && !i.FlagWritten.IsZero() {
-			out = append(out, i.Project)
-		}
-	}
-	for _, h := range holds {
-		if !h.FlagWritten.IsZero() && !slices.Contains(out, h.Project) {
-			out = append(out, h.Project)
-		}
-	}
-	slices.Sort(out)
-	return out, nil
-}
-
-// isLost reports whether err means that the flags in the pause directory may be lost, which `adfbot restore` repairs.
-func isLost(err error) bool {
-	return errors.Is(err, pause.ErrNoDir) || errors.Is(err, pause.ErrNoSentinel) || errors.Is(err, pause.ErrBadSentinel)
-}
-
-// adviseRestore adds adfbot's fix to an error about lost flags where the state cannot say which projects it is about.
-func adviseRestore(err error) error {
-	if !isLost(err) {
-		return err
-	}
-	return fmt.Errorf("%w\nadfbot restore creates the sentinel and the flags of all paused projects again", err)
-}
-
-// Explain adds adfbot's fix to an error about lost flags, and which projects a bare touch of the sentinel would resume.
-func (b *Bot) Explain(ctx context.Context, err error) error {
-	if !isLost(err) {
-		return err
-	}
-	projects, err2 := b.WouldResume(ctx)
-	written, err3 := b.store.FlagsWritten(ctx)
-	err2 = errors.Join(err2, err3)
-	switch {
-	case err2 != nil:
-		return errors.Join(adviseRestore(err), err2)
-	case len(projects) == 0 && !written:
-		return fmt.Errorf("%w\nnothing was ever paused here: adfbot serve, the first result or adfbot pause makes the directory ready", err)
-	case len(projects) == 0:
-		return fmt.Errorf("%w\na bare touch would resume no project; adfbot restore makes the directory ready again", err)
-	}
-	return fmt.Errorf("%w\na bare touch would resume: %s; adfbot restore keeps them paused", err, strings.Join(projects, ", "))
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/terraphim/adfbot/internal/bot"
 	"github.com/terraphim/adfbot/internal/config"
 	"github.com/terraphim/adfbot/internal/fault"
+	"github.com/terraphim/adfbot/internal/proc"
 	"github.com/terraphim/adfbot/internal/testhost"
 )
 
@@ -58,10 +59,6 @@ func (c child) run() int {
 	if err != nil {
 		panic(err)
 	}
-	bot.SetWaits(200*time.Millisecond, 200*time.Millisecond)
-	if c.Together != 0 {
-		bot.SetTogether(c.Together)
-	}
 	env := bot.Env{Getenv: func(k string) string { return map[string]string{"BOT_TOKEN": token}[k] }}
 	ctx := fault.With(ctx, func(s string) {
 		switch s {
@@ -79,7 +76,8 @@ func (c child) run() int {
 	switch c.Do {
 	case "exec":
 		return bot.Exec(ctx, cfg, env, bot.ExecRequest{Project: c.Project, Agent: "project-meta", RunID: c.RunID, Timeout: c.Timeout,
-			Command: c.Command, Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr})
+			Command: c.Command, Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr,
+			Waits: proc.Waits{Output: 200 * time.Millisecond, Kill: 200 * time.Millisecond, Interrupted: c.Together}})
 	case "check":
 		for _, f := range bot.Check(ctx, cfg, true, env) {
 			fmt.Printf("%s %s %s\n", f.Level, f.What, f.Text)

@@ -10,7 +10,9 @@ import (
 	"github.com/terraphim/adfbot/escalate/incident"
 	"github.com/terraphim/adfbot/internal/config"
 	"github.com/terraphim/adfbot/internal/fault"
+	"github.com/terraphim/adfbot/internal/hostlocal"
 	"github.com/terraphim/adfbot/internal/redact"
+	"github.com/terraphim/adfbot/internal/status"
 	"github.com/terraphim/adfbot/internal/store"
 	"github.com/terraphim/adfbot/pause"
 )
@@ -82,7 +84,7 @@ func (b *Bot) recordChecked(ctx context.Context, r store.Result) (Recorded, erro
 	case out.Answer.Incident != "":
 		if out.Tripped {
 			// Its process may have died on the way; what it left undone is the sweep's, which looks before it writes.
-			out.Flag = b.rec.Look(r.Project)
+			out.Flag = b.rec.Look(ctx, r.Project)
 		}
 		found, err := b.store.Incidents(ctx, out.Answer.Incident)
 		if err != nil { // no error of the result, which is stored: who took it for one would record it again
@@ -131,7 +133,7 @@ func (b *Bot) knowsRepository(project string) bool {
 // generation. If that cannot be told, the result is stored all the same.
 func (b *Bot) storeResult(ctx context.Context, r store.Result, out *Recorded) (err error) {
 	// Nothing follows from a flag that is not there for a project that has nothing to resume.
-	if out.Flag = b.rec.Look(r.Project); out.Flag.State == incident.FlagGone {
+	if out.Flag = b.rec.Look(ctx, r.Project); out.Flag.State == incident.FlagGone {
 		idle := false
 		if out.Answer, idle, err = b.store.RecordIfIdle(ctx, r, b.limits(r.Project)); idle || err != nil {
 			return err
@@ -164,10 +166,7 @@ func (b *Bot) logResult(r store.Result, a store.Answer) {
 }
 
 func (b *Bot) limits(project string) store.Limits {
-	p, ok := b.cfg.Project(project)
-	if !ok {
-		p.Threshold, p.ResumeThreshold = b.cfg.Breaker.Threshold, b.cfg.Breaker.ResumeThreshold
-	}
+	p := b.cfg.ProjectOrDefault(project)
 	return store.Limits{Threshold: p.Threshold, Resume: p.ResumeThreshold, Instance: b.cfg.Instance, Host: b.host}
 }
 
@@ -186,7 +185,7 @@ func OutcomeOf(p config.Project, code int) string {
 
 // Intake takes in the results that could not be stored earlier. It returns how many, and what could not be taken in.
 func (b *Bot) Intake(ctx context.Context) (int, error) {
-	spooled, err := b.store.Spooled()
+	spooled, err := b.local.Spool().List()
 	if err != nil {
 		return 0, err
 	}
@@ -208,7 +207,7 @@ func (b *Bot) Intake(ctx context.Context) (int, error) {
 			b.log.Info("spooled result taken in", "project", e.Result.Project, "run_id", e.Result.RunID)
 		}
 		n++
-		errs = append(errs, b.store.Taken(e))
+		errs = append(errs, e.Remove())
 	}
 	return n, errors.Join(errs...)
 }
@@ -222,7 +221,7 @@ func (b *Bot) Reap(ctx context.Context) (int, error) {
 	n := 0
 	var errs []error
 	for _, run := range runs {
-		if !b.store.Gone(ctx, run) {
+		if !b.local.Gone(run) {
 			continue
 		}
 		// A result that was spooled a moment ago, after Intake looked: its process spools first and lets go then.
@@ -244,6 +243,7 @@ func (b *Bot) Reap(ctx context.Context) (int, error) {
 			errs = append(errs, err)
 			continue
 		}
+		b.local.RemoveRun(run.ID)
 		if !recorded {
 			continue
 		}
@@ -258,7 +258,7 @@ func (b *Bot) Reap(ctx context.Context) (int, error) {
 
 // spooled tells whether the run's result waits in the spool.
 func (b *Bot) spooled(run store.Run) (bool, error) {
-	list, err := b.store.Spooled()
+	list, err := b.local.Spool().List()
 	for _, e := range list {
 		if r := e.Result; e.Err == nil && r.Project == run.Project && r.Agent == run.Agent && r.RunID == run.RunID {
 			return true, nil
@@ -270,18 +270,11 @@ func (b *Bot) spooled(run store.Run) (bool, error) {
 // SpoolResult keeps a result that can't be stored, and says so in words for the person who reads stderr.
 func SpoolResult(cfg *config.Config, r store.Result, cause error) (string, error) {
 	if r.RunID == "" {
-		r.RunID = "spooled-" + store.NewID()
+		r.RunID = "spooled-" + pause.NewRandomID()
 	}
-	file, err := store.Spool(cfg.State, r)
+	file, err := hostlocal.Beside(cfg.State).Spool().Add(r)
 	if err != nil {
-		return LostText(r), errors.Join(cause, err)
+		return status.LostText(r), errors.Join(cause, err)
 	}
 	return fmt.Sprintf("the result is kept in %s and is taken in by the next adfbot command that can; do not record it again", file), cause
-}
-
-// LostText says that a result with a run id could be kept nowhere, and the command that records it, for a shell. Project, agent
-// and outcome need no quotes.
-func LostText(r store.Result) string {
-	return fmt.Sprintf("the result (%s of %s in %s) is LOST unless you record it: adfbot record --project %s --agent %s --run-id %s --%s",
-		r.Outcome, r.Agent, r.Project, r.Project, r.Agent, config.ShellQuote(r.RunID), r.Outcome)
 }

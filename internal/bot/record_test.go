@@ -17,7 +17,6 @@ import (
 	"github.com/terraphim/adfbot/internal/config"
 	"github.com/terraphim/adfbot/internal/store"
 	"github.com/terraphim/adfbot/internal/testhost"
-	"github.com/terraphim/adfbot/pause"
 )
 
 func TestATripWritesTheFlagOpensTheIssueAndSaysSo(t *testing.T) {
@@ -303,7 +302,7 @@ func TestTenProcessesThatRecordTheThirdFailureAtOnceMakeOneTripFlagAndIncident(t
 		tripped += strings.Count(outs[n].String(), "tripped")
 	}
 	require.Equal(t, 1, tripped)
-	w.inState(func(s *store.Store) {
+	w.inState(func(s store.State) {
 		list, err := s.IncidentsOf(ctx, "odilo", 10)
 		require.NoError(t, err)
 		require.Len(t, list, 1)
@@ -313,13 +312,8 @@ func TestTenProcessesThatRecordTheThirdFailureAtOnceMakeOneTripFlagAndIncident(t
 
 func TestAnUnknownProjectOrABadIDIsRefusedBeforeTheFileSystem(t *testing.T) {
 	w := newWorld(t)
-	var unknown *bot.UnknownProjectError
-	require.ErrorAs(t, bot.CheckProject(w.cfg, "nobody"), &unknown)
-	require.EqualError(t, unknown, `unknown project "nobody": the configuration has [odilo atlas]`)
 	for _, id := range []string{"", "../x", "/etc/x", "a\nb", "a\x00b", strings.Repeat("x", 200)} {
-		require.ErrorIs(t, bot.CheckProject(w.cfg, id), pause.ErrID, "%q", id)
-		r := w.exec(id, "true")
-		require.Equal(t, bot.ExitNotBegun, r.code)
+		require.Equal(t, bot.ExitNotBegun, w.exec(id, "true").code)
 	}
 	r := w.exec("nobody", "true")
 	require.Equal(t, bot.ExitNotBegun, r.code)

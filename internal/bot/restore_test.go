@@ -10,6 +10,7 @@ import (
 
 	"github.com/terraphim/adfbot/internal/bot"
 	"github.com/terraphim/adfbot/internal/store"
+	"github.com/terraphim/adfbot/pause"
 )
 
 // wiped is a world in which odilo has an incident and atlas a hold, and whose directory was emptied.
@@ -124,7 +125,7 @@ func TestWhereTheSentinelIsThereNothingIsRestored(t *testing.T) {
 
 func TestIntoAnotherInstallationsDirectoryNothingIsRestored(t *testing.T) {
 	w := wiped(t)
-	theirs := store.NewID()
+	theirs := pause.NewRandomID()
 	require.NoError(t, os.WriteFile(w.sentinel(), []byte(theirs+"\n"), 0o644))
 	_, err := w.restore()
 	require.ErrorContains(t, err, "its sentinel names installation "+theirs)
@@ -160,7 +161,7 @@ func TestABareTouchResumesWhatHadAFlagAndIsGivenTheInstallationsID(t *testing.T)
 	w.touch(w.sentinel())
 	w.sweepWell()
 	require.Len(t, w.issues("closed"), 1)
-	w.inState(func(s *store.Store) { require.Equal(t, s.Installation(), strings.TrimSpace(w.read(w.sentinel()))) })
+	w.inState(func(s store.State) { require.Equal(t, s.Installation(), strings.TrimSpace(w.read(w.sentinel()))) })
 	w.must(0, "odilo", "true")
 	w.must(0, "atlas", "true")
 }
@@ -173,9 +174,8 @@ func TestAFlagThatWasNeverWrittenIsNotAmongThoseThatATouchWouldResume(t *testing
 	w.dies(child{Do: "pause", Project: "third", KillAt: "hold-noted"})
 	w.wipe()
 	w.with(bot.Look, func(b *bot.Bot) {
-		ids, err := b.WouldResume(ctx)
-		require.NoError(t, err)
-		require.Equal(t, []string{"atlas", "odilo"}, ids, "the third's flag is written as soon as the directory is known")
+		require.ErrorContains(t, b.Explain(ctx, pause.ErrNoSentinel), "a bare touch would resume: atlas, odilo;",
+			"the third's flag is written as soon as the directory is known")
 	})
 	w.touch(w.sentinel())
 	w.configure(strings.ReplaceAll(w.yaml, "http://127.0.0.1:1", "http://gitea.example"))

@@ -12,22 +12,8 @@ import (
 
 	"github.com/terraphim/adfbot/escalate"
 	"github.com/terraphim/adfbot/internal/config"
-	"github.com/terraphim/adfbot/internal/store"
-	"github.com/terraphim/adfbot/pause"
+	"github.com/terraphim/adfbot/internal/status"
 )
-
-// SweepReport is what one sweep did, or would do.
-type SweepReport struct {
-	escalate.Report
-	DryRun   bool          `json:"dry_run"`
-	At       time.Time     `json:"at"`
-	Took     time.Duration `json:"took_ns"`
-	TakenIn  int           `json:"taken_in"`  // spooled results
-	LostRuns int           `json:"lost_runs"` // runs that were gone without a result
-	Pruned   int           `json:"pruned"`    // old results
-	// PruneFrom, where it is not zero, is when old results may be deleted again; see pruneFrom.
-	PruneFrom time.Time `json:"prune_from,omitzero"`
-}
 
 // pruneAtOnce keeps a sweep's share of history small; the next sweep takes the next ones.
 const pruneAtOnce = 1000
@@ -38,7 +24,7 @@ const clockTrust = 24 * time.Hour
 // pruneFrom decides from when on old results may be deleted; the zero time is at once. After a leap of over a day, as the
 // schedule sees it, nobody can tell whether the machine was off or the clock is wrong; and a clock that is a year ahead
 // would delete everything within minutes. So a person gets a day to set it right.
-func pruneFrom(last SweepReport, due, now time.Time) time.Time {
+func pruneFrom(last status.SweepReport, due, now time.Time) time.Time {
 	switch from := last.PruneFrom; {
 	case from.IsZero() && now.Sub(due) > clockTrust:
 		return now.Add(clockTrust)
@@ -50,13 +36,13 @@ func pruneFrom(last SweepReport, due, now time.Time) time.Time {
 }
 
 // prune deletes old results, if the clock is to be trusted that far.
-func (b *Bot) prune(ctx context.Context, rep *SweepReport, now time.Time) error {
+func (b *Bot) prune(ctx context.Context, rep *status.SweepReport, now time.Time) error {
 	last, ok, err := b.LastSweep(ctx)
 	if err != nil {
 		return err
 	}
 	if ok {
-		rep.PruneFrom = pruneFrom(last, last.At.Add(b.untilNext(last.At)), now)
+		rep.PruneFrom = pruneFrom(last, last.At.Add(b.UntilNextSweep(last.At)), now)
 	}
 	if now.Before(rep.PruneFrom) {
 		if last.PruneFrom.IsZero() {
@@ -69,12 +55,10 @@ func (b *Bot) prune(ctx context.Context, rep *SweepReport, now time.Time) error 
 	return err
 }
 
-const metaSweep = "last_sweep"
-
 // Sweep takes in what waits, and brings flags, incidents and issues together.
-func (b *Bot) Sweep(ctx context.Context, opt escalate.SweepOptions) (SweepReport, error) {
+func (b *Bot) Sweep(ctx context.Context, opt escalate.SweepOptions) (status.SweepReport, error) {
 	begun := b.now()
-	rep := SweepReport{DryRun: opt.DryRun, At: begun.UTC()}
+	rep := status.SweepReport{DryRun: opt.DryRun, At: begun.UTC()}
 	var errs, own []error
 	note := func(err error) {
 		if err != nil {
@@ -87,7 +71,7 @@ func (b *Bot) Sweep(ctx context.Context, opt escalate.SweepOptions) (SweepReport
 			return rep, err
 		}
 		defer b.endSweep()
-		b.env.Observe.sweeping()
+		b.env.Observe.Sweeping()
 		rep.TakenIn, err = b.Intake(ctx)
 		note(err)
 		rep.LostRuns, err = b.Reap(ctx)
@@ -97,8 +81,11 @@ func (b *Bot) Sweep(ctx context.Context, opt escalate.SweepOptions) (SweepReport
 	errs = append(errs, b.Explain(ctx, err))
 	if !opt.DryRun {
 		note(b.prune(ctx, &rep, begun))
-		note(b.store.KeepReady())
-		note(b.store.Tidy(ctx))
+		if b.rec.CheckPause() == nil {
+			b.rec.Dir().RemoveOldTemps()
+		}
+		note(b.keepReady())
+		note(b.local.Tidy(ctx, b.store.Running))
 	}
 	for _, err := range own { // those of the reconciler are in its report
 		if s := err.Error(); !slices.Contains(rep.Errors, s) {
@@ -112,8 +99,8 @@ func (b *Bot) Sweep(ctx context.Context, opt escalate.SweepOptions) (SweepReport
 	}
 	// The report is for status; it must not keep the sweep from being reported.
 	doc, err := json.Marshal(rep)
-	err = errors.Join(append(errs, err, b.store.SetMeta(context.WithoutCancel(ctx), metaSweep, string(doc)))...)
-	b.env.Observe.swept(rep, err, b.untilNext(b.now()))
+	err = errors.Join(append(errs, err, b.store.SetMeta(context.WithoutCancel(ctx), status.SweepKey, string(doc)))...)
+	b.env.Observe.Swept(rep, err, b.UntilNextSweep(b.now()))
 	if ctx.Err() != nil {
 		b.log.Info("sweep was told to end, the next one goes on", "done", len(rep.Actions))
 		return rep, err
@@ -134,7 +121,7 @@ func (b *Bot) beginSweep(ctx context.Context) error {
 
 func (b *Bot) endSweep() { <-b.sweeping }
 
-func (b *Bot) logSweep(rep SweepReport, err error) {
+func (b *Bot) logSweep(rep status.SweepReport, err error) {
 	switch {
 	case err != nil:
 		b.log.Error("sweep", "projects", rep.Projects, "done", len(rep.Actions), "took", rep.Took, "err", err)
@@ -145,31 +132,21 @@ func (b *Bot) logSweep(rep SweepReport, err error) {
 	}
 }
 
-// LastSweep returns the report of the last sweep of any process; false where there was none.
-func (b *Bot) LastSweep(ctx context.Context) (SweepReport, bool, error) {
-	var rep SweepReport
-	doc, err := b.store.Meta(ctx, metaSweep)
-	if err != nil || doc == "" {
-		return rep, false, err
-	}
-	return rep, true, json.Unmarshal([]byte(doc), &rep)
-}
-
 // DryRun tells what a sweep would do, and writes nothing. Where there is no state it plans with a new one, which takes its
 // id from the sentinel and is thrown away.
-func DryRun(ctx context.Context, cfg *config.Config, env Env) (SweepReport, error) {
+func DryRun(ctx context.Context, cfg *config.Config, env Env) (status.SweepReport, error) {
 	b, err := Open(ctx, cfg, Look, env)
 	if errors.Is(err, fs.ErrNotExist) {
 		return planWithoutState(ctx, cfg, env)
 	}
 	if err != nil {
-		return SweepReport{}, err
+		return status.SweepReport{}, err
 	}
 	rep, err := b.Sweep(ctx, escalate.SweepOptions{DryRun: true, Force: true})
 	return rep, errors.Join(err, b.Close())
 }
 
-func planWithoutState(ctx context.Context, cfg *config.Config, env Env) (rep SweepReport, err error) {
+func planWithoutState(ctx context.Context, cfg *config.Config, env Env) (rep status.SweepReport, err error) {
 	dir, err := os.MkdirTemp("", "adfbot-plan-")
 	if err != nil {
 		return rep, err
@@ -177,7 +154,7 @@ func planWithoutState(ctx context.Context, cfg *config.Config, env Env) (rep Swe
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 	there := *cfg
 	there.State = filepath.Join(dir, "adfbot.db")
-	made, err := store.Open(ctx, there.State, store.Options{Sentinel: func() (string, error) { return sentinelID(pause.New(cfg.PauseDir)) }})
+	made, err := openState(ctx, &there, false, env.Now)
 	if err != nil {
 		return rep, err
 	}

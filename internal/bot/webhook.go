@@ -71,18 +71,3 @@ func (b *Bot) SweepProject(ctx context.Context, project string) (escalate.Report
 	}
 	return rep, err
 }
-
-// operatorProblems are those that a sweep found with the configured operators.
-func (b *Bot) operatorProblems(ctx context.Context) []string {
-	var out []string
-	ops, err := b.store.Operators(ctx, b.cfg.Gitea.URL)
-	if err != nil {
-		return nil // a state from before there were operators, opened to be read only
-	}
-	for _, o := range ops {
-		if o.Problem != "" {
-			out = append(out, o.Problem)
-		}
-	}
-	return out
-}

@@ -152,25 +152,6 @@ func (c *Config) inherit() {
 	c.Breaker.ResumeThreshold = threshold(c.Breaker.ResumeThreshold, c.Breaker.Threshold)
 }
 
-// Project returns the project with the given id, and whether it is configured.
-func (c *Config) Project(id string) (Project, bool) {
-	for _, p := range c.Projects {
-		if p.ID == id {
-			return p, true
-		}
-	}
-	return Project{}, false
-}
-
-// ProjectIDs returns the ids in the order of the file.
-func (c *Config) ProjectIDs() []string {
-	ids := make([]string, len(c.Projects))
-	for i, p := range c.Projects {
-		ids[i] = p.ID
-	}
-	return ids
-}
-
 // Find returns the path of the configuration: flag, else $ADFBOT_CONFIG, else [DefaultPath]. It never looks in the
 // working directory, which may belong to an agent.
 func Find(flag string, getenv func(string) string) string {

@@ -114,6 +114,3 @@ func parseSecret(s string) (string, error) {
 	}
 	return s, nil
 }
-
-// ShellQuote is [text.ShellQuote].
-func ShellQuote(word string) string { return text.ShellQuote(word) }

@@ -25,17 +25,7 @@ type Locks struct {
 func NewLocks(dir string) *Locks { return &Locks{path: filepath.Join(dir, "locks")} }
 
 // Create creates the file if it is missing. A lock can then be taken on a full disk too.
-func (l *Locks) Create() error {
-	f, err := os.OpenFile(l.path, os.O_CREATE|os.O_EXCL|os.O_RDWR|noLink, 0o600)
-	if errors.Is(err, fs.ErrExist) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	inherit(f)
-	return f.Close()
-}
+func (l *Locks) Create() error { return CreateFile(l.path) }
 
 // LockHere takes the lock that guards files of this host. If the lock is not free within wait, the error is
 // a [*LockTimeoutError]; a wait of 0 tries once. A lock that is free is taken even if ctx is done.

@@ -1,6 +1,5 @@
-// Package testhost gives tests what they need of the machine: root, another user, disks that are small, full or read-only,
-// processes of their own that are killed, stopped or started together, and changes to wait for. A test is skipped where
-// the machine does not have what it needs.
+// Package testhost gives tests what they need of the machine: root, another user, disks that are small, full or read-only.
+// A test is skipped where the machine does not have it.
 package testhost
 
 import (

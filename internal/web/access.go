@@ -16,48 +16,48 @@ import (
 	"github.com/terraphim/adfbot/internal/config"
 )
 
-// access is what a request needs.
+// access is the right that a route requires.
 type access int
 
 const (
-	// accessOpen: nothing. Only for answers that tell nothing but that the daemon lives.
+	// accessOpen requires nothing. The answer says no more than that the daemon is alive.
 	accessOpen access = iota
-	// accessSigned: nothing here; the handler checks a signature over the body, so that no other check is needed.
+	// accessSigned requires nothing here: the handler checks the signature of the body.
 	accessSigned
-	// accessPublic: nothing on a loopback listener; elsewhere the right to read everything. The gate's handler is the one
-	// exception, see accessGate.
+	// accessPublic requires nothing on a loopback listener, elsewhere accessAdmin.
 	accessPublic
-	// accessGate: as accessPublic, or the right to report for the project in the path.
+	// accessGate is accessPublic, but the right to report for the project in the path is enough.
 	accessGate
-	// accessReport: the right to report for at least one project. The handler asks caller.may for the one it is about.
+	// accessReport requires the right to report for some project. The handler calls caller.may for the one that it is about.
 	accessReport
-	// accessAdmin: everything: http.token_file, or root or the daemon's own user at the socket.
+	// accessAdmin requires http.token_file, or root or the daemon's own user at the socket.
 	accessAdmin
 )
 
 // caller is who sent a request.
 type caller struct {
 	admin    bool
-	known    bool     // it has shown a valid token, or came through the socket
-	projects []string // it may report for
-	name     string   // for notes and the log, e.g. "the API token" or "agent-odilo (uid 1004)"
+	known    bool     // it has sent a valid token, or connected to the socket
+	projects []string // that it may report for
+	name     string   // in notes and the log, e.g. "the API token" or "agent-odilo (uid 1004)"
 }
 
-// may tells whether the caller may report for a project and see what is known of it.
+// may reports whether the caller may report for a project, and see it.
 func (c caller) may(project string) bool {
 	return c.admin || slices.Contains(c.projects, project)
 }
 
 type callerKey struct{}
 
-// callerOf is the caller that [Server.allow] has found out.
+// callerOf returns the caller that [Server.allow] has identified.
 func callerOf(r *http.Request) caller {
 	c, _ := r.Context().Value(callerKey{}).(caller)
 	return c
 }
 
-// allow puts h behind a check of who asks. On TCP that is a token, as Bearer or as the password of Basic, which a browser
-// can be asked for; at the socket it is the peer's user. A wrong token is refused everywhere, also where none is needed.
+// allow identifies the caller and calls h if it has the right. Over TCP a caller is identified by a token, as Bearer or as the
+// password of Basic, which a browser can ask for; at the socket, by the user of its process. A wrong token is always refused,
+// also where none is required.
 func (s *Server) allow(level access, h http.HandlerFunc) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		p := setupOf(r)
@@ -73,7 +73,7 @@ func (s *Server) allow(level access, h http.HandlerFunc) http.HandlerFunc {
 			}
 			if !c.known && !hostAllowed(r.Host, p.cfg.HTTP.Listen) {
 				writeProblem(w, r, http.StatusMisdirectedRequest, "Unknown host",
-					fmt.Sprintf("without a token this bot answers only to its own names: use an IP address, localhost or this machine's host name instead of %s", shown(r.Host)))
+					fmt.Sprintf("without a token this bot answers only to its own names: use an IP address, localhost or this machine's host name instead of %s", quote(r.Host)))
 				return
 			}
 		}
@@ -100,7 +100,7 @@ func (p *setup) permitted(level access, c caller, r *http.Request, socket bool) 
 	return c.admin
 }
 
-// refuse says why, and what would help.
+// refuse answers with the reason and what would help.
 func (p *setup) refuse(w http.ResponseWriter, r *http.Request, level access, c caller, socket bool) {
 	switch {
 	case socket && !c.known:
@@ -127,7 +127,7 @@ func (p *setup) unauthorized(w http.ResponseWriter, r *http.Request, level acces
 	writeProblem(w, r, http.StatusUnauthorized, "Token needed", detail)
 }
 
-// keys are the tokens in force, as hashes: comparing those takes the same time whatever was sent.
+// keys are the tokens in force. They are kept as hashes, so that a comparison takes the same time whatever was sent.
 type keys struct {
 	admin    *[sha256.Size]byte
 	projects []projectKey
@@ -141,7 +141,7 @@ type projectKey struct {
 
 func (k *keys) none() bool { return k.admin == nil && len(k.projects) == 0 }
 
-// readKeys reads the token files. Without a TCP listener none is needed, and none is read.
+// readKeys reads the token files, none where there is no TCP listener.
 func readKeys(cfg *config.Config, getenv func(string) string) (*keys, error) {
 	k := &keys{}
 	if cfg.HTTP.Listen == "" {
@@ -159,7 +159,7 @@ func readKeys(cfg *config.Config, getenv func(string) string) (*keys, error) {
 	return k, errors.Join(errs...)
 }
 
-// caller tells whose token the request shows. Without one it is the unknown caller; false: a wrong one.
+// caller returns whose token the request has. It is false for a wrong token; a request without one has the zero caller.
 func (k *keys) caller(r *http.Request) (caller, bool) {
 	sent := r.Header.Values("Authorization")
 	if len(sent) == 0 {
@@ -193,8 +193,8 @@ func (k *keys) caller(r *http.Request) (caller, bool) {
 	return c, c.admin || len(c.projects) > 0
 }
 
-// hostAllowed keeps web pages out that make a browser believe that their name is this machine's (DNS rebinding): without a
-// token only names are answered that nobody else can give away.
+// hostAllowed prevents DNS rebinding, where the page of another site makes a browser believe that the site's name is this
+// machine's: without a token, only names are answered that no other site can have.
 func hostAllowed(host, listen string) bool {
 	name := host
 	if h, _, err := net.SplitHostPort(host); err == nil {

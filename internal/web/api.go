@@ -10,10 +10,13 @@ import (
 	"time"
 
 	"github.com/terraphim/adfbot/internal/bot"
+	"github.com/terraphim/adfbot/internal/config"
+	"github.com/terraphim/adfbot/internal/hostlocal"
+	"github.com/terraphim/adfbot/internal/status"
 	"github.com/terraphim/adfbot/internal/store"
 )
 
-// openAPI describes the API. A test holds it and the handlers together.
+// openAPI describes the API. A test compares it with the handlers.
 //
 //go:embed openapi.yaml
 var openAPI []byte
@@ -30,7 +33,6 @@ type apiRoute struct {
 	handle  func(http.ResponseWriter, *http.Request) error
 }
 
-// apiTable lists the routes of the API.
 func (s *Server) apiTable() []apiRoute {
 	return []apiRoute{
 		{"GET /api/v1/openapi.yaml", accessOpen, s.getOpenAPI},
@@ -44,7 +46,7 @@ func (s *Server) apiTable() []apiRoute {
 	}
 }
 
-// failing makes a problem of a handler's error. What may be told and what to do depends on the kind of error.
+// failing turns a handler's error into a problem.
 func (s *Server) failing(h func(http.ResponseWriter, *http.Request) error) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		err := h(w, r)
@@ -52,8 +54,8 @@ func (s *Server) failing(h func(http.ResponseWriter, *http.Request) error) http.
 			return
 		}
 		var no *refusal
-		var unknown *bot.UnknownProjectError
-		var locked *store.LockedError
+		var unknown *config.UnknownProjectError
+		var locked *hostlocal.LockTimeoutError
 		switch {
 		case errors.As(err, &no):
 			writeProblem(w, r, no.status, no.title, no.detail)
@@ -71,7 +73,7 @@ func (s *Server) failing(h func(http.ResponseWriter, *http.Request) error) http.
 	}
 }
 
-// callerText is an error's text for those who may know everything.
+// callerText returns the text of an error, for those who may know everything.
 func callerText(r *http.Request, err error) string {
 	if callerOf(r).admin {
 		return clip(err.Error())
@@ -85,34 +87,34 @@ func unavailable(w http.ResponseWriter, r *http.Request, title, detail string) {
 }
 
 // unknownText names the projects that the caller may know of.
-func unknownText(e *bot.UnknownProjectError, c caller) string {
+func unknownText(e *config.UnknownProjectError, c caller) string {
 	known := slices.DeleteFunc(slices.Clone(e.Known), func(id string) bool { return !c.may(id) })
 	if len(known) == 0 {
-		return "there is no project " + shown(e.ID)
+		return "there is no project " + quote(e.ID)
 	}
-	return "there is no project " + shown(e.ID) + ": there are " + strings.Join(known, ", ")
+	return "there is no project " + quote(e.ID) + ": there are " + strings.Join(known, ", ")
 }
 
-// project is the one in the path, if the caller may know of it. left tells that one which left the configuration will do
-// as long as something of it is unfinished.
-func (s *Server) project(r *http.Request, b *bot.Bot, left bool) (string, error) {
+// project returns the project in the path, if the caller may know of it. With orLeft, one that has left the configuration is
+// accepted as long as something of it is unfinished.
+func (s *Server) project(r *http.Request, b *bot.Bot, orLeft bool) (string, error) {
 	id := r.PathValue("id")
 	if c := callerOf(r); c.known && !c.may(id) {
-		return id, notYours(c)
+		return id, notAllowed(c)
 	}
 	var err error
-	if left {
+	if orLeft {
 		err = b.CheckKnown(r.Context(), id)
 	} else {
-		err = bot.CheckProject(s.config(r), id)
+		err = s.config(r).CheckProject(id)
 	}
-	if unknown := new(bot.UnknownProjectError); err != nil && !errors.As(err, &unknown) && !errors.Is(err, store.ErrUnusable) {
-		err = refused(http.StatusNotFound, titleUnknown, "%v", err) // an id that is none
+	if unknown := new(config.UnknownProjectError); err != nil && !errors.As(err, &unknown) && !errors.Is(err, store.ErrUnusable) {
+		err = refused(http.StatusNotFound, titleUnknown, "%v", err) // the id is not valid
 	}
 	return id, err
 }
 
-func notYours(c caller) error {
+func notAllowed(c caller) error {
 	return refused(http.StatusForbidden, "Not allowed", "%s may report for %s and ask about it, and nothing else",
 		c.name, strings.Join(c.projects, ", "))
 }
@@ -125,7 +127,7 @@ func (s *Server) getOpenAPI(w http.ResponseWriter, r *http.Request) error {
 
 // projectsJSON is the answer of GET /api/v1/projects.
 type projectsJSON struct {
-	Projects []bot.ProjectStatus `json:"projects"`
+	Projects []status.Project `json:"projects"`
 }
 
 func (s *Server) getProjects(w http.ResponseWriter, r *http.Request) error {
@@ -139,7 +141,7 @@ func (s *Server) getProjects(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	c := callerOf(r)
-	out := projectsJSON{Projects: []bot.ProjectStatus{}}
+	out := projectsJSON{Projects: []status.Project{}}
 	for _, p := range st.Projects {
 		if c.may(p.ID) {
 			out.Projects = append(out.Projects, p)
@@ -164,7 +166,7 @@ func (s *Server) getProject(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	if len(st.Projects) == 0 {
-		return &bot.UnknownProjectError{ID: id, Known: s.config(r).ProjectIDs()}
+		return &config.UnknownProjectError{ID: id, Known: s.config(r).ProjectIDs()}
 	}
 	writeJSON(w, http.StatusOK, st.Projects[0])
 	return nil
@@ -194,11 +196,11 @@ func (s *Server) postPause(w http.ResponseWriter, r *http.Request) error {
 	if len(wrong) > 0 {
 		return refused(http.StatusBadRequest, titleBody, "%s", strings.Join(wrong, "; "))
 	}
-	ctx, cancel := s.lasting(r)
+	ctx, cancel := s.detached(r)
 	defer cancel()
 	done, err := b.PauseBy(ctx, id, b.Redactor().Redact(why), callerOf(r).name+" over HTTP")
 	if err != nil {
-		return refusedFlag(id, "Not paused", err)
+		return refused(http.StatusServiceUnavailable, "Not paused", "%s: %v", id, err)
 	}
 	writeJSON(w, http.StatusOK, doneJSON{Project: id, Paused: true, Text: done.Text, Problems: append([]string{}, done.Problems...)})
 	return nil
@@ -214,24 +216,19 @@ func (s *Server) postResume(w http.ResponseWriter, r *http.Request) error {
 	if _, err := readObject(w, r); err != nil {
 		return err
 	}
-	ctx, cancel := s.lasting(r)
+	ctx, cancel := s.detached(r)
 	defer cancel()
 	done, err := b.ResumeBy(ctx, id, callerOf(r).name+" over HTTP on "+hostName())
 	if err != nil {
-		return refusedFlag(id, "Not resumed", err)
+		return refused(http.StatusServiceUnavailable, "Not resumed", "%s: %v", id, err)
 	}
 	writeJSON(w, http.StatusOK, doneJSON{Project: id, Text: done.Text, Problems: append([]string{}, done.Problems...)})
 	return nil
 }
 
-// refusedFlag is what became of a person's wish that could not be done: flag or state can't be read or written.
-func refusedFlag(project, title string, err error) error {
-	return refused(http.StatusServiceUnavailable, title, "%s: %v", project, err)
-}
-
 const gateWait = 5 * time.Second
 
-// gateJSON is the answer for a project that may run. The other two are problems: 423 with the reason, 503 unknown.
+// gateJSON is the answer for a project that may run. The others are problems: 423 with the reason, 503 unknown.
 type gateJSON struct {
 	Project string `json:"project"`
 	Paused  bool   `json:"paused"`
@@ -247,7 +244,7 @@ func (s *Server) getGate(w http.ResponseWriter, r *http.Request) error {
 		release()
 		return err
 	}
-	v := s.look(r, b, release, id)
+	v := s.askGate(r, b, release, id)
 	switch {
 	case v.Err != nil:
 		w.Header().Set("Retry-After", strconv.Itoa(int(gateWait/time.Second)))

@@ -14,7 +14,7 @@ import (
 	"github.com/terraphim/adfbot/escalate/giteatest"
 	"github.com/terraphim/adfbot/escalate/incident"
 	"github.com/terraphim/adfbot/escalate/tracker"
-	"github.com/terraphim/adfbot/internal/store"
+	"github.com/terraphim/adfbot/internal/store/sqlite"
 )
 
 func TestTheDescriptionIsValidAndHasEveryRouteAndNoOther(t *testing.T) {
@@ -69,7 +69,7 @@ func TestAProjectShowsItsCountItsRunsAndItsIncident(t *testing.T) {
 	require.Contains(t, s.problem(s.get("/api/v1/projects/nobody", as(adminToken)), 404), "odilo")
 	require.Contains(t, s.problem(s.get("/api/v1/projects/.adfbot", as(adminToken)), 404), "begin with a letter")
 	s.problem(s.get("/api/v1/projects/..%2Fescaped", as(adminToken)), 404)
-	require.Contains(t, s.problem(s.get("/api/v1/projects?x=1", as(adminToken)), 400), "no parameters")
+	require.Contains(t, s.problem(s.get("/api/v1/projects?x=1", as(adminToken)), 400), "is no parameter here")
 }
 
 func TestARunWhoseBeginningNobodyToldHasNone(t *testing.T) {
@@ -149,7 +149,7 @@ func TestAProjectIsPausedAndResumedByHand(t *testing.T) {
 func TestWhoTookAnIncidentIsTold(t *testing.T) {
 	s := newStation(t).described()
 	v := s.result(`{"project":"digital-twins","exit_code":1}`)
-	st, err := store.Open(t.Context(), s.path("state/adfbot.db"), store.Options{})
+	st, err := sqlite.Open(t.Context(), s.path("state/adfbot.db"), sqlite.Options{})
 	require.NoError(t, err)
 	at := time.Date(2026, 11, 23, 7, 5, 0, 0, time.UTC)
 	_, err = st.Change(t.Context(), v.Incident.ID, func(i *incident.Incident) { i.Ack = &incident.Ack{By: tracker.Account{ID: 7, Login: "mira"}, At: at} })

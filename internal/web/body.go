@@ -13,10 +13,9 @@ import (
 	"strings"
 )
 
-// maxBody is the largest body that is read, in bytes.
-const maxBody = 1 << 20
+const maxBody = 1 << 20 // bytes
 
-// refusal is an answer that says no.
+// refusal is a problem as an error.
 type refusal struct {
 	status int
 	title  string
@@ -37,8 +36,7 @@ const (
 	titleUnknown = "Unknown project"
 )
 
-// readObject reads a JSON object with the given fields from the body; null is as good as a field left out. An empty body is
-// an empty object.
+// readObject reads a JSON object with the given fields from the body. An empty body is an empty object.
 func readObject(w http.ResponseWriter, r *http.Request, known ...string) (object, error) {
 	if kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || kind != "application/json" {
 		return nil, refused(http.StatusUnsupportedMediaType, "Not JSON", "send the body as JSON, with the header Content-Type: application/json")
@@ -57,10 +55,10 @@ func readObject(w http.ResponseWriter, r *http.Request, known ...string) (object
 	return parseObject(body, known...)
 }
 
-// object is a JSON object whose fields are known by name and not read yet.
+// object is a JSON object whose fields are not decoded yet.
 type object map[string]json.RawMessage
 
-// parseObject is strict where encoding/json is not: a field that stands twice, is unknown or differs in case is refused.
+// parseObject is stricter than encoding/json: it refuses a field that is repeated, unknown or differs in case.
 func parseObject(body []byte, known ...string) (object, error) {
 	o := object{}
 	if len(bytes.TrimSpace(body)) == 0 {
@@ -82,7 +80,7 @@ func parseObject(body []byte, known ...string) (object, error) {
 		}
 		name, _ := t.(string)
 		if !slices.Contains(known, name) {
-			return nil, refused(http.StatusBadRequest, "Unknown field", "%s is no field here: there are %s", shown(name), strings.Join(known, ", "))
+			return nil, refused(http.StatusBadRequest, "Unknown field", "%s is no field here: there are %s", quote(name), strings.Join(known, ", "))
 		}
 		if _, twice := o[name]; twice {
 			return nil, refused(http.StatusBadRequest, titleBody, "the field %s stands twice: send it once", name)
@@ -102,7 +100,7 @@ func parseObject(body []byte, known ...string) (object, error) {
 	return o, nil
 }
 
-// clip keeps what encoding/json says of a body short.
+// clip shortens what encoding/json says about a body.
 func clip(s string) string {
 	const most = 200
 	if len(s) > most {
@@ -111,32 +109,31 @@ func clip(s string) string {
 	return s
 }
 
-// given tells whether a field is there and not null.
-func (o object) given(name string) bool {
+// has reports whether a field is there and not null.
+func (o object) has(name string) bool {
 	v, ok := o[name]
 	return ok && string(v) != "null"
 }
 
-// text reads a string, "" where it is not given.
+// text returns a string, "" where the object has none, and adds an error where it is something else.
 func (o object) text(name string, errs *[]string) string {
 	var s string
-	if o.given(name) && json.Unmarshal(o[name], &s) != nil {
+	if o.has(name) && json.Unmarshal(o[name], &s) != nil {
 		*errs = append(*errs, name+" must be a string")
 	}
 	return s
 }
 
-// number reads a whole number.
+// number is text for a whole number.
 func (o object) number(name string, errs *[]string) int {
 	var n int
-	if o.given(name) && json.Unmarshal(o[name], &n) != nil {
+	if o.has(name) && json.Unmarshal(o[name], &n) != nil {
 		*errs = append(*errs, name+" must be a whole number")
 	}
 	return n
 }
 
-// query gives the parameters of a request's URL. One that is unknown or stands twice is refused: a misspelt filter would
-// otherwise show everything.
+// query returns the parameters of the URL. It refuses one that is repeated or unknown: a misspelt filter would show everything.
 func query(r *http.Request, known ...string) (map[string]string, error) {
 	values, err := url.ParseQuery(r.URL.RawQuery)
 	if err != nil {
@@ -146,9 +143,9 @@ func query(r *http.Request, known ...string) (map[string]string, error) {
 	for name, v := range values {
 		switch {
 		case len(known) == 0:
-			return nil, refused(http.StatusBadRequest, titleQuery, "there are no parameters here, not %s either", shown(name))
+			return nil, refused(http.StatusBadRequest, titleQuery, "%s is no parameter here: there are none", quote(name))
 		case !slices.Contains(known, name):
-			return nil, refused(http.StatusBadRequest, titleQuery, "%s is no parameter here: there are %s", shown(name), strings.Join(known, ", "))
+			return nil, refused(http.StatusBadRequest, titleQuery, "%s is no parameter here: there are %s", quote(name), strings.Join(known, ", "))
 		case len(v) > 1:
 			return nil, refused(http.StatusBadRequest, titleQuery, "the parameter %s stands twice", name)
 		}

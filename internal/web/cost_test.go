@@ -21,8 +21,10 @@ import (
 
 	"github.com/terraphim/adfbot/internal/bot"
 	"github.com/terraphim/adfbot/internal/config"
+	"github.com/terraphim/adfbot/internal/status"
 	"github.com/terraphim/adfbot/internal/store"
 	"github.com/terraphim/adfbot/internal/yardstick"
+	"github.com/terraphim/adfbot/pause"
 )
 
 // besideEvery is how often the process beside the daemon records: far more often than a cron does.
@@ -54,7 +56,7 @@ func recordBeside(file string) error {
 		if err != nil {
 			return err
 		}
-		_, err = b.Record(ctx, store.Result{Project: "quiet", Agent: "project-meta", Outcome: store.Success, RunID: store.NewID()})
+		_, err = b.Record(ctx, store.Result{Project: "quiet", Agent: "project-meta", Outcome: store.Success, RunID: pause.NewRandomID()})
 		if err != nil {
 			return err
 		}
@@ -123,7 +125,7 @@ func (c *reporter) report() error {
 }
 
 // post reports a result that is not known yet.
-func (c *reporter) post(body string) (v bot.ResultView, err error) {
+func (c *reporter) post(body string) (v status.ResultView, err error) {
 	if _, err := fmt.Fprintf(c.conn, "POST /api/v1/results HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer %s\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s",
 		adminToken, len(body), body); err != nil {
 		return v, err

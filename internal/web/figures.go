@@ -5,26 +5,25 @@ import (
 
 	"github.com/terraphim/adfbot/internal/bot"
 	"github.com/terraphim/adfbot/internal/exposition"
+	"github.com/terraphim/adfbot/internal/status"
 )
 
-// figures are how things stand at one scrape. They are read before the scrape begins, so that one look at the state serves
-// all of them.
+// figures are what one scrape reads from the state.
 type figures struct {
-	ready bot.Readiness
-	now   bot.Figures
-	err   error // the state can't be read: nothing but readiness is told
+	ready status.Readiness
+	now   status.Figures
+	err   error // the state can't be read: only readiness is known
 }
 
-func figuresOf(ctx context.Context, b *bot.Bot) figures {
+func readFigures(ctx context.Context, b *bot.Bot) figures {
 	f, err := b.Figures(ctx)
 	return figures{b.Ready(ctx), f, err}
 }
 
-// put writes the figures on a page.
 func (f figures) put(p *exposition.Page) {
 	for _, c := range f.ready.Checks {
 		p.Gauge("adfbot_ready", "Whether that is in order without which the bot can't do its work, as /readyz says. While the state can't be read, most other series are missing.",
-			truth(c.OK), "check", c.Name)
+			boolValue(c.OK), "check", c.Name)
 	}
 	if f.err != nil {
 		return
@@ -34,7 +33,7 @@ func (f figures) put(p *exposition.Page) {
 	p.Gauge("adfbot_paused_projects", "Paused projects, also those that are not configured any more.", float64(n.Paused))
 	for _, x := range n.Projects {
 		if x.Paused == "yes" || x.Paused == "no" {
-			p.Gauge("adfbot_project_paused", "Whether the project is paused; missing while that is not known.", truth(x.Paused == "yes"), "project", x.ID)
+			p.Gauge("adfbot_project_paused", "Whether the project is paused; missing while that is not known.", boolValue(x.Paused == "yes"), "project", x.ID)
 		}
 		p.Gauge("adfbot_project_consecutive_failures", "Failures in a row.", float64(x.Failures), "project", x.ID)
 		p.Gauge("adfbot_project_ignored_streak", "Ignored results in a row: they neither count nor reset.", float64(x.Ignored), "project", x.ID)
@@ -47,7 +46,7 @@ func (f figures) put(p *exposition.Page) {
 	}
 }
 
-func truth(b bool) float64 {
+func boolValue(b bool) float64 {
 	if b {
 		return 1
 	}

@@ -10,15 +10,15 @@ import (
 	"github.com/terraphim/adfbot/internal/bot"
 )
 
-// maxLooks is how many looks at the pause directory may be under way. One that hangs, as on a dead network mount, holds a
-// thread until the file system comes back; without a limit, those who ask each minute would use all threads up in hours.
-const maxLooks = 64
+// maxFlagLooks is how many looks at the pause directory may be under way. On a dead network mount each holds a thread until the
+// file system comes back: without a limit, callers that ask every minute would use up all threads within hours.
+const maxFlagLooks = 64
 
-// look asks the gate, and says unknown where the directory does not answer. release is called when the look is over, which
-// may be after the answer.
-func (s *Server) look(r *http.Request, b *bot.Bot, release func(), project string) bot.Verdict {
+// askGate reports unknown where the pause directory does not answer in time. It calls release when the look has ended, which may
+// be after it has returned.
+func (s *Server) askGate(r *http.Request, b *bot.Bot, release func(), project string) bot.Verdict {
 	select {
-	case s.looks <- struct{}{}:
+	case s.flagLooks <- struct{}{}:
 	default:
 		release()
 		return bot.Verdict{Err: errors.New("the pause directory has not answered earlier questions yet: look whether its file system hangs")}
@@ -28,7 +28,7 @@ func (s *Server) look(r *http.Request, b *bot.Bot, release func(), project strin
 	answer := make(chan bot.Verdict, 1)
 	go func() {
 		defer release()
-		defer func() { <-s.looks }()
+		defer func() { <-s.flagLooks }()
 		answer <- b.MayRun(ctx, project)
 	}()
 	select {

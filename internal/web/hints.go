@@ -8,14 +8,12 @@ import (
 )
 
 const (
-	// maxHints is how many projects may wait for their sweep; each stands there once, however often it was hinted at.
-	maxHints = 1000
-	// hintPause comes after each sweep by a hint, so that a flood of events is no flood of requests to Gitea.
-	hintPause = 250 * time.Millisecond
+	maxHints  = 1000                   // projects that may wait
+	hintPause = 250 * time.Millisecond // between sweeps, so that a flood of events is no flood of requests to Gitea
 )
 
-// hints are the projects that an event was about. One goroutine sweeps them, one after the other; it is there only while
-// there are any.
+// hints are the projects that events were about, each of them once. One goroutine sweeps them one after the other; it ends when
+// there are none.
 type hints struct {
 	sweep func(ctx context.Context, project string)
 
@@ -34,8 +32,8 @@ func newHints(sweep func(ctx context.Context, project string)) *hints {
 	return h
 }
 
-// add lets a project be swept soon. One that is being swept now is swept again: the event may be newer than what that
-// sweep has read. It is false where too many wait, or the daemon ends.
+// add has a project swept soon. One that is being swept is swept again, because the event may be newer than what that sweep has
+// read. It is false where too many wait, or the daemon ends.
 func (h *hints) add(project string) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -80,8 +78,8 @@ func (h *hints) work() {
 	}
 }
 
-// end lets go of what waits, and tells the sweep that is going on to end: it finishes a project that it is writing for. idle
-// tells when it has. What is left out is found by the next sweep.
+// end drops what waits, and stops the sweep under way, which still finishes what it writes; wait for idle. The daemon's next
+// sweep finds what was dropped.
 func (h *hints) end() {
 	h.mu.Lock()
 	h.ended, h.waiting = true, nil
@@ -89,8 +87,7 @@ func (h *hints) end() {
 	h.stop(errors.New("the daemon ends"))
 }
 
-// sweepHinted sweeps a project with the set-up that is in force, and keeps that from being closed meanwhile. A fault there
-// must not end the daemon.
+// sweepHinted sweeps a project with the setup in force.
 func (s *Server) sweepHinted(ctx context.Context, project string) {
 	p := s.hold(nil)
 	defer s.release(p)

@@ -3,25 +3,25 @@ package web
 import (
 	"errors"
 	"net/http"
-	"slices"
 	"strconv"
 	"time"
 
 	"github.com/terraphim/adfbot/escalate/incident"
 	"github.com/terraphim/adfbot/internal/bot"
+	"github.com/terraphim/adfbot/internal/config"
 	"github.com/terraphim/adfbot/internal/store"
 )
 
-// How many incidents are on a page.
+// How many incidents an answer has.
 const (
 	defaultLimit = 50
-	mostLimit    = 200
+	maxLimit     = 200
 )
 
-// incidentsJSON is a page of incidents.
+// incidentsJSON is the answer of GET /api/v1/incidents.
 type incidentsJSON struct {
 	Incidents []incidentJSON `json:"incidents"`
-	Next      *string        `json:"next"` // for after; null on the last page
+	Next      *string        `json:"next"` // the next value of after; null in the last answer
 }
 
 type incidentJSON struct {
@@ -65,48 +65,15 @@ func incidentView(i incident.Incident) incidentJSON {
 }
 
 func (s *Server) getIncidents(w http.ResponseWriter, r *http.Request) error {
-	q, err := query(r, "state", "project", "limit", "after")
+	b, release := s.use(r)
+	defer release()
+	f, err := s.incidentFilter(r, b)
 	if err != nil {
 		return err
 	}
-	b, release := s.use(r)
-	defer release()
-	f := bot.IncidentFilter{After: q["after"], Limit: defaultLimit}
-	switch state := q["state"]; state {
-	case "", "all":
-	case store.OpenIncidents, store.EndedIncidents:
-		f.State = state
-	default:
-		return refused(http.StatusBadRequest, titleQuery, "state must be open, ended or all, not %s", shown(state))
-	}
-	if n := q["limit"]; n != "" {
-		if f.Limit, err = strconv.Atoi(n); err != nil || f.Limit < 1 || f.Limit > mostLimit {
-			return refused(http.StatusBadRequest, titleQuery, "limit must be a number from 1 to %d, not %s", mostLimit, shown(n))
-		}
-	}
-	c := callerOf(r)
-	if !c.admin {
-		f.Projects = c.projects
-	}
-	if p, ok := q["project"]; ok {
-		switch {
-		case !c.may(p):
-			return notYours(c)
-		case !slices.Contains(s.config(r).ProjectIDs(), p):
-			// One that has left the configuration still has its incidents.
-			has, _, err := b.Incidents(r.Context(), bot.IncidentFilter{Projects: []string{p}, Limit: 1})
-			if err != nil {
-				return err
-			}
-			if len(has) == 0 {
-				return &bot.UnknownProjectError{ID: p, Known: s.config(r).ProjectIDs()}
-			}
-		}
-		f.Projects = []string{p}
-	}
 	list, more, err := b.Incidents(r.Context(), f)
 	if errors.Is(err, store.ErrNoIncident) {
-		return refused(http.StatusBadRequest, titleQuery, "after must be the next of an earlier answer, not %s", shown(f.After))
+		return refused(http.StatusBadRequest, titleQuery, "after must be the next of an earlier answer, not %s", quote(f.After))
 	}
 	if err != nil {
 		return err
@@ -120,4 +87,52 @@ func (s *Server) getIncidents(w http.ResponseWriter, r *http.Request) error {
 	}
 	writeJSON(w, http.StatusOK, out)
 	return nil
+}
+
+// incidentFilter reads the parameters of the URL.
+func (s *Server) incidentFilter(r *http.Request, b *bot.Bot) (store.IncidentFilter, error) {
+	f := store.IncidentFilter{Limit: defaultLimit}
+	q, err := query(r, "state", "project", "limit", "after")
+	if err != nil {
+		return f, err
+	}
+	f.After = q["after"]
+	switch state := q["state"]; state {
+	case "", "all":
+	case store.OpenIncidents, store.EndedIncidents:
+		f.State = state
+	default:
+		return f, refused(http.StatusBadRequest, titleQuery, "state must be open, ended or all, not %s", quote(state))
+	}
+	if n := q["limit"]; n != "" {
+		if f.Limit, err = strconv.Atoi(n); err != nil || f.Limit < 1 || f.Limit > maxLimit {
+			return f, refused(http.StatusBadRequest, titleQuery, "limit must be a number from 1 to %d, not %s", maxLimit, quote(n))
+		}
+	}
+	c := callerOf(r)
+	if p, ok := q["project"]; ok {
+		f.Projects = []string{p}
+		return f, s.checkHasIncidents(r, b, p)
+	}
+	if !c.admin {
+		f.Projects = c.projects
+	}
+	return f, nil
+}
+
+// checkHasIncidents refuses a project that the caller may not see, or of which there is nothing. One that has left the
+// configuration still has its incidents.
+func (s *Server) checkHasIncidents(r *http.Request, b *bot.Bot, project string) error {
+	cfg := s.config(r)
+	if c := callerOf(r); !c.may(project) {
+		return notAllowed(c)
+	}
+	if _, ok := cfg.Project(project); ok {
+		return nil
+	}
+	has, _, err := b.Incidents(r.Context(), store.IncidentFilter{Projects: []string{project}, Limit: 1})
+	if err == nil && len(has) == 0 {
+		err = &config.UnknownProjectError{ID: project, Known: cfg.ProjectIDs()}
+	}
+	return err
 }

@@ -16,38 +16,37 @@ import (
 	"github.com/terraphim/adfbot/internal/config"
 )
 
-// How long a client may take. The body is read within readTimeout of the request's first byte; a result has at most 1 MiB.
+// How long a client may take. readTimeout is for a whole request, from its first byte.
 const (
 	headerTimeout = 10 * time.Second
 	readTimeout   = 30 * time.Second
 	idleTimeout   = 2 * time.Minute
 	maxHeader     = 32 << 10
 
-	// drainTimeout is how long the daemon's end waits for requests that it has accepted; what they began in Gitea is then
+	// drainTimeout is how long a daemon that ends waits for requests that it has accepted. What they have begun in Gitea is then
 	// left to the next sweep. systemd waits 90 s.
 	drainTimeout = 60 * time.Second
-	stopTimeout  = 5 * time.Second // after that, for them to notice
+	stopTimeout  = 5 * time.Second // for them to end after that
 )
 
-// front is one listener with its http.Server.
-type front struct {
-	network, addr string // as the configuration has them
-	listener      net.Listener
+// listener is a net.Listener with its http.Server.
+type listener struct {
+	net.Listener
+	network, addr string // as in the configuration
 	server        *http.Server
-	done          chan struct{} // closed when Serve of it has returned
+	done          chan struct{} // closed when server.Serve has returned
 }
 
-// Serve listens on http.listen and http.socket until ctx ends, and follows [Server.Replace] to other addresses. With
-// neither it only waits. At the end nothing new is accepted, and what was accepted is finished; requests that take more
-// than a minute are told to stop. Serve is called once. An error says what could not be listened on, or which listener
-// broke.
+// Serve listens on http.listen and http.socket until ctx ends, and follows [Server.Replace] to other addresses. With neither
+// it only waits. At the end it accepts nothing new and finishes what it has accepted; requests that take more than a minute are
+// told to stop. Serve is called once. An error says which address it could not listen on, or which listener broke.
 func (s *Server) Serve(ctx context.Context) error {
 	s.replacing.Lock()
 	s.mu.Lock()
 	s.serving = true
 	want := s.current.cfg.HTTP
 	s.mu.Unlock()
-	_, err := s.move(want)
+	_, err := s.listenOn(want)
 	s.replacing.Unlock()
 	if err == nil {
 		s.listened()
@@ -56,12 +55,12 @@ func (s *Server) Serve(ctx context.Context) error {
 		case err = <-s.failed:
 		}
 	}
-	// From here on nothing new is accepted, and by a Replace neither. One that is under way has s.replacing until the last
-	// request with the old bot has ended: it is waited for only while there is somebody to tell that request to stop.
+	// From here on a Replace opens no listener. One that is under way holds s.replacing until the last request with the old bot
+	// has ended, so it is waited for only after that request was told to stop.
 	s.mu.Lock()
 	s.serving = false
-	fronts := s.fronts
-	s.fronts = nil
+	open := s.listeners
+	s.listeners = nil
 	s.mu.Unlock()
 	late := time.AfterFunc(s.drainTimeout, func() {
 		s.log.Warn("requests took too long to end, they are told to stop", "waited", s.drainTimeout)
@@ -69,128 +68,136 @@ func (s *Server) Serve(ctx context.Context) error {
 	})
 	defer late.Stop()
 	s.hints.end()
-	drain(s.base, fronts)
+	drain(s.base, open)
 	s.replacing.Lock()
 	defer s.replacing.Unlock()
 	s.hints.idle.Wait()
 	return err
 }
 
-// drain ends listeners: what they accepted is finished. Once base has ended, that gets stopTimeout more.
-func drain(base context.Context, fronts []*front) {
+// drain closes listeners and waits for the requests that they have accepted; once base has ended, at most for stopTimeout.
+func drain(base context.Context, list []*listener) {
 	var all sync.WaitGroup
-	for _, f := range fronts {
+	for _, l := range list {
 		all.Go(func() {
-			defer func() { <-f.done }()
-			if f.server.Shutdown(base) == nil {
+			defer func() { <-l.done }()
+			if l.server.Shutdown(base) == nil {
 				return
 			}
 			ctx, cancel := context.WithTimeout(context.Background(), stopTimeout)
 			defer cancel()
-			_ = f.server.Shutdown(ctx)
-			_ = f.server.Close()
+			_ = l.server.Shutdown(ctx)
+			_ = l.server.Close()
 		})
 	}
 	all.Wait()
 }
 
-// move listens on what is wanted and not yet listened on. It returns what ends the rest; until then both are served. On an
-// error nothing has changed. s.replacing is held.
-func (s *Server) move(want config.HTTP) (retire func(), err error) {
+// listenOn opens the listeners that are wanted and not open yet. It returns a function that closes the others: until then both
+// are served. On an error nothing has changed. s.replacing is held.
+func (s *Server) listenOn(want config.HTTP) (retire func(), err error) {
 	s.mu.Lock()
-	serving, have := s.serving, s.fronts
+	serving, open := s.serving, s.listeners
 	s.mu.Unlock()
 	if !serving {
 		return func() {}, nil
 	}
-	var keep, fresh []*front
-	for _, a := range []struct{ network, addr string }{{"tcp", want.Listen}, {"unix", want.Socket}} {
-		if a.addr == "" {
-			continue
-		}
-		f := find(have, a.network, a.addr)
-		if f == nil {
-			if f, err = s.newFront(a.network, a.addr); err != nil {
-				closeAll(fresh)
-				return nil, err
-			}
-			fresh = append(fresh, f)
-		}
-		keep = append(keep, f)
+	keep, added, err := s.openMissing(want, open)
+	if err != nil {
+		return nil, err
 	}
 	s.mu.Lock()
 	if serving = s.serving; serving {
-		s.fronts = keep
+		s.listeners = keep
 	}
 	s.mu.Unlock()
 	if !serving {
-		closeAll(fresh)
+		closeAll(added)
 		return nil, errors.New("the daemon ends")
 	}
-	for _, f := range fresh {
-		s.log.Info("serving HTTP", "listen", f.listener.Addr().String())
-		go s.run(f)
+	for _, l := range added {
+		s.log.Info("serving HTTP", "listen", l.Addr().String())
+		go s.run(l)
 	}
 	return func() {
-		var gone []*front
-		for _, f := range have {
-			if find(keep, f.network, f.addr) == nil {
-				s.log.Info("no longer serving HTTP", "listen", f.addr)
-				gone = append(gone, f)
+		var gone []*listener
+		for _, l := range open {
+			if find(keep, l.network, l.addr) == nil {
+				s.log.Info("no longer serving HTTP", "listen", l.addr)
+				gone = append(gone, l)
 			}
 		}
 		drain(s.base, gone)
 	}, nil
 }
 
-// closeAll ends listeners that nothing was accepted from.
-func closeAll(fronts []*front) {
-	for _, f := range fronts {
-		_ = f.listener.Close()
+// openMissing returns the wanted listeners, and which of them it has opened. On an error it has opened none.
+func (s *Server) openMissing(want config.HTTP, open []*listener) (keep, added []*listener, err error) {
+	for _, a := range []struct{ network, addr string }{{"tcp", want.Listen}, {"unix", want.Socket}} {
+		if a.addr == "" {
+			continue
+		}
+		l := find(open, a.network, a.addr)
+		if l == nil {
+			if l, err = s.listen(a.network, a.addr); err != nil {
+				closeAll(added)
+				return nil, nil, err
+			}
+			added = append(added, l)
+		}
+		keep = append(keep, l)
+	}
+	return keep, added, nil
+}
+
+// closeAll closes listeners that have accepted nothing.
+func closeAll(list []*listener) {
+	for _, l := range list {
+		_ = l.Close()
 	}
 }
 
-func find(fronts []*front, network, addr string) *front {
-	for _, f := range fronts {
-		if f.network == network && f.addr == addr {
-			return f
+func find(list []*listener, network, addr string) *listener {
+	for _, l := range list {
+		if l.network == network && l.addr == addr {
+			return l
 		}
 	}
 	return nil
 }
 
-func (s *Server) newFront(network, addr string) (*front, error) {
-	f := &front{network: network, addr: addr, done: make(chan struct{})}
-	f.server = &http.Server{
+func (s *Server) listen(network, addr string) (*listener, error) {
+	l := &listener{network: network, addr: addr, done: make(chan struct{})}
+	l.server = &http.Server{
 		Handler:           s.Handler(),
 		ReadHeaderTimeout: headerTimeout, ReadTimeout: readTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeader,
 		ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
 	}
 	var err error
 	if network == "unix" {
-		f.server.Handler, f.server.ConnContext = s.SocketHandler(), PeerContext
-		if f.listener, err = listenUnix(addr); err != nil {
+		l.server.Handler, l.server.ConnContext = s.SocketHandler(), PeerContext
+		if l.Listener, err = listenUnix(addr); err != nil {
 			return nil, fmt.Errorf("http.socket: %w", err)
 		}
-		return f, nil
+		return l, nil
 	}
-	if f.listener, err = net.Listen(network, addr); err != nil {
+	if l.Listener, err = net.Listen(network, addr); err != nil {
 		if errors.Is(err, syscall.EADDRINUSE) {
 			err = fmt.Errorf("%w: %s", err, s.whoListens(addr))
 		}
 		return nil, fmt.Errorf("http.listen: %w", err)
 	}
-	return f, nil
+	return l, nil
 }
 
-// whoListens says who keeps an address from being listened on, and what to do. A listener on all addresses and one on any of
-// them exclude each other.
+// whoListens says who occupies an address, and what to do. A listener on all addresses and one on any of them exclude each
+// other.
 func (s *Server) whoListens(addr string) string {
 	want, err := net.ResolveTCPAddr("tcp", addr)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for _, f := range s.fronts {
-		own, ok := f.listener.Addr().(*net.TCPAddr)
+	for _, l := range s.listeners {
+		own, ok := l.Addr().(*net.TCPAddr)
 		if ok && err == nil && own.Port == want.Port && (own.IP.Equal(want.IP) || own.IP.IsUnspecified() || want.IP == nil || want.IP.IsUnspecified()) {
 			return fmt.Sprintf("this daemon itself listens on %s, and a reload opens the new address before it closes the old one: restart it", own)
 		}
@@ -198,18 +205,18 @@ func (s *Server) whoListens(addr string) string {
 	return "another process listens there; `ss -ltnp` shows which"
 }
 
-func (s *Server) run(f *front) {
-	defer close(f.done)
-	if err := f.server.Serve(f.listener); !errors.Is(err, http.ErrServerClosed) {
+func (s *Server) run(l *listener) {
+	defer close(l.done)
+	if err := l.server.Serve(l.Listener); !errors.Is(err, http.ErrServerClosed) {
 		select {
-		case s.failed <- fmt.Errorf("serving HTTP on %s: %w", f.addr, err):
+		case s.failed <- fmt.Errorf("serving HTTP on %s: %w", l.addr, err):
 		default: // another one was first
 		}
 	}
 }
 
-// listenUnix makes the socket. Anybody may connect: it is the peer's user that counts. A socket that a dead daemon left is
-// removed, one that answers is not, and neither is anything that is no socket.
+// listenUnix opens the socket. Anybody may connect: each handler asks who the peer is. It replaces a socket that a dead daemon
+// has left, but no socket that answers, and no other file.
 func listenUnix(path string) (net.Listener, error) {
 	info, err := os.Lstat(path)
 	switch {

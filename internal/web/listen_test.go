@@ -43,7 +43,7 @@ func (s *Server) idle() chan struct{} {
 		defer close(c)
 		for {
 			s.mu.Lock()
-			n := len(s.fronts)
+			n := len(s.listeners)
 			s.mu.Unlock()
 			if n == 0 {
 				return
@@ -61,9 +61,9 @@ func (s *station) addr() string {
 	require.Eventually(s, func() bool {
 		s.srv.mu.Lock()
 		defer s.srv.mu.Unlock()
-		for _, f := range s.srv.fronts {
+		for _, f := range s.srv.listeners {
 			if f.network == "tcp" {
-				at = f.listener.Addr().String()
+				at = f.Addr().String()
 			}
 		}
 		return at != ""
@@ -188,7 +188,7 @@ func (s *station) slow() (ask func(at string) (asked chan int), goOn chan struct
 	entered, goOn := make(chan struct{}), make(chan struct{})
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /slow", func(_ http.ResponseWriter, r *http.Request) {
-		ctx, cancel := s.srv.lasting(r)
+		ctx, cancel := s.srv.detached(r)
 		defer cancel()
 		close(entered)
 		select {
@@ -377,14 +377,14 @@ func TestASocketThatADeadDaemonLeftIsReplacedAndRemovedAtTheEnd(t *testing.T) {
 
 func TestMoreRequestsThanThereArePlacesForAreToldToComeAgain(t *testing.T) {
 	s := newStation(t).described()
-	for range maxInFlight {
-		s.srv.flight <- struct{}{}
+	for range maxRequests {
+		s.srv.tcpRequests <- struct{}{}
 	}
 	a := s.post("/api/v1/results", `{"project":"odilo","exit_code":1}`, as(adminToken))
 	require.Contains(t, s.problem(a, 503), "try again")
 	require.Equal(t, "2", a.Header.Get("Retry-After"))
-	for range maxInFlight {
-		<-s.srv.flight
+	for range maxRequests {
+		<-s.srv.tcpRequests
 	}
 	s.fail()
 }
@@ -394,8 +394,8 @@ func TestManyRequestsOverTCPKeepNoAgentOutAtTheSocket(t *testing.T) {
 	s := newStation(t, "  listen: LISTEN\n", "  listen: LISTEN\n  socket: "+socket+"\n")
 	s.serve()
 	s.addr()
-	for range maxInFlight {
-		s.srv.flight <- struct{}{}
+	for range maxRequests {
+		s.srv.tcpRequests <- struct{}{}
 	}
 	require.Equal(t, 503, s.get("/api/v1/projects", as(adminToken)).StatusCode)
 	res, err := over(socket).Get("http://x/api/v1/projects")
@@ -406,8 +406,8 @@ func TestManyRequestsOverTCPKeepNoAgentOutAtTheSocket(t *testing.T) {
 
 func TestALookThatHangsDoesNotUseUpTheDaemonsThreads(t *testing.T) {
 	s := newStation(t).described()
-	for range maxLooks {
-		s.srv.looks <- struct{}{}
+	for range maxFlagLooks {
+		s.srv.flagLooks <- struct{}{}
 	}
 	require.Contains(t, s.problem(s.get("/api/v1/projects/odilo/gate"), 503), "file system hangs")
 }
@@ -424,7 +424,7 @@ func TestAPanicIsAnsweredAndLogged(t *testing.T) {
 
 func TestASlowClientIsLetGo(t *testing.T) {
 	s := newStation(t)
-	f, err := s.srv.newFront("tcp", "127.0.0.1:0")
+	f, err := s.srv.listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	f.server.ReadHeaderTimeout = 50 * time.Millisecond // in place of 10 s
 	require.NotZero(t, f.server.ReadTimeout)
@@ -432,7 +432,7 @@ func TestASlowClientIsLetGo(t *testing.T) {
 	require.NotZero(t, f.server.MaxHeaderBytes)
 	go s.srv.run(f)
 	defer func() { _ = f.server.Close() }()
-	c, err := net.Dial("tcp", f.listener.Addr().String())
+	c, err := net.Dial("tcp", f.Addr().String())
 	require.NoError(t, err)
 	defer func() { _ = c.Close() }()
 	_, err = c.Write([]byte("POST /api/v1/results HTTP/1.1\r\nHost: localhost\r\n"))
@@ -444,12 +444,12 @@ func TestASlowClientIsLetGo(t *testing.T) {
 
 func TestABodyThatDoesNotArriveIsNotWaitedForForEver(t *testing.T) {
 	s := newStation(t)
-	f, err := s.srv.newFront("tcp", "127.0.0.1:0")
+	f, err := s.srv.listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	f.server.ReadTimeout = 100 * time.Millisecond // in place of 30 s
 	go s.srv.run(f)
 	defer func() { _ = f.server.Close() }()
-	c, err := net.Dial("tcp", f.listener.Addr().String())
+	c, err := net.Dial("tcp", f.Addr().String())
 	require.NoError(t, err)
 	defer func() { _ = c.Close() }()
 	_, err = c.Write([]byte("POST /api/v1/results HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer " + adminToken +

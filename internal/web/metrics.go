@@ -12,14 +12,15 @@ import (
 	"github.com/terraphim/adfbot/internal/bot"
 	"github.com/terraphim/adfbot/internal/config"
 	"github.com/terraphim/adfbot/internal/exposition"
+	"github.com/terraphim/adfbot/internal/status"
 	"github.com/terraphim/adfbot/internal/store"
 )
 
-// Metrics count what one daemon does, across reloads. As a [bot.Observer] they hear of sweeps and requests; results and
-// trips are counted from the state, because `adfbot exec` and `adfbot record` are processes of their own; how things stand
-// now is read at each scrape, see figures.go.
+// Metrics count what one daemon does, across reloads. As a [bot.Observer] they count sweeps and requests. Results and trips are
+// counted from the state, because `adfbot exec` and `adfbot record` are processes of their own. What holds now is read at each
+// scrape, see figures.go.
 //
-// Projects are labels only while they are configured: the number of series is bounded by the configuration.
+// Only configured projects are labels, so the configuration limits the number of series.
 type Metrics struct {
 	version, revision string
 
@@ -31,14 +32,14 @@ type Metrics struct {
 	took     *exposition.Histogram
 
 	mu    sync.Mutex
-	state os.FileInfo // whose results are counted
-	upTo  int64       // the last result that was
+	state os.FileInfo // that was counted last
+	upTo  int64       // the position of the last result that was counted
 }
 
-// otherProject is the label of projects that are not configured. No project's id begins like that.
+// otherProject is the label of projects that are not configured. No id begins with a hyphen.
 const otherProject = "-other"
 
-// NewMetrics begins at zero.
+// NewMetrics returns metrics that are zero, of a program of this version.
 func NewMetrics(version, revision string) *Metrics {
 	return &Metrics{
 		version: version, revision: revision,
@@ -57,7 +58,7 @@ func NewMetrics(version, revision string) *Metrics {
 	}
 }
 
-// put writes what was counted, and what the process tells about itself.
+// put writes what was counted, and the figures of the process.
 func (m *Metrics) put(p *exposition.Page) {
 	m.results.Put(p)
 	m.trips.Put(p)
@@ -75,7 +76,7 @@ func (m *Metrics) put(p *exposition.Page) {
 func (m *Metrics) Sweeping() {}
 
 // Swept is [bot.Observer.Swept].
-func (m *Metrics) Swept(rep bot.SweepReport, err error, _ time.Duration) {
+func (m *Metrics) Swept(rep status.SweepReport, err error, _ time.Duration) {
 	m.sweeps.Observe(rep.Took.Seconds())
 	if err != nil {
 		m.errors.Add(1)
@@ -89,7 +90,7 @@ func (m *Metrics) Requested(op string, status int, took time.Duration) {
 	m.took.Observe(took.Seconds(), op)
 }
 
-// operation makes a label of what a request was for.
+// operation returns the label for what a request was for.
 func operation(op string) string {
 	op = strings.TrimSuffix(strings.TrimSuffix(op, " of"), " on")
 	return strings.Map(func(r rune) rune {
@@ -103,8 +104,7 @@ func operation(op string) string {
 	}, op)
 }
 
-// begin notes where a state stands: only what comes after is counted. It does nothing for a state that it knows; a
-// copy that was put in its place is another one.
+// begin makes the results of a new state count from now on. A copy that was put in place of the state is a new one.
 func (m *Metrics) begin(ctx context.Context, cfg *config.Config, b *bot.Bot) error {
 	for _, id := range cfg.ProjectIDs() { // a rate needs a series before its first event
 		for _, outcome := range []string{store.Success, store.Failure, store.Ignored} {
@@ -123,10 +123,10 @@ func (m *Metrics) begin(ctx context.Context, cfg *config.Config, b *bot.Bot) err
 	return nil
 }
 
-// countRounds bounds the time that one scrape takes after months without any: the next one goes on.
+// countRounds limits how long a scrape takes after months without any; the next one goes on.
 const countRounds = 500
 
-// count counts the results that are new.
+// count counts the results since the last call.
 func (m *Metrics) count(ctx context.Context, cfg *config.Config, b *bot.Bot) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -147,7 +147,7 @@ func (m *Metrics) count(ctx context.Context, cfg *config.Config, b *bot.Bot) err
 			if _, ok := cfg.Project(id); !ok {
 				id = otherProject
 			}
-			m.results.Add(float64(c.Results), kindOf(c.Outcome), id)
+			m.results.Add(float64(c.Results), status.Outcome(c.Outcome), id)
 			if c.Trips > 0 || id != otherProject {
 				m.trips.Add(float64(c.Trips), id)
 			}

@@ -15,8 +15,8 @@ import (
 
 type peerKey struct{}
 
-// PeerContext is the ConnContext of the Unix socket's http.Server: it notes whose process connected. The kernel tells that
-// (SO_PEERCRED) as it was when the connection was made, so it can't be forged.
+// PeerContext is the ConnContext for the http.Server at the Unix socket: it stores which user's process has connected. The
+// kernel says so (SO_PEERCRED), as it was when the connection was made, so it can't be forged.
 func PeerContext(ctx context.Context, c net.Conn) context.Context {
 	u, ok := c.(*net.UnixConn)
 	if !ok {
@@ -33,8 +33,8 @@ func PeerContext(ctx context.Context, c net.Conn) context.Context {
 	return context.WithValue(ctx, peerKey{}, cred.Uid)
 }
 
-// peer is the caller at the socket. Root and the daemon's own user may do everything: they could do it without the daemon.
-// Other users are found in projects[].users, by name or by number.
+// peer returns the caller at the socket. Root and the daemon's own user may do everything, as they could without the daemon.
+// Other users may do what projects[].users says, by name or by number.
 func (s *Server) peer(p *setup, r *http.Request) caller {
 	uid, ok := r.Context().Value(peerKey{}).(uint32)
 	if !ok {
@@ -44,7 +44,7 @@ func (s *Server) peer(p *setup, r *http.Request) caller {
 	c := caller{known: true, name: "uid " + number, admin: uid == 0 || int(uid) == os.Geteuid()}
 	names := []string{number}
 	if u, err := user.LookupId(number); err == nil {
-		if _, err := strconv.Atoi(u.Username); err != nil { // a number always means a uid
+		if _, err := strconv.Atoi(u.Username); err != nil { // a number is always a uid
 			names = append(names, u.Username)
 		}
 		c.name = fmt.Sprintf("%s (uid %s)", u.Username, number)

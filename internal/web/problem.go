@@ -5,17 +5,15 @@ import (
 	"net/http"
 )
 
-// problem is an error as RFC 9457 has it. Its type is always about:blank: title and status say which kind it is, and detail
-// is for the person who reads it and says what to do.
+// problem is an error as in RFC 9457. Title and status say which kind it is; detail tells a person what to do.
 type problem struct {
-	Type   string `json:"type"`
+	Type   string `json:"type"` // always about:blank
 	Title  string `json:"title"`
 	Status int    `json:"status"`
 	Detail string `json:"detail,omitempty"`
 }
 
-// writeProblem answers with an application/problem+json. title is short and the same for each occurrence; detail says what
-// to do and must hold no secret.
+// writeProblem answers with a problem. The title is the same for each occurrence; the detail must hold no secret.
 func writeProblem(w http.ResponseWriter, r *http.Request, status int, title, detail string) {
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(status)

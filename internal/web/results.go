@@ -12,25 +12,18 @@ import (
 	"github.com/terraphim/adfbot/escalate/incident"
 	"github.com/terraphim/adfbot/internal/bot"
 	"github.com/terraphim/adfbot/internal/config"
+	"github.com/terraphim/adfbot/internal/hostlocal"
 	"github.com/terraphim/adfbot/internal/redact"
+	"github.com/terraphim/adfbot/internal/status"
 	"github.com/terraphim/adfbot/internal/store"
+	"github.com/terraphim/adfbot/pause"
 )
 
-// defaultAgent is who ran where the body does not say, as for `adfbot record`.
+// defaultAgent ran where the body names none, as for `adfbot record`.
 const defaultAgent = "project-meta"
 
 // resultFields are the fields of a result's body.
 var resultFields = []string{"project", "agent", "outcome", "exit_code", "signal", "detail", "run_id", "started_at", "finished_at", "host", "output"}
-
-// spooledJSON is the answer for a result that the state could not take, and that is on disk beside it.
-type spooledJSON struct {
-	Project string `json:"project"`
-	Agent   string `json:"agent"`
-	Outcome string `json:"outcome"`
-	RunID   string `json:"run_id"`
-	Spooled bool   `json:"spooled"`
-	Why     string `json:"why"`
-}
 
 func (s *Server) postResult(w http.ResponseWriter, r *http.Request) error {
 	o, err := readObject(w, r, resultFields...)
@@ -48,8 +41,7 @@ func (s *Server) postResult(w http.ResponseWriter, r *http.Request) error {
 	if res.Host == "" {
 		res.Host = remoteHost(r)
 	}
-	// The client may leave; a result that was taken is followed through.
-	ctx, cancel := s.lasting(r)
+	ctx, cancel := s.detached(r)
 	defer cancel()
 	out, err := b.Record(ctx, res)
 	if errors.Is(err, store.ErrUnusable) {
@@ -73,13 +65,13 @@ func flagMissing(f incident.FlagView) string {
 	return "the pause flag is NOT written"
 }
 
-// spooled keeps a result that can't be stored now, as exec and record do: it is on disk, counts later, and must not be sent
-// again under another run id. Where even that fails, the client is told to come again.
+// spooled spools a result that can't be stored now, as exec and record do: it counts later, and must not be sent again under
+// another run id. Where even that fails, the client has to send it again.
 func (s *Server) spooled(w http.ResponseWriter, r *http.Request, cfg *config.Config, res store.Result, cause error) error {
 	if res.RunID == "" {
-		res.RunID = "spooled-" + store.NewID()
+		res.RunID = "spooled-" + pause.NewRandomID()
 	}
-	file, err := store.Spool(cfg.State, res)
+	file, err := hostlocal.Beside(cfg.State).Spool().Add(res)
 	if err != nil {
 		s.log.Error("a result could be neither recorded nor spooled", "project", res.Project, "agent", res.Agent, "run_id", res.RunID,
 			"outcome", res.Outcome, "err", errors.Join(cause, err))
@@ -87,13 +79,12 @@ func (s *Server) spooled(w http.ResponseWriter, r *http.Request, cfg *config.Con
 		return nil
 	}
 	s.log.Error("a result is spooled", "file", file, "project", res.Project, "err", cause)
-	writeJSON(w, http.StatusAccepted, spooledJSON{Project: res.Project, Agent: res.Agent, Outcome: res.Outcome, RunID: res.RunID, Spooled: true,
+	writeJSON(w, http.StatusAccepted, status.SpooledView{Project: res.Project, Agent: res.Agent, Outcome: res.Outcome, RunID: res.RunID, Spooled: true,
 		Why: fmt.Sprintf("the state can't be written, the result is kept in %s and counts once it can be; do not send it again: %v", file, cause)})
 	return nil
 }
 
-// parseResult makes a result of a body, or says everything that is wrong with it. What came from outside is not cleaned
-// yet.
+// parseResult makes a result of a body, or says everything that is wrong with it. It neither masks nor cleans the texts.
 func parseResult(o object, cfg *config.Config, c caller, key string, now time.Time) (store.Result, error) {
 	var types, values []string
 	r := store.Result{
@@ -110,10 +101,10 @@ func parseResult(o object, cfg *config.Config, c caller, key string, now time.Ti
 		return r, refused(http.StatusUnprocessableEntity, titleValue, "project is missing: it is the id of the project that ran")
 	}
 	if !c.may(r.Project) {
-		return r, notYours(c)
+		return r, notAllowed(c)
 	}
-	if err := bot.CheckProject(cfg, r.Project); err != nil {
-		if unknown := new(bot.UnknownProjectError); errors.As(err, &unknown) {
+	if err := cfg.CheckProject(r.Project); err != nil {
+		if unknown := new(config.UnknownProjectError); errors.As(err, &unknown) {
 			return r, err
 		}
 		return r, refused(http.StatusUnprocessableEntity, titleValue, "%v", err)
@@ -125,7 +116,9 @@ func parseResult(o object, cfg *config.Config, c caller, key string, now time.Ti
 		r.RunID = strings.Trim(key, `"`) // the draft of that header has it quoted
 	}
 	p, _ := cfg.Project(r.Project)
-	values = append(values, decide(&r, p, o.given("exit_code"))...)
+	if problem := setOutcome(&r, p, o.has("exit_code")); problem != "" {
+		values = append(values, problem)
+	}
 	if r.Finished.IsZero() {
 		r.Finished = now
 	}
@@ -138,37 +131,30 @@ func parseResult(o object, cfg *config.Config, c caller, key string, now time.Ti
 	return r, nil
 }
 
-// decide fills in the outcome where only the exit code is given, and says what does not go together.
-func decide(r *store.Result, p config.Project, coded bool) (wrong []string) {
+// setOutcome sets the outcome where only the exit code is given, and returns what does not go together. coded reports whether
+// there is an exit code.
+func setOutcome(r *store.Result, p config.Project, coded bool) (problem string) {
 	if coded && (r.ExitCode < 0 || r.ExitCode > 255) {
-		return []string{fmt.Sprintf("exit_code %d: must be 0 to 255", r.ExitCode)}
+		return fmt.Sprintf("exit_code %d: must be 0 to 255", r.ExitCode)
 	}
-	switch r.Outcome {
-	case "":
-		switch {
-		case r.Signal != "":
-			r.Outcome = store.Failure
-		case !coded:
-			return []string{"give outcome (success, failure or ignored) or exit_code"}
-		default:
-			r.Outcome = bot.OutcomeOf(p, r.ExitCode)
-		}
-	case store.Success:
-		if r.ExitCode != 0 || r.Signal != "" {
-			return []string{"outcome success does not go with an exit_code but 0, or with a signal"}
-		}
-	case store.Failure:
-		if !coded && r.Signal == "" {
-			r.ExitCode = 1
-		}
-	case store.Ignored:
-	default:
-		return []string{fmt.Sprintf("outcome %s: must be success, failure or ignored", shown(r.Outcome))}
+	switch {
+	case r.Outcome == "" && r.Signal != "":
+		r.Outcome = store.Failure
+	case r.Outcome == "" && coded:
+		r.Outcome = bot.OutcomeOf(p, r.ExitCode)
+	case r.Outcome == "":
+		return "give outcome (success, failure or ignored) or exit_code"
+	case r.Outcome == store.Success && (r.ExitCode != 0 || r.Signal != ""):
+		return "outcome success does not go with an exit_code but 0, or with a signal"
+	case r.Outcome == store.Failure && !coded && r.Signal == "":
+		r.ExitCode = 1
+	case r.Outcome != status.Outcome(r.Outcome):
+		return fmt.Sprintf("outcome %s: must be success, failure or ignored", quote(r.Outcome))
 	}
-	return nil
+	return ""
 }
 
-// time reads a time.
+// time is text for a time; an error about its form goes to values.
 func (o object) time(name string, types, values *[]string) time.Time {
 	s := o.text(name, types)
 	if s == "" {
@@ -176,13 +162,13 @@ func (o object) time(name string, types, values *[]string) time.Time {
 	}
 	t, err := time.Parse(time.RFC3339, s)
 	if err != nil {
-		*values = append(*values, fmt.Sprintf("%s %s: write it as RFC 3339, e.g. 2026-11-23T07:04:05Z", name, shown(s)))
+		*values = append(*values, fmt.Sprintf("%s %s: write it as RFC 3339, e.g. 2026-11-23T07:04:05Z", name, quote(s)))
 		return time.Time{}
 	}
 	return t
 }
 
-// clean masks, cleans and cuts what came from outside, before anything of it is stored.
+// clean masks, cleans and shortens the texts of a result.
 func clean(r *store.Result, redactor *redact.Redactor, outputTail int) {
 	r.Host = redact.Line(redactor.Redact(r.Host), 200)
 	r.Signal = redact.Line(redactor.Redact(r.Signal), 40)
@@ -196,7 +182,7 @@ func clean(r *store.Result, redactor *redact.Redactor, outputTail int) {
 	r.Output = capture.Text()
 }
 
-// remoteHost is where a result came from over the network, "" for this machine.
+// remoteHost returns the address that a request came from, "" for this machine.
 func remoteHost(r *http.Request) string {
 	host, _, err := net.SplitHostPort(r.RemoteAddr)
 	if err != nil {

@@ -12,12 +12,13 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/terraphim/adfbot/internal/bot"
+	"github.com/terraphim/adfbot/internal/status"
 )
 
 func TestAResultIsAnsweredWithWhatItDid(t *testing.T) {
 	s := newStation(t).described()
 	v := s.result(`{"project":"odilo","outcome":"failure","run_id":"one","host":"host-a"}`)
-	require.Equal(t, bot.ResultView{Project: "odilo", Agent: "project-meta", Outcome: "failure", Counted: true, Failures: 1, Threshold: 3, Problems: []string{}}, v)
+	require.Equal(t, status.ResultView{Project: "odilo", Agent: "project-meta", Outcome: "failure", Counted: true, Failures: 1, Threshold: 3, Problems: []string{}}, v)
 
 	require.Equal(t, 2, s.fail().Failures)
 	v = s.fail()
@@ -212,7 +213,7 @@ func TestAResultThatTheStateCantTakeIsSpooledAndCountsLater(t *testing.T) {
 	lock := s.breakState()
 	a := s.post("/api/v1/results", `{"project":"odilo","exit_code":1}`, as(adminToken))
 	require.Equal(t, http.StatusAccepted, a.StatusCode, a.body)
-	var kept spooledJSON
+	var kept status.SpooledView
 	a.json(t, &kept)
 	require.True(t, kept.Spooled)
 	require.NotEmpty(t, kept.RunID)
@@ -260,7 +261,7 @@ func FuzzResults(f *testing.F) {
 		}
 		require.True(t, json.Valid([]byte(body)))
 		clean(&r, s.bot.Redactor(), 500)
-		require.NoError(t, bot.CheckProject(s.cfg, r.Project))
+		require.NoError(t, s.cfg.CheckProject(r.Project))
 		require.NoError(t, bot.CheckResult(r, now))
 		require.Contains(t, []string{"success", "failure", "ignored"}, r.Outcome)
 		require.LessOrEqual(t, len(r.Output), 500)

@@ -2,6 +2,7 @@ package web
 
 import (
 	"bytes"
+	"flag"
 	"fmt"
 	"image/png"
 	"net/http"
@@ -20,6 +21,7 @@ import (
 	"github.com/terraphim/adfbot/escalate/giteatest"
 	"github.com/terraphim/adfbot/internal/bot"
 	"github.com/terraphim/adfbot/internal/config"
+	"github.com/terraphim/adfbot/internal/web/browsertest"
 )
 
 // The README shows the page as it looks on a morning when one project is paused and another is held.
@@ -38,6 +40,8 @@ operators: [alice]
 http: {listen: 127.0.0.1:0, token_file: DIR/api-token}
 projects: [{id: odilo}, {id: digital-twins}, {id: atlas}, {id: ledger}, {id: fleet-docs}, {id: polaris}, {id: zenith}]
 `
+
+var update = flag.Bool("update", false, "take the README's picture again")
 
 // TestScreenshot checks the README's picture; with -update it takes a new one.
 func TestScreenshot(t *testing.T) {
@@ -59,10 +63,10 @@ func TestScreenshot(t *testing.T) {
 func takeScreenshot(t *testing.T) []byte {
 	site := httptest.NewServer(troubledMorning(t).Handler())
 	t.Cleanup(site.Close)
-	ctx := browser(t)
-	desktop := screens()[2]
-	desktop.width = 1000
-	require.NoError(t, chromedp.Do(ctx, desktop.open(site.URL+"/?refresh=off")...))
+	ctx := browsertest.Open(t)
+	desktop := browsertest.Desktop("light")
+	desktop.Width = 1000
+	require.NoError(t, chromedp.Do(ctx, desktop.Open(site.URL+"/?refresh=off")...))
 	data, err := chromedp.Run(ctx, chromedp.FullScreenshot(100))
 	require.NoError(t, err)
 	picture, err := png.Decode(bytes.NewReader(data))

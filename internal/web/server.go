@@ -1,14 +1,19 @@
-// Package web is the daemon's HTTP side: it takes results in, shows what the bot knows, and hears Gitea's hints.
+// Package web is the HTTP side of the daemon: it takes results in, shows what the bot knows, and receives Gitea's webhook.
 //
-//	TCP or Unix socket ─► guard (limits, headers) ─► allow (who asks, and may they) ─► handler ─► internal/bot
+//	TCP or Unix socket ─► guard (limits, headers) ─► allow (who is it, and may they) ─► handler ─► internal/bot
 //
-// It keeps nothing of its own. A result is answered after internal/bot has it on disk, and what the state or the pause
-// directory can't tell is said to be unknown.
+// It stores nothing itself. The answer to a result is sent after internal/bot has it on disk, so a client that gets none sends
+// the result again under its run id. What the state or the pause directory can't tell is reported as unknown.
 //
 // # Reload
 //
-// One set-up (configuration, bot, tokens) is in force at a time, see [Server.Replace]. A request works with the set-up
-// that was in force when it arrived, to its end; an old bot is closed only after the last request that uses it.
+// One setup (configuration, bot, tokens) is in force at a time, see [Server.Replace]. A request uses the setup that was in
+// force when it arrived, to its end. An old bot is closed only after the last request that uses it.
+//
+// # Locks
+//
+// Server.mu guards the setup in force and the listeners, and is held for moments. Server.replacing serializes changes of both
+// and is held until the last request with the old setup has ended.
 package web
 
 import (
@@ -24,7 +29,7 @@ import (
 	"github.com/terraphim/adfbot/internal/config"
 )
 
-// Options for [New]. Config and Bot are needed; the zero value of the others is that of production.
+// Options for [New]. Config and Bot are required.
 type Options struct {
 	Config *config.Config
 	Bot    *bot.Bot
@@ -32,8 +37,8 @@ type Options struct {
 	Now    func() time.Time
 	Getenv func(string) string
 
-	Metrics  *Metrics // the bot is observed by them, see [bot.Env]; nil: some of its own, that hear of no sweep
-	Listened func()   // called once, when everything is listened on; nil: nobody wants to know
+	Metrics  *Metrics // that observe the bot, see [bot.Env]; nil: new ones, which count no sweeps
+	Listened func()   // called once all listeners are open; may be nil
 }
 
 // Server serves HTTP for one daemon. It is safe for concurrent use.
@@ -42,45 +47,47 @@ type Server struct {
 	now     func() time.Time
 	getenv  func(string) string
 	handler http.Handler
-	flight  chan struct{} // one place for each request over TCP that is being worked on
-	agents  chan struct{} // for each one at the socket: who comes over the network keeps no agent out
-	events  chan struct{} // and for each event from Gitea
-	looks   chan struct{} // and one for each look at a pause directory, see look
-	hints   *hints        // projects to be swept because of an event from Gitea
+	hints   *hints // projects to sweep because of an event from Gitea
+
+	tcpRequests    semaphore // requests over TCP
+	socketRequests semaphore // requests at the socket, which the network must not keep out
+	webhookEvents  semaphore // events from Gitea
+	flagLooks      semaphore // looks at the pause directory, see askGate
 
 	metrics  *Metrics
 	listened func()
 
-	// base ends when requests that go on after their client has left must stop too.
+	// base ends when requests that outlive their client must stop.
 	base         context.Context
 	stop         context.CancelCauseFunc
-	drainTimeout time.Duration // the constant of that name, but in tests
+	drainTimeout time.Duration // the constant of that name, except in tests
 
-	mu      sync.Mutex
-	current *setup
-	serving bool
-	fronts  []*front // what is listened on
+	mu        sync.Mutex
+	current   *setup
+	serving   bool
+	listeners []*listener
 
-	replacing sync.Mutex // one Replace at a time
+	replacing sync.Mutex
 	failed    chan error // the first listener that broke
 }
 
-// setup is what a reload replaces. The server's mu guards refs and retired.
+// setup is what a reload replaces. Server.mu guards refs and retired.
 type setup struct {
 	cfg     *config.Config
 	bot     *bot.Bot
 	keys    *keys
 	refs    int
 	retired bool
-	idle    chan struct{} // closed when it is retired and nobody uses it
+	idle    chan struct{} // closed when it is retired and refs is 0
 }
 
-// New makes a server; nothing is listened on before [Server.Serve]. It reads the token files, and an error names the file
-// and what to do.
+// New reads the token files and returns a server that listens on nothing before [Server.Serve].
 func New(o Options) (*Server, error) {
-	s := &Server{log: o.Log, now: o.Now, getenv: o.Getenv, flight: make(chan struct{}, maxInFlight),
-		agents: make(chan struct{}, maxInFlight), events: make(chan struct{}, maxEvents), looks: make(chan struct{}, maxLooks), failed: make(chan error, 1),
-		drainTimeout: drainTimeout}
+	s := &Server{
+		log: o.Log, now: o.Now, getenv: o.Getenv, failed: make(chan error, 1), drainTimeout: drainTimeout,
+		tcpRequests: make(semaphore, maxRequests), socketRequests: make(semaphore, maxRequests),
+		webhookEvents: make(semaphore, maxEvents), flagLooks: make(semaphore, maxFlagLooks),
+	}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}
@@ -124,14 +131,14 @@ func (s *Server) newSetup(cfg *config.Config, b *bot.Bot) (*setup, error) {
 	return &setup{cfg: cfg, bot: b, keys: k, idle: make(chan struct{})}, nil
 }
 
-// count begins to count the results of a bot's state, where it is another one than before.
+// count counts the results of a bot's state so far, so that the next scrape has only new ones to count.
 func (s *Server) count(cfg *config.Config, b *bot.Bot) {
 	if err := s.metrics.count(s.base, cfg, b); err != nil {
 		s.log.Warn("metrics: results are counted from the next scrape on", "err", err)
 	}
 }
 
-// routes hangs in everything that is served. Each handler is wrapped in [Server.allow].
+// routes registers all handlers, each wrapped in [Server.allow].
 func (s *Server) routes(mux *http.ServeMux) {
 	s.apiRoutes(mux)
 	s.pageRoutes(mux)
@@ -139,19 +146,19 @@ func (s *Server) routes(mux *http.ServeMux) {
 	s.webhookRoutes(mux)
 }
 
-// Handler serves what comes over TCP.
+// Handler serves requests over TCP.
 func (s *Server) Handler() http.Handler { return s.handler }
 
-// SocketHandler serves what comes over the Unix socket. The http.Server around it needs [PeerContext] as its ConnContext:
-// without it nobody is known, and everything but health is refused.
+// SocketHandler serves requests at the Unix socket. Its http.Server needs [PeerContext] as ConnContext: without it no peer is
+// known, and everything but health is refused.
 func (s *Server) SocketHandler() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		s.handler.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), socketKey{}, true)))
 	})
 }
 
-// Replace puts another configuration and bot in force, also other addresses to listen on. It returns when the last request
-// that used the old bot has ended, so that the caller can close that. On an error the old ones stay in force.
+// Replace puts another configuration and bot in force, and listens on other addresses where these have changed. It returns when
+// the last request with the old bot has ended, so that the caller can close that. On an error the old ones stay in force.
 func (s *Server) Replace(cfg *config.Config, b *bot.Bot) error {
 	s.replacing.Lock()
 	defer s.replacing.Unlock()
@@ -159,7 +166,7 @@ func (s *Server) Replace(cfg *config.Config, b *bot.Bot) error {
 	if err != nil {
 		return err
 	}
-	retire, err := s.move(cfg.HTTP)
+	retire, err := s.listenOn(cfg.HTTP)
 	if err != nil {
 		return err
 	}
@@ -177,14 +184,14 @@ func (s *Server) Replace(cfg *config.Config, b *bot.Bot) error {
 	return nil
 }
 
-// use gives the bot that this request works with, also after the request has ended. The bot is not closed before release
-// was called; release does no harm when it is called twice.
+// use returns the bot that a request works with. The bot stays open until release is called, which may be after the end of the
+// request, and more than once.
 func (s *Server) use(r *http.Request) (b *bot.Bot, release func()) {
 	p := s.hold(setupOf(r))
 	return p.bot, sync.OnceFunc(func() { s.release(p) })
 }
 
-// config is the configuration that belongs to the bot of [Server.use], for a request that is being served.
+// config returns the configuration of the bot of [Server.use].
 func (s *Server) config(r *http.Request) *config.Config {
 	if p := setupOf(r); p != nil {
 		return p.cfg
@@ -194,7 +201,7 @@ func (s *Server) config(r *http.Request) *config.Config {
 	return s.current.cfg
 }
 
-// hold takes a share in a set-up: the wanted one as long as anybody has it, else the one in force.
+// hold keeps a setup from being retired: the wanted one if anybody still uses it, else the one in force.
 func (s *Server) hold(want *setup) *setup {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -223,9 +230,9 @@ func setupOf(r *http.Request) *setup {
 	return p
 }
 
-// lasting is a context for work that has to be finished although the client has left. It ends when the daemon can't wait
+// detached returns a context for work that has to be finished although the client may leave. It ends when the daemon can't wait
 // any longer.
-func (s *Server) lasting(r *http.Request) (context.Context, context.CancelFunc) {
+func (s *Server) detached(r *http.Request) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancelCause(context.WithoutCancel(r.Context()))
 	stop := context.AfterFunc(s.base, func() { cancel(context.Cause(s.base)) })
 	return ctx, func() { stop(); cancel(nil) }

@@ -23,6 +23,7 @@ import (
 	"github.com/terraphim/adfbot/escalate/giteatest"
 	"github.com/terraphim/adfbot/internal/bot"
 	"github.com/terraphim/adfbot/internal/config"
+	"github.com/terraphim/adfbot/internal/status"
 )
 
 const (
@@ -201,26 +202,26 @@ func (s *station) post(path, body string, how ...asked) answered {
 }
 
 // result posts a result as the administrator, and has it taken.
-func (s *station) result(body string, how ...asked) bot.ResultView {
+func (s *station) result(body string, how ...asked) status.ResultView {
 	s.Helper()
 	a := s.post("/api/v1/results", body, append([]asked{as(adminToken)}, how...)...)
 	require.Equal(s, http.StatusOK, a.StatusCode, a.body)
-	var v bot.ResultView
+	var v status.ResultView
 	a.json(s, &v)
 	return v
 }
 
 // fail reports a failure of odilo.
-func (s *station) fail() bot.ResultView {
+func (s *station) fail() status.ResultView {
 	s.Helper()
 	return s.result(`{"project":"odilo","exit_code":1}`)
 }
 
-func (s *station) project(id string) bot.ProjectStatus {
+func (s *station) project(id string) status.Project {
 	s.Helper()
 	a := s.get("/api/v1/projects/"+id, as(adminToken))
 	require.Equal(s, http.StatusOK, a.StatusCode, a.body)
-	var p bot.ProjectStatus
+	var p status.Project
 	a.json(s, &p)
 	return p
 }

@@ -9,17 +9,17 @@ import (
 	"github.com/terraphim/adfbot/internal/exposition"
 )
 
-// watchWait bounds how long a probe or a scrape waits for the state: less than the usual 10 s of those who ask.
+// watchWait limits how long a probe or a scrape waits for the state. Most give up after 10 s.
 const watchWait = 8 * time.Second
 
-// watchRoutes hangs in what machines ask about the bot.
+// watchRoutes registers what machines watch.
 func (s *Server) watchRoutes(mux *http.ServeMux) {
 	mux.HandleFunc("GET /healthz", s.allow(accessOpen, getHealth))
 	mux.HandleFunc("GET /readyz", s.allow(accessPublic, s.getReady))
 	mux.HandleFunc("GET /metrics", s.allow(accessPublic, s.getMetrics))
 }
 
-// getHealth tells that the process lives, and nothing else: who restarts it for another reason mends nothing.
+// getHealth reports that the process is alive, and nothing else: a restart repairs nothing else.
 func getHealth(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	if r.Method != http.MethodHead {
@@ -27,7 +27,7 @@ func getHealth(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// getReady tells whether the bot can do its work. A Gitea that can't be reached is a warning: results are counted and
+// getReady reports whether the bot can do its work. A Gitea that can't be reached is only a warning: results are counted and
 // flags are written without it.
 func (s *Server) getReady(w http.ResponseWriter, r *http.Request) {
 	b, release := s.use(r)
@@ -35,11 +35,11 @@ func (s *Server) getReady(w http.ResponseWriter, r *http.Request) {
 	ctx, cancel := context.WithTimeout(r.Context(), watchWait)
 	defer cancel()
 	ready := b.Ready(ctx)
-	status := http.StatusOK
+	code := http.StatusOK
 	if !ready.Ready {
-		status = http.StatusServiceUnavailable
+		code = http.StatusServiceUnavailable
 	}
-	writeJSON(w, status, ready)
+	writeJSON(w, code, ready)
 }
 
 func (s *Server) getMetrics(w http.ResponseWriter, r *http.Request) {
@@ -47,7 +47,7 @@ func (s *Server) getMetrics(w http.ResponseWriter, r *http.Request) {
 	defer release()
 	ctx, cancel := context.WithTimeout(r.Context(), watchWait)
 	defer cancel()
-	f := figuresOf(ctx, b)
+	f := readFigures(ctx, b)
 	f.err = errors.Join(f.err, s.metrics.count(ctx, s.config(r), b))
 	if f.err != nil {
 		s.log.Warn("metrics: the state can't be read", "err", f.err)

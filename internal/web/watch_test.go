@@ -16,22 +16,24 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/terraphim/adfbot/internal/bot"
+	"github.com/terraphim/adfbot/internal/hostlocal"
+	"github.com/terraphim/adfbot/internal/status"
 	"github.com/terraphim/adfbot/internal/store"
 	"github.com/terraphim/adfbot/pause"
 )
 
-func (d *daemon) ready() (int, bot.Readiness) {
+func (d *daemon) ready() (int, status.Readiness) {
 	d.t.Helper()
 	w := d.get("/readyz")
 	require.Equal(d.t, "application/json", w.Header().Get("Content-Type"))
-	var r bot.Readiness
+	var r status.Readiness
 	require.NoError(d.t, json.Unmarshal(w.Body.Bytes(), &r))
 	require.Equal(d.t, w.Code == http.StatusOK, r.Ready)
 	return w.Code, r
 }
 
 // failed are the checks that failed, with what they say.
-func failed(r bot.Readiness) map[string]string {
+func failed(r status.Readiness) map[string]string {
 	out := map[string]string{}
 	for _, c := range r.Checks {
 		if !c.OK {
@@ -108,7 +110,7 @@ func TestWhatGiteaRefusesIsAWarning(t *testing.T) {
 	require.Contains(t, strings.Join(r.Warnings, "\n"), "401")
 	require.Equal(t, "1", d.series()[`adfbot_gitea_requests_total{code="401",operation="create_issue"}`])
 
-	_, err := store.Spool(d.cfg.State, store.Result{Project: "odilo", Agent: "project-meta", RunID: "r", Outcome: store.Success})
+	_, err := hostlocal.Beside(d.cfg.State).Spool().Add(store.Result{Project: "odilo", Agent: "project-meta", RunID: "r", Outcome: store.Success})
 	require.NoError(t, err)
 	_, r = d.ready()
 	require.Contains(t, strings.Join(r.Warnings, "\n"), "1 result still in the spool")

@@ -18,9 +18,9 @@ import (
 
 const webhookPath = "/webhooks/gitea"
 
-// webhookRoutes hangs in the place where Gitea reports what happens to issues. An event is a hint and nothing more: it makes
-// the bot look at one project at once, and Gitea is asked what is true. So one that is missed, repeated, reordered or
-// replayed does no harm, and one that is forged by somebody with the secret makes the bot look once more.
+// webhookRoutes registers the address to which Gitea reports what happens to issues. An event is only a hint: the bot sweeps one
+// project at once, and asks Gitea what is true. An event that is missed, repeated, reordered or replayed does no harm, and
+// neither does a forged one.
 func (s *Server) webhookRoutes(mux *http.ServeMux) {
 	mux.HandleFunc("POST "+webhookPath, s.allow(accessSigned, s.webhook))
 }
@@ -28,7 +28,7 @@ func (s *Server) webhookRoutes(mux *http.ServeMux) {
 func (s *Server) webhook(w http.ResponseWriter, r *http.Request) {
 	body, event, err := s.signedEvent(w, r)
 	if err == nil && event != "issues" && event != "issue_comment" {
-		w.WriteHeader(http.StatusNoContent) // it was set up for more than is needed
+		w.WriteHeader(http.StatusNoContent) // the webhook sends more than is needed
 		return
 	}
 	var hint bot.Hint
@@ -58,8 +58,8 @@ func (s *Server) webhook(w http.ResponseWriter, r *http.Request) {
 
 const titleWebhook = "No webhook"
 
-// signedEvent reads the body and checks its signature. The secret is read each time: it can be replaced without a reload,
-// and so the bot learns each time what to mask.
+// signedEvent reads the body and checks its signature. It reads the secret each time, so that it can be replaced without a
+// reload, and has it masked.
 func (s *Server) signedEvent(w http.ResponseWriter, r *http.Request) (body []byte, event string, err error) {
 	file := s.config(r).HTTP.WebhookSecretFile
 	if file == "" {
@@ -95,7 +95,6 @@ func (s *Server) signedEvent(w http.ResponseWriter, r *http.Request) (body []byt
 	return body, r.Header.Get("X-Gitea-Event"), nil
 }
 
-// signed compares in constant time.
 func signed(body []byte, secret, signature string) bool {
 	got, err := hex.DecodeString(signature)
 	if err != nil {
@@ -106,7 +105,7 @@ func signed(body []byte, secret, signature string) bool {
 	return hmac.Equal(got, mac.Sum(nil))
 }
 
-// event is the part of Gitea's body that says which issue it is about.
+// event is the part of an event that says which issue it is about.
 type event struct {
 	Sender     eventUser `json:"sender"`
 	Repository struct {
@@ -125,7 +124,7 @@ type eventUser struct {
 	Login string `json:"login"`
 }
 
-// parseEvent is lenient with what it does not know: Gitea's versions add fields.
+// parseEvent ignores unknown fields, which versions of Gitea add.
 func parseEvent(body []byte) (bot.Hint, error) {
 	var e event
 	d := json.NewDecoder(bytes.NewReader(body))

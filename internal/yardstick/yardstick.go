@@ -29,10 +29,14 @@ type Row struct {
 	Unit      string // of Value and Goal: "×" for a ratio, "MB", "requests"
 	Goal      float64
 	AtLeast   bool // the goal is a minimum, not a maximum
+	NoGoal    bool // a figure worth knowing, and no promise
 }
 
 // Reached reports whether the value meets the goal.
 func (r Row) Reached() bool {
+	if r.NoGoal {
+		return true
+	}
 	if r.AtLeast {
 		return r.Value >= r.Goal
 	}
@@ -43,7 +47,9 @@ func (r Row) Reached() bool {
 func (r Row) Report(b *testing.B) {
 	b.Helper()
 	b.ReportMetric(r.Value, r.unit())
-	b.ReportMetric(r.Goal, "goal")
+	if !r.NoGoal {
+		b.ReportMetric(r.Goal, "goal")
+	}
 	file := os.Getenv(TableFile)
 	if file == "" {
 		return
@@ -62,14 +68,17 @@ func (r Row) Report(b *testing.B) {
 
 // line returns the row in Markdown.
 func (r Row) line() string {
-	bound, reached := "at most", "yes"
-	if r.AtLeast {
-		bound = "at least"
+	bound, reached := "at most "+number(r.Goal, r.Unit), "yes"
+	switch {
+	case r.NoGoal:
+		bound, reached = "–", "–"
+	case r.AtLeast:
+		bound = "at least " + number(r.Goal, r.Unit)
 	}
 	if !r.Reached() {
 		reached = "**no**"
 	}
-	return fmt.Sprintf("| %s | %s | %s | %s | %s %s | %s |\n", r.What, r.Measured, r.Yardstick, number(r.Value, r.Unit), bound, number(r.Goal, r.Unit), reached)
+	return fmt.Sprintf("| %s | %s | %s | %s | %s | %s |\n", r.What, r.Measured, r.Yardstick, number(r.Value, r.Unit), bound, reached)
 }
 
 // unit returns Unit as the format of benchmark results allows it.

@@ -15,6 +15,8 @@ func TestRowLine(t *testing.T) {
 	require.Equal(t, "| a result | 0.2 ms | an append, 0.1 ms | 2 × | at most 1.5 × | **no** |\n", r.line())
 	r.Value = 1.5
 	require.Equal(t, "| a result | 0.2 ms | an append, 0.1 ms | 1.5 × | at most 1.5 × | yes |\n", r.line())
+	r = Row{What: "a start", Measured: "3 ms", Yardstick: "1 ms", Value: 3, Unit: "×", NoGoal: true}
+	require.Equal(t, "| a start | 3 ms | 1 ms | 3 × | – | – |\n", r.line())
 	r = Row{What: "memory", Measured: "31 MB", Yardstick: "–", Value: 31, Unit: "MB", Goal: 40, AtLeast: true}
 	require.Equal(t, "| memory | 31 MB | – | 31 MB | at least 40 MB | **no** |\n", r.line())
 }

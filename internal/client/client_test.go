@@ -1,0 +1,248 @@
+package client
+
+import (
+	"encoding/json"
+	"fmt"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/terraphim/adfbot/internal/status"
+	"github.com/terraphim/adfbot/internal/store"
+)
+
+// daemon is a daemon that gives a set answer to each run, and 200 to any other.
+type daemon struct {
+	socket string
+	codes  map[string]int    // by run id
+	bodies map[string]string // by run id
+
+	mu   sync.Mutex
+	runs []string // that were reported
+}
+
+func newDaemon(t *testing.T) *daemon {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "adfbot-") // the path of a socket must be short
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	d := &daemon{socket: filepath.Join(dir, "s"), codes: map[string]int{}, bodies: map[string]string{}}
+	l, err := net.Listen("unix", d.socket)
+	require.NoError(t, err)
+	server := httptest.NewUnstartedServer(d)
+	require.NoError(t, server.Listener.Close())
+	server.Listener = l
+	server.Start()
+	t.Cleanup(server.Close)
+	return d
+}
+
+func (d *daemon) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	var res struct {
+		Project string    `json:"project"`
+		RunID   string    `json:"run_id"`
+		Started time.Time `json:"started_at"`
+	}
+	if err := json.NewDecoder(r.Body).Decode(&res); err != nil || r.Method != http.MethodPost || r.URL.Path != "/api/v1/results" {
+		w.WriteHeader(http.StatusBadRequest)
+		return
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.runs = append(d.runs, res.RunID)
+	body, ok := d.bodies[res.RunID]
+	if !ok {
+		body = fmt.Sprintf(`{"project":%q}`, res.Project)
+	}
+	if code := d.codes[res.RunID]; code != 0 {
+		w.WriteHeader(code)
+	}
+	_, _ = w.Write([]byte(body))
+}
+
+func (d *daemon) refuse(run string, code int, detail string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.codes[run], d.bodies[run] = code, fmt.Sprintf(`{"title":"No","detail":%q}`, detail)
+}
+
+func (d *daemon) accept(run string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	delete(d.codes, run)
+	delete(d.bodies, run)
+}
+
+func newClient(t *testing.T, socket string) (c *Client, spool string) {
+	spool = filepath.Join(t.TempDir(), "spool")
+	return New(socket, []string{spool}, time.Now), spool
+}
+
+func result(project, run string) store.Result {
+	return store.Result{Project: project, Agent: "project-meta", RunID: run, Outcome: store.Failure, ExitCode: 1, Finished: time.Now()}
+}
+
+// keep stores a result as an earlier command has.
+func keep(t *testing.T, c *Client, r store.Result) {
+	t.Helper()
+	_, err := c.keep(r)
+	require.NoError(t, err)
+}
+
+func files(t *testing.T, dir string) []string {
+	t.Helper()
+	list, err := filepath.Glob(filepath.Join(dir, "*"))
+	require.NoError(t, err)
+	return list
+}
+
+func TestReport(t *testing.T) {
+	d := newDaemon(t)
+	c, spool := newClient(t, d.socket)
+	require.Equal(t, status.Reported{Result: &status.ResultView{Project: "odilo"}}, c.Report(t.Context(), result("odilo", "one")))
+	require.NoDirExists(t, spool, "nothing was kept")
+}
+
+func TestAnswers(t *testing.T) {
+	const kept = "the result is kept in "
+	for name, a := range map[string]struct {
+		code int
+		body string
+		says string
+		kept bool
+	}{
+		"refused for ever": {409, `{"title":"Known run","detail":"recorded as failure"}`, "the result is not recorded: the daemon says: Known run: recorded as failure", false},
+		"refused for now":  {403, `{"title":"Not allowed","detail":"see projects[].users"}`, "the daemon says: Not allowed: see projects[].users", true},
+		"broken":           {502, "<html>", "the daemon says: 502 Bad Gateway: ", true},
+		"spooled":          {202, `{"spooled":true,"why":"it is kept; do not send it again"}`, "it is kept; do not send it again", false},
+		"accepted by what": {202, `{}`, "the result is not recorded: the daemon says: 202 Accepted: ", false},
+		"no adfbot":        {200, "hello", "is no adfbot", true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			d := newDaemon(t)
+			d.codes["one"], d.bodies["one"] = a.code, a.body
+			c, spool := newClient(t, d.socket)
+			r := c.Report(t.Context(), result("odilo", "one"))
+			require.Nil(t, r.Result)
+			require.Contains(t, r.Messages[0], a.says)
+			if a.kept {
+				require.Contains(t, r.Messages[1], kept+spool)
+				require.Len(t, files(t, spool), 1)
+			} else {
+				require.Len(t, r.Messages, 1)
+				require.NoDirExists(t, spool)
+			}
+		})
+	}
+}
+
+func TestKeptWithoutADaemonAndSentLater(t *testing.T) {
+	c, spool := newClient(t, "/nonexistent/socket")
+	for _, run := range []string{"one", "two"} {
+		r := c.Report(t.Context(), result("odilo", run))
+		require.Nil(t, r.Result)
+		require.Contains(t, r.Messages[0], "is `adfbot serve` running?")
+		require.Contains(t, r.Messages[1], "is kept in "+spool)
+	}
+	info, err := os.Stat(spool)
+	require.NoError(t, err)
+	require.Equal(t, os.FileMode(0o700), info.Mode().Perm())
+
+	d := newDaemon(t)
+	c = New(d.socket, []string{spool}, time.Now)
+	r := c.Report(t.Context(), result("odilo", "three"))
+	require.Equal(t, []string{"2 kept results were sent"}, r.Messages)
+	require.NotNil(t, r.Result)
+	require.Equal(t, []string{"one", "two", "three"}, d.runs)
+	require.Empty(t, files(t, spool))
+}
+
+func TestKeptResultsOfARefusedProjectWait(t *testing.T) {
+	d := newDaemon(t)
+	c, spool := newClient(t, d.socket)
+	for n, r := range []store.Result{result("odilo", "one"), result("odilo", "two"), result("atlas", "three")} {
+		r.Finished = r.Finished.Add(time.Duration(n-10) * time.Second)
+		keep(t, c, r)
+	}
+	d.refuse("one", 403, "not odilo")
+	r := c.Report(t.Context(), result("atlas", "four"))
+	require.Equal(t, []string{"1 kept results were sent"}, r.Messages)
+	require.Equal(t, []string{"one", "three", "four"}, d.runs, "odilo's second result waits behind its first")
+	require.Len(t, files(t, spool), 2)
+
+	d.accept("one")
+	r = c.Report(t.Context(), result("atlas", "five"))
+	require.Equal(t, []string{"2 kept results were sent"}, r.Messages)
+}
+
+func TestKeptResultThatIsNeverTaken(t *testing.T) {
+	d := newDaemon(t)
+	c, spool := newClient(t, d.socket)
+	keep(t, c, result("odilo", "contradicts"))
+	keep(t, c, result("odilo", "impossible"))
+	require.NoError(t, os.WriteFile(filepath.Join(spool, "broken.json"), []byte("{"), 0o600))
+	d.refuse("contradicts", 409, "recorded as success")
+	d.refuse("impossible", 422, "exit_code 300")
+	r := c.Report(t.Context(), result("odilo", "new"))
+	require.NotNil(t, r.Result)
+	require.Len(t, r.Messages, 3)
+	require.Contains(t, r.Messages[0], "broken.json can't be read")
+	require.Contains(t, r.Messages[1], "contradicts the recorded one, it is dropped")
+	require.Contains(t, r.Messages[2], "is set aside")
+	refused, err := filepath.Glob(filepath.Join(spool, "*.refused"))
+	require.NoError(t, err)
+	require.Len(t, refused, 1)
+	require.Len(t, c.Report(t.Context(), result("odilo", "newer")).Messages, 1, "what was set aside is said once")
+}
+
+func TestTimesOfAKeptResultAreNotInTheFuture(t *testing.T) {
+	now := time.Now()
+	r := result("odilo", "one")
+	r.Started, r.Finished = now.Add(24*time.Hour), now.Add(25*time.Hour)
+	r = notAfter(r, now)
+	require.Equal(t, now, r.Started)
+	require.Equal(t, now, r.Finished)
+}
+
+func TestHalfWrittenFilesAreRemoved(t *testing.T) {
+	d := newDaemon(t)
+	c, spool := newClient(t, d.socket)
+	require.NoError(t, os.MkdirAll(spool, 0o700))
+	half, writing := filepath.Join(spool, "half.tmp"), filepath.Join(spool, "writing.tmp")
+	for _, file := range []string{half, writing} {
+		require.NoError(t, os.WriteFile(file, []byte(`{"proj`), 0o600))
+	}
+	hourAgo := time.Now().Add(-61 * time.Minute)
+	require.NoError(t, os.Chtimes(half, hourAgo, hourAgo))
+	require.Empty(t, c.Report(t.Context(), result("odilo", "one")).Messages)
+	require.NoFileExists(t, half)
+	require.FileExists(t, writing, "a process may be writing it")
+}
+
+func TestLost(t *testing.T) {
+	others := filepath.Join(t.TempDir(), "spool")
+	require.NoError(t, os.Mkdir(others, 0o700))
+	require.NoError(t, os.Chmod(others, 0o777))
+	c := New("/nonexistent/socket", []string{"/proc/adfbot/spool", others}, time.Now)
+	m := c.Report(t.Context(), result("odilo", "one")).Messages
+	require.Len(t, m, 2)
+	require.Contains(t, m[1], "is LOST unless you record it: adfbot record --project odilo --agent project-meta --run-id one --failure")
+	require.Contains(t, m[1], others+" is not a folder of this user's own with mode 0700")
+}
+
+func TestSpoolDirs(t *testing.T) {
+	for want, env := range map[string]map[string]string{
+		"/x/state/adfbot/spool":             {"XDG_STATE_HOME": "/x/state", "HOME": "/home/a"},
+		"/home/a/.local/state/adfbot/spool": {"XDG_STATE_HOME": "relative", "HOME": "/home/a"},
+	} {
+		dirs := SpoolDirs(func(name string) string { return env[name] })
+		require.Equal(t, []string{want, fmt.Sprintf("/var/tmp/adfbot-spool-%d", os.Geteuid())}, dirs)
+	}
+}

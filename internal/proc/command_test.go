@@ -1,0 +1,269 @@
+package proc_test
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/terraphim/adfbot/internal/proc"
+)
+
+const long = 30 * time.Second
+
+// shell returns a command that runs a script, in which DIR is a directory of the test, and what it writes.
+func shell(t *testing.T, script string) (c proc.Command, dir string, out *bytes.Buffer) {
+	t.Helper()
+	dir, out = t.TempDir(), &bytes.Buffer{}
+	return proc.Command{
+		Args: []string{"sh", "-c", strings.ReplaceAll(script, "DIR", dir)}, Env: os.Environ(), Stdout: out, Stderr: io.Discard,
+		Signals: proc.NewSignals(), Waits: proc.Waits{Output: long, Kill: long, Interrupted: time.Millisecond},
+	}, dir, out
+}
+
+func run(t *testing.T, c proc.Command) proc.Exit {
+	t.Helper()
+	exit, out, err := c.Run()
+	require.NoError(t, err)
+	require.NoError(t, out.Wait(c.Signals))
+	return exit
+}
+
+// pid reads the id of a process that lives on after its test has failed.
+func pid(t *testing.T, text string) int {
+	t.Helper()
+	var pid int
+	_, err := fmt.Sscan(text, &pid)
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = syscall.Kill(pid, syscall.SIGKILL) })
+	return pid
+}
+
+func pidIn(t *testing.T, file string) int {
+	t.Helper()
+	b, err := os.ReadFile(file)
+	require.NoError(t, err)
+	return pid(t, string(b))
+}
+
+// alive reports whether a process is there and no zombie.
+func alive(pid int) bool {
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	return err == nil && !strings.Contains(string(b), ") Z ")
+}
+
+func TestExit(t *testing.T) {
+	for script, want := range map[string]proc.Exit{
+		"true":          {},
+		"exit 3":        {Code: 3},
+		"exit 255":      {Code: 255},
+		"kill -TERM $$": {Code: 143, Signal: "SIGTERM"},
+		"kill -KILL $$": {Code: 137, Signal: "SIGKILL", Detail: "killed, perhaps by the kernel for want of memory"},
+	} {
+		c, _, _ := shell(t, script)
+		require.Equal(t, want, run(t, c), script)
+	}
+}
+
+func TestNotStarted(t *testing.T) {
+	c, dir, _ := shell(t, "")
+	script := filepath.Join(dir, "not-executable")
+	require.NoError(t, os.WriteFile(script, []byte("#!/bin/sh\n"), 0o644))
+	for name, want := range map[string]proc.Exit{
+		"there-is-no-such-command": {Code: 127, Detail: "command not found"},
+		dir + "/is-not-there":      {Code: 127, Detail: "command not found"},
+		script:                     {Code: 126, Detail: "command not executable"},
+		dir:                        {Code: 126, Detail: "command not executable"},
+	} {
+		c.Args = []string{name}
+		exit, _, err := c.Run()
+		require.ErrorContains(t, err, name+" can't be started: ")
+		require.Equal(t, want, exit, name)
+	}
+}
+
+func TestTimeoutEndsTheProcessGroup(t *testing.T) {
+	t.Parallel()
+	const kill = 100 * time.Millisecond
+	for what, c := range map[string]struct {
+		script string
+		exit   proc.Exit
+		kill   time.Duration
+	}{
+		"by SIGTERM":                       {"sleep 60 & echo $! > DIR/pid; wait", proc.Exit{Code: 143, Signal: "SIGTERM"}, long},
+		"by SIGKILL where it is ignored":   {"trap '' TERM; sleep 60 & echo $! > DIR/pid; wait", proc.Exit{Code: 137, Signal: "SIGKILL"}, kill},
+		"and a child that ignores SIGTERM": {"trap 'exit 3' TERM; (trap '' TERM; exec sleep 60) & echo $! > DIR/pid; wait", proc.Exit{Code: 3}, long},
+		"and it may succeed all the same":  {"trap 'exit 0' TERM; sleep 60 & echo $! > DIR/pid; wait", proc.Exit{}, long},
+	} {
+		t.Run(what, func(t *testing.T) {
+			t.Parallel()
+			cmd, dir, _ := shell(t, c.script)
+			cmd.Timeout, cmd.Waits.Kill = time.Second, c.kill
+			exit := run(t, cmd)
+			c.exit.TimedOut, c.exit.Detail = true, "timed out after 1s"
+			require.Equal(t, c.exit, exit)
+			child := pidIn(t, dir+"/pid")
+			require.Eventually(t, func() bool { return !alive(child) }, 10*time.Second, 5*time.Millisecond)
+		})
+	}
+}
+
+func TestOutputHeldByABackgroundProcess(t *testing.T) {
+	t.Parallel()
+	for what, wait := range map[string]time.Duration{"in time": 100 * time.Millisecond, "past the timeout": 1300 * time.Millisecond} {
+		t.Run(what, func(t *testing.T) {
+			t.Parallel()
+			c, _, out := shell(t, "sleep 60 & echo $!")
+			c.Waits.Output, c.Timeout = wait, time.Second
+			require.Equal(t, proc.Exit{Detail: "a background process held its output open"}, run(t, c))
+			require.True(t, alive(pid(t, out.String())), "it is not the command's")
+		})
+	}
+}
+
+// slowReader reads nothing before it may.
+type slowReader struct {
+	may  chan struct{}
+	read bytes.Buffer
+}
+
+func (r *slowReader) Write(p []byte) (int, error) {
+	<-r.may
+	return r.read.Write(p)
+}
+
+func TestSlowReaderGetsEverything(t *testing.T) {
+	slow, capture := &slowReader{may: make(chan struct{})}, &bytes.Buffer{}
+	c, _, _ := shell(t, "head -c 60000 /dev/zero | tr '\\0' x; echo end")
+	c.Stdout, c.Capture, c.Waits.Output = slow, capture, 50*time.Millisecond
+	exit, out, err := c.Run()
+	require.NoError(t, err)
+	require.Equal(t, proc.Exit{}, exit)
+	require.Equal(t, 60000+len("end\n"), capture.Len(), "everything is captured while the reader is behind")
+	close(slow.may)
+	require.NoError(t, out.Wait(c.Signals))
+	require.Equal(t, capture.String(), slow.read.String())
+}
+
+func TestWaitEndsWithASignal(t *testing.T) {
+	slow := &slowReader{may: make(chan struct{})}
+	c, _, _ := shell(t, "echo")
+	c.Stdout, c.Waits.Output = slow, time.Millisecond
+	_, out, err := c.Run()
+	require.NoError(t, err)
+	c.Signals.Send(syscall.SIGWINCH)
+	c.Signals.Send(syscall.SIGTERM)
+	require.NoError(t, out.Wait(c.Signals))
+	close(slow.may)
+}
+
+func TestOutputOnAFullDisk(t *testing.T) {
+	full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
+	require.NoError(t, err)
+	defer func() { _ = full.Close() }()
+	c, dir, _ := shell(t, "echo 1; echo 2; echo 3; touch DIR/done")
+	c.Stdout, c.Capture = full, io.Discard
+	exit, out, err := c.Run()
+	require.NoError(t, err)
+	require.Equal(t, proc.Exit{}, exit)
+	require.ErrorIs(t, out.Wait(c.Signals), syscall.ENOSPC)
+	require.FileExists(t, dir+"/done", "the command was not disturbed")
+}
+
+func TestReaderThatGoesAwayEndsTheCommand(t *testing.T) {
+	r, w, err := os.Pipe()
+	require.NoError(t, err)
+	require.NoError(t, r.Close())
+	c, _, _ := shell(t, "while echo x; do :; done")
+	c.Stdout, c.Capture = w, io.Discard
+	require.Equal(t, "SIGPIPE", run(t, c).Signal)
+	require.NoError(t, w.Close())
+}
+
+// start runs the command and waits until it has made DIR/begun.
+func start(t *testing.T, c proc.Command, dir string) (exit func() proc.Exit) {
+	t.Helper()
+	ended := make(chan proc.Exit, 1)
+	started := make(chan int, 1)
+	c.Started = func(pid int) { started <- pid }
+	go func() {
+		e, _, _ := c.Run()
+		ended <- e
+	}()
+	pid := <-started
+	t.Cleanup(func() { _ = syscall.Kill(-pid, syscall.SIGKILL) })
+	require.Eventually(t, func() bool { _, err := os.Stat(dir + "/begun"); return err == nil }, 20*time.Second, 2*time.Millisecond)
+	return func() proc.Exit {
+		select {
+		case e := <-ended:
+			return e
+		case <-time.After(20 * time.Second):
+			require.FailNow(t, "the command goes on")
+			return proc.Exit{}
+		}
+	}
+}
+
+func TestSignalsArePassedOn(t *testing.T) {
+	const interrupted = "ended because adfbot was told to end"
+	for name, c := range map[string]struct {
+		script string
+		send   syscall.Signal
+		exit   proc.Exit
+	}{
+		"that end it":             {"touch DIR/begun; exec sleep 60", syscall.SIGTERM, proc.Exit{Code: 143, Signal: "SIGTERM", Detail: interrupted, Interrupted: true}},
+		"that it handles":         {"trap 'exit 5' INT; touch DIR/begun; while :; do sleep 0.01; done", syscall.SIGINT, proc.Exit{Code: 5, Detail: interrupted, Interrupted: true}},
+		"that mean nothing to us": {"trap 'exit 6' USR1; touch DIR/begun; while :; do sleep 0.01; done", syscall.SIGUSR1, proc.Exit{Code: 6}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			cmd, dir, _ := shell(t, c.script)
+			exit := start(t, cmd, dir)
+			cmd.Signals.Send(c.send)
+			require.Equal(t, c.exit, exit())
+		})
+	}
+}
+
+func TestStoppedCommandCanBeEnded(t *testing.T) {
+	c, dir, _ := shell(t, "touch DIR/begun; kill -STOP $$; exit 7")
+	exit := start(t, c, dir)
+	c.Signals.Send(syscall.SIGTERM)
+	require.Equal(t, "SIGTERM", exit().Signal)
+}
+
+// Ctrl-C, systemd and a shutdown send the signal to both, and the command may be the first to end.
+func TestEndedTogether(t *testing.T) {
+	for name, script := range map[string]string{"by the signal": "kill -TERM $$", "by an exit code": "exit 130", "after another failure": "exit 1"} {
+		c, _, _ := shell(t, script)
+		c.Waits.Interrupted = 10 * time.Second
+		c.Started = func(int) { time.AfterFunc(50*time.Millisecond, func() { c.Signals.Send(syscall.SIGTERM) }) }
+		require.True(t, run(t, c).Interrupted, name)
+	}
+}
+
+func TestPendingSignal(t *testing.T) {
+	s := proc.NewSignals()
+	require.Zero(t, s.Pending())
+	s.Send(syscall.SIGWINCH)
+	s.Send(syscall.SIGHUP)
+	require.Equal(t, syscall.SIGHUP, s.Pending())
+}
+
+func TestFileBecomesTheCommandsOwnOutput(t *testing.T) {
+	f, err := os.Create(filepath.Join(t.TempDir(), "out"))
+	require.NoError(t, err)
+	defer func() { _ = f.Close() }()
+	c, _, _ := shell(t, "readlink /proc/self/fd/1")
+	c.Stdout = f
+	require.Equal(t, proc.Exit{}, run(t, c))
+	b, err := os.ReadFile(f.Name())
+	require.NoError(t, err)
+	require.Equal(t, f.Name()+"\n", string(b))
+}

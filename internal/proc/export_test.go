@@ -1,0 +1,6 @@
+package proc
+
+import "os"
+
+// Send lets a signal come in.
+func (s *Signals) Send(sig os.Signal) { s.c <- sig }

@@ -1,0 +1,24 @@
+package status
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/terraphim/adfbot/escalate/incident"
+	"github.com/terraphim/adfbot/escalate/issuetext"
+)
+
+func TestNoteForPeople(t *testing.T) {
+	opened := time.Date(2026, 11, 23, 3, 48, 0, 0, time.UTC)
+	i := incident.Incident{ID: strings.Repeat("ab", 16), Project: "odilo", Seq: 3, Agent: "project-meta", Failures: 3, Opened: opened}
+	note := issuetext.FlagNote(i)
+	info, ok := issuetext.ParseFlagNote(note)
+	require.True(t, ok)
+	require.Equal(t, "odilo is paused: project-meta failed 3 times in a row (2026-11-23 03:48 UTC).\n", noteForPeople(incident.FlagView{Note: note, Info: info}))
+	require.Equal(t, "moving the database\n\nback on Monday\n", noteForPeople(incident.FlagView{Note: "moving the database\n\nback on Monday\n"}), "a person's note stays whole")
+	require.Equal(t, "odilo is paused by alice (bigbox, now).\nReason: disk\n",
+		noteForPeople(incident.FlagView{Note: "odilo is paused by alice (bigbox, now).\nReason: disk\nTo resume, remove this file or run: adfbot resume odilo\n"}))
+}

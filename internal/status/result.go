@@ -1,0 +1,73 @@
+package status
+
+import (
+	"fmt"
+
+	"github.com/terraphim/adfbot/internal/store"
+	"github.com/terraphim/adfbot/internal/text"
+)
+
+// ResultView is what a result did: the answer of `record --json` and of POST /api/v1/results.
+type ResultView struct {
+	Project   string        `json:"project"`
+	Agent     string        `json:"agent"`
+	Outcome   string        `json:"outcome"`
+	Counted   bool          `json:"counted"`
+	Why       string        `json:"why,omitempty"` // it did not count
+	Failures  int           `json:"consecutive_failures"`
+	Threshold int           `json:"threshold"`
+	Tripped   bool          `json:"tripped"`
+	Paused    bool          `json:"paused"`
+	Known     bool          `json:"known"` // the run was recorded before
+	Incident  *IncidentName `json:"incident"`
+	Problems  []string      `json:"problems"` // what is left to the next sweep
+
+	FlagMissing bool `json:"-"` // it tripped, and its pause flag could not be written
+}
+
+// IncidentName is the incident that is open after a result.
+type IncidentName struct {
+	ID    string `json:"id"`
+	Name  string `json:"name"`
+	Issue string `json:"issue"` // URL, "" while there is no issue
+}
+
+// SpooledView is the answer of POST /api/v1/results for a result that can't be recorded now: it is on the daemon's disk, and is
+// recorded later.
+type SpooledView struct {
+	Project string `json:"project"`
+	Agent   string `json:"agent"`
+	Outcome string `json:"outcome"`
+	RunID   string `json:"run_id"`
+	Spooled bool   `json:"spooled"`
+	Why     string `json:"why"`
+}
+
+// Reported is what became of a result that was reported to the daemon.
+type Reported struct {
+	Result   *ResultView // nil: the daemon has not recorded it
+	Messages []string    // for the person who reads stderr
+}
+
+// TripText returns one sentence about a trip.
+func (v ResultView) TripText() string {
+	s := fmt.Sprintf("%s failed %d times in a row on %s: the project is paused", v.Agent, v.Failures, v.Project)
+	if v.FlagMissing {
+		s += " (but its pause flag could NOT be written)"
+	}
+	switch {
+	case v.Incident == nil:
+	case v.Incident.Issue != "":
+		s += ", see " + v.Incident.Issue
+	default:
+		s += fmt.Sprintf(", incident %s; its issue is not open yet", v.Incident.Name)
+	}
+	return s
+}
+
+// LostText says that a result, which has a run id, could be kept nowhere, with the command that records it. Project, agent and
+// outcome need no quotes in a shell.
+func LostText(r store.Result) string {
+	return fmt.Sprintf("the result (%s of %s in %s) is LOST unless you record it: adfbot record --project %s --agent %s --run-id %s --%s",
+		r.Outcome, r.Agent, r.Project, r.Project, r.Agent, text.ShellQuote(r.RunID), r.Outcome)
+}

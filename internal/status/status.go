@@ -1,0 +1,288 @@
+package status
+
+import (
+	"cmp"
+	"context"
+	"slices"
+	"time"
+
+	"github.com/terraphim/adfbot/escalate/incident"
+	"github.com/terraphim/adfbot/internal/redact"
+	"github.com/terraphim/adfbot/internal/store"
+)
+
+// Status is the whole bot at a glance: `adfbot status --json`.
+type Status struct {
+	Instance     string       `json:"instance"`
+	Installation string       `json:"installation"`
+	PauseDir     string       `json:"pause_dir"`
+	State        string       `json:"state"`
+	At           time.Time    `json:"at"`
+	Projects     []Project    `json:"projects"`
+	LastSweep    *SweepReport `json:"last_sweep"`
+	Spooled      int          `json:"spooled"`  // results that wait to be stored
+	Problems     []string     `json:"problems"` // of the bot itself
+	Foreign      []string     `json:"foreign"`  // open issues of another installation, as the last sweep saw them
+}
+
+// Project is one project.
+type Project struct {
+	ID         string     `json:"id"`
+	Configured bool       `json:"configured"`
+	Paused     string     `json:"paused"` // [Yes], [No] or [Unknown]
+	Held       bool       `json:"held"`   // paused by a person
+	Reason     string     `json:"reason,omitempty"`
+	Since      *time.Time `json:"since,omitempty"`
+	Failures   int        `json:"failures"`
+	Threshold  int        `json:"threshold"` // that applies to the next trip
+	HalfOpen   bool       `json:"half_open"` // resumed, no success since
+	Ignored    int        `json:"ignored_in_a_row"`
+	Running    int        `json:"running"`
+	Incident   *Incident  `json:"incident"` // that is open
+	Pending    []string   `json:"pending"`  // what is left to do in Gitea, and why it was not done yet
+	LastRuns   []Run      `json:"last_runs"`
+	Warnings   []string   `json:"warnings"`
+}
+
+// Whether a project is paused.
+const (
+	Yes     = "yes"
+	No      = "no"
+	Unknown = "unknown" // the pause directory can't be read or trusted; nothing runs
+)
+
+// Incident is an open incident.
+type Incident struct {
+	ID          string    `json:"id"`
+	Name        string    `json:"name"`
+	Agent       string    `json:"agent"`
+	Failures    int       `json:"failures"` // at the trip
+	Opened      time.Time `json:"opened"`
+	Issue       string    `json:"issue"` // URL, "" while there is no issue
+	FlagWritten bool      `json:"flag_written"`
+	TakenBy     string    `json:"taken_by,omitempty"` // who said in Gitea that they take care of it
+	TakenAt     time.Time `json:"taken_at,omitzero"`
+}
+
+// Run is one run.
+type Run struct {
+	Agent    string    `json:"agent"`
+	Outcome  string    `json:"outcome"`
+	ExitCode int       `json:"exit_code"`
+	Signal   string    `json:"signal,omitempty"`
+	Detail   string    `json:"detail,omitempty"`
+	Counted  bool      `json:"counted"`
+	Started  time.Time `json:"started,omitzero"` // zero: not known
+	Finished time.Time `json:"finished"`
+	Host     string    `json:"host,omitempty"`
+}
+
+// statusRuns is how many runs of a project are shown.
+const statusRuns = 10
+
+// Status returns the status of one project, or of all where only is "".
+func (r *Reader) Status(ctx context.Context, only string) (Status, error) {
+	state := r.from.State
+	s := Status{
+		Instance: r.from.Config.Instance, Installation: state.Installation(), PauseDir: r.from.Reconciler.Dir().Path(), State: state.Path(),
+		At: r.from.Now().UTC(), Projects: []Project{}, Problems: []string{}, Foreign: []string{},
+	}
+	incidents, err := state.Unsettled(ctx, "")
+	if err != nil {
+		return s, err
+	}
+	running, err := state.Running(ctx)
+	if err != nil {
+		return s, err
+	}
+	holds, err := state.Holds(ctx)
+	if err != nil {
+		return s, err
+	}
+	if err := r.addOverall(ctx, &s); err != nil {
+		return s, err
+	}
+	for _, id := range r.projectIDs(incidents, holds) {
+		if only != "" && id != only {
+			continue
+		}
+		p, err := r.project(ctx, id, incidents, running)
+		if err != nil {
+			return s, err
+		}
+		s.Projects = append(s.Projects, p)
+	}
+	return s, nil
+}
+
+// addOverall adds what is not about one project.
+func (r *Reader) addOverall(ctx context.Context, s *Status) error {
+	if err := r.Explain(ctx, r.from.Reconciler.CheckPause()); err != nil {
+		s.Problems = append(s.Problems, err.Error())
+	}
+	// A user who may not read the token leaves Gitea to the daemon, which is no problem.
+	if off := r.from.Reconciler.TrackerError(); off != nil && r.from.TokenErr == nil {
+		s.Problems = append(s.Problems, off.Error())
+	}
+	s.Problems = append(s.Problems, r.operatorProblems(ctx)...)
+	spooled, err := r.from.Spool.List()
+	if err != nil {
+		return err
+	}
+	s.Spooled = len(spooled)
+	for _, e := range spooled {
+		if e.Err != nil {
+			s.Problems = append(s.Problems, "spooled result "+e.File+" can't be read: "+e.Err.Error())
+		}
+	}
+	rep, ok, err := r.LastSweep(ctx)
+	if err != nil || !ok {
+		return err
+	}
+	s.LastSweep = &rep
+	if err := r.overdue(rep.At, s.At); err != nil {
+		s.Problems = append(s.Problems, err.Error())
+	}
+	for _, e := range rep.Errors {
+		if !slices.Contains(s.Problems, e) {
+			s.Problems = append(s.Problems, "last sweep: "+e)
+		}
+	}
+	s.Foreign = append(s.Foreign, rep.Foreign...)
+	return nil
+}
+
+// operatorProblems returns what the last sweep found wrong with the configured operators.
+func (r *Reader) operatorProblems(ctx context.Context) []string {
+	ops, err := r.from.State.Operators(ctx, r.from.Config.Gitea.URL)
+	if err != nil {
+		return nil // a read-only state from before there were operators
+	}
+	var out []string
+	for _, o := range ops {
+		if o.Problem != "" {
+			out = append(out, o.Problem)
+		}
+	}
+	return out
+}
+
+// projectIDs returns the configured projects in the order of the configuration, then those that only the state or a flag
+// knows.
+func (r *Reader) projectIDs(incidents []incident.Incident, holds []incident.Hold) []string {
+	ids := slices.Clone(r.from.Config.ProjectIDs())
+	var more []string
+	add := func(id string) {
+		if !slices.Contains(ids, id) && !slices.Contains(more, id) {
+			more = append(more, id)
+		}
+	}
+	for _, i := range incidents {
+		add(i.Project)
+	}
+	for _, h := range holds {
+		add(h.Project)
+	}
+	flags, _ := r.from.Reconciler.Dir().List() // an unreadable directory is among the problems
+	for _, id := range flags {
+		add(id)
+	}
+	slices.Sort(more)
+	return append(ids, more...)
+}
+
+func (r *Reader) project(ctx context.Context, id string, incidents []incident.Incident, running []store.Run) (Project, error) {
+	p := Project{ID: id, Pending: []string{}, LastRuns: []Run{}, Warnings: []string{}}
+	_, p.Configured = r.from.Config.Project(id)
+	stored, err := r.from.State.Project(ctx, id)
+	if err != nil {
+		return p, err
+	}
+	limits := r.from.Config.ProjectOrDefault(id)
+	p.Failures, p.HalfOpen, p.Ignored, p.Threshold = stored.Breaker.Failures, stored.HalfOpen, stored.Ignored, limits.Threshold
+	if stored.HalfOpen {
+		p.Threshold = limits.ResumeThreshold
+	}
+	for _, run := range running {
+		if run.Project == id {
+			p.Running++
+		}
+	}
+	r.addPause(ctx, &p, incidents)
+	if p.Ignored > 2 {
+		p.Warnings = append(p.Warnings, "the last results were all ignored: nobody knows whether it works")
+	}
+	runs, err := r.from.State.Runs(ctx, id, statusRuns)
+	for _, run := range runs {
+		p.LastRuns = append(p.LastRuns, Run{
+			Agent: run.Agent, Outcome: run.Outcome, ExitCode: run.ExitCode, Signal: run.Signal, Detail: run.Detail,
+			Counted: run.Counted, Started: run.Started, Finished: run.Finished, Host: run.Host,
+		})
+	}
+	return p, err
+}
+
+// addPause adds whether and why a project is paused, from its flag and its incidents.
+func (r *Reader) addPause(ctx context.Context, p *Project, incidents []incident.Incident) {
+	flag := r.from.Reconciler.Look(ctx, p.ID)
+	switch flag.State {
+	case incident.FlagThere:
+		p.Paused, p.Held = Yes, true
+		path := r.from.Reconciler.Dir().FlagPath(p.ID)
+		p.Reason = redact.Line(PausedBecause(p.ID, FlagReason(path, noteForPeople(flag), flag.Dangling)), 300)
+		since := flag.Since.UTC()
+		p.Since = &since
+		if flag.Dangling {
+			p.Warnings = append(p.Warnings,
+				"its flag is a link that leads nowhere: it pauses here, but `test -e` in a script says that there is none")
+		}
+	case incident.FlagGone:
+		p.Paused = No
+	default:
+		p.Paused, p.Reason = Unknown, flag.Err.Error()
+	}
+	for _, i := range incidents {
+		if i.Project == p.ID {
+			p.addIncident(i)
+		}
+	}
+}
+
+func (p *Project) addIncident(i incident.Incident) {
+	if i.IsOpen() {
+		p.Held = false
+		p.Incident = &Incident{
+			ID: i.ID, Name: i.Name(), Agent: i.Agent, Failures: i.Failures, Opened: i.Opened, Issue: i.Issue.URL,
+			FlagWritten: !i.FlagWritten.IsZero(),
+		}
+		if i.Ack != nil {
+			p.Incident.TakenBy, p.Incident.TakenAt = i.Ack.By.Login, i.Ack.At
+		}
+		if p.Paused == No && i.FlagWritten.IsZero() {
+			p.Paused = Yes
+			p.Warnings = append(p.Warnings, "its pause flag is not written: exec refuses, but a script that asks for the flag runs on: "+
+				cmp.Or(i.FlagError, "see what the last sweep says"))
+		} else if p.Paused == No {
+			p.Warnings = append(p.Warnings, "its flag was removed; the next sweep notices that")
+		}
+	}
+	if what, _ := pending(i); what != "" {
+		if i.LastErr != "" {
+			what += ": " + i.LastErr
+		}
+		p.Pending = append(p.Pending, what)
+	}
+}
+
+// pending returns what is left to do in Gitea about an incident, "" where nothing is, and since when, where that is known.
+func pending(i incident.Incident) (what string, since time.Time) {
+	switch {
+	case i.IsOpen() && i.Issue.IsZero():
+		return i.Name() + ": issue to be opened", i.Opened
+	case !i.IsOpen():
+		return i.Name() + ": issue to be closed", i.Ended
+	case i.LastErr != "":
+		return i.Name(), time.Time{}
+	}
+	return "", time.Time{}
+}

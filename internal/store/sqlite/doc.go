@@ -1,0 +1,2 @@
+// Package sqlite keeps a state in one SQLite file.
+package sqlite

@@ -1,0 +1,40 @@
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"time"
+)
+
+// Meta implements [store.MetaStore].
+func (s *Store) Meta(ctx context.Context, key string) (string, error) {
+	var v string
+	err := s.db.QueryRowContext(ctx, `SELECT value FROM meta WHERE key = ?`, key).Scan(&v)
+	if errors.Is(err, sql.ErrNoRows) {
+		return "", nil
+	}
+	return v, s.wrap(err)
+}
+
+// SetMeta implements [store.MetaStore].
+func (s *Store) SetMeta(ctx context.Context, key, value string) error {
+	return s.exec(ctx, `INSERT INTO meta (key, value) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value`, key, value)
+}
+
+// flagsWritten is set when the state first learns of a flag on disk.
+const flagsWritten = "flags_written"
+
+func setFlagsWritten(ctx context.Context, tx *txn, written time.Time) error {
+	if written.IsZero() {
+		return nil
+	}
+	_, err := tx.ExecContext(ctx, `INSERT INTO meta (key, value) VALUES (?, '1') ON CONFLICT (key) DO UPDATE SET value = excluded.value`, flagsWritten)
+	return err
+}
+
+// FlagsWritten implements [store.MetaStore].
+func (s *Store) FlagsWritten(ctx context.Context) (bool, error) {
+	v, err := s.Meta(ctx, flagsWritten)
+	return v != "", err
+}

@@ -1,0 +1,109 @@
+// Package browsertest shows pages to a headless Chromium in tests.
+package browsertest
+
+import (
+	"context"
+	"os"
+	"os/exec"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/chromedp/cdproto/cdp"
+	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/chromedp"
+	"github.com/stretchr/testify/require"
+)
+
+// Open starts a browser with a profile of its own, which ends with the test. Where there is none the test is skipped, or fails
+// if ADFBOT_REQUIRE_BROWSER is 1.
+func Open(t *testing.T) context.Context {
+	t.Helper()
+	path := ""
+	for _, name := range []string{"chromium", "chromium-browser", "google-chrome", "google-chrome-stable"} {
+		if p, err := exec.LookPath(name); err == nil {
+			path = p
+			break
+		}
+	}
+	if path == "" {
+		const missing = "no browser: install the Debian package chromium"
+		if os.Getenv("ADFBOT_REQUIRE_BROWSER") == "1" {
+			t.Fatal(missing)
+		}
+		t.Skip(missing)
+	}
+	opts := []chromedp.ExecAllocatorOption{
+		chromedp.ExecPath(path), chromedp.UserDataDir(t.TempDir()), chromedp.NoFirstRun, chromedp.NoDefaultBrowserCheck, chromedp.Headless,
+		chromedp.NoSandbox, chromedp.DisableGPU, chromedp.WSURLReadTimeout(time.Minute),
+	}
+	for _, name := range []string{"disable-quic", "disable-background-networking", "disable-component-update", "disable-sync",
+		"disable-extensions", "disable-default-apps", "disable-domain-reliability", "disable-dev-shm-usage"} {
+		opts = append(opts, chromedp.Flag(name, true))
+	}
+	ctx, cancel := chromedp.NewExecAllocator(context.Background(), opts...)
+	t.Cleanup(cancel)
+	ctx, cancel = chromedp.NewContext(ctx)
+	t.Cleanup(cancel)
+	ctx, cancel = context.WithTimeout(ctx, 3*time.Minute)
+	t.Cleanup(cancel)
+	require.NoError(t, chromedp.Do(ctx))
+	return ctx
+}
+
+// Complaints collects the browser's messages from now on: errors on the console and violations of a page's policy.
+func Complaints(ctx context.Context) (list func() []string) {
+	var mu sync.Mutex
+	var all []string
+	messages := chromedp.Console(ctx)
+	go func() {
+		for m, err := range messages {
+			if err != nil {
+				return
+			}
+			mu.Lock()
+			all = append(all, m.URL+" "+m.String())
+			mu.Unlock()
+		}
+	}()
+	return func() []string {
+		mu.Lock()
+		defer mu.Unlock()
+		return append([]string{}, all...)
+	}
+}
+
+// Evaluate runs a script in the page, whose policy does not apply to it.
+func Evaluate[T any](t *testing.T, ctx context.Context, script string) T {
+	t.Helper()
+	v, err := chromedp.Run(ctx, chromedp.Evaluate[T](script))
+	require.NoError(t, err)
+	return v
+}
+
+// Screen is a device that a page is shown on.
+type Screen struct {
+	Name          string
+	Width, Height int64
+	Scheme        string // light or dark
+}
+
+// Phone returns a small screen.
+func Phone(scheme string) Screen { return Screen{"phone-" + scheme, 360, 740, scheme} }
+
+// Desktop returns a large screen.
+func Desktop(scheme string) Screen { return Screen{"desktop-" + scheme, 1280, 800, scheme} }
+
+// Open returns what makes the browser this screen and loads an address.
+func (s Screen) Open(address string) []chromedp.Action[chromedp.Void] {
+	var opts []chromedp.EmulateViewportOption
+	if s.Width < 500 {
+		opts = append(opts, chromedp.EmulateMobile, chromedp.EmulateTouch)
+	}
+	scheme := chromedp.Func(func(ctx context.Context, target *chromedp.Target) error {
+		_, err := cdp.Call(ctx, target, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{
+			Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: s.Scheme}}})
+		return err
+	})
+	return []chromedp.Action[chromedp.Void]{chromedp.EmulateViewport(s.Width, s.Height, opts...), scheme, chromedp.Navigate(address)}
+}

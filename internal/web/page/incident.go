@@ -1,0 +1,100 @@
+package page
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/terraphim/adfbot/escalate/incident"
+	"github.com/terraphim/adfbot/escalate/tracker"
+)
+
+// incidentCard is an incident on the page of its project.
+type incidentCard struct {
+	Name, Anchor    string
+	Opened, Ended   moment
+	Lasted          string
+	Why             string
+	EndedHow        string
+	Issue           link
+	Lost            []link // issues that are gone
+	NoIssue, Wrong  string
+	TakenBy         string
+	TakenAt         moment
+	Runs            []runRow
+	Output          string
+	Earlier         []earlierIncident
+	Open, IsRebuilt bool
+}
+
+type earlierIncident struct {
+	Name  string
+	Span  string
+	Issue link
+}
+
+func newIncidentCard(i incident.Incident, now time.Time) incidentCard {
+	v := incidentCard{
+		Name: i.Name(), Anchor: fmt.Sprintf("incident-%d", i.Seq), Opened: newMoment(i.Opened, now), Open: i.IsOpen(), IsRebuilt: i.Rebuilt,
+		EndedHow: i.EndedHow, Why: tripReason(i), Issue: issueLink(i.Issue), Wrong: unfinished(i), Output: i.Evidence.Output,
+	}
+	end := now
+	if !v.Open {
+		end, v.Ended = i.Ended, newMoment(i.Ended, now)
+	}
+	v.Lasted = span(end.Sub(i.Opened))
+	switch {
+	case !i.Issue.IsZero():
+	case v.Open:
+		v.NoIssue = "Not open yet"
+	default:
+		v.NoIssue = "None was opened"
+	}
+	if i.Ack != nil {
+		v.TakenBy, v.TakenAt = i.Ack.By.Login, newMoment(i.Ack.At, now)
+	}
+	for _, l := range i.Lost {
+		v.Lost = append(v.Lost, issueLink(l))
+	}
+	for _, r := range i.Evidence.Runs {
+		v.Runs = append(v.Runs, newRunRow(r, now))
+	}
+	for _, e := range i.Evidence.Earlier {
+		v.Earlier = append(v.Earlier, earlierIncident{
+			Name: fmt.Sprintf("%s#%d", i.Project, e.Seq), Issue: issueLink(e.Issue),
+			Span: newMoment(e.Opened, now).Full + ", for " + span(e.Ended.Sub(e.Opened)),
+		})
+	}
+	return v
+}
+
+func tripReason(i incident.Incident) string {
+	s := i.Agent + " failed repeatedly"
+	if i.Failures > 0 {
+		s = fmt.Sprintf("%s failed %d times in a row", i.Agent, i.Failures)
+		if i.Threshold > 0 {
+			s += fmt.Sprintf(", the threshold is %d", i.Threshold)
+		}
+	}
+	if i.Host != "" {
+		s += ", on " + i.Host
+	}
+	return s
+}
+
+// unfinished returns why the flag is not written, and why Gitea does not show the incident as it is.
+func unfinished(i incident.Incident) string {
+	if i.FlagError == "" || !i.FlagWritten.IsZero() || !i.IsOpen() {
+		return i.LastErr
+	}
+	if i.LastErr == "" {
+		return i.FlagError
+	}
+	return i.FlagError + "; " + i.LastErr
+}
+
+func issueLink(r tracker.IssueRef) link {
+	if r.IsZero() {
+		return link{}
+	}
+	return link{Text: r.String(), Link: webLink(r.URL)}
+}

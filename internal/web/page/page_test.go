@@ -1,0 +1,163 @@
+package page
+
+import (
+	"errors"
+	"flag"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/terraphim/adfbot/escalate/incident"
+	"github.com/terraphim/adfbot/escalate/plan"
+	"github.com/terraphim/adfbot/escalate/tracker"
+	"github.com/terraphim/adfbot/internal/config"
+	"github.com/terraphim/adfbot/internal/status"
+	"github.com/terraphim/adfbot/pause"
+)
+
+var update = flag.Bool("update", false, "write the golden pages anew")
+
+// samplePages parses the templates once for all tests.
+var samplePages = sync.OnceValue(func() *Pages { return New(func() time.Time { return seven }) })
+
+// show makes a page of canned facts.
+func show(t *testing.T, target string, facts any) *httptest.ResponseRecorder {
+	t.Helper()
+	w, r, p := httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, target, nil), samplePages()
+	switch f := facts.(type) {
+	case status.Status:
+		require.NoError(t, p.Index(w, r, f))
+	case status.Detail:
+		require.NoError(t, p.Project(w, r, f))
+	case error:
+		require.NoError(t, p.Failure(w, r, f))
+	default:
+		require.FailNow(t, "no page shows that")
+	}
+	return w
+}
+
+func sampleDetail(p status.Project, signs string, incidents ...incident.Incident) status.Detail {
+	return status.Detail{Status: sampleStatus(p), FlagPath: "/opt/ai-dark-factory/data/pause/" + p.ID, Runs: sampleRuns(signs), Incidents: incidents}
+}
+
+func unknownAll() status.Status {
+	why := "pause directory /opt/ai-dark-factory/data/pause: no sentinel .adfbot: it may not be mounted"
+	var projects []status.Project
+	for _, id := range []string{"odilo", "digital-twins"} {
+		p := running(id, "+++")
+		p.Paused, p.Reason = "unknown", why
+		projects = append(projects, p)
+	}
+	s := sampleStatus(projects...)
+	s.Problems = []string{why + "\na bare touch would resume: odilo; adfbot restore keeps them paused"}
+	return s
+}
+
+func busySweep() status.Status {
+	p := running("odilo", "-+")
+	p.Failures, p.HalfOpen, p.Running, p.Threshold = 1, true, 1, 2
+	p.Pending = []string{"odilo#3: issue to be closed: close issue #17 in terraphim/adf-fleet: 502: the server or a proxy before it is down"}
+	s := sampleStatus(p, running("digital-twins", "+o.+"))
+	s.LastSweep.Actions = []plan.Action{
+		{Kind: plan.Resume, Project: "odilo", Name: "odilo#3", Why: "its pause flag is gone"},
+		{Kind: plan.CloseDuplicate, Project: "odilo", Name: "odilo#2", Issue: tracker.IssueRef{Number: 16, URL: "https://git.example.org/terraphim/adf-fleet/issues/16"}, Why: "a second issue of one incident"},
+	}
+	s.LastSweep.TakenIn, s.LastSweep.LostRuns, s.LastSweep.Pruned = 1, 2, 1000
+	s.LastSweep.Errors = []string{"close issue #17 in terraphim/adf-fleet: 502"}
+	s.Problems = []string{"close issue #17 in terraphim/adf-fleet: 502: the server or a proxy before it is down"}
+	s.Spooled = 4
+	s.Foreign = []string{"https://git.example.org/terraphim/adf-fleet/issues/2"}
+	return s
+}
+
+func evil() status.Status {
+	p := paused("odilo", "-", hostile)
+	p.Reason = hostile
+	p.Incident.Name, p.Incident.Issue = hostile, "javascript:alert(5)"
+	p.Pending, p.Warnings = []string{hostile}, []string{hostile}
+	p.Incident.TakenBy = hostile
+	p.LastRuns[0].Detail, p.LastRuns[0].Agent, p.LastRuns[0].Host, p.LastRuns[0].Outcome = hostile, hostile, hostile, hostile
+	odd := running("-../"+hostile, "")
+	s := sampleStatus(p, odd)
+	s.Instance = hostile
+	s.Problems, s.Foreign = []string{hostile}, []string{"javascript:alert(6)", hostile}
+	s.LastSweep.Actions = []plan.Action{{Kind: plan.Kind(hostile), Project: hostile, Why: hostile, Issue: tracker.IssueRef{URL: "data:text/html," + hostile}}}
+	return s
+}
+
+func evilDetail() status.Detail {
+	s := evil()
+	d := status.Detail{Status: s, FlagPath: hostile, Runs: sampleRuns("-"), Incidents: sampleIncidents()[:1]}
+	d.Projects = d.Projects[:1]
+	d.Runs[0].Output, d.Runs[0].Signal, d.Runs[0].RunID, d.Runs[0].Host, d.Runs[0].Agent = hostile+"</pre></details>", hostile, hostile, hostile, hostile
+	i := &d.Incidents[0]
+	i.Agent, i.Host, i.EndedHow, i.LastErr, i.Evidence.Output = hostile, hostile, hostile, hostile, hostile+"</pre>"
+	i.Ended = before(time.Hour)
+	i.Issue.URL, i.Issue.Repo.Name, i.Lost[0].URL = "javascript:alert(7)", hostile, "vbscript:alert(8)"
+	return d
+}
+
+func longNames() status.Status {
+	long := strings.Repeat("a-very-long-project-name-", 5) + "end"
+	s := sampleStatus(paused(long, "---+++----", ""), running(long+"2", "++++++++++"))
+	s.Instance = strings.Repeat("instance", 16)
+	return s
+}
+
+// samples are the pages that are looked at, by name.
+func samples() map[string]any {
+	left := held("left-the-config", "+")
+	left.Configured = false
+	broken := paused("odilo", "---", sampleIssue)
+	broken.Incident.FlagWritten = false
+	broken.Warnings = []string{"its pause flag is not written: exec refuses, but a script that asks for the flag runs on: no space left on device"}
+	nothing := sampleStatus(running("odilo", ""), running("digital-twins", ""))
+	nothing.LastSweep = nil
+	return map[string]any{
+		"nothing-reported":     nothing,
+		"no-project":           sampleStatus(),
+		"all-well":             sampleStatus(running("odilo", "++-+.++o++"), running("digital-twins", "++"), running("fleet", "")),
+		"one-failing":          sampleStatus(func() status.Project { p := running("odilo", "--+"); p.Failures = 2; return p }(), running("fleet", "+")),
+		"one-project":          sampleStatus(running("odilo", "++")),
+		"one-paused":           sampleStatus(running("digital-twins", "+++++-++++"), paused("odilo", "---+++++++", sampleIssue), running("fleet", "+.+")),
+		"paused-without-issue": sampleStatus(paused("odilo", "---", "")),
+		"flag-not-written":     sampleStatus(broken),
+		"held":                 sampleStatus(held("odilo", "+++"), left, running("fleet", "+")),
+		"unknown-directory":    unknownAll(),
+		"busy-sweep":           busySweep(),
+		"hostile":              evil(),
+		"long-names":           longNames(),
+		"project-paused":       sampleDetail(paused("odilo", "---+++.o", sampleIssue), "---+++.o", sampleIncidents()...),
+		"project-well":         sampleDetail(running("odilo", "+++"), "+++", sampleIncidents()[1]),
+		"project-nothing":      sampleDetail(running("odilo", ""), ""),
+		"project-unknown":      status.Detail{Status: func() status.Status { s := unknownAll(); s.Projects = s.Projects[:1]; return s }(), Runs: sampleRuns("+")},
+		"project-hostile":      evilDetail(),
+		"no-such-project":      error(&config.UnknownProjectError{ID: hostile, Known: []string{"odilo", "digital-twins"}}),
+		"bad-id":               pause.CheckID("../" + hostile),
+		"state-unusable":       errors.New("state not usable: /var/lib/adfbot/adfbot.db: the disk is full: make room " + hostile),
+	}
+}
+
+func TestGolden(t *testing.T) {
+	for name, facts := range samples() {
+		t.Run(name, func(t *testing.T) {
+			got := show(t, "/", facts).Body.String()
+			golden := filepath.Join("testdata", "pages", name+".html")
+			if *update {
+				require.NoError(t, os.MkdirAll(filepath.Dir(golden), 0o755))
+				require.NoError(t, os.WriteFile(golden, []byte(got), 0o644))
+			}
+			want, err := os.ReadFile(golden)
+			require.NoError(t, err)
+			require.Equal(t, string(want), got)
+		})
+	}
+}

@@ -1,0 +1,97 @@
+package page
+
+import (
+	"time"
+
+	"github.com/terraphim/adfbot/escalate/incident"
+	"github.com/terraphim/adfbot/internal/status"
+	"github.com/terraphim/adfbot/internal/store"
+)
+
+type projectView struct {
+	frame
+	summary
+	FlagPath  string
+	Paused    bool
+	Runs      []runRow
+	Incidents []incidentCard
+	MoreRuns  bool
+}
+
+type runRow struct {
+	Kind    string
+	Began   moment
+	Took    string
+	How     string
+	Agent   string
+	Host    string
+	RunID   string
+	Note    string
+	Output  string
+	Visible bool // the output is unfolded
+}
+
+func newProject(d status.Detail) projectView {
+	p := d.Projects[0]
+	v := projectView{frame: newFrame(d.Status), summary: newSummary(p, d.At), FlagPath: d.FlagPath, Paused: p.Paused == status.Yes}
+	v.Project = true
+	v.setHeadline(p, len(d.Runs) > 0)
+	unfold := p.Failures > 0 // the output of the last failed run
+	for _, r := range d.Runs {
+		row := newRunRow(r.Run, d.At)
+		row.Agent, row.Output = r.Agent, r.Output
+		if row.Began.Machine == "" {
+			row.Began = newMoment(r.Recorded, d.At)
+		}
+		if !r.Counted && r.Outcome != store.Ignored {
+			row.Note = "does not count"
+		}
+		if row.Output != "" && unfold {
+			row.Visible, unfold = true, false
+		}
+		v.Runs = append(v.Runs, row)
+	}
+	v.MoreRuns = len(d.Runs) >= status.MaxRuns
+	for _, i := range d.Incidents {
+		v.Incidents = append(v.Incidents, newIncidentCard(i, d.At))
+	}
+	return v
+}
+
+func (v *projectView) setHeadline(p status.Project, anyRun bool) {
+	switch {
+	case p.Paused == status.Yes:
+		v.Tone, v.Headline = toneBad, p.ID+" is paused"
+		if p.Held {
+			v.Tone, v.Headline = toneHeld, p.ID+" is held by a person"
+		}
+		if v.Since.Ago != "" {
+			v.Headline += ", for " + v.Since.Ago
+		}
+		v.Sub = v.Reason
+	case p.Paused != status.No:
+		v.Tone, v.Headline, v.Sub = toneUnknown, "It is not known whether "+p.ID+" may run", "Until it is, exec and gate do not let it run."
+		if isProblem(v.Problems, v.Reason) {
+			v.Reason = ""
+		}
+	case len(v.Notes) > 0:
+		v.Tone, v.Headline, v.Sub = toneWarn, p.ID+" may run", "Something needs a look."
+	case !anyRun:
+		v.Tone, v.Headline, v.Sub = toneIdle, p.ID+" may run", "Nothing has been reported of it yet."
+	default:
+		v.Tone, v.Headline, v.Sub = toneOK, p.ID+" may run", "Nothing is wrong."
+		if v.Failing {
+			v.Sub = "It failed last time."
+		}
+	}
+}
+
+func newRunRow(r incident.Run, now time.Time) runRow {
+	v := runRow{Kind: status.Outcome(r.Outcome), How: howEnded(r.Outcome, r.ExitCode, r.Signal, r.Detail), Host: r.Host, RunID: r.RunID, Began: newMoment(r.Started, now)}
+	if r.Started.IsZero() {
+		v.Began = newMoment(r.Finished, now)
+	} else if !r.Finished.IsZero() {
+		v.Took = span(r.Finished.Sub(r.Started))
+	}
+	return v
+}

@@ -1,0 +1,108 @@
+package page
+
+import (
+	"strings"
+	"time"
+
+	"github.com/terraphim/adfbot/escalate"
+	"github.com/terraphim/adfbot/escalate/incident"
+	"github.com/terraphim/adfbot/escalate/tracker"
+	"github.com/terraphim/adfbot/internal/status"
+	"github.com/terraphim/adfbot/internal/store"
+)
+
+// seven is when the operator looks.
+var seven = time.Date(2026, 11, 23, 7, 0, 0, 0, time.UTC)
+
+func before(d time.Duration) time.Time { return seven.Add(-d) }
+
+// sampleRuns makes runs from signs, the newest first: + success, - failure, . ignored, o of another agent.
+func sampleRuns(signs string) []store.HistoryRun {
+	var out []store.HistoryRun
+	for n, sign := range signs {
+		started := before(time.Duration(n+1) * 17 * time.Minute)
+		r := store.HistoryRun{Agent: "project-meta", Counted: true, Recorded: started.Add(93 * time.Second), Run: incident.Run{
+			Outcome: store.Success, Started: started, Finished: started.Add(93 * time.Second), Host: "host-a", RunID: "job-" + string(rune('a'+n)),
+		}}
+		switch sign {
+		case '-':
+			r.Outcome, r.ExitCode = store.Failure, 1
+			r.Output = "cloning into 'odilo'\nerror: no space left on device\n"
+		case '.':
+			r.Outcome, r.ExitCode, r.Counted = store.Ignored, 75, false
+		case 'o':
+			r.Agent, r.Counted = "developer", false
+		}
+		out = append(out, r)
+	}
+	return out
+}
+
+func statusRuns(runs []store.HistoryRun) []status.Run {
+	out := []status.Run{}
+	for _, r := range runs {
+		out = append(out, status.Run{Agent: r.Agent, Outcome: r.Outcome, ExitCode: r.ExitCode, Signal: r.Signal, Detail: r.Detail,
+			Counted: r.Counted, Started: r.Started, Finished: r.Finished, Host: r.Host})
+	}
+	return out
+}
+
+func sampleStatus(projects ...status.Project) status.Status {
+	return status.Status{
+		Instance: "bigbox", Installation: "0123456789abcdef0123456789abcdef", PauseDir: "/opt/ai-dark-factory/data/pause", State: "/var/lib/adfbot/adfbot.db",
+		At: seven, Projects: projects, Problems: []string{}, Foreign: []string{},
+		LastSweep: &status.SweepReport{At: before(32 * time.Second), Took: 210 * time.Millisecond, Report: escalate.Report{Projects: len(projects)}},
+	}
+}
+
+func running(id, signs string) status.Project {
+	return status.Project{ID: id, Configured: true, Paused: "no", Threshold: 3, LastRuns: statusRuns(sampleRuns(signs)), Pending: []string{}, Warnings: []string{}}
+}
+
+func paused(id, signs, issue string) status.Project {
+	p := running(id, signs)
+	since := before(3*time.Hour + 12*time.Minute)
+	p.Paused, p.Failures, p.Since = "yes", 3, &since
+	p.Reason = id + " is paused: project-meta failed 3 times in a row (host-a, 2026-11-23 03:48 UTC)."
+	p.Incident = &status.Incident{ID: strings.Repeat("ab", 16), Name: id + "#3", Agent: "project-meta", Failures: 3, Opened: since, Issue: issue, FlagWritten: true}
+	if issue != "" {
+		p.Incident.TakenBy, p.Incident.TakenAt = "alice", before(20*time.Minute)
+	}
+	if issue == "" {
+		p.Pending = []string{id + "#3: issue to be opened: create issue in terraphim/adf-fleet: 401: the token is not accepted: put a new one into /etc/adfbot/gitea-token"}
+	}
+	return p
+}
+
+func held(id, signs string) status.Project {
+	p := running(id, signs)
+	since := before(50 * time.Hour)
+	p.Paused, p.Held, p.Since = "yes", true, &since
+	p.Reason = id + " is paused by alice (bigbox, 2026-11-21 05:00 UTC). Reason: moving the database"
+	return p
+}
+
+const sampleIssue = "https://git.example.org/terraphim/adf-fleet/issues/17"
+
+// hostile is what an attacker would have a name, a reason or an output be.
+const hostile = `"><script>alert(1)</script><img src=x onerror=alert(2)>' onmouseover='alert(3)` + "\u202e" + "javascript:alert(4)"
+
+func sampleIncidents() []incident.Incident {
+	var runs []incident.Run
+	for _, r := range sampleRuns("---+++") {
+		runs = append(runs, r.Run)
+	}
+	ref := func(n int64) tracker.IssueRef {
+		return tracker.IssueRef{Repo: tracker.Repo{Server: "https://git.example.org", Owner: "terraphim", Name: "adf-fleet"}, ID: n + 100, Number: n,
+			URL: "https://git.example.org/terraphim/adf-fleet/issues/" + string(rune('0'+n))}
+	}
+	earlier := incident.EarlierIncident{Seq: 1, Opened: before(30 * 24 * time.Hour), Ended: before(29 * 24 * time.Hour), Issue: ref(3)}
+	return []incident.Incident{
+		{ID: strings.Repeat("ab", 16), Project: "odilo", Seq: 3, Agent: "project-meta", Opened: before(3*time.Hour + 12*time.Minute), Failures: 3, Threshold: 3,
+			Host: "host-a", Instance: "bigbox", FlagWritten: before(3 * time.Hour), Issue: ref(7), Ack: &incident.Ack{By: tracker.Account{Login: "alice"}, At: before(20 * time.Minute)}, Lost: []tracker.IssueRef{ref(6)},
+			Evidence: incident.Evidence{Runs: runs, Output: "$ make deploy\nerror: no space left on device\nmake: *** [deploy] Error 1\n", Earlier: []incident.EarlierIncident{earlier}}},
+		{ID: strings.Repeat("cd", 16), Project: "odilo", Seq: 2, Agent: "project-meta-review", Opened: before(9 * 24 * time.Hour), Failures: 3, Threshold: 3,
+			Ended: before(8 * 24 * time.Hour), EndedHow: "the pause flag was removed; noticed by the sweep", Issue: ref(5), Settled: true,
+			Evidence: incident.Evidence{Runs: runs[:3]}},
+	}
+}

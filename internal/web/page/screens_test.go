@@ -1,0 +1,80 @@
+package page
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/chromedp/chromedp"
+	"github.com/stretchr/testify/require"
+
+	"github.com/terraphim/adfbot/internal/web/browsertest"
+)
+
+// sampleSite serves every sample page under its name.
+func sampleSite(t *testing.T) *httptest.Server {
+	t.Helper()
+	mux := http.NewServeMux()
+	for name, facts := range samples() {
+		mux.HandleFunc("GET /"+name, func(w http.ResponseWriter, r *http.Request) {
+			page := show(t, r.URL.RequestURI(), facts)
+			for key, v := range page.Header() {
+				w.Header()[key] = v
+			}
+			w.WriteHeader(http.StatusOK) // a browser notes other statuses as errors
+			_, _ = w.Write(page.Body.Bytes())
+		})
+	}
+	serveFiles(mux)
+	site := httptest.NewServer(mux)
+	t.Cleanup(site.Close)
+	return site
+}
+
+func serveFiles(mux *http.ServeMux) {
+	mux.HandleFunc("GET /style.css", ServeStyle)
+	mux.HandleFunc("GET /icon/{name}", func(w http.ResponseWriter, r *http.Request) { ServeIcon(w, r, r.PathValue("name")) })
+}
+
+// contrasts finds every text whose contrast with its ground is below that of WCAG AA.
+const contrasts = `(() => {
+	const parse = c => { const m = c.match(/[\d.]+/g).map(Number); return m.length < 4 ? [...m, 1] : m; };
+	const light = ([r, g, b]) => { const f = v => { v /= 255; return v <= .03928 ? v / 12.92 : ((v + .055) / 1.055) ** 2.4; }; return .2126 * f(r) + .7152 * f(g) + .0722 * f(b); };
+	const ground = e => { for (; e; e = e.parentElement) { const c = parse(getComputedStyle(e).backgroundColor); if (c[3] === 1) return c; } return [255, 255, 255, 1]; };
+	const bad = [];
+	const walk = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+	for (let n; n = walk.nextNode();) {
+		const e = n.parentElement;
+		if (!n.textContent.trim() || e.closest('svg')) continue;
+		const s = getComputedStyle(e);
+		const [a, b] = [light(parse(s.color)), light(ground(e))].sort((x, y) => y - x);
+		if ((a + .05) / (b + .05) < 4.5) bad.push(n.textContent.trim().slice(0, 40) + ' ' + s.color + ' ' + ((a + .05) / (b + .05)).toFixed(2));
+	}
+	return bad;
+})()`
+
+func TestPagesInABrowser(t *testing.T) {
+	ctx, site := browsertest.Open(t), sampleSite(t)
+	complaints := browsertest.Complaints(ctx)
+	shots := os.Getenv("ADFBOT_TEST_SCREENSHOTS") // a directory, for people to look at
+	for name := range samples() {
+		for _, s := range []browsertest.Screen{browsertest.Phone("light"), browsertest.Phone("dark"), browsertest.Desktop("light"), browsertest.Desktop("dark")} {
+			require.NoError(t, chromedp.Do(ctx, s.Open(site.URL+"/"+name)...))
+			where := name + " on " + s.Name
+			require.LessOrEqual(t, browsertest.Evaluate[int64](t, ctx, `document.documentElement.scrollWidth`), s.Width, "%s is wider than its screen", where)
+			require.Empty(t, browsertest.Evaluate[[]string](t, ctx, contrasts), where)
+			require.Equal(t, int64(1), browsertest.Evaluate[int64](t, ctx, `document.querySelectorAll('h1').length`), where)
+			require.Zero(t, browsertest.Evaluate[int64](t, ctx, `document.querySelectorAll('script, form, iframe, object, embed, [style], [onerror], [onmouseover], [onclick]').length`), where)
+			require.NotZero(t, browsertest.Evaluate[int64](t, ctx, `document.styleSheets[0].cssRules.length`), where)
+			require.Empty(t, browsertest.Evaluate[[]string](t, ctx, `[...document.querySelectorAll('a')].filter(a => !/^https?:$/.test(a.protocol)).map(a => a.href)`), where)
+			if shots != "" {
+				png, err := chromedp.Run(ctx, chromedp.FullScreenshot(100))
+				require.NoError(t, err)
+				require.NoError(t, os.WriteFile(filepath.Join(shots, name+"-"+s.Name+".png"), png, 0o644))
+			}
+		}
+	}
+	require.Empty(t, complaints(), "the browser complains")
+}

@@ -1,0 +1,52 @@
+package page
+
+import (
+	"cmp"
+	"strings"
+
+	"github.com/terraphim/adfbot/internal/status"
+	"github.com/terraphim/adfbot/internal/text"
+)
+
+// sweepView is the last sweep.
+type sweepView struct {
+	At    moment // zero: there was none
+	Took  string
+	Scope string
+	Done  []sweepStep
+	More  int // steps that are not shown
+	Also  []string
+}
+
+type sweepStep struct{ What, Name, Link, Why string }
+
+// maxSteps is how many steps of a sweep are shown.
+const maxSteps = 20
+
+func newSweep(s status.Status) sweepView {
+	r := s.LastSweep
+	if r == nil {
+		return sweepView{}
+	}
+	v := sweepView{At: newMoment(r.At, s.At), Took: span(r.Took), Scope: text.Plural(r.Projects, "project")}
+	for _, a := range r.Actions[:min(len(r.Actions), maxSteps)] {
+		v.Done = append(v.Done, sweepStep{
+			What: strings.ReplaceAll(string(a.Kind), "-", " "), Name: cmp.Or(a.Name, a.Project), Link: webLink(a.Issue.URL), Why: a.Why,
+		})
+	}
+	v.More = len(r.Actions) - len(v.Done)
+	for _, c := range []struct {
+		n           int
+		noun, state string
+	}{
+		{r.TakenIn, "spooled result", " taken in"},
+		{r.LostRuns, "run", " gone without a result, counted as failed"},
+		{r.Pruned, "old result", " deleted"},
+		{len(r.Errors), "error", ", above"},
+	} {
+		if c.n > 0 {
+			v.Also = append(v.Also, text.Plural(c.n, c.noun)+c.state)
+		}
+	}
+	return v
+}
