@@ -19,7 +19,7 @@ var allowed = map[string][]string{
 	"internal/fault":           {},
 	"internal/redact":          {"internal/text"},
 	"internal/markdown":        {"internal/redact"},
-	"escalate/tracker":         {"pause", "internal/redact"},
+	"escalate/tracker":         {"pause"},
 	"escalate/gitea":           {"internal/redact", "escalate/tracker"},
 	"escalate/incident":        {"internal/redact", "escalate/tracker"},
 	"escalate/plan":            {"escalate/tracker", "escalate/incident"},

@@ -4,7 +4,6 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/terraphim/adfbot/internal/redact"
 	"github.com/terraphim/adfbot/pause"
 )
 
@@ -75,11 +74,12 @@ func parseMarkerLine(line string) (Marker, bool) {
 // CommentMarker returns the hidden last line of a comment. The key says what the comment is about, e.g.
 // "<incident>/resumed", so that it is written only once. Bytes that a key may not have become '_'.
 func CommentMarker(key string) string {
+	const allowed = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.-/"
 	return commentStart + strings.Map(func(r rune) rune {
-		if r < 0x80 && (redact.IsKeyByte(byte(r)) || r == '/') {
-			return r
+		if !strings.ContainsRune(allowed, r) {
+			return '_'
 		}
-		return '_'
+		return r
 	}, key) + commentEnd
 }
 

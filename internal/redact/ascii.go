@@ -2,8 +2,8 @@ package redact
 
 import "strings"
 
-// IsKeyByte reports whether c is an ASCII letter or digit, or one of _ . -
-func IsKeyByte(c byte) bool { return isAlnum(c) || c == '_' || c == '.' || c == '-' }
+// isKeyByte reports whether c is an ASCII letter or digit, or one of _ . -
+func isKeyByte(c byte) bool { return isAlnum(c) || c == '_' || c == '.' || c == '-' }
 
 func isAlnum(c byte) bool { return isDigit(c) || isLetter(c) }
 

@@ -80,12 +80,12 @@ func kindOf(key string) keyKind {
 // curl's -u user:password.
 func findAssignments(s, low string, add func(from, to int)) {
 	for i := 0; i < len(s); {
-		if !IsKeyByte(s[i]) {
+		if !isKeyByte(s[i]) {
 			i++
 			continue
 		}
 		key := i
-		for i < len(s) && IsKeyByte(s[i]) {
+		for i < len(s) && isKeyByte(s[i]) {
 			i++
 		}
 		if from, to := secretAfter(s, low, key, i); to > from {

@@ -62,7 +62,7 @@ func wordEnd(s string, i int) int {
 // nextKey reports whether a blank, the end of s or another assignment begins at i.
 func nextKey(s string, i int) bool {
 	for n := i; n < len(s) && n-i < maxKey; n++ {
-		if !IsKeyByte(s[n]) {
+		if !isKeyByte(s[n]) {
 			if n == i {
 				return s[n] <= ' ' || s[n] == '"'
 			}
