@@ -1,7 +1,7 @@
 // Package gitea implements [tracker.Client] for a Gitea server. It is the only package that imports Gitea's SDK.
 //
-// It closes three traps of the SDK. A redirect is never followed: Go would turn a redirected POST into a GET that answers
-// 200. Every request has a timeout. An answer is read up to a limit only.
+// It closes three traps of the SDK. A redirect is never followed: Go would turn a redirected POST into a GET that
+// answers 200. Every request has a timeout. An answer is read up to a limit only.
 package gitea
 
 import (
@@ -24,8 +24,8 @@ const (
 	maxAnswer     = 64 << 20 // bytes; 50 issues of the bot take at most 3 MB, but people may edit bodies
 )
 
-// TokenSource provides the token for each request. Reload reads it again after a 401 and reports whether it changed. Both
-// may be called concurrently.
+// TokenSource provides the token for each request. Reload reads it again after a 401 and reports whether it changed.
+// Both may be called concurrently.
 type TokenSource interface {
 	Token() (string, error)
 	Reload() (changed bool, err error)
@@ -46,13 +46,13 @@ type Options struct {
 	Roots     *x509.CertPool    // nil: the system's
 	Transport http.RoundTripper // nil: the network
 	Redact    *redact.Redactor  // masks errors; learns each token before it is sent; may be nil
-	// Observe, if not nil, is called after each request with the operation (without issue number or label name), the HTTP
-	// status (0 without an answer) and the duration. Calls are concurrent.
+	// Observe, if not nil, is called after each request with the operation (without issue number or label name), the
+	// HTTP status (0 without an answer) and the duration. Calls are concurrent.
 	Observe func(op string, status int, took time.Duration)
 }
 
-// Client is a [tracker.Client] for a Gitea server. It is safe for concurrent use. A 2xx answer that cannot be read counts
-// as [tracker.Lost], because the server did the work.
+// Client is a [tracker.Client] for a Gitea server. It is safe for concurrent use. A 2xx answer that cannot be read
+// counts as [tracker.Lost], because the server did the work.
 type Client struct {
 	opt   Options
 	http  *http.Client
@@ -83,8 +83,8 @@ func (g *Client) CloseIdle() { g.http.CloseIdleConnections() }
 
 type slotKey struct{} // of a context that holds a slot
 
-// Reserve implements [tracker.Limiter]. Reserve a slot before recording that a request is about to be sent: otherwise the
-// record ages while the request waits.
+// Reserve implements [tracker.Limiter]. Reserve a slot before recording that a request is about to be sent: otherwise
+// the record ages while the request waits.
 func (g *Client) Reserve(ctx context.Context) (held context.Context, release func()) {
 	if ctx.Value(slotKey{}) != nil {
 		return ctx, func() {}

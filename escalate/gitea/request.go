@@ -53,11 +53,11 @@ func do[T any](ctx context.Context, g *Client, r request, valid func(T) bool, f 
 	return answer, nil
 }
 
-// list reads all pages of a list and calls each for every item. It returns the server's count of the items with the first
-// and with the last page, -1 if it sent none.
+// list reads all pages of a list and calls each for every item. It returns the server's count of the items with the
+// first and with the last page, -1 if it sent none.
 //
-// An answer may link to the next page. Without a link (a proxy may drop headers) the server's count decides whether there
-// is one, and without a count, whether the page is as long as those before: the server chooses the length.
+// An answer may link to the next page. Without a link (a proxy may drop headers) the server's count decides whether
+// there is one, and without a count, whether the page is as long as those before: the server chooses the length.
 func list[T any](ctx context.Context, g *Client, r request, f pageCall[T], each func(*T)) (first, last int, err error) {
 	longest, got := 0, 0
 	for page := 1; page <= maxPages; {

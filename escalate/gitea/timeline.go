@@ -17,8 +17,8 @@ import (
 	"github.com/terraphim/adfbot/escalate/tracker"
 )
 
-// timelineJSON holds the fields of Gitea's answer that are used. The SDK's type lacks the pull requests that refer to the
-// issue, and fails to decode the timeline of an issue with a label.
+// timelineJSON holds the fields of Gitea's answer that are used. The SDK's type lacks the pull requests that refer to
+// the issue, and fails to decode the timeline of an issue with a label.
 type timelineJSON struct {
 	ID   int64  `json:"id"`
 	Type string `json:"type"`

@@ -24,8 +24,8 @@ type CommandLine struct {
 	Written string `json:"Said"`   // the verb as written, for the reply to an unknown one
 }
 
-// Command is a comment with one or more command lines. It is stored as soon as it is seen, so it is never run twice. Each
-// step's answer is stored before it is posted.
+// Command is a comment with one or more command lines. It is stored as soon as it is seen, so it is never run twice.
+// Each step's answer is stored before it is posted.
 type Command struct {
 	Comment  int64            `json:"Comment"` // id on the server
 	Issue    tracker.IssueRef `json:"Issue"`
@@ -53,8 +53,8 @@ type Step struct {
 	Ended  bool        `json:"Ended"`  // it ended the issue's incident, and the comment about that is its answer
 }
 
-// Operator is a person who may give commands in Gitea. The configuration names the login; the id of its account is stored
-// once and then decides, because a login can pass to another person.
+// Operator is a person who may give commands in Gitea. The configuration names the login; the id of its account is
+// stored once and then decides, because a login can pass to another person.
 type Operator struct {
 	Login   string
 	ID      int64     // 0: unknown yet; the first account that gives a command under the login is taken

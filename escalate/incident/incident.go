@@ -1,8 +1,8 @@
 // Package incident defines the values of escalation (incidents, holds, flags as observed, commands, closings) and the
 // interfaces of the state that stores them.
 //
-// Stored values are changed only through [IncidentWriter] and its siblings; each method is one transaction. The JSON names
-// are stored data and never change, even where the field's Go name has.
+// Stored values are changed only through [IncidentWriter] and its siblings; each method is one transaction. The JSON
+// names are stored data and never change, even where the field's Go name has.
 package incident
 
 import (
@@ -24,8 +24,8 @@ type Run struct {
 	RunID    string    `json:"RunID"`
 }
 
-// Evidence is what was known when the breaker tripped. It is kept as long as its incident, so that the issue reads the same
-// whenever it is created, even after the history was pruned.
+// Evidence is what was known when the breaker tripped. It is kept as long as its incident, so that the issue reads the
+// same whenever it is created, even after the history was pruned.
 type Evidence struct {
 	Runs    []Run             `json:"Runs"`   // newest first, at most ten
 	Output  string            `json:"Output"` // of the last failed run: cleaned, masked and shortened

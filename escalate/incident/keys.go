@@ -6,8 +6,8 @@ import (
 	"github.com/terraphim/adfbot/escalate/tracker"
 )
 
-// The functions below return the keys of comments that are written once. A key stands in the comment's hidden marker (see
-// [tracker.CommentMarker]) and in the state.
+// The functions below return the keys of comments that are written once. A key stands in the comment's hidden marker
+// (see [tracker.CommentMarker]) and in the state.
 
 // CommandKey is the key of the reply to a command.
 func CommandKey(c Command) string { return fmt.Sprintf("%s/order/%d", c.Incident, c.Comment) }

@@ -47,8 +47,8 @@ type IncidentWriter interface {
 	// next Seq if Seq is 0 or belongs to another incident of the project. An open incident of a project that has another
 	// open one is refused with [ErrOpenIncident].
 	Insert(ctx context.Context, i Incident) (Incident, error)
-	// Resume ends a project's pause: its open incident if that has the given id, or its hold if the id is "". It starts the
-	// project's next generation and resets its breaker. It reports whether there was something to end.
+	// Resume ends a project's pause: its open incident if that has the given id, or its hold if the id is "". It starts
+	// the project's next generation and resets its breaker. It reports whether there was something to end.
 	Resume(ctx context.Context, project, incident, how string, at time.Time) (bool, error)
 }
 
@@ -61,8 +61,8 @@ type HoldStore interface {
 	Hold(ctx context.Context, project string) (*Hold, error)
 	Holds(ctx context.Context) ([]Hold, error)
 	SetHold(ctx context.Context, h Hold) error
-	// DropHold deletes a hold that never took effect because its flag could not be written. Unlike a resume, it leaves the
-	// breaker and the generation as they are.
+	// DropHold deletes a hold that never took effect because its flag could not be written. Unlike a resume, it leaves
+	// the breaker and the generation as they are.
 	DropHold(ctx context.Context, project string) error
 }
 
@@ -85,8 +85,8 @@ type OperatorStore interface {
 
 // CommandStore stores commands, so that each is run once.
 type CommandStore interface {
-	// NewComments returns the ids of the comments whose commands are not stored. A stored id with another time of writing
-	// is new: a Gitea restored from a backup assigns ids again.
+	// NewComments returns the ids of the comments whose commands are not stored. A stored id with another time of
+	// writing is new: a Gitea restored from a backup assigns ids again.
 	NewComments(ctx context.Context, server string, written map[int64]time.Time) ([]int64, error)
 	// AcceptCommand stores a command if it is new as defined by NewComments.
 	AcceptCommand(ctx context.Context, c Command) error
@@ -105,8 +105,8 @@ type CommentCursor interface {
 
 // HostLocker locks the files of this host: its pause flags.
 type HostLocker interface {
-	// LockHere waits for the lock. After the given time it fails with an error that names the lock and says how to find its
-	// holder. The lock is released when its holder dies.
+	// LockHere waits for the lock. After the given time it fails with an error that names the lock and says how to find
+	// its holder. The lock is released when its holder dies.
 	LockHere(ctx context.Context, name string, wait time.Duration) (unlock func(), err error)
 }
 

@@ -57,7 +57,8 @@ func UnknownCommand(c incident.CommandLine) string {
 
 // Failed answers a command that failed. The state says in Markdown what holds now, e.g. "`odilo` is still paused".
 func Failed(v incident.Verb, state string, err error) string {
-	return fmt.Sprintf("`/adf %s` failed, %s: %s. Fix that, and give the command again.", v, state, strings.TrimRight(ErrorText(err.Error()), "."))
+	cause := strings.TrimRight(ErrorText(err.Error()), ".")
+	return fmt.Sprintf("`/adf %s` failed, %s: %s. Fix that, and give the command again.", v, state, cause)
 }
 
 // Paused answers a pause. The problem says why the flag could not be written, or is "".
@@ -71,8 +72,8 @@ func Paused(project, problem string) string {
 
 // LaterIncident answers a resume that was given in the issue of an earlier incident.
 func LaterIncident(project string, i, open incident.Incident) string {
-	s := fmt.Sprintf("Nothing was done: this is the issue of %s, which has ended. %s is now paused by %s", markdown.CodeSpan(i.Name()),
-		markdown.CodeSpan(project), markdown.CodeSpan(open.Name()))
+	s := fmt.Sprintf("Nothing was done: this is the issue of %s, which has ended. %s is now paused by %s",
+		markdown.CodeSpan(i.Name()), markdown.CodeSpan(project), markdown.CodeSpan(open.Name()))
 	if !open.Issue.IsZero() {
 		s += ": give the command in " + issueLink(open.Issue, i.Issue.Repo)
 	}
@@ -81,7 +82,8 @@ func LaterIncident(project string, i, open incident.Incident) string {
 
 // CommandNote is the note of a pause flag that a command writes.
 func CommandNote(c incident.Command, line incident.CommandLine, now time.Time) string {
-	s := fmt.Sprintf("%s is paused by %s (in Gitea, %s, %s).\n", c.Project, maskLine(c.By.Login, 100), maskLine(c.Issue.String(), 200), minute(now))
+	s := fmt.Sprintf("%s is paused by %s (in Gitea, %s, %s).\n",
+		c.Project, maskLine(c.By.Login, 100), maskLine(c.Issue.String(), 200), minute(now))
 	if why := maskLine(line.Reason, 500); why != "" {
 		s += "Reason: " + why + "\n"
 	}

@@ -42,9 +42,9 @@ func cutRunes(s string, n int) string {
 	return s
 }
 
-// Body returns the issue's body: never empty, at most [MaxBody] bytes of valid UTF-8, with the incident's marker as its last
-// line and nowhere else. A body that is too long loses output first, then runs, then its end. The problem is "", or one
-// line that says why the operator's template was not used or the body was cut.
+// Body returns the issue's body: never empty, at most [MaxBody] bytes of valid UTF-8, with the incident's marker as its
+// last line and nowhere else. A body that is too long loses output first, then runs, then its end. The problem is "",
+// or one line that says why the operator's template was not used or the body was cut.
 func (c *Composer) Body(in IssueData) (body, problem string) {
 	marker := "\n\n" + markerOf(in).String()
 	room := MaxBody - len(marker)
@@ -57,7 +57,7 @@ func (c *Composer) Body(in IssueData) (body, problem string) {
 		if problem != "" {
 			problem += "; "
 		}
-		problem += fmt.Sprintf("the body was cut: it had %s, and the limit is %s", text.Size(int64(len(body))), text.Size(MaxBody))
+		problem += fmt.Sprintf("the body was cut: %s of %s did not fit", text.Size(int64(len(body)-room)), text.Size(int64(len(body))))
 		body = cutBody(body, room)
 	}
 	return body + marker, problem
@@ -169,7 +169,8 @@ func (c *Composer) Short(in IssueData) string {
 	}
 	fmt.Fprintf(&b, "%s on %s %s (%s, %s).\n\n", code(d.Agent), code(d.Project), failed(d.Failures), plain(d.Host), minute(d.Opened))
 	fmt.Fprintf(&b, "To resume: %s or %s.\n\n", code(d.Remove), code("adfbot resume "+d.Project))
-	fmt.Fprintf(&b, "The server refused the full text as too long. For runs, output and earlier incidents, see %s.", code("adfbot status "+d.Project))
+	fmt.Fprintf(&b, "The server refused the full text as too long. For runs, output and earlier incidents, see %s.",
+		code("adfbot status "+d.Project))
 	if d.Mentions != "" && len(d.Mentions) <= maxPart {
 		b.WriteString("\n\n" + d.Mentions)
 	}

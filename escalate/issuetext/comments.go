@@ -10,8 +10,8 @@ import (
 	"github.com/terraphim/adfbot/internal/text"
 )
 
-// Each comment below ends with the hidden line of its key, see [tracker.CommentMarker]. Comments are masked without a list
-// of known secrets.
+// Each comment below ends with the hidden line of its key, see [tracker.CommentMarker]. Comments are masked without a
+// list of known secrets.
 
 // ResumedComment says when and how an incident ended.
 func ResumedComment(key string, i incident.Incident) string {

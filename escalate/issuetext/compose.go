@@ -1,4 +1,5 @@
-// Package issuetext writes the texts that people read: titles, bodies and comments of issues, and the notes in pause flags.
+// Package issuetext writes the texts that people read: titles, bodies and comments of issues, and the notes in pause
+// flags.
 //
 // Untrusted text is cleaned, masked and escaped. A body ends with its marker, whatever the operator's template does.
 package issuetext

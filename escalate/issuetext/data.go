@@ -36,8 +36,8 @@ const (
 	maxEarlier  = 10
 )
 
-// Untrusted is text from outside, cleaned and masked. Printed by a template, it is escaped so that none of it becomes markup.
-// The functions code, fence and text use the original text.
+// Untrusted is text from outside, cleaned and masked. Printed by a template, it is escaped so that none of it becomes
+// markup. The functions code, fence and text use the original text.
 type Untrusted string
 
 // String returns [markdown.Text] of u.

@@ -23,7 +23,8 @@ func issueLink(ref tracker.IssueRef, from tracker.Repo) string {
 	case from.Server == "" || ref.Repo.Server == from.Server:
 		return ref.Repo.String() + number
 	}
-	if u, err := url.Parse(ref.URL); err == nil && (u.Scheme == "https" || u.Scheme == "http") && !strings.ContainsAny(ref.URL, "<>() \t\n|\\`") {
+	u, err := url.Parse(ref.URL)
+	if err == nil && (u.Scheme == "https" || u.Scheme == "http") && !strings.ContainsAny(ref.URL, "<>() \t\n|\\`") {
 		return "[" + ref.Repo.String() + number + "](" + ref.URL + ")"
 	}
 	return markdown.CodeSpan(ref.Repo.Server + "/" + ref.Repo.String() + number)

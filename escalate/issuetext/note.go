@@ -11,8 +11,8 @@ import (
 	"github.com/terraphim/adfbot/pause"
 )
 
-// FlagNote returns the note of an incident's pause flag, less than 4096 bytes: some lines for people, among them up to five
-// further ways to resume, and lines for [ParseFlagNote].
+// FlagNote returns the note of an incident's pause flag, less than 4096 bytes: some lines for people, among them up to
+// five further ways to resume, and lines for [ParseFlagNote].
 func FlagNote(i incident.Incident, resume ...string) string {
 	agent, where := maskLine(agentOf(i), 200), minute(i.Opened)
 	if host := maskLine(i.Host, 200); host != "" {
@@ -38,8 +38,8 @@ func maskLine(s string, limit int) string {
 	return patterns.Line(s, limit)
 }
 
-// ParseFlagNote reads a note of [FlagNote]: the last line that names an incident, and the "key: value" lines right above it
-// as far as they are valid. It returns false for a note that a person wrote or that was cut.
+// ParseFlagNote reads a note of [FlagNote]: the last line that names an incident, and the "key: value" lines right
+// above it as far as they are valid. It returns false for a note that a person wrote or that was cut.
 func ParseFlagNote(note string) (incident.FlagInfo, bool) {
 	lines := strings.Split(note, "\n")
 	for n := len(lines) - 1; n >= 0; n-- {

@@ -21,10 +21,10 @@ var closingWord = sync.OnceValue(func() *regexp.Regexp {
 
 // LastClosing returns who closed an issue, or false if the issue was not closed or was opened again.
 //
-// Gitea does not say why an issue was closed. A commit that "closes #7" leaves a commit_ref and then, at the same time, a
-// close by whoever pushed it; if it was pushed to a branch first, the close follows with the merge. A pull request leaves a
-// pull_ref when it is written, and a close when it is merged. A closing is a person's own only if none of these can have
-// caused it.
+// Gitea does not say why an issue was closed. A commit that "closes #7" leaves a commit_ref and then, at the same time,
+// a close by whoever pushed it; if it was pushed to a branch first, the close follows with the merge. A pull request
+// leaves a pull_ref when it is written, and a close when it is merged. A closing is a person's own only if none of
+// these can have caused it.
 func LastClosing(entries []tracker.TimelineEntry) (incident.Closing, bool) {
 	last := -1
 	for n, e := range entries {

@@ -7,7 +7,8 @@ import (
 	"github.com/terraphim/adfbot/escalate/incident"
 )
 
-// DryRun returns the steps that [Next] returns now, and those that it will return after the local ones. It changes nothing.
+// DryRun returns the steps that [Next] returns now, and those that it will return after the local ones. It changes
+// nothing.
 func DryRun(o Observation) []Action {
 	var all []Action
 	o.Incidents, o.Issues = slices.Clone(o.Incidents), maps.Clone(o.Issues)

@@ -24,8 +24,8 @@ const (
 	longestWait = tracker.MaxRetryAfter + maxWait
 )
 
-// RetryWait returns how long to wait after the given number of consecutive failures: 30 s, doubled each time up to 15 min.
-// A jitter from 0 to 1 takes off up to a fifth, so that many incidents do not retry in step.
+// RetryWait returns how long to wait after the given number of consecutive failures: 30 s, doubled each time up to 15
+// min. A jitter from 0 to 1 takes off up to a fifth, so that many incidents do not retry in step.
 func RetryWait(tries int, jitter float64) time.Duration {
 	d := maxWait
 	if tries < 6 {
@@ -34,8 +34,8 @@ func RetryWait(tries int, jitter float64) time.Duration {
 	return d - time.Duration(jitter*float64(d)/5)
 }
 
-// due reports whether the wait after a failed attempt is over. A longer wait than any that is ever set comes from a wrong
-// clock.
+// due reports whether the wait after a failed attempt is over. A longer wait than any that is ever set comes from a
+// wrong clock.
 func (p *planner) due(i incident.Incident) bool {
 	return p.o.Force || !p.o.Now.Before(i.NextTry) || i.NextTry.Sub(p.o.Now) > longestWait
 }
@@ -122,8 +122,8 @@ func (p *planner) ended(i incident.Incident) {
 	}
 }
 
-// duplicates plans to close all open issues of an incident except the one that the state knows. For an open incident, that
-// one must be seen open first, so that the last open issue of a paused project is never closed.
+// duplicates plans to close all open issues of an incident except the one that the state knows. For an open incident,
+// that one must be seen open first, so that the last open issue of a paused project is never closed.
 func (p *planner) duplicates(i incident.Incident) {
 	if i.Issue.IsZero() || p.o.Flag.State == incident.FlagUnknown || !p.due(i) || i.IsOpen() && p.o.Issues[i.ID] != IssueOpen {
 		return

@@ -51,8 +51,8 @@ func (p *planner) unknownIncident() string {
 	return id
 }
 
-// rebuild plans to restore a lost incident that still pauses the project, and returns its id or "". The flag's note names
-// it; if a person wrote the note, it is that of the newest open issue.
+// rebuild plans to restore a lost incident that still pauses the project, and returns its id or "". The flag's note
+// names it; if a person wrote the note, it is that of the newest open issue.
 func (p *planner) rebuild(unknown string) string {
 	if p.o.Flag.State != incident.FlagThere || p.o.Flag.Info.Incident != unknown {
 		return ""

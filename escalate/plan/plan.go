@@ -1,8 +1,8 @@
-// Package plan decides what to do about a project. [Next] is a pure function from an [Observation] to the [Action]s that are
-// due, in order. [DryRun] also returns those that follow from the first ones.
+// Package plan decides what to do about a project. [Next] is a pure function from an [Observation] to the [Action]s
+// that are due, in order. [DryRun] also returns those that follow from the first ones.
 //
-// A plan asks for nothing that is already done, and relies on nothing that is unknown: while the pause flag cannot be read,
-// it resumes, reopens and closes nothing.
+// A plan asks for nothing that is already done, and relies on nothing that is unknown: while the pause flag cannot be
+// read, it resumes, reopens and closes nothing.
 package plan
 
 import (

@@ -1,5 +1,5 @@
-// Package tracker defines the issue tracker as the bot sees it: issues, comments and markers, and the small interfaces that
-// a client implements.
+// Package tracker defines the issue tracker as the bot sees it: issues, comments and markers, and the small interfaces
+// that a client implements.
 //
 // A [Marker] is the hidden last line of an issue that the bot wrote. It names the installation, the project and the
 // incident. Anyone who may edit an issue can forge one, so callers also check the issue's author.

@@ -91,5 +91,5 @@ func OutcomeOf(err error) Outcome {
 // IsRetryable reports whether the same request may succeed later, because the cause is the network, the token or a rate
 // limit. Any other refusal is about the request itself.
 func IsRetryable(err error) bool {
-	return err != nil && (IsStatus(err, http.StatusTooManyRequests) || IsStatus(err, http.StatusUnauthorized) || OutcomeOf(err) == NotSent)
+	return err != nil && (OutcomeOf(err) == NotSent || IsStatus(err, http.StatusTooManyRequests) || IsStatus(err, http.StatusUnauthorized))
 }

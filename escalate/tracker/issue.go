@@ -25,8 +25,8 @@ type Repo struct {
 
 func (r Repo) String() string { return r.Owner + "/" + r.Name }
 
-// IssueRef identifies an issue. ID is unique on the server, so it differs after the repository was deleted and an issue of
-// the same Number was created in its successor.
+// IssueRef identifies an issue. ID is unique on the server, so it differs after the repository was deleted and an issue
+// of the same Number was created in its successor.
 type IssueRef struct {
 	Repo   Repo   `json:"Repo"`
 	ID     int64  `json:"ID"`

@@ -16,7 +16,8 @@ const (
 	HiddenStart = "<!-- adfbot:"
 )
 
-// Marker is the hidden last line of an issue's body. It names the installation and the incident that the issue belongs to.
+// Marker is the hidden last line of an issue's body. It names the installation and the incident that the issue belongs
+// to.
 type Marker struct {
 	Installation string // 32 lower-case hexadecimal digits
 	Project      string

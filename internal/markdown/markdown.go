@@ -1,5 +1,5 @@
-// Package markdown writes untrusted text into Markdown as Gitea renders it, so that no part of it becomes markup, a mention,
-// a reference to an issue, or a hidden line of the bot.
+// Package markdown writes untrusted text into Markdown as Gitea renders it, so that no part of it becomes markup, a
+// mention, a reference to an issue, or a hidden line of the bot.
 package markdown
 
 import (
@@ -13,7 +13,8 @@ const (
 	// ZeroWidth breaks "@name" and "#12". Gitea looks for these in the rendered text, so escaping does not help.
 	ZeroWidth = "\u200b"
 
-	// maxTicks is the longest run of backticks in a fenced block. Longer runs are broken up, so that a fence stays short.
+	// maxTicks is the longest run of backticks in a fenced block. Longer runs are broken up, so that a fence stays
+	// short.
 	maxTicks = 100
 
 	// Dash stands for what is empty or unknown.
@@ -65,8 +66,8 @@ func Text(s string) string {
 
 var lineEscapes = strings.NewReplacer("@", "@"+ZeroWidth, "#", "#"+ZeroWidth, "!", "!"+ZeroWidth, "`", "'")
 
-// PlainLine returns s in one line of at most limit bytes (before escaping) for places without Markdown, like titles, where
-// Gitea still finds mentions and references.
+// PlainLine returns s in one line of at most limit bytes (before escaping) for places without Markdown, like titles,
+// where Gitea still finds mentions and references.
 func PlainLine(s string, limit int) string { return lineEscapes.Replace(redact.Line(s, limit)) }
 
 func breakComments(s string) string { return strings.ReplaceAll(s, "<!--", "<"+ZeroWidth+"!--") }

@@ -76,8 +76,8 @@ func kindOf(key string) keyKind {
 	return notSecret
 }
 
-// findAssignments finds the values of secret keys: KEY=value, "key": "value", Key: value, <key>value</key>, --key value, and
-// curl's -u user:password.
+// findAssignments finds the values of secret keys: KEY=value, "key": "value", Key: value, <key>value</key>, --key
+// value, and curl's -u user:password.
 func findAssignments(s, low string, add func(from, to int)) {
 	for i := 0; i < len(s); {
 		if !isKeyByte(s[i]) {
@@ -202,8 +202,8 @@ func (a *assignment) value() (from, to int) {
 	return from, to
 }
 
-// lineEnd returns where the unquoted value of a header ends: at the quote that was opened before its name, at the bracket
-// of a list, or at the end of the line.
+// lineEnd returns where the unquoted value of a header ends: at the quote that was opened before its name, at the
+// bracket of a list, or at the end of the line.
 func (a *assignment) lineEnd(i int) int {
 	stop := "\n"
 	if a.key > 0 && isQuote(a.s[a.key-1]) {

@@ -20,8 +20,8 @@ const (
 	GapRoom = 64
 )
 
-// Capture keeps the start and the end of a stream in bounded memory: about twice its limit plus 160 KiB. It cleans, masks
-// and cuts the text, in this order. It is safe for concurrent use.
+// Capture keeps the start and the end of a stream in bounded memory: about twice its limit plus 160 KiB. It cleans,
+// masks and cuts the text, in this order. It is safe for concurrent use.
 type Capture struct {
 	limit  int
 	redact *Redactor
@@ -58,8 +58,8 @@ func (c *Capture) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// Text returns what was written, if that fits. Otherwise it returns the start (an eighth of the limit, at most 1024 bytes),
-// a line about how much was left out, and the end.
+// Text returns what was written, if that fits. Otherwise it returns the start (an eighth of the limit, at most 1024
+// bytes), a line about how much was left out, and the end.
 func (c *Capture) Text() string {
 	if c.limit == 0 {
 		return ""
@@ -118,7 +118,8 @@ func splitGap(s string) (head, size, tail string, ok bool) {
 	return s[:i], before[i+len(gapStart):], s[len(before)+len(gapEnd):], true
 }
 
-// Shorten masks output and cuts its middle to at most limit bytes. Output that was shortened before is cut at the same place.
+// Shorten masks output and cuts its middle to at most limit bytes. Output that was shortened before is cut at the same
+// place.
 func (r *Redactor) Shorten(output string, limit int) string {
 	if head, size, tail, ok := splitGap(output); ok && len(output) > limit && limit > 2*(len(head)+2*GapRoom) {
 		kept := cutTail(r.Redact(Clean(tail)), limit-len(head)-2*GapRoom)

@@ -6,10 +6,11 @@ import (
 	"unicode/utf8"
 )
 
-// Clean makes untrusted text of several lines harmless to store and to show. The result is valid UTF-8 (a run of invalid
-// bytes becomes one U+FFFD). It has no terminal escape sequences, no control characters except \n and \t, and no characters
-// that reorder or hide text (bidirectional controls, zero-width characters). CRLF, U+2028, U+2029, VT, FF and NEL become \n.
-// Of a line with lone CRs, as in a progress bar, only the text after the last CR remains. Clean is idempotent.
+// Clean makes untrusted text of several lines harmless to store and to show. The result is valid UTF-8 (a run of
+// invalid bytes becomes one U+FFFD). It has no terminal escape sequences, no control characters except \n and \t, and
+// no characters that reorder or hide text (bidirectional controls, zero-width characters). CRLF, U+2028, U+2029, VT, FF
+// and NEL become \n. Of a line with lone CRs, as in a progress bar, only the text after the last CR remains. Clean is
+// idempotent.
 func Clean(s string) string {
 	if isClean(s) {
 		return s

@@ -8,7 +8,8 @@ import (
 	"strings"
 )
 
-// needle is one form of a known value. In base64, up to before and after further bytes around it hold a part of the value.
+// needle is one form of a known value. In base64, up to before and after further bytes around it hold a part of the
+// value.
 type needle struct {
 	text          string
 	before, after int
@@ -79,8 +80,8 @@ func encodings(v string) []string {
 		jsonEscape(v, true), jsonEscape(v, false), unquote(strconv.Quote(v))}
 }
 
-// base64Needle returns the part of v's base64 form that is independent of what precedes and follows v, if v begins offset
-// bytes after a multiple of three.
+// base64Needle returns the part of v's base64 form that is independent of what precedes and follows v, if v begins
+// offset bytes after a multiple of three.
 func base64Needle(v string, offset int) needle {
 	enc := base64.RawStdEncoding.EncodeToString([]byte("\x00\x00\x00"[:offset] + v))
 	bits := (offset + len(v)) * 8

@@ -17,8 +17,8 @@ const (
 	maxPasses = 8
 )
 
-// Redactor masks secrets: the values that it was given, and everything that looks like a secret. If in doubt, it masks. It
-// can learn further values, e.g. a rotated token, and never forgets one. It is safe for concurrent use.
+// Redactor masks secrets: the values that it was given, and everything that looks like a secret. If in doubt, it masks.
+// It can learn further values, e.g. a rotated token, and never forgets one. It is safe for concurrent use.
 //
 // A nil Redactor has no values and masks by looks only.
 type Redactor struct {
@@ -27,9 +27,9 @@ type Redactor struct {
 	needles []needle // all forms of the values
 }
 
-// New returns a Redactor for the given secret values. White space around a value is ignored, and so are values of less than
-// 4 bytes and parts of "[masked]". It also finds a value that is escaped for URLs or JSON, quoted as in Go, or encoded in
-// base64 at any offset (from 8 bytes on), and each line of a value by itself (from 8 bytes on).
+// New returns a Redactor for the given secret values. White space around a value is ignored, and so are values of less
+// than 4 bytes and parts of "[masked]". It also finds a value that is escaped for URLs or JSON, quoted as in Go, or
+// encoded in base64 at any offset (from 8 bytes on), and each line of a value by itself (from 8 bytes on).
 func New(values ...string) *Redactor {
 	r := &Redactor{}
 	for _, v := range values {

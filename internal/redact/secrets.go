@@ -2,13 +2,13 @@ package redact
 
 import "strings"
 
-// The finders in this package call add for each secret in s; low is s in lower case. Each goes over s once, with a bounded
-// look around. They are written by hand, because regular expressions would have to be compiled in every short process that
-// masks a line, and are slow if they begin with anything. "[masked]" counts as part of a word, so that masked text is not
-// masked again differently.
+// The finders in this package call add for each secret in s; low is s in lower case. Each goes over s once, with a
+// bounded look around. They are written by hand, because regular expressions would have to be compiled in every short
+// process that masks a line, and are slow if they begin with anything. "[masked]" counts as part of a word, so that
+// masked text is not masked again differently.
 
-// findKeyBlocks finds private keys in PEM and similar formats. A block without an end extends to the end of s. Of a block
-// without a beginning, it finds the lines before its end that look like base64.
+// findKeyBlocks finds private keys in PEM and similar formats. A block without an end extends to the end of s. Of a
+// block without a beginning, it finds the lines before its end that look like base64.
 func findKeyBlocks(s string, add func(from, to int)) {
 	const label = "PRIVATE KEY"
 	begin := -1
@@ -34,7 +34,8 @@ func findKeyBlocks(s string, add func(from, to int)) {
 	}
 }
 
-// keyLabel looks for "-----BEGIN RSA " or "-----END RSA " in the line before i. It returns where that begins, and the word.
+// keyLabel looks for "-----BEGIN RSA " or "-----END RSA " in the line before i. It returns where that begins, and the
+// word.
 func keyLabel(s string, i int) (from int, word string) {
 	lo := max(i-60, 0)
 	lo += strings.LastIndexByte(s[lo:i], '\n') + 1
@@ -80,7 +81,8 @@ func findURLs(s, low string, add func(from, to int)) {
 	for _, sep := range [...]string{"://", `:\/\/`} {
 		for i := strings.Index(s, sep); i >= 0; i = indexFrom(s, sep, i+len(sep)) {
 			from := i + len(sep)
-			if user := userinfo(s, from); user != "" && user != "git" && (strings.Contains(user, ":") || !strings.HasSuffix(low[:i], "ssh")) {
+			user := userinfo(s, from)
+			if user != "git" && (strings.Contains(user, ":") || !strings.HasSuffix(low[:i], "ssh")) {
 				add(from, from+len(user))
 			}
 		}

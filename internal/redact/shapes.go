@@ -75,7 +75,8 @@ func (sh *shape) find(s string, from int, add func(from, to int)) (to int) {
 	return to
 }
 
-// isFree reports whether a word may begin at i: not after a letter or digit, unless that is part of an escape like \n or %3D.
+// isFree reports whether a word may begin at i: not after a letter or digit, unless that is part of an escape like \n
+// or %3D.
 func isFree(s string, i int) bool {
 	switch {
 	case i == 0 || !isAlnum(s[i-1]):

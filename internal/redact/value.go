@@ -2,8 +2,8 @@ package redact
 
 import "strings"
 
-// valueAt returns the place of the value that begins at i: the text between quotes, up to the end of the line if they are
-// not closed, or a word.
+// valueAt returns the place of the value that begins at i: the text between quotes, up to the end of the line if they
+// are not closed, or a word.
 func valueAt(s string, i int) (from, to int) {
 	i = skipBracket(s, i)
 	for _, q := range [...]string{`\"`, `"`, `'`, "`"} {
