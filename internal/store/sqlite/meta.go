@@ -29,7 +29,7 @@ func setFlagsWritten(ctx context.Context, tx *txn, written time.Time) error {
 	if written.IsZero() {
 		return nil
 	}
-	_, err := tx.ExecContext(ctx, `INSERT INTO meta (key, value) VALUES (?, '1') ON CONFLICT (key) DO UPDATE SET value = excluded.value`, flagsWritten)
+	_, err := tx.ExecContext(ctx, `INSERT INTO meta (key, value) VALUES (?, '1') ON CONFLICT DO NOTHING`, flagsWritten)
 	return err
 }
 

@@ -63,6 +63,9 @@ func Open(ctx context.Context, path string, o Options) (*Store, error) {
 		return nil, s.wrap(err)
 	}
 	s.db = &database{writer: writer}
+	if !o.ReadOnly {
+		s.db.openReader = s.openReader
+	}
 	// Before SQLite opens it: a file that is replaced in between makes Moved fail for nothing, and never succeed wrongly.
 	if s.opened, err = os.Stat(path); err != nil {
 		_ = s.db.close()
@@ -83,15 +86,33 @@ func createFile(path string) error {
 	return hostlocal.CreateFile(path)
 }
 
-// cacheSize is how many kilobytes of the file SQLite caches: half of its default, since its allocator takes twice as much. The
-// rest comes from the cache of the operating system.
-const cacheSize = 1000
+// SQLite caches this many kilobytes of the file: half of its default, since its allocator takes twice as much. The rest comes
+// from the cache of the operating system. Each commit makes the reader forget its cache.
+const (
+	cacheSize       = 1000
+	readerCacheSize = 200
+)
 
 // dataSource returns the data source name of a connection. Its mode is not ro for a reader, which would leave -wal and -shm
 // behind: only a writer removes them when it closes the file.
 func dataSource(path string, cache int, pragma string) string {
 	return fmt.Sprintf("file:%s?mode=rw&_txlock=immediate&_pragma=busy_timeout(0)&_pragma=synchronous(FULL)&_pragma=cache_size(-%d)&_pragma=%s",
 		(&url.URL{Path: path}).EscapedPath(), cache, pragma)
+}
+
+func (s *Store) openReader(ctx context.Context) (*connection, error) {
+	c, err := newConnection(dataSource(s.path, readerCacheSize, "query_only(1)"))
+	if err != nil {
+		return nil, err
+	}
+	if err = c.connect(ctx); err == nil {
+		err = s.Moved() // by now the path may lead to another file
+	}
+	if err != nil {
+		_ = c.close()
+		return nil, err
+	}
+	return c, nil
 }
 
 const (
