@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -121,4 +122,46 @@ func (w *world) command(c child) *testhost.Child {
 func (w *world) dies(c child) {
 	w.Helper()
 	w.command(c).Dies()
+}
+
+// script is a command of the shell; DIR in it is the world's directory.
+func (w *world) script(text string) []string {
+	return []string{"sh", "-c", strings.ReplaceAll(text, "DIR", w.Dir)}
+}
+
+// watch returns a function that waits until something holds that depends on the files of a directory.
+func (w *world) watch(dir string) (await func(complaint string, holds func() bool)) {
+	w.Helper()
+	changes := testhost.NewChanges()
+	stop, err := changes.Watch(dir)
+	require.NoError(w, err)
+	return func(complaint string, holds func() bool) {
+		w.Helper()
+		defer stop()
+		require.NoError(w, changes.Await(func() string {
+			if holds() {
+				return ""
+			}
+			return complaint
+		}))
+	}
+}
+
+// start starts a child and waits until its command has made a file.
+func (w *world) start(cmd *testhost.Child) *testhost.Child {
+	w.Helper()
+	w.Remove(w.Dir + "/begun")
+	await := w.watch(w.Dir)
+	require.NoError(w, cmd.Start())
+	await("the command has not begun", func() bool { _, err := os.Stat(w.Dir + "/begun"); return err == nil })
+	return cmd
+}
+
+// startExec starts exec in a process, and process group, of its own.
+func (w *world) startExec(c child) *testhost.Child {
+	w.Helper()
+	c.Do = "exec"
+	cmd := w.command(c)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	return w.start(cmd)
 }
