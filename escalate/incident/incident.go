@@ -13,8 +13,8 @@ import (
 // Run is one run of an agent, as an issue tells of it.
 type Run struct {
 	Outcome  string    `json:"Outcome"` // success, failure or ignored
-	Started  time.Time `json:"Started"`
-	Finished time.Time `json:"Finished"`
+	Started  time.Time `json:"Started,omitzero"`
+	Finished time.Time `json:"Finished,omitzero"`
 	ExitCode int       `json:"ExitCode"` // meaningful where Signal is empty
 	Signal   string    `json:"Signal"`   // e.g. SIGKILL; empty where the run ended by itself
 	Detail   string    `json:"Detail"`   // e.g. "timed out after 1h0m0s"; empty in the ordinary case
@@ -35,20 +35,20 @@ type EarlierIncident struct {
 	Seq    int              `json:"Seq"`
 	Opened time.Time        `json:"Opened"`
 	Ended  time.Time        `json:"Ended"`
-	Issue  tracker.IssueRef `json:"Issue"` // zero where none was made
+	Issue  tracker.IssueRef `json:"Issue,omitzero"` // zero where none was made
 }
 
 // Attempt is a request that may have reached the server though its answer did not come back.
 type Attempt struct {
-	At time.Time `json:"At"`          // when it was last begun; zero where none is outstanding
+	At time.Time `json:"At,omitzero"` // when it was last begun; zero where none is outstanding
 	Up Uptime    `json:"Up,omitzero"` // the same by the machine's own clock
 }
 
 // Comment is what is known of a comment that is to be made once.
 type Comment struct {
-	Attempted time.Time `json:"Attempted"`   // zero: not yet
-	Up        Uptime    `json:"Up,omitzero"` // the same by the machine's own clock
-	Done      bool      `json:"Done"`        // it is there, or the server refused it for good
+	Attempted time.Time `json:"Attempted,omitzero"` // zero: not yet
+	Up        Uptime    `json:"Up,omitzero"`        // the same by the machine's own clock
+	Done      bool      `json:"Done"`               // it is there, or the server refused it for good
 }
 
 // Incident lasts from a trip of a project's breaker to the resume that ends it. It is a value; what is stored is changed
@@ -68,22 +68,22 @@ type Incident struct {
 	Rebuilt   bool      `json:"Rebuilt"`  // put together again from a flag or an issue after the state was lost
 	Replaced  bool      `json:"Replaced"` // ended without a resume: another incident pauses the project, since the state of the earlier one was lost
 
-	FlagWritten time.Time `json:"FlagWritten"` // zero: the flag was never seen on disk
-	FlagError   string    `json:"FlagError"`   // why it could not be written
+	FlagWritten time.Time `json:"FlagWritten,omitzero"` // zero: the flag was never seen on disk
+	FlagError   string    `json:"FlagError"`            // why it could not be written
 
-	Ended    time.Time `json:"Ended"`    // zero: open
-	EndedHow string    `json:"EndedHow"` // a sentence for people, e.g. "the pause flag was removed; noticed by the sweep"
+	Ended    time.Time `json:"Ended,omitzero"` // zero: open
+	EndedHow string    `json:"EndedHow"`       // a sentence for people, e.g. "the pause flag was removed; noticed by the sweep"
 
-	Issue  tracker.IssueRef   `json:"Issue"`  // zero: none known
-	Lost   []tracker.IssueRef `json:"Lost"`   // earlier issues of this incident that were deleted or lost their marker
-	Target tracker.Repo       `json:"Target"` // where an outstanding attempt went; zero where none is outstanding
+	Issue  tracker.IssueRef   `json:"Issue,omitzero"`  // zero: none known
+	Lost   []tracker.IssueRef `json:"Lost"`            // earlier issues of this incident that were deleted or lost their marker
+	Target tracker.Repo       `json:"Target,omitzero"` // where an outstanding attempt went; zero where none is outstanding
 
-	Create   Attempt   `json:"Create"`   // outstanding creation
-	Tries    int       `json:"Tries"`    // failed tries in a row, of whatever is pending with Gitea
-	NextTry  time.Time `json:"NextTry"`  // not before
-	LastErr  string    `json:"LastErr"`  // for people; empty when nothing is wrong
-	Settled  bool      `json:"Settled"`  // ended, and nothing is left to do in Gitea
-	LeftOpen bool      `json:"LeftOpen"` // a person reopened the issue after the end; it stays as it is
+	Create   Attempt   `json:"Create,omitzero"`  // outstanding creation
+	Tries    int       `json:"Tries"`            // failed tries in a row, of whatever is pending with Gitea
+	NextTry  time.Time `json:"NextTry,omitzero"` // not before
+	LastErr  string    `json:"LastErr"`          // for people; empty when nothing is wrong
+	Settled  bool      `json:"Settled"`          // ended, and nothing is left to do in Gitea
+	LeftOpen bool      `json:"LeftOpen"`         // a person reopened the issue after the end; it stays as it is
 
 	HeadedNotPaused bool `json:"SaidNotPaused"` // the issue is headed NOT PAUSED, and nothing has been said since
 
