@@ -11,8 +11,8 @@
 //
 // There are two kinds of locks, because one of them can later be kept somewhere else:
 //
-//   - [Locks.LockHere] guards files of this host: "flag/<project>" guards a project's pause flag.
-//   - [Locks.Claim] guards work that one process at a time may do in the whole installation: "issue/<project>" guards
+//   - [Dir.LockHere] guards files of this host: "flag/<project>" guards a project's pause flag.
+//   - [Dir.Claim] guards work that one process at a time may do in the whole installation: "issue/<project>" guards
 //     a project's issue, "labels/<owner>/<repo>" the labels of a repository.
 //
 // While hosts do not share a state, both are locks in the file.
@@ -22,7 +22,7 @@
 //
 // # Upgrade
 //
-// Earlier versions had a directory in the place of the file, with a lock file for each lock. [Locks.Upgrade] replaces it
+// Earlier versions had a directory in the place of the file, with a lock file for each lock. [Dir.Create] replaces it
 // once none of its locks is held. The name is the same on purpose: an earlier version that is still running, or is started
 // later, finds a file where it needs a directory, and fails instead of working without a lock. To go back to an earlier
 // version, stop every adfbot and remove the file.

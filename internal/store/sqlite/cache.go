@@ -23,11 +23,11 @@ func (s *Store) Labels(ctx context.Context, repo tracker.Repo) (map[string]int64
 // SetLabels implements [incident.TrackerCache].
 func (s *Store) SetLabels(ctx context.Context, repo tracker.Repo, ids map[string]int64) error {
 	return s.tx(ctx, func(ctx context.Context, tx *txn) error {
-		if _, err := tx.ExecContext(ctx, `DELETE FROM label WHERE server = ? AND owner = ? AND repo = ?`, repo.Server, repo.Owner, repo.Name); err != nil {
+		if _, err := tx.exec(ctx, `DELETE FROM label WHERE server = ? AND owner = ? AND repo = ?`, repo.Server, repo.Owner, repo.Name); err != nil {
 			return err
 		}
 		for name, id := range ids {
-			if _, err := tx.ExecContext(ctx, `INSERT INTO label (server, owner, repo, name, id) VALUES (?, ?, ?, ?, ?)`,
+			if _, err := tx.exec(ctx, `INSERT INTO label (server, owner, repo, name, id) VALUES (?, ?, ?, ?, ?)`,
 				repo.Server, repo.Owner, repo.Name, name, id); err != nil {
 				return err
 			}

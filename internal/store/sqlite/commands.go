@@ -30,11 +30,11 @@ func (s *Store) Operators(ctx context.Context, server string) ([]incident.Operat
 // SetOperators implements [incident.OperatorStore].
 func (s *Store) SetOperators(ctx context.Context, server string, ops []incident.Operator) error {
 	return s.tx(ctx, func(ctx context.Context, tx *txn) error {
-		if _, err := tx.ExecContext(ctx, `DELETE FROM operator WHERE server = ?`, server); err != nil {
+		if _, err := tx.exec(ctx, `DELETE FROM operator WHERE server = ?`, server); err != nil {
 			return err
 		}
 		for n, o := range ops {
-			if _, err := tx.ExecContext(ctx, `INSERT INTO operator (server, login, user_id, asked_at, problem, place) VALUES (?, ?, ?, ?, ?, ?)
+			if _, err := tx.exec(ctx, `INSERT INTO operator (server, login, user_id, asked_at, problem, place) VALUES (?, ?, ?, ?, ?, ?)
 				ON CONFLICT DO NOTHING`, server, strings.ToLower(o.Login), o.ID, millis(o.Asked), o.Problem, n); err != nil {
 				return err
 			}
@@ -42,7 +42,7 @@ func (s *Store) SetOperators(ctx context.Context, server string, ops []incident.
 		if len(ops) > 0 {
 			return nil
 		}
-		_, err := tx.ExecContext(ctx, `DELETE FROM scan WHERE server = ?`, server)
+		_, err := tx.exec(ctx, `DELETE FROM scan WHERE server = ?`, server)
 		return err
 	})
 }
@@ -50,7 +50,7 @@ func (s *Store) SetOperators(ctx context.Context, server string, ops []incident.
 // CommentsRead implements [incident.CommentCursor].
 func (s *Store) CommentsRead(ctx context.Context, repo tracker.Repo) (time.Time, error) {
 	var at sql.NullInt64
-	err := s.db.QueryRowContext(ctx, `SELECT max(up_to) FROM scan WHERE server = ? AND owner = ? AND repo = ?`, repo.Server, repo.Owner, repo.Name).Scan(&at)
+	err := queryRow(ctx, s.db, `SELECT max(up_to) FROM scan WHERE server = ? AND owner = ? AND repo = ?`, repo.Server, repo.Owner, repo.Name).Scan(&at)
 	return timeOf(at), s.wrap(err)
 }
 
@@ -94,7 +94,7 @@ func (s *Store) AcceptCommand(ctx context.Context, c incident.Command) error {
 			c.Issue.Repo.Server, c.Comment, c.Project, s.now().UnixMilli(), c.Done); err != nil {
 			return err
 		}
-		_, err = tx.ExecContext(ctx, `DELETE FROM command WHERE (server, comment) IN
+		_, err = tx.exec(ctx, `DELETE FROM command WHERE (server, comment) IN
 			(SELECT server, comment FROM command WHERE done = 1 AND accepted_at < ? LIMIT 100)`, s.now().Add(-keepCommands).UnixMilli())
 		return err
 	})
@@ -120,7 +120,7 @@ func (s *Store) ChangeCommand(ctx context.Context, c incident.Command, hold *inc
 		c = known[0]
 		f(&c)
 		if hold != nil {
-			if _, err := tx.ExecContext(ctx, `INSERT INTO hold (project, note, since, flag_written) VALUES (?, ?, ?, NULL)
+			if _, err := tx.exec(ctx, `INSERT INTO hold (project, note, since, flag_written) VALUES (?, ?, ?, NULL)
 				ON CONFLICT (project) DO NOTHING`, hold.Project, hold.Note, hold.Since.UnixMilli()); err != nil {
 				return err
 			}

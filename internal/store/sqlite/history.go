@@ -44,7 +44,7 @@ func results(ctx context.Context, q querier, project string, limit int, output s
 
 // LastResult implements [store.ResultCounter].
 func (s *Store) LastResult(ctx context.Context) (id int64, err error) {
-	err = s.db.QueryRowContext(ctx, `SELECT coalesce(max(id), 0) FROM result`).Scan(&id)
+	err = queryRow(ctx, s.db, `SELECT coalesce(max(id), 0) FROM result`).Scan(&id)
 	return id, s.wrap(err)
 }
 
@@ -79,7 +79,7 @@ func (s *Store) Prune(ctx context.Context, before time.Time, limit int) (int, er
 		if err != nil {
 			return err
 		}
-		res, err := tx.ExecContext(ctx, `DELETE FROM result WHERE id IN (
+		res, err := tx.exec(ctx, `DELETE FROM result WHERE id IN (
 			SELECT id FROM (SELECT id, recorded_at FROM result WHERE id >= ? ORDER BY id LIMIT ?) WHERE recorded_at < ?)`, from, limit, before.UnixMilli())
 		if err != nil {
 			return err
@@ -96,7 +96,7 @@ func (s *Store) Prune(ctx context.Context, before time.Time, limit int) (int, er
 func firstNotAhead(ctx context.Context, tx *txn, now int64) (int64, error) {
 	look := func(query string, args ...any) (id int64, ahead bool, err error) {
 		var recorded int64
-		err = tx.QueryRowContext(ctx, query, args...).Scan(&id, &recorded)
+		err = queryRow(ctx, tx, query, args...).Scan(&id, &recorded)
 		if errors.Is(err, sql.ErrNoRows) {
 			err = nil
 		}

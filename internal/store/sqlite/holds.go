@@ -34,7 +34,7 @@ func (s *Store) SetHold(ctx context.Context, h incident.Hold) error {
 		if err := setFlagsWritten(ctx, tx, h.FlagWritten); err != nil {
 			return err
 		}
-		_, err := tx.ExecContext(ctx, `INSERT INTO hold (project, note, since, flag_written) VALUES (?, ?, ?, ?)
+		_, err := tx.exec(ctx, `INSERT INTO hold (project, note, since, flag_written) VALUES (?, ?, ?, ?)
 			ON CONFLICT (project) DO UPDATE SET note = excluded.note, flag_written = excluded.flag_written`,
 			h.Project, h.Note, h.Since.UnixMilli(), millis(h.FlagWritten))
 		return err

@@ -101,7 +101,7 @@ func (s *Store) Insert(ctx context.Context, i incident.Incident) (incident.Incid
 			return err
 		}
 		var taken bool
-		if err := tx.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM incident WHERE project = ? AND seq = ?)`, i.Project, i.Seq).Scan(&taken); err != nil {
+		if err := queryRow(ctx, tx, `SELECT EXISTS (SELECT 1 FROM incident WHERE project = ? AND seq = ?)`, i.Project, i.Seq).Scan(&taken); err != nil {
 			return err
 		}
 		if taken || i.Seq <= 0 {
@@ -140,7 +140,7 @@ func (s *Store) Resume(ctx context.Context, project, incident, how string, at ti
 				return err
 			}
 		}
-		if _, err := tx.ExecContext(ctx, `DELETE FROM hold WHERE project = ?`, project); err != nil {
+		if _, err := tx.exec(ctx, `DELETE FROM hold WHERE project = ?`, project); err != nil {
 			return err
 		}
 		ended = incident != "" || p.held && p.open == ""
@@ -156,7 +156,7 @@ func (s *Store) Resume(ctx context.Context, project, incident, how string, at ti
 
 func getIncident(ctx context.Context, tx *txn, id string) (i incident.Incident, err error) {
 	var doc string
-	if err = tx.QueryRowContext(ctx, `SELECT doc FROM incident WHERE id = ?`, id).Scan(&doc); err != nil {
+	if err = queryRow(ctx, tx, `SELECT doc FROM incident WHERE id = ?`, id).Scan(&doc); err != nil {
 		return i, fmt.Errorf("incident %s: %w", id, err)
 	}
 	return i, json.Unmarshal([]byte(doc), &i)
@@ -176,7 +176,7 @@ func putEvidence(ctx context.Context, tx *txn, i incident.Incident) error {
 }
 
 func nextSeq(ctx context.Context, tx *txn, project string) (n int, err error) {
-	err = tx.QueryRowContext(ctx, `SELECT coalesce(max(seq), 0) + 1 FROM incident WHERE project = ?`, project).Scan(&n)
+	err = queryRow(ctx, tx, `SELECT coalesce(max(seq), 0) + 1 FROM incident WHERE project = ?`, project).Scan(&n)
 	return n, err
 }
 

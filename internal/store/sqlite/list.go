@@ -50,7 +50,7 @@ func (s *Store) IncidentPage(ctx context.Context, f store.IncidentFilter) ([]inc
 	}
 	if f.After != "" {
 		var opened int64
-		err := s.db.QueryRowContext(ctx, `SELECT opened_at FROM incident WHERE id = ?`, f.After).Scan(&opened)
+		err := queryRow(ctx, s.db, `SELECT opened_at FROM incident WHERE id = ?`, f.After).Scan(&opened)
 		if errors.Is(err, sql.ErrNoRows) {
 			return nil, store.ErrNoIncident
 		}

@@ -10,7 +10,7 @@ import (
 // Meta implements [store.MetaStore].
 func (s *Store) Meta(ctx context.Context, key string) (string, error) {
 	var v string
-	err := s.db.QueryRowContext(ctx, `SELECT value FROM meta WHERE key = ?`, key).Scan(&v)
+	err := queryRow(ctx, s.db, `SELECT value FROM meta WHERE key = ?`, key).Scan(&v)
 	if errors.Is(err, sql.ErrNoRows) {
 		return "", nil
 	}
@@ -29,7 +29,7 @@ func setFlagsWritten(ctx context.Context, tx *txn, written time.Time) error {
 	if written.IsZero() {
 		return nil
 	}
-	_, err := tx.ExecContext(ctx, `INSERT INTO meta (key, value) VALUES (?, '1') ON CONFLICT DO NOTHING`, flagsWritten)
+	_, err := tx.exec(ctx, `INSERT INTO meta (key, value) VALUES (?, '1') ON CONFLICT DO NOTHING`, flagsWritten)
 	return err
 }
 

@@ -23,7 +23,7 @@ func (s *Store) MoveServer(ctx context.Context, from, to string) error {
 			return err
 		}
 		for _, table := range []string{"label", "account", "operator", "scan", "command"} {
-			if _, err := tx.ExecContext(ctx, `UPDATE OR REPLACE `+table+` SET server = ? WHERE server = ?`, to, from); err != nil {
+			if _, err := tx.exec(ctx, `UPDATE OR REPLACE `+table+` SET server = ? WHERE server = ?`, to, from); err != nil {
 				return err
 			}
 		}

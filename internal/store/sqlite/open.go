@@ -166,10 +166,10 @@ func (s *Store) start(ctx context.Context, o Options) error {
 		}
 		// Two processes may create a state at once: the first id stays.
 		err = s.tx(ctx, func(ctx context.Context, tx *txn) error {
-			if _, err := tx.ExecContext(ctx, `INSERT INTO meta (key, value) VALUES ('installation', ?) ON CONFLICT DO NOTHING`, id); err != nil {
+			if _, err := tx.exec(ctx, `INSERT INTO meta (key, value) VALUES ('installation', ?) ON CONFLICT DO NOTHING`, id); err != nil {
 				return err
 			}
-			return tx.QueryRowContext(ctx, `SELECT value FROM meta WHERE key = 'installation'`).Scan(&id)
+			return queryRow(ctx, tx, `SELECT value FROM meta WHERE key = 'installation'`).Scan(&id)
 		})
 		if err != nil {
 			return err

@@ -19,7 +19,7 @@ func (s *Store) BeginRun(ctx context.Context, r store.Run) (store.Run, error) {
 		if p.open != "" {
 			return store.ErrPaused
 		}
-		_, err = tx.ExecContext(ctx, `INSERT INTO run (id, project, agent, run_id, generation, host, started_at) VALUES (?, ?, ?, ?, ?, ?, ?)`,
+		_, err = tx.exec(ctx, `INSERT INTO run (id, project, agent, run_id, generation, host, started_at) VALUES (?, ?, ?, ?, ?, ?, ?)`,
 			r.ID, r.Project, r.Agent, r.RunID, r.Generation, r.Host, r.Started.UnixMilli())
 		return err
 	})
@@ -40,7 +40,7 @@ func endRun(ctx context.Context, tx *txn, id string) error {
 	if id == "" {
 		return nil
 	}
-	_, err := tx.ExecContext(ctx, `DELETE FROM run WHERE id = ?`, id)
+	_, err := tx.exec(ctx, `DELETE FROM run WHERE id = ?`, id)
 	return err
 }
 
@@ -57,7 +57,7 @@ func (s *Store) Running(ctx context.Context) ([]store.Run, error) {
 // Lost implements [store.RunStore].
 func (s *Store) Lost(ctx context.Context, r store.Run, res store.Result, l store.Limits) (a store.Answer, recorded bool, err error) {
 	err = s.tx(ctx, func(ctx context.Context, tx *txn) error {
-		if err := tx.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM run WHERE id = ?)`, r.ID).Scan(&recorded); err != nil || !recorded {
+		if err := queryRow(ctx, tx, `SELECT EXISTS (SELECT 1 FROM run WHERE id = ?)`, r.ID).Scan(&recorded); err != nil || !recorded {
 			return err
 		}
 		p, err := loadProject(ctx, tx, res.Project)
