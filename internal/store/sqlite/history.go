@@ -42,13 +42,13 @@ func results(ctx context.Context, q querier, project string, limit int, output s
 		FROM result WHERE project = ? ORDER BY id DESC LIMIT ?`, project, limit)
 }
 
-// LastResult implements [store.ResultCounter].
+// LastResult implements [store.ResultLog].
 func (s *Store) LastResult(ctx context.Context) (id int64, err error) {
 	err = queryRow(ctx, s.db, `SELECT coalesce(max(id), 0) FROM result`).Scan(&id)
 	return id, s.wrap(err)
 }
 
-// CountSince implements [store.ResultCounter].
+// CountSince implements [store.ResultLog].
 func (s *Store) CountSince(ctx context.Context, after int64, limit int) ([]store.OutcomeCount, int64, error) {
 	last, err := s.LastResult(ctx)
 	if err != nil {
@@ -71,7 +71,7 @@ func (s *Store) CountSince(ctx context.Context, after int64, limit int) ([]store
 	return counts, upTo, err
 }
 
-// Prune implements [store.Pruner].
+// Prune implements [store.ResultLog].
 func (s *Store) Prune(ctx context.Context, before time.Time, limit int) (int, error) {
 	var n int64
 	err := s.tx(ctx, func(ctx context.Context, tx *txn) error {

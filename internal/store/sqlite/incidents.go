@@ -96,12 +96,10 @@ func (s *Store) Insert(ctx context.Context, i incident.Incident) (incident.Incid
 		if i.IsOpen() && p.open != "" {
 			return fmt.Errorf("project %s: %w", i.Project, incident.ErrOpenIncident)
 		}
-		next, err := nextSeq(ctx, tx, i.Project)
-		if err != nil {
-			return err
-		}
+		var next int
 		var taken bool
-		if err := queryRow(ctx, tx, `SELECT EXISTS (SELECT 1 FROM incident WHERE project = ? AND seq = ?)`, i.Project, i.Seq).Scan(&taken); err != nil {
+		if err := queryRow(ctx, tx, `SELECT coalesce(max(seq), 0) + 1, coalesce(max(seq = ?), 0) FROM incident WHERE project = ?`,
+			i.Seq, i.Project).Scan(&next, &taken); err != nil {
 			return err
 		}
 		if taken || i.Seq <= 0 {
@@ -173,11 +171,6 @@ func updateIncident(ctx context.Context, tx *txn, i incident.Incident) error {
 
 func putEvidence(ctx context.Context, tx *txn, i incident.Incident) error {
 	return execDoc(ctx, tx, i.Evidence, `INSERT INTO evidence (doc, incident) VALUES (?, ?)`, i.ID)
-}
-
-func nextSeq(ctx context.Context, tx *txn, project string) (n int, err error) {
-	err = queryRow(ctx, tx, `SELECT coalesce(max(seq), 0) + 1 FROM incident WHERE project = ?`, project).Scan(&n)
-	return n, err
 }
 
 // earlier returns the last few ended incidents of a project, for the issue of the next one.

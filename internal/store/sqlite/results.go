@@ -94,7 +94,7 @@ func (s *Store) openIncident(ctx context.Context, tx *txn, r store.Result, l sto
 	if i.Evidence.Earlier, err = earlier(ctx, tx, r.Project); err != nil {
 		return i, err
 	}
-	if i.Seq, err = nextSeq(ctx, tx, r.Project); err != nil {
+	if err := queryRow(ctx, tx, `SELECT coalesce(max(seq), 0) + 1 FROM incident WHERE project = ?`, r.Project).Scan(&i.Seq); err != nil {
 		return i, err
 	}
 	if err := putEvidence(ctx, tx, i); err != nil {
