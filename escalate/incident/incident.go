@@ -52,7 +52,7 @@ type Comment struct {
 }
 
 // Incident lasts from a trip of a project's breaker to the resume that ends it. It is a value; what is stored is changed
-// only through [Ledger].
+// only through [IncidentWriter].
 type Incident struct {
 	ID      string `json:"ID"` // 128 random bits in hexadecimal: its identity
 	Project string `json:"Project"`
@@ -64,7 +64,7 @@ type Incident struct {
 	Threshold int       `json:"Threshold"`
 	Host      string    `json:"Host"`
 	Instance  string    `json:"Instance"`
-	Evidence  Evidence  `json:"-"`        // kept apart and not read with the incident, see [Ledger]
+	Evidence  Evidence  `json:"-"`        // kept apart and not read with the incident, see [IncidentReader]
 	Rebuilt   bool      `json:"Rebuilt"`  // put together again from a flag or an issue after the state was lost
 	Replaced  bool      `json:"Replaced"` // ended without a resume: another incident pauses the project, since the state of the earlier one was lost
 

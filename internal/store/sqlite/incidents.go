@@ -12,7 +12,6 @@ import (
 	"github.com/terraphim/adfbot/escalate/incident"
 )
 
-// Unsettled implements [incident.IncidentReader].
 func (s *Store) Unsettled(ctx context.Context, project string) ([]incident.Incident, error) {
 	if project == "" {
 		return read(ctx, s, scanDoc[incident.Incident], `SELECT doc FROM incident WHERE settled = 0 ORDER BY project, seq`)
@@ -20,7 +19,6 @@ func (s *Store) Unsettled(ctx context.Context, project string) ([]incident.Incid
 	return read(ctx, s, scanDoc[incident.Incident], `SELECT doc FROM incident WHERE settled = 0 AND project = ? ORDER BY seq`, project)
 }
 
-// Incidents implements [incident.IncidentReader].
 func (s *Store) Incidents(ctx context.Context, ids ...string) ([]incident.Incident, error) {
 	if len(ids) == 0 {
 		return nil, nil
@@ -32,7 +30,6 @@ func (s *Store) Incidents(ctx context.Context, ids ...string) ([]incident.Incide
 	return read(ctx, s, scanDoc[incident.Incident], `SELECT doc FROM incident WHERE id IN (SELECT value FROM json_each(?))`, string(list))
 }
 
-// ProjectState implements [incident.IncidentReader].
 func (s *Store) ProjectState(ctx context.Context, project string) (unsettled []incident.Incident, hold *incident.Hold, err error) {
 	_, err = read(ctx, s, func(rows *sql.Rows) (_ struct{}, err error) {
 		var seq, since, written sql.NullInt64
@@ -53,7 +50,6 @@ func (s *Store) ProjectState(ctx context.Context, project string) (unsettled []i
 	return unsettled, hold, err
 }
 
-// Evidence implements [incident.IncidentReader].
 func (s *Store) Evidence(ctx context.Context, id string) (e incident.Evidence, err error) {
 	list, err := read(ctx, s, scanDoc[incident.Evidence], `SELECT doc FROM evidence WHERE incident = ?`, id)
 	if len(list) > 0 {
@@ -62,7 +58,6 @@ func (s *Store) Evidence(ctx context.Context, id string) (e incident.Evidence, e
 	return e, err
 }
 
-// Change implements [incident.IncidentWriter].
 func (s *Store) Change(ctx context.Context, id string, f func(*incident.Incident)) (i incident.Incident, err error) {
 	err = s.tx(ctx, func(ctx context.Context, tx *txn) (err error) {
 		if i, err = getIncident(ctx, tx, id); err != nil {
@@ -80,7 +75,6 @@ func (s *Store) Change(ctx context.Context, id string, f func(*incident.Incident
 	return i, err
 }
 
-// Insert implements [incident.IncidentWriter].
 func (s *Store) Insert(ctx context.Context, i incident.Incident) (incident.Incident, error) {
 	err := s.tx(ctx, func(ctx context.Context, tx *txn) error {
 		if old, err := getIncident(ctx, tx, i.ID); err == nil {
@@ -118,7 +112,6 @@ func (s *Store) Insert(ctx context.Context, i incident.Incident) (incident.Incid
 	return i, err
 }
 
-// Resume implements [incident.IncidentWriter].
 func (s *Store) Resume(ctx context.Context, project, incident, how string, at time.Time) (ended bool, err error) {
 	err = s.tx(ctx, func(ctx context.Context, tx *txn) error {
 		p, err := loadProject(ctx, tx, project)

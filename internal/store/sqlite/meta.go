@@ -7,7 +7,6 @@ import (
 	"time"
 )
 
-// Meta implements [store.MetaStore].
 func (s *Store) Meta(ctx context.Context, key string) (string, error) {
 	var v string
 	err := queryRow(ctx, s.db, `SELECT value FROM meta WHERE key = ?`, key).Scan(&v)
@@ -17,7 +16,6 @@ func (s *Store) Meta(ctx context.Context, key string) (string, error) {
 	return v, s.wrap(err)
 }
 
-// SetMeta implements [store.MetaStore].
 func (s *Store) SetMeta(ctx context.Context, key, value string) error {
 	return s.exec(ctx, `INSERT INTO meta (key, value) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value`, key, value)
 }
@@ -33,7 +31,6 @@ func setFlagsWritten(ctx context.Context, tx *txn, written time.Time) error {
 	return err
 }
 
-// FlagsWritten implements [store.MetaStore].
 func (s *Store) FlagsWritten(ctx context.Context) (bool, error) {
 	v, err := s.Meta(ctx, flagsWritten)
 	return v != "", err

@@ -10,7 +10,6 @@ import (
 	"github.com/terraphim/adfbot/escalate/tracker"
 )
 
-// MoveServer implements [store.MetaStore].
 func (s *Store) MoveServer(ctx context.Context, from, to string) error {
 	return s.tx(ctx, func(ctx context.Context, tx *txn) error {
 		if err := moveIncidents(ctx, tx, from, to); err != nil {

@@ -19,7 +19,8 @@ import (
 
 var _ store.State = (*Store)(nil)
 
-// Store is an open state. It is safe for concurrent use. It must be closed, or its write-ahead log grows without end.
+// Store is an open state; [store.State] documents its methods. It is safe for concurrent use. It must be closed, or its
+// write-ahead log grows without end.
 type Store struct {
 	path  string
 	dsn   string
@@ -182,8 +183,6 @@ func (s *Store) start(ctx context.Context, o Options) error {
 // Close closes the state and folds in its write-ahead log.
 func (s *Store) Close() error { return s.db.close() }
 
-// Path is the file.
 func (s *Store) Path() string { return s.path }
 
-// Installation implements [store.MetaStore].
 func (s *Store) Installation() string { return s.installation }

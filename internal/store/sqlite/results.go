@@ -12,7 +12,6 @@ import (
 	"github.com/terraphim/adfbot/pause"
 )
 
-// Record implements [store.Recorder].
 func (s *Store) Record(ctx context.Context, r store.Result, l store.Limits) (a store.Answer, err error) {
 	err = s.tx(ctx, func(ctx context.Context, tx *txn) error {
 		p, err := loadProject(ctx, tx, r.Project)
@@ -24,7 +23,6 @@ func (s *Store) Record(ctx context.Context, r store.Result, l store.Limits) (a s
 	return a, err
 }
 
-// RecordIfIdle implements [store.Recorder].
 func (s *Store) RecordIfIdle(ctx context.Context, r store.Result, l store.Limits) (a store.Answer, idle bool, err error) {
 	err = s.tx(ctx, func(ctx context.Context, tx *txn) error {
 		p, err := loadProject(ctx, tx, r.Project)

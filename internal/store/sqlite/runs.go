@@ -8,7 +8,6 @@ import (
 	"github.com/terraphim/adfbot/internal/store"
 )
 
-// BeginRun implements [store.RunStore].
 func (s *Store) BeginRun(ctx context.Context, r store.Run) (store.Run, error) {
 	err := s.tx(ctx, func(ctx context.Context, tx *txn) error {
 		p, err := loadProject(ctx, tx, r.Project)
@@ -26,12 +25,10 @@ func (s *Store) BeginRun(ctx context.Context, r store.Run) (store.Run, error) {
 	return r, err
 }
 
-// SetChild implements [store.RunStore].
 func (s *Store) SetChild(ctx context.Context, r store.Run) error {
 	return s.exec(ctx, `UPDATE run SET child_pid = ?, child_start = ? WHERE id = ?`, r.ChildPID, r.ChildStart, r.ID)
 }
 
-// EndRun implements [store.RunStore].
 func (s *Store) EndRun(ctx context.Context, r store.Run) error {
 	return s.tx(ctx, func(ctx context.Context, tx *txn) error { return endRun(ctx, tx, r.ID) })
 }
@@ -44,7 +41,6 @@ func endRun(ctx context.Context, tx *txn, id string) error {
 	return err
 }
 
-// Running implements [store.RunStore].
 func (s *Store) Running(ctx context.Context) ([]store.Run, error) {
 	return read(ctx, s, func(rows *sql.Rows) (r store.Run, err error) {
 		var started sql.NullInt64
@@ -54,7 +50,6 @@ func (s *Store) Running(ctx context.Context) ([]store.Run, error) {
 	}, `SELECT id, project, agent, run_id, generation, host, started_at, child_pid, child_start FROM run ORDER BY started_at`)
 }
 
-// Lost implements [store.RunStore].
 func (s *Store) Lost(ctx context.Context, r store.Run, res store.Result, l store.Limits) (a store.Answer, recorded bool, err error) {
 	err = s.tx(ctx, func(ctx context.Context, tx *txn) error {
 		if err := queryRow(ctx, tx, `SELECT EXISTS (SELECT 1 FROM run WHERE id = ?)`, r.ID).Scan(&recorded); err != nil || !recorded {
