@@ -208,6 +208,23 @@ func TestContractCommentsComeBackWithTheirMarkers(t *testing.T) {
 	})
 }
 
+func TestContractATimelineHasAllPages(t *testing.T) {
+	contract(t, func(s *side) {
+		i := s.open(tracker.NewIssue{})
+		for n := range 51 { // more than a page
+			require.NoError(s, s.gitea.AddComment(s.Context(), i.IssueRef, fmt.Sprint("number ", n)))
+		}
+		_, err := s.gitea.SetOpen(s.Context(), i.IssueRef, false)
+		require.NoError(s, err)
+		all, err := s.gitea.Timeline(s.Context(), i.IssueRef)
+		require.NoError(s, err)
+		require.Len(s, all, 52)
+		last := all[51]
+		require.Equal(s, "close", last.Type)
+		require.Equal(s, i.AuthorID, last.By.ID)
+	})
+}
+
 func TestContractAListHasAllPagesAndOnlyTheAccountsIssues(t *testing.T) {
 	contract(t, func(s *side) {
 		me, err := s.gitea.Me(s.Context())
