@@ -206,6 +206,23 @@ func TestContractCommentMarkers(t *testing.T) {
 	})
 }
 
+func TestContractTimelinePages(t *testing.T) {
+	contract(t, func(s *side) {
+		i := s.open(tracker.NewIssue{})
+		for n := range 51 { // more than a page
+			require.NoError(s, s.gitea.AddComment(s.Context(), i.IssueRef, fmt.Sprint("number ", n)))
+		}
+		_, err := s.gitea.SetOpen(s.Context(), i.IssueRef, false)
+		require.NoError(s, err)
+		all, err := s.gitea.Timeline(s.Context(), i.IssueRef)
+		require.NoError(s, err)
+		require.Len(s, all, 52)
+		last := all[51]
+		require.Equal(s, "close", last.Type)
+		require.Equal(s, i.AuthorID, last.By.ID)
+	})
+}
+
 // A list has all pages, and only the account's issues.
 func TestContractListPages(t *testing.T) {
 	contract(t, func(s *side) {

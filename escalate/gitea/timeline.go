@@ -36,31 +36,53 @@ type timelineJSON struct {
 	} `json:"ref_issue"`
 }
 
-// Timeline asks without a page number, so Gitea returns everything (recording issue-timeline.json).
+// Timeline reads all pages. Gitea before 1.26 answers a request without a page with everything, later versions with the
+// first page. X-Total-Count counts the entries of the page, and entries that the account may not see are missing from it,
+// so only a page with nothing new is the end.
 func (g *Client) Timeline(ctx context.Context, ref tracker.IssueRef) ([]tracker.TimelineEntry, error) {
+	var out []tracker.TimelineEntry
+	seen := map[int64]bool{}
+	for page := 1; page <= maxPages; page++ {
+		entries, err := g.timelinePage(ctx, ref, page)
+		if err != nil {
+			return nil, err
+		}
+		before := len(out)
+		for _, e := range entries {
+			if !seen[e.ID] {
+				seen[e.ID] = true
+				out = append(out, e.entry())
+			}
+		}
+		if len(out) == before {
+			return out, nil
+		}
+	}
+	return nil, &tracker.Error{Op: fmt.Sprintf("read the timeline of #%d", ref.Number), Where: ref.Repo.String(),
+		Outcome: tracker.Lost, Detail: fmt.Sprintf("more than %d pages", maxPages)}
+}
+
+func (g *Client) timelinePage(ctx context.Context, ref tracker.IssueRef, page int) (entries []timelineJSON, err error) {
 	repo := url.PathEscape(ref.Repo.Owner) + "/" + url.PathEscape(ref.Repo.Name)
-	path := fmt.Sprintf("repos/%s/issues/%d/timeline", repo, ref.Number)
-	var entries []timelineJSON
+	path := fmt.Sprintf("repos/%s/issues/%d/timeline?page=%d&limit=%d", repo, ref.Number, page, pageSize)
 	r := request{"read the timeline of", number(ref.Number), ref.Repo.String()}
-	if err := g.send(ctx, r, func(ctx context.Context) (*http.Response, error) {
+	err = g.send(ctx, r, func(ctx context.Context) (*http.Response, error) {
 		resp, err := g.getJSON(ctx, path, &entries)
-		if err == nil && entries == nil {
+		if err == nil && entries == nil && page == 1 { // after the last page it is null
 			err = errAnswer
 		}
 		return resp, err
-	}); err != nil {
-		return nil, err
+	})
+	return entries, err
+}
+
+func (e timelineJSON) entry() tracker.TimelineEntry {
+	t := tracker.TimelineEntry{ID: e.ID, Type: e.Type, By: tracker.Account(e.User), Text: linkText(e.Body), At: e.Created,
+		Closes: strings.EqualFold(e.RefAction, "closes")}
+	if t.Closes {
+		t.Merged = e.RefIssue.PullRequest.MergedAt
 	}
-	var out []tracker.TimelineEntry
-	for _, e := range entries {
-		t := tracker.TimelineEntry{ID: e.ID, Type: e.Type, By: tracker.Account(e.User), Text: linkText(e.Body), At: e.Created,
-			Closes: strings.EqualFold(e.RefAction, "closes")}
-		if t.Closes {
-			t.Merged = e.RefIssue.PullRequest.MergedAt
-		}
-		out = append(out, t)
-	}
-	return out, nil
+	return t
 }
 
 // getJSON decodes the answer to a GET request without the SDK.

@@ -61,7 +61,7 @@ func TestTimeline(t *testing.T) {
 			g, r := recordedGitea(t, name)
 			entries, err := g.Timeline(context.Background(), recordedIssue)
 			require.NoError(t, err)
-			require.Equal(t, "/api/v1/repos/terraphim/rec/issues/11/timeline", r.path, "without a page number, which returns everything")
+			require.Equal(t, "/api/v1/repos/terraphim/rec/issues/11/timeline?page=2&limit=50", r.path, "until a page has nothing new")
 			c, ok := plan.LastClosing(entries)
 			require.True(t, ok)
 			require.False(t, c.At.IsZero())

@@ -15,8 +15,8 @@ import (
 // Run is one run of an agent, as shown in an issue.
 type Run struct {
 	Outcome  string    `json:"Outcome"` // success, failure or ignored
-	Started  time.Time `json:"Started"`
-	Finished time.Time `json:"Finished"`
+	Started  time.Time `json:"Started,omitzero"`
+	Finished time.Time `json:"Finished,omitzero"`
 	ExitCode int       `json:"ExitCode"` // meaningful if Signal is empty
 	Signal   string    `json:"Signal"`   // e.g. SIGKILL; "" if the run exited by itself
 	Detail   string    `json:"Detail"`   // e.g. "timed out after 1h0m0s"; usually ""
@@ -37,20 +37,20 @@ type EarlierIncident struct {
 	Seq    int              `json:"Seq"`
 	Opened time.Time        `json:"Opened"`
 	Ended  time.Time        `json:"Ended"`
-	Issue  tracker.IssueRef `json:"Issue"` // zero if it had none
+	Issue  tracker.IssueRef `json:"Issue,omitzero"` // zero if it had none
 }
 
 // Attempt is a request that may have reached the server although no answer came back.
 type Attempt struct {
-	At time.Time `json:"At"`          // when it was last begun; zero: none is outstanding
+	At time.Time `json:"At,omitzero"` // when it was last begun; zero: none is outstanding
 	Up Uptime    `json:"Up,omitzero"` // the same by the machine's clock
 }
 
 // Comment is the state of a comment that is written once.
 type Comment struct {
-	Attempted time.Time `json:"Attempted"`   // zero: not yet
-	Up        Uptime    `json:"Up,omitzero"` // the same by the machine's clock
-	Done      bool      `json:"Done"`        // it was written, or the server refused it for good
+	Attempted time.Time `json:"Attempted,omitzero"` // zero: not yet
+	Up        Uptime    `json:"Up,omitzero"`        // the same by the machine's clock
+	Done      bool      `json:"Done"`               // it was written, or the server refused it for good
 }
 
 // Incident lasts from the trip of a project's breaker to the resume that ends it.
@@ -69,22 +69,22 @@ type Incident struct {
 	Rebuilt   bool      `json:"Rebuilt"`  // rebuilt from a flag or an issue after the state was lost
 	Replaced  bool      `json:"Replaced"` // ended without a resume, because another incident pauses the project
 
-	FlagWritten time.Time `json:"FlagWritten"` // zero: the flag was never seen on disk
-	FlagError   string    `json:"FlagError"`   // why it could not be written
+	FlagWritten time.Time `json:"FlagWritten,omitzero"` // zero: the flag was never seen on disk
+	FlagError   string    `json:"FlagError"`            // why it could not be written
 
-	Ended    time.Time `json:"Ended"`    // zero: open
-	EndedHow string    `json:"EndedHow"` // for people, e.g. "the pause flag was removed; noticed by the sweep"
+	Ended    time.Time `json:"Ended,omitzero"` // zero: open
+	EndedHow string    `json:"EndedHow"`       // for people, e.g. "the pause flag was removed; noticed by the sweep"
 
-	Issue  tracker.IssueRef   `json:"Issue"`  // zero: none known
-	Lost   []tracker.IssueRef `json:"Lost"`   // earlier issues of this incident that were deleted or lost their marker
-	Target tracker.Repo       `json:"Target"` // repository of an outstanding attempt; zero if none is outstanding
+	Issue  tracker.IssueRef   `json:"Issue,omitzero"`  // zero: none known
+	Lost   []tracker.IssueRef `json:"Lost"`            // earlier issues of this incident that were deleted or lost their marker
+	Target tracker.Repo       `json:"Target,omitzero"` // repository of an outstanding attempt; zero if none is outstanding
 
-	Create   Attempt   `json:"Create"`   // of the issue
-	Tries    int       `json:"Tries"`    // consecutive failed attempts of whatever is pending in Gitea
-	NextTry  time.Time `json:"NextTry"`  // not before
-	LastErr  string    `json:"LastErr"`  // for people; "" if the last attempt did not fail
-	Settled  bool      `json:"Settled"`  // ended, with nothing left to do in Gitea
-	LeftOpen bool      `json:"LeftOpen"` // a person reopened the issue after the end; it stays open
+	Create   Attempt   `json:"Create,omitzero"`  // of the issue
+	Tries    int       `json:"Tries"`            // consecutive failed attempts of whatever is pending in Gitea
+	NextTry  time.Time `json:"NextTry,omitzero"` // not before
+	LastErr  string    `json:"LastErr"`          // for people; "" if the last attempt did not fail
+	Settled  bool      `json:"Settled"`          // ended, with nothing left to do in Gitea
+	LeftOpen bool      `json:"LeftOpen"`         // a person reopened the issue after the end; it stays open
 
 	HeadedNotPaused bool `json:"SaidNotPaused"` // the issue is headed NOT PAUSED, and no comment has corrected that yet
 

@@ -19,7 +19,8 @@ import (
 
 var _ store.State = (*Store)(nil)
 
-// Store is an open state. It is safe for concurrent use. It must be closed, or its write-ahead log grows without end.
+// Store is an open state; [store.State] documents its methods. It is safe for concurrent use. It must be closed, or its
+// write-ahead log grows without end.
 type Store struct {
 	path  string
 	dsn   string
@@ -166,10 +167,10 @@ func (s *Store) start(ctx context.Context, o Options) error {
 		}
 		// Two processes may create a state at once: the first id stays.
 		err = s.tx(ctx, func(ctx context.Context, tx *txn) error {
-			if _, err := tx.ExecContext(ctx, `INSERT INTO meta (key, value) VALUES ('installation', ?) ON CONFLICT DO NOTHING`, id); err != nil {
+			if _, err := tx.exec(ctx, `INSERT INTO meta (key, value) VALUES ('installation', ?) ON CONFLICT DO NOTHING`, id); err != nil {
 				return err
 			}
-			return tx.QueryRowContext(ctx, `SELECT value FROM meta WHERE key = 'installation'`).Scan(&id)
+			return queryRow(ctx, tx, `SELECT value FROM meta WHERE key = 'installation'`).Scan(&id)
 		})
 		if err != nil {
 			return err
@@ -182,8 +183,6 @@ func (s *Store) start(ctx context.Context, o Options) error {
 // Close closes the state and folds in its write-ahead log.
 func (s *Store) Close() error { return s.db.close() }
 
-// Path is the file.
 func (s *Store) Path() string { return s.path }
 
-// Installation implements [store.MetaStore].
 func (s *Store) Installation() string { return s.installation }
