@@ -3,17 +3,18 @@ package web
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
 	"time"
 )
 
 const (
 	maxHints  = 1000                   // projects that may wait
-	hintPause = 250 * time.Millisecond // between sweeps, so that a flood of events is no flood of requests to Gitea
+	hintPause = 250 * time.Millisecond // between sweeps, so that a flood of events does not flood Gitea with requests
 )
 
-// hints are the projects that events were about, each of them once. One goroutine sweeps them one after the other; it ends when
-// there are none.
+// hints are the projects that events were about, each of them once. One goroutine sweeps them one by one; it ends when none is
+// left.
 type hints struct {
 	sweep func(ctx context.Context, project string)
 
@@ -32,15 +33,13 @@ func newHints(sweep func(ctx context.Context, project string)) *hints {
 	return h
 }
 
-// add has a project swept soon. One that is being swept is swept again, because the event may be newer than what that sweep has
-// read. It is false where too many wait, or the daemon ends.
+// add schedules a sweep of a project. A project that is being swept is swept again, because the event may be newer than what that
+// sweep has read. add returns false if too many projects wait, or the daemon ends.
 func (h *hints) add(project string) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	for _, p := range h.waiting {
-		if p == project {
-			return true
-		}
+	if slices.Contains(h.waiting, project) {
+		return true
 	}
 	if h.ended || len(h.waiting) >= maxHints {
 		return false
@@ -53,23 +52,16 @@ func (h *hints) add(project string) bool {
 	return true
 }
 
-func (h *hints) next() (project string, ok bool) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if len(h.waiting) == 0 || h.ended {
-		h.running = false
-		return "", false
-	}
-	project, h.waiting = h.waiting[0], h.waiting[1:]
-	return project, true
-}
-
 func (h *hints) work() {
 	for {
-		project, ok := h.next()
-		if !ok {
+		h.mu.Lock()
+		if h.running = len(h.waiting) > 0; !h.running {
+			h.mu.Unlock()
 			return
 		}
+		project := h.waiting[0]
+		h.waiting = h.waiting[1:]
+		h.mu.Unlock()
 		h.sweep(h.ctx, project)
 		select {
 		case <-time.After(hintPause):
@@ -78,8 +70,8 @@ func (h *hints) work() {
 	}
 }
 
-// end drops what waits, and stops the sweep under way, which still finishes what it writes; wait for idle. The daemon's next
-// sweep finds what was dropped.
+// end drops the waiting projects, and tells the current sweep to stop; idle waits for it. The next daemon's first sweep makes up
+// for the dropped ones.
 func (h *hints) end() {
 	h.mu.Lock()
 	h.ended, h.waiting = true, nil
@@ -89,12 +81,12 @@ func (h *hints) end() {
 
 // sweepHinted sweeps a project with the setup in force.
 func (s *Server) sweepHinted(ctx context.Context, project string) {
-	p := s.hold(nil)
-	defer s.release(p)
+	p := s.use()
+	defer p.uses.Done()
 	defer func() {
 		if v := recover(); v != nil {
 			s.log.Error("a sweep by a webhook panicked", "project", project, "panic", v)
 		}
 	}()
-	_, _ = p.bot.SweepProject(ctx, project) // it logs its errors, and the next sweep tries again
+	_, _ = p.bot.SweepProject(ctx, project) // it logs its errors, and the next sweep retries
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"net"
-	"net/http"
 	"os"
 	"os/user"
 	"slices"
@@ -15,8 +14,8 @@ import (
 
 type peerKey struct{}
 
-// PeerContext is the ConnContext for the http.Server at the Unix socket: it stores which user's process has connected. The
-// kernel says so (SO_PEERCRED), as it was when the connection was made, so it can't be forged.
+// PeerContext is the ConnContext for the http.Server at the Unix socket. It stores the user whose process has connected, as the
+// kernel reports it (SO_PEERCRED), so it cannot be forged.
 func PeerContext(ctx context.Context, c net.Conn) context.Context {
 	u, ok := c.(*net.UnixConn)
 	if !ok {
@@ -34,8 +33,8 @@ func PeerContext(ctx context.Context, c net.Conn) context.Context {
 }
 
 // peer returns the caller at the socket. Root and the daemon's own user may do everything, as they could without the daemon.
-// Other users may do what projects[].users says, by name or by number.
-func (s *Server) peer(p *setup, r *http.Request) caller {
+// Other users may do what projects[].users allows them, by name or by number.
+func (r *request) peer() caller {
 	uid, ok := r.Context().Value(peerKey{}).(uint32)
 	if !ok {
 		return caller{}
@@ -49,7 +48,7 @@ func (s *Server) peer(p *setup, r *http.Request) caller {
 		}
 		c.name = fmt.Sprintf("%s (uid %s)", u.Username, number)
 	}
-	for _, project := range p.cfg.Projects {
+	for _, project := range r.cfg.Projects {
 		if slices.ContainsFunc(project.Users, func(name string) bool { return slices.Contains(names, name) }) {
 			c.projects = append(c.projects, project.ID)
 		}

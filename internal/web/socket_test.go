@@ -41,7 +41,7 @@ func resultOf(project, run string) store.Result {
 		Started: time.Now().Add(-time.Second), Finished: time.Now(), Host: "host-a", Output: "no space left", Signal: "SIGTERM", Detail: "timed out"}
 }
 
-func TestSocketCarriesAWholeResult(t *testing.T) {
+func TestSocketResult(t *testing.T) {
 	s := newStation(t)
 	socket := s.socket(4711)
 	c, spool := clientOf(t, socket)
@@ -61,7 +61,7 @@ func TestSocketCarriesAWholeResult(t *testing.T) {
 	require.True(t, d.Result.Known)
 }
 
-func TestStrangerAtTheSocketMayDoNothing(t *testing.T) {
+func TestSocketStranger(t *testing.T) {
 	s := newStation(t)
 	socket := s.socket(4712)
 	c, spool := clientOf(t, socket)
@@ -82,7 +82,7 @@ func TestStrangerAtTheSocketMayDoNothing(t *testing.T) {
 	require.Equal(t, 2, d.Result.Failures)
 }
 
-func TestProjectUserMaySeeAndReportItsProjectOnly(t *testing.T) {
+func TestSocketProjectUser(t *testing.T) {
 	s := newStation(t).described()
 	socket := s.socket(4711)
 	get := func(path string) answered {
@@ -103,7 +103,7 @@ func TestProjectUserMaySeeAndReportItsProjectOnly(t *testing.T) {
 	require.Contains(t, d.Messages[0], "may report for odilo")
 }
 
-func TestRootAndOwnUserMayDoEverything(t *testing.T) {
+func TestSocketRootAndOwnUser(t *testing.T) {
 	s := newStation(t)
 	for _, uid := range []uint32{0, uint32(os.Geteuid())} {
 		socket := s.socket(uid)
@@ -133,13 +133,13 @@ func TestPeerContext(t *testing.T) {
 	require.Nil(t, PeerContext(t.Context(), one).Value(peerKey{}))
 }
 
-func TestUnknownPeerMayDoNothing(t *testing.T) {
+func TestSocketUnknownPeer(t *testing.T) {
 	s := newStation(t)
 	s.http.Config.Handler = s.srv.SocketHandler()
-	require.Contains(t, s.problem(s.get("/api/v1/projects", as(adminToken)), 403), "did not tell whose")
+	require.Contains(t, s.problem(s.get("/api/v1/projects", as(adminToken)), 403), "did not report whose")
 }
 
-func TestKeptResultsThatAreNeverTaken(t *testing.T) {
+func TestKeptResultsNeverAccepted(t *testing.T) {
 	s := newStation(t)
 	socket := s.socket(4711)
 	c, spool := clientOf(t, socket)
@@ -163,7 +163,7 @@ func TestKeptResultsThatAreNeverTaken(t *testing.T) {
 	require.Len(t, d.Messages, 1, "what was set aside is said once: %v", d.Messages)
 }
 
-func TestContradictingResultIsNotKept(t *testing.T) {
+func TestContradictingResultNotKept(t *testing.T) {
 	s := newStation(t)
 	socket := s.socket(4711)
 	c, spool := clientOf(t, socket)
@@ -177,7 +177,7 @@ func TestContradictingResultIsNotKept(t *testing.T) {
 	require.NoDirExists(t, spool)
 }
 
-func TestSpooledResultIsNotKept(t *testing.T) {
+func TestSpooledResultNotKept(t *testing.T) {
 	s := newStation(t)
 	socket := s.socket(4711)
 	c, spool := clientOf(t, socket)
@@ -193,7 +193,7 @@ func TestSpooledResultIsNotKept(t *testing.T) {
 	require.Equal(t, 2, s.project("odilo").Failures)
 }
 
-func TestKeptResultFromTheFutureIsTaken(t *testing.T) {
+func TestKeptResultFromTheFuture(t *testing.T) {
 	s := newStation(t)
 	socket := s.socket(4711)
 	c, spool := clientOf(t, socket)

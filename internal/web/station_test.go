@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -44,7 +45,9 @@ type station struct {
 	bot   *bot.Bot
 	srv   *Server
 	http  *httptest.Server
-	spec  validator.Validator // nil where answers are not held against the description
+	spec  validator.Validator // nil: answers are not checked against the description
+
+	beforeGitea atomic.Pointer[func(*http.Request)] // called before each request to Gitea, unless nil
 }
 
 const stationConfig = `
@@ -115,9 +118,16 @@ func (s *station) config(edits ...string) *config.Config {
 
 func (s *station) open(cfg *config.Config) *bot.Bot {
 	s.Helper()
-	b, err := bot.Open(context.Background(), cfg, bot.Daemon, bot.Env{Getenv: s.getenv, Transport: s.gitea.Transport()})
+	b, err := bot.Open(context.Background(), cfg, bot.Daemon, bot.Env{Getenv: s.getenv, Transport: roundTrip(s.askGitea)})
 	require.NoError(s, err)
 	return b
+}
+
+func (s *station) askGitea(r *http.Request) (*http.Response, error) {
+	if f := s.beforeGitea.Load(); f != nil {
+		(*f)(r)
+	}
+	return s.gitea.Transport().RoundTrip(r)
 }
 
 // described holds every answer from now on against the OpenAPI description.
