@@ -118,17 +118,17 @@ func TestPage(t *testing.T) {
 	page := d.get("/")
 	require.Equal(t, http.StatusOK, page.Code)
 	require.Contains(t, page.Body.String(), "<h1>Nothing has been reported yet</h1>")
-	require.Contains(t, page.Body.String(), "There was none yet.")
+	require.Contains(t, page.Body.String(), "There has been none yet.")
 
 	d.record("odilo", store.Success)
 	d.sweep()
-	require.Contains(t, d.get("/").Body.String(), "adfbot itself needs help", "Gitea is down")
+	require.Contains(t, d.get("/").Body.String(), "adfbot itself needs attention", "Gitea is down")
 
 	d.trip("odilo")
 	d.now = d.now.Add(90 * time.Minute)
 	page = d.get("/")
 	require.Contains(t, page.Body.String(), "<h1>1 of 2 projects is paused</h1>")
-	require.Regexp(t, `<p>odilo for 1 h (29|30) min</p>`, page.Body.String())
+	require.Regexp(t, `<p>odilo for 1h (29|30)m</p>`, page.Body.String())
 	require.Contains(t, page.Body.String(), "odilo#1 has no issue yet")
 	require.Contains(t, page.Body.String(), "connection refused")
 	require.Contains(t, page.Body.String(), "the last sweep was 1h30m0s ago")
@@ -161,9 +161,9 @@ func TestPageOfFormerProject(t *testing.T) {
 	require.NoError(t, os.WriteFile(d.path("pause/guest"), nil, 0o600))
 	page := d.get("/projects/guest")
 	require.Equal(t, http.StatusOK, page.Code)
-	require.Contains(t, page.Body.String(), "guest is held by a person")
+	require.Contains(t, page.Body.String(), "guest is paused by hand")
 	require.Contains(t, page.Body.String(), "not configured")
-	require.Contains(t, d.get("/").Body.String(), "1 of 3 projects is held by a person")
+	require.Contains(t, d.get("/").Body.String(), "1 of 3 projects is paused by hand")
 
 	require.NoError(t, os.Remove(d.path("pause/guest")))
 	require.Equal(t, http.StatusNotFound, d.get("/projects/guest").Code)
@@ -177,7 +177,7 @@ func TestPageWithUnusableState(t *testing.T) {
 	for _, path := range []string{"/", "/projects/odilo"} {
 		page := d.get(path)
 		require.Equal(t, http.StatusServiceUnavailable, page.Code, path)
-		require.Contains(t, page.Body.String(), "<h1>adfbot can&#39;t tell how things stand</h1>", path)
+		require.Contains(t, page.Body.String(), "<h1>adfbot cannot read its state</h1>", path)
 		require.Contains(t, page.Body.String(), "http-equiv", path)
 	}
 }

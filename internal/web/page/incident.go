@@ -2,10 +2,12 @@ package page
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/terraphim/adfbot/escalate/incident"
 	"github.com/terraphim/adfbot/escalate/tracker"
+	"github.com/terraphim/adfbot/internal/text"
 )
 
 // incidentCard is an incident on the page of its project.
@@ -16,8 +18,9 @@ type incidentCard struct {
 	Why             string
 	EndedHow        string
 	Issue           link
-	Lost            []link // issues that are gone
-	NoIssue, Wrong  string
+	Lost            []link // deleted issues
+	NoIssue         string
+	Pending         string
 	TakenBy         string
 	TakenAt         moment
 	Runs            []runRow
@@ -35,19 +38,18 @@ type earlierIncident struct {
 func newIncidentCard(i incident.Incident, now time.Time) incidentCard {
 	v := incidentCard{
 		Name: i.Name(), Anchor: fmt.Sprintf("incident-%d", i.Seq), Opened: newMoment(i.Opened, now), Open: i.IsOpen(), IsRebuilt: i.Rebuilt,
-		EndedHow: i.EndedHow, Why: tripReason(i), Issue: issueLink(i.Issue), Wrong: unfinished(i), Output: i.Evidence.Output,
+		EndedHow: i.EndedHow, Why: tripReason(i), Issue: issueLink(i.Issue), Pending: pending(i), Output: i.Evidence.Output,
 	}
 	end := now
 	if !v.Open {
 		end, v.Ended = i.Ended, newMoment(i.Ended, now)
 	}
-	v.Lasted = span(end.Sub(i.Opened))
-	switch {
-	case !i.Issue.IsZero():
-	case v.Open:
-		v.NoIssue = "Not open yet"
-	default:
-		v.NoIssue = "None was opened"
+	v.Lasted = text.Duration(end.Sub(i.Opened))
+	if i.Issue.IsZero() {
+		v.NoIssue = "Never opened"
+		if v.Open {
+			v.NoIssue = "Not open yet"
+		}
 	}
 	if i.Ack != nil {
 		v.TakenBy, v.TakenAt = i.Ack.By.Login, newMoment(i.Ack.At, now)
@@ -61,7 +63,7 @@ func newIncidentCard(i incident.Incident, now time.Time) incidentCard {
 	for _, e := range i.Evidence.Earlier {
 		v.Earlier = append(v.Earlier, earlierIncident{
 			Name: fmt.Sprintf("%s#%d", i.Project, e.Seq), Issue: issueLink(e.Issue),
-			Span: newMoment(e.Opened, now).Full + ", for " + span(e.Ended.Sub(e.Opened)),
+			Span: newMoment(e.Opened, now).Full + ", for " + text.Duration(e.Ended.Sub(e.Opened)),
 		})
 	}
 	return v
@@ -81,15 +83,12 @@ func tripReason(i incident.Incident) string {
 	return s
 }
 
-// unfinished returns why the flag is not written, and why Gitea does not show the incident as it is.
-func unfinished(i incident.Incident) string {
+// pending returns why the flag is not written, and why Gitea does not show the incident as it is.
+func pending(i incident.Incident) string {
 	if i.FlagError == "" || !i.FlagWritten.IsZero() || !i.IsOpen() {
 		return i.LastErr
 	}
-	if i.LastErr == "" {
-		return i.FlagError
-	}
-	return i.FlagError + "; " + i.LastErr
+	return strings.TrimSuffix(i.FlagError+"; "+i.LastErr, "; ")
 }
 
 func issueLink(r tracker.IssueRef) link {

@@ -6,6 +6,7 @@ import (
 	"github.com/terraphim/adfbot/escalate/incident"
 	"github.com/terraphim/adfbot/internal/status"
 	"github.com/terraphim/adfbot/internal/store"
+	"github.com/terraphim/adfbot/internal/text"
 )
 
 type projectView struct {
@@ -28,15 +29,15 @@ type runRow struct {
 	RunID   string
 	Note    string
 	Output  string
-	Visible bool // the output is unfolded
+	Visible bool // the output is expanded
 }
 
 func newProject(d status.Detail) projectView {
 	p := d.Projects[0]
 	v := projectView{frame: newFrame(d.Status), summary: newSummary(p, d.At), FlagPath: d.FlagPath, Paused: p.Paused == status.Yes}
-	v.Project = true
+	v.Back = true
 	v.setHeadline(p, len(d.Runs) > 0)
-	unfold := p.Failures > 0 // the output of the last failed run
+	expand := p.Failures > 0 // the output of the last failed run
 	for _, r := range d.Runs {
 		row := newRunRow(r.Run, d.At)
 		row.Agent, row.Output = r.Agent, r.Output
@@ -46,8 +47,8 @@ func newProject(d status.Detail) projectView {
 		if !r.Counted && r.Outcome != store.Ignored {
 			row.Note = "does not count"
 		}
-		if row.Output != "" && unfold {
-			row.Visible, unfold = true, false
+		if row.Output != "" && expand {
+			row.Visible, expand = true, false
 		}
 		v.Runs = append(v.Runs, row)
 	}
@@ -63,21 +64,21 @@ func (v *projectView) setHeadline(p status.Project, anyRun bool) {
 	case p.Paused == status.Yes:
 		v.Tone, v.Headline = toneBad, p.ID+" is paused"
 		if p.Held {
-			v.Tone, v.Headline = toneHeld, p.ID+" is held by a person"
+			v.Tone, v.Headline = toneHeld, p.ID+" is paused by hand"
 		}
 		if v.Since.Ago != "" {
 			v.Headline += ", for " + v.Since.Ago
 		}
 		v.Sub = v.Reason
 	case p.Paused != status.No:
-		v.Tone, v.Headline, v.Sub = toneUnknown, "It is not known whether "+p.ID+" may run", "Until it is, exec and gate do not let it run."
+		v.Tone, v.Headline, v.Sub = toneUnknown, "Unknown whether "+p.ID+" may run", "Meanwhile, exec and gate do not let it run."
 		if isProblem(v.Problems, v.Reason) {
 			v.Reason = ""
 		}
 	case len(v.Notes) > 0:
-		v.Tone, v.Headline, v.Sub = toneWarn, p.ID+" may run", "Something needs a look."
+		v.Tone, v.Headline, v.Sub = toneWarn, p.ID+" may run", "Something needs attention."
 	case !anyRun:
-		v.Tone, v.Headline, v.Sub = toneIdle, p.ID+" may run", "Nothing has been reported of it yet."
+		v.Tone, v.Headline, v.Sub = toneIdle, p.ID+" may run", "Nothing has been reported for it yet."
 	default:
 		v.Tone, v.Headline, v.Sub = toneOK, p.ID+" may run", "Nothing is wrong."
 		if v.Failing {
@@ -91,7 +92,7 @@ func newRunRow(r incident.Run, now time.Time) runRow {
 	if r.Started.IsZero() {
 		v.Began = newMoment(r.Finished, now)
 	} else if !r.Finished.IsZero() {
-		v.Took = span(r.Finished.Sub(r.Started))
+		v.Took = text.Duration(r.Finished.Sub(r.Started))
 	}
 	return v
 }
