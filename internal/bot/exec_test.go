@@ -39,7 +39,7 @@ func TestExecEndsAsItsCommandDid(t *testing.T) {
 		{[]string{w.dir}, 126, store.Failure, "command not executable"},
 		{[]string{"sh", "-c", "kill -TERM $$"}, 143, store.Failure, ""},
 		{[]string{"sh", "-c", "kill -SEGV $$"}, 139, store.Failure, ""},
-		{[]string{"sh", "-c", "kill -KILL $$"}, 137, store.Failure, "killed, perhaps by the kernel for want of memory"},
+		{[]string{"sh", "-c", "kill -KILL $$"}, 137, store.Failure, "killed, perhaps by the kernel for lack of memory"},
 	} {
 		r := w.exec("odilo", c.command...)
 		require.Equal(t, c.code, r.code, "%v: %s", c.command, r.stderr)
@@ -53,7 +53,7 @@ func TestExecEndsAsItsCommandDid(t *testing.T) {
 		w.exec("odilo", "true")
 	}
 	r := w.exec("odilo", "there-is-no-such-command")
-	require.Contains(t, r.stderr, "adfbot: there-is-no-such-command can't be started: ")
+	require.Contains(t, r.stderr, "adfbot: start there-is-no-such-command: ")
 }
 
 func TestExecPassesOutputInputAndEnvironmentThroughButNotTheToken(t *testing.T) {
