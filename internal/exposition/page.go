@@ -1,11 +1,11 @@
 // Package exposition keeps counters and histograms and writes metrics in Prometheus's text format, version 0.0.4.
 //
-// For each scrape the caller makes a [Page], adds its metrics in any order and calls [Page.Write], which sorts them.
-// There is no registry. A [Counter] or [Histogram] lives as long as the program and may be used by several goroutines;
-// a Page belongs to one. Wrong labels are a mistake of the program and panic; the only error is that of the writer.
+// For each scrape the caller creates a [Page], adds its metrics in any order and calls [Page.Write], which sorts them. There is no
+// registry. A [Counter] or [Histogram] lives as long as the program and is safe for concurrent use; a Page is not. Wrong labels are
+// programming errors and panic; the only error is that of the writer.
 //
-// The package replaces Prometheus's client library, which does its initialization before main, in each process that
-// links it: `adfbot gate` took 1.4 times as long with it. The tests compare the output with that library's.
+// The package replaces Prometheus's client library, whose initialization before main slows down each process that links it:
+// `adfbot gate` took 1.4 times as long. The tests compare the output with that library's.
 package exposition
 
 import (
@@ -18,7 +18,7 @@ import (
 	"strings"
 )
 
-// ContentType is what a page is served as.
+// ContentType is the media type of a page.
 const ContentType = "text/plain; version=0.0.4; charset=utf-8"
 
 // Page holds the metrics of one scrape. It is not safe for concurrent use.

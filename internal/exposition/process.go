@@ -45,7 +45,7 @@ func (p *Page) Process() {
 	}
 }
 
-// openFiles counts the open files of this process without the directory that it reads.
+// openFiles counts the open files of this process, except the directory that it reads.
 func openFiles() (int, error) {
 	d, err := os.Open("/proc/self/fd")
 	if err != nil {
