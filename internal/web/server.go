@@ -133,8 +133,8 @@ func (s *Server) routes() []route {
 
 		{"GET /{$}", accessPublic, s.getIndexPage},
 		{"GET /projects/{id}", accessPublic, s.getProjectPage},
-		{"GET /style.css", accessPublic, s.getStyle},
-		{"GET /icon/{name}", accessPublic, s.getIcon},
+		{"GET /style.css", accessPublic, s.getStatic},
+		{"GET /icon/{name}", accessPublic, s.getStatic},
 
 		{"GET /healthz", accessOpen, s.getHealth},
 		{"GET /readyz", accessPublic, s.getReady},

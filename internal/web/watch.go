@@ -107,13 +107,8 @@ func (s *Server) getProjectPage(w http.ResponseWriter, r *request) error {
 	return s.pages.Project(w, r.Request, d)
 }
 
-func (s *Server) getStyle(w http.ResponseWriter, r *request) error {
-	page.ServeStyle(w, r.Request)
-	return nil
-}
-
-func (s *Server) getIcon(w http.ResponseWriter, r *request) error {
-	if !page.ServeIcon(w, r.Request, r.PathValue("name")) {
+func (s *Server) getStatic(w http.ResponseWriter, r *request) error {
+	if !page.ServeStatic(w, r.Request) {
 		return refused(http.StatusNotFound, "Not found", "there is no such icon")
 	}
 	return nil

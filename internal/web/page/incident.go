@@ -7,26 +7,23 @@ import (
 
 	"github.com/terraphim/adfbot/escalate/incident"
 	"github.com/terraphim/adfbot/escalate/tracker"
+	"github.com/terraphim/adfbot/internal/store"
 	"github.com/terraphim/adfbot/internal/text"
 )
 
 // incidentCard is an incident on the page of its project.
 type incidentCard struct {
-	Name, Anchor    string
-	Opened, Ended   moment
-	Lasted          string
-	Why             string
-	EndedHow        string
-	Issue           link
-	Lost            []link // deleted issues
-	NoIssue         string
-	Pending         string
-	TakenBy         string
-	TakenAt         moment
-	Runs            []runRow
-	Output          string
-	Earlier         []earlierIncident
-	Open, IsRebuilt bool
+	incident.Incident
+	Opened, Ended moment
+	Lasted        string
+	Why           string
+	Issue         link
+	Lost          []link // deleted issues
+	Pending       string
+	TakenBy       string
+	TakenAt       moment
+	Runs          []runRow
+	Earlier       []earlierIncident
 }
 
 type earlierIncident struct {
@@ -37,20 +34,13 @@ type earlierIncident struct {
 
 func newIncidentCard(i incident.Incident, now time.Time) incidentCard {
 	v := incidentCard{
-		Name: i.Name(), Anchor: fmt.Sprintf("incident-%d", i.Seq), Opened: newMoment(i.Opened, now), Open: i.IsOpen(), IsRebuilt: i.Rebuilt,
-		EndedHow: i.EndedHow, Why: tripReason(i), Issue: issueLink(i.Issue), Pending: pending(i), Output: i.Evidence.Output,
+		Incident: i, Opened: newMoment(i.Opened, now), Ended: newMoment(i.Ended, now), Why: tripReason(i), Issue: issueLink(i.Issue), Pending: pending(i),
 	}
-	end := now
-	if !v.Open {
-		end, v.Ended = i.Ended, newMoment(i.Ended, now)
+	end := i.Ended
+	if i.IsOpen() {
+		end = now
 	}
 	v.Lasted = text.Duration(end.Sub(i.Opened))
-	if i.Issue.IsZero() {
-		v.NoIssue = "Never opened"
-		if v.Open {
-			v.NoIssue = "Not open yet"
-		}
-	}
 	if i.Ack != nil {
 		v.TakenBy, v.TakenAt = i.Ack.By.Login, newMoment(i.Ack.At, now)
 	}
@@ -58,7 +48,7 @@ func newIncidentCard(i incident.Incident, now time.Time) incidentCard {
 		v.Lost = append(v.Lost, issueLink(l))
 	}
 	for _, r := range i.Evidence.Runs {
-		v.Runs = append(v.Runs, newRunRow(r, now))
+		v.Runs = append(v.Runs, newRunRow(store.HistoryRun{Run: r}, now))
 	}
 	for _, e := range i.Evidence.Earlier {
 		v.Earlier = append(v.Earlier, earlierIncident{

@@ -56,14 +56,11 @@ type link struct{ Text, Link string }
 
 // summary is a project on the front page, and the top of its own page.
 type summary struct {
-	ID       string
+	status.Project
 	Link     string
 	Badge    string // e.g. Paused
-	Held     bool
 	Since    moment
 	Reason   string
-	Count    string // e.g. 1 of 3
-	Failing  bool   // the count is not zero
 	HalfOpen string
 	Picture  picture
 	LastRun  moment
@@ -74,7 +71,6 @@ type summary struct {
 	TakenBy  string // who works on the incident
 	TakenAt  moment
 	Notes    []string
-	Former   bool // no longer in the configuration
 }
 
 func newIndex(s status.Status) indexView {
@@ -136,7 +132,7 @@ func (v *indexView) setHeadline(projects int, anyRun bool) {
 		v.Tone, v.Headline, v.Sub = toneOK, all, "Nothing is wrong."
 		failing := 0
 		for _, s := range v.Others {
-			if s.Failing {
+			if s.Failures > 0 {
 				failing++
 			}
 		}
@@ -185,8 +181,7 @@ func names(list []summary) string {
 
 func newSummary(p status.Project, now time.Time) summary {
 	v := summary{
-		ID: p.ID, Link: projectLink(p.ID), Badge: badge(p), Held: p.Held, Reason: shortReason(p), Failing: p.Failures > 0,
-		Count: fmt.Sprintf("%d of %d", p.Failures, p.Threshold), Former: !p.Configured,
+		Project: p, Link: projectLink(p.ID), Badge: badge(p), Reason: shortReason(p),
 		Notes: slices.Concat(p.Pending, p.Warnings), Picture: newPicture(p.LastRuns, now),
 	}
 	if p.Since != nil {

@@ -17,6 +17,7 @@ import (
 	"errors"
 	"fmt"
 	"html/template"
+	"io/fs"
 	"net/http"
 	"strconv"
 	"strings"
@@ -38,8 +39,8 @@ const policy = "default-src 'none'; style-src 'self'; img-src 'self'; base-uri '
 //go:embed templates/*.html
 var templateFiles embed.FS
 
-//go:embed style.css
-var styleSheet []byte
+//go:embed style.css icon/*.svg
+var static embed.FS
 
 // Pages writes pages. It is safe for concurrent use.
 type Pages struct {
@@ -51,6 +52,7 @@ type Pages struct {
 
 // New parses the templates.
 func New(now func() time.Time) *Pages {
+	styleSheet, _ := static.ReadFile("style.css")
 	sum := sha256.Sum256(styleSheet)
 	return &Pages{
 		now:       now,
@@ -135,34 +137,17 @@ func visible(r rune) rune {
 	return r
 }
 
-// ServeStyle serves the style sheet.
-func ServeStyle(w http.ResponseWriter, r *http.Request) {
-	w.Header().Set("Content-Type", "text/css; charset=utf-8")
-	w.Header().Set("Cache-Control", "private, max-age=31536000, immutable")
-	http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(styleSheet))
-}
-
-// icons are the favicons by tone: colour and sign of the banner, so that a glance at the tabs is enough.
-var icons = map[tone]struct{ colour, path string }{
-	toneOK:      {"#1a6a33", "M6.5 12.6l3.6 3.6 7.4-8"},
-	toneBad:     {"#a8231b", "M9 7v10M15 7v10"},
-	toneHeld:    {"#744b00", "M9 7v10M15 7v10"},
-	toneUnknown: {"#a8231b", "M9 9a3 3 0 1 1 4.2 2.7c-.8.4-1.2.9-1.2 2.1M12 17.6v.1"},
-	toneWarn:    {"#744b00", "M12 6v7.5M12 17.6v.1"},
-	toneIdle:    {"#3d4753", "M7 12h10"},
-}
-
-// ServeIcon serves an icon by its file name. If there is no such icon, it writes nothing and returns false.
-func ServeIcon(w http.ResponseWriter, r *http.Request, file string) bool {
-	name, ok := strings.CutSuffix(file, ".svg")
-	icon, known := icons[tone(name)]
-	if !ok || !known {
+// ServeStatic serves the style sheet and the icons, which are the favicons by tone: colour and sign of the banner, so that a glance
+// at the tabs is enough. For any other path it writes nothing and returns false.
+func ServeStatic(w http.ResponseWriter, r *http.Request) bool {
+	name := strings.TrimPrefix(r.URL.Path, "/")
+	if _, err := fs.Stat(static, name); err != nil {
 		return false
 	}
-	w.Header().Set("Content-Type", "image/svg+xml")
 	w.Header().Set("Cache-Control", "private, max-age=86400")
-	doc := `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 24 24"><circle cx="12" cy="12" r="12" fill="` + icon.colour +
-		`"/><path d="` + icon.path + `" fill="none" stroke="#fff" stroke-width="3" stroke-linecap="round" stroke-linejoin="round"/></svg>`
-	http.ServeContent(w, r, "", time.Time{}, strings.NewReader(doc))
+	if r.URL.Query().Has("v") { // a hash of the content
+		w.Header().Set("Cache-Control", "private, max-age=31536000, immutable")
+	}
+	http.ServeFileFS(w, r, static, name)
 	return true
 }

@@ -3,7 +3,6 @@ package page
 import (
 	"time"
 
-	"github.com/terraphim/adfbot/escalate/incident"
 	"github.com/terraphim/adfbot/internal/status"
 	"github.com/terraphim/adfbot/internal/store"
 	"github.com/terraphim/adfbot/internal/text"
@@ -20,15 +19,12 @@ type projectView struct {
 }
 
 type runRow struct {
+	store.HistoryRun
 	Kind    string
 	Began   moment
 	Took    string
 	How     string
-	Agent   string
-	Host    string
-	RunID   string
 	Note    string
-	Output  string
 	Visible bool // the output is expanded
 }
 
@@ -39,11 +35,7 @@ func newProject(d status.Detail) projectView {
 	v.setHeadline(p, len(d.Runs) > 0)
 	expand := p.Failures > 0 // the output of the last failed run
 	for _, r := range d.Runs {
-		row := newRunRow(r.Run, d.At)
-		row.Agent, row.Output = r.Agent, r.Output
-		if row.Began.Machine == "" {
-			row.Began = newMoment(r.Recorded, d.At)
-		}
+		row := newRunRow(r, d.At)
 		if !r.Counted && r.Outcome != store.Ignored {
 			row.Note = "does not count"
 		}
@@ -81,17 +73,21 @@ func (v *projectView) setHeadline(p status.Project, anyRun bool) {
 		v.Tone, v.Headline, v.Sub = toneIdle, p.ID+" may run", "Nothing has been reported for it yet."
 	default:
 		v.Tone, v.Headline, v.Sub = toneOK, p.ID+" may run", "Nothing is wrong."
-		if v.Failing {
+		if v.Failures > 0 {
 			v.Sub = "It failed last time."
 		}
 	}
 }
 
-func newRunRow(r incident.Run, now time.Time) runRow {
-	v := runRow{Kind: status.Outcome(r.Outcome), How: howEnded(r.Outcome, r.ExitCode, r.Signal, r.Detail), Host: r.Host, RunID: r.RunID, Began: newMoment(r.Started, now)}
-	if r.Started.IsZero() {
-		v.Began = newMoment(r.Finished, now)
-	} else if !r.Finished.IsZero() {
+func newRunRow(r store.HistoryRun, now time.Time) runRow {
+	began := r.Recorded
+	for _, t := range []time.Time{r.Finished, r.Started} {
+		if !t.IsZero() {
+			began = t
+		}
+	}
+	v := runRow{HistoryRun: r, Kind: status.Outcome(r.Outcome), How: howEnded(r.Outcome, r.ExitCode, r.Signal, r.Detail), Began: newMoment(began, now)}
+	if !r.Started.IsZero() && !r.Finished.IsZero() {
 		v.Took = text.Duration(r.Finished.Sub(r.Started))
 	}
 	return v

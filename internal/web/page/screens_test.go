@@ -34,8 +34,9 @@ func sampleSite(t *testing.T) *httptest.Server {
 }
 
 func serveFiles(mux *http.ServeMux) {
-	mux.HandleFunc("GET /style.css", ServeStyle)
-	mux.HandleFunc("GET /icon/{name}", func(w http.ResponseWriter, r *http.Request) { ServeIcon(w, r, r.PathValue("name")) })
+	serve := func(w http.ResponseWriter, r *http.Request) { ServeStatic(w, r) }
+	mux.HandleFunc("GET /style.css", serve)
+	mux.HandleFunc("GET /icon/{name}", serve)
 }
 
 // contrasts finds every text whose contrast with its ground is below that of WCAG AA.
