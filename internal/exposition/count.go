@@ -63,7 +63,7 @@ func (c *Counter) Put(p *Page) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for labels, v := range c.series {
-		p.add(c.name, c.help, "counter", sample{labels: labels, value: *v})
+		p.add(c.name, c.help, "counter", labels, line(c.name, labels, *v))
 	}
 }
 
@@ -112,22 +112,19 @@ func (h *Histogram) Put(p *Page) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for labels, d := range h.series {
-		var b strings.Builder
-		bucket := func(le float64, n uint64) {
+		bucket := func(le float64, n uint64) string {
 			bound := `le="` + number(le) + `"`
 			if labels != "" {
 				bound = labels + "," + bound
 			}
-			writeLine(&b, h.name+"_bucket", bound, float64(n))
+			return line(h.name+"_bucket", bound, float64(n))
 		}
-		n := uint64(0)
+		lines, n := "", uint64(0)
 		for i, bound := range h.bounds {
 			n += d.buckets[i]
-			bucket(bound, n)
+			lines += bucket(bound, n)
 		}
-		bucket(math.Inf(1), d.count)
-		writeLine(&b, h.name+"_sum", labels, d.sum)
-		writeLine(&b, h.name+"_count", labels, float64(d.count))
-		p.add(h.name, h.help, "histogram", sample{labels: labels, lines: b.String()})
+		p.add(h.name, h.help, "histogram", labels, lines+bucket(math.Inf(1), d.count)+
+			line(h.name+"_sum", labels, d.sum)+line(h.name+"_count", labels, float64(d.count)))
 	}
 }

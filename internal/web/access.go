@@ -67,7 +67,7 @@ func (s *Server) allow(level access, h handler) http.HandlerFunc {
 	return func(w http.ResponseWriter, hr *http.Request) {
 		r := &request{Request: hr}
 		r.setup, _ = hr.Context().Value(setupKey{}).(*setup)
-		r.socket, _ = hr.Context().Value(socketKey{}).(bool)
+		_, r.socket = hr.Context().Value(peerKey{}).(peer)
 		err := r.authenticate(w, level)
 		if err == nil && !r.permitted(level) {
 			err = r.refuse(w, level)
@@ -83,7 +83,7 @@ func (s *Server) allow(level access, h handler) http.HandlerFunc {
 
 func (r *request) authenticate(w http.ResponseWriter, level access) error {
 	if r.socket {
-		r.caller = r.peer()
+		r.caller = r.peerCaller()
 		return nil
 	}
 	if level == accessSigned {

@@ -143,12 +143,7 @@ const (
 	maxFlagLooks = 64
 )
 
-// gateJSON is the answer for a project that may run. The other answers are problems: 423 with the reason, 503 for unknown.
-type gateJSON struct {
-	Project string `json:"project"`
-	Paused  bool   `json:"paused"`
-}
-
+// getGate answers 200 if the project may run, 423 with the reason if it is paused, and 503 if that is unknown.
 func (s *Server) getGate(w http.ResponseWriter, r *request) error {
 	if _, err := query(r.Request); err != nil {
 		return err
@@ -165,7 +160,7 @@ func (s *Server) getGate(w http.ResponseWriter, r *request) error {
 	case v.Paused:
 		return refused(http.StatusLocked, "Paused", "%s", strings.TrimSpace(v.Reason))
 	}
-	writeJSON(w, http.StatusOK, gateJSON{Project: id})
+	writeJSON(w, http.StatusOK, map[string]any{"project": id, "paused": false})
 	return nil
 }
 

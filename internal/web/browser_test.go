@@ -15,7 +15,7 @@ func TestDaemonInABrowser(t *testing.T) {
 	d := newDaemon(t)
 	d.record("digital-twins", store.Success)
 	d.trip("odilo")
-	site := httptest.NewServer(d.server.Handler())
+	site := httptest.NewServer(d.server.handler)
 	t.Cleanup(site.Close)
 	ctx := browsertest.Open(t)
 	complaints := browsertest.Complaints(ctx)

@@ -20,10 +20,7 @@ const (
 // semaphore limits how many goroutines do something at once. Each has put in a value.
 type semaphore chan struct{}
 
-type (
-	setupKey  struct{}
-	socketKey struct{}
-)
+type setupKey struct{}
 
 // guard comes before all handlers. It limits concurrent requests, keeps the setup in use for the request, sets the headers of
 // every answer, and answers requests without a route.
@@ -65,7 +62,7 @@ func (s *Server) guard(mux *http.ServeMux) http.Handler {
 
 // semaphore returns the semaphore that limits a request, nil where it is not limited.
 func (s *Server) semaphore(r *http.Request) semaphore {
-	socket, _ := r.Context().Value(socketKey{}).(bool)
+	_, socket := r.Context().Value(peerKey{}).(peer)
 	switch {
 	case r.URL.Path == "/healthz":
 		return nil

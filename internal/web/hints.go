@@ -3,7 +3,6 @@ package web
 import (
 	"context"
 	"errors"
-	"slices"
 	"sync"
 	"time"
 )
@@ -13,22 +12,20 @@ const (
 	hintPause = 250 * time.Millisecond // between sweeps, so that a flood of events does not flood Gitea with requests
 )
 
-// hints are the projects that events were about, each of them once. One goroutine sweeps them one by one; it ends when none is
-// left.
+// hints are the projects that events were about, each of them once. They are swept one at a time.
 type hints struct {
 	sweep func(ctx context.Context, project string)
+	ctx   context.Context // ends with the daemon
+	stop  context.CancelCauseFunc
+	idle  sync.WaitGroup
+	turn  sync.Mutex // held by the current sweep
 
 	mu      sync.Mutex
-	waiting []string
-	running bool
-	ended   bool
-	idle    sync.WaitGroup
-	ctx     context.Context
-	stop    context.CancelCauseFunc
+	waiting map[string]bool
 }
 
 func newHints(sweep func(ctx context.Context, project string)) *hints {
-	h := &hints{sweep: sweep}
+	h := &hints{sweep: sweep, waiting: map[string]bool{}}
 	h.ctx, h.stop = context.WithCancelCause(context.Background())
 	return h
 }
@@ -38,44 +35,36 @@ func newHints(sweep func(ctx context.Context, project string)) *hints {
 func (h *hints) add(project string) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if slices.Contains(h.waiting, project) {
+	if h.waiting[project] {
 		return true
 	}
-	if h.ended || len(h.waiting) >= maxHints {
+	if h.ctx.Err() != nil || len(h.waiting) >= maxHints {
 		return false
 	}
-	h.waiting = append(h.waiting, project)
-	if !h.running {
-		h.running = true
-		h.idle.Go(h.work)
-	}
-	return true
-}
-
-func (h *hints) work() {
-	for {
+	h.waiting[project] = true
+	h.idle.Go(func() {
+		h.turn.Lock()
+		defer h.turn.Unlock()
 		h.mu.Lock()
-		if h.running = len(h.waiting) > 0; !h.running {
-			h.mu.Unlock()
+		delete(h.waiting, project)
+		h.mu.Unlock()
+		if h.ctx.Err() != nil {
 			return
 		}
-		project := h.waiting[0]
-		h.waiting = h.waiting[1:]
-		h.mu.Unlock()
 		h.sweep(h.ctx, project)
 		select {
 		case <-time.After(hintPause):
 		case <-h.ctx.Done():
 		}
-	}
+	})
+	return true
 }
 
 // end drops the waiting projects, and tells the current sweep to stop; idle waits for it. The next daemon's first sweep makes up
 // for the dropped ones.
 func (h *hints) end() {
 	h.mu.Lock()
-	h.ended, h.waiting = true, nil
-	h.mu.Unlock()
+	defer h.mu.Unlock()
 	h.stop(errors.New("the daemon ends"))
 }
 

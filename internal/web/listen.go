@@ -48,7 +48,7 @@ type listener struct {
 func (s *Server) Serve(ctx context.Context) error {
 	s.replacing.Lock()
 	s.mu.Lock()
-	s.serving = true
+	s.listeners = map[address]*listener{}
 	want := s.current.cfg.HTTP
 	s.mu.Unlock()
 	_, err := s.listenOn(want)
@@ -65,7 +65,6 @@ func (s *Server) Serve(ctx context.Context) error {
 	// From here on, Replace opens no listener. A Replace in progress holds s.replacing until the last request with the old bot has
 	// ended, so Serve waits for it only after drain, which tells that request to stop.
 	s.mu.Lock()
-	s.serving = false
 	open := slices.Collect(maps.Values(s.listeners))
 	s.listeners = nil
 	s.mu.Unlock()
@@ -104,9 +103,9 @@ func drain(base context.Context, list []*listener) {
 // are served. On an error nothing has changed. The caller holds s.replacing.
 func (s *Server) listenOn(want config.HTTP) (retire func(), err error) {
 	s.mu.Lock()
-	serving, open := s.serving, s.listeners
+	open := s.listeners
 	s.mu.Unlock()
-	if !serving {
+	if open == nil {
 		return func() {}, nil
 	}
 	keep := map[address]*listener{}
@@ -132,11 +131,12 @@ func (s *Server) listenOn(want config.HTTP) (retire func(), err error) {
 		keep[a] = l
 	}
 	s.mu.Lock()
-	if serving = s.serving; serving {
+	ended := s.listeners == nil
+	if !ended {
 		s.listeners = keep
 	}
 	s.mu.Unlock()
-	if !serving {
+	if ended {
 		return nil, errors.New("the daemon ends")
 	}
 	for _, l := range added {
@@ -163,7 +163,7 @@ func (s *Server) listen(at address) (*listener, error) {
 	}}
 	var err error
 	if at.network == "unix" {
-		l.server.Handler, l.server.ConnContext = s.SocketHandler(), PeerContext
+		l.server.ConnContext = peerContext
 		if l.Listener, err = listenUnix(at.addr); err != nil {
 			return nil, fmt.Errorf("http.socket: %w", err)
 		}
@@ -203,7 +203,7 @@ func (s *Server) run(l *listener) {
 	}
 }
 
-// listenUnix opens the socket. Anyone may connect: each handler checks who the peer is. It replaces a socket that a dead daemon
+// listenUnix opens the socket. Anyone may connect: [Server.allow] checks who the peer is. It replaces a socket that a dead daemon
 // has left, but no socket that answers, and no other file.
 func listenUnix(path string) (net.Listener, error) {
 	info, err := os.Lstat(path)

@@ -61,7 +61,7 @@ func TestScreenshot(t *testing.T) {
 }
 
 func takeScreenshot(t *testing.T) []byte {
-	site := httptest.NewServer(troubledMorning(t).Handler())
+	site := httptest.NewServer(troubledMorning(t).handler)
 	t.Cleanup(site.Close)
 	ctx := browsertest.Open(t)
 	desktop := browsertest.Desktop("light")
@@ -113,7 +113,7 @@ func troubledMorning(t *testing.T) *Server {
 		r.Header.Set("Content-Type", "application/json")
 		r.Header.Set("Authorization", "Bearer "+adminToken)
 		w := httptest.NewRecorder()
-		server.Handler().ServeHTTP(w, r)
+		server.handler.ServeHTTP(w, r)
 		require.Equal(t, http.StatusOK, w.Code, w.Body)
 	}
 	result := func(project, exitCode string) {

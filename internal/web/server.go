@@ -19,7 +19,6 @@ package web
 import (
 	"cmp"
 	"context"
-	"errors"
 	"log/slog"
 	"net/http"
 	"os"
@@ -66,8 +65,7 @@ type Server struct {
 
 	mu        sync.Mutex
 	current   *setup
-	serving   bool
-	listeners map[address]*listener
+	listeners map[address]*listener // nil: not serving
 
 	replacing sync.Mutex
 	failed    chan error // the first listener that broke
@@ -83,9 +81,6 @@ type setup struct {
 
 // New reads the token files and returns a server that does not listen before [Server.Serve].
 func New(o Options) (*Server, error) {
-	if o.Config == nil || o.Bot == nil {
-		return nil, errors.New("web: a server needs a configuration and a bot")
-	}
 	s := &Server{
 		log: cmp.Or(o.Log, slog.New(slog.DiscardHandler)), now: o.Now, getenv: o.Getenv,
 		metrics: cmp.Or(o.Metrics, NewMetrics("", "")), listened: o.Listened,
@@ -159,17 +154,6 @@ func (s *Server) count(p *setup) {
 	if err := s.metrics.count(s.base, p); err != nil {
 		s.log.Warn("metrics: results are counted from the next scrape on", "err", err)
 	}
-}
-
-// Handler serves requests over TCP.
-func (s *Server) Handler() http.Handler { return s.handler }
-
-// SocketHandler serves requests at the Unix socket. Its http.Server needs [PeerContext] as ConnContext: without it no peer is
-// known, and everything but health is refused.
-func (s *Server) SocketHandler() http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		s.handler.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), socketKey{}, true)))
-	})
 }
 
 // Replace puts another configuration and bot in force, and moves to other addresses if these have changed. It returns when the

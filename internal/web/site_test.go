@@ -90,14 +90,14 @@ func (d *daemon) get(path string) *httptest.ResponseRecorder { return d.ask(http
 func (d *daemon) ask(method, path string) *httptest.ResponseRecorder {
 	r := httptest.NewRequest(method, "http://127.0.0.1:9753"+path, nil)
 	w := httptest.NewRecorder()
-	d.server.Handler().ServeHTTP(w, r)
+	d.server.handler.ServeHTTP(w, r)
 	return w
 }
 
 // head asks over a real connection and checks that the answer has no body.
 func (d *daemon) head(path string) *http.Response {
 	d.t.Helper()
-	site := httptest.NewServer(d.server.Handler())
+	site := httptest.NewServer(d.server.handler)
 	defer site.Close()
 	c, err := net.Dial("tcp", site.Listener.Addr().String())
 	require.NoError(d.t, err)

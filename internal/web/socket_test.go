@@ -17,14 +17,19 @@ import (
 	"github.com/terraphim/adfbot/internal/store"
 )
 
-// socket serves the station at a Unix socket, at which everybody is the given user.
+// socket serves the station at a Unix socket, where every peer is the given user.
 func (s *station) socket(uid uint32) (path string) {
+	s.Helper()
+	return s.socketOf(peer{uid, true})
+}
+
+func (s *station) socketOf(who peer) (path string) {
 	s.Helper()
 	path = socketPath(s.TB)
 	l, err := net.Listen("unix", path)
 	require.NoError(s, err)
-	h := &http.Server{Handler: s.srv.SocketHandler(), ConnContext: func(ctx context.Context, _ net.Conn) context.Context {
-		return context.WithValue(ctx, peerKey{}, uid)
+	h := &http.Server{Handler: s.srv.handler, ConnContext: func(ctx context.Context, _ net.Conn) context.Context {
+		return context.WithValue(ctx, peerKey{}, who)
 	}}
 	go func() { _ = h.Serve(l) }()
 	s.Cleanup(func() { _ = h.Close() })
@@ -124,19 +129,23 @@ func TestPeerContext(t *testing.T) {
 	c, err := net.Dial("unix", path)
 	require.NoError(t, err)
 	defer func() { _ = c.Close() }()
-	peer, err := l.Accept()
+	accepted, err := l.Accept()
 	require.NoError(t, err)
-	defer func() { _ = peer.Close() }()
-	require.Equal(t, uint32(os.Geteuid()), PeerContext(t.Context(), peer).Value(peerKey{}))
+	defer func() { _ = accepted.Close() }()
+	require.Equal(t, peer{uint32(os.Geteuid()), true}, peerContext(t.Context(), accepted).Value(peerKey{}))
 	one, two := net.Pipe()
 	defer func() { _, _ = one.Close(), two.Close() }()
-	require.Nil(t, PeerContext(t.Context(), one).Value(peerKey{}))
+	require.Equal(t, peer{}, peerContext(t.Context(), one).Value(peerKey{}))
 }
 
 func TestSocketUnknownPeer(t *testing.T) {
 	s := newStation(t)
-	s.http.Config.Handler = s.srv.SocketHandler()
-	require.Contains(t, s.problem(s.get("/api/v1/projects", as(adminToken)), 403), "did not report whose")
+	r, err := http.NewRequest("GET", "http://x/api/v1/projects", nil)
+	require.NoError(t, err)
+	as(adminToken)(r)
+	res, err := over(s.socketOf(peer{})).Do(r)
+	require.NoError(t, err)
+	require.Contains(t, s.problem(s.read(r, res), 403), "did not report whose")
 }
 
 func TestKeptResultsNeverAccepted(t *testing.T) {

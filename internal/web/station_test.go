@@ -95,7 +95,7 @@ func newStation(t testing.TB, edits ...string) *station {
 	var err error
 	s.srv, err = New(Options{Config: s.cfg, Bot: s.bot, Log: slog.New(slog.NewTextHandler(s.log, &slog.HandlerOptions{Level: slog.LevelDebug})), Getenv: s.getenv})
 	require.NoError(t, err)
-	s.http = httptest.NewServer(s.srv.Handler())
+	s.http = httptest.NewServer(s.srv.handler)
 	t.Cleanup(s.http.Close)
 	return s
 }

@@ -84,10 +84,9 @@ type failureView struct {
 // Failure writes the page for an error of package status: 404 for an unknown project, else 503.
 func (p *Pages) Failure(w http.ResponseWriter, r *http.Request, err error) error {
 	now := p.now()
-	v := failureView{frame: frame{Back: true, At: newMoment(now, now)}}
+	v := failureView{frame: frame{Back: true, At: newMoment(now, now), Tone: toneUnknown, Headline: "adfbot cannot read its state", Sub: err.Error()}}
 	unknown, ok := errors.AsType[*config.UnknownProjectError](err)
 	if !ok && !errors.Is(err, pause.ErrID) {
-		v.Tone, v.Headline, v.Sub = toneUnknown, "adfbot cannot read its state", err.Error()
 		p.finish(&v.frame, r)
 		return p.write(w, http.StatusServiceUnavailable, "failure", v)
 	}
