@@ -11,7 +11,7 @@ import (
 	"github.com/terraphim/adfbot/internal/web/browsertest"
 )
 
-func TestDaemonInABrowser(t *testing.T) {
+func TestBrowser(t *testing.T) {
 	d := newDaemon(t)
 	d.record("digital-twins", store.Success)
 	d.trip("odilo")
