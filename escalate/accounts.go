@@ -154,8 +154,8 @@ func (r *Reconciler) relocate(ctx context.Context, c *sweepCache, incidents []in
 		if i.Issue.IsZero() {
 			from = i.Target
 		}
-		old, ok := c.openIssues(from)
-		if now, listed := c.openIssues(to); !ok || !listed || now.err != nil || from == to {
+		old, ok := c.open.get(from)
+		if now, listed := c.open.get(to); !ok || !listed || now.err != nil || from == to {
 			continue
 		}
 		renamed := tracker.IsStatus(old.err, http.StatusMovedPermanently)

@@ -20,21 +20,49 @@ type sweepCache struct {
 
 	operators *operatorSet // nil: nobody may give commands
 
+	open     table[tracker.Repo, issueList] // the open issues of the listed repositories
+	all      table[tracker.Repo, issueList] // the issues of any state
+	labels   table[tracker.Repo, map[string]int64]
+	states   table[issueKey, plan.IssueState] // from single reads and from our own writes
+	closings table[issueKey, incident.Closing]
+
 	mu       sync.Mutex                     // never held across a request
 	accounts map[int64]bool                 // user ids under which this installation writes or wrote; replaced, never changed
 	writer   tracker.Account                // who wrote last, as the state knows it
-	open     map[tracker.Repo]issueList     // the open issues
-	all      map[tracker.Repo]issueList     // the issues of any state
 	listing  map[tracker.Repo]chan struct{} // one place each: who has it may list a repository's issues of any state
-	states   map[issueKey]plan.IssueState   // from single reads and from our own writes
-	closings map[issueKey]incident.Closing
-	labels   map[tracker.Repo]map[string]int64
 }
 
 func newSweepCache(opt SweepOptions) *sweepCache {
-	return &sweepCache{force: opt.Force, dry: opt.DryRun, accounts: map[int64]bool{}, open: map[tracker.Repo]issueList{},
-		all: map[tracker.Repo]issueList{}, listing: map[tracker.Repo]chan struct{}{}, states: map[issueKey]plan.IssueState{},
-		closings: map[issueKey]incident.Closing{}, labels: map[tracker.Repo]map[string]int64{}}
+	return &sweepCache{force: opt.Force, dry: opt.DryRun, accounts: map[int64]bool{}, listing: map[tracker.Repo]chan struct{}{}}
+}
+
+// table is a map for several goroutines. The zero value is empty.
+type table[K comparable, V any] struct {
+	mu sync.Mutex
+	m  map[K]V
+}
+
+func (t *table[K, V]) get(k K) (V, bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	v, ok := t.m[k]
+	return v, ok
+}
+
+func (t *table[K, V]) set(k K, v V) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.m == nil {
+		t.m = map[K]V{}
+	}
+	t.m[k] = v
+}
+
+// all returns a copy.
+func (t *table[K, V]) all() map[K]V {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return maps.Clone(t.m)
 }
 
 // issueList is a list of issues, or why there is none.
@@ -56,13 +84,7 @@ func keyOf(i incident.Incident) issueKey {
 	return issueKey{i.ID, ref}
 }
 
-// openIssues returns the list of a repository's open issues; false where the repository was not listed.
-func (c *sweepCache) openIssues(repo tracker.Repo) (issueList, bool) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	l, ok := c.open[repo]
-	return l, ok
-}
+func (c *sweepCache) setState(i incident.Incident, s plan.IssueState) { c.states.set(keyOf(i), s) }
 
 func (c *sweepCache) accountIDs() map[int64]bool {
 	c.mu.Lock()
@@ -106,58 +128,4 @@ func (c *sweepCache) lockListing(ctx context.Context, repo tracker.Repo) (unlock
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
-}
-
-func (c *sweepCache) allIssues(repo tracker.Repo) (issueList, bool) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	l, ok := c.all[repo]
-	return l, ok
-}
-
-func (c *sweepCache) setAllIssues(repo tracker.Repo, l issueList) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.all[repo] = l
-}
-
-// labelIDs returns the ids of a repository's labels as far as they were read. They are not to be changed.
-func (c *sweepCache) labelIDs(repo tracker.Repo) map[string]int64 {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.labels[repo]
-}
-
-// setLabelIDs forgets them where ids is nil.
-func (c *sweepCache) setLabelIDs(repo tracker.Repo, ids map[string]int64) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.labels[repo] = ids
-}
-
-func (c *sweepCache) issueState(i incident.Incident) (plan.IssueState, bool) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	s, ok := c.states[keyOf(i)]
-	return s, ok
-}
-
-func (c *sweepCache) setIssueState(i incident.Incident, s plan.IssueState) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.states[keyOf(i)] = s
-}
-
-// closing returns who closed an incident's issue, as far as that was asked.
-func (c *sweepCache) closing(i incident.Incident) (incident.Closing, bool) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	closing, ok := c.closings[keyOf(i)]
-	return closing, ok
-}
-
-func (c *sweepCache) setClosing(i incident.Incident, closing incident.Closing) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.closings[keyOf(i)] = closing
 }

@@ -51,7 +51,7 @@ func (r *Reconciler) readClosing(ctx context.Context, c *sweepCache, i incident.
 			return false, err
 		}
 	}
-	c.setClosing(i, closing)
+	c.closings.set(keyOf(i), closing)
 	return true, nil
 }
 
@@ -62,7 +62,7 @@ func (r *Reconciler) resumeClosed(ctx context.Context, s step) (progress, error)
 	if !closed {
 		return replan, err
 	}
-	closing, ok := s.cache.closing(i)
+	closing, ok := s.cache.closings.get(keyOf(i))
 	if !ok {
 		return later, nil
 	}
@@ -84,7 +84,7 @@ func (r *Reconciler) resumeClosed(ctx context.Context, s step) (progress, error)
 // endClosed removes the flag and ends the incident.
 func (r *Reconciler) endClosed(ctx context.Context, i incident.Incident, closing incident.Closing) error {
 	how := "resumed by @" + strings.TrimPrefix(redact.Line(closing.By.Login, 60), "@") + ", who closed the issue"
-	_, err := r.resume(ctx, i.Project, how, func(ctx context.Context, p Pausing) (bool, error) {
+	_, err := r.resume(ctx, i.Project, how, func(ctx context.Context, p pauseState) (bool, error) {
 		if p.Flag.State != incident.FlagThere || p.Incident == nil || p.Incident.ID != i.ID {
 			return false, nil
 		}
@@ -98,7 +98,7 @@ func (r *Reconciler) endClosed(ctx context.Context, i incident.Incident, closing
 // stillPaused is the comment on a reopening. It names an operator's way to resume, and why the closing was none.
 func (r *Reconciler) stillPaused(c *sweepCache, key string, i incident.Incident) string {
 	var hint string
-	if closing, ok := c.closing(i); ok {
+	if closing, ok := c.closings.get(keyOf(i)); ok {
 		hint = "It was " + markdown.Text(closing.String()) + ": that does not resume the project."
 	}
 	if r.operable() {

@@ -35,7 +35,7 @@ func (w *world) closedTooOften() {
 
 func (w *world) timelines() (n int) {
 	for _, r := range w.asked() {
-		if strings.HasSuffix(r.Path, "/timeline") {
+		if strings.Contains(r.Path, "/timeline?page=1&") {
 			n++
 		}
 	}

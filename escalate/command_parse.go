@@ -14,12 +14,12 @@ const (
 	maxReason   = 300 // bytes
 )
 
-// ParseCommands gives the commands of a comment, in their order. A command stands at the beginning of a line, by at most
-// three blanks, and outside of everything that Markdown shows as somebody else's words or as an example, or does not show
-// at all: fenced and indented code, quotes with the lines that continue them, HTML comments and blocks. Where Markdown is
-// unclear a line is no command: an order that was not heard is repeated, one that was not meant may do harm. Upper and
-// lower case are the same, because phones begin a line with a capital letter.
-func ParseCommands(body string) []incident.CommandLine {
+// parseCommands returns the commands in a comment, in their order. A command begins a line, after at most three blanks, and
+// stands outside of everything that Markdown shows as a quote or an example, or does not show at all: fenced and indented
+// code, quotes with the lines that continue them, HTML comments and blocks. If Markdown is unclear, a line is no command: a
+// command that was missed can be repeated, one that nobody meant may do harm. Case does not matter, because phones begin a
+// line with a capital letter.
+func parseCommands(body string) []incident.CommandLine {
 	var out []incident.CommandLine
 	b := blocks{}
 	for line := range strings.SplitSeq(strings.NewReplacer("\r\n", "\n", "\r", "\n").Replace(body), "\n") {
@@ -43,22 +43,22 @@ func parseCommand(line string) (incident.CommandLine, bool) {
 		return incident.CommandLine{}, false // "/adfbot", "/adf/resume", "/adf-fleet"
 	}
 	rest = strings.TrimLeft(rest, " \t")
-	said, reason := rest, ""
+	written, reason := rest, ""
 	if n := strings.IndexFunc(rest, unicode.IsSpace); n >= 0 {
-		said, reason = rest[:n], rest[n:]
+		written, reason = rest[:n], rest[n:]
 	}
-	c := incident.CommandLine{Written: redact.Line(said, 40), Reason: redact.Line(reason, maxReason)}
-	switch v := incident.Verb(strings.ToLower(said)); v {
+	c := incident.CommandLine{Written: redact.Line(written, 40), Reason: redact.Line(reason, maxReason)}
+	switch v := incident.Verb(strings.ToLower(written)); v {
 	case incident.ResumeVerb, incident.PauseVerb, incident.StatusVerb, incident.AckVerb:
 		c.Verb = v
 	}
 	return c, true
 }
 
-// blocks follows the blocks of a Markdown text line by line.
+// blocks tracks the Markdown block that a line is in.
 type blocks struct {
-	fence string // the characters that end the fenced block which we are in
-	until string // what ends the HTML block which we are in
+	fence string // ends the fenced block that is open
+	until string // ends the HTML block that is open
 	quote bool   // a quote began, and no blank line since: what follows continues it
 }
 

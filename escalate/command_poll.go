@@ -81,7 +81,7 @@ func (r *Reconciler) pollAll(ctx context.Context, c *sweepCache, repos []tracker
 	g, gctx := errgroup.WithContext(ctx)
 	g.SetLimit(reposAtOnce)
 	for _, repo := range repos {
-		if l, ok := c.openIssues(repo); !ok || l.err != nil {
+		if l, ok := c.open.get(repo); !ok || l.err != nil {
 			continue // its error is reported already
 		}
 		g.Go(func() error {
@@ -157,7 +157,7 @@ func (r *Reconciler) newCommands(ctx context.Context, c *sweepCache, repo tracke
 	own := c.accountIDs()
 	written := map[int64]time.Time{}
 	for _, m := range comments {
-		if m.Number != 0 && !own[m.By.ID] && len(ParseCommands(m.Body)) > 0 {
+		if m.Number != 0 && !own[m.By.ID] && len(parseCommands(m.Body)) > 0 {
 			written[m.ID] = m.Created
 		}
 	}
@@ -214,7 +214,7 @@ func (r *Reconciler) readCommand(ctx context.Context, c *sweepCache, repo tracke
 			return cmd, false, nil
 		}
 	default:
-		for _, line := range ParseCommands(m.Body) {
+		for _, line := range parseCommands(m.Body) {
 			cmd.Steps = append(cmd.Steps, incident.Step{Line: line})
 		}
 	}
@@ -240,7 +240,7 @@ func (r *Reconciler) carriedOut(ctx context.Context, c *sweepCache, cmd incident
 
 // numberedIssue returns the issue as this sweep has listed it, else as it is now.
 func (r *Reconciler) numberedIssue(ctx context.Context, c *sweepCache, repo tracker.Repo, number int64) (issue tracker.Issue, deleted bool, err error) {
-	l, _ := c.openIssues(repo)
+	l, _ := c.open.get(repo)
 	for _, i := range l.issues {
 		if i.Number == number {
 			return i, false, nil

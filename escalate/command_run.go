@@ -31,7 +31,7 @@ func (r *Reconciler) runCommands(ctx context.Context, c *sweepCache) ([]plan.Act
 	}
 	var projects []string
 	for _, cmd := range pending {
-		if l, ok := c.openIssues(cmd.Issue.Repo); ok && l.err == nil && !slices.Contains(projects, cmd.Project) {
+		if l, ok := c.open.get(cmd.Issue.Repo); ok && l.err == nil && !slices.Contains(projects, cmd.Project) {
 			projects = append(projects, cmd.Project)
 		}
 	}
@@ -232,7 +232,7 @@ func holdTarget(h incident.Hold) string {
 }
 
 // target is what a resume given in this issue may end: the issue's incident, or a hold; "" for none.
-func (run *commandRun) target(p Pausing) string {
+func (run *commandRun) target(p pauseState) string {
 	switch {
 	case p.Incident != nil && p.Incident.ID == run.incident.ID:
 		return p.Incident.ID
@@ -255,7 +255,7 @@ func (run *commandRun) resumeStep(ctx context.Context, n int) (result, error) {
 		how += ": " + s.Line.Reason
 	}
 	res := result{answer: project + " is resumed."}
-	_, err := run.resume(ctx, run.cmd.Project, how, func(ctx context.Context, p Pausing) (bool, error) {
+	_, err := run.resume(ctx, run.cmd.Project, how, func(ctx context.Context, p pauseState) (bool, error) {
 		target := run.target(p)
 		switch {
 		case s.Target != "" && s.Target != target: // it ended meanwhile, by this very step or without it

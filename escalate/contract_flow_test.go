@@ -12,7 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/terraphim/adfbot/escalate"
-	"github.com/terraphim/adfbot/internal/store"
+	"github.com/terraphim/adfbot/pause"
 )
 
 // losing is a way to the server that drops the answers to the requests it is told to, after the server did the work.
@@ -32,7 +32,7 @@ func (l *losing) RoundTrip(r *http.Request) (*http.Response, error) {
 
 func TestContractFromTheTripToTheClosedIssue(t *testing.T) {
 	contract(t, func(s *side) {
-		project := "contract-" + store.NewID()[:8]
+		project := "contract-" + pause.NewRandomID()[:8]
 		dir := s.TempDir()
 		m := openMachine(s.T, s.fake, filepath.Join(dir, "adfbot.db"), filepath.Join(dir, "pause"))
 		require.NoError(s, m.dir.Init(m.store.Installation()))

@@ -19,7 +19,7 @@ import (
 	"github.com/terraphim/adfbot/escalate/issuetext"
 	"github.com/terraphim/adfbot/escalate/tracker"
 	"github.com/terraphim/adfbot/internal/redact"
-	"github.com/terraphim/adfbot/internal/store"
+	"github.com/terraphim/adfbot/pause"
 )
 
 // The contract is what the bot relies on in a Gitea. The same tests hold the fake to it always, and a real server where
@@ -133,7 +133,7 @@ func TestContractAnIssueIsWrittenAndRead(t *testing.T) {
 		me, err := s.gitea.Me(s.Context())
 		require.NoError(s, err)
 		adf, high := s.label("adf"), s.label("priority/high")
-		m := tracker.Marker{Installation: store.NewID(), Project: "contract.test_1", Incident: store.NewID(), Seq: 7}
+		m := tracker.Marker{Installation: pause.NewRandomID(), Project: "contract.test_1", Incident: pause.NewRandomID(), Seq: 7}
 		body := "Ünïcode ✔, a fence\n```\n<b>&amp;\n```\n\n" + m.String()
 		made := s.open(tracker.NewIssue{Title: "[ADF] contract ✔ & <b>", Body: body, Labels: []int64{adf, high}})
 		require.NotZero(s, made.ID)
@@ -186,7 +186,7 @@ func TestContractCommentsComeBackWithTheirMarkers(t *testing.T) {
 		none, err := s.gitea.Comments(s.Context(), i.IssueRef, i.AuthorID)
 		require.NoError(s, err)
 		require.Empty(s, none)
-		key := store.NewID() + "/reopened/1"
+		key := pause.NewRandomID() + "/reopened/1"
 		for n := range 60 { // more than a page, were there pages
 			body := fmt.Sprint("number ", n)
 			if n == 59 {
@@ -205,6 +205,23 @@ func TestContractCommentsComeBackWithTheirMarkers(t *testing.T) {
 		others, err := s.gitea.Comments(s.Context(), i.IssueRef, i.AuthorID+1)
 		require.NoError(s, err)
 		require.Empty(s, others, "only the author's are given")
+	})
+}
+
+func TestContractATimelineHasAllPages(t *testing.T) {
+	contract(t, func(s *side) {
+		i := s.open(tracker.NewIssue{})
+		for n := range 51 { // more than a page
+			require.NoError(s, s.gitea.AddComment(s.Context(), i.IssueRef, fmt.Sprint("number ", n)))
+		}
+		_, err := s.gitea.SetOpen(s.Context(), i.IssueRef, false)
+		require.NoError(s, err)
+		all, err := s.gitea.Timeline(s.Context(), i.IssueRef)
+		require.NoError(s, err)
+		require.Len(s, all, 52)
+		last := all[51]
+		require.Equal(s, "close", last.Type)
+		require.Equal(s, i.AuthorID, last.By.ID)
 	})
 }
 
@@ -244,7 +261,7 @@ func TestContractAListHasAllPagesAndOnlyTheAccountsIssues(t *testing.T) {
 
 func TestContractLabelsAreAMapOfIdsAndWrongOnesAreIgnored(t *testing.T) {
 	contract(t, func(s *side) {
-		name := "contract-" + store.NewID()[:8]
+		name := "contract-" + pause.NewRandomID()[:8]
 		var made []int64
 		s.Cleanup(func() {
 			for _, id := range made {
@@ -311,7 +328,7 @@ func TestContractADueDateIsKeptByItsDay(t *testing.T) {
 
 func TestContractTheLargestBodyIsTaken(t *testing.T) {
 	contract(t, func(s *side) {
-		m := tracker.Marker{Installation: store.NewID(), Project: "odilo", Incident: store.NewID()}
+		m := tracker.Marker{Installation: pause.NewRandomID(), Project: "odilo", Incident: pause.NewRandomID()}
 		tail := "\n\n" + m.String()
 		body := strings.Repeat("ö\n", (issuetext.MaxBody-len(tail))/3) + tail
 		i := s.open(tracker.NewIssue{Body: body})

@@ -120,12 +120,15 @@ func (r *Reconciler) saveIssue(ctx context.Context, s step, n tracker.NewIssue, 
 		return err
 	}
 	fault.Point(ctx, "issue-noted")
-	s.cache.setIssueState(i, plan.IssueOpen)
+	if s.fresh != nil {
+		*s.fresh = i
+	}
+	s.cache.setState(i, plan.IssueOpen)
 	r.opt.Log.Info("issue opened", "project", i.Project, "incident", i.Name(), "issue", issue.String(), "url", issue.URL, "missing", data.Missing)
 	if len(issue.Labels) < len(n.Labels) {
 		r.opt.Log.Warn("Gitea left labels out: the token's account may not write to the repository, or the labels were deleted",
 			"issue", issue.String(), "asked", len(n.Labels), "set", len(issue.Labels))
-		s.cache.setLabelIDs(issue.Repo, nil)
+		s.cache.labels.set(issue.Repo, nil)
 		return r.opt.State.SetLabels(ctx, issue.Repo, nil)
 	}
 	return nil
@@ -169,9 +172,7 @@ func (r *Reconciler) issueData(ctx context.Context, s step, repo tracker.Repo) (
 		Installation: r.opt.Installation, Repo: repo, PauseFlag: r.opt.Dir.FlagPath(i.Project),
 		Mentions: r.opt.Mentions, ResumeInGitea: r.operable(), CloseResumes: r.opt.Commands.CloseResumes,
 	}
-	if s.fresh != nil {
-		i.Evidence = *s.fresh
-	} else {
+	if s.fresh == nil {
 		var err error
 		if i.Evidence, err = r.opt.State.Evidence(ctx, i.ID); err != nil {
 			return data, err
@@ -198,14 +199,15 @@ func (r *Reconciler) labelIDs(ctx context.Context, c *sweepCache, repo tracker.R
 	if len(names) == 0 {
 		return nil
 	}
-	ids, err := c.labelIDs(repo), error(nil)
+	ids, _ := c.labels.get(repo)
+	var err error
 	if !hasAll(ids, names) {
 		ids, err = r.opt.State.Labels(ctx, repo)
 		if err == nil && !hasAll(ids, names) {
 			ids, err = r.createLabels(ctx, repo, names, ids)
 		}
 		if err == nil {
-			c.setLabelIDs(repo, ids)
+			c.labels.set(repo, ids)
 		}
 	}
 	if err != nil {

@@ -30,10 +30,10 @@ func (r *Reconciler) findIssue(ctx context.Context, i incident.Incident, repo tr
 	if err != nil {
 		return found, false, err
 	}
-	l, listed := c.allIssues(repo)
+	l, listed := c.all.get(repo)
 	if !listed || l.begun.Before(after) {
 		l = r.listAll(ctx, repo, c)
-		c.setAllIssues(repo, l)
+		c.all.set(repo, l)
 	}
 	unlock()
 	if l.err != nil {
@@ -79,7 +79,7 @@ func (r *Reconciler) adoptIssue(ctx context.Context, s step, ref tracker.IssueRe
 		clearRetry(i)
 	})
 	if err == nil {
-		s.cache.setIssueState(i, is)
+		s.cache.setState(i, is)
 		r.opt.Log.Info("issue found again", "project", i.Project, "incident", i.Name(), "issue", ref.String(), "url", ref.URL)
 	}
 	return changed, err

@@ -10,8 +10,8 @@ import (
 
 	"github.com/terraphim/adfbot/escalate"
 	"github.com/terraphim/adfbot/escalate/tracker"
-	"github.com/terraphim/adfbot/internal/store"
 	"github.com/terraphim/adfbot/internal/testhost"
+	"github.com/terraphim/adfbot/pause"
 )
 
 // Pause directories that can't be written, read or trusted.
@@ -52,7 +52,7 @@ func TestAFlagThatCantBeWrittenKeepsNothingElseWaiting(t *testing.T) {
 		_, err := w.tripAnd(project)
 		require.Error(w, err)
 		// An older incident of the project, which the state does not know.
-		m := tracker.Marker{Installation: w.store.Installation(), Project: project, Incident: store.NewID(), Seq: 9}
+		m := tracker.Marker{Installation: w.store.Installation(), Project: project, Incident: pause.NewRandomID(), Seq: 9}
 		n := w.gitea.As("adf-bot").Open(fleet, "older", m.String())
 		_, err = w.sweepAnd(escalate.SweepOptions{})
 		require.ErrorContains(w, err, "NOT paused by a flag")

@@ -99,7 +99,7 @@ func TestAStatusTellsWhetherItWasDoneAndWhatToDo(t *testing.T) {
 		410: {tracker.Refused, "the repository is gone"},
 		422: {tracker.Refused, ""},
 		423: {tracker.Refused, "unarchive it"},
-		429: {tracker.Refused, "tried again by itself"},
+		429: {tracker.Refused, "retried automatically"},
 		500: {tracker.Lost, ""},
 		502: {tracker.Lost, ""},
 		503: {tracker.Lost, ""},

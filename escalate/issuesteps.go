@@ -44,7 +44,7 @@ func (r *Reconciler) close(ctx context.Context, s step) (progress, error) {
 	if err != nil {
 		return later, r.failed(ctx, i, errors.Join(commentErr, err))
 	}
-	s.cache.setIssueState(i, plan.IssueClosed)
+	s.cache.setState(i, plan.IssueClosed)
 	r.opt.Log.Info("issue closed", "project", i.Project, "incident", i.Name(), "issue", closed.String(), "url", issue.URL)
 	if p != complete || commentErr != nil {
 		return r.deferOrFail(ctx, i, p, commentErr)
@@ -56,7 +56,7 @@ func (r *Reconciler) close(ctx context.Context, s step) (progress, error) {
 func (r *Reconciler) settleIssue(ctx context.Context, s step, is plan.IssueState) (progress, error) {
 	err := r.saveDone(ctx, s.incident, func(i *incident.Incident) { i.Settled = true })
 	if err == nil {
-		s.cache.setIssueState(s.incident, is)
+		s.cache.setState(s.incident, is)
 	}
 	fault.Point(ctx, "settled")
 	return complete, err
@@ -83,7 +83,7 @@ func (r *Reconciler) reopen(ctx context.Context, s step) (progress, error) {
 		i, err = r.opt.State.Change(ctx, i.ID, func(i *incident.Incident) {
 			i.ReopenPending, i.ReopenQuiet = true, s.action.Quiet
 			i.Reopens = append(i.Reopens, r.opt.Now())
-			i.Reopens = i.Reopens[max(len(i.Reopens)-plan.ReopenMost-1, 0):]
+			i.Reopens = i.Reopens[max(len(i.Reopens)-plan.MaxReopens-1, 0):]
 		})
 		if err != nil {
 			return later, err
@@ -103,7 +103,7 @@ func (r *Reconciler) reopen(ctx context.Context, s step) (progress, error) {
 		return later, r.failed(ctx, i, errors.Join(commentErr, err))
 	}
 	fault.Point(ctx, "reopened")
-	s.cache.setIssueState(i, plan.IssueOpen)
+	s.cache.setState(i, plan.IssueOpen)
 	r.opt.Log.Info("issue reopened, the project is still paused", "project", i.Project, "incident", i.Name(), "issue", i.Issue.String())
 	if p != complete || commentErr != nil {
 		return r.deferOrFail(ctx, i, p, commentErr) // confirmReopened settles it

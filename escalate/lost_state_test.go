@@ -74,7 +74,7 @@ func TestALostStateWhoseFlagIsGoneClosesTheIssue(t *testing.T) {
 		i := w.issue()
 		require.Equal(w, "closed", i.State)
 		require.Len(w, comments(i), 1)
-		require.Contains(w, comments(i)[0], "did not know the incident any more")
+		require.Contains(w, comments(i)[0], "had lost this incident")
 		require.True(w, m.incident(id).Settled)
 		require.Empty(w, m.sweep().Actions)
 	})

@@ -93,7 +93,7 @@ func (r *Reconciler) observation(project string, c *sweepCache, flag incident.Fl
 	for _, i := range o.Incidents {
 		o.Issues[i.ID] = r.cachedState(c, i)
 		// An issue that is seen open has no closing any more.
-		if closing, ok := c.closing(i); ok && o.Issues[i.ID] == plan.IssueClosed {
+		if closing, ok := c.closings.get(keyOf(i)); ok && o.Issues[i.ID] == plan.IssueClosed {
 			o.Closings[i.ID] = closing
 		}
 	}
@@ -105,10 +105,10 @@ func (r *Reconciler) cachedState(c *sweepCache, i incident.Incident) plan.IssueS
 	if i.Issue.IsZero() {
 		return plan.IssueUnknown
 	}
-	if s, ok := c.issueState(i); ok {
+	if s, ok := c.states.get(keyOf(i)); ok {
 		return s
 	}
-	l, ok := c.openIssues(i.Issue.Repo)
+	l, ok := c.open.get(i.Issue.Repo)
 	accounts := c.accountIDs()
 	if !ok || l.err != nil || len(accounts) == 0 { // without accounts it is not known which issues are ours
 		return plan.IssueUnknown
@@ -126,12 +126,11 @@ func (r *Reconciler) cachedState(c *sweepCache, i incident.Incident) plan.IssueS
 
 // projectIssues returns a project's open issues that are ours, in every repository that was listed.
 func (r *Reconciler) projectIssues(c *sweepCache, project string) []tracker.Issue {
-	c.mu.Lock()
-	defer c.mu.Unlock()
 	var out []tracker.Issue
-	for _, repo := range slices.SortedFunc(maps.Keys(c.open), func(a, b tracker.Repo) int { return strings.Compare(a.String(), b.String()) }) {
-		for _, i := range c.open[repo].issues {
-			if i.Marker.Project == project && r.isOurs(c.accounts, i) {
+	lists, accounts := c.open.all(), c.accountIDs()
+	for _, repo := range slices.SortedFunc(maps.Keys(lists), func(a, b tracker.Repo) int { return strings.Compare(a.String(), b.String()) }) {
+		for _, i := range lists[repo].issues {
+			if i.Marker.Project == project && r.isOurs(accounts, i) {
 				out = append(out, i)
 			}
 		}
@@ -143,7 +142,7 @@ func (r *Reconciler) projectIssues(c *sweepCache, project string) []tracker.Issu
 func (r *Reconciler) readMissing(ctx context.Context, c *sweepCache, incidents []incident.Incident) error {
 	var errs []error
 	for _, i := range incidents {
-		l, ok := c.openIssues(i.Issue.Repo)
+		l, ok := c.open.get(i.Issue.Repo)
 		if !i.IsOpen() || i.Issue.IsZero() || !ok {
 			continue
 		}
@@ -170,7 +169,7 @@ func (r *Reconciler) readClosed(ctx context.Context, c *sweepCache, i incident.I
 			return err
 		}
 	}
-	c.setIssueState(i, s)
+	c.setState(i, s)
 	return nil
 }
 

@@ -211,7 +211,7 @@ func TestAnUnknownCommandIsAnsweredWithThoseThereAre(t *testing.T) {
 		w.sweepFor(3 * time.Minute)
 		said := comments(w.issue())
 		require.Len(t, said, 1)
-		require.Contains(t, said[0], "There is no command `re@kim`. There are `/adf resume [reason]`")
+		require.Contains(t, said[0], "There is no command `re@kim`. The commands are `/adf resume [reason]`")
 	})
 }
 
@@ -295,7 +295,7 @@ func TestAResumeInTheIssueOfAnEarlierIncidentDoesNotEndTheLaterOne(t *testing.T)
 		require.True(t, w.incident(later).IsOpen())
 		require.True(t, w.paused(project))
 		old, _ := w.gitea.Issue(fleet, 1)
-		require.Contains(t, comments(old)[1], "this is the issue of `odilo#1`, which is over. `odilo` is paused by `odilo#2` now: give the command in #2")
+		require.Contains(t, comments(old)[1], "this is the issue of `odilo#1`, which has ended. `odilo` is now paused by `odilo#2`: give the command in #2")
 	})
 }
 

@@ -138,7 +138,7 @@ func TestAResumeThatCantBeDoneSaysSoAndIsOver(t *testing.T) {
 		said := comments(w.issue())
 		require.Len(t, said, 1)
 		require.Contains(t, said[0], "`/adf resume` failed, ")
-		require.Contains(t, said[0], "the disk is away. Once that is mended, give the command again.")
+		require.Contains(t, said[0], "the disk is away. Fix that, and give the command again.")
 		w.sweepFor(5 * time.Minute)
 		require.True(t, w.paused(project), "it does not come true hours later")
 		w.says("alex", "/adf resume")

@@ -13,8 +13,8 @@ import (
 // flagWait is how long the flag's lock is waited for. It is held for milliseconds, never across a request.
 const flagWait = 15 * time.Second
 
-// Pausing is what pauses a project.
-type Pausing struct {
+// pauseState is what pauses a project.
+type pauseState struct {
 	Flag     incident.FlagView
 	Incident *incident.Incident // the open one, or nil
 	Hold     *incident.Hold     // or nil
@@ -29,12 +29,12 @@ func (r *Reconciler) lockFlag(ctx context.Context, project string) (unlock func(
 }
 
 // pausing reads what pauses a project.
-func (r *Reconciler) pausing(ctx context.Context, project string) (Pausing, error) {
+func (r *Reconciler) pausing(ctx context.Context, project string) (pauseState, error) {
 	incidents, hold, err := r.opt.State.ProjectState(ctx, project)
 	if err != nil {
-		return Pausing{}, err
+		return pauseState{}, err
 	}
-	p := Pausing{Flag: r.Look(ctx, project), Hold: hold}
+	p := pauseState{Flag: r.Look(ctx, project), Hold: hold}
 	for n := range incidents {
 		if incidents[n].IsOpen() {
 			p.Incident = &incidents[n]
@@ -73,12 +73,12 @@ func (r *Reconciler) Resume(ctx context.Context, project, how string) (Resumed, 
 	if err := r.settle(ctx, project); err != nil {
 		return Resumed{}, err
 	}
-	return r.resume(ctx, project, how, func(context.Context, Pausing) (bool, error) { return true, nil })
+	return r.resume(ctx, project, how, func(context.Context, pauseState) (bool, error) { return true, nil })
 }
 
 // resume is the one way to end a pause whose flag is still there. approve is called under the flag's lock with what pauses
 // the project: it may refuse, and saves what has to be on disk before the flag is removed.
-func (r *Reconciler) resume(ctx context.Context, project, how string, approve func(context.Context, Pausing) (bool, error)) (Resumed, error) {
+func (r *Reconciler) resume(ctx context.Context, project, how string, approve func(context.Context, pauseState) (bool, error)) (Resumed, error) {
 	unlock, err := r.lockFlag(ctx, project)
 	if err != nil {
 		return Resumed{}, err
@@ -131,7 +131,7 @@ func (r *Reconciler) Pause(ctx context.Context, project, note string) (bool, err
 
 // pause is the one way to hold a project. save stores the hold; the flag is written after that. It returns what pauses the
 // project already, and then does nothing.
-func (r *Reconciler) pause(ctx context.Context, h incident.Hold, save func(context.Context, incident.Hold) error) (already *Pausing, err error) {
+func (r *Reconciler) pause(ctx context.Context, h incident.Hold, save func(context.Context, incident.Hold) error) (already *pauseState, err error) {
 	unlock, err := r.lockFlag(ctx, h.Project)
 	if err != nil {
 		return nil, err

@@ -125,7 +125,7 @@ func (r *Reconciler) DirError() error { return r.dirErr }
 // operable reports whether operators may act from issues: then issues say how.
 func (r *Reconciler) operable() bool { return len(r.opt.Commands.Operators) > 0 }
 
-// Look looks at a project's flag. A missing flag counts as gone only while the sentinel is there and is ours.
+// Look reads a project's flag. A missing flag counts as gone only while the directory has its sentinel, and that is ours.
 func (r *Reconciler) Look(ctx context.Context, project string) incident.FlagView {
 	fault.Count(ctx, "look")
 	if r.dirErr != nil {
@@ -149,7 +149,7 @@ func (r *Reconciler) Look(ctx context.Context, project string) incident.FlagView
 	return v
 }
 
-// ours compares a sentinel with this installation. An empty one is a person's touch, and counts as ours.
+// ours compares a sentinel with this installation. An empty one was made by hand, with touch, and counts as ours.
 func (r *Reconciler) ours(s pause.Sentinel) error {
 	if s.Installation != "" && s.Installation != r.opt.Installation {
 		return fmt.Errorf("pause directory %s: %w: its sentinel names installation %s, this state is %s: set pause_dir to this "+
@@ -159,7 +159,7 @@ func (r *Reconciler) ours(s pause.Sentinel) error {
 	return nil
 }
 
-// CheckPause tells why the pause directory can't be trusted, nil where it can.
+// CheckPause returns why the pause directory cannot be trusted, or nil.
 func (r *Reconciler) CheckPause() error {
 	if r.dirErr != nil {
 		return r.dirErr

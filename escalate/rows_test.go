@@ -276,7 +276,7 @@ func TestOfTwoIssuesOfOneIncidentTheOneThatTheStateKnowsStays(t *testing.T) {
 		all := w.issues(fleet)
 		require.Equal(w, "open", all[0].State)
 		require.Equal(w, "closed", all[1].State)
-		require.Contains(w, comments(all[1])[0], "A second issue for the same incident: terraphim/adf-fleet#1 is the one")
+		require.Contains(w, comments(all[1])[0], "terraphim/adf-fleet#1 is kept; this one is closed")
 		require.Empty(w, w.sweep().Actions)
 
 		w.gitea.As("alex").Reopen(fleet, n)

@@ -23,13 +23,13 @@ const (
 	projectsAtOnce = 16
 )
 
-// SweepOptions say how a person wants a sweep.
+// SweepOptions control a sweep. The zero value is a scheduled one.
 type SweepOptions struct {
-	DryRun bool // plan, and write nothing at all
-	Force  bool // try every pending step now
-	// Project restricts the sweep to one project; "": all. Orders of others in the same repositories are heard all the same.
+	DryRun bool // plan only: nothing at all is written
+	Force  bool // try every pending step now, instead of when its wait is over
+	// Project restricts the sweep to one project; "": all. Commands for other projects in the same repositories are run too.
 	Project string
-	// Progress is told after each project how many of all are done, one call at a time; nil: nobody is.
+	// Progress is called after each project, one call at a time; nil: never.
 	Progress func(done, total int)
 }
 
@@ -109,7 +109,7 @@ func (r *Reconciler) sweepProjects(ctx context.Context, c *sweepCache, s snapsho
 
 func (r *Reconciler) foreign(c *sweepCache) []string {
 	var out []string
-	for _, l := range c.open {
+	for _, l := range c.open.all() {
 		for _, i := range l.issues {
 			if c.accounts[i.AuthorID] && !i.Marker.IsZero() && i.Marker.Installation != r.opt.Installation {
 				out = append(out, i.URL)
@@ -172,7 +172,7 @@ func (r *Reconciler) listOpen(ctx context.Context, c *sweepCache, repos []tracke
 	}
 	noLists := func(err error) []error {
 		for _, repo := range repos {
-			c.open[repo] = issueList{err: err}
+			c.open.set(repo, issueList{err: err})
 		}
 		return []error{err}
 	}
@@ -196,7 +196,7 @@ func (r *Reconciler) listOpen(ctx context.Context, c *sweepCache, repos []tracke
 	}
 	var errs []error
 	for n, repo := range repos {
-		c.open[repo] = lists[n]
+		c.open.set(repo, lists[n])
 		if err := lists[n].err; err != nil {
 			errs = append(errs, err)
 		}
@@ -236,7 +236,7 @@ func (r *Reconciler) snapshot(ctx context.Context, c *sweepCache) (snapshot, err
 		projects[h.Project] = true
 	}
 	var ids []string
-	for _, l := range c.open {
+	for _, l := range c.open.all() {
 		for _, i := range l.issues {
 			if r.isOurs(c.accounts, i) {
 				ids = append(ids, i.Marker.Incident)

@@ -10,8 +10,8 @@ import (
 	"github.com/terraphim/adfbot/pause"
 )
 
-// Escalate does all that is due for one project: local steps, then those in Gitea. It lists no issues, so it knows only of
-// those that the state knows.
+// Escalate does everything that is due for one project: local steps, then those in the tracker. It lists no issues, so it
+// knows only those that the state knows.
 func (r *Reconciler) Escalate(ctx context.Context, project string) ([]plan.Action, error) {
 	_, done, err := r.Local(ctx, project)
 	v := &visit{project: project, cache: newSweepCache(SweepOptions{}), wait: claimWait}
@@ -34,12 +34,7 @@ func (r *Reconciler) Trip(ctx context.Context, i incident.Incident) (Tripped, er
 	flag, _, err := r.applyLocal(ctx, plan.Observation{Project: i.Project}, c)
 	v := &visit{project: i.Project, cache: c, wait: r.opt.Timeout, fresh: &i, flag: flag}
 	err = errors.Join(err, r.track(ctx, v))
-	t := Tripped{Incident: i, Flag: v.flag}
-	stored, err2 := r.opt.State.Incidents(ctx, i.ID)
-	for _, now := range stored {
-		t.Incident = now
-	}
-	return t, errors.Join(err, err2)
+	return Tripped{Incident: i, Flag: v.flag}, err
 }
 
 // Open stores a fresh incident, as the caller's breaker has tripped, and escalates it as [Reconciler.Trip] does. Project is

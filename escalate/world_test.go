@@ -26,8 +26,10 @@ import (
 	"github.com/terraphim/adfbot/escalate/issuetext"
 	"github.com/terraphim/adfbot/escalate/tracker"
 	"github.com/terraphim/adfbot/internal/fault"
+	"github.com/terraphim/adfbot/internal/hostlocal"
 	"github.com/terraphim/adfbot/internal/redact"
 	"github.com/terraphim/adfbot/internal/store"
+	"github.com/terraphim/adfbot/internal/store/sqlite"
 	"github.com/terraphim/adfbot/pause"
 )
 
@@ -53,10 +55,16 @@ type machine struct {
 	gitea  *giteatest.Server
 	dir    pause.Dir
 	path   string // of the state
-	store  *store.Store
+	store  state
 	tokens *tokens
 	rec    *escalate.Reconciler
 	log    *logBuffer
+}
+
+// state is a state with the locks of its host.
+type state struct {
+	*sqlite.Store
+	*hostlocal.Dir
 }
 
 // play runs a test in a bubble, in a world whose bot knows its account and its labels: as after the first issue ever.
@@ -115,7 +123,9 @@ func openMachine(t *testing.T, s *giteatest.Server, path, dir string) *machine {
 	t.Helper()
 	m := &machine{t: t, gitea: s, dir: pause.New(dir), path: path, tokens: &tokens{now: "s3cret-token"}, log: &logBuffer{}}
 	var err error
-	m.store, err = store.Open(t.Context(), path, store.Options{Sentinel: func() (string, error) {
+	m.store.Dir = hostlocal.Beside(path)
+	require.NoError(t, m.store.Create(t.Context()))
+	m.store.Store, err = sqlite.Open(t.Context(), path, sqlite.Options{Sentinel: func() (string, error) {
 		sentinel, err := m.dir.Sentinel()
 		if os.IsNotExist(err) || err != nil {
 			return "", nil

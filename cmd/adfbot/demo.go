@@ -4,12 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
-	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -20,7 +17,7 @@ func (a *app) demoCmd() *cobra.Command {
 	var keep bool
 	cmd := &cobra.Command{
 		Use:   "demo",
-		Short: "Show the whole story on an embedded Gitea, in a temporary directory, in a few seconds",
+		Short: "Run the whole story in a few seconds, against an embedded Gitea, in a temporary directory",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			ctx, stop := interruptible(cmd.Context())
@@ -28,7 +25,7 @@ func (a *app) demoCmd() *cobra.Command {
 			return a.demo(ctx, keep)
 		},
 	}
-	cmd.Flags().BoolVar(&keep, "keep", false, "leave the temporary directory, to look at")
+	cmd.Flags().BoolVar(&keep, "keep", false, "keep the temporary directory")
 	return cmd
 }
 
@@ -47,13 +44,23 @@ projects:
   - id: odilo
 `
 
-// demonstration is one demo: the same commands that a user types, run in this process against a real HTTP server that
-// behaves like Gitea.
+// cleanup runs what the embedded server has to undo.
+type cleanup []func()
+
+func (c *cleanup) Cleanup(f func()) { *c = append(*c, f) }
+
+func (c *cleanup) run() {
+	for _, f := range *c {
+		f()
+	}
+}
+
+// demonstration runs the commands that a user types, in this process, against an HTTP server that behaves like Gitea.
 type demonstration struct {
 	a     *app
 	dir   string
 	gitea *giteatest.Server
-	err   error // the first thing that did not go as it must
+	err   error // the first failure
 }
 
 func (a *app) demo(ctx context.Context, keep bool) (err error) {
@@ -61,16 +68,15 @@ func (a *app) demo(ctx context.Context, keep bool) (err error) {
 	if err != nil {
 		return err
 	}
-	d := &demonstration{a: a, dir: dir, gitea: giteatest.New(nil)}
-	defer d.gitea.Close()
 	if !keep {
 		defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 	}
-	stop, err := d.start()
-	if err != nil {
+	var c cleanup
+	defer c.run()
+	d := &demonstration{a: a, dir: dir, gitea: giteatest.NewServer(&c)}
+	if err := d.start(); err != nil {
 		return err
 	}
-	defer stop()
 	d.story(ctx)
 	if keep {
 		a.printf("\nEverything is in %s: try `adfbot status --config %s/config.yaml`.\n", dir, dir)
@@ -78,42 +84,21 @@ func (a *app) demo(ctx context.Context, keep bool) (err error) {
 	return errors.Join(d.err, ctx.Err())
 }
 
-// start brings up the embedded Gitea with a bot account and a repository, and writes configuration and token.
-func (d *demonstration) start() (stop func(), err error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return nil, err
-	}
-	url := "http://" + l.Addr().String()
-	d.gitea.SetBaseURL(url)
+// start sets up a bot account and a repository, and writes configuration and token.
+func (d *demonstration) start() error {
 	d.gitea.AddUser("adf-bot", giteatest.UserOptions{})
 	d.gitea.AddRepo("terraphim", "adf-fleet")
 	d.gitea.SetPermission("terraphim", "adf-fleet", "adf-bot", giteatest.Write)
 	d.gitea.AddToken("adf-bot", "demo-token", "write:issue", "read:user")
-	server := &http.Server{Handler: d.gitea, ReadHeaderTimeout: 5 * time.Second}
-	served := make(chan struct{})
-	go func() {
-		defer close(served)
-		_ = server.Serve(l) // ends with Close
-	}()
-	stop = func() {
-		_ = server.Close()
-		<-served
-	}
-	err = errors.Join(
+	return errors.Join(
 		os.WriteFile(filepath.Join(d.dir, "token"), []byte("demo-token\n"), 0o600),
-		os.WriteFile(filepath.Join(d.dir, "config.yaml"), fmt.Appendf(nil, demoConfig, d.dir, url), 0o600),
+		os.WriteFile(filepath.Join(d.dir, "config.yaml"), fmt.Appendf(nil, demoConfig, d.dir, d.gitea.URL()), 0o600),
 	)
-	if err != nil {
-		stop()
-		return nil, err
-	}
-	return stop, nil
 }
 
 func (d *demonstration) story(ctx context.Context) {
 	const failing = `echo "project-meta: planning failed: model quota used up" >&2; exit 1`
-	d.a.printf("This is adfbot itself, with a small Gitea of its own, in %s.\n", d.dir)
+	d.a.printf("This is adfbot itself, with a built-in Gitea, in %s.\n", d.dir)
 
 	d.title("odilo's project-meta agent fails three times in a row")
 	for range 3 {
@@ -137,11 +122,11 @@ func (d *demonstration) story(ctx context.Context) {
 	d.title("Nothing more is run for odilo")
 	d.run(ctx, 75, "exec", "--project", "odilo", "--", "sh", "-c", "echo this is never printed")
 
-	d.title("An operator has mended the cause and removes the flag")
+	d.title("An operator has fixed the cause and removes the flag")
 	d.a.printf("$ rm %s\n", flag)
 	d.must(os.Remove(flag))
 
-	d.title("The sweep notices it (the daemon does that every minute)")
+	d.title("The sweep notices (the daemon sweeps every minute)")
 	d.run(ctx, 0, "sweep")
 
 	d.title("The issue is closed, and odilo may run again")
@@ -159,7 +144,7 @@ func (d *demonstration) story(ctx context.Context) {
 
 func (d *demonstration) title(s string) { d.a.printf("\n— %s\n", s) }
 
-// run shows a command as a user would type it, runs it, and holds it to the exit code that the story needs.
+// run prints a command as a user would type it, runs it, and expects the exit code want.
 func (d *demonstration) run(ctx context.Context, want int, args ...string) {
 	shown := make([]string, len(args))
 	for i, s := range args {

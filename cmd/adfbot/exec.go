@@ -19,13 +19,13 @@ func (a *app) execCmd() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "exec --project P [--agent A] [--run-id ID] [--timeout D] -- CMD [ARG...]",
 		Short: "Run a command unless the project is paused, and record how it ended",
-		Long: `exec stands before a command in cron or systemd. It asks the gate, runs the command with
+		Long: `exec stands in front of a command in cron or systemd. It asks the gate, runs the command with
 stdin, stdout, stderr and signals passed through, records how it ended, and exits as the
 command did: 128+n after signal n, 127 not found, 126 not executable.
 
-It exits with 75 where the project is paused, and with 125 where it could not find out or
-could not start. A run that was ended because adfbot itself got SIGINT or SIGTERM does not
-count. A result that can't be recorded is kept beside the state and taken in later.`,
+It exits with 75 if the project is paused, and with 125 if it could not find out or could not
+start the command. A run that ended because adfbot itself got SIGINT or SIGTERM does not
+count. A result that cannot be recorded is kept beside the state and recorded later.`,
 		Example: `  adfbot exec --project odilo -- /usr/local/bin/project-meta --all
   0 * * * *  adfbot exec --project odilo --timeout 50m -- project-meta`,
 		Annotations: map[string]string{"usage": strconv.Itoa(bot.ExitNotBegun)},
@@ -56,7 +56,7 @@ count. A result that can't be recorded is kept beside the state and taken in lat
 	return cmd
 }
 
-// quiet ends with a code and without a word.
+// quiet exits with a code and prints nothing.
 func quiet(code int) error {
 	if code == 0 {
 		return nil
@@ -67,9 +67,9 @@ func quiet(code int) error {
 func (a *app) gateCmd() *cobra.Command {
 	return &cobra.Command{
 		Use:   "gate P",
-		Short: "Tell whether a project may run: 0 yes, 75 paused (the reason on stdout), 255 unknown",
-		Long: `gate asks the pause directory and nothing else: no database, no network, no token. It fails
-closed: whatever can't be read is 255, and nothing may run then. For systemd:
+		Short: "Report whether a project may run: 0 yes, 75 paused (the reason on stdout), 255 unknown",
+		Long: `gate reads the pause directory and nothing else: no database, no network, no token. It fails
+closed: if anything cannot be read it exits with 255, and nothing may run. For systemd:
 
   ExecCondition=/usr/local/bin/adfbot gate odilo`,
 		Annotations: map[string]string{"usage": strconv.Itoa(exitUnknown)},
@@ -78,6 +78,7 @@ closed: whatever can't be read is 255, and nothing may run then. For systemd:
 	}
 }
 
+// gate prints the reason of a pause.
 func (a *app) gate(ctx context.Context, project string) error {
 	cfg, warnings, err := config.LoadFor(config.Find(a.configPath, a.getenv), config.GateKeys...)
 	if err != nil {
@@ -92,7 +93,7 @@ func (a *app) gate(ctx context.Context, project string) error {
 	v := bot.GateOf(ctx, cfg, project)
 	switch {
 	case v.Err != nil:
-		// The answer is known already, and is "unknown". What the state says can only help the reader.
+		// The verdict stands. What the state says only helps the reader.
 		return &exit{exitUnknown, fmt.Errorf("it is not known whether %s is paused, do not run it: %w", project,
 			bot.ExplainFromState(ctx, cfg, a.env(nil), v.Err, 2*time.Second))}
 	case v.Paused:

@@ -1,7 +1,7 @@
-// Command adfbot pauses a project of an AI dark factory when its project-meta agent fails too often in a row, opens an
-// [ADF] issue in Gitea, and closes it when a person has removed the pause flag.
+// Command adfbot is a circuit breaker for scheduled jobs: it pauses a project whose project-meta agent fails several times in
+// a row, opens an [ADF] issue in Gitea, and closes the issue when somebody has removed the pause flag.
 //
-// This package reads flags and files, prints, and picks exit codes; what is done stands in internal/bot.
+// This package parses flags, prints, and picks exit codes. The work is done in internal/bot.
 package main
 
 import (
@@ -27,7 +27,7 @@ func main() {
 	os.Exit(run(context.Background(), os.Args[1:], process{stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, getenv: os.Getenv}))
 }
 
-// process is what a command takes from the operating system.
+// process is what a command uses of the operating system.
 type process struct {
 	stdin          io.Reader
 	stdout, stderr io.Writer
@@ -36,15 +36,15 @@ type process struct {
 	uptime         func() incident.Uptime // nil: see bot.Env
 }
 
-// Exit codes. exec and gate have their own, so that shells and systemd do the right thing.
+// Exit codes. exec and gate have more, so that shells and systemd do the right thing.
 const (
 	exitDone    = 0
 	exitFailed  = 1
 	exitUsage   = 2
-	exitUnknown = 255 // of gate: for anything but 0 and 75, as ExecCondition= wants it
+	exitUnknown = 255 // gate: anything but 0 and 75, as ExecCondition= expects
 )
 
-// exit is an error with the code that the process ends with. An exit without an error says nothing.
+// exit is an error with the exit code of the process. Without err nothing is printed.
 type exit struct {
 	code int
 	err  error
@@ -65,7 +65,7 @@ type app struct {
 	process
 	configPath string
 	verbose    bool
-	begun      bool // flags and arguments were in order, the command itself has begun
+	begun      bool // flags and arguments were valid, and the command has begun
 }
 
 // run is the whole program. It never ends the process.
@@ -90,7 +90,7 @@ func run(ctx context.Context, args []string, p process) int {
 	case !a.begun, errors.As(err, &bad), errors.As(err, &unknown):
 		code = exitUsage
 	}
-	// An exit without an error is the code of exec's command, be it a 2.
+	// An exit without an error is the exit code of exec's command, which may be 2.
 	if own := cmd.Annotations["usage"]; code == exitUsage && own != "" && (e == nil || e.err != nil) {
 		_, _ = fmt.Sscan(own, &code)
 	}
@@ -109,11 +109,11 @@ func (a *app) root() *cobra.Command {
 		Short: "Pauses a project when its project-meta agent fails too often in a row, and opens an [ADF] issue in Gitea",
 		Long: `adfbot counts the consecutive failures of every project's project-meta agent. At the
 threshold the project's breaker trips: adfbot writes a pause flag, so that nothing more is
-dispatched, and opens an [ADF] issue in Gitea. When a person has removed the flag, the sweep
+dispatched, and opens an [ADF] issue in Gitea. When somebody has removed the flag, the sweep
 closes the issue.
 
-Exit codes: 0 done, 1 failed, 2 wrong usage or configuration, 75 paused; gate gives 255 where
-it is not known, exec gives 125 where it could not start its command.`,
+Exit codes: 0 done, 1 failed, 2 wrong usage or configuration, 75 paused; gate exits with 255 if
+it is not known whether the project is paused, exec with 125 if it could not start its command.`,
 		SilenceErrors:     true,
 		SilenceUsage:      true,
 		Args:              knownCommand,
@@ -131,8 +131,8 @@ it is not known, exec gives 125 where it could not start its command.`,
 	return root
 }
 
-// mark notes when a command begins. Cobra's own hooks come too early for that: it looks for required flags after them,
-// and a flag that is missing would not be wrong usage.
+// mark records that a command has begun. Cobra's own hooks run before it checks for required flags, so with them a missing
+// flag would not be wrong usage.
 func (a *app) mark(c *cobra.Command) {
 	do := c.RunE
 	if do == nil {
@@ -149,7 +149,7 @@ func (a *app) mark(c *cobra.Command) {
 	}
 }
 
-// time is the clock of this invocation.
+// time returns the current time.
 func (a *app) time() time.Time {
 	if a.now == nil {
 		return time.Now()
@@ -157,13 +157,13 @@ func (a *app) time() time.Time {
 	return a.now()
 }
 
-// load reads the whole configuration strictly.
+// load reads and checks the whole configuration.
 func (a *app) load() (*config.Config, error) {
 	return config.Load(config.Find(a.configPath, a.getenv))
 }
 
-// env is the bot's environment. Commands of a person say what they did themselves, so they log only when asked; the daemon
-// logs from level on.
+// env returns the bot's environment. Commands print what they did, so they log only with --verbose; the daemon logs from
+// level on.
 func (a *app) env(level slog.Leveler) bot.Env {
 	e := bot.Env{Getenv: a.getenv, Now: a.now, Uptime: a.uptime, Log: slog.New(slog.DiscardHandler)}
 	if a.verbose {
@@ -185,7 +185,7 @@ func (a *app) open(ctx context.Context, mode bot.Mode) (*bot.Bot, *config.Config
 	return b, cfg, err
 }
 
-// interruptible gives a context that ends with SIGINT or SIGTERM.
+// interruptible returns a context that ends with SIGINT or SIGTERM.
 func interruptible(ctx context.Context) (context.Context, context.CancelFunc) {
 	return signal.NotifyContext(ctx, syscall.SIGINT, syscall.SIGTERM)
 }

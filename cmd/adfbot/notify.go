@@ -12,11 +12,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// notifier tells systemd how the daemon is, as sd_notify(3) has it: a datagram to the socket in $NOTIFY_SOCKET. Without
-// one, everything does nothing.
+// notifier reports the daemon's state to systemd as in sd_notify(3): a datagram to the socket in $NOTIFY_SOCKET. Without
+// that variable it does nothing.
 type notifier struct {
 	socket string
-	every  time.Duration // half of what the watchdog allows; 0: there is none
+	every  time.Duration // half the watchdog's interval; 0: no watchdog
 	log    *slog.Logger
 }
 
@@ -25,7 +25,7 @@ func newNotifier(getenv func(string) string, log *slog.Logger) *notifier {
 	if n.socket == "" {
 		return n
 	}
-	// The watchdog waits for the process that it names, not for one that has only inherited the variables.
+	// The watchdog is for the process that it names, not for one that inherited the variables.
 	if pid := getenv("WATCHDOG_PID"); pid != "" && pid != strconv.Itoa(os.Getpid()) {
 		return n
 	}
@@ -35,27 +35,26 @@ func newNotifier(getenv func(string) string, log *slog.Logger) *notifier {
 	return n
 }
 
-// send never fails for the caller: a daemon that can't tell how it is goes on. systemd then takes it for hung, and the log
-// says why.
+// send only logs a failure: the daemon goes on. If it is the watchdog that hears nothing, systemd restarts the daemon, and
+// the log says why.
 func (n *notifier) send(state string) {
 	if n.socket == "" {
 		return
 	}
-	// A name that begins with @ is in the abstract name space; the net package knows that too.
 	c, err := net.DialUnix("unixgram", nil, &net.UnixAddr{Name: n.socket, Net: "unixgram"})
 	if err == nil {
 		_, err = c.Write([]byte(state))
 		_ = c.Close()
 	}
 	if err != nil {
-		n.log.Warn("systemd can't be told", "state", state, "err", err)
+		n.log.Warn("cannot notify systemd", "state", state, "err", err)
 	}
 }
 
-// Ready says that the daemon serves, at its start and after a reload.
+// Ready reports that the daemon serves, at its start and after a reload.
 func (n *notifier) Ready() { n.send("READY=1\nSTATUS=Serving") }
 
-// Reloading says that the configuration is read again; [notifier.Ready] ends it.
+// Reloading reports that the configuration is being read again; [notifier.Ready] ends it.
 func (n *notifier) Reloading() {
 	var now unix.Timespec
 	if err := unix.ClockGettime(unix.CLOCK_MONOTONIC, &now); err != nil {
@@ -64,11 +63,11 @@ func (n *notifier) Reloading() {
 	n.send(fmt.Sprintf("RELOADING=1\nMONOTONIC_USEC=%d\nSTATUS=Reading the configuration again", now.Nano()/1000))
 }
 
-// Stopping says that the daemon ends; it may take a minute.
+// Stopping reports that the daemon is ending, which may take a minute.
 func (n *notifier) Stopping() { n.send("STOPPING=1\nSTATUS=Finishing what was accepted") }
 
-// Watchdog tells the watchdog until ctx ends that the daemon works, as long as alive says so. Then it is silent, and
-// systemd restarts the daemon.
+// Watchdog feeds systemd's watchdog until ctx ends, for as long as alive returns true. When it stops, systemd restarts the
+// daemon.
 func (n *notifier) Watchdog(ctx context.Context, alive func() bool) {
 	if n.every <= 0 {
 		return
@@ -81,7 +80,7 @@ func (n *notifier) Watchdog(ctx context.Context, alive func() bool) {
 			n.send("WATCHDOG=1")
 			silent = false
 		} else if !silent {
-			n.log.Error("the sweeps hang or stay away, the watchdog is left to restart the daemon")
+			n.log.Error("sweeps hang or do not come: leaving it to the watchdog to restart the daemon")
 			silent = true
 		}
 		select {

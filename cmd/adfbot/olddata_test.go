@@ -26,7 +26,7 @@ import (
 	"github.com/terraphim/adfbot/escalate/tracker"
 	"github.com/terraphim/adfbot/internal/bot"
 	"github.com/terraphim/adfbot/internal/config"
-	"github.com/terraphim/adfbot/internal/store"
+	"github.com/terraphim/adfbot/internal/store/sqlite"
 	"github.com/terraphim/adfbot/internal/web"
 )
 
@@ -95,7 +95,7 @@ func newOldWorld(t *testing.T) *oldWorld {
 	require.NoError(t, os.WriteFile(w.path("token"), []byte(oldToken+"\n"), 0o600))
 
 	// The same Gitea and pause directory are somewhere else now.
-	s, err := store.Open(t.Context(), w.path("state/adfbot.db"), store.Options{})
+	s, err := sqlite.Open(t.Context(), w.path("state/adfbot.db"), sqlite.Options{})
 	require.NoError(t, err)
 	require.NoError(t, s.MoveServer(t.Context(), oldServer, server.URL))
 	require.NoError(t, s.SetMeta(t.Context(), "gitea_url", server.URL))
@@ -380,7 +380,7 @@ func TestOldStepNames(t *testing.T) {
 func TestOldPlacesAreKnown(t *testing.T) {
 	w := newOldWorld(t)
 	const url, dir = "http://elsewhere.example.org", "/srv/elsewhere"
-	s, err := store.Open(t.Context(), w.path("state/adfbot.db"), store.Options{})
+	s, err := sqlite.Open(t.Context(), w.path("state/adfbot.db"), sqlite.Options{})
 	require.NoError(t, err)
 	require.NoError(t, s.SetMeta(t.Context(), "gitea_url", url))
 	require.NoError(t, s.SetMeta(t.Context(), "pause_dir", dir))

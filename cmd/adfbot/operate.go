@@ -34,11 +34,11 @@ func (a *app) pauseCmd() *cobra.Command {
 				return err
 			}
 			defer a.close(b)
-			// It goes into the flag, the state and the log, which agents may read.
+			// The reason goes into the flag, the state and the log, which agents may read.
 			return a.did(b.Pause(cmd.Context(), args[0], bot.RedactorFor(cfg, a.getenv).Redact(reason)))
 		},
 	}
-	cmd.Flags().StringVar(&reason, "reason", "", "why, for whoever asks the gate")
+	cmd.Flags().StringVar(&reason, "reason", "", "why; the gate prints it")
 	return cmd
 }
 
@@ -52,7 +52,7 @@ func (a *app) resumeCmd() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			// A project that left the configuration while it was paused can be resumed all the same.
+			// A project that left the configuration while it was paused can still be resumed.
 			err = cfg.CheckProject(args[0])
 			var unknown *config.UnknownProjectError
 			switch {
@@ -73,7 +73,7 @@ func (a *app) resumeCmd() *cobra.Command {
 	}
 }
 
-// knows asks state and flags for a project that is not configured. It writes nothing: the id may be a slip of the pen.
+// knows reports whether state or flags know a project that is not configured. It writes nothing: the id may be a typo.
 func (a *app) knows(ctx context.Context, cfg *config.Config, project string) (bool, error) {
 	b, err := bot.Open(ctx, cfg, bot.Look, a.env(nil))
 	if errors.Is(err, fs.ErrNotExist) {
@@ -117,7 +117,7 @@ func (a *app) sweepCmd() *cobra.Command {
 	var asJSON, confirm bool
 	cmd := &cobra.Command{
 		Use:   "sweep [--dry-run] [--json]",
-		Short: "Compare state, flags and issues once, and do what is missing",
+		Short: "Compare state, flags and issues once, and do what is due",
 		Args:  noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			ctx, stop := interruptible(cmd.Context())
@@ -134,7 +134,7 @@ func (a *app) sweepCmd() *cobra.Command {
 			if asJSON {
 				rep.Actions = append([]plan.Action{}, rep.Actions...) // [] and never null
 				rep.Errors = append([]string{}, rep.Errors...)
-				if err != nil && len(rep.Errors) == 0 { // it came to no sweep
+				if err != nil && len(rep.Errors) == 0 { // no sweep took place
 					rep.Errors = append(rep.Errors, err.Error())
 				}
 				if rep.At.IsZero() {
@@ -178,7 +178,7 @@ func (a *app) printSweep(rep status.SweepReport) {
 		a.printf("%-16s %-16s %s\n", x.Kind, name, x.Why)
 	}
 	if rep.TakenIn > 0 {
-		a.printf("%s taken in from the spool\n", text.Plural(rep.TakenIn, "result"))
+		a.printf("%s recorded from the spool\n", text.Plural(rep.TakenIn, "result"))
 	}
 	if rep.LostRuns > 0 {
 		a.printf("%s without a result, counted as failed\n", text.Plural(rep.LostRuns, "run"))
@@ -198,7 +198,7 @@ func (a *app) checkCmd() *cobra.Command {
 	var offline bool
 	cmd := &cobra.Command{
 		Use:   "check [--offline]",
-		Short: "Look at configuration, directories, Gitea, token and rights: a line each, with the fix",
+		Short: "Check the setup: configuration, directories, Gitea, token, permissions. Each FAIL line says how to fix it",
 		Args:  noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			ctx, stop := interruptible(cmd.Context())

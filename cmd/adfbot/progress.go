@@ -9,9 +9,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// progress is a line on a terminal that says how far a long sweep is. A sweep that is soon done shows none.
+// progress shows on a terminal how far a long sweep is. A short sweep shows nothing.
 type progress struct {
-	w      io.Writer // nil: nobody looks
+	w      io.Writer // nil: no terminal
 	now    func() time.Time
 	begun  time.Time
 	last   time.Time
@@ -24,7 +24,7 @@ const (
 	progressEvery = 100 * time.Millisecond
 )
 
-// progress begins one for this invocation. The log of --verbose would break the line.
+// progress returns the progress line of this invocation. With --verbose there is none: the log would break it.
 func (a *app) progress() *progress {
 	p := &progress{now: a.time, begun: a.time()}
 	if f, ok := a.stderr.(*os.File); ok && !a.verbose && isTerminal(f) {
@@ -47,7 +47,7 @@ func (p *progress) show(done, total int) {
 	fmt.Fprintf(p.w, "\radfbot: %d of %d projects", done, total)
 }
 
-// clear takes the line away, so that what follows begins at the margin.
+// clear removes the line.
 func (p *progress) clear() {
 	if p.showed {
 		fmt.Fprint(p.w, "\r\033[K")

@@ -18,6 +18,7 @@ import (
 	"github.com/terraphim/adfbot/internal/redact"
 	"github.com/terraphim/adfbot/internal/status"
 	"github.com/terraphim/adfbot/internal/store"
+	"github.com/terraphim/adfbot/pause"
 )
 
 type recordFlags struct {
@@ -33,9 +34,9 @@ func (a *app) recordCmd() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "record --project P [--agent A] --success|--failure|--ignored|--exit-code N",
 		Short: "Record how a run ended that adfbot did not start itself",
-		Long: `record takes a result in. A failure that reaches the threshold pauses the project and opens
-its issue; that is exit code 0 too. A run id makes it safe to repeat: the same outcome again
-changes nothing and gets the first answer.`,
+		Long: `record stores a result. A failure that reaches the threshold pauses the project and opens
+its issue; the exit code is 0 then too. With a run id it is safe to repeat: the same outcome
+again changes nothing and gets the first answer.`,
 		Example: `  adfbot record --project odilo --exit-code $? --output /var/log/project-meta.log
   adfbot record --project odilo --failure --run-id 2026-11-23T07:00 --json`,
 		Args: noArgs,
@@ -77,7 +78,7 @@ func (a *app) record(cmd *cobra.Command, f recordFlags) error {
 	}
 	redactor := bot.RedactorFor(cfg, a.getenv)
 	if r.Output, err = a.readOutput(f.output, cfg.Escalation.OutputTail, redactor); err != nil {
-		// Whoever died early left no log: its result counts all the same.
+		// A run that died early may have left no log; its result counts all the same.
 		a.warnf("the result is recorded without all of its output: %v\n", err)
 	}
 	r.Host = redact.Line(redactor.Redact(f.host), 200)
@@ -110,7 +111,7 @@ func (a *app) record(cmd *cobra.Command, f recordFlags) error {
 	return nil
 }
 
-// reporter returns a client of the daemon, nil where it has no socket.
+// reporter returns a client of the daemon, or nil if no socket is configured.
 func (a *app) reporter(cfg *config.Config) bot.Reporter {
 	if cfg.HTTP.Socket == "" {
 		return nil
@@ -118,10 +119,10 @@ func (a *app) reporter(cfg *config.Config) bot.Reporter {
 	return client.New(cfg.HTTP.Socket, client.SpoolDirs(a.getenv), a.time)
 }
 
-// report is record for a user who may not write the state.
+// report records through the daemon, for a user who may not write the state.
 func (a *app) report(ctx context.Context, to bot.Reporter, r store.Result, asJSON bool) error {
 	if r.RunID == "" {
-		r.RunID = "record-" + store.NewID() // it may be sent twice
+		r.RunID = "record-" + pause.NewRandomID() // it may be sent twice
 	}
 	if r.Host == "" {
 		r.Host, _ = os.Hostname()
@@ -217,8 +218,8 @@ func (a *app) readOutput(name string, limit int, redactor *redact.Redactor) (str
 	return capture.Text(), nil
 }
 
-// printRecorded says what a result did. That it can't is no failure: the result is stored, and would be counted twice by
-// a script that tries again.
+// printRecorded prints what a result did. Failing to print is no failure: the result is stored, and a script that tried
+// again would count it twice.
 func (a *app) printRecorded(r status.ResultView, asJSON bool) {
 	if asJSON {
 		if err := a.printJSON(r); err != nil {

@@ -19,9 +19,9 @@ func (a *app) serveCmd() *cobra.Command {
 	return &cobra.Command{
 		Use:   "serve",
 		Short: "Run the daemon: sweep at once and then by the schedule, and serve HTTP",
-		Long: `serve sweeps at its start and by sweep.schedule until it gets SIGTERM or SIGINT, and takes
-results in over http.listen and http.socket where these are set. SIGHUP reads the
-configuration and the token files again; a bad one changes nothing and is reported.`,
+		Long: `serve sweeps at its start and by sweep.schedule until it gets SIGTERM or SIGINT, and accepts
+results over http.listen and http.socket if these are set. SIGHUP reads the configuration and
+the token files again; a bad one changes nothing and is reported.`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			ctx, stop := interruptible(cmd.Context())
@@ -34,7 +34,7 @@ configuration and the token files again; a bad one changes nothing and is report
 	}
 }
 
-// serve runs sweeps and HTTP side by side until ctx ends. HTTP ends first: what it has accepted still needs the bot.
+// serve runs sweeps and HTTP side by side until ctx ends. HTTP ends first: requests that it has accepted still need the bot.
 func (a *app) serve(ctx context.Context, reload <-chan struct{}) error {
 	env := a.env(slog.LevelInfo)
 	notify, pulse, metrics := newNotifier(a.getenv, env.Log), bot.NewPulse(), web.NewMetrics(build())
@@ -81,11 +81,11 @@ func (a *app) serve(ctx context.Context, reload <-chan struct{}) error {
 		end()
 	}()
 	err = bot.Serve(work, b, reload, reopen)
-	stop() // where the sweeps could not go on
+	stop() // also if the sweeps failed
 	return errors.Join(<-served, err)
 }
 
-// notices turns signals into plain notices.
+// notices converts signals to empty values.
 func notices(ctx context.Context, in <-chan os.Signal) <-chan struct{} {
 	out := make(chan struct{})
 	go func() {

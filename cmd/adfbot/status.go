@@ -25,16 +25,16 @@ func (a *app) statusCmd() *cobra.Command {
 		Short: "Show which projects run, which are paused and why, and what is pending with Gitea",
 		Args:  oneProjectAtMost,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			cfg, err := a.load()
-			if err != nil {
-				return err
-			}
 			only := ""
 			if len(args) == 1 {
 				only = args[0]
 				if err := pause.CheckID(only); err != nil {
 					return &exit{exitUsage, err}
 				}
+			}
+			cfg, err := a.load()
+			if err != nil {
+				return err
 			}
 			b, err := bot.Open(cmd.Context(), cfg, bot.Look, a.env(nil))
 			if errors.Is(err, fs.ErrNotExist) {
@@ -62,7 +62,7 @@ func (a *app) statusCmd() *cobra.Command {
 	return cmd
 }
 
-// statusOfNothing is the status before anything was recorded.
+// statusOfNothing prints the status before anything was recorded.
 func (a *app) statusOfNothing(cfg *config.Config, only string, asJSON bool) error {
 	if only != "" {
 		if err := cfg.CheckProject(only); err != nil {
@@ -80,13 +80,13 @@ func (a *app) statusOfNothing(cfg *config.Config, only string, asJSON bool) erro
 	return nil
 }
 
-// statusSteps is how many steps of the last sweep are shown.
+// statusSteps is how many steps of the last sweep are listed.
 const statusSteps = 10
 
 func (a *app) printStatus(s status.Status) {
 	sweep := "never swept"
 	if s.LastSweep != nil {
-		sweep = fmt.Sprintf("last sweep %s ago, %s", ago(s.At, s.LastSweep.At), text.Plural(len(s.LastSweep.Actions), "step"))
+		sweep = fmt.Sprintf("last sweep %s ago, %s", since(s.At, s.LastSweep.At), text.Plural(len(s.LastSweep.Actions), "step"))
 		if n := len(s.LastSweep.Errors); n > 0 {
 			sweep += ", " + text.Plural(n, "error")
 		}
@@ -131,7 +131,7 @@ func pausedWord(s status.Status, p status.Project) string {
 			word = "held"
 		}
 		if p.Since != nil {
-			word += " " + ago(s.At, *p.Since)
+			word += " " + since(s.At, *p.Since)
 		}
 		return word
 	case p.Running > 0:
@@ -140,7 +140,7 @@ func pausedWord(s status.Status, p status.Project) string {
 	return "may run"
 }
 
-// history shows the last runs, the newest last, also without colour.
+// history draws the last runs, the newest last.
 func history(p status.Project) string {
 	if len(p.LastRuns) == 0 {
 		return "no runs yet"
@@ -171,15 +171,6 @@ func incidentWord(p status.Project) string {
 	return p.Incident.Name + " " + issue
 }
 
-func ago(now, then time.Time) string {
-	d := max(now.Sub(then), 0)
-	switch {
-	case d < time.Minute:
-		return fmt.Sprintf("%ds", int(d.Seconds()))
-	case d < time.Hour:
-		return fmt.Sprintf("%dm", int(d.Minutes()))
-	case d < 48*time.Hour:
-		return fmt.Sprintf("%dh%02dm", int(d.Hours()), int(d.Minutes())%60)
-	}
-	return fmt.Sprintf("%dd", int(d.Hours()/24))
+func since(now, then time.Time) string {
+	return text.Duration(max(now.Sub(then), 0).Truncate(time.Second))
 }

@@ -9,8 +9,7 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// What is said about wrong usage. Cobra's own words ("accepts 1 arg(s), received 0") name neither what is missing nor what
-// was meant.
+// Messages about wrong usage. Cobra's own ("accepts 1 arg(s), received 0") name neither what is missing nor what was meant.
 
 // oneProject takes the one argument of gate, pause and resume.
 func oneProject(cmd *cobra.Command, args []string) error {
@@ -39,8 +38,7 @@ func noArgs(cmd *cobra.Command, args []string) error {
 	return nil
 }
 
-// execCommand takes the command of exec. The -- before it is asked for, so that a forgotten one shows itself before a
-// misplaced word is taken for the program.
+// execCommand takes the command of exec. It insists on the --, so that a misplaced word is not taken for the program.
 func execCommand(cmd *cobra.Command, args []string) error {
 	switch {
 	case cmd.ArgsLenAtDash() == 0 && len(args) > 0:
@@ -51,7 +49,7 @@ func execCommand(cmd *cobra.Command, args []string) error {
 	return errors.New("which command? adfbot exec --project P -- CMD [ARG...]")
 }
 
-// knownCommand is asked when no command has this name.
+// knownCommand is called if no command has this name.
 func knownCommand(root *cobra.Command, args []string) error {
 	if len(args) == 0 {
 		return nil
@@ -60,7 +58,7 @@ func knownCommand(root *cobra.Command, args []string) error {
 	return fmt.Errorf("there is no command %q%s", args[0], meant(root.SuggestionsFor(args[0]), ""))
 }
 
-// flagError adds to an unknown flag which one may have been meant.
+// flagError adds to the error for an unknown flag which one may have been meant.
 func flagError(cmd *cobra.Command, err error) error {
 	var unknown interface{ GetSpecifiedName() string } // a pflag.NotExistError
 	if !errors.As(err, &unknown) || len(unknown.GetSpecifiedName()) < 2 {

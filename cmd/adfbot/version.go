@@ -24,7 +24,7 @@ func (a *app) printVersion() {
 	a.printf("adfbot %s%s %s %s/%s\n", version, revision, runtime.Version(), runtime.GOOS, runtime.GOARCH)
 }
 
-// build is what this program was made from; the revision is "" where that is not known.
+// build returns the version and revision of this program; the revision is "" if unknown.
 func build() (version, revision string) {
 	version = "devel"
 	info, ok := debug.ReadBuildInfo()

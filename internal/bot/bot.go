@@ -27,6 +27,7 @@ import (
 	"github.com/terraphim/adfbot/escalate/issuetext"
 	"github.com/terraphim/adfbot/escalate/tracker"
 	"github.com/terraphim/adfbot/internal/config"
+	"github.com/terraphim/adfbot/internal/hostlocal"
 	"github.com/terraphim/adfbot/internal/redact"
 	"github.com/terraphim/adfbot/internal/status"
 	"github.com/terraphim/adfbot/internal/store"
@@ -38,7 +39,8 @@ type Bot struct {
 	*status.Reader // of this state and pause directory
 
 	cfg    *config.Config
-	store  *store.Store
+	store  store.State
+	local  *hostlocal.Dir // what belongs to this host
 	rec    *escalate.Reconciler
 	gitea  *gitea.Client // nil where the configuration has none
 	tokens *config.TokenSource
@@ -102,18 +104,18 @@ func (e Env) filled() Env {
 func Open(ctx context.Context, cfg *config.Config, mode Mode, env Env) (*Bot, error) {
 	env = env.filled()
 	b := &Bot{cfg: cfg, log: env.Log, now: env.Now, tokens: cfg.Gitea.TokenSource(env.Getenv), mode: mode, env: env,
-		sweeping: make(chan struct{}, 1)}
+		sweeping: make(chan struct{}, 1), local: hostlocal.Beside(cfg.State)}
 	b.host, _ = os.Hostname()
-	dir := pause.New(cfg.PauseDir)
 	var err error
-	b.store, err = store.Open(ctx, cfg.State, store.Options{
-		ReadOnly: mode == Look, Now: env.Now,
-		Sentinel: func() (string, error) { return sentinelID(dir) },
-	})
-	if err != nil {
+	if mode != Look {
+		if err = b.local.Create(ctx); err != nil {
+			return nil, err
+		}
+	}
+	if b.store, err = openState(ctx, cfg, mode == Look, env.Now); err != nil {
 		return nil, err
 	}
-	if err := b.join(ctx, dir, mode, env); err != nil {
+	if err := b.join(ctx, pause.New(cfg.PauseDir), mode, env); err != nil {
 		_ = b.store.Close()
 		return nil, err
 	}
@@ -164,7 +166,7 @@ func (b *Bot) join(ctx context.Context, dir pause.Dir, mode Mode, env Env) error
 		return err
 	}
 	b.Reader = status.NewReader(status.Sources{
-		Config: b.cfg, State: b.store, Reconciler: b.rec, Redactor: b.redact, Now: b.now, TokenErr: b.tokenErr,
+		Config: b.cfg, State: b.store, Spool: b.local.Spool(), Reconciler: b.rec, Redactor: b.redact, Now: b.now, TokenErr: b.tokenErr,
 	})
 	if !leaves {
 		b.rec.SetTrackerError(b.unfit())
@@ -263,7 +265,7 @@ func readTemplate(file string) (string, error) {
 func (b *Bot) options() escalate.Options {
 	c := b.cfg
 	return escalate.Options{
-		Installation: b.store.Installation(), State: b.store, Log: b.log, Now: b.now,
+		Installation: b.store.Installation(), State: reconcilerState{b.store, b.local, b.local}, Log: b.log, Now: b.now,
 		Server: c.Gitea.URL, Login: c.Gitea.Login, Timeout: c.Gitea.Timeout,
 		Projects: c.ProjectIDs(), Mentions: c.Escalation.Mentions, DueIn: c.Escalation.DueIn,
 		Commands: escalate.CommandOptions{

@@ -18,6 +18,7 @@ import (
 	"github.com/terraphim/adfbot/escalate/issuetext"
 	"github.com/terraphim/adfbot/escalate/tracker"
 	"github.com/terraphim/adfbot/internal/config"
+	"github.com/terraphim/adfbot/internal/hostlocal"
 	"github.com/terraphim/adfbot/internal/redact"
 	"github.com/terraphim/adfbot/internal/status"
 	"github.com/terraphim/adfbot/internal/store"
@@ -95,14 +96,14 @@ func (c *checker) state(ctx context.Context) {
 		}
 		return
 	}
-	if what := store.DiskProblem(dir, store.LeastRoom); what != "" {
+	if what := hostlocal.DiskProblem(dir, hostlocal.LeastRoom); what != "" {
 		bad = true
 		c.add(Fail, "state", "%s: %s", dir, what)
 	}
 	if !bad {
 		c.add(OK, "state", "%s, installation %s", c.cfg.State, b.store.Installation())
 	}
-	if s, err := b.store.Spooled(); err != nil {
+	if s, err := b.local.Spool().List(); err != nil {
 		c.add(Warn, "spool", "%v", err)
 	} else if len(s) > 0 {
 		c.add(Warn, "spool", "%s still to be stored; the next sweep does that", text.Plural(len(s), "result"))
@@ -146,7 +147,7 @@ func (c *checker) pauseDir(ctx context.Context) {
 		c.add(Fail, "pause_dir", "%v", err)
 		return
 	}
-	if why := cmp.Or(status.NotWritable(dir.Path()), store.DiskProblem(dir.Path(), 1)); why != "" {
+	if why := cmp.Or(status.NotWritable(dir.Path()), hostlocal.DiskProblem(dir.Path(), 1)); why != "" {
 		c.add(Fail, "pause_dir", "%s: %s", dir.Path(), why)
 		return
 	}

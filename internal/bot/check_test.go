@@ -13,8 +13,10 @@ import (
 
 	"github.com/terraphim/adfbot/escalate/giteatest"
 	"github.com/terraphim/adfbot/internal/bot"
+	"github.com/terraphim/adfbot/internal/hostlocal"
 	"github.com/terraphim/adfbot/internal/store"
 	"github.com/terraphim/adfbot/internal/testhost"
+	"github.com/terraphim/adfbot/pause"
 )
 
 // finding is the text of the one finding of its kind and level.
@@ -60,7 +62,7 @@ func TestCheckOfAMachineInUseIsWell(t *testing.T) {
 	w := newWorld(t)
 	w.fail("odilo", 3)
 	require.Empty(t, w.fails())
-	w.inState(func(s *store.Store) { require.Contains(t, w.finding("state", bot.OK), s.Installation()) })
+	w.inState(func(s store.State) { require.Contains(t, w.finding("state", bot.OK), s.Installation()) })
 	require.Contains(t, w.finding("pause_dir", bot.OK), "1 project paused")
 	require.Contains(t, w.finding("repository", bot.OK), "1 open issue of adfbot")
 }
@@ -136,7 +138,7 @@ func TestCheckNamesWhatIsWrongAndItsFix(t *testing.T) {
 		"a wiped directory": {func(w *world) { w.fail("odilo", 2); w.wipe() },
 			"pause_dir", bot.Fail, []string{"adfbot restore", "a bare touch would resume: odilo"}},
 		"another installation's directory": {func(w *world) {
-			require.NoError(w.t, os.WriteFile(w.sentinel(), []byte(store.NewID()), 0o644))
+			require.NoError(w.t, os.WriteFile(w.sentinel(), []byte(pause.NewRandomID()), 0o644))
 		}, "pause_dir", bot.Fail, []string{"belongs to another installation", "set pause_dir to this installation's own directory"}},
 		"a pause directory that is a file": {func(w *world) { w.rm(w.cfg.PauseDir); w.touch(w.cfg.PauseDir) },
 			"pause_dir", bot.Fail, []string{"is not a directory"}},
@@ -169,7 +171,7 @@ func TestCheckNamesWhatIsWrongAndItsFix(t *testing.T) {
 		"a result in the spool": {func(w *world) {
 			r := failure("odilo")
 			r.RunID = "r"
-			_, err := store.Spool(w.cfg.State, r)
+			_, err := hostlocal.Beside(w.cfg.State).Spool().Add(r)
 			require.NoError(w.t, err)
 		}, "spool", bot.Warn, []string{"1 result still to be stored; the next sweep does that"}},
 	} {

@@ -12,6 +12,7 @@ import (
 
 	"github.com/terraphim/adfbot/internal/bot"
 	"github.com/terraphim/adfbot/internal/store"
+	"github.com/terraphim/adfbot/internal/store/sqlite"
 	"github.com/terraphim/adfbot/internal/yardstick"
 )
 
@@ -61,7 +62,7 @@ func BenchmarkCostOfADurableResult(b *testing.B) {
 
 func BenchmarkStoreRecord(b *testing.B) {
 	w := newWorld(b)
-	st, err := store.Open(ctx, w.cfg.State, store.Options{})
+	st, err := sqlite.Open(ctx, w.cfg.State, sqlite.Options{})
 	require.NoError(b, err)
 	defer st.Close()
 	n := 0

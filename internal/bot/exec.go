@@ -22,6 +22,7 @@ import (
 	"github.com/terraphim/adfbot/internal/redact"
 	"github.com/terraphim/adfbot/internal/status"
 	"github.com/terraphim/adfbot/internal/store"
+	"github.com/terraphim/adfbot/pause"
 )
 
 // Exit codes of exec beside those of its command.
@@ -102,7 +103,7 @@ func (x *execution) check() error {
 		return err
 	}
 	if x.q.RunID == "" {
-		x.q.RunID = store.NewID()
+		x.q.RunID = pause.NewRandomID()
 	}
 	return CheckResult(store.Result{Agent: x.q.Agent, RunID: x.q.RunID}, x.env.Now())
 }
@@ -114,12 +115,12 @@ func (x *execution) withState(ctx context.Context, b *Bot) int {
 	}
 	fault.Point(ctx, "gated")
 	x.signals.Listen() // a run that is stored and then not started, because of a signal, would look like one that was killed
-	run, err := b.store.BeginRun(ctx, store.Run{Project: x.q.Project, Agent: x.q.Agent, RunID: x.q.RunID, Host: b.host, Started: b.now()})
+	run, release, err := b.beginRun(ctx, store.Run{Project: x.q.Project, Agent: x.q.Agent, RunID: x.q.RunID, Host: b.host, Started: b.now()})
 	if err != nil {
 		x.signals.Stop()
 		return x.notBegun(ctx, b, err)
 	}
-	defer b.store.Release(run)
+	defer release()
 	fault.Point(ctx, "noted")
 	if s := x.signals.Pending(); s != 0 {
 		x.endRun(ctx, b, run)
@@ -127,7 +128,7 @@ func (x *execution) withState(ctx context.Context, b *Bot) int {
 		return 128 + int(s)
 	}
 	res, code := x.run(b.redact, func(pid int) {
-		if err := b.store.NoteChild(ctx, run, pid); err != nil {
+		if err := b.setChild(ctx, run, pid); err != nil {
 			b.log.Warn("the command's process can't be noted", "err", err)
 		}
 	})

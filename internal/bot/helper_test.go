@@ -20,6 +20,7 @@ import (
 	"github.com/terraphim/adfbot/internal/fault"
 	"github.com/terraphim/adfbot/internal/status"
 	"github.com/terraphim/adfbot/internal/store"
+	"github.com/terraphim/adfbot/internal/store/sqlite"
 	"github.com/terraphim/adfbot/pause"
 )
 
@@ -263,9 +264,9 @@ func (w *world) kinds(rep status.SweepReport) (out []string) {
 }
 
 // inState opens the state itself.
-func (w *world) inState(f func(s *store.Store)) {
+func (w *world) inState(f func(s store.State)) {
 	w.t.Helper()
-	s, err := store.Open(ctx, w.cfg.State, store.Options{Now: w.now})
+	s, err := sqlite.Open(ctx, w.cfg.State, sqlite.Options{Now: w.now})
 	require.NoError(w.t, err)
 	defer func() { require.NoError(w.t, s.Close()) }()
 	f(s)

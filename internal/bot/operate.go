@@ -197,7 +197,7 @@ func (b *Bot) restoreFlags(ctx context.Context, projects []string) (paused []str
 // restoreFlag does it for one project, under its lock and with the state read again: where a person made the sentinel
 // meanwhile, a sweep may just have ended the incident.
 func (b *Bot) restoreFlag(ctx context.Context, project string) (paused bool, err error) {
-	unlock, err := b.store.LockHere(ctx, "flag/"+project, lockWait)
+	unlock, err := b.local.LockHere(ctx, "flag/"+project, lockWait)
 	if err != nil {
 		return false, err
 	}

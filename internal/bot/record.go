@@ -10,6 +10,7 @@ import (
 	"github.com/terraphim/adfbot/escalate/incident"
 	"github.com/terraphim/adfbot/internal/config"
 	"github.com/terraphim/adfbot/internal/fault"
+	"github.com/terraphim/adfbot/internal/hostlocal"
 	"github.com/terraphim/adfbot/internal/redact"
 	"github.com/terraphim/adfbot/internal/status"
 	"github.com/terraphim/adfbot/internal/store"
@@ -184,7 +185,7 @@ func OutcomeOf(p config.Project, code int) string {
 
 // Intake takes in the results that could not be stored earlier. It returns how many, and what could not be taken in.
 func (b *Bot) Intake(ctx context.Context) (int, error) {
-	spooled, err := b.store.Spooled()
+	spooled, err := b.local.Spool().List()
 	if err != nil {
 		return 0, err
 	}
@@ -206,7 +207,7 @@ func (b *Bot) Intake(ctx context.Context) (int, error) {
 			b.log.Info("spooled result taken in", "project", e.Result.Project, "run_id", e.Result.RunID)
 		}
 		n++
-		errs = append(errs, b.store.Taken(e))
+		errs = append(errs, e.Remove())
 	}
 	return n, errors.Join(errs...)
 }
@@ -220,7 +221,7 @@ func (b *Bot) Reap(ctx context.Context) (int, error) {
 	n := 0
 	var errs []error
 	for _, run := range runs {
-		if !b.store.Gone(ctx, run) {
+		if !b.local.Gone(run) {
 			continue
 		}
 		// A result that was spooled a moment ago, after Intake looked: its process spools first and lets go then.
@@ -242,6 +243,7 @@ func (b *Bot) Reap(ctx context.Context) (int, error) {
 			errs = append(errs, err)
 			continue
 		}
+		b.local.RemoveRun(run.ID)
 		if !recorded {
 			continue
 		}
@@ -256,7 +258,7 @@ func (b *Bot) Reap(ctx context.Context) (int, error) {
 
 // spooled tells whether the run's result waits in the spool.
 func (b *Bot) spooled(run store.Run) (bool, error) {
-	list, err := b.store.Spooled()
+	list, err := b.local.Spool().List()
 	for _, e := range list {
 		if r := e.Result; e.Err == nil && r.Project == run.Project && r.Agent == run.Agent && r.RunID == run.RunID {
 			return true, nil
@@ -268,9 +270,9 @@ func (b *Bot) spooled(run store.Run) (bool, error) {
 // SpoolResult keeps a result that can't be stored, and says so in words for the person who reads stderr.
 func SpoolResult(cfg *config.Config, r store.Result, cause error) (string, error) {
 	if r.RunID == "" {
-		r.RunID = "spooled-" + store.NewID()
+		r.RunID = "spooled-" + pause.NewRandomID()
 	}
-	file, err := store.Spool(cfg.State, r)
+	file, err := hostlocal.Beside(cfg.State).Spool().Add(r)
 	if err != nil {
 		return status.LostText(r), errors.Join(cause, err)
 	}

@@ -302,7 +302,7 @@ func TestTenProcessesThatRecordTheThirdFailureAtOnceMakeOneTripFlagAndIncident(t
 		tripped += strings.Count(outs[n].String(), "tripped")
 	}
 	require.Equal(t, 1, tripped)
-	w.inState(func(s *store.Store) {
+	w.inState(func(s store.State) {
 		list, err := s.IncidentsOf(ctx, "odilo", 10)
 		require.NoError(t, err)
 		require.Len(t, list, 1)

@@ -125,7 +125,7 @@ func TestWhereTheSentinelIsThereNothingIsRestored(t *testing.T) {
 
 func TestIntoAnotherInstallationsDirectoryNothingIsRestored(t *testing.T) {
 	w := wiped(t)
-	theirs := store.NewID()
+	theirs := pause.NewRandomID()
 	require.NoError(t, os.WriteFile(w.sentinel(), []byte(theirs+"\n"), 0o644))
 	_, err := w.restore()
 	require.ErrorContains(t, err, "its sentinel names installation "+theirs)
@@ -161,7 +161,7 @@ func TestABareTouchResumesWhatHadAFlagAndIsGivenTheInstallationsID(t *testing.T)
 	w.touch(w.sentinel())
 	w.sweepWell()
 	require.Len(t, w.issues("closed"), 1)
-	w.inState(func(s *store.Store) { require.Equal(t, s.Installation(), strings.TrimSpace(w.read(w.sentinel()))) })
+	w.inState(func(s store.State) { require.Equal(t, s.Installation(), strings.TrimSpace(w.read(w.sentinel()))) })
 	w.must(0, "odilo", "true")
 	w.must(0, "atlas", "true")
 }

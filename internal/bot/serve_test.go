@@ -15,6 +15,7 @@ import (
 	"github.com/terraphim/adfbot/escalate/giteatest"
 	"github.com/terraphim/adfbot/internal/bot"
 	"github.com/terraphim/adfbot/internal/config"
+	"github.com/terraphim/adfbot/internal/hostlocal"
 	"github.com/terraphim/adfbot/internal/store"
 )
 
@@ -242,7 +243,7 @@ func TestAPanicInASweepDoesNotEndTheSchedule(t *testing.T) {
 		w.fail("odilo", 2)
 		r := failure("odilo")
 		r.RunID = "r"
-		_, err := store.Spool(w.cfg.State, r)
+		_, err := hostlocal.Beside(w.cfg.State).Spool().Add(r)
 		require.NoError(t, err)
 		atPoint = func(s string) {
 			if s == "tripped" && !bad {
@@ -330,7 +331,7 @@ func TestServeGoesOnWithTheStateThatIsThere(t *testing.T) {
 				_, err := d.bot.Record(ctx, r)
 				require.ErrorIs(t, err, store.ErrUnusable, "not stored where it would be lost")
 				require.False(t, d.bot.Ready(ctx).Ready)
-				_, err = store.Spool(d.cfg.State, r) // as HTTP does then
+				_, err = hostlocal.Beside(d.cfg.State).Spool().Add(r) // as HTTP does then
 				require.NoError(t, err)
 
 				d.after(2 * time.Minute)

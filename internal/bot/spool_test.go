@@ -14,8 +14,10 @@ import (
 
 	"github.com/terraphim/adfbot/escalate/incident"
 	"github.com/terraphim/adfbot/internal/bot"
+	"github.com/terraphim/adfbot/internal/hostlocal"
 	"github.com/terraphim/adfbot/internal/status"
 	"github.com/terraphim/adfbot/internal/store"
+	"github.com/terraphim/adfbot/internal/store/sqlite"
 	"github.com/terraphim/adfbot/internal/testhost"
 )
 
@@ -129,7 +131,7 @@ func TestAResultThatCantBeStoredOnAFullDiskIsSpooledInARoomKeptForIt(t *testing.
 
 // inStateFails stores something for as long as it can be.
 func (w *world) inStateFails() (err error) {
-	s, err := store.Open(ctx, w.cfg.State, store.Options{Now: w.now})
+	s, err := sqlite.Open(ctx, w.cfg.State, sqlite.Options{Now: w.now})
 	if err != nil {
 		return err
 	}
@@ -195,13 +197,12 @@ func TestAResultIsLostToNobodyWhereTheStateFailsAfterTheRun(t *testing.T) {
 func TestAResultThatIsSpooledWhileASweepLooksIsNotTakenForALostRun(t *testing.T) {
 	w := newWorld(t)
 	w.fail("atlas", 1)
-	w.inState(func(s *store.Store) {
-		run, err := s.BeginRun(ctx, store.Run{Project: "odilo", Agent: "project-meta", RunID: "r", Host: "h", Started: noon})
+	w.inState(func(s store.State) {
+		_, err := s.BeginRun(ctx, store.Run{ID: "1", Project: "odilo", Agent: "project-meta", RunID: "r", Host: "h", Started: noon})
 		require.NoError(t, err)
 		// Its sweep has looked at the spool already. Now the run ends, and its result can only be spooled.
-		_, err = store.Spool(w.cfg.State, store.Result{Project: "odilo", Agent: "project-meta", RunID: "r", Outcome: store.Success, Finished: noon})
+		_, err = hostlocal.Beside(w.cfg.State).Spool().Add(store.Result{Project: "odilo", Agent: "project-meta", RunID: "r", Outcome: store.Success, Finished: noon})
 		require.NoError(t, err)
-		s.Release(run)
 	})
 	w.with(bot.Operate, func(b *bot.Bot) {
 		n, err := b.Reap(ctx)
@@ -221,7 +222,7 @@ func TestSpooledResultsAreTakenInInTheirOrderAndGarbageIsLeftAndReported(t *test
 	w := newWorld(t)
 	w.fail("odilo", 2)
 	for n, outcome := range []string{store.Success, store.Failure} {
-		_, err := store.Spool(w.cfg.State, store.Result{Project: "odilo", Agent: "project-meta", RunID: outcome, Outcome: outcome,
+		_, err := hostlocal.Beside(w.cfg.State).Spool().Add(store.Result{Project: "odilo", Agent: "project-meta", RunID: outcome, Outcome: outcome,
 			Finished: noon.Add(time.Duration(n) * time.Second)})
 		require.NoError(t, err)
 	}
@@ -245,7 +246,7 @@ func TestASpooledResultThatContradictsTheRecordedOneIsDropped(t *testing.T) {
 	r.RunID = "r"
 	w.record(r)
 	r.Outcome = store.Success
-	_, err := store.Spool(w.cfg.State, r)
+	_, err := hostlocal.Beside(w.cfg.State).Spool().Add(r)
 	require.NoError(t, err)
 	require.Equal(t, 1, w.sweepWell().TakenIn)
 	require.Empty(t, w.spool())
@@ -259,9 +260,9 @@ func TestASpooledResultOfTheOldGenerationDoesNotCount(t *testing.T) {
 	generation := int64(0)
 	r := failure("odilo")
 	r.RunID, r.Generation = "r", &generation
-	_, err := store.Spool(w.cfg.State, r)
+	_, err := hostlocal.Beside(w.cfg.State).Spool().Add(r)
 	require.NoError(t, err)
-	w.inState(func(s *store.Store) {
+	w.inState(func(s store.State) {
 		require.NoError(t, s.SetHold(ctx, incident.Hold{Project: "odilo", Since: noon}))
 		_, err := s.Resume(ctx, "odilo", "", "", noon)
 		require.NoError(t, err)
@@ -276,7 +277,7 @@ func TestARunThatBeganOnAnUnusableStateCountsByItsStart(t *testing.T) {
 	repair := damage["corrupt"](t, w)
 	w.sh("odilo", "exit 7")
 	repair()
-	w.inState(func(s *store.Store) {
+	w.inState(func(s store.State) {
 		require.NoError(t, s.SetHold(ctx, incident.Hold{Project: "odilo", Since: noon}))
 		_, err := s.Resume(ctx, "odilo", "", "", noon.Add(time.Second))
 		require.NoError(t, err)

@@ -14,6 +14,7 @@ import (
 
 	"github.com/terraphim/adfbot/escalate/giteatest"
 	"github.com/terraphim/adfbot/internal/bot"
+	"github.com/terraphim/adfbot/internal/hostlocal"
 	"github.com/terraphim/adfbot/internal/store"
 )
 
@@ -60,7 +61,7 @@ func (w *world) timed(r store.Result) store.Result {
 func TestStatusTellsEverythingAtAGlance(t *testing.T) {
 	w := newWorld(t)
 	w.configure(statusConfig)
-	w.inState(func(s *store.Store) { // open before the first result, so that the installation is known to be random
+	w.inState(func(s store.State) { // open before the first result, so that the installation is known to be random
 		require.Len(t, s.Installation(), 32)
 	})
 	for range 3 {
@@ -88,7 +89,7 @@ func TestStatusTellsEverythingAtAGlance(t *testing.T) {
 	w.sweepWell()
 	w.pass(time.Minute)
 	w.record(w.timed(store.Result{Project: "resumed", Agent: "developer", Outcome: store.Failure, Signal: "SIGKILL", ExitCode: 137, Detail: "killed"}))
-	_, err := store.Spool(w.cfg.State, store.Result{Project: "quiet", Agent: "project-meta", RunID: "r", Outcome: store.Success, Finished: noon})
+	_, err := hostlocal.Beside(w.cfg.State).Spool().Add(store.Result{Project: "quiet", Agent: "project-meta", RunID: "r", Outcome: store.Success, Finished: noon})
 	require.NoError(t, err)
 	s := w.status()
 	for n := range s.Projects {

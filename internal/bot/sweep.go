@@ -13,8 +13,6 @@ import (
 	"github.com/terraphim/adfbot/escalate"
 	"github.com/terraphim/adfbot/internal/config"
 	"github.com/terraphim/adfbot/internal/status"
-	"github.com/terraphim/adfbot/internal/store"
-	"github.com/terraphim/adfbot/pause"
 )
 
 // pruneAtOnce keeps a sweep's share of history small; the next sweep takes the next ones.
@@ -86,8 +84,8 @@ func (b *Bot) Sweep(ctx context.Context, opt escalate.SweepOptions) (status.Swee
 		if b.rec.CheckPause() == nil {
 			b.rec.Dir().RemoveOldTemps()
 		}
-		note(b.store.KeepReady())
-		note(b.store.Tidy(ctx))
+		note(b.keepReady())
+		note(b.local.Tidy(ctx, b.store.Running))
 	}
 	for _, err := range own { // those of the reconciler are in its report
 		if s := err.Error(); !slices.Contains(rep.Errors, s) {
@@ -156,7 +154,7 @@ func planWithoutState(ctx context.Context, cfg *config.Config, env Env) (rep sta
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 	there := *cfg
 	there.State = filepath.Join(dir, "adfbot.db")
-	made, err := store.Open(ctx, there.State, store.Options{Sentinel: func() (string, error) { return sentinelID(pause.New(cfg.PauseDir)) }})
+	made, err := openState(ctx, &there, false, env.Now)
 	if err != nil {
 		return rep, err
 	}

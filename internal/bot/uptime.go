@@ -6,12 +6,12 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/terraphim/adfbot/escalate/incident"
-	"github.com/terraphim/adfbot/internal/store"
+	"github.com/terraphim/adfbot/internal/hostlocal"
 )
 
 // MachineUptime asks the machine's own clock. Where Linux does not tell, it is the zero Uptime.
 func MachineUptime() incident.Uptime {
-	boot, err := store.BootID()
+	boot, err := hostlocal.BootID()
 	var ts unix.Timespec
 	if err != nil || unix.ClockGettime(unix.CLOCK_BOOTTIME, &ts) != nil {
 		return incident.Uptime{}

@@ -12,6 +12,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/terraphim/adfbot/internal/hostlocal"
 	"github.com/terraphim/adfbot/internal/store"
 	"github.com/terraphim/adfbot/internal/text"
 )
@@ -47,7 +48,7 @@ func (c *Client) keep(r store.Result) (string, error) {
 		}
 		if err == nil {
 			var file string
-			if file, err = store.SpoolIn(dir, r); err == nil {
+			if file, err = hostlocal.Spool(dir).Add(r); err == nil {
 				return file, nil
 			}
 		}
@@ -72,13 +73,14 @@ func checkOwn(dir string) error {
 
 // sendKept sends the kept results, the oldest first of each directory. It also removes what a killed process has left half-written.
 func (c *Client) sendKept(ctx context.Context, m *messages) {
-	var kept []store.Spooled
+	var kept []hostlocal.Spooled
 	for _, dir := range c.spools {
 		if checkOwn(dir) != nil {
 			continue
 		}
-		_ = store.TidySpool(dir) // what cannot be removed only takes space
-		list, _ := store.SpooledIn(dir)
+		spool := hostlocal.Spool(dir)
+		_ = spool.Tidy() // what cannot be removed only takes space
+		list, _ := spool.List()
 		kept = append(kept, list...)
 	}
 	ctx, cancel := context.WithTimeout(ctx, keptTimeout)

@@ -1,6 +1,8 @@
 package hostlocal
 
 import (
+	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -11,9 +13,54 @@ import (
 // into the directory, and a link could lead to a file that only the bot or root may write.
 const noLink = syscall.O_NOFOLLOW | syscall.O_NONBLOCK
 
-// inherit gives a new file the owner and group of its directory, and the group the rights that it has on the directory.
-// Then a command that root or another member of the group runs does not lock the others out. What this user may not change
-// stays as it is; `adfbot check` reports it.
+// MakeDirs creates a directory and its missing parents. Each takes the owner, group and rights of the one above.
+func MakeDirs(dir string) error {
+	if _, err := os.Stat(dir); err == nil || !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	if err := MakeDirs(filepath.Dir(dir)); err != nil {
+		return err
+	}
+	return makeDir(dir)
+}
+
+func makeDir(dir string) error {
+	err := os.Mkdir(dir, 0o700)
+	if errors.Is(err, fs.ErrExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if f, err := os.OpenFile(dir, os.O_RDONLY|noLink, 0); err == nil {
+		inherit(f)
+		_ = f.Close()
+	}
+	return nil
+}
+
+// CreateFile creates an empty file, with the owner, group and rights of its directory, if nothing has its name.
+func CreateFile(path string) error {
+	err := createFile(path, nil)
+	if errors.Is(err, fs.ErrExist) {
+		return nil
+	}
+	return err
+}
+
+func createFile(path string, content []byte) error {
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	inherit(f)
+	_, err = f.Write(content)
+	return errors.Join(err, f.Close())
+}
+
+// inherit gives a new file or directory the owner and group of its directory, and the group the rights that it has on the
+// directory. Then a command that root or another member of the group runs does not lock the others out. What this user may
+// not change stays as it is; `adfbot check` reports it.
 func inherit(f *os.File) {
 	parent, err := os.Stat(filepath.Dir(f.Name()))
 	if err != nil {
@@ -26,12 +73,67 @@ func inherit(f *os.File) {
 	if err != nil {
 		return
 	}
-	mode := info.Mode().Perm() & 0o700
-	if parent.Mode().Perm()&0o020 != 0 {
-		mode |= mode >> 3
-	}
+	mode := groupMode(info.Mode().Perm()&0o700, parent)
 	if info.IsDir() {
 		mode |= parent.Mode() & fs.ModeSetgid
 	}
 	_ = f.Chmod(mode)
+}
+
+// groupMode adds the owner's rights for the group, if the group may write the directory.
+func groupMode(owner fs.FileMode, dir fs.FileInfo) fs.FileMode {
+	if dir.Mode().Perm()&0o020 != 0 {
+		return owner | owner>>3
+	}
+	return owner
+}
+
+// openRegular opens a file that has to be a regular one, and no link to one.
+func openRegular(path string, flag int) (*os.File, error) {
+	f, err := os.OpenFile(path, flag|noLink, 0)
+	if err != nil {
+		return nil, err
+	}
+	info, err := f.Stat()
+	if err == nil && !info.Mode().IsRegular() {
+		err = fmt.Errorf("%s is no regular file", path)
+	}
+	if err != nil {
+		_ = f.Close()
+		return nil, err
+	}
+	return f, nil
+}
+
+// openFolder opens a directory beside a state, or one like it, unless a link was put in its place or in that of its parent.
+func openFolder(path string) (*os.Root, error) {
+	parent := filepath.Dir(path)
+	around, err := os.OpenRoot(filepath.Dir(parent))
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = around.Close() }()
+	folder, err := around.OpenRoot(filepath.Join(filepath.Base(parent), filepath.Base(path)))
+	if err != nil {
+		return nil, fmt.Errorf("open %s, which has to be a directory and no link: %w", path, err)
+	}
+	return folder, nil
+}
+
+// removeFile removes a file that may be gone already.
+func removeFile(path string) error { return ifThere(os.Remove(path)) }
+
+func ifThere(err error) error {
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return err
+}
+
+func syncDir(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
 }

@@ -2,6 +2,7 @@ package hostlocal_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -56,6 +57,21 @@ var tasks = map[string]func(dir, arg string) error{
 	"upgrade": func(dir, _ string) error {
 		waitForParent()
 		return hostlocal.NewLocks(dir).Upgrade(ctx, time.Minute)
+	},
+	"run": func(dir, id string) error {
+		_, err := hostlocal.Beside(dir).LockRun(id)
+		return hang(err)
+	},
+	"spool": func(dir, id string) error {
+		syscall.Umask(0o077)
+		spool := hostlocal.Beside(dir).Spool()
+		_, err := spool.Add(spooledResult(id, noon))
+		list, err2 := spool.List()
+		err = errors.Join(err, err2)
+		for _, e := range list {
+			err = errors.Join(err, e.Err)
+		}
+		return err
 	},
 	"wait": func(string, string) error {
 		waitForParent()

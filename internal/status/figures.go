@@ -60,7 +60,7 @@ func (r *Reader) Figures(ctx context.Context) (Figures, error) {
 		}
 		f.Projects = append(f.Projects, ProjectFigures{ID: id, Paused: p.Paused, Failures: stored.Breaker.Failures, Ignored: stored.Ignored})
 	}
-	spooled, err := r.from.State.Spooled()
+	spooled, err := r.from.Spool.List()
 	if err != nil {
 		return f, err
 	}

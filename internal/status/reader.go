@@ -9,6 +9,7 @@ import (
 	"github.com/terraphim/adfbot/escalate"
 	"github.com/terraphim/adfbot/escalate/incident"
 	"github.com/terraphim/adfbot/internal/config"
+	"github.com/terraphim/adfbot/internal/hostlocal"
 	"github.com/terraphim/adfbot/internal/redact"
 	"github.com/terraphim/adfbot/internal/store"
 )
@@ -19,7 +20,8 @@ type Reader struct{ from Sources }
 // Sources are what a [Reader] reads.
 type Sources struct {
 	Config     *config.Config
-	State      State
+	State      store.State
+	Spool      hostlocal.Spool
 	Reconciler *escalate.Reconciler // for the pause flags, and why Gitea can't be asked
 	Redactor   *redact.Redactor     // for what is shown in Gitea
 	Now        func() time.Time
@@ -28,54 +30,6 @@ type Sources struct {
 
 // NewReader returns a reader of s.
 func NewReader(s Sources) *Reader { return &Reader{s} }
-
-// State is the part of the state that is shown. [store.Store] is one.
-type State interface {
-	IncidentReader
-	ResultReader
-	ResultCounter
-	MetaReader
-	StateFile
-}
-
-// IncidentReader reads incidents and holds.
-type IncidentReader interface {
-	Unsettled(ctx context.Context, project string) ([]incident.Incident, error)
-	IncidentsOf(ctx context.Context, project string, most int) ([]incident.Incident, error)
-	IncidentPage(ctx context.Context, f store.IncidentFilter) ([]incident.Incident, error)
-	Hold(ctx context.Context, project string) (*incident.Hold, error)
-	Holds(ctx context.Context) ([]incident.Hold, error)
-}
-
-// ResultReader reads results, and the runs that will have one.
-type ResultReader interface {
-	Project(ctx context.Context, id string) (store.Project, error)
-	Runs(ctx context.Context, project string, most int) ([]store.HistoryRun, error)
-	History(ctx context.Context, project string, most int) ([]store.HistoryRun, error)
-	Running(ctx context.Context) ([]store.Run, error)
-	Spooled() ([]store.Spooled, error)
-}
-
-// ResultCounter counts results by their positions.
-type ResultCounter interface {
-	LastResult(ctx context.Context) (int64, error)
-	CountSince(ctx context.Context, after int64, most int) ([]store.OutcomeCount, int64, error)
-}
-
-// MetaReader reads what the bot keeps about itself.
-type MetaReader interface {
-	Meta(ctx context.Context, key string) (string, error)
-	FlagsWritten(ctx context.Context) (bool, error)
-	Operators(ctx context.Context, server string) ([]incident.Operator, error)
-}
-
-// StateFile is the file of a state.
-type StateFile interface {
-	Path() string
-	File() os.FileInfo
-	Installation() string
-	Writable(ctx context.Context) error
-}
 
 // Knows reports whether the state or the pause directory holds something unfinished of a project, which may have left the
 // configuration.

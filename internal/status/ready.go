@@ -11,7 +11,7 @@ import (
 	"strconv"
 	"syscall"
 
-	"github.com/terraphim/adfbot/internal/store"
+	"github.com/terraphim/adfbot/internal/hostlocal"
 	"github.com/terraphim/adfbot/internal/text"
 )
 
@@ -60,7 +60,7 @@ func (r *Reader) Ready(ctx context.Context) Readiness {
 			ready.Warnings = append(ready.Warnings, "last sweep: "+e)
 		}
 	}
-	if spooled, err := r.from.State.Spooled(); err != nil {
+	if spooled, err := r.from.Spool.List(); err != nil {
 		ready.Warnings = append(ready.Warnings, err.Error())
 	} else if len(spooled) > 0 {
 		ready.Warnings = append(ready.Warnings,
@@ -74,7 +74,7 @@ func (r *Reader) pauseDirWritable(ctx context.Context) error {
 		return r.Explain(ctx, err)
 	}
 	path := r.from.Reconciler.Dir().Path()
-	if why := cmp.Or(NotWritable(path), store.DiskProblem(path, 1)); why != "" {
+	if why := cmp.Or(NotWritable(path), hostlocal.DiskProblem(path, 1)); why != "" {
 		return errors.New(path + ": " + why)
 	}
 	return nil

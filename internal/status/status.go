@@ -125,7 +125,7 @@ func (r *Reader) addOverall(ctx context.Context, s *Status) error {
 		s.Problems = append(s.Problems, off.Error())
 	}
 	s.Problems = append(s.Problems, r.operatorProblems(ctx)...)
-	spooled, err := r.from.State.Spooled()
+	spooled, err := r.from.Spool.List()
 	if err != nil {
 		return err
 	}

@@ -14,7 +14,7 @@ import (
 	"github.com/terraphim/adfbot/escalate/giteatest"
 	"github.com/terraphim/adfbot/escalate/incident"
 	"github.com/terraphim/adfbot/escalate/tracker"
-	"github.com/terraphim/adfbot/internal/store"
+	"github.com/terraphim/adfbot/internal/store/sqlite"
 )
 
 func TestOpenAPI(t *testing.T) {
@@ -151,7 +151,7 @@ func TestPauseAndResume(t *testing.T) {
 func TestAcknowledgedIncident(t *testing.T) {
 	s := newStation(t).described()
 	v := s.result(`{"project":"digital-twins","exit_code":1}`)
-	st, err := store.Open(t.Context(), s.path("state/adfbot.db"), store.Options{})
+	st, err := sqlite.Open(t.Context(), s.path("state/adfbot.db"), sqlite.Options{})
 	require.NoError(t, err)
 	at := time.Date(2026, 11, 23, 7, 5, 0, 0, time.UTC)
 	_, err = st.Change(t.Context(), v.Incident.ID, func(i *incident.Incident) { i.Ack = &incident.Ack{By: tracker.Account{ID: 7, Login: "mira"}, At: at} })

@@ -25,6 +25,7 @@ import (
 	"github.com/terraphim/adfbot/internal/store"
 	"github.com/terraphim/adfbot/internal/testhost"
 	"github.com/terraphim/adfbot/internal/yardstick"
+	"github.com/terraphim/adfbot/pause"
 )
 
 // besideEvery is how often the process beside the daemon records: far more often than a cron does.
@@ -46,7 +47,7 @@ func recordBeside(testhost.Self) int {
 		if err != nil {
 			panic(err)
 		}
-		_, err = b.Record(ctx, store.Result{Project: "quiet", Agent: "project-meta", Outcome: store.Success, RunID: store.NewID()})
+		_, err = b.Record(ctx, store.Result{Project: "quiet", Agent: "project-meta", Outcome: store.Success, RunID: pause.NewRandomID()})
 		if err := errors.Join(err, b.Close()); err != nil {
 			panic(err)
 		}

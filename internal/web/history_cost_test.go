@@ -14,6 +14,7 @@ import (
 
 	"github.com/terraphim/adfbot/internal/store"
 	"github.com/terraphim/adfbot/internal/yardstick"
+	"github.com/terraphim/adfbot/pause"
 )
 
 // historyEnv sets how many results a long history has, for a short run. 10,000,000 take about 2 GB in $TMPDIR.
@@ -86,7 +87,7 @@ func BenchmarkCostOfALongHistory(b *testing.B) {
 	}{
 		{"record", func(s *station) {
 			for n := range 250 { // enough for a checkpoint
-				r := store.Result{Project: fmt.Sprint("p", n%50), Agent: "project-meta", Outcome: store.Success, RunID: store.NewID()}
+				r := store.Result{Project: fmt.Sprint("p", n%50), Agent: "project-meta", Outcome: store.Success, RunID: pause.NewRandomID()}
 				if _, err := s.bot.Record(ctx, r); err != nil {
 					b.Fatal(err)
 				}

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/terraphim/adfbot/internal/config"
+	"github.com/terraphim/adfbot/internal/hostlocal"
 	"github.com/terraphim/adfbot/internal/store"
 	"github.com/terraphim/adfbot/pause"
 )
@@ -66,7 +67,7 @@ func (s *Server) fail(w http.ResponseWriter, r *request, err error) {
 		return
 	}
 	s.log.Error("http", "method", r.Method, "path", r.URL.Path, "err", err)
-	_, locked := errors.AsType[*store.LockedError](err)
+	_, locked := errors.AsType[*hostlocal.LockTimeoutError](err)
 	switch {
 	case locked, errors.Is(err, store.ErrUnusable), s.base.Err() != nil:
 		unavailable(w, "State not usable", "%v", err).write(w)

@@ -12,6 +12,7 @@ import (
 	"github.com/terraphim/adfbot/escalate/incident"
 	"github.com/terraphim/adfbot/internal/bot"
 	"github.com/terraphim/adfbot/internal/config"
+	"github.com/terraphim/adfbot/internal/hostlocal"
 	"github.com/terraphim/adfbot/internal/redact"
 	"github.com/terraphim/adfbot/internal/status"
 	"github.com/terraphim/adfbot/internal/store"
@@ -61,9 +62,9 @@ func (s *Server) postResult(w http.ResponseWriter, r *request) error {
 // another run id. If even that fails, the client has to send it again.
 func (s *Server) spool(w http.ResponseWriter, state string, res store.Result, cause error) error {
 	if res.RunID == "" {
-		res.RunID = "spooled-" + store.NewID()
+		res.RunID = "spooled-" + pause.NewRandomID()
 	}
-	file, err := store.Spool(state, res)
+	file, err := hostlocal.Beside(state).Spool().Add(res)
 	if err != nil {
 		err = errors.Join(cause, err)
 		s.log.Error("a result could be neither recorded nor spooled", "project", res.Project, "agent", res.Agent, "run_id", res.RunID,

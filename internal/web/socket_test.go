@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/terraphim/adfbot/internal/client"
+	"github.com/terraphim/adfbot/internal/hostlocal"
 	"github.com/terraphim/adfbot/internal/status"
 	"github.com/terraphim/adfbot/internal/store"
 )
@@ -155,7 +156,7 @@ func TestKeptResultsNeverAccepted(t *testing.T) {
 	s.result(`{"project":"odilo","exit_code":0,"run_id":"one"}`)
 	require.NoError(t, os.MkdirAll(spool, 0o700))
 	for _, r := range []store.Result{resultOf("odilo", "one"), {Project: "odilo", Agent: "project-meta", RunID: "two", Outcome: store.Failure, ExitCode: 300}} {
-		_, err := store.SpoolIn(spool, r)
+		_, err := hostlocal.Spool(spool).Add(r)
 		require.NoError(t, err)
 	}
 	require.NoError(t, os.WriteFile(filepath.Join(spool, "broken.json"), []byte("{"), 0o600))
@@ -208,7 +209,7 @@ func TestKeptResultFromTheFuture(t *testing.T) {
 	c, spool := clientOf(t, socket)
 	tomorrow := resultOf("odilo", "one")
 	tomorrow.Started, tomorrow.Finished = tomorrow.Started.Add(24*time.Hour), tomorrow.Finished.Add(24*time.Hour)
-	_, err := store.SpoolIn(spool, tomorrow)
+	_, err := hostlocal.Spool(spool).Add(tomorrow)
 	require.NoError(t, err)
 	require.NoError(t, os.Chmod(spool, 0o700))
 	d := c.Report(t.Context(), resultOf("odilo", "two"))

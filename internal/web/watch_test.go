@@ -16,6 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/terraphim/adfbot/internal/bot"
+	"github.com/terraphim/adfbot/internal/hostlocal"
 	"github.com/terraphim/adfbot/internal/status"
 	"github.com/terraphim/adfbot/internal/store"
 	"github.com/terraphim/adfbot/pause"
@@ -109,7 +110,7 @@ func TestReadyWarnings(t *testing.T) {
 	require.Contains(t, strings.Join(r.Warnings, "\n"), "401")
 	require.Equal(t, "1", d.series()[`adfbot_gitea_requests_total{code="401",operation="create_issue"}`])
 
-	_, err := store.Spool(d.cfg.State, store.Result{Project: "odilo", Agent: "project-meta", RunID: "r", Outcome: store.Success})
+	_, err := hostlocal.Beside(d.cfg.State).Spool().Add(store.Result{Project: "odilo", Agent: "project-meta", RunID: "r", Outcome: store.Success})
 	require.NoError(t, err)
 	_, r = d.ready()
 	require.Contains(t, strings.Join(r.Warnings, "\n"), "1 result still in the spool")

@@ -27,6 +27,7 @@ import (
 	"github.com/terraphim/adfbot/escalate/tracker"
 	"github.com/terraphim/adfbot/internal/bot"
 	"github.com/terraphim/adfbot/internal/store"
+	"github.com/terraphim/adfbot/internal/store/sqlite"
 	"github.com/terraphim/adfbot/pause"
 )
 
@@ -77,11 +78,11 @@ func hooked(t *testing.T, edits ...string) (*station, *swept) {
 	t.Helper()
 	s := newStation(t, append([]string{"http:\n", "operators: [alex]\nhttp:\n  webhook_secret_file: DIR/hook-secret\n"}, edits...)...)
 	require.NoError(t, os.WriteFile(s.path("hook-secret"), []byte(hookSecret+"\n"), 0o600))
-	st, err := store.Open(t.Context(), s.path("state/adfbot.db"), store.Options{})
+	st, err := sqlite.Open(t.Context(), s.path("state/adfbot.db"), sqlite.Options{})
 	require.NoError(t, err)
 	defer st.Close()
 	require.NoError(t, st.AddAccount(t.Context(), stationGitea, tracker.Account{ID: 2, Login: "adf-bot"}))
-	_, err = st.Insert(t.Context(), incident.Incident{ID: store.NewID(), Project: "odilo", Seq: 1, Opened: time.Now(), Issue: tracker.IssueRef{
+	_, err = st.Insert(t.Context(), incident.Incident{ID: pause.NewRandomID(), Project: "odilo", Seq: 1, Opened: time.Now(), Issue: tracker.IssueRef{
 		Repo: tracker.Repo{Server: stationGitea, Owner: "terraphim", Name: "rec"}, ID: 421, Number: 1}})
 	require.NoError(t, err)
 	w := &swept{}

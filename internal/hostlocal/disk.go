@@ -1,0 +1,37 @@
+package hostlocal
+
+import (
+	"errors"
+	"fmt"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/terraphim/adfbot/internal/store"
+)
+
+// LeastRoom is how many bytes must be free on a disk to store a result with its output.
+const LeastRoom = 64 << 10
+
+// DiskProblem returns why nothing can be written to a directory's disk, without writing to it: it is read-only, fails, or
+// has fewer than least bytes or no inodes left. It returns "" if there is no problem or none can be found.
+func DiskProblem(dir string, least uint64) string {
+	var fs unix.Statfs_t
+	statErr := unix.Statfs(dir, &fs)
+	// After an error Linux stops all writing, and refuses a sync. The flags of the mount do not always say so.
+	syncErr := syncDir(dir)
+	switch {
+	case statErr == nil && fs.Flags&unix.ST_RDONLY != 0, errors.Is(syncErr, unix.EROFS):
+		return store.MountedReadOnly
+	case errors.Is(syncErr, unix.EIO):
+		return fmt.Sprintf("the disk fails: %v; see `dmesg`", syncErr)
+	case statErr != nil:
+		return ""
+	}
+	switch free := fs.Bavail * uint64(fs.Bsize); {
+	case fs.Blocks > 0 && free < least:
+		return fmt.Sprintf("the disk is full: make room (%d bytes are free)", free)
+	case fs.Files > 0 && fs.Ffree == 0:
+		return "the disk is full: make room (it has no inodes left, see `df -i`: remove some files)"
+	}
+	return ""
+}

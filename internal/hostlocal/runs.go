@@ -1,0 +1,81 @@
+package hostlocal
+
+import (
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+
+	"github.com/terraphim/adfbot/internal/store"
+)
+
+const runSuffix = ".lock"
+
+// LockRun creates and locks the file of a run, which shows other processes that this one lives. release removes the file and
+// unlocks it; it is called once the result of the run is recorded or spooled.
+func (d *Dir) LockRun(id string) (release func(), err error) {
+	unlock, err := lockRun(d.runPath(id))
+	if err != nil {
+		return nil, store.FileError(d.path, err)
+	}
+	return func() { d.RemoveRun(id); unlock() }, nil
+}
+
+// RemoveRun removes the file of a run that is gone.
+func (d *Dir) RemoveRun(id string) { _ = os.Remove(d.runPath(id)) }
+
+func (d *Dir) runPath(id string) string { return filepath.Join(d.folder("runs"), id+runSuffix) }
+
+// lockRun locks the file of a run, and creates it if it is missing. It does not wait.
+func lockRun(path string) (unlock func(), err error) {
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR|noLink, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	inherit(f)
+	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+		_ = f.Close()
+		return nil, &fs.PathError{Op: "lock", Path: path, Err: err}
+	}
+	return func() { _ = f.Close() }, nil
+}
+
+// Gone reports whether a run can have no result any more, because both the process that would record it and the process of
+// its command are gone. The lock shows that across containers too, where process ids mean nothing.
+func (d *Dir) Gone(r store.Run) bool {
+	unlock, err := lockRun(d.runPath(r.ID))
+	if err != nil {
+		return false
+	}
+	defer unlock()
+	start, err := ProcessStart(r.ChildPID)
+	return err != nil || start != r.ChildStart
+}
+
+// ProcessStart returns what distinguishes a process that lives from a later one with the same pid: the boot id of the
+// machine and the start time of the process, field 22 of /proc/<pid>/stat in proc(5).
+func ProcessStart(pid int) (string, error) {
+	if pid <= 0 {
+		return "", os.ErrNotExist
+	}
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return "", err
+	}
+	// The name, in parentheses, may hold anything.
+	_, rest, _ := strings.Cut(string(b[strings.LastIndexByte(string(b), ')')+1:]), " ")
+	fields := strings.Fields(rest)
+	if len(fields) < 20 || fields[0] == "Z" {
+		return "", os.ErrNotExist
+	}
+	boot, _ := BootID()
+	return boot + "/" + fields[19], nil
+}
+
+// BootID returns the id of this boot of the machine.
+func BootID() (string, error) {
+	id, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
+	return strings.TrimSpace(string(id)), err
+}

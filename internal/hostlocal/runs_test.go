@@ -1,0 +1,135 @@
+package hostlocal_test
+
+import (
+	"context"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/terraphim/adfbot/internal/hostlocal"
+	"github.com/terraphim/adfbot/internal/store"
+	"github.com/terraphim/adfbot/internal/testhost"
+)
+
+func TestLockRun(t *testing.T) {
+	d, path := newDir(t)
+	release, err := d.LockRun("1")
+	require.NoError(t, err)
+	require.False(t, d.Gone(store.Run{ID: "1"}), "its process is here")
+	_, err = d.LockRun("1")
+	require.Error(t, err)
+	release()
+	require.Empty(t, names(t, filepath.Join(path, "runs")))
+	require.True(t, d.Gone(store.Run{ID: "1"}))
+}
+
+func TestGoneWhenKilled(t *testing.T) {
+	d, path := newDir(t)
+	_, kill := start(t, "run", stateOf(path), "1")
+	require.False(t, d.Gone(store.Run{ID: "1"}))
+	kill()
+	require.True(t, d.Gone(store.Run{ID: "1"}))
+	d.RemoveRun("1")
+	require.Empty(t, names(t, filepath.Join(path, "runs")))
+}
+
+// stateOf is the state beside which a directory is.
+func stateOf(path string) string { return path[:len(path)-len(".d")] }
+
+func TestNotGoneWhileTheCommandLives(t *testing.T) {
+	d, _ := newDir(t)
+	cmd := exec.Command("sleep", "60")
+	require.NoError(t, cmd.Start())
+	t.Cleanup(func() { _, _ = cmd.Process.Kill(), cmd.Wait() })
+	start, err := hostlocal.ProcessStart(cmd.Process.Pid)
+	require.NoError(t, err)
+	r := store.Run{ID: "1", ChildPID: cmd.Process.Pid, ChildStart: start}
+	require.False(t, d.Gone(r), "adfbot alone was killed; the command goes on")
+	reused := r
+	reused.ChildStart = "another-boot/12345"
+	require.True(t, d.Gone(reused), "a later process with the same pid is not the command")
+	require.NoError(t, cmd.Process.Kill())
+	require.NoError(t, testhost.WaitGone(cmd.Process.Pid))
+	require.True(t, d.Gone(r), "a zombie does not live")
+}
+
+func TestProcessStart(t *testing.T) {
+	one, err := hostlocal.ProcessStart(os.Getpid())
+	require.NoError(t, err)
+	again, err := hostlocal.ProcessStart(os.Getpid())
+	require.NoError(t, err)
+	require.Equal(t, one, again)
+	for _, pid := range []int{0, -1, 0x3fffffff} {
+		_, err := hostlocal.ProcessStart(pid)
+		require.ErrorIs(t, err, os.ErrNotExist, pid)
+	}
+}
+
+// oldFile writes a file of a certain age.
+func oldFile(t *testing.T, path string, age time.Duration) string {
+	t.Helper()
+	require.NoError(t, os.WriteFile(path, []byte("1\n"), 0o600))
+	makeOld(t, path, age)
+	return path
+}
+
+func makeOld(t *testing.T, path string, age time.Duration) {
+	t.Helper()
+	at := time.Now().Add(-age)
+	require.NoError(t, os.Chtimes(path, at, at))
+}
+
+func TestTidy(t *testing.T) {
+	d, path := newDir(t)
+	file := func(name string, age time.Duration) string { return oldFile(t, filepath.Join(path, name), age) }
+	release, err := d.LockRun("alive")
+	require.NoError(t, err)
+	alive := filepath.Join(path, "runs", "alive.lock")
+	makeOld(t, alive, 2*time.Hour)
+	gone := []string{file("runs/0a.lock", 2*time.Hour), file("spool/0b.tmp", 2*time.Hour), file("spool/.tmp-0f", 2*time.Hour)}
+	stay := []string{alive, file("runs/known.lock", 2*time.Hour), file("runs/0c.lock", time.Minute), file("spool/0d.tmp", time.Minute),
+		file("spool/.tmp-0e", time.Minute), file("spool/0e.json", 2*time.Hour)}
+	require.NoError(t, d.Tidy(ctx, running(store.Run{ID: "known"})))
+	for _, path := range gone {
+		require.NoFileExists(t, path)
+	}
+	for _, path := range stay {
+		require.FileExists(t, path)
+	}
+	release()
+	require.NoFileExists(t, alive)
+}
+
+func TestTidyAsksOnlyIfNeeded(t *testing.T) {
+	d, path := newDir(t)
+	refuse := func(context.Context) ([]store.Run, error) { return nil, os.ErrClosed }
+	require.NoError(t, d.Tidy(ctx, refuse))
+	left := oldFile(t, filepath.Join(path, "runs", "1.lock"), 2*time.Hour)
+	require.ErrorIs(t, d.Tidy(ctx, refuse), os.ErrClosed)
+	require.FileExists(t, left)
+}
+
+// Whoever is in the group may put a link in the place of a directory.
+func TestTidyFollowsNoLink(t *testing.T) {
+	d, path := newDir(t)
+	elsewhere := t.TempDir()
+	for folder, name := range map[string]string{"runs": "index.lock", "spool": "draft.tmp"} {
+		mine := oldFile(t, filepath.Join(elsewhere, name), 2*time.Hour)
+		ours := filepath.Join(path, folder)
+		require.NoError(t, os.Rename(ours, ours+".away"))
+		require.NoError(t, os.Symlink(elsewhere, ours))
+		require.ErrorContains(t, d.Tidy(ctx, running()), folder)
+		require.FileExists(t, mine)
+		require.NoError(t, os.Remove(ours))
+		require.NoError(t, os.Rename(ours+".away", ours))
+	}
+	require.NoError(t, d.Tidy(ctx, running()))
+}
+
+func running(runs ...store.Run) func(context.Context) ([]store.Run, error) {
+	return func(context.Context) ([]store.Run, error) { return runs, nil }
+}

@@ -1,0 +1,208 @@
+package hostlocal
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/terraphim/adfbot/internal/store"
+	"github.com/terraphim/adfbot/pause"
+)
+
+// Spool is the path of a directory of results that wait to be recorded, each a JSON file.
+type Spool string
+
+// A full disk takes no new file, so the spool has reserves: files of reserveSize bytes that can be overwritten in place. Most
+// results are a few hundred bytes and the output of a failed run; of the output the end is kept, as far as it fits.
+const (
+	reserveSize  = 4 << 10
+	reserves     = 64
+	spoolSuffix  = ".json"
+	readySuffix  = ".ready" // a reserve
+	tempSuffix   = ".tmp"   // a reserve that is being overwritten, and any unfinished file of an earlier version
+	spoolMaxSize = 1 << 20
+)
+
+// Add writes a result to the spool, creates the directory if it is missing, and returns the file. The state need not be
+// usable. The result must have a run id, so that recording it twice changes nothing.
+func (s Spool) Add(r store.Result) (file string, err error) {
+	if r.RunID == "" {
+		return "", errors.New("a result without a run id can't be spooled")
+	}
+	r.Run = "" // the run is ended by whoever finds it gone
+	doc, err := json.Marshal(r)
+	if err != nil {
+		return "", err
+	}
+	if file, err = s.write(doc); err == nil {
+		return file, nil
+	}
+	if file, err2 := s.fillReserve(doc, r); err2 == nil {
+		return file, nil
+	}
+	return "", fmt.Errorf("spooling the result: %w", err)
+}
+
+func (s Spool) write(doc []byte) (string, error) {
+	if err := MakeDirs(string(s)); err != nil {
+		return "", err
+	}
+	folder, err := os.OpenRoot(string(s))
+	if err != nil {
+		return "", err
+	}
+	defer func() { _ = folder.Close() }()
+	info, err := folder.Stat(".")
+	if err != nil {
+		return "", err
+	}
+	name := pause.NewRandomID() + spoolSuffix
+	return filepath.Join(string(s), name), pause.WriteFileDurable(folder, name, doc, groupMode(0o600, info))
+}
+
+// fillReserve overwrites a reserve with a result.
+func (s Spool) fillReserve(doc []byte, r store.Result) (string, error) {
+	for len(doc) > reserveSize {
+		if r.Output == "" {
+			return "", errors.New("the result is too large")
+		}
+		// It is masked and cleaned already, so a part of it shows nothing that the whole does not.
+		r.Output = strings.ToValidUTF8(r.Output[(len(r.Output)+1)/2:], "")
+		var err error
+		if doc, err = json.Marshal(r); err != nil {
+			return "", err
+		}
+	}
+	doc = append(doc, bytes.Repeat([]byte(" "), reserveSize-len(doc))...)
+	ready, err := s.glob(readySuffix)
+	if err != nil {
+		return "", err
+	}
+	for _, from := range ready {
+		// A shorter one was not finished, and would need room now. A link is not ours.
+		if info, err := os.Lstat(from); err != nil || !info.Mode().IsRegular() || info.Size() < reserveSize {
+			continue
+		}
+		mine := filepath.Join(string(s), pause.NewRandomID())
+		now := time.Now()
+		_ = os.Chtimes(from, now, now) // Tidy would take the old file for one that was left behind
+		if os.Rename(from, mine+tempSuffix) != nil {
+			continue // another process was faster
+		}
+		if err := overwrite(mine+tempSuffix, doc); err != nil {
+			_ = os.Remove(mine + tempSuffix)
+			continue
+		}
+		return mine + spoolSuffix, errors.Join(os.Rename(mine+tempSuffix, mine+spoolSuffix), syncDir(string(s)))
+	}
+	return "", syscall.ENOSPC
+}
+
+func overwrite(path string, content []byte) error {
+	f, err := openRegular(path, os.O_WRONLY)
+	if err != nil {
+		return err
+	}
+	_, err = f.WriteAt(content, 0)
+	return errors.Join(err, f.Sync(), f.Close())
+}
+
+func (s Spool) glob(suffix string) ([]string, error) {
+	return filepath.Glob(filepath.Join(string(s), "*"+suffix))
+}
+
+// keepReady creates the reserves that are missing.
+func (s Spool) keepReady() error {
+	for n := range reserves {
+		name := filepath.Join(string(s), fmt.Sprintf("reserve-%d%s", n, readySuffix))
+		if info, err := os.Lstat(name); err == nil && info.Mode().IsRegular() && info.Size() == reserveSize {
+			continue
+		}
+		err := removeFile(name)
+		if err == nil {
+			err = createFile(name, bytes.Repeat([]byte(" "), reserveSize))
+		}
+		if err != nil {
+			_ = os.Remove(name)
+			return err
+		}
+	}
+	return nil
+}
+
+// Spooled is a result in a spool.
+type Spooled struct {
+	File   string
+	Result store.Result
+	Err    error // why the file can't be read as a result; it stays where it is
+}
+
+// List returns the results in the order in which their runs ended; none if the directory is missing.
+func (s Spool) List() ([]Spooled, error) {
+	files, err := s.glob(spoolSuffix)
+	if err != nil {
+		return nil, err
+	}
+	var out []Spooled
+	for _, file := range files {
+		e := Spooled{File: file}
+		if e.Result, e.Err = readSpooled(file); !errors.Is(e.Err, os.ErrNotExist) { // else another process has just recorded it
+			out = append(out, e)
+		}
+	}
+	slices.SortStableFunc(out, func(a, b Spooled) int {
+		if c := a.Result.Finished.Compare(b.Result.Finished); c != 0 {
+			return c
+		}
+		return strings.Compare(a.File, b.File)
+	})
+	return out, nil
+}
+
+func readSpooled(file string) (store.Result, error) {
+	f, err := openRegular(file, os.O_RDONLY)
+	if err != nil {
+		return store.Result{}, err
+	}
+	defer func() { _ = f.Close() }()
+	doc, err := io.ReadAll(io.LimitReader(f, spoolMaxSize+1))
+	if err == nil && len(doc) > spoolMaxSize {
+		err = errors.New("it is too large for a result")
+	}
+	if err != nil {
+		return store.Result{}, err
+	}
+	return parseSpooled(doc)
+}
+
+// parseSpooled reads a result, and refuses what [Spool.Add] never writes: once recorded, it could count as a failure.
+func parseSpooled(doc []byte) (store.Result, error) {
+	var r store.Result
+	if err := json.Unmarshal(doc, &r); err != nil {
+		return r, err
+	}
+	if err := pause.CheckID(r.Project); err != nil {
+		return r, fmt.Errorf("project: %w", err)
+	}
+	if err := pause.CheckID(r.Agent); err != nil {
+		return r, fmt.Errorf("agent: %w", err)
+	}
+	switch {
+	case r.RunID == "":
+		return r, errors.New("it has no run id")
+	case r.Outcome != store.Success && r.Outcome != store.Failure && r.Outcome != store.Ignored:
+		return r, fmt.Errorf("unknown outcome %q", r.Outcome)
+	}
+	return r, nil
+}
+
+// Remove removes the file after the result was recorded.
+func (e Spooled) Remove() error { return removeFile(e.File) }

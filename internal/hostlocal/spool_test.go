@@ -1,0 +1,240 @@
+package hostlocal_test
+
+import (
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+	"unicode/utf8"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/terraphim/adfbot/internal/hostlocal"
+	"github.com/terraphim/adfbot/internal/store"
+	"github.com/terraphim/adfbot/internal/testhost"
+)
+
+func spooledResult(runID string, finished time.Time) store.Result {
+	return store.Result{Project: "odilo", Agent: "project-meta", RunID: runID, Outcome: store.Failure, Finished: finished}
+}
+
+func add(t *testing.T, s hostlocal.Spool, r store.Result) string {
+	t.Helper()
+	file, err := s.Add(r)
+	require.NoError(t, err)
+	return file
+}
+
+func spooled(t *testing.T, s hostlocal.Spool) []hostlocal.Spooled {
+	t.Helper()
+	list, err := s.List()
+	require.NoError(t, err)
+	return list
+}
+
+func TestSpooledAsItWas(t *testing.T) {
+	spool := hostlocal.Beside(filepath.Join(t.TempDir(), "var", "adfbot.db")).Spool()
+	require.Empty(t, spooled(t, spool), "the directory need not exist")
+	generation := int64(4)
+	r := store.Result{Project: "odilo", Agent: "project-meta", RunID: "r", Outcome: store.Failure, ExitCode: 3, Signal: "SIGKILL", Detail: "d",
+		Host: "h", Started: noon, Finished: noon.Add(time.Second), Output: "output\nof two lines", Generation: &generation, Run: "run"}
+	file := add(t, spool, r)
+	list := spooled(t, spool)
+	require.Len(t, list, 1)
+	require.NoError(t, list[0].Err)
+	require.Equal(t, file, list[0].File)
+	r.Run = "" // whoever finds the run gone ends it
+	require.Equal(t, r, list[0].Result)
+	require.NoError(t, list[0].Remove())
+	require.NoError(t, list[0].Remove(), "another process was faster")
+	require.Empty(t, names(t, filepath.Dir(file)))
+}
+
+func TestSpoolNeedsARunID(t *testing.T) {
+	_, err := hostlocal.Spool(t.TempDir()).Add(spooledResult("", noon))
+	require.ErrorContains(t, err, "without a run id", "recorded twice it would count twice")
+}
+
+func TestSpoolErrorNamesTheFile(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "file")
+	require.NoError(t, os.WriteFile(file, nil, 0o600))
+	_, err := hostlocal.Beside(filepath.Join(file, "adfbot.db")).Spool().Add(spooledResult("r", noon))
+	require.ErrorContains(t, err, "spooling the result")
+	require.ErrorContains(t, err, file)
+}
+
+func TestSpoolOrder(t *testing.T) {
+	spool := hostlocal.Spool(t.TempDir())
+	for _, n := range []int{3, 1, 4, 2} {
+		add(t, spool, spooledResult(fmt.Sprint(n), noon.Add(time.Duration(n)*time.Second)))
+	}
+	var ids []string
+	for _, e := range spooled(t, spool) {
+		ids = append(ids, e.Result.RunID)
+	}
+	require.Equal(t, []string{"1", "2", "3", "4"}, ids)
+}
+
+func TestGarbageInTheSpool(t *testing.T) {
+	spool := hostlocal.Spool(t.TempDir())
+	dir := filepath.Dir(add(t, spool, spooledResult("good", noon)))
+	for name, content := range map[string]string{
+		"half.json":      `{"Project":"odilo","Agent":"proj`,
+		"empty.json":     ``,
+		"null.json":      `null`,
+		"object.json":    `{}`,
+		"outcome.json":   `{"Project":"odilo","Agent":"project-meta","RunID":"r","Outcome":"exploded"}`,
+		"project.json":   `{"Project":"../odilo","Agent":"project-meta","RunID":"r","Outcome":"failure"}`,
+		"agent.json":     `{"Project":"odilo","Agent":"","RunID":"r","Outcome":"failure"}`,
+		"runless.json":   `{"Project":"odilo","Agent":"project-meta","Outcome":"failure"}`,
+		"large.json":     strings.Repeat(" ", 2<<20),
+		"not-a-result":   `x`,
+		"half-done.tmp":  `x`,
+		".tmp-half-done": `x`,
+		"spare.ready":    `x`,
+		"other.json.bak": `x`,
+	} {
+		require.NoError(t, os.WriteFile(filepath.Join(dir, name), []byte(content), 0o600))
+	}
+	require.NoError(t, os.Mkdir(filepath.Join(dir, "dir.json"), 0o700))
+	require.NoError(t, os.Symlink("/dev/zero", filepath.Join(dir, "zero.json")))
+	var good, bad int
+	for _, e := range spooled(t, spool) {
+		if e.Err != nil {
+			bad++
+			continue
+		}
+		good++
+		require.Equal(t, "good", e.Result.RunID)
+	}
+	require.Equal(t, 1, good)
+	require.Equal(t, 11, bad)
+}
+
+// readyDir is the directory of a state on a small disk, with its reserves, and the spool in it.
+func readyDir(t *testing.T) (disk string, d *hostlocal.Dir, spool string) {
+	t.Helper()
+	disk = testhost.NewDisk(t, "size=2m")
+	d, path := createDir(t, filepath.Join(disk, "adfbot.db"))
+	require.NoError(t, d.KeepReady())
+	return disk, d, filepath.Join(path, "spool")
+}
+
+func TestSpoolOnAFullDisk(t *testing.T) {
+	disk, d, dir := readyDir(t)
+	require.NoError(t, d.KeepReady(), "it does nothing if they are there")
+	ready := names(t, dir)
+	require.Len(t, ready, 64, "a night of a few projects")
+	empty := testhost.Fill(t, disk)
+	var outputs []string
+	for n := range ready {
+		r := spooledResult(fmt.Sprintf("r%02d", n), noon.Add(time.Duration(n)*time.Second))
+		r.Output = strings.Repeat("begin, ü, <&>\n", 40*n) + "end" // most do not fit
+		add(t, d.Spool(), r)
+		outputs = append(outputs, r.Output)
+	}
+	_, err := d.Spool().Add(spooledResult("last", noon))
+	require.ErrorContains(t, err, "no space left on device", "they are used up")
+	require.Error(t, d.KeepReady(), "on the full disk they can't be created again")
+	list := spooled(t, d.Spool())
+	require.Len(t, list, len(ready))
+	for n, e := range list {
+		require.NoError(t, e.Err)
+		require.Equal(t, fmt.Sprintf("r%02d", n), e.Result.RunID)
+		require.True(t, strings.HasSuffix(outputs[n], e.Result.Output), "the end of the output stays")
+		if require.True(t, utf8.ValidString(e.Result.Output)); n < 2 {
+			require.Equal(t, outputs[n], e.Result.Output)
+		}
+		require.Greater(t, len(e.Result.Output), min(len(outputs[n])-1, 900), "as much as there is room for, or half of it")
+		require.NoError(t, e.Remove())
+	}
+	empty()
+	require.NoError(t, d.KeepReady())
+	require.Equal(t, ready, names(t, dir))
+}
+
+// A daemon goes on sweeping while results come in, and on a full disk it can't create used reserves again.
+func TestFailedReserveHidesNoOther(t *testing.T) {
+	disk, d, dir := readyDir(t)
+	empty := testhost.Fill(t, disk)
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "a-half.ready"), nil, 0o600))
+	for n := range 64 {
+		add(t, d.Spool(), spooledResult(fmt.Sprint("r", n), noon))
+		require.Error(t, d.KeepReady())
+	}
+	require.Len(t, spooled(t, d.Spool()), 64)
+	empty()
+}
+
+func TestShortReserveIsReplaced(t *testing.T) {
+	d, path := newDir(t)
+	require.NoError(t, d.KeepReady())
+	short := filepath.Join(path, "spool", "reserve-0.ready")
+	require.NoError(t, os.Truncate(short, 10))
+	require.NoError(t, d.KeepReady())
+	info, err := os.Stat(short)
+	require.NoError(t, err)
+	require.Equal(t, int64(4<<10), info.Size())
+}
+
+// precious makes a file that must not be touched, as large as a reserve, and returns what checks that.
+func precious(t *testing.T) (path string, requireUntouched func()) {
+	t.Helper()
+	path = filepath.Join(t.TempDir(), "token")
+	content := strings.Repeat("0123456789abcdef", 256)
+	require.NoError(t, os.WriteFile(path, []byte(content), 0o600))
+	require.NoError(t, os.Chmod(path, 0o640))
+	old := noon.Add(-24 * time.Hour)
+	require.NoError(t, os.Chtimes(path, old, old))
+	return path, func() {
+		t.Helper()
+		info, err := os.Lstat(path)
+		require.NoError(t, err)
+		require.Equal(t, fs.FileMode(0o640), info.Mode())
+		require.Equal(t, old, info.ModTime().UTC())
+		b, err := os.ReadFile(path)
+		require.NoError(t, err)
+		require.Equal(t, content, string(b))
+	}
+}
+
+// Whoever is in the group may replace any file in the directories, and must not get at a file of the bot or of root that way.
+func TestLinkInThePlaceOfAReserve(t *testing.T) {
+	disk, d, dir := readyDir(t)
+	token, requireUntouched := precious(t)
+	reserve := filepath.Join(dir, "reserve-0.ready")
+	require.NoError(t, os.Remove(reserve))
+	require.NoError(t, os.Symlink(token, reserve))
+	empty := testhost.Fill(t, disk)
+	for n := range 63 {
+		add(t, d.Spool(), spooledResult(fmt.Sprint("r", n), noon))
+	}
+	_, err := d.Spool().Add(spooledResult("last", noon))
+	require.Error(t, err)
+	requireUntouched()
+	empty()
+	require.NoError(t, d.KeepReady())
+	info, err := os.Lstat(reserve)
+	require.NoError(t, err)
+	require.True(t, info.Mode().IsRegular())
+	requireUntouched()
+}
+
+func TestSpoolOfAnotherUser(t *testing.T) {
+	testhost.NeedRoot(t, "to become another user")
+	dir := filepath.Join(testhost.PublicDir(t), "state")
+	require.NoError(t, os.Mkdir(dir, 0o700))
+	require.NoError(t, os.Chown(dir, testhost.Nobody, testhost.Nobody))
+	state := filepath.Join(dir, "adfbot.db")
+	add(t, hostlocal.Beside(state).Spool(), spooledResult("r", noon)) // by root, before anything else is there
+	cmd := command("spool", state, "mine")
+	cmd.Path = testhost.PublicCopy(t, cmd.Path)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: testhost.Nobody, Gid: testhost.Nobody}}
+	out, err := cmd.Output()
+	require.NoError(t, err, string(out))
+	require.Len(t, spooled(t, hostlocal.Beside(state).Spool()), 2)
+}

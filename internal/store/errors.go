@@ -1,0 +1,84 @@
+package store
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"syscall"
+)
+
+// Errors for [errors.Is].
+var (
+	// ErrUnusable: the state is damaged, missing, read-only, on a full disk, locked for long, or closed to this user.
+	ErrUnusable = errors.New("state not usable")
+
+	// ErrDenied, always together with ErrUnusable: this user may not write the state. Another user may.
+	ErrDenied = errors.New("the state is not this user's to write")
+
+	// ErrNewer: a later version of adfbot has written the state.
+	ErrNewer = errors.New("the state was written by a newer version of adfbot: use that version, or restore a copy from before the upgrade")
+
+	// ErrConflict: the run was recorded with another outcome.
+	ErrConflict = errors.New("this run was recorded already with another outcome")
+
+	// ErrPaused: the project has an open incident.
+	ErrPaused = errors.New("the project has an open incident")
+
+	// ErrNoIncident: the incident after which a page begins does not exist.
+	ErrNoIncident = errors.New("there is no such incident")
+)
+
+// UnusableError reports that a file or directory of the state can't be used, and how to fix it. It is [ErrUnusable].
+type UnusableError struct {
+	Path   string
+	Advice string
+	Denied bool // it is [ErrDenied] too
+	Err    error
+}
+
+func (e *UnusableError) Error() string {
+	return fmt.Sprintf("%v: %s: %s: %v", ErrUnusable, e.Path, e.Advice, e.Err)
+}
+
+func (e *UnusableError) Unwrap() error { return e.Err }
+
+func (e *UnusableError) Is(target error) bool {
+	return target == ErrUnusable || e.Denied && target == ErrDenied
+}
+
+// MountedReadOnly is the advice on a file system that is mounted read-only.
+const MountedReadOnly = "its file system is mounted read-only, which Linux does by itself after a disk error: see `dmesg`, then mount it for writing"
+
+// Unusable returns err as an [*UnusableError]. The advice follows from err if it is "".
+func Unusable(path, advice string, err error) error {
+	switch {
+	case errors.Is(err, ErrUnusable):
+		return err
+	case advice != "":
+	case errors.Is(err, fs.ErrPermission):
+		advice = "this user may not do that: see `adfbot check` for the chown or chmod"
+	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
+		advice = "the disk is full: make room, or remove files where only inodes ran out (`df`, `df -i`)"
+	case errors.Is(err, fs.ErrNotExist):
+		advice = "nothing is there"
+	case errors.Is(err, syscall.EROFS):
+		advice = MountedReadOnly
+	default:
+		advice = "see whether `state` names the right file and its disk is mounted"
+	}
+	denied := errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.EROFS)
+	return &UnusableError{Path: path, Advice: advice, Denied: denied, Err: err}
+}
+
+// FileError returns an error of the file system as an [*UnusableError], and any other error unchanged.
+func FileError(path string, err error) error {
+	if errors.Is(err, fs.ErrPermission) || errors.Is(err, fs.ErrNotExist) {
+		return Unusable(path, "", err)
+	}
+	for _, errno := range []error{syscall.ENOSPC, syscall.EROFS, syscall.EDQUOT, syscall.EIO, syscall.ENOTDIR} {
+		if errors.Is(err, errno) {
+			return Unusable(path, "", err)
+		}
+	}
+	return err
+}

@@ -1,0 +1,110 @@
+package store
+
+import (
+	"time"
+
+	"github.com/terraphim/adfbot/breaker"
+	"github.com/terraphim/adfbot/escalate/incident"
+)
+
+// Outcomes of a run.
+const (
+	Success = "success"
+	Failure = "failure"
+	Ignored = "ignored" // neither a failure nor a reset
+)
+
+// Result is how one run of an agent ended. Text in it that came from outside is already masked and cleaned. Spool files hold
+// it as JSON: the names of its fields are the file format.
+type Result struct {
+	Project    string    `json:"Project"`
+	Agent      string    `json:"Agent"`
+	RunID      string    `json:"RunID"` // unique for the project and agent; "" if the run has none
+	Outcome    string    `json:"Outcome"`
+	ExitCode   int       `json:"ExitCode"`
+	Signal     string    `json:"Signal"`
+	Detail     string    `json:"Detail"`
+	Host       string    `json:"Host"`
+	Started    time.Time `json:"Started"` // zero: unknown
+	Finished   time.Time `json:"Finished"`
+	Output     string    `json:"Output"`     // stored for a failure only
+	Generation *int64    `json:"Generation"` // of the project when the run began; nil: Started decides whether it counts
+	Run        string    `json:"Run"`        // id of the [Run] that this ends, or ""
+}
+
+// Limits of a project's breaker. Threshold applies until a resume, Resume from then until a success.
+type Limits struct {
+	Threshold int
+	Resume    int
+	Instance  string // for the incident
+	Host      string // of this process, for a result that names none
+}
+
+// Answer is what a result did.
+type Answer struct {
+	Outcome   string
+	Counted   bool   // it moved the breaker
+	Why       string // why it did not count
+	Failures  int
+	Threshold int
+	Tripped   bool   // this result tripped the breaker and opened Incident
+	Incident  string // id of the project's open incident after the result, or ""
+	Known     bool   // the run was recorded before; this is its first answer
+
+	Opened *incident.Incident // the incident that this call opened, with its evidence; nil if it opened none
+}
+
+// Project is the breaker of one project, and how often the project was resumed.
+type Project struct {
+	ID         string
+	Generation int64 // grows by one with each resume
+	Breaker    breaker.State
+	HalfOpen   bool // resumed, and no success since
+	Ignored    int  // ignored results in a row
+	Resumed    time.Time
+}
+
+// HistoryRun is a recorded run.
+type HistoryRun struct {
+	incident.Run
+	Agent    string
+	Counted  bool
+	Recorded time.Time
+	Output   string // of a failed run, from [HistoryReader.History] only
+}
+
+// OutcomeCount is how many results with one outcome were recorded for one project, and how many of them tripped its breaker.
+type OutcomeCount struct {
+	Project string
+	Outcome string
+	Results int
+	Trips   int
+}
+
+// Run is a run of `adfbot exec` that has begun and has no result yet.
+type Run struct {
+	ID         string // random
+	Project    string
+	Agent      string
+	RunID      string
+	Generation int64
+	Host       string
+	Started    time.Time
+	ChildPID   int    // process of the command, 0 if it is not known
+	ChildStart string // distinguishes the process from a later one with the same pid
+
+}
+
+// IncidentFilter selects the incidents of [IncidentLister.IncidentPage].
+type IncidentFilter struct {
+	Projects []string // nil: all projects
+	State    string   // [OpenIncidents], [EndedIncidents], or "" for both
+	After    string   // id of the last incident of the previous page; "" for the first page
+	Limit    int
+}
+
+// States of incidents in a filter.
+const (
+	OpenIncidents  = "open"
+	EndedIncidents = "ended"
+)

@@ -1,0 +1,63 @@
+package sqlite
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"modernc.org/sqlite"
+	sqlite3 "modernc.org/sqlite/lib"
+
+	"github.com/terraphim/adfbot/internal/hostlocal"
+	"github.com/terraphim/adfbot/internal/store"
+)
+
+// wrap adds the file and what to do about it to an error that means that the state is unusable.
+func (s *Store) wrap(err error) error {
+	if err == nil || errors.Is(err, store.ErrUnusable) {
+		return err
+	}
+	if errors.Is(err, store.ErrNewer) {
+		return fmt.Errorf("%w: %s: %w", store.ErrUnusable, s.path, err)
+	}
+	var se *sqlite.Error
+	if !errors.As(err, &se) {
+		return store.FileError(s.path, err)
+	}
+	e := &store.UnusableError{Path: s.path, Err: err}
+	switch se.Code() & 0xff {
+	case sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB:
+		e.Advice = adviceDamaged
+	case sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM, sqlite3.SQLITE_CANTOPEN:
+		e.Advice, e.Denied = s.whyClosed()
+	case sqlite3.SQLITE_FULL:
+		e.Advice = "the disk is full: make room"
+	case sqlite3.SQLITE_IOERR:
+		e.Advice = cmp.Or(hostlocal.DiskProblem(filepath.Dir(s.path), hostlocal.LeastRoom), "the disk fails or is full")
+	case sqlite3.SQLITE_BUSY:
+		e.Advice = "another process has held it for over 10 s: look for a stopped adfbot"
+	default:
+		return err
+	}
+	return e
+}
+
+const adviceDamaged = "the file is damaged: move it away and restore a copy, or start without one (open incidents are rebuilt from the flags and from Gitea)"
+
+// whyClosed returns why SQLite can't open or write the file, and whether another user might. Rights are only the last guess.
+func (s *Store) whyClosed() (advice string, denied bool) {
+	info, err := os.Stat(s.path)
+	switch {
+	case err == nil && !info.Mode().IsRegular():
+		return "this is no file: move it away, or set `state` to another path", false
+	case errors.Is(err, fs.ErrNotExist):
+		return "nothing is there", false
+	}
+	if problem := hostlocal.DiskProblem(filepath.Dir(s.path), 1); problem != "" {
+		return problem, problem == store.MountedReadOnly // it may be so for this process alone
+	}
+	return "this user may not write the file or its directory: see `adfbot check` for the chown or chmod", true
+}

@@ -1,0 +1,126 @@
+package sqlite_test
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/terraphim/adfbot/internal/hostlocal"
+	"github.com/terraphim/adfbot/internal/store"
+	"github.com/terraphim/adfbot/internal/store/sqlite"
+	"github.com/terraphim/adfbot/internal/testhost"
+)
+
+// A daemon, or an exec whose command takes an hour, has the file open while somebody takes it away. SQLite does not mind, and
+// what is stored from then on would be gone with the process.
+func TestMoved(t *testing.T) {
+	for what, take := range map[string]func(t *testing.T, dir string){
+		"its directory was moved away": func(t *testing.T, dir string) { require.NoError(t, os.Rename(dir, dir+".away")) },
+		"its directory was removed":    func(t *testing.T, dir string) { require.NoError(t, os.RemoveAll(dir)) },
+		"the file was removed":         func(t *testing.T, dir string) { require.NoError(t, os.Remove(filepath.Join(dir, "adfbot.db"))) },
+		"a file is in the place of its directory": func(t *testing.T, dir string) {
+			require.NoError(t, os.RemoveAll(dir))
+			require.NoError(t, os.WriteFile(dir, nil, 0o600))
+		},
+		"another state was put there": func(t *testing.T, dir string) {
+			require.NoError(t, os.RemoveAll(dir))
+			require.NoError(t, open(t, filepath.Join(dir, "adfbot.db"), sqlite.Options{}).Close())
+		},
+	} {
+		t.Run(what, func(t *testing.T) {
+			path := filepath.Join(t.TempDir(), "state", "adfbot.db")
+			s := open(t, path, sqlite.Options{})
+			record(t, s, result(store.Failure))
+			require.NoError(t, s.Moved())
+			take(t, filepath.Dir(path))
+			_, err := s.Record(ctx, result(store.Failure), limits)
+			for _, err := range []error{err, s.Moved(), s.Writable(ctx), s.SetMeta(ctx, "x", "y")} {
+				require.ErrorIs(t, err, store.ErrUnusable)
+				require.NotErrorIs(t, err, store.ErrDenied)
+				require.ErrorContains(t, err, path+": it was removed or replaced while adfbot had it open: put it back")
+			}
+		})
+	}
+}
+
+func TestMovedBack(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "state", "adfbot.db")
+	dir := filepath.Dir(path)
+	s := open(t, path, sqlite.Options{})
+	require.NoError(t, os.Rename(dir, dir+".away"))
+	require.Error(t, s.Moved())
+	require.NoError(t, os.Rename(dir+".away", dir))
+	require.Equal(t, 1, record(t, s, result(store.Failure)).Failures)
+}
+
+func TestNoFile(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "adfbot.db")
+	require.NoError(t, os.Mkdir(path, 0o700))
+	_, err := sqlite.Open(ctx, path, sqlite.Options{})
+	require.ErrorIs(t, err, store.ErrUnusable)
+	require.NotErrorIs(t, err, store.ErrDenied, "no other user could open it")
+	require.ErrorContains(t, err, "this is no file: move it away")
+}
+
+func TestWritable(t *testing.T) {
+	s := newStore(t)
+	require.NoError(t, s.Writable(ctx))
+	require.NoError(t, s.Writable(ctx), "it gave the lock back")
+	readOnly := open(t, s.Path(), sqlite.Options{ReadOnly: true})
+	require.ErrorIs(t, readOnly.Writable(ctx), store.ErrUnusable)
+}
+
+func TestWritableOnAFullDisk(t *testing.T) {
+	dir := testhost.NewDisk(t, "size=2m")
+	s := open(t, filepath.Join(dir, "adfbot.db"), sqlite.Options{})
+	require.NoError(t, s.Writable(ctx))
+	empty := testhost.Fill(t, dir)
+	require.ErrorContains(t, s.Writable(ctx), "the disk is full: make room (0 bytes are free)")
+	empty()
+	require.NoError(t, s.Writable(ctx))
+}
+
+func TestWritableWithoutInodes(t *testing.T) {
+	dir := testhost.NewDisk(t, "nr_inodes=30")
+	s := open(t, filepath.Join(dir, "adfbot.db"), sqlite.Options{})
+	trip(t, s, "atlas")
+	many := filepath.Join(dir, "many")
+	require.NoError(t, os.Mkdir(many, 0o700))
+	for n := 1; os.WriteFile(filepath.Join(many, strings.Repeat("x", n)), nil, 0o600) == nil; n++ {
+	}
+	require.ErrorContains(t, s.Writable(ctx), "no inodes left, see `df -i`")
+	require.True(t, trip(t, s, "odilo").IsOpen(), "the file needs no new ones")
+}
+
+// After an error of a disk Linux stops all writing, also to files that are open, and neither access(2) nor the mount's flags
+// need tell.
+func TestDiskError(t *testing.T) {
+	testhost.NeedRoot(t, "to mount a file system")
+	disk, dir := filepath.Join(t.TempDir(), "disk"), t.TempDir()
+	require.NoError(t, os.WriteFile(disk, nil, 0o600))
+	require.NoError(t, os.Truncate(disk, 16<<20))
+	for _, args := range [][]string{{"mkfs.ext4", "-q", "-F", disk}, {"mount", "-o", "loop", disk, dir}} {
+		if out, err := exec.Command(args[0], args[1:]...).CombinedOutput(); err != nil {
+			t.Skipf("no ext4 may be mounted here: %s: %v %s", args[0], err, out)
+		}
+	}
+	t.Cleanup(func() { require.NoError(t, syscall.Unmount(dir, syscall.MNT_DETACH)) })
+	s := open(t, filepath.Join(dir, "adfbot.db"), sqlite.Options{})
+	record(t, s, result(store.Failure))
+	require.NoError(t, s.Writable(ctx))
+	require.Empty(t, hostlocal.DiskProblem(dir, 1))
+	require.NoError(t, exec.Command("mount", "-o", "remount,abort", dir).Run())
+	_, err := s.Record(ctx, result(store.Failure), limits)
+	for _, err := range []error{err, s.Writable(ctx)} {
+		require.ErrorIs(t, err, store.ErrUnusable)
+		require.ErrorContains(t, err, "read-only, which Linux does by itself after a disk error: see `dmesg`")
+		require.NotContains(t, err.Error(), "chown")
+	}
+	require.Contains(t, hostlocal.DiskProblem(dir, 1), "see `dmesg`")
+	_ = s.Close() // before the disk goes
+}

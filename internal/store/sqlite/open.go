@@ -1,0 +1,188 @@
+package sqlite
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/url"
+	"os"
+	"path/filepath"
+	"time"
+
+	"modernc.org/sqlite"
+	sqlite3 "modernc.org/sqlite/lib"
+
+	"github.com/terraphim/adfbot/internal/hostlocal"
+	"github.com/terraphim/adfbot/internal/store"
+	"github.com/terraphim/adfbot/pause"
+)
+
+var _ store.State = (*Store)(nil)
+
+// Store is an open state; [store.State] documents its methods. It is safe for concurrent use. It must be closed, or its
+// write-ahead log grows without end.
+type Store struct {
+	path  string
+	dsn   string
+	db    *database
+	queue queue
+	now   func() time.Time
+
+	installation string
+	opened       os.FileInfo  // the file, for Moved
+	beforeCommit func() error // lets tests fail a transaction at its end
+}
+
+// Options for [Open].
+type Options struct {
+	// ReadOnly opens an existing state without writing to it. A missing state is fs.ErrNotExist.
+	ReadOnly bool
+	// Sentinel returns the installation id in the sentinel of the pause directory, "" if there is none. Open calls it only
+	// to create a state: a state that was lost gets its id back. If it fails, no state is created, because nobody knows then
+	// whose flags are in the directory.
+	Sentinel func() (string, error)
+	Now      func() time.Time // nil: time.Now
+}
+
+// Open opens the state at path. It creates the file and its directory if they are missing.
+func Open(ctx context.Context, path string, o Options) (*Store, error) {
+	s := &Store{path: path, now: o.Now}
+	if s.now == nil {
+		s.now = time.Now
+	}
+	s.dsn = dataSource(path, cacheSize, "journal_mode(WAL)")
+	if o.ReadOnly {
+		s.dsn = dataSource(path, cacheSize, "query_only(1)")
+		if _, err := os.Stat(path); err != nil {
+			return nil, store.Unusable(path, "", err)
+		}
+	} else if err := createFile(path); err != nil {
+		return nil, store.Unusable(path, "", err)
+	}
+	writer, err := newConnection(s.dsn)
+	if err != nil {
+		return nil, s.wrap(err)
+	}
+	s.db = &database{writer: writer}
+	if !o.ReadOnly {
+		s.db.openReader = s.openReader
+	}
+	// Before SQLite opens it: a file that is replaced in between makes Moved fail for nothing, and never succeed wrongly.
+	if s.opened, err = os.Stat(path); err != nil {
+		_ = s.db.close()
+		return nil, store.Unusable(path, "", err)
+	}
+	if err = retryBusy(ctx, func() error { return s.start(ctx, o) }); err != nil {
+		_ = s.db.close()
+		return nil, s.wrap(err)
+	}
+	return s, nil
+}
+
+// createFile creates the file and its directory if they are missing. SQLite would create the file with the wrong owner.
+func createFile(path string) error {
+	if err := hostlocal.MakeDirs(filepath.Dir(path)); err != nil {
+		return err
+	}
+	return hostlocal.CreateFile(path)
+}
+
+// SQLite caches this many kilobytes of the file: half of its default, since its allocator takes twice as much. The rest comes
+// from the cache of the operating system. Each commit makes the reader forget its cache.
+const (
+	cacheSize       = 1000
+	readerCacheSize = 200
+)
+
+// dataSource returns the data source name of a connection. Its mode is not ro for a reader, which would leave -wal and -shm
+// behind: only a writer removes them when it closes the file.
+func dataSource(path string, cache int, pragma string) string {
+	return fmt.Sprintf("file:%s?mode=rw&_txlock=immediate&_pragma=busy_timeout(0)&_pragma=synchronous(FULL)&_pragma=cache_size(-%d)&_pragma=%s",
+		(&url.URL{Path: path}).EscapedPath(), cache, pragma)
+}
+
+func (s *Store) openReader(ctx context.Context) (*connection, error) {
+	c, err := newConnection(dataSource(s.path, readerCacheSize, "query_only(1)"))
+	if err != nil {
+		return nil, err
+	}
+	if err = c.connect(ctx); err == nil {
+		err = s.Moved() // by now the path may lead to another file
+	}
+	if err != nil {
+		_ = c.close()
+		return nil, err
+	}
+	return c, nil
+}
+
+const (
+	busyWait = 10 * time.Second // how long to wait for a state that another process has locked
+	busyLook = time.Millisecond // between two looks
+)
+
+// retryBusy calls f again while another process has the state locked. SQLite would retry less and less often, which is too
+// seldom beside a process that writes much, and it would not retry the switch of a new file to WAL.
+func retryBusy(ctx context.Context, f func() error) error {
+	err := f()
+	for begin := time.Now(); isBusy(err) && time.Since(begin) < busyWait; err = f() {
+		select {
+		case <-time.After(busyLook):
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	return err
+}
+
+func isBusy(err error) bool {
+	var se *sqlite.Error
+	return errors.As(err, &se) && se.Code()&0xff == sqlite3.SQLITE_BUSY
+}
+
+func (s *Store) start(ctx context.Context, o Options) error {
+	if err := s.db.writer.connect(ctx); err != nil {
+		return err
+	}
+	if o.ReadOnly {
+		if err := checkVersion(ctx, s.db.writer.conn); err != nil {
+			return err
+		}
+	} else if err := migrate(ctx, s.db.writer.conn); err != nil {
+		return err
+	}
+	id, err := s.Meta(ctx, "installation")
+	if err != nil {
+		return err
+	}
+	if id == "" && !o.ReadOnly {
+		if o.Sentinel != nil {
+			if id, err = o.Sentinel(); err != nil {
+				return fmt.Errorf("a new state can't be made, because it is not known whether the pause directory belongs to an "+
+					"earlier one whose id it has to take over: %w", err)
+			}
+		}
+		if id == "" {
+			id = pause.NewRandomID()
+		}
+		// Two processes may create a state at once: the first id stays.
+		err = s.tx(ctx, func(ctx context.Context, tx *txn) error {
+			if _, err := tx.exec(ctx, `INSERT INTO meta (key, value) VALUES ('installation', ?) ON CONFLICT DO NOTHING`, id); err != nil {
+				return err
+			}
+			return queryRow(ctx, tx, `SELECT value FROM meta WHERE key = 'installation'`).Scan(&id)
+		})
+		if err != nil {
+			return err
+		}
+	}
+	s.installation = id
+	return nil
+}
+
+// Close closes the state and folds in its write-ahead log.
+func (s *Store) Close() error { return s.db.close() }
+
+func (s *Store) Path() string { return s.path }
+
+func (s *Store) Installation() string { return s.installation }

@@ -1,0 +1,131 @@
+package store
+
+import (
+	"context"
+	"io"
+	"os"
+	"time"
+
+	"github.com/terraphim/adfbot/escalate/incident"
+)
+
+// State is everything that one installation of the bot keeps. The package comment says what all methods have in common.
+type State interface {
+	incident.IncidentReader
+	incident.IncidentWriter
+	incident.HoldStore
+	incident.TrackerCache
+	incident.OperatorStore
+	incident.CommandStore
+	incident.CommentCursor
+	Recorder
+	RunStore
+	HistoryReader
+	ResultLog
+	IncidentLister
+	MetaStore
+	Health
+	io.Closer
+}
+
+// Recorder records results.
+type Recorder interface {
+	// Record stores a result and moves the breaker of its project. If that trips it, the incident is stored with the
+	// result, and Answer.Opened is it. A result whose run id is known changes nothing: it gets its first answer again, or
+	// [ErrConflict] if its outcome is another one.
+	Record(ctx context.Context, r Result, l Limits) (Answer, error)
+
+	// RecordIfIdle is Record for a project without a hold and without an open incident. If the project has one, it
+	// stores nothing and idle is false: the caller must first check whether a person has removed the flag.
+	RecordIfIdle(ctx context.Context, r Result, l Limits) (a Answer, idle bool, err error)
+}
+
+// RunStore keeps the runs that have begun and have no result.
+type RunStore interface {
+	// BeginRun stores a run, with the project's generation, before its command starts. It fails with [ErrPaused] if the
+	// project has an open incident.
+	BeginRun(ctx context.Context, r Run) (Run, error)
+
+	// SetChild stores ChildPID and ChildStart of a run.
+	SetChild(ctx context.Context, r Run) error
+
+	// EndRun deletes a run whose result is not to be recorded. Recording a result deletes the run too.
+	EndRun(ctx context.Context, r Run) error
+
+	// Running returns the runs, the oldest first.
+	Running(ctx context.Context) ([]Run, error)
+
+	// Lost records the result of a run whose process is gone. If the run has got a result meanwhile, it records nothing and
+	// recorded is false.
+	Lost(ctx context.Context, r Run, res Result, l Limits) (a Answer, recorded bool, err error)
+}
+
+// HistoryReader reads what was recorded for a project.
+type HistoryReader interface {
+	// Project returns the zero state, with its id, of a project that was never recorded for.
+	Project(ctx context.Context, id string) (Project, error)
+
+	// Runs returns at most limit results, the newest first, without their outputs, which are by far the largest part.
+	Runs(ctx context.Context, project string, limit int) ([]HistoryRun, error)
+
+	// History is Runs with the outputs of failed runs.
+	History(ctx context.Context, project string, limit int) ([]HistoryRun, error)
+}
+
+// ResultLog counts and deletes results, whichever process recorded them. A call costs the same however many are stored.
+type ResultLog interface {
+	// LastResult returns the position of the newest result, 0 if there is none.
+	LastResult(ctx context.Context) (int64, error)
+
+	// CountSince counts at most limit results after a position, and returns the position after those. It starts again at
+	// the oldest result if the newest was pruned.
+	CountSince(ctx context.Context, after int64, limit int) ([]OutcomeCount, int64, error)
+
+	// Prune deletes the oldest results that were recorded before a time, and returns how many. It looks at limit results
+	// at most. It skips results from a clock that ran ahead until their time has come.
+	Prune(ctx context.Context, before time.Time, limit int) (int, error)
+}
+
+// IncidentLister lists incidents, the newest first.
+type IncidentLister interface {
+	// IncidentsOf returns at most limit incidents, with their evidence; those of all projects if project is "".
+	IncidentsOf(ctx context.Context, project string, limit int) ([]incident.Incident, error)
+
+	// IncidentPage returns a page of incidents. Incidents that are opened meanwhile do not move later pages.
+	IncidentPage(ctx context.Context, f IncidentFilter) ([]incident.Incident, error)
+}
+
+// MetaStore keeps facts about the installation itself.
+type MetaStore interface {
+	// Installation is the random id of this state and its pause directory.
+	Installation() string
+
+	// FlagsWritten reports whether the state knows of any flag that was ever on disk. From then on the bot never creates
+	// the sentinel of a pause directory by itself.
+	FlagsWritten(ctx context.Context) (bool, error)
+
+	// Meta returns a value of the caller's, "" if there is none.
+	Meta(ctx context.Context, key string) (string, error)
+	SetMeta(ctx context.Context, key, value string) error
+
+	// MoveServer replaces the address of a server in everything that is known of it: the same Gitea has a new one.
+	MoveServer(ctx context.Context, from, to string) error
+}
+
+// Health says whether the state can be used.
+type Health interface {
+	// Check reads the whole state and returns the first damage.
+	Check(ctx context.Context) error
+
+	// Writable returns why a result could not be stored now, as far as that can be known without storing one.
+	Writable(ctx context.Context) error
+
+	// Moved returns an error if the open state is no longer the one at its path: what was stored now would be lost.
+	Moved() error
+
+	// Path is the configured place of the state.
+	Path() string
+
+	// File is the file of the open state; [os.SameFile] reports whether two open states are one.
+	File() os.FileInfo
+}

@@ -1,0 +1,211 @@
+package storetest
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/terraphim/adfbot/escalate/incident"
+	"github.com/terraphim/adfbot/internal/store"
+	"github.com/terraphim/adfbot/pause"
+)
+
+// RunHistory tests reading, counting and pruning results, and the lists of incidents.
+func RunHistory(t *testing.T, open Open) {
+	runOnStates(t, open, []test[*state]{
+		{"everything of a run", testWholeRun},
+		{"outputs of failures only", testOutputs},
+		{"counted once", testCountSince},
+		{"counted again after pruning", testCountPruned},
+		{"pruning takes the oldest", testPrune},
+		{"pruning looks at the oldest only", testPruneLimit},
+		{"pruning skips a future time", testPruneFuture},
+		{"incidents, the newest first", testIncidentsOf},
+		{"pages of incidents", testIncidentPage},
+	})
+}
+
+func testWholeRun(t *testing.T, s *state) {
+	r := store.Result{Project: "odilo", Agent: "project-meta-a", RunID: "r", Outcome: store.Failure, ExitCode: 137, Signal: "SIGKILL",
+		Detail: "killed", Host: "host-b", Started: noon.Add(-time.Hour).Add(123 * time.Millisecond), Finished: noon.Add(-time.Minute), Output: "o\n"}
+	s.record(r)
+	s.record(result(store.Success))
+	runs := must(s.History(t.Context(), "odilo", 10))(t)
+	require.Equal(t, []store.HistoryRun{
+		{Run: incident.Run{Outcome: store.Success}, Agent: "project-meta", Counted: true, Recorded: noon},
+		{Run: incident.Run{Outcome: store.Failure, Started: r.Started, Finished: r.Finished, ExitCode: 137, Signal: "SIGKILL", Detail: "killed",
+			Host: "host-b", RunID: "r"}, Agent: "project-meta-a", Counted: true, Recorded: noon, Output: "o\n"},
+	}, runs)
+	runs[1].Output = ""
+	require.Equal(t, runs, s.runs("odilo"), "the list of runs leaves the outputs out")
+	require.Equal(t, runs[:1], must(s.Runs(t.Context(), "odilo", 1))(t))
+}
+
+func testOutputs(t *testing.T, s *state) {
+	for _, outcome := range []string{store.Success, store.Ignored, store.Failure} {
+		r := result(outcome)
+		r.Output = "output of a " + outcome
+		s.record(r)
+	}
+	var outputs []string
+	for _, r := range must(s.History(t.Context(), "odilo", 10))(t) {
+		outputs = append(outputs, r.Output)
+	}
+	require.Equal(t, []string{"output of a failure", "", ""}, outputs)
+}
+
+func testCountSince(t *testing.T, s *state) {
+	count := func(after int64, limit int) ([]store.OutcomeCount, int64) {
+		counts, upTo, err := s.CountSince(t.Context(), after, limit)
+		require.NoError(t, err)
+		return counts, upTo
+	}
+	last := must(s.LastResult(t.Context()))(t)
+	require.Zero(t, last)
+	counts, upTo := count(last, 100)
+	require.Empty(t, counts)
+	require.Zero(t, upTo)
+
+	s.record(result(store.Success))
+	s.trip("odilo")
+	counts, upTo = count(last, 100)
+	require.ElementsMatch(t, []store.OutcomeCount{
+		{Project: "odilo", Outcome: store.Success, Results: 1}, {Project: "odilo", Outcome: store.Failure, Results: 3, Trips: 1},
+	}, counts)
+	require.Equal(t, must(s.LastResult(t.Context()))(t), upTo)
+	counts, again := count(upTo, 100)
+	require.Empty(t, counts)
+	require.Equal(t, upTo, again)
+
+	total := 0
+	for at := int64(0); ; {
+		counts, next := count(at, 1)
+		if len(counts) == 0 {
+			break
+		}
+		require.Greater(t, next, at)
+		total, at = total+counts[0].Results, next
+	}
+	require.Equal(t, 4, total, "in pieces it is the same")
+}
+
+func testCountPruned(t *testing.T, s *state) {
+	for range 5 {
+		s.record(result(store.Success))
+	}
+	upTo := must(s.LastResult(t.Context()))(t)
+	s.pass(time.Hour)
+	must(s.Prune(t.Context(), s.at, 100))(t)
+	s.record(result(store.Failure))
+	counts, _, err := s.CountSince(t.Context(), upTo, 100)
+	require.NoError(t, err)
+	require.Equal(t, []store.OutcomeCount{{Project: "odilo", Outcome: store.Failure, Results: 1}}, counts)
+}
+
+func testPrune(t *testing.T, s *state) {
+	for n := range 10 {
+		r := result(store.Success)
+		r.RunID = fmt.Sprint(n)
+		s.record(r)
+		s.pass(time.Hour)
+	}
+	left := func() (out []string) {
+		for _, r := range s.runs("odilo") {
+			out = append(out, r.RunID)
+		}
+		return out
+	}
+	prune := func(limit int) int { return must(s.Prune(t.Context(), noon.Add(5*time.Hour), limit))(t) }
+	require.Equal(t, 3, prune(3))
+	require.Equal(t, []string{"9", "8", "7", "6", "5", "4", "3"}, left())
+	require.Equal(t, 2, prune(1000))
+	require.Equal(t, []string{"9", "8", "7", "6", "5"}, left())
+	require.Zero(t, prune(1000))
+}
+
+// Every sweep prunes, so it must cost the same however long the history is. It never gets to results behind the first ones,
+// even if those, by a clock that was wrong, are to stay.
+func testPruneLimit(t *testing.T, s *state) {
+	for range 3 {
+		s.record(result(store.Success))
+	}
+	s.pass(-10 * time.Hour)
+	for range 3 {
+		s.record(result(store.Success))
+	}
+	s.pass(10 * time.Hour)
+	require.Zero(t, must(s.Prune(t.Context(), noon.Add(-time.Hour), 3))(t))
+	require.Equal(t, 2, must(s.Prune(t.Context(), noon.Add(-time.Hour), 5))(t))
+}
+
+func testPruneFuture(t *testing.T, s *state) {
+	const day = 24 * time.Hour
+	at := func(d time.Duration, project string, times int) {
+		s.at = noon.Add(d)
+		for n := range times {
+			r := result(store.Success)
+			r.Project, r.RunID = project, fmt.Sprint(project, n)
+			s.record(r)
+		}
+	}
+	prune := func(limit int) int { return must(s.Prune(t.Context(), s.at.Add(-30*day), limit))(t) }
+	require.Zero(t, prune(100), "there is nothing at all")
+	at(365*day, "ahead", 40)
+	at(0, "odilo", 20)
+	s.pass(-time.Minute)
+	require.Zero(t, prune(10), "all is in the future now")
+	at(60*day, "atlas", 5)
+	s.pass(40 * day)
+	require.Equal(t, 10, prune(10))
+	require.Equal(t, 10, prune(10))
+	require.Equal(t, 5, prune(10))
+	require.Zero(t, prune(10))
+	at(100*day, "odilo", 7)
+	require.Len(t, s.runs("ahead"), 40, "they stay until their time has come")
+	s.at = noon.Add(396 * day)
+	require.Equal(t, 47, prune(100))
+}
+
+func testIncidentsOf(t *testing.T, s *state) {
+	i := s.trip("odilo")
+	require.True(t, s.resume("odilo", i.ID, noon))
+	s.pass(time.Minute)
+	a := s.trip("atlas")
+	s.pass(time.Minute)
+	j := s.trip("odilo")
+	of := func(project string, limit int) []string {
+		return ids(must(s.IncidentsOf(t.Context(), project, limit))(t))
+	}
+	require.Equal(t, []string{j.ID, i.ID}, of("odilo", 10))
+	require.Equal(t, []string{j.ID, a.ID, i.ID}, of("", 10))
+	require.Equal(t, []string{j.ID}, of("", 1))
+}
+
+func testIncidentPage(t *testing.T, s *state) {
+	i := s.trip("odilo")
+	require.True(t, s.resume("odilo", i.ID, noon))
+	s.pass(time.Minute)
+	a := s.trip("atlas")
+	s.pass(time.Minute)
+	j := s.trip("odilo")
+	page := func(f store.IncidentFilter) []string {
+		if f.Limit == 0 {
+			f.Limit = 10
+		}
+		return ids(must(s.IncidentPage(t.Context(), f))(t))
+	}
+	require.Equal(t, []string{j.ID, a.ID, i.ID}, page(store.IncidentFilter{}))
+	require.Equal(t, []string{j.ID, a.ID}, page(store.IncidentFilter{State: store.OpenIncidents}))
+	require.Equal(t, []string{i.ID}, page(store.IncidentFilter{State: store.EndedIncidents}))
+	require.Equal(t, []string{a.ID}, page(store.IncidentFilter{Projects: []string{"atlas", "nobody"}}))
+	require.Empty(t, page(store.IncidentFilter{Projects: []string{}}))
+	require.Equal(t, []string{j.ID}, page(store.IncidentFilter{Limit: 1}))
+	s.pass(time.Minute)
+	s.trip("twins") // opened meanwhile
+	require.Equal(t, []string{a.ID}, page(store.IncidentFilter{After: j.ID, Limit: 1}))
+	require.Equal(t, []string{i.ID}, page(store.IncidentFilter{After: a.ID}))
+	_, err := s.IncidentPage(t.Context(), store.IncidentFilter{After: pause.NewRandomID(), Limit: 1})
+	require.ErrorIs(t, err, store.ErrNoIncident)
+}

@@ -1,0 +1,98 @@
+package storetest
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/terraphim/adfbot/escalate/incident"
+	"github.com/terraphim/adfbot/escalate/tracker"
+)
+
+// RunHolds tests holds.
+func RunHolds(t *testing.T, newState func(testing.TB) IncidentState) {
+	runTests(t, newState, []test[IncidentState]{
+		{"read as written", testHolds},
+		{"dropped", testDropHold},
+		{"ended", testResumeHold},
+		{"its end does not end an incident", testResumeHoldOnly},
+		{"the end of an incident ends it too", testResumeBoth},
+	})
+}
+
+func testHolds(t *testing.T, s IncidentState) {
+	one := incident.Hold{Project: "odilo", Note: "why\nso", Since: noon}
+	two := incident.Hold{Project: "atlas", Since: noon.Add(time.Millisecond), FlagWritten: noon.Add(time.Second)}
+	require.NoError(t, s.SetHold(t.Context(), one))
+	require.NoError(t, s.SetHold(t.Context(), two))
+	require.Equal(t, []incident.Hold{two, one}, must(s.Holds(t.Context()))(t))
+	later := one
+	later.Since, later.FlagWritten = noon.Add(time.Hour), noon.Add(time.Hour)
+	require.NoError(t, s.SetHold(t.Context(), later))
+	later.Since = noon // it began when it began
+	require.Equal(t, &later, must(s.Hold(t.Context(), "odilo"))(t))
+	require.Nil(t, must(s.Hold(t.Context(), "nobody"))(t))
+}
+
+func testDropHold(t *testing.T, s IncidentState) {
+	require.NoError(t, s.SetHold(t.Context(), incident.Hold{Project: "odilo", Since: noon}))
+	require.NoError(t, s.DropHold(t.Context(), "odilo"))
+	require.NoError(t, s.DropHold(t.Context(), "nobody"))
+	require.Empty(t, must(s.Holds(t.Context()))(t))
+}
+
+func resumeHold(t *testing.T, s IncidentState) bool {
+	t.Helper()
+	return must(s.Resume(t.Context(), "odilo", "", "for the test", noon))(t)
+}
+
+func testResumeHold(t *testing.T, s IncidentState) {
+	require.NoError(t, s.SetHold(t.Context(), incident.Hold{Project: "odilo", Note: "why", Since: noon, FlagWritten: noon}))
+	require.True(t, resumeHold(t, s))
+	require.Nil(t, must(s.Hold(t.Context(), "odilo"))(t))
+	require.False(t, resumeHold(t, s), "there is nothing to end")
+}
+
+func testResumeHoldOnly(t *testing.T, s IncidentState) {
+	i := insert(t, s, newIncident("odilo", 1))
+	require.NoError(t, s.SetHold(t.Context(), incident.Hold{Project: "odilo", Since: noon}))
+	require.False(t, resumeHold(t, s))
+	require.True(t, oneIncident(t, s, i.ID).IsOpen())
+}
+
+func testResumeBoth(t *testing.T, s IncidentState) {
+	require.NoError(t, s.SetHold(t.Context(), incident.Hold{Project: "odilo", Since: noon}))
+	end(t, s, insert(t, s, newIncident("odilo", 1)))
+	require.Nil(t, must(s.Hold(t.Context(), "odilo"))(t))
+}
+
+// RunCache tests what is kept of the server.
+func RunCache(t *testing.T, newState func(testing.TB) incident.TrackerCache) {
+	runTests(t, newState, []test[incident.TrackerCache]{
+		{"labels", testLabels},
+		{"accounts", testAccounts},
+	})
+}
+
+func testLabels(t *testing.T, s incident.TrackerCache) {
+	other := repo
+	other.Server = "https://other.example.org"
+	require.NoError(t, s.SetLabels(t.Context(), repo, map[string]int64{"adf": 1, "x": 2}))
+	require.NoError(t, s.SetLabels(t.Context(), other, map[string]int64{"adf": 9}))
+	require.NoError(t, s.SetLabels(t.Context(), repo, map[string]int64{"adf": 3}))
+	require.Equal(t, map[string]int64{"adf": 3}, must(s.Labels(t.Context(), repo))(t), "they are replaced as a whole")
+	require.NoError(t, s.SetLabels(t.Context(), repo, nil))
+	require.Empty(t, must(s.Labels(t.Context(), repo))(t))
+	require.Equal(t, map[string]int64{"adf": 9}, must(s.Labels(t.Context(), other))(t))
+}
+
+func testAccounts(t *testing.T, s incident.TrackerCache) {
+	one, two := tracker.Account{ID: 1, Login: "bot"}, tracker.Account{ID: 2, Login: "bot2"}
+	renamed := tracker.Account{ID: 1, Login: "robot"}
+	for _, a := range []tracker.Account{one, two, renamed} {
+		require.NoError(t, s.AddAccount(t.Context(), server, a))
+	}
+	require.NoError(t, s.AddAccount(t.Context(), "https://other.example.org", one))
+	require.Equal(t, []tracker.Account{two, renamed}, must(s.Accounts(t.Context(), server))(t), "the one that wrote last comes last")
+}

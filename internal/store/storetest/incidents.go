@@ -1,0 +1,184 @@
+package storetest
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/terraphim/adfbot/escalate/incident"
+	"github.com/terraphim/adfbot/escalate/tracker"
+	"github.com/terraphim/adfbot/pause"
+)
+
+// IncidentState is what the groups of incidents and holds need.
+type IncidentState interface {
+	incident.IncidentReader
+	incident.IncidentWriter
+	incident.HoldStore
+}
+
+// RunIncidents tests how incidents are stored, read, changed and ended.
+func RunIncidents(t *testing.T, newState func(testing.TB) IncidentState) {
+	runTests(t, newState, []test[IncidentState]{
+		{"inserted", testInsert},
+		{"numbers", testInsertNumbers},
+		{"one is open at most", testOneOpen},
+		{"evidence", testEvidence},
+		{"changed", testChange},
+		{"unsettled", testUnsettled},
+		{"found by many ids", testManyIDs},
+		{"ended once", testResumeIncident},
+		{"another one is not ended", testResumeOther},
+		{"state of a project", testProjectState},
+	})
+}
+
+func newIncident(project string, seq int) incident.Incident {
+	return incident.Incident{ID: pause.NewRandomID(), Project: project, Seq: seq, Agent: "project-meta", Opened: noon, Failures: 3, Threshold: 3}
+}
+
+// insert stores a new incident and returns it as it was stored.
+func insert(t *testing.T, s IncidentState, i incident.Incident) incident.Incident {
+	t.Helper()
+	return must(s.Insert(t.Context(), i))(t)
+}
+
+func end(t *testing.T, s IncidentState, i incident.Incident) {
+	t.Helper()
+	require.True(t, must(s.Resume(t.Context(), i.Project, i.ID, "for the test", noon))(t))
+}
+
+func ids(list []incident.Incident) (out []string) {
+	for _, i := range list {
+		out = append(out, i.ID)
+	}
+	return out
+}
+
+func testInsert(t *testing.T, s IncidentState) {
+	i := newIncident("odilo", 7)
+	i.Rebuilt, i.FlagWritten = true, noon
+	require.Equal(t, i, insert(t, s, i))
+	require.Equal(t, i, oneIncident(t, s, i.ID))
+	again := i
+	again.Agent = "another"
+	require.Equal(t, i, insert(t, s, again), "one that exists stays as it is")
+}
+
+func testInsertNumbers(t *testing.T, s IncidentState) {
+	i := insert(t, s, newIncident("odilo", 7))
+	require.Equal(t, 7, i.Seq)
+	ended := newIncident("odilo", 7)
+	ended.Ended = noon
+	require.Equal(t, 8, insert(t, s, ended).Seq, "the number is taken")
+	ended = newIncident("odilo", 0)
+	ended.Ended = noon
+	require.Equal(t, 9, insert(t, s, ended).Seq, "it has no number")
+	require.Equal(t, 1, insert(t, s, newIncident("atlas", 0)).Seq, "each project has its own numbers")
+}
+
+func testOneOpen(t *testing.T, s IncidentState) {
+	i := insert(t, s, newIncident("odilo", 1))
+	_, err := s.Insert(t.Context(), newIncident("odilo", 2))
+	require.ErrorIs(t, err, incident.ErrOpenIncident)
+	require.Equal(t, []string{i.ID}, ids(must(s.Unsettled(t.Context(), "odilo"))(t)))
+	end(t, s, i)
+	insert(t, s, newIncident("odilo", 2))
+}
+
+func testEvidence(t *testing.T, s IncidentState) {
+	i := newIncident("odilo", 1)
+	i.Evidence = incident.Evidence{
+		Runs:    []incident.Run{{Outcome: "failure", Started: noon, Finished: noon.Add(time.Minute), ExitCode: 137, Signal: "SIGKILL", RunID: "r"}},
+		Output:  "out of memory\n",
+		Earlier: []incident.EarlierIncident{{Seq: 1, Opened: noon, Ended: noon, Issue: issue(server, 3)}},
+	}
+	insert(t, s, i)
+	require.Empty(t, oneIncident(t, s, i.ID).Evidence, "it is not read with the incident")
+	_, err := s.Change(t.Context(), i.ID, func(i *incident.Incident) { i.Evidence.Output, i.LastErr = "forged", "Gitea is down" })
+	require.NoError(t, err)
+	end(t, s, i)
+	require.Equal(t, i.Evidence, must(s.Evidence(t.Context(), i.ID))(t))
+	require.Empty(t, must(s.Evidence(t.Context(), pause.NewRandomID()))(t))
+}
+
+func testChange(t *testing.T, s IncidentState) {
+	i := insert(t, s, newIncident("odilo", 1))
+	changed, err := s.Change(t.Context(), i.ID, func(i *incident.Incident) {
+		i.Issue = issue(server, 3)
+		i.Create = incident.Attempt{At: noon, Up: incident.Uptime{Boot: "b", For: time.Hour}}
+		i.Comments = map[string]incident.Comment{"k": {Attempted: noon, Done: true}}
+		i.Reopens = []time.Time{noon}
+		i.Lost = []tracker.IssueRef{issue(server, 2)}
+		i.Ack = &incident.Ack{By: tracker.Account{ID: 1, Login: "kim"}, At: noon}
+	})
+	require.NoError(t, err)
+	require.Equal(t, int64(3), changed.Issue.Number)
+	require.Equal(t, changed, oneIncident(t, s, i.ID))
+	_, err = s.Change(t.Context(), pause.NewRandomID(), func(*incident.Incident) {})
+	require.Error(t, err, "an incident that does not exist")
+}
+
+func testUnsettled(t *testing.T, s IncidentState) {
+	one := insert(t, s, newIncident("odilo", 1))
+	end(t, s, one)
+	two := insert(t, s, newIncident("odilo", 2))
+	other := insert(t, s, newIncident("atlas", 1))
+	unsettled := func(project string) []string { return ids(must(s.Unsettled(t.Context(), project))(t)) }
+	require.Equal(t, []string{one.ID, two.ID}, unsettled("odilo"))
+	require.Equal(t, []string{other.ID, one.ID, two.ID}, unsettled(""))
+	_, err := s.Change(t.Context(), one.ID, func(i *incident.Incident) { i.Settled = true })
+	require.NoError(t, err)
+	require.Equal(t, []string{two.ID}, unsettled("odilo"))
+	require.Empty(t, unsettled("nobody"))
+}
+
+func testManyIDs(t *testing.T, s IncidentState) {
+	i, j := insert(t, s, newIncident("odilo", 1)), insert(t, s, newIncident("atlas", 1))
+	ids := []string{i.ID}
+	for range 1200 {
+		ids = append(ids, pause.NewRandomID())
+	}
+	require.ElementsMatch(t, []incident.Incident{i, j}, must(s.Incidents(t.Context(), append(ids, j.ID)...))(t))
+	require.Empty(t, must(s.Incidents(t.Context()))(t))
+}
+
+func testResumeIncident(t *testing.T, s IncidentState) {
+	i := insert(t, s, newIncident("odilo", 1))
+	_, err := s.Change(t.Context(), i.ID, func(i *incident.Incident) { i.NextTry, i.Tries = noon.Add(time.Hour), 3 })
+	require.NoError(t, err)
+	at := noon.Add(time.Minute)
+	resume := func(at time.Time) bool { return must(s.Resume(t.Context(), "odilo", i.ID, "flag removed", at))(t) }
+	require.True(t, resume(at))
+	ended := oneIncident(t, s, i.ID)
+	require.Equal(t, at, ended.Ended)
+	require.Equal(t, "flag removed", ended.EndedHow)
+	require.False(t, ended.Settled)
+	require.Zero(t, ended.NextTry, "its issue is closed at once")
+	require.False(t, resume(at.Add(time.Hour)), "it has ended")
+	require.Equal(t, ended, oneIncident(t, s, i.ID))
+}
+
+func testResumeOther(t *testing.T, s IncidentState) {
+	i := insert(t, s, newIncident("odilo", 1))
+	require.NoError(t, s.SetHold(t.Context(), incident.Hold{Project: "odilo", Since: noon}))
+	require.False(t, must(s.Resume(t.Context(), "odilo", pause.NewRandomID(), "", noon))(t))
+	require.False(t, must(s.Resume(t.Context(), "atlas", i.ID, "", noon))(t))
+	require.Equal(t, i, oneIncident(t, s, i.ID))
+	require.NotNil(t, must(s.Hold(t.Context(), "odilo"))(t))
+}
+
+func testProjectState(t *testing.T, s IncidentState) {
+	end(t, s, insert(t, s, newIncident("odilo", 1)))
+	insert(t, s, newIncident("odilo", 2))
+	insert(t, s, newIncident("atlas", 1))
+	require.NoError(t, s.SetHold(t.Context(), incident.Hold{Project: "odilo", Note: "why", Since: noon}))
+	require.NoError(t, s.SetHold(t.Context(), incident.Hold{Project: "twins", Since: noon, FlagWritten: noon.Add(time.Second)}))
+	for _, project := range []string{"odilo", "atlas", "twins", "nobody"} {
+		incidents, hold, err := s.ProjectState(t.Context(), project)
+		require.NoError(t, err)
+		require.Equal(t, must(s.Unsettled(t.Context(), project))(t), incidents, project)
+		require.Equal(t, must(s.Hold(t.Context(), project))(t), hold, project)
+	}
+}
