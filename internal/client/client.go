@@ -16,6 +16,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/terraphim/adfbot/internal/status"
@@ -88,11 +89,7 @@ func (e *refusal) Error() string {
 
 // temporary reports whether the daemon may accept the same result later: after a repair, or with another configuration.
 func (e *refusal) temporary() bool {
-	switch e.status {
-	case http.StatusUnauthorized, http.StatusForbidden, http.StatusNotFound, http.StatusTooManyRequests:
-		return true
-	}
-	return e.status >= 500
+	return e.status >= 500 || slices.Contains([]int{http.StatusUnauthorized, http.StatusForbidden, http.StatusNotFound, http.StatusTooManyRequests}, e.status)
 }
 
 // send reports one result. If the daemon has spooled it, recorded is nil and spooled says so. A *refusal is the daemon's answer;

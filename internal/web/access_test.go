@@ -5,6 +5,7 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 )
@@ -125,7 +126,7 @@ func TestUnusableTokenFiles(t *testing.T) {
 	try := func(name, content string, mode os.FileMode, says string) {
 		require.NoError(t, os.WriteFile(s.path(name), []byte(content), mode))
 		require.NoError(t, os.Chmod(s.path(name), mode))
-		_, err := New(Options{Config: s.cfg, Bot: s.bot, Getenv: s.getenv})
+		_, err := New(Options{Config: s.cfg, Bot: s.bot, Now: time.Now, Getenv: s.getenv})
 		require.ErrorContains(t, err, says)
 		require.NotContains(t, err.Error(), adminToken)
 		require.ErrorContains(t, s.srv.Replace(s.cfg, s.bot), says, "nor does a reload take it")

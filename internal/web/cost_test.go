@@ -159,7 +159,7 @@ func (s *station) reopenOver(network http.RoundTripper) {
 	require.NoError(s, err)
 	s.Cleanup(func() { _ = b.Close() })
 	s.bot = b
-	s.srv, err = New(Options{Config: s.cfg, Bot: b, Log: log, Getenv: s.getenv})
+	s.srv, err = New(Options{Config: s.cfg, Bot: b, Log: log, Now: time.Now, Getenv: s.getenv})
 	require.NoError(s, err)
 }
 

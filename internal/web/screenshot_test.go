@@ -104,7 +104,7 @@ func troubledMorning(t *testing.T) *Server {
 	b, err := bot.Open(t.Context(), cfg, bot.Daemon, bot.Env{Now: clock, Transport: gitea.Transport()})
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = b.Close() })
-	server, err := New(Options{Config: cfg, Bot: b, Now: clock})
+	server, err := New(Options{Config: cfg, Bot: b, Now: clock, Getenv: os.Getenv})
 	require.NoError(t, err)
 
 	post := func(path, body string) {

@@ -21,7 +21,6 @@ import (
 	"context"
 	"log/slog"
 	"net/http"
-	"os"
 	"sync"
 	"time"
 
@@ -30,16 +29,16 @@ import (
 	"github.com/terraphim/adfbot/internal/web/page"
 )
 
-// Options for [New]. Config and Bot are required.
+// Options for [New].
 type Options struct {
 	Config *config.Config
 	Bot    *bot.Bot
-	Log    *slog.Logger
 	Now    func() time.Time
 	Getenv func(string) string
 
-	Metrics  *Metrics // that observe the bot, see [bot.Env]; nil: new ones, which count no sweeps
-	Listened func()   // called once all listeners are open; may be nil
+	Log      *slog.Logger // nil: logs nothing
+	Metrics  *Metrics     // that observe the bot, see [bot.Env]; nil: new ones, which count no sweeps
+	Listened func()       // called once all listeners are open; may be nil
 }
 
 // Server serves HTTP for one daemon. It is safe for concurrent use.
@@ -87,12 +86,6 @@ func New(o Options) (*Server, error) {
 		failed: make(chan error, 1), drainTimeout: drainTimeout,
 		tcpRequests: make(semaphore, maxRequests), socketRequests: make(semaphore, maxRequests),
 		webhookEvents: make(semaphore, maxEvents), flagLooks: make(semaphore, maxFlagLooks),
-	}
-	if s.now == nil {
-		s.now = time.Now
-	}
-	if s.getenv == nil {
-		s.getenv = os.Getenv
 	}
 	s.base, s.stop = context.WithCancelCause(context.Background())
 	s.pages, s.hints = page.New(s.now), newHints(s.sweepHinted)

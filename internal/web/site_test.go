@@ -61,7 +61,7 @@ projects: [{id: odilo}, {id: digital-twins, threshold: 5}]
 	})
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = d.bot.Close() })
-	d.server, err = New(Options{Config: d.cfg, Bot: d.bot, Now: now, Metrics: metrics})
+	d.server, err = New(Options{Config: d.cfg, Bot: d.bot, Now: now, Getenv: os.Getenv, Metrics: metrics})
 	require.NoError(t, err)
 	return d
 }

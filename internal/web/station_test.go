@@ -93,7 +93,7 @@ func newStation(t testing.TB, edits ...string) *station {
 	s.bot = s.open(s.cfg)
 	t.Cleanup(func() { _ = s.bot.Close() })
 	var err error
-	s.srv, err = New(Options{Config: s.cfg, Bot: s.bot, Log: slog.New(slog.NewTextHandler(s.log, &slog.HandlerOptions{Level: slog.LevelDebug})), Getenv: s.getenv})
+	s.srv, err = New(Options{Config: s.cfg, Bot: s.bot, Log: slog.New(slog.NewTextHandler(s.log, &slog.HandlerOptions{Level: slog.LevelDebug})), Now: time.Now, Getenv: s.getenv})
 	require.NoError(t, err)
 	s.http = httptest.NewServer(s.srv.handler)
 	t.Cleanup(s.http.Close)
