@@ -38,7 +38,7 @@ var allowed = map[string][]string{
 	"internal/store/storetest": {"breaker", "pause", "escalate/tracker", "escalate/incident", "internal/store"},
 	"internal/status":          {"pause", "internal/text", "internal/redact", "internal/markdown", "escalate/incident", "escalate", "internal/config", "internal/store", "internal/hostlocal"},
 	"internal/bot":             {"breaker", "pause", "internal/text", "internal/fault", "internal/redact", "internal/markdown", "escalate/tracker", "escalate/gitea", "escalate/incident", "escalate/plan", "escalate/issuetext", "escalate", "internal/proc", "internal/config", "internal/store", "internal/status", "internal/hostlocal", "internal/store/sqlite"},
-	"internal/client":          {"internal/store", "internal/status", "internal/hostlocal"},
+	"internal/client":          {"internal/text", "internal/store", "internal/status", "internal/hostlocal"},
 	"internal/web/page":        {"pause", "internal/text", "escalate/tracker", "escalate/incident", "internal/config", "internal/store", "internal/status"},
 	"internal/web/browsertest": {},
 	"internal/web":             {"breaker", "pause", "internal/text", "internal/fault", "internal/redact", "internal/markdown", "escalate/tracker", "escalate/gitea", "escalate/incident", "escalate/plan", "escalate/issuetext", "escalate", "internal/exposition", "internal/config", "internal/store", "internal/status", "internal/bot", "internal/web/page", "internal/hostlocal"},

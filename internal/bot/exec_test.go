@@ -38,7 +38,7 @@ func TestExecExitCodes(t *testing.T) {
 		{[]string{w.Dir}, 126, store.Failure, "command not executable"},
 		{[]string{"sh", "-c", "kill -TERM $$"}, 143, store.Failure, ""},
 		{[]string{"sh", "-c", "kill -SEGV $$"}, 139, store.Failure, ""},
-		{[]string{"sh", "-c", "kill -KILL $$"}, 137, store.Failure, "killed, perhaps by the kernel for want of memory"},
+		{[]string{"sh", "-c", "kill -KILL $$"}, 137, store.Failure, "killed, perhaps by the kernel for lack of memory"},
 	} {
 		r := w.exec("odilo", c.command...)
 		require.Equal(t, c.code, r.code, "%v: %s", c.command, r.stderr)
@@ -52,7 +52,7 @@ func TestExecExitCodes(t *testing.T) {
 		w.exec("odilo", "true")
 	}
 	r := w.exec("odilo", "there-is-no-such-command")
-	require.Contains(t, r.stderr, "adfbot: there-is-no-such-command can't be started: ")
+	require.Contains(t, r.stderr, "adfbot: start there-is-no-such-command: ")
 }
 
 // Input, output and environment pass through, but the token does not.
