@@ -66,10 +66,10 @@ const (
 	Results Mode = iota
 	// Operate: sweep, serve, resume and pause by a person. What keeps them from Gitea is an error.
 	Operate
-	// Look: status, check and a dry run. They write nothing at all.
-	Look
-	// Restoring: restore. It leaves the sentinel to Restore itself.
-	Restoring
+	// ReadOnly: status, check and a dry run. They write nothing at all.
+	ReadOnly
+	// Restore: restore. It leaves the sentinel to Restore itself.
+	Restore
 	// Daemon: serve. It makes the pause directory, as Results does, and reports what keeps it from Gitea, as Operate does.
 	Daemon
 )
@@ -107,12 +107,12 @@ func Open(ctx context.Context, cfg *config.Config, mode Mode, env Env) (*Bot, er
 		sweeping: make(chan struct{}, 1), local: hostlocal.Beside(cfg.State)}
 	b.host, _ = os.Hostname()
 	var err error
-	if mode != Look {
+	if mode != ReadOnly {
 		if err = b.local.Create(ctx); err != nil {
 			return nil, err
 		}
 	}
-	if b.store, err = openState(ctx, cfg, mode == Look, env.Now); err != nil {
+	if b.store, err = openState(ctx, cfg, mode == ReadOnly, env.Now); err != nil {
 		return nil, err
 	}
 	if err := b.join(ctx, pause.New(cfg.PauseDir), mode, env); err != nil {
@@ -341,7 +341,7 @@ func (b *Bot) checkMoved(ctx context.Context, mode Mode) error {
 		switch {
 		case busy > 0:
 			m.refuse(fmt.Errorf("%s was changed from %s to %s while %d incidents or holds depend on it: %s", configKey(m.key), was, m.now, busy, m.advice))
-		case mode != Look:
+		case mode != ReadOnly:
 			if err := b.store.SetMeta(ctx, m.key, m.now); err != nil {
 				return err
 			}

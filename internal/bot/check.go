@@ -76,7 +76,7 @@ func Check(ctx context.Context, cfg *config.Config, offline bool, env Env) []Fin
 
 func (c *checker) state(ctx context.Context) {
 	dir := filepath.Dir(c.cfg.State)
-	b, err := Open(ctx, c.cfg, Look, c.env)
+	b, err := Open(ctx, c.cfg, ReadOnly, c.env)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		if why := status.NotWritable(nearest(dir)); why != "" {
@@ -129,7 +129,7 @@ func (c *checker) pauseDir(ctx context.Context) {
 	_, err := dir.Sentinel()
 	err = status.AdviseRestore(err)
 	if c.open != nil {
-		err = c.open.Explain(ctx, c.open.rec.CheckPause())
+		err = c.open.AdviseRestore(ctx, c.open.rec.CheckPause())
 	}
 	written := false
 	if c.open != nil {

@@ -27,9 +27,9 @@ import (
 
 // Exit codes of exec beside those of its command.
 const (
-	ExitPaused   = 75  // EX_TEMPFAIL of sysexits.h
-	ExitNotBegun = 125 // exec's own failure before the command starts, as env(1) and timeout(1) have it
-	exitTimeout  = 124 // timed out, and the command had made a 0 of it
+	ExitPaused     = 75  // EX_TEMPFAIL of sysexits.h
+	ExitNotStarted = 125 // exec's own failure before the command starts, as env(1) and timeout(1) have it
+	exitTimeout    = 124 // timed out, and the command had made a 0 of it
 )
 
 // ExecRequest is one `adfbot exec`.
@@ -67,7 +67,7 @@ func Exec(ctx context.Context, cfg *config.Config, env Env, q ExecRequest) int {
 	defer signal.Stop(pipes)
 	if err := x.check(); err != nil {
 		x.printf("%v", err)
-		return ExitNotBegun
+		return ExitNotStarted
 	}
 	b, err := Open(ctx, cfg, Results, env)
 	if err != nil {
@@ -78,7 +78,7 @@ func Exec(ctx context.Context, cfg *config.Config, env Env, q ExecRequest) int {
 			env.Log.Warn("closing the state", "err", err)
 		}
 	}()
-	if _, err := b.Intake(ctx); err != nil {
+	if _, err := b.RecordSpooled(ctx); err != nil {
 		env.Log.Warn("spool", "err", err)
 	}
 	return x.withState(ctx, b)
@@ -150,10 +150,10 @@ func (x *execution) gate(ctx context.Context, b *Bot) (code int, done bool) {
 	case flag.State == incident.FlagThere:
 		return x.refuse(ctx, b, b.flagReason(x.q.Project, flag)), true
 	case flag.State == incident.FlagUnknown:
-		return x.unknown(b.Explain(ctx, errors.Join(flag.Err, err))), true
+		return x.unknown(b.AdviseRestore(ctx, errors.Join(flag.Err, err))), true
 	case err != nil:
 		x.printf("%v", err)
-		return ExitNotBegun, true
+		return ExitNotStarted, true
 	}
 	return 0, false
 }
@@ -171,7 +171,7 @@ func (x *execution) notBegun(ctx context.Context, b *Bot, err error) int {
 	if errors.Is(err, store.ErrUnusable) { // it could be opened and can't be written: a full disk
 		return x.spool(err, b.redact)
 	}
-	return ExitNotBegun
+	return ExitNotStarted
 }
 
 // record records the result of a command that has ended, whatever signal comes now.
@@ -184,7 +184,7 @@ func (x *execution) record(ctx context.Context, b *Bot, run store.Run, res store
 		x.printf("%v", err)
 		x.endRun(ctx, b, run)
 	default:
-		said, err := SpoolResult(x.cfg, res, err)
+		said, err := Spool(x.cfg, res, err)
 		x.printf("%v", err)
 		x.printf("%s", said)
 	}
@@ -210,7 +210,7 @@ func (x *execution) refuse(ctx context.Context, b *Bot, why string) int {
 
 func (x *execution) unknown(why error) int {
 	x.printf("it is not known whether %s is paused, so nothing is run: %v", x.q.Project, why)
-	return ExitNotBegun
+	return ExitNotStarted
 }
 
 // printResult says what a recorded result did that somebody should know of.

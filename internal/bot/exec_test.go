@@ -209,7 +209,7 @@ func TestWhoIsSlowToTakeTheOutputGetsAllOfItAndKeepsNoResultWaiting(t *testing.T
 	}()
 	require.Eventually(t, func() bool { return len(w.project("odilo").LastRuns) == 1 }, 20*time.Second, 10*time.Millisecond)
 	var run store.HistoryRun
-	w.with(bot.Look, func(b *bot.Bot) {
+	w.with(bot.ReadOnly, func(b *bot.Bot) {
 		d, err := b.Detail(ctx, "odilo")
 		require.NoError(t, err)
 		run = d.Runs[0]

@@ -38,7 +38,7 @@ func (x *execution) halfState(ctx context.Context, b *Bot, cause error) int {
 func (x *execution) withoutState(ctx context.Context, cause error) int {
 	if !errors.Is(cause, store.ErrUnusable) {
 		x.printf("%v", cause)
-		return ExitNotBegun
+		return ExitNotStarted
 	}
 	verdict := Gate(ctx, pause.New(x.cfg.PauseDir), x.q.Project)
 	switch {
@@ -74,7 +74,7 @@ func (x *execution) report(ctx context.Context, redactor *redact.Redactor) int {
 func (x *execution) spool(cause error, redactor *redact.Redactor) int {
 	res, code := x.run(redactor, nil)
 	res.Host, _ = os.Hostname()
-	said, err := SpoolResult(x.cfg, res, cause)
+	said, err := Spool(x.cfg, res, cause)
 	if !errors.Is(err, cause) || strings.Contains(said, "LOST") {
 		x.printf("%v", err)
 	}

@@ -65,7 +65,7 @@ func (b *Bot) MayRun(ctx context.Context, project string) Verdict {
 	case incident.FlagThere:
 		return Verdict{Paused: true, Reason: b.flagReason(project, flag)}
 	case incident.FlagUnknown:
-		return Verdict{Err: b.Explain(ctx, flag.Err)}
+		return Verdict{Err: b.AdviseRestore(ctx, flag.Err)}
 	}
 	unsettled, err := b.store.Unsettled(ctx, project)
 	if err != nil {
@@ -79,14 +79,14 @@ func (b *Bot) MayRun(ctx context.Context, project string) Verdict {
 	return Verdict{}
 }
 
-// ExplainFromState is [status.Reader.Explain] for an error of [Gate], if the state can be read in the given time.
-func ExplainFromState(ctx context.Context, cfg *config.Config, env Env, err error, wait time.Duration) error {
+// AdviseRestore is [status.Reader.AdviseRestore] for an error of [Gate], if the state can be read in the given time.
+func AdviseRestore(ctx context.Context, cfg *config.Config, env Env, err error, wait time.Duration) error {
 	if !status.FlagsLost(err) {
 		return err
 	}
 	ctx, cancel := context.WithTimeout(ctx, wait)
 	defer cancel()
-	b, err2 := Open(ctx, cfg, Look, env)
+	b, err2 := Open(ctx, cfg, ReadOnly, env)
 	if errors.Is(err2, fs.ErrNotExist) {
 		return fmt.Errorf("%w\nthere is no state at %s yet: adfbot serve, the first result or adfbot pause makes both ready", err, cfg.State)
 	}
@@ -94,7 +94,7 @@ func ExplainFromState(ctx context.Context, cfg *config.Config, env Env, err erro
 		return fmt.Errorf("%w\nwhich projects a bare touch would resume can't be told here: %w", status.AdviseRestore(err), err2)
 	}
 	defer func() { _ = b.Close() }()
-	return b.Explain(ctx, err)
+	return b.AdviseRestore(ctx, err)
 }
 
 // flagReason returns why a flag pauses its project.

@@ -85,16 +85,16 @@ func TestADirectoryThatDoesNotAnswerIsUnknownAfterFiveSeconds(t *testing.T) {
 func TestTheGatesErrorNamesWhatATouchWouldResumeWhereTheStateCanBeRead(t *testing.T) {
 	w := wiped(t)
 	err := bot.GateOf(ctx, w.cfg, "odilo").Err
-	explained := bot.ExplainFromState(ctx, w.cfg, w.env(), err, time.Minute)
+	explained := bot.AdviseRestore(ctx, w.cfg, w.env(), err, time.Minute)
 	require.ErrorIs(t, explained, pause.ErrNoSentinel)
 	require.ErrorContains(t, explained, "a bare touch would resume: atlas, odilo")
 	w.rm(w.cfg.State)
-	explained = bot.ExplainFromState(ctx, w.cfg, w.env(), err, time.Minute)
+	explained = bot.AdviseRestore(ctx, w.cfg, w.env(), err, time.Minute)
 	require.ErrorIs(t, explained, pause.ErrNoSentinel)
 	require.ErrorContains(t, explained, "there is no state at")
 	require.NoFileExists(t, w.cfg.State)
 	other := bot.GateOf(ctx, w.cfg, "../x").Err
-	require.Equal(t, other, bot.ExplainFromState(ctx, w.cfg, w.env(), other, time.Minute))
+	require.Equal(t, other, bot.AdviseRestore(ctx, w.cfg, w.env(), other, time.Minute))
 }
 
 // A state that is lost must not make a second installation of one whose flags and issues are still there.
@@ -109,9 +109,9 @@ func TestTheFirstCommandMakesTheDirectoryAsLongAsNoFlagWasEverWritten(t *testing
 	require.NoError(t, err)
 	w.rm(w.cfg.PauseDir)
 	for _, id := range []string{"odilo", "atlas"} {
-		w.must(bot.ExitNotBegun, id, "true")
+		w.must(bot.ExitNotStarted, id, "true")
 	}
-	for _, mode := range []bot.Mode{bot.Results, bot.Operate, bot.Daemon, bot.Look, bot.Restoring} {
+	for _, mode := range []bot.Mode{bot.Results, bot.Operate, bot.Daemon, bot.ReadOnly, bot.Restore} {
 		w.with(mode, func(*bot.Bot) {})
 		require.NoDirExists(t, w.cfg.PauseDir)
 	}
@@ -125,5 +125,5 @@ func TestAPauseDirectoryThatIsUnreadableStopsANewState(t *testing.T) {
 	_, err := bot.Open(ctx, w.cfg, bot.Results, w.env())
 	require.ErrorContains(t, err, "a new state can't be made")
 	require.ErrorIs(t, err, pause.ErrBadSentinel)
-	w.must(bot.ExitNotBegun, "odilo", "true")
+	w.must(bot.ExitNotStarted, "odilo", "true")
 }

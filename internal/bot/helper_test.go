@@ -248,7 +248,7 @@ func (w *world) project(id string) (p status.Project) {
 
 func (w *world) status() (s status.Status) {
 	w.t.Helper()
-	w.with(bot.Look, func(b *bot.Bot) {
+	w.with(bot.ReadOnly, func(b *bot.Bot) {
 		var err error
 		s, err = b.Status(ctx, "")
 		require.NoError(w.t, err)

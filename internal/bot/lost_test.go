@@ -151,7 +151,7 @@ func TestADryRunPrintsThePlanAndWritesNothing(t *testing.T) {
 	w.rm(w.flag("atlas"))
 	w.pass(time.Hour)
 	before, flags := w.read(w.cfg.State), len(w.files())
-	w.with(bot.Look, func(b *bot.Bot) {
+	w.with(bot.ReadOnly, func(b *bot.Bot) {
 		rep, err := b.Sweep(ctx, escalate.SweepOptions{DryRun: true, Force: true})
 		require.NoError(t, err)
 		require.True(t, rep.DryRun)
@@ -181,7 +181,7 @@ func (w *world) files() (out []string) {
 
 func (w *world) lastSweep() (rep status.SweepReport, ok bool) {
 	w.t.Helper()
-	w.with(bot.Look, func(b *bot.Bot) {
+	w.with(bot.ReadOnly, func(b *bot.Bot) {
 		var err error
 		rep, ok, err = b.LastSweep(ctx)
 		require.NoError(w.t, err)

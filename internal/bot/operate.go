@@ -44,7 +44,7 @@ func (b *Bot) PauseBy(ctx context.Context, project, why, who string) (Done, erro
 	case errors.As(err, &notWritten):
 		return Done{}, fmt.Errorf("%s is NOT paused: %w", project, notWritten.Err)
 	case err != nil:
-		return Done{}, b.Explain(ctx, err)
+		return Done{}, b.AdviseRestore(ctx, err)
 	case !paused:
 		return Done{Text: fmt.Sprintf("%s is paused already (%s)", project, path)}, nil
 	}
@@ -81,7 +81,7 @@ func (b *Bot) Resume(ctx context.Context, project string) (Done, error) {
 func (b *Bot) ResumeBy(ctx context.Context, project, who string) (Done, error) {
 	did, err := b.rec.Resume(ctx, project, "resumed by "+who)
 	if err != nil {
-		return Done{}, b.Explain(ctx, err)
+		return Done{}, b.AdviseRestore(ctx, err)
 	}
 	d := Done{Text: project + " was not paused"}
 	if did.Removed || did.Ended {
@@ -108,7 +108,7 @@ func (b *Bot) Restore(ctx context.Context) (Done, error) {
 	switch {
 	case errors.Is(err, pause.ErrNoDir), errors.Is(err, pause.ErrNoSentinel):
 	case err != nil:
-		return Done{}, b.Explain(ctx, err)
+		return Done{}, b.AdviseRestore(ctx, err)
 	case s.Installation != "" && s.Installation != b.store.Installation():
 		b.rec.SetDirError(nil)
 		return Done{}, b.rec.CheckPause()

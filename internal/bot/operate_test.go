@@ -25,7 +25,7 @@ func (w *world) resume(project string) (d bot.Done, err error) {
 
 func (w *world) restore() (d bot.Done, err error) {
 	w.t.Helper()
-	w.with(bot.Restoring, func(b *bot.Bot) { d, err = b.Restore(ctx) })
+	w.with(bot.Restore, func(b *bot.Bot) { d, err = b.Restore(ctx) })
 	return d, err
 }
 

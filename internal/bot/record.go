@@ -183,8 +183,8 @@ func OutcomeOf(p config.Project, code int) string {
 	return store.Failure
 }
 
-// Intake takes in the results that could not be stored earlier. It returns how many, and what could not be taken in.
-func (b *Bot) Intake(ctx context.Context) (int, error) {
+// RecordSpooled takes in the results that could not be stored earlier. It returns how many, and what could not be taken in.
+func (b *Bot) RecordSpooled(ctx context.Context) (int, error) {
 	spooled, err := b.local.Spool().List()
 	if err != nil {
 		return 0, err
@@ -212,8 +212,8 @@ func (b *Bot) Intake(ctx context.Context) (int, error) {
 	return n, errors.Join(errs...)
 }
 
-// Reap records a failure for every run whose process is gone without a result: it was killed together with adfbot.
-func (b *Bot) Reap(ctx context.Context) (int, error) {
+// RecordLost records a failure for every run whose process is gone without a result: it was killed together with adfbot.
+func (b *Bot) RecordLost(ctx context.Context) (int, error) {
 	runs, err := b.store.Running(ctx)
 	if err != nil {
 		return 0, err
@@ -267,8 +267,8 @@ func (b *Bot) spooled(run store.Run) (bool, error) {
 	return false, err
 }
 
-// SpoolResult keeps a result that can't be stored, and says so in words for the person who reads stderr.
-func SpoolResult(cfg *config.Config, r store.Result, cause error) (string, error) {
+// Spool keeps a result that can't be stored, and says so in words for the person who reads stderr.
+func Spool(cfg *config.Config, r store.Result, cause error) (string, error) {
 	if r.RunID == "" {
 		r.RunID = "spooled-" + pause.NewRandomID()
 	}

@@ -313,10 +313,10 @@ func TestTenProcessesThatRecordTheThirdFailureAtOnceMakeOneTripFlagAndIncident(t
 func TestAnUnknownProjectOrABadIDIsRefusedBeforeTheFileSystem(t *testing.T) {
 	w := newWorld(t)
 	for _, id := range []string{"", "../x", "/etc/x", "a\nb", "a\x00b", strings.Repeat("x", 200)} {
-		require.Equal(t, bot.ExitNotBegun, w.exec(id, "true").code)
+		require.Equal(t, bot.ExitNotStarted, w.exec(id, "true").code)
 	}
 	r := w.exec("nobody", "true")
-	require.Equal(t, bot.ExitNotBegun, r.code)
+	require.Equal(t, bot.ExitNotStarted, r.code)
 	require.Contains(t, r.stderr, "odilo atlas")
 	require.NoDirExists(t, w.cfg.PauseDir)
 	require.NoFileExists(t, w.cfg.State)

@@ -45,7 +45,7 @@ func TestInAWipedDirectoryNothingIsClosedAndNothingRunsAndBothWaysOutAreNamed(t 
 				require.Empty(t, rep.Actions)
 			}
 			for _, id := range []string{"odilo", "atlas", "third"} {
-				r := w.must(bot.ExitNotBegun, id, "touch", w.dir+"/ran")
+				r := w.must(bot.ExitNotStarted, id, "touch", w.dir+"/ran")
 				require.Contains(t, r.stderr, "it is not known whether "+id+" is paused, so nothing is run")
 				require.Equal(t, "unknown", w.project(id).Paused)
 			}
@@ -92,7 +92,7 @@ func TestADirectoryThatRootRestoresBelongsToWhomTheStateBelongs(t *testing.T) {
 	w.fail("odilo", 3)
 	require.NoError(t, os.Chown(w.cfg.State, 65534, 65534))
 	require.NoError(t, os.RemoveAll(w.cfg.PauseDir))
-	w.with(bot.Restoring, func(b *bot.Bot) {
+	w.with(bot.Restore, func(b *bot.Bot) {
 		_, err := b.Restore(ctx)
 		require.NoError(t, err)
 	})
@@ -107,7 +107,7 @@ func TestARestoreThatDiesBeforeTheSentinelCanBeDoneAgain(t *testing.T) {
 	w := wiped(t).silent()
 	w.dies(child{Do: "restore", KillAt: "flags-restored"})
 	require.NoFileExists(t, w.sentinel())
-	require.Equal(t, bot.ExitNotBegun, w.exec("third", "true").code)
+	require.Equal(t, bot.ExitNotStarted, w.exec("third", "true").code)
 	_, err := w.restore()
 	require.NoError(t, err)
 	w.must(bot.ExitPaused, "odilo", "true")
@@ -130,7 +130,7 @@ func TestIntoAnotherInstallationsDirectoryNothingIsRestored(t *testing.T) {
 	_, err := w.restore()
 	require.ErrorContains(t, err, "its sentinel names installation "+theirs)
 	require.NoFileExists(t, w.flag("odilo"))
-	r := w.must(bot.ExitNotBegun, "odilo", "true")
+	r := w.must(bot.ExitNotStarted, "odilo", "true")
 	require.Contains(t, r.stderr, theirs)
 	rep, err := w.sweep()
 	require.ErrorContains(t, err, "belongs to another installation")
@@ -173,8 +173,8 @@ func TestAFlagThatWasNeverWrittenIsNotAmongThoseThatATouchWouldResume(t *testing
 	require.NoError(t, err)
 	w.dies(child{Do: "pause", Project: "third", KillAt: "hold-noted"})
 	w.wipe()
-	w.with(bot.Look, func(b *bot.Bot) {
-		require.ErrorContains(t, b.Explain(ctx, pause.ErrNoSentinel), "a bare touch would resume: atlas, odilo;",
+	w.with(bot.ReadOnly, func(b *bot.Bot) {
+		require.ErrorContains(t, b.AdviseRestore(ctx, pause.ErrNoSentinel), "a bare touch would resume: atlas, odilo;",
 			"the third's flag is written as soon as the directory is known")
 	})
 	w.touch(w.sentinel())
@@ -194,7 +194,7 @@ func TestAChangedPauseDirIsRefusedUntilItIsRestored(t *testing.T) {
 		require.ErrorContains(t, err, "pause_dir was changed from "+w.dir+"/pause to "+w.dir+"/elsewhere while 1 incidents or holds depend on it: run `adfbot restore`")
 		require.Empty(t, rep.Actions)
 	}
-	require.Equal(t, bot.ExitNotBegun, w.exec("odilo", "true").code)
+	require.Equal(t, bot.ExitNotStarted, w.exec("odilo", "true").code)
 	require.Len(t, w.issues("open"), 1)
 	d, err := w.restore()
 	require.NoError(t, err)

@@ -104,7 +104,7 @@ func TestWithAnUnusableStateAnUnknownGateStillRefuses(t *testing.T) {
 			defer break_(t, w)()
 			w.rm(w.cfg.PauseDir)
 			require.NoError(t, os.Mkdir(w.cfg.PauseDir, 0o755)) // as a tmpfs is after a reboot
-			r := w.must(bot.ExitNotBegun, "odilo", "touch", w.dir+"/ran")
+			r := w.must(bot.ExitNotStarted, "odilo", "touch", w.dir+"/ran")
 			require.Contains(t, r.stderr, "it is not known whether odilo is paused, so nothing is run")
 			require.Contains(t, r.stderr, "adfbot restore")
 		})
@@ -205,7 +205,7 @@ func TestAResultThatIsSpooledWhileASweepLooksIsNotTakenForALostRun(t *testing.T)
 		require.NoError(t, err)
 	})
 	w.with(bot.Operate, func(b *bot.Bot) {
-		n, err := b.Reap(ctx)
+		n, err := b.RecordLost(ctx)
 		require.NoError(t, err)
 		require.Zero(t, n)
 	})

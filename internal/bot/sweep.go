@@ -72,13 +72,13 @@ func (b *Bot) Sweep(ctx context.Context, opt escalate.SweepOptions) (status.Swee
 		}
 		defer b.endSweep()
 		b.env.Observe.Sweeping()
-		rep.TakenIn, err = b.Intake(ctx)
+		rep.TakenIn, err = b.RecordSpooled(ctx)
 		note(err)
-		rep.LostRuns, err = b.Reap(ctx)
+		rep.LostRuns, err = b.RecordLost(ctx)
 		note(err)
 	}
 	rep.Report, err = b.rec.Sweep(ctx, opt)
-	errs = append(errs, b.Explain(ctx, err))
+	errs = append(errs, b.AdviseRestore(ctx, err))
 	if !opt.DryRun {
 		note(b.prune(ctx, &rep, begun))
 		if b.rec.CheckPause() == nil {
@@ -135,7 +135,7 @@ func (b *Bot) logSweep(rep status.SweepReport, err error) {
 // DryRun tells what a sweep would do, and writes nothing. Where there is no state it plans with a new one, which takes its
 // id from the sentinel and is thrown away.
 func DryRun(ctx context.Context, cfg *config.Config, env Env) (status.SweepReport, error) {
-	b, err := Open(ctx, cfg, Look, env)
+	b, err := Open(ctx, cfg, ReadOnly, env)
 	if errors.Is(err, fs.ErrNotExist) {
 		return planWithoutState(ctx, cfg, env)
 	}

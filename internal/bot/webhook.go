@@ -9,8 +9,8 @@ import (
 	"github.com/terraphim/adfbot/pause"
 )
 
-// Hint is what an event from Gitea says that it is about. None of it is believed: it only tells where to look.
-type Hint struct {
+// IssueEvent is what an event from Gitea says that it is about. None of it is believed: it only tells where to look.
+type IssueEvent struct {
 	Sender tracker.Account // who did it
 	Author int64           // of the issue
 	Owner  string          // of the repository
@@ -19,9 +19,9 @@ type Hint struct {
 	Body   string // of the issue
 }
 
-// Hinted gives the project that an event is about; "": none, or the bot did it itself. What it says is only a hint: a
+// ProjectOfEvent gives the project that an event is about; "": none, or the bot did it itself. What it says is only a hint: a
 // forged one makes the bot look at a project that it looks at each minute anyway.
-func (b *Bot) Hinted(ctx context.Context, h Hint) (string, error) {
+func (b *Bot) ProjectOfEvent(ctx context.Context, h IssueEvent) (string, error) {
 	accounts, err := b.store.Accounts(ctx, b.cfg.Gitea.URL)
 	if err != nil {
 		return "", err
@@ -58,7 +58,7 @@ func (b *Bot) SweepProject(ctx context.Context, project string) (escalate.Report
 	}
 	defer b.endSweep()
 	rep, err := b.rec.Sweep(ctx, escalate.SweepOptions{Project: project})
-	err = b.Explain(ctx, err)
+	err = b.AdviseRestore(ctx, err)
 	switch {
 	case ctx.Err() != nil:
 		b.log.Info("sweep of one project was told to end, the next sweep goes on", "project", project, "done", len(rep.Actions))

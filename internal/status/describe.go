@@ -71,7 +71,7 @@ func headline(p Project, text func(string) string) string {
 func signs(runs []Run) string {
 	var out []string
 	for _, r := range runs {
-		s := Sign(r.Outcome)
+		s := Symbol(r.Outcome)
 		if !r.Finished.IsZero() {
 			s += " " + r.Finished.UTC().Format(time.TimeOnly)
 		}

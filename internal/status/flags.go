@@ -53,7 +53,7 @@ func FlagsLost(err error) bool {
 	return errors.Is(err, pause.ErrNoDir) || errors.Is(err, pause.ErrNoSentinel) || errors.Is(err, pause.ErrBadSentinel)
 }
 
-// AdviseRestore adds the fix to an error about lost flags, for callers that can't read the state; see [Reader.Explain].
+// AdviseRestore adds the fix to an error about lost flags, for callers that can't read the state; see [Reader.AdviseRestore].
 func AdviseRestore(err error) error {
 	if !FlagsLost(err) {
 		return err
@@ -61,8 +61,8 @@ func AdviseRestore(err error) error {
 	return fmt.Errorf("%w\nadfbot restore creates the sentinel and the flags of all paused projects again", err)
 }
 
-// Explain adds the fix to an error about lost flags, and which projects a bare touch of the sentinel would resume.
-func (r *Reader) Explain(ctx context.Context, err error) error {
+// AdviseRestore adds the fix to an error about lost flags, and which projects a bare touch of the sentinel would resume.
+func (r *Reader) AdviseRestore(ctx context.Context, err error) error {
 	if !FlagsLost(err) {
 		return err
 	}

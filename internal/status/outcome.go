@@ -11,8 +11,8 @@ func Outcome(s string) string {
 	return store.Ignored
 }
 
-// Sign returns the character that stands for an outcome in a row of runs.
-func Sign(outcome string) string {
+// Symbol returns the character that stands for an outcome in a row of runs.
+func Symbol(outcome string) string {
 	switch outcome {
 	case store.Success:
 		return "✔"

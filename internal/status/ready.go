@@ -71,7 +71,7 @@ func (r *Reader) Ready(ctx context.Context) Readiness {
 
 func (r *Reader) pauseDirWritable(ctx context.Context) error {
 	if err := r.from.Reconciler.CheckPause(); err != nil {
-		return r.Explain(ctx, err)
+		return r.AdviseRestore(ctx, err)
 	}
 	path := r.from.Reconciler.Dir().Path()
 	if why := cmp.Or(NotWritable(path), hostlocal.DiskProblem(path, 1)); why != "" {

@@ -117,7 +117,7 @@ func (r *Reader) Status(ctx context.Context, only string) (Status, error) {
 
 // addOverall adds what is not about one project.
 func (r *Reader) addOverall(ctx context.Context, s *Status) error {
-	if err := r.Explain(ctx, r.from.Reconciler.CheckPause()); err != nil {
+	if err := r.AdviseRestore(ctx, r.from.Reconciler.CheckPause()); err != nil {
 		s.Problems = append(s.Problems, err.Error())
 	}
 	// A user who may not read the token leaves Gitea to the daemon, which is no problem.

@@ -31,7 +31,7 @@ func (s *Server) webhook(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(http.StatusNoContent) // the webhook sends more than is needed
 		return
 	}
-	var hint bot.Hint
+	var hint bot.IssueEvent
 	if err == nil {
 		hint, err = parseEvent(body)
 	}
@@ -42,7 +42,7 @@ func (s *Server) webhook(w http.ResponseWriter, r *http.Request) {
 	}
 	b, release := s.use(r)
 	defer release()
-	project, err := b.Hinted(r.Context(), hint)
+	project, err := b.ProjectOfEvent(r.Context(), hint)
 	switch {
 	case err != nil:
 		s.log.Error("webhook", "err", err)
@@ -125,13 +125,13 @@ type eventUser struct {
 }
 
 // parseEvent ignores unknown fields, which versions of Gitea add.
-func parseEvent(body []byte) (bot.Hint, error) {
+func parseEvent(body []byte) (bot.IssueEvent, error) {
 	var e event
 	d := json.NewDecoder(bytes.NewReader(body))
 	if err := d.Decode(&e); err != nil {
-		return bot.Hint{}, refused(http.StatusBadRequest, titleBody, "this is no event of Gitea's: %s", clip(err.Error()))
+		return bot.IssueEvent{}, refused(http.StatusBadRequest, titleBody, "this is no event of Gitea's: %s", clip(err.Error()))
 	}
-	return bot.Hint{
+	return bot.IssueEvent{
 		Sender: tracker.Account{ID: e.Sender.ID, Login: e.Sender.Login}, Author: e.Issue.User.ID,
 		Owner: e.Repository.Owner.Login, Repo: e.Repository.Name, Number: e.Issue.Number, Body: e.Issue.Body,
 	}, nil

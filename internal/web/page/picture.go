@@ -44,7 +44,7 @@ func newPicture(runs []pictureRun, now time.Time) picture {
 		m.X = n * markWidth
 		p.Marks = append(p.Marks, m)
 		counts[m.Kind]++
-		signs.WriteString(status.Sign(m.Kind))
+		signs.WriteString(status.Symbol(m.Kind))
 	}
 	var parts []string
 	for _, k := range []struct{ kind, one, many string }{
