@@ -90,7 +90,7 @@ func (a *app) gate(ctx context.Context, project string) error {
 	if err := cfg.CheckProject(project); err != nil {
 		return &exit{exitUnknown, err}
 	}
-	v := bot.GateOf(ctx, cfg, project)
+	v := bot.Gate(ctx, cfg, project)
 	switch {
 	case v.Err != nil:
 		// The verdict stands. What the state says only helps the reader.

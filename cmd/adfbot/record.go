@@ -148,8 +148,7 @@ func (a *app) spool(cfg *config.Config, r store.Result, cause error) error {
 	if r.Finished.IsZero() {
 		r.Finished = a.time()
 	}
-	said, err := bot.Spool(cfg, r, cause)
-	return fmt.Errorf("the result is not recorded: %w\n%s", err, said)
+	return fmt.Errorf("the result is not recorded: %w\n%s", cause, bot.Spool(cfg, r))
 }
 
 func (a *app) close(b *bot.Bot) {

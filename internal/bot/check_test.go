@@ -47,8 +47,8 @@ func TestCheckOfANewMachineIsWellAndMakesNothing(t *testing.T) {
 	w := newWorld(t)
 	require.Empty(t, w.fails())
 	require.Contains(t, w.finding("config", bot.OK), w.cfg.Path+": 2 projects")
-	require.Contains(t, w.finding("state", bot.OK), "is not there yet; it is made by the first result")
-	require.Contains(t, w.finding("pause_dir", bot.OK), "is not ready yet; serve or the first result makes it so")
+	require.Contains(t, w.finding("state", bot.OK), "is missing; the first result creates it")
+	require.Contains(t, w.finding("pause_dir", bot.OK), "is not ready yet; serve or the first result creates it")
 	require.Contains(t, w.finding("gitea", bot.OK), "http://gitea.example answers, version ")
 	require.Contains(t, w.finding("account", bot.OK), "adfbot (user id ")
 	require.Contains(t, w.finding("repository", bot.OK), "terraphim/adf-fleet, 0 open issues of adfbot")
@@ -105,7 +105,7 @@ func TestCheckNamesWhatIsWrongAndItsFix(t *testing.T) {
 			w.gitea.AddToken("adfbot", token, "read:user")
 		}, "repository", bot.Fail, []string{"status 403", "give the token the scope write:issue"}},
 		"another login": {func(w *world) { w.change("  repo:", "  login: robot\n  repo:") },
-			"account", bot.Fail, []string{"the token belongs to adfbot, and gitea.login says robot: correct one of them"}},
+			"account", bot.Fail, []string{"the token belongs to adfbot, and gitea.login is robot: correct one of them"}},
 		"a missing repository": {func(w *world) { w.gitea.DeleteRepo(repo) },
 			"repository", bot.Fail, []string{"terraphim/adf-fleet", "check gitea.owner, gitea.repo and the account's access"}},
 		"an archived repository": {func(w *world) { w.gitea.Archive(repo) },
@@ -143,9 +143,9 @@ func TestCheckNamesWhatIsWrongAndItsFix(t *testing.T) {
 		"a pause directory that is a file": {func(w *world) { w.rm(w.cfg.PauseDir); w.touch(w.cfg.PauseDir) },
 			"pause_dir", bot.Fail, []string{"is not a directory"}},
 		"a dangling flag": {func(w *world) { require.NoError(w.t, os.Symlink("/no/where", w.flag("atlas"))) },
-			"pause_dir", bot.Warn, []string{"the flag of atlas is a link that leads nowhere", "replace it by a file"}},
+			"pause_dir", bot.Warn, []string{"the flag of atlas is a dangling link", "replace it by a file"}},
 		"a flag of nobody": {func(w *world) { w.touch(w.flag("nobody")) },
-			"pause_dir", bot.Warn, []string{"nobody has a flag and is no configured project"}},
+			"pause_dir", bot.Warn, []string{"nobody has a flag but is not a configured project"}},
 		"a changed pause_dir": {func(w *world) { w.fail("odilo", 2); w.change("DIR/pause", "DIR/new") },
 			"pause_dir", bot.Fail, []string{"pause_dir was changed", "run `adfbot restore`"}},
 		"a changed gitea.url": {func(w *world) { w.fail("odilo", 2); w.change("http://gitea.example", "http://new.example") },
@@ -159,21 +159,21 @@ func TestCheckNamesWhatIsWrongAndItsFix(t *testing.T) {
 			w.change("projects:", "http:\n  token_file: DIR/http-token\nprojects:")
 		}, "http", bot.Warn, []string{"http.token_file: a token of less than 16 characters can be guessed"}},
 		"a socket in a directory that is not there": {func(w *world) { w.change("projects:", "http:\n  socket: DIR/run/adfbot.sock\nprojects:") },
-			"http", bot.Warn, []string{"http.socket: ", "/run is not there: make it, or set RuntimeDirectory= in the unit"}},
+			"http", bot.Warn, []string{"http.socket: ", "/run is missing: create it, or set RuntimeDirectory= in the unit"}},
 		"an address of another machine": {func(w *world) {
 			require.NoError(w.t, os.WriteFile(w.dir+"/http-token", []byte("one-token-for-everything"), 0o600))
 			w.change("projects:", "http:\n  listen: 192.0.2.1:9753\n  token_file: DIR/http-token\nprojects:")
-		}, "http", bot.Fail, []string{"http.listen: ", "192.0.2.1", "name an address of this machine"}},
+		}, "http", bot.Fail, []string{"http.listen: ", "192.0.2.1", "use an address of this machine"}},
 		"a name that has no address": {func(w *world) {
 			require.NoError(w.t, os.WriteFile(w.dir+"/http-token", []byte("one-token-for-everything"), 0o600))
 			w.change("projects:", "http:\n  listen: no..name:9753\n  token_file: DIR/http-token\nprojects:")
-		}, "http", bot.Fail, []string{"http.listen: ", "no..name", "name an address of this machine"}},
+		}, "http", bot.Fail, []string{"http.listen: ", "no..name", "use an address of this machine"}},
 		"a result in the spool": {func(w *world) {
 			r := failure("odilo")
 			r.RunID = "r"
 			_, err := hostlocal.Beside(w.cfg.State).Spool().Add(r)
 			require.NoError(w.t, err)
-		}, "spool", bot.Warn, []string{"1 result still to be stored; the next sweep does that"}},
+		}, "spool", bot.Warn, []string{"1 result not recorded yet; the next sweep does it"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)
@@ -205,8 +205,8 @@ func TestCheckTakesALoginWhereTheTokenMayNotReadItsOwn(t *testing.T) {
 	w.gitea.AddToken("adfbot", token, "write:issue")
 	w.change("  repo:", "  login: adfbot\n  repo:")
 	require.Empty(t, w.fails())
-	require.Contains(t, w.finding("account", bot.OK), "adfbot, as gitea.login says")
-	require.Contains(t, w.finding("repository", bot.OK), "the token may not read:repository, so its rights are not checked")
+	require.Contains(t, w.finding("account", bot.OK), "adfbot, from gitea.login")
+	require.Contains(t, w.finding("repository", bot.OK), "permissions are not checked, because the token lacks the scope read:repository")
 }
 
 func TestCheckAsAnotherUserNamesTheChownAndChmodThatAreMissing(t *testing.T) {

@@ -99,7 +99,7 @@ func TestAClockThatLeapsDeletesNoHistoryForADay(t *testing.T) {
 		require.Zero(t, w.sweepWell().Pruned)
 		w.pass(time.Hour)
 	}
-	require.Contains(t, w.log.String(), "no old results are deleted for a day")
+	require.Contains(t, w.log.String(), "deleting no old results for a day")
 	require.Equal(t, 2, runs())
 	w.pass(-366 * day) // somebody sets it right
 	require.Zero(t, w.sweepWell().Pruned)

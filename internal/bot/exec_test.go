@@ -232,7 +232,7 @@ func TestAnOutputThatCantBeWrittenDoesNotDisturbTheCommand(t *testing.T) {
 	require.Zero(t, code)
 	require.FileExists(t, w.dir+"/done")
 	require.Equal(t, store.Success, w.project("odilo").LastRuns[0].Outcome)
-	require.Equal(t, "adfbot: not all of the command's output could be passed on; the command was not disturbed: write /dev/full: no space left on device\n", errs.String())
+	require.Equal(t, "adfbot: could not pass on all of the command's output; the command itself was not disturbed: write /dev/full: no space left on device\n", errs.String())
 }
 
 func TestHugeBinaryOutputPassesThroughAndIsKeptInBoundedMemory(t *testing.T) {

@@ -19,19 +19,19 @@ func TestTheGateIsOpenOnlyWhereNoFlagIsInADirectoryWithItsSentinel(t *testing.T)
 	w := newWorld(t)
 	w.fail("odilo", 1)
 	w.rm(w.cfg.State) // it needs none
-	require.Equal(t, bot.Verdict{}, bot.GateOf(ctx, w.cfg, "odilo"))
+	require.Equal(t, bot.Verdict{}, bot.Gate(ctx, w.cfg, "odilo"))
 	w.touch(w.flag("odilo"))
-	v := bot.GateOf(ctx, w.cfg, "odilo")
+	v := bot.Gate(ctx, w.cfg, "odilo")
 	require.True(t, v.Paused)
 	require.NoError(t, v.Err)
-	require.Equal(t, "its pause flag "+w.flag("odilo")+" is there", v.Reason)
+	require.Equal(t, "its pause flag "+w.flag("odilo")+" exists", v.Reason)
 	require.NoError(t, os.WriteFile(w.flag("odilo"), []byte("release \x1b[31mday\n"), 0o644))
-	require.Equal(t, "release day\n", bot.GateOf(ctx, w.cfg, "odilo").Reason, "a note is anybody's: no terminal codes")
+	require.Equal(t, "release day\n", bot.Gate(ctx, w.cfg, "odilo").Reason, "a note is anybody's: no terminal codes")
 	w.rm(w.flag("odilo"))
 	require.NoError(t, os.Symlink("/no/where", w.flag("odilo")))
-	v = bot.GateOf(ctx, w.cfg, "odilo")
+	v = bot.Gate(ctx, w.cfg, "odilo")
 	require.True(t, v.Paused)
-	require.Contains(t, v.Reason, "is a link that leads nowhere")
+	require.Contains(t, v.Reason, "is a dangling link")
 }
 
 func TestTheGateIsClosedOnEveryError(t *testing.T) {
@@ -53,13 +53,13 @@ func TestTheGateIsClosedOnEveryError(t *testing.T) {
 			w := newWorld(t)
 			w.fail("odilo", 1)
 			c.break_(t, w)
-			v := bot.GateOf(ctx, w.cfg, "odilo")
+			v := bot.Gate(ctx, w.cfg, "odilo")
 			require.ErrorIs(t, v.Err, c.err)
 			require.False(t, v.Paused)
 		})
 	}
 	w := newWorld(t)
-	require.ErrorIs(t, bot.GateOf(ctx, w.cfg, "../x").Err, pause.ErrID)
+	require.ErrorIs(t, bot.Gate(ctx, w.cfg, "../x").Err, pause.ErrID)
 }
 
 func fifo(t *testing.T, path string) {
@@ -77,14 +77,14 @@ func TestADirectoryThatDoesNotAnswerIsUnknownAfterFiveSeconds(t *testing.T) {
 		begun := time.Now()
 		v := bot.GateWith(context.Background(), pause.New("/mnt/dead"), "odilo", hang)
 		require.Equal(t, 5*time.Second, time.Since(begun))
-		require.EqualError(t, v.Err, "pause directory /mnt/dead did not answer in 5s: look whether its file system hangs")
+		require.EqualError(t, v.Err, "pause directory /mnt/dead did not answer in 5s: check whether its file system hangs")
 		close(release)
 	})
 }
 
 func TestTheGatesErrorNamesWhatATouchWouldResumeWhereTheStateCanBeRead(t *testing.T) {
 	w := wiped(t)
-	err := bot.GateOf(ctx, w.cfg, "odilo").Err
+	err := bot.Gate(ctx, w.cfg, "odilo").Err
 	explained := bot.AdviseRestore(ctx, w.cfg, w.env(), err, time.Minute)
 	require.ErrorIs(t, explained, pause.ErrNoSentinel)
 	require.ErrorContains(t, explained, "a bare touch would resume: atlas, odilo")
@@ -93,7 +93,7 @@ func TestTheGatesErrorNamesWhatATouchWouldResumeWhereTheStateCanBeRead(t *testin
 	require.ErrorIs(t, explained, pause.ErrNoSentinel)
 	require.ErrorContains(t, explained, "there is no state at")
 	require.NoFileExists(t, w.cfg.State)
-	other := bot.GateOf(ctx, w.cfg, "../x").Err
+	other := bot.Gate(ctx, w.cfg, "../x").Err
 	require.Equal(t, other, bot.AdviseRestore(ctx, w.cfg, w.env(), other, time.Minute))
 }
 

@@ -119,7 +119,7 @@ func TestWhereTheSentinelIsThereNothingIsRestored(t *testing.T) {
 	w.rm(w.flag("odilo"))
 	d, err := w.restore()
 	require.NoError(t, err)
-	require.Contains(t, d.Text, "a flag that is missing there was removed by a person")
+	require.Contains(t, d.Text, "a flag that is missing there was removed by hand")
 	require.NoFileExists(t, w.flag("odilo"))
 }
 

@@ -62,8 +62,8 @@ func TestWithAnUnusableStateTheCommandRunsItsCodeStandsAndItsResultIsTakenInLate
 			require.Contains(t, r.stderr, "adfbot: state not usable: ")
 			require.Contains(t, r.stderr, w.cfg.State)
 			require.Contains(t, r.stderr, "adfbot: the result is kept in ")
-			require.Contains(t, r.stderr, "is taken in by the next adfbot command that can; do not record it again")
-			require.False(t, bot.GateOf(ctx, w.cfg, "odilo").Paused, "the gate needs no state")
+			require.Contains(t, r.stderr, "is recorded by the next adfbot command that can; do not record it again")
+			require.False(t, bot.Gate(ctx, w.cfg, "odilo").Paused, "the gate needs no state")
 
 			repair()
 			require.Equal(t, 2, w.project("odilo").Failures)
@@ -158,7 +158,7 @@ func TestTheCommandThatRecordsALostResultCanBePasted(t *testing.T) {
 	for _, id := range []string{"2026-11-23T07:00", "night run", `it's "$(touch x)"; #`, "-x"} {
 		r := failure("odilo")
 		r.RunID = id
-		_, command, _ := strings.Cut(status.LostText(r), "record it: adfbot ")
+		_, command, _ := strings.Cut(status.LostText(r, os.ErrInvalid), "record it: adfbot ")
 		out, err := exec.Command("sh", "-c", `printf '%s\n' `+command).Output()
 		require.NoError(t, err)
 		require.Equal(t, "record\n--project\nodilo\n--agent\nproject-meta\n--run-id\n"+id+"\n--failure\n", string(out))
@@ -230,7 +230,7 @@ func TestSpooledResultsAreTakenInInTheirOrderAndGarbageIsLeftAndReported(t *test
 	require.NoError(t, os.WriteFile(garbage, []byte("{"), 0o600))
 	rep, err := w.sweep()
 	require.ErrorContains(t, err, garbage)
-	require.ErrorContains(t, err, "it is left there")
+	require.ErrorContains(t, err, "it stays there")
 	require.Equal(t, 2, rep.TakenIn)
 	require.FileExists(t, garbage)
 	require.Equal(t, 1, w.project("odilo").Failures, "the success came first")
@@ -251,7 +251,7 @@ func TestASpooledResultThatContradictsTheRecordedOneIsDropped(t *testing.T) {
 	require.Equal(t, 1, w.sweepWell().TakenIn)
 	require.Empty(t, w.spool())
 	require.Equal(t, 1, w.project("odilo").Failures)
-	require.Contains(t, w.log.String(), "spooled result contradicts the recorded one")
+	require.Contains(t, w.log.String(), "a spooled result that contradicts the recorded one")
 }
 
 func TestASpooledResultOfTheOldGenerationDoesNotCount(t *testing.T) {

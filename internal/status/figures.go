@@ -27,11 +27,7 @@ type ProjectFigures struct {
 // Figures costs two look-ups a project, however long the history is.
 func (r *Reader) Figures(ctx context.Context) (Figures, error) {
 	var f Figures
-	incidents, err := r.from.State.Unsettled(ctx, "")
-	if err != nil {
-		return f, err
-	}
-	holds, err := r.from.State.Holds(ctx)
+	incidents, holds, err := r.unfinished(ctx)
 	if err != nil {
 		return f, err
 	}

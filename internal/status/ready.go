@@ -73,7 +73,11 @@ func (r *Reader) pauseDirWritable(ctx context.Context) error {
 	if err := r.from.Reconciler.CheckPause(); err != nil {
 		return r.AdviseRestore(ctx, err)
 	}
-	path := r.from.Reconciler.Dir().Path()
+	return DirWritable(r.from.Reconciler.Dir().Path())
+}
+
+// DirWritable returns why this user cannot write to a directory.
+func DirWritable(path string) error {
 	if why := cmp.Or(NotWritable(path), hostlocal.DiskProblem(path, 1)); why != "" {
 		return errors.New(path + ": " + why)
 	}

@@ -65,9 +65,9 @@ func (v ResultView) TripText() string {
 	return s
 }
 
-// LostText says that a result, which has a run id, could be kept nowhere, with the command that records it. Project, agent and
-// outcome need no quotes in a shell.
-func LostText(r store.Result) string {
-	return fmt.Sprintf("the result (%s of %s in %s) is LOST unless you record it: adfbot record --project %s --agent %s --run-id %s --%s",
-		r.Outcome, r.Agent, r.Project, r.Project, r.Agent, text.ShellQuote(r.RunID), r.Outcome)
+// LostText returns a sentence about a result with a run id that could not be kept because of err, with the command that records it.
+// Project, agent and outcome need no quotes in a shell.
+func LostText(r store.Result, err error) string {
+	return fmt.Sprintf("cannot keep the result: %v; the result (%s of %s in %s) is LOST unless you record it: adfbot record --project %s --agent %s --run-id %s --%s",
+		err, r.Outcome, r.Agent, r.Project, r.Project, r.Agent, text.ShellQuote(r.RunID), r.Outcome)
 }

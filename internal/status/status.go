@@ -87,15 +87,11 @@ func (r *Reader) Status(ctx context.Context, only string) (Status, error) {
 		Instance: r.from.Config.Instance, Installation: state.Installation(), PauseDir: r.from.Reconciler.Dir().Path(), State: state.Path(),
 		At: r.from.Now().UTC(), Projects: []Project{}, Problems: []string{}, Foreign: []string{},
 	}
-	incidents, err := state.Unsettled(ctx, "")
+	incidents, holds, err := r.unfinished(ctx)
 	if err != nil {
 		return s, err
 	}
 	running, err := state.Running(ctx)
-	if err != nil {
-		return s, err
-	}
-	holds, err := state.Holds(ctx)
 	if err != nil {
 		return s, err
 	}
@@ -229,7 +225,7 @@ func (r *Reader) addPause(ctx context.Context, p *Project, incidents []incident.
 	case incident.FlagThere:
 		p.Paused, p.Held = Yes, true
 		path := r.from.Reconciler.Dir().FlagPath(p.ID)
-		p.Reason = redact.Line(PausedBecause(p.ID, FlagReason(path, noteForPeople(flag), flag.Dangling)), 300)
+		p.Reason = redact.Line(PausedBecause(p.ID, FlagReason(path, readableNote(flag), flag.Dangling)), 300)
 		since := flag.Since.UTC()
 		p.Since = &since
 		if flag.Dangling {
