@@ -83,7 +83,7 @@ func (a *app) knows(ctx context.Context, cfg *config.Config, project string) (bo
 		return false, err
 	}
 	defer a.close(b)
-	return b.Knows(ctx, project)
+	return b.HasUnfinished(ctx, project)
 }
 
 func (a *app) restoreCmd() *cobra.Command {

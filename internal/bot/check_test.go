@@ -222,13 +222,13 @@ func TestCheckAsAnotherUserNamesTheChownAndChmodThatAreMissing(t *testing.T) {
 	require.NoError(t, os.Chmod(filepath.Dir(w.cfg.State), 0o755))
 	require.NoError(t, os.Chmod(w.cfg.PauseDir, 0o755))
 	state := filepath.Dir(w.cfg.State)
-	require.Contains(t, run(), "FAIL state "+state+": nobody may not write it (drwxr-xr-x, owner 0:0): chown nobody "+state)
+	require.Contains(t, run(), "FAIL state "+state+": nobody may not write it (drwxr-xr-x, owner 0:0): run chown nobody "+state)
 	require.NotContains(t, run(), "see `adfbot check`", "this is it")
 	require.NoError(t, os.Chmod(state, 0o700))
-	require.Contains(t, run(), "FAIL state "+state+": nobody may not write it (drwx------, owner 0:0): chown nobody "+state)
+	require.Contains(t, run(), "FAIL state "+state+": nobody may not write it (drwx------, owner 0:0): run chown nobody "+state)
 	require.Equal(t, 1, strings.Count(run(), "FAIL state"), "what lies in it can't be seen")
 	require.NoError(t, os.Chmod(state, 0o755))
-	require.Contains(t, run(), "FAIL pause_dir "+w.cfg.PauseDir+": nobody may not write it (drwxr-xr-x, owner 0:0): chown nobody "+w.cfg.PauseDir)
+	require.Contains(t, run(), "FAIL pause_dir "+w.cfg.PauseDir+": nobody may not write it (drwxr-xr-x, owner 0:0): run chown nobody "+w.cfg.PauseDir)
 
 	require.NoError(t, filepath.WalkDir(filepath.Dir(w.cfg.State), func(p string, e os.DirEntry, err error) error {
 		if e.IsDir() {

@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"os/user"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -15,7 +17,6 @@ import (
 	"github.com/terraphim/adfbot/escalate"
 	"github.com/terraphim/adfbot/internal/fault"
 	"github.com/terraphim/adfbot/internal/redact"
-	"github.com/terraphim/adfbot/internal/status"
 )
 
 // Done is what pause, resume or restore did.
@@ -107,14 +108,15 @@ func (b *Bot) Restore(ctx context.Context) (Done, error) {
 	case s.Installation != "" && b.rec.DirError() == nil:
 		return Done{Text: fmt.Sprintf("nothing to restore: %s has its sentinel, so a flag that is missing there was removed by hand", dir.Path())}, nil
 	}
-	projects, err := b.PausedInState(ctx, status.AnyFlag)
+	paused, err := b.PausedInState(ctx)
 	if err != nil {
 		return Done{}, err
 	}
 	if err := b.createDir(dir.Path()); err != nil {
 		return Done{}, err
 	}
-	if projects, err = b.rec.RestoreFlags(ctx, projects); err != nil {
+	projects, err := b.rec.RestoreFlags(ctx, slices.Sorted(maps.Keys(paused)))
+	if err != nil {
 		return Done{}, err
 	}
 	fault.Point(ctx, "flags-restored")

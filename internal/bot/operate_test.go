@@ -178,7 +178,7 @@ func TestAProjectThatLeftTheConfigurationIsStillKnownWhileItIsPaused(t *testing.
 	w.change("  - id: odilo\n", "")
 	w.with(bot.Operate, func(b *bot.Bot) {
 		for id, want := range map[string]bool{"odilo": true, "nobody": false, "atlas": false} {
-			known, err := b.Knows(ctx, id)
+			known, err := b.HasUnfinished(ctx, id)
 			require.NoError(t, err)
 			require.Equal(t, want, known, id)
 		}

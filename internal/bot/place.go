@@ -5,22 +5,12 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/terraphim/adfbot/internal/status"
 	"github.com/terraphim/adfbot/pause"
 )
 
 // notReady reports whether an error means that the pause directory or its sentinel is missing.
 func notReady(err error) bool {
 	return errors.Is(err, pause.ErrNoDir) || errors.Is(err, pause.ErrNoSentinel)
-}
-
-// sentinelID returns the installation in the sentinel, "" if the directory or the sentinel is missing.
-func sentinelID(dir pause.Dir) (string, error) {
-	s, err := dir.Sentinel()
-	if notReady(err) {
-		return "", nil
-	}
-	return s.Installation, err
 }
 
 // prepareDir writes the installation's id into an empty sentinel. Results and Daemon also create the pause directory and its
@@ -60,8 +50,8 @@ func (b *Bot) checkMoved(ctx context.Context, mode Mode) error {
 		return len(list), err
 	}
 	paused := func() (int, error) {
-		list, err := b.PausedInState(ctx, status.AnyFlag)
-		return len(list), err
+		projects, err := b.PausedInState(ctx)
+		return len(projects), err
 	}
 	for _, place := range []struct {
 		meta, key, now string

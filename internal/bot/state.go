@@ -16,9 +16,14 @@ import (
 
 // openState opens the state. Only this function knows which kind of state it is.
 func openState(ctx context.Context, cfg *config.Config, readOnly bool, now func() time.Time) (store.State, error) {
-	s, err := sqlite.Open(ctx, cfg.State, sqlite.Options{
-		ReadOnly: readOnly, Now: now, Sentinel: func() (string, error) { return sentinelID(pause.New(cfg.PauseDir)) },
-	})
+	sentinel := func() (string, error) {
+		s, err := pause.New(cfg.PauseDir).Sentinel()
+		if notReady(err) {
+			err = nil
+		}
+		return s.Installation, err
+	}
+	s, err := sqlite.Open(ctx, cfg.State, sqlite.Options{ReadOnly: readOnly, Now: now, Sentinel: sentinel})
 	if err != nil {
 		return nil, err // not a nil *sqlite.Store
 	}

@@ -4,9 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/terraphim/adfbot/escalate/incident"
 	"github.com/terraphim/adfbot/internal/redact"
@@ -67,12 +67,14 @@ func (r *Reader) AdviseRestore(ctx context.Context, err error) error {
 	if !FlagsLost(err) {
 		return err
 	}
-	projects, readErr := r.PausedInState(ctx, WrittenFlag)
-	written, readErr2 := r.from.State.FlagsWritten(ctx)
+	paused, readErr := r.PausedInState(ctx)
+	maps.DeleteFunc(paused, func(_ string, written bool) bool { return !written }) // the next sweep writes those flags
+	projects := slices.Sorted(maps.Keys(paused))
+	everPaused, readErr2 := r.from.State.FlagsWritten(ctx)
 	switch readErr = errors.Join(readErr, readErr2); {
 	case readErr != nil:
 		return errors.Join(AdviseRestore(err), readErr)
-	case len(projects) == 0 && !written:
+	case len(projects) == 0 && !everPaused:
 		return fmt.Errorf("%w\nnothing was ever paused here: adfbot serve, the first result or adfbot pause creates the directory", err)
 	case len(projects) == 0:
 		return fmt.Errorf("%w\na bare touch would resume no project; adfbot restore creates the directory again", err)
@@ -80,37 +82,19 @@ func (r *Reader) AdviseRestore(ctx context.Context, err error) error {
 	return fmt.Errorf("%w\na bare touch would resume: %s; adfbot restore keeps them paused", err, strings.Join(projects, ", "))
 }
 
-// FlagFilter selects projects by their flag.
-type FlagFilter bool
-
-// Filters of [Reader.PausedInState].
-const (
-	AnyFlag     FlagFilter = false
-	WrittenFlag FlagFilter = true // the flag was written; without it the project looks resumed
-)
-
-// PausedInState returns the projects with an open incident or a hold in the state, in order.
-func (r *Reader) PausedInState(ctx context.Context, filter FlagFilter) ([]string, error) {
+// PausedInState returns the projects with an open incident or a hold, and whether their flag was ever written.
+func (r *Reader) PausedInState(ctx context.Context) (map[string]bool, error) {
 	incidents, holds, err := r.unfinished(ctx)
-	if err != nil {
-		return nil, err
-	}
-	var out []string
-	add := func(project string, written time.Time) {
-		if filter == AnyFlag || !written.IsZero() {
-			out = append(out, project)
-		}
-	}
+	paused := map[string]bool{}
 	for _, i := range incidents {
 		if i.IsOpen() {
-			add(i.Project, i.FlagWritten)
+			paused[i.Project] = paused[i.Project] || !i.FlagWritten.IsZero()
 		}
 	}
 	for _, h := range holds {
-		add(h.Project, h.FlagWritten)
+		paused[h.Project] = paused[h.Project] || !h.FlagWritten.IsZero()
 	}
-	slices.Sort(out)
-	return slices.Compact(out), nil
+	return paused, err
 }
 
 // unfinished returns the incidents that are not settled, and the holds.

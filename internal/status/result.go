@@ -32,8 +32,7 @@ type IncidentName struct {
 	Issue string `json:"issue"` // URL, "" while there is no issue
 }
 
-// SpooledView is the answer of POST /api/v1/results for a result that can't be recorded now: it is on the daemon's disk, and is
-// recorded later.
+// SpooledView is the answer of POST /api/v1/results for a result that the daemon has on disk and records later.
 type SpooledView struct {
 	Project string `json:"project"`
 	Agent   string `json:"agent"`
@@ -43,10 +42,10 @@ type SpooledView struct {
 	Why     string `json:"why"`
 }
 
-// Reported is what became of a result that was reported to the daemon.
+// Reported is the outcome of reporting a result to the daemon.
 type Reported struct {
-	Result   *ResultView // nil: the daemon has not recorded it
-	Messages []string    // for the person who reads stderr
+	Result   *ResultView // nil if the daemon has not recorded it
+	Messages []string    // for stderr
 }
 
 // TripText returns one sentence about a trip.
