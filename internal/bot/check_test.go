@@ -49,8 +49,8 @@ func TestCheckOfNewMachine(t *testing.T) {
 	w := newWorld(t)
 	require.Empty(t, w.fails())
 	require.Contains(t, w.finding("config", bot.OK), w.cfg.Path+": 2 projects")
-	require.Contains(t, w.finding("state", bot.OK), "is not there yet; it is made by the first result")
-	require.Contains(t, w.finding("pause_dir", bot.OK), "is not ready yet; serve or the first result makes it so")
+	require.Contains(t, w.finding("state", bot.OK), "is missing; the first result creates it")
+	require.Contains(t, w.finding("pause_dir", bot.OK), "is not ready yet; serve or the first result creates it")
 	require.Contains(t, w.finding("gitea", bot.OK), "http://gitea.example answers, version ")
 	require.Contains(t, w.finding("account", bot.OK), "adf-bot (user id ")
 	require.Contains(t, w.finding("repository", bot.OK), "terraphim/adf-fleet, 0 open issues of adf-bot")
@@ -109,7 +109,7 @@ func TestCheckFindings(t *testing.T) {
 			w.Gitea.AddToken(testworld.Bot, token, "read:user")
 		}, "repository", bot.Fail, []string{"status 403", "give the token the scope write:issue"}},
 		"another login": {func(w *world) { w.change("  repo:", "  login: robot\n  repo:") },
-			"account", bot.Fail, []string{"the token belongs to adf-bot, and gitea.login says robot: correct one of them"}},
+			"account", bot.Fail, []string{"the token belongs to adf-bot, and gitea.login is robot: correct one of them"}},
 		"a missing repository": {func(w *world) { w.Gitea.DeleteRepo(repo) },
 			"repository", bot.Fail, []string{"terraphim/adf-fleet", "check gitea.owner, gitea.repo and the account's access"}},
 		"an archived repository": {func(w *world) { w.Gitea.Archive(repo) },
@@ -147,9 +147,9 @@ func TestCheckFindings(t *testing.T) {
 		"a pause directory that is a file": {func(w *world) { w.Remove(w.cfg.PauseDir); w.Touch(w.cfg.PauseDir) },
 			"pause_dir", bot.Fail, []string{"is not a directory"}},
 		"a dangling flag": {func(w *world) { require.NoError(w, os.Symlink("/no/where", w.flag("atlas"))) },
-			"pause_dir", bot.Warn, []string{"the flag of atlas is a link that leads nowhere", "replace it by a file"}},
+			"pause_dir", bot.Warn, []string{"the flag of atlas is a dangling link", "replace it by a file"}},
 		"a flag of nobody": {func(w *world) { w.Touch(w.flag("nobody")) },
-			"pause_dir", bot.Warn, []string{"nobody has a flag and is no configured project"}},
+			"pause_dir", bot.Warn, []string{"nobody has a flag but is not a configured project"}},
 		"a changed pause_dir": {func(w *world) { w.fail("odilo", 2); w.change("DIR/pause", "DIR/new") },
 			"pause_dir", bot.Fail, []string{"pause_dir was changed", "run `adfbot restore`"}},
 		"a changed gitea.url": {func(w *world) { w.fail("odilo", 2); w.change("http://gitea.example", "http://new.example") },
@@ -163,21 +163,21 @@ func TestCheckFindings(t *testing.T) {
 			w.change("projects:", "http:\n  token_file: DIR/http-token\nprojects:")
 		}, "http", bot.Warn, []string{"http.token_file: a token of less than 16 characters can be guessed"}},
 		"a socket in a directory that is not there": {func(w *world) { w.change("projects:", "http:\n  socket: DIR/run/adfbot.sock\nprojects:") },
-			"http", bot.Warn, []string{"http.socket: ", "/run is not there: make it, or set RuntimeDirectory= in the unit"}},
+			"http", bot.Warn, []string{"http.socket: ", "/run is missing: create it, or set RuntimeDirectory= in the unit"}},
 		"an address of another machine": {func(w *world) {
 			require.NoError(w, os.WriteFile(w.Dir+"/http-token", []byte("one-token-for-everything"), 0o600))
 			w.change("projects:", "http:\n  listen: 192.0.2.1:9753\n  token_file: DIR/http-token\nprojects:")
-		}, "http", bot.Fail, []string{"http.listen: ", "192.0.2.1", "name an address of this machine"}},
+		}, "http", bot.Fail, []string{"http.listen: ", "192.0.2.1", "use an address of this machine"}},
 		"a name that has no address": {func(w *world) {
 			require.NoError(w, os.WriteFile(w.Dir+"/http-token", []byte("one-token-for-everything"), 0o600))
 			w.change("projects:", "http:\n  listen: no..name:9753\n  token_file: DIR/http-token\nprojects:")
-		}, "http", bot.Fail, []string{"http.listen: ", "no..name", "name an address of this machine"}},
+		}, "http", bot.Fail, []string{"http.listen: ", "no..name", "use an address of this machine"}},
 		"a result in the spool": {func(w *world) {
 			r := failure("odilo")
 			r.RunID = "r"
 			_, err := hostlocal.Beside(w.cfg.State).Spool().Add(r)
 			require.NoError(w, err)
-		}, "spool", bot.Warn, []string{"1 result still to be stored; the next sweep does that"}},
+		}, "spool", bot.Warn, []string{"1 result not recorded yet; the next sweep does it"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)
@@ -211,8 +211,8 @@ func TestCheckWithConfiguredLogin(t *testing.T) {
 	w.Gitea.AddToken(testworld.Bot, token, "write:issue")
 	w.change("  repo:", "  login: adf-bot\n  repo:")
 	require.Empty(t, w.fails())
-	require.Contains(t, w.finding("account", bot.OK), "adf-bot, as gitea.login says")
-	require.Contains(t, w.finding("repository", bot.OK), "the token may not read:repository, so its rights are not checked")
+	require.Contains(t, w.finding("account", bot.OK), "adf-bot, from gitea.login")
+	require.Contains(t, w.finding("repository", bot.OK), "permissions are not checked, because the token lacks the scope read:repository")
 }
 
 // The findings name the missing chown and chmod.
@@ -229,13 +229,13 @@ func TestCheckAsAnotherUser(t *testing.T) {
 	require.NoError(t, os.Chmod(filepath.Dir(w.cfg.State), 0o755))
 	require.NoError(t, os.Chmod(w.cfg.PauseDir, 0o755))
 	state := filepath.Dir(w.cfg.State)
-	require.Contains(t, run(), "FAIL state "+state+": nobody may not write it (drwxr-xr-x, owner 0:0): chown nobody "+state)
+	require.Contains(t, run(), "FAIL state "+state+": nobody may not write it (drwxr-xr-x, owner 0:0): run chown nobody "+state)
 	require.NotContains(t, run(), "see `adfbot check`", "this is it")
 	require.NoError(t, os.Chmod(state, 0o700))
-	require.Contains(t, run(), "FAIL state "+state+": nobody may not write it (drwx------, owner 0:0): chown nobody "+state)
+	require.Contains(t, run(), "FAIL state "+state+": nobody may not write it (drwx------, owner 0:0): run chown nobody "+state)
 	require.Equal(t, 1, strings.Count(run(), "FAIL state"), "what lies in it can't be seen")
 	require.NoError(t, os.Chmod(state, 0o755))
-	require.Contains(t, run(), "FAIL pause_dir "+w.cfg.PauseDir+": nobody may not write it (drwxr-xr-x, owner 0:0): chown nobody "+w.cfg.PauseDir)
+	require.Contains(t, run(), "FAIL pause_dir "+w.cfg.PauseDir+": nobody may not write it (drwxr-xr-x, owner 0:0): run chown nobody "+w.cfg.PauseDir)
 
 	require.NoError(t, filepath.WalkDir(filepath.Dir(w.cfg.State), func(p string, e os.DirEntry, err error) error {
 		if e.IsDir() {

@@ -104,7 +104,7 @@ func TestHistoryAfterClockLeap(t *testing.T) {
 		require.Zero(t, w.sweepWell().Pruned)
 		w.pass(time.Hour)
 	}
-	require.Contains(t, w.Logged.String(), "no old results are deleted for a day")
+	require.Contains(t, w.Logged.String(), "deleting no old results for a day")
 	require.Equal(t, 2, runs())
 	w.pass(-366 * day) // somebody sets it right
 	require.Zero(t, w.sweepWell().Pruned)

@@ -219,7 +219,7 @@ func TestExecSlowReader(t *testing.T) {
 	}()
 	stored("no result is stored", func() bool { return len(w.project("odilo").LastRuns) == 1 })
 	var run store.HistoryRun
-	w.with(bot.Look, func(b *bot.Bot) {
+	w.with(bot.ReadOnly, func(b *bot.Bot) {
 		d, err := b.Detail(ctx, "odilo")
 		require.NoError(t, err)
 		run = d.Runs[0]
@@ -243,7 +243,7 @@ func TestExecOutputToFullDevice(t *testing.T) {
 	require.Zero(t, code)
 	require.FileExists(t, w.Dir+"/done")
 	require.Equal(t, store.Success, w.project("odilo").LastRuns[0].Outcome)
-	require.Equal(t, "adfbot: not all of the command's output could be passed on; the command was not disturbed: write /dev/full: no space left on device\n", errs.String())
+	require.Equal(t, "adfbot: could not pass on all of the command's output; the command itself was not disturbed: write /dev/full: no space left on device\n", errs.String())
 }
 
 // Huge output passes through in bounded memory.

@@ -20,19 +20,19 @@ func TestGate(t *testing.T) {
 	w := newWorld(t)
 	w.fail("odilo", 1)
 	w.Remove(w.cfg.State) // it needs none
-	require.Equal(t, bot.Verdict{}, bot.GateOf(ctx, w.cfg, "odilo"))
+	require.Equal(t, bot.Verdict{}, bot.Gate(ctx, w.cfg, "odilo"))
 	w.Touch(w.flag("odilo"))
-	v := bot.GateOf(ctx, w.cfg, "odilo")
+	v := bot.Gate(ctx, w.cfg, "odilo")
 	require.True(t, v.Paused)
 	require.NoError(t, v.Err)
-	require.Equal(t, "its pause flag "+w.flag("odilo")+" is there", v.Reason)
-	w.Write(w.flag("odilo"), "release \x1b[31mday\n")
-	require.Equal(t, "release day\n", bot.GateOf(ctx, w.cfg, "odilo").Reason, "a note is anybody's: no terminal codes")
+	require.Equal(t, "its pause flag "+w.flag("odilo")+" exists", v.Reason)
+	require.NoError(t, os.WriteFile(w.flag("odilo"), []byte("release \x1b[31mday\n"), 0o644))
+	require.Equal(t, "release day\n", bot.Gate(ctx, w.cfg, "odilo").Reason, "a note is anybody's: no terminal codes")
 	w.Remove(w.flag("odilo"))
 	require.NoError(t, os.Symlink("/no/where", w.flag("odilo")))
-	v = bot.GateOf(ctx, w.cfg, "odilo")
+	v = bot.Gate(ctx, w.cfg, "odilo")
 	require.True(t, v.Paused)
-	require.Contains(t, v.Reason, "is a link that leads nowhere")
+	require.Contains(t, v.Reason, "is a dangling link")
 }
 
 func TestGateOnErrors(t *testing.T) {
@@ -58,13 +58,13 @@ func TestGateOnErrors(t *testing.T) {
 			w := newWorld(t)
 			w.fail("odilo", 1)
 			c.break_(t, w)
-			v := bot.GateOf(ctx, w.cfg, "odilo")
+			v := bot.Gate(ctx, w.cfg, "odilo")
 			require.ErrorIs(t, v.Err, c.err)
 			require.False(t, v.Paused)
 		})
 	}
 	w := newWorld(t)
-	require.ErrorIs(t, bot.GateOf(ctx, w.cfg, "../x").Err, pause.ErrID)
+	require.ErrorIs(t, bot.Gate(ctx, w.cfg, "../x").Err, pause.ErrID)
 }
 
 func fifo(t *testing.T, path string) {
@@ -83,7 +83,7 @@ func TestGateTimeout(t *testing.T) {
 		begun := time.Now()
 		v := bot.GateWith(context.Background(), pause.New("/mnt/dead"), "odilo", hang)
 		require.Equal(t, 5*time.Second, time.Since(begun))
-		require.EqualError(t, v.Err, "pause directory /mnt/dead did not answer in 5s: look whether its file system hangs")
+		require.EqualError(t, v.Err, "pause directory /mnt/dead did not answer in 5s: check whether its file system hangs")
 		close(release)
 	})
 }
@@ -91,17 +91,17 @@ func TestGateTimeout(t *testing.T) {
 // Where the state can be read, the error names what a touch would resume.
 func TestGateErrorExplained(t *testing.T) {
 	w := wiped(t)
-	err := bot.GateOf(ctx, w.cfg, "odilo").Err
-	explained := bot.ExplainFromState(ctx, w.cfg, w.env(), err, time.Minute)
+	err := bot.Gate(ctx, w.cfg, "odilo").Err
+	explained := bot.AdviseRestore(ctx, w.cfg, w.env(), err, time.Minute)
 	require.ErrorIs(t, explained, pause.ErrNoSentinel)
 	require.ErrorContains(t, explained, "a bare touch would resume: atlas, odilo")
 	w.Remove(w.cfg.State)
-	explained = bot.ExplainFromState(ctx, w.cfg, w.env(), err, time.Minute)
+	explained = bot.AdviseRestore(ctx, w.cfg, w.env(), err, time.Minute)
 	require.ErrorIs(t, explained, pause.ErrNoSentinel)
 	require.ErrorContains(t, explained, "there is no state at")
 	require.NoFileExists(t, w.cfg.State)
-	other := bot.GateOf(ctx, w.cfg, "../x").Err
-	require.Equal(t, other, bot.ExplainFromState(ctx, w.cfg, w.env(), other, time.Minute))
+	other := bot.Gate(ctx, w.cfg, "../x").Err
+	require.Equal(t, other, bot.AdviseRestore(ctx, w.cfg, w.env(), other, time.Minute))
 }
 
 // Only while no flag was ever written.
@@ -117,9 +117,9 @@ func TestFirstCommandMakesDirectory(t *testing.T) {
 	require.NoError(t, err)
 	w.Remove(w.cfg.PauseDir)
 	for _, id := range []string{"odilo", "atlas"} {
-		w.must(bot.ExitNotBegun, id, "true")
+		w.must(bot.ExitNotStarted, id, "true")
 	}
-	for _, mode := range []bot.Mode{bot.Results, bot.Operate, bot.Daemon, bot.Look, bot.Restoring} {
+	for _, mode := range []bot.Mode{bot.Results, bot.Operate, bot.Daemon, bot.ReadOnly, bot.Restore} {
 		w.with(mode, func(*bot.Bot) {})
 		require.NoDirExists(t, w.cfg.PauseDir)
 	}
@@ -134,5 +134,5 @@ func TestNewStateWithUnreadableDirectory(t *testing.T) {
 	_, err := bot.Open(ctx, w.cfg, bot.Results, w.env())
 	require.ErrorContains(t, err, "a new state can't be made")
 	require.ErrorIs(t, err, pause.ErrBadSentinel)
-	w.must(bot.ExitNotBegun, "odilo", "true")
+	w.must(bot.ExitNotStarted, "odilo", "true")
 }

@@ -195,7 +195,7 @@ func (w *world) project(id string) (p status.Project) {
 
 func (w *world) status() (s status.Status) {
 	w.Helper()
-	w.with(bot.Look, func(b *bot.Bot) {
+	w.with(bot.ReadOnly, func(b *bot.Bot) {
 		var err error
 		s, err = b.Status(ctx, "")
 		require.NoError(w, err)

@@ -157,7 +157,7 @@ func TestSweepDryRun(t *testing.T) {
 	w.Remove(w.flag("atlas"))
 	w.pass(time.Hour)
 	before, flags := w.Read(w.cfg.State), len(w.files())
-	w.with(bot.Look, func(b *bot.Bot) {
+	w.with(bot.ReadOnly, func(b *bot.Bot) {
 		rep, err := b.Sweep(ctx, escalate.SweepOptions{DryRun: true, Force: true})
 		require.NoError(t, err)
 		require.True(t, rep.DryRun)
@@ -187,7 +187,7 @@ func (w *world) files() (out []string) {
 
 func (w *world) lastSweep() (rep status.SweepReport, ok bool) {
 	w.Helper()
-	w.with(bot.Look, func(b *bot.Bot) {
+	w.with(bot.ReadOnly, func(b *bot.Bot) {
 		var err error
 		rep, ok, err = b.LastSweep(ctx)
 		require.NoError(w, err)

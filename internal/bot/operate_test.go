@@ -25,7 +25,7 @@ func (w *world) resume(project string) (d bot.Done, err error) {
 
 func (w *world) restore() (d bot.Done, err error) {
 	w.Helper()
-	w.with(bot.Restoring, func(b *bot.Bot) { d, err = b.Restore(ctx) })
+	w.with(bot.Restore, func(b *bot.Bot) { d, err = b.Restore(ctx) })
 	return d, err
 }
 
@@ -187,7 +187,7 @@ func TestRemovedProjectWhilePaused(t *testing.T) {
 	w.change("  - id: odilo\n", "")
 	w.with(bot.Operate, func(b *bot.Bot) {
 		for id, want := range map[string]bool{"odilo": true, "nobody": false, "atlas": false} {
-			known, err := b.Knows(ctx, id)
+			known, err := b.HasUnfinished(ctx, id)
 			require.NoError(t, err)
 			require.Equal(t, want, known, id)
 		}

@@ -80,7 +80,7 @@ func (c child) run(cfg *config.Config) int {
 	}
 	mode := bot.Results
 	if c.Do == "restore" {
-		mode = bot.Restoring
+		mode = bot.Restore
 	}
 	b, err := bot.Open(ctx, cfg, mode, env)
 	if err == nil {

@@ -257,13 +257,13 @@ func TestRecordOfRunBeforeResume(t *testing.T) {
 func TestRecordImpossibleResult(t *testing.T) {
 	w := newWorld(t)
 	for want, change := range map[string]func(*store.Result){
-		"started 2026-11-23T12:01:00Z is in the future":             func(r *store.Result) { r.Started = noon.Add(time.Minute) },
-		"finished 2026-11-23T12:01:00Z is in the future":            func(r *store.Result) { r.Finished = noon.Add(time.Minute) },
-		"finished 2026-11-23T11:00:00Z is before started":           func(r *store.Result) { r.Started, r.Finished = noon, noon.Add(-time.Hour) },
-		"agent \"a b\": letters, digits":                            func(r *store.Result) { r.Agent = "a b" },
-		"agent \"\": letters, digits":                               func(r *store.Result) { r.Agent = "" },
-		"run id \"two lines\": at most 200 bytes of printable text": func(r *store.Result) { r.RunID = "two\nlines" },
-		"run id \"" + strings.Repeat("x", 20):                       func(r *store.Result) { r.RunID = strings.Repeat("x", 201) },
+		"started 2026-11-23T12:01:00Z is in the future":                 func(r *store.Result) { r.Started = noon.Add(time.Minute) },
+		"finished 2026-11-23T12:01:00Z is in the future":                func(r *store.Result) { r.Finished = noon.Add(time.Minute) },
+		"finished 2026-11-23T11:00:00Z is before started":               func(r *store.Result) { r.Started, r.Finished = noon, noon.Add(-time.Hour) },
+		"agent \"a b\": use 1 to 128 letters, digits":                   func(r *store.Result) { r.Agent = "a b" },
+		"agent \"\": use 1 to 128 letters, digits":                      func(r *store.Result) { r.Agent = "" },
+		"run id \"two lines\": use at most 200 bytes of printable text": func(r *store.Result) { r.RunID = "two\nlines" },
+		"run id \"" + strings.Repeat("x", 20):                           func(r *store.Result) { r.RunID = strings.Repeat("x", 201) },
 	} {
 		r := failure("odilo")
 		change(&r)
@@ -327,10 +327,10 @@ func TestRecordInTenProcesses(t *testing.T) {
 func TestRecordUnknownProject(t *testing.T) {
 	w := newWorld(t)
 	for _, id := range []string{"", "../x", "/etc/x", "a\nb", "a\x00b", strings.Repeat("x", 200)} {
-		require.Equal(t, bot.ExitNotBegun, w.exec(id, "true").code)
+		require.Equal(t, bot.ExitNotStarted, w.exec(id, "true").code)
 	}
 	r := w.exec("nobody", "true")
-	require.Equal(t, bot.ExitNotBegun, r.code)
+	require.Equal(t, bot.ExitNotStarted, r.code)
 	require.Contains(t, r.stderr, "odilo atlas")
 	require.NoDirExists(t, w.cfg.PauseDir)
 	require.NoFileExists(t, w.cfg.State)

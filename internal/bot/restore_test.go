@@ -47,7 +47,7 @@ func TestWipedDirectory(t *testing.T) {
 				require.Empty(t, rep.Actions)
 			}
 			for _, id := range []string{"odilo", "atlas", "third"} {
-				r := w.must(bot.ExitNotBegun, id, "touch", w.Dir+"/ran")
+				r := w.must(bot.ExitNotStarted, id, "touch", w.Dir+"/ran")
 				require.Contains(t, r.stderr, "it is not known whether "+id+" is paused, so nothing is run")
 				require.Equal(t, "unknown", w.project(id).Paused)
 			}
@@ -93,9 +93,11 @@ func TestRestoreAsRoot(t *testing.T) {
 	w := newWorld(t)
 	w.fail("odilo", 3)
 	require.NoError(t, os.Chown(w.cfg.State, testhost.Nobody, testhost.Nobody))
-	w.Remove(w.cfg.PauseDir)
-	_, err := w.restore()
-	require.NoError(t, err)
+	require.NoError(t, os.RemoveAll(w.cfg.PauseDir))
+	w.with(bot.Restore, func(b *bot.Bot) {
+		_, err := b.Restore(ctx)
+		require.NoError(t, err)
+	})
 	for _, path := range []string{w.cfg.PauseDir, w.flag("odilo"), w.sentinel()} {
 		info, err := os.Stat(path)
 		require.NoError(t, err)
@@ -108,7 +110,7 @@ func TestRestoreKilled(t *testing.T) {
 	w := wiped(t).silent()
 	w.dies(child{Do: "restore", KillAt: "flags-restored"})
 	require.NoFileExists(t, w.sentinel())
-	require.Equal(t, bot.ExitNotBegun, w.exec("third", "true").code)
+	require.Equal(t, bot.ExitNotStarted, w.exec("third", "true").code)
 	_, err := w.restore()
 	require.NoError(t, err)
 	w.must(bot.ExitPaused, "odilo", "true")
@@ -121,7 +123,7 @@ func TestRestoreWithSentinel(t *testing.T) {
 	w.Remove(w.flag("odilo"))
 	d, err := w.restore()
 	require.NoError(t, err)
-	require.Contains(t, d.Text, "a flag that is missing there was removed by a person")
+	require.Contains(t, d.Text, "a flag that is missing there was removed by hand")
 	require.NoFileExists(t, w.flag("odilo"))
 }
 
@@ -133,7 +135,7 @@ func TestRestoreIntoForeignDirectory(t *testing.T) {
 	_, err := w.restore()
 	require.ErrorContains(t, err, "its sentinel names installation "+theirs)
 	require.NoFileExists(t, w.flag("odilo"))
-	r := w.must(bot.ExitNotBegun, "odilo", "true")
+	r := w.must(bot.ExitNotStarted, "odilo", "true")
 	require.Contains(t, r.stderr, theirs)
 	rep, err := w.sweep()
 	require.ErrorContains(t, err, "belongs to another installation")
@@ -180,8 +182,8 @@ func TestTouchAndUnwrittenFlag(t *testing.T) {
 	require.NoError(t, err)
 	w.dies(child{Do: "pause", Project: "third", KillAt: "hold-noted"})
 	w.wipe()
-	w.with(bot.Look, func(b *bot.Bot) {
-		require.ErrorContains(t, b.Explain(ctx, pause.ErrNoSentinel), "a bare touch would resume: atlas, odilo;",
+	w.with(bot.ReadOnly, func(b *bot.Bot) {
+		require.ErrorContains(t, b.AdviseRestore(ctx, pause.ErrNoSentinel), "a bare touch would resume: atlas, odilo;",
 			"the third's flag is written as soon as the directory is known")
 	})
 	w.Touch(w.sentinel())
@@ -202,7 +204,7 @@ func TestChangedPauseDir(t *testing.T) {
 		require.ErrorContains(t, err, "pause_dir was changed from "+w.Dir+"/pause to "+w.Dir+"/elsewhere while 1 incidents or holds depend on it: run `adfbot restore`")
 		require.Empty(t, rep.Actions)
 	}
-	require.Equal(t, bot.ExitNotBegun, w.exec("odilo", "true").code)
+	require.Equal(t, bot.ExitNotStarted, w.exec("odilo", "true").code)
 	require.Len(t, w.issues("open"), 1)
 	d, err := w.restore()
 	require.NoError(t, err)

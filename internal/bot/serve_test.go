@@ -164,7 +164,7 @@ func TestServeReload(t *testing.T) {
 		d.broken = errors.New("config.yaml:7: no")
 		d.reload <- struct{}{}
 		synctest.Wait()
-		require.Contains(t, d.Logged.String(), "reload failed, the old configuration stays in force\" err=\"config.yaml:7: no\"")
+		require.Contains(t, d.Logged.String(), "cannot reload, the old configuration stays in force\" err=\"config.yaml:7: no\"")
 		require.Zero(t, d.sweeps())
 		d.after(2 * time.Minute)
 		require.Equal(t, 2, d.sweeps())
@@ -237,7 +237,7 @@ func TestHintCanceledDuringSweep(t *testing.T) {
 		_, err := d.bot.SweepProject(ctx, "odilo")
 		require.Error(t, err)
 		require.NotContains(t, d.Logged.String(), "level=ERROR")
-		require.Contains(t, d.Logged.String(), "sweep of one project was told to end")
+		require.Contains(t, d.Logged.String(), "sweep of one project was interrupted")
 	})
 }
 
@@ -282,7 +282,7 @@ func TestServeClockSet(t *testing.T) {
 				d.mu.Unlock()
 				d.after(time.Minute + time.Second)
 				require.Equal(t, 1, d.sweeps())
-				require.Contains(t, d.Logged.String(), "the clock was set, the schedule begins anew")
+				require.Contains(t, d.Logged.String(), "the clock was set, starting the schedule again")
 				d.mu.Lock()
 				d.set += 5 * time.Second // as an NTP daemon does
 				d.mu.Unlock()
@@ -342,7 +342,7 @@ func TestServeReplacedState(t *testing.T) {
 				require.NoError(t, err)
 
 				d.after(2 * time.Minute)
-				require.Contains(t, d.Logged.String(), "everything was opened anew")
+				require.Contains(t, d.Logged.String(), "state and Gitea opened again")
 				require.True(t, d.bot.Ready(ctx).Ready)
 				require.Equal(t, store.Success, d.project("atlas").LastRuns[0].Outcome, "what was spooled is taken in")
 				require.Empty(t, d.spool())

@@ -63,8 +63,8 @@ func TestUnusableState(t *testing.T) {
 			require.Contains(t, r.stderr, "adfbot: state not usable: ")
 			require.Contains(t, r.stderr, w.cfg.State)
 			require.Contains(t, r.stderr, "adfbot: the result is kept in ")
-			require.Contains(t, r.stderr, "is taken in by the next adfbot command that can; do not record it again")
-			require.False(t, bot.GateOf(ctx, w.cfg, "odilo").Paused, "the gate needs no state")
+			require.Contains(t, r.stderr, "is recorded by the next adfbot command that can; do not record it again")
+			require.False(t, bot.Gate(ctx, w.cfg, "odilo").Paused, "the gate needs no state")
 
 			repair()
 			require.Equal(t, 2, w.project("odilo").Failures)
@@ -107,7 +107,7 @@ func TestUnusableStateWithUnknownGate(t *testing.T) {
 			defer break_(t, w)()
 			w.Remove(w.cfg.PauseDir)
 			require.NoError(t, os.Mkdir(w.cfg.PauseDir, 0o755)) // as a tmpfs is after a reboot
-			r := w.must(bot.ExitNotBegun, "odilo", "touch", w.Dir+"/ran")
+			r := w.must(bot.ExitNotStarted, "odilo", "touch", w.Dir+"/ran")
 			require.Contains(t, r.stderr, "it is not known whether odilo is paused, so nothing is run")
 			require.Contains(t, r.stderr, "adfbot restore")
 		})
@@ -164,7 +164,7 @@ func TestLostResultCommand(t *testing.T) {
 	for _, id := range []string{"2026-11-23T07:00", "night run", `it's "$(touch x)"; #`, "-x"} {
 		r := failure("odilo")
 		r.RunID = id
-		_, command, _ := strings.Cut(status.LostText(r), "record it: adfbot ")
+		_, command, _ := strings.Cut(status.LostText(r, os.ErrInvalid), "record it: adfbot ")
 		out, err := exec.Command("sh", "-c", `printf '%s\n' `+command).Output()
 		require.NoError(t, err)
 		require.Equal(t, "record\n--project\nodilo\n--agent\nproject-meta\n--run-id\n"+id+"\n--failure\n", string(out))
@@ -213,7 +213,7 @@ func TestSpooledDuringSweep(t *testing.T) {
 		require.NoError(t, err)
 	})
 	w.with(bot.Operate, func(b *bot.Bot) {
-		n, err := b.Reap(ctx)
+		n, err := b.RecordLost(ctx)
 		require.NoError(t, err)
 		require.Zero(t, n)
 	})
@@ -239,7 +239,7 @@ func TestSpool(t *testing.T) {
 	require.NoError(t, os.WriteFile(garbage, []byte("{"), 0o600))
 	rep, err := w.sweep()
 	require.ErrorContains(t, err, garbage)
-	require.ErrorContains(t, err, "it is left there")
+	require.ErrorContains(t, err, "it stays there")
 	require.Equal(t, 2, rep.TakenIn)
 	require.FileExists(t, garbage)
 	require.Equal(t, 1, w.project("odilo").Failures, "the success came first")
@@ -261,7 +261,7 @@ func TestSpooledContradiction(t *testing.T) {
 	require.Equal(t, 1, w.sweepWell().TakenIn)
 	require.Empty(t, w.spool())
 	require.Equal(t, 1, w.project("odilo").Failures)
-	require.Contains(t, w.Logged.String(), "spooled result contradicts the recorded one")
+	require.Contains(t, w.Logged.String(), "a spooled result that contradicts the recorded one")
 }
 
 // A spooled result of the old generation does not count.

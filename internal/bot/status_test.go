@@ -105,7 +105,7 @@ func TestStatus(t *testing.T) {
 func TestStatusOfOneProject(t *testing.T) {
 	w := newWorld(t)
 	w.fail("odilo", 1)
-	w.with(bot.Look, func(b *bot.Bot) {
+	w.with(bot.ReadOnly, func(b *bot.Bot) {
 		s, err := b.Status(ctx, "odilo")
 		require.NoError(t, err)
 		require.Len(t, s.Projects, 1)
