@@ -48,7 +48,7 @@ func (a *app) serve(ctx context.Context, reload <-chan struct{}) error {
 		return err
 	}
 	defer a.close(b)
-	server, err := web.New(web.Options{Config: cfg, Bot: b, Log: env.Log, Now: env.Now, Getenv: env.Getenv,
+	server, err := web.New(web.Options{Config: cfg, Bot: b, Log: env.Log, Now: a.time, Getenv: a.getenv,
 		Metrics: metrics, Listened: notify.Ready})
 	if err != nil {
 		return err
