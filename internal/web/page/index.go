@@ -22,7 +22,6 @@ const (
 	toneIdle    tone = "idle" // nothing has been reported yet
 )
 
-// frame is the part that all pages share.
 type frame struct {
 	Title    string
 	Instance string
