@@ -126,8 +126,8 @@ func (s *Server) routes() []route {
 		{"POST /api/v1/projects/{id}/resume", accessAdmin, s.postResume},
 		{"GET /api/v1/incidents", accessReport, s.getIncidents},
 
-		{"GET /{$}", accessPublic, s.getIndexPage},
-		{"GET /projects/{id}", accessPublic, s.getProjectPage},
+		{"GET /{$}", accessPublic, s.getPage},
+		{"GET /projects/{id}", accessPublic, s.getPage},
 		{"GET /style.css", accessPublic, s.getStatic},
 		{"GET /icon/{name}", accessPublic, s.getStatic},
 

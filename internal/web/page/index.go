@@ -1,6 +1,7 @@
 package page
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -188,23 +189,17 @@ func newSummary(p status.Project, now time.Time) summary {
 	if p.Running > 0 {
 		v.Running = text.Plural(p.Running, "run") + " in progress"
 	}
-	if p.Incident != nil {
-		v.addIncident(*p.Incident, now)
+	if i := p.Incident; i != nil {
+		v.Issue, v.TakenAt = link{issueName(i.Name, i.Issue), webLink(i.Issue)}, newMoment(i.TakenAt, now)
+		if p.Since == nil {
+			v.Since = newMoment(i.Opened, now)
+		}
+		v.Reason = cmp.Or(v.Reason, fmt.Sprintf("%s failed %d times in a row.", i.Agent, i.Failures))
 	}
 	if len(p.LastRuns) > 0 {
 		v.LastRun = endOf(p.LastRuns[0], now)
 	}
 	return v
-}
-
-func (v *summary) addIncident(i status.Incident, now time.Time) {
-	v.Issue, v.TakenAt = link{issueName(i.Name, i.Issue), webLink(i.Issue)}, newMoment(i.TakenAt, now)
-	if v.Since.Machine == "" {
-		v.Since = newMoment(i.Opened, now)
-	}
-	if v.Reason == "" {
-		v.Reason = fmt.Sprintf("%s failed %d times in a row.", i.Agent, i.Failures)
-	}
 }
 
 // shortReason returns a project's reason without the part that its heading repeats.
