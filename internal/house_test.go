@@ -27,6 +27,7 @@ var allowed = map[string][]string{
 	"escalate":                 {"breaker", "pause", "internal/fault", "internal/redact", "internal/markdown", "escalate/tracker", "escalate/incident", "escalate/plan", "escalate/issuetext"},
 	"escalate/giteatest":       {},
 	"internal/testhost":        {},
+	"internal/testworld":       {"escalate/giteatest"},
 	"internal/yardstick":       {},
 	"internal/exposition":      {},
 	"internal/proc":            {},

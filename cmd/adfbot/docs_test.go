@@ -213,7 +213,7 @@ func TestDocsExitCodes(t *testing.T) {
 	_, table, ok := strings.Cut(topic(t, "commands"), "## Exit codes")
 	require.True(t, ok)
 	documented := submatches(`(?m)^\| ([0-9n+]+) \|`, table)
-	for _, code := range []int{exitDone, exitFailed, exitUsage, exitUnknown, bot.ExitPaused, bot.ExitNotBegun} {
+	for _, code := range []int{exitDone, exitFailed, exitUsage, exitUnknown, bot.ExitPaused, bot.ExitNotStarted} {
 		require.Contains(t, documented, strconv.Itoa(code))
 	}
 	w := newWorld(t)

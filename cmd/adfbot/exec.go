@@ -28,7 +28,7 @@ start the command. A run that ended because adfbot itself got SIGINT or SIGTERM 
 count. A result that cannot be recorded is kept beside the state and recorded later.`,
 		Example: `  adfbot exec --project odilo -- /usr/local/bin/project-meta --all
   0 * * * *  adfbot exec --project odilo --timeout 50m -- project-meta`,
-		Annotations: map[string]string{"usage": strconv.Itoa(bot.ExitNotBegun)},
+		Annotations: map[string]string{"usage": strconv.Itoa(bot.ExitNotStarted)},
 		Args:        execCommand,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if q.Timeout < 0 {
@@ -36,7 +36,7 @@ count. A result that cannot be recorded is kept beside the state and recorded la
 			}
 			cfg, warnings, err := config.LoadFor(config.Find(a.configPath, a.getenv), config.ExecKeys(q.Project)...)
 			if err != nil {
-				return &exit{bot.ExitNotBegun, err}
+				return &exit{bot.ExitNotStarted, err}
 			}
 			for _, w := range warnings {
 				a.warnf("warning: %v\n", w)
@@ -90,12 +90,12 @@ func (a *app) gate(ctx context.Context, project string) error {
 	if err := cfg.CheckProject(project); err != nil {
 		return &exit{exitUnknown, err}
 	}
-	v := bot.GateOf(ctx, cfg, project)
+	v := bot.Gate(ctx, cfg, project)
 	switch {
 	case v.Err != nil:
 		// The verdict stands. What the state says only helps the reader.
 		return &exit{exitUnknown, fmt.Errorf("it is not known whether %s is paused, do not run it: %w", project,
-			bot.ExplainFromState(ctx, cfg, a.env(nil), v.Err, 2*time.Second))}
+			bot.AdviseRestore(ctx, cfg, a.env(nil), v.Err, 2*time.Second))}
 	case v.Paused:
 		a.printf("%s\n", v.Reason)
 		return &exit{code: bot.ExitPaused}

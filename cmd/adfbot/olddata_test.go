@@ -249,7 +249,7 @@ func (w *oldWorld) serve() (ask func(status int, method, path, body string) stri
 	require.NoError(w.t, err)
 	now := func() time.Time { return w.now }
 	metrics := web.NewMetrics("", "")
-	b, err := bot.Open(ctx, cfg, bot.Daemon, bot.Env{Getenv: w.getenv, Now: now, Observe: bot.Observers{metrics}})
+	b, err := bot.Open(ctx, cfg, bot.Daemon, bot.Env{Getenv: w.getenv, Now: now, Observe: []bot.Observer{metrics}})
 	require.NoError(w.t, err)
 	listened, served := make(chan struct{}), make(chan error, 1)
 	s, err := web.New(web.Options{Config: cfg, Bot: b, Now: now, Getenv: w.getenv, Metrics: metrics, Listened: func() { close(listened) }})

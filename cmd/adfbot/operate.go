@@ -75,7 +75,7 @@ func (a *app) resumeCmd() *cobra.Command {
 
 // knows reports whether state or flags know a project that is not configured. It writes nothing: the id may be a typo.
 func (a *app) knows(ctx context.Context, cfg *config.Config, project string) (bool, error) {
-	b, err := bot.Open(ctx, cfg, bot.Look, a.env(nil))
+	b, err := bot.Open(ctx, cfg, bot.ReadOnly, a.env(nil))
 	if errors.Is(err, fs.ErrNotExist) {
 		return false, nil
 	}
@@ -83,7 +83,7 @@ func (a *app) knows(ctx context.Context, cfg *config.Config, project string) (bo
 		return false, err
 	}
 	defer a.close(b)
-	return b.Knows(ctx, project)
+	return b.HasUnfinished(ctx, project)
 }
 
 func (a *app) restoreCmd() *cobra.Command {
@@ -92,7 +92,7 @@ func (a *app) restoreCmd() *cobra.Command {
 		Short: "Write the flags of all paused projects again, after the pause directory was emptied or moved",
 		Args:  noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			b, _, err := a.open(cmd.Context(), bot.Restoring)
+			b, _, err := a.open(cmd.Context(), bot.Restore)
 			if err != nil {
 				return err
 			}

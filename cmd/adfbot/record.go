@@ -91,7 +91,7 @@ func (a *app) record(cmd *cobra.Command, f recordFlags) error {
 		return a.spool(cfg, r, err)
 	}
 	defer a.close(b)
-	if _, err := b.Intake(ctx); err != nil {
+	if _, err := b.RecordSpooled(ctx); err != nil {
 		a.warnf("%v\n", err)
 	}
 	out, err := b.Record(ctx, r)
@@ -148,8 +148,7 @@ func (a *app) spool(cfg *config.Config, r store.Result, cause error) error {
 	if r.Finished.IsZero() {
 		r.Finished = a.time()
 	}
-	said, err := bot.SpoolResult(cfg, r, cause)
-	return fmt.Errorf("the result is not recorded: %w\n%s", err, said)
+	return fmt.Errorf("the result is not recorded: %w\n%s", cause, bot.Spool(cfg, r))
 }
 
 func (a *app) close(b *bot.Bot) {

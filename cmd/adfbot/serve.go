@@ -38,7 +38,7 @@ the token files again; a bad one changes nothing and is reported.`,
 func (a *app) serve(ctx context.Context, reload <-chan struct{}) error {
 	env := a.env(slog.LevelInfo)
 	notify, pulse, metrics := newNotifier(a.getenv, env.Log), bot.NewPulse(), web.NewMetrics(build())
-	env.Observe = bot.Observers{pulse, metrics}
+	env.Observe = []bot.Observer{pulse, metrics}
 	cfg, err := a.load()
 	if err != nil {
 		return err

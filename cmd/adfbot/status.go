@@ -36,7 +36,7 @@ func (a *app) statusCmd() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			b, err := bot.Open(cmd.Context(), cfg, bot.Look, a.env(nil))
+			b, err := bot.Open(cmd.Context(), cfg, bot.ReadOnly, a.env(nil))
 			if errors.Is(err, fs.ErrNotExist) {
 				return a.statusOfNothing(cfg, only, asJSON)
 			}
@@ -147,7 +147,7 @@ func history(p status.Project) string {
 	}
 	var b strings.Builder
 	for i := len(p.LastRuns) - 1; i >= 0; i-- {
-		b.WriteString(status.Sign(p.LastRuns[i].Outcome))
+		b.WriteString(status.Symbol(p.LastRuns[i].Outcome))
 	}
 	return b.String()
 }

@@ -1,30 +1,37 @@
-// Package bot joins the state, the pause flags and Gitea. It records results, runs commands for `adfbot exec`, sweeps,
-// and drives the daemon's schedule.
+// Package bot joins the state, the pause flags and Gitea: it records results, runs commands for `adfbot exec`, sweeps, and
+// drives the daemon's schedule.
 //
 //	result ─► state: history, breaker and, at a trip, the incident, in one transaction
-//	       ─► escalate.Reconciler: pause flag, issue
+//	       ─► escalate.Reconciler: pause flag, then issue
 //
-// A result is recorded once the transaction is on disk. What follows is what the next sweep would do anyway, so an error
-// or a crash there leaves it to the sweep and never undoes the result. A result that can't be stored is spooled beside
-// the state, and the next command that can store takes it in. The locks are those of package escalate; in one daemon,
-// sweeps by schedule and by webhook come one after the other.
+// # On disk
+//
+// The state (package store); the directory <state>.d beside it, with locks, files of runs and the spool (package
+// hostlocal); and the pause directory (package pause). A result that cannot be stored is written to the spool, and the next
+// command that can store it does.
+//
+// # After a crash
+//
+// A result is recorded once its transaction is on disk. All that follows is what the next sweep does anyway, so an error or a
+// crash there never undoes the result. A run that was killed together with adfbot is left in the state without a process;
+// the next sweep records it as a failure. A restore writes the sentinel last, so one that was killed can be repeated.
+//
+// # Locks
+//
+// Package escalate takes the locks of flags and issues. A Bot holds only the lock of a run's file, for as long as its command
+// runs, and in its own process Bot.sweeping, which runs the sweeps of the schedule and of the webhook one at a time.
 package bot
 
 import (
 	"context"
-	"crypto/x509"
-	"errors"
-	"fmt"
 	"log/slog"
 	"net/http"
 	"os"
-	"slices"
 	"time"
 
 	"github.com/terraphim/adfbot/escalate"
 	"github.com/terraphim/adfbot/escalate/gitea"
 	"github.com/terraphim/adfbot/escalate/incident"
-	"github.com/terraphim/adfbot/escalate/issuetext"
 	"github.com/terraphim/adfbot/escalate/tracker"
 	"github.com/terraphim/adfbot/internal/config"
 	"github.com/terraphim/adfbot/internal/hostlocal"
@@ -34,57 +41,55 @@ import (
 	"github.com/terraphim/adfbot/pause"
 )
 
-// Bot works on one state and pause directory. It is safe for concurrent use. Close it, always.
+// Bot works on one state and one pause directory. It is safe for concurrent use. It must be closed.
 type Bot struct {
 	*status.Reader // of this state and pause directory
 
 	cfg    *config.Config
-	store  store.State
-	local  *hostlocal.Dir // what belongs to this host
-	rec    *escalate.Reconciler
-	gitea  *gitea.Client // nil where the configuration has none
-	tokens *config.TokenSource
-	redact *redact.Redactor
+	env    Env
 	log    *slog.Logger
 	now    func() time.Time
+	store  store.State
+	local  *hostlocal.Dir
+	rec    *escalate.Reconciler
+	gitea  *gitea.Client // nil if none is configured or rootsErr is set
+	redact *redact.Redactor
 	host   string
 
-	mode     Mode
-	env      Env
-	tokenErr error // why the token can't be read
-	rootsErr error // why gitea.ca_file can't be used
+	tokenErr error // why the token cannot be read
+	rootsErr error // why gitea.ca_file cannot be used
 
-	sweeping chan struct{} // its one place: the daemon's sweeps, by schedule and by a hint, come one after the other
+	sweeping chan struct{} // holds one value while a sweep of the daemon runs
 }
 
-// Mode says what a command is about to do.
+// Mode is what a command is going to do with a bot.
 type Mode int
 
 const (
-	// Results: exec and record. They make the pause directory as long as no flag was ever written, and where the token can't
-	// be read they leave the issue to serve.
+	// Results is for exec, record and pause. It creates the pause directory as long as no flag was ever written, and leaves
+	// the issues to the daemon if the token cannot be read.
 	Results Mode = iota
-	// Operate: sweep, serve, resume and pause by a person. What keeps them from Gitea is an error.
+	// Operate is for sweep and resume. It reports what keeps it from Gitea as an error.
 	Operate
-	// Look: status, check and a dry run. They write nothing at all.
-	Look
-	// Restoring: restore. It leaves the sentinel to Restore itself.
-	Restoring
-	// Daemon: serve. It makes the pause directory, as Results does, and reports what keeps it from Gitea, as Operate does.
+	// ReadOnly is for status, check and dry runs. It writes nothing.
+	ReadOnly
+	// Restore is for restore. It leaves the pause directory to [Bot.Restore].
+	Restore
+	// Daemon is for serve. It creates the pause directory as Results does, and reports errors as Operate does.
 	Daemon
 )
 
-// Env is what a bot takes from its process. The zero value is that of production.
+// Env is what a bot takes from its process. The zero value is for production.
 type Env struct {
-	Log       *slog.Logger
-	Getenv    func(string) string
-	Now       func() time.Time
-	Uptime    func() incident.Uptime // nil: the machine's, or none beside a Now of the caller's own
+	Log       *slog.Logger           // nil: nothing is logged
+	Getenv    func(string) string    // nil: os.Getenv
+	Now       func() time.Time       // nil: time.Now
+	Uptime    func() incident.Uptime // nil: the machine's, or none if Now is set
 	Transport http.RoundTripper      // to Gitea; nil: the network
-	Observe   Observers              // nil: nobody
+	Observe   []Observer             // called one after the other
 }
 
-func (e Env) filled() Env {
+func (e Env) withDefaults() Env {
 	if e.Log == nil {
 		e.Log = slog.New(slog.DiscardHandler)
 	}
@@ -100,67 +105,44 @@ func (e Env) filled() Env {
 	return e
 }
 
-// Open opens the state and joins the parts. It makes no request.
+// Open opens the state and connects the parts. It makes no request.
 func Open(ctx context.Context, cfg *config.Config, mode Mode, env Env) (*Bot, error) {
-	env = env.filled()
-	b := &Bot{cfg: cfg, log: env.Log, now: env.Now, tokens: cfg.Gitea.TokenSource(env.Getenv), mode: mode, env: env,
-		sweeping: make(chan struct{}, 1), local: hostlocal.Beside(cfg.State)}
+	env = env.withDefaults()
+	b := &Bot{cfg: cfg, env: env, log: env.Log, now: env.Now, sweeping: make(chan struct{}, 1), local: hostlocal.Beside(cfg.State)}
 	b.host, _ = os.Hostname()
 	var err error
-	if mode != Look {
+	if mode != ReadOnly {
 		if err = b.local.Create(ctx); err != nil {
 			return nil, err
 		}
 	}
-	if b.store, err = openState(ctx, cfg, mode == Look, env.Now); err != nil {
+	if b.store, err = openState(ctx, cfg, mode == ReadOnly, env.Now); err != nil {
 		return nil, err
 	}
-	if err := b.join(ctx, pause.New(cfg.PauseDir), mode, env); err != nil {
+	if err := b.connect(ctx, mode); err != nil {
 		_ = b.store.Close()
 		return nil, err
 	}
 	return b, nil
 }
 
-// sentinelID is the installation in the sentinel, "" where there is no directory or sentinel.
-func sentinelID(dir pause.Dir) (string, error) {
-	s, err := dir.Sentinel()
-	if errors.Is(err, pause.ErrNoDir) || errors.Is(err, pause.ErrNoSentinel) {
-		return "", nil
-	}
-	return s.Installation, err
-}
-
-func (b *Bot) join(ctx context.Context, dir pause.Dir, mode Mode, env Env) error {
-	_, b.tokenErr = b.tokens.Token()
-	b.redact = redactorWith(b.cfg, b.tokens, env.Getenv)
-	var server tracker.Client
-	if b.cfg.Gitea.URL != "" {
-		roots, err := rootsWith(b.cfg.Gitea.CAFile, b.env.Getenv)
-		if b.rootsErr = err; err == nil {
-			b.gitea = gitea.New(gitea.Options{
-				URL: b.cfg.Gitea.URL, Tokens: b.tokens, Timeout: b.cfg.Gitea.Timeout, Roots: roots, Transport: env.Transport, Redact: b.redact,
-				Observe: env.Observe.Requested,
-			})
-			server = b.gitea
-		}
-	}
-	template, err := readTemplate(b.cfg.Escalation.Template)
-	if err != nil {
-		b.log.Warn("issue template can't be read, the built-in one is used", "file", b.cfg.Escalation.Template, "err", err)
-	}
-	composer, err := issuetext.New(template, b.redact)
-	if err != nil {
-		b.log.Warn("issue template is wrong, the built-in one is used", "file", b.cfg.Escalation.Template, "err", err)
-		if composer, err = issuetext.New("", b.redact); err != nil {
+// connect makes the reconciler and the reader of an open state, and gets the pause directory ready.
+func (b *Bot) connect(ctx context.Context, mode Mode) error {
+	_, b.tokenErr = b.cfg.Gitea.TokenSource(b.env.Getenv).Token()
+	b.redact = RedactorFor(b.cfg, b.env.Getenv)
+	b.gitea, b.rootsErr = newClient(b.cfg, b.env, b.redact)
+	o := b.options()
+	var err error
+	if o.Composer, err = newComposer(b.cfg.Escalation.Template, b.redact); err != nil {
+		b.log.Warn("cannot use the issue template, using the built-in one", "file", b.cfg.Escalation.Template, "err", err)
+		if o.Composer, err = newComposer("", b.redact); err != nil {
 			return err
 		}
 	}
-	o := b.options()
-	o.Dir, o.Composer, o.Uptime = dir, composer, env.Uptime
-	leaves := b.tokenErr != nil && mode == Results // the issues are left to serve: the separated set-up is like that
-	if !leaves {
-		o.Tracker = server
+	// Where users share a machine, only the daemon may read the token.
+	leaveIssues := b.tokenErr != nil && mode == Results
+	if b.gitea != nil && !leaveIssues {
+		o.Tracker = b.gitea
 	}
 	if b.rec, err = escalate.New(o); err != nil {
 		return err
@@ -168,104 +150,21 @@ func (b *Bot) join(ctx context.Context, dir pause.Dir, mode Mode, env Env) error
 	b.Reader = status.NewReader(status.Sources{
 		Config: b.cfg, State: b.store, Spool: b.local.Spool(), Reconciler: b.rec, Redactor: b.redact, Now: b.now, TokenErr: b.tokenErr,
 	})
-	if !leaves {
-		b.rec.SetTrackerError(b.unfit())
+	if !leaveIssues {
+		b.rec.SetTrackerError(b.accessError())
 	}
-	if mode == Results || mode == Daemon {
-		if err := b.ensureDir(ctx, dir); err != nil {
-			b.log.Warn("pause directory can't be made ready", "dir", dir.Path(), "err", err)
-		}
-	} else if mode == Operate {
-		if err := b.fillSentinel(dir); err != nil {
-			b.log.Warn("the empty sentinel can't be given the installation's id", "dir", dir.Path(), "err", err)
-		}
+	if err := b.prepareDir(ctx, mode); err != nil {
+		b.log.Warn("cannot get the pause directory ready", "dir", b.cfg.PauseDir, "err", err)
 	}
 	return b.checkMoved(ctx, mode)
 }
 
-// unfit tells what keeps this process from asking Gitea at all. Neither is a reason not to record, to flag or to run.
-func (b *Bot) unfit() error { return errors.Join(b.tokenErr, b.rootsErr) }
-
-// fitAgain tells whether a token or certificate that could not be read can be read now.
-func (b *Bot) fitAgain() bool {
-	if b.unfit() == nil {
-		return false
-	}
-	_, err := b.tokens.Token()
-	_, err2 := rootsWith(b.cfg.Gitea.CAFile, b.env.Getenv)
-	return err == nil && err2 == nil
-}
-
-// RedactorFor masks the bot's own tokens and the values of the variables that the operator named.
-func RedactorFor(cfg *config.Config, getenv func(string) string) *redact.Redactor {
-	return redactorWith(cfg, cfg.Gitea.TokenSource(getenv), getenv)
-}
-
-// redactorWith leaves a token out that can't be read: who can't read it can't leak it.
-func redactorWith(cfg *config.Config, tokens *config.TokenSource, getenv func(string) string) *redact.Redactor {
-	var secrets []string
-	if token, err := tokens.Token(); err == nil {
-		secrets = append(secrets, token)
-	}
-	files := []string{cfg.HTTP.TokenFile, cfg.HTTP.WebhookSecretFile}
-	for _, p := range cfg.Projects {
-		files = append(files, p.TokenFile)
-	}
-	for _, file := range files {
-		if file == "" {
-			continue
-		}
-		path, err := config.ExpandCredentials(file, getenv)
-		if err != nil {
-			continue
-		}
-		if secret, err := config.ReadSecretFile(path); err == nil {
-			secrets = append(secrets, secret)
-		}
-	}
-	for _, name := range cfg.Escalation.RedactEnv {
-		if v := getenv(name); v != "" {
-			secrets = append(secrets, v)
-		}
-	}
-	return redact.New(secrets...)
-}
-
-func rootsWith(file string, getenv func(string) string) (*x509.CertPool, error) {
-	if file == "" {
-		return nil, nil
-	}
-	file, err := config.ExpandCredentials(file, getenv)
-	if err != nil {
-		return nil, fmt.Errorf("gitea.ca_file: %w", err)
-	}
-	pem, err := os.ReadFile(file)
-	if err != nil {
-		return nil, fmt.Errorf("gitea.ca_file: %w", err)
-	}
-	pool, err := x509.SystemCertPool()
-	if err != nil {
-		pool = x509.NewCertPool()
-	}
-	if !pool.AppendCertsFromPEM(pem) {
-		return nil, fmt.Errorf("gitea.ca_file %s: holds no certificate in PEM", file)
-	}
-	return pool, nil
-}
-
-func readTemplate(file string) (string, error) {
-	if file == "" {
-		return "", nil
-	}
-	b, err := os.ReadFile(file)
-	return string(b), err
-}
-
-// options are the reconciler's, as the configuration has them.
+// options returns the reconciler's options from the configuration, without Tracker and Composer.
 func (b *Bot) options() escalate.Options {
 	c := b.cfg
 	return escalate.Options{
-		Installation: b.store.Installation(), State: reconcilerState{b.store, b.local, b.local}, Log: b.log, Now: b.now,
+		Installation: b.store.Installation(), State: reconcilerState{b.store, b.local, b.local}, Dir: pause.New(c.PauseDir),
+		Log: b.log, Now: b.now, Uptime: b.env.Uptime,
 		Server: c.Gitea.URL, Login: c.Gitea.Login, Timeout: c.Gitea.Timeout,
 		Projects: c.ProjectIDs(), Mentions: c.Escalation.Mentions, DueIn: c.Escalation.DueIn,
 		Commands: escalate.CommandOptions{
@@ -282,121 +181,10 @@ func (b *Bot) options() escalate.Options {
 	}
 }
 
-// ensureDir makes the pause directory and its sentinel as long as the state knows of no flag that was ever written. After
-// that only a person does, or restore: a directory that has vanished must not look like one without flags.
-func (b *Bot) ensureDir(ctx context.Context, dir pause.Dir) error {
-	s, err := dir.Sentinel()
-	switch {
-	case err == nil && s.Installation != "":
-		return nil
-	case err == nil:
-		return dir.Init(b.store.Installation())
-	case !errors.Is(err, pause.ErrNoDir) && !errors.Is(err, pause.ErrNoSentinel):
-		return nil // whoever looks at a flag gets this error
-	}
-	written, err := b.store.FlagsWritten(ctx)
-	if err != nil || written {
-		return err
-	}
-	return dir.Init(b.store.Installation())
-}
-
-func (b *Bot) fillSentinel(dir pause.Dir) error {
-	if s, err := dir.Sentinel(); err != nil || s.Installation != "" {
-		return nil
-	}
-	return dir.Init(b.store.Installation())
-}
-
-// Where the state and the configuration last agreed on a place.
-const (
-	metaURL      = "gitea_url"
-	metaPauseDir = "pause_dir"
-)
-
-// checkMoved refuses a changed gitea.url or pause_dir while incidents depend on the old one. In a new place there are
-// neither their flags nor their issues, and absence there would mean nothing.
-func (b *Bot) checkMoved(ctx context.Context, mode Mode) error {
-	for _, m := range []struct {
-		key, now string
-		refuse   func(error)
-		advice   string
-	}{
-		{metaURL, b.cfg.Gitea.URL, b.rec.SetTrackerError, "if it is the same Gitea under a new address, or a new one that the issues are to be opened in again, confirm it with `adfbot sweep --confirm-gitea-url`; else set gitea.url back"},
-		{metaPauseDir, b.cfg.PauseDir, b.rec.SetDirError, "run `adfbot restore` to write the flags of paused projects to the new directory; else set pause_dir back"},
-	} {
-		was, err := b.store.Meta(ctx, m.key)
-		if err != nil {
-			return err
-		}
-		if was == m.now || m.now == "" {
-			continue
-		}
-		busy := 0
-		if was != "" {
-			if busy, err = b.unfinished(ctx, m.key == metaPauseDir); err != nil {
-				return err
-			}
-		}
-		switch {
-		case busy > 0:
-			m.refuse(fmt.Errorf("%s was changed from %s to %s while %d incidents or holds depend on it: %s", configKey(m.key), was, m.now, busy, m.advice))
-		case mode != Look:
-			if err := b.store.SetMeta(ctx, m.key, m.now); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
-}
-
-func configKey(meta string) string {
-	if meta == metaURL {
-		return "gitea.url"
-	}
-	return meta
-}
-
-// unfinished counts the incidents that depend on the pause directory (open ones, and holds) or on Gitea (unsettled ones).
-func (b *Bot) unfinished(ctx context.Context, flags bool) (int, error) {
-	incidents, err := b.store.Unsettled(ctx, "")
-	if err != nil {
-		return 0, err
-	}
-	if !flags {
-		return len(incidents), nil
-	}
-	holds, err := b.store.Holds(ctx)
-	n := len(holds)
-	for _, i := range incidents {
-		if i.IsOpen() && !slices.ContainsFunc(holds, func(h incident.Hold) bool { return h.Project == i.Project }) {
-			n++
-		}
-	}
-	return n, err
-}
-
-// ConfirmURL accepts a changed gitea.url: everything that is known under the old address is looked for under the new one.
-func (b *Bot) ConfirmURL(ctx context.Context) error {
-	was, err := b.store.Meta(ctx, metaURL)
-	if err != nil || was == b.cfg.Gitea.URL {
-		return err
-	}
-	if err := b.store.MoveServer(ctx, was, b.cfg.Gitea.URL); err != nil {
-		return err
-	}
-	if err := b.store.SetMeta(ctx, metaURL, b.cfg.Gitea.URL); err != nil {
-		return err
-	}
-	b.rec.SetTrackerError(b.unfit())
-	b.log.Info("gitea.url confirmed", "was", was, "is", b.cfg.Gitea.URL)
-	return nil
-}
-
 // Redactor masks secrets in what people are shown and what is stored.
 func (b *Bot) Redactor() *redact.Redactor { return b.redact }
 
-// Close folds the state's log in and lets go of it.
+// Close closes the state.
 func (b *Bot) Close() error {
 	if b.gitea != nil {
 		b.gitea.CloseIdle()

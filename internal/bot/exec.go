@@ -1,6 +1,7 @@
 package bot
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -27,9 +28,9 @@ import (
 
 // Exit codes of exec beside those of its command.
 const (
-	ExitPaused   = 75  // EX_TEMPFAIL of sysexits.h
-	ExitNotBegun = 125 // exec's own failure before the command starts, as env(1) and timeout(1) have it
-	exitTimeout  = 124 // timed out, and the command had made a 0 of it
+	ExitPaused     = 75  // EX_TEMPFAIL of sysexits.h
+	ExitNotStarted = 125 // exec failed before it started the command, as with env(1) and timeout(1)
+	exitTimeout    = 124 // the command timed out and exited with 0
 )
 
 // ExecRequest is one `adfbot exec`.
@@ -41,61 +42,69 @@ type ExecRequest struct {
 	Command []string
 	Stdin   io.Reader
 	Stdout  io.Writer
-	Stderr  io.Writer // also gets adfbot's own messages
+	Stderr  io.Writer // adfbot's own messages go there too
 	Waits   proc.Waits
 
 	Reporter Reporter // nil: there is no daemon to report to
 }
 
-// Reporter reports results to the daemon, for a user who may not write the state ([store.ErrDenied]).
+// Reporter reports results to the daemon, for users who may not write the state ([store.ErrDenied]).
 type Reporter interface {
-	// Report reports a result, which has a run id. It keeps what can't be reported now.
+	// Report reports a result with a run id. It keeps a result that it cannot report now.
 	Report(ctx context.Context, r store.Result) status.Reported
 }
 
-// Exec asks the gate, runs the command, and records how it ended. It returns the exit code: the command's own, 75 where
-// the project is paused, 125 where the command could not be started. Nothing that goes wrong after the command changes its
-// exit code.
+// Exec runs the command unless the project is paused, and records how it ended. It returns the exit code: the command's own,
+// 75 if the project is paused, 125 if the command could not be started. Errors after the command's end do not change it.
 func Exec(ctx context.Context, cfg *config.Config, env Env, q ExecRequest) int {
-	env = env.filled()
-	x := &execution{cfg: cfg, env: env, q: q, signals: proc.NewSignals()}
+	x := &execution{cfg: cfg, env: env.withDefaults(), q: q, signals: proc.NewSignals()}
 	defer x.signals.Stop()
 	defer x.waitForOutput()
-	// A reader of our output that goes away must not kill us before the result is recorded; the command gets the SIGPIPE.
+	// If the reader of our output goes away, SIGPIPE must not kill us before the result is recorded. The command still gets it.
 	pipes := make(chan os.Signal, 1)
 	signal.Notify(pipes, syscall.SIGPIPE)
 	defer signal.Stop(pipes)
 	if err := x.check(); err != nil {
-		x.printf("%v", err)
-		return ExitNotBegun
+		return x.notStarted(err)
 	}
 	b, err := Open(ctx, cfg, Results, env)
 	if err != nil {
 		return x.withoutState(ctx, err)
 	}
+	x.bot = b
 	defer func() {
 		if err := b.Close(); err != nil {
-			env.Log.Warn("closing the state", "err", err)
+			b.log.Warn("cannot close the state", "err", err)
 		}
 	}()
-	if _, err := b.Intake(ctx); err != nil {
-		env.Log.Warn("spool", "err", err)
+	if _, err := b.RecordSpooled(ctx); err != nil {
+		b.log.Warn("cannot record all spooled results", "err", err)
 	}
-	return x.withState(ctx, b)
+	return x.withState(ctx)
 }
 
-// execution is one Exec.
+// execution is one call of Exec. A message in it that ends with a return of an exit code is the last one.
 type execution struct {
 	cfg     *config.Config
 	env     Env
 	q       ExecRequest
-	signals *proc.Signals // the command's, from when its run is stored until its result is recorded and its output written
+	bot     *Bot          // nil if the state cannot be opened
+	signals *proc.Signals // received from the moment the run is stored until its result is recorded and its output written
 	output  proc.Output
 }
 
 // printf writes a message of adfbot's own to stderr.
 func (x *execution) printf(format string, args ...any) {
 	fmt.Fprintf(x.q.Stderr, "adfbot: "+format+"\n", args...)
+}
+
+func (x *execution) notStarted(err error) int {
+	x.printf("%v", err)
+	return ExitNotStarted
+}
+
+func (x *execution) unknown(err error) int {
+	return x.notStarted(fmt.Errorf("it is not known whether %s is paused, so nothing is run: %w", x.q.Project, err))
 }
 
 func (x *execution) check() error {
@@ -108,99 +117,94 @@ func (x *execution) check() error {
 	return CheckResult(store.Result{Agent: x.q.Agent, RunID: x.q.RunID}, x.env.Now())
 }
 
-// withState is exec while the state can be used.
-func (x *execution) withState(ctx context.Context, b *Bot) int {
-	if code, done := x.gate(ctx, b); done {
+// withState asks the gate, stores the run, runs the command and records its result.
+func (x *execution) withState(ctx context.Context) int {
+	b := x.bot
+	if code, done := x.gate(ctx); done {
 		return code
 	}
 	fault.Point(ctx, "gated")
-	x.signals.Listen() // a run that is stored and then not started, because of a signal, would look like one that was killed
+	x.signals.Listen() // a signal between here and the command's start must not leave a run that looks killed
 	run, release, err := b.beginRun(ctx, store.Run{Project: x.q.Project, Agent: x.q.Agent, RunID: x.q.RunID, Host: b.host, Started: b.now()})
 	if err != nil {
 		x.signals.Stop()
-		return x.notBegun(ctx, b, err)
+		return x.runNotStored(ctx, err)
 	}
 	defer release()
 	fault.Point(ctx, "noted")
 	if s := x.signals.Pending(); s != 0 {
-		x.endRun(ctx, b, run)
-		x.printf("told to end (%s) before the command was started", unix.SignalName(s))
+		x.endRun(ctx, run)
+		x.printf("got %s before the command was started", unix.SignalName(s))
 		return 128 + int(s)
 	}
 	res, code := x.run(b.redact, func(pid int) {
 		if err := b.setChild(ctx, run, pid); err != nil {
-			b.log.Warn("the command's process can't be noted", "err", err)
+			b.log.Warn("cannot store the command's process", "err", err)
 		}
 	})
-	res.Host, res.Generation, res.Run = b.host, &run.Generation, run.ID
+	res.Generation, res.Run = &run.Generation, run.ID
 	fault.Point(ctx, "ran")
-	x.record(ctx, b, run, res)
+	x.record(ctx, run, res)
 	return code
 }
 
-// gate lets the project run only where that is known to be allowed. Where exec is done with that, it returns the exit code.
-func (x *execution) gate(ctx context.Context, b *Bot) (code int, done bool) {
-	flag, _, err := b.rec.Local(ctx, x.q.Project)
-	var noFlag *escalate.FlagWriteError
+// gate returns the exit code if the command must not run, or has been run without the state.
+func (x *execution) gate(ctx context.Context) (code int, done bool) {
+	flag, _, err := x.bot.rec.Local(ctx, x.q.Project)
+	var notWritten *escalate.FlagWriteError
 	switch {
-	case errors.As(err, &noFlag):
-		return x.refuse(ctx, b, err.Error()), true
+	case errors.As(err, &notWritten):
+		return x.refuse(ctx, err.Error()), true
 	case errors.Is(err, store.ErrUnusable):
-		return x.halfState(ctx, b, err), true
+		return x.withBrokenState(ctx, err), true
 	case flag.State == incident.FlagThere:
-		return x.refuse(ctx, b, b.flagReason(x.q.Project, flag)), true
+		return x.refuse(ctx, x.bot.pausedBy(x.q.Project, flag).Reason), true
 	case flag.State == incident.FlagUnknown:
-		return x.unknown(b.Explain(ctx, errors.Join(flag.Err, err))), true
+		return x.unknown(x.bot.AdviseRestore(ctx, errors.Join(flag.Err, err))), true
 	case err != nil:
-		x.printf("%v", err)
-		return ExitNotBegun, true
+		return x.notStarted(err), true
 	}
 	return 0, false
 }
 
-// notBegun is exec where the run could not be stored.
-func (x *execution) notBegun(ctx context.Context, b *Bot, err error) int {
-	if errors.Is(err, store.ErrPaused) { // the breaker tripped after the look at the flag
-		why := x.q.Project + " has an open incident, and its pause flag is not written"
-		if flag := b.rec.Look(ctx, x.q.Project); flag.State == incident.FlagThere {
-			why = b.flagReason(x.q.Project, flag)
-		}
-		return x.refuse(ctx, b, why)
+// runNotStored returns the exit code if the run could not be stored.
+func (x *execution) runNotStored(ctx context.Context, err error) int {
+	switch {
+	case errors.Is(err, store.ErrPaused): // the breaker tripped after the gate
+		v, _ := x.bot.verdict(ctx, x.q.Project)
+		return x.refuse(ctx, cmp.Or(v.Reason, x.q.Project+" has an open incident"))
+	case errors.Is(err, store.ErrUnusable): // the state can be read but not written: a full disk
+		return x.spool(err, x.bot.redact)
+	}
+	return x.notStarted(err)
+}
+
+// record records the result of the command, even if a signal comes.
+func (x *execution) record(ctx context.Context, run store.Run, res store.Result) {
+	out, err := x.bot.Record(context.WithoutCancel(ctx), res)
+	if err == nil {
+		x.printResult(out.View())
+		return
 	}
 	x.printf("%v", err)
-	if errors.Is(err, store.ErrUnusable) { // it could be opened and can't be written: a full disk
-		return x.spool(err, b.redact)
-	}
-	return ExitNotBegun
-}
-
-// record records the result of a command that has ended, whatever signal comes now.
-func (x *execution) record(ctx context.Context, b *Bot, run store.Run, res store.Result) {
-	out, err := b.Record(context.WithoutCancel(ctx), res)
-	switch {
-	case err == nil:
-		x.printResult(out.View())
-	case errors.Is(err, store.ErrConflict):
-		x.printf("%v", err)
-		x.endRun(ctx, b, run)
-	default:
-		said, err := SpoolResult(x.cfg, res, err)
-		x.printf("%v", err)
-		x.printf("%s", said)
+	if errors.Is(err, store.ErrConflict) {
+		x.endRun(ctx, run)
+	} else {
+		x.printf("%s", Spool(x.cfg, res))
 	}
 }
 
-// endRun forgets a run without a result of its own.
-func (x *execution) endRun(ctx context.Context, b *Bot, run store.Run) {
-	if err := b.store.EndRun(context.WithoutCancel(ctx), run); err != nil {
-		b.log.Warn("the run is still noted as running", "err", err)
+// endRun deletes a run that gets no result.
+func (x *execution) endRun(ctx context.Context, run store.Run) {
+	if err := x.bot.store.EndRun(context.WithoutCancel(ctx), run); err != nil {
+		x.bot.log.Warn("cannot delete the run, it is still listed as running", "err", err)
 	}
 }
 
-// refuse says why nothing is run, and tries what is due for the project's incident: perhaps Gitea is back.
-func (x *execution) refuse(ctx context.Context, b *Bot, why string) int {
+// refuse prints why nothing is run, and does what is due for the project: Gitea may be back.
+func (x *execution) refuse(ctx context.Context, why string) int {
 	x.printf("%s", status.PausedBecause(x.q.Project, why))
-	if b.rec.Tracks() {
+	if b := x.bot; b.rec.Tracks() {
 		if err := b.escalate(ctx, x.q.Project); err != nil {
 			b.log.Warn("left to the next sweep", "project", x.q.Project, "err", err)
 		}
@@ -208,12 +212,7 @@ func (x *execution) refuse(ctx context.Context, b *Bot, why string) int {
 	return ExitPaused
 }
 
-func (x *execution) unknown(why error) int {
-	x.printf("it is not known whether %s is paused, so nothing is run: %v", x.q.Project, why)
-	return ExitNotBegun
-}
-
-// printResult says what a recorded result did that somebody should know of.
+// printResult prints what a user should know about a recorded result.
 func (x *execution) printResult(v status.ResultView) {
 	switch {
 	case v.Known:
@@ -226,7 +225,7 @@ func (x *execution) printResult(v status.ResultView) {
 	}
 }
 
-// run runs the command and returns its result and exec's exit code.
+// run runs the command, and returns its result and the exit code of exec.
 func (x *execution) run(redactor *redact.Redactor, started func(pid int)) (store.Result, int) {
 	capture := redact.NewCapture(x.cfg.Escalation.OutputTail, redactor)
 	c := proc.Command{
@@ -237,20 +236,18 @@ func (x *execution) run(redactor *redact.Redactor, started func(pid int)) (store
 		c.Capture = capture
 	}
 	x.signals.Listen() // to the end of exec: a second Ctrl-C must not lose the result
-	// Round takes the monotonic clock away: it would hide here, and nowhere else, that the clock was set.
+	// Round drops the monotonic clock, so that the two times differ as they do once they are stored.
 	begun := x.env.Now().Round(0)
 	exit, output, err := c.Run()
 	x.output = output
 	if err != nil {
 		x.printf("%v", err)
 	}
-	res := store.Result{
+	res := notBefore(store.Result{
 		Project: x.q.Project, Agent: x.q.Agent, RunID: x.q.RunID, Outcome: x.outcome(exit), ExitCode: exit.Code, Signal: exit.Signal,
 		Detail: exit.Detail, Started: begun, Finished: x.env.Now().Round(0),
-	}
-	if res.Finished.Before(res.Started) {
-		res.Started = res.Finished // the clock was set back; a beginning in the future would be refused
-	}
+	})
+	res.Host, _ = os.Hostname()
 	if res.Outcome == store.Failure {
 		res.Output = capture.Text()
 		if res.Output == "" && err != nil {
@@ -274,14 +271,14 @@ func (x *execution) outcome(exit proc.Exit) string {
 	return OutcomeOf(p, exit.Code)
 }
 
-// waitForOutput waits for a slow reader of the command's output. The result is recorded already.
+// waitForOutput waits for a slow reader of the command's output.
 func (x *execution) waitForOutput() {
 	if err := x.output.Wait(x.signals); err != nil {
-		x.printf("not all of the command's output could be passed on; the command was not disturbed: %v", err)
+		x.printf("could not pass on all of the command's output; the command itself was not disturbed: %v", err)
 	}
 }
 
-// withoutVar removes a variable from an environment: the command never sees the bot's token.
+// withoutVar returns an environment without a variable: the command must not see the bot's token.
 func withoutVar(environ []string, name string) []string {
 	if name == "" {
 		return environ

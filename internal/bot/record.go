@@ -2,15 +2,14 @@ package bot
 
 import (
 	"context"
-	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/terraphim/adfbot/escalate"
 	"github.com/terraphim/adfbot/escalate/incident"
 	"github.com/terraphim/adfbot/internal/config"
 	"github.com/terraphim/adfbot/internal/fault"
-	"github.com/terraphim/adfbot/internal/hostlocal"
 	"github.com/terraphim/adfbot/internal/redact"
 	"github.com/terraphim/adfbot/internal/status"
 	"github.com/terraphim/adfbot/internal/store"
@@ -23,23 +22,35 @@ type Recorded struct {
 	Project  string
 	Agent    string
 	Flag     incident.FlagView
-	Incident *incident.Incident // that is open after it, nil where none is
-	Problems []string           // what could not be done at once; the sweep goes on trying
+	Incident *incident.Incident // open after the result, or nil
+	Problems []string           // what failed after the result was stored; the next sweep tries again
 }
 
-// Paused tells whether the project is paused after the result.
+// Paused reports whether the project is paused after the result.
 func (r Recorded) Paused() bool { return r.Incident != nil || r.Flag.State == incident.FlagThere }
 
-// clockSkew is how far in the future a time may lie: clocks of two machines differ.
+// View returns what the reporter of the result is shown.
+func (r Recorded) View() status.ResultView {
+	v := status.ResultView{Project: r.Project, Agent: r.Agent, Outcome: r.Outcome, Counted: r.Counted, Why: r.Why, Failures: r.Failures,
+		Threshold: r.Threshold, Tripped: r.Tripped, Paused: r.Paused(), Known: r.Known, Problems: append([]string{}, r.Problems...),
+		FlagMissing: r.Flag.State != incident.FlagThere}
+	if r.Incident != nil {
+		v.Incident = &status.IncidentName{ID: r.Incident.ID, Name: r.Incident.Name(), Issue: r.Incident.Issue.URL}
+	}
+	return v
+}
+
+// clockSkew is how far in the future a time may lie, because clocks of two machines differ.
 const clockSkew = 2 * time.Second
 
-// CheckResult refuses a result that can't be true, before anything is written.
+// CheckResult returns why a result cannot be true.
 func CheckResult(r store.Result, now time.Time) error {
-	if err := checkAgent(r.Agent); err != nil {
-		return err
+	// Names of agents are part of titles and tables, as project ids are.
+	if pause.CheckID(r.Agent) != nil {
+		return fmt.Errorf("agent %q: use 1 to 128 letters, digits, '.', '_' and '-', and begin with a letter, a digit or '_'", redact.Line(r.Agent, 60))
 	}
 	if len(r.RunID) > 200 || r.RunID != redact.Line(r.RunID, 200) {
-		return fmt.Errorf("run id %q: at most 200 bytes of printable text on one line", redact.Line(r.RunID, 60))
+		return fmt.Errorf("run id %q: use at most 200 bytes of printable text on one line", redact.Line(r.RunID, 60))
 	}
 	for name, t := range map[string]time.Time{"started": r.Started, "finished": r.Finished} {
 		if t.After(now.Add(clockSkew)) {
@@ -53,16 +64,16 @@ func CheckResult(r store.Result, now time.Time) error {
 	return nil
 }
 
-// checkAgent holds agents to the rule of project ids: their names stand in titles, files and tables.
-func checkAgent(name string) error {
-	if pause.CheckID(name) != nil {
-		return fmt.Errorf("agent %q: letters, digits, '.', '_' and '-', at most 128 of them, beginning with a letter, a digit or '_'", redact.Line(name, 60))
+// notBefore returns a result that does not start after its end, as one does if the clock was set back during the run.
+func notBefore(r store.Result) store.Result {
+	if r.Finished.Before(r.Started) {
+		r.Started = r.Finished
 	}
-	return nil
+	return r
 }
 
-// Record takes a result in: it notices a resume first, stores the result, and at a trip writes the flag and opens the
-// issue. The result is on disk when it returns without an error; what went wrong after that is in Problems.
+// Record stores a result. If it trips the breaker, Record writes the flag and opens the issue. Without an error the result is
+// on disk; what failed after that is in Problems.
 func (b *Bot) Record(ctx context.Context, r store.Result) (Recorded, error) {
 	if err := CheckResult(r, b.now()); err != nil {
 		return Recorded{}, err
@@ -79,17 +90,13 @@ func (b *Bot) recordChecked(ctx context.Context, r store.Result) (Recorded, erro
 	switch {
 	case out.Opened != nil:
 		fault.Point(ctx, "tripped")
-		b.log.Warn("breaker tripped", "project", r.Project, "agent", r.Agent, "failures", out.Failures, "threshold", out.Threshold, "incident", out.Answer.Incident)
 		b.trip(ctx, &out)
 	case out.Answer.Incident != "":
-		if out.Tripped {
-			// Its process may have died on the way; what it left undone is the sweep's, which looks before it writes.
+		if out.Tripped { // a repeated report: the first one may not have come as far as the flag
 			out.Flag = b.rec.Look(ctx, r.Project)
 		}
 		found, err := b.store.Incidents(ctx, out.Answer.Incident)
-		if err != nil { // no error of the result, which is stored: who took it for one would record it again
-			out.Problems = append(out.Problems, err.Error())
-		}
+		out.addProblem(err)
 		for _, i := range found {
 			out.setIncident(i)
 		}
@@ -100,28 +107,58 @@ func (b *Bot) recordChecked(ctx context.Context, r store.Result) (Recorded, erro
 	return out, nil
 }
 
+// addProblem adds an error after the result was stored. Returned as an error it would make the caller record the result again.
+func (r *Recorded) addProblem(err error) {
+	if err != nil {
+		r.Problems = append(r.Problems, err.Error())
+	}
+}
+
 func (r *Recorded) setIncident(i incident.Incident) {
 	if i.IsOpen() {
 		r.Incident = &i
 	}
 }
 
-// trip escalates the incident that a result has opened. A project whose repository is not known (the configuration has a
-// mistake there, which stops no run) gets its flag; the issue is left to serve, once the mistake is corrected.
+// storeResult stores a result, after a resume that no sweep has noticed yet: the result belongs to the generation after it. It
+// stores the result even if it cannot tell.
+func (b *Bot) storeResult(ctx context.Context, r store.Result, out *Recorded) (err error) {
+	// Without a flag, only a project that the state has as paused can have been resumed.
+	if out.Flag = b.rec.Look(ctx, r.Project); out.Flag.State == incident.FlagGone {
+		idle := false
+		if out.Answer, idle, err = b.store.RecordIfIdle(ctx, r, b.limits(r.Project)); idle || err != nil {
+			return err
+		}
+	}
+	out.Flag, _, err = b.rec.Local(ctx, r.Project)
+	out.addProblem(err)
+	out.Answer, err = b.store.Record(ctx, r, b.limits(r.Project))
+	return err
+}
+
+// trip escalates the incident that a result has opened. If the project's repository is unknown, because of a mistake in the
+// configuration, it only writes the flag; serve opens the issue once the mistake is corrected.
 func (b *Bot) trip(ctx context.Context, out *Recorded) {
-	var t escalate.Tripped
+	t := escalate.Tripped{Incident: *out.Opened}
 	var err error
 	if b.knowsRepository(out.Project) {
 		t, err = b.rec.Trip(ctx, *out.Opened)
 	} else {
-		t.Incident = *out.Opened
 		t.Flag, _, err = b.rec.Local(ctx, out.Project)
 	}
-	if err != nil {
-		out.Problems = append(out.Problems, err.Error())
-	}
+	out.addProblem(err)
 	out.Flag = t.Flag
 	out.setIncident(t.Incident)
+}
+
+// escalate does what is due for one project; see trip for one whose repository is unknown.
+func (b *Bot) escalate(ctx context.Context, project string) (err error) {
+	if b.knowsRepository(project) {
+		_, err = b.rec.Escalate(ctx, project)
+	} else {
+		_, _, err = b.rec.Local(ctx, project)
+	}
+	return err
 }
 
 func (b *Bot) knowsRepository(project string) bool {
@@ -129,40 +166,17 @@ func (b *Bot) knowsRepository(project string) bool {
 	return !ok || p.Owner != "" && p.Repo != ""
 }
 
-// storeResult stores the result. A resume that nobody has noticed yet comes first: this result belongs to the next
-// generation. If that cannot be told, the result is stored all the same.
-func (b *Bot) storeResult(ctx context.Context, r store.Result, out *Recorded) (err error) {
-	// Nothing follows from a flag that is not there for a project that has nothing to resume.
-	if out.Flag = b.rec.Look(ctx, r.Project); out.Flag.State == incident.FlagGone {
-		idle := false
-		if out.Answer, idle, err = b.store.RecordIfIdle(ctx, r, b.limits(r.Project)); idle || err != nil {
-			return err
-		}
-	}
-	if out.Flag, _, err = b.rec.Local(ctx, r.Project); err != nil {
-		out.Problems = append(out.Problems, err.Error())
-	}
-	out.Answer, err = b.store.Record(ctx, r, b.limits(r.Project))
-	return err
-}
-
-// escalate does what is due for one project. One whose repository is not known gets its local steps, see trip.
-func (b *Bot) escalate(ctx context.Context, project string) error {
-	if !b.knowsRepository(project) {
-		_, _, err := b.rec.Local(ctx, project)
-		return err
-	}
-	_, err := b.rec.Escalate(ctx, project)
-	return err
-}
-
 func (b *Bot) logResult(r store.Result, a store.Answer) {
+	log := b.log.With("project", r.Project, "agent", r.Agent)
 	if a.Known {
-		b.log.Debug("result known already", "project", r.Project, "agent", r.Agent, "run_id", r.RunID)
+		log.Debug("result was recorded before", "run_id", r.RunID)
 		return
 	}
-	b.log.Info("result recorded", "project", r.Project, "agent", r.Agent, "outcome", r.Outcome, "counted", a.Counted,
-		"failures", a.Failures, "threshold", a.Threshold)
+	log = log.With("failures", a.Failures, "threshold", a.Threshold)
+	log.Info("result recorded", "outcome", r.Outcome, "counted", a.Counted)
+	if a.Tripped {
+		log.Warn("breaker tripped", "incident", a.Incident)
+	}
 }
 
 func (b *Bot) limits(project string) store.Limits {
@@ -170,111 +184,13 @@ func (b *Bot) limits(project string) store.Limits {
 	return store.Limits{Threshold: p.Threshold, Resume: p.ResumeThreshold, Instance: b.cfg.Instance, Host: b.host}
 }
 
-// OutcomeOf is what an exit code means for a project.
+// OutcomeOf returns the outcome that an exit code has for a project.
 func OutcomeOf(p config.Project, code int) string {
-	if code == 0 {
+	switch {
+	case code == 0:
 		return store.Success
-	}
-	for _, c := range p.IgnoreExitCodes {
-		if c == code {
-			return store.Ignored
-		}
+	case slices.Contains(p.IgnoreExitCodes, code):
+		return store.Ignored
 	}
 	return store.Failure
-}
-
-// Intake takes in the results that could not be stored earlier. It returns how many, and what could not be taken in.
-func (b *Bot) Intake(ctx context.Context) (int, error) {
-	spooled, err := b.local.Spool().List()
-	if err != nil {
-		return 0, err
-	}
-	n := 0
-	var errs []error
-	for _, e := range spooled {
-		if e.Err != nil {
-			errs = append(errs, fmt.Errorf("spooled result %s can't be read, it is left there: %w", e.File, e.Err))
-			continue
-		}
-		_, err := b.recordChecked(ctx, e.Result) // checked when it was made; the clock may have been set since
-		switch {
-		case errors.Is(err, store.ErrConflict):
-			b.log.Warn("spooled result contradicts the recorded one, it is dropped", "file", e.File, "err", err)
-		case err != nil:
-			errs = append(errs, fmt.Errorf("spooled result %s: %w", e.File, err))
-			continue
-		default:
-			b.log.Info("spooled result taken in", "project", e.Result.Project, "run_id", e.Result.RunID)
-		}
-		n++
-		errs = append(errs, e.Remove())
-	}
-	return n, errors.Join(errs...)
-}
-
-// Reap records a failure for every run whose process is gone without a result: it was killed together with adfbot.
-func (b *Bot) Reap(ctx context.Context) (int, error) {
-	runs, err := b.store.Running(ctx)
-	if err != nil {
-		return 0, err
-	}
-	n := 0
-	var errs []error
-	for _, run := range runs {
-		if !b.local.Gone(run) {
-			continue
-		}
-		// A result that was spooled a moment ago, after Intake looked: its process spools first and lets go then.
-		if waits, err := b.spooled(run); waits || err != nil {
-			errs = append(errs, err)
-			continue
-		}
-		generation := run.Generation
-		res := store.Result{
-			Project: run.Project, Agent: run.Agent, RunID: run.RunID, Outcome: store.Failure, ExitCode: 137, Signal: "SIGKILL",
-			Detail: "killed together with adfbot, no result was left", Host: run.Host, Started: run.Started, Finished: b.now(),
-			Generation: &generation, Run: run.ID,
-		}
-		if res.Finished.Before(res.Started) {
-			res.Started = res.Finished // the clock was set back
-		}
-		a, recorded, err := b.store.Lost(ctx, run, res, b.limits(run.Project))
-		if err != nil {
-			errs = append(errs, err)
-			continue
-		}
-		b.local.RemoveRun(run.ID)
-		if !recorded {
-			continue
-		}
-		n++
-		b.log.Warn("run is gone without a result, it counts as a failure", "project", run.Project, "agent", run.Agent, "run_id", run.RunID)
-		if a.Tripped {
-			b.log.Warn("breaker tripped", "project", run.Project, "agent", run.Agent, "failures", a.Failures, "threshold", a.Threshold, "incident", a.Incident)
-		}
-	}
-	return n, errors.Join(errs...)
-}
-
-// spooled tells whether the run's result waits in the spool.
-func (b *Bot) spooled(run store.Run) (bool, error) {
-	list, err := b.local.Spool().List()
-	for _, e := range list {
-		if r := e.Result; e.Err == nil && r.Project == run.Project && r.Agent == run.Agent && r.RunID == run.RunID {
-			return true, nil
-		}
-	}
-	return false, err
-}
-
-// SpoolResult keeps a result that can't be stored, and says so in words for the person who reads stderr.
-func SpoolResult(cfg *config.Config, r store.Result, cause error) (string, error) {
-	if r.RunID == "" {
-		r.RunID = "spooled-" + pause.NewRandomID()
-	}
-	file, err := hostlocal.Beside(cfg.State).Spool().Add(r)
-	if err != nil {
-		return status.LostText(r), errors.Join(cause, err)
-	}
-	return fmt.Sprintf("the result is kept in %s and is taken in by the next adfbot command that can; do not record it again", file), cause
 }

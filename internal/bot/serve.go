@@ -12,14 +12,14 @@ import (
 	"github.com/terraphim/adfbot/internal/config"
 )
 
-// Reopen gives [Serve] a new bot, and everybody else who works with the old one too. It reads the configuration again, or
-// takes the given one where that is not nil. On an error the old bot stays in use.
+// Reopen opens a new bot for [Serve] and for all others who use the old one. It reads the configuration again if cfg is nil. On
+// an error the old bot stays in use.
 type Reopen func(ctx context.Context, cfg *config.Config) (*Bot, error)
 
-// Serve sweeps at once and then by the configuration's schedule, until ctx ends; it finishes the sweep that it is at. When
-// reload gives something, reopen is asked for a new bot: on an error the old one goes on, and the error is logged. So it
-// is, with the configuration in force, when the state is no longer the file that was opened, or a token can be read at
-// last. Serve closes every bot but the first.
+// Serve sweeps at once and then by the configuration's schedule, until ctx ends; it finishes a sweep that is running. A value
+// from reload makes it read the configuration again and go on with a new bot. It also opens a new bot, with the same
+// configuration, if the state is no longer the file that was opened, or if the token or certificate that it could not read
+// can be read. If that fails it goes on with the old bot and logs the error. Serve closes every bot but the first.
 func Serve(ctx context.Context, b *Bot, reload <-chan struct{}, reopen Reopen) error {
 	first := b
 	defer func() {
@@ -39,14 +39,15 @@ func Serve(ctx context.Context, b *Bot, reload <-chan struct{}, reopen Reopen) e
 	}
 }
 
-// clockCheck is how often wall clock and monotonic clock are compared, and clockJump how far they may part. The cron
-// library waits for a wall clock time: after a clock that was set back by a day it would not sweep for a day.
+// checkInterval is how often serve checks the clock and whether its bot is outdated. Cron waits for a wall clock time, so after
+// the clock was set back by a day it would not sweep for a day. A difference of clockJump to the monotonic clock starts
+// the schedule again.
 const (
-	clockCheck = time.Minute
-	clockJump  = 10 * time.Second
+	checkInterval = time.Minute
+	clockJump     = 10 * time.Second
 )
 
-// serve runs until ctx ends (nil, nil) or there is another bot to go on with.
+// serve returns the bot to go on with, or nil when ctx has ended.
 func (b *Bot) serve(ctx context.Context, reload <-chan struct{}, reopen Reopen) (*Bot, error) {
 	schedule, err := b.cfg.Sweep.Cron()
 	if err != nil {
@@ -54,85 +55,77 @@ func (b *Bot) serve(ctx context.Context, reload <-chan struct{}, reopen Reopen) 
 	}
 	b.log.Info("serving", "instance", b.cfg.Instance, "installation", b.store.Installation(), "projects", len(b.cfg.Projects),
 		"schedule", b.cfg.Sweep.Schedule, "pause_dir", b.cfg.PauseDir, "state", b.cfg.State)
-	// A sweep that is told to end finishes the projects that it is at, and begins no other.
-	c := b.newCron(ctx, schedule)
-	c.Start()
-	runNow(c)
-	check := time.NewTicker(clockCheck)
+	c := b.startCron(ctx, schedule)
+	defer func() { <-c.Stop().Done() }()
+	check := time.NewTicker(checkInterval)
 	defer check.Stop()
-	wall, mono := b.now().Round(0), time.Now()
+	clock := clockCheck{b.now().Round(0), time.Now()}
 	for {
 		select {
 		case <-ctx.Done():
-			<-c.Stop().Done()
 			return nil, nil
 		case <-reload:
 			next, err := reopen(ctx, nil)
-			if err != nil {
-				b.log.Error("reload failed, the old configuration stays in force", "err", err)
-				continue
+			if err == nil {
+				return next, nil
 			}
-			<-c.Stop().Done()
-			return next, nil
+			b.log.Error("cannot reload, the old configuration stays in force", "err", err)
 		case <-check.C:
 			if why := b.outdated(); why != "" {
 				next, err := reopen(ctx, b.cfg)
 				if err == nil {
-					b.log.Warn("everything was opened anew", "why", why)
-					<-c.Stop().Done()
+					b.log.Warn("state and Gitea opened again", "why", why)
 					return next, nil
 				}
-				b.log.Error("nothing can be opened anew", "why", why, "err", err)
+				b.log.Error("cannot open state and Gitea again", "why", why, "err", err)
 			}
-			nextWall, nextMono := b.now().Round(0), time.Now()
-			jump := nextWall.Sub(wall) - nextMono.Sub(mono)
-			wall, mono = nextWall, nextMono
-			if jump.Abs() < clockJump {
-				continue
+			if jump := clock.jump(b.now()); jump.Abs() >= clockJump {
+				b.log.Warn("the clock was set, starting the schedule again", "by", jump)
+				<-c.Stop().Done()
+				c = b.startCron(ctx, schedule)
 			}
-			b.log.Warn("the clock was set, the schedule begins anew", "by", jump)
-			<-c.Stop().Done()
-			c = b.newCron(ctx, schedule)
-			c.Start()
-			runNow(c)
 		}
 	}
 }
 
-// outdated says why a bot that was opened now would be a better one; "" where it would not. Its token or certificate could
-// not be read at the start, and now can be: everything that was made without them is made anew, what masks the token too.
-// Or its state was replaced, and what it stores would be lost.
+// clockCheck is one moment by the wall clock and by the monotonic clock.
+type clockCheck struct{ wall, mono time.Time }
+
+// jump returns by how much the wall clock was set since the last call.
+func (c *clockCheck) jump(now time.Time) time.Duration {
+	last := *c
+	c.wall, c.mono = now.Round(0), time.Now()
+	return c.wall.Sub(last.wall) - c.mono.Sub(last.mono)
+}
+
+// outdated returns why a bot that is opened now would do better, or "". A state that was replaced would lose what this bot
+// stores; a bot that could not read its token or certificate has to be made anew, its redactor included.
 func (b *Bot) outdated() string {
 	if err := b.store.Moved(); err != nil {
 		return err.Error()
 	}
-	if b.fitAgain() {
-		return "what Gitea needs can be read now"
+	if b.accessRestored() {
+		return "the token or certificate for Gitea can be read now"
 	}
 	return ""
 }
 
-// newCron makes the schedule with its one job. Of two sweeps at once the later is left out; a panic in one is logged and
-// does not end the schedule (the order of the two wrappers matters: the other way round a panic would stop all later runs).
-func (b *Bot) newCron(ctx context.Context, schedule cron.Schedule) *cron.Cron {
+// startCron sweeps now and starts the schedule. A sweep that is due while another one runs is left out. A panic in a sweep is
+// logged and does not end the schedule; Recover must be the inner wrapper, or a panic would block all later sweeps.
+func (b *Bot) startCron(ctx context.Context, schedule cron.Schedule) *cron.Cron {
 	logger := cronLogger{b.log}
 	c := cron.New(cron.WithLogger(logger), cron.WithChain(cron.SkipIfStillRunning(logger), cron.Recover(logger)))
-	c.Schedule(schedule, cron.FuncJob(func() {
-		_, _ = b.Sweep(ctx, escalate.SweepOptions{})
-		// A minute of many results or incidents leaves tens of megabytes behind, which Go alone would keep for long.
+	id := c.Schedule(schedule, cron.FuncJob(func() {
+		_, _ = b.Sweep(ctx, escalate.SweepOptions{}) // logged; when ctx ends, it starts no further project
+		// A sweep of many results or incidents leaves tens of megabytes, which Go alone would keep for long.
 		debug.FreeOSMemory()
 	}))
+	c.Start()
+	c.Entry(id).WrappedJob.Run()
 	return c
 }
 
-// runNow runs the schedule's job now, inside its wrappers, so that it never runs beside itself.
-func runNow(c *cron.Cron) {
-	for _, e := range c.Entries() {
-		e.WrappedJob.Run()
-	}
-}
-
-// cronLogger hands what cron has to say to slog: what it does all the time only for debugging.
+// cronLogger passes cron's messages to slog, the routine ones at debug level.
 type cronLogger struct{ log *slog.Logger }
 
 func (l cronLogger) Info(msg string, kv ...any) { l.log.Debug("cron: "+msg, kv...) }

@@ -4,6 +4,8 @@ import (
 	"context"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/terraphim/adfbot/escalate/incident"
 	"github.com/terraphim/adfbot/internal/config"
 	"github.com/terraphim/adfbot/internal/hostlocal"
@@ -12,27 +14,30 @@ import (
 	"github.com/terraphim/adfbot/pause"
 )
 
-// openState opens the state. Nothing else in this package knows which kind of state it is.
+// openState opens the state. Only this function knows which kind of state it is.
 func openState(ctx context.Context, cfg *config.Config, readOnly bool, now func() time.Time) (store.State, error) {
-	dir := pause.New(cfg.PauseDir)
-	s, err := sqlite.Open(ctx, cfg.State, sqlite.Options{
-		ReadOnly: readOnly, Now: now, Sentinel: func() (string, error) { return sentinelID(dir) },
-	})
+	sentinel := func() (string, error) {
+		s, err := pause.New(cfg.PauseDir).Sentinel()
+		if notReady(err) {
+			err = nil
+		}
+		return s.Installation, err
+	}
+	s, err := sqlite.Open(ctx, cfg.State, sqlite.Options{ReadOnly: readOnly, Now: now, Sentinel: sentinel})
 	if err != nil {
-		return nil, err
+		return nil, err // not a nil *sqlite.Store
 	}
 	return s, nil
 }
 
-// reconcilerState is what the reconciler needs: the state, and the locks. One host uses the state, so the locks of the host
-// guard the issues too.
+// reconcilerState is the state with the locks of this host. No other host uses the state, so they guard the issues too.
 type reconcilerState struct {
 	store.State
 	incident.HostLocker
 	incident.Claimer
 }
 
-// beginRun stores that a run begins, before its command starts. release is called once its result is recorded or spooled.
+// beginRun stores a run before its command starts. release is called once its result is recorded or spooled.
 func (b *Bot) beginRun(ctx context.Context, r store.Run) (_ store.Run, release func(), err error) {
 	r.ID = pause.NewRandomID()
 	if release, err = b.local.LockRun(r.ID); err != nil {
@@ -45,20 +50,22 @@ func (b *Bot) beginRun(ctx context.Context, r store.Run) (_ store.Run, release f
 	return r, release, nil
 }
 
-// setChild stores which process the command of a run is.
+// setChild stores the process of a run's command.
 func (b *Bot) setChild(ctx context.Context, r store.Run, pid int) error {
 	start, err := hostlocal.ProcessStart(pid)
 	if err != nil {
-		return nil // it has ended already
+		return nil // it has ended
 	}
 	r.ChildPID, r.ChildStart = pid, start
 	return b.store.SetChild(ctx, r)
 }
 
-// keepReady creates what a full disk will need, unless the state has been moved away.
-func (b *Bot) keepReady() error {
-	if err := b.store.Moved(); err != nil {
-		return err
+// MachineUptime returns the machine's uptime, or the zero Uptime if it is unknown.
+func MachineUptime() incident.Uptime {
+	boot, err := hostlocal.BootID()
+	var ts unix.Timespec
+	if err != nil || unix.ClockGettime(unix.CLOCK_BOOTTIME, &ts) != nil {
+		return incident.Uptime{}
 	}
-	return b.local.KeepReady()
+	return incident.Uptime{Boot: boot, For: time.Duration(ts.Nano())}
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io/fs"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"slices"
@@ -15,101 +16,64 @@ import (
 	"github.com/terraphim/adfbot/internal/status"
 )
 
-// pruneAtOnce keeps a sweep's share of history small; the next sweep takes the next ones.
-const pruneAtOnce = 1000
-
-// clockTrust is how long a clock has to run on after a leap before old results are deleted by it.
-const clockTrust = 24 * time.Hour
-
-// pruneFrom decides from when on old results may be deleted; the zero time is at once. After a leap of over a day, as the
-// schedule sees it, nobody can tell whether the machine was off or the clock is wrong; and a clock that is a year ahead
-// would delete everything within minutes. So a person gets a day to set it right.
-func pruneFrom(last status.SweepReport, due, now time.Time) time.Time {
-	switch from := last.PruneFrom; {
-	case from.IsZero() && now.Sub(due) > clockTrust:
-		return now.Add(clockTrust)
-	case from.Sub(now) > clockTrust:
-		return time.Time{} // it was set right
-	default:
-		return from
-	}
-}
-
-// prune deletes old results, if the clock is to be trusted that far.
-func (b *Bot) prune(ctx context.Context, rep *status.SweepReport, now time.Time) error {
-	last, ok, err := b.LastSweep(ctx)
-	if err != nil {
-		return err
-	}
-	if ok {
-		rep.PruneFrom = pruneFrom(last, last.At.Add(b.UntilNextSweep(last.At)), now)
-	}
-	if now.Before(rep.PruneFrom) {
-		if last.PruneFrom.IsZero() {
-			b.log.Warn("the last sweep was long ago, or the clock leapt: no old results are deleted for a day", "last", last.At, "now", now.UTC())
-		}
-		return nil
-	}
-	rep.PruneFrom = time.Time{}
-	rep.Pruned, err = b.store.Prune(ctx, now.Add(-b.cfg.History.Keep), pruneAtOnce)
-	return err
-}
-
-// Sweep takes in what waits, and brings flags, incidents and issues together.
+// Sweep records what was left behind, then brings flags, incidents and issues in line.
 func (b *Bot) Sweep(ctx context.Context, opt escalate.SweepOptions) (status.SweepReport, error) {
-	begun := b.now()
-	rep := status.SweepReport{DryRun: opt.DryRun, At: begun.UTC()}
-	var errs, own []error
-	note := func(err error) {
-		if err != nil {
-			own = append(own, err)
-		}
-	}
-	var err error
-	if !opt.DryRun {
-		if err := b.beginSweep(ctx); err != nil {
-			return rep, err
-		}
-		defer b.endSweep()
-		b.env.Observe.Sweeping()
-		rep.TakenIn, err = b.Intake(ctx)
-		note(err)
-		rep.LostRuns, err = b.Reap(ctx)
-		note(err)
-	}
-	rep.Report, err = b.rec.Sweep(ctx, opt)
-	errs = append(errs, b.Explain(ctx, err))
-	if !opt.DryRun {
-		note(b.prune(ctx, &rep, begun))
-		if b.rec.CheckPause() == nil {
-			b.rec.Dir().RemoveOldTemps()
-		}
-		note(b.keepReady())
-		note(b.local.Tidy(ctx, b.store.Running))
-	}
-	for _, err := range own { // those of the reconciler are in its report
-		if s := err.Error(); !slices.Contains(rep.Errors, s) {
-			rep.Errors = append(rep.Errors, s)
-		}
-	}
-	errs = append(errs, own...)
-	rep.Took = b.now().Sub(begun)
 	if opt.DryRun {
-		return rep, errors.Join(errs...)
+		return b.plan(ctx, opt)
 	}
-	// The report is for status; it must not keep the sweep from being reported.
-	doc, err := json.Marshal(rep)
-	err = errors.Join(append(errs, err, b.store.SetMeta(context.WithoutCancel(ctx), status.SweepKey, string(doc)))...)
-	b.env.Observe.Swept(rep, err, b.UntilNextSweep(b.now()))
-	if ctx.Err() != nil {
-		b.log.Info("sweep was told to end, the next one goes on", "done", len(rep.Actions))
+	rep := status.SweepReport{At: b.now().UTC()}
+	if err := b.beginSweep(ctx); err != nil {
 		return rep, err
 	}
-	b.logSweep(rep, err)
+	defer b.endSweep()
+	b.env.observe(Observer.Sweeping)
+	var own []error // all but those of the reconciler, which are in its report
+	n, err := b.RecordSpooled(ctx)
+	rep.TakenIn, own = n, append(own, err)
+	n, err = b.RecordLost(ctx)
+	rep.LostRuns, own = n, append(own, err)
+	var sweepErr error
+	rep.Report, sweepErr = b.rec.Sweep(ctx, opt)
+	own = append(own, b.prune(ctx, &rep), b.tidy(ctx))
+	for _, err := range own {
+		if err != nil && !slices.Contains(rep.Errors, err.Error()) {
+			rep.Errors = append(rep.Errors, err.Error())
+		}
+	}
+	rep.Took = b.now().Sub(rep.At)
+	// The report is for status. If it cannot be stored, the sweep is reported all the same.
+	doc, err := json.Marshal(rep)
+	own = append(own, err, b.store.SetMeta(context.WithoutCancel(ctx), status.SweepKey, string(doc)))
+	err = errors.Join(b.AdviseRestore(ctx, sweepErr), errors.Join(own...))
+	b.env.observe(func(o Observer) { o.Swept(rep, err, b.UntilNextSweep(b.now())) })
+	logSweep(ctx, b.log, "sweep", rep, err)
 	return rep, err
 }
 
-// beginSweep waits for the sweep that is going on, as long as ctx lasts.
+// plan is a dry run: it returns what a sweep would do.
+func (b *Bot) plan(ctx context.Context, opt escalate.SweepOptions) (status.SweepReport, error) {
+	rep := status.SweepReport{DryRun: true, At: b.now().UTC()}
+	var err error
+	rep.Report, err = b.rec.Sweep(ctx, opt)
+	rep.Took = b.now().Sub(rep.At)
+	return rep, b.AdviseRestore(ctx, err)
+}
+
+// SweepProject sweeps one project, because something has happened to its issue. The report of the last sweep of all projects
+// stays in the state.
+func (b *Bot) SweepProject(ctx context.Context, project string) (escalate.Report, error) {
+	if err := b.beginSweep(ctx); err != nil {
+		return escalate.Report{}, err
+	}
+	defer b.endSweep()
+	begun := b.now()
+	rep, err := b.rec.Sweep(ctx, escalate.SweepOptions{Project: project})
+	err = b.AdviseRestore(ctx, err)
+	logSweep(ctx, b.log.With("project", project), "sweep of one project", status.SweepReport{Report: rep, Took: b.now().Sub(begun)}, err)
+	return rep, err
+}
+
+// beginSweep waits for the end of the sweep that is running.
 func (b *Bot) beginSweep(ctx context.Context) error {
 	select {
 	case b.sweeping <- struct{}{}:
@@ -121,23 +85,79 @@ func (b *Bot) beginSweep(ctx context.Context) error {
 
 func (b *Bot) endSweep() { <-b.sweeping }
 
-func (b *Bot) logSweep(rep status.SweepReport, err error) {
+func logSweep(ctx context.Context, log *slog.Logger, what string, rep status.SweepReport, err error) {
+	log = log.With("projects", rep.Projects, "done", len(rep.Actions), "took", rep.Took)
 	switch {
+	case ctx.Err() != nil:
+		log.Info(what + " was interrupted, the next one does the rest")
 	case err != nil:
-		b.log.Error("sweep", "projects", rep.Projects, "done", len(rep.Actions), "took", rep.Took, "err", err)
+		log.Error(what, "err", err)
 	case len(rep.Actions) > 0 || rep.TakenIn > 0 || rep.LostRuns > 0:
-		b.log.Info("sweep", "projects", rep.Projects, "done", len(rep.Actions), "taken_in", rep.TakenIn, "lost_runs", rep.LostRuns, "took", rep.Took)
+		log.Info(what, "taken_in", rep.TakenIn, "lost_runs", rep.LostRuns)
 	default:
-		b.log.Debug("sweep", "projects", rep.Projects, "took", rep.Took)
+		log.Debug(what)
 	}
 }
 
-// DryRun tells what a sweep would do, and writes nothing. Where there is no state it plans with a new one, which takes its
-// id from the sentinel and is thrown away.
+// tidy removes what killed processes have left behind, and creates what a full disk will need unless the state was moved away.
+func (b *Bot) tidy(ctx context.Context) error {
+	if b.rec.CheckPause() == nil {
+		b.rec.Dir().RemoveOldTemps()
+	}
+	err := b.store.Moved()
+	if err == nil {
+		err = b.local.KeepReady()
+	}
+	return errors.Join(err, b.local.Tidy(ctx, b.store.Running))
+}
+
+const (
+	// pruneLimit keeps a sweep's share of the history small; the next sweep continues.
+	pruneLimit = 1000
+	// pruneDelay is how long no results are deleted after the clock has jumped.
+	pruneDelay = 24 * time.Hour
+)
+
+// pruneFrom returns from when on old results may be deleted; the zero time means now. If the last sweep was due more than a day
+// ago, the machine was off or the clock is wrong, and a clock that is a year ahead would delete everything within minutes. So
+// there is a day to set it right.
+func pruneFrom(last status.SweepReport, due, now time.Time) time.Time {
+	switch from := last.PruneFrom; {
+	case from.IsZero() && now.Sub(due) > pruneDelay:
+		return now.Add(pruneDelay)
+	case from.Sub(now) > pruneDelay:
+		return time.Time{} // the clock was set right
+	default:
+		return from
+	}
+}
+
+// prune deletes old results, unless the clock has jumped.
+func (b *Bot) prune(ctx context.Context, rep *status.SweepReport) error {
+	now := rep.At
+	last, ok, err := b.LastSweep(ctx)
+	if err != nil {
+		return err
+	}
+	if ok {
+		rep.PruneFrom = pruneFrom(last, last.At.Add(b.UntilNextSweep(last.At)), now)
+	}
+	if now.Before(rep.PruneFrom) {
+		if last.PruneFrom.IsZero() {
+			b.log.Warn("the last sweep was long ago, or the clock jumped: deleting no old results for a day", "last", last.At, "now", now)
+		}
+		return nil
+	}
+	rep.PruneFrom = time.Time{}
+	rep.Pruned, err = b.store.Prune(ctx, now.Add(-b.cfg.History.Keep), pruneLimit)
+	return err
+}
+
+// DryRun returns what a sweep would do, and writes nothing. Without a state it plans with a new one that it throws away.
 func DryRun(ctx context.Context, cfg *config.Config, env Env) (status.SweepReport, error) {
-	b, err := Open(ctx, cfg, Look, env)
+	b, err := Open(ctx, cfg, ReadOnly, env)
 	if errors.Is(err, fs.ErrNotExist) {
-		return planWithoutState(ctx, cfg, env)
+		return dryRunWithoutState(ctx, cfg, env)
 	}
 	if err != nil {
 		return status.SweepReport{}, err
@@ -146,20 +166,20 @@ func DryRun(ctx context.Context, cfg *config.Config, env Env) (status.SweepRepor
 	return rep, errors.Join(err, b.Close())
 }
 
-func planWithoutState(ctx context.Context, cfg *config.Config, env Env) (rep status.SweepReport, err error) {
+func dryRunWithoutState(ctx context.Context, cfg *config.Config, env Env) (rep status.SweepReport, err error) {
 	dir, err := os.MkdirTemp("", "adfbot-plan-")
 	if err != nil {
 		return rep, err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	there := *cfg
-	there.State = filepath.Join(dir, "adfbot.db")
-	made, err := openState(ctx, &there, false, env.Now)
+	temp := *cfg
+	temp.State = filepath.Join(dir, "adfbot.db")
+	state, err := openState(ctx, &temp, false, env.Now)
 	if err != nil {
 		return rep, err
 	}
-	if err := made.Close(); err != nil {
+	if err := state.Close(); err != nil {
 		return rep, err
 	}
-	return DryRun(ctx, &there, env)
+	return DryRun(ctx, &temp, env)
 }

@@ -4,14 +4,13 @@ import (
 	"context"
 	"strings"
 
-	"github.com/terraphim/adfbot/escalate"
 	"github.com/terraphim/adfbot/escalate/tracker"
 	"github.com/terraphim/adfbot/pause"
 )
 
-// Hint is what an event from Gitea says that it is about. None of it is believed: it only tells where to look.
-type Hint struct {
-	Sender tracker.Account // who did it
+// IssueEvent is what an event from Gitea says about itself. Nothing of it is believed: it only says where to look.
+type IssueEvent struct {
+	Sender tracker.Account // whose action it was
 	Author int64           // of the issue
 	Owner  string          // of the repository
 	Repo   string
@@ -19,9 +18,9 @@ type Hint struct {
 	Body   string // of the issue
 }
 
-// Hinted gives the project that an event is about; "": none, or the bot did it itself. What it says is only a hint: a
-// forged one makes the bot look at a project that it looks at each minute anyway.
-func (b *Bot) Hinted(ctx context.Context, h Hint) (string, error) {
+// ProjectOfEvent returns the project whose issue an event is about, or "" if there is none or the event is the bot's own. A
+// forged event costs one sweep of a project that is swept every minute anyway.
+func (b *Bot) ProjectOfEvent(ctx context.Context, e IssueEvent) (string, error) {
 	accounts, err := b.store.Accounts(ctx, b.cfg.Gitea.URL)
 	if err != nil {
 		return "", err
@@ -30,10 +29,10 @@ func (b *Bot) Hinted(ctx context.Context, h Hint) (string, error) {
 	for _, a := range accounts {
 		own[a.ID] = true
 	}
-	if own[h.Sender.ID] || b.cfg.Gitea.Login != "" && strings.EqualFold(h.Sender.Login, b.cfg.Gitea.Login) {
+	if own[e.Sender.ID] || b.cfg.Gitea.Login != "" && strings.EqualFold(e.Sender.Login, b.cfg.Gitea.Login) {
 		return "", nil
 	}
-	if m, ok := tracker.ParseMarker(h.Body); ok && m.Installation == b.store.Installation() && own[h.Author] && pause.CheckID(m.Project) == nil {
+	if m, ok := tracker.ParseMarker(e.Body); ok && m.Installation == b.store.Installation() && own[e.Author] && pause.CheckID(m.Project) == nil {
 		if b.CheckKnown(ctx, m.Project) == nil {
 			return m.Project, nil
 		}
@@ -43,31 +42,9 @@ func (b *Bot) Hinted(ctx context.Context, h Hint) (string, error) {
 		return "", err
 	}
 	for _, i := range unsettled {
-		if r := i.Issue; !r.IsZero() && r.Number == h.Number && strings.EqualFold(r.Repo.Owner, h.Owner) && strings.EqualFold(r.Repo.Name, h.Repo) {
+		if r := i.Issue; !r.IsZero() && r.Number == e.Number && strings.EqualFold(r.Repo.Owner, e.Owner) && strings.EqualFold(r.Repo.Name, e.Repo) {
 			return i.Project, nil
 		}
 	}
 	return "", nil
-}
-
-// SweepProject is a sweep of one project, because something has happened to its issue. The report of the last sweep, which
-// is about all projects, stays as it is.
-func (b *Bot) SweepProject(ctx context.Context, project string) (escalate.Report, error) {
-	if err := b.beginSweep(ctx); err != nil {
-		return escalate.Report{}, err
-	}
-	defer b.endSweep()
-	rep, err := b.rec.Sweep(ctx, escalate.SweepOptions{Project: project})
-	err = b.Explain(ctx, err)
-	switch {
-	case ctx.Err() != nil:
-		b.log.Info("sweep of one project was told to end, the next sweep goes on", "project", project, "done", len(rep.Actions))
-	case err != nil:
-		b.log.Error("sweep of one project", "project", project, "done", len(rep.Actions), "err", err)
-	case len(rep.Actions) > 0:
-		b.log.Info("sweep of one project", "project", project, "done", len(rep.Actions))
-	default:
-		b.log.Debug("sweep of one project", "project", project)
-	}
-	return rep, err
 }

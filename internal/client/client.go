@@ -66,7 +66,7 @@ func (c *Client) Report(ctx context.Context, r store.Result) status.Reported {
 		if file, err := c.keep(r); err == nil {
 			m.addf("the result is kept in %s and is sent before the next one of this user; do not record it again", file)
 		} else {
-			m.addf("%s (it could not be kept: %v)", status.LostText(r), err)
+			m.addf("%s", status.LostText(r, err))
 		}
 	}
 	return status.Reported{Result: recorded, Messages: m}

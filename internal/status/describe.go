@@ -43,7 +43,7 @@ func (r *Reader) Describe(ctx context.Context, project string) (string, error) {
 		add("Running now: %d", p.Running)
 	}
 	if n := min(len(p.LastRuns), describedRuns); n > 0 {
-		add("Last runs, the newest first: %s", signs(p.LastRuns[:n]))
+		add("Last runs, the newest first: %s", symbols(p.LastRuns[:n]))
 	}
 	for _, w := range append(p.Warnings, p.Pending...) {
 		add("%s", text(w))
@@ -64,14 +64,14 @@ func headline(p Project, text func(string) string) string {
 	case p.Paused == No:
 		return name + " runs."
 	}
-	return "Whether " + name + " is paused can't be told: " + text(p.Reason)
+	return "It is not known whether " + name + " is paused: " + text(p.Reason)
 }
 
-// signs returns the outcomes of runs, with the times of day at which they ended.
-func signs(runs []Run) string {
+// symbols returns the outcomes of runs, with the times of day at which they ended.
+func symbols(runs []Run) string {
 	var out []string
 	for _, r := range runs {
-		s := Sign(r.Outcome)
+		s := Symbol(r.Outcome)
 		if !r.Finished.IsZero() {
 			s += " " + r.Finished.UTC().Format(time.TimeOnly)
 		}

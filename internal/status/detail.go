@@ -2,33 +2,29 @@ package status
 
 import (
 	"context"
-	"errors"
 
 	"github.com/terraphim/adfbot/escalate/incident"
-	"github.com/terraphim/adfbot/internal/config"
 	"github.com/terraphim/adfbot/internal/store"
 )
 
 // Detail is one project with its history.
 type Detail struct {
-	Status                        // with this project alone
-	FlagPath  string              // whose removal resumes it
-	Runs      []store.HistoryRun  // the newest first, failed ones with their outputs
-	Incidents []incident.Incident // the newest first, ended ones too
+	Status                        // with this project only
+	FlagPath  string              // removing this file resumes the project
+	Runs      []store.HistoryRun  // the newest first, failed ones with their output
+	Incidents []incident.Incident // the newest first, ended ones included
 }
 
-// MaxRuns is how many runs a [Detail] has at most.
+// MaxRuns is the maximum number of runs in a [Detail].
 const MaxRuns = 50
 
 const maxIncidents = 20
 
-// Detail returns a project with its history. For a project of which nothing is known it is a [config.UnknownProjectError].
-func (r *Reader) Detail(ctx context.Context, project string) (Detail, error) {
-	var d Detail
-	if err := r.checkSeen(ctx, project); err != nil {
+// Detail returns a project with its history. The error for an unknown project is a [config.UnknownProjectError].
+func (r *Reader) Detail(ctx context.Context, project string) (d Detail, err error) {
+	if err := r.checkProject(ctx, project, r.HasUnfinished, r.hasHistory); err != nil {
 		return d, err
 	}
-	var err error
 	if d.Status, err = r.Status(ctx, project); err != nil {
 		return d, err
 	}
@@ -38,7 +34,7 @@ func (r *Reader) Detail(ctx context.Context, project string) (Detail, error) {
 	if d.Runs, err = r.from.State.History(ctx, project, MaxRuns); err != nil {
 		return d, err
 	}
-	if len(d.Projects) == 0 { // it left the configuration, and nothing of it is unfinished
+	if len(d.Projects) == 0 { // not configured, and nothing is unfinished
 		p, err := r.project(ctx, project, nil, nil)
 		if err != nil {
 			return d, err
@@ -49,22 +45,11 @@ func (r *Reader) Detail(ctx context.Context, project string) (Detail, error) {
 	return d, nil
 }
 
-// checkSeen is [Reader.CheckKnown], but accepts a project that has any run or incident, too.
-func (r *Reader) checkSeen(ctx context.Context, project string) error {
-	err := r.CheckKnown(ctx, project)
-	if _, unknown := errors.AsType[*config.UnknownProjectError](err); !unknown {
-		return err
+func (r *Reader) hasHistory(ctx context.Context, project string) (bool, error) {
+	runs, err := r.from.State.Runs(ctx, project, 1)
+	if err != nil || len(runs) > 0 {
+		return len(runs) > 0, err
 	}
-	runs, err2 := r.from.State.Runs(ctx, project, 1)
-	if err2 != nil {
-		return err2
-	}
-	incidents, err2 := r.from.State.IncidentsOf(ctx, project, 1)
-	if err2 != nil {
-		return err2
-	}
-	if len(runs)+len(incidents) > 0 {
-		return nil
-	}
-	return err
+	incidents, err := r.from.State.IncidentsOf(ctx, project, 1)
+	return len(incidents) > 0, err
 }

@@ -5,33 +5,21 @@ import (
 	"time"
 )
 
-// Figures are the numbers behind the metrics, as they are now.
+// Figures are the current values behind the metrics.
 type Figures struct {
-	Projects []ProjectFigures // the configured ones
-	Paused   int              // of all projects, also of those that left the configuration
-	Pending  int              // incidents with something left to do in Gitea
-	Oldest   time.Duration    // how long the first of them has waited for its issue to be opened or closed
+	Projects []Project     // the configured ones, without runs and what is pending
+	Paused   int           // of all projects, those that left the configuration included
+	Pending  int           // incidents with something left to do in Gitea
+	Oldest   time.Duration // how long the first of them has waited for its issue to be opened or closed
 	Spooled  int
 
-	LastSweep time.Time // of any process, zero where there was none
+	LastSweep time.Time // of any process, zero if there was none
 }
 
-// ProjectFigures are those of one project.
-type ProjectFigures struct {
-	ID       string
-	Paused   string // [Yes], [No] or [Unknown]
-	Failures int
-	Ignored  int
-}
-
-// Figures costs two look-ups a project, however long the history is.
+// Figures makes two queries a project, however long its history is.
 func (r *Reader) Figures(ctx context.Context) (Figures, error) {
 	var f Figures
-	incidents, err := r.from.State.Unsettled(ctx, "")
-	if err != nil {
-		return f, err
-	}
-	holds, err := r.from.State.Holds(ctx)
+	incidents, holds, err := r.unfinished(ctx)
 	if err != nil {
 		return f, err
 	}
@@ -46,19 +34,16 @@ func (r *Reader) Figures(ctx context.Context) (Figures, error) {
 		}
 	}
 	for _, id := range r.projectIDs(incidents, holds) {
-		p := Project{ID: id}
-		r.addPause(ctx, &p, incidents)
-		if p.Paused == Yes {
-			f.Paused++
-		}
-		if _, ok := r.from.Config.Project(id); !ok {
-			continue
-		}
-		stored, err := r.from.State.Project(ctx, id)
+		p, err := r.summary(ctx, id, incidents)
 		if err != nil {
 			return f, err
 		}
-		f.Projects = append(f.Projects, ProjectFigures{ID: id, Paused: p.Paused, Failures: stored.Breaker.Failures, Ignored: stored.Ignored})
+		if p.Paused == Yes {
+			f.Paused++
+		}
+		if p.Configured {
+			f.Projects = append(f.Projects, p)
+		}
 	}
 	spooled, err := r.from.Spool.List()
 	if err != nil {

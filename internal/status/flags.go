@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -12,19 +13,19 @@ import (
 	"github.com/terraphim/adfbot/pause"
 )
 
-// FlagReason returns why a flag pauses its project: the text in it, or where it is.
+// FlagReason returns why a flag pauses its project: its text, or its path if it has none.
 func FlagReason(path, note string, dangling bool) string {
 	note = redact.Clean(note)
 	switch {
 	case dangling:
-		return "its pause flag " + path + " is a link that leads nowhere"
+		return "its pause flag " + path + " is a dangling link"
 	case strings.TrimSpace(note) == "":
-		return "its pause flag " + path + " is there"
+		return "its pause flag " + path + " exists"
 	}
 	return note
 }
 
-// PausedBecause returns the first paragraph of a reason, and that the project is paused where it does not say so itself.
+// PausedBecause returns the first paragraph of a reason, as a sentence that says that the project is paused.
 func PausedBecause(project, why string) string {
 	head, _, _ := strings.Cut(strings.TrimSpace(why), "\n\n")
 	if strings.HasPrefix(head, project+" is paused") {
@@ -33,8 +34,8 @@ func PausedBecause(project, why string) string {
 	return project + " is paused: " + head
 }
 
-// noteForPeople returns a flag's text without the lines that the bot writes for itself and the advice how to resume.
-func noteForPeople(flag incident.FlagView) string {
+// readableNote returns a flag's text without the lines that only the bot reads and the advice how to resume.
+func readableNote(flag incident.FlagView) string {
 	note := flag.Note
 	if flag.Info.Incident != "" {
 		note, _, _ = strings.Cut(note, "\n\n")
@@ -53,7 +54,7 @@ func FlagsLost(err error) bool {
 	return errors.Is(err, pause.ErrNoDir) || errors.Is(err, pause.ErrNoSentinel) || errors.Is(err, pause.ErrBadSentinel)
 }
 
-// AdviseRestore adds the fix to an error about lost flags, for callers that can't read the state; see [Reader.Explain].
+// AdviseRestore adds the fix to an error about lost flags, for callers that cannot read the state.
 func AdviseRestore(err error) error {
 	if !FlagsLost(err) {
 		return err
@@ -61,47 +62,47 @@ func AdviseRestore(err error) error {
 	return fmt.Errorf("%w\nadfbot restore creates the sentinel and the flags of all paused projects again", err)
 }
 
-// Explain adds the fix to an error about lost flags, and which projects a bare touch of the sentinel would resume.
-func (r *Reader) Explain(ctx context.Context, err error) error {
+// AdviseRestore adds to an error about lost flags the fix, and the projects that a bare touch of the sentinel would resume.
+func (r *Reader) AdviseRestore(ctx context.Context, err error) error {
 	if !FlagsLost(err) {
 		return err
 	}
-	projects, err2 := r.wouldResume(ctx)
-	written, err3 := r.from.State.FlagsWritten(ctx)
-	err2 = errors.Join(err2, err3)
-	switch {
-	case err2 != nil:
-		return errors.Join(AdviseRestore(err), err2)
-	case len(projects) == 0 && !written:
-		return fmt.Errorf("%w\nnothing was ever paused here: adfbot serve, the first result or adfbot pause makes the directory ready", err)
+	paused, readErr := r.PausedInState(ctx)
+	maps.DeleteFunc(paused, func(_ string, written bool) bool { return !written }) // the next sweep writes those flags
+	projects := slices.Sorted(maps.Keys(paused))
+	everPaused, readErr2 := r.from.State.FlagsWritten(ctx)
+	switch readErr = errors.Join(readErr, readErr2); {
+	case readErr != nil:
+		return errors.Join(AdviseRestore(err), readErr)
+	case len(projects) == 0 && !everPaused:
+		return fmt.Errorf("%w\nnothing was ever paused here: adfbot serve, the first result or adfbot pause creates the directory", err)
 	case len(projects) == 0:
-		return fmt.Errorf("%w\na bare touch would resume no project; adfbot restore makes the directory ready again", err)
+		return fmt.Errorf("%w\na bare touch would resume no project; adfbot restore creates the directory again", err)
 	}
 	return fmt.Errorf("%w\na bare touch would resume: %s; adfbot restore keeps them paused", err, strings.Join(projects, ", "))
 }
 
-// wouldResume returns the projects whose flags were in the pause directory. They look resumed once the sentinel is back
-// without them.
-func (r *Reader) wouldResume(ctx context.Context) ([]string, error) {
-	incidents, err := r.from.State.Unsettled(ctx, "")
-	if err != nil {
-		return nil, err
-	}
-	holds, err := r.from.State.Holds(ctx)
-	if err != nil {
-		return nil, err
-	}
-	var out []string
+// PausedInState returns the projects with an open incident or a hold, and whether their flag was ever written.
+func (r *Reader) PausedInState(ctx context.Context) (map[string]bool, error) {
+	incidents, holds, err := r.unfinished(ctx)
+	paused := map[string]bool{}
 	for _, i := range incidents {
-		if i.IsOpen() && !i.FlagWritten.IsZero() {
-			out = append(out, i.Project)
+		if i.IsOpen() {
+			paused[i.Project] = paused[i.Project] || !i.FlagWritten.IsZero()
 		}
 	}
 	for _, h := range holds {
-		if !h.FlagWritten.IsZero() && !slices.Contains(out, h.Project) {
-			out = append(out, h.Project)
-		}
+		paused[h.Project] = paused[h.Project] || !h.FlagWritten.IsZero()
 	}
-	slices.Sort(out)
-	return out, nil
+	return paused, err
+}
+
+// unfinished returns the incidents that are not settled, and the holds.
+func (r *Reader) unfinished(ctx context.Context) ([]incident.Incident, []incident.Hold, error) {
+	incidents, err := r.from.State.Unsettled(ctx, "")
+	if err != nil {
+		return nil, nil, err
+	}
+	holds, err := r.from.State.Holds(ctx)
+	return incidents, holds, err
 }

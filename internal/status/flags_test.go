@@ -17,8 +17,8 @@ func TestNoteForPeople(t *testing.T) {
 	note := issuetext.FlagNote(i)
 	info, ok := issuetext.ParseFlagNote(note)
 	require.True(t, ok)
-	require.Equal(t, "odilo is paused: project-meta failed 3 times in a row (2026-11-23 03:48 UTC).\n", noteForPeople(incident.FlagView{Note: note, Info: info}))
-	require.Equal(t, "moving the database\n\nback on Monday\n", noteForPeople(incident.FlagView{Note: "moving the database\n\nback on Monday\n"}), "a person's note stays whole")
+	require.Equal(t, "odilo is paused: project-meta failed 3 times in a row (2026-11-23 03:48 UTC).\n", readableNote(incident.FlagView{Note: note, Info: info}))
+	require.Equal(t, "moving the database\n\nback on Monday\n", readableNote(incident.FlagView{Note: "moving the database\n\nback on Monday\n"}), "a person's note stays whole")
 	require.Equal(t, "odilo is paused by alice (bigbox, now).\nReason: disk\n",
-		noteForPeople(incident.FlagView{Note: "odilo is paused by alice (bigbox, now).\nReason: disk\nTo resume, remove this file or run: adfbot resume odilo\n"}))
+		readableNote(incident.FlagView{Note: "odilo is paused by alice (bigbox, now).\nReason: disk\nTo resume, remove this file or run: adfbot resume odilo\n"}))
 }

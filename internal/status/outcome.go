@@ -2,7 +2,7 @@ package status
 
 import "github.com/terraphim/adfbot/internal/store"
 
-// Outcome returns an outcome as it is where it is a known one, else "ignored": nothing is built from words from outside.
+// Outcome returns a known outcome, or "ignored" for any other text, so that no text from outside is used as an outcome.
 func Outcome(s string) string {
 	switch s {
 	case store.Success, store.Failure:
@@ -11,8 +11,8 @@ func Outcome(s string) string {
 	return store.Ignored
 }
 
-// Sign returns the character that stands for an outcome in a row of runs.
-func Sign(outcome string) string {
+// Symbol returns the character that shows an outcome in a row of runs.
+func Symbol(outcome string) string {
 	switch outcome {
 	case store.Success:
 		return "✔"

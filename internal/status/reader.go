@@ -14,7 +14,7 @@ import (
 	"github.com/terraphim/adfbot/internal/store"
 )
 
-// Reader reads what people are shown. It is safe for concurrent use.
+// Reader reads what users are shown. It is safe for concurrent use.
 type Reader struct{ from Sources }
 
 // Sources are what a [Reader] reads.
@@ -22,18 +22,17 @@ type Sources struct {
 	Config     *config.Config
 	State      store.State
 	Spool      hostlocal.Spool
-	Reconciler *escalate.Reconciler // for the pause flags, and why Gitea can't be asked
+	Reconciler *escalate.Reconciler // for the pause flags, and why Gitea cannot be asked
 	Redactor   *redact.Redactor     // for what is shown in Gitea
 	Now        func() time.Time
-	TokenErr   error // why this process can't read the token of Gitea
+	TokenErr   error // why this process cannot read the token of Gitea
 }
 
 // NewReader returns a reader of s.
 func NewReader(s Sources) *Reader { return &Reader{s} }
 
-// Knows reports whether the state or the pause directory holds something unfinished of a project, which may have left the
-// configuration.
-func (r *Reader) Knows(ctx context.Context, project string) (bool, error) {
+// HasUnfinished reports whether a project, which may have left the configuration, has an unsettled incident, a hold or a flag.
+func (r *Reader) HasUnfinished(ctx context.Context, project string) (bool, error) {
 	open, err := r.from.State.Unsettled(ctx, project)
 	if err != nil || len(open) > 0 {
 		return len(open) > 0, err
@@ -44,23 +43,26 @@ func (r *Reader) Knows(ctx context.Context, project string) (bool, error) {
 	return r.from.Reconciler.Look(ctx, project).State == incident.FlagThere, nil
 }
 
-// CheckKnown is [config.Config.CheckProject], but accepts a project that [Reader.Knows].
+// CheckKnown is [config.Config.CheckProject], but also accepts a project that [Reader.HasUnfinished].
 func (r *Reader) CheckKnown(ctx context.Context, project string) error {
+	return r.checkProject(ctx, project, r.HasUnfinished)
+}
+
+// checkProject is [config.Config.CheckProject], but also accepts an unconfigured project that one of the functions knows.
+func (r *Reader) checkProject(ctx context.Context, project string, known ...func(context.Context, string) (bool, error)) error {
 	err := r.from.Config.CheckProject(project)
 	if _, unknown := errors.AsType[*config.UnknownProjectError](err); !unknown {
 		return err
 	}
-	known, err2 := r.Knows(ctx, project)
-	switch {
-	case err2 != nil:
-		return err2
-	case known:
-		return nil
+	for _, known := range known {
+		if ok, readErr := known(ctx, project); ok || readErr != nil {
+			return readErr
+		}
 	}
 	return err
 }
 
-// Incidents returns a page of incidents, the newest first, and whether more of them follow.
+// Incidents returns a page of incidents, the newest first, and whether more follow.
 func (r *Reader) Incidents(ctx context.Context, f store.IncidentFilter) (list []incident.Incident, more bool, err error) {
 	want := f.Limit
 	f.Limit++
@@ -71,7 +73,7 @@ func (r *Reader) Incidents(ctx context.Context, f store.IncidentFilter) (list []
 	return list, more, err
 }
 
-// StateFile returns the file of the open state. os.SameFile reports whether two states are one.
+// StateFile returns the file of the open state. os.SameFile reports whether two states are the same.
 func (r *Reader) StateFile() os.FileInfo { return r.from.State.File() }
 
 // LastResult returns the position of the newest result, for [Reader.CountSince].
@@ -79,12 +81,11 @@ func (r *Reader) LastResult(ctx context.Context) (int64, error) {
 	return r.from.State.LastResult(ctx)
 }
 
-// CountSince counts results after a position, whichever process recorded them, and returns the position that it has reached:
-// it counts some at a time, and none where there are no more.
-func (r *Reader) CountSince(ctx context.Context, after int64) ([]store.OutcomeCount, int64, error) {
-	return r.from.State.CountSince(ctx, after, countAtOnce)
-}
+// countLimit bounds how long a count uses the only connection to the state, and the memory that SQLite takes and keeps for it.
+const countLimit = 1_000
 
-// countAtOnce limits how long a count occupies the only connection to the state, and how much memory SQLite takes to sort,
-// which it keeps.
-const countAtOnce = 1_000
+// CountSince counts some of the results after a position, and returns the position that it has reached. It returns no counts
+// once there are no more results.
+func (r *Reader) CountSince(ctx context.Context, after int64) ([]store.OutcomeCount, int64, error) {
+	return r.from.State.CountSince(ctx, after, countLimit)
+}

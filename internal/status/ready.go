@@ -15,11 +15,11 @@ import (
 	"github.com/terraphim/adfbot/internal/text"
 )
 
-// Readiness is whether the daemon can do its work: the answer of /readyz.
+// Readiness reports whether the daemon can do its work: the answer of /readyz.
 type Readiness struct {
 	Ready    bool     `json:"ready"`
 	Checks   []Check  `json:"checks"`
-	Warnings []string `json:"warnings"` // what is wrong, but stops neither counting nor pausing
+	Warnings []string `json:"warnings"` // what stops neither counting nor pausing
 }
 
 // Check is one condition of readiness.
@@ -29,8 +29,8 @@ type Check struct {
 	Error string `json:"error,omitempty"`
 }
 
-// Ready checks the pause directory, the state and the age of the last sweep. Gitea is not asked: a warning repeats what the
-// last sweep says about it.
+// Ready checks the pause directory, the state and the age of the last sweep. It does not ask Gitea: the warnings repeat what the
+// last sweep found.
 func (r *Reader) Ready(ctx context.Context) Readiness {
 	ready := Readiness{Ready: true, Checks: []Check{}, Warnings: []string{}}
 	add := func(name string, err error) {
@@ -64,24 +64,27 @@ func (r *Reader) Ready(ctx context.Context) Readiness {
 		ready.Warnings = append(ready.Warnings, err.Error())
 	} else if len(spooled) > 0 {
 		ready.Warnings = append(ready.Warnings,
-			text.Plural(len(spooled), "result")+" still in the spool; the next sweep stores what is there")
+			text.Plural(len(spooled), "result")+" still in the spool; the next sweep records what is there")
 	}
 	return ready
 }
 
 func (r *Reader) pauseDirWritable(ctx context.Context) error {
 	if err := r.from.Reconciler.CheckPause(); err != nil {
-		return r.Explain(ctx, err)
+		return r.AdviseRestore(ctx, err)
 	}
-	path := r.from.Reconciler.Dir().Path()
+	return DirWritable(r.from.Reconciler.Dir().Path())
+}
+
+// DirWritable returns why this user cannot write to a directory.
+func DirWritable(path string) error {
 	if why := cmp.Or(NotWritable(path), hostlocal.DiskProblem(path, 1)); why != "" {
 		return errors.New(path + ": " + why)
 	}
 	return nil
 }
 
-// NotWritable returns why this user may not write a file or directory, and how to fix that; "" where it may, or where nothing
-// is there.
+// NotWritable returns why this user may not write a file or directory, with the fix; "" if they may or it is missing.
 func NotWritable(path string) string {
 	info, err := os.Stat(path)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -108,6 +111,6 @@ func NotWritable(path string) string {
 	if me != nil {
 		name = me.Username
 	}
-	return fmt.Sprintf("%s may not write it (%s, owner %d:%d): chown %s %s, or give its group the right with chmod g+rwX %s",
+	return fmt.Sprintf("%s may not write it (%s, owner %d:%d): run chown %s %s, or let its group write it with chmod g+rwX %s",
 		name, info.Mode(), st.Uid, st.Gid, name, path, path)
 }

@@ -32,8 +32,7 @@ type IncidentName struct {
 	Issue string `json:"issue"` // URL, "" while there is no issue
 }
 
-// SpooledView is the answer of POST /api/v1/results for a result that can't be recorded now: it is on the daemon's disk, and is
-// recorded later.
+// SpooledView is the answer of POST /api/v1/results for a result that the daemon has on disk and records later.
 type SpooledView struct {
 	Project string `json:"project"`
 	Agent   string `json:"agent"`
@@ -43,10 +42,10 @@ type SpooledView struct {
 	Why     string `json:"why"`
 }
 
-// Reported is what became of a result that was reported to the daemon.
+// Reported is the outcome of reporting a result to the daemon.
 type Reported struct {
-	Result   *ResultView // nil: the daemon has not recorded it
-	Messages []string    // for the person who reads stderr
+	Result   *ResultView // nil if the daemon has not recorded it
+	Messages []string    // for stderr
 }
 
 // TripText returns one sentence about a trip.
@@ -65,9 +64,9 @@ func (v ResultView) TripText() string {
 	return s
 }
 
-// LostText says that a result, which has a run id, could be kept nowhere, with the command that records it. Project, agent and
-// outcome need no quotes in a shell.
-func LostText(r store.Result) string {
-	return fmt.Sprintf("the result (%s of %s in %s) is LOST unless you record it: adfbot record --project %s --agent %s --run-id %s --%s",
-		r.Outcome, r.Agent, r.Project, r.Project, r.Agent, text.ShellQuote(r.RunID), r.Outcome)
+// LostText returns a sentence about a result with a run id that could not be kept because of err, with the command that records it.
+// Project, agent and outcome need no quotes in a shell.
+func LostText(r store.Result, err error) string {
+	return fmt.Sprintf("cannot keep the result: %v; the result (%s of %s in %s) is LOST unless you record it: adfbot record --project %s --agent %s --run-id %s --%s",
+		err, r.Outcome, r.Agent, r.Project, r.Project, r.Agent, text.ShellQuote(r.RunID), r.Outcome)
 }

@@ -11,7 +11,7 @@ import (
 	"github.com/terraphim/adfbot/internal/store"
 )
 
-// Status is the whole bot at a glance: `adfbot status --json`.
+// Status is everything at a glance: `adfbot status --json`.
 type Status struct {
 	Instance     string       `json:"instance"`
 	Installation string       `json:"installation"`
@@ -20,9 +20,9 @@ type Status struct {
 	At           time.Time    `json:"at"`
 	Projects     []Project    `json:"projects"`
 	LastSweep    *SweepReport `json:"last_sweep"`
-	Spooled      int          `json:"spooled"`  // results that wait to be stored
+	Spooled      int          `json:"spooled"`  // results that are not stored yet
 	Problems     []string     `json:"problems"` // of the bot itself
-	Foreign      []string     `json:"foreign"`  // open issues of another installation, as the last sweep saw them
+	Foreign      []string     `json:"foreign"`  // open issues of another installation, from the last sweep
 }
 
 // Project is one project.
@@ -30,16 +30,16 @@ type Project struct {
 	ID         string     `json:"id"`
 	Configured bool       `json:"configured"`
 	Paused     string     `json:"paused"` // [Yes], [No] or [Unknown]
-	Held       bool       `json:"held"`   // paused by a person
+	Held       bool       `json:"held"`   // paused by hand
 	Reason     string     `json:"reason,omitempty"`
 	Since      *time.Time `json:"since,omitempty"`
 	Failures   int        `json:"failures"`
-	Threshold  int        `json:"threshold"` // that applies to the next trip
+	Threshold  int        `json:"threshold"` // for the next trip
 	HalfOpen   bool       `json:"half_open"` // resumed, no success since
 	Ignored    int        `json:"ignored_in_a_row"`
 	Running    int        `json:"running"`
-	Incident   *Incident  `json:"incident"` // that is open
-	Pending    []string   `json:"pending"`  // what is left to do in Gitea, and why it was not done yet
+	Incident   *Incident  `json:"incident"` // the open one
+	Pending    []string   `json:"pending"`  // what is left to do in Gitea, and why
 	LastRuns   []Run      `json:"last_runs"`
 	Warnings   []string   `json:"warnings"`
 }
@@ -48,7 +48,7 @@ type Project struct {
 const (
 	Yes     = "yes"
 	No      = "no"
-	Unknown = "unknown" // the pause directory can't be read or trusted; nothing runs
+	Unknown = "unknown" // the pause directory cannot be read or trusted; nothing runs
 )
 
 // Incident is an open incident.
@@ -60,7 +60,7 @@ type Incident struct {
 	Opened      time.Time `json:"opened"`
 	Issue       string    `json:"issue"` // URL, "" while there is no issue
 	FlagWritten bool      `json:"flag_written"`
-	TakenBy     string    `json:"taken_by,omitempty"` // who said in Gitea that they take care of it
+	TakenBy     string    `json:"taken_by,omitempty"` // who acknowledged it in Gitea
 	TakenAt     time.Time `json:"taken_at,omitzero"`
 }
 
@@ -72,30 +72,25 @@ type Run struct {
 	Signal   string    `json:"signal,omitempty"`
 	Detail   string    `json:"detail,omitempty"`
 	Counted  bool      `json:"counted"`
-	Started  time.Time `json:"started,omitzero"` // zero: not known
+	Started  time.Time `json:"started,omitzero"` // zero if unknown
 	Finished time.Time `json:"finished"`
 	Host     string    `json:"host,omitempty"`
 }
 
-// statusRuns is how many runs of a project are shown.
-const statusRuns = 10
+const maxLastRuns = 10
 
-// Status returns the status of one project, or of all where only is "".
+// Status returns the status of one project, or of all if only is "".
 func (r *Reader) Status(ctx context.Context, only string) (Status, error) {
 	state := r.from.State
 	s := Status{
 		Instance: r.from.Config.Instance, Installation: state.Installation(), PauseDir: r.from.Reconciler.Dir().Path(), State: state.Path(),
 		At: r.from.Now().UTC(), Projects: []Project{}, Problems: []string{}, Foreign: []string{},
 	}
-	incidents, err := state.Unsettled(ctx, "")
+	incidents, holds, err := r.unfinished(ctx)
 	if err != nil {
 		return s, err
 	}
 	running, err := state.Running(ctx)
-	if err != nil {
-		return s, err
-	}
-	holds, err := state.Holds(ctx)
 	if err != nil {
 		return s, err
 	}
@@ -117,10 +112,10 @@ func (r *Reader) Status(ctx context.Context, only string) (Status, error) {
 
 // addOverall adds what is not about one project.
 func (r *Reader) addOverall(ctx context.Context, s *Status) error {
-	if err := r.Explain(ctx, r.from.Reconciler.CheckPause()); err != nil {
+	if err := r.AdviseRestore(ctx, r.from.Reconciler.CheckPause()); err != nil {
 		s.Problems = append(s.Problems, err.Error())
 	}
-	// A user who may not read the token leaves Gitea to the daemon, which is no problem.
+	// A user who may not read the token leaves Gitea to the daemon.
 	if off := r.from.Reconciler.TrackerError(); off != nil && r.from.TokenErr == nil {
 		s.Problems = append(s.Problems, off.Error())
 	}
@@ -132,7 +127,7 @@ func (r *Reader) addOverall(ctx context.Context, s *Status) error {
 	s.Spooled = len(spooled)
 	for _, e := range spooled {
 		if e.Err != nil {
-			s.Problems = append(s.Problems, "spooled result "+e.File+" can't be read: "+e.Err.Error())
+			s.Problems = append(s.Problems, "cannot read the spooled result "+e.File+": "+e.Err.Error())
 		}
 	}
 	rep, ok, err := r.LastSweep(ctx)
@@ -156,7 +151,7 @@ func (r *Reader) addOverall(ctx context.Context, s *Status) error {
 func (r *Reader) operatorProblems(ctx context.Context) []string {
 	ops, err := r.from.State.Operators(ctx, r.from.Config.Gitea.URL)
 	if err != nil {
-		return nil // a read-only state from before there were operators
+		return nil // an old state, opened read-only, has no table for operators
 	}
 	var out []string
 	for _, o := range ops {
@@ -167,8 +162,7 @@ func (r *Reader) operatorProblems(ctx context.Context) []string {
 	return out
 }
 
-// projectIDs returns the configured projects in the order of the configuration, then those that only the state or a flag
-// knows.
+// projectIDs returns the configured projects in their order, then others with something unfinished or a flag.
 func (r *Reader) projectIDs(incidents []incident.Incident, holds []incident.Hold) []string {
 	ids := slices.Clone(r.from.Config.ProjectIDs())
 	var more []string
@@ -183,7 +177,7 @@ func (r *Reader) projectIDs(incidents []incident.Incident, holds []incident.Hold
 	for _, h := range holds {
 		add(h.Project)
 	}
-	flags, _ := r.from.Reconciler.Dir().List() // an unreadable directory is among the problems
+	flags, _ := r.from.Reconciler.Dir().List() // addOverall reports an unreadable directory
 	for _, id := range flags {
 		add(id)
 	}
@@ -192,6 +186,30 @@ func (r *Reader) projectIDs(incidents []incident.Incident, holds []incident.Hold
 }
 
 func (r *Reader) project(ctx context.Context, id string, incidents []incident.Incident, running []store.Run) (Project, error) {
+	p, err := r.summary(ctx, id, incidents)
+	if err != nil {
+		return p, err
+	}
+	for _, run := range running {
+		if run.Project == id {
+			p.Running++
+		}
+	}
+	if p.Ignored > 2 {
+		p.Warnings = append(p.Warnings, "the last results were all ignored: nobody knows whether it works")
+	}
+	runs, err := r.from.State.Runs(ctx, id, maxLastRuns)
+	for _, run := range runs {
+		p.LastRuns = append(p.LastRuns, Run{
+			Agent: run.Agent, Outcome: run.Outcome, ExitCode: run.ExitCode, Signal: run.Signal, Detail: run.Detail,
+			Counted: run.Counted, Started: run.Started, Finished: run.Finished, Host: run.Host,
+		})
+	}
+	return p, err
+}
+
+// summary returns a project without its runs.
+func (r *Reader) summary(ctx context.Context, id string, incidents []incident.Incident) (Project, error) {
 	p := Project{ID: id, Pending: []string{}, LastRuns: []Run{}, Warnings: []string{}}
 	_, p.Configured = r.from.Config.Project(id)
 	stored, err := r.from.State.Project(ctx, id)
@@ -203,38 +221,23 @@ func (r *Reader) project(ctx context.Context, id string, incidents []incident.In
 	if stored.HalfOpen {
 		p.Threshold = limits.ResumeThreshold
 	}
-	for _, run := range running {
-		if run.Project == id {
-			p.Running++
-		}
-	}
 	r.addPause(ctx, &p, incidents)
-	if p.Ignored > 2 {
-		p.Warnings = append(p.Warnings, "the last results were all ignored: nobody knows whether it works")
-	}
-	runs, err := r.from.State.Runs(ctx, id, statusRuns)
-	for _, run := range runs {
-		p.LastRuns = append(p.LastRuns, Run{
-			Agent: run.Agent, Outcome: run.Outcome, ExitCode: run.ExitCode, Signal: run.Signal, Detail: run.Detail,
-			Counted: run.Counted, Started: run.Started, Finished: run.Finished, Host: run.Host,
-		})
-	}
-	return p, err
+	return p, nil
 }
 
-// addPause adds whether and why a project is paused, from its flag and its incidents.
+// addPause adds whether and why a project is paused.
 func (r *Reader) addPause(ctx context.Context, p *Project, incidents []incident.Incident) {
 	flag := r.from.Reconciler.Look(ctx, p.ID)
 	switch flag.State {
 	case incident.FlagThere:
 		p.Paused, p.Held = Yes, true
 		path := r.from.Reconciler.Dir().FlagPath(p.ID)
-		p.Reason = redact.Line(PausedBecause(p.ID, FlagReason(path, noteForPeople(flag), flag.Dangling)), 300)
+		p.Reason = redact.Line(PausedBecause(p.ID, FlagReason(path, readableNote(flag), flag.Dangling)), 300)
 		since := flag.Since.UTC()
 		p.Since = &since
 		if flag.Dangling {
 			p.Warnings = append(p.Warnings,
-				"its flag is a link that leads nowhere: it pauses here, but `test -e` in a script says that there is none")
+				"its flag is a dangling link: it pauses here, but `test -e` in a script does not see it")
 		}
 	case incident.FlagGone:
 		p.Paused = No
@@ -260,7 +263,7 @@ func (p *Project) addIncident(i incident.Incident) {
 		}
 		if p.Paused == No && i.FlagWritten.IsZero() {
 			p.Paused = Yes
-			p.Warnings = append(p.Warnings, "its pause flag is not written: exec refuses, but a script that asks for the flag runs on: "+
+			p.Warnings = append(p.Warnings, "its pause flag is not written: exec refuses, but a script that checks the flag runs: "+
 				cmp.Or(i.FlagError, "see what the last sweep says"))
 		} else if p.Paused == No {
 			p.Warnings = append(p.Warnings, "its flag was removed; the next sweep notices that")
@@ -274,7 +277,7 @@ func (p *Project) addIncident(i incident.Incident) {
 	}
 }
 
-// pending returns what is left to do in Gitea about an incident, "" where nothing is, and since when, where that is known.
+// pending returns what is left to do in Gitea for an incident, or "", and since when, if that is known.
 func pending(i incident.Incident) (what string, since time.Time) {
 	switch {
 	case i.IsOpen() && i.Issue.IsZero():

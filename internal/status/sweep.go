@@ -9,20 +9,20 @@ import (
 	"github.com/terraphim/adfbot/escalate"
 )
 
-// SweepReport is what one sweep did, or would do: `adfbot sweep --json`. The last one is kept in the state under [SweepKey].
+// SweepReport is what a sweep did or would do: `adfbot sweep --json`.
 type SweepReport struct {
 	escalate.Report
 	DryRun   bool          `json:"dry_run"`
-	At       time.Time     `json:"at"` // when it began
+	At       time.Time     `json:"at"` // start
 	Took     time.Duration `json:"took_ns"`
 	TakenIn  int           `json:"taken_in"`  // spooled results
-	LostRuns int           `json:"lost_runs"` // runs that were gone without a result
+	LostRuns int           `json:"lost_runs"` // runs whose process was gone without a result
 	Pruned   int           `json:"pruned"`    // old results
 
-	PruneFrom time.Time `json:"prune_from,omitzero"` // when old results may be deleted again, after the clock has jumped
+	PruneFrom time.Time `json:"prune_from,omitzero"` // when old results may be deleted again after a jump of the clock
 }
 
-// SweepKey is the key of the state's meta table under which the last [SweepReport] is kept, in JSON.
+// SweepKey is the key of the last [SweepReport] in the state's meta table, as JSON.
 const SweepKey = "last_sweep"
 
 // LastSweep returns the report of the last sweep of any process, and whether there was one.
@@ -34,10 +34,10 @@ func (r *Reader) LastSweep(ctx context.Context) (rep SweepReport, ok bool, err e
 	return rep, true, json.Unmarshal([]byte(doc), &rep)
 }
 
-// sweepGrace is how late a sweep may be before that is a problem: a slow Gitea alone can make one take minutes.
+// sweepGrace is how late a sweep may be: with a slow Gitea one can take minutes.
 const sweepGrace = 5 * time.Minute
 
-// UntilNextSweep returns how long after from the schedule wants the next sweep, 0 where the schedule can't be read.
+// UntilNextSweep returns the time from a moment to the next scheduled sweep, 0 if there is no schedule.
 func (r *Reader) UntilNextSweep(from time.Time) time.Duration {
 	schedule, err := r.from.Config.Sweep.Cron()
 	if err != nil {
@@ -46,7 +46,7 @@ func (r *Reader) UntilNextSweep(from time.Time) time.Duration {
 	return max(schedule.Next(from).Sub(from), 0)
 }
 
-// overdue returns an error once two sweeps in a row have not come.
+// overdue returns an error if two sweeps in a row are missing.
 func (r *Reader) overdue(last, now time.Time) error {
 	schedule, err := r.from.Config.Sweep.Cron()
 	if err != nil {
@@ -55,6 +55,6 @@ func (r *Reader) overdue(last, now time.Time) error {
 	if due := schedule.Next(schedule.Next(last)); due.IsZero() || now.Before(due.Add(sweepGrace)) {
 		return nil
 	}
-	return fmt.Errorf("the last sweep was %s ago, and sweep.schedule is %q: nothing is resumed, opened or closed meanwhile; look whether `adfbot serve` is running and what it logs",
+	return fmt.Errorf("the last sweep was %s ago, and sweep.schedule is %q: nothing is resumed, opened or closed meanwhile; check that `adfbot serve` runs, and read its log",
 		now.Sub(last).Round(time.Second), r.from.Config.Sweep.Schedule)
 }

@@ -219,7 +219,7 @@ func TestSpooledResult(t *testing.T) {
 	require.NotEmpty(t, kept.RunID)
 	require.Contains(t, kept.Why, "do not send it again")
 	lock()
-	n, err := s.bot.Intake(t.Context())
+	n, err := s.bot.RecordSpooled(t.Context())
 	require.NoError(t, err)
 	require.Equal(t, 1, n)
 	require.Equal(t, 2, s.project("odilo").Failures)

@@ -57,7 +57,7 @@ projects: [{id: odilo}, {id: digital-twins, threshold: 5}]
 	metrics := NewMetrics("v1.2.3", "abc")
 	now := func() time.Time { return d.now }
 	d.bot, err = bot.Open(t.Context(), d.cfg, bot.Daemon, bot.Env{
-		Now: now, Observe: bot.Observers{metrics}, Transport: roundTrip(func(r *http.Request) (*http.Response, error) { return d.gitea(r) }),
+		Now: now, Observe: []bot.Observer{metrics}, Transport: roundTrip(func(r *http.Request) (*http.Response, error) { return d.gitea(r) }),
 	})
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = d.bot.Close() })

@@ -198,7 +198,7 @@ func TestSpooledResultNotKept(t *testing.T) {
 	require.Contains(t, d.Messages[0], "do not send it again")
 	require.NoDirExists(t, spool)
 	mend()
-	_, err := s.bot.Intake(t.Context())
+	_, err := s.bot.RecordSpooled(t.Context())
 	require.NoError(t, err)
 	require.Equal(t, 2, s.project("odilo").Failures)
 }

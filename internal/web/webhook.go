@@ -29,7 +29,7 @@ func (s *Server) postEvent(w http.ResponseWriter, r *request) error {
 	if err != nil {
 		return err
 	}
-	project, err := r.bot.Hinted(r.Context(), hint)
+	project, err := r.bot.ProjectOfEvent(r.Context(), hint)
 	switch {
 	case err != nil:
 		s.log.Error("webhook", "err", err)
@@ -84,7 +84,7 @@ type eventUser struct {
 }
 
 // parseEvent reads which issue an event is about. It ignores unknown fields, which differ between versions of Gitea.
-func parseEvent(body []byte) (bot.Hint, error) {
+func parseEvent(body []byte) (bot.IssueEvent, error) {
 	var e struct {
 		Sender     eventUser `json:"sender"`
 		Repository struct {
@@ -98,9 +98,9 @@ func parseEvent(body []byte) (bot.Hint, error) {
 		} `json:"issue"`
 	}
 	if err := json.Unmarshal(body, &e); err != nil {
-		return bot.Hint{}, refused(http.StatusBadRequest, titleBody, "this is no event of Gitea's: %s", cut(err.Error(), maxDetail))
+		return bot.IssueEvent{}, refused(http.StatusBadRequest, titleBody, "this is no event of Gitea's: %s", cut(err.Error(), maxDetail))
 	}
-	return bot.Hint{
+	return bot.IssueEvent{
 		Sender: tracker.Account{ID: e.Sender.ID, Login: e.Sender.Login}, Author: e.Issue.User.ID,
 		Owner: e.Repository.Owner.Login, Repo: e.Repository.Name, Number: e.Issue.Number, Body: e.Issue.Body,
 	}, nil

@@ -365,21 +365,21 @@ func TestForgedMarker(t *testing.T) {
 	require.NoError(t, err)
 	m := tracker.Marker{Installation: status.Installation, Project: "odilo", Incident: strings.Repeat("a", 32), Seq: 9}
 	for name, tt := range map[string]struct {
-		hint bot.Hint
+		hint bot.IssueEvent
 		want string
 	}{
-		"ours":                       {bot.Hint{Author: 2, Body: m.String()}, "odilo"},
-		"by somebody else":           {bot.Hint{Author: 3, Body: m.String()}, ""},
-		"of another installation":    {bot.Hint{Author: 2, Body: strings.Replace(m.String(), m.Installation, strings.Repeat("b", 32), 1)}, ""},
-		"of an unknown project":      {bot.Hint{Author: 2, Body: strings.Replace(m.String(), "odilo", "nobody", 1)}, ""},
-		"no marker, known issue":     {bot.Hint{Owner: "Terraphim", Repo: "REC", Number: 1}, "odilo"},
-		"no marker, unknown issue":   {bot.Hint{Owner: "terraphim", Repo: "rec", Number: 2}, ""},
-		"the bot itself, by its id":  {bot.Hint{Sender: tracker.Account{ID: 2}, Author: 2, Body: m.String()}, ""},
-		"nothing that is an issue":   {bot.Hint{Owner: "terraphim", Repo: "rec"}, ""},
-		"another login, known issue": {bot.Hint{Sender: tracker.Account{ID: 7, Login: "adf-bot"}, Owner: "terraphim", Repo: "rec", Number: 1}, "odilo"},
+		"ours":                       {bot.IssueEvent{Author: 2, Body: m.String()}, "odilo"},
+		"by somebody else":           {bot.IssueEvent{Author: 3, Body: m.String()}, ""},
+		"of another installation":    {bot.IssueEvent{Author: 2, Body: strings.Replace(m.String(), m.Installation, strings.Repeat("b", 32), 1)}, ""},
+		"of an unknown project":      {bot.IssueEvent{Author: 2, Body: strings.Replace(m.String(), "odilo", "nobody", 1)}, ""},
+		"no marker, known issue":     {bot.IssueEvent{Owner: "Terraphim", Repo: "REC", Number: 1}, "odilo"},
+		"no marker, unknown issue":   {bot.IssueEvent{Owner: "terraphim", Repo: "rec", Number: 2}, ""},
+		"the bot itself, by its id":  {bot.IssueEvent{Sender: tracker.Account{ID: 2}, Author: 2, Body: m.String()}, ""},
+		"nothing that is an issue":   {bot.IssueEvent{Owner: "terraphim", Repo: "rec"}, ""},
+		"another login, known issue": {bot.IssueEvent{Sender: tracker.Account{ID: 7, Login: "adf-bot"}, Owner: "terraphim", Repo: "rec", Number: 1}, "odilo"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			got, err := s.bot.Hinted(t.Context(), tt.hint)
+			got, err := s.bot.ProjectOfEvent(t.Context(), tt.hint)
 			require.NoError(t, err)
 			require.Equal(t, tt.want, got)
 		})

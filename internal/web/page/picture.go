@@ -38,7 +38,7 @@ func newPicture(runs []status.Run, now time.Time) picture {
 		m.X = n * markWidth
 		p.Marks = append(p.Marks, m)
 		counts[m.Kind]++
-		signs += status.Sign(m.Kind)
+		signs += status.Symbol(m.Kind)
 	}
 	var parts []string
 	for _, k := range []struct{ kind, adjective string }{{store.Success, "successful"}, {store.Failure, "failed"}, {store.Ignored, "ignored"}} {
