@@ -73,7 +73,6 @@ func (s *Server) getProject(w http.ResponseWriter, r *request) error {
 	return nil
 }
 
-// doneJSON is the answer of pause and resume.
 type doneJSON struct {
 	Project  string   `json:"project"`
 	Paused   bool     `json:"paused"`

@@ -22,7 +22,6 @@ type problem struct {
 	Detail string `json:"detail,omitempty"` // what to do; holds no secret
 }
 
-// Titles that are used more than once.
 const (
 	titleBody    = "Unreadable body"
 	titleValue   = "Impossible value"

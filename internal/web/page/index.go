@@ -102,7 +102,6 @@ func isProblem(problems []string, reason string) bool {
 	return slices.ContainsFunc(problems, func(p string) bool { return strings.HasPrefix(p, reason) })
 }
 
-// setHeadline shows the worst condition.
 func (v *indexView) setHeadline(projects int, anyRun bool) {
 	all := fmt.Sprintf("All %d projects may run", projects)
 	if projects == 1 && len(v.Others) == 1 {
