@@ -72,7 +72,6 @@ func (c *Client) Report(ctx context.Context, r store.Result) status.Reported {
 	return status.Reported{Result: recorded, Messages: m}
 }
 
-// messages are printed to stderr.
 type messages []string
 
 func (m *messages) addf(format string, args ...any) { *m = append(*m, fmt.Sprintf(format, args...)) }

@@ -17,8 +17,7 @@ import (
 	"github.com/terraphim/adfbot/internal/text"
 )
 
-// keptTimeout limits the sending of kept results before a new one.
-const keptTimeout = 20 * time.Second
+const keptTimeout = 20 * time.Second // for sending kept results before a new one
 
 // SpoolDirs returns the directories for kept results of this user, the preferred one first: below $XDG_STATE_HOME or
 // ~/.local/state; and below /var/tmp, which survives a reboot, for users without a usable home, as agents often are.

@@ -26,7 +26,6 @@ type Page struct {
 	families map[string]*family
 }
 
-// family holds the samples of one metric name.
 type family struct {
 	name, help, kind string
 	samples          []sample

@@ -16,14 +16,13 @@ func (p *Page) Process() {
 	if fds, err := os.ReadDir("/proc/self/fd"); err == nil {
 		p.Gauge("process_open_fds", "Number of open file descriptors.", float64(len(fds)-1)) // without the directory itself
 	}
-	limit := func(name, help string, what int) {
-		var l syscall.Rlimit
-		if syscall.Getrlimit(what, &l) == nil {
-			p.Gauge(name, help, float64(l.Cur))
-		}
+	var l syscall.Rlimit
+	if syscall.Getrlimit(syscall.RLIMIT_NOFILE, &l) == nil {
+		p.Gauge("process_max_fds", "Maximum number of open file descriptors.", float64(l.Cur))
 	}
-	limit("process_max_fds", "Maximum number of open file descriptors.", syscall.RLIMIT_NOFILE)
-	limit("process_virtual_memory_max_bytes", "Maximum amount of virtual memory available in bytes.", syscall.RLIMIT_AS)
+	if syscall.Getrlimit(syscall.RLIMIT_AS, &l) == nil {
+		p.Gauge("process_virtual_memory_max_bytes", "Maximum amount of virtual memory available in bytes.", float64(l.Cur))
+	}
 
 	stat, err := os.ReadFile("/proc/self/stat")
 	if err != nil {

@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"net/url"
 	"os"
 	"slices"
 	"strings"
@@ -40,10 +41,9 @@ type request struct {
 	socket bool // it came over the socket
 }
 
-// handler answers a request, or returns an error for [Server.fail].
+// handler answers a request, or returns an error for [Server.problemOf].
 type handler func(http.ResponseWriter, *request) error
 
-// caller is the sender of a request.
 type caller struct {
 	admin    bool
 	known    bool     // it has sent a valid token, or connected to the socket
@@ -76,7 +76,7 @@ func (s *Server) allow(level access, h handler) http.HandlerFunc {
 			err = h(w, r)
 		}
 		if err != nil {
-			s.fail(w, r, err)
+			s.problemOf(w, r, err).write(w)
 		}
 	}
 }
@@ -199,11 +199,7 @@ func (k keys) caller(r *http.Request) (caller, bool) {
 // hostAllowed prevents DNS rebinding, where another site's page makes a browser resolve that site's name to this machine.
 // Without a token, only names that no other site can have are answered.
 func hostAllowed(host, listen string) bool {
-	name := host
-	if h, _, err := net.SplitHostPort(host); err == nil {
-		name = h
-	}
-	name = strings.TrimSuffix(strings.ToLower(strings.Trim(name, "[]")), ".")
+	name := strings.TrimSuffix(strings.ToLower((&url.URL{Host: host}).Hostname()), ".")
 	if _, err := netip.ParseAddr(name); err == nil {
 		return true
 	}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -40,10 +41,6 @@ func (r *request) project(former bool) (string, error) {
 	return id, r.cfg.CheckProject(id)
 }
 
-type projectsJSON struct {
-	Projects []status.Project `json:"projects"`
-}
-
 func (s *Server) getProjects(w http.ResponseWriter, r *request) error {
 	if _, err := query(r.Request); err != nil {
 		return err
@@ -52,13 +49,8 @@ func (s *Server) getProjects(w http.ResponseWriter, r *request) error {
 	if err != nil {
 		return err
 	}
-	out := projectsJSON{Projects: []status.Project{}}
-	for _, p := range st.Projects {
-		if r.caller.may(p.ID) {
-			out.Projects = append(out.Projects, p)
-		}
-	}
-	writeJSON(w, http.StatusOK, out)
+	seen := slices.DeleteFunc(st.Projects, func(p status.Project) bool { return !r.caller.may(p.ID) })
+	writeJSON(w, http.StatusOK, map[string]any{"projects": append([]status.Project{}, seen...)})
 	return nil
 }
 
@@ -81,7 +73,6 @@ func (s *Server) getProject(w http.ResponseWriter, r *request) error {
 	return nil
 }
 
-// doneJSON is the answer of pause and resume.
 type doneJSON struct {
 	Project  string   `json:"project"`
 	Paused   bool     `json:"paused"`

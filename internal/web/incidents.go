@@ -11,7 +11,6 @@ import (
 	"github.com/terraphim/adfbot/internal/store"
 )
 
-// How many incidents an answer has.
 const (
 	defaultLimit = 50
 	maxLimit     = 200

@@ -34,7 +34,6 @@ const (
 // address is where to listen, as in the configuration.
 type address struct{ network, addr string }
 
-// listener is a net.Listener with its http.Server.
 type listener struct {
 	net.Listener
 	at     address

@@ -55,7 +55,6 @@ func NewMetrics(version, revision string) *Metrics {
 	}
 }
 
-// put writes the counters, and the metrics of the process.
 func (m *Metrics) put(p *exposition.Page) {
 	for _, metric := range []interface{ Put(*exposition.Page) }{m.results, m.trips, m.sweeps, m.errors, m.requests, m.took} {
 		metric.Put(p)

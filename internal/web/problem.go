@@ -22,7 +22,6 @@ type problem struct {
 	Detail string `json:"detail,omitempty"` // what to do; holds no secret
 }
 
-// Titles that are used more than once.
 const (
 	titleBody    = "Unreadable body"
 	titleValue   = "Impossible value"
@@ -48,34 +47,29 @@ func writeAs(w http.ResponseWriter, kind string, status int, v any) {
 	_ = enc.Encode(v) // the client has left; net/http drops the body of an answer to HEAD
 }
 
-// fail answers with the problem that an error is.
-func (s *Server) fail(w http.ResponseWriter, r *request, err error) {
+// problemOf returns the answer to a request that failed with err.
+func (s *Server) problemOf(w http.ResponseWriter, r *request, err error) *problem {
 	if p, ok := errors.AsType[*problem](err); ok {
-		p.write(w)
-		return
+		return p
 	}
 	if unknown, ok := errors.AsType[*config.UnknownProjectError](err); ok {
-		refused(http.StatusNotFound, titleUnknown, "%s", unknownText(unknown, r.caller)).write(w)
-		return
+		return refused(http.StatusNotFound, titleUnknown, "%s", unknownText(unknown, r.caller))
 	}
-	switch {
-	case errors.Is(err, pause.ErrID):
-		refused(http.StatusNotFound, titleUnknown, "%v", err).write(w)
-		return
-	case errors.Is(err, store.ErrConflict):
-		refused(http.StatusConflict, "Known run, other outcome", "%v; give each run a run_id of its own", err).write(w)
-		return
+	if errors.Is(err, pause.ErrID) {
+		return refused(http.StatusNotFound, titleUnknown, "%v", err)
+	}
+	if errors.Is(err, store.ErrConflict) {
+		return refused(http.StatusConflict, "Known run, other outcome", "%v; give each run a run_id of its own", err)
 	}
 	s.log.Error("http", "method", r.Method, "path", r.URL.Path, "err", err)
 	_, locked := errors.AsType[*hostlocal.LockTimeoutError](err)
 	switch {
 	case locked, errors.Is(err, store.ErrUnusable), s.base.Err() != nil:
-		unavailable(w, "State not usable", "%v", err).write(w)
+		return unavailable(w, "State not usable", "%v", err)
 	case r.caller.admin:
-		refused(http.StatusInternalServerError, "Failed", "%s", cut(err.Error(), maxDetail)).write(w)
-	default:
-		refused(http.StatusInternalServerError, "Failed", "the request failed; the bot's log says why").write(w)
+		return refused(http.StatusInternalServerError, "Failed", "%s", cut(err.Error(), maxDetail))
 	}
+	return refused(http.StatusInternalServerError, "Failed", "the request failed; the bot's log says why")
 }
 
 func unavailable(w http.ResponseWriter, title, format string, args ...any) *problem {

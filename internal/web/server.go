@@ -21,6 +21,7 @@ import (
 	"context"
 	"log/slog"
 	"net/http"
+	"os"
 	"sync"
 	"time"
 
@@ -29,16 +30,16 @@ import (
 	"github.com/terraphim/adfbot/internal/web/page"
 )
 
-// Options for [New].
+// Options for [New]. Only Config and Bot are required.
 type Options struct {
 	Config *config.Config
 	Bot    *bot.Bot
-	Now    func() time.Time
-	Getenv func(string) string
 
-	Log      *slog.Logger // nil: logs nothing
-	Metrics  *Metrics     // that observe the bot, see [bot.Env]; nil: new ones, which count no sweeps
-	Listened func()       // called once all listeners are open; may be nil
+	Now      func() time.Time    // nil: time.Now
+	Getenv   func(string) string // nil: os.Getenv
+	Log      *slog.Logger        // nil: logs nothing
+	Metrics  *Metrics            // that observe the bot, see [bot.Env]; nil: new ones, which count no sweeps
+	Listened func()              // called once all listeners are open; may be nil
 }
 
 // Server serves HTTP for one daemon. It is safe for concurrent use.
@@ -87,6 +88,12 @@ func New(o Options) (*Server, error) {
 		tcpRequests: make(semaphore, maxRequests), socketRequests: make(semaphore, maxRequests),
 		webhookEvents: make(semaphore, maxEvents), flagLooks: make(semaphore, maxFlagLooks),
 	}
+	if s.now == nil {
+		s.now = time.Now
+	}
+	if s.getenv == nil {
+		s.getenv = os.Getenv
+	}
 	s.base, s.stop = context.WithCancelCause(context.Background())
 	s.pages, s.hints = page.New(s.now), newHints(s.sweepHinted)
 	var err error
@@ -119,8 +126,8 @@ func (s *Server) routes() []route {
 		{"POST /api/v1/projects/{id}/resume", accessAdmin, s.postResume},
 		{"GET /api/v1/incidents", accessReport, s.getIncidents},
 
-		{"GET /{$}", accessPublic, s.getIndexPage},
-		{"GET /projects/{id}", accessPublic, s.getProjectPage},
+		{"GET /{$}", accessPublic, s.getPage},
+		{"GET /projects/{id}", accessPublic, s.getPage},
 		{"GET /style.css", accessPublic, s.getStatic},
 		{"GET /icon/{name}", accessPublic, s.getStatic},
 

@@ -35,7 +35,7 @@ const (
 	twinsToken   = "twins-token-for-the-tests-55ab37"
 )
 
-// station is a daemon without its sweeps: one installation, its Gitea, and the server before both.
+// station is a daemon without sweeps: one installation, its Gitea, and the server in front of both.
 type station struct {
 	testing.TB
 	dir   string
@@ -76,7 +76,7 @@ projects:
   - id: quiet
 `
 
-// edits are pairs of texts to be replaced in stationConfig.
+// newStation applies edits, pairs of old and new text, to stationConfig.
 func newStation(t testing.TB, edits ...string) *station {
 	t.Helper()
 	s := &station{TB: t, dir: t.TempDir(), log: &lines{}, gitea: giteatest.New(nil)}
@@ -130,7 +130,7 @@ func (s *station) askGitea(r *http.Request) (*http.Response, error) {
 	return s.gitea.Transport().RoundTrip(r)
 }
 
-// described holds every answer from now on against the OpenAPI description.
+// described checks every answer from now on against the OpenAPI description.
 func (s *station) described() *station {
 	s.Helper()
 	doc, err := libopenapi.NewDocument(openAPI)
@@ -141,7 +141,7 @@ func (s *station) described() *station {
 	return s
 }
 
-// asked is a request that is put together.
+// asked changes a request before it is sent.
 type asked func(*http.Request)
 
 func as(token string) asked {
@@ -151,7 +151,7 @@ func as(token string) asked {
 func header(name, value string) asked { return func(r *http.Request) { r.Header.Set(name, value) } }
 func host(name string) asked          { return func(r *http.Request) { r.Host = name } }
 
-// answered is an answer with its body read.
+// answered is a response with its body.
 type answered struct {
 	*http.Response
 	body string
@@ -211,7 +211,7 @@ func (s *station) post(path, body string, how ...asked) answered {
 	return s.do(http.MethodPost, path, body, how...)
 }
 
-// result posts a result as the administrator, and has it taken.
+// result posts a result as the administrator and expects success.
 func (s *station) result(body string, how ...asked) status.ResultView {
 	s.Helper()
 	a := s.post("/api/v1/results", body, append([]asked{as(adminToken)}, how...)...)
@@ -227,6 +227,9 @@ func (s *station) fail() status.ResultView {
 	return s.result(`{"project":"odilo","exit_code":1}`)
 }
 
+// projectsJSON is the answer of GET /api/v1/projects.
+type projectsJSON struct{ Projects []status.Project }
+
 func (s *station) project(id string) status.Project {
 	s.Helper()
 	a := s.get("/api/v1/projects/"+id, as(adminToken))
@@ -241,7 +244,7 @@ func (a answered) json(t require.TestingT, to any) {
 	require.NoError(t, json.Unmarshal([]byte(a.body), to), a.body)
 }
 
-// problem checks an error's form, and returns its detail.
+// problem checks the form of an error and returns its detail.
 func (s *station) problem(a answered, status int) string {
 	s.Helper()
 	require.Equal(s, status, a.StatusCode, a.body)
@@ -255,7 +258,7 @@ func (s *station) problem(a answered, status int) string {
 	return p.Detail
 }
 
-// lines keeps what was logged.
+// lines keeps the log.
 type lines struct {
 	mu sync.Mutex
 	b  strings.Builder

@@ -86,25 +86,22 @@ func boolValue(b bool) float64 {
 	return 0
 }
 
-// getIndexPage serves the operator's front page, which is read-only: changes are made by commands, the API and Gitea.
-func (s *Server) getIndexPage(w http.ResponseWriter, r *request) error {
+// getPage serves the operator's front page, or a project's page. It is read-only: changes are made by commands, the API and Gitea.
+func (s *Server) getPage(w http.ResponseWriter, r *request) error {
 	ctx, cancel := context.WithTimeout(r.Context(), pageWait)
 	defer cancel()
+	if id := r.PathValue("id"); id != "" {
+		d, err := r.bot.Detail(ctx, id)
+		if err != nil {
+			return s.pages.Failure(w, r.Request, err)
+		}
+		return s.pages.Project(w, r.Request, d)
+	}
 	st, err := r.bot.Status(ctx, "")
 	if err != nil {
 		return s.pages.Failure(w, r.Request, err)
 	}
 	return s.pages.Index(w, r.Request, st)
-}
-
-func (s *Server) getProjectPage(w http.ResponseWriter, r *request) error {
-	ctx, cancel := context.WithTimeout(r.Context(), pageWait)
-	defer cancel()
-	d, err := r.bot.Detail(ctx, r.PathValue("id"))
-	if err != nil {
-		return s.pages.Failure(w, r.Request, err)
-	}
-	return s.pages.Project(w, r.Request, d)
 }
 
 func (s *Server) getStatic(w http.ResponseWriter, r *request) error {

@@ -11,7 +11,6 @@ import (
 	"github.com/terraphim/adfbot/internal/text"
 )
 
-// incidentCard is an incident on the page of its project.
 type incidentCard struct {
 	incident.Incident
 	Opened, Ended moment

@@ -1,6 +1,7 @@
 package page
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -22,7 +23,6 @@ const (
 	toneIdle    tone = "idle" // nothing has been reported yet
 )
 
-// frame is the part that all pages share.
 type frame struct {
 	Title    string
 	Instance string
@@ -58,18 +58,14 @@ type link struct{ Text, Link string }
 type summary struct {
 	status.Project
 	Link     string
-	Badge    string // e.g. Paused
 	Since    moment
 	Reason   string
 	HalfOpen string
 	Picture  picture
 	LastRun  moment
 	Running  string
-	Incident string // e.g. odilo#3
 	Issue    link   // of the incident
-	NoIssue  bool   // the incident has none yet
-	TakenBy  string // who works on the incident
-	TakenAt  moment
+	TakenAt  moment // when somebody took the incident
 	Notes    []string
 }
 
@@ -106,7 +102,6 @@ func isProblem(problems []string, reason string) bool {
 	return slices.ContainsFunc(problems, func(p string) bool { return strings.HasPrefix(p, reason) })
 }
 
-// setHeadline shows the worst condition.
 func (v *indexView) setHeadline(projects int, anyRun bool) {
 	all := fmt.Sprintf("All %d projects may run", projects)
 	if projects == 1 && len(v.Others) == 1 {
@@ -181,7 +176,7 @@ func names(list []summary) string {
 
 func newSummary(p status.Project, now time.Time) summary {
 	v := summary{
-		Project: p, Link: projectLink(p.ID), Badge: badge(p), Reason: shortReason(p),
+		Project: p, Link: projectLink(p.ID), Reason: shortReason(p),
 		Notes: slices.Concat(p.Pending, p.Warnings), Picture: newPicture(p.LastRuns, now),
 	}
 	if p.Since != nil {
@@ -193,36 +188,17 @@ func newSummary(p status.Project, now time.Time) summary {
 	if p.Running > 0 {
 		v.Running = text.Plural(p.Running, "run") + " in progress"
 	}
-	if p.Incident != nil {
-		v.addIncident(*p.Incident, now)
+	if i := p.Incident; i != nil {
+		v.Issue, v.TakenAt = link{issueName(i.Name, i.Issue), webLink(i.Issue)}, newMoment(i.TakenAt, now)
+		if p.Since == nil {
+			v.Since = newMoment(i.Opened, now)
+		}
+		v.Reason = cmp.Or(v.Reason, fmt.Sprintf("%s failed %d times in a row.", i.Agent, i.Failures))
 	}
 	if len(p.LastRuns) > 0 {
 		v.LastRun = endOf(p.LastRuns[0], now)
 	}
 	return v
-}
-
-func (v *summary) addIncident(i status.Incident, now time.Time) {
-	v.Incident, v.Issue, v.NoIssue = i.Name, link{issueName(i.Name, i.Issue), webLink(i.Issue)}, i.Issue == ""
-	v.TakenBy, v.TakenAt = i.TakenBy, newMoment(i.TakenAt, now)
-	if v.Since.Machine == "" {
-		v.Since = newMoment(i.Opened, now)
-	}
-	if v.Reason == "" {
-		v.Reason = fmt.Sprintf("%s failed %d times in a row.", i.Agent, i.Failures)
-	}
-}
-
-func badge(p status.Project) string {
-	switch {
-	case p.Paused == status.Yes && p.Held:
-		return "Paused by hand"
-	case p.Paused == status.Yes:
-		return "Paused"
-	case p.Paused == status.No:
-		return "May run"
-	}
-	return "Unknown"
 }
 
 // shortReason returns a project's reason without the part that its heading repeats.

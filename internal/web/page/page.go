@@ -29,8 +29,7 @@ import (
 	"github.com/terraphim/adfbot/pause"
 )
 
-// refreshEvery is the number of seconds after which the browser reloads a page.
-const refreshEvery = 30
+const refreshEvery = 30 // seconds until the browser reloads a page
 
 // policy lets a page load only the bot's own style sheet and icon: no script, no form, no frame. Untrusted text is harmless even
 // if it should ever get through the escaping.

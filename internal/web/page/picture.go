@@ -1,6 +1,7 @@
 package page
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 	"time"
@@ -66,10 +67,7 @@ func newMark(r status.Run, now time.Time) mark {
 
 // endOf returns when a run ended, or if that is unknown, when it began.
 func endOf(r status.Run, now time.Time) moment {
-	if r.Finished.IsZero() {
-		return newMoment(r.Started, now)
-	}
-	return newMoment(r.Finished, now)
+	return newMoment(cmp.Or(r.Finished, r.Started), now)
 }
 
 // howEnded returns how a run ended in the words of a shell user, "" for a plain success.

@@ -1,6 +1,7 @@
 package page
 
 import (
+	"cmp"
 	"time"
 
 	"github.com/terraphim/adfbot/internal/status"
@@ -80,13 +81,10 @@ func (v *projectView) setHeadline(p status.Project, anyRun bool) {
 }
 
 func newRunRow(r store.HistoryRun, now time.Time) runRow {
-	began := r.Recorded
-	for _, t := range []time.Time{r.Finished, r.Started} {
-		if !t.IsZero() {
-			began = t
-		}
+	v := runRow{
+		HistoryRun: r, Kind: status.Outcome(r.Outcome), How: howEnded(r.Outcome, r.ExitCode, r.Signal, r.Detail),
+		Began: newMoment(cmp.Or(r.Started, r.Finished, r.Recorded), now),
 	}
-	v := runRow{HistoryRun: r, Kind: status.Outcome(r.Outcome), How: howEnded(r.Outcome, r.ExitCode, r.Signal, r.Detail), Began: newMoment(began, now)}
 	if !r.Started.IsZero() && !r.Finished.IsZero() {
 		v.Took = text.Duration(r.Finished.Sub(r.Started))
 	}

@@ -8,7 +8,6 @@ import (
 	"github.com/terraphim/adfbot/internal/text"
 )
 
-// sweepView is the last sweep.
 type sweepView struct {
 	At    moment // zero: there was no sweep
 	Took  string
@@ -23,8 +22,7 @@ type sweepStep struct {
 	On        link // project or issue
 }
 
-// maxSteps is how many steps of a sweep are shown.
-const maxSteps = 20
+const maxSteps = 20 // shown of a sweep
 
 func newSweep(s status.Status) sweepView {
 	r := s.LastSweep
