@@ -238,17 +238,17 @@ func TestCheckAsAnotherUserNamesTheChownAndChmodThatAreMissing(t *testing.T) {
 	}))
 	require.NotContains(t, run(), "FAIL state")
 	require.NoError(t, os.Chmod(state, 0o755)) // its files may be written, and SQLite makes more
-	require.Contains(t, run(), "FAIL state "+state+": nobody may not write it (drwxr-xr-x, owner 0:0): chown nobody "+state)
+	require.Contains(t, run(), "FAIL state "+state+": nobody may not write it (drwxr-xr-x, owner 0:0): run chown nobody "+state)
 	require.NotContains(t, run(), "attempt to write")
 	require.NoError(t, os.Chmod(state, 0o777))
 	locks := filepath.Join(w.cfg.State+".d", "locks")
 	require.NoError(t, os.Chmod(locks, 0o644))
-	require.Contains(t, run(), "FAIL state "+locks+": nobody may not write it (-rw-r--r--, owner 0:0): chown nobody "+locks)
+	require.Contains(t, run(), "FAIL state "+locks+": nobody may not write it (-rw-r--r--, owner 0:0): run chown nobody "+locks)
 	require.NoError(t, os.Chmod(locks, 0o666))
 	for _, name := range []string{"runs", "spool", ""} {
 		path := filepath.Join(w.cfg.State+".d", name)
 		require.NoError(t, os.Chmod(path, 0o755))
-		require.Contains(t, run(), "FAIL state "+path+": nobody may not write it (drwxr-xr-x, owner 0:0): chown nobody "+path)
+		require.Contains(t, run(), "FAIL state "+path+": nobody may not write it (drwxr-xr-x, owner 0:0): run chown nobody "+path)
 		require.NoError(t, os.Chmod(path, 0o777))
 	}
 	require.NoError(t, syscall.Chmod(w.cfg.PauseDir, 0o700))
