@@ -41,6 +41,15 @@ func FlagNote(i incident.Incident, resume ...string) string {
 	return b.String()
 }
 
+// HoldNote is the text of the flag of a project that who paused by hand on an instance of the bot.
+func HoldNote(project, why, who, instance string, now time.Time) string {
+	s := fmt.Sprintf("%s is paused by %s (%s, %s).\n", project, redact.Line(who, 100), redact.Line(instance, 100), minute(now))
+	if why = redact.Line(why, 500); why != "" {
+		s += "Reason: " + why + "\n"
+	}
+	return s + "To resume, remove this file or run: adfbot resume " + project + "\n"
+}
+
 // maskLine is for text that knows no secret values: it masks by looks.
 func maskLine(s string, limit int) string {
 	var looks *redact.Redactor
