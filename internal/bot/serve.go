@@ -93,7 +93,7 @@ func (c *clockCheck) jump(now time.Time) time.Duration {
 }
 
 // outdated returns why a bot that is opened now would do better, or "". A state that was replaced would lose what this bot
-// stores; a bot that could not read its token or certificate has to be made anew, its redactor included.
+// stores; a bot that could not read its token or certificate needs a new client and a new redactor.
 func (b *Bot) outdated() string {
 	if err := b.store.Moved(); err != nil {
 		return err.Error()
