@@ -14,46 +14,49 @@ import (
 	"github.com/terraphim/adfbot/escalate/incident"
 	"github.com/terraphim/adfbot/escalate/tracker"
 	"github.com/terraphim/adfbot/internal/fault"
+	"github.com/terraphim/adfbot/internal/testworld"
 )
 
 // Accounts and repositories that change under the bot.
 
-func TestATokenOfAnotherAccountGoesOnWithTheOldAccountsIssues(t *testing.T) {
+// The bot goes on with the issues of its old account.
+func TestTokenOfAnotherAccount(t *testing.T) {
 	play(t, func(w *world) {
 		id := w.trip(project)
-		w.gitea.AddUser("new-bot", giteatest.UserOptions{})
-		w.gitea.AddToken("new-bot", "new-token")
-		w.gitea.SetPermission("terraphim", "adf-fleet", "new-bot", giteatest.Write)
+		w.Gitea.AddUser("new-bot", giteatest.UserOptions{})
+		w.Gitea.AddToken("new-bot", "new-token")
+		w.Gitea.SetPermission("terraphim", "adf-fleet", "new-bot", giteatest.Write)
 		w.tokens.now = "new-token"
 		w.trip("digital-twins")
 		require.Empty(w, w.sweep().Actions, "both are its own")
 		w.rm(project)
 		w.rm("digital-twins")
 		w.sweep()
-		for _, i := range w.gitea.Issues(fleet) {
+		for _, i := range w.Gitea.Issues(fleet) {
 			require.Equal(w, "closed", i.State, i.Number)
 		}
 		require.True(w, w.incident(id).Settled)
 	})
 }
 
-func TestACreationInDoubtIsLookedForAmongTheIssuesOfTheAccountThatItWasMadeWith(t *testing.T) {
+// A creation in doubt is looked for among the issues of the account that sent it.
+func TestCreationInDoubtByOldAccount(t *testing.T) {
 	for _, configured := range []bool{false, true} {
 		t.Run(fmt.Sprintf("gitea.login set %v", configured), func(t *testing.T) {
 			play(t, func(w *world) {
-				w.gitea.Inject(giteatest.Fault{Match: giteatest.CreateIssue(), Times: 1, Do: giteatest.LostAnswer()})
+				w.Gitea.Inject(giteatest.Fault{Match: giteatest.CreateIssue(), Times: 1, Do: giteatest.LostAnswer()})
 				id, err := w.tripAnd(project)
 				require.Error(w, err)
-				w.gitea.AddUser("new-bot", giteatest.UserOptions{})
-				w.gitea.AddToken("new-bot", "new-token")
-				w.gitea.SetPermission("terraphim", "adf-fleet", "new-bot", giteatest.Write)
+				w.Gitea.AddUser("new-bot", giteatest.UserOptions{})
+				w.Gitea.AddToken("new-bot", "new-token")
+				w.Gitea.SetPermission("terraphim", "adf-fleet", "new-bot", giteatest.Write)
 				w.tokens.now = "new-token"
 				if configured {
 					w.rec.Options().Login = "new-bot"
 				}
 				w.trip("digital-twins") // by which the bot learns of its new account
 				w.sweepFor(time.Hour)
-				require.Equal(w, 2, len(w.gitea.Issues(fleet)), "one for each incident")
+				require.Equal(w, 2, len(w.Gitea.Issues(fleet)), "one for each incident")
 				require.Equal(w, w.issue().Number, w.incident(id).Issue.Number)
 				w.rm(project)
 				w.sweep()
@@ -64,7 +67,7 @@ func TestACreationInDoubtIsLookedForAmongTheIssuesOfTheAccountThatItWasMadeWith(
 	}
 }
 
-func TestARenamedAccountIsFoundAgain(t *testing.T) {
+func TestRenamedAccount(t *testing.T) {
 	play(t, func(w *world) {
 		id := w.trip(project)
 		// What the renamed account looks like: its login is unknown, and the token is of another one.
@@ -82,7 +85,8 @@ func TestARenamedAccountIsFoundAgain(t *testing.T) {
 	})
 }
 
-func TestAConfiguredLoginThatNobodyHasIsNamed(t *testing.T) {
+// The error names a configured login that nobody has.
+func TestUnknownConfiguredLogin(t *testing.T) {
 	play(t, func(w *world) {
 		w.rec.Options().Login = "adf-bto"
 		_, err := w.sweepAnd(escalate.SweepOptions{})
@@ -90,15 +94,16 @@ func TestAConfiguredLoginThatNobodyHasIsNamed(t *testing.T) {
 	})
 }
 
-func TestATokenThatMayNotReadItsUserWorksWithAConfiguredLogin(t *testing.T) {
+// A token that may not read its user works with a configured login.
+func TestTokenWithoutReadUser(t *testing.T) {
 	playNew(t, func(w *world) {
-		w.gitea.AddToken("adf-bot", "s3cret-token", "write:issue")
+		w.Gitea.AddToken("adf-bot", testworld.Token, "write:issue")
 		_, err := w.sweepAnd(escalate.SweepOptions{})
 		require.ErrorContains(w, err, "set gitea.login")
 		w.rec.Options().Login = "adf-bot"
 		id := w.trip(project)
 		w.sweep()
-		w.gitea.As("alex").Close(fleet, 1)
+		w.Gitea.As("alex").Close(fleet, 1)
 		w.sweep()
 		require.Equal(w, "open", w.issue().State)
 		m := w.withoutState()
@@ -111,7 +116,8 @@ func TestATokenThatMayNotReadItsUserWorksWithAConfiguredLogin(t *testing.T) {
 	})
 }
 
-func TestABotThatDiedBeforeItKnewItsAccountDoesNotTakeItsIssueForAnothers(t *testing.T) {
+// A bot that died before it knew its account still recognizes its issue.
+func TestDiedBeforeAccountKnown(t *testing.T) {
 	playNew(t, func(w *world) {
 		tripped := w.failed(project)
 		w.dies("issue-noted", func(ctx context.Context) { _, _ = w.rec.Trip(ctx, tripped) })
@@ -124,13 +130,14 @@ func TestABotThatDiedBeforeItKnewItsAccountDoesNotTakeItsIssueForAnothers(t *tes
 	})
 }
 
-func TestABotThatKnowsNoAccountAsksBeforeItJudgesAnIssue(t *testing.T) {
+// A bot that knows no account asks for it before it judges an issue.
+func TestAskForAccountFirst(t *testing.T) {
 	playNew(t, func(w *world) {
 		id := w.fail(project)
 		_, _, err := w.rec.Local(w.Context(), project)
 		require.NoError(w, err)
 		m := tracker.Marker{Installation: w.store.Installation(), Project: project, Incident: id, Seq: 1}
-		w.gitea.As("adf-bot").Open(fleet, "of a state that was put together by hand", m.String())
+		w.Gitea.As("adf-bot").Open(fleet, "of a state that was put together by hand", m.String())
 		w.change(id, func(i *incident.Incident) {
 			i.Issue = tracker.IssueRef{Repo: repoOf(fleet), ID: w.issue().ID, Number: 1}
 		})
@@ -141,31 +148,33 @@ func TestABotThatKnowsNoAccountAsksBeforeItJudgesAnIssue(t *testing.T) {
 	})
 }
 
-func TestAHiddenRepositoryIsNotTakenForADeletedIssue(t *testing.T) {
+// A hidden repository does not make its issues look deleted.
+func TestHiddenRepository(t *testing.T) {
 	play(t, func(w *world) {
 		id := w.trip(project)
-		w.gitea.SetPermission("terraphim", "adf-fleet", "adf-bot", giteatest.None)
-		w.gitea.SetPrivate(fleet, true)
+		w.Gitea.SetPermission("terraphim", "adf-fleet", "adf-bot", giteatest.None)
+		w.Gitea.SetPrivate(fleet, true)
 		w.rm(project)
 		// What `adfbot resume` does: it has no list that would tell a missing issue from a missing right.
 		_, err := w.rec.Escalate(w.Context(), project)
 		require.ErrorContains(w, err, "404")
 		w.sweepFor(2 * time.Minute)
 		require.False(w, w.incident(id).Settled)
-		w.gitea.SetPrivate(fleet, false)
+		w.Gitea.SetPrivate(fleet, false)
 		require.NoError(w, w.force())
 		require.Equal(w, "closed", w.issue().State)
 	})
 }
 
-func TestARenamedRepositoryIsFollowedWhenTheOperatorSetsItsNewName(t *testing.T) {
+// The bot follows a renamed repository when the configuration has its new name.
+func TestRenamedRepository(t *testing.T) {
 	for _, closed := range []bool{false, true} {
 		t.Run(fmt.Sprintf("closed meanwhile %v", closed), func(t *testing.T) {
 			play(t, func(w *world) {
 				id := w.trip(project)
-				w.gitea.Rename(fleet, "fleet-2")
+				w.Gitea.Rename(fleet, "fleet-2")
 				if closed {
-					w.gitea.As("alex").Close("terraphim/fleet-2", 1)
+					w.Gitea.As("alex").Close("terraphim/fleet-2", 1)
 				}
 				_, err := w.sweepAnd(escalate.SweepOptions{})
 				require.ErrorContains(w, err, "301")
@@ -174,31 +183,31 @@ func TestARenamedRepositoryIsFollowedWhenTheOperatorSetsItsNewName(t *testing.T)
 				_, _ = w.sweepAnd(escalate.SweepOptions{})
 				require.Equal(w, "fleet-2", w.incident(id).Issue.Repo.Name)
 				w.sweep()
-				i, _ := w.gitea.Issue("terraphim/fleet-2", 1)
+				i, _ := w.Gitea.Issue("terraphim/fleet-2", 1)
 				require.Equal(w, "open", i.State)
 				w.rm(project)
 				w.sweep()
-				i, _ = w.gitea.Issue("terraphim/fleet-2", 1)
+				i, _ = w.Gitea.Issue("terraphim/fleet-2", 1)
 				require.Equal(w, "closed", i.State)
-				require.Len(w, w.gitea.Issues("terraphim/fleet-2"), 1)
+				require.Len(w, w.Gitea.Issues("terraphim/fleet-2"), 1)
 			})
 		})
 	}
 }
 
-func TestACreationInDoubtIsLookedForUnderTheRepositorysNewName(t *testing.T) {
+func TestCreationInDoubtInRenamedRepository(t *testing.T) {
 	play(t, func(w *world) {
-		w.gitea.Inject(giteatest.Fault{Match: giteatest.CreateIssue(), Times: 1, Do: giteatest.LateWork(time.Second)})
+		w.Gitea.Inject(giteatest.Fault{Match: giteatest.CreateIssue(), Times: 1, Do: giteatest.LateWork(time.Second)})
 		id, err := w.tripAnd(project)
 		require.Error(w, err)
 		time.Sleep(2 * time.Second)
-		w.gitea.Rename(fleet, "fleet-2")
+		w.Gitea.Rename(fleet, "fleet-2")
 		w.sweepFor(2 * time.Minute)
 		require.NotEmpty(w, w.incident(id).LastErr, "it waits for a person")
 		w.moveTo("terraphim/fleet-2")
 		_ = w.force()
 		require.Equal(w, "fleet-2", w.incident(id).Issue.Repo.Name)
-		require.Len(w, w.gitea.Issues("terraphim/fleet-2"), 1)
+		require.Len(w, w.Gitea.Issues("terraphim/fleet-2"), 1)
 		w.sweep()
 	})
 }
@@ -208,12 +217,13 @@ func (m *machine) moveTo(repo string) {
 	m.rec.Options().Target = func(string) escalate.Target { return escalate.Target{Repo: repoOf(repo)} }
 }
 
-func TestAProjectMovedToAnotherRepositoryHasItsIssueClosedInTheOld(t *testing.T) {
+// The project's issue is closed in the old repository.
+func TestProjectMovedToAnotherRepository(t *testing.T) {
 	play(t, func(w *world) {
 		w.trip(project)
 		w.moveTo(other)
 		require.Empty(w, w.sweep().Actions)
-		w.gitea.As("alex").Close(fleet, 1)
+		w.Gitea.As("alex").Close(fleet, 1)
 		w.sweep()
 		require.Equal(w, "open", w.issue().State)
 		w.rm(project)
@@ -225,14 +235,15 @@ func TestAProjectMovedToAnotherRepositoryHasItsIssueClosedInTheOld(t *testing.T)
 	})
 }
 
-func TestAProjectMovedWhileACreationIsInDoubtIsLookedForInTheOldRepository(t *testing.T) {
+// The issue is looked for in the old repository.
+func TestCreationInDoubtOfMovedProject(t *testing.T) {
 	play(t, func(w *world) {
-		w.gitea.Inject(giteatest.Fault{Match: giteatest.CreateIssue(), Times: 1, Do: giteatest.LateWork(time.Second)})
+		w.Gitea.Inject(giteatest.Fault{Match: giteatest.CreateIssue(), Times: 1, Do: giteatest.LateWork(time.Second)})
 		id, err := w.tripAnd(project)
 		require.Error(w, err)
 		w.moveTo(other)
 		time.Sleep(2 * time.Second)
-		w.gitea.As("alex").Close(fleet, 1) // so that the list of open issues does not show it
+		w.Gitea.As("alex").Close(fleet, 1) // so that the list of open issues does not show it
 		w.sweepFor(5 * time.Minute)
 		require.Empty(w, w.issues(other))
 		require.Equal(w, "open", w.issue().State)
@@ -240,27 +251,28 @@ func TestAProjectMovedWhileACreationIsInDoubtIsLookedForInTheOldRepository(t *te
 	})
 }
 
-func TestAnIncidentSaysThatItsRepositoryIsGoneAndGoesOnWhenThereIsAnEmptyOneOfItsName(t *testing.T) {
+// An incident reports that its repository is gone, and goes on in an empty one of the same name.
+func TestRepositoryGoneWhilePaused(t *testing.T) {
 	for _, doubt := range []bool{false, true} {
 		t.Run(fmt.Sprintf("creation in doubt %v", doubt), func(t *testing.T) {
 			play(t, func(w *world) {
 				if doubt {
-					w.gitea.Inject(giteatest.Fault{Match: giteatest.CreateIssue(), Times: 1, Do: giteatest.Reset()})
+					w.Gitea.Inject(giteatest.Fault{Match: giteatest.CreateIssue(), Times: 1, Do: giteatest.Reset()})
 				}
 				id, _ := w.tripAnd(project)
-				w.gitea.DeleteRepo(fleet)
+				w.Gitea.DeleteRepo(fleet)
 				w.moveTo(other)
 				w.sweepFor(time.Hour)
 				require.Empty(w, w.issues(other), "it may only be hidden")
 				require.Contains(w, w.incident(id).LastErr, "list issues in terraphim/adf-fleet: status 404")
 				require.Contains(w, w.incident(id).LastErr, "if it was deleted, make an empty repository of its name")
 
-				w.gitea.AddRepo("terraphim", "adf-fleet")
-				w.gitea.SetPermission("terraphim", "adf-fleet", "adf-bot", giteatest.Write)
+				w.Gitea.AddRepo("terraphim", "adf-fleet")
+				w.Gitea.SetPermission("terraphim", "adf-fleet", "adf-bot", giteatest.Write)
 				w.sweepFor(time.Hour)
 				require.Len(w, w.issues(other), 1)
 				require.Empty(w, w.incident(id).LastErr)
-				w.gitea.DeleteRepo(fleet)
+				w.Gitea.DeleteRepo(fleet)
 				w.sweep()
 				w.rm(project)
 				w.sweep()
@@ -271,16 +283,17 @@ func TestAnIncidentSaysThatItsRepositoryIsGoneAndGoesOnWhenThereIsAnEmptyOneOfIt
 	}
 }
 
-func TestAnIncidentThatEndedSaysThatItsRepositoryIsGoneAndIsSettledWhenThereIsAnEmptyOneOfItsName(t *testing.T) {
+// An ended incident reports that its repository is gone, and is settled by an empty one of the same name.
+func TestRepositoryGoneAfterResume(t *testing.T) {
 	play(t, func(w *world) {
 		id := w.trip(project)
-		w.gitea.DeleteRepo(fleet)
+		w.Gitea.DeleteRepo(fleet)
 		w.moveTo(other)
 		w.rm(project)
 		w.sweepFor(time.Hour)
 		require.Contains(w, w.incident(id).LastErr, "status 404")
-		w.gitea.AddRepo("terraphim", "adf-fleet")
-		w.gitea.SetPermission("terraphim", "adf-fleet", "adf-bot", giteatest.Write)
+		w.Gitea.AddRepo("terraphim", "adf-fleet")
+		w.Gitea.SetPermission("terraphim", "adf-fleet", "adf-bot", giteatest.Write)
 		w.sweepFor(time.Hour)
 		require.True(w, w.incident(id).Settled)
 		require.Empty(w, w.incident(id).LastErr)
@@ -288,27 +301,29 @@ func TestAnIncidentThatEndedSaysThatItsRepositoryIsGoneAndIsSettledWhenThereIsAn
 	})
 }
 
-func TestARepositoryThatCantBeSeenForAWhileIsSaidOfItsOpenIncidentsAndForgotten(t *testing.T) {
+// Open incidents report a hidden repository, and forget it when it is back.
+func TestRepositoryHiddenForAWhile(t *testing.T) {
 	play(t, func(w *world) {
 		id := w.trip(project)
-		undo := w.gitea.Inject(giteatest.Fault{Match: giteatest.ListIssues(), Do: giteatest.Status(502, "bad gateway")})
+		undo := w.Gitea.Inject(giteatest.Fault{Match: giteatest.ListIssues(), Do: giteatest.Status(502, "bad gateway")})
 		w.sweepFor(3 * time.Minute)
 		require.Empty(w, w.incident(id).LastErr, "that passes by itself")
 		undo()
-		w.gitea.SetPrivate(fleet, true)
-		w.gitea.SetPermission("terraphim", "adf-fleet", "adf-bot", giteatest.None)
+		w.Gitea.SetPrivate(fleet, true)
+		w.Gitea.SetPermission("terraphim", "adf-fleet", "adf-bot", giteatest.None)
 		_, err := w.sweepAnd(escalate.SweepOptions{DryRun: true})
 		require.Error(w, err)
 		require.Empty(w, w.incident(id).LastErr, "a dry run writes nothing")
 		w.sweepFor(3 * time.Minute)
 		require.Contains(w, w.incident(id).LastErr, "status 404")
-		w.gitea.SetPermission("terraphim", "adf-fleet", "adf-bot", giteatest.Write)
+		w.Gitea.SetPermission("terraphim", "adf-fleet", "adf-bot", giteatest.Write)
 		w.sweep()
 		require.Empty(w, w.incident(id).LastErr)
 	})
 }
 
-func TestAProjectThatLeftTheConfigurationHasItsIssueClosed(t *testing.T) {
+// The issue of a project that left the configuration is closed.
+func TestRemovedProject(t *testing.T) {
 	play(t, func(w *world) {
 		w.trip(project)
 		w.rec.Options().Projects = []string{"digital-twins"}
@@ -320,10 +335,11 @@ func TestAProjectThatLeftTheConfigurationHasItsIssueClosed(t *testing.T) {
 	})
 }
 
-func TestAPanicInOneProjectIsItsErrorAndDoesNotStopAnother(t *testing.T) {
+// A panic is the error of its project and does not stop another.
+func TestPanicInOneProject(t *testing.T) {
 	play(t, func(w *world) {
 		w.rec.Options().Projects = []string{project, "digital-twins"}
-		undo := w.gitea.Inject(giteatest.Fault{Do: giteatest.Reset()})
+		undo := w.Gitea.Inject(giteatest.Fault{Do: giteatest.Reset()})
 		_, _ = w.tripAnd(project)
 		_, _ = w.tripAnd("digital-twins")
 		undo()
@@ -339,7 +355,8 @@ func TestAPanicInOneProjectIsItsErrorAndDoesNotStopAnother(t *testing.T) {
 	})
 }
 
-func TestARepositoryThatFailsDoesNotStopAnother(t *testing.T) {
+// A failing repository does not stop another.
+func TestFailingRepository(t *testing.T) {
 	for _, f := range lostAnswers {
 		t.Run(f.name, func(t *testing.T) {
 			play(t, func(w *world) {
@@ -353,7 +370,7 @@ func TestARepositoryThatFailsDoesNotStopAnother(t *testing.T) {
 				}
 				w.rec.Options().Projects = []string{project, "digital-twins"}
 				one, two := w.trip(project), w.trip("digital-twins")
-				undo := w.gitea.Inject(giteatest.Fault{Match: giteatest.PathHas(fleet + "/"), Do: f.do})
+				undo := w.Gitea.Inject(giteatest.Fault{Match: giteatest.PathHas(fleet + "/"), Do: f.do})
 				w.rm(project)
 				w.rm("digital-twins")
 				began := time.Now()

@@ -18,7 +18,7 @@ import (
 
 // What things cost, what writes nothing, and several processes at once.
 
-func TestATripCostsOneRequest(t *testing.T) {
+func TestRequestsOfTrip(t *testing.T) {
 	play(t, func(w *world) {
 		w.trip(project)
 		rs := w.asked()
@@ -27,7 +27,7 @@ func TestATripCostsOneRequest(t *testing.T) {
 	})
 }
 
-func TestAnotherFailureOfAPausedProjectCostsNoRequest(t *testing.T) {
+func TestRequestsOfFailureWhilePaused(t *testing.T) {
 	play(t, func(w *world) {
 		w.trip(project)
 		w.asked()
@@ -37,7 +37,8 @@ func TestAnotherFailureOfAPausedProjectCostsNoRequest(t *testing.T) {
 	})
 }
 
-func TestASweepWithoutChangeCostsOneRequestForEachRepository(t *testing.T) {
+// A sweep that finds no change makes one request for each repository.
+func TestRequestsOfSweep(t *testing.T) {
 	play(t, func(w *world) {
 		target := w.rec.Options().Target
 		w.rec.Options().Target = func(p string) escalate.Target {
@@ -59,11 +60,11 @@ func TestASweepWithoutChangeCostsOneRequestForEachRepository(t *testing.T) {
 	})
 }
 
-func TestASweepOfAThousandOpenIssuesCostsTwentyRequests(t *testing.T) {
+func TestRequestsOfThousandIssues(t *testing.T) {
 	play(t, func(w *world) {
 		w.trip(project)
 		for n := range 999 {
-			w.gitea.As("adf-bot").Open(fleet, fmt.Sprint("other work ", n), "")
+			w.Gitea.As("adf-bot").Open(fleet, fmt.Sprint("other work ", n), "")
 		}
 		w.asked()
 		require.Empty(w, w.sweep().Actions)
@@ -71,7 +72,7 @@ func TestASweepOfAThousandOpenIssuesCostsTwentyRequests(t *testing.T) {
 	})
 }
 
-func TestAClosingCostsAtMostThreeRequests(t *testing.T) {
+func TestRequestsOfClosing(t *testing.T) {
 	play(t, func(w *world) {
 		w.trip(project)
 		w.rm(project)
@@ -83,35 +84,36 @@ func TestAClosingCostsAtMostThreeRequests(t *testing.T) {
 	})
 }
 
+// A deleted issue makes three requests, however many issues are open.
 // An issue that answers 404 is asked for twice, and in between whether the repository shows its issues at all: not by a list of
 // them all, which would be twenty requests here for each issue that is missing.
-func TestAnIssueThatWasDeletedCostsThreeRequestsHoweverManyAreOpen(t *testing.T) {
+func TestRequestsOfDeletedIssue(t *testing.T) {
 	play(t, func(w *world) {
 		w.rec.Options().Projects = []string{project, "digital-twins"}
 		w.trip(project)
 		w.trip("digital-twins")
 		for n := range 998 {
-			w.gitea.As("adf-bot").Open(fleet, fmt.Sprint("other work ", n), "")
+			w.Gitea.As("adf-bot").Open(fleet, fmt.Sprint("other work ", n), "")
 		}
-		w.gitea.As("alex").Delete(fleet, 1)
-		w.gitea.As("alex").Delete(fleet, 2)
+		w.Gitea.As("alex").Delete(fleet, 1)
+		w.Gitea.As("alex").Delete(fleet, 2)
 		w.asked()
 		require.Len(w, w.sweep().Actions, 4, "replace and create, twice")
 		require.Len(w, w.asked(), 20+20+2*(3+1), "lists of the open and of all issues, once; and each issue looked for and opened anew")
 	})
 }
 
-func TestEveryWriteToAnIssueFollowsAReadOfIt(t *testing.T) {
+func TestEveryWriteFollowsARead(t *testing.T) {
 	play(t, func(w *world) {
 		w.trip(project)
-		w.gitea.As("adf-bot").Open(fleet, "twin", w.issue().Body)
-		w.gitea.As("alex").Close(fleet, 1)
+		w.Gitea.As("adf-bot").Open(fleet, "twin", w.issue().Body)
+		w.Gitea.As("alex").Close(fleet, 1)
 		w.asked()
 		w.sweep()
 		w.sweep()
 		w.rm(project)
 		w.sweep()
-		w.gitea.As("alex").Reopen(fleet, 1)
+		w.Gitea.As("alex").Reopen(fleet, 1)
 		w.sweep()
 		read := map[string]bool{}
 		wrote := 0
@@ -133,7 +135,8 @@ func TestEveryWriteToAnIssueFollowsAReadOfIt(t *testing.T) {
 	})
 }
 
-func TestADryRunWritesNothingAndTellsThePlan(t *testing.T) {
+// A dry run reports the plan and writes nothing.
+func TestDryRun(t *testing.T) {
 	for _, c := range []struct {
 		name string
 		do   func(w *world)
@@ -141,8 +144,8 @@ func TestADryRunWritesNothingAndTellsThePlan(t *testing.T) {
 	}{
 		{"a trip that died", func(w *world) { w.fail(project) }, []plan.Kind{plan.WriteFlag, plan.Create}},
 		{"a flag that is gone", func(w *world) { w.trip(project); w.rm(project) }, []plan.Kind{plan.Resume, plan.Close}},
-		{"an issue that was closed", func(w *world) { w.trip(project); w.gitea.As("alex").Close(fleet, 1) }, []plan.Kind{plan.Reopen}},
-		{"an issue that was deleted", func(w *world) { w.trip(project); w.gitea.As("alex").Delete(fleet, 1) }, []plan.Kind{plan.Replace}},
+		{"an issue that was closed", func(w *world) { w.trip(project); w.Gitea.As("alex").Close(fleet, 1) }, []plan.Kind{plan.Reopen}},
+		{"an issue that was deleted", func(w *world) { w.trip(project); w.Gitea.As("alex").Delete(fleet, 1) }, []plan.Kind{plan.Replace}},
 		{"a flag of a person", func(w *world) { w.touch(project) }, []plan.Kind{plan.RecordHold}},
 		{"a state that was lost", func(w *world) { w.trip(project); w.machine = w.withoutState() }, []plan.Kind{plan.Rebuild}},
 		{"a state that was lost, its flag gone", func(w *world) {
@@ -153,7 +156,7 @@ func TestADryRunWritesNothingAndTellsThePlan(t *testing.T) {
 		}, []plan.Kind{plan.RebuildDone, plan.Close}},
 		{"a repository that was renamed", func(w *world) {
 			w.trip(project)
-			w.gitea.Rename(fleet, "fleet-2")
+			w.Gitea.Rename(fleet, "fleet-2")
 			w.moveTo("terraphim/fleet-2")
 		}, nil},
 	} {
@@ -204,11 +207,12 @@ func everything(w *world) map[string]string {
 	return out
 }
 
-func TestTwoProcessesThatSweepAtOnceDoNothingTwice(t *testing.T) {
+// Two processes that sweep at once do nothing twice.
+func TestTwoSweepsAtOnce(t *testing.T) {
 	projects := []string{"a", "b", "c", "d", "e", "f"}
 	play(t, func(w *world) {
 		// Every request takes a while, so that the two meet in the middle of everything.
-		w.gitea.Inject(giteatest.Fault{Do: giteatest.Latency(300 * time.Millisecond)})
+		w.Gitea.Inject(giteatest.Fault{Do: giteatest.Latency(300 * time.Millisecond)})
 		both := []*machine{w.machine, w.another()}
 		for _, m := range both {
 			m.rec.Options().Projects = projects
@@ -233,7 +237,7 @@ func TestTwoProcessesThatSweepAtOnceDoNothingTwice(t *testing.T) {
 		require.Len(w, w.issues(fleet), len(projects))
 		for _, i := range w.issues(fleet) {
 			require.Equal(w, "open", i.State)
-			w.gitea.As("alex").Close(fleet, i.Number)
+			w.Gitea.As("alex").Close(fleet, i.Number)
 		}
 		sweeps()
 		for _, i := range w.issues(fleet) {
@@ -252,7 +256,8 @@ func TestTwoProcessesThatSweepAtOnceDoNothingTwice(t *testing.T) {
 	})
 }
 
-func TestAProcessThatIsStoppedInTheMiddleOfACreationKeepsOthersOut(t *testing.T) {
+// A process that is stopped in the middle of a creation keeps others out.
+func TestStoppedDuringCreation(t *testing.T) {
 	play(t, func(w *world) {
 		tripped := w.failed(project)
 		goOn := make(chan struct{})
@@ -281,20 +286,21 @@ func TestAProcessThatIsStoppedInTheMiddleOfACreationKeepsOthersOut(t *testing.T)
 	})
 }
 
-func TestWhatChangesBetweenTheListAndTheWriteIsSeen(t *testing.T) {
+// A sweep sees what changes between its list of issues and its write.
+func TestChangesAfterTheList(t *testing.T) {
 	for _, c := range []struct {
 		name string
 		do   func(w *world)
 		want string
 	}{
-		{"a person takes the issue over", func(w *world) { w.gitea.As("alex").EditBody(fleet, 1, "mine") }, "open"},
-		{"a person closes it", func(w *world) { w.gitea.As("alex").Close(fleet, 1) }, "closed"},
+		{"a person takes the issue over", func(w *world) { w.Gitea.As("alex").EditBody(fleet, 1, "mine") }, "open"},
+		{"a person closes it", func(w *world) { w.Gitea.As("alex").Close(fleet, 1) }, "closed"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			play(t, func(w *world) {
 				id := w.trip(project)
 				w.rm(project)
-				w.gitea.Inject(giteatest.Fault{Match: giteatest.ListIssues(), Times: 1, Do: giteatest.Afterwards(func() { c.do(w) })})
+				w.Gitea.Inject(giteatest.Fault{Match: giteatest.ListIssues(), Times: 1, Do: giteatest.Afterwards(func() { c.do(w) })})
 				w.asked()
 				w.sweep()
 				require.Empty(w, writes(w.asked()))
@@ -306,8 +312,8 @@ func TestWhatChangesBetweenTheListAndTheWriteIsSeen(t *testing.T) {
 	t.Run("the flag goes before a reopening", func(t *testing.T) {
 		play(t, func(w *world) {
 			w.trip(project)
-			w.gitea.As("alex").Close(fleet, 1)
-			w.gitea.Inject(giteatest.Fault{Match: giteatest.GetIssue(), After: 1, Times: 1, Do: giteatest.Afterwards(func() { w.rm(project) })})
+			w.Gitea.As("alex").Close(fleet, 1)
+			w.Gitea.Inject(giteatest.Fault{Match: giteatest.GetIssue(), After: 1, Times: 1, Do: giteatest.Afterwards(func() { w.rm(project) })})
 			w.asked()
 			w.sweep()
 			require.Empty(w, writes(w.asked()))
@@ -319,7 +325,7 @@ func TestWhatChangesBetweenTheListAndTheWriteIsSeen(t *testing.T) {
 	t.Run("the flag goes before a creation", func(t *testing.T) {
 		play(t, func(w *world) {
 			id := w.fail(project)
-			w.gitea.Inject(giteatest.Fault{Match: giteatest.ListIssues(), After: 1, Times: 1, Do: giteatest.Afterwards(func() { w.rm(project) })})
+			w.Gitea.Inject(giteatest.Fault{Match: giteatest.ListIssues(), After: 1, Times: 1, Do: giteatest.Afterwards(func() { w.rm(project) })})
 			w.sweep()
 			require.Empty(w, w.issues(fleet))
 			w.sweep()
@@ -329,7 +335,7 @@ func TestWhatChangesBetweenTheListAndTheWriteIsSeen(t *testing.T) {
 	})
 	t.Run("a resume while the issue is made", func(t *testing.T) {
 		play(t, func(w *world) {
-			w.gitea.Inject(giteatest.Fault{Match: giteatest.CreateIssue(), Times: 1, Do: giteatest.Afterwards(func() { w.rm(project) })})
+			w.Gitea.Inject(giteatest.Fault{Match: giteatest.CreateIssue(), Times: 1, Do: giteatest.Afterwards(func() { w.rm(project) })})
 			id := w.trip(project)
 			w.sweep()
 			require.Equal(w, "closed", w.issue().State)
@@ -338,12 +344,13 @@ func TestWhatChangesBetweenTheListAndTheWriteIsSeen(t *testing.T) {
 	})
 }
 
-func TestADuplicateIsNotClosedWhileTheOtherIsNotSeenOpen(t *testing.T) {
+// A duplicate is not closed until the other issue is seen open.
+func TestDuplicateOfUnseenIssue(t *testing.T) {
 	play(t, func(w *world) {
 		w.trip(project)
-		w.gitea.As("adf-bot").Open(fleet, "twin", w.issue().Body)
+		w.Gitea.As("adf-bot").Open(fleet, "twin", w.issue().Body)
 		// The one that the state knows is closed just before the duplicate would be.
-		w.gitea.Inject(giteatest.Fault{Match: giteatest.GetIssue(), Times: 1, Do: giteatest.Afterwards(func() { w.gitea.As("alex").Close(fleet, 1) })})
+		w.Gitea.Inject(giteatest.Fault{Match: giteatest.GetIssue(), Times: 1, Do: giteatest.Afterwards(func() { w.Gitea.As("alex").Close(fleet, 1) })})
 		w.sweep()
 		open := 0
 		for _, i := range w.issues(fleet) {

@@ -27,7 +27,7 @@ func playClosing(t *testing.T, f func(w *world, id string)) {
 // closedTooOften is closed by kim, who is no operator, until the bot lets it be for a while.
 func (w *world) closedTooOften() {
 	for range 4 {
-		w.gitea.As("kim").Close(fleet, 1)
+		w.Gitea.As("kim").Close(fleet, 1)
 		w.sweepFor(2 * time.Minute)
 	}
 	require.Equal(w, "closed", w.issue().State, "the bot waits an hour")
@@ -35,16 +35,17 @@ func (w *world) closedTooOften() {
 
 func (w *world) timelines() (n int) {
 	for _, r := range w.asked() {
-		if strings.HasSuffix(r.Path, "/timeline") {
+		if strings.Contains(r.Path, "/timeline?page=1&") {
 			n++
 		}
 	}
 	return n
 }
 
-func TestAnOperatorsClosingResumes(t *testing.T) {
+// An operator who closes the issue resumes the project.
+func TestClosingByOperator(t *testing.T) {
 	playClosing(t, func(w *world, id string) {
-		w.gitea.As("alex").Close(fleet, 1)
+		w.Gitea.As("alex").Close(fleet, 1)
 		rep := w.sweep()
 		require.False(t, w.paused(project))
 		require.Equal(t, "resumed by @alex, who closed the issue", w.incident(id).EndedHow)
@@ -56,53 +57,54 @@ func TestAnOperatorsClosingResumes(t *testing.T) {
 		require.Len(t, said, 1)
 		require.Contains(t, said[0], "who closed the issue")
 		require.NotContains(t, said[0], "@alex")
-		w.gitea.ResetRequests()
+		w.Gitea.ResetRequests()
 		w.sweepFor(10 * time.Minute)
 		require.Empty(t, writes(w.asked()))
 	})
 }
 
-func TestTheTimelineIsAskedForOnlyWhenAnIssueWasClosed(t *testing.T) {
+func TestTimelineOnlyAfterClosing(t *testing.T) {
 	playClosing(t, func(w *world, id string) {
 		w.sweepFor(5 * time.Minute)
 		require.Zero(t, w.timelines())
-		w.gitea.As("kim").Close(fleet, 1)
+		w.Gitea.As("kim").Close(fleet, 1)
 		w.sweep()
 		require.Equal(t, 1, w.timelines())
 	})
 	playOperated(t, func(w *world, id string) { // on_issue_closed: reopen
-		w.gitea.As("alex").Close(fleet, 1)
+		w.Gitea.As("alex").Close(fleet, 1)
 		w.sweep()
 		require.Zero(t, w.timelines())
 	})
 }
 
-func TestOtherClosingsAreReopened(t *testing.T) {
+// An issue that others close is reopened.
+func TestClosingByOthers(t *testing.T) {
 	const sha = "b3f85bb265d5a31790444bb1a18d25b22cf0d3d2"
 	for name, tt := range map[string]struct {
 		close func(w *world)
 		hint  string
 	}{
-		"by who is no operator": {func(w *world) { w.gitea.As("kim").Close(fleet, 1) }, "It was closed by kim, who is no operator"},
-		"by the bot's account":  {func(w *world) { w.gitea.As("adf-bot").Close(fleet, 1) }, "It was closed by adf-bot, who is no operator"},
-		"by an operator's commit": {func(w *world) { w.gitea.As("alex").CloseByCommit(fleet, 1, sha, "fix, closes #1") },
+		"by who is no operator": {func(w *world) { w.Gitea.As("kim").Close(fleet, 1) }, "It was closed by kim, who is no operator"},
+		"by the bot's account":  {func(w *world) { w.Gitea.As("adf-bot").Close(fleet, 1) }, "It was closed by adf-bot, who is no operator"},
+		"by an operator's commit": {func(w *world) { w.Gitea.As("alex").CloseByCommit(fleet, 1, sha, "fix, closes #1") },
 			"It was closed by a commit or a merge by alex"},
-		"by an operator's commit with the word below": {func(w *world) { w.gitea.As("alex").CloseByCommit(fleet, 1, sha, "disk\n\ncloses #1") },
+		"by an operator's commit with the word below": {func(w *world) { w.Gitea.As("alex").CloseByCommit(fleet, 1, sha, "disk\n\ncloses #1") },
 			"It was closed by a commit or a merge by alex"},
 		"by the merge of a commit that was on a branch before": {func(w *world) {
-			w.gitea.As("kim").MentionInCommit(fleet, 1, sha, "Fixes #1")
+			w.Gitea.As("kim").MentionInCommit(fleet, 1, sha, "Fixes #1")
 			time.Sleep(time.Hour)
-			w.gitea.As("alex").Close(fleet, 1)
+			w.Gitea.As("alex").Close(fleet, 1)
 		}, "It was closed by a commit or a merge by alex"},
 		"by an operator's merge": {func(w *world) {
-			merge := w.gitea.As("kim").CloseInPull(fleet, 1)
+			merge := w.Gitea.As("kim").CloseInPull(fleet, 1)
 			time.Sleep(time.Hour)
-			merge(w.gitea.As("alex"))
+			merge(w.Gitea.As("alex"))
 		}, "It was closed by a commit or a merge by alex"},
 		"by who is no operator after an operator's": {func(w *world) {
-			w.gitea.As("alex").Close(fleet, 1)
-			w.gitea.As("kim").Reopen(fleet, 1)
-			w.gitea.As("kim").Close(fleet, 1)
+			w.Gitea.As("alex").Close(fleet, 1)
+			w.Gitea.As("kim").Reopen(fleet, 1)
+			w.Gitea.As("kim").Close(fleet, 1)
 		}, "It was closed by kim, who is no operator"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -119,7 +121,7 @@ func TestOtherClosingsAreReopened(t *testing.T) {
 				require.True(t, strings.HasSuffix(said[0], " -->"))
 
 				time.Sleep(time.Minute)
-				w.gitea.As("alex").Close(fleet, 1)
+				w.Gitea.As("alex").Close(fleet, 1)
 				if strings.Contains(name, "on a branch") {
 					return // that commit may close it again: only a comment resumes
 				}
@@ -130,18 +132,19 @@ func TestOtherClosingsAreReopened(t *testing.T) {
 	}
 }
 
-func TestAPersonsClosingCountsThoughCommitsAndPullRequestsNameTheIssue(t *testing.T) {
+// A person's closing counts although commits and pull requests name the issue.
+func TestClosingBesideCommitsAndPulls(t *testing.T) {
 	for name, prepare := range map[string]func(w *world){
-		"a commit that only mentions it":        func(w *world) { w.gitea.As("alex").MentionInCommit(fleet, 1, "abc", "see #1") },
-		"a pull request that is not merged":     func(w *world) { w.gitea.As("alex").CloseInPull(fleet, 1) },
-		"a commit closed it before, reopened":   func(w *world) { w.gitea.As("kim").CloseByCommit(fleet, 1, "abc", "see #1"); w.sweep() },
-		"a merge closed it before and reopened": func(w *world) { w.gitea.As("kim").CloseInPull(fleet, 1)(w.gitea.As("kim")); w.sweep() },
+		"a commit that only mentions it":        func(w *world) { w.Gitea.As("alex").MentionInCommit(fleet, 1, "abc", "see #1") },
+		"a pull request that is not merged":     func(w *world) { w.Gitea.As("alex").CloseInPull(fleet, 1) },
+		"a commit closed it before, reopened":   func(w *world) { w.Gitea.As("kim").CloseByCommit(fleet, 1, "abc", "see #1"); w.sweep() },
+		"a merge closed it before and reopened": func(w *world) { w.Gitea.As("kim").CloseInPull(fleet, 1)(w.Gitea.As("kim")); w.sweep() },
 	} {
 		t.Run(name, func(t *testing.T) {
 			playClosing(t, func(w *world, id string) {
 				prepare(w)
 				time.Sleep(time.Hour)
-				w.gitea.As("alex").Close(fleet, 1)
+				w.Gitea.As("alex").Close(fleet, 1)
 				w.sweep()
 				require.False(t, w.paused(project))
 			})
@@ -149,51 +152,55 @@ func TestAPersonsClosingCountsThoughCommitsAndPullRequestsNameTheIssue(t *testin
 	}
 }
 
-func TestAClosingFromBeforeTheFlagIsNoResume(t *testing.T) {
+// A closing from before the flag is no resume.
+func TestClosingBeforeTheFlag(t *testing.T) {
 	play(t, func(w *world) {
 		w.operated("alex")
 		w.rec.Options().Commands.CloseResumes = true
 		w.fail(project)
 		blocked(t, w, func() { _, _ = w.rec.Escalate(w.Context(), project) })
 		require.Contains(t, w.issue().Body, "NOT PAUSED")
-		w.gitea.As("alex").Close(fleet, 1)
+		w.Gitea.As("alex").Close(fleet, 1)
 		time.Sleep(time.Minute)
 		w.sweepFor(3 * time.Minute)
 		require.True(t, w.paused(project))
 		require.Equal(t, "open", w.issue().State)
 		require.Contains(t, strings.Join(comments(w.issue()), "\n"), "It was closed by alex before the project was paused")
-		w.gitea.As("alex").Close(fleet, 1)
+		w.Gitea.As("alex").Close(fleet, 1)
 		w.sweep()
 		require.False(t, w.paused(project))
 	})
 }
 
-func TestAnOperatorsClosingIsHeardAlsoWhileReopeningWaits(t *testing.T) {
+// An operator's closing counts while a reopening waits.
+func TestClosingWhileReopeningWaits(t *testing.T) {
 	playClosing(t, func(w *world, id string) {
 		w.closedTooOften()
-		w.gitea.As("alex").Reopen(fleet, 1)
-		w.gitea.As("alex").Close(fleet, 1)
+		w.Gitea.As("alex").Reopen(fleet, 1)
+		w.Gitea.As("alex").Close(fleet, 1)
 		w.sweep()
 		require.False(t, w.paused(project))
 	})
 }
 
-func TestWhoBecomesAnOperatorLaterHasOrderedNothingByAClosingBefore(t *testing.T) {
+// Somebody's closing from before they became an operator is no command.
+func TestClosingByLaterOperator(t *testing.T) {
 	playClosing(t, func(w *world, id string) {
 		w.closedTooOften()
 		w.operated("alex", "kim")
 		w.sweepFor(3 * time.Minute)
 		require.True(t, w.paused(project))
-		w.gitea.As("kim").Reopen(fleet, 1)
-		w.gitea.As("kim").Close(fleet, 1)
+		w.Gitea.As("kim").Reopen(fleet, 1)
+		w.Gitea.As("kim").Close(fleet, 1)
 		w.sweep()
 		require.False(t, w.paused(project), "another closing is an order")
 	})
 }
 
-func TestADryRunThatSeesAClosingNotesNothing(t *testing.T) {
+// A dry run stores nothing about a closing.
+func TestClosingInDryRun(t *testing.T) {
 	playClosing(t, func(w *world, id string) {
-		w.gitea.As("kim").Close(fleet, 1)
+		w.Gitea.As("kim").Close(fleet, 1)
 		was := w.incident(id)
 		_, err := w.sweepAnd(escalate.SweepOptions{DryRun: true})
 		require.NoError(t, err)
@@ -201,15 +208,16 @@ func TestADryRunThatSeesAClosingNotesNothing(t *testing.T) {
 	})
 }
 
-func TestWhileTheTimelineCantBeReadNothingIsConcluded(t *testing.T) {
+// Nothing is concluded from a closing while the timeline cannot be read.
+func TestUnreadableTimeline(t *testing.T) {
 	for name, effect := range map[string]giteatest.Effect{
 		"bad gateway": giteatest.Status(502, "bad gateway"), "too many": giteatest.Status(429, ""), "reset": giteatest.Reset(),
 		"cut short": giteatest.Truncated(), "a page of a proxy": giteatest.HTML(), "null": giteatest.NullBody(), "empty": giteatest.EmptyBody(),
 	} {
 		t.Run(name, func(t *testing.T) {
 			playClosing(t, func(w *world, id string) {
-				stop := w.gitea.Inject(giteatest.Fault{Match: giteatest.ListTimeline(), Do: effect})
-				w.gitea.As("alex").Close(fleet, 1)
+				stop := w.Gitea.Inject(giteatest.Fault{Match: giteatest.ListTimeline(), Do: effect})
+				w.Gitea.As("alex").Close(fleet, 1)
 				_, err := w.sweepAnd(escalate.SweepOptions{})
 				require.ErrorContains(t, err, "read the timeline of #1")
 				require.True(t, w.paused(project))
@@ -223,10 +231,11 @@ func TestWhileTheTimelineCantBeReadNothingIsConcluded(t *testing.T) {
 	}
 }
 
-func TestWhileItIsNotKnownWhoTheOperatorsAreNoClosingIsJudged(t *testing.T) {
+// No closing is judged until the operators' ids are known.
+func TestClosingWithUnknownOperators(t *testing.T) {
 	playClosing(t, func(w *world, id string) {
 		w.rec.Options().Commands.State = noOperators{CommandState: w.store}
-		w.gitea.As("alex").Close(fleet, 1)
+		w.Gitea.As("alex").Close(fleet, 1)
 		_, err := w.sweepAnd(escalate.SweepOptions{})
 		require.ErrorIs(t, err, errNoOperators)
 		require.Equal(t, "closed", w.issue().State)
@@ -246,15 +255,16 @@ func (noOperators) Operators(context.Context, string) ([]incident.Operator, erro
 	return nil, errNoOperators
 }
 
-func TestAnOperatorsClosingIsHeardThoughAReopeningIsInDoubt(t *testing.T) {
+// An operator's closing counts although a reopening is in doubt.
+func TestOperatorClosesDuringReopening(t *testing.T) {
 	playClosing(t, func(w *world, id string) {
-		w.gitea.Inject(giteatest.Fault{Match: giteatest.ReopenIssue(), Times: 1, Do: giteatest.LostAnswer()})
-		w.gitea.As("kim").Close(fleet, 1)
+		w.Gitea.Inject(giteatest.Fault{Match: giteatest.ReopenIssue(), Times: 1, Do: giteatest.LostAnswer()})
+		w.Gitea.As("kim").Close(fleet, 1)
 		_, err := w.sweepAnd(escalate.SweepOptions{})
 		require.Error(t, err)
 		require.Equal(t, "open", w.issue().State, "only the answer was lost")
 		time.Sleep(20 * time.Second)
-		w.gitea.As("alex").Close(fleet, 1)
+		w.Gitea.As("alex").Close(fleet, 1)
 		w.sweepFor(2 * time.Minute)
 		require.False(t, w.paused(project))
 		require.True(t, w.incident(id).Settled)
@@ -262,10 +272,11 @@ func TestAnOperatorsClosingIsHeardThoughAReopeningIsInDoubt(t *testing.T) {
 	})
 }
 
-func TestAStrangersClosingIsReopenedThoughAReopeningIsInDoubt(t *testing.T) {
+// A stranger's closing is reopened although a reopening is in doubt.
+func TestStrangerClosesDuringReopening(t *testing.T) {
 	playClosing(t, func(w *world, id string) {
-		w.gitea.Inject(giteatest.Fault{Match: giteatest.ReopenIssue(), Times: 1, Do: giteatest.Reset()})
-		w.gitea.As("kim").Close(fleet, 1)
+		w.Gitea.Inject(giteatest.Fault{Match: giteatest.ReopenIssue(), Times: 1, Do: giteatest.Reset()})
+		w.Gitea.As("kim").Close(fleet, 1)
 		_, err := w.sweepAnd(escalate.SweepOptions{})
 		require.Error(t, err)
 		w.sweepFor(2 * time.Minute)
@@ -275,29 +286,32 @@ func TestAStrangersClosingIsReopenedThoughAReopeningIsInDoubt(t *testing.T) {
 	})
 }
 
-func TestAClosedIssueWhoseTimelineNamesNoClosingWasClosedByNobodyWhoMay(t *testing.T) {
+// A closed issue whose timeline has no closing was closed by nobody who may.
+func TestTimelineWithoutClosing(t *testing.T) {
 	playClosing(t, func(w *world, id string) {
-		w.gitea.Inject(giteatest.Fault{Match: giteatest.ListTimeline(), Do: giteatest.Status(200, `[]`)})
-		w.gitea.As("alex").Close(fleet, 1)
+		w.Gitea.Inject(giteatest.Fault{Match: giteatest.ListTimeline(), Do: giteatest.Status(200, `[]`)})
+		w.Gitea.As("alex").Close(fleet, 1)
 		w.sweep()
 		require.True(t, w.paused(project))
 		require.Equal(t, "open", w.issue().State)
 	})
 }
 
-func TestWhereGiteaDoesNotTellWhoClosedTheIssueIsReopened(t *testing.T) {
+// Where Gitea does not say who closed the issue, it is reopened.
+func TestClosingByUnknownUser(t *testing.T) {
 	playClosing(t, func(w *world, id string) {
-		w.gitea.Inject(giteatest.Fault{Match: giteatest.ListTimeline(), Do: giteatest.Status(404, `{"message":"no"}`)})
-		w.gitea.As("alex").Close(fleet, 1)
+		w.Gitea.Inject(giteatest.Fault{Match: giteatest.ListTimeline(), Do: giteatest.Status(404, `{"message":"no"}`)})
+		w.Gitea.As("alex").Close(fleet, 1)
 		w.sweep()
 		require.True(t, w.paused(project))
 		require.Equal(t, "open", w.issue().State)
 	})
 }
 
-func TestAClosingWithTheFlagUnreadableResumesNobody(t *testing.T) {
+// A closing resumes nobody while the flag cannot be read.
+func TestClosingWithUnreadableFlag(t *testing.T) {
 	playClosing(t, func(w *world, id string) {
-		w.gitea.As("alex").Close(fleet, 1)
+		w.Gitea.As("alex").Close(fleet, 1)
 		w.rec.SetDirError(errUnreadable)
 		_, err := w.sweepAnd(escalate.SweepOptions{})
 		require.ErrorIs(t, err, errUnreadable)
@@ -309,11 +323,12 @@ func TestAClosingWithTheFlagUnreadableResumesNobody(t *testing.T) {
 	})
 }
 
-func TestACrashDuringAResumeByClosingIsMended(t *testing.T) {
+// The next process finishes the resume.
+func TestCrashDuringResumeByClosing(t *testing.T) {
 	for _, step := range []string{"flag-removed", "resume-noted", "comment-begun", "commented"} {
 		t.Run(step, func(t *testing.T) {
 			playClosing(t, func(w *world, id string) {
-				w.gitea.As("alex").Close(fleet, 1)
+				w.Gitea.As("alex").Close(fleet, 1)
 				w.diesIn(step)
 				w.machine = w.reborn()
 				time.Sleep(time.Minute)

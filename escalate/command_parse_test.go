@@ -92,7 +92,8 @@ func TestParseCommands(t *testing.T) {
 	}
 }
 
-func TestACommentHasAtMostTenCommandsAndReasonsAreShort(t *testing.T) {
+// A comment has at most ten commands, and a reason has a maximum length.
+func TestCommandLimits(t *testing.T) {
 	require.Len(t, escalate.ParseCommands(strings.Repeat("/adf status\n", 500)), 10)
 	c := escalate.ParseCommands("/adf resume " + strings.Repeat("long ", 1000))
 	require.LessOrEqual(t, len(c[0].Reason), 300)

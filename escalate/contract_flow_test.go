@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"net/http"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -12,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/terraphim/adfbot/escalate"
+	"github.com/terraphim/adfbot/internal/testworld"
 	"github.com/terraphim/adfbot/pause"
 )
 
@@ -30,11 +30,11 @@ func (l *losing) RoundTrip(r *http.Request) (*http.Response, error) {
 	return resp, err
 }
 
-func TestContractFromTheTripToTheClosedIssue(t *testing.T) {
+func TestContractTripToClosedIssue(t *testing.T) {
 	contract(t, func(s *side) {
 		project := "contract-" + pause.NewRandomID()[:8]
-		dir := s.TempDir()
-		m := openMachine(s.T, s.fake, filepath.Join(dir, "adfbot.db"), filepath.Join(dir, "pause"))
+		w := &testworld.World{TB: s.T, Dir: s.TempDir(), Gitea: s.fake, Logged: &testworld.Log{}}
+		m := openMachine(w, w.Path("adfbot.db"), w.Path("pause"))
 		require.NoError(s, m.dir.Init(m.store.Installation()))
 		way := s.way
 		if way == nil {

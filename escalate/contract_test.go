@@ -19,6 +19,7 @@ import (
 	"github.com/terraphim/adfbot/escalate/issuetext"
 	"github.com/terraphim/adfbot/escalate/tracker"
 	"github.com/terraphim/adfbot/internal/redact"
+	"github.com/terraphim/adfbot/internal/testworld"
 	"github.com/terraphim/adfbot/pause"
 )
 
@@ -41,13 +42,9 @@ type side struct {
 func contract(t *testing.T, f func(s *side)) {
 	t.Helper()
 	t.Run("fake", func(t *testing.T) {
-		g := giteatest.New(nil)
+		g := testworld.Gitea(nil)
 		t.Cleanup(g.Close)
-		g.AddUser("adf-bot", giteatest.UserOptions{})
-		g.AddToken("adf-bot", "fake-token")
-		g.AddRepo("terraphim", "adf-fleet")
-		g.SetPermission("terraphim", "adf-fleet", "adf-bot", giteatest.Write)
-		f(newSide(t, side{url: server, token: "fake-token", repo: repoOf(fleet), way: g.Transport(), fake: g}))
+		f(newSide(t, side{url: server, token: testworld.Token, repo: repoOf(fleet), way: g.Transport(), fake: g}))
 	})
 	t.Run("real", func(t *testing.T) {
 		url, token, repo := os.Getenv("ADFBOT_TEST_GITEA_URL"), os.Getenv("ADFBOT_TEST_GITEA_TOKEN"), os.Getenv("ADFBOT_TEST_GITEA_REPO")
@@ -128,7 +125,7 @@ func (s *side) refused(err error, status int) {
 	require.NotContains(s, err.Error(), s.token)
 }
 
-func TestContractAnIssueIsWrittenAndRead(t *testing.T) {
+func TestContractWriteAndReadIssue(t *testing.T) {
 	contract(t, func(s *side) {
 		me, err := s.gitea.Me(s.Context())
 		require.NoError(s, err)
@@ -163,7 +160,7 @@ func TestContractAnIssueIsWrittenAndRead(t *testing.T) {
 	})
 }
 
-func TestContractAnIssueIsClosedAndReopened(t *testing.T) {
+func TestContractCloseAndReopen(t *testing.T) {
 	contract(t, func(s *side) {
 		i := s.open(tracker.NewIssue{})
 		for _, open := range []bool{false, false, true, true} { // what is done already may be done again
@@ -180,7 +177,8 @@ func TestContractAnIssueIsClosedAndReopened(t *testing.T) {
 	})
 }
 
-func TestContractCommentsComeBackWithTheirMarkers(t *testing.T) {
+// Comments come back with their markers.
+func TestContractCommentMarkers(t *testing.T) {
 	contract(t, func(s *side) {
 		i := s.open(tracker.NewIssue{})
 		none, err := s.gitea.Comments(s.Context(), i.IssueRef, i.AuthorID)
@@ -208,7 +206,25 @@ func TestContractCommentsComeBackWithTheirMarkers(t *testing.T) {
 	})
 }
 
-func TestContractAListHasAllPagesAndOnlyTheAccountsIssues(t *testing.T) {
+func TestContractTimelinePages(t *testing.T) {
+	contract(t, func(s *side) {
+		i := s.open(tracker.NewIssue{})
+		for n := range 51 { // more than a page
+			require.NoError(s, s.gitea.AddComment(s.Context(), i.IssueRef, fmt.Sprint("number ", n)))
+		}
+		_, err := s.gitea.SetOpen(s.Context(), i.IssueRef, false)
+		require.NoError(s, err)
+		all, err := s.gitea.Timeline(s.Context(), i.IssueRef)
+		require.NoError(s, err)
+		require.Len(s, all, 52)
+		last := all[51]
+		require.Equal(s, "close", last.Type)
+		require.Equal(s, i.AuthorID, last.By.ID)
+	})
+}
+
+// A list has all pages, and only the account's issues.
+func TestContractListPages(t *testing.T) {
 	contract(t, func(s *side) {
 		me, err := s.gitea.Me(s.Context())
 		require.NoError(s, err)
@@ -242,7 +258,8 @@ func TestContractAListHasAllPagesAndOnlyTheAccountsIssues(t *testing.T) {
 	})
 }
 
-func TestContractLabelsAreAMapOfIdsAndWrongOnesAreIgnored(t *testing.T) {
+// Labels are given by id, and wrong ids are ignored.
+func TestContractLabels(t *testing.T) {
 	contract(t, func(s *side) {
 		name := "contract-" + pause.NewRandomID()[:8]
 		var made []int64
@@ -276,7 +293,8 @@ func TestContractLabelsAreAMapOfIdsAndWrongOnesAreIgnored(t *testing.T) {
 	})
 }
 
-func TestContractAnUnknownAssigneeIsRefusedAndMakesNoIssue(t *testing.T) {
+// An unknown assignee is refused, and no issue is made.
+func TestContractUnknownAssignee(t *testing.T) {
 	contract(t, func(s *side) {
 		me, err := s.gitea.Me(s.Context())
 		require.NoError(s, err)
@@ -296,7 +314,8 @@ func TestContractAnUnknownAssigneeIsRefusedAndMakesNoIssue(t *testing.T) {
 	})
 }
 
-func TestContractADueDateIsKeptByItsDay(t *testing.T) {
+// Gitea keeps the day of a due date.
+func TestContractDueDate(t *testing.T) {
 	contract(t, func(s *side) {
 		due := time.Now().Add(72 * time.Hour)
 		i := s.open(tracker.NewIssue{Due: due})
@@ -309,7 +328,7 @@ func TestContractADueDateIsKeptByItsDay(t *testing.T) {
 	})
 }
 
-func TestContractTheLargestBodyIsTaken(t *testing.T) {
+func TestContractLargestBody(t *testing.T) {
 	contract(t, func(s *side) {
 		m := tracker.Marker{Installation: pause.NewRandomID(), Project: "odilo", Incident: pause.NewRandomID()}
 		tail := "\n\n" + m.String()
@@ -321,7 +340,7 @@ func TestContractTheLargestBodyIsTaken(t *testing.T) {
 	})
 }
 
-func TestContractWhatIsNotThereIsRefused(t *testing.T) {
+func TestContractNotFound(t *testing.T) {
 	contract(t, func(s *side) {
 		i := s.open(tracker.NewIssue{})
 		missing := i.IssueRef
@@ -350,7 +369,7 @@ func TestContractWhatIsNotThereIsRefused(t *testing.T) {
 	})
 }
 
-func TestContractABadTokenIsRefusedEverywhere(t *testing.T) {
+func TestContractBadToken(t *testing.T) {
 	contract(t, func(s *side) {
 		i := s.open(tracker.NewIssue{})
 		bad := s.with(strings.Repeat("0123456789", 4), s.way)

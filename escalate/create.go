@@ -120,6 +120,9 @@ func (r *Reconciler) saveIssue(ctx context.Context, s step, n tracker.NewIssue, 
 		return err
 	}
 	fault.Point(ctx, "issue-noted")
+	if s.fresh != nil {
+		*s.fresh = i
+	}
 	s.cache.setState(i, plan.IssueOpen)
 	r.opt.Log.Info("issue opened", "project", i.Project, "incident", i.Name(), "issue", issue.String(), "url", issue.URL, "missing", data.Missing)
 	if len(issue.Labels) < len(n.Labels) {
@@ -169,9 +172,7 @@ func (r *Reconciler) issueData(ctx context.Context, s step, repo tracker.Repo) (
 		Installation: r.opt.Installation, Repo: repo, PauseFlag: r.opt.Dir.FlagPath(i.Project),
 		Mentions: r.opt.Mentions, ResumeInGitea: r.operable(), CloseResumes: r.opt.Commands.CloseResumes,
 	}
-	if s.fresh != nil {
-		i.Evidence = *s.fresh
-	} else {
+	if s.fresh == nil {
 		var err error
 		if i.Evidence, err = r.opt.State.Evidence(ctx, i.ID); err != nil {
 			return data, err

@@ -16,9 +16,10 @@ import (
 
 // Pause directories that can't be written, read or trusted.
 
-func TestAFlagThatCantBeWrittenIsHeadedNotPausedAndWrittenLater(t *testing.T) {
+// The issue says "NOT paused" until a sweep can write the flag.
+func TestUnwritableFlag(t *testing.T) {
 	play(t, func(w *world) {
-		undo := testhost.ReadOnly(w.T, w.dir.Path())
+		undo := testhost.ReadOnly(w, w.dir.Path())
 		id, err := w.tripAnd(project)
 		require.ErrorContains(w, err, "NOT paused by a flag")
 		i := w.issue()
@@ -28,7 +29,7 @@ func TestAFlagThatCantBeWrittenIsHeadedNotPausedAndWrittenLater(t *testing.T) {
 		w.sweepFor(5 * time.Minute)
 		require.Len(w, w.issues(fleet), 1)
 		require.Empty(w, comments(w.issue()))
-		w.gitea.As("alex").Close(fleet, 1)
+		w.Gitea.As("alex").Close(fleet, 1)
 		_, err = w.sweepAnd(escalate.SweepOptions{})
 		require.Error(w, err)
 		require.Equal(w, "open", w.issue().State, "an incident that only the state holds is open all the same")
@@ -46,26 +47,27 @@ func TestAFlagThatCantBeWrittenIsHeadedNotPausedAndWrittenLater(t *testing.T) {
 	})
 }
 
-func TestAFlagThatCantBeWrittenKeepsNothingElseWaiting(t *testing.T) {
+func TestUnwritableFlagBlocksNothingElse(t *testing.T) {
 	play(t, func(w *world) {
-		testhost.ReadOnly(w.T, w.dir.Path())
+		testhost.ReadOnly(w, w.dir.Path())
 		_, err := w.tripAnd(project)
 		require.Error(w, err)
 		// An older incident of the project, which the state does not know.
 		m := tracker.Marker{Installation: w.store.Installation(), Project: project, Incident: pause.NewRandomID(), Seq: 9}
-		n := w.gitea.As("adf-bot").Open(fleet, "older", m.String())
+		n := w.Gitea.As("adf-bot").Open(fleet, "older", m.String())
 		_, err = w.sweepAnd(escalate.SweepOptions{})
 		require.ErrorContains(w, err, "NOT paused by a flag")
-		i, _ := w.gitea.Issue(fleet, n)
+		i, _ := w.Gitea.Issue(fleet, n)
 		require.Equal(w, "closed", i.State)
 	})
 }
 
-func TestAnUnreadableDirectoryResumesAndClosesNothingAndTheIssueSaysWhy(t *testing.T) {
+// Nothing is resumed or closed, and the issue says why.
+func TestUnreadableDirectory(t *testing.T) {
 	play(t, func(w *world) {
 		id := w.trip(project)
 		require.NoError(w, os.Rename(w.dir.Path(), w.dir.Path()+".away"))
-		w.gitea.As("alex").Close(fleet, 1)
+		w.Gitea.As("alex").Close(fleet, 1)
 		for range 3 {
 			_, err := w.sweepAnd(escalate.SweepOptions{})
 			require.Error(w, err)
@@ -87,7 +89,8 @@ func TestAnUnreadableDirectoryResumesAndClosesNothingAndTheIssueSaysWhy(t *testi
 	})
 }
 
-func TestADirectoryWithoutItsSentinelClosesNothing(t *testing.T) {
+// No issue is closed.
+func TestMissingSentinel(t *testing.T) {
 	play(t, func(w *world) {
 		id := w.trip(project)
 		w.rm(project)
@@ -99,7 +102,8 @@ func TestADirectoryWithoutItsSentinelClosesNothing(t *testing.T) {
 	})
 }
 
-func TestAnotherInstallationsDirectoryClosesNothing(t *testing.T) {
+// No issue is closed.
+func TestDirectoryOfAnotherInstallation(t *testing.T) {
 	play(t, func(w *world) {
 		id := w.trip(project)
 		w.rm(project)

@@ -48,12 +48,13 @@ func (w *world) failMany(n int) {
 	}
 }
 
-func TestASweepKeepsEightRequestsUnderWayAndNoMore(t *testing.T) {
+// A sweep has at most eight requests in flight.
+func TestRequestsInFlight(t *testing.T) {
 	play(t, func(w *world) {
 		w.failMany(40)
-		g := &gauge{next: w.gitea.Transport()}
+		g := &gauge{next: w.Gitea.Transport()}
 		w.rec.Options().Tracker = w.over(g)
-		w.gitea.Inject(giteatest.Fault{Do: giteatest.Latency(time.Second)})
+		w.Gitea.Inject(giteatest.Fault{Do: giteatest.Latency(time.Second)})
 		begun := time.Now()
 		w.sweep()
 		require.Equal(w, 8, g.most)
@@ -62,14 +63,15 @@ func TestASweepKeepsEightRequestsUnderWayAndNoMore(t *testing.T) {
 	})
 }
 
-func TestTimelinesAreAmongTheEightAndAreObserved(t *testing.T) {
+// Requests of timelines are among the eight, and are observed.
+func TestTimelinesInFlight(t *testing.T) {
 	playClosing(t, func(w *world, id string) {
 		w.failMany(40)
 		w.sweep()
 		for _, i := range w.issues(fleet) {
-			w.gitea.As("kim").Close(fleet, i.Number)
+			w.Gitea.As("kim").Close(fleet, i.Number)
 		}
-		g := &gauge{next: w.gitea.Transport()}
+		g := &gauge{next: w.Gitea.Transport()}
 		var mu sync.Mutex
 		observed := map[string]int{}
 		w.rec.Options().Tracker = gitea.New(gitea.Options{URL: server, Tokens: w.tokens, Timeout: timeout, Transport: g,
@@ -78,17 +80,18 @@ func TestTimelinesAreAmongTheEightAndAreObserved(t *testing.T) {
 				defer mu.Unlock()
 				observed[fmt.Sprint(op, " ", status)]++
 			}})
-		w.gitea.Inject(giteatest.Fault{Match: giteatest.ListTimeline(), Times: 1, Do: giteatest.Status(502, "")})
-		w.gitea.Inject(giteatest.Fault{Match: giteatest.ListTimeline(), Do: giteatest.Latency(time.Second)})
+		w.Gitea.Inject(giteatest.Fault{Match: giteatest.ListTimeline(), Times: 1, Do: giteatest.Status(502, "")})
+		w.Gitea.Inject(giteatest.Fault{Match: giteatest.ListTimeline(), Do: giteatest.Latency(time.Second)})
 		_, err := w.sweepAnd(escalate.SweepOptions{})
 		require.Error(w, err)
 		require.Equal(w, 8, g.most)
-		require.Equal(w, 40, observed["read the timeline of 200"])
+		require.Equal(w, 80, observed["read the timeline of 200"], "two pages each: the second is empty")
 		require.Equal(w, 1, observed["read the timeline of 502"])
 	})
 }
 
-func TestARequestThatWaitedForItsTurnIsNotedAnew(t *testing.T) {
+// A request that waited for its turn is stored as a new attempt.
+func TestAttemptAfterAWait(t *testing.T) {
 	play(t, func(w *world) {
 		w.failMany(24)
 		var mu sync.Mutex
@@ -110,13 +113,13 @@ func TestARequestThatWaitedForItsTurnIsNotedAnew(t *testing.T) {
 				return false
 			}}
 		}
-		w.gitea.Inject(fresh(giteatest.CreateIssue(), func(i incident.Incident, r *http.Request) bool {
+		w.Gitea.Inject(fresh(giteatest.CreateIssue(), func(i incident.Incident, r *http.Request) bool {
 			return giteatest.BodyHas("on " + i.Project + " failed")(r)
 		}, func(i incident.Incident) time.Time { return i.Create.At }))
-		w.gitea.Inject(fresh(giteatest.CommentIssue(), func(i incident.Incident, r *http.Request) bool {
+		w.Gitea.Inject(fresh(giteatest.CommentIssue(), func(i incident.Incident, r *http.Request) bool {
 			return strings.HasSuffix(r.URL.Path, fmt.Sprintf("/issues/%d/comments", i.Issue.Number))
 		}, func(i incident.Incident) time.Time { return i.Comments[i.ID+"/resumed"].Attempted }))
-		w.gitea.Inject(giteatest.Fault{Do: giteatest.Latency(timeout - time.Second)})
+		w.Gitea.Inject(giteatest.Fault{Do: giteatest.Latency(timeout - time.Second)})
 		w.sweep()
 		require.Len(w, ages, 24)
 		for _, p := range w.rec.Options().Projects {

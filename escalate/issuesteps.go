@@ -83,7 +83,7 @@ func (r *Reconciler) reopen(ctx context.Context, s step) (progress, error) {
 		i, err = r.opt.State.Change(ctx, i.ID, func(i *incident.Incident) {
 			i.ReopenPending, i.ReopenQuiet = true, s.action.Quiet
 			i.Reopens = append(i.Reopens, r.opt.Now())
-			i.Reopens = i.Reopens[max(len(i.Reopens)-plan.ReopenMost-1, 0):]
+			i.Reopens = i.Reopens[max(len(i.Reopens)-plan.MaxReopens-1, 0):]
 		})
 		if err != nil {
 			return later, err

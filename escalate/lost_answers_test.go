@@ -34,11 +34,12 @@ var lostAnswers = []struct {
 	{"the answer is empty", giteatest.EmptyBody(), true},
 }
 
-func TestACreationWithoutAnAnswerMakesExactlyOneIssue(t *testing.T) {
+// A creation without an answer makes exactly one issue.
+func TestCreationWithoutAnswer(t *testing.T) {
 	for _, f := range lostAnswers {
 		t.Run(f.name, func(t *testing.T) {
 			play(t, func(w *world) {
-				w.gitea.Inject(giteatest.Fault{Match: giteatest.CreateIssue(), Times: 1, Do: f.do})
+				w.Gitea.Inject(giteatest.Fault{Match: giteatest.CreateIssue(), Times: 1, Do: f.do})
 				id, err := w.tripAnd(project)
 				require.Error(w, err)
 				require.False(w, w.incident(id).Create.At.IsZero(), "the attempt is outstanding")
@@ -61,9 +62,10 @@ func TestACreationWithoutAnAnswerMakesExactlyOneIssue(t *testing.T) {
 	}
 }
 
-func TestAnotherCreationWaitsTwiceTheTimeoutAlsoWhenForced(t *testing.T) {
+// Another creation waits for twice the timeout, also in a forced sweep.
+func TestSecondCreationWaits(t *testing.T) {
 	play(t, func(w *world) {
-		w.gitea.Inject(giteatest.Fault{Match: giteatest.CreateIssue(), Times: 1, Do: giteatest.Reset()})
+		w.Gitea.Inject(giteatest.Fault{Match: giteatest.CreateIssue(), Times: 1, Do: giteatest.Reset()})
 		id, err := w.tripAnd(project)
 		require.Error(w, err)
 		began := w.incident(id).Create.At
@@ -79,22 +81,24 @@ func TestAnotherCreationWaitsTwiceTheTimeoutAlsoWhenForced(t *testing.T) {
 	})
 }
 
-func TestTheLookUpSeesWhatTheServerDidUpToTwiceTheTimeout(t *testing.T) {
+// A look-up finds what the server did up to twice the timeout later.
+func TestLateCreationIsFound(t *testing.T) {
 	play(t, func(w *world) {
 		// The client gives up after 10 s, the server makes the issue 9.5 s after that.
-		w.gitea.Inject(giteatest.Fault{Match: giteatest.CreateIssue(), Times: 1, Do: giteatest.LateWork(9500 * time.Millisecond)})
+		w.Gitea.Inject(giteatest.Fault{Match: giteatest.CreateIssue(), Times: 1, Do: giteatest.LateWork(9500 * time.Millisecond)})
 		_, err := w.tripAnd(project)
 		require.Error(w, err)
 		for range 40 {
 			_ = w.force()
 			time.Sleep(250 * time.Millisecond)
 		}
-		w.gitea.Wait()
+		w.Gitea.Wait()
 		require.Len(w, w.issues(fleet), 1)
 	})
 }
 
-func TestAnAttemptNotedByAClockThatWasWrongDoesNotWaitForYears(t *testing.T) {
+// An attempt that a wrong clock dated into the future does not wait for years.
+func TestAttemptOfWrongClock(t *testing.T) {
 	play(t, func(w *world) {
 		id := w.fail(project)
 		future := time.Now().Add(1000 * time.Hour)
@@ -106,21 +110,22 @@ func TestAnAttemptNotedByAClockThatWasWrongDoesNotWaitForYears(t *testing.T) {
 	})
 }
 
-func TestAClockThatIsSetDoesNotEndTheWaitForALostAnswer(t *testing.T) {
+// The wait for a lost answer goes on.
+func TestClockSetDuringWait(t *testing.T) {
 	for name, by := range map[string]time.Duration{"a day ahead": 24 * time.Hour, "a day back": -24 * time.Hour} {
 		// The answer is lost, then somebody sets the clock, and the server does the work at the last moment.
 		lost := func(w *world, match func(*http.Request) bool, ask func()) {
 			start, set := time.Now(), time.Duration(0)
 			w.rec.Options().Uptime = func() incident.Uptime { return incident.Uptime{Boot: "this", For: time.Since(start)} }
 			w.rec.Options().Now = func() time.Time { return time.Now().Add(set) }
-			w.gitea.Inject(giteatest.Fault{Match: match, Times: 1, Do: giteatest.LateWork(9500 * time.Millisecond)})
+			w.Gitea.Inject(giteatest.Fault{Match: match, Times: 1, Do: giteatest.LateWork(9500 * time.Millisecond)})
 			ask()
 			set = by
 			for range 60 {
 				_ = w.force()
 				time.Sleep(500 * time.Millisecond)
 			}
-			w.gitea.Wait()
+			w.Gitea.Wait()
 		}
 		t.Run(name+", new issue", func(t *testing.T) {
 			play(t, func(w *world) {
@@ -147,10 +152,11 @@ func TestAClockThatIsSetDoesNotEndTheWaitForALostAnswer(t *testing.T) {
 	}
 }
 
-func TestAfterARestartOfTheMachineTheWaitIsByTheClock(t *testing.T) {
+// After a reboot the wait is measured by the wall clock.
+func TestWaitAfterReboot(t *testing.T) {
 	play(t, func(w *world) {
 		w.rec.Options().Uptime = func() incident.Uptime { return incident.Uptime{Boot: "first", For: time.Hour} }
-		w.gitea.Inject(giteatest.Fault{Match: giteatest.CreateIssue(), Times: 1, Do: giteatest.Reset()})
+		w.Gitea.Inject(giteatest.Fault{Match: giteatest.CreateIssue(), Times: 1, Do: giteatest.Reset()})
 		id, err := w.tripAnd(project)
 		require.Error(w, err)
 		w.rec.Options().Uptime = func() incident.Uptime { return incident.Uptime{Boot: "second", For: time.Minute} }
@@ -163,16 +169,17 @@ func TestAfterARestartOfTheMachineTheWaitIsByTheClock(t *testing.T) {
 	})
 }
 
-func TestOfSeveralIssuesThatTheLookUpFindsTheOldestOpenOneIsTaken(t *testing.T) {
+// The bot takes the oldest one that is open.
+func TestSeveralIssuesFound(t *testing.T) {
 	play(t, func(w *world) {
-		w.gitea.Inject(giteatest.Fault{Match: giteatest.CreateIssue(), Times: 1, Do: giteatest.LostAnswer()})
+		w.Gitea.Inject(giteatest.Fault{Match: giteatest.CreateIssue(), Times: 1, Do: giteatest.LostAnswer()})
 		id, err := w.tripAnd(project)
 		require.Error(w, err)
 		body := w.issue().Body
 		for range 2 {
-			w.gitea.As("adf-bot").Open(fleet, "twin", body)
+			w.Gitea.As("adf-bot").Open(fleet, "twin", body)
 		}
-		w.gitea.As("alex").Close(fleet, 1)
+		w.Gitea.As("alex").Close(fleet, 1)
 		time.Sleep(time.Minute)
 		_, err = w.rec.Escalate(w.Context(), project)
 		require.NoError(w, err)
@@ -180,11 +187,12 @@ func TestOfSeveralIssuesThatTheLookUpFindsTheOldestOpenOneIsTaken(t *testing.T) 
 	})
 }
 
-func TestATripThatAnotherProcessBeganToTellIsLookedForFirst(t *testing.T) {
+// An issue that another process has begun to create is looked for first.
+func TestTripOfAnotherProcess(t *testing.T) {
 	play(t, func(w *world) {
 		tripped := w.failed(project)
 		id := tripped.ID
-		w.gitea.Inject(giteatest.Fault{Match: giteatest.CreateIssue(), Times: 1, Do: giteatest.LostAnswer()})
+		w.Gitea.Inject(giteatest.Fault{Match: giteatest.CreateIssue(), Times: 1, Do: giteatest.LostAnswer()})
 		_, err := w.another().sweepAnd(escalate.SweepOptions{})
 		require.Error(w, err)
 		time.Sleep(time.Minute)
@@ -195,9 +203,10 @@ func TestATripThatAnotherProcessBeganToTellIsLookedForFirst(t *testing.T) {
 	})
 }
 
-func TestAnIssueMadeWithoutAnAnswerIsFoundThoughTheProjectWasResumedAndThenClosed(t *testing.T) {
+// The issue is found, and closed.
+func TestLostCreationOfResumedProject(t *testing.T) {
 	play(t, func(w *world) {
-		w.gitea.Inject(giteatest.Fault{Match: giteatest.CreateIssue(), Times: 1, Do: giteatest.LateWork(time.Second)})
+		w.Gitea.Inject(giteatest.Fault{Match: giteatest.CreateIssue(), Times: 1, Do: giteatest.LateWork(time.Second)})
 		id, err := w.tripAnd(project)
 		require.Error(w, err)
 		w.rm(project)
@@ -209,12 +218,12 @@ func TestAnIssueMadeWithoutAnAnswerIsFoundThoughTheProjectWasResumedAndThenClose
 	})
 }
 
-func TestAnIssueMadeWithoutAnAnswerIsClosedThoughAPersonClosedItMeanwhile(t *testing.T) {
+func TestLostCreationClosedByPerson(t *testing.T) {
 	play(t, func(w *world) {
-		w.gitea.Inject(giteatest.Fault{Match: giteatest.CreateIssue(), Times: 1, Do: giteatest.LostAnswer()})
+		w.Gitea.Inject(giteatest.Fault{Match: giteatest.CreateIssue(), Times: 1, Do: giteatest.LostAnswer()})
 		id, err := w.tripAnd(project)
 		require.Error(w, err)
-		w.gitea.As("alex").Close(fleet, 1)
+		w.Gitea.As("alex").Close(fleet, 1)
 		w.sweepFor(2 * time.Minute)
 		i := w.issue()
 		require.Equal(w, "open", i.State, "it is found among the closed ones, and the project is still paused")
@@ -222,13 +231,14 @@ func TestAnIssueMadeWithoutAnAnswerIsClosedThoughAPersonClosedItMeanwhile(t *tes
 	})
 }
 
-func TestACommentWithoutAnAnswerIsMadeOnceAndKeepsNothingOpen(t *testing.T) {
+// The comment is made once, and keeps no issue open.
+func TestCommentWithoutAnswer(t *testing.T) {
 	for _, f := range lostAnswers {
 		t.Run(f.name, func(t *testing.T) {
 			play(t, func(w *world) {
 				id := w.trip(project)
 				w.rm(project)
-				w.gitea.Inject(giteatest.Fault{Match: giteatest.CommentIssue(), Times: 1, Do: f.do})
+				w.Gitea.Inject(giteatest.Fault{Match: giteatest.CommentIssue(), Times: 1, Do: f.do})
 				_, err := w.sweepAnd(escalate.SweepOptions{})
 				require.Error(w, err)
 				require.Equal(w, "closed", w.issue().State, "it is closed all the same")
@@ -241,29 +251,31 @@ func TestACommentWithoutAnAnswerIsMadeOnceAndKeepsNothingOpen(t *testing.T) {
 	}
 }
 
-func TestACommentInDoubtWaitsTwiceTheTimeoutAlsoWhenForced(t *testing.T) {
+// A comment in doubt waits for twice the timeout, also in a forced sweep.
+func TestSecondCommentWaits(t *testing.T) {
 	play(t, func(w *world) {
 		id := w.trip(project)
 		w.rm(project)
-		w.gitea.Inject(giteatest.Fault{Match: giteatest.CommentIssue(), Times: 1, Do: giteatest.LateWork(9500 * time.Millisecond)})
+		w.Gitea.Inject(giteatest.Fault{Match: giteatest.CommentIssue(), Times: 1, Do: giteatest.LateWork(9500 * time.Millisecond)})
 		for range 60 {
 			_ = w.force()
 			time.Sleep(500 * time.Millisecond)
 		}
-		w.gitea.Wait()
+		w.Gitea.Wait()
 		require.Equal(w, "closed", w.issue().State)
 		require.Len(w, comments(w.issue()), 1)
 		require.True(w, w.incident(id).Settled)
 	})
 }
 
-func TestAClosingWithoutAnAnswerIsClosedInTheEndWithOneComment(t *testing.T) {
+// The issue is closed in the end, with one comment.
+func TestClosingWithoutAnswer(t *testing.T) {
 	for _, f := range lostAnswers {
 		t.Run(f.name, func(t *testing.T) {
 			play(t, func(w *world) {
 				id := w.trip(project)
 				w.rm(project)
-				w.gitea.Inject(giteatest.Fault{Match: giteatest.CloseIssue(), Times: 1, Do: f.do})
+				w.Gitea.Inject(giteatest.Fault{Match: giteatest.CloseIssue(), Times: 1, Do: f.do})
 				_, err := w.sweepAnd(escalate.SweepOptions{})
 				require.Error(w, err)
 				require.False(w, w.incident(id).Settled)
@@ -277,7 +289,8 @@ func TestAClosingWithoutAnAnswerIsClosedInTheEndWithOneComment(t *testing.T) {
 	}
 }
 
-func TestAReopeningWithoutAnAnswerIsOpenInTheEndWithOneComment(t *testing.T) {
+// The issue is open in the end, with one comment.
+func TestReopeningWithoutAnswer(t *testing.T) {
 	for _, match := range []struct {
 		name  string
 		match func(*http.Request) bool
@@ -286,8 +299,8 @@ func TestAReopeningWithoutAnAnswerIsOpenInTheEndWithOneComment(t *testing.T) {
 			t.Run(match.name+": "+f.name, func(t *testing.T) {
 				play(t, func(w *world) {
 					id := w.trip(project)
-					w.gitea.As("alex").Close(fleet, 1)
-					w.gitea.Inject(giteatest.Fault{Match: match.match, Times: 1, Do: f.do})
+					w.Gitea.As("alex").Close(fleet, 1)
+					w.Gitea.Inject(giteatest.Fault{Match: match.match, Times: 1, Do: f.do})
 					_, err := w.sweepAnd(escalate.SweepOptions{})
 					require.Error(w, err)
 					w.sweepFor(5 * time.Minute)
@@ -302,7 +315,8 @@ func TestAReopeningWithoutAnAnswerIsOpenInTheEndWithOneComment(t *testing.T) {
 	}
 }
 
-func TestADuplicateIsClosedWithOneCommentWhateverAnswerIsLost(t *testing.T) {
+// A duplicate is closed with one comment, whatever answer is lost.
+func TestDuplicateWithoutAnswer(t *testing.T) {
 	for _, match := range []struct {
 		name  string
 		match func(*http.Request) bool
@@ -311,8 +325,8 @@ func TestADuplicateIsClosedWithOneCommentWhateverAnswerIsLost(t *testing.T) {
 			t.Run(match.name+": "+f.name, func(t *testing.T) {
 				play(t, func(w *world) {
 					w.trip(project)
-					w.gitea.As("adf-bot").Open(fleet, "twin", w.issue().Body)
-					w.gitea.Inject(giteatest.Fault{Match: match.match, Times: 1, Do: f.do})
+					w.Gitea.As("adf-bot").Open(fleet, "twin", w.issue().Body)
+					w.Gitea.Inject(giteatest.Fault{Match: match.match, Times: 1, Do: f.do})
 					_, err := w.sweepAnd(escalate.SweepOptions{})
 					require.Error(w, err)
 					w.sweepFor(5 * time.Minute)
@@ -327,18 +341,19 @@ func TestADuplicateIsClosedWithOneCommentWhateverAnswerIsLost(t *testing.T) {
 	}
 }
 
-func TestALookUpThatFailsMakesNoSecondIssue(t *testing.T) {
+// A failed look-up makes no second issue.
+func TestFailedLookUp(t *testing.T) {
 	for _, f := range lostAnswers {
 		t.Run(f.name, func(t *testing.T) {
 			play(t, func(w *world) {
-				w.gitea.Inject(giteatest.Fault{Match: giteatest.CreateIssue(), Times: 1, Do: giteatest.LostAnswer()})
-				undo := w.gitea.Inject(giteatest.Fault{Match: func(r *http.Request) bool {
+				w.Gitea.Inject(giteatest.Fault{Match: giteatest.CreateIssue(), Times: 1, Do: giteatest.LostAnswer()})
+				undo := w.Gitea.Inject(giteatest.Fault{Match: func(r *http.Request) bool {
 					return giteatest.ListIssues()(r) && r.URL.Query().Get("state") == "all"
 				}, Do: f.do})
 				_, err := w.tripAnd(project)
 				require.Error(w, err)
 				// The list of open issues shows it, so that one is kept from the bot as well.
-				w.gitea.As("alex").Close(fleet, 1)
+				w.Gitea.As("alex").Close(fleet, 1)
 				w.sweepFor(10 * time.Minute)
 				require.Len(w, w.issues(fleet), 1)
 				undo()
@@ -349,7 +364,8 @@ func TestALookUpThatFailsMakesNoSecondIssue(t *testing.T) {
 	}
 }
 
-func TestWhatAKilledProcessBeganIsFinishedOnceByTheNext(t *testing.T) {
+// The next process finishes what a killed one began, once.
+func TestKilledProcess(t *testing.T) {
 	// Each step of a trip, and of a resume, of a reopening and of a duplicate.
 	for _, step := range []string{"flag-written", "flag-noted", "create-begun", "created", "issue-noted"} {
 		t.Run("trip dies at "+step, func(t *testing.T) {
@@ -389,7 +405,7 @@ func TestWhatAKilledProcessBeganIsFinishedOnceByTheNext(t *testing.T) {
 		t.Run("reopening dies at "+step, func(t *testing.T) {
 			play(t, func(w *world) {
 				id := w.trip(project)
-				w.gitea.As("alex").Close(fleet, 1)
+				w.Gitea.As("alex").Close(fleet, 1)
 				w.sweepDies(step)
 				m := w.reopened()
 				m.sweepFor(3 * time.Minute)

@@ -14,7 +14,8 @@ import (
 
 // States that were lost or come from a copy: flags and issues tell what they can.
 
-func TestALostStateIsRebuiltFromFlagAndIssue(t *testing.T) {
+// A lost state is rebuilt from flag and issue.
+func TestLostState(t *testing.T) {
 	play(t, func(w *world) {
 		id := w.trip(project)
 		before, opened := w.issue(), w.incident(id).Opened
@@ -38,10 +39,10 @@ func TestALostStateIsRebuiltFromFlagAndIssue(t *testing.T) {
 	})
 }
 
-func TestALostStateFindsAnIssueThatAPersonClosedMeanwhile(t *testing.T) {
+func TestLostStateIssueClosed(t *testing.T) {
 	play(t, func(w *world) {
 		id := w.trip(project)
-		w.gitea.As("alex").Close(fleet, 1)
+		w.Gitea.As("alex").Close(fleet, 1)
 		m := w.withoutState()
 		m.sweepFor(2 * time.Minute)
 		require.Equal(w, "open", w.issue().State)
@@ -50,7 +51,8 @@ func TestALostStateFindsAnIssueThatAPersonClosedMeanwhile(t *testing.T) {
 	})
 }
 
-func TestALostStateTakesAPersonsFlagForTheIncidentsWhereAnIssueIsOpen(t *testing.T) {
+// Where an issue is open, a person's flag is taken for the incident's.
+func TestLostStatePersonsFlag(t *testing.T) {
 	play(t, func(w *world) {
 		id := w.trip(project)
 		w.rm(project)
@@ -65,7 +67,8 @@ func TestALostStateTakesAPersonsFlagForTheIncidentsWhereAnIssueIsOpen(t *testing
 	})
 }
 
-func TestALostStateWhoseFlagIsGoneClosesTheIssue(t *testing.T) {
+// The issue is closed.
+func TestLostStateFlagGone(t *testing.T) {
 	play(t, func(w *world) {
 		id := w.trip(project)
 		w.rm(project)
@@ -74,15 +77,16 @@ func TestALostStateWhoseFlagIsGoneClosesTheIssue(t *testing.T) {
 		i := w.issue()
 		require.Equal(w, "closed", i.State)
 		require.Len(w, comments(i), 1)
-		require.Contains(w, comments(i)[0], "did not know the incident any more")
+		require.Contains(w, comments(i)[0], "had lost this incident")
 		require.True(w, m.incident(id).Settled)
 		require.Empty(w, m.sweep().Actions)
 	})
 }
 
+// The old issue says that the project is still paused.
 // The flag names nobody: a person made it before the bot could, or emptied it. The state is lost, and before a sweep has
 // rebuilt the incident the breaker trips anew: the flag is that incident's then, and the project was never resumed.
-func TestALostStateWhoseProjectTrippedAgainSaysThatItIsStillPaused(t *testing.T) {
+func TestLostStateTrippedAgain(t *testing.T) {
 	play(t, func(w *world) {
 		w.touch(project)
 		old := w.trip(project)
@@ -91,22 +95,23 @@ func TestALostStateWhoseProjectTrippedAgainSaysThatItIsStillPaused(t *testing.T)
 		m.sweep()
 		require.True(w, m.incident(id).IsOpen())
 		require.True(w, m.incident(old).Settled)
-		i, ok := w.gitea.Issue(fleet, 1)
+		i, ok := w.Gitea.Issue(fleet, 1)
 		require.True(w, ok)
 		require.Equal(w, "closed", i.State)
 		require.Len(w, comments(i), 1)
 		require.Contains(w, comments(i)[0], "`odilo` is still paused")
 		require.NotContains(w, comments(i)[0], "was resumed")
-		i, ok = w.gitea.Issue(fleet, 2)
+		i, ok = w.Gitea.Issue(fleet, 2)
 		require.True(w, ok)
 		require.Equal(w, "open", i.State)
 		require.Empty(w, m.sweep().Actions)
 	})
 }
 
+// The lost incident, whose flag is there, goes on.
 // The same with the flag of the lost incident: that one goes on, and the one that the state opened in its ignorance was
 // neither flagged nor resumed.
-func TestALostStateThatTripsAnewUnderTheLostIncidentsFlagGoesOnWithThatOne(t *testing.T) {
+func TestLostStateTripsUnderOldFlag(t *testing.T) {
 	for name, seen := range map[string]bool{"the flag can be read": true, "the flag can't be read until the issue is open": false} {
 		t.Run(name, func(t *testing.T) {
 			play(t, func(w *world) {
@@ -146,7 +151,8 @@ func TestALostStateThatTripsAnewUnderTheLostIncidentsFlagGoesOnWithThatOne(t *te
 	}
 }
 
-func TestALostStateClosesTheIssueOfAProjectThatIsNotConfiguredToo(t *testing.T) {
+// The issue is closed too.
+func TestLostStateUnconfiguredProject(t *testing.T) {
 	play(t, func(w *world) {
 		w.trip("unheard-of")
 		w.rm("unheard-of")
@@ -155,7 +161,8 @@ func TestALostStateClosesTheIssueOfAProjectThatIsNotConfiguredToo(t *testing.T) 
 	})
 }
 
-func TestALostStateWhoseFlagIsThereWithoutAnIssueOpensIt(t *testing.T) {
+// The flag's incident gets an issue.
+func TestLostStateWithoutIssue(t *testing.T) {
 	play(t, func(w *world) {
 		id := w.fail(project)
 		_, _, err := w.rec.Local(w.Context(), project)
@@ -168,25 +175,27 @@ func TestALostStateWhoseFlagIsThereWithoutAnIssueOpensIt(t *testing.T) {
 	})
 }
 
-func TestALostStateLeavesAPersonsFlagAlone(t *testing.T) {
+// A person's flag is left alone.
+func TestLostStateHold(t *testing.T) {
 	play(t, func(w *world) {
 		w.touch(project)
 		w.sweep()
 		m := w.withoutState()
 		m.sweep()
-		require.Empty(w, w.gitea.Issues(fleet))
+		require.Empty(w, w.Gitea.Issues(fleet))
 		require.True(w, m.paused(project))
 	})
 }
 
-func TestALostStateClosesTheOldIssueOfAProjectThatIsPausedAnew(t *testing.T) {
+// The old issue is closed.
+func TestLostStatePausedAnew(t *testing.T) {
 	play(t, func(w *world) {
 		w.trip(project)
 		w.rm(project)
 		_, _, err := w.rec.Local(w.Context(), project)
 		require.NoError(w, err)
 		id := w.trip(project) // the first issue is still open
-		w.gitea.As("alex").Reopen(fleet, 1)
+		w.Gitea.As("alex").Reopen(fleet, 1)
 		m := w.withoutState()
 		m.sweep()
 		all := w.issues(fleet)
@@ -197,10 +206,11 @@ func TestALostStateClosesTheOldIssueOfAProjectThatIsPausedAnew(t *testing.T) {
 	})
 }
 
-func TestALostStateClosesOneOfTwoIssuesOfTheSameIncident(t *testing.T) {
+// One of two issues of the same incident is closed.
+func TestLostStateTwoIssues(t *testing.T) {
 	play(t, func(w *world) {
 		id := w.trip(project)
-		w.gitea.As("adf-bot").Open(fleet, "twin", w.issue().Body)
+		w.Gitea.As("adf-bot").Open(fleet, "twin", w.issue().Body)
 		m := w.withoutState()
 		m.sweep()
 		all := w.issues(fleet)
@@ -210,13 +220,14 @@ func TestALostStateClosesOneOfTwoIssuesOfTheSameIncident(t *testing.T) {
 	})
 }
 
-func TestALostStateConcludesNothingWhileGiteaCantBeListed(t *testing.T) {
+// Nothing is concluded.
+func TestLostStateGiteaDown(t *testing.T) {
 	play(t, func(w *world) {
 		w.trip(project)
 		m := w.withoutState()
 		m.rec.Options().Tracker = m.over(refuses{})
 		m.sweepFor(5 * time.Minute)
-		m.rec.Options().Tracker = m.over(w.gitea.Transport())
+		m.rec.Options().Tracker = m.over(w.Gitea.Transport())
 		m.sweepFor(20 * time.Minute)
 		require.Equal(w, "open", w.issue().State)
 		m.rm(project)
@@ -227,21 +238,22 @@ func TestALostStateConcludesNothingWhileGiteaCantBeListed(t *testing.T) {
 
 // copyOfNow puts a copy of the state aside, as a backup does, and gives the machine that it will be put back on.
 func (m *machine) copyOfNow() (restore func() *machine) {
-	m.t.Helper()
-	require.NoError(m.t, m.store.Close())
+	m.Helper()
+	require.NoError(m, m.store.Close())
 	b, err := os.ReadFile(m.path)
-	require.NoError(m.t, err)
+	require.NoError(m, err)
 	again := m.another()
 	*m = *again
 	return func() *machine {
-		require.NoError(m.t, m.store.Close())
-		path := filepath.Join(m.t.TempDir(), "restored.db")
-		require.NoError(m.t, os.WriteFile(path, b, 0o600))
-		return openMachine(m.t, m.gitea, path, m.dir.Path())
+		require.NoError(m, m.store.Close())
+		path := filepath.Join(m.TempDir(), "restored.db")
+		require.NoError(m, os.WriteFile(path, b, 0o600))
+		return openMachine(m.World, path, m.dir.Path())
 	}
 }
 
-func TestAStateADayOldLearnsOfTheIncidentThatCameAfterIt(t *testing.T) {
+// A state that is a day old learns of the incident that came after it.
+func TestOldStateLaterIncident(t *testing.T) {
 	play(t, func(w *world) {
 		restore := w.copyOfNow()
 		time.Sleep(24 * time.Hour)
@@ -255,7 +267,7 @@ func TestAStateADayOldLearnsOfTheIncidentThatCameAfterIt(t *testing.T) {
 	})
 }
 
-func TestAStateADayOldEndsWhatEndedSince(t *testing.T) {
+func TestOldStateEndedIncident(t *testing.T) {
 	play(t, func(w *world) {
 		id := w.trip(project)
 		restore := w.copyOfNow()
@@ -270,7 +282,8 @@ func TestAStateADayOldEndsWhatEndedSince(t *testing.T) {
 	})
 }
 
-func TestAStateADayOldGivesWayToALaterIncidentOfTheSameProject(t *testing.T) {
+// A later incident of the same project takes the place of an old one.
+func TestOldStateGivesWay(t *testing.T) {
 	play(t, func(w *world) {
 		first := w.trip(project)
 		restore := w.copyOfNow()
@@ -291,7 +304,8 @@ func TestAStateADayOldGivesWayToALaterIncidentOfTheSameProject(t *testing.T) {
 	})
 }
 
-func TestAStateADayOldThatWasAboutToCreateFindsTheIssue(t *testing.T) {
+// A state a day old that was about to create the issue finds it.
+func TestOldStateAboutToCreate(t *testing.T) {
 	play(t, func(w *world) {
 		id := w.fail(project)
 		restore := w.copyOfNow()
@@ -304,12 +318,13 @@ func TestAStateADayOldThatWasAboutToCreateFindsTheIssue(t *testing.T) {
 	})
 }
 
-func TestWithStateAndFlagsBothLostTheOldIssuesAreReportedAndLeft(t *testing.T) {
+// The old issues are reported and left alone.
+func TestStateAndFlagsLost(t *testing.T) {
 	play(t, func(w *world) {
 		w.trip(project)
 		before := w.issue()
 		dir := w.TempDir()
-		m := openMachine(w.T, w.gitea, dir+"/adfbot.db", dir+"/pause")
+		m := openMachine(w.World, dir+"/adfbot.db", dir+"/pause")
 		require.NoError(w, m.dir.Init(m.store.Installation()))
 		rep := m.sweep()
 		require.Empty(w, rep.Actions)
@@ -322,7 +337,8 @@ func TestWithStateAndFlagsBothLostTheOldIssuesAreReportedAndLeft(t *testing.T) {
 	})
 }
 
-func TestAFlagCopiedFromAnotherProjectTellsNothing(t *testing.T) {
+// A flag copied from another project says nothing about an incident.
+func TestFlagOfAnotherProject(t *testing.T) {
 	play(t, func(w *world) {
 		id := w.trip(project)
 		b, err := os.ReadFile(w.dir.FlagPath(project))
@@ -347,7 +363,8 @@ func TestAFlagCopiedFromAnotherProjectTellsNothing(t *testing.T) {
 	})
 }
 
-func TestAFlagOfAnIncidentThatHasEndedHoldsTheProject(t *testing.T) {
+// The flag of an ended incident holds the project.
+func TestFlagOfEndedIncident(t *testing.T) {
 	play(t, func(w *world) {
 		id := w.trip(project)
 		note := issuetext.FlagNote(w.incident(id))
@@ -363,7 +380,7 @@ func TestAFlagOfAnIncidentThatHasEndedHoldsTheProject(t *testing.T) {
 	})
 }
 
-func TestALostStateDoesNotSayAgainWhatItsIssueSays(t *testing.T) {
+func TestLostStateRepeatsNoComment(t *testing.T) {
 	play(t, func(w *world) {
 		w.trip(project)
 		w.rm(project)
@@ -375,15 +392,16 @@ func TestALostStateDoesNotSayAgainWhatItsIssueSays(t *testing.T) {
 	})
 }
 
-func TestALostStateSaysItWhenAnIssueIsReopenedAgain(t *testing.T) {
+// A lost state comments when an issue is reopened again.
+func TestLostStateReopensAgain(t *testing.T) {
 	play(t, func(w *world) {
 		w.trip(project)
-		w.gitea.As("alex").Close(fleet, 1)
+		w.Gitea.As("alex").Close(fleet, 1)
 		w.sweep()
 		require.Len(w, comments(w.issue()), 1)
 		m := w.withoutState()
 		time.Sleep(time.Hour)
-		w.gitea.As("alex").Close(fleet, 1)
+		w.Gitea.As("alex").Close(fleet, 1)
 		m.sweep()
 		m.sweep() // the first found the incident again
 		require.Equal(w, "open", w.issue().State)

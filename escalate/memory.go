@@ -238,11 +238,17 @@ func (m *Memory) LockHere(ctx context.Context, name string, wait time.Duration) 
 		m.locks[name] = place
 	}
 	m.mu.Unlock()
+	unlock = func() { <-place }
+	select {
+	case place <- struct{}{}: // free: the wait may be 0
+		return unlock, nil
+	default:
+	}
 	t := time.NewTimer(wait)
 	defer t.Stop()
 	select {
 	case place <- struct{}{}:
-		return func() { <-place }, nil
+		return unlock, nil
 	case <-t.C:
 		return nil, fmt.Errorf("the lock %s was not free within %s", name, wait)
 	case <-ctx.Done():

@@ -10,15 +10,15 @@ import (
 
 // copied makes a copy of the state as it is now, and returns the installation that has it put back.
 func (m *machine) copied() (restore func() *machine) {
-	m.t.Helper()
+	m.Helper()
 	*m = *m.reborn() // everything lies in the file now, not beside it
 	was, err := os.ReadFile(m.path)
-	require.NoError(m.t, err)
+	require.NoError(m, err)
 	return func() *machine {
-		m.t.Helper()
-		require.NoError(m.t, m.store.Close())
-		require.NoError(m.t, os.Remove(m.path))
-		require.NoError(m.t, os.WriteFile(m.path, was, 0o600))
+		m.Helper()
+		require.NoError(m, m.store.Close())
+		require.NoError(m, os.Remove(m.path))
+		require.NoError(m, os.WriteFile(m.path, was, 0o600))
 		commands := m.rec.Options().Commands
 		n := m.another()
 		n.operated(commands.Operators...)
@@ -27,8 +27,9 @@ func (m *machine) copied() (restore func() *machine) {
 	}
 }
 
+// A state that is a day old runs no command that was run since.
 // An order that was carried out after the copy was made is not carried out a second time: what it did is seen in the issue.
-func TestAStateADayOldDoesNotObeyWhatWasObeyedSince(t *testing.T) {
+func TestOldStateCommands(t *testing.T) {
 	for _, command := range []string{"/adf resume", "/adf resume mended\n/adf status"} {
 		t.Run(command, func(t *testing.T) {
 			playOperated(t, func(w *world, id string) {
@@ -58,7 +59,8 @@ func TestAStateADayOldDoesNotObeyWhatWasObeyedSince(t *testing.T) {
 	}
 }
 
-func TestAStateADayOldDoesNotPauseAgainWhatWasPausedAndResumedSince(t *testing.T) {
+// A state a day old does not pause again what was paused and resumed since.
+func TestOldStatePauseCommand(t *testing.T) {
 	playOperated(t, func(w *world, id string) {
 		w.rm(project)
 		w.sweep()
@@ -80,11 +82,12 @@ func TestAStateADayOldDoesNotPauseAgainWhatWasPausedAndResumedSince(t *testing.T
 	})
 }
 
-func TestAStateADayOldDoesNotTakeAnOldClosingForAnOrder(t *testing.T) {
+// A state a day old takes no old closing for a command.
+func TestOldStateClosing(t *testing.T) {
 	playClosing(t, func(w *world, id string) {
 		restore := w.copied()
 		time.Sleep(time.Hour)
-		w.gitea.As("alex").Close(fleet, 1)
+		w.Gitea.As("alex").Close(fleet, 1)
 		w.sweep()
 		require.False(t, w.paused(project))
 		time.Sleep(time.Hour)
@@ -95,7 +98,7 @@ func TestAStateADayOldDoesNotTakeAnOldClosingForAnOrder(t *testing.T) {
 		w.sweepFor(10 * time.Minute)
 		require.True(t, w.paused(project), "nobody resumed that")
 		require.Equal(t, "open", w.issue().State)
-		w.gitea.As("alex").Close(fleet, 1)
+		w.Gitea.As("alex").Close(fleet, 1)
 		w.sweepFor(2 * time.Minute)
 		require.False(t, w.paused(project), "a new closing is an order")
 		require.Equal(t, "closed", w.issue().State)

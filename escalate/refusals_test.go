@@ -14,43 +14,45 @@ import (
 	"github.com/terraphim/adfbot/escalate/issuetext"
 	"github.com/terraphim/adfbot/escalate/tracker"
 	"github.com/terraphim/adfbot/internal/redact"
+	"github.com/terraphim/adfbot/internal/testworld"
 )
 
 // What the server refuses, and what a person has to mend.
 
-func TestARefusalLeavesTheIncidentPendingAndNamesTheFix(t *testing.T) {
+// A refusal leaves the incident pending and names the fix.
+func TestRefusals(t *testing.T) {
 	for _, c := range []struct {
 		name string
 		do   func(w *world) (mend func())
 		says []string
 	}{
 		{"401: the token was revoked", func(w *world) func() {
-			w.gitea.RevokeToken("s3cret-token")
-			return func() { w.gitea.AddToken("adf-bot", "s3cret-token") }
+			w.Gitea.RevokeToken(testworld.Token)
+			return func() { w.Gitea.AddToken("adf-bot", testworld.Token) }
 		}, []string{"401", "make a new one in Gitea", "gitea.token_file"}},
 		{"403: the token lacks write:issue", func(w *world) func() {
-			w.gitea.AddToken("adf-bot", "s3cret-token", "read:issue", "read:user")
-			return func() { w.gitea.AddToken("adf-bot", "s3cret-token") }
+			w.Gitea.AddToken("adf-bot", testworld.Token, "read:issue", "read:user")
+			return func() { w.Gitea.AddToken("adf-bot", testworld.Token) }
 		}, []string{"403", "write:issue"}},
 		{"404: the repository is hidden", func(w *world) func() {
-			w.gitea.SetPermission("terraphim", "adf-fleet", "adf-bot", giteatest.None)
-			w.gitea.SetPrivate(fleet, true)
-			return func() { w.gitea.SetPrivate(fleet, false) }
+			w.Gitea.SetPermission("terraphim", "adf-fleet", "adf-bot", giteatest.None)
+			w.Gitea.SetPrivate(fleet, true)
+			return func() { w.Gitea.SetPrivate(fleet, false) }
 		}, []string{"404", "gitea.owner", "gitea.repo"}},
 		{"403: issues are disabled", func(w *world) func() {
-			w.gitea.DisableIssues(fleet)
-			return func() { w.gitea.EnableIssues(fleet) }
+			w.Gitea.DisableIssues(fleet)
+			return func() { w.Gitea.EnableIssues(fleet) }
 		}, []string{"403", "issues are disabled"}},
 		{"410: gone", func(w *world) func() {
-			return w.gitea.Inject(giteatest.Fault{Do: giteatest.Status(410, `{"message":"gone"}`)})
+			return w.Gitea.Inject(giteatest.Fault{Do: giteatest.Status(410, `{"message":"gone"}`)})
 		}, []string{"410", "gitea.owner and gitea.repo"}},
 		{"423: the repository is archived", func(w *world) func() {
-			w.gitea.Archive(fleet)
-			return func() { w.gitea.Unarchive(fleet) }
+			w.Gitea.Archive(fleet)
+			return func() { w.Gitea.Unarchive(fleet) }
 		}, []string{"423", "archived", "unarchive it"}},
 		{"301: the repository was renamed", func(w *world) func() {
-			w.gitea.Rename(fleet, "fleet-2")
-			return func() { w.gitea.Rename("terraphim/fleet-2", "adf-fleet") }
+			w.Gitea.Rename(fleet, "fleet-2")
+			return func() { w.Gitea.Rename("terraphim/fleet-2", "adf-fleet") }
 		}, []string{"301", "/terraphim/fleet-2/", "gitea.owner and gitea.repo"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -63,7 +65,7 @@ func TestARefusalLeavesTheIncidentPendingAndNamesTheFix(t *testing.T) {
 					require.Contains(w, err.Error(), s)
 					require.Contains(w, i.LastErr, s, "the state keeps it for status")
 				}
-				require.NotContains(w, err.Error(), "s3cret")
+				require.NotContains(w, err.Error(), testworld.Token[:6])
 				require.Equal(w, 1, i.Tries)
 				require.True(w, w.paused(project))
 				w.sweepFor(20 * time.Minute)
@@ -78,10 +80,11 @@ func TestARefusalLeavesTheIncidentPendingAndNamesTheFix(t *testing.T) {
 	}
 }
 
-func TestARotatedTokenFileNeedsNoRestart(t *testing.T) {
+// A rotated token file needs no restart.
+func TestRotatedTokenFile(t *testing.T) {
 	play(t, func(w *world) {
-		w.gitea.RevokeToken("s3cret-token")
-		w.gitea.AddToken("adf-bot", "new-token")
+		w.Gitea.RevokeToken(testworld.Token)
+		w.Gitea.AddToken("adf-bot", "new-token")
 		w.tokens.next = "new-token"
 		w.trip(project)
 		require.Equal(w, "open", w.issue().State)
@@ -89,7 +92,8 @@ func TestARotatedTokenFileNeedsNoRestart(t *testing.T) {
 	})
 }
 
-func TestATokenThatCantBeReadIsTriedAgainWithoutDoubt(t *testing.T) {
+// The request is tried again, and was never sent.
+func TestUnreadableToken(t *testing.T) {
 	play(t, func(w *world) {
 		w.tokens.err = syscall.EACCES
 		id, err := w.tripAnd(project)
@@ -102,19 +106,21 @@ func TestATokenThatCantBeReadIsTriedAgainWithoutDoubt(t *testing.T) {
 	})
 }
 
-func TestARefusedConnectionIsTriedAgainAtOnceWhenForced(t *testing.T) {
+// A forced sweep tries again at once.
+func TestRefusedConnection(t *testing.T) {
 	play(t, func(w *world) {
 		w.rec.Options().Tracker = w.over(refuses{})
 		id, err := w.tripAnd(project)
 		require.ErrorContains(w, err, "Gitea can't be reached")
 		require.Zero(w, w.incident(id).Create, "nothing reached the server")
-		w.rec.Options().Tracker = w.over(w.gitea.Transport())
+		w.rec.Options().Tracker = w.over(w.Gitea.Transport())
 		require.NoError(w, w.force())
 		require.Equal(w, "open", w.issue().State)
 	})
 }
 
-func TestGiteaDownForADayLosesNothing(t *testing.T) {
+// Nothing is lost.
+func TestGiteaDownForADay(t *testing.T) {
 	play(t, func(w *world) {
 		id := w.trip("digital-twins")
 		w.rec.Options().Tracker = w.over(refuses{})
@@ -124,7 +130,7 @@ func TestGiteaDownForADayLosesNothing(t *testing.T) {
 		w.sweepEvery(10*time.Minute, 24*time.Hour)
 		require.False(w, w.incident(id).IsOpen(), "a resume does not wait for Gitea")
 		require.Equal(w, "open", w.issue().State)
-		w.rec.Options().Tracker = w.over(w.gitea.Transport())
+		w.rec.Options().Tracker = w.over(w.Gitea.Transport())
 		w.sweepFor(20 * time.Minute)
 		all := w.issues(fleet)
 		require.Len(w, all, 2)
@@ -133,9 +139,10 @@ func TestGiteaDownForADayLosesNothing(t *testing.T) {
 	})
 }
 
-func TestRetriesBackOffFromHalfAMinuteToAQuarterOfAnHour(t *testing.T) {
+// Retries back off from 30 s to 15 min.
+func TestRetryBackoff(t *testing.T) {
 	play(t, func(w *world) {
-		undo := w.gitea.Inject(giteatest.Fault{Match: giteatest.CreateIssue(), Do: giteatest.Status(429, `{"message":"slow down"}`)})
+		undo := w.Gitea.Inject(giteatest.Fault{Match: giteatest.CreateIssue(), Do: giteatest.Status(429, `{"message":"slow down"}`)})
 		id, err := w.tripAnd(project)
 		require.Error(w, err)
 		want := 30 * time.Second
@@ -161,7 +168,8 @@ func TestRetriesBackOffFromHalfAMinuteToAQuarterOfAnHour(t *testing.T) {
 	})
 }
 
-func TestRetryAfterIsHonouredUpToAnHour(t *testing.T) {
+// Retry-After is honoured up to an hour.
+func TestRetryAfter(t *testing.T) {
 	for _, c := range []struct {
 		name   string
 		status int
@@ -176,7 +184,7 @@ func TestRetryAfterIsHonouredUpToAnHour(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			play(t, func(w *world) {
-				w.gitea.Inject(giteatest.Fault{Match: giteatest.CreateIssue(), Times: 1, Do: giteatest.Status(c.status, "{}", "Retry-After", c.after)})
+				w.Gitea.Inject(giteatest.Fault{Match: giteatest.CreateIssue(), Times: 1, Do: giteatest.Status(c.status, "{}", "Retry-After", c.after)})
 				id, err := w.tripAnd(project)
 				require.Error(w, err)
 				wait := time.Until(w.incident(id).NextTry)
@@ -191,11 +199,12 @@ func TestRetryAfterIsHonouredUpToAnHour(t *testing.T) {
 	}
 }
 
-func TestATooFastClientWaitsBeforeItCommentsAndThenSaysIt(t *testing.T) {
+// After a 429 the comment waits, and is then made.
+func TestRateLimitedComment(t *testing.T) {
 	play(t, func(w *world) {
 		w.trip(project)
 		w.rm(project)
-		w.gitea.Inject(giteatest.Fault{Match: giteatest.CommentIssue(), Times: 1, Do: giteatest.RetryAfter(429, 300)})
+		w.Gitea.Inject(giteatest.Fault{Match: giteatest.CommentIssue(), Times: 1, Do: giteatest.RetryAfter(429, 300)})
 		_, err := w.sweepAnd(escalate.SweepOptions{})
 		require.Error(w, err)
 		require.Equal(w, "open", w.issue().State, "the server asked to wait")
@@ -205,7 +214,8 @@ func TestATooFastClientWaitsBeforeItCommentsAndThenSaysIt(t *testing.T) {
 	})
 }
 
-func TestACommentThatNeverReachedTheServerIsMadeBeforeTheClosing(t *testing.T) {
+// A comment that never reached the server is made before the closing.
+func TestUnsentCommentBeforeClosing(t *testing.T) {
 	play(t, func(w *world) {
 		id := w.trip(project)
 		w.rm(project)
@@ -213,11 +223,11 @@ func TestACommentThatNeverReachedTheServerIsMadeBeforeTheClosing(t *testing.T) {
 			if giteatest.CommentIssue()(r) {
 				return refuses{}.RoundTrip(r)
 			}
-			return w.gitea.Transport().RoundTrip(r)
+			return w.Gitea.Transport().RoundTrip(r)
 		}))
 		_, err := w.sweepAnd(escalate.SweepOptions{})
 		require.Error(w, err)
-		w.rec.Options().Tracker = w.over(w.gitea.Transport())
+		w.rec.Options().Tracker = w.over(w.Gitea.Transport())
 		require.NoError(w, w.force())
 		require.Equal(w, "closed", w.issue().State)
 		require.Len(w, comments(w.issue()), 1)
@@ -225,7 +235,8 @@ func TestACommentThatNeverReachedTheServerIsMadeBeforeTheClosing(t *testing.T) {
 	})
 }
 
-func TestAnUnknownAssigneeCostsNotTheIssueAndIsNamed(t *testing.T) {
+// The issue is opened without them, and names them.
+func TestUnknownAssignee(t *testing.T) {
 	play(t, func(w *world) {
 		target := w.rec.Options().Target
 		w.rec.Options().Target = func(p string) escalate.Target {
@@ -242,7 +253,7 @@ func TestAnUnknownAssigneeCostsNotTheIssueAndIsNamed(t *testing.T) {
 	})
 }
 
-func TestAssigneesLabelsAndDueDateAreSet(t *testing.T) {
+func TestAssigneesLabelsAndDueDate(t *testing.T) {
 	play(t, func(w *world) {
 		target := w.rec.Options().Target
 		w.rec.Options().Target = func(p string) escalate.Target {
@@ -259,35 +270,38 @@ func TestAssigneesLabelsAndDueDateAreSet(t *testing.T) {
 	})
 }
 
-func TestMissingLabelsAreMadeOnce(t *testing.T) {
+// Missing labels are made once.
+func TestMissingLabels(t *testing.T) {
 	playNew(t, func(w *world) {
-		w.gitea.AddLabel(fleet, "adf")
+		w.Gitea.AddLabel(fleet, "adf")
 		w.trip(project)
 		require.Equal(w, []string{"adf", "circuit-breaker", "priority/high"}, w.issue().Labels)
-		require.Equal(w, []string{"adf", "circuit-breaker", "priority/high"}, w.gitea.Labels(fleet))
+		require.Equal(w, []string{"adf", "circuit-breaker", "priority/high"}, w.Gitea.Labels(fleet))
 		w.trip("digital-twins")
-		require.Len(w, w.gitea.Labels(fleet), 3)
+		require.Len(w, w.Gitea.Labels(fleet), 3)
 		require.Len(w, w.issues(fleet)[1].Labels, 3)
 	})
 }
 
-func TestALabelBehindTheFirstPageIsNotMadeAgain(t *testing.T) {
+// A label on the second page is not made again.
+func TestLabelOnSecondPage(t *testing.T) {
 	playNew(t, func(w *world) {
 		for n := range 60 {
-			w.gitea.AddLabel(fleet, "a-label-"+strings.Repeat("x", n))
+			w.Gitea.AddLabel(fleet, "a-label-"+strings.Repeat("x", n))
 		}
 		for _, name := range []string{"adf", "circuit-breaker", "priority/high"} {
-			w.gitea.AddLabel(fleet, name)
+			w.Gitea.AddLabel(fleet, name)
 		}
 		w.trip(project)
-		require.Len(w, w.gitea.Labels(fleet), 63)
+		require.Len(w, w.Gitea.Labels(fleet), 63)
 		require.Len(w, w.issue().Labels, 3)
 	})
 }
 
-func TestLabelsThatMayNotBeMadeCostNotTheIssueAndAreNamed(t *testing.T) {
+// The issue is opened without them, and names them.
+func TestLabelsThatCantBeMade(t *testing.T) {
 	playNew(t, func(w *world) {
-		w.gitea.SetPermission("terraphim", "adf-fleet", "adf-bot", giteatest.Read)
+		w.Gitea.SetPermission("terraphim", "adf-fleet", "adf-bot", giteatest.Read)
 		w.trip(project)
 		i := w.issue()
 		require.Empty(w, i.Labels)
@@ -296,11 +310,12 @@ func TestLabelsThatMayNotBeMadeCostNotTheIssueAndAreNamed(t *testing.T) {
 	})
 }
 
-func TestALabelListThatFailsCostsNotTheIssue(t *testing.T) {
+// The issue is opened all the same.
+func TestFailingLabelList(t *testing.T) {
 	for _, f := range lostAnswers {
 		t.Run(f.name, func(t *testing.T) {
 			playNew(t, func(w *world) {
-				w.gitea.Inject(giteatest.Fault{Match: giteatest.PathHas("/labels"), Times: 1, Do: f.do})
+				w.Gitea.Inject(giteatest.Fault{Match: giteatest.PathHas("/labels"), Times: 1, Do: f.do})
 				w.trip(project)
 				require.Len(w, w.issues(fleet), 1)
 			})
@@ -308,20 +323,22 @@ func TestALabelListThatFailsCostsNotTheIssue(t *testing.T) {
 	}
 }
 
-func TestLabelsThatTheServerIgnoredSilentlyAreLoggedAndAskedForAgain(t *testing.T) {
+// Labels that the server ignores are logged and asked for again.
+func TestSilentlyIgnoredLabels(t *testing.T) {
 	play(t, func(w *world) {
-		w.gitea.DeleteLabel(fleet, "adf")
+		w.Gitea.DeleteLabel(fleet, "adf")
 		w.trip(project)
 		require.Equal(w, []string{"circuit-breaker", "priority/high"}, w.issue().Labels)
-		require.Contains(w, w.log.String(), "Gitea left labels out")
+		require.Contains(w, w.Logged.String(), "Gitea left labels out")
 		w.trip("digital-twins")
 		require.Equal(w, []string{"adf", "circuit-breaker", "priority/high"}, w.issues(fleet)[1].Labels)
 	})
 }
 
-func TestABodyThatAProxyRefusesIsSentShort(t *testing.T) {
+// A body that a proxy refuses is sent again, shortened.
+func TestRefusedBody(t *testing.T) {
 	play(t, func(w *world) {
-		w.gitea.Inject(giteatest.Fault{Match: func(r *http.Request) bool {
+		w.Gitea.Inject(giteatest.Fault{Match: func(r *http.Request) bool {
 			return giteatest.CreateIssue()(r) && r.ContentLength > 1200
 		}, Do: giteatest.Status(413, "<h1>Too large</h1>", "Content-Type", "text/html")})
 		id := w.trip(project)
@@ -333,21 +350,23 @@ func TestABodyThatAProxyRefusesIsSentShort(t *testing.T) {
 	})
 }
 
-func TestATemplateThatFailsCostsNotTheIssue(t *testing.T) {
+// The issue is opened all the same.
+func TestFailingTemplate(t *testing.T) {
 	play(t, func(w *world) {
 		c, err := issuetext.New("{{.NoSuchThing}}", redact.New())
 		require.NoError(w, err)
 		w.rec.Options().Composer = c
 		w.trip(project)
 		require.Contains(w, w.issue().Body, "## How to resume")
-		require.Contains(w, w.log.String(), "NoSuchThing")
+		require.Contains(w, w.Logged.String(), "NoSuchThing")
 	})
 }
 
-func TestAnArchivedRepositoryIsClosedInThoughItRefusesTheComment(t *testing.T) {
+// The issue is closed although the comment is refused.
+func TestClosingInArchivedRepository(t *testing.T) {
 	play(t, func(w *world) {
 		id := w.trip(project)
-		w.gitea.Archive(fleet)
+		w.Gitea.Archive(fleet)
 		w.rm(project)
 		w.sweep()
 		i := w.issue()
@@ -357,11 +376,12 @@ func TestAnArchivedRepositoryIsClosedInThoughItRefusesTheComment(t *testing.T) {
 	})
 }
 
-func TestALockedIssueIsClosedThoughTheCommentIsRefused(t *testing.T) {
+// The issue is closed although the comment is refused.
+func TestClosingLockedIssue(t *testing.T) {
 	play(t, func(w *world) {
 		id := w.trip(project)
-		w.gitea.SetPermission("terraphim", "adf-fleet", "adf-bot", giteatest.Read)
-		w.gitea.As("alex").Lock(fleet, 1)
+		w.Gitea.SetPermission("terraphim", "adf-fleet", "adf-bot", giteatest.Read)
+		w.Gitea.As("alex").Lock(fleet, 1)
 		w.rm(project)
 		w.sweep()
 		require.Equal(w, "closed", w.issue().State)
@@ -369,12 +389,13 @@ func TestALockedIssueIsClosedThoughTheCommentIsRefused(t *testing.T) {
 	})
 }
 
-func TestARefusedCommentIsGivenUpThoughTheClosingIsTriedAgain(t *testing.T) {
+// A refused comment is given up although the closing is tried again.
+func TestRefusedComment(t *testing.T) {
 	play(t, func(w *world) {
 		w.trip(project)
 		w.rm(project)
-		w.gitea.Inject(giteatest.Fault{Match: giteatest.CommentIssue(), Do: giteatest.Status(403, `{"message":"locked"}`)})
-		w.gitea.Inject(giteatest.Fault{Match: giteatest.CloseIssue(), Times: 3, Do: giteatest.Status(500, "")})
+		w.Gitea.Inject(giteatest.Fault{Match: giteatest.CommentIssue(), Do: giteatest.Status(403, `{"message":"locked"}`)})
+		w.Gitea.Inject(giteatest.Fault{Match: giteatest.CloseIssue(), Times: 3, Do: giteatest.Status(500, "")})
 		w.asked()
 		w.sweepFor(20 * time.Minute)
 		require.Equal(w, "closed", w.issue().State)
@@ -388,21 +409,22 @@ func TestARefusedCommentIsGivenUpThoughTheClosingIsTriedAgain(t *testing.T) {
 	})
 }
 
-func TestAnIssueThatCantBeClosedStaysPendingAndSaysWhy(t *testing.T) {
+// The incident stays pending and says why.
+func TestIssueThatCantBeClosed(t *testing.T) {
 	play(t, func(w *world) {
 		id := w.trip(project)
-		by := w.gitea.As("alex").Open(fleet, "first this", "")
-		w.gitea.As("alex").Block(fleet, 1, by)
+		by := w.Gitea.As("alex").Open(fleet, "first this", "")
+		w.Gitea.As("alex").Block(fleet, 1, by)
 		w.rm(project)
 		w.sweepFor(30 * time.Minute)
 		i := w.incident(id)
 		require.False(w, i.Settled)
 		require.Contains(w, i.LastErr, "open dependencies")
-		bot, _ := w.gitea.Issue(fleet, 1)
+		bot, _ := w.Gitea.Issue(fleet, 1)
 		require.Len(w, comments(bot), 1, "the comment is made once")
-		w.gitea.As("alex").Close(fleet, by)
+		w.Gitea.As("alex").Close(fleet, by)
 		require.NoError(w, w.force())
-		bot, _ = w.gitea.Issue(fleet, 1)
+		bot, _ = w.Gitea.Issue(fleet, 1)
 		require.Equal(w, "closed", bot.State)
 		require.Len(w, comments(bot), 1)
 	})

@@ -13,8 +13,9 @@ import (
 	"github.com/terraphim/adfbot/escalate/incident"
 )
 
+// No issue stays open.
 // A person resumes the project while another process is about to open its issue.
-func TestAnIncidentThatIsResumedWhileItsIssueIsBeingMadeLeavesNoIssueOpen(t *testing.T) {
+func TestResumedDuringCreation(t *testing.T) {
 	for _, c := range []struct {
 		name string
 		when giteatest.Fault
@@ -31,7 +32,7 @@ func TestAnIncidentThatIsResumedWhileItsIssueIsBeingMadeLeavesNoIssueOpen(t *tes
 					_, _, err := person.rec.Local(w.Context(), project)
 					require.NoError(w, err)
 				})
-				w.gitea.Inject(c.when)
+				w.Gitea.Inject(c.when)
 				id := w.trip(project)
 				require.False(w, w.incident(id).IsOpen())
 				w.sweep()
@@ -61,7 +62,7 @@ func (s between) Change(ctx context.Context, id string, f func(*incident.Inciden
 
 // The state was lost. One process has found the incident's issue in Gitea and is about to note it, when another resumes the
 // project: that one has seen an incident without an issue, and settles it when the issue is noted already.
-func TestAnIncidentIsNotSettledWhenItsIssueHasJustBeenFound(t *testing.T) {
+func TestNotSettledWhenJustFound(t *testing.T) {
 	play(t, func(w *world) {
 		id := w.trip(project)
 		finds := w.withoutState()
@@ -69,7 +70,7 @@ func TestAnIncidentIsNotSettledWhenItsIssueHasJustBeenFound(t *testing.T) {
 		seen, found, resumed := make(chan struct{}), make(chan struct{}), make(chan struct{})
 		nothing := func() {}
 		resumes.rec.Options().State = between{State: resumes.rec.Options().State, before: sync.OnceFunc(func() { close(seen); <-found }), after: nothing}
-		w.gitea.Inject(giteatest.Fault{Match: giteatest.ListIssues(), Times: 1, Do: giteatest.Afterwards(func() {
+		w.Gitea.Inject(giteatest.Fault{Match: giteatest.ListIssues(), Times: 1, Do: giteatest.Afterwards(func() {
 			go func() {
 				defer close(resumed)
 				resumes.rm(project)
@@ -89,24 +90,26 @@ func TestAnIncidentIsNotSettledWhenItsIssueHasJustBeenFound(t *testing.T) {
 	})
 }
 
+// The issue is replaced once.
 // Two processes see that an issue was deleted, and one of them has opened another when the second comes to it.
-func TestADeletedIssueIsReplacedOnceWhenTwoProcessesSeeIt(t *testing.T) {
+func TestDeletedIssueSeenTwice(t *testing.T) {
 	play(t, func(w *world) {
 		id := w.trip(project)
-		w.gitea.As("alex").Delete(fleet, 1)
+		w.Gitea.As("alex").Delete(fleet, 1)
 		second := w.another()
-		w.gitea.Inject(giteatest.Fault{Match: giteatest.GetIssue(), Times: 1, Do: giteatest.Afterwards(func() { second.sweep() })})
+		w.Gitea.Inject(giteatest.Fault{Match: giteatest.GetIssue(), Times: 1, Do: giteatest.Afterwards(func() { second.sweep() })})
 		w.sweep()
 		require.Equal(w, "open", w.issue().State)
 		require.Len(w, w.incident(id).Lost, 1)
 	})
 }
 
+// The issue is not taken for deleted.
 // While issues are switched off in a repository, Gitea answers 404 for each of them, also to a sweep that could list them a
 // moment before.
-func TestAnIssueIsNotDeletedBecauseIssuesWereSwitchedOffDuringTheSweep(t *testing.T) {
+func TestIssuesDisabledDuringSweep(t *testing.T) {
 	off := func(w *world) {
-		w.gitea.Inject(giteatest.Fault{Match: giteatest.GetIssue(), Times: 1, Do: giteatest.Meanwhile(func() { w.gitea.DisableIssues(fleet) })})
+		w.Gitea.Inject(giteatest.Fault{Match: giteatest.GetIssue(), Times: 1, Do: giteatest.Meanwhile(func() { w.Gitea.DisableIssues(fleet) })})
 	}
 	t.Run("before its incident's end is told", func(t *testing.T) {
 		play(t, func(w *world) {
@@ -116,7 +119,7 @@ func TestAnIssueIsNotDeletedBecauseIssuesWereSwitchedOffDuringTheSweep(t *testin
 			_, err := w.sweepAnd(escalate.SweepOptions{})
 			require.Error(w, err)
 			require.False(w, w.incident(id).Settled)
-			w.gitea.EnableIssues(fleet)
+			w.Gitea.EnableIssues(fleet)
 			time.Sleep(time.Hour)
 			w.sweep()
 			require.Equal(w, "closed", w.issue().State)
@@ -125,15 +128,15 @@ func TestAnIssueIsNotDeletedBecauseIssuesWereSwitchedOffDuringTheSweep(t *testin
 	t.Run("of a project that is paused", func(t *testing.T) {
 		play(t, func(w *world) {
 			w.trip(project)
-			w.gitea.As("alex").Close(fleet, 1)
+			w.Gitea.As("alex").Close(fleet, 1)
 			off(w)
 			_, err := w.sweepAnd(escalate.SweepOptions{})
 			require.Error(w, err)
-			w.gitea.EnableIssues(fleet)
+			w.Gitea.EnableIssues(fleet)
 			time.Sleep(time.Hour)
 			w.sweep()
 			require.Equal(w, "open", w.issue().State)
-			require.Len(w, w.gitea.Issues(fleet), 1)
+			require.Len(w, w.Gitea.Issues(fleet), 1)
 		})
 	})
 }

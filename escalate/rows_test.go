@@ -15,7 +15,8 @@ import (
 
 // The rows of the sweep's table, each from beginning to end over the fake.
 
-func TestATripWritesTheFlagAndOpensTheIssue(t *testing.T) {
+// A trip writes the flag and opens the issue.
+func TestTrip(t *testing.T) {
 	play(t, func(w *world) {
 		id := w.trip(project)
 		require.True(w, w.paused(project))
@@ -30,7 +31,8 @@ func TestATripWritesTheFlagAndOpensTheIssue(t *testing.T) {
 	})
 }
 
-func TestATripThatDiedBeforeItsFlagIsFinishedByTheSweep(t *testing.T) {
+// The sweep finishes it.
+func TestTripDiedBeforeFlag(t *testing.T) {
 	play(t, func(w *world) {
 		id := w.fail(project)
 		w.sweep()
@@ -41,7 +43,8 @@ func TestATripThatDiedBeforeItsFlagIsFinishedByTheSweep(t *testing.T) {
 	})
 }
 
-func TestAFlagThatIsThereIsNotedThoughTheBotDiedBeforeIt(t *testing.T) {
+// The flag is stored by the next process.
+func TestTripDiedAfterFlag(t *testing.T) {
 	play(t, func(w *world) {
 		id := w.fail(project)
 		w.touch(project)
@@ -53,7 +56,8 @@ func TestAFlagThatIsThereIsNotedThoughTheBotDiedBeforeIt(t *testing.T) {
 	})
 }
 
-func TestAnIssueThatIsThereAndUnknownIsTakenInsteadOfASecond(t *testing.T) {
+// The bot takes an issue that is there instead of opening a second.
+func TestUnknownIssue(t *testing.T) {
 	play(t, func(w *world) {
 		tripped := w.failed(project)
 		id := tripped.ID
@@ -66,7 +70,8 @@ func TestAnIssueThatIsThereAndUnknownIsTakenInsteadOfASecond(t *testing.T) {
 	})
 }
 
-func TestAnIssueOfAPausedProjectIsLeftAlone(t *testing.T) {
+// The issue of a paused project is left alone.
+func TestPausedAndOpen(t *testing.T) {
 	play(t, func(w *world) {
 		w.trip(project)
 		before := w.issue()
@@ -75,10 +80,11 @@ func TestAnIssueOfAPausedProjectIsLeftAlone(t *testing.T) {
 	})
 }
 
-func TestAClosedIssueOfAPausedProjectIsReopenedWithAWord(t *testing.T) {
+// The issue of a paused project is reopened, with a comment.
+func TestPausedAndClosed(t *testing.T) {
 	play(t, func(w *world) {
 		w.trip(project)
-		w.gitea.As("alex").Close(fleet, 1)
+		w.Gitea.As("alex").Close(fleet, 1)
 		w.sweep()
 		i := w.issue()
 		require.Equal(w, "open", i.State)
@@ -89,7 +95,8 @@ func TestAClosedIssueOfAPausedProjectIsReopenedWithAWord(t *testing.T) {
 	})
 }
 
-func TestAfterThreeTimesInAnHourReopeningWaitsAnHourAndSaysNothing(t *testing.T) {
+// After three times in an hour, reopening waits for an hour and makes no comment.
+func TestReopeningLimit(t *testing.T) {
 	play(t, func(w *world) {
 		w.trip(project)
 		var reopened []time.Duration
@@ -97,7 +104,7 @@ func TestAfterThreeTimesInAnHourReopeningWaitsAnHourAndSaysNothing(t *testing.T)
 		// Another bot closes the issue again and again, for five hours.
 		for time.Since(begun) < 5*time.Hour {
 			if w.issue().State == "open" {
-				w.gitea.As("alex").Close(fleet, 1)
+				w.Gitea.As("alex").Close(fleet, 1)
 			}
 			w.sweep()
 			if w.issue().State == "open" {
@@ -113,17 +120,18 @@ func TestAfterThreeTimesInAnHourReopeningWaitsAnHourAndSaysNothing(t *testing.T)
 		require.Equal(w, "closed", w.issue().State)
 		w.sweepFor(3 * time.Hour)
 		require.Equal(w, "open", w.issue().State)
-		w.gitea.As("alex").Close(fleet, 1)
+		w.Gitea.As("alex").Close(fleet, 1)
 		w.sweep()
 		require.Equal(w, "open", w.issue().State)
 		require.Len(w, comments(w.issue()), 4)
 	})
 }
 
-func TestADeletedIssueIsReplacedByOneThatSaysSo(t *testing.T) {
+// A deleted issue is replaced by one that says so.
+func TestDeletedIssue(t *testing.T) {
 	play(t, func(w *world) {
 		id := w.trip(project)
-		w.gitea.As("alex").Delete(fleet, 1)
+		w.Gitea.As("alex").Delete(fleet, 1)
 		w.sweep()
 		i := w.issue()
 		require.EqualValues(w, 2, i.Number)
@@ -134,7 +142,8 @@ func TestADeletedIssueIsReplacedByOneThatSaysSo(t *testing.T) {
 	})
 }
 
-func TestARemovedFlagClosesTheIssueWithAWord(t *testing.T) {
+// The issue is closed, with a comment.
+func TestRemovedFlag(t *testing.T) {
 	play(t, func(w *world) {
 		id := w.trip(project)
 		time.Sleep(time.Hour)
@@ -155,10 +164,11 @@ func TestARemovedFlagClosesTheIssueWithAWord(t *testing.T) {
 	})
 }
 
-func TestAResumeWithTheIssueClosedAlreadyTouchesItNoMore(t *testing.T) {
+// The issue is left alone.
+func TestResumeWithClosedIssue(t *testing.T) {
 	play(t, func(w *world) {
 		id := w.trip(project)
-		w.gitea.As("alex").Close(fleet, 1)
+		w.Gitea.As("alex").Close(fleet, 1)
 		w.rm(project)
 		before := w.issue()
 		w.sweep()
@@ -167,9 +177,10 @@ func TestAResumeWithTheIssueClosedAlreadyTouchesItNoMore(t *testing.T) {
 	})
 }
 
-func TestNoIssueIsOpenedForAProjectThatRunsAgain(t *testing.T) {
+// No issue is opened for a project that runs again.
+func TestResumedBeforeIssue(t *testing.T) {
 	play(t, func(w *world) {
-		undo := w.gitea.Inject(giteatest.Fault{Do: giteatest.Status(503, "")})
+		undo := w.Gitea.Inject(giteatest.Fault{Do: giteatest.Status(503, "")})
 		id, err := w.tripAnd(project)
 		require.Error(w, err)
 		w.rm(project)
@@ -183,7 +194,8 @@ func TestNoIssueIsOpenedForAProjectThatRunsAgain(t *testing.T) {
 	})
 }
 
-func TestAnIncidentThatEndedBeforeAnyAttemptIsSettledWithoutARequest(t *testing.T) {
+// The incident is settled without a request.
+func TestResumedBeforeAnyAttempt(t *testing.T) {
 	play(t, func(w *world) {
 		id := w.fail(project)
 		_, _, err := w.rec.Local(w.Context(), project)
@@ -195,7 +207,8 @@ func TestAnIncidentThatEndedBeforeAnyAttemptIsSettledWithoutARequest(t *testing.
 	})
 }
 
-func TestAnIssueOfAnEndedIncidentIsClosedThoughTheProjectIsPausedAgain(t *testing.T) {
+// The issue of an ended incident is closed although the project is paused again.
+func TestEndedIncidentOfPausedProject(t *testing.T) {
 	play(t, func(w *world) {
 		w.trip(project)
 		w.rm(project)
@@ -212,12 +225,13 @@ func TestAnIssueOfAnEndedIncidentIsClosedThoughTheProjectIsPausedAgain(t *testin
 	})
 }
 
-func TestAnIssueReopenedByAPersonAfterTheEndIsLeftWithOneWord(t *testing.T) {
+// An issue that a person reopens after the end is left open, with one comment.
+func TestIssueReopenedAfterTheEnd(t *testing.T) {
 	play(t, func(w *world) {
 		w.trip(project)
 		w.rm(project)
 		w.sweep()
-		w.gitea.As("alex").Reopen(fleet, 1)
+		w.Gitea.As("alex").Reopen(fleet, 1)
 		for range 3 {
 			w.sweep()
 			time.Sleep(time.Minute)
@@ -230,12 +244,13 @@ func TestAnIssueReopenedByAPersonAfterTheEndIsLeftWithOneWord(t *testing.T) {
 	})
 }
 
-func TestAFlagOfAPersonIsLeftAlone(t *testing.T) {
+// A person's flag is left alone.
+func TestHold(t *testing.T) {
 	play(t, func(w *world) {
 		w.touch(project)
 		w.sweep()
 		require.True(w, w.paused(project))
-		require.Empty(w, w.gitea.Issues(fleet))
+		require.Empty(w, w.Gitea.Issues(fleet))
 		h, err := w.store.Hold(w.Context(), project)
 		require.NoError(w, err)
 		require.NotNil(w, h)
@@ -252,7 +267,7 @@ func TestAFlagOfAPersonIsLeftAlone(t *testing.T) {
 	})
 }
 
-func TestAFlagOfAPersonCountsForAProjectThatIsNotConfiguredToo(t *testing.T) {
+func TestHoldOfUnconfiguredProject(t *testing.T) {
 	play(t, func(w *world) {
 		w.touch("unheard-of")
 		w.sweep()
@@ -267,32 +282,34 @@ func TestAFlagOfAPersonCountsForAProjectThatIsNotConfiguredToo(t *testing.T) {
 	})
 }
 
-func TestOfTwoIssuesOfOneIncidentTheOneThatTheStateKnowsStays(t *testing.T) {
+// Of two issues of an incident, the one that the state knows stays.
+func TestDuplicateIssue(t *testing.T) {
 	play(t, func(w *world) {
 		w.trip(project)
 		body := w.issue().Body
-		n := w.gitea.As("adf-bot").Open(fleet, "twin", body)
+		n := w.Gitea.As("adf-bot").Open(fleet, "twin", body)
 		w.sweep()
 		all := w.issues(fleet)
 		require.Equal(w, "open", all[0].State)
 		require.Equal(w, "closed", all[1].State)
-		require.Contains(w, comments(all[1])[0], "A second issue for the same incident: terraphim/adf-fleet#1 is the one")
+		require.Contains(w, comments(all[1])[0], "terraphim/adf-fleet#1 is kept; this one is closed")
 		require.Empty(w, w.sweep().Actions)
 
-		w.gitea.As("alex").Reopen(fleet, n)
+		w.Gitea.As("alex").Reopen(fleet, n)
 		w.sweep()
 		require.Equal(w, "open", w.issues(fleet)[1].State, "a person wants it open")
 		require.Len(w, comments(w.issues(fleet)[1]), 1)
 	})
 }
 
-func TestOfTwoIssuesThatTheStateDoesNotKnowTheOldestOpenOneStays(t *testing.T) {
+// The oldest one that is open stays.
+func TestTwoUnknownIssues(t *testing.T) {
 	play(t, func(w *world) {
 		id := w.trip(project)
 		body := w.issue().Body
-		w.gitea.As("adf-bot").Open(fleet, "twin", body)
-		w.gitea.As("adf-bot").Open(fleet, "triplet", body)
-		w.gitea.As("alex").Close(fleet, 1)
+		w.Gitea.As("adf-bot").Open(fleet, "twin", body)
+		w.Gitea.As("adf-bot").Open(fleet, "triplet", body)
+		w.Gitea.As("alex").Close(fleet, 1)
 		w.change(id, func(i *incident.Incident) { i.Issue = tracker.IssueRef{} })
 		w.sweep()
 		states := []string{}
@@ -304,7 +321,8 @@ func TestOfTwoIssuesThatTheStateDoesNotKnowTheOldestOpenOneStays(t *testing.T) {
 	})
 }
 
-func TestAFlagRemovedAndMadeAgainBetweenTwoLooksWasNeverGone(t *testing.T) {
+// Between two looks, that is no resume.
+func TestFlagRemovedAndMadeAgain(t *testing.T) {
 	play(t, func(w *world) {
 		id := w.trip(project)
 		w.rm(project)

@@ -29,7 +29,7 @@ type step struct {
 	incident incident.Incident
 	flag     incident.FlagView // as observed with the incident
 	cache    *sweepCache
-	fresh    *incident.Evidence // of an incident that this process has just stored: its issue cannot be there yet
+	fresh    *incident.Incident // the incident, if this process has just stored it: its issue cannot be there yet
 }
 
 // trackerSteps carries out the kinds of a plan that talk to Gitea, under the claim on the project's issue.
@@ -56,7 +56,7 @@ type visit struct {
 	project string
 	cache   *sweepCache
 	wait    time.Duration      // for the claim
-	fresh   *incident.Incident // that this process has just stored, or nil
+	fresh   *incident.Incident // that this process has just stored, or nil; kept up to date
 
 	done []plan.Action
 	flag incident.FlagView
@@ -115,13 +115,16 @@ func actionKey(a plan.Action) string { return fmt.Sprint(a.Kind, a.Incident, a.I
 // take takes one step.
 func (r *Reconciler) take(ctx context.Context, v *visit, o plan.Observation, a plan.Action) (progress, error) {
 	s := step{action: a, flag: o.Flag, cache: v.cache}
+	fresh := v.fresh != nil && v.fresh.ID == a.Incident
 	for _, i := range o.Incidents {
 		if i.ID == a.Incident {
 			s.incident = i
 		}
 	}
-	if v.fresh != nil && v.fresh.ID == a.Incident {
-		s.fresh = &v.fresh.Evidence
+	if fresh {
+		s.incident.Evidence = v.fresh.Evidence
+		*v.fresh = s.incident
+		s.fresh = v.fresh
 	}
 	if err := r.blocked(s); err != nil {
 		return later, fmt.Errorf("%s: %w", s.incident.Name(), errors.Join(err, r.saveReason(ctx, s.incident, redact.Line(err.Error(), 500))))

@@ -20,10 +20,11 @@ func (w *world) stopsAt(step string, slow giteatest.Fault) {
 		}
 	})
 	slow.Times, slow.Do = 1, giteatest.Latency(timeout+2*time.Second)
-	w.gitea.Inject(slow)
+	w.Gitea.Inject(slow)
 }
 
-func TestACreationThatWasSentLateMakesExactlyOneIssue(t *testing.T) {
+// A creation that is sent late makes exactly one issue.
+func TestCreationSentLate(t *testing.T) {
 	play(t, func(w *world) {
 		w.stopsAt("create-begun", giteatest.Fault{Match: giteatest.CreateIssue()})
 		_, err := w.tripAnd(project)
@@ -34,7 +35,8 @@ func TestACreationThatWasSentLateMakesExactlyOneIssue(t *testing.T) {
 	})
 }
 
-func TestACommentThatWasSentLateIsMadeOnce(t *testing.T) {
+// A comment that is sent late is made once.
+func TestCommentSentLate(t *testing.T) {
 	play(t, func(w *world) {
 		w.trip(project)
 		w.rm(project)

@@ -17,15 +17,16 @@ import (
 // untouched fails the test if f changes the issue in any way.
 func (w *world) untouched(repo string, n int64, f func()) {
 	w.Helper()
-	before, ok := w.gitea.Issue(repo, n)
+	before, ok := w.Gitea.Issue(repo, n)
 	require.True(w, ok)
 	f()
-	after, ok := w.gitea.Issue(repo, n)
+	after, ok := w.Gitea.Issue(repo, n)
 	require.True(w, ok)
 	require.Equal(w, before, after)
 }
 
-func TestAPersonsIssueIsNeverTouched(t *testing.T) {
+// A person's issue is never touched.
+func TestPersonsIssue(t *testing.T) {
 	for _, c := range []struct {
 		name string
 		body func(marker string) string
@@ -37,21 +38,22 @@ func TestAPersonsIssueIsNeverTouched(t *testing.T) {
 			play(t, func(w *world) {
 				w.trip(project)
 				m, _ := tracker.ParseMarker(w.issue().Body)
-				n := w.gitea.As("alex").Open(fleet, "[ADF] project-meta on odilo failed 3 consecutively", c.body(m.String()))
+				n := w.Gitea.As("alex").Open(fleet, "[ADF] project-meta on odilo failed 3 consecutively", c.body(m.String()))
 				w.untouched(fleet, n, func() {
 					w.sweep()
 					w.rm(project)
 					w.sweep()
-					w.gitea.As("alex").Reopen(fleet, 1)
+					w.Gitea.As("alex").Reopen(fleet, 1)
 					w.sweep()
 				})
-				require.Len(w, w.gitea.Issues(fleet), 2)
+				require.Len(w, w.Gitea.Issues(fleet), 2)
 			})
 		})
 	}
 }
 
-func TestAPersonsCopyIsLeftAloneThoughTheServerListsIt(t *testing.T) {
+// A person's copy of an issue is left alone although the server lists it.
+func TestPersonsCopyInList(t *testing.T) {
 	play(t, func(w *world) {
 		// A server or proxy that ignores created_by: the author is checked all the same.
 		w.rec.Options().Tracker = w.over(answers(func(r *http.Request) *http.Response {
@@ -59,15 +61,15 @@ func TestAPersonsCopyIsLeftAloneThoughTheServerListsIt(t *testing.T) {
 			q := r.URL.Query()
 			q.Del("created_by")
 			r.URL.RawQuery = q.Encode()
-			resp, err := w.gitea.Transport().RoundTrip(r)
+			resp, err := w.Gitea.Transport().RoundTrip(r)
 			require.NoError(w, err)
 			return resp
 		}))
 		w.trip(project)
-		n := w.gitea.As("alex").Open(fleet, "mine", w.issue().Body)
+		n := w.Gitea.As("alex").Open(fleet, "mine", w.issue().Body)
 		w.untouched(fleet, n, func() {
 			require.Empty(w, w.sweep().Actions)
-			w.gitea.As("alex").Delete(fleet, 1)
+			w.Gitea.As("alex").Delete(fleet, 1)
 			w.sweep()
 			require.Len(w, w.issues(fleet), 1, "it is not adopted either")
 			w.rm(project)
@@ -77,24 +79,26 @@ func TestAPersonsCopyIsLeftAloneThoughTheServerListsIt(t *testing.T) {
 	})
 }
 
-func TestAPersonsCopyIsNotTakenForALostIssue(t *testing.T) {
+// A person's copy is not taken for the lost issue.
+func TestPersonsCopyOfLostIssue(t *testing.T) {
 	play(t, func(w *world) {
-		w.gitea.Inject(giteatest.Fault{Match: giteatest.CreateIssue(), Times: 1, Do: giteatest.Reset()})
+		w.Gitea.Inject(giteatest.Fault{Match: giteatest.CreateIssue(), Times: 1, Do: giteatest.Reset()})
 		id, err := w.tripAnd(project)
 		require.Error(w, err)
 		marker := tracker.Marker{Installation: w.store.Installation(), Project: project, Incident: id, Seq: 1}
-		n := w.gitea.As("alex").Open(fleet, "mine", marker.String())
+		n := w.Gitea.As("alex").Open(fleet, "mine", marker.String())
 		w.untouched(fleet, n, func() { w.sweepFor(2 * time.Minute) })
 		require.Len(w, w.issues(fleet), 1)
 		require.NotEqual(w, n, w.incident(id).Issue.Number)
 	})
 }
 
-func TestAnotherInstallationsIssueOfTheSameAccountIsReportedAndLeftAlone(t *testing.T) {
+// An issue of the same account is reported and left alone.
+func TestIssueOfAnotherInstallation(t *testing.T) {
 	play(t, func(w *world) {
 		w.trip(project)
 		dir := w.TempDir()
-		their := openMachine(w.T, w.gitea, dir+"/theirs.db", dir+"/pause")
+		their := openMachine(w.World, dir+"/theirs.db", dir+"/pause")
 		require.NoError(w, their.dir.Init(their.store.Installation()))
 		their.trip(project)
 		require.Len(w, w.issues(fleet), 2)
@@ -117,10 +121,11 @@ func TestAnotherInstallationsIssueOfTheSameAccountIsReportedAndLeftAlone(t *test
 	})
 }
 
-func TestAnIssueWhoseMarkerWasEditedAwayIsLostAndNeverTouched(t *testing.T) {
+// An issue whose marker was edited away is lost, and never touched.
+func TestIssueWithoutMarker(t *testing.T) {
 	play(t, func(w *world) {
 		id := w.trip(project)
-		w.gitea.As("alex").EditBody(fleet, 1, "taken over by me")
+		w.Gitea.As("alex").EditBody(fleet, 1, "taken over by me")
 		w.untouched(fleet, 1, func() {
 			w.sweep()
 			require.Len(w, w.issues(fleet), 2)
@@ -133,27 +138,29 @@ func TestAnIssueWhoseMarkerWasEditedAwayIsLostAndNeverTouched(t *testing.T) {
 	})
 }
 
-func TestAnEndedIncidentsIssueThatWasTakenOverIsLeftOpen(t *testing.T) {
+// An ended incident's issue that somebody took over is left open.
+func TestIssueTakenOver(t *testing.T) {
 	play(t, func(w *world) {
 		id := w.trip(project)
 		w.rm(project)
-		w.gitea.As("alex").EditBody(fleet, 1, "taken over by me")
+		w.Gitea.As("alex").EditBody(fleet, 1, "taken over by me")
 		w.untouched(fleet, 1, func() { w.sweep() })
 		require.True(w, w.incident(id).Settled)
-		require.Contains(w, w.log.String(), "no longer the bot's")
+		require.Contains(w, w.Logged.String(), "no longer the bot's")
 	})
 }
 
-func TestANumberThatIsSomeoneElsesInARemadeRepositoryIsNeverTouched(t *testing.T) {
+// A number that belongs to somebody else in a remade repository is never touched.
+func TestNumberInRemadeRepository(t *testing.T) {
 	for _, ended := range []bool{false, true} {
 		t.Run(fmt.Sprintf("ended %v", ended), func(t *testing.T) {
 			play(t, func(w *world) {
 				id := w.trip(project)
 				body := w.issue().Body
-				w.gitea.DeleteRepo(fleet)
-				w.gitea.AddRepo("terraphim", "adf-fleet")
-				w.gitea.SetPermission("terraphim", "adf-fleet", "adf-bot", giteatest.Write)
-				w.gitea.As("alex").Open(fleet, "number one is mine", body)
+				w.Gitea.DeleteRepo(fleet)
+				w.Gitea.AddRepo("terraphim", "adf-fleet")
+				w.Gitea.SetPermission("terraphim", "adf-fleet", "adf-bot", giteatest.Write)
+				w.Gitea.As("alex").Open(fleet, "number one is mine", body)
 				w.untouched(fleet, 1, func() {
 					if ended {
 						w.rm(project)
@@ -171,18 +178,19 @@ func TestANumberThatIsSomeoneElsesInARemadeRepositoryIsNeverTouched(t *testing.T
 	}
 }
 
-func TestAnImportedCopyOfTheRepositoryIsTakenUpUnderItsNewId(t *testing.T) {
+// An imported copy of the repository is taken up under its new id.
+func TestImportedRepository(t *testing.T) {
 	for _, closed := range []bool{false, true} {
 		t.Run(fmt.Sprintf("closed %v", closed), func(t *testing.T) {
 			play(t, func(w *world) {
 				id := w.trip(project)
 				body := w.issue().Body
-				w.gitea.DeleteRepo(fleet)
-				w.gitea.AddRepo("terraphim", "adf-fleet")
-				w.gitea.SetPermission("terraphim", "adf-fleet", "adf-bot", giteatest.Write)
-				w.gitea.As("adf-bot").Open(fleet, "imported", body)
+				w.Gitea.DeleteRepo(fleet)
+				w.Gitea.AddRepo("terraphim", "adf-fleet")
+				w.Gitea.SetPermission("terraphim", "adf-fleet", "adf-bot", giteatest.Write)
+				w.Gitea.As("adf-bot").Open(fleet, "imported", body)
 				if closed {
-					w.gitea.As("alex").Close(fleet, 1)
+					w.Gitea.As("alex").Close(fleet, 1)
 				}
 				w.sweep()
 				require.Equal(w, "open", w.issue().State)
@@ -192,12 +200,13 @@ func TestAnImportedCopyOfTheRepositoryIsTakenUpUnderItsNewId(t *testing.T) {
 	}
 }
 
-func TestIssuesBeyondTheFirstPageAreKnownToo(t *testing.T) {
+// Issues beyond the first page are known too.
+func TestIssueBeyondFirstPage(t *testing.T) {
 	play(t, func(w *world) {
 		id := w.trip(project)
 		// 120 open issues of the same account, newer ones first: ours is on the third page.
 		for n := range 120 {
-			w.gitea.As("adf-bot").Open(fleet, fmt.Sprint("other work ", n), "")
+			w.Gitea.As("adf-bot").Open(fleet, fmt.Sprint("other work ", n), "")
 		}
 		w.asked()
 		require.Empty(w, w.sweep().Actions)
@@ -211,14 +220,14 @@ func TestIssuesBeyondTheFirstPageAreKnownToo(t *testing.T) {
 	})
 }
 
-func TestALostCreationIsFoundBeyondTheFirstPage(t *testing.T) {
+func TestLostCreationBeyondFirstPage(t *testing.T) {
 	play(t, func(w *world) {
-		w.gitea.Inject(giteatest.Fault{Match: giteatest.CreateIssue(), Times: 1, Do: giteatest.LostAnswer()})
+		w.Gitea.Inject(giteatest.Fault{Match: giteatest.CreateIssue(), Times: 1, Do: giteatest.LostAnswer()})
 		id, err := w.tripAnd(project)
 		require.Error(w, err)
-		w.gitea.As("alex").Close(fleet, 1)
+		w.Gitea.As("alex").Close(fleet, 1)
 		for n := range 70 {
-			w.gitea.As("adf-bot").Open(fleet, fmt.Sprint("other work ", n), "")
+			w.Gitea.As("adf-bot").Open(fleet, fmt.Sprint("other work ", n), "")
 		}
 		w.sweepFor(2 * time.Minute)
 		require.EqualValues(w, 1, w.incident(id).Issue.Number)

@@ -34,12 +34,7 @@ func (r *Reconciler) Trip(ctx context.Context, i incident.Incident) (Tripped, er
 	flag, _, err := r.applyLocal(ctx, plan.Observation{Project: i.Project}, c)
 	v := &visit{project: i.Project, cache: c, wait: r.opt.Timeout, fresh: &i, flag: flag}
 	err = errors.Join(err, r.track(ctx, v))
-	t := Tripped{Incident: i, Flag: v.flag}
-	stored, err2 := r.opt.State.Incidents(ctx, i.ID)
-	for _, now := range stored {
-		t.Incident = now
-	}
-	return t, errors.Join(err, err2)
+	return Tripped{Incident: i, Flag: v.flag}, err
 }
 
 // Open stores a fresh incident, as the caller's breaker has tripped, and escalates it as [Reconciler.Trip] does. Project is

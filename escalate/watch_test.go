@@ -13,7 +13,7 @@ import (
 	"github.com/terraphim/adfbot/internal/redact"
 )
 
-func TestASweepTellsHowFarItIs(t *testing.T) {
+func TestSweepProgress(t *testing.T) {
 	play(t, func(w *world) {
 		w.rec.Options().Projects = []string{"a", "b", "c"}
 		var told [][2]int
@@ -33,7 +33,8 @@ func (a sameStatus) RoundTrip(r *http.Request) (*http.Response, error) {
 	return &http.Response{StatusCode: int(a), Header: http.Header{}, Body: http.NoBody, Request: r}, nil
 }
 
-func TestEachRequestIsObservedWithoutWhatDiffersFromOneToTheNext(t *testing.T) {
+// Requests are observed without what differs from one to the next.
+func TestObservedRequests(t *testing.T) {
 	type request struct {
 		op     string
 		status int

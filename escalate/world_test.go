@@ -2,12 +2,10 @@ package escalate_test
 
 import (
 	"context"
-	"io"
 	"log/slog"
 	"net"
 	"net/http"
 	"os"
-	"path/filepath"
 	"runtime"
 	"strings"
 	"sync"
@@ -30,35 +28,34 @@ import (
 	"github.com/terraphim/adfbot/internal/redact"
 	"github.com/terraphim/adfbot/internal/store"
 	"github.com/terraphim/adfbot/internal/store/sqlite"
+	"github.com/terraphim/adfbot/internal/testhost"
+	"github.com/terraphim/adfbot/internal/testworld"
 	"github.com/terraphim/adfbot/pause"
 )
 
 const (
-	server  = "http://gitea.example"
-	fleet   = "terraphim/adf-fleet"
-	other   = "terraphim/other"
+	server  = testworld.URL
+	fleet   = testworld.Repo
+	other   = testworld.OtherRepo
 	timeout = 10 * time.Second
 	project = "odilo"
 )
 
-// world is a machine with an adfbot on it, and a Gitea. Time is the bubble's, so waits of an hour cost nothing.
-type world struct {
-	*testing.T
-	gitea *giteatest.Server
-	*machine
-}
+func TestMain(m *testing.M) { testhost.Main(m, nil) }
 
-// machine is one installation: its pause directory, its state, and the reconciler on both.
+// world is a machine with an adfbot on it, and a Gitea. Time is the bubble's, so waits of an hour cost nothing.
+type world struct{ *machine }
+
+// machine is one installation: its pause directory, its state, and the reconciler on both. Those of one world have the same
+// Gitea and log.
 type machine struct {
+	*testworld.World
 	ctx    context.Context // nil: that of the test
-	t      *testing.T
-	gitea  *giteatest.Server
 	dir    pause.Dir
 	path   string // of the state
 	store  state
 	tokens *tokens
 	rec    *escalate.Reconciler
-	log    *logBuffer
 }
 
 // state is a state with the locks of its host.
@@ -73,16 +70,22 @@ func play(t *testing.T, f func(w *world)) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
 		for _, name := range []string{"adf", "circuit-breaker", "priority/high"} {
-			id := w.gitea.AddLabel(fleet, name)
+			id := w.Gitea.AddLabel(fleet, name)
 			ids, err := w.store.Labels(t.Context(), repoOf(fleet))
 			require.NoError(t, err)
 			ids[name] = id
 			require.NoError(t, w.store.SetLabels(t.Context(), repoOf(fleet), ids))
 		}
-		me := w.gitea.AddUser("adf-bot", giteatest.UserOptions{})
-		require.NoError(t, w.store.AddAccount(t.Context(), server, tracker.Account{ID: me, Login: "adf-bot"}))
+		w.knowsItsAccount()
 		f(w)
 	})
+}
+
+// knowsItsAccount stores what the bot otherwise asks Gitea for.
+func (w *world) knowsItsAccount() {
+	w.Helper()
+	me := w.Gitea.AddUser(testworld.Bot, giteatest.UserOptions{})
+	require.NoError(w, w.store.AddAccount(w.Context(), server, tracker.Account{ID: me, Login: testworld.Bot}))
 }
 
 // playNew is play with a bot that has never talked to Gitea.
@@ -91,84 +94,65 @@ func playNew(t *testing.T, f func(w *world)) {
 	synctest.Test(t, func(t *testing.T) { f(newWorld(t)) })
 }
 
-// newGitea is a Gitea with the bot's account, two people, and two repositories.
-func newGitea(t *testing.T) *giteatest.Server {
-	s := giteatest.New(time.Now)
-	t.Cleanup(s.Close)
-	for _, login := range []string{"adf-bot", "alex", "kim"} {
-		s.AddUser(login, giteatest.UserOptions{})
-	}
-	s.AddToken("adf-bot", "s3cret-token")
-	for _, repo := range []string{fleet, other} {
-		owner, name, _ := strings.Cut(repo, "/")
-		s.AddRepo(owner, name)
-		s.SetPermission(owner, name, "adf-bot", giteatest.Write)
-		s.SetPermission(owner, name, "alex", giteatest.Write)
-	}
-	return s
-}
-
 func newWorld(t *testing.T) *world {
 	t.Helper()
-	s := newGitea(t)
-	root := t.TempDir()
-	w := &world{T: t, gitea: s}
-	w.machine = openMachine(t, s, filepath.Join(root, "adfbot.db"), filepath.Join(root, "pause"))
+	tw := testworld.New(t, t.TempDir(), time.Now)
+	w := &world{openMachine(tw, tw.Path("adfbot.db"), tw.Path("pause"))}
 	require.NoError(t, w.dir.Init(w.store.Installation()))
 	return w
 }
 
 // openMachine opens a state and a pause directory as a new process would. A missing state takes its id from the sentinel.
-func openMachine(t *testing.T, s *giteatest.Server, path, dir string) *machine {
-	t.Helper()
-	m := &machine{t: t, gitea: s, dir: pause.New(dir), path: path, tokens: &tokens{now: "s3cret-token"}, log: &logBuffer{}}
+func openMachine(w *testworld.World, path, dir string) *machine {
+	w.Helper()
+	m := &machine{World: w, dir: pause.New(dir), path: path, tokens: &tokens{now: testworld.Token}}
 	var err error
 	m.store.Dir = hostlocal.Beside(path)
-	require.NoError(t, m.store.Create(t.Context()))
-	m.store.Store, err = sqlite.Open(t.Context(), path, sqlite.Options{Sentinel: func() (string, error) {
+	require.NoError(w, m.store.Create(w.Context()))
+	m.store.Store, err = sqlite.Open(w.Context(), path, sqlite.Options{Sentinel: func() (string, error) {
 		sentinel, err := m.dir.Sentinel()
 		if os.IsNotExist(err) || err != nil {
 			return "", nil
 		}
 		return sentinel.Installation, nil
 	}})
-	require.NoError(t, err)
-	t.Cleanup(func() { _ = m.store.Close() })
-	redactor := redact.New("s3cret-token")
+	require.NoError(w, err)
+	w.Cleanup(func() { _ = m.store.Close() })
+	redactor := redact.New(testworld.Token)
 	composer, err := issuetext.New("", redactor)
-	require.NoError(t, err)
+	require.NoError(w, err)
 	m.rec, err = escalate.New(escalate.Options{
-		Installation: m.store.Installation(), State: m.store, Dir: m.dir, Composer: composer, Log: slog.New(slog.NewTextHandler(m.log, nil)),
+		Installation: m.store.Installation(), State: m.store, Dir: m.dir, Composer: composer, Log: slog.New(slog.NewTextHandler(w.Logged, nil)),
 		Tracker: gitea.New(gitea.Options{
-			URL: server, Tokens: m.tokens, Timeout: timeout, Transport: s.Transport(), Redact: redactor,
+			URL: server, Tokens: m.tokens, Timeout: timeout, Transport: w.Gitea.Transport(), Redact: redactor,
 		}),
 		Server: server, Timeout: timeout, Projects: []string{project}, Commands: escalate.CommandOptions{State: m.store},
 		Target: func(string) escalate.Target {
 			return escalate.Target{Repo: repoOf(fleet), Labels: []string{"adf", "circuit-breaker", "priority/high"}}
 		},
 	})
-	require.NoError(t, err)
+	require.NoError(w, err)
 	return m
 }
 
 // another opens the same installation a second time, as another process would.
 func (m *machine) another() *machine {
-	m.t.Helper()
-	return openMachine(m.t, m.gitea, m.path, m.dir.Path())
+	m.Helper()
+	return openMachine(m.World, m.path, m.dir.Path())
 }
 
 // reopened is the installation after a crash: the old process is gone.
 func (m *machine) reopened() *machine {
-	m.t.Helper()
-	require.NoError(m.t, m.store.Close())
+	m.Helper()
+	require.NoError(m, m.store.Close())
 	return m.another()
 }
 
 // withoutState is the installation after its state was deleted: the id comes back from the sentinel.
 func (m *machine) withoutState() *machine {
-	m.t.Helper()
-	require.NoError(m.t, m.store.Close())
-	return openMachine(m.t, m.gitea, m.path+".new", m.dir.Path())
+	m.Helper()
+	require.NoError(m, m.store.Close())
+	return openMachine(m.World, m.path+".new", m.dir.Path())
 }
 
 func repoOf(path string) tracker.Repo {
@@ -201,61 +185,42 @@ func (s *tokens) Reload() (bool, error) {
 	return true, nil
 }
 
-type logBuffer struct {
-	mu sync.Mutex
-	b  strings.Builder
-}
-
-func (l *logBuffer) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *logBuffer) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
-}
-
-var _ io.Writer = (*logBuffer)(nil)
-
 // context is what the machine's processes run with.
 func (m *machine) context() context.Context {
 	if m.ctx != nil {
 		return m.ctx
 	}
-	return m.t.Context()
+	return m.Context()
 }
 
 // fail records one failed run, which trips the breaker, and does no more: the process died, or Gitea is not asked yet.
 func (m *machine) fail(project string) (id string) {
-	m.t.Helper()
+	m.Helper()
 	return m.failed(project).ID
 }
 
 // failed is fail, and returns the incident as it was stored, with its evidence.
 func (m *machine) failed(project string) incident.Incident {
-	m.t.Helper()
+	m.Helper()
 	a, err := m.store.Record(m.context(), store.Result{
 		Project: project, Agent: "project-meta", Outcome: store.Failure, ExitCode: 1, Host: "bigbox", Output: "out of memory\n",
 	}, store.Limits{Threshold: 1, Resume: 1, Instance: "bigbox"})
-	require.NoError(m.t, err)
-	require.NotNil(m.t, a.Opened, "the breaker trips")
+	require.NoError(m, err)
+	require.NotNil(m, a.Opened, "the breaker trips")
 	return *a.Opened
 }
 
 // trip records a failed run and does what the trip path does. It returns the incident's id.
 func (m *machine) trip(project string) string {
-	m.t.Helper()
+	m.Helper()
 	id, err := m.tripAnd(project)
-	require.NoError(m.t, err)
+	require.NoError(m, err)
 	return id
 }
 
 // tripAnd is trip where the escalation may fail.
 func (m *machine) tripAnd(project string) (string, error) {
-	m.t.Helper()
+	m.Helper()
 	i := m.failed(project)
 	_, err := m.rec.Trip(m.context(), i)
 	return i.ID, err
@@ -263,27 +228,27 @@ func (m *machine) tripAnd(project string) (string, error) {
 
 // rm removes a project's flag as a person does.
 func (m *machine) rm(project string) {
-	m.t.Helper()
-	require.NoError(m.t, os.Remove(m.dir.FlagPath(project)))
+	m.Helper()
+	require.NoError(m, os.Remove(m.dir.FlagPath(project)))
 }
 
 // touch makes a flag as a person does.
 func (m *machine) touch(project string) {
-	m.t.Helper()
-	require.NoError(m.t, os.WriteFile(m.dir.FlagPath(project), nil, 0o644))
+	m.Helper()
+	m.Touch(m.dir.FlagPath(project))
 }
 
 func (m *machine) paused(project string) bool {
-	m.t.Helper()
+	m.Helper()
 	f, err := m.dir.Look(project)
-	require.NoError(m.t, err)
+	require.NoError(m, err)
 	return f.Present
 }
 
 func (m *machine) sweep() escalate.Report {
-	m.t.Helper()
+	m.Helper()
 	rep, err := m.rec.Sweep(m.context(), escalate.SweepOptions{})
-	require.NoError(m.t, err)
+	require.NoError(m, err)
 	return rep
 }
 
@@ -302,7 +267,7 @@ func (m *machine) force() error {
 func (m *machine) sweepFor(d time.Duration) { m.sweepEvery(time.Minute, d) }
 
 func (m *machine) sweepEvery(step, d time.Duration) {
-	m.t.Helper()
+	m.Helper()
 	for end := time.Now().Add(d); time.Now().Before(end); {
 		_, _ = m.rec.Sweep(m.context(), escalate.SweepOptions{})
 		time.Sleep(step)
@@ -310,43 +275,35 @@ func (m *machine) sweepEvery(step, d time.Duration) {
 }
 
 func (m *machine) incident(id string) incident.Incident {
-	m.t.Helper()
+	m.Helper()
 	found, err := m.store.Incidents(m.context(), id)
-	require.NoError(m.t, err)
-	require.Len(m.t, found, 1, "the state knows the incident")
+	require.NoError(m, err)
+	require.Len(m, found, 1, "the state knows the incident")
 	return found[0]
 }
 
 func (m *machine) change(id string, f func(*incident.Incident)) {
-	m.t.Helper()
+	m.Helper()
 	_, err := m.store.Change(m.context(), id, f)
-	require.NoError(m.t, err)
+	require.NoError(m, err)
 }
 
 // issue is the one issue of the bot in the repository.
 func (m *machine) issue() giteatest.Issue {
-	m.t.Helper()
+	m.Helper()
 	all := m.issues(fleet)
-	require.Len(m.t, all, 1, "there is exactly one issue")
+	require.Len(m, all, 1, "there is exactly one issue")
 	return all[0]
 }
 
 // issues are all issues of the bot's account in a repository.
-func (m *machine) issues(repo string) []giteatest.Issue {
-	var out []giteatest.Issue
-	for _, i := range m.gitea.Issues(repo) {
-		if i.Author == "adf-bot" {
-			out = append(out, i)
-		}
-	}
-	return out
-}
+func (m *machine) issues(repo string) []giteatest.Issue { return m.Issues(repo, "") }
 
 // comments are what the bot said in an issue.
 func comments(i giteatest.Issue) []string {
 	out := []string{}
 	for _, c := range i.Comments {
-		if c.Author != "alex" && c.Author != "kim" {
+		if c.Author != testworld.Alex && c.Author != testworld.Kim {
 			out = append(out, c.Body)
 		}
 	}
@@ -355,8 +312,8 @@ func comments(i giteatest.Issue) []string {
 
 // asked are the requests since the last call, as "METHOD status".
 func (m *machine) asked() []giteatest.Request {
-	rs := m.gitea.Requests()
-	m.gitea.ResetRequests()
+	rs := m.Gitea.Requests()
+	m.Gitea.ResetRequests()
 	return rs
 }
 
@@ -373,7 +330,7 @@ func writes(rs []giteatest.Request) []giteatest.Request {
 
 // dies runs f and lets it end at the named step, like a process that is killed there.
 func (m *machine) dies(step string, f func(ctx context.Context)) {
-	m.t.Helper()
+	m.Helper()
 	type killed struct{}
 	reached := false
 	ctx := fault.With(m.context(), func(name string) {
@@ -392,12 +349,12 @@ func (m *machine) dies(step string, f func(ctx context.Context)) {
 		}()
 		f(ctx)
 	}()
-	require.True(m.t, reached, "step %s is reached", step)
+	require.True(m, reached, "step %s is reached", step)
 }
 
 // sweepDies lets a sweep end at the named step: its goroutine takes no further one, as in a process that is killed there.
 func (m *machine) sweepDies(step string) {
-	m.t.Helper()
+	m.Helper()
 	var reached atomic.Bool
 	ctx := fault.With(m.context(), func(name string) {
 		if name == step {
@@ -406,13 +363,13 @@ func (m *machine) sweepDies(step string) {
 		}
 	})
 	_, _ = m.rec.Sweep(ctx, escalate.SweepOptions{})
-	require.True(m.t, reached.Load(), "step %s is reached", step)
+	require.True(m, reached.Load(), "step %s is reached", step)
 }
 
 // over is the same Gitea by another way.
 func (m *machine) over(way http.RoundTripper) *gitea.Client {
 	return gitea.New(gitea.Options{
-		URL: server, Tokens: m.tokens, Timeout: timeout, Transport: way, Redact: redact.New("s3cret-token"),
+		URL: server, Tokens: m.tokens, Timeout: timeout, Transport: way, Redact: redact.New(testworld.Token),
 	})
 }
 

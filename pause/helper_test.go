@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"syscall"
 	"testing"
@@ -57,7 +56,7 @@ func soon(t *testing.T, f func()) {
 	go func() { defer close(done); f() }()
 	select {
 	case <-done:
-	case <-time.After(20 * time.Second):
+	case <-time.After(testhost.Patience):
 		t.Fatal("blocked")
 	}
 }
@@ -73,7 +72,7 @@ func failing(t *testing.T, step string, err error) {
 	}))
 }
 
-// child is an operation in another process, which runs this test binary.
+// child is an operation in another process.
 type child struct {
 	Do, Dir, ID, Note string
 	Perm              os.FileMode    // of "durable"
@@ -93,42 +92,33 @@ type answer struct {
 	Denied   bool // Err is fs.ErrPermission
 }
 
-const childEnv = "ADFBOT_PAUSE_TEST_CHILD"
+func TestMain(m *testing.M) { testhost.Main(m, testhost.Funcs{"child": runChild}) }
 
-func TestMain(m *testing.M) {
-	if spec := os.Getenv(childEnv); spec != "" {
-		var c child
-		if err := json.Unmarshal([]byte(spec), &c); err != nil {
-			panic(err)
-		}
-		c.run()
-		return
+func runChild(testhost.Self) int {
+	var c child
+	if err := json.Unmarshal([]byte(os.Args[1]), &c); err != nil {
+		panic(err)
 	}
-	os.Exit(m.Run())
-}
-
-func (c child) run() {
 	if c.Umask != 0 {
 		syscall.Umask(c.Umask)
 	}
-	if c.UID != 0 {
-		err := errors.Join(syscall.Setgroups(nil), syscall.Setgid(c.UID), syscall.Setuid(c.UID))
-		if err != nil {
-			panic(err)
-		}
-	}
 	pause.SetFault(func(step string) error {
 		if step == c.KillAt {
-			_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
-			select {}
+			testhost.KillSelf()
 		}
 		if errno := c.FailAt[step]; errno != 0 {
 			return syscall.Errno(errno)
 		}
 		return nil
 	})
+	if err := json.NewEncoder(os.Stdout).Encode(c.run()); err != nil {
+		panic(err)
+	}
+	return 0
+}
+
+func (c child) run() (a answer) {
 	d := pause.New(c.Dir)
-	var a answer
 	var err error
 	switch c.Do {
 	case "look":
@@ -156,19 +146,17 @@ func (c child) run() {
 	if err != nil {
 		a.Err, a.Denied = err.Error(), errors.Is(err, fs.ErrPermission)
 	}
-	if err := json.NewEncoder(os.Stdout).Encode(a); err != nil {
-		panic(err)
-	}
+	return a
 }
 
-func (c child) command(t testing.TB) *exec.Cmd {
+func (c child) command(t testing.TB) *testhost.Child {
 	t.Helper()
 	spec, err := json.Marshal(c)
 	require.NoError(t, err)
-	self, err := os.Executable()
-	require.NoError(t, err)
-	cmd := exec.Command(self)
-	cmd.Env = append(os.Environ(), childEnv+"="+string(spec), "GORACE=atexit_sleep_ms=0")
+	cmd := testhost.Command(t, "child", string(spec))
+	if c.UID != 0 {
+		cmd.Env = append(cmd.Env, fmt.Sprint(testhost.UIDVar, "=", c.UID))
+	}
 	return cmd
 }
 
@@ -188,10 +176,7 @@ func (c child) do(t testing.TB) answer {
 // die runs the process, which must be killed at its step.
 func (c child) die(t testing.TB) {
 	t.Helper()
-	out, err := c.command(t).CombinedOutput()
-	var exit *exec.ExitError
-	require.ErrorAs(t, err, &exit, "%+v went past its step: %s", c, out)
-	require.Equal(t, syscall.SIGKILL, exit.Sys().(syscall.WaitStatus).Signal(), "%+v: %s", c, out)
+	c.command(t).Dies()
 }
 
 // stranger returns the UID of a child to which permissions apply, which they do

@@ -15,7 +15,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/terraphim/adfbot/escalate/giteatest"
+	"github.com/terraphim/adfbot/internal/testworld"
 )
 
 var updateDocs = flag.Bool("update", false, "write what the commands in README and guide print into these documents")
@@ -71,9 +71,7 @@ func newMachine(t *testing.T) *machine {
 	g, err := newGitea()
 	require.NoError(t, err)
 	t.Cleanup(g.close)
-	g.AddUser("adf-bot", giteatest.UserOptions{})
-	g.AddToken("adf-bot", docsToken, "write:issue", "read:user", "read:repository")
-	g.SetPermission("terraphim", "adf-fleet", "adf-bot", giteatest.Write)
+	g.AddToken(botLogin, docsToken, testworld.Scopes()...)
 
 	m := &machine{T: t, gitea: g, root: t.TempDir()}
 	for _, dir := range []string{"bin", "usr/local/bin", "etc/systemd/system"} {

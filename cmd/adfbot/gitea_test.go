@@ -20,14 +20,15 @@ import (
 
 	"github.com/terraphim/adfbot/escalate/giteatest"
 	"github.com/terraphim/adfbot/internal/testhost"
+	"github.com/terraphim/adfbot/internal/testworld"
 )
 
 const (
-	theRepo   = "terraphim/adf-fleet"
-	otherRepo = "terraphim/other"
-	botLogin  = "adfbot"
-	person    = "mira"
-	botToken  = "0123456789abcdef0123456789abcdef01234567"
+	theRepo   = testworld.Repo
+	otherRepo = testworld.OtherRepo
+	botLogin  = testworld.Bot
+	person    = testworld.Alex
+	botToken  = testworld.Token
 )
 
 // gitea is the fake on a port of the loopback that can be taken off the network and put back.
@@ -51,7 +52,7 @@ func newGitea() (*gitea, error) { return newGiteaAt(nil) }
 
 // newGiteaAt is newGitea with another clock.
 func newGiteaAt(now func() time.Time) (*gitea, error) {
-	g := &gitea{Server: giteatest.New(now), changes: testhost.NewChanges(), late: make(chan struct{})}
+	g := &gitea{Server: testworld.Gitea(now), changes: testhost.NewChanges(), late: make(chan struct{})}
 	g.release = sync.OnceFunc(func() { close(g.late) })
 	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
@@ -70,15 +71,6 @@ func newGiteaAt(now func() time.Time) (*gitea, error) {
 	}
 	g.addr = fmt.Sprintf("127.0.0.1:%d", sa.(*unix.SockaddrInet4).Port)
 	g.SetBaseURL(g.url())
-	g.AddUser(botLogin, giteatest.UserOptions{})
-	g.AddUser(person, giteatest.UserOptions{})
-	g.AddToken(botLogin, botToken, "write:issue", "read:user", "read:repository")
-	for _, repo := range []string{theRepo, otherRepo} {
-		owner, name, _ := strings.Cut(repo, "/")
-		g.AddRepo(owner, name)
-		g.SetPermission(owner, name, botLogin, giteatest.Write)
-		g.SetPermission(owner, name, person, giteatest.Admin)
-	}
 	return g, g.up()
 }
 

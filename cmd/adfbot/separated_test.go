@@ -190,7 +190,7 @@ func TestSeparatedDaemonAway(t *testing.T) {
 	s.start()
 	_, stderr, code := s.run(agentUser, "record", "--project", "odilo", "--failure")
 	require.Zero(t, code)
-	require.Contains(t, stderr, "2 kept results were sent")
+	require.Contains(t, stderr, "sent 2 kept results")
 	require.FileExists(t, s.path("pause/odilo"))
 	require.Equal(t, 1, s.issues("open"))
 }

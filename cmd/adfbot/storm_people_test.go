@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/terraphim/adfbot/escalate/giteatest"
+	"github.com/terraphim/adfbot/internal/testworld"
 )
 
 // What people, disks and Gitea's own troubles do in the storm.
@@ -329,7 +330,7 @@ func (s *storm) outage(m move) string {
 	case "token revoked":
 		s.RevokeToken(botToken)
 		s.pass(m.For)
-		s.AddToken(botLogin, botToken, botScopes...)
+		s.AddToken(botLogin, botToken, testworld.Scopes()...)
 	case "archived":
 		s.Archive(repo)
 		s.pass(m.For)

@@ -12,7 +12,7 @@ import (
 
 // Everything that a seed does is drawn here, before anything is done.
 
-// The people beside mira, whose login is person: she and the operator may act from Gitea where the plan has operators.
+// The people beside alex, whose login is person: he and the operator may act from Gitea where the plan has operators.
 const (
 	operator = "olaf"
 	stranger = "sven"
@@ -34,8 +34,6 @@ var hostileText = strings.Join([]string{
 	"token " + botToken, "Authorization: Bearer " + plantedToken, "https://user:s3cretpass@example.org/", "secret " + secretValue,
 	"the last line", "",
 }, "\n")
-
-var botScopes = []string{"write:issue", "read:user", "read:repository"}
 
 // stormPlan is a seed.
 type stormPlan struct {

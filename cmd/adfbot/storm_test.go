@@ -20,6 +20,7 @@ import (
 
 	"github.com/terraphim/adfbot/escalate/giteatest"
 	"github.com/terraphim/adfbot/internal/testhost"
+	"github.com/terraphim/adfbot/internal/testworld"
 )
 
 // The storm is a randomised test of the whole bot. One seed is one installation with its own Gitea and a few rounds. In a
@@ -254,7 +255,7 @@ func (s *storm) calm() {
 	}
 	s.mend()
 	require.NoError(s.t, s.up())
-	s.AddToken(botLogin, botToken, botScopes...)
+	s.AddToken(botLogin, botToken, testworld.Scopes()...)
 	s.Wait()
 	s.book.endRuns()
 	s.age()

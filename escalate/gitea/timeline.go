@@ -17,60 +17,82 @@ import (
 	"github.com/terraphim/adfbot/escalate/tracker"
 )
 
-// timelineJSON is the part of Gitea's answer that matters here. The SDK's own type has no room for the pull requests that
-// refer to the issue, and it fails on every issue that bears a label.
+// timelineJSON holds the fields of Gitea's answer that are used. The SDK's type lacks the pull requests that refer to
+// the issue, and fails to decode the timeline of an issue with a label.
 type timelineJSON struct {
 	ID   int64  `json:"id"`
 	Type string `json:"type"`
-	User *struct {
+	User struct {
 		ID    int64  `json:"id"`
 		Login string `json:"login"`
 	} `json:"user"`
 	Body      string    `json:"body"`
 	Created   time.Time `json:"created_at"`
 	RefAction string    `json:"ref_action"`
-	RefIssue  *struct {
-		PullRequest *struct {
-			Merged   bool       `json:"merged"`
+	RefIssue  struct {
+		PullRequest struct {
 			MergedAt *time.Time `json:"merged_at"`
 		} `json:"pull_request"`
 	} `json:"ref_issue"`
 }
 
-// Timeline asks without a page: then Gitea answers with everything (recording issue-timeline.json).
+// Timeline reads all pages. Gitea before 1.26 answers a request without a page with everything, later versions with the
+// first page. X-Total-Count counts the entries of the page, and entries that the account may not see are missing from it,
+// so only a page with nothing new is the end.
 func (g *Client) Timeline(ctx context.Context, ref tracker.IssueRef) ([]tracker.TimelineEntry, error) {
-	c, ctx, cancel := g.call(ctx, fmt.Sprintf("read the timeline of #%d", ref.Number), ref.Repo.String())
-	defer cancel()
-	var list []timelineJSON
-	resp, err := g.getJSON(ctx, fmt.Sprintf("repos/%s/%s/issues/%d/timeline", url.PathEscape(ref.Repo.Owner), url.PathEscape(ref.Repo.Name), ref.Number), &list)
-	if err == nil && list == nil {
-		err = errors.New(noList)
-	}
-	if err := c.end(resp, err); err != nil {
-		return nil, err
-	}
 	var out []tracker.TimelineEntry
-	for _, e := range list {
-		t := tracker.TimelineEntry{ID: e.ID, Type: e.Type, Text: linkText(e.Body), At: e.Created}
-		if e.User != nil {
-			t.By = tracker.Account{ID: e.User.ID, Login: e.User.Login}
+	seen := map[int64]bool{}
+	for page := 1; page <= maxPages; page++ {
+		entries, err := g.timelinePage(ctx, ref, page)
+		if err != nil {
+			return nil, err
 		}
-		if t.Closes = strings.EqualFold(e.RefAction, "closes"); t.Closes && e.RefIssue != nil && e.RefIssue.PullRequest != nil {
-			t.Merged = e.RefIssue.PullRequest.MergedAt
+		before := len(out)
+		for _, e := range entries {
+			if !seen[e.ID] {
+				seen[e.ID] = true
+				out = append(out, e.entry())
+			}
 		}
-		out = append(out, t)
+		if len(out) == before {
+			return out, nil
+		}
 	}
-	return out, nil
+	return nil, &tracker.Error{Op: fmt.Sprintf("read the timeline of #%d", ref.Number), Where: ref.Repo.String(),
+		Outcome: tracker.Lost, Detail: fmt.Sprintf("more than %d pages", maxPages)}
 }
 
-// getJSON asks without the SDK.
+func (g *Client) timelinePage(ctx context.Context, ref tracker.IssueRef, page int) (entries []timelineJSON, err error) {
+	repo := url.PathEscape(ref.Repo.Owner) + "/" + url.PathEscape(ref.Repo.Name)
+	path := fmt.Sprintf("repos/%s/issues/%d/timeline?page=%d&limit=%d", repo, ref.Number, page, pageSize)
+	r := request{"read the timeline of", number(ref.Number), ref.Repo.String()}
+	err = g.send(ctx, r, func(ctx context.Context) (*http.Response, error) {
+		resp, err := g.getJSON(ctx, path, &entries)
+		if err == nil && entries == nil && page == 1 { // after the last page it is null
+			err = errAnswer
+		}
+		return resp, err
+	})
+	return entries, err
+}
+
+func (e timelineJSON) entry() tracker.TimelineEntry {
+	t := tracker.TimelineEntry{ID: e.ID, Type: e.Type, By: tracker.Account(e.User), Text: linkText(e.Body), At: e.Created,
+		Closes: strings.EqualFold(e.RefAction, "closes")}
+	if t.Closes {
+		t.Merged = e.RefIssue.PullRequest.MergedAt
+	}
+	return t
+}
+
+// getJSON decodes the answer to a GET request without the SDK.
 func (g *Client) getJSON(ctx context.Context, path string, answer any) (*http.Response, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, g.url+"/api/v1/"+path, nil)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, g.opt.URL+"/api/v1/"+path, nil)
 	if err != nil {
 		return nil, err
 	}
 	req.Header.Set("Accept", "application/json")
-	resp, err := g.client.Do(req)
+	resp, err := g.http.Do(req)
 	if err != nil {
 		return nil, err
 	}
@@ -83,23 +105,18 @@ func (g *Client) getJSON(ctx context.Context, path string, answer any) (*http.Re
 
 var tags = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`<[^>]*>`) })
 
-// linkText is the text of the link that a commit_ref consists of.
+// linkText returns the text of an HTML link, as in the body of a commit_ref.
 func linkText(s string) string { return html.UnescapeString(tags().ReplaceAllString(s, "")) }
 
-// issueNumber is the number at the end of an issue's URL; 0 for anything else, such as a pull request's comment.
+// issueNumber returns the number at the end of an issue's URL, or 0 for any other URL, e.g. of a pull request.
 func issueNumber(link string) int64 {
-	base, number, ok := cutLast(link, "/")
-	n, err := strconv.ParseInt(number, 10, 64)
-	if !ok || err != nil || n <= 0 || !strings.HasSuffix(base, "/issues") {
+	i := strings.LastIndex(link, "/issues/")
+	if i < 0 {
 		return 0
 	}
-	return n
-}
-
-func cutLast(s, sep string) (before, after string, ok bool) {
-	i := strings.LastIndex(s, sep)
-	if i < 0 {
-		return s, "", false
+	n, err := strconv.ParseInt(link[i+len("/issues/"):], 10, 64)
+	if err != nil {
+		return 0
 	}
-	return s[:i], s[i+len(sep):], true
+	return max(n, 0)
 }

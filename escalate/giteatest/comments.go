@@ -47,7 +47,7 @@ func listRepoComments(c *call) *response {
 		}
 	}
 	slices.SortFunc(all, func(a, b *apiComment) int { return cmp.Compare(a.ID, b.ID) }) // oldest first
-	return replyList(cutPage(c, all, true), len(all))
+	return replyList(cutPage(c, all), len(all))
 }
 
 func createComment(c *call) *response {
@@ -111,7 +111,8 @@ func (c *call) event() (*issue, *event, *response) {
 	return i, e, nil
 }
 
-// listTimeline sends the number of entries in the answer as X-Total-Count, not that of all entries, and no links.
+// listTimeline sends the number of entries in the answer as X-Total-Count, not that of all entries, and no links. An empty
+// page is null.
 func listTimeline(c *call) *response {
 	within, refusal := c.timeRange()
 	if refusal != nil {
@@ -127,6 +128,10 @@ func listTimeline(c *call) *response {
 			all = append(all, c.s.eventJSON(i, e))
 		}
 	}
-	page := cutPage(c, all, true)
-	return replyList(page, len(page))
+	page := cutPage(c, all)
+	resp := replyList(page, len(page))
+	if len(page) == 0 {
+		resp.body = []byte("null\n")
+	}
+	return resp
 }

@@ -18,7 +18,7 @@
 //   - created_by with an unknown login is 404. limit is at most 50, and 30 by default.
 //   - Labels are set by id. A wrong id is ignored, and so are labels, assignees and due date from a user without write
 //     access.
-//   - The comments of an issue are never paged; a timeline and a label list only if the request names a page.
+//   - The comments of an issue are never paged. All other lists are; a timeline's X-Total-Count is that of the page.
 //   - A renamed repository answers 301 to every method until another repository takes the name.
 //   - An archived repository refuses new issues and comments with 423 but lets clients edit and close issues.
 //   - A token's scopes are checked before the repository is looked up.

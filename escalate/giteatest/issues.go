@@ -39,7 +39,7 @@ func listIssues(c *call) *response {
 		}
 	}
 	var out []*apiIssue
-	for _, i := range cutPage(c, found, false) {
+	for _, i := range cutPage(c, found) {
 		out = append(out, c.s.issueJSON(i, c.doer))
 	}
 	resp := replyList(out, len(found))

@@ -21,7 +21,7 @@ func listOrgLabels(c *call) *response {
 
 func (c *call) listLabels(ls []*label) *response {
 	all := slices.SortedFunc(slices.Values(ls), byName)
-	return replyList(c.s.labelsJSON(cutPage(c, all, true), c.repo), len(all))
+	return replyList(c.s.labelsJSON(cutPage(c, all), c.repo), len(all))
 }
 
 type createLabelOption struct {

@@ -15,23 +15,20 @@ const (
 	defaultPage = 30
 )
 
-// page returns the parameters page and limit. Page 0 means that the request names none.
+// page returns the parameters page and limit.
 func (c *call) page() (page, limit int) {
 	page, _ = strconv.Atoi(c.query.Get("page"))
 	limit, _ = strconv.Atoi(c.query.Get("limit"))
 	if limit <= 0 {
 		limit = defaultPage
 	}
-	return max(page, 0), min(limit, cmp.Or(c.s.maxItems, maxPage))
+	return max(page, 1), min(limit, cmp.Or(c.s.maxItems, maxPage))
 }
 
-// cutPage returns the requested page of a list. If optional is set, a request without a page gets the whole list.
-func cutPage[T any](c *call, all []T, optional bool) []T {
+// cutPage returns the requested page of a list, or the first.
+func cutPage[T any](c *call, all []T) []T {
 	page, limit := c.page()
-	if page == 0 && optional {
-		return all
-	}
-	start := min(max(page-1, 0)*limit, len(all))
+	start := min((page-1)*limit, len(all))
 	return all[start:min(start+limit, len(all))]
 }
 
@@ -49,7 +46,7 @@ func replyList[T any](list []T, total int) *response {
 func (c *call) link(total int) string {
 	page, limit := c.page()
 	last := max((total+limit-1)/limit, 1)
-	page = min(max(page, 1), last)
+	page = min(page, last)
 	var links []string
 	add := func(page int, rel string) {
 		q := url.Values{}

@@ -7,21 +7,21 @@ import (
 	"github.com/terraphim/adfbot/internal/redact"
 )
 
-// Closing is who closed an issue, and whether that was an order to resume.
+// Closing describes who closed an issue and whether that resumes the project.
 type Closing struct {
-	Entry    int64 // of the timeline
+	Entry    int64 // id of the timeline entry
 	By       tracker.Account
 	At       time.Time
 	Operator bool
 	Machine  bool // a commit or a merge closed it, or may have
-	Early    bool // there was no pause flag yet that it could have removed
-	Done     bool // it has resumed the project already, as a state that was lost knew
+	Early    bool // it precedes the pause flag, so it cannot mean to remove it
+	Done     bool // it has resumed the project before, as the state knew until it was lost
 }
 
-// Resumes tells whether the closing is an order to resume.
+// Resumes reports whether the closing resumes the project.
 func (c Closing) Resumes() bool { return c.Operator && !c.Machine && !c.Early && !c.Done }
 
-// String says who closed, for people: "closed by kim, who is no operator".
+// String returns who closed the issue, e.g. "closed by kim, who is no operator".
 func (c Closing) String() string {
 	who := redact.Line(c.By.Login, 60)
 	switch {

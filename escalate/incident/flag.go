@@ -2,40 +2,39 @@ package incident
 
 import "time"
 
-// FlagInfo is what a pause flag's note tells of its incident.
+// FlagInfo holds what the bot wrote into the note of a pause flag.
 type FlagInfo struct {
 	Project  string
 	Seq      int
 	Incident string // 32 hexadecimal digits
-	Agent    string // empty where the note does not say
-	Failures int
+	Agent    string // "" if the note does not name it
+	Failures int    // 0 if the note does not say
 	Opened   time.Time
 }
 
-// FlagState is what a look at a project's pause flag showed.
+// FlagState says whether a project's pause flag is present.
 type FlagState int
 
 const (
-	FlagUnknown FlagState = iota // the directory can't be read, or is not (known to be) ours
+	FlagUnknown FlagState = iota // the directory cannot be read, or may not be this installation's
 	FlagGone
 	FlagThere
 )
 
-// FlagView is one look at a project's pause flag.
+// FlagView is the observation of a project's pause flag.
 type FlagView struct {
-	State FlagState
-	Info  FlagInfo // from the bot's own note; zero where the note is a person's
-	Since time.Time
-	Note  string // as it stands in the file: untrusted
-	Err   error  // why the state is unknown
-	// Dangling: the flag is a link that leads nowhere. It pauses, though `test -e` does not see it.
-	Dangling bool
+	State    FlagState
+	Info     FlagInfo // zero if a person wrote the note
+	Since    time.Time
+	Note     string // the file's content: untrusted
+	Err      error  // why the state is unknown
+	Dangling bool   // the flag is a broken symbolic link: it pauses, although `test -e` does not see it
 }
 
-// Hold is a pause that a person made, as far as the state knows of it.
+// Hold is a pause that a person made.
 type Hold struct {
 	Project     string
 	Note        string
 	Since       time.Time
-	FlagWritten time.Time // zero: `adfbot pause` has not seen its flag on disk yet
+	FlagWritten time.Time // zero: the flag has not been seen on disk yet
 }

@@ -6,21 +6,28 @@ import (
 	"github.com/terraphim/adfbot/escalate/tracker"
 )
 
-func CommandKey(o Command) string { return fmt.Sprintf("%s/order/%d", o.Incident, o.Comment) }
+// The functions below return the keys of comments that are written once. A key stands in the comment's hidden marker
+// (see [tracker.CommentMarker]) and in the state.
 
-// NotOperatorKey has no comment in it: a person gets one such answer per incident.
+// CommandKey is the key of the reply to a command.
+func CommandKey(c Command) string { return fmt.Sprintf("%s/order/%d", c.Incident, c.Comment) }
+
+// NotOperatorKey is the key of the reply to an account that may not give commands: one reply per account and incident.
 func NotOperatorKey(i Incident, a tracker.Account) string {
 	return fmt.Sprintf("%s/no-operator/%d", i.ID, a.ID)
 }
 
-// Keys of the comments that are made once. They stand hidden in the comment, and in the state.
+// ResumedKey is the key of the comment that the incident has ended.
 func ResumedKey(i Incident) string { return i.ID + "/resumed" }
 
+// LeftOpenKey is the key of the comment that an issue reopened after the end stays open.
 func LeftOpenKey(i Incident) string { return i.ID + "/left-open" }
 
+// PausedKey is the key of the comment that the pause flag of an issue headed NOT PAUSED was written.
 func PausedKey(i Incident) string { return i.ID + "/paused-now" }
 
-// ReopenedKey names the last reopening by its time: a state that was lost and rebuilt begins to count anew.
+// ReopenedKey is the key of the comment about the last reopening. It contains its time, not a count, because the count
+// starts again after the state was lost.
 func ReopenedKey(i Incident) string {
 	var at int64
 	if n := len(i.Reopens); n > 0 {
@@ -29,8 +36,10 @@ func ReopenedKey(i Incident) string {
 	return fmt.Sprintf("%s/reopened/%d", i.ID, at)
 }
 
+// DuplicateKey is the key of the comment on a second issue of the incident.
 func DuplicateKey(i Incident, d tracker.IssueRef) string {
 	return fmt.Sprintf("%s/duplicate/%d", i.ID, d.Number)
 }
 
+// DuplicateClosedKey marks in the state alone that a second issue of the incident was closed.
 func DuplicateClosedKey(i Incident, d tracker.IssueRef) string { return DuplicateKey(i, d) + "/closed" }

@@ -1,110 +1,36 @@
-// Package issuetext writes what people read: titles and bodies of issues, comments, and the notes in pause flags. Text from
-// outside is masked, cleaned and escaped; a body ends with its marker whatever a template does.
 package issuetext
 
 import (
-	_ "embed"
 	"errors"
 	"fmt"
-	"net/url"
-	"strconv"
 	"strings"
-	"sync"
 	"text/template"
-	"time"
 	"unicode/utf8"
 
 	"github.com/terraphim/adfbot/escalate/incident"
 	"github.com/terraphim/adfbot/escalate/tracker"
 	"github.com/terraphim/adfbot/internal/markdown"
 	"github.com/terraphim/adfbot/internal/redact"
-	"github.com/terraphim/adfbot/pause"
+	"github.com/terraphim/adfbot/internal/text"
 )
 
-// MaxBody is the most bytes that a body has, with its marker.
+// MaxBody is the maximum size of a body in bytes, including its marker.
 const MaxBody = 60_000
 
 const (
 	maxShort   = 2000        // bytes of a short body
-	maxWritten = 8 * MaxBody // bytes; a template that writes more has gone wild
+	maxWritten = 8 * MaxBody // bytes that a template may write before it is stopped
 	maxTitle   = 255         // runes, the length of Gitea's column
 )
 
-//go:embed issue.md.tmpl
-var issueTemplate string
-
-// embedded is parsed when it is first used: most processes never write an issue.
-var embedded = sync.OnceValue(func() *template.Template {
-	return template.Must(template.New("issue.md.tmpl").Funcs(templateFuncs()).Parse(issueTemplate))
-})
-
-// Composer writes the texts of issues. It may be used by several goroutines at once.
-type Composer struct {
-	own    *template.Template // the operator's, or nil
-	redact *redact.Redactor
-}
-
-// New makes a Composer. The text is an operator's Go text/template over a [TemplateData], or empty for the
-// built-in one. An error means that it does not parse.
-//
-// Besides Go's own functions a template has:
-//
-//	code X      X in one line as a code span
-//	fence X     X as a fenced block; begin a line with it
-//	text X      X in one line as plain text; what a template prints without a function is treated so, too
-//	line N X    X in one line, cut to N bytes
-//	time T      2026-11-23 07:04:05 (UTC)
-//	minute T    2026-11-23 07:04 UTC
-//	duration D  12m 5s
-//	size X      the length of X, e.g. 8.2 KB
-//	raw X       X as a string for other functions; what is printed from it is not escaped
-func New(text string, r *redact.Redactor) (*Composer, error) {
-	c := &Composer{redact: r}
-	if strings.TrimSpace(text) != "" {
-		t, err := template.New("template").Funcs(templateFuncs()).Parse(text)
-		if err != nil {
-			return nil, fmt.Errorf("the template for issues does not parse: %w", err)
-		}
-		c.own = t
-	}
-	return c, nil
-}
-
-func templateFuncs() template.FuncMap {
-	return template.FuncMap{
-		"code":     func(v any) string { return markdown.CodeSpan(rawText(v)) },
-		"fence":    func(v any) string { return markdown.Fence(rawText(v)) },
-		"text":     func(v any) string { return markdown.Text(rawText(v)) },
-		"line":     func(n int, v any) Untrusted { return Untrusted(redact.Line(rawText(v), n)) },
-		"time":     stamp,
-		"minute":   minute,
-		"duration": durationText,
-		"size":     func(v any) string { return redact.SizeText(int64(len(rawText(v)))) },
-		"raw":      rawText,
-	}
-}
-
-func rawText(v any) string {
-	switch v := v.(type) {
-	case Untrusted:
-		return string(v)
-	case string:
-		return v
-	case time.Time:
-		return stamp(v)
-	}
-	return fmt.Sprint(v)
-}
-
-// Title gives the issue's title, e.g. "[ADF] project-meta on odilo failed 3 consecutively".
+// Title returns the issue's title, e.g. "[ADF] project-meta on odilo failed 3 consecutively".
 func (c *Composer) Title(i incident.Incident) string {
-	failed := "failed consecutively" // how often is not known of a rebuilt incident
+	times := ""
 	if i.Failures > 0 {
-		failed = fmt.Sprintf("failed %d consecutively", i.Failures)
+		times = fmt.Sprintf("%d ", i.Failures)
 	}
 	line := func(s string) string { return markdown.PlainLine(c.redact.Line(s, maxName), maxName) }
-	prefix := "[ADF] "
-	rest := " on " + line(i.Project) + " " + failed
+	prefix, rest := "[ADF] ", " on "+line(i.Project)+" failed "+times+"consecutively"
 	room := maxTitle - utf8.RuneCountInString(prefix+rest)
 	return prefix + cutRunes(line(agentOf(i)), max(room, 20)) + cutRunes(rest, maxTitle-len(prefix)-20)
 }
@@ -116,100 +42,74 @@ func cutRunes(s string, n int) string {
 	return s
 }
 
-// Body gives the issue's body: always one, at most [MaxBody] bytes of valid UTF-8, and with the marker of the letter's
-// incident as its last line and nowhere else, whatever the template did. The problem is empty, or tells in one line for
-// the log why the operator's template was not used or the body is cut. A body that is too long loses output first, then
-// runs, then its end.
-func (c *Composer) Body(l IssueData) (body, problem string) {
-	last := "\n\n" + markerOf(l).String()
-	room := MaxBody - len(last)
-	d := c.data(l)
-	text, problem := c.render(&d)
-	for range 8 {
-		over := len(text) - room
-		if over <= 0 || !c.shrink(&d, over) {
-			break
+// Body returns the issue's body: never empty, at most [MaxBody] bytes of valid UTF-8, with the incident's marker as its
+// last line and nowhere else. A body that is too long loses output first, then runs, then its end. The problem is "",
+// or one line that says why the operator's template was not used or the body was cut.
+func (c *Composer) Body(in IssueData) (body, problem string) {
+	marker := "\n\n" + markerOf(in).String()
+	room := MaxBody - len(marker)
+	d := c.data(in)
+	body, problem = c.render(&d)
+	for n := 0; n < 8 && len(body) > room && c.shrink(&d, len(body)-room); n++ {
+		body, _ = c.render(&d)
+	}
+	if len(body) > room {
+		if problem != "" {
+			problem += "; "
 		}
-		text, _ = c.render(&d)
+		problem += fmt.Sprintf("the body was cut: %s of %s did not fit", text.Size(int64(len(body)-room)), text.Size(int64(len(body))))
+		body = cutBody(body, room)
 	}
-	if len(text) > room {
-		problem = join(problem, fmt.Sprintf("the body was cut: it had %s, and %s is the most", redact.SizeText(int64(len(text))), redact.SizeText(MaxBody)))
-		text = cutBody(text, room)
-	}
-	return text + last, problem
+	return body + marker, problem
 }
 
-// Check tells whether the operator's template works, by writing a body with it.
-func (c *Composer) Check() error {
-	now := time.Date(2026, 11, 23, 7, 4, 5, 0, time.UTC)
-	_, problem := c.Body(IssueData{
-		Installation: strings.Repeat("0", 32), PauseFlag: "/opt/ai-dark-factory/data/pause/odilo", Mentions: []string{"ops"},
-		Incident: incident.Incident{ID: strings.Repeat("0", 32), Project: "odilo", Seq: 2, Agent: "project-meta", Opened: now,
-			Failures: 3, Threshold: 3, Host: "bigbox", Instance: "bigbox", Evidence: incident.Evidence{
-				Runs:    []incident.Run{{Outcome: "failure", Started: now.Add(-time.Minute), Finished: now, ExitCode: 1, Host: "bigbox"}},
-				Output:  "error: out of memory\n",
-				Earlier: []incident.EarlierIncident{{Seq: 1, Opened: now.Add(-time.Hour), Ended: now.Add(-time.Minute), Issue: tracker.IssueRef{Number: 1}}},
-			}},
-	})
-	if problem != "" {
-		return errors.New(problem)
-	}
-	return nil
+func markerOf(in IssueData) tracker.Marker {
+	return tracker.Marker{Installation: in.Installation, Project: in.Incident.Project, Seq: in.Incident.Seq, Incident: in.Incident.ID}
 }
 
-func join(a, b string) string {
-	if a == "" {
-		return b
-	}
-	return a + "; " + b
-}
-
-func markerOf(l IssueData) tracker.Marker {
-	return tracker.Marker{Installation: l.Installation, Project: l.Incident.Project, Seq: l.Incident.Seq, Incident: l.Incident.ID}
-}
-
-// render writes the text without the marker, by the operator's template if that works.
-func (c *Composer) render(d *TemplateData) (text, problem string) {
-	if c.own != nil && d.Problem == "" {
-		text, err := execute(c.own, d)
-		if err == nil && text == "" {
-			err = errors.New("it gives no text")
+// render executes the operator's template, or the built-in one if that fails.
+func (c *Composer) render(d *TemplateData) (body, problem string) {
+	if c.custom != nil && d.Problem == "" {
+		body, err := execute(c.custom, d)
+		if err == nil && body == "" {
+			err = errors.New("it writes nothing")
 		}
 		if err == nil {
-			return text, ""
+			return body, ""
 		}
 		d.Problem = c.sentence(err.Error())
 	}
-	text, err := execute(embedded(), d)
-	if err != nil { // not possible as far as the tests can tell
-		text = fmt.Sprintf("%s failed %d times. %s", markdown.CodeSpan(string(d.Name)), d.Failures, markdown.Text(err.Error()))
+	body, err := execute(builtin(), d)
+	if err != nil { // the tests rule this out
+		d.Problem = c.sentence(err.Error())
+		body = markdown.Text(string(d.Name)) + " " + failed(d.Failures)
 	}
 	if d.Problem != "" {
-		problem = "the template for issues failed: " + string(d.Problem)
+		problem = "the issue template failed: " + string(d.Problem)
 	}
-	return text, problem
+	return body, problem
 }
 
 func execute(t *template.Template, d *TemplateData) (string, error) {
-	var b boundedBuilder
+	var b limitedBuilder
 	if err := t.Execute(&b, d); err != nil {
 		return "", err
 	}
 	return tidy(b.String()), nil
 }
 
-// boundedBuilder refuses to grow without end.
-type boundedBuilder struct{ strings.Builder }
+// limitedBuilder stops a template that writes without end.
+type limitedBuilder struct{ strings.Builder }
 
-func (b *boundedBuilder) Write(p []byte) (int, error) {
+func (b *limitedBuilder) Write(p []byte) (int, error) {
 	if b.Len()+len(p) > maxWritten {
-		return 0, fmt.Errorf("it writes more than %s", redact.SizeText(maxWritten))
+		return 0, fmt.Errorf("it writes more than %s", text.Size(maxWritten))
 	}
 	return b.Builder.Write(p)
 }
 
-// tidy makes sure of what has to hold for any template: valid UTF-8, no controls, no hidden line of the bot, and nothing
-// left open that would swallow the marker.
+// tidy guarantees for any template: valid UTF-8, no control characters, no hidden line of the bot, and nothing left open
+// that would swallow the marker.
 func tidy(s string) string {
 	s = strings.ReplaceAll(strings.ToValidUTF8(s, "\uFFFD"), "\r\n", "\n")
 	s = strings.Map(func(r rune) rune {
@@ -225,11 +125,11 @@ func tidy(s string) string {
 	return s + markdown.Unclosed(s)
 }
 
-// shrink makes the text that d gives shorter by at least over bytes if it can. It tells whether it changed anything.
-func (c *Composer) shrink(d *TemplateData, over int) bool {
-	const worthwhile = 500 // bytes of output; less is left out whole
-	switch n := len(d.Output) - over - 2*redact.GapRoom; {
-	case d.Output != "" && n >= worthwhile:
+// shrink removes about excess bytes from d, and reports whether it found something to remove.
+func (c *Composer) shrink(d *TemplateData, excess int) bool {
+	const minOutput = 500 // bytes; less output is omitted
+	switch n := len(d.Output) - excess - 2*redact.GapRoom; {
+	case d.Output != "" && n >= minOutput:
 		d.Output = Untrusted(c.redact.Shorten(string(d.Output), n))
 	case d.Output != "":
 		d.Output = ""
@@ -243,12 +143,12 @@ func (c *Composer) shrink(d *TemplateData, over int) bool {
 	return true
 }
 
-// cutBody cuts a text to at most room bytes and says so at its end.
-func cutBody(text string, room int) string {
+// cutBody cuts a body to at most room bytes and says so at its end.
+func cutBody(body string, room int) string {
 	const note = "\n\nThe text was too long: %d bytes are missing here."
 	for end := room - len(note) - 20; ; {
-		s := redact.CutHead(text, max(end, 0))
-		s += markdown.Unclosed(s) + fmt.Sprintf(note, len(text)-len(s))
+		s := redact.CutHead(body, max(end, 0))
+		s += markdown.Unclosed(s) + fmt.Sprintf(note, len(body)-len(s))
 		if len(s) <= room || end <= 0 {
 			return s
 		}
@@ -256,47 +156,28 @@ func cutBody(text string, room int) string {
 	}
 }
 
-// Short gives a body of less than 2 KB with the same marker, for a server or proxy that refuses the long one.
-func (c *Composer) Short(l IssueData) string {
+// Short returns a body of less than 2 KB with the same marker, for a server or proxy that refuses the long one.
+func (c *Composer) Short(in IssueData) string {
 	const maxPart = 200
-	cut := func(u Untrusted) string { return redact.CutLine(string(u), maxPart) }
-	last := "\n\n" + markerOf(l).String()
-	d := c.data(l)
+	code := func(u Untrusted) string { return markdown.CodeSpan(redact.CutLine(string(u), maxPart)) }
+	plain := func(u Untrusted) string { return markdown.Text(redact.CutLine(string(u), maxPart)) }
+	d := c.data(in)
 	var b strings.Builder
 	if d.NotPaused {
 		fmt.Fprintf(&b, "# NOT PAUSED\n\nThe pause flag %s could not be written: %s\n\nWork may still be dispatched. Stop it by hand.\n\n",
-			markdown.CodeSpan(cut(d.PauseFlag)), markdown.Text(cut(d.FlagError)))
+			code(d.PauseFlag), plain(d.FlagError))
 	}
-	fmt.Fprintf(&b, "%s on %s failed %d times in a row (%s, %s).\n\n", markdown.CodeSpan(cut(d.Agent)), markdown.CodeSpan(cut(d.Project)),
-		d.Failures, markdown.Text(cut(d.Host)), minute(d.Opened))
-	fmt.Fprintf(&b, "To resume: %s or %s.\n\n", markdown.CodeSpan(cut(d.Remove)), markdown.CodeSpan("adfbot resume "+cut(d.Project)))
-	fmt.Fprintf(&b, "The full text was refused as too long, so runs, output and earlier incidents are missing here: see %s.",
-		markdown.CodeSpan("adfbot status "+cut(d.Project)))
+	fmt.Fprintf(&b, "%s on %s %s (%s, %s).\n\n", code(d.Agent), code(d.Project), failed(d.Failures), plain(d.Host), minute(d.Opened))
+	fmt.Fprintf(&b, "To resume: %s or %s.\n\n", code(d.Remove), code("adfbot resume "+d.Project))
+	fmt.Fprintf(&b, "The server refused the full text as too long. For runs, output and earlier incidents, see %s.",
+		code("adfbot status "+d.Project))
 	if d.Mentions != "" && len(d.Mentions) <= maxPart {
 		b.WriteString("\n\n" + d.Mentions)
 	}
-	text := tidy(b.String())
-	if room := maxShort - len(last); len(text) > room {
-		text = cutBody(text, room)
+	marker := "\n\n" + markerOf(in).String()
+	body := tidy(b.String())
+	if room := maxShort - len(marker); len(body) > room {
+		body = cutBody(body, room)
 	}
-	return text + last
-}
-
-// issueLink gives a link to an issue, short where it is in the repository from.
-func issueLink(ref tracker.IssueRef, from tracker.Repo) string {
-	number := "#" + strconv.FormatInt(ref.Number, 10)
-	switch {
-	case ref.IsZero():
-		return markdown.Dash
-	case ref.Repo == from && from != (tracker.Repo{}):
-		return number
-	case !pause.ValidID(ref.Repo.Owner) || !pause.ValidID(ref.Repo.Name):
-		return markdown.CodeSpan(ref.String())
-	case from.Server == "" || ref.Repo.Server == from.Server:
-		return ref.Repo.String() + number
-	}
-	if u, err := url.Parse(ref.URL); err == nil && (u.Scheme == "https" || u.Scheme == "http") && !strings.ContainsAny(ref.URL, "<>() \t\n|\\`") {
-		return "[" + ref.Repo.String() + number + "](" + ref.URL + ")"
-	}
-	return markdown.CodeSpan(ref.Repo.Server + "/" + ref.Repo.String() + number)
+	return body + marker
 }

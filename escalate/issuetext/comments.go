@@ -7,40 +7,44 @@ import (
 	"github.com/terraphim/adfbot/escalate/incident"
 	"github.com/terraphim/adfbot/escalate/tracker"
 	"github.com/terraphim/adfbot/internal/markdown"
+	"github.com/terraphim/adfbot/internal/text"
 )
 
-// The comments of the bot. Each ends with the hidden line of its key, see [tracker.CommentMarker]. They know no secret values, so
-// they mask by looks.
+// Each comment below ends with the hidden line of its key, see [tracker.CommentMarker]. Comments are masked without a
+// list of known secrets.
 
-// ResumedComment tells when and how an incident ended.
+// ResumedComment says when and how an incident ended.
 func ResumedComment(key string, i incident.Incident) string {
-	if i.SupersededByEarlier() {
-		return reply(key, "%s is still paused, by an earlier incident with an issue of its own. The state that knew of that one was lost, "+
-			"and the project failed again before it could be taken up. This issue is closed.", markdown.CodeSpan(i.Project))
+	const replaced = "%s is still paused, by %s incident that has its own issue. The bot had lost its state and did not know %s incident " +
+		"when the project failed again. This issue is closed."
+	switch project := markdown.CodeSpan(i.Project); {
+	case i.SupersededByEarlier():
+		return reply(key, replaced, project, "an earlier", "that")
+	case i.Replaced:
+		return reply(key, replaced, project, "a later", "this")
 	}
-	if i.Replaced {
-		return reply(key, "%s is still paused, by a later incident with an issue of its own. The state that knew of this one was lost, "+
-			"and the project tripped again before it could be taken up. This issue is closed.", markdown.CodeSpan(i.Project))
-	}
-	how := ErrorText(i.EndedHow)
+	how, lasted := ErrorText(i.EndedHow), ""
 	if how == "" {
-		how = "how was not noticed"
+		how = "it is not known how"
 	}
-	return reply(key, "%s was resumed on %s: %s.\n\nIncident %s is over. It lasted %s.",
-		markdown.CodeSpan(i.Project), minute(i.Ended), how, markdown.CodeSpan(i.Name()), durationText(i.Ended.Sub(i.Opened)))
+	if d := i.Ended.Sub(i.Opened); d > 0 {
+		lasted = " after " + text.Duration(d)
+	}
+	return reply(key, "%s was resumed on %s: %s.\n\nIncident %s ended%s.",
+		markdown.CodeSpan(i.Project), minute(i.Ended), how, markdown.CodeSpan(i.Name()), lasted)
 }
 
-// StillPausedComment says why an issue that was closed is open again. The hint is Markdown, or "".
+// StillPausedComment says why a closed issue was reopened. The hint is Markdown, or "".
 func StillPausedComment(key string, i incident.Incident, pauseFlag, hint string) string {
 	if hint != "" {
 		hint = "\n\n" + hint
 	}
-	return reply(key, "This issue was closed, but %s is still paused, so it is open again.\n\n"+
+	return reply(key, "This issue was closed, but %s is still paused, so the bot reopens it.\n\n"+
 		"To resume the project, remove its pause flag (%s) or run %s. The bot then closes the issue.%s",
-		markdown.CodeSpan(i.Project), markdown.CodeSpan("rm "+shellPath(pauseFlag)), markdown.CodeSpan("adfbot resume "+i.Project), hint)
+		markdown.CodeSpan(i.Project), markdown.CodeSpan("rm "+text.ShellQuote(pauseFlag)), markdown.CodeSpan("adfbot resume "+i.Project), hint)
 }
 
-// LeftOpenComment tells that an issue which a person reopened after the end stays as it is.
+// LeftOpenComment says that an issue which a person reopened after the end stays open.
 func LeftOpenComment(key string, i incident.Incident) string {
 	how := "was resumed on " + minute(i.Ended)
 	switch {
@@ -50,23 +54,24 @@ func LeftOpenComment(key string, i incident.Incident) string {
 		how = "was paused by a later incident"
 	}
 	return reply(key, "This issue was reopened after its incident had ended: %s %s. "+
-		"The bot leaves the issue open; close it when you are done.\n\nShould the project trip again, a new issue is opened.",
+		"The bot leaves the issue open; close it when you are done.\n\nIf the project trips again, the bot opens a new issue.",
 		markdown.CodeSpan(i.Project), how)
 }
 
-// DuplicateComment tells which issue of the same incident is kept.
+// DuplicateComment says which issue of the incident is kept.
 func DuplicateComment(key string, keep tracker.IssueRef) string {
-	return reply(key, "A second issue for the same incident: %s is the one that goes on. This one is closed.",
-		issueLink(keep, tracker.Repo{}))
+	return reply(key, "This is a second issue for the same incident. %s is kept; this one is closed.", issueLink(keep, tracker.Repo{}))
+}
+
+// NowPausedComment says that the pause flag of an issue headed NOT PAUSED was written.
+func NowPausedComment(key string, i incident.Incident, flag string) string {
+	return reply(key, "The project is paused now: the pause flag %s was written at %s.",
+		markdown.CodeSpan(flag), i.FlagWritten.UTC().Format(time.RFC3339))
 }
 
 func reply(key, format string, args ...any) string {
 	return tracker.BreakMarkers(fmt.Sprintf(format, args...)) + "\n\n" + tracker.CommentMarker(key)
 }
 
+// ErrorText returns an error message as masked plain text for Markdown.
 func ErrorText(s string) string { return markdown.Text(maskLine(s, maxSentence)) }
-
-func NowPausedComment(key string, i incident.Incident, flag string) string {
-	return fmt.Sprintf("The project is paused now: the pause flag %s could be written at %s.\n\n%s\n",
-		markdown.CodeSpan(flag), i.FlagWritten.UTC().Format(time.RFC3339), tracker.CommentMarker(key))
-}

@@ -7,41 +7,32 @@ import (
 	"time"
 
 	"github.com/terraphim/adfbot/escalate/incident"
-	"github.com/terraphim/adfbot/escalate/tracker"
 	"github.com/terraphim/adfbot/internal/redact"
 	"github.com/terraphim/adfbot/pause"
 )
 
-// FlagNote is what the bot writes in a pause flag: a few lines for people, also more ways to resume where given, one
-// sentence each, and lines that [ParseFlagNote] reads, the incident last. It has fewer than 4096 bytes.
+// FlagNote returns the note of an incident's pause flag, less than 4096 bytes: some lines for people, among them up to
+// five further ways to resume, and lines for [ParseFlagNote].
 func FlagNote(i incident.Incident, resume ...string) string {
-	agent := maskLine(agentOf(i), 200)
-	failed := "failed repeatedly"
-	switch {
-	case i.Failures == 1:
-		failed = "failed"
-	case i.Failures > 1:
-		failed = fmt.Sprintf("failed %d times in a row", i.Failures)
-	}
-	where := ""
+	agent, where := maskLine(agentOf(i), 200), minute(i.Opened)
 	if host := maskLine(i.Host, 200); host != "" {
-		where = host + ", "
+		where = host + ", " + where
 	}
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s is paused: %s %s (%s%s).\n", i.Project, agent, failed, where, minute(i.Opened))
+	fmt.Fprintf(&b, "%s is paused: %s %s (%s).\n", i.Project, agent, failed(i.Failures), where)
 	fmt.Fprintf(&b, "To resume, remove this file or run: adfbot resume %s\n", i.Project)
 	for _, r := range resume[:min(len(resume), 5)] {
-		fmt.Fprintf(&b, "%s\n", maskLine(r, 300))
+		fmt.Fprintln(&b, maskLine(r, 300))
 	}
 	fmt.Fprintf(&b, "\nagent: %s\nfailures: %d\n", agent, i.Failures)
 	if !i.Opened.IsZero() {
 		fmt.Fprintf(&b, "opened: %s\n", i.Opened.UTC().Format(time.RFC3339))
 	}
-	fmt.Fprintf(&b, "incident: %s %s\n", i.Name(), i.ID)
+	fmt.Fprintln(&b, incidentLine(i.Project, i.Seq, i.ID))
 	return b.String()
 }
 
-// HoldNote is the text of the flag of a project that who paused by hand on an instance of the bot.
+// HoldNote returns the text of the flag of a project that was paused by hand: by whom, why, and on which instance of the bot.
 func HoldNote(project, why, who, instance string, now time.Time) string {
 	s := fmt.Sprintf("%s is paused by %s (%s, %s).\n", project, redact.Line(who, 100), redact.Line(instance, 100), minute(now))
 	if why = redact.Line(why, 500); why != "" {
@@ -50,14 +41,14 @@ func HoldNote(project, why, who, instance string, now time.Time) string {
 	return s + "To resume, remove this file or run: adfbot resume " + project + "\n"
 }
 
-// maskLine is for text that knows no secret values: it masks by looks.
+// maskLine masks by patterns only, without a list of known secrets.
 func maskLine(s string, limit int) string {
-	var looks *redact.Redactor
-	return looks.Line(s, limit)
+	var patterns *redact.Redactor
+	return patterns.Line(s, limit)
 }
 
-// ParseFlagNote reads what [FlagNote] wrote. It needs the incident's line, the last one that is exactly so, and takes from
-// the lines right above it what is there. A note that a person wrote, or that was cut, has none.
+// ParseFlagNote reads a note of [FlagNote]: the last line that names an incident, and the "key: value" lines right
+// above it as far as they are valid. It returns false for a note that a person wrote or that was cut.
 func ParseFlagNote(note string) (incident.FlagInfo, bool) {
 	lines := strings.Split(note, "\n")
 	for n := len(lines) - 1; n >= 0; n-- {
@@ -70,37 +61,39 @@ func ParseFlagNote(note string) (incident.FlagInfo, bool) {
 			if !ok {
 				break
 			}
-			switch key {
-			case "agent":
-				info.Agent = redact.Line(value, 200)
-			case "failures":
-				if f, err := strconv.Atoi(value); err == nil && f >= 0 {
-					info.Failures = f
-				}
-			case "opened":
-				if t, err := time.Parse(time.RFC3339, value); err == nil {
-					info.Opened = t.UTC()
-				}
-			}
+			setFlagInfo(&info, key, value)
 		}
 		return info, true
 	}
 	return incident.FlagInfo{}, false
 }
 
-// parseIncidentLine reads "incident: odilo#3 <32 hexadecimal digits>".
+func setFlagInfo(info *incident.FlagInfo, key, value string) {
+	switch key {
+	case "agent":
+		info.Agent = redact.Line(value, 200)
+	case "failures":
+		if n, err := strconv.Atoi(value); err == nil && n >= 0 {
+			info.Failures = n
+		}
+	case "opened":
+		if t, err := time.Parse(time.RFC3339, value); err == nil {
+			info.Opened = t.UTC()
+		}
+	}
+}
+
+func incidentLine(project string, seq int, id string) string {
+	return fmt.Sprintf("incident: %s#%d %s", project, seq, id)
+}
+
+// parseIncidentLine reads the fields and accepts them if they make the same line again.
 func parseIncidentLine(line string) (incident.FlagInfo, bool) {
-	rest, ok := strings.CutPrefix(strings.TrimRight(line, " \t\r"), "incident: ")
-	if !ok {
-		return incident.FlagInfo{}, false
-	}
-	name, id, ok := strings.Cut(rest, " ")
-	if !ok || !pause.IsRandomID(id) {
-		return incident.FlagInfo{}, false
-	}
-	project, number, ok := strings.Cut(name, "#")
-	seq, valid := tracker.ParseSeq(number)
-	if !ok || !valid || !pause.ValidID(project) {
+	line = strings.TrimRight(line, " \t\r")
+	name, id, _ := strings.Cut(strings.TrimPrefix(line, "incident: "), " ")
+	project, number, _ := strings.Cut(name, "#")
+	seq, err := strconv.Atoi(number)
+	if err != nil || seq < 0 || !pause.ValidID(project) || !pause.IsRandomID(id) || incidentLine(project, seq, id) != line {
 		return incident.FlagInfo{}, false
 	}
 	return incident.FlagInfo{Project: project, Seq: seq, Incident: id}, true

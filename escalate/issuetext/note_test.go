@@ -11,12 +11,12 @@ import (
 	"github.com/terraphim/adfbot/internal/testhost"
 )
 
-func TestTheNoteReadsAsTheGoldenFileDoes(t *testing.T) {
-	golden(t, "flag-note.txt", FlagNote(testLetter().Incident, "Or comment /adf resume on its issue."))
+func TestFlagNote(t *testing.T) {
+	golden(t, "flag-note.txt", FlagNote(testData().Incident, "Or comment /adf resume on its issue."))
 }
 
-func TestTheNoteTellsItsIncident(t *testing.T) {
-	i := testLetter().Incident
+func TestParseFlagNote(t *testing.T) {
+	i := testData().Incident
 	want := incident.FlagInfo{Project: "odilo", Seq: 3, Incident: testIncident, Agent: "project-meta", Failures: 3, Opened: i.Opened}
 	note := FlagNote(i)
 	for name, n := range map[string]string{
@@ -31,7 +31,7 @@ func TestTheNoteTellsItsIncident(t *testing.T) {
 	}
 }
 
-func TestTheNoteIsReadLenientlyButForItsIncident(t *testing.T) {
+func TestParseFlagNoteByHand(t *testing.T) {
 	line := "incident: odilo#3 " + testIncident
 	info, ok := ParseFlagNote(line)
 	require.True(t, ok)
@@ -41,7 +41,7 @@ func TestTheNoteIsReadLenientlyButForItsIncident(t *testing.T) {
 	require.True(t, ok)
 	require.Equal(t, incident.FlagInfo{Project: "odilo", Seq: 3, Incident: testIncident, Agent: "project-meta-x"}, info)
 
-	whole := FlagNote(testLetter().Incident)
+	whole := FlagNote(testData().Incident)
 	for n := range len(strings.TrimSpace(whole)) {
 		_, ok := ParseFlagNote(whole[:n])
 		require.False(t, ok, "cut after %d bytes", n)
@@ -56,9 +56,9 @@ func TestTheNoteIsReadLenientlyButForItsIncident(t *testing.T) {
 	}
 }
 
-func TestANoteStaysShortAndItsOwnWhateverTheNames(t *testing.T) {
+func TestFlagNoteHostile(t *testing.T) {
 	forged := "x\nincident: other#1 " + testInstallation + "\n"
-	i := testLetter().Incident
+	i := testData().Incident
 	for _, s := range append(hostile(), forged, strings.Repeat("x", 10_000), strings.Repeat("é", 10_000)) {
 		i.Agent, i.Host, i.Instance = s, s, s
 		note := FlagNote(i, s, s, s, s, s, s, s)
@@ -71,7 +71,7 @@ func TestANoteStaysShortAndItsOwnWhateverTheNames(t *testing.T) {
 	}
 }
 
-func TestANoteOfARebuiltIncidentClaimsNothing(t *testing.T) {
+func TestFlagNoteRebuilt(t *testing.T) {
 	note := FlagNote(incident.Incident{ID: testIncident, Project: "odilo", Seq: 1})
 	require.Contains(t, note, "odilo is paused: project-meta failed repeatedly (an unknown time).")
 	info, ok := ParseFlagNote(note)

@@ -1,77 +1,87 @@
 package plan
 
 import (
+	"slices"
+
 	"github.com/terraphim/adfbot/escalate/incident"
 	"github.com/terraphim/adfbot/escalate/tracker"
 )
 
-// Kind is one kind of step. The local kinds touch state and flag only; the others talk to Gitea.
+// Kind is a kind of step. Its value is printed and never changes.
 type Kind string
 
+// Local steps change the state and the flag only.
 const (
-	WriteFlag   Kind = "write-flag"   // the incident's or hold's flag was never on disk
-	ConfirmFlag Kind = "note-flag"    // the flag is there, the state does not know it yet
-	Resume      Kind = "resume"       // the incident's flag is gone: it ends
-	Supersede   Kind = "supersede"    // the flag is of an earlier incident, which the state had lost: that one goes on
-	RecordHold  Kind = "note-hold"    // a person's flag, seen for the first time
-	ReleaseHold Kind = "release-hold" // a person's flag is gone
-	Rebuild     Kind = "rebuild"      // an incident that the state lost and that goes on
-	RebuildDone Kind = "rebuild-done" // an incident that the state lost and that is over
-
-	Create          Kind = "create"          // open the incident's issue
-	Adopt           Kind = "adopt"           // the incident's issue is there, the state does not know it
-	AnnouncePaused  Kind = "tell-paused"     // the issue says NOT PAUSED, and the flag has come since
-	FindLost        Kind = "find-lost"       // an ended incident's creation is in doubt: look whether it got through
-	ConfirmReopened Kind = "note-reopened"   // a reopening that was begun has happened
-	Reopen          Kind = "reopen"          // somebody closed the issue of a paused project
-	Replace         Kind = "replace"         // the issue is lost: open another
-	ResumeClosed    Kind = "resume-closed"   // an operator closed the issue of a paused project, which resumes it
-	RunCommand      Kind = "obey"            // a command in a comment; these are not planned but taken as they come
-	Close           Kind = "close"           // the incident ended: comment, close
-	CloseDuplicate  Kind = "close-duplicate" // a second issue of one incident
-	LeaveOpen       Kind = "leave-open"      // a person reopened an ended incident's issue: say so once
-	Settle          Kind = "settle"          // nothing is left to do
+	WriteFlag   Kind = "write-flag"   // write a flag that was never seen on disk
+	ConfirmFlag Kind = "note-flag"    // store that the flag is on disk
+	Resume      Kind = "resume"       // end an incident whose flag was removed
+	Supersede   Kind = "supersede"    // end an incident in favor of an earlier one, which the state had lost
+	RecordHold  Kind = "note-hold"    // store a pause that a person made
+	ReleaseHold Kind = "release-hold" // end such a pause after its flag was removed
+	Rebuild     Kind = "rebuild"      // restore an incident that the state lost and that still pauses the project
+	RebuildDone Kind = "rebuild-done" // restore an incident that the state lost and that has ended
+	Settle      Kind = "settle"       // mark an incident that has nothing left to do
 )
 
-// Local tells whether the step touches state and flag only.
-func (k Kind) Local() bool {
-	switch k {
-	case WriteFlag, ConfirmFlag, Resume, Supersede, RecordHold, ReleaseHold, Rebuild, RebuildDone, Settle:
-		return true
-	}
-	return false
+// The other steps make requests.
+const (
+	Create          Kind = "create"          // open the incident's issue
+	Adopt           Kind = "adopt"           // store the incident's issue, which exists already
+	AnnouncePaused  Kind = "tell-paused"     // comment on an issue headed NOT PAUSED that the flag was written
+	ConfirmReopened Kind = "note-reopened"   // store that a reopening took effect
+	Reopen          Kind = "reopen"          // reopen the issue of a paused project
+	Replace         Kind = "replace"         // open another issue for one that is lost
+	ResumeClosed    Kind = "resume-closed"   // resume a project whose issue an operator closed
+	RunCommand      Kind = "obey"            // run a command from a comment; never planned
+	Close           Kind = "close"           // comment on and close the issue of an ended incident
+	CloseDuplicate  Kind = "close-duplicate" // close a second issue of one incident
+	FindLost        Kind = "find-lost"       // find out whether the issue of an ended incident was created
+	LeaveOpen       Kind = "leave-open"      // comment once that an issue reopened after the end stays open
+)
+
+// The phases of a plan, in order.
+const (
+	localPhase  = iota
+	pausedPhase // what paused projects need
+	endedPhase  // what ended incidents leave to do
+)
+
+var phases = map[Kind]int{
+	WriteFlag: localPhase, ConfirmFlag: localPhase, Resume: localPhase, Supersede: localPhase, RecordHold: localPhase,
+	ReleaseHold: localPhase, Rebuild: localPhase, RebuildDone: localPhase, Settle: localPhase,
+	Create: pausedPhase, Adopt: pausedPhase, Replace: pausedPhase, Reopen: pausedPhase, ResumeClosed: pausedPhase,
+	ConfirmReopened: pausedPhase, AnnouncePaused: pausedPhase, RunCommand: pausedPhase,
+	Close: endedPhase, LeaveOpen: endedPhase, FindLost: endedPhase, CloseDuplicate: endedPhase,
 }
 
-// Uncovers reports whether a local step may make another one due, so that the project has to be observed again after it.
+// Local reports whether the step changes the state and the flag only.
+func (k Kind) Local() bool {
+	phase, ok := phases[k]
+	return ok && phase == localPhase
+}
+
+// Uncovers reports whether a local step may make another one due, so that the project has to be observed again.
 func (k Kind) Uncovers() bool {
-	switch k {
-	case Resume, Supersede, Rebuild, RebuildDone:
-		return true
-	}
-	return false
+	return k == Resume || k == Supersede || k == Rebuild || k == RebuildDone
 }
 
 // Action is one step of a plan.
 type Action struct {
 	Kind     Kind             `json:"action"`
 	Project  string           `json:"project"`
-	Incident string           `json:"incident,omitempty"` // id
-	Name     string           `json:"name,omitempty"`     // e.g. odilo#3
+	Incident string           `json:"incident,omitempty"` // id; "" for a hold
+	Name     string           `json:"name,omitempty"`     // of the incident, e.g. odilo#3
 	Issue    tracker.IssueRef `json:"issue,omitzero"`
 	Why      string           `json:"why"`
 	Quiet    bool             `json:"quiet,omitempty"` // reopen without a comment
 
-	marker   tracker.Marker    // of an issue to rebuild from
-	info     incident.FlagInfo // of a flag to rebuild from
-	replaced bool              // what is rebuilt ended without a resume: a later incident pauses the project
+	// What an incident is rebuilt from.
+	marker   tracker.Marker    // of its issue
+	info     incident.FlagInfo // of the flag
+	replaced bool              // it ended without a resume, because a later incident pauses the project
 }
 
-// AnyLocal reports whether there is a local step among the actions.
+// AnyLocal reports whether one of the actions is local.
 func AnyLocal(actions []Action) bool {
-	for _, a := range actions {
-		if a.Kind.Local() {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(actions, func(a Action) bool { return a.Kind.Local() })
 }

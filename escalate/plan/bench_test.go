@@ -9,7 +9,7 @@ import (
 	"github.com/terraphim/adfbot/escalate/tracker"
 )
 
-func BenchmarkPlanOfAThousandIncidents(b *testing.B) {
+func BenchmarkNext(b *testing.B) {
 	now := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
 	var all []Observation
 	for n := range 1000 {

@@ -10,21 +10,21 @@ import (
 	"github.com/terraphim/adfbot/escalate/tracker"
 )
 
-// refWindow is how far a commit's reference and the closing that it causes may be apart. Gitea makes both in one go.
+// refWindow is the most time between a commit's reference and the closing that it causes. Gitea makes both at once.
 const refWindow = 10 * time.Second
 
-// closingWord are the words with which Gitea lets a commit close an issue. As tags it is compiled when it is first used:
-// most processes never look at a timeline.
+// closingWord matches the words with which a commit closes an issue in Gitea. It is compiled on first use, because few
+// processes read a timeline.
 var closingWord = sync.OnceValue(func() *regexp.Regexp {
 	return regexp.MustCompile(`(?i)\b(close[sd]?|fix(e[sd])?|resolve[sd]?)\b`)
 })
 
-// LastClosing reads from a timeline who closed the issue; false where it does not end in a closing.
+// LastClosing returns who closed an issue, or false if the issue was not closed or was opened again.
 //
-// Gitea does not say why an issue was closed: a commit "closes #7" leaves a commit_ref and then a close by the pusher, in
-// one go; a commit that was pushed to a branch first left its commit_ref then, and only the close comes with the merge; a
-// pull request leaves a pull_ref when it is written, and a close when it is merged. So a closing counts as a person's own
-// only if none of these can have caused it.
+// Gitea does not say why an issue was closed. A commit that "closes #7" leaves a commit_ref and then, at the same time,
+// a close by whoever pushed it; if it was pushed to a branch first, the close follows with the merge. A pull request
+// leaves a pull_ref when it is written, and a close when it is merged. A closing is a person's own only if none of
+// these can have caused it.
 func LastClosing(entries []tracker.TimelineEntry) (incident.Closing, bool) {
 	last := -1
 	for n, e := range entries {
@@ -53,27 +53,17 @@ func LastClosing(entries []tracker.TimelineEntry) (incident.Closing, bool) {
 
 func near(a, b time.Time) bool { return a.Sub(b).Abs() <= refWindow }
 
-// causedBy finds the closing that a commit caused when it was pushed, among the entries after its reference; -1: none. A
-// commit closes once.
+// causedBy returns the index of the closing, among the entries after a commit's reference, that the push of the commit
+// caused, or -1. A commit closes an issue only once.
 func causedBy(ref tracker.TimelineEntry, after []tracker.TimelineEntry) int {
 	return slices.IndexFunc(after, func(e tracker.TimelineEntry) bool {
 		return e.Type == "close" && e.By.ID == ref.By.ID && near(e.At, ref.At)
 	})
 }
 
-// ClosedEarly tells whether the issue was closed before the flag was there. That can be only where the issue said NOT PAUSED at
-// first; otherwise the flag came before the issue, and the clocks of two machines need not be compared.
+// ClosedEarly reports whether the issue was closed before the flag was written. That is possible only if the issue was
+// headed NOT PAUSED. Otherwise the flag precedes the issue, whatever the clocks of two machines say.
 func ClosedEarly(i incident.Incident, at time.Time) bool {
-	_, told := i.Comments[incident.PausedKey(i)]
-	return i.FlagWritten.IsZero() || (told || i.HeadedNotPaused) && at.Before(i.FlagWritten.Truncate(time.Second))
-}
-
-// byOperator plans to resume a project whose issue an operator closed. Nothing waits for that: it is an order.
-func (p *planner) byOperator(i incident.Incident) bool {
-	c, ok := p.o.Closings[i.ID]
-	if !ok || !c.Resumes() || p.o.Flag.State != incident.FlagThere {
-		return false
-	}
-	p.add(ResumeClosed, i, "the issue was "+c.String())
-	return true
+	_, announced := i.Comments[incident.PausedKey(i)]
+	return i.FlagWritten.IsZero() || (announced || i.HeadedNotPaused) && at.Before(i.FlagWritten.Truncate(time.Second))
 }

@@ -3,15 +3,16 @@ package plan
 import (
 	"maps"
 	"slices"
-	"time"
 
 	"github.com/terraphim/adfbot/escalate/incident"
-) // DryRun is the whole plan for a project: what [Next] says now, and what it will say when those local steps are done. A
-// dry run prints it. It is pure: a local step is applied to a copy of what was seen.
+)
+
+// DryRun returns the steps that [Next] returns now, and those that it will return after the local ones. It changes
+// nothing.
 func DryRun(o Observation) []Action {
 	var all []Action
 	o.Incidents, o.Issues = slices.Clone(o.Incidents), maps.Clone(o.Issues)
-	for range 5 { // each round may uncover the next; more rounds than there are kinds of local steps don't come
+	for range 5 { // each round may uncover the next; there are fewer rounds than kinds of local steps
 		plan := Next(o)
 		if !AnyLocal(plan) {
 			return append(all, plan...)
@@ -26,7 +27,7 @@ func DryRun(o Observation) []Action {
 	return all
 }
 
-// after is what will be seen after a local step.
+// after returns what will be observed after a local step.
 func after(o Observation, a Action) Observation {
 	change := func(f func(*incident.Incident)) {
 		for n := range o.Incidents {
@@ -56,39 +57,12 @@ func after(o Observation, a Action) Observation {
 	case Settle:
 		change(func(i *incident.Incident) { i.Settled = true })
 	case Rebuild, RebuildDone:
-		i := Rebuilt(a, o.Now)
-		known := o.Known
+		i, known := Rebuilt(a, o.Now), o.Known
 		o.Known = func(id string) bool { return id == i.ID || known(id) }
 		o.Incidents = append(o.Incidents, i)
 		if !i.Issue.IsZero() {
-			o.Issues[i.ID] = IssueOpen // it was in the list of open ones
+			o.Issues[i.ID] = IssueOpen
 		}
 	}
 	return o
-}
-
-// Rebuilt is the incident that an action tells of.
-func Rebuilt(a Action, now time.Time) incident.Incident {
-	i := incident.Incident{
-		ID: a.Incident, Project: a.Project, Seq: a.marker.Seq, Agent: a.info.Agent, Failures: a.info.Failures,
-		Opened: a.info.Opened, Rebuilt: true, Issue: a.Issue,
-	}
-	if i.Seq == 0 {
-		i.Seq = a.info.Seq
-	}
-	if i.Agent == "" {
-		i.Agent = "project-meta"
-	}
-	if i.Opened.IsZero() {
-		i.Opened = now
-	}
-	switch {
-	case a.Kind == Rebuild:
-		i.FlagWritten = now
-	case a.replaced:
-		i.Replaced, i.Ended, i.EndedHow = true, now, "a later incident pauses the project, and this bot's state did not know this one any more"
-	default:
-		i.Ended, i.EndedHow = now, "its pause flag is gone, and this bot's state did not know the incident any more"
-	}
-	return i
 }

@@ -13,7 +13,7 @@ import (
 	"github.com/terraphim/adfbot/escalate/tracker"
 )
 
-// Ids of incidents, and the time at which everything is planned.
+// Ids of incidents, and the time of every plan.
 var (
 	idA = fmt.Sprintf("%032x", 0xa)
 	idB = fmt.Sprintf("%032x", 0xb)
@@ -29,7 +29,7 @@ func ref(n int64) tracker.IssueRef {
 	return tracker.IssueRef{Repo: repo, ID: 1000 + n, Number: n}
 }
 
-// openIncident is one whose flag and issue #1 are there.
+// openIncident returns an incident that has a flag and issue #1.
 func openIncident(change ...func(*incident.Incident)) incident.Incident {
 	i := incident.Incident{ID: idA, Project: project, Seq: 1, Opened: ago(time.Hour), FlagWritten: ago(time.Hour), Issue: ref(1)}
 	for _, f := range change {
@@ -80,7 +80,7 @@ func (s seen) observation() plan.Observation {
 	return o
 }
 
-// steps are a plan in words: kind, and the issue or incident that it is about.
+// steps returns a plan in words: kinds, with the issues and incidents that they are about.
 func steps(actions []plan.Action) []string {
 	out := []string{}
 	for _, a := range actions {
@@ -99,7 +99,7 @@ func steps(actions []plan.Action) []string {
 	return out
 }
 
-func TestThePlanFollowsTheTable(t *testing.T) {
+func TestNext(t *testing.T) {
 	const gone, there, unknown = incident.FlagGone, incident.FlagThere, incident.FlagUnknown
 	const isOpen, isClosed, isLost = plan.IssueOpen, plan.IssueClosed, plan.IssueLost
 	one := func(change ...func(*incident.Incident)) []incident.Incident {
@@ -113,7 +113,6 @@ func TestThePlanFollowsTheTable(t *testing.T) {
 		seen seen
 		want []string
 	}{
-		// The rows, in their order.
 		{"open, flag never written: write it, and open the issue", seen{flag: gone, incidents: one(noIssue, neverWritten)}, []string{"write-flag", "create"}},
 		{"open, flag never written, issue open: write it", seen{flag: gone, incidents: one(neverWritten), state: isOpen}, []string{"write-flag #1"}},
 		{"open, flag never written, issue closed: as if paused", seen{flag: gone, incidents: one(neverWritten), state: isClosed}, []string{"write-flag #1", "reopen #1"}},
@@ -151,7 +150,7 @@ func TestThePlanFollowsTheTable(t *testing.T) {
 			i.Comments = map[string]incident.Comment{idA + "/duplicate/9/closed": {Done: true}}
 		}), state: isOpen, open: []tracker.Issue{theirs(idA, 9), theirs(idA, 1)}}, nil},
 
-		// A flag that can't be read.
+		// A flag that cannot be read.
 		{"flag unknown, no issue", seen{flag: unknown, incidents: one(noIssue)}, []string{"create"}},
 		{"flag unknown, never written, no issue", seen{flag: unknown, incidents: one(noIssue, neverWritten)}, []string{"create"}},
 		{"flag unknown, issue there and unknown to the state", seen{flag: unknown, incidents: one(noIssue), open: []tracker.Issue{theirs(idA, 7)}}, []string{"adopt #7"}},
@@ -164,7 +163,7 @@ func TestThePlanFollowsTheTable(t *testing.T) {
 		{"flag unknown, two of ours", seen{flag: unknown, incidents: one(), state: isOpen, open: []tracker.Issue{theirs(idA, 9), theirs(idA, 1)}}, nil},
 		{"flag unknown, held", seen{flag: unknown, hold: &incident.Hold{Project: project, FlagWritten: now}}, nil},
 
-		// Notes of incidents that the state does not know, and of others.
+		// Notes of incidents, known to the state or not.
 		{"the note is of a later incident", seen{flag: there, note: idB, incidents: one(), state: isOpen}, []string{"resume #1", "rebuild b"}},
 		{"the note is of a later incident, whose issue is open", seen{flag: there, note: idB, incidents: one(), state: isOpen, open: []tracker.Issue{theirs(idB, 8), theirs(idA, 1)}}, []string{"resume #1", "rebuild #8 b"}},
 		{"the note is of an incident that was lost, and another was opened that never had a flag", seen{flag: there, note: idB, incidents: one(neverWritten), state: isOpen}, []string{"supersede #1", "rebuild b"}},
@@ -219,7 +218,7 @@ func wait(d time.Duration) func(*incident.Incident) {
 
 func notPaused(i *incident.Incident) { i.HeadedNotPaused = true }
 
-func TestReopeningIsLimited(t *testing.T) {
+func TestNextLimitsReopening(t *testing.T) {
 	at := func(minutes ...int) func(*incident.Incident) {
 		return func(i *incident.Incident) {
 			for _, m := range minutes {
@@ -260,14 +259,14 @@ func TestReopeningIsLimited(t *testing.T) {
 	}
 }
 
-func TestWhatConcernsAPausedProjectComesFirst(t *testing.T) {
+func TestNextOrder(t *testing.T) {
 	ended := endedIncident(func(i *incident.Incident) { i.ID, i.Issue = idB, ref(2) })
 	s := seen{flag: incident.FlagThere, incidents: []incident.Incident{ended, openIncident(noIssue)}, state: plan.IssueOpen}
 	require.Equal(t, []string{"create", "close #2 b"}, steps(plan.Next(s.observation())))
 }
 
-// A result of such a project is recorded without a plan, see internal/bot.
-func TestNothingFollowsFromAFlagThatIsGoneWhereThereIsNothingToResume(t *testing.T) {
+// A result of a project without flag, incident or hold is recorded without a plan, see internal/bot.
+func TestNextWithNothingToResume(t *testing.T) {
 	require.Empty(t, plan.Next(plan.Observation{Now: time.Now(), Project: "odilo", Flag: incident.FlagView{State: incident.FlagGone},
 		Known: func(string) bool { return false }}))
 }

@@ -14,8 +14,8 @@ import (
 	"github.com/terraphim/adfbot/escalate/tracker"
 )
 
-// randomSeen is any situation of one project, sensible or not.
-func randomSeen(r *rand.Rand) plan.Observation {
+// randomObservation returns any observation of one project, sensible or not.
+func randomObservation(r *rand.Rand) plan.Observation {
 	flip := func() bool { return r.IntN(2) == 0 }
 	when := func() time.Time {
 		if flip() {
@@ -69,12 +69,12 @@ func randomSeen(r *rand.Rand) plan.Observation {
 	return o
 }
 
-func TestWhateverIsSeenThePlanKeepsItsPromises(t *testing.T) {
+func TestNextOfRandomObservations(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
 	for n := range 20000 {
-		o := randomSeen(r)
+		o := randomObservation(r)
 		actions := plan.Next(o)
-		require.Equal(t, actions, plan.Next(o), "the same is planned of the same")
+		require.Equal(t, actions, plan.Next(o), "a plan is a pure function")
 		incidents := map[string]incident.Incident{}
 		for _, i := range o.Incidents {
 			incidents[i.ID] = i
@@ -83,7 +83,7 @@ func TestWhateverIsSeenThePlanKeepsItsPromises(t *testing.T) {
 		done := map[string]bool{}
 		for _, a := range actions {
 			i, known := incidents[a.Incident]
-			say := fmt.Sprintf("situation %d: %s of %s in %v", n, a.Kind, a.Incident, steps(actions))
+			say := fmt.Sprintf("observation %d: %s of %s in %v", n, a.Kind, a.Incident, steps(actions))
 			require.NotEmpty(t, a.Why, say)
 			require.Equal(t, project, a.Project, say)
 			key := fmt.Sprint(a.Kind, a.Incident, a.Issue.Number)
@@ -95,7 +95,7 @@ func TestWhateverIsSeenThePlanKeepsItsPromises(t *testing.T) {
 				local = local || a.Kind != plan.WriteFlag && a.Kind != plan.Settle
 			} else {
 				remote = true
-				require.False(t, local, "after a local step everything is planned anew: %s", say)
+				require.False(t, local, "a local step ends the plan: %s", say)
 			}
 			if o.Flag.State == incident.FlagUnknown {
 				require.Contains(t, []plan.Kind{plan.Create, plan.Adopt}, a.Kind, say)
@@ -111,7 +111,7 @@ func TestWhateverIsSeenThePlanKeepsItsPromises(t *testing.T) {
 				}
 			case plan.Create, plan.Reopen, plan.Replace:
 				require.True(t, known && i.IsOpen(), say)
-				require.False(t, o.Flag.State == incident.FlagGone && !i.FlagWritten.IsZero(), "nothing is opened for a project that runs: %s", say)
+				require.False(t, o.Flag.State == incident.FlagGone && !i.FlagWritten.IsZero(), "no issue is opened for a running project: %s", say)
 			case plan.Resume:
 				require.True(t, i.IsOpen(), say)
 			case plan.Rebuild, plan.RebuildDone:
@@ -121,20 +121,20 @@ func TestWhateverIsSeenThePlanKeepsItsPromises(t *testing.T) {
 	}
 }
 
-func TestThePlanDoesNotDependOnTheOrderOfTheIssues(t *testing.T) {
+func TestNextIgnoresTheOrderOfIssues(t *testing.T) {
 	r := rand.New(rand.NewPCG(3, 4))
 	for range 5000 {
-		o := randomSeen(r)
+		o := randomObservation(r)
 		want := steps(plan.Next(o))
 		r.Shuffle(len(o.Open), func(a, b int) { o.Open[a], o.Open[b] = o.Open[b], o.Open[a] })
 		require.ElementsMatch(t, want, steps(plan.Next(o)))
 	}
 }
 
-func TestThePlanChangesNothingThatItIsGiven(t *testing.T) {
+func TestPlansChangeNoObservation(t *testing.T) {
 	r := rand.New(rand.NewPCG(5, 6))
 	for range 2000 {
-		o := randomSeen(r)
+		o := randomObservation(r)
 		before := fmt.Sprintf("%+v %+v %+v", o.Incidents, o.Open, o.Issues)
 		plan.Next(o)
 		plan.DryRun(o)

@@ -5,18 +5,18 @@ import (
 	"time"
 )
 
-// TimelineEntry is one thing that happened to an issue, as far as it tells who closed it.
+// TimelineEntry is an event in the history of an issue, with the fields that show who closed it.
 type TimelineEntry struct {
 	ID     int64
 	Type   string // "close", "reopen", "commit_ref", "pull_ref", "comment_ref", …
 	By     Account
-	Text   string // of a commit_ref: the first line of the commit's message, as HTML
+	Text   string // of a commit_ref: the first line of the commit message
 	At     time.Time
-	Closes bool       // a pull request, or a comment in one, that says it closes the issue
-	Merged *time.Time // when that pull request was merged; nil: not, or not told
+	Closes bool       // a pull request, or a comment on one, that says it closes the issue
+	Merged *time.Time // when that pull request was merged; nil if it was not, or if the server did not say
 }
 
-// Repo names a repository on one Gitea server.
+// Repo identifies a repository.
 type Repo struct {
 	Server string `json:"Server"` // base URL without a trailing slash, e.g. https://git.example.org
 	Owner  string `json:"Owner"`
@@ -25,8 +25,8 @@ type Repo struct {
 
 func (r Repo) String() string { return r.Owner + "/" + r.Name }
 
-// IssueRef is where an issue is. ID is the server's own number for it: it tells an issue apart from another one that got
-// the same Number in a repository that was deleted and made again.
+// IssueRef identifies an issue. ID is unique on the server, so it differs after the repository was deleted and an issue
+// of the same Number was created in its successor.
 type IssueRef struct {
 	Repo   Repo   `json:"Repo"`
 	ID     int64  `json:"ID"`
@@ -34,48 +34,46 @@ type IssueRef struct {
 	URL    string `json:"URL"` // for people
 }
 
-// IsZero tells whether no issue is named.
+// IsZero reports whether r refers to no issue.
 func (r IssueRef) IsZero() bool { return r.Number == 0 }
 
 func (r IssueRef) String() string { return fmt.Sprintf("%s#%d", r.Repo, r.Number) }
 
-// Issue is an issue as the server showed it. The body is dropped as soon as its marker has been read: fifty of them can
-// be megabytes.
+// Issue is an issue as the server returned it. Only the marker of the body is kept: fifty bodies can take megabytes.
 type Issue struct {
 	IssueRef
-	Title    string
-	AuthorID int64
-	Author   string // login, for messages only
-	Marker   Marker // zero where the body has none
-	Open     bool
-	Labels   []string
-	Created  time.Time
-	Updated  time.Time
-
+	Title     string
+	AuthorID  int64
+	Author    string // login, for messages only
+	Marker    Marker // zero if the body has none
+	Open      bool
+	Labels    []string
 	Assignees []Account
+	Created   time.Time
+	Updated   time.Time
 }
 
-// Comment is a comment as the server showed it.
+// Comment is a comment as the server returned it.
 type Comment struct {
 	ID      int64
-	Number  int64 // of the issue; 0 for a pull request's
+	Number  int64 // of the issue; 0 for a comment on a pull request
 	By      Account
 	Body    string
 	Created time.Time
 	Updated time.Time
 }
 
-// Account is a user of the tracker. The id is what counts: a login can be given to somebody else.
+// Account is a user of the tracker. Compare accounts by ID: a login can pass to another person.
 type Account struct {
 	ID    int64  `json:"ID"`
 	Login string `json:"Login"`
 }
 
-// NewIssue is what an issue is made from.
+// NewIssue holds the fields of an issue to create.
 type NewIssue struct {
 	Title     string
 	Body      string
-	Labels    []int64 // ids; Gitea ignores a wrong one silently
+	Labels    []int64 // ids; Gitea ignores unknown ones without an error
 	Assignees []string
 	Due       time.Time // zero: none
 }

@@ -4,7 +4,6 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/terraphim/adfbot/internal/redact"
 	"github.com/terraphim/adfbot/pause"
 )
 
@@ -13,31 +12,30 @@ const (
 	commentStart = "<!-- adfbot:comment "
 	commentEnd   = " -->"
 
-	// HiddenStart begins every hidden line of the bot. Text from elsewhere never keeps it, see [issuetext.Composer.Body].
+	// HiddenStart begins every hidden line of the bot. [BreakMarkers] removes it from untrusted text.
 	HiddenStart = "<!-- adfbot:"
 )
 
-// Marker is the hidden last line of an issue's body. It tells which installation made the issue, and for which incident.
-// It is no proof: whoever may edit the issue can write one, so the author is checked as well.
+// Marker is the hidden last line of an issue's body. It names the installation and the incident that the issue belongs
+// to.
 type Marker struct {
-	Installation string // 32 hexadecimal digits
+	Installation string // 32 lower-case hexadecimal digits
 	Project      string
-	Incident     string // 32 hexadecimal digits
-	Seq          int
+	Incident     string // 32 lower-case hexadecimal digits
+	Seq          int    // not negative
 }
 
-// IsZero tells whether there is no marker.
+// IsZero reports whether m is the zero Marker.
 func (m Marker) IsZero() bool { return m == Marker{} }
 
-// String gives the line without a newline. [ParseMarker] reads it back as long as every field is valid: both ids 32
-// lower-case hexadecimal digits, the project an id, and Seq not negative.
+// String returns the line without a newline. [ParseMarker] reads it back if all fields are valid.
 func (m Marker) String() string {
 	return markerStart + "installation=" + m.Installation + " project=" + m.Project +
 		" seq=" + strconv.Itoa(m.Seq) + " incident=" + m.Incident + commentEnd
 }
 
-// ParseMarker gives the marker of an issue's body: the last line that is exactly one, because people who edit a body
-// append to it. CRLF and trailing blanks are tolerated, nothing else is.
+// ParseMarker returns the marker in an issue's body: the last line that is one, since people append to bodies. It
+// tolerates trailing blanks and CRLF, and nothing else.
 func ParseMarker(body string) (Marker, bool) {
 	for len(body) > 0 {
 		i := strings.LastIndexByte(body, '\n')
@@ -49,37 +47,44 @@ func ParseMarker(body string) (Marker, bool) {
 	return Marker{}, false
 }
 
+// parseMarkerLine reads the fields and accepts them if they make the same line again.
 func parseMarkerLine(line string) (Marker, bool) {
-	rest, ok := strings.CutPrefix(line, markerStart)
+	fields, ok := strings.CutPrefix(line, markerStart)
 	if !ok {
 		return Marker{}, false
 	}
-	if rest, ok = strings.CutSuffix(rest, commentEnd); !ok {
-		return Marker{}, false
-	}
-	fields := strings.Split(rest, " ")
-	if len(fields) != 4 {
-		return Marker{}, false
-	}
-	for i, key := range []string{"installation=", "project=", "seq=", "incident="} {
-		if fields[i], ok = strings.CutPrefix(fields[i], key); !ok {
-			return Marker{}, false
+	var m Marker
+	for field := range strings.SplitSeq(strings.Clone(fields), " ") { // a clone, so that m does not keep the body in memory
+		switch key, value, _ := strings.Cut(field, "="); key {
+		case "installation":
+			m.Installation = value
+		case "project":
+			m.Project = value
+		case "seq":
+			m.Seq, _ = strconv.Atoi(value)
+		case "incident":
+			m.Incident = value
 		}
 	}
-	seq, ok := ParseSeq(fields[2])
-	if !ok || !pause.IsRandomID(fields[0]) || !pause.ValidID(fields[1]) || !pause.IsRandomID(fields[3]) {
+	if !pause.IsRandomID(m.Installation) || !pause.ValidID(m.Project) || !pause.IsRandomID(m.Incident) || m.Seq < 0 || m.String() != line {
 		return Marker{}, false
 	}
-	return Marker{Installation: fields[0], Project: fields[1], Seq: seq, Incident: fields[3]}, true
+	return m, true
 }
 
-// CommentMarker is the hidden line that ends a comment of the bot. Its key tells what the comment is about, e.g.
-// "<incident>/resumed", so that none is made twice. Bytes that have no place in a key become '_'.
+// CommentMarker returns the hidden last line of a comment. The key says what the comment is about, e.g.
+// "<incident>/resumed", so that it is written only once. Bytes that a key may not have become '_'.
 func CommentMarker(key string) string {
-	return commentStart + cleanKey(key) + commentEnd
+	const allowed = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.-/"
+	return commentStart + strings.Map(func(r rune) rune {
+		if !strings.ContainsRune(allowed, r) {
+			return '_'
+		}
+		return r
+	}, key) + commentEnd
 }
 
-// HasCommentMarker tells whether a line of body is the [CommentMarker] of key.
+// HasCommentMarker reports whether a line of body is the [CommentMarker] of key.
 func HasCommentMarker(body, key string) bool {
 	want := CommentMarker(key)
 	for line := range strings.SplitSeq(body, "\n") {
@@ -90,23 +95,7 @@ func HasCommentMarker(body, key string) bool {
 	return false
 }
 
-func cleanKey(key string) string {
-	b := []byte(key)
-	for i, c := range b {
-		if !redact.IsKeyByte(c) && c != '/' {
-			b[i] = '_'
-		}
-	}
-	return string(b)
-}
-
-// BreakMarkers puts a zero-width space into everything in s that could be read as a hidden line of the bot.
+// BreakMarkers inserts a zero-width space into everything in s that could be read as a hidden line of the bot.
 func BreakMarkers(s string) string {
 	return strings.ReplaceAll(s, HiddenStart, "<!-- adfbot\u200b:")
-}
-
-// ParseSeq reads a number as strconv.Itoa writes it: no sign, no leading zero.
-func ParseSeq(s string) (int, bool) {
-	n, err := strconv.Atoi(s)
-	return n, err == nil && n >= 0 && strconv.Itoa(n) == s
 }

@@ -14,7 +14,10 @@ const (
 
 var testMarker = Marker{Installation: testInstallation, Project: "odilo", Incident: testIncident, Seq: 3}
 
-func TestAMarkerIsReadBackFromItsText(t *testing.T) {
+func TestMarkerString(t *testing.T) {
+	require.Equal(t, "<!-- adfbot:v1 installation=0123456789abcdef0123456789abcdef project=odilo seq=3 incident=fedcba9876543210fedcba9876543210 -->",
+		testMarker.String())
+	require.True(t, Marker{}.IsZero())
 	for _, m := range []Marker{
 		testMarker,
 		{Installation: testIncident, Project: "digital-twins_2.x--y", Incident: testInstallation, Seq: 0},
@@ -25,15 +28,9 @@ func TestAMarkerIsReadBackFromItsText(t *testing.T) {
 		require.Equal(t, m, got)
 		require.False(t, m.IsZero())
 	}
-	require.True(t, Marker{}.IsZero())
 }
 
-func TestTheMarkersTextStaysAsItIs(t *testing.T) {
-	require.Equal(t, "<!-- adfbot:v1 installation=0123456789abcdef0123456789abcdef project=odilo seq=3 incident=fedcba9876543210fedcba9876543210 -->",
-		testMarker.String())
-}
-
-func TestOnlyAWholeLineIsAMarker(t *testing.T) {
+func TestParseMarker(t *testing.T) {
 	other := Marker{Installation: testInstallation, Project: "other", Incident: testInstallation, Seq: 9}
 	line := testMarker.String()
 	for name, c := range map[string]struct {
@@ -47,9 +44,9 @@ func TestOnlyAWholeLineIsAMarker(t *testing.T) {
 		"the last of two":                 {other.String() + "\n" + line + "\n", testMarker},
 		"indented":                        {" " + line, Marker{}},
 		"quoted":                          {"> " + line, Marker{}},
-		"text behind it":                  {line + " x", Marker{}},
+		"text after it":                   {line + " x", Marker{}},
 		"in a code span":                  {"`" + line + "`", Marker{}},
-		"nothing":                         {"", Marker{}},
+		"empty":                           {"", Marker{}},
 		"only newlines":                   {"\n\n\n", Marker{}},
 		"broken over two lines":           {strings.Replace(line, " seq", "\nseq", 1), Marker{}},
 		"two blanks":                      {strings.Replace(line, " seq", "  seq", 1), Marker{}},
@@ -60,9 +57,13 @@ func TestOnlyAWholeLineIsAMarker(t *testing.T) {
 		"hidden project":                  {strings.Replace(line, "odilo", ".odilo", 1), Marker{}},
 		"negative number":                 {strings.Replace(line, "seq=3", "seq=-3", 1), Marker{}},
 		"leading zero":                    {strings.Replace(line, "seq=3", "seq=03", 1), Marker{}},
+		"plus sign":                       {strings.Replace(line, "seq=3", "seq=+3", 1), Marker{}},
+		"no number":                       {strings.Replace(line, "seq=3", "seq=", 1), Marker{}},
 		"number too long":                 {strings.Replace(line, "seq=3", "seq=99999999999999999999", 1), Marker{}},
+		"largest number twice":            {strings.Replace(line, "seq=3", "seq=3 seq=9223372036854775807", 1), Marker{}},
 		"other order":                     {strings.Replace(line, "project=odilo seq=3", "seq=3 project=odilo", 1), Marker{}},
-		"a field more":                    {strings.Replace(line, " -->", " x=y -->", 1), Marker{}},
+		"an additional field":             {strings.Replace(line, " -->", " x=y -->", 1), Marker{}},
+		"a missing field":                 {strings.Replace(line, " seq=3", "", 1), Marker{}},
 		"another version":                 {strings.Replace(line, "v1", "v2", 1), Marker{}},
 		"a valid one above a broken last": {line + "\n" + strings.Replace(line, "seq=3", "seq=x", 1), testMarker},
 	} {
@@ -74,7 +75,7 @@ func TestOnlyAWholeLineIsAMarker(t *testing.T) {
 	}
 }
 
-func TestACommentIsKnownByItsKeyOnly(t *testing.T) {
+func TestCommentMarker(t *testing.T) {
 	key := testIncident + "/reopened/2"
 	body := "text\r\n\r\n" + CommentMarker(key) + " \r\n"
 	require.Equal(t, "<!-- adfbot:comment "+key+" -->", CommentMarker(key))
@@ -83,10 +84,9 @@ func TestACommentIsKnownByItsKeyOnly(t *testing.T) {
 	require.False(t, HasCommentMarker(body, testIncident+"/reopened/22"))
 	require.False(t, HasCommentMarker("> "+CommentMarker(key), key))
 	require.False(t, HasCommentMarker("", key))
-}
 
-func TestAKeyCannotEndItsComment(t *testing.T) {
-	key := "a --> <b>\n<!-- adfbot:v1"
+	// A key cannot end its comment.
+	key = "a --> <b>\n<!-- adfbot:v1"
 	require.Equal(t, 1, strings.Count(CommentMarker(key), "-->"))
 	require.NotContains(t, CommentMarker(key), "\n")
 	require.True(t, HasCommentMarker(CommentMarker(key), key))
@@ -102,11 +102,11 @@ func FuzzParseMarker(f *testing.F) {
 			require.True(t, m.IsZero())
 			return
 		}
-		require.Contains(t, body, m.String(), "what is read is what stands there")
+		require.Contains(t, body, m.String())
 		again, ok := ParseMarker(m.String())
 		require.True(t, ok)
 		require.Equal(t, m, again)
 		_, ok = ParseMarker(BreakMarkers(body))
-		require.False(t, ok, "a broken marker is none")
+		require.False(t, ok)
 	})
 }

@@ -31,12 +31,12 @@ func TestBudgetOfATrip(t *testing.T) {
 	w := newWorld(t)
 	w.fail("odilo", 3) // from here on labels and account are known
 	w.fail("atlas", 1)
-	w.gitea.ResetRequests()
+	w.Gitea.ResetRequests()
 	flagStored := false
 	atPoint = func(name string) {
 		if name == "flag-noted" {
 			flagStored = true
-			require.Empty(t, w.gitea.Requests(), "that the flag is on disk is stored before any request")
+			require.Empty(t, w.Gitea.Requests(), "that the flag is on disk is stored before any request")
 		}
 	}
 	counting, c := count(ctx)
@@ -49,6 +49,6 @@ func TestBudgetOfATrip(t *testing.T) {
 	})
 	// The transactions: the result with its incident, the flag, the attempt, the issue.
 	require.Equal(t, map[string]int{"observation": 2, "plan": 2, "look": 3, "transaction": 4}, c.n)
-	require.Len(t, w.gitea.Requests(), 1)
+	require.Len(t, w.Gitea.Requests(), 1)
 	require.True(t, flagStored)
 }

@@ -16,12 +16,13 @@ import (
 	"github.com/terraphim/adfbot/internal/hostlocal"
 	"github.com/terraphim/adfbot/internal/store"
 	"github.com/terraphim/adfbot/internal/testhost"
+	"github.com/terraphim/adfbot/internal/testworld"
 	"github.com/terraphim/adfbot/pause"
 )
 
 // finding is the text of the one finding of its kind and level.
 func (w *world) finding(what string, level bot.Level) string {
-	w.t.Helper()
+	w.Helper()
 	var found []string
 	all := bot.Check(ctx, w.cfg, false, w.env())
 	for _, f := range all {
@@ -29,12 +30,12 @@ func (w *world) finding(what string, level bot.Level) string {
 			found = append(found, f.Text)
 		}
 	}
-	require.Len(w.t, found, 1, "%s %s of %v", level, what, all)
+	require.Len(w, found, 1, "%s %s of %v", level, what, all)
 	return found[0]
 }
 
 func (w *world) fails() (out []string) {
-	w.t.Helper()
+	w.Helper()
 	for _, f := range bot.Check(ctx, w.cfg, false, w.env()) {
 		if f.Level == bot.Fail {
 			out = append(out, f.What+": "+f.Text)
@@ -43,136 +44,139 @@ func (w *world) fails() (out []string) {
 	return out
 }
 
-func TestCheckOfANewMachineIsWellAndMakesNothing(t *testing.T) {
+// Nothing is wrong with a new machine, and nothing is made.
+func TestCheckOfNewMachine(t *testing.T) {
 	w := newWorld(t)
 	require.Empty(t, w.fails())
 	require.Contains(t, w.finding("config", bot.OK), w.cfg.Path+": 2 projects")
 	require.Contains(t, w.finding("state", bot.OK), "is missing; the first result creates it")
 	require.Contains(t, w.finding("pause_dir", bot.OK), "is not ready yet; serve or the first result creates it")
 	require.Contains(t, w.finding("gitea", bot.OK), "http://gitea.example answers, version ")
-	require.Contains(t, w.finding("account", bot.OK), "adfbot (user id ")
-	require.Contains(t, w.finding("repository", bot.OK), "terraphim/adf-fleet, 0 open issues of adfbot")
+	require.Contains(t, w.finding("account", bot.OK), "adf-bot (user id ")
+	require.Contains(t, w.finding("repository", bot.OK), "terraphim/adf-fleet, 0 open issues of adf-bot")
 	require.Len(t, w.files(), 2, "the directory and the configuration")
-	for _, r := range w.gitea.Requests() {
+	for _, r := range w.Gitea.Requests() {
 		require.Equal(t, "GET", r.Method)
 	}
 }
 
-func TestCheckOfAMachineInUseIsWell(t *testing.T) {
+func TestCheckOfMachineInUse(t *testing.T) {
 	w := newWorld(t)
 	w.fail("odilo", 3)
 	require.Empty(t, w.fails())
 	w.inState(func(s store.State) { require.Contains(t, w.finding("state", bot.OK), s.Installation()) })
 	require.Contains(t, w.finding("pause_dir", bot.OK), "1 project paused")
-	require.Contains(t, w.finding("repository", bot.OK), "1 open issue of adfbot")
+	require.Contains(t, w.finding("repository", bot.OK), "1 open issue of adf-bot")
 }
 
-func TestCheckOfOneProjectSpeaksOfOneProject(t *testing.T) {
+func TestCheckOfOneProject(t *testing.T) {
 	w := newWorld(t)
 	w.change("  - id: atlas\n    threshold: 2\n    ignore_exit_codes: [75, 9]\n", "")
 	require.Equal(t, w.cfg.Path+": 1 project", w.finding("config", bot.OK))
 }
 
-func TestCheckOfflineAsksNothing(t *testing.T) {
+// An offline check makes no request.
+func TestCheckOffline(t *testing.T) {
 	w := newWorld(t)
 	for _, f := range bot.Check(ctx, w.cfg, true, w.env()) {
 		require.NotContains(t, []string{"gitea", "account", "repository"}, f.What)
 	}
-	require.Empty(t, w.gitea.Requests())
+	require.Empty(t, w.Gitea.Requests())
 }
 
-func TestCheckNamesWhatIsWrongAndItsFix(t *testing.T) {
+// Each finding names what is wrong and how to fix it.
+func TestCheckFindings(t *testing.T) {
 	for name, c := range map[string]struct {
 		do    func(w *world)
 		what  string
 		level bot.Level
 		wants []string
 	}{
-		"Gitea down": {func(w *world) { w.gitea.Inject(giteatest.Fault{Do: giteatest.Reset()}) },
+		"Gitea down": {func(w *world) { w.Gitea.Inject(giteatest.Fault{Do: giteatest.Reset()}) },
 			"gitea", bot.Fail, []string{"read version"}},
-		"a web page instead of Gitea": {func(w *world) { w.gitea.Inject(giteatest.Fault{Do: giteatest.HTML()}) },
+		"a web page instead of Gitea": {func(w *world) { w.Gitea.Inject(giteatest.Fault{Do: giteatest.HTML()}) },
 			"gitea", bot.Fail, []string{"read version"}},
 		"no token": {func(w *world) { delete(w.vars, "BOT_TOKEN") },
 			"token", bot.Fail, []string{"gitea.token_env: $BOT_TOKEN is empty: set it"}},
-		"a wrong token": {func(w *world) { w.gitea.RevokeToken(token) },
+		"a wrong token": {func(w *world) { w.Gitea.RevokeToken(token) },
 			"gitea", bot.Fail, []string{"status 401", "the token is wrong or was revoked: make a new one in Gitea"}},
 		"a token without read:user": {func(w *world) {
-			w.gitea.RevokeToken(token)
-			w.gitea.AddToken("adfbot", token, "write:issue")
+			w.Gitea.RevokeToken(token)
+			w.Gitea.AddToken(testworld.Bot, token, "write:issue")
 		}, "account", bot.Fail, []string{"give it the scope read:user, or set gitea.login"}},
 		"a token without write:issue": {func(w *world) {
-			w.gitea.RevokeToken(token)
-			w.gitea.AddToken("adfbot", token, "read:user")
+			w.Gitea.RevokeToken(token)
+			w.Gitea.AddToken(testworld.Bot, token, "read:user")
 		}, "repository", bot.Fail, []string{"status 403", "give the token the scope write:issue"}},
 		"another login": {func(w *world) { w.change("  repo:", "  login: robot\n  repo:") },
-			"account", bot.Fail, []string{"the token belongs to adfbot, and gitea.login is robot: correct one of them"}},
-		"a missing repository": {func(w *world) { w.gitea.DeleteRepo(repo) },
+			"account", bot.Fail, []string{"the token belongs to adf-bot, and gitea.login is robot: correct one of them"}},
+		"a missing repository": {func(w *world) { w.Gitea.DeleteRepo(repo) },
 			"repository", bot.Fail, []string{"terraphim/adf-fleet", "check gitea.owner, gitea.repo and the account's access"}},
-		"an archived repository": {func(w *world) { w.gitea.Archive(repo) },
+		"an archived repository": {func(w *world) { w.Gitea.Archive(repo) },
 			"repository", bot.Fail, []string{"terraphim/adf-fleet is archived: unarchive it"}},
-		"disabled issues": {func(w *world) { w.gitea.DisableIssues(repo) },
+		"disabled issues": {func(w *world) { w.Gitea.DisableIssues(repo) },
 			"repository", bot.Fail, []string{"has its issues disabled"}},
-		"a renamed repository": {func(w *world) { w.gitea.Rename(repo, "fleet") },
+		"a renamed repository": {func(w *world) { w.Gitea.Rename(repo, "fleet") },
 			"repository", bot.Fail, []string{"moved to ", "set gitea.owner and gitea.repo"}},
-		"an account that may only read": {func(w *world) { w.gitea.SetPermission("terraphim", "adf-fleet", "adfbot", giteatest.Read) },
-			"repository", bot.Warn, []string{"adfbot may not write to terraphim/adf-fleet", "give it write access"}},
+		"an account that may only read": {func(w *world) { w.Gitea.SetPermission("terraphim", "adf-fleet", testworld.Bot, giteatest.Read) },
+			"repository", bot.Warn, []string{"adf-bot may not write to terraphim/adf-fleet", "give it write access"}},
 		"a missing certificate": {func(w *world) { w.change("  repo:", "  ca_file: DIR/ca.pem\n  repo:") },
 			"gitea", bot.Fail, []string{"gitea.ca_file: open ", "ca.pem"}},
 		"a certificate that is none": {func(w *world) {
-			require.NoError(w.t, os.WriteFile(w.dir+"/ca.pem", []byte("x"), 0o644))
+			w.Write(w.Dir+"/ca.pem", "x")
 			w.change("  repo:", "  ca_file: DIR/ca.pem\n  repo:")
 		}, "gitea", bot.Fail, []string{"holds no certificate in PEM"}},
 		"a missing template": {func(w *world) { w.change("projects:", "escalation:\n  template: DIR/issue.tmpl\nprojects:") },
 			"template", bot.Fail, []string{"issue.tmpl", "issues are opened with the built-in one"}},
 		"a template with a mistake": {func(w *world) {
-			require.NoError(w.t, os.WriteFile(w.dir+"/issue.tmpl", []byte("{{.Nonsense}}"), 0o644))
+			w.Write(w.Dir+"/issue.tmpl", "{{.Nonsense}}")
 			w.change("projects:", "escalation:\n  template: DIR/issue.tmpl\nprojects:")
 		}, "template", bot.Fail, []string{"Nonsense", "issues are opened with the built-in one"}},
 		"a corrupt state": {func(w *world) {
-			w.rm(w.cfg.State)
-			require.NoError(w.t, os.WriteFile(w.cfg.State, []byte(strings.Repeat("x", 5000)), 0o600))
+			w.Remove(w.cfg.State)
+			require.NoError(w, os.WriteFile(w.cfg.State, []byte(strings.Repeat("x", 5000)), 0o600))
 		}, "state", bot.Fail, []string{"the file is damaged: move it away and restore a copy"}},
 		"a state with a damaged page": {func(w *world) {
-			damage["damaged further in"](w.t.(*testing.T), w)
+			damage["damaged further in"](w.TB, w)
 		}, "state", bot.Fail, []string{"the file is damaged"}},
 		"a wiped directory": {func(w *world) { w.fail("odilo", 2); w.wipe() },
 			"pause_dir", bot.Fail, []string{"adfbot restore", "a bare touch would resume: odilo"}},
 		"another installation's directory": {func(w *world) {
-			require.NoError(w.t, os.WriteFile(w.sentinel(), []byte(pause.NewRandomID()), 0o644))
+			require.NoError(w, os.WriteFile(w.sentinel(), []byte(pause.NewRandomID()), 0o644))
 		}, "pause_dir", bot.Fail, []string{"belongs to another installation", "set pause_dir to this installation's own directory"}},
-		"a pause directory that is a file": {func(w *world) { w.rm(w.cfg.PauseDir); w.touch(w.cfg.PauseDir) },
+		"a pause directory that is a file": {func(w *world) { w.Remove(w.cfg.PauseDir); w.Touch(w.cfg.PauseDir) },
 			"pause_dir", bot.Fail, []string{"is not a directory"}},
-		"a dangling flag": {func(w *world) { require.NoError(w.t, os.Symlink("/no/where", w.flag("atlas"))) },
+		"a dangling flag": {func(w *world) { require.NoError(w, os.Symlink("/no/where", w.flag("atlas"))) },
 			"pause_dir", bot.Warn, []string{"the flag of atlas is a dangling link", "replace it by a file"}},
-		"a flag of nobody": {func(w *world) { w.touch(w.flag("nobody")) },
+		"a flag of nobody": {func(w *world) { w.Touch(w.flag("nobody")) },
 			"pause_dir", bot.Warn, []string{"nobody has a flag but is not a configured project"}},
 		"a changed pause_dir": {func(w *world) { w.fail("odilo", 2); w.change("DIR/pause", "DIR/new") },
 			"pause_dir", bot.Fail, []string{"pause_dir was changed", "run `adfbot restore`"}},
 		"a changed gitea.url": {func(w *world) { w.fail("odilo", 2); w.change("http://gitea.example", "http://new.example") },
 			"gitea", bot.Fail, []string{"gitea.url was changed", "adfbot sweep --confirm-gitea-url"}},
 		"a project's token that is the one for everything": {func(w *world) {
-			require.NoError(w.t, os.WriteFile(w.dir+"/http-token", []byte("one-token-for-everything"), 0o600))
+			require.NoError(w, os.WriteFile(w.Dir+"/http-token", []byte("one-token-for-everything"), 0o600))
 			w.change("projects:", "http:\n  token_file: DIR/http-token\nprojects:", "  - id: odilo\n", "  - id: odilo\n    token_file: DIR/http-token\n")
 		}, "http", bot.Fail, []string{"projects[odilo].token_file holds the token of http.token_file", "give the project one of its own"}},
 		"a token that can be guessed": {func(w *world) {
-			require.NoError(w.t, os.WriteFile(w.dir+"/http-token", []byte("short"), 0o600))
+			require.NoError(w, os.WriteFile(w.Dir+"/http-token", []byte("short"), 0o600))
 			w.change("projects:", "http:\n  token_file: DIR/http-token\nprojects:")
 		}, "http", bot.Warn, []string{"http.token_file: a token of less than 16 characters can be guessed"}},
 		"a socket in a directory that is not there": {func(w *world) { w.change("projects:", "http:\n  socket: DIR/run/adfbot.sock\nprojects:") },
 			"http", bot.Warn, []string{"http.socket: ", "/run is missing: create it, or set RuntimeDirectory= in the unit"}},
 		"an address of another machine": {func(w *world) {
-			require.NoError(w.t, os.WriteFile(w.dir+"/http-token", []byte("one-token-for-everything"), 0o600))
+			require.NoError(w, os.WriteFile(w.Dir+"/http-token", []byte("one-token-for-everything"), 0o600))
 			w.change("projects:", "http:\n  listen: 192.0.2.1:9753\n  token_file: DIR/http-token\nprojects:")
 		}, "http", bot.Fail, []string{"http.listen: ", "192.0.2.1", "use an address of this machine"}},
 		"a name that has no address": {func(w *world) {
-			require.NoError(w.t, os.WriteFile(w.dir+"/http-token", []byte("one-token-for-everything"), 0o600))
+			require.NoError(w, os.WriteFile(w.Dir+"/http-token", []byte("one-token-for-everything"), 0o600))
 			w.change("projects:", "http:\n  listen: no..name:9753\n  token_file: DIR/http-token\nprojects:")
 		}, "http", bot.Fail, []string{"http.listen: ", "no..name", "use an address of this machine"}},
 		"a result in the spool": {func(w *world) {
 			r := failure("odilo")
 			r.RunID = "r"
 			_, err := hostlocal.Beside(w.cfg.State).Spool().Add(r)
-			require.NoError(w.t, err)
+			require.NoError(w, err)
 		}, "spool", bot.Warn, []string{"1 result not recorded yet; the next sweep does it"}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -188,7 +192,8 @@ func TestCheckNamesWhatIsWrongAndItsFix(t *testing.T) {
 	}
 }
 
-func TestCheckOfWhatServeListensOnIsWellAlsoWhileItIsListenedOn(t *testing.T) {
+// An address that serve listens on is no finding.
+func TestCheckOfAddressInUse(t *testing.T) {
 	w := newWorld(t)
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
@@ -199,17 +204,19 @@ func TestCheckOfWhatServeListensOnIsWellAlsoWhileItIsListenedOn(t *testing.T) {
 	}
 }
 
-func TestCheckTakesALoginWhereTheTokenMayNotReadItsOwn(t *testing.T) {
+// A configured login is enough where the token may not read its own.
+func TestCheckWithConfiguredLogin(t *testing.T) {
 	w := newWorld(t)
-	w.gitea.RevokeToken(token)
-	w.gitea.AddToken("adfbot", token, "write:issue")
-	w.change("  repo:", "  login: adfbot\n  repo:")
+	w.Gitea.RevokeToken(token)
+	w.Gitea.AddToken(testworld.Bot, token, "write:issue")
+	w.change("  repo:", "  login: adf-bot\n  repo:")
 	require.Empty(t, w.fails())
-	require.Contains(t, w.finding("account", bot.OK), "adfbot, from gitea.login")
+	require.Contains(t, w.finding("account", bot.OK), "adf-bot, from gitea.login")
 	require.Contains(t, w.finding("repository", bot.OK), "permissions are not checked, because the token lacks the scope read:repository")
 }
 
-func TestCheckAsAnotherUserNamesTheChownAndChmodThatAreMissing(t *testing.T) {
+// The findings name the missing chown and chmod.
+func TestCheckAsAnotherUser(t *testing.T) {
 	testhost.NeedRoot(t, "to become another user")
 	dir := testhost.PublicDir(t)
 	w := worldIn(t, dir)

@@ -20,7 +20,8 @@ type onWrite func()
 
 func (f onWrite) Write(p []byte) (int, error) { f(); return len(p), nil }
 
-func TestARunDuringWhichTheClockWasSetIsRecordedAtOnce(t *testing.T) {
+// The run is recorded at once.
+func TestClockSetDuringRun(t *testing.T) {
 	for what, jump := range map[string]time.Duration{"back": -day, "forward": day} {
 		t.Run(what, func(t *testing.T) {
 			w := newWorld(t)
@@ -39,7 +40,8 @@ func TestARunDuringWhichTheClockWasSetIsRecordedAtOnce(t *testing.T) {
 	}
 }
 
-func TestARunThatWasKilledBeforeTheClockWasSetBackCounts(t *testing.T) {
+// A run that was killed before counts.
+func TestClockSetBackAfterKill(t *testing.T) {
 	w := newWorld(t)
 	w.dies(child{Do: "exec", Project: "odilo", Command: []string{"true"}, KillAt: "ran"})
 	w.pass(-10 * 365 * day) // the child has the machine's clock
@@ -49,13 +51,14 @@ func TestARunThatWasKilledBeforeTheClockWasSetBackCounts(t *testing.T) {
 	require.False(t, p.LastRuns[0].Started.After(p.LastRuns[0].Finished))
 }
 
+// Results after it count.
 // What the daemon is told of a run that began at a known time counts only after the last resume. A resume that was noted
 // by a clock a day ahead must not make it deaf for a day.
-func TestAResumeThatAFastClockNotedDoesNotKeepResultsFromCounting(t *testing.T) {
+func TestResumeOfFastClock(t *testing.T) {
 	w := newWorld(t)
 	w.pass(day)
 	w.fail("odilo", 3)
-	w.rm(w.flag("odilo"))
+	w.Remove(w.flag("odilo"))
 	w.sweepWell()
 	w.pass(time.Hour - day)
 	for n := range 3 {
@@ -68,10 +71,11 @@ func TestAResumeThatAFastClockNotedDoesNotKeepResultsFromCounting(t *testing.T) 
 	require.Equal(t, "yes", w.project("odilo").Paused)
 }
 
-func TestAWaitThatAFastClockSetIsNotWaitedFor(t *testing.T) {
+// A wait that a fast clock set does not last.
+func TestWaitOfFastClock(t *testing.T) {
 	w := newWorld(t)
 	w.pass(day)
-	up := w.gitea.Inject(giteatest.Fault{Do: giteatest.Status(503, "")})
+	up := w.Gitea.Inject(giteatest.Fault{Do: giteatest.Status(503, "")})
 	w.fail("odilo", 3)
 	require.Empty(t, w.issues(""))
 	up()
@@ -84,12 +88,13 @@ func TestAWaitThatAFastClockSetIsNotWaitedFor(t *testing.T) {
 		w.pass(time.Minute)
 	}
 	require.Len(t, w.issues("open"), 1)
-	w.rm(w.flag("odilo"))
+	w.Remove(w.flag("odilo"))
 	sweep()
 	require.Len(t, w.issues("closed"), 1)
 }
 
-func TestAClockThatLeapsDeletesNoHistoryForADay(t *testing.T) {
+// No history is deleted for a day.
+func TestHistoryAfterClockLeap(t *testing.T) {
 	w := newWorld(t)
 	runs := func() int { return len(w.project("odilo").LastRuns) }
 	w.fail("odilo", 2)
@@ -99,7 +104,7 @@ func TestAClockThatLeapsDeletesNoHistoryForADay(t *testing.T) {
 		require.Zero(t, w.sweepWell().Pruned)
 		w.pass(time.Hour)
 	}
-	require.Contains(t, w.log.String(), "deleting no old results for a day")
+	require.Contains(t, w.Logged.String(), "deleting no old results for a day")
 	require.Equal(t, 2, runs())
 	w.pass(-366 * day) // somebody sets it right
 	require.Zero(t, w.sweepWell().Pruned)
@@ -114,8 +119,9 @@ func TestAClockThatLeapsDeletesNoHistoryForADay(t *testing.T) {
 	require.Zero(t, runs())
 }
 
+// History is deleted all the same.
 // Where somebody sweeps by hand every few days, each time looks like a leap.
-func TestHistoryIsDeletedAlsoWhereSweepsAreRare(t *testing.T) {
+func TestHistoryWithRareSweeps(t *testing.T) {
 	for schedule, every := range map[string]time.Duration{"@every 1m": 5 * day, "0 3 * * 1": 7 * day} {
 		w := newWorld(t)
 		w.change("projects:", "sweep:\n  schedule: \""+schedule+"\"\nprojects:")
@@ -129,7 +135,8 @@ func TestHistoryIsDeletedAlsoWhereSweepsAreRare(t *testing.T) {
 	}
 }
 
-func TestAHoldOfTheFutureIsHeldAndCanBeResumed(t *testing.T) {
+// A hold of the future holds the project, and can be resumed.
+func TestHoldOfTheFuture(t *testing.T) {
 	w := newWorld(t)
 	w.pass(day)
 	w.with(bot.Results, func(b *bot.Bot) {

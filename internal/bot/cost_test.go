@@ -35,7 +35,7 @@ func aResult(n int) store.Result {
 func BenchmarkCostOfADurableResult(b *testing.B) {
 	w := newWorld(b)
 	w.runs = true
-	w.log = nil
+	w.Logged = nil
 	env := w.env()
 	env.Log = slog.New(slog.NewTextHandler(io.Discard, nil))
 	bt, err := bot.Open(ctx, w.cfg, bot.Results, env)
@@ -53,7 +53,7 @@ func BenchmarkCostOfADurableResult(b *testing.B) {
 	for range 100 {
 		record()
 	}
-	took, sync := yardstick.Compare(b, record, yardstick.Append(b, w.dir, resultSize))
+	took, sync := yardstick.Compare(b, record, yardstick.Append(b, w.Dir, resultSize))
 	yardstick.Row{
 		What: "durable result in process, one at a time", Measured: yardstick.Took(took), Yardstick: "an append and fdatasync, " + yardstick.Took(sync),
 		Value: float64(took) / float64(sync), Unit: "×", Goal: 1.5,
@@ -75,7 +75,7 @@ func BenchmarkStoreRecord(b *testing.B) {
 	for range 100 {
 		record()
 	}
-	took, sync := yardstick.Compare(b, record, yardstick.Append(b, w.dir, resultSize))
+	took, sync := yardstick.Compare(b, record, yardstick.Append(b, w.Dir, resultSize))
 	yardstick.Row{
 		What: "store.Record", Value: float64(took) / float64(sync), Unit: "×", Goal: 1.5,
 	}.Report(b)

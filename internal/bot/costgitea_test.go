@@ -24,6 +24,7 @@ import (
 	"github.com/terraphim/adfbot/escalate/giteatest"
 	"github.com/terraphim/adfbot/internal/bot"
 	"github.com/terraphim/adfbot/internal/store"
+	"github.com/terraphim/adfbot/internal/testworld"
 	"github.com/terraphim/adfbot/internal/yardstick"
 )
 
@@ -55,11 +56,11 @@ func newFleet(b *testing.B) *fleet {
 	yardstick.OnDisk(b, dir)
 	f := &fleet{world: worldIn(b, dir)}
 	f.runs = true // a sweep's waits are real
-	server := httptest.NewServer(f.gitea)
+	server := httptest.NewServer(f.Gitea)
 	f.url = server.URL
-	f.gitea.SetBaseURL(server.URL)
+	f.Gitea.SetBaseURL(server.URL)
 	f.end = func() {
-		f.gitea.Close()
+		f.Gitea.Close()
 		server.Close()
 		require.NoError(b, os.RemoveAll(dir))
 	}
@@ -74,7 +75,7 @@ func newFleet(b *testing.B) *fleet {
 		r, err := m.Record(ctx, trip(earlier))
 		require.NoError(b, err)
 		require.Empty(b, r.Problems)
-		f.rm(f.flag(earlier))
+		f.Remove(f.flag(earlier))
 		rep, err := m.Sweep(ctx, escalate.SweepOptions{})
 		require.NoError(b, err)
 		require.Equal(b, 2, len(rep.Actions))
@@ -84,11 +85,11 @@ func newFleet(b *testing.B) *fleet {
 
 // as opens a bot as a process does, with a log; network nil: the real one.
 func (f *fleet) as(mode bot.Mode, network http.RoundTripper, do func(m *bot.Bot)) {
-	f.t.Helper()
+	f.Helper()
 	m, err := bot.Open(ctx, f.cfg, mode, bot.Env{Getenv: f.getenv, Transport: network, Log: slog.New(slog.NewTextHandler(io.Discard, nil))})
-	require.NoError(f.t, err)
+	require.NoError(f, err)
 	do(m)
-	require.NoError(f.t, m.Close())
+	require.NoError(f, m.Close())
 }
 
 // trip is a failure with as much output as an issue shows where nothing else is configured.
@@ -101,7 +102,7 @@ func trip(project string) (r store.Result) {
 
 // pending trips every project while Gitea can't be reached: the flags are written, the issues are left to a sweep.
 func (f *fleet) pending() {
-	f.t.Helper()
+	f.Helper()
 	f.as(bot.Results, down{}, func(m *bot.Bot) {
 		var g errgroup.Group
 		g.SetLimit(atOnce)
@@ -114,7 +115,7 @@ func (f *fleet) pending() {
 				return err
 			})
 		}
-		require.NoError(f.t, g.Wait())
+		require.NoError(f, g.Wait())
 	})
 }
 
@@ -127,13 +128,13 @@ func (down) RoundTrip(*http.Request) (*http.Response, error) {
 
 // sweeps is a sweep, as a person has it done who does not wait for the next try, and how long it took.
 func (f *fleet) sweeps(steps int) (took time.Duration) {
-	f.t.Helper()
+	f.Helper()
 	f.as(bot.Operate, nil, func(m *bot.Bot) {
 		begun := time.Now()
 		rep, err := m.Sweep(ctx, escalate.SweepOptions{Force: true})
 		took = time.Since(begun)
-		require.NoError(f.t, err)
-		require.Equal(f.t, steps, len(rep.Actions))
+		require.NoError(f, err)
+		require.Equal(f, steps, len(rep.Actions))
 	})
 	return took
 }
@@ -181,26 +182,26 @@ func (x bare) ask(method, path string, body any) error {
 
 // asks makes requests for many issues, with a few in flight.
 func (x bare) asks(do func(n int) error) {
-	x.t.Helper()
+	x.Helper()
 	var g errgroup.Group
 	g.SetLimit(atOnce)
 	for n := range many {
 		g.Go(func() error { return do(n) })
 	}
-	require.NoError(x.t, g.Wait())
+	require.NoError(x, g.Wait())
 }
 
 // open counts the open issues.
 func (f *fleet) open() int { return len(f.issues("open")) }
 
 // slow lets every answer take a while.
-func (f *fleet) slow() { f.gitea.Inject(giteatest.Fault{Do: giteatest.Latency(latency)}) }
+func (f *fleet) slow() { f.Gitea.Inject(giteatest.Fault{Do: giteatest.Latency(latency)}) }
 
 // requests are those that Gitea gets meanwhile.
 func (f *fleet) requests(do func()) float64 {
-	f.gitea.ResetRequests()
+	f.Gitea.ResetRequests()
 	do()
-	return float64(f.gitea.Operations())
+	return float64(f.Gitea.Operations())
 }
 
 func BenchmarkCostInRequests(b *testing.B) {
@@ -212,7 +213,7 @@ func BenchmarkCostInRequests(b *testing.B) {
 		perSweep = f.requests(func() { f.sweeps(0) })
 		const some = 100
 		for n := range some {
-			f.rm(f.flag(fmt.Sprintf(perFleet, n)))
+			f.Remove(f.flag(fmt.Sprintf(perFleet, n)))
 		}
 		perClose = (f.requests(func() { f.sweeps(2 * some) }) - perSweep) / some
 		f.as(bot.Results, nil, func(m *bot.Bot) {
@@ -290,7 +291,7 @@ func BenchmarkCostOfAThousandClosings(b *testing.B) {
 		x := newBare(b)
 		defer x.end()
 		for range many {
-			x.gitea.As("adfbot").Open(repo, letter.Title, letter.Body)
+			x.Gitea.As(testworld.Bot).Open(repo, letter.Title, letter.Body)
 		}
 		x.slow()
 		begun := time.Now()

@@ -15,38 +15,43 @@ import (
 	"github.com/terraphim/adfbot/pause"
 )
 
-func TestTheGateIsOpenOnlyWhereNoFlagIsInADirectoryWithItsSentinel(t *testing.T) {
+// The gate is open only where a directory with its sentinel has no flag.
+func TestGate(t *testing.T) {
 	w := newWorld(t)
 	w.fail("odilo", 1)
-	w.rm(w.cfg.State) // it needs none
+	w.Remove(w.cfg.State) // it needs none
 	require.Equal(t, bot.Verdict{}, bot.Gate(ctx, w.cfg, "odilo"))
-	w.touch(w.flag("odilo"))
+	w.Touch(w.flag("odilo"))
 	v := bot.Gate(ctx, w.cfg, "odilo")
 	require.True(t, v.Paused)
 	require.NoError(t, v.Err)
 	require.Equal(t, "its pause flag "+w.flag("odilo")+" exists", v.Reason)
 	require.NoError(t, os.WriteFile(w.flag("odilo"), []byte("release \x1b[31mday\n"), 0o644))
 	require.Equal(t, "release day\n", bot.Gate(ctx, w.cfg, "odilo").Reason, "a note is anybody's: no terminal codes")
-	w.rm(w.flag("odilo"))
+	w.Remove(w.flag("odilo"))
 	require.NoError(t, os.Symlink("/no/where", w.flag("odilo")))
 	v = bot.Gate(ctx, w.cfg, "odilo")
 	require.True(t, v.Paused)
 	require.Contains(t, v.Reason, "is a dangling link")
 }
 
-func TestTheGateIsClosedOnEveryError(t *testing.T) {
+func TestGateOnErrors(t *testing.T) {
 	for what, c := range map[string]struct {
 		break_ func(t *testing.T, w *world)
 		err    error
 	}{
-		"no directory":              {func(t *testing.T, w *world) { w.rm(w.cfg.PauseDir) }, pause.ErrNoDir},
-		"no sentinel":               {func(t *testing.T, w *world) { w.rm(w.sentinel()) }, pause.ErrNoSentinel},
-		"a file":                    {func(t *testing.T, w *world) { w.rm(w.cfg.PauseDir); w.touch(w.cfg.PauseDir) }, pause.ErrNotDir},
-		"a FIFO":                    {func(t *testing.T, w *world) { w.rm(w.cfg.PauseDir); fifo(t, w.cfg.PauseDir) }, pause.ErrNotDir},
-		"a FIFO above it":           {func(t *testing.T, w *world) { w.rm(w.cfg.PauseDir); fifo(t, w.cfg.PauseDir); w.cfg.PauseDir += "/x" }, pause.ErrNotDir},
-		"a sentinel that is a FIFO": {func(t *testing.T, w *world) { w.rm(w.sentinel()); fifo(t, w.sentinel()) }, pause.ErrBadSentinel},
+		"no directory": {func(t *testing.T, w *world) { w.Remove(w.cfg.PauseDir) }, pause.ErrNoDir},
+		"no sentinel":  {func(t *testing.T, w *world) { w.Remove(w.sentinel()) }, pause.ErrNoSentinel},
+		"a file":       {func(t *testing.T, w *world) { w.Remove(w.cfg.PauseDir); w.Touch(w.cfg.PauseDir) }, pause.ErrNotDir},
+		"a FIFO":       {func(t *testing.T, w *world) { w.Remove(w.cfg.PauseDir); fifo(t, w.cfg.PauseDir) }, pause.ErrNotDir},
+		"a FIFO above it": {func(t *testing.T, w *world) {
+			w.Remove(w.cfg.PauseDir)
+			fifo(t, w.cfg.PauseDir)
+			w.cfg.PauseDir += "/x"
+		}, pause.ErrNotDir},
+		"a sentinel that is a FIFO": {func(t *testing.T, w *world) { w.Remove(w.sentinel()); fifo(t, w.sentinel()) }, pause.ErrBadSentinel},
 		"a damaged sentinel": {func(t *testing.T, w *world) {
-			require.NoError(t, os.WriteFile(w.sentinel(), []byte("x"), 0o644))
+			w.Write(w.sentinel(), "x")
 		}, pause.ErrBadSentinel},
 	} {
 		t.Run(what, func(t *testing.T) {
@@ -67,7 +72,8 @@ func fifo(t *testing.T, path string) {
 	require.NoError(t, syscall.Mkfifo(path, 0o644))
 }
 
-func TestADirectoryThatDoesNotAnswerIsUnknownAfterFiveSeconds(t *testing.T) {
+// A directory that does not answer in five seconds is unknown.
+func TestGateTimeout(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		release := make(chan struct{})
 		hang := func(pause.Dir, string) (pause.Flag, pause.Sentinel, error) {
@@ -82,13 +88,14 @@ func TestADirectoryThatDoesNotAnswerIsUnknownAfterFiveSeconds(t *testing.T) {
 	})
 }
 
-func TestTheGatesErrorNamesWhatATouchWouldResumeWhereTheStateCanBeRead(t *testing.T) {
+// Where the state can be read, the error names what a touch would resume.
+func TestGateErrorExplained(t *testing.T) {
 	w := wiped(t)
 	err := bot.Gate(ctx, w.cfg, "odilo").Err
 	explained := bot.AdviseRestore(ctx, w.cfg, w.env(), err, time.Minute)
 	require.ErrorIs(t, explained, pause.ErrNoSentinel)
 	require.ErrorContains(t, explained, "a bare touch would resume: atlas, odilo")
-	w.rm(w.cfg.State)
+	w.Remove(w.cfg.State)
 	explained = bot.AdviseRestore(ctx, w.cfg, w.env(), err, time.Minute)
 	require.ErrorIs(t, explained, pause.ErrNoSentinel)
 	require.ErrorContains(t, explained, "there is no state at")
@@ -97,17 +104,18 @@ func TestTheGatesErrorNamesWhatATouchWouldResumeWhereTheStateCanBeRead(t *testin
 	require.Equal(t, other, bot.AdviseRestore(ctx, w.cfg, w.env(), other, time.Minute))
 }
 
+// Only while no flag was ever written.
 // A state that is lost must not make a second installation of one whose flags and issues are still there.
-func TestTheFirstCommandMakesTheDirectoryAsLongAsNoFlagWasEverWritten(t *testing.T) {
+func TestFirstCommandMakesDirectory(t *testing.T) {
 	w := newWorld(t)
 	w.must(0, "odilo", "true")
 	require.FileExists(t, w.sentinel())
-	w.rm(w.cfg.PauseDir)
+	w.Remove(w.cfg.PauseDir)
 	w.must(0, "odilo", "true")
 	require.FileExists(t, w.sentinel(), "no flag can be lost yet")
 	_, err := w.pause("odilo", "")
 	require.NoError(t, err)
-	w.rm(w.cfg.PauseDir)
+	w.Remove(w.cfg.PauseDir)
 	for _, id := range []string{"odilo", "atlas"} {
 		w.must(bot.ExitNotStarted, id, "true")
 	}
@@ -117,11 +125,12 @@ func TestTheFirstCommandMakesTheDirectoryAsLongAsNoFlagWasEverWritten(t *testing
 	}
 }
 
-func TestAPauseDirectoryThatIsUnreadableStopsANewState(t *testing.T) {
+// No new state is made.
+func TestNewStateWithUnreadableDirectory(t *testing.T) {
 	w := newWorld(t)
 	w.fail("odilo", 3)
-	w.rm(filepath.Dir(w.cfg.State))
-	require.NoError(t, os.WriteFile(w.sentinel(), []byte("damaged"), 0o644))
+	w.Remove(filepath.Dir(w.cfg.State))
+	w.Write(w.sentinel(), "damaged")
 	_, err := bot.Open(ctx, w.cfg, bot.Results, w.env())
 	require.ErrorContains(t, err, "a new state can't be made")
 	require.ErrorIs(t, err, pause.ErrBadSentinel)

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"log/slog"
-	"os"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -21,6 +20,7 @@ import (
 	"github.com/terraphim/adfbot/internal/status"
 	"github.com/terraphim/adfbot/internal/store"
 	"github.com/terraphim/adfbot/internal/store/sqlite"
+	"github.com/terraphim/adfbot/internal/testworld"
 	"github.com/terraphim/adfbot/pause"
 )
 
@@ -37,43 +37,22 @@ var (
 )
 
 const (
-	repo  = "terraphim/adf-fleet"
-	token = "0123456789abcdef0123456789abcdef01234567"
+	repo  = testworld.Repo
+	token = testworld.Token
 )
 
 // world is a machine with a configuration, and a Gitea that it can reach.
 type world struct {
-	t     testing.TB
-	dir   string
-	yaml  string
-	cfg   *config.Config
-	gitea *giteatest.Server
-	vars  map[string]string
-	log   *logs
+	*testworld.World
+	yaml string
+	cfg  *config.Config
+	vars map[string]string
 
 	mu   sync.Mutex
 	at   time.Time         // the time, which stands still
 	runs bool              // it does not: it is that of a synctest bubble,
 	set  time.Duration     // but for this, by which somebody set the clock
 	ids  map[string]string // plain names of random ids, for golden files
-}
-
-// logs is what was logged.
-type logs struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *logs) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *logs) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
 }
 
 const plainConfig = `
@@ -97,34 +76,27 @@ func newWorld(t testing.TB) *world { return worldIn(t, t.TempDir()) }
 func worldIn(t testing.TB, dir string) *world {
 	t.Helper()
 	t.Cleanup(func() { atPoint = nil })
-	w := &world{t: t, dir: dir, at: noon, vars: map[string]string{"BOT_TOKEN": token}, log: &logs{}}
-	w.gitea = giteatest.New(w.now)
-	w.gitea.AddUser("adfbot", giteatest.UserOptions{})
-	w.gitea.AddToken("adfbot", token, "read:user", "write:issue", "read:repository")
-	w.gitea.AddRepo("terraphim", "adf-fleet")
-	w.gitea.SetPermission("terraphim", "adf-fleet", "adfbot", giteatest.Write)
-	w.gitea.AddUser("ann", giteatest.UserOptions{})
-	t.Cleanup(w.gitea.Close)
+	w := &world{at: noon, vars: map[string]string{"BOT_TOKEN": token}}
+	w.World = testworld.New(t, dir, w.now)
 	w.configure(plainConfig)
 	return w
 }
 
 // configure writes and loads a configuration; DIR in it is the world's directory.
 func (w *world) configure(yaml string) {
-	w.t.Helper()
+	w.Helper()
 	w.yaml = yaml
-	path := filepath.Join(w.dir, "config.yaml")
-	require.NoError(w.t, os.WriteFile(path, []byte(strings.ReplaceAll(yaml, "DIR", w.dir)), 0o644))
+	w.Write(w.Path("config.yaml"), strings.ReplaceAll(yaml, "DIR", w.Dir))
 	var err error
-	w.cfg, err = config.Load(path)
-	require.NoError(w.t, err)
+	w.cfg, err = config.Load(w.Path("config.yaml"))
+	require.NoError(w, err)
 }
 
 // change is configure with replacements in what there is: old, new, old, new.
 func (w *world) change(pairs ...string) {
-	w.t.Helper()
+	w.Helper()
 	yaml := strings.NewReplacer(pairs...).Replace(w.yaml)
-	require.NotEqual(w.t, w.yaml, yaml)
+	require.NotEqual(w, w.yaml, yaml)
 	w.configure(yaml)
 }
 
@@ -151,17 +123,17 @@ func (w *world) pass(d time.Duration) {
 
 func (w *world) env() bot.Env {
 	return bot.Env{
-		Log:    slog.New(slog.NewTextHandler(w.log, &slog.HandlerOptions{Level: slog.LevelInfo})),
-		Getenv: w.getenv, Now: w.now, Transport: w.gitea.Transport(),
+		Log:    slog.New(slog.NewTextHandler(w.Logged, &slog.HandlerOptions{Level: slog.LevelInfo})),
+		Getenv: w.getenv, Now: w.now, Transport: w.Gitea.Transport(),
 	}
 }
 
 // with opens a bot for one use, as a command does.
 func (w *world) with(mode bot.Mode, f func(b *bot.Bot)) {
-	w.t.Helper()
+	w.Helper()
 	b, err := bot.Open(ctx, w.cfg, mode, w.env())
-	require.NoError(w.t, err)
-	defer func() { require.NoError(w.t, b.Close()) }()
+	require.NoError(w, err)
+	defer func() { require.NoError(w, b.Close()) }()
 	f(b)
 }
 
@@ -170,18 +142,18 @@ func failure(project string) store.Result {
 }
 
 func (w *world) record(r store.Result) (out bot.Recorded) {
-	w.t.Helper()
+	w.Helper()
 	w.with(bot.Results, func(b *bot.Bot) {
 		var err error
 		out, err = b.Record(ctx, r)
-		require.NoError(w.t, err)
+		require.NoError(w, err)
 	})
 	return out
 }
 
 // fail records failures of a project.
 func (w *world) fail(project string, times int) (last bot.Recorded) {
-	w.t.Helper()
+	w.Helper()
 	for range times {
 		last = w.record(failure(project))
 	}
@@ -190,68 +162,43 @@ func (w *world) fail(project string, times int) (last bot.Recorded) {
 
 // sweep sweeps as a person does.
 func (w *world) sweep() (rep status.SweepReport, err error) {
-	w.t.Helper()
+	w.Helper()
 	w.with(bot.Operate, func(b *bot.Bot) { rep, err = b.Sweep(ctx, escalate.SweepOptions{Force: true}) })
 	return rep, err
 }
 
 func (w *world) sweepWell() status.SweepReport {
-	w.t.Helper()
+	w.Helper()
 	rep, err := w.sweep()
-	require.NoError(w.t, err)
+	require.NoError(w, err)
 	return rep
 }
 
 func (w *world) flag(project string) string { return filepath.Join(w.cfg.PauseDir, project) }
 
-func (w *world) rm(path string) {
-	w.t.Helper()
-	require.NoError(w.t, os.RemoveAll(path))
-}
-
-func (w *world) touch(path string) {
-	w.t.Helper()
-	require.NoError(w.t, os.MkdirAll(filepath.Dir(path), 0o755))
-	require.NoError(w.t, os.WriteFile(path, nil, 0o644))
-}
-
 func (w *world) sentinel() string { return filepath.Join(w.cfg.PauseDir, pause.SentinelName) }
 
-func (w *world) read(path string) string {
-	w.t.Helper()
-	b, err := os.ReadFile(path)
-	require.NoError(w.t, err)
-	return string(b)
-}
-
-// issues are those of the repository that are open, or all.
-func (w *world) issues(state string) (out []giteatest.Issue) {
-	for _, i := range w.gitea.Issues(repo) {
-		if state == "" || i.State == state {
-			out = append(out, i)
-		}
-	}
-	return out
-}
+// issues are those of the configured repository.
+func (w *world) issues(state string) []giteatest.Issue { return w.Issues(repo, state) }
 
 // project is a project's share of the status.
 func (w *world) project(id string) (p status.Project) {
-	w.t.Helper()
+	w.Helper()
 	for _, p = range w.status().Projects {
 		if p.ID == id {
 			return p
 		}
 	}
-	require.Fail(w.t, "no such project", id)
+	require.Fail(w, "no such project", id)
 	return p
 }
 
 func (w *world) status() (s status.Status) {
-	w.t.Helper()
+	w.Helper()
 	w.with(bot.ReadOnly, func(b *bot.Bot) {
 		var err error
 		s, err = b.Status(ctx, "")
-		require.NoError(w.t, err)
+		require.NoError(w, err)
 	})
 	return s
 }
@@ -265,10 +212,10 @@ func (w *world) kinds(rep status.SweepReport) (out []string) {
 
 // inState opens the state itself.
 func (w *world) inState(f func(s store.State)) {
-	w.t.Helper()
+	w.Helper()
 	s, err := sqlite.Open(ctx, w.cfg.State, sqlite.Options{Now: w.now})
-	require.NoError(w.t, err)
-	defer func() { require.NoError(w.t, s.Close()) }()
+	require.NoError(w, err)
+	defer func() { require.NoError(w, s.Close()) }()
 	f(s)
 }
 
@@ -279,17 +226,17 @@ type ran struct {
 }
 
 func (w *world) exec(project string, command ...string) ran {
-	w.t.Helper()
+	w.Helper()
 	return w.execAs(bot.ExecRequest{Project: project, Agent: "project-meta", Command: command})
 }
 
 func (w *world) sh(project, script string) ran {
-	w.t.Helper()
+	w.Helper()
 	return w.exec(project, "sh", "-c", script)
 }
 
 func (w *world) execAs(q bot.ExecRequest) ran {
-	w.t.Helper()
+	w.Helper()
 	var out, errs bytes.Buffer
 	q.Stdout, q.Stderr = &out, &errs
 	code := bot.Exec(ctx, w.cfg, w.env(), q)
@@ -298,8 +245,8 @@ func (w *world) execAs(q bot.ExecRequest) ran {
 
 // must is exec that has to end with a code.
 func (w *world) must(code int, project string, command ...string) ran {
-	w.t.Helper()
+	w.Helper()
 	r := w.exec(project, command...)
-	require.Equal(w.t, code, r.code, r.stderr)
+	require.Equal(w, code, r.code, r.stderr)
 	return r
 }

@@ -18,13 +18,13 @@ import (
 
 // copyState is a copy of the state as an operator makes one, and what puts it back.
 func (w *world) copyState() (restore func()) {
-	w.t.Helper()
-	b := w.read(w.cfg.State)
-	require.NoFileExists(w.t, w.cfg.State+"-wal", "no command leaves its log behind")
-	return func() { require.NoError(w.t, os.WriteFile(w.cfg.State, []byte(b), 0o600)) }
+	w.Helper()
+	b := w.Read(w.cfg.State)
+	require.NoFileExists(w, w.cfg.State+"-wal", "no command leaves its log behind")
+	return func() { require.NoError(w, os.WriteFile(w.cfg.State, []byte(b), 0o600)) }
 }
 
-func (w *world) loseState() { w.rm(filepath.Dir(w.cfg.State)) }
+func (w *world) loseState() { w.Remove(filepath.Dir(w.cfg.State)) }
 
 func openNumbers(w *world) (out []int64) {
 	for _, i := range w.issues("open") {
@@ -33,11 +33,12 @@ func openNumbers(w *world) (out []int64) {
 	return out
 }
 
-func TestWithItsStateLostTheBotGoesOnFromFlagsAndIssues(t *testing.T) {
+// The bot goes on from flags and issues.
+func TestLostState(t *testing.T) {
 	w := newWorld(t)
 	w.fail("odilo", 3)
 	w.fail("atlas", 2)
-	w.rm(w.flag("atlas"))
+	w.Remove(w.flag("atlas"))
 	w.loseState()
 	w.pass(time.Hour)
 
@@ -50,15 +51,16 @@ func TestWithItsStateLostTheBotGoesOnFromFlagsAndIssues(t *testing.T) {
 	require.Equal(t, w.issues("open")[0].Number, int64(1))
 	require.Empty(t, w.sweepWell().Actions)
 
-	w.rm(w.flag("odilo"))
+	w.Remove(w.flag("odilo"))
 	w.sweepWell()
 	require.Empty(t, w.issues("open"))
 	require.Equal(t, 2, w.fail("odilo", 3).Incident.Seq)
 }
 
-func TestWithItsStateLostAndNoIssueYetTheFlagAloneRebuildsTheIncident(t *testing.T) {
+// The flag alone rebuilds the incident.
+func TestLostStateWithoutIssue(t *testing.T) {
 	w := newWorld(t)
-	up := w.gitea.Inject(giteatest.Fault{Do: giteatest.Reset()})
+	up := w.Gitea.Inject(giteatest.Fault{Do: giteatest.Reset()})
 	id := w.fail("odilo", 3).Answer.Incident
 	w.loseState()
 	up()
@@ -70,13 +72,13 @@ func TestWithItsStateLostAndNoIssueYetTheFlagAloneRebuildsTheIncident(t *testing
 	require.Empty(t, w.sweepWell().Actions)
 }
 
-func TestAStateThatIsADayOldCatchesUp(t *testing.T) {
+func TestOldStateCatchesUp(t *testing.T) {
 	w := newWorld(t)
 	w.fail("odilo", 2)
 	old := w.copyState()
 	w.fail("odilo", 1) // odilo trips
 	w.fail("atlas", 2) // atlas trips and is resumed
-	w.rm(w.flag("atlas"))
+	w.Remove(w.flag("atlas"))
 	w.sweepWell()
 	require.Equal(t, []int64{1}, openNumbers(w))
 	w.pass(24 * time.Hour)
@@ -90,11 +92,12 @@ func TestAStateThatIsADayOldCatchesUp(t *testing.T) {
 	require.Empty(t, w.sweepWell().Actions)
 }
 
-func TestADayOldStateWithAnIncidentThatIsOverClosesNothingElse(t *testing.T) {
+// A state a day old whose incident has ended closes nothing else.
+func TestOldStateWithEndedIncident(t *testing.T) {
 	w := newWorld(t)
 	w.fail("odilo", 3)
 	old := w.copyState()
-	w.rm(w.flag("odilo"))
+	w.Remove(w.flag("odilo"))
 	w.sweepWell()
 	w.fail("odilo", 3) // the second incident
 	require.Equal(t, []int64{2}, openNumbers(w))
@@ -109,11 +112,12 @@ func TestADayOldStateWithAnIncidentThatIsOverClosesNothingElse(t *testing.T) {
 	require.Len(t, w.issues(""), 2)
 }
 
-func TestWithStateAndDirectoryLostTheOldIssuesAreReportedAndNeverTouched(t *testing.T) {
+// The old issues are reported and never touched.
+func TestLostStateAndDirectory(t *testing.T) {
 	w := newWorld(t)
 	w.fail("odilo", 3)
 	w.loseState()
-	w.rm(w.cfg.PauseDir)
+	w.Remove(w.cfg.PauseDir)
 	w.pass(time.Hour)
 	w.must(0, "odilo", "true")
 	before := w.issues("")
@@ -123,18 +127,19 @@ func TestWithStateAndDirectoryLostTheOldIssuesAreReportedAndNeverTouched(t *test
 	require.Equal(t, rep.Foreign, w.status().Foreign)
 	require.Equal(t, before, w.issues(""))
 	finding := w.finding("repository", bot.Warn)
-	require.Contains(t, finding, "1 open issue of another installation by adfbot")
+	require.Contains(t, finding, "1 open issue of another installation by adf-bot")
 	w.fail("odilo", 3)
 	require.Equal(t, []int64{1, 2}, openNumbers(w))
 }
 
-func TestTwoInstallationsOnOneRepositoryDoNotTouchEachOthersIssues(t *testing.T) {
+// Two installations on one repository do not touch each other's issues.
+func TestTwoInstallationsOnOneRepository(t *testing.T) {
 	w, other := newWorld(t), newWorld(t)
-	other.gitea = w.gitea
+	other.Gitea = w.Gitea
 	w.fail("odilo", 3)
 	other.fail("odilo", 3)
 	require.Equal(t, []int64{1, 2}, openNumbers(w))
-	w.rm(w.flag("odilo"))
+	w.Remove(w.flag("odilo"))
 	other.sweepWell()
 	w.sweepWell()
 	other.sweepWell()
@@ -142,25 +147,26 @@ func TestTwoInstallationsOnOneRepositoryDoNotTouchEachOthersIssues(t *testing.T)
 	require.Equal(t, []string{"http://gitea.example/terraphim/adf-fleet/issues/2"}, w.sweepWell().Foreign)
 }
 
-func TestADryRunPrintsThePlanAndWritesNothing(t *testing.T) {
+// A dry run reports the plan and writes nothing.
+func TestSweepDryRun(t *testing.T) {
 	w := newWorld(t)
-	up := w.gitea.Inject(giteatest.Fault{Do: giteatest.Reset()})
+	up := w.Gitea.Inject(giteatest.Fault{Do: giteatest.Reset()})
 	w.fail("odilo", 3)
 	w.fail("atlas", 2)
 	up()
-	w.rm(w.flag("atlas"))
+	w.Remove(w.flag("atlas"))
 	w.pass(time.Hour)
-	before, flags := w.read(w.cfg.State), len(w.files())
+	before, flags := w.Read(w.cfg.State), len(w.files())
 	w.with(bot.ReadOnly, func(b *bot.Bot) {
 		rep, err := b.Sweep(ctx, escalate.SweepOptions{DryRun: true, Force: true})
 		require.NoError(t, err)
 		require.True(t, rep.DryRun)
 		require.Equal(t, []string{"resume atlas", "find-lost atlas", "create odilo"}, w.kinds(rep))
 	})
-	require.True(t, bytes.Equal([]byte(before), []byte(w.read(w.cfg.State))))
+	require.True(t, bytes.Equal([]byte(before), []byte(w.Read(w.cfg.State))))
 	require.Len(t, w.files(), flags)
 	require.Empty(t, w.issues(""))
-	for _, r := range w.gitea.Requests() {
+	for _, r := range w.Gitea.Requests() {
 		require.True(t, r.Fault != "" || r.Method == "GET" || r.Status == 0, "%+v", r)
 	}
 	_, ok := w.lastSweep()
@@ -171,8 +177,8 @@ func TestADryRunPrintsThePlanAndWritesNothing(t *testing.T) {
 
 // files is everything in the world's directory.
 func (w *world) files() (out []string) {
-	w.t.Helper()
-	require.NoError(w.t, filepath.WalkDir(w.dir, func(p string, _ os.DirEntry, err error) error {
+	w.Helper()
+	require.NoError(w, filepath.WalkDir(w.Dir, func(p string, _ os.DirEntry, err error) error {
 		out = append(out, p)
 		return err
 	}))
@@ -180,21 +186,22 @@ func (w *world) files() (out []string) {
 }
 
 func (w *world) lastSweep() (rep status.SweepReport, ok bool) {
-	w.t.Helper()
+	w.Helper()
 	w.with(bot.ReadOnly, func(b *bot.Bot) {
 		var err error
 		rep, ok, err = b.LastSweep(ctx)
-		require.NoError(w.t, err)
+		require.NoError(w, err)
 	})
 	return rep, ok
 }
 
-func TestASweepIsReportedToWhoeverAsksLater(t *testing.T) {
+// A sweep is reported to whoever asks later.
+func TestSweepReport(t *testing.T) {
 	w := newWorld(t)
 	w.fail("odilo", 3)
 	_, ok := w.lastSweep()
 	require.False(t, ok)
-	w.rm(w.flag("odilo"))
+	w.Remove(w.flag("odilo"))
 	w.pass(time.Hour)
 	rep := w.sweepWell()
 	got, ok := w.lastSweep()
@@ -204,28 +211,29 @@ func TestASweepIsReportedToWhoeverAsksLater(t *testing.T) {
 	require.Equal(t, w.kinds(rep), w.kinds(got))
 	require.Equal(t, []string{"resume odilo", "close odilo"}, w.kinds(got))
 
-	w.gitea.Inject(giteatest.Fault{Do: giteatest.Status(503, "")})
+	w.Gitea.Inject(giteatest.Fault{Do: giteatest.Status(503, "")})
 	_, err := w.sweep()
 	require.Error(t, err)
 	got, _ = w.lastSweep()
 	require.Contains(t, strings.Join(got.Errors, "\n"), "status 503")
-	require.Contains(t, w.log.String(), "level=ERROR msg=sweep")
+	require.Contains(t, w.Logged.String(), "level=ERROR msg=sweep")
 }
 
-func TestWhatASweepCouldNotDoForItselfIsInItsReport(t *testing.T) {
+// What a sweep could not do for itself is in its report.
+func TestSweepProblems(t *testing.T) {
 	w := newWorld(t)
 	w.fail("odilo", 1)
 	w.sweepWell()
 	spool := w.cfg.State + ".d/spool"
-	w.rm(spool)
-	w.touch(spool)
+	w.Remove(spool)
+	w.Touch(spool)
 	_, err := w.sweep()
 	require.ErrorContains(t, err, spool)
 	require.Contains(t, strings.Join(w.status().Problems, "\n"), "last sweep: ")
 	require.Contains(t, strings.Join(w.status().LastSweep.Errors, "\n"), spool)
 }
 
-func TestASweepPrunesOldResults(t *testing.T) {
+func TestSweepPrunesResults(t *testing.T) {
 	w := newWorld(t)
 	w.fail("odilo", 2)
 	w.pass(721 * time.Hour)

@@ -12,19 +12,19 @@ import (
 )
 
 func (w *world) pause(project, why string) (d bot.Done, err error) {
-	w.t.Helper()
+	w.Helper()
 	w.with(bot.Results, func(b *bot.Bot) { d, err = b.Pause(ctx, project, why) })
 	return d, err
 }
 
 func (w *world) resume(project string) (d bot.Done, err error) {
-	w.t.Helper()
+	w.Helper()
 	w.with(bot.Operate, func(b *bot.Bot) { d, err = b.Resume(ctx, project) })
 	return d, err
 }
 
 func (w *world) restore() (d bot.Done, err error) {
-	w.t.Helper()
+	w.Helper()
 	w.with(bot.Restore, func(b *bot.Bot) { d, err = b.Restore(ctx) })
 	return d, err
 }
@@ -35,12 +35,13 @@ func (w *world) silent() *world {
 	return w
 }
 
-func TestAPersonsPauseIsAFlagWithTheReasonAndNoIssue(t *testing.T) {
+// A person's pause is a flag with the reason, and no issue.
+func TestPause(t *testing.T) {
 	w := newWorld(t)
 	d, err := w.pause("odilo", "release\nday")
 	require.NoError(t, err)
 	require.Equal(t, "odilo is paused ("+w.flag("odilo")+"); to resume: adfbot resume odilo", d.Text)
-	require.Contains(t, w.read(w.flag("odilo")), "Reason: release day\n")
+	require.Contains(t, w.Read(w.flag("odilo")), "Reason: release day\n")
 	require.Contains(t, w.must(bot.ExitPaused, "odilo", "true").stderr, "Reason: release day")
 	require.Empty(t, w.sweepWell().Actions, "it is left alone")
 	require.Empty(t, w.issues(""))
@@ -51,7 +52,7 @@ func TestAPersonsPauseIsAFlagWithTheReasonAndNoIssue(t *testing.T) {
 	d, err = w.pause("odilo", "again")
 	require.NoError(t, err)
 	require.Contains(t, d.Text, "odilo is paused already")
-	require.Contains(t, w.read(w.flag("odilo")), "release day")
+	require.Contains(t, w.Read(w.flag("odilo")), "release day")
 	d, err = w.resume("odilo")
 	require.NoError(t, err)
 	require.Equal(t, "odilo is resumed", d.Text)
@@ -61,7 +62,8 @@ func TestAPersonsPauseIsAFlagWithTheReasonAndNoIssue(t *testing.T) {
 	require.Equal(t, "odilo was not paused", d.Text)
 }
 
-func TestAPauseThatFailsLeavesEverythingAsItWas(t *testing.T) {
+// Everything stays as it was.
+func TestPauseThatFails(t *testing.T) {
 	w := newWorld(t)
 	w.fail("odilo", 2)
 	writable := testhost.ReadOnly(t, w.cfg.PauseDir)
@@ -76,18 +78,20 @@ func TestAPauseThatFailsLeavesEverythingAsItWas(t *testing.T) {
 	require.True(t, w.fail("odilo", 1).Tripped)
 }
 
-func TestAPauseThatDiesAfterItWasNotedIsMadeByTheNextSweep(t *testing.T) {
+// The next sweep writes the flag.
+func TestPauseKilledAfterStored(t *testing.T) {
 	w := newWorld(t).silent()
 	w.fail("odilo", 1)
 	w.dies(child{Do: "pause", Project: "odilo", KillAt: "hold-noted"})
 	require.NoFileExists(t, w.flag("odilo"))
 	w.configure(plainConfig)
 	require.Equal(t, []string{"write-flag odilo"}, w.kinds(w.sweepWell()))
-	require.Contains(t, w.read(w.flag("odilo")), "Reason: for the test")
+	require.Contains(t, w.Read(w.flag("odilo")), "Reason: for the test")
 	require.True(t, w.project("odilo").Held)
 }
 
-func TestAResumeThatDiesOnItsWayIsFinishedByTheNextSweep(t *testing.T) {
+// The next sweep finishes it.
+func TestResumeKilled(t *testing.T) {
 	for _, step := range []string{"flag-removed", "resume-noted"} {
 		t.Run("after "+step, func(t *testing.T) {
 			w := newWorld(t)
@@ -116,7 +120,8 @@ func TestAResumeThatDiesOnItsWayIsFinishedByTheNextSweep(t *testing.T) {
 	}
 }
 
-func TestAResumeThatIsKilledBetweenFlagAndStateResumesAtTheNextResult(t *testing.T) {
+// The next result finishes it.
+func TestResumeKilledBeforeState(t *testing.T) {
 	w := newWorld(t).silent()
 	w.fail("odilo", 3)
 	w.dies(child{Do: "resume", Project: "odilo", KillAt: "flag-removed"})
@@ -126,7 +131,8 @@ func TestAResumeThatIsKilledBetweenFlagAndStateResumesAtTheNextResult(t *testing
 	require.False(t, out.Paused())
 }
 
-func TestAResumeEndsTheIncidentAndClosesItsIssue(t *testing.T) {
+// A resume ends the incident and closes its issue.
+func TestResume(t *testing.T) {
 	w := newWorld(t)
 	w.fail("odilo", 3)
 	w.pass(time.Minute)
@@ -139,10 +145,11 @@ func TestAResumeEndsTheIncidentAndClosesItsIssue(t *testing.T) {
 	w.must(0, "odilo", "true")
 }
 
-func TestAResumeWithGiteaDownResumesAndLeavesTheIssueToTheSweep(t *testing.T) {
+// The project is resumed, and the sweep closes the issue.
+func TestResumeWithGiteaDown(t *testing.T) {
 	w := newWorld(t)
 	w.fail("odilo", 3)
-	up := w.gitea.Inject(giteatest.Fault{Do: giteatest.Status(502, "")})
+	up := w.Gitea.Inject(giteatest.Fault{Do: giteatest.Status(502, "")})
 	d, err := w.resume("odilo")
 	require.NoError(t, err)
 	require.Equal(t, "odilo is resumed", d.Text)
@@ -155,7 +162,8 @@ func TestAResumeWithGiteaDownResumesAndLeavesTheIssueToTheSweep(t *testing.T) {
 	require.Len(t, w.issues("closed"), 1)
 }
 
-func TestAnIncidentWhoseFlagCouldNotBeWrittenCanBeResumed(t *testing.T) {
+// An incident whose flag could not be written can be resumed.
+func TestResumeWithoutFlag(t *testing.T) {
 	w := newWorld(t)
 	w.fail("odilo", 2)
 	writable := testhost.ReadOnly(t, w.cfg.PauseDir)
@@ -172,7 +180,8 @@ func TestAnIncidentWhoseFlagCouldNotBeWrittenCanBeResumed(t *testing.T) {
 	require.Len(t, w.issues("closed"), 1)
 }
 
-func TestAProjectThatLeftTheConfigurationIsStillKnownWhileItIsPaused(t *testing.T) {
+// A project that left the configuration is known while it is paused.
+func TestRemovedProjectWhilePaused(t *testing.T) {
 	w := newWorld(t)
 	w.fail("odilo", 3)
 	w.change("  - id: odilo\n", "")
@@ -184,7 +193,7 @@ func TestAProjectThatLeftTheConfigurationIsStillKnownWhileItIsPaused(t *testing.
 		}
 	})
 	require.Empty(t, w.sweepWell().Actions)
-	w.rm(w.flag("odilo"))
+	w.Remove(w.flag("odilo"))
 	w.sweepWell()
 	require.Len(t, w.issues("closed"), 1)
 }

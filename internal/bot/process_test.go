@@ -5,8 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/exec"
 	"os/signal"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -20,10 +20,10 @@ import (
 	"github.com/terraphim/adfbot/internal/testhost"
 )
 
-// child is what another process is to do: this test binary, started again.
+// child is what another process is to do.
 type child struct {
 	Config  string
-	Do      string // exec, sweep, or record; die at a step
+	Do      string // exec, check, record, pause, resume or restore
 	Project string
 	Command []string
 	Timeout time.Duration
@@ -35,36 +35,27 @@ type child struct {
 	Together time.Duration // how long adfbot waits for a signal of its own
 }
 
-const childEnv = "ADFBOT_BOT_TEST_CHILD"
+func TestMain(m *testing.M) { testhost.Main(m, testhost.Funcs{"child": runChild}) }
 
-func TestMain(m *testing.M) {
-	if spec := os.Getenv(childEnv); spec != "" {
-		var c child
-		if err := json.Unmarshal([]byte(spec), &c); err != nil {
-			panic(err)
-		}
-		os.Exit(c.run())
-	}
-	os.Exit(m.Run())
-}
-
-func (c child) run() int {
-	_ = os.Unsetenv(childEnv)
-	if c.UID != 0 {
-		if err := errors.Join(syscall.Setgroups(nil), syscall.Setgid(c.UID), syscall.Setuid(c.UID)); err != nil {
-			panic(err)
-		}
+func runChild(self testhost.Self) int {
+	var c child
+	if err := json.Unmarshal([]byte(os.Args[1]), &c); err != nil {
+		panic(err)
 	}
 	cfg, err := config.Load(c.Config)
 	if err != nil {
 		panic(err)
 	}
+	self.Ready()
+	return c.run(cfg)
+}
+
+func (c child) run(cfg *config.Config) int {
 	env := bot.Env{Getenv: func(k string) string { return map[string]string{"BOT_TOKEN": token}[k] }}
 	ctx := fault.With(ctx, func(s string) {
 		switch s {
 		case c.KillAt:
-			_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
-			select {}
+			testhost.KillSelf()
 		case c.TermAt:
 			arrived := make(chan os.Signal, 1)
 			signal.Notify(arrived, syscall.SIGTERM)
@@ -115,26 +106,62 @@ func (c child) run() int {
 	return 0
 }
 
-func (w *world) command(c child) *exec.Cmd {
-	w.t.Helper()
+func (w *world) command(c child) *testhost.Child {
+	w.Helper()
 	c.Config = w.cfg.Path
 	spec, err := json.Marshal(c)
-	require.NoError(w.t, err)
-	self, err := os.Executable()
-	require.NoError(w.t, err)
+	require.NoError(w, err)
+	cmd := testhost.Command(w, "child", string(spec))
 	if c.UID != 0 {
-		self = testhost.PublicCopy(w.t, self)
+		cmd.Env = append(cmd.Env, fmt.Sprint(testhost.UIDVar, "=", c.UID))
 	}
-	cmd := exec.Command(self)
-	cmd.Env = append(os.Environ(), childEnv+"="+string(spec), "GORACE=atexit_sleep_ms=0")
 	return cmd
 }
 
 // dies runs a child that has to end by SIGKILL at its step.
 func (w *world) dies(c child) {
-	w.t.Helper()
-	out, err := w.command(c).CombinedOutput()
-	var exit *exec.ExitError
-	require.ErrorAs(w.t, err, &exit, "%+v went past its step: %s", c, out)
-	require.Equal(w.t, syscall.SIGKILL, exit.Sys().(syscall.WaitStatus).Signal(), "%+v: %s", c, out)
+	w.Helper()
+	w.command(c).Dies()
+}
+
+// script is a command of the shell; DIR in it is the world's directory.
+func (w *world) script(text string) []string {
+	return []string{"sh", "-c", strings.ReplaceAll(text, "DIR", w.Dir)}
+}
+
+// watch returns a function that waits until something holds that depends on the files of a directory.
+func (w *world) watch(dir string) (await func(complaint string, holds func() bool)) {
+	w.Helper()
+	changes := testhost.NewChanges()
+	stop, err := changes.Watch(dir)
+	require.NoError(w, err)
+	return func(complaint string, holds func() bool) {
+		w.Helper()
+		defer stop()
+		require.NoError(w, changes.Await(func() string {
+			if holds() {
+				return ""
+			}
+			return complaint
+		}))
+	}
+}
+
+// start starts a child and waits until its command has made a file.
+func (w *world) start(cmd *testhost.Child) *testhost.Child {
+	w.Helper()
+	w.Remove(w.Dir + "/begun")
+	await := w.watch(w.Dir)
+	require.NoError(w, cmd.Start())
+	await("the command has not begun", func() bool { _, err := os.Stat(w.Dir + "/begun"); return err == nil })
+	return cmd
+}
+
+// startExec starts exec in a process, and process group, of its own.
+func (w *world) startExec(c child) *testhost.Child {
+	w.Helper()
+	c.Do = "exec"
+	cmd := w.command(c)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	return w.start(cmd)
 }

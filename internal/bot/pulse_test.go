@@ -11,7 +11,8 @@ import (
 	"github.com/terraphim/adfbot/internal/status"
 )
 
-func TestThePulseStopsWhenTheSweepsHangOrStayAway(t *testing.T) {
+// The pulse stops when sweeps hang or stay away.
+func TestPulse(t *testing.T) {
 	t.Run("it hangs", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			p := NewPulse()

@@ -2,7 +2,6 @@ package bot_test
 
 import (
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -17,12 +16,14 @@ import (
 	"github.com/terraphim/adfbot/internal/config"
 	"github.com/terraphim/adfbot/internal/store"
 	"github.com/terraphim/adfbot/internal/testhost"
+	"github.com/terraphim/adfbot/internal/testworld"
 )
 
-func TestATripWritesTheFlagOpensTheIssueAndSaysSo(t *testing.T) {
+// A trip writes the flag, opens the issue and says so.
+func TestRecordTrip(t *testing.T) {
 	w := newWorld(t)
 	require.False(t, w.fail("odilo", 2).Paused())
-	require.Empty(t, w.gitea.Requests(), "nothing is asked before there is something to say")
+	require.Empty(t, w.Gitea.Requests(), "nothing is asked before there is something to say")
 	r := failure("odilo")
 	r.Output = "boom"
 	out := w.record(r)
@@ -31,7 +32,7 @@ func TestATripWritesTheFlagOpensTheIssueAndSaysSo(t *testing.T) {
 	require.Empty(t, out.Problems)
 	require.Equal(t, incident.FlagThere, out.Flag.State)
 	require.Equal(t, out.Answer.Incident, out.Flag.Info.Incident)
-	require.Contains(t, w.read(w.flag("odilo")), "odilo is paused: project-meta failed 3 times in a row")
+	require.Contains(t, w.Read(w.flag("odilo")), "odilo is paused: project-meta failed 3 times in a row")
 
 	issues := w.issues("")
 	require.Len(t, issues, 1)
@@ -41,13 +42,14 @@ func TestATripWritesTheFlagOpensTheIssueAndSaysSo(t *testing.T) {
 	require.Equal(t, []string{"adf", "circuit-breaker", "priority/high"}, issues[0].Labels)
 	require.Equal(t, issues[0].Number, out.Incident.Issue.Number)
 	require.Contains(t, out.View().TripText(), "project-meta failed 3 times in a row on odilo: the project is paused, see "+out.Incident.Issue.URL)
-	require.NotContains(t, w.log.String(), token)
+	require.NotContains(t, w.Logged.String(), token)
 }
 
-func TestAResultAfterAResumeThatNobodyNoticedBelongsToTheNextGeneration(t *testing.T) {
+// The result belongs to the next generation.
+func TestRecordAfterUnnoticedResume(t *testing.T) {
 	w := newWorld(t)
 	first := w.fail("odilo", 3)
-	w.rm(w.flag("odilo"))
+	w.Remove(w.flag("odilo"))
 	out := w.record(failure("odilo"))
 	require.Equal(t, 1, out.Failures)
 	require.False(t, out.Paused())
@@ -63,10 +65,11 @@ func TestAResultAfterAResumeThatNobodyNoticedBelongsToTheNextGeneration(t *testi
 	require.NotEqual(t, first.Answer.Incident, out.Answer.Incident)
 }
 
-func TestWithGiteaDownTheResultIsStoredAndTheIssueComesLater(t *testing.T) {
+// The result is stored, and the issue comes later.
+func TestRecordWithGiteaDown(t *testing.T) {
 	w := newWorld(t)
 	w.fail("odilo", 2)
-	up := w.gitea.Inject(giteatest.Fault{Do: giteatest.Reset()})
+	up := w.Gitea.Inject(giteatest.Fault{Do: giteatest.Reset()})
 	out := w.fail("odilo", 1)
 	require.True(t, out.Tripped)
 	require.Equal(t, incident.FlagThere, out.Flag.State)
@@ -84,14 +87,15 @@ func TestWithGiteaDownTheResultIsStoredAndTheIssueComesLater(t *testing.T) {
 	require.Empty(t, w.project("odilo").Pending)
 }
 
-func TestWhereTheTokenCantBeReadTheIssueIsLeftToServe(t *testing.T) {
+// The issue is left to serve.
+func TestRecordWithUnreadableToken(t *testing.T) {
 	w := newWorld(t)
 	delete(w.vars, "BOT_TOKEN")
 	out := w.fail("odilo", 3)
 	require.True(t, out.Tripped)
 	require.Equal(t, incident.FlagThere, out.Flag.State)
 	require.Empty(t, out.Problems, "it is as the operator wants it: agents can't read the token")
-	require.Empty(t, w.gitea.Requests())
+	require.Empty(t, w.Gitea.Requests())
 	require.Equal(t, []string{"odilo#1: issue to be opened"}, w.project("odilo").Pending)
 
 	rep, err := w.sweep()
@@ -104,18 +108,19 @@ func TestWhereTheTokenCantBeReadTheIssueIsLeftToServe(t *testing.T) {
 	require.Len(t, w.issues("open"), 1)
 }
 
+// A token that was rotated while the daemon runs is masked, and so is the old one.
 // A mistake about Gitea in the configuration, or a certificate that is away, stops no fleet.
-func TestATokenThatWasRotatedWhileTheDaemonRunsIsMaskedAsTheOldOneIs(t *testing.T) {
+func TestRecordMasksRotatedToken(t *testing.T) {
 	const next = "fedcba9876543210fedcba9876543210fedcba98"
 	w := newWorld(t)
-	file := filepath.Join(w.dir, "token")
+	file := filepath.Join(w.Dir, "token")
 	require.NoError(t, os.WriteFile(file, []byte(token+"\n"), 0o600))
 	w.change("token_env: BOT_TOKEN", "token_file: "+file)
 	w.with(bot.Daemon, func(b *bot.Bot) {
 		_, err := b.Sweep(ctx, escalate.SweepOptions{})
 		require.NoError(t, err)
-		w.gitea.RevokeToken(token)
-		w.gitea.AddToken("adfbot", next, "read:user", "write:issue", "read:repository")
+		w.Gitea.RevokeToken(token)
+		w.Gitea.AddToken(testworld.Bot, next, testworld.Scopes()...)
 		require.NoError(t, os.WriteFile(file, []byte(next+"\n"), 0o600))
 		_, err = b.Sweep(ctx, escalate.SweepOptions{})
 		require.NoError(t, err)
@@ -133,7 +138,8 @@ func TestATokenThatWasRotatedWhileTheDaemonRunsIsMaskedAsTheOldOneIs(t *testing.
 	require.NotContains(t, body, next)
 }
 
-func TestWithoutItsCertificateTheBotRecordsAndFlagsAndSaysWhy(t *testing.T) {
+// The bot records and writes flags, and says why there is no issue.
+func TestRecordWithoutCertificate(t *testing.T) {
 	w := newWorld(t)
 	w.change("  repo: adf-fleet\n", "  repo: adf-fleet\n  ca_file: DIR/ca.pem\n")
 	require.Zero(t, w.must(0, "odilo", "true").code)
@@ -143,22 +149,24 @@ func TestWithoutItsCertificateTheBotRecordsAndFlagsAndSaysWhy(t *testing.T) {
 	require.Contains(t, strings.Join(out.Problems, "\n"), "gitea.ca_file")
 	_, err := w.sweep()
 	require.ErrorContains(t, err, "gitea.ca_file")
-	require.Empty(t, w.gitea.Requests(), "it never asks without it")
+	require.Empty(t, w.Gitea.Requests(), "it never asks without it")
 }
 
-func TestAProjectWithoutARepositoryIsLeftToServe(t *testing.T) {
+// The issue is left to serve.
+func TestRecordWithoutRepository(t *testing.T) {
 	w := newWorld(t)
 	w.cfg.Projects[0].Owner, w.cfg.Projects[0].Repo = "", "" // as LoadFor leaves it where the file has a mistake there
 	out := w.fail("odilo", 3)
 	require.True(t, out.Tripped)
 	require.Equal(t, incident.FlagThere, out.Flag.State)
-	require.Empty(t, w.gitea.Requests())
+	require.Empty(t, w.Gitea.Requests())
 	w.configure(plainConfig)
 	w.sweepWell()
 	require.Len(t, w.issues("open"), 1)
 }
 
-func TestAPauseDirectoryThatIsReadOnlyAtTheTripIsSaidAndMadeUpForLater(t *testing.T) {
+// The failure to write the flag is reported, and a later sweep writes it.
+func TestRecordWithReadOnlyDirectory(t *testing.T) {
 	w := newWorld(t)
 	w.fail("odilo", 2)
 	writable := testhost.ReadOnly(t, w.cfg.PauseDir)
@@ -171,9 +179,9 @@ func TestAPauseDirectoryThatIsReadOnlyAtTheTripIsSaidAndMadeUpForLater(t *testin
 	require.Len(t, issues, 1)
 	require.Contains(t, issues[0].Body, "NOT PAUSED")
 
-	r := w.must(bot.ExitPaused, "odilo", "touch", w.dir+"/ran")
+	r := w.must(bot.ExitPaused, "odilo", "touch", w.Dir+"/ran")
 	require.Contains(t, r.stderr, "NOT paused by a flag")
-	require.NoFileExists(t, w.dir+"/ran")
+	require.NoFileExists(t, w.Dir+"/ran")
 	p := w.project("odilo")
 	require.Equal(t, "yes", p.Paused)
 	require.Contains(t, strings.Join(p.Warnings, "\n"), "its pause flag is not written")
@@ -191,7 +199,8 @@ func TestAPauseDirectoryThatIsReadOnlyAtTheTripIsSaidAndMadeUpForLater(t *testin
 	require.Contains(t, issues[0].Comments[0].Body, "The project is paused now")
 }
 
-func TestARunOfTheOldGenerationThatFailsAfterTheFlagWasRemovedDoesNotCount(t *testing.T) {
+// A run that began before the flag was removed does not count.
+func TestRunOfOldGeneration(t *testing.T) {
 	w := newWorld(t)
 	w.change("  - id: odilo\n", "  - id: odilo\n    resume_threshold: 1\n")
 	w.fail("odilo", 2)
@@ -199,7 +208,7 @@ func TestARunOfTheOldGenerationThatFailsAfterTheFlagWasRemovedDoesNotCount(t *te
 		if s == "ran" {
 			atPoint = nil
 			w.fail("odilo", 1) // another run trips the breaker meanwhile
-			w.rm(w.flag("odilo"))
+			w.Remove(w.flag("odilo"))
 		}
 	}
 	require.Equal(t, 1, w.exec("odilo", "false").code)
@@ -211,8 +220,9 @@ func TestARunOfTheOldGenerationThatFailsAfterTheFlagWasRemovedDoesNotCount(t *te
 	require.True(t, w.fail("odilo", 1).Tripped, "one that began later does")
 }
 
+// A run of the old generation does not count, whatever the clock says.
 // The clock says that the run began after the resume. The generation knows better.
-func TestAClockThatWasSetBackDuringARunDoesNotMakeItCount(t *testing.T) {
+func TestRunOfOldGenerationByClock(t *testing.T) {
 	w := newWorld(t)
 	w.fail("odilo", 2)
 	atPoint = func(s string) {
@@ -220,7 +230,7 @@ func TestAClockThatWasSetBackDuringARunDoesNotMakeItCount(t *testing.T) {
 			atPoint = nil
 			w.pass(-time.Hour)
 			w.fail("odilo", 1)
-			w.rm(w.flag("odilo"))
+			w.Remove(w.flag("odilo"))
 		}
 	}
 	require.Equal(t, 1, w.exec("odilo", "false").code)
@@ -229,10 +239,11 @@ func TestAClockThatWasSetBackDuringARunDoesNotMakeItCount(t *testing.T) {
 	require.Zero(t, w.project("odilo").Failures)
 }
 
-func TestARecordedRunThatBeganBeforeTheResumeDoesNotCount(t *testing.T) {
+// A run that began before the resume does not count.
+func TestRecordOfRunBeforeResume(t *testing.T) {
 	w := newWorld(t)
 	w.fail("odilo", 3)
-	w.rm(w.flag("odilo"))
+	w.Remove(w.flag("odilo"))
 	w.pass(time.Minute)
 	w.sweepWell()
 	r := failure("odilo")
@@ -242,7 +253,8 @@ func TestARecordedRunThatBeganBeforeTheResumeDoesNotCount(t *testing.T) {
 	require.Contains(t, out.Why, "before the last resume of the project was noticed")
 }
 
-func TestAResultThatCantBeTrueIsRefusedBeforeAnythingIsWritten(t *testing.T) {
+// An impossible result is refused before anything is written.
+func TestRecordImpossibleResult(t *testing.T) {
 	w := newWorld(t)
 	for want, change := range map[string]func(*store.Result){
 		"started 2026-11-23T12:01:00Z is in the future":                 func(r *store.Result) { r.Started = noon.Add(time.Minute) },
@@ -266,36 +278,37 @@ func TestAResultThatCantBeTrueIsRefusedBeforeAnythingIsWritten(t *testing.T) {
 	require.True(t, w.record(r).Counted)
 }
 
-func TestTheSameResultAgainGetsTheFirstAnswerAndNoSecondIssue(t *testing.T) {
+// The same result gets the first answer again, and no second issue.
+func TestRecordTwice(t *testing.T) {
 	w := newWorld(t)
 	w.fail("odilo", 2)
 	r := failure("odilo")
 	r.RunID = "r3"
 	require.True(t, w.record(r).Tripped)
-	w.gitea.ResetRequests()
+	w.Gitea.ResetRequests()
 	again := w.record(r)
 	require.True(t, again.Known)
 	require.True(t, again.Tripped)
 	require.Len(t, w.issues(""), 1)
-	require.Equal(t, 1, strings.Count(w.log.String(), "breaker tripped"))
-	w.rm(w.flag("odilo"))
+	require.Equal(t, 1, strings.Count(w.Logged.String(), "breaker tripped"))
+	w.Remove(w.flag("odilo"))
 	again = w.record(r)
 	require.True(t, again.Tripped)
 	require.False(t, again.Paused(), "it is not now")
 }
 
-func TestTenProcessesThatRecordTheThirdFailureAtOnceMakeOneTripFlagAndIncident(t *testing.T) {
-	w := newWorld(t)
-	w.change("http://gitea.example", "http://127.0.0.1:1")
+// Ten processes that record the third failure at once make one trip, flag and incident.
+func TestRecordInTenProcesses(t *testing.T) {
+	w := newWorld(t).silent()
 	w.fail("odilo", 2)
-	var cmds []*exec.Cmd
+	var cmds []*testhost.Child
 	var outs []*strings.Builder
 	for range 10 {
 		cmd, out := w.command(child{Do: "record", Project: "odilo"}), &strings.Builder{}
 		cmd.Stdout, cmd.Stderr = out, os.Stderr
-		require.NoError(t, cmd.Start())
 		cmds, outs = append(cmds, cmd), append(outs, out)
 	}
+	testhost.StartTogether(cmds...)
 	tripped := 0
 	for n, cmd := range cmds {
 		require.NoError(t, cmd.Wait())
@@ -306,11 +319,12 @@ func TestTenProcessesThatRecordTheThirdFailureAtOnceMakeOneTripFlagAndIncident(t
 		list, err := s.IncidentsOf(ctx, "odilo", 10)
 		require.NoError(t, err)
 		require.Len(t, list, 1)
-		require.Contains(t, w.read(w.flag("odilo")), list[0].ID)
+		require.Contains(t, w.Read(w.flag("odilo")), list[0].ID)
 	})
 }
 
-func TestAnUnknownProjectOrABadIDIsRefusedBeforeTheFileSystem(t *testing.T) {
+// An unknown project or a bad id is refused before the file system sees it.
+func TestRecordUnknownProject(t *testing.T) {
 	w := newWorld(t)
 	for _, id := range []string{"", "../x", "/etc/x", "a\nb", "a\x00b", strings.Repeat("x", 200)} {
 		require.Equal(t, bot.ExitNotStarted, w.exec(id, "true").code)
@@ -322,7 +336,7 @@ func TestAnUnknownProjectOrABadIDIsRefusedBeforeTheFileSystem(t *testing.T) {
 	require.NoFileExists(t, w.cfg.State)
 }
 
-func TestWhatAnExitCodeMeans(t *testing.T) {
+func TestExitCodeMeanings(t *testing.T) {
 	p := config.Project{IgnoreExitCodes: []int{75, 9}}
 	for code, want := range map[int]string{0: store.Success, 1: store.Failure, 75: store.Ignored, 9: store.Ignored, 255: store.Failure} {
 		require.Equal(t, want, bot.OutcomeOf(p, code), "%d", code)

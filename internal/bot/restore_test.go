@@ -10,6 +10,7 @@ import (
 
 	"github.com/terraphim/adfbot/internal/bot"
 	"github.com/terraphim/adfbot/internal/store"
+	"github.com/terraphim/adfbot/internal/testhost"
 	"github.com/terraphim/adfbot/pause"
 )
 
@@ -24,15 +25,16 @@ func wiped(t *testing.T) *world {
 }
 
 func (w *world) wipe() {
-	w.t.Helper()
-	w.rm(w.cfg.PauseDir)
-	require.NoError(w.t, os.Mkdir(w.cfg.PauseDir, 0o755))
+	w.Helper()
+	w.Remove(w.cfg.PauseDir)
+	require.NoError(w, os.Mkdir(w.cfg.PauseDir, 0o755))
 }
 
-func TestInAWipedDirectoryNothingIsClosedAndNothingRunsAndBothWaysOutAreNamed(t *testing.T) {
+// Nothing is closed, nothing runs, and both ways out are named.
+func TestWipedDirectory(t *testing.T) {
 	for what, damage := range map[string]func(w *world){
 		"wiped": func(*world) {},
-		"gone":  func(w *world) { w.rm(w.cfg.PauseDir) },
+		"gone":  func(w *world) { w.Remove(w.cfg.PauseDir) },
 	} {
 		t.Run(what, func(t *testing.T) {
 			w := wiped(t)
@@ -45,11 +47,11 @@ func TestInAWipedDirectoryNothingIsClosedAndNothingRunsAndBothWaysOutAreNamed(t 
 				require.Empty(t, rep.Actions)
 			}
 			for _, id := range []string{"odilo", "atlas", "third"} {
-				r := w.must(bot.ExitNotStarted, id, "touch", w.dir+"/ran")
+				r := w.must(bot.ExitNotStarted, id, "touch", w.Dir+"/ran")
 				require.Contains(t, r.stderr, "it is not known whether "+id+" is paused, so nothing is run")
 				require.Equal(t, "unknown", w.project(id).Paused)
 			}
-			require.NoFileExists(t, w.dir+"/ran")
+			require.NoFileExists(t, w.Dir+"/ran")
 			require.Contains(t, strings.Join(w.status().Problems, "\n"), "a bare touch would resume: atlas, odilo")
 			_, err := w.resume("odilo")
 			require.ErrorContains(t, err, "a bare touch would resume: atlas, odilo", "nobody is resumed in a directory that is not known")
@@ -61,7 +63,8 @@ func TestInAWipedDirectoryNothingIsClosedAndNothingRunsAndBothWaysOutAreNamed(t 
 	}
 }
 
-func TestRestoreBringsEveryFlagBackAndThenTheSentinel(t *testing.T) {
+// A restore writes every flag again, and then the sentinel.
+func TestRestore(t *testing.T) {
 	w := wiped(t)
 	atPoint = func(s string) {
 		if s == "flags-restored" {
@@ -73,8 +76,8 @@ func TestRestoreBringsEveryFlagBackAndThenTheSentinel(t *testing.T) {
 	d, err := w.restore()
 	require.NoError(t, err)
 	require.Equal(t, w.cfg.PauseDir+" is restored; paused again: atlas, odilo", d.Text)
-	require.Contains(t, w.read(w.flag("odilo")), "incident: odilo#1 ")
-	require.Contains(t, w.read(w.flag("atlas")), "Reason: release day")
+	require.Contains(t, w.Read(w.flag("odilo")), "incident: odilo#1 ")
+	require.Contains(t, w.Read(w.flag("atlas")), "Reason: release day")
 	require.Empty(t, w.sweepWell().Actions)
 	w.must(bot.ExitPaused, "odilo", "true")
 	w.must(bot.ExitPaused, "atlas", "true")
@@ -84,13 +87,12 @@ func TestRestoreBringsEveryFlagBackAndThenTheSentinel(t *testing.T) {
 	require.Contains(t, d.Text, "nothing to restore: "+w.cfg.PauseDir+" has its sentinel")
 }
 
-func TestADirectoryThatRootRestoresBelongsToWhomTheStateBelongs(t *testing.T) {
-	if os.Geteuid() != 0 {
-		t.Skip("only root makes files for others")
-	}
+// The directory belongs to the owner of the state.
+func TestRestoreAsRoot(t *testing.T) {
+	testhost.NeedRoot(t, "to make files for another user")
 	w := newWorld(t)
 	w.fail("odilo", 3)
-	require.NoError(t, os.Chown(w.cfg.State, 65534, 65534))
+	require.NoError(t, os.Chown(w.cfg.State, testhost.Nobody, testhost.Nobody))
 	require.NoError(t, os.RemoveAll(w.cfg.PauseDir))
 	w.with(bot.Restore, func(b *bot.Bot) {
 		_, err := b.Restore(ctx)
@@ -99,11 +101,12 @@ func TestADirectoryThatRootRestoresBelongsToWhomTheStateBelongs(t *testing.T) {
 	for _, path := range []string{w.cfg.PauseDir, w.flag("odilo"), w.sentinel()} {
 		info, err := os.Stat(path)
 		require.NoError(t, err)
-		require.EqualValues(t, 65534, info.Sys().(*syscall.Stat_t).Uid, path)
+		require.EqualValues(t, testhost.Nobody, info.Sys().(*syscall.Stat_t).Uid, path)
 	}
 }
 
-func TestARestoreThatDiesBeforeTheSentinelCanBeDoneAgain(t *testing.T) {
+// A restore that dies before the sentinel can be run again.
+func TestRestoreKilled(t *testing.T) {
 	w := wiped(t).silent()
 	w.dies(child{Do: "restore", KillAt: "flags-restored"})
 	require.NoFileExists(t, w.sentinel())
@@ -113,20 +116,22 @@ func TestARestoreThatDiesBeforeTheSentinelCanBeDoneAgain(t *testing.T) {
 	w.must(bot.ExitPaused, "odilo", "true")
 }
 
-func TestWhereTheSentinelIsThereNothingIsRestored(t *testing.T) {
+// Nothing is restored where the sentinel is there.
+func TestRestoreWithSentinel(t *testing.T) {
 	w := newWorld(t)
 	w.fail("odilo", 3)
-	w.rm(w.flag("odilo"))
+	w.Remove(w.flag("odilo"))
 	d, err := w.restore()
 	require.NoError(t, err)
 	require.Contains(t, d.Text, "a flag that is missing there was removed by hand")
 	require.NoFileExists(t, w.flag("odilo"))
 }
 
-func TestIntoAnotherInstallationsDirectoryNothingIsRestored(t *testing.T) {
+// Nothing is restored into another installation's directory.
+func TestRestoreIntoForeignDirectory(t *testing.T) {
 	w := wiped(t)
 	theirs := pause.NewRandomID()
-	require.NoError(t, os.WriteFile(w.sentinel(), []byte(theirs+"\n"), 0o644))
+	w.Write(w.sentinel(), theirs+"\n")
 	_, err := w.restore()
 	require.ErrorContains(t, err, "its sentinel names installation "+theirs)
 	require.NoFileExists(t, w.flag("odilo"))
@@ -137,9 +142,10 @@ func TestIntoAnotherInstallationsDirectoryNothingIsRestored(t *testing.T) {
 	require.Empty(t, rep.Actions)
 }
 
-func TestADamagedSentinelIsNotRestoredOver(t *testing.T) {
+// Nothing is restored over a damaged sentinel.
+func TestRestoreWithDamagedSentinel(t *testing.T) {
 	w := wiped(t)
-	require.NoError(t, os.WriteFile(w.sentinel(), []byte("what is this"), 0o644))
+	w.Write(w.sentinel(), "what is this")
 	_, err := w.restore()
 	require.ErrorContains(t, err, "damaged")
 	require.ErrorContains(t, err, "remove it")
@@ -147,26 +153,29 @@ func TestADamagedSentinelIsNotRestoredOver(t *testing.T) {
 	require.NoFileExists(t, w.flag("odilo"))
 }
 
-func TestAfterABareTouchRestoreStillBringsBackWhatNobodyHasNoticed(t *testing.T) {
+// Restore still brings back what nobody has noticed.
+func TestRestoreAfterTouch(t *testing.T) {
 	w := wiped(t)
-	w.touch(w.sentinel())
+	w.Touch(w.sentinel())
 	_, err := w.restore()
 	require.NoError(t, err)
 	w.must(bot.ExitPaused, "odilo", "true")
-	require.NotEmpty(t, strings.TrimSpace(w.read(w.sentinel())))
+	require.NotEmpty(t, strings.TrimSpace(w.Read(w.sentinel())))
 }
 
-func TestABareTouchResumesWhatHadAFlagAndIsGivenTheInstallationsID(t *testing.T) {
+// A bare touch of the sentinel resumes what had a flag, and the sentinel gets the installation's id.
+func TestTouchInWipedDirectory(t *testing.T) {
 	w := wiped(t)
-	w.touch(w.sentinel())
+	w.Touch(w.sentinel())
 	w.sweepWell()
 	require.Len(t, w.issues("closed"), 1)
-	w.inState(func(s store.State) { require.Equal(t, s.Installation(), strings.TrimSpace(w.read(w.sentinel()))) })
+	w.inState(func(s store.State) { require.Equal(t, s.Installation(), strings.TrimSpace(w.Read(w.sentinel()))) })
 	w.must(0, "odilo", "true")
 	w.must(0, "atlas", "true")
 }
 
-func TestAFlagThatWasNeverWrittenIsNotAmongThoseThatATouchWouldResume(t *testing.T) {
+// A flag that was never written is not among those that a touch would resume.
+func TestTouchAndUnwrittenFlag(t *testing.T) {
 	w := wiped(t).silent()
 	w.change("  - id: odilo\n", "  - id: odilo\n  - id: third\n")
 	_, err := w.restore()
@@ -177,13 +186,14 @@ func TestAFlagThatWasNeverWrittenIsNotAmongThoseThatATouchWouldResume(t *testing
 		require.ErrorContains(t, b.AdviseRestore(ctx, pause.ErrNoSentinel), "a bare touch would resume: atlas, odilo;",
 			"the third's flag is written as soon as the directory is known")
 	})
-	w.touch(w.sentinel())
+	w.Touch(w.sentinel())
 	w.configure(strings.ReplaceAll(w.yaml, "http://127.0.0.1:1", "http://gitea.example"))
 	_, _ = w.sweep()
 	require.FileExists(t, w.flag("third"))
 }
 
-func TestAChangedPauseDirIsRefusedUntilItIsRestored(t *testing.T) {
+// A changed pause_dir is refused until it is restored.
+func TestChangedPauseDir(t *testing.T) {
 	w := newWorld(t)
 	w.fail("odilo", 3)
 	old := w.flag("odilo")
@@ -191,7 +201,7 @@ func TestAChangedPauseDirIsRefusedUntilItIsRestored(t *testing.T) {
 	w.with(bot.Daemon, func(*bot.Bot) {})
 	for range 2 {
 		rep, err := w.sweep()
-		require.ErrorContains(t, err, "pause_dir was changed from "+w.dir+"/pause to "+w.dir+"/elsewhere while 1 incidents or holds depend on it: run `adfbot restore`")
+		require.ErrorContains(t, err, "pause_dir was changed from "+w.Dir+"/pause to "+w.Dir+"/elsewhere while 1 incidents or holds depend on it: run `adfbot restore`")
 		require.Empty(t, rep.Actions)
 	}
 	require.Equal(t, bot.ExitNotStarted, w.exec("odilo", "true").code)
@@ -204,7 +214,8 @@ func TestAChangedPauseDirIsRefusedUntilItIsRestored(t *testing.T) {
 	require.FileExists(t, old, "the old one is the operator's to remove")
 }
 
-func TestAChangedPauseDirWithoutAnythingPausedIsTakenOver(t *testing.T) {
+// A changed pause_dir is taken over where nothing is paused.
+func TestChangedPauseDirTakenOver(t *testing.T) {
 	w := newWorld(t)
 	w.fail("odilo", 1)
 	w.change("DIR/pause", "DIR/elsewhere")
@@ -213,17 +224,18 @@ func TestAChangedPauseDirWithoutAnythingPausedIsTakenOver(t *testing.T) {
 	require.Empty(t, w.sweepWell().Actions)
 }
 
-func TestAChangedGiteaURLIsRefusedUntilItIsConfirmed(t *testing.T) {
+// A changed gitea.url is refused until it is confirmed.
+func TestChangedGiteaURL(t *testing.T) {
 	w := newWorld(t)
 	w.fail("odilo", 3)
 	w.change("http://gitea.example", "http://new.example")
-	w.gitea.SetBaseURL("http://new.example")
-	w.gitea.ResetRequests()
-	w.rm(w.flag("odilo"))
+	w.Gitea.SetBaseURL("http://new.example")
+	w.Gitea.ResetRequests()
+	w.Remove(w.flag("odilo"))
 	_, err := w.sweep()
 	require.ErrorContains(t, err, "gitea.url was changed from http://gitea.example to http://new.example")
 	require.ErrorContains(t, err, "adfbot sweep --confirm-gitea-url")
-	require.Empty(t, w.gitea.Requests())
+	require.Empty(t, w.Gitea.Requests())
 	require.Equal(t, "no", w.project("odilo").Paused, "what needs no Gitea goes on")
 	w.must(0, "odilo", "true")
 	require.Contains(t, strings.Join(w.status().Problems, "\n"), "gitea.url was changed")
@@ -233,7 +245,8 @@ func TestAChangedGiteaURLIsRefusedUntilItIsConfirmed(t *testing.T) {
 	require.Len(t, w.issues("closed"), 1)
 }
 
-func TestWithoutUnfinishedIncidentsAChangedGiteaURLIsTakenOver(t *testing.T) {
+// A changed gitea.url is taken over where no incident is unfinished.
+func TestChangedGiteaURLTakenOver(t *testing.T) {
 	w := newWorld(t)
 	w.fail("odilo", 1)
 	w.change("http://gitea.example", "http://new.example")

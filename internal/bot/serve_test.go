@@ -65,7 +65,7 @@ func serving(t *testing.T, prepare func(w *world), f func(t *testing.T, d *daemo
 			cancel()
 			require.NoError(t, <-d.done)
 			if t.Failed() {
-				t.Log(w.log.String())
+				t.Log(w.Logged.String())
 			}
 		}()
 		f(t, d)
@@ -80,16 +80,17 @@ func (d *daemon) after(t time.Duration) {
 
 // sweeps counts the sweeps by their one request, and forgets them.
 func (d *daemon) sweeps() (n int) {
-	for _, r := range d.gitea.Requests() {
+	for _, r := range d.Gitea.Requests() {
 		if r.Method == "GET" && strings.Contains(r.Path, "state=open") {
 			n++
 		}
 	}
-	d.gitea.ResetRequests()
+	d.Gitea.ResetRequests()
 	return n
 }
 
-func TestServeSweepsAtItsStartAndByItsSchedule(t *testing.T) {
+// Serve sweeps at its start and by its schedule.
+func TestServeSchedule(t *testing.T) {
 	serving(t, nil, func(t *testing.T, d *daemon) {
 		require.Equal(t, 1, d.sweeps())
 		d.after(59 * time.Second)
@@ -102,26 +103,26 @@ func TestServeSweepsAtItsStartAndByItsSchedule(t *testing.T) {
 	})
 }
 
-func TestServeClosesTheIssueOfAFlagThatWasRemoved(t *testing.T) {
+func TestServeClosesIssue(t *testing.T) {
 	serving(t, nil, func(t *testing.T, d *daemon) {
 		d.fail("odilo", 3)
 		d.after(5 * time.Minute)
 		require.Len(t, d.issues("open"), 1)
-		d.rm(d.flag("odilo"))
+		d.Remove(d.flag("odilo"))
 		d.after(time.Minute)
 		require.Len(t, d.issues("closed"), 1)
 	})
 }
 
-func TestServeNeverSweepsTwiceAtOnce(t *testing.T) {
+func TestServeSweepsDoNotOverlap(t *testing.T) {
 	slow := func(w *world) {
 		w.change("projects:", "sweep:\n  schedule: \"@every 1s\"\nprojects:")
-		w.gitea.Inject(giteatest.Fault{Match: giteatest.ListIssues(), Do: giteatest.Latency(5 * time.Second)})
+		w.Gitea.Inject(giteatest.Fault{Match: giteatest.ListIssues(), Do: giteatest.Latency(5 * time.Second)})
 	}
 	serving(t, slow, func(t *testing.T, d *daemon) {
 		d.after(time.Minute)
 		var last time.Time
-		for _, r := range d.gitea.Requests() {
+		for _, r := range d.Gitea.Requests() {
 			if strings.Contains(r.Path, "/issues?") {
 				require.False(t, r.At.Before(last.Add(5*time.Second)), "%s after %s", r.At, last)
 				last = r.At
@@ -133,10 +134,10 @@ func TestServeNeverSweepsTwiceAtOnce(t *testing.T) {
 	})
 }
 
-func TestServeStartsAndGoesOnWhileGiteaIsDown(t *testing.T) {
+func TestServeWithGiteaDown(t *testing.T) {
 	var up func()
 	down := func(w *world) {
-		up = w.gitea.Inject(giteatest.Fault{Do: giteatest.Reset()})
+		up = w.Gitea.Inject(giteatest.Fault{Do: giteatest.Reset()})
 		w.fail("odilo", 3)
 		w.change("projects:", "sweep:\n  schedule: \"@every 10m\"\nprojects:") // a day of minutes takes long
 	}
@@ -145,7 +146,7 @@ func TestServeStartsAndGoesOnWhileGiteaIsDown(t *testing.T) {
 		require.Empty(t, d.issues(""))
 		d.fail("atlas", 2)
 		require.FileExists(t, d.flag("atlas"))
-		d.rm(d.flag("atlas"))
+		d.Remove(d.flag("atlas"))
 		d.after(11 * time.Minute)
 		require.Equal(t, "no", d.project("atlas").Paused, "resumes need no Gitea")
 		require.NotEmpty(t, d.project("odilo").Pending)
@@ -156,13 +157,14 @@ func TestServeStartsAndGoesOnWhileGiteaIsDown(t *testing.T) {
 	})
 }
 
-func TestAReloadTakesTheNewConfigurationAndABadOneChangesNothing(t *testing.T) {
+// A reload takes the new configuration; a bad one changes nothing.
+func TestServeReload(t *testing.T) {
 	serving(t, nil, func(t *testing.T, d *daemon) {
 		d.sweeps()
 		d.broken = errors.New("config.yaml:7: no")
 		d.reload <- struct{}{}
 		synctest.Wait()
-		require.Contains(t, d.log.String(), "cannot reload, the old configuration stays in force\" err=\"config.yaml:7: no\"")
+		require.Contains(t, d.Logged.String(), "cannot reload, the old configuration stays in force\" err=\"config.yaml:7: no\"")
 		require.Zero(t, d.sweeps())
 		d.after(2 * time.Minute)
 		require.Equal(t, 2, d.sweeps())
@@ -184,13 +186,13 @@ func TestAReloadTakesTheNewConfigurationAndABadOneChangesNothing(t *testing.T) {
 	})
 }
 
-func TestServeFinishesTheSweepThatItIsAt(t *testing.T) {
+func TestServeFinishesSweep(t *testing.T) {
 	pending := func(w *world) {
-		up := w.gitea.Inject(giteatest.Fault{Do: giteatest.Reset()})
+		up := w.Gitea.Inject(giteatest.Fault{Do: giteatest.Reset()})
 		w.fail("odilo", 3)
 		up()
 		time.Sleep(time.Hour)
-		w.gitea.Inject(giteatest.Fault{Match: giteatest.CreateIssue(), Do: giteatest.Latency(5 * time.Second)})
+		w.Gitea.Inject(giteatest.Fault{Match: giteatest.CreateIssue(), Do: giteatest.Latency(5 * time.Second)})
 	}
 	serving(t, pending, func(t *testing.T, d *daemon) {
 		require.Empty(t, d.issues(""), "it is at it")
@@ -200,13 +202,14 @@ func TestServeFinishesTheSweepThatItIsAt(t *testing.T) {
 		d.done <- nil
 		require.Equal(t, 5*time.Second, time.Since(begun))
 		require.Len(t, d.issues("open"), 1)
-		require.Contains(t, d.log.String(), "issue opened")
+		require.Contains(t, d.Logged.String(), "issue opened")
 	})
 }
 
-func TestAHintThatWaitsForTheSweepIsToldToEndWithoutWaitingForIt(t *testing.T) {
+// A hint that waits for a sweep ends without waiting for it.
+func TestHintCanceledWhileWaiting(t *testing.T) {
 	slow := func(w *world) {
-		w.gitea.Inject(giteatest.Fault{Match: giteatest.ListIssues(), Do: giteatest.Latency(5 * time.Second)})
+		w.Gitea.Inject(giteatest.Fault{Match: giteatest.ListIssues(), Do: giteatest.Latency(5 * time.Second)})
 	}
 	serving(t, slow, func(t *testing.T, d *daemon) {
 		ctx, end := context.WithCancel(t.Context())
@@ -221,23 +224,25 @@ func TestAHintThatWaitsForTheSweepIsToldToEndWithoutWaitingForIt(t *testing.T) {
 		end()
 		require.ErrorIs(t, <-hinted, context.Canceled)
 		require.Zero(t, time.Since(begun))
-		require.NotContains(t, d.log.String(), "level=ERROR")
+		require.NotContains(t, d.Logged.String(), "level=ERROR")
 	})
 }
 
-func TestAHintedSweepThatIsToldToEndIsNoError(t *testing.T) {
+// A sweep for a hint that is told to end is no error.
+func TestHintCanceledDuringSweep(t *testing.T) {
 	serving(t, nil, func(t *testing.T, d *daemon) {
-		defer d.gitea.Inject(giteatest.Fault{Match: giteatest.ListIssues(), Do: giteatest.Latency(5 * time.Second)})()
+		defer d.Gitea.Inject(giteatest.Fault{Match: giteatest.ListIssues(), Do: giteatest.Latency(5 * time.Second)})()
 		ctx, end := context.WithTimeout(t.Context(), time.Second)
 		defer end()
 		_, err := d.bot.SweepProject(ctx, "odilo")
 		require.Error(t, err)
-		require.NotContains(t, d.log.String(), "level=ERROR")
-		require.Contains(t, d.log.String(), "sweep of one project was interrupted")
+		require.NotContains(t, d.Logged.String(), "level=ERROR")
+		require.Contains(t, d.Logged.String(), "sweep of one project was interrupted")
 	})
 }
 
-func TestAPanicInASweepDoesNotEndTheSchedule(t *testing.T) {
+// The schedule goes on.
+func TestServePanicInSweep(t *testing.T) {
 	var bad bool
 	spool := func(w *world) {
 		w.fail("odilo", 2)
@@ -254,16 +259,17 @@ func TestAPanicInASweepDoesNotEndTheSchedule(t *testing.T) {
 	}
 	serving(t, spool, func(t *testing.T, d *daemon) {
 		require.True(t, bad)
-		require.Contains(t, d.log.String(), "for the test")
+		require.Contains(t, d.Logged.String(), "for the test")
 		d.after(3 * time.Minute)
 		require.Equal(t, 3, d.sweeps())
 		require.Len(t, d.issues("open"), 1, "what it left undone is done")
 	})
 }
 
+// A clock that was set does not put the sweep off.
 // The cron library waits for a wall clock time. The bubble's clock can't be set back, so it is the bot's own view of it
 // that jumps here; the sweep that follows comes from the comparison with the monotonic clock alone.
-func TestAClockThatWasSetDoesNotPutTheSweepOff(t *testing.T) {
+func TestServeClockSet(t *testing.T) {
 	for what, jump := range map[string]time.Duration{"back": -24 * time.Hour, "forward": time.Hour} {
 		t.Run(what, func(t *testing.T) {
 			daily := func(w *world) { w.change("projects:", "sweep:\n  schedule: \"@every 24h\"\nprojects:") }
@@ -276,7 +282,7 @@ func TestAClockThatWasSetDoesNotPutTheSweepOff(t *testing.T) {
 				d.mu.Unlock()
 				d.after(time.Minute + time.Second)
 				require.Equal(t, 1, d.sweeps())
-				require.Contains(t, d.log.String(), "the clock was set, starting the schedule again")
+				require.Contains(t, d.Logged.String(), "the clock was set, starting the schedule again")
 				d.mu.Lock()
 				d.set += 5 * time.Second // as an NTP daemon does
 				d.mu.Unlock()
@@ -287,7 +293,7 @@ func TestAClockThatWasSetDoesNotPutTheSweepOff(t *testing.T) {
 	}
 }
 
-func TestServeNoticesATokenThatCanBeReadAtLast(t *testing.T) {
+func TestServeTokenReadableAgain(t *testing.T) {
 	without := func(w *world) {
 		w.fail("odilo", 2)
 		delete(w.vars, "BOT_TOKEN")
@@ -296,7 +302,7 @@ func TestServeNoticesATokenThatCanBeReadAtLast(t *testing.T) {
 	serving(t, without, func(t *testing.T, d *daemon) {
 		d.reload <- struct{}{} // so that the bot which is replaced then is one that Serve closes
 		d.after(10 * time.Minute)
-		require.Contains(t, d.log.String(), "$BOT_TOKEN is empty")
+		require.Contains(t, d.Logged.String(), "$BOT_TOKEN is empty")
 		require.Contains(t, d.project("odilo").Pending[0], "$BOT_TOKEN is empty")
 		d.mu.Lock()
 		d.vars["BOT_TOKEN"] = token
@@ -311,19 +317,20 @@ func TestServeNoticesATokenThatCanBeReadAtLast(t *testing.T) {
 	})
 }
 
+// Serve goes on with the state that is there.
 // A daemon that went on with a file that nobody will ever open again would count, pause and forget.
-func TestServeGoesOnWithTheStateThatIsThere(t *testing.T) {
+func TestServeReplacedState(t *testing.T) {
 	for what, take := range map[string]func(d *daemon){
-		"the state was deleted": func(d *daemon) { d.rm(filepath.Dir(d.cfg.State)) },
+		"the state was deleted": func(d *daemon) { d.Remove(filepath.Dir(d.cfg.State)) },
 		"an older copy was put there": func(d *daemon) {
-			d.rm(filepath.Dir(d.cfg.State))
-			require.NoError(d.t, os.CopyFS(filepath.Dir(d.cfg.State), os.DirFS(d.dir+"/copy")))
+			d.Remove(filepath.Dir(d.cfg.State))
+			require.NoError(d, os.CopyFS(filepath.Dir(d.cfg.State), os.DirFS(d.Dir+"/copy")))
 		},
 	} {
 		t.Run(what, func(t *testing.T) {
 			serving(t, nil, func(t *testing.T, d *daemon) {
 				d.fail("atlas", 1)
-				require.NoError(t, os.CopyFS(d.dir+"/copy", os.DirFS(filepath.Dir(d.cfg.State))))
+				require.NoError(t, os.CopyFS(d.Dir+"/copy", os.DirFS(filepath.Dir(d.cfg.State))))
 				d.fail("odilo", 3)
 				d.after(time.Second)
 				take(d)
@@ -335,7 +342,7 @@ func TestServeGoesOnWithTheStateThatIsThere(t *testing.T) {
 				require.NoError(t, err)
 
 				d.after(2 * time.Minute)
-				require.Contains(t, d.log.String(), "state and Gitea opened again")
+				require.Contains(t, d.Logged.String(), "state and Gitea opened again")
 				require.True(t, d.bot.Ready(ctx).Ready)
 				require.Equal(t, store.Success, d.project("atlas").LastRuns[0].Outcome, "what was spooled is taken in")
 				require.Empty(t, d.spool())

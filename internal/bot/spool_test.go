@@ -22,14 +22,14 @@ import (
 )
 
 // damage makes the state unusable, and returns what makes it usable again.
-var damage = map[string]func(t *testing.T, w *world) (repair func()){
-	"corrupt": func(t *testing.T, w *world) func() {
-		good := w.read(w.cfg.State)
+var damage = map[string]func(t testing.TB, w *world) (repair func()){
+	"corrupt": func(t testing.TB, w *world) func() {
+		good := w.Read(w.cfg.State)
 		require.NoError(t, os.WriteFile(w.cfg.State, bytes.Repeat([]byte("x"), 5000), 0o600))
 		return func() { require.NoError(t, os.WriteFile(w.cfg.State, []byte(good), 0o600)) }
 	},
-	"damaged further in": func(t *testing.T, w *world) func() {
-		good := w.read(w.cfg.State)
+	"damaged further in": func(t testing.TB, w *world) func() {
+		good := w.Read(w.cfg.State)
 		bad := []byte(good)
 		for n := 3 * 4096; n < len(bad); n++ { // it can be opened
 			bad[n] = 0xa5
@@ -37,20 +37,21 @@ var damage = map[string]func(t *testing.T, w *world) (repair func()){
 		require.NoError(t, os.WriteFile(w.cfg.State, bad, 0o600))
 		return func() { require.NoError(t, os.WriteFile(w.cfg.State, []byte(good), 0o600)) }
 	},
-	"of a newer version": func(t *testing.T, w *world) func() {
-		good := w.read(w.cfg.State)
+	"of a newer version": func(t testing.TB, w *world) func() {
+		good := w.Read(w.cfg.State)
 		bad := []byte(good)
 		bad[63] = 200 // user_version
 		require.NoError(t, os.WriteFile(w.cfg.State, bad, 0o600))
 		return func() { require.NoError(t, os.WriteFile(w.cfg.State, []byte(good), 0o600)) }
 	},
-	"read-only, with a spool that is not": func(t *testing.T, w *world) func() {
+	"read-only, with a spool that is not": func(t testing.TB, w *world) func() {
 		testhost.NeedRoot(t, "to mount something over the state")
 		return testhost.ReadOnly(t, w.cfg.State)
 	},
 }
 
-func TestWithAnUnusableStateTheCommandRunsItsCodeStandsAndItsResultIsTakenInLater(t *testing.T) {
+// The command runs, its exit code stands, and its result is stored later.
+func TestUnusableState(t *testing.T) {
 	for what, break_ := range damage {
 		t.Run(what, func(t *testing.T) {
 			w := newWorld(t)
@@ -79,44 +80,47 @@ func TestWithAnUnusableStateTheCommandRunsItsCodeStandsAndItsResultIsTakenInLate
 // spool are the results that wait.
 func (w *world) spool() []string {
 	files, err := filepath.Glob(w.cfg.State + ".d/spool/*.json")
-	require.NoError(w.t, err)
+	require.NoError(w, err)
 	return files
 }
 
-func TestWithAnUnusableStateAFlagStillRefuses(t *testing.T) {
+// The flag still refuses.
+func TestUnusableStateWithFlag(t *testing.T) {
 	for what, break_ := range damage {
 		t.Run(what, func(t *testing.T) {
 			w := newWorld(t)
 			w.fail("odilo", 3)
 			defer break_(t, w)()
-			r := w.must(bot.ExitPaused, "odilo", "touch", w.dir+"/ran")
+			r := w.must(bot.ExitPaused, "odilo", "touch", w.Dir+"/ran")
 			require.Contains(t, r.stderr, "odilo is paused: ")
-			require.NoFileExists(t, w.dir+"/ran")
+			require.NoFileExists(t, w.Dir+"/ran")
 		})
 	}
 }
 
-func TestWithAnUnusableStateAnUnknownGateStillRefuses(t *testing.T) {
+// The gate still refuses.
+func TestUnusableStateWithUnknownGate(t *testing.T) {
 	for what, break_ := range damage {
 		t.Run(what, func(t *testing.T) {
 			w := newWorld(t)
 			w.fail("odilo", 3)
 			defer break_(t, w)()
-			w.rm(w.cfg.PauseDir)
+			w.Remove(w.cfg.PauseDir)
 			require.NoError(t, os.Mkdir(w.cfg.PauseDir, 0o755)) // as a tmpfs is after a reboot
-			r := w.must(bot.ExitNotStarted, "odilo", "touch", w.dir+"/ran")
+			r := w.must(bot.ExitNotStarted, "odilo", "touch", w.Dir+"/ran")
 			require.Contains(t, r.stderr, "it is not known whether odilo is paused, so nothing is run")
 			require.Contains(t, r.stderr, "adfbot restore")
 		})
 	}
 }
 
-func TestAResultThatCantBeStoredOnAFullDiskIsSpooledInARoomKeptForIt(t *testing.T) {
+// A result that cannot be stored on a full disk is spooled in the space that is reserved for it.
+func TestFullDisk(t *testing.T) {
 	w := newWorld(t)
-	testhost.Disk(t, filepath.Join(w.dir, "state"), "size=2m")
+	testhost.Disk(t, filepath.Join(w.Dir, "state"), "size=2m")
 	w.fail("odilo", 2)
 	w.sweepWell() // which keeps room
-	empty := testhost.Fill(t, filepath.Join(w.dir, "state"))
+	empty := testhost.Fill(t, filepath.Join(w.Dir, "state"))
 	for w.inStateFails() == nil { // the log's last page may have room
 	}
 	r := w.sh("odilo", "echo ran; exit 7")
@@ -140,21 +144,23 @@ func (w *world) inStateFails() (err error) {
 	return err
 }
 
-func TestAResultThatIsLostIsSaidWithTheCommandThatRecordsIt(t *testing.T) {
+// The message has the command that records it.
+func TestLostResult(t *testing.T) {
 	w := newWorld(t)
-	testhost.Disk(t, filepath.Join(w.dir, "state"), "size=512k")
+	testhost.Disk(t, filepath.Join(w.Dir, "state"), "size=512k")
 	w.fail("odilo", 1)
-	testhost.Fill(t, filepath.Join(w.dir, "state"))
+	testhost.Fill(t, filepath.Join(w.Dir, "state"))
 	for w.inStateFails() == nil {
 	}
-	w.rm(w.cfg.State + ".d/spool")
-	w.touch(w.cfg.State + ".d/spool")
+	w.Remove(w.cfg.State + ".d/spool")
+	w.Touch(w.cfg.State + ".d/spool")
 	r := w.sh("odilo", "exit 7")
 	require.Equal(t, 7, r.code)
 	require.Regexp(t, regexp.MustCompile(`the result \(failure of project-meta in odilo\) is LOST unless you record it: adfbot record --project odilo --agent project-meta --run-id [0-9a-f]{32} --failure\n`), r.stderr)
 }
 
-func TestTheCommandThatRecordsALostResultCanBePasted(t *testing.T) {
+// The command that records a lost result can be pasted into a shell.
+func TestLostResultCommand(t *testing.T) {
 	for _, id := range []string{"2026-11-23T07:00", "night run", `it's "$(touch x)"; #`, "-x"} {
 		r := failure("odilo")
 		r.RunID = id
@@ -165,16 +171,17 @@ func TestTheCommandThatRecordsALostResultCanBePasted(t *testing.T) {
 	}
 }
 
-func TestAResultIsLostToNobodyWhereTheStateFailsAfterTheRun(t *testing.T) {
+// The result is not lost.
+func TestStateFailsAfterRun(t *testing.T) {
 	w := newWorld(t)
-	testhost.Disk(t, filepath.Join(w.dir, "state"), "size=2m")
+	testhost.Disk(t, filepath.Join(w.Dir, "state"), "size=2m")
 	w.fail("odilo", 2)
 	w.sweepWell() // which keeps room for the spool
 	var repair func()
 	atPoint = func(s string) {
 		if s == "ran" {
 			atPoint = nil
-			repair = testhost.Fill(t, filepath.Join(w.dir, "state"))
+			repair = testhost.Fill(t, filepath.Join(w.Dir, "state"))
 			for w.inStateFails() == nil {
 			}
 		}
@@ -193,8 +200,9 @@ func TestAResultIsLostToNobodyWhereTheStateFailsAfterTheRun(t *testing.T) {
 	require.Equal(t, 7, p.LastRuns[0].ExitCode)
 }
 
+// The run is not taken for a lost one.
 // A successful run must never become a failure because a sweep looked at the wrong moment.
-func TestAResultThatIsSpooledWhileASweepLooksIsNotTakenForALostRun(t *testing.T) {
+func TestSpooledDuringSweep(t *testing.T) {
 	w := newWorld(t)
 	w.fail("atlas", 1)
 	w.inState(func(s store.State) {
@@ -218,7 +226,8 @@ func TestAResultThatIsSpooledWhileASweepLooksIsNotTakenForALostRun(t *testing.T)
 	require.Zero(t, p.Running)
 }
 
-func TestSpooledResultsAreTakenInInTheirOrderAndGarbageIsLeftAndReported(t *testing.T) {
+// Spooled results are stored in their order; garbage is left there and reported.
+func TestSpool(t *testing.T) {
 	w := newWorld(t)
 	w.fail("odilo", 2)
 	for n, outcome := range []string{store.Success, store.Failure} {
@@ -240,7 +249,8 @@ func TestSpooledResultsAreTakenInInTheirOrderAndGarbageIsLeftAndReported(t *test
 	require.Contains(t, w.must(0, "odilo", "true").stderr, "")
 }
 
-func TestASpooledResultThatContradictsTheRecordedOneIsDropped(t *testing.T) {
+// A spooled result that contradicts the recorded one is dropped.
+func TestSpooledContradiction(t *testing.T) {
 	w := newWorld(t)
 	r := failure("odilo")
 	r.RunID = "r"
@@ -251,10 +261,11 @@ func TestASpooledResultThatContradictsTheRecordedOneIsDropped(t *testing.T) {
 	require.Equal(t, 1, w.sweepWell().TakenIn)
 	require.Empty(t, w.spool())
 	require.Equal(t, 1, w.project("odilo").Failures)
-	require.Contains(t, w.log.String(), "a spooled result that contradicts the recorded one")
+	require.Contains(t, w.Logged.String(), "a spooled result that contradicts the recorded one")
 }
 
-func TestASpooledResultOfTheOldGenerationDoesNotCount(t *testing.T) {
+// A spooled result of the old generation does not count.
+func TestSpooledResultOfOldGeneration(t *testing.T) {
 	w := newWorld(t)
 	w.fail("atlas", 1)
 	generation := int64(0)
@@ -271,7 +282,8 @@ func TestASpooledResultOfTheOldGenerationDoesNotCount(t *testing.T) {
 	require.False(t, w.project("odilo").LastRuns[0].Counted)
 }
 
-func TestARunThatBeganOnAnUnusableStateCountsByItsStart(t *testing.T) {
+// A run that began on an unusable state counts by its start.
+func TestSpooledResultBeforeResume(t *testing.T) {
 	w := newWorld(t)
 	w.fail("odilo", 1)
 	repair := damage["corrupt"](t, w)

@@ -23,7 +23,7 @@ var update = flag.Bool("update", false, "write the golden files anew")
 // golden compares with a file in testdata; what is random is made plain first.
 func golden(t *testing.T, w *world, name, got string) {
 	t.Helper()
-	got = strings.ReplaceAll(got, w.dir, "DIR")
+	got = strings.ReplaceAll(got, w.Dir, "DIR")
 	got = regexp.MustCompile(`[0-9a-f]{32}`).ReplaceAllStringFunc(got, func(id string) string {
 		w.mu.Lock()
 		defer w.mu.Unlock()
@@ -38,7 +38,7 @@ func golden(t *testing.T, w *world, name, got string) {
 	path := filepath.Join("testdata", name)
 	if *update {
 		require.NoError(t, os.MkdirAll("testdata", 0o755))
-		require.NoError(t, os.WriteFile(path, []byte(got), 0o644))
+		w.Write(path, got)
 	}
 	want, err := os.ReadFile(path)
 	require.NoError(t, err)
@@ -58,7 +58,7 @@ func (w *world) timed(r store.Result) store.Result {
 	return r
 }
 
-func TestStatusTellsEverythingAtAGlance(t *testing.T) {
+func TestStatus(t *testing.T) {
 	w := newWorld(t)
 	w.configure(statusConfig)
 	w.inState(func(s store.State) { // open before the first result, so that the installation is known to be random
@@ -67,11 +67,11 @@ func TestStatusTellsEverythingAtAGlance(t *testing.T) {
 	for range 3 {
 		w.record(w.timed(failure("odilo")))
 	}
-	down := w.gitea.Inject(giteatest.Fault{Do: giteatest.Status(423, `{"message":"archived"}`)})
+	down := w.Gitea.Inject(giteatest.Fault{Do: giteatest.Status(423, `{"message":"archived"}`)})
 	for range 2 {
 		w.record(w.timed(failure("atlas")))
 	}
-	require.NoError(t, os.WriteFile(w.flag("held"), []byte("release\x1b[31m day\nby ann\n"), 0o644))
+	w.Write(w.flag("held"), "release\x1b[31m day\nby ann\n")
 	require.NoError(t, os.Symlink("/no/where", w.flag("dangling")))
 	require.NoError(t, os.WriteFile(w.flag("stranger"), nil, 0o644))
 	for _, f := range []string{"held", "stranger"} {
@@ -83,7 +83,7 @@ func TestStatusTellsEverythingAtAGlance(t *testing.T) {
 	for range 3 {
 		w.record(w.timed(failure("resumed")))
 	}
-	w.rm(w.flag("resumed"))
+	w.Remove(w.flag("resumed"))
 	down()
 	w.pass(time.Minute)
 	w.sweepWell()
@@ -102,7 +102,7 @@ func TestStatusTellsEverythingAtAGlance(t *testing.T) {
 	golden(t, w, "status.json", string(b)+"\n")
 }
 
-func TestStatusOfOneProjectHasNoOther(t *testing.T) {
+func TestStatusOfOneProject(t *testing.T) {
 	w := newWorld(t)
 	w.fail("odilo", 1)
 	w.with(bot.ReadOnly, func(b *bot.Bot) {
@@ -116,34 +116,35 @@ func TestStatusOfOneProjectHasNoOther(t *testing.T) {
 	})
 }
 
-func TestStatusSaysWhyAnIssueIsPending(t *testing.T) {
+func TestStatusOfPendingIssue(t *testing.T) {
 	w := newWorld(t)
-	w.gitea.Archive(repo)
+	w.Gitea.Archive(repo)
 	w.fail("odilo", 3)
 	p := w.project("odilo")
 	require.Equal(t, "yes", p.Paused)
 	require.Len(t, p.Pending, 1)
 	require.Contains(t, p.Pending[0], "odilo#1: issue to be opened: gitea: create issue in terraphim/adf-fleet: status 423")
 	require.Contains(t, p.Pending[0], "unarchive it")
-	w.rm(w.flag("odilo"))
+	w.Remove(w.flag("odilo"))
 	p = w.project("odilo")
 	require.Equal(t, "no", p.Paused)
 	require.Equal(t, []string{"its flag was removed; the next sweep notices that"}, p.Warnings)
 }
 
-func TestStatusNeitherAsksNorWrites(t *testing.T) {
+// Status makes no request and writes no file.
+func TestStatusIsReadOnly(t *testing.T) {
 	w := newWorld(t)
 	w.fail("odilo", 3)
-	w.rm(w.flag("odilo"))
-	w.gitea.ResetRequests()
-	before, files := w.read(w.cfg.State), w.files()
+	w.Remove(w.flag("odilo"))
+	w.Gitea.ResetRequests()
+	before, files := w.Read(w.cfg.State), w.files()
 	w.status()
-	require.Equal(t, before, w.read(w.cfg.State))
+	require.Equal(t, before, w.Read(w.cfg.State))
 	require.Equal(t, files, w.files())
-	require.Empty(t, w.gitea.Requests())
+	require.Empty(t, w.Gitea.Requests())
 }
 
-func TestStatusShowsRunningRunsAndThresholdsInForce(t *testing.T) {
+func TestStatusOfRunsAndThresholds(t *testing.T) {
 	w := newWorld(t)
 	w.configure(statusConfig)
 	atPoint = func(s string) {
@@ -155,7 +156,7 @@ func TestStatusShowsRunningRunsAndThresholdsInForce(t *testing.T) {
 	require.Equal(t, 1, w.exec("resumed", "false").code)
 	require.Equal(t, 3, w.project("resumed").Threshold)
 	w.fail("resumed", 2)
-	w.rm(w.flag("resumed"))
+	w.Remove(w.flag("resumed"))
 	w.sweepWell()
 	p := w.project("resumed")
 	require.Equal(t, 1, p.Threshold)

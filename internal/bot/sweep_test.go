@@ -13,17 +13,17 @@ func TestSweepRemovesOldTemps(t *testing.T) {
 	w := newWorld(t)
 	w.record(failure("odilo"))
 	temp := filepath.Join(w.cfg.PauseDir, ".tmp-0123456789abcdef0123456789abcdef")
-	w.touch(temp)
+	w.Touch(temp)
 	old := time.Now().Add(-2 * time.Hour)
 	require.NoError(t, os.Chtimes(temp, old, old))
 
-	sentinel := w.read(w.sentinel())
-	w.rm(w.sentinel())
+	sentinel := w.Read(w.sentinel())
+	w.Remove(w.sentinel())
 	_, err := w.sweep()
 	require.Error(t, err)
 	require.FileExists(t, temp, "a directory that may be another's is left alone")
 
-	require.NoError(t, os.WriteFile(w.sentinel(), []byte(sentinel), 0o644))
+	w.Write(w.sentinel(), sentinel)
 	w.sweepWell()
 	require.NoFileExists(t, temp)
 }

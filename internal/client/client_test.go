@@ -16,17 +16,20 @@ import (
 
 	"github.com/terraphim/adfbot/internal/status"
 	"github.com/terraphim/adfbot/internal/store"
+	"github.com/terraphim/adfbot/internal/testhost"
 )
 
-// daemon is a daemon that gives a set answer to each run, and 200 to any other.
+// daemon answers each run as set in codes and bodies, and any other with 200.
 type daemon struct {
 	socket string
 	codes  map[string]int    // by run id
 	bodies map[string]string // by run id
 
 	mu   sync.Mutex
-	runs []string // that were reported
+	runs []string // reported so far
 }
+
+func TestMain(m *testing.M) { testhost.Main(m, nil) }
 
 func newDaemon(t *testing.T) *daemon {
 	t.Helper()
@@ -89,7 +92,7 @@ func result(project, run string) store.Result {
 	return store.Result{Project: project, Agent: "project-meta", RunID: run, Outcome: store.Failure, ExitCode: 1, Finished: time.Now()}
 }
 
-// keep stores a result as an earlier command has.
+// keep stores a result as an earlier command did.
 func keep(t *testing.T, c *Client, r store.Result) {
 	t.Helper()
 	_, err := c.keep(r)
@@ -118,12 +121,12 @@ func TestAnswers(t *testing.T) {
 		says string
 		kept bool
 	}{
-		"refused for ever": {409, `{"title":"Known run","detail":"recorded as failure"}`, "the result is not recorded: the daemon says: Known run: recorded as failure", false},
-		"refused for now":  {403, `{"title":"Not allowed","detail":"see projects[].users"}`, "the daemon says: Not allowed: see projects[].users", true},
-		"broken":           {502, "<html>", "the daemon says: 502 Bad Gateway: ", true},
+		"refused forever":  {409, `{"title":"Known run","detail":"recorded as failure"}`, "the result is not recorded: the daemon refuses it: Known run: recorded as failure", false},
+		"refused for now":  {403, `{"title":"Not allowed","detail":"see projects[].users"}`, "the daemon refuses it: Not allowed: see projects[].users", true},
+		"broken":           {502, "<html>", "the daemon refuses it: 502 Bad Gateway: ", true},
 		"spooled":          {202, `{"spooled":true,"why":"it is kept; do not send it again"}`, "it is kept; do not send it again", false},
-		"accepted by what": {202, `{}`, "the result is not recorded: the daemon says: 202 Accepted: ", false},
-		"no adfbot":        {200, "hello", "is no adfbot", true},
+		"accepted by what": {202, `{}`, "the result is not recorded: the daemon refuses it: 202 Accepted: ", false},
+		"no adfbot":        {200, "hello", "is not adfbot", true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			d := newDaemon(t)
@@ -143,7 +146,7 @@ func TestAnswers(t *testing.T) {
 	}
 }
 
-func TestKeptWithoutADaemonAndSentLater(t *testing.T) {
+func TestKeptAndSentLater(t *testing.T) {
 	c, spool := newClient(t, "/nonexistent/socket")
 	for _, run := range []string{"one", "two"} {
 		r := c.Report(t.Context(), result("odilo", run))
@@ -158,13 +161,13 @@ func TestKeptWithoutADaemonAndSentLater(t *testing.T) {
 	d := newDaemon(t)
 	c = New(d.socket, []string{spool}, time.Now)
 	r := c.Report(t.Context(), result("odilo", "three"))
-	require.Equal(t, []string{"2 kept results were sent"}, r.Messages)
+	require.Equal(t, []string{"sent 2 kept results"}, r.Messages)
 	require.NotNil(t, r.Result)
 	require.Equal(t, []string{"one", "two", "three"}, d.runs)
 	require.Empty(t, files(t, spool))
 }
 
-func TestKeptResultsOfARefusedProjectWait(t *testing.T) {
+func TestKeptResultsOfRefusedProject(t *testing.T) {
 	d := newDaemon(t)
 	c, spool := newClient(t, d.socket)
 	for n, r := range []store.Result{result("odilo", "one"), result("odilo", "two"), result("atlas", "three")} {
@@ -173,16 +176,16 @@ func TestKeptResultsOfARefusedProjectWait(t *testing.T) {
 	}
 	d.refuse("one", 403, "not odilo")
 	r := c.Report(t.Context(), result("atlas", "four"))
-	require.Equal(t, []string{"1 kept results were sent"}, r.Messages)
+	require.Equal(t, []string{"sent 1 kept result"}, r.Messages)
 	require.Equal(t, []string{"one", "three", "four"}, d.runs, "odilo's second result waits behind its first")
 	require.Len(t, files(t, spool), 2)
 
 	d.accept("one")
 	r = c.Report(t.Context(), result("atlas", "five"))
-	require.Equal(t, []string{"2 kept results were sent"}, r.Messages)
+	require.Equal(t, []string{"sent 2 kept results"}, r.Messages)
 }
 
-func TestKeptResultThatIsNeverTaken(t *testing.T) {
+func TestKeptResultsNeverAccepted(t *testing.T) {
 	d := newDaemon(t)
 	c, spool := newClient(t, d.socket)
 	keep(t, c, result("odilo", "contradicts"))
@@ -193,8 +196,8 @@ func TestKeptResultThatIsNeverTaken(t *testing.T) {
 	r := c.Report(t.Context(), result("odilo", "new"))
 	require.NotNil(t, r.Result)
 	require.Len(t, r.Messages, 3)
-	require.Contains(t, r.Messages[0], "broken.json can't be read")
-	require.Contains(t, r.Messages[1], "contradicts the recorded one, it is dropped")
+	require.Contains(t, r.Messages[0], "broken.json cannot be read")
+	require.Contains(t, r.Messages[1], "contradicts the recorded one and is dropped")
 	require.Contains(t, r.Messages[2], "is set aside")
 	refused, err := filepath.Glob(filepath.Join(spool, "*.refused"))
 	require.NoError(t, err)
@@ -202,7 +205,7 @@ func TestKeptResultThatIsNeverTaken(t *testing.T) {
 	require.Len(t, c.Report(t.Context(), result("odilo", "newer")).Messages, 1, "what was set aside is said once")
 }
 
-func TestTimesOfAKeptResultAreNotInTheFuture(t *testing.T) {
+func TestNotAfter(t *testing.T) {
 	now := time.Now()
 	r := result("odilo", "one")
 	r.Started, r.Finished = now.Add(24*time.Hour), now.Add(25*time.Hour)
@@ -211,7 +214,7 @@ func TestTimesOfAKeptResultAreNotInTheFuture(t *testing.T) {
 	require.Equal(t, now, r.Finished)
 }
 
-func TestHalfWrittenFilesAreRemoved(t *testing.T) {
+func TestHalfWrittenFiles(t *testing.T) {
 	d := newDaemon(t)
 	c, spool := newClient(t, d.socket)
 	require.NoError(t, os.MkdirAll(spool, 0o700))
@@ -234,7 +237,7 @@ func TestLost(t *testing.T) {
 	m := c.Report(t.Context(), result("odilo", "one")).Messages
 	require.Len(t, m, 2)
 	require.Contains(t, m[1], "is LOST unless you record it: adfbot record --project odilo --agent project-meta --run-id one --failure")
-	require.Contains(t, m[1], others+" is not a folder of this user's own with mode 0700")
+	require.Contains(t, m[1], others+" is not a directory of this user's own with mode 0700")
 }
 
 func TestSpoolDirs(t *testing.T) {

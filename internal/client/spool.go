@@ -14,35 +14,31 @@ import (
 
 	"github.com/terraphim/adfbot/internal/hostlocal"
 	"github.com/terraphim/adfbot/internal/store"
+	"github.com/terraphim/adfbot/internal/text"
 )
 
-// keptTimeout limits how long the results that were kept are sent before a new one.
+// keptTimeout limits the sending of kept results before a new one.
 const keptTimeout = 20 * time.Second
 
-// SpoolDirs returns the folders in which results of this user may be kept, the preferred one first: below $XDG_STATE_HOME or
-// ~/.local/state; and below /var/tmp, which a reboot leaves alone, for users without a usable home, as agents often are.
+// SpoolDirs returns the directories for kept results of this user, the preferred one first: below $XDG_STATE_HOME or
+// ~/.local/state; and below /var/tmp, which survives a reboot, for users without a usable home, as agents often are.
 func SpoolDirs(getenv func(string) string) []string {
+	state := getenv("XDG_STATE_HOME")
+	if !filepath.IsAbs(state) {
+		home := getenv("HOME")
+		if u, err := user.Current(); home == "" && err == nil {
+			home = u.HomeDir
+		}
+		state = filepath.Join(home, ".local/state")
+	}
 	var dirs []string
-	if state := getenv("XDG_STATE_HOME"); filepath.IsAbs(state) {
+	if filepath.IsAbs(state) {
 		dirs = append(dirs, filepath.Join(state, "adfbot/spool"))
-	} else if home := homeDir(getenv); filepath.IsAbs(home) {
-		dirs = append(dirs, filepath.Join(home, ".local/state/adfbot/spool"))
 	}
 	return append(dirs, fmt.Sprintf("/var/tmp/adfbot-spool-%d", os.Geteuid()))
 }
 
-func homeDir(getenv func(string) string) string {
-	if home := getenv("HOME"); home != "" {
-		return home
-	}
-	u, err := user.Current()
-	if err != nil {
-		return ""
-	}
-	return u.HomeDir
-}
-
-// keep stores a result in the first folder that takes it, and returns the file.
+// keep stores a result in the first directory that accepts it, and returns the file.
 func (c *Client) keep(r store.Result) (string, error) {
 	var errs []error
 	for _, dir := range c.spools {
@@ -61,23 +57,8 @@ func (c *Client) keep(r store.Result) (string, error) {
 	return "", errors.Join(errs...)
 }
 
-// kept returns the results in all folders, and removes what a killed process has left half-written there.
-func (c *Client) kept() []hostlocal.Spooled {
-	var all []hostlocal.Spooled
-	for _, dir := range c.spools {
-		if checkOwn(dir) != nil {
-			continue
-		}
-		_ = hostlocal.Spool(dir).Tidy() // it only takes room
-		if list, err := hostlocal.Spool(dir).List(); err == nil {
-			all = append(all, list...)
-		}
-	}
-	return all
-}
-
-// checkOwn refuses a folder that others may write. Anybody may have made one in /var/tmp, and what is in it is reported with
-// this user's rights.
+// checkOwn refuses a directory that others can write. Anyone can create one in /var/tmp, and its content is reported with this
+// user's rights.
 func checkOwn(dir string) error {
 	info, err := os.Lstat(dir)
 	if err != nil {
@@ -85,43 +66,49 @@ func checkOwn(dir string) error {
 	}
 	st, ok := info.Sys().(*syscall.Stat_t)
 	if !ok || !info.IsDir() || int(st.Uid) != os.Geteuid() || info.Mode().Perm()&0o077 != 0 {
-		return fmt.Errorf("%s is not a folder of this user's own with mode 0700", dir)
+		return fmt.Errorf("%s is not a directory of this user's own with mode 0700", dir)
 	}
 	return nil
 }
 
-// sendKept sends the results that were kept, the oldest first.
+// sendKept sends the kept results, the oldest first of each directory. It also removes what a killed process has left half-written.
 func (c *Client) sendKept(ctx context.Context, m *messages) {
-	kept := c.kept()
-	if len(kept) == 0 {
-		return
+	var kept []hostlocal.Spooled
+	for _, dir := range c.spools {
+		if checkOwn(dir) != nil {
+			continue
+		}
+		spool := hostlocal.Spool(dir)
+		_ = spool.Tidy() // what cannot be removed only takes space
+		list, _ := spool.List()
+		kept = append(kept, list...)
 	}
 	ctx, cancel := context.WithTimeout(ctx, keptTimeout)
 	defer cancel()
 	sent := 0
-	refused := map[string]bool{} // projects of which the daemon takes nothing from this user now
+	refused := map[string]bool{} // projects for which the daemon accepts nothing from this user now
 	for _, e := range kept {
 		if e.Err != nil {
-			m.addf("the kept result %s can't be read, it is left there: %v", e.File, e.Err)
+			m.addf("the kept result %s cannot be read, it stays there: %v", e.File, e.Err)
 			continue
 		}
 		if refused[e.Result.Project] {
 			continue
 		}
-		_, err := c.send(ctx, notAfter(e.Result, c.now()))
+		_, _, err := c.send(ctx, notAfter(e.Result, c.now()))
 		var no *refusal
 		switch {
 		case err == nil:
 			sent++
 		case !errors.As(err, &no), no.status >= 500:
-			return // the new result will meet it, and say so
+			return // the new result meets the same error and reports it
 		case no.temporary():
 			refused[e.Result.Project] = true
 			continue
 		case no.status == http.StatusConflict:
-			m.addf("the kept result %s contradicts the recorded one, it is dropped: %v", e.File, err)
+			m.addf("the kept result %s contradicts the recorded one and is dropped: %v", e.File, err)
 		default:
-			m.addf("the daemon does not take the kept result %s, it is set aside: %v", e.File, err)
+			m.addf("the daemon does not accept the kept result %s, it is set aside: %v", e.File, err)
 			if os.Rename(e.File, strings.TrimSuffix(e.File, ".json")+".refused") == nil {
 				continue
 			}
@@ -131,12 +118,12 @@ func (c *Client) sendKept(ctx context.Context, m *messages) {
 		}
 	}
 	if sent > 0 {
-		m.addf("%d kept results were sent", sent)
+		m.addf("sent %s", text.Plural(sent, "kept result"))
 	}
 }
 
-// notAfter returns a result whose times are not in the future. They are where the clock was set back while it was kept, and the
-// daemon, which has the same clock, would refuse it for ever.
+// notAfter moves a result's times out of the future. If the clock was set back while it was kept, the daemon, which has the same
+// clock, would refuse it forever.
 func notAfter(r store.Result, now time.Time) store.Result {
 	if r.Finished.After(now) {
 		r.Finished = now

@@ -8,9 +8,9 @@ import (
 
 // Project returns the project with the given id, and whether it is configured.
 func (c *Config) Project(id string) (Project, bool) {
-	for _, p := range c.Projects {
-		if p.ID == id {
-			return p, true
+	for n := range c.Projects { // by index: there may be thousands, and a Project is large
+		if c.Projects[n].ID == id {
+			return c.Projects[n], true
 		}
 	}
 	return Project{}, false

@@ -1,25 +1,48 @@
 package exposition
 
 import (
+	"fmt"
 	"math"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
 )
 
-// Counter is a counter for each combination of label values. It is safe for concurrent use.
-type Counter struct {
+// metric holds a value for each combination of label values.
+type metric[T any] struct {
 	name, help string
 	labels     []string
 
 	mu     sync.Mutex
-	series map[string]float64 // by the labels as written
+	series map[string]*T // by the labels as written
 }
+
+// update calls f with the series with these label values, which it creates if necessary.
+func (m *metric[T]) update(values []string, f func(*T)) {
+	if len(values) != len(m.labels) {
+		panic(fmt.Sprintf("%s: %d values for the labels %s", m.name, len(values), strings.Join(m.labels, ", ")))
+	}
+	var all []string
+	for i, l := range m.labels {
+		all = append(all, l, values[i])
+	}
+	key := pairs(all)
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	v := m.series[key]
+	if v == nil {
+		v = new(T)
+		m.series[key] = v
+	}
+	f(v)
+}
+
+// Counter is a counter for each combination of label values. It is safe for concurrent use.
+type Counter struct{ metric[float64] }
 
 // NewCounter returns a counter with labels in alphabetical order. It has no series yet, or, without labels, one at 0.
 func NewCounter(name, help string, labels ...string) *Counter {
-	c := &Counter{name: name, help: help, labels: labels, series: map[string]float64{}}
+	c := &Counter{metric[float64]{name: name, help: help, labels: labels, series: map[string]*float64{}}}
 	if len(labels) == 0 {
 		c.Add(0)
 	}
@@ -32,10 +55,7 @@ func (c *Counter) Add(n float64, values ...string) {
 	if n < 0 {
 		panic(c.name + ": a counter cannot decrease")
 	}
-	key := seriesKey(c.name, c.labels, values)
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.series[key] += n
+	c.update(values, func(v *float64) { *v += n })
 }
 
 // Put adds the counter to a page.
@@ -43,18 +63,14 @@ func (c *Counter) Put(p *Page) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for labels, v := range c.series {
-		p.add(c.name, c.help, "counter", sample{labels: labels, value: v})
+		p.add(c.name, c.help, "counter", labels, line(c.name, labels, *v))
 	}
 }
 
 // Histogram is a histogram for each combination of label values. It is safe for concurrent use.
 type Histogram struct {
-	name, help string
-	labels     []string
-	bounds     []float64
-
-	mu     sync.Mutex
-	series map[string]*distribution // by the labels as written
+	metric[distribution]
+	bounds []float64
 }
 
 type distribution struct {
@@ -66,32 +82,29 @@ type distribution struct {
 // NewHistogram returns a histogram with labels in alphabetical order. bounds holds the upper bounds of its buckets in
 // ascending order, without infinity. It has no series yet, or, without labels, an empty one.
 func NewHistogram(name, help string, bounds []float64, labels ...string) *Histogram {
-	h := &Histogram{name: name, help: help, bounds: bounds, labels: labels, series: map[string]*distribution{}}
+	h := &Histogram{metric[distribution]{name: name, help: help, labels: labels, series: map[string]*distribution{}}, bounds}
 	if len(labels) == 0 {
-		h.series[""] = h.newDistribution()
+		h.update(nil, h.init)
 	}
 	return h
 }
 
-func (h *Histogram) newDistribution() *distribution {
-	return &distribution{buckets: make([]uint64, len(h.bounds))}
+func (h *Histogram) init(d *distribution) {
+	if d.buckets == nil {
+		d.buckets = make([]uint64, len(h.bounds))
+	}
 }
 
 // Observe adds a value to the series with these label values.
 func (h *Histogram) Observe(v float64, values ...string) {
-	key := seriesKey(h.name, h.labels, values)
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	d := h.series[key]
-	if d == nil {
-		d = h.newDistribution()
-		h.series[key] = d
-	}
-	d.count++
-	d.sum += v
-	if at, _ := slices.BinarySearch(h.bounds, v); at < len(h.bounds) {
-		d.buckets[at]++
-	}
+	h.update(values, func(d *distribution) {
+		h.init(d)
+		d.count++
+		d.sum += v
+		if at, _ := slices.BinarySearch(h.bounds, v); at < len(h.bounds) {
+			d.buckets[at]++
+		}
+	})
 }
 
 // Put adds the histogram to a page.
@@ -99,34 +112,19 @@ func (h *Histogram) Put(p *Page) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for labels, d := range h.series {
-		var b strings.Builder
-		bucket := func(le float64, n uint64) {
+		bucket := func(le float64, n uint64) string {
 			bound := `le="` + number(le) + `"`
 			if labels != "" {
 				bound = labels + "," + bound
 			}
-			writeLine(&b, h.name+"_bucket", bound, float64(n))
+			return line(h.name+"_bucket", bound, float64(n))
 		}
-		n := uint64(0)
+		lines, n := "", uint64(0)
 		for i, bound := range h.bounds {
 			n += d.buckets[i]
-			bucket(bound, n)
+			lines += bucket(bound, n)
 		}
-		bucket(math.Inf(1), d.count)
-		writeLine(&b, h.name+"_sum", labels, d.sum)
-		writeLine(&b, h.name+"_count", labels, float64(d.count))
-		p.add(h.name, h.help, "histogram", sample{labels: labels, lines: b.String()})
+		p.add(h.name, h.help, "histogram", labels, lines+bucket(math.Inf(1), d.count)+
+			line(h.name+"_sum", labels, d.sum)+line(h.name+"_count", labels, float64(d.count)))
 	}
-}
-
-// seriesKey returns the labels as written, which identify a series.
-func seriesKey(name string, labels, values []string) string {
-	if len(values) != len(labels) {
-		panic(name + ": " + strconv.Itoa(len(values)) + " values for the labels " + strings.Join(labels, ", "))
-	}
-	all := make([]string, 0, 2*len(labels))
-	for i, l := range labels {
-		all = append(all, l, values[i])
-	}
-	return pairs(all)
 }

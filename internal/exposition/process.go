@@ -13,8 +13,8 @@ const clockTicks = 100
 
 // Process adds the metrics process_* of Prometheus's client library, as far as they can be read from Linux.
 func (p *Page) Process() {
-	if fds, err := openFiles(); err == nil {
-		p.Gauge("process_open_fds", "Number of open file descriptors.", float64(fds))
+	if fds, err := os.ReadDir("/proc/self/fd"); err == nil {
+		p.Gauge("process_open_fds", "Number of open file descriptors.", float64(len(fds)-1)) // without the directory itself
 	}
 	limit := func(name, help string, what int) {
 		var l syscall.Rlimit
@@ -43,17 +43,6 @@ func (p *Page) Process() {
 	if boot, ok := bootTime(); ok {
 		p.Gauge("process_start_time_seconds", "Start time of the process since unix epoch in seconds.", boot+field(22)/clockTicks)
 	}
-}
-
-// openFiles counts the open files of this process without the directory that it reads.
-func openFiles() (int, error) {
-	d, err := os.Open("/proc/self/fd")
-	if err != nil {
-		return 0, err
-	}
-	defer func() { _ = d.Close() }()
-	names, err := d.Readdirnames(-1)
-	return len(names) - 1, err
 }
 
 // bootTime returns when the machine started, in seconds since 1970.

@@ -3,7 +3,6 @@ package exposition
 import (
 	"runtime"
 	"runtime/debug"
-	"strings"
 	"time"
 )
 
@@ -23,13 +22,12 @@ func (p *Page) gcPauses() {
 	gc := debug.GCStats{PauseQuantiles: make([]time.Duration, 5)}
 	debug.ReadGCStats(&gc)
 	const name = "go_gc_duration_seconds"
-	var b strings.Builder
+	lines := ""
 	for i, q := range gc.PauseQuantiles {
-		writeLine(&b, name, `quantile="`+number(float64(i)/float64(len(gc.PauseQuantiles)-1))+`"`, q.Seconds())
+		lines += line(name, `quantile="`+number(float64(i)/float64(len(gc.PauseQuantiles)-1))+`"`, q.Seconds())
 	}
-	writeLine(&b, name+"_sum", "", gc.PauseTotal.Seconds())
-	writeLine(&b, name+"_count", "", float64(gc.NumGC))
-	p.add(name, "A summary of the wall-time pause (stop-the-world) duration in garbage collection cycles.", "summary", sample{lines: b.String()})
+	p.add(name, "A summary of the wall-time pause (stop-the-world) duration in garbage collection cycles.", "summary", "",
+		lines+line(name+"_sum", "", gc.PauseTotal.Seconds())+line(name+"_count", "", float64(gc.NumGC)))
 }
 
 func (p *Page) memory() {

@@ -136,10 +136,11 @@ func TestOwnerOfNewFiles(t *testing.T) {
 			require.NoError(t, os.Chown(dir, uid, gid))
 			require.NoError(t, syscall.Chmod(dir, mode.dir))
 			state := filepath.Join(dir, "adfbot.db")
-			together(t, 1, "spool", state, "r") // before the rest of the directory is there
+			out, err := testhost.Command(t, "spool", state, "r").Output() // before the rest of the directory is there
+			require.NoError(t, err, string(out))
 			d, path := createDir(t, state)
 			require.NoError(t, d.KeepReady())
-			_, err := d.LockRun("1")
+			_, err = d.LockRun("1")
 			require.NoError(t, err)
 			owner := func(name string) [3]uint32 {
 				var st syscall.Stat_t

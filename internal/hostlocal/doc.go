@@ -1,18 +1,25 @@
-// Package hostlocal keeps what belongs to this host, in the directory <state>.d beside the state.
+// Package hostlocal keeps what belongs to this host and not to the state, in the directory <state>.d beside the state:
+//
+//	locks   all locks between processes, one byte each
+//	runs/   a locked file for each run of `adfbot exec` that goes on
+//	spool/  results that could not be recorded, and reserves for more of them
+//
+// New files and directories take the owner and group of the directory that they are created in, and the rights that its
+// group has on it. Files are opened without following a link: in the shared set-up any member of the group could put one in
+// their place.
 //
 // # Locks
 //
-// All locks between processes are in one file, <state>.d/locks. A lock is an open file description lock on one byte of it,
-// at an offset computed from the lock's name, so no lock needs a file, an inode or room on the disk of its own. The file
-// stays empty. It is never removed, replaced or truncated.
+// A lock is an open file description lock on one byte of the file locks, at an offset computed from the lock's name, so no lock
+// needs a file, an inode or room on the disk of its own. The file stays empty. It is never removed, replaced or truncated.
 //
 // The kernel releases a lock when its holder releases it or dies, however it dies. A crash leaves nothing behind.
 // A child process inherits no lock.
 //
 // There are two kinds of locks, because one of them can later be kept somewhere else:
 //
-//   - [Locks.LockHere] guards files of this host: "flag/<project>" guards a project's pause flag.
-//   - [Locks.Claim] guards work that one process at a time may do in the whole installation: "issue/<project>" guards
+//   - [Dir.LockHere] guards files of this host: "flag/<project>" guards a project's pause flag.
+//   - [Dir.Claim] guards work that one process at a time may do in the whole installation: "issue/<project>" guards
 //     a project's issue, "labels/<owner>/<repo>" the labels of a repository.
 //
 // While hosts do not share a state, both are locks in the file.
@@ -20,9 +27,21 @@
 // Lock order: the holder of "issue/<project>" may take "flag/<project>" or "labels/<owner>/<repo>". The holder of one of
 // those takes no other lock.
 //
+// # Runs
+//
+// The process of a run holds the lock (flock) on runs/<id>.lock until the result of the run is recorded or spooled. Another
+// process that gets the lock knows that nobody will record the run. [Dir.Tidy] removes what a crash leaves.
+//
+// # Spool
+//
+// A result that can't be recorded is a file spool/*.json, synced with its directory before [Spool.Add] returns. Whoever
+// records it removes the file afterwards; if it crashes in between, the result is recorded again under its run id, which
+// changes nothing. A full disk takes no new file, so reserves are kept there that can be overwritten in place. A crash
+// leaves a temporary file, which [Dir.Tidy] removes after an hour.
+//
 // # Upgrade
 //
-// Earlier versions had a directory in the place of the file, with a lock file for each lock. [Locks.Upgrade] replaces it
+// Earlier versions had a directory in the place of the file locks, with a lock file for each lock. [Dir.Create] replaces it
 // once none of its locks is held. The name is the same on purpose: an earlier version that is still running, or is started
 // later, finds a file where it needs a directory, and fails instead of working without a lock. To go back to an earlier
 // version, stop every adfbot and remove the file.

@@ -105,6 +105,21 @@ func openRegular(path string, flag int) (*os.File, error) {
 	return f, nil
 }
 
+// openFolder opens a directory beside a state, or one like it, unless a link was put in its place or in that of its parent.
+func openFolder(path string) (*os.Root, error) {
+	parent := filepath.Dir(path)
+	around, err := os.OpenRoot(filepath.Dir(parent))
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = around.Close() }()
+	folder, err := around.OpenRoot(filepath.Join(filepath.Base(parent), filepath.Base(path)))
+	if err != nil {
+		return nil, fmt.Errorf("open %s, which has to be a directory and no link: %w", path, err)
+	}
+	return folder, nil
+}
+
 // removeFile removes a file that may be gone already.
 func removeFile(path string) error { return ifThere(os.Remove(path)) }
 

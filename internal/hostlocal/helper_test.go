@@ -4,13 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -18,35 +16,50 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/terraphim/adfbot/internal/hostlocal"
+	"github.com/terraphim/adfbot/internal/testhost"
 )
 
 var ctx = context.Background()
 
+func TestMain(m *testing.M) {
+	funcs := testhost.Funcs{}
+	for name, do := range tasks {
+		funcs[name] = func(self testhost.Self) int {
+			if err := do(self, os.Args[1], os.Args[2]); err != nil {
+				fmt.Println(err)
+				return 1
+			}
+			return 0
+		}
+	}
+	testhost.Main(m, funcs)
+}
+
 // tasks are what this test binary does in a process of its own, with a directory and an argument.
-var tasks = map[string]func(dir, arg string) error{
-	"hold": func(dir, name string) error {
+var tasks = map[string]func(self testhost.Self, dir, arg string) error{
+	"hold": func(self testhost.Self, dir, name string) error {
 		_, err := hostlocal.NewLocks(dir).LockHere(ctx, name, 0)
-		return hang(err)
+		return hold(self, err)
 	},
-	"hold beside a child": func(dir, name string) error {
+	"hold beside a child": func(self testhost.Self, dir, name string) error {
 		_, err := hostlocal.NewLocks(dir).LockHere(ctx, name, 0)
 		if err == nil {
-			child := command("wait", dir, "")
+			child := exec.Command("cat")
 			child.Stdin = os.Stdin
 			err = child.Start()
 		}
-		return hang(err)
+		return hold(self, err)
 	},
-	"hold as an earlier version": func(dir, name string) error {
+	"hold as an earlier version": func(self testhost.Self, dir, name string) error {
 		_, err := earlierLock(dir, name)
-		return hang(err)
+		return hold(self, err)
 	},
-	"lock": func(dir, name string) error {
+	"lock": func(_ testhost.Self, dir, name string) error {
 		_, err := hostlocal.NewLocks(dir).LockHere(ctx, name, 0)
 		return err
 	},
-	"count": func(dir, file string) error {
-		waitForParent()
+	"count": func(self testhost.Self, dir, file string) error {
+		self.Ready()
 		for range counts {
 			if err := count(hostlocal.NewLocks(dir), file); err != nil {
 				return err
@@ -54,15 +67,15 @@ var tasks = map[string]func(dir, arg string) error{
 		}
 		return nil
 	},
-	"upgrade": func(dir, _ string) error {
-		waitForParent()
+	"upgrade": func(self testhost.Self, dir, _ string) error {
+		self.Ready()
 		return hostlocal.NewLocks(dir).Upgrade(ctx, time.Minute)
 	},
-	"run": func(dir, id string) error {
+	"run": func(self testhost.Self, dir, id string) error {
 		_, err := hostlocal.Beside(dir).LockRun(id)
-		return hang(err)
+		return hold(self, err)
 	},
-	"spool": func(dir, id string) error {
+	"spool": func(_ testhost.Self, dir, id string) error {
 		syscall.Umask(0o077)
 		spool := hostlocal.Beside(dir).Spool()
 		_, err := spool.Add(spooledResult(id, noon))
@@ -73,95 +86,49 @@ var tasks = map[string]func(dir, arg string) error{
 		}
 		return err
 	},
-	"wait": func(string, string) error {
-		waitForParent()
-		return nil
-	},
 }
 
-const taskEnv = "ADFBOT_HOSTLOCAL_TEST_TASK"
-
-func TestMain(m *testing.M) {
-	task, child := os.LookupEnv(taskEnv)
-	if !child {
-		os.Exit(m.Run())
-	}
-	f := strings.Split(task, "\n")
-	if err := tasks[f[0]](f[1], f[2]); err != nil {
-		fmt.Println(err)
-		os.Exit(1)
-	}
-}
-
-// hang tells the parent that the process is ready, and waits to be killed.
-func hang(err error) error {
+// hold tells the test that the process has its lock, and waits to be killed.
+func hold(self testhost.Self, err error) error {
 	if err == nil {
-		fmt.Println("ready")
-		select {}
+		self.Ready()
 	}
 	return err
 }
 
-// waitForParent waits until the parent closes its end of stdin, or is gone.
-func waitForParent() { _, _ = io.Copy(io.Discard, os.Stdin) }
-
-func command(task, dir, arg string) *exec.Cmd {
-	self, err := os.Executable()
-	if err != nil {
-		panic(err)
-	}
-	cmd := exec.Command(self)
-	cmd.Env = append(os.Environ(), taskEnv+"="+task+"\n"+dir+"\n"+arg, "GORACE=atexit_sleep_ms=0")
-	cmd.Stderr = os.Stderr
+// start starts a task that holds a lock. Its own child ends with the test.
+func start(t *testing.T, task, dir, arg string) *testhost.Child {
+	t.Helper()
+	stdin, gate, err := os.Pipe()
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = gate.Close() })
+	cmd := testhost.Command(t, task, dir, arg)
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = stdin, os.Stderr, os.Stderr
+	cmd.StartReady()
+	require.NoError(t, stdin.Close())
 	return cmd
 }
 
-// start starts a task that hangs, waits until it is ready, and returns what kills it. Its children's stdin ends with the test.
-func start(t *testing.T, task, dir, arg string) (pid int, kill func()) {
+// together runs processes that begin their task at the same moment.
+func together(t *testing.T, task, dir, arg string) {
 	t.Helper()
-	cmd := command(task, dir, arg)
-	out, err := cmd.StdoutPipe()
-	require.NoError(t, err)
-	stdin, gate, err := os.Pipe()
-	require.NoError(t, err)
-	cmd.Stdin = stdin
-	require.NoError(t, cmd.Start())
-	require.NoError(t, stdin.Close())
-	kill = sync.OnceFunc(func() {
-		_ = cmd.Process.Kill()
-		_ = cmd.Wait()
-	})
-	t.Cleanup(func() { kill(); _ = gate.Close() })
-	said := make([]byte, len("ready\n"))
-	_, err = io.ReadFull(out, said)
-	require.NoError(t, err)
-	require.Equal(t, "ready\n", string(said))
-	return cmd.Process.Pid, kill
-}
-
-// together runs n processes that begin their task at the same moment, and returns what they print.
-func together(t *testing.T, n int, task, dir, arg string) (out []string) {
-	t.Helper()
-	begin, gate, err := os.Pipe()
-	require.NoError(t, err)
-	var cmds []*exec.Cmd
+	var children []*testhost.Child
 	var texts []*strings.Builder
-	for range n {
-		cmd, text := command(task, dir, arg), &strings.Builder{}
-		cmd.Stdin, cmd.Stdout = begin, text
-		require.NoError(t, cmd.Start())
-		cmds, texts = append(cmds, cmd), append(texts, text)
+	for range processes {
+		cmd, text := testhost.Command(t, task, dir, arg), &strings.Builder{}
+		cmd.Stdout, cmd.Stderr = text, os.Stderr
+		children, texts = append(children, cmd), append(texts, text)
 	}
-	require.NoError(t, begin.Close())
-	require.NoError(t, gate.Close())
-	for i, cmd := range cmds {
+	testhost.StartTogether(children...)
+	for i, cmd := range children {
 		require.NoError(t, cmd.Wait(), texts[i])
-		out = append(out, texts[i].String())
 	}
-	return out
 }
 
-const counts = 25
+const (
+	processes = 8
+	counts    = 25
+)
 
 // count adds 1 to the number in a file, which goes wrong where two do it at once.
 func count(locks *hostlocal.Locks, file string) error {

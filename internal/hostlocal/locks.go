@@ -8,32 +8,29 @@ import (
 	"io/fs"
 	"math/rand/v2"
 	"os"
-	"path/filepath"
 	"sync"
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/terraphim/adfbot/internal/store"
 )
 
-// Locks are the locks of one <state>.d directory. They exclude other processes and other goroutines alike.
-// Locks is safe for concurrent use.
-type Locks struct {
-	path string
+// locks are the locks of a directory. They exclude other processes and other goroutines alike.
+type locks struct {
+	path string // of the file
 }
 
-// NewLocks returns the locks in dir, without touching the disk.
-func NewLocks(dir string) *Locks { return &Locks{path: filepath.Join(dir, "locks")} }
-
-// Create creates the file if it is missing. A lock can then be taken on a full disk too.
-func (l *Locks) Create() error { return CreateFile(l.path) }
+// create creates the file if it is missing. A lock can then be taken on a full disk too.
+func (l *locks) create() error { return CreateFile(l.path) }
 
 // LockHere takes the lock that guards files of this host. If the lock is not free within wait, the error is
 // a [*LockTimeoutError]; a wait of 0 tries once. A lock that is free is taken even if ctx is done.
 // unlock may be called more than once.
-func (l *Locks) LockHere(ctx context.Context, name string, wait time.Duration) (unlock func(), err error) {
+func (l *locks) LockHere(ctx context.Context, name string, wait time.Duration) (unlock func(), err error) {
 	fd, err := l.open(ctx, wait)
 	if err != nil {
-		return nil, fmt.Errorf("lock %s: %w", name, err)
+		return nil, store.FileError(l.path, fmt.Errorf("lock %s: %w", name, err))
 	}
 	at := offset(name)
 	begin := time.Now()
@@ -50,15 +47,15 @@ func (l *Locks) LockHere(ctx context.Context, name string, wait time.Duration) (
 		late.PID, late.Command = holder(fd, at)
 		err = late
 	default:
-		err = fmt.Errorf("lock %s: %s: %w", name, l.path, explain(err))
+		err = store.FileError(l.path, fmt.Errorf("lock %s: %s: %w", name, l.path, explain(err)))
 	}
 	_ = unix.Close(fd)
 	return nil, err
 }
 
-// Claim takes the lock that guards work of the whole installation; see [Locks.LockHere] for wait and the errors.
+// Claim takes the lock that guards work of the whole installation; see [Dir.LockHere] for wait and the errors.
 // The work must use held: it ends when the claim can no longer be trusted, at the latest when release is called.
-func (l *Locks) Claim(ctx context.Context, name string, wait time.Duration) (held context.Context, release func(), err error) {
+func (l *locks) Claim(ctx context.Context, name string, wait time.Duration) (held context.Context, release func(), err error) {
 	unlock, err := l.LockHere(ctx, name, wait)
 	if err != nil {
 		return nil, nil, err
@@ -123,7 +120,7 @@ func try(call func() error) (bool, error) {
 
 // open opens the file anew: locks belong to the open file description, so two goroutines that shared one would not exclude
 // each other. It creates the file if it is missing, and upgrades what an earlier version left.
-func (l *Locks) open(ctx context.Context, wait time.Duration) (fd int, err error) {
+func (l *locks) open(ctx context.Context, wait time.Duration) (fd int, err error) {
 	for {
 		fd, err := unix.Open(l.path, unix.O_RDWR|unix.O_CLOEXEC|noLink, 0)
 		switch err {
@@ -132,9 +129,9 @@ func (l *Locks) open(ctx context.Context, wait time.Duration) (fd int, err error
 		case unix.EINTR:
 			continue
 		case unix.ENOENT:
-			err = l.Create()
+			err = l.create()
 		case unix.EISDIR:
-			err = l.upgrade(ctx, wait)
+			err = l.replaceOld(ctx, wait)
 		default:
 			err = &fs.PathError{Op: "open", Path: l.path, Err: explain(err)}
 		}

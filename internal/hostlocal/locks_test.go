@@ -48,7 +48,7 @@ func TestOneHolderAtATime(t *testing.T) {
 	for what, add := range map[string]func(t *testing.T, dir string) (added int){
 		"goroutines": func(t *testing.T, dir string) int {
 			locks := hostlocal.NewLocks(dir)
-			errs := make([]error, 8)
+			errs := make([]error, processes)
 			var wg sync.WaitGroup
 			for g := range errs {
 				wg.Go(func() {
@@ -62,7 +62,8 @@ func TestOneHolderAtATime(t *testing.T) {
 			return len(errs) * counts
 		},
 		"processes": func(t *testing.T, dir string) int {
-			return len(together(t, 8, "count", dir, file)) * counts
+			together(t, "count", dir, file)
+			return processes * counts
 		},
 	} {
 		t.Run(what, func(t *testing.T) {
@@ -75,7 +76,8 @@ func TestOneHolderAtATime(t *testing.T) {
 	}
 }
 
-func TestLocksOfDifferentNamesDoNotInterfere(t *testing.T) {
+// Locks of different names do not interfere.
+func TestLocksOfDifferentNames(t *testing.T) {
 	locks, file := newLocks(t)
 	for n := range 100 {
 		lock(t, locks, fmt.Sprint("flag/p", n))
@@ -87,7 +89,8 @@ func TestLocksOfDifferentNamesDoNotInterfere(t *testing.T) {
 	require.Len(t, entries, 1)
 }
 
-func TestTenThousandLocksNeedOneEmptyFile(t *testing.T) {
+// Ten thousand locks need one empty file.
+func TestTenThousandLocks(t *testing.T) {
 	locks, file := newLocks(t)
 	for n := range 10_000 {
 		unlock, err := locks.LockHere(ctx, fmt.Sprint("flag/p", n), 0)
@@ -118,21 +121,21 @@ func TestOffsets(t *testing.T) {
 	}
 }
 
-func TestALockEndsWithItsHolder(t *testing.T) {
+func TestLockEndsWithItsHolder(t *testing.T) {
 	for _, task := range []string{"hold", "hold beside a child"} {
 		t.Run(task, func(t *testing.T) {
 			locks, file := newLocks(t)
-			_, kill := start(t, task, filepath.Dir(file), "flag/odilo")
+			holder := start(t, task, filepath.Dir(file), "flag/odilo")
 			requireHeld(t, locks, "flag/odilo")
 			lock(t, locks, "flag/atlas")
-			kill()
+			_ = holder.Kill()
 			lock(t, locks, "flag/odilo")
 		})
 	}
 }
 
 // Between fork and exec a child has a copy of every descriptor, and a lock ends only with its last copy.
-func TestUnlockDoesNotWaitForAForkedChild(t *testing.T) {
+func TestUnlockBesideForkedChild(t *testing.T) {
 	locks, file := newLocks(t)
 	unlock := lock(t, locks, "flag/odilo")
 	child, err := syscall.Dup(descriptorOf(t, file))
@@ -159,7 +162,8 @@ func descriptorOf(t *testing.T, file string) int {
 	return -1
 }
 
-func TestUnlockTwiceReleasesNoOtherLock(t *testing.T) {
+// The second unlock releases no other lock.
+func TestUnlockTwice(t *testing.T) {
 	locks, _ := newLocks(t)
 	first := lock(t, locks, "flag/odilo")
 	first()
@@ -168,7 +172,7 @@ func TestUnlockTwiceReleasesNoOtherLock(t *testing.T) {
 	requireHeld(t, locks, "flag/odilo")
 }
 
-func TestALockIsWaitedFor(t *testing.T) {
+func TestLockWaits(t *testing.T) {
 	locks, _ := newLocks(t)
 	synctest.Test(t, func(t *testing.T) {
 		unlock := lock(t, locks, "flag/odilo")
@@ -191,7 +195,7 @@ func TestWaitingEnds(t *testing.T) {
 	locks, file := newLocks(t)
 	start(t, "hold", t.TempDir(), "flag/odilo")
 	start(t, "hold", filepath.Dir(file), "flag/atlas")
-	pid, _ := start(t, "hold", filepath.Dir(file), "flag/odilo")
+	pid := start(t, "hold", filepath.Dir(file), "flag/odilo").Process.Pid
 	comm, err := os.ReadFile(fmt.Sprintf("/proc/%d/comm", pid))
 	require.NoError(t, err)
 	held := fmt.Sprintf("by process %d (%q): if it is stopped, continue or end it", pid, strings.TrimSpace(string(comm)))
@@ -231,29 +235,30 @@ func TestWaitingEnds(t *testing.T) {
 	}
 }
 
-func TestATimeoutNamesThisProcess(t *testing.T) {
+func TestTimeoutNamesThisProcess(t *testing.T) {
 	locks, _ := newLocks(t)
 	lock(t, locks, "flag/odilo")
 	_, err := locks.LockHere(ctx, "flag/odilo", 0)
 	require.EqualError(t, err, fmt.Sprintf("lock flag/odilo: still held after 0s by this process (%d)", os.Getpid()))
 }
 
-func TestATimeoutSaysHowToFindAnotherUsersProcess(t *testing.T) {
+// The message says how to find the process.
+func TestTimeoutOfAnotherUsersProcess(t *testing.T) {
 	testhost.NeedRoot(t, "to become another user")
 	dir := filepath.Join(testhost.PublicDir(t), "state.d")
 	require.NoError(t, os.Mkdir(dir, 0o700))
 	require.NoError(t, os.Chown(dir, testhost.Nobody, testhost.Nobody))
 	lock(t, hostlocal.NewLocks(dir), "flag/odilo")
-	cmd := command("lock", dir, "flag/odilo")
-	cmd.Path = testhost.PublicCopy(t, cmd.Path)
-	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: testhost.Nobody, Gid: testhost.Nobody}}
+	cmd := testhost.Command(t, "lock", dir, "flag/odilo")
+	cmd.Env = append(cmd.Env, fmt.Sprint(testhost.UIDVar, "=", testhost.Nobody))
 	out, err := cmd.Output()
 	require.Error(t, err)
 	require.Equal(t, "lock flag/odilo: still held after 0s by another process: it is among those that `sudo lsof "+
 		filepath.Join(dir, "locks")+"` lists; if it is stopped, continue or end it\n", string(out))
 }
 
-func TestAFreeLockIsTakenThoughTheContextHasEnded(t *testing.T) {
+// A free lock is taken although the context has ended.
+func TestFreeLockWithEndedContext(t *testing.T) {
 	locks, _ := newLocks(t)
 	ctx, cancel := context.WithCancel(ctx)
 	cancel()
@@ -284,7 +289,8 @@ func TestClaim(t *testing.T) {
 	require.ErrorIs(t, held.Err(), context.Canceled)
 }
 
-func TestASymbolicLinkIsNotFollowed(t *testing.T) {
+// A symbolic link is not followed.
+func TestSymbolicLink(t *testing.T) {
 	target := filepath.Join(t.TempDir(), "token")
 	for what, content := range map[string]string{"to a file": "secret", "to nothing": ""} {
 		t.Run(what, func(t *testing.T) {
@@ -313,7 +319,7 @@ func TestASymbolicLinkIsNotFollowed(t *testing.T) {
 	}
 }
 
-func TestErrorsSayWhatIsWrong(t *testing.T) {
+func TestLockErrors(t *testing.T) {
 	_, err := hostlocal.NewLocks(filepath.Join(t.TempDir(), "nowhere")).LockHere(ctx, "flag/odilo", time.Second)
 	require.ErrorIs(t, err, fs.ErrNotExist)
 	require.ErrorContains(t, err, "lock flag/odilo: open ")
@@ -325,7 +331,8 @@ func TestErrorsSayWhatIsWrong(t *testing.T) {
 	require.Equal(t, syscall.EIO, hostlocal.Explain(syscall.EIO))
 }
 
-func TestAFullDiskKeepsNobodyFromALock(t *testing.T) {
+// A lock is taken on a full disk.
+func TestLockOnFullDisk(t *testing.T) {
 	dir := testhost.NewDisk(t, "size=1m,nr_inodes=20")
 	locks := hostlocal.NewLocks(dir)
 	require.NoError(t, locks.Create())
@@ -341,7 +348,8 @@ func TestAFullDiskKeepsNobodyFromALock(t *testing.T) {
 	require.ErrorIs(t, err, syscall.ENOSPC)
 }
 
-func TestTheFileTakesOwnerGroupAndRightsOfItsDirectory(t *testing.T) {
+// The file takes owner, group and permissions of its directory.
+func TestLockFilePermissions(t *testing.T) {
 	testhost.NeedRoot(t, "to give files to another user")
 	const uid, gid = 31234, 31235
 	for what, mode := range map[string]struct{ dir, file uint32 }{

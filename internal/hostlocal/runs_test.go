@@ -29,9 +29,9 @@ func TestLockRun(t *testing.T) {
 
 func TestGoneWhenKilled(t *testing.T) {
 	d, path := newDir(t)
-	_, kill := start(t, "run", stateOf(path), "1")
+	holder := start(t, "run", stateOf(path), "1")
 	require.False(t, d.Gone(store.Run{ID: "1"}))
-	kill()
+	_ = holder.Kill()
 	require.True(t, d.Gone(store.Run{ID: "1"}))
 	d.RemoveRun("1")
 	require.Empty(t, names(t, filepath.Join(path, "runs")))

@@ -6,7 +6,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 	"unicode/utf8"
@@ -231,9 +230,8 @@ func TestSpoolOfAnotherUser(t *testing.T) {
 	require.NoError(t, os.Chown(dir, testhost.Nobody, testhost.Nobody))
 	state := filepath.Join(dir, "adfbot.db")
 	add(t, hostlocal.Beside(state).Spool(), spooledResult("r", noon)) // by root, before anything else is there
-	cmd := command("spool", state, "mine")
-	cmd.Path = testhost.PublicCopy(t, cmd.Path)
-	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: testhost.Nobody, Gid: testhost.Nobody}}
+	cmd := testhost.Command(t, "spool", state, "mine")
+	cmd.Env = append(cmd.Env, fmt.Sprint(testhost.UIDVar, "=", testhost.Nobody))
 	out, err := cmd.Output()
 	require.NoError(t, err, string(out))
 	require.Len(t, spooled(t, hostlocal.Beside(state).Spool()), 2)

@@ -20,11 +20,11 @@ const leftBehindAfter = time.Hour
 // Tidy removes what killed processes have left: the files of runs that the state does not know, and results that were
 // written to the spool in part. It calls running only if there are old files of runs.
 func (d *Dir) Tidy(ctx context.Context, running func(context.Context) ([]store.Run, error)) error {
-	return store.FileError(d.path, errors.Join(d.tidyRuns(ctx, running), d.tidySpool()))
+	return store.FileError(d.path, errors.Join(d.tidyRuns(ctx, running), d.Spool().Tidy()))
 }
 
 func (d *Dir) tidyRuns(ctx context.Context, running func(context.Context) ([]store.Run, error)) error {
-	folder, err := d.openFolder("runs")
+	folder, err := openFolder(d.folder("runs"))
 	if err != nil {
 		return err
 	}
@@ -63,26 +63,13 @@ func removeUnlocked(folder *os.Root, name string) error {
 	return ifThere(folder.Remove(name))
 }
 
-func (d *Dir) tidySpool() error {
-	folder, err := d.openFolder("spool")
-	if err != nil {
-		return err
-	}
-	defer func() { _ = folder.Close() }()
-	return removeUnfinished(folder)
-}
-
 // Tidy removes the results that killed processes have written in part.
 func (s Spool) Tidy() error {
-	folder, err := os.OpenRoot(string(s))
+	folder, err := openFolder(string(s))
 	if err != nil {
 		return err
 	}
 	defer func() { _ = folder.Close() }()
-	return removeUnfinished(folder)
-}
-
-func removeUnfinished(folder *os.Root) error {
 	pause.RemoveOldTemps(folder)
 	unfinished, err := leftBehind(folder, tempSuffix)
 	errs := []error{err}

@@ -15,10 +15,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Upgrade replaces the directory of lock files that an earlier version made by the file. It waits until no process of
+// upgrade replaces the directory of lock files that an earlier version made by the file. It waits until no process of
 // the earlier version holds a lock, and fails, with the directory still in place, if one does after wait. Any number of
-// processes may upgrade at once. Where there is nothing to replace, Upgrade opens and closes the file, or creates it.
-func (l *Locks) Upgrade(ctx context.Context, wait time.Duration) error {
+// processes may upgrade at once. If there is nothing to replace, it opens and closes the file, or creates it.
+func (l *locks) upgrade(ctx context.Context, wait time.Duration) error {
 	fd, err := l.open(ctx, wait)
 	if err != nil {
 		return fmt.Errorf("open the locks: %w", err)
@@ -26,7 +26,7 @@ func (l *Locks) Upgrade(ctx context.Context, wait time.Duration) error {
 	return unix.Close(fd)
 }
 
-func (l *Locks) upgrade(ctx context.Context, wait time.Duration) error {
+func (l *locks) replaceOld(ctx context.Context, wait time.Duration) error {
 	end := time.Now().Add(wait)
 	dir, err := os.OpenFile(l.path, os.O_RDONLY|unix.O_DIRECTORY|noLink, 0)
 	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.ENOTDIR) {
@@ -62,7 +62,7 @@ func (l *Locks) upgrade(ctx context.Context, wait time.Duration) error {
 		// The directory is not empty if the earlier version has created a lock file meanwhile.
 		switch err := unix.Rmdir(l.path); err {
 		case nil:
-			return l.Create()
+			return l.create()
 		case unix.ENOTEMPTY:
 		default:
 			return &fs.PathError{Op: "rmdir", Path: l.path, Err: err}
@@ -71,7 +71,7 @@ func (l *Locks) upgrade(ctx context.Context, wait time.Duration) error {
 }
 
 // is reports whether an open directory is the one at the path, which must be no link to it.
-func (l *Locks) is(dir *os.File) (bool, error) {
+func (l *locks) is(dir *os.File) (bool, error) {
 	open, err := dir.Stat()
 	if err != nil {
 		return false, err

@@ -66,13 +66,14 @@ func TestUpgrade(t *testing.T) {
 	}
 }
 
-func TestTakingALockUpgrades(t *testing.T) {
+func TestLockUpgrades(t *testing.T) {
 	locks, path := earlierLocks(t, "flag-odilo")
 	lock(t, locks, "flag/odilo")
 	requireUpgraded(t, path)
 }
 
-func TestAnEarlierVersionCanNotLockAfterTheUpgrade(t *testing.T) {
+// An earlier version cannot lock after the upgrade.
+func TestEarlierVersionAfterUpgrade(t *testing.T) {
 	locks, path := earlierLocks(t, "flag-odilo")
 	require.NoError(t, locks.Upgrade(ctx, 0))
 	for _, name := range []string{"flag-odilo", "flag-atlas"} {
@@ -104,12 +105,12 @@ func TestUpgradeWaitsForEarlierLocks(t *testing.T) {
 
 func TestUpgradeGivesUp(t *testing.T) {
 	locks, path := earlierLocks(t, "flag-atlas")
-	pid, kill := start(t, "hold as an earlier version", filepath.Dir(path), "flag-odilo")
+	holder := start(t, "hold as an earlier version", filepath.Dir(path), "flag-odilo")
 	const advice = "stop it, and start it again as this version"
 	synctest.Test(t, func(t *testing.T) {
 		begin := time.Now()
 		_, err := locks.LockHere(ctx, "flag/odilo", time.Minute)
-		require.EqualError(t, err, fmt.Sprintf("lock flag/odilo: upgrade %s: process %d of an earlier version of adfbot holds a lock (flag-odilo): "+advice, path, pid))
+		require.EqualError(t, err, fmt.Sprintf("lock flag/odilo: upgrade %s: process %d of an earlier version of adfbot holds a lock (flag-odilo): "+advice, path, holder.Process.Pid))
 		require.Equal(t, time.Minute, time.Since(begin))
 		canceled, cancel := context.WithCancel(ctx)
 		cancel()
@@ -117,7 +118,7 @@ func TestUpgradeGivesUp(t *testing.T) {
 	})
 	require.DirExists(t, path)
 	holdAsEarlier(t, path, "flag-atlas")() // goes on as if nothing had been tried
-	kill()
+	_ = holder.Kill()
 	require.NoError(t, locks.Upgrade(ctx, 0))
 	requireUpgraded(t, path)
 }
@@ -136,12 +137,12 @@ func TestUpgradeLeavesForeignFiles(t *testing.T) {
 	require.DirExists(t, filepath.Join(path, "flag-notes"))
 }
 
-func TestManyUpgradeAtOnce(t *testing.T) {
+func TestConcurrentUpgrade(t *testing.T) {
 	var names []string
 	for n := range 200 {
 		names = append(names, fmt.Sprint("flag-p", n))
 	}
 	_, path := earlierLocks(t, names...)
-	together(t, 8, "upgrade", filepath.Dir(path), "")
+	together(t, "upgrade", filepath.Dir(path), "")
 	requireUpgraded(t, path)
 }

@@ -1,11 +1,8 @@
 package markdown
 
-import (
-	_ "embed"
-	"strings"
-)
+import "strings"
 
-// Unclosed gives what ends a fenced block and <details> that s leaves open.
+// Unclosed returns what closes the fenced block and the <details> that s leaves open.
 func Unclosed(s string) string {
 	fence, details := "", 0
 	for line := range strings.SplitSeq(s, "\n") {
@@ -29,7 +26,7 @@ func Unclosed(s string) string {
 	return end + strings.Repeat("\n\n</details>", min(details, 100))
 }
 
-// fenceOf gives the backticks or tildes of a line that can open a fenced block, or close one if nothing follows.
+// fenceOf returns the backticks or tildes of a line that can open a fenced block, or close one if nothing follows them.
 func fenceOf(line string) string {
 	s := strings.TrimLeft(line, " ")
 	if len(line)-len(s) > 3 || s == "" || s[0] != '`' && s[0] != '~' {

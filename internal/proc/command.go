@@ -1,6 +1,7 @@
 package proc
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -21,61 +22,53 @@ type Command struct {
 	Timeout        time.Duration // 0: none
 	Stdin          io.Reader
 	Stdout, Stderr io.Writer
-	Capture        io.Writer     // also gets both outputs; nil: a file among Stdout and Stderr becomes the command's own
+	Capture        io.Writer     // gets a copy of both outputs; nil: a file in Stdout or Stderr is passed to the command itself
 	Started        func(pid int) // called when the command runs; may be nil
 	Signals        *Signals      // to pass on
 	Waits          Waits
 }
 
-// Waits are how long [Command.Run] waits. 0 stands for the default.
+// Waits are the limits of what [Command.Run] waits for. 0 is the default.
 type Waits struct {
-	Output time.Duration // for the rest of the output after the command's end; 5 s
-	Kill   time.Duration // between SIGTERM and SIGKILL after the timeout; 10 s
-	// Interrupted is how long a SIGINT or SIGTERM of our own may come after the command has ended by one; a fifth of it
-	// after another failure; 100 ms.
+	Output time.Duration // for the rest of the output after the command's end; 5 s by default
+	Kill   time.Duration // between SIGTERM and SIGKILL after the timeout; 10 s by default
+	// Interrupted is the time for a SIGINT or SIGTERM to arrive here after one has ended the command, 100 ms by default.
+	// After another failure it is a fifth of that.
 	Interrupted time.Duration
-}
-
-func (w Waits) withDefaults() Waits {
-	if w.Output == 0 {
-		w.Output = 5 * time.Second
-	}
-	if w.Kill == 0 {
-		w.Kill = 10 * time.Second
-	}
-	if w.Interrupted == 0 {
-		w.Interrupted = 100 * time.Millisecond
-	}
-	return w
 }
 
 // Exit is how a command ended.
 type Exit struct {
-	Code        int    // as a shell gives it: 128+n after signal n, 127 not found, 126 not executable
-	Signal      string // that ended it, e.g. SIGKILL
-	Detail      string // in words, where there is something to say
+	Code        int    // as in a shell: 128+n after signal n, 127 not found, 126 not executable
+	Signal      string // the signal that ended it, e.g. SIGKILL
+	Detail      string // more in words, may be ""
 	TimedOut    bool
-	Interrupted bool // this process itself got SIGINT or SIGTERM
+	Interrupted bool // this process itself received SIGINT or SIGTERM
 }
 
-// Run runs the command and returns when it has ended and everything it wrote has been read. A slow reader of its output may
-// still be behind: see [Output.Wait]. An error says why the command could not be started.
+// Run runs the command and returns when it has ended and all its output has been read. A slow reader may still be behind: see
+// [Output.Wait]. An error says why the command could not be started.
 func (c Command) Run() (Exit, Output, error) {
-	c.Waits = c.Waits.withDefaults()
+	c.Waits.Output = cmp.Or(c.Waits.Output, 5*time.Second)
+	c.Waits.Kill = cmp.Or(c.Waits.Kill, 10*time.Second)
+	c.Waits.Interrupted = cmp.Or(c.Waits.Interrupted, 100*time.Millisecond)
 	cmd := exec.Command(c.Args[0], c.Args[1:]...)
 	cmd.Env, cmd.WaitDelay, cmd.Stdin = c.Env, c.Waits.Output, c.Stdin
 	out, closeFiles, err := c.connect(cmd)
 	defer closeFiles()
 	if err != nil {
-		return Exit{Code: 126, Detail: "no pipe for its output"}, out, fmt.Errorf("%s can't be started: %w", c.Args[0], err)
+		return Exit{Code: 126, Detail: "no pipe for its output"}, out, fmt.Errorf("start %s: %w", c.Args[0], err)
 	}
-	// In a process group of its own, the timeout ends everything that the command started. At a terminal it stays in our
-	// group, because the terminal sends its keys' signals to that group.
+	// With a process group of its own, the timeout ends everything that the command has started. At a terminal the command stays in
+	// our group, because the terminal sends Ctrl-C to that group.
 	ownGroup := !isTerminal(c.Stdin)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: ownGroup}
 	if err := cmd.Start(); err != nil {
-		exit, err := notStarted(c.Args[0], err)
-		return exit, out, err
+		exit := Exit{Code: 126, Detail: "command not executable"}
+		if errors.Is(err, exec.ErrNotFound) || errors.Is(err, fs.ErrNotExist) {
+			exit = Exit{Code: 127, Detail: "command not found"}
+		}
+		return exit, out, fmt.Errorf("start %s: %w", c.Args[0], err)
 	}
 	closeFiles()
 	if c.Started != nil {
@@ -94,7 +87,7 @@ func (c Command) wait(cmd *exec.Cmd, to target) Exit {
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
-		_ = cmd.Wait() // an error that is not the command's own, like an input that nobody read, does not change its end
+		_ = cmd.Wait() // other errors, such as unread input, do not change how the command ended
 	}()
 	var timeout, kill <-chan time.Time
 	if c.Timeout > 0 {
@@ -117,14 +110,14 @@ func (c Command) wait(cmd *exec.Cmd, to target) Exit {
 			to.send(syscall.SIGKILL)
 		case <-ended:
 			if exit.TimedOut {
-				to.send(syscall.SIGKILL) // what is left of its group
+				to.send(syscall.SIGKILL) // the rest of its group
 			}
 			return c.exit(cmd.ProcessState, exit)
 		}
 	}
 }
 
-// exit completes how the command ended. It waits a moment for a signal of our own where that may be the cause.
+// exit completes how the command ended. It waits briefly for a signal to this process, which may be the cause.
 func (c Command) exit(state *os.ProcessState, exit Exit) Exit {
 	exit.Code = state.ExitCode()
 	if status, ok := state.Sys().(syscall.WaitStatus); ok && status.Signaled() {
@@ -137,13 +130,13 @@ func (c Command) exit(state *os.ProcessState, exit Exit) Exit {
 	case exit.Interrupted:
 		exit.Detail = "ended because adfbot was told to end"
 	case exit.Signal == "SIGKILL" && exit.Detail == "":
-		exit.Detail = "killed, perhaps by the kernel for want of memory"
+		exit.Detail = "killed, perhaps by the kernel for lack of memory"
 	}
 	return exit
 }
 
-// interruptedTogether reports whether this process gets SIGINT or SIGTERM at the same moment as its command ended: whoever
-// ends both (Ctrl-C, systemd, a shutdown) may end the command first. A command that succeeded was not interrupted.
+// interruptedTogether reports whether this process receives SIGINT or SIGTERM just after the command has ended: Ctrl-C, systemd
+// or a shutdown may end the command first. A command that succeeded was not interrupted.
 func (c Command) interruptedTogether(code int) bool {
 	wait := c.Waits.Interrupted / 5
 	switch code {
@@ -165,8 +158,8 @@ func (c Command) interruptedTogether(code int) bool {
 	}
 }
 
-// connect gives the command its outputs. One that is a file becomes the command's own where nothing captures it. The files
-// have to be closed when the command was started.
+// connect sets the command's outputs. A file is passed on as it is if nothing captures it. The caller calls closeFiles once the
+// command has started.
 func (c Command) connect(cmd *exec.Cmd) (out Output, closeFiles func(), err error) {
 	var files []*os.File
 	closeFiles = sync.OnceFunc(func() {
@@ -189,14 +182,6 @@ func (c Command) connect(cmd *exec.Cmd) (out Output, closeFiles func(), err erro
 		out, files, *o.end = append(out, s), append(files, file), file
 	}
 	return out, closeFiles, nil
-}
-
-func notStarted(name string, err error) (Exit, error) {
-	err = fmt.Errorf("%s can't be started: %w", name, err)
-	if errors.Is(err, exec.ErrNotFound) || errors.Is(err, fs.ErrNotExist) {
-		return Exit{Code: 127, Detail: "command not found"}, err
-	}
-	return Exit{Code: 126, Detail: "command not executable"}, err
 }
 
 func isTerminal(r io.Reader) bool {

@@ -14,7 +14,10 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/terraphim/adfbot/internal/proc"
+	"github.com/terraphim/adfbot/internal/testhost"
 )
+
+func TestMain(m *testing.M) { testhost.Main(m, nil) }
 
 const long = 30 * time.Second
 
@@ -65,7 +68,7 @@ func TestExit(t *testing.T) {
 		"exit 3":        {Code: 3},
 		"exit 255":      {Code: 255},
 		"kill -TERM $$": {Code: 143, Signal: "SIGTERM"},
-		"kill -KILL $$": {Code: 137, Signal: "SIGKILL", Detail: "killed, perhaps by the kernel for want of memory"},
+		"kill -KILL $$": {Code: 137, Signal: "SIGKILL", Detail: "killed, perhaps by the kernel for lack of memory"},
 	} {
 		c, _, _ := shell(t, script)
 		require.Equal(t, want, run(t, c), script)
@@ -84,7 +87,7 @@ func TestNotStarted(t *testing.T) {
 	} {
 		c.Args = []string{name}
 		exit, _, err := c.Run()
-		require.ErrorContains(t, err, name+" can't be started: ")
+		require.ErrorContains(t, err, "start "+name+": ")
 		require.Equal(t, want, exit, name)
 	}
 }
@@ -110,7 +113,7 @@ func TestTimeoutEndsTheProcessGroup(t *testing.T) {
 			c.exit.TimedOut, c.exit.Detail = true, "timed out after 1s"
 			require.Equal(t, c.exit, exit)
 			child := pidIn(t, dir+"/pid")
-			require.Eventually(t, func() bool { return !alive(child) }, 10*time.Second, 5*time.Millisecond)
+			require.NoError(t, testhost.WaitGone(child))
 		})
 	}
 }
@@ -190,6 +193,10 @@ func TestReaderThatGoesAwayEndsTheCommand(t *testing.T) {
 // start runs the command and waits until it has made DIR/begun.
 func start(t *testing.T, c proc.Command, dir string) (exit func() proc.Exit) {
 	t.Helper()
+	changes := testhost.NewChanges()
+	stop, err := changes.Watch(dir)
+	require.NoError(t, err)
+	defer stop()
 	ended := make(chan proc.Exit, 1)
 	started := make(chan int, 1)
 	c.Started = func(pid int) { started <- pid }
@@ -199,12 +206,17 @@ func start(t *testing.T, c proc.Command, dir string) (exit func() proc.Exit) {
 	}()
 	pid := <-started
 	t.Cleanup(func() { _ = syscall.Kill(-pid, syscall.SIGKILL) })
-	require.Eventually(t, func() bool { _, err := os.Stat(dir + "/begun"); return err == nil }, 20*time.Second, 2*time.Millisecond)
+	require.NoError(t, changes.Await(func() string {
+		if _, err := os.Stat(dir + "/begun"); err != nil {
+			return err.Error()
+		}
+		return ""
+	}))
 	return func() proc.Exit {
 		select {
 		case e := <-ended:
 			return e
-		case <-time.After(20 * time.Second):
+		case <-time.After(testhost.Patience):
 			require.FailNow(t, "the command goes on")
 			return proc.Exit{}
 		}
@@ -243,7 +255,12 @@ func TestEndedTogether(t *testing.T) {
 	for name, script := range map[string]string{"by the signal": "kill -TERM $$", "by an exit code": "exit 130", "after another failure": "exit 1"} {
 		c, _, _ := shell(t, script)
 		c.Waits.Interrupted = 10 * time.Second
-		c.Started = func(int) { time.AfterFunc(50*time.Millisecond, func() { c.Signals.Send(syscall.SIGTERM) }) }
+		c.Started = func(pid int) {
+			go func() {
+				_ = testhost.WaitGone(pid)
+				c.Signals.Send(syscall.SIGTERM)
+			}()
+		}
 		require.True(t, run(t, c).Interrupted, name)
 	}
 }

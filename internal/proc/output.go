@@ -11,11 +11,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Output is what a command writes, on its way through this process.
+// Output is the output of a command, on its way through this process.
 type Output []*stream
 
-// finish is called when the command has ended. It waits until everything has been read, and for a while until everything has
-// been written. It reports whether another process still holds an output open.
+// finish is called when the command has ended. It waits until everything has been read, and up to wait until everything has been
+// written. It reports whether another process still holds an output open.
 func (o Output) finish(wait time.Duration) (held bool) {
 	for _, s := range o {
 		s.end(wait)
@@ -35,45 +35,43 @@ func (o Output) finish(wait time.Duration) (held bool) {
 	return held
 }
 
-// Wait waits until everything has been written, or a signal comes that would end this process. The error says why something
+// Wait waits until everything has been written, or a signal arrives that would end this process. The error says why something
 // could not be written.
 func (o Output) Wait(signals *Signals) error {
 	var err error
-	for _, s := range o {
-		for done := false; !done; {
-			select {
-			case <-s.written:
-				done = true
-			case sig := <-signals.c:
-				if fatal(sig) {
-					return err
-				}
+	for len(o) > 0 {
+		select {
+		case <-o[0].written:
+			err = errors.Join(err, o[0].err)
+			o = o[1:]
+		case sig := <-signals.c:
+			if fatal(sig) {
+				return err
 			}
 		}
-		err = errors.Join(err, s.writeErr())
 	}
 	return err
 }
 
-// stream is one output of a command. What is read is captured at once, and written by another goroutine.
+// stream is one output of a command. One goroutine reads and captures it, another one writes it.
 type stream struct {
-	from    *os.File  // the read end of the command's pipe
-	to      io.Writer // where it is written
+	from    *os.File // the read end of the command's pipe
+	to      io.Writer
 	capture io.Writer // may be nil
 
 	mu      sync.Mutex
 	changed sync.Cond
 	pending [][]byte // read and not written yet
-	ended   bool     // the command has ended: reading does not wait for writing any more
+	ended   bool     // the command has ended: reading no longer waits for writing
 	eof     bool     // everything has been read
-	closed  bool     // the reader of to has gone away
-	err     error    // the first error of a write
+	closed  bool     // the reader of to has closed it
+	err     error    // the first error of a write; final once written is closed
 
-	read, written chan struct{} // closed when everything has been
-	held          bool          // once read is closed: another process still holds the output open
+	read, written chan struct{} // closed when everything has been read, or written
+	held          bool          // another process still holds the output open; set once read is closed
 }
 
-// newStream returns a stream and the file that the command writes to, which has to be closed when the command was started.
+// newStream returns a stream and the file that the command writes to. The caller closes the file once the command has started.
 func newStream(to, capture io.Writer) (*stream, *os.File, error) {
 	r, w, err := os.Pipe()
 	if err != nil {
@@ -86,7 +84,7 @@ func newStream(to, capture io.Writer) (*stream, *os.File, error) {
 	return s, w, nil
 }
 
-// end is called when the command has ended. It limits how long the output is read while another process holds it open.
+// end is called when the command has ended. It limits the time of reading while another process holds the output open.
 func (s *stream) end(wait time.Duration) {
 	_ = s.from.SetReadDeadline(time.Now().Add(wait))
 	s.mu.Lock()
@@ -97,26 +95,21 @@ func (s *stream) end(wait time.Duration) {
 
 func (s *stream) readAll() {
 	defer close(s.read)
-	defer func() {
-		_ = s.from.Close()
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		s.eof = true
-		s.changed.Broadcast()
-	}()
-	for {
-		err := s.readOnce()
-		if errors.Is(err, os.ErrDeadlineExceeded) {
-			s.readRest()
-			return
-		}
-		if err != nil {
-			return
-		}
+	var err error
+	for err == nil {
+		err = s.readOnce()
 	}
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		s.readRest()
+	}
+	_ = s.from.Close()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.eof = true
+	s.changed.Broadcast()
 }
 
-// readRest reads what is in the pipe when the time is over, and finds out whether that was all.
+// readRest reads what is in the pipe after the deadline, and finds out whether that was all.
 func (s *stream) readRest() {
 	left := 0
 	if c, err := s.from.SyscallConn(); err == nil {
@@ -130,7 +123,7 @@ func (s *stream) readRest() {
 	s.held = !errors.Is(s.readOnce(), io.EOF)
 }
 
-// readOnce fails with EPIPE when the reader has gone away. The pipe is closed then, so that the command learns of it.
+// readOnce fails with EPIPE when the reader of to has closed it. The pipe is then closed, which the command notices.
 func (s *stream) readOnce() error {
 	buf := make([]byte, 32<<10)
 	n, err := s.from.Read(buf)
@@ -140,7 +133,7 @@ func (s *stream) readOnce() error {
 	return err
 }
 
-// take captures a piece and waits until it has been written, unless the command has ended. It is false where the command need
+// take captures a piece and waits until it has been written, unless the command has ended. It returns false if the command must
 // not write any more.
 func (s *stream) take(piece []byte) bool {
 	if len(piece) > 0 && s.capture != nil {
@@ -158,45 +151,27 @@ func (s *stream) take(piece []byte) bool {
 	return !s.closed || s.ended
 }
 
+// writeAll ends when the reader of to has closed it. Any other error, such as a full disk, is kept and does not disturb the
+// command.
 func (s *stream) writeAll() {
 	defer close(s.written)
-	for {
-		piece, ok := s.next()
-		if !ok {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for !s.closed {
+		for len(s.pending) == 0 && !s.eof {
+			s.changed.Wait()
+		}
+		if len(s.pending) == 0 {
 			return
 		}
+		piece := s.pending[0]
+		s.mu.Unlock()
 		_, err := s.to.Write(piece)
-		s.wrote(err)
+		s.mu.Lock()
+		s.pending = s.pending[1:]
+		if s.closed = errors.Is(err, syscall.EPIPE); s.err == nil && !s.closed {
+			s.err = err
+		}
+		s.changed.Broadcast()
 	}
-}
-
-func (s *stream) next() ([]byte, bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for len(s.pending) == 0 && !s.eof {
-		s.changed.Wait()
-	}
-	if len(s.pending) == 0 || s.closed {
-		return nil, false
-	}
-	return s.pending[0], true
-}
-
-// wrote ends the stream where its reader has gone away. Any other error, like a full disk, is kept and does not disturb the
-// command.
-func (s *stream) wrote(err error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.pending = s.pending[1:]
-	s.closed = errors.Is(err, syscall.EPIPE)
-	if s.err == nil && !s.closed {
-		s.err = err
-	}
-	s.changed.Broadcast()
-}
-
-func (s *stream) writeErr() error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.err
 }

@@ -13,14 +13,14 @@ var forwarded = []os.Signal{
 	syscall.SIGWINCH, syscall.SIGALRM,
 }
 
-// Signals receives the signals that are meant for the command.
+// Signals receives signals for the command.
 type Signals struct{ c chan os.Signal }
 
-// NewSignals receives nothing before [Signals.Listen].
+// NewSignals returns a Signals that receives nothing before [Signals.Listen].
 func NewSignals() *Signals { return &Signals{make(chan os.Signal, 16)} }
 
-// Listen begins to receive, instead of being ended by a signal. What this process was started to ignore (nohup) stays ignored,
-// by the command too. It may be called again.
+// Listen starts receiving signals, which then do not end this process. Signals that this process ignores from its start (nohup)
+// stay ignored, by the command too. Listen may be called again.
 func (s *Signals) Listen() {
 	signal.Notify(s.c, slices.DeleteFunc(slices.Clone(forwarded), signal.Ignored)...)
 }
@@ -28,7 +28,7 @@ func (s *Signals) Listen() {
 // Stop ends Listen.
 func (s *Signals) Stop() { signal.Stop(s.c) }
 
-// Pending returns a signal that came and would have ended this process, 0 where none did.
+// Pending returns a received signal that would have ended this process, or 0.
 func (s *Signals) Pending() syscall.Signal {
 	for {
 		select {
@@ -48,7 +48,7 @@ func fatal(s os.Signal) bool { return s != syscall.SIGCONT && s != syscall.SIGWI
 // interrupts reports whether a signal asks a program to end.
 func interrupts(s os.Signal) bool { return s == syscall.SIGINT || s == syscall.SIGTERM }
 
-// target is the process that gets signals, with its group where that is its own.
+// target is the process that receives signals, with its group if it has one of its own.
 type target struct {
 	pid      int
 	ownGroup bool
@@ -62,14 +62,14 @@ func (t target) send(s syscall.Signal) {
 	_ = syscall.Kill(pid, s)
 }
 
-// terminate sends a signal that is to end the process, and wakes one that was stopped, as by reading from the terminal in the
-// background: it would not even end.
+// terminate sends a signal that ends the process, and wakes the process if it is stopped, e.g. because it has read from the
+// terminal in the background: a stopped process does not end.
 func (t target) terminate(s syscall.Signal) {
 	t.send(s)
 	t.send(syscall.SIGCONT)
 }
 
-// forward passes on a signal that this process got. In a common group the terminal has sent those of its keys to both.
+// forward passes on a signal that this process received. In a common group the terminal sends the signals of its keys to both.
 func (t target) forward(s syscall.Signal) {
 	switch {
 	case t.ownGroup && fatal(s):

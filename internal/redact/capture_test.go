@@ -22,7 +22,7 @@ func capture(limit int, r *Redactor, pieces ...string) string {
 	return c.Text()
 }
 
-func TestAStreamThatFitsIsGivenWhole(t *testing.T) {
+func TestCaptureFits(t *testing.T) {
 	require.Equal(t, "", capture(100, nil))
 	require.Equal(t, "a\nb\n", capture(4, nil, "a\n", "b\n"))
 	require.Equal(t, "error: x", capture(8, nil, "\x1b[31merr", "or\x1b[0m: x"))
@@ -31,10 +31,10 @@ func TestAStreamThatFitsIsGivenWhole(t *testing.T) {
 	require.Equal(t, s, capture(len(s), nil, s))
 	require.Equal(t, "ü", capture(10, nil, "\xc3", "\xbc"))
 	require.Equal(t, "\uFFFD", capture(10, nil, "\xc3"))
-	require.Equal(t, "password=[masked]", capture(17, nil, "password=", strings.Repeat("x", 500)), "what counts is the masked text")
+	require.Equal(t, "password=[masked]", capture(17, nil, "password=", strings.Repeat("x", 500)), "the limit is for the masked text")
 }
 
-func TestALimitOfNothingKeepsNothing(t *testing.T) {
+func TestCaptureLimitZero(t *testing.T) {
 	c := NewCapture(0, nil)
 	n, err := c.Write([]byte("text"))
 	require.NoError(t, err)
@@ -43,7 +43,7 @@ func TestALimitOfNothingKeepsNothing(t *testing.T) {
 	require.Empty(t, capture(-5, nil, "text"))
 }
 
-func TestOfALongStreamStartAndEndAreKept(t *testing.T) {
+func TestCaptureLongStream(t *testing.T) {
 	var in strings.Builder
 	for i := range 100_000 {
 		fmt.Fprintf(&in, "line %06d\n", i)
@@ -65,7 +65,7 @@ func TestOfALongStreamStartAndEndAreKept(t *testing.T) {
 	}
 }
 
-func TestTheTextIsNeverLongerThanItsLimit(t *testing.T) {
+func TestCaptureLimit(t *testing.T) {
 	for _, in := range []string{strings.Repeat("é", 4000), strings.Repeat("a=1 token=abcdefgh1\n", 9000), testhost.Noise(300_000), strings.Repeat("x\r", 200_000) + "y",
 		strings.Repeat("x", 300_000) + "\rlast\n"} {
 		for _, limit := range []int{0, 1, 2, 3, 4, 5, 60, minSplit - 1, minSplit, minSplit + 1, 200, 501, 699} {
@@ -78,7 +78,7 @@ func TestTheTextIsNeverLongerThanItsLimit(t *testing.T) {
 	require.Equal(t, strings.Repeat("é", 8)+"\n… 66 bytes left out …\n"+strings.Repeat("é", 24), capture(minSplit, nil, strings.Repeat("é", 65)), "a rune is not halved")
 }
 
-func TestASecretAtTheCutIsNeverShownInPart(t *testing.T) {
+func TestCaptureCutsNoSecret(t *testing.T) {
 	const secret = "Sup3rS3cretV4lue"
 	r := New(secret)
 	const limit = 400
@@ -104,10 +104,10 @@ func TestASecretAtTheCutIsNeverShownInPart(t *testing.T) {
 	}
 }
 
-func TestMuchThatIsMaskedBringsNoHalfSecretIntoView(t *testing.T) {
+func TestCaptureMostlyMasked(t *testing.T) {
 	const secret = "Sup3rS3cretV4lue"
 	r := New(secret)
-	// Nearly all is masked away, so what is left of the kept part is less than the limit.
+	// Nearly everything is masked, so the rest of the kept part is smaller than the limit.
 	long := "password=" + strings.Repeat("x", 3000) + "\n"
 	in := strings.Repeat("start\n", 20_000) + strings.Repeat(secret, 20_000) + strings.Repeat(long, 100) + "end\n"
 	for cut := range 60 {
@@ -124,14 +124,14 @@ func requireNoPart(t testing.TB, text, secret string) {
 	}
 }
 
-func TestAPrivateKeyThatLostItsBeginningIsMasked(t *testing.T) {
+func TestCaptureHeadlessKey(t *testing.T) {
 	key := strings.Repeat(strings.Repeat("MIIEabcd", 8)+"\n", 2000)
 	text := capture(4096, nil, "-----BEGIN RSA PRIVATE KEY-----\n"+key+"abc=\n-----END RSA PRIVATE KEY-----\ndone\n")
 	require.NotContains(t, text, "MIIE")
 	require.True(t, strings.HasSuffix(text, "[masked]\ndone\n"), text)
 }
 
-func TestManyMayWriteAtOnce(t *testing.T) {
+func TestCaptureConcurrent(t *testing.T) {
 	c := NewCapture(2000, New("secret-value"))
 	var wg sync.WaitGroup
 	for w := range 8 {
@@ -151,7 +151,7 @@ func TestManyMayWriteAtOnce(t *testing.T) {
 	require.Contains(t, text, "left out …")
 }
 
-func TestMemoryStaysBoundedAndBinaryIsFast(t *testing.T) {
+func TestCaptureMemory(t *testing.T) {
 	const limit = 8192
 	c := NewCapture(limit, nil)
 	in := []byte(testhost.Noise(20 << 20))

@@ -13,7 +13,7 @@ import (
 	"github.com/terraphim/adfbot/internal/testhost"
 )
 
-func TestCleanLeavesWhatAReaderSees(t *testing.T) {
+func TestClean(t *testing.T) {
 	for name, c := range map[string]struct{ in, want string }{
 		"plain text":                        {"a\tb\nc", "a\tb\nc"},
 		"other scripts and emoji":           {"Grüße, мир, 世界 🦀", "Grüße, мир, 世界 🦀"},
@@ -61,7 +61,7 @@ func TestCleanLeavesWhatAReaderSees(t *testing.T) {
 	}
 }
 
-func TestCleanAgreesWithAnEstablishedStripper(t *testing.T) {
+func TestCleanAgainstAnsi(t *testing.T) {
 	for _, s := range []string{
 		"\x1b[1mbold\x1b[22m \x1b[38;5;208morange\x1b[39m", "\x1b]2;t\x07x\x1b[?25l\x1b[?1049h", "\x1b7\x1b8\x1b[s\x1b[u\x1b[6n",
 		"\x1b]8;id=1;http://a.example\x07link\x1b]8;;\x07", "\x1bPq#0;2;0;0;0\x1b\\after", "\x1b#8\x1b%G\x1bcx",
@@ -70,7 +70,7 @@ func TestCleanAgreesWithAnEstablishedStripper(t *testing.T) {
 	}
 }
 
-func TestCleanGivesTheSameInPieces(t *testing.T) {
+func TestCleanInPieces(t *testing.T) {
 	s := "a\x1b[31mü\x1b[0m✔\r\nb\rc\x1b]0;t✔\x07d\xffe\u202ef\u2028🦀\x9b"
 	for size := 1; size < len(s); size++ {
 		w := window{headMax: len(s) * 3}
@@ -83,7 +83,7 @@ func TestCleanGivesTheSameInPieces(t *testing.T) {
 	}
 }
 
-func TestALineIsCutAtARuneWithDots(t *testing.T) {
+func TestLine(t *testing.T) {
 	require.Equal(t, "a b c", Line(" a\n\tb\r\n  c\u00a0 ", 10))
 	require.Equal(t, "äöü", Line("äöü", 6))
 	require.Equal(t, "ä…", Line("äöü", 5))
@@ -93,7 +93,7 @@ func TestALineIsCutAtARuneWithDots(t *testing.T) {
 	require.Equal(t, "abc…", Line("abc defg", 7), "no blank before the dots")
 }
 
-func TestCleanIsFastOnALotOfAnything(t *testing.T) {
+func TestCleanIsLinear(t *testing.T) {
 	const size = 2 << 20
 	random := make([]byte, size)
 	r := rand.NewChaCha8([32]byte{1})

@@ -16,7 +16,7 @@ import (
 	"github.com/terraphim/adfbot/internal/testhost"
 )
 
-// Tokens are put together here, so that no scanner takes this file for a leak.
+// Tokens are concatenated, so that no scanner reports them as leaked.
 const (
 	hex40 = "0123456789abcdef" + "0123456789abcdef01234567"
 	pem   = "-----BEGIN RSA PRIVATE " + "KEY-----\nMIIEowIBAAKCAQEA\nabcdEFGH0123+/==\n-----END RSA PRIVATE " + "KEY-----"
@@ -24,7 +24,7 @@ const (
 	alnum = "abcdEFGH0123abcdEFGH0123abcdEFGH0123"
 )
 
-func TestWhatLooksSecretIsMasked(t *testing.T) {
+func TestRedact(t *testing.T) {
 	for in, want := range map[string]string{
 		// headers
 		"Authorization: Bearer x":                                        "Authorization: Bearer [masked]",
@@ -119,7 +119,7 @@ func TestWhatLooksSecretIsMasked(t *testing.T) {
 	}
 }
 
-func TestWhatIsNoSecretStays(t *testing.T) {
+func TestRedactHarmless(t *testing.T) {
 	for _, s := range []string{
 		"", "an ordinary line", "commit " + hex40, "HEAD is now at 0123456 fix", "Merge " + hex40 + " into main",
 		"sha256:" + strings.Repeat("0123456789abcdef", 4), "id 123e4567-e89b-12d3-a456-426614174000",
@@ -141,7 +141,7 @@ func TestWhatIsNoSecretStays(t *testing.T) {
 	}
 }
 
-func TestAKnownValueIsMaskedInEveryForm(t *testing.T) {
+func TestKnownValue(t *testing.T) {
 	const v = `pa$s/w+rd"<&>` + "\tü\\x"
 	r := New(" "+v+"\n", "abc", "", "mask")
 	quoted, err := json.Marshal(v)
@@ -163,29 +163,20 @@ func TestAKnownValueIsMaskedInEveryForm(t *testing.T) {
 		}
 	}
 	require.Equal(t, " is shown", capture(99, New("a-secret-value"), "\x1b[0;0a-secret-value is shown")[len(masked):],
-		"a value that lost its first letter to a broken escape sequence")
-	require.Equal(t, "abc mask", r.Redact("abc mask"), "values too short, or part of what stands for a secret")
+		"a value that lost its start to a broken escape sequence")
+	require.Equal(t, "abc mask", r.Redact("abc mask"), "values that are too short, or part of [masked]")
 	require.Equal(t, "s3cret x [masked]", New("s3cretlong").Redact("s3cret x s3cretlong"))
 	require.Equal(t, "[masked]!", New("abcd1234", "1234wxyz").Redact("abcd1234wxyz!"), "two that overlap")
 	require.Equal(t, "[masked]!", New("abcd", "abcdefgh").Redact("abcdefgh!"), "one in another")
 }
 
-func TestASecretOfSeveralLinesIsMaskedLineByLine(t *testing.T) {
+func TestKnownLines(t *testing.T) {
 	r := New("first-line-of-it\r\nsecond-line-of-it\r\nx\r\n")
 	require.Equal(t, "[masked]", r.Redact("first-line-of-it\nsecond-line-of-it\nx"))
 	require.Equal(t, "07:04 [masked]\n07:05 [masked]\n07:06 x", r.Redact("07:04 first-line-of-it\n07:05 second-line-of-it\n07:06 x"))
 }
 
-func TestARedactorServesManyAtOnce(t *testing.T) {
-	r := New("secret-value")
-	var wg sync.WaitGroup
-	for range 8 {
-		wg.Go(func() { require.Equal(t, "a [masked]", r.Redact("a secret-value")) })
-	}
-	wg.Wait()
-}
-
-func TestARedactorLearnsWhileItServesManyAndForgetsNothing(t *testing.T) {
+func TestLearnConcurrent(t *testing.T) {
 	r := New("secret-value")
 	var wg sync.WaitGroup
 	for n := range 8 {
@@ -201,7 +192,7 @@ func TestARedactorLearnsWhileItServesManyAndForgetsNothing(t *testing.T) {
 	(*Redactor)(nil).Learn("a nil one learns nothing")
 }
 
-func TestMaskingIsLinear(t *testing.T) {
+func TestRedactIsLinear(t *testing.T) {
 	const size = 1 << 20
 	r := New("hunter2-and-more", "another value of it")
 	fill := func(s string) string { return strings.Repeat(s, size/len(s)) }
@@ -216,97 +207,13 @@ func TestMaskingIsLinear(t *testing.T) {
 		_ = r.Redact(in)
 		took := time.Since(start)
 		t.Log(name, took.Round(time.Millisecond))
-		require.Less(t, took, 20*time.Second, name) // generous: machines are slow, quadratic is slower
+		require.Less(t, took, 20*time.Second, name) // generous: machines are slow, quadratic time is slower
 	}
 }
 
-func FuzzRedact(f *testing.F) {
-	for _, s := range []string{"password=", "Authorization: Bearer ", "https://a:", "x", "[masked", "\"token\": \"", "-----BEGIN PRIVATE KEY-----\n", "eyJ", "\\", "'", "a\r"} {
-		f.Add(s, " "+s, uint16(len(s)))
-	}
-	const secret = "Sup3r+S3cret/V4lue"
-	r := New(secret, "ed] x", "[mas")
-	f.Fuzz(func(t *testing.T, before, after string, limit uint16) {
-		s := before + secret + after
-		got := r.Redact(s)
-		require.NotContains(t, got, secret)
-		require.Equal(t, got, r.Redact(got), "masking twice")
-		require.LessOrEqual(t, len(got), 3*len(s)+len(masked), "each mask stands for something")
-		text := capture(int(limit%2000), r, s)
-		require.LessOrEqual(t, len(text), int(limit%2000))
-		requireClean(t, text)
-		require.NotContains(t, text, secret)
-	})
-}
-
-func FuzzCapture(f *testing.F) {
-	f.Add("x", "y\n", uint32(overlap), uint32(3), uint16(300))
-	f.Add("password=", "\r", uint32(overlap+slack), uint32(overlap), uint16(0))
-	f.Add("\x1b[31m", "\x1b", uint32(2*overlap), uint32(7), uint16(1000))
-	const secret = "Sup3r+S3cret/V4lue"
-	r := New(secret)
-	f.Fuzz(func(t *testing.T, before, after string, lead, trail uint32, limit uint16) {
-		// Of the secret nothing may show, wherever it stands and whatever is around it.
-		if strings.ContainsAny(before+after, "Sup3r+S3cret/V4lue") {
-			t.Skip()
-		}
-		s := strings.Repeat("z\n", int(lead%(2*overlap))/2) + before + secret + after + strings.Repeat("-z", int(trail%(2*overlap))/2)
-		text := capture(int(limit), r, s)
-		require.LessOrEqual(t, len(text), int(limit))
-		requireClean(t, text)
-		for _, c := range "S3V4" {
-			require.NotContains(t, withoutGap(text), string(c))
-		}
-	})
-}
-
-// FuzzCaptureInPieces writes the secret in pieces of any size, with colours and other invisible things inside it.
-func FuzzCaptureInPieces(f *testing.F) {
-	for _, inside := range []string{"", "\x1b[0m", "\x1b[38;5;208m\x1b[1m", "\x1b]0;t\x07", "\u200b", "\ufeff\u202e", "\x00", "\b", "\x1b(B"} {
-		f.Add(inside, []byte{1, 3}, uint16(5), uint32(0), uint16(1000))
-		f.Add(inside, []byte{0, 255, 9}, uint16(1), uint32(overlap-9), uint16(300))
-	}
-	const secret = "Sup3r+S3cret/V4lue"
-	r := New(secret)
-	f.Fuzz(func(t *testing.T, inside string, sizes []byte, at uint16, lead uint32, limit uint16) {
-		if Clean("x"+inside+"y") != "xy" || strings.ContainsAny(inside, "S3V4\r") {
-			t.Skip() // it does not vanish, or takes back what stood before it: then it is another word
-		}
-		cut := int(at) % len(secret)
-		if cut == 0 {
-			cut = 1
-		}
-		in := []byte(strings.Repeat("z\n", int(lead%(2*overlap))/2) + "begin " + secret[:cut] + inside + secret[cut:] + " end\n")
-		c := NewCapture(int(limit), r)
-		for n := 0; len(in) > 0; n++ {
-			size := len(in)
-			if len(sizes) > 0 && len(in) < 2000 {
-				size = min(int(sizes[n%len(sizes)])+1, len(in))
-			} else if len(in) >= 2000 {
-				size = len(in) - 1000
-			}
-			_, _ = c.Write(in[:size])
-			in = in[size:]
-		}
-		text := c.Text()
-		require.LessOrEqual(t, len(text), int(limit))
-		requireClean(t, text)
-		for _, c := range "S3V4" {
-			require.NotContains(t, withoutGap(text), string(c))
-		}
-	})
-}
-
-func withoutGap(s string) string {
-	if head, _, tail, ok := splitGap(s); ok {
-		return head + tail
-	}
-	return s
-}
-
-func TestEveryKnownShapeIsMasked(t *testing.T) {
+func TestShapes(t *testing.T) {
 	var patterns *Redactor
-	for _, sh := range append(slices.Clone(marked[:]), unmarked[:]...) {
+	for _, sh := range append(slices.Clone(delimited[:]), undelimited[:]...) {
 		token := sh.prefix + strings.Repeat("A1B2C3D4", 5)
 		switch sh.prefix {
 		case "AKIA", "ASIA": // have a length

@@ -66,7 +66,8 @@ func Unusable(path, advice string, err error) error {
 	default:
 		advice = "see whether `state` names the right file and its disk is mounted"
 	}
-	return &UnusableError{Path: path, Advice: advice, Denied: errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.EROFS), Err: err}
+	denied := errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.EROFS)
+	return &UnusableError{Path: path, Advice: advice, Denied: denied, Err: err}
 }
 
 // FileError returns an error of the file system as an [*UnusableError], and any other error unchanged.

@@ -28,7 +28,7 @@ type Result struct {
 	Started    time.Time `json:"Started"` // zero: unknown
 	Finished   time.Time `json:"Finished"`
 	Output     string    `json:"Output"`     // stored for a failure only
-	Generation *int64    `json:"Generation"` // of the project when the run began; nil: Started decides, and if that is zero the result counts
+	Generation *int64    `json:"Generation"` // of the project when the run began; nil: Started decides whether it counts
 	Run        string    `json:"Run"`        // id of the [Run] that this ends, or ""
 }
 

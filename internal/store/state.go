@@ -21,11 +21,9 @@ type State interface {
 	Recorder
 	RunStore
 	HistoryReader
-	ResultCounter
-	Pruner
+	ResultLog
 	IncidentLister
 	MetaStore
-	ServerMover
 	Health
 	io.Closer
 }
@@ -74,21 +72,17 @@ type HistoryReader interface {
 	History(ctx context.Context, project string, limit int) ([]HistoryRun, error)
 }
 
-// ResultCounter counts results, whichever process recorded them. A count costs what is new, not what is stored.
-type ResultCounter interface {
+// ResultLog counts and deletes results, whichever process recorded them. A call costs the same however many are stored.
+type ResultLog interface {
 	// LastResult returns the position of the newest result, 0 if there is none.
 	LastResult(ctx context.Context) (int64, error)
 
 	// CountSince counts at most limit results after a position, and returns the position after those. It starts again at
 	// the oldest result if the newest was pruned.
 	CountSince(ctx context.Context, after int64, limit int) ([]OutcomeCount, int64, error)
-}
 
-// Pruner deletes old results.
-type Pruner interface {
 	// Prune deletes the oldest results that were recorded before a time, and returns how many. It looks at limit results
-	// at most, so it costs the same however long the history is. It skips results from a clock that ran ahead until their
-	// time has come.
+	// at most. It skips results from a clock that ran ahead until their time has come.
 	Prune(ctx context.Context, before time.Time, limit int) (int, error)
 }
 
@@ -113,11 +107,8 @@ type MetaStore interface {
 	// Meta returns a value of the caller's, "" if there is none.
 	Meta(ctx context.Context, key string) (string, error)
 	SetMeta(ctx context.Context, key, value string) error
-}
 
-// ServerMover follows a Gitea to a new address.
-type ServerMover interface {
-	// MoveServer replaces the address in everything that is known of a server.
+	// MoveServer replaces the address of a server in everything that is known of it: the same Gitea has a new one.
 	MoveServer(ctx context.Context, from, to string) error
 }
 

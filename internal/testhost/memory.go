@@ -13,11 +13,12 @@ var full = flag.Bool("full", false, "run every case where a test otherwise runs 
 func Full() bool { return *full }
 
 // UseMemory puts temporary directories into memory, if $TMPDIR is not set and there is room. Tests sync files so often that
-// most of their time would be the disk's. `.ci/run` sets $TMPDIR and so tests on a disk.
+// most of their time would be the disk's. `.ci/run` sets $TMPDIR and so tests on a disk. Benchmarks always measure a disk.
 func UseMemory() {
 	const dir, room = "/dev/shm", 2 << 30
+	flag.Parse()
 	var fs unix.Statfs_t
-	if os.Getenv("TMPDIR") != "" || unix.Statfs(dir, &fs) != nil || fs.Type != unix.TMPFS_MAGIC {
+	if os.Getenv("TMPDIR") != "" || flag.Lookup("test.bench").Value.String() != "" || unix.Statfs(dir, &fs) != nil || fs.Type != unix.TMPFS_MAGIC {
 		return
 	}
 	if fs.Flags&(unix.ST_NOEXEC|unix.ST_RDONLY) == 0 && fs.Bavail*uint64(fs.Bsize) >= room && unix.Access(dir, unix.W_OK) == nil {

@@ -1,9 +1,10 @@
-// Package text formats counts, durations and shell words for people: in messages, in issues and on the page.
+// Package text formats counts, durations, sizes and shell words for people: in messages, in issues and on the page.
 //
 // The functions depend on nothing but their arguments, so they may be called from any goroutine.
 package text
 
 import (
+	"fmt"
 	"strconv"
 	"strings"
 	"time"
@@ -45,6 +46,19 @@ func units(a int64, unitA string, b int64, unitB string) string {
 		s += " " + strconv.FormatInt(b, 10) + unitB
 	}
 	return s
+}
+
+// Size returns a number of bytes, e.g. "1 byte", "512 bytes", "8.2 KB" (8,200 bytes) or "21.0 MB".
+func Size(n int64) string {
+	switch {
+	case n < 1000:
+		return Plural(int(n), "byte")
+	case n < 999_950:
+		return fmt.Sprintf("%.1f KB", float64(n)/1e3)
+	case n < 999_950_000:
+		return fmt.Sprintf("%.1f MB", float64(n)/1e6)
+	}
+	return fmt.Sprintf("%.1f GB", float64(n)/1e9)
 }
 
 // ShellQuote returns a word that a POSIX shell reads as s: s itself where nothing in it is special, else s in single

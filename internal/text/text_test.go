@@ -29,6 +29,15 @@ func TestDuration(t *testing.T) {
 	}
 }
 
+func TestSize(t *testing.T) {
+	for n, want := range map[int64]string{
+		0: "0 bytes", 1: "1 byte", 999: "999 bytes", 1000: "1.0 KB", 8249: "8.2 KB", 999_949: "999.9 KB", 999_950: "1.0 MB",
+		21_000_000: "21.0 MB", 999_950_000: "1.0 GB", 5e12: "5000.0 GB",
+	} {
+		require.Equal(t, want, Size(n), n)
+	}
+}
+
 func TestShellQuote(t *testing.T) {
 	for s, want := range map[string]string{
 		"/srv/pause/odilo": "/srv/pause/odilo", "a_b-c.d+e:f@g": "a_b-c.d+e:f@g",

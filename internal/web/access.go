@@ -1,11 +1,9 @@
 package web
 
 import (
-	"context"
 	"crypto/sha256"
 	"crypto/subtle"
 	"errors"
-	"fmt"
 	"net"
 	"net/http"
 	"net/netip"
@@ -28,13 +26,24 @@ const (
 	accessPublic
 	// accessGate is accessPublic, but the right to report for the project in the path is enough.
 	accessGate
-	// accessReport requires the right to report for some project. The handler calls caller.may for the one that it is about.
+	// accessReport requires the right to report for some project. The handler calls caller.may with the project concerned.
 	accessReport
 	// accessAdmin requires http.token_file, or root or the daemon's own user at the socket.
 	accessAdmin
 )
 
-// caller is who sent a request.
+// request is a request that [Server.allow] has authenticated.
+type request struct {
+	*http.Request
+	*setup // in force when it arrived
+	caller caller
+	socket bool // it came over the socket
+}
+
+// handler answers a request, or returns an error for [Server.fail].
+type handler func(http.ResponseWriter, *request) error
+
+// caller is the sender of a request.
 type caller struct {
 	admin    bool
 	known    bool     // it has sent a valid token, or connected to the socket
@@ -42,125 +51,120 @@ type caller struct {
 	name     string   // in notes and the log, e.g. "the API token" or "agent-odilo (uid 1004)"
 }
 
-// may reports whether the caller may report for a project, and see it.
-func (c caller) may(project string) bool {
-	return c.admin || slices.Contains(c.projects, project)
+// may reports whether the caller may see a project and report for it.
+func (c caller) may(project string) bool { return c.admin || slices.Contains(c.projects, project) }
+
+// notAllowed is the refusal of a known caller.
+func (c caller) notAllowed(fix string) error {
+	return refused(http.StatusForbidden, "Not allowed", "%s may report for %s and ask about it, and nothing else%s",
+		c.name, strings.Join(c.projects, ", "), fix)
 }
 
-type callerKey struct{}
-
-// callerOf returns the caller that [Server.allow] has identified.
-func callerOf(r *http.Request) caller {
-	c, _ := r.Context().Value(callerKey{}).(caller)
-	return c
-}
-
-// allow identifies the caller and calls h if it has the right. Over TCP a caller is identified by a token, as Bearer or as the
-// password of Basic, which a browser can ask for; at the socket, by the user of its process. A wrong token is always refused,
-// also where none is required.
-func (s *Server) allow(level access, h http.HandlerFunc) http.HandlerFunc {
-	return func(w http.ResponseWriter, r *http.Request) {
-		p := setupOf(r)
-		socket, _ := r.Context().Value(socketKey{}).(bool)
-		var c caller
-		if socket {
-			c = s.peer(p, r)
-		} else if level != accessSigned {
-			var ok bool
-			if c, ok = p.keys.caller(r); !ok {
-				p.unauthorized(w, r, level, "the token is not one of this bot's: send the one from http.token_file or from the project's token_file")
-				return
-			}
-			if !c.known && !hostAllowed(r.Host, p.cfg.HTTP.Listen) {
-				writeProblem(w, r, http.StatusMisdirectedRequest, "Unknown host",
-					fmt.Sprintf("without a token this bot answers only to its own names: use an IP address, localhost or this machine's host name instead of %s", quote(r.Host)))
-				return
-			}
+// allow authenticates the caller and calls h if it has the right. Over TCP, a caller sends a token as Bearer or as the password
+// of Basic, which browsers support; at the socket, the kernel identifies the user. A wrong token is always refused, even where
+// none is required.
+func (s *Server) allow(level access, h handler) http.HandlerFunc {
+	return func(w http.ResponseWriter, hr *http.Request) {
+		r := &request{Request: hr}
+		r.setup, _ = hr.Context().Value(setupKey{}).(*setup)
+		_, r.socket = hr.Context().Value(peerKey{}).(peer)
+		err := r.authenticate(w, level)
+		if err == nil && !r.permitted(level) {
+			err = r.refuse(w, level)
 		}
-		if !p.permitted(level, c, r, socket) {
-			p.refuse(w, r, level, c, socket)
-			return
+		if err == nil {
+			err = h(w, r)
 		}
-		h(w, r.WithContext(context.WithValue(r.Context(), callerKey{}, c)))
+		if err != nil {
+			s.fail(w, r, err)
+		}
 	}
 }
 
-func (p *setup) permitted(level access, c caller, r *http.Request, socket bool) bool {
-	open := !socket && p.cfg.HTTP.Loopback()
+func (r *request) authenticate(w http.ResponseWriter, level access) error {
+	if r.socket {
+		r.caller = r.peerCaller()
+		return nil
+	}
+	if level == accessSigned {
+		return nil
+	}
+	var ok bool
+	if r.caller, ok = r.keys.caller(r.Request); !ok {
+		return unauthorized(w, level, "the token is not one of this bot's: send the one from http.token_file or from the project's token_file")
+	}
+	if !r.caller.known && !hostAllowed(r.Host, r.cfg.HTTP.Listen) {
+		return refused(http.StatusMisdirectedRequest, "Unknown host",
+			"without a token this bot answers only to its own names: use an IP address, localhost or this machine's host name instead of %s", quote(r.Host))
+	}
+	return nil
+}
+
+func (r *request) permitted(level access) bool {
+	open := !r.socket && r.cfg.HTTP.Loopback()
 	switch level {
 	case accessOpen, accessSigned:
 		return true
 	case accessPublic:
-		return open || c.admin
+		return open || r.caller.admin
 	case accessGate:
-		return open || c.may(r.PathValue("id"))
+		return open || r.caller.may(r.PathValue("id"))
 	case accessReport:
-		return c.admin || len(c.projects) > 0
+		return r.caller.admin || len(r.caller.projects) > 0
 	}
-	return c.admin
+	return r.caller.admin
 }
 
-// refuse answers with the reason and what would help.
-func (p *setup) refuse(w http.ResponseWriter, r *http.Request, level access, c caller, socket bool) {
+// refuse returns the reason why a request is not permitted, and the fix.
+func (r *request) refuse(w http.ResponseWriter, level access) error {
 	switch {
-	case socket && !c.known:
-		writeProblem(w, r, http.StatusForbidden, "Unknown user", "the operating system did not tell whose connection this is")
-	case socket && len(c.projects) == 0:
-		writeProblem(w, r, http.StatusForbidden, "Not allowed",
-			fmt.Sprintf("%s may not report for any project: add the user to projects[].users in the bot's configuration and reload it", c.name))
-	case socket, c.known:
-		writeProblem(w, r, http.StatusForbidden, "Not allowed",
-			fmt.Sprintf("%s may report for %s and ask about it, and nothing else: use http.token_file, or the socket as the bot's user or root", c.name, strings.Join(c.projects, ", ")))
-	case p.keys.none():
-		writeProblem(w, r, http.StatusForbidden, "No token is configured",
+	case r.socket && !r.caller.known:
+		return refused(http.StatusForbidden, "Unknown user", "the operating system did not report whose connection this is")
+	case r.socket && len(r.caller.projects) == 0:
+		return refused(http.StatusForbidden, "Not allowed",
+			"%s may not report for any project: add the user to projects[].users in the bot's configuration and reload it", r.caller.name)
+	case r.socket, r.caller.known:
+		return r.caller.notAllowed(": use http.token_file, or the socket as the bot's user or root")
+	case len(r.keys) == 0:
+		return refused(http.StatusForbidden, "No token is configured",
 			"without http.token_file only health, metrics, page and gate are served over TCP: set it and reload the bot, or use http.socket")
-	default:
-		p.unauthorized(w, r, level, "send the token from http.token_file or from the project's token_file: Authorization: Bearer TOKEN")
 	}
+	return unauthorized(w, level, "send the token from http.token_file or from the project's token_file: Authorization: Bearer TOKEN")
 }
 
-func (p *setup) unauthorized(w http.ResponseWriter, r *http.Request, level access, detail string) {
+func unauthorized(w http.ResponseWriter, level access, detail string) error {
 	w.Header().Add("WWW-Authenticate", `Bearer realm="adfbot"`)
 	if level == accessPublic || level == accessGate {
 		w.Header().Add("WWW-Authenticate", `Basic realm="adfbot: any user name, the token as password", charset="UTF-8"`)
 	}
-	writeProblem(w, r, http.StatusUnauthorized, "Token needed", detail)
+	return refused(http.StatusUnauthorized, "Token needed", "%s", detail)
 }
 
-// keys are the tokens in force. They are kept as hashes, so that a comparison takes the same time whatever was sent.
-type keys struct {
-	admin    *[sha256.Size]byte
-	projects []projectKey
-	warnings []string
-}
-
-type projectKey struct {
+// key is a token in force, as a hash, so that a comparison takes the same time for every token.
+type key struct {
 	hash    [sha256.Size]byte
-	project string
+	project string // "": the token of http.token_file
 }
 
-func (k *keys) none() bool { return k.admin == nil && len(k.projects) == 0 }
+type keys []key
 
-// readKeys reads the token files, none where there is no TCP listener.
-func readKeys(cfg *config.Config, getenv func(string) string) (*keys, error) {
-	k := &keys{}
+// readKeys reads the token files if there is a TCP listener.
+func readKeys(cfg *config.Config, getenv func(string) string) (k keys, warnings []string, err error) {
 	if cfg.HTTP.Listen == "" {
-		return k, nil
+		return nil, nil, nil
 	}
 	tokens, errs := cfg.Tokens(getenv)
-	k.warnings = tokens.Warnings
 	if tokens.Admin != "" {
-		hash := sha256.Sum256([]byte(tokens.Admin))
-		k.admin = &hash
+		k = append(k, key{hash: sha256.Sum256([]byte(tokens.Admin))})
 	}
 	for _, p := range tokens.Projects {
-		k.projects = append(k.projects, projectKey{sha256.Sum256([]byte(p.Token)), p.Project})
+		k = append(k, key{sha256.Sum256([]byte(p.Token)), p.Project})
 	}
-	return k, errors.Join(errs...)
+	return k, tokens.Warnings, errors.Join(errs...)
 }
 
-// caller returns whose token the request has. It is false for a wrong token; a request without one has the zero caller.
-func (k *keys) caller(r *http.Request) (caller, bool) {
+// caller returns the owner of the request's token, and false if the token is wrong. Without a token it is the zero caller.
+func (k keys) caller(r *http.Request) (caller, bool) {
 	sent := r.Header.Values("Authorization")
 	if len(sent) == 0 {
 		return caller{}, true
@@ -174,27 +178,26 @@ func (k *keys) caller(r *http.Request) (caller, bool) {
 			token = password
 		}
 	}
-	if token == "" {
-		return caller{}, false
-	}
+	c := caller{known: true, name: "the API token"}
 	hash := sha256.Sum256([]byte(token))
-	c := caller{known: true}
-	if k.admin != nil && subtle.ConstantTimeCompare(hash[:], k.admin[:]) == 1 {
-		c.admin, c.name = true, "the API token"
-	}
-	for _, p := range k.projects {
-		if subtle.ConstantTimeCompare(hash[:], p.hash[:]) == 1 {
-			c.projects = append(c.projects, p.project)
+	for _, key := range k {
+		if subtle.ConstantTimeCompare(hash[:], key.hash[:]) != 1 {
+			continue
+		}
+		if key.project == "" {
+			c.admin = true
+		} else {
+			c.projects = append(c.projects, key.project)
 		}
 	}
-	if !c.admin && len(c.projects) > 0 {
+	if !c.admin {
 		c.name = "the token of " + strings.Join(c.projects, ", ")
 	}
 	return c, c.admin || len(c.projects) > 0
 }
 
-// hostAllowed prevents DNS rebinding, where the page of another site makes a browser believe that the site's name is this
-// machine's: without a token, only names are answered that no other site can have.
+// hostAllowed prevents DNS rebinding, where another site's page makes a browser resolve that site's name to this machine.
+// Without a token, only names that no other site can have are answered.
 func hostAllowed(host, listen string) bool {
 	name := host
 	if h, _, err := net.SplitHostPort(host); err == nil {
@@ -208,5 +211,5 @@ func hostAllowed(host, listen string) bool {
 	own = strings.ToLower(own)
 	short, _, _ := strings.Cut(own, ".")
 	at, _, _ := net.SplitHostPort(listen)
-	return name != "" && (name == "localhost" || name == own || name == short || name == strings.ToLower(at))
+	return name != "" && slices.Contains([]string{"localhost", own, short, strings.ToLower(at)}, name)
 }

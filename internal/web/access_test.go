@@ -5,6 +5,7 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 )
@@ -14,7 +15,7 @@ var everyRoute = []struct{ method, path string }{
 	{"POST", "/api/v1/projects/odilo/pause"}, {"POST", "/api/v1/projects/odilo/resume"},
 }
 
-func TestNothingButTheGateIsAnsweredWithoutAToken(t *testing.T) {
+func TestTokenRequired(t *testing.T) {
 	s := newStation(t).described()
 	for _, r := range everyRoute {
 		a := s.do(r.method, r.path, `{"project":"odilo","exit_code":1}`)
@@ -25,7 +26,7 @@ func TestNothingButTheGateIsAnsweredWithoutAToken(t *testing.T) {
 	require.Empty(t, s.project("odilo").LastRuns)
 }
 
-func TestAWrongTokenIsRefusedEverywhere(t *testing.T) {
+func TestWrongToken(t *testing.T) {
 	s := newStation(t).described()
 	for _, wrong := range []string{"Bearer nonsense", "Bearer " + adminToken + "x", "Bearer " + adminToken[1:], "Bearer", "Bearer ", "Basic !!", "Basic Og==", "Digest x", adminToken} {
 		for _, r := range append(everyRoute, struct{ method, path string }{"GET", "/api/v1/projects/odilo/gate"}) {
@@ -40,7 +41,7 @@ func TestAWrongTokenIsRefusedEverywhere(t *testing.T) {
 	s.problem(s.read(r, res), 401)
 }
 
-func TestTheTokenIsTakenAsBearerAndAsThePasswordOfBasic(t *testing.T) {
+func TestBearerAndBasic(t *testing.T) {
 	s := newStation(t).described()
 	for _, how := range []asked{
 		as(adminToken), header("Authorization", "bearer "+adminToken),
@@ -50,7 +51,7 @@ func TestTheTokenIsTakenAsBearerAndAsThePasswordOfBasic(t *testing.T) {
 	}
 }
 
-func TestAProjectsTokenReportsForItsProjectAndNothingElse(t *testing.T) {
+func TestProjectToken(t *testing.T) {
 	s := newStation(t).described()
 	require.Equal(t, http.StatusOK, s.post("/api/v1/results", `{"project":"odilo","exit_code":1}`, as(odiloToken)).StatusCode)
 	require.Equal(t, http.StatusOK, s.get("/api/v1/projects/odilo", as(odiloToken)).StatusCode)
@@ -80,7 +81,7 @@ func TestAProjectsTokenReportsForItsProjectAndNothingElse(t *testing.T) {
 
 const noTokens = "  token_file: DIR/api-token\nprojects:\n  - id: odilo\n    token_file: DIR/odilo-token\n"
 
-func TestWithoutAnyTokenTheAPIIsClosedAndSaysWhatToSet(t *testing.T) {
+func TestNoTokenConfigured(t *testing.T) {
 	s := newStation(t, noTokens, "projects:\n  - id: odilo\n", "    token_file: DIR/twins-token\n", "").described()
 	for _, r := range everyRoute {
 		require.Contains(t, s.problem(s.do(r.method, r.path, `{}`), 403), "http.token_file")
@@ -89,7 +90,7 @@ func TestWithoutAnyTokenTheAPIIsClosedAndSaysWhatToSet(t *testing.T) {
 	require.Equal(t, http.StatusOK, s.get("/api/v1/projects/odilo/gate").StatusCode)
 }
 
-func TestOnAnAddressOthersReachTheGateNeedsATokenToo(t *testing.T) {
+func TestGateOnPublicAddress(t *testing.T) {
 	s := newStation(t, "LISTEN", "0.0.0.0:0").described()
 	a := s.get("/api/v1/projects/odilo/gate")
 	s.problem(a, 401)
@@ -99,7 +100,7 @@ func TestOnAnAddressOthersReachTheGateNeedsATokenToo(t *testing.T) {
 	require.Equal(t, http.StatusOK, s.get("/api/v1/projects/odilo/gate", as(adminToken)).StatusCode)
 }
 
-func TestWithoutATokenOnlyOwnNamesAreAnswered(t *testing.T) {
+func TestHostHeader(t *testing.T) {
 	s := newStation(t, "LISTEN", "localhost:0").described()
 	own, err := os.Hostname()
 	require.NoError(t, err)
@@ -112,7 +113,7 @@ func TestWithoutATokenOnlyOwnNamesAreAnswered(t *testing.T) {
 	}
 }
 
-func TestAnotherSitesPageCantPost(t *testing.T) {
+func TestCrossOriginPost(t *testing.T) {
 	s := newStation(t).described()
 	for _, how := range []asked{header("Sec-Fetch-Site", "cross-site"), header("Origin", "https://evil.example")} {
 		s.problem(s.post("/api/v1/results", `{"project":"odilo","exit_code":1}`, as(adminToken), how), 403)
@@ -120,12 +121,12 @@ func TestAnotherSitesPageCantPost(t *testing.T) {
 	require.Empty(t, s.project("odilo").LastRuns)
 }
 
-func TestTokenFilesThatCantBeUsedAreErrorsThatNameTheFix(t *testing.T) {
+func TestUnusableTokenFiles(t *testing.T) {
 	s := newStation(t)
 	try := func(name, content string, mode os.FileMode, says string) {
 		require.NoError(t, os.WriteFile(s.path(name), []byte(content), mode))
 		require.NoError(t, os.Chmod(s.path(name), mode))
-		_, err := New(Options{Config: s.cfg, Bot: s.bot, Getenv: s.getenv})
+		_, err := New(Options{Config: s.cfg, Bot: s.bot, Now: time.Now, Getenv: s.getenv})
 		require.ErrorContains(t, err, says)
 		require.NotContains(t, err.Error(), adminToken)
 		require.ErrorContains(t, s.srv.Replace(s.cfg, s.bot), says, "nor does a reload take it")
@@ -137,7 +138,7 @@ func TestTokenFilesThatCantBeUsedAreErrorsThatNameTheFix(t *testing.T) {
 	try("api-token", "", 0o600, "http.token_file")
 }
 
-func TestAReloadReplacesTheTokens(t *testing.T) {
+func TestReloadReplacesTokens(t *testing.T) {
 	s := newStation(t)
 	require.NoError(t, os.WriteFile(s.path("api-token"), []byte("another-token-for-the-tests-1"), 0o600))
 	s.replaceBot()
@@ -145,7 +146,7 @@ func TestAReloadReplacesTheTokens(t *testing.T) {
 	require.Equal(t, http.StatusOK, s.get("/api/v1/projects", as("another-token-for-the-tests-1")).StatusCode)
 }
 
-func TestAShortTokenIsWarnedOf(t *testing.T) {
+func TestShortTokenWarning(t *testing.T) {
 	s := newStation(t)
 	require.NoError(t, os.WriteFile(s.path("odilo-token"), []byte("short"), 0o600))
 	s.replaceBot()

@@ -1,19 +1,19 @@
 package web
 
 import (
+	"context"
 	_ "embed"
 	"errors"
+	"fmt"
 	"net/http"
-	"slices"
+	"os"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/terraphim/adfbot/internal/bot"
 	"github.com/terraphim/adfbot/internal/config"
-	"github.com/terraphim/adfbot/internal/hostlocal"
 	"github.com/terraphim/adfbot/internal/status"
-	"github.com/terraphim/adfbot/internal/store"
 )
 
 // openAPI describes the API. A test compares it with the handlers.
@@ -21,129 +21,40 @@ import (
 //go:embed openapi.yaml
 var openAPI []byte
 
-func (s *Server) apiRoutes(mux *http.ServeMux) {
-	for _, route := range s.apiTable() {
-		mux.HandleFunc(route.pattern, s.allow(route.level, s.failing(route.handle)))
-	}
-}
-
-type apiRoute struct {
-	pattern string
-	level   access
-	handle  func(http.ResponseWriter, *http.Request) error
-}
-
-func (s *Server) apiTable() []apiRoute {
-	return []apiRoute{
-		{"GET /api/v1/openapi.yaml", accessOpen, s.getOpenAPI},
-		{"POST /api/v1/results", accessReport, s.postResult},
-		{"GET /api/v1/projects", accessReport, s.getProjects},
-		{"GET /api/v1/projects/{id}", accessReport, s.getProject},
-		{"GET /api/v1/projects/{id}/gate", accessGate, s.getGate},
-		{"POST /api/v1/projects/{id}/pause", accessAdmin, s.postPause},
-		{"POST /api/v1/projects/{id}/resume", accessAdmin, s.postResume},
-		{"GET /api/v1/incidents", accessReport, s.getIncidents},
-	}
-}
-
-// failing turns a handler's error into a problem.
-func (s *Server) failing(h func(http.ResponseWriter, *http.Request) error) http.HandlerFunc {
-	return func(w http.ResponseWriter, r *http.Request) {
-		err := h(w, r)
-		if err == nil {
-			return
-		}
-		var no *refusal
-		var unknown *config.UnknownProjectError
-		var locked *hostlocal.LockTimeoutError
-		switch {
-		case errors.As(err, &no):
-			writeProblem(w, r, no.status, no.title, no.detail)
-		case errors.As(err, &unknown):
-			writeProblem(w, r, http.StatusNotFound, titleUnknown, unknownText(unknown, callerOf(r)))
-		case errors.Is(err, store.ErrConflict):
-			writeProblem(w, r, http.StatusConflict, "Known run, other outcome", err.Error()+"; give each run a run_id of its own")
-		case errors.Is(err, store.ErrUnusable), errors.As(err, &locked), s.base.Err() != nil:
-			s.log.Error("http", "method", r.Method, "path", r.URL.Path, "err", err)
-			unavailable(w, r, "State not usable", err.Error())
-		default:
-			s.log.Error("http", "method", r.Method, "path", r.URL.Path, "err", err)
-			writeProblem(w, r, http.StatusInternalServerError, "Failed", callerText(r, err))
-		}
-	}
-}
-
-// callerText returns the text of an error, for those who may know everything.
-func callerText(r *http.Request, err error) string {
-	if callerOf(r).admin {
-		return clip(err.Error())
-	}
-	return "it did not work; the bot's log says why"
-}
-
-func unavailable(w http.ResponseWriter, r *http.Request, title, detail string) {
-	w.Header().Set("Retry-After", "30")
-	writeProblem(w, r, http.StatusServiceUnavailable, title, detail)
-}
-
-// unknownText names the projects that the caller may know of.
-func unknownText(e *config.UnknownProjectError, c caller) string {
-	known := slices.DeleteFunc(slices.Clone(e.Known), func(id string) bool { return !c.may(id) })
-	if len(known) == 0 {
-		return "there is no project " + quote(e.ID)
-	}
-	return "there is no project " + quote(e.ID) + ": there are " + strings.Join(known, ", ")
-}
-
-// project returns the project in the path, if the caller may know of it. With orLeft, one that has left the configuration is
-// accepted as long as something of it is unfinished.
-func (s *Server) project(r *http.Request, b *bot.Bot, orLeft bool) (string, error) {
-	id := r.PathValue("id")
-	if c := callerOf(r); c.known && !c.may(id) {
-		return id, notAllowed(c)
-	}
-	var err error
-	if orLeft {
-		err = b.CheckKnown(r.Context(), id)
-	} else {
-		err = s.config(r).CheckProject(id)
-	}
-	if unknown := new(config.UnknownProjectError); err != nil && !errors.As(err, &unknown) && !errors.Is(err, store.ErrUnusable) {
-		err = refused(http.StatusNotFound, titleUnknown, "%v", err) // the id is not valid
-	}
-	return id, err
-}
-
-func notAllowed(c caller) error {
-	return refused(http.StatusForbidden, "Not allowed", "%s may report for %s and ask about it, and nothing else",
-		c.name, strings.Join(c.projects, ", "))
-}
-
-func (s *Server) getOpenAPI(w http.ResponseWriter, r *http.Request) error {
+func (s *Server) getOpenAPI(w http.ResponseWriter, _ *request) error {
 	w.Header().Set("Content-Type", "application/yaml")
 	_, _ = w.Write(openAPI)
 	return nil
 }
 
-// projectsJSON is the answer of GET /api/v1/projects.
+// project returns the project in the path, if the caller may see it. With former, a project that has left the configuration is
+// accepted as long as something of it is unfinished.
+func (r *request) project(former bool) (string, error) {
+	id := r.PathValue("id")
+	switch {
+	case r.caller.known && !r.caller.may(id):
+		return id, r.caller.notAllowed("")
+	case former:
+		return id, r.bot.CheckKnown(r.Context(), id)
+	}
+	return id, r.cfg.CheckProject(id)
+}
+
 type projectsJSON struct {
 	Projects []status.Project `json:"projects"`
 }
 
-func (s *Server) getProjects(w http.ResponseWriter, r *http.Request) error {
-	if _, err := query(r); err != nil {
+func (s *Server) getProjects(w http.ResponseWriter, r *request) error {
+	if _, err := query(r.Request); err != nil {
 		return err
 	}
-	b, release := s.use(r)
-	defer release()
-	st, err := b.Status(r.Context(), "")
+	st, err := r.bot.Status(r.Context(), "")
 	if err != nil {
 		return err
 	}
-	c := callerOf(r)
 	out := projectsJSON{Projects: []status.Project{}}
 	for _, p := range st.Projects {
-		if c.may(p.ID) {
+		if r.caller.may(p.ID) {
 			out.Projects = append(out.Projects, p)
 		}
 	}
@@ -151,22 +62,20 @@ func (s *Server) getProjects(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-func (s *Server) getProject(w http.ResponseWriter, r *http.Request) error {
-	if _, err := query(r); err != nil {
+func (s *Server) getProject(w http.ResponseWriter, r *request) error {
+	if _, err := query(r.Request); err != nil {
 		return err
 	}
-	b, release := s.use(r)
-	defer release()
-	id, err := s.project(r, b, true)
+	id, err := r.project(true)
 	if err != nil {
 		return err
 	}
-	st, err := b.Status(r.Context(), id)
+	st, err := r.bot.Status(r.Context(), id)
 	if err != nil {
 		return err
 	}
 	if len(st.Projects) == 0 {
-		return &config.UnknownProjectError{ID: id, Known: s.config(r).ProjectIDs()}
+		return &config.UnknownProjectError{ID: id, Known: r.cfg.ProjectIDs()}
 	}
 	writeJSON(w, http.StatusOK, st.Projects[0])
 	return nil
@@ -180,25 +89,23 @@ type doneJSON struct {
 	Problems []string `json:"problems"` // what is left to the next sweep
 }
 
-func (s *Server) postPause(w http.ResponseWriter, r *http.Request) error {
-	b, release := s.use(r)
-	defer release()
-	id, err := s.project(r, b, false)
+func (s *Server) postPause(w http.ResponseWriter, r *request) error {
+	id, err := r.project(false)
 	if err != nil {
 		return err
 	}
-	o, err := readObject(w, r, "reason")
+	o, err := readObject(w, r.Request, "reason")
 	if err != nil {
 		return err
 	}
 	var wrong []string
-	why := o.text("reason", &wrong)
+	reason := field[string](o, "reason", "string", &wrong)
 	if len(wrong) > 0 {
-		return refused(http.StatusBadRequest, titleBody, "%s", strings.Join(wrong, "; "))
+		return refused(http.StatusBadRequest, titleBody, "%s", wrong[0])
 	}
-	ctx, cancel := s.detached(r)
+	ctx, cancel := s.detached(r.Context())
 	defer cancel()
-	done, err := b.PauseBy(ctx, id, b.Redactor().Redact(why), callerOf(r).name+" over HTTP")
+	done, err := r.bot.PauseBy(ctx, id, r.bot.Redactor().Redact(reason), r.caller.name+" over HTTP")
 	if err != nil {
 		return refused(http.StatusServiceUnavailable, "Not paused", "%s: %v", id, err)
 	}
@@ -206,19 +113,21 @@ func (s *Server) postPause(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-func (s *Server) postResume(w http.ResponseWriter, r *http.Request) error {
-	b, release := s.use(r)
-	defer release()
-	id, err := s.project(r, b, true)
+func (s *Server) postResume(w http.ResponseWriter, r *request) error {
+	id, err := r.project(true)
 	if err != nil {
 		return err
 	}
-	if _, err := readObject(w, r); err != nil {
+	if _, err := readObject(w, r.Request); err != nil {
 		return err
 	}
-	ctx, cancel := s.detached(r)
+	host, err := os.Hostname()
+	if err != nil {
+		host = "this machine"
+	}
+	ctx, cancel := s.detached(r.Context())
 	defer cancel()
-	done, err := b.ResumeBy(ctx, id, callerOf(r).name+" over HTTP on "+hostName())
+	done, err := r.bot.ResumeBy(ctx, id, r.caller.name+" over HTTP on "+host)
 	if err != nil {
 		return refused(http.StatusServiceUnavailable, "Not resumed", "%s: %v", id, err)
 	}
@@ -226,25 +135,24 @@ func (s *Server) postResume(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-const gateWait = 5 * time.Second
+const (
+	gateWait = 5 * time.Second
 
-// gateJSON is the answer for a project that may run. The others are problems: 423 with the reason, 503 unknown.
-type gateJSON struct {
-	Project string `json:"project"`
-	Paused  bool   `json:"paused"`
-}
+	// maxFlagLooks limits concurrent reads of the pause directory. On a dead network mount each holds a thread until the file
+	// system comes back: without a limit, callers that ask every minute would use up all threads within hours.
+	maxFlagLooks = 64
+)
 
-func (s *Server) getGate(w http.ResponseWriter, r *http.Request) error {
-	if _, err := query(r); err != nil {
+// getGate answers 200 if the project may run, 423 with the reason if it is paused, and 503 if that is unknown.
+func (s *Server) getGate(w http.ResponseWriter, r *request) error {
+	if _, err := query(r.Request); err != nil {
 		return err
 	}
-	b, release := s.use(r)
-	id, err := s.project(r, b, false)
+	id, err := r.project(false)
 	if err != nil {
-		release()
 		return err
 	}
-	v := s.askGate(r, b, release, id)
+	v := s.mayRun(r, id)
 	switch {
 	case v.Err != nil:
 		w.Header().Set("Retry-After", strconv.Itoa(int(gateWait/time.Second)))
@@ -252,6 +160,30 @@ func (s *Server) getGate(w http.ResponseWriter, r *http.Request) error {
 	case v.Paused:
 		return refused(http.StatusLocked, "Paused", "%s", strings.TrimSpace(v.Reason))
 	}
-	writeJSON(w, http.StatusOK, gateJSON{Project: id})
+	writeJSON(w, http.StatusOK, map[string]any{"project": id, "paused": false})
 	return nil
+}
+
+// mayRun reports unknown if the pause directory does not answer in time. The read may go on after that.
+func (s *Server) mayRun(r *request, project string) bot.Verdict {
+	select {
+	case s.flagLooks <- struct{}{}:
+	default:
+		return bot.Verdict{Err: errors.New("the pause directory has not answered earlier reads yet: check whether its file system hangs")}
+	}
+	ctx, cancel := context.WithTimeout(r.Context(), gateWait)
+	defer cancel()
+	r.uses.Add(1)
+	answer := make(chan bot.Verdict, 1)
+	go func() {
+		defer r.uses.Done()
+		defer func() { <-s.flagLooks }()
+		answer <- r.bot.MayRun(ctx, project)
+	}()
+	select {
+	case v := <-answer:
+		return v
+	case <-ctx.Done():
+		return bot.Verdict{Err: fmt.Errorf("the pause directory did not answer in %s: check whether its file system hangs", gateWait)}
+	}
 }

@@ -2,55 +2,46 @@ package web
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
 	"mime"
 	"net/http"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 )
 
-const maxBody = 1 << 20 // bytes
-
-// refusal is a problem as an error.
-type refusal struct {
-	status int
-	title  string
-	detail string
-}
-
-func (e *refusal) Error() string { return e.title + ": " + e.detail }
-
-func refused(status int, title, format string, args ...any) *refusal {
-	return &refusal{status, title, fmt.Sprintf(format, args...)}
-}
-
-// Titles that are used more than once.
 const (
-	titleBody    = "Unreadable body"
-	titleValue   = "Impossible value"
-	titleQuery   = "Wrong query"
-	titleUnknown = "Unknown project"
+	maxBody   = 1 << 20 // bytes
+	maxDetail = 200     // bytes of an error in an answer
 )
 
-// readObject reads a JSON object with the given fields from the body. An empty body is an empty object.
-func readObject(w http.ResponseWriter, r *http.Request, known ...string) (object, error) {
+// readBody reads a JSON body. json and small are the fixes for another content type and for a body that is too large.
+func readBody(w http.ResponseWriter, r *http.Request, json, small string) ([]byte, error) {
 	if kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || kind != "application/json" {
-		return nil, refused(http.StatusUnsupportedMediaType, "Not JSON", "send the body as JSON, with the header Content-Type: application/json")
+		return nil, refused(http.StatusUnsupportedMediaType, "Not JSON", "%s", json)
 	}
 	if r.Header.Get("Content-Encoding") != "" {
 		return nil, refused(http.StatusUnsupportedMediaType, "Encoded body", "send the body as it is, without Content-Encoding")
 	}
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
-	var large *http.MaxBytesError
-	switch {
-	case errors.As(err, &large):
-		return nil, refused(http.StatusRequestEntityTooLarge, "Body too large", "a body has at most 1 MiB: send the last part of the output only")
-	case err != nil:
-		return nil, refused(http.StatusBadRequest, titleBody, "the body did not arrive whole and in time: send it again")
+	if _, large := errors.AsType[*http.MaxBytesError](err); large {
+		return nil, refused(http.StatusRequestEntityTooLarge, "Body too large", "a body has at most 1 MiB: %s", small)
+	}
+	if err != nil {
+		return nil, refused(http.StatusBadRequest, titleBody, "the body did not arrive complete and in time: send it again")
+	}
+	return body, nil
+}
+
+// readObject reads a JSON object with the given fields from the body. An empty body is an empty object.
+func readObject(w http.ResponseWriter, r *http.Request, known ...string) (object, error) {
+	body, err := readBody(w, r, "send the body as JSON, with the header Content-Type: application/json", "send only the end of the output")
+	if err != nil {
+		return nil, err
 	}
 	return parseObject(body, known...)
 }
@@ -64,49 +55,27 @@ func parseObject(body []byte, known ...string) (object, error) {
 	if len(bytes.TrimSpace(body)) == 0 {
 		return o, nil
 	}
-	bad := func(err error) error {
-		return refused(http.StatusBadRequest, titleBody, "the body must be one JSON object: %s", clip(err.Error()))
+	err := json.Unmarshal(body, &o)
+	if syntax, ok := errors.AsType[*json.SyntaxError](err); ok {
+		return nil, refused(http.StatusBadRequest, titleBody, "the body must be one JSON object: %s", cut(syntax.Error(), maxDetail))
 	}
-	d := json.NewDecoder(bytes.NewReader(body))
-	if t, err := d.Token(); err != nil {
-		return nil, bad(err)
-	} else if t != json.Delim('{') {
-		return nil, bad(errors.New("it begins with something else than {"))
+	if err != nil || o == nil {
+		return nil, refused(http.StatusBadRequest, titleBody, "the body must be one JSON object")
 	}
-	for d.More() {
-		t, err := d.Token()
-		if err != nil {
-			return nil, bad(err)
-		}
+	seen := map[string]bool{}
+	d := json.NewDecoder(bytes.NewReader(body)) // it cannot fail any more
+	for _, _ = d.Token(); d.More(); _ = d.Decode(new(json.RawMessage)) {
+		t, _ := d.Token()
 		name, _ := t.(string)
 		if !slices.Contains(known, name) {
-			return nil, refused(http.StatusBadRequest, "Unknown field", "%s is no field here: there are %s", quote(name), strings.Join(known, ", "))
+			return nil, refused(http.StatusBadRequest, "Unknown field", "there is no field %s here: there are %s", quote(name), strings.Join(known, ", "))
 		}
-		if _, twice := o[name]; twice {
-			return nil, refused(http.StatusBadRequest, titleBody, "the field %s stands twice: send it once", name)
+		if seen[name] {
+			return nil, refused(http.StatusBadRequest, titleBody, "the field %s is repeated: send it once", name)
 		}
-		var value json.RawMessage
-		if err := d.Decode(&value); err != nil {
-			return nil, bad(err)
-		}
-		o[name] = value
-	}
-	if _, err := d.Token(); err != nil {
-		return nil, bad(err)
-	}
-	if _, err := d.Token(); !errors.Is(err, io.EOF) {
-		return nil, bad(errors.New("something follows it"))
+		seen[name] = true
 	}
 	return o, nil
-}
-
-// clip shortens what encoding/json says about a body.
-func clip(s string) string {
-	const most = 200
-	if len(s) > most {
-		return strings.ToValidUTF8(s[:most], "") + "…"
-	}
-	return s
 }
 
 // has reports whether a field is there and not null.
@@ -115,41 +84,40 @@ func (o object) has(name string) bool {
 	return ok && string(v) != "null"
 }
 
-// text returns a string, "" where the object has none, and adds an error where it is something else.
-func (o object) text(name string, errs *[]string) string {
-	var s string
-	if o.has(name) && json.Unmarshal(o[name], &s) != nil {
-		*errs = append(*errs, name+" must be a string")
+// field returns a field, or the zero value if it is missing. If it has another type, it adds that to errs.
+func field[T any](o object, name, kind string, errs *[]string) (v T) {
+	if o.has(name) && json.Unmarshal(o[name], &v) != nil {
+		*errs = append(*errs, name+" must be a "+kind)
 	}
-	return s
-}
-
-// number is text for a whole number.
-func (o object) number(name string, errs *[]string) int {
-	var n int
-	if o.has(name) && json.Unmarshal(o[name], &n) != nil {
-		*errs = append(*errs, name+" must be a whole number")
-	}
-	return n
+	return v
 }
 
 // query returns the parameters of the URL. It refuses one that is repeated or unknown: a misspelt filter would show everything.
 func query(r *http.Request, known ...string) (map[string]string, error) {
 	values, err := url.ParseQuery(r.URL.RawQuery)
 	if err != nil {
-		return nil, refused(http.StatusBadRequest, titleQuery, "the part of the URL after ? can't be read")
+		return nil, refused(http.StatusBadRequest, titleQuery, "the query of the URL cannot be read")
 	}
 	out := map[string]string{}
 	for name, v := range values {
-		switch {
-		case len(known) == 0:
-			return nil, refused(http.StatusBadRequest, titleQuery, "%s is no parameter here: there are none", quote(name))
-		case !slices.Contains(known, name):
-			return nil, refused(http.StatusBadRequest, titleQuery, "%s is no parameter here: there are %s", quote(name), strings.Join(known, ", "))
-		case len(v) > 1:
-			return nil, refused(http.StatusBadRequest, titleQuery, "the parameter %s stands twice", name)
+		if !slices.Contains(known, name) {
+			return nil, refused(http.StatusBadRequest, titleQuery, "there is no parameter %s here: there are %s", quote(name),
+				cmp.Or(strings.Join(known, ", "), "none"))
+		}
+		if len(v) > 1 {
+			return nil, refused(http.StatusBadRequest, titleQuery, "the parameter %s is repeated: send it once", name)
 		}
 		out[name] = v[0]
 	}
 	return out, nil
+}
+
+// quote makes text from a request safe for a message: quoted and short.
+func quote(s string) string { return strconv.QuoteToGraphic(cut(s, 80)) }
+
+func cut(s string, most int) string {
+	if len(s) > most {
+		s = strings.ToValidUTF8(s[:most], "") + "…"
+	}
+	return s
 }

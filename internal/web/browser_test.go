@@ -11,11 +11,11 @@ import (
 	"github.com/terraphim/adfbot/internal/web/browsertest"
 )
 
-func TestDaemonInABrowser(t *testing.T) {
+func TestBrowser(t *testing.T) {
 	d := newDaemon(t)
 	d.record("digital-twins", store.Success)
 	d.trip("odilo")
-	site := httptest.NewServer(d.server.Handler())
+	site := httptest.NewServer(d.server.handler)
 	t.Cleanup(site.Close)
 	ctx := browsertest.Open(t)
 	complaints := browsertest.Complaints(ctx)

@@ -4,13 +4,13 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 	"net"
 	"net/http"
 	"os"
-	"os/exec"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -23,6 +23,7 @@ import (
 	"github.com/terraphim/adfbot/internal/config"
 	"github.com/terraphim/adfbot/internal/status"
 	"github.com/terraphim/adfbot/internal/store"
+	"github.com/terraphim/adfbot/internal/testhost"
 	"github.com/terraphim/adfbot/internal/yardstick"
 	"github.com/terraphim/adfbot/pause"
 )
@@ -30,42 +31,29 @@ import (
 // besideEvery is how often the process beside the daemon records: far more often than a cron does.
 const besideEvery = 50 * time.Millisecond
 
-// besideEnv makes this test binary another process that records beside the daemon, see recordBeside.
-const besideEnv = "ADFBOT_WEB_TEST_BESIDE"
+func TestMain(m *testing.M) { testhost.Main(m, testhost.Funcs{"beside": recordBeside}) }
 
-func TestMain(m *testing.M) {
-	if file := os.Getenv(besideEnv); file != "" {
-		if err := recordBeside(file); err != nil {
-			panic(err)
-		}
-		return
-	}
-	os.Exit(m.Run())
-}
-
-// recordBeside records as `adfbot record` does, for each line that comes in, and says how many nanoseconds it took.
-func recordBeside(file string) error {
+// recordBeside records as `adfbot record` does, once for each line that it reads, and prints how many nanoseconds it took. Its
+// argument is the configuration.
+func recordBeside(testhost.Self) int {
 	ctx := context.Background()
 	for in := bufio.NewScanner(os.Stdin); in.Scan(); {
 		begun := time.Now()
-		cfg, err := config.Load(file)
+		cfg, err := config.Load(os.Args[1])
 		if err != nil {
-			return err
+			panic(err)
 		}
 		b, err := bot.Open(ctx, cfg, bot.Results, bot.Env{})
 		if err != nil {
-			return err
+			panic(err)
 		}
 		_, err = b.Record(ctx, store.Result{Project: "quiet", Agent: "project-meta", Outcome: store.Success, RunID: pause.NewRandomID()})
-		if err != nil {
-			return err
-		}
-		if err := b.Close(); err != nil {
-			return err
+		if err := errors.Join(err, b.Close()); err != nil {
+			panic(err)
 		}
 		fmt.Println(time.Since(begun).Nanoseconds())
 	}
-	return nil
+	return 0
 }
 
 // beside is such a process.
@@ -76,19 +64,16 @@ type beside struct {
 
 func newBeside(b *testing.B, file string) *beside {
 	b.Helper()
-	self, err := os.Executable()
+	child := testhost.Command(b, "beside", file)
+	child.Stderr = os.Stderr
+	in, err := child.StdinPipe()
 	require.NoError(b, err)
-	cmd := exec.Command(self)
-	cmd.Env = append(os.Environ(), besideEnv+"="+file)
-	cmd.Stderr = os.Stderr
-	in, err := cmd.StdinPipe()
+	out, err := child.StdoutPipe()
 	require.NoError(b, err)
-	out, err := cmd.StdoutPipe()
-	require.NoError(b, err)
-	require.NoError(b, cmd.Start())
+	require.NoError(b, child.Start())
 	b.Cleanup(func() {
 		require.NoError(b, in.Close())
-		require.NoError(b, cmd.Wait())
+		require.NoError(b, child.Wait())
 	})
 	return &beside{in, bufio.NewScanner(out)}
 }
@@ -159,7 +144,7 @@ func fleet(b *testing.B) *station {
 // reopen begins anew with the state as it is.
 func (s *station) reopen() {
 	s.Helper()
-	s.reopenOver(s.gitea.Transport())
+	s.reopenOver(roundTrip(s.askGitea))
 }
 
 // reopenOver is reopen with another way to Gitea; nil is the real network.
@@ -174,7 +159,7 @@ func (s *station) reopenOver(network http.RoundTripper) {
 	require.NoError(s, err)
 	s.Cleanup(func() { _ = b.Close() })
 	s.bot = b
-	s.srv, err = New(Options{Config: s.cfg, Bot: b, Log: log, Getenv: s.getenv})
+	s.srv, err = New(Options{Config: s.cfg, Bot: b, Log: log, Now: time.Now, Getenv: s.getenv})
 	require.NoError(s, err)
 }
 
@@ -182,10 +167,7 @@ func BenchmarkCostOfResultsOverHTTP(b *testing.B) {
 	const clients, each, appends = 64, 50, 1500
 	s := fleet(b)
 	v := s.serve()
-	defer func() {
-		v.end()
-		require.NoError(b, <-v.done)
-	}()
+	defer func() { require.NoError(b, v.stopped(b)) }()
 	addr := s.addr()
 	var all []*reporter
 	for id := range clients {

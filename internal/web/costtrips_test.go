@@ -82,8 +82,7 @@ func reportTrips(b *testing.B) (time.Duration, tripSample) {
 	s.reopenOver(nil)
 	v := s.serve()
 	defer func() {
-		v.end()
-		require.NoError(b, <-v.done)
+		require.NoError(b, v.stopped(b))
 		require.NoError(b, s.bot.Close())
 	}()
 	var clients []*reporter

@@ -2,35 +2,35 @@ package web
 
 import (
 	"context"
-	"fmt"
 	"net/http"
 	"strconv"
-	"strings"
 	"time"
 )
 
-// How many requests are worked on at once; others get 503. Health is always answered: a busy bot is not a dead one.
+// Limits of concurrent requests; further ones get 503. Health is always answered: a busy bot is not a dead one.
 const (
 	maxRequests = 256 // over TCP, and as many at the socket
-	// Whose event it is, is known only after its whole body. Slow senders keep out nothing but other events, which are only hints.
+	// The sender of an event is known only after its whole body. Slow senders block only other events, which are only hints.
 	maxEvents  = 16
 	retryAfter = 2 * time.Second
 
-	writeTimeout = 30 * time.Second // for sending an answer; working on it may take as long as Gitea does
+	writeTimeout = 30 * time.Second // for sending an answer; a handler may take as long as Gitea does
 )
 
-// semaphore limits how many do something at once: whoever does has put a value in.
+// semaphore limits how many goroutines do something at once. Each has put in a value.
 type semaphore chan struct{}
 
-// guard comes before all handlers. It limits the requests at work, holds the setup for the request, sets the headers of every
-// answer, and answers requests without a route.
+type setupKey struct{}
+
+// guard comes before all handlers. It limits concurrent requests, keeps the setup in use for the request, sets the headers of
+// every answer, and answers requests without a route.
 func (s *Server) guard(mux *http.ServeMux) http.Handler {
-	// Browsers say which page a request comes from. Together with the checks of Host and content type this keeps other sites'
-	// pages from posting with a password that the browser has stored.
+	// Browsers report which page a request comes from. Together with the checks of Host and content type, this prevents other
+	// sites' pages from posting with a password that the browser has stored.
 	cross := http.NewCrossOriginProtection()
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		p := s.hold(nil)
-		defer s.release(p)
+		p := s.use()
+		defer p.uses.Done()
 		r = r.WithContext(context.WithValue(r.Context(), setupKey{}, p))
 		a := &statusWriter{ResponseWriter: w, rc: http.NewResponseController(w)}
 		h := w.Header()
@@ -46,13 +46,13 @@ func (s *Server) guard(mux *http.ServeMux) http.Handler {
 				defer func() { <-sem }()
 			default:
 				h.Set("Retry-After", strconv.Itoa(int(retryAfter/time.Second)))
-				writeProblem(a, r, http.StatusServiceUnavailable, "Too many requests at once",
-					fmt.Sprintf("%d requests are being worked on: try again in %s; a result's run_id makes that safe", cap(sem), retryAfter))
+				refused(http.StatusServiceUnavailable, "Too many requests at once",
+					"%d requests are in progress: try again in %s; a result's run_id makes that safe", cap(sem), retryAfter).write(a)
 				return
 			}
 		}
 		if err := cross.Check(r); err != nil {
-			writeProblem(a, r, http.StatusForbidden, "Cross-origin request", "a page of another site sent this; nothing was done")
+			refused(http.StatusForbidden, "Cross-origin request", "a page of another site sent this; nothing was done").write(a)
 			return
 		}
 		s.dispatch(mux, a, r)
@@ -62,7 +62,7 @@ func (s *Server) guard(mux *http.ServeMux) http.Handler {
 
 // semaphore returns the semaphore that limits a request, nil where it is not limited.
 func (s *Server) semaphore(r *http.Request) semaphore {
-	socket, _ := r.Context().Value(socketKey{}).(bool)
+	_, socket := r.Context().Value(peerKey{}).(peer)
 	switch {
 	case r.URL.Path == "/healthz":
 		return nil
@@ -74,26 +74,25 @@ func (s *Server) semaphore(r *http.Request) semaphore {
 	return s.tcpRequests
 }
 
-// dispatch calls the router, and turns its own errors into problems.
+// dispatch calls the router, and turns the router's own errors into problems.
 func (s *Server) dispatch(mux *http.ServeMux, w http.ResponseWriter, r *http.Request) {
 	if _, pattern := mux.Handler(r); pattern != "" {
 		mux.ServeHTTP(w, r)
 		return
 	}
-	s.allow(accessOpen, func(w http.ResponseWriter, r *http.Request) {
+	s.allow(accessOpen, func(w http.ResponseWriter, r *request) error {
 		head := &headWriter{header: http.Header{}}
-		mux.ServeHTTP(head, r)
-		if head.status == http.StatusMethodNotAllowed {
-			w.Header().Set("Allow", head.header.Get("Allow"))
-			writeProblem(w, r, http.StatusMethodNotAllowed, "Method not allowed",
-				fmt.Sprintf("%s takes %s, not %s; see /api/v1/openapi.yaml", quote(r.URL.Path), head.header.Get("Allow"), r.Method))
-			return
+		mux.ServeHTTP(head, r.Request)
+		if head.status != http.StatusMethodNotAllowed {
+			return refused(http.StatusNotFound, "Not found", "there is nothing at %s; see /api/v1/openapi.yaml", quote(r.URL.Path))
 		}
-		writeProblem(w, r, http.StatusNotFound, "Not found", fmt.Sprintf("there is nothing at %s; see /api/v1/openapi.yaml", quote(r.URL.Path)))
+		w.Header().Set("Allow", head.header.Get("Allow"))
+		return refused(http.StatusMethodNotAllowed, "Method not allowed", "%s takes %s, not %s; see /api/v1/openapi.yaml",
+			quote(r.URL.Path), head.header.Get("Allow"), r.Method)
 	})(w, r)
 }
 
-// recoverPanic logs a panic in a handler, and answers where that is still possible. The value of the panic is not sent.
+// recoverPanic logs a panic in a handler, and answers if that is still possible. It does not send the value of the panic.
 func (s *Server) recoverPanic(a *statusWriter, r *http.Request) {
 	v := recover()
 	if v == nil {
@@ -104,11 +103,12 @@ func (s *Server) recoverPanic(a *statusWriter, r *http.Request) {
 	}
 	s.log.Error("a handler panicked", "method", r.Method, "path", r.URL.Path, "panic", v)
 	if a.status == 0 {
-		writeProblem(a, r, http.StatusInternalServerError, "Internal error", "this is a fault in adfbot; its log says more. Whether a result was recorded is not known: send it again under the same run_id")
+		refused(http.StatusInternalServerError, "Internal error",
+			"this is a bug in adfbot; its log says more. If you sent a result, send it again under the same run_id: it may not be recorded").write(a)
 	}
 }
 
-// statusWriter remembers the status, and limits how long the client may take to read the answer.
+// statusWriter keeps the status, and limits how long the client may take to read the answer.
 type statusWriter struct {
 	http.ResponseWriter
 	rc     *http.ResponseController
@@ -142,12 +142,3 @@ type headWriter struct {
 func (d *headWriter) Header() http.Header         { return d.header }
 func (d *headWriter) WriteHeader(status int)      { d.status = status }
 func (d *headWriter) Write(p []byte) (int, error) { return len(p), nil }
-
-// quote makes text from a request fit for a message: quoted, and not long.
-func quote(s string) string {
-	const most = 80
-	if len(s) > most {
-		s = strings.ToValidUTF8(s[:most], "") + "…"
-	}
-	return strconv.QuoteToGraphic(s)
-}

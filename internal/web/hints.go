@@ -9,65 +9,46 @@ import (
 
 const (
 	maxHints  = 1000                   // projects that may wait
-	hintPause = 250 * time.Millisecond // between sweeps, so that a flood of events is no flood of requests to Gitea
+	hintPause = 250 * time.Millisecond // between sweeps, so that a flood of events does not flood Gitea with requests
 )
 
-// hints are the projects that events were about, each of them once. One goroutine sweeps them one after the other; it ends when
-// there are none.
+// hints are the projects that events were about, each of them once. They are swept one at a time.
 type hints struct {
 	sweep func(ctx context.Context, project string)
+	ctx   context.Context // ends with the daemon
+	stop  context.CancelCauseFunc
+	idle  sync.WaitGroup
+	turn  sync.Mutex // held by the current sweep
 
 	mu      sync.Mutex
-	waiting []string
-	running bool
-	ended   bool
-	idle    sync.WaitGroup
-	ctx     context.Context
-	stop    context.CancelCauseFunc
+	waiting map[string]bool
 }
 
 func newHints(sweep func(ctx context.Context, project string)) *hints {
-	h := &hints{sweep: sweep}
+	h := &hints{sweep: sweep, waiting: map[string]bool{}}
 	h.ctx, h.stop = context.WithCancelCause(context.Background())
 	return h
 }
 
-// add has a project swept soon. One that is being swept is swept again, because the event may be newer than what that sweep has
-// read. It is false where too many wait, or the daemon ends.
+// add schedules a sweep of a project. A project that is being swept is swept again, because the event may be newer than what that
+// sweep has read. add returns false if too many projects wait, or the daemon ends.
 func (h *hints) add(project string) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	for _, p := range h.waiting {
-		if p == project {
-			return true
-		}
+	if h.waiting[project] {
+		return true
 	}
-	if h.ended || len(h.waiting) >= maxHints {
+	if h.ctx.Err() != nil || len(h.waiting) >= maxHints {
 		return false
 	}
-	h.waiting = append(h.waiting, project)
-	if !h.running {
-		h.running = true
-		h.idle.Go(h.work)
-	}
-	return true
-}
-
-func (h *hints) next() (project string, ok bool) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if len(h.waiting) == 0 || h.ended {
-		h.running = false
-		return "", false
-	}
-	project, h.waiting = h.waiting[0], h.waiting[1:]
-	return project, true
-}
-
-func (h *hints) work() {
-	for {
-		project, ok := h.next()
-		if !ok {
+	h.waiting[project] = true
+	h.idle.Go(func() {
+		h.turn.Lock()
+		defer h.turn.Unlock()
+		h.mu.Lock()
+		delete(h.waiting, project)
+		h.mu.Unlock()
+		if h.ctx.Err() != nil {
 			return
 		}
 		h.sweep(h.ctx, project)
@@ -75,26 +56,26 @@ func (h *hints) work() {
 		case <-time.After(hintPause):
 		case <-h.ctx.Done():
 		}
-	}
+	})
+	return true
 }
 
-// end drops what waits, and stops the sweep under way, which still finishes what it writes; wait for idle. The daemon's next
-// sweep finds what was dropped.
+// end drops the waiting projects, and tells the current sweep to stop; idle waits for it. The next daemon's first sweep makes up
+// for the dropped ones.
 func (h *hints) end() {
 	h.mu.Lock()
-	h.ended, h.waiting = true, nil
-	h.mu.Unlock()
+	defer h.mu.Unlock()
 	h.stop(errors.New("the daemon ends"))
 }
 
 // sweepHinted sweeps a project with the setup in force.
 func (s *Server) sweepHinted(ctx context.Context, project string) {
-	p := s.hold(nil)
-	defer s.release(p)
+	p := s.use()
+	defer p.uses.Done()
 	defer func() {
 		if v := recover(); v != nil {
 			s.log.Error("a sweep by a webhook panicked", "project", project, "panic", v)
 		}
 	}()
-	_, _ = p.bot.SweepProject(ctx, project) // it logs its errors, and the next sweep tries again
+	_, _ = p.bot.SweepProject(ctx, project) // it logs its errors, and the next sweep retries
 }

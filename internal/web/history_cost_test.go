@@ -103,7 +103,7 @@ func BenchmarkCostOfALongHistory(b *testing.B) {
 				w := httptest.NewRecorder()
 				r := httptest.NewRequest("GET", path, nil)
 				r.Host = "localhost"
-				if s.srv.Handler().ServeHTTP(w, r); w.Code != 200 {
+				if s.srv.handler.ServeHTTP(w, r); w.Code != 200 {
 					b.Fatal(w.Code, w.Body)
 				}
 			}

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/terraphim/adfbot/escalate/incident"
-	"github.com/terraphim/adfbot/internal/bot"
 	"github.com/terraphim/adfbot/internal/config"
 	"github.com/terraphim/adfbot/internal/store"
 )
@@ -18,7 +17,6 @@ const (
 	maxLimit     = 200
 )
 
-// incidentsJSON is the answer of GET /api/v1/incidents.
 type incidentsJSON struct {
 	Incidents []incidentJSON `json:"incidents"`
 	Next      *string        `json:"next"` // the next value of after; null in the last answer
@@ -49,7 +47,7 @@ type issueJSON struct {
 	Number int64  `json:"number"`
 }
 
-func incidentView(i incident.Incident) incidentJSON {
+func newIncidentJSON(i incident.Incident) incidentJSON {
 	v := incidentJSON{
 		ID: i.ID, Name: i.Name(), Project: i.Project, Agent: i.Agent, State: store.OpenIncidents, Opened: i.Opened,
 		Failures: i.Failures, Threshold: i.Threshold, Host: i.Host, FlagWritten: !i.FlagWritten.IsZero(), FlagError: i.FlagError,
@@ -64,14 +62,12 @@ func incidentView(i incident.Incident) incidentJSON {
 	return v
 }
 
-func (s *Server) getIncidents(w http.ResponseWriter, r *http.Request) error {
-	b, release := s.use(r)
-	defer release()
-	f, err := s.incidentFilter(r, b)
+func (s *Server) getIncidents(w http.ResponseWriter, r *request) error {
+	f, err := r.incidentFilter()
 	if err != nil {
 		return err
 	}
-	list, more, err := b.Incidents(r.Context(), f)
+	list, more, err := r.bot.Incidents(r.Context(), f)
 	if errors.Is(err, store.ErrNoIncident) {
 		return refused(http.StatusBadRequest, titleQuery, "after must be the next of an earlier answer, not %s", quote(f.After))
 	}
@@ -80,7 +76,7 @@ func (s *Server) getIncidents(w http.ResponseWriter, r *http.Request) error {
 	}
 	out := incidentsJSON{Incidents: []incidentJSON{}}
 	for _, i := range list {
-		out.Incidents = append(out.Incidents, incidentView(i))
+		out.Incidents = append(out.Incidents, newIncidentJSON(i))
 	}
 	if more {
 		out.Next = &list[len(list)-1].ID
@@ -89,10 +85,9 @@ func (s *Server) getIncidents(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// incidentFilter reads the parameters of the URL.
-func (s *Server) incidentFilter(r *http.Request, b *bot.Bot) (store.IncidentFilter, error) {
+func (r *request) incidentFilter() (store.IncidentFilter, error) {
 	f := store.IncidentFilter{Limit: defaultLimit}
-	q, err := query(r, "state", "project", "limit", "after")
+	q, err := query(r.Request, "state", "project", "limit", "after")
 	if err != nil {
 		return f, err
 	}
@@ -109,30 +104,28 @@ func (s *Server) incidentFilter(r *http.Request, b *bot.Bot) (store.IncidentFilt
 			return f, refused(http.StatusBadRequest, titleQuery, "limit must be a number from 1 to %d, not %s", maxLimit, quote(n))
 		}
 	}
-	c := callerOf(r)
 	if p, ok := q["project"]; ok {
 		f.Projects = []string{p}
-		return f, s.checkHasIncidents(r, b, p)
+		return f, r.checkHasIncidents(p)
 	}
-	if !c.admin {
-		f.Projects = c.projects
+	if !r.caller.admin {
+		f.Projects = r.caller.projects
 	}
 	return f, nil
 }
 
-// checkHasIncidents refuses a project that the caller may not see, or of which there is nothing. One that has left the
-// configuration still has its incidents.
-func (s *Server) checkHasIncidents(r *http.Request, b *bot.Bot, project string) error {
-	cfg := s.config(r)
-	if c := callerOf(r); !c.may(project) {
-		return notAllowed(c)
+// checkHasIncidents refuses a project that the caller may not see, and an unknown one. A project that has left the configuration
+// still has its incidents.
+func (r *request) checkHasIncidents(project string) error {
+	if !r.caller.may(project) {
+		return r.caller.notAllowed("")
 	}
-	if _, ok := cfg.Project(project); ok {
+	if _, ok := r.cfg.Project(project); ok {
 		return nil
 	}
-	has, _, err := b.Incidents(r.Context(), store.IncidentFilter{Projects: []string{project}, Limit: 1})
+	has, _, err := r.bot.Incidents(r.Context(), store.IncidentFilter{Projects: []string{project}, Limit: 1})
 	if err == nil && len(has) == 0 {
-		err = &config.UnknownProjectError{ID: project, Known: cfg.ProjectIDs()}
+		err = &config.UnknownProjectError{ID: project, Known: r.cfg.ProjectIDs()}
 	}
 	return err
 }

@@ -6,9 +6,11 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"maps"
 	"net"
 	"net/http"
 	"os"
+	"slices"
 	"sync"
 	"syscall"
 	"time"
@@ -16,25 +18,28 @@ import (
 	"github.com/terraphim/adfbot/internal/config"
 )
 
-// How long a client may take. readTimeout is for a whole request, from its first byte.
+// Limits of what a client may take. readTimeout is for a whole request, from its first byte.
 const (
 	headerTimeout = 10 * time.Second
 	readTimeout   = 30 * time.Second
 	idleTimeout   = 2 * time.Minute
 	maxHeader     = 32 << 10
 
-	// drainTimeout is how long a daemon that ends waits for requests that it has accepted. What they have begun in Gitea is then
-	// left to the next sweep. systemd waits 90 s.
+	// drainTimeout is how long a daemon that ends waits for accepted requests. What they leave undone in Gitea is done by the
+	// next sweep. systemd waits 90 s.
 	drainTimeout = 60 * time.Second
 	stopTimeout  = 5 * time.Second // for them to end after that
 )
 
+// address is where to listen, as in the configuration.
+type address struct{ network, addr string }
+
 // listener is a net.Listener with its http.Server.
 type listener struct {
 	net.Listener
-	network, addr string // as in the configuration
-	server        *http.Server
-	done          chan struct{} // closed when server.Serve has returned
+	at     address
+	server *http.Server
+	done   chan struct{} // closed when server.Serve has returned
 }
 
 // Serve listens on http.listen and http.socket until ctx ends, and follows [Server.Replace] to other addresses. With neither
@@ -43,23 +48,24 @@ type listener struct {
 func (s *Server) Serve(ctx context.Context) error {
 	s.replacing.Lock()
 	s.mu.Lock()
-	s.serving = true
+	s.listeners = map[address]*listener{}
 	want := s.current.cfg.HTTP
 	s.mu.Unlock()
 	_, err := s.listenOn(want)
 	s.replacing.Unlock()
 	if err == nil {
-		s.listened()
+		if s.listened != nil {
+			s.listened()
+		}
 		select {
 		case <-ctx.Done():
 		case err = <-s.failed:
 		}
 	}
-	// From here on a Replace opens no listener. One that is under way holds s.replacing until the last request with the old bot
-	// has ended, so it is waited for only after that request was told to stop.
+	// From here on, Replace opens no listener. A Replace in progress holds s.replacing until the last request with the old bot has
+	// ended, so Serve waits for it only after drain, which tells that request to stop.
 	s.mu.Lock()
-	s.serving = false
-	open := s.listeners
+	open := slices.Collect(maps.Values(s.listeners))
 	s.listeners = nil
 	s.mu.Unlock()
 	late := time.AfterFunc(s.drainTimeout, func() {
@@ -93,26 +99,44 @@ func drain(base context.Context, list []*listener) {
 	all.Wait()
 }
 
-// listenOn opens the listeners that are wanted and not open yet. It returns a function that closes the others: until then both
-// are served. On an error nothing has changed. s.replacing is held.
+// listenOn opens the wanted listeners that are not open yet. It returns a function that closes the others: until then both
+// are served. On an error nothing has changed. The caller holds s.replacing.
 func (s *Server) listenOn(want config.HTTP) (retire func(), err error) {
 	s.mu.Lock()
-	serving, open := s.serving, s.listeners
+	open := s.listeners
 	s.mu.Unlock()
-	if !serving {
+	if open == nil {
 		return func() {}, nil
 	}
-	keep, added, err := s.openMissing(want, open)
-	if err != nil {
-		return nil, err
+	keep := map[address]*listener{}
+	var added []*listener
+	defer func() {
+		if err != nil {
+			for _, l := range added {
+				_ = l.Close() // it has accepted nothing
+			}
+		}
+	}()
+	for _, a := range []address{{"tcp", want.Listen}, {"unix", want.Socket}} {
+		if a.addr == "" {
+			continue
+		}
+		l := open[a]
+		if l == nil {
+			if l, err = s.listen(a); err != nil {
+				return nil, err
+			}
+			added = append(added, l)
+		}
+		keep[a] = l
 	}
 	s.mu.Lock()
-	if serving = s.serving; serving {
+	ended := s.listeners == nil
+	if !ended {
 		s.listeners = keep
 	}
 	s.mu.Unlock()
-	if !serving {
-		closeAll(added)
+	if ended {
 		return nil, errors.New("the daemon ends")
 	}
 	for _, l := range added {
@@ -121,9 +145,9 @@ func (s *Server) listenOn(want config.HTTP) (retire func(), err error) {
 	}
 	return func() {
 		var gone []*listener
-		for _, l := range open {
-			if find(keep, l.network, l.addr) == nil {
-				s.log.Info("no longer serving HTTP", "listen", l.addr)
+		for a, l := range open {
+			if keep[a] == nil {
+				s.log.Info("no longer serving HTTP", "listen", a.addr)
 				gone = append(gone, l)
 			}
 		}
@@ -131,66 +155,30 @@ func (s *Server) listenOn(want config.HTTP) (retire func(), err error) {
 	}, nil
 }
 
-// openMissing returns the wanted listeners, and which of them it has opened. On an error it has opened none.
-func (s *Server) openMissing(want config.HTTP, open []*listener) (keep, added []*listener, err error) {
-	for _, a := range []struct{ network, addr string }{{"tcp", want.Listen}, {"unix", want.Socket}} {
-		if a.addr == "" {
-			continue
-		}
-		l := find(open, a.network, a.addr)
-		if l == nil {
-			if l, err = s.listen(a.network, a.addr); err != nil {
-				closeAll(added)
-				return nil, nil, err
-			}
-			added = append(added, l)
-		}
-		keep = append(keep, l)
-	}
-	return keep, added, nil
-}
-
-// closeAll closes listeners that have accepted nothing.
-func closeAll(list []*listener) {
-	for _, l := range list {
-		_ = l.Close()
-	}
-}
-
-func find(list []*listener, network, addr string) *listener {
-	for _, l := range list {
-		if l.network == network && l.addr == addr {
-			return l
-		}
-	}
-	return nil
-}
-
-func (s *Server) listen(network, addr string) (*listener, error) {
-	l := &listener{network: network, addr: addr, done: make(chan struct{})}
-	l.server = &http.Server{
-		Handler:           s.Handler(),
+func (s *Server) listen(at address) (*listener, error) {
+	l := &listener{at: at, done: make(chan struct{}), server: &http.Server{
+		Handler:           s.handler,
 		ReadHeaderTimeout: headerTimeout, ReadTimeout: readTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeader,
 		ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
-	}
+	}}
 	var err error
-	if network == "unix" {
-		l.server.Handler, l.server.ConnContext = s.SocketHandler(), PeerContext
-		if l.Listener, err = listenUnix(addr); err != nil {
+	if at.network == "unix" {
+		l.server.ConnContext = peerContext
+		if l.Listener, err = listenUnix(at.addr); err != nil {
 			return nil, fmt.Errorf("http.socket: %w", err)
 		}
 		return l, nil
 	}
-	if l.Listener, err = net.Listen(network, addr); err != nil {
-		if errors.Is(err, syscall.EADDRINUSE) {
-			err = fmt.Errorf("%w: %s", err, s.whoListens(addr))
-		}
+	if l.Listener, err = net.Listen(at.network, at.addr); errors.Is(err, syscall.EADDRINUSE) {
+		err = fmt.Errorf("%w: %s", err, s.whoListens(at.addr))
+	}
+	if err != nil {
 		return nil, fmt.Errorf("http.listen: %w", err)
 	}
 	return l, nil
 }
 
-// whoListens says who occupies an address, and what to do. A listener on all addresses and one on any of them exclude each
+// whoListens explains who occupies an address, and the fix. A listener on all addresses and one on any of them exclude each
 // other.
 func (s *Server) whoListens(addr string) string {
 	want, err := net.ResolveTCPAddr("tcp", addr)
@@ -209,13 +197,13 @@ func (s *Server) run(l *listener) {
 	defer close(l.done)
 	if err := l.server.Serve(l.Listener); !errors.Is(err, http.ErrServerClosed) {
 		select {
-		case s.failed <- fmt.Errorf("serving HTTP on %s: %w", l.addr, err):
+		case s.failed <- fmt.Errorf("serving HTTP on %s: %w", l.at.addr, err):
 		default: // another one was first
 		}
 	}
 }
 
-// listenUnix opens the socket. Anybody may connect: each handler asks who the peer is. It replaces a socket that a dead daemon
+// listenUnix opens the socket. Anyone may connect: [Server.allow] checks who the peer is. It replaces a socket that a dead daemon
 // has left, but no socket that answers, and no other file.
 func listenUnix(path string) (net.Listener, error) {
 	info, err := os.Lstat(path)
@@ -224,18 +212,18 @@ func listenUnix(path string) (net.Listener, error) {
 	case err != nil:
 		return nil, err
 	case info.Mode().Type() != fs.ModeSocket:
-		return nil, fmt.Errorf("%s is there and is no socket: move it away, or set another path", path)
+		return nil, fmt.Errorf("%s exists and is no socket: move it away, or set another path", path)
 	default:
 		c, err := net.DialTimeout("unix", path, time.Second)
 		if err == nil {
 			_ = c.Close()
-			return nil, fmt.Errorf("%s is answered by another process, probably another `adfbot serve`: end that first", path)
+			return nil, fmt.Errorf("%s is in use by another process, probably another `adfbot serve`: end that first", path)
 		}
 		if !errors.Is(err, syscall.ECONNREFUSED) {
-			return nil, fmt.Errorf("whether another process still uses the socket can't be told: %w", err)
+			return nil, fmt.Errorf("check whether another process uses the socket: %w", err)
 		}
 		if err := os.Remove(path); err != nil {
-			return nil, fmt.Errorf("removing the socket that an earlier daemon left: %w", err)
+			return nil, fmt.Errorf("remove the socket that an earlier daemon left: %w", err)
 		}
 	}
 	l, err := net.Listen("unix", path)
@@ -246,8 +234,7 @@ func listenUnix(path string) (net.Listener, error) {
 		return nil, err
 	}
 	if err := os.Chmod(path, 0o666); err != nil {
-		_ = l.Close()
-		return nil, err
+		return nil, errors.Join(err, l.Close())
 	}
 	return l, nil
 }

@@ -5,6 +5,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -14,73 +15,81 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/terraphim/adfbot/escalate/giteatest"
 	"github.com/terraphim/adfbot/internal/bot"
 	"github.com/terraphim/adfbot/internal/config"
+	"github.com/terraphim/adfbot/internal/testhost"
 )
-
-const patience = 30 * time.Second
 
 // serving runs the station's server as the daemon does.
 type serving struct {
 	end  context.CancelFunc
-	done chan error
+	done chan struct{}
+	err  error // once done
 }
 
+// serve returns when the server listens.
 func (s *station) serve() *serving {
 	s.Helper()
 	ctx, end := context.WithCancel(context.Background())
-	v := &serving{end: end, done: make(chan error, 1)}
-	go func() { v.done <- s.srv.Serve(ctx) }()
-	s.Cleanup(func() { end(); <-s.srv.idle() })
+	v := &serving{end: end, done: make(chan struct{})}
+	listening := make(chan struct{})
+	s.srv.listened = func() { close(listening) }
+	go func() {
+		defer close(v.done)
+		v.err = s.srv.Serve(ctx)
+	}()
+	s.Cleanup(func() { end(); <-v.done })
+	select {
+	case <-listening:
+	case <-v.done:
+		s.Fatal(v.err)
+	}
 	return v
 }
 
-// idle is closed when nothing is listened on.
-func (s *Server) idle() chan struct{} {
-	c := make(chan struct{})
-	go func() {
-		defer close(c)
-		for {
-			s.mu.Lock()
-			n := len(s.listeners)
-			s.mu.Unlock()
-			if n == 0 {
-				return
-			}
-			time.Sleep(time.Millisecond)
+// listener returns the listener on TCP.
+func (s *station) listener() *listener {
+	s.Helper()
+	s.srv.mu.Lock()
+	defer s.srv.mu.Unlock()
+	for at, l := range s.srv.listeners {
+		if at.network == "tcp" {
+			return l
 		}
-	}()
-	return c
+	}
+	s.Fatal("the server does not listen over TCP")
+	return nil
 }
 
-// addr is where the server listens over TCP.
 func (s *station) addr() string {
 	s.Helper()
-	var at string
-	require.Eventually(s, func() bool {
-		s.srv.mu.Lock()
-		defer s.srv.mu.Unlock()
-		for _, f := range s.srv.listeners {
-			if f.network == "tcp" {
-				at = f.Addr().String()
-			}
-		}
-		return at != ""
-	}, patience, time.Millisecond)
-	return at
+	return s.listener().Addr().String()
 }
 
 func (v *serving) stopped(t testing.TB) error {
 	t.Helper()
 	v.end()
 	select {
-	case err := <-v.done:
-		return err
-	case <-time.After(patience):
+	case <-v.done:
+		return v.err
+	case <-time.After(testhost.Patience):
 		t.Fatal("the server does not end")
 		return nil
 	}
+}
+
+// holdIssue holds the creation of an issue back until goOn is closed. asked is closed when the bot asks for it.
+func (s *station) holdIssue() (asked, goOn chan struct{}) {
+	asked, goOn = make(chan struct{}), make(chan struct{})
+	var first sync.Once
+	hold := func(r *http.Request) {
+		if r.Method == http.MethodPost && strings.HasSuffix(r.URL.Path, "/issues") {
+			first.Do(func() { close(asked) })
+			<-goOn
+		}
+	}
+	s.beforeGitea.Store(&hold)
+	return asked, goOn
 }
 
 func socketPath(t testing.TB) string {
@@ -96,14 +105,14 @@ func over(socket string) *http.Client {
 	}}}
 }
 
-func TestTheDaemonsEndFinishesWhatWasAccepted(t *testing.T) {
+func TestServeEndsGracefully(t *testing.T) {
 	s := newStation(t)
 	v := s.serve()
-	at := s.addr()
-	defer s.gitea.Inject(giteatest.Fault{Match: giteatest.CreateIssue(), Do: giteatest.Latency(time.Second)})()
+	l := s.listener()
+	asked, goOn := s.holdIssue()
 	answer := make(chan string, 1)
 	go func() {
-		r, _ := http.NewRequest("POST", "http://"+at+"/api/v1/results", strings.NewReader(`{"project":"digital-twins","exit_code":1}`))
+		r, _ := http.NewRequest("POST", "http://"+l.Addr().String()+"/api/v1/results", strings.NewReader(`{"project":"digital-twins","exit_code":1}`))
 		r.Header.Set("Content-Type", "application/json")
 		r.Header.Set("Authorization", "Bearer "+adminToken)
 		res, err := http.DefaultClient.Do(r)
@@ -114,81 +123,76 @@ func TestTheDaemonsEndFinishesWhatWasAccepted(t *testing.T) {
 		b, _ := io.ReadAll(res.Body)
 		answer <- res.Status + " " + string(b)
 	}()
-	require.Eventually(t, func() bool { _, err := os.Stat(s.path("pause/digital-twins")); return err == nil }, patience, time.Millisecond)
+	<-asked
+	v.end()
+	<-l.done
+	_, err := net.Dial("tcp", l.Addr().String())
+	require.Error(t, err, "nothing new is accepted")
+	require.Empty(t, answer, "the accepted request continues")
+	close(goOn)
 	require.NoError(t, v.stopped(t))
 	got := <-answer
 	require.Contains(t, got, "200 OK")
 	require.Contains(t, got, `"tripped":true`)
-	require.Contains(t, got, "/issues/1", "the issue's address is in it, so Gitea was waited for")
-	_, err := net.Dial("tcp", at)
-	require.Error(t, err, "nothing new is accepted")
+	require.Contains(t, got, "/issues/1")
 }
 
-func TestAClientThatLeavesDoesNotUndoItsResult(t *testing.T) {
+func TestClientLeaves(t *testing.T) {
 	s := newStation(t)
-	defer s.gitea.Inject(giteatest.Fault{Match: giteatest.CreateIssue(), Do: giteatest.Latency(500 * time.Millisecond)})()
+	asked, goOn := s.holdIssue()
 	ctx, leave := context.WithCancel(t.Context())
 	r, err := http.NewRequestWithContext(ctx, "POST", s.http.URL+"/api/v1/results", strings.NewReader(`{"project":"digital-twins","exit_code":1}`))
 	require.NoError(t, err)
 	r.Header.Set("Content-Type", "application/json")
 	as(adminToken)(r)
 	go func() {
-		for {
-			if _, err := os.Stat(s.path("pause/digital-twins")); err == nil {
-				leave()
-				return
-			}
-			time.Sleep(time.Millisecond)
-		}
+		<-asked
+		leave()
 	}()
 	_, err = http.DefaultClient.Do(r)
 	require.ErrorIs(t, err, context.Canceled)
+	close(goOn)
 	s.http.Close() // waits for the handler
-	issues := s.gitea.Issues("terraphim/adf-fleet")
-	require.Len(t, issues, 1, "what was begun is followed through")
+	require.Len(t, s.gitea.Issues("terraphim/adf-fleet"), 1, "the issue is created although the client has left")
 }
 
-func TestAReloadWaitsForRequestsOfTheOldBotAndServesNewOnesAtOnce(t *testing.T) {
+func TestReloadKeepsOldBotOpen(t *testing.T) {
 	s := newStation(t)
 	old := s.bot
-	block := make(chan struct{})
-	entered := make(chan struct{})
-	slow := s.srv.guard(func() *http.ServeMux {
-		mux := http.NewServeMux()
-		mux.HandleFunc("GET /slow", func(_ http.ResponseWriter, r *http.Request) {
-			b, release := s.srv.use(r)
-			defer release()
-			if b != old {
-				t.Error("a request has to keep its bot")
-			}
-			close(entered)
-			<-block
-		})
-		return mux
-	}())
-	go slow.ServeHTTP(nopWriter{}, mustRequest("GET", "/slow"))
+	block, entered, left := make(chan struct{}), make(chan struct{}), make(chan struct{})
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /slow", s.srv.allow(accessOpen, func(_ http.ResponseWriter, r *request) error {
+		close(entered)
+		<-block
+		if r.bot != old {
+			t.Error("a request has to keep its bot")
+		}
+		return nil
+	}))
+	slow := s.srv.guard(mux)
+	go func() {
+		defer close(left)
+		slow.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest("GET", "http://localhost/slow", nil))
+	}()
 	<-entered
 	next, replaced := s.replacing(s.cfg)
-	require.Equal(t, 1, s.fail().Failures, "the new bot works already")
-	select {
-	case <-replaced:
-		t.Fatal("the old bot is still in use")
-	case <-time.After(20 * time.Millisecond):
-	}
+	require.Equal(t, 1, s.fail().Failures, "the new bot is in use already")
+	require.Empty(t, replaced, "the old bot is still in use")
 	close(block)
 	require.NoError(t, <-replaced)
+	<-left
 	_ = old.Close()
 	s.bot = next
 	require.Equal(t, 2, s.fail().Failures)
 }
 
-// slow lets the server answer /slow, once it is served, only when goOn is closed, or the daemon can't wait any longer. The
-// answer's status comes from asked.
+// slow makes the server answer /slow only when goOn is closed, or the daemon cannot wait any longer. asked gets the status of the
+// answer.
 func (s *station) slow() (ask func(at string) (asked chan int), goOn chan struct{}) {
 	entered, goOn := make(chan struct{}), make(chan struct{})
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /slow", func(_ http.ResponseWriter, r *http.Request) {
-		ctx, cancel := s.srv.detached(r)
+		ctx, cancel := s.srv.detached(r.Context())
 		defer cancel()
 		close(entered)
 		select {
@@ -217,39 +221,37 @@ func (s *station) slow() (ask func(at string) (asked chan int), goOn chan struct
 func (s *station) replacing(cfg *config.Config) (next *bot.Bot, replaced chan error) {
 	s.Helper()
 	next, replaced = s.open(cfg), make(chan error, 1)
-	go func() { replaced <- s.srv.Replace(cfg, next) }()
-	require.Eventually(s, func() bool {
-		s.srv.mu.Lock()
-		defer s.srv.mu.Unlock()
-		return s.srv.current.bot == next
-	}, patience, time.Millisecond)
+	s.srv.replacing.Lock()
+	finish, err := s.srv.swap(cfg, next)
+	require.NoError(s, err)
+	go func() {
+		defer s.srv.replacing.Unlock()
+		finish()
+		replaced <- nil
+	}()
 	return next, replaced
 }
 
-func TestTheDaemonsEndAcceptsNothingNewAlsoWhileAReloadWaitsForAnOldRequest(t *testing.T) {
+func TestServeEndsDuringReload(t *testing.T) {
 	s := newStation(t)
 	ask, goOn := s.slow()
 	v := s.serve()
-	at := s.addr()
-	asked := ask(at)
+	l := s.listener()
+	asked := ask(l.Addr().String())
 	next, replaced := s.replacing(s.cfg)
 	defer func() { _ = next.Close() }()
 	v.end()
-	require.Eventually(t, func() bool {
-		c, err := net.Dial("tcp", at)
-		if err == nil {
-			_ = c.Close()
-		}
-		return err != nil
-	}, patience, time.Millisecond)
-	require.Empty(t, asked, "what was accepted is still worked on")
+	<-l.done
+	_, err := net.Dial("tcp", l.Addr().String())
+	require.Error(t, err, "nothing new is accepted")
+	require.Empty(t, asked, "the accepted request continues")
 	close(goOn)
 	require.Equal(t, http.StatusOK, <-asked)
 	require.NoError(t, <-replaced)
 	require.NoError(t, v.stopped(t))
 }
 
-func TestTheDaemonsEndTellsARequestToStopThatAReloadToOtherAddressesWaitsFor(t *testing.T) {
+func TestServeEndStopsOldRequests(t *testing.T) {
 	s := newStation(t)
 	s.srv.drainTimeout = 50 * time.Millisecond // in place of a minute
 	ask, _ := s.slow()
@@ -257,11 +259,7 @@ func TestTheDaemonsEndTellsARequestToStopThatAReloadToOtherAddressesWaitsFor(t *
 	asked := ask(s.addr())
 	next, replaced := s.replacing(s.config("  listen: LISTEN\n", "  socket: "+socketPath(t)+"\n"))
 	defer func() { _ = next.Close() }()
-	select {
-	case <-replaced:
-		t.Fatal("the old bot is still in use")
-	case <-time.After(2 * s.srv.drainTimeout):
-	}
+	require.Empty(t, replaced, "the old bot is still in use")
 	require.NoError(t, s.srv.base.Err(), "for a reload nobody has to hurry")
 	require.NoError(t, v.stopped(t))
 	require.NoError(t, <-replaced)
@@ -269,7 +267,7 @@ func TestTheDaemonsEndTellsARequestToStopThatAReloadToOtherAddressesWaitsFor(t *
 	require.Contains(t, s.log.String(), "requests took too long to end")
 }
 
-func TestReloadsUnderLoadLoseNothing(t *testing.T) {
+func TestReloadsUnderLoad(t *testing.T) {
 	s := newStation(t)
 	var all sync.WaitGroup
 	for range 8 {
@@ -286,7 +284,7 @@ func TestReloadsUnderLoadLoseNothing(t *testing.T) {
 	require.Equal(t, http.StatusOK, s.get("/api/v1/projects/quiet", as(adminToken)).StatusCode)
 }
 
-func TestAReloadMovesToOtherAddressesAndBack(t *testing.T) {
+func TestReloadToOtherAddresses(t *testing.T) {
 	s := newStation(t)
 	v := s.serve()
 	first := s.addr()
@@ -312,7 +310,7 @@ func TestAReloadMovesToOtherAddressesAndBack(t *testing.T) {
 	require.NoError(t, v.stopped(t))
 }
 
-func TestAReloadToAnAddressThatItsOwnOldOneKeepsItFromSaysThatARestartIsNeeded(t *testing.T) {
+func TestReloadToOverlappingAddress(t *testing.T) {
 	s := newStation(t)
 	v := s.serve()
 	at := s.addr()
@@ -326,7 +324,7 @@ func TestAReloadToAnAddressThatItsOwnOldOneKeepsItFromSaysThatARestartIsNeeded(t
 	require.NoError(t, v.stopped(t))
 }
 
-func TestWhatCantBeListenedOnIsAnErrorThatSaysWhy(t *testing.T) {
+func TestListenErrors(t *testing.T) {
 	socket := socketPath(t)
 	for what, says := range map[string]string{"missing directory": "make its directory", "no socket": "is no socket", "in use": "another `adfbot serve`"} {
 		t.Run(what, func(t *testing.T) {
@@ -351,7 +349,7 @@ func TestWhatCantBeListenedOnIsAnErrorThatSaysWhy(t *testing.T) {
 	require.Equal(t, "kept", string(b))
 }
 
-func TestASocketThatADeadDaemonLeftIsReplacedAndRemovedAtTheEnd(t *testing.T) {
+func TestStaleSocket(t *testing.T) {
 	socket := socketPath(t)
 	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: socket})
 	require.NoError(t, err)
@@ -361,13 +359,10 @@ func TestASocketThatADeadDaemonLeftIsReplacedAndRemovedAtTheEnd(t *testing.T) {
 
 	s := newStation(t, "  listen: LISTEN\n", "  socket: "+socket+"\n")
 	v := s.serve()
-	require.Eventually(t, func() bool {
-		res, err := over(socket).Get("http://x/api/v1/projects")
-		if err != nil {
-			return false
-		}
-		return res.Body.Close() == nil && res.StatusCode == http.StatusOK
-	}, patience, 5*time.Millisecond)
+	res, err := over(socket).Get("http://x/api/v1/projects")
+	require.NoError(t, err)
+	require.NoError(t, res.Body.Close())
+	require.Equal(t, http.StatusOK, res.StatusCode)
 	info, err := os.Stat(socket)
 	require.NoError(t, err)
 	require.Equal(t, os.FileMode(0o666), info.Mode().Perm(), "whose process connects decides, not who may open the file")
@@ -375,7 +370,7 @@ func TestASocketThatADeadDaemonLeftIsReplacedAndRemovedAtTheEnd(t *testing.T) {
 	require.NoFileExists(t, socket)
 }
 
-func TestMoreRequestsThanThereArePlacesForAreToldToComeAgain(t *testing.T) {
+func TestTooManyRequests(t *testing.T) {
 	s := newStation(t).described()
 	for range maxRequests {
 		s.srv.tcpRequests <- struct{}{}
@@ -389,11 +384,10 @@ func TestMoreRequestsThanThereArePlacesForAreToldToComeAgain(t *testing.T) {
 	s.fail()
 }
 
-func TestManyRequestsOverTCPKeepNoAgentOutAtTheSocket(t *testing.T) {
+func TestSocketHasItsOwnLimit(t *testing.T) {
 	socket := socketPath(t)
 	s := newStation(t, "  listen: LISTEN\n", "  listen: LISTEN\n  socket: "+socket+"\n")
 	s.serve()
-	s.addr()
 	for range maxRequests {
 		s.srv.tcpRequests <- struct{}{}
 	}
@@ -404,7 +398,7 @@ func TestManyRequestsOverTCPKeepNoAgentOutAtTheSocket(t *testing.T) {
 	require.Equal(t, http.StatusOK, res.StatusCode)
 }
 
-func TestALookThatHangsDoesNotUseUpTheDaemonsThreads(t *testing.T) {
+func TestHangingFlagLooks(t *testing.T) {
 	s := newStation(t).described()
 	for range maxFlagLooks {
 		s.srv.flagLooks <- struct{}{}
@@ -412,7 +406,7 @@ func TestALookThatHangsDoesNotUseUpTheDaemonsThreads(t *testing.T) {
 	require.Contains(t, s.problem(s.get("/api/v1/projects/odilo/gate"), 503), "file system hangs")
 }
 
-func TestAPanicIsAnsweredAndLogged(t *testing.T) {
+func TestPanic(t *testing.T) {
 	s := newStation(t)
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /", func(http.ResponseWriter, *http.Request) { panic("secret") })
@@ -422,9 +416,9 @@ func TestAPanicIsAnsweredAndLogged(t *testing.T) {
 	require.Contains(t, s.log.String(), "a handler panicked")
 }
 
-func TestASlowClientIsLetGo(t *testing.T) {
+func TestSlowClient(t *testing.T) {
 	s := newStation(t)
-	f, err := s.srv.listen("tcp", "127.0.0.1:0")
+	f, err := s.srv.listen(address{"tcp", "127.0.0.1:0"})
 	require.NoError(t, err)
 	f.server.ReadHeaderTimeout = 50 * time.Millisecond // in place of 10 s
 	require.NotZero(t, f.server.ReadTimeout)
@@ -437,14 +431,14 @@ func TestASlowClientIsLetGo(t *testing.T) {
 	defer func() { _ = c.Close() }()
 	_, err = c.Write([]byte("POST /api/v1/results HTTP/1.1\r\nHost: localhost\r\n"))
 	require.NoError(t, err)
-	require.NoError(t, c.SetReadDeadline(time.Now().Add(patience)))
+	require.NoError(t, c.SetReadDeadline(time.Now().Add(testhost.Patience)))
 	_, err = io.ReadAll(c)
 	require.NoError(t, err, "the server has ended the connection")
 }
 
-func TestABodyThatDoesNotArriveIsNotWaitedForForEver(t *testing.T) {
+func TestIncompleteBody(t *testing.T) {
 	s := newStation(t)
-	f, err := s.srv.listen("tcp", "127.0.0.1:0")
+	f, err := s.srv.listen(address{"tcp", "127.0.0.1:0"})
 	require.NoError(t, err)
 	f.server.ReadTimeout = 100 * time.Millisecond // in place of 30 s
 	go s.srv.run(f)
@@ -455,24 +449,10 @@ func TestABodyThatDoesNotArriveIsNotWaitedForForEver(t *testing.T) {
 	_, err = c.Write([]byte("POST /api/v1/results HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer " + adminToken +
 		"\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{"))
 	require.NoError(t, err)
-	require.NoError(t, c.SetReadDeadline(time.Now().Add(patience)))
+	require.NoError(t, c.SetReadDeadline(time.Now().Add(testhost.Patience)))
 	answer, err := io.ReadAll(c)
 	require.NoError(t, err)
 	require.Contains(t, string(answer), "400 Bad Request")
-	require.Contains(t, string(answer), "did not arrive whole")
+	require.Contains(t, string(answer), "did not arrive complete")
 	require.Empty(t, s.project("odilo").LastRuns)
-}
-
-type nopWriter struct{}
-
-func (nopWriter) Header() http.Header         { return http.Header{} }
-func (nopWriter) WriteHeader(int)             {}
-func (nopWriter) Write(p []byte) (int, error) { return len(p), nil }
-
-func mustRequest(method, path string) *http.Request {
-	r, err := http.NewRequest(method, "http://localhost"+path, nil)
-	if err != nil {
-		panic(err)
-	}
-	return r
 }

@@ -9,16 +9,13 @@ import (
 	"sync"
 	"time"
 
-	"github.com/terraphim/adfbot/internal/bot"
-	"github.com/terraphim/adfbot/internal/config"
 	"github.com/terraphim/adfbot/internal/exposition"
 	"github.com/terraphim/adfbot/internal/status"
 	"github.com/terraphim/adfbot/internal/store"
 )
 
 // Metrics count what one daemon does, across reloads. As a [bot.Observer] they count sweeps and requests. Results and trips are
-// counted from the state, because `adfbot exec` and `adfbot record` are processes of their own. What holds now is read at each
-// scrape, see figures.go.
+// counted from the state, because `adfbot exec` and `adfbot record` are separate processes. Gauges are read at each scrape.
 //
 // Only configured projects are labels, so the configuration limits the number of series.
 type Metrics struct {
@@ -32,14 +29,14 @@ type Metrics struct {
 	took     *exposition.Histogram
 
 	mu    sync.Mutex
-	state os.FileInfo // that was counted last
-	upTo  int64       // the position of the last result that was counted
+	state os.FileInfo // the state that was counted last
+	upTo  int64       // position of the last counted result
 }
 
 // otherProject is the label of projects that are not configured. No id begins with a hyphen.
 const otherProject = "-other"
 
-// NewMetrics returns metrics that are zero, of a program of this version.
+// NewMetrics returns metrics of a program of this version, all zero.
 func NewMetrics(version, revision string) *Metrics {
 	return &Metrics{
 		version: version, revision: revision,
@@ -52,21 +49,18 @@ func NewMetrics(version, revision string) *Metrics {
 		errors: exposition.NewCounter("adfbot_sweep_errors_total",
 			"Sweeps of the daemon that ended with an error."),
 		requests: exposition.NewCounter("adfbot_gitea_requests_total",
-			"Requests of the daemon to Gitea; the code is 0 where there was no answer.", "code", "operation"),
+			"Requests of the daemon to Gitea; code 0 means no answer.", "code", "operation"),
 		took: exposition.NewHistogram("adfbot_gitea_request_duration_seconds",
 			"How long the daemon's requests to Gitea took.", []float64{.01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30}, "operation"),
 	}
 }
 
-// put writes what was counted, and the figures of the process.
+// put writes the counters, and the metrics of the process.
 func (m *Metrics) put(p *exposition.Page) {
-	m.results.Put(p)
-	m.trips.Put(p)
-	m.sweeps.Put(p)
-	m.errors.Put(p)
-	m.requests.Put(p)
-	m.took.Put(p)
-	p.Gauge("adfbot_build_info", "Which adfbot this is; always 1.", 1,
+	for _, metric := range []interface{ Put(*exposition.Page) }{m.results, m.trips, m.sweeps, m.errors, m.requests, m.took} {
+		metric.Put(p)
+	}
+	p.Gauge("adfbot_build_info", "The version of adfbot; always 1.", 1,
 		"goversion", runtime.Version(), "revision", m.revision, "version", m.version)
 	p.Runtime()
 	p.Process()
@@ -90,7 +84,7 @@ func (m *Metrics) Requested(op string, status int, took time.Duration) {
 	m.took.Observe(took.Seconds(), op)
 }
 
-// operation returns the label for what a request was for.
+// operation returns the label for the purpose of a request.
 func operation(op string) string {
 	op = strings.TrimSuffix(strings.TrimSuffix(op, " of"), " on")
 	return strings.Map(func(r rune) rune {
@@ -104,47 +98,36 @@ func operation(op string) string {
 	}, op)
 }
 
-// begin makes the results of a new state count from now on. A copy that was put in place of the state is a new one.
-func (m *Metrics) begin(ctx context.Context, cfg *config.Config, b *bot.Bot) error {
-	for _, id := range cfg.ProjectIDs() { // a rate needs a series before its first event
+// countRounds limits the time of a scrape that follows months without any; the next scrape continues.
+const countRounds = 500
+
+// count counts the results since the last call, or since the first call for a state. A copy put in place of the state is another
+// state.
+func (m *Metrics) count(ctx context.Context, p *setup) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, id := range p.cfg.ProjectIDs() { // a rate needs a series before its first event
 		for _, outcome := range []string{store.Success, store.Failure, store.Ignored} {
 			m.results.Add(0, outcome, id)
 		}
 		m.trips.Add(0, id)
 	}
-	if os.SameFile(m.state, b.StateFile()) {
-		return nil
-	}
-	last, err := b.LastResult(ctx)
-	if err != nil {
-		return err
-	}
-	m.state, m.upTo = b.StateFile(), last
-	return nil
-}
-
-// countRounds limits how long a scrape takes after months without any; the next one goes on.
-const countRounds = 500
-
-// count counts the results since the last call.
-func (m *Metrics) count(ctx context.Context, cfg *config.Config, b *bot.Bot) error {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if err := m.begin(ctx, cfg, b); err != nil {
-		return err
-	}
-	for range countRounds {
-		counts, upTo, err := b.CountSince(ctx, m.upTo)
+	if !os.SameFile(m.state, p.bot.StateFile()) {
+		last, err := p.bot.LastResult(ctx)
 		if err != nil {
 			return err
 		}
-		if len(counts) == 0 {
-			return nil
+		m.state, m.upTo = p.bot.StateFile(), last
+	}
+	for range countRounds {
+		counts, upTo, err := p.bot.CountSince(ctx, m.upTo)
+		if err != nil || len(counts) == 0 {
+			return err
 		}
 		m.upTo = upTo
 		for _, c := range counts {
 			id := c.Project
-			if _, ok := cfg.Project(id); !ok {
+			if _, ok := p.cfg.Project(id); !ok {
 				id = otherProject
 			}
 			m.results.Add(float64(c.Results), status.Outcome(c.Outcome), id)

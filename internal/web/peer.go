@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"net"
-	"net/http"
 	"os"
 	"os/user"
 	"slices"
@@ -15,33 +14,37 @@ import (
 
 type peerKey struct{}
 
-// PeerContext is the ConnContext for the http.Server at the Unix socket: it stores which user's process has connected. The
-// kernel says so (SO_PEERCRED), as it was when the connection was made, so it can't be forged.
-func PeerContext(ctx context.Context, c net.Conn) context.Context {
-	u, ok := c.(*net.UnixConn)
-	if !ok {
-		return ctx
-	}
-	raw, err := u.SyscallConn()
-	if err != nil {
-		return ctx
-	}
-	var cred *unix.Ucred
-	if raw.Control(func(fd uintptr) { cred, err = unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED) }) != nil || err != nil {
-		return ctx
-	}
-	return context.WithValue(ctx, peerKey{}, cred.Uid)
+// peer is the user at the other end of a connection to the Unix socket.
+type peer struct {
+	uid   uint32
+	known bool
 }
 
-// peer returns the caller at the socket. Root and the daemon's own user may do everything, as they could without the daemon.
-// Other users may do what projects[].users says, by name or by number.
-func (s *Server) peer(p *setup, r *http.Request) caller {
-	uid, ok := r.Context().Value(peerKey{}).(uint32)
-	if !ok {
+// peerContext is the ConnContext for the http.Server at the Unix socket. It stores the user whose process has connected, as the
+// kernel reports it (SO_PEERCRED), so it cannot be forged.
+func peerContext(ctx context.Context, c net.Conn) context.Context {
+	var p peer
+	if u, ok := c.(*net.UnixConn); ok {
+		if raw, err := u.SyscallConn(); err == nil {
+			_ = raw.Control(func(fd uintptr) {
+				if cred, err := unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED); err == nil {
+					p = peer{cred.Uid, true}
+				}
+			})
+		}
+	}
+	return context.WithValue(ctx, peerKey{}, p)
+}
+
+// peerCaller returns the caller at the socket. Root and the daemon's own user may do everything, as they could without the daemon.
+// Other users may do what projects[].users allows them, by name or by number.
+func (r *request) peerCaller() caller {
+	p, _ := r.Context().Value(peerKey{}).(peer)
+	if !p.known {
 		return caller{}
 	}
-	number := strconv.FormatUint(uint64(uid), 10)
-	c := caller{known: true, name: "uid " + number, admin: uid == 0 || int(uid) == os.Geteuid()}
+	number := strconv.FormatUint(uint64(p.uid), 10)
+	c := caller{known: true, name: "uid " + number, admin: p.uid == 0 || int(p.uid) == os.Geteuid()}
 	names := []string{number}
 	if u, err := user.LookupId(number); err == nil {
 		if _, err := strconv.Atoi(u.Username); err != nil { // a number is always a uid
@@ -49,7 +52,7 @@ func (s *Server) peer(p *setup, r *http.Request) caller {
 		}
 		c.name = fmt.Sprintf("%s (uid %s)", u.Username, number)
 	}
-	for _, project := range p.cfg.Projects {
+	for _, project := range r.cfg.Projects {
 		if slices.ContainsFunc(project.Users, func(name string) bool { return slices.Contains(names, name) }) {
 			c.projects = append(c.projects, project.ID)
 		}

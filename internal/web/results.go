@@ -1,9 +1,9 @@
 package web
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
 	"net/netip"
 	"strings"
@@ -19,102 +19,97 @@ import (
 	"github.com/terraphim/adfbot/pause"
 )
 
-// defaultAgent ran where the body names none, as for `adfbot record`.
+// defaultAgent is the agent of a result that names none, as for `adfbot record`.
 const defaultAgent = "project-meta"
 
-// resultFields are the fields of a result's body.
 var resultFields = []string{"project", "agent", "outcome", "exit_code", "signal", "detail", "run_id", "started_at", "finished_at", "host", "output"}
 
-func (s *Server) postResult(w http.ResponseWriter, r *http.Request) error {
-	o, err := readObject(w, r, resultFields...)
+func (s *Server) postResult(w http.ResponseWriter, r *request) error {
+	o, err := readObject(w, r.Request, resultFields...)
 	if err != nil {
 		return err
 	}
-	b, release := s.use(r)
-	defer release()
-	res, err := parseResult(o, s.config(r), callerOf(r), r.Header.Get("Idempotency-Key"), s.now())
+	res, err := parseResult(o, r.cfg, r.caller, r.Header.Get("Idempotency-Key"), s.now())
 	if err != nil {
 		return err
 	}
-	cfg := s.config(r)
-	clean(&res, b.Redactor(), cfg.Escalation.OutputTail)
+	clean(&res, r.bot.Redactor(), r.cfg.Escalation.OutputTail)
 	if res.Host == "" {
-		res.Host = remoteHost(r)
+		res.Host = remoteHost(r.RemoteAddr)
 	}
-	ctx, cancel := s.detached(r)
+	ctx, cancel := s.detached(r.Context())
 	defer cancel()
-	out, err := b.Record(ctx, res)
+	out, err := r.bot.Record(ctx, res)
 	if errors.Is(err, store.ErrUnusable) {
-		return s.spooled(w, r, cfg, res, err)
+		return s.spool(w, r.cfg.State, res, err)
 	}
 	if err != nil {
 		return err
 	}
 	v := out.View()
 	if out.Tripped && !out.Known && out.Flag.State != incident.FlagThere {
-		v.Problems = append(v.Problems, flagMissing(out.Flag))
+		problem := "the pause flag is NOT written"
+		if out.Flag.Err != nil {
+			problem += ": " + out.Flag.Err.Error()
+		}
+		v.Problems = append(v.Problems, problem)
 	}
 	writeJSON(w, http.StatusOK, v)
 	return nil
 }
 
-func flagMissing(f incident.FlagView) string {
-	if f.Err != nil {
-		return "the pause flag is NOT written: " + f.Err.Error()
-	}
-	return "the pause flag is NOT written"
-}
-
-// spooled spools a result that can't be stored now, as exec and record do: it counts later, and must not be sent again under
-// another run id. Where even that fails, the client has to send it again.
-func (s *Server) spooled(w http.ResponseWriter, r *http.Request, cfg *config.Config, res store.Result, cause error) error {
+// spool keeps a result that cannot be stored now, as exec and record do: it counts later, and must not be sent again under
+// another run id. If even that fails, the client has to send it again.
+func (s *Server) spool(w http.ResponseWriter, state string, res store.Result, cause error) error {
 	if res.RunID == "" {
 		res.RunID = "spooled-" + pause.NewRandomID()
 	}
-	file, err := hostlocal.Beside(cfg.State).Spool().Add(res)
+	file, err := hostlocal.Beside(state).Spool().Add(res)
 	if err != nil {
+		err = errors.Join(cause, err)
 		s.log.Error("a result could be neither recorded nor spooled", "project", res.Project, "agent", res.Agent, "run_id", res.RunID,
-			"outcome", res.Outcome, "err", errors.Join(cause, err))
-		unavailable(w, r, "Not recorded", fmt.Sprintf("the result is NOT recorded, send it again later: %v", errors.Join(cause, err)))
-		return nil
+			"outcome", res.Outcome, "err", err)
+		return unavailable(w, "Not recorded", "the result is NOT recorded, send it again later: %v", err)
 	}
 	s.log.Error("a result is spooled", "file", file, "project", res.Project, "err", cause)
 	writeJSON(w, http.StatusAccepted, status.SpooledView{Project: res.Project, Agent: res.Agent, Outcome: res.Outcome, RunID: res.RunID, Spooled: true,
-		Why: fmt.Sprintf("the state can't be written, the result is kept in %s and counts once it can be; do not send it again: %v", file, cause)})
+		Why: fmt.Sprintf("the state cannot be written; the result is kept in %s and counts once the state can be written; do not send it again: %v", file, cause)})
 	return nil
 }
 
-// parseResult makes a result of a body, or says everything that is wrong with it. It neither masks nor cleans the texts.
+// parseResult returns the result in a body, or everything that is wrong with it. It neither masks nor cleans the texts.
 func parseResult(o object, cfg *config.Config, c caller, key string, now time.Time) (store.Result, error) {
 	var types, values []string
-	r := store.Result{
-		Project: o.text("project", &types), Agent: o.text("agent", &types), Outcome: o.text("outcome", &types),
-		ExitCode: o.number("exit_code", &types), Signal: o.text("signal", &types), Detail: o.text("detail", &types),
-		RunID: o.text("run_id", &types), Host: o.text("host", &types), Output: o.text("output", &types),
+	text := func(name string) string { return field[string](o, name, "string", &types) }
+	moment := func(name string) time.Time {
+		s := text(name)
+		t, err := time.Parse(time.RFC3339, s)
+		if s != "" && err != nil {
+			values = append(values, fmt.Sprintf("%s %s: write it as RFC 3339, e.g. 2026-11-23T07:04:05Z", name, quote(s)))
+		}
+		return t
 	}
-	r.Started = o.time("started_at", &types, &values)
-	r.Finished = o.time("finished_at", &types, &values)
+	r := store.Result{
+		Project: text("project"), Agent: text("agent"), Outcome: text("outcome"), ExitCode: field[int](o, "exit_code", "whole number", &types),
+		Signal: text("signal"), Detail: text("detail"), RunID: text("run_id"), Started: moment("started_at"), Finished: moment("finished_at"),
+		Host: text("host"), Output: text("output"),
+	}
 	if len(types) > 0 {
 		return r, refused(http.StatusBadRequest, titleBody, "%s", strings.Join(types, "; "))
 	}
 	if r.Project == "" {
-		return r, refused(http.StatusUnprocessableEntity, titleValue, "project is missing: it is the id of the project that ran")
+		return r, refused(http.StatusUnprocessableEntity, titleValue, "project is missing: give the id of the project that ran")
 	}
 	if !c.may(r.Project) {
-		return r, notAllowed(c)
+		return r, c.notAllowed("")
 	}
-	if err := cfg.CheckProject(r.Project); err != nil {
-		if unknown := new(config.UnknownProjectError); errors.As(err, &unknown) {
-			return r, err
-		}
+	if err := cfg.CheckProject(r.Project); errors.Is(err, pause.ErrID) {
 		return r, refused(http.StatusUnprocessableEntity, titleValue, "%v", err)
+	} else if err != nil {
+		return r, err
 	}
-	if r.Agent == "" {
-		r.Agent = defaultAgent
-	}
-	if r.RunID == "" {
-		r.RunID = strings.Trim(key, `"`) // the draft of that header has it quoted
-	}
+	r.Agent = cmp.Or(r.Agent, defaultAgent)
+	r.RunID = cmp.Or(r.RunID, strings.Trim(key, `"`)) // the draft of that header has it quoted
 	p, _ := cfg.Project(r.Project)
 	if problem := setOutcome(&r, p, o.has("exit_code")); problem != "" {
 		values = append(values, problem)
@@ -131,41 +126,26 @@ func parseResult(o object, cfg *config.Config, c caller, key string, now time.Ti
 	return r, nil
 }
 
-// setOutcome sets the outcome where only the exit code is given, and returns what does not go together. coded reports whether
-// there is an exit code.
-func setOutcome(r *store.Result, p config.Project, coded bool) (problem string) {
-	if coded && (r.ExitCode < 0 || r.ExitCode > 255) {
+// setOutcome sets the outcome if only the exit code or the signal is given. It returns what is contradictory or missing.
+func setOutcome(r *store.Result, p config.Project, hasCode bool) (problem string) {
+	if hasCode && (r.ExitCode < 0 || r.ExitCode > 255) {
 		return fmt.Sprintf("exit_code %d: must be 0 to 255", r.ExitCode)
 	}
 	switch {
 	case r.Outcome == "" && r.Signal != "":
 		r.Outcome = store.Failure
-	case r.Outcome == "" && coded:
+	case r.Outcome == "" && hasCode:
 		r.Outcome = bot.OutcomeOf(p, r.ExitCode)
 	case r.Outcome == "":
 		return "give outcome (success, failure or ignored) or exit_code"
 	case r.Outcome == store.Success && (r.ExitCode != 0 || r.Signal != ""):
-		return "outcome success does not go with an exit_code but 0, or with a signal"
-	case r.Outcome == store.Failure && !coded && r.Signal == "":
+		return "outcome success contradicts an exit_code other than 0, or a signal"
+	case r.Outcome == store.Failure && !hasCode && r.Signal == "":
 		r.ExitCode = 1
 	case r.Outcome != status.Outcome(r.Outcome):
 		return fmt.Sprintf("outcome %s: must be success, failure or ignored", quote(r.Outcome))
 	}
 	return ""
-}
-
-// time is text for a time; an error about its form goes to values.
-func (o object) time(name string, types, values *[]string) time.Time {
-	s := o.text(name, types)
-	if s == "" {
-		return time.Time{}
-	}
-	t, err := time.Parse(time.RFC3339, s)
-	if err != nil {
-		*values = append(*values, fmt.Sprintf("%s %s: write it as RFC 3339, e.g. 2026-11-23T07:04:05Z", name, quote(s)))
-		return time.Time{}
-	}
-	return t
 }
 
 // clean masks, cleans and shortens the texts of a result.
@@ -174,7 +154,7 @@ func clean(r *store.Result, redactor *redact.Redactor, outputTail int) {
 	r.Signal = redact.Line(redactor.Redact(r.Signal), 40)
 	r.Detail = redact.Line(redactor.Redact(r.Detail), 200)
 	if r.Outcome != store.Failure {
-		r.Output = "" // kept of failures only
+		r.Output = "" // kept for failures only
 		return
 	}
 	capture := redact.NewCapture(outputTail, redactor)
@@ -182,14 +162,11 @@ func clean(r *store.Result, redactor *redact.Redactor, outputTail int) {
 	r.Output = capture.Text()
 }
 
-// remoteHost returns the address that a request came from, "" for this machine.
-func remoteHost(r *http.Request) string {
-	host, _, err := net.SplitHostPort(r.RemoteAddr)
-	if err != nil {
+// remoteHost returns the host of an address, "" for this machine.
+func remoteHost(addr string) string {
+	a, err := netip.ParseAddrPort(addr)
+	if err != nil || a.Addr().Unmap().IsLoopback() {
 		return ""
 	}
-	if addr, err := netip.ParseAddr(host); err != nil || addr.Unmap().IsLoopback() {
-		return ""
-	}
-	return host
+	return a.Addr().String()
 }

@@ -15,7 +15,7 @@ import (
 	"github.com/terraphim/adfbot/internal/status"
 )
 
-func TestAResultIsAnsweredWithWhatItDid(t *testing.T) {
+func TestResult(t *testing.T) {
 	s := newStation(t).described()
 	v := s.result(`{"project":"odilo","outcome":"failure","run_id":"one","host":"host-a"}`)
 	require.Equal(t, status.ResultView{Project: "odilo", Agent: "project-meta", Outcome: "failure", Counted: true, Failures: 1, Threshold: 3, Problems: []string{}}, v)
@@ -40,7 +40,7 @@ func TestAResultIsAnsweredWithWhatItDid(t *testing.T) {
 	require.True(t, v.Paused)
 }
 
-func TestTheExitCodeDecidesWhereNoOutcomeIsGiven(t *testing.T) {
+func TestOutcome(t *testing.T) {
 	s := newStation(t)
 	for body, want := range map[string]string{
 		`"exit_code":0`:                        "success",
@@ -57,7 +57,7 @@ func TestTheExitCodeDecidesWhereNoOutcomeIsGiven(t *testing.T) {
 	}
 }
 
-func TestWhatCantBeTrueIsRefusedAndNothingIsStored(t *testing.T) {
+func TestInvalidResults(t *testing.T) {
 	s := newStation(t).described()
 	for _, c := range []struct {
 		body   string
@@ -69,7 +69,7 @@ func TestWhatCantBeTrueIsRefusedAndNothingIsStored(t *testing.T) {
 		{`{"project":"odilo","outcome":"failed"}`, 422, "success, failure or ignored"},
 		{`{"project":"odilo","exit_code":256}`, 422, "0 to 255"},
 		{`{"project":"odilo","exit_code":-1}`, 422, "0 to 255"},
-		{`{"project":"odilo","exit_code":1,"outcome":"success"}`, 422, "does not go with"},
+		{`{"project":"odilo","exit_code":1,"outcome":"success"}`, 422, "contradicts"},
 		{`{"project":"odilo","exit_code":1,"agent":"../x"}`, 422, "agent"},
 		{`{"project":"../escaped","exit_code":1}`, 422, "project id"},
 		{`{"project":"odilo\u0000","exit_code":1}`, 422, "project id"},
@@ -81,10 +81,10 @@ func TestWhatCantBeTrueIsRefusedAndNothingIsStored(t *testing.T) {
 		{`{"project":"odilo","exit_code":"1"}`, 400, "exit_code must be a whole number"},
 		{`{"project":"odilo","exit_code":1.5}`, 400, "exit_code must be a whole number"},
 		{`{"project":["odilo"],"exit_code":1}`, 400, "project must be a string"},
-		{`{"project":"odilo","exit_code":1,"projet":"x"}`, 400, `"projet" is no field`},
-		{`{"Project":"odilo","exit_code":1}`, 400, `"Project" is no field`},
-		{`{"project":"odilo","exit_code":1,"exit_code":0}`, 400, "stands twice"},
-		{`{"project":"odilo","exit_code":1} {}`, 400, "something follows"},
+		{`{"project":"odilo","exit_code":1,"projet":"x"}`, 400, `no field "projet"`},
+		{`{"Project":"odilo","exit_code":1}`, 400, `no field "Project"`},
+		{`{"project":"odilo","exit_code":1,"exit_code":0}`, 400, "is repeated"},
+		{`{"project":"odilo","exit_code":1} {}`, 400, "after top-level value"},
 		{`{"project":"odilo","exit_code":1`, 400, "one JSON object"},
 		{`[]`, 400, "one JSON object"},
 		{`"odilo"`, 400, "one JSON object"},
@@ -98,7 +98,7 @@ func TestWhatCantBeTrueIsRefusedAndNothingIsStored(t *testing.T) {
 	require.Len(t, entries, 1, "the sentinel alone")
 }
 
-func TestAnUnknownProjectIsNamedToThoseWhoMayKnow(t *testing.T) {
+func TestUnknownProject(t *testing.T) {
 	s := newStation(t).described()
 	require.Contains(t, s.problem(s.post("/api/v1/results", `{"project":"nobody","exit_code":1}`, as(adminToken)), 404), "odilo, digital-twins, quiet")
 	says := s.problem(s.get("/api/v1/projects/nobody/gate"), 404)
@@ -107,14 +107,14 @@ func TestAnUnknownProjectIsNamedToThoseWhoMayKnow(t *testing.T) {
 	require.NotContains(t, says, "twins")
 }
 
-func TestAKnownRunWithAnotherOutcomeIsAConflict(t *testing.T) {
+func TestConflict(t *testing.T) {
 	s := newStation(t).described()
 	s.result(`{"project":"odilo","exit_code":1,"run_id":"one"}`)
 	require.Contains(t, s.problem(s.post("/api/v1/results", `{"project":"odilo","exit_code":0,"run_id":"one"}`, as(adminToken)), 409), "recorded as failure")
 	require.Equal(t, 1, s.project("odilo").Failures)
 }
 
-func TestTheIdempotencyKeyIsTheRunIDWhereTheBodyHasNone(t *testing.T) {
+func TestIdempotencyKey(t *testing.T) {
 	s := newStation(t).described()
 	key := header("Idempotency-Key", `"7f1c"`)
 	require.False(t, s.result(`{"project":"odilo","exit_code":1}`, key).Known)
@@ -124,7 +124,7 @@ func TestTheIdempotencyKeyIsTheRunIDWhereTheBodyHasNone(t *testing.T) {
 	require.Equal(t, 2, s.project("odilo").Failures)
 }
 
-func TestWhenARunBeganDecidesWhetherItCounts(t *testing.T) {
+func TestRunFromBeforeResume(t *testing.T) {
 	s := newStation(t)
 	early := time.Now().Add(-time.Minute).UTC().Format(time.RFC3339Nano)
 	s.result(`{"project":"digital-twins","exit_code":1}`)
@@ -135,7 +135,7 @@ func TestWhenARunBeganDecidesWhetherItCounts(t *testing.T) {
 	require.False(t, v.Paused)
 }
 
-func TestOutputIsMaskedCleanedAndCutBeforeItIsStored(t *testing.T) {
+func TestOutputIsCleaned(t *testing.T) {
 	s := newStation(t)
 	output := "key the-deploy-key-of-the-tests\ntoken " + giteaToken + "\nAuthorization: Bearer " + adminToken + "\n\x1b[31mred\x1b[0m @everyone\n" +
 		strings.Repeat("x", 5000) + "\nthe end"
@@ -157,7 +157,7 @@ func TestOutputIsMaskedCleanedAndCutBeforeItIsStored(t *testing.T) {
 	require.Less(t, len(issue.Body), 6000)
 }
 
-func TestABodyOfMoreThanAMebibyteIsRefused(t *testing.T) {
+func TestBodySize(t *testing.T) {
 	s := newStation(t).described()
 	body := func(n int) string {
 		return `{"project":"odilo","exit_code":1,"output":"` + strings.Repeat("x", n) + `"}`
@@ -167,7 +167,7 @@ func TestABodyOfMoreThanAMebibyteIsRefused(t *testing.T) {
 	s.result(body(maxBody - 1000))
 }
 
-func TestAPostHasToBeJSON(t *testing.T) {
+func TestContentType(t *testing.T) {
 	s := newStation(t).described()
 	for _, path := range []string{"/api/v1/results", "/api/v1/projects/odilo/pause", "/api/v1/projects/odilo/resume"} {
 		for _, kind := range []string{"", "text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "application/jsonp"} {
@@ -178,7 +178,7 @@ func TestAPostHasToBeJSON(t *testing.T) {
 	}
 }
 
-func TestTheSameRunPostedBy64ClientsIsOneResult(t *testing.T) {
+func TestSameRunConcurrently(t *testing.T) {
 	s := newStation(t)
 	var fresh, known int
 	var mu sync.Mutex
@@ -207,7 +207,7 @@ func TestTheSameRunPostedBy64ClientsIsOneResult(t *testing.T) {
 	require.Len(t, s.gitea.Issues("terraphim/adf-fleet"), 1)
 }
 
-func TestAResultThatTheStateCantTakeIsSpooledAndCountsLater(t *testing.T) {
+func TestSpooledResult(t *testing.T) {
 	s := newStation(t).described()
 	s.fail()
 	lock := s.breakState()
@@ -226,7 +226,7 @@ func TestAResultThatTheStateCantTakeIsSpooledAndCountsLater(t *testing.T) {
 	require.True(t, s.result(`{"project":"odilo","exit_code":1,"run_id":`+quoted(kept.RunID)+`}`).Known)
 }
 
-func TestAResultThatCanNeitherBeRecordedNorSpooledSaysSo(t *testing.T) {
+func TestLostResult(t *testing.T) {
 	s := newStation(t).described()
 	s.fail()
 	defer s.breakState()()
@@ -250,9 +250,9 @@ func FuzzResults(f *testing.F) {
 	f.Fuzz(func(t *testing.T, body string) {
 		o, err := parseObject([]byte(body), resultFields...)
 		if err != nil {
-			var no *refusal
+			var no *problem
 			require.ErrorAs(t, err, &no)
-			require.Equal(t, 400, no.status)
+			require.Equal(t, 400, no.Status)
 			return
 		}
 		r, err := parseResult(o, s.cfg, caller{admin: true}, "", now)

@@ -61,7 +61,7 @@ func TestScreenshot(t *testing.T) {
 }
 
 func takeScreenshot(t *testing.T) []byte {
-	site := httptest.NewServer(troubledMorning(t).Handler())
+	site := httptest.NewServer(troubledMorning(t).handler)
 	t.Cleanup(site.Close)
 	ctx := browsertest.Open(t)
 	desktop := browsertest.Desktop("light")
@@ -104,7 +104,7 @@ func troubledMorning(t *testing.T) *Server {
 	b, err := bot.Open(t.Context(), cfg, bot.Daemon, bot.Env{Now: clock, Transport: gitea.Transport()})
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = b.Close() })
-	server, err := New(Options{Config: cfg, Bot: b, Now: clock})
+	server, err := New(Options{Config: cfg, Bot: b, Now: clock, Getenv: os.Getenv})
 	require.NoError(t, err)
 
 	post := func(path, body string) {
@@ -113,7 +113,7 @@ func troubledMorning(t *testing.T) *Server {
 		r.Header.Set("Content-Type", "application/json")
 		r.Header.Set("Authorization", "Bearer "+adminToken)
 		w := httptest.NewRecorder()
-		server.Handler().ServeHTTP(w, r)
+		server.handler.ServeHTTP(w, r)
 		require.Equal(t, http.StatusOK, w.Code, w.Body)
 	}
 	result := func(project, exitCode string) {

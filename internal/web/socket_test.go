@@ -18,14 +18,19 @@ import (
 	"github.com/terraphim/adfbot/internal/store"
 )
 
-// socket serves the station at a Unix socket, at which everybody is the given user.
+// socket serves the station at a Unix socket, where every peer is the given user.
 func (s *station) socket(uid uint32) (path string) {
+	s.Helper()
+	return s.socketOf(peer{uid, true})
+}
+
+func (s *station) socketOf(who peer) (path string) {
 	s.Helper()
 	path = socketPath(s.TB)
 	l, err := net.Listen("unix", path)
 	require.NoError(s, err)
-	h := &http.Server{Handler: s.srv.SocketHandler(), ConnContext: func(ctx context.Context, _ net.Conn) context.Context {
-		return context.WithValue(ctx, peerKey{}, uid)
+	h := &http.Server{Handler: s.srv.handler, ConnContext: func(ctx context.Context, _ net.Conn) context.Context {
+		return context.WithValue(ctx, peerKey{}, who)
 	}}
 	go func() { _ = h.Serve(l) }()
 	s.Cleanup(func() { _ = h.Close() })
@@ -42,7 +47,7 @@ func resultOf(project, run string) store.Result {
 		Started: time.Now().Add(-time.Second), Finished: time.Now(), Host: "host-a", Output: "no space left", Signal: "SIGTERM", Detail: "timed out"}
 }
 
-func TestSocketCarriesAWholeResult(t *testing.T) {
+func TestSocketResult(t *testing.T) {
 	s := newStation(t)
 	socket := s.socket(4711)
 	c, spool := clientOf(t, socket)
@@ -62,7 +67,7 @@ func TestSocketCarriesAWholeResult(t *testing.T) {
 	require.True(t, d.Result.Known)
 }
 
-func TestStrangerAtTheSocketMayDoNothing(t *testing.T) {
+func TestSocketStranger(t *testing.T) {
 	s := newStation(t)
 	socket := s.socket(4712)
 	c, spool := clientOf(t, socket)
@@ -83,7 +88,7 @@ func TestStrangerAtTheSocketMayDoNothing(t *testing.T) {
 	require.Equal(t, 2, d.Result.Failures)
 }
 
-func TestProjectUserMaySeeAndReportItsProjectOnly(t *testing.T) {
+func TestSocketProjectUser(t *testing.T) {
 	s := newStation(t).described()
 	socket := s.socket(4711)
 	get := func(path string) answered {
@@ -104,7 +109,7 @@ func TestProjectUserMaySeeAndReportItsProjectOnly(t *testing.T) {
 	require.Contains(t, d.Messages[0], "may report for odilo")
 }
 
-func TestRootAndOwnUserMayDoEverything(t *testing.T) {
+func TestSocketRootAndOwnUser(t *testing.T) {
 	s := newStation(t)
 	for _, uid := range []uint32{0, uint32(os.Geteuid())} {
 		socket := s.socket(uid)
@@ -125,22 +130,26 @@ func TestPeerContext(t *testing.T) {
 	c, err := net.Dial("unix", path)
 	require.NoError(t, err)
 	defer func() { _ = c.Close() }()
-	peer, err := l.Accept()
+	accepted, err := l.Accept()
 	require.NoError(t, err)
-	defer func() { _ = peer.Close() }()
-	require.Equal(t, uint32(os.Geteuid()), PeerContext(t.Context(), peer).Value(peerKey{}))
+	defer func() { _ = accepted.Close() }()
+	require.Equal(t, peer{uint32(os.Geteuid()), true}, peerContext(t.Context(), accepted).Value(peerKey{}))
 	one, two := net.Pipe()
 	defer func() { _, _ = one.Close(), two.Close() }()
-	require.Nil(t, PeerContext(t.Context(), one).Value(peerKey{}))
+	require.Equal(t, peer{}, peerContext(t.Context(), one).Value(peerKey{}))
 }
 
-func TestUnknownPeerMayDoNothing(t *testing.T) {
+func TestSocketUnknownPeer(t *testing.T) {
 	s := newStation(t)
-	s.http.Config.Handler = s.srv.SocketHandler()
-	require.Contains(t, s.problem(s.get("/api/v1/projects", as(adminToken)), 403), "did not tell whose")
+	r, err := http.NewRequest("GET", "http://x/api/v1/projects", nil)
+	require.NoError(t, err)
+	as(adminToken)(r)
+	res, err := over(s.socketOf(peer{})).Do(r)
+	require.NoError(t, err)
+	require.Contains(t, s.problem(s.read(r, res), 403), "did not report whose")
 }
 
-func TestKeptResultsThatAreNeverTaken(t *testing.T) {
+func TestKeptResultsNeverAccepted(t *testing.T) {
 	s := newStation(t)
 	socket := s.socket(4711)
 	c, spool := clientOf(t, socket)
@@ -156,7 +165,7 @@ func TestKeptResultsThatAreNeverTaken(t *testing.T) {
 	messages := strings.Join(d.Messages, "\n")
 	require.Contains(t, messages, "contradicts the recorded one")
 	require.Contains(t, messages, "is set aside")
-	require.Contains(t, messages, "broken.json can't be read")
+	require.Contains(t, messages, "broken.json cannot be read")
 	refused, err := filepath.Glob(filepath.Join(spool, "*.refused"))
 	require.NoError(t, err)
 	require.Len(t, refused, 1)
@@ -164,7 +173,7 @@ func TestKeptResultsThatAreNeverTaken(t *testing.T) {
 	require.Len(t, d.Messages, 1, "what was set aside is said once: %v", d.Messages)
 }
 
-func TestContradictingResultIsNotKept(t *testing.T) {
+func TestContradictingResultNotKept(t *testing.T) {
 	s := newStation(t)
 	socket := s.socket(4711)
 	c, spool := clientOf(t, socket)
@@ -178,7 +187,7 @@ func TestContradictingResultIsNotKept(t *testing.T) {
 	require.NoDirExists(t, spool)
 }
 
-func TestSpooledResultIsNotKept(t *testing.T) {
+func TestSpooledResultNotKept(t *testing.T) {
 	s := newStation(t)
 	socket := s.socket(4711)
 	c, spool := clientOf(t, socket)
@@ -194,7 +203,7 @@ func TestSpooledResultIsNotKept(t *testing.T) {
 	require.Equal(t, 2, s.project("odilo").Failures)
 }
 
-func TestKeptResultFromTheFutureIsTaken(t *testing.T) {
+func TestKeptResultFromTheFuture(t *testing.T) {
 	s := newStation(t)
 	socket := s.socket(4711)
 	c, spool := clientOf(t, socket)
@@ -204,7 +213,7 @@ func TestKeptResultFromTheFutureIsTaken(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, os.Chmod(spool, 0o700))
 	d := c.Report(t.Context(), resultOf("odilo", "two"))
-	require.Equal(t, []string{"1 kept results were sent"}, d.Messages)
+	require.Equal(t, []string{"sent 1 kept result"}, d.Messages)
 	require.Equal(t, 2, d.Result.Failures)
 	left, err := os.ReadDir(spool)
 	require.NoError(t, err)

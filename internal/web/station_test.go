@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -44,7 +45,9 @@ type station struct {
 	bot   *bot.Bot
 	srv   *Server
 	http  *httptest.Server
-	spec  validator.Validator // nil where answers are not held against the description
+	spec  validator.Validator // nil: answers are not checked against the description
+
+	beforeGitea atomic.Pointer[func(*http.Request)] // called before each request to Gitea, unless nil
 }
 
 const stationConfig = `
@@ -90,9 +93,9 @@ func newStation(t testing.TB, edits ...string) *station {
 	s.bot = s.open(s.cfg)
 	t.Cleanup(func() { _ = s.bot.Close() })
 	var err error
-	s.srv, err = New(Options{Config: s.cfg, Bot: s.bot, Log: slog.New(slog.NewTextHandler(s.log, &slog.HandlerOptions{Level: slog.LevelDebug})), Getenv: s.getenv})
+	s.srv, err = New(Options{Config: s.cfg, Bot: s.bot, Log: slog.New(slog.NewTextHandler(s.log, &slog.HandlerOptions{Level: slog.LevelDebug})), Now: time.Now, Getenv: s.getenv})
 	require.NoError(t, err)
-	s.http = httptest.NewServer(s.srv.Handler())
+	s.http = httptest.NewServer(s.srv.handler)
 	t.Cleanup(s.http.Close)
 	return s
 }
@@ -115,9 +118,16 @@ func (s *station) config(edits ...string) *config.Config {
 
 func (s *station) open(cfg *config.Config) *bot.Bot {
 	s.Helper()
-	b, err := bot.Open(context.Background(), cfg, bot.Daemon, bot.Env{Getenv: s.getenv, Transport: s.gitea.Transport()})
+	b, err := bot.Open(context.Background(), cfg, bot.Daemon, bot.Env{Getenv: s.getenv, Transport: roundTrip(s.askGitea)})
 	require.NoError(s, err)
 	return b
+}
+
+func (s *station) askGitea(r *http.Request) (*http.Response, error) {
+	if f := s.beforeGitea.Load(); f != nil {
+		(*f)(r)
+	}
+	return s.gitea.Transport().RoundTrip(r)
 }
 
 // described holds every answer from now on against the OpenAPI description.

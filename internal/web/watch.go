@@ -7,56 +7,109 @@ import (
 	"time"
 
 	"github.com/terraphim/adfbot/internal/exposition"
+	"github.com/terraphim/adfbot/internal/status"
+	"github.com/terraphim/adfbot/internal/web/page"
 )
 
-// watchWait limits how long a probe or a scrape waits for the state. Most give up after 10 s.
-const watchWait = 8 * time.Second
+// How long an answer waits for the state, which another process may have locked.
+const (
+	watchWait = 8 * time.Second // most probes and scrapes give up after 10 s
+	pageWait  = 15 * time.Second
+)
 
-// watchRoutes registers what machines watch.
-func (s *Server) watchRoutes(mux *http.ServeMux) {
-	mux.HandleFunc("GET /healthz", s.allow(accessOpen, getHealth))
-	mux.HandleFunc("GET /readyz", s.allow(accessPublic, s.getReady))
-	mux.HandleFunc("GET /metrics", s.allow(accessPublic, s.getMetrics))
-}
-
-// getHealth reports that the process is alive, and nothing else: a restart repairs nothing else.
-func getHealth(w http.ResponseWriter, r *http.Request) {
+// getHealth reports only that the process is alive: a restart repairs nothing else.
+func (s *Server) getHealth(w http.ResponseWriter, _ *request) error {
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
-	if r.Method != http.MethodHead {
-		_, _ = w.Write([]byte("ok\n"))
-	}
+	_, _ = w.Write([]byte("ok\n"))
+	return nil
 }
 
-// getReady reports whether the bot can do its work. A Gitea that can't be reached is only a warning: results are counted and
-// flags are written without it.
-func (s *Server) getReady(w http.ResponseWriter, r *http.Request) {
-	b, release := s.use(r)
-	defer release()
+// getReady reports whether the bot can work. An unreachable Gitea is only a warning: without it, results are still counted and
+// flags written.
+func (s *Server) getReady(w http.ResponseWriter, r *request) error {
 	ctx, cancel := context.WithTimeout(r.Context(), watchWait)
 	defer cancel()
-	ready := b.Ready(ctx)
-	code := http.StatusOK
+	ready, code := r.bot.Ready(ctx), http.StatusOK
 	if !ready.Ready {
 		code = http.StatusServiceUnavailable
 	}
 	writeJSON(w, code, ready)
+	return nil
 }
 
-func (s *Server) getMetrics(w http.ResponseWriter, r *http.Request) {
-	b, release := s.use(r)
-	defer release()
+func (s *Server) getMetrics(w http.ResponseWriter, r *request) error {
 	ctx, cancel := context.WithTimeout(r.Context(), watchWait)
 	defer cancel()
-	f := readFigures(ctx, b)
-	f.err = errors.Join(f.err, s.metrics.count(ctx, s.config(r), b))
-	if f.err != nil {
-		s.log.Warn("metrics: the state can't be read", "err", f.err)
+	out := exposition.NewPage()
+	figures, err := r.bot.Figures(ctx)
+	putReady(out, r.bot.Ready(ctx))
+	if err = errors.Join(err, s.metrics.count(ctx, r.setup)); err != nil {
+		s.log.Warn("metrics: the state cannot be read", "err", err)
+	} else {
+		putFigures(out, figures)
 	}
-	page := exposition.NewPage()
-	f.put(page)
-	s.metrics.put(page)
+	s.metrics.put(out)
 	w.Header().Set("Content-Type", exposition.ContentType)
-	if r.Method != http.MethodHead {
-		_ = page.Write(w) // an error: the client has left
+	_ = out.Write(w) // on an error the client has left
+	return nil
+}
+
+func putReady(p *exposition.Page, r status.Readiness) {
+	for _, c := range r.Checks {
+		p.Gauge("adfbot_ready", "Whether the bot passes this check of /readyz. While the state cannot be read, most other series are missing.",
+			boolValue(c.OK), "check", c.Name)
 	}
+}
+
+func putFigures(p *exposition.Page, f status.Figures) {
+	p.Gauge("adfbot_projects", "Configured projects.", float64(len(f.Projects)))
+	p.Gauge("adfbot_paused_projects", "Paused projects, including those that are no longer configured.", float64(f.Paused))
+	for _, x := range f.Projects {
+		if x.Paused == status.Yes || x.Paused == status.No {
+			p.Gauge("adfbot_project_paused", "Whether the project is paused; missing while that is unknown.", boolValue(x.Paused == status.Yes), "project", x.ID)
+		}
+		p.Gauge("adfbot_project_consecutive_failures", "Consecutive failures.", float64(x.Failures), "project", x.ID)
+		p.Gauge("adfbot_project_ignored_streak", "Consecutive ignored results, which neither count nor reset.", float64(x.Ignored), "project", x.ID)
+	}
+	p.Gauge("adfbot_pending_incidents", "Incidents that still need an update in Gitea.", float64(f.Pending))
+	p.Gauge("adfbot_oldest_pending_incident_age_seconds", "How long the oldest pending incident has waited for its issue to be opened or closed; 0 if there is none.", f.Oldest.Seconds())
+	p.Gauge("adfbot_spooled_results", "Results in the spool, which could not be stored yet.", float64(f.Spooled))
+	if !f.LastSweep.IsZero() {
+		p.Gauge("adfbot_last_sweep_timestamp_seconds", "When the last sweep of any process began.", float64(f.LastSweep.UnixMilli())/1000)
+	}
+}
+
+func boolValue(b bool) float64 {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+// getIndexPage serves the operator's front page, which is read-only: changes are made by commands, the API and Gitea.
+func (s *Server) getIndexPage(w http.ResponseWriter, r *request) error {
+	ctx, cancel := context.WithTimeout(r.Context(), pageWait)
+	defer cancel()
+	st, err := r.bot.Status(ctx, "")
+	if err != nil {
+		return s.pages.Failure(w, r.Request, err)
+	}
+	return s.pages.Index(w, r.Request, st)
+}
+
+func (s *Server) getProjectPage(w http.ResponseWriter, r *request) error {
+	ctx, cancel := context.WithTimeout(r.Context(), pageWait)
+	defer cancel()
+	d, err := r.bot.Detail(ctx, r.PathValue("id"))
+	if err != nil {
+		return s.pages.Failure(w, r.Request, err)
+	}
+	return s.pages.Project(w, r.Request, d)
+}
+
+func (s *Server) getStatic(w http.ResponseWriter, r *request) error {
+	if !page.ServeStatic(w, r.Request) {
+		return refused(http.StatusNotFound, "Not found", "there is no such icon")
+	}
+	return nil
 }

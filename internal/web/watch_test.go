@@ -43,16 +43,16 @@ func failed(r status.Readiness) map[string]string {
 	return out
 }
 
-func TestHealthTellsThatTheProcessLives(t *testing.T) {
+func TestHealth(t *testing.T) {
 	d := newDaemon(t)
 	require.NoError(t, d.bot.Close())
 	w := d.get("/healthz")
 	require.Equal(t, http.StatusOK, w.Code, "whatever else is wrong")
 	require.Equal(t, "ok\n", w.Body.String())
-	require.Zero(t, d.ask(http.MethodHead, "/healthz").Body.Len())
+	require.Equal(t, http.StatusOK, d.head("/healthz").StatusCode)
 }
 
-func TestReadyOnceASweepHasEndedAndAsLongAsTheNextOnesCome(t *testing.T) {
+func TestReadyNeedsSweeps(t *testing.T) {
 	d := newDaemon(t)
 	code, r := d.ready()
 	require.Equal(t, http.StatusServiceUnavailable, code)
@@ -71,10 +71,10 @@ func TestReadyOnceASweepHasEndedAndAsLongAsTheNextOnesCome(t *testing.T) {
 	code, r = d.ready()
 	require.Equal(t, http.StatusServiceUnavailable, code)
 	require.Contains(t, failed(r)["sweep"], "the last sweep was 7m0s ago")
-	require.Equal(t, http.StatusServiceUnavailable, d.ask(http.MethodHead, "/readyz").Code)
+	require.Equal(t, http.StatusServiceUnavailable, d.head("/readyz").StatusCode)
 }
 
-func TestNotReadyWithoutAPauseDirectoryThatCanBeTrusted(t *testing.T) {
+func TestReadyNeedsPauseDirectory(t *testing.T) {
 	d := newDaemon(t)
 	d.trip("odilo")
 	d.sweep()
@@ -89,7 +89,7 @@ func TestNotReadyWithoutAPauseDirectoryThatCanBeTrusted(t *testing.T) {
 	require.Equal(t, http.StatusOK, code)
 }
 
-func TestNotReadyWithoutAStateThatCanBeWritten(t *testing.T) {
+func TestReadyNeedsState(t *testing.T) {
 	d := newDaemon(t)
 	d.sweep()
 	require.NoError(t, d.bot.Close())
@@ -98,7 +98,7 @@ func TestNotReadyWithoutAStateThatCanBeWritten(t *testing.T) {
 	require.Contains(t, failed(r), "state")
 }
 
-func TestWhatGiteaRefusesIsAWarning(t *testing.T) {
+func TestReadyWarnings(t *testing.T) {
 	d := newDaemon(t)
 	d.gitea = func(r *http.Request) (*http.Response, error) {
 		return &http.Response{StatusCode: http.StatusUnauthorized, Body: io.NopCloser(strings.NewReader(`{"message":"no"}`)), Header: http.Header{}, Request: r}, nil
@@ -131,7 +131,7 @@ func (d *daemon) series() map[string]string {
 	return out
 }
 
-func TestTheNamesOfTheMetricsStayWhatTheyAre(t *testing.T) {
+func TestMetricNames(t *testing.T) {
 	d := newDaemon(t)
 	d.trip("odilo")
 	d.sweep()
@@ -174,10 +174,10 @@ func TestTheNamesOfTheMetricsStayWhatTheyAre(t *testing.T) {
 	for _, p := range problems {
 		require.False(t, strings.HasPrefix(p.Metric, "adfbot_"), "%s: %s", p.Metric, p.Text)
 	}
-	require.Zero(t, d.ask(http.MethodHead, "/metrics").Body.Len())
+	require.Equal(t, http.StatusOK, d.head("/metrics").StatusCode)
 }
 
-func TestMetricsTellHowThingsStand(t *testing.T) {
+func TestMetrics(t *testing.T) {
 	d := newDaemon(t)
 	before := d.series()
 	require.Equal(t, "0", before[`adfbot_results_total{outcome="failure",project="odilo"}`], "a rate needs a series before its first event")
@@ -224,7 +224,7 @@ func TestMetricsTellHowThingsStand(t *testing.T) {
 	require.Equal(t, "3", d.series()[`adfbot_results_total{outcome="failure",project="odilo"}`])
 }
 
-func TestMetricsCountWhatOtherProcessesRecordedAndBoundTheirLabels(t *testing.T) {
+func TestMetricsOfOtherProcesses(t *testing.T) {
 	d := newDaemon(t)
 	other, err := bot.Open(t.Context(), d.cfg, bot.Results, bot.Env{Now: func() time.Time { return d.now }})
 	require.NoError(t, err)
@@ -243,7 +243,7 @@ func TestMetricsCountWhatOtherProcessesRecordedAndBoundTheirLabels(t *testing.T)
 	}
 }
 
-func TestAProjectThatIsCalledOtherIsCountedForItself(t *testing.T) {
+func TestMetricsOfProjectNamedOther(t *testing.T) {
 	s := newStation(t, "- id: quiet", "- id: other")
 	b := s.open(s.config()) // knows no project of that name
 	defer func() { _ = b.Close() }()
@@ -254,7 +254,7 @@ func TestAProjectThatIsCalledOtherIsCountedForItself(t *testing.T) {
 	require.Contains(t, page, `adfbot_results_total{outcome="success",project="-other"} 1`, "no project's id begins like that")
 }
 
-func TestAReloadCountsOnAndAnotherStatesHistoryIsNotCounted(t *testing.T) {
+func TestMetricsAcrossReloads(t *testing.T) {
 	s := newStation(t)
 	run := func() { s.result(`{"project":"quiet","exit_code":0}`) }
 	counted := func(want int) {
@@ -275,7 +275,7 @@ func TestAReloadCountsOnAndAnotherStatesHistoryIsNotCounted(t *testing.T) {
 	counted(4)
 }
 
-func TestMetricsOfAStateThatCantBeReadSayThatAndNotZero(t *testing.T) {
+func TestMetricsWithBrokenState(t *testing.T) {
 	d := newDaemon(t)
 	d.trip("odilo")
 	require.NoError(t, os.Remove(filepath.Join(d.dir, "pause", pause.SentinelName)))
@@ -289,7 +289,7 @@ func TestMetricsOfAStateThatCantBeReadSayThatAndNotZero(t *testing.T) {
 	require.NotContains(t, s, "adfbot_paused_projects")
 }
 
-func TestAnOperationIsALabelWithoutNumbersAndNames(t *testing.T) {
+func TestOperation(t *testing.T) {
 	for op, want := range map[string]string{
 		"list issues": "list_issues", "list comments of": "list_comments", "comment on": "comment", "read the token's account": "read_the_tokens_account", "make label": "make_label",
 	} {

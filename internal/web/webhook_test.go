@@ -1,12 +1,14 @@
 package web
 
 import (
+	"bufio"
 	"context"
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"os"
@@ -97,7 +99,7 @@ func (s *station) event(event, body, signature string, how ...asked) answered {
 // settled waits until no hint is worked on.
 func (s *station) settled() { s.srv.hints.idle.Wait() }
 
-func TestRecordedEventsSweepTheirProjectUnlessTheBotCausedThem(t *testing.T) {
+func TestRecordedEvents(t *testing.T) {
 	for name, want := range map[string]int{
 		"webhook-issue_comment-created-by-bot.json":  http.StatusNoContent,
 		"webhook-issue_comment-created-command.json": http.StatusAccepted,
@@ -127,7 +129,7 @@ func TestRecordedEventsSweepTheirProjectUnlessTheBotCausedThem(t *testing.T) {
 	}
 }
 
-func TestEventsThatAreRefused(t *testing.T) {
+func TestRefusedEvents(t *testing.T) {
 	e := loadEvent(t, "webhook-issues-closed-by-person.json")
 	right := e.Headers["X-Gitea-Signature"]
 	large := `{"x":"` + strings.Repeat("x", 1<<20) + `"}`
@@ -164,7 +166,7 @@ func TestEventsThatAreRefused(t *testing.T) {
 	}
 }
 
-func TestOtherEventsAndOtherMethods(t *testing.T) {
+func TestOtherEvents(t *testing.T) {
 	s, w := hooked(t)
 	e := loadEvent(t, "webhook-issues-closed-by-person.json")
 	require.Equal(t, 204, s.event("push", e.RawBody, e.Headers["X-Gitea-Signature"]).StatusCode)
@@ -175,32 +177,42 @@ func TestOtherEventsAndOtherMethods(t *testing.T) {
 	require.Empty(t, w.all())
 }
 
-func TestEventsThatArriveSlowlyKeepNobodyOutButOtherEvents(t *testing.T) {
+func TestSlowEvents(t *testing.T) {
 	s, w := hooked(t)
 	e := loadEvent(t, "webhook-issues-closed-by-person.json")
 	post := func() int { return s.event("issues", e.RawBody, e.Headers["X-Gitea-Signature"]).StatusCode }
-	var slow []net.Conn
-	for range maxRequests {
+	var slow []*net.TCPConn
+	for n := range maxRequests {
 		c, err := net.Dial("tcp", s.http.Listener.Addr().String())
 		require.NoError(t, err)
 		defer func() { _ = c.Close() }()
-		_, err = c.Write([]byte("POST /webhooks/gitea HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{"))
+		_, err = c.Write([]byte("POST /webhooks/gitea HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 100\r\n" +
+			"Expect: 100-continue\r\n\r\n"))
 		require.NoError(t, err)
-		slow = append(slow, c)
+		answer, err := bufio.NewReader(c).ReadString('\n')
+		require.NoError(t, err)
+		if n < maxEvents {
+			require.Contains(t, answer, "100 Continue", "the body is being read")
+			slow = append(slow, c.(*net.TCPConn))
+		} else {
+			require.Contains(t, answer, "503")
+		}
 	}
-	require.Eventually(t, func() bool { return post() == 503 }, patience, time.Millisecond)
+	require.Equal(t, 503, post())
 	require.Equal(t, 200, s.get("/api/v1/projects/quiet/gate").StatusCode)
 	require.Equal(t, 200, s.get("/metrics").StatusCode)
 	require.Equal(t, 1, s.fail().Failures)
 	for _, c := range slow {
-		require.NoError(t, c.Close())
+		require.NoError(t, c.CloseWrite())
+		_, err := io.Copy(io.Discard, c)
+		require.NoError(t, err, "the request has ended")
 	}
-	require.Eventually(t, func() bool { return post() == 202 }, patience, time.Millisecond)
+	require.Equal(t, 202, post())
 	s.settled()
 	require.Contains(t, w.all(), "odilo")
 }
 
-func TestWithoutASecretThereIsNoWebhook(t *testing.T) {
+func TestNoWebhookSecret(t *testing.T) {
 	s := newStation(t)
 	e := loadEvent(t, "webhook-issues-closed-by-person.json")
 	a := s.event("issues", e.RawBody, sign(e.RawBody, ""))
@@ -208,7 +220,7 @@ func TestWithoutASecretThereIsNoWebhook(t *testing.T) {
 	require.Contains(t, a.body, "set http.webhook_secret_file")
 }
 
-func TestASecretThatCantBeReadRefusesEveryEventAndAReplacedOneCounts(t *testing.T) {
+func TestUnreadableWebhookSecret(t *testing.T) {
 	s, w := hooked(t)
 	e := loadEvent(t, "webhook-issues-closed-by-person.json")
 	require.NoError(t, os.Remove(s.path("hook-secret")))
@@ -223,7 +235,7 @@ func TestASecretThatCantBeReadRefusesEveryEventAndAReplacedOneCounts(t *testing.
 	require.Equal(t, []string{"odilo"}, w.all())
 }
 
-func TestAReplacedSecretIsMaskedFromItsFirstEventOnAndTheOldOneStill(t *testing.T) {
+func TestReplacedSecretIsMasked(t *testing.T) {
 	s, _ := hooked(t)
 	e := loadEvent(t, "webhook-issues-closed-by-person.json")
 	require.Equal(t, 202, s.event("issues", e.RawBody, sign(e.RawBody, hookSecret)).StatusCode)
@@ -232,7 +244,7 @@ func TestAReplacedSecretIsMaskedFromItsFirstEventOnAndTheOldOneStill(t *testing.
 	require.Equal(t, "[masked] [masked]", s.bot.Redactor().Redact(hookSecret+" replaced-secret"))
 }
 
-func TestRepeatedEventsAreSweptTogether(t *testing.T) {
+func TestRepeatedEvents(t *testing.T) {
 	s, _ := hooked(t)
 	begun, goOn := make(chan struct{}, 10), make(chan struct{})
 	n := 0
@@ -253,7 +265,7 @@ func TestRepeatedEventsAreSweptTogether(t *testing.T) {
 	require.Equal(t, 2, n, "the one that was going on may have read too early; one more serves all the others")
 }
 
-func TestHintsAreBoundedAndEnd(t *testing.T) {
+func TestHints(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newHints(func(ctx context.Context, _ string) { <-ctx.Done() })
 		require.True(t, h.add("first"))
@@ -271,7 +283,7 @@ func TestHintsAreBoundedAndEnd(t *testing.T) {
 	})
 }
 
-func TestAFaultInASweepDoesNotEndTheDaemon(t *testing.T) {
+func TestPanicInHintedSweep(t *testing.T) {
 	s := newStation(t)
 	s.srv.current.bot = nil // what it is called on is not there
 	s.srv.sweepHinted(t.Context(), "odilo")
@@ -295,7 +307,7 @@ func (s *station) delivered(event, action, sender string, number int64) answered
 	return s.event(event, string(body), sign(string(body), hookSecret))
 }
 
-func TestACommandIsCarriedOutAtOnceWhenGiteaTellsOfIt(t *testing.T) {
+func TestEventRunsCommand(t *testing.T) {
 	s := newStation(t, "http:\n", "operators: [alex]\non_issue_closed: resume\nhttp:\n  webhook_secret_file: DIR/hook-secret\n")
 	require.NoError(t, os.WriteFile(s.path("hook-secret"), []byte(hookSecret), 0o600))
 	s.gitea.AddUser("alex", giteatest.UserOptions{})
@@ -347,7 +359,7 @@ func TestACommandIsCarriedOutAtOnceWhenGiteaTellsOfIt(t *testing.T) {
 	require.True(t, paused())
 }
 
-func TestAForgedMarkerNamesNoProject(t *testing.T) {
+func TestForgedMarker(t *testing.T) {
 	s, _ := hooked(t)
 	status, err := s.bot.Status(t.Context(), "")
 	require.NoError(t, err)
@@ -387,9 +399,9 @@ func FuzzWebhook(f *testing.F) {
 		require.False(t, signed(append(slices.Clone(body), 'x'), hookSecret, sign(string(body), hookSecret)))
 		hint, err := parseEvent(body)
 		if err != nil {
-			var no *refusal
+			var no *problem
 			require.ErrorAs(t, err, &no)
-			require.Equal(t, http.StatusBadRequest, no.status)
+			require.Equal(t, http.StatusBadRequest, no.Status)
 			return
 		}
 		if m, ok := tracker.ParseMarker(hint.Body); ok {

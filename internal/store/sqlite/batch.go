@@ -196,7 +196,7 @@ func (s *Store) runBatch(ctx context.Context, tx *txn, batch []*change) error {
 	done := 0
 	for _, c := range batch {
 		if shared {
-			if _, err := tx.ExecContext(ctx, `SAVEPOINT change`); err != nil {
+			if _, err := tx.exec(ctx, `SAVEPOINT change`); err != nil {
 				return err
 			}
 		}
@@ -205,12 +205,12 @@ func (s *Store) runBatch(ctx context.Context, tx *txn, batch []*change) error {
 			done++
 		} else if c.err, c.failed = err, true; shared {
 			// Some errors, such as a full disk, have rolled back the whole transaction. Then there is no savepoint.
-			if _, e := tx.ExecContext(ctx, `ROLLBACK TO change`); e != nil {
+			if _, e := tx.exec(ctx, `ROLLBACK TO change`); e != nil {
 				return err
 			}
 		}
 		if shared {
-			if _, err := tx.ExecContext(ctx, `RELEASE change`); err != nil {
+			if _, err := tx.exec(ctx, `RELEASE change`); err != nil {
 				return err
 			}
 		}

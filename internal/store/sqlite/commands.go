@@ -17,7 +17,6 @@ import (
 // keepCommands is how long a command that is done is kept, so that its comment is not taken for a new one when it is edited.
 const keepCommands = 90 * 24 * time.Hour
 
-// Operators implements [incident.OperatorStore].
 func (s *Store) Operators(ctx context.Context, server string) ([]incident.Operator, error) {
 	return read(ctx, s, func(rows *sql.Rows) (o incident.Operator, err error) {
 		var asked sql.NullInt64
@@ -27,14 +26,13 @@ func (s *Store) Operators(ctx context.Context, server string) ([]incident.Operat
 	}, `SELECT login, user_id, asked_at, problem FROM operator WHERE server = ? ORDER BY place`, server)
 }
 
-// SetOperators implements [incident.OperatorStore].
 func (s *Store) SetOperators(ctx context.Context, server string, ops []incident.Operator) error {
 	return s.tx(ctx, func(ctx context.Context, tx *txn) error {
-		if _, err := tx.ExecContext(ctx, `DELETE FROM operator WHERE server = ?`, server); err != nil {
+		if _, err := tx.exec(ctx, `DELETE FROM operator WHERE server = ?`, server); err != nil {
 			return err
 		}
 		for n, o := range ops {
-			if _, err := tx.ExecContext(ctx, `INSERT INTO operator (server, login, user_id, asked_at, problem, place) VALUES (?, ?, ?, ?, ?, ?)
+			if _, err := tx.exec(ctx, `INSERT INTO operator (server, login, user_id, asked_at, problem, place) VALUES (?, ?, ?, ?, ?, ?)
 				ON CONFLICT DO NOTHING`, server, strings.ToLower(o.Login), o.ID, millis(o.Asked), o.Problem, n); err != nil {
 				return err
 			}
@@ -42,25 +40,22 @@ func (s *Store) SetOperators(ctx context.Context, server string, ops []incident.
 		if len(ops) > 0 {
 			return nil
 		}
-		_, err := tx.ExecContext(ctx, `DELETE FROM scan WHERE server = ?`, server)
+		_, err := tx.exec(ctx, `DELETE FROM scan WHERE server = ?`, server)
 		return err
 	})
 }
 
-// CommentsRead implements [incident.CommentCursor].
 func (s *Store) CommentsRead(ctx context.Context, repo tracker.Repo) (time.Time, error) {
 	var at sql.NullInt64
-	err := s.db.QueryRowContext(ctx, `SELECT max(up_to) FROM scan WHERE server = ? AND owner = ? AND repo = ?`, repo.Server, repo.Owner, repo.Name).Scan(&at)
+	err := queryRow(ctx, s.db, `SELECT max(up_to) FROM scan WHERE server = ? AND owner = ? AND repo = ?`, repo.Server, repo.Owner, repo.Name).Scan(&at)
 	return timeOf(at), s.wrap(err)
 }
 
-// SetCommentsRead implements [incident.CommentCursor].
 func (s *Store) SetCommentsRead(ctx context.Context, repo tracker.Repo, upTo time.Time) error {
 	return s.exec(ctx, `INSERT INTO scan (server, owner, repo, up_to) VALUES (?, ?, ?, ?)
 		ON CONFLICT (server, owner, repo) DO UPDATE SET up_to = excluded.up_to`, repo.Server, repo.Owner, repo.Name, upTo.UnixMilli())
 }
 
-// NewComments implements [incident.CommandStore].
 func (s *Store) NewComments(ctx context.Context, server string, written map[int64]time.Time) ([]int64, error) {
 	ids := slices.Sorted(maps.Keys(written))
 	if len(ids) == 0 {
@@ -83,7 +78,7 @@ func isKnown(known []incident.Command, id int64, written time.Time) bool {
 	return slices.ContainsFunc(known, func(c incident.Command) bool { return c.Comment == id && c.At.Equal(written) })
 }
 
-// AcceptCommand implements [incident.CommandStore]. It also deletes a few old commands that are done.
+// AcceptCommand also deletes a few old commands that are done.
 func (s *Store) AcceptCommand(ctx context.Context, c incident.Command) error {
 	return s.tx(ctx, func(ctx context.Context, tx *txn) error {
 		known, err := list(ctx, tx, scanDoc[incident.Command], `SELECT doc FROM command WHERE server = ? AND comment = ?`, c.Issue.Repo.Server, c.Comment)
@@ -94,19 +89,17 @@ func (s *Store) AcceptCommand(ctx context.Context, c incident.Command) error {
 			c.Issue.Repo.Server, c.Comment, c.Project, s.now().UnixMilli(), c.Done); err != nil {
 			return err
 		}
-		_, err = tx.ExecContext(ctx, `DELETE FROM command WHERE (server, comment) IN
+		_, err = tx.exec(ctx, `DELETE FROM command WHERE (server, comment) IN
 			(SELECT server, comment FROM command WHERE done = 1 AND accepted_at < ? LIMIT 100)`, s.now().Add(-keepCommands).UnixMilli())
 		return err
 	})
 }
 
-// PendingCommands implements [incident.CommandStore].
 func (s *Store) PendingCommands(ctx context.Context, server, project string) ([]incident.Command, error) {
 	return read(ctx, s, scanDoc[incident.Command],
 		`SELECT doc FROM command WHERE done = 0 AND server = ? AND (? = '' OR project = ?) ORDER BY comment`, server, project, project)
 }
 
-// ChangeCommand implements [incident.CommandStore].
 func (s *Store) ChangeCommand(ctx context.Context, c incident.Command, hold *incident.Hold, f func(*incident.Command)) (incident.Command, error) {
 	server, comment := c.Issue.Repo.Server, c.Comment
 	err := s.tx(ctx, func(ctx context.Context, tx *txn) error {
@@ -120,7 +113,7 @@ func (s *Store) ChangeCommand(ctx context.Context, c incident.Command, hold *inc
 		c = known[0]
 		f(&c)
 		if hold != nil {
-			if _, err := tx.ExecContext(ctx, `INSERT INTO hold (project, note, since, flag_written) VALUES (?, ?, ?, NULL)
+			if _, err := tx.exec(ctx, `INSERT INTO hold (project, note, since, flag_written) VALUES (?, ?, ?, NULL)
 				ON CONFLICT (project) DO NOTHING`, hold.Project, hold.Note, hold.Since.UnixMilli()); err != nil {
 				return err
 			}

@@ -144,16 +144,23 @@ func (c *connection) exec(ctx context.Context, query string, args ...any) (sql.R
 	return c.conn.ExecContext(ctx, query, args...)
 }
 
-func (c *connection) query(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
+func (c *connection) query(ctx context.Context, query string, args ...any) (*rows, error) {
+	var found *sql.Rows
+	var err error
 	if st := c.statement(ctx, query); st != nil {
-		return st.QueryContext(ctx, args...)
+		found, err = st.QueryContext(ctx, args...)
+	} else {
+		found, err = c.conn.QueryContext(ctx, query, args...)
 	}
-	return c.conn.QueryContext(ctx, query, args...)
+	if err != nil {
+		return nil, err
+	}
+	return &rows{Rows: found}, nil
 }
 
 // txn is a transaction that is under way. It has the turn of the writer.
 type txn struct {
-	db   *connection
+	*connection
 	over bool // committed
 }
 
@@ -176,11 +183,11 @@ func (d *database) begin(ctx context.Context, ready func() error) (*txn, error) 
 	if err != nil {
 		return nil, err
 	}
-	return &txn{db: c}, nil
+	return &txn{connection: c}, nil
 }
 
 func (t *txn) commit(ctx context.Context) error {
-	_, err := t.db.exec(ctx, `COMMIT`)
+	_, err := t.exec(ctx, `COMMIT`)
 	t.over = err == nil
 	return err
 }
@@ -188,7 +195,7 @@ func (t *txn) commit(ctx context.Context) error {
 // end takes the transaction back unless it was committed.
 func (t *txn) end(ctx context.Context) {
 	if !t.over {
-		_, _ = t.db.exec(ctx, `ROLLBACK`) // an error means that SQLite has done it already
+		_, _ = t.exec(ctx, `ROLLBACK`) // an error means that SQLite has done it already
 	}
-	t.db.done()
+	t.done()
 }

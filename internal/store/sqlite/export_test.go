@@ -41,7 +41,7 @@ func (s *Store) InTx(ctx context.Context, statements ...string) error {
 func (s *Store) Do(ctx context.Context, f func(context.Context) error, statements ...string) error {
 	return s.tx(ctx, func(ctx context.Context, tx *txn) error {
 		for _, q := range statements {
-			if _, err := tx.ExecContext(ctx, q); err != nil {
+			if _, err := tx.exec(ctx, q); err != nil {
 				return err
 			}
 		}

@@ -13,8 +13,8 @@ import (
 	"github.com/terraphim/adfbot/internal/store"
 )
 
-// Moved implements [store.Health]. SQLite would go on with the file that it has open after that was removed, moved or
-// replaced, and what it writes there would be lost. Every transaction calls Moved first, at the price of one system call.
+// Moved returns an error once the file was removed, moved or replaced. SQLite would go on with the file that it has open, and
+// what it writes there would be lost. Every transaction calls Moved first, at the price of one system call.
 func (s *Store) Moved() error {
 	now, err := os.Stat(s.path)
 	switch {
@@ -28,11 +28,9 @@ func (s *Store) Moved() error {
 	return store.Unusable(s.path, "it was removed or replaced while adfbot had it open: put it back, or begin with what is there now (a daemon does so by itself within a minute)", err)
 }
 
-// File implements [store.Health].
 func (s *Store) File() os.FileInfo { return s.opened }
 
-// Check implements [store.Health]. It reads the whole file, on a connection of its own, which a context can interrupt and
-// which keeps nobody waiting.
+// Check reads the whole file, on a connection of its own, which a context can interrupt and which keeps nobody waiting.
 func (s *Store) Check(ctx context.Context) error {
 	db, err := sql.Open("sqlite", s.dsn)
 	if err != nil {
@@ -51,8 +49,7 @@ func (s *Store) Check(ctx context.Context) error {
 
 var errNotWritable = errors.New("nothing can be stored")
 
-// Writable implements [store.Health]. It looks for room on the disk, and makes a change and takes it back, which never
-// reaches the disk.
+// Writable looks for room on the disk, and makes a change and takes it back, which never reaches the disk.
 func (s *Store) Writable(ctx context.Context) error {
 	if problem := hostlocal.DiskProblem(filepath.Dir(s.path), hostlocal.LeastRoom); problem != "" {
 		return store.Unusable(s.path, problem, errNotWritable)
@@ -64,6 +61,6 @@ func (s *Store) Writable(ctx context.Context) error {
 	ctx = context.WithoutCancel(ctx)
 	defer tx.end(ctx)
 	// SQLite begins a transaction in a read-only state too.
-	_, err = tx.ExecContext(ctx, `UPDATE meta SET value = value WHERE key = 'installation'`)
+	_, err = tx.exec(ctx, `UPDATE meta SET value = value WHERE key = 'installation'`)
 	return s.wrap(err)
 }

@@ -9,19 +9,16 @@ import (
 	"github.com/terraphim/adfbot/internal/store"
 )
 
-// Project implements [store.HistoryReader].
 func (s *Store) Project(ctx context.Context, id string) (store.Project, error) {
 	p, err := loadProject(ctx, s.db, id)
 	return p.Project, s.wrap(err)
 }
 
-// Runs implements [store.HistoryReader].
 func (s *Store) Runs(ctx context.Context, project string, limit int) ([]store.HistoryRun, error) {
 	runs, err := results(ctx, s.db, project, limit, noOutput)
 	return runs, s.wrap(err)
 }
 
-// History implements [store.HistoryReader].
 func (s *Store) History(ctx context.Context, project string, limit int) ([]store.HistoryRun, error) {
 	runs, err := results(ctx, s.db, project, limit, "output")
 	return runs, s.wrap(err)
@@ -42,13 +39,11 @@ func results(ctx context.Context, q querier, project string, limit int, output s
 		FROM result WHERE project = ? ORDER BY id DESC LIMIT ?`, project, limit)
 }
 
-// LastResult implements [store.ResultCounter].
 func (s *Store) LastResult(ctx context.Context) (id int64, err error) {
-	err = s.db.QueryRowContext(ctx, `SELECT coalesce(max(id), 0) FROM result`).Scan(&id)
+	err = queryRow(ctx, s.db, `SELECT coalesce(max(id), 0) FROM result`).Scan(&id)
 	return id, s.wrap(err)
 }
 
-// CountSince implements [store.ResultCounter].
 func (s *Store) CountSince(ctx context.Context, after int64, limit int) ([]store.OutcomeCount, int64, error) {
 	last, err := s.LastResult(ctx)
 	if err != nil {
@@ -71,7 +66,6 @@ func (s *Store) CountSince(ctx context.Context, after int64, limit int) ([]store
 	return counts, upTo, err
 }
 
-// Prune implements [store.Pruner].
 func (s *Store) Prune(ctx context.Context, before time.Time, limit int) (int, error) {
 	var n int64
 	err := s.tx(ctx, func(ctx context.Context, tx *txn) error {
@@ -79,7 +73,7 @@ func (s *Store) Prune(ctx context.Context, before time.Time, limit int) (int, er
 		if err != nil {
 			return err
 		}
-		res, err := tx.ExecContext(ctx, `DELETE FROM result WHERE id IN (
+		res, err := tx.exec(ctx, `DELETE FROM result WHERE id IN (
 			SELECT id FROM (SELECT id, recorded_at FROM result WHERE id >= ? ORDER BY id LIMIT ?) WHERE recorded_at < ?)`, from, limit, before.UnixMilli())
 		if err != nil {
 			return err
@@ -96,7 +90,7 @@ func (s *Store) Prune(ctx context.Context, before time.Time, limit int) (int, er
 func firstNotAhead(ctx context.Context, tx *txn, now int64) (int64, error) {
 	look := func(query string, args ...any) (id int64, ahead bool, err error) {
 		var recorded int64
-		err = tx.QueryRowContext(ctx, query, args...).Scan(&id, &recorded)
+		err = queryRow(ctx, tx, query, args...).Scan(&id, &recorded)
 		if errors.Is(err, sql.ErrNoRows) {
 			err = nil
 		}

@@ -7,7 +7,6 @@ import (
 	"github.com/terraphim/adfbot/escalate/incident"
 )
 
-// Hold implements [incident.HoldStore].
 func (s *Store) Hold(ctx context.Context, project string) (*incident.Hold, error) {
 	holds, err := read(ctx, s, scanHold, `SELECT project, note, since, flag_written FROM hold WHERE project = ?`, project)
 	if len(holds) == 0 {
@@ -16,7 +15,6 @@ func (s *Store) Hold(ctx context.Context, project string) (*incident.Hold, error
 	return &holds[0], err
 }
 
-// Holds implements [incident.HoldStore].
 func (s *Store) Holds(ctx context.Context) ([]incident.Hold, error) {
 	return read(ctx, s, scanHold, `SELECT project, note, since, flag_written FROM hold ORDER BY project`)
 }
@@ -28,20 +26,18 @@ func scanHold(rows *sql.Rows) (h incident.Hold, err error) {
 	return h, err
 }
 
-// SetHold implements [incident.HoldStore].
 func (s *Store) SetHold(ctx context.Context, h incident.Hold) error {
 	return s.tx(ctx, func(ctx context.Context, tx *txn) error {
 		if err := setFlagsWritten(ctx, tx, h.FlagWritten); err != nil {
 			return err
 		}
-		_, err := tx.ExecContext(ctx, `INSERT INTO hold (project, note, since, flag_written) VALUES (?, ?, ?, ?)
+		_, err := tx.exec(ctx, `INSERT INTO hold (project, note, since, flag_written) VALUES (?, ?, ?, ?)
 			ON CONFLICT (project) DO UPDATE SET note = excluded.note, flag_written = excluded.flag_written`,
 			h.Project, h.Note, h.Since.UnixMilli(), millis(h.FlagWritten))
 		return err
 	})
 }
 
-// DropHold implements [incident.HoldStore].
 func (s *Store) DropHold(ctx context.Context, project string) error {
 	return s.exec(ctx, `DELETE FROM hold WHERE project = ?`, project)
 }

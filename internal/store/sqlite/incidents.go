@@ -12,7 +12,6 @@ import (
 	"github.com/terraphim/adfbot/escalate/incident"
 )
 
-// Unsettled implements [incident.IncidentReader].
 func (s *Store) Unsettled(ctx context.Context, project string) ([]incident.Incident, error) {
 	if project == "" {
 		return read(ctx, s, scanDoc[incident.Incident], `SELECT doc FROM incident WHERE settled = 0 ORDER BY project, seq`)
@@ -20,7 +19,6 @@ func (s *Store) Unsettled(ctx context.Context, project string) ([]incident.Incid
 	return read(ctx, s, scanDoc[incident.Incident], `SELECT doc FROM incident WHERE settled = 0 AND project = ? ORDER BY seq`, project)
 }
 
-// Incidents implements [incident.IncidentReader].
 func (s *Store) Incidents(ctx context.Context, ids ...string) ([]incident.Incident, error) {
 	if len(ids) == 0 {
 		return nil, nil
@@ -32,7 +30,6 @@ func (s *Store) Incidents(ctx context.Context, ids ...string) ([]incident.Incide
 	return read(ctx, s, scanDoc[incident.Incident], `SELECT doc FROM incident WHERE id IN (SELECT value FROM json_each(?))`, string(list))
 }
 
-// ProjectState implements [incident.IncidentReader].
 func (s *Store) ProjectState(ctx context.Context, project string) (unsettled []incident.Incident, hold *incident.Hold, err error) {
 	_, err = read(ctx, s, func(rows *sql.Rows) (_ struct{}, err error) {
 		var seq, since, written sql.NullInt64
@@ -53,7 +50,6 @@ func (s *Store) ProjectState(ctx context.Context, project string) (unsettled []i
 	return unsettled, hold, err
 }
 
-// Evidence implements [incident.IncidentReader].
 func (s *Store) Evidence(ctx context.Context, id string) (e incident.Evidence, err error) {
 	list, err := read(ctx, s, scanDoc[incident.Evidence], `SELECT doc FROM evidence WHERE incident = ?`, id)
 	if len(list) > 0 {
@@ -62,7 +58,6 @@ func (s *Store) Evidence(ctx context.Context, id string) (e incident.Evidence, e
 	return e, err
 }
 
-// Change implements [incident.IncidentWriter].
 func (s *Store) Change(ctx context.Context, id string, f func(*incident.Incident)) (i incident.Incident, err error) {
 	err = s.tx(ctx, func(ctx context.Context, tx *txn) (err error) {
 		if i, err = getIncident(ctx, tx, id); err != nil {
@@ -80,7 +75,6 @@ func (s *Store) Change(ctx context.Context, id string, f func(*incident.Incident
 	return i, err
 }
 
-// Insert implements [incident.IncidentWriter].
 func (s *Store) Insert(ctx context.Context, i incident.Incident) (incident.Incident, error) {
 	err := s.tx(ctx, func(ctx context.Context, tx *txn) error {
 		if old, err := getIncident(ctx, tx, i.ID); err == nil {
@@ -96,12 +90,10 @@ func (s *Store) Insert(ctx context.Context, i incident.Incident) (incident.Incid
 		if i.IsOpen() && p.open != "" {
 			return fmt.Errorf("project %s: %w", i.Project, incident.ErrOpenIncident)
 		}
-		next, err := nextSeq(ctx, tx, i.Project)
-		if err != nil {
-			return err
-		}
+		var next int
 		var taken bool
-		if err := tx.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM incident WHERE project = ? AND seq = ?)`, i.Project, i.Seq).Scan(&taken); err != nil {
+		if err := queryRow(ctx, tx, `SELECT coalesce(max(seq), 0) + 1, coalesce(max(seq = ?), 0) FROM incident WHERE project = ?`,
+			i.Seq, i.Project).Scan(&next, &taken); err != nil {
 			return err
 		}
 		if taken || i.Seq <= 0 {
@@ -120,7 +112,6 @@ func (s *Store) Insert(ctx context.Context, i incident.Incident) (incident.Incid
 	return i, err
 }
 
-// Resume implements [incident.IncidentWriter].
 func (s *Store) Resume(ctx context.Context, project, incident, how string, at time.Time) (ended bool, err error) {
 	err = s.tx(ctx, func(ctx context.Context, tx *txn) error {
 		p, err := loadProject(ctx, tx, project)
@@ -140,7 +131,7 @@ func (s *Store) Resume(ctx context.Context, project, incident, how string, at ti
 				return err
 			}
 		}
-		if _, err := tx.ExecContext(ctx, `DELETE FROM hold WHERE project = ?`, project); err != nil {
+		if _, err := tx.exec(ctx, `DELETE FROM hold WHERE project = ?`, project); err != nil {
 			return err
 		}
 		ended = incident != "" || p.held && p.open == ""
@@ -156,7 +147,7 @@ func (s *Store) Resume(ctx context.Context, project, incident, how string, at ti
 
 func getIncident(ctx context.Context, tx *txn, id string) (i incident.Incident, err error) {
 	var doc string
-	if err = tx.QueryRowContext(ctx, `SELECT doc FROM incident WHERE id = ?`, id).Scan(&doc); err != nil {
+	if err = queryRow(ctx, tx, `SELECT doc FROM incident WHERE id = ?`, id).Scan(&doc); err != nil {
 		return i, fmt.Errorf("incident %s: %w", id, err)
 	}
 	return i, json.Unmarshal([]byte(doc), &i)
@@ -173,11 +164,6 @@ func updateIncident(ctx context.Context, tx *txn, i incident.Incident) error {
 
 func putEvidence(ctx context.Context, tx *txn, i incident.Incident) error {
 	return execDoc(ctx, tx, i.Evidence, `INSERT INTO evidence (doc, incident) VALUES (?, ?)`, i.ID)
-}
-
-func nextSeq(ctx context.Context, tx *txn, project string) (n int, err error) {
-	err = tx.QueryRowContext(ctx, `SELECT coalesce(max(seq), 0) + 1 FROM incident WHERE project = ?`, project).Scan(&n)
-	return n, err
 }
 
 // earlier returns the last few ended incidents of a project, for the issue of the next one.

@@ -11,7 +11,6 @@ import (
 	"github.com/terraphim/adfbot/internal/store"
 )
 
-// IncidentsOf implements [store.IncidentLister].
 func (s *Store) IncidentsOf(ctx context.Context, project string, limit int) ([]incident.Incident, error) {
 	const from = `SELECT incident.doc, evidence.doc FROM incident LEFT JOIN evidence ON evidence.incident = incident.id `
 	query, args := from+`ORDER BY opened_at DESC, id LIMIT ?`, []any{limit}
@@ -31,7 +30,6 @@ func (s *Store) IncidentsOf(ctx context.Context, project string, limit int) ([]i
 	}, query, args...)
 }
 
-// IncidentPage implements [store.IncidentLister].
 func (s *Store) IncidentPage(ctx context.Context, f store.IncidentFilter) ([]incident.Incident, error) {
 	where, args := []string{`TRUE`}, []any(nil)
 	if f.Projects != nil {
@@ -50,7 +48,7 @@ func (s *Store) IncidentPage(ctx context.Context, f store.IncidentFilter) ([]inc
 	}
 	if f.After != "" {
 		var opened int64
-		err := s.db.QueryRowContext(ctx, `SELECT opened_at FROM incident WHERE id = ?`, f.After).Scan(&opened)
+		err := queryRow(ctx, s.db, `SELECT opened_at FROM incident WHERE id = ?`, f.After).Scan(&opened)
 		if errors.Is(err, sql.ErrNoRows) {
 			return nil, store.ErrNoIncident
 		}

@@ -7,17 +7,15 @@ import (
 	"time"
 )
 
-// Meta implements [store.MetaStore].
 func (s *Store) Meta(ctx context.Context, key string) (string, error) {
 	var v string
-	err := s.db.QueryRowContext(ctx, `SELECT value FROM meta WHERE key = ?`, key).Scan(&v)
+	err := queryRow(ctx, s.db, `SELECT value FROM meta WHERE key = ?`, key).Scan(&v)
 	if errors.Is(err, sql.ErrNoRows) {
 		return "", nil
 	}
 	return v, s.wrap(err)
 }
 
-// SetMeta implements [store.MetaStore].
 func (s *Store) SetMeta(ctx context.Context, key, value string) error {
 	return s.exec(ctx, `INSERT INTO meta (key, value) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value`, key, value)
 }
@@ -29,11 +27,10 @@ func setFlagsWritten(ctx context.Context, tx *txn, written time.Time) error {
 	if written.IsZero() {
 		return nil
 	}
-	_, err := tx.ExecContext(ctx, `INSERT INTO meta (key, value) VALUES (?, '1') ON CONFLICT (key) DO UPDATE SET value = excluded.value`, flagsWritten)
+	_, err := tx.exec(ctx, `INSERT INTO meta (key, value) VALUES (?, '1') ON CONFLICT DO NOTHING`, flagsWritten)
 	return err
 }
 
-// FlagsWritten implements [store.MetaStore].
 func (s *Store) FlagsWritten(ctx context.Context) (bool, error) {
 	v, err := s.Meta(ctx, flagsWritten)
 	return v != "", err

@@ -10,7 +10,6 @@ import (
 	"github.com/terraphim/adfbot/escalate/tracker"
 )
 
-// MoveServer implements [store.ServerMover].
 func (s *Store) MoveServer(ctx context.Context, from, to string) error {
 	return s.tx(ctx, func(ctx context.Context, tx *txn) error {
 		if err := moveIncidents(ctx, tx, from, to); err != nil {
@@ -23,7 +22,7 @@ func (s *Store) MoveServer(ctx context.Context, from, to string) error {
 			return err
 		}
 		for _, table := range []string{"label", "account", "operator", "scan", "command"} {
-			if _, err := tx.ExecContext(ctx, `UPDATE OR REPLACE `+table+` SET server = ? WHERE server = ?`, to, from); err != nil {
+			if _, err := tx.exec(ctx, `UPDATE OR REPLACE `+table+` SET server = ? WHERE server = ?`, to, from); err != nil {
 				return err
 			}
 		}

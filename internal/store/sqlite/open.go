@@ -19,7 +19,8 @@ import (
 
 var _ store.State = (*Store)(nil)
 
-// Store is an open state. It is safe for concurrent use. It must be closed, or its write-ahead log grows without end.
+// Store is an open state; [store.State] documents its methods. It is safe for concurrent use. It must be closed, or its
+// write-ahead log grows without end.
 type Store struct {
 	path  string
 	dsn   string
@@ -63,6 +64,9 @@ func Open(ctx context.Context, path string, o Options) (*Store, error) {
 		return nil, s.wrap(err)
 	}
 	s.db = &database{writer: writer}
+	if !o.ReadOnly {
+		s.db.openReader = s.openReader
+	}
 	// Before SQLite opens it: a file that is replaced in between makes Moved fail for nothing, and never succeed wrongly.
 	if s.opened, err = os.Stat(path); err != nil {
 		_ = s.db.close()
@@ -83,15 +87,33 @@ func createFile(path string) error {
 	return hostlocal.CreateFile(path)
 }
 
-// cacheSize is how many kilobytes of the file SQLite caches: half of its default, since its allocator takes twice as much. The
-// rest comes from the cache of the operating system.
-const cacheSize = 1000
+// SQLite caches this many kilobytes of the file: half of its default, since its allocator takes twice as much. The rest comes
+// from the cache of the operating system. Each commit makes the reader forget its cache.
+const (
+	cacheSize       = 1000
+	readerCacheSize = 200
+)
 
 // dataSource returns the data source name of a connection. Its mode is not ro for a reader, which would leave -wal and -shm
 // behind: only a writer removes them when it closes the file.
 func dataSource(path string, cache int, pragma string) string {
 	return fmt.Sprintf("file:%s?mode=rw&_txlock=immediate&_pragma=busy_timeout(0)&_pragma=synchronous(FULL)&_pragma=cache_size(-%d)&_pragma=%s",
 		(&url.URL{Path: path}).EscapedPath(), cache, pragma)
+}
+
+func (s *Store) openReader(ctx context.Context) (*connection, error) {
+	c, err := newConnection(dataSource(s.path, readerCacheSize, "query_only(1)"))
+	if err != nil {
+		return nil, err
+	}
+	if err = c.connect(ctx); err == nil {
+		err = s.Moved() // by now the path may lead to another file
+	}
+	if err != nil {
+		_ = c.close()
+		return nil, err
+	}
+	return c, nil
 }
 
 const (
@@ -145,10 +167,10 @@ func (s *Store) start(ctx context.Context, o Options) error {
 		}
 		// Two processes may create a state at once: the first id stays.
 		err = s.tx(ctx, func(ctx context.Context, tx *txn) error {
-			if _, err := tx.ExecContext(ctx, `INSERT INTO meta (key, value) VALUES ('installation', ?) ON CONFLICT DO NOTHING`, id); err != nil {
+			if _, err := tx.exec(ctx, `INSERT INTO meta (key, value) VALUES ('installation', ?) ON CONFLICT DO NOTHING`, id); err != nil {
 				return err
 			}
-			return tx.QueryRowContext(ctx, `SELECT value FROM meta WHERE key = 'installation'`).Scan(&id)
+			return queryRow(ctx, tx, `SELECT value FROM meta WHERE key = 'installation'`).Scan(&id)
 		})
 		if err != nil {
 			return err
@@ -161,8 +183,6 @@ func (s *Store) start(ctx context.Context, o Options) error {
 // Close closes the state and folds in its write-ahead log.
 func (s *Store) Close() error { return s.db.close() }
 
-// Path is the file.
 func (s *Store) Path() string { return s.path }
 
-// Installation implements [store.MetaStore].
 func (s *Store) Installation() string { return s.installation }

@@ -9,48 +9,24 @@ import (
 
 // querier reads, in a transaction or outside.
 type querier interface {
-	QueryContext(context.Context, string, ...any) (*rows, error)
-	QueryRowContext(context.Context, string, ...any) *row
+	query(ctx context.Context, query string, args ...any) (*rows, error)
 }
 
-// QueryContext has the turn of a connection until the rows are closed.
-func (d *database) QueryContext(ctx context.Context, query string, args ...any) (out *rows, err error) {
+// query has the turn of a connection until the rows are closed.
+func (d *database) query(ctx context.Context, query string, args ...any) (out *rows, err error) {
 	err = retryBusy(ctx, func() error {
 		c, err := d.forReading(ctx)
 		if err != nil {
 			return err
 		}
-		found, err := c.query(context.WithoutCancel(ctx), query, args...)
-		if err != nil {
+		if out, err = c.query(context.WithoutCancel(ctx), query, args...); err != nil {
 			c.done()
 			return err
 		}
-		out = &rows{found, c.done}
+		out.done = c.done
 		return nil
 	})
 	return out, err
-}
-
-func (d *database) QueryRowContext(ctx context.Context, query string, args ...any) *row {
-	found, err := d.QueryContext(ctx, query, args...)
-	return &row{found, err}
-}
-
-func (t *txn) QueryContext(ctx context.Context, query string, args ...any) (*rows, error) {
-	found, err := t.db.query(ctx, query, args...)
-	if err != nil {
-		return nil, err
-	}
-	return &rows{found, func() {}}, nil
-}
-
-func (t *txn) QueryRowContext(ctx context.Context, query string, args ...any) *row {
-	found, err := t.QueryContext(ctx, query, args...)
-	return &row{found, err}
-}
-
-func (t *txn) ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error) {
-	return t.db.exec(ctx, query, args...)
 }
 
 // rows must be closed, or nobody else can use the connection.
@@ -61,11 +37,19 @@ type rows struct {
 
 func (r *rows) Close() error {
 	err := r.Rows.Close()
-	r.done()
+	if r.done != nil {
+		r.done()
+	}
 	return err
 }
 
-// row is the first of some rows. Its Scan must be called.
+// queryRow returns the first of some rows.
+func queryRow(ctx context.Context, q querier, query string, args ...any) *row {
+	found, err := q.query(ctx, query, args...)
+	return &row{found, err}
+}
+
+// row must be scanned, which closes the rows.
 type row struct {
 	rows *rows
 	err  error
@@ -88,7 +72,7 @@ func (r *row) Scan(to ...any) error {
 
 // list returns all rows of a query.
 func list[T any](ctx context.Context, q querier, scan func(*sql.Rows) (T, error), query string, args ...any) ([]T, error) {
-	rows, err := q.QueryContext(ctx, query, args...)
+	rows, err := q.query(ctx, query, args...)
 	if err != nil {
 		return nil, err
 	}
@@ -125,14 +109,14 @@ func execDoc(ctx context.Context, tx *txn, v any, query string, args ...any) err
 	if err != nil {
 		return err
 	}
-	_, err = tx.ExecContext(ctx, query, append([]any{string(doc)}, args...)...)
+	_, err = tx.exec(ctx, query, append([]any{string(doc)}, args...)...)
 	return err
 }
 
 // exec executes one statement in a transaction.
 func (s *Store) exec(ctx context.Context, query string, args ...any) error {
 	return s.tx(ctx, func(ctx context.Context, tx *txn) error {
-		_, err := tx.ExecContext(ctx, query, args...)
+		_, err := tx.exec(ctx, query, args...)
 		return err
 	})
 }

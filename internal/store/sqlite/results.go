@@ -12,7 +12,6 @@ import (
 	"github.com/terraphim/adfbot/pause"
 )
 
-// Record implements [store.Recorder].
 func (s *Store) Record(ctx context.Context, r store.Result, l store.Limits) (a store.Answer, err error) {
 	err = s.tx(ctx, func(ctx context.Context, tx *txn) error {
 		p, err := loadProject(ctx, tx, r.Project)
@@ -24,7 +23,6 @@ func (s *Store) Record(ctx context.Context, r store.Result, l store.Limits) (a s
 	return a, err
 }
 
-// RecordIfIdle implements [store.Recorder].
 func (s *Store) RecordIfIdle(ctx context.Context, r store.Result, l store.Limits) (a store.Answer, idle bool, err error) {
 	err = s.tx(ctx, func(ctx context.Context, tx *txn) error {
 		p, err := loadProject(ctx, tx, r.Project)
@@ -66,7 +64,7 @@ func (s *Store) record(ctx context.Context, tx *txn, p projectState, r store.Res
 func recorded(ctx context.Context, tx *txn, r store.Result) (a store.Answer, known bool, err error) {
 	a.Known = true
 	var incident sql.NullString
-	err = tx.QueryRowContext(ctx, `SELECT outcome, counted, failures, threshold, tripped, incident FROM result
+	err = queryRow(ctx, tx, `SELECT outcome, counted, failures, threshold, tripped, incident FROM result
 		WHERE project = ? AND agent = ? AND run_id = ?`, r.Project, r.Agent, r.RunID).
 		Scan(&a.Outcome, &a.Counted, &a.Failures, &a.Threshold, &a.Tripped, &incident)
 	if errors.Is(err, sql.ErrNoRows) {
@@ -94,7 +92,7 @@ func (s *Store) openIncident(ctx context.Context, tx *txn, r store.Result, l sto
 	if i.Evidence.Earlier, err = earlier(ctx, tx, r.Project); err != nil {
 		return i, err
 	}
-	if i.Seq, err = nextSeq(ctx, tx, r.Project); err != nil {
+	if err := queryRow(ctx, tx, `SELECT coalesce(max(seq), 0) + 1 FROM incident WHERE project = ?`, r.Project).Scan(&i.Seq); err != nil {
 		return i, err
 	}
 	if err := putEvidence(ctx, tx, i); err != nil {
@@ -108,7 +106,7 @@ func insertResult(ctx context.Context, tx *txn, r store.Result, a store.Answer, 
 	if r.Outcome != store.Failure {
 		output = ""
 	}
-	_, err := tx.ExecContext(ctx, `INSERT INTO result (project, agent, run_id, outcome, counted, exit_code, signal, detail, host,
+	_, err := tx.exec(ctx, `INSERT INTO result (project, agent, run_id, outcome, counted, exit_code, signal, detail, host,
 		started_at, finished_at, recorded_at, failures, threshold, incident, tripped, output)
 		VALUES (?, ?, nullif(?, ''), ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, nullif(?, ''), ?, nullif(?, ''))`,
 		r.Project, r.Agent, r.RunID, r.Outcome, a.Counted, r.ExitCode, r.Signal, r.Detail, r.Host,
@@ -127,7 +125,7 @@ func loadProject(ctx context.Context, q querier, id string) (p projectState, err
 	p.ID = id
 	var resumed sql.NullInt64
 	var open sql.NullString
-	err = q.QueryRowContext(ctx, `SELECT coalesce(generation, 0), coalesce(failures, 0), coalesce(tripped, 0), coalesce(half_open, 0), coalesce(ignored, 0),
+	err = queryRow(ctx, q, `SELECT coalesce(generation, 0), coalesce(failures, 0), coalesce(tripped, 0), coalesce(half_open, 0), coalesce(ignored, 0),
 		resumed_at, (SELECT id FROM incident WHERE project = wanted AND ended_at IS NULL),
 		EXISTS (SELECT 1 FROM hold WHERE project = wanted)
 		FROM (SELECT ? AS wanted) LEFT JOIN project ON id = wanted`, id).
@@ -138,7 +136,7 @@ func loadProject(ctx context.Context, q querier, id string) (p projectState, err
 
 // saveProject writes nothing if nothing has changed, as with most successes.
 func saveProject(ctx context.Context, tx *txn, p store.Project) error {
-	_, err := tx.ExecContext(ctx, `INSERT INTO project (id, generation, failures, tripped, half_open, ignored, resumed_at)
+	_, err := tx.exec(ctx, `INSERT INTO project (id, generation, failures, tripped, half_open, ignored, resumed_at)
 		VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET generation = excluded.generation, failures = excluded.failures,
 		tripped = excluded.tripped, half_open = excluded.half_open, ignored = excluded.ignored, resumed_at = excluded.resumed_at
 		WHERE (generation, failures, tripped, half_open, ignored, resumed_at) IS NOT

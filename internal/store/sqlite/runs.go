@@ -8,7 +8,6 @@ import (
 	"github.com/terraphim/adfbot/internal/store"
 )
 
-// BeginRun implements [store.RunStore].
 func (s *Store) BeginRun(ctx context.Context, r store.Run) (store.Run, error) {
 	err := s.tx(ctx, func(ctx context.Context, tx *txn) error {
 		p, err := loadProject(ctx, tx, r.Project)
@@ -19,19 +18,17 @@ func (s *Store) BeginRun(ctx context.Context, r store.Run) (store.Run, error) {
 		if p.open != "" {
 			return store.ErrPaused
 		}
-		_, err = tx.ExecContext(ctx, `INSERT INTO run (id, project, agent, run_id, generation, host, started_at) VALUES (?, ?, ?, ?, ?, ?, ?)`,
+		_, err = tx.exec(ctx, `INSERT INTO run (id, project, agent, run_id, generation, host, started_at) VALUES (?, ?, ?, ?, ?, ?, ?)`,
 			r.ID, r.Project, r.Agent, r.RunID, r.Generation, r.Host, r.Started.UnixMilli())
 		return err
 	})
 	return r, err
 }
 
-// SetChild implements [store.RunStore].
 func (s *Store) SetChild(ctx context.Context, r store.Run) error {
 	return s.exec(ctx, `UPDATE run SET child_pid = ?, child_start = ? WHERE id = ?`, r.ChildPID, r.ChildStart, r.ID)
 }
 
-// EndRun implements [store.RunStore].
 func (s *Store) EndRun(ctx context.Context, r store.Run) error {
 	return s.tx(ctx, func(ctx context.Context, tx *txn) error { return endRun(ctx, tx, r.ID) })
 }
@@ -40,11 +37,10 @@ func endRun(ctx context.Context, tx *txn, id string) error {
 	if id == "" {
 		return nil
 	}
-	_, err := tx.ExecContext(ctx, `DELETE FROM run WHERE id = ?`, id)
+	_, err := tx.exec(ctx, `DELETE FROM run WHERE id = ?`, id)
 	return err
 }
 
-// Running implements [store.RunStore].
 func (s *Store) Running(ctx context.Context) ([]store.Run, error) {
 	return read(ctx, s, func(rows *sql.Rows) (r store.Run, err error) {
 		var started sql.NullInt64
@@ -54,10 +50,9 @@ func (s *Store) Running(ctx context.Context) ([]store.Run, error) {
 	}, `SELECT id, project, agent, run_id, generation, host, started_at, child_pid, child_start FROM run ORDER BY started_at`)
 }
 
-// Lost implements [store.RunStore].
 func (s *Store) Lost(ctx context.Context, r store.Run, res store.Result, l store.Limits) (a store.Answer, recorded bool, err error) {
 	err = s.tx(ctx, func(ctx context.Context, tx *txn) error {
-		if err := tx.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM run WHERE id = ?)`, r.ID).Scan(&recorded); err != nil || !recorded {
+		if err := queryRow(ctx, tx, `SELECT EXISTS (SELECT 1 FROM run WHERE id = ?)`, r.ID).Scan(&recorded); err != nil || !recorded {
 			return err
 		}
 		p, err := loadProject(ctx, tx, res.Project)

@@ -15,8 +15,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Open starts a browser with a profile of its own, which ends with the test. Where there is none the test is skipped, or fails
-// if ADFBOT_REQUIRE_BROWSER is 1.
+// Open starts a browser with a home directory of its own, which ends with the test. If no browser is installed, the test is skipped,
+// or fails if ADFBOT_REQUIRE_BROWSER is 1.
 func Open(t *testing.T) context.Context {
 	t.Helper()
 	path := ""
@@ -33,8 +33,9 @@ func Open(t *testing.T) context.Context {
 		}
 		t.Skip(missing)
 	}
+	home := t.TempDir()
 	opts := []chromedp.ExecAllocatorOption{
-		chromedp.ExecPath(path), chromedp.UserDataDir(t.TempDir()), chromedp.NoFirstRun, chromedp.NoDefaultBrowserCheck, chromedp.Headless,
+		chromedp.ExecPath(path), chromedp.Env("HOME="+home, "XDG_CONFIG_HOME="+home, "XDG_CACHE_HOME="+home), chromedp.UserDataDir(home + "/profile"), chromedp.NoFirstRun, chromedp.NoDefaultBrowserCheck, chromedp.Headless,
 		chromedp.NoSandbox, chromedp.DisableGPU, chromedp.WSURLReadTimeout(time.Minute),
 	}
 	for _, name := range []string{"disable-quic", "disable-background-networking", "disable-component-update", "disable-sync",
@@ -51,7 +52,7 @@ func Open(t *testing.T) context.Context {
 	return ctx
 }
 
-// Complaints collects the browser's messages from now on: errors on the console and violations of a page's policy.
+// Complaints collects the browser's messages from now on: console errors and violations of a page's policy.
 func Complaints(ctx context.Context) (list func() []string) {
 	var mu sync.Mutex
 	var all []string
@@ -73,15 +74,15 @@ func Complaints(ctx context.Context) (list func() []string) {
 	}
 }
 
-// Evaluate runs a script in the page, whose policy does not apply to it.
+// Evaluate runs a script in the page, whose policy does not apply to it. If the script returns a promise, Evaluate waits for it.
 func Evaluate[T any](t *testing.T, ctx context.Context, script string) T {
 	t.Helper()
-	v, err := chromedp.Run(ctx, chromedp.Evaluate[T](script))
+	v, err := chromedp.Run(ctx, chromedp.Evaluate[T](script, chromedp.EvalAwaitPromise))
 	require.NoError(t, err)
 	return v
 }
 
-// Screen is a device that a page is shown on.
+// Screen is a device that shows a page.
 type Screen struct {
 	Name          string
 	Width, Height int64
@@ -94,7 +95,7 @@ func Phone(scheme string) Screen { return Screen{"phone-" + scheme, 360, 740, sc
 // Desktop returns a large screen.
 func Desktop(scheme string) Screen { return Screen{"desktop-" + scheme, 1280, 800, scheme} }
 
-// Open returns what makes the browser this screen and loads an address.
+// Open returns the actions that set up this screen and load an address.
 func (s Screen) Open(address string) []chromedp.Action[chromedp.Void] {
 	var opts []chromedp.EmulateViewportOption
 	if s.Width < 500 {

@@ -2,28 +2,28 @@ package page
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/terraphim/adfbot/escalate/incident"
 	"github.com/terraphim/adfbot/escalate/tracker"
+	"github.com/terraphim/adfbot/internal/store"
+	"github.com/terraphim/adfbot/internal/text"
 )
 
 // incidentCard is an incident on the page of its project.
 type incidentCard struct {
-	Name, Anchor    string
-	Opened, Ended   moment
-	Lasted          string
-	Why             string
-	EndedHow        string
-	Issue           link
-	Lost            []link // issues that are gone
-	NoIssue, Wrong  string
-	TakenBy         string
-	TakenAt         moment
-	Runs            []runRow
-	Output          string
-	Earlier         []earlierIncident
-	Open, IsRebuilt bool
+	incident.Incident
+	Opened, Ended moment
+	Lasted        string
+	Why           string
+	Issue         link
+	Lost          []link // deleted issues
+	Pending       string
+	TakenBy       string
+	TakenAt       moment
+	Runs          []runRow
+	Earlier       []earlierIncident
 }
 
 type earlierIncident struct {
@@ -34,21 +34,13 @@ type earlierIncident struct {
 
 func newIncidentCard(i incident.Incident, now time.Time) incidentCard {
 	v := incidentCard{
-		Name: i.Name(), Anchor: fmt.Sprintf("incident-%d", i.Seq), Opened: newMoment(i.Opened, now), Open: i.IsOpen(), IsRebuilt: i.Rebuilt,
-		EndedHow: i.EndedHow, Why: tripReason(i), Issue: issueLink(i.Issue), Wrong: unfinished(i), Output: i.Evidence.Output,
+		Incident: i, Opened: newMoment(i.Opened, now), Ended: newMoment(i.Ended, now), Why: tripReason(i), Issue: issueLink(i.Issue), Pending: pending(i),
 	}
-	end := now
-	if !v.Open {
-		end, v.Ended = i.Ended, newMoment(i.Ended, now)
+	end := i.Ended
+	if i.IsOpen() {
+		end = now
 	}
-	v.Lasted = span(end.Sub(i.Opened))
-	switch {
-	case !i.Issue.IsZero():
-	case v.Open:
-		v.NoIssue = "Not open yet"
-	default:
-		v.NoIssue = "None was opened"
-	}
+	v.Lasted = text.Duration(end.Sub(i.Opened))
 	if i.Ack != nil {
 		v.TakenBy, v.TakenAt = i.Ack.By.Login, newMoment(i.Ack.At, now)
 	}
@@ -56,12 +48,12 @@ func newIncidentCard(i incident.Incident, now time.Time) incidentCard {
 		v.Lost = append(v.Lost, issueLink(l))
 	}
 	for _, r := range i.Evidence.Runs {
-		v.Runs = append(v.Runs, newRunRow(r, now))
+		v.Runs = append(v.Runs, newRunRow(store.HistoryRun{Run: r}, now))
 	}
 	for _, e := range i.Evidence.Earlier {
 		v.Earlier = append(v.Earlier, earlierIncident{
 			Name: fmt.Sprintf("%s#%d", i.Project, e.Seq), Issue: issueLink(e.Issue),
-			Span: newMoment(e.Opened, now).Full + ", for " + span(e.Ended.Sub(e.Opened)),
+			Span: newMoment(e.Opened, now).Full + ", for " + text.Duration(e.Ended.Sub(e.Opened)),
 		})
 	}
 	return v
@@ -81,15 +73,12 @@ func tripReason(i incident.Incident) string {
 	return s
 }
 
-// unfinished returns why the flag is not written, and why Gitea does not show the incident as it is.
-func unfinished(i incident.Incident) string {
+// pending returns why the flag is not written, and why Gitea does not show the incident as it is.
+func pending(i incident.Incident) string {
 	if i.FlagError == "" || !i.FlagWritten.IsZero() || !i.IsOpen() {
 		return i.LastErr
 	}
-	if i.LastErr == "" {
-		return i.FlagError
-	}
-	return i.FlagError + "; " + i.LastErr
+	return strings.TrimSuffix(i.FlagError+"; "+i.LastErr, "; ")
 }
 
 func issueLink(r tracker.IssueRef) link {

@@ -10,19 +10,19 @@ import (
 	"github.com/terraphim/adfbot/internal/text"
 )
 
-// tone is the colour, sign and icon of a page, which say the most important thing before a word is read.
+// tone is the colour, sign and icon of a page, which show the overall state before a word is read.
 type tone string
 
 const (
 	toneOK      tone = "ok"
 	toneBad     tone = "bad"
 	toneUnknown tone = "unknown"
-	toneHeld    tone = "held" // people paused what is paused
-	toneWarn    tone = "warn" // everything may run, and something needs a look
-	toneIdle    tone = "idle" // nothing was reported yet
+	toneHeld    tone = "held" // people paused all paused projects
+	toneWarn    tone = "warn" // everything may run, but something needs attention
+	toneIdle    tone = "idle" // nothing has been reported yet
 )
 
-// frame is what all pages have.
+// frame is the part that all pages share.
 type frame struct {
 	Title    string
 	Instance string
@@ -31,10 +31,10 @@ type frame struct {
 	Sub      string
 	Problems []string // of the bot itself
 	At       moment
-	Refresh  int    // seconds until the browser loads the page again; 0: never
-	Toggle   string // the link that stops the refreshing or starts it again
+	Refresh  int    // seconds until the browser reloads the page; 0: never
+	Toggle   string // link that stops or starts the reloading
 	Style    string // address of the style sheet
-	Project  bool   // it is the page of a project, with a link back
+	Back     bool   // the page has a link to the front page
 }
 
 func newFrame(s status.Status) frame {
@@ -51,31 +51,26 @@ type indexView struct {
 	Foreign []link
 }
 
-// link is a text that is a link where Link is not "".
+// link is a text that is a link unless Link is "".
 type link struct{ Text, Link string }
 
 // summary is a project on the front page, and the top of its own page.
 type summary struct {
-	ID       string
+	status.Project
 	Link     string
 	Badge    string // e.g. Paused
-	Held     bool
 	Since    moment
 	Reason   string
-	Count    string // e.g. 1 of 3
-	Failing  bool   // the count is not zero
 	HalfOpen string
 	Picture  picture
 	LastRun  moment
 	Running  string
 	Incident string // e.g. odilo#3
-	Issue    string // address of its issue, where that may be a link
-	Shown    string // what the link says
-	NoIssue  bool   // it has none yet
-	TakenBy  string // who takes care of it
+	Issue    link   // of the incident
+	NoIssue  bool   // the incident has none yet
+	TakenBy  string // who works on the incident
 	TakenAt  moment
 	Notes    []string
-	Former   bool // it is not in the configuration
 }
 
 func newIndex(s status.Status) indexView {
@@ -94,24 +89,24 @@ func newIndex(s status.Status) indexView {
 			v.Others = append(v.Others, sum)
 		default:
 			if isProblem(s.Problems, sum.Reason) {
-				sum.Reason = "" // said once, above
+				sum.Reason = "" // shown above
 			}
 			v.Unknown = append(v.Unknown, sum)
 		}
 	}
 	if s.Spooled > 0 {
-		v.Spooled = text.Plural(s.Spooled, "result") + " could not be stored and wait in the spool. The next sweep takes them in."
+		v.Spooled = text.Plural(s.Spooled, "result") + " in the spool could not be stored yet. The next sweep retries."
 	}
 	v.setHeadline(len(s.Projects), anyRun)
 	return v
 }
 
-// isProblem reports whether one of the problems begins with a reason.
+// isProblem reports whether a reason begins one of the problems.
 func isProblem(problems []string, reason string) bool {
 	return slices.ContainsFunc(problems, func(p string) bool { return strings.HasPrefix(p, reason) })
 }
 
-// setHeadline says the worst of all that is true.
+// setHeadline shows the worst condition.
 func (v *indexView) setHeadline(projects int, anyRun bool) {
 	all := fmt.Sprintf("All %d projects may run", projects)
 	if projects == 1 && len(v.Others) == 1 {
@@ -122,22 +117,22 @@ func (v *indexView) setHeadline(projects int, anyRun bool) {
 	case len(v.Stopped) > 0:
 		v.setPaused(projects)
 	case len(v.Unknown) > 0:
-		v.Tone, v.Headline = toneUnknown, "It is not known whether "+text.Plural(len(v.Unknown), "project")+" may run"
-		v.Sub = "Until it is, exec and gate let none of them run."
+		v.Tone, v.Headline = toneUnknown, "Unknown whether "+text.Plural(len(v.Unknown), "project")+" may run"
+		v.Sub = "Meanwhile, exec and gate let none of them run."
 	case len(v.Problems) > 0 || v.Spooled != "":
-		v.Tone, v.Headline, v.Sub = toneWarn, "adfbot itself needs help", all+"."
+		v.Tone, v.Headline, v.Sub = toneWarn, "adfbot itself needs attention", all+"."
 	case hasNotes:
-		v.Tone, v.Headline, v.Sub = toneWarn, all, "Something needs a look."
+		v.Tone, v.Headline, v.Sub = toneWarn, all, "Something needs attention."
 	case projects == 0:
 		v.Tone, v.Headline = toneIdle, "No project is configured"
 	case !anyRun:
 		v.Tone, v.Headline = toneIdle, "Nothing has been reported yet"
-		v.Sub = all + ". The first result shows here once `adfbot exec`, `adfbot record` or the HTTP interface has reported it."
+		v.Sub = all + ". The first result appears once `adfbot exec`, `adfbot record` or the HTTP API has reported it."
 	default:
 		v.Tone, v.Headline, v.Sub = toneOK, all, "Nothing is wrong."
 		failing := 0
 		for _, s := range v.Others {
-			if s.Failing {
+			if s.Failures > 0 {
 				failing++
 			}
 		}
@@ -151,7 +146,7 @@ func (v *indexView) setPaused(projects int) {
 	how := "paused"
 	v.Tone = toneBad
 	if !slices.ContainsFunc(v.Stopped, func(s summary) bool { return !s.Held }) {
-		v.Tone, how = toneHeld, "held by a person"
+		v.Tone, how = toneHeld, "paused by hand"
 	}
 	verb := "are"
 	if len(v.Stopped) == 1 {
@@ -163,7 +158,7 @@ func (v *indexView) setPaused(projects int) {
 	}
 	v.Sub = names(v.Stopped)
 	if n := len(v.Unknown); n > 0 {
-		v.Sub += fmt.Sprintf(". Of %d more it is not known", n)
+		v.Sub += fmt.Sprintf(". %d more unknown", n)
 	}
 }
 
@@ -172,11 +167,10 @@ func names(list []summary) string {
 	const most = 3
 	var out []string
 	for _, s := range list[:min(len(list), most)] {
-		name := s.ID
 		if s.Since.Ago != "" {
-			name += " for " + s.Since.Ago
+			s.ID += " for " + s.Since.Ago
 		}
-		out = append(out, name)
+		out = append(out, s.ID)
 	}
 	s := strings.Join(out, ", ")
 	if more := len(list) - most; more > 0 {
@@ -187,40 +181,29 @@ func names(list []summary) string {
 
 func newSummary(p status.Project, now time.Time) summary {
 	v := summary{
-		ID: p.ID, Link: projectLink(p.ID), Badge: badge(p), Held: p.Held, Reason: shortReason(p), Failing: p.Failures > 0,
-		Count: fmt.Sprintf("%d of %d", p.Failures, p.Threshold), Former: !p.Configured,
-		Notes: append(append([]string{}, p.Pending...), p.Warnings...),
+		Project: p, Link: projectLink(p.ID), Badge: badge(p), Reason: shortReason(p),
+		Notes: slices.Concat(p.Pending, p.Warnings), Picture: newPicture(p.LastRuns, now),
 	}
 	if p.Since != nil {
 		v.Since = newMoment(*p.Since, now)
 	}
 	if p.HalfOpen && p.Paused == status.No {
-		v.HalfOpen = "Resumed, and no success since."
+		v.HalfOpen = "Resumed, no success since."
 	}
 	if p.Running > 0 {
-		v.Running = text.Plural(p.Running, "run") + " under way"
+		v.Running = text.Plural(p.Running, "run") + " in progress"
 	}
 	if p.Incident != nil {
 		v.addIncident(*p.Incident, now)
 	}
-	runs := make([]pictureRun, len(p.LastRuns))
-	for n, r := range p.LastRuns {
-		at := r.Finished
-		if at.IsZero() {
-			at = r.Started
-		}
-		if v.LastRun.Machine == "" {
-			v.LastRun = newMoment(at, now)
-		}
-		how := howEnded(r.Outcome, r.ExitCode, r.Signal, r.Detail)
-		runs[n] = pictureRun{Outcome: r.Outcome, How: how, Agent: r.Agent, Counted: r.Counted, At: at}
+	if len(p.LastRuns) > 0 {
+		v.LastRun = endOf(p.LastRuns[0], now)
 	}
-	v.Picture = newPicture(runs, now)
 	return v
 }
 
 func (v *summary) addIncident(i status.Incident, now time.Time) {
-	v.Incident, v.Issue, v.Shown, v.NoIssue = i.Name, webLink(i.Issue), issueName(i.Name, i.Issue), i.Issue == ""
+	v.Incident, v.Issue, v.NoIssue = i.Name, link{issueName(i.Name, i.Issue), webLink(i.Issue)}, i.Issue == ""
 	v.TakenBy, v.TakenAt = i.TakenBy, newMoment(i.TakenAt, now)
 	if v.Since.Machine == "" {
 		v.Since = newMoment(i.Opened, now)
@@ -233,16 +216,16 @@ func (v *summary) addIncident(i status.Incident, now time.Time) {
 func badge(p status.Project) string {
 	switch {
 	case p.Paused == status.Yes && p.Held:
-		return "Held by a person"
+		return "Paused by hand"
 	case p.Paused == status.Yes:
 		return "Paused"
 	case p.Paused == status.No:
 		return "May run"
 	}
-	return "Not known"
+	return "Unknown"
 }
 
-// shortReason returns a project's reason without what its heading says.
+// shortReason returns a project's reason without the part that its heading repeats.
 func shortReason(p status.Project) string {
 	if s, ok := strings.CutPrefix(p.Reason, p.ID+" is paused: "); ok {
 		return s

@@ -19,10 +19,13 @@ import (
 	"github.com/terraphim/adfbot/escalate/tracker"
 	"github.com/terraphim/adfbot/internal/config"
 	"github.com/terraphim/adfbot/internal/status"
+	"github.com/terraphim/adfbot/internal/testhost"
 	"github.com/terraphim/adfbot/pause"
 )
 
-var update = flag.Bool("update", false, "write the golden pages anew")
+var update = flag.Bool("update", false, "rewrite the golden pages")
+
+func TestMain(m *testing.M) { testhost.Main(m, nil) }
 
 // samplePages parses the templates once for all tests.
 var samplePages = sync.OnceValue(func() *Pages { return New(func() time.Time { return seven }) })

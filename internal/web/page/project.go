@@ -3,9 +3,9 @@ package page
 import (
 	"time"
 
-	"github.com/terraphim/adfbot/escalate/incident"
 	"github.com/terraphim/adfbot/internal/status"
 	"github.com/terraphim/adfbot/internal/store"
+	"github.com/terraphim/adfbot/internal/text"
 )
 
 type projectView struct {
@@ -19,35 +19,28 @@ type projectView struct {
 }
 
 type runRow struct {
+	store.HistoryRun
 	Kind    string
 	Began   moment
 	Took    string
 	How     string
-	Agent   string
-	Host    string
-	RunID   string
 	Note    string
-	Output  string
-	Visible bool // the output is unfolded
+	Visible bool // the output is expanded
 }
 
 func newProject(d status.Detail) projectView {
 	p := d.Projects[0]
 	v := projectView{frame: newFrame(d.Status), summary: newSummary(p, d.At), FlagPath: d.FlagPath, Paused: p.Paused == status.Yes}
-	v.Project = true
+	v.Back = true
 	v.setHeadline(p, len(d.Runs) > 0)
-	unfold := p.Failures > 0 // the output of the last failed run
+	expand := p.Failures > 0 // the output of the last failed run
 	for _, r := range d.Runs {
-		row := newRunRow(r.Run, d.At)
-		row.Agent, row.Output = r.Agent, r.Output
-		if row.Began.Machine == "" {
-			row.Began = newMoment(r.Recorded, d.At)
-		}
+		row := newRunRow(r, d.At)
 		if !r.Counted && r.Outcome != store.Ignored {
 			row.Note = "does not count"
 		}
-		if row.Output != "" && unfold {
-			row.Visible, unfold = true, false
+		if row.Output != "" && expand {
+			row.Visible, expand = true, false
 		}
 		v.Runs = append(v.Runs, row)
 	}
@@ -63,35 +56,39 @@ func (v *projectView) setHeadline(p status.Project, anyRun bool) {
 	case p.Paused == status.Yes:
 		v.Tone, v.Headline = toneBad, p.ID+" is paused"
 		if p.Held {
-			v.Tone, v.Headline = toneHeld, p.ID+" is held by a person"
+			v.Tone, v.Headline = toneHeld, p.ID+" is paused by hand"
 		}
 		if v.Since.Ago != "" {
 			v.Headline += ", for " + v.Since.Ago
 		}
 		v.Sub = v.Reason
 	case p.Paused != status.No:
-		v.Tone, v.Headline, v.Sub = toneUnknown, "It is not known whether "+p.ID+" may run", "Until it is, exec and gate do not let it run."
+		v.Tone, v.Headline, v.Sub = toneUnknown, "Unknown whether "+p.ID+" may run", "Meanwhile, exec and gate do not let it run."
 		if isProblem(v.Problems, v.Reason) {
 			v.Reason = ""
 		}
 	case len(v.Notes) > 0:
-		v.Tone, v.Headline, v.Sub = toneWarn, p.ID+" may run", "Something needs a look."
+		v.Tone, v.Headline, v.Sub = toneWarn, p.ID+" may run", "Something needs attention."
 	case !anyRun:
-		v.Tone, v.Headline, v.Sub = toneIdle, p.ID+" may run", "Nothing has been reported of it yet."
+		v.Tone, v.Headline, v.Sub = toneIdle, p.ID+" may run", "Nothing has been reported for it yet."
 	default:
 		v.Tone, v.Headline, v.Sub = toneOK, p.ID+" may run", "Nothing is wrong."
-		if v.Failing {
+		if v.Failures > 0 {
 			v.Sub = "It failed last time."
 		}
 	}
 }
 
-func newRunRow(r incident.Run, now time.Time) runRow {
-	v := runRow{Kind: status.Outcome(r.Outcome), How: howEnded(r.Outcome, r.ExitCode, r.Signal, r.Detail), Host: r.Host, RunID: r.RunID, Began: newMoment(r.Started, now)}
-	if r.Started.IsZero() {
-		v.Began = newMoment(r.Finished, now)
-	} else if !r.Finished.IsZero() {
-		v.Took = span(r.Finished.Sub(r.Started))
+func newRunRow(r store.HistoryRun, now time.Time) runRow {
+	began := r.Recorded
+	for _, t := range []time.Time{r.Finished, r.Started} {
+		if !t.IsZero() {
+			began = t
+		}
+	}
+	v := runRow{HistoryRun: r, Kind: status.Outcome(r.Outcome), How: howEnded(r.Outcome, r.ExitCode, r.Signal, r.Detail), Began: newMoment(began, now)}
+	if !r.Started.IsZero() && !r.Finished.IsZero() {
+		v.Took = text.Duration(r.Finished.Sub(r.Started))
 	}
 	return v
 }

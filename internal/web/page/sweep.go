@@ -10,7 +10,7 @@ import (
 
 // sweepView is the last sweep.
 type sweepView struct {
-	At    moment // zero: there was none
+	At    moment // zero: there was no sweep
 	Took  string
 	Scope string
 	Done  []sweepStep
@@ -18,7 +18,10 @@ type sweepView struct {
 	Also  []string
 }
 
-type sweepStep struct{ What, Name, Link, Why string }
+type sweepStep struct {
+	What, Why string
+	On        link // project or issue
+}
 
 // maxSteps is how many steps of a sweep are shown.
 const maxSteps = 20
@@ -28,10 +31,10 @@ func newSweep(s status.Status) sweepView {
 	if r == nil {
 		return sweepView{}
 	}
-	v := sweepView{At: newMoment(r.At, s.At), Took: span(r.Took), Scope: text.Plural(r.Projects, "project")}
+	v := sweepView{At: newMoment(r.At, s.At), Took: text.Duration(r.Took), Scope: text.Plural(r.Projects, "project")}
 	for _, a := range r.Actions[:min(len(r.Actions), maxSteps)] {
 		v.Done = append(v.Done, sweepStep{
-			What: strings.ReplaceAll(string(a.Kind), "-", " "), Name: cmp.Or(a.Name, a.Project), Link: webLink(a.Issue.URL), Why: a.Why,
+			What: strings.ReplaceAll(string(a.Kind), "-", " "), Why: a.Why, On: link{cmp.Or(a.Name, a.Project), webLink(a.Issue.URL)},
 		})
 	}
 	v.More = len(r.Actions) - len(v.Done)
@@ -39,10 +42,10 @@ func newSweep(s status.Status) sweepView {
 		n           int
 		noun, state string
 	}{
-		{r.TakenIn, "spooled result", " taken in"},
-		{r.LostRuns, "run", " gone without a result, counted as failed"},
+		{r.TakenIn, "spooled result", " stored"},
+		{r.LostRuns, "run", " without a result, counted as failed"},
 		{r.Pruned, "old result", " deleted"},
-		{len(r.Errors), "error", ", above"},
+		{len(r.Errors), "error", ", see above"},
 	} {
 		if c.n > 0 {
 			v.Also = append(v.Also, text.Plural(c.n, c.noun)+c.state)

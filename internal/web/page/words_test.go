@@ -5,17 +5,9 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
-)
 
-func TestSpan(t *testing.T) {
-	for d, want := range map[time.Duration]string{
-		-time.Hour: "0 ms", 0: "0 ms", 210 * time.Millisecond: "210 ms", 59 * time.Second: "59 s", time.Minute: "1 min", 93 * time.Second: "1 min 33 s",
-		14*time.Minute + 20*time.Second: "14 min", time.Hour: "1 h", 3*time.Hour + 12*time.Minute: "3 h 12 min", 47 * time.Hour: "47 h",
-		50 * time.Hour: "2 days 2 h", 72 * time.Hour: "3 days", 400 * 24 * time.Hour: "400 days",
-	} {
-		require.Equal(t, want, span(d), d)
-	}
-}
+	"github.com/terraphim/adfbot/internal/status"
+)
 
 func TestWebLink(t *testing.T) {
 	require.Equal(t, "https://git.example.org/a/b/issues/1", webLink("https://git.example.org/a/b/issues/1"))
@@ -36,12 +28,12 @@ func TestIssueName(t *testing.T) {
 }
 
 func TestPicture(t *testing.T) {
-	runs := []pictureRun{
-		{Outcome: "failure", How: "exit code 1", Agent: "project-meta", Counted: true, At: before(time.Minute)},
+	runs := []status.Run{
+		{Outcome: "failure", ExitCode: 1, Agent: "project-meta", Counted: true, Finished: before(time.Minute)},
 		{Outcome: "ignored", Agent: "project-meta"}, {Outcome: "success", Agent: "developer"}, {Outcome: "success", Counted: true},
 	}
 	p := newPicture(runs, seven)
-	require.Equal(t, "last 4 runs, oldest first: ✔✔–✘ (2 successes, 1 failure, 1 ignored)", p.Label)
+	require.Equal(t, "last 4 runs, oldest first: ✔✔–✘ (2 successful, 1 failed, 1 ignored)", p.Label)
 	require.Equal(t, 4*markWidth, p.Width)
 	require.Equal(t, mark{X: 3 * markWidth, Kind: "failure", Title: "failure, exit code 1, 2026-11-23 06:59 UTC, project-meta"}, p.Marks[3])
 	require.Equal(t, mark{X: markWidth, Kind: "success", Faint: true, Title: "success, developer (does not count)"}, p.Marks[1])

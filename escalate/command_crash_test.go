@@ -31,9 +31,9 @@ func blocked(t *testing.T, w *world, f func()) {
 
 // diesIn lets a sweep end at the named step, as in a process that is killed there.
 func (m *machine) diesIn(step string) {
-	m.t.Helper()
+	m.Helper()
 	var reached atomic.Bool
-	ctx := fault.With(m.t.Context(), func(name string) {
+	ctx := fault.With(m.Context(), func(name string) {
 		if name == step {
 			reached.Store(true)
 			runtime.Goexit()
@@ -45,7 +45,7 @@ func (m *machine) diesIn(step string) {
 		_, _ = m.rec.Sweep(ctx, escalate.SweepOptions{})
 	}()
 	<-done
-	require.True(m.t, reached.Load(), "step %s is reached", step)
+	require.True(m, reached.Load(), "step %s is reached", step)
 }
 
 // reborn is reopened with the same operators.
@@ -57,7 +57,8 @@ func (m *machine) reborn() *machine {
 	return n
 }
 
-func TestACrashDuringAnOrderIsMendedAndTheOrderIsCarriedOutOnce(t *testing.T) {
+// The next process finishes the command, and runs it once.
+func TestCrashDuringCommand(t *testing.T) {
 	for _, command := range []string{"resume", "pause", "ack", "status"} {
 		for _, step := range []string{"order-begun", "flag-removed", "hold-noted", "flag-written", "resume-noted", "order-carried", "order-answered-next", "comment-begun", "commented"} {
 			begins := command == "resume" || command == "pause" || command == "ack"
@@ -103,7 +104,8 @@ func TestACrashDuringAnOrderIsMendedAndTheOrderIsCarriedOutOnce(t *testing.T) {
 	}
 }
 
-func TestAnOrderThatIsOutstandingDoesNotEndALaterIncident(t *testing.T) {
+// An outstanding command does not end a later incident.
+func TestOutstandingCommand(t *testing.T) {
 	playOperated(t, func(w *world, id string) {
 		w.says("alex", "/adf resume")
 		w.diesIn("order-begun")
@@ -118,9 +120,10 @@ func TestAnOrderThatIsOutstandingDoesNotEndALaterIncident(t *testing.T) {
 	})
 }
 
-func TestAnAnswerThatWasLostIsNotMadeTwice(t *testing.T) {
+// The reply is not made twice.
+func TestLostReplyToCommand(t *testing.T) {
 	playOperated(t, func(w *world, id string) {
-		w.gitea.Inject(giteatest.Fault{Match: giteatest.Method("POST"), Times: 1, Do: giteatest.LostAnswer()})
+		w.Gitea.Inject(giteatest.Fault{Match: giteatest.Method("POST"), Times: 1, Do: giteatest.LostAnswer()})
 		w.says("alex", "/adf status")
 		_, err := w.sweepAnd(escalate.SweepOptions{})
 		require.Error(t, err)
@@ -129,7 +132,8 @@ func TestAnAnswerThatWasLostIsNotMadeTwice(t *testing.T) {
 	})
 }
 
-func TestAResumeThatCantBeDoneSaysSoAndIsOver(t *testing.T) {
+// The reply says so, and the command is not tried again.
+func TestResumeCommandThatFails(t *testing.T) {
 	playOperated(t, func(w *world, id string) {
 		w.says("alex", "/adf resume")
 		w.rec.SetDirError(errUnreadable)
@@ -138,7 +142,7 @@ func TestAResumeThatCantBeDoneSaysSoAndIsOver(t *testing.T) {
 		said := comments(w.issue())
 		require.Len(t, said, 1)
 		require.Contains(t, said[0], "`/adf resume` failed, ")
-		require.Contains(t, said[0], "the disk is away. Once that is mended, give the command again.")
+		require.Contains(t, said[0], "the disk is away. Fix that, and give the command again.")
 		w.sweepFor(5 * time.Minute)
 		require.True(t, w.paused(project), "it does not come true hours later")
 		w.says("alex", "/adf resume")
@@ -147,7 +151,8 @@ func TestAResumeThatCantBeDoneSaysSoAndIsOver(t *testing.T) {
 	})
 }
 
-func TestTwoProcessesCarryAnOrderOutOnce(t *testing.T) {
+// The command runs once.
+func TestCommandInTwoProcesses(t *testing.T) {
 	playOperated(t, func(w *world, id string) {
 		second := w.another()
 		second.operated("alex")
@@ -165,7 +170,8 @@ func TestTwoProcessesCarryAnOrderOutOnce(t *testing.T) {
 	})
 }
 
-func TestAfterTheStateWasLostOldCommandsAreNotCarriedOutAgain(t *testing.T) {
+// Old commands are not run again.
+func TestOldCommandsAfterLostState(t *testing.T) {
 	playOperated(t, func(w *world, id string) {
 		w.says("alex", "/adf ack")
 		w.says("alex", "/adf status")
@@ -173,7 +179,7 @@ func TestAfterTheStateWasLostOldCommandsAreNotCarriedOutAgain(t *testing.T) {
 		require.Len(t, comments(w.issue()), 2)
 		w.machine = w.withoutState()
 		w.operated("alex")
-		w.gitea.As("alex").Assign(fleet, 1)
+		w.Gitea.As("alex").Assign(fleet, 1)
 		w.sweepFor(5 * time.Minute)
 		require.Len(t, comments(w.issue()), 2)
 		require.Empty(t, w.issue().Assignees)
@@ -183,7 +189,8 @@ func TestAfterTheStateWasLostOldCommandsAreNotCarriedOutAgain(t *testing.T) {
 	})
 }
 
-func TestACommandInTheIssueOfALostStateWaitsForItsRebuilding(t *testing.T) {
+// A command in the issue of a lost state waits until the incident is rebuilt.
+func TestCommandBeforeRebuilding(t *testing.T) {
 	playOperated(t, func(w *world, id string) {
 		w.machine = w.withoutState()
 		w.operated("alex")
@@ -194,7 +201,7 @@ func TestACommandInTheIssueOfALostStateWaitsForItsRebuilding(t *testing.T) {
 	})
 }
 
-func TestASweepOfOneProjectHearsItsOrders(t *testing.T) {
+func TestSweepOfOneProjectRunsCommands(t *testing.T) {
 	playOperated(t, func(w *world, id string) {
 		w.says("alex", "/adf resume")
 		_, err := w.sweepAnd(escalate.SweepOptions{Project: project})
@@ -204,14 +211,15 @@ func TestASweepOfOneProjectHearsItsOrders(t *testing.T) {
 	})
 }
 
-func TestASweepOfOneProjectLeavesTheOthersAlone(t *testing.T) {
+// A sweep of one project leaves the others alone.
+func TestSweepOfOneProject(t *testing.T) {
 	play(t, func(w *world) {
 		w.rec.Options().Projects = []string{project, "other"}
 		w.trip(project)
 		w.trip("other")
 		w.sweep()
 		w.rm("other")
-		w.gitea.ResetRequests()
+		w.Gitea.ResetRequests()
 		_, err := w.sweepAnd(escalate.SweepOptions{Project: project})
 		require.NoError(t, err)
 		require.Len(t, w.asked(), 1)

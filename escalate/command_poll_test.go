@@ -1,0 +1,139 @@
+package escalate_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/terraphim/adfbot/escalate"
+	"github.com/terraphim/adfbot/escalate/giteatest"
+	"github.com/terraphim/adfbot/internal/testworld"
+)
+
+// No comment is missed, and none is read twice.
+
+func TestCommentPages(t *testing.T) {
+	playOperated(t, func(w *world, id string) {
+		for range 120 {
+			w.Gitea.As("kim").Comment(fleet, 1, "chatter")
+		}
+		w.says("alex", "/adf resume")
+		w.sweep()
+		require.False(t, w.paused(project))
+	})
+}
+
+func TestCommentsInShorterPages(t *testing.T) {
+	for _, total := range []bool{true, false} {
+		playOperated(t, func(w *world, id string) {
+			w.Gitea.SetMaxItems(20)
+			if !total { // a proxy drops the count
+				w.rec.Options().Tracker = w.over(without(w.Gitea.Transport(), "X-Total-Count"))
+			}
+			for range 25 {
+				w.Gitea.As("kim").Comment(fleet, 1, "chatter")
+			}
+			w.says("alex", "/adf resume")
+			w.sweep()
+			require.False(t, w.paused(project))
+		})
+	}
+}
+
+// A command that waits follows its issue into a renamed repository.
+func TestCommandInRenamedRepository(t *testing.T) {
+	playOperated(t, func(w *world, id string) {
+		w.says("alex", "/adf resume")
+		w.Gitea.Inject(giteatest.Fault{Match: giteatest.GetIssue(), Times: 1, Do: giteatest.Status(502, "bad gateway")})
+		_, err := w.sweepAnd(escalate.SweepOptions{})
+		require.Error(t, err)
+		require.True(t, w.paused(project))
+		w.Gitea.Rename(fleet, "fleet-2")
+		w.moveTo("terraphim/fleet-2")
+		w.sweepFor(3 * time.Minute)
+		require.False(t, w.paused(project))
+		require.True(t, w.incident(id).Settled)
+		i, _ := w.Gitea.Issue("terraphim/fleet-2", 1)
+		require.Len(t, comments(i), 1)
+		left, err := w.store.PendingCommands(w.Context(), server, "")
+		require.NoError(t, err)
+		require.Empty(t, left)
+	})
+}
+
+// A command is run although its comment has an id that Gitea gave away before it was restored.
+func TestCommandAfterRestoreOfGitea(t *testing.T) {
+	playOperated(t, func(w *world, id string) {
+		first := w.says("alex", "/adf status")
+		w.sweepFor(3 * time.Minute)
+		require.Len(t, comments(w.issue()), 1)
+		// The backup is from before that comment.
+		s := testworld.Gitea(time.Now)
+		w.Cleanup(s.Close)
+		for _, name := range []string{"adf", "circuit-breaker", "priority/high"} {
+			s.AddLabel(fleet, name)
+		}
+		s.As(testworld.Bot).Open(fleet, w.issue().Title, w.issue().Body)
+		require.Equal(t, w.issue().ID, s.Issues(fleet)[0].ID)
+		w.Gitea = s
+		w.rec.Options().Tracker = w.over(s.Transport())
+		for w.says("kim", "chatter") < first-1 {
+		}
+		require.Equal(t, first, w.says("alex", "/adf resume"))
+		w.sweep()
+		require.False(t, w.paused(project))
+		require.Len(t, comments(w.issue()), 1)
+		w.sweepFor(3 * time.Minute)
+		require.Len(t, comments(w.issue()), 1, "once")
+	})
+}
+
+// withClock puts another Gitea in the place of the world's: its clock is off by as much as the variable says.
+func (w *world) withClock(off *time.Duration) {
+	w.Gitea.Close()
+	s := testworld.Gitea(func() time.Time { return time.Now().Add(*off) })
+	w.Cleanup(s.Close)
+	w.Gitea = s
+	w.rec.Options().Tracker = w.over(s.Transport())
+	require.NoError(w, w.store.SetLabels(w.Context(), repoOf(fleet), nil))
+	w.knowsItsAccount()
+}
+
+// No comment is missed.
+func TestCommentOfWrongServerClock(t *testing.T) {
+	for name, off := range map[string]time.Duration{"fast": 3 * time.Hour, "slow": -50 * time.Minute} {
+		t.Run(name, func(t *testing.T) {
+			play(t, func(w *world) {
+				w.withClock(&off)
+				w.operated("alex")
+				w.trip(project)
+				w.says("alex", "/adf status")
+				w.sweep()
+				require.Len(t, comments(w.issue()), 1)
+				w.says("kim", "hm")
+				w.sweep()
+				w.says("alex", "/adf resume")
+				w.sweep()
+				require.False(t, w.paused(project))
+			})
+		})
+	}
+}
+
+// No comment is missed after the server's clock was ahead and is right again.
+func TestCommentAfterServerClockSet(t *testing.T) {
+	play(t, func(w *world) {
+		off := 100 * 24 * time.Hour
+		w.withClock(&off)
+		w.operated("alex")
+		w.trip(project)
+		w.says("kim", "hm")
+		off = 0
+		w.sweepEvery(5*time.Minute, 30*time.Minute)
+		w.says("alex", "/adf resume")
+		time.Sleep(4 * time.Minute) // more than is read again each time
+		w.sweep()
+		require.False(t, w.paused(project))
+	})
+}

@@ -1,0 +1,242 @@
+package escalate_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/terraphim/adfbot/escalate"
+	"github.com/terraphim/adfbot/escalate/giteatest"
+	"github.com/terraphim/adfbot/escalate/plan"
+)
+
+// What commands do, and in which issues.
+
+func TestResumeCommand(t *testing.T) {
+	playOperated(t, func(w *world, id string) {
+		w.says("alex", "It was the disk.\n\n/adf resume the disk @kim was full")
+		rep := w.sweep()
+		require.False(t, w.paused(project), "the flag is gone")
+		i := w.incident(id)
+		require.Equal(t, "resumed by @alex's /adf resume in the issue: the disk @kim was full", i.EndedHow)
+		require.True(t, i.Settled)
+		require.Equal(t, "closed", w.issue().State)
+		said := comments(w.issue())
+		require.Len(t, said, 1, "the comment on the end is the answer")
+		require.Contains(t, said[0], "/adf resume in the issue: the disk")
+		require.NotContains(t, said[0], "@alex", "nobody is notified")
+		require.NotContains(t, said[0], "@kim")
+		require.Equal(t, plan.RunCommand, rep.Actions[0].Kind)
+		require.Contains(t, rep.Actions[0].Why, "alex wrote /adf resume")
+
+		w.Gitea.ResetRequests()
+		w.sweepFor(10 * time.Minute)
+		require.Empty(t, writes(w.asked()), "once")
+	})
+}
+
+func TestResumeCommandBeginsGeneration(t *testing.T) {
+	playOperated(t, func(w *world, id string) {
+		w.says("alex", "/adf resume")
+		w.sweep()
+		p, err := w.store.Project(w.Context(), project)
+		require.NoError(t, err)
+		require.Zero(t, p.Breaker.Failures)
+		require.EqualValues(t, 1, p.Generation)
+		again := w.trip(project)
+		w.sweepFor(5 * time.Minute)
+		require.True(t, w.paused(project), "the old command is not taken up for the new incident")
+		require.True(t, w.incident(again).IsOpen())
+	})
+}
+
+func TestStatusCommand(t *testing.T) {
+	playOperated(t, func(w *world, id string) {
+		w.says("alex", "/adf status")
+		w.sweepFor(3 * time.Minute)
+		said := comments(w.issue())
+		require.Len(t, said, 1)
+		require.Contains(t, said[0], "`odilo` is paused.")
+		require.True(t, w.paused(project))
+	})
+}
+
+// The answer lists the commands that there are.
+func TestUnknownCommand(t *testing.T) {
+	playOperated(t, func(w *world, id string) {
+		w.says("alex", "/adf re@kim start")
+		w.sweepFor(3 * time.Minute)
+		said := comments(w.issue())
+		require.Len(t, said, 1)
+		require.Contains(t, said[0], "There is no command `re@kim`. The commands are `/adf resume [reason]`")
+	})
+}
+
+// Ack assigns the issue and stores who took it.
+func TestAckCommand(t *testing.T) {
+	playOperated(t, func(w *world, id string) {
+		w.Gitea.As("alex").Assign(fleet, w.issue().Number, "kim")
+		w.says("alex", "/adf ack")
+		w.sweepFor(3 * time.Minute)
+		require.ElementsMatch(t, []string{"alex", "kim"}, w.issue().Assignees, "who was assigned stays")
+		ack := w.incident(id).Ack
+		require.NotNil(t, ack)
+		require.Equal(t, "alex", ack.By.Login)
+		require.True(t, w.paused(project))
+		require.Contains(t, comments(w.issue())[0], "`alex` takes incident `odilo#1`.")
+	})
+}
+
+// An ack that Gitea does not assign is stored all the same.
+func TestAckCommandNotAssigned(t *testing.T) {
+	playOperated(t, func(w *world, id string) {
+		w.Gitea.Inject(giteatest.Fault{Match: giteatest.Method("PATCH"), Times: 1, Do: giteatest.Status(422, `{"message":"no access"}`)})
+		w.says("alex", "/adf ack")
+		w.sweepFor(2 * time.Minute)
+		require.NotNil(t, w.incident(id).Ack)
+		said := comments(w.issue())
+		require.Len(t, said, 1)
+		require.Contains(t, said[0], "Gitea did not assign them")
+	})
+}
+
+// A project whose incident has ended is held.
+func TestPauseCommandAfterIncident(t *testing.T) {
+	playOperated(t, func(w *world, id string) {
+		w.says("alex", "/adf resume")
+		w.sweep()
+		w.says("alex", "/adf pause not yet")
+		w.sweepFor(3 * time.Minute)
+		require.True(t, w.paused(project))
+		flag, err := w.dir.Look(project)
+		require.NoError(t, err)
+		require.Contains(t, flag.Note, "odilo is paused by alex (in Gitea, terraphim/adf-fleet#1")
+		require.Contains(t, flag.Note, "Reason: not yet")
+		hold, err := w.store.Hold(w.Context(), project)
+		require.NoError(t, err)
+		require.NotNil(t, hold)
+		require.False(t, hold.FlagWritten.IsZero())
+		require.Equal(t, "closed", w.issue().State, "a hold has no issue")
+		require.Contains(t, comments(w.issue())[1], "`odilo` is paused. To resume it, comment `/adf resume` here")
+
+		w.says("alex", "/adf resume")
+		w.sweepFor(3 * time.Minute)
+		require.False(t, w.paused(project))
+		hold, err = w.store.Hold(w.Context(), project)
+		require.NoError(t, err)
+		require.Nil(t, hold)
+		require.Contains(t, comments(w.issue())[2], "`odilo` is resumed.")
+		require.Len(t, comments(w.issue()), 3)
+	})
+}
+
+// A repeated command changes nothing.
+func TestRepeatedPauseAndResumeCommands(t *testing.T) {
+	playOperated(t, func(w *world, id string) {
+		w.says("alex", "/adf pause")
+		w.sweep()
+		require.Contains(t, comments(w.issue())[0], "`odilo` is paused already, by `odilo#1`.")
+		w.says("alex", "/adf resume")
+		w.sweep()
+		w.says("alex", "/adf resume")
+		w.sweepFor(3 * time.Minute)
+		said := comments(w.issue())
+		require.Len(t, said, 3)
+		require.Contains(t, said[2], "`odilo` was not paused.")
+	})
+}
+
+// A resume in the issue of an earlier incident does not end the later one.
+func TestResumeCommandInEarlierIssue(t *testing.T) {
+	playOperated(t, func(w *world, id string) {
+		w.says("alex", "/adf resume")
+		w.sweep()
+		later := w.trip(project)
+		w.Gitea.As("alex").Comment(fleet, 1, "/adf resume")
+		w.sweepFor(3 * time.Minute)
+		require.True(t, w.incident(later).IsOpen())
+		require.True(t, w.paused(project))
+		old, _ := w.Gitea.Issue(fleet, 1)
+		require.Contains(t, comments(old)[1], "this is the issue of `odilo#1`, which has ended. `odilo` is now paused by `odilo#2`: give the command in #2")
+	})
+}
+
+// Commands in one comment run in order and are answered together.
+func TestSeveralCommandsInOneComment(t *testing.T) {
+	playOperated(t, func(w *world, id string) {
+		w.says("alex", "/adf ack\n/adf status\n/adf resume done")
+		w.sweepFor(3 * time.Minute)
+		said := comments(w.issue())
+		require.Len(t, said, 2)
+		require.Contains(t, said[0], "`/adf ack`: `alex` takes")
+		require.Contains(t, said[0], "`/adf status`: `odilo` is paused.")
+		require.Contains(t, said[1], "was resumed on")
+		require.NotNil(t, w.incident(id).Ack)
+		require.False(t, w.paused(project))
+	})
+}
+
+// A resume command with "Comment and close" resumes, even where closed issues are reopened.
+func TestCommentAndClose(t *testing.T) {
+	playOperated(t, func(w *world, id string) {
+		w.says("alex", "/adf resume")
+		w.Gitea.As("alex").Close(fleet, 1)
+		w.sweepFor(3 * time.Minute)
+		require.False(t, w.paused(project))
+		require.Equal(t, "closed", w.issue().State)
+		said := comments(w.issue())
+		require.Len(t, said, 1)
+		require.Contains(t, said[0], "was resumed on")
+	})
+}
+
+// Commands in other issues are left alone.
+func TestCommandInForeignIssue(t *testing.T) {
+	playOperated(t, func(w *world, id string) {
+		kim := w.Gitea.As("kim")
+		forged, _ := w.Gitea.Issue(fleet, 1)
+		n := kim.Open(fleet, "[ADF] project-meta on odilo failed 3 consecutively", forged.Body)
+		w.Gitea.As("alex").Comment(fleet, n, "/adf resume")
+		plain := kim.Open(fleet, "something else", "text")
+		w.Gitea.As("alex").Comment(fleet, plain, "/adf resume")
+		w.sweep()
+		w.Gitea.ResetRequests()
+		w.sweepFor(3 * time.Minute)
+		require.True(t, w.paused(project))
+		for _, number := range []int64{n, plain} {
+			i, _ := w.Gitea.Issue(fleet, number)
+			require.Empty(t, comments(i))
+		}
+		for _, r := range w.asked() {
+			require.NotContains(t, r.Path, "/issues/2", "it was looked at once")
+		}
+	})
+}
+
+// An issue that lost its marker takes no commands.
+func TestCommandInIssueWithoutMarker(t *testing.T) {
+	playOperated(t, func(w *world, id string) {
+		w.says("alex", "/adf status")
+		w.Gitea.As("kim").EditBody(fleet, 1, "mine now")
+		_, _ = w.sweepAnd(escalate.SweepOptions{})
+		first, _ := w.Gitea.Issue(fleet, 1)
+		require.Empty(t, comments(first))
+	})
+}
+
+// A dry run reports commands and runs none.
+func TestCommandsInDryRun(t *testing.T) {
+	playOperated(t, func(w *world, id string) {
+		w.says("alex", "/adf resume")
+		rep, err := w.sweepAnd(escalate.SweepOptions{DryRun: true})
+		require.NoError(t, err)
+		require.Len(t, rep.Actions, 1)
+		require.Equal(t, plan.RunCommand, rep.Actions[0].Kind)
+		require.Equal(t, "alex wrote /adf resume", rep.Actions[0].Why)
+		require.True(t, w.paused(project))
+		require.Empty(t, comments(w.issue()))
+		w.sweep()
+		require.False(t, w.paused(project), "the real sweep hears it still")
+	})
+}

@@ -1,0 +1,57 @@
+package gitea
+
+import (
+	"context"
+	"time"
+
+	sdk "code.gitea.io/sdk/gitea"
+
+	"github.com/terraphim/adfbot/escalate/tracker"
+)
+
+// Comments makes one request: the endpoint has no pages.
+func (g *Client) Comments(ctx context.Context, ref tracker.IssueRef, author int64) ([]tracker.Comment, error) {
+	r := request{"list comments of", number(ref.Number), ref.Repo.String()}
+	all, err := do(ctx, g, r, notNull, func(c *sdk.Client) ([]*sdk.Comment, *sdk.Response, error) {
+		return c.ListIssueComments(ref.Repo.Owner, ref.Repo.Name, ref.Number, sdk.ListIssueCommentOptions{})
+	})
+	var out []tracker.Comment
+	for _, m := range all {
+		if m != nil && account(m.Poster).ID == author {
+			out = append(out, comment(m))
+		}
+	}
+	return out, err
+}
+
+// CommentsSince misses no comment written meanwhile: the oldest come first, so new ones are on later pages.
+func (g *Client) CommentsSince(ctx context.Context, repo tracker.Repo, since time.Time) ([]tracker.Comment, error) {
+	var out []tracker.Comment
+	r := request{op: "list new comments", where: repo.String()}
+	_, _, err := list(ctx, g, r, func(c *sdk.Client, page sdk.ListOptions) ([]*sdk.Comment, *sdk.Response, error) {
+		return c.ListRepoIssueComments(repo.Owner, repo.Name, sdk.ListIssueCommentOptions{ListOptions: page, Since: since.UTC()})
+	}, func(m *sdk.Comment) {
+		if m.Poster != nil {
+			out = append(out, comment(m))
+		}
+	})
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (g *Client) AddComment(ctx context.Context, ref tracker.IssueRef, body string) error {
+	r := request{"comment on", number(ref.Number), ref.Repo.String()}
+	valid := func(m *sdk.Comment) bool { return m != nil && m.ID != 0 }
+	_, err := do(ctx, g, r, valid, func(c *sdk.Client) (*sdk.Comment, *sdk.Response, error) {
+		return c.CreateIssueComment(ref.Repo.Owner, ref.Repo.Name, ref.Number, sdk.CreateIssueCommentOption{Body: body})
+	})
+	return err
+}
+
+func comment(m *sdk.Comment) tracker.Comment {
+	return tracker.Comment{
+		ID: m.ID, Number: issueNumber(m.IssueURL), By: account(m.Poster), Body: m.Body, Created: m.Created, Updated: m.Updated,
+	}
+}

@@ -1,0 +1,128 @@
+package gitea
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+
+	sdk "code.gitea.io/sdk/gitea"
+
+	"github.com/terraphim/adfbot/escalate/tracker"
+)
+
+func (g *Client) List(ctx context.Context, repo tracker.Repo, login string, all bool) ([]tracker.Issue, error) {
+	r := request{op: "list issues", where: repo.String()}
+	opt := sdk.ListIssueOption{State: sdk.StateOpen, Type: sdk.IssueTypeIssue, CreatedBy: login}
+	if all {
+		opt.State = sdk.StateAll
+	}
+	for range 3 {
+		var issues []tracker.Issue
+		seen := map[int64]bool{}
+		first, last, err := list(ctx, g, r, func(c *sdk.Client, page sdk.ListOptions) ([]*sdk.Issue, *sdk.Response, error) {
+			opt.ListOptions = page
+			return c.ListRepoIssues(repo.Owner, repo.Name, opt)
+		}, func(i *sdk.Issue) {
+			if !seen[i.ID] {
+				seen[i.ID] = true
+				issues = append(issues, issue(repo, i))
+			}
+		})
+		if err != nil {
+			var te *tracker.Error
+			if login != "" && errors.As(err, &te) && te.Status == http.StatusNotFound {
+				te.Detail += fmt.Sprintf(", or nobody has the login %q", login)
+			}
+			return nil, err
+		}
+		// When an issue is closed or deleted between two pages, the rest moves up and one is missed. The counts show it.
+		if last < 0 || last == first && len(issues) >= last {
+			return issues, nil
+		}
+	}
+	return nil, r.lost("the list changed while it was read, three times; the next sweep reads it again")
+}
+
+// Readable lists one issue. It asks for issues only: if they are disabled, Gitea would list pull requests.
+func (g *Client) Readable(ctx context.Context, repo tracker.Repo) error {
+	r := request{op: "list issues", where: repo.String()}
+	_, err := do(ctx, g, r, notNull, func(c *sdk.Client) ([]*sdk.Issue, *sdk.Response, error) {
+		return c.ListRepoIssues(repo.Owner, repo.Name, sdk.ListIssueOption{
+			ListOptions: sdk.ListOptions{Page: 1, PageSize: 1}, State: sdk.StateAll, Type: sdk.IssueTypeIssue,
+		})
+	})
+	return err
+}
+
+func (g *Client) Get(ctx context.Context, repo tracker.Repo, n int64) (tracker.Issue, error) {
+	r := request{"read issue", number(n), repo.String()}
+	i, err := do(ctx, g, r, isIssue(n), func(c *sdk.Client) (*sdk.Issue, *sdk.Response, error) {
+		return c.GetIssue(repo.Owner, repo.Name, n)
+	})
+	return issue(repo, i), err
+}
+
+func (g *Client) Create(ctx context.Context, repo tracker.Repo, n tracker.NewIssue) (tracker.Issue, error) {
+	opt := sdk.CreateIssueOption{Title: n.Title, Body: n.Body, Labels: n.Labels, Assignees: n.Assignees}
+	if !n.Due.IsZero() {
+		opt.Deadline = &n.Due
+	}
+	valid := func(i *sdk.Issue) bool { return i != nil && i.Index != 0 }
+	r := request{op: "create issue", where: repo.String()}
+	i, err := do(ctx, g, r, valid, func(c *sdk.Client) (*sdk.Issue, *sdk.Response, error) {
+		return c.CreateIssue(repo.Owner, repo.Name, opt)
+	})
+	return issue(repo, i), err
+}
+
+func (g *Client) SetOpen(ctx context.Context, ref tracker.IssueRef, open bool) (tracker.Issue, error) {
+	op, state := "close issue", sdk.StateClosed
+	if open {
+		op, state = "reopen issue", sdk.StateOpen
+	}
+	valid := func(i *sdk.Issue) bool { return isIssue(ref.Number)(i) && i.State == state }
+	i, err := g.edit(ctx, op, ref, valid, sdk.EditIssueOption{State: &state})
+	return issue(ref.Repo, i), err
+}
+
+func (g *Client) Assign(ctx context.Context, ref tracker.IssueRef, logins []string) error {
+	_, err := g.edit(ctx, "assign", ref, isIssue(ref.Number), sdk.EditIssueOption{Assignees: logins})
+	return err
+}
+
+func (g *Client) edit(ctx context.Context, op string, ref tracker.IssueRef, valid func(*sdk.Issue) bool,
+	change sdk.EditIssueOption) (*sdk.Issue, error) {
+	r := request{op, number(ref.Number), ref.Repo.String()}
+	return do(ctx, g, r, valid, func(c *sdk.Client) (*sdk.Issue, *sdk.Response, error) {
+		return c.EditIssue(ref.Repo.Owner, ref.Repo.Name, ref.Number, change)
+	})
+}
+
+func isIssue(n int64) func(*sdk.Issue) bool {
+	return func(i *sdk.Issue) bool { return i != nil && i.Index == n }
+}
+
+// issue converts an issue. That of nil is zero.
+func issue(repo tracker.Repo, i *sdk.Issue) tracker.Issue {
+	if i == nil {
+		return tracker.Issue{}
+	}
+	by := account(i.Poster)
+	out := tracker.Issue{
+		IssueRef: tracker.IssueRef{Repo: repo, ID: i.ID, Number: i.Index, URL: i.HTMLURL}, Title: i.Title,
+		AuthorID: by.ID, Author: by.Login, Open: i.State == sdk.StateOpen, Created: i.Created, Updated: i.Updated,
+	}
+	out.Marker, _ = tracker.ParseMarker(i.Body)
+	for _, l := range i.Labels {
+		if l != nil {
+			out.Labels = append(out.Labels, l.Name)
+		}
+	}
+	for _, u := range i.Assignees {
+		if u != nil {
+			out.Assignees = append(out.Assignees, account(u))
+		}
+	}
+	return out
+}

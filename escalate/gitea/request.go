@@ -1,0 +1,152 @@
+package gitea
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/http"
+	"net/http/httptrace"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	sdk "code.gitea.io/sdk/gitea"
+
+	"github.com/terraphim/adfbot/escalate/tracker"
+)
+
+// request describes a request, e.g. {"read issue", "#7", "terraphim/adf-fleet"}.
+type request struct{ op, object, where string }
+
+func number(n int64) string { return "#" + strconv.FormatInt(n, 10) }
+
+var errAnswer = errors.New("the answer does not contain what was requested")
+
+// A call is one method call of the SDK.
+type call[T any] func(*sdk.Client) (T, *sdk.Response, error)
+
+// A pageCall requests one page of a list.
+type pageCall[T any] func(*sdk.Client, sdk.ListOptions) ([]*T, *sdk.Response, error)
+
+// do sends one request through the SDK. An answer that valid rejects is an error. With an error the result is zero.
+func do[T any](ctx context.Context, g *Client, r request, valid func(T) bool, f call[T]) (T, error) {
+	var answer, zero T
+	err := g.send(ctx, r, func(ctx context.Context) (*http.Response, error) {
+		// The SDK binds the context to its client, hence a client for each request. They share g.http's connections.
+		// With its version set, NewClient sends no request and cannot fail.
+		client, _ := sdk.NewClient(g.opt.URL, sdk.SetGiteaVersion(""), sdk.SetContext(ctx), sdk.SetHTTPClient(g.http))
+		var resp *sdk.Response
+		var err error
+		answer, resp, err = f(client)
+		if err == nil && !valid(answer) {
+			err = errAnswer
+		}
+		if resp == nil {
+			return nil, err
+		}
+		return resp.Response, err
+	})
+	if err != nil {
+		return zero, err
+	}
+	return answer, nil
+}
+
+// list reads all pages of a list and calls each for every item. It returns the server's count of the items with the
+// first and with the last page, -1 if it sent none.
+//
+// An answer may link to the next page. Without a link (a proxy may drop headers) the server's count decides whether
+// there is one, and without a count, whether the page is as long as those before: the server chooses the length.
+func list[T any](ctx context.Context, g *Client, r request, f pageCall[T], each func(*T)) (first, last int, err error) {
+	longest, got := 0, 0
+	for page := 1; page <= maxPages; {
+		var resp *sdk.Response
+		items, err := do(ctx, g, r, notNull, func(c *sdk.Client) (items []*T, _ *sdk.Response, err error) {
+			items, resp, err = f(c, sdk.ListOptions{Page: page, PageSize: pageSize})
+			return items, resp, err
+		})
+		if err != nil {
+			return 0, 0, err
+		}
+		for _, item := range items {
+			if item != nil {
+				each(item)
+			}
+		}
+		got += len(items)
+		longest = max(longest, len(items))
+		if last, err = strconv.Atoi(resp.Header.Get("X-Total-Count")); err != nil {
+			last = -1
+		}
+		if page == 1 {
+			first = last
+		}
+		switch {
+		case resp.NextPage > page:
+			page = resp.NextPage
+		case len(items) > 0 && (got < last || last < 0 && len(items) == longest):
+			page++
+		default:
+			return first, last, nil
+		}
+	}
+	return 0, 0, r.lost("more than " + strconv.Itoa(maxPages) + " pages")
+}
+
+// notNull accepts an empty list, which Gitea sends as []. A null is no list.
+func notNull[T any](list []T) bool { return list != nil }
+
+// send waits for a slot and makes one request. Its timeout begins after the wait. A failure is a [*tracker.Error].
+func (g *Client) send(ctx context.Context, r request, f func(context.Context) (*http.Response, error)) error {
+	ctx, release := g.Reserve(ctx)
+	defer release()
+	started := time.Now()
+	ctx, cancel := context.WithTimeout(ctx, g.opt.Timeout)
+	defer cancel()
+	var written atomic.Bool
+	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{WroteHeaders: func() { written.Store(true) }})
+	resp, err := f(ctx)
+	if g.opt.Observe != nil {
+		status := 0
+		if resp != nil {
+			status = resp.StatusCode
+		}
+		g.opt.Observe(r.op, status, time.Since(started))
+	}
+	if err == nil {
+		return nil
+	}
+	e := r.lost(g.opt.Redact.Line(err.Error(), 300))
+	if resp == nil {
+		traced := g.opt.Transport == nil // otherwise the transport may not report what it has written
+		var noToken *tokenError
+		var network *net.OpError
+		if errors.As(err, &noToken) || errors.As(err, &network) && network.Op == "dial" || traced && !written.Load() {
+			e.Outcome = tracker.NotSent
+		}
+		return e
+	}
+	e.Status = resp.StatusCode
+	e.RetryAfter = retryAfter(resp.Header.Get("Retry-After"))
+	e.Location = g.opt.Redact.Line(resp.Header.Get("Location"), 200)
+	if e.Status/100 == 3 || e.Status/100 == 4 {
+		e.Outcome = tracker.Refused
+	}
+	return e
+}
+
+func (r request) lost(detail string) *tracker.Error {
+	return &tracker.Error{Op: strings.TrimSpace(r.op + " " + r.object), Where: r.where, Outcome: tracker.Lost, Detail: detail}
+}
+
+// retryAfter reads the header of that name: seconds or a date.
+func retryAfter(h string) time.Duration {
+	var d time.Duration
+	if n, err := strconv.Atoi(h); err == nil {
+		d = time.Duration(n) * time.Second
+	} else if at, err := http.ParseTime(h); err == nil {
+		d = time.Until(at)
+	}
+	return min(max(d, 0), tracker.MaxRetryAfter)
+}

@@ -1,0 +1,93 @@
+package gitea
+
+import (
+	"cmp"
+	"context"
+	"strings"
+
+	sdk "code.gitea.io/sdk/gitea"
+
+	"github.com/terraphim/adfbot/escalate/tracker"
+	"github.com/terraphim/adfbot/internal/redact"
+)
+
+// labelColors are those of Gitea's default label sets.
+var labelColors = map[string]string{"adf": "#ee0701", "circuit-breaker": "#fbca04", "priority/high": "#d93f0b"}
+
+func (g *Client) Labels(ctx context.Context, repo tracker.Repo) (map[string]int64, error) {
+	ids := map[string]int64{}
+	r := request{op: "list labels", where: repo.String()}
+	_, _, err := list(ctx, g, r, func(c *sdk.Client, page sdk.ListOptions) ([]*sdk.Label, *sdk.Response, error) {
+		return c.ListRepoLabels(repo.Owner, repo.Name, sdk.ListLabelsOptions{ListOptions: page})
+	}, func(l *sdk.Label) {
+		if id, ok := ids[l.Name]; !ok || l.ID < id {
+			ids[l.Name] = l.ID
+		}
+	})
+	if err != nil {
+		return nil, err
+	}
+	return ids, nil
+}
+
+// AddLabel creates a label. A label with a scope, like priority/high, is exclusive in that scope.
+func (g *Client) AddLabel(ctx context.Context, repo tracker.Repo, name string) (int64, error) {
+	opt := sdk.CreateLabelOption{Name: name, Color: cmp.Or(labelColors[name], "#ededed"), Exclusive: strings.Contains(name, "/")}
+	if name == "adf" {
+		opt.Description = "AI dark factory escalation"
+	}
+	valid := func(l *sdk.Label) bool { return l != nil && l.ID != 0 }
+	r := request{"make label", name, repo.String()}
+	l, err := do(ctx, g, r, valid, func(c *sdk.Client) (*sdk.Label, *sdk.Response, error) {
+		return c.CreateLabel(repo.Owner, repo.Name, opt)
+	})
+	if err != nil {
+		return 0, err
+	}
+	return l.ID, nil
+}
+
+func (g *Client) Me(ctx context.Context) (tracker.Account, error) {
+	return g.user(ctx, request{op: "read the token's account", where: g.opt.URL}, (*sdk.Client).GetMyUserInfo)
+}
+
+func (g *Client) User(ctx context.Context, login string) (tracker.Account, error) {
+	r := request{"look up user", redact.Line(login, 60), g.opt.URL}
+	return g.user(ctx, r, func(c *sdk.Client) (*sdk.User, *sdk.Response, error) {
+		return c.GetUserInfo(login)
+	})
+}
+
+func (g *Client) user(ctx context.Context, r request, f call[*sdk.User]) (tracker.Account, error) {
+	u, err := do(ctx, g, r, func(u *sdk.User) bool { return u != nil && u.ID != 0 }, f)
+	return account(u), err
+}
+
+// account converts a user. That of nil is zero.
+func account(u *sdk.User) tracker.Account {
+	if u == nil {
+		return tracker.Account{}
+	}
+	return tracker.Account{ID: u.ID, Login: u.UserName}
+}
+
+// Repository returns properties of a repository. It needs the scope read:repository, which no other method needs.
+func (g *Client) Repository(ctx context.Context, repo tracker.Repo) (archived, hasIssues, mayWrite bool, err error) {
+	valid := func(r *sdk.Repository) bool { return r != nil && r.ID != 0 }
+	r := request{op: "read repository", where: repo.String()}
+	found, err := do(ctx, g, r, valid, func(c *sdk.Client) (*sdk.Repository, *sdk.Response, error) {
+		return c.GetRepo(repo.Owner, repo.Name)
+	})
+	if err != nil {
+		return false, false, false, err
+	}
+	may := found.Permissions
+	return found.Archived, found.HasIssues, may != nil && (may.Push || may.Admin), nil
+}
+
+// Version returns the server's version. It needs no permission.
+func (g *Client) Version(ctx context.Context) (string, error) {
+	valid := func(v string) bool { return v != "" }
+	v, err := do(ctx, g, request{op: "read version", where: g.opt.URL}, valid, (*sdk.Client).ServerVersion)
+	return redact.Line(v, 40), err
+}

@@ -1,0 +1,137 @@
+package plan
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/terraphim/adfbot/escalate/incident"
+	"github.com/terraphim/adfbot/escalate/tracker"
+)
+
+// Limits of reopening, so that the bot does not fight a person or another bot all day. After MaxReopens in one window it
+// waits for a window each time and reopens without a comment, until the issue has stayed open for reopenCalm.
+const (
+	MaxReopens   = 3
+	reopenWindow = time.Hour
+	reopenCalm   = 2 * reopenWindow
+)
+
+// Waits between attempts.
+const (
+	firstWait   = 30 * time.Second
+	maxWait     = 15 * time.Minute
+	longestWait = tracker.MaxRetryAfter + maxWait
+)
+
+// RetryWait returns how long to wait after the given number of consecutive failures: 30 s, doubled each time up to 15
+// min. A jitter from 0 to 1 takes off up to a fifth, so that many incidents do not retry in step.
+func RetryWait(tries int, jitter float64) time.Duration {
+	d := maxWait
+	if tries < 6 {
+		d = min(firstWait<<max(tries-1, 0), maxWait)
+	}
+	return d - time.Duration(jitter*float64(d)/5)
+}
+
+// due reports whether the wait after a failed attempt is over. A longer wait than any that is ever set comes from a
+// wrong clock.
+func (p *planner) due(i incident.Incident) bool {
+	return p.o.Force || !p.o.Now.Before(i.NextTry) || i.NextTry.Sub(p.o.Now) > longestWait
+}
+
+func (p *planner) adopt(i incident.Incident) bool {
+	issue := p.oldest(i.ID)
+	if !i.Issue.IsZero() || issue == nil {
+		return false
+	}
+	p.add(Adopt, i, "the incident's issue exists, and the state does not know it").Issue = issue.IssueRef
+	return true
+}
+
+// open plans for an incident that pauses the project.
+func (p *planner) open(i incident.Incident) {
+	due := p.due(i)
+	switch {
+	case p.adopt(i):
+	case i.Issue.IsZero():
+		if due {
+			p.add(Create, i, "the incident has no issue yet")
+		}
+	case p.o.Flag.State == incident.FlagUnknown:
+	case p.o.Issues[i.ID] == IssueOpen && due:
+		if i.ReopenPending {
+			p.add(ConfirmReopened, i, "the issue is open again")
+		}
+		if i.HeadedNotPaused && !i.FlagWritten.IsZero() {
+			p.add(AnnouncePaused, i, "the issue says NOT PAUSED, and the pause flag was written since")
+		}
+	case p.o.Issues[i.ID] == IssueClosed:
+		p.closed(i, due)
+	case p.o.Issues[i.ID] == IssueLost && due:
+		p.add(Replace, i, fmt.Sprintf("issue %s was deleted, or is no longer the bot's", i.Issue))
+	}
+}
+
+// closed plans for a paused project whose issue was closed: an operator's closing resumes it, without any wait.
+func (p *planner) closed(i incident.Incident, due bool) {
+	if c, ok := p.o.Closings[i.ID]; ok && c.Resumes() && p.o.Flag.State == incident.FlagThere {
+		p.add(ResumeClosed, i, "the issue was "+c.String())
+		return
+	}
+	if quiet, now := reopening(p.o.Now, i); now && due {
+		p.add(Reopen, i, "the issue was closed, but the project is still paused").Quiet = quiet
+	}
+}
+
+// reopening reports whether to reopen a closed issue now, and whether without a comment.
+func reopening(now time.Time, i incident.Incident) (quiet, due bool) {
+	if i.ReopenPending {
+		return i.ReopenQuiet, true
+	}
+	// A time in the future comes from a wrong clock.
+	past := slices.DeleteFunc(slices.Clone(i.Reopens), func(t time.Time) bool { return t.After(now) })
+	n := len(past)
+	if n == 0 {
+		return false, true
+	}
+	since := now.Sub(past[n-1])
+	tooMany := n >= MaxReopens && past[n-1].Sub(past[n-MaxReopens]) < reopenWindow
+	if since >= reopenCalm || !tooMany && !i.ReopenQuiet {
+		return false, true
+	}
+	return true, since >= reopenWindow
+}
+
+// ended plans for an incident that has ended.
+func (p *planner) ended(i incident.Incident) {
+	open := p.o.Issues[i.ID] == IssueOpen
+	switch {
+	case p.o.Flag.State == incident.FlagUnknown:
+	case p.adopt(i):
+	case i.Settled && open && !i.LeftOpen && p.due(i):
+		p.add(LeaveOpen, i, "the issue was reopened after its incident had ended")
+	case i.Settled:
+	case i.Issue.IsZero() && i.Create.At.IsZero():
+		p.add(Settle, i, "the incident ended before it had an issue")
+	case !p.due(i):
+	case i.Issue.IsZero():
+		p.add(FindLost, i, "the incident ended before it was known whether its issue was created")
+	default:
+		p.add(Close, i, "the incident has ended")
+	}
+}
+
+// duplicates plans to close all open issues of an incident except the one that the state knows. For an open incident,
+// that one must be seen open first, so that the last open issue of a paused project is never closed.
+func (p *planner) duplicates(i incident.Incident) {
+	if i.Issue.IsZero() || p.o.Flag.State == incident.FlagUnknown || !p.due(i) || i.IsOpen() && p.o.Issues[i.ID] != IssueOpen {
+		return
+	}
+	for _, d := range p.o.Open {
+		known := d.ID == i.Issue.ID && d.Number == i.Issue.Number
+		if d.Marker.Incident == i.ID && !known && !i.Comments[incident.DuplicateClosedKey(i, d.IssueRef)].Done {
+			p.add(CloseDuplicate, i, fmt.Sprintf("a second issue of the incident; %s is kept", i.Issue)).Issue = d.IssueRef
+		}
+	}
+}

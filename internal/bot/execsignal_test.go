@@ -1,0 +1,157 @@
+package bot_test
+
+import (
+	"fmt"
+	"os"
+	"syscall"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/terraphim/adfbot/internal/store"
+	"github.com/terraphim/adfbot/internal/testhost"
+)
+
+// Exec in a process of its own, because it gets signals.
+
+func exitCode(cmd *testhost.Child) int {
+	_ = cmd.Wait()
+	return cmd.ProcessState.ExitCode()
+}
+
+// A run that ends because adfbot was told to end is ignored.
+func TestExecInterrupted(t *testing.T) {
+	for _, s := range []syscall.Signal{syscall.SIGTERM, syscall.SIGINT} {
+		w := newWorld(t)
+		cmd := w.startExec(child{Project: "odilo", Command: w.script("trap 'exit 5' TERM INT; mkfifo DIR/never; touch DIR/begun; read x <>DIR/never")})
+		require.NoError(t, cmd.Process.Signal(s))
+		require.Equal(t, 5, exitCode(cmd), "the command got the signal and ended as it liked")
+		p := w.project("odilo")
+		require.Zero(t, p.Failures)
+		require.Equal(t, store.Ignored, p.LastRuns[0].Outcome)
+		require.Equal(t, "ended because adfbot was told to end", p.LastRuns[0].Detail)
+	}
+}
+
+// A command that is ended together with adfbot is ignored.
+// Ctrl-C, systemd and a shutdown send the signal to both, and the command may be the first to end.
+func TestExecInterruptedTogether(t *testing.T) {
+	for name, script := range map[string]string{
+		"adfbot first":      "kill -TERM $PPID; exit 1",
+		"the command first": "(trap '' TERM; while kill -0 $$; do :; done; kill -TERM $PPID) >/dev/null 2>&1 & kill -TERM $$",
+		"by an exit code":   "(trap '' INT; while kill -0 $$; do :; done; kill -INT $PPID) >/dev/null 2>&1 & exit 130",
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			for range 5 {
+				_ = exitCode(w.startExec(child{Project: "odilo", Together: testhost.Patience, Command: w.script("touch DIR/begun; " + script)}))
+				p := w.project("odilo")
+				require.Zero(t, p.Failures)
+				require.Equal(t, store.Ignored, p.LastRuns[0].Outcome)
+			}
+		})
+	}
+}
+
+// The command is not started.
+func TestExecInterruptedBeforeStart(t *testing.T) {
+	w := newWorld(t)
+	cmd := w.command(child{Do: "exec", Project: "odilo", TermAt: "noted", Command: []string{"touch", w.Dir + "/begun"}})
+	require.NoError(t, cmd.Start())
+	require.Equal(t, 128+15, exitCode(cmd))
+	require.NoFileExists(t, w.Dir+"/begun")
+	require.Zero(t, w.sweepWell().LostRuns)
+	require.Empty(t, w.project("odilo").LastRuns)
+}
+
+// The command ignores the signals that adfbot was started to ignore.
+func TestExecIgnoredSignals(t *testing.T) {
+	w := newWorld(t)
+	fifo(t, w.Dir+"/go")
+	cmd := w.command(child{Do: "exec", Project: "odilo", Command: w.script("touch DIR/begun; read x <DIR/go")})
+	require.NoError(t, os.Symlink(cmd.Path, w.Dir+"/child"))                                          // the name by which it knows what to run
+	cmd.Args = []string{"sh", "-c", `trap "" HUP INT; exec "$0" "$1"`, w.Dir + "/child", cmd.Args[1]} // as nohup does
+	cmd.Path = "/bin/sh"
+	w.start(cmd)
+	require.NoError(t, cmd.Process.Signal(syscall.SIGHUP))
+	require.NoError(t, cmd.Process.Signal(syscall.SIGINT))
+	released, err := os.OpenFile(w.Dir+"/go", os.O_RDWR, 0)
+	require.NoError(t, err)
+	defer func() { _ = released.Close() }()
+	_, err = released.WriteString("\n")
+	require.NoError(t, err)
+	require.Zero(t, exitCode(cmd))
+	require.Equal(t, store.Success, w.project("odilo").LastRuns[0].Outcome)
+}
+
+// It does not lose the result.
+// The second Ctrl-C of an impatient person, or systemd's SIGTERM just as the command has ended.
+func TestExecSignalAfterEnd(t *testing.T) {
+	for script, outcome := range map[string]string{"exit 0": store.Success, "exit 3": store.Failure} {
+		w := newWorld(t)
+		cmd := w.startExec(child{Project: "odilo", TermAt: "ran", Command: w.script("touch DIR/begun; " + script)})
+		code := exitCode(cmd)
+		require.Equal(t, script, fmt.Sprint("exit ", code))
+		p := w.project("odilo")
+		require.Len(t, p.LastRuns, 1)
+		require.Equal(t, outcome, p.LastRuns[0].Outcome)
+		require.Zero(t, p.Running)
+	}
+}
+
+// The result is not lost.
+func TestExecReaderGoesAway(t *testing.T) {
+	w := newWorld(t)
+	for name, script := range map[string]string{
+		"stdout": "trap '' PIPE; while echo x 2>/dev/null; do :; done; exit 3",
+		"stderr": "exit 3",
+	} {
+		r, wr, err := os.Pipe()
+		require.NoError(t, err)
+		cmd := w.command(child{Do: "exec", Project: "odilo", Command: w.script(script)})
+		cmd.Stdout = wr
+		if name == "stderr" { // the third failure trips, which adfbot says itself
+			w.fail("odilo", 1)
+			cmd.Stdout, cmd.Stderr = nil, wr
+		}
+		require.NoError(t, r.Close())
+		require.NoError(t, cmd.Start())
+		require.NoError(t, wr.Close())
+		require.Equal(t, 3, exitCode(cmd), name)
+		require.Equal(t, 3, w.project("odilo").LastRuns[0].ExitCode, name)
+		if name == "stdout" {
+			require.Equal(t, 1, w.project("odilo").Failures)
+		}
+		w.must(0, "atlas", "true")
+		w.Remove(w.flag("odilo"))
+		w.exec("odilo", "true")
+	}
+}
+
+// A run that was killed together with adfbot is a failure at the next sweep, once.
+func TestExecKilledTogether(t *testing.T) {
+	w := newWorld(t)
+	w.fail("odilo", 2)
+	cmd := w.startExec(child{Project: "odilo", RunID: "r3", Command: w.script("echo $$ > DIR/pid; touch DIR/begun; exec sleep 60")})
+	require.Equal(t, 1, w.project("odilo").Running)
+	require.Zero(t, w.sweepWell().LostRuns, "it goes on")
+	var pid int
+	_, err := fmt.Sscan(w.Read(w.Dir+"/pid"), &pid)
+	require.NoError(t, err)
+
+	require.NoError(t, cmd.Process.Kill())
+	_ = cmd.Wait()
+	require.Zero(t, w.sweepWell().LostRuns, "its command goes on, which may do its work yet")
+	require.NoError(t, syscall.Kill(pid, syscall.SIGKILL))
+	require.NoError(t, testhost.WaitGone(pid))
+	rep := w.sweepWell()
+	require.Equal(t, 1, rep.LostRuns)
+	require.Equal(t, []string{"write-flag odilo", "create odilo"}, w.kinds(rep), "it was the third failure")
+	issue := w.issues("open")[0]
+	require.Contains(t, issue.Body, "killed together with adfbot")
+	run := w.project("odilo").LastRuns[0]
+	require.Equal(t, "SIGKILL", run.Signal)
+	require.Equal(t, noon, run.Finished)
+	require.Zero(t, w.sweepWell().LostRuns)
+	require.Len(t, w.issues(""), 1)
+}
