@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"os/user"
+	"path/filepath"
 	"strconv"
 	"syscall"
 )
@@ -17,6 +18,17 @@ func DirWritable(path string) error {
 		return errors.New(path + ": " + why)
 	}
 	return nil
+}
+
+// NotCreatable returns why this user may not create a path, with the fix, or "": it must be able to write the nearest directory
+// that exists.
+func NotCreatable(path string) string {
+	for {
+		if _, err := os.Stat(path); err == nil || path == filepath.Dir(path) {
+			return NotWritable(path)
+		}
+		path = filepath.Dir(path)
+	}
 }
 
 // NotWritable returns why this user may not write a file or directory, with the fix; "" if they may or it is missing.
