@@ -31,7 +31,7 @@ var allowed = map[string][]string{
 	"internal/yardstick":       {},
 	"internal/exposition":      {},
 	"internal/proc":            {},
-	"internal/hostlocal":       {"pause", "internal/store"},
+	"internal/hostlocal":       {"pause", "escalate/incident", "internal/store"},
 	"internal/config":          {"pause", "internal/text"},
 	"internal/store":           {"breaker", "escalate/tracker", "escalate/incident"},
 	"internal/store/sqlite":    {"breaker", "pause", "internal/fault", "escalate/tracker", "escalate/incident", "internal/store", "internal/hostlocal"},

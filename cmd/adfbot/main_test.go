@@ -16,8 +16,8 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/terraphim/adfbot/escalate/incident"
-	"github.com/terraphim/adfbot/internal/bot"
 	"github.com/terraphim/adfbot/internal/fault"
+	"github.com/terraphim/adfbot/internal/hostlocal"
 	"github.com/terraphim/adfbot/internal/testhost"
 )
 
@@ -55,7 +55,7 @@ func (w wide) Run() int {
 // uptimeAfter is the machine's own clock when that time has passed.
 func uptimeAfter(d time.Duration) func() incident.Uptime {
 	return func() incident.Uptime {
-		up := bot.MachineUptime()
+		up := hostlocal.MachineUptime()
 		up.For += d
 		return up
 	}

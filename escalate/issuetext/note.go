@@ -32,6 +32,15 @@ func FlagNote(i incident.Incident, resume ...string) string {
 	return b.String()
 }
 
+// HoldNote returns the text of the flag of a project that was paused by hand: by whom, why, and on which instance of the bot.
+func HoldNote(project, why, who, instance string, now time.Time) string {
+	s := fmt.Sprintf("%s is paused by %s (%s, %s).\n", project, redact.Line(who, 100), redact.Line(instance, 100), minute(now))
+	if why = redact.Line(why, 500); why != "" {
+		s += "Reason: " + why + "\n"
+	}
+	return s + "To resume, remove this file or run: adfbot resume " + project + "\n"
+}
+
 // maskLine masks by patterns only, without a list of known secrets.
 func maskLine(s string, limit int) string {
 	var patterns *redact.Redactor

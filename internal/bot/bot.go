@@ -97,7 +97,7 @@ func (e Env) withDefaults() Env {
 		e.Getenv = os.Getenv
 	}
 	if e.Uptime == nil && e.Now == nil {
-		e.Uptime = MachineUptime
+		e.Uptime = hostlocal.MachineUptime
 	}
 	if e.Now == nil {
 		e.Now = time.Now

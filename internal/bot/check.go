@@ -80,7 +80,7 @@ func (c *checker) state(ctx context.Context) {
 	b, err := Open(ctx, c.cfg, ReadOnly, c.env)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		if why := status.NotWritable(existingParent(dir)); why != "" {
+		if why := hostlocal.NotCreatable(dir); why != "" {
 			c.add(Fail, "state", "cannot create %s: %s", c.cfg.State, why)
 		} else {
 			c.add(OK, "state", "%s is missing; the first result creates it", c.cfg.State)
@@ -116,7 +116,7 @@ func (c *checker) stateWritable() bool {
 		if _, err := os.Stat(path); !writable && errors.Is(err, fs.ErrPermission) {
 			continue // for the reason that was found already
 		}
-		if why := status.NotWritable(path); why != "" {
+		if why := hostlocal.NotWritable(path); why != "" {
 			writable = false
 			c.add(Fail, "state", "%s: %s", path, why)
 		}
@@ -134,7 +134,7 @@ func (c *checker) pauseDir(ctx context.Context) {
 		written, _ = c.bot.store.FlagsWritten(ctx)
 	}
 	if notReady(err) && !written {
-		if why := status.NotWritable(existingParent(dir.Path())); why != "" {
+		if why := hostlocal.NotCreatable(dir.Path()); why != "" {
 			c.add(Fail, "pause_dir", "cannot create %s: %s", dir.Path(), why)
 		} else {
 			c.add(OK, "pause_dir", "%s is not ready yet; serve or the first result creates it. Until then the gate reports unknown", dir.Path())
@@ -142,7 +142,7 @@ func (c *checker) pauseDir(ctx context.Context) {
 		return
 	}
 	if err == nil {
-		err = status.DirWritable(dir.Path())
+		err = hostlocal.DirWritable(dir.Path())
 	}
 	var paused []string
 	if err == nil {
@@ -227,15 +227,5 @@ func (c *checker) http(ctx context.Context) {
 		if _, err := os.Stat(dir); errors.Is(err, fs.ErrNotExist) {
 			c.add(Warn, "http", "http.socket: %s is missing: create it, or set RuntimeDirectory= in the unit", dir)
 		}
-	}
-}
-
-// existingParent returns the nearest directory at or above a path that exists.
-func existingParent(path string) string {
-	for {
-		if _, err := os.Stat(path); err == nil || path == filepath.Dir(path) {
-			return path
-		}
-		path = filepath.Dir(path)
 	}
 }

@@ -83,7 +83,7 @@ func Exec(ctx context.Context, cfg *config.Config, env Env, q ExecRequest) int {
 	return x.withState(ctx)
 }
 
-// execution is one call of Exec. A message in it that ends with a return of an exit code is the last one.
+// execution is one call of Exec.
 type execution struct {
 	cfg     *config.Config
 	env     Env
@@ -156,7 +156,7 @@ func (x *execution) gate(ctx context.Context) (code int, done bool) {
 	case errors.As(err, &notWritten):
 		return x.refuse(ctx, err.Error()), true
 	case errors.Is(err, store.ErrUnusable):
-		return x.withBrokenState(ctx, err), true
+		return x.withoutState(ctx, err), true
 	case flag.State == incident.FlagThere:
 		return x.refuse(ctx, x.bot.pausedBy(x.q.Project, flag).Reason), true
 	case flag.State == incident.FlagUnknown:
@@ -204,7 +204,7 @@ func (x *execution) endRun(ctx context.Context, run store.Run) {
 // refuse prints why nothing is run, and does what is due for the project: Gitea may be back.
 func (x *execution) refuse(ctx context.Context, why string) int {
 	x.printf("%s", status.PausedBecause(x.q.Project, why))
-	if b := x.bot; b.rec.Tracks() {
+	if b := x.bot; b != nil && b.rec.Tracks() {
 		if err := b.escalate(ctx, x.q.Project); err != nil {
 			b.log.Warn("left to the next sweep", "project", x.q.Project, "err", err)
 		}

@@ -9,35 +9,27 @@ import (
 	"github.com/terraphim/adfbot/internal/store"
 )
 
-// withBrokenState is exec with a state that could be opened and then failed: it is damaged, or the disk is full. What can be
-// read of it still counts, and the flag is read again because it may just have been written.
-func (x *execution) withBrokenState(ctx context.Context, cause error) int {
-	v, _ := x.bot.verdict(ctx, x.q.Project)
-	switch {
-	case v.Err != nil:
-		return x.unknown(errors.Join(v.Err, cause))
-	case v.Paused:
-		return x.refuse(ctx, v.Reason)
-	}
-	return x.spool(cause, x.bot.redact)
-}
-
-// withoutState is exec with a state that cannot be opened. The gate needs only the pause directory. The result goes to the
-// daemon if the state belongs to another user, else to the spool.
+// withoutState is exec with a state that cannot be opened, or that failed once it was open: it is damaged, or the disk is full.
+// The gate needs only the pause directory; what can be read of an open state still counts. The result goes to the daemon if
+// the state belongs to another user, else to the spool.
 func (x *execution) withoutState(ctx context.Context, cause error) int {
 	if !errors.Is(cause, store.ErrUnusable) {
 		return x.notStarted(cause)
 	}
-	v := Gate(ctx, x.cfg, x.q.Project)
-	switch {
-	case v.Err != nil:
-		return x.unknown(status.AdviseRestore(v.Err))
-	case v.Paused:
-		x.printf("%s", status.PausedBecause(x.q.Project, v.Reason))
-		return ExitPaused
+	var v Verdict
+	if x.bot == nil {
+		v = Gate(ctx, x.cfg, x.q.Project)
+		v.Err = status.AdviseRestore(v.Err)
+	} else if v, _ = x.bot.verdict(ctx, x.q.Project); v.Err != nil {
+		v.Err = errors.Join(v.Err, cause)
 	}
 	redactor := RedactorFor(x.cfg, x.env.Getenv)
-	if errors.Is(cause, store.ErrDenied) && x.q.Reporter != nil {
+	switch {
+	case v.Err != nil:
+		return x.unknown(v.Err)
+	case v.Paused:
+		return x.refuse(ctx, v.Reason)
+	case x.bot == nil && errors.Is(cause, store.ErrDenied) && x.q.Reporter != nil:
 		return x.report(ctx, redactor)
 	}
 	return x.spool(cause, redactor)

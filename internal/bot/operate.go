@@ -12,9 +12,9 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
-	"time"
 
 	"github.com/terraphim/adfbot/escalate"
+	"github.com/terraphim/adfbot/escalate/issuetext"
 	"github.com/terraphim/adfbot/internal/fault"
 	"github.com/terraphim/adfbot/internal/redact"
 )
@@ -33,7 +33,7 @@ func (b *Bot) Pause(ctx context.Context, project, why string) (Done, error) {
 // PauseBy pauses a project by hand. The gate prints who paused it and why.
 func (b *Bot) PauseBy(ctx context.Context, project, why, who string) (Done, error) {
 	path := b.rec.Dir().FlagPath(project)
-	paused, err := b.rec.Pause(ctx, project, holdNote(project, why, who, b.cfg.Instance, b.now()))
+	paused, err := b.rec.Pause(ctx, project, issuetext.HoldNote(project, why, who, b.cfg.Instance, b.now()))
 	var notWritten *escalate.FlagWriteError
 	switch {
 	case errors.As(err, &notWritten):
@@ -45,14 +45,6 @@ func (b *Bot) PauseBy(ctx context.Context, project, why, who string) (Done, erro
 	}
 	b.log.Info("project paused by hand", "project", project, "by", who, "reason", why)
 	return Done{Text: fmt.Sprintf("%s is paused (%s); to resume: adfbot resume %s", project, path, project)}, nil
-}
-
-func holdNote(project, why, who, instance string, now time.Time) string {
-	s := fmt.Sprintf("%s is paused by %s (%s, %s).\n", project, redact.Line(who, 100), redact.Line(instance, 100), now.UTC().Format("2006-01-02 15:04 UTC"))
-	if why = redact.Line(why, 500); why != "" {
-		s += "Reason: " + why + "\n"
-	}
-	return s + "To resume, remove this file or run: adfbot resume " + project + "\n"
 }
 
 // userName returns the name of the user who runs this process, also behind sudo.

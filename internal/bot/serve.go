@@ -21,19 +21,13 @@ type Reopen func(ctx context.Context, cfg *config.Config) (*Bot, error)
 // configuration, if the state is no longer the file that was opened, or if the token or certificate that it could not read
 // can be read. If that fails it goes on with the old bot and logs the error. Serve closes every bot but the first.
 func Serve(ctx context.Context, b *Bot, reload <-chan struct{}, reopen Reopen) error {
-	first := b
-	defer func() {
+	for first := b; ; {
+		next, err := b.serve(ctx, reload, reopen)
 		if b != first {
 			_ = b.Close()
 		}
-	}()
-	for {
-		next, err := b.serve(ctx, reload, reopen)
 		if err != nil || next == nil {
 			return err
-		}
-		if b != first {
-			_ = b.Close()
 		}
 		b = next
 	}
@@ -99,7 +93,7 @@ func (c *clockCheck) jump(now time.Time) time.Duration {
 }
 
 // outdated returns why a bot that is opened now would do better, or "". A state that was replaced would lose what this bot
-// stores; a bot that could not read its token or certificate has to be made anew, its redactor included.
+// stores; a bot that could not read its token or certificate needs a new client and a new redactor.
 func (b *Bot) outdated() string {
 	if err := b.store.Moved(); err != nil {
 		return err.Error()

@@ -4,8 +4,6 @@ import (
 	"context"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/terraphim/adfbot/escalate/incident"
 	"github.com/terraphim/adfbot/internal/config"
 	"github.com/terraphim/adfbot/internal/hostlocal"
@@ -58,14 +56,4 @@ func (b *Bot) setChild(ctx context.Context, r store.Run, pid int) error {
 	}
 	r.ChildPID, r.ChildStart = pid, start
 	return b.store.SetChild(ctx, r)
-}
-
-// MachineUptime returns the machine's uptime, or the zero Uptime if it is unknown.
-func MachineUptime() incident.Uptime {
-	boot, err := hostlocal.BootID()
-	var ts unix.Timespec
-	if err != nil || unix.ClockGettime(unix.CLOCK_BOOTTIME, &ts) != nil {
-		return incident.Uptime{}
-	}
-	return incident.Uptime{Boot: boot, For: time.Duration(ts.Nano())}
 }
