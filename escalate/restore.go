@@ -6,8 +6,8 @@ import (
 	"github.com/terraphim/adfbot/escalate/plan"
 )
 
-// RestoreFlags writes the flags of projects again into a pause directory that has lost them, and stores that they are there. It
-// returns the projects that are still paused: a sweep may have ended the pause of another one meanwhile.
+// RestoreFlags writes the flags of projects again into a pause directory that has lost them, and stores that they are
+// there. It returns the projects that are still paused: a sweep may have ended the pause of another one meanwhile.
 func (r *Reconciler) RestoreFlags(ctx context.Context, projects []string) (paused []string, err error) {
 	for _, project := range projects {
 		restored, err := r.restoreFlag(ctx, project)

@@ -1,5 +1,5 @@
-// Package bot joins the state, the pause flags and Gitea: it records results, runs commands for `adfbot exec`, sweeps, and
-// drives the daemon's schedule.
+// Package bot joins the state, the pause flags and Gitea: it records results, runs commands for `adfbot exec`, sweeps,
+// and drives the daemon's schedule.
 //
 //	result ─► state: history, breaker and, at a trip, the incident, in one transaction
 //	       ─► escalate.Reconciler: pause flag, then issue
@@ -7,19 +7,21 @@
 // # On disk
 //
 // The state (package store); the directory <state>.d beside it, with locks, files of runs and the spool (package
-// hostlocal); and the pause directory (package pause). A result that cannot be stored is written to the spool, and the next
-// command that can store it does.
+// hostlocal); and the pause directory (package pause). A result that cannot be stored is written to the spool, and the
+// next command that can store results records it.
 //
 // # After a crash
 //
-// A result is recorded once its transaction is on disk. All that follows is what the next sweep does anyway, so an error or a
-// crash there never undoes the result. A run that was killed together with adfbot is left in the state without a process;
-// the next sweep records it as a failure. A restore writes the sentinel last, so one that was killed can be repeated.
+// A result is recorded once its transaction is on disk. All that follows is what the next sweep does anyway, so an
+// error or a crash there never undoes the result. A run that was killed together with adfbot is left in the state
+// without a process; the next sweep records it as a failure. A restore writes the sentinel last, so one that was killed
+// can be repeated.
 //
 // # Locks
 //
-// Package escalate takes the locks of flags and issues. A Bot holds only the lock of a run's file, for as long as its command
-// runs, and in its own process Bot.sweeping, which runs the sweeps of the schedule and of the webhook one at a time.
+// Package escalate takes the locks of flags and issues. A Bot holds only the lock of a run's file, for as long as its
+// command runs, and in its own process Bot.sweeping, which runs the sweeps of the schedule and of the webhook one at a
+// time.
 package bot
 
 import (
@@ -66,8 +68,8 @@ type Bot struct {
 type Mode int
 
 const (
-	// Results is for exec, record and pause. It creates the pause directory as long as no flag was ever written, and leaves
-	// the issues to the daemon if the token cannot be read.
+	// Results is for exec, record and pause. It creates the pause directory as long as no flag was ever written, and
+	// leaves the issues to the daemon if the token cannot be read.
 	Results Mode = iota
 	// Operate is for sweep and resume. It reports what keeps it from Gitea as an error.
 	Operate

@@ -55,8 +55,8 @@ func (c *checker) failed(what string, err error) bool {
 	return err != nil
 }
 
-// Check checks everything that the bot needs, as the user who runs it: directories, state, template, secrets, HTTP and, unless
-// offline, Gitea. It writes nothing.
+// Check checks everything that the bot needs, as the user who runs it: directories, state, template, secrets, HTTP and,
+// unless offline, Gitea. It writes nothing.
 func Check(ctx context.Context, cfg *config.Config, offline bool, env Env) []Finding {
 	c := &checker{cfg: cfg, env: env.withDefaults()}
 	c.add(OK, "config", "%s: %s", cfg.Path, text.Plural(len(cfg.Projects), "project"))

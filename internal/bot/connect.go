@@ -31,7 +31,8 @@ func newClient(cfg *config.Config, env Env, redactor *redact.Redactor) (*gitea.C
 	}), nil
 }
 
-// accessError returns what keeps this process from asking Gitea at all. Results are recorded and flags are written without it.
+// accessError returns what keeps this process from asking Gitea at all. Results are recorded and flags are written
+// without it.
 func (b *Bot) accessError() error { return errors.Join(b.tokenErr, b.rootsErr) }
 
 // accessRestored reports whether a token or certificate that could not be read can be read now.
@@ -44,8 +45,8 @@ func (b *Bot) accessRestored() bool {
 	return tokenErr == nil && rootsErr == nil
 }
 
-// RedactorFor returns a redactor of the bot's own secrets and of the environment variables in escalation.redact_env. It leaves
-// out a secret that this process cannot read and so cannot leak.
+// RedactorFor returns a redactor of the bot's own secrets and of the environment variables in escalation.redact_env. It
+// leaves out a secret that this process cannot read and so cannot leak.
 func RedactorFor(cfg *config.Config, getenv func(string) string) *redact.Redactor {
 	var secrets []string
 	add := func(secret string, err error) {

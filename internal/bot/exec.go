@@ -54,13 +54,15 @@ type Reporter interface {
 	Report(ctx context.Context, r store.Result) status.Reported
 }
 
-// Exec runs the command unless the project is paused, and records how it ended. It returns the exit code: the command's own,
-// 75 if the project is paused, 125 if the command could not be started. Errors after the command's end do not change it.
+// Exec runs the command unless the project is paused, and records how it ended. It returns the exit code: the command's
+// own, 75 if the project is paused, 125 if the command could not be started. Errors after the command's end do not
+// change it.
 func Exec(ctx context.Context, cfg *config.Config, env Env, q ExecRequest) int {
 	x := &execution{cfg: cfg, env: env.withDefaults(), q: q, signals: proc.NewSignals()}
 	defer x.signals.Stop()
 	defer x.waitForOutput()
-	// If the reader of our output goes away, SIGPIPE must not kill us before the result is recorded. The command still gets it.
+	// If the reader of our output goes away, SIGPIPE must not kill us before the result is recorded. The command still
+	// gets it.
 	pipes := make(chan os.Signal, 1)
 	signal.Notify(pipes, syscall.SIGPIPE)
 	defer signal.Stop(pipes)

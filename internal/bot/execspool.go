@@ -9,9 +9,9 @@ import (
 	"github.com/terraphim/adfbot/internal/store"
 )
 
-// withoutState is exec with a state that cannot be opened, or that failed once it was open: it is damaged, or the disk is full.
-// The gate needs only the pause directory; what can be read of an open state still counts. The result goes to the daemon if
-// the state belongs to another user, else to the spool.
+// withoutState is exec with a state that cannot be opened, or that failed once it was open: it is damaged, or the disk
+// is full. The gate needs only the pause directory; what can be read of an open state still counts. The result goes to
+// the daemon if the state belongs to another user, else to the spool.
 func (x *execution) withoutState(ctx context.Context, cause error) int {
 	if !errors.Is(cause, store.ErrUnusable) {
 		return x.notStarted(cause)

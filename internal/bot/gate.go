@@ -22,8 +22,8 @@ type Verdict struct {
 
 const gateWait = 5 * time.Second
 
-// Gate reads the pause directory and nothing else. The verdict is unknown if the directory does not answer within 5 s, as on a
-// dead network mount; the goroutine that hangs there ends with the process.
+// Gate reads the pause directory and nothing else. The verdict is unknown if the directory does not answer within 5 s,
+// as on a dead network mount; the goroutine that hangs there ends with the process.
 func Gate(ctx context.Context, cfg *config.Config, project string) Verdict {
 	return gate(ctx, pause.New(cfg.PauseDir), project, pause.Dir.LookChecked)
 }
@@ -52,8 +52,8 @@ func gate(ctx context.Context, dir pause.Dir, project string, look func(pause.Di
 	}
 }
 
-// MayRun is [Gate] for a process that has the state open. It also pauses a project with an open incident whose flag could not
-// be written.
+// MayRun is [Gate] for a process that has the state open. It also pauses a project with an open incident whose flag
+// could not be written.
 func (b *Bot) MayRun(ctx context.Context, project string) Verdict {
 	v, err := b.verdict(ctx, project)
 	if err != nil {
@@ -62,8 +62,8 @@ func (b *Bot) MayRun(ctx context.Context, project string) Verdict {
 	return v
 }
 
-// verdict returns the verdict from the flag and the state, and why the state cannot be read if it matters; the verdict is then
-// from the flag alone.
+// verdict returns the verdict from the flag and the state, and why the state cannot be read if it matters; the verdict
+// is then from the flag alone.
 func (b *Bot) verdict(ctx context.Context, project string) (Verdict, error) {
 	flag := b.rec.Look(ctx, project)
 	switch flag.State {

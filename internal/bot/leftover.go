@@ -53,8 +53,8 @@ func (b *Bot) RecordSpooled(ctx context.Context) (int, error) {
 	return n, errors.Join(errs...)
 }
 
-// RecordLost records a failure for every run whose process is gone without a result, because it was killed together with
-// adfbot. It returns how many.
+// RecordLost records a failure for every run whose process is gone without a result, because it was killed together
+// with adfbot. It returns how many.
 func (b *Bot) RecordLost(ctx context.Context) (int, error) {
 	runs, err := b.store.Running(ctx)
 	if err != nil {

@@ -23,8 +23,9 @@ func (e Env) observe(call func(Observer)) {
 	}
 }
 
-// How long a sweep may take, and how late it may start, before systemd's watchdog restarts the daemon. Every request to Gitea
-// has a timeout, so a sweep that takes longer hangs: on a dead network mount under the pause directory, or on a lock.
+// How long a sweep may take, and how late it may start, before systemd's watchdog restarts the daemon. Every request to
+// Gitea has a timeout, so a sweep that takes longer hangs: on a dead network mount under the pause directory, or on a
+// lock.
 const (
 	pulseStuck = 30 * time.Minute
 	pulseGrace = 10 * time.Minute

@@ -63,7 +63,8 @@ func (b *Bot) Resume(ctx context.Context, project string) (Done, error) {
 	return b.ResumeBy(ctx, project, fmt.Sprintf("%s with adfbot resume on %s", userName(), b.host))
 }
 
-// ResumeBy removes a project's flag, ends its incident or hold, and closes its issue with a comment that says "resumed by" who.
+// ResumeBy removes a project's flag, ends its incident or hold, and closes its issue with a comment that says "resumed
+// by" who.
 func (b *Bot) ResumeBy(ctx context.Context, project, who string) (Done, error) {
 	resumed, err := b.rec.Resume(ctx, project, "resumed by "+who)
 	if err != nil {
@@ -85,8 +86,9 @@ func (b *Bot) ResumeBy(ctx context.Context, project, who string) (Done, error) {
 	return d, nil
 }
 
-// Restore writes the flags of all paused projects again, and then the sentinel: after a reboot has emptied the pause directory,
-// or into a new one. It writes nothing if the directory is intact: somebody removed the flags that are missing there.
+// Restore writes the flags of all paused projects again, and then the sentinel: after a reboot has emptied the pause
+// directory, or into a new one. It writes nothing if the directory is intact: somebody removed the flags that are
+// missing there.
 func (b *Bot) Restore(ctx context.Context) (Done, error) {
 	dir := b.rec.Dir()
 	s, err := dir.Sentinel()
@@ -127,8 +129,8 @@ func (b *Bot) Restore(ctx context.Context) (Done, error) {
 	return Done{Text: fmt.Sprintf("%s is restored; paused again: %s", dir.Path(), strings.Join(projects, ", "))}, nil
 }
 
-// createDir creates a pause directory that is missing. Its owner is that of the state, even if root restores it: otherwise the
-// bot could not write to it.
+// createDir creates a pause directory that is missing. Its owner is that of the state, even if root restores it:
+// otherwise the bot could not write to it.
 func (b *Bot) createDir(dir string) error {
 	if _, err := os.Stat(dir); !errors.Is(err, fs.ErrNotExist) {
 		return nil // writing the flags reports any other error

@@ -13,8 +13,9 @@ func notReady(err error) bool {
 	return errors.Is(err, pause.ErrNoDir) || errors.Is(err, pause.ErrNoSentinel)
 }
 
-// prepareDir writes the installation's id into an empty sentinel. Results and Daemon also create the pause directory and its
-// sentinel, but only as long as no flag was ever written: a directory that has vanished must not look like one without flags.
+// prepareDir writes the installation's id into an empty sentinel. Results and Daemon also create the pause directory
+// and its sentinel, but only as long as no flag was ever written: a directory that has vanished must not look like one
+// without flags.
 func (b *Bot) prepareDir(ctx context.Context, mode Mode) error {
 	if mode == ReadOnly || mode == Restore {
 		return nil
@@ -42,8 +43,8 @@ const (
 	metaPauseDir = "pause_dir"
 )
 
-// checkMoved refuses a changed gitea.url or pause_dir while incidents depend on the old one: in a new place their flags and
-// issues are missing, and that means nothing.
+// checkMoved refuses a changed gitea.url or pause_dir while incidents depend on the old one: in a new place their flags
+// and issues are missing, and that means nothing.
 func (b *Bot) checkMoved(ctx context.Context, mode Mode) error {
 	unsettled := func() (int, error) {
 		list, err := b.store.Unsettled(ctx, "")

@@ -72,8 +72,8 @@ func notBefore(r store.Result) store.Result {
 	return r
 }
 
-// Record stores a result. If it trips the breaker, Record writes the flag and opens the issue. Without an error the result is
-// on disk; what failed after that is in Problems.
+// Record stores a result. If it trips the breaker, Record writes the flag and opens the issue. Without an error the
+// result is on disk; what failed after that is in Problems.
 func (b *Bot) Record(ctx context.Context, r store.Result) (Recorded, error) {
 	if err := CheckResult(r, b.now()); err != nil {
 		return Recorded{}, err
@@ -107,7 +107,8 @@ func (b *Bot) recordChecked(ctx context.Context, r store.Result) (Recorded, erro
 	return out, nil
 }
 
-// addProblem adds an error after the result was stored. Returned as an error it would make the caller record the result again.
+// addProblem adds an error after the result was stored. Returned as an error it would make the caller record the result
+// again.
 func (r *Recorded) addProblem(err error) {
 	if err != nil {
 		r.Problems = append(r.Problems, err.Error())
@@ -120,8 +121,8 @@ func (r *Recorded) setIncident(i incident.Incident) {
 	}
 }
 
-// storeResult stores a result, after a resume that no sweep has noticed yet: the result belongs to the generation after it. It
-// stores the result even if it cannot tell.
+// storeResult stores a result, after a resume that no sweep has noticed yet: the result belongs to the generation after
+// it. It stores the result even if it cannot tell.
 func (b *Bot) storeResult(ctx context.Context, r store.Result, out *Recorded) (err error) {
 	// Without a flag, only a project that the state has as paused can have been resumed.
 	if out.Flag = b.rec.Look(ctx, r.Project); out.Flag.State == incident.FlagGone {
@@ -136,8 +137,8 @@ func (b *Bot) storeResult(ctx context.Context, r store.Result, out *Recorded) (e
 	return err
 }
 
-// trip escalates the incident that a result has opened. If the project's repository is unknown, because of a mistake in the
-// configuration, it only writes the flag; serve opens the issue once the mistake is corrected.
+// trip escalates the incident that a result has opened. If the project's repository is unknown, because of a mistake in
+// the configuration, it only writes the flag; serve opens the issue once the mistake is corrected.
 func (b *Bot) trip(ctx context.Context, out *Recorded) {
 	t := escalate.Tripped{Incident: *out.Opened}
 	var err error

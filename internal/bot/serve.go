@@ -12,14 +12,15 @@ import (
 	"github.com/terraphim/adfbot/internal/config"
 )
 
-// Reopen opens a new bot for [Serve] and for all others who use the old one. It reads the configuration again if cfg is nil. On
-// an error the old bot stays in use.
+// Reopen opens a new bot for [Serve] and for all others who use the old one. It reads the configuration again if cfg is
+// nil. On an error the old bot stays in use.
 type Reopen func(ctx context.Context, cfg *config.Config) (*Bot, error)
 
-// Serve sweeps at once and then by the configuration's schedule, until ctx ends; it finishes a sweep that is running. A value
-// from reload makes it read the configuration again and go on with a new bot. It also opens a new bot, with the same
-// configuration, if the state is no longer the file that was opened, or if the token or certificate that it could not read
-// can be read. If that fails it goes on with the old bot and logs the error. Serve closes every bot but the first.
+// Serve sweeps at once and then by the configuration's schedule, until ctx ends; it finishes a sweep that is running. A
+// value from reload makes it read the configuration again and go on with a new bot. It also opens a new bot, with the
+// same configuration, if the state is no longer the file that was opened, or if the token or certificate that it could
+// not read can be read. If that fails it goes on with the old bot and logs the error. Serve closes every bot but the
+// first.
 func Serve(ctx context.Context, b *Bot, reload <-chan struct{}, reopen Reopen) error {
 	for first := b; ; {
 		next, err := b.serve(ctx, reload, reopen)
@@ -33,9 +34,9 @@ func Serve(ctx context.Context, b *Bot, reload <-chan struct{}, reopen Reopen) e
 	}
 }
 
-// checkInterval is how often serve checks the clock and whether its bot is outdated. Cron waits for a wall clock time, so after
-// the clock was set back by a day it would not sweep for a day. A difference of clockJump to the monotonic clock starts
-// the schedule again.
+// checkInterval is how often serve checks the clock and whether its bot is outdated. Cron waits for a wall clock time,
+// so after the clock was set back by a day it would not sweep for a day. A difference of clockJump to the monotonic
+// clock starts the schedule again.
 const (
 	checkInterval = time.Minute
 	clockJump     = 10 * time.Second
@@ -92,8 +93,8 @@ func (c *clockCheck) jump(now time.Time) time.Duration {
 	return c.wall.Sub(last.wall) - c.mono.Sub(last.mono)
 }
 
-// outdated returns why a bot that is opened now would do better, or "". A state that was replaced would lose what this bot
-// stores; a bot that could not read its token or certificate needs a new client and a new redactor.
+// outdated returns why a bot that is opened now would do better, or "". A state that was replaced would lose what this
+// bot stores; a bot that could not read its token or certificate needs a new client and a new redactor.
 func (b *Bot) outdated() string {
 	if err := b.store.Moved(); err != nil {
 		return err.Error()
@@ -104,8 +105,9 @@ func (b *Bot) outdated() string {
 	return ""
 }
 
-// startCron sweeps now and starts the schedule. A sweep that is due while another one runs is left out. A panic in a sweep is
-// logged and does not end the schedule; Recover must be the inner wrapper, or a panic would block all later sweeps.
+// startCron sweeps now and starts the schedule. A sweep that is due while another one runs is left out. A panic in a
+// sweep is logged and does not end the schedule; Recover must be the inner wrapper, or a panic would block all later
+// sweeps.
 func (b *Bot) startCron(ctx context.Context, schedule cron.Schedule) *cron.Cron {
 	logger := cronLogger{b.log}
 	c := cron.New(cron.WithLogger(logger), cron.WithChain(cron.SkipIfStillRunning(logger), cron.Recover(logger)))

@@ -59,8 +59,8 @@ func (b *Bot) plan(ctx context.Context, opt escalate.SweepOptions) (status.Sweep
 	return rep, b.AdviseRestore(ctx, err)
 }
 
-// SweepProject sweeps one project, because something has happened to its issue. The report of the last sweep of all projects
-// stays in the state.
+// SweepProject sweeps one project, because something has happened to its issue. The report of the last sweep of all
+// projects stays in the state.
 func (b *Bot) SweepProject(ctx context.Context, project string) (escalate.Report, error) {
 	if err := b.beginSweep(ctx); err != nil {
 		return escalate.Report{}, err
@@ -99,7 +99,8 @@ func logSweep(ctx context.Context, log *slog.Logger, what string, rep status.Swe
 	}
 }
 
-// tidy removes what killed processes have left behind, and creates what a full disk will need unless the state was moved away.
+// tidy removes what killed processes have left behind, and creates what a full disk will need unless the state was
+// moved away.
 func (b *Bot) tidy(ctx context.Context) error {
 	if b.rec.CheckPause() == nil {
 		b.rec.Dir().RemoveOldTemps()
@@ -118,9 +119,9 @@ const (
 	pruneDelay = 24 * time.Hour
 )
 
-// pruneFrom returns from when on old results may be deleted; the zero time means now. If the last sweep was due more than a day
-// ago, the machine was off or the clock is wrong, and a clock that is a year ahead would delete everything within minutes. So
-// there is a day to set it right.
+// pruneFrom returns from when on old results may be deleted; the zero time means now. If the last sweep was due more
+// than a day ago, the machine was off or the clock is wrong, and a clock that is a year ahead would delete everything
+// within minutes. So there is a day to set it right.
 func pruneFrom(last status.SweepReport, due, now time.Time) time.Time {
 	switch from := last.PruneFrom; {
 	case from.IsZero() && now.Sub(due) > pruneDelay:
@@ -153,7 +154,8 @@ func (b *Bot) prune(ctx context.Context, rep *status.SweepReport) error {
 	return err
 }
 
-// DryRun returns what a sweep would do, and writes nothing. Without a state it plans with a new one that it throws away.
+// DryRun returns what a sweep would do, and writes nothing. Without a state it plans with a new one that it throws
+// away.
 func DryRun(ctx context.Context, cfg *config.Config, env Env) (status.SweepReport, error) {
 	b, err := Open(ctx, cfg, ReadOnly, env)
 	if errors.Is(err, fs.ErrNotExist) {

@@ -18,8 +18,8 @@ type IssueEvent struct {
 	Body   string // of the issue
 }
 
-// ProjectOfEvent returns the project whose issue an event is about, or "" if there is none or the event is the bot's own. A
-// forged event costs one sweep of a project that is swept every minute anyway.
+// ProjectOfEvent returns the project whose issue an event is about, or "" if there is none or the event is the bot's
+// own. A forged event costs one sweep of a project that is swept every minute anyway.
 func (b *Bot) ProjectOfEvent(ctx context.Context, e IssueEvent) (string, error) {
 	accounts, err := b.store.Accounts(ctx, b.cfg.Gitea.URL)
 	if err != nil {

@@ -20,8 +20,8 @@ func DirWritable(path string) error {
 	return nil
 }
 
-// NotCreatable returns why this user may not create a path, with the fix, or "": it must be able to write the nearest directory
-// that exists.
+// NotCreatable returns why this user may not create a path, with the fix, or "": it must be able to write the nearest
+// directory that exists.
 func NotCreatable(path string) string {
 	for {
 		if _, err := os.Stat(path); err == nil || path == filepath.Dir(path) {

@@ -49,7 +49,8 @@ func readableNote(flag incident.FlagView) string {
 	return out.String()
 }
 
-// FlagsLost reports whether err means that the flags in the pause directory may be lost, which `adfbot restore` repairs.
+// FlagsLost reports whether err means that the flags in the pause directory may be lost, which `adfbot restore`
+// repairs.
 func FlagsLost(err error) bool {
 	return errors.Is(err, pause.ErrNoDir) || errors.Is(err, pause.ErrNoSentinel) || errors.Is(err, pause.ErrBadSentinel)
 }
@@ -62,7 +63,8 @@ func AdviseRestore(err error) error {
 	return fmt.Errorf("%w\nadfbot restore creates the sentinel and the flags of all paused projects again", err)
 }
 
-// AdviseRestore adds to an error about lost flags the fix, and the projects that a bare touch of the sentinel would resume.
+// AdviseRestore adds to an error about lost flags the fix, and the projects that a bare touch of the sentinel would
+// resume.
 func (r *Reader) AdviseRestore(ctx context.Context, err error) error {
 	if !FlagsLost(err) {
 		return err

@@ -31,7 +31,8 @@ type Sources struct {
 // NewReader returns a reader of s.
 func NewReader(s Sources) *Reader { return &Reader{s} }
 
-// HasUnfinished reports whether a project, which may have left the configuration, has an unsettled incident, a hold or a flag.
+// HasUnfinished reports whether a project, which may have left the configuration, has an unsettled incident, a hold or
+// a flag.
 func (r *Reader) HasUnfinished(ctx context.Context, project string) (bool, error) {
 	open, err := r.from.State.Unsettled(ctx, project)
 	if err != nil || len(open) > 0 {
@@ -48,7 +49,8 @@ func (r *Reader) CheckKnown(ctx context.Context, project string) error {
 	return r.checkProject(ctx, project, r.HasUnfinished)
 }
 
-// checkProject is [config.Config.CheckProject], but also accepts an unconfigured project that one of the functions knows.
+// checkProject is [config.Config.CheckProject], but also accepts an unconfigured project that one of the functions
+// knows.
 func (r *Reader) checkProject(ctx context.Context, project string, known ...func(context.Context, string) (bool, error)) error {
 	err := r.from.Config.CheckProject(project)
 	if _, unknown := errors.AsType[*config.UnknownProjectError](err); !unknown {
@@ -81,11 +83,12 @@ func (r *Reader) LastResult(ctx context.Context) (int64, error) {
 	return r.from.State.LastResult(ctx)
 }
 
-// countLimit bounds how long a count uses the only connection to the state, and the memory that SQLite takes and keeps for it.
+// countLimit bounds how long a count uses the only connection to the state, and the memory that SQLite takes and keeps
+// for it.
 const countLimit = 1_000
 
-// CountSince counts some of the results after a position, and returns the position that it has reached. It returns no counts
-// once there are no more results.
+// CountSince counts some of the results after a position, and returns the position that it has reached. It returns no
+// counts once there are no more results.
 func (r *Reader) CountSince(ctx context.Context, after int64) ([]store.OutcomeCount, int64, error) {
 	return r.from.State.CountSince(ctx, after, countLimit)
 }

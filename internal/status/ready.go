@@ -22,8 +22,8 @@ type Check struct {
 	Error string `json:"error,omitempty"`
 }
 
-// Ready checks the pause directory, the state and the age of the last sweep. It does not ask Gitea: the warnings repeat what the
-// last sweep found.
+// Ready checks the pause directory, the state and the age of the last sweep. It does not ask Gitea: the warnings repeat
+// what the last sweep found.
 func (r *Reader) Ready(ctx context.Context) Readiness {
 	ready := Readiness{Ready: true, Checks: []Check{}, Warnings: []string{}}
 	add := func(name string, err error) {
