@@ -25,7 +25,7 @@ func (r *Reconciler) readClosing(ctx context.Context, c *sweepCache, i incident.
 		return false, nil // why they are not known is reported already
 	}
 	entries, err := r.opt.Tracker.Timeline(ctx, i.Issue)
-	if tracker.OutcomeOf(err) == tracker.Refused && !tracker.IsRetryable(err) {
+	if tracker.IsPermanent(err) {
 		r.opt.Log.Warn("Gitea does not tell who closed the issue, so nobody is resumed by that", "issue", i.Issue.String(), "err", err)
 		return true, nil
 	}

@@ -346,7 +346,7 @@ func (run *commandRun) ackStep(ctx context.Context, n int) (result, error) {
 	switch err := run.opt.Tracker.Assign(ctx, run.cmd.Issue, logins); {
 	case err == nil:
 		return result{answer: answer}, nil
-	case tracker.OutcomeOf(err) == tracker.Refused && !tracker.IsRetryable(err):
+	case tracker.IsPermanent(err):
 		return result{answer: answer + " Gitea did not assign them: " + issuetext.ErrorText(err.Error())}, nil
 	default:
 		return result{}, err

@@ -45,7 +45,7 @@ func (r *Reconciler) commentOnce(ctx context.Context, s step, ref tracker.IssueR
 	case !sent:
 		return later, err
 	case err == nil:
-	case tracker.OutcomeOf(err) == tracker.Refused && !tracker.IsRetryable(err):
+	case tracker.IsPermanent(err):
 		r.opt.Log.Warn("comment refused, going on without it", "issue", ref.String(), "err", err)
 	case tracker.OutcomeOf(err) == tracker.Lost:
 		// A process that was stopped may have sent it long after the attempt was saved.

@@ -183,7 +183,7 @@ func (r *Reconciler) supersede(ctx context.Context, _ plan.Observation, a plan.A
 // recordHold takes note of a person's flag.
 func (r *Reconciler) recordHold(ctx context.Context, _ plan.Observation, a plan.Action) error {
 	now := r.opt.Now()
-	r.opt.Log.Info("project is held by a person's pause flag", "project", a.Project)
+	r.opt.Log.Info("project is paused by hand", "project", a.Project)
 	return r.opt.State.SetHold(ctx, incident.Hold{Project: a.Project, Since: now, FlagWritten: now})
 }
 

@@ -183,7 +183,7 @@ func (r *Reconciler) saveListError(ctx context.Context, c *sweepCache, i inciden
 	switch {
 	case c.dry:
 		return nil
-	case err != nil && tracker.OutcomeOf(err) == tracker.Refused && !tracker.IsRetryable(err):
+	case tracker.IsPermanent(err):
 		return r.saveReason(ctx, i, redact.Line(err.Error(), 500))
 	case err == nil && i.Tries == 0:
 		return r.saveReason(ctx, i, "")

@@ -93,3 +93,8 @@ func OutcomeOf(err error) Outcome {
 func IsRetryable(err error) bool {
 	return err != nil && (OutcomeOf(err) == NotSent || IsStatus(err, http.StatusTooManyRequests) || IsStatus(err, http.StatusUnauthorized))
 }
+
+// IsPermanent reports whether the server has refused the request itself, so that the same request will be refused again.
+func IsPermanent(err error) bool {
+	return OutcomeOf(err) == Refused && !IsRetryable(err)
+}

@@ -83,7 +83,7 @@ func (r *Reader) LastResult(ctx context.Context) (int64, error) {
 	return r.from.State.LastResult(ctx)
 }
 
-// countLimit bounds how long a count uses the only connection to the state, and the memory that SQLite takes and keeps
+// countLimit bounds how long a count uses one of the connections to the state, and the memory that SQLite takes and keeps
 // for it.
 const countLimit = 1_000
 
