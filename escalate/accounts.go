@@ -60,8 +60,8 @@ func (r *Reconciler) login(ctx context.Context, c *sweepCache) (string, error) {
 	return me.Login, err
 }
 
-// listingLogin is the account among whose issues one in doubt is looked for; "": among everybody's, because this installation
-// has written under another account too, and that may be the one that made it.
+// listingLogin returns the account whose issues are searched for one that may have been created. "" means all accounts:
+// this installation has written under another one, which may have created the issue.
 func (r *Reconciler) listingLogin(ctx context.Context, c *sweepCache) (string, error) {
 	login, err := r.login(ctx, c)
 	if err != nil {

@@ -19,8 +19,8 @@ func (r *Reconciler) uptime() incident.Uptime {
 	return r.opt.Uptime()
 }
 
-// age is how long ago an attempt was begun: by the machine's own clock, unless the machine was restarted since. Then the
-// wall clock has to do, and the age is negative where the attempt was saved while that was wrong.
+// age is how long ago an attempt was begun: by the machine's monotonic clock, unless the machine was restarted since.
+// Otherwise it uses the wall clock; the age is negative if that clock was ahead when the attempt was saved.
 func (r *Reconciler) age(a incident.Attempt) time.Duration {
 	if now := r.uptime(); now.Boot != "" && now.Boot == a.Up.Boot {
 		return now.For - a.Up.For
@@ -31,8 +31,8 @@ func (r *Reconciler) age(a incident.Attempt) time.Duration {
 // expired reports whether an attempt can no longer change anything on the server: twice the timeout has passed.
 func (r *Reconciler) expired(a incident.Attempt) bool { return r.age(a) >= 2*r.opt.Timeout }
 
-// announce saves that a request is about to be made, and returns when it may be. What is saved tells when the server can no
-// longer be at it, so it is saved again where the request had to wait for its place.
+// announce saves the attempt at a request, then waits until the request may be made. If the wait was long it saves the
+// attempt again, because the saved time decides when the server must have finished.
 func (r *Reconciler) announce(ctx context.Context, save func() error) (held context.Context, release func(), err error) {
 	saved := r.opt.Now()
 	if err := save(); err != nil {

@@ -14,9 +14,9 @@ import (
 )
 
 // readClosing asks who closed an incident's issue, and keeps the answer in the cache. known is false while it is too early
-// to tell; an error means that Gitea cannot be reached or gave no timeline. Where Gitea does not tell at all, nobody closed
-// it who may resume by that. A closing by somebody who was no operator then is stored: it stays no order, whatever becomes
-// of them.
+// to tell; an error means that Gitea cannot be reached or gave no timeline. If Gitea never tells who closed the issue, the
+// closing does not resume. A closing by somebody else than an operator is stored, so it stays ignored even if they become
+// an operator later.
 func (r *Reconciler) readClosing(ctx context.Context, c *sweepCache, i incident.Incident) (known bool, err error) {
 	if !r.opt.Commands.CloseResumes {
 		return true, nil

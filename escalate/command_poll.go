@@ -30,8 +30,8 @@ const (
 )
 
 // commands reads what people wrote in the bot's issues since the last poll, one request per repository, and runs what
-// operators ordered. Without operators it asks nothing. It comes before the state is read for the plan, so that a command
-// to resume and a closing in one go are not taken for a closing alone.
+// operators ordered. Without operators it asks nothing. It runs before the state is read for the plan, so that a comment
+// with a command that also closes the issue is not taken for a mere closing.
 func (r *Reconciler) commands(ctx context.Context, c *sweepCache, repos []tracker.Repo) ([]plan.Action, []error) {
 	if r.opt.Tracker == nil || r.trackerErr != nil {
 		return nil, nil
@@ -65,8 +65,8 @@ func (r *Reconciler) commands(ctx context.Context, c *sweepCache, repos []tracke
 	return found, slices.DeleteFunc(errs, func(err error) bool { return err == nil })
 }
 
-// forgetOperators forgets the operators when the configuration has none any more, and up to where comments were read: what
-// is written while there are none is not made up for when there are some again.
+// forgetOperators forgets the operators when the configuration has none any more, and the position up to which comments
+// were read: comments written while there are no operators are never run later.
 func (r *Reconciler) forgetOperators(ctx context.Context, dry bool) error {
 	stored, err := r.opt.Commands.State.Operators(ctx, r.opt.Server)
 	if err == nil && len(stored) > 0 && !dry {

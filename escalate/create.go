@@ -71,8 +71,8 @@ func (r *Reconciler) createIssue(ctx context.Context, s step, repo tracker.Repo)
 	return complete, r.saveIssue(context.WithoutCancel(ctx), s, n, issue, data)
 }
 
-// sendCreate saves the attempt and makes the request once. Nobody who resumes takes the claim on the issue, so the incident
-// may have ended since it was observed, and be settled as one that never had an issue: then nothing is sent.
+// sendCreate saves the attempt and makes the request once. A resume does not take the claim on the issue, so the incident may
+// have ended since it was observed, and be settled as one that never had an issue. Then nothing is sent.
 func (r *Reconciler) sendCreate(ctx context.Context, i incident.Incident, repo tracker.Repo, n tracker.NewIssue) (issue tracker.Issue, sent bool, err error) {
 	open := true
 	ctx, release, err := r.announce(ctx, func() error {

@@ -9,7 +9,7 @@
 // sweep before it plans. The sweep is level-triggered: it looks at what is, not at what happened, so it finishes whatever
 // a crash, a refusal or an absent tracker has left undone. Every step is idempotent.
 //
-// To add a kind of step: name it in package plan (a [plan.Kind]), decide there when it is due, and carry it out here, in
+// To add a kind of step: give it a [plan.Kind] and a phase in package plan, decide there when it is due, and carry it out here, in
 // the table localSteps if it touches state and flag only, else in trackerSteps.
 //
 // # What a crash leaves

@@ -75,7 +75,7 @@ func (r *Reconciler) adopt(ctx context.Context, s step) (progress, error) {
 func (r *Reconciler) adoptIssue(ctx context.Context, s step, ref tracker.IssueRef, is plan.IssueState) (progress, error) {
 	i, err := r.opt.State.Change(ctx, s.incident.ID, func(i *incident.Incident) {
 		i.Issue, i.Create, i.Target = ref, incident.Attempt{}, tracker.Repo{}
-		i.Settled = i.Settled && is != plan.IssueOpen // it came after all were sure that it would not: it is to be closed
+		i.Settled = i.Settled && is != plan.IssueOpen // the issue appeared after the incident was settled; it must still be closed
 		clearRetry(i)
 	})
 	if err == nil {

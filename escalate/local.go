@@ -28,10 +28,6 @@ func (r *Reconciler) Local(ctx context.Context, project string) (incident.FlagVi
 	return r.applyLocal(ctx, o, c)
 }
 
-// maxRounds bounds the rounds of local steps. Each may uncover the next: a lost incident is rebuilt only after the old one
-// was ended. More rounds than there are kinds of local steps do not come.
-const maxRounds = 5
-
 // applyLocal observes the project again, under its flag's lock, and takes the local steps that are due.
 func (r *Reconciler) applyLocal(ctx context.Context, o plan.Observation, c *sweepCache) (incident.FlagView, []plan.Action, error) {
 	project := o.Project
@@ -42,7 +38,7 @@ func (r *Reconciler) applyLocal(ctx context.Context, o plan.Observation, c *swee
 	defer unlock()
 	var done []plan.Action
 	var notWritten error // a flag that cannot be written keeps no other step waiting
-	for range maxRounds {
+	for range plan.MaxRounds {
 		if o, err = r.observe(ctx, project, c); err != nil {
 			return o.Flag, done, errors.Join(notWritten, err)
 		}

@@ -18,7 +18,7 @@ type progress int
 
 const (
 	later    progress = iota // too early: the step is left to the next sweep
-	replan                   // the step is off: something else was seen, which is planned anew
+	replan                   // not done: something else was seen, so plan again
 	changed                  // done, and it may have made another step due
 	complete                 // done, and nothing follows from it
 )

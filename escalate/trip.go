@@ -27,8 +27,7 @@ type Tripped struct {
 
 // Trip escalates an incident that has just been stored, with its evidence: it writes the pause flag, then opens the issue.
 // A step that fails is left to the next sweep, which looks for what a crash may have left. That the flag is on disk is
-// stored before the first request and before the claim on the issue: nobody who hangs in a request keeps a flag from being
-// written.
+// stored before the first request and before the claim on the issue, so a request that hangs never delays a flag.
 func (r *Reconciler) Trip(ctx context.Context, i incident.Incident) (Tripped, error) {
 	c := newSweepCache(SweepOptions{})
 	flag, _, err := r.applyLocal(ctx, plan.Observation{Project: i.Project}, c)

@@ -23,8 +23,8 @@ func (a *app) execCmd() *cobra.Command {
 stdin, stdout, stderr and signals passed through, records how it ended, and exits as the
 command did: 128+n after signal n, 127 not found, 126 not executable.
 
-It exits with 75 if the project is paused, and with 125 if it could not find out or could not
-start the command. A run that ended because adfbot itself got SIGINT or SIGTERM does not
+It exits with 75 if the project is paused, and with 125 if it could not find out or failed
+itself before the start. A run that ended because adfbot itself got SIGINT or SIGTERM does not
 count. A result that cannot be recorded is kept beside the state and recorded later.`,
 		Example: `  adfbot exec --project odilo -- /usr/local/bin/project-meta --all
   0 * * * *  adfbot exec --project odilo --timeout 50m -- project-meta`,

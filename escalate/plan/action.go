@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"maps"
 	"slices"
 
 	"github.com/terraphim/adfbot/escalate/incident"
@@ -53,6 +54,9 @@ var phases = map[Kind]int{
 	ConfirmReopened: pausedPhase, AnnouncePaused: pausedPhase, RunCommand: pausedPhase,
 	Close: endedPhase, LeaveOpen: endedPhase, FindLost: endedPhase, CloseDuplicate: endedPhase,
 }
+
+// Kinds returns all kinds, in the order of their names.
+func Kinds() []Kind { return slices.Sorted(maps.Keys(phases)) }
 
 // Local reports whether the step changes the state and the flag only.
 func (k Kind) Local() bool {

@@ -7,12 +7,16 @@ import (
 	"github.com/terraphim/adfbot/escalate/incident"
 )
 
+// MaxRounds bounds the rounds of local steps. A round may make another one necessary, e.g. a lost incident is rebuilt only
+// after the old one was ended. Each of the four kinds that uncover others needs at most one round; the last finds nothing.
+const MaxRounds = 5
+
 // DryRun returns the steps that [Next] returns now, and those that it will return after the local ones. It changes
 // nothing.
 func DryRun(o Observation) []Action {
 	var all []Action
 	o.Incidents, o.Issues = slices.Clone(o.Incidents), maps.Clone(o.Issues)
-	for range 5 { // each round may uncover the next; there are fewer rounds than kinds of local steps
+	for range MaxRounds {
 		plan := Next(o)
 		if !AnyLocal(plan) {
 			return append(all, plan...)

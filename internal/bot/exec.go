@@ -55,8 +55,8 @@ type Reporter interface {
 }
 
 // Exec runs the command unless the project is paused, and records how it ended. It returns the exit code: the command's
-// own, 75 if the project is paused, 125 if the command could not be started. Errors after the command's end do not
-// change it.
+// own; 126 or 127 if the command cannot be started; 75 if the project is paused; 125 if exec failed before the start.
+// Errors after the command's end do not change it.
 func Exec(ctx context.Context, cfg *config.Config, env Env, q ExecRequest) int {
 	x := &execution{cfg: cfg, env: env.withDefaults(), q: q, signals: proc.NewSignals()}
 	defer x.signals.Stop()
@@ -122,7 +122,7 @@ func (x *execution) check() error {
 // withState asks the gate, stores the run, runs the command and records its result.
 func (x *execution) withState(ctx context.Context) int {
 	b := x.bot
-	if code, done := x.gate(ctx); done {
+	if code, done := x.settleFlag(ctx); done {
 		return code
 	}
 	fault.Point(ctx, "gated")
@@ -150,8 +150,9 @@ func (x *execution) withState(ctx context.Context) int {
 	return code
 }
 
-// gate returns the exit code if the command must not run, or has been run without the state.
-func (x *execution) gate(ctx context.Context) (code int, done bool) {
+// settleFlag takes the local steps that are due for the project. It returns the exit code if the command must not run, or
+// has been run without the state.
+func (x *execution) settleFlag(ctx context.Context) (code int, done bool) {
 	flag, _, err := x.bot.rec.Local(ctx, x.q.Project)
 	var notWritten *escalate.FlagWriteError
 	switch {

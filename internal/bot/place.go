@@ -44,7 +44,7 @@ const (
 )
 
 // checkMoved refuses a changed gitea.url or pause_dir while incidents depend on the old one: in a new place their flags
-// and issues are missing, and that means nothing.
+// and issues are missing, which does not mean that anybody removed them.
 func (b *Bot) checkMoved(ctx context.Context, mode Mode) error {
 	unsettled := func() (int, error) {
 		list, err := b.store.Unsettled(ctx, "")

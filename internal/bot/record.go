@@ -121,8 +121,8 @@ func (r *Recorded) setIncident(i incident.Incident) {
 	}
 }
 
-// storeResult stores a result, after a resume that no sweep has noticed yet: the result belongs to the generation after
-// it. It stores the result even if it cannot tell.
+// storeResult first notices a resume that no sweep has noticed yet, so that the result counts after it. If that fails,
+// it stores the result anyway.
 func (b *Bot) storeResult(ctx context.Context, r store.Result, out *Recorded) (err error) {
 	// Without a flag, only a project that the state has as paused can have been resumed.
 	if out.Flag = b.rec.Look(ctx, r.Project); out.Flag.State == incident.FlagGone {

@@ -16,7 +16,7 @@
 // The kernel releases a lock when its holder releases it or dies, however it dies. A crash leaves nothing behind.
 // A child process inherits no lock.
 //
-// There are two kinds of locks, because one of them can later be kept somewhere else:
+// There are two kinds of locks, because claims may one day be kept outside this host, and locks of its files never:
 //
 //   - [Dir.LockHere] guards files of this host: "flag/<project>" guards a project's pause flag.
 //   - [Dir.Claim] guards work that one process at a time may do in the whole installation: "issue/<project>" guards

@@ -11,8 +11,8 @@
 // Methods may be called concurrently, by any number of processes. The counting rule is applied in the transaction that
 // stores the result, so concurrent results trip a breaker once. A project has at most one open incident.
 //
-// The context counts until the transaction begins. After that the call goes on, since a result that was stored must not be
-// reported as failed: its caller would record it again.
+// Cancelling the context has no effect once the transaction has begun: a result that was stored must not be reported as
+// failed, or its caller would record it again.
 //
 // Errors are [ErrUnusable] if the state itself is the problem. A caller then keeps a result in the spool of its host.
 package store

@@ -92,7 +92,6 @@ type Run struct {
 	Started    time.Time
 	ChildPID   int    // process of the command, 0 if it is not known
 	ChildStart string // distinguishes the process from a later one with the same pid
-
 }
 
 // IncidentFilter selects the incidents of [IncidentLister.IncidentPage].
