@@ -94,7 +94,7 @@ func (c *checker) state(ctx context.Context) {
 	if !writable && errors.Is(err, store.ErrDenied) {
 		return // SQLite's words would add nothing
 	}
-	if c.failed("state", err) {
+	if c.failed("state", err) || c.failed("state", b.local.CheckLocks()) {
 		return
 	}
 	if problem := hostlocal.DiskProblem(dir, hostlocal.LeastRoom); problem != "" {

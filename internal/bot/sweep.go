@@ -107,7 +107,7 @@ func (b *Bot) tidy(ctx context.Context) error {
 	}
 	err := b.store.Moved()
 	if err == nil {
-		err = b.local.KeepReady()
+		err = b.local.KeepReady(ctx)
 	}
 	return errors.Join(err, b.local.Tidy(ctx, b.store.Running))
 }

@@ -21,10 +21,11 @@ func Beside(state string) *Dir {
 	return &Dir{path, locks{filepath.Join(path, "locks")}}
 }
 
-// upgradeWait is how long Create waits for the locks of an earlier version.
+// upgradeWait is how long KeepReady waits for the locks of an earlier version.
 const upgradeWait = 10 * time.Second
 
-// Create creates what is missing of the directory and its parents, and upgrades the locks of an earlier version.
+// Create creates what is missing of the directory and its parents, and upgrades the locks of an earlier version unless one
+// is held. An error of the locks is left to those who take one: a result is counted without locks, too.
 func (d *Dir) Create(ctx context.Context) error {
 	err := MakeDirs(filepath.Dir(d.path))
 	if err == nil {
@@ -33,16 +34,15 @@ func (d *Dir) Create(ctx context.Context) error {
 	if err != nil {
 		return store.FileError(d.path, err)
 	}
-	if err := d.upgrade(ctx, upgradeWait); err != nil {
-		return store.Unusable(d.path, "its locks can't be upgraded", store.FileError(d.path, err))
-	}
+	_ = d.upgrade(ctx, 0)
 	return nil
 }
 
 // KeepReady creates what is missing of all that a full disk will need: the directories, the file of the locks, and the
-// reserves of the spool.
-func (d *Dir) KeepReady() error {
-	for _, create := range []func() error{d.makeFolders, d.create, d.Spool().keepReady} {
+// reserves of the spool. It upgrades the locks of an earlier version.
+func (d *Dir) KeepReady(ctx context.Context) error {
+	locks := func() error { return d.upgrade(ctx, upgradeWait) }
+	for _, create := range []func() error{d.makeFolders, d.Spool().keepReady, locks} {
 		if err := create(); err != nil {
 			return store.FileError(d.path, err)
 		}

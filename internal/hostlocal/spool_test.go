@@ -119,13 +119,13 @@ func readyDir(t *testing.T) (disk string, d *hostlocal.Dir, spool string) {
 	t.Helper()
 	disk = testhost.NewDisk(t, "size=2m")
 	d, path := createDir(t, filepath.Join(disk, "adfbot.db"))
-	require.NoError(t, d.KeepReady())
+	require.NoError(t, d.KeepReady(ctx))
 	return disk, d, filepath.Join(path, "spool")
 }
 
 func TestSpoolOnAFullDisk(t *testing.T) {
 	disk, d, dir := readyDir(t)
-	require.NoError(t, d.KeepReady(), "it does nothing if they are there")
+	require.NoError(t, d.KeepReady(ctx), "it does nothing if they are there")
 	ready := names(t, dir)
 	require.Len(t, ready, 64, "a night of a few projects")
 	empty := testhost.Fill(t, disk)
@@ -138,7 +138,7 @@ func TestSpoolOnAFullDisk(t *testing.T) {
 	}
 	_, err := d.Spool().Add(spooledResult("last", noon))
 	require.ErrorContains(t, err, "no space left on device", "they are used up")
-	require.Error(t, d.KeepReady(), "on the full disk they can't be created again")
+	require.Error(t, d.KeepReady(ctx), "on the full disk they can't be created again")
 	list := spooled(t, d.Spool())
 	require.Len(t, list, len(ready))
 	for n, e := range list {
@@ -152,7 +152,7 @@ func TestSpoolOnAFullDisk(t *testing.T) {
 		require.NoError(t, e.Remove())
 	}
 	empty()
-	require.NoError(t, d.KeepReady())
+	require.NoError(t, d.KeepReady(ctx))
 	require.Equal(t, ready, names(t, dir))
 }
 
@@ -163,7 +163,7 @@ func TestFailedReserveHidesNoOther(t *testing.T) {
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "a-half.ready"), nil, 0o600))
 	for n := range 64 {
 		add(t, d.Spool(), spooledResult(fmt.Sprint("r", n), noon))
-		require.Error(t, d.KeepReady())
+		require.Error(t, d.KeepReady(ctx))
 	}
 	require.Len(t, spooled(t, d.Spool()), 64)
 	empty()
@@ -171,10 +171,10 @@ func TestFailedReserveHidesNoOther(t *testing.T) {
 
 func TestShortReserveIsReplaced(t *testing.T) {
 	d, path := newDir(t)
-	require.NoError(t, d.KeepReady())
+	require.NoError(t, d.KeepReady(ctx))
 	short := filepath.Join(path, "spool", "reserve-0.ready")
 	require.NoError(t, os.Truncate(short, 10))
-	require.NoError(t, d.KeepReady())
+	require.NoError(t, d.KeepReady(ctx))
 	info, err := os.Stat(short)
 	require.NoError(t, err)
 	require.Equal(t, int64(4<<10), info.Size())
@@ -216,7 +216,7 @@ func TestLinkInThePlaceOfAReserve(t *testing.T) {
 	require.Error(t, err)
 	requireUntouched()
 	empty()
-	require.NoError(t, d.KeepReady())
+	require.NoError(t, d.KeepReady(ctx))
 	info, err := os.Lstat(reserve)
 	require.NoError(t, err)
 	require.True(t, info.Mode().IsRegular())

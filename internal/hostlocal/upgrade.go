@@ -94,8 +94,8 @@ func removeLocks(ctx context.Context, end time.Time, dir *os.File) (busy []*os.F
 	if err != nil {
 		return nil, err
 	}
-	if n := slices.IndexFunc(entries, isForeign); n >= 0 {
-		return nil, fmt.Errorf("%s is no lock file of adfbot: move it out of the directory", entries[n].Name())
+	if err := checkEntries(entries); err != nil {
+		return nil, err
 	}
 	for _, e := range entries {
 		f, err := removeIfFree(dir, e)
@@ -122,6 +122,37 @@ func removeLocks(ctx context.Context, end time.Time, dir *os.File) (busy []*os.F
 		}
 	}
 	return busy, nil
+}
+
+// CheckLocks returns why no lock can be taken, as far as that shows without creating or upgrading anything. That the file is
+// missing is no reason, and the rights of this user are not checked.
+func (l *locks) CheckLocks() error {
+	info, err := os.Lstat(l.path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist), errors.Is(err, fs.ErrPermission):
+		return nil
+	case err != nil:
+		return err
+	case info.IsDir():
+		entries, err := os.ReadDir(l.path)
+		if err == nil {
+			err = checkEntries(entries)
+		}
+		if err != nil && !errors.Is(err, fs.ErrPermission) {
+			return fmt.Errorf("upgrade %s: %w", l.path, err)
+		}
+		return nil
+	case info.Mode().IsRegular():
+		return nil
+	}
+	return fmt.Errorf("%s is no regular file, so no lock can be taken, no flag written and no issue opened: remove it", l.path)
+}
+
+func checkEntries(entries []fs.DirEntry) error {
+	if n := slices.IndexFunc(entries, isForeign); n >= 0 {
+		return fmt.Errorf("%s is no lock file of adfbot: move it out of the directory", entries[n].Name())
+	}
+	return nil
 }
 
 // isForeign reports whether the earlier version never made such an entry. The names of its locks had "-" instead of "/".
