@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -239,7 +240,7 @@ func (a *app) printRecorded(r status.ResultView, asJSON bool) {
 		a.printf("%s: failure %d of %d\n", r.Project, r.Failures, r.Threshold)
 	}
 	if r.Incident != nil && !r.Tripped {
-		a.printf("%s is paused: incident %s %s\n", r.Project, r.Incident.Name, r.Incident.Issue)
+		a.printf("%s is paused: incident %s\n", r.Project, strings.TrimSpace(fmt.Sprint(r.Incident.Name, " ", r.Incident.Issue)))
 	}
 }
 

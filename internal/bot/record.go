@@ -147,7 +147,7 @@ func (b *Bot) trip(ctx context.Context, out *Recorded) {
 	} else {
 		t.Flag, _, err = b.rec.Local(ctx, out.Project)
 	}
-	out.addProblem(err)
+	out.addProblem(b.AdviseRestore(ctx, err))
 	out.Flag = t.Flag
 	out.setIncident(t.Incident)
 }

@@ -68,7 +68,8 @@ func parseObject(body []byte, known ...string) (object, error) {
 		t, _ := d.Token()
 		name, _ := t.(string)
 		if !slices.Contains(known, name) {
-			return nil, refused(http.StatusBadRequest, "Unknown field", "there is no field %s here: there are %s", quote(name), strings.Join(known, ", "))
+			return nil, refused(http.StatusBadRequest, "Unknown field", "there is no field %s here: there are %s", quote(name),
+				cmp.Or(strings.Join(known, ", "), "none"))
 		}
 		if seen[name] {
 			return nil, refused(http.StatusBadRequest, titleBody, "the field %s is repeated: send it once", name)
