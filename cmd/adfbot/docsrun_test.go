@@ -42,7 +42,8 @@ var standIns = map[string]string{
 		case "$*" in
 		daemon-reload) exec grep -q '^ExecStart=' "$ROOT/etc/systemd/system/adfbot.service";;
 		"enable --now adfbot")
-			$(sed -n 's/^ExecStart=//p' "$ROOT/etc/systemd/system/adfbot.service") >"$ROOT/log" 2>&1 &
+			: >"$ROOT/log" # before journalctl looks for it
+			$(sed -n 's/^ExecStart=//p' "$ROOT/etc/systemd/system/adfbot.service") >>"$ROOT/log" 2>&1 &
 			echo $! >"$ROOT/pid"
 			exit 0;;
 		esac
