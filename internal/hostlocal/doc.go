@@ -42,7 +42,7 @@
 // # Upgrade
 //
 // Earlier versions had a directory in the place of the file locks, with a lock file for each lock. [Dir.Create] replaces it
-// if none of its locks is held; else whoever takes a lock waits for that and replaces it. The name is the same on purpose: an earlier version that is still running, or is started
-// later, finds a file where it needs a directory, and fails to take a lock instead of working without one. To go back to an earlier
-// version, stop every adfbot and remove the file.
+// if none of its locks is held; else whoever takes a lock waits for that and replaces it. The name is the same on purpose:
+// an earlier version that is still running, or is started later, finds a file where it needs a directory, and fails to take
+// a lock instead of working without one. To go back to an earlier version, stop every adfbot and remove the file.
 package hostlocal
