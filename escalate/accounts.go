@@ -92,7 +92,7 @@ func (r *Reconciler) saveAccount(ctx context.Context, c *sweepCache, a tracker.A
 		return nil
 	}
 	c.addAccounts(map[int64]bool{a.ID: true})
-	if c.dry || c.lastWriter() == a {
+	if last, _ := c.writers.get(r.opt.Server); c.dry || last == a {
 		return nil
 	}
 	accounts, err := r.opt.State.Accounts(ctx, r.opt.Server)
@@ -104,7 +104,7 @@ func (r *Reconciler) saveAccount(ctx context.Context, c *sweepCache, a tracker.A
 			return err
 		}
 	}
-	c.setLastWriter(a)
+	c.writers.set(r.opt.Server, a)
 	return nil
 }
 

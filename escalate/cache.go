@@ -15,25 +15,32 @@ import (
 // reads the state: an incident is stored before its issue is created, so an issue of an unknown incident was not created in
 // between. A visit to one project (a trip) lists nothing; then only the issues that the state knows are known.
 type sweepCache struct {
+	*learned
+
 	force bool // a person asked: try every pending step now
 	dry   bool // nothing may be written, not even what was learned
 
 	operators *operatorSet // nil: nobody may give commands
 
-	open     table[tracker.Repo, issueList] // the open issues of the listed repositories
-	all      table[tracker.Repo, issueList] // the issues of any state
-	labels   table[tracker.Repo, map[string]int64]
+	open     table[tracker.Repo, issueList]   // the open issues of the listed repositories
+	all      table[tracker.Repo, issueList]   // the issues of any state
 	states   table[issueKey, plan.IssueState] // from single reads and from our own writes
 	closings table[issueKey, incident.Closing]
 
 	mu       sync.Mutex                     // never held across a request
 	accounts map[int64]bool                 // user ids under which this installation writes or wrote; replaced, never changed
-	writer   tracker.Account                // who wrote last, as the state knows it
 	listing  map[tracker.Repo]chan struct{} // one place each: who has it may list a repository's issues of any state
 }
 
-func newSweepCache(opt SweepOptions) *sweepCache {
-	return &sweepCache{force: opt.Force, dry: opt.DryRun, accounts: map[int64]bool{}, listing: map[tracker.Repo]chan struct{}{}}
+// learned is what earlier visits of this process have read of the state's cache, so that a trip need not read it again. Each
+// sweep begins anew: another process may have changed it.
+type learned struct {
+	labels  table[tracker.Repo, map[string]int64]
+	writers table[string, tracker.Account] // by server: who wrote last
+}
+
+func newSweepCache(opt SweepOptions, l *learned) *sweepCache {
+	return &sweepCache{learned: l, force: opt.Force, dry: opt.DryRun, accounts: map[int64]bool{}, listing: map[tracker.Repo]chan struct{}{}}
 }
 
 // table is a map for several goroutines. The zero value is empty.
@@ -99,18 +106,6 @@ func (c *sweepCache) addAccounts(ids map[int64]bool) {
 	more := maps.Clone(c.accounts)
 	maps.Copy(more, ids)
 	c.accounts = more
-}
-
-func (c *sweepCache) lastWriter() tracker.Account {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.writer
-}
-
-func (c *sweepCache) setLastWriter(a tracker.Account) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.writer = a
 }
 
 // lockListing waits until nobody else lists a repository's issues of any state: one list serves all projects.

@@ -76,9 +76,10 @@ func (r *Reconciler) createIssue(ctx context.Context, s step, repo tracker.Repo)
 func (r *Reconciler) sendCreate(ctx context.Context, i incident.Incident, repo tracker.Repo, n tracker.NewIssue) (issue tracker.Issue, sent bool, err error) {
 	open := true
 	ctx, release, err := r.announce(ctx, func() error {
+		attempt := r.newAttempt() // not in the transaction, which others wait for
 		now, err := r.opt.State.Change(ctx, i.ID, func(i *incident.Incident) {
 			if i.IsOpen() {
-				i.Create, i.Target = r.newAttempt(), repo
+				i.Create, i.Target = attempt, repo
 			}
 		})
 		open = open && now.IsOpen()

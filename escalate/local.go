@@ -17,7 +17,7 @@ import (
 // are gone. It makes no request, and takes the flag's lock only if there is something to do. It returns the flag as it was
 // seen last.
 func (r *Reconciler) Local(ctx context.Context, project string) (incident.FlagView, []plan.Action, error) {
-	c := newSweepCache(SweepOptions{})
+	c := r.visitCache()
 	o, err := r.observe(ctx, project, c)
 	if err != nil {
 		return incident.FlagView{}, nil, err

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync/atomic"
 	"time"
 
 	"github.com/terraphim/adfbot/escalate/incident"
@@ -57,12 +58,13 @@ type CommandOptions struct {
 	Describe func(ctx context.Context, project string) (string, error)
 }
 
-// Reconciler brings flags, incidents and issues together. It holds no state of its own and is safe for concurrent use, in
+// Reconciler brings flags, incidents and issues together. It keeps only what it has learned of the tracker and is safe for concurrent use, in
 // one process and in several: see the package comment for the locks.
 type Reconciler struct {
 	opt        Options
 	trackerErr error // why no request may be made; saved with what is pending
 	dirErr     error // why the pause directory must not be believed; every flag is unknown then
+	learned    atomic.Pointer[learned]
 }
 
 // New checks the options. It touches neither the state nor the file system nor the tracker.
@@ -99,8 +101,13 @@ func New(o Options) (*Reconciler, error) {
 	if err := errors.Join(errs...); err != nil {
 		return nil, fmt.Errorf("escalate: %w", err)
 	}
-	return &Reconciler{opt: o}, nil
+	r := &Reconciler{opt: o}
+	r.learned.Store(&learned{})
+	return r, nil
 }
+
+// visitCache is the cache of a visit to one project.
+func (r *Reconciler) visitCache() *sweepCache { return newSweepCache(SweepOptions{}, r.learned.Load()) }
 
 // Dir returns the pause directory.
 func (r *Reconciler) Dir() pause.Dir { return r.opt.Dir }

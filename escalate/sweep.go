@@ -51,7 +51,10 @@ type Report struct {
 // further ones only where something has changed.
 func (r *Reconciler) Sweep(ctx context.Context, opt SweepOptions) (Report, error) {
 	var rep Report
-	c := newSweepCache(opt)
+	c := newSweepCache(opt, &learned{})
+	if !opt.DryRun {
+		r.learned.Store(c.learned)
+	}
 	repos, err := r.repos(ctx, opt.Project)
 	if err != nil {
 		return rep, err

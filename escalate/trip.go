@@ -14,7 +14,7 @@ import (
 // knows only those that the state knows.
 func (r *Reconciler) Escalate(ctx context.Context, project string) ([]plan.Action, error) {
 	_, done, err := r.Local(ctx, project)
-	v := &visit{project: project, cache: newSweepCache(SweepOptions{}), wait: claimWait}
+	v := &visit{project: project, cache: r.visitCache(), wait: claimWait}
 	err2 := r.track(ctx, v)
 	return append(done, v.done...), errors.Join(err, err2)
 }
@@ -29,7 +29,7 @@ type Tripped struct {
 // A step that fails is left to the next sweep, which looks for what a crash may have left. That the flag is on disk is
 // stored before the first request and before the claim on the issue, so a request that hangs never delays a flag.
 func (r *Reconciler) Trip(ctx context.Context, i incident.Incident) (Tripped, error) {
-	c := newSweepCache(SweepOptions{})
+	c := r.visitCache()
 	flag, _, err := r.applyLocal(ctx, plan.Observation{Project: i.Project}, c)
 	v := &visit{project: i.Project, cache: c, wait: r.opt.Timeout, fresh: &i, flag: flag}
 	err = errors.Join(err, r.track(ctx, v))

@@ -54,8 +54,9 @@ func (w wide) Run() int {
 
 // uptimeAfter is the machine's own clock when that time has passed.
 func uptimeAfter(d time.Duration) func() incident.Uptime {
+	machine := hostlocal.MachineUptime()
 	return func() incident.Uptime {
-		up := hostlocal.MachineUptime()
+		up := machine()
 		up.For += d
 		return up
 	}

@@ -99,7 +99,7 @@ func (e Env) withDefaults() Env {
 		e.Getenv = os.Getenv
 	}
 	if e.Uptime == nil && e.Now == nil {
-		e.Uptime = hostlocal.MachineUptime
+		e.Uptime = hostlocal.MachineUptime()
 	}
 	if e.Now == nil {
 		e.Now = time.Now

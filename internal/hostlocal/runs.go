@@ -70,12 +70,12 @@ func ProcessStart(pid int) (string, error) {
 	if len(fields) < 20 || fields[0] == "Z" {
 		return "", os.ErrNotExist
 	}
-	boot, _ := BootID()
+	boot, _ := bootID()
 	return boot + "/" + fields[19], nil
 }
 
-// BootID returns the id of this boot of the machine.
-func BootID() (string, error) {
+// bootID returns the id of this boot of the machine.
+func bootID() (string, error) {
 	id, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
 	return strings.TrimSpace(string(id)), err
 }

@@ -63,12 +63,16 @@ func (s *Store) Change(ctx context.Context, id string, f func(*incident.Incident
 		if i, err = getIncident(ctx, tx, id); err != nil {
 			return err
 		}
-		known := !i.FlagWritten.IsZero()
+		was := i
 		f(&i)
-		if !known {
+		if was.FlagWritten.IsZero() {
 			if err := setFlagsWritten(ctx, tx, i.FlagWritten); err != nil {
 				return err
 			}
+		}
+		if i.Ended.Equal(was.Ended) && i.Settled == was.Settled {
+			// SQLite writes the pages of each index whose columns are named, changed or not.
+			return execDoc(ctx, tx, i, `UPDATE incident SET doc = ? WHERE id = ?`, i.ID)
 		}
 		return updateIncident(ctx, tx, i)
 	})
