@@ -241,7 +241,7 @@ func BenchmarkCostInRequests(b *testing.B) {
 }
 
 func BenchmarkCostOfAThousandEscalations(b *testing.B) {
-	var letter giteatest.Issue
+	var sample giteatest.Issue
 	sweep := func() time.Duration {
 		f := newFleet(b)
 		defer f.end()
@@ -249,7 +249,7 @@ func BenchmarkCostOfAThousandEscalations(b *testing.B) {
 		f.slow()
 		took := f.sweeps(many)
 		require.Equal(b, many, f.open())
-		letter = f.issues("open")[0]
+		sample = f.issues("open")[0]
 		return took
 	}
 	posts := func() time.Duration {
@@ -258,7 +258,7 @@ func BenchmarkCostOfAThousandEscalations(b *testing.B) {
 		x.slow()
 		begun := time.Now()
 		x.asks(func(n int) error {
-			return x.ask("POST", "", map[string]any{"title": letter.Title, "body": letter.Body, "labels": []int64{1, 2, 3}})
+			return x.ask("POST", "", map[string]any{"title": sample.Title, "body": sample.Body, "labels": []int64{1, 2, 3}})
 		})
 		took := time.Since(begun)
 		require.Equal(b, many, x.open())
@@ -272,7 +272,7 @@ func BenchmarkCostOfAThousandEscalations(b *testing.B) {
 }
 
 func BenchmarkCostOfAThousandClosings(b *testing.B) {
-	var letter giteatest.Issue
+	var sample giteatest.Issue
 	sweep := func() time.Duration {
 		f := newFleet(b)
 		defer f.end()
@@ -284,24 +284,24 @@ func BenchmarkCostOfAThousandClosings(b *testing.B) {
 		f.slow()
 		took := f.sweeps(2 * many)
 		require.Zero(b, f.open())
-		letter = f.issues("")[many]
+		sample = f.issues("")[many]
 		return took
 	}
 	requests := func() time.Duration {
 		x := newBare(b)
 		defer x.end()
 		for range many {
-			x.Gitea.As(testworld.Bot).Open(repo, letter.Title, letter.Body)
+			x.Gitea.As(testworld.Bot).Open(repo, sample.Title, sample.Body)
 		}
 		x.slow()
 		begun := time.Now()
 		for page := range many / 50 {
-			require.NoError(b, x.ask("GET", fmt.Sprintf("?state=open&type=issues&created_by=adfbot&limit=50&page=%d", page+1), nil))
+			require.NoError(b, x.ask("GET", fmt.Sprintf("?state=open&type=issues&created_by=%s&limit=50&page=%d", testworld.Bot, page+1), nil))
 		}
 		x.asks(func(n int) error {
 			issue := fmt.Sprintf("/%d", n+2) // the first is that of the earlier incident
 			return errors.Join(x.ask("GET", issue, nil),
-				x.ask("POST", issue+"/comments", map[string]string{"body": letter.Comments[0].Body}),
+				x.ask("POST", issue+"/comments", map[string]string{"body": sample.Comments[0].Body}),
 				x.ask("PATCH", issue, map[string]string{"state": "closed"}))
 		})
 		took := time.Since(begun)
