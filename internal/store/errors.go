@@ -16,7 +16,7 @@ var (
 	ErrDenied = errors.New("the state is not this user's to write")
 
 	// ErrNewer: a later version of adfbot has written the state.
-	ErrNewer = errors.New("the state was written by a newer version of adfbot: use that version, or restore a copy from before the upgrade")
+	ErrNewer = errors.New("a newer version of adfbot has upgraded the state: use that version, and restart a daemon that was started before the upgrade (see `adfbot help upgrade`)")
 
 	// ErrConflict: the run was recorded with another outcome.
 	ErrConflict = errors.New("this run was recorded already with another outcome")

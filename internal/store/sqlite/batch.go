@@ -163,7 +163,7 @@ func (s *Store) lead(c *change) {
 	var batch []*change
 	var begin time.Time
 	defer func() { s.queue.end(batch, time.Since(begin)) }()
-	tx, err := s.db.begin(c.ctx, s.Moved)
+	tx, err := s.begin(c.ctx)
 	begin = time.Now()
 	if err != nil {
 		if c.ctx.Err() != nil {
@@ -178,6 +178,25 @@ func (s *Store) lead(c *change) {
 	defer tx.end(ctx)
 	batch = s.queue.take(batchLimit)
 	setError(batch, s.runBatch(ctx, tx, batch))
+}
+
+// begin begins a transaction in the file that was opened, unless a newer version has upgraded it meanwhile: this one would
+// leave out what the newer one needs.
+func (s *Store) begin(ctx context.Context) (*txn, error) {
+	tx, err := s.db.begin(ctx, s.Moved)
+	if err != nil {
+		return nil, err
+	}
+	ctx = context.WithoutCancel(ctx)
+	var version int
+	if err = queryRow(ctx, tx, `PRAGMA user_version`).Scan(&version); err == nil {
+		err = s.checkVersion(version)
+	}
+	if err != nil {
+		tx.end(ctx)
+		return nil, err
+	}
+	return tx, nil
 }
 
 // setError gives an error, or nil, to all changes that have none of their own.

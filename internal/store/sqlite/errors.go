@@ -3,7 +3,6 @@ package sqlite
 import (
 	"cmp"
 	"errors"
-	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -19,9 +18,6 @@ import (
 func (s *Store) wrap(err error) error {
 	if err == nil || errors.Is(err, store.ErrUnusable) {
 		return err
-	}
-	if errors.Is(err, store.ErrNewer) {
-		return fmt.Errorf("%w: %s: %w", store.ErrUnusable, s.path, err)
 	}
 	var se *sqlite.Error
 	if !errors.As(err, &se) {

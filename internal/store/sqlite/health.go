@@ -54,7 +54,7 @@ func (s *Store) Writable(ctx context.Context) error {
 	if problem := hostlocal.DiskProblem(filepath.Dir(s.path), hostlocal.LeastRoom); problem != "" {
 		return store.Unusable(s.path, problem, errNotWritable)
 	}
-	tx, err := s.db.begin(ctx, s.Moved)
+	tx, err := s.begin(ctx)
 	if err != nil {
 		return s.wrap(err)
 	}

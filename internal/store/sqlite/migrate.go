@@ -19,44 +19,98 @@ var migrations embed.FS
 // schemaVersion is the last of the migrations. The version of a state is SQLite's user_version.
 const schemaVersion = 3
 
-func version(ctx context.Context, q interface {
-	QueryRowContext(context.Context, string, ...any) *sql.Row
-}) (int, error) {
-	var v int
-	err := q.QueryRowContext(ctx, `PRAGMA user_version`).Scan(&v)
-	return v, err
+// applicationID marks a file as a state in its header. States that were created by earlier versions have 0 there.
+const applicationID = 0x61646662 // "adfb"
+
+// header is what a file says about itself.
+type header struct {
+	application, version int
+	tables, known        int // how many there are, and how many of three that every state has
 }
 
-func checkVersion(ctx context.Context, db *sql.Conn) error {
-	v, err := version(ctx, db)
-	if err == nil && v > schemaVersion {
-		err = fmt.Errorf("%w (its version is %d, this adfbot knows up to %d)", store.ErrNewer, v, schemaVersion)
+func readHeader(ctx context.Context, q interface {
+	QueryRowContext(context.Context, string, ...any) *sql.Row
+}) (h header, err error) {
+	err = q.QueryRowContext(ctx, `SELECT application_id, user_version, (SELECT count(*) FROM sqlite_schema WHERE type = 'table'),
+		(SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name IN ('meta', 'result', 'incident'))
+		FROM pragma_application_id, pragma_user_version`).Scan(&h.application, &h.version, &h.tables, &h.known)
+	return h, err
+}
+
+// isEmpty reports whether nobody has made anything of the file yet.
+func (h header) isEmpty() bool { return h == header{} }
+
+// check returns why the file is no state of this version or an earlier one.
+func (s *Store) check(h header) error {
+	switch {
+	case h.isEmpty():
+		return nil
+	case h.application != applicationID && (h.application != 0 || h.known < 3):
+		return store.Unusable(s.path, "this is not a state of adfbot: set `state` to another path",
+			fmt.Errorf("a database with %d tables, application id %#x and version %d", h.tables, uint32(h.application), h.version))
+	case h.version < 1:
+		return store.Unusable(s.path, adviceDamaged, fmt.Errorf("its version is %d", h.version))
 	}
-	if err == nil && v == 0 {
-		err = fmt.Errorf("%w: the file is empty, the first result makes a state of it", fs.ErrNotExist)
+	return s.checkVersion(max(h.version, schemaVersion))
+}
+
+// checkVersion returns why this program must not write a state of a version.
+func (s *Store) checkVersion(version int) error {
+	switch {
+	case version > schemaVersion:
+		return fmt.Errorf("%w: %s: %w (its version is %d, this adfbot knows up to %d)", store.ErrUnusable, s.path, store.ErrNewer,
+			version, schemaVersion)
+	case version < schemaVersion:
+		return store.Unusable(s.path, "it was overwritten while adfbot had it open: stop every adfbot, see `adfbot help files`, and start again",
+			fmt.Errorf("its version is now %d", version))
 	}
-	return err
+	return nil
+}
+
+// checkReadable returns why a state can't be read without writing to it.
+func (s *Store) checkReadable(ctx context.Context) error {
+	h, err := readHeader(ctx, s.db.writer.conn)
+	if err == nil {
+		err = s.check(h)
+	}
+	switch {
+	case err != nil:
+		return err
+	case h.isEmpty():
+		return fmt.Errorf("%w: the file is empty, the first result makes a state of it", fs.ErrNotExist)
+	case h.version < schemaVersion:
+		return store.Unusable(s.path, "an earlier version of adfbot wrote it: `adfbot sweep`, the daemon or the next result upgrades it",
+			fmt.Errorf("its version is %d, this adfbot needs %d", h.version, schemaVersion))
+	}
+	return nil
 }
 
 // migrate brings the state up to this version. Several processes may do it at once: the version is read again inside the
-// transaction.
-func migrate(ctx context.Context, db *sql.Conn) error {
-	v, err := version(ctx, db)
-	if err != nil || v == schemaVersion {
+// transaction. A file that is no state is left as it is.
+func (s *Store) migrate(ctx context.Context) error {
+	db := s.db.writer.conn
+	h, err := readHeader(ctx, db)
+	if err == nil {
+		err = s.check(h)
+	}
+	if err != nil {
 		return err
 	}
-	if v > schemaVersion {
-		return checkVersion(ctx, db)
+	if _, err := db.ExecContext(ctx, `PRAGMA journal_mode = WAL`); err != nil || h.version == schemaVersion {
+		return err
 	}
 	tx, err := db.BeginTx(ctx, nil)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = tx.Rollback() }()
-	if v, err = version(ctx, tx); err != nil {
+	if h, err = readHeader(ctx, tx); err == nil {
+		err = s.check(h)
+	}
+	if err != nil {
 		return err
 	}
-	for ; v < schemaVersion; v++ {
+	for v := h.version; v < schemaVersion; v++ {
 		statements, err := migrations.ReadFile(fmt.Sprintf("migrations/%d.sql", v+1))
 		if err != nil {
 			return err
@@ -65,7 +119,7 @@ func migrate(ctx context.Context, db *sql.Conn) error {
 			return fmt.Errorf("bringing the state to version %d: %w", v+1, err)
 		}
 	}
-	if _, err := tx.ExecContext(ctx, fmt.Sprintf(`PRAGMA user_version = %d`, schemaVersion)); err != nil {
+	if _, err := tx.ExecContext(ctx, fmt.Sprintf(`PRAGMA application_id = %d; PRAGMA user_version = %d`, applicationID, schemaVersion)); err != nil {
 		return err
 	}
 	return tx.Commit()

@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/terraphim/adfbot/escalate/incident"
+	"github.com/terraphim/adfbot/internal/store"
 	"github.com/terraphim/adfbot/internal/store/sqlite"
 )
 
@@ -31,4 +32,26 @@ func TestMigrateFirstVersion(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, known, migrated)
 	require.NoError(t, s.AcceptCommand(ctx, incident.Command{Comment: 1, Project: "odilo"}))
+}
+
+// A newer version may have tables that this one would leave out.
+func TestUpgradedWhileOpen(t *testing.T) {
+	s := newStore(t)
+	record(t, s, result(store.Failure))
+	setVersion(t, s.Path(), 999)
+	for what, write := range map[string]func() error{
+		"a result":     func() error { _, err := s.Record(ctx, result(store.Failure), limits); return err },
+		"a run":        func() error { _, err := s.BeginRun(ctx, store.Run{ID: "1", Project: "odilo", Agent: "project-meta"}); return err },
+		"meta":         func() error { return s.SetMeta(ctx, "k", "v") },
+		"the probe":    func() error { return s.Writable(ctx) },
+		"a new server": func() error { return s.MoveServer(ctx, "a", "b") },
+	} {
+		err := write()
+		require.ErrorIs(t, err, store.ErrNewer, what)
+		require.ErrorIs(t, err, store.ErrUnusable, "%s: so a result is spooled", what)
+		require.ErrorContains(t, err, s.Path(), what)
+		require.ErrorContains(t, err, "adfbot help upgrade", what)
+	}
+	require.Equal(t, 1, failures(t, s, "odilo"), "nothing was stored")
+	require.NoError(t, s.Close())
 }

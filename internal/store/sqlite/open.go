@@ -50,9 +50,8 @@ func Open(ctx context.Context, path string, o Options) (*Store, error) {
 	if s.now == nil {
 		s.now = time.Now
 	}
-	s.dsn = dataSource(path, cacheSize, "journal_mode(WAL)")
+	s.dsn = dataSource(path, cacheSize, !o.ReadOnly)
 	if o.ReadOnly {
-		s.dsn = dataSource(path, cacheSize, "query_only(1)")
 		if _, err := os.Stat(path); err != nil {
 			return nil, store.Unusable(path, "", err)
 		}
@@ -96,13 +95,13 @@ const (
 
 // dataSource returns the data source name of a connection. Its mode is not ro for a reader, which would leave -wal and -shm
 // behind: only a writer removes them when it closes the file.
-func dataSource(path string, cache int, pragma string) string {
-	return fmt.Sprintf("file:%s?mode=rw&_txlock=immediate&_pragma=busy_timeout(0)&_pragma=synchronous(FULL)&_pragma=cache_size(-%d)&_pragma=%s",
-		(&url.URL{Path: path}).EscapedPath(), cache, pragma)
+func dataSource(path string, cache int, writable bool) string {
+	return fmt.Sprintf("file:%s?mode=rw&_txlock=immediate&_pragma=busy_timeout(0)&_pragma=synchronous(FULL)&_pragma=cache_size(-%d)&_pragma=query_only(%t)",
+		(&url.URL{Path: path}).EscapedPath(), cache, !writable)
 }
 
 func (s *Store) openReader(ctx context.Context) (*connection, error) {
-	c, err := newConnection(dataSource(s.path, readerCacheSize, "query_only(1)"))
+	c, err := newConnection(dataSource(s.path, readerCacheSize, false))
 	if err != nil {
 		return nil, err
 	}
@@ -144,11 +143,11 @@ func (s *Store) start(ctx context.Context, o Options) error {
 	if err := s.db.writer.connect(ctx); err != nil {
 		return err
 	}
+	ready := s.migrate
 	if o.ReadOnly {
-		if err := checkVersion(ctx, s.db.writer.conn); err != nil {
-			return err
-		}
-	} else if err := migrate(ctx, s.db.writer.conn); err != nil {
+		ready = s.checkReadable
+	}
+	if err := ready(ctx); err != nil {
 		return err
 	}
 	id, err := s.Meta(ctx, "installation")

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"database/sql"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -95,7 +96,7 @@ func setVersion(t *testing.T, path string, version int) {
 	db, err := sql.Open("sqlite", path)
 	require.NoError(t, err)
 	defer func() { require.NoError(t, db.Close()) }()
-	_, err = db.Exec("PRAGMA user_version = 999")
+	_, err = db.Exec(fmt.Sprint("PRAGMA user_version = ", version))
 	require.NoError(t, err)
 }
 
