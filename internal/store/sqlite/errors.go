@@ -23,6 +23,9 @@ func (s *Store) wrap(err error) error {
 	if !errors.As(err, &se) {
 		return store.FileError(s.path, err)
 	}
+	if _, err := checkFiles(s.path); errors.Is(err, store.ErrUnusable) {
+		return err
+	}
 	e := &store.UnusableError{Path: s.path, Err: err}
 	switch se.Code() & 0xff {
 	case sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB:
@@ -45,11 +48,7 @@ const adviceDamaged = "the file is damaged: move it away and restore a copy, or 
 
 // whyClosed returns why SQLite can't open or write the file, and whether another user might. Rights are only the last guess.
 func (s *Store) whyClosed() (advice string, denied bool) {
-	info, err := os.Stat(s.path)
-	switch {
-	case err == nil && !info.Mode().IsRegular():
-		return "this is no file: move it away, or set `state` to another path", false
-	case errors.Is(err, fs.ErrNotExist):
+	if _, err := os.Lstat(s.path); errors.Is(err, fs.ErrNotExist) {
 		return "nothing is there", false
 	}
 	if problem := hostlocal.DiskProblem(filepath.Dir(s.path), 1); problem != "" {

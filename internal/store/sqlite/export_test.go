@@ -3,6 +3,7 @@ package sqlite
 import (
 	"context"
 	"database/sql"
+	"errors"
 )
 
 const BatchLimit = batchLimit
@@ -63,4 +64,14 @@ func (s *Store) Prepared() (all, prepared int) {
 // Texts are what a query of one column returns.
 func (s *Store) Texts(ctx context.Context, query string) ([]string, error) {
 	return read(ctx, s, func(rows *sql.Rows) (v string, err error) { return v, rows.Scan(&v) }, query)
+}
+
+// Connect opens a file as Open does after its first look at the path.
+func Connect(ctx context.Context, path string) error {
+	s := &Store{path: path}
+	c, err := newConnection(dataSource(path, readerCacheSize, false))
+	if err != nil {
+		return err
+	}
+	return errors.Join(s.connect(ctx, c), c.close())
 }

@@ -16,7 +16,7 @@ import (
 // Moved returns an error once the file was removed, moved or replaced. SQLite would go on with the file that it has open, and
 // what it writes there would be lost. Every transaction calls Moved first, at the price of one system call.
 func (s *Store) Moved() error {
-	now, err := os.Stat(s.path)
+	now, err := os.Lstat(s.path)
 	switch {
 	case err == nil && os.SameFile(now, s.opened):
 		return nil

@@ -64,7 +64,7 @@ func TestNoFile(t *testing.T) {
 	_, err := sqlite.Open(ctx, path, sqlite.Options{})
 	require.ErrorIs(t, err, store.ErrUnusable)
 	require.NotErrorIs(t, err, store.ErrDenied, "no other user could open it")
-	require.ErrorContains(t, err, "this is no file: move it away")
+	require.ErrorContains(t, err, "this is not a regular file")
 }
 
 func TestWritable(t *testing.T) {

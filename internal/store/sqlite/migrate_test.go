@@ -40,8 +40,11 @@ func TestUpgradedWhileOpen(t *testing.T) {
 	record(t, s, result(store.Failure))
 	setVersion(t, s.Path(), 999)
 	for what, write := range map[string]func() error{
-		"a result":     func() error { _, err := s.Record(ctx, result(store.Failure), limits); return err },
-		"a run":        func() error { _, err := s.BeginRun(ctx, store.Run{ID: "1", Project: "odilo", Agent: "project-meta"}); return err },
+		"a result": func() error { _, err := s.Record(ctx, result(store.Failure), limits); return err },
+		"a run": func() error {
+			_, err := s.BeginRun(ctx, store.Run{ID: "1", Project: "odilo", Agent: "project-meta"})
+			return err
+		},
 		"meta":         func() error { return s.SetMeta(ctx, "k", "v") },
 		"the probe":    func() error { return s.Writable(ctx) },
 		"a new server": func() error { return s.MoveServer(ctx, "a", "b") },

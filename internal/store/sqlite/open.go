@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net/url"
 	"os"
 	"path/filepath"
+	"syscall"
 	"time"
 
 	"modernc.org/sqlite"
@@ -51,11 +53,14 @@ func Open(ctx context.Context, path string, o Options) (*Store, error) {
 		s.now = time.Now
 	}
 	s.dsn = dataSource(path, cacheSize, !o.ReadOnly)
-	if o.ReadOnly {
-		if _, err := os.Stat(path); err != nil {
+	if !o.ReadOnly {
+		if err := createFile(path); err != nil {
 			return nil, store.Unusable(path, "", err)
 		}
-	} else if err := createFile(path); err != nil {
+	}
+	// Before SQLite opens it: a file that is replaced in between makes Moved fail for nothing, and never succeed wrongly.
+	var err error
+	if s.opened, err = checkFiles(path); err != nil {
 		return nil, store.Unusable(path, "", err)
 	}
 	writer, err := newConnection(s.dsn)
@@ -66,16 +71,56 @@ func Open(ctx context.Context, path string, o Options) (*Store, error) {
 	if !o.ReadOnly {
 		s.db.openReader = s.openReader
 	}
-	// Before SQLite opens it: a file that is replaced in between makes Moved fail for nothing, and never succeed wrongly.
-	if s.opened, err = os.Stat(path); err != nil {
-		_ = s.db.close()
-		return nil, store.Unusable(path, "", err)
-	}
 	if err = retryBusy(ctx, func() error { return s.start(ctx, o) }); err != nil {
 		_ = s.db.close()
 		return nil, s.wrap(err)
 	}
 	return s, nil
+}
+
+// checkFiles returns the file of a state, unless it or one beside it that SQLite would open is a link, or no file at all.
+// Any member of the group could plant a link, for root to follow.
+func checkFiles(path string) (os.FileInfo, error) {
+	for _, suffix := range []string{"-wal", "-shm", "-journal"} {
+		if _, err := checkRegular(path+suffix, "remove it"); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return nil, err
+		}
+	}
+	return checkRegular(path, "set `state` to the path of a file")
+}
+
+func checkRegular(path, fix string) (os.FileInfo, error) {
+	info, err := os.Lstat(path)
+	switch {
+	case err != nil || info.Mode().IsRegular():
+		return info, err
+	case info.Mode()&fs.ModeSymlink != 0:
+		return nil, store.Unusable(path, "this is a symbolic link, which adfbot does not follow: "+fix, syscall.ELOOP)
+	}
+	return nil, store.Unusable(path, "this is not a regular file: "+fix, errors.New(info.Mode().String()))
+}
+
+// connect opens the file, unless a link was put in its place since [checkFiles]. SQLite follows such a link to the file
+// itself, but none to the files beside it.
+func (s *Store) connect(ctx context.Context, c *connection) error {
+	if err := c.connect(ctx); err != nil {
+		return err
+	}
+	dir, err := filepath.EvalSymlinks(filepath.Dir(s.path))
+	if err == nil {
+		dir, err = filepath.Abs(dir)
+	}
+	if err != nil {
+		return store.Unusable(s.path, "", err)
+	}
+	var opened string
+	if err := c.conn.QueryRowContext(ctx, `SELECT file FROM pragma_database_list WHERE name = 'main'`).Scan(&opened); err != nil {
+		return err
+	}
+	if opened != filepath.Join(dir, filepath.Base(s.path)) {
+		return store.Unusable(s.path, "this is a symbolic link, which adfbot does not follow", syscall.ELOOP)
+	}
+	return nil
 }
 
 // createFile creates the file and its directory if they are missing. SQLite would create the file with the wrong owner.
@@ -105,7 +150,7 @@ func (s *Store) openReader(ctx context.Context) (*connection, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err = c.connect(ctx); err == nil {
+	if err = s.connect(ctx, c); err == nil {
 		err = s.Moved() // by now the path may lead to another file
 	}
 	if err != nil {
@@ -140,7 +185,7 @@ func isBusy(err error) bool {
 }
 
 func (s *Store) start(ctx context.Context, o Options) error {
-	if err := s.db.writer.connect(ctx); err != nil {
+	if err := s.connect(ctx, s.db.writer); err != nil {
 		return err
 	}
 	ready := s.migrate

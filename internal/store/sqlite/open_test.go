@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"math"
 	"os"
 	"path/filepath"
 	"strings"
@@ -146,7 +147,10 @@ var damages = map[string]func(t *testing.T, path string){
 	"garbage": func(t *testing.T, path string) {
 		require.NoError(t, os.WriteFile(path, bytes.Repeat([]byte("x"), 9000), 0o600))
 	},
-	"a truncated file": func(t *testing.T, path string) { require.NoError(t, os.Truncate(path, 5000)) },
+	"a truncated file":    func(t *testing.T, path string) { require.NoError(t, os.Truncate(path, 5000)) },
+	"a negative version":  func(t *testing.T, path string) { setVersion(t, path, -4) },
+	"the lowest version":  func(t *testing.T, path string) { setVersion(t, path, math.MinInt32) },
+	"tables of version 0": func(t *testing.T, path string) { setVersion(t, path, 0) },
 }
 
 func overwrite(t *testing.T, path string, from, to int64) {
