@@ -148,7 +148,7 @@ func (r *Reconciler) Look(ctx context.Context, project string) incident.FlagView
 	case !flag.Present:
 		return incident.FlagView{State: incident.FlagGone}
 	}
-	v := incident.FlagView{State: incident.FlagThere, Since: flag.Since, Note: flag.Note, Dangling: flag.Dangling}
+	v := incident.FlagView{State: incident.FlagThere, Since: tracker.PossibleTime(flag.Since), Note: flag.Note, Dangling: flag.Dangling}
 	v.Info, _ = issuetext.ParseFlagNote(flag.Note)
 	if v.Info.Project != project {
 		v.Info = incident.FlagInfo{} // a copied flag says nothing about this project

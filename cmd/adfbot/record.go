@@ -176,25 +176,14 @@ func (f recordFlags) result(cfg *config.Config, coded bool, now time.Time) (stor
 		r.Outcome, r.ExitCode = bot.OutcomeOf(p, f.exitCode), f.exitCode
 	}
 	var err error
-	if r.Started, err = parseTime("--started", f.started); err != nil {
+	if r.Started, err = bot.ParseTime("--started", f.started); err != nil {
 		return r, err
 	}
-	r.Finished, err = parseTime("--finished", f.finished)
+	r.Finished, err = bot.ParseTime("--finished", f.finished)
 	if err == nil && f.finished == "" {
 		r.Finished = now
 	}
 	return r, err
-}
-
-func parseTime(name, s string) (time.Time, error) {
-	if s == "" {
-		return time.Time{}, nil
-	}
-	t, err := time.Parse(time.RFC3339, s)
-	if err != nil {
-		return t, fmt.Errorf("%s %q: write it as RFC 3339, e.g. 2026-11-23T07:04:05Z", name, s)
-	}
-	return t, nil
 }
 
 // readOutput keeps the first and last part of a file of any size in bounded memory.

@@ -52,6 +52,6 @@ func (g *Client) AddComment(ctx context.Context, ref tracker.IssueRef, body stri
 
 func comment(m *sdk.Comment) tracker.Comment {
 	return tracker.Comment{
-		ID: m.ID, Number: issueNumber(m.IssueURL), By: account(m.Poster), Body: m.Body, Created: m.Created, Updated: m.Updated,
+		ID: m.ID, Number: issueNumber(m.IssueURL), By: account(m.Poster), Body: m.Body, Created: tracker.PossibleTime(m.Created), Updated: tracker.PossibleTime(m.Updated),
 	}
 }

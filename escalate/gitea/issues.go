@@ -111,7 +111,8 @@ func issue(repo tracker.Repo, i *sdk.Issue) tracker.Issue {
 	by := account(i.Poster)
 	out := tracker.Issue{
 		IssueRef: tracker.IssueRef{Repo: repo, ID: i.ID, Number: i.Index, URL: i.HTMLURL}, Title: i.Title,
-		AuthorID: by.ID, Author: by.Login, Open: i.State == sdk.StateOpen, Created: i.Created, Updated: i.Updated,
+		AuthorID: by.ID, Author: by.Login, Open: i.State == sdk.StateOpen,
+		Created: tracker.PossibleTime(i.Created), Updated: tracker.PossibleTime(i.Updated),
 	}
 	out.Marker, _ = tracker.ParseMarker(i.Body)
 	for _, l := range i.Labels {

@@ -77,7 +77,7 @@ func (g *Client) timelinePage(ctx context.Context, ref tracker.IssueRef, page in
 }
 
 func (e timelineJSON) entry() tracker.TimelineEntry {
-	t := tracker.TimelineEntry{ID: e.ID, Type: e.Type, By: tracker.Account(e.User), Text: linkText(e.Body), At: e.Created,
+	t := tracker.TimelineEntry{ID: e.ID, Type: e.Type, By: tracker.Account(e.User), Text: linkText(e.Body), At: tracker.PossibleTime(e.Created),
 		Closes: strings.EqualFold(e.RefAction, "closes")}
 	if t.Closes {
 		t.Merged = e.RefIssue.PullRequest.MergedAt

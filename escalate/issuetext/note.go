@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/terraphim/adfbot/escalate/incident"
+	"github.com/terraphim/adfbot/escalate/tracker"
 	"github.com/terraphim/adfbot/internal/redact"
 	"github.com/terraphim/adfbot/pause"
 )
@@ -78,7 +79,7 @@ func setFlagInfo(info *incident.FlagInfo, key, value string) {
 		}
 	case "opened":
 		if t, err := time.Parse(time.RFC3339, value); err == nil {
-			info.Opened = t.UTC()
+			info.Opened = tracker.PossibleTime(t.UTC())
 		}
 	}
 }

@@ -246,10 +246,11 @@ func (x *execution) run(redactor *redact.Redactor, started func(pid int)) (store
 	if err != nil {
 		x.printf("%v", err)
 	}
-	res := notBefore(store.Result{
+	ended := x.env.Now().Round(0)
+	res := store.Result{
 		Project: x.q.Project, Agent: x.q.Agent, RunID: x.q.RunID, Outcome: x.outcome(exit), ExitCode: exit.Code, Signal: exit.Signal,
-		Detail: exit.Detail, Started: begun, Finished: x.env.Now().Round(0),
-	})
+		Detail: exit.Detail, Started: begun, Finished: ended,
+	}.Bounded(ended)
 	res.Host, _ = os.Hostname()
 	if res.Outcome == store.Failure {
 		res.Output = capture.Text()

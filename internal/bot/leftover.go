@@ -37,7 +37,7 @@ func (b *Bot) RecordSpooled(ctx context.Context) (int, error) {
 			errs = append(errs, fmt.Errorf("cannot read the spooled result %s, it stays there: %w", e.File, e.Err))
 			continue
 		}
-		_, err := b.recordChecked(ctx, e.Result) // checked before it was spooled; the clock may have been set since
+		_, err := b.recordChecked(ctx, e.Result.Bounded(b.now())) // checked before it was spooled; the clock may have been set since
 		switch {
 		case errors.Is(err, store.ErrConflict):
 			b.log.Warn("dropping a spooled result that contradicts the recorded one", "file", e.File, "err", err)
@@ -80,11 +80,12 @@ func (b *Bot) recordLost(ctx context.Context, run store.Run) (recorded bool, err
 	if spooled, err := b.isSpooled(run); spooled || err != nil {
 		return false, err
 	}
-	res := notBefore(store.Result{
+	now := b.now()
+	res := store.Result{
 		Project: run.Project, Agent: run.Agent, RunID: run.RunID, Outcome: store.Failure, ExitCode: 137, Signal: "SIGKILL",
-		Detail: "killed together with adfbot, no result was left", Host: run.Host, Started: run.Started, Finished: b.now(),
+		Detail: "killed together with adfbot, no result was left", Host: run.Host, Started: run.Started, Finished: now,
 		Generation: &run.Generation, Run: run.ID,
-	})
+	}.Bounded(now)
 	a, recorded, err := b.store.Lost(ctx, run, res, b.limits(run.Project))
 	if err != nil {
 		return false, err

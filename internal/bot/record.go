@@ -4,10 +4,12 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strconv"
 	"time"
 
 	"github.com/terraphim/adfbot/escalate"
 	"github.com/terraphim/adfbot/escalate/incident"
+	"github.com/terraphim/adfbot/escalate/tracker"
 	"github.com/terraphim/adfbot/internal/config"
 	"github.com/terraphim/adfbot/internal/fault"
 	"github.com/terraphim/adfbot/internal/redact"
@@ -40,8 +42,25 @@ func (r Recorded) View() status.ResultView {
 	return v
 }
 
-// clockSkew is how far in the future a time may lie, because clocks of two machines differ.
+// clockSkew is how far in the future a time may lie. A reporter may round its time up to a whole second, and NTP keeps the
+// clocks of two machines far less than another second apart. More would let a run from before a resume count after it.
 const clockSkew = 2 * time.Second
+
+// ParseTime reads the time of a result, which is in RFC 3339. An empty text is the zero time: unknown.
+func ParseTime(name, text string) (time.Time, error) {
+	if text == "" {
+		return time.Time{}, nil
+	}
+	t, err := time.Parse(time.RFC3339, text)
+	quoted := strconv.QuoteToGraphic(redact.Line(text, 80))
+	switch {
+	case err != nil:
+		return time.Time{}, fmt.Errorf("%s %s: write it as RFC 3339, e.g. 2026-11-23T07:04:05Z", name, quoted)
+	case tracker.PossibleTime(t).IsZero():
+		return time.Time{}, fmt.Errorf("%s %s: must lie between 1970 and now; leave it out if it is not known", name, quoted)
+	}
+	return t, nil
+}
 
 // CheckResult returns why a result cannot be true.
 func CheckResult(r store.Result, now time.Time) error {
@@ -62,14 +81,6 @@ func CheckResult(r store.Result, now time.Time) error {
 		return fmt.Errorf("finished %s is before started %s", r.Finished.UTC().Format(time.RFC3339), r.Started.UTC().Format(time.RFC3339))
 	}
 	return nil
-}
-
-// notBefore returns a result that does not start after its end, as one does if the clock was set back during the run.
-func notBefore(r store.Result) store.Result {
-	if r.Finished.Before(r.Started) {
-		r.Started = r.Finished
-	}
-	return r
 }
 
 // Record stores a result. If it trips the breaker, Record writes the flag and opens the issue. Without an error the

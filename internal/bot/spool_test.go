@@ -2,6 +2,7 @@ package bot_test
 
 import (
 	"bytes"
+	"encoding/json"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -297,4 +298,43 @@ func TestSpooledResultBeforeResume(t *testing.T) {
 	w.pass(time.Minute)
 	w.sweepWell()
 	require.False(t, w.project("odilo").LastRuns[0].Counted, "it began before the resume")
+}
+
+// An earlier version spooled any time. Such a result still counts, and the issue of the trip shows it.
+func TestSpooledImpossibleTimes(t *testing.T) {
+	for what, at := range map[string]time.Time{
+		"before the year 0": time.Date(0, 1, 1, 0, 0, 0, 0, time.FixedZone("", 14*60*60)), "years ahead": noon.AddDate(7000, 0, 0),
+	} {
+		t.Run(what, func(t *testing.T) {
+			w := newWorld(t)
+			w.fail("odilo", 2)
+			r := failure("odilo")
+			r.RunID, r.Started, r.Finished = "r", at, at
+			_, err := hostlocal.Beside(w.cfg.State).Spool().Add(r)
+			require.NoError(t, err)
+			require.Equal(t, 1, w.sweepWell().TakenIn)
+			require.FileExists(t, w.flag("odilo"))
+			require.Len(t, w.issues("open"), 1)
+			last := w.project("odilo").LastRuns[0]
+			require.False(t, last.Started.After(w.now()))
+			require.False(t, last.Finished.After(w.now()))
+		})
+	}
+}
+
+// A person may give a flag any file time, and write any time into its note.
+func TestImpossibleTimesOfAFlag(t *testing.T) {
+	w := newWorld(t)
+	w.fail("odilo", 3)
+	note := w.Read(w.flag("odilo"))
+	w.Remove(w.cfg.State) // it is rebuilt from the flag
+	w.Write(w.flag("odilo"), regexp.MustCompile(`(?m)^opened: .*$`).ReplaceAllString(note, "opened: 0000-01-01T00:00:00+14:00"))
+	far := time.Unix(1<<40, 0)
+	require.NoError(t, os.Chtimes(w.flag("odilo"), far, far))
+	w.sweepWell()
+	p := w.project("odilo")
+	require.Equal(t, "yes", p.Paused)
+	require.NotNil(t, p.Incident, "it was rebuilt")
+	_, err := json.Marshal(w.status())
+	require.NoError(t, err)
 }

@@ -205,15 +205,6 @@ func TestKeptResultsNeverAccepted(t *testing.T) {
 	require.Len(t, c.Report(t.Context(), result("odilo", "newer")).Messages, 1, "what was set aside is said once")
 }
 
-func TestNotAfter(t *testing.T) {
-	now := time.Now()
-	r := result("odilo", "one")
-	r.Started, r.Finished = now.Add(24*time.Hour), now.Add(25*time.Hour)
-	r = notAfter(r, now)
-	require.Equal(t, now, r.Started)
-	require.Equal(t, now, r.Finished)
-}
-
 func TestHalfWrittenFiles(t *testing.T) {
 	d := newDaemon(t)
 	c, spool := newClient(t, d.socket)

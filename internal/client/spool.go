@@ -94,7 +94,8 @@ func (c *Client) sendKept(ctx context.Context, m *messages) {
 		if refused[e.Result.Project] {
 			continue
 		}
-		_, _, err := c.send(ctx, notAfter(e.Result, c.now()))
+		// The clock may have been set back since: the daemon, which has the same one, would refuse the result for ever.
+		_, _, err := c.send(ctx, e.Result.Bounded(c.now()))
 		var no *refusal
 		switch {
 		case err == nil:
@@ -119,16 +120,4 @@ func (c *Client) sendKept(ctx context.Context, m *messages) {
 	if sent > 0 {
 		m.addf("sent %s", text.Plural(sent, "kept result"))
 	}
-}
-
-// notAfter moves a result's times out of the future. If the clock was set back while it was kept, the daemon, which has the same
-// clock, would refuse it forever.
-func notAfter(r store.Result, now time.Time) store.Result {
-	if r.Finished.After(now) {
-		r.Finished = now
-	}
-	if r.Started.After(now) {
-		r.Started = now
-	}
-	return r
 }

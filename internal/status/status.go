@@ -233,8 +233,9 @@ func (r *Reader) addPause(ctx context.Context, p *Project, incidents []incident.
 		p.Paused, p.Held = Yes, true
 		path := r.from.Reconciler.Dir().FlagPath(p.ID)
 		p.Reason = redact.Line(PausedBecause(p.ID, FlagReason(path, readableNote(flag), flag.Dangling)), 300)
-		since := flag.Since.UTC()
-		p.Since = &since
+		if since := flag.Since.UTC(); !since.IsZero() && !since.After(r.from.Now()) { // anybody may give a file any time
+			p.Since = &since
+		}
 		if flag.Dangling {
 			p.Warnings = append(p.Warnings,
 				"its flag is a dangling link: it pauses here, but `test -e` in a script does not see it")

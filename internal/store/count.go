@@ -5,6 +5,7 @@ import (
 
 	"github.com/terraphim/adfbot/breaker"
 	"github.com/terraphim/adfbot/escalate/incident"
+	"github.com/terraphim/adfbot/escalate/tracker"
 )
 
 // Count applies a result to the project, which has the given open incident, or none. It returns the answer, and whether the
@@ -69,7 +70,8 @@ func NewIncident(r Result, l Limits, a Answer, history []HistoryRun, now time.Ti
 		i.Host = l.Host
 	}
 	i.Evidence.Output = r.Output
-	i.Evidence.Runs = []incident.Run{{Outcome: r.Outcome, Started: r.Started, Finished: r.Finished,
+	i.Evidence.Runs = []incident.Run{{Outcome: r.Outcome,
+		Started: tracker.PossibleTime(r.Started), Finished: tracker.PossibleTime(r.Finished),
 		ExitCode: r.ExitCode, Signal: r.Signal, Detail: r.Detail, Host: r.Host, RunID: r.RunID}}
 	for _, run := range history {
 		if breaker.Counts(run.Agent) && len(i.Evidence.Runs) < EvidenceRuns {

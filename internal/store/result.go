@@ -5,6 +5,7 @@ import (
 
 	"github.com/terraphim/adfbot/breaker"
 	"github.com/terraphim/adfbot/escalate/incident"
+	"github.com/terraphim/adfbot/escalate/tracker"
 )
 
 // Outcomes of a run.
@@ -30,6 +31,22 @@ type Result struct {
 	Output     string    `json:"Output"`     // stored for a failure only
 	Generation *int64    `json:"Generation"` // of the project when the run began; nil: Started decides whether it counts
 	Run        string    `json:"Run"`        // id of the [Run] that this ends, or ""
+}
+
+// Bounded returns the result with times that can be true: none before 1970, none after now, and no start after the end. They
+// may not be if the clock was set since they were read, or if an earlier version spooled the result.
+func (r Result) Bounded(now time.Time) Result {
+	bound := func(t time.Time) time.Time {
+		if t.After(now) {
+			return now
+		}
+		return tracker.PossibleTime(t)
+	}
+	r.Started, r.Finished = bound(r.Started), bound(r.Finished)
+	if !r.Finished.IsZero() && r.Started.After(r.Finished) {
+		r.Started = r.Finished
+	}
+	return r
 }
 
 // Limits of a project's breaker. Threshold applies until a resume, Resume from then until a success.

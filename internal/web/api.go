@@ -50,8 +50,7 @@ func (s *Server) getProjects(w http.ResponseWriter, r *request) error {
 		return err
 	}
 	seen := slices.DeleteFunc(st.Projects, func(p status.Project) bool { return !r.caller.may(p.ID) })
-	writeJSON(w, http.StatusOK, map[string]any{"projects": append([]status.Project{}, seen...)})
-	return nil
+	return writeJSON(w, http.StatusOK, map[string]any{"projects": append([]status.Project{}, seen...)})
 }
 
 func (s *Server) getProject(w http.ResponseWriter, r *request) error {
@@ -69,8 +68,7 @@ func (s *Server) getProject(w http.ResponseWriter, r *request) error {
 	if len(st.Projects) == 0 {
 		return &config.UnknownProjectError{ID: id, Known: r.cfg.ProjectIDs()}
 	}
-	writeJSON(w, http.StatusOK, st.Projects[0])
-	return nil
+	return writeJSON(w, http.StatusOK, st.Projects[0])
 }
 
 type doneJSON struct {
@@ -100,8 +98,7 @@ func (s *Server) postPause(w http.ResponseWriter, r *request) error {
 	if err != nil {
 		return refused(http.StatusServiceUnavailable, "Not paused", "%s: %v", id, err)
 	}
-	writeJSON(w, http.StatusOK, doneJSON{Project: id, Paused: true, Text: done.Text, Problems: append([]string{}, done.Problems...)})
-	return nil
+	return writeJSON(w, http.StatusOK, doneJSON{Project: id, Paused: true, Text: done.Text, Problems: append([]string{}, done.Problems...)})
 }
 
 func (s *Server) postResume(w http.ResponseWriter, r *request) error {
@@ -122,8 +119,7 @@ func (s *Server) postResume(w http.ResponseWriter, r *request) error {
 	if err != nil {
 		return refused(http.StatusServiceUnavailable, "Not resumed", "%s: %v", id, err)
 	}
-	writeJSON(w, http.StatusOK, doneJSON{Project: id, Text: done.Text, Problems: append([]string{}, done.Problems...)})
-	return nil
+	return writeJSON(w, http.StatusOK, doneJSON{Project: id, Text: done.Text, Problems: append([]string{}, done.Problems...)})
 }
 
 const (
@@ -151,8 +147,7 @@ func (s *Server) getGate(w http.ResponseWriter, r *request) error {
 	case v.Paused:
 		return refused(http.StatusLocked, "Paused", "%s", strings.TrimSpace(v.Reason))
 	}
-	writeJSON(w, http.StatusOK, map[string]any{"project": id, "paused": false})
-	return nil
+	return writeJSON(w, http.StatusOK, map[string]any{"project": id, "paused": false})
 }
 
 // mayRun reports unknown if the pause directory does not answer in time. The read may go on after that.

@@ -80,8 +80,7 @@ func (s *Server) getIncidents(w http.ResponseWriter, r *request) error {
 	if more {
 		out.Next = &list[len(list)-1].ID
 	}
-	writeJSON(w, http.StatusOK, out)
-	return nil
+	return writeJSON(w, http.StatusOK, out)
 }
 
 func (r *request) incidentFilter() (store.IncidentFilter, error) {

@@ -1,6 +1,7 @@
 package web
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -35,16 +36,26 @@ func refused(status int, title, format string, args ...any) *problem {
 	return &problem{Type: "about:blank", Title: title, Status: status, Detail: fmt.Sprintf(format, args...)}
 }
 
-func (e *problem) write(w http.ResponseWriter) { writeAs(w, "application/problem+json", e.Status, e) }
+func (e *problem) write(w http.ResponseWriter) {
+	_ = writeAs(w, "application/problem+json", e.Status, e) // numbers and text can always be encoded
+}
 
-func writeJSON(w http.ResponseWriter, status int, v any) { writeAs(w, "application/json", status, v) }
+func writeJSON(w http.ResponseWriter, status int, v any) error {
+	return writeAs(w, "application/json", status, v)
+}
 
-func writeAs(w http.ResponseWriter, kind string, status int, v any) {
+// writeAs writes an answer, or nothing if v cannot be encoded.
+func writeAs(w http.ResponseWriter, kind string, status int, v any) error {
+	var doc bytes.Buffer
+	enc := json.NewEncoder(&doc)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(v); err != nil {
+		return err
+	}
 	w.Header().Set("Content-Type", kind)
 	w.WriteHeader(status)
-	enc := json.NewEncoder(w)
-	enc.SetEscapeHTML(false)
-	_ = enc.Encode(v) // the client has left; net/http drops the body of an answer to HEAD
+	_, _ = doc.WriteTo(w) // the client has left; net/http drops the body of an answer to HEAD
+	return nil
 }
 
 // problemOf returns the answer to a request that failed with err.

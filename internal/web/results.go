@@ -54,8 +54,7 @@ func (s *Server) postResult(w http.ResponseWriter, r *request) error {
 		}
 		v.Problems = append(v.Problems, problem)
 	}
-	writeJSON(w, http.StatusOK, v)
-	return nil
+	return writeJSON(w, http.StatusOK, v)
 }
 
 // spool keeps a result that cannot be stored now, as exec and record do: it counts later, and must not be sent again under
@@ -72,9 +71,8 @@ func (s *Server) spool(w http.ResponseWriter, state string, res store.Result, ca
 		return unavailable(w, "Not recorded", "the result is NOT recorded, send it again later: %v", err)
 	}
 	s.log.Error("a result is spooled", "file", file, "project", res.Project, "err", cause)
-	writeJSON(w, http.StatusAccepted, status.SpooledView{Project: res.Project, Agent: res.Agent, Outcome: res.Outcome, RunID: res.RunID, Spooled: true,
+	return writeJSON(w, http.StatusAccepted, status.SpooledView{Project: res.Project, Agent: res.Agent, Outcome: res.Outcome, RunID: res.RunID, Spooled: true,
 		Why: fmt.Sprintf("the state cannot be written; the result is kept in %s and counts once the state can be written; do not send it again: %v", file, cause)})
-	return nil
 }
 
 // parseResult returns the result in a body, or everything that is wrong with it. It neither masks nor cleans the texts.
@@ -82,10 +80,9 @@ func parseResult(o object, cfg *config.Config, c caller, key string, now time.Ti
 	var types, values []string
 	text := func(name string) string { return field[string](o, name, "string", &types) }
 	moment := func(name string) time.Time {
-		s := text(name)
-		t, err := time.Parse(time.RFC3339, s)
-		if s != "" && err != nil {
-			values = append(values, fmt.Sprintf("%s %s: write it as RFC 3339, e.g. 2026-11-23T07:04:05Z", name, quote(s)))
+		t, err := bot.ParseTime(name, text(name))
+		if err != nil {
+			values = append(values, err.Error())
 		}
 		return t
 	}

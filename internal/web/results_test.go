@@ -3,6 +3,7 @@ package web
 import (
 	"encoding/json"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"strings"
 	"sync"
@@ -78,6 +79,10 @@ func TestInvalidResults(t *testing.T) {
 		{`{"project":"odilo","exit_code":1,"started_at":` + quoted(inAnHour()) + `}`, 422, "in the future"},
 		{`{"project":"odilo","exit_code":1,"finished_at":` + quoted(inAnHour()) + `}`, 422, "in the future"},
 		{`{"project":"odilo","exit_code":1,"started_at":"2026-01-02T00:00:00Z","finished_at":"2026-01-01T00:00:00Z"}`, 422, "before started"},
+		{`{"project":"odilo","exit_code":1,"started_at":"0000-01-01T00:00:00+14:00"}`, 422, "between 1970 and now"},
+		{`{"project":"odilo","exit_code":1,"started_at":"0001-01-01T00:00:00Z"}`, 422, "between 1970 and now"},
+		{`{"project":"odilo","exit_code":1,"finished_at":"1969-12-31T23:59:59Z"}`, 422, "between 1970 and now"},
+		{`{"project":"odilo","exit_code":1,"started_at":"9999-12-31T23:59:59-23:59"}`, 422, "between 1970 and now"},
 		{`{"project":"odilo","exit_code":"1"}`, 400, "exit_code must be a whole number"},
 		{`{"project":"odilo","exit_code":1.5}`, 400, "exit_code must be a whole number"},
 		{`{"project":["odilo"],"exit_code":1}`, 400, "project must be a string"},
@@ -271,4 +276,12 @@ func FuzzResults(f *testing.F) {
 			require.LessOrEqual(t, len(text), 200)
 		}
 	})
+}
+
+// An answer whose encoding fails is an error, and no empty 200.
+func TestAnswerThatCannotBeEncoded(t *testing.T) {
+	w := httptest.NewRecorder()
+	require.Error(t, writeJSON(w, http.StatusOK, time.Date(-1, 1, 1, 0, 0, 0, 0, time.UTC)))
+	require.Zero(t, w.Body.Len())
+	require.Empty(t, w.Header())
 }

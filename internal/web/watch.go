@@ -33,8 +33,7 @@ func (s *Server) getReady(w http.ResponseWriter, r *request) error {
 	if !ready.Ready {
 		code = http.StatusServiceUnavailable
 	}
-	writeJSON(w, code, ready)
-	return nil
+	return writeJSON(w, code, ready)
 }
 
 func (s *Server) getMetrics(w http.ResponseWriter, r *request) error {

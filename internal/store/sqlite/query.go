@@ -5,6 +5,8 @@ import (
 	"database/sql"
 	"encoding/json"
 	"time"
+
+	"github.com/terraphim/adfbot/escalate/tracker"
 )
 
 // querier reads, in a transaction or outside.
@@ -133,5 +135,6 @@ func timeOf(stored sql.NullInt64) time.Time {
 	if !stored.Valid {
 		return time.Time{}
 	}
-	return time.UnixMilli(stored.Int64).UTC()
+	// Earlier versions stored any time that a result named.
+	return tracker.PossibleTime(time.UnixMilli(stored.Int64).UTC())
 }

@@ -82,16 +82,11 @@ func recorded(ctx context.Context, tx *txn, r store.Result) (a store.Answer, kno
 
 // openIncident stores the incident of a result that is not stored yet.
 func (s *Store) openIncident(ctx context.Context, tx *txn, r store.Result, l store.Limits, a store.Answer) (i incident.Incident, err error) {
-	// Some of the runs are of agents that do not count.
-	history, err := results(ctx, tx, r.Project, 3*store.EvidenceRuns, noOutput)
-	if err != nil {
-		return i, err
-	}
+	// A trip never fails over its evidence: what cannot be read is missing from it. Some of the runs are of agents that do not count.
+	history, _ := results(ctx, tx, r.Project, 3*store.EvidenceRuns, noOutput)
 	i = store.NewIncident(r, l, a, history, s.now())
 	i.ID = pause.NewRandomID()
-	if i.Evidence.Earlier, err = earlier(ctx, tx, r.Project); err != nil {
-		return i, err
-	}
+	i.Evidence.Earlier, _ = earlier(ctx, tx, r.Project)
 	if err := queryRow(ctx, tx, `SELECT coalesce(max(seq), 0) + 1 FROM incident WHERE project = ?`, r.Project).Scan(&i.Seq); err != nil {
 		return i, err
 	}

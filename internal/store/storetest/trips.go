@@ -1,6 +1,7 @@
 package storetest
 
 import (
+	"encoding/json"
 	"fmt"
 	"strings"
 	"testing"
@@ -23,6 +24,7 @@ func RunTrips(t *testing.T, open Open) {
 		{"earlier incidents", testEarlier},
 		{"no second one while one is open", testNoSecondIncident},
 		{"stored with the result", testOpened},
+		{"impossible times", testImpossibleTimes},
 	})
 }
 
@@ -189,4 +191,28 @@ func testDroppedHold(t *testing.T, s *state) {
 	before := s.project("odilo")
 	require.NoError(t, s.DropHold(t.Context(), "odilo"))
 	require.Equal(t, before, s.project("odilo"))
+}
+
+// A result may come from an earlier version, which took any time. It trips all the same, and everything can be shown as JSON.
+func testImpossibleTimes(t *testing.T, s *state) {
+	for _, at := range []time.Time{
+		time.Date(0, 1, 1, 0, 0, 0, 0, time.FixedZone("", 14*60*60)), time.Date(10_000, 1, 1, 0, 0, 0, 0, time.UTC),
+	} {
+		r := result(store.Failure)
+		r.Project = fmt.Sprint("year-", at.Year())
+		r.Started, r.Finished = at, at
+		s.recordWith(r, limits)
+		s.recordWith(r, limits)
+		a := s.recordWith(r, limits)
+		require.True(t, a.Tripped)
+		list := must(s.IncidentsOf(t.Context(), r.Project, 10))(t)
+		require.Len(t, list, 1)
+		require.Len(t, list[0].Evidence.Runs, 3)
+		runs := must(s.Runs(t.Context(), r.Project, 10))(t)
+		_, err := json.Marshal(map[string]any{"incident": list, "opened": a.Opened, "runs": runs})
+		require.NoError(t, err)
+		for _, run := range runs {
+			require.True(t, run.Started.IsZero(), "such a time is unknown")
+		}
+	}
 }

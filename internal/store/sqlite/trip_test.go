@@ -1,0 +1,27 @@
+package sqlite_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/terraphim/adfbot/internal/store"
+)
+
+// What cannot be read is missing from the evidence, and the project is paused all the same.
+func TestTripWithoutReadableHistory(t *testing.T) {
+	s := newStore(t)
+	i := trip(t, s, "odilo")
+	_, err := s.Resume(t.Context(), "odilo", i.ID, "resumed", time.Now())
+	require.NoError(t, err)
+	require.NoError(t, s.InTx(t.Context(), `UPDATE incident SET doc = '{"Opened": "once"'`, `UPDATE result SET host = x'ff', started_at = 'once'`))
+	for range 3 {
+		r := result(store.Failure)
+		r.Output = "it went wrong"
+		record(t, s, r)
+	}
+	p, err := s.Project(t.Context(), "odilo")
+	require.NoError(t, err)
+	require.True(t, p.Breaker.Tripped)
+}
