@@ -75,6 +75,19 @@ var tasks = map[string]func(self testhost.Self, dir, arg string) error{
 		_, err := hostlocal.Beside(dir).LockRun(id)
 		return hold(self, err)
 	},
+	"keep ready": func(self testhost.Self, dir, times string) error {
+		n, _ := strconv.Atoi(times)
+		self.Ready()
+		for range n {
+			if err := useUpReserves(dir); err != nil {
+				return err
+			}
+			if err := hostlocal.Beside(dir).KeepReady(ctx); err != nil {
+				return err
+			}
+		}
+		return nil
+	},
 	"spool": func(_ testhost.Self, dir, id string) error {
 		syscall.Umask(0o077)
 		spool := hostlocal.Beside(dir).Spool()
@@ -86,6 +99,17 @@ var tasks = map[string]func(self testhost.Self, dir, arg string) error{
 		}
 		return err
 	},
+}
+
+// useUpReserves removes the reserves, as those do who spool on a full disk.
+func useUpReserves(dir string) error {
+	ready, err := filepath.Glob(filepath.Join(dir+".d", "spool", "*.ready"))
+	for _, file := range ready {
+		if e := os.Remove(file); !errors.Is(e, os.ErrNotExist) {
+			err = errors.Join(err, e)
+		}
+	}
+	return err
 }
 
 // hold tells the test that the process has its lock, and waits to be killed.

@@ -119,19 +119,26 @@ func (s Spool) glob(suffix string) ([]string, error) {
 	return filepath.Glob(filepath.Join(string(s), "*"+suffix))
 }
 
-// keepReady creates the reserves that are missing.
+// keepReady creates the reserves that are missing. Each appears complete or not at all, so any number of processes may do it at
+// once.
 func (s Spool) keepReady() error {
 	for n := range reserves {
 		name := filepath.Join(string(s), fmt.Sprintf("reserve-%d%s", n, readySuffix))
-		if info, err := os.Lstat(name); err == nil && info.Mode().IsRegular() && info.Size() == reserveSize {
+		info, err := os.Lstat(name)
+		switch {
+		case err == nil && info.Mode().IsRegular() && info.Size() == reserveSize:
 			continue
+		case err == nil && info.IsDir(): // the only thing that a file cannot replace
+			if err := removeFile(name); err != nil {
+				return err
+			}
 		}
-		err := removeFile(name)
-		if err == nil {
-			err = createFile(name, bytes.Repeat([]byte(" "), reserveSize))
+		temp := filepath.Join(string(s), pause.NewRandomID()+tempSuffix)
+		if err = createFile(temp, bytes.Repeat([]byte(" "), reserveSize)); err == nil {
+			err = os.Rename(temp, name)
 		}
 		if err != nil {
-			_ = os.Remove(name)
+			_ = os.Remove(temp)
 			return err
 		}
 	}

@@ -169,6 +169,33 @@ func TestFailedReserveHidesNoOther(t *testing.T) {
 	empty()
 }
 
+// Sweeps of many processes may start together, while others use reserves up.
+func TestReservesOfManyProcesses(t *testing.T) {
+	d, path := newDir(t)
+	require.NoError(t, d.KeepReady(ctx))
+	together(t, "keep ready", strings.TrimSuffix(path, ".d"), "10")
+	require.NoError(t, d.KeepReady(ctx))
+	left := names(t, filepath.Join(path, "spool"))
+	require.Len(t, left, 64, "and nothing else")
+	for _, name := range left {
+		info, err := os.Stat(filepath.Join(path, "spool", name))
+		require.NoError(t, err)
+		require.Equal(t, int64(4<<10), info.Size(), name)
+	}
+}
+
+func TestDirectoryInThePlaceOfAReserve(t *testing.T) {
+	d, path := newDir(t)
+	require.NoError(t, d.KeepReady(ctx))
+	reserve := filepath.Join(path, "spool", "reserve-7.ready")
+	require.NoError(t, os.Remove(reserve))
+	require.NoError(t, os.Mkdir(reserve, 0o700))
+	require.NoError(t, d.KeepReady(ctx))
+	info, err := os.Lstat(reserve)
+	require.NoError(t, err)
+	require.True(t, info.Mode().IsRegular())
+}
+
 func TestShortReserveIsReplaced(t *testing.T) {
 	d, path := newDir(t)
 	require.NoError(t, d.KeepReady(ctx))
