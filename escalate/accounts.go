@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -14,33 +15,55 @@ import (
 
 // Whose issues are ours, and where they are now: logins and repositories get other names.
 
-// accountIDs returns the accounts whose issues are ours. There is at least one, or else an error: a bot that does not know
-// its own account would take its own issues for somebody else's.
-func (r *Reconciler) accountIDs(ctx context.Context, c *sweepCache) (map[int64]bool, error) {
-	if ids := c.accountIDs(); len(ids) > 0 {
-		return ids, nil
-	}
-	if err := r.loadAccounts(ctx, c); err != nil {
-		return nil, err
-	}
-	if ids := c.accountIDs(); len(ids) > 0 {
-		return ids, nil
-	}
-	me, err := r.me(ctx, c)
-	return map[int64]bool{me.ID: true}, err
+// identity tells whose issues and comments are ours. A login can pass to another person, so ids decide. Only a configured
+// login decides until the answer to one of our own writes tells its id: the token may not be allowed to ask for it.
+type identity struct {
+	ids   map[int64]bool // accounts under which this installation writes or wrote; replaced, never changed
+	login string         // the configured one while its id is unknown, or ""
 }
 
-// loadAccounts adds the accounts that the state knows to the cache.
-func (r *Reconciler) loadAccounts(ctx context.Context, c *sweepCache) error {
+// known reports whether anything can be ours. A bot that does not know its own account would take its own issues for
+// somebody else's.
+func (w identity) known() bool { return len(w.ids) > 0 || w.login != "" }
+
+func (w identity) has(a tracker.Account) bool {
+	return w.ids[a.ID] || w.login != "" && strings.EqualFold(w.login, a.Login)
+}
+
+// with returns the identity together with an account that is ours.
+func (w identity) with(a tracker.Account) identity {
+	ids := map[int64]bool{a.ID: true}
+	maps.Copy(ids, w.ids)
+	if strings.EqualFold(w.login, a.Login) {
+		w.login = ""
+	}
+	return identity{ids, w.login}
+}
+
+// identity returns the identity, which is known, or an error.
+func (r *Reconciler) identity(ctx context.Context, c *sweepCache) (identity, error) {
+	w, complete := c.identity()
+	if !complete {
+		if err := r.loadIdentity(ctx, c); err != nil {
+			return identity{}, err
+		}
+		w, _ = c.identity()
+	}
+	if w.known() {
+		return w, nil
+	}
+	_, err := r.me(ctx, c)
+	w, _ = c.identity()
+	return w, err
+}
+
+// loadIdentity puts what the state and the configuration tell into the cache.
+func (r *Reconciler) loadIdentity(ctx context.Context, c *sweepCache) error {
 	accounts, err := r.opt.State.Accounts(ctx, r.opt.Server)
 	if err != nil {
 		return err
 	}
-	ids := map[int64]bool{}
-	for _, a := range accounts {
-		ids[a.ID] = true
-	}
-	c.addAccounts(ids)
+	c.loadIdentity(r.opt.Login, accounts)
 	return nil
 }
 
@@ -91,7 +114,7 @@ func (r *Reconciler) saveAccount(ctx context.Context, c *sweepCache, a tracker.A
 	if a.ID == 0 {
 		return nil
 	}
-	c.addAccounts(map[int64]bool{a.ID: true})
+	c.addAccount(a)
 	if last, _ := c.writers.get(r.opt.Server); c.dry || last == a {
 		return nil
 	}
@@ -100,6 +123,9 @@ func (r *Reconciler) saveAccount(ctx context.Context, c *sweepCache, a tracker.A
 		return err
 	}
 	if n := len(accounts); n == 0 || accounts[n-1] != a {
+		if r.opt.Login != "" && !strings.EqualFold(r.opt.Login, a.Login) {
+			r.opt.Log.Warn("gitea.login is not the account of the token: correct it", "gitea.login", r.opt.Login, "account", a.Login)
+		}
 		if err := r.opt.State.AddAccount(ctx, r.opt.Server, a); err != nil {
 			return err
 		}
@@ -120,29 +146,7 @@ func (r *Reconciler) listIssues(ctx context.Context, repo tracker.Repo, login st
 		login = me.Login
 		issues, err = r.opt.Tracker.List(ctx, repo, login, all)
 	}
-	if err != nil {
-		return nil, err
-	}
-	return issues, r.learnAccount(ctx, login, issues, c)
-}
-
-// learnAccount saves the id of the account whose issues were listed, if no request has told it yet.
-func (r *Reconciler) learnAccount(ctx context.Context, login string, issues []tracker.Issue, c *sweepCache) error {
-	accounts, err := r.opt.State.Accounts(ctx, r.opt.Server)
-	if err != nil || len(issues) == 0 {
-		return err
-	}
-	for _, a := range accounts {
-		if strings.EqualFold(a.Login, login) {
-			return nil
-		}
-	}
-	for _, i := range issues {
-		if i.AuthorID != 0 && strings.EqualFold(i.Author, login) {
-			return r.saveAccount(ctx, c, tracker.Account{ID: i.AuthorID, Login: i.Author})
-		}
-	}
-	return nil
+	return issues, err
 }
 
 // relocate follows an issue into the repository that the project's issues go to now, where the old name of the repository

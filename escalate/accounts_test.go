@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -36,6 +37,27 @@ func TestTokenOfAnotherAccount(t *testing.T) {
 			require.Equal(w, "closed", i.State, i.Number)
 		}
 		require.True(w, w.incident(id).Settled)
+	})
+}
+
+// The first write of a new account does not make the old one's issues look like somebody else's in the same visit.
+func TestOldIssueInVisitOfNewAccount(t *testing.T) {
+	play(t, func(w *world) {
+		undo := w.Gitea.Inject(giteatest.Fault{Match: giteatest.CloseIssue(), Do: giteatest.Status(502, "bad gateway")})
+		old := w.trip(project)
+		w.rm(project)
+		_, _ = w.sweepAnd(escalate.SweepOptions{})
+		require.False(w, w.incident(old).IsOpen())
+		undo()
+		w.Gitea.AddUser("new-bot", giteatest.UserOptions{})
+		w.Gitea.AddToken("new-bot", "new-token")
+		w.Gitea.SetPermission("terraphim", "adf-fleet", "new-bot", giteatest.Write)
+		m := w.another()
+		m.tokens.now = "new-token"
+		time.Sleep(time.Hour)
+		m.trip(project)
+		require.True(w, w.incident(old).Settled)
+		require.Equal(w, "closed", w.issue().State)
 	})
 }
 
@@ -113,6 +135,102 @@ func TestTokenWithoutReadUser(t *testing.T) {
 		m.sweep()
 		require.Equal(w, "closed", w.issue().State)
 		require.True(w, m.incident(id).Settled)
+	})
+}
+
+// failedCreates are the ways in which the first creation is not made directly.
+func failedCreates(w *world) map[string]func() (undo func()) {
+	inject := func(do giteatest.Effect) func() func() {
+		return func() func() {
+			return w.Gitea.Inject(giteatest.Fault{Match: giteatest.CreateIssue(), Times: 1, Do: do})
+		}
+	}
+	return map[string]func() func(){
+		"the process has no token": func() func() {
+			w.tokens.err = syscall.EACCES
+			return func() { w.tokens.err = nil }
+		},
+		"connection refused": func() func() {
+			w.rec.Options().Tracker = w.over(refuses{})
+			return func() { w.rec.Options().Tracker = w.over(w.Gitea.Transport()) }
+		},
+		"502":           inject(giteatest.Status(502, "bad gateway")),
+		"reset":         inject(giteatest.Reset()),
+		"lost answer":   inject(giteatest.LostAnswer()),
+		"late creation": inject(giteatest.LateWork(time.Second)),
+	}
+}
+
+// With gitea.login nobody asks /user: login and marker tell whose an issue is, until an answer to an own write tells the id.
+func TestConfiguredLoginNeedsNoReadUser(t *testing.T) {
+	for _, name := range []string{"the process has no token", "connection refused", "502", "reset", "lost answer", "late creation"} {
+		t.Run(name, func(t *testing.T) {
+			playNew(t, func(w *world) {
+				w.Gitea.AddToken("adf-bot", testworld.Token, "write:issue")
+				w.rec.Options().Login = "ADF-bot" // logins have no case
+				undo := failedCreates(w)[name]()
+				id, err := w.tripAnd(project)
+				require.Error(w, err)
+				undo()
+				w.sweepFor(5 * time.Minute)
+				require.Equal(w, "open", w.issue().State)
+				require.Equal(w, w.issue().Number, w.incident(id).Issue.Number)
+				require.Empty(w, w.incident(id).LastErr)
+				w.Gitea.As("alex").Close(fleet, w.issue().Number)
+				w.sweep()
+				require.Equal(w, "open", w.issue().State, "it is recognized as closed")
+				w.rm(project)
+				w.sweep()
+				require.Equal(w, "closed", w.issue().State)
+				require.True(w, w.incident(id).Settled)
+				for _, r := range w.asked() {
+					require.NotEqual(w, "/api/v1/user", r.Path)
+				}
+				known, err := w.store.Accounts(w.Context(), server)
+				require.NoError(w, err)
+				require.Equal(w, []tracker.Account{{ID: w.issue().AuthorID, Login: "adf-bot"}}, known)
+			})
+		})
+	}
+}
+
+// A state that is lost with the id loses no issue, and the bot still takes no commands from itself.
+func TestConfiguredLoginAfterLostState(t *testing.T) {
+	playNew(t, func(w *world) {
+		w.Gitea.AddToken("adf-bot", testworld.Token, "write:issue")
+		w.rec.Options().Login = "adf-bot"
+		id := w.trip(project)
+		w.Gitea.As("adf-bot").Comment(fleet, 1, "/adf resume")
+		w.asked()
+		m := w.withoutState()
+		m.rec.Options().Login = "adf-bot"
+		m.rec.Options().Commands.Operators = []string{"kim"}
+		m.sweep()
+		require.True(w, m.incident(id).IsOpen())
+		require.Empty(w, writes(w.asked()), "nothing is said about the bot's own comment")
+		m.rm(project)
+		m.sweep()
+		require.Equal(w, "closed", w.issue().State)
+		require.Len(w, comments(w.issue()), 2)
+		known, err := m.store.Accounts(w.Context(), server)
+		require.NoError(w, err)
+		require.Equal(w, []tracker.Account{{ID: w.issue().AuthorID, Login: "adf-bot"}}, known, "the comment's answer tells it")
+	})
+}
+
+// The issues of another account are not the bot's, although they carry its marker, and teach it nothing.
+func TestConfiguredLoginTrustsNoOtherAccount(t *testing.T) {
+	playNew(t, func(w *world) {
+		w.Gitea.AddToken("adf-bot", testworld.Token, "write:issue")
+		w.rec.Options().Login = "adf-bot"
+		w.rec.Options().Tracker = w.over(refuses{})
+		id, err := w.tripAnd(project)
+		require.Error(w, err)
+		w.rec.Options().Tracker = w.over(w.Gitea.Transport())
+		forged := tracker.Marker{Installation: w.store.Installation(), Project: project, Incident: id, Seq: 1}
+		w.Gitea.As("kim").Open(fleet, "mine", forged.String())
+		w.sweepFor(5 * time.Minute)
+		require.EqualValues(w, 2, w.incident(id).Issue.Number)
 	})
 }
 

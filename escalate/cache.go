@@ -27,9 +27,10 @@ type sweepCache struct {
 	states   table[issueKey, plan.IssueState] // from single reads and from our own writes
 	closings table[issueKey, incident.Closing]
 
-	mu       sync.Mutex                     // never held across a request
-	accounts map[int64]bool                 // user ids under which this installation writes or wrote; replaced, never changed
-	listing  map[tracker.Repo]chan struct{} // one place each: who has it may list a repository's issues of any state
+	mu      sync.Mutex // never held across a request
+	ours    identity
+	loaded  bool                           // ours has what state and configuration tell, and not only what an answer told
+	listing map[tracker.Repo]chan struct{} // one place each: who has it may list a repository's issues of any state
 }
 
 // learned is what earlier visits of this process have read of the state's cache, so that a trip need not read it again. Each
@@ -40,7 +41,7 @@ type learned struct {
 }
 
 func newSweepCache(opt SweepOptions, l *learned) *sweepCache {
-	return &sweepCache{learned: l, force: opt.Force, dry: opt.DryRun, accounts: map[int64]bool{}, listing: map[tracker.Repo]chan struct{}{}}
+	return &sweepCache{learned: l, force: opt.Force, dry: opt.DryRun, listing: map[tracker.Repo]chan struct{}{}}
 }
 
 // table is a map for several goroutines. The zero value is empty.
@@ -93,19 +94,28 @@ func keyOf(i incident.Incident) issueKey {
 
 func (c *sweepCache) setState(i incident.Incident, s plan.IssueState) { c.states.set(keyOf(i), s) }
 
-func (c *sweepCache) accountIDs() map[int64]bool {
+// identity returns whose issues are ours, and whether that is complete.
+func (c *sweepCache) identity() (ours identity, complete bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.accounts
+	return c.ours, c.loaded
 }
 
-// addAccounts adds accounts to those whose issues are ours.
-func (c *sweepCache) addAccounts(ids map[int64]bool) {
+// loadIdentity sets the configured login and adds the accounts that the state knows.
+func (c *sweepCache) loadIdentity(login string, accounts []tracker.Account) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	more := maps.Clone(c.accounts)
-	maps.Copy(more, ids)
-	c.accounts = more
+	c.ours.login, c.loaded = login, true
+	for _, a := range accounts {
+		c.ours = c.ours.with(a)
+	}
+}
+
+// addAccount adds an account that is ours.
+func (c *sweepCache) addAccount(a tracker.Account) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.ours = c.ours.with(a)
 }
 
 // lockListing waits until nobody else lists a repository's issues of any state: one list serves all projects.

@@ -21,14 +21,14 @@ const askAgain = 15 * time.Minute
 type operatorSet struct {
 	mu       sync.Mutex
 	list     []incident.Operator
-	own      map[int64]bool // the bot's accounts: never
-	problems []string       // that were found in this sweep
-	changed  bool           // list is to be saved
+	own      identity // the bot's accounts: never
+	problems []string // that were found in this sweep
+	changed  bool     // list is to be saved
 }
 
 // operatorSet brings the stored operators in line with the configured ones. It asks Gitea only for those who are new. Taking
 // a login out of the configuration forgets who it was.
-func (r *Reconciler) operatorSet(ctx context.Context, own map[int64]bool, dry bool) (*operatorSet, error) {
+func (r *Reconciler) operatorSet(ctx context.Context, own identity, dry bool) (*operatorSet, error) {
 	stored, err := r.opt.Commands.State.Operators(ctx, r.opt.Server)
 	if err != nil {
 		return nil, err
@@ -87,7 +87,7 @@ func (r *Reconciler) saveOperators(ctx context.Context, o *operatorSet) error {
 // allows reports whether an account is an operator. Its id decides. Who has an operator's login and another id is none: the
 // login was given up and taken by somebody else.
 func (o *operatorSet) allows(a tracker.Account) bool {
-	if o == nil || a.ID == 0 || o.own[a.ID] {
+	if o == nil || a.ID == 0 || o.own.has(a) {
 		return false
 	}
 	o.mu.Lock()

@@ -45,7 +45,8 @@ func (r *Reconciler) commands(ctx context.Context, c *sweepCache, repos []tracke
 		}
 		return nil, nil
 	}
-	ops, err := r.operatorSet(ctx, c.accountIDs(), c.dry)
+	ours, _ := c.identity()
+	ops, err := r.operatorSet(ctx, ours, c.dry)
 	errs := []error{err}
 	if ops == nil {
 		return nil, errs
@@ -154,10 +155,10 @@ func (r *Reconciler) pollComments(ctx context.Context, c *sweepCache, repo track
 // newCommands returns the comments on issues that hold commands which are not known yet. The bot takes no commands from
 // itself.
 func (r *Reconciler) newCommands(ctx context.Context, c *sweepCache, repo tracker.Repo, comments []tracker.Comment) ([]tracker.Comment, error) {
-	own := c.accountIDs()
+	own, _ := c.identity()
 	written := map[int64]time.Time{}
 	for _, m := range comments {
-		if m.Number != 0 && !own[m.By.ID] && len(parseCommands(m.Body)) > 0 {
+		if m.Number != 0 && !own.has(m.By) && len(parseCommands(m.Body)) > 0 {
 			written[m.ID] = m.Created
 		}
 	}
@@ -191,7 +192,7 @@ func commandAction(cmd incident.Command) []plan.Action {
 func (r *Reconciler) readCommand(ctx context.Context, c *sweepCache, repo tracker.Repo, m tracker.Comment) (cmd incident.Command, wait bool, err error) {
 	cmd = incident.Command{Comment: m.ID, By: m.By, At: m.Created, Issue: tracker.IssueRef{Repo: repo, Number: m.Number}, Done: true}
 	issue, deleted, err := r.numberedIssue(ctx, c, repo, m.Number)
-	if deleted || err != nil || !r.isOurs(c.accountIDs(), issue) {
+	if ours, _ := c.identity(); deleted || err != nil || !r.isOurs(ours, issue) {
 		return cmd, false, err
 	}
 	cmd.Issue, cmd.Incident, cmd.Project = issue.IssueRef, issue.Marker.Incident, issue.Marker.Project

@@ -39,7 +39,7 @@ func (r *Reconciler) commentOnce(ctx context.Context, s step, ref tracker.IssueR
 			return complete, r.saveComment(ctx, i.ID, key, r.newComment(true))
 		}
 	}
-	sent, err := r.sendComment(ctx, i, ref, key, body)
+	sent, err := r.sendComment(ctx, s, ref, key, body)
 	ctx = context.WithoutCancel(ctx)
 	switch {
 	case !sent:
@@ -57,15 +57,20 @@ func (r *Reconciler) commentOnce(ctx context.Context, s step, ref tracker.IssueR
 }
 
 // sendComment saves the attempt and makes the request once. Where sent is false no request was made.
-func (r *Reconciler) sendComment(ctx context.Context, i incident.Incident, ref tracker.IssueRef, key, body string) (sent bool, err error) {
-	ctx, release, err := r.announce(ctx, func() error { return r.saveComment(ctx, i.ID, key, r.newComment(false)) })
+func (r *Reconciler) sendComment(ctx context.Context, s step, ref tracker.IssueRef, key, body string) (sent bool, err error) {
+	ctx, release, err := r.announce(ctx, func() error { return r.saveComment(ctx, s.incident.ID, key, r.newComment(false)) })
 	if err != nil {
 		return false, err
 	}
 	defer release()
 	fault.Point(ctx, "comment-begun")
-	err = r.opt.Tracker.AddComment(ctx, ref, body)
+	by, err := r.opt.Tracker.AddComment(ctx, ref, body)
 	fault.Point(ctx, "commented")
+	if err == nil {
+		if err := r.saveAccount(context.WithoutCancel(ctx), s.cache, by); err != nil {
+			r.opt.Log.Warn("the bot's account is not saved", "account", by.Login, "err", err)
+		}
+	}
 	return true, err
 }
 
@@ -98,19 +103,17 @@ func (r *Reconciler) deferOrFail(ctx context.Context, i incident.Incident, p pro
 
 // findOwnComment looks for the bot's own comment with the key.
 func (r *Reconciler) findOwnComment(ctx context.Context, c *sweepCache, ref tracker.IssueRef, key string) (found tracker.Comment, ok bool, err error) {
-	accounts, err := r.accountIDs(ctx, c)
+	ours, err := r.identity(ctx, c)
 	if err != nil {
 		return tracker.Comment{}, false, err
 	}
-	for id := range accounts {
-		list, err := r.opt.Tracker.Comments(ctx, ref, id)
-		if err != nil {
-			return tracker.Comment{}, false, err
-		}
-		for _, m := range list {
-			if tracker.HasCommentMarker(m.Body, key) {
-				return m, true, nil
-			}
+	list, err := r.opt.Tracker.Comments(ctx, ref)
+	if err != nil {
+		return tracker.Comment{}, false, err
+	}
+	for _, m := range list {
+		if ours.has(m.By) && tracker.HasCommentMarker(m.Body, key) {
+			return m, true, nil
 		}
 	}
 	return tracker.Comment{}, false, nil

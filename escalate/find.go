@@ -39,12 +39,12 @@ func (r *Reconciler) findIssue(ctx context.Context, i incident.Incident, repo tr
 	if l.err != nil {
 		return found, false, l.err
 	}
-	accounts, err := r.accountIDs(ctx, c)
+	ours, err := r.identity(ctx, c)
 	if err != nil {
 		return found, false, err
 	}
 	for _, d := range l.issues {
-		if d.Marker.Incident != i.ID || !r.isOurs(accounts, d) || slices.Contains(i.Lost, d.IssueRef) {
+		if d.Marker.Incident != i.ID || !r.isOurs(ours, d) || slices.Contains(i.Lost, d.IssueRef) {
 			continue
 		}
 		// An open one before a closed one, then the oldest.

@@ -16,8 +16,8 @@ import (
 )
 
 // isOurs reports whether an issue was written by one of our accounts and carries this installation's marker.
-func (r *Reconciler) isOurs(accounts map[int64]bool, i tracker.Issue) bool {
-	return accounts[i.AuthorID] && i.Marker.Installation == r.opt.Installation
+func (r *Reconciler) isOurs(ours identity, i tracker.Issue) bool {
+	return ours.has(tracker.Account{ID: i.AuthorID, Login: i.Author}) && i.Marker.Installation == r.opt.Installation
 }
 
 // observe reads everything about one project: its state, its flag and, from the cache, its issues.
@@ -109,13 +109,13 @@ func (r *Reconciler) cachedState(c *sweepCache, i incident.Incident) plan.IssueS
 		return s
 	}
 	l, ok := c.open.get(i.Issue.Repo)
-	accounts := c.accountIDs()
-	if !ok || l.err != nil || len(accounts) == 0 { // without accounts it is not known which issues are ours
+	ours, _ := c.identity()
+	if !ok || l.err != nil || !ours.known() {
 		return plan.IssueUnknown
 	}
 	for _, d := range l.issues {
 		if d.Number == i.Issue.Number {
-			if d.ID == i.Issue.ID && r.isOurs(accounts, d) && d.Marker.Incident == i.ID {
+			if d.ID == i.Issue.ID && r.isOurs(ours, d) && d.Marker.Incident == i.ID {
 				return plan.IssueOpen
 			}
 			return plan.IssueLost
@@ -127,10 +127,11 @@ func (r *Reconciler) cachedState(c *sweepCache, i incident.Incident) plan.IssueS
 // projectIssues returns a project's open issues that are ours, in every repository that was listed.
 func (r *Reconciler) projectIssues(c *sweepCache, project string) []tracker.Issue {
 	var out []tracker.Issue
-	lists, accounts := c.open.all(), c.accountIDs()
+	lists := c.open.all()
+	ours, _ := c.identity()
 	for _, repo := range slices.SortedFunc(maps.Keys(lists), func(a, b tracker.Repo) int { return strings.Compare(a.String(), b.String()) }) {
 		for _, i := range lists[repo].issues {
-			if i.Marker.Project == project && r.isOurs(accounts, i) {
+			if i.Marker.Project == project && r.isOurs(ours, i) {
 				out = append(out, i)
 			}
 		}
@@ -201,11 +202,11 @@ func (r *Reconciler) readIssue(ctx context.Context, c *sweepCache, i incident.In
 	if err != nil {
 		return tracker.Issue{}, plan.IssueUnknown, err
 	}
-	accounts, err := r.accountIDs(ctx, c)
+	ours, err := r.identity(ctx, c)
 	if err != nil {
 		return tracker.Issue{}, plan.IssueUnknown, err
 	}
-	if issue.ID != i.Issue.ID || !r.isOurs(accounts, issue) || issue.Marker.Incident != i.ID {
+	if issue.ID != i.Issue.ID || !r.isOurs(ours, issue) || issue.Marker.Incident != i.ID {
 		return issue, plan.IssueLost, nil
 	}
 	return issue, stateOf(issue), nil

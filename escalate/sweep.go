@@ -112,9 +112,10 @@ func (r *Reconciler) sweepProjects(ctx context.Context, c *sweepCache, s snapsho
 
 func (r *Reconciler) foreign(c *sweepCache) []string {
 	var out []string
+	ours, _ := c.identity()
 	for _, l := range c.open.all() {
 		for _, i := range l.issues {
-			if c.accounts[i.AuthorID] && !i.Marker.IsZero() && i.Marker.Installation != r.opt.Installation {
+			if ours.has(tracker.Account{ID: i.AuthorID, Login: i.Author}) && !i.Marker.IsZero() && i.Marker.Installation != r.opt.Installation {
 				out = append(out, i.URL)
 			}
 		}
@@ -194,7 +195,7 @@ func (r *Reconciler) listOpen(ctx context.Context, c *sweepCache, repos []tracke
 		})
 	}
 	_ = g.Wait()
-	if err := r.loadAccounts(ctx, c); err != nil {
+	if err := r.loadIdentity(ctx, c); err != nil {
 		return noLists(err) // whose issues these are is not known
 	}
 	var errs []error
@@ -239,9 +240,10 @@ func (r *Reconciler) snapshot(ctx context.Context, c *sweepCache) (snapshot, err
 		projects[h.Project] = true
 	}
 	var ids []string
+	ours, _ := c.identity()
 	for _, l := range c.open.all() {
 		for _, i := range l.issues {
-			if r.isOurs(c.accounts, i) {
+			if r.isOurs(ours, i) {
 				ids = append(ids, i.Marker.Incident)
 				projects[i.Marker.Project] = true
 			}

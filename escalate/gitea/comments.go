@@ -10,14 +10,14 @@ import (
 )
 
 // Comments makes one request: the endpoint has no pages.
-func (g *Client) Comments(ctx context.Context, ref tracker.IssueRef, author int64) ([]tracker.Comment, error) {
+func (g *Client) Comments(ctx context.Context, ref tracker.IssueRef) ([]tracker.Comment, error) {
 	r := request{"list comments of", number(ref.Number), ref.Repo.String()}
 	all, err := do(ctx, g, r, notNull, func(c *sdk.Client) ([]*sdk.Comment, *sdk.Response, error) {
 		return c.ListIssueComments(ref.Repo.Owner, ref.Repo.Name, ref.Number, sdk.ListIssueCommentOptions{})
 	})
 	var out []tracker.Comment
 	for _, m := range all {
-		if m != nil && account(m.Poster).ID == author {
+		if m != nil {
 			out = append(out, comment(m))
 		}
 	}
@@ -41,13 +41,16 @@ func (g *Client) CommentsSince(ctx context.Context, repo tracker.Repo, since tim
 	return out, nil
 }
 
-func (g *Client) AddComment(ctx context.Context, ref tracker.IssueRef, body string) error {
+func (g *Client) AddComment(ctx context.Context, ref tracker.IssueRef, body string) (tracker.Account, error) {
 	r := request{"comment on", number(ref.Number), ref.Repo.String()}
 	valid := func(m *sdk.Comment) bool { return m != nil && m.ID != 0 }
-	_, err := do(ctx, g, r, valid, func(c *sdk.Client) (*sdk.Comment, *sdk.Response, error) {
+	m, err := do(ctx, g, r, valid, func(c *sdk.Client) (*sdk.Comment, *sdk.Response, error) {
 		return c.CreateIssueComment(ref.Repo.Owner, ref.Repo.Name, ref.Number, sdk.CreateIssueCommentOption{Body: body})
 	})
-	return err
+	if err != nil {
+		return tracker.Account{}, err
+	}
+	return account(m.Poster), nil
 }
 
 func comment(m *sdk.Comment) tracker.Comment {

@@ -47,12 +47,12 @@ type IssueWriter interface {
 
 // CommentClient reads and writes comments.
 type CommentClient interface {
-	// Comments returns all comments on an issue by the author.
-	Comments(ctx context.Context, ref IssueRef, author int64) ([]Comment, error)
+	// Comments returns all comments on an issue.
+	Comments(ctx context.Context, ref IssueRef) ([]Comment, error)
 	// CommentsSince returns the comments on a repository's issues that were written or edited since then, oldest first.
 	CommentsSince(ctx context.Context, repo Repo, since time.Time) ([]Comment, error)
-	// AddComment writes a comment.
-	AddComment(ctx context.Context, ref IssueRef, body string) error
+	// AddComment writes a comment and returns its author: the token's account.
+	AddComment(ctx context.Context, ref IssueRef, body string) (Account, error)
 }
 
 // LabelClient reads and creates the labels of a repository.
