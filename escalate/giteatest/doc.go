@@ -23,6 +23,11 @@
 //   - An archived repository refuses new issues and comments with 423 but lets clients edit and close issues.
 //   - A token's scopes are checked before the repository is looked up.
 //   - POST dependencies answers 201 with an empty body and has no effect, so "blocked" issues can be closed.
+//   - A new issue is refused for an unknown assignee (422), one who blocked the doer (403) and an organization (500). An edit
+//     answers 500 to all but the second.
+//   - An edit with a content_version that is not the body's is 409.
+//   - Organization labels are set by id like others, and stand in a list of their own that needs read:organization. Two
+//     labels of one exclusive scope are both set.
 //   - A title of blanks is accepted and becomes empty. A body of 5 MB is accepted.
 //   - Times are whole seconds.
 //
@@ -34,7 +39,7 @@
 //
 //   - There are no pull requests, only their traces in an issue's timeline ([Person.CloseInPull]): type=pulls lists
 //     nothing, and without a type only issues are listed.
-//   - There are no milestones, reactions, attachments, projects, teams, blocked users, mentions, keyword search or git.
+//   - There are no milestones, reactions, attachments, projects, teams, mentions, keyword search or git.
 //     The query parameters q, milestones, mentioned_by and sort are ignored.
 //   - Webhooks are stored but never delivered. A token is the only credential; there are no passwords, OAuth or sudo.
 //   - An edited comment always has an updated_at at least a second after created_at. In Gitea an edit within the second

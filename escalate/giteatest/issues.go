@@ -147,23 +147,53 @@ func createIssue(c *call) *response {
 	return reply(http.StatusCreated, c.s.issueJSON(i, c.doer))
 }
 
-// assignees returns the users with these logins, or an error response if one does not exist or cannot see the
-// repository.
+// assignees returns the users with these logins, for a new issue, or an error response if one cannot be assigned.
 func (c *call) assignees(logins []string) ([]*user, *response) {
 	var us []*user
 	for _, login := range logins {
 		u := c.s.userNamed(login)
-		if u == nil {
+		switch {
+		case u == nil:
 			return nil, c.s.message(http.StatusUnprocessableEntity,
 				fmt.Sprintf("Assignee does not exist: [name: %s]", noUser(login)))
-		}
-		if u.org || c.repo.permission(u) == None {
+		case u.org:
+			return nil, c.s.message(http.StatusInternalServerError, "")
+		case c.repo.permission(u) == None:
 			return nil, c.s.message(http.StatusUnprocessableEntity,
 				fmt.Sprintf("user doesn't have access to repo [user_id: %d, repo_name: %s]", u.id, c.repo.name))
 		}
 		us = append(us, u)
 	}
-	return us, nil
+	return us, c.blockedBy(us)
+}
+
+func (c *call) blockedBy(us []*user) *response {
+	if slices.ContainsFunc(us, func(u *user) bool { return slices.Contains(u.blocked, c.doer) }) {
+		return c.s.message(http.StatusForbidden, "user is blocked")
+	}
+	return nil
+}
+
+// editAssignees replaces the assignees of an issue. A login that cannot be assigned is 500. Where it exists, the former
+// assignees have been removed by then.
+func (c *call) editAssignees(i *issue, logins []string) *response {
+	var us []*user
+	for _, login := range logins {
+		u := c.s.userNamed(login)
+		if u == nil {
+			return c.s.message(http.StatusInternalServerError, "")
+		}
+		us = append(us, u)
+	}
+	if refusal := c.blockedBy(us); refusal != nil {
+		return refusal
+	}
+	may := slices.DeleteFunc(slices.Clone(us), func(u *user) bool { return u.org || c.repo.permission(u) == None })
+	c.s.setAssignees(i, c.doer, may)
+	if len(may) < len(us) {
+		return c.s.message(http.StatusInternalServerError, "")
+	}
+	return nil
 }
 
 // endOfDay returns the due date that Gitea stores, which ignores the time of day.
@@ -182,6 +212,7 @@ type editIssueOption struct {
 	State     *string    `json:"state"`
 	Due       *time.Time `json:"due_date"`
 	RemoveDue *bool      `json:"unset_due_date"`
+	Version   *int       `json:"content_version"`
 }
 
 // editIssue applies one change after the other. After an error the earlier changes stay, as in Gitea.
@@ -196,6 +227,9 @@ func editIssue(c *call) *response {
 	}
 	if i.poster != c.doer && !c.mayWriteIssues() {
 		return &response{status: http.StatusForbidden}
+	}
+	if form.Version != nil && form.Body != nil && *form.Version != i.version {
+		return c.s.message(http.StatusConflict, "the issue is already changed")
 	}
 	if form.Title != "" {
 		c.s.setTitle(i, c.doer, form.Title)
@@ -214,11 +248,9 @@ func editIssue(c *call) *response {
 			if form.Assignee != nil {
 				logins = append(logins, strings.Fields(*form.Assignee)...)
 			}
-			us, refusal := c.assignees(logins)
-			if refusal != nil {
+			if refusal := c.editAssignees(i, logins); refusal != nil {
 				return refusal
 			}
-			c.s.setAssignees(i, c.doer, us)
 		}
 	}
 	if form.State != nil {
@@ -254,16 +286,17 @@ func deleteIssue(c *call) *response {
 	return &response{status: http.StatusNoContent}
 }
 
-func lockIssue(c *call) *response   { return c.setLocked(true, "no permission to lock this issue") }
-func unlockIssue(c *call) *response { return c.setLocked(false, "no permission to unlock this issue") }
+func lockIssue(c *call) *response   { return c.setLocked(true) }
+func unlockIssue(c *call) *response { return c.setLocked(false) }
 
-func (c *call) setLocked(locked bool, refusal string) *response {
+func (c *call) setLocked(locked bool) *response {
 	i := c.issue()
 	if i == nil {
 		return c.s.notFound()
 	}
-	if !c.mayWriteIssues() {
-		return c.s.message(http.StatusForbidden, refusal)
+	if !c.may(Admin) {
+		return c.s.message(http.StatusForbidden,
+			"user should be an owner or a collaborator with admin write of a repository")
 	}
 	c.s.setLocked(i, c.doer, locked)
 	return &response{status: http.StatusNoContent}

@@ -21,6 +21,7 @@ type user struct {
 	org      bool
 	created  time.Time
 	labels   []*label // of an organization
+	blocked  []*user  // by this user
 }
 
 type repository struct {
@@ -56,6 +57,7 @@ type issue struct {
 	poster     *user
 	title      string
 	body       string
+	version    int       // of the body: how often it was edited
 	closedAt   time.Time // zero: open
 	created    time.Time
 	updated    time.Time
@@ -216,6 +218,7 @@ func (s *Server) setTitle(i *issue, by *user, title string) {
 
 func (s *Server) setBody(i *issue, body string) {
 	i.body = body
+	i.version++
 	i.updated = s.clock()
 }
 

@@ -124,9 +124,14 @@ func TestAssigneesAndDueDate(t *testing.T) {
 	require.Equal(t, 201, g.Code)
 	require.Len(t, g.one["assignees"], 2)
 	require.Nil(t, g.one["due_date"])
-	require.Equal(t, 422, s.ask("bot", "PATCH", "issues/1", `{"assignees":["nobody"]}`).Code)
+	require.Equal(t, 500, s.ask("bot", "PATCH", "issues/1", `{"assignees":["nobody"]}`).Code)
 	i, _ := s.Issue(rec, 1)
 	require.Equal(t, []string{"root1", "adf-bot"}, i.Assignees)
+	require.Equal(t, 500, s.ask("bot", "PATCH", "issues/1", `{"assignees":["terraphim"]}`).Code)
+	i, _ = s.Issue(rec, 1)
+	require.Empty(t, i.Assignees, "for one who exists the others were removed")
+	require.Equal(t, 500, s.ask("bot", "POST", "issues", `{"title":"t","assignees":["terraphim"]}`).Code)
+	require.Len(t, s.Issues(rec), 1)
 	require.Nil(t, s.ask("bot", "PATCH", "issues/1", `{"assignees":[]}`).one["assignees"])
 }
 
@@ -276,10 +281,11 @@ func TestBlock(t *testing.T) {
 
 func TestLockedIssue(t *testing.T) {
 	s := withFirst(t)
-	require.Equal(t, 204, s.ask("bot", "PUT", "issues/1/lock", "").Code)
+	require.Equal(t, 403, s.ask("bot", "PUT", "issues/1/lock", "").Code, "only administrators may lock")
+	require.Equal(t, 204, s.ask("root", "PUT", "issues/1/lock", "").Code)
 	require.Equal(t, 403, s.ask("reader", "POST", "issues/1/comments", `{"body":"b"}`).Code)
 	require.Equal(t, 201, s.ask("bot", "POST", "issues/1/comments", `{"body":"b"}`).Code)
-	require.Equal(t, 204, s.ask("bot", "DELETE", "issues/1/lock", "").Code)
+	require.Equal(t, 204, s.ask("root", "DELETE", "issues/1/lock", "").Code)
 	require.Equal(t, 201, s.ask("reader", "POST", "issues/1/comments", `{"body":"b"}`).Code)
 	s.As("root1").Lock(rec, 1)
 	i, _ := s.Issue(rec, 1)

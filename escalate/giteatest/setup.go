@@ -172,6 +172,14 @@ func (s *Server) AddOrgLabel(org, name string) (id int64) {
 	return s.addLabel(&u.labels, label{name: name, color: "ee0701", org: u}).id
 }
 
+// AddExclusiveOrgLabel is AddOrgLabel for a label that is exclusive in its scope, with a color of six hexadecimal digits.
+func (s *Server) AddExclusiveOrgLabel(org, name, color string) (id int64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	u := s.mustUser(org)
+	return s.addLabel(&u.labels, label{name: name, color: color, exclusive: true, org: u}).id
+}
+
 // DeleteLabel deletes all labels of that name from a repository and its issues.
 func (s *Server) DeleteLabel(repo, name string) {
 	s.mu.Lock()
@@ -195,6 +203,14 @@ func (s *Server) RenameUser(login, to string) {
 	delete(s.users, strings.ToLower(login))
 	u.login = to
 	s.users[strings.ToLower(to)] = u
+}
+
+// Block makes a user block another one, who then cannot assign the first to an issue.
+func (s *Server) Block(login, blocked string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	u := s.mustUser(login)
+	u.blocked = append(u.blocked, s.mustUser(blocked))
 }
 
 func (s *Server) mustUser(login string) *user {
