@@ -1,22 +1,33 @@
 package escalate_test
 
 import (
+	"bytes"
+	"math/rand/v2"
 	"strings"
 	"testing"
 	"unicode/utf8"
 
 	"github.com/stretchr/testify/require"
+	"github.com/yuin/goldmark"
+	"github.com/yuin/goldmark/ast"
+	"github.com/yuin/goldmark/extension"
+	east "github.com/yuin/goldmark/extension/ast"
+	"github.com/yuin/goldmark/text"
 
 	"github.com/terraphim/adfbot/escalate"
 	"github.com/terraphim/adfbot/escalate/incident"
 )
 
-// verbs are the commands as "verb" or "verb: reason"; one that does not exist is "?said".
+// verbs are the commands as "verb" or "verb: reason"; one that does not exist is "?said", and one that is not run for its
+// place or its characters is "!said".
 func verbs(body string) []string {
 	out := []string{}
 	for _, c := range escalate.ParseCommands(body) {
 		s := string(c.Verb)
-		if c.Verb == incident.NoVerb {
+		switch {
+		case c.Misplaced:
+			s = "!" + c.Written
+		case c.Verb == incident.NoVerb:
 			s = "?" + c.Written
 		}
 		if c.Reason != "" {
@@ -32,61 +43,68 @@ func TestParseCommands(t *testing.T) {
 		body string
 		want []string
 	}{
-		"a command alone":           {"/adf resume", []string{"resume"}},
-		"all four":                  {"/adf resume\n/adf pause\n/adf status\n/adf ack", []string{"resume", "pause", "status", "ack"}},
-		"a reason":                  {"/adf resume the disk was full", []string{"resume: the disk was full"}},
-		"a reason with odd blanks":  {"/adf  \t resume   the\t disk  ", []string{"resume: the disk"}},
-		"words around it":           {"I had a look.\n\n/adf resume it was the disk\n\nThanks!", []string{"resume: it was the disk"}},
-		"CRLF, as browsers send it": {"done\r\n/adf resume disk\r\n", []string{"resume: disk"}},
-		"old line ends":             {"done\r/adf resume\rbye", []string{"resume"}},
-		"up to three blanks before": {"   /adf status", []string{"status"}},
-		"a phone's capital letter":  {"/Adf Resume", []string{"resume"}},
-		"capitals":                  {"/ADF STATUS", []string{"status"}},
-		"an unknown command":        {"/adf restart now", []string{"?restart: now"}},
-		"no command":                {"/adf", []string{"?"}},
-		"no command, blanks":        {"/adf  ", []string{"?"}},
-		"in prose":                  {"to resume it, write /adf resume", []string{}},
-		"another word":              {"/adfbot resume\n/adf-resume\n/adf/resume\n/adfresume", []string{}},
-		"no slash":                  {"adf resume", []string{}},
-		"a list":                    {"- /adf resume\n* /adf resume\n1. /adf resume", []string{}},
-		"a heading":                 {"# /adf resume", []string{}},
-		"a code span":               {"`/adf resume`", []string{}},
-		"bold":                      {"**/adf resume**", []string{}},
-		"a quote":                   {"> /adf resume", []string{}},
-		"a quote without a blank":   {">/adf resume", []string{}},
-		"an indented quote":         {"   > /adf resume", []string{}},
-		"below a quote, still shown as part of it":   {"> he wrote\n/adf resume", []string{}},
-		"below a quote and an empty line":            {"> /adf pause\n\n/adf status", []string{"status"}},
-		"below a quote and a line of blanks":         {"> /adf pause\n \t\n/adf status", []string{"status"}},
-		"fenced":                                     {"```\n/adf resume\n```", []string{}},
-		"fenced, with a language":                    {"```sh\n/adf resume\n```\n/adf status", []string{"status"}},
-		"fenced by tildes":                           {"~~~\n/adf resume\n~~~\n/adf status", []string{"status"}},
-		"a longer fence holds a shorter one":         {"````\n```\n/adf resume\n```\n````\n/adf status", []string{"status"}},
-		"a fence of the other kind does not end it":  {"```\n~~~\n/adf resume", []string{}},
-		"a fence with words does not end it":         {"```\n``` go\n/adf resume", []string{}},
-		"a fence that is never closed":               {"```\n/adf resume", []string{}},
-		"a fence in a list":                          {"- ```\n  /adf resume\n  ```\n\n/adf status", []string{"status"}},
-		"a fence below a quote":                      {"> q\n```\n/adf resume\n```\n\n/adf status", []string{"status"}},
-		"two backticks are no fence":                 {"``\n/adf status", []string{"status"}},
-		"a code span of three backticks is no fence": {"```/adf resume``` is how\n/adf status", []string{"status"}},
-		"indented code":                              {"    /adf resume", []string{}},
-		"indented by a tab":                          {"\t/adf resume", []string{}},
-		"indented by blanks and a tab":               {"  \t/adf resume", []string{}},
-		"hidden":                                     {"<!--\n/adf resume\n-->\n/adf status", []string{"status"}},
-		"hidden in one line":                         {"<!-- x -->\n/adf status", []string{"status"}},
-		"hidden from the middle of a line":           {"see <!-- here\n/adf resume\n--> there\n/adf status", []string{"status"}},
-		"HTML code":                                  {"<pre>\n/adf resume\n</pre>\n/adf status", []string{"status"}},
-		"an HTML quote":                              {"<blockquote>\n\n/adf resume\n\n</blockquote>\n\n/adf status", []string{"status"}},
-		"a word like a tag in a reason":              {"/adf resume a <pre was missing", []string{"resume: a <pre was missing"}},
-		"a zero-width space before":                  {"\u200b/adf resume", []string{}},
-		"a zero-width space inside":                  {"/\u200badf resume", []string{}},
-		"a zero-width space in the verb":             {"/adf res\u200bume", []string{"?resume"}},
-		"a verb with a full stop":                    {"/adf resume.", []string{"?resume."}},
-		"a wide blank after the verb":                {"/adf resume\u00a0disk", []string{"resume: disk"}},
-		"escapes and controls in a reason":           {"/adf resume \x1b[31mred\x1b[0m\x00 \u202etrick", []string{"resume: red trick"}},
-		"nothing":                                    {"", []string{}},
-		"invalid UTF-8":                              {"/adf \xff\xfe", []string{"?\ufffd"}},
-		"the bot's own hidden line":                  {"/adf status\n\n<!-- adfbot:comment x/y -->", []string{"status"}},
+		"a command alone":                  {"/adf resume", []string{"resume"}},
+		"all four":                         {"/adf resume\n/adf pause\n/adf status\n/adf ack", []string{"resume", "pause", "status", "ack"}},
+		"a reason":                         {"/adf resume the disk was full", []string{"resume: the disk was full"}},
+		"a reason with odd blanks":         {"/adf  \t resume   the\t disk  ", []string{"resume: the disk"}},
+		"words below":                      {"/adf resume it was the disk\n\nThanks!", []string{"resume: it was the disk"}},
+		"blank lines":                      {"\n \t\n/adf ack\n\n/adf status\n", []string{"ack", "status"}},
+		"CRLF, as browsers send it":        {"/adf resume disk\r\n/adf ack\r\ndone\r\n", []string{"resume: disk", "ack"}},
+		"old line ends":                    {"/adf resume\rbye", []string{"resume"}},
+		"up to three blanks before":        {"   /adf status", []string{"status"}},
+		"a phone's capital letter":         {"/Adf Resume", []string{"resume"}},
+		"capitals":                         {"/ADF STATUS", []string{"status"}},
+		"an unknown command":               {"/adf restart now", []string{"?restart: now"}},
+		"no command":                       {"/adf", []string{"?"}},
+		"no command, blanks":               {"/adf  ", []string{"?"}},
+		"in prose":                         {"to resume it, write /adf resume", []string{}},
+		"another word":                     {"/adfbot resume\n/adf-resume\n/adf/resume\n/adfresume", []string{}},
+		"no slash":                         {"adf resume", []string{}},
+		"a list":                           {"- /adf resume\n* /adf resume\n1. /adf resume", []string{}},
+		"a heading":                        {"# /adf resume", []string{}},
+		"a code span":                      {"`/adf resume`", []string{}},
+		"bold":                             {"**/adf resume**", []string{}},
+		"a quote":                          {"> /adf resume", []string{}},
+		"a quote without a blank":          {">/adf resume", []string{}},
+		"an indented quote":                {"   > /adf resume", []string{}},
+		"indented code":                    {"    /adf resume", []string{}},
+		"indented by a tab":                {"\t/adf resume", []string{}},
+		"indented by blanks and tab":       {"  \t/adf resume", []string{}},
+		"hidden in one line":               {"<!-- /adf resume -->", []string{}},
+		"a zero-width space before":        {"\u200b/adf resume", []string{}},
+		"a zero-width space inside":        {"/\u200badf resume", []string{}},
+		"a zero-width space in verb":       {"/adf res\u200bume", []string{"?resume"}},
+		"a verb with a full stop":          {"/adf resume.", []string{"?resume."}},
+		"a wide blank after the verb":      {"/adf resume\u00a0disk", []string{"resume: disk"}},
+		"escapes and controls in a reason": {"/adf resume \x1b[31mred\x1b[0m\x00 \u202etrick", []string{"resume: red trick"}},
+		"nothing":                          {"", []string{}},
+		"invalid UTF-8":                    {"/adf \xff\xfe", []string{"?\ufffd"}},
+		"the bot's own hidden line":        {"/adf status\n\n<!-- adfbot:comment x/y -->", []string{"status"}},
+
+		// The first other line ends the commands, whatever Markdown would make of it and of what follows.
+		"below words":               {"I had a look.\n\n/adf resume it was the disk", []string{"!resume"}},
+		"once, however many":        {"I had a look.\n/adf ack\n/adf resume", []string{"!ack"}},
+		"commands on both sides":    {"/adf ack\nIt was the disk.\n/adf resume", []string{"ack", "!resume"}},
+		"fenced":                    {"```\n/adf resume\n```", []string{"!resume"}},
+		"a fence that seems closed": {"```\n    ```\n/adf resume\n```", []string{"!resume"}},
+		"a fence in a list":         {"- ```\n\n/adf resume\n", []string{"!resume"}},
+		"a code span over lines":    {"like `\n/adf resume\n`", []string{"!resume"}},
+		"a quote that goes on":      {"- > he wrote\n/adf resume", []string{"!resume"}},
+		"hidden":                    {"<!--\n/adf resume\n-->", []string{"!resume"}},
+		"indented code, then words": {"    x\n/adf resume", []string{"!resume"}},
+
+		// A line with a backtick or < is none: it may open what the next line is in.
+		"a code span in a reason":      {"/adf resume `df` said so", []string{"!resume"}},
+		"a code span from a reason on": {"/adf ack `\n/adf resume\n`", []string{"!ack"}},
+		"a tag in a reason":            {"/adf resume a <pre was missing", []string{"!resume"}},
+		"a comment from a reason on":   {"/adf status <!--\n/adf resume\n-->", []string{"!status"}},
+
+		// What else may go on in the next line ends the commands, too.
+		"a bracket in a reason":       {"/adf resume the [nightly] run", []string{"resume: the [nightly] run"}},
+		"about, in a reason":          {"/adf resume took ~5 min", []string{"resume: took ~5 min"}},
+		"a link's title":              {"/adf status [x](y '\n/adf resume\n')", []string{"status: [x](y '", "!resume"}},
+		"an image's text":             {"/adf status ![\n/adf resume\n](y)", []string{"status: ![", "!resume"}},
+		"struck out from a reason on": {"/adf status ~~x\n/adf resume y~~", []string{"status: ~~x", "!resume"}},
 	} {
 		t.Run(name, func(t *testing.T) { require.Equal(t, tt.want, verbs(tt.body)) })
 	}
@@ -94,37 +112,103 @@ func TestParseCommands(t *testing.T) {
 
 // A comment has at most ten commands, and a reason has a maximum length.
 func TestCommandLimits(t *testing.T) {
-	require.Len(t, escalate.ParseCommands(strings.Repeat("/adf status\n", 500)), 10)
-	c := escalate.ParseCommands("/adf resume " + strings.Repeat("long ", 1000))
+	c := escalate.ParseCommands(strings.Repeat("/adf status\n", 500))
+	require.Len(t, c, 11)
+	require.False(t, c[9].Misplaced)
+	require.True(t, c[10].Misplaced, "somebody has to say that the rest is not run")
+	c = escalate.ParseCommands("/adf resume " + strings.Repeat("long ", 1000))
 	require.LessOrEqual(t, len(c[0].Reason), 300)
 	c = escalate.ParseCommands("/adf " + strings.Repeat("x", 1000))
 	require.LessOrEqual(t, len(c[0].Written), 40)
 }
 
+// FuzzCommand holds the commands against the Markdown that Gitea renders: every line that is run is shown to all readers as
+// plain text.
 func FuzzCommand(f *testing.F) {
-	for _, s := range []string{"/adf resume", "> /adf resume\n\n/adf ack", "```\n/adf resume\n```", "<!-- \n/adf pause", "- ~~~~ \n /adf status now\r\n"} {
+	for _, s := range []string{"/adf resume", "> /adf resume\n\n/adf ack", "```\n/adf resume\n```", "<!-- \n/adf pause", "- ~~~~ \n /adf status now\r\n",
+		"/adf ack\n===\n/adf resume", "/adf ack | x\n- | -\n/adf ack", "/adf ack\n: x\n", "/adf ack [^1]\n\n[^1]: x", "/adf ack [a](b 'c\n/adf ack\n')",
+		"/adf ack ~a\n/adf ack~", "/adf ack ![a\n/adf ack\n](b)", "/adf ack *a\n\t\n   /adf ack* $$\n/adf status $$", "/adf ack \\\n/adf status"} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, body string) {
 		commands := escalate.ParseCommands(body)
-		require.LessOrEqual(t, len(commands), 10)
-		for _, c := range commands {
+		require.LessOrEqual(t, len(commands), 11)
+		accepted := 0
+		for n, c := range commands {
 			require.True(t, utf8.ValidString(c.Reason) && utf8.ValidString(c.Written))
 			require.NotContains(t, c.Reason+c.Written, "\n")
 			require.LessOrEqual(t, len(c.Reason), 300)
+			if c.Misplaced {
+				require.Equal(t, len(commands)-1, n)
+				require.Equal(t, incident.NoVerb, c.Verb)
+			} else {
+				accepted++
+			}
 		}
-		if len(commands) > 0 {
-			require.Contains(t, strings.ToLower(body), "/adf")
-		}
-		// Whatever is quoted, fenced or hidden gives no order.
-		var quoted strings.Builder
-		for _, line := range strings.FieldsFunc(body, func(r rune) bool { return r == '\n' || r == '\r' }) {
-			quoted.WriteString("> " + line + "\n")
-		}
-		require.Empty(t, escalate.ParseCommands(quoted.String()))
-		require.Empty(t, escalate.ParseCommands("    "+strings.NewReplacer("\n", "\n    ", "\r", "\r    ").Replace(body)))
-		if !strings.Contains(body, "```") {
-			require.Empty(t, escalate.ParseCommands("```\n"+body+"\n"))
-		}
+		requireShown(t, body, accepted)
 	})
+}
+
+// Random comments of everything that Markdown has for blocks, links, code and HTML.
+func TestCommandsAreShown(t *testing.T) {
+	parts := []string{"/adf ack", "/adf status x", "/adf", "\n", "\n", "\n\n", " ", "   ", "    ", "\t", "\r", "\r\n", "`", "```", "~", "~~", "~~~", "<", "<!--", "-->",
+		"<pre>", "</pre>", "<a b='", ">", "> ", "- ", "1. ", "# ", "---", "===", "|", "| - |\n", ": ", "[", "]", "](", "][", "![", "[x]: ", "[x](y '", "')", "](y)", "[^1]", "[^1]: ", "(", ")",
+		"'", "\"", "*", "**", "_", "$", "$$", "\\", "&lt;", "\x00", "\u00a0", "x", "http://x", "@kim", "#1"}
+	random := rand.New(rand.NewPCG(1, 2))
+	for range 20_000 {
+		body := ""
+		for range 1 + random.IntN(12) {
+			body += parts[random.IntN(len(parts))]
+			if random.IntN(3) == 0 {
+				body += pick(random, "\n/adf ack ", "\n   /adf status ")
+			}
+		}
+		body = pick(random, "", "/adf ack ") + body
+		n := 0
+		for _, c := range escalate.ParseCommands(body) {
+			if !c.Misplaced {
+				n++
+			}
+		}
+		requireShown(t, body, n)
+	}
+}
+
+func pick(random *rand.Rand, of ...string) string { return of[random.IntN(len(of))] }
+
+// rendered reads Markdown as Gitea does, with these extensions.
+var rendered = goldmark.New(goldmark.WithExtensions(extension.Table, extension.Strikethrough, extension.TaskList, extension.DefinitionList,
+	extension.Footnote, extension.Linkify))
+
+// requireShown checks that the first n lines of a comment that are not blank stand outside of everything that is a quote, an
+// example or hidden. A line below may still make the last of them a heading, a term or the head of a table.
+func requireShown(t *testing.T, body string, n int) {
+	t.Helper()
+	source := []byte(strings.NewReplacer("\r\n", "\n", "\r", "\n").Replace(body)) // as Gitea does
+	shown := make([]bool, len(source))
+	_ = ast.Walk(rendered.Parser().Parse(text.NewReader(source)), func(node ast.Node, entering bool) (ast.WalkStatus, error) {
+		switch node.Kind() {
+		case ast.KindText:
+			for i := node.(*ast.Text).Segment.Start; i < node.(*ast.Text).Segment.Stop; i++ {
+				shown[i] = true
+			}
+		case ast.KindDocument, ast.KindParagraph, ast.KindTextBlock, ast.KindHeading, ast.KindEmphasis, east.KindTable, east.KindTableHeader,
+			east.KindTableCell, east.KindDefinitionList, east.KindDefinitionTerm:
+		default:
+			return ast.WalkSkipChildren, nil
+		}
+		return ast.WalkContinue, nil
+	})
+	from := 0
+	for line := range bytes.Lines(source) {
+		if blank := len(bytes.Trim(line, " \t\n")) == 0; !blank && n > 0 {
+			n--
+			at := from + bytes.IndexByte(line, '/')
+			for i := at; i < at+len("/adf"); i++ {
+				require.True(t, shown[i], "%q of %q", line, body)
+			}
+		}
+		from += len(line)
+	}
+	require.Zero(t, n)
 }

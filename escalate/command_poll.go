@@ -177,6 +177,9 @@ func commandAction(cmd incident.Command) []plan.Action {
 	why := fmt.Sprintf("%s wrote /adf", redact.Line(cmd.By.Login, 60))
 	for _, s := range cmd.Steps {
 		why += " " + s.Line.Written
+		if s.Line.Misplaced {
+			why += " (misplaced)"
+		}
 	}
 	switch cmd.Refused {
 	case incident.RefusedNotOperator:

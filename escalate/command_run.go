@@ -365,7 +365,11 @@ func (run *commandRun) statusStep(ctx context.Context, _ int) (result, error) {
 	return result{answer: s}, nil
 }
 
-// unknownStep answers a command that does not exist.
+// unknownStep answers a command that does not exist, or stands where commands are not run.
 func (run *commandRun) unknownStep(_ context.Context, n int) (result, error) {
-	return result{answer: issuetext.UnknownCommand(run.cmd.Steps[n].Line)}, nil
+	line := run.cmd.Steps[n].Line
+	if line.Misplaced {
+		return result{answer: issuetext.MisplacedCommand()}, nil
+	}
+	return result{answer: issuetext.UnknownCommand(line)}, nil
 }

@@ -15,7 +15,7 @@ import (
 
 func TestResumeCommand(t *testing.T) {
 	playOperated(t, func(w *world, id string) {
-		w.says("alex", "It was the disk.\n\n/adf resume the disk @kim was full")
+		w.says("alex", "/adf resume the disk @kim was full\n\nI made room.")
 		rep := w.sweep()
 		require.False(t, w.paused(project), "the flag is gone")
 		i := w.incident(id)
@@ -189,6 +189,30 @@ func TestCommentAndClose(t *testing.T) {
 		require.Len(t, said, 1)
 		require.Contains(t, said[0], "was resumed on")
 	})
+}
+
+// A command below other text, or with what may hide it, gets one reply. What stands before it is run.
+func TestMisplacedCommand(t *testing.T) {
+	for name, tt := range map[string]struct{ body, wrote, want string }{
+		"below words": {"It was the disk.\n\n/adf resume\n/adf ack", "alex wrote /adf resume (misplaced)", "Not run. Please put commands first"},
+		"an example":  {"How to:\n```\n/adf resume\n```", "alex wrote /adf resume (misplaced)", "Not run. Please put commands first"},
+		"a code span": {"/adf resume `df` said so", "alex wrote /adf resume (misplaced)", "without the characters `` ` `` and `<`"},
+		"below commands": {"/adf status\nand then\n/adf resume", "alex wrote /adf status resume (misplaced)",
+			"`/adf status`: `odilo` is paused.\n\n`/adf resume`: Not run."},
+	} {
+		t.Run(name, func(t *testing.T) {
+			playOperated(t, func(w *world, id string) {
+				w.says("alex", tt.body)
+				rep := w.sweep()
+				require.Equal(t, tt.wrote, rep.Actions[0].Why)
+				w.sweepFor(5 * time.Minute)
+				require.True(t, w.paused(project))
+				said := comments(w.issue())
+				require.Len(t, said, 1)
+				require.Contains(t, said[0], tt.want)
+			})
+		})
+	}
 }
 
 // Commands in other issues are left alone.

@@ -22,6 +22,9 @@ type CommandLine struct {
 	Verb    Verb   `json:"Verb"`
 	Reason  string `json:"Reason"` // the text after the verb, in one line
 	Written string `json:"Said"`   // the verb as written, for the reply to an unknown one
+	// Misplaced marks a line that is not run, because it is not at the beginning of the comment or holds what a command may
+	// not hold. Its Verb is NoVerb.
+	Misplaced bool `json:"misplaced,omitempty"`
 }
 
 // Command is a comment with one or more command lines. It is stored as soon as it is seen, so it is never run twice.

@@ -55,6 +55,12 @@ func UnknownCommand(c incident.CommandLine) string {
 	return what + " The commands are `/adf resume [reason]`, `/adf pause [reason]`, `/adf status` and `/adf ack`."
 }
 
+// MisplacedCommand answers lines that look like commands and are not run.
+func MisplacedCommand() string {
+	return "Not run. Please put commands first in a new comment, each in a line of its own, at most ten, without the characters `` ` `` and `<`. " +
+		"Explanations go below them."
+}
+
 // Failed answers a command that failed. The state says in Markdown what holds now, e.g. "`odilo` is still paused".
 func Failed(v incident.Verb, state string, err error) string {
 	cause := strings.TrimRight(ErrorText(err.Error()), ".")
