@@ -37,6 +37,15 @@ func TestUnitIsHardened(t *testing.T) {
 	require.Contains(t, keys["LoadCredential"][0], "gitea-token:")
 }
 
+// Both units work with http.socket: /run/adfbot/adfbot.sock, and the daemon cannot take the machine's memory.
+func TestUnitsServeSocket(t *testing.T) {
+	hardened, _ := unitOf(t)
+	for name, unit := range map[string]string{"guide": topic(t, "guide"), "adfbot.service": hardened} {
+		require.Contains(t, unit, "\nRuntimeDirectory=adfbot\n", name)
+		require.Contains(t, unit, "\nMemoryMax=", name)
+	}
+}
+
 func TestSystemdVerifiesUnit(t *testing.T) {
 	if _, err := exec.LookPath("systemd-analyze"); err != nil {
 		t.Skip("no systemd-analyze here: the unit is not verified")

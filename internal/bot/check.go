@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"net"
 	"os"
 	"os/user"
 	"path/filepath"
@@ -193,39 +192,6 @@ func (c *checker) users() {
 			if _, err := user.Lookup(name); err != nil {
 				c.add(Warn, "users", "projects[%s].users: there is no user %s on this machine; use the user id if the name comes from a directory that this program cannot ask", p.ID, name)
 			}
-		}
-	}
-}
-
-// http checks whether serve could start its HTTP side.
-func (c *checker) http(ctx context.Context) {
-	h := c.cfg.HTTP
-	tokens, errs := c.cfg.Tokens(c.env.Getenv)
-	for _, err := range errs {
-		c.failed("http", err)
-	}
-	for _, w := range tokens.Warnings {
-		c.add(Warn, "http", "%s", w)
-	}
-	if h.WebhookSecretFile != "" {
-		if _, err := config.ReadSecret(h.WebhookSecretFile, c.env.Getenv); err != nil {
-			c.add(Fail, "http", "http.webhook_secret_file: %v", err)
-		}
-	}
-	if h.Listen != "" {
-		// On any port: a daemon that runs already uses the configured one.
-		host, _, _ := net.SplitHostPort(h.Listen)
-		l, err := new(net.ListenConfig).Listen(ctx, "tcp", net.JoinHostPort(host, "0"))
-		if err != nil {
-			c.add(Fail, "http", "http.listen: %v: use an address of this machine", err)
-		} else {
-			_ = l.Close()
-		}
-	}
-	if h.Socket != "" {
-		dir := filepath.Dir(h.Socket)
-		if _, err := os.Stat(dir); errors.Is(err, fs.ErrNotExist) {
-			c.add(Warn, "http", "http.socket: %s is missing: create it, or set RuntimeDirectory= in the unit", dir)
 		}
 	}
 }

@@ -3,6 +3,7 @@ package bot_test
 import (
 	"fmt"
 	"net"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -163,7 +164,25 @@ func TestCheckFindings(t *testing.T) {
 			w.change("projects:", "http:\n  token_file: DIR/http-token\nprojects:")
 		}, "http", bot.Warn, []string{"http.token_file: a token of less than 16 characters can be guessed"}},
 		"a socket in a directory that is not there": {func(w *world) { w.change("projects:", "http:\n  socket: DIR/run/adfbot.sock\nprojects:") },
-			"http", bot.Warn, []string{"http.socket: ", "/run is missing: create it, or set RuntimeDirectory= in the unit"}},
+			"http", bot.Fail, []string{"http.socket: ", "/run is missing: start the daemon by a unit with RuntimeDirectory=run"}},
+		"a file in place of the socket": {func(w *world) {
+			w.Write(w.Dir+"/adfbot.sock", "kept")
+			w.change("projects:", "http:\n  socket: DIR/adfbot.sock\nprojects:")
+		}, "http", bot.Fail, []string{"http.socket: ", "adfbot.sock exists and is no socket: move it away"}},
+		"a socket of another program": {func(w *world) {
+			l, err := net.Listen("unix", w.Dir+"/s")
+			require.NoError(w, err)
+			w.Cleanup(func() { _ = l.Close() })
+			go closeAll(l)
+			w.change("projects:", "http:\n  socket: DIR/s\nprojects:")
+		}, "http", bot.Fail, []string{"http.socket: ", "is in use by another process, which is not adfbot"}},
+		"an address of another program": {func(w *world) {
+			l, err := net.Listen("tcp", "127.0.0.1:0")
+			require.NoError(w, err)
+			w.Cleanup(func() { _ = l.Close() })
+			go closeAll(l)
+			w.change("projects:", "http:\n  listen: "+l.Addr().String()+"\nprojects:")
+		}, "http", bot.Fail, []string{"http.listen: ", "address already in use, and it is not adfbot: `ss -ltnp` shows the process"}},
 		"an address of another machine": {func(w *world) {
 			require.NoError(w, os.WriteFile(w.Dir+"/http-token", []byte("one-token-for-everything"), 0o600))
 			w.change("projects:", "http:\n  listen: 192.0.2.1:9753\n  token_file: DIR/http-token\nprojects:")
@@ -192,13 +211,32 @@ func TestCheckFindings(t *testing.T) {
 	}
 }
 
-// An address that serve listens on is no finding.
-func TestCheckOfAddressInUse(t *testing.T) {
+// closeAll accepts connections and says nothing.
+func closeAll(l net.Listener) {
+	for {
+		c, err := l.Accept()
+		if err != nil {
+			return
+		}
+		_ = c.Close()
+	}
+}
+
+// An address or a socket that serve listens on is no finding.
+func TestCheckBesideDaemon(t *testing.T) {
 	w := newWorld(t)
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	dir, err := os.MkdirTemp("", "adfbot-") // the path of a socket has to be short
 	require.NoError(t, err)
-	defer func() { _ = l.Close() }()
-	w.change("projects:", "http:\n  listen: "+l.Addr().String()+"\n  socket: DIR/adfbot.sock\nprojects:")
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	var listeners [2]net.Listener
+	for n, at := range []struct{ network, addr string }{{"tcp", "127.0.0.1:0"}, {"unix", dir + "/s"}} {
+		listeners[n], err = net.Listen(at.network, at.addr)
+		require.NoError(t, err)
+		daemon := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("ok\n")) })}
+		go func() { _ = daemon.Serve(listeners[n]) }()
+		t.Cleanup(func() { _ = daemon.Close() })
+	}
+	w.change("projects:", "http:\n  listen: "+listeners[0].Addr().String()+"\n  socket: "+dir+"/s\nprojects:")
 	for _, f := range bot.Check(ctx, w.cfg, true, w.env()) {
 		require.NotEqual(t, "http", f.What, f.Text)
 	}

@@ -1,0 +1,107 @@
+package bot
+
+import (
+	"context"
+	"errors"
+	"io"
+	"io/fs"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"syscall"
+	"time"
+
+	"github.com/terraphim/adfbot/internal/config"
+	"github.com/terraphim/adfbot/internal/hostlocal"
+)
+
+// http checks whether serve could start its HTTP side, or runs already.
+func (c *checker) http(ctx context.Context) {
+	h := c.cfg.HTTP
+	tokens, errs := c.cfg.Tokens(c.env.Getenv)
+	for _, err := range errs {
+		c.failed("http", err)
+	}
+	for _, w := range tokens.Warnings {
+		c.add(Warn, "http", "%s", w)
+	}
+	if h.WebhookSecretFile != "" {
+		if _, err := config.ReadSecret(h.WebhookSecretFile, c.env.Getenv); err != nil {
+			c.add(Fail, "http", "http.webhook_secret_file: %v", err)
+		}
+	}
+	if h.Listen != "" {
+		c.listen(ctx, h.Listen)
+	}
+	if h.Socket != "" {
+		c.socket(ctx, h.Socket)
+	}
+}
+
+func (c *checker) listen(ctx context.Context, addr string) {
+	l, err := new(net.ListenConfig).Listen(ctx, "tcp", addr)
+	switch {
+	case err == nil:
+		_ = l.Close()
+	case errors.Is(err, syscall.EADDRINUSE):
+		if !daemonAnswers(ctx, "tcp", addr) {
+			c.add(Fail, "http", "http.listen: %v, and it is not adfbot: `ss -ltnp` shows the process; end it, or set another port", err)
+		}
+	case errors.Is(err, fs.ErrPermission):
+		c.add(Fail, "http", "http.listen: %v: use a port from 1024 on, or add AmbientCapabilities=CAP_NET_BIND_SERVICE to the unit", err)
+	default:
+		c.add(Fail, "http", "http.listen: %v: use an address of this machine", err)
+	}
+}
+
+func (c *checker) socket(ctx context.Context, path string) {
+	info, err := os.Lstat(path)
+	missing := errors.Is(err, fs.ErrNotExist)
+	dir := filepath.Dir(path)
+	if _, err := os.Stat(dir); errors.Is(err, fs.ErrNotExist) {
+		c.add(Fail, "http", "http.socket: %s is missing: start the daemon by a unit with RuntimeDirectory=%s, or create the directory for the daemon's user",
+			dir, filepath.Base(dir))
+		return
+	}
+	switch {
+	case err != nil && !missing:
+		c.add(Fail, "http", "http.socket: %v", err)
+		return
+	case !missing && info.Mode().Type() != fs.ModeSocket:
+		c.add(Fail, "http", "http.socket: %s exists and is no socket: move it away, or set another path", path)
+		return
+	case !missing && daemonAnswers(ctx, "unix", path):
+		return
+	}
+	if conn, err := net.DialTimeout("unix", path, daemonWait); err == nil {
+		_ = conn.Close()
+		c.add(Fail, "http", "http.socket: %s is in use by another process, which is not adfbot: end it, or set another path", path)
+		return
+	}
+	if why := hostlocal.NotWritable(dir); why != "" {
+		c.add(Fail, "http", "http.socket: %s: %s", dir, why)
+	}
+}
+
+const daemonWait = 3 * time.Second // for a daemon's answer
+
+// daemonAnswers reports whether an adfbot daemon serves at an address.
+func daemonAnswers(ctx context.Context, network, addr string) bool {
+	ctx, cancel := context.WithTimeout(ctx, daemonWait)
+	defer cancel()
+	t := &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return new(net.Dialer).DialContext(ctx, network, addr)
+	}}
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://localhost/healthz", nil)
+	if err != nil {
+		return false
+	}
+	res, err := t.RoundTrip(r)
+	if err != nil {
+		return false
+	}
+	defer func() { _ = res.Body.Close() }()
+	body, err := io.ReadAll(io.LimitReader(res.Body, 16))
+	return err == nil && res.StatusCode == http.StatusOK && string(body) == "ok\n"
+}
