@@ -75,10 +75,11 @@ type Escalation struct {
 
 // HTTP configures where serve listens and which tokens it accepts.
 type HTTP struct {
-	Listen            string // host:port; "": no TCP
-	Socket            string // absolute path; "": no socket
-	TokenFile         string // set whenever Listen is not loopback
-	WebhookSecretFile string // "": no webhook
+	Listen            string   // host:port; "": no TCP
+	Socket            string   // absolute path; "": no socket
+	Hosts             []string // public names, in lower case, e.g. of a proxy
+	TokenFile         string   // set whenever Listen is not loopback
+	WebhookSecretFile string   // "": no webhook
 }
 
 // History configures how long results are kept.
@@ -121,6 +122,7 @@ func defaults(host string) *Config {
 		Operators:     []string{},
 		OnIssueClosed: Reopen,
 		Sweep:         Sweep{Schedule: "@every 1m", TimeZone: "UTC"},
+		HTTP:          HTTP{Hosts: []string{}},
 		History:       History{Keep: 720 * time.Hour},
 	}
 }

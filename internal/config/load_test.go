@@ -300,7 +300,7 @@ escalation: {labels: [x], assignees: [x], mentions: [x], due_in: 1s, output_tail
 operators: [x]
 on_issue_closed: resume
 sweep: {schedule: "@hourly", time_zone: UTC}
-http: {listen: "localhost:1", socket: /y/x, token_file: /x, webhook_secret_file: /x}
+http: {listen: "localhost:1", socket: /y/x, hosts: [x], token_file: /x, webhook_secret_file: /x}
 history: {keep: 1h}
 projects: [{id: x, threshold: 1, resume_threshold: 1, owner: x, repo: x, labels: [x], assignees: [x],
   ignore_exit_codes: [1], users: [x], token_file: /x}]

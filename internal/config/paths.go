@@ -108,6 +108,16 @@ func hostPort(s string) (string, *fault) {
 	return s, nil
 }
 
+// hostName accepts the name of a host, as browsers send it: in ASCII, without a port.
+func hostName(s string) (string, *fault) {
+	name := strings.ToLower(strings.TrimSuffix(s, "."))
+	if !isName(name) || len(name) > 253 {
+		return "", faultf("write it like adfbot.example.org, without https:// and port, an international name in its xn-- form",
+			"must be a host name, not %s", quote(s))
+	}
+	return name, nil
+}
+
 // isLoopback reports whether only this machine can reach a listener at hostport.
 func isLoopback(hostport string) bool {
 	host, _, _ := net.SplitHostPort(hostport) // an empty host is not loopback

@@ -232,6 +232,12 @@ func TestRulesRefuse(t *testing.T) {
 		{"a socket that is too long", "http: {socket: /" + long[:107] + "}\n" + rest, "1: http.socket: must have at most 107 bytes, not 108"},
 		{"a token in place of the file of http", "http: {token_file: hunter2}\n" + rest, "1: http.token_file: must be the path of a file that holds the secret"},
 		{"a webhook secret in place of its file", "http: {webhook_secret_file: hunter2}\n" + rest, "1: http.webhook_secret_file: must be the path of a file that holds the secret"},
+		{"a public name with a scheme", "http: {hosts: ['https://a.example']}\n" + rest, `1: http.hosts[0]: must be a host name, not "https://a.example"`},
+		{"a public name with a port", "http: {hosts: ['a.example:443']}\n" + rest, `1: http.hosts[0]: must be a host name, not "a.example:443"`},
+		{"any public name", "http: {hosts: ['*']}\n" + rest, `1: http.hosts[0]: must be a host name, not "*"`},
+		{"a public name with umlauts", "http: {hosts: [ädf.example]}\n" + rest, `1: http.hosts[0]: must be a host name, not "ädf.example"`},
+		{"an empty public name", "http: {hosts: ['']}\n" + rest, `1: http.hosts[0]: must be a host name, not ""`},
+		{"a public name twice", "http: {hosts: [a.example, A.example.]}\n" + rest, "1: http.hosts[1]: is the same as http.hosts[0]"},
 		{"a short history", "history: {keep: 59m}\n" + rest, "1: history.keep: must be at least 1h0m0s, not 59m0s"},
 
 		// projects

@@ -52,6 +52,7 @@ func schema(c *Config) []field {
 		section("http",
 			leaf("listen", &h.Listen, str(optional(hostPort))),
 			leaf("socket", &h.Socket, str(optional(socketPath))),
+			list("hosts", &h.Hosts, str(hostName), exact),
 			leaf("token_file", &h.TokenFile, str(optional(secretFile))),
 			leaf("webhook_secret_file", &h.WebhookSecretFile, str(optional(secretFile))),
 		),

@@ -23,7 +23,7 @@ const (
 	accessOpen access = iota
 	// accessSigned requires nothing here: the handler checks the signature of the body.
 	accessSigned
-	// accessPublic requires nothing on a loopback listener, elsewhere accessAdmin.
+	// accessPublic requires nothing on a loopback listener if the request names this machine, else accessAdmin.
 	accessPublic
 	// accessGate is accessPublic, but the right to report for the project in the path is enough.
 	accessGate
@@ -86,22 +86,18 @@ func (r *request) authenticate(w http.ResponseWriter, level access) error {
 		r.caller = r.peerCaller()
 		return nil
 	}
-	if level == accessSigned {
+	if level == accessOpen || level == accessSigned {
 		return nil
 	}
 	var ok bool
 	if r.caller, ok = r.keys.caller(r.Request); !ok {
-		return unauthorized(w, level, "the token is not one of this bot's: send the one from http.token_file or from the project's token_file")
-	}
-	if !r.caller.known && !hostAllowed(r.Host, r.cfg.HTTP.Listen) {
-		return refused(http.StatusMisdirectedRequest, "Unknown host",
-			"without a token this bot answers only to its own names: use an IP address, localhost or this machine's host name instead of %s", quote(r.Host))
+		return unauthorized(w, "the token is not one of this bot's: send the one from http.token_file or from the project's token_file")
 	}
 	return nil
 }
 
 func (r *request) permitted(level access) bool {
-	open := !r.socket && r.cfg.HTTP.Loopback()
+	open := !r.socket && r.cfg.HTTP.Loopback() && ownHost(r.Host, r.cfg.HTTP)
 	switch level {
 	case accessOpen, accessSigned:
 		return true
@@ -125,18 +121,24 @@ func (r *request) refuse(w http.ResponseWriter, level access) error {
 			"%s may not report for any project: add the user to projects[].users in the bot's configuration and reload it", r.caller.name)
 	case r.socket, r.caller.known:
 		return r.caller.notAllowed(": use http.token_file, or the socket as the bot's user or root")
+	case !r.keys.open(level) && (level == accessPublic || level == accessGate): // on loopback, so it is the name
+		return refused(http.StatusMisdirectedRequest, "Unknown host",
+			"this bot answers only to its own names: use an IP address, localhost or this machine's host name, or add %s to http.hosts and reload the bot",
+			quote(hostOf(r.Host)))
 	case len(r.keys) == 0:
 		return refused(http.StatusForbidden, "No token is configured",
 			"without http.token_file only health, metrics, page and gate are served over TCP: set it and reload the bot, or use http.socket")
 	}
-	return unauthorized(w, level, "send the token from http.token_file or from the project's token_file: Authorization: Bearer TOKEN")
+	hint := ""
+	if !ownHost(r.Host, r.cfg.HTTP) {
+		hint = "; a name in http.hosts needs no token on a loopback address"
+	}
+	return unauthorized(w, "send the token from http.token_file or from the project's token_file: Authorization: Bearer TOKEN"+hint)
 }
 
-func unauthorized(w http.ResponseWriter, level access, detail string) error {
+func unauthorized(w http.ResponseWriter, detail string) error {
 	w.Header().Add("WWW-Authenticate", `Bearer realm="adfbot"`)
-	if level == accessPublic || level == accessGate {
-		w.Header().Add("WWW-Authenticate", `Basic realm="adfbot: any user name, the token as password", charset="UTF-8"`)
-	}
+	w.Header().Add("WWW-Authenticate", `Basic realm="adfbot: any user name, the token as password", charset="UTF-8"`)
 	return refused(http.StatusUnauthorized, "Token needed", "%s", detail)
 }
 
@@ -161,6 +163,11 @@ func readKeys(cfg *config.Config, getenv func(string) string) (k keys, warnings 
 		k = append(k, key{sha256.Sum256([]byte(p.Token)), p.Project})
 	}
 	return k, tokens.Warnings, errors.Join(errs...)
+}
+
+// open reports whether one of the tokens gives a right.
+func (k keys) open(level access) bool {
+	return slices.ContainsFunc(k, func(one key) bool { return one.project == "" || level == accessGate || level == accessReport })
 }
 
 // caller returns the owner of the request's token, and false if the token is wrong. Without a token it is the zero caller.
@@ -196,16 +203,21 @@ func (k keys) caller(r *http.Request) (caller, bool) {
 	return c, c.admin || len(c.projects) > 0
 }
 
-// hostAllowed prevents DNS rebinding, where another site's page makes a browser resolve that site's name to this machine.
-// Without a token, only names that no other site can have are answered.
-func hostAllowed(host, listen string) bool {
-	name := strings.TrimSuffix(strings.ToLower((&url.URL{Host: host}).Hostname()), ".")
+// ownHost prevents DNS rebinding, where another site's page makes a browser resolve that site's name to this machine. Without a
+// token, only names that no other site can have and those in http.hosts are answered.
+func ownHost(host string, cfg config.HTTP) bool {
+	name := hostOf(host)
 	if _, err := netip.ParseAddr(name); err == nil {
 		return true
 	}
 	own, _ := os.Hostname()
 	own = strings.ToLower(own)
 	short, _, _ := strings.Cut(own, ".")
-	at, _, _ := net.SplitHostPort(listen)
-	return name != "" && slices.Contains([]string{"localhost", own, short, strings.ToLower(at)}, name)
+	at, _, _ := net.SplitHostPort(cfg.Listen)
+	return name != "" && (slices.Contains([]string{"localhost", own, short, strings.ToLower(at)}, name) || slices.Contains(cfg.Hosts, name))
+}
+
+// hostOf returns the name in a Host header.
+func hostOf(host string) string {
+	return strings.TrimSuffix(strings.ToLower((&url.URL{Host: host}).Hostname()), ".")
 }

@@ -101,15 +101,49 @@ func TestGateOnPublicAddress(t *testing.T) {
 }
 
 func TestHostHeader(t *testing.T) {
-	s := newStation(t, "LISTEN", "localhost:0").described()
+	s := newStation(t, "LISTEN", "localhost:0\n  hosts: [Adfbot.Example.org]")
 	own, err := os.Hostname()
 	require.NoError(t, err)
-	for _, name := range []string{"localhost", "localhost:9753", "LOCALHOST.", "127.0.0.1", "127.0.0.1:80", "[::1]:9753", "192.0.2.7", own, own + ":9753"} {
+	for _, name := range []string{"localhost", "localhost:9753", "LOCALHOST.", "127.0.0.1", "127.0.0.1:80", "[::1]:9753", "192.0.2.7", own, own + ":9753",
+		"adfbot.example.org", "ADFBOT.example.org.:443"} {
 		require.Equal(t, http.StatusOK, s.get("/api/v1/projects/odilo/gate", host(name)).StatusCode, name)
+		require.Equal(t, http.StatusOK, s.get("/", host(name)).StatusCode, name)
 	}
-	for _, name := range []string{"evil.example", "evil.example:9753", "localhost.evil.example", "127.0.0.1.evil.example", "xlocalhost"} {
-		require.Contains(t, s.problem(s.get("/api/v1/projects/odilo/gate", host(name)), 421), "host name", name)
+	for _, name := range []string{"evil.example", "evil.example:9753", "localhost.evil.example", "127.0.0.1.evil.example", "xlocalhost", "x.adfbot.example.org"} {
+		for _, path := range []string{"/api/v1/projects/odilo/gate", "/", "/projects/odilo", "/metrics", "/readyz"} {
+			a := s.get(path, host(name))
+			require.Contains(t, s.problem(a, 401), "http.hosts", name)
+			require.Contains(t, a.Header.Values("WWW-Authenticate")[1], "Basic", "so that a browser behind a proxy asks for it")
+		}
 		require.Equal(t, http.StatusOK, s.get("/api/v1/projects/odilo/gate", host(name), as(adminToken)).StatusCode)
+		require.Equal(t, http.StatusOK, s.get("/", host(name), func(r *http.Request) { r.SetBasicAuth("ops", adminToken) }).StatusCode)
+	}
+}
+
+// Where no token could help, the answer names the key that does.
+func TestHostHeaderWithoutToken(t *testing.T) {
+	s := newStation(t, noTokens, "projects:\n  - id: odilo\n", "    token_file: DIR/twins-token\n", "")
+	for _, path := range []string{"/api/v1/projects/odilo/gate", "/", "/metrics"} {
+		require.Contains(t, s.problem(s.get(path, host("adfbot.example.org")), 421), `add "adfbot.example.org" to http.hosts`)
+	}
+}
+
+// A token of a project opens the gate, but no page: asking for one there would be in vain.
+func TestHostHeaderWithProjectTokenOnly(t *testing.T) {
+	s := newStation(t, "  token_file: DIR/api-token\n", "")
+	s.problem(s.get("/", host("adfbot.example.org")), 421)
+	s.problem(s.get("/api/v1/projects/odilo/gate", host("adfbot.example.org")), 401)
+}
+
+// A load balancer asks with any name, and a proxy may send its own credentials.
+func TestHealthBehindProxy(t *testing.T) {
+	for _, listen := range []string{"127.0.0.1:0", "0.0.0.0:0"} {
+		s := newStation(t, "LISTEN", listen)
+		require.Equal(t, http.StatusOK, s.get("/healthz", host("adfbot.example.org")).StatusCode)
+		require.Equal(t, http.StatusOK, s.get("/healthz", host("adfbot.example.org"), header("Authorization", "Basic cHJveHk6cHJveHk=")).StatusCode)
+		a := s.get("/", host("adfbot.example.org"))
+		s.problem(a, 401)
+		require.Contains(t, a.Header.Values("WWW-Authenticate")[1], "Basic")
 	}
 }
 
