@@ -200,6 +200,7 @@ func TestRedactIsLinear(t *testing.T) {
 		"binary": testhost.Noise(20 * size), "log": strings.Repeat(fill("2026-11-23T07:04:05Z INFO step=12 path=/a/b/c took 12ms url=https://x.example/a\n"), 20),
 		"equals": fill("="), "colons": fill("://"), "users": fill("://a:"), "keys": fill("password"), "assignments": fill("password="),
 		"quotes": fill("password=\""), "begins": fill("-----BEGIN PRIVATE KEY-----"), "ends": fill("-----END PRIVATE KEY-----\n"),
+		"ends in one line": fill("-----END PRIVATE KEY-----"), "a key of escapes": "-----BEGIN PRIVATE KEY-----" + fill(`\n`),
 		"one word": fill("a"), "base64": fill("eyJ"), "blanks": fill("token  "), "masked": fill("[masked]"), "curl": fill("curl -u "),
 		"lines and an end": fill("abcdefghijklmnopqrst\n") + "-----END PRIVATE KEY-----", "headers": fill("authorization:["), "escapes": fill(`\"password\":\"`),
 	} {

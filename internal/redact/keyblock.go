@@ -1,0 +1,217 @@
+package redact
+
+import "strings"
+
+const (
+	keyShort = 8       // base64 characters that can be the last line of a key whose END is missing
+	keyText  = 16      // base64 characters; every other line of a key is longer
+	keyFull  = 40      // base64 characters that are a line of a key wherever they begin
+	maxLine  = 4 << 10 // bytes; a longer line is taken for several
+)
+
+// findKeyBlocks finds private keys in PEM and similar formats. A block goes on while its lines look like base64, or like
+// headers before it, because a BEGIN may stand alone: in the output of grep, or in an error message. Of a block without a
+// beginning, it finds the lines before its END.
+func findKeyBlocks(s string, add func(from, to int)) {
+	const label = "PRIVATE KEY"
+	begin, body := -1, 0
+	for i := strings.Index(s, label); i >= 0; i = indexFrom(s, label, i+len(label)) {
+		from, word := keyLabel(s, i)
+		to := i + len(label)
+		if dash := strings.IndexByte(s[to:min(to+40, len(s))], '-'); dash >= 0 {
+			for to += dash; to < len(s) && s[to] == '-'; to++ {
+			}
+		}
+		if begin >= 0 && word == "END" && isKeyBody(s, body, from) {
+			add(begin, to)
+			begin = -1
+			continue
+		}
+		if begin >= 0 {
+			addKeyStart(s, begin, body, from, add)
+		}
+		begin = -1
+		switch word {
+		case "BEGIN":
+			begin, body = from, to
+		case "END":
+			if start := base64Before(s, from); start < from {
+				add(start, to)
+			}
+		}
+	}
+	if begin >= 0 {
+		addKeyStart(s, begin, body, len(s), add)
+	}
+}
+
+// keyLabel looks for "-----BEGIN RSA " or "-----END RSA " in the line before i. It returns where that begins, and the
+// word.
+func keyLabel(s string, i int) (from int, word string) {
+	lo := max(i-60, 0)
+	lo += strings.LastIndexByte(s[lo:i], '\n') + 1
+	before := s[lo:i]
+	at := -1
+	for _, w := range [...]string{"BEGIN", "END"} {
+		if j := strings.LastIndex(before, w+" "); j > at && strings.HasSuffix(strings.TrimRight(before[:j], " "), "--") {
+			at, word = j, w
+		}
+	}
+	if at < 0 {
+		return i, ""
+	}
+	for from = lo + at; from > 0 && (s[from-1] == '-' || s[from-1] == ' ' && from > 1 && s[from-2] == '-'); from-- {
+	}
+	return from, word
+}
+
+// isKeyBody reports whether [from, to), what stands between BEGIN and END, is a key.
+func isKeyBody(s string, from, to int) bool {
+	if strings.IndexByte(s[from:to], '\n') < 0 {
+		return hasKeyText(s[from:to])
+	}
+	last := keyLineStart(s, to)
+	column, found := to-last, false
+	for i := from; i < last; {
+		end, next := keyLineEnd(s, i, to)
+		at, word := keyWord(s, i, end)
+		switch {
+		case word == "" || isKeyHeader(s[i:end]):
+		case !isKeyWord(word) || len(word) < keyFull && !near(at-i, column):
+			return false
+		default:
+			found = found || len(word) >= keyText
+		}
+		i = next
+	}
+	return found
+}
+
+// addKeyStart adds the beginning of a key that has no END before limit: BEGIN, and the lines that look like base64 of
+// mixed case with digits.
+func addKeyStart(s string, begin, body, limit int, add func(from, to int)) {
+	to, column := -1, -1
+	for i := body; i < limit; {
+		end, next := keyLineEnd(s, i, limit)
+		at, word := keyWord(s, i, end)
+		aligned := column < 0 || near(at-i, column)
+		switch {
+		case looksLikeKey(word, keyText) && (aligned || len(word) >= keyFull):
+			column, to = at-i, at+len(word)
+		case column < 0 && (word == "" || isKeyHeader(s[i:end])):
+		case column >= 0 && aligned && (looksLikeKey(word, keyShort) || isKeyWord(word) && strings.HasSuffix(word, "=")):
+			to, next = at+len(word), limit // the last line
+		default:
+			next = limit
+		}
+		i = next
+	}
+	if to < 0 {
+		return
+	}
+	for to < limit && isKeyWord(s[to:to+1]) {
+		to++
+	}
+	add(begin, to)
+}
+
+// base64Before returns where the base64 text that ends at i begins. Each line may have a prefix, e.g. a time.
+func base64Before(s string, i int) int {
+	start := keyLineStart(s, i)
+	column, from, found := i-start, i, false
+	if at, word := keyWord(s, start, i); at+len(word) == i && isKeyWord(word) && len(word) > 0 {
+		from, found = at, len(word) >= keyText
+	}
+	for end := start; end > 0; end = start {
+		stop := end - 1
+		if s[stop] != '\n' {
+			stop-- // an escaped line end
+		}
+		start = keyLineStart(s, stop)
+		at, word := keyWord(s, start, stop)
+		// Only the last line, and a first one that was cut, may be short.
+		short := word != "" && (from == i || start == 0 && at == 0)
+		if !isKeyWord(word) || len(word) < keyFull && !(near(at-start, column) || start == 0 && at == 0) || len(word) < keyText && !short {
+			break
+		}
+		from, found = at, found || len(word) >= keyText || strings.HasSuffix(word, "=")
+	}
+	if !found {
+		return i
+	}
+	return from
+}
+
+// keyLineStart returns where the line of i begins. A line may also end with an escaped line end, as in JSON.
+func keyLineStart(s string, i int) int {
+	start := max(i-maxLine, 0)
+	start += strings.LastIndexByte(s[start:i], '\n') + 1
+	if j := strings.LastIndex(s[start:i], `\n`); j >= 0 {
+		start += j + len(`\n`)
+	}
+	return start
+}
+
+// keyLineEnd returns where the line that begins at i ends, and where the next one begins.
+func keyLineEnd(s string, i, limit int) (end, next int) {
+	end = min(i+maxLine, limit)
+	next = end
+	if j := strings.IndexByte(s[i:end], '\n'); j >= 0 {
+		end, next = i+j, i+j+1
+	}
+	if j := strings.Index(s[i:end], `\n`); j >= 0 {
+		end, next = i+j, i+j+len(`\n`)
+	}
+	return end, next
+}
+
+// keyWord returns the last word of a line, where the text of a key stands after a prefix, and its place.
+func keyWord(s string, from, to int) (at int, word string) {
+	line := strings.TrimRight(strings.TrimSuffix(s[from:to], `\r`), " \t,;+\"'`\\")
+	i := strings.LastIndexAny(line, " \t|>\"'`") + 1
+	return from + i, line[i:]
+}
+
+// near reports whether columns are the same. The + of a diff belongs to base64, but not to a dashed line.
+func near(a, b int) bool { return a-b <= 1 && b-a <= 1 }
+
+// isKeyWord reports whether word consists of the characters of a PEM body.
+func isKeyWord(word string) bool {
+	for i := range len(word) {
+		if c := word[i]; !isAlnum(c) && c != '+' && c != '/' && c != '=' {
+			return false
+		}
+	}
+	return true
+}
+
+// hasKeyText reports whether s has enough consecutive characters of a PEM body.
+func hasKeyText(s string) bool {
+	for i, run := 0, 0; i < len(s); i++ {
+		if run++; !isKeyWord(s[i : i+1]) {
+			run = 0
+		}
+		if run >= keyText {
+			return true
+		}
+	}
+	return false
+}
+
+// looksLikeKey reports whether word can be a line of a key, and no name or path: it is base64 of mixed case with digits,
+// or begins as keys do in DER.
+func looksLikeKey(word string, least int) bool {
+	const upper, lower, digits = "ABCDEFGHIJKLMNOPQRSTUVWXYZ", "abcdefghijklmnopqrstuvwxyz", "0123456789"
+	return len(word) >= least && isKeyWord(word) && (strings.HasPrefix(word, "MI") ||
+		strings.ContainsAny(word, upper) && strings.ContainsAny(word, lower) && strings.ContainsAny(word, digits))
+}
+
+// isKeyHeader reports whether line is one of those that may precede the base64 text of a key.
+func isKeyHeader(line string) bool {
+	for _, name := range [...]string{"Proc-Type: ", "DEK-Info: ", "Version: ", "Comment: ", "Hash: ", "Charset: ", "MessageID: "} {
+		if strings.Contains(line, name) {
+			return true
+		}
+	}
+	return false
+}
