@@ -2,13 +2,10 @@ package proc
 
 import (
 	"cmp"
-	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"os/exec"
-	"sync"
 	"syscall"
 	"time"
 
@@ -20,6 +17,7 @@ type Command struct {
 	Args           []string // the program and its arguments
 	Env            []string
 	Timeout        time.Duration // 0: none
+	HungAfter      time.Duration // see [Exit.Hung]; 0: never
 	Stdin          io.Reader
 	Stdout, Stderr io.Writer
 	Capture        io.Writer     // gets a copy of both outputs; nil: a file in Stdout or Stderr is passed to the command itself
@@ -32,8 +30,8 @@ type Command struct {
 type Waits struct {
 	Output time.Duration // for the rest of the output after the command's end; 5 s by default
 	Kill   time.Duration // between SIGTERM and SIGKILL after the timeout; 10 s by default
-	// Interrupted is the time for a SIGINT or SIGTERM to arrive here after one has ended the command, 100 ms by default.
-	// After another failure it is a fifth of that.
+	// Interrupted is the time for a signal that asks to end to arrive here after one has ended the command, 100 ms by
+	// default. After another failure it is a fifth of that.
 	Interrupted time.Duration
 }
 
@@ -43,7 +41,8 @@ type Exit struct {
 	Signal      string // the signal that ended it, e.g. SIGKILL
 	Detail      string // more in words, may be ""
 	TimedOut    bool
-	Interrupted bool // this process itself received SIGINT or SIGTERM
+	Interrupted bool // this process itself was told to end, by SIGINT, SIGTERM, SIGHUP or SIGQUIT
+	Hung        bool // it was, but the command had run for Timeout or HungAfter by then
 }
 
 // Run runs the command and returns when it has ended and all its output has been read. A slow reader may still be behind: see
@@ -52,30 +51,27 @@ func (c Command) Run() (Exit, Output, error) {
 	c.Waits.Output = cmp.Or(c.Waits.Output, 5*time.Second)
 	c.Waits.Kill = cmp.Or(c.Waits.Kill, 10*time.Second)
 	c.Waits.Interrupted = cmp.Or(c.Waits.Interrupted, 100*time.Millisecond)
-	cmd := exec.Command(c.Args[0], c.Args[1:]...)
-	cmd.Env, cmd.WaitDelay, cmd.Stdin = c.Env, c.Waits.Output, c.Stdin
-	out, closeFiles, err := c.connect(cmd)
-	defer closeFiles()
+	out, ends, err := c.connect()
+	// With a process group of its own, the command can be ended together with what it has started. At a terminal it stays in our
+	// group: only a group in the foreground may read the terminal, and gets the signals of its keys.
+	to := target{ownGroup: !self().terminal}
+	var cmd *exec.Cmd
+	if err == nil {
+		cmd, err = c.start(func(cmd *exec.Cmd) {
+			cmd.Stdin, cmd.Stdout, cmd.Stderr, cmd.WaitDelay = c.Stdin, ends[0], ends[1], c.Waits.Output
+			cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: to.ownGroup}
+		})
+	}
+	out.closeEnds()
 	if err != nil {
-		return Exit{Code: 126, Detail: "no pipe for its output"}, out, fmt.Errorf("start %s: %w", c.Args[0], err)
+		return notStarted(err), out, fmt.Errorf("start %s: %w", c.Args[0], startError(err))
 	}
-	// With a process group of its own, the timeout ends everything that the command has started. At a terminal the command stays in
-	// our group, because the terminal sends Ctrl-C to that group.
-	ownGroup := !isTerminal(c.Stdin)
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: ownGroup}
-	if err := cmd.Start(); err != nil {
-		exit := Exit{Code: 126, Detail: "command not executable"}
-		if errors.Is(err, exec.ErrNotFound) || errors.Is(err, fs.ErrNotExist) {
-			exit = Exit{Code: 127, Detail: "command not found"}
-		}
-		return exit, out, fmt.Errorf("start %s: %w", c.Args[0], err)
-	}
-	closeFiles()
+	to.command = newProcess(cmd.Process)
 	if c.Started != nil {
 		c.Started(cmd.Process.Pid)
 	}
 
-	exit := c.wait(cmd, target{cmd.Process.Pid, ownGroup})
+	exit := c.wait(cmd, &to)
 	if held := out.finish(c.Waits.Output); held && exit.Detail == "" {
 		exit.Detail = "a background process held its output open"
 	}
@@ -83,7 +79,7 @@ func (c Command) Run() (Exit, Output, error) {
 }
 
 // wait passes signals on and enforces the timeout until the command has ended.
-func (c Command) wait(cmd *exec.Cmd, to target) Exit {
+func (c Command) wait(cmd *exec.Cmd, to *target) Exit {
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
@@ -95,100 +91,119 @@ func (c Command) wait(cmd *exec.Cmd, to target) Exit {
 		defer t.Stop()
 		timeout = t.C
 	}
-	var exit Exit
+	told := interruption{begun: time.Now()}
+	timedOut := false
 	for {
 		select {
 		case s := <-c.Signals.c:
-			exit.Interrupted = exit.Interrupted || interrupts(s) && !exit.TimedOut
+			told.add(s.(syscall.Signal))
 			to.forward(s.(syscall.Signal))
 		case <-timeout:
-			exit.TimedOut = !exit.Interrupted
-			exit.Detail = fmt.Sprintf("timed out after %s", c.Timeout)
+			timedOut = true
 			to.terminate(syscall.SIGTERM)
 			kill = time.After(c.Waits.Kill)
 		case <-kill:
-			to.send(syscall.SIGKILL)
+			to.end()
 		case <-ended:
-			if exit.TimedOut {
-				to.send(syscall.SIGKILL) // the rest of its group
+			if timedOut {
+				to.end() // what it has left
 			}
-			return c.exit(cmd.ProcessState, exit)
+			return c.exit(cmd.ProcessState, told, timedOut)
 		}
 	}
 }
 
-// exit completes how the command ended. It waits briefly for a signal to this process, which may be the cause.
-func (c Command) exit(state *os.ProcessState, exit Exit) Exit {
-	exit.Code = state.ExitCode()
+// exit returns how the command ended. It waits briefly for a signal to this process, which may be the cause.
+func (c Command) exit(state *os.ProcessState, told interruption, timedOut bool) Exit {
+	exit := Exit{Code: state.ExitCode(), TimedOut: timedOut}
 	if status, ok := state.Sys().(syscall.WaitStatus); ok && status.Signaled() {
 		exit.Code, exit.Signal = 128+int(status.Signal()), unix.SignalName(status.Signal())
 	}
-	if !exit.TimedOut && !exit.Interrupted {
-		exit.Interrupted = c.interruptedTogether(exit.Code)
+	if !timedOut {
+		if !told.explains(exit.Code, c.Waits.Kill) {
+			told = c.interruptedTogether(told, exit.Code)
+		}
+		exit.Interrupted = told.explains(exit.Code, c.Waits.Kill)
+		exit.Hung = exit.Interrupted && told.after(c.Timeout, c.HungAfter)
 	}
 	switch {
+	case timedOut:
+		exit.Detail = fmt.Sprintf("timed out after %s", c.Timeout)
+	case exit.Hung:
+		exit.Detail = fmt.Sprintf("hung: it had run for %s when adfbot was told to end", told.at.Sub(told.begun).Round(time.Second))
 	case exit.Interrupted:
 		exit.Detail = "ended because adfbot was told to end"
-	case exit.Signal == "SIGKILL" && exit.Detail == "":
+	case exit.Signal == "SIGKILL":
 		exit.Detail = "killed, perhaps by the kernel for lack of memory"
 	}
 	return exit
 }
 
-// interruptedTogether reports whether this process receives SIGINT or SIGTERM just after the command has ended: Ctrl-C, systemd
-// or a shutdown may end the command first. A command that succeeded was not interrupted.
-func (c Command) interruptedTogether(code int) bool {
+// interruptedTogether adds a signal that this process receives just after the command has ended: Ctrl-C, systemd or a shutdown
+// may end the command first. A command that succeeded was not interrupted.
+func (c Command) interruptedTogether(told interruption, code int) interruption {
 	wait := c.Waits.Interrupted / 5
-	switch code {
-	case 0:
-		return false
-	case 128 + int(syscall.SIGINT), 128 + int(syscall.SIGTERM):
+	if code == 0 {
+		return told
+	}
+	if interrupts(syscall.Signal(code - 128)) {
 		wait = c.Waits.Interrupted
 	}
 	expired := time.After(wait)
 	for {
 		select {
 		case s := <-c.Signals.c:
-			if interrupts(s) {
-				return true
+			if told.add(s.(syscall.Signal)) {
+				return told
 			}
 		case <-expired:
-			return false
+			return told
 		}
 	}
 }
 
-// connect sets the command's outputs. A file is passed on as it is if nothing captures it. The caller calls closeFiles once the
-// command has started.
-func (c Command) connect(cmd *exec.Cmd) (out Output, closeFiles func(), err error) {
-	var files []*os.File
-	closeFiles = sync.OnceFunc(func() {
-		for _, f := range files {
-			_ = f.Close()
+// connect makes the command's outputs. A file is passed on as it is if nothing captures it. If both outputs are one file, so are
+// the command's, or its lines would change their order on the way.
+func (c Command) connect() (out Output, ends [2]io.Writer, err error) {
+	end := func(to io.Writer) (io.Writer, error) {
+		if f, ok := to.(*os.File); ok && c.Capture == nil {
+			return f, nil
 		}
-	})
-	for _, o := range []struct {
-		to  io.Writer
-		end *io.Writer
-	}{{c.Stdout, &cmd.Stdout}, {c.Stderr, &cmd.Stderr}} {
-		if f, ok := o.to.(*os.File); ok && c.Capture == nil {
-			*o.end = f
-			continue
-		}
-		s, file, err := newStream(o.to, c.Capture)
+		s, err := newStream(to, c.Capture)
 		if err != nil {
-			return out, closeFiles, err
+			return nil, err
 		}
-		out, files, *o.end = append(out, s), append(files, file), file
+		out = append(out, s)
+		return s.end, nil
 	}
-	return out, closeFiles, nil
+	if ends[0], err = end(c.Stdout); err == nil {
+		if ends[1] = ends[0]; c.Capture == nil || !sameFile(c.Stdout, c.Stderr) {
+			ends[1], err = end(c.Stderr)
+		}
+	}
+	return out, ends, err
 }
 
-func isTerminal(r io.Reader) bool {
-	f, ok := r.(*os.File)
-	if !ok {
-		return false
+// sameFile reports whether two files are one, opened in the same way.
+func sameFile(a, b io.Writer) bool {
+	type id struct {
+		dev, ino uint64
+		flags    int
 	}
-	_, err := unix.IoctlGetTermios(int(f.Fd()), unix.TCGETS)
-	return err == nil
+	identify := func(w io.Writer) (i id, ok bool) {
+		f, ok := w.(*os.File)
+		if !ok {
+			return i, false
+		}
+		var st unix.Stat_t
+		err := unix.Fstat(int(f.Fd()), &st)
+		if err == nil {
+			i.flags, err = unix.FcntlInt(f.Fd(), unix.F_GETFL, 0)
+		}
+		i.dev, i.ino = st.Dev, st.Ino
+		return i, err == nil
+	}
+	idA, okA := identify(a)
+	idB, okB := identify(b)
+	return okA && okB && idA == idB
 }

@@ -17,7 +17,9 @@ import (
 	"github.com/terraphim/adfbot/internal/testhost"
 )
 
-func TestMain(m *testing.M) { testhost.Main(m, nil) }
+func TestMain(m *testing.M) {
+	testhost.Main(m, testhost.Funcs{"limited": limited, "drain": drain, "onterminal": onTerminal})
+}
 
 const long = 30 * time.Second
 
@@ -231,6 +233,8 @@ func TestSignalsArePassedOn(t *testing.T) {
 		exit   proc.Exit
 	}{
 		"that end it":             {"touch DIR/begun; exec sleep 60", syscall.SIGTERM, proc.Exit{Code: 143, Signal: "SIGTERM", Detail: interrupted, Interrupted: true}},
+		"of a dropped connection": {"touch DIR/begun; exec sleep 60", syscall.SIGHUP, proc.Exit{Code: 129, Signal: "SIGHUP", Detail: interrupted, Interrupted: true}},
+		"of Ctrl-\\":              {"ulimit -c 0; touch DIR/begun; exec sleep 60", syscall.SIGQUIT, proc.Exit{Code: 131, Signal: "SIGQUIT", Detail: interrupted, Interrupted: true}},
 		"that it handles":         {"trap 'exit 5' INT; touch DIR/begun; while :; do sleep 0.01; done", syscall.SIGINT, proc.Exit{Code: 5, Detail: interrupted, Interrupted: true}},
 		"that mean nothing to us": {"trap 'exit 6' USR1; touch DIR/begun; while :; do sleep 0.01; done", syscall.SIGUSR1, proc.Exit{Code: 6}},
 	} {
@@ -243,6 +247,43 @@ func TestSignalsArePassedOn(t *testing.T) {
 	}
 }
 
+// A program that reloads at SIGHUP was not told to end.
+func TestReload(t *testing.T) {
+	c, dir, _ := shell(t, "trap 'r=1' HUP; touch DIR/begun; until [ $r ]; do sleep 0.01; done; sleep 0.02; exit 7")
+	c.Waits.Kill = 10 * time.Millisecond
+	exit := start(t, c, dir)
+	c.Signals.Send(syscall.SIGHUP)
+	require.Equal(t, proc.Exit{Code: 7}, exit())
+}
+
+// A command that is ended from outside after a long time has hung.
+func TestHung(t *testing.T) {
+	for _, c := range []struct {
+		timeout, hungAfter time.Duration
+		hung               bool
+	}{{0, 0, false}, {0, 1, true}, {long, 1, true}, {0, long, false}, {long, long, false}} {
+		cmd, dir, _ := shell(t, "touch DIR/begun; exec sleep 60")
+		cmd.Timeout, cmd.HungAfter = c.timeout, c.hungAfter
+		exit := start(t, cmd, dir)
+		cmd.Signals.Send(syscall.SIGTERM)
+		e := exit()
+		require.True(t, e.Interrupted)
+		require.Equal(t, c.hung, e.Hung)
+		if c.hung {
+			require.Regexp(t, `^hung: it had run for \ds when adfbot was told to end$`, e.Detail)
+		}
+	}
+}
+
+// A timeout stays one, whatever signals come before the end.
+func TestTimeoutAfterASignal(t *testing.T) {
+	c, dir, _ := shell(t, "trap '' TERM; touch DIR/begun; while :; do sleep 60; done")
+	c.Timeout, c.Waits.Kill = 500*time.Millisecond, time.Millisecond
+	exit := start(t, c, dir)
+	c.Signals.Send(syscall.SIGTERM)
+	require.Equal(t, proc.Exit{Code: 137, Signal: "SIGKILL", TimedOut: true, Detail: "timed out after 500ms"}, exit())
+}
+
 func TestStoppedCommandCanBeEnded(t *testing.T) {
 	c, dir, _ := shell(t, "touch DIR/begun; kill -STOP $$; exit 7")
 	exit := start(t, c, dir)
@@ -252,7 +293,7 @@ func TestStoppedCommandCanBeEnded(t *testing.T) {
 
 // Ctrl-C, systemd and a shutdown send the signal to both, and the command may be the first to end.
 func TestEndedTogether(t *testing.T) {
-	for name, script := range map[string]string{"by the signal": "kill -TERM $$", "by an exit code": "exit 130", "after another failure": "exit 1"} {
+	for name, script := range map[string]string{"by the signal": "kill -TERM $$", "by SIGHUP": "kill -HUP $$", "by an exit code": "exit 130", "after another failure": "exit 1"} {
 		c, _, _ := shell(t, script)
 		c.Waits.Interrupted = 10 * time.Second
 		c.Started = func(pid int) {

@@ -3,6 +3,7 @@ package proc
 import (
 	"errors"
 	"io"
+	"math"
 	"os"
 	"sync"
 	"syscall"
@@ -14,11 +15,22 @@ import (
 // Output is the output of a command, on its way through this process.
 type Output []*stream
 
+// maxPending bounds the bytes of an output that wait to be written after the command's end. What is in its pipe comes on top.
+const maxPending = 1 << 20
+
+// closeEnds closes this process's copies of the files that the command writes to.
+func (o Output) closeEnds() {
+	for _, s := range o {
+		_ = s.end.Close()
+	}
+}
+
 // finish is called when the command has ended. It waits until everything has been read, and up to wait until everything has been
 // written. It reports whether another process still holds an output open.
 func (o Output) finish(wait time.Duration) (held bool) {
 	for _, s := range o {
-		s.end(wait)
+		s.commandEnded(wait)
+		defer time.AfterFunc(wait, s.stopWaiting).Stop()
 	}
 	for _, s := range o {
 		<-s.read
@@ -53,16 +65,33 @@ func (o Output) Wait(signals *Signals) error {
 	return err
 }
 
+// Leave gives each output that another process still holds open to a process that passes on what comes, and returns. Without it
+// that process would get a SIGPIPE. args are the arguments with which this program runs [Drain]. It is called after [Output.Wait]; an
+// output that goes to no file ends here.
+func (o Output) Leave(args []string) error {
+	var err error
+	for _, s := range o {
+		<-s.read
+		if to, ok := s.to.(*os.File); ok && s.held && len(args) > 0 {
+			err = errors.Join(err, startDrain(args, s.from, to))
+		}
+		_ = s.from.Close()
+	}
+	return err
+}
+
 // stream is one output of a command. One goroutine reads and captures it, another one writes it.
 type stream struct {
 	from    *os.File // the read end of the command's pipe
+	end     *os.File // the other end
 	to      io.Writer
 	capture io.Writer // may be nil
 
 	mu      sync.Mutex
 	changed sync.Cond
 	pending [][]byte // read and not written yet
-	ended   bool     // the command has ended: reading no longer waits for writing
+	size    int      // of pending
+	limit   int      // reading waits while size is above it; 0 while the command runs
 	eof     bool     // everything has been read
 	closed  bool     // the reader of to has closed it
 	err     error    // the first error of a write; final once written is closed
@@ -71,25 +100,33 @@ type stream struct {
 	held          bool          // another process still holds the output open; set once read is closed
 }
 
-// newStream returns a stream and the file that the command writes to. The caller closes the file once the command has started.
-func newStream(to, capture io.Writer) (*stream, *os.File, error) {
+// newStream returns a stream. The caller closes its end once the command has started.
+func newStream(to, capture io.Writer) (*stream, error) {
 	r, w, err := os.Pipe()
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	s := &stream{from: r, to: to, capture: capture, read: make(chan struct{}), written: make(chan struct{})}
+	s := &stream{from: r, end: w, to: to, capture: capture, read: make(chan struct{}), written: make(chan struct{})}
 	s.changed.L = &s.mu
 	go s.readAll()
 	go s.writeAll()
-	return s, w, nil
+	return s, nil
 }
 
-// end is called when the command has ended. It limits the time of reading while another process holds the output open.
-func (s *stream) end(wait time.Duration) {
+// commandEnded limits the time of reading while another process holds the output open. From now on, a slow reader does not keep the
+// rest of the output from being read.
+func (s *stream) commandEnded(wait time.Duration) {
 	_ = s.from.SetReadDeadline(time.Now().Add(wait))
+	s.setLimit(maxPending)
+}
+
+// stopWaiting lets reading come to its end.
+func (s *stream) stopWaiting() { s.setLimit(math.MaxInt) }
+
+func (s *stream) setLimit(n int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.ended = true
+	s.limit = n
 	s.changed.Broadcast()
 }
 
@@ -102,7 +139,9 @@ func (s *stream) readAll() {
 	if errors.Is(err, os.ErrDeadlineExceeded) {
 		s.readRest()
 	}
-	_ = s.from.Close()
+	if !s.held {
+		_ = s.from.Close()
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.eof = true
@@ -120,7 +159,8 @@ func (s *stream) readRest() {
 	n, _ := io.ReadFull(s.from, buf)
 	s.take(buf[:n])
 	_ = s.from.SetReadDeadline(time.Now().Add(10 * time.Millisecond))
-	s.held = !errors.Is(s.readOnce(), io.EOF)
+	err := s.readOnce()
+	s.held = !errors.Is(err, io.EOF) && !errors.Is(err, syscall.EPIPE)
 }
 
 // readOnce fails with EPIPE when the reader of to has closed it. The pipe is then closed, which the command notices.
@@ -133,8 +173,7 @@ func (s *stream) readOnce() error {
 	return err
 }
 
-// take captures a piece and waits until it has been written, unless the command has ended. It returns false if the command must
-// not write any more.
+// take captures a piece and waits until the limit lets reading go on. It returns false if the command must not write any more.
 func (s *stream) take(piece []byte) bool {
 	if len(piece) > 0 && s.capture != nil {
 		_, _ = s.capture.Write(piece)
@@ -143,12 +182,13 @@ func (s *stream) take(piece []byte) bool {
 	defer s.mu.Unlock()
 	if len(piece) > 0 && !s.closed {
 		s.pending = append(s.pending, piece)
+		s.size += len(piece)
 		s.changed.Broadcast()
 	}
-	for len(s.pending) > 0 && !s.ended && !s.closed {
+	for s.size > s.limit && !s.closed {
 		s.changed.Wait()
 	}
-	return !s.closed || s.ended
+	return !s.closed || s.limit > 0
 }
 
 // writeAll ends when the reader of to has closed it. Any other error, such as a full disk, is kept and does not disturb the
@@ -168,7 +208,7 @@ func (s *stream) writeAll() {
 		s.mu.Unlock()
 		_, err := s.to.Write(piece)
 		s.mu.Lock()
-		s.pending = s.pending[1:]
+		s.pending, s.size = s.pending[1:], s.size-len(piece)
 		if s.closed = errors.Is(err, syscall.EPIPE); s.err == nil && !s.closed {
 			s.err = err
 		}

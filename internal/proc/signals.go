@@ -5,6 +5,7 @@ import (
 	"os/signal"
 	"slices"
 	"syscall"
+	"time"
 )
 
 // forwarded are the signals that are passed on to the command.
@@ -46,35 +47,32 @@ func (s *Signals) Pending() syscall.Signal {
 func fatal(s os.Signal) bool { return s != syscall.SIGCONT && s != syscall.SIGWINCH }
 
 // interrupts reports whether a signal asks a program to end.
-func interrupts(s os.Signal) bool { return s == syscall.SIGINT || s == syscall.SIGTERM }
-
-// target is the process that receives signals, with its group if it has one of its own.
-type target struct {
-	pid      int
-	ownGroup bool
+func interrupts(s syscall.Signal) bool {
+	return s == syscall.SIGINT || s == syscall.SIGTERM || s == syscall.SIGHUP || s == syscall.SIGQUIT
 }
 
-func (t target) send(s syscall.Signal) {
-	pid := t.pid
-	if t.ownGroup {
-		pid = -pid
+// interruption is the signal that told this process to end, if there was one.
+type interruption struct {
+	begun  time.Time // when the command was started
+	at     time.Time
+	signal syscall.Signal
+}
+
+// add keeps the first signal that asks to end, and reports whether this one does. Any other weighs more than a SIGHUP.
+func (i *interruption) add(s syscall.Signal) bool {
+	if interrupts(s) && (i.signal == 0 || i.signal == syscall.SIGHUP) {
+		i.at, i.signal = time.Now(), s
 	}
-	_ = syscall.Kill(pid, s)
+	return interrupts(s)
 }
 
-// terminate sends a signal that ends the process, and wakes the process if it is stopped, e.g. because it has read from the
-// terminal in the background: a stopped process does not end.
-func (t target) terminate(s syscall.Signal) {
-	t.send(s)
-	t.send(syscall.SIGCONT)
+// explains reports whether the signal is why the command has just ended. Many programs take a SIGHUP as an order to reload and go on;
+// then it is not.
+func (i *interruption) explains(code int, soon time.Duration) bool {
+	return i.signal != 0 && (i.signal != syscall.SIGHUP || code == 128+int(i.signal) || time.Since(i.at) < soon)
 }
 
-// forward passes on a signal that this process received. In a common group the terminal sends the signals of its keys to both.
-func (t target) forward(s syscall.Signal) {
-	switch {
-	case t.ownGroup && fatal(s):
-		t.terminate(s)
-	case t.ownGroup || s != syscall.SIGINT && s != syscall.SIGQUIT && fatal(s):
-		t.send(s)
-	}
+// after reports whether the command had run as long as one of the limits when the signal came. A limit of 0 is none.
+func (i *interruption) after(limits ...time.Duration) bool {
+	return slices.ContainsFunc(limits, func(limit time.Duration) bool { return limit > 0 && i.at.Sub(i.begun) >= limit })
 }

@@ -1,0 +1,38 @@
+package proc
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"os/signal"
+	"syscall"
+)
+
+// startDrain starts this program once more, to run [Drain] from one file to another. It has nothing else of this process: no other
+// file, no terminal, no working directory, no environment.
+func startDrain(args []string, from, to *os.File) error {
+	cmd := &exec.Cmd{
+		Path: "/proc/self/exe", Args: args, Env: []string{}, Dir: "/", Stdin: from, Stdout: to,
+		SysProcAttr: &syscall.SysProcAttr{Setsid: true},
+	}
+	if err := cmd.Start(); err != nil {
+		return fmt.Errorf("start a process that passes on the output: %w", err)
+	}
+	return cmd.Process.Release()
+}
+
+// Drain copies what the processes that a command has left behind write to where the output of the command went, until the last of
+// them has ended. If nothing can be written there any more, it goes on reading, so that they are not disturbed. Only SIGKILL ends it before:
+// they may still have to write when they are told to end.
+func Drain(from io.Reader, to io.Writer) {
+	signal.Ignore(syscall.SIGPIPE, syscall.SIGHUP, syscall.SIGINT, syscall.SIGTERM, syscall.SIGQUIT)
+	buf := make([]byte, 32<<10)
+	for {
+		n, err := from.Read(buf)
+		_, _ = to.Write(buf[:n])
+		if err != nil {
+			return
+		}
+	}
+}

@@ -1,0 +1,160 @@
+package proc_test
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
+
+	"github.com/terraphim/adfbot/internal/proc"
+	"github.com/terraphim/adfbot/internal/testhost"
+)
+
+// drain is the process that [proc.Output.Leave] starts. First it writes what it holds to a file.
+func drain(testhost.Self) int {
+	var held []string
+	for fd := range 64 {
+		if _, err := unix.FcntlInt(uintptr(fd), unix.F_GETFD, 0); err == nil {
+			var st unix.Stat_t
+			_ = unix.Fstat(fd, &st)
+			held = append(held, fmt.Sprintf("%d:%o", fd, st.Mode&unix.S_IFMT))
+		}
+	}
+	session, _ := unix.Getsid(0)
+	dir, _ := os.Getwd()
+	report := fmt.Sprintf("in %s, leads its session: %v, environment %q, %s", dir, session == os.Getpid(), os.Environ(), strings.Join(held[:2], " "))
+	if err := os.WriteFile(os.Args[1], []byte(report), 0o600); err != nil {
+		panic(err)
+	}
+	proc.Drain(os.Stdin, os.Stdout)
+	return 0
+}
+
+// background is a command that leaves a process behind, which writes text when go does so, and then makes DIR/done. The pipe to the
+// process that reads the output is r.
+func background(t *testing.T, text string) (c proc.Command, dir string, r *os.File, goOn func()) {
+	t.Helper()
+	c, dir, _ = shell(t, "(read x <DIR/go; "+text+"; touch DIR/done) & echo $!")
+	require.NoError(t, unix.Mkfifo(dir+"/go", 0o600))
+	start, err := os.OpenFile(dir+"/go", os.O_RDWR, 0)
+	require.NoError(t, err)
+	r, w, err := os.Pipe()
+	require.NoError(t, err)
+	t.Cleanup(func() { _, _, _ = r.Close(), w.Close(), start.Close() })
+	c.Stdout, c.Capture, c.Waits.Output = w, io.Discard, 50*time.Millisecond
+	return c, dir, r, func() {
+		require.NoError(t, w.Close())
+		_, err := start.WriteString("\n")
+		require.NoError(t, err)
+	}
+}
+
+// leave runs the command and lets a process take over the rest of its output.
+func leave(t *testing.T, c proc.Command, dir string) {
+	t.Helper()
+	exit, out, err := c.Run()
+	require.NoError(t, err)
+	require.Equal(t, proc.Exit{Detail: "a background process held its output open"}, exit)
+	require.NoError(t, out.Wait(c.Signals))
+	require.NoError(t, out.Leave([]string{"drain", dir + "/report"}))
+}
+
+// What a background process writes after the end of exec arrives where the command's output went.
+func TestBackgroundProcessLivesOn(t *testing.T) {
+	c, dir, r, goOn := background(t, "echo late; head -c 300000 /dev/zero | tr '\\0' x")
+	leave(t, c, dir)
+	goOn()
+	out, err := io.ReadAll(r) // to the end: the drain ends with the background process
+	require.NoError(t, err)
+	first, rest, _ := strings.Cut(string(out), "\n")
+	pid(t, first)
+	require.Equal(t, "late\n"+strings.Repeat("x", 300000), rest)
+	report, err := os.ReadFile(dir + "/report")
+	require.NoError(t, err)
+	require.Equal(t, `in /, leads its session: true, environment [], 0:10000 1:10000`, string(report))
+}
+
+// Where its output went is closed. It still does not die.
+func TestBackgroundProcessOutlivesTheReader(t *testing.T) {
+	c, dir, r, goOn := background(t, "echo late; head -c 300000 /dev/zero")
+	leave(t, c, dir)
+	require.NoError(t, r.Close())
+	changes := testhost.NewChanges()
+	stop, err := changes.Watch(dir)
+	require.NoError(t, err)
+	defer stop()
+	goOn()
+	require.NoError(t, changes.Await(func() string {
+		if _, err := os.Stat(dir + "/done"); err != nil {
+			return "the background process did not come to its end"
+		}
+		return ""
+	}))
+}
+
+// A background process that writes fast while nobody reads is slowed down, as by a pipe.
+func TestFastBackgroundProcessIsBounded(t *testing.T) {
+	slow, capture := &slowReader{may: make(chan struct{})}, &counter{}
+	c, _, _ := shell(t, "yes & echo $! >DIR/pid")
+	c.Stdout, c.Capture, c.Waits.Output = slow, capture, 300*time.Millisecond
+	_, out, err := c.Run()
+	require.NoError(t, err)
+	require.Less(t, capture.n, 4<<20, "bytes in memory")
+	close(slow.may)
+	require.NoError(t, out.Wait(c.Signals))
+	require.NoError(t, out.Leave(nil))
+}
+
+type counter struct{ n int }
+
+func (c *counter) Write(p []byte) (int, error) { c.n += len(p); return len(p), nil }
+
+// With 2>&1 the order of the lines stays, in what is captured too.
+func TestOneOutputKeepsTheOrder(t *testing.T) {
+	script := "i=0; while [ $i -lt 300 ]; do echo out $i; echo err $i >&2; i=$((i+1)); done"
+	var want strings.Builder
+	for i := range 300 {
+		fmt.Fprintf(&want, "out %d\nerr %d\n", i, i)
+	}
+	for what, open := range map[string]func(t *testing.T) (out, errs *os.File){
+		"a file": func(t *testing.T) (out, errs *os.File) {
+			f, err := os.Create(t.TempDir() + "/log")
+			require.NoError(t, err)
+			return f, f
+		},
+		"a file that is opened twice to append": func(t *testing.T) (out, errs *os.File) {
+			name := t.TempDir() + "/log"
+			out, err := os.OpenFile(name, os.O_CREATE|os.O_RDWR|os.O_APPEND, 0o600)
+			require.NoError(t, err)
+			errs, err = os.OpenFile(name, os.O_RDWR|os.O_APPEND, 0)
+			require.NoError(t, err)
+			return out, errs
+		},
+		"a duplicated descriptor": func(t *testing.T) (out, errs *os.File) {
+			f, err := os.Create(t.TempDir() + "/log")
+			require.NoError(t, err)
+			fd, err := unix.Dup(int(f.Fd()))
+			require.NoError(t, err)
+			return f, os.NewFile(uintptr(fd), "log")
+		},
+	} {
+		t.Run(what, func(t *testing.T) {
+			out, errs := open(t)
+			defer func() { _, _ = out.Close(), errs.Close() }()
+			capture := &bytes.Buffer{}
+			c, _, _ := shell(t, script)
+			c.Stdout, c.Stderr, c.Capture = out, errs, capture
+			require.Equal(t, proc.Exit{}, run(t, c))
+			got, err := os.ReadFile(out.Name())
+			require.NoError(t, err)
+			require.Equal(t, want.String(), string(got))
+			require.Equal(t, want.String(), capture.String())
+		})
+	}
+}

@@ -1,0 +1,126 @@
+package proc
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+)
+
+// target is the command's process, with its group if it has one of its own.
+type target struct {
+	command  process
+	ownGroup bool
+	others   []process // its descendants outside of that group, once it was terminated
+}
+
+func (t *target) send(s syscall.Signal) {
+	if t.ownGroup {
+		_ = syscall.Kill(-t.command.Pid, s)
+	} else {
+		_ = t.command.Signal(s)
+	}
+}
+
+// terminate sends a signal that ends the processes, and wakes them if they are stopped, e.g. because they have read from the
+// terminal in the background: a stopped process does not end.
+func (t *target) terminate(s syscall.Signal) {
+	t.find()
+	for _, s := range []syscall.Signal{s, syscall.SIGCONT} {
+		t.send(s)
+		for _, p := range t.others {
+			_ = p.Signal(s)
+		}
+	}
+}
+
+// end kills what [target.terminate] has not ended.
+func (t *target) end() {
+	t.find()
+	t.send(syscall.SIGKILL)
+	for _, p := range t.others {
+		_ = p.Kill()
+	}
+}
+
+// forward passes on a signal that this process received. In a group in the foreground of a terminal, the keys of the terminal
+// send the signals to both.
+func (t *target) forward(s syscall.Signal) {
+	keyed := s == syscall.SIGINT || s == syscall.SIGQUIT
+	switch {
+	case t.ownGroup && fatal(s):
+		t.send(s)
+		t.send(syscall.SIGCONT)
+	case t.ownGroup, keyed && !self().foreground, !keyed && fatal(s):
+		t.send(s)
+	}
+}
+
+// find adds the descendants of the command, and of those found before, to others. It does not find those whose parents have ended.
+func (t *target) find() {
+	known := map[int]bool{}
+	for _, p := range append(t.others, t.command) {
+		known[p.Pid] = p.alive()
+	}
+	all := processes()
+	for grows := true; grows; {
+		grows = false
+		for pid, st := range all {
+			if known[pid] || !known[st.parent] {
+				continue
+			}
+			known[pid], grows = true, true
+			handle, err := os.FindProcess(pid)
+			if p := (process{handle, st.start}); err == nil && p.alive() && !(t.ownGroup && st.group == t.command.Pid) {
+				t.others = append(t.others, p)
+			}
+		}
+	}
+}
+
+// process is a process that is never confused with a later one of the same id.
+type process struct {
+	*os.Process
+	start string
+}
+
+func newProcess(p *os.Process) process { return process{p, stat(strconv.Itoa(p.Pid)).start} }
+
+func (p process) alive() bool { return stat(strconv.Itoa(p.Pid)).start == p.start }
+
+// procStat is what is needed of /proc/<pid>/stat, see proc_pid_stat(5). It is zero if there is no such process.
+type procStat struct {
+	parent, group int
+	terminal      bool // its session has one
+	foreground    bool // its group is in the foreground there
+	start         string
+}
+
+func self() procStat { return stat("self") }
+
+func stat(pid string) (st procStat) {
+	text, _ := os.ReadFile(filepath.Join("/proc", pid, "stat"))
+	// The name, in parentheses, may hold anything.
+	f := strings.Fields(string(text[strings.LastIndexByte(string(text), ')')+1:]))
+	if len(f) < 20 {
+		return st
+	}
+	var tty, foreground int
+	_, _ = fmt.Sscan(strings.Join(f[1:6], " "), &st.parent, &st.group, new(int), &tty, &foreground)
+	st.terminal, st.foreground, st.start = tty != 0, foreground == st.group, f[19]
+	return st
+}
+
+// processes returns all processes of the machine that are visible.
+func processes() map[int]procStat {
+	all := map[int]procStat{}
+	names, _ := filepath.Glob("/proc/[0-9]*")
+	for _, name := range names {
+		if pid, err := strconv.Atoi(filepath.Base(name)); err == nil {
+			all[pid] = stat(filepath.Base(name))
+		}
+	}
+	return all
+}
