@@ -139,11 +139,15 @@ func (x *execution) withState(ctx context.Context) int {
 		x.printf("got %s before the command was started", unix.SignalName(s))
 		return 128 + int(s)
 	}
-	res, code := x.run(b.redact, func(pid int) {
+	res, code, err := x.run(b.redact, func(pid int) {
 		if err := b.setChild(ctx, run, pid); err != nil {
 			b.log.Warn("cannot store the command's process", "err", err)
 		}
 	})
+	if err != nil {
+		x.endRun(ctx, run)
+		return x.notStarted(err)
+	}
 	res.Generation, res.Run = &run.Generation, run.ID
 	fault.Point(ctx, "ran")
 	x.record(ctx, run, res)
@@ -228,11 +232,13 @@ func (x *execution) printResult(v status.ResultView) {
 	}
 }
 
-// run runs the command, and returns its result and the exit code of exec.
-func (x *execution) run(redactor *redact.Redactor, started func(pid int)) (store.Result, int) {
+// run runs the command, and returns its result and the exit code of exec. An error means that there is no result, because adfbot
+// itself could not start anything.
+func (x *execution) run(redactor *redact.Redactor, started func(pid int)) (store.Result, int, error) {
+	project, _ := x.cfg.Project(x.q.Project)
 	capture := redact.NewCapture(x.cfg.Escalation.OutputTail, redactor)
 	c := proc.Command{
-		Args: x.q.Command, Env: withoutVar(os.Environ(), x.cfg.Gitea.TokenEnv), Timeout: x.q.Timeout,
+		Args: x.q.Command, Env: withoutVar(os.Environ(), x.cfg.Gitea.TokenEnv), Timeout: x.q.Timeout, HungAfter: project.HungAfter,
 		Stdin: x.q.Stdin, Stdout: x.q.Stdout, Stderr: x.q.Stderr, Started: started, Signals: x.signals, Waits: x.q.Waits,
 	}
 	if x.cfg.Escalation.OutputTail > 0 {
@@ -243,12 +249,20 @@ func (x *execution) run(redactor *redact.Redactor, started func(pid int)) (store
 	begun := x.env.Now().Round(0)
 	exit, output, err := c.Run()
 	x.output = output
-	if err != nil {
+	switch {
+	case errors.Is(err, proc.ErrResources):
+		return store.Result{}, 0, fmt.Errorf("%w: nothing was run, and nothing counts; raise the limits on open files and processes "+
+			"(ulimit -n and -u, LimitNOFILE= and TasksMax= of systemd), or free memory", err)
+	case err != nil:
 		x.printf("%v", err)
+	case exit.TimedOut:
+		x.printf("the command ran longer than --timeout %s and was ended", x.q.Timeout)
+	case exit.Hung:
+		x.printf("the command had run for so long that it counts as hung: set --timeout below the limit that ended it")
 	}
 	ended := x.env.Now().Round(0)
 	res := store.Result{
-		Project: x.q.Project, Agent: x.q.Agent, RunID: x.q.RunID, Outcome: x.outcome(exit), ExitCode: exit.Code, Signal: exit.Signal,
+		Project: x.q.Project, Agent: x.q.Agent, RunID: x.q.RunID, Outcome: outcome(project, exit), ExitCode: exit.Code, Signal: exit.Signal,
 		Detail: exit.Detail, Started: begun, Finished: ended,
 	}.Bounded(ended)
 	res.Host, _ = os.Hostname()
@@ -259,19 +273,18 @@ func (x *execution) run(redactor *redact.Redactor, started func(pid int)) (store
 		}
 	}
 	if exit.TimedOut && exit.Code == 0 {
-		return res, exitTimeout
+		return res, exitTimeout, nil
 	}
-	return res, exit.Code
+	return res, exit.Code, nil
 }
 
-func (x *execution) outcome(exit proc.Exit) string {
+func outcome(p config.Project, exit proc.Exit) string {
 	switch {
-	case exit.Interrupted:
+	case exit.Interrupted && !exit.Hung:
 		return store.Ignored
-	case exit.TimedOut || exit.Signal != "":
+	case exit.TimedOut || exit.Hung || exit.Signal != "":
 		return store.Failure
 	}
-	p, _ := x.cfg.Project(x.q.Project)
 	return OutcomeOf(p, exit.Code)
 }
 

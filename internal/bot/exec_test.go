@@ -192,6 +192,7 @@ func TestExecTimeout(t *testing.T) {
 			p := w.project("odilo")
 			require.Equal(t, 1, p.Failures)
 			require.Equal(t, fmt.Sprint("timed out after ", timeout), p.LastRuns[0].Detail)
+			require.Equal(t, fmt.Sprintf("adfbot: the command ran longer than --timeout %s and was ended\n", timeout), r.stderr)
 		}
 	}
 }

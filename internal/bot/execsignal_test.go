@@ -1,13 +1,16 @@
 package bot_test
 
 import (
+	"bytes"
 	"fmt"
 	"os"
+	"strings"
 	"syscall"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/terraphim/adfbot/internal/bot"
 	"github.com/terraphim/adfbot/internal/store"
 	"github.com/terraphim/adfbot/internal/testhost"
 )
@@ -21,9 +24,9 @@ func exitCode(cmd *testhost.Child) int {
 
 // A run that ends because adfbot was told to end is ignored.
 func TestExecInterrupted(t *testing.T) {
-	for _, s := range []syscall.Signal{syscall.SIGTERM, syscall.SIGINT} {
+	for _, s := range []syscall.Signal{syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP, syscall.SIGQUIT} {
 		w := newWorld(t)
-		cmd := w.startExec(child{Project: "odilo", Command: w.script("trap 'exit 5' TERM INT; mkfifo DIR/never; touch DIR/begun; read x <>DIR/never")})
+		cmd := w.startExec(child{Project: "odilo", Command: w.script("trap 'exit 5' TERM INT HUP QUIT; mkfifo DIR/never; touch DIR/begun; read x <>DIR/never")})
 		require.NoError(t, cmd.Process.Signal(s))
 		require.Equal(t, 5, exitCode(cmd), "the command got the signal and ended as it liked")
 		p := w.project("odilo")
@@ -33,12 +36,27 @@ func TestExecInterrupted(t *testing.T) {
 	}
 }
 
+// A run that adfbot was told to end counts if it had run for so long that it must have hung.
+func TestExecHung(t *testing.T) {
+	w := newWorld(t)
+	w.change("  - id: odilo\n", "  - id: odilo\n    hung_after: 1ns\n")
+	for _, script := range []string{"exec sleep 60", "trap 'exit 0' TERM; sleep 60 & wait"} {
+		cmd := w.startExec(child{Project: "odilo", Command: w.script("touch DIR/begun; " + script)})
+		require.NoError(t, cmd.Process.Signal(syscall.SIGTERM))
+		exitCode(cmd)
+	}
+	p := w.project("odilo")
+	require.Equal(t, 2, p.Failures)
+	require.Regexp(t, `^hung: it had run for \ds when adfbot was told to end$`, p.LastRuns[0].Detail)
+}
+
 // A command that is ended together with adfbot is ignored.
 // Ctrl-C, systemd and a shutdown send the signal to both, and the command may be the first to end.
 func TestExecInterruptedTogether(t *testing.T) {
 	for name, script := range map[string]string{
 		"adfbot first":      "kill -TERM $PPID; exit 1",
 		"the command first": "(trap '' TERM; while kill -0 $$; do :; done; kill -TERM $PPID) >/dev/null 2>&1 & kill -TERM $$",
+		"by SIGHUP":         "(trap '' HUP; while kill -0 $$; do :; done; kill -HUP $PPID) >/dev/null 2>&1 & kill -HUP $$",
 		"by an exit code":   "(trap '' INT; while kill -0 $$; do :; done; kill -INT $PPID) >/dev/null 2>&1 & exit 130",
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -64,14 +82,44 @@ func TestExecInterruptedBeforeStart(t *testing.T) {
 	require.Empty(t, w.project("odilo").LastRuns)
 }
 
+// What adfbot itself could not do is no result. However few files it may open, nothing counts and nothing is left that looks like a run.
+func TestExecWithoutDescriptors(t *testing.T) {
+	w := newWorld(t)
+	w.must(0, "odilo", "true")
+	for _, state := range []string{"", "no database"} {
+		if state != "" {
+			w.Write(w.cfg.State, state)
+		}
+		refused := 0
+		for files, code := 8, -1; code != 0; files++ {
+			cmd := w.command(child{Do: "exec", Project: "odilo", Command: []string{"true"}})
+			w.shell(cmd, fmt.Sprint("ulimit -n ", files))
+			var errs bytes.Buffer
+			cmd.Stderr = &errs
+			require.NoError(t, cmd.Start())
+			switch code = exitCode(cmd); code {
+			case 0:
+				require.NotZero(t, refused)
+			case 2: // Go itself has too few
+				require.NotContains(t, errs.String(), "adfbot:")
+			default:
+				require.Equal(t, bot.ExitNotStarted, code, errs.String())
+				if strings.Contains(errs.String(), "start true: the system has no resources left to start a command") {
+					require.Contains(t, errs.String(), "nothing was run, and nothing counts")
+					refused++
+				}
+				require.NotContains(t, errs.String(), "is kept in")
+			}
+		}
+	}
+}
+
 // The command ignores the signals that adfbot was started to ignore.
 func TestExecIgnoredSignals(t *testing.T) {
 	w := newWorld(t)
 	fifo(t, w.Dir+"/go")
 	cmd := w.command(child{Do: "exec", Project: "odilo", Command: w.script("touch DIR/begun; read x <DIR/go")})
-	require.NoError(t, os.Symlink(cmd.Path, w.Dir+"/child"))                                          // the name by which it knows what to run
-	cmd.Args = []string{"sh", "-c", `trap "" HUP INT; exec "$0" "$1"`, w.Dir + "/child", cmd.Args[1]} // as nohup does
-	cmd.Path = "/bin/sh"
+	w.shell(cmd, `trap "" HUP INT`) // as nohup does
 	w.start(cmd)
 	require.NoError(t, cmd.Process.Signal(syscall.SIGHUP))
 	require.NoError(t, cmd.Process.Signal(syscall.SIGINT))

@@ -37,7 +37,10 @@ func (x *execution) withoutState(ctx context.Context, cause error) int {
 
 // report runs the command and reports its result to the daemon. The result counts by the time at which the run began.
 func (x *execution) report(ctx context.Context, redactor *redact.Redactor) int {
-	res, code := x.run(redactor, nil)
+	res, code, err := x.run(redactor, nil)
+	if err != nil {
+		return x.notStarted(err)
+	}
 	reported := x.q.Reporter.Report(context.WithoutCancel(ctx), res)
 	for _, m := range reported.Messages {
 		x.printf("%s", m)
@@ -51,7 +54,10 @@ func (x *execution) report(ctx context.Context, redactor *redact.Redactor) int {
 // spool prints why the state cannot be used, runs the command and spools its result.
 func (x *execution) spool(cause error, redactor *redact.Redactor) int {
 	x.printf("%v", cause)
-	res, code := x.run(redactor, nil)
+	res, code, err := x.run(redactor, nil)
+	if err != nil {
+		return x.notStarted(err)
+	}
 	x.printf("%s", Spool(x.cfg, res))
 	return code
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -116,6 +117,15 @@ func (w *world) command(c child) *testhost.Child {
 		cmd.Env = append(cmd.Env, fmt.Sprint(testhost.UIDVar, "=", c.UID))
 	}
 	return cmd
+}
+
+// shell starts a child by a shell, which first runs a script.
+func (w *world) shell(cmd *testhost.Child, script string) {
+	w.Helper()
+	link := filepath.Join(w.TempDir(), "child") // the name by which it knows what to run
+	require.NoError(w, os.Symlink(cmd.Path, link))
+	cmd.Args = []string{"sh", "-c", script + `; exec "$0" "$1"`, link, cmd.Args[1]}
+	cmd.Path = "/bin/sh"
 }
 
 // dies runs a child that has to end by SIGKILL at its step.

@@ -56,10 +56,11 @@ type Gitea struct {
 	CAFile    string // PEM, roots besides those of the system; "": none
 }
 
-// Breaker holds the defaults of projects. Both are at least 1.
+// Breaker holds the defaults of projects. Both thresholds are at least 1.
 type Breaker struct {
 	Threshold       int
 	ResumeThreshold int
+	HungAfter       time.Duration // 0: never
 }
 
 // Escalation configures the issues.
@@ -96,9 +97,10 @@ type Project struct {
 	Repo            string
 	Labels          []string
 	Assignees       []string
-	IgnoreExitCodes []int    // exit codes that do not count
-	Users           []string // Unix users that may report its results through the socket
-	TokenFile       string   // a token that reports results of this project only; "": none
+	IgnoreExitCodes []int         // exit codes that do not count
+	HungAfter       time.Duration // a run that is ended from outside after this long counts as a failure; 0: never
+	Users           []string      // Unix users that may report its results through the socket
+	TokenFile       string        // a token that reports results of this project only; "": none
 }
 
 // unset marks a number that the file does not give.
@@ -148,6 +150,9 @@ func (c *Config) inherit() {
 		}
 		if p.Assignees == nil {
 			p.Assignees = slices.Clone(c.Escalation.Assignees)
+		}
+		if p.HungAfter == unset {
+			p.HungAfter = c.Breaker.HungAfter
 		}
 	}
 	c.Breaker.Threshold = threshold(c.Breaker.Threshold)

@@ -14,7 +14,7 @@ var GateKeys = []string{"pause_dir", "projects[].id"}
 // result and writes the flag, and serve opens the issue.
 func ExecKeys(project string) []string {
 	own := "projects[" + project + "]."
-	return []string{"pause_dir", "state", "breaker", "projects[].id", own + "threshold", own + "resume_threshold", own + "ignore_exit_codes"}
+	return []string{"pause_dir", "state", "breaker", "projects[].id", own + "threshold", own + "resume_threshold", own + "ignore_exit_codes", own + "hung_after"}
 }
 
 // Load reads and checks the whole file. The error is an [*Error] with all problems in line order, or with a single one

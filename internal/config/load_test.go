@@ -8,6 +8,7 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 )
@@ -290,12 +291,21 @@ func TestInstance(t *testing.T) {
 	}
 }
 
+func TestHungAfter(t *testing.T) {
+	c, problems := parsed(t, "breaker: {hung_after: 2h}\n"+projectsOf("  - id: a\n    hung_after: 0s\n  - id: b\n  - id: c\n    hung_after: 5m\n"))
+	require.Empty(t, problems)
+	for i, want := range []time.Duration{0, 2 * time.Hour, 5 * time.Minute} {
+		require.Equal(t, want, c.Projects[i].HungAfter)
+	}
+	require.Equal(t, 2*time.Hour, c.ProjectOrDefault("gone").HungAfter)
+}
+
 func TestEveryFieldHasAKey(t *testing.T) {
 	c, problems := parsed(t, `instance: x
 pause_dir: /x
 state: /y
 gitea: {url: http://x, token_file: /x, login: x, owner: x, repo: x, timeout: 1s, ca_file: /x}
-breaker: {threshold: 1, resume_threshold: 1}
+breaker: {threshold: 1, resume_threshold: 1, hung_after: 1s}
 escalation: {labels: [x], assignees: [x], mentions: [x], due_in: 1s, output_tail: 1, redact_env: [x], template: /x}
 operators: [x]
 on_issue_closed: resume
@@ -303,7 +313,7 @@ sweep: {schedule: "@hourly", time_zone: UTC}
 http: {listen: "localhost:1", socket: /y/x, hosts: [x], token_file: /x, webhook_secret_file: /x}
 history: {keep: 1h}
 projects: [{id: x, threshold: 1, resume_threshold: 1, owner: x, repo: x, labels: [x], assignees: [x],
-  ignore_exit_codes: [1], users: [x], token_file: /x}]
+  ignore_exit_codes: [1], hung_after: 1s, users: [x], token_file: /x}]
 `)
 	require.Empty(t, problems)
 	c.Gitea.TokenEnv = "x" // not allowed beside token_file

@@ -38,6 +38,7 @@ func TestKeysInUse(t *testing.T) {
 		{"breaker is a list", "breaker: []\n" + rest, false, true},
 		{"a threshold of odilo", twoProjects("    threshold: x\n", ""), false, true},
 		{"a resume_threshold of odilo", twoProjects("    resume_threshold: x\n", ""), false, true},
+		{"hung_after of odilo", twoProjects("    hung_after: -1s\n", ""), false, true},
 		{"ignore_exit_codes of odilo", twoProjects("    ignore_exit_codes: [x]\n", ""), false, true},
 		{"a misspelt threshold of odilo", twoProjects("    treshold: 1\n", ""), false, true},
 		{"labels of odilo", twoProjects("    labels: x\n", ""), false, false},

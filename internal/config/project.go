@@ -31,7 +31,7 @@ func (c *Config) ProjectOrDefault(id string) Project {
 		return p
 	}
 	return Project{
-		ID: id, Threshold: c.Breaker.Threshold, ResumeThreshold: c.Breaker.ResumeThreshold, Owner: c.Gitea.Owner, Repo: c.Gitea.Repo,
+		ID: id, Threshold: c.Breaker.Threshold, ResumeThreshold: c.Breaker.ResumeThreshold, HungAfter: c.Breaker.HungAfter, Owner: c.Gitea.Owner, Repo: c.Gitea.Repo,
 		Labels: c.Escalation.Labels, Assignees: c.Escalation.Assignees,
 	}
 }

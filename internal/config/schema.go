@@ -33,6 +33,7 @@ func schema(c *Config) []field {
 		section("breaker",
 			leaf("threshold", &c.Breaker.Threshold, number(0, maxThreshold)),
 			leaf("resume_threshold", &c.Breaker.ResumeThreshold, number(0, maxThreshold)),
+			leaf("hung_after", &c.Breaker.HungAfter, duration(0, forever)),
 		),
 		section("escalation",
 			list("labels", &e.Labels, str(issueLabel), exact),
@@ -74,6 +75,7 @@ func projectFields(p *Project) []field {
 		list("labels", &p.Labels, str(issueLabel), exact),
 		list("assignees", &p.Assignees, str(login), strings.ToLower),
 		list("ignore_exit_codes", &p.IgnoreExitCodes, number(1, 255), exact),
+		leaf("hung_after", &p.HungAfter, duration(0, forever)),
 		list("users", &p.Users, str(unixUser), exact),
 		leaf("token_file", &p.TokenFile, str(optional(secretFile))),
 	}
@@ -88,7 +90,7 @@ func (r *reader) projects(v value, to *[]Project) {
 	var p Project
 	fields := projectFields(&p) // one table for all projects: gate builds it at each start
 	ok := r.items(v, func(item value) {
-		p = Project{Threshold: unset, ResumeThreshold: unset}
+		p = Project{Threshold: unset, ResumeThreshold: unset, HungAfter: unset}
 		before := len(r.problems)
 		r.mapping(item, fields)
 		idKey := item.key + ".id"
