@@ -10,6 +10,7 @@ import (
 
 	"github.com/terraphim/adfbot/internal/bot"
 	"github.com/terraphim/adfbot/internal/config"
+	"github.com/terraphim/adfbot/internal/proc"
 )
 
 const defaultAgent = "project-meta"
@@ -42,6 +43,7 @@ count. A result that cannot be recorded is kept beside the state and recorded la
 				a.warnf("warning: %v\n", w)
 			}
 			q.Command, q.Stdin, q.Stdout, q.Stderr = args, a.stdin, a.stdout, a.stderr
+			q.Drain = []string{"adfbot", drainName}
 			q.Reporter = a.reporter(cfg)
 			// exec handles signals itself: they are the command's.
 			return quiet(bot.Exec(context.WithoutCancel(cmd.Context()), cfg, a.env(nil), q))
@@ -54,6 +56,19 @@ count. A result that cannot be recorded is kept beside the state and recorded la
 	cmd.Flags().SetInterspersed(false)
 	_ = cmd.MarkFlagRequired("project")
 	return cmd
+}
+
+// drainName is the command that exec leaves behind for processes in the background; see [proc.Drain].
+const drainName = "drain"
+
+func (a *app) drainCmd() *cobra.Command {
+	return &cobra.Command{
+		Use:    drainName,
+		Short:  "Copy stdin to stdout to the end, even if stdout is closed (exec starts it)",
+		Hidden: true,
+		Args:   cobra.NoArgs,
+		Run:    func(*cobra.Command, []string) { proc.Drain(a.stdin, a.stdout) },
+	}
 }
 
 // quiet exits with a code and prints nothing.

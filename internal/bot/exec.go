@@ -44,6 +44,7 @@ type ExecRequest struct {
 	Stdout  io.Writer
 	Stderr  io.Writer // adfbot's own messages go there too
 	Waits   proc.Waits
+	Drain   []string // the arguments with which this program runs [proc.Drain]
 
 	Reporter Reporter // nil: there is no daemon to report to
 }
@@ -59,13 +60,12 @@ type Reporter interface {
 // Errors after the command's end do not change it.
 func Exec(ctx context.Context, cfg *config.Config, env Env, q ExecRequest) int {
 	x := &execution{cfg: cfg, env: env.withDefaults(), q: q, signals: proc.NewSignals()}
-	defer x.signals.Stop()
-	defer x.waitForOutput()
-	// If the reader of our output goes away, SIGPIPE must not kill us before the result is recorded. The command still
-	// gets it.
+	// If the reader of our output goes away, SIGPIPE must not kill us before all is done. The command still gets it.
 	pipes := make(chan os.Signal, 1)
 	signal.Notify(pipes, syscall.SIGPIPE)
 	defer signal.Stop(pipes)
+	defer x.signals.Stop()
+	defer x.waitForOutput()
 	if err := x.check(); err != nil {
 		return x.notStarted(err)
 	}
@@ -288,10 +288,14 @@ func outcome(p config.Project, exit proc.Exit) string {
 	return OutcomeOf(p, exit.Code)
 }
 
-// waitForOutput waits for a slow reader of the command's output.
+// waitForOutput waits for a slow reader of the command's output. What processes in the background write later, another process
+// passes on.
 func (x *execution) waitForOutput() {
 	if err := x.output.Wait(x.signals); err != nil {
 		x.printf("could not pass on all of the command's output; the command itself was not disturbed: %v", err)
+	}
+	if err := x.output.Leave(x.q.Drain); err != nil {
+		x.printf("the command has left a process in the background, which ends when it writes: %v", err)
 	}
 }
 

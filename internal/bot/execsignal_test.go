@@ -3,10 +3,13 @@ package bot_test
 import (
 	"bytes"
 	"fmt"
+	"io"
 	"os"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -174,6 +177,32 @@ func TestExecReaderGoesAway(t *testing.T) {
 		w.Remove(w.flag("odilo"))
 		w.exec("odilo", "true")
 	}
+}
+
+// A process that the command leaves behind lives on after exec, and its output goes on. The run is over.
+func TestExecLeavesBackgroundProcess(t *testing.T) {
+	w := newWorld(t)
+	fifo(t, w.Dir+"/go")
+	released, err := os.OpenFile(w.Dir+"/go", os.O_RDWR, 0)
+	require.NoError(t, err)
+	defer func() { _ = released.Close() }()
+	r, wr, err := os.Pipe()
+	require.NoError(t, err)
+	defer func() { _ = r.Close() }()
+	cmd := w.command(child{Do: "exec", Project: "odilo", Command: w.script("(read x <DIR/go; for i in 1 2 3; do echo $i; echo err $i >&2; done) & echo begun; exit 3")})
+	cmd.Stdout, cmd.Stderr = wr, wr
+	require.NoError(t, cmd.Start())
+	require.NoError(t, wr.Close())
+	require.Equal(t, 3, exitCode(cmd))
+	require.Equal(t, 1, w.project("odilo").Failures)
+	require.Zero(t, w.project("odilo").Running)
+	require.NoError(t, os.RemoveAll(filepath.Dir(w.cfg.State)), "nothing of the state is in use")
+	_, err = released.WriteString("\n")
+	require.NoError(t, err)
+	require.NoError(t, r.SetReadDeadline(time.Now().Add(testhost.Patience)))
+	out, err := io.ReadAll(r)
+	require.NoError(t, err)
+	require.Equal(t, "begun\n1\nerr 1\n2\nerr 2\n3\nerr 3\n", string(out))
 }
 
 // A run that was killed together with adfbot is a failure at the next sweep, once.

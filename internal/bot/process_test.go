@@ -36,7 +36,9 @@ type child struct {
 	Together time.Duration // how long adfbot waits for a signal of its own
 }
 
-func TestMain(m *testing.M) { testhost.Main(m, testhost.Funcs{"child": runChild}) }
+func TestMain(m *testing.M) {
+	testhost.Main(m, testhost.Funcs{"child": runChild, "drain": func(testhost.Self) int { proc.Drain(os.Stdin, os.Stdout); return 0 }})
+}
 
 func runChild(self testhost.Self) int {
 	var c child
@@ -68,7 +70,7 @@ func (c child) run(cfg *config.Config) int {
 	switch c.Do {
 	case "exec":
 		return bot.Exec(ctx, cfg, env, bot.ExecRequest{Project: c.Project, Agent: "project-meta", RunID: c.RunID, Timeout: c.Timeout,
-			Command: c.Command, Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr,
+			Command: c.Command, Drain: []string{"drain"}, Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr,
 			Waits: proc.Waits{Output: 200 * time.Millisecond, Kill: 200 * time.Millisecond, Interrupted: c.Together}})
 	case "check":
 		for _, f := range bot.Check(ctx, cfg, true, env) {
