@@ -3,12 +3,14 @@ package bot_test
 import (
 	"bytes"
 	"encoding/json"
+	"database/sql"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -83,6 +85,35 @@ func (w *world) spool() []string {
 	files, err := filepath.Glob(w.cfg.State + ".d/spool/*.json")
 	require.NoError(w, err)
 	return files
+}
+
+// A command waits once for a state that a stopped process has locked, however many results wait in the spool.
+func TestLockedStateIsAwaitedOnce(t *testing.T) {
+	w := newWorld(t)
+	w.must(0, "odilo", "true")
+	for range 5 {
+		r := failure("odilo")
+		r.Started, r.Finished = noon, noon
+		require.Contains(t, bot.Spool(w.cfg, r), "is kept in")
+	}
+	synctest.Test(t, func(t *testing.T) {
+		db, err := sql.Open("sqlite", w.cfg.State)
+		require.NoError(t, err)
+		defer func() { require.NoError(t, db.Close()) }()
+		stopped, err := db.Conn(ctx)
+		require.NoError(t, err)
+		_, err = stopped.ExecContext(ctx, "BEGIN IMMEDIATE")
+		require.NoError(t, err)
+		begun := time.Now()
+		r := w.sh("odilo", "exit 7")
+		require.InDelta(t, 10, time.Since(begun).Seconds(), 0.5)
+		require.Equal(t, 7, r.code)
+		require.Contains(t, r.stderr, "another process has held it for over 10 s")
+		require.Len(t, w.spool(), 6)
+		require.NoError(t, stopped.Close())
+	})
+	require.Equal(t, bot.ExitPaused, w.sh("odilo", "true").code)
+	require.Empty(t, w.spool())
 }
 
 // The flag still refuses.

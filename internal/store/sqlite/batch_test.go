@@ -325,6 +325,11 @@ func TestLockedForLong(t *testing.T) {
 			require.ErrorIs(t, err, store.ErrUnusable)
 			require.ErrorContains(t, err, "another process has held it for over 10 s")
 		}
+		require.ErrorIs(t, b.fail(ctx, "odilo"), store.ErrUnusable)
+		require.InDelta(t, 10, time.Since(begun).Seconds(), 0.1, "who comes soon after does not wait again")
+		time.Sleep(10 * time.Second)
+		require.ErrorIs(t, b.fail(ctx, "odilo"), store.ErrUnusable)
+		require.InDelta(t, 30, time.Since(begun).Seconds(), 0.1)
 		letGo()
 		require.NoError(t, b.fail(ctx, "odilo"))
 		require.NoError(t, b.Close())

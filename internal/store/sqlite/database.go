@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"sync"
+	"time"
 )
 
 // database is the connections to one file.
@@ -19,6 +20,7 @@ type database struct {
 	mu         sync.Mutex
 	reader     *connection                                // nil until it is opened
 	openReader func(context.Context) (*connection, error) // nil: there is none
+	gaveUp     time.Time                                  // when begin has last waited for busyWait in vain
 }
 
 // forReading waits for a connection to read from.
@@ -165,9 +167,17 @@ type txn struct {
 }
 
 // begin begins a transaction once nobody else has one. ctx counts until then, and no longer. ready is called first.
+// After a wait in vain it does not wait again for a while: a command that has ten changes must not wait ten times for a process that
+// is stopped.
 func (d *database) begin(ctx context.Context, ready func() error) (*txn, error) {
 	c := d.writer
-	err := retryBusy(ctx, func() error {
+	d.mu.Lock()
+	wait := busyWait
+	if time.Since(d.gaveUp) < busyWait {
+		wait = 0
+	}
+	d.mu.Unlock()
+	err := retryBusyFor(ctx, wait, func() error {
 		if err := c.take(ctx); err != nil {
 			return err
 		}
@@ -180,6 +190,11 @@ func (d *database) begin(ctx context.Context, ready func() error) (*txn, error) 
 		}
 		return err
 	})
+	if isBusy(err) && wait > 0 {
+		d.mu.Lock()
+		d.gaveUp = time.Now()
+		d.mu.Unlock()
+	}
 	if err != nil {
 		return nil, err
 	}

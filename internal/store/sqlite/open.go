@@ -167,9 +167,11 @@ const (
 
 // retryBusy calls f again while another process has the state locked. SQLite would retry less and less often, which is too
 // seldom beside a process that writes much, and it would not retry the switch of a new file to WAL.
-func retryBusy(ctx context.Context, f func() error) error {
+func retryBusy(ctx context.Context, f func() error) error { return retryBusyFor(ctx, busyWait, f) }
+
+func retryBusyFor(ctx context.Context, wait time.Duration, f func() error) error {
 	err := f()
-	for begin := time.Now(); isBusy(err) && time.Since(begin) < busyWait; err = f() {
+	for begin := time.Now(); isBusy(err) && time.Since(begin) < wait; err = f() {
 		select {
 		case <-time.After(busyLook):
 		case <-ctx.Done():
