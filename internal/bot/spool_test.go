@@ -116,6 +116,30 @@ func TestLockedStateIsAwaitedOnce(t *testing.T) {
 	require.Empty(t, w.spool())
 }
 
+// The same holds for the lock of another project's flag, and for whatever else keeps the spool from being taken in.
+func TestIntakeOfTheSpoolIsBounded(t *testing.T) {
+	w := newWorld(t)
+	w.must(0, "odilo", "true")
+	w.fail("atlas", 2)
+	w.Remove(w.flag("atlas"))
+	for range 3 {
+		r := failure("atlas")
+		r.Started, r.Finished = noon, noon
+		require.Contains(t, bot.Spool(w.cfg, r), "is kept in")
+	}
+	synctest.Test(t, func(t *testing.T) {
+		unlock, err := hostlocal.Beside(w.cfg.State).LockHere(ctx, "flag/atlas", 0)
+		require.NoError(t, err)
+		defer unlock()
+		begun := time.Now()
+		w.must(0, "odilo", "true")
+		require.InDelta(t, 11, time.Since(begun).Seconds(), 0.5)
+	})
+	require.NotEmpty(t, w.spool())
+	w.sweepWell()
+	require.Empty(t, w.spool())
+}
+
 // The flag still refuses.
 func TestUnusableStateWithFlag(t *testing.T) {
 	for what, break_ := range damage {
