@@ -42,6 +42,7 @@ count. A result that cannot be recorded is kept beside the state and recorded la
 			for _, w := range warnings {
 				a.warnf("warning: %v\n", w)
 			}
+			a.hideToken(cfg)
 			q.Command, q.Stdin, q.Stdout, q.Stderr = args, a.stdin, a.stdout, a.stderr
 			q.Drain = []string{"adfbot", drainName}
 			q.Reporter = a.reporter(cfg)

@@ -21,6 +21,7 @@ import (
 	"github.com/terraphim/adfbot/escalate/incident"
 	"github.com/terraphim/adfbot/internal/bot"
 	"github.com/terraphim/adfbot/internal/config"
+	"github.com/terraphim/adfbot/internal/proc"
 )
 
 func main() {
@@ -159,7 +160,21 @@ func (a *app) time() time.Time {
 
 // load reads and checks the whole configuration.
 func (a *app) load() (*config.Config, error) {
-	return config.Load(config.Find(a.configPath, a.getenv))
+	cfg, err := config.Load(config.Find(a.configPath, a.getenv))
+	if err == nil {
+		a.hideToken(cfg)
+	}
+	return cfg, err
+}
+
+// hideToken keeps the token from processes that look at this one's environment.
+func (a *app) hideToken(cfg *config.Config) {
+	if cfg.Gitea.TokenEnv == "" {
+		return
+	}
+	if err := proc.HideVar(cfg.Gitea.TokenEnv); err != nil {
+		a.env(nil).Log.Warn("other processes of this user can read the token", "err", err)
+	}
 }
 
 // env returns the bot's environment. Commands print what they did, so they log only with --verbose; the daemon logs from

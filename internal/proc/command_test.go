@@ -18,7 +18,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	testhost.Main(m, testhost.Funcs{"limited": limited, "drain": drain, "onterminal": onTerminal})
+	testhost.Main(m, testhost.Funcs{"limited": limited, "drain": drain, "onterminal": onTerminal, "hide": hide})
 }
 
 const long = 30 * time.Second

@@ -96,6 +96,7 @@ type procStat struct {
 	terminal      bool // its session has one
 	foreground    bool // its group is in the foreground there
 	start         string
+	environ       int64 // address of the environment; 0 for most other processes
 }
 
 func self() procStat { return stat("self") }
@@ -104,12 +105,13 @@ func stat(pid string) (st procStat) {
 	text, _ := os.ReadFile(filepath.Join("/proc", pid, "stat"))
 	// The name, in parentheses, may hold anything.
 	f := strings.Fields(string(text[strings.LastIndexByte(string(text), ')')+1:]))
-	if len(f) < 20 {
+	if len(f) < 48 {
 		return st
 	}
 	var tty, foreground int
 	_, _ = fmt.Sscan(strings.Join(f[1:6], " "), &st.parent, &st.group, new(int), &tty, &foreground)
 	st.terminal, st.foreground, st.start = tty != 0, foreground == st.group, f[19]
+	st.environ, _ = strconv.ParseInt(f[47], 10, 64)
 	return st
 }
 
