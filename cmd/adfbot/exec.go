@@ -22,11 +22,13 @@ func (a *app) execCmd() *cobra.Command {
 		Short: "Run a command unless the project is paused, and record how it ended",
 		Long: `exec stands in front of a command in cron or systemd. It asks the gate, runs the command with
 stdin, stdout, stderr and signals passed through, records how it ended, and exits as the
-command did: 128+n after signal n, 127 not found, 126 not executable.
+command did: 128+n after signal n, 127 not found, 126 not executable, 124 if it timed out and
+then exited with 0.
 
 It exits with 75 if the project is paused, and with 125 if it could not find out or failed
-itself before the start. A run that ended because adfbot itself got SIGINT or SIGTERM does not
-count. A result that cannot be recorded is kept beside the state and recorded later.`,
+itself before the start. A run that ended because adfbot itself got SIGINT, SIGTERM, SIGHUP or
+SIGQUIT does not count, unless it had run for hung_after. A result that cannot be recorded is kept
+beside the state and recorded later.`,
 		Example: `  adfbot exec --project odilo -- /usr/local/bin/project-meta --all
   0 * * * *  adfbot exec --project odilo --timeout 50m -- project-meta`,
 		Annotations: map[string]string{"usage": strconv.Itoa(bot.ExitNotStarted)},
@@ -53,7 +55,7 @@ count. A result that cannot be recorded is kept beside the state and recorded la
 	cmd.Flags().StringVar(&q.Project, "project", "", "project id (required)")
 	cmd.Flags().StringVar(&q.Agent, "agent", defaultAgent, "agent that runs; only project-meta and project-meta-<suffix> count")
 	cmd.Flags().StringVar(&q.RunID, "run-id", "", "the run's id, unique for the project and agent (default random)")
-	cmd.Flags().DurationVar(&q.Timeout, "timeout", 0, "end the command's process group after this long, and count a failure (default none)")
+	cmd.Flags().DurationVar(&q.Timeout, "timeout", 0, "end the command and what it has started after this long, and count a failure (default none)")
 	cmd.Flags().SetInterspersed(false)
 	_ = cmd.MarkFlagRequired("project")
 	return cmd
