@@ -36,7 +36,7 @@ var keyEnds = ['z' + 1][]keyEnd{
 	},
 	'g': {{"sig", isSignature, false}},
 	'h': {{"auth", isBasic, true}},
-	'l': {{"credential", isToken, false}},
+	'l': {{"loadcredential", notSecret, false}, {"credential", isToken, false}},
 	'n': {{"authorization", isAuthorization, false}, {"token", isToken, false}},
 	's': {
 		{"passwords", isPassword, false}, {"dbpass", isPassword, false}, {"userpass", isPassword, false},
@@ -100,7 +100,7 @@ func secretAfter(s, low string, key, end int) (from, to int) {
 	switch low[key:end] {
 	case "-u", "--user":
 		if isCurl(low, key) {
-			if from, to = valueAt(s, skipBlanks(s, end)); strings.Contains(s[from:to], ":") {
+			if from, to = valueAt(s, skipBlanks(s, end)); strings.Contains(s[from:to], ":") && !isPlaceholder(s[from:to]) {
 				return from, to
 			}
 		}
@@ -110,10 +110,21 @@ func secretAfter(s, low string, key, end int) (from, to int) {
 	if a.kind == notSecret || !a.separate() {
 		return 0, 0
 	}
-	if from, to = a.value(); to > from && a.isHarmless(s[from:to]) {
-		return 0, 0
+	from, to = a.value()
+	if to > from && a.isHarmless(from, to) {
+		return argument(s, to)
 	}
 	return from, to
+}
+
+// argument returns the place of the first argument of the call whose parenthesis ends at i, if it looks random.
+func argument(s string, i int) (from, to int) {
+	if s[i-1] == '(' {
+		if from, to = valueAt(s, i); looksRandom(s[from:to]) {
+			return from, to
+		}
+	}
+	return 0, 0
 }
 
 // isCurl reports whether the line before i runs curl.
@@ -129,6 +140,9 @@ type assignment struct {
 	kind     keyKind
 	at       int  // start of the value
 	equal    bool // the separator was not a colon
+	compares bool // it was ==
+	flag     bool // it was the blank after --key
+	element  int  // end of the value of <key>value</key>, or 0
 	blank    bool // a blank followed the separator
 }
 
@@ -140,7 +154,7 @@ func (a *assignment) separate() bool {
 	rest := s[gap:]
 	switch {
 	case strings.HasPrefix(rest, ":=") || strings.HasPrefix(rest, "=>") || strings.HasPrefix(rest, "=="):
-		a.equal, i = true, gap+2
+		a.equal, a.compares, i = true, rest[:2] == "==", gap+2
 	case strings.HasPrefix(rest, "="):
 		a.equal, i = true, gap+1
 	case strings.HasPrefix(rest, ":"):
@@ -149,16 +163,35 @@ func (a *assignment) separate() bool {
 		a.equal, i = true, i+3
 	case i == end && strings.HasPrefix(rest, ">") && a.key > 0 && s[a.key-1] == '<':
 		a.equal, i = true, gap+1
+		if a.element = elementEnd(s, i, s[a.key:end]); a.element == 0 && i < len(s) && s[i] <= ' ' {
+			return false // <token> in a usage text
+		}
 	case i > end && strings.HasPrefix(rest, ",") && a.kind == isAuthorization: // ("Authorization", "Bearer x")
 		i = gap + 1
 	case gap > i && strings.HasPrefix(s[a.key:], "--") && !strings.HasPrefix(rest, "-"):
-		a.equal, i = true, gap
+		a.equal, a.flag, i = true, true, gap
 	default:
 		return false
 	}
 	a.at = skipBlanks(s, i)
-	a.blank = a.at > i
+	a.blank = a.at > i || a.flag
+	if quoted := a.key > 0 && isQuote(s[a.key-1]); quoted && gap == end && a.at < len(s) && s[a.at] == s[a.key-1] {
+		return false // the prompt 'Password: '
+	}
+	if a.element > 0 {
+		a.at = a.element - len(strings.TrimLeft(s[i:a.element], " \t\n"))
+	}
 	return true
+}
+
+// elementEnd returns where the text of the element <name> ends that begins at i, or 0.
+func elementEnd(s string, i int, name string) int {
+	const far = 4 << 10
+	text, rest, ok := strings.Cut(s[i:min(i+far, len(s))], "</")
+	if !ok || !strings.HasPrefix(rest, name) {
+		return 0
+	}
+	return i + len(strings.TrimRight(text, " \t\n"))
 }
 
 // skipCloser skips the closing quote of a key, maybe escaped, and the bracket of config["password"].
@@ -180,6 +213,9 @@ func isQuote(c byte) bool { return c == '"' || c == '\'' || c == '`' }
 
 // value returns the place of the value.
 func (a *assignment) value() (from, to int) {
+	if a.element > 0 {
+		return a.at, a.element
+	}
 	if a.kind != isCookie && a.kind != isAuthorization {
 		return valueAt(a.s, a.at)
 	}
@@ -194,9 +230,7 @@ func (a *assignment) value() (from, to int) {
 	switch strings.ToLower(scheme) {
 	case "bearer", "token", "basic", "apikey", "negotiate", "jwt":
 		if ok {
-			from = to - len(strings.TrimLeft(rest, " "))
-			_, end := valueAt(a.s[:to], from)
-			to = max(end, from)
+			return valueAt(a.s[:to], to-len(strings.TrimLeft(rest, " ")))
 		}
 	}
 	return from, to

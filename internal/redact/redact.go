@@ -115,7 +115,7 @@ func (r *Redactor) find(s string) []span {
 	}
 	low := lowerASCII(s)
 	findKeyBlocks(s, add)
-	findURLs(s, low, add)
+	findURLs(s, add)
 	findAssignments(s, low, add)
 	findShapes(s, low, add)
 

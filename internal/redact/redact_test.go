@@ -47,7 +47,6 @@ func TestRedact(t *testing.T) {
 		"sent Bearer " + alnum + " to x":                                 "sent Bearer [masked] to x",
 		// URLs
 		"https://user:pass@host/path":                    "https://[masked]@host/path",
-		"https://abcdef@host/path":                       "https://[masked]@host/path",
 		"https://user:p@ss@host/path":                    "https://[masked]@host/path",
 		"postgres://user:pa/ss@host:5432/db x":           "postgres://[masked]@host:5432/db x",
 		"redis://:pass@host:6379":                        "redis://[masked]@host:6379",
@@ -98,7 +97,6 @@ func TestRedact(t *testing.T) {
 		"password=a&b,c;d x":                    "password=[masked] x",
 		"password=a,user=b":                     "password=[masked],user=b",
 		"password='never closed\nx":             "password='[masked]\nx",
-		"<password>a b</password>":              "<password>[masked] b</password>",
 		"//registry.npmjs.org/:_authToken=abc":  "//registry.npmjs.org/:_authToken=[masked]",
 		`"auth": "Ym9iOmh1bnRlcjI="`:            `"auth": "[masked]"`,
 		"tool --token abc --verbose":            "tool --token [masked] --verbose",

@@ -7,13 +7,13 @@ import "strings"
 // process that masks a line, and are slow if they begin with anything. "[masked]" counts as part of a word, so that
 // masked text is not masked again differently.
 
-// findURLs finds the user and password of https://user:password@host.
-func findURLs(s, low string, add func(from, to int)) {
+// findURLs finds the user and password of https://user:password@host, and the token of https://token@host.
+func findURLs(s string, add func(from, to int)) {
 	for _, sep := range [...]string{"://", `:\/\/`} {
 		for i := strings.Index(s, sep); i >= 0; i = indexFrom(s, sep, i+len(sep)) {
 			from := i + len(sep)
 			user := userinfo(s, from)
-			if user != "git" && (strings.Contains(user, ":") || !strings.HasSuffix(low[:i], "ssh")) {
+			if _, pass, ok := strings.Cut(user, ":"); ok && !isPlaceholder(pass) || !ok && looksRandom(user) {
 				add(from, from+len(user))
 			}
 		}

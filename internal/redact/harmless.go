@@ -1,0 +1,196 @@
+package redact
+
+import (
+	"strings"
+	"unicode"
+)
+
+// isHarmless reports whether the value in [from, to) is no secret: a placeholder, source code that names or computes a
+// value, a word of a sentence, a number, a path.
+func (a *assignment) isHarmless(from, to int) bool {
+	v := a.s[from:to]
+	quoted := from > 0 && isQuote(a.s[from-1])
+	option := strings.HasPrefix(a.s[a.key:], "--")
+	if isPlaceholder(v) || option && (v[0] == '<' || isUpperName(v)) || !quoted && (a.isCode(from, to) || a.isProse(v, to)) {
+		return true
+	}
+	switch a.kind {
+	case isToken:
+		return len(v) < 7 && isNumber(v) || isVersion(v) || v[0] == '/' && !looksRandom(v) || !quoted && isDottedName(v)
+	case isPass:
+		return a.isOtherPass() || strings.Trim(v, "0123456789./%") == ""
+	case isPwd:
+		return v[0] == '/' || v[0] == '~'
+	case isSignature:
+		return a.key == 0 || a.s[a.key-1] != '?' && a.s[a.key-1] != '&'
+	case isBasic:
+		return len(v) < 8 || strings.ContainsAny(v, " :[{")
+	}
+	return false
+}
+
+// placeholders stand for a value in usage texts, templates and logs.
+var placeholders = []string{
+	masked, "null", "nil", "none", "true", "false", "undefined", "string", "str", "{", "|", "%s", "%v", "%q", "eof",
+	"redacted", "hidden", "filtered", "masked",
+}
+
+func isPlaceholder(v string) bool {
+	for _, p := range placeholders {
+		if strings.EqualFold(v, p) {
+			return true
+		}
+	}
+	return !hasAlnum(v) || len(v) >= 3 && len(v) <= 40 && strings.Trim(v, "xX") == "" || isVariable(v) || isPlaceName(v) ||
+		strings.HasPrefix(v, "{{") || strings.HasPrefix(v, "${") || strings.HasPrefix(v, "$(")
+}
+
+func hasAlnum(v string) bool {
+	return strings.ContainsFunc(v, func(r rune) bool { return unicode.IsLetter(r) || unicode.IsNumber(r) })
+}
+
+// isVariable reports whether v is $NAME.
+func isVariable(v string) bool {
+	name, ok := strings.CutPrefix(v, "$")
+	return ok && name != "" && !isDigit(name[0]) && isUpperName(name)
+}
+
+func isUpperName(v string) bool {
+	return strings.Trim(v, "ABCDEFGHIJKLMNOPQRSTUVWXYZ_0123456789") == ""
+}
+
+// isPlaceName reports whether v is a name like TOKEN or USER:YOUR_PASSWORD.
+func isPlaceName(v string) bool {
+	name := v[strings.IndexByte(v, ':')+1:]
+	return isUpperName(strings.Replace(v, ":", "", 1)) && kindOf(strings.ToLower(name)) != notSecret && !isDigit(name[len(name)-1])
+}
+
+func isNumber(v string) bool { return strings.Trim(v, "0123456789") == "" }
+
+// isVersion reports whether v is a short number or a version, maybe with a comparison before it.
+func isVersion(v string) bool {
+	v = strings.TrimLeft(v, "<>=~^!v")
+	if hex, ok := strings.CutPrefix(v, "0x"); ok && len(hex) <= 2 {
+		return true
+	}
+	v, _, _ = strings.Cut(v, ",")
+	return len(v) < 16 && strings.Contains(v, ".") && strings.Trim(v, "0123456789.") == ""
+}
+
+// isCode reports whether the value, which is not quoted, is source code: a call, a type, or the name of a secret.
+func (a *assignment) isCode(from, to int) bool {
+	s, v := a.s, a.s[from:to]
+	name := v
+	for i := range len(v) {
+		if !isKeyByte(v[i]) && v[i] != ':' {
+			name = v[:i]
+			break
+		}
+	}
+	if !isName(name) {
+		return a.compares && !looksRandom(v)
+	}
+	end := from + len(name)
+	next := byte('\n')
+	if end < len(s) {
+		next = s[end]
+	}
+	switch {
+	case next == '{' || next == '(' && a.isCall(end):
+		return true
+	case (next == '[' || next == '<') && end+1 < len(s) && isQuoteOrLetter(s[end+1]): // an index, or a type
+		return a.blank
+	case end < to && s[end:to] != "?" && s[end:to] != ")":
+		return a.compares && !looksRandom(v)
+	}
+	first, _, dotted := strings.Cut(name, ".")
+	switch {
+	case a.compares:
+		return !looksRandom(v)
+	case dotted && (first == "self" || first == "this" || first == "process" || first == "args"):
+		return true
+	case dotted || strings.Contains(name, "_"):
+		return a.blank && kindOf(lowerASCII(name)) != notSecret
+	}
+	return len(name) >= len("pwd") && strings.HasSuffix(s[a.key:a.end], name)
+}
+
+func isQuoteOrLetter(c byte) bool { return isQuote(c) || isLetter(c) }
+
+// isCall reports whether the parenthesis at i is that of a call: it is closed in its line before the statement ends, or
+// the line ends with it.
+func (a *assignment) isCall(i int) bool {
+	const far = 200
+	line := a.s[i:min(i+far, len(a.s))]
+	if n := strings.IndexByte(line, '\n'); n >= 0 {
+		line = line[:n]
+	}
+	last := strings.LastIndexByte(line, ')')
+	return strings.HasSuffix(line, "(") || last > 0 && (last == len(line)-1 || strings.IndexByte(" ;,.)?:]}", line[last+1]) >= 0)
+}
+
+// isName reports whether v is an identifier, maybe of several parts.
+func isName(v string) bool {
+	if v == "" || isDigit(v[0]) {
+		return false
+	}
+	for i := range len(v) {
+		if isDigit(v[i]) || v[i] == '-' {
+			return false
+		}
+	}
+	return true
+}
+
+// isDottedName reports whether v names a thing of a program: com.example.thing/12, or a.b.Thing@1f2e.
+func isDottedName(v string) bool {
+	v = v[:min(len(v), maxKey)]
+	if i := strings.IndexAny(v, "/@"); i >= 0 {
+		v = v[:i]
+	}
+	return strings.Count(v, ".") >= 2 && isName(v) && !strings.Contains(v, "..")
+}
+
+// prose are words that begin an explanation, where a value could stand.
+var prose = []string{
+	"and", "argument", "cannot", "can't", "does", "expected", "expired", "failed", "flag", "for", "from", "got", "has", "if", "in", "incorrect",
+	"invalid", "is", "isn't", "missing", "must", "not", "option", "options", "or", "required", "requires", "should", "to", "too", "was", "when",
+	"with", "wrong",
+}
+
+// isProse reports whether "token: v" is part of a sentence, or "--token v" of a usage text.
+func (a *assignment) isProse(v string, to int) bool {
+	if !a.blank {
+		return false
+	}
+	word := strings.TrimRight(v, ".,;:!?")
+	for _, p := range prose {
+		if word == p {
+			return !a.equal || a.flag
+		}
+	}
+	if a.flag && a.at-a.end > 1 && !looksRandom(v) && to < len(a.s) && a.s[to] == ' ' {
+		return true // the description of an option, in its column
+	}
+	if a.kind != isToken || a.equal || len(v) >= 16 {
+		return false
+	}
+	letters := 0
+	for i := range len(v) {
+		if isDigit(v[i]) {
+			return false
+		}
+		if isLetter(v[i]) {
+			letters++
+		}
+	}
+	return letters == 0 || letters == len(v)
+}
+
+// isOtherPass reports whether a key that ends in "pass" names no password: "pass: 12", compass, bypass.
+func (a *assignment) isOtherPass() bool {
+	key := strings.TrimRight(a.s[a.key:a.end], "0123456789_-.")
+	name, p := key[:len(key)-4], key[len(key)-4]
+	bare := strings.Trim(name, "-_.") == ""
+	return bare && !a.equal || name != "" && isAlnum(name[len(name)-1]) && p == 'p'
+}

@@ -1,0 +1,54 @@
+package redact
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// What looks like an assignment of a secret and is none.
+func TestNoSecret(t *testing.T) {
+	for name, lines := range map[string][]string{
+		"versions":  {"tiktoken==1.2", "tiktoken==0.9.0", "tiktoken>=0.7,<1", "tiktoken = \"^0.5.1\"", "+ tiktoken==1.2 (from x)", "csrf-token: 2.3.1", "token=v1.2.3"},
+		"calls":     {`token := os.Getenv("GITEA_TOKEN")`, "password = get_password(url, username)", "password = bytes(memoryview(password))", `  token: core.getInput('token'),`, `secret = hmac.new(key, msg).digest()`, `token = env::var("TOKEN")?;`, "password = self._get_password(", `const auth = createTokenAuth(TOKEN);`, "token = os.environ[\"TOKEN\"]"},
+		"names":     {"t.token = token", "password=password,", "idToken = process.env.NPM_ID_TOKEN", "  privateKey: process.env.PRIVATE_KEY,", "self.password = args.password", "newCreds: { token: res.token },", "netloc, user_pass = user_pass", "if token == t.Admin {", "if password != other.password:", "while token == EOF"},
+		"types":     {"password: Optional[HiddenText]", "password: Option<String>,", "  token: string;", "passwords: Dict[str, AuthInfo]"},
+		"prose":     {`the "Authorization:" header, the "Cookie:" header`, `getpass(prompt='Password: ', stream=None)`, "password: got 7 bytes", "password: expected a string", "Password: is required", "password: must have 8 characters", "password: invalid", "Password: incorrect, try again", "secret: not found", "credentials: missing", "passphrase: too short", "TypeError(\"pwd: expected bytes, got str\")"},
+		"usage":     {"  --token TOKEN   the token", "  --password PASSWORD", "  -p, --password string   password to use", "curl --user <user:password>", "--oauth2-bearer <token> OAuth 2 Bearer", "<protocol>://[<user>[:<password>]@]<hostname>", "the --username and --password options instead", "  --token      the API token", "Authorization: Bearer TOKEN", "Authorization: Bearer <token>", "_authToken=MYTOKEN", "usage: x [--token TOKEN] [--password <pw>]", "TOKEN=YOUR_TOKEN x", "password=xxxxxxxx", "LoadCredential=token:/etc/adfbot/token", "curl -u USER:PASSWORD https://x.example", "--private-key=FILE", "-b, --cookie <data|filename>  Send", "--proxy-password PASS"},
+		"masks":     {"authorization: 'token [REDACTED]'", "password=<redacted>", "token: [hidden]", "https://bob:***@x.example/", "https://bob:xxxxx@x.example/", "password: •••••", "token: redacted"},
+		"user name": {"https://bob@x.example/r.git", "git+https://isaacs@github.com/npm/cli", "https://first.last@x.example", "akka.tcp://sparkExecutorActorSystem@mesos-slave-01:36", "https://13957525385%40163.com@p28.example", "https://user@host/path", "svn+http://blahblah@rev#egg=Foo"},
+		"marks":     {"SET name=?,passwd=?,updated=?", "if token == '.':", `elif token == "@":`, "if token == 0x0f:", "token: ?"},
+		"objects":   {"wtoken = AppWindowToken{9f4ef63 token=Token{a64f992 ActivityRecord}}", "Bad activity token: android.os.BinderProxy@2bd79ce", "stream/token: com.apple.xpc.activity/4505: 132"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			for _, s := range lines {
+				require.Equal(t, Clean(s), New().Redact(Clean(s)))
+			}
+		})
+	}
+}
+
+// Neighbours of what TestNoSecret has that are secrets.
+func TestStillSecret(t *testing.T) {
+	for in, want := range map[string]string{
+		"password: hunter two":             "password: [masked] two",
+		`password == "hunter2"`:            `password == "[masked]"`,
+		"PASSWORD=Ab(cd":                   "PASSWORD=[masked]",
+		"https://" + alnum + "@x.example/": "https://[masked]@x.example/",
+		"https://bob:hunter2@x.example/":   "https://[masked]@x.example/",
+		`token = Token("` + alnum + `")`:   `token = Token("[masked]")`,
+		"mysql --password hunter2":         "mysql --password [masked]",
+		"mysql --password  " + alnum:       "mysql --password  [masked]",
+		"password: my.hunter":              "password: [masked]",
+		"token=" + alnum + ".x(":           "token=[masked]",
+		"if token == " + alnum + ":":       "if token == [masked]",
+		"Password: Invalid8":               "Password: [masked]",
+		"curl -u bob:hunter2 x":            "curl -u [masked] x", "'Password: hunter2'": "'Password: [masked]'", "x --token=" + alnum: "x --token=[masked]",
+		"password=GOT":                         "password=[masked]",
+		"<password>a b</password>":             "<password>[masked]</password>",
+		"<password>hunter2</password><x>y</x>": "<password>[masked]</password><x>y</x>",
+	} {
+		require.Equal(t, want, New().Redact(in))
+		require.Equal(t, want, New().Redact(want), "masking twice")
+	}
+}
