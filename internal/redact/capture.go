@@ -78,12 +78,14 @@ func (c *Capture) Text() string {
 		return cutMiddle(all, all, max(raw, int64(len(all))), c.limit, c.headLimit())
 	}
 	// Beyond end and before from there may be half a secret whose other half was discarded.
-	head, end := c.redact.mask(head, len(head)-overlap)
+	found := &foundValues{}
+	head, end := c.redact.mask(head, len(head)-overlap, found)
 	from := 0
 	if torn {
 		from = min(overlap, len(tail))
 	}
-	tail, from = c.redact.mask(tail, from)
+	tail, from = c.redact.mask(tail, from, found)
+	head, end = c.redact.mask(head, end, found)                                            // what only the tail gave away
 	head, tail = strings.ToValidUTF8(head[:end], ""), strings.ToValidUTF8(tail[from:], "") // without half runes
 	return cutMiddle(head, tail, raw, c.limit, c.headLimit())
 }

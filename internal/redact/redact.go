@@ -64,7 +64,7 @@ func (r *Redactor) known() []needle {
 
 // Redact returns s with every secret replaced by "[masked]". It is idempotent and takes time linear in s.
 func (r *Redactor) Redact(s string) string {
-	s, _ = r.mask(s, 0)
+	s, _ = r.mask(s, 0, &foundValues{})
 	return s
 }
 
@@ -79,15 +79,16 @@ func (r *Redactor) Line(s string, limit int) string {
 	return CutLine(r.Redact(OneLine(r.Redact(Clean(s)))), limit)
 }
 
-// mask is Redact, and also returns where the place at of s is in the result. A place in a secret moves to its start.
-func (r *Redactor) mask(s string, at int) (string, int) {
+// mask is Redact, and also returns where the place at of s is in the result. A place in a secret moves to its start. It
+// also masks the values in found, and adds those that it finds.
+func (r *Redactor) mask(s string, at int, found *foundValues) (string, int) {
 	// Masking may join what was separate, so repeat it until nothing is found, nearly always in the second pass.
 	for range maxPasses {
-		found := r.find(s)
-		if len(found) == 0 {
+		secrets := r.find(s, found)
+		if len(secrets) == 0 {
 			break
 		}
-		s, at = replace(s, found, at)
+		s, at = replace(s, secrets, at)
 	}
 	return s, at
 }
@@ -96,7 +97,7 @@ func (r *Redactor) mask(s string, at int) (string, int) {
 type span struct{ from, to int }
 
 // find returns the secrets in s, in order and without overlaps.
-func (r *Redactor) find(s string) []span {
+func (r *Redactor) find(s string, found *foundValues) []span {
 	var all []span
 	add := func(from, to int) {
 		if from >= to || s[from:to] == masked {
@@ -115,9 +116,14 @@ func (r *Redactor) find(s string) []span {
 	}
 	low := lowerASCII(s)
 	findKeyBlocks(s, add)
-	findURLs(s, add)
-	findAssignments(s, low, add)
+	value := func(from, to int) {
+		add(from, to)
+		found.add(s[from:to])
+	}
+	findURLs(s, value)
+	findAssignments(s, low, value)
 	findShapes(s, low, add)
+	found.find(s, add)
 
 	slices.SortFunc(all, func(a, b span) int { return cmp.Compare(a.from, b.from) })
 	apart := all[:0]

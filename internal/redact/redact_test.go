@@ -18,10 +18,11 @@ import (
 
 // Tokens are concatenated, so that no scanner reports them as leaked.
 const (
-	hex40 = "0123456789abcdef" + "0123456789abcdef01234567"
-	pem   = "-----BEGIN RSA PRIVATE " + "KEY-----\nMIIEowIBAAKCAQEA\nabcdEFGH0123+/==\n-----END RSA PRIVATE " + "KEY-----"
-	jwt   = "eyJ" + "hbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0NTY3ODkwIn0.dozjgNryP4J3jVmNHl0w5N_XgL0n3I9PlFUP0THsR8U"
-	alnum = "abcdEFGH0123abcdEFGH0123abcdEFGH0123"
+	hex40  = "0123456789abcdef" + "0123456789abcdef01234567"
+	pem    = "-----BEGIN RSA PRIVATE " + "KEY-----\nMIIEowIBAAKCAQEA\nabcdEFGH0123+/==\n-----END RSA PRIVATE " + "KEY-----"
+	jwt    = "eyJ" + "hbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0NTY3ODkwIn0.dozjgNryP4J3jVmNHl0w5N_XgL0n3I9PlFUP0THsR8U"
+	random = "k7Qm2xW9pL4z" + "R8vN"
+	alnum  = "abcdEFGH0123abcdEFGH0123abcdEFGH0123"
 )
 
 func TestRedact(t *testing.T) {

@@ -13,7 +13,11 @@ func findURLs(s string, add func(from, to int)) {
 		for i := strings.Index(s, sep); i >= 0; i = indexFrom(s, sep, i+len(sep)) {
 			from := i + len(sep)
 			user := userinfo(s, from)
-			if _, pass, ok := strings.Cut(user, ":"); ok && !isPlaceholder(pass) || !ok && looksRandom(user) {
+			switch name, pass, ok := strings.Cut(user, ":"); {
+			case ok && pass != "" && !isPlaceholder(pass):
+				add(from+len(name)+1, from+len(user))
+				add(from, from+len(user))
+			case ok && pass == "" && name != "", !ok && looksRandom(user):
 				add(from, from+len(user))
 			}
 		}

@@ -1,0 +1,81 @@
+package redact
+
+import (
+	"encoding/binary"
+	"strings"
+)
+
+const (
+	valueHead = 8  // bytes; values are looked up by their first ones
+	maxAlike  = 16 // values with the same head, so that looking for them takes linear time
+)
+
+// foundValues are random values that their keys gave away in a text. They are masked wherever else they stand.
+type foundValues struct {
+	byHead map[uint64][]string
+	filter [64]uint64 // a bit for each hash of a head, which nearly always answers no
+}
+
+// add adds v if it looks random. A word of the language would be masked everywhere.
+func (f *foundValues) add(v string) {
+	if !isRandom(v) || strings.Contains(v, masked) {
+		return
+	}
+	head := binary.LittleEndian.Uint64([]byte(v[:valueHead]))
+	alike := f.byHead[head]
+	if len(alike) >= maxAlike {
+		return
+	}
+	for _, known := range alike {
+		if known == v {
+			return
+		}
+	}
+	if f.byHead == nil {
+		f.byHead = map[uint64][]string{}
+	}
+	f.byHead[head] = append(alike, v)
+	bit := hashHead(head)
+	f.filter[bit/64] |= 1 << (bit % 64)
+}
+
+// find finds the values in s.
+func (f *foundValues) find(s string, add func(from, to int)) {
+	if len(f.byHead) == 0 || len(s) < valueHead {
+		return
+	}
+	head := uint64(0)
+	for i := range len(s) {
+		head = head>>8 | uint64(s[i])<<56
+		if bit := hashHead(head); f.filter[bit/64]>>(bit%64)&1 == 0 {
+			continue
+		}
+		from := i + 1 - valueHead
+		for _, v := range f.byHead[head] {
+			if from >= 0 && strings.HasPrefix(s[from:], v) {
+				add(from, from+len(v))
+			}
+		}
+	}
+}
+
+func hashHead(head uint64) uint64 { return head * 0x9e3779b97f4a7c15 >> 52 }
+
+// isRandom reports whether v looks random, also with other characters than letters and digits in it: between the letters
+// and digits of names and versions there are few changes.
+func isRandom(v string) bool {
+	const least = 16
+	if len(v) < least || strings.ContainsAny(v, " \t\n") {
+		return false
+	}
+	if looksRandom(v) {
+		return true
+	}
+	changes := 0
+	for i := 1; i < len(v); i++ {
+		if isDigit(v[i]) && isLetter(v[i-1]) || isLetter(v[i]) && isDigit(v[i-1]) {
+			changes++
+		}
+	}
+	return changes >= max(3, len(v)/8)
+}
