@@ -2,80 +2,6 @@ package redact
 
 import "strings"
 
-// keyKind says what the name of a key reveals about its value.
-type keyKind int
-
-const (
-	notSecret keyKind = iota
-	isPassword
-	isToken         // also in prose: "unexpected token: foo"
-	isPass          // short for password, or a number of tests
-	isPwd           // password, or a working directory
-	isSignature     // only in the query of a URL
-	isBasic         // "auth" in files of docker and npm
-	isCookie        // the value is the rest of the line
-	isAuthorization // the value is a scheme and credentials
-)
-
-// maxKey is how many bytes of a key are examined.
-const maxKey = 64
-
-// keyEnd is the end of keys of one kind.
-type keyEnd struct {
-	end   string
-	kind  keyKind
-	whole bool // it must be the whole key
-}
-
-// keyEnds lists the ends of secret keys by their last letter. The first match counts.
-var keyEnds = ['z' + 1][]keyEnd{
-	'd': {{"password", isPassword, false}, {"passwd", isPassword, false}, {"pwd", isPwd, false}},
-	'e': {
-		{"passphrase", isPassword, false}, {"secretkeybase", isPassword, false}, {"cookie", isCookie, true},
-		{"setcookie", isCookie, false}, {"signature", isSignature, false},
-	},
-	'g': {{"sig", isSignature, false}},
-	'h': {{"auth", isBasic, true}},
-	'l': {{"loadcredential", notSecret, false}, {"credential", isToken, false}},
-	'n': {{"authorization", isAuthorization, false}, {"token", isToken, false}},
-	's': {
-		{"passwords", isPassword, false}, {"dbpass", isPassword, false}, {"userpass", isPassword, false},
-		{"storepass", isPassword, false}, {"keypass", isPassword, false}, {"credentials", isToken, false}, {"pass", isPass, false},
-	},
-	't': {{"secret", isPassword, false}},
-	'y': {
-		{"apikey", isToken, false}, {"accesskey", isToken, false}, {"secretkey", isToken, false}, {"privatekey", isToken, false},
-		{"signingkey", isToken, false}, {"encryptionkey", isToken, false}, {"accountkey", isToken, false},
-		{"masterkey", isToken, false}, {"authkey", isToken, false}, {"sessionkey", isToken, false}, {"sharedkey", isToken, false},
-	},
-}
-
-// kindOf returns the kind of a lower-case key, by its end: db_password2, clientsecret, x-api-key.
-func kindOf(key string) keyKind {
-	var buf [maxKey]byte
-	k := buf[:0]
-	for i := max(len(key)-maxKey, 0); i < len(key); i++ {
-		if isAlnum(key[i]) {
-			k = append(k, key[i])
-		}
-	}
-	for len(k) > 0 && isDigit(k[len(k)-1]) {
-		k = k[:len(k)-1]
-	}
-	if len(k) == 0 {
-		return notSecret
-	}
-	for _, e := range keyEnds[k[len(k)-1]] {
-		rest := len(k) - len(e.end)
-		if rest == 0 || rest > 0 && !e.whole {
-			if string(k[rest:]) == e.end {
-				return e.kind
-			}
-		}
-	}
-	return notSecret
-}
-
 // findAssignments finds the values of secret keys: KEY=value, "key": "value", Key: value, <key>value</key>, --key
 // value, and curl's -u user:password.
 func findAssignments(s, low string, add func(from, to int)) {
@@ -107,11 +33,19 @@ func secretAfter(s, low string, key, end int) (from, to int) {
 		return 0, 0
 	}
 	a := assignment{s: s, key: key, end: end, kind: kindOf(low[key:end])}
+	if a.kind == notSecret && hasSecretPart(low[key:end]) {
+		a.kind = isKey
+	}
 	if a.kind == notSecret || !a.separate() {
 		return 0, 0
 	}
 	from, to = a.value()
-	if to > from && a.isHarmless(from, to) {
+	switch {
+	case from >= to:
+		return 0, 0
+	case a.kind == isKey && !isRandomKey(low, key, end, s[from:to]), a.random && !isRandom(s[from:to]):
+		return 0, 0
+	case a.isHarmless(from, to):
 		return argument(s, to)
 	}
 	return from, to
@@ -142,8 +76,18 @@ type assignment struct {
 	equal    bool // the separator was not a colon
 	compares bool // it was ==
 	flag     bool // it was the blank after --key
-	element  int  // end of the value of <key>value</key>, or 0
+	random   bool // it was one of those that stand between other things too: the value must look random
 	blank    bool // a blank followed the separator
+	element  int  // end of the value of <key>value</key>, or 0
+}
+
+// operators stand between a key and its value. One that begins with another one comes first.
+var operators = []struct {
+	text     string
+	compares bool
+}{
+	{"===", true}, {"!==", true}, {"==", true}, {"!=", true}, {"=>", false}, {"=", false}, {":::=", false}, {"::=", false}, {":=", false},
+	{"??=", false}, {"?=", false}, {"||=", false}, {".=", false}, {"+=", false}, {"<-", false},
 }
 
 // separate finds the start of the value, and reports whether there is a separator before it.
@@ -152,26 +96,32 @@ func (a *assignment) separate() bool {
 	i := skipCloser(s, end)
 	gap := skipBlanks(s, i)
 	rest := s[gap:]
-	switch {
-	case strings.HasPrefix(rest, ":=") || strings.HasPrefix(rest, "=>") || strings.HasPrefix(rest, "=="):
-		a.equal, a.compares, i = true, rest[:2] == "==", gap+2
-	case strings.HasPrefix(rest, "="):
-		a.equal, i = true, gap+1
+	a.equal = true
+	switch n, value := a.operator(rest), namedValue(s, end); {
+	case value > 0:
+		i = value
+	case n > 0:
+		i = gap + n
 	case strings.HasPrefix(rest, ":"):
-		i = gap + 1
+		a.equal, i = false, gap+1
 	case i == end && (strings.HasPrefix(rest, "%3D") || strings.HasPrefix(rest, "%3d")):
-		a.equal, i = true, i+3
+		i += 3
 	case i == end && strings.HasPrefix(rest, ">") && a.key > 0 && s[a.key-1] == '<':
-		a.equal, i = true, gap+1
+		i = gap + 1
 		if a.element = elementEnd(s, i, s[a.key:end]); a.element == 0 && i < len(s) && s[i] <= ' ' {
 			return false // <token> in a usage text
 		}
-	case i > end && strings.HasPrefix(rest, ",") && a.kind == isAuthorization: // ("Authorization", "Bearer x")
-		i = gap + 1
+	case i > end && strings.HasPrefix(rest, ",") && (a.kind == isAuthorization || isString(s, skipBlanks(s, gap+1))): // Set("Token", "x")
+		a.equal, a.random, i = a.kind != isAuthorization, !a.isSet(), gap+1
 	case gap > i && strings.HasPrefix(s[a.key:], "--") && !strings.HasPrefix(rest, "-"):
-		a.equal, a.flag, i = true, true, gap
+		a.flag, i = true, gap
 	default:
-		return false
+		if i = a.distant(i, gap); i < 0 {
+			return false
+		}
+	}
+	if at := typedValue(s, i); at > 0 {
+		a.equal, i = true, at
 	}
 	a.at = skipBlanks(s, i)
 	a.blank = a.at > i || a.flag
@@ -180,8 +130,109 @@ func (a *assignment) separate() bool {
 	}
 	if a.element > 0 {
 		a.at = a.element - len(strings.TrimLeft(s[i:a.element], " \t\n"))
+	} else if next := nextLine(s, a.at); next > 0 {
+		a.at, a.random = next, true
 	}
 	return true
+}
+
+// isSet reports whether the key is the first argument of a call that sets something.
+func (a *assignment) isSet() bool {
+	const longest = 20
+	from := a.key - 2 // a quote and a parenthesis
+	if from < 0 || a.s[from] != '(' {
+		return false
+	}
+	name := lowerASCII(a.s[max(from-longest, 0):from])
+	name = name[strings.LastIndexAny(name, " \t\n(.")+1:]
+	for _, verb := range [...]string{"set", "add", "put", "env", "header", "property", "param"} {
+		if strings.Contains(name, verb) {
+			return true
+		}
+	}
+	return a.kind == isAuthorization
+}
+
+// operator returns the length of the operator that rest begins with, or 0.
+func (a *assignment) operator(rest string) int {
+	for _, o := range operators {
+		if strings.HasPrefix(rest, o.text) {
+			a.compares = o.compares
+			return len(o.text)
+		}
+	}
+	return 0
+}
+
+// distant returns the start of a value that no operator precedes, or -1: after a type and an =, in parentheses, or in
+// quotes. gap is the first place behind the blanks at i.
+func (a *assignment) distant(i, gap int) int {
+	s := a.s
+	switch {
+	case gap > i && strings.HasPrefix(s[gap:], "- ") && isString(s, gap+2):
+		return gap + 2
+	case gap > i || gap < len(s) && s[gap] == '[':
+		if at := typedValue(s, gap); at > 0 {
+			return at
+		}
+	}
+	a.random = true
+	switch {
+	case gap < len(s) && s[gap] == '(' && isString(s, gap+1):
+		return gap + 1
+	case gap > i && isString(s, gap):
+		return gap
+	}
+	a.random = false
+	return -1
+}
+
+// namedValue returns the start of the value of a thing whose name ends at i, or 0: <entry name="token" value="x">.
+func namedValue(s string, i int) int {
+	const far = 40
+	between := s[i:min(i+far, len(s))]
+	n := len(between) - len(strings.TrimLeft(between, " \t\n,-<>/\"'"))
+	if word := s[i+n : min(i+n+len("value"), len(s))]; n == 0 || !strings.EqualFold(word, "value") {
+		return 0
+	}
+	i = skipBlanks(s, skipCloser(s, i+n+len("value")))
+	if i < len(s) && (s[i] == '=' || s[i] == ':' || s[i] == '>') {
+		return i + 1
+	}
+	return 0
+}
+
+// typedValue returns the start of the string after a type and an = that begin at i, or 0: `: String = "x"`.
+func typedValue(s string, i int) int {
+	const longest = 40
+	from := skipBlanks(s, i)
+	to := from
+	for to < len(s) && to-from < longest && (isAlnum(s[to]) || strings.IndexByte("_.*&?:[]<>", s[to]) >= 0) {
+		to++
+	}
+	eq := skipBlanks(s, to)
+	if to > from && eq < len(s) && s[eq] == '=' {
+		if at := skipBlanks(s, eq+1); isString(s, at) {
+			return at
+		}
+	}
+	return 0
+}
+
+// nextLine returns the start of the next line's text if nothing else follows at i but a sign for that, or 0.
+func nextLine(s string, i int) int {
+	const deepest = 80
+	rest := s[min(i, len(s)):min(i+deepest, len(s))]
+	for _, sign := range [...]string{"|-", ">-", "|", ">", "\\"} {
+		if after, ok := strings.CutPrefix(rest, sign); ok {
+			i, rest = i+len(sign), after
+			break
+		}
+	}
+	if text := strings.TrimLeft(rest, " \t\n"); strings.HasPrefix(rest, "\n") && text != "" {
+		return i + len(rest) - len(text)
+	}
+	return 0
 }
 
 // elementEnd returns where the text of the element <name> ends that begins at i, or 0.

@@ -10,7 +10,7 @@ import (
 func TestNoSecret(t *testing.T) {
 	for name, lines := range map[string][]string{
 		"versions":  {"tiktoken==1.2", "tiktoken==0.9.0", "tiktoken>=0.7,<1", "tiktoken = \"^0.5.1\"", "+ tiktoken==1.2 (from x)", "csrf-token: 2.3.1", "token=v1.2.3"},
-		"calls":     {`token := os.Getenv("GITEA_TOKEN")`, "password = get_password(url, username)", "password = bytes(memoryview(password))", `  token: core.getInput('token'),`, `secret = hmac.new(key, msg).digest()`, `token = env::var("TOKEN")?;`, "password = self._get_password(", `const auth = createTokenAuth(TOKEN);`, "token = os.environ[\"TOKEN\"]"},
+		"calls":     {`log.info('token', 'getting list')`, `words := []string{"token", "secret", "password"}`, `'LIST': ('AUTH', 'SELECTED'),`, `x.AddToken("adf-bot", "demo-token", "write:issue")`, `token := os.Getenv("GITEA_TOKEN")`, "password = get_password(url, username)", "password = bytes(memoryview(password))", `  token: core.getInput('token'),`, `secret = hmac.new(key, msg).digest()`, `token = env::var("TOKEN")?;`, "password = self._get_password(", `const auth = createTokenAuth(TOKEN);`, "token = os.environ[\"TOKEN\"]"},
 		"names":     {"t.token = token", "password=password,", "idToken = process.env.NPM_ID_TOKEN", "  privateKey: process.env.PRIVATE_KEY,", "self.password = args.password", "newCreds: { token: res.token },", "netloc, user_pass = user_pass", "if token == t.Admin {", "if password != other.password:", "while token == EOF"},
 		"types":     {"password: Optional[HiddenText]", "password: Option<String>,", "  token: string;", "passwords: Dict[str, AuthInfo]"},
 		"prose":     {`the "Authorization:" header, the "Cookie:" header`, `getpass(prompt='Password: ', stream=None)`, "password: got 7 bytes", "password: expected a string", "Password: is required", "password: must have 8 characters", "password: invalid", "Password: incorrect, try again", "secret: not found", "credentials: missing", "passphrase: too short", "TypeError(\"pwd: expected bytes, got str\")"},
@@ -18,7 +18,7 @@ func TestNoSecret(t *testing.T) {
 		"masks":     {"authorization: 'token [REDACTED]'", "password=<redacted>", "token: [hidden]", "https://bob:***@x.example/", "https://bob:xxxxx@x.example/", "password: •••••", "token: redacted"},
 		"user name": {"https://bob@x.example/r.git", "git+https://isaacs@github.com/npm/cli", "https://first.last@x.example", "akka.tcp://sparkExecutorActorSystem@mesos-slave-01:36", "https://13957525385%40163.com@p28.example", "https://user@host/path", "svn+http://blahblah@rev#egg=Foo"},
 		"marks":     {"SET name=?,passwd=?,updated=?", "if token == '.':", `elif token == "@":`, "if token == 0x0f:", "token: ?"},
-		"objects":   {"wtoken = AppWindowToken{9f4ef63 token=Token{a64f992 ActivityRecord}}", "Bad activity token: android.os.BinderProxy@2bd79ce", "stream/token: com.apple.xpc.activity/4505: 132"},
+		"objects":   {"session termination for sessionid: 0x14ede63a5a70002", "wtoken = AppWindowToken{9f4ef63 token=Token{a64f992 ActivityRecord}}", "Bad activity token: android.os.BinderProxy@2bd79ce", "stream/token: com.apple.xpc.activity/4505: 132"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			for _, s := range lines {

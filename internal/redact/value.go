@@ -6,6 +6,9 @@ import "strings"
 // are not closed, or a word.
 func valueAt(s string, i int) (from, to int) {
 	i = skipBracket(s, i)
+	if isString(s, i) && !isQuote(s[i]) && s[i] != '\\' {
+		i++
+	}
 	for _, q := range [...]string{`\"`, `"`, `'`, "`"} {
 		if strings.HasPrefix(s[i:], q) {
 			from = i + len(q)
@@ -70,4 +73,9 @@ func nextKey(s string, i int) bool {
 		}
 	}
 	return i >= len(s)
+}
+
+// isString reports whether a quoted text begins at i, maybe one with a prefix: b"x", @"x".
+func isString(s string, i int) bool {
+	return i < len(s) && (isQuote(s[i]) || i+1 < len(s) && isQuote(s[i+1]) && strings.IndexByte(`\@bfruBFRUL`, s[i]) >= 0)
 }

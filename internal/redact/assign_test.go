@@ -1,0 +1,73 @@
+package redact
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// The operators, types, calls and lines that can stand between a key and its value.
+func TestAssignments(t *testing.T) {
+	for in, want := range map[string]string{
+		// operators
+		`FOO_TOKEN ?= "hunter2"`:        `FOO_TOKEN ?= "[masked]"`,
+		`FOO_TOKEN ::= hunter2`:         `FOO_TOKEN ::= [masked]`,
+		`FOO_TOKEN :::= "hunter2"`:      `FOO_TOKEN :::= "[masked]"`,
+		`FOO_TOKEN += "hunter2"`:        `FOO_TOKEN += "[masked]"`,
+		`$fooToken .= "hunter2";`:       `$fooToken .= "[masked]";`,
+		`$fooToken ??= "hunter2";`:      `$fooToken ??= "[masked]";`,
+		`foo_token ||= "hunter2"`:       `foo_token ||= "[masked]"`,
+		`foo_token <- "hunter2"`:        `foo_token <- "[masked]"`,
+		`if (password === "hunter2") {`: `if (password === "[masked]") {`,
+		`if (password != "hunter2") {`:  `if (password != "[masked]") {`,
+		`foo token - 'hunter2'`:         `foo token - '[masked]'`,
+		`password=!hunter2`:             `password=[masked]`,
+		// calls
+		`System.setProperty("FOO_TOKEN", "hunter2")`:      `System.setProperty("FOO_TOKEN", "[masked]")`,
+		`req.Header.Set("X-Foo-Api-Key", "hunter2")`:      `req.Header.Set("X-Foo-Api-Key", "[masked]")`,
+		`os.environ.setdefault('DB_PASSWORD', 'hunter2')`: `os.environ.setdefault('DB_PASSWORD', '[masked]')`,
+		`std::string secret("` + random + `");`:           `std::string secret("[masked]");`,
+		`setToken("` + random + `")`:                      `setToken("[masked]")`,
+		// types
+		`var fooToken string = "hunter2"`:     `var fooToken string = "[masked]"`,
+		`val fooToken: String = "hunter2"`:    `val fooToken: String = "[masked]"`,
+		`let token: &str = "hunter2";`:        `let token: &str = "[masked]";`,
+		`password: Optional[str] = "hunter2"`: `password: Optional[str] = "[masked]"`,
+		`char secret[25] = "hunter2";`:        `char secret[25] = "[masked]";`,
+		`password = @"hunter2";`:              `password = @"[masked]";`,
+		`password = b'hunter2'`:               `password = b'[masked]'`,
+		// the next line
+		"<fooToken>\n    hunter2\n</fooToken>":    "<fooToken>\n    [masked]\n</fooToken>",
+		"token: |\n  " + random + "\nx: 1":        "token: |\n  [masked]\nx: 1",
+		"token: >-\n  " + random + "\nx: 1":       "token: >-\n  [masked]\nx: 1",
+		"String token =\n    \"" + random + "\";": "String token =\n    \"[masked]\";",
+		"password:\nLogin incorrect":              "password:\nLogin incorrect",
+		"token:\n  " + "value-of-the-token-file":  "token:\n  " + "value-of-the-token-file",
+		// names and values
+		`<entry name="fooToken" value="hunter2" />`:         `<entry name="fooToken" value="[masked]" />`,
+		`<add key="Password" value="hunter2"/>`:             `<add key="Password" value="[masked]"/>`,
+		`{"name": "FOO_TOKEN", "value": "hunter2", "x": 1}`: `{"name": "FOO_TOKEN", "value": "[masked]", "x": 1}`,
+		"- name: DB_PASSWORD\n  value: hunter2\n- name: X":  "- name: DB_PASSWORD\n  value: [masked]\n- name: X",
+		// keys that need a random value
+		"OPENAI_KEY=" + random:                     "OPENAI_KEY=[masked]",
+		"DEBUG Using Key=" + random:                "DEBUG Using Key=[masked]",
+		"https://x.example/?key=" + random:         "https://x.example/?key=[masked]",
+		"GITHUB_TOKEN_CI=" + random:                "GITHUB_TOKEN_CI=[masked]",
+		"password_prod: " + random:                 "password_prod: [masked]",
+		"fooAuth := \"" + random + "\"":            "fooAuth := \"[masked]\"",
+		"OPENAI_KEY=/etc/openai/key":               "OPENAI_KEY=/etc/openai/key",
+		"SSH_KEY=id_ed25519":                       "SSH_KEY=id_ed25519",
+		"primary_key=" + random:                    "primary_key=" + random,
+		"cache-key: linux-" + random:               "cache-key: linux-" + random,
+		"Cache restored from key: Linux-" + random: "Cache restored from key: Linux-" + random,
+		"Key=logs/2024/01/" + random:               "Key=logs/2024/01/" + random,
+		"TOKEN_FILE=/run/" + random:                "TOKEN_FILE=/run/" + random,
+		"SECRET_NAME=app-" + random:                "SECRET_NAME=app-" + random,
+	} {
+		t.Run(in, func(t *testing.T) {
+			got := New().Redact(in)
+			require.Equal(t, want, got)
+			require.Equal(t, want, New().Redact(got), "masking twice")
+		})
+	}
+}

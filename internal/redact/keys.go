@@ -1,0 +1,125 @@
+package redact
+
+import "strings"
+
+// keyKind says what the name of a key reveals about its value.
+type keyKind int
+
+const (
+	notSecret keyKind = iota
+	isPassword
+	isToken         // also in prose: "unexpected token: foo"
+	isPass          // short for password, or a number of tests
+	isPwd           // password, or a working directory
+	isSignature     // only in the query of a URL
+	isBasic         // "auth" in files of docker and npm
+	isCookie        // the value is the rest of the line
+	isAuthorization // the value is a scheme and credentials
+	isKey           // only if its value looks random
+)
+
+// maxKey is how many bytes of a key are examined.
+const maxKey = 64
+
+// keyEnd is the end of keys of one kind.
+type keyEnd struct {
+	end   string
+	kind  keyKind
+	whole bool // it must be the whole key
+}
+
+// keyEnds lists the ends of secret keys by their last letter. The first match counts.
+var keyEnds = ['z' + 1][]keyEnd{
+	'e': {
+		{"passphrase", isPassword, false}, {"secretkeybase", isPassword, false}, {"cookie", isCookie, true},
+		{"setcookie", isCookie, false}, {"signature", isSignature, false},
+	},
+	'g': {{"sig", isSignature, false}},
+	'd': {{"password", isPassword, false}, {"passwd", isPassword, false}, {"pwd", isPwd, false}},
+	'h': {{"auth", isBasic, true}, {"auth", isKey, false}},
+	'r': {{"bearer", isKey, false}},
+	'l': {{"loadcredential", notSecret, false}, {"credential", isToken, false}},
+	'n': {{"authorization", isAuthorization, false}, {"token", isToken, false}},
+	's': {
+		{"passwords", isPassword, false}, {"dbpass", isPassword, false}, {"userpass", isPassword, false},
+		{"storepass", isPassword, false}, {"keypass", isPassword, false}, {"credentials", isToken, false}, {"pass", isPass, false},
+	},
+	't': {{"secret", isPassword, false}, {"jwt", isKey, false}},
+	'y': {
+		{"apikey", isToken, false}, {"accesskey", isToken, false}, {"secretkey", isToken, false}, {"privatekey", isToken, false},
+		{"signingkey", isToken, false}, {"encryptionkey", isToken, false}, {"accountkey", isToken, false},
+		{"masterkey", isToken, false}, {"authkey", isToken, false}, {"sessionkey", isToken, false}, {"sharedkey", isToken, false},
+		{"key", isKey, false},
+	},
+}
+
+// kindOf returns the kind of a lower-case key, by its end: db_password2, clientsecret, x-api-key.
+func kindOf(key string) keyKind {
+	var buf [maxKey]byte
+	k := buf[:0]
+	for i := max(len(key)-maxKey, 0); i < len(key); i++ {
+		if isAlnum(key[i]) {
+			k = append(k, key[i])
+		}
+	}
+	for len(k) > 0 && isDigit(k[len(k)-1]) {
+		k = k[:len(k)-1]
+	}
+	if len(k) == 0 {
+		return notSecret
+	}
+	for _, e := range keyEnds[k[len(k)-1]] {
+		rest := len(k) - len(e.end)
+		if rest == 0 || rest > 0 && !e.whole {
+			if string(k[rest:]) == e.end {
+				return e.kind
+			}
+		}
+	}
+	return notSecret
+}
+
+// otherKeys are what stands before "key" in names of things that are no secrets, though they may look random.
+var otherKeys = []string{
+	"cache", "column", "dedup", "event", "file", "foreign", "group", "hash", "host", "idempotency", "index", "item", "job", "lookup", "map", "message",
+	"node", "object", "partition", "path", "primary", "pub", "public", "record", "redis", "request", "restore", "routing", "row", "s3", "shard", "sort",
+	"storage", "trace",
+}
+
+// otherEnds end the names of things about a secret, which are none.
+var otherEnds = []string{"name", "names", "file", "path", "id", "url", "uri", "arn", "type", "version", "count", "ref", "hash", "length", "size", "limit", "at", "key_id"}
+
+// hasSecretPart reports whether a lower-case key is that of a secret, with something after it: github_token_ci.
+func hasSecretPart(key string) bool {
+	for _, p := range [...]string{"token", "secret", "password", "passwd", "apikey", "api_key"} {
+		if i := strings.Index(key, p); i >= 0 {
+			rest := strings.Trim(key[i+len(p):], "_-.")
+			for _, e := range otherEnds {
+				if strings.HasSuffix(rest, e) {
+					return false
+				}
+			}
+			return len(rest) < len(key[i+len(p):]) // it begins a word
+		}
+	}
+	return false
+}
+
+// isRandomKey reports whether the value of the key in [key, end), which has not the name of a secret, is one because it
+// looks random. low is the text in lower case.
+func isRandomKey(low string, key, end int, value string) bool {
+	const near = 32
+	name, isKey := strings.CutSuffix(strings.TrimRight(low[key:end], "0123456789"), "key")
+	if isKey {
+		name = strings.TrimRight(name, "-_.")
+		for _, o := range otherKeys {
+			if strings.HasSuffix(name, o) {
+				return false
+			}
+		}
+		if before := low[max(key-near, 0):key]; name == "" && strings.Contains(before, "cache") {
+			return false
+		}
+	}
+	return isRandom(value) && (!strings.Contains(value, "/") || strings.ContainsAny(value, "+="))
+}
