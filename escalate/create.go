@@ -4,9 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"net/http"
-	"slices"
 	"time"
 
 	"github.com/terraphim/adfbot/escalate/incident"
@@ -30,7 +28,7 @@ func (r *Reconciler) create(ctx context.Context, s step) (progress, error) {
 		case err != nil:
 			return later, r.failed(ctx, i, err)
 		case ok:
-			return r.adoptIssue(ctx, s, found.IssueRef, stateOf(found))
+			return r.adoptIssue(ctx, s, found)
 		}
 		// It is not there. Only now may another repository be taken, where the configuration has changed.
 		repo = r.opt.Target(i.Project).Repo
@@ -49,7 +47,15 @@ func (r *Reconciler) createIssue(ctx context.Context, s step, repo tracker.Repo)
 	if err != nil {
 		return later, err
 	}
-	n := tracker.NewIssue{Title: r.opt.Composer.Title(i), Labels: r.labelIDs(ctx, s.cache, repo, &data), Assignees: r.opt.Target(i.Project).Assignees}
+	target := r.opt.Target(i.Project)
+	n := tracker.NewIssue{Title: r.opt.Composer.Title(i)}
+	// Where an answer was lost, the server may have failed on an optional part: completeIssue adds those one by one.
+	if i.Create.At.IsZero() {
+		n.Assignees = target.Assignees
+	}
+	if i.Tries < 2 {
+		n.Labels, _ = r.labelIDs(ctx, s.cache, repo, target.Labels)
+	}
 	if r.opt.DueIn > 0 {
 		n.Due = i.Opened.Add(r.opt.DueIn)
 	}
@@ -68,7 +74,7 @@ func (r *Reconciler) createIssue(ctx context.Context, s step, repo tracker.Repo)
 	case err != nil:
 		return later, errors.Join(err, r.saveFailedCreate(context.WithoutCancel(ctx), i, err))
 	}
-	return complete, r.saveIssue(context.WithoutCancel(ctx), s, n, issue, data)
+	return r.saveIssue(context.WithoutCancel(ctx), s, issue, data)
 }
 
 // sendCreate saves the attempt and makes the request once. A resume does not take the claim on the issue, so the incident may
@@ -109,51 +115,54 @@ func (r *Reconciler) saveFailedCreate(ctx context.Context, i incident.Incident, 
 	return err
 }
 
-func (r *Reconciler) saveIssue(ctx context.Context, s step, n tracker.NewIssue, issue tracker.Issue, data issuetext.IssueData) error {
+func (r *Reconciler) saveIssue(ctx context.Context, s step, issue tracker.Issue, data issuetext.IssueData) (progress, error) {
 	// The account comes first: an issue that is known and an account that is not would look like somebody else's issue.
 	err := r.saveAccount(ctx, s.cache, tracker.Account{ID: issue.AuthorID, Login: issue.Author})
 	i, err2 := r.opt.State.Change(ctx, s.incident.ID, func(i *incident.Incident) {
 		i.Issue, i.Create, i.Target = issue.IssueRef, incident.Attempt{}, tracker.Repo{}
 		i.HeadedNotPaused = data.FlagError != ""
+		i.Incomplete = r.lacksParts(i.Project, issue)
 		clearRetry(i)
 	})
 	if err := errors.Join(err, err2); err != nil {
-		return err
+		return later, err
 	}
 	fault.Point(ctx, "issue-noted")
 	if s.fresh != nil {
 		*s.fresh = i
 	}
 	s.cache.setState(i, plan.IssueOpen)
-	r.opt.Log.Info("issue opened", "project", i.Project, "incident", i.Name(), "issue", issue.String(), "url", issue.URL, "missing", data.Missing)
-	if len(issue.Labels) < len(n.Labels) {
-		r.opt.Log.Warn("Gitea left labels out: the token's account may not write to the repository, or the labels were deleted",
-			"issue", issue.String(), "asked", len(n.Labels), "set", len(issue.Labels))
-		s.cache.labels.set(issue.Repo, nil)
-		return r.opt.State.SetLabels(ctx, issue.Repo, nil)
+	r.opt.Log.Info("issue opened", "project", i.Project, "incident", i.Name(), "issue", issue.String(), "url", issue.URL)
+	if i.Incomplete {
+		return changed, nil
 	}
-	return nil
+	return complete, nil
 }
 
-// dropOptional takes an optional part out of an issue that the server refused, and reports whether there was one.
+// dropOptional takes an optional part out of an issue that the server refused, and reports whether there was one. What it
+// takes out is added again by completeIssue, or named in the issue.
 func (r *Reconciler) dropOptional(n *tracker.NewIssue, data *issuetext.IssueData, err error) bool {
 	var te *tracker.Error
 	if !errors.As(err, &te) {
 		return false
 	}
 	switch te.Status {
+	case http.StatusForbidden: // also for an assignee who has blocked the bot
+		if len(n.Assignees) == 0 {
+			return false
+		}
+		n.Assignees = nil
 	case http.StatusUnprocessableEntity, http.StatusBadRequest:
 		switch {
 		case len(n.Assignees) > 0:
-			data.Missing = append(data.Missing, fmt.Sprintf("assignees %v: %s", n.Assignees, te.Detail))
 			n.Assignees = nil
-		case len(n.Labels) > 0 || !n.Due.IsZero():
-			data.Missing = append(data.Missing, "labels and due date: "+te.Detail)
-			n.Labels, n.Due = nil, time.Time{}
+		case len(n.Labels) > 0:
+			n.Labels = nil
+		case !n.Due.IsZero():
+			n.Due = time.Time{}
 		default:
 			return false
 		}
-		n.Body, _ = r.opt.Composer.Body(*data)
 	case http.StatusRequestEntityTooLarge:
 		short := r.opt.Composer.Short(*data)
 		if len(short) >= len(n.Body) {
@@ -191,71 +200,4 @@ func (r *Reconciler) issueData(ctx context.Context, s step, repo tracker.Repo) (
 		data.Replaces = &i.Lost[len(i.Lost)-1]
 	}
 	return data, nil
-}
-
-// labelIDs returns the ids of the project's labels. They are kept, so that they cost no request the next time; missing
-// labels are created once. Labels are optional: what cannot be had is named in the issue.
-func (r *Reconciler) labelIDs(ctx context.Context, c *sweepCache, repo tracker.Repo, data *issuetext.IssueData) []int64 {
-	names := r.opt.Target(data.Incident.Project).Labels
-	if len(names) == 0 {
-		return nil
-	}
-	ids, _ := c.labels.get(repo)
-	var err error
-	if !hasAll(ids, names) {
-		ids, err = r.opt.State.Labels(ctx, repo)
-		if err == nil && !hasAll(ids, names) {
-			ids, err = r.createLabels(ctx, repo, names, ids)
-		}
-		if err == nil {
-			c.labels.set(repo, ids)
-		}
-	}
-	if err != nil {
-		data.Missing = append(data.Missing, "labels: "+err.Error())
-		r.opt.Log.Warn("labels can't be had, the issue is opened without them", "repo", repo.String(), "err", err)
-	}
-	var out []int64
-	for _, name := range names {
-		if id, ok := ids[name]; ok {
-			out = append(out, id)
-		}
-	}
-	return out
-}
-
-func hasAll(ids map[string]int64, names []string) bool {
-	return !slices.ContainsFunc(names, func(n string) bool { _, ok := ids[n]; return !ok })
-}
-
-// createLabels claims the repository's labels: Gitea creates a second label of the same name without complaint.
-func (r *Reconciler) createLabels(ctx context.Context, repo tracker.Repo, names []string, have map[string]int64) (map[string]int64, error) {
-	ctx, release, err := r.opt.State.Claim(ctx, "labels/"+repo.String(), 2*r.opt.Timeout)
-	if err != nil {
-		return have, err
-	}
-	defer release()
-	if ids, err := r.opt.State.Labels(ctx, repo); err == nil && hasAll(ids, names) {
-		return ids, nil // another process created them meanwhile
-	}
-	ids, err := r.opt.Tracker.Labels(ctx, repo)
-	if err != nil {
-		return have, err
-	}
-	var errs []error
-	keep := map[string]int64{}
-	for _, name := range names {
-		id, ok := ids[name]
-		if !ok && (len(errs) == 0 || tracker.OutcomeOf(errs[len(errs)-1]) == tracker.Refused) { // else the server is in trouble: the issue comes first
-			if id, err = r.opt.Tracker.AddLabel(ctx, repo, name); err != nil {
-				errs = append(errs, err)
-				continue
-			}
-			ok = true
-		}
-		if ok {
-			ids[name], keep[name] = id, id
-		}
-	}
-	return ids, errors.Join(errors.Join(errs...), r.opt.State.SetLabels(ctx, repo, keep))
 }

@@ -69,13 +69,20 @@ func (r *Reconciler) listAll(ctx context.Context, repo tracker.Repo, c *sweepCac
 
 // adopt takes over an issue of the incident that the state did not know.
 func (r *Reconciler) adopt(ctx context.Context, s step) (progress, error) {
-	return r.adoptIssue(ctx, s, s.action.Issue, plan.IssueOpen)
+	for _, issue := range r.projectIssues(s.cache, s.incident.Project) {
+		if issue.IssueRef == s.action.Issue {
+			return r.adoptIssue(ctx, s, issue)
+		}
+	}
+	return replan, nil
 }
 
-func (r *Reconciler) adoptIssue(ctx context.Context, s step, ref tracker.IssueRef, is plan.IssueState) (progress, error) {
+func (r *Reconciler) adoptIssue(ctx context.Context, s step, issue tracker.Issue) (progress, error) {
+	ref, is := issue.IssueRef, stateOf(issue)
 	i, err := r.opt.State.Change(ctx, s.incident.ID, func(i *incident.Incident) {
 		i.Issue, i.Create, i.Target = ref, incident.Attempt{}, tracker.Repo{}
-		i.Settled = i.Settled && is != plan.IssueOpen // the issue appeared after the incident was settled; it must still be closed
+		i.Incomplete = !i.Rebuilt && r.lacksParts(i.Project, issue) // what a rebuilt one lacks, people may have taken away
+		i.Settled = i.Settled && is != plan.IssueOpen               // the issue appeared after the incident was settled; it must still be closed
 		clearRetry(i)
 	})
 	if err == nil {
@@ -96,7 +103,7 @@ func (r *Reconciler) findLost(ctx context.Context, s step) (progress, error) {
 	case err != nil:
 		return later, r.failed(ctx, i, err)
 	case ok:
-		return r.adoptIssue(ctx, s, issue.IssueRef, stateOf(issue))
+		return r.adoptIssue(ctx, s, issue)
 	}
 	return changed, r.saveDone(ctx, i, func(i *incident.Incident) { i.Create, i.Settled = incident.Attempt{}, true })
 }

@@ -235,24 +235,6 @@ func TestUnsentCommentBeforeClosing(t *testing.T) {
 	})
 }
 
-// The issue is opened without them, and names them.
-func TestUnknownAssignee(t *testing.T) {
-	play(t, func(w *world) {
-		target := w.rec.Options().Target
-		w.rec.Options().Target = func(p string) escalate.Target {
-			t := target(p)
-			t.Assignees = []string{"alex", "nobody"}
-			return t
-		}
-		w.trip(project)
-		i := w.issue()
-		require.Empty(w, i.Assignees)
-		require.Len(w, i.Labels, 3, "the labels stay")
-		require.Contains(w, i.Body, "### Left out")
-		require.Contains(w, i.Body, "nobody")
-	})
-}
-
 func TestAssigneesLabelsAndDueDate(t *testing.T) {
 	play(t, func(w *world) {
 		target := w.rec.Options().Target
@@ -305,8 +287,8 @@ func TestLabelsThatCantBeMade(t *testing.T) {
 		w.trip(project)
 		i := w.issue()
 		require.Empty(w, i.Labels)
-		require.Contains(w, i.Body, "### Left out")
-		require.Contains(w, i.Body, "labels: ")
+		require.Equal(w, `- The labels "adf", "circuit-breaker" and "priority/high" are not set: the bot's account may not write to this repository.`,
+			leftOut(w, i.Body))
 	})
 }
 
@@ -321,18 +303,6 @@ func TestFailingLabelList(t *testing.T) {
 			})
 		})
 	}
-}
-
-// Labels that the server ignores are logged and asked for again.
-func TestSilentlyIgnoredLabels(t *testing.T) {
-	play(t, func(w *world) {
-		w.Gitea.DeleteLabel(fleet, "adf")
-		w.trip(project)
-		require.Equal(w, []string{"circuit-breaker", "priority/high"}, w.issue().Labels)
-		require.Contains(w, w.Logged.String(), "Gitea left labels out")
-		w.trip("digital-twins")
-		require.Equal(w, []string{"adf", "circuit-breaker", "priority/high"}, w.issues(fleet)[1].Labels)
-	})
 }
 
 // A body that a proxy refuses is sent again, shortened.

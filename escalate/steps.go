@@ -41,6 +41,7 @@ var trackerSteps = map[plan.Kind]func(*Reconciler, context.Context, step) (progr
 	plan.ConfirmReopened: (*Reconciler).confirmReopened,
 	plan.Reopen:          (*Reconciler).reopen,
 	plan.ResumeClosed:    (*Reconciler).resumeClosed,
+	plan.Complete:        (*Reconciler).completeIssue,
 	plan.AnnouncePaused:  (*Reconciler).announcePaused,
 	plan.Close:           (*Reconciler).close,
 	plan.LeaveOpen:       (*Reconciler).leaveOpen,

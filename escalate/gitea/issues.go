@@ -5,6 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/url"
+	"slices"
+	"strings"
 
 	sdk "code.gitea.io/sdk/gitea"
 
@@ -86,8 +89,62 @@ func (g *Client) SetOpen(ctx context.Context, ref tracker.IssueRef, open bool) (
 	return issue(ref.Repo, i), err
 }
 
+// Assign takes a 500 for a refusal: that is Gitea's answer for a login that cannot be assigned (recording
+// issue-assign-unknown.json). Without the right to write, Gitea answers 201 and assigns nobody.
 func (g *Client) Assign(ctx context.Context, ref tracker.IssueRef, logins []string) error {
-	_, err := g.edit(ctx, "assign", ref, isIssue(ref.Number), sdk.EditIssueOption{Assignees: logins})
+	edited, err := g.edit(ctx, "assign", ref, isIssue(ref.Number), sdk.EditIssueOption{Assignees: logins})
+	var te *tracker.Error
+	if errors.As(err, &te) && te.Status == http.StatusInternalServerError {
+		te.Outcome = tracker.Refused
+		te.Detail = "a login is unknown, an organisation, or without access to the repository"
+	}
+	if err != nil {
+		return err
+	}
+	has := issue(ref.Repo, edited).Assignees
+	for _, login := range logins {
+		if !slices.ContainsFunc(has, func(a tracker.Account) bool { return strings.EqualFold(a.Login, login) }) {
+			return &tracker.Error{Op: "assign " + number(ref.Number), Where: ref.Repo.String(), Outcome: tracker.Refused,
+				Detail: "Gitea assigned nobody: give the token's account write access to the repository"}
+		}
+	}
+	return nil
+}
+
+// EditBody reads the body, and writes it only if edit changes it. From version 1.26 on, Gitea refuses the write if somebody
+// has changed the body in between; then it is edited once more.
+func (g *Client) EditBody(ctx context.Context, ref tracker.IssueRef, edit func(body string) string) error {
+	path := fmt.Sprintf("repos/%s/%s/issues/%d", url.PathEscape(ref.Repo.Owner), url.PathEscape(ref.Repo.Name), ref.Number)
+	r := request{"edit the text of", number(ref.Number), ref.Repo.String()}
+	try := func() error {
+		var was struct {
+			Number         int64  `json:"number"`
+			Body           string `json:"body"`
+			ContentVersion *int   `json:"content_version,omitempty"`
+		}
+		err := g.send(ctx, r, func(ctx context.Context) (*http.Response, error) {
+			resp, err := g.json(ctx, http.MethodGet, path, nil, &was)
+			if err == nil && was.Number != ref.Number {
+				err = errAnswer
+			}
+			return resp, err
+		})
+		body := edit(was.Body)
+		if err != nil || body == was.Body {
+			return err
+		}
+		change := map[string]any{"body": body}
+		if was.ContentVersion != nil {
+			change["content_version"] = *was.ContentVersion
+		}
+		return g.send(ctx, r, func(ctx context.Context) (*http.Response, error) {
+			return g.json(ctx, http.MethodPatch, path, change, &struct{}{})
+		})
+	}
+	err := try()
+	if tracker.IsStatus(err, http.StatusConflict) {
+		err = try()
+	}
 	return err
 }
 
@@ -115,11 +172,10 @@ func issue(repo tracker.Repo, i *sdk.Issue) tracker.Issue {
 		Created: tracker.PossibleTime(i.Created), Updated: tracker.PossibleTime(i.Updated),
 	}
 	out.Marker, _ = tracker.ParseMarker(i.Body)
-	for _, l := range i.Labels {
-		if l != nil {
-			out.Labels = append(out.Labels, l.Name)
-		}
+	if i.Deadline != nil {
+		out.Due = *i.Deadline
 	}
+	out.Labels = labelNames(i.Labels)
 	for _, u := range i.Assignees {
 		if u != nil {
 			out.Assignees = append(out.Assignees, account(u))

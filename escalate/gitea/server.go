@@ -47,6 +47,23 @@ func (g *Client) AddLabel(ctx context.Context, repo tracker.Repo, name string) (
 	return l.ID, nil
 }
 
+func (g *Client) LabelIssue(ctx context.Context, ref tracker.IssueRef, ids []int64) ([]string, error) {
+	r := request{"label", number(ref.Number), ref.Repo.String()}
+	labels, err := do(ctx, g, r, notNull, func(c *sdk.Client) ([]*sdk.Label, *sdk.Response, error) {
+		return c.AddIssueLabels(ref.Repo.Owner, ref.Repo.Name, ref.Number, sdk.IssueLabelsOption{Labels: ids})
+	})
+	return labelNames(labels), err
+}
+
+func labelNames(labels []*sdk.Label) (names []string) {
+	for _, l := range labels {
+		if l != nil {
+			names = append(names, l.Name)
+		}
+	}
+	return names
+}
+
 func (g *Client) Me(ctx context.Context) (tracker.Account, error) {
 	return g.user(ctx, request{op: "read the token's account", where: g.opt.URL}, (*sdk.Client).GetMyUserInfo)
 }

@@ -1,11 +1,13 @@
 package gitea
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"html"
+	"io"
 	"net/http"
 	"net/url"
 	"regexp"
@@ -67,7 +69,7 @@ func (g *Client) timelinePage(ctx context.Context, ref tracker.IssueRef, page in
 	path := fmt.Sprintf("repos/%s/issues/%d/timeline?page=%d&limit=%d", repo, ref.Number, page, pageSize)
 	r := request{"read the timeline of", number(ref.Number), ref.Repo.String()}
 	err = g.send(ctx, r, func(ctx context.Context) (*http.Response, error) {
-		resp, err := g.getJSON(ctx, path, &entries)
+		resp, err := g.json(ctx, http.MethodGet, path, nil, &entries)
 		if err == nil && entries == nil && page == 1 { // after the last page it is null
 			err = errAnswer
 		}
@@ -85,19 +87,28 @@ func (e timelineJSON) entry() tracker.TimelineEntry {
 	return t
 }
 
-// getJSON decodes the answer to a GET request without the SDK.
-func (g *Client) getJSON(ctx context.Context, path string, answer any) (*http.Response, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, g.opt.URL+"/api/v1/"+path, nil)
+// json makes a request without the SDK: it sends a value, unless that is nil, and decodes the answer.
+func (g *Client) json(ctx context.Context, method, path string, value, answer any) (*http.Response, error) {
+	var body io.Reader
+	if value != nil {
+		b, err := json.Marshal(value)
+		if err != nil {
+			return nil, err
+		}
+		body = bytes.NewReader(b)
+	}
+	req, err := http.NewRequestWithContext(ctx, method, g.opt.URL+"/api/v1/"+path, body)
 	if err != nil {
 		return nil, err
 	}
 	req.Header.Set("Accept", "application/json")
+	req.Header.Set("Content-Type", "application/json")
 	resp, err := g.http.Do(req)
 	if err != nil {
 		return nil, err
 	}
 	defer func() { _ = resp.Body.Close() }()
-	if resp.StatusCode != http.StatusOK {
+	if resp.StatusCode/100 != 2 {
 		return resp, errors.New(resp.Status)
 	}
 	return resp, json.NewDecoder(resp.Body).Decode(answer)

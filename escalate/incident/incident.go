@@ -86,6 +86,8 @@ type Incident struct {
 	Settled  bool      `json:"Settled"`          // ended, with nothing left to do in Gitea
 	LeftOpen bool      `json:"LeftOpen"`         // a person reopened the issue after the end; it stays open
 
+	Incomplete bool `json:"incomplete,omitempty"` // the issue may lack parts that were asked for, and does not say so yet
+
 	HeadedNotPaused bool `json:"SaidNotPaused"` // the issue is headed NOT PAUSED, and no comment has corrected that yet
 
 	ReopenPending bool        `json:"ReopenPending"` // a reopening was begun and not confirmed yet

@@ -3,6 +3,7 @@ package issuetext
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"text/template"
 	"unicode/utf8"
@@ -19,6 +20,7 @@ const MaxBody = 60_000
 
 const (
 	maxShort   = 2000        // bytes of a short body
+	maxLeftOut = 1000        // bytes that a new body leaves for [AddLeftOut]
 	maxWritten = 8 * MaxBody // bytes that a template may write before it is stopped
 	maxTitle   = 255         // runes, the length of Gitea's column
 )
@@ -47,7 +49,7 @@ func cutRunes(s string, n int) string {
 // or one line that says why the operator's template was not used or the body was cut.
 func (c *Composer) Body(in IssueData) (body, problem string) {
 	marker := "\n\n" + markerOf(in).String()
-	room := MaxBody - len(marker)
+	room := MaxBody - maxLeftOut - len(marker)
 	d := c.data(in)
 	body, problem = c.render(&d)
 	for n := 0; n < 8 && len(body) > room && c.shrink(&d, len(body)-room); n++ {
@@ -133,8 +135,11 @@ func (c *Composer) shrink(d *TemplateData, excess int) bool {
 		d.Output = Untrusted(c.redact.Shorten(string(d.Output), n))
 	case d.Output != "":
 		d.Output = ""
-		d.Missing = append(d.Missing, "output of the last failed run: the text was too long")
+		d.Missing = append(d.Missing, "The output of the last failed run is not shown: the text would be too long.")
 	case len(d.Runs) > 0:
+		if older := Untrusted("Older runs are not shown: the text would be too long."); !slices.Contains(d.Missing, older) {
+			d.Missing = append(d.Missing, older)
+		}
 		d.Runs = d.Runs[:len(d.Runs)/2]
 		d.History = history(d.Runs)
 	default:

@@ -24,7 +24,6 @@ func TestBody(t *testing.T) {
 		},
 		"replaced": func(l *IssueData) {
 			l.Replaces = &tracker.IssueRef{Repo: l.Repo, ID: 30, Number: 41}
-			l.Missing = []string{"assignee nobody: Gitea does not know this user"}
 		},
 		"rebuilt": func(l *IssueData) {
 			l.Incident.Rebuilt, l.Incident.Evidence, l.Incident.Threshold = true, incident.Evidence{}, 0

@@ -22,7 +22,6 @@ type IssueData struct {
 	FlagError string // why the flag could not be written; "" if it was
 
 	Mentions []string          // logins and teams, e.g. "acme/ops"
-	Missing  []string          // omitted parts, e.g. "assignee nobody: Gitea does not know this user"
 	Replaces *tracker.IssueRef // an earlier issue of the incident, which was deleted or lost its marker
 
 	ResumeInGitea bool // operators may resume with a comment "/adf resume"
@@ -71,7 +70,7 @@ type TemplateData struct {
 	More    int // number of earlier incidents that are not in Earlier
 
 	Mentions string      // "@one @two", or ""
-	Missing  []Untrusted // omitted parts
+	Missing  []Untrusted // a sentence for each part of the text that is left out; [AddLeftOut] adds to the list
 	Replaces string      // link to the issue that this one replaces, or ""
 	Rebuilt  bool        // the incident was rebuilt after the state was lost
 	Problem  Untrusted   // why the operator's template was not used, or ""
@@ -107,9 +106,6 @@ func (c *Composer) data(in IssueData) TemplateData {
 		NotPaused: in.FlagError != "", FlagError: c.sentence(in.FlagError),
 		ResumeInGitea: in.ResumeInGitea, CloseResumes: in.CloseResumes,
 		Mentions: mentions(in.Mentions), Rebuilt: i.Rebuilt,
-	}
-	for _, m := range in.Missing[:min(len(in.Missing), maxRuns)] {
-		d.Missing = append(d.Missing, c.sentence(m))
 	}
 	if in.Replaces != nil {
 		d.Replaces = c.link(*in.Replaces, repoOf(in))

@@ -112,7 +112,7 @@ func hostile() []string {
 func infest(l IssueData, s string) IssueData {
 	i := &l.Incident
 	i.Agent, i.Host, i.Instance, i.FlagError, i.EndedHow = s, s, s, s, s
-	l.PauseFlag, l.Missing, l.Mentions = s, []string{s, s}, []string{"no one", "<b>", "", "alex"}
+	l.PauseFlag, l.Mentions = s, []string{"no one", "<b>", "", "alex"}
 	i.Evidence = incident.Evidence{Output: s, Earlier: []incident.EarlierIncident{{Seq: 1, Issue: tracker.IssueRef{Repo: tracker.Repo{Server: s, Owner: s, Name: s}, Number: 3, URL: s}}}}
 	for range 12 {
 		i.Evidence.Runs = append(i.Evidence.Runs, incident.Run{Outcome: s, Signal: s, Detail: s, Host: s, RunID: s})

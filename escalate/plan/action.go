@@ -28,6 +28,7 @@ const (
 const (
 	Create          Kind = "create"          // open the incident's issue
 	Adopt           Kind = "adopt"           // store the incident's issue, which exists already
+	Complete        Kind = "complete"        // add to the incident's issue what its creation left out
 	AnnouncePaused  Kind = "tell-paused"     // comment on an issue headed NOT PAUSED that the flag was written
 	ConfirmReopened Kind = "note-reopened"   // store that a reopening took effect
 	Reopen          Kind = "reopen"          // reopen the issue of a paused project
@@ -51,7 +52,7 @@ var phases = map[Kind]int{
 	WriteFlag: localPhase, ConfirmFlag: localPhase, Resume: localPhase, Supersede: localPhase, RecordHold: localPhase,
 	ReleaseHold: localPhase, Rebuild: localPhase, RebuildDone: localPhase, Settle: localPhase,
 	Create: pausedPhase, Adopt: pausedPhase, Replace: pausedPhase, Reopen: pausedPhase, ResumeClosed: pausedPhase,
-	ConfirmReopened: pausedPhase, AnnouncePaused: pausedPhase, RunCommand: pausedPhase,
+	Complete: pausedPhase, ConfirmReopened: pausedPhase, AnnouncePaused: pausedPhase, RunCommand: pausedPhase,
 	Close: endedPhase, LeaveOpen: endedPhase, FindLost: endedPhase, CloseDuplicate: endedPhase,
 }
 

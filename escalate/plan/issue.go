@@ -66,6 +66,9 @@ func (p *planner) open(i incident.Incident) {
 		if i.HeadedNotPaused && !i.FlagWritten.IsZero() {
 			p.add(AnnouncePaused, i, "the issue says NOT PAUSED, and the pause flag was written since")
 		}
+		if i.Incomplete {
+			p.add(Complete, i, "the issue lacks labels, assignees or its due date")
+		}
 	case p.o.Issues[i.ID] == IssueClosed:
 		p.closed(i, due)
 	case p.o.Issues[i.ID] == IssueLost && due:

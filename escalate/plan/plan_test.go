@@ -200,6 +200,9 @@ func TestNext(t *testing.T) {
 
 		// What the issue says.
 		{"the issue says NOT PAUSED, and the flag has come", seen{flag: there, incidents: one(notPaused), state: isOpen}, []string{"tell-paused #1"}},
+		{"the issue lacks parts", seen{flag: there, incidents: one(incomplete), state: isOpen}, []string{"complete #1"}},
+		{"the issue lacks parts, and was closed", seen{flag: there, incidents: one(incomplete), state: isClosed}, []string{"reopen #1"}},
+		{"the issue lacks parts, and the incident ended", seen{flag: gone, incidents: over(incomplete), state: isOpen}, []string{"close #1"}},
 		{"the issue says NOT PAUSED, rightly", seen{flag: gone, incidents: one(notPaused, neverWritten), state: isOpen}, []string{"write-flag #1"}},
 		{"a reopening was begun and has happened", seen{flag: there, incidents: one(func(i *incident.Incident) { i.ReopenPending = true }), state: isOpen}, []string{"note-reopened #1"}},
 	} {
@@ -216,7 +219,8 @@ func wait(d time.Duration) func(*incident.Incident) {
 	return func(i *incident.Incident) { i.NextTry = now.Add(d) }
 }
 
-func notPaused(i *incident.Incident) { i.HeadedNotPaused = true }
+func notPaused(i *incident.Incident)  { i.HeadedNotPaused = true }
+func incomplete(i *incident.Incident) { i.Incomplete = true }
 
 func TestNextLimitsReopening(t *testing.T) {
 	at := func(minutes ...int) func(*incident.Incident) {

@@ -37,12 +37,15 @@ type IssueReader interface {
 
 // IssueWriter changes issues.
 type IssueWriter interface {
-	// Create opens an issue. The server may drop labels without an error: the result shows those it kept.
+	// Create opens an issue. The server may drop labels, assignees and due date without an error: the result shows what it
+	// kept.
 	Create(ctx context.Context, repo Repo, n NewIssue) (Issue, error)
 	// SetOpen opens or closes an issue and returns it. It fails if the answer shows the other state.
 	SetOpen(ctx context.Context, ref IssueRef, open bool) (Issue, error)
-	// Assign replaces the assignees of an issue.
+	// Assign replaces the assignees of an issue. It is [Refused] if one of them cannot be assigned.
 	Assign(ctx context.Context, ref IssueRef, logins []string) error
+	// EditBody replaces the body of an issue by what edit makes of it, unless that is the same.
+	EditBody(ctx context.Context, ref IssueRef, edit func(body string) string) error
 }
 
 // CommentClient reads and writes comments.
@@ -61,6 +64,8 @@ type LabelClient interface {
 	Labels(ctx context.Context, repo Repo) (map[string]int64, error)
 	// AddLabel creates a label and returns its id. Gitea accepts a second label of the same name.
 	AddLabel(ctx context.Context, repo Repo, name string) (int64, error)
+	// LabelIssue adds labels to an issue and returns the names of all that it has then. Gitea ignores unknown ids.
+	LabelIssue(ctx context.Context, ref IssueRef, ids []int64) ([]string, error)
 }
 
 // AccountClient looks up accounts.

@@ -49,6 +49,7 @@ type Issue struct {
 	Open      bool
 	Labels    []string
 	Assignees []Account
+	Due       time.Time // zero: none
 	Created   time.Time
 	Updated   time.Time
 }

@@ -1,0 +1,136 @@
+package escalate
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/terraphim/adfbot/escalate/incident"
+	"github.com/terraphim/adfbot/escalate/issuetext"
+	"github.com/terraphim/adfbot/escalate/plan"
+	"github.com/terraphim/adfbot/escalate/tracker"
+)
+
+// Labels, assignees and due date are optional parts of an issue. Its creation goes on without those that the server refuses
+// or drops, and marks the incident; the step here adds them one by one, and says in the issue what remains left out.
+
+// completeTries is how often a server that fails is asked for optional parts.
+const completeTries = 5
+
+// lacksParts reports whether an issue has fewer parts than were asked for. It counts: a label may have got another name.
+func (r *Reconciler) lacksParts(project string, issue tracker.Issue) bool {
+	t := r.opt.Target(project)
+	return len(issue.Labels) < len(t.Labels) || len(issue.Assignees) < len(t.Assignees) || r.opt.DueIn > 0 && issue.Due.IsZero()
+}
+
+// completeIssue adds to an issue what its creation left out, each part by itself, so that one which is refused costs only
+// itself.
+func (r *Reconciler) completeIssue(ctx context.Context, s step) (progress, error) {
+	i := s.incident
+	issue, is, err := r.readIssue(ctx, s.cache, i)
+	if err != nil {
+		return later, r.failed(ctx, i, err)
+	}
+	if is != plan.IssueOpen {
+		s.cache.setState(i, is)
+		return replan, nil
+	}
+	leftOut, err := r.addParts(ctx, s, issue)
+	if err == nil && len(leftOut) > 0 {
+		r.opt.Log.Warn("the issue lacks parts", "incident", i.Name(), "issue", issue.String(), "left_out", leftOut)
+		err = r.opt.Tracker.EditBody(ctx, i.Issue, func(body string) string { return issuetext.AddLeftOut(body, leftOut) })
+	}
+	if r.worthAnotherTry(i, err) {
+		return later, r.failed(ctx, i, err)
+	}
+	if err != nil {
+		r.opt.Log.Warn("the issue does not say what it lacks", "issue", issue.String(), "err", err)
+	}
+	return complete, r.saveDone(ctx, i, func(i *incident.Incident) { i.Incomplete = false })
+}
+
+// worthAnotherTry reports whether a part may still be added later. Nobody waits for it for ever.
+func (r *Reconciler) worthAnotherTry(i incident.Incident, err error) bool {
+	return err != nil && !tracker.IsPermanent(err) && i.Tries < completeTries
+}
+
+// addParts adds the missing parts, and returns a sentence for each that remains left out. An error means that it is worth
+// another try.
+func (r *Reconciler) addParts(ctx context.Context, s step, issue tracker.Issue) (leftOut []string, err error) {
+	missing, err := r.addLabels(ctx, s, issue)
+	if r.worthAnotherTry(s.incident, err) {
+		return nil, err
+	}
+	if len(missing) > 0 {
+		leftOut = append(leftOut, issuetext.LabelsLeftOut(missing, causeOf(err)))
+	}
+	has := issue.Assignees
+	for _, login := range r.opt.Target(s.incident.Project).Assignees {
+		if slices.ContainsFunc(has, func(a tracker.Account) bool { return strings.EqualFold(a.Login, login) }) {
+			continue
+		}
+		logins := []string{login}
+		for _, a := range has {
+			logins = append(logins, a.Login)
+		}
+		err := r.opt.Tracker.Assign(ctx, issue.IssueRef, logins)
+		switch {
+		case err == nil:
+			has = append(has, tracker.Account{Login: login})
+		case r.worthAnotherTry(s.incident, err):
+			return nil, err
+		default:
+			leftOut = append(leftOut, issuetext.AssigneeLeftOut(login, causeOf(err)))
+		}
+	}
+	if r.opt.DueIn > 0 && issue.Due.IsZero() {
+		leftOut = append(leftOut, issuetext.DueDateLeftOut())
+	}
+	return leftOut, nil
+}
+
+// addLabels adds the labels that an issue lacks, and returns those that it lacks still. Ids that do not work are asked for
+// again: labels and repositories are deleted and made anew.
+func (r *Reconciler) addLabels(ctx context.Context, s step, issue tracker.Issue) (missing []string, err error) {
+	missing = without(r.opt.Target(s.incident.Project).Labels, issue.Labels)
+	for try := 0; len(missing) > 0 && try < 2; try++ {
+		ids, listErr := r.labelIDs(ctx, s.cache, issue.Repo, missing)
+		if len(ids) == 0 {
+			return missing, listErr
+		}
+		names, err := r.opt.Tracker.LabelIssue(ctx, issue.IssueRef, ids)
+		if err != nil {
+			return missing, err
+		}
+		if missing = without(missing, names); listErr != nil || len(missing) == 0 {
+			return missing, listErr
+		}
+		if err := r.forgetLabels(ctx, s.cache, issue.Repo); err != nil {
+			return missing, err
+		}
+	}
+	return missing, nil
+}
+
+// without returns the names that are not among the others.
+func without(names, others []string) []string {
+	return slices.DeleteFunc(slices.Clone(names), func(n string) bool { return slices.Contains(others, n) })
+}
+
+// causeOf returns why a part could not be added.
+func causeOf(err error) issuetext.Cause {
+	var te *tracker.Error
+	switch {
+	case err == nil:
+		return issuetext.Ignored
+	case !errors.As(err, &te) || te.Outcome != tracker.Refused:
+		return issuetext.ServerFailed
+	case te.Status == http.StatusForbidden:
+		return issuetext.Forbidden
+	case te.Status == 0:
+		return issuetext.Ignored
+	}
+	return issuetext.Refused
+}

@@ -1,0 +1,277 @@
+package escalate_test
+
+import (
+	"context"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/terraphim/adfbot/escalate"
+	"github.com/terraphim/adfbot/escalate/giteatest"
+	"github.com/terraphim/adfbot/escalate/tracker"
+	"github.com/terraphim/adfbot/internal/testworld"
+)
+
+// Optional parts never cost the issue, and one that is refused costs only itself.
+
+// assigned has all issues assigned to these logins.
+func (m *machine) assigned(logins ...string) {
+	target := m.rec.Options().Target
+	m.rec.Options().Target = func(p string) escalate.Target {
+		t := target(p)
+		t.Assignees = logins
+		return t
+	}
+}
+
+// leftOut is what the issue says of its missing parts.
+func leftOut(t require.TestingT, body string) string {
+	_, list, ok := strings.Cut(body, "\n### Left out\n\n")
+	require.True(t, ok, body)
+	require.Equal(t, 1, strings.Count(body, "### Left out"))
+	list, _, _ = strings.Cut(list, "\n\n")
+	return list
+}
+
+var threeLabels = []string{"adf", "circuit-breaker", "priority/high"}
+
+func TestRefusedAssignee(t *testing.T) {
+	for _, c := range []struct {
+		name, login, says string
+		prepare           func(w *world)
+	}{
+		{"unknown", "nobody", "- nobody is not assigned: Gitea cannot assign this login. It may be unknown, an organisation, or without access to the repository.", func(*world) {}},
+		{"an organisation", "terraphim", "- terraphim is not assigned: Gitea cannot assign this login.", func(*world) {}},
+		{"without access", "kim", "- kim is not assigned: Gitea cannot assign this login.", func(w *world) { w.Gitea.SetPrivate(fleet, true) }},
+		{"has blocked the bot", "kim", "- kim is not assigned: this account has blocked the bot.", func(w *world) { w.Gitea.Block("kim", testworld.Bot) }},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			play(t, func(w *world) {
+				c.prepare(w)
+				w.assigned(c.login, "alex", testworld.Bot)
+				id, _ := w.tripAnd(project)
+				w.sweepFor(5 * time.Minute)
+				i := w.issue()
+				require.ElementsMatch(w, []string{"alex", testworld.Bot}, i.Assignees)
+				require.Equal(w, threeLabels, i.Labels)
+				require.Contains(w, leftOut(w, i.Body), c.says)
+				require.Equal(w, 1, strings.Count(leftOut(w, i.Body), "- "), "one sentence")
+				require.NotContains(w, i.Body, "uid")
+				m, ok := tracker.ParseMarker(i.Body)
+				require.True(w, ok)
+				require.Equal(w, id, m.Incident)
+				require.Empty(w, w.incident(id).LastErr)
+				w.asked()
+				w.sweep()
+				require.Empty(w, writes(w.asked()), "nothing is tried again")
+			})
+		})
+	}
+}
+
+// A refusal for want of rights is not about the assignees: it costs one more request, and its reason is kept.
+func TestRefusalWithAssignees(t *testing.T) {
+	play(t, func(w *world) {
+		w.assigned("alex")
+		w.Gitea.DisableIssues(fleet)
+		id, err := w.tripAnd(project)
+		require.ErrorContains(w, err, "403")
+		require.Len(w, w.asked(), 2)
+		w.Gitea.EnableIssues(fleet)
+		require.NoError(w, w.force())
+		require.Equal(w, []string{"alex"}, w.issue().Assignees)
+		require.NotContains(w, w.issue().Body, "Left out")
+		require.Empty(w, w.incident(id).LastErr)
+	})
+}
+
+// Labels that were deleted, or whose repository was made anew, are made again and set on the very issue that lacks them.
+func TestLostLabels(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		lose func(w *world)
+	}{
+		{"one was deleted", func(w *world) { w.Gitea.DeleteLabel(fleet, "adf") }},
+		{"one was deleted and made again", func(w *world) { w.Gitea.DeleteLabel(fleet, "adf"); w.Gitea.AddLabel(fleet, "adf") }},
+		{"the repository was made anew", func(w *world) {
+			w.Gitea.DeleteRepo(fleet)
+			w.Gitea.AddRepo("terraphim", "adf-fleet")
+			w.Gitea.SetPermission("terraphim", "adf-fleet", testworld.Bot, giteatest.Write)
+		}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			play(t, func(w *world) {
+				c.lose(w)
+				w.trip(project)
+				require.Equal(w, threeLabels, w.issue().Labels)
+				require.NotContains(w, w.issue().Body, "Left out")
+				require.Len(w, w.Gitea.Labels(fleet), 3)
+				w.asked()
+				w.trip("digital-twins")
+				require.Len(w, w.asked(), 1, "the new ids are kept")
+			})
+		})
+	}
+}
+
+// A label that Gitea does not tell, create or set when the issue is opened is set later.
+func TestLabelsAfterFailure(t *testing.T) {
+	for _, match := range []string{"/labels", "/issues/2/labels"} {
+		for _, f := range lostAnswers {
+			t.Run(match+" "+f.name, func(t *testing.T) {
+				playNew(t, func(w *world) {
+					w.Gitea.Inject(giteatest.Fault{Match: giteatest.PathHas(match), Times: 2, Do: f.do})
+					if match != "/labels" {
+						w.trip("digital-twins") // the labels are known from here on
+						w.Gitea.DeleteLabel(fleet, "adf")
+					}
+					id, _ := w.tripAnd(project)
+					w.sweepFor(10 * time.Minute)
+					all := w.issues(fleet)
+					require.Equal(w, threeLabels, all[len(all)-1].Labels)
+					require.NotContains(w, all[len(all)-1].Body, "Left out")
+					require.Empty(w, w.incident(id).LastErr)
+				})
+			})
+		}
+	}
+}
+
+// A crash between the creation and what completes it leaves that to the next sweep, and so does a creation whose answer was lost.
+func TestIncompleteIssueAfterCrash(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		trip func(w *world) *machine
+	}{
+		{"a crash", func(w *world) *machine {
+			i := w.failed(project)
+			w.dies("issue-noted", func(ctx context.Context) { _, _ = w.rec.Trip(ctx, i) })
+			return w.reopened()
+		}},
+		{"a crash before the answer is saved", func(w *world) *machine {
+			i := w.failed(project)
+			w.dies("created", func(ctx context.Context) { _, _ = w.rec.Trip(ctx, i) })
+			return w.reopened()
+		}},
+		{"a lost answer", func(w *world) *machine {
+			w.Gitea.Inject(giteatest.Fault{Match: giteatest.CreateIssue(), Times: 1, Do: giteatest.LostAnswer()})
+			_, err := w.tripAnd(project)
+			require.Error(w, err)
+			return w.machine
+		}},
+		{"a lost answer, and somebody closes the issue", func(w *world) *machine {
+			w.Gitea.Inject(giteatest.Fault{Match: giteatest.CreateIssue(), Times: 1, Do: giteatest.LostAnswer()})
+			_, err := w.tripAnd(project)
+			require.Error(w, err)
+			w.Gitea.As("alex").Close(fleet, 1)
+			return w.machine
+		}},
+		{"a lost request", func(w *world) *machine {
+			w.Gitea.Inject(giteatest.Fault{Match: giteatest.CreateIssue(), Times: 1, Do: giteatest.Reset()})
+			_, err := w.tripAnd(project)
+			require.Error(w, err)
+			return w.machine
+		}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			play(t, func(w *world) {
+				w.assigned("alex")
+				w.Gitea.DeleteLabel(fleet, "adf")
+				m := c.trip(w)
+				m.assigned("alex")
+				m.sweepFor(10 * time.Minute)
+				i := m.issue()
+				require.Equal(w, "open", i.State)
+				require.Equal(w, threeLabels, i.Labels)
+				require.Equal(w, []string{"alex"}, i.Assignees)
+				require.NotContains(w, i.Body, "Left out")
+			})
+		})
+	}
+}
+
+// What Gitea drops silently, because the account may not write, is named in the issue.
+func TestSilentlyDroppedParts(t *testing.T) {
+	play(t, func(w *world) {
+		w.Gitea.SetPermission("terraphim", "adf-fleet", testworld.Bot, giteatest.Read)
+		w.assigned("alex")
+		w.rec.Options().DueIn = 48 * time.Hour
+		w.trip(project)
+		i := w.issue()
+		require.Empty(w, i.Labels)
+		require.Empty(w, i.Assignees)
+		require.Equal(w, `- The labels "adf", "circuit-breaker" and "priority/high" are not set: the bot's account may not write to this repository.
+- alex is not assigned: the bot's account may not write to this repository.
+- The issue has no due date: Gitea did not set it.`, leftOut(w, i.Body))
+		_, ok := tracker.ParseMarker(i.Body)
+		require.True(w, ok)
+	})
+}
+
+// A Gitea that goes on failing with labels is not asked for ever.
+func TestLabelsThatNeverWork(t *testing.T) {
+	playNew(t, func(w *world) {
+		w.Gitea.Inject(giteatest.Fault{Match: giteatest.PathHas("/labels"), Do: giteatest.Status(502, "<html>bad gateway</html>")})
+		id, _ := w.tripAnd(project)
+		w.sweepFor(2 * time.Hour)
+		require.Equal(w, `- The labels "adf", "circuit-breaker" and "priority/high" are not set: Gitea failed when it was asked.`,
+			leftOut(w, w.issue().Body))
+		require.Empty(w, w.incident(id).LastErr)
+		w.asked()
+		w.sweep()
+		require.Len(w, w.asked(), 1)
+	})
+}
+
+// A change that a person made to the body stays.
+func TestLeftOutKeepsEdits(t *testing.T) {
+	play(t, func(w *world) {
+		w.assigned("nobody")
+		var once bool
+		w.Gitea.Inject(giteatest.Fault{Match: giteatest.EditIssue(), Do: giteatest.Meanwhile(func() {
+			if i := w.issue(); !once {
+				once = true
+				w.Gitea.As("alex").EditBody(fleet, i.Number, "I am on it.\n\n"+i.Body)
+			}
+		})})
+		w.trip(project)
+		require.Contains(w, w.issue().Body, "I am on it.")
+		require.Contains(w, leftOut(w, w.issue().Body), "nobody is not assigned")
+	})
+}
+
+// An issue that ended or that a person closed is not completed, and a resume does not wait for it.
+func TestIncompleteIssueOfEndedIncident(t *testing.T) {
+	playNew(t, func(w *world) {
+		undo := w.Gitea.Inject(giteatest.Fault{Match: giteatest.PathHas("/labels"), Do: giteatest.Status(502, "")})
+		id, _ := w.tripAnd(project)
+		w.rm(project)
+		w.sweepFor(time.Minute)
+		require.Equal(w, "closed", w.issue().State)
+		require.True(w, w.incident(id).Settled)
+		undo()
+		w.sweepFor(time.Hour)
+		require.Empty(w, w.issue().Labels)
+	})
+}
+
+// A server that fails on an optional part gets the issue without it.
+func TestServerFailsOnOptionalPart(t *testing.T) {
+	for part, has := range map[string]string{"labels": `"labels":[`, "assignees": `"assignees":["`} {
+		t.Run(part, func(t *testing.T) {
+			play(t, func(w *world) {
+				w.assigned("alex")
+				w.Gitea.Inject(giteatest.Fault{
+					Match: giteatest.All(giteatest.CreateIssue(), giteatest.BodyHas(has)), Do: giteatest.Status(500, `{"message":""}`),
+				})
+				_, err := w.tripAnd(project)
+				require.Error(w, err)
+				w.sweepFor(10 * time.Minute)
+				require.Equal(w, threeLabels, w.issue().Labels)
+				require.Equal(w, []string{"alex"}, w.issue().Assignees)
+			})
+		})
+	}
+}

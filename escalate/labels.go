@@ -1,0 +1,77 @@
+package escalate
+
+import (
+	"context"
+	"errors"
+	"slices"
+
+	"github.com/terraphim/adfbot/escalate/tracker"
+)
+
+// labelIDs returns the ids of labels. They are kept, so that they cost no request the next time; missing labels are created
+// once. With an error, it returns the ids of those that can be had.
+func (r *Reconciler) labelIDs(ctx context.Context, c *sweepCache, repo tracker.Repo, names []string) ([]int64, error) {
+	ids, _ := c.labels.get(repo)
+	var err error
+	if !hasAll(ids, names) {
+		ids, err = r.opt.State.Labels(ctx, repo)
+		if err == nil && !hasAll(ids, names) {
+			ids, err = r.createLabels(ctx, repo, names, ids)
+		}
+		if err == nil {
+			c.labels.set(repo, ids)
+		}
+	}
+	if err != nil {
+		r.opt.Log.Warn("labels can't be had", "repo", repo.String(), "err", err)
+	}
+	var out []int64
+	for _, name := range names {
+		if id, ok := ids[name]; ok {
+			out = append(out, id)
+		}
+	}
+	return out, err
+}
+
+// forgetLabels makes the next labelIDs ask for the labels of a repository.
+func (r *Reconciler) forgetLabels(ctx context.Context, c *sweepCache, repo tracker.Repo) error {
+	c.labels.set(repo, nil)
+	return r.opt.State.SetLabels(ctx, repo, nil)
+}
+
+func hasAll(ids map[string]int64, names []string) bool {
+	return !slices.ContainsFunc(names, func(n string) bool { _, ok := ids[n]; return !ok })
+}
+
+// createLabels claims the repository's labels: Gitea creates a second label of the same name without complaint.
+func (r *Reconciler) createLabels(ctx context.Context, repo tracker.Repo, names []string, have map[string]int64) (map[string]int64, error) {
+	ctx, release, err := r.opt.State.Claim(ctx, "labels/"+repo.String(), 2*r.opt.Timeout)
+	if err != nil {
+		return have, err
+	}
+	defer release()
+	if ids, err := r.opt.State.Labels(ctx, repo); err == nil && hasAll(ids, names) {
+		return ids, nil // another process created them meanwhile
+	}
+	ids, err := r.opt.Tracker.Labels(ctx, repo)
+	if err != nil {
+		return have, err
+	}
+	var errs []error
+	keep := map[string]int64{}
+	for _, name := range names {
+		id, ok := ids[name]
+		if !ok && (len(errs) == 0 || tracker.OutcomeOf(errs[len(errs)-1]) == tracker.Refused) { // else the server is in trouble: the issue comes first
+			if id, err = r.opt.Tracker.AddLabel(ctx, repo, name); err != nil {
+				errs = append(errs, err)
+				continue
+			}
+			ok = true
+		}
+		if ok {
+			ids[name], keep[name] = id, id
+		}
+	}
+	return ids, errors.Join(errors.Join(errs...), r.opt.State.SetLabels(ctx, repo, keep))
+}
