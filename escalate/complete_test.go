@@ -275,3 +275,68 @@ func TestServerFailsOnOptionalPart(t *testing.T) {
 		})
 	}
 }
+
+// Labels of the organisation are used, where the token may list them. Else the repository gets its own.
+func TestOrganisationLabels(t *testing.T) {
+	orgLabels := func(w *world) {
+		w.Gitea.AddOrgLabel("terraphim", "adf")
+		w.Gitea.AddOrgLabel("terraphim", "priority/high")
+	}
+	mayList := func(w *world) {
+		w.Gitea.AddToken(testworld.Bot, testworld.Token, "write:issue", "read:organization")
+		w.rec.Options().Login = testworld.Bot
+	}
+	for _, c := range []struct {
+		name string
+		do   func(w *world)
+		own  []string // labels of the repository afterwards
+	}{
+		{"the token may list them", func(w *world) { orgLabels(w); mayList(w) }, []string{"circuit-breaker"}},
+		{"the token lacks the scope", orgLabels, threeLabels},
+		{"the repository has labels of these names too", func(w *world) {
+			orgLabels(w)
+			mayList(w)
+			w.Gitea.AddLabel(fleet, "adf")
+		}, []string{"adf", "circuit-breaker"}},
+		{"the owner is a person", func(w *world) {
+			mayList(w)
+			w.Gitea.AddRepo("alex", "private")
+			w.Gitea.SetPermission("alex", "private", testworld.Bot, giteatest.Write)
+			target := w.rec.Options().Target
+			w.rec.Options().Target = func(p string) escalate.Target {
+				t := target(p)
+				t.Repo = repoOf("alex/private")
+				return t
+			}
+		}, threeLabels},
+		{"the list fails first", func(w *world) {
+			orgLabels(w)
+			mayList(w)
+			w.Gitea.Inject(giteatest.Fault{Match: giteatest.PathHas("/orgs/"), Times: 2, Do: giteatest.Status(502, "bad gateway")})
+		}, []string{"circuit-breaker"}},
+		{"a label goes from the repository to the organisation", func(w *world) {
+			mayList(w)
+			w.trip("digital-twins")
+			for _, name := range threeLabels {
+				w.Gitea.DeleteLabel(fleet, name)
+			}
+			orgLabels(w)
+		}, []string{"circuit-breaker"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			playNew(t, func(w *world) {
+				c.do(w)
+				_, _ = w.tripAnd(project)
+				w.sweepFor(5 * time.Minute)
+				repo := w.rec.Options().Target(project).Repo.String()
+				all := w.issues(repo)
+				require.Equal(w, threeLabels, all[len(all)-1].Labels)
+				require.Equal(w, c.own, w.Gitea.Labels(repo))
+				w.asked()
+				w.trip("another")
+				require.Len(w, w.asked(), 1, "the ids are kept")
+				require.Len(w, w.issues(repo)[len(all)].Labels, 3)
+			})
+		})
+	}
+}

@@ -46,6 +46,10 @@ func calls() []call {
 		{name: "comment", do: func(ctx context.Context, g *gitea.Client) error { return drop(g.AddComment(ctx, ref, "x")) }},
 		{name: "labels", do: func(ctx context.Context, g *gitea.Client) error { return drop(g.Labels(ctx, repo)) }},
 		{name: "add label", do: func(ctx context.Context, g *gitea.Client) error { return drop(g.AddLabel(ctx, repo, "x")) }},
+		{name: "label", do: func(ctx context.Context, g *gitea.Client) error { return drop(g.LabelIssue(ctx, ref, []int64{1})) }},
+		{name: "edit body", do: func(ctx context.Context, g *gitea.Client) error {
+			return g.EditBody(ctx, ref, func(body string) string { return body })
+		}},
 		{name: "repository", do: func(ctx context.Context, g *gitea.Client) error {
 			_, _, _, err := g.Repository(ctx, repo)
 			return err

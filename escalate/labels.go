@@ -3,6 +3,7 @@ package escalate
 import (
 	"context"
 	"errors"
+	"maps"
 	"slices"
 
 	"github.com/terraphim/adfbot/escalate/tracker"
@@ -55,6 +56,12 @@ func (r *Reconciler) createLabels(ctx context.Context, repo tracker.Repo, names 
 		return ids, nil // another process created them meanwhile
 	}
 	ids, err := r.opt.Tracker.Labels(ctx, repo)
+	if err == nil && !hasAll(ids, names) {
+		var owners map[string]int64
+		owners, err = r.opt.Tracker.OwnerLabels(ctx, repo)
+		maps.Copy(owners, ids)
+		ids = owners
+	}
 	if err != nil {
 		return have, err
 	}

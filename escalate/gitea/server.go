@@ -3,6 +3,7 @@ package gitea
 import (
 	"cmp"
 	"context"
+	"net/http"
 	"strings"
 
 	sdk "code.gitea.io/sdk/gitea"
@@ -15,11 +16,27 @@ import (
 var labelColors = map[string]string{"adf": "#ee0701", "circuit-breaker": "#fbca04", "priority/high": "#d93f0b"}
 
 func (g *Client) Labels(ctx context.Context, repo tracker.Repo) (map[string]int64, error) {
+	return g.labels(ctx, request{op: "list labels", where: repo.String()},
+		func(c *sdk.Client, page sdk.ListOptions) ([]*sdk.Label, *sdk.Response, error) {
+			return c.ListRepoLabels(repo.Owner, repo.Name, sdk.ListLabelsOptions{ListOptions: page})
+		})
+}
+
+// OwnerLabels needs the scope read:organization, without which Gitea answers 403. For a user it answers 404.
+func (g *Client) OwnerLabels(ctx context.Context, repo tracker.Repo) (map[string]int64, error) {
+	ids, err := g.labels(ctx, request{op: "list labels of the organisation", where: repo.Owner},
+		func(c *sdk.Client, page sdk.ListOptions) ([]*sdk.Label, *sdk.Response, error) {
+			return c.ListOrgLabels(repo.Owner, sdk.ListOrgLabelsOptions{ListOptions: page})
+		})
+	if tracker.IsStatus(err, http.StatusForbidden) || tracker.IsStatus(err, http.StatusNotFound) {
+		return map[string]int64{}, nil
+	}
+	return ids, err
+}
+
+func (g *Client) labels(ctx context.Context, r request, f pageCall[sdk.Label]) (map[string]int64, error) {
 	ids := map[string]int64{}
-	r := request{op: "list labels", where: repo.String()}
-	_, _, err := list(ctx, g, r, func(c *sdk.Client, page sdk.ListOptions) ([]*sdk.Label, *sdk.Response, error) {
-		return c.ListRepoLabels(repo.Owner, repo.Name, sdk.ListLabelsOptions{ListOptions: page})
-	}, func(l *sdk.Label) {
+	_, _, err := list(ctx, g, r, f, func(l *sdk.Label) {
 		if id, ok := ids[l.Name]; !ok || l.ID < id {
 			ids[l.Name] = l.ID
 		}

@@ -34,7 +34,7 @@ func randomObservation(r *rand.Rand) plan.Observation {
 	opened := false
 	for n, id := range ids[:r.IntN(len(ids))] {
 		i := incident.Incident{ID: id, Project: project, Seq: n + 1, Opened: ago(5 * time.Hour), FlagWritten: when(),
-			NextTry: when(), HeadedNotPaused: flip(), ReopenPending: flip(), ReopenQuiet: flip(), Ended: ago(time.Minute)}
+			NextTry: when(), HeadedNotPaused: flip(), Incomplete: flip(), ReopenPending: flip(), ReopenQuiet: flip(), Ended: ago(time.Minute)}
 		if !opened && flip() {
 			i.Ended, opened = time.Time{}, true
 		} else {

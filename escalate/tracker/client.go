@@ -60,8 +60,11 @@ type CommentClient interface {
 
 // LabelClient reads and creates the labels of a repository.
 type LabelClient interface {
-	// Labels returns the ids of all labels by name; if several labels have the same name, the lowest id.
+	// Labels returns the ids of the repository's own labels by name; if several labels have the same name, the lowest id.
 	Labels(ctx context.Context, repo Repo) (map[string]int64, error)
+	// OwnerLabels returns those that the repository's owner has for all its repositories. There are none where the owner is
+	// not an organisation, or where the token may not list them.
+	OwnerLabels(ctx context.Context, repo Repo) (map[string]int64, error)
 	// AddLabel creates a label and returns its id. Gitea accepts a second label of the same name.
 	AddLabel(ctx context.Context, repo Repo, name string) (int64, error)
 	// LabelIssue adds labels to an issue and returns the names of all that it has then. Gitea ignores unknown ids.

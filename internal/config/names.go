@@ -40,6 +40,14 @@ func issueLabel(s string) (string, *fault) {
 	return printable(s, 50)
 }
 
+// labelScope returns the scope of a label, e.g. "priority" of "priority/high", or "".
+func labelScope(s string) string {
+	if i := strings.LastIndexByte(s, '/'); i > 0 && i < len(s)-1 {
+		return s[:i]
+	}
+	return ""
+}
+
 // login accepts a user or organisation of Gitea.
 func login(s string) (string, *fault) {
 	if !isName(s) || len(s) > 40 || s[0] == '.' || s[0] == '-' {

@@ -36,7 +36,7 @@ func schema(c *Config) []field {
 			leaf("hung_after", &c.Breaker.HungAfter, duration(0, forever)),
 		),
 		section("escalation",
-			list("labels", &e.Labels, str(issueLabel), exact),
+			labels(&e.Labels),
 			list("assignees", &e.Assignees, str(login), strings.ToLower),
 			list("mentions", &e.Mentions, str(mention), strings.ToLower),
 			leaf("due_in", &e.DueIn, duration(0, forever)),
@@ -72,7 +72,7 @@ func projectFields(p *Project) []field {
 		leaf("resume_threshold", &p.ResumeThreshold, number(0, maxThreshold)),
 		leaf("owner", &p.Owner, str(optional(login))),
 		leaf("repo", &p.Repo, str(optional(repository))),
-		list("labels", &p.Labels, str(issueLabel), exact),
+		labels(&p.Labels),
 		list("assignees", &p.Assignees, str(login), strings.ToLower),
 		list("ignore_exit_codes", &p.IgnoreExitCodes, number(1, 255), exact),
 		leaf("hung_after", &p.HungAfter, duration(0, forever)),
@@ -117,4 +117,21 @@ func (r *reader) projects(v value, to *[]Project) {
 	if !v.checkOnly {
 		*to = all
 	}
+}
+
+// labels is the list of an issue's labels. adfbot creates scoped labels as exclusive ones; Gitea's API would set two of a
+// scope on one issue, and its pages would not.
+func labels(to *[]string) field {
+	type identity struct{ scope, label string }
+	return distinct("labels", to, str(issueLabel), func(label string) identity {
+		if scope := labelScope(label); scope != "" {
+			return identity{scope: scope}
+		}
+		return identity{label: label}
+	}, func(label string) string {
+		if labelScope(label) != "" {
+			return "has the same scope as %s: an issue has one label of each scope"
+		}
+		return "is the same as %s"
+	})
 }

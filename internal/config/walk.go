@@ -61,6 +61,11 @@ func section(name string, fields ...field) field {
 
 // list is a key with a list of values. It leaves out bad ones and duplicates; identity returns the same for duplicates.
 func list[T any, K comparable](name string, to *[]T, parse parser[T], identity func(T) K) field {
+	return distinct(name, to, parse, identity, func(T) string { return "is the same as %s" })
+}
+
+// distinct is list with messages for duplicates.
+func distinct[T any, K comparable](name string, to *[]T, parse parser[T], identity func(T) K, message func(T) string) field {
 	return field{name: name, read: func(r *reader, v value) {
 		good := []T{}
 		first := map[K]string{} // the key of the first item
@@ -73,7 +78,7 @@ func list[T any, K comparable](name string, to *[]T, parse parser[T], identity f
 					good = append(good, x)
 					return
 				}
-				f = faultf("remove one", "is the same as %s", first[id])
+				f = faultf("remove one", message(x), first[id])
 			}
 			r.report(item.line, item.key, f)
 		})
