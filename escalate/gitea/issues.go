@@ -12,6 +12,7 @@ import (
 	sdk "code.gitea.io/sdk/gitea"
 
 	"github.com/terraphim/adfbot/escalate/tracker"
+	"github.com/terraphim/adfbot/internal/redact"
 )
 
 func (g *Client) List(ctx context.Context, repo tracker.Repo, login string, all bool) ([]tracker.Issue, error) {
@@ -167,7 +168,8 @@ func issue(repo tracker.Repo, i *sdk.Issue) tracker.Issue {
 	}
 	by := account(i.Poster)
 	out := tracker.Issue{
-		IssueRef: tracker.IssueRef{Repo: repo, ID: i.ID, Number: i.Index, URL: i.HTMLURL}, Title: i.Title,
+		IssueRef: tracker.IssueRef{Repo: repo, ID: i.ID, Number: i.Index, URL: issueURL(i.HTMLURL, repo, i.Index)},
+		Title:    redact.Line(i.Title, maxLine),
 		AuthorID: by.ID, Author: by.Login, Open: i.State == sdk.StateOpen,
 		Created: tracker.PossibleTime(i.Created), Updated: tracker.PossibleTime(i.Updated),
 	}

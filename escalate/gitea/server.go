@@ -37,8 +37,9 @@ func (g *Client) OwnerLabels(ctx context.Context, repo tracker.Repo) (map[string
 func (g *Client) labels(ctx context.Context, r request, f pageCall[sdk.Label]) (map[string]int64, error) {
 	ids := map[string]int64{}
 	_, _, err := list(ctx, g, r, f, func(l *sdk.Label) {
-		if id, ok := ids[l.Name]; !ok || l.ID < id {
-			ids[l.Name] = l.ID
+		n := name(l.Name)
+		if id, ok := ids[n]; !ok || l.ID < id {
+			ids[n] = l.ID
 		}
 	})
 	if err != nil {
@@ -75,7 +76,7 @@ func (g *Client) LabelIssue(ctx context.Context, ref tracker.IssueRef, ids []int
 func labelNames(labels []*sdk.Label) (names []string) {
 	for _, l := range labels {
 		if l != nil {
-			names = append(names, l.Name)
+			names = append(names, name(l.Name))
 		}
 	}
 	return names
@@ -102,7 +103,7 @@ func account(u *sdk.User) tracker.Account {
 	if u == nil {
 		return tracker.Account{}
 	}
-	return tracker.Account{ID: u.ID, Login: u.UserName}
+	return tracker.Account{ID: u.ID, Login: name(u.UserName)}
 }
 
 // Repository returns properties of a repository. It needs the scope read:repository, which no other method needs.

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/terraphim/adfbot/escalate/tracker"
+	"github.com/terraphim/adfbot/internal/redact"
 )
 
 // timelineJSON holds the fields of Gitea's answer that are used. The SDK's type lacks the pull requests that refer to
@@ -79,7 +80,8 @@ func (g *Client) timelinePage(ctx context.Context, ref tracker.IssueRef, page in
 }
 
 func (e timelineJSON) entry() tracker.TimelineEntry {
-	t := tracker.TimelineEntry{ID: e.ID, Type: e.Type, By: tracker.Account(e.User), Text: linkText(e.Body), At: tracker.PossibleTime(e.Created),
+	by := tracker.Account{ID: e.User.ID, Login: name(e.User.Login)}
+	t := tracker.TimelineEntry{ID: e.ID, Type: name(e.Type), By: by, Text: redact.Line(linkText(e.Body), maxLine), At: tracker.PossibleTime(e.Created),
 		Closes: strings.EqualFold(e.RefAction, "closes")}
 	if t.Closes {
 		t.Merged = e.RefIssue.PullRequest.MergedAt
