@@ -58,7 +58,10 @@ func (r *Reconciler) followIssues(ctx context.Context, commands []incident.Comma
 		if len(found) == 0 || found[0].Issue.ID != cmd.Issue.ID || found[0].Issue.Repo == cmd.Issue.Repo {
 			continue
 		}
-		if commands[n], err = r.opt.Commands.State.ChangeCommand(ctx, cmd, nil, func(cmd *incident.Command) { cmd.Issue.Repo = found[0].Issue.Repo }); err != nil {
+		if commands[n], err = r.opt.Commands.State.ChangeCommand(ctx, cmd, nil, func(cmd *incident.Command) error {
+			cmd.Issue.Repo = found[0].Issue.Repo
+			return nil
+		}); err != nil {
 			return nil, err
 		}
 	}
@@ -127,7 +130,10 @@ func (r *Reconciler) runCommand(ctx context.Context, c *sweepCache, cmd incident
 }
 
 func (r *Reconciler) endCommand(ctx context.Context, cmd incident.Command) (progress, error) {
-	_, err := r.opt.Commands.State.ChangeCommand(context.WithoutCancel(ctx), cmd, nil, func(cmd *incident.Command) { cmd.Done = true })
+	_, err := r.opt.Commands.State.ChangeCommand(context.WithoutCancel(ctx), cmd, nil, func(cmd *incident.Command) error {
+		cmd.Done = true
+		return nil
+	})
 	return complete, err
 }
 
@@ -139,6 +145,10 @@ func (run *commandRun) answer(ctx context.Context) (progress, error) {
 		key := incident.NotOperatorKey(run.incident, by)
 		return run.comment(ctx, key, issuetext.NotOperator(key, by, run.cache.operators.logins()))
 	case incident.RefusedEdited:
+		if !run.cache.operators.allows(by) { // an event told of the edit, and not whose comment it is
+			key := incident.NotOperatorKey(run.incident, by)
+			return run.comment(ctx, key, issuetext.NotOperator(key, by, run.cache.operators.logins()))
+		}
 		key := incident.CommandKey(run.cmd)
 		return run.comment(ctx, key, issuetext.Edited(key, by))
 	}
@@ -192,15 +202,20 @@ func (run *commandRun) steps(ctx context.Context) (progress, error) {
 			continue
 		}
 		res, err := verbs[s.Line.Verb](run, ctx, n)
+		if errors.Is(err, errEdited) {
+			return later, nil // the next sweep says so
+		}
 		if err != nil || res.later {
 			return later, err
 		}
 		fault.Point(ctx, "order-carried")
 		at := run.cmd.Issue
 		ended := res.ended && at.Number == run.incident.Issue.Number && at.Repo == run.incident.Issue.Repo
-		if err := run.save(context.WithoutCancel(ctx), nil, func(cmd *incident.Command) {
-			cmd.Steps[n].Answer, cmd.Steps[n].Ended = res.answer, ended
-		}); err != nil {
+		err = run.saveStep(context.WithoutCancel(ctx), n, nil, func(s *incident.Step) { s.Answer, s.Ended = res.answer, ended })
+		if errors.Is(err, errEdited) {
+			return later, nil
+		}
+		if err != nil {
 			return later, err
 		}
 		run.opt.Log.Info("command carried out", "project", run.cmd.Project, "command", string(s.Line.Verb), "by", run.cmd.By.Login,
@@ -209,9 +224,18 @@ func (run *commandRun) steps(ctx context.Context) (progress, error) {
 	return complete, nil
 }
 
-// save changes the command, and stores a hold in the same transaction where it is not nil.
-func (run *commandRun) save(ctx context.Context, hold *incident.Hold, change func(*incident.Command)) error {
-	cmd, err := run.opt.Commands.State.ChangeCommand(ctx, run.cmd, hold, change)
+// errEdited means that the comment was edited since its command was read, and this step is not to be run any more.
+var errEdited = errors.New("the comment was edited")
+
+// saveStep changes a step, and stores a hold in the same transaction where it is not nil.
+func (run *commandRun) saveStep(ctx context.Context, n int, hold *incident.Hold, change func(*incident.Step)) error {
+	cmd, err := run.opt.Commands.State.ChangeCommand(ctx, run.cmd, hold, func(cmd *incident.Command) error {
+		if n >= len(cmd.Steps) || cmd.Steps[n].Answer != "" {
+			return errEdited
+		}
+		change(&cmd.Steps[n])
+		return nil
+	})
 	if err == nil {
 		run.cmd = cmd
 	}
@@ -221,7 +245,7 @@ func (run *commandRun) save(ctx context.Context, hold *incident.Hold, change fun
 // begin saves that a step may have its effect from now on, and what it is about, so that a repetition after a crash cannot
 // hit anything later.
 func (run *commandRun) begin(ctx context.Context, n int, target string, hold *incident.Hold) error {
-	err := run.save(ctx, hold, func(cmd *incident.Command) { cmd.Steps[n].Begun, cmd.Steps[n].Target = true, target })
+	err := run.saveStep(ctx, n, hold, func(s *incident.Step) { s.Begun, s.Target = true, target })
 	fault.Point(ctx, "order-begun")
 	return err
 }
@@ -320,20 +344,20 @@ func (run *commandRun) pauseStep(ctx context.Context, n int) (result, error) {
 	return result{answer: project + " is paused already."}, nil
 }
 
-// ackStep saves who takes the incident, and assigns them. Assigning twice does no harm, so it needs no mark of its own.
+// ackStep saves who takes the incident, and assigns them. Doing either twice does no harm.
 func (run *commandRun) ackStep(ctx context.Context, n int) (result, error) {
 	by, name := run.cmd.By, markdown.CodeSpan(run.incident.Name())
 	if !run.incident.IsOpen() {
 		return result{answer: "Incident " + name + " is over: there is nothing to take."}, nil
 	}
 	if !run.cmd.Steps[n].Begun {
-		ack := &incident.Ack{By: by, At: run.opt.Now()}
-		if _, err := run.opt.State.Change(ctx, run.incident.ID, func(i *incident.Incident) { i.Ack = ack }); err != nil {
-			return result{}, err
-		}
 		if err := run.begin(ctx, n, run.incident.ID, nil); err != nil {
 			return result{}, err
 		}
+	}
+	ack := &incident.Ack{By: by, At: run.opt.Now()}
+	if _, err := run.opt.State.Change(ctx, run.incident.ID, func(i *incident.Incident) { i.Ack = ack }); err != nil {
+		return result{}, err
 	}
 	answer := markdown.CodeSpan(by.Login) + " takes incident " + name + "."
 	if slices.ContainsFunc(run.issue.Assignees, func(a tracker.Account) bool { return a.ID == by.ID }) {

@@ -92,8 +92,9 @@ type CommandStore interface {
 	AcceptCommand(ctx context.Context, c Command) error
 	// PendingCommands returns the commands that are not done, oldest first; those of one project, or all if it is "".
 	PendingCommands(ctx context.Context, server, project string) ([]Command, error)
-	// ChangeCommand applies f to a command and returns the result. It stores hold, if not nil, in the same transaction.
-	ChangeCommand(ctx context.Context, c Command, hold *Hold, f func(*Command)) (Command, error)
+	// ChangeCommand applies f to a command and returns the result. It stores hold, if not nil, in the same transaction. If f
+	// returns an error, nothing is stored, and ChangeCommand returns that error.
+	ChangeCommand(ctx context.Context, c Command, hold *Hold, f func(*Command) error) (Command, error)
 }
 
 // CommentCursor stores until when a repository's comments were read, by the server's clock.

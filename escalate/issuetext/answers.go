@@ -28,6 +28,11 @@ func Edited(key string, by tracker.Account) string {
 		"Please write a new comment.", markdown.CodeSpan(by.Login))
 }
 
+// EditedMeanwhile answers the first of the commands that were not run because their comment was edited meanwhile.
+func EditedMeanwhile() string {
+	return "Not run, like all below it: your comment was edited. Please write a new comment."
+}
+
 // CommandAnswer joins the answers of a command's steps; "" if there are none.
 func CommandAnswer(key string, c incident.Command) string {
 	var parts []string

@@ -2,49 +2,72 @@ package bot
 
 import (
 	"context"
+	"slices"
 	"strings"
 
+	"github.com/terraphim/adfbot/escalate/incident"
 	"github.com/terraphim/adfbot/escalate/tracker"
 	"github.com/terraphim/adfbot/pause"
 )
 
-// IssueEvent is what an event from Gitea says about itself. Nothing of it is believed: it only says where to look.
+// IssueEvent is what an event from Gitea says about itself. It only says where to look, with one exception: that a comment was
+// edited is believed, because Gitea's API does not always show it.
 type IssueEvent struct {
 	Sender tracker.Account // whose action it was
-	Author int64           // of the issue
+	Author tracker.Account // of the issue
 	Owner  string          // of the repository
 	Repo   string
 	Number int64  // of the issue
 	Body   string // of the issue
+
+	Edited  bool            // Comment was edited
+	Comment tracker.Comment // zero for an event about something else
 }
 
-// ProjectOfEvent returns the project whose issue an event is about, or "" if there is none or the event is the bot's
-// own. A forged event costs one sweep of a project that is swept every minute anyway.
-func (b *Bot) ProjectOfEvent(ctx context.Context, e IssueEvent) (string, error) {
+// AcceptEvent returns the project whose issue an event is about, or "" if there is none or the event is the bot's own. A
+// forged event costs one sweep of a project that is swept every minute anyway. It marks an edited comment, whose commands
+// are not run any more.
+func (b *Bot) AcceptEvent(ctx context.Context, e IssueEvent) (project string, err error) {
 	accounts, err := b.store.Accounts(ctx, b.cfg.Gitea.URL)
 	if err != nil {
 		return "", err
 	}
-	own := map[int64]bool{}
-	for _, a := range accounts {
-		own[a.ID] = true
+	own := func(a tracker.Account) bool {
+		return slices.ContainsFunc(accounts, func(o tracker.Account) bool { return o.ID == a.ID }) ||
+			b.cfg.Gitea.Login != "" && strings.EqualFold(a.Login, b.cfg.Gitea.Login)
 	}
-	if own[e.Sender.ID] || b.cfg.Gitea.Login != "" && strings.EqualFold(e.Sender.Login, b.cfg.Gitea.Login) {
+	if own(e.Sender) {
 		return "", nil
 	}
-	if m, ok := tracker.ParseMarker(e.Body); ok && m.Installation == b.store.Installation() && own[e.Author] && pause.CheckID(m.Project) == nil {
+	i, err := b.incidentOfEvent(ctx, e, own(e.Author))
+	if err == nil && i.ID != "" && e.Edited && !own(e.Comment.By) {
+		err = b.rec.CommentEdited(ctx, i, e.Comment)
+	}
+	return i.Project, err
+}
+
+// incidentOfEvent returns the incident of an event's issue. It has only an id and a project if it is not in the state.
+func (b *Bot) incidentOfEvent(ctx context.Context, e IssueEvent, ownIssue bool) (incident.Incident, error) {
+	if m, ok := tracker.ParseMarker(e.Body); ok && m.Installation == b.store.Installation() && ownIssue && pause.CheckID(m.Project) == nil {
 		if b.CheckKnown(ctx, m.Project) == nil {
-			return m.Project, nil
+			found, err := b.store.Incidents(ctx, m.Incident)
+			if err != nil {
+				return incident.Incident{}, err
+			}
+			if len(found) == 1 && found[0].Project == m.Project {
+				return found[0], nil
+			}
+			return incident.Incident{ID: m.Incident, Project: m.Project}, nil
 		}
 	}
 	unsettled, err := b.store.Unsettled(ctx, "")
 	if err != nil {
-		return "", err
+		return incident.Incident{}, err
 	}
 	for _, i := range unsettled {
 		if r := i.Issue; !r.IsZero() && r.Number == e.Number && strings.EqualFold(r.Repo.Owner, e.Owner) && strings.EqualFold(r.Repo.Name, e.Repo) {
-			return i.Project, nil
+			return i, nil
 		}
 	}
-	return "", nil
+	return incident.Incident{}, nil
 }

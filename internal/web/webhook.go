@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"net/http"
+	"time"
 
 	"github.com/terraphim/adfbot/escalate/tracker"
 	"github.com/terraphim/adfbot/internal/bot"
@@ -15,7 +16,8 @@ import (
 const webhookPath = "/webhooks/gitea"
 
 // postEvent receives Gitea's events about issues. An event is only a hint: the bot sweeps one project at once, and asks Gitea
-// what is true. An event that is missed, repeated, reordered, replayed or forged does no harm.
+// what is true. An event that is missed, repeated, reordered, replayed or forged does no harm. One that says that a comment
+// was edited keeps its commands from being run.
 func (s *Server) postEvent(w http.ResponseWriter, r *request) error {
 	body, err := s.signedBody(w, r)
 	if err != nil {
@@ -29,7 +31,7 @@ func (s *Server) postEvent(w http.ResponseWriter, r *request) error {
 	if err != nil {
 		return err
 	}
-	project, err := r.bot.ProjectOfEvent(r.Context(), hint)
+	project, err := r.bot.AcceptEvent(r.Context(), hint)
 	switch {
 	case err != nil:
 		s.log.Error("webhook", "err", err)
@@ -86,7 +88,14 @@ type eventUser struct {
 // parseEvent reads which issue an event is about. It ignores unknown fields, which differ between versions of Gitea.
 func parseEvent(body []byte) (bot.IssueEvent, error) {
 	var e struct {
-		Sender     eventUser `json:"sender"`
+		Action  string    `json:"action"`
+		Sender  eventUser `json:"sender"`
+		Comment struct {
+			ID      int64     `json:"id"`
+			Body    string    `json:"body"`
+			User    eventUser `json:"user"`
+			Created time.Time `json:"created_at"`
+		} `json:"comment"`
 		Repository struct {
 			Name  string    `json:"name"`
 			Owner eventUser `json:"owner"`
@@ -101,7 +110,10 @@ func parseEvent(body []byte) (bot.IssueEvent, error) {
 		return bot.IssueEvent{}, refused(http.StatusBadRequest, titleBody, "this is no event of Gitea's: %s", cut(err.Error(), maxDetail))
 	}
 	return bot.IssueEvent{
-		Sender: tracker.Account{ID: e.Sender.ID, Login: e.Sender.Login}, Author: e.Issue.User.ID,
+		Sender: tracker.Account(e.Sender), Author: tracker.Account(e.Issue.User),
 		Owner: e.Repository.Owner.Login, Repo: e.Repository.Name, Number: e.Issue.Number, Body: e.Issue.Body,
+		Edited: e.Action == "edited" && e.Comment.ID != 0,
+		Comment: tracker.Comment{ID: e.Comment.ID, Number: e.Issue.Number, By: tracker.Account(e.Comment.User), Body: e.Comment.Body,
+			Created: e.Comment.Created},
 	}, nil
 }

@@ -129,6 +129,55 @@ func TestRecordedEvents(t *testing.T) {
 	}
 }
 
+// Gitea's API does not show an edit within a comment's second; its event does.
+func TestRecordedEditKeepsCommandFromRunning(t *testing.T) {
+	s, w := hooked(t)
+	e := loadEvent(t, "webhook-issue_comment-edited.json")
+	repo := tracker.Repo{Server: stationGitea, Owner: "terraphim", Name: "rec2"}
+	st, err := sqlite.Open(t.Context(), s.path("state/adfbot.db"), sqlite.Options{})
+	require.NoError(t, err)
+	defer st.Close()
+	i, err := st.Insert(t.Context(), incident.Incident{ID: pause.NewRandomID(), Project: "quiet", Seq: 1, Opened: time.Now(),
+		Issue: tracker.IssueRef{Repo: repo, ID: 671, Number: 1}})
+	require.NoError(t, err)
+
+	created := strings.Replace(e.RawBody, `"action": "edited"`, `"action": "created"`, 1)
+	require.Equal(t, 202, s.event("issue_comment", created, sign(created, hookSecret)).StatusCode)
+	pending, err := st.PendingCommands(t.Context(), stationGitea, "")
+	require.NoError(t, err)
+	require.Empty(t, pending, "a comment that is written is only a hint")
+
+	for range 2 {
+		require.Equal(t, 202, s.event("issue_comment", e.RawBody, e.Headers["X-Gitea-Signature"]).StatusCode)
+	}
+	s.settled()
+	require.Contains(t, w.all(), "quiet")
+	pending, err = st.PendingCommands(t.Context(), stationGitea, "")
+	require.NoError(t, err)
+	require.Equal(t, []incident.Command{{Comment: 2520, Issue: i.Issue, Incident: i.ID, Project: "quiet", By: tracker.Account{ID: 4, Login: "alice"},
+		At: time.Date(2026, 11, 28, 8, 55, 21, 0, time.UTC), Refused: incident.RefusedEdited}}, pending)
+}
+
+// An edit of the bot's own comment is nobody's command.
+func TestEditOfTheBotsComment(t *testing.T) {
+	s, _ := hooked(t)
+	st, err := sqlite.Open(t.Context(), s.path("state/adfbot.db"), sqlite.Options{})
+	require.NoError(t, err)
+	defer st.Close()
+	for name, by := range map[string]tracker.Account{"the bot": {ID: 2, Login: "adf-bot"}, "alex": {ID: 3, Login: "alex"}} {
+		project, err := s.bot.AcceptEvent(t.Context(), bot.IssueEvent{Owner: "terraphim", Repo: "rec", Number: 1, Edited: true,
+			Comment: tracker.Comment{ID: by.ID, Number: 1, By: by, Body: "/adf resume", Created: time.Now()}})
+		require.NoError(t, err)
+		require.Equal(t, "odilo", project)
+		pending, err := st.PendingCommands(t.Context(), stationGitea, "")
+		require.NoError(t, err)
+		if name == "alex" {
+			require.Len(t, pending, 1)
+		}
+		require.False(t, slices.ContainsFunc(pending, func(c incident.Command) bool { return c.By.ID == 2 }))
+	}
+}
+
 func TestRefusedEvents(t *testing.T) {
 	e := loadEvent(t, "webhook-issues-closed-by-person.json")
 	right := e.Headers["X-Gitea-Signature"]
@@ -368,18 +417,18 @@ func TestForgedMarker(t *testing.T) {
 		hint bot.IssueEvent
 		want string
 	}{
-		"ours":                       {bot.IssueEvent{Author: 2, Body: m.String()}, "odilo"},
-		"by somebody else":           {bot.IssueEvent{Author: 3, Body: m.String()}, ""},
-		"of another installation":    {bot.IssueEvent{Author: 2, Body: strings.Replace(m.String(), m.Installation, strings.Repeat("b", 32), 1)}, ""},
-		"of an unknown project":      {bot.IssueEvent{Author: 2, Body: strings.Replace(m.String(), "odilo", "nobody", 1)}, ""},
+		"ours":                       {bot.IssueEvent{Author: tracker.Account{ID: 2}, Body: m.String()}, "odilo"},
+		"by somebody else":           {bot.IssueEvent{Author: tracker.Account{ID: 3}, Body: m.String()}, ""},
+		"of another installation":    {bot.IssueEvent{Author: tracker.Account{ID: 2}, Body: strings.Replace(m.String(), m.Installation, strings.Repeat("b", 32), 1)}, ""},
+		"of an unknown project":      {bot.IssueEvent{Author: tracker.Account{ID: 2}, Body: strings.Replace(m.String(), "odilo", "nobody", 1)}, ""},
 		"no marker, known issue":     {bot.IssueEvent{Owner: "Terraphim", Repo: "REC", Number: 1}, "odilo"},
 		"no marker, unknown issue":   {bot.IssueEvent{Owner: "terraphim", Repo: "rec", Number: 2}, ""},
-		"the bot itself, by its id":  {bot.IssueEvent{Sender: tracker.Account{ID: 2}, Author: 2, Body: m.String()}, ""},
+		"the bot itself, by its id":  {bot.IssueEvent{Sender: tracker.Account{ID: 2}, Author: tracker.Account{ID: 2}, Body: m.String()}, ""},
 		"nothing that is an issue":   {bot.IssueEvent{Owner: "terraphim", Repo: "rec"}, ""},
 		"another login, known issue": {bot.IssueEvent{Sender: tracker.Account{ID: 7, Login: "adf-bot"}, Owner: "terraphim", Repo: "rec", Number: 1}, "odilo"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			got, err := s.bot.ProjectOfEvent(t.Context(), tt.hint)
+			got, err := s.bot.AcceptEvent(t.Context(), tt.hint)
 			require.NoError(t, err)
 			require.Equal(t, tt.want, got)
 		})

@@ -100,7 +100,7 @@ func (s *Store) PendingCommands(ctx context.Context, server, project string) ([]
 		`SELECT doc FROM command WHERE done = 0 AND server = ? AND (? = '' OR project = ?) ORDER BY comment`, server, project, project)
 }
 
-func (s *Store) ChangeCommand(ctx context.Context, c incident.Command, hold *incident.Hold, f func(*incident.Command)) (incident.Command, error) {
+func (s *Store) ChangeCommand(ctx context.Context, c incident.Command, hold *incident.Hold, f func(*incident.Command) error) (incident.Command, error) {
 	server, comment := c.Issue.Repo.Server, c.Comment
 	err := s.tx(ctx, func(ctx context.Context, tx *txn) error {
 		known, err := list(ctx, tx, scanDoc[incident.Command], `SELECT doc FROM command WHERE server = ? AND comment = ?`, server, comment)
@@ -111,7 +111,9 @@ func (s *Store) ChangeCommand(ctx context.Context, c incident.Command, hold *inc
 			return fmt.Errorf("command in comment %d: %w", comment, sql.ErrNoRows)
 		}
 		c = known[0]
-		f(&c)
+		if err := f(&c); err != nil {
+			return err
+		}
 		if hold != nil {
 			if _, err := tx.exec(ctx, `INSERT INTO hold (project, note, since, flag_written) VALUES (?, ?, ?, NULL)
 				ON CONFLICT (project) DO NOTHING`, hold.Project, hold.Note, hold.Since.UnixMilli()); err != nil {

@@ -190,7 +190,7 @@ func TestOldDocumentsStayAsTheyAre(t *testing.T) {
 		b, err := json.Marshal(row["doc"])
 		require.NoError(t, err)
 		require.NoError(t, json.Unmarshal(b, &c))
-		_, err = s.ChangeCommand(ctx, c, nil, func(*incident.Command) {})
+		_, err = s.ChangeCommand(ctx, c, nil, func(*incident.Command) error { return nil })
 		require.NoError(t, err)
 	}
 	// This stores all documents again, the evidence too.

@@ -1,6 +1,7 @@
 package storetest
 
 import (
+	"errors"
 	"testing"
 	"time"
 
@@ -81,11 +82,11 @@ func testCommand(t *testing.T, s CommandState) {
 	pending := must(s.PendingCommands(t.Context(), server, ""))(t)
 	require.Equal(t, []incident.Command{command(1, "twins"), command(2, "odilo")}, pending)
 
-	done := must(s.ChangeCommand(t.Context(), pending[1], nil, func(c *incident.Command) { c.Done = true }))(t)
+	done := must(s.ChangeCommand(t.Context(), pending[1], nil, func(c *incident.Command) error { c.Done = true; return nil }))(t)
 	require.True(t, done.Done)
 	require.Empty(t, must(s.PendingCommands(t.Context(), server, "odilo"))(t))
 	require.Empty(t, newComments(t, s, server, 2), "it stays known")
-	_, err := s.ChangeCommand(t.Context(), command(99, "odilo"), nil, func(*incident.Command) {})
+	_, err := s.ChangeCommand(t.Context(), command(99, "odilo"), nil, func(*incident.Command) error { return nil })
 	require.ErrorContains(t, err, "comment 99")
 }
 
@@ -105,7 +106,7 @@ func testCommandIDAgain(t *testing.T, s CommandState) {
 func testCommandHold(t *testing.T, s CommandState) {
 	require.NoError(t, s.AcceptCommand(t.Context(), command(1, "odilo")))
 	h := incident.Hold{Project: "odilo", Note: "n", Since: noon}
-	begun := func(c *incident.Command) { c.Steps[0].Begun = true }
+	begun := func(c *incident.Command) error { c.Steps[0].Begun = true; return nil }
 	_, err := s.ChangeCommand(t.Context(), command(1, "odilo"), &h, begun)
 	require.NoError(t, err)
 	require.Equal(t, &h, must(s.Hold(t.Context(), "odilo"))(t))
@@ -114,6 +115,13 @@ func testCommandHold(t *testing.T, s CommandState) {
 	_, err = s.ChangeCommand(t.Context(), command(1, "odilo"), &again, begun)
 	require.NoError(t, err)
 	require.Equal(t, &h, must(s.Hold(t.Context(), "odilo"))(t), "a hold that is there stays as it is")
+
+	no := errors.New("not any more")
+	none := incident.Hold{Project: "twins", Note: "n", Since: noon}
+	_, err = s.ChangeCommand(t.Context(), command(1, "odilo"), &none, func(c *incident.Command) error { c.Done = true; return no })
+	require.ErrorIs(t, err, no)
+	require.Nil(t, must(s.Hold(t.Context(), "twins"))(t), "a refused change stores nothing")
+	require.Len(t, must(s.PendingCommands(t.Context(), server, "odilo"))(t), 1)
 
 	h.Project = "twins"
 	_, err = s.ChangeCommand(t.Context(), command(77, "twins"), &h, begun)

@@ -117,5 +117,5 @@ func testMoveCommands(t *testing.T, s *state) {
 	pending := must(s.PendingCommands(t.Context(), newServer, ""))(t)
 	require.Len(t, pending, 1)
 	require.Equal(t, issue(newServer, 7), pending[0].Issue)
-	must(s.ChangeCommand(t.Context(), pending[0], nil, func(c *incident.Command) { c.Done = true }))(t)
+	must(s.ChangeCommand(t.Context(), pending[0], nil, func(c *incident.Command) error { c.Done = true; return nil }))(t)
 }
