@@ -53,7 +53,7 @@ func TestRefusals(t *testing.T) {
 		{"301: the repository was renamed", func(w *world) func() {
 			w.Gitea.Rename(fleet, "fleet-2")
 			return func() { w.Gitea.Rename("terraphim/fleet-2", "adf-fleet") }
-		}, []string{"301", "/terraphim/fleet-2/", "gitea.owner and gitea.repo"}},
+		}, []string{"301", "terraphim/fleet-2", "gitea.owner and gitea.repo"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			play(t, func(w *world) {

@@ -21,6 +21,7 @@ func (g *Client) List(ctx context.Context, repo tracker.Repo, login string, all 
 	if all {
 		opt.State = sdk.StateAll
 	}
+	var changed *tracker.Error
 	for range 3 {
 		var issues []tracker.Issue
 		seen := map[int64]bool{}
@@ -44,8 +45,13 @@ func (g *Client) List(ctx context.Context, repo tracker.Repo, login string, all 
 		if last < 0 || last == first && len(issues) >= last {
 			return issues, nil
 		}
+		changed = r.lost("the list changed while it was read, three times; the next sweep reads it again")
+		if last == first {
+			changed = r.lost(fmt.Sprintf("Gitea counts %d issues, and its pages hold %d", last, len(issues)))
+			changed.Advice = "a proxy or cache in front of Gitea cuts or repeats the pages: let requests to " + g.opt.URL + "/api/v1/ through unchanged"
+		}
 	}
-	return nil, r.lost("the list changed while it was read, three times; the next sweep reads it again")
+	return nil, changed
 }
 
 // Readable lists one issue. It asks for issues only: if they are disabled, Gitea would list pull requests.

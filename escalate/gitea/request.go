@@ -117,8 +117,9 @@ func (g *Client) send(ctx context.Context, r request, f func(context.Context) (*
 	if err == nil {
 		return nil
 	}
-	e := r.lost(g.opt.Redact.Line(err.Error(), 300))
+	e := r.lost(g.opt.Redact.Line(detail(resp, err), 300))
 	if resp == nil {
+		e.Advice = g.opt.Redact.Line(adviseConnection(g.opt.URL, err), 300)
 		traced := g.opt.Transport == nil // otherwise the transport may not report what it has written
 		var noToken *tokenError
 		var network *net.OpError
@@ -130,6 +131,7 @@ func (g *Client) send(ctx context.Context, r request, f func(context.Context) (*
 	e.Status = resp.StatusCode
 	e.RetryAfter = retryAfter(resp.Header.Get("Retry-After"))
 	e.Location = g.opt.Redact.Line(resp.Header.Get("Location"), 200)
+	e.Advice = g.opt.Redact.Line(adviseAnswer(r, g.opt.URL, resp, err), 300)
 	if e.Status/100 == 3 || e.Status/100 == 4 {
 		e.Outcome = tracker.Refused
 	}

@@ -3,7 +3,10 @@ package gitea
 import (
 	"cmp"
 	"context"
+	"encoding/json"
+	"errors"
 	"net/http"
+	"net/url"
 	"strings"
 
 	sdk "code.gitea.io/sdk/gitea"
@@ -86,8 +89,10 @@ func (g *Client) Me(ctx context.Context) (tracker.Account, error) {
 	return g.user(ctx, request{op: "read the token's account", where: g.opt.URL}, (*sdk.Client).GetMyUserInfo)
 }
 
+const opUser = "look up user"
+
 func (g *Client) User(ctx context.Context, login string) (tracker.Account, error) {
-	r := request{"look up user", redact.Line(login, 60), g.opt.URL}
+	r := request{opUser, redact.Line(login, 60), g.opt.URL}
 	return g.user(ctx, r, func(c *sdk.Client) (*sdk.User, *sdk.Response, error) {
 		return c.GetUserInfo(login)
 	})
@@ -106,18 +111,35 @@ func account(u *sdk.User) tracker.Account {
 	return tracker.Account{ID: u.ID, Login: name(u.UserName)}
 }
 
-// Repository returns properties of a repository. It needs the scope read:repository, which no other method needs.
-func (g *Client) Repository(ctx context.Context, repo tracker.Repo) (archived, hasIssues, mayWrite bool, err error) {
-	valid := func(r *sdk.Repository) bool { return r != nil && r.ID != 0 }
-	r := request{op: "read repository", where: repo.String()}
-	found, err := do(ctx, g, r, valid, func(c *sdk.Client) (*sdk.Repository, *sdk.Response, error) {
-		return c.GetRepo(repo.Owner, repo.Name)
+// MayOpenIssues reports whether the token may open issues in a repository. It leaves no trace: it sends a title that is
+// empty, and Gitea refuses that only after it has looked at the token, the account and whether the repository is archived.
+// Whether issues are enabled it does not check; a list does.
+func (g *Client) MayOpenIssues(ctx context.Context, repo tracker.Repo) error {
+	return g.probe(ctx, request{op: "try to open an issue", where: repo.String()}, repo, "issues", `{"title":""}`)
+}
+
+// MayWriteIssues reports whether the token's account may write a repository's issues: label and assign them, and reopen those
+// of others. It leaves no trace: it sends a label without a name.
+func (g *Client) MayWriteIssues(ctx context.Context, repo tracker.Repo) error {
+	return g.probe(ctx, request{op: "try to make a label", where: repo.String()}, repo, "labels", `{"name":""}`)
+}
+
+// probe sends what Gitea refuses with 422 if it would take a valid one.
+func (g *Client) probe(ctx context.Context, r request, repo tracker.Repo, what, body string) error {
+	path := "repos/" + url.PathEscape(repo.Owner) + "/" + url.PathEscape(repo.Name) + "/" + what
+	return g.send(ctx, r, func(ctx context.Context) (*http.Response, error) {
+		resp, err := g.request(ctx, http.MethodPost, path, strings.NewReader(body))
+		if err != nil {
+			return nil, err
+		}
+		defer func() { _ = resp.Body.Close() }()
+		if resp.StatusCode == http.StatusUnprocessableEntity && isJSON(resp) {
+			return resp, nil
+		}
+		var answer struct{ Message string }
+		_ = json.NewDecoder(resp.Body).Decode(&answer)
+		return resp, errors.New(cmp.Or(answer.Message, resp.Status))
 	})
-	if err != nil {
-		return false, false, false, err
-	}
-	may := found.Permissions
-	return found.Archived, found.HasIssues, may != nil && (may.Push || may.Admin), nil
 }
 
 // Version returns the server's version. It needs no permission.

@@ -99,13 +99,7 @@ func (g *Client) json(ctx context.Context, method, path string, value, answer an
 		}
 		body = bytes.NewReader(b)
 	}
-	req, err := http.NewRequestWithContext(ctx, method, g.opt.URL+"/api/v1/"+path, body)
-	if err != nil {
-		return nil, err
-	}
-	req.Header.Set("Accept", "application/json")
-	req.Header.Set("Content-Type", "application/json")
-	resp, err := g.http.Do(req)
+	resp, err := g.request(ctx, method, path, body)
 	if err != nil {
 		return nil, err
 	}
@@ -114,6 +108,19 @@ func (g *Client) json(ctx context.Context, method, path string, value, answer an
 		return resp, errors.New(resp.Status)
 	}
 	return resp, json.NewDecoder(resp.Body).Decode(answer)
+}
+
+// request sends a request without the SDK.
+func (g *Client) request(ctx context.Context, method, path string, body io.Reader) (*http.Response, error) {
+	req, err := http.NewRequestWithContext(ctx, method, g.opt.URL+"/api/v1/"+path, body)
+	if err != nil {
+		return nil, err
+	}
+	req.Header.Set("Accept", "application/json")
+	if body != nil {
+		req.Header.Set("Content-Type", "application/json")
+	}
+	return g.http.Do(req)
 }
 
 var tags = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`<[^>]*>`) })

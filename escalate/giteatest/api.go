@@ -180,10 +180,17 @@ func (c *call) number() int64 {
 func (c *call) may(p Permission) bool { return c.repo.permission(c.doer) >= p }
 
 // mayWriteIssues reports whether the doer may write the issues unit, which nobody may if it is disabled.
-func (c *call) mayWriteIssues() bool { return !c.repo.issuesOff && c.may(Write) }
+func (c *call) mayWriteIssues() bool { return c.mayOnIssues(Write) }
 
 // mayReadIssues reports whether issues may be read: if they are disabled, not even an administrator may.
-func (c *call) mayReadIssues() bool { return !c.repo.issuesOff }
+func (c *call) mayReadIssues() bool { return c.mayOnIssues(Read) }
+
+func (c *call) mayOnIssues(p Permission) bool {
+	if own, ok := c.repo.issuePerms[c.doer]; ok {
+		return !c.repo.issuesOff && own >= p
+	}
+	return !c.repo.issuesOff && c.may(p)
+}
 
 func reply(status int, v any) *response {
 	b, err := json.Marshal(v)

@@ -35,6 +35,7 @@ type repository struct {
 	updated    time.Time
 	deleted    bool // kept in Server.redirects
 	perms      map[*user]Permission
+	issuePerms map[*user]Permission // of issues, where they differ
 	labels     []*label
 	issues     []*issue // sorted by number, without deleted ones
 	lastNumber int64

@@ -223,27 +223,29 @@ func replays() map[string]replay {
 			r.Header.Set("Authorization", "token bot")
 			s.ServeHTTP(httptest.NewRecorder(), r)
 		})},
-		"issue-close-by-person":         {token: "root", scene: then(closed, func(s *scene) { s.As("root1").Reopen(rec, 1) })},
-		"issue-close-missing":           {token: "bot", scene: withEight},
-		"issue-close":                   {token: "bot", scene: commented},
-		"issue-create-archived":         {token: "bot", scene: archived},
-		"issue-create-as-reader":        {token: "reader", scene: then(withFirst, open("root1", 2))},
-		"issue-create-empty-title":      {token: "bot", scene: then(withFirst, open("root1", 3))},
-		"issue-create-issues-disabled":  {token: "bot", scene: disabled},
-		"issue-create-label-name":       {token: "bot", scene: withLabels},
-		"issue-create-missing-repo":     {token: "bot", scene: bare},
-		"issue-create-missing-scope":    {token: "read-only", scene: bare},
-		"issue-create-renamed-repo":     {token: "bot", scene: renamed},
-		"issue-create-unknown-assignee": {token: "bot", scene: withLabels},
-		"issue-create-unknown-label-id": {token: "bot", scene: then(withFirst, open("root1", 1))},
-		"issue-create":                  {token: "bot", scene: withLabels},
-		"issue-delete":                  {token: "root", scene: withTen},
-		"issue-edit-as-reader":          {token: "reader", scene: closed},
-		"issue-get-closed":              {token: "bot", scene: closed},
-		"issue-get-deleted":             {token: "bot", scene: then(withTen, func(s *scene) { s.As("root1").Delete(rec, 10) })},
-		"issue-get-missing":             {token: "bot", scene: withEight},
-		"issue-lock":                    {token: "root", scene: withTen},
-		"issue-reopen":                  {token: "root", scene: closed},
+		"issue-close-by-person":            {token: "root", scene: then(closed, func(s *scene) { s.As("root1").Reopen(rec, 1) })},
+		"issue-close-missing":              {token: "bot", scene: withEight},
+		"issue-close":                      {token: "bot", scene: commented},
+		"issue-create-archived":            {token: "bot", scene: archived},
+		"issue-create-as-reader":           {token: "reader", scene: then(withFirst, open("root1", 2))},
+		"issue-create-empty-title":         {token: "bot", scene: then(withFirst, open("root1", 3))},
+		"issue-create-issues-disabled":     {token: "bot", scene: disabled},
+		"issue-create-label-name":          {token: "bot", scene: withLabels},
+		"issue-create-missing-repo":        {token: "bot", scene: bare},
+		"issue-create-missing-scope":       {token: "read-only", scene: bare},
+		"issue-create-probe":               {token: "bot", scene: probed},
+		"issue-create-probe-missing-scope": {token: "read-issue", scene: probed},
+		"issue-create-renamed-repo":        {token: "bot", scene: renamed},
+		"issue-create-unknown-assignee":    {token: "bot", scene: withLabels},
+		"issue-create-unknown-label-id":    {token: "bot", scene: then(withFirst, open("root1", 1))},
+		"issue-create":                     {token: "bot", scene: withLabels},
+		"issue-delete":                     {token: "root", scene: withTen},
+		"issue-edit-as-reader":             {token: "reader", scene: closed},
+		"issue-get-closed":                 {token: "bot", scene: closed},
+		"issue-get-deleted":                {token: "bot", scene: then(withTen, func(s *scene) { s.As("root1").Delete(rec, 10) })},
+		"issue-get-missing":                {token: "bot", scene: withEight},
+		"issue-lock":                       {token: "root", scene: withTen},
+		"issue-reopen":                     {token: "root", scene: closed},
 		"issue-timeline-closed-by-commit": {token: "bot", scene: then(withTen, func(s *scene) {
 			n := s.As("adf-bot").Open(rec, "[ADF] closed by a commit", "b")
 			s.As("root1").CloseByCommit(rec, n, "b3f85bb265d5a31790444bb1a18d25b22cf0d3d2", "fix, closes #11\n\nfor good")
@@ -303,6 +305,17 @@ func replays() map[string]replay {
 		"user-missing-scope":     {token: "write-issue", scene: bare},
 		"version":                {token: "bot", scene: bare},
 	}
+}
+
+// probed is the server of the later recordings: it answers without a trace.
+func probed(*testing.T) *scene {
+	s := giteatest.New(time.Now)
+	s.SetBaseURL("http://127.0.0.1:3300")
+	s.AddUser("adf-bot", giteatest.UserOptions{})
+	s.AddRepo("terraphim", "rec2")
+	s.AddToken("adf-bot", "bot", "all")
+	s.AddToken("adf-bot", "read-issue", "read:issue")
+	return &scene{Server: s}
 }
 
 // open opens issues so that the next one has the recorded number.

@@ -86,7 +86,8 @@ func (s *Server) AddRepo(owner, name string) {
 		u.org = true
 	}
 	now := s.clock()
-	s.repos[k] = &repository{id: s.nextID(), owner: u, name: name, created: now, updated: now, perms: map[*user]Permission{}}
+	s.repos[k] = &repository{id: s.nextID(), owner: u, name: name, created: now, updated: now, perms: map[*user]Permission{},
+		issuePerms: map[*user]Permission{}}
 	delete(s.redirects, k)
 }
 
@@ -95,6 +96,13 @@ func (s *Server) SetPermission(owner, name, login string, p Permission) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.mustRepo(owner + "/" + name).perms[s.mustUser(login)] = p
+}
+
+// SetIssuePermission sets a user's permission on a repository's issues, as a team may have, apart from that on its code.
+func (s *Server) SetIssuePermission(owner, name, login string, p Permission) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.mustRepo(owner + "/" + name).issuePerms[s.mustUser(login)] = p
 }
 
 // SetPrivate makes a repository private or public. A private one is hidden from users without a permission.

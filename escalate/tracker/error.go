@@ -31,6 +31,7 @@ type Error struct {
 	Location   string        // target of a redirect, which is never followed
 	RetryAfter time.Duration // how long the server asks to wait; 0 if it does not
 	Detail     string        // message of the server or the network, shortened and masked
+	Advice     string        // what to do, where the client knows it better than the status tells; else ""
 }
 
 func (e *Error) Error() string {
@@ -52,8 +53,7 @@ func (e *Error) Error() string {
 // fixes tells people what to do about an HTTP status.
 var fixes = map[int]string{
 	http.StatusUnauthorized: "the token is wrong or was revoked: make a new one in Gitea and put it where gitea.token_file or gitea.token_env points",
-	http.StatusForbidden: "the token may not do this, or the repository's issues are disabled: give the token the scope write:issue, " +
-		"give its account write access to the repository, and enable the issue tracker",
+	http.StatusForbidden:    "the token's account may not do this: look in Gitea for its access to the repository, and whether it is blocked",
 	http.StatusNotFound: "the repository is missing, hidden from the token's account, or has its issues disabled: check gitea.owner, gitea.repo and the account's access; " +
 		"if it was deleted, make an empty repository of its name that the account can write to; open incidents then get new issues in the configured repository",
 	http.StatusGone:            "the repository is gone: set gitea.owner and gitea.repo to another one",
@@ -63,9 +63,8 @@ var fixes = map[int]string{
 
 // Fix returns advice for people, or "" if there is none.
 func (e *Error) Fix() string {
-	switch e.Status {
-	case http.StatusMovedPermanently, http.StatusFound, http.StatusTemporaryRedirect, http.StatusPermanentRedirect:
-		return fmt.Sprintf("the repository or the server moved to %s: set gitea.owner and gitea.repo (or gitea.url) to the new place", e.Location)
+	if e.Advice != "" {
+		return e.Advice
 	}
 	if fix, ok := fixes[e.Status]; ok || e.Outcome != NotSent {
 		return fix

@@ -55,7 +55,7 @@ func (c *checker) failed(what string, err error) bool {
 }
 
 // Check checks everything that the bot needs, as the user who runs it: directories, state, template, secrets, HTTP and,
-// unless offline, Gitea. It writes nothing.
+// unless offline, Gitea. It writes nothing and leaves no trace in Gitea.
 func Check(ctx context.Context, cfg *config.Config, offline bool, env Env) []Finding {
 	c := &checker{cfg: cfg, env: env.withDefaults()}
 	c.add(OK, "config", "%s: %s", cfg.Path, text.Plural(len(cfg.Projects), "project"))

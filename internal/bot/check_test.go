@@ -57,7 +57,7 @@ func TestCheckOfNewMachine(t *testing.T) {
 	require.Contains(t, w.finding("repository", bot.OK), "terraphim/adf-fleet, 0 open issues of adf-bot")
 	require.Len(t, w.files(), 2, "the directory and the configuration")
 	for _, r := range w.Gitea.Requests() {
-		require.Equal(t, "GET", r.Method)
+		require.True(t, r.Method == "GET" || r.Status == 422, "%s %s: %d: a check leaves no trace", r.Method, r.Path, r.Status)
 	}
 }
 
@@ -108,19 +108,30 @@ func TestCheckFindings(t *testing.T) {
 		"a token without write:issue": {func(w *world) {
 			w.Gitea.RevokeToken(token)
 			w.Gitea.AddToken(testworld.Bot, token, "read:user")
-		}, "repository", bot.Fail, []string{"status 403", "give the token the scope write:issue"}},
+		}, "repository", bot.Fail, []string{"status 403", "make a token with the scope write:issue"}},
 		"another login": {func(w *world) { w.change("  repo:", "  login: robot\n  repo:") },
 			"account", bot.Fail, []string{"the token belongs to adf-bot, and gitea.login is robot: correct one of them"}},
 		"a missing repository": {func(w *world) { w.Gitea.DeleteRepo(repo) },
 			"repository", bot.Fail, []string{"terraphim/adf-fleet", "check gitea.owner, gitea.repo and the account's access"}},
 		"an archived repository": {func(w *world) { w.Gitea.Archive(repo) },
-			"repository", bot.Fail, []string{"terraphim/adf-fleet is archived: unarchive it"}},
+			"repository", bot.Fail, []string{"terraphim/adf-fleet", "is archived: unarchive it"}},
 		"disabled issues": {func(w *world) { w.Gitea.DisableIssues(repo) },
-			"repository", bot.Fail, []string{"has its issues disabled"}},
+			"repository", bot.Fail, []string{"terraphim/adf-fleet is there, but its issues are disabled or hidden from adf-bot"}},
 		"a renamed repository": {func(w *world) { w.Gitea.Rename(repo, "fleet") },
 			"repository", bot.Fail, []string{"moved to ", "set gitea.owner and gitea.repo"}},
 		"an account that may only read": {func(w *world) { w.Gitea.SetPermission("terraphim", "adf-fleet", testworld.Bot, giteatest.Read) },
-			"repository", bot.Warn, []string{"adf-bot may not write to terraphim/adf-fleet", "give it write access"}},
+			"repository", bot.Warn, []string{"adf-bot may open issues in terraphim/adf-fleet, and not write others", "give it write access to issues"}},
+		"an account that may only read issues, and write code": {func(w *world) {
+			w.Gitea.SetPermission("terraphim", "adf-fleet", testworld.Bot, giteatest.Write)
+			w.Gitea.SetIssuePermission("terraphim", "adf-fleet", testworld.Bot, giteatest.Read)
+		}, "repository", bot.Warn, []string{"adf-bot may open issues in terraphim/adf-fleet, and not write others", "give it write access to issues"}},
+		"an account that may not see issues": {func(w *world) {
+			w.Gitea.SetIssuePermission("terraphim", "adf-fleet", testworld.Bot, giteatest.None)
+		}, "repository", bot.Fail, []string{"terraphim/adf-fleet is there, but its issues are disabled or hidden from adf-bot", "enable"}},
+		"a token that only reads issues": {func(w *world) {
+			w.Gitea.RevokeToken(token)
+			w.Gitea.AddToken(testworld.Bot, token, "read:issue", "read:user", "read:repository")
+		}, "repository", bot.Fail, []string{"status 403", "required=[write:issue]", "make a token with the scope write:issue"}},
 		"a missing certificate": {func(w *world) { w.change("  repo:", "  ca_file: DIR/ca.pem\n  repo:") },
 			"gitea", bot.Fail, []string{"gitea.ca_file: open ", "ca.pem"}},
 		"a certificate that is none": {func(w *world) {
@@ -250,7 +261,44 @@ func TestCheckWithConfiguredLogin(t *testing.T) {
 	w.change("  repo:", "  login: adf-bot\n  repo:")
 	require.Empty(t, w.fails())
 	require.Contains(t, w.finding("account", bot.OK), "adf-bot, from gitea.login")
-	require.Contains(t, w.finding("repository", bot.OK), "permissions are not checked, because the token lacks the scope read:repository")
+	require.Contains(t, w.finding("repository", bot.OK), "terraphim/adf-fleet, 0 open issues of adf-bot")
+}
+
+// What fails does not end the check, unless all the rest would fail alike.
+func TestCheckGoesOn(t *testing.T) {
+	for name, tt := range map[string]struct {
+		fault giteatest.Fault
+		want  []string // the findings of Gitea
+	}{
+		"the version is refused":     {giteatest.Fault{Match: giteatest.PathHas("/version"), Do: giteatest.Status(403, `{"message":"no"}`)}, []string{"warn gitea", "ok account", "ok repository"}},
+		"the version fails":          {giteatest.Fault{Match: giteatest.PathHas("/version"), Do: giteatest.Status(500, `{}`)}, []string{"FAIL gitea", "ok account", "ok repository"}},
+		"the account cannot be read": {giteatest.Fault{Match: giteatest.PathHas("/user"), Do: giteatest.Status(500, `{}`)}, []string{"ok gitea", "FAIL account", "ok repository"}},
+		"the account's scope":        {giteatest.Fault{Match: giteatest.PathHas("/user"), Do: giteatest.Status(403, `{}`)}, []string{"ok gitea", "FAIL account", "ok repository"}},
+		"the token is wrong":         {giteatest.Fault{Match: giteatest.PathHas("/user"), Do: giteatest.Status(401, `{}`)}, []string{"ok gitea", "FAIL account"}},
+		"a login page":               {giteatest.Fault{Do: giteatest.HTML()}, []string{"FAIL gitea"}},
+		"no Gitea":                   {giteatest.Fault{Do: giteatest.Status(404, "not here", "Content-Type", "text/plain")}, []string{"FAIL gitea"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			w.Gitea.Inject(tt.fault)
+			got := []string{}
+			for _, f := range bot.Check(ctx, w.cfg, false, w.env()) {
+				if f.What == "gitea" || f.What == "account" || f.What == "repository" {
+					got = append(got, string(f.Level)+" "+f.What)
+				}
+			}
+			require.Equal(t, tt.want, got)
+		})
+	}
+}
+
+// Rights to code say nothing about rights to issues.
+func TestCheckOfTeamThatMayWriteIssuesOnly(t *testing.T) {
+	w := newWorld(t)
+	w.Gitea.SetPermission("terraphim", "adf-fleet", testworld.Bot, giteatest.Read)
+	w.Gitea.SetIssuePermission("terraphim", "adf-fleet", testworld.Bot, giteatest.Write)
+	require.Contains(t, w.finding("repository", bot.OK), "terraphim/adf-fleet, 0 open issues of adf-bot")
+	require.Empty(t, w.Gitea.Issues(repo))
 }
 
 // The findings name the missing chown and chmod.

@@ -2,6 +2,7 @@ package bot
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"strings"
 
@@ -10,7 +11,8 @@ import (
 	"github.com/terraphim/adfbot/internal/text"
 )
 
-// gitea checks Gitea, the token's account and every repository. It needs no state.
+// gitea checks Gitea, the token's account and every repository. It needs no state. A check that fails does not end the
+// others, unless they would fail for the same reason.
 func (c *checker) gitea(ctx context.Context) {
 	client, err := newClient(c.cfg, c.env, RedactorFor(c.cfg, c.env.Getenv))
 	if c.failed("gitea", err) || client == nil {
@@ -22,13 +24,11 @@ func (c *checker) gitea(ctx context.Context) {
 	if c.bot != nil && c.failed("gitea", c.bot.rec.TrackerError()) { // gitea.url was changed
 		return
 	}
-	version, err := client.Version(ctx)
-	if c.failed("gitea", err) {
+	if !c.version(ctx, client) {
 		return
 	}
-	c.add(OK, "gitea", "%s answers, version %s", c.cfg.Gitea.URL, version)
-	login := c.account(ctx, client)
-	if login == "" {
+	login, ok := c.account(ctx, client)
+	if !ok {
 		return
 	}
 	seen := map[tracker.Repo]bool{}
@@ -41,49 +41,80 @@ func (c *checker) gitea(ctx context.Context) {
 	}
 }
 
-// account returns the login of the token's account, or "" after a finding that says why it is unknown.
-func (c *checker) account(ctx context.Context, client *gitea.Client) string {
+// version reports whether Gitea answers. A refusal in Gitea's own words, or a fault, may be one of this request alone.
+func (c *checker) version(ctx context.Context, client *gitea.Client) bool {
+	version, err := client.Version(ctx)
+	var te *tracker.Error
+	switch {
+	case err == nil:
+		c.add(OK, "gitea", "%s answers, version %s", c.cfg.Gitea.URL, version)
+		return true
+	case errors.As(err, &te) && te.Status == http.StatusForbidden:
+		c.add(Warn, "gitea", "%s does not tell its version, which adfbot can do without: %v", c.cfg.Gitea.URL, err)
+		return true
+	}
+	c.failed("gitea", err)
+	return te != nil && te.Status >= http.StatusInternalServerError
+}
+
+// account returns the login of the token's account, or "" after a finding that says why it is unknown. It returns false if
+// the token is good for nothing.
+func (c *checker) account(ctx context.Context, client *gitea.Client) (login string, ok bool) {
 	want := c.cfg.Gitea.Login
 	me, err := client.Me(ctx)
 	switch {
 	case tracker.IsStatus(err, http.StatusForbidden) && want != "":
 		c.add(OK, "account", "%s, from gitea.login; not checked, because the token lacks the scope read:user", want)
-		return want
+		return want, true
 	case tracker.IsStatus(err, http.StatusForbidden):
 		c.add(Fail, "account", "the token may not read its own account: give it the scope read:user, or set gitea.login")
+		return "", true
 	case c.failed("account", err):
+		return "", !tracker.IsStatus(err, http.StatusUnauthorized)
 	case want != "" && !strings.EqualFold(me.Login, want):
 		c.add(Fail, "account", "the token belongs to %s, and gitea.login is %s: correct one of them", me.Login, want)
-	default:
-		c.add(OK, "account", "%s (user id %d)", me.Login, me.ID)
-		return me.Login
+		return me.Login, true
 	}
-	return ""
+	c.add(OK, "account", "%s (user id %d)", me.Login, me.ID)
+	return me.Login, true
 }
 
+// repo checks whether issues can be opened in a repository. Whether the account may write its code does not matter, so
+// Gitea's description of the repository does not help.
 func (c *checker) repo(ctx context.Context, client *gitea.Client, repo tracker.Repo, login string) {
-	issues, err := client.List(ctx, repo, login, false)
+	account := login
+	if login == "" {
+		account = "the token's account"
+	}
+	err := client.MayOpenIssues(ctx, repo)
 	if c.failed("repository", err) {
 		return
 	}
-	open := text.Plural(len(issues), "open issue")
-	archived, hasIssues, mayWrite, err := client.Repository(ctx, repo)
+	issues, err := client.List(ctx, repo, login, false)
 	switch {
-	case tracker.IsStatus(err, http.StatusForbidden):
-		c.add(OK, "repository", "%s, %s of %s; permissions are not checked, because the token lacks the scope read:repository", repo, open, login)
+	case tracker.IsStatus(err, http.StatusNotFound):
+		c.add(Fail, "repository", "%s is there, but its issues are disabled or hidden from %s: enable the issues in its settings, or give the account access to them",
+			repo, account)
+		return
 	case c.failed("repository", err):
-	case archived:
-		c.add(Fail, "repository", "%s is archived: unarchive it, or set gitea.owner and gitea.repo to another one", repo)
-	case !hasIssues:
-		c.add(Fail, "repository", "%s has its issues disabled: enable them in its settings", repo)
-	case !mayWrite:
-		c.add(Warn, "repository", "%s may not write to %s: issues are opened without labels and assignees, and cannot be reopened; give it write access", login, repo)
-	default:
-		c.add(OK, "repository", "%s, %s of %s", repo, open, login)
+		return
 	}
+	open := text.Plural(len(issues), "open issue")
+	switch err := client.MayWriteIssues(ctx, repo); {
+	case tracker.IsStatus(err, http.StatusForbidden):
+		c.add(Warn, "repository", "%s may open issues in %s, and not write others: they are opened without labels, assignees and due date, and cannot be reopened; "+
+			"give it write access to issues", account, repo)
+	case !c.failed("repository", err):
+		c.add(OK, "repository", "%s, %s of %s", repo, open, account)
+	}
+	c.foreign(repo, login, issues)
+}
+
+// foreign reports issues of another installation among those of the bot's account.
+func (c *checker) foreign(repo tracker.Repo, login string, issues []tracker.Issue) {
 	foreign := 0
 	for _, i := range issues {
-		if c.bot != nil && !i.Marker.IsZero() && i.Marker.Installation != c.bot.store.Installation() {
+		if c.bot != nil && login != "" && !i.Marker.IsZero() && i.Marker.Installation != c.bot.store.Installation() {
 			foreign++
 		}
 	}

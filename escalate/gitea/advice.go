@@ -1,0 +1,141 @@
+package gitea
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"regexp"
+	"strings"
+	"sync"
+)
+
+// The functions below return what a person can do about an error whose cause shows in more than its status, or "".
+
+// adviseConnection is for a request without an answer.
+func adviseConnection(base string, err error) string {
+	var authority x509.UnknownAuthorityError
+	var name x509.HostnameError
+	var invalid x509.CertificateInvalidError
+	var noTLS tls.RecordHeaderError
+	var dns *net.DNSError
+	switch {
+	case errors.As(err, &authority):
+		return "name the certificate of the authority that signed the server's in gitea.ca_file, in PEM"
+	case errors.As(err, &name):
+		return adviseName(name)
+	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:
+		return "renew the server's certificate, unless this machine's clock is wrong"
+	case errors.As(err, &noTLS), strings.Contains(err.Error(), "server gave HTTP response to HTTPS client"):
+		return "the server does not speak TLS at this port: correct gitea.url, or the port in it"
+	case errors.As(err, &dns) && dns.IsNotFound:
+		return fmt.Sprintf("there is no host %s: correct gitea.url, or this machine's DNS", dns.Name)
+	case strings.HasPrefix(base, "http:") && strings.Contains(err.Error(), "malformed HTTP response"):
+		return "the server wants https: correct gitea.url"
+	}
+	return ""
+}
+
+func adviseName(e x509.HostnameError) string {
+	names := append([]string{}, e.Certificate.DNSNames...)
+	for _, ip := range e.Certificate.IPAddresses {
+		names = append(names, ip.String())
+	}
+	if len(names) == 0 {
+		return fmt.Sprintf("the server's certificate names no host as a subject alternative name, and its common name does not count: make one that names %s", e.Host)
+	}
+	return fmt.Sprintf("the server's certificate is for %s: use one of these names in gitea.url, or make one that names %s", strings.Join(names, ", "), e.Host)
+}
+
+// adviseAnswer is for an answer that is an error, or that cannot be read for the reason err.
+func adviseAnswer(r request, base string, resp *http.Response, err error) string {
+	api, ours := base+"/api/v1/", isJSON(resp)
+	switch status := resp.StatusCode; {
+	case status/100 == 3:
+		return adviseRedirect(base, resp)
+	case status/100 == 2 && isWebPage(resp):
+		return "a web page came instead of Gitea's API, as from a login in front of Gitea: let requests to " + api + " pass it, or correct gitea.url"
+	case status/100 == 2 && (errors.Is(err, io.ErrUnexpectedEOF) || isSyntaxError(err)):
+		return "the answer ends early, as behind a proxy that limits its size: raise the limit"
+	case status == http.StatusNotFound && (!ours || r.where == base && r.op != opUser):
+		return "there is no Gitea API at " + strings.TrimSuffix(api, "/") + ": set gitea.url to the address of Gitea's start page, with its sub-path if it has one"
+	case status == http.StatusBadRequest && !ours && strings.HasPrefix(base, "http:"):
+		return "the server wants https: correct gitea.url"
+	case (status == http.StatusUnauthorized || status == http.StatusForbidden) && isWebPage(resp):
+		return "a proxy in front of Gitea refuses this: let requests to " + api + " pass it"
+	case status == http.StatusUnauthorized || status == http.StatusForbidden:
+		return adviseRefusal(err.Error())
+	}
+	return ""
+}
+
+var requiredScope = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`required=\[([a-z:]+)`) })
+
+// adviseRefusal is for Gitea's own words about a token or a right.
+func adviseRefusal(message string) string {
+	if m := requiredScope().FindStringSubmatch(message); m != nil {
+		scope := strings.Replace(m[1], "read:issue", "write:issue", 1)
+		return "make a token with the scope " + scope + " too, and put it where gitea.token_file or gitea.token_env points"
+	}
+	for words, advice := range map[string]string{
+		"token is required":                    "Gitea got no token: let the proxy in front of it pass on the header Authorization",
+		"Only signed in user":                  "Gitea got no token: let the proxy in front of it pass on the header Authorization",
+		"should have a permission to write":    "give the token's account write access to the repository's issues",
+		"should have specific read permission": "the repository's issues are disabled, or hidden from the token's account: enable them in its settings, or give the account access to them",
+	} {
+		if strings.Contains(message, words) {
+			return advice
+		}
+	}
+	return ""
+}
+
+// adviseRedirect tells a Gitea with another address, which redirects its API, from a renamed repository and from a login.
+func adviseRedirect(base string, resp *http.Response) string {
+	to, err := resp.Request.URL.Parse(resp.Header.Get("Location"))
+	if err != nil || resp.Header.Get("Location") == "" {
+		to = &url.URL{Path: "nowhere"}
+	}
+	to.RawQuery, to.Fragment, to.User = "", "", nil
+	newBase, path, ok := strings.Cut(to.String(), "/api/v1/")
+	switch parts := strings.Split(path, "/"); {
+	case !ok:
+		return fmt.Sprintf("%s/api/v1/ is redirected to %s, as by a login in front of Gitea: let requests to it pass, or correct gitea.url", base, to)
+	case newBase != base:
+		return "set gitea.url to " + newBase
+	case len(parts) > 2 && parts[0] == "repos":
+		return fmt.Sprintf("the repository moved to %s/%s: set gitea.owner and gitea.repo to it", parts[1], parts[2])
+	default:
+		return fmt.Sprintf("this moved to %s: correct its name in the configuration", to)
+	}
+}
+
+// detail is what is shown of an error of the SDK, which quotes whole answers.
+func detail(resp *http.Response, err error) string {
+	if resp != nil && isWebPage(resp) {
+		return "a web page"
+	}
+	s := err.Error()
+	if _, body, ok := strings.Cut(s, "' method and '"); ok && strings.HasPrefix(s, "unknown API error") {
+		return strings.TrimSuffix(body, "' body")
+	}
+	return s
+}
+
+func isJSON(resp *http.Response) bool {
+	return strings.HasPrefix(resp.Header.Get("Content-Type"), "application/json")
+}
+
+func isWebPage(resp *http.Response) bool {
+	return strings.HasPrefix(resp.Header.Get("Content-Type"), "text/html")
+}
+
+func isSyntaxError(err error) bool {
+	var syntax *json.SyntaxError
+	return errors.As(err, &syntax)
+}

@@ -1,0 +1,183 @@
+package gitea
+
+import (
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"errors"
+	"fmt"
+	"io"
+	"log"
+	"math/big"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/terraphim/adfbot/escalate/tracker"
+)
+
+const json404 = `{"errors":null,"message":"not found","url":"http://127.0.0.1:3000/api/swagger"}`
+
+// The advice fits the cause, and the reader can follow it.
+func TestAdviceOfAnswer(t *testing.T) {
+	const html = "<html><body><form>Please log in</form></body></html>"
+	version := func(g *Client) error { _, err := g.Version(context.Background()); return err }
+	list := func(g *Client) error {
+		_, err := g.List(context.Background(), recordedIssue.Repo, "adf-bot", false)
+		return err
+	}
+	label := func(g *Client) error {
+		_, err := g.AddLabel(context.Background(), recordedIssue.Repo, "adf")
+		return err
+	}
+	for name, tt := range map[string]struct {
+		do       func(*Client) error
+		status   int
+		kind     string // Content-Type
+		body     string
+		location string
+		want     string
+		not      string
+	}{
+		"a wrong sub-path": {version, 404, "text/html", html, "", "there is no Gitea API at https://git.example.org/api/v1: set gitea.url to the address of " +
+			"Gitea's start page, with its sub-path if it has one", "gitea.owner"},
+		"a wrong sub-path, plain text":     {list, 404, "text/plain", "404 page not found", "", "there is no Gitea API at https://git.example.org/api/v1", "gitea.owner"},
+		"another program's JSON":           {version, 404, "application/json", `{"detail":"Not Found"}`, "", "there is no Gitea API at https://git.example.org/api/v1", "gitea.owner"},
+		"a repository that is not there":   {list, 404, "application/json", json404, "", "check gitea.owner, gitea.repo and the account's access", "no Gitea API"},
+		"a login page":                     {version, 200, "text/html; charset=utf-8", html, "", "a web page came instead of Gitea's API, as from a login in front of Gitea: let requests to https://git.example.org/api/v1/ pass it", "invalid character"},
+		"a login page for a write":         {label, 200, "text/html", html, "", "let requests to https://git.example.org/api/v1/ pass it", ""},
+		"a redirect to a login page":       {list, 302, "text/html", html, "https://sso.example.org/login?back=x", "https://git.example.org/api/v1/ is redirected to https://sso.example.org/login, as by a login in front of Gitea: let requests to it pass", "gitea.owner"},
+		"a redirect to Gitea's login":      {list, 303, "text/html", html, "/user/login", "is redirected to https://git.example.org/user/login", "gitea.owner"},
+		"a redirect to another server":     {version, 301, "text/html", html, "https://code.example.org/api/v1/version", "set gitea.url to https://code.example.org", "gitea.owner"},
+		"a redirect to the sub-path":       {list, 308, "text/html", html, "/git/api/v1/repos/terraphim/rec/issues?x=y", "set gitea.url to https://git.example.org/git", "gitea.owner"},
+		"a redirect without a target":      {list, 302, "", "", "", "is redirected to nowhere", "gitea.owner"},
+		"a renamed repository":             {list, 301, "text/html", html, "/api/v1/repos/terraphim/fleet-2/issues?state=open", "the repository moved to terraphim/fleet-2: set gitea.owner and gitea.repo", "gitea.url"},
+		"a proxy's own login":              {list, 401, "text/html", html, "", "a proxy in front of Gitea refuses this: let requests to https://git.example.org/api/v1/ pass it", "revoked"},
+		"a proxy's own refusal":            {version, 403, "text/html", html, "", "a proxy in front of Gitea refuses this", "write:issue"},
+		"a dropped Authorization header":   {list, 401, "application/json", `{"message":"token is required"}`, "", "Gitea got no token: let the proxy in front of it pass on the header Authorization", "revoked"},
+		"sign-in required, no header":      {version, 403, "application/json", `{"message":"Only signed in user is allowed to call APIs."}`, "", "Gitea got no token", "write:issue"},
+		"a wrong token":                    {list, 401, "application/json", `{"message":"invalid username, password or token"}`, "", "make a new one in Gitea", ""},
+		"a scope that is missing":          {list, 403, "application/json", `{"message":"token does not have at least one of required scope(s), required=[read:issue], token scope=read:user"}`, "", "make a token with the scope write:issue too, and put it where gitea.token_file or gitea.token_env points", "access"},
+		"another scope":                    {version, 403, "application/json", `{"message":"token does not have at least one of required scope(s), required=[read:user], token scope=write:issue"}`, "", "make a token with the scope read:user too", "access"},
+		"the account's rights":             {label, 403, "application/json", `{"message":"user should have a permission to write to a repo"}`, "", "give the token's account write access to the repository's issues", "scope"},
+		"issues that are disabled":         {list, 403, "application/json", `{"message":"user should have specific read permission or be a repo admin or a site admin"}`, "", "the repository's issues are disabled, or hidden from the token's account: enable them", "scope"},
+		"a 403 of unknown cause":           {list, 403, "application/json", `{"message":"no"}`, "", "the token's account may not do this", ""},
+		"http at a port for https":         {version, 400, "text/plain", "Client sent an HTTP request to an HTTPS server.\n", "", "the server wants https: correct gitea.url", ""},
+		"an answer that is cut":            {list, 200, "application/json", `[{"id":1,"number":1,"bo`, "", "the answer ends early, as behind a proxy that limits its size: raise the limit", ""},
+		"a web page with a server's fault": {list, 502, "text/html", html, "", "", "form"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			base := "https://git.example.org"
+			if tt.status == 400 {
+				base = "http://git.example.org"
+			}
+			g := New(Options{URL: base, Tokens: StaticToken("t"), Timeout: time.Second, Transport: fixed(func(*http.Request) *http.Response {
+				return &http.Response{StatusCode: tt.status, Header: http.Header{"Content-Type": {tt.kind}, "Location": {tt.location}},
+					Body: io.NopCloser(strings.NewReader(tt.body))}
+			})})
+			err := tt.do(g)
+			var te *tracker.Error
+			require.ErrorAs(t, err, &te)
+			require.Contains(t, te.Fix(), tt.want)
+			if tt.want == "" {
+				require.Empty(t, te.Fix())
+			}
+			if tt.not != "" {
+				require.NotContains(t, err.Error(), tt.not)
+			}
+			require.NotContains(t, err.Error(), "<html", "a web page is not quoted")
+			require.NotContains(t, err.Error(), "unknown API error")
+		})
+	}
+}
+
+type fixed func(*http.Request) *http.Response
+
+func (f fixed) RoundTrip(r *http.Request) (*http.Response, error) {
+	resp := f(r)
+	resp.Request = r
+	return resp, nil
+}
+
+// A cache or a proxy that drops the query answers each page alike.
+func TestAdviceOfCutList(t *testing.T) {
+	g := New(Options{URL: "https://git.example.org", Tokens: StaticToken("t"), Timeout: time.Second, Transport: fixed(func(*http.Request) *http.Response {
+		return &http.Response{StatusCode: 200, Header: http.Header{"Content-Type": {"application/json"}, "X-Total-Count": {"60"}},
+			Body: io.NopCloser(strings.NewReader(`[{"id":1,"number":1},{"id":2,"number":2}]`))}
+	})})
+	_, err := g.List(t.Context(), recordedIssue.Repo, "adf-bot", false)
+	require.ErrorContains(t, err, "Gitea counts 60 issues, and its pages hold 2")
+	require.ErrorContains(t, err, "a proxy or cache in front of Gitea cuts or repeats the pages: let requests to https://git.example.org/api/v1/ through unchanged")
+}
+
+// certificate is self-signed.
+func certificate(t *testing.T, change func(*x509.Certificate)) tls.Certificate {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	require.NoError(t, err)
+	c := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "127.0.0.1"}, NotBefore: time.Now().Add(-time.Hour),
+		NotAfter: time.Now().Add(time.Hour), IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, IsCA: true, BasicConstraintsValid: true,
+		KeyUsage: x509.KeyUsageCertSign | x509.KeyUsageDigitalSignature}
+	change(c)
+	der, err := x509.CreateCertificate(rand.Reader, c, c, &key.PublicKey, key)
+	require.NoError(t, err)
+	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
+}
+
+func TestAdviceOfConnection(t *testing.T) {
+	for name, tt := range map[string]struct {
+		change  func(*x509.Certificate)
+		trusted bool
+		want    string
+	}{
+		"an authority of one's own": {func(*x509.Certificate) {}, false,
+			"name the certificate of the authority that signed the server's in gitea.ca_file, in PEM"},
+		"a certificate without SAN": {func(c *x509.Certificate) { c.IPAddresses = nil }, true,
+			"the server's certificate names no host as a subject alternative name, and its common name does not count: make one that names 127.0.0.1"},
+		"a certificate of another host": {func(c *x509.Certificate) { c.IPAddresses, c.DNSNames = nil, []string{"git.example.org", "git"} }, true,
+			"the server's certificate is for git.example.org, git: use one of these names in gitea.url, or make one that names 127.0.0.1"},
+		"a certificate that is over": {func(c *x509.Certificate) { c.NotAfter = time.Now().Add(-time.Minute) }, true,
+			"renew the server's certificate, unless this machine's clock is wrong"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			cert := certificate(t, tt.change)
+			srv := httptest.NewUnstartedServer(http.NotFoundHandler())
+			srv.Config.ErrorLog = log.New(io.Discard, "", 0)
+			srv.TLS = &tls.Config{Certificates: []tls.Certificate{cert}}
+			srv.StartTLS()
+			defer srv.Close()
+			roots := x509.NewCertPool()
+			if tt.trusted {
+				parsed, err := x509.ParseCertificate(cert.Certificate[0])
+				require.NoError(t, err)
+				roots.AddCert(parsed)
+			}
+			g := New(Options{URL: srv.URL, Tokens: StaticToken("t"), Timeout: 5 * time.Second, Roots: roots})
+			_, err := g.Version(t.Context())
+			require.Equal(t, tracker.NotSent, tracker.OutcomeOf(err))
+			require.ErrorContains(t, err, tt.want)
+			require.NotContains(t, err.Error(), "can't be reached")
+		})
+	}
+	t.Run("https at a port for http", func(t *testing.T) {
+		srv := httptest.NewServer(http.NotFoundHandler())
+		defer srv.Close()
+		g := New(Options{URL: strings.Replace(srv.URL, "http:", "https:", 1), Tokens: StaticToken("t"), Timeout: 5 * time.Second})
+		_, err := g.Version(t.Context())
+		require.ErrorContains(t, err, "the server does not speak TLS at this port: correct gitea.url, or the port in it")
+	})
+	t.Run("a name without an address", func(t *testing.T) {
+		err := fmt.Errorf("Get: %w", &net.DNSError{Err: "no such host", Name: "gti.example.org", IsNotFound: true})
+		require.Equal(t, "there is no host gti.example.org: correct gitea.url, or this machine's DNS", adviseConnection("https://gti.example.org", err))
+		require.Empty(t, adviseConnection("https://gti.example.org", errors.New("connection refused")))
+	})
+}
