@@ -157,7 +157,7 @@ func TestDaemonFullStateDisk(t *testing.T) {
 	require.Equal(t, 503, ready.code)
 	require.Contains(t, ready.body, "the disk is full: make room")
 	require.Contains(t, s.get("/metrics").body, `adfbot_ready{check="state"} 0`)
-	require.Equal(t, 200, s.get("/api/v1/projects/odilo/gate").code)
+	require.Equal(t, 423, s.get("/api/v1/projects/odilo/gate").code)
 	require.Equal(t, 200, s.get("/healthz").code)
 
 	empty()

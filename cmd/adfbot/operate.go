@@ -31,7 +31,7 @@ func (a *app) pauseCmd() *cobra.Command {
 			}
 			b, err := bot.Open(cmd.Context(), cfg, bot.Results, a.env(nil))
 			if err != nil {
-				return err
+				return bot.AdvisePause(cfg, args[0], err)
 			}
 			defer a.close(b)
 			// The reason goes into the flag, the state and the log, which agents may read.
@@ -65,7 +65,7 @@ func (a *app) resumeCmd() *cobra.Command {
 			}
 			b, err := bot.Open(cmd.Context(), cfg, bot.Operate, a.env(nil))
 			if err != nil {
-				return err
+				return bot.AdviseResume(cfg, args[0], err)
 			}
 			defer a.close(b)
 			return a.did(b.Resume(cmd.Context(), args[0]))

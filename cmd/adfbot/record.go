@@ -149,7 +149,7 @@ func (a *app) spool(cfg *config.Config, r store.Result, cause error) error {
 	if r.Finished.IsZero() {
 		r.Finished = a.time()
 	}
-	return fmt.Errorf("the result is not recorded: %w\n%s", cause, bot.Spool(cfg, r))
+	return fmt.Errorf("the result is not recorded: %w\n%s", cause, bot.Spool(cfg, r, a.time()))
 }
 
 func (a *app) close(b *bot.Bot) {

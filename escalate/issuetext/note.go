@@ -42,6 +42,12 @@ func HoldNote(project, why, who, instance string, now time.Time) string {
 	return s + "To resume, remove this file or run: adfbot resume " + project + "\n"
 }
 
+// SpoolNote returns the text of the flag of a project whose failures could not be stored.
+func SpoolNote(project, agent string, failures int, host string, now time.Time) string {
+	return fmt.Sprintf("%s is paused: %d failures in a row could not be stored (%s on %s, %s).\nTo resume, remove this file or run: adfbot resume %s\n",
+		project, failures, maskLine(agent, 200), maskLine(host, 200), minute(now), project)
+}
+
 // maskLine masks by patterns only, without a list of known secrets.
 func maskLine(s string, limit int) string {
 	var patterns *redact.Redactor

@@ -206,7 +206,7 @@ func (x *execution) record(ctx context.Context, run store.Run, res store.Result)
 	if errors.Is(err, store.ErrConflict) {
 		x.endRun(ctx, run)
 	} else {
-		x.printf("%s", Spool(x.cfg, res))
+		x.printf("%s", Spool(x.cfg, res, x.env.Now()))
 	}
 }
 

@@ -58,6 +58,6 @@ func (x *execution) spool(cause error, redactor *redact.Redactor) int {
 	if err != nil {
 		return x.notStarted(err)
 	}
-	x.printf("%s", Spool(x.cfg, res))
+	x.printf("%s", Spool(x.cfg, res, x.env.Now()))
 	return code
 }

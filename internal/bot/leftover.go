@@ -4,25 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
-	"github.com/terraphim/adfbot/internal/config"
 	"github.com/terraphim/adfbot/internal/hostlocal"
-	"github.com/terraphim/adfbot/internal/status"
 	"github.com/terraphim/adfbot/internal/store"
-	"github.com/terraphim/adfbot/pause"
 )
-
-// Spool keeps a result that cannot be stored, and returns a sentence for the user about what became of it.
-func Spool(cfg *config.Config, r store.Result) string {
-	if r.RunID == "" {
-		r.RunID = "spooled-" + pause.NewRandomID()
-	}
-	file, err := hostlocal.Beside(cfg.State).Spool().Add(r)
-	if err != nil {
-		return status.LostText(r, err)
-	}
-	return fmt.Sprintf("the result is kept in %s and is recorded by the next adfbot command that can; do not record it again", file)
-}
 
 // RecordSpooled records the spooled results, and returns how many.
 func (b *Bot) RecordSpooled(ctx context.Context) (int, error) {
@@ -32,12 +18,15 @@ func (b *Bot) RecordSpooled(ctx context.Context) (int, error) {
 	}
 	n := 0
 	var errs []error
-	for _, e := range spooled {
+	for place, e := range spooled {
 		if e.Err != nil {
 			errs = append(errs, fmt.Errorf("cannot read the spooled result %s, it stays there: %w", e.File, e.Err))
 			continue
 		}
-		_, err := b.recordChecked(ctx, e.Result.Bounded(b.now())) // checked before it was spooled; the clock may have been set since
+		pausedAgain := slices.ContainsFunc(spooled[place+1:], func(later hostlocal.Spooled) bool {
+			return later.Paused && later.Result.Project == e.Result.Project
+		})
+		err := b.recordSpooled(ctx, e, pausedAgain)
 		switch {
 		case errors.Is(err, store.ErrConflict):
 			b.log.Warn("dropping a spooled result that contradicts the recorded one", "file", e.File, "err", err)

@@ -93,18 +93,32 @@ func (b *Bot) Record(ctx context.Context, r store.Result) (Recorded, error) {
 }
 
 func (b *Bot) recordChecked(ctx context.Context, r store.Result) (Recorded, error) {
-	out := Recorded{Project: r.Project, Agent: r.Agent}
-	if err := b.storeResult(ctx, r, &out); err != nil {
-		return out, err
+	out, err := b.countResult(ctx, r)
+	if err == nil {
+		b.follow(ctx, &out)
 	}
-	b.logResult(r, out.Answer)
+	return out, err
+}
+
+// countResult stores a result; [Bot.follow] does what follows from it.
+func (b *Bot) countResult(ctx context.Context, r store.Result) (Recorded, error) {
+	out := Recorded{Project: r.Project, Agent: r.Agent}
+	err := b.storeResult(ctx, r, &out)
+	if err == nil {
+		b.logResult(r, out.Answer)
+	}
+	return out, err
+}
+
+// follow escalates a trip, and finds the incident that is open after a stored result.
+func (b *Bot) follow(ctx context.Context, out *Recorded) {
 	switch {
 	case out.Opened != nil:
 		fault.Point(ctx, "tripped")
-		b.trip(ctx, &out)
+		b.trip(ctx, out)
 	case out.Answer.Incident != "":
 		if out.Tripped { // a repeated report: the first one may not have come as far as the flag
-			out.Flag = b.rec.Look(ctx, r.Project)
+			out.Flag = b.rec.Look(ctx, out.Project)
 		}
 		found, err := b.store.Incidents(ctx, out.Answer.Incident)
 		out.addProblem(err)
@@ -113,9 +127,8 @@ func (b *Bot) recordChecked(ctx context.Context, r store.Result) (Recorded, erro
 		}
 	}
 	for _, p := range out.Problems {
-		b.log.Warn("left to the next sweep", "project", r.Project, "err", p)
+		b.log.Warn("left to the next sweep", "project", out.Project, "err", p)
 	}
-	return out, nil
 }
 
 // addProblem adds an error after the result was stored. Returned as an error it would make the caller record the result
@@ -142,8 +155,11 @@ func (b *Bot) storeResult(ctx context.Context, r store.Result, out *Recorded) (e
 			return err
 		}
 	}
-	out.Flag, _, err = b.rec.Local(ctx, r.Project)
-	out.addProblem(err)
+	// A flag that names no incident may be that of an incident which this result is about to open, see [Keep].
+	if out.Flag.State != incident.FlagThere || out.Flag.Info.Incident != "" {
+		out.Flag, _, err = b.rec.Local(ctx, r.Project)
+		out.addProblem(err)
+	}
 	out.Answer, err = b.store.Record(ctx, r, b.limits(r.Project))
 	return err
 }
@@ -191,9 +207,11 @@ func (b *Bot) logResult(r store.Result, a store.Answer) {
 	}
 }
 
-func (b *Bot) limits(project string) store.Limits {
-	p := b.cfg.ProjectOrDefault(project)
-	return store.Limits{Threshold: p.Threshold, Resume: p.ResumeThreshold, Instance: b.cfg.Instance, Host: b.host}
+func (b *Bot) limits(project string) store.Limits { return limits(b.cfg, project, b.host) }
+
+func limits(cfg *config.Config, project, host string) store.Limits {
+	p := cfg.ProjectOrDefault(project)
+	return store.Limits{Threshold: p.Threshold, Resume: p.ResumeThreshold, Instance: cfg.Instance, Host: host}
 }
 
 // OutcomeOf returns the outcome that an exit code has for a project.

@@ -39,6 +39,9 @@
 // changes nothing. A full disk takes no new file, so reserves are kept there that can be overwritten in place. A crash
 // leaves a temporary file, which [Dir.Tidy] removes after an hour.
 //
+// A result that pauses its project by a flag, because the state cannot be written, is renamed to *.paused.json. A crash before that
+// leaves the flag without the mark: after its removal the next failure pauses the project again.
+//
 // # Upgrade
 //
 // Earlier versions had a directory in the place of the file locks, with a lock file for each lock. [Dir.Create] replaces it

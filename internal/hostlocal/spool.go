@@ -26,8 +26,9 @@ const (
 	reserveSize  = 4 << 10
 	reserves     = 64
 	spoolSuffix  = ".json"
-	readySuffix  = ".ready" // a reserve
-	tempSuffix   = ".tmp"   // a reserve that is being overwritten, and any unfinished file of an earlier version
+	pausedSuffix = ".paused" + spoolSuffix // see Spooled.Paused
+	readySuffix  = ".ready"                // a reserve
+	tempSuffix   = ".tmp"                  // a reserve that is being overwritten, and any unfinished file of an earlier version
 	spoolMaxSize = 1 << 20
 )
 
@@ -149,6 +150,7 @@ func (s Spool) keepReady() error {
 type Spooled struct {
 	File   string
 	Result store.Result
+	Paused bool  // with this result, the spooled failures of its project reached the threshold and paused it by a flag
 	Err    error // why the file can't be read as a result; it stays where it is
 }
 
@@ -160,7 +162,7 @@ func (s Spool) List() ([]Spooled, error) {
 	}
 	var out []Spooled
 	for _, file := range files {
-		e := Spooled{File: file}
+		e := Spooled{File: file, Paused: strings.HasSuffix(file, pausedSuffix)}
 		if e.Result, e.Err = readSpooled(file); !errors.Is(e.Err, os.ErrNotExist) { // else another process has just recorded it
 			out = append(out, e)
 		}
@@ -209,6 +211,14 @@ func parseSpooled(doc []byte) (store.Result, error) {
 		return r, fmt.Errorf("unknown outcome %q", r.Outcome)
 	}
 	return r, nil
+}
+
+// MarkPaused sets Paused in the spool. It needs no room on the disk.
+func (e Spooled) MarkPaused() error {
+	if e.Paused {
+		return nil
+	}
+	return ifThere(os.Rename(e.File, strings.TrimSuffix(e.File, spoolSuffix)+pausedSuffix))
 }
 
 // Remove removes the file after the result was recorded.

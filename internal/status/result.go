@@ -39,6 +39,7 @@ type SpooledView struct {
 	Outcome string `json:"outcome"`
 	RunID   string `json:"run_id"`
 	Spooled bool   `json:"spooled"`
+	Paused  bool   `json:"paused"` // by a flag: the spooled failures of the project have reached the threshold
 	Why     string `json:"why"`
 }
 

@@ -12,7 +12,6 @@ import (
 	"github.com/terraphim/adfbot/escalate/incident"
 	"github.com/terraphim/adfbot/internal/bot"
 	"github.com/terraphim/adfbot/internal/config"
-	"github.com/terraphim/adfbot/internal/hostlocal"
 	"github.com/terraphim/adfbot/internal/redact"
 	"github.com/terraphim/adfbot/internal/status"
 	"github.com/terraphim/adfbot/internal/store"
@@ -41,7 +40,7 @@ func (s *Server) postResult(w http.ResponseWriter, r *request) error {
 	defer cancel()
 	out, err := r.bot.Record(ctx, res)
 	if errors.Is(err, store.ErrUnusable) {
-		return s.spool(w, r.cfg.State, res, err)
+		return s.keep(w, r.cfg, res, err)
 	}
 	if err != nil {
 		return err
@@ -57,22 +56,24 @@ func (s *Server) postResult(w http.ResponseWriter, r *request) error {
 	return writeJSON(w, http.StatusOK, v)
 }
 
-// spool keeps a result that cannot be stored now, as exec and record do: it counts later, and must not be sent again under
+// keep spools a result that cannot be stored now, as exec and record do: it counts later, and must not be sent again under
 // another run id. If even that fails, the client has to send it again.
-func (s *Server) spool(w http.ResponseWriter, state string, res store.Result, cause error) error {
-	if res.RunID == "" {
-		res.RunID = "spooled-" + pause.NewRandomID()
-	}
-	file, err := hostlocal.Beside(state).Spool().Add(res)
+func (s *Server) keep(w http.ResponseWriter, cfg *config.Config, res store.Result, cause error) error {
+	kept, err := bot.Keep(cfg, res, s.now())
 	if err != nil {
 		err = errors.Join(cause, err)
-		s.log.Error("a result could be neither recorded nor spooled", "project", res.Project, "agent", res.Agent, "run_id", res.RunID,
+		s.log.Error("a result could be neither recorded nor spooled", "project", res.Project, "agent", res.Agent, "run_id", kept.RunID,
 			"outcome", res.Outcome, "err", err)
 		return unavailable(w, "Not recorded", "the result is NOT recorded, send it again later: %v", err)
 	}
-	s.log.Error("a result is spooled", "file", file, "project", res.Project, "err", cause)
-	return writeJSON(w, http.StatusAccepted, status.SpooledView{Project: res.Project, Agent: res.Agent, Outcome: res.Outcome, RunID: res.RunID, Spooled: true,
-		Why: fmt.Sprintf("the state cannot be written; the result is kept in %s and counts once the state can be written; do not send it again: %v", file, cause)})
+	s.log.Error("a result is spooled", "file", kept.File, "project", res.Project, "err", cause)
+	v := status.SpooledView{Project: res.Project, Agent: res.Agent, Outcome: res.Outcome, RunID: kept.RunID, Spooled: true, Paused: kept.Paused,
+		Why: fmt.Sprintf("the state cannot be written; the result is kept in %s and counts once the state can be written; do not send it again: %v", kept.File, cause)}
+	if text := kept.PauseText(); text != "" {
+		s.log.Error(text)
+		v.Why = text + "; " + v.Why
+	}
+	return writeJSON(w, http.StatusAccepted, v)
 }
 
 // parseResult returns the result in a body, or everything that is wrong with it. It neither masks nor cleans the texts.

@@ -1,0 +1,49 @@
+package bot
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/terraphim/adfbot/internal/config"
+	"github.com/terraphim/adfbot/internal/store"
+	"github.com/terraphim/adfbot/internal/text"
+	"github.com/terraphim/adfbot/pause"
+)
+
+// AdvisePause adds to an error of [Bot.Pause], or of [Open] before it, what pauses the project while the state is not usable.
+func AdvisePause(cfg *config.Config, project string, err error) error {
+	flag, there := flagWithoutState(cfg, project, err)
+	switch {
+	case flag == "":
+		return err
+	case there:
+		return fmt.Errorf("%s is paused (%s), but that cannot be stored: %w", project, flag, err)
+	}
+	return fmt.Errorf("%s is NOT paused: %w\nto pause it now: touch %s", project, err, text.ShellQuote(flag))
+}
+
+// AdviseResume adds to an error of [Bot.Resume], or of [Open] before it, what resumes the project while the state is not usable.
+func AdviseResume(cfg *config.Config, project string, err error) error {
+	flag, there := flagWithoutState(cfg, project, err)
+	switch {
+	case flag == "":
+		return err
+	case there:
+		return fmt.Errorf("%s is still paused: %w\nto resume it now: rm %s", project, err, text.ShellQuote(flag))
+	}
+	return fmt.Errorf("%s has no pause flag and may run, but that cannot be stored; a later sweep does it: %w", project, err)
+}
+
+// flagWithoutState returns the path of a project's flag and whether it exists, if err means that the state is not usable by anybody
+// and the pause directory is. Another user may be able to use a state that is denied to this one.
+func flagWithoutState(cfg *config.Config, project string, err error) (path string, there bool) {
+	if !errors.Is(err, store.ErrUnusable) || errors.Is(err, store.ErrDenied) {
+		return "", false
+	}
+	dir := pause.New(cfg.PauseDir)
+	flag, _, lookErr := dir.LookChecked(project)
+	if lookErr != nil {
+		return "", false
+	}
+	return dir.FlagPath(project), flag.Present
+}

@@ -1,0 +1,158 @@
+package bot
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/terraphim/adfbot/breaker"
+	"github.com/terraphim/adfbot/escalate/incident"
+	"github.com/terraphim/adfbot/escalate/issuetext"
+	"github.com/terraphim/adfbot/internal/config"
+	"github.com/terraphim/adfbot/internal/hostlocal"
+	"github.com/terraphim/adfbot/internal/status"
+	"github.com/terraphim/adfbot/internal/store"
+	"github.com/terraphim/adfbot/internal/text"
+	"github.com/terraphim/adfbot/pause"
+)
+
+// Kept is a result that is in the spool, because it cannot be stored now.
+type Kept struct {
+	Project string
+	RunID   string
+	File    string
+
+	Failures int    // of the project in a row in the spool, if they reach the threshold
+	Flag     string // that pauses it for that
+	FlagErr  error  // why it could not be written
+
+	Paused bool // it has a flag
+}
+
+// Keep spools a result that cannot be stored now. A project whose spooled failures reach its threshold in a row is paused by a
+// flag: only the pause directory is needed for that, and [Bot.RecordSpooled] opens the incident. The error means that the result
+// is lost.
+func Keep(cfg *config.Config, r store.Result, now time.Time) (Kept, error) {
+	r.RunID = cmp.Or(r.RunID, "spooled-"+pause.NewRandomID())
+	k := Kept{Project: r.Project, RunID: r.RunID}
+	spool := hostlocal.Beside(cfg.State).Spool()
+	var err error
+	if k.File, err = spool.Add(r); err != nil {
+		return k, err
+	}
+	if r.Outcome == store.Failure && breaker.Counts(r.Agent) {
+		k.pause(cfg, spool, now)
+	}
+	return k, nil
+}
+
+// pause writes the project's flag if its spooled failures have tripped the breaker. Then it marks the result that did, so that a
+// flag which is gone later is known to have been removed.
+func (k *Kept) pause(cfg *config.Config, spool hostlocal.Spool, now time.Time) {
+	dir := pause.New(cfg.PauseDir)
+	flag, _, flagErr := dir.LookChecked(k.Project)
+	if k.Paused = flag.Present; k.Paused {
+		return
+	}
+	list, err := spool.List()
+	trip, failures := spooledTrip(list, k.Project, limits(cfg, k.Project, ""), now)
+	if err != nil || failures == 0 {
+		return
+	}
+	k.Failures, k.Flag = failures, dir.FlagPath(k.Project)
+	if flagErr == nil {
+		host, _ := os.Hostname()
+		_, flagErr = dir.Write(k.Project, issuetext.SpoolNote(k.Project, trip.Result.Agent, failures, host, now))
+	}
+	if flagErr != nil {
+		k.FlagErr = status.AdviseRestore(flagErr)
+		return
+	}
+	k.Paused = true
+	_ = trip.MarkPaused() // if that fails, the project is paused again by its next failure after a resume
+}
+
+// spooledTrip returns the spooled result that has tripped the breaker of a project, and the failures in a row; 0 if none has, or if
+// the project has been paused for it before. The project has no flag, so somebody has removed that of an earlier pause.
+func spooledTrip(list []hostlocal.Spooled, project string, l store.Limits, now time.Time) (trip hostlocal.Spooled, failures int) {
+	p := store.Project{ID: project}
+	known := map[[2]string]bool{} // a run may be reported more than once
+	for _, e := range list {
+		r := e.Result
+		run := [2]string{r.Agent, r.RunID}
+		if e.Err != nil || r.Project != project || known[run] {
+			continue
+		}
+		known[run] = true
+		r.Generation = nil // of the state
+		if _, trips := p.Count(r, l, "", now); trips {
+			trip = e
+		}
+		if e.Paused {
+			p.Breaker, p.HalfOpen, p.Resumed = breaker.State{}, true, r.Finished
+		}
+	}
+	if !p.Breaker.Tripped {
+		return trip, 0
+	}
+	return trip, p.Breaker.Failures
+}
+
+// Text returns sentences for the user about what became of the result.
+func (k Kept) Text() string {
+	s := fmt.Sprintf("the result is kept in %s and is recorded by the next adfbot command that can; do not record it again", k.File)
+	if k.Failures == 0 {
+		return s
+	}
+	return s + "\n" + k.PauseText()
+}
+
+// PauseText returns a sentence about the pause, or "" if the spooled failures do not reach the threshold.
+func (k Kept) PauseText() string {
+	switch {
+	case k.Failures == 0:
+		return ""
+	case k.Paused:
+		return fmt.Sprintf("%s failed %s in a row while its results could not be stored: the project is paused (%s); its issue is opened once they can be stored",
+			k.Project, text.Plural(k.Failures, "time"), k.Flag)
+	}
+	return fmt.Sprintf("%s failed %s in a row, and is NOT paused: %v", k.Project, text.Plural(k.Failures, "time"), k.FlagErr)
+}
+
+// Spool is [Keep] with a text for the user, whether the result is kept or lost.
+func Spool(cfg *config.Config, r store.Result, now time.Time) string {
+	k, err := Keep(cfg, r, now)
+	if err != nil {
+		r.RunID = k.RunID
+		return status.LostText(r, err)
+	}
+	return k.Text()
+}
+
+// recordSpooled records a result from the spool. If it paused its project, the incident that it opens has its flag already; if that
+// is gone, or the project was paused again by a later one, somebody resumed the project in between, and the incident has ended.
+func (b *Bot) recordSpooled(ctx context.Context, e hostlocal.Spooled, pausedAgain bool) error {
+	r := e.Result.Bounded(b.now()) // checked before it was spooled; the clock may have been set since
+	out, err := b.countResult(ctx, r)
+	if err != nil {
+		return err
+	}
+	if !e.Paused || !out.Tripped {
+		b.follow(ctx, &out)
+		return nil
+	}
+	written := cmp.Or(r.Finished, b.now())
+	_, err = b.store.Change(ctx, out.Answer.Incident, func(i *incident.Incident) {
+		i.FlagWritten = cmp.Or(i.FlagWritten, written)
+	})
+	if err == nil && (pausedAgain || b.rec.Look(ctx, r.Project).State == incident.FlagGone) {
+		_, err = b.store.Resume(ctx, r.Project, out.Answer.Incident, "the pause flag was removed while nothing could be stored", written)
+		return err
+	}
+	if err == nil {
+		b.follow(ctx, &out)
+	}
+	return err
+}

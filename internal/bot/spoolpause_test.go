@@ -1,0 +1,202 @@
+package bot_test
+
+import (
+	"fmt"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/terraphim/adfbot/internal/bot"
+	"github.com/terraphim/adfbot/internal/store"
+	"github.com/terraphim/adfbot/internal/testhost"
+)
+
+// failLater runs a failing command some minutes after the one before, and returns what exec said.
+func (w *world) failLater(project string) ran {
+	w.Helper()
+	w.pass(10 * time.Minute)
+	r := w.sh(project, "echo it failed; exit 7")
+	require.Equal(w, 7, r.code, r.stderr)
+	return r
+}
+
+// Nothing can be stored, and the third failure in a row that is spooled pauses the project all the same.
+func TestSpooledFailuresPause(t *testing.T) {
+	for what, break_ := range damage {
+		t.Run(what, func(t *testing.T) {
+			w := newWorld(t)
+			w.record(store.Result{Project: "odilo", Agent: "project-meta", Outcome: store.Success})
+			repair := break_(t, w)
+			for range 2 {
+				w.failLater("odilo")
+				require.NoFileExists(t, w.flag("odilo"))
+			}
+			r := w.failLater("odilo")
+			require.FileExists(t, w.flag("odilo"))
+			require.Contains(t, r.stderr, "odilo failed 3 times in a row while its results could not be stored: the project is paused ("+w.flag("odilo")+")")
+			r = w.must(bot.ExitPaused, "odilo", "true")
+			require.Contains(t, r.stderr, "odilo is paused: 3 failures in a row could not be stored")
+			require.Contains(t, w.Read(w.flag("odilo")), "To resume, remove this file")
+
+			repair()
+			w.sweepWell()
+			require.Empty(t, w.spool())
+			p := w.project("odilo")
+			require.Equal(t, 3, p.Failures)
+			require.False(t, p.Held, "no person paused it")
+			require.Len(t, w.issues("open"), 1)
+			require.Contains(t, w.issues("open")[0].Body, "it failed")
+			require.NotContains(t, w.issues("open")[0].Body, "NOT PAUSED")
+			w.Remove(w.flag("odilo"))
+			w.sweepWell()
+			require.Len(t, w.issues("closed"), 1)
+			require.Equal(t, "no", w.project("odilo").Paused)
+		})
+	}
+}
+
+// The pause directory is on the same full disk: an empty flag is enough.
+func TestFullDiskPausesWithAnEmptyFlag(t *testing.T) {
+	w := newWorld(t)
+	disk := filepath.Join(w.Dir, "disk")
+	testhost.Disk(t, disk, "size=2m")
+	w.change("DIR/state", "DIR/disk/state", "DIR/pause", "DIR/disk/pause")
+	w.record(store.Result{Project: "odilo", Agent: "project-meta", Outcome: store.Success})
+	w.sweepWell() // which keeps room
+	empty := testhost.Fill(t, disk)
+	for w.inStateFails() == nil {
+	}
+	for range 3 {
+		w.failLater("odilo")
+	}
+	require.FileExists(t, w.flag("odilo"))
+	require.Empty(t, w.Read(w.flag("odilo")))
+	w.must(bot.ExitPaused, "odilo", "true")
+	empty()
+	w.sweepWell()
+	require.Len(t, w.issues("open"), 1)
+	require.Equal(t, "odilo#1", w.project("odilo").Incident.Name)
+}
+
+// Somebody removes the flag while nothing can be stored. The count begins again, and the intake does not pause the project again.
+func TestResumeBetweenSpooledFailures(t *testing.T) {
+	for what, c := range map[string]struct {
+		after  int // failures
+		paused bool
+		open   int // issues
+	}{
+		"at once": {0, false, 0}, "two failures later": {2, false, 0}, "paused again": {3, true, 1},
+	} {
+		t.Run(what, func(t *testing.T) {
+			w := newWorld(t)
+			w.record(store.Result{Project: "odilo", Agent: "project-meta", Outcome: store.Success})
+			repair := damage["corrupt"](t, w)
+			for range 3 {
+				w.failLater("odilo")
+			}
+			require.FileExists(t, w.flag("odilo"))
+			w.Remove(w.flag("odilo"))
+			for range c.after {
+				require.NoFileExists(t, w.flag("odilo"))
+				w.failLater("odilo")
+			}
+			w.pass(time.Minute)
+			repair()
+			w.sweepWell()
+			w.sweepWell()
+			p := w.project("odilo")
+			require.Equal(t, c.after, p.Failures, "since the resume")
+			require.Equal(t, c.paused, p.Paused == "yes")
+			require.Len(t, w.issues("open"), c.open)
+			require.Empty(t, w.issues("closed"), "no issue is opened for a project that runs again")
+			require.Empty(t, p.Pending)
+			require.False(t, p.Held)
+		})
+	}
+}
+
+// What does not count in the state does not count in the spool.
+func TestSpooledResultsThatDoNotPause(t *testing.T) {
+	run := func(n int, edit func(*store.Result)) store.Result {
+		r := failure("odilo")
+		r.RunID, r.Finished = fmt.Sprint("run-", n), noon.Add(time.Duration(n)*time.Minute)
+		edit(&r)
+		return r
+	}
+	for what, edit := range map[string]func(n int, r *store.Result){
+		"one run reported again": func(_ int, r *store.Result) { r.RunID = "one" },
+		"another agent":          func(_ int, r *store.Result) { r.Agent = "developer" },
+		"ignored":                func(_ int, r *store.Result) { r.Outcome = store.Ignored },
+		"a success between": func(n int, r *store.Result) {
+			if n == 2 {
+				r.Outcome = store.Success
+			}
+		},
+		"several projects": func(n int, r *store.Result) {
+			if n%2 == 0 {
+				r.Project = "atlas"
+				r.Agent = "developer"
+			}
+		},
+	} {
+		t.Run(what, func(t *testing.T) {
+			w := newWorld(t)
+			w.record(store.Result{Project: "odilo", Agent: "project-meta", Outcome: store.Success})
+			for n := range 4 {
+				kept, err := bot.Keep(w.cfg, run(n, func(r *store.Result) { edit(n, r) }), w.now())
+				require.NoError(t, err)
+				require.False(t, kept.Paused)
+			}
+			require.NoFileExists(t, w.flag("odilo"))
+		})
+	}
+}
+
+// A flag that cannot be written is said, and tried again with the next failure.
+func TestSpooledFailuresWithoutAPauseDirectory(t *testing.T) {
+	w := newWorld(t)
+	w.record(store.Result{Project: "odilo", Agent: "project-meta", Outcome: store.Success})
+	keep := func(n int) (bot.Kept, string) {
+		r := failure("odilo")
+		r.RunID, r.Finished = fmt.Sprint(n), noon.Add(time.Duration(n)*time.Minute)
+		kept, err := bot.Keep(w.cfg, r, w.now())
+		require.NoError(t, err)
+		return kept, kept.Text()
+	}
+	keep(1)
+	keep(2)
+	sentinel := w.Read(w.sentinel())
+	w.Remove(w.sentinel())
+	kept, text := keep(3)
+	require.False(t, kept.Paused)
+	require.Contains(t, text, "odilo failed 3 times in a row, and is NOT paused: ")
+	require.NoFileExists(t, w.flag("odilo"))
+	w.Write(w.sentinel(), sentinel)
+	kept, _ = keep(4)
+	require.True(t, kept.Paused)
+	require.FileExists(t, w.flag("odilo"))
+}
+
+// More failures of a paused project are no second pause.
+func TestSpooledFailuresOfAPausedProject(t *testing.T) {
+	w := newWorld(t)
+	w.record(store.Result{Project: "odilo", Agent: "project-meta", Outcome: store.Success})
+	repair := damage["corrupt"](t, w)
+	for n := range 9 {
+		r := failure("odilo")
+		r.RunID, r.Finished = fmt.Sprint(n), noon.Add(time.Duration(n)*time.Minute)
+		kept, err := bot.Keep(w.cfg, r, w.now())
+		require.NoError(t, err)
+		require.Equal(t, n >= 2, kept.Paused)
+		require.Equal(t, n == 2, kept.PauseText() != "", "it is said once")
+	}
+	w.pass(time.Hour)
+	repair()
+	w.sweepWell()
+	p := w.project("odilo")
+	require.Equal(t, 9, p.Failures)
+	require.Equal(t, "odilo#1", p.Incident.Name)
+	require.Len(t, w.issues("open"), 1)
+}
