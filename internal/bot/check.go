@@ -81,7 +81,7 @@ func (c *checker) state(ctx context.Context) {
 	case errors.Is(err, fs.ErrNotExist):
 		if why := hostlocal.NotCreatable(dir); why != "" {
 			c.add(Fail, "state", "cannot create %s: %s", c.cfg.State, why)
-		} else {
+		} else if !c.failed("state", hostlocal.Beside(c.cfg.State).Check()) {
 			c.add(OK, "state", "%s is missing; the first result creates it", c.cfg.State)
 		}
 		return
@@ -93,7 +93,7 @@ func (c *checker) state(ctx context.Context) {
 	if !writable && errors.Is(err, store.ErrDenied) {
 		return // SQLite's words would add nothing
 	}
-	if c.failed("state", err) || c.failed("state", b.local.CheckLocks()) {
+	if c.failed("state", err) || c.failed("state", b.local.Check()) {
 		return
 	}
 	if problem := hostlocal.DiskProblem(dir, hostlocal.LeastRoom); problem != "" {

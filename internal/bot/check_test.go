@@ -1,6 +1,7 @@
 package bot_test
 
 import (
+	"database/sql"
 	"fmt"
 	"net"
 	"net/http"
@@ -151,6 +152,17 @@ func TestCheckFindings(t *testing.T) {
 		"a state with a damaged page": {func(w *world) {
 			damage["damaged further in"](w.TB, w)
 		}, "state", bot.Fail, []string{"the file is damaged"}},
+		"a link in the place of the state": {func(w *world) {
+			require.NoError(w, os.Rename(w.cfg.State, w.cfg.State+".away"))
+			require.NoError(w, os.Symlink(w.cfg.State+".away", w.cfg.State))
+		}, "state", bot.Fail, []string{"adfbot.db: this is a symbolic link, which adfbot does not follow: set `state` to the path of a file"}},
+		"a link in the place of the spool": {func(w *world) {
+			require.NoError(w, os.Rename(w.cfg.State+".d/spool", w.cfg.State+".d/away"))
+			require.NoError(w, os.Symlink("away", w.cfg.State+".d/spool"))
+		}, "state", bot.Fail, []string{"adfbot.db.d/spool: this is a symbolic link, which adfbot does not follow: remove it"}},
+		"a database of another program": {func(w *world) {
+			w.onState(func(db *sql.DB) error { _, err := db.Exec(`PRAGMA application_id = 7`); return err })
+		}, "state", bot.Fail, []string{"this is not a state of adfbot: set `state` to another path"}},
 		"a wiped directory": {func(w *world) { w.fail("odilo", 2); w.wipe() },
 			"pause_dir", bot.Fail, []string{"adfbot restore", "a bare touch would resume: odilo"}},
 		"another installation's directory": {func(w *world) {

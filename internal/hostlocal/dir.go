@@ -2,7 +2,10 @@ package hostlocal
 
 import (
 	"context"
+	"io/fs"
+	"os"
 	"path/filepath"
+	"syscall"
 	"time"
 
 	"github.com/terraphim/adfbot/internal/store"
@@ -15,9 +18,11 @@ type Dir struct {
 	locks
 }
 
+const suffix = ".d"
+
 // Beside returns the directory beside a state, without touching the disk.
 func Beside(state string) *Dir {
-	path := state + ".d"
+	path := state + suffix
 	return &Dir{path, locks{filepath.Join(path, "locks")}}
 }
 
@@ -41,8 +46,9 @@ func (d *Dir) Create(ctx context.Context) error {
 // KeepReady creates what is missing of all that a full disk will need: the directories, the file of the locks, and the
 // reserves of the spool. It upgrades the locks of an earlier version.
 func (d *Dir) KeepReady(ctx context.Context) error {
+	spool := func() error { return d.Spool().pinned(Spool.keepReady) }
 	locks := func() error { return d.upgrade(ctx, upgradeWait) }
-	for _, create := range []func() error{d.makeFolders, d.Spool().keepReady, locks} {
+	for _, create := range []func() error{d.makeFolders, spool, locks} {
 		if err := create(); err != nil {
 			return store.FileError(d.path, err)
 		}
@@ -50,13 +56,29 @@ func (d *Dir) KeepReady(ctx context.Context) error {
 	return nil
 }
 
-func (d *Dir) makeFolders() error {
-	for _, dir := range []string{d.path, d.folder("runs"), d.folder("spool")} {
-		if err := makeDir(dir); err != nil {
-			return err
+// Check returns why the directory can't be used, as far as that shows without creating or upgrading anything. What is missing is
+// no reason, and the rights of this user are not checked.
+func (d *Dir) Check() error {
+	for _, path := range []string{d.path, d.folder("runs"), d.folder("spool")} {
+		switch info, err := os.Lstat(path); {
+		case err != nil || info.IsDir():
+		case info.Mode()&fs.ModeSymlink != 0:
+			return store.Link(path, "remove it")
+		default:
+			return store.Unusable(path, "this is not a directory: remove it", syscall.ENOTDIR)
 		}
 	}
-	return nil
+	return d.checkLocks()
+}
+
+func (d *Dir) makeFolders() error {
+	err := makeDir(d.path)
+	for _, name := range []string{"runs", "spool"} {
+		if err == nil {
+			err = makeFolder(d.folder(name))
+		}
+	}
+	return err
 }
 
 func (d *Dir) folder(name string) string { return filepath.Join(d.path, name) }

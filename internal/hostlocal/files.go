@@ -7,6 +7,8 @@ import (
 	"os"
 	"path/filepath"
 	"syscall"
+
+	"github.com/terraphim/adfbot/internal/store"
 )
 
 // noLink keeps an open from following a symbolic link and from blocking on a FIFO. Any member of the group may put either
@@ -105,19 +107,63 @@ func openRegular(path string, flag int) (*os.File, error) {
 	return f, nil
 }
 
-// openFolder opens a directory beside a state, or one like it, unless a link was put in its place or in that of its parent.
+// openDir opens a directory unless a link is in its place.
+func openDir(path string) (*os.Root, error) {
+	info, err := os.Lstat(path)
+	return unlessLink(path, info, err, func() (*os.Root, error) { return os.OpenRoot(path) })
+}
+
+// openFolder opens a directory inside of one beside a state, unless a link is in the place of either.
 func openFolder(path string) (*os.Root, error) {
-	parent := filepath.Dir(path)
-	around, err := os.OpenRoot(filepath.Dir(parent))
+	parent, err := openDir(filepath.Dir(path))
 	if err != nil {
 		return nil, err
 	}
-	defer func() { _ = around.Close() }()
-	folder, err := around.OpenRoot(filepath.Join(filepath.Base(parent), filepath.Base(path)))
+	defer func() { _ = parent.Close() }()
+	name := filepath.Base(path)
+	info, err := parent.Lstat(name)
+	return unlessLink(path, info, err, func() (*os.Root, error) { return parent.OpenRoot(name) })
+}
+
+// unlessLink opens the directory that was found at a path, and no other that somebody has put there meanwhile.
+func unlessLink(path string, found fs.FileInfo, err error, open func() (*os.Root, error)) (*os.Root, error) {
 	if err != nil {
-		return nil, fmt.Errorf("open %s, which has to be a directory and no link: %w", path, err)
+		return nil, err
 	}
-	return folder, nil
+	if found.Mode()&fs.ModeSymlink != 0 {
+		return nil, store.Link(path, "remove it")
+	}
+	dir, err := open()
+	if err != nil {
+		return nil, err
+	}
+	if opened, err := dir.Stat("."); err != nil || !os.SameFile(opened, found) {
+		_ = dir.Close()
+		return nil, fmt.Errorf("open %s: it was replaced meanwhile", path)
+	}
+	return dir, nil
+}
+
+// makeFolder creates a directory inside of one beside a state, unless a link is in the place of either.
+func makeFolder(path string) error {
+	parent, err := openDir(filepath.Dir(path))
+	if err != nil {
+		return err
+	}
+	defer func() { _ = parent.Close() }()
+	name := filepath.Base(path)
+	if err := parent.Mkdir(name, 0o700); err == nil {
+		if f, err := parent.OpenFile(name, os.O_RDONLY|noLink, 0); err == nil {
+			inherit(f)
+			_ = f.Close()
+		}
+	} else if !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	if info, err := parent.Lstat(name); err == nil && info.Mode()&fs.ModeSymlink != 0 {
+		return store.Link(path, "remove it")
+	}
+	return nil
 }
 
 // removeFile removes a file that may be gone already.

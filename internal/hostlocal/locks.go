@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"math/rand/v2"
 	"os"
+	"path/filepath"
 	"sync"
 	"time"
 
@@ -22,7 +23,22 @@ type locks struct {
 }
 
 // create creates the file if it is missing. A lock can then be taken on a full disk too.
-func (l *locks) create() error { return CreateFile(l.path) }
+func (l *locks) create() error {
+	dir, err := openDir(filepath.Dir(l.path))
+	if err != nil {
+		return err
+	}
+	defer func() { _ = dir.Close() }()
+	f, err := dir.OpenFile(filepath.Base(l.path), os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	if errors.Is(err, fs.ErrExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	inherit(f)
+	return f.Close()
+}
 
 // LockHere takes the lock that guards files of this host. If the lock is not free within wait, the error is
 // a [*LockTimeoutError]; a wait of 0 tries once. A lock that is free is taken even if ctx is done.
@@ -122,7 +138,7 @@ func try(call func() error) (bool, error) {
 // each other. It creates the file if it is missing, and upgrades what an earlier version left.
 func (l *locks) open(ctx context.Context, wait time.Duration) (fd int, err error) {
 	for {
-		fd, err := unix.Open(l.path, unix.O_RDWR|unix.O_CLOEXEC|noLink, 0)
+		fd, err := l.openFile()
 		switch err {
 		case nil:
 			return fd, nil
@@ -133,12 +149,31 @@ func (l *locks) open(ctx context.Context, wait time.Duration) (fd int, err error
 		case unix.EISDIR:
 			err = l.replaceOld(ctx, wait)
 		default:
+			if errors.Is(err, store.ErrUnusable) {
+				return -1, err
+			}
 			err = &fs.PathError{Op: "open", Path: l.path, Err: explain(err)}
 		}
 		if err != nil {
 			return -1, err
 		}
 	}
+}
+
+// openFile opens the file, unless a link is in its place or in that of its directory.
+func (l *locks) openFile() (int, error) {
+	path := filepath.Dir(l.path)
+	dir, err := unix.Open(path, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC|unix.O_NOFOLLOW, 0)
+	if err == unix.ENOTDIR {
+		if info, e := os.Lstat(path); e == nil && info.Mode()&fs.ModeSymlink != 0 {
+			return -1, store.Link(path, "remove it")
+		}
+	}
+	if err != nil {
+		return -1, err
+	}
+	defer func() { _ = unix.Close(dir) }()
+	return unix.Openat(dir, filepath.Base(l.path), unix.O_RDWR|unix.O_CLOEXEC|noLink, 0)
 }
 
 // explain says what to do about an error of the system.

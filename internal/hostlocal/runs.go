@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"strings"
 	"syscall"
 
@@ -16,7 +15,7 @@ const runSuffix = ".lock"
 // LockRun creates and locks the file of a run, which shows other processes that this one lives. release removes the file and
 // unlocks it; it is called once the result of the run is recorded or spooled.
 func (d *Dir) LockRun(id string) (release func(), err error) {
-	unlock, err := lockRun(d.runPath(id))
+	unlock, err := d.lockRun(id)
 	if err != nil {
 		return nil, store.FileError(d.path, err)
 	}
@@ -24,20 +23,28 @@ func (d *Dir) LockRun(id string) (release func(), err error) {
 }
 
 // RemoveRun removes the file of a run that is gone.
-func (d *Dir) RemoveRun(id string) { _ = os.Remove(d.runPath(id)) }
-
-func (d *Dir) runPath(id string) string { return filepath.Join(d.folder("runs"), id+runSuffix) }
+func (d *Dir) RemoveRun(id string) {
+	if folder, err := openFolder(d.folder("runs")); err == nil {
+		_ = folder.Remove(id + runSuffix)
+		_ = folder.Close()
+	}
+}
 
 // lockRun locks the file of a run, and creates it if it is missing. It does not wait.
-func lockRun(path string) (unlock func(), err error) {
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR|noLink, 0o600)
+func (d *Dir) lockRun(id string) (unlock func(), err error) {
+	folder, err := openFolder(d.folder("runs"))
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = folder.Close() }()
+	f, err := folder.OpenFile(id+runSuffix, os.O_CREATE|os.O_RDWR|noLink, 0o600)
 	if err != nil {
 		return nil, err
 	}
 	inherit(f)
 	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
 		_ = f.Close()
-		return nil, &fs.PathError{Op: "lock", Path: path, Err: err}
+		return nil, &fs.PathError{Op: "lock", Path: f.Name(), Err: err}
 	}
 	return func() { _ = f.Close() }, nil
 }
@@ -45,7 +52,7 @@ func lockRun(path string) (unlock func(), err error) {
 // Gone reports whether a run can have no result any more, because both the process that would record it and the process of
 // its command are gone. The lock shows that across containers too, where process ids mean nothing.
 func (d *Dir) Gone(r store.Run) bool {
-	unlock, err := lockRun(d.runPath(r.ID))
+	unlock, err := d.lockRun(r.ID)
 	if err != nil {
 		return false
 	}

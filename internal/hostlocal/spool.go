@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -46,17 +47,19 @@ func (s Spool) Add(r store.Result) (file string, err error) {
 	if file, err = s.write(doc); err == nil {
 		return file, nil
 	}
-	if file, err2 := s.fillReserve(doc, r); err2 == nil {
-		return file, nil
+	full := s.pinned(func(s Spool) error {
+		var err error
+		file, err = s.fillReserve(doc, r)
+		return err
+	})
+	if full == nil {
+		return filepath.Join(string(s), filepath.Base(file)), nil
 	}
 	return "", fmt.Errorf("spooling the result: %w", err)
 }
 
 func (s Spool) write(doc []byte) (string, error) {
-	if err := MakeDirs(string(s)); err != nil {
-		return "", err
-	}
-	folder, err := os.OpenRoot(string(s))
+	folder, err := s.create()
 	if err != nil {
 		return "", err
 	}
@@ -67,6 +70,49 @@ func (s Spool) write(doc []byte) (string, error) {
 	}
 	name := pause.NewRandomID() + spoolSuffix
 	return filepath.Join(string(s), name), pause.WriteFileDurable(folder, name, doc, groupMode(0o600, info))
+}
+
+// create opens the directory, which it creates if it is missing.
+func (s Spool) create() (*os.Root, error) {
+	if folder, err := s.open(); !errors.Is(err, fs.ErrNotExist) {
+		return folder, err
+	}
+	parent := filepath.Dir(string(s))
+	err := MakeDirs(filepath.Dir(parent))
+	if err == nil {
+		err = makeDir(parent)
+	}
+	if err == nil {
+		err = makeFolder(string(s))
+	}
+	if err != nil {
+		return nil, err
+	}
+	return s.open()
+}
+
+// open opens the directory unless a link is in its place. What is above the spool of a user may be a link, as /var/tmp is on some
+// systems; what is above that of a state may not.
+func (s Spool) open() (*os.Root, error) {
+	if strings.HasSuffix(filepath.Dir(string(s)), suffix) {
+		return openFolder(string(s))
+	}
+	return openDir(string(s))
+}
+
+// pinned calls do with another path of the directory, which leads nowhere else whatever is put in its place meanwhile.
+func (s Spool) pinned(do func(Spool) error) error {
+	folder, err := s.open()
+	if err != nil {
+		return err
+	}
+	defer func() { _ = folder.Close() }()
+	dir, err := folder.Open(".")
+	if err != nil {
+		return err
+	}
+	defer func() { _ = dir.Close() }()
+	return do(Spool(fmt.Sprint("/proc/self/fd/", dir.Fd())))
 }
 
 // fillReserve overwrites a reserve with a result.
@@ -156,6 +202,11 @@ type Spooled struct {
 
 // List returns the results in the order in which their runs ended; none if the directory is missing.
 func (s Spool) List() ([]Spooled, error) {
+	if folder, err := s.open(); err == nil {
+		_ = folder.Close()
+	} else if errors.Is(err, syscall.ELOOP) {
+		return nil, err
+	}
 	files, err := s.glob(spoolSuffix)
 	if err != nil {
 		return nil, err

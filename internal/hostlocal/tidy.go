@@ -65,7 +65,7 @@ func removeUnlocked(folder *os.Root, name string) error {
 
 // Tidy removes the results that killed processes have written in part.
 func (s Spool) Tidy() error {
-	folder, err := openFolder(string(s))
+	folder, err := s.open()
 	if err != nil {
 		return err
 	}

@@ -124,9 +124,9 @@ func removeLocks(ctx context.Context, end time.Time, dir *os.File) (busy []*os.F
 	return busy, nil
 }
 
-// CheckLocks returns why no lock can be taken, as far as that shows without creating or upgrading anything. That the file is
+// checkLocks returns why no lock can be taken, as far as that shows without creating or upgrading anything. That the file is
 // missing is no reason, and the rights of this user are not checked.
-func (l *locks) CheckLocks() error {
+func (l *locks) checkLocks() error {
 	info, err := os.Lstat(l.path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist), errors.Is(err, fs.ErrPermission):

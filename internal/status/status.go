@@ -122,7 +122,7 @@ func (r *Reader) addOverall(ctx context.Context, s *Status) error {
 	s.Problems = append(s.Problems, r.operatorProblems(ctx)...)
 	spooled, err := r.from.Spool.List()
 	if err != nil {
-		return err
+		s.Problems = append(s.Problems, "cannot read the spool: "+err.Error())
 	}
 	s.Spooled = len(spooled)
 	for _, e := range spooled {

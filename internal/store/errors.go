@@ -70,6 +70,12 @@ func Unusable(path, advice string, err error) error {
 	return &UnusableError{Path: path, Advice: advice, Denied: denied, Err: err}
 }
 
+// Link reports a symbolic link in the place of a file or directory of the state. Any member of its group could plant one, for
+// root to follow.
+func Link(path, fix string) error {
+	return Unusable(path, "this is a symbolic link, which adfbot does not follow: "+fix, syscall.ELOOP)
+}
+
 // FileError returns an error of the file system as an [*UnusableError], and any other error unchanged.
 func FileError(path string, err error) error {
 	if errors.Is(err, fs.ErrPermission) || errors.Is(err, fs.ErrNotExist) {

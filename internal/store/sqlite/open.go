@@ -8,7 +8,6 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
-	"syscall"
 	"time"
 
 	"modernc.org/sqlite"
@@ -78,15 +77,16 @@ func Open(ctx context.Context, path string, o Options) (*Store, error) {
 	return s, nil
 }
 
+const linkFix = "set `state` to the path of a file"
+
 // checkFiles returns the file of a state, unless it or one beside it that SQLite would open is a link, or no file at all.
-// Any member of the group could plant a link, for root to follow.
 func checkFiles(path string) (os.FileInfo, error) {
 	for _, suffix := range []string{"-wal", "-shm", "-journal"} {
 		if _, err := checkRegular(path+suffix, "remove it"); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return nil, err
 		}
 	}
-	return checkRegular(path, "set `state` to the path of a file")
+	return checkRegular(path, linkFix)
 }
 
 func checkRegular(path, fix string) (os.FileInfo, error) {
@@ -95,7 +95,7 @@ func checkRegular(path, fix string) (os.FileInfo, error) {
 	case err != nil || info.Mode().IsRegular():
 		return info, err
 	case info.Mode()&fs.ModeSymlink != 0:
-		return nil, store.Unusable(path, "this is a symbolic link, which adfbot does not follow: "+fix, syscall.ELOOP)
+		return nil, store.Link(path, fix)
 	}
 	return nil, store.Unusable(path, "this is not a regular file: "+fix, errors.New(info.Mode().String()))
 }
@@ -118,7 +118,7 @@ func (s *Store) connect(ctx context.Context, c *connection) error {
 		return err
 	}
 	if opened != filepath.Join(dir, filepath.Base(s.path)) {
-		return store.Unusable(s.path, "this is a symbolic link, which adfbot does not follow", syscall.ELOOP)
+		return store.Link(s.path, linkFix)
 	}
 	return nil
 }
