@@ -27,7 +27,7 @@ func (s *Store) wrap(err error) error {
 		return err
 	}
 	e := &store.UnusableError{Path: s.path, Err: err}
-	switch se.Code() & 0xff {
+	switch code := se.Code(); code & 0xff {
 	case sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB:
 		e.Advice = adviceDamaged
 	case sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM, sqlite3.SQLITE_CANTOPEN:
@@ -36,6 +36,9 @@ func (s *Store) wrap(err error) error {
 		e.Advice = "the disk is full: make room"
 	case sqlite3.SQLITE_IOERR:
 		e.Advice = cmp.Or(hostlocal.DiskProblem(filepath.Dir(s.path), hostlocal.LeastRoom), "the disk fails or is full")
+		if code == sqlite3.SQLITE_IOERR_SHORT_READ { // the file ends where a page should be
+			e.Advice = adviceDamaged
+		}
 	case sqlite3.SQLITE_BUSY:
 		e.Advice = "another process has held it for over 10 s: look for a stopped adfbot"
 	default:
@@ -44,7 +47,8 @@ func (s *Store) wrap(err error) error {
 	return e
 }
 
-const adviceDamaged = "the file is damaged: move it away and restore a copy, or start without one (open incidents are rebuilt from the flags and from Gitea)"
+const adviceDamaged = "the file is damaged: move it away and restore a copy, or start without one (open incidents are rebuilt from the flags and from Gitea); " +
+	"if it was moved, see first whether its log, the file named -wal, was left behind (`adfbot help files`)"
 
 // whyClosed returns why SQLite can't open or write the file, and whether another user might. Rights are only the last guess.
 func (s *Store) whyClosed() (advice string, denied bool) {

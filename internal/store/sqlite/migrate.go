@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"embed"
+	"errors"
 	"fmt"
 	"io/fs"
 
@@ -25,15 +26,16 @@ const applicationID = 0x61646662 // "adfb"
 // header is what a file says about itself.
 type header struct {
 	application, version int
+	pages                int
 	tables, known        int // how many there are, and how many of three that every state has
 }
 
 func readHeader(ctx context.Context, q interface {
 	QueryRowContext(context.Context, string, ...any) *sql.Row
 }) (h header, err error) {
-	err = q.QueryRowContext(ctx, `SELECT application_id, user_version, (SELECT count(*) FROM sqlite_schema WHERE type = 'table'),
+	err = q.QueryRowContext(ctx, `SELECT application_id, user_version, page_count, (SELECT count(*) FROM sqlite_schema WHERE type = 'table'),
 		(SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name IN ('meta', 'result', 'incident'))
-		FROM pragma_application_id, pragma_user_version`).Scan(&h.application, &h.version, &h.tables, &h.known)
+		FROM pragma_application_id, pragma_user_version, pragma_page_count`).Scan(&h.application, &h.version, &h.pages, &h.tables, &h.known)
 	return h, err
 }
 
@@ -45,6 +47,8 @@ func (s *Store) check(h header) error {
 	switch {
 	case h.isEmpty():
 		return nil
+	case h == header{pages: h.pages}: // states of earlier versions began so
+		return store.Unusable(s.path, adviceDamaged, errors.New("nothing is in it"))
 	case h.application != applicationID && (h.application != 0 || h.known < 3):
 		return store.Unusable(s.path, "this is not a state of adfbot: set `state` to another path",
 			fmt.Errorf("a database with %d tables, application id %#x and version %d", h.tables, uint32(h.application), h.version))
@@ -93,10 +97,7 @@ func (s *Store) migrate(ctx context.Context) error {
 	if err == nil {
 		err = s.check(h)
 	}
-	if err != nil {
-		return err
-	}
-	if _, err := db.ExecContext(ctx, `PRAGMA journal_mode = WAL`); err != nil || h.version == schemaVersion {
+	if err != nil || h.version == schemaVersion {
 		return err
 	}
 	tx, err := db.BeginTx(ctx, nil)
@@ -105,6 +106,7 @@ func (s *Store) migrate(ctx context.Context) error {
 	}
 	defer func() { _ = tx.Rollback() }()
 	if h, err = readHeader(ctx, tx); err == nil {
+		h.pages = 0 // the transaction itself has begun the first one
 		err = s.check(h)
 	}
 	if err != nil {

@@ -52,6 +52,9 @@ func Open(ctx context.Context, path string, o Options) (*Store, error) {
 		s.now = time.Now
 	}
 	s.dsn = dataSource(path, cacheSize, !o.ReadOnly)
+	if err := checkLog(path); err != nil {
+		return nil, err
+	}
 	if !o.ReadOnly {
 		if err := createFile(path); err != nil {
 			return nil, store.Unusable(path, "", err)
@@ -213,7 +216,8 @@ func (s *Store) start(ctx context.Context, o Options) error {
 		}
 		// Two processes may create a state at once: the first id stays.
 		err = s.tx(ctx, func(ctx context.Context, tx *txn) error {
-			if _, err := tx.exec(ctx, `INSERT INTO meta (key, value) VALUES ('installation', ?) ON CONFLICT DO NOTHING`, id); err != nil {
+			if _, err := tx.exec(ctx, `INSERT INTO meta (key, value) VALUES ('installation', ?), (?, ?) ON CONFLICT DO NOTHING`,
+				id, pathKey, s.path); err != nil {
 				return err
 			}
 			return queryRow(ctx, tx, `SELECT value FROM meta WHERE key = 'installation'`).Scan(&id)
@@ -223,7 +227,12 @@ func (s *Store) start(ctx context.Context, o Options) error {
 		}
 	}
 	s.installation = id
-	return nil
+	if err := s.checkPlace(ctx, o.ReadOnly); err != nil || o.ReadOnly {
+		return err
+	}
+	// Last, so that what makes the file a state of this installation is never in the log alone.
+	_, err = s.db.writer.conn.ExecContext(ctx, `PRAGMA journal_mode = WAL`)
+	return err
 }
 
 // Close closes the state and folds in its write-ahead log.
