@@ -39,6 +39,9 @@ type request struct {
 	*setup // in force when it arrived
 	caller caller
 	socket bool // it came over the socket
+
+	body     []byte // of a route that takes one
+	freeBody func() // gives back the memory of the body, which is not used any more
 }
 
 // handler answers a request, or returns an error for [Server.problemOf].
@@ -60,25 +63,40 @@ func (c caller) notAllowed(fix string) error {
 		c.name, strings.Join(c.projects, ", "), fix)
 }
 
-// allow authenticates the caller and calls h if it has the right. Over TCP, a caller sends a token as Bearer or as the password
+// allow authenticates the caller and calls the route's handler if it has the right. Over TCP, a caller sends a token as Bearer or as the password
 // of Basic, which browsers support; at the socket, the kernel identifies the user. A wrong token is always refused, even where
 // none is required.
-func (s *Server) allow(level access, h handler) http.HandlerFunc {
+func (s *Server) allow(rt route) http.HandlerFunc {
 	return func(w http.ResponseWriter, hr *http.Request) {
-		r := &request{Request: hr}
+		r := &request{Request: hr, freeBody: func() {}}
 		r.setup, _ = hr.Context().Value(setupKey{}).(*setup)
 		_, r.socket = hr.Context().Value(peerKey{}).(peer)
-		err := r.authenticate(w, level)
-		if err == nil && !r.permitted(level) {
-			err = r.refuse(w, level)
-		}
-		if err == nil {
-			err = h(w, r)
-		}
-		if err != nil {
+		if err := s.serve(w, r, rt); err != nil {
 			s.problemOf(w, r, err).write(w)
 		}
 	}
+}
+
+// serve calls the route's handler once the caller has the right, the body is there and there is a place.
+func (s *Server) serve(w http.ResponseWriter, r *request, rt route) error {
+	if err := r.authenticate(w, rt.level); err != nil {
+		return err
+	}
+	if !r.permitted(rt.level) {
+		return r.refuse(w, rt.level)
+	}
+	if rt.body != bodyNone {
+		if err := s.readBody(w, r, rt); err != nil {
+			return err
+		}
+		defer func() { r.freeBody() }()
+	}
+	give, err := s.takePlace(w, r, rt.class)
+	if err != nil {
+		return err
+	}
+	defer give()
+	return rt.handle(w, r)
 }
 
 func (r *request) authenticate(w http.ResponseWriter, level access) error {
@@ -99,8 +117,10 @@ func (r *request) authenticate(w http.ResponseWriter, level access) error {
 func (r *request) permitted(level access) bool {
 	open := !r.socket && r.cfg.HTTP.Loopback() && ownHost(r.Host, r.cfg.HTTP)
 	switch level {
-	case accessOpen, accessSigned:
+	case accessOpen:
 		return true
+	case accessSigned:
+		return r.cfg.HTTP.WebhookSecretFile != ""
 	case accessPublic:
 		return open || r.caller.admin
 	case accessGate:
@@ -114,6 +134,8 @@ func (r *request) permitted(level access) bool {
 // refuse returns the reason why a request is not permitted, and the fix.
 func (r *request) refuse(w http.ResponseWriter, level access) error {
 	switch {
+	case level == accessSigned:
+		return refused(http.StatusNotFound, "No webhook", "this bot takes no events: set http.webhook_secret_file and reload it")
 	case r.socket && !r.caller.known:
 		return refused(http.StatusForbidden, "Unknown user", "the operating system did not report whose connection this is")
 	case r.socket && len(r.caller.projects) == 0:

@@ -83,7 +83,7 @@ func (s *Server) postPause(w http.ResponseWriter, r *request) error {
 	if err != nil {
 		return err
 	}
-	o, err := readObject(w, r.Request, "reason")
+	o, err := parseObject(r.body, "reason")
 	if err != nil {
 		return err
 	}
@@ -106,7 +106,7 @@ func (s *Server) postResume(w http.ResponseWriter, r *request) error {
 	if err != nil {
 		return err
 	}
-	if _, err := readObject(w, r.Request); err != nil {
+	if _, err := parseObject(r.body); err != nil {
 		return err
 	}
 	host, err := os.Hostname()

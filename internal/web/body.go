@@ -5,13 +5,13 @@ import (
 	"cmp"
 	"encoding/json"
 	"errors"
-	"io"
 	"mime"
 	"net/http"
 	"net/url"
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 )
 
 const (
@@ -19,37 +19,67 @@ const (
 	maxDetail = 200     // bytes of an error in an answer
 )
 
-// readBody reads a JSON body. json and small are the fixes for another content type and for a body that is too large.
-func readBody(w http.ResponseWriter, r *http.Request, json, small string) ([]byte, error) {
-	if kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || kind != "application/json" {
-		return nil, refused(http.StatusUnsupportedMediaType, "Not JSON", "%s", json)
-	}
-	if r.Header.Get("Content-Encoding") != "" {
-		return nil, refused(http.StatusUnsupportedMediaType, "Encoded body", "send the body as it is, without Content-Encoding")
-	}
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
-	if _, large := errors.AsType[*http.MaxBytesError](err); large {
-		return nil, refused(http.StatusRequestEntityTooLarge, "Body too large", "a body has at most 1 MiB: %s", small)
-	}
-	if err != nil {
-		return nil, refused(http.StatusBadRequest, titleBody, "the body did not arrive complete and in time: send it again")
-	}
-	return body, nil
+// bodyKind is what body a route takes.
+type bodyKind int
+
+const (
+	bodyNone bodyKind = iota
+	bodyObject
+	bodyEvent
+)
+
+// bodyFixes say what to do about another content type, and about a body that is too large.
+var bodyFixes = map[bodyKind]struct{ json, small string }{
+	bodyObject: {"send the body as JSON, with the header Content-Type: application/json", "send only the end of the output"},
+	bodyEvent:  {"set the webhook's content type to application/json in Gitea", "the next sweep finds what the event was about"},
 }
 
-// readObject reads a JSON object with the given fields from the body. An empty body is an empty object.
-func readObject(w http.ResponseWriter, r *http.Request, known ...string) (object, error) {
-	body, err := readBody(w, r, "send the body as JSON, with the header Content-Type: application/json", "send only the end of the output")
-	if err != nil {
-		return nil, err
+// readBody reads a JSON body within the caller's share of memory.
+func (s *Server) readBody(w http.ResponseWriter, r *request, rt route) error {
+	fix := bodyFixes[rt.body]
+	if kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || kind != "application/json" {
+		return refused(http.StatusUnsupportedMediaType, "Not JSON", "%s", fix.json)
 	}
-	return parseObject(body, known...)
+	if r.Header.Get("Content-Encoding") != "" {
+		return refused(http.StatusUnsupportedMediaType, "Encoded body", "send the body as it is, without Content-Encoding")
+	}
+	size := r.ContentLength
+	if size < 0 {
+		size = maxBody // not known
+	}
+	if size > maxBody {
+		return tooLarge(fix.small)
+	}
+	give, err := s.take(w, r, s.limitOf(r, rt.class).bodies, int(size)+bodyOverhead)
+	if err != nil {
+		return err
+	}
+	r.freeBody = sync.OnceFunc(func() {
+		r.body = nil
+		give()
+	})
+	b := bytes.NewBuffer(make([]byte, 0, size+bytes.MinRead))
+	_, err = b.ReadFrom(http.MaxBytesReader(w, r.Body, maxBody))
+	r.body = b.Bytes()
+	if err == nil {
+		return nil
+	}
+	r.freeBody()
+	if _, large := errors.AsType[*http.MaxBytesError](err); large {
+		return tooLarge(fix.small)
+	}
+	return refused(http.StatusBadRequest, titleBody, "the body did not arrive complete and in time: send it again")
+}
+
+func tooLarge(fix string) error {
+	return refused(http.StatusRequestEntityTooLarge, "Body too large", "a body has at most 1 MiB: %s", fix)
 }
 
 // object is a JSON object whose fields are not decoded yet.
 type object map[string]json.RawMessage
 
-// parseObject is stricter than encoding/json: it refuses a field that is repeated, unknown or differs in case.
+// parseObject reads a JSON object with the given fields. An empty body is an empty object. It is stricter than encoding/json: it
+// refuses a field that is repeated, unknown or differs in case.
 func parseObject(body []byte, known ...string) (object, error) {
 	o := object{}
 	if len(bytes.TrimSpace(body)) == 0 {

@@ -3,27 +3,18 @@ package web
 import (
 	"context"
 	"net/http"
-	"strconv"
 	"time"
 )
 
-// Limits of concurrent requests; further ones get 503. Health is always answered: a busy bot is not a dead one.
-const (
-	maxRequests = 256 // over TCP, and as many at the socket
-	// The sender of an event is known only after its whole body. Slow senders block only other events, which are only hints.
-	maxEvents  = 16
-	retryAfter = 2 * time.Second
-
-	writeTimeout = 30 * time.Second // for sending an answer; a handler may take as long as Gitea does
-)
+const writeTimeout = 30 * time.Second // for sending an answer; a handler may take as long as Gitea does
 
 // semaphore limits how many goroutines do something at once. Each has put in a value.
 type semaphore chan struct{}
 
 type setupKey struct{}
 
-// guard comes before all handlers. It limits concurrent requests, keeps the setup in use for the request, sets the headers of
-// every answer, and answers requests without a route.
+// guard comes before all handlers. It keeps the setup in use for the request, sets the headers of every answer, and answers
+// requests without a route.
 func (s *Server) guard(mux *http.ServeMux) http.Handler {
 	// Browsers report which page a request comes from. Together with the checks of Host and content type, this prevents other
 	// sites' pages from posting with a password that the browser has stored.
@@ -40,17 +31,6 @@ func (s *Server) guard(mux *http.ServeMux) http.Handler {
 		h.Set("X-Frame-Options", "DENY")
 		h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'") // the page has its own
 		defer s.recoverPanic(a, r)
-		if sem := s.semaphore(r); sem != nil {
-			select {
-			case sem <- struct{}{}:
-				defer func() { <-sem }()
-			default:
-				h.Set("Retry-After", strconv.Itoa(int(retryAfter/time.Second)))
-				refused(http.StatusServiceUnavailable, "Too many requests at once",
-					"%d requests are in progress: try again in %s; a result's run_id makes that safe", cap(sem), retryAfter).write(a)
-				return
-			}
-		}
 		if err := cross.Check(r); err != nil {
 			refused(http.StatusForbidden, "Cross-origin request", "a page of another site sent this; nothing was done").write(a)
 			return
@@ -60,27 +40,13 @@ func (s *Server) guard(mux *http.ServeMux) http.Handler {
 	})
 }
 
-// semaphore returns the semaphore that limits a request, nil where it is not limited.
-func (s *Server) semaphore(r *http.Request) semaphore {
-	_, socket := r.Context().Value(peerKey{}).(peer)
-	switch {
-	case r.URL.Path == "/healthz":
-		return nil
-	case r.URL.Path == webhookPath:
-		return s.webhookEvents
-	case socket:
-		return s.socketRequests
-	}
-	return s.tcpRequests
-}
-
 // dispatch calls the router, and turns the router's own errors into problems.
 func (s *Server) dispatch(mux *http.ServeMux, w http.ResponseWriter, r *http.Request) {
 	if _, pattern := mux.Handler(r); pattern != "" {
 		mux.ServeHTTP(w, r)
 		return
 	}
-	s.allow(accessOpen, func(w http.ResponseWriter, r *request) error {
+	s.allow(route{handle: func(w http.ResponseWriter, r *request) error {
 		head := &headWriter{header: http.Header{}}
 		mux.ServeHTTP(head, r.Request)
 		if head.status != http.StatusMethodNotAllowed {
@@ -89,7 +55,7 @@ func (s *Server) dispatch(mux *http.ServeMux, w http.ResponseWriter, r *http.Req
 		w.Header().Set("Allow", head.header.Get("Allow"))
 		return refused(http.StatusMethodNotAllowed, "Method not allowed", "%s takes %s, not %s; see /api/v1/openapi.yaml",
 			quote(r.URL.Path), head.header.Get("Allow"), r.Method)
-	})(w, r)
+	}})(w, r)
 }
 
 // recoverPanic logs a panic in a handler, and answers if that is still possible. It does not send the value of the panic.

@@ -161,14 +161,14 @@ func TestReloadKeepsOldBotOpen(t *testing.T) {
 	old := s.bot
 	block, entered, left := make(chan struct{}), make(chan struct{}), make(chan struct{})
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET /slow", s.srv.allow(accessOpen, func(_ http.ResponseWriter, r *request) error {
+	mux.HandleFunc("GET /slow", s.srv.allow(route{handle: func(_ http.ResponseWriter, r *request) error {
 		close(entered)
 		<-block
 		if r.bot != old {
 			t.Error("a request has to keep its bot")
 		}
 		return nil
-	}))
+	}}))
 	slow := s.srv.guard(mux)
 	go func() {
 		defer close(left)
@@ -368,34 +368,6 @@ func TestStaleSocket(t *testing.T) {
 	require.Equal(t, os.FileMode(0o666), info.Mode().Perm(), "whose process connects decides, not who may open the file")
 	require.NoError(t, v.stopped(t))
 	require.NoFileExists(t, socket)
-}
-
-func TestTooManyRequests(t *testing.T) {
-	s := newStation(t).described()
-	for range maxRequests {
-		s.srv.tcpRequests <- struct{}{}
-	}
-	a := s.post("/api/v1/results", `{"project":"odilo","exit_code":1}`, as(adminToken))
-	require.Contains(t, s.problem(a, 503), "try again")
-	require.Equal(t, "2", a.Header.Get("Retry-After"))
-	for range maxRequests {
-		<-s.srv.tcpRequests
-	}
-	s.fail()
-}
-
-func TestSocketHasItsOwnLimit(t *testing.T) {
-	socket := socketPath(t)
-	s := newStation(t, "  listen: LISTEN\n", "  listen: LISTEN\n  socket: "+socket+"\n")
-	s.serve()
-	for range maxRequests {
-		s.srv.tcpRequests <- struct{}{}
-	}
-	require.Equal(t, 503, s.get("/api/v1/projects", as(adminToken)).StatusCode)
-	res, err := over(socket).Get("http://x/api/v1/projects")
-	require.NoError(t, err)
-	require.NoError(t, res.Body.Close())
-	require.Equal(t, http.StatusOK, res.StatusCode)
 }
 
 func TestHangingFlagLooks(t *testing.T) {

@@ -24,15 +24,10 @@ const defaultAgent = "project-meta"
 var resultFields = []string{"project", "agent", "outcome", "exit_code", "signal", "detail", "run_id", "started_at", "finished_at", "host", "output"}
 
 func (s *Server) postResult(w http.ResponseWriter, r *request) error {
-	o, err := readObject(w, r.Request, resultFields...)
+	res, err := s.readResult(r)
 	if err != nil {
 		return err
 	}
-	res, err := parseResult(o, r.cfg, r.caller, r.Header.Get("Idempotency-Key"), s.now())
-	if err != nil {
-		return err
-	}
-	clean(&res, r.bot.Redactor(), r.cfg.Escalation.OutputTail)
 	if res.Host == "" {
 		res.Host = remoteHost(r.RemoteAddr)
 	}
@@ -54,6 +49,22 @@ func (s *Server) postResult(w http.ResponseWriter, r *request) error {
 		v.Problems = append(v.Problems, problem)
 	}
 	return writeJSON(w, http.StatusOK, v)
+}
+
+// readResult parses and masks the result in the body, of which little is left then.
+func (s *Server) readResult(r *request) (store.Result, error) {
+	s.parsing <- struct{}{}
+	defer func() { <-s.parsing }()
+	defer r.freeBody()
+	o, err := parseObject(r.body, resultFields...)
+	if err != nil {
+		return store.Result{}, err
+	}
+	res, err := parseResult(o, r.cfg, r.caller, r.Header.Get("Idempotency-Key"), s.now())
+	if err == nil {
+		clean(&res, r.bot.Redactor(), r.cfg.Escalation.OutputTail)
+	}
+	return res, err
 }
 
 // keep spools a result that cannot be stored now, as exec and record do: it counts later, and must not be sent again under

@@ -1,6 +1,6 @@
 // Package web is the HTTP side of the daemon: it accepts results, shows the status, and receives Gitea's webhook.
 //
-//	TCP or Unix socket ─► guard (limits, headers) ─► allow (authentication, rights) ─► handler ─► internal/bot
+//	TCP or Unix socket ─► guard (headers) ─► allow (authentication, rights, body, limits) ─► handler ─► internal/bot
 //
 // The package stores nothing itself. A result is answered after internal/bot has it on disk; a client that gets no answer
 // sends it again under the same run id. What cannot be read from the state or the pause directory is reported as unknown.
@@ -53,10 +53,11 @@ type Server struct {
 	handler  http.Handler
 	hints    *hints // projects to sweep because of an event from Gitea
 
-	tcpRequests    semaphore // requests over TCP
-	socketRequests semaphore // requests at the socket, so that the network cannot block local users
-	webhookEvents  semaphore // events from Gitea
-	flagLooks      semaphore // reads of the pause directory, see mayRun
+	tcpLimits    [numClasses]limit
+	socketLimits [numClasses]limit
+	placeWait    time.Duration // the constant of that name, except in tests
+	parsing      semaphore     // bodies of results that are being parsed and masked
+	flagLooks    semaphore     // reads of the pause directory, see mayRun
 
 	// base ends when requests that outlive their client must stop.
 	base         context.Context
@@ -85,8 +86,8 @@ func New(o Options) (*Server, error) {
 		log: cmp.Or(o.Log, slog.New(slog.DiscardHandler)), now: o.Now, getenv: o.Getenv,
 		metrics: cmp.Or(o.Metrics, NewMetrics("", "")), listened: o.Listened,
 		failed: make(chan error, 1), drainTimeout: drainTimeout,
-		tcpRequests: make(semaphore, maxRequests), socketRequests: make(semaphore, maxRequests),
-		webhookEvents: make(semaphore, maxEvents), flagLooks: make(semaphore, maxFlagLooks),
+		tcpLimits: newLimits(), socketLimits: newLimits(), placeWait: placeWait,
+		parsing: make(semaphore, maxParsing), flagLooks: make(semaphore, maxFlagLooks),
 	}
 	if s.now == nil {
 		s.now = time.Now
@@ -103,7 +104,7 @@ func New(o Options) (*Server, error) {
 	s.count(s.current)
 	mux := http.NewServeMux()
 	for _, r := range s.routes() {
-		mux.HandleFunc(r.pattern, s.allow(r.level, r.handle))
+		mux.HandleFunc(r.pattern, s.allow(r))
 	}
 	s.handler = s.guard(mux)
 	return s, nil
@@ -112,29 +113,31 @@ func New(o Options) (*Server, error) {
 type route struct {
 	pattern string
 	level   access
+	class   class
+	body    bodyKind
 	handle  handler
 }
 
 func (s *Server) routes() []route {
 	return []route{
-		{"GET /api/v1/openapi.yaml", accessOpen, s.getOpenAPI},
-		{"POST /api/v1/results", accessReport, s.postResult},
-		{"GET /api/v1/projects", accessReport, s.getProjects},
-		{"GET /api/v1/projects/{id}", accessReport, s.getProject},
-		{"GET /api/v1/projects/{id}/gate", accessGate, s.getGate},
-		{"POST /api/v1/projects/{id}/pause", accessAdmin, s.postPause},
-		{"POST /api/v1/projects/{id}/resume", accessAdmin, s.postResume},
-		{"GET /api/v1/incidents", accessReport, s.getIncidents},
+		{"GET /api/v1/openapi.yaml", accessOpen, classFree, bodyNone, s.getOpenAPI},
+		{"POST /api/v1/results", accessReport, classWork, bodyObject, s.postResult},
+		{"GET /api/v1/projects", accessReport, classWork, bodyNone, s.getProjects},
+		{"GET /api/v1/projects/{id}", accessReport, classWork, bodyNone, s.getProject},
+		{"GET /api/v1/projects/{id}/gate", accessGate, classGate, bodyNone, s.getGate},
+		{"POST /api/v1/projects/{id}/pause", accessAdmin, classWork, bodyObject, s.postPause},
+		{"POST /api/v1/projects/{id}/resume", accessAdmin, classWork, bodyObject, s.postResume},
+		{"GET /api/v1/incidents", accessReport, classWork, bodyNone, s.getIncidents},
 
-		{"GET /{$}", accessPublic, s.getPage},
-		{"GET /projects/{id}", accessPublic, s.getPage},
-		{"GET /style.css", accessPublic, s.getStatic},
-		{"GET /icon/{name}", accessPublic, s.getStatic},
+		{"GET /{$}", accessPublic, classWatch, bodyNone, s.getPage},
+		{"GET /projects/{id}", accessPublic, classWatch, bodyNone, s.getPage},
+		{"GET /style.css", accessPublic, classWatch, bodyNone, s.getStatic},
+		{"GET /icon/{name}", accessPublic, classWatch, bodyNone, s.getStatic},
 
-		{"GET /healthz", accessOpen, s.getHealth},
-		{"GET /readyz", accessPublic, s.getReady},
-		{"GET /metrics", accessPublic, s.getMetrics},
-		{"POST " + webhookPath, accessSigned, s.postEvent},
+		{"GET /healthz", accessOpen, classFree, bodyNone, s.getHealth},
+		{"GET /readyz", accessPublic, classWatch, bodyNone, s.getReady},
+		{"GET /metrics", accessPublic, classWatch, bodyNone, s.getMetrics},
+		{"POST " + webhookPath, accessSigned, classEvents, bodyEvent, s.postEvent},
 	}
 }
 

@@ -19,7 +19,7 @@ const webhookPath = "/webhooks/gitea"
 // what is true. An event that is missed, repeated, reordered, replayed or forged does no harm. One that says that a comment
 // was edited keeps its commands from being run.
 func (s *Server) postEvent(w http.ResponseWriter, r *request) error {
-	body, err := s.signedBody(w, r)
+	body, err := s.signedBody(r)
 	if err != nil {
 		return err
 	}
@@ -46,28 +46,20 @@ func (s *Server) postEvent(w http.ResponseWriter, r *request) error {
 	return nil
 }
 
-// signedBody reads the body and checks its signature. It reads the secret each time, so that the secret can be replaced without
+// signedBody checks the body's signature. It reads the secret each time, so that the secret can be replaced without
 // a reload, and registers it for masking.
-func (s *Server) signedBody(w http.ResponseWriter, r *request) ([]byte, error) {
-	file := r.cfg.HTTP.WebhookSecretFile
-	if file == "" {
-		return nil, refused(http.StatusNotFound, "No webhook", "this bot takes no events: set http.webhook_secret_file and reload it")
-	}
-	body, err := readBody(w, r.Request, "set the webhook's content type to application/json in Gitea", "the next sweep finds what the event was about")
-	if err != nil {
-		return nil, err
-	}
-	secret, err := config.ReadSecret(file, s.getenv)
+func (s *Server) signedBody(r *request) ([]byte, error) {
+	secret, err := config.ReadSecret(r.cfg.HTTP.WebhookSecretFile, s.getenv)
 	if err != nil {
 		s.log.Error("http.webhook_secret_file cannot be read, events are refused", "err", err)
 		return nil, refused(http.StatusServiceUnavailable, "Secret not readable", "the bot cannot read its webhook secret; its log says more")
 	}
 	r.bot.Redactor().Learn(secret)
 	sent := r.Header.Values("X-Gitea-Signature")
-	if len(sent) != 1 || !signed(body, secret, sent[0]) {
+	if len(sent) != 1 || !signed(r.body, secret, sent[0]) {
 		return nil, refused(http.StatusForbidden, "Wrong signature", "set the webhook's secret in Gitea to the one in the bot's http.webhook_secret_file")
 	}
-	return body, nil
+	return r.body, nil
 }
 
 func signed(body []byte, secret, signature string) bool {

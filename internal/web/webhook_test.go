@@ -231,7 +231,7 @@ func TestSlowEvents(t *testing.T) {
 	e := loadEvent(t, "webhook-issues-closed-by-person.json")
 	post := func() int { return s.event("issues", e.RawBody, e.Headers["X-Gitea-Signature"]).StatusCode }
 	var slow []*net.TCPConn
-	for n := range maxRequests {
+	for range maxRequests {
 		c, err := net.Dial("tcp", s.http.Listener.Addr().String())
 		require.NoError(t, err)
 		defer func() { _ = c.Close() }()
@@ -240,14 +240,10 @@ func TestSlowEvents(t *testing.T) {
 		require.NoError(t, err)
 		answer, err := bufio.NewReader(c).ReadString('\n')
 		require.NoError(t, err)
-		if n < maxEvents {
-			require.Contains(t, answer, "100 Continue", "the body is being read")
-			slow = append(slow, c.(*net.TCPConn))
-		} else {
-			require.Contains(t, answer, "503")
-		}
+		require.Contains(t, answer, "100 Continue", "the body is being read")
+		slow = append(slow, c.(*net.TCPConn))
 	}
-	require.Equal(t, 503, post())
+	require.Equal(t, 202, post(), "slow senders block nobody")
 	require.Equal(t, 200, s.get("/api/v1/projects/quiet/gate").StatusCode)
 	require.Equal(t, 200, s.get("/metrics").StatusCode)
 	require.Equal(t, 1, s.fail().Failures)
