@@ -85,11 +85,11 @@ func (s *Server) serve(w http.ResponseWriter, r *request, rt route) error {
 	if !r.permitted(rt.level) {
 		return r.refuse(w, rt.level)
 	}
+	defer func() { r.freeBody() }()
 	if rt.body != bodyNone {
 		if err := s.readBody(w, r, rt); err != nil {
 			return err
 		}
-		defer func() { r.freeBody() }()
 	}
 	give, err := s.takePlace(w, r, rt.class)
 	if err != nil {

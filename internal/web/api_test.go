@@ -1,6 +1,7 @@
 package web
 
 import (
+	"io"
 	"net/http"
 	"os"
 	"strings"
@@ -269,4 +270,19 @@ func TestNoRoute(t *testing.T) {
 	require.Equal(t, "POST", a.Header.Get("Allow"))
 	s.problem(s.do("DELETE", "/api/v1/projects/odilo", "", as(adminToken)), 405)
 	s.problem(s.do("OPTIONS", "/api/v1/results", ""), 405)
+}
+
+func TestEmptyBodyNeedsNoContentType(t *testing.T) {
+	s := newStation(t).described()
+	none := func(r *http.Request) { r.Header.Del("Content-Type") }
+	chunked := func(r *http.Request) { r.Body, r.ContentLength = io.NopCloser(strings.NewReader("")), -1 }
+	curl := header("Content-Type", "application/x-www-form-urlencoded") // of curl -d ''
+	for _, how := range [][]asked{{none}, {none, chunked}, {curl}} {
+		for _, action := range []string{"pause", "resume"} {
+			a := s.post("/api/v1/projects/odilo/"+action, "", append(how, as(adminToken))...)
+			require.Equal(t, http.StatusOK, a.StatusCode, a.body)
+		}
+	}
+	require.Contains(t, s.problem(s.post("/api/v1/results", "", none, as(adminToken)), 422), "project is missing")
+	require.Contains(t, s.problem(s.post("/api/v1/projects/odilo/pause", `{"reason":"x"}`, none, as(adminToken)), 415), "Content-Type: application/json")
 }

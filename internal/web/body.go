@@ -37,12 +37,6 @@ var bodyFixes = map[bodyKind]struct{ json, small string }{
 // readBody reads a JSON body within the caller's share of memory.
 func (s *Server) readBody(w http.ResponseWriter, r *request, rt route) error {
 	fix := bodyFixes[rt.body]
-	if kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || kind != "application/json" {
-		return refused(http.StatusUnsupportedMediaType, "Not JSON", "%s", fix.json)
-	}
-	if r.Header.Get("Content-Encoding") != "" {
-		return refused(http.StatusUnsupportedMediaType, "Encoded body", "send the body as it is, without Content-Encoding")
-	}
 	size := r.ContentLength
 	if size < 0 {
 		size = maxBody // not known
@@ -62,13 +56,26 @@ func (s *Server) readBody(w http.ResponseWriter, r *request, rt route) error {
 	_, err = b.ReadFrom(http.MaxBytesReader(w, r.Body, maxBody))
 	r.body = b.Bytes()
 	if err == nil {
-		return nil
+		return checkType(r, fix.json)
 	}
-	r.freeBody()
 	if _, large := errors.AsType[*http.MaxBytesError](err); large {
 		return tooLarge(fix.small)
 	}
 	return refused(http.StatusBadRequest, titleBody, "the body did not arrive complete and in time: send it again")
+}
+
+// checkType refuses a body that is not JSON. Where there is none, its type does not matter.
+func checkType(r *request, fix string) error {
+	if len(r.body) == 0 {
+		return nil
+	}
+	if kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || kind != "application/json" {
+		return refused(http.StatusUnsupportedMediaType, "Not JSON", "%s", fix)
+	}
+	if r.Header.Get("Content-Encoding") != "" {
+		return refused(http.StatusUnsupportedMediaType, "Encoded body", "send the body as it is, without Content-Encoding")
+	}
+	return nil
 }
 
 func tooLarge(fix string) error {
