@@ -3,6 +3,7 @@ package web
 import (
 	"context"
 	"net/http"
+	"path"
 	"time"
 )
 
@@ -40,9 +41,10 @@ func (s *Server) guard(mux *http.ServeMux) http.Handler {
 	})
 }
 
-// dispatch calls the router, and turns the router's own errors into problems.
+// dispatch calls the router, and turns the router's own errors into problems. It follows none of the router's redirects to a clean
+// path: they are absolute, and a proxy may serve the bot under a path of its own.
 func (s *Server) dispatch(mux *http.ServeMux, w http.ResponseWriter, r *http.Request) {
-	if _, pattern := mux.Handler(r); pattern != "" {
+	if _, pattern := mux.Handler(r); pattern != "" && path.Clean(r.URL.EscapedPath()) == r.URL.EscapedPath() {
 		mux.ServeHTTP(w, r)
 		return
 	}

@@ -151,7 +151,7 @@ func TestPageNotFound(t *testing.T) {
 		require.Contains(t, page.Body.String(), "<h1>There is no such project</h1>", path)
 		require.NotContains(t, page.Body.String(), "http-equiv", "it will not come by itself")
 	}
-	require.Contains(t, d.get("/projects/odio").Body.String(), `<a href="/projects/odilo">odilo</a>`)
+	require.Contains(t, d.get("/projects/odio").Body.String(), `<a href="../projects/odilo">odilo</a>`)
 	require.Equal(t, http.StatusNotFound, d.get("/icon/other.svg").Code)
 	require.Equal(t, http.StatusMethodNotAllowed, d.ask(http.MethodPost, "/").Code)
 }
@@ -205,5 +205,15 @@ func TestPageHeaders(t *testing.T) {
 	require.NotContains(t, style.Body.String(), "url(", "nothing from outside")
 	for _, name := range []string{"ok", "bad", "held", "unknown", "warn", "idle"} {
 		require.Equal(t, "image/svg+xml", d.get("/icon/"+name+".svg").Header().Get("Content-Type"))
+	}
+}
+
+// Behind a proxy that serves the bot under a path of its own, an absolute redirect would lead out of it.
+func TestNoRedirects(t *testing.T) {
+	d := newDaemon(t)
+	for _, path := range []string{"//", "/projects//odilo", "/projects/./odilo", "/x/../projects/odilo", "/projects/odilo/", "/api//v1/projects"} {
+		page := d.get(path)
+		require.Equal(t, http.StatusNotFound, page.Code, path)
+		require.Empty(t, page.Header().Get("Location"), path)
 	}
 }

@@ -24,6 +24,7 @@ const (
 )
 
 type frame struct {
+	visit
 	Title    string
 	Instance string
 	Tone     tone
@@ -37,8 +38,8 @@ type frame struct {
 	Back     bool   // the page has a link to the front page
 }
 
-func newFrame(s status.Status) frame {
-	return frame{Instance: s.Instance, Problems: s.Problems, At: newMoment(s.At, s.At)}
+func newFrame(s status.Status, at visit) frame {
+	return frame{visit: at, Instance: s.Instance, Problems: s.Problems, At: newMoment(s.At, s.At)}
 }
 
 type indexView struct {
@@ -69,15 +70,15 @@ type summary struct {
 	Notes    []string
 }
 
-func newIndex(s status.Status) indexView {
-	v := indexView{frame: newFrame(s), Sweep: newSweep(s)}
+func newIndex(s status.Status, at visit) indexView {
+	v := indexView{frame: newFrame(s, at), Sweep: newSweep(s)}
 	for _, f := range s.Foreign {
 		v.Foreign = append(v.Foreign, link{Text: f, Link: webLink(f)})
 	}
 	anyRun := false
 	for _, p := range s.Projects {
 		anyRun = anyRun || len(p.LastRuns) > 0
-		sum := newSummary(p, s.At)
+		sum := newSummary(p, s.At, at)
 		switch p.Paused {
 		case status.Yes:
 			v.Stopped = append(v.Stopped, sum)
@@ -174,9 +175,9 @@ func names(list []summary) string {
 	return s
 }
 
-func newSummary(p status.Project, now time.Time) summary {
+func newSummary(p status.Project, now time.Time, at visit) summary {
 	v := summary{
-		Project: p, Link: projectLink(p.ID), Reason: shortReason(p),
+		Project: p, Link: at.project(p.ID), Reason: shortReason(p),
 		Notes: slices.Concat(p.Pending, p.Warnings), Picture: newPicture(p.LastRuns, now),
 	}
 	if p.Since != nil {

@@ -6,7 +6,8 @@
 //
 // The views hold every text as it is shown, so the templates decide only markup. The page is read-only: it has no script and no
 // form. html/template escapes untrusted text, only http and https addresses become links, and the Content-Security-Policy forbids
-// everything else. The package has no state and no locks.
+// everything else. All links within the site are relative, so that a proxy may serve it under any path. The package has no state
+// and no locks.
 package page
 
 import (
@@ -45,7 +46,7 @@ var static embed.FS
 type Pages struct {
 	now       func() time.Time
 	templates *template.Template
-	style     string // address of the style sheet, which changes with its content
+	style     string // name of the style sheet, which changes with its content
 	refresh   int    // seconds
 }
 
@@ -56,22 +57,22 @@ func New(now func() time.Time) *Pages {
 	return &Pages{
 		now:       now,
 		templates: template.Must(template.ParseFS(templateFiles, "templates/*.html")),
-		style:     "/style.css?v=" + hex.EncodeToString(sum[:6]),
+		style:     "style.css?v=" + hex.EncodeToString(sum[:6]),
 		refresh:   refreshEvery,
 	}
 }
 
 // Index writes the front page. On an error it has written nothing; the same holds for the other pages.
 func (p *Pages) Index(w http.ResponseWriter, r *http.Request, s status.Status) error {
-	v := newIndex(s)
-	p.finish(&v.frame, r)
+	v := newIndex(s, newVisit(r))
+	p.finish(&v.frame)
 	return p.write(w, http.StatusOK, "index", v)
 }
 
 // Project writes the page of a project.
 func (p *Pages) Project(w http.ResponseWriter, r *http.Request, d status.Detail) error {
-	v := newProject(d)
-	p.finish(&v.frame, r)
+	v := newProject(d, newVisit(r))
+	p.finish(&v.frame)
 	return p.write(w, http.StatusOK, "project", v)
 }
 
@@ -83,32 +84,32 @@ type failureView struct {
 // Failure writes the page for an error of package status: 404 for an unknown project, else 503.
 func (p *Pages) Failure(w http.ResponseWriter, r *http.Request, err error) error {
 	now := p.now()
-	v := failureView{frame: frame{Back: true, At: newMoment(now, now), Tone: toneUnknown, Headline: "adfbot cannot read its state", Sub: err.Error()}}
+	v := failureView{frame: frame{visit: newVisit(r), Back: true, At: newMoment(now, now), Tone: toneUnknown, Headline: "adfbot cannot read its state", Sub: err.Error()}}
 	unknown, ok := errors.AsType[*config.UnknownProjectError](err)
 	if !ok && !errors.Is(err, pause.ErrID) {
-		p.finish(&v.frame, r)
+		p.finish(&v.frame)
 		return p.write(w, http.StatusServiceUnavailable, "failure", v)
 	}
 	v.Tone, v.Headline, v.Sub = toneIdle, "There is no such project", "The address may be mistyped, or the project has another name."
 	if ok {
 		for _, id := range unknown.Known {
-			v.Known = append(v.Known, link{Text: id, Link: projectLink(id)})
+			v.Known = append(v.Known, link{Text: id, Link: v.project(id)})
 		}
 	}
-	p.finish(&v.frame, r)
+	p.finish(&v.frame)
 	v.Refresh, v.Toggle = 0, ""
 	return p.write(w, http.StatusNotFound, "failure", v)
 }
 
 // finish adds the title, the style sheet and the reloading. A reader can stop the reloading: it would throw users of screen
 // readers and keyboards back to the beginning.
-func (p *Pages) finish(f *frame, r *http.Request) {
-	f.Title, f.Style = f.Headline+" · adfbot", p.style
-	if r.URL.Query().Get("refresh") == "off" {
-		f.Toggle = r.URL.EscapedPath()
+func (p *Pages) finish(f *frame) {
+	f.Title, f.Style = f.Headline+" · adfbot", f.Root+p.style
+	if f.still {
+		f.Toggle = "?refresh=on"
 		return
 	}
-	f.Refresh, f.Toggle = p.refresh, r.URL.EscapedPath()+"?refresh=off"
+	f.Refresh, f.Toggle = p.refresh, "?refresh=off"
 }
 
 func (p *Pages) write(w http.ResponseWriter, code int, name string, view any) error {

@@ -29,9 +29,9 @@ type runRow struct {
 	Visible bool // the output is expanded
 }
 
-func newProject(d status.Detail) projectView {
+func newProject(d status.Detail, at visit) projectView {
 	p := d.Projects[0]
-	v := projectView{frame: newFrame(d.Status), summary: newSummary(p, d.At), FlagPath: d.FlagPath, Paused: p.Paused == status.Yes}
+	v := projectView{frame: newFrame(d.Status, at), summary: newSummary(p, d.At, at), FlagPath: d.FlagPath, Paused: p.Paused == status.Yes}
 	v.Back = true
 	v.setHeadline(p, len(d.Runs) > 0)
 	expand := p.Failures > 0 // the output of the last failed run

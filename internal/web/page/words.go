@@ -41,8 +41,6 @@ func unsafeInHost(r rune) bool {
 	return r < utf8.RuneSelf && !unicode.IsLetter(r) && !unicode.IsDigit(r) && !strings.ContainsRune(".-_:[]", r)
 }
 
-func projectLink(id string) string { return "/projects/" + url.PathEscape(id) }
-
 // issueName returns the text of a link to an issue: "odilo#3 in terraphim/adf-fleet#17" if the address is one of Gitea's,
 // else the incident and the address.
 func issueName(incident, address string) string {
