@@ -84,6 +84,11 @@ func newOldWorld(t *testing.T) *oldWorld {
 	w.replay()
 
 	require.NoError(t, os.CopyFS(w.path("pause"), os.DirFS(filepath.Join(oldData, "pause"))))
+	flags, err := os.ReadDir(w.path("pause"))
+	require.NoError(t, err)
+	for _, flag := range flags {
+		require.NoError(t, os.Chtimes(w.path("pause/"+flag.Name()), w.now, w.now)) // git keeps no times
+	}
 	require.NoError(t, os.CopyFS(w.path("state/adfbot.db.d/spool"), os.DirFS(filepath.Join(oldData, "spool"))))
 	copyFile := func(from, to string, change ...string) {
 		b, err := os.ReadFile(from)
