@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"os/signal"
+	"strconv"
 	"syscall"
 )
 
@@ -16,10 +17,21 @@ func startDrain(args []string, from, to *os.File) error {
 		Path: "/proc/self/exe", Args: args, Env: []string{}, Dir: "/", Stdin: from, Stdout: to,
 		SysProcAttr: &syscall.SysProcAttr{Setsid: true},
 	}
+	keepFiles()
 	if err := cmd.Start(); err != nil {
 		return fmt.Errorf("start a process that passes on the output: %w", err)
 	}
 	return cmd.Process.Release()
+}
+
+// keepFiles keeps the files that this process has inherited from its parent, among them perhaps locks, from those that it starts.
+func keepFiles() {
+	files, _ := os.ReadDir("/proc/self/fd")
+	for _, f := range files {
+		if fd, err := strconv.Atoi(f.Name()); err == nil && fd > 2 {
+			syscall.CloseOnExec(fd)
+		}
+	}
 }
 
 // Drain copies what the processes that a command has left behind write to where the output of the command went, until the last of

@@ -2,9 +2,12 @@ package proc_test
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -18,17 +21,14 @@ import (
 
 // drain is the process that [proc.Output.Leave] starts. First it writes what it holds to a file.
 func drain(testhost.Self) int {
-	var held []string
-	for fd := range 64 {
-		if _, err := unix.FcntlInt(uintptr(fd), unix.F_GETFD, 0); err == nil {
-			var st unix.Stat_t
-			_ = unix.Fstat(fd, &st)
-			held = append(held, fmt.Sprintf("%d:%o", fd, st.Mode&unix.S_IFMT))
-		}
+	held, _ := filepath.Glob("/proc/self/fd/*")
+	for n, fd := range held {
+		held[n], _ = os.Readlink(fd)
 	}
 	session, _ := unix.Getsid(0)
 	dir, _ := os.Getwd()
-	report := fmt.Sprintf("in %s, leads its session: %v, environment %q, %s", dir, session == os.Getpid(), os.Environ(), strings.Join(held[:2], " "))
+	report := fmt.Sprintf("in %s, leads its session: %v, environment %q, the caller's lock: %v",
+		dir, session == os.Getpid(), os.Environ(), slices.Contains(held, filepath.Dir(os.Args[1])+"/lock"))
 	if err := os.WriteFile(os.Args[1], []byte(report), 0o600); err != nil {
 		panic(err)
 	}
@@ -68,7 +68,12 @@ func leave(t *testing.T, c proc.Command, dir string) {
 // What a background process writes after the end of exec arrives where the command's output went.
 func TestBackgroundProcessLivesOn(t *testing.T) {
 	c, dir, r, goOn := background(t, "echo late; head -c 300000 /dev/zero | tr '\\0' x")
+	lock, err := os.Create(dir + "/lock")
+	require.NoError(t, err)
+	inherited, err := unix.Dup(int(lock.Fd())) // as of "flock 9; adfbot exec …" with 9>lock
+	require.NoError(t, err)
 	leave(t, c, dir)
+	require.NoError(t, errors.Join(lock.Close(), unix.Close(inherited)))
 	goOn()
 	out, err := io.ReadAll(r) // to the end: the drain ends with the background process
 	require.NoError(t, err)
@@ -77,7 +82,7 @@ func TestBackgroundProcessLivesOn(t *testing.T) {
 	require.Equal(t, "late\n"+strings.Repeat("x", 300000), rest)
 	report, err := os.ReadFile(dir + "/report")
 	require.NoError(t, err)
-	require.Equal(t, `in /, leads its session: true, environment [], 0:10000 1:10000`, string(report))
+	require.Equal(t, `in /, leads its session: true, environment [], the caller's lock: false`, string(report))
 }
 
 // Where its output went is closed. It still does not die.
