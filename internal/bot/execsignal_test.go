@@ -114,6 +114,11 @@ func TestExecWithoutDescriptors(t *testing.T) {
 				require.NotContains(t, errs.String(), "is kept in")
 			}
 		}
+		if state == "" {
+			require.Zero(t, w.sweepWell().LostRuns)
+			require.Zero(t, w.project("odilo").Failures)
+			require.Len(t, w.project("odilo").LastRuns, 2)
+		}
 	}
 }
 

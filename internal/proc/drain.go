@@ -14,7 +14,7 @@ import (
 // file, no terminal, no working directory, no environment.
 func startDrain(args []string, from, to *os.File) error {
 	cmd := &exec.Cmd{
-		Path: "/proc/self/exe", Args: args, Env: []string{}, Dir: "/", Stdin: from, Stdout: to,
+		Path: program(), Args: args, Env: []string{}, Dir: "/", Stdin: from, Stdout: to,
 		SysProcAttr: &syscall.SysProcAttr{Setsid: true},
 	}
 	keepFiles()
@@ -22,6 +22,22 @@ func startDrain(args []string, from, to *os.File) error {
 		return fmt.Errorf("start a process that passes on the output: %w", err)
 	}
 	return cmd.Process.Release()
+}
+
+// program returns the path of this program, or, if another one is there by now, the link that leads to it all the same. By the path,
+// process lists show its name.
+func program() string {
+	const link = "/proc/self/exe"
+	path, err := os.Executable()
+	if err != nil {
+		return link
+	}
+	there, errThere := os.Stat(path)
+	this, errThis := os.Stat(link)
+	if errThere != nil || errThis != nil || !os.SameFile(there, this) {
+		return link
+	}
+	return path
 }
 
 // keepFiles keeps the files that this process has inherited from its parent, among them perhaps locks, from those that it starts.
