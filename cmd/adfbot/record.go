@@ -92,7 +92,7 @@ func (a *app) record(cmd *cobra.Command, f recordFlags) error {
 		return a.spool(cfg, r, err)
 	}
 	defer a.close(b)
-	if _, err := b.RecordSpooled(ctx); err != nil {
+	if err := b.RecordSpooledBriefly(ctx); err != nil {
 		a.warnf("%v\n", err)
 	}
 	out, err := b.Record(ctx, r)

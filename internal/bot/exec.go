@@ -79,19 +79,10 @@ func Exec(ctx context.Context, cfg *config.Config, env Env, q ExecRequest) int {
 			b.log.Warn("cannot close the state", "err", err)
 		}
 	}()
-	x.recordSpooled(ctx)
-	return x.withState(ctx)
-}
-
-// intakeWait is how long the spool may keep a command from its start. It is a little longer than the wait for a locked state.
-const intakeWait = 11 * time.Second
-
-func (x *execution) recordSpooled(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(ctx, intakeWait)
-	defer cancel()
-	if _, err := x.bot.RecordSpooled(ctx); err != nil {
-		x.bot.log.Warn("cannot record all spooled results", "err", err)
+	if err := b.RecordSpooledBriefly(ctx); err != nil {
+		b.log.Warn("cannot record all spooled results", "err", err)
 	}
+	return x.withState(ctx)
 }
 
 // execution is one call of Exec.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/terraphim/adfbot/internal/hostlocal"
 	"github.com/terraphim/adfbot/internal/store"
@@ -40,6 +41,18 @@ func (b *Bot) RecordSpooled(ctx context.Context) (int, error) {
 		errs = append(errs, e.Remove())
 	}
 	return n, errors.Join(errs...)
+}
+
+// intakeWait is how long the spool may keep a command from its own work. It is a little longer than the wait for a locked state.
+const intakeWait = 11 * time.Second
+
+// RecordSpooledBriefly is [Bot.RecordSpooled] for a command that has something else to do. What it does not come to is left to the
+// next sweep.
+func (b *Bot) RecordSpooledBriefly(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, intakeWait)
+	defer cancel()
+	_, err := b.RecordSpooled(ctx)
+	return err
 }
 
 // RecordLost records a failure for every run whose process is gone without a result, because it was killed together
