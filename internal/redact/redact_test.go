@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/url"
-	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -201,28 +200,13 @@ func TestRedactIsLinear(t *testing.T) {
 		"quotes": fill("password=\""), "begins": fill("-----BEGIN PRIVATE KEY-----"), "ends": fill("-----END PRIVATE KEY-----\n"),
 		"ends in one line": fill("-----END PRIVATE KEY-----"), "a key of escapes": "-----BEGIN PRIVATE KEY-----" + fill(`\n`),
 		"one word": fill("a"), "base64": fill("eyJ"), "blanks": fill("token  "), "masked": fill("[masked]"), "curl": fill("curl -u "),
-		"lines and an end": fill("abcdefghijklmnopqrst\n") + "-----END PRIVATE KEY-----", "headers": fill("authorization:["), "escapes": fill(`\"password\":\"`),
+		"lines and an end": fill("abcdefghijklmnopqrst\n") + "-----END PRIVATE KEY-----", "headers": fill("authorization:["), "dashes": fill("sk-"), "dots": fill("AZDO"), "colons and digits": fill("1:AA"), "equal signs": fill("==:"),
+		"elements": fill("<token>"), "names": fill("token name value "), "calls": fill(`token("`), "types": fill("token a "), "lines": fill("token:\n"), "escapes": fill(`\"password\":\"`),
 	} {
 		start := time.Now()
 		_ = r.Redact(in)
 		took := time.Since(start)
 		t.Log(name, took.Round(time.Millisecond))
 		require.Less(t, took, 20*time.Second, name) // generous: machines are slow, quadratic time is slower
-	}
-}
-
-func TestShapes(t *testing.T) {
-	var patterns *Redactor
-	for _, sh := range append(slices.Clone(delimited[:]), undelimited[:]...) {
-		token := sh.prefix + strings.Repeat("A1B2C3D4", 5)
-		switch sh.prefix {
-		case "AKIA", "ASIA": // have a length
-			token = token[:len(sh.prefix)+sh.min]
-		case "eyJ":
-			token += ".A1B2"
-		}
-		got := patterns.Redact("it said " + token + " and went on")
-		require.NotContains(t, got, token[len(sh.prefix):], sh.prefix)
-		require.Contains(t, got, " and went on")
 	}
 }

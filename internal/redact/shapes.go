@@ -1,78 +1,130 @@
 package redact
 
-import "strings"
+import (
+	"strings"
+	"sync"
+)
 
-// shape describes tokens of one kind: a prefix and at least min further bytes.
+// shape describes tokens of one kind.
 type shape struct {
-	prefix string
-	min    int
-	more   string // allowed bytes besides letters and digits
-	free   bool   // it must begin a word: the prefix alone is too common
-	random bool   // it must look random
-}
-
-// delimited are the shapes whose prefix ends in a letter or digit followed by one of _ - . /
-var delimited = [...]shape{
-	{"ghp_", 16, "", false, false}, {"gho_", 16, "", false, false}, {"ghu_", 16, "", false, false},
-	{"ghs_", 16, "_-.", false, false}, {"ghr_", 16, "", false, false}, {"github_pat_", 16, "_", false, false},
-	{"glpat-", 16, "_-.", false, false}, {"gldt-", 16, "_-", true, false}, {"glrt-", 16, "_-.", true, false},
-	{"glcbt-", 16, "_-", true, false}, {"glptt-", 16, "_-", true, false}, {"glsoat-", 16, "_-", true, false},
-	{"xoxb-", 10, "-", false, false}, {"xoxp-", 10, "-", false, false}, {"xoxa-", 10, "-", false, false},
-	{"xoxe-", 10, "-", false, false}, {"xoxr-", 10, "-", false, false},
-	{"xoxs-", 10, "-", false, false}, {"xoxc-", 10, "-", false, false}, {"xoxd-", 10, "-%/+=", false, false},
-	{"xapp-", 16, "-", true, false}, {"hooks.slack.com/services/", 8, "/_-", false, false},
-	{"discord.com/api/webhooks/", 8, "/_-", false, false},
-	{"ya29.", 16, "_-.", true, false}, {"GOCSPX-", 16, "_-", false, false},
-	{"sk-", 20, "_-", true, true}, {"sk_live_", 10, "", false, false}, {"sk_test_", 10, "", false, false},
-	{"rk_live_", 10, "", false, false}, {"rk_test_", 10, "", false, false}, {"whsec_", 16, "+/=", false, false},
-	{"npm_", 30, "", false, false}, {"pypi-", 16, "_-", true, true}, {"hf_", 30, "", true, false},
-	{"SG.", 30, "_-.", true, true}, {"dop_v1_", 32, "", false, false}, {"dckr_pat_", 16, "_-", false, false},
-	{"hvs.", 20, "_-", true, true},
-}
-
-var undelimited = [...]shape{
-	{"xoxe.xox", 10, "-", false, false}, {"api.telegram.org/bot", 8, ":_-", false, false}, {"AIza", 35, "_-", true, false},
-	{"AGE-SECRET-KEY-1", 20, "", false, false}, {"AKIA", 16, "", true, false}, {"ASIA", 16, "", true, false}, {"eyJ", 20, "_-.=", true, false},
+	prefix   string // [ad-f] stands for one byte of a set, and a ? after a byte makes that optional
+	body     string // the alphabet of what follows
+	min, max int    // how many bytes of it; a max of 0 is any
+	dots     int    // at least so many of them are dots between others
+	random   bool   // the body must look random, because words begin like this too
+	before   string // the alphabet of what precedes the prefix, if that is in the middle
+	least    int    // how many bytes of it
 }
 
 // findShapes finds tokens that have a known shape.
 func findShapes(s, low string, add func(from, to int)) {
-	for _, sh := range undelimited {
-		for i := strings.Index(s, sh.prefix); i >= 0; {
-			i = indexFrom(s, sh.prefix, sh.find(s, i, add))
-		}
-	}
-	// The delimited shapes are found in one pass instead of forty.
-	var next [len(delimited)]int // the first place where each may begin
-	for i := 1; i < len(s); i++ {
-		if c := s[i]; c != '_' && c != '-' && c != '.' && c != '/' || !isAlnum(s[i-1]) {
+	x := index()
+	next := make([]int, len(shapes)) // the first place where each may begin, so that this takes linear time
+	var head uint32
+	for i := range len(s) {
+		head = head>>8 | uint32(s[i])<<16
+		if bit := hashPrefix(head); x.filter[bit/64]>>(bit%64)&1 == 0 {
 			continue
 		}
-		for n := range delimited {
-			sh := &delimited[n]
-			if from := i + 1 - len(sh.prefix); from >= next[n] && s[from] == sh.prefix[0] && s[from:i+1] == sh.prefix {
-				next[n] = sh.find(s, from, add)
+		at := i + 1 - indexed
+		for _, f := range x.byHead[head] {
+			if at >= next[f.shape] && strings.HasPrefix(s[at:], f.prefix) {
+				from, to, ok := shapes[f.shape].match(s, at, at+len(f.prefix))
+				if ok {
+					add(from, to)
+				}
+				next[f.shape] = to
 			}
 		}
 	}
 	findWords(s, low, add)
 }
 
-// find adds the token whose prefix is at from, if it is one, and returns where it ends.
-func (sh *shape) find(s string, from int, add func(from, to int)) (to int) {
-	to = from + len(sh.prefix)
-	for to < len(s) && (isAlnum(s[to]) || strings.IndexByte(sh.more, s[to]) >= 0) {
-		to++
+// indexed is how many bytes of a prefix are looked up.
+const indexed = 3
+
+// shapeIndex finds the shapes by the first bytes of their prefixes.
+type shapeIndex struct {
+	byHead map[uint32][]form
+	filter [256]uint64 // a bit for each hash of a head, which nearly always answers no
+}
+
+// form is a shape with one form of its prefix.
+type form struct {
+	prefix string
+	shape  int // its place in shapes
+}
+
+func hashPrefix(head uint32) uint32 { return head * 0x9e3779b1 >> 18 }
+
+// index returns the index of all shapes. It is made when a text is first looked at: most commands mask none.
+var index = sync.OnceValue(func() *shapeIndex {
+	x := &shapeIndex{byHead: map[uint32][]form{}}
+	for n := range shapes {
+		for _, prefix := range expand(shapes[n].prefix) {
+			head := uint32(prefix[0]) | uint32(prefix[1])<<8 | uint32(prefix[2])<<16
+			x.byHead[head] = append(x.byHead[head], form{prefix, n})
+			bit := hashPrefix(head)
+			x.filter[bit/64] |= 1 << (bit % 64)
+		}
 	}
-	body := s[from+len(sh.prefix) : to]
+	return x
+})
+
+// expand returns all forms of a prefix.
+func expand(prefix string) []string {
+	if i := strings.IndexByte(prefix, '?'); i > 0 {
+		return append(expand(prefix[:i-1]+prefix[i+1:]), expand(prefix[:i]+prefix[i+1:])...)
+	}
+	open, end := strings.IndexByte(prefix, '['), strings.IndexByte(prefix, ']')
+	if open < 0 {
+		return []string{prefix}
+	}
+	var all []string
+	for i := open + 1; i < end; i++ {
+		last := prefix[i]
+		if i+2 < end && prefix[i+1] == '-' {
+			last = prefix[i+2]
+		}
+		for c := prefix[i]; c <= last; c++ {
+			all = append(all, expand(prefix[:open]+string(c)+prefix[end+1:])...)
+		}
+		if last != prefix[i] {
+			i += 2
+		}
+	}
+	return all
+}
+
+// match returns the place of the token whose prefix is at [i, body), and reports whether it is one.
+func (sh *shape) match(s string, i, body int) (from, to int, ok bool) {
+	const (
+		long = 5   // bytes; a shorter prefix may also be the end of a word
+		far  = 100 // bytes more than necessary before a prefix
+	)
+	for to = body; to < len(s) && inAlphabet(sh.body, s[to]); to++ {
+	}
+	for from = i; sh.before != "" && i-from < sh.least+far && from > 0 && inAlphabet(sh.before, s[from-1]); from-- {
+	}
+	v := s[body:to]
 	switch {
-	case len(body) < sh.min, sh.free && !isFree(s, from), sh.random && !looksRandom(body):
-	case sh.prefix == "eyJ" && !strings.Contains(strings.TrimRight(body, "."), "."): // a JWT has several parts
-	case strings.HasSuffix(sh.prefix, "IA") && (len(body) != sh.min || body != strings.ToUpper(body)): // AKIA, ASIA
+	case len(v) < sh.min, sh.max > 0 && len(v) > sh.max, i-from < sh.least:
+	case sh.before == "" && (body-i < long || sh.max > 0) && !isFree(s, from):
+	case sh.random && !isRandom(v), sh.dots > 0 && strings.Count(strings.TrimRight(v, "."), ".") < sh.dots:
 	default:
-		add(from, to)
+		return from, to, true
 	}
-	return to
+	return from, to, false
+}
+
+// inAlphabet reports whether c is in one of the ranges of a.
+func inAlphabet(a string, c byte) bool {
+	for i := 0; i < len(a); i += 2 {
+		if a[i] <= c && c <= a[i+1] {
+			return true
+		}
+	}
+	return false
 }
 
 // isFree reports whether a word may begin at i: not after a letter or digit, unless that is part of an escape like \n
