@@ -314,6 +314,76 @@ func TestContractUnknownAssignee(t *testing.T) {
 	})
 }
 
+// A login that cannot be assigned is a refusal. The assignees that an edit does not name may be gone by then.
+func TestContractAssign(t *testing.T) {
+	contract(t, func(s *side) {
+		me, err := s.gitea.Me(s.Context())
+		require.NoError(s, err)
+		i := s.open(tracker.NewIssue{Assignees: []string{me.Login}})
+		assignees := func() []tracker.Account {
+			got, err := s.gitea.Get(s.Context(), s.repo, i.Number)
+			require.NoError(s, err)
+			return got.Assignees
+		}
+		s.refused(s.gitea.Assign(s.Context(), i.IssueRef, []string{"nobody-has-this-login", me.Login}), http.StatusInternalServerError)
+		require.Equal(s, []tracker.Account{me}, assignees())
+		s.refused(s.gitea.Assign(s.Context(), i.IssueRef, []string{s.repo.Owner, me.Login}), http.StatusInternalServerError)
+		require.Equal(s, []tracker.Account{me}, assignees(), "one who is named stays")
+		require.NoError(s, s.gitea.Assign(s.Context(), i.IssueRef, []string{strings.ToUpper(me.Login)}))
+		require.Equal(s, []tracker.Account{me}, assignees())
+
+		before, err := s.gitea.List(s.Context(), s.repo, me.Login, true)
+		require.NoError(s, err)
+		_, err = s.gitea.Create(s.Context(), s.repo, tracker.NewIssue{Title: "[ADF] never made", Assignees: []string{s.repo.Owner}})
+		require.True(s, tracker.IsStatus(err, http.StatusInternalServerError), err)
+		after, err := s.gitea.List(s.Context(), s.repo, me.Login, true)
+		require.NoError(s, err)
+		require.Len(s, after, len(before))
+	})
+}
+
+func TestContractLabelIssue(t *testing.T) {
+	contract(t, func(s *side) {
+		adf, high := s.label("adf"), s.label("priority/high")
+		i := s.open(tracker.NewIssue{Labels: []int64{adf}})
+		for range 2 { // what is set already may be set again
+			names, err := s.gitea.LabelIssue(s.Context(), i.IssueRef, []int64{high, 1 << 40})
+			require.NoError(s, err)
+			require.ElementsMatch(s, []string{"adf", "priority/high"}, names)
+		}
+	})
+}
+
+// Without the scope read:organization there are no labels of the organisation.
+func TestContractOwnerLabels(t *testing.T) {
+	contract(t, func(s *side) {
+		ids, err := s.gitea.OwnerLabels(s.Context(), s.repo)
+		require.NoError(s, err)
+		require.Empty(s, ids)
+		of := s.repo
+		of.Owner = "nobody-has-this-login"
+		ids, err = s.gitea.OwnerLabels(s.Context(), of)
+		require.NoError(s, err)
+		require.Empty(s, ids)
+	})
+}
+
+func TestContractEditBody(t *testing.T) {
+	contract(t, func(s *side) {
+		i := s.open(tracker.NewIssue{Title: "[ADF] contract: its title stays", Body: "one"})
+		for range 2 {
+			require.NoError(s, s.gitea.EditBody(s.Context(), i.IssueRef, func(body string) string { return strings.Replace(body, "one", "öne\n\ntwo", 1) }))
+			var got struct{ Title, Body string }
+			s.raw("GET", fmt.Sprint("/issues/", i.Number), &got)
+			require.Equal(s, "öne\n\ntwo", got.Body)
+			require.Equal(s, "[ADF] contract: its title stays", got.Title)
+		}
+		missing := i.IssueRef
+		missing.Number = 1 << 40
+		s.refused(s.gitea.EditBody(s.Context(), missing, func(string) string { return "x" }), http.StatusNotFound)
+	})
+}
+
 // Gitea keeps the day of a due date.
 func TestContractDueDate(t *testing.T) {
 	contract(t, func(s *side) {
