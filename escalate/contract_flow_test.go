@@ -3,6 +3,7 @@ package escalate_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"strings"
 	"testing"
@@ -11,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/terraphim/adfbot/escalate"
+	"github.com/terraphim/adfbot/escalate/tracker"
 	"github.com/terraphim/adfbot/internal/testworld"
 	"github.com/terraphim/adfbot/pause"
 )
@@ -30,12 +32,22 @@ func (l *losing) RoundTrip(r *http.Request) (*http.Response, error) {
 	return resp, err
 }
 
+// machine is an installation whose one project has its issues on the side's server.
+func (s *side) machine() (m *machine, project string) {
+	s.Helper()
+	project = "contract-" + pause.NewRandomID()[:8]
+	w := &testworld.World{TB: s.T, Dir: s.TempDir(), Gitea: s.fake, Logged: &testworld.Log{}}
+	m = openMachine(w, w.Path("adfbot.db"), w.Path("pause"))
+	require.NoError(s, m.dir.Init(m.store.Installation()))
+	o := m.rec.Options()
+	o.Tracker, o.Server, o.Projects = s.gitea, s.url, []string{project}
+	o.Target = func(string) escalate.Target { return escalate.Target{Repo: s.repo, Labels: threeLabels} }
+	return m, project
+}
+
 func TestContractTripToClosedIssue(t *testing.T) {
 	contract(t, func(s *side) {
-		project := "contract-" + pause.NewRandomID()[:8]
-		w := &testworld.World{TB: s.T, Dir: s.TempDir(), Gitea: s.fake, Logged: &testworld.Log{}}
-		m := openMachine(w, w.Path("adfbot.db"), w.Path("pause"))
-		require.NoError(s, m.dir.Init(m.store.Installation()))
+		m, project := s.machine()
 		way := s.way
 		if way == nil {
 			t := http.DefaultTransport.(*http.Transport).Clone()
@@ -49,10 +61,6 @@ func TestContractTripToClosedIssue(t *testing.T) {
 		ahead := time.Duration(0)
 		m.rec.Options().Now = func() time.Time { return time.Now().Add(ahead) }
 		m.rec.Options().Tracker = s.with(s.token, way)
-		m.rec.Options().Server, m.rec.Options().Projects = s.url, []string{project}
-		m.rec.Options().Target = func(string) escalate.Target {
-			return escalate.Target{Repo: s.repo, Labels: []string{"adf", "circuit-breaker", "priority/high"}}
-		}
 
 		id, err := m.tripAnd(project)
 		require.Error(s, err, "the answer to the creation was lost")
@@ -96,5 +104,58 @@ func TestContractTripToClosedIssue(t *testing.T) {
 			}
 		}
 		require.Equal(s, 1, ours)
+	})
+}
+
+// Of what is asked for, everything comes that can, and the issue says what could not.
+func TestContractOptionalParts(t *testing.T) {
+	contract(t, func(s *side) {
+		me, err := s.gitea.Me(s.Context())
+		require.NoError(s, err)
+		m, project := s.machine()
+		m.assigned("nobody-has-this-login", s.repo.Owner, me.Login)
+		high := s.label("priority/high")
+		stale := map[string]int64{"adf": 1 << 40, "circuit-breaker": 1<<40 + 1, "priority/high": high}
+		require.NoError(s, m.store.SetLabels(s.Context(), s.repo, stale))
+		ahead := time.Duration(0)
+		m.rec.Options().Now = func() time.Time { return time.Now().Add(ahead) }
+		m.rec.Options().Login = me.Login
+
+		id, err := m.tripAnd(project)
+		require.NoError(s, err)
+		ref := m.incident(id).Issue
+		s.Cleanup(func() { _, _ = s.gitea.SetOpen(context.Background(), ref, false) })
+		i, err := s.gitea.Get(s.Context(), s.repo, ref.Number)
+		require.NoError(s, err)
+		require.ElementsMatch(s, threeLabels, i.Labels)
+		require.Equal(s, []tracker.Account{me}, i.Assignees)
+		require.Equal(s, id, i.Marker.Incident)
+		var got struct{ Body string }
+		s.raw("GET", fmt.Sprint("/issues/", i.Number), &got)
+		const says = " is not assigned: Gitea cannot assign this login. It may be unknown, an organisation, or without access to the repository."
+		require.Equal(s, "- nobody-has-this-login"+says+"\n- "+s.repo.Owner+says, leftOut(s, got.Body))
+		ahead = time.Hour
+		require.Empty(s, m.sweep().Actions)
+	})
+}
+
+// An organisation as the only bad assignee makes Gitea fail: the issue comes without, at the second try.
+func TestContractOrganisationAsAssignee(t *testing.T) {
+	contract(t, func(s *side) {
+		m, project := s.machine()
+		m.assigned(s.repo.Owner)
+		ahead := time.Duration(0)
+		m.rec.Options().Now = func() time.Time { return time.Now().Add(ahead) }
+		id, err := m.tripAnd(project)
+		require.True(s, tracker.IsStatus(err, http.StatusInternalServerError), err)
+		ahead = time.Minute
+		m.sweep()
+		ref := m.incident(id).Issue
+		require.False(s, ref.IsZero())
+		s.Cleanup(func() { _, _ = s.gitea.SetOpen(context.Background(), ref, false) })
+		i, err := s.gitea.Get(s.Context(), s.repo, ref.Number)
+		require.NoError(s, err)
+		require.ElementsMatch(s, threeLabels, i.Labels)
+		require.Empty(s, i.Assignees)
 	})
 }
