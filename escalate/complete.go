@@ -16,7 +16,7 @@ import (
 // Labels, assignees and due date are optional parts of an issue. Its creation goes on without those that the server refuses
 // or drops, and marks the incident; the step here adds them one by one, and says in the issue what remains left out.
 
-// completeTries is how often a server that fails is asked for optional parts.
+// completeTries is how often a server that fails on optional parts is asked for them.
 const completeTries = 5
 
 // lacksParts reports whether an issue has fewer parts than were asked for. It counts: a label may have got another name.
@@ -42,7 +42,7 @@ func (r *Reconciler) completeIssue(ctx context.Context, s step) (progress, error
 		r.opt.Log.Warn("the issue lacks parts", "incident", i.Name(), "issue", issue.String(), "left_out", leftOut)
 		err = r.opt.Tracker.EditBody(ctx, i.Issue, func(body string) string { return issuetext.AddLeftOut(body, leftOut) })
 	}
-	if r.worthAnotherTry(i, err) {
+	if worthAnotherTry(i, err) {
 		return later, r.failed(ctx, i, err)
 	}
 	if err != nil {
@@ -51,16 +51,17 @@ func (r *Reconciler) completeIssue(ctx context.Context, s step) (progress, error
 	return complete, r.saveDone(ctx, i, func(i *incident.Incident) { i.Incomplete = false })
 }
 
-// worthAnotherTry reports whether a part may still be added later. Nobody waits for it for ever.
-func (r *Reconciler) worthAnotherTry(i incident.Incident, err error) bool {
-	return err != nil && !tracker.IsPermanent(err) && i.Tries < completeTries
+// worthAnotherTry reports whether a part may still be added later: after what passes by itself always, after a failure of
+// the server a few times.
+func worthAnotherTry(i incident.Incident, err error) bool {
+	return tracker.IsRetryable(err) || err != nil && !tracker.IsPermanent(err) && i.Tries < completeTries
 }
 
 // addParts adds the missing parts, and returns a sentence for each that remains left out. An error means that it is worth
 // another try.
 func (r *Reconciler) addParts(ctx context.Context, s step, issue tracker.Issue) (leftOut []string, err error) {
 	missing, err := r.addLabels(ctx, s, issue)
-	if r.worthAnotherTry(s.incident, err) {
+	if worthAnotherTry(s.incident, err) {
 		return nil, err
 	}
 	if len(missing) > 0 {
@@ -79,7 +80,7 @@ func (r *Reconciler) addParts(ctx context.Context, s step, issue tracker.Issue) 
 		switch {
 		case err == nil:
 			has = append(has, tracker.Account{Login: login})
-		case r.worthAnotherTry(s.incident, err):
+		case worthAnotherTry(s.incident, err):
 			return nil, err
 		default:
 			leftOut = append(leftOut, issuetext.AssigneeLeftOut(login, causeOf(err)))

@@ -225,6 +225,24 @@ func TestLabelsThatNeverWork(t *testing.T) {
 	})
 }
 
+// What passes by itself, or with the token, is waited for.
+func TestLabelsAfterLongOutage(t *testing.T) {
+	for name, do := range map[string]giteatest.Effect{"401": giteatest.Status(401, `{"message":"no"}`), "429": giteatest.RetryAfter(429, 60)} {
+		t.Run(name, func(t *testing.T) {
+			playNew(t, func(w *world) {
+				undo := w.Gitea.Inject(giteatest.Fault{Match: giteatest.PathHas("/labels"), Do: do})
+				id, _ := w.tripAnd(project)
+				w.sweepFor(3 * time.Hour)
+				require.Contains(w, w.incident(id).LastErr, name)
+				undo()
+				w.sweepFor(20 * time.Minute)
+				require.Equal(w, threeLabels, w.issue().Labels)
+				require.NotContains(w, w.issue().Body, "Left out")
+			})
+		})
+	}
+}
+
 // A change that a person made to the body stays.
 func TestLeftOutKeepsEdits(t *testing.T) {
 	play(t, func(w *world) {
