@@ -49,11 +49,12 @@ func (r *Reconciler) createIssue(ctx context.Context, s step, repo tracker.Repo)
 	}
 	target := r.opt.Target(i.Project)
 	n := tracker.NewIssue{Title: r.opt.Composer.Title(i)}
-	// Where an answer was lost, the server may have failed on an optional part: completeIssue adds those one by one.
-	if i.Create.At.IsZero() {
+	// Where the answer was lost, the server may have failed on an optional part: completeIssue adds those one by one.
+	lost := !i.Create.At.IsZero()
+	if !lost {
 		n.Assignees = target.Assignees
 	}
-	if i.Tries < 2 {
+	if !lost || i.Tries < 2 {
 		n.Labels, _ = r.labelIDs(ctx, s.cache, repo, target.Labels)
 	}
 	if r.opt.DueIn > 0 {
