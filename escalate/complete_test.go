@@ -358,3 +358,15 @@ func TestOrganisationLabels(t *testing.T) {
 		})
 	}
 }
+
+// An operator whom Gitea cannot assign, or an assignee who has gone since, makes no command run for ever: Gitea answers 500.
+func TestAckByUnassignable(t *testing.T) {
+	playOperated(t, func(w *world, id string) {
+		w.Gitea.Inject(giteatest.Fault{Match: giteatest.Method("PATCH"), Do: giteatest.Status(500, `{"message":""}`)})
+		w.says("alex", "/adf ack")
+		w.sweepFor(3 * time.Minute)
+		require.NotNil(w, w.incident(id).Ack)
+		require.Len(w, comments(w.issue()), 1)
+		require.Contains(w, comments(w.issue())[0], "Gitea did not assign them")
+	})
+}
