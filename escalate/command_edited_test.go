@@ -132,7 +132,7 @@ func TestEditedWhileCommandRuns(t *testing.T) {
 			cancel()
 			w.sweepFor(3 * time.Minute)
 			require.False(t, w.paused(project))
-			hold, err := w.store.Hold(t.Context(), project)
+			hold, err := w.store.Hold(w.Context(), project)
 			require.NoError(t, err)
 			require.Nil(t, hold)
 		})

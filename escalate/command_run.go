@@ -47,6 +47,22 @@ func (r *Reconciler) runCommands(ctx context.Context, c *sweepCache) ([]plan.Act
 	return done, errors.Join(errs...)
 }
 
+// begunCommands returns the projects with a command that was begun and not finished, because its process died: whoever
+// finishes it also says who gave it, which a removed flag alone does not.
+func (r *Reconciler) begunCommands(ctx context.Context) (map[string]bool, error) {
+	projects := map[string]bool{}
+	if r.opt.Commands.State == nil || len(r.opt.Commands.Operators) == 0 {
+		return projects, nil
+	}
+	pending, err := r.opt.Commands.State.PendingCommands(ctx, r.opt.Server, "")
+	for _, cmd := range pending {
+		if slices.ContainsFunc(cmd.Steps, func(s incident.Step) bool { return s.Begun && s.Answer == "" }) {
+			projects[cmd.Project] = true
+		}
+	}
+	return projects, err
+}
+
 // followIssues gives commands the place of their issues that the incidents know, where the repository was renamed, see
 // relocate. The issue's id tells that it is the same.
 func (r *Reconciler) followIssues(ctx context.Context, commands []incident.Command) ([]incident.Command, error) {

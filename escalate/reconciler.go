@@ -65,6 +65,7 @@ type Reconciler struct {
 	trackerErr error // why no request may be made; saved with what is pending
 	dirErr     error // why the pause directory must not be believed; every flag is unknown then
 	learned    atomic.Pointer[learned]
+	overBudget atomic.Bool // the last sweep could not do everything
 }
 
 // New checks the options. It touches neither the state nor the file system nor the tracker.

@@ -5,9 +5,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"runtime/debug"
 	"slices"
 	"sync"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -22,6 +24,9 @@ const (
 	reposAtOnce    = 8
 	projectsAtOnce = 16
 )
+
+// sweepBudget is how long a sweep works with Gitea before it leaves the rest to the next one.
+const sweepBudget = 5 * time.Minute
 
 // SweepOptions control a sweep. The zero value is a scheduled one.
 type SweepOptions struct {
@@ -48,21 +53,25 @@ type Report struct {
 // are in the report and in the error returned.
 //
 // It costs one request per repository and page of open issues, one more per repository where people may give commands, and
-// further ones only where something has changed.
+// further ones only where something has changed. Local steps come first: they do not wait for Gitea.
 func (r *Reconciler) Sweep(ctx context.Context, opt SweepOptions) (Report, error) {
 	var rep Report
+	var errs []error
 	c := newSweepCache(opt, &learned{})
 	if !opt.DryRun {
+		rep, errs = r.sweepLocal(ctx, opt.Project)
 		r.learned.Store(c.learned)
 	}
 	repos, err := r.repos(ctx, opt.Project)
 	if err != nil {
 		return rep, err
 	}
-	errs := r.listOpen(ctx, c, repos)
-	var commandErrs []error
-	rep.Actions, commandErrs = r.commands(ctx, c, repos)
-	errs = append(errs, commandErrs...)
+	budget, cancel := context.WithTimeout(ctx, sweepBudget)
+	defer cancel()
+	startElsewhere(r, repos)
+	errs = append(errs, r.listOpen(budget, c, repos)...)
+	commands, commandErrs := r.commands(budget, c, repos)
+	rep.Actions, errs = append(rep.Actions, commands...), append(errs, commandErrs...)
 	// The state is read after the lists, see sweepCache.
 	s, err := r.snapshot(ctx, c)
 	if err != nil {
@@ -75,25 +84,67 @@ func (r *Reconciler) Sweep(ctx context.Context, opt SweepOptions) (Report, error
 		errs = append(errs, err)
 	}
 	rep.Projects, rep.Foreign = len(s.projects), r.foreign(c)
-	actions, projectErrs := r.sweepProjects(ctx, c, s, opt.Progress)
+	startElsewhere(r, s.projects)
+	actions, projectErrs := r.forEach(budget, s.projects, opt.Progress, func(ctx context.Context, project string) ([]plan.Action, error) {
+		return r.sweepProject(ctx, project, c, s)
+	})
 	rep.Actions, errs = append(rep.Actions, actions...), append(errs, projectErrs...)
+	if r.overBudget.Store(budget.Err() != nil && ctx.Err() == nil); r.overBudget.Load() {
+		errs = append(errs, fmt.Errorf("Gitea is slow: the sweep has left it after %s; the next one goes on", sweepBudget))
+	}
 	slices.SortStableFunc(rep.Actions, func(a, b plan.Action) int { return cmp.Compare(a.Project, b.Project) })
 	rep.Errors = distinctLines(errs)
-	return rep, errors.Join(errors.Join(errs...), ctx.Err())
+	return rep, errors.Join(distinct(errs), ctx.Err())
 }
 
-// sweepProjects sweeps the projects, some at once. When ctx ends, no project is begun and none is left in its middle.
-func (r *Reconciler) sweepProjects(ctx context.Context, c *sweepCache, s snapshot, report func(done, total int)) (actions []plan.Action, errs []error) {
+// SweepLocal takes the local steps of all projects: it writes missing flags, and ends the pauses whose flags are gone. It
+// makes no request, and may run while a sweep waits for Gitea.
+func (r *Reconciler) SweepLocal(ctx context.Context) (Report, error) {
+	rep, errs := r.sweepLocal(ctx, "")
+	rep.Errors = distinctLines(errs)
+	return rep, distinct(errs)
+}
+
+func (r *Reconciler) sweepLocal(ctx context.Context, project string) (rep Report, errs []error) {
+	c := r.visitCache()
+	s, err := r.snapshot(ctx, c)
+	if err != nil {
+		return rep, []error{err}
+	}
+	if project != "" {
+		s.projects = []string{project}
+	}
+	begun, err := r.begunCommands(ctx)
+	if err != nil {
+		return rep, []error{err}
+	}
+	s.projects = slices.DeleteFunc(s.projects, func(id string) bool { return begun[id] })
+	rep.Projects = len(s.projects)
+	rep.Actions, errs = r.forEach(ctx, s.projects, nil, func(ctx context.Context, project string) ([]plan.Action, error) {
+		o, err := r.observeListed(ctx, project, c, s)
+		if err != nil || !plan.AnyLocal(r.next(ctx, o)) {
+			return nil, err
+		}
+		_, done, err := r.applyLocal(ctx, o, c)
+		return done, err
+	})
+	return rep, errs
+}
+
+// forEach does something for the projects, for some at once. When ctx ends, no project is begun and none is left in its
+// middle. One project's error does not stop the others; a panic is that project's error, and does not end the daemon.
+func (r *Reconciler) forEach(ctx context.Context, projects []string, report func(done, total int),
+	do func(ctx context.Context, project string) ([]plan.Action, error)) (actions []plan.Action, errs []error) {
 	var mu sync.Mutex
 	done := 0
 	var g errgroup.Group
 	g.SetLimit(projectsAtOnce)
-	for _, project := range s.projects {
+	for _, project := range projects {
 		g.Go(func() error {
 			if ctx.Err() != nil {
 				return nil
 			}
-			taken, err := r.sweepProject(context.WithoutCancel(ctx), project, c, s)
+			taken, err := r.guarded(project, func() ([]plan.Action, error) { return do(context.WithoutCancel(ctx), project) })
 			mu.Lock()
 			defer mu.Unlock()
 			actions = append(actions, taken...)
@@ -101,13 +152,32 @@ func (r *Reconciler) sweepProjects(ctx context.Context, c *sweepCache, s snapsho
 				errs = append(errs, err)
 			}
 			if done++; report != nil {
-				report(done, len(s.projects))
+				report(done, len(projects))
 			}
-			return nil // one project's error does not stop the others
+			return nil
 		})
 	}
 	_ = g.Wait()
 	return actions, errs
+}
+
+// guarded makes a panic the project's error: it ends neither the daemon nor the sweep of the others.
+func (r *Reconciler) guarded(project string, do func() ([]plan.Action, error)) (done []plan.Action, err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			r.opt.Log.Error("panic in a sweep", "project", project, "panic", v, "stack", string(debug.Stack()))
+			err = fmt.Errorf("%s: panic: %v: please report it with the log", project, v)
+		}
+	}()
+	return do()
+}
+
+// startElsewhere turns the order of a list, if the last sweep could not do everything: what it left out comes sooner.
+func startElsewhere[T any](r *Reconciler, list []T) {
+	if r.overBudget.Load() && len(list) > 0 {
+		n := rand.IntN(len(list))
+		copy(list, slices.Concat(list[n:], list[:n]))
+	}
 }
 
 func (r *Reconciler) foreign(c *sweepCache) []string {
@@ -122,6 +192,17 @@ func (r *Reconciler) foreign(c *sweepCache) []string {
 	}
 	slices.Sort(out)
 	return out
+}
+
+// distinct joins errors, each message once.
+func distinct(errs []error) error {
+	var out []error
+	for _, e := range errs {
+		if e != nil && !slices.ContainsFunc(out, func(o error) bool { return o.Error() == e.Error() }) {
+			out = append(out, e)
+		}
+	}
+	return errors.Join(out...)
 }
 
 // distinctLines are the errors for people, each once: a repository that can't be listed is an error of each of its projects.
@@ -195,7 +276,7 @@ func (r *Reconciler) listOpen(ctx context.Context, c *sweepCache, repos []tracke
 		})
 	}
 	_ = g.Wait()
-	if err := r.loadIdentity(ctx, c); err != nil {
+	if err := r.loadIdentity(context.WithoutCancel(ctx), c); err != nil {
 		return noLists(err) // whose issues these are is not known
 	}
 	var errs []error
@@ -264,29 +345,33 @@ func (r *Reconciler) snapshot(ctx context.Context, c *sweepCache) (snapshot, err
 	return s, nil
 }
 
-// sweepProject sweeps one project. A panic is that project's error: it ends neither the daemon nor the sweep of the others.
-func (r *Reconciler) sweepProject(ctx context.Context, project string, c *sweepCache, s snapshot) (done []plan.Action, err error) {
-	defer func() {
-		if v := recover(); v != nil {
-			r.opt.Log.Error("panic in a sweep", "project", project, "panic", v, "stack", string(debug.Stack()))
-			err = fmt.Errorf("%s: panic: %v: please report it with the log", project, v)
+// observeListed observes a project with what was read for all of them. A flag may name an incident that is in no list.
+func (r *Reconciler) observeListed(ctx context.Context, project string, c *sweepCache, s snapshot) (plan.Observation, error) {
+	incidents := s.incidents[project]
+	flag, open, known := r.Look(ctx, project), r.projectIssues(c, project), s.known
+	if id := flag.Info.Incident; id != "" {
+		if _, ok := known[id]; !ok {
+			var err error
+			if known, err = r.knownIncidents(ctx, incidents, append(markersOf(open), id)); err != nil {
+				return plan.Observation{}, err
+			}
 		}
-	}()
+	}
+	return r.observation(project, c, flag, s.holds[project], incidents, open, known), nil
+}
+
+// sweepProject sweeps one project.
+func (r *Reconciler) sweepProject(ctx context.Context, project string, c *sweepCache, s snapshot) (done []plan.Action, err error) {
 	incidents := s.incidents[project]
 	var errs []error
 	if !c.dry {
 		errs = append(errs, r.relocate(ctx, c, incidents))
 	}
 	errs = append(errs, r.readMissing(ctx, c, incidents))
-	flag, open, known := r.Look(ctx, project), r.projectIssues(c, project), s.known
-	if id := flag.Info.Incident; id != "" {
-		if _, ok := known[id]; !ok {
-			if known, err = r.knownIncidents(ctx, incidents, append(markersOf(open), id)); err != nil {
-				return nil, err
-			}
-		}
+	o, err := r.observeListed(ctx, project, c, s)
+	if err != nil {
+		return nil, err
 	}
-	o := r.observation(project, c, flag, s.holds[project], incidents, open, known)
 	if c.dry {
 		return plan.DryRun(o), errors.Join(errs...)
 	}

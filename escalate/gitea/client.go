@@ -21,6 +21,7 @@ const (
 	maxConcurrent = 8  // requests of one process; others use the server, too
 	pageSize      = 50 // Gitea's own maximum (recording settings-api.json)
 	maxPages      = 2000
+	maxListTime   = 2 * time.Minute // for all pages; 2,000 of them take 70 s
 	maxAnswer     = 64 << 20 // bytes; 50 issues of the bot take at most 3 MB, but people may edit bodies
 )
 

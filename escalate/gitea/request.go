@@ -3,6 +3,7 @@ package gitea
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"net/http"
 	"net/http/httptrace"
@@ -59,8 +60,13 @@ func do[T any](ctx context.Context, g *Client, r request, valid func(T) bool, f 
 // An answer may link to the next page. Without a link (a proxy may drop headers) the server's count decides whether
 // there is one, and without a count, whether the page is as long as those before: the server chooses the length.
 func list[T any](ctx context.Context, g *Client, r request, f pageCall[T], each func(*T)) (first, last int, err error) {
-	longest, got := 0, 0
+	longest, got, pages := 0, 0, 0
+	began := time.Now()
 	for page := 1; page <= maxPages; {
+		if time.Since(began) > maxListTime {
+			return 0, 0, r.slow(pages)
+		}
+		pages++
 		var resp *sdk.Response
 		items, err := do(ctx, g, r, notNull, func(c *sdk.Client) (items []*T, _ *sdk.Response, err error) {
 			items, resp, err = f(c, sdk.ListOptions{Page: page, PageSize: pageSize})
@@ -140,6 +146,10 @@ func (g *Client) send(ctx context.Context, r request, f func(context.Context) (*
 
 func (r request) lost(detail string) *tracker.Error {
 	return &tracker.Error{Op: strings.TrimSpace(r.op + " " + r.object), Where: r.where, Outcome: tracker.Lost, Detail: detail}
+}
+
+func (r request) slow(pages int) *tracker.Error {
+	return r.lost(fmt.Sprintf("Gitea is slow: after %s the list has not ended, with %d pages read", maxListTime, pages))
 }
 
 // retryAfter reads the header of that name: seconds or a date.

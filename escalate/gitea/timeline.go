@@ -45,8 +45,12 @@ type timelineJSON struct {
 func (g *Client) Timeline(ctx context.Context, ref tracker.IssueRef) ([]tracker.TimelineEntry, error) {
 	var out []tracker.TimelineEntry
 	seen := map[int64]bool{}
+	r, began := request{"read the timeline of", number(ref.Number), ref.Repo.String()}, time.Now()
 	for page := 1; page <= maxPages; page++ {
-		entries, err := g.timelinePage(ctx, ref, page)
+		if time.Since(began) > maxListTime {
+			return nil, r.slow(page - 1)
+		}
+		entries, err := g.timelinePage(ctx, r, ref, page)
 		if err != nil {
 			return nil, err
 		}
@@ -61,14 +65,12 @@ func (g *Client) Timeline(ctx context.Context, ref tracker.IssueRef) ([]tracker.
 			return out, nil
 		}
 	}
-	return nil, &tracker.Error{Op: fmt.Sprintf("read the timeline of #%d", ref.Number), Where: ref.Repo.String(),
-		Outcome: tracker.Lost, Detail: fmt.Sprintf("more than %d pages", maxPages)}
+	return nil, r.lost(fmt.Sprintf("more than %d pages", maxPages))
 }
 
-func (g *Client) timelinePage(ctx context.Context, ref tracker.IssueRef, page int) (entries []timelineJSON, err error) {
+func (g *Client) timelinePage(ctx context.Context, r request, ref tracker.IssueRef, page int) (entries []timelineJSON, err error) {
 	repo := url.PathEscape(ref.Repo.Owner) + "/" + url.PathEscape(ref.Repo.Name)
 	path := fmt.Sprintf("repos/%s/issues/%d/timeline?page=%d&limit=%d", repo, ref.Number, page, pageSize)
-	r := request{"read the timeline of", number(ref.Number), ref.Repo.String()}
 	err = g.send(ctx, r, func(ctx context.Context) (*http.Response, error) {
 		resp, err := g.json(ctx, http.MethodGet, path, nil, &entries)
 		if err == nil && entries == nil && page == 1 { // after the last page it is null

@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"runtime/debug"
+	"sync"
 	"time"
 
 	"github.com/robfig/cron/v3"
@@ -105,16 +106,22 @@ func (b *Bot) outdated() string {
 	return ""
 }
 
-// startCron sweeps now and starts the schedule. A sweep that is due while another one runs is left out. A panic in a
-// sweep is logged and does not end the schedule; Recover must be the inner wrapper, or a panic would block all later
-// sweeps.
+// startCron sweeps now and starts the schedule. A panic in a sweep is logged and does not end the schedule.
 func (b *Bot) startCron(ctx context.Context, schedule cron.Schedule) *cron.Cron {
 	logger := cronLogger{b.log}
-	c := cron.New(cron.WithLogger(logger), cron.WithChain(cron.SkipIfStillRunning(logger), cron.Recover(logger)))
+	c := cron.New(cron.WithLogger(logger), cron.WithChain(cron.Recover(logger)))
+	var sweep, local sync.Mutex
 	id := c.Schedule(schedule, cron.FuncJob(func() {
-		_, _ = b.Sweep(ctx, escalate.SweepOptions{}) // logged; when ctx ends, it starts no further project
-		// A sweep of many results or incidents leaves tens of megabytes, which Go alone would keep for long.
-		debug.FreeOSMemory()
+		switch {
+		case sweep.TryLock():
+			defer sweep.Unlock()
+			_, _ = b.Sweep(ctx, escalate.SweepOptions{}) // logged; when ctx ends, it starts no further project
+			// A sweep of many results or incidents leaves tens of megabytes, which Go alone would keep for long.
+			debug.FreeOSMemory()
+		case local.TryLock(): // the last sweep still waits for Gitea
+			defer local.Unlock()
+			b.sweepLocal(ctx)
+		}
 	}))
 	c.Start()
 	c.Entry(id).WrappedJob.Run()

@@ -134,6 +134,30 @@ func TestServeSweepsDoNotOverlap(t *testing.T) {
 	})
 }
 
+// A sweep that waits for Gitea keeps no flag, resume or spooled result waiting.
+func TestServeLocalStepsWhileGiteaIsSlow(t *testing.T) {
+	slow := func(w *world) {
+		w.fail("odilo", 3)
+		w.change("projects:", "sweep:\n  schedule: \"@every 1s\"\nprojects:")
+		w.Gitea.Inject(giteatest.Fault{Match: giteatest.ListIssues(), Do: giteatest.Latency(9 * time.Second)})
+	}
+	serving(t, slow, func(t *testing.T, d *daemon) {
+		d.after(100 * time.Millisecond)
+		d.Remove(d.flag("odilo"))
+		spooled := failure("atlas")
+		spooled.RunID = "r"
+		_, err := hostlocal.Beside(d.cfg.State).Spool().Add(spooled)
+		require.NoError(t, err)
+		d.Gitea.ResetRequests()
+		d.after(time.Second)
+		require.Equal(t, "no", d.project("odilo").Paused)
+		require.Equal(t, 1, d.project("atlas").Failures)
+		require.Zero(t, d.sweeps(), "one sweep at a time asks Gitea")
+		d.after(30 * time.Second)
+		require.Len(t, d.issues("closed"), 1)
+	})
+}
+
 func TestServeWithGiteaDown(t *testing.T) {
 	var up func()
 	down := func(w *world) {

@@ -16,7 +16,7 @@ import (
 	"github.com/terraphim/adfbot/internal/status"
 )
 
-// Sweep records what was left behind, then brings flags, incidents and issues in line.
+// Sweep records what was left behind, then brings flags, incidents and issues in line. Only the last waits for Gitea.
 func (b *Bot) Sweep(ctx context.Context, opt escalate.SweepOptions) (status.SweepReport, error) {
 	if opt.DryRun {
 		return b.plan(ctx, opt)
@@ -27,14 +27,9 @@ func (b *Bot) Sweep(ctx context.Context, opt escalate.SweepOptions) (status.Swee
 	}
 	defer b.endSweep()
 	b.env.observe(Observer.Sweeping)
-	var own []error // all but those of the reconciler, which are in its report
-	n, err := b.RecordSpooled(ctx)
-	rep.TakenIn, own = n, append(own, err)
-	n, err = b.RecordLost(ctx)
-	rep.LostRuns, own = n, append(own, err)
+	own := append(b.recordLeft(ctx, &rep), b.prune(ctx, &rep), b.tidy(ctx))
 	var sweepErr error
 	rep.Report, sweepErr = b.rec.Sweep(ctx, opt)
-	own = append(own, b.prune(ctx, &rep), b.tidy(ctx))
 	for _, err := range own {
 		if err != nil && !slices.Contains(rep.Errors, err.Error()) {
 			rep.Errors = append(rep.Errors, err.Error())
@@ -48,6 +43,25 @@ func (b *Bot) Sweep(ctx context.Context, opt escalate.SweepOptions) (status.Swee
 	b.env.observe(func(o Observer) { o.Swept(rep, err, b.UntilNextSweep(b.now())) })
 	logSweep(ctx, b.log, "sweep", rep, err)
 	return rep, err
+}
+
+// recordLeft records what was left behind. It returns all errors but those of the reconciler, which are in its report.
+func (b *Bot) recordLeft(ctx context.Context, rep *status.SweepReport) []error {
+	spooled, err := b.RecordSpooled(ctx)
+	lost, err2 := b.RecordLost(ctx)
+	rep.TakenIn, rep.LostRuns = spooled, lost
+	return []error{err, err2}
+}
+
+// sweepLocal does what a sweep does without Gitea: it records what was left behind, and brings flags and incidents in line.
+// It may run beside a sweep. The report of the last sweep stays in the state.
+func (b *Bot) sweepLocal(ctx context.Context) {
+	rep := status.SweepReport{At: b.now().UTC()}
+	errs := b.recordLeft(ctx, &rep)
+	var err error
+	rep.Report, err = b.rec.SweepLocal(ctx)
+	rep.Took = b.now().Sub(rep.At)
+	logSweep(ctx, b.log, "local sweep", rep, b.AdviseRestore(ctx, errors.Join(append(errs, err)...)))
 }
 
 // plan is a dry run: it returns what a sweep would do.
