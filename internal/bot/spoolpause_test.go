@@ -2,6 +2,7 @@ package bot_test
 
 import (
 	"fmt"
+	"os"
 	"path/filepath"
 	"testing"
 	"time"
@@ -199,4 +200,20 @@ func TestSpooledFailuresOfAPausedProject(t *testing.T) {
 	require.Equal(t, 9, p.Failures)
 	require.Equal(t, "odilo#1", p.Incident.Name)
 	require.Len(t, w.issues("open"), 1)
+}
+
+// The paths of state and pause directory may hold anything: they are no patterns and no addresses.
+func TestAnyPath(t *testing.T) {
+	for _, name := range []string{"[1]", "a*b", "what?", "50%41", "a#b", "a b", `back\slash`, "it's"} {
+		dir := filepath.Join(t.TempDir(), name)
+		require.NoError(t, os.Mkdir(dir, 0o755))
+		w := worldIn(t, dir)
+		w.fail("odilo", 2)
+		repair := damage["corrupt"](t, w)
+		w.failLater("odilo")
+		repair()
+		require.Equal(t, 1, w.sweepWell().TakenIn, name)
+		require.FileExists(t, w.flag("odilo"))
+		require.Len(t, w.issues("open"), 1)
+	}
 }

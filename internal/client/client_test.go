@@ -8,12 +8,14 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/terraphim/adfbot/internal/hostlocal"
 	"github.com/terraphim/adfbot/internal/status"
 	"github.com/terraphim/adfbot/internal/store"
 	"github.com/terraphim/adfbot/internal/testhost"
@@ -203,6 +205,25 @@ func TestKeptResultsNeverAccepted(t *testing.T) {
 	require.NoError(t, err)
 	require.Len(t, refused, 1)
 	require.Len(t, c.Report(t.Context(), result("odilo", "newer")).Messages, 1, "what was set aside is said once")
+}
+
+// The daemon asks this user to report less often, whatever the project.
+func TestTooManyResults(t *testing.T) {
+	d := newDaemon(t)
+	c, spool := newClient(t, d.socket)
+	for n := range 3 {
+		_, err := hostlocal.Spool(spool).Add(result(fmt.Sprint("project-", n), fmt.Sprint("kept-", n)))
+		require.NoError(t, err)
+		d.refuse(fmt.Sprint("kept-", n), http.StatusTooManyRequests, "later")
+	}
+	d.refuse("new", http.StatusTooManyRequests, "later")
+	r := c.Report(t.Context(), result("odilo", "new"))
+	require.Nil(t, r.Result)
+	require.Contains(t, strings.Join(r.Messages, "\n"), "the result is kept in")
+	require.Len(t, d.runs, 2, "one of the kept ones and the new one were tried")
+	list, err := hostlocal.Spool(spool).List()
+	require.NoError(t, err)
+	require.Len(t, list, 4)
 }
 
 func TestHalfWrittenFiles(t *testing.T) {

@@ -100,7 +100,7 @@ func (c *Client) sendKept(ctx context.Context, m *messages) {
 		switch {
 		case err == nil:
 			sent++
-		case !errors.As(err, &no), no.status >= 500:
+		case !errors.As(err, &no), no.status >= 500, no.status == http.StatusTooManyRequests:
 			return // the new result meets the same error and reports it
 		case no.temporary():
 			refused[e.Result.Project] = true

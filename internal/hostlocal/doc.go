@@ -36,8 +36,8 @@
 //
 // A result that can't be recorded is a file spool/*.json, synced with its directory before [Spool.Add] returns. Whoever
 // records it removes the file afterwards; if it crashes in between, the result is recorded again under its run id, which
-// changes nothing. A full disk takes no new file, so reserves are kept there that can be overwritten in place. A crash
-// leaves a temporary file, which [Dir.Tidy] removes after an hour.
+// changes nothing. A full disk takes no new file, so reserves are kept there that can be overwritten in place; a project
+// may use a quarter of them. A crash leaves a temporary file, which [Dir.Tidy] removes after an hour.
 //
 // A result that pauses its project by a flag, because the state cannot be written, is renamed to *.paused.json. A crash before that
 // leaves the flag without the mark: after its removal the next failure pauses the project again.

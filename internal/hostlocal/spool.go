@@ -26,6 +26,7 @@ type Spool string
 const (
 	reserveSize  = 4 << 10
 	reserves     = 64
+	reserveShare = reserves / 4 // of one project, whose results must not leave no room for those of others
 	spoolSuffix  = ".json"
 	pausedSuffix = ".paused" + spoolSuffix // see Spooled.Paused
 	readySuffix  = ".ready"                // a reserve
@@ -47,6 +48,9 @@ func (s Spool) Add(r store.Result) (file string, err error) {
 	if file, err = s.write(doc); err == nil {
 		return file, nil
 	}
+	if n := s.reservesOf(r.Project); n >= reserveShare {
+		return "", fmt.Errorf("spooling the result: %w; %s has %d results in the space that is reserved for %d", err, r.Project, n, reserves)
+	}
 	full := s.pinned(func(s Spool) error {
 		var err error
 		file, err = s.fillReserve(doc, r)
@@ -56,6 +60,17 @@ func (s Spool) Add(r store.Result) (file string, err error) {
 		return filepath.Join(string(s), filepath.Base(file)), nil
 	}
 	return "", fmt.Errorf("spooling the result: %w", err)
+}
+
+// reservesOf returns how many results of a project are in reserves.
+func (s Spool) reservesOf(project string) (n int) {
+	list, _ := s.List()
+	for _, e := range list {
+		if info, err := os.Lstat(e.File); err == nil && info.Size() == reserveSize && e.Result.Project == project {
+			n++
+		}
+	}
+	return n
 }
 
 func (s Spool) write(doc []byte) (string, error) {
@@ -129,7 +144,7 @@ func (s Spool) fillReserve(doc []byte, r store.Result) (string, error) {
 		}
 	}
 	doc = append(doc, bytes.Repeat([]byte(" "), reserveSize-len(doc))...)
-	ready, err := s.glob(readySuffix)
+	ready, err := s.files(readySuffix)
 	if err != nil {
 		return "", err
 	}
@@ -162,8 +177,15 @@ func overwrite(path string, content []byte) error {
 	return errors.Join(err, f.Sync(), f.Close())
 }
 
-func (s Spool) glob(suffix string) ([]string, error) {
-	return filepath.Glob(filepath.Join(string(s), "*"+suffix))
+// files returns the paths of the files with a suffix, in order; none if the directory is missing.
+func (s Spool) files(suffix string) (paths []string, err error) {
+	entries, err := os.ReadDir(string(s))
+	for _, e := range entries {
+		if strings.HasSuffix(e.Name(), suffix) {
+			paths = append(paths, filepath.Join(string(s), e.Name()))
+		}
+	}
+	return paths, ifThere(err)
 }
 
 // keepReady creates the reserves that are missing. Each appears complete or not at all, so any number of processes may do it at
@@ -207,7 +229,7 @@ func (s Spool) List() ([]Spooled, error) {
 	} else if errors.Is(err, syscall.ELOOP) {
 		return nil, err
 	}
-	files, err := s.glob(spoolSuffix)
+	files, err := s.files(spoolSuffix)
 	if err != nil {
 		return nil, err
 	}

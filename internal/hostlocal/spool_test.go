@@ -53,6 +53,30 @@ func TestSpooledAsItWas(t *testing.T) {
 	require.Empty(t, names(t, filepath.Dir(file)))
 }
 
+// A path is no pattern.
+func TestSpoolAtAnyPath(t *testing.T) {
+	for _, name := range []string{"[1]", "a*b", "what?", `back\slash`, "{x}", "[", "new\nline", "ünï"} {
+		disk := testhost.NewDisk(t, "size=2m")
+		d, _ := createDir(t, filepath.Join(disk, name, "adfbot.db"))
+		require.NoError(t, d.KeepReady(ctx))
+		file := add(t, d.Spool(), spooledResult("one", noon))
+		list := spooled(t, d.Spool())
+		require.Len(t, list, 1, name)
+		require.Equal(t, file, list[0].File)
+		empty := testhost.Fill(t, disk)
+		add(t, d.Spool(), spooledResult("two", noon))
+		require.Len(t, spooled(t, d.Spool()), 2, name)
+		empty()
+	}
+}
+
+func TestUnreadableSpool(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "spool")
+	require.NoError(t, os.WriteFile(dir, nil, 0o600))
+	_, err := hostlocal.Spool(dir).List()
+	require.ErrorContains(t, err, dir, "it is not an empty one")
+}
+
 func TestSpoolNeedsARunID(t *testing.T) {
 	_, err := hostlocal.Spool(t.TempDir()).Add(spooledResult("", noon))
 	require.ErrorContains(t, err, "without a run id", "recorded twice it would count twice")
@@ -132,11 +156,13 @@ func TestSpoolOnAFullDisk(t *testing.T) {
 	var outputs []string
 	for n := range ready {
 		r := spooledResult(fmt.Sprintf("r%02d", n), noon.Add(time.Duration(n)*time.Second))
+		r.Project = fmt.Sprint("project-", n/16)
 		r.Output = strings.Repeat("begin, ü, <&>\n", 40*n) + "end" // most do not fit
 		add(t, d.Spool(), r)
 		outputs = append(outputs, r.Output)
 	}
-	_, err := d.Spool().Add(spooledResult("last", noon))
+	last := spooledResult("last", noon)
+	_, err := d.Spool().Add(last)
 	require.ErrorContains(t, err, "no space left on device", "they are used up")
 	require.Error(t, d.KeepReady(ctx), "on the full disk they can't be created again")
 	list := spooled(t, d.Spool())
@@ -156,13 +182,36 @@ func TestSpoolOnAFullDisk(t *testing.T) {
 	require.Equal(t, ready, names(t, dir))
 }
 
+// One project cannot use up the room that is kept for the others.
+func TestReservesOfAProject(t *testing.T) {
+	disk, d, _ := readyDir(t)
+	empty := testhost.Fill(t, disk)
+	for n := range 16 {
+		add(t, d.Spool(), spooledResult(fmt.Sprint("r", n), noon))
+	}
+	_, err := d.Spool().Add(spooledResult("r16", noon))
+	require.ErrorContains(t, err, "no space left on device")
+	require.ErrorContains(t, err, "odilo has 16 results in the space that is reserved for 64")
+	other := spooledResult("r16", noon)
+	other.Project = "atlas"
+	add(t, d.Spool(), other)
+	require.NoError(t, spooled(t, d.Spool())[0].Remove())
+	empty()
+	require.NoError(t, d.KeepReady(ctx))
+	empty = testhost.Fill(t, disk)
+	add(t, d.Spool(), spooledResult("r17", noon))
+	empty()
+}
+
 // A daemon goes on sweeping while results come in, and on a full disk it can't create used reserves again.
 func TestFailedReserveHidesNoOther(t *testing.T) {
 	disk, d, dir := readyDir(t)
 	empty := testhost.Fill(t, disk)
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "a-half.ready"), nil, 0o600))
 	for n := range 64 {
-		add(t, d.Spool(), spooledResult(fmt.Sprint("r", n), noon))
+		r := spooledResult(fmt.Sprint("r", n), noon)
+		r.Project = fmt.Sprint("project-", n%4)
+		add(t, d.Spool(), r)
 		require.Error(t, d.KeepReady(ctx))
 	}
 	require.Len(t, spooled(t, d.Spool()), 64)
@@ -237,7 +286,9 @@ func TestLinkInThePlaceOfAReserve(t *testing.T) {
 	require.NoError(t, os.Symlink(token, reserve))
 	empty := testhost.Fill(t, disk)
 	for n := range 63 {
-		add(t, d.Spool(), spooledResult(fmt.Sprint("r", n), noon))
+		r := spooledResult(fmt.Sprint("r", n), noon)
+		r.Project = fmt.Sprint("project-", n%4)
+		add(t, d.Spool(), r)
 	}
 	_, err := d.Spool().Add(spooledResult("last", noon))
 	require.Error(t, err)

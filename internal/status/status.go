@@ -233,7 +233,10 @@ func (r *Reader) addPause(ctx context.Context, p *Project, incidents []incident.
 		p.Paused, p.Held = Yes, true
 		path := r.from.Reconciler.Dir().FlagPath(p.ID)
 		p.Reason = redact.Line(PausedBecause(p.ID, FlagReason(path, readableNote(flag), flag.Dangling)), 300)
-		if since := flag.Since.UTC(); !since.IsZero() && !since.After(r.from.Now()) { // anybody may give a file any time
+		if since := flag.Since.UTC(); !since.IsZero() {
+			if now := r.from.Now().UTC(); since.After(now) { // a file may have any time
+				since = now
+			}
 			p.Since = &since
 		}
 		if flag.Dangling {

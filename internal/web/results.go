@@ -24,6 +24,9 @@ const defaultAgent = "project-meta"
 var resultFields = []string{"project", "agent", "outcome", "exit_code", "signal", "detail", "run_id", "started_at", "finished_at", "host", "output"}
 
 func (s *Server) postResult(w http.ResponseWriter, r *request) error {
+	if err := s.limitResults(w, r.caller); err != nil {
+		return err
+	}
 	res, err := s.readResult(r)
 	if err != nil {
 		return err

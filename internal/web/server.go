@@ -25,6 +25,8 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/time/rate"
+
 	"github.com/terraphim/adfbot/internal/bot"
 	"github.com/terraphim/adfbot/internal/config"
 	"github.com/terraphim/adfbot/internal/web/page"
@@ -58,6 +60,7 @@ type Server struct {
 	placeWait    time.Duration // the constant of that name, except in tests
 	parsing      semaphore     // bodies of results that are being parsed and masked
 	flagLooks    semaphore     // reads of the pause directory, see mayRun
+	resultRates  resultRates
 
 	// base ends when requests that outlive their client must stop.
 	base         context.Context
@@ -88,6 +91,7 @@ func New(o Options) (*Server, error) {
 		failed: make(chan error, 1), drainTimeout: drainTimeout,
 		tcpLimits: newLimits(), socketLimits: newLimits(), placeWait: placeWait,
 		parsing: make(semaphore, maxParsing), flagLooks: make(semaphore, maxFlagLooks),
+		resultRates: resultRates{of: map[string]*rate.Limiter{}},
 	}
 	if s.now == nil {
 		s.now = time.Now

@@ -17,6 +17,7 @@ func RunHistory(t *testing.T, open Open) {
 	runOnStates(t, open, []test[*state]{
 		{"everything of a run", testWholeRun},
 		{"outputs of failures only", testOutputs},
+		{"outputs of the last runs only", testOutputsKept},
 		{"counted once", testCountSince},
 		{"counted again after pruning", testCountPruned},
 		{"pruning takes the oldest", testPrune},
@@ -54,6 +55,35 @@ func testOutputs(t *testing.T, s *state) {
 		outputs = append(outputs, r.Output)
 	}
 	require.Equal(t, []string{"output of a failure", "", ""}, outputs)
+}
+
+// The outputs are by far the largest part: whoever reports without end must not fill the disk with them.
+func testOutputsKept(t *testing.T, s *state) {
+	fail := func(project string, n int) {
+		r := result(store.Failure)
+		r.Project, r.Agent, r.Output = project, "developer", fmt.Sprint("output ", n)
+		s.record(r)
+	}
+	fail("atlas", 0)
+	for n := range 50 {
+		fail("odilo", n)
+	}
+	runs := must(s.History(t.Context(), "odilo", 50))(t)
+	require.Len(t, runs, 50, "the runs stay")
+	for n, r := range runs {
+		want := ""
+		if n < store.KeptOutputs {
+			want = fmt.Sprint("output ", 49-n)
+		}
+		require.Equal(t, want, r.Output)
+	}
+	require.Equal(t, "output 0", must(s.History(t.Context(), "atlas", 1))(t)[0].Output)
+	for range store.KeptOutputs {
+		r := result(store.Success)
+		r.Project = "atlas"
+		s.record(r)
+	}
+	require.Empty(t, must(s.History(t.Context(), "atlas", 50))(t)[store.KeptOutputs].Output)
 }
 
 func testCountSince(t *testing.T, s *state) {
