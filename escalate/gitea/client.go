@@ -22,7 +22,7 @@ const (
 	pageSize      = 50 // Gitea's own maximum (recording settings-api.json)
 	maxPages      = 2000
 	maxListTime   = 2 * time.Minute // for all pages; 2,000 of them take 70 s
-	maxAnswer     = 64 << 20 // bytes; 50 issues of the bot take at most 3 MB, but people may edit bodies
+	maxAnswer     = 64 << 20        // bytes; 50 issues of the bot take at most 3 MB, but people may edit bodies
 )
 
 // TokenSource provides the token for each request. Reload reads it again after a 401 and reports whether it changed.

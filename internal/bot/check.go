@@ -64,6 +64,7 @@ func Check(ctx context.Context, cfg *config.Config, offline bool, env Env) []Fin
 		defer func() { _ = c.bot.Close() }()
 	}
 	c.pauseDir(ctx)
+	c.counts(ctx)
 	c.template()
 	c.token()
 	c.users()
@@ -159,6 +160,37 @@ func (c *checker) pauseDir(ctx context.Context) {
 			c.add(Warn, "pause_dir", "%s has a flag but is not a configured project", id)
 		}
 	}
+}
+
+// counts shows the failures that count already. A project that was removed from the configuration and added again keeps its own.
+func (c *checker) counts(ctx context.Context) {
+	if c.bot == nil {
+		return
+	}
+	s, err := c.bot.Status(ctx, "")
+	if err != nil {
+		return // reported by state
+	}
+	for _, p := range s.Projects {
+		if !p.Configured || p.Failures == 0 || p.Incident != nil {
+			continue
+		}
+		level, next := OK, fmt.Sprintf("at %d", p.Threshold)
+		if p.TripsNext() {
+			level, next = Warn, "at the next failure"
+		}
+		c.add(level, "projects", "%s: %s in a row%s; it is paused %s", p.ID, text.Plural(p.Failures, "failure"), lastFailure(p), next)
+	}
+}
+
+// lastFailure says when the last failure that counts was, if the history has it.
+func lastFailure(p status.Project) string {
+	for _, run := range p.LastRuns {
+		if run.Counted && run.Outcome == store.Failure && !run.Finished.IsZero() {
+			return ", the last one on " + run.Finished.UTC().Format("2006-01-02 15:04 UTC")
+		}
+	}
+	return ""
 }
 
 func (c *checker) template() {

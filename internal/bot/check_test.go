@@ -359,3 +359,55 @@ func TestCheckAsAnotherUser(t *testing.T) {
 	require.NoError(t, syscall.Chmod(w.cfg.PauseDir, 0o700))
 	require.Contains(t, run(), "FAIL pause_dir ")
 }
+
+// A project that was removed from the configuration and added again goes on with the count that it had.
+func TestCheckOfCounts(t *testing.T) {
+	w := newWorld(t)
+	for range 2 {
+		r := failure("odilo")
+		r.Finished = w.now()
+		w.record(r)
+	}
+	before := w.yaml
+	w.change("  - id: odilo\n", "")
+	w.pass(50 * day)
+	require.Equal(t, 0, w.counted())
+	w.configure(before)
+	require.Equal(t, "odilo: 2 failures in a row, the last one on 2026-11-23 12:00 UTC; it is paused at 3", w.finding("projects", bot.OK))
+	w.fail("odilo", 1)
+	require.Equal(t, 0, w.counted(), "it is paused")
+}
+
+// counted is how many findings are about the counts of projects.
+func (w *world) counted() (n int) {
+	for _, f := range bot.Check(ctx, w.cfg, true, w.env()) {
+		if f.What == "projects" {
+			n++
+		}
+	}
+	return n
+}
+
+// A threshold that is lowered below the count takes effect with the next failure.
+func TestLoweredThreshold(t *testing.T) {
+	w := newWorld(t)
+	w.change("  - id: odilo", "  - id: odilo\n    threshold: 5")
+	w.fail("odilo", 3)
+	require.Empty(t, w.project("odilo").Warnings)
+	w.change("threshold: 5", "threshold: 2")
+	require.Equal(t, []string{"3 failures in a row, and its threshold is 2 now: it trips at the next failure"}, w.project("odilo").Warnings)
+	require.Contains(t, w.finding("projects", bot.Warn), "odilo: 3 failures in a row")
+	require.Contains(t, w.finding("projects", bot.Warn), "it is paused at the next failure")
+	w.with(bot.ReadOnly, func(b *bot.Bot) {
+		text, err := b.Describe(ctx, "odilo")
+		require.NoError(t, err)
+		require.Contains(t, text, "it trips at the next failure")
+	})
+	w.fail("odilo", 1)
+	p := w.project("odilo")
+	require.Equal(t, "yes", p.Paused)
+	require.Empty(t, p.Warnings)
+	w.change("threshold: 2", "threshold: 3")
+	w.Remove(w.flag("odilo")) // which no sweep has noticed yet
+	require.NotContains(t, strings.Join(w.project("odilo").Warnings, ""), "next failure")
+}

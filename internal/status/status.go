@@ -3,6 +3,7 @@ package status
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"slices"
 	"time"
 
@@ -43,6 +44,9 @@ type Project struct {
 	LastRuns   []Run      `json:"last_runs"`
 	Warnings   []string   `json:"warnings"`
 }
+
+// TripsNext reports whether the threshold was lowered to the count or below, so that the next failure trips the breaker.
+func (p Project) TripsNext() bool { return p.Incident == nil && p.Failures >= p.Threshold }
 
 // Whether a project is paused.
 const (
@@ -194,6 +198,9 @@ func (r *Reader) project(ctx context.Context, id string, incidents []incident.In
 		if run.Project == id {
 			p.Running++
 		}
+	}
+	if p.TripsNext() {
+		p.Warnings = append(p.Warnings, fmt.Sprintf("%d failures in a row, and its threshold is %d now: it trips at the next failure", p.Failures, p.Threshold))
 	}
 	if p.Ignored > 2 {
 		p.Warnings = append(p.Warnings, "the last results were all ignored: nobody knows whether it works")
