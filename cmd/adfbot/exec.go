@@ -98,7 +98,9 @@ closed: if anything cannot be read it exits with 255, and nothing may run. For s
 
 // gate prints the reason of a pause.
 func (a *app) gate(ctx context.Context, project string) error {
-	cfg, warnings, err := config.LoadFor(config.Find(a.configPath, a.getenv), config.GateKeys...)
+	ctx, cancel := context.WithTimeout(ctx, bot.GateWait)
+	defer cancel()
+	cfg, warnings, err := bot.LoadForGate(ctx, config.Find(a.configPath, a.getenv))
 	if err != nil {
 		return &exit{exitUnknown, err}
 	}

@@ -139,6 +139,14 @@ func TestCheckFindings(t *testing.T) {
 			w.Write(w.Dir+"/ca.pem", "x")
 			w.change("  repo:", "  ca_file: DIR/ca.pem\n  repo:")
 		}, "gitea", bot.Fail, []string{"holds no certificate in PEM"}},
+		"a certificate that is a FIFO": {func(w *world) {
+			fifo(w, w.Dir+"/ca.pem")
+			w.change("  repo:", "  ca_file: DIR/ca.pem\n  repo:")
+		}, "gitea", bot.Fail, []string{"gitea.ca_file: ", "ca.pem is not a regular file"}},
+		"a template that is a FIFO": {func(w *world) {
+			fifo(w, w.Dir+"/issue.tmpl")
+			w.change("projects:", "escalation:\n  template: DIR/issue.tmpl\nprojects:")
+		}, "template", bot.Fail, []string{"issue.tmpl is not a regular file", "issues are opened with the built-in one"}},
 		"a missing template": {func(w *world) { w.change("projects:", "escalation:\n  template: DIR/issue.tmpl\nprojects:") },
 			"template", bot.Fail, []string{"issue.tmpl", "issues are opened with the built-in one"}},
 		"a template with a mistake": {func(w *world) {

@@ -4,7 +4,6 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
-	"os"
 	"time"
 
 	"github.com/terraphim/adfbot/escalate/gitea"
@@ -70,6 +69,9 @@ func RedactorFor(cfg *config.Config, getenv func(string) string) *redact.Redacto
 	return redact.New(secrets...)
 }
 
+// maxFile is the largest file that is read as certificates or as a template, in bytes.
+const maxFile = 16 << 20
+
 // readRoots returns the certificates of the system and of a file, or nil if no file is configured.
 func readRoots(file string, getenv func(string) string) (*x509.CertPool, error) {
 	if file == "" {
@@ -79,7 +81,7 @@ func readRoots(file string, getenv func(string) string) (*x509.CertPool, error) 
 	if err != nil {
 		return nil, fmt.Errorf("gitea.ca_file: %w", err)
 	}
-	pem, err := os.ReadFile(file)
+	pem, err := config.ReadFile(file, maxFile)
 	if err != nil {
 		return nil, fmt.Errorf("gitea.ca_file: %w", err)
 	}
@@ -98,7 +100,7 @@ func newComposer(file string, redactor *redact.Redactor) (*issuetext.Composer, e
 	var template []byte
 	if file != "" {
 		var err error
-		if template, err = os.ReadFile(file); err != nil {
+		if template, err = config.ReadFile(file, maxFile); err != nil {
 			return nil, err
 		}
 	}

@@ -20,36 +20,73 @@ type Verdict struct {
 	Err    error  // why it is unknown; nothing may run then
 }
 
-const gateWait = 5 * time.Second
+// GateWait is how long gate may take, with all that it reads.
+const GateWait = 5 * time.Second
 
-// Gate reads the pause directory and nothing else. The verdict is unknown if the directory does not answer within 5 s,
-// as on a dead network mount; the goroutine that hangs there ends with the process.
+// InTime calls read, and returns false if ctx ends before it returns. A dead network mount keeps a read for ever, and no context
+// ends that: the goroutine that hangs there ends with the process.
+func InTime[T any](ctx context.Context, read func() T) (v T, ok bool) {
+	answer := make(chan T, 1)
+	go func() { answer <- read() }()
+	select {
+	case v = <-answer:
+		return v, true
+	case <-ctx.Done():
+		return v, false
+	}
+}
+
+// LoadForGate is [config.LoadFor] with the keys that [Gate] needs.
+func LoadForGate(ctx context.Context, path string) (*config.Config, []config.Problem, error) {
+	return loadForGate(ctx, path, config.LoadFor)
+}
+
+// loadForGate is LoadForGate with the function that reads the file; the one of a test may hang.
+func loadForGate(ctx context.Context, path string, load func(string, ...string) (*config.Config, []config.Problem, error)) (
+	*config.Config, []config.Problem, error) {
+	type loaded struct {
+		cfg      *config.Config
+		warnings []config.Problem
+		err      error
+	}
+	l, ok := InTime(ctx, func() (l loaded) {
+		l.cfg, l.warnings, l.err = load(path, config.GateKeys...)
+		return l
+	})
+	if !ok {
+		l.err = noAnswer("configuration " + path)
+	}
+	return l.cfg, l.warnings, l.err
+}
+
+func noAnswer(what string) error {
+	return fmt.Errorf("%s did not answer in %s: check whether its file system hangs", what, GateWait)
+}
+
+// Gate reads the pause directory and nothing else. The verdict is unknown if ctx ends or [GateWait] is over before the directory
+// answers.
 func Gate(ctx context.Context, cfg *config.Config, project string) Verdict {
 	return gate(ctx, pause.New(cfg.PauseDir), project, pause.Dir.LookChecked)
 }
 
 // gate is Gate with the function that reads a flag; the one of a test may hang.
 func gate(ctx context.Context, dir pause.Dir, project string, look func(pause.Dir, string) (pause.Flag, pause.Sentinel, error)) Verdict {
-	ctx, cancel := context.WithTimeout(ctx, gateWait)
+	ctx, cancel := context.WithTimeout(ctx, GateWait)
 	defer cancel()
-	answer := make(chan Verdict, 1)
-	go func() {
+	v, ok := InTime(ctx, func() Verdict {
 		flag, _, err := look(dir, project)
 		switch {
 		case err != nil:
-			answer <- Verdict{Err: err}
+			return Verdict{Err: err}
 		case flag.Present:
-			answer <- Verdict{Paused: true, Reason: status.FlagReason(dir.FlagPath(project), flag.Note, flag.Dangling)}
-		default:
-			answer <- Verdict{}
+			return Verdict{Paused: true, Reason: status.FlagReason(dir.FlagPath(project), flag.Note, flag.Dangling)}
 		}
-	}()
-	select {
-	case v := <-answer:
-		return v
-	case <-ctx.Done():
-		return Verdict{Err: fmt.Errorf("pause directory %s did not answer in %s: check whether its file system hangs", dir.Path(), gateWait)}
+		return Verdict{}
+	})
+	if !ok {
+		v.Err = noAnswer("pause directory " + dir.Path())
 	}
+	return v
 }
 
 // MayRun is [Gate] for a process that has the state open. It also pauses a project with an open incident whose flag
@@ -85,13 +122,21 @@ func (b *Bot) pausedBy(project string, flag incident.FlagView) Verdict {
 	return Verdict{Paused: true, Reason: status.FlagReason(b.rec.Dir().FlagPath(project), flag.Note, flag.Dangling)}
 }
 
-// AdviseRestore is [status.Reader.AdviseRestore] for an error of [Gate], if the state can be read within wait.
+// AdviseRestore is [status.Reader.AdviseRestore] for an error of [Gate], if all that it reads answers within wait.
 func AdviseRestore(ctx context.Context, cfg *config.Config, env Env, err error, wait time.Duration) error {
 	if !status.FlagsLost(err) {
 		return err
 	}
 	ctx, cancel := context.WithTimeout(ctx, wait)
 	defer cancel()
+	advised, ok := InTime(ctx, func() error { return adviseRestore(ctx, cfg, env, err) })
+	if !ok {
+		return fmt.Errorf("%w\ncannot tell which projects a bare touch would resume: the state at %s did not answer in time", status.AdviseRestore(err), cfg.State)
+	}
+	return advised
+}
+
+func adviseRestore(ctx context.Context, cfg *config.Config, env Env, err error) error {
 	b, openErr := Open(ctx, cfg, ReadOnly, env)
 	if errors.Is(openErr, fs.ErrNotExist) {
 		return fmt.Errorf("%w\nthere is no state at %s yet: adfbot serve, the first result or adfbot pause creates both", err, cfg.State)

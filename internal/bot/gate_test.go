@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/terraphim/adfbot/internal/bot"
+	"github.com/terraphim/adfbot/internal/config"
 	"github.com/terraphim/adfbot/pause"
 )
 
@@ -67,7 +68,7 @@ func TestGateOnErrors(t *testing.T) {
 	require.ErrorIs(t, bot.Gate(ctx, w.cfg, "../x").Err, pause.ErrID)
 }
 
-func fifo(t *testing.T, path string) {
+func fifo(t testing.TB, path string) {
 	t.Helper()
 	require.NoError(t, syscall.Mkfifo(path, 0o644))
 }
@@ -86,6 +87,48 @@ func TestGateTimeout(t *testing.T) {
 		require.EqualError(t, v.Err, "pause directory /mnt/dead did not answer in 5s: check whether its file system hangs")
 		close(release)
 	})
+}
+
+// A configuration that does not answer takes no longer, and leaves the directory what is left of the time.
+func TestGateTimeoutOfConfiguration(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithTimeout(context.Background(), bot.GateWait)
+		defer cancel()
+		release := make(chan struct{})
+		begun := time.Now()
+		_, _, err := bot.LoadForGateWith(ctx, "/mnt/dead/config.yaml", func(string, ...string) (*config.Config, []config.Problem, error) {
+			<-release
+			return nil, nil, nil
+		})
+		require.Equal(t, 5*time.Second, time.Since(begun))
+		require.EqualError(t, err, "configuration /mnt/dead/config.yaml did not answer in 5s: check whether its file system hangs")
+		close(release)
+	})
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithTimeout(context.Background(), bot.GateWait)
+		defer cancel()
+		time.Sleep(4 * time.Second) // a slow configuration
+		release := make(chan struct{})
+		begun := time.Now()
+		v := bot.GateWith(ctx, pause.New("/mnt/dead"), "odilo", func(pause.Dir, string) (pause.Flag, pause.Sentinel, error) {
+			<-release
+			return pause.Flag{}, pause.Sentinel{}, nil
+		})
+		require.Equal(t, time.Second, time.Since(begun))
+		require.ErrorContains(t, v.Err, "pause directory /mnt/dead did not answer in 5s")
+		close(release)
+	})
+}
+
+// What the advice would need may hang too: the verdict does not wait for it.
+func TestGateAdviceTimeout(t *testing.T) {
+	w := wiped(t)
+	v := bot.Gate(ctx, w.cfg, "odilo")
+	ended, cancel := context.WithCancel(ctx)
+	cancel()
+	err := bot.AdviseRestore(ended, w.cfg, w.env(), v.Err, time.Minute)
+	require.ErrorIs(t, err, pause.ErrNoSentinel)
+	require.ErrorContains(t, err, "cannot tell which projects a bare touch would resume: ")
 }
 
 // Where the state can be read, the error names what a touch would resume.

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"unicode/utf8"
 
 	"gopkg.in/yaml.v3"
@@ -17,21 +18,44 @@ import (
 // maxFile is the largest file that is read, in bytes: ten times the size of one with two thousand projects.
 const maxFile = 1 << 20
 
-func readFile(path string) ([]byte, error) {
-	f, err := os.Open(path)
+var (
+	errNotRegular = errors.New("is not a regular file")
+	errTooLarge   = errors.New("is too large")
+)
+
+// ReadFile reads a regular file of at most limit bytes. It does not wait for the other end of a named pipe, and reads no device.
+func ReadFile(path string, limit int64) ([]byte, error) {
+	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
-		return nil, readError(path, err)
+		return nil, err
 	}
 	defer f.Close()
-	if st, err := f.Stat(); err == nil && st.IsDir() {
-		return nil, fileError(path, 0, "is a directory", "name a file in it, e.g. "+filepath.Join(path, "config.yaml"))
-	}
-	data, err := io.ReadAll(io.LimitReader(f, maxFile+1))
+	st, err := f.Stat()
 	if err != nil {
-		return nil, readError(path, err)
+		return nil, err
 	}
-	if len(data) > maxFile {
+	if !st.Mode().IsRegular() {
+		return nil, fmt.Errorf("%s %w (%s)", path, errNotRegular, st.Mode())
+	}
+	data, err := io.ReadAll(io.LimitReader(f, limit+1))
+	if err == nil && int64(len(data)) > limit {
+		err = fmt.Errorf("%s %w (more than %d bytes)", path, errTooLarge, limit)
+	}
+	return data, err
+}
+
+func readFile(path string) ([]byte, error) {
+	data, err := ReadFile(path, maxFile)
+	switch {
+	case errors.Is(err, errNotRegular):
+		if st, err := os.Stat(path); err == nil && st.IsDir() {
+			return nil, fileError(path, 0, "is a directory", "name a file in it, e.g. "+filepath.Join(path, "config.yaml"))
+		}
+		return nil, fileError(path, 0, "is not a regular file", "write the configuration to a file: a pipe or a device can't be read again")
+	case errors.Is(err, errTooLarge):
 		return nil, fileError(path, 0, "is larger than 1 MiB", "check the path: this is not a configuration of adfbot")
+	case err != nil:
+		return nil, readError(path, err)
 	}
 	return data, nil
 }

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"reflect"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -92,6 +93,16 @@ func TestUnreadableFile(t *testing.T) {
 	t.Run("directory", func(t *testing.T) {
 		_, err := Load(dir)
 		require.EqualError(t, err, dir+": is a directory: name a file in it, e.g. "+dir+"/config.yaml")
+	})
+	t.Run("named pipe", func(t *testing.T) {
+		path := filepath.Join(dir, "pipe")
+		require.NoError(t, syscall.Mkfifo(path, 0o600))
+		_, err := Load(path)
+		require.EqualError(t, err, path+": is not a regular file: write the configuration to a file: a pipe or a device can't be read again")
+	})
+	t.Run("device", func(t *testing.T) {
+		_, err := Load("/dev/zero")
+		require.ErrorContains(t, err, "/dev/zero: is not a regular file")
 	})
 	t.Run("forbidden", func(t *testing.T) {
 		err := readError("/c.yaml", &fs.PathError{Op: "open", Path: "/c.yaml", Err: fs.ErrPermission})
