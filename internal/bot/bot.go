@@ -113,6 +113,11 @@ func Open(ctx context.Context, cfg *config.Config, mode Mode, env Env) (*Bot, er
 	b := &Bot{cfg: cfg, env: env, log: env.Log, now: env.Now, sweeping: make(chan struct{}, 1), local: hostlocal.Beside(cfg.State)}
 	b.host, _ = os.Hostname()
 	var err error
+	if mode == Daemon {
+		if _, err = cfg.Sweep.Cron(); err != nil {
+			return nil, err
+		}
+	}
 	if mode != ReadOnly {
 		if err = b.local.Create(ctx); err != nil {
 			return nil, err

@@ -59,6 +59,8 @@ func (c *checker) failed(what string, err error) bool {
 func Check(ctx context.Context, cfg *config.Config, offline bool, env Env) []Finding {
 	c := &checker{cfg: cfg, env: env.withDefaults()}
 	c.add(OK, "config", "%s: %s", cfg.Path, text.Plural(len(cfg.Projects), "project"))
+	_, err := cfg.Sweep.Cron()
+	c.failed("config", err)
 	c.state(ctx)
 	if c.bot != nil {
 		defer func() { _ = c.bot.Close() }()

@@ -1,8 +1,12 @@
 package config
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
+	"os"
+	"regexp"
+	"strconv"
 	"strings"
 	"time"
 	_ "time/tzdata" // time zones on a machine that has none installed
@@ -16,7 +20,8 @@ type Sweep struct {
 	TimeZone string // a name of the IANA database, UTC or Local
 }
 
-// Cron returns the schedule in its time zone. It fails only if the Sweep does not come from this package.
+// Cron returns the schedule in its time zone. For a checked Sweep it fails only if the zone of the cron fields is that of this
+// process, and the process has none.
 func (s Sweep) Cron() (cron.Schedule, error) {
 	zone, err := time.LoadLocation(s.TimeZone)
 	if err != nil {
@@ -26,11 +31,36 @@ func (s Sweep) Cron() (cron.Schedule, error) {
 	if f != nil {
 		return nil, errors.New("sweep.schedule: " + f.what)
 	}
-	if spec, ok := schedule.(*cron.SpecSchedule); ok {
-		spec.Location = zone
-		return calendar{spec}, nil
+	spec, ok := schedule.(*cron.SpecSchedule)
+	if !ok {
+		return schedule, nil
 	}
-	return schedule, nil
+	if s.TimeZone == "Local" {
+		tz, set := os.LookupEnv("TZ")
+		_, err := os.Stat(localtime)
+		if err := checkLocal(time.Local.String(), tz, set, err == nil); err != nil {
+			return nil, err
+		}
+	}
+	spec.Location = zone
+	return calendar{spec}, nil
+}
+
+const localtime = "/etc/localtime"
+
+// checkLocal returns an error if Go took UTC for the local zone because it could not use the one that was set. POSIX rules
+// such as CET-1CEST are among those that it does not know.
+func checkLocal(took, tz string, set, hasFile bool) error {
+	const fix = "write a name such as Europe/Berlin in sweep.time_zone, or set $TZ to one for the daemon"
+	name := strings.TrimPrefix(tz, ":")
+	switch {
+	case took != "UTC":
+	case name != "" && name != "UTC":
+		return fmt.Errorf("sweep.time_zone: is Local, but $TZ is no time zone that can be used: %s: %s", quote(tz), fix)
+	case !set && hasFile:
+		return fmt.Errorf("sweep.time_zone: is Local, but %s can't be used: %s", localtime, fix)
+	}
+	return nil
 }
 
 // maxEvery keeps sums with the time to the next sweep from overflowing.
@@ -55,7 +85,7 @@ func parseSchedule(s string) (cron.Schedule, *fault) {
 		}
 		return cron.Every(d), nil
 	}
-	schedule, err := cron.ParseStandard(s)
+	schedule, err := cron.ParseStandard(sundays(s))
 	if err != nil {
 		return nil, faultf(fix, "is not a cron schedule: %s", quote(err.Error()))
 	}
@@ -67,6 +97,31 @@ func parseSchedule(s string) (cron.Schedule, *fault) {
 		}
 	}
 	return schedule, nil
+}
+
+// weekdays matches an item of the weekday field: a day or a range, and perhaps a step.
+var weekdays = regexp.MustCompile(`^([0-7])(?:-([0-7]))?(?:/([1-9]\d?))?$`)
+
+// sundays replaces 7, which is Sunday in every cron but in the library, in the weekday field of a schedule.
+func sundays(schedule string) string {
+	fields := strings.Fields(schedule)
+	if len(fields) != 5 || strings.HasPrefix(schedule, " ") || !strings.Contains(fields[4], "7") {
+		return schedule
+	}
+	var days []string
+	for item := range strings.SplitSeq(fields[4], ",") {
+		m := weekdays.FindStringSubmatch(item)
+		if m == nil || cmp.Or(m[2], m[1]) != "7" {
+			days = append(days, item)
+			continue
+		}
+		first, _ := strconv.Atoi(m[1])
+		step, _ := strconv.Atoi(cmp.Or(m[3], "1"))
+		for day := first; day <= 7; day += step {
+			days = append(days, strconv.Itoa(day%7))
+		}
+	}
+	return strings.Join(append(fields[:4], strings.Join(days, ",")), " ")
 }
 
 func timeZone(s string) (string, *fault) {

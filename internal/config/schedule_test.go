@@ -70,6 +70,69 @@ func TestScheduleMatchesLibrary(t *testing.T) {
 	}
 }
 
+// In every cron but the library, Sunday is 0 and 7.
+func TestSevenIsSunday(t *testing.T) {
+	for with, same := range map[string]string{
+		"0 0 * * 7":       "0 0 * * 0",
+		"0  0 * *\t7":     "0 0 * * 0",
+		"0 0 * * 6,7":     "0 0 * * 6,0",
+		"0 0 * * 5-7":     "0 0 * * 5,6,0",
+		"0 0 * * 7-7":     "0 0 * * 0",
+		"0 0 * * 1-7":     "0 0 * * 0-6",
+		"0 0 * * 0-7":     "0 0 * * 0-6",
+		"0 0 * * 1-7/2":   "0 0 * * 1,3,5,0",
+		"0 0 * * 2-7/3":   "0 0 * * 2,5",
+		"0 0 * * 7/2":     "0 0 * * 0",
+		"0 0 * * 1,3-4,7": "0 0 * * 1,3-4,0",
+		"0 0 13 * 7":      "0 0 13 * 0",
+		"7 7 7 7 7":       "7 7 7 7 0",
+	} {
+		a, err := Sweep{Schedule: with, TimeZone: "UTC"}.Cron()
+		require.NoError(t, err, with)
+		b, err := Sweep{Schedule: same, TimeZone: "UTC"}.Cron()
+		require.NoError(t, err)
+		at := time.Date(2026, 11, 23, 7, 0, 0, 0, time.UTC)
+		for range 10 {
+			next := a.Next(at)
+			require.Equal(t, b.Next(at), next, with)
+			at = next
+		}
+	}
+	for _, wrong := range []string{"0 0 * * 8", "0 0 * * 7-1", "0 0 * * 17", "0 0 * * 7-8", "0 0 * * 1-7/0", "0 0 * * 1-7/99999999999999999999", "0 0 * * 7-", "7"} {
+		_, f := cronSchedule(wrong)
+		require.NotNil(t, f, wrong)
+		require.Contains(t, f.what, "is not a cron schedule", wrong)
+	}
+}
+
+// Go takes UTC for a zone that it does not know, and says nothing.
+func TestLocalZone(t *testing.T) {
+	for _, c := range []struct {
+		took, tz     string
+		set, hasFile bool
+		want         string
+	}{
+		{"Local", "", false, true, ""},
+		{"Local", "Europe/Berlin", true, true, ""},
+		{"UTC", "", false, false, ""}, // a machine without a zone is in UTC
+		{"UTC", "", true, true, ""},
+		{"UTC", ":", true, true, ""},
+		{"UTC", "UTC", true, true, ""},
+		{"UTC", ":UTC", true, true, ""},
+		{"UTC", "Mars/Olympus", true, true, `$TZ is no time zone that can be used: "Mars/Olympus": write a name such as Europe/Berlin in sweep.time_zone`},
+		{"UTC", "CET-1CEST,M3.5.0,M10.5.0/3", true, true, "$TZ is no time zone that can be used"},
+		{"UTC", ":/no/such/file", true, false, "$TZ is no time zone that can be used"},
+		{"UTC", "", false, true, "/etc/localtime can't be used"},
+	} {
+		err := checkLocal(c.took, c.tz, c.set, c.hasFile)
+		if c.want == "" {
+			require.NoError(t, err, c)
+		} else {
+			require.ErrorContains(t, err, c.want)
+		}
+	}
+}
+
 func TestCron(t *testing.T) {
 	from := time.Date(2026, 7, 1, 0, 0, 0, 0, time.UTC)
 	schedule, err := Sweep{Schedule: "30 4 * * *", TimeZone: "Asia/Tokyo"}.Cron()
