@@ -69,6 +69,9 @@ func readError(path string, err error) *Error {
 	case errors.Is(err, fs.ErrPermission):
 		what = fmt.Sprintf("cannot be read by this user (uid %d)", os.Geteuid())
 		fix = "the file holds no secrets: run chmod a+r on it and chmod a+x on the directories above it"
+		if mountedReadOnly(path) {
+			fix = "the file holds no secrets: mount it with a mode that everybody may read, e.g. `defaultMode: 0444` for a Kubernetes volume"
+		}
 	}
 	e := fileError(path, 0, what, fix)
 	e.cause = err

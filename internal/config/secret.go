@@ -12,6 +12,8 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/terraphim/adfbot/internal/text"
 )
 
@@ -69,6 +71,8 @@ func ReadSecretFile(path string) (string, error) {
 	switch mode := st.Mode(); {
 	case !mode.IsRegular():
 		return "", fmt.Errorf("%s is not a regular file: name one that holds the secret", path)
+	case mode.Perm()&0o006 != 0 && mountedReadOnly(path):
+		return "", fmt.Errorf("%s is open to every user (mode %04o) on a read-only mount: %s", path, mode.Perm(), mountFix)
 	case mode.Perm()&0o006 != 0:
 		return "", fmt.Errorf("%s is open to every user (mode %04o): run chmod o-rw %s, and replace the secret if others could read it",
 			path, mode.Perm(), text.ShellQuote(path))
@@ -87,11 +91,32 @@ func ReadSecretFile(path string) (string, error) {
 	return secret, nil
 }
 
+// mountFix is for a container, where no chmod is possible.
+const mountFix = "give it the right mode where it is mounted: `defaultMode: 0440` with the pod's `fsGroup` for a Kubernetes secret, " +
+	"`mode: 0400` with `uid` for a Docker secret; for a bind mount, chmod the file that is mounted"
+
+// mountedReadOnly reports whether a path is on a file system that this process cannot write.
+func mountedReadOnly(path string) bool {
+	var fs unix.Statfs_t
+	return unix.Statfs(path, &fs) == nil && fs.Flags&unix.ST_RDONLY != 0
+}
+
+// pathOf returns the path of an error of the operating system.
+func pathOf(err error) string {
+	var e *fs.PathError
+	if !errors.As(err, &e) {
+		return ""
+	}
+	return e.Path
+}
+
 // secretError adds a fix to an error of the operating system, which names the file.
 func secretError(err error) error {
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return fmt.Errorf("%w: write the secret to it, then chown it to the bot's user and chmod it to 600", err)
+	case errors.Is(err, fs.ErrPermission) && mountedReadOnly(pathOf(err)):
+		return fmt.Errorf("%w: uid %d cannot read it: %s", err, os.Geteuid(), mountFix)
 	case errors.Is(err, fs.ErrPermission):
 		return fmt.Errorf("%w: uid %d cannot read it; chmod it to 640 and add the user to its group", err, os.Geteuid())
 	}

@@ -9,6 +9,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/terraphim/adfbot/internal/testhost"
 )
 
 // secretFileWith creates a file with this content and mode and returns its path.
@@ -97,6 +99,21 @@ func TestReadSecretFileRefuses(t *testing.T) {
 		_, err := ReadSecretFile(path)
 		require.ErrorContains(t, err, "is not a regular file")
 	})
+}
+
+// In a container nobody can chmod what was mounted.
+func TestSecretOnAReadOnlyMount(t *testing.T) {
+	testhost.NeedRoot(t, "to mount")
+	path := secretFileWith(t, "hunter2", 0o444)
+	testhost.ReadOnly(t, path)
+	_, err := ReadSecretFile(path)
+	require.ErrorContains(t, err, path+" is open to every user (mode 0444) on a read-only mount: give it the right mode where it is mounted: ")
+	require.ErrorContains(t, err, "`defaultMode: 0440` with the pod's `fsGroup` for a Kubernetes secret, `mode: 0400` with `uid` for a Docker secret")
+	require.NotContains(t, err.Error(), "run chmod")
+
+	forbidden := &os.PathError{Op: "open", Path: path, Err: os.ErrPermission}
+	require.ErrorContains(t, secretError(forbidden), "cannot read it: give it the right mode where it is mounted")
+	require.ErrorContains(t, readError(path, forbidden), "mount it with a mode that everybody may read")
 }
 
 func TestExpandCredentials(t *testing.T) {
