@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/terraphim/adfbot/internal/status"
+	"github.com/terraphim/adfbot/internal/store"
 	"github.com/terraphim/adfbot/internal/text"
 )
 
@@ -19,7 +20,7 @@ const (
 	toneBad     tone = "bad"
 	toneUnknown tone = "unknown"
 	toneHeld    tone = "held" // people paused all paused projects
-	toneWarn    tone = "warn" // everything may run, but something needs attention
+	toneWarn    tone = "warn" // everything may run, but something needs attention, or was resumed and has had no success since
 	toneIdle    tone = "idle" // nothing has been reported yet
 )
 
@@ -108,7 +109,17 @@ func (v *indexView) setHeadline(projects int, anyRun bool) {
 	if projects == 1 && len(v.Others) == 1 {
 		all = v.Others[0].ID + " may run"
 	}
-	hasNotes := slices.ContainsFunc(v.Others, func(s summary) bool { return len(s.Notes) > 0 })
+	hasNotes, failing := false, 0
+	var resumed []string
+	for _, s := range v.Others {
+		hasNotes = hasNotes || len(s.Notes) > 0
+		if s.HalfOpen != "" {
+			resumed = append(resumed, s.ID)
+		}
+		if s.failedLast() {
+			failing++
+		}
+	}
 	switch {
 	case len(v.Stopped) > 0:
 		v.setPaused(projects)
@@ -119,6 +130,11 @@ func (v *indexView) setHeadline(projects int, anyRun bool) {
 		v.Tone, v.Headline, v.Sub = toneWarn, "adfbot itself needs attention", all+"."
 	case hasNotes:
 		v.Tone, v.Headline, v.Sub = toneWarn, all, "Something needs attention."
+	case len(resumed) > 0:
+		v.Tone, v.Headline, v.Sub = toneWarn, all, text.Plural(len(resumed), "project")+" were resumed and have had no success since."
+		if len(resumed) == 1 {
+			v.Sub = resumed[0] + " was resumed and has had no success since."
+		}
 	case projects == 0:
 		v.Tone, v.Headline = toneIdle, "No project is configured"
 	case !anyRun:
@@ -126,16 +142,15 @@ func (v *indexView) setHeadline(projects int, anyRun bool) {
 		v.Sub = all + ". The first result appears once `adfbot exec`, `adfbot record` or the HTTP API has reported it."
 	default:
 		v.Tone, v.Headline, v.Sub = toneOK, all, "Nothing is wrong."
-		failing := 0
-		for _, s := range v.Others {
-			if s.Failures > 0 {
-				failing++
-			}
-		}
 		if failing > 0 {
 			v.Sub = text.Plural(failing, "project") + " failed last time."
 		}
 	}
+}
+
+// failedLast reports whether the last run failed, even if it does not count.
+func (s summary) failedLast() bool {
+	return s.Failures > 0 || len(s.LastRuns) > 0 && s.LastRuns[0].Outcome == store.Failure
 }
 
 func (v *indexView) setPaused(projects int) {

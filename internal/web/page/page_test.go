@@ -124,7 +124,11 @@ func samples() map[string]any {
 	broken.Warnings = []string{"its pause flag is not written: exec refuses, but a script that asks for the flag runs on: no space left on device"}
 	nothing := sampleStatus(running("odilo", ""), running("digital-twins", ""))
 	nothing.LastSweep = nil
+	resumed := running("odilo", "----------")
+	resumed.HalfOpen = true
 	return map[string]any{
+		"resumed":              sampleStatus(resumed, running("fleet", "+")),
+		"project-resumed":      sampleDetail(resumed, "----------", sampleIncidents()[1]),
 		"nothing-reported":     nothing,
 		"no-project":           sampleStatus(),
 		"all-well":             sampleStatus(running("odilo", "++-+.++o++"), running("digital-twins", "++"), running("fleet", "")),
@@ -163,4 +167,36 @@ func TestGolden(t *testing.T) {
 			require.Equal(t, string(want), got)
 		})
 	}
+}
+
+func TestBannerTone(t *testing.T) {
+	resumed := running("odilo", "----------")
+	resumed.HalfOpen = true
+	again := resumed
+	again.Failures = 1
+	uncounted := running("odilo", "-+")
+	uncounted.LastRuns[0].Counted = false
+	for name, c := range map[string]struct {
+		project status.Project
+		tone    tone
+		index   string
+		page    string
+	}{
+		"well":                         {running("odilo", "+-"), toneOK, "Nothing is wrong.", "Nothing is wrong."},
+		"resumed":                      {resumed, toneWarn, "odilo was resumed and has had no success since.", "It was resumed and has had no success since."},
+		"resumed and failed again":     {again, toneWarn, "odilo was resumed and has had no success since.", "It was resumed and has had no success since."},
+		"failed without being counted": {uncounted, toneOK, "1 project failed last time.", "It failed last time."},
+	} {
+		t.Run(name, func(t *testing.T) {
+			index := newIndex(sampleStatus(c.project, running("fleet", "+")), visit{})
+			require.Equal(t, c.tone, index.Tone)
+			require.Equal(t, c.index, index.Sub)
+			page := newProject(sampleDetail(c.project, "+"), visit{})
+			require.Equal(t, c.tone, page.Tone)
+			require.Equal(t, c.page, page.Sub)
+		})
+	}
+	other := resumed
+	other.ID = "fleet"
+	require.Equal(t, "2 projects were resumed and have had no success since.", newIndex(sampleStatus(resumed, other), visit{}).Sub)
 }

@@ -70,11 +70,13 @@ func (v *projectView) setHeadline(p status.Project, anyRun bool) {
 		}
 	case len(v.Notes) > 0:
 		v.Tone, v.Headline, v.Sub = toneWarn, p.ID+" may run", "Something needs attention."
+	case v.HalfOpen != "":
+		v.Tone, v.Headline, v.Sub = toneWarn, p.ID+" may run", "It was resumed and has had no success since."
 	case !anyRun:
 		v.Tone, v.Headline, v.Sub = toneIdle, p.ID+" may run", "Nothing has been reported for it yet."
 	default:
 		v.Tone, v.Headline, v.Sub = toneOK, p.ID+" may run", "Nothing is wrong."
-		if v.Failures > 0 {
+		if v.failedLast() {
 			v.Sub = "It failed last time."
 		}
 	}
