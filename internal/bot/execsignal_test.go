@@ -39,6 +39,16 @@ func TestExecInterrupted(t *testing.T) {
 	}
 }
 
+// A signal that means nothing to adfbot is the command's, e.g. one that KillSignal= of systemd or STOPSIGNAL of Docker names.
+func TestExecOtherSignals(t *testing.T) {
+	for _, s := range []syscall.Signal{syscall.SIGUSR1, syscall.SIGPWR, syscall.SIGIO, 37 /* SIGRTMIN+3 */, 64} {
+		w := newWorld(t)
+		cmd := w.startExec(child{Project: "odilo", Command: w.script(fmt.Sprintf("trap 'exit 5' %d; mkfifo DIR/never; touch DIR/begun; read x <>DIR/never", s))})
+		require.NoError(t, cmd.Process.Signal(s))
+		require.Equal(t, 5, exitCode(cmd), s)
+	}
+}
+
 // A run that adfbot was told to end counts if it had run for so long that it must have hung.
 func TestExecHung(t *testing.T) {
 	w := newWorld(t)

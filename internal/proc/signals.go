@@ -8,10 +8,17 @@ import (
 	"time"
 )
 
-// forwarded are the signals that are passed on to the command.
-var forwarded = []os.Signal{
-	syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGQUIT, syscall.SIGUSR1, syscall.SIGUSR2, syscall.SIGCONT,
-	syscall.SIGWINCH, syscall.SIGALRM,
+// forwarded returns the signals that are passed on to the command: those by which somebody may tell it something.
+func forwarded() []os.Signal {
+	all := []os.Signal{
+		syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGQUIT, syscall.SIGUSR1, syscall.SIGUSR2, syscall.SIGCONT,
+		syscall.SIGWINCH, syscall.SIGALRM, syscall.SIGPWR, syscall.SIGIO,
+	}
+	const firstRealTime, lastRealTime = 34, 64 // see signal(7)
+	for s := firstRealTime; s <= lastRealTime; s++ {
+		all = append(all, syscall.Signal(s))
+	}
+	return all
 }
 
 // Signals receives signals for the command.
@@ -23,7 +30,7 @@ func NewSignals() *Signals { return &Signals{make(chan os.Signal, 16)} }
 // Listen starts receiving signals, which then do not end this process. Signals that this process ignores from its start (nohup)
 // stay ignored, by the command too. Listen may be called again.
 func (s *Signals) Listen() {
-	signal.Notify(s.c, slices.DeleteFunc(slices.Clone(forwarded), signal.Ignored)...)
+	signal.Notify(s.c, slices.DeleteFunc(forwarded(), signal.Ignored)...)
 }
 
 // Stop ends Listen.
