@@ -46,8 +46,11 @@ func (c Command) start(set func(*exec.Cmd)) (*exec.Cmd, error) {
 		return cmd, cmd.Start()
 	}
 	cmd, err := run(file, c.Args)
-	if errors.Is(err, unix.ENOEXEC) {
+	switch {
+	case errors.Is(err, unix.ENOEXEC):
 		return run("/bin/sh", slices.Concat([]string{"/bin/sh", file}, c.Args[1:]))
+	case errors.Is(err, unix.ENOENT) && executable(file) == nil:
+		err = fmt.Errorf("%w: the file is there, but not its interpreter (see its first line) or loader", err)
 	}
 	return cmd, err
 }
@@ -59,7 +62,8 @@ func lookup(name string, environ []string) (string, error) {
 		return name, nil
 	}
 	var found error = unix.ENOENT
-	for dir := range strings.SplitSeq(pathIn(environ), ":") {
+	path := pathIn(environ)
+	for dir := range strings.SplitSeq(path, ":") {
 		file := cmp.Or(dir, ".") + "/" + name
 		switch err := executable(file); {
 		case name == "":
@@ -69,7 +73,7 @@ func lookup(name string, environ []string) (string, error) {
 			found = err
 		}
 	}
-	return "", found
+	return "", fmt.Errorf("looked in PATH=%s: %w", path, found)
 }
 
 func pathIn(environ []string) string {

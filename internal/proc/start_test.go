@@ -67,6 +67,20 @@ func TestStartsAsExecvp(t *testing.T) {
 	}
 }
 
+// The error names the cause.
+func TestWhyNotStarted(t *testing.T) {
+	c, dir, _ := shell(t, "")
+	for name, want := range map[string]string{
+		"no-such-command": "start no-such-command: looked in PATH=" + dir + ": no such file or directory",
+		program(t, dir, "bad-interpreter", "#!/no/such/interpreter\n"): "the file is there, but not its interpreter (see its first line) or loader",
+	} {
+		c.Args, c.Env = []string{name}, []string{"PATH=" + dir}
+		exit, _, err := c.Run()
+		require.ErrorContains(t, err, want)
+		require.Equal(t, 127, exit.Code)
+	}
+}
+
 // Without descriptors nothing can be started, which says nothing about the command.
 func TestNoResources(t *testing.T) {
 	cmd := testhost.Command(t, "limited", "nofile")
