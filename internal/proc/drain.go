@@ -51,8 +51,8 @@ func keepFiles() {
 }
 
 // Drain copies what the processes that a command has left behind write to where the output of the command went, until the last of
-// them has ended. If nothing can be written there any more, it goes on reading, so that they are not disturbed. Only SIGKILL ends it before:
-// they may still have to write when they are told to end.
+// them has ended. If nothing can be written there any more, it goes on reading, so that they are not disturbed. Only SIGKILL ends
+// it before: they may still have to write when they are told to end.
 func Drain(from io.Reader, to io.Writer) {
 	signal.Ignore(syscall.SIGPIPE, syscall.SIGHUP, syscall.SIGINT, syscall.SIGTERM, syscall.SIGQUIT)
 	buf := make([]byte, 32<<10)

@@ -159,8 +159,7 @@ func (s *stream) readRest() {
 	n, _ := io.ReadFull(s.from, buf)
 	s.take(buf[:n])
 	_ = s.from.SetReadDeadline(time.Now().Add(10 * time.Millisecond))
-	err := s.readOnce()
-	s.held = !errors.Is(err, io.EOF) && !errors.Is(err, syscall.EPIPE)
+	s.held = !errors.Is(s.readOnce(), io.EOF)
 }
 
 // readOnce fails with EPIPE when the reader of to has closed it. The pipe is then closed, which the command notices.

@@ -104,7 +104,10 @@ func limited(testhost.Self) int {
 		if err := syscall.Setrlimit(unix.RLIMIT_NOFILE, &syscall.Rlimit{Cur: uint64(fd + free), Max: now.Max}); err != nil {
 			panic(err)
 		}
-		c := proc.Command{Args: []string{"true"}, Env: []string{"PATH=/usr/bin:/bin"}, Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Capture: devNull{}, Signals: proc.NewSignals()}
+		c := proc.Command{
+			Args: []string{"true"}, Env: []string{"PATH=/usr/bin:/bin"}, Signals: proc.NewSignals(),
+			Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Capture: devNull{},
+		}
 		exit, output, err := c.Run()
 		_ = output.Wait(c.Signals)
 		if err == nil && exit.Code == 0 && free > 0 {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -61,7 +62,7 @@ func (t *target) forward(s syscall.Signal) {
 // find adds the descendants of the command, and of those found before, to others. It does not find those whose parents have ended.
 func (t *target) find() {
 	known := map[int]bool{}
-	for _, p := range append(t.others, t.command) {
+	for _, p := range slices.Concat(t.others, []process{t.command}) {
 		known[p.Pid] = p.alive()
 	}
 	all := processes()

@@ -38,7 +38,8 @@ func onTerminal(testhost.Self) int {
 	signals := proc.NewSignals()
 	signals.Listen()
 	c := proc.Command{
-		Args: []string{"sh", "-c", os.Args[1]}, Env: os.Environ(), Stdin: stdin, Stdout: os.Stdout, Stderr: os.Stderr, Capture: devNull{}, Signals: signals,
+		Args: []string{"sh", "-c", os.Args[1]}, Env: os.Environ(), Signals: signals,
+		Stdin: stdin, Stdout: os.Stdout, Stderr: os.Stderr, Capture: devNull{},
 		Waits: proc.Waits{Output: long, Kill: 100 * time.Millisecond, Interrupted: time.Millisecond},
 	}
 	c.Timeout, _ = time.ParseDuration(os.Args[3])
