@@ -11,12 +11,12 @@ func (a *assignment) isHarmless(from, to int) bool {
 	v := a.s[from:to]
 	quoted := from > 0 && isQuote(a.s[from-1])
 	option := strings.HasPrefix(a.s[a.key:], "--")
-	if isPlaceholder(v) || option && (v[0] == '<' || isUpperName(v)) || !quoted && (a.isCode(from, to) || a.isProse(v, to)) {
+	if isPlaceholder(v) || option && isOptionValue(v) || !quoted && (a.isCode(from, to) || a.isProse(v, to)) {
 		return true
 	}
 	switch a.kind {
 	case isToken:
-		return len(v) < 7 && isNumber(v) || isVersion(v) || v[0] == '/' && !looksRandom(v) || !quoted && isDottedName(v)
+		return len(v) < 7 && isNumber(v) || len(v) < 3 && !hasAlnum(v) || isVersion(v) || v[0] == '/' && !looksRandom(v) || !quoted && isDottedName(v)
 	case isPass:
 		return a.isOtherPass() || strings.Trim(v, "0123456789./%") == ""
 	case isPwd:
@@ -41,8 +41,17 @@ func isPlaceholder(v string) bool {
 			return true
 		}
 	}
-	return !hasAlnum(v) || len(v) >= 3 && len(v) <= 40 && strings.Trim(v, "xX") == "" || isVariable(v) || isPlaceName(v) ||
-		strings.HasPrefix(v, "{{") || strings.HasPrefix(v, "${") || strings.HasPrefix(v, "$(")
+	return strings.Trim(v, "*.-?_#=[]@:/\u2022\u2026") == "" || len(v) >= 3 && len(v) <= 40 && strings.Trim(v, "xX") == "" ||
+		isVariable(v) || isPlaceName(v) || strings.HasPrefix(v, "{{") || strings.HasPrefix(v, "${") || strings.HasPrefix(v, "$(")
+}
+
+// isOptionValue reports whether v stands for the value of an option in a usage text.
+func isOptionValue(v string) bool {
+	switch v[strings.LastIndexByte(v, '_')+1:] {
+	case "FILE", "PASS", "NAME", "STRING", "VALUE", "PATH", "KEY", "ID", "ARG", "TEXT", "URL":
+		return isUpperName(v)
+	}
+	return v[0] == '<'
 }
 
 func hasAlnum(v string) bool {
@@ -69,7 +78,7 @@ func isNumber(v string) bool { return strings.Trim(v, "0123456789") == "" }
 
 // isVersion reports whether v is a short number or a version, maybe with a comparison before it.
 func isVersion(v string) bool {
-	v = strings.TrimLeft(v, "<>=~^!v")
+	v = strings.TrimRight(strings.TrimLeft(v, "<>=~^!v"), ":")
 	if hex, ok := strings.CutPrefix(v, "0x"); ok && len(hex) <= 2 {
 		return true
 	}
@@ -81,52 +90,44 @@ func isVersion(v string) bool {
 func (a *assignment) isCode(from, to int) bool {
 	s, v := a.s, a.s[from:to]
 	name := v
-	for i := range len(v) {
-		if !isKeyByte(v[i]) && v[i] != ':' {
-			name = v[:i]
-			break
-		}
+	if i := strings.IndexFunc(v, func(r rune) bool { return r >= 0x80 || !isKeyByte(byte(r)) && r != ':' }); i >= 0 {
+		name = v[:i]
 	}
 	if !isName(name) {
-		return a.compares && !looksRandom(v)
+		return false
 	}
 	end := from + len(name)
-	next := byte('\n')
-	if end < len(s) {
-		next = s[end]
-	}
-	switch {
-	case next == '{' || next == '(' && a.isCall(end):
-		return true
-	case (next == '[' || next == '<') && end+1 < len(s) && isQuoteOrLetter(s[end+1]): // an index, or a type
-		return a.blank
-	case end < to && s[end:to] != "?" && s[end:to] != ")":
-		return a.compares && !looksRandom(v)
+	rest := s[end:min(end+maxCode, len(s))]
+	if n := strings.IndexByte(rest, '\n'); n >= 0 {
+		rest = rest[:n]
 	}
 	first, _, dotted := strings.Cut(name, ".")
 	switch {
-	case a.compares:
-		return !looksRandom(v)
-	case dotted && (first == "self" || first == "this" || first == "process" || first == "args"):
+	case strings.HasPrefix(rest, "("):
+		plain := !a.blank && !strings.ContainsAny(name, "._") && !strings.HasPrefix(rest, "()")
+		return !plain && (rest == "(" || isClosed(rest, ')'))
+	case strings.HasPrefix(rest, "{"):
+		return a.kind == isToken && 'A' <= name[0] && name[0] <= 'Z'
+	case strings.HasPrefix(rest, "["), strings.HasPrefix(rest, "<"):
+		return a.blank && (isClosed(rest, ']') || isClosed(rest, '>'))
+	case end < to && v[len(name):] != ")":
+		return false
+	case a.compares, dotted && (first == "self" || first == "this" || first == "process" || first == "args"):
 		return true
-	case dotted || strings.Contains(name, "_"):
+	case dotted:
 		return a.blank && kindOf(lowerASCII(name)) != notSecret
 	}
-	return len(name) >= len("pwd") && strings.HasSuffix(s[a.key:a.end], name)
+	owner, same := strings.CutSuffix(s[a.key:a.end], name)
+	return same && (owner == "" || !isAlnum(owner[len(owner)-1]))
 }
 
-func isQuoteOrLetter(c byte) bool { return isQuote(c) || isLetter(c) }
+// maxCode is how many bytes of an expression are looked at.
+const maxCode = 200
 
-// isCall reports whether the parenthesis at i is that of a call: it is closed in its line before the statement ends, or
-// the line ends with it.
-func (a *assignment) isCall(i int) bool {
-	const far = 200
-	line := a.s[i:min(i+far, len(a.s))]
-	if n := strings.IndexByte(line, '\n'); n >= 0 {
-		line = line[:n]
-	}
-	last := strings.LastIndexByte(line, ')')
-	return strings.HasSuffix(line, "(") || last > 0 && (last == len(line)-1 || strings.IndexByte(" ;,.)?:]}", line[last+1]) >= 0)
+// isClosed reports whether the last bracket in the line ends an expression.
+func isClosed(line string, bracket byte) bool {
+	last := strings.LastIndexByte(line, bracket)
+	return last > 0 && (last == len(line)-1 || strings.IndexByte(" ;,.)?:]}", line[last+1]) >= 0)
 }
 
 // isName reports whether v is an identifier, maybe of several parts.
@@ -169,7 +170,7 @@ func (a *assignment) isProse(v string, to int) bool {
 			return !a.equal || a.flag
 		}
 	}
-	if a.flag && a.at-a.end > 1 && !looksRandom(v) && to < len(a.s) && a.s[to] == ' ' {
+	if a.flag && a.at-a.end > 1 && isName(word) && to < len(a.s) && a.s[to] == ' ' {
 		return true // the description of an option, in its column
 	}
 	if a.kind != isToken || a.equal || len(v) >= 16 {

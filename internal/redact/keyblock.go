@@ -6,7 +6,7 @@ const (
 	keyShort = 8       // base64 characters that can be the last line of a key whose END is missing
 	keyText  = 16      // base64 characters; every other line of a key is longer
 	keyFull  = 40      // base64 characters that are a line of a key wherever they begin
-	maxLine  = 4 << 10 // bytes; a longer line is taken for several
+	maxLine  = 1 << 10 // bytes; a longer line is taken for several
 )
 
 // findKeyBlocks finds private keys in PEM and similar formats. A block goes on while its lines look like base64, or like
