@@ -22,6 +22,9 @@ func TestAssignments(t *testing.T) {
 		`if (password != "hunter2") {`:  `if (password != "[masked]") {`,
 		`foo token - 'hunter2'`:         `foo token - '[masked]'`,
 		`password=!hunter2`:             `password=[masked]`,
+		// characters in values
+		`password=a>b<1c x`: `password=[masked] x`, "password: m{{h}o)p${e]finds>-_$#x y": "password: [masked] y", "<a token=hunter2>x</a>": "<a token=[masked]>x</a>",
+		"password=<pw>": "password=<pw>",
 		// calls
 		`System.setProperty("FOO_TOKEN", "hunter2")`:      `System.setProperty("FOO_TOKEN", "[masked]")`,
 		`req.Header.Set("X-Foo-Api-Key", "hunter2")`:      `req.Header.Set("X-Foo-Api-Key", "[masked]")`,

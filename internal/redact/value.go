@@ -48,7 +48,7 @@ func wordEnd(s string, i int) int {
 			continue
 		}
 		c := s[to]
-		if c <= ' ' || isQuote(c) || c == '<' || c == '>' || c == '\\' && to+1 < len(s) && strings.IndexByte("\"'nr", s[to+1]) >= 0 {
+		if c <= ' ' || isQuote(c) || isMarkup(s[to:]) || c == '\\' && to+1 < len(s) && strings.IndexByte("\"'nr", s[to+1]) >= 0 {
 			break
 		}
 		if (c == '&' || c == ',' || c == ';') && nextKey(s, to+1) {
@@ -60,6 +60,22 @@ func wordEnd(s string, i int) int {
 		to--
 	}
 	return to
+}
+
+// isMarkup reports whether s begins with a sign that belongs to a tag, and not to a value.
+func isMarkup(s string) bool {
+	const far = 100
+	if s[0] != '<' && s[0] != '>' {
+		return false
+	}
+	next := byte(' ')
+	if len(s) > 1 {
+		next = s[1]
+	}
+	if s[0] == '<' {
+		return next == '/' || isLetter(next)
+	}
+	return next <= ' ' || next == '<' || isQuote(next) || strings.Contains(s[:min(far, len(s))], "</")
 }
 
 // nextKey reports whether a blank, the end of s or another assignment begins at i.
