@@ -1,0 +1,3 @@
+module github.com/terraphim/adfbot/internal/redact/vectors
+
+go 1.26.0
