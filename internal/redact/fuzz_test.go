@@ -90,3 +90,25 @@ func withoutGap(s string) string {
 	}
 	return s
 }
+
+// FuzzRedactFragments joins what the finders look for in ways that nobody writes. It must not panic, and masking twice must
+// change nothing.
+func FuzzRedactFragments(f *testing.F) {
+	fragments := []string{
+		"token", "password", "key", "value", "name", "cookie", "Authorization", "Bearer ", "curl -u ", "--token", "https://", "bob:", "x", "T", "1", "_", "$", "-", ".",
+		"=", ":", "==", ":=", " ", "\n", `\n`, `"`, "'", ",", ";", "&", "@", "|", "/", "\\", "(", ")", "[", "]", "{", "}", "<", ">", "<token>", "</token>", "%3D", " string ",
+		masked, random, "hunter2", " ghp_" + alnum + " ", "sk-", "eyJ", ":AA", "8Q~", beginOfKey, endOfKey, keyLine1, keyLast,
+	}
+	f.Add([]byte{0, 19, 47, 21, 10, 47})
+	f.Add([]byte{54, 55, 56, 57, 54, 23, 56, 55})
+	r := New("Sup3r+S3cret/V4lue")
+	f.Fuzz(func(t *testing.T, picks []byte) {
+		var b strings.Builder
+		for _, p := range picks[:min(len(picks), 40)] {
+			b.WriteString(fragments[int(p)%len(fragments)])
+		}
+		once := r.Redact(b.String())
+		require.Equal(t, once, r.Redact(once), "masking twice")
+		require.NotContains(t, once, " ghp_"+alnum)
+	})
+}

@@ -22,6 +22,7 @@ func findKeyBlocks(s string, add func(from, to int)) {
 			for to += dash; to < len(s) && s[to] == '-'; to++ {
 			}
 		}
+		body = min(body, from) // the dashes of END may follow those of BEGIN
 		if begin >= 0 && word == "END" && isKeyBody(s, body, from) {
 			add(begin, to)
 			begin = -1

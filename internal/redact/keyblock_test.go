@@ -24,6 +24,7 @@ func TestKeyBlockEnds(t *testing.T) {
 		"a path":                {beginOfKey + "\n/usr/lib/python3/packages/requests/sessions\nok", beginOfKey + "\n/usr/lib/python3/packages/requests/sessions\nok"},
 		"both in one line":      {"sed -n '/" + beginOfKey + "/,/" + endOfKey + "/p' x\nFAIL", "sed -n '/" + beginOfKey + "/,/" + endOfKey + "/p' x\nFAIL"},
 		"END alone":             {"--- FAIL: TestReadsPrivateKeys\nno " + endOfKey + "\nFAIL", "--- FAIL: TestReadsPrivateKeys\nno " + endOfKey + "\nFAIL"},
+		"END at once":           {beginOfKey + endOfKey + "\nFAIL", beginOfKey + endOfKey + "\nFAIL"},
 		"two hits":              {"a: " + beginOfKey + "\nx y\nb: " + endOfKey + "\nFAIL", "a: " + beginOfKey + "\nx y\nb: " + endOfKey + "\nFAIL"},
 		"cut in a key":          {beginOfKey + "\n" + keyLine1 + "\n" + keyLine2 + "\nFAIL\nok", "[masked]\nFAIL\nok"},
 		"cut after its end":     {beginOfKey + "\n" + keyLine1 + "\n" + keyLast + "\nFAIL\nok", "[masked]\nFAIL\nok"},

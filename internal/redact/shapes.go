@@ -99,7 +99,7 @@ func expand(prefix string) []string {
 // match returns the place of the token whose prefix is at [i, body), and reports whether it is one.
 func (sh *shape) match(s string, i, body int) (from, to int, ok bool) {
 	const (
-		long = 5   // bytes; a shorter prefix may also be the end of a word
+		long = 4   // bytes; a shorter prefix is the end of many words
 		far  = 100 // bytes more than necessary before a prefix
 	)
 	for to = body; to < len(s) && inAlphabet(sh.body, s[to]); to++ {
@@ -109,7 +109,7 @@ func (sh *shape) match(s string, i, body int) (from, to int, ok bool) {
 	v := s[body:to]
 	switch {
 	case len(v) < sh.min, sh.max > 0 && len(v) > sh.max, i-from < sh.least:
-	case sh.before == "" && (body-i < long || sh.max > 0) && !isFree(s, from):
+	case sh.before == "" && (body-i < long || sh.max > 0 || sh.random) && !isFree(s, from):
 	case sh.random && !isRandom(v), sh.dots > 0 && strings.Count(strings.TrimRight(v, "."), ".") < sh.dots:
 	default:
 		return from, to, true
