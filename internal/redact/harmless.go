@@ -9,7 +9,7 @@ import (
 // value, a word of a sentence, a number, a path.
 func (a *assignment) isHarmless(from, to int) bool {
 	v := a.s[from:to]
-	quoted := from > 0 && isQuote(a.s[from-1])
+	quoted := from > 0 && (a.s[from-1] == '"' || a.s[from-1] == '\'' || a.s[from-1] == '`' && a.kind != isToken)
 	option := strings.HasPrefix(a.s[a.key:], "--")
 	if isPlaceholder(v) || option && isOptionValue(v) || !quoted && (a.isCode(from, to) || a.isProse(v, to)) {
 		return true
@@ -32,7 +32,7 @@ func (a *assignment) isHarmless(from, to int) bool {
 // placeholders stand for a value in usage texts, templates and logs.
 var placeholders = []string{
 	masked, "null", "nil", "none", "true", "false", "undefined", "string", "str", "{", "|", "%s", "%v", "%q", "eof",
-	"redacted", "hidden", "filtered", "masked",
+	"redacted", "hidden", "filtered", "masked", "yes", "no", "(sensitive", "!vault",
 }
 
 func isPlaceholder(v string) bool {
@@ -172,6 +172,9 @@ func (a *assignment) isProse(v string, to int) bool {
 	}
 	if a.flag && a.at-a.end > 1 && isName(word) && to < len(a.s) && a.s[to] == ' ' {
 		return true // the description of an option, in its column
+	}
+	if key, ok := strings.CutSuffix(v, ":"); ok && !a.equal && isName(key) {
+		return true
 	}
 	if a.kind != isToken || a.equal || len(v) >= 16 {
 		return false

@@ -117,7 +117,7 @@ func isRandomKey(low string, key, end int, value string) bool {
 				return false
 			}
 		}
-		if before := low[max(key-near, 0):key]; name == "" && strings.Contains(before, "cache") {
+		if name == "" && (strings.Contains(value, "-") || strings.Contains(low[max(key-near, 0):key], "cache")) {
 			return false
 		}
 	}
