@@ -43,7 +43,7 @@ const header = `# What secrets look like, for TestVectors: source, rule, kind (b
 
 func run(args []string) error {
 	if len(args) < 2 || args[0] != "rules" && args[0] != "cases" {
-		return fmt.Errorf("usage: vectors rules|cases NAME=DIR...")
+		return fmt.Errorf("usage: vectors rules|cases NAME=DIR [NAME=DIR…]")
 	}
 	if args[0] == "rules" {
 		fmt.Print(header)
