@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 	"os"
 	"os/signal"
@@ -43,6 +44,8 @@ const (
 	exitFailed  = 1
 	exitUsage   = 2
 	exitUnknown = 255 // gate: anything but 0 and 75, as ExecCondition= expects
+
+	exitBrokenOutput = 128 + int(syscall.SIGPIPE) // as if the signal had ended it
 )
 
 // exit is an error with the exit code of the process. Without err nothing is printed.
@@ -71,6 +74,11 @@ type app struct {
 
 // run is the whole program. It never ends the process.
 func run(ctx context.Context, args []string, p process) int {
+	// If nobody reads the output any more, SIGPIPE must not kill a daemon, or a command halfway. Not signal.Ignore, which the
+	// command of exec would inherit.
+	pipes := make(chan os.Signal, 1)
+	signal.Notify(pipes, syscall.SIGPIPE)
+	defer signal.Stop(pipes)
 	a := &app{process: p}
 	root := a.root()
 	root.SetArgs(args)
@@ -95,6 +103,9 @@ func run(ctx context.Context, args []string, p process) int {
 	if own := cmd.Annotations["usage"]; code == exitUsage && own != "" && (e == nil || e.err != nil) {
 		_, _ = fmt.Sscan(own, &code)
 	}
+	if isBrokenOutput(err) {
+		return exitBrokenOutput
+	}
 	if s := err.Error(); s != "" {
 		fmt.Fprintln(p.stderr, "adfbot: "+strings.ReplaceAll(s, "\n", "\nadfbot: "))
 		if !a.begun {
@@ -102,6 +113,12 @@ func run(ctx context.Context, args []string, p process) int {
 		}
 	}
 	return code
+}
+
+// isBrokenOutput reports whether a command could not print because nobody reads its output any more.
+func isBrokenOutput(err error) bool {
+	var e *fs.PathError
+	return errors.As(err, &e) && e.Path == os.Stdout.Name() && errors.Is(e, syscall.EPIPE)
 }
 
 func (a *app) root() *cobra.Command {
