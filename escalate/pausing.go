@@ -21,11 +21,7 @@ type pauseState struct {
 }
 
 func (r *Reconciler) lockFlag(ctx context.Context, project string) (unlock func(), err error) {
-	unlock, err = r.opt.State.LockHere(ctx, "flag/"+project, flagWait)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", project, err)
-	}
-	return unlock, nil
+	return r.opt.State.LockHere(ctx, "flag/"+project, flagWait)
 }
 
 // pausing reads what pauses a project.

@@ -70,7 +70,7 @@ func (r *Reconciler) track(ctx context.Context, v *visit) error {
 	}
 	ctx, release, err := r.opt.State.Claim(ctx, "issue/"+v.project, v.wait)
 	if err != nil {
-		return fmt.Errorf("%s: %w", v.project, err)
+		return err
 	}
 	defer release()
 	var errs []error

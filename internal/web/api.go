@@ -96,7 +96,7 @@ func (s *Server) postPause(w http.ResponseWriter, r *request) error {
 	defer cancel()
 	done, err := r.bot.PauseBy(ctx, id, r.bot.Redactor().Redact(reason), r.caller.name+" over HTTP")
 	if err != nil {
-		return refused(http.StatusServiceUnavailable, "Not paused", "%s: %v", id, err)
+		return refused(http.StatusServiceUnavailable, "Not paused", "%v", err)
 	}
 	return writeJSON(w, http.StatusOK, doneJSON{Project: id, Paused: true, Text: done.Text, Problems: append([]string{}, done.Problems...)})
 }
@@ -117,7 +117,7 @@ func (s *Server) postResume(w http.ResponseWriter, r *request) error {
 	defer cancel()
 	done, err := r.bot.ResumeBy(ctx, id, r.caller.name+" over HTTP on "+host)
 	if err != nil {
-		return refused(http.StatusServiceUnavailable, "Not resumed", "%s: %v", id, err)
+		return refused(http.StatusServiceUnavailable, "Not resumed", "%v", err)
 	}
 	return writeJSON(w, http.StatusOK, doneJSON{Project: id, Text: done.Text, Problems: append([]string{}, done.Problems...)})
 }

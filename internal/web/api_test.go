@@ -200,6 +200,15 @@ func TestRefusedPauseAndResume(t *testing.T) {
 	} {
 		require.Contains(t, s.problem(s.post(c.path, c.body, as(adminToken)), c.status), c.says, c.path)
 	}
+	locks := s.path("state/adfbot.db.d/locks")
+	require.NoError(t, os.Remove(locks))
+	require.NoError(t, os.Symlink("nowhere", locks))
+	for _, path := range []string{"/api/v1/projects/odilo/pause", "/api/v1/projects/odilo/resume"} {
+		detail := s.problem(s.post(path, `{}`, as(adminToken)), 503)
+		require.Contains(t, detail, "lock flag/odilo: ")
+		require.Equal(t, 1, strings.Count(detail, "odilo"), "named once: %s", detail)
+	}
+	require.NoError(t, os.Remove(locks))
 	require.NoError(t, os.RemoveAll(s.path("pause")))
 	for _, path := range []string{"/api/v1/projects/odilo/pause", "/api/v1/projects/odilo/resume"} {
 		s.problem(s.post(path, `{}`, as(adminToken)), 503)
