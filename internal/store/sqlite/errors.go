@@ -3,9 +3,13 @@ package sqlite
 import (
 	"cmp"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
+	"os/user"
 	"path/filepath"
+	"strconv"
+	"syscall"
 
 	"modernc.org/sqlite"
 	sqlite3 "modernc.org/sqlite/lib"
@@ -31,7 +35,9 @@ func (s *Store) wrap(err error) error {
 	case sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB:
 		e.Advice = adviceDamaged
 	case sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM, sqlite3.SQLITE_CANTOPEN:
-		e.Advice, e.Denied = s.whyClosed()
+		if e.Advice, e.Denied = s.whyClosed(); e.Denied && e.Advice != store.MountedReadOnly {
+			e.Err = fs.ErrPermission // SQLite speaks of writing even where somebody only reads
+		}
 	case sqlite3.SQLITE_FULL:
 		e.Advice = "the disk is full: make room"
 	case sqlite3.SQLITE_IOERR:
@@ -58,5 +64,26 @@ func (s *Store) whyClosed() (advice string, denied bool) {
 	if problem := hostlocal.DiskProblem(filepath.Dir(s.path), 1); problem != "" {
 		return problem, problem == store.MountedReadOnly // it may be so for this process alone
 	}
+	if s.readOnly {
+		return "this user may not write the file or its directory, which SQLite needs even to read it: " + asOwner(filepath.Dir(s.path)) +
+			"see `adfbot check`", true
+	}
 	return "this user may not write the file or its directory: see `adfbot check` for the chown or chmod", true
+}
+
+// asOwner advises to become the owner of a directory, unless this user is.
+func asOwner(dir string) string {
+	info, err := os.Stat(dir)
+	if err != nil {
+		return ""
+	}
+	st, ok := info.Sys().(*syscall.Stat_t)
+	if !ok || int(st.Uid) == os.Geteuid() {
+		return ""
+	}
+	name := fmt.Sprintf("'#%d'", st.Uid)
+	if u, err := user.LookupId(strconv.Itoa(int(st.Uid))); err == nil {
+		name = u.Username
+	}
+	return fmt.Sprintf("run the command as its owner, for example with `sudo -u %s`, or ", name)
 }

@@ -96,6 +96,7 @@ func TestMain(m *testing.M) {
 		"fail":       child(fail),
 		"flood":      child(flood),
 		"take spool": child(takeSpool),
+		"read":       read,
 	})
 }
 
@@ -177,6 +178,23 @@ func takeSpool(ctx context.Context, s *sqlite.Store, _ string, out *said) error 
 		}
 	}
 	return nil
+}
+
+// read opens a state as status does.
+func read(self testhost.Self) int {
+	self.Ready()
+	out := said{}
+	s, err := sqlite.Open(ctx, os.Args[1], sqlite.Options{ReadOnly: true})
+	if err == nil {
+		out.N, err = 1, s.Close()
+	}
+	if err != nil {
+		out.Err, out.Unusable = err.Error(), errors.Is(err, store.ErrDenied)
+	}
+	if err := json.NewEncoder(os.Stdout).Encode(out); err != nil {
+		panic(err)
+	}
+	return 0
 }
 
 // process is a child whose output is kept.

@@ -29,6 +29,8 @@ type Store struct {
 	queue queue
 	now   func() time.Time
 
+	readOnly bool
+
 	installation string
 	opened       os.FileInfo  // the file, for Moved
 	beforeCommit func() error // lets tests fail a transaction at its end
@@ -47,7 +49,7 @@ type Options struct {
 
 // Open opens the state at path. It creates the file and its directory if they are missing.
 func Open(ctx context.Context, path string, o Options) (*Store, error) {
-	s := &Store{path: path, now: o.Now}
+	s := &Store{path: path, now: o.Now, readOnly: o.ReadOnly}
 	if s.now == nil {
 		s.now = time.Now
 	}

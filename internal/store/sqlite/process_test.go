@@ -154,3 +154,21 @@ func TestGroupSharesAState(t *testing.T) {
 	require.Equal(t, said{N: 1, ID: once(0).ID}, once(testhost.Nobody))
 	require.Equal(t, 1, once(0).Trips)
 }
+
+// SQLite writes beside a state even to read it. Whoever may not is told who may.
+func TestReadOnlyUser(t *testing.T) {
+	testhost.NeedRoot(t, "to become another user")
+	dir := filepath.Join(testhost.PublicDir(t), "state")
+	require.NoError(t, os.Mkdir(dir, 0o755))
+	path := filepath.Join(dir, "adfbot.db")
+	s := open(t, path, sqlite.Options{})
+	record(t, s, result(store.Failure))
+	require.NoError(t, s.Close())
+	for _, mode := range []fs.FileMode{0o644, 0o600} {
+		require.NoError(t, os.Chmod(path, mode))
+		a := newProcess(t, "read", path, "").as(testhost.Nobody, "077").finish()
+		require.True(t, a.Unusable)
+		require.Equal(t, "state not usable: "+path+": this user may not write the file or its directory, which SQLite needs even to read it: "+
+			"run the command as its owner, for example with `sudo -u root`, or see `adfbot check`: permission denied", a.Err)
+	}
+}
