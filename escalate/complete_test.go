@@ -139,6 +139,20 @@ func TestLabelsAfterFailure(t *testing.T) {
 	}
 }
 
+// A trip that has waited for labels in vain opens the issue and does not wait for them again: its job may be waiting.
+func TestTripWaitsOnceForLabels(t *testing.T) {
+	playNew(t, func(w *world) {
+		w.Gitea.Inject(giteatest.Fault{Match: giteatest.PathHas("/labels"), Times: 1, Do: giteatest.Hang()})
+		began := time.Now()
+		id := w.trip(project)
+		require.Equal(w, timeout, time.Since(began))
+		require.Empty(w, w.issue().Labels)
+		require.Empty(w, w.incident(id).LastErr)
+		w.sweep()
+		require.Equal(w, threeLabels, w.issue().Labels)
+	})
+}
+
 // A crash between the creation and what completes it leaves that to the next sweep, and so does a creation whose answer was lost.
 func TestIncompleteIssueAfterCrash(t *testing.T) {
 	for _, c := range []struct {
@@ -344,7 +358,7 @@ func TestOrganisationLabels(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			playNew(t, func(w *world) {
 				c.do(w)
-				_, _ = w.tripAnd(project)
+				w.trip(project)
 				w.sweepFor(5 * time.Minute)
 				repo := w.rec.Options().Target(project).Repo.String()
 				all := w.issues(repo)

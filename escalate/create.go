@@ -54,8 +54,9 @@ func (r *Reconciler) createIssue(ctx context.Context, s step, repo tracker.Repo)
 	if !lost {
 		n.Assignees = target.Assignees
 	}
+	var labelErr error
 	if !lost || i.Tries < 2 {
-		n.Labels, _ = r.labelIDs(ctx, s.cache, repo, target.Labels)
+		n.Labels, labelErr = r.labelIDs(ctx, s.cache, repo, target.Labels)
 	}
 	if r.opt.DueIn > 0 {
 		n.Due = i.Opened.Add(r.opt.DueIn)
@@ -75,7 +76,11 @@ func (r *Reconciler) createIssue(ctx context.Context, s step, repo tracker.Repo)
 	case err != nil:
 		return later, errors.Join(err, r.saveFailedCreate(context.WithoutCancel(ctx), i, err))
 	}
-	return r.saveIssue(context.WithoutCancel(ctx), s, issue, data)
+	p, err := r.saveIssue(context.WithoutCancel(ctx), s, issue, data)
+	if p == changed && labelErr != nil && !tracker.IsPermanent(labelErr) {
+		return complete, err // a job may wait for a trip: the next sweep asks for labels again
+	}
+	return p, err
 }
 
 // sendCreate saves the attempt and makes the request once. A resume does not take the claim on the issue, so the incident may
