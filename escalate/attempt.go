@@ -31,6 +31,11 @@ func (r *Reconciler) age(a incident.Attempt) time.Duration {
 // expired reports whether an attempt can no longer change anything on the server: twice the timeout has passed.
 func (r *Reconciler) expired(a incident.Attempt) bool { return r.age(a) >= 2*r.opt.Timeout }
 
+// expiry is when an attempt expires, by the wall clock.
+func (r *Reconciler) expiry(a incident.Attempt) time.Time {
+	return r.opt.Now().Add(2*r.opt.Timeout - max(r.age(a), 0))
+}
+
 // announce saves the attempt at a request, then waits until the request may be made. If the wait was long it saves the
 // attempt again, because the saved time decides when the server must have finished.
 func (r *Reconciler) announce(ctx context.Context, save func() error) (held context.Context, release func(), err error) {

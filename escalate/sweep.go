@@ -43,6 +43,7 @@ type Report struct {
 	Projects int           `json:"projects"`
 	Actions  []plan.Action `json:"actions"` // done, or planned in a dry run
 	Errors   []string      `json:"errors"`
+	Waiting  []Waiting     `json:"waiting,omitempty"` // what is too early to do
 	// Foreign are open issues by our account with another installation's marker. They are never touched: they are another
 	// bot's, or those of a state and pause directory that were both lost.
 	Foreign []string `json:"foreign,omitempty"`
@@ -91,6 +92,9 @@ func (r *Reconciler) Sweep(ctx context.Context, opt SweepOptions) (Report, error
 	rep.Actions, errs = append(rep.Actions, actions...), append(errs, projectErrs...)
 	if r.overBudget.Store(budget.Err() != nil && ctx.Err() == nil); r.overBudget.Load() {
 		errs = append(errs, fmt.Errorf("Gitea is slow: the sweep has left it after %s; the next one goes on", sweepBudget))
+	}
+	if rep.Waiting, err = r.waiting(ctx, c, opt.Project); err != nil {
+		errs = append(errs, err)
 	}
 	slices.SortStableFunc(rep.Actions, func(a, b plan.Action) int { return cmp.Compare(a.Project, b.Project) })
 	rep.Errors = distinctLines(errs)

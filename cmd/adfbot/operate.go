@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 
 	"github.com/spf13/cobra"
@@ -183,15 +184,21 @@ func (a *app) printSweep(rep status.SweepReport) {
 	if rep.LostRuns > 0 {
 		a.printf("%s without a result, counted as failed\n", text.Plural(rep.LostRuns, "run"))
 	}
-	verb := "done"
+	for _, x := range rep.Waiting {
+		a.printf("%-16s %-16s until %s: %s\n", "waiting", x.Name, x.Until.Format("2006-01-02 15:04:05 UTC"), x.Why)
+	}
+	verb, steps := "done", "nothing"
 	if rep.DryRun {
 		verb = "to do"
 	}
-	if len(rep.Actions) == 0 {
-		a.printf("%s, nothing %s\n", text.Plural(rep.Projects, "project"), verb)
-		return
+	if len(rep.Actions) > 0 {
+		steps = text.Plural(len(rep.Actions), "step")
 	}
-	a.printf("%s, %s %s\n", text.Plural(rep.Projects, "project"), text.Plural(len(rep.Actions), "step"), verb)
+	summary := fmt.Sprintf("%s, %s %s", text.Plural(rep.Projects, "project"), steps, verb)
+	if n := len(rep.Waiting); n > 0 {
+		summary += fmt.Sprintf(", %d waiting", n)
+	}
+	a.printf("%s\n", summary)
 }
 
 func (a *app) checkCmd() *cobra.Command {

@@ -106,6 +106,15 @@ func reopening(now time.Time, i incident.Incident) (quiet, due bool) {
 	return true, since >= reopenWindow
 }
 
+// ReopenAt returns when a closed issue may be reopened; the zero time means now.
+func ReopenAt(now time.Time, i incident.Incident) time.Time {
+	if _, due := reopening(now, i); due {
+		return time.Time{}
+	}
+	past := slices.DeleteFunc(slices.Clone(i.Reopens), func(t time.Time) bool { return t.After(now) })
+	return past[len(past)-1].Add(reopenWindow)
+}
+
 // ended plans for an incident that has ended.
 func (p *planner) ended(i incident.Incident) {
 	open := p.o.Issues[i.ID] == IssueOpen
