@@ -2,7 +2,9 @@ package escalate
 
 import (
 	"context"
+	"errors"
 	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -21,6 +23,7 @@ type sweepCache struct {
 	dry   bool // nothing may be written, not even what was learned
 
 	operators *operatorSet // nil: nobody may give commands
+	reported  []error      // what kept the sweep from listing issues; its report says so already
 
 	open     table[tracker.Repo, issueList]   // the open issues of the listed repositories
 	all      table[tracker.Repo, issueList]   // the issues of any state
@@ -42,6 +45,10 @@ type learned struct {
 
 func newSweepCache(opt SweepOptions, l *learned) *sweepCache {
 	return &sweepCache{learned: l, force: opt.Force, dry: opt.DryRun, listing: map[tracker.Repo]chan struct{}{}}
+}
+
+func (c *sweepCache) isReported(err error) bool {
+	return slices.ContainsFunc(c.reported, func(have error) bool { return errors.Is(have, err) })
 }
 
 // table is a map for several goroutines. The zero value is empty.

@@ -128,7 +128,11 @@ func (r *Reconciler) take(ctx context.Context, v *visit, o plan.Observation, a p
 		s.fresh = v.fresh
 	}
 	if err := r.blocked(s); err != nil {
-		return later, fmt.Errorf("%s: %w", s.incident.Name(), errors.Join(err, r.saveReason(ctx, s.incident, redact.Line(err.Error(), 500))))
+		saved := r.saveReason(ctx, s.incident, redact.Line(err.Error(), 500))
+		if s.cache.isReported(err) { // once for all projects that wait for it
+			return later, saved
+		}
+		return later, fmt.Errorf("%s: %w", s.incident.Name(), errors.Join(err, saved))
 	}
 	p, err := trackerSteps[a.Kind](r, ctx, s)
 	if err != nil {

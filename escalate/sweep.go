@@ -70,7 +70,8 @@ func (r *Reconciler) Sweep(ctx context.Context, opt SweepOptions) (Report, error
 	budget, cancel := context.WithTimeout(ctx, sweepBudget)
 	defer cancel()
 	startElsewhere(r, repos)
-	errs = append(errs, r.listOpen(budget, c, repos)...)
+	c.reported = r.listOpen(budget, c, repos)
+	errs = append(errs, c.reported...)
 	commands, commandErrs := r.commands(budget, c, repos)
 	rep.Actions, errs = append(rep.Actions, commands...), append(errs, commandErrs...)
 	// The state is read after the lists, see sweepCache.

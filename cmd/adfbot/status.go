@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -101,11 +102,15 @@ func (a *app) printStatus(s status.Status) {
 		if p.Paused == status.Yes && p.Reason != "" {
 			a.printf("%s\n", p.Reason)
 		}
-		for _, x := range append(p.Pending, p.Warnings...) {
+		for _, x := range p.Warnings {
 			a.printf("! %s: %s\n", p.ID, x)
 		}
 	}
+	said := a.printPending(s)
 	for _, x := range s.Problems {
+		if said[strings.TrimPrefix(x, "last sweep: ")] {
+			continue
+		}
 		a.printf("! %s\n", strings.ReplaceAll(x, "\n", "\n  "))
 	}
 	if s.Spooled > 0 {
@@ -119,6 +124,38 @@ func (a *app) printStatus(s status.Status) {
 	for _, x := range s.Foreign {
 		a.printf("note: an open issue of another installation, never touched: %s\n", x)
 	}
+}
+
+// printPending prints what waits for Gitea, each reason once, and returns the reasons.
+func (a *app) printPending(s status.Status) map[string]bool {
+	said := map[string]bool{}
+	for _, g := range s.PendingGroups() {
+		said[g.Reason] = true
+		if len(g.Work) == 1 && len(g.Work[0].Incidents) == 1 {
+			a.printf("! %s: %s\n", projectOf(g.Work[0].Incidents[0]), joined(g.Work[0].Incidents[0], g.Work[0].What, g.Reason))
+			continue
+		}
+		n := 0
+		for _, w := range g.Work {
+			n += len(w.Incidents)
+		}
+		a.printf("! %s\n", joined(text.Plural(n, "incident")+" wait", g.Reason))
+		for _, w := range g.Work {
+			a.printf("  %s\n", joined(w.What, strings.Join(w.Incidents, ", ")))
+		}
+	}
+	return said
+}
+
+// joined joins the parts that are not empty with colons.
+func joined(parts ...string) string {
+	return strings.Join(slices.DeleteFunc(parts, func(s string) bool { return s == "" }), ": ")
+}
+
+// projectOf is the project in an incident's name.
+func projectOf(name string) string {
+	project, _, _ := strings.Cut(name, "#")
+	return project
 }
 
 func pausedWord(s status.Status, p status.Project) string {

@@ -24,8 +24,8 @@ func (r *Reader) Figures(ctx context.Context) (Figures, error) {
 		return f, err
 	}
 	for _, i := range incidents {
-		what, since := pending(i)
-		if what == "" {
+		w, since := pending(i)
+		if w.incident == "" {
 			continue
 		}
 		f.Pending++

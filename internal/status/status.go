@@ -43,6 +43,8 @@ type Project struct {
 	Pending    []string   `json:"pending"`  // what is left to do in Gitea, and why
 	LastRuns   []Run      `json:"last_runs"`
 	Warnings   []string   `json:"warnings"`
+
+	waits []wait // what Pending says, in parts
 }
 
 // TripsNext reports whether the threshold was lowered to the count or below, so that the next failure trips the breaker.
@@ -280,23 +282,24 @@ func (p *Project) addIncident(i incident.Incident) {
 			p.Warnings = append(p.Warnings, "its flag was removed; the next sweep notices that")
 		}
 	}
-	if what, _ := pending(i); what != "" {
-		if i.LastErr != "" {
-			what += ": " + i.LastErr
-		}
-		p.Pending = append(p.Pending, what)
+	if w, _ := pending(i); w.incident != "" {
+		p.waits = append(p.waits, w)
+		p.Pending = append(p.Pending, w.String())
 	}
 }
 
-// pending returns what is left to do in Gitea for an incident, or "", and since when, if that is known.
-func pending(i incident.Incident) (what string, since time.Time) {
+// pending returns what is left to do in Gitea for an incident, zero if nothing is, and since when, if that is known.
+func pending(i incident.Incident) (w wait, since time.Time) {
+	w = wait{incident: i.Name(), reason: i.LastErr}
 	switch {
 	case i.IsOpen() && i.Issue.IsZero():
-		return i.Name() + ": issue to be opened", i.Opened
+		w.what = "issue to be opened"
+		return w, i.Opened
 	case !i.IsOpen():
-		return i.Name() + ": issue to be closed", i.Ended
+		w.what = "issue to be closed"
+		return w, i.Ended
 	case i.LastErr != "":
-		return i.Name(), time.Time{}
+		return w, time.Time{}
 	}
-	return "", time.Time{}
+	return wait{}, time.Time{}
 }
