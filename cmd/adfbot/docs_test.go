@@ -106,6 +106,14 @@ func TestDocsForm(t *testing.T) {
 	}
 }
 
+// Gitea's test buttons send a push, which a webhook for issues and comments does not deliver.
+func TestDocsTestTheWebhookWithAComment(t *testing.T) {
+	for path, text := range documents(t) {
+		require.NotRegexp(t, `"Test (Delivery|Push Event)" shows`, text, path)
+	}
+	require.Regexp(t, `write a comment .*\n?.*Recent Deliveries`, document(t, filepath.Join("docs", "gitea.md")))
+}
+
 func TestDocsLinkEveryTopic(t *testing.T) {
 	for _, name := range topicNames() {
 		require.Contains(t, submatches(`cmd/adfbot/docs/(\w+)\.md`, document(t, readmeFile)), name, "in the README")
