@@ -108,9 +108,9 @@ func (s *served) awaitRoom() {
 }
 
 // failures is a project's count.
-func (s *served) failures(project string) int {
-	s.t.Helper()
-	for _, p := range s.status().Projects {
+func (w *world) failures(project string) int {
+	w.t.Helper()
+	for _, p := range w.status().Projects {
 		if p.ID == project {
 			return p.Failures
 		}

@@ -89,7 +89,7 @@ func (a *app) record(cmd *cobra.Command, f recordFlags) error {
 		return a.report(ctx, to, r, f.json)
 	}
 	if err != nil {
-		return a.spool(cfg, r, err)
+		return a.spool(ctx, cfg, r, err)
 	}
 	defer a.close(b)
 	if err := b.RecordSpooledBriefly(ctx); err != nil {
@@ -97,7 +97,7 @@ func (a *app) record(cmd *cobra.Command, f recordFlags) error {
 	}
 	out, err := b.Record(ctx, r)
 	if errors.Is(err, store.ErrUnusable) {
-		return a.spool(cfg, r, err)
+		return a.spool(ctx, cfg, r, err)
 	}
 	if err != nil {
 		return err
@@ -142,14 +142,14 @@ func (a *app) report(ctx context.Context, to bot.Reporter, r store.Result, asJSO
 	return nil
 }
 
-func (a *app) spool(cfg *config.Config, r store.Result, cause error) error {
+func (a *app) spool(ctx context.Context, cfg *config.Config, r store.Result, cause error) error {
 	if !errors.Is(cause, store.ErrUnusable) {
 		return cause
 	}
 	if r.Finished.IsZero() {
 		r.Finished = a.time()
 	}
-	return fmt.Errorf("the result is not recorded: %w\n%s", cause, bot.Spool(cfg, r, a.time()))
+	return fmt.Errorf("the result is not recorded: %w\n%s", cause, bot.Spool(ctx, cfg, r, a.time))
 }
 
 func (a *app) close(b *bot.Bot) {

@@ -31,20 +31,63 @@ func TestSweepsThatStartTogether(t *testing.T) {
 			_, err := hostlocal.Beside(state).Spool().Add(r)
 			require.NoError(t, err)
 		}
-		var sweeps [8]*testhost.Child
-		var stderr [len(sweeps)]bytes.Buffer
-		for n := range sweeps {
-			sweeps[n] = w.child([]string{"sweep"})
-			sweeps[n].Stderr = &stderr[n]
-			require.NoError(t, sweeps[n].Start())
-		}
-		for n, sweep := range sweeps {
-			require.NoError(t, sweep.Wait(), stderr[n].String())
-			require.Empty(t, stderr[n].String())
-		}
+		w.sweepsTogether()
 		left, err := os.ReadDir(state + ".d/spool")
 		require.NoError(t, err)
 		require.Len(t, left, 64, "the reserves and nothing else")
 	}
 	require.Equal(t, 1, w.count(theRepo, "all"), "each run counts once")
+}
+
+// sweepsTogether runs sweeps in processes of their own. None of them may say anything.
+func (w *world) sweepsTogether() {
+	w.t.Helper()
+	var sweeps [8]*testhost.Child
+	var stderr [len(sweeps)]bytes.Buffer
+	for n := range sweeps {
+		sweeps[n] = w.child([]string{"sweep"})
+		sweeps[n].Stderr = &stderr[n]
+		require.NoError(w.t, sweeps[n].Start())
+	}
+	for n, sweep := range sweeps {
+		require.NoError(w.t, sweep.Wait(), stderr[n].String())
+		require.Empty(w.t, stderr[n].String())
+	}
+}
+
+// Runs that go on together fail while nothing can be stored, and sweeps that start together take their results in.
+func TestSpooledRunsTogether(t *testing.T) {
+	t.Parallel()
+	for _, resumed := range []bool{false, true} {
+		w := newWorld(t)
+		w.ok("record", "--project", "odilo", "--success")
+		state := w.path("state/adfbot.db")
+		good, err := os.ReadFile(state)
+		require.NoError(t, err)
+		require.NoError(t, os.WriteFile(state, bytes.Repeat([]byte("x"), 5000), 0o600))
+		var runs [12]*testhost.Child
+		for n := range runs {
+			runs[n] = w.child([]string{"exec", "--project", "odilo", "--", "sh", "-c", "exit 3"})
+			require.NoError(t, runs[n].Start())
+		}
+		for _, run := range runs {
+			require.Contains(t, []int{3, 75}, testhost.ExitCode(run.Wait()))
+		}
+		require.FileExists(t, w.path("pause/odilo"))
+		if resumed {
+			require.NoError(t, os.Remove(w.path("pause/odilo")))
+			_, code := w.run("exec", "--project", "odilo", "--", "sh", "-c", "exit 3")
+			require.Equal(t, 3, code)
+			require.NoFileExists(t, w.path("pause/odilo"))
+		}
+		require.NoError(t, os.WriteFile(state, good, 0o600))
+		w.sweepsTogether()
+		if resumed {
+			require.Equal(t, 1, w.failures("odilo"))
+			require.Zero(t, w.count(theRepo, "all"), "it runs again")
+		} else {
+			require.GreaterOrEqual(t, w.failures("odilo"), 3)
+			require.Equal(t, 1, w.count(theRepo, "open"))
+		}
+	}
 }

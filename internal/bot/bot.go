@@ -8,7 +8,7 @@
 //
 // The state (package store); the directory <state>.d beside it, with locks, files of runs and the spool (package
 // hostlocal); and the pause directory (package pause). A result that cannot be stored is written to the spool, and the
-// next command that can store results records it.
+// next command that can store results records it. Until then its failures pause a project by a flag alone.
 //
 // # After a crash
 //
@@ -20,7 +20,7 @@
 // # Locks
 //
 // Package escalate takes the locks of flags and issues. A Bot holds only the lock of a run's file, for as long as its
-// command runs, and in its own process Bot.sweeping, which runs the sweeps of the schedule and of the webhook one at a
+// command runs, that of the spool while it counts what is there, and in its own process Bot.sweeping, which runs the sweeps of the schedule and of the webhook one at a
 // time.
 package bot
 

@@ -91,6 +91,7 @@ type execution struct {
 	env     Env
 	q       ExecRequest
 	bot     *Bot          // nil if the state cannot be opened
+	asked   time.Time     // when the gate was asked, before the answer
 	signals *proc.Signals // received from the moment the run is stored until its result is recorded and its output written
 	output  proc.Output
 }
@@ -122,6 +123,7 @@ func (x *execution) check() error {
 // withState asks the gate, stores the run, runs the command and records its result.
 func (x *execution) withState(ctx context.Context) int {
 	b := x.bot
+	x.asked = x.env.Now().Round(0)
 	if code, done := x.settleFlag(ctx); done {
 		return code
 	}
@@ -181,7 +183,7 @@ func (x *execution) runNotStored(ctx context.Context, err error) int {
 		v, _ := x.bot.verdict(ctx, x.q.Project)
 		return x.refuse(ctx, cmp.Or(v.Reason, x.q.Project+" has an open incident"))
 	case errors.Is(err, store.ErrUnusable): // the state can be read but not written: a full disk
-		return x.spool(err, x.bot.redact)
+		return x.spool(ctx, err, x.bot.redact)
 	}
 	return x.notStarted(err)
 }
@@ -197,7 +199,7 @@ func (x *execution) record(ctx context.Context, run store.Run, res store.Result)
 	if errors.Is(err, store.ErrConflict) {
 		x.endRun(ctx, run)
 	} else {
-		x.printf("%s", Spool(x.cfg, res, x.env.Now()))
+		x.printf("%s", Spool(context.WithoutCancel(ctx), x.cfg, res, x.env.Now))
 	}
 }
 

@@ -17,6 +17,7 @@ func (x *execution) withoutState(ctx context.Context, cause error) int {
 		return x.notStarted(cause)
 	}
 	var v Verdict
+	x.asked = x.env.Now().Round(0)
 	if x.bot == nil {
 		v = Gate(ctx, x.cfg, x.q.Project)
 		v.Err = status.AdviseRestore(v.Err)
@@ -32,12 +33,20 @@ func (x *execution) withoutState(ctx context.Context, cause error) int {
 	case x.bot == nil && errors.Is(cause, store.ErrDenied) && x.q.Reporter != nil:
 		return x.report(ctx, redactor)
 	}
-	return x.spool(cause, redactor)
+	return x.spool(ctx, cause, redactor)
 }
 
-// report runs the command and reports its result to the daemon. The result counts by the time at which the run began.
-func (x *execution) report(ctx context.Context, redactor *redact.Redactor) int {
+// runWithoutState runs the command. Its result counts by the time at which the run began: that is when the gate was asked, since a
+// pause may come between the answer and the start of the command.
+func (x *execution) runWithoutState(redactor *redact.Redactor) (store.Result, int, error) {
 	res, code, err := x.run(redactor, nil)
+	res.Started = x.asked
+	return res.Bounded(res.Finished), code, err
+}
+
+// report runs the command and reports its result to the daemon.
+func (x *execution) report(ctx context.Context, redactor *redact.Redactor) int {
+	res, code, err := x.runWithoutState(redactor)
 	if err != nil {
 		return x.notStarted(err)
 	}
@@ -52,12 +61,12 @@ func (x *execution) report(ctx context.Context, redactor *redact.Redactor) int {
 }
 
 // spool prints why the state cannot be used, runs the command and spools its result.
-func (x *execution) spool(cause error, redactor *redact.Redactor) int {
+func (x *execution) spool(ctx context.Context, cause error, redactor *redact.Redactor) int {
 	x.printf("%v", cause)
-	res, code, err := x.run(redactor, nil)
+	res, code, err := x.runWithoutState(redactor)
 	if err != nil {
 		return x.notStarted(err)
 	}
-	x.printf("%s", Spool(x.cfg, res, x.env.Now()))
+	x.printf("%s", Spool(context.WithoutCancel(ctx), x.cfg, res, x.env.Now))
 	return code
 }

@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/terraphim/adfbot/breaker"
-	"github.com/terraphim/adfbot/escalate/incident"
 	"github.com/terraphim/adfbot/escalate/issuetext"
 	"github.com/terraphim/adfbot/internal/config"
 	"github.com/terraphim/adfbot/internal/hostlocal"
@@ -34,44 +33,47 @@ type Kept struct {
 // Keep spools a result that cannot be stored now. A project whose spooled failures reach its threshold in a row is paused by a
 // flag: only the pause directory is needed for that, and [Bot.RecordSpooled] opens the incident. The error means that the result
 // is lost.
-func Keep(cfg *config.Config, r store.Result, now time.Time) (Kept, error) {
+func Keep(ctx context.Context, cfg *config.Config, r store.Result, now func() time.Time) (Kept, error) {
 	r.RunID = cmp.Or(r.RunID, "spooled-"+pause.NewRandomID())
 	k := Kept{Project: r.Project, RunID: r.RunID}
-	spool := hostlocal.Beside(cfg.State).Spool()
+	local := hostlocal.Beside(cfg.State)
 	var err error
-	if k.File, err = spool.Add(r); err != nil {
+	if k.File, err = local.Spool().Add(r); err != nil {
 		return k, err
 	}
 	if r.Outcome == store.Failure && breaker.Counts(r.Agent) {
-		k.pause(cfg, spool, now)
+		if unlock, err := local.LockHere(ctx, spoolLock, spoolWait); err == nil { // else the flag is more important than the order
+			defer unlock()
+		}
+		k.pause(cfg, local.Spool(), now)
 	}
 	return k, nil
 }
 
 // pause writes the project's flag if its spooled failures have tripped the breaker. Then it marks the result that did, so that a
 // flag which is gone later is known to have been removed.
-func (k *Kept) pause(cfg *config.Config, spool hostlocal.Spool, now time.Time) {
+func (k *Kept) pause(cfg *config.Config, spool hostlocal.Spool, now func() time.Time) {
 	dir := pause.New(cfg.PauseDir)
 	flag, _, flagErr := dir.LookChecked(k.Project)
 	if k.Paused = flag.Present; k.Paused {
 		return
 	}
 	list, err := spool.List()
-	trip, failures := spooledTrip(list, k.Project, limits(cfg, k.Project, ""), now)
+	trip, failures := spooledTrip(list, k.Project, limits(cfg, k.Project, ""), now())
 	if err != nil || failures == 0 {
 		return
 	}
 	k.Failures, k.Flag = failures, dir.FlagPath(k.Project)
 	if flagErr == nil {
 		host, _ := os.Hostname()
-		_, flagErr = dir.Write(k.Project, issuetext.SpoolNote(k.Project, trip.Result.Agent, failures, host, now))
+		_, flagErr = dir.Write(k.Project, issuetext.SpoolNote(k.Project, trip.Result.Agent, failures, host, now()))
 	}
 	if flagErr != nil {
 		k.FlagErr = status.AdviseRestore(flagErr)
 		return
 	}
 	k.Paused = true
-	_ = trip.MarkPaused() // if that fails, the project is paused again by its next failure after a resume
+	_ = trip.MarkPaused(now()) // if that fails, the project is paused again by its next failure after a resume
 }
 
 // spooledTrip returns the spooled result that has tripped the breaker of a project, and the failures in a row; 0 if none has, or if
@@ -90,8 +92,8 @@ func spooledTrip(list []hostlocal.Spooled, project string, l store.Limits, now t
 		if _, trips := p.Count(r, l, "", now); trips {
 			trip = e
 		}
-		if e.Paused {
-			p.Breaker, p.HalfOpen, p.Resumed = breaker.State{}, true, r.Finished
+		if !e.PausedAt.IsZero() {
+			p.Breaker, p.HalfOpen, p.Resumed = breaker.State{}, true, e.PausedAt // until then, runs may have begun
 		}
 	}
 	if !p.Breaker.Tripped {
@@ -122,37 +124,11 @@ func (k Kept) PauseText() string {
 }
 
 // Spool is [Keep] with a text for the user, whether the result is kept or lost.
-func Spool(cfg *config.Config, r store.Result, now time.Time) string {
-	k, err := Keep(cfg, r, now)
+func Spool(ctx context.Context, cfg *config.Config, r store.Result, now func() time.Time) string {
+	k, err := Keep(ctx, cfg, r, now)
 	if err != nil {
 		r.RunID = k.RunID
 		return status.LostText(r, err)
 	}
 	return k.Text()
-}
-
-// recordSpooled records a result from the spool. If it paused its project, the incident that it opens has its flag already; if that
-// is gone, or the project was paused again by a later one, somebody resumed the project in between, and the incident has ended.
-func (b *Bot) recordSpooled(ctx context.Context, e hostlocal.Spooled, pausedAgain bool) error {
-	r := e.Result.Bounded(b.now()) // checked before it was spooled; the clock may have been set since
-	out, err := b.countResult(ctx, r)
-	if err != nil {
-		return err
-	}
-	if !e.Paused || !out.Tripped {
-		b.follow(ctx, &out)
-		return nil
-	}
-	written := cmp.Or(r.Finished, b.now())
-	_, err = b.store.Change(ctx, out.Answer.Incident, func(i *incident.Incident) {
-		i.FlagWritten = cmp.Or(i.FlagWritten, written)
-	})
-	if err == nil && (pausedAgain || b.rec.Look(ctx, r.Project).State == incident.FlagGone) {
-		_, err = b.store.Resume(ctx, r.Project, out.Answer.Incident, "the pause flag was removed while nothing could be stored", written)
-		return err
-	}
-	if err == nil {
-		b.follow(ctx, &out)
-	}
-	return err
 }

@@ -3,57 +3,9 @@ package bot
 import (
 	"context"
 	"errors"
-	"fmt"
-	"slices"
-	"time"
 
-	"github.com/terraphim/adfbot/internal/hostlocal"
 	"github.com/terraphim/adfbot/internal/store"
 )
-
-// RecordSpooled records the spooled results, and returns how many.
-func (b *Bot) RecordSpooled(ctx context.Context) (int, error) {
-	spooled, err := b.local.Spool().List()
-	if err != nil {
-		return 0, err
-	}
-	n := 0
-	var errs []error
-	for place, e := range spooled {
-		if e.Err != nil {
-			errs = append(errs, fmt.Errorf("cannot read the spooled result %s, it stays there: %w", e.File, e.Err))
-			continue
-		}
-		pausedAgain := slices.ContainsFunc(spooled[place+1:], func(later hostlocal.Spooled) bool {
-			return later.Paused && later.Result.Project == e.Result.Project
-		})
-		err := b.recordSpooled(ctx, e, pausedAgain)
-		switch {
-		case errors.Is(err, store.ErrConflict):
-			b.log.Warn("dropping a spooled result that contradicts the recorded one", "file", e.File, "err", err)
-		case err != nil:
-			errs = append(errs, fmt.Errorf("cannot record the spooled result %s: %w", e.File, err))
-			continue
-		default:
-			b.log.Info("spooled result recorded", "project", e.Result.Project, "run_id", e.Result.RunID)
-		}
-		n++
-		errs = append(errs, e.Remove())
-	}
-	return n, errors.Join(errs...)
-}
-
-// intakeWait is how long the spool may keep a command from its own work. It is a little longer than the wait for a locked state.
-const intakeWait = 11 * time.Second
-
-// RecordSpooledBriefly is [Bot.RecordSpooled] for a command that has something else to do. What it does not come to is left to the
-// next sweep.
-func (b *Bot) RecordSpooledBriefly(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, intakeWait)
-	defer cancel()
-	_, err := b.RecordSpooled(ctx)
-	return err
-}
 
 // RecordLost records a failure for every run whose process is gone without a result, because it was killed together
 // with adfbot. It returns how many.

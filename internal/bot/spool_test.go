@@ -94,7 +94,7 @@ func TestLockedStateIsAwaitedOnce(t *testing.T) {
 	for range 2 {
 		r := failure("odilo")
 		r.Started, r.Finished = noon, noon
-		require.Contains(t, bot.Spool(w.cfg, r, w.now()), "is kept in")
+		require.Contains(t, bot.Spool(ctx, w.cfg, r, w.now), "is kept in")
 	}
 	synctest.Test(t, func(t *testing.T) {
 		db, err := sql.Open("sqlite", w.cfg.State)
@@ -124,7 +124,7 @@ func TestIntakeOfTheSpoolIsBounded(t *testing.T) {
 	for range 3 {
 		r := failure("atlas")
 		r.Started, r.Finished = noon, noon
-		require.Contains(t, bot.Spool(w.cfg, r, w.now()), "is kept in")
+		require.Contains(t, bot.Spool(ctx, w.cfg, r, w.now), "is kept in")
 	}
 	w.Remove(w.flag("atlas"))
 	synctest.Test(t, func(t *testing.T) {

@@ -118,6 +118,37 @@ func TestResumeBetweenSpooledFailures(t *testing.T) {
 	}
 }
 
+// With the failures that were stored before, the state trips at an earlier one than the spool did.
+func TestStoredAndSpooledFailures(t *testing.T) {
+	for what, resumed := range map[string]bool{"paused": false, "resumed": true} {
+		t.Run(what, func(t *testing.T) {
+			w := newWorld(t)
+			w.fail("odilo", 2)
+			repair := damage["corrupt"](t, w)
+			for range 3 {
+				w.failLater("odilo")
+			}
+			require.FileExists(t, w.flag("odilo"))
+			w.pass(time.Minute)
+			if resumed {
+				w.Remove(w.flag("odilo"))
+			}
+			repair()
+			w.sweepWell()
+			p := w.project("odilo")
+			if resumed {
+				require.Equal(t, "no", p.Paused)
+				require.Zero(t, p.Failures)
+				require.Empty(t, w.issues(""))
+				return
+			}
+			require.Equal(t, 5, p.Failures)
+			require.Len(t, w.issues("open"), 1)
+			require.Equal(t, "odilo#1", p.Incident.Name)
+		})
+	}
+}
+
 // What does not count in the state does not count in the spool.
 func TestSpooledResultsThatDoNotPause(t *testing.T) {
 	run := func(n int, edit func(*store.Result)) store.Result {
@@ -146,7 +177,7 @@ func TestSpooledResultsThatDoNotPause(t *testing.T) {
 			w := newWorld(t)
 			w.record(store.Result{Project: "odilo", Agent: "project-meta", Outcome: store.Success})
 			for n := range 4 {
-				kept, err := bot.Keep(w.cfg, run(n, func(r *store.Result) { edit(n, r) }), w.now())
+				kept, err := bot.Keep(ctx, w.cfg, run(n, func(r *store.Result) { edit(n, r) }), w.now)
 				require.NoError(t, err)
 				require.False(t, kept.Paused)
 			}
@@ -162,7 +193,7 @@ func TestSpooledFailuresWithoutAPauseDirectory(t *testing.T) {
 	keep := func(n int) (bot.Kept, string) {
 		r := failure("odilo")
 		r.RunID, r.Finished = fmt.Sprint(n), noon.Add(time.Duration(n)*time.Minute)
-		kept, err := bot.Keep(w.cfg, r, w.now())
+		kept, err := bot.Keep(ctx, w.cfg, r, w.now)
 		require.NoError(t, err)
 		return kept, kept.Text()
 	}
@@ -188,7 +219,7 @@ func TestSpooledFailuresOfAPausedProject(t *testing.T) {
 	for n := range 9 {
 		r := failure("odilo")
 		r.RunID, r.Finished = fmt.Sprint(n), noon.Add(time.Duration(n)*time.Minute)
-		kept, err := bot.Keep(w.cfg, r, w.now())
+		kept, err := bot.Keep(ctx, w.cfg, r, w.now)
 		require.NoError(t, err)
 		require.Equal(t, n >= 2, kept.Paused)
 		require.Equal(t, n == 2, kept.PauseText() != "", "it is said once")
@@ -216,4 +247,34 @@ func TestAnyPath(t *testing.T) {
 		require.FileExists(t, w.flag("odilo"))
 		require.Len(t, w.issues("open"), 1)
 	}
+}
+
+// A run that began before the flag was written, and ends after its removal, is from before the resume.
+func TestRunAcrossASpooledPause(t *testing.T) {
+	w := newWorld(t)
+	w.record(store.Result{Project: "odilo", Agent: "project-meta", Outcome: store.Success})
+	repair := damage["corrupt"](t, w)
+	for n := range 3 {
+		r := failure("odilo")
+		r.RunID, r.Finished = fmt.Sprint(n), w.now().Add(-time.Minute) // reported late
+		_, err := bot.Keep(ctx, w.cfg, r, w.now)
+		require.NoError(t, err)
+	}
+	require.FileExists(t, w.flag("odilo"))
+	begun := w.now().Add(-30 * time.Second)
+	w.pass(time.Hour)
+	w.Remove(w.flag("odilo"))
+	for n := range 3 {
+		r := failure("odilo")
+		r.RunID, r.Started, r.Finished = fmt.Sprint("across-", n), begun, w.now()
+		_, err := bot.Keep(ctx, w.cfg, r, w.now)
+		require.NoError(t, err)
+	}
+	require.NoFileExists(t, w.flag("odilo"))
+	repair()
+	w.sweepWell()
+	p := w.project("odilo")
+	require.Equal(t, "no", p.Paused)
+	require.Zero(t, p.Failures)
+	require.Empty(t, w.issues(""))
 }

@@ -18,14 +18,14 @@
 //
 // There are two kinds of locks, because claims may one day be kept outside this host, and locks of its files never:
 //
-//   - [Dir.LockHere] guards files of this host: "flag/<project>" guards a project's pause flag.
+//   - [Dir.LockHere] guards files of this host: "flag/<project>" guards a project's pause flag, "spool" the order of the spool.
 //   - [Dir.Claim] guards work that one process at a time may do in the whole installation: "issue/<project>" guards
 //     a project's issue, "labels/<owner>/<repo>" the labels of a repository.
 //
 // While hosts do not share a state, both are locks in the file.
 //
-// Lock order: the holder of "issue/<project>" may take "flag/<project>" or "labels/<owner>/<repo>". The holder of one of
-// those takes no other lock.
+// Lock order: the holder of "issue/<project>" may take "flag/<project>" or "labels/<owner>/<repo>", that of "spool" may take
+// "flag/<project>". The holder of "flag/<project>" or "labels/<owner>/<repo>" takes no other lock.
 //
 // # Runs
 //

@@ -28,7 +28,7 @@ const (
 	reserves     = 64
 	reserveShare = reserves / 4 // of one project, whose results must not leave no room for those of others
 	spoolSuffix  = ".json"
-	pausedSuffix = ".paused" + spoolSuffix // see Spooled.Paused
+	pausedSuffix = ".paused" + spoolSuffix // see Spooled.PausedAt; the file's time is PausedAt
 	readySuffix  = ".ready"                // a reserve
 	tempSuffix   = ".tmp"                  // a reserve that is being overwritten, and any unfinished file of an earlier version
 	spoolMaxSize = 1 << 20
@@ -218,8 +218,11 @@ func (s Spool) keepReady() error {
 type Spooled struct {
 	File   string
 	Result store.Result
-	Paused bool  // with this result, the spooled failures of its project reached the threshold and paused it by a flag
 	Err    error // why the file can't be read as a result; it stays where it is
+
+	// PausedAt is when the spooled failures of the project, of which this one reached the threshold, had paused it by a flag; zero if
+	// they have not.
+	PausedAt time.Time
 }
 
 // List returns the results in the order in which their runs ended; none if the directory is missing.
@@ -235,7 +238,10 @@ func (s Spool) List() ([]Spooled, error) {
 	}
 	var out []Spooled
 	for _, file := range files {
-		e := Spooled{File: file, Paused: strings.HasSuffix(file, pausedSuffix)}
+		e := Spooled{File: file}
+		if info, err := os.Lstat(file); err == nil && strings.HasSuffix(file, pausedSuffix) {
+			e.PausedAt = info.ModTime()
+		}
 		if e.Result, e.Err = readSpooled(file); !errors.Is(e.Err, os.ErrNotExist) { // else another process has just recorded it
 			out = append(out, e)
 		}
@@ -286,10 +292,10 @@ func parseSpooled(doc []byte) (store.Result, error) {
 	return r, nil
 }
 
-// MarkPaused sets Paused in the spool. It needs no room on the disk.
-func (e Spooled) MarkPaused() error {
-	if e.Paused {
-		return nil
+// MarkPaused sets PausedAt in the spool. It needs no room on the disk.
+func (e Spooled) MarkPaused(at time.Time) error {
+	if err := ifThere(os.Chtimes(e.File, at, at)); err != nil {
+		return err
 	}
 	return ifThere(os.Rename(e.File, strings.TrimSuffix(e.File, spoolSuffix)+pausedSuffix))
 }

@@ -2,6 +2,7 @@ package web
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"net/http"
@@ -38,7 +39,7 @@ func (s *Server) postResult(w http.ResponseWriter, r *request) error {
 	defer cancel()
 	out, err := r.bot.Record(ctx, res)
 	if errors.Is(err, store.ErrUnusable) {
-		return s.keep(w, r.cfg, res, err)
+		return s.keep(ctx, w, r.cfg, res, err)
 	}
 	if err != nil {
 		return err
@@ -72,8 +73,8 @@ func (s *Server) readResult(r *request) (store.Result, error) {
 
 // keep spools a result that cannot be stored now, as exec and record do: it counts later, and must not be sent again under
 // another run id. If even that fails, the client has to send it again.
-func (s *Server) keep(w http.ResponseWriter, cfg *config.Config, res store.Result, cause error) error {
-	kept, err := bot.Keep(cfg, res, s.now())
+func (s *Server) keep(ctx context.Context, w http.ResponseWriter, cfg *config.Config, res store.Result, cause error) error {
+	kept, err := bot.Keep(ctx, cfg, res, s.now)
 	if err != nil {
 		err = errors.Join(cause, err)
 		s.log.Error("a result could be neither recorded nor spooled", "project", res.Project, "agent", res.Agent, "run_id", kept.RunID,
