@@ -62,11 +62,14 @@ func (s Spool) Add(r store.Result) (file string, err error) {
 	return "", fmt.Errorf("spooling the result: %w", err)
 }
 
-// reservesOf returns how many results of a project are in reserves.
+// reservesOf returns how many results of a project are in reserves. It reads no other results, of which there may be many.
 func (s Spool) reservesOf(project string) (n int) {
-	list, _ := s.List()
-	for _, e := range list {
-		if info, err := os.Lstat(e.File); err == nil && info.Size() == reserveSize && e.Result.Project == project {
+	files, _ := s.files(spoolSuffix)
+	for _, file := range files {
+		if info, err := os.Lstat(file); err != nil || info.Size() != reserveSize {
+			continue
+		}
+		if r, err := readSpooled(file); err == nil && r.Project == project {
 			n++
 		}
 	}
