@@ -95,8 +95,13 @@ func (b *Bot) countOneSpooled(ctx context.Context, r store.Result, pauses []time
 	now := b.now()
 	r = r.Bounded(now) // checked before it was spooled; the clock may have been set since
 	out, err := b.countResult(ctx, r)
-	if err != nil || len(pauses) == 0 || !out.Tripped {
+	if err != nil || !out.Tripped {
 		return out, err
+	}
+	if len(pauses) == 0 {
+		_, _, err := b.rec.Local(context.WithoutCancel(ctx), r.Project) // the flag waits neither for the other results nor for Gitea
+		out.addProblem(err)
+		return out, nil
 	}
 	written := pauses[0].Add(time.Millisecond) // the state keeps no smaller part of a second
 	if written.After(now) {
