@@ -134,6 +134,8 @@ func TestPage(t *testing.T) {
 	require.Contains(t, page.Body.String(), "the last sweep was 1h30m0s ago")
 
 	page = d.get("/projects/odilo")
+	require.Equal(t, http.StatusSeeOther, page.Code, "to the address with the outputs that are open")
+	page = d.get("/projects/odilo" + page.Header().Get("Location"))
 	require.Equal(t, http.StatusOK, page.Code)
 	require.Contains(t, page.Body.String(), "no space left on device")
 	require.Contains(t, page.Body.String(), d.path("pause/odilo"))

@@ -23,6 +23,7 @@ type incidentCard struct {
 	TakenAt       moment
 	Runs          []runRow
 	Earlier       []earlierIncident
+	Fold          *fold // the evidence, if there is any
 }
 
 type earlierIncident struct {
@@ -54,6 +55,9 @@ func newIncidentCard(i incident.Incident, now time.Time) incidentCard {
 			Name: fmt.Sprintf("%s#%d", i.Project, e.Seq), Issue: issueLink(e.Issue),
 			Span: newMoment(e.Opened, now).Full + ", for " + text.Duration(e.Ended.Sub(e.Opened)),
 		})
+	}
+	if len(v.Runs) > 0 || i.Evidence.Output != "" || len(v.Earlier) > 0 {
+		v.Fold = &fold{ID: fmt.Sprintf("incident-%d", i.Seq), Open: i.IsOpen()}
 	}
 	return v
 }

@@ -34,6 +34,7 @@ type frame struct {
 	Problems []string // of the bot itself
 	At       moment
 	Refresh  int    // seconds until the browser reloads the page; 0: never
+	Again    string // what to load then; "": the same address
 	Toggle   string // link that stops or starts the reloading
 	Style    string // address of the style sheet
 	Back     bool   // the page has a link to the front page

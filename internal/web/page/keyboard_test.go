@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"net/http/httptest"
+	"regexp"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -40,10 +41,87 @@ func TestKeyboard(t *testing.T) {
 	require.NoError(t, chromedp.Do(ctx, chromedp.KeyEvent(kb.Enter)))
 	require.Equal(t, "main", browsertest.Evaluate[string](t, ctx, `document.activeElement.id`), "the skip link works")
 	require.Equal(t, sampleIssue, tab(t, ctx), "and the next stop is the first link behind it")
-	require.Equal(t, "summary", tab(t, ctx))
-	shown := browsertest.Evaluate[bool](t, ctx, `document.activeElement.parentElement.open`)
-	require.NoError(t, chromedp.Do(ctx, chromedp.KeyEvent(kb.Enter)))
-	require.Equal(t, !shown, browsertest.Evaluate[bool](t, ctx, `document.activeElement.parentElement.open`), "outputs open and close by key")
+	hide := tab(t, ctx)
+	require.Equal(t, "true", browsertest.Evaluate[string](t, ctx, `document.activeElement.ariaExpanded`))
+	require.NoError(t, chromedp.Do(ctx, chromedp.KeyEvent(kb.Enter), chromedp.WaitReady(chromedp.CSS(`a[aria-expanded=false][href$="`+hide[strings.Index(hide, "#"):]+`"]`))),
+		"outputs open and close by key")
+}
+
+// An output that somebody reads stays open, whatever is reported meanwhile.
+func TestReloadKeepsOutputsOpen(t *testing.T) {
+	ctx := browsertest.Open(t)
+	now := func() time.Time { return seven }
+	quick, last := New(now), New(now)
+	quick.refresh, last.refresh = 1, 3600
+	var reloads atomic.Int64
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /projects/odilo", func(w http.ResponseWriter, r *http.Request) {
+		p, pages, runs, incidents := running("odilo", "--"), quick, sampleRuns("---++"), sampleIncidents()
+		p.Failures = 2
+		runs[0].Recorded, runs[0].Output = seven, "a newer failure"
+		runs = runs[1:]
+		if strings.Contains(r.URL.RawQuery, "incident-2") { // after the clicks below
+			switch reloads.Add(1) {
+			case 1:
+				pages = quick
+			case 2:
+				p.Failures, runs = 3, append(sampleRuns("-")[:1], runs...)
+			default:
+				p.Failures, runs, pages = 0, append(sampleRuns("+"), runs...), last
+				incidents[0].Ended = seven
+			}
+		}
+		_ = pages.Project(w, r, sampleDetailOf(p, runs, incidents))
+	})
+	serveFiles(mux)
+	site := httptest.NewServer(mux)
+	t.Cleanup(site.Close)
+	shown := func() []string {
+		return browsertest.Evaluate[[]string](t, ctx, `[...document.querySelectorAll('a[aria-expanded=true]')].map(a => a.hash)`)
+	}
+	require.NoError(t, chromedp.Do(ctx, browsertest.Phone("light").Open(site.URL+"/projects/odilo?open=")...))
+	require.Empty(t, shown())
+	require.NoError(t, chromedp.Do(ctx, chromedp.Navigate(site.URL+"/projects/odilo")))
+	usual := shown()
+	require.Len(t, usual, 2, "the last failed output, and the evidence of the open incident")
+	require.NoError(t, chromedp.Do(ctx, chromedp.Click(chromedp.CSS(`a[href$="#incident-2"]`)), chromedp.WaitReady(chromedp.CSS(`meta[http-equiv="refresh"][content^="3600"]`))))
+	require.Equal(t, append(usual, "#incident-2"), shown())
+	require.GreaterOrEqual(t, reloads.Load(), int64(3))
+}
+
+// Who has stopped the reloading is not asked again on the next page.
+func TestStoppedReloadingIsKept(t *testing.T) {
+	for name, facts := range samples() {
+		doc := show(t, "/projects/odilo?refresh=off", facts).Body.String()
+		require.NotContains(t, doc, "http-equiv", name)
+		for _, m := range regexp.MustCompile(`<a href="([^"]*)"`).FindAllStringSubmatch(doc, -1) {
+			if href := m[1]; !strings.HasPrefix(href, "http") && href != "#main" && !strings.Contains(doc, `<a href="`+href+`">Start reloading`) {
+				require.Contains(t, href, "refresh=off", name)
+			}
+		}
+	}
+	require.Contains(t, show(t, "/?refresh=off", samples()["all-well"]).Body.String(), `<a href="./projects/odilo?refresh=off">`)
+}
+
+// The address keeps what is open, so the page leads to the address with what is open first.
+func TestOpenOutputsAreInTheAddress(t *testing.T) {
+	facts := samples()["project-paused"]
+	first := show(t, "/projects/odilo", facts)
+	require.Equal(t, http.StatusSeeOther, first.Code)
+	to := first.Header().Get("Location")
+	require.Regexp(t, `^\?open=run-[a-z0-9]+,incident-3$`, to)
+	second := show(t, "/projects/odilo"+to, facts)
+	require.Equal(t, http.StatusOK, second.Code)
+	require.Equal(t, second.Body.String(), first.Body.String())
+	require.Contains(t, second.Body.String(), `http-equiv="refresh" content="30; url=`+to+`"`, "without a fragment, which would only scroll")
+
+	none := show(t, "/projects/odilo?open=", facts)
+	require.Equal(t, http.StatusOK, none.Code)
+	require.NotContains(t, none.Body.String(), "<pre>")
+	require.NotContains(t, show(t, "/projects/odilo?open=incident-99,%22onclick", facts).Body.String(), "onclick", "what is not there is dropped")
+	require.Equal(t, "?open=run-"+strings.TrimPrefix(strings.Split(to, ",")[0], "?open=run-")+",incident-3&refresh=off",
+		show(t, "/projects/odilo?refresh=off", facts).Header().Get("Location"))
+	require.Equal(t, http.StatusOK, show(t, "/projects/odilo", samples()["project-nothing"]).Code)
 }
 
 func TestReloadKeepsScrollPosition(t *testing.T) {
@@ -55,7 +133,7 @@ func TestReloadKeepsScrollPosition(t *testing.T) {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, r *http.Request) {
 		pages := quick
-		if loads.Add(1) > 2 {
+		if loads.Add(1) > 3 { // the first one leads to the second one's address
 			pages = last
 		}
 		_ = pages.Project(w, r, sampleDetail(paused("odilo", "---", sampleIssue), strings.Repeat("+-", 25), sampleIncidents()...))
@@ -65,7 +143,7 @@ func TestReloadKeepsScrollPosition(t *testing.T) {
 	t.Cleanup(site.Close)
 	require.NoError(t, chromedp.Do(ctx, browsertest.Phone("light").Open(site.URL+"/")...))
 	browsertest.Evaluate[bool](t, ctx, `(window.scrollTo(0, 900), true)`)
-	require.NoError(t, chromedp.Do(ctx, chromedp.WaitReady(chromedp.CSS(`meta[http-equiv="refresh"][content="3600"]`))))
+	require.NoError(t, chromedp.Do(ctx, chromedp.WaitReady(chromedp.CSS(`meta[http-equiv="refresh"][content^="3600"]`))))
 	require.Equal(t, int64(900), browsertest.Evaluate[int64](t, ctx, `new Promise(done => {
 		const check = () => { if (scrollY === 900) done(scrollY); };
 		addEventListener('scroll', check);
@@ -74,5 +152,15 @@ func TestReloadKeepsScrollPosition(t *testing.T) {
 
 	require.NoError(t, chromedp.Do(ctx, chromedp.Navigate(site.URL+"/?refresh=off")))
 	require.True(t, browsertest.Evaluate[bool](t, ctx, `!document.querySelector('meta[http-equiv]')`), "a reader can stop the reloading")
-	require.Equal(t, site.URL+"/?refresh=on", browsertest.Evaluate[string](t, ctx, `document.querySelector("footer a").href`))
+	require.Regexp(t, `/\?open=[^&]+$`, browsertest.Evaluate[string](t, ctx, `document.querySelector("footer a").href`))
+}
+
+func TestRunsOfOneMoment(t *testing.T) {
+	d := sampleDetail(running("odilo", "--"), "--")
+	d.Runs[1].Recorded = d.Runs[0].Recorded
+	doc := show(t, "/projects/odilo?open=", d).Body.String()
+	soundHTML(t, doc)
+	older := regexp.MustCompile(`id="(run-[0-9a-f]+)"`).FindStringSubmatch(doc)[1]
+	require.Equal(t, 1, strings.Count(show(t, "/projects/odilo?open="+older, d).Body.String(), "<pre>"))
+	require.Contains(t, doc, `id="`+older+`-2"`)
 }

@@ -69,11 +69,20 @@ func (p *Pages) Index(w http.ResponseWriter, r *http.Request, s status.Status) e
 	return p.write(w, http.StatusOK, "index", v)
 }
 
-// Project writes the page of a project.
+// Project writes the page of a project. The outputs that are open stand in its address, so that they stay open when it reloads.
 func (p *Pages) Project(w http.ResponseWriter, r *http.Request, d status.Detail) error {
 	v := newProject(d, newVisit(r))
 	p.finish(&v.frame)
-	return p.write(w, http.StatusOK, "project", v)
+	code := http.StatusOK
+	if here := v.folds.query(v.visit); v.chosen || v.folds.anyOpen() {
+		v.Again = here
+		v.Toggle = v.folds.query(visit{still: !v.still})
+		if !v.chosen {
+			w.Header().Set("Location", here)
+			code = http.StatusSeeOther
+		}
+	}
+	return p.write(w, code, "project", v)
 }
 
 type failureView struct {
@@ -102,7 +111,7 @@ func (p *Pages) Failure(w http.ResponseWriter, r *http.Request, err error) error
 }
 
 // finish adds the title, the style sheet and the reloading. A reader can stop the reloading: it would throw users of screen
-// readers and keyboards back to the beginning.
+// readers and keyboards back to the beginning. The choice goes along on every link.
 func (p *Pages) finish(f *frame) {
 	f.Title, f.Style = f.Headline+" · adfbot", f.Root+p.style
 	if f.still {

@@ -19,6 +19,7 @@ import (
 	"github.com/terraphim/adfbot/escalate/tracker"
 	"github.com/terraphim/adfbot/internal/config"
 	"github.com/terraphim/adfbot/internal/status"
+	"github.com/terraphim/adfbot/internal/store"
 	"github.com/terraphim/adfbot/internal/testhost"
 	"github.com/terraphim/adfbot/pause"
 )
@@ -49,6 +50,12 @@ func show(t *testing.T, target string, facts any) *httptest.ResponseRecorder {
 
 func sampleDetail(p status.Project, signs string, incidents ...incident.Incident) status.Detail {
 	return status.Detail{Status: sampleStatus(p), FlagPath: "/opt/ai-dark-factory/data/pause/" + p.ID, Runs: sampleRuns(signs), Incidents: incidents}
+}
+
+func sampleDetailOf(p status.Project, runs []store.HistoryRun, incidents []incident.Incident) status.Detail {
+	d := sampleDetail(p, "", incidents...)
+	d.Runs = runs
+	return d
 }
 
 func unknownAll() status.Status {

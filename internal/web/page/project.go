@@ -2,6 +2,8 @@ package page
 
 import (
 	"cmp"
+	"fmt"
+	"slices"
 	"time"
 
 	"github.com/terraphim/adfbot/internal/status"
@@ -17,16 +19,17 @@ type projectView struct {
 	Runs      []runRow
 	Incidents []incidentCard
 	MoreRuns  bool
+	folds     folds
 }
 
 type runRow struct {
 	store.HistoryRun
-	Kind    string
-	Began   moment
-	Took    string
-	How     string
-	Note    string
-	Visible bool // the output is expanded
+	Kind  string
+	Began moment
+	Took  string
+	How   string
+	Note  string
+	Fold  *fold // the output
 }
 
 func newProject(d status.Detail, at visit) projectView {
@@ -40,15 +43,32 @@ func newProject(d status.Detail, at visit) projectView {
 		if !r.Counted && r.Outcome != store.Ignored {
 			row.Note = "does not count"
 		}
-		if row.Output != "" && expand {
-			row.Visible, expand = true, false
+		if row.Output != "" {
+			row.Fold = runFold(r)
+			row.Fold.Open, expand = expand, false
+			v.folds = append(v.folds, row.Fold)
 		}
 		v.Runs = append(v.Runs, row)
 	}
+	same := map[string]int{}
+	for _, row := range slices.Backward(v.Runs) { // results from the spool may have been recorded in one moment
+		if row.Fold == nil {
+			continue
+		}
+		id := row.Fold.ID
+		if same[id]++; same[id] > 1 {
+			row.Fold.ID += fmt.Sprintf("-%d", same[id])
+		}
+	}
 	v.MoreRuns = len(d.Runs) >= status.MaxRuns
 	for _, i := range d.Incidents {
-		v.Incidents = append(v.Incidents, newIncidentCard(i, d.At))
+		card := newIncidentCard(i, d.At)
+		v.Incidents = append(v.Incidents, card)
+		if card.Fold != nil {
+			v.folds = append(v.folds, card.Fold)
+		}
 	}
+	v.folds.settle(at)
 	return v
 }
 
