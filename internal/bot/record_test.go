@@ -331,7 +331,7 @@ func TestRecordUnknownProject(t *testing.T) {
 	}
 	r := w.exec("nobody", "true")
 	require.Equal(t, bot.ExitNotStarted, r.code)
-	require.Contains(t, r.stderr, "odilo atlas")
+	require.Contains(t, r.stderr, "odilo, atlas")
 	require.NoDirExists(t, w.cfg.PauseDir)
 	require.NoFileExists(t, w.cfg.State)
 }

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
-	"strings"
 
 	"github.com/terraphim/adfbot/internal/config"
 	"github.com/terraphim/adfbot/internal/hostlocal"
@@ -91,8 +90,8 @@ func unavailable(w http.ResponseWriter, title, format string, args ...any) *prob
 // unknownText names only the projects that the caller may see.
 func unknownText(e *config.UnknownProjectError, c caller) string {
 	text := "there is no project " + quote(e.ID)
-	if known := slices.DeleteFunc(slices.Clone(e.Known), func(id string) bool { return !c.may(id) }); len(known) > 0 {
-		text += ": there are " + strings.Join(known, ", ")
+	if seen := slices.DeleteFunc(slices.Clone(e.Known), func(id string) bool { return !c.may(id) }); len(seen) > 0 {
+		text += ": " + (&config.UnknownProjectError{ID: e.ID, Known: seen}).Hint()
 	}
 	return text
 }

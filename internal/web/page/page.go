@@ -87,7 +87,7 @@ func (p *Pages) Project(w http.ResponseWriter, r *http.Request, d status.Detail)
 
 type failureView struct {
 	frame
-	Known []link // the existing projects
+	Known []link // the projects with the most similar names
 }
 
 // Failure writes the page for an error of package status: 404 for an unknown project, else 503.
@@ -101,7 +101,7 @@ func (p *Pages) Failure(w http.ResponseWriter, r *http.Request, err error) error
 	}
 	v.Tone, v.Headline, v.Sub = toneIdle, "There is no such project", "The address may be mistyped, or the project has another name."
 	if ok {
-		for _, id := range unknown.Known {
+		for _, id := range unknown.Nearest() {
 			v.Known = append(v.Known, link{Text: id, Link: v.project(id)})
 		}
 	}
