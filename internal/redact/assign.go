@@ -112,7 +112,7 @@ func (a *assignment) separate() bool {
 			return false // <token> in a usage text
 		}
 	case i > end && strings.HasPrefix(rest, ",") && (a.kind == isAuthorization || isString(s, skipBlanks(s, gap+1))): // Set("Token", "x")
-		a.equal, a.random, i = a.kind != isAuthorization, !a.isSet(), gap+1
+		a.equal, a.random, i = a.kind != isAuthorization, a.kind != isAuthorization && !a.isSet(), gap+1
 	case gap > i && strings.HasPrefix(s[a.key:], "--") && !strings.HasPrefix(rest, "-"):
 		a.flag, i = true, gap
 	default:
@@ -130,8 +130,8 @@ func (a *assignment) separate() bool {
 	}
 	if a.element > 0 {
 		a.at = a.element - len(strings.TrimLeft(s[i:a.element], " \t\n"))
-	} else if next := nextLine(s, a.at); next > 0 {
-		a.at, a.random = next, true
+	} else if next, block := nextLine(s, a.at); next > 0 {
+		a.at, a.random = next, !block
 	}
 	return true
 }
@@ -150,7 +150,7 @@ func (a *assignment) isSet() bool {
 			return true
 		}
 	}
-	return a.kind == isAuthorization
+	return false
 }
 
 // operator returns the length of the operator that rest begins with, or 0.
@@ -219,20 +219,22 @@ func typedValue(s string, i int) int {
 	return 0
 }
 
-// nextLine returns the start of the next line's text if nothing else follows at i but a sign for that, or 0.
-func nextLine(s string, i int) int {
+// nextLine returns the start of the next line's text if nothing else follows at i but a sign for that, or 0. It also
+// reports whether the text is a block of YAML, which can be nothing but the value.
+func nextLine(s string, i int) (at int, block bool) {
 	const deepest = 80
 	rest := s[min(i, len(s)):min(i+deepest, len(s))]
 	for _, sign := range [...]string{"|-", ">-", "|", ">", "\\"} {
 		if after, ok := strings.CutPrefix(rest, sign); ok {
+			block = sign != "\\" && strings.HasPrefix(after, "\n ")
 			i, rest = i+len(sign), after
 			break
 		}
 	}
 	if text := strings.TrimLeft(rest, " \t\n"); strings.HasPrefix(rest, "\n") && text != "" {
-		return i + len(rest) - len(text)
+		return i + len(rest) - len(text), block
 	}
-	return 0
+	return 0, false
 }
 
 // elementEnd returns where the text of the element <name> ends that begins at i, or 0.

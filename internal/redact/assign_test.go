@@ -31,6 +31,7 @@ func TestAssignments(t *testing.T) {
 		`os.environ.setdefault('DB_PASSWORD', 'hunter2')`: `os.environ.setdefault('DB_PASSWORD', '[masked]')`,
 		`std::string secret("` + random + `");`:           `std::string secret("[masked]");`,
 		`setToken("` + random + `")`:                      `setToken("[masked]")`,
+		`["Authorization", "Bearer hunter2"]`:             `["Authorization", "Bearer [masked]"]`,
 		// types
 		`var fooToken string = "hunter2"`:     `var fooToken string = "[masked]"`,
 		`val fooToken: String = "hunter2"`:    `val fooToken: String = "[masked]"`,
@@ -46,6 +47,8 @@ func TestAssignments(t *testing.T) {
 		"String token =\n    \"" + random + "\";": "String token =\n    \"[masked]\";",
 		"password:\nLogin incorrect":              "password:\nLogin incorrect",
 		"token:\n  " + "value-of-the-token-file":  "token:\n  " + "value-of-the-token-file",
+		"password: |\n  hunter2\nx: 1":            "password: |\n  [masked]\nx: 1",
+		"password: |\nhunter2":                    "password: |\nhunter2",
 		// names and values
 		`<entry name="fooToken" value="hunter2" />`:         `<entry name="fooToken" value="[masked]" />`,
 		`<add key="Password" value="hunter2"/>`:             `<add key="Password" value="[masked]"/>`,
