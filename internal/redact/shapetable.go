@@ -25,6 +25,7 @@ var shapes = []shape{
 	{prefix: "gldt-", body: words, min: 16},
 	{prefix: "glrtr?-", body: dotted, min: 16},
 	{prefix: "glcbt-", body: words, min: 16},
+	{prefix: "glwt-", body: words, min: 16},
 	{prefix: "glptt-", body: words, min: 16},
 	{prefix: "glsoat-", body: words, min: 16},
 	{prefix: "glffct-", body: words, min: 16},
