@@ -5,8 +5,8 @@
 //	spool/  results that could not be recorded, and reserves for more of them
 //
 // New files and directories take the owner and group of the directory that they are created in, and the rights that its
-// group has on it. Files are opened without following a link: in the shared set-up any member of the group could put one in
-// their place.
+// group has on it. No link is followed in the place of the directory, of one in it or of a file: in the shared set-up any member
+// of the group could put one there, for root to follow. A directory is opened first, and its files through that.
 //
 // # Locks
 //

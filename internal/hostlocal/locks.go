@@ -29,15 +29,10 @@ func (l *locks) create() error {
 		return err
 	}
 	defer func() { _ = dir.Close() }()
-	f, err := dir.OpenFile(filepath.Base(l.path), os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
-	if errors.Is(err, fs.ErrExist) {
-		return nil
-	}
-	if err != nil {
+	if err := createIn(dir, filepath.Base(l.path), nil); !errors.Is(err, fs.ErrExist) {
 		return err
 	}
-	inherit(f)
-	return f.Close()
+	return nil
 }
 
 // LockHere takes the lock that guards files of this host. If the lock is not free within wait, the error is
