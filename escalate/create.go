@@ -126,7 +126,7 @@ func (r *Reconciler) saveIssue(ctx context.Context, s step, issue tracker.Issue,
 	err := r.saveAccount(ctx, s.cache, tracker.Account{ID: issue.AuthorID, Login: issue.Author})
 	i, err2 := r.opt.State.Change(ctx, s.incident.ID, func(i *incident.Incident) {
 		i.Issue, i.Create, i.Target = issue.IssueRef, incident.Attempt{}, tracker.Repo{}
-		i.HeadedNotPaused = data.FlagError != ""
+		i.HeadedNotPaused, i.NamedFlag = data.FlagError != "", ""
 		i.Incomplete = r.lacksParts(i.Project, issue)
 		clearRetry(i)
 	})

@@ -3,6 +3,7 @@ package escalate
 import (
 	"context"
 	"errors"
+	"net/http"
 
 	"github.com/terraphim/adfbot/escalate/incident"
 	"github.com/terraphim/adfbot/escalate/issuetext"
@@ -193,4 +194,23 @@ func (r *Reconciler) replace(ctx context.Context, s step) (progress, error) {
 		}
 	})
 	return changed, err
+}
+
+// nameFlag names the pause flag's path in the text of the issue, where the pause directory has moved since it was written.
+// All else in the text stays as people may have left it. A refusal for good is no reason to try for ever.
+func (r *Reconciler) nameFlag(ctx context.Context, s step) (progress, error) {
+	i := s.incident
+	open, err := r.confirmState(ctx, plan.IssueOpen, s)
+	if !open {
+		return replan, err
+	}
+	path := r.opt.Dir.FlagPath(i.Project)
+	err = r.opt.Tracker.EditBody(ctx, i.Issue, func(body string) string { return issuetext.ReplacePath(body, i.NamedFlag, path) })
+	switch {
+	case tracker.IsPermanent(err) && !tracker.IsStatus(err, http.StatusConflict):
+		r.opt.Log.Warn("cannot name the pause flag's new path in the issue", "issue", i.Issue.String(), "flag", path, "err", err)
+	case err != nil:
+		return later, r.failed(ctx, i, err)
+	}
+	return complete, r.saveDone(ctx, i, func(i *incident.Incident) { i.NamedFlag = "" })
 }

@@ -43,6 +43,7 @@ var trackerSteps = map[plan.Kind]func(*Reconciler, context.Context, step) (progr
 	plan.ResumeClosed:    (*Reconciler).resumeClosed,
 	plan.Complete:        (*Reconciler).completeIssue,
 	plan.AnnouncePaused:  (*Reconciler).announcePaused,
+	plan.NameFlag:        (*Reconciler).nameFlag,
 	plan.Close:           (*Reconciler).close,
 	plan.LeaveOpen:       (*Reconciler).leaveOpen,
 	plan.CloseDuplicate:  (*Reconciler).closeDuplicate,

@@ -2,7 +2,9 @@ package gitea
 
 import (
 	"context"
+	"io"
 	"net/http"
+	"strings"
 	"testing"
 	"time"
 
@@ -37,4 +39,30 @@ func TestObserve(t *testing.T) {
 		require.Equal(t, tracker.Lost, tracker.OutcomeOf(do(g)))
 		require.Equal(t, want, got)
 	}
+}
+
+// An edit sends the version of the text that it has read, so that Gitea refuses it where somebody was faster.
+func TestEditBody(t *testing.T) {
+	var sent []string
+	status := 201
+	g := New(Options{URL: "https://git.example.org", Tokens: StaticToken("t"), Timeout: time.Second, Transport: fixed(func(r *http.Request) *http.Response {
+		answer := &http.Response{StatusCode: 200, Header: http.Header{"Content-Type": {"application/json"}},
+			Body: io.NopCloser(strings.NewReader(`{"id":5,"number":11,"body":"one","content_version":7}`))}
+		if r.Method == http.MethodPatch {
+			body, _ := io.ReadAll(r.Body)
+			sent = append(sent, r.URL.Path+" "+string(body))
+			answer.StatusCode = status
+		}
+		return answer
+	})})
+	same := func(s string) string { return s }
+	require.NoError(t, g.EditBody(t.Context(), recordedIssue, same))
+	require.Empty(t, sent)
+	require.NoError(t, g.EditBody(t.Context(), recordedIssue, strings.ToUpper))
+	require.Equal(t, []string{`/api/v1/repos/terraphim/rec/issues/11 {"body":"ONE","content_version":7}`}, sent)
+	status = 409
+	require.True(t, tracker.IsStatus(g.EditBody(t.Context(), recordedIssue, strings.ToUpper), 409))
+	other := recordedIssue
+	other.Number = 12
+	require.Error(t, g.EditBody(t.Context(), other, strings.ToUpper), "the answer is about another issue")
 }

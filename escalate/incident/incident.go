@@ -75,9 +75,12 @@ type Incident struct {
 	Ended    time.Time `json:"Ended,omitzero"` // zero: open
 	EndedHow string    `json:"EndedHow"`       // for people, e.g. "the pause flag was removed; noticed by the sweep"
 
-	Issue  tracker.IssueRef   `json:"Issue,omitzero"`  // zero: none known
-	Lost   []tracker.IssueRef `json:"Lost"`            // earlier issues of this incident that were deleted or lost their marker
-	Target tracker.Repo       `json:"Target,omitzero"` // repository of an outstanding attempt; zero if none is outstanding
+	Issue tracker.IssueRef   `json:"Issue,omitzero"` // zero: none known
+	Lost  []tracker.IssueRef `json:"Lost"`           // earlier issues of this incident that were deleted or lost their marker
+	// NamedFlag is the path of the pause flag that the issue's text names, where that is not its path any more; else "".
+	NamedFlag string `json:"named_flag,omitempty"`
+
+	Target tracker.Repo `json:"Target,omitzero"` // repository of an outstanding attempt; zero if none is outstanding
 
 	Create   Attempt   `json:"Create,omitzero"`  // of the issue
 	Tries    int       `json:"Tries"`            // consecutive failed attempts of whatever is pending in Gitea

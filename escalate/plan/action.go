@@ -27,6 +27,7 @@ const (
 // The other steps make requests.
 const (
 	Create          Kind = "create"          // open the incident's issue
+	NameFlag        Kind = "name-flag"       // name the flag's new path in the issue, after the pause directory has moved
 	Adopt           Kind = "adopt"           // store the incident's issue, which exists already
 	Complete        Kind = "complete"        // add to the incident's issue what its creation left out
 	AnnouncePaused  Kind = "tell-paused"     // comment on an issue headed NOT PAUSED that the flag was written
@@ -52,7 +53,7 @@ var phases = map[Kind]int{
 	WriteFlag: localPhase, ConfirmFlag: localPhase, Resume: localPhase, Supersede: localPhase, RecordHold: localPhase,
 	ReleaseHold: localPhase, Rebuild: localPhase, RebuildDone: localPhase, Settle: localPhase,
 	Create: pausedPhase, Adopt: pausedPhase, Replace: pausedPhase, Reopen: pausedPhase, ResumeClosed: pausedPhase,
-	Complete: pausedPhase, ConfirmReopened: pausedPhase, AnnouncePaused: pausedPhase, RunCommand: pausedPhase,
+	Complete: pausedPhase, NameFlag: pausedPhase, ConfirmReopened: pausedPhase, AnnouncePaused: pausedPhase, RunCommand: pausedPhase,
 	Close: endedPhase, LeaveOpen: endedPhase, FindLost: endedPhase, CloseDuplicate: endedPhase,
 }
 

@@ -69,6 +69,9 @@ func (p *planner) open(i incident.Incident) {
 		if i.Incomplete {
 			p.add(Complete, i, "the issue lacks labels, assignees or its due date")
 		}
+		if i.NamedFlag != "" {
+			p.add(NameFlag, i, fmt.Sprintf("the issue names the pause flag %s, and the pause directory has moved", i.NamedFlag))
+		}
 	case p.o.Issues[i.ID] == IssueClosed:
 		p.closed(i, due)
 	case p.o.Issues[i.ID] == IssueLost && due:

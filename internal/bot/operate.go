@@ -1,6 +1,7 @@
 package bot
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -17,6 +18,7 @@ import (
 	"github.com/terraphim/adfbot/escalate/issuetext"
 	"github.com/terraphim/adfbot/internal/fault"
 	"github.com/terraphim/adfbot/internal/redact"
+	"github.com/terraphim/adfbot/pause"
 )
 
 // Done is what pause, resume or restore did.
@@ -109,7 +111,11 @@ func (b *Bot) Restore(ctx context.Context) (Done, error) {
 	if err := b.createDir(dir.Path()); err != nil {
 		return Done{}, err
 	}
-	projects, err := b.rec.RestoreFlags(ctx, slices.Sorted(maps.Keys(paused)))
+	was, err := b.store.Meta(ctx, metaPauseDir)
+	if err != nil {
+		return Done{}, err
+	}
+	projects, err := b.rec.RestoreFlags(ctx, pause.New(cmp.Or(was, b.cfg.PauseDir)), slices.Sorted(maps.Keys(paused)))
 	if err != nil {
 		return Done{}, err
 	}

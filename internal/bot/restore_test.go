@@ -5,12 +5,15 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/terraphim/adfbot/escalate/giteatest"
 	"github.com/terraphim/adfbot/internal/bot"
 	"github.com/terraphim/adfbot/internal/store"
 	"github.com/terraphim/adfbot/internal/testhost"
+	"github.com/terraphim/adfbot/internal/testworld"
 	"github.com/terraphim/adfbot/pause"
 )
 
@@ -209,9 +212,47 @@ func TestChangedPauseDir(t *testing.T) {
 	d, err := w.restore()
 	require.NoError(t, err)
 	require.Contains(t, d.Text, "paused again: odilo")
+	require.Equal(t, []string{"name-flag odilo"}, w.kinds(w.sweepWell()), "in the issue")
 	require.Empty(t, w.sweepWell().Actions)
 	w.must(bot.ExitPaused, "odilo", "true")
 	require.FileExists(t, old, "the old one is the operator's to remove")
+}
+
+// After the pause directory has moved, the open issue names the flag's new path. Nothing else in it changes.
+func TestIssueOfMovedPauseDirectory(t *testing.T) {
+	w := newWorld(t)
+	w.fail("odilo", 3)
+	old := w.cfg.PauseDir + "/odilo"
+	issue := w.issues("open")[0]
+	require.Contains(t, issue.Body, "rm "+old)
+	note := "Seen by kim: not " + old + "-2, /srv" + old + ", " + old + ".bak or " + old + "/x.\n\n"
+	w.Gitea.As(testworld.Bot).EditBody(repo, issue.Number, note+issue.Body)
+	w.change("DIR/pause", "DIR/moved")
+	_, err := w.restore()
+	require.NoError(t, err)
+
+	// An answer that is lost does not change it twice, and a refusal is tried again.
+	w.Gitea.Inject(giteatest.Fault{Match: giteatest.EditIssue(), Times: 1, Do: giteatest.LostAnswer()})
+	_, err = w.sweep()
+	require.Error(t, err)
+	w.pass(time.Minute)
+	_, err = w.sweep()
+	require.NoError(t, err)
+	now := w.flag("odilo")
+	require.NotEqual(t, old, now)
+	require.Equal(t, note+strings.ReplaceAll(issue.Body, old, now), w.issues("open")[0].Body)
+
+	w.Gitea.ResetRequests()
+	_, err = w.sweep()
+	require.NoError(t, err)
+	for _, r := range w.Gitea.Requests() {
+		require.Equal(t, "GET", r.Method, "once")
+	}
+	_, err = w.resume("odilo")
+	require.NoError(t, err)
+	_, err = w.sweep()
+	require.NoError(t, err)
+	require.Len(t, w.issues("closed"), 1, "the marker is there as before")
 }
 
 // A changed pause_dir is taken over where nothing is paused.
