@@ -149,6 +149,26 @@ func TestStoredAndSpooledFailures(t *testing.T) {
 	}
 }
 
+// Until the results are stored there is no incident, but no person paused the project either.
+func TestStatusOfASpooledPause(t *testing.T) {
+	w := newWorld(t)
+	w.record(store.Result{Project: "odilo", Agent: "project-meta", Outcome: store.Success})
+	for n := range 3 {
+		r := failure("odilo")
+		r.RunID, r.Finished = fmt.Sprint(n), w.now()
+		_, err := bot.Keep(ctx, w.cfg, r, w.now)
+		require.NoError(t, err)
+	}
+	p := w.project("odilo")
+	require.Equal(t, "yes", p.Paused)
+	require.False(t, p.Held)
+	require.Equal(t, []string{"its failures are in the spool; its issue is opened once they can be stored"}, p.Warnings)
+	w.Touch(w.flag("atlas"))
+	require.True(t, w.project("atlas").Held)
+	w.sweepWell()
+	require.Empty(t, w.project("odilo").Warnings)
+}
+
 // What does not count in the state does not count in the spool.
 func TestSpooledResultsThatDoNotPause(t *testing.T) {
 	run := func(n int, edit func(*store.Result)) store.Result {

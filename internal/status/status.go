@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/terraphim/adfbot/escalate/incident"
+	"github.com/terraphim/adfbot/internal/hostlocal"
 	"github.com/terraphim/adfbot/internal/redact"
 	"github.com/terraphim/adfbot/internal/store"
 )
@@ -100,7 +101,11 @@ func (r *Reader) Status(ctx context.Context, only string) (Status, error) {
 	if err != nil {
 		return s, err
 	}
-	if err := r.addOverall(ctx, &s); err != nil {
+	spooled, err := r.from.Spool.List()
+	if err != nil {
+		s.Problems = append(s.Problems, "cannot read the spool: "+err.Error())
+	}
+	if err := r.addOverall(ctx, &s, spooled); err != nil {
 		return s, err
 	}
 	for _, id := range r.projectIDs(incidents, holds) {
@@ -111,13 +116,22 @@ func (r *Reader) Status(ctx context.Context, only string) (Status, error) {
 		if err != nil {
 			return s, err
 		}
+		if p.Held && pausedBySpool(id, spooled) {
+			p.Held = false
+			p.Warnings = append(p.Warnings, "its failures are in the spool; its issue is opened once they can be stored")
+		}
 		s.Projects = append(s.Projects, p)
 	}
 	return s, nil
 }
 
+// pausedBySpool reports whether the flag of a project without an incident is that of failures which could not be stored.
+func pausedBySpool(project string, spooled []hostlocal.Spooled) bool {
+	return slices.ContainsFunc(spooled, func(e hostlocal.Spooled) bool { return e.Result.Project == project && !e.PausedAt.IsZero() })
+}
+
 // addOverall adds what is not about one project.
-func (r *Reader) addOverall(ctx context.Context, s *Status) error {
+func (r *Reader) addOverall(ctx context.Context, s *Status, spooled []hostlocal.Spooled) error {
 	if err := r.AdviseRestore(ctx, r.from.Reconciler.CheckPause()); err != nil {
 		s.Problems = append(s.Problems, err.Error())
 	}
@@ -126,10 +140,6 @@ func (r *Reader) addOverall(ctx context.Context, s *Status) error {
 		s.Problems = append(s.Problems, off.Error())
 	}
 	s.Problems = append(s.Problems, r.operatorProblems(ctx)...)
-	spooled, err := r.from.Spool.List()
-	if err != nil {
-		s.Problems = append(s.Problems, "cannot read the spool: "+err.Error())
-	}
 	s.Spooled = len(spooled)
 	for _, e := range spooled {
 		if e.Err != nil {
