@@ -104,5 +104,5 @@ func (r *Reconciler) stillPaused(c *sweepCache, key string, i incident.Incident)
 	if r.operable() {
 		hint = strings.TrimSpace(hint + " An operator can also comment `/adf resume` here.")
 	}
-	return issuetext.StillPausedComment(key, i, r.opt.Dir.FlagPath(i.Project), hint)
+	return issuetext.StillPausedComment(key, i, r.HowToResume(i.Project), hint)
 }

@@ -330,7 +330,7 @@ func (run *commandRun) resumeStep(ctx context.Context, n int) (result, error) {
 func (run *commandRun) pauseStep(ctx context.Context, n int) (result, error) {
 	project := markdown.CodeSpan(run.cmd.Project)
 	if run.cmd.Steps[n].Begun {
-		return result{answer: issuetext.Paused(run.cmd.Project, "")}, nil
+		return result{answer: issuetext.Paused(run.cmd.Project, "", run.HowToResume(run.cmd.Project))}, nil
 	}
 	failed := func(err error) (result, error) {
 		return result{answer: issuetext.Failed(incident.PauseVerb, project+" is not paused by this", err)}, nil
@@ -338,7 +338,8 @@ func (run *commandRun) pauseStep(ctx context.Context, n int) (result, error) {
 	if err := run.settle(ctx, run.cmd.Project); err != nil {
 		return failed(err)
 	}
-	h := incident.Hold{Project: run.cmd.Project, Note: issuetext.CommandNote(run.cmd, run.cmd.Steps[n].Line, run.opt.Now())}
+	note := issuetext.CommandNote(run.cmd, run.cmd.Steps[n].Line, run.HowToResume(run.cmd.Project), run.opt.Now())
+	h := incident.Hold{Project: run.cmd.Project, Note: note}
 	already, err := run.pause(ctx, h, func(ctx context.Context, h incident.Hold) error {
 		return run.begin(ctx, n, holdTarget(h), &h)
 	})
@@ -348,12 +349,12 @@ func (run *commandRun) pauseStep(ctx context.Context, n int) (result, error) {
 	case errors.As(err, &unknown):
 		return failed(err)
 	case errors.As(err, &notWritten):
-		return result{answer: issuetext.Paused(run.cmd.Project, notWritten.Err.Error())}, nil
+		return result{answer: issuetext.Paused(run.cmd.Project, notWritten.Err.Error(), run.HowToResume(run.cmd.Project))}, nil
 	case err != nil:
 		return result{}, err
 	case already == nil:
 		run.opt.Log.Info("project paused by a person", "project", run.cmd.Project, "by", run.cmd.By.Login, "reason", run.cmd.Steps[n].Line.Reason)
-		return result{answer: issuetext.Paused(run.cmd.Project, "")}, nil
+		return result{answer: issuetext.Paused(run.cmd.Project, "", run.HowToResume(run.cmd.Project))}, nil
 	case already.Incident != nil:
 		return result{answer: project + " is paused already, by " + markdown.CodeSpan(already.Incident.Name()) + "."}, nil
 	}

@@ -89,7 +89,7 @@ func (r *Reconciler) writeFlag(ctx context.Context, o plan.Observation, a plan.A
 	note := ""
 	for _, i := range o.Incidents {
 		if i.ID == a.Incident {
-			note = issuetext.FlagNote(i)
+			note = issuetext.FlagNote(i, r.HowToResume(a.Project))
 		}
 	}
 	return r.putFlag(ctx, a.Project, note, func(now time.Time, failure string) error {

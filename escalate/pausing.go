@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/terraphim/adfbot/escalate/incident"
+	"github.com/terraphim/adfbot/escalate/issuetext"
 	"github.com/terraphim/adfbot/internal/fault"
 )
 
@@ -164,3 +165,8 @@ func (e *FlagRemoveError) Error() string {
 	return fmt.Sprintf("project %s is still paused: %v", e.Project, e.Err)
 }
 func (e *FlagRemoveError) Unwrap() error { return e.Err }
+
+// HowToResume returns how people on this machine resume a project.
+func (r *Reconciler) HowToResume(project string) issuetext.Resume {
+	return issuetext.Resume{Command: r.opt.RunAs + "adfbot resume " + project, Flag: r.opt.Dir.FlagPath(project)}
+}

@@ -13,6 +13,7 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -22,7 +23,10 @@ import (
 	"github.com/terraphim/adfbot/escalate/incident"
 	"github.com/terraphim/adfbot/internal/bot"
 	"github.com/terraphim/adfbot/internal/config"
+	"github.com/terraphim/adfbot/internal/hostlocal"
 	"github.com/terraphim/adfbot/internal/proc"
+	"github.com/terraphim/adfbot/internal/store"
+	"github.com/terraphim/adfbot/internal/text"
 )
 
 func main() {
@@ -111,6 +115,9 @@ func run(ctx context.Context, args []string, p process) int {
 		if !a.begun {
 			fmt.Fprintf(p.stderr, "see %s --help\n", cmd.CommandPath())
 		}
+		if advice := a.runAsOwner(cmd.Name(), args, err); advice != "" {
+			fmt.Fprintln(p.stderr, "adfbot: "+advice)
+		}
 	}
 	return code
 }
@@ -119,6 +126,35 @@ func run(ctx context.Context, args []string, p process) int {
 func isBrokenOutput(err error) bool {
 	var e *fs.PathError
 	return errors.As(err, &e) && e.Path == os.Stdout.Name() && errors.Is(e, syscall.EPIPE)
+}
+
+// runAsOwner returns how a person runs a command that was denied to them, or "". Agents report through the daemon instead.
+func (a *app) runAsOwner(name string, args []string, err error) string {
+	if !errors.Is(err, fs.ErrPermission) && !errors.Is(err, store.ErrDenied) ||
+		!slices.Contains([]string{"pause", "resume", "restore", "status", "sweep"}, name) {
+		return ""
+	}
+	cfg, err := a.load()
+	if err != nil {
+		return ""
+	}
+	owner, other := hostlocal.OtherOwner(cfg.State)
+	if !other {
+		if owner, other = hostlocal.OtherOwner(cfg.PauseDir); !other {
+			return ""
+		}
+	}
+	if a.configPath == "" {
+		args = slices.Concat(cfg.Flag(), args)
+	}
+	command := "adfbot"
+	for _, arg := range args {
+		if text.ShellQuote("x"+arg) != "x"+arg { // a flag needs no quotes
+			arg = text.ShellQuote(arg)
+		}
+		command += " " + arg
+	}
+	return owner.Advice(a.getenv("PATH"), command)
 }
 
 func (a *app) root() *cobra.Command {

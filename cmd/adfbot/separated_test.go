@@ -194,3 +194,48 @@ func TestSeparatedDaemonAway(t *testing.T) {
 	require.FileExists(t, s.path("pause/odilo"))
 	require.Equal(t, 1, s.issues("open"))
 }
+
+// What issue, flag and refusal say about resuming works for a person who is neither root nor the bot's user.
+func TestSeparatedResumeAdvice(t *testing.T) {
+	t.Parallel()
+	s := newSeparated(t)
+	bin := s.path("bin")
+	require.NoError(t, os.Mkdir(bin, 0o755))
+	require.NoError(t, os.WriteFile(bin+"/sudo", nil, 0o755))
+	run := func(uid int, args ...string) (string, int) {
+		cmd := s.as(uid, args...)
+		cmd.Env = append(cmd.Env, "PATH="+bin+":/usr/bin:/bin")
+		out, err := cmd.CombinedOutput()
+		return string(out), testhost.ExitCode(err)
+	}
+	const command = "sudo -u '#4710' adfbot resume odilo"
+	for range 3 {
+		out, code := run(daemonUser, "record", "--project", "odilo", "--failure")
+		require.Zero(t, code, out)
+	}
+	flag := s.path("pause/odilo")
+	note, err := os.ReadFile(flag)
+	require.NoError(t, err)
+	require.Contains(t, string(note), "To resume, run: "+command+"\nor remove the file "+flag+"\n")
+	issue := s.Issues(theRepo)[0].Body
+	require.Contains(t, issue, "run `"+command+"`")
+	require.Contains(t, issue, "remove the pause flag: `sudo -u '#4710' rm "+flag+"`")
+
+	for _, args := range [][]string{{"resume", "odilo"}, {"pause", "odilo"}, {"sweep"}, {"status"}} {
+		out, code := run(strangerUser, args...)
+		require.Equal(t, 1, code, out)
+		require.Contains(t, out, "adfbot: run it as #4710: sudo -u '#4710' adfbot --config "+s.path("config.yaml")+" "+strings.Join(args, " ")+"\n")
+		require.NotContains(t, out, "chown #")
+	}
+	out, code := run(strangerUser, "check", "--offline")
+	require.Equal(t, 1, code)
+	require.Contains(t, out, "run it as #4710: sudo -u '#4710' adfbot --config "+s.path("config.yaml")+" check")
+
+	require.FileExists(t, flag)
+	out, code = run(daemonUser, "resume", "odilo")
+	require.Zero(t, code, out)
+	require.NoFileExists(t, flag)
+	out, code = run(daemonUser, "pause", "odilo")
+	require.Zero(t, code, out)
+	require.Contains(t, out, "to resume: "+command)
+}

@@ -73,12 +73,12 @@ func Failed(v incident.Verb, state string, err error) string {
 }
 
 // Paused answers a pause. The problem says why the flag could not be written, or is "".
-func Paused(project, problem string) string {
+func Paused(project, problem string, resume Resume) string {
 	code := markdown.CodeSpan(project)
 	if problem != "" {
 		return code + " is not paused yet, because its pause flag cannot be written: " + ErrorText(problem) + ". The bot keeps trying."
 	}
-	return code + " is paused. To resume it, comment `/adf resume` here, or run " + markdown.CodeSpan("adfbot resume "+project) + "."
+	return code + " is paused. To resume it, comment `/adf resume` here, or run " + markdown.CodeSpan(resume.Command) + "."
 }
 
 // LaterIncident answers a resume that was given in the issue of an earlier incident.
@@ -92,11 +92,11 @@ func LaterIncident(project string, i, open incident.Incident) string {
 }
 
 // CommandNote is the note of a pause flag that a command writes.
-func CommandNote(c incident.Command, line incident.CommandLine, now time.Time) string {
+func CommandNote(c incident.Command, line incident.CommandLine, resume Resume, now time.Time) string {
 	s := fmt.Sprintf("%s is paused by %s (in Gitea, %s, %s).\n",
 		c.Project, maskLine(c.By.Login, 100), maskLine(c.Issue.String(), 200), minute(now))
 	if why := maskLine(line.Reason, 500); why != "" {
 		s += "Reason: " + why + "\n"
 	}
-	return s + "To resume, remove this file or run: adfbot resume " + c.Project + "\n"
+	return s + resume.line()
 }

@@ -173,7 +173,7 @@ func (c *Composer) Short(in IssueData) string {
 			code(d.PauseFlag), plain(d.FlagError))
 	}
 	fmt.Fprintf(&b, "%s on %s %s (%s, %s).\n\n", code(d.Agent), code(d.Project), failed(d.Failures), plain(d.Host), minute(d.Opened))
-	fmt.Fprintf(&b, "To resume: %s or %s.\n\n", code(d.Remove), code("adfbot resume "+d.Project))
+	fmt.Fprintf(&b, "To resume: %s or %s.\n\n", code(d.Remove), code(d.Resume))
 	fmt.Fprintf(&b, "The server refused the full text as too long. For runs, output and earlier incidents, see %s.",
 		code("adfbot status "+d.Project))
 	if d.Mentions != "" && len(d.Mentions) <= maxPart {

@@ -35,13 +35,13 @@ func ResumedComment(key string, i incident.Incident) string {
 }
 
 // StillPausedComment says why a closed issue was reopened. The hint is Markdown, or "".
-func StillPausedComment(key string, i incident.Incident, pauseFlag, hint string) string {
+func StillPausedComment(key string, i incident.Incident, resume Resume, hint string) string {
 	if hint != "" {
 		hint = "\n\n" + hint
 	}
 	return reply(key, "This issue was closed, but %s is still paused, so the bot reopens it.\n\n"+
-		"To resume the project, remove its pause flag (%s) or run %s. The bot then closes the issue.%s",
-		markdown.CodeSpan(i.Project), markdown.CodeSpan("rm "+text.ShellQuote(pauseFlag)), markdown.CodeSpan("adfbot resume "+i.Project), hint)
+		"To resume the project, run %s or remove its pause flag %s. The bot then closes the issue.%s",
+		markdown.CodeSpan(i.Project), markdown.CodeSpan(resume.Command), markdown.CodeSpan(resume.Flag), hint)
 }
 
 // LeftOpenComment says that an issue which a person reopened after the end stays open.

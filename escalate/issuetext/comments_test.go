@@ -25,20 +25,20 @@ func TestComments(t *testing.T) {
 		compose(t, "").Short(l),
 		ResumedComment(i.ID+"/resumed", i),
 		ResumedComment(i.ID+"/resumed", replaced),
-		StillPausedComment(i.ID+"/reopened/1", i, l.PauseFlag, ""),
+		StillPausedComment(i.ID+"/reopened/1", i, testResume, ""),
 		LeftOpenComment(i.ID+"/left-open", i),
 		DuplicateComment(i.ID+"/duplicate/17", tracker.IssueRef{Repo: l.Repo, Number: 41}),
 		NowPausedComment(i.ID+"/paused-now", i, l.PauseFlag),
 		NotOperator(i.ID+"/no-operator/7", kim, []string{"alex", "robin"}),
 		Edited(i.ID+"/order/8", kim),
 		CommandAnswer(i.ID+"/order/9", incident.Command{Steps: []incident.Step{
-			{Line: incident.CommandLine{Written: "pause"}, Answer: Paused("odilo", "")},
-			{Line: incident.CommandLine{Written: "pause"}, Answer: Paused("odilo", "open /pause/odilo: permission denied")},
+			{Line: incident.CommandLine{Written: "pause"}, Answer: Paused("odilo", "", testResume)},
+			{Line: incident.CommandLine{Written: "pause"}, Answer: Paused("odilo", "open /pause/odilo: permission denied", testResume)},
 			{Line: incident.CommandLine{Written: "resume"}, Answer: Failed(incident.ResumeVerb, "`odilo` is still paused", errors.New("disk full"))},
 			{Line: incident.CommandLine{Written: "resume"}, Answer: LaterIncident("odilo", i, incident.Incident{Project: "odilo", Seq: 4})},
 			{Line: incident.CommandLine{Written: "reboot"}, Answer: UnknownCommand(incident.CommandLine{Written: "reboot"})},
 		}}),
-		CommandNote(incident.Command{Project: "odilo", By: kim, Issue: i.Issue}, incident.CommandLine{Reason: "maintenance"}, i.Ended),
+		CommandNote(incident.Command{Project: "odilo", By: kim, Issue: i.Issue}, incident.CommandLine{Reason: "maintenance"}, testResume, i.Ended),
 	}, "\n\n----\n\n"))
 }
 
@@ -46,7 +46,7 @@ func TestHostileComments(t *testing.T) {
 	for _, s := range hostile() {
 		i := infest(testData(), s).Incident
 		for _, body := range []string{
-			ResumedComment("k", i), StillPausedComment("k", i, s, ""), LeftOpenComment("k", i),
+			ResumedComment("k", i), StillPausedComment("k", i, Resume{s, s}, ""), LeftOpenComment("k", i),
 			DuplicateComment("k", tracker.IssueRef{Repo: tracker.Repo{Server: s, Owner: s, Name: s}, Number: 1, URL: s}),
 		} {
 			testhost.RequirePlainText(t, body)

@@ -19,6 +19,7 @@ type IssueData struct {
 	Repo         tracker.Repo // of the new issue
 
 	PauseFlag string // path
+	RunAs     string // what comes before a command to run it as the bot's user, e.g. "sudo -u adfbot ", or ""
 	FlagError string // why the flag could not be written; "" if it was
 
 	Mentions []string          // logins and teams, e.g. "acme/ops"
@@ -58,6 +59,7 @@ type TemplateData struct {
 
 	PauseFlag     Untrusted // path of the pause flag
 	Remove        Untrusted // shell command that removes it
+	Resume        Untrusted // shell command that resumes the project
 	NotPaused     bool      // the flag could not be written
 	FlagError     Untrusted // why
 	ResumeInGitea bool      // operators may resume with a comment "/adf resume"
@@ -102,7 +104,8 @@ func (c *Composer) data(in IssueData) TemplateData {
 	d := TemplateData{
 		Project: c.name(i.Project), Agent: c.name(agentOf(i)), Name: c.name(i.Name()), Seq: i.Seq, ID: c.name(i.ID),
 		Failures: i.Failures, Threshold: i.Threshold, Opened: i.Opened, Host: c.name(i.Host), Instance: c.name(i.Instance),
-		PauseFlag: c.sentence(in.PauseFlag), Remove: c.sentence("rm " + text.ShellQuote(in.PauseFlag)),
+		PauseFlag: c.sentence(in.PauseFlag), Remove: c.sentence(in.RunAs + "rm " + text.ShellQuote(in.PauseFlag)),
+		Resume:    c.sentence(in.RunAs + "adfbot resume " + i.Project),
 		NotPaused: in.FlagError != "", FlagError: c.sentence(in.FlagError),
 		ResumeInGitea: in.ResumeInGitea, CloseResumes: in.CloseResumes,
 		Mentions: mentions(in.Mentions), Rebuilt: i.Rebuilt,

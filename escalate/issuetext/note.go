@@ -12,19 +12,34 @@ import (
 	"github.com/terraphim/adfbot/pause"
 )
 
-// FlagNote returns the note of an incident's pause flag, less than 4096 bytes: some lines for people, among them up to
-// five further ways to resume, and lines for [ParseFlagNote].
-func FlagNote(i incident.Incident, resume ...string) string {
+// Resume is how people on this machine resume a project.
+type Resume struct {
+	Command string // e.g. sudo -u adfbot adfbot resume odilo
+	Flag    string // path of the pause flag
+}
+
+// line is the advice in a flag.
+func (w Resume) line() string {
+	return fmt.Sprintf("%s%s\nor remove the file %s\n", ResumeLine, redact.Line(w.Command, 300), redact.Line(w.Flag, 1000))
+}
+
+// How the advice in a flag begins.
+const (
+	ResumeLine    = "To resume, run: "
+	OrRemoveLine  = "or remove the file "
+	OldResumeLine = "To resume, remove this file or run: " // of earlier versions
+)
+
+// FlagNote returns the note of an incident's pause flag, less than 4096 bytes: some lines for people, and lines for
+// [ParseFlagNote].
+func FlagNote(i incident.Incident, resume Resume) string {
 	agent, where := maskLine(agentOf(i), 200), minute(i.Opened)
 	if host := maskLine(i.Host, 200); host != "" {
 		where = host + ", " + where
 	}
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s is paused: %s %s (%s).\n", i.Project, agent, failed(i.Failures), where)
-	fmt.Fprintf(&b, "To resume, remove this file or run: adfbot resume %s\n", i.Project)
-	for _, r := range resume[:min(len(resume), 5)] {
-		fmt.Fprintln(&b, maskLine(r, 300))
-	}
+	b.WriteString(resume.line())
 	fmt.Fprintf(&b, "\nagent: %s\nfailures: %d\n", agent, i.Failures)
 	if !i.Opened.IsZero() {
 		fmt.Fprintf(&b, "opened: %s\n", i.Opened.UTC().Format(time.RFC3339))
@@ -34,12 +49,12 @@ func FlagNote(i incident.Incident, resume ...string) string {
 }
 
 // HoldNote returns the text of the flag of a project that was paused by hand: by whom, why, and on which instance of the bot.
-func HoldNote(project, why, who, instance string, now time.Time) string {
+func HoldNote(project, why, who, instance string, resume Resume, now time.Time) string {
 	s := fmt.Sprintf("%s is paused by %s (%s, %s).\n", project, redact.Line(who, 100), redact.Line(instance, 100), minute(now))
 	if why = redact.Line(why, 500); why != "" {
 		s += "Reason: " + why + "\n"
 	}
-	return s + "To resume, remove this file or run: adfbot resume " + project + "\n"
+	return s + resume.line()
 }
 
 // SpoolNote returns the text of the flag of a project whose failures could not be stored.

@@ -11,14 +11,17 @@ import (
 	"github.com/terraphim/adfbot/internal/testhost"
 )
 
+// testResume is how adfbot's own user resumes odilo.
+var testResume = Resume{Command: "sudo -u adfbot adfbot resume odilo", Flag: "/opt/ai-dark-factory/data/pause/odilo"}
+
 func TestFlagNote(t *testing.T) {
-	golden(t, "flag-note.txt", FlagNote(testData().Incident, "Or comment /adf resume on its issue."))
+	golden(t, "flag-note.txt", FlagNote(testData().Incident, testResume))
 }
 
 func TestParseFlagNote(t *testing.T) {
 	i := testData().Incident
 	want := incident.FlagInfo{Project: "odilo", Seq: 3, Incident: testIncident, Agent: "project-meta", Failures: 3, Opened: i.Opened}
-	note := FlagNote(i)
+	note := FlagNote(i, testResume)
 	for name, n := range map[string]string{
 		"as written":           note,
 		"CRLF":                 strings.ReplaceAll(note, "\n", "\r\n"),
@@ -41,7 +44,7 @@ func TestParseFlagNoteByHand(t *testing.T) {
 	require.True(t, ok)
 	require.Equal(t, incident.FlagInfo{Project: "odilo", Seq: 3, Incident: testIncident, Agent: "project-meta-x"}, info)
 
-	whole := FlagNote(testData().Incident)
+	whole := FlagNote(testData().Incident, testResume)
 	for n := range len(strings.TrimSpace(whole)) {
 		_, ok := ParseFlagNote(whole[:n])
 		require.False(t, ok, "cut after %d bytes", n)
@@ -61,7 +64,7 @@ func TestFlagNoteHostile(t *testing.T) {
 	i := testData().Incident
 	for _, s := range append(hostile(), forged, strings.Repeat("x", 10_000), strings.Repeat("é", 10_000)) {
 		i.Agent, i.Host, i.Instance = s, s, s
-		note := FlagNote(i, s, s, s, s, s, s, s)
+		note := FlagNote(i, Resume{Command: s, Flag: s})
 		require.Less(t, len(note), 4096)
 		testhost.RequirePlainText(t, note)
 		info, ok := ParseFlagNote(note)
@@ -72,7 +75,7 @@ func TestFlagNoteHostile(t *testing.T) {
 }
 
 func TestFlagNoteRebuilt(t *testing.T) {
-	note := FlagNote(incident.Incident{ID: testIncident, Project: "odilo", Seq: 1})
+	note := FlagNote(incident.Incident{ID: testIncident, Project: "odilo", Seq: 1}, testResume)
 	require.Contains(t, note, "odilo is paused: project-meta failed repeatedly (an unknown time).")
 	info, ok := ParseFlagNote(note)
 	require.True(t, ok)

@@ -8,7 +8,9 @@ import (
 	"os"
 	"os/user"
 	"path/filepath"
+	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/terraphim/adfbot/internal/config"
 	"github.com/terraphim/adfbot/internal/hostlocal"
@@ -61,6 +63,12 @@ func Check(ctx context.Context, cfg *config.Config, offline bool, env Env) []Fin
 	c.add(OK, "config", "%s: %s", cfg.Path, text.Plural(len(cfg.Projects), "project"))
 	_, err := cfg.Sweep.Cron()
 	c.failed("config", err)
+	if owner, other := hostlocal.OtherOwner(cfg.State); other && owner.UID != 0 {
+		// What this user may do says nothing about the bot.
+		c.add(Fail, "user", "%s may not write %s, which belongs to %s: %s", hostlocal.Me().Name, cfg.State, owner.Name,
+			owner.Advice(c.env.Getenv("PATH"), strings.Join(slices.Concat([]string{"adfbot"}, cfg.Flag(), []string{"check"}), " ")))
+		return c.out
+	}
 	c.state(ctx)
 	if c.bot != nil {
 		defer func() { _ = c.bot.Close() }()

@@ -335,13 +335,13 @@ func TestCheckAsAnotherUser(t *testing.T) {
 	require.NoError(t, os.Chmod(filepath.Dir(w.cfg.State), 0o755))
 	require.NoError(t, os.Chmod(w.cfg.PauseDir, 0o755))
 	state := filepath.Dir(w.cfg.State)
-	require.Contains(t, run(), "FAIL state "+state+": nobody may not write it (drwxr-xr-x, owner 0:0): run chown nobody "+state)
+	require.Contains(t, run(), "FAIL state "+state+": nobody may not write it (drwxr-xr-x, owner root): run chown nobody "+state)
 	require.NotContains(t, run(), "see `adfbot check`", "this is it")
 	require.NoError(t, os.Chmod(state, 0o700))
-	require.Contains(t, run(), "FAIL state "+state+": nobody may not write it (drwx------, owner 0:0): run chown nobody "+state)
+	require.Contains(t, run(), "FAIL state "+state+": nobody may not write it (drwx------, owner root): run chown nobody "+state)
 	require.Equal(t, 1, strings.Count(run(), "FAIL state"), "what lies in it can't be seen")
 	require.NoError(t, os.Chmod(state, 0o755))
-	require.Contains(t, run(), "FAIL pause_dir "+w.cfg.PauseDir+": nobody may not write it (drwxr-xr-x, owner 0:0): run chown nobody "+w.cfg.PauseDir)
+	require.Contains(t, run(), "FAIL pause_dir "+w.cfg.PauseDir+": nobody may not write it (drwxr-xr-x, owner root): run chown nobody "+w.cfg.PauseDir)
 
 	require.NoError(t, filepath.WalkDir(filepath.Dir(w.cfg.State), func(p string, e os.DirEntry, err error) error {
 		if e.IsDir() {
@@ -351,17 +351,17 @@ func TestCheckAsAnotherUser(t *testing.T) {
 	}))
 	require.NotContains(t, run(), "FAIL state")
 	require.NoError(t, os.Chmod(state, 0o755)) // its files may be written, and SQLite makes more
-	require.Contains(t, run(), "FAIL state "+state+": nobody may not write it (drwxr-xr-x, owner 0:0): run chown nobody "+state)
+	require.Contains(t, run(), "FAIL state "+state+": nobody may not write it (drwxr-xr-x, owner root): run chown nobody "+state)
 	require.NotContains(t, run(), "attempt to write")
 	require.NoError(t, os.Chmod(state, 0o777))
 	locks := filepath.Join(w.cfg.State+".d", "locks")
 	require.NoError(t, os.Chmod(locks, 0o644))
-	require.Contains(t, run(), "FAIL state "+locks+": nobody may not write it (-rw-r--r--, owner 0:0): run chown nobody "+locks)
+	require.Contains(t, run(), "FAIL state "+locks+": nobody may not write it (-rw-r--r--, owner root): run chown nobody "+locks)
 	require.NoError(t, os.Chmod(locks, 0o666))
 	for _, name := range []string{"runs", "spool", ""} {
 		path := filepath.Join(w.cfg.State+".d", name)
 		require.NoError(t, os.Chmod(path, 0o755))
-		require.Contains(t, run(), "FAIL state "+path+": nobody may not write it (drwxr-xr-x, owner 0:0): run chown nobody "+path)
+		require.Contains(t, run(), "FAIL state "+path+": nobody may not write it (drwxr-xr-x, owner root): run chown nobody "+path)
 		require.NoError(t, os.Chmod(path, 0o777))
 	}
 	require.NoError(t, syscall.Chmod(w.cfg.PauseDir, 0o700))
@@ -418,4 +418,36 @@ func TestLoweredThreshold(t *testing.T) {
 	w.change("threshold: 2", "threshold: 3")
 	w.Remove(w.flag("odilo")) // which no sweep has noticed yet
 	require.NotContains(t, strings.Join(w.project("odilo").Warnings, ""), "next failure")
+}
+
+// A person who is not the bot's user is told to run it as that user, and nothing that would be wrong for the bot.
+func TestCheckAsPerson(t *testing.T) {
+	testhost.NeedRoot(t, "to become other users")
+	w := worldIn(t, testhost.PublicDir(t))
+	w.fail("odilo", 3)
+	const bot, person = 4710, 4712
+	for _, dir := range []string{filepath.Dir(w.cfg.State), w.cfg.PauseDir} {
+		require.NoError(t, filepath.WalkDir(dir, func(p string, _ os.DirEntry, err error) error { return os.Chown(p, bot, bot) }))
+	}
+	check := func(uid int) string {
+		out, err := w.command(child{Do: "check", UID: uid}).CombinedOutput()
+		require.NoError(t, err, string(out))
+		return string(out)
+	}
+	for _, mode := range []os.FileMode{0o755, 0o700} {
+		require.NoError(t, os.Chmod(filepath.Dir(w.cfg.State), mode))
+		out := check(person)
+		require.Contains(t, out, "FAIL user #4712 may not write "+w.cfg.State+", which belongs to #4710: run it as #4710")
+		require.NotContains(t, out, "chown")
+		require.Equal(t, 1, strings.Count(out, "FAIL"))
+	}
+	require.NotContains(t, check(bot), "FAIL state")
+
+	for _, path := range []string{filepath.Dir(w.cfg.State), w.cfg.State} {
+		require.NoError(t, os.Chown(path, 0, 0))
+		require.NoError(t, os.Chmod(path, 0o755))
+	}
+	out := check(person)
+	require.Contains(t, out, "(drwxr-xr-x, owner root): run it as root, or as the bot's user; if that may not write it either, chown it to that user")
+	require.NotContains(t, out, "chown #4712")
 }

@@ -34,8 +34,8 @@ func (b *Bot) Pause(ctx context.Context, project, why string) (Done, error) {
 
 // PauseBy pauses a project by hand. The gate prints who paused it and why.
 func (b *Bot) PauseBy(ctx context.Context, project, why, who string) (Done, error) {
-	path := b.rec.Dir().FlagPath(project)
-	paused, err := b.rec.Pause(ctx, project, issuetext.HoldNote(project, why, who, b.cfg.Instance, b.now()))
+	how := b.rec.HowToResume(project)
+	paused, err := b.rec.Pause(ctx, project, issuetext.HoldNote(project, why, who, b.cfg.Instance, how, b.now()))
 	var notWritten *escalate.FlagWriteError
 	switch {
 	case errors.As(err, &notWritten):
@@ -43,10 +43,10 @@ func (b *Bot) PauseBy(ctx context.Context, project, why, who string) (Done, erro
 	case err != nil:
 		return Done{}, AdvisePause(b.cfg, project, b.AdviseRestore(ctx, err))
 	case !paused:
-		return Done{Text: fmt.Sprintf("%s is paused already (%s)", project, path)}, nil
+		return Done{Text: fmt.Sprintf("%s is paused already (%s)", project, how.Flag)}, nil
 	}
 	b.log.Info("project paused by hand", "project", project, "by", who, "reason", why)
-	return Done{Text: fmt.Sprintf("%s is paused (%s); to resume: adfbot resume %s", project, path, project)}, nil
+	return Done{Text: fmt.Sprintf("%s is paused (%s); to resume: %s", project, how.Flag, how.Command)}, nil
 }
 
 // userName returns the name of the user who runs this process, also behind sudo.

@@ -165,5 +165,13 @@ func Find(flag string, getenv func(string) string) string {
 	return cmp.Or(flag, getenv("ADFBOT_CONFIG"), DefaultPath)
 }
 
+// Flag returns the arguments that another user needs to load this configuration: sudo does not pass $ADFBOT_CONFIG on.
+func (c *Config) Flag() []string {
+	if c.Path == DefaultPath {
+		return nil
+	}
+	return []string{"--config", c.Path}
+}
+
 // Loopback reports whether only this machine can reach http.listen.
 func (h HTTP) Loopback() bool { return h.Listen != "" && isLoopback(h.Listen) }

@@ -6,9 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"os/user"
 	"path/filepath"
-	"strconv"
 	"syscall"
 )
 
@@ -52,12 +50,16 @@ func NotWritable(path string) string {
 	case errors.Is(err, syscall.EROFS):
 		return "its file system is read-only"
 	}
-	st, _ := info.Sys().(*syscall.Stat_t)
-	me, _ := user.Current()
-	name := strconv.Itoa(os.Geteuid())
-	if me != nil {
-		name = me.Username
+	me, owner := Me(), Owner(path)
+	fix := fmt.Sprintf("run chown %s %s, or let its group write it with chmod g+rwX %s", me.Name, path, path)
+	switch {
+	case me.UID == owner.UID:
+		fix = "run chmod u+rwX " + path
+	case !me.IsPerson(): // the bot's own user, which nobody has given the file
+	case owner.UID == 0:
+		fix = "run it as root, or as the bot's user; if that may not write it either, chown it to that user"
+	default:
+		fix = "run it as " + owner.Name
 	}
-	return fmt.Sprintf("%s may not write it (%s, owner %d:%d): run chown %s %s, or let its group write it with chmod g+rwX %s",
-		name, info.Mode(), st.Uid, st.Gid, name, path, path)
+	return fmt.Sprintf("%s may not write it (%s, owner %s): %s", me.Name, info.Mode(), owner.Name, fix)
 }

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/terraphim/adfbot/escalate/incident"
+	"github.com/terraphim/adfbot/escalate/issuetext"
 	"github.com/terraphim/adfbot/internal/redact"
 	"github.com/terraphim/adfbot/pause"
 )
@@ -34,6 +35,8 @@ func PausedBecause(project, why string) string {
 	return project + " is paused: " + head
 }
 
+var adviceLines = []string{issuetext.ResumeLine, issuetext.OrRemoveLine, issuetext.OldResumeLine}
+
 // readableNote returns a flag's text without the lines that only the bot reads and the advice how to resume.
 func readableNote(flag incident.FlagView) string {
 	note := flag.Note
@@ -42,7 +45,7 @@ func readableNote(flag incident.FlagView) string {
 	}
 	var out strings.Builder
 	for line := range strings.Lines(note) {
-		if !strings.HasPrefix(line, "To resume, remove this file or run:") {
+		if !slices.ContainsFunc(adviceLines, func(begin string) bool { return strings.HasPrefix(line, begin) }) {
 			out.WriteString(line)
 		}
 	}

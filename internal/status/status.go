@@ -44,6 +44,7 @@ type Project struct {
 	Pending    []string   `json:"pending"`  // what is left to do in Gitea, and why
 	LastRuns   []Run      `json:"last_runs"`
 	Warnings   []string   `json:"warnings"`
+	Resume     string     `json:"-"` // the command that resumes it, on this machine
 
 	waits []wait // what Pending says, in parts
 }
@@ -229,7 +230,7 @@ func (r *Reader) project(ctx context.Context, id string, incidents []incident.In
 
 // summary returns a project without its runs.
 func (r *Reader) summary(ctx context.Context, id string, incidents []incident.Incident) (Project, error) {
-	p := Project{ID: id, Pending: []string{}, LastRuns: []Run{}, Warnings: []string{}}
+	p := Project{ID: id, Pending: []string{}, LastRuns: []Run{}, Warnings: []string{}, Resume: r.from.Reconciler.HowToResume(id).Command}
 	_, p.Configured = r.from.Config.Project(id)
 	stored, err := r.from.State.Project(ctx, id)
 	if err != nil {

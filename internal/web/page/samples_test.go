@@ -56,7 +56,7 @@ func sampleStatus(projects ...status.Project) status.Status {
 }
 
 func running(id, signs string) status.Project {
-	return status.Project{ID: id, Configured: true, Paused: "no", Threshold: 3, LastRuns: statusRuns(sampleRuns(signs)), Pending: []string{}, Warnings: []string{}}
+	return status.Project{ID: id, Configured: true, Paused: "no", Threshold: 3, Resume: "sudo -u adfbot adfbot resume " + id, LastRuns: statusRuns(sampleRuns(signs)), Pending: []string{}, Warnings: []string{}}
 }
 
 func paused(id, signs, issue string) status.Project {

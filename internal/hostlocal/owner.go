@@ -1,0 +1,91 @@
+package hostlocal
+
+import (
+	"io/fs"
+	"os"
+	"os/user"
+	"path/filepath"
+	"strconv"
+	"syscall"
+
+	"github.com/terraphim/adfbot/internal/text"
+)
+
+// Account is a user of this machine.
+type Account struct {
+	UID   int
+	Name  string // "#4711" if the user database does not have it
+	login bool   // it is in the user database, and belongs to a person
+}
+
+// Me returns the user who runs this process.
+func Me() Account { return account(os.Geteuid()) }
+
+func account(uid int) Account {
+	if u, err := user.LookupId(strconv.Itoa(uid)); err == nil {
+		return Account{uid, u.Username, Account{UID: uid}.IsPerson()}
+	}
+	return Account{UID: uid, Name: "#" + strconv.Itoa(uid)}
+}
+
+// IsPerson reports whether the id is in the range of people's accounts, not of root, services and nobody.
+func (a Account) IsPerson() bool { return a.UID >= 1000 && a.UID < 65534 }
+
+// Owner returns the owner of a path, or of the nearest directory above it that exists and can be seen.
+func Owner(path string) Account {
+	for {
+		info, err := os.Stat(path)
+		if st, ok := sys(info); err == nil && ok {
+			return account(int(st.Uid))
+		}
+		if path == filepath.Dir(path) {
+			return account(0)
+		}
+		path = filepath.Dir(path)
+	}
+}
+
+// OtherOwner returns whose a path is if a person runs this process who may neither write nor create it.
+func OtherOwner(path string) (owner Account, other bool) {
+	me, owner := Me(), Owner(path)
+	return owner, me.IsPerson() && me.UID != owner.UID && NotCreatable(path) != ""
+}
+
+func sys(info fs.FileInfo) (*syscall.Stat_t, bool) {
+	if info == nil {
+		return nil, false
+	}
+	st, ok := info.Sys().(*syscall.Stat_t)
+	return st, ok
+}
+
+// RunAs returns what somebody who is logged in to this machine writes before a command to run it as this user, e.g.
+// "sudo -u adfbot ". It is "" for a person's account, and where sudo is not in searchPath, as in a container.
+func (a Account) RunAs(searchPath string) string {
+	if a.login || !hasSudo(searchPath) {
+		return ""
+	}
+	if a.UID == 0 {
+		return "sudo "
+	}
+	return "sudo -u " + text.ShellQuote(a.Name) + " "
+}
+
+// Advice says how to run a command as this user.
+func (a Account) Advice(searchPath, command string) string {
+	advice := "run it as " + a.Name
+	if prefix := a.RunAs(searchPath); prefix != "" {
+		advice += ": " + prefix + command
+	}
+	return advice
+}
+
+func hasSudo(searchPath string) bool {
+	for _, dir := range filepath.SplitList(searchPath) {
+		info, err := os.Stat(filepath.Join(dir, "sudo"))
+		if err == nil && info.Mode().IsRegular() && info.Mode()&0o111 != 0 {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,42 @@
+package hostlocal
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/terraphim/adfbot/internal/testhost"
+)
+
+func TestRunAs(t *testing.T) {
+	bin, empty := t.TempDir(), t.TempDir()
+	require.NoError(t, os.WriteFile(filepath.Join(bin, "sudo"), nil, 0o755))
+	path := "/no/such/dir:" + empty + ":" + bin
+	for _, c := range []struct {
+		account Account
+		want    string
+	}{
+		{Account{UID: 999, Name: "adfbot"}, "sudo -u adfbot "},
+		{Account{UID: 4711, Name: "#4711"}, "sudo -u '#4711' "},
+		{Account{UID: 0, Name: "root"}, "sudo "},
+		{Account{UID: 1000, Name: "kim", login: true}, ""},
+	} {
+		require.Equal(t, c.want, c.account.RunAs(path), c.account.Name)
+		require.Empty(t, c.account.RunAs(empty), "there is no sudo")
+	}
+}
+
+func TestOwner(t *testing.T) {
+	testhost.NeedRoot(t, "to give files away")
+	dir := t.TempDir()
+	require.Equal(t, "root", Owner(dir).Name)
+	require.NoError(t, os.Chown(dir, 4711, 4711))
+	for _, path := range []string{dir, dir + "/adfbot.db", dir + "/state/adfbot.db"} {
+		require.Equal(t, Account{UID: 4711, Name: "#4711"}, Owner(path), path)
+	}
+	require.True(t, Owner(dir).IsPerson())
+	require.False(t, Account{UID: testhost.Nobody}.IsPerson())
+	require.False(t, Account{UID: 999}.IsPerson())
+}
