@@ -48,8 +48,15 @@ func (c *checker) add(l Level, what, format string, args ...any) {
 	c.out = append(c.out, Finding{l, what, fmt.Sprintf(format, args...)})
 }
 
-// failed adds a finding for an error, and reports whether there is one.
+// failed adds a finding for an error, and reports whether there is one. What is denied to a person need not be denied to the bot.
 func (c *checker) failed(what string, err error) bool {
+	file, ok := errors.AsType[*fs.PathError](err)
+	if ok && errors.Is(file, fs.ErrPermission) && hostlocal.Me().IsPerson() {
+		if owner := hostlocal.Owner(file.Path); owner.UID != hostlocal.Me().UID {
+			c.add(Fail, what, "%v: it belongs to %s: %s", file, owner.Name, c.runAs(owner))
+			return true
+		}
+	}
 	if err != nil {
 		c.add(Fail, what, "%v", err)
 	}
@@ -66,7 +73,7 @@ func Check(ctx context.Context, cfg *config.Config, offline bool, env Env) []Fin
 	if owner, other := hostlocal.OtherOwner(cfg.State); other && owner.UID != 0 {
 		// What this user may do says nothing about the bot.
 		c.add(Fail, "user", "%s may not write %s, which belongs to %s: %s", hostlocal.Me().Name, cfg.State, owner.Name,
-			owner.Advice(c.env.Getenv("PATH"), strings.Join(slices.Concat([]string{"adfbot"}, cfg.Flag(), []string{"check"}), " ")))
+			c.runAs(owner))
 		return c.out
 	}
 	c.state(ctx)
@@ -83,6 +90,11 @@ func Check(ctx context.Context, cfg *config.Config, offline bool, env Env) []Fin
 		c.gitea(ctx)
 	}
 	return c.out
+}
+
+// runAs says how to check as another user.
+func (c *checker) runAs(owner hostlocal.Account) string {
+	return owner.Advice(c.env.Getenv("PATH"), strings.Join(slices.Concat([]string{"adfbot"}, c.cfg.Flag(), []string{"check"}), " "))
 }
 
 func (c *checker) state(ctx context.Context) {

@@ -443,6 +443,14 @@ func TestCheckAsPerson(t *testing.T) {
 	}
 	require.NotContains(t, check(bot), "FAIL state")
 
+	// A member of the bot's group may write the state, and the token is none of its business.
+	require.NoError(t, filepath.WalkDir(filepath.Dir(w.cfg.State), func(p string, _ os.DirEntry, err error) error { return os.Chmod(p, 0o777) }))
+	w.Write(w.Dir+"/token", token)
+	require.NoError(t, os.Chmod(w.Dir+"/token", 0o600))
+	require.NoError(t, os.Chown(w.Dir+"/token", bot, bot))
+	w.change("token_env: BOT_TOKEN", "token_file: DIR/token")
+	require.Contains(t, check(person), "FAIL token open "+w.Dir+"/token: permission denied: it belongs to #4710: run it as #4710\n")
+
 	for _, path := range []string{filepath.Dir(w.cfg.State), w.cfg.State} {
 		require.NoError(t, os.Chown(path, 0, 0))
 		require.NoError(t, os.Chmod(path, 0o755))
