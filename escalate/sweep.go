@@ -92,7 +92,7 @@ func (r *Reconciler) Sweep(ctx context.Context, opt SweepOptions) (Report, error
 	})
 	rep.Actions, errs = append(rep.Actions, actions...), append(errs, projectErrs...)
 	if r.overBudget.Store(budget.Err() != nil && ctx.Err() == nil); r.overBudget.Load() {
-		errs = append(errs, fmt.Errorf("Gitea is slow: the sweep has left it after %s; the next one goes on", sweepBudget))
+		errs = append(errs, fmt.Errorf("the sweep has left Gitea after %s, because it is slow; the next one goes on", sweepBudget))
 	}
 	if rep.Waiting, err = r.waiting(ctx, c, opt.Project); err != nil {
 		errs = append(errs, err)
