@@ -71,14 +71,14 @@ func TestRefusedAssignee(t *testing.T) {
 	}
 }
 
-// A refusal for want of rights is not about the assignees: it costs one more request, and its reason is kept.
+// A refusal for want of rights is not about the optional parts: it costs two more requests, and its reason is kept.
 func TestRefusalWithAssignees(t *testing.T) {
 	play(t, func(w *world) {
 		w.assigned("alex")
 		w.Gitea.DisableIssues(fleet)
 		id, err := w.tripAnd(project)
 		require.ErrorContains(w, err, "403")
-		require.Len(w, w.asked(), 2)
+		require.Len(w, w.asked(), 3, "with everything, without assignees, with a short text")
 		w.Gitea.EnableIssues(fleet)
 		require.NoError(w, w.force())
 		require.Equal(w, []string{"alex"}, w.issue().Assignees)

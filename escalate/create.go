@@ -152,24 +152,17 @@ func (r *Reconciler) dropOptional(n *tracker.NewIssue, data *issuetext.IssueData
 	if !errors.As(err, &te) {
 		return false
 	}
-	switch te.Status {
-	case http.StatusForbidden: // also for an assignee who has blocked the bot
-		if len(n.Assignees) == 0 {
-			return false
-		}
+	invalid := te.Status == http.StatusUnprocessableEntity || te.Status == http.StatusBadRequest
+	// 403 is also for an assignee who has blocked the bot, and a firewall may take the output for an attack.
+	forbidden := te.Status == http.StatusForbidden || te.Status == http.StatusNotAcceptable
+	switch {
+	case (invalid || forbidden) && len(n.Assignees) > 0:
 		n.Assignees = nil
-	case http.StatusUnprocessableEntity, http.StatusBadRequest:
-		switch {
-		case len(n.Assignees) > 0:
-			n.Assignees = nil
-		case len(n.Labels) > 0:
-			n.Labels = nil
-		case !n.Due.IsZero():
-			n.Due = time.Time{}
-		default:
-			return false
-		}
-	case http.StatusRequestEntityTooLarge:
+	case invalid && len(n.Labels) > 0:
+		n.Labels = nil
+	case invalid && !n.Due.IsZero():
+		n.Due = time.Time{}
+	case invalid || forbidden || te.Status == http.StatusRequestEntityTooLarge:
 		short := r.opt.Composer.Short(*data)
 		if len(short) >= len(n.Body) {
 			return false

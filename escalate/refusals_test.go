@@ -1,6 +1,7 @@
 package escalate_test
 
 import (
+	"fmt"
 	"net/http"
 	"strings"
 	"syscall"
@@ -318,6 +319,28 @@ func TestRefusedBody(t *testing.T) {
 		require.True(w, ok)
 		require.Equal(w, id, m.Incident)
 	})
+}
+
+// A firewall in front of Gitea that takes a job's output for an attack does not cost the issue.
+func TestOutputRefusedByFirewall(t *testing.T) {
+	for _, status := range []int{400, 403, 406, 422} {
+		t.Run(fmt.Sprint(status), func(t *testing.T) {
+			play(t, func(w *world) {
+				w.assigned("alex")
+				w.Gitea.Inject(giteatest.Fault{Match: giteatest.All(giteatest.CreateIssue(), giteatest.BodyHas("out of memory")),
+					Do: giteatest.Status(status, "<h1>Blocked</h1>", "Content-Type", "text/html")})
+				id := w.trip(project)
+				i := w.issue()
+				require.Contains(w, i.Body, "did not take the full text")
+				require.NotContains(w, i.Body, "out of memory")
+				m, ok := tracker.ParseMarker(i.Body)
+				require.True(w, ok)
+				require.Equal(w, id, m.Incident)
+				require.Equal(w, threeLabels, i.Labels)
+				require.Equal(w, []string{"alex"}, i.Assignees)
+			})
+		})
+	}
 }
 
 // The issue is opened all the same.

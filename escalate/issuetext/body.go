@@ -161,7 +161,8 @@ func cutBody(body string, room int) string {
 	}
 }
 
-// Short returns a body of less than 2 KB with the same marker, for a server or proxy that refuses the long one.
+// Short returns a body of less than 2 KB with the same marker and nothing of the output, for a server or proxy that refuses
+// the long one.
 func (c *Composer) Short(in IssueData) string {
 	const maxPart = 200
 	code := func(u Untrusted) string { return markdown.CodeSpan(redact.CutLine(string(u), maxPart)) }
@@ -174,7 +175,7 @@ func (c *Composer) Short(in IssueData) string {
 	}
 	fmt.Fprintf(&b, "%s on %s %s (%s, %s).\n\n", code(d.Agent), code(d.Project), failed(d.Failures), plain(d.Host), minute(d.Opened))
 	fmt.Fprintf(&b, "To resume: %s or %s.\n\n", code(d.Remove), code(d.Resume))
-	fmt.Fprintf(&b, "The server refused the full text as too long. For runs, output and earlier incidents, see %s.",
+	fmt.Fprintf(&b, "Gitea, or a proxy in front of it, did not take the full text. For runs, output and earlier incidents, see %s.",
 		code("adfbot status "+d.Project))
 	if d.Mentions != "" && len(d.Mentions) <= maxPart {
 		b.WriteString("\n\n" + d.Mentions)
