@@ -16,7 +16,7 @@ func (r *Reconciler) CommentEdited(ctx context.Context, i incident.Incident, m t
 		return nil // nobody gives commands
 	}
 	cmd := incident.Command{Comment: m.ID, Issue: i.Issue, Incident: i.ID, Project: i.Project, By: m.By, At: m.Created,
-		Refused: incident.RefusedEdited, Done: len(parseCommands(m.Body)) == 0}
+		Refused: incident.RefusedEdited, Done: len(parseCommands(m.Body)) == 0 || r.opt.Now().Sub(m.Created) > answerEdited}
 	if i.Issue.Number != m.Number { // the incident has another issue, or is not rebuilt yet: there is nowhere to answer
 		cmd.Issue, cmd.Done = tracker.IssueRef{Repo: tracker.Repo{Server: r.opt.Server}, Number: m.Number}, true
 	}

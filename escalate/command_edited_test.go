@@ -64,6 +64,19 @@ func TestEditedCommentWithoutCommand(t *testing.T) {
 	})
 }
 
+// After two days a comment is not worth an answer.
+func TestEditedOldComment(t *testing.T) {
+	playOperated(t, func(w *world, id string) {
+		c := w.says("alex", "looks fine")
+		time.Sleep(48 * time.Hour)
+		w.Gitea.As("kim").EditComment(fleet, c, "/adf resume")
+		w.edited(id, c, "alex", "/adf resume")
+		w.sweepFor(5 * time.Minute)
+		require.True(t, w.paused(project))
+		require.Empty(t, comments(w.issue()))
+	})
+}
+
 // Somebody who is no operator is told so, and not to write again.
 func TestEditedCommentOfStranger(t *testing.T) {
 	playOperated(t, func(w *world, id string) {
