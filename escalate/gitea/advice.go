@@ -24,7 +24,10 @@ func adviseConnection(base string, err error) string {
 	var invalid x509.CertificateInvalidError
 	var noTLS tls.RecordHeaderError
 	var dns *net.DNSError
+	var network *net.OpError
 	switch {
+	case errors.As(err, &network) && network.Op == "proxyconnect":
+		return "the proxy in $HTTPS_PROXY or $HTTP_PROXY does not work: correct it, or name Gitea's host in $NO_PROXY"
 	case errors.As(err, &authority):
 		return "name the certificate of the authority that signed the server's in gitea.ca_file, in PEM"
 	case errors.As(err, &name):
@@ -33,6 +36,8 @@ func adviseConnection(base string, err error) string {
 		return "renew the server's certificate, unless this machine's clock is wrong"
 	case errors.As(err, &noTLS), strings.Contains(err.Error(), "server gave HTTP response to HTTPS client"):
 		return "the server does not speak TLS at this port: correct gitea.url, or the port in it"
+	case errors.As(err, &network) && network.Op == "remote error": // an alert of TLS, whose type is not exported
+		return "the server refuses the TLS connection, perhaps for want of a client certificate, which adfbot cannot send: let it in without one"
 	case errors.As(err, &dns) && dns.IsNotFound:
 		return fmt.Sprintf("there is no host %s: correct gitea.url, or this machine's DNS", dns.Name)
 	case strings.HasPrefix(base, "http:") && strings.Contains(err.Error(), "malformed HTTP response"):

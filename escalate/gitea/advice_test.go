@@ -16,6 +16,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"strings"
 	"testing"
 	"time"
@@ -174,6 +175,25 @@ func TestAdviceOfConnection(t *testing.T) {
 		g := New(Options{URL: strings.Replace(srv.URL, "http:", "https:", 1), Tokens: StaticToken("t"), Timeout: 5 * time.Second})
 		_, err := g.Version(t.Context())
 		require.ErrorContains(t, err, "the server does not speak TLS at this port: correct gitea.url, or the port in it")
+	})
+	t.Run("a server that wants a certificate of its clients", func(t *testing.T) {
+		cert := certificate(t, func(*x509.Certificate) {})
+		srv := httptest.NewUnstartedServer(http.NotFoundHandler())
+		srv.Config.ErrorLog = log.New(io.Discard, "", 0)
+		srv.TLS = &tls.Config{Certificates: []tls.Certificate{cert}, ClientAuth: tls.RequireAnyClientCert}
+		srv.StartTLS()
+		defer srv.Close()
+		parsed, err := x509.ParseCertificate(cert.Certificate[0])
+		require.NoError(t, err)
+		roots := x509.NewCertPool()
+		roots.AddCert(parsed)
+		g := New(Options{URL: srv.URL, Tokens: StaticToken("t"), Timeout: 5 * time.Second, Roots: roots})
+		_, err = g.Version(t.Context())
+		require.ErrorContains(t, err, "the server refuses the TLS connection, perhaps for want of a client certificate, which adfbot cannot send")
+	})
+	t.Run("a proxy that does not work", func(t *testing.T) {
+		err := &url.Error{Op: "Get", URL: "https://git.example.org", Err: &net.OpError{Op: "proxyconnect", Net: "tcp", Err: errors.New("connection refused")}}
+		require.Contains(t, adviseConnection("https://git.example.org", err), "name Gitea's host in $NO_PROXY")
 	})
 	t.Run("a name without an address", func(t *testing.T) {
 		err := fmt.Errorf("Get: %w", &net.DNSError{Err: "no such host", Name: "gti.example.org", IsNotFound: true})
