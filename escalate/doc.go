@@ -26,8 +26,8 @@
 //
 // # Files of this package
 //
-// reconciler.go and trip.go hold the API, sweep.go the sweep, observe.go the observation, cache.go what a sweep has learned.
-// local.go and pausing.go hold the steps that touch state and flag, steps.go the loop over those in the tracker, and
-// create.go, complete.go, labels.go, find.go, issuesteps.go, closing.go and comment.go these steps, waiting.go what is too early for
-// them. command_*.go read and run commands. memory.go is a state in memory.
+// reconciler.go and trip.go hold the API, sweep.go and sweep_local.go the sweep, observe.go the observation, cache.go what a
+// sweep has learned. local.go and pausing.go hold the steps that touch state and flag, steps.go the loop over those in the
+// tracker, and create.go, complete.go, labels.go, find.go, issuesteps.go, closing.go and comment.go these steps; waiting.go
+// says what is too early for them. command_*.go read and run commands. memory.go is a state in memory.
 package escalate
