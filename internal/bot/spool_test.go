@@ -383,8 +383,7 @@ func TestImpossibleTimesOfAFlag(t *testing.T) {
 	note := w.Read(w.flag("odilo"))
 	w.Remove(w.cfg.State) // it is rebuilt from the flag
 	w.Write(w.flag("odilo"), regexp.MustCompile(`(?m)^opened: .*$`).ReplaceAllString(note, "opened: 0000-01-01T00:00:00+14:00"))
-	far := time.Unix(1<<40, 0)
-	require.NoError(t, os.Chtimes(w.flag("odilo"), far, far))
+	w.setFileTime(w.flag("odilo"), 1<<40)
 	w.sweepWell()
 	p := w.project("odilo")
 	require.Equal(t, "yes", p.Paused)

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/terraphim/adfbot/escalate/incident"
+	"github.com/terraphim/adfbot/escalate/tracker"
 	"github.com/terraphim/adfbot/internal/hostlocal"
 	"github.com/terraphim/adfbot/internal/store"
 )
@@ -103,7 +104,7 @@ func (b *Bot) countOneSpooled(ctx context.Context, r store.Result, pauses []time
 		out.addProblem(err)
 		return out, nil
 	}
-	written := pauses[0].Add(time.Millisecond) // the state keeps no smaller part of a second
+	written := tracker.PossibleTime(pauses[0]).Add(time.Millisecond) // the state keeps no smaller part of a second
 	if written.After(now) {
 		written = now
 	}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
 
 	"github.com/terraphim/adfbot/internal/bot"
 	"github.com/terraphim/adfbot/internal/store"
@@ -167,6 +168,33 @@ func TestStatusOfASpooledPause(t *testing.T) {
 	require.True(t, w.project("atlas").Held)
 	w.sweepWell()
 	require.Empty(t, w.project("odilo").Warnings)
+}
+
+// setFileTime sets the time of a file to some seconds from 1970, also to one that os.Chtimes cannot set.
+func (w *world) setFileTime(path string, seconds int64) {
+	w.Helper()
+	at := unix.Timespec{Sec: seconds}
+	require.NoError(w, unix.UtimesNanoAt(unix.AT_FDCWD, path, []unix.Timespec{at, at}, 0))
+}
+
+// Whoever is in the group may give a file any time.
+func TestImpossibleTimeOfASpooledPause(t *testing.T) {
+	for _, at := range []int64{-1 << 40, 1 << 40} {
+		w := newWorld(t)
+		w.record(store.Result{Project: "odilo", Agent: "project-meta", Outcome: store.Success})
+		for n := range 3 {
+			r := failure("odilo")
+			r.RunID, r.Finished = fmt.Sprint(n), w.now()
+			_, err := bot.Keep(ctx, w.cfg, r, w.now)
+			require.NoError(t, err)
+		}
+		for _, file := range w.spool() {
+			w.setFileTime(file, at)
+		}
+		w.sweepWell()
+		require.Empty(t, w.spool())
+		require.Len(t, w.issues("open"), 1)
+	}
 }
 
 // What does not count in the state does not count in the spool.
