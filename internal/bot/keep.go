@@ -66,7 +66,11 @@ func (k *Kept) pause(cfg *config.Config, spool hostlocal.Spool, now func() time.
 	k.Failures, k.Flag = failures, dir.FlagPath(k.Project)
 	if flagErr == nil {
 		host, _ := os.Hostname()
-		_, flagErr = dir.Write(k.Project, issuetext.SpoolNote(k.Project, trip.Result.Agent, failures, host, now()))
+		var created bool
+		created, flagErr = dir.Write(k.Project, issuetext.SpoolNote(k.Project, trip.Result.Agent, failures, host, now()))
+		if created {
+			flagErr = nil // it pauses the project, even if it may not survive a power failure
+		}
 	}
 	if flagErr != nil {
 		k.FlagErr = status.AdviseRestore(flagErr)
