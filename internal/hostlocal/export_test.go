@@ -9,6 +9,8 @@ import (
 var (
 	Offset  = offset
 	Explain = explain
+
+	ReserveName = reserveName
 )
 
 // Locks are the locks of a directory without the rest.

@@ -191,12 +191,18 @@ func (s Spool) files(suffix string) (paths []string, err error) {
 	return paths, ifThere(err)
 }
 
+// reserveName is as long as the longest name that a reserve gets later: a longer one may need room in the directory.
+func reserveName(n int) string { return fmt.Sprintf("reserve-%02d-for-a-result-on-a-full-disk%s", n, readySuffix) }
+
 // keepReady creates the reserves that are missing. Each appears complete or not at all, so any number of processes may do it at
 // once.
 func (s Spool) keepReady() error {
 	for n := range reserves {
-		name := filepath.Join(string(s), fmt.Sprintf("reserve-%d%s", n, readySuffix))
+		name := filepath.Join(string(s), reserveName(n))
 		info, err := os.Lstat(name)
+		if errors.Is(err, os.ErrNotExist) && os.Rename(filepath.Join(string(s), fmt.Sprintf("reserve-%d%s", n, readySuffix)), name) == nil {
+			info, err = os.Lstat(name) // it had its name from an earlier version
+		}
 		switch {
 		case err == nil && info.Mode().IsRegular() && info.Size() == reserveSize:
 			continue

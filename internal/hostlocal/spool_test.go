@@ -236,7 +236,7 @@ func TestReservesOfManyProcesses(t *testing.T) {
 func TestDirectoryInThePlaceOfAReserve(t *testing.T) {
 	d, path := newDir(t)
 	require.NoError(t, d.KeepReady(ctx))
-	reserve := filepath.Join(path, "spool", "reserve-7.ready")
+	reserve := filepath.Join(path, "spool", hostlocal.ReserveName(7))
 	require.NoError(t, os.Remove(reserve))
 	require.NoError(t, os.Mkdir(reserve, 0o700))
 	require.NoError(t, d.KeepReady(ctx))
@@ -245,10 +245,31 @@ func TestDirectoryInThePlaceOfAReserve(t *testing.T) {
 	require.True(t, info.Mode().IsRegular())
 }
 
+// On some file systems a new name that is longer than the old one may need room in the directory.
+func TestReservesGetNoLongerNames(t *testing.T) {
+	d, path := newDir(t)
+	spool := filepath.Join(path, "spool")
+	file := add(t, d.Spool(), spooledResult("r", noon))
+	require.NoError(t, spooled(t, d.Spool())[0].MarkPaused(noon))
+	longest := filepath.Base(spooled(t, d.Spool())[0].File)
+	require.Greater(t, len(longest), len(filepath.Base(file)))
+	require.NoError(t, spooled(t, d.Spool())[0].Remove())
+	require.NoError(t, d.KeepReady(ctx))
+	for n, name := range names(t, spool) {
+		require.GreaterOrEqual(t, len(name), len(longest))
+		require.NoError(t, os.Rename(filepath.Join(spool, name), filepath.Join(spool, fmt.Sprintf("reserve-%d.ready", n)))) // of an earlier version
+	}
+	require.NoError(t, d.KeepReady(ctx))
+	require.Len(t, names(t, spool), 64, "those are renamed")
+	for _, name := range names(t, spool) {
+		require.GreaterOrEqual(t, len(name), len(longest))
+	}
+}
+
 func TestShortReserveIsReplaced(t *testing.T) {
 	d, path := newDir(t)
 	require.NoError(t, d.KeepReady(ctx))
-	short := filepath.Join(path, "spool", "reserve-0.ready")
+	short := filepath.Join(path, "spool", hostlocal.ReserveName(0))
 	require.NoError(t, os.Truncate(short, 10))
 	require.NoError(t, d.KeepReady(ctx))
 	info, err := os.Stat(short)
@@ -281,7 +302,7 @@ func precious(t *testing.T) (path string, requireUntouched func()) {
 func TestLinkInThePlaceOfAReserve(t *testing.T) {
 	disk, d, dir := readyDir(t)
 	token, requireUntouched := precious(t)
-	reserve := filepath.Join(dir, "reserve-0.ready")
+	reserve := filepath.Join(dir, hostlocal.ReserveName(0))
 	require.NoError(t, os.Remove(reserve))
 	require.NoError(t, os.Symlink(token, reserve))
 	empty := testhost.Fill(t, disk)
