@@ -192,7 +192,9 @@ func (s Spool) files(suffix string) (paths []string, err error) {
 }
 
 // reserveName is as long as the longest name that a reserve gets later: a longer one may need room in the directory.
-func reserveName(n int) string { return fmt.Sprintf("reserve-%02d-for-a-result-on-a-full-disk%s", n, readySuffix) }
+func reserveName(n int) string {
+	return fmt.Sprintf("reserve-%02d-for-a-result-on-a-full-disk%s", n, readySuffix)
+}
 
 // keepReady creates the reserves that are missing. Each appears complete or not at all, so any number of processes may do it at
 // once.
