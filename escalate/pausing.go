@@ -168,5 +168,12 @@ func (e *FlagRemoveError) Unwrap() error { return e.Err }
 
 // HowToResume returns how people on this machine resume a project.
 func (r *Reconciler) HowToResume(project string) issuetext.Resume {
-	return issuetext.Resume{Command: r.opt.RunAs + "adfbot resume " + project, Flag: r.opt.Dir.FlagPath(project)}
+	return issuetext.Resume{Command: r.runAs() + "adfbot resume " + project, Flag: r.opt.Dir.FlagPath(project)}
+}
+
+func (r *Reconciler) runAs() string {
+	if r.opt.RunAs == nil {
+		return ""
+	}
+	return r.opt.RunAs()
 }

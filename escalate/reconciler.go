@@ -41,8 +41,8 @@ type Options struct {
 	Mentions []string                    // people and teams whom an issue addresses
 	DueIn    time.Duration               // from the trip to the issue's due date; 0: it has none
 
-	// RunAs is what people put before a command to run it as the bot's user, e.g. "sudo -u adfbot ", or "".
-	RunAs string
+	// RunAs returns what people put before a command to run it as the bot's user, e.g. "sudo -u adfbot ", or ""; nil: "".
+	RunAs func() string
 
 	Projects []string       // all that are configured: a sweep lists their repositories
 	Commands CommandOptions // the zero value: nobody acts from issues

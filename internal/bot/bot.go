@@ -29,6 +29,7 @@ import (
 	"log/slog"
 	"net/http"
 	"os"
+	"sync"
 	"time"
 
 	"github.com/terraphim/adfbot/escalate"
@@ -173,7 +174,8 @@ func (b *Bot) options() escalate.Options {
 		Installation: b.store.Installation(), State: reconcilerState{b.store, b.local, b.local}, Dir: pause.New(c.PauseDir),
 		Log: b.log, Now: b.now, Uptime: b.env.Uptime,
 		Server: c.Gitea.URL, Login: c.Gitea.Login, Timeout: c.Gitea.Timeout,
-		RunAs:    hostlocal.Owner(c.State).RunAs(b.env.Getenv("PATH")),
+		// Only when it is needed: the user database may be slow.
+		RunAs:    sync.OnceValue(func() string { return hostlocal.Owner(c.State).RunAs(b.env.Getenv("PATH")) }),
 		Projects: c.ProjectIDs(), Mentions: c.Escalation.Mentions, DueIn: c.Escalation.DueIn,
 		Commands: escalate.CommandOptions{
 			State: b.store, Operators: c.Operators, CloseResumes: len(c.Operators) > 0 && c.OnIssueClosed == config.Resume,

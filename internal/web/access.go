@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"crypto/subtle"
 	"errors"
+	"fmt"
 	"net"
 	"net/http"
 	"net/netip"
@@ -60,7 +61,16 @@ func (c caller) may(project string) bool { return c.admin || slices.Contains(c.p
 // notAllowed is the refusal of a known caller.
 func (c caller) notAllowed(fix string) error {
 	return refused(http.StatusForbidden, "Not allowed", "%s may report for %s and ask about it, and nothing else%s",
-		c.name, strings.Join(c.projects, ", "), fix)
+		c.name, some(c.projects), fix)
+}
+
+// some returns the first names of a list.
+func some(names []string) string {
+	const most = 5
+	if more := len(names) - most; more > 0 {
+		return fmt.Sprintf("%s and %d more", strings.Join(names[:most], ", "), more)
+	}
+	return strings.Join(names, ", ")
 }
 
 // allow authenticates the caller and calls the route's handler if it has the right. Over TCP, a caller sends a token as Bearer or as the password
@@ -220,7 +230,7 @@ func (k keys) caller(r *http.Request) (caller, bool) {
 		}
 	}
 	if !c.admin {
-		c.name = "the token of " + strings.Join(c.projects, ", ")
+		c.name = "the token of " + some(c.projects)
 	}
 	return c, c.admin || len(c.projects) > 0
 }

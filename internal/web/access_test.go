@@ -1,6 +1,7 @@
 package web
 
 import (
+	"fmt"
 	"net/http"
 	"os"
 	"strings"
@@ -185,4 +186,17 @@ func TestShortTokenWarning(t *testing.T) {
 	require.NoError(t, os.WriteFile(s.path("odilo-token"), []byte("short"), 0o600))
 	s.replaceBot()
 	require.Contains(t, s.log.String(), "can be guessed")
+}
+
+// A token of many projects does not fill every refusal with their names.
+func TestTokenOfManyProjects(t *testing.T) {
+	var projects strings.Builder
+	for n := range 300 {
+		fmt.Fprintf(&projects, "  - id: p%d\n    token_file: DIR/odilo-token\n", n)
+	}
+	s := newStation(t, "  - id: quiet\n", projects.String()+"  - id: quiet\n").described()
+	require.Contains(t, s.problem(s.get("/api/v1/projects/quiet", as(odiloToken)), 403),
+		"the token of odilo, p0, p1, p2, p3 and 296 more may report for odilo, p0, p1, p2, p3 and 296 more and ask about it")
+	require.Equal(t, http.StatusOK, s.get("/api/v1/projects/p299", as(odiloToken)).StatusCode)
+	require.Equal(t, `there is no project "p3000": the nearest names are p30, p100, p200`, s.problem(s.get("/api/v1/projects/p3000", as(adminToken)), 404))
 }
