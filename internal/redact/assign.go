@@ -23,14 +23,10 @@ func findAssignments(s, low string, add func(from, to int)) {
 
 // secretAfter returns the place of the secret value of the key in [key, end), or an empty place.
 func secretAfter(s, low string, key, end int) (from, to int) {
-	switch low[key:end] {
-	case "-u", "--user":
-		if isCurl(low, key) {
-			if from, to = valueAt(s, skipBlanks(s, end)); strings.Contains(s[from:to], ":") && !isPlaceholder(s[from:to]) {
-				return from, to
-			}
+	if s[key] == '-' {
+		if from, to, ok := optionValue(s, low, key, end); ok {
+			return from, to
 		}
-		return 0, 0
 	}
 	a := assignment{s: s, key: key, end: end, kind: kindOf(low[key:end])}
 	if a.kind == notSecret && hasSecretPart(low[key:end]) {
@@ -61,10 +57,31 @@ func argument(s string, i int) (from, to int) {
 	return 0, 0
 }
 
-// isCurl reports whether the line before i runs curl.
-func isCurl(low string, i int) bool {
-	line := low[max(i-1000, 0):i]
-	return strings.Contains(line[strings.LastIndexByte(line, '\n')+1:], "curl")
+// optionValue returns the place of the password after an option whose name does not tell: curl -u bob:x, docker login -p x,
+// mysql -px. It reports whether the option is one of these.
+func optionValue(s, low string, key, end int) (from, to int, ok bool) {
+	switch option := low[key:end]; {
+	case option == "-u" || option == "--user":
+		if from, to = valueAt(s, skipBlanks(s, end)); !runs(low, key, "curl") || !strings.Contains(s[from:to], ":") || isPlaceholder(s[from:to]) {
+			return 0, 0, true
+		}
+		return from, to, true
+	case option == "-p" && (runs(low, key, " login ") || runs(low, key, "sshpass ")):
+		if from, to = valueAt(s, skipBlanks(s, end)); isNumber(s[from:to]) {
+			return 0, 0, true // a port
+		}
+		return from, to, true
+	case strings.HasPrefix(option, "-p") && len(option) > len("-p") && option != "-port" && runs(low, key, "mysql"):
+		from = key + len("-p")
+		return from, wordEnd(s, from), true
+	}
+	return 0, 0, false
+}
+
+// runs reports whether the command stands in the line of s before i.
+func runs(s string, i int, command string) bool {
+	line := s[max(i-1000, 0):i]
+	return strings.Contains(line[strings.LastIndexByte(line, '\n')+1:], command)
 }
 
 // assignment is a key and what follows it.
@@ -175,6 +192,9 @@ func (a *assignment) distant(i, gap int) int {
 		if at := typedValue(s, gap); at > 0 {
 			return at
 		}
+	}
+	if gap > i && a.kind == isPassword && runs(s, a.key, "machine ") && runs(s, a.key, "login ") {
+		return gap // in .netrc
 	}
 	a.random = true
 	switch {

@@ -49,6 +49,11 @@ func TestAssignments(t *testing.T) {
 		"token:\n  " + "value-of-the-token-file":  "token:\n  " + "value-of-the-token-file",
 		"password: |\n  hunter2\nx: 1":            "password: |\n  [masked]\nx: 1",
 		"password: |\nhunter2":                    "password: |\nhunter2",
+		// commands
+		"+ docker login -u bob -p hunter2 x.example": "+ docker login -u bob -p [masked] x.example", "sshpass -p 'hunter2' ssh x": "sshpass -p '[masked]' ssh x",
+		"mysql -uroot -phunter2 db": "mysql -uroot -p[masked] db", "docker run -p 8080:80 x": "docker run -p 8080:80 x", "mkdir -p login/x": "mkdir -p login/x", "ssh login host -p 2222": "ssh login host -p 2222", "mysql -port 3306": "mysql -port 3306",
+		"machine x.example login bob password hunter2": "machine x.example login bob password [masked]", "mysql -p -u root": "mysql -p -u root",
+		"the machine asks for a password twice": "the machine asks for a password twice",
 		// names and values
 		`<entry name="fooToken" value="hunter2" />`:         `<entry name="fooToken" value="[masked]" />`,
 		`<add key="Password" value="hunter2"/>`:             `<add key="Password" value="[masked]"/>`,

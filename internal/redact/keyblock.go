@@ -44,6 +44,11 @@ func findKeyBlocks(s string, add func(from, to int)) {
 	if begin >= 0 {
 		addKeyStart(s, begin, body, len(s), add)
 	}
+	const putty = "Private-Lines: "
+	for i := strings.Index(s, putty); i >= 0; i = indexFrom(s, putty, i+len(putty)) {
+		_, next := keyLineEnd(s, i, len(s))
+		addKeyStart(s, next, next, len(s), add)
+	}
 }
 
 // keyLabel looks for "-----BEGIN RSA " or "-----END RSA " in the line before i. It returns where that begins, and the

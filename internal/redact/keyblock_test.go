@@ -1,6 +1,7 @@
 package redact
 
 import (
+	"encoding/base64"
 	"strings"
 	"testing"
 
@@ -25,6 +26,7 @@ func TestKeyBlockEnds(t *testing.T) {
 		"both in one line":      {"sed -n '/" + beginOfKey + "/,/" + endOfKey + "/p' x\nFAIL", "sed -n '/" + beginOfKey + "/,/" + endOfKey + "/p' x\nFAIL"},
 		"END alone":             {"--- FAIL: TestReadsPrivateKeys\nno " + endOfKey + "\nFAIL", "--- FAIL: TestReadsPrivateKeys\nno " + endOfKey + "\nFAIL"},
 		"END at once":           {beginOfKey + endOfKey + "\nFAIL", beginOfKey + endOfKey + "\nFAIL"},
+		"PuTTY":                 {"Private-Lines: 2\n" + keyLine1 + "\n" + keyLast + "\nPrivate-MAC: 12\nFAIL", "Private-Lines: 2\n[masked]\nPrivate-MAC: 12\nFAIL"},
 		"two hits":              {"a: " + beginOfKey + "\nx y\nb: " + endOfKey + "\nFAIL", "a: " + beginOfKey + "\nx y\nb: " + endOfKey + "\nFAIL"},
 		"cut in a key":          {beginOfKey + "\n" + keyLine1 + "\n" + keyLine2 + "\nFAIL\nok", "[masked]\nFAIL\nok"},
 		"cut after its end":     {beginOfKey + "\n" + keyLine1 + "\n" + keyLast + "\nFAIL\nok", "[masked]\nFAIL\nok"},
@@ -57,4 +59,14 @@ func TestKeyBlockInCapture(t *testing.T) {
 	long := strings.Repeat("7:04 a line of the log\n", 20_000)
 	text := capture(9000, New(), long+"no "+beginOfKey+" in key.pem\n7:05 FAIL\n")
 	require.True(t, strings.HasSuffix(text, "no "+beginOfKey+" in key.pem\n7:05 FAIL\n"), text[len(text)-100:])
+}
+
+// Kubernetes shows keys in base64.
+func TestKeyBlockInBase64(t *testing.T) {
+	for _, kind := range []string{"RSA ", "", "EC ", "OPENSSH ", "ENCRYPTED ", "DSA "} {
+		data := base64.StdEncoding.EncodeToString([]byte("-----BEGIN " + kind + "PRIVATE " + "KEY-----\n" + keyLine1 + "\n"))
+		require.Equal(t, "tls.key: [masked]\nx", New().Redact("tls.key: "+data+"\nx"), kind)
+	}
+	data := base64.StdEncoding.EncodeToString([]byte("-----BEGIN CERTIFICATE-----\n" + keyLine1 + "\n"))
+	require.Equal(t, "tls.crt: "+data, New().Redact("tls.crt: "+data))
 }

@@ -244,6 +244,13 @@ var shapes = []shape{
 	{prefix: "SK[0-9a-f]", body: hexes, min: 31, max: 31},
 	{prefix: "-PRD-", body: hexes + "--", min: 17, before: words, least: 3},
 	{prefix: "AAAAAAAAAAAAAAAAAAAAAA", body: alnums + "%%", min: 60, random: true},
+	// private keys in base64
+	{prefix: "LS0tLS1CRUdJTiBSU0Eg", body: base64s, min: 16},
+	{prefix: "LS0tLS1CRUdJTiBQUklW", body: base64s, min: 16},
+	{prefix: "LS0tLS1CRUdJTiBFQyBQ", body: base64s, min: 16},
+	{prefix: "LS0tLS1CRUdJTiBPUEVO", body: base64s, min: 16},
+	{prefix: "LS0tLS1CRUdJTiBFTkNS", body: base64s, min: 16},
+	{prefix: "LS0tLS1CRUdJTiBEU0Eg", body: base64s, min: 16},
 	// tokens of many services
 	{prefix: "eyJ", body: dotted + "==", min: 20, dots: 1},
 	{prefix: "ZXlK", body: words + "++//==", min: 40, random: true},
