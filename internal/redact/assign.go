@@ -71,7 +71,7 @@ func optionValue(s, low string, key, end int) (from, to int, ok bool) {
 			return 0, 0, true // a port
 		}
 		return from, to, true
-	case strings.HasPrefix(option, "-p") && len(option) > len("-p") && option != "-port" && runs(low, key, "mysql"):
+	case strings.HasPrefix(option, "-p") && len(option) > len("-p") && option != "-port" && (runs(low, key, "mysql") || runs(low, key, "sshpass ")):
 		from = key + len("-p")
 		return from, wordEnd(s, from), true
 	}
@@ -267,12 +267,9 @@ func elementEnd(s string, i int, name string) int {
 	return i + len(strings.TrimRight(text, " \t\n"))
 }
 
-// skipCloser skips the closing quote of a key, maybe escaped, and the bracket of config["password"].
+// skipCloser skips the closing quote of a key, maybe escaped several times, and the bracket of config["password"].
 func skipCloser(s string, i int) int {
-	quote := i
-	if i < len(s) && s[i] == '\\' {
-		quote++
-	}
+	quote := i + backslashes(s, i)
 	if quote < len(s) && isQuote(s[quote]) {
 		i = quote + 1
 	}

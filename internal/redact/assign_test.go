@@ -54,6 +54,11 @@ func TestAssignments(t *testing.T) {
 		"mysql -uroot -phunter2 db": "mysql -uroot -p[masked] db", "docker run -p 8080:80 x": "docker run -p 8080:80 x", "mkdir -p login/x": "mkdir -p login/x", "ssh login host -p 2222": "ssh login host -p 2222", "mysql -port 3306": "mysql -port 3306",
 		"machine x.example login bob password hunter2": "machine x.example login bob password [masked]", "mysql -p -u root": "mysql -p -u root",
 		"the machine asks for a password twice": "the machine asks for a password twice",
+		"sshpass -phunter2 ssh x":               "sshpass -p[masked] ssh x",
+		// escaped more than once, in prose, other names
+		`{\\\"password\\\":\\\"hunter2\\\",\\\"x\\\":1}`: `{\\\"password\\\":\\\"[masked]\\\",\\\"x\\\":1}`,
+		"the token is " + random + " x":                  "the token is [masked] x", "Your API key is " + random: "Your API key is [masked]", "the token is expired": "the token is expired",
+		"passcode: 123456": "passcode: [masked]",
 		// names and values
 		`<entry name="fooToken" value="hunter2" />`:         `<entry name="fooToken" value="[masked]" />`,
 		`<add key="Password" value="hunter2"/>`:             `<add key="Password" value="[masked]"/>`,

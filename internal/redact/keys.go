@@ -31,7 +31,7 @@ type keyEnd struct {
 // keyEnds lists the ends of secret keys by their last letter. The first match counts.
 var keyEnds = ['z' + 1][]keyEnd{
 	'e': {
-		{"passphrase", isPassword, false}, {"secretkeybase", isPassword, false}, {"cookie", isCookie, true},
+		{"passphrase", isPassword, false}, {"passcode", isPassword, false}, {"secretkeybase", isPassword, false}, {"cookie", isCookie, true},
 		{"setcookie", isCookie, false}, {"signature", isSignature, false},
 	},
 	'g': {{"sig", isSignature, false}},

@@ -157,9 +157,9 @@ func looksRandom(v string) bool {
 	return false
 }
 
-// findWords finds random-looking words after "token " and "Bearer ".
+// findWords finds random-looking words after "token ", "Bearer " and the like.
 func findWords(s, low string, add func(from, to int)) {
-	for _, w := range [...]string{"token ", "bearer "} {
+	for _, w := range [...]string{"token ", "bearer ", "token is ", "secret is ", "password is ", "api key is "} {
 		for i := strings.Index(low, w); i >= 0; {
 			from := skipBlanks(s, i+len(w))
 			to := from

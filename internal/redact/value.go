@@ -9,13 +9,19 @@ func valueAt(s string, i int) (from, to int) {
 	if isString(s, i) && !isQuote(s[i]) && s[i] != '\\' {
 		i++
 	}
-	for _, q := range [...]string{`\"`, `"`, `'`, "`"} {
-		if strings.HasPrefix(s[i:], q) {
-			from = i + len(q)
-			return from, quoteEnd(s, from, q)
-		}
+	if quote := i + backslashes(s, i); quote < len(s) && isQuote(s[quote]) && (quote == i || s[quote] == '"') {
+		from = quote + 1
+		return from, quoteEnd(s, from, s[i:from])
 	}
 	return i, wordEnd(s, i)
+}
+
+// backslashes returns how many backslashes begin at i, at most those of a quote that is escaped three times.
+func backslashes(s string, i int) (n int) {
+	for n < 7 && i+n < len(s) && s[i+n] == '\\' {
+		n++
+	}
+	return n
 }
 
 // skipBracket skips the bracket of a list.
