@@ -58,9 +58,9 @@ func HoldNote(project, why, who, instance string, resume Resume, now time.Time) 
 }
 
 // SpoolNote returns the text of the flag of a project whose failures could not be stored.
-func SpoolNote(project, agent string, failures int, host string, now time.Time) string {
-	return fmt.Sprintf("%s is paused: %d failures in a row could not be stored (%s on %s, %s).\nTo resume, remove this file or run: adfbot resume %s\n",
-		project, failures, maskLine(agent, 200), maskLine(host, 200), minute(now), project)
+func SpoolNote(project, agent string, failures int, host string, resume Resume, now time.Time) string {
+	return fmt.Sprintf("%s is paused: %d failures in a row could not be stored (%s on %s, %s).\n",
+		project, failures, maskLine(agent, 200), maskLine(host, 200), minute(now)) + resume.line()
 }
 
 // maskLine masks by patterns only, without a list of known secrets.

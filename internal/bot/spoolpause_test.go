@@ -40,7 +40,7 @@ func TestSpooledFailuresPause(t *testing.T) {
 			require.Contains(t, r.stderr, "odilo failed 3 times in a row while its results could not be stored: the project is paused ("+w.flag("odilo")+")")
 			r = w.must(bot.ExitPaused, "odilo", "true")
 			require.Contains(t, r.stderr, "odilo is paused: 3 failures in a row could not be stored")
-			require.Contains(t, w.Read(w.flag("odilo")), "To resume, remove this file")
+			require.Contains(t, w.Read(w.flag("odilo")), "or remove the file "+w.flag("odilo"))
 
 			repair()
 			w.sweepWell()
