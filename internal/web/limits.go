@@ -15,7 +15,8 @@ const (
 	classFree   class = iota // always answered: a busy bot is not a dead one
 	classWork                // results and the rest of the API
 	classGate                // without an answer, nothing runs
-	classWatch               // probes, metrics and the page
+	classProbe               // of readiness; its answer is so small that nobody can hold it up by reading slowly
+	classWatch               // metrics and the page
 	classEvents              // from Gitea; their sender is known only after the whole body, and they are only hints
 	numClasses
 )
@@ -42,6 +43,7 @@ const (
 func newLimits() (all [numClasses]limit) {
 	all[classWork] = limit{newQuota(maxRequests, maxRequests/4), newQuota(bodyMemory, bodyShare)}
 	all[classGate] = limit{places: newQuota(maxRequests, maxRequests/2)}
+	all[classProbe] = limit{places: newQuota(maxRequests/4, maxRequests/8)}
 	all[classWatch] = limit{places: newQuota(maxRequests/4, maxRequests/8)}
 	all[classEvents] = limit{newQuota(maxEvents, maxEvents), newQuota(bodyMemory/4, bodyShare)}
 	return all

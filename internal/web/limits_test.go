@@ -96,6 +96,9 @@ func TestPlacesPerCaller(t *testing.T) {
 	require.Equal(t, 200, s.get("/api/v1/projects/odilo/gate").StatusCode)
 	fill(classWatch, "somebody")
 	require.Equal(t, 200, s.get("/metrics").StatusCode)
+	fill(classWatch, "127.0.0.1") // slow readers on this machine
+	require.Equal(t, 503, s.get("/").StatusCode)
+	require.Contains(t, s.get("/readyz").body, "no sweep has ended yet")
 }
 
 func TestSocketHasItsOwnLimits(t *testing.T) {

@@ -139,7 +139,7 @@ func (s *Server) routes() []route {
 		{"GET /icon/{name}", accessPublic, classWatch, bodyNone, s.getStatic},
 
 		{"GET /healthz", accessOpen, classFree, bodyNone, s.getHealth},
-		{"GET /readyz", accessPublic, classWatch, bodyNone, s.getReady},
+		{"GET /readyz", accessPublic, classProbe, bodyNone, s.getReady},
 		{"GET /metrics", accessPublic, classWatch, bodyNone, s.getMetrics},
 		{"POST " + webhookPath, accessSigned, classEvents, bodyEvent, s.postEvent},
 	}
