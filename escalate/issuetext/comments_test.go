@@ -46,7 +46,7 @@ func TestHostileComments(t *testing.T) {
 	for _, s := range hostile() {
 		i := infest(testData(), s).Incident
 		for _, body := range []string{
-			ResumedComment("k", i), StillPausedComment("k", i, Resume{s, s}, ""), LeftOpenComment("k", i),
+			ResumedComment("k", i), StillPausedComment("k", i, Resume{Command: s, Flag: s}, ""), LeftOpenComment("k", i),
 			DuplicateComment("k", tracker.IssueRef{Repo: tracker.Repo{Server: s, Owner: s, Name: s}, Number: 1, URL: s}),
 		} {
 			testhost.RequirePlainText(t, body)

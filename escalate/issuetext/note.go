@@ -16,6 +16,7 @@ import (
 type Resume struct {
 	Command string // e.g. sudo -u adfbot adfbot resume odilo
 	Flag    string // path of the pause flag
+	InGitea bool   // operators may also comment on the issue
 }
 
 // line is the advice in a flag.
@@ -27,6 +28,7 @@ func (w Resume) line() string {
 const (
 	ResumeLine    = "To resume, run: "
 	OrRemoveLine  = "or remove the file "
+	OrCommentLine = "or comment /adf resume on its issue, as an operator"
 	OldResumeLine = "To resume, remove this file or run: " // of earlier versions
 )
 
@@ -40,6 +42,9 @@ func FlagNote(i incident.Incident, resume Resume) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s is paused: %s %s (%s).\n", i.Project, agent, failed(i.Failures), where)
 	b.WriteString(resume.line())
+	if resume.InGitea {
+		fmt.Fprintln(&b, OrCommentLine)
+	}
 	fmt.Fprintf(&b, "\nagent: %s\nfailures: %d\n", agent, i.Failures)
 	if !i.Opened.IsZero() {
 		fmt.Fprintf(&b, "opened: %s\n", i.Opened.UTC().Format(time.RFC3339))

@@ -12,7 +12,7 @@ import (
 )
 
 // testResume is how adfbot's own user resumes odilo.
-var testResume = Resume{Command: "sudo -u adfbot adfbot resume odilo", Flag: "/opt/ai-dark-factory/data/pause/odilo"}
+var testResume = Resume{Command: "sudo -u adfbot adfbot resume odilo", Flag: "/opt/ai-dark-factory/data/pause/odilo", InGitea: true}
 
 func TestFlagNote(t *testing.T) {
 	golden(t, "flag-note.txt", FlagNote(testData().Incident, testResume))

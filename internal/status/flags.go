@@ -35,7 +35,7 @@ func PausedBecause(project, why string) string {
 	return project + " is paused: " + head
 }
 
-var adviceLines = []string{issuetext.ResumeLine, issuetext.OrRemoveLine, issuetext.OldResumeLine}
+var adviceLines = []string{issuetext.ResumeLine, issuetext.OrRemoveLine, issuetext.OrCommentLine, issuetext.OldResumeLine}
 
 // readableNote returns a flag's text without the lines that only the bot reads and the advice how to resume.
 func readableNote(flag incident.FlagView) string {

@@ -14,7 +14,7 @@ import (
 func TestNoteForPeople(t *testing.T) {
 	opened := time.Date(2026, 11, 23, 3, 48, 0, 0, time.UTC)
 	i := incident.Incident{ID: strings.Repeat("ab", 16), Project: "odilo", Seq: 3, Agent: "project-meta", Failures: 3, Opened: opened}
-	note := issuetext.FlagNote(i, issuetext.Resume{Command: "sudo -u adfbot adfbot resume odilo", Flag: "/pause/odilo"})
+	note := issuetext.FlagNote(i, issuetext.Resume{Command: "sudo -u adfbot adfbot resume odilo", Flag: "/pause/odilo", InGitea: true})
 	info, ok := issuetext.ParseFlagNote(note)
 	require.True(t, ok)
 	require.Equal(t, "odilo is paused: project-meta failed 3 times in a row (2026-11-23 03:48 UTC).\n", readableNote(incident.FlagView{Note: note, Info: info}))

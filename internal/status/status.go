@@ -46,7 +46,8 @@ type Project struct {
 	Warnings   []string   `json:"warnings"`
 	Resume     string     `json:"-"` // the command that resumes it, on this machine
 
-	waits []wait // what Pending says, in parts
+	waits         []wait // what Pending says, in parts
+	ResumeInGitea bool   `json:"-"` // an operator may comment on its issue instead
 }
 
 // TripsNext reports whether the threshold was lowered to the count or below, so that the next failure trips the breaker.
@@ -230,7 +231,8 @@ func (r *Reader) project(ctx context.Context, id string, incidents []incident.In
 
 // summary returns a project without its runs.
 func (r *Reader) summary(ctx context.Context, id string, incidents []incident.Incident) (Project, error) {
-	p := Project{ID: id, Pending: []string{}, LastRuns: []Run{}, Warnings: []string{}, Resume: r.from.Reconciler.HowToResume(id).Command}
+	how := r.from.Reconciler.HowToResume(id)
+	p := Project{ID: id, Pending: []string{}, LastRuns: []Run{}, Warnings: []string{}, Resume: how.Command}
 	_, p.Configured = r.from.Config.Project(id)
 	stored, err := r.from.State.Project(ctx, id)
 	if err != nil {
@@ -242,6 +244,7 @@ func (r *Reader) summary(ctx context.Context, id string, incidents []incident.In
 		p.Threshold = limits.ResumeThreshold
 	}
 	r.addPause(ctx, &p, incidents)
+	p.ResumeInGitea = how.InGitea && p.Incident != nil && p.Incident.Issue != ""
 	return p, nil
 }
 
