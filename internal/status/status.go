@@ -46,8 +46,8 @@ type Project struct {
 	Warnings   []string   `json:"warnings"`
 	Resume     string     `json:"-"` // the command that resumes it, on this machine
 
-	waits         []wait // what Pending says, in parts
 	ResumeInGitea bool   `json:"-"` // an operator may comment on its issue instead
+	waits         []wait // what Pending says, in parts
 }
 
 // TripsNext reports whether the threshold was lowered to the count or below, so that the next failure trips the breaker.
