@@ -29,7 +29,7 @@ func exitCode(cmd *testhost.Child) int {
 func TestExecInterrupted(t *testing.T) {
 	for _, s := range []syscall.Signal{syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP, syscall.SIGQUIT} {
 		w := newWorld(t)
-		cmd := w.startExec(child{Project: "odilo", Command: w.script("trap 'exit 5' TERM INT HUP QUIT; mkfifo DIR/never; touch DIR/begun; read x <>DIR/never")})
+		cmd := w.startExec(child{Project: "odilo", Command: w.script("trap 'exit 5' TERM INT HUP QUIT; touch DIR/begun; while :; do sleep 0.01; done")})
 		require.NoError(t, cmd.Process.Signal(s))
 		require.Equal(t, 5, exitCode(cmd), "the command got the signal and ended as it liked")
 		p := w.project("odilo")
@@ -43,7 +43,7 @@ func TestExecInterrupted(t *testing.T) {
 func TestExecOtherSignals(t *testing.T) {
 	for _, s := range []syscall.Signal{syscall.SIGUSR1, syscall.SIGPWR, syscall.SIGIO, 37 /* SIGRTMIN+3 */, 64} {
 		w := newWorld(t)
-		cmd := w.startExec(child{Project: "odilo", Command: w.script(fmt.Sprintf("trap 'exit 5' %d; mkfifo DIR/never; touch DIR/begun; read x <>DIR/never", s))})
+		cmd := w.startExec(child{Project: "odilo", Command: w.script(fmt.Sprintf("trap 'exit 5' %d; touch DIR/begun; while :; do sleep 0.01; done", s))})
 		require.NoError(t, cmd.Process.Signal(s))
 		require.Equal(t, 5, exitCode(cmd), s)
 	}
