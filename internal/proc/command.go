@@ -92,21 +92,24 @@ func (c Command) wait(cmd *exec.Cmd, to *target) Exit {
 		timeout = t.C
 	}
 	told := interruption{begun: time.Now()}
-	timedOut := false
+	timedOut, killAt := false, time.Time{}
 	for {
 		select {
 		case s := <-c.Signals.c:
 			told.add(s.(syscall.Signal))
 			to.forward(s.(syscall.Signal))
 		case <-timeout:
-			timedOut = true
+			if hasEnded(cmd.Process.Pid) { // this process was stopped meanwhile, e.g. by docker pause
+				continue
+			}
+			timedOut, killAt = true, time.Now().Add(c.Waits.Kill)
 			to.terminate(syscall.SIGTERM)
 			kill = time.After(c.Waits.Kill)
 		case <-kill:
 			to.end()
 		case <-ended:
 			if timedOut {
-				to.end() // what it has left
+				to.endRest(killAt)
 			}
 			return c.exit(cmd.ProcessState, told, timedOut)
 		}

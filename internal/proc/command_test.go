@@ -104,7 +104,7 @@ func TestTimeoutEndsTheProcessGroup(t *testing.T) {
 	}{
 		"by SIGTERM":                       {"sleep 60 & echo $! > DIR/pid; wait", proc.Exit{Code: 143, Signal: "SIGTERM"}, long},
 		"by SIGKILL where it is ignored":   {"trap '' TERM; sleep 60 & echo $! > DIR/pid; wait", proc.Exit{Code: 137, Signal: "SIGKILL"}, kill},
-		"and a child that ignores SIGTERM": {"trap 'exit 3' TERM; (trap '' TERM; exec sleep 60) & echo $! > DIR/pid; wait", proc.Exit{Code: 3}, long},
+		"and a child that ignores SIGTERM": {"trap 'exit 3' TERM; (trap '' TERM; exec sleep 60) & echo $! > DIR/pid; wait", proc.Exit{Code: 3}, kill},
 		"and it may succeed all the same":  {"trap 'exit 0' TERM; sleep 60 & echo $! > DIR/pid; wait", proc.Exit{}, long},
 	} {
 		t.Run(what, func(t *testing.T) {
@@ -272,6 +272,30 @@ func TestHung(t *testing.T) {
 		if c.hung {
 			require.Regexp(t, `^hung: it had run for \ds when adfbot was told to end$`, e.Detail)
 		}
+	}
+}
+
+// A child of the command has the same time to end as the command, which may end at once, e.g. as a shell.
+func TestTimeoutLetsAChildEndWell(t *testing.T) {
+	t.Parallel()
+	for what, shellDoes := range map[string]string{"in its group": "", "in another group": "setsid "} {
+		t.Run(what, func(t *testing.T) {
+			t.Parallel()
+			c, dir, _ := shell(t, shellDoes+`sh -c 'trap "sleep 0.3; touch DIR/saved; exit" TERM; while :; do sleep 0.01; done'; echo never`)
+			c.Timeout = time.Second
+			require.Equal(t, proc.Exit{Code: 143, Signal: "SIGTERM", TimedOut: true, Detail: "timed out after 1s"}, run(t, c))
+			require.FileExists(t, dir+"/saved")
+		})
+	}
+}
+
+// A command that has ended in time has not timed out, even if this process was stopped (docker pause) and sees both at once.
+func TestEndedBeforeTheTimeout(t *testing.T) {
+	for range 20 {
+		c, _, _ := shell(t, "exit 3")
+		c.Timeout = time.Nanosecond
+		c.Started = func(pid int) { require.NoError(t, testhost.WaitGone(pid)) }
+		require.Equal(t, proc.Exit{Code: 3}, run(t, c))
 	}
 }
 

@@ -1,6 +1,7 @@
 package proc
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -8,6 +9,9 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // target is the command's process, with its group if it has one of its own.
@@ -46,6 +50,15 @@ func (t *target) end() {
 	}
 }
 
+// endRest is called after [target.terminate], when the command has ended. What it has left has until a time to end, too, e.g. the program
+// that a shell has run.
+func (t *target) endRest(at time.Time) {
+	for t.find() && time.Now().Before(at) {
+		time.Sleep(50 * time.Millisecond)
+	}
+	t.end()
+}
+
 // forward passes on a signal that this process received. In a group in the foreground of a terminal, the keys of the terminal
 // send the signals to both.
 func (t *target) forward(s syscall.Signal) {
@@ -60,7 +73,8 @@ func (t *target) forward(s syscall.Signal) {
 }
 
 // find adds the descendants of the command, and of those found before, to others. It does not find those whose parents have ended.
-func (t *target) find() {
+// It reports whether any process of the target is left.
+func (t *target) find() (left bool) {
 	known := map[int]bool{}
 	for _, p := range slices.Concat(t.others, []process{t.command}) {
 		known[p.Pid] = p.alive()
@@ -79,6 +93,10 @@ func (t *target) find() {
 			}
 		}
 	}
+	for _, st := range all {
+		left = left || t.ownGroup && st.group == t.command.Pid && !st.ended
+	}
+	return left || slices.ContainsFunc(t.others, process.alive)
 }
 
 // process is a process that is never confused with a later one of the same id.
@@ -89,10 +107,21 @@ type process struct {
 
 func newProcess(p *os.Process) process { return process{p, stat(strconv.Itoa(p.Pid)).start} }
 
-func (p process) alive() bool { return stat(strconv.Itoa(p.Pid)).start == p.start }
+func (p process) alive() bool {
+	st := stat(strconv.Itoa(p.Pid))
+	return st.start == p.start && !st.ended
+}
+
+// hasEnded reports whether a child has ended, waited for or not.
+func hasEnded(pid int) bool {
+	var info unix.Siginfo
+	err := unix.Waitid(unix.P_PID, pid, &info, unix.WEXITED|unix.WNOHANG|unix.WNOWAIT, nil)
+	return err == nil && info.Signo != 0 || errors.Is(err, unix.ECHILD)
+}
 
 // procStat is what is needed of /proc/<pid>/stat, see proc_pid_stat(5). It is zero if there is no such process.
 type procStat struct {
+	ended         bool // it is a zombie
 	parent, group int
 	terminal      bool // its session has one
 	foreground    bool // its group is in the foreground there
@@ -111,6 +140,7 @@ func stat(pid string) (st procStat) {
 	}
 	var tty, foreground int
 	_, _ = fmt.Sscan(strings.Join(f[1:6], " "), &st.parent, &st.group, new(int), &tty, &foreground)
+	st.ended = f[0] == "Z" || f[0] == "X"
 	st.terminal, st.foreground, st.start = tty != 0, foreground == st.group, f[19]
 	st.environ, _ = strconv.ParseInt(f[47], 10, 64)
 	return st
