@@ -55,7 +55,8 @@ func keepFiles() {
 // it before: they may still have to write when they are told to end.
 func Drain(from io.Reader, to io.Writer) {
 	signal.Ignore(syscall.SIGPIPE, syscall.SIGHUP, syscall.SIGINT, syscall.SIGTERM, syscall.SIGQUIT)
-	buf := make([]byte, 32<<10)
+	to = wholeLines(to)
+	buf := make([]byte, readSize)
 	for {
 		n, err := from.Read(buf)
 		_, _ = to.Write(buf[:n])

@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -114,6 +115,57 @@ func TestFastBackgroundProcessIsBounded(t *testing.T) {
 	close(slow.may)
 	require.NoError(t, out.Wait(c.Signals))
 	require.NoError(t, out.Leave(nil))
+}
+
+// Small pieces take no more memory than their bytes.
+func TestSmallPiecesAreBounded(t *testing.T) {
+	slow := &slowReader{may: make(chan struct{})}
+	c, _, _ := shell(t, "dd if=/dev/zero bs=1 count=1000000 2>/dev/null & echo begun")
+	c.Stdout, c.Capture, c.Waits.Output = slow, io.Discard, 500*time.Millisecond
+	heap := func() (inUse int) {
+		var m runtime.MemStats
+		runtime.GC()
+		runtime.ReadMemStats(&m)
+		return int(m.HeapAlloc)
+	}
+	before := heap()
+	_, out, err := c.Run()
+	require.NoError(t, err)
+	require.Less(t, heap()-before, 8<<20)
+	close(slow.may)
+	require.NoError(t, out.Wait(c.Signals))
+	require.NoError(t, out.Leave(nil))
+}
+
+// Where several jobs write to one pipe or log, a line that a command writes at once arrives at once.
+func TestLinesStayWhole(t *testing.T) {
+	const packets = unix.O_DIRECT // each write becomes one or more reads, see pipe(2)
+	var pipe [2]int
+	require.NoError(t, unix.Pipe2(pipe[:], packets|unix.O_CLOEXEC))
+	r, w := os.NewFile(uintptr(pipe[0]), "r"), os.NewFile(uintptr(pipe[1]), "w")
+	defer func() { _ = r.Close() }()
+	c, _, _ := shell(t, "i=0; while [ $i -lt 30000 ]; do echo line; i=$((i+1)); done")
+	c.Stdout, c.Capture = w, io.Discard
+	done := make(chan error, 1)
+	go func() {
+		exit, out, err := c.Run()
+		if err == nil && exit != (proc.Exit{}) {
+			err = fmt.Errorf("%v", exit)
+		}
+		done <- errors.Join(err, out.Wait(c.Signals), w.Close())
+	}()
+	buf, total := make([]byte, 1<<20), 0
+	for {
+		n, err := r.Read(buf)
+		if err != nil {
+			require.ErrorIs(t, err, io.EOF)
+			break
+		}
+		total += n
+		require.Equal(t, "line\n", string(buf[max(0, n-5):n]), "after %d bytes", total)
+	}
+	require.NoError(t, <-done)
+	require.Equal(t, 150000, total)
 }
 
 type counter struct{ n int }

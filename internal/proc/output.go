@@ -18,6 +18,9 @@ type Output []*stream
 // maxPending bounds the bytes of an output that wait to be written after the command's end. What is in its pipe comes on top.
 const maxPending = 1 << 20
 
+// readSize is the default size of a pipe. A read of so much takes all that is in it, so it cuts no line that was written at once.
+const readSize = 64 << 10
+
 // closeEnds closes this process's copies of the files that the command writes to.
 func (o Output) closeEnds() {
 	for _, s := range o {
@@ -85,16 +88,16 @@ type stream struct {
 	from    *os.File // the read end of the command's pipe
 	end     *os.File // the other end
 	to      io.Writer
-	capture io.Writer // may be nil
+	capture io.Writer // may be nil; does not keep what it gets
 
 	mu      sync.Mutex
 	changed sync.Cond
-	pending [][]byte // read and not written yet
-	size    int      // of pending
-	limit   int      // reading waits while size is above it; 0 while the command runs
-	eof     bool     // everything has been read
-	closed  bool     // the reader of to has closed it
-	err     error    // the first error of a write; final once written is closed
+	pending []byte // read, and not being written yet
+	size    int    // of pending and of what is being written
+	limit   int    // reading waits while size is above it; 0 while the command runs
+	eof     bool   // everything has been read
+	closed  bool   // the reader of to has closed it
+	err     error  // the first error of a write; final once written is closed
 
 	read, written chan struct{} // closed when everything has been read, or written
 	held          bool          // another process still holds the output open; set once read is closed
@@ -133,11 +136,12 @@ func (s *stream) setLimit(n int) {
 func (s *stream) readAll() {
 	defer close(s.read)
 	var err error
+	buf := make([]byte, readSize)
 	for err == nil {
-		err = s.readOnce()
+		err = s.readOnce(buf)
 	}
 	if errors.Is(err, os.ErrDeadlineExceeded) {
-		s.readRest()
+		s.readRest(buf)
 	}
 	if !s.held {
 		_ = s.from.Close()
@@ -149,22 +153,21 @@ func (s *stream) readAll() {
 }
 
 // readRest reads what is in the pipe after the deadline, and finds out whether that was all.
-func (s *stream) readRest() {
+func (s *stream) readRest(buf []byte) {
 	left := 0
 	if c, err := s.from.SyscallConn(); err == nil {
 		_ = c.Control(func(fd uintptr) { left, _ = unix.IoctlGetInt(int(fd), unix.TIOCINQ) })
 	}
 	_ = s.from.SetReadDeadline(time.Time{})
-	buf := make([]byte, left)
-	n, _ := io.ReadFull(s.from, buf)
-	s.take(buf[:n])
+	rest := make([]byte, left)
+	n, _ := io.ReadFull(s.from, rest)
+	s.take(rest[:n])
 	_ = s.from.SetReadDeadline(time.Now().Add(10 * time.Millisecond))
-	s.held = !errors.Is(s.readOnce(), io.EOF)
+	s.held = !errors.Is(s.readOnce(buf), io.EOF)
 }
 
 // readOnce fails with EPIPE when the reader of to has closed it. The pipe is then closed, which the command notices.
-func (s *stream) readOnce() error {
-	buf := make([]byte, 32<<10)
+func (s *stream) readOnce(buf []byte) error {
 	n, err := s.from.Read(buf)
 	if !s.take(buf[:n]) {
 		return syscall.EPIPE
@@ -180,7 +183,7 @@ func (s *stream) take(piece []byte) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if len(piece) > 0 && !s.closed {
-		s.pending = append(s.pending, piece)
+		s.pending = append(s.pending, piece...)
 		s.size += len(piece)
 		s.changed.Broadcast()
 	}
@@ -194,6 +197,8 @@ func (s *stream) take(piece []byte) bool {
 // command.
 func (s *stream) writeAll() {
 	defer close(s.written)
+	to := wholeLines(s.to)
+	var piece []byte
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for !s.closed {
@@ -203,11 +208,11 @@ func (s *stream) writeAll() {
 		if len(s.pending) == 0 {
 			return
 		}
-		piece := s.pending[0]
+		piece, s.pending = s.pending, piece[:0]
 		s.mu.Unlock()
-		_, err := s.to.Write(piece)
+		_, err := to.Write(piece)
 		s.mu.Lock()
-		s.pending, s.size = s.pending[1:], s.size-len(piece)
+		s.size -= len(piece)
 		if s.closed = errors.Is(err, syscall.EPIPE); s.err == nil && !s.closed {
 			s.err = err
 		}
