@@ -9,8 +9,9 @@
 //
 // # Output
 //
-// For each output, one goroutine reads what the command writes, and another one passes it on and keeps lines whole. If both outputs are one file,
-// so are those of the command. While the command runs, a slow reader blocks it, as it would without this process in between. Once
-// the command has ended, its output is read to the end, within a bound, and a slow reader blocks only [Output.Wait]. Processes
-// that the command has left behind may write on: [Output.Leave] starts another process that passes that on.
+// For each output, one goroutine reads what the command writes, and another one passes it on and keeps lines whole. If both
+// outputs are one file, so are those of the command. While the command runs, a slow reader blocks it, as it would without this
+// process in between. Once the command has ended, its output is read to the end, within a bound, and a slow reader blocks only
+// [Output.Wait]. Processes that the command has left behind may write on: [Output.Leave] starts another process that passes that
+// on.
 package proc
