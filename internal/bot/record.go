@@ -89,10 +89,9 @@ func (b *Bot) Record(ctx context.Context, r store.Result) (Recorded, error) {
 	if err := CheckResult(r, b.now()); err != nil {
 		return Recorded{}, err
 	}
-	return b.recordChecked(ctx, r)
-}
-
-func (b *Bot) recordChecked(ctx context.Context, r store.Result) (Recorded, error) {
+	if err := b.recordWaiting(ctx, r.Project); err != nil {
+		return Recorded{}, err
+	}
 	out, err := b.countResult(ctx, r)
 	if err == nil {
 		b.follow(ctx, &out)

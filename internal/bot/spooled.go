@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/terraphim/adfbot/escalate/incident"
@@ -22,11 +23,28 @@ const (
 
 // RecordSpooled records the spooled results, and returns how many.
 func (b *Bot) RecordSpooled(ctx context.Context) (int, error) {
-	n, tripped, err := b.countSpooled(ctx)
+	n, _, err := b.recordSpooled(ctx, everyProject)
+	return n, err
+}
+
+func everyProject(string) bool { return true }
+
+// recordWaiting records the spooled results of a project: what is recorded after them must not overtake them, or failures from
+// before a success would count after it. The error is [store.ErrUnusable] if some have to wait longer.
+func (b *Bot) recordWaiting(ctx context.Context, project string) error {
+	_, left, err := b.recordSpooled(ctx, func(id string) bool { return id == project })
+	if left[project] && ctx.Err() == nil {
+		return fmt.Errorf("%w: earlier results of %s wait in the spool: %w", store.ErrUnusable, project, err)
+	}
+	return nil
+}
+
+func (b *Bot) recordSpooled(ctx context.Context, wanted func(project string) bool) (n int, left map[string]bool, err error) {
+	n, left, tripped, err := b.countSpooled(ctx, wanted)
 	for _, out := range tripped {
 		b.follow(ctx, &out)
 	}
-	return n, err
+	return n, left, err
 }
 
 // intakeWait is how long the spool may keep a command from its own work. It is a little longer than the wait for a locked state.
@@ -41,23 +59,40 @@ func (b *Bot) RecordSpooledBriefly(ctx context.Context) error {
 	return err
 }
 
-// countSpooled stores the spooled results, and returns how many and those that opened an incident.
-func (b *Bot) countSpooled(ctx context.Context) (n int, tripped []Recorded, err error) {
-	if spooled, err := b.local.Spool().List(); err != nil || len(spooled) == 0 {
-		return 0, nil, err
+// countSpooled stores the spooled results of the wanted projects. It returns how many, the projects of which some are left since
+// they cannot be stored now, and the results that opened an incident.
+func (b *Bot) countSpooled(ctx context.Context, wanted func(project string) bool) (n int, left map[string]bool, tripped []Recorded, err error) {
+	left = map[string]bool{}
+	list := func() ([]hostlocal.Spooled, error) {
+		spooled, err := b.local.Spool().List()
+		return slices.DeleteFunc(spooled, func(e hostlocal.Spooled) bool { return !wanted(e.Result.Project) }), err
+	}
+	spooled, err := list()
+	if err != nil || len(spooled) == 0 {
+		return 0, left, nil, err
 	}
 	unlock, err := b.local.LockHere(ctx, spoolLock, spoolWait)
 	if late, ok := errors.AsType[*hostlocal.LockTimeoutError](err); ok {
-		return 0, nil, fmt.Errorf("cannot record the spooled results: %w", late)
+		for _, e := range spooled {
+			left[e.Result.Project] = true
+		}
+		return 0, left, nil, fmt.Errorf("cannot record the spooled results: %w", late)
 	}
 	if err == nil { // else results count without locks
 		defer unlock()
 	}
-	spooled, err := b.local.Spool().List()
+	spooled, err = list()
 	errs := []error{err}
 	for place, e := range spooled {
-		if e.Err != nil {
+		switch {
+		case e.Err != nil:
 			errs = append(errs, fmt.Errorf("cannot read the spooled result %s, it stays there: %w", e.File, e.Err))
+			continue
+		case left[e.Result.Project]: // it must not overtake an earlier one
+			continue
+		case ctx.Err() != nil:
+			left[e.Result.Project] = true
+			errs = append(errs, fmt.Errorf("leave spooled results of %s to the next sweep: %w", e.Result.Project, ctx.Err()))
 			continue
 		}
 		out, err := b.countOneSpooled(ctx, e.Result, pausesOf(e.Result.Project, spooled[place:]))
@@ -65,6 +100,9 @@ func (b *Bot) countSpooled(ctx context.Context) (n int, tripped []Recorded, err 
 		case errors.Is(err, store.ErrConflict):
 			b.log.Warn("dropping a spooled result that contradicts the recorded one", "file", e.File, "err", err)
 		case err != nil:
+			if errors.Is(err, store.ErrUnusable) || ctx.Err() != nil {
+				left[e.Result.Project] = true
+			}
 			errs = append(errs, fmt.Errorf("cannot record the spooled result %s: %w", e.File, err))
 			continue
 		default:
@@ -76,7 +114,7 @@ func (b *Bot) countSpooled(ctx context.Context) (n int, tripped []Recorded, err 
 		n++
 		errs = append(errs, e.Remove())
 	}
-	return n, tripped, errors.Join(errs...)
+	return n, left, tripped, errors.Join(errs...)
 }
 
 // pausesOf returns when spooled results have paused a project.

@@ -1,0 +1,81 @@
+package bot_test
+
+import (
+	"context"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/terraphim/adfbot/internal/bot"
+	"github.com/terraphim/adfbot/internal/hostlocal"
+	"github.com/terraphim/adfbot/internal/store"
+)
+
+// keep spools failures of a project, as a command does that cannot store them.
+func (w *world) keep(project string, times int) {
+	w.Helper()
+	for range times {
+		w.pass(time.Second)
+		r := failure(project)
+		r.Finished = w.now()
+		_, err := bot.Keep(ctx, w.cfg, r, w.now)
+		require.NoError(w, err)
+	}
+}
+
+// The daemon records a success before its next sweep comes to what was spooled before.
+func TestSuccessAfterSpooledFailures(t *testing.T) {
+	w := newWorld(t)
+	w.fail("atlas", 1)
+	w.keep("odilo", 2)
+	w.pass(time.Second)
+	success := store.Result{Project: "odilo", Agent: "project-meta", Outcome: store.Success, Finished: w.now()}
+	w.record(success)
+	require.Zero(t, w.project("odilo").Failures)
+	w.sweepWell()
+	require.Zero(t, w.project("odilo").Failures, "they came before the success")
+	require.Empty(t, w.spool())
+}
+
+// What cannot be taken in now keeps its place: the next result of the project is spooled behind it, that of another is stored.
+func TestResultBehindSpooledOnes(t *testing.T) {
+	w := newWorld(t)
+	w.fail("atlas", 1)
+	w.keep("odilo", 2)
+	success := store.Result{Project: "odilo", Agent: "project-meta", Outcome: store.Success, Finished: w.now()}
+	synctest.Test(t, func(t *testing.T) {
+		unlock, err := hostlocal.Beside(w.cfg.State).LockHere(ctx, "spool", 0)
+		require.NoError(t, err)
+		defer unlock()
+		w.with(bot.Results, func(b *bot.Bot) {
+			_, err = b.Record(ctx, success)
+			require.ErrorIs(t, err, store.ErrUnusable)
+			require.ErrorContains(t, err, "earlier results of odilo wait in the spool: ")
+			_, err = b.Record(ctx, failure("beta"))
+			require.NoError(t, err)
+		})
+	})
+}
+
+// What is left when the time is over keeps its order.
+func TestIntakeThatEndsKeepsTheOrder(t *testing.T) {
+	for range 20 {
+		w := newWorld(t)
+		w.fail("atlas", 1)
+		w.keep("odilo", 2)
+		w.pass(time.Second)
+		success := store.Result{Project: "odilo", Agent: "project-meta", Outcome: store.Success, Finished: w.now()}
+		_, err := bot.Keep(ctx, w.cfg, success, w.now)
+		require.NoError(t, err)
+		w.with(bot.Results, func(b *bot.Bot) {
+			over, cancel := context.WithCancel(ctx)
+			cancel()
+			_, err := b.RecordSpooled(over)
+			require.Error(t, err)
+		})
+		w.sweepWell()
+		require.Zero(t, w.project("odilo").Failures)
+	}
+}
