@@ -117,11 +117,11 @@ func (b *Bot) countSpooled(ctx context.Context, wanted func(project string) bool
 	return n, left, tripped, errors.Join(errs...)
 }
 
-// pausesOf returns when spooled results have paused a project.
+// pausesOf returns when spooled results have paused a project. The time of a file may be any; the pause followed the result.
 func pausesOf(project string, spooled []hostlocal.Spooled) (at []time.Time) {
 	for _, e := range spooled {
 		if e.Result.Project == project && !e.PausedAt.IsZero() {
-			at = append(at, e.PausedAt)
+			at = append(at, cmp.Or(tracker.PossibleTime(e.PausedAt), tracker.PossibleTime(e.Result.Finished), time.Unix(0, 0)))
 		}
 	}
 	return at

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -325,4 +326,32 @@ func TestRunAcrossASpooledPause(t *testing.T) {
 	require.Equal(t, "no", p.Paused)
 	require.Zero(t, p.Failures)
 	require.Empty(t, w.issues(""))
+}
+
+// When the spool paused the project is the time of a file, which may be any.
+func TestImpossibleTimeOfASpooledPause(t *testing.T) {
+	disk := filepath.Join(t.TempDir(), "disk")
+	testhost.Disk(t, disk, "size=16m") // which keeps any time
+	for _, at := range []int64{-99999999999999, 99999999999999} {
+		dir := filepath.Join(disk, fmt.Sprint(at))
+		require.NoError(t, os.Mkdir(dir, 0o755))
+		w := worldIn(t, dir)
+		w.record(store.Result{Project: "odilo", Agent: "project-meta", Outcome: store.Success})
+		repair := damage["corrupt"](t, w)
+		for range 3 {
+			w.failLater("odilo")
+		}
+		for _, file := range w.spool() {
+			if strings.HasSuffix(file, ".paused.json") {
+				require.NoError(t, unix.UtimesNanoAt(unix.AT_FDCWD, file, []unix.Timespec{{Sec: at}, {Sec: at}}, 0)) // os.Chtimes cannot
+			}
+		}
+		w.Remove(w.flag("odilo"))
+		w.failLater("odilo")
+		require.NoFileExists(t, w.flag("odilo"), "the count has begun again")
+		repair()
+		require.Equal(t, 4, w.sweepWell().TakenIn)
+		require.NoFileExists(t, w.flag("odilo"))
+		require.Empty(t, w.issues(""))
+	}
 }
