@@ -50,11 +50,16 @@ func New(socket string, spools []string, now func() time.Time) *Client {
 	}
 }
 
-// Report sends the kept results, and then r, which has a run id. It keeps r if the daemon does not accept it now.
+// Report sends the kept results, and then r, which has a run id. It keeps r if the daemon does not accept it now, or if kept results
+// of its project are left.
 func (c *Client) Report(ctx context.Context, r store.Result) status.Reported {
 	var m messages
-	c.sendKept(ctx, &m)
-	recorded, spooled, err := c.send(ctx, r)
+	var recorded *status.ResultView
+	var spooled string
+	err := c.sendKept(ctx, &m)[r.Project]
+	if err == nil {
+		recorded, spooled, err = c.send(ctx, r)
+	}
 	var no *refusal
 	switch {
 	case err == nil && recorded == nil:

@@ -8,6 +8,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -224,6 +225,23 @@ func TestTooManyResults(t *testing.T) {
 	list, err := hostlocal.Spool(spool).List()
 	require.NoError(t, err)
 	require.Len(t, list, 4)
+}
+
+// The daemon accepts results again between the kept one that it puts off and the new one, which must not overtake that.
+func TestNewResultStaysBehindKeptOnes(t *testing.T) {
+	d := newDaemon(t)
+	c, spool := newClient(t, d.socket)
+	keep(t, c, result("odilo", "kept"))
+	d.refuse("kept", http.StatusTooManyRequests, "later")
+	r := c.Report(t.Context(), result("odilo", "new"))
+	require.Nil(t, r.Result)
+	require.Equal(t, []string{"kept"}, d.runs)
+	require.Contains(t, r.Messages[0], "later")
+	require.Contains(t, r.Messages[1], "the result is kept in "+spool)
+	require.NotNil(t, c.Report(t.Context(), result("atlas", "another project's")).Result)
+	d.accept("kept")
+	require.NotNil(t, c.Report(t.Context(), result("odilo", "newest")).Result)
+	require.Equal(t, []string{"kept", "new", "newest"}, slices.DeleteFunc(d.runs[2:], func(run string) bool { return run == "another project's" }))
 }
 
 func TestHalfWrittenFiles(t *testing.T) {

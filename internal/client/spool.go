@@ -1,6 +1,7 @@
 package client
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -70,8 +71,9 @@ func checkOwn(dir string) error {
 	return nil
 }
 
-// sendKept sends the kept results, the oldest first of each directory. It also removes what a killed process has left half-written.
-func (c *Client) sendKept(ctx context.Context, m *messages) {
+// sendKept sends the kept results, the oldest first of each directory. It returns the projects of which some are left, and why: a
+// later result must not overtake them. It also removes what a killed process has left half-written.
+func (c *Client) sendKept(ctx context.Context, m *messages) (left map[string]error) {
 	var kept []hostlocal.Spooled
 	for _, dir := range c.spools {
 		if checkOwn(dir) != nil {
@@ -85,13 +87,18 @@ func (c *Client) sendKept(ctx context.Context, m *messages) {
 	ctx, cancel := context.WithTimeout(ctx, keptTimeout)
 	defer cancel()
 	sent := 0
-	refused := map[string]bool{} // projects for which the daemon accepts nothing from this user now
+	left = map[string]error{}
+	var stopped error // the daemon accepts nothing from this user now
 	for _, e := range kept {
+		project := e.Result.Project
 		if e.Err != nil {
 			m.addf("the kept result %s cannot be read, it stays there: %v", e.File, e.Err)
 			continue
 		}
-		if refused[e.Result.Project] {
+		if stopped != nil {
+			left[project] = cmp.Or(left[project], stopped)
+		}
+		if left[project] != nil {
 			continue
 		}
 		// The clock may have been set back since: the daemon, which has the same one, would refuse the result for ever.
@@ -101,9 +108,10 @@ func (c *Client) sendKept(ctx context.Context, m *messages) {
 		case err == nil:
 			sent++
 		case !errors.As(err, &no), no.status >= 500, no.status == http.StatusTooManyRequests:
-			return // the new result meets the same error and reports it
+			left[project], stopped = err, err
+			continue
 		case no.temporary():
-			refused[e.Result.Project] = true
+			left[project] = err
 			continue
 		case no.status == http.StatusConflict:
 			m.addf("the kept result %s contradicts the recorded one and is dropped: %v", e.File, err)
@@ -120,4 +128,5 @@ func (c *Client) sendKept(ctx context.Context, m *messages) {
 	if sent > 0 {
 		m.addf("sent %s", text.Plural(sent, "kept result"))
 	}
+	return left
 }
