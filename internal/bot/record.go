@@ -92,7 +92,7 @@ func (b *Bot) Record(ctx context.Context, r store.Result) (Recorded, error) {
 	if err := b.recordWaiting(ctx, r.Project); err != nil {
 		return Recorded{}, err
 	}
-	out, err := b.countResult(ctx, r)
+	out, err := b.countResult(ctx, r, b.limits(r.Project))
 	if err == nil {
 		b.follow(ctx, &out)
 	}
@@ -100,9 +100,9 @@ func (b *Bot) Record(ctx context.Context, r store.Result) (Recorded, error) {
 }
 
 // countResult stores a result; [Bot.follow] does what follows from it.
-func (b *Bot) countResult(ctx context.Context, r store.Result) (Recorded, error) {
+func (b *Bot) countResult(ctx context.Context, r store.Result, l store.Limits) (Recorded, error) {
 	out := Recorded{Project: r.Project, Agent: r.Agent}
-	err := b.storeResult(ctx, r, &out)
+	err := b.storeResult(ctx, r, l, &out)
 	if err == nil {
 		b.logResult(r, out.Answer)
 	}
@@ -146,11 +146,11 @@ func (r *Recorded) setIncident(i incident.Incident) {
 
 // storeResult first notices a resume that no sweep has noticed yet, so that the result counts after it. If that fails,
 // it stores the result anyway.
-func (b *Bot) storeResult(ctx context.Context, r store.Result, out *Recorded) (err error) {
+func (b *Bot) storeResult(ctx context.Context, r store.Result, l store.Limits, out *Recorded) (err error) {
 	// Without a flag, only a project that the state has as paused can have been resumed.
 	if out.Flag = b.rec.Look(ctx, r.Project); out.Flag.State == incident.FlagGone {
 		idle := false
-		if out.Answer, idle, err = b.store.RecordIfIdle(ctx, r, b.limits(r.Project)); idle || err != nil {
+		if out.Answer, idle, err = b.store.RecordIfIdle(ctx, r, l); idle || err != nil {
 			return err
 		}
 	}
@@ -159,7 +159,7 @@ func (b *Bot) storeResult(ctx context.Context, r store.Result, out *Recorded) (e
 		out.Flag, _, err = b.rec.Local(ctx, r.Project)
 		out.addProblem(err)
 	}
-	out.Answer, err = b.store.Record(ctx, r, b.limits(r.Project))
+	out.Answer, err = b.store.Record(ctx, r, l)
 	return err
 }
 

@@ -95,7 +95,7 @@ func (b *Bot) countSpooled(ctx context.Context, wanted func(project string) bool
 			errs = append(errs, fmt.Errorf("leave spooled results of %s to the next sweep: %w", e.Result.Project, ctx.Err()))
 			continue
 		}
-		out, err := b.countOneSpooled(ctx, e.Result, pausesOf(e.Result.Project, spooled[place:]))
+		out, err := b.countOneSpooled(ctx, e, pausesOf(e.Result.Project, spooled[place:]))
 		switch {
 		case errors.Is(err, store.ErrConflict):
 			b.log.Warn("dropping a spooled result that contradicts the recorded one", "file", e.File, "err", err)
@@ -130,10 +130,12 @@ func pausesOf(project string, spooled []hostlocal.Spooled) (at []time.Time) {
 // countOneSpooled stores a result from the spool. pauses are those that came with it or after it: the state, which also has earlier
 // failures, may trip at an earlier result than the spool did. The incident then has its flag already. If that is gone, or the
 // project was paused again, somebody resumed the project in between, and the incident has ended.
-func (b *Bot) countOneSpooled(ctx context.Context, r store.Result, pauses []time.Time) (Recorded, error) {
+func (b *Bot) countOneSpooled(ctx context.Context, e hostlocal.Spooled, pauses []time.Time) (Recorded, error) {
 	now := b.now()
-	r = r.Bounded(now) // checked before it was spooled; the clock may have been set since
-	out, err := b.countResult(ctx, r)
+	r := e.Result.Bounded(now) // checked before it was spooled; the clock may have been set since
+	l := b.limits(r.Project)
+	l.Paused = !e.PausedAt.IsZero() // the threshold may have been raised since
+	out, err := b.countResult(ctx, r, l)
 	if err != nil || !out.Tripped {
 		return out, err
 	}

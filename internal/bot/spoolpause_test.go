@@ -355,3 +355,36 @@ func TestImpossibleTimeOfASpooledPause(t *testing.T) {
 		require.Empty(t, w.issues(""))
 	}
 }
+
+// The state would not have tripped yet, but the flag is there: it is the breaker's, and gets an issue.
+func TestSpooledPauseThatTheStateWouldNotMake(t *testing.T) {
+	for what, resumed := range map[string]bool{"paused": false, "resumed": true} {
+		t.Run(what, func(t *testing.T) {
+			w := newWorld(t)
+			w.record(store.Result{Project: "odilo", Agent: "project-meta", Outcome: store.Success})
+			repair := damage["corrupt"](t, w)
+			for range 3 {
+				w.failLater("odilo")
+			}
+			w.pass(time.Minute)
+			if resumed {
+				w.Remove(w.flag("odilo"))
+			}
+			w.change("  - id: odilo\n", "  - id: odilo\n    threshold: 5\n")
+			repair()
+			w.sweepWell()
+			p := w.project("odilo")
+			require.False(t, p.Held, "no person paused it")
+			if resumed {
+				require.Equal(t, "no", p.Paused)
+				require.Zero(t, p.Failures, "the count has begun again")
+				require.Empty(t, w.issues(""))
+				return
+			}
+			require.Equal(t, 3, p.Failures)
+			require.Equal(t, "odilo#1", p.Incident.Name)
+			require.Len(t, w.issues("open"), 1)
+			require.Contains(t, w.issues("open")[0].Title, "failed 3 consecutively")
+		})
+	}
+}

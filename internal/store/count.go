@@ -15,6 +15,9 @@ func (p *Project) Count(r Result, l Limits, open string, now time.Time) (a Answe
 	if p.HalfOpen {
 		a.Threshold = l.Resume
 	}
+	if l.Paused {
+		a.Threshold = min(a.Threshold, p.Breaker.Failures+1)
+	}
 	a.Threshold = max(a.Threshold, 1)
 	if a.Counted {
 		p.Breaker, trips = p.Breaker.Next(a.Threshold, r.Outcome == Success)

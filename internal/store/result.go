@@ -55,6 +55,8 @@ type Limits struct {
 	Resume    int
 	Instance  string // for the incident
 	Host      string // of this process, for a result that names none
+
+	Paused bool // the project has a flag because of this result: as a failure it trips the breaker, whatever the threshold
 }
 
 // Answer is what a result did.
