@@ -26,10 +26,12 @@ package bot
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"net/http"
 	"os"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/terraphim/adfbot/escalate"
@@ -120,7 +122,10 @@ func Open(ctx context.Context, cfg *config.Config, mode Mode, env Env) (*Bot, er
 		}
 	}
 	if mode != ReadOnly {
-		if err = b.local.Create(ctx); err != nil {
+		err = b.local.Create(ctx)
+		if errors.Is(err, syscall.ELOOP) || errors.Is(err, syscall.ENOTDIR) { // it may take no more than the spool
+			b.log.Warn("cannot use the directory beside the state", "err", err)
+		} else if err != nil {
 			return nil, err
 		}
 	}

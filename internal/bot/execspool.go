@@ -67,6 +67,23 @@ func (x *execution) spool(ctx context.Context, cause error, redactor *redact.Red
 	if err != nil {
 		return x.notStarted(err)
 	}
-	x.printf("%s", Spool(context.WithoutCancel(ctx), x.cfg, res, x.env.Now))
+	x.keep(ctx, res)
 	return code
+}
+
+// keep spools a result. If the spool cannot take it, the state may.
+func (x *execution) keep(ctx context.Context, res store.Result) {
+	ctx = context.WithoutCancel(ctx)
+	kept, err := Keep(ctx, x.cfg, res, x.env.Now)
+	if err == nil {
+		x.printf("%s", kept.Text())
+		return
+	}
+	if x.bot != nil {
+		if out, err := x.bot.Record(ctx, res); err == nil {
+			x.printResult(out.View())
+			return
+		}
+	}
+	x.printf("%s", status.LostText(res, err))
 }

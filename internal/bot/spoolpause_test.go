@@ -329,7 +329,7 @@ func TestRunAcrossASpooledPause(t *testing.T) {
 }
 
 // When the spool paused the project is the time of a file, which may be any.
-func TestImpossibleTimeOfASpooledPause(t *testing.T) {
+func TestSpooledPauseOfAnyFileTime(t *testing.T) {
 	disk := filepath.Join(t.TempDir(), "disk")
 	testhost.Disk(t, disk, "size=16m") // which keeps any time
 	for _, at := range []int64{-99999999999999, 99999999999999} {

@@ -2,10 +2,8 @@ package hostlocal
 
 import (
 	"context"
-	"io/fs"
 	"os"
 	"path/filepath"
-	"syscall"
 	"time"
 
 	"github.com/terraphim/adfbot/internal/store"
@@ -60,12 +58,10 @@ func (d *Dir) KeepReady(ctx context.Context) error {
 // no reason, and the rights of this user are not checked.
 func (d *Dir) Check() error {
 	for _, path := range []string{d.path, d.folder("runs"), d.folder("spool")} {
-		switch info, err := os.Lstat(path); {
-		case err != nil || info.IsDir():
-		case info.Mode()&fs.ModeSymlink != 0:
-			return store.Link(path, "remove it")
-		default:
-			return store.Unusable(path, "this is not a directory: remove it", syscall.ENOTDIR)
+		if info, err := os.Lstat(path); err == nil {
+			if err := checkFolder(path, info); err != nil {
+				return err
+			}
 		}
 	}
 	return d.checkLocks()

@@ -139,8 +139,8 @@ func unlessLink(path string, found fs.FileInfo, err error, open func() (*os.Root
 	if err != nil {
 		return nil, err
 	}
-	if found.Mode()&fs.ModeSymlink != 0 {
-		return nil, store.Link(path, "remove it")
+	if err := checkFolder(path, found); err != nil {
+		return nil, err
 	}
 	dir, err := open()
 	if err != nil {
@@ -169,10 +169,21 @@ func makeFolder(path string) error {
 	} else if !errors.Is(err, fs.ErrExist) {
 		return err
 	}
-	if info, err := parent.Lstat(name); err == nil && info.Mode()&fs.ModeSymlink != 0 {
-		return store.Link(path, "remove it")
+	if info, err := parent.Lstat(name); err == nil {
+		return checkFolder(path, info)
 	}
 	return nil
+}
+
+// checkFolder returns an error unless a directory was found at a path.
+func checkFolder(path string, found fs.FileInfo) error {
+	switch {
+	case found.IsDir():
+		return nil
+	case found.Mode()&fs.ModeSymlink != 0:
+		return store.Link(path, "remove it")
+	}
+	return store.Unusable(path, "this is not a directory: remove it", syscall.ENOTDIR)
 }
 
 // removeFile removes a file that may be gone already.
