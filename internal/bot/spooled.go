@@ -95,7 +95,7 @@ func (b *Bot) countSpooled(ctx context.Context, wanted func(project string) bool
 			errs = append(errs, fmt.Errorf("leave spooled results of %s to the next sweep: %w", e.Result.Project, ctx.Err()))
 			continue
 		}
-		out, err := b.countOneSpooled(ctx, e, pausesOf(e.Result.Project, spooled[place:]))
+		out, err := b.countOneSpooled(ctx, e, pausesOf(e.Result.Project, spooled[place:], b.now()))
 		switch {
 		case errors.Is(err, store.ErrConflict):
 			b.log.Warn("dropping a spooled result that contradicts the recorded one", "file", e.File, "err", err)
@@ -118,13 +118,29 @@ func (b *Bot) countSpooled(ctx context.Context, wanted func(project string) bool
 }
 
 // pausesOf returns when spooled results have paused a project. The time of a file may be any; the pause followed the result.
-func pausesOf(project string, spooled []hostlocal.Spooled) (at []time.Time) {
-	for _, e := range spooled {
-		if e.Result.Project == project && !e.PausedAt.IsZero() {
-			at = append(at, cmp.Or(tracker.PossibleTime(e.PausedAt), tracker.PossibleTime(e.Result.Finished), time.Unix(0, 0)))
+func pausesOf(project string, spooled []hostlocal.Spooled, now time.Time) (at []time.Time) {
+	for n, e := range spooled {
+		if e.Result.Project != project || e.PausedAt.IsZero() {
+			continue
 		}
+		paused := cmp.Or(tracker.PossibleTime(e.PausedAt), tracker.PossibleTime(e.Result.Finished), time.Unix(0, 0))
+		if paused.After(now) { // the clock was set back since: what began later by it is not from before
+			paused = firstStart(project, spooled[n+1:], now).Add(-time.Second)
+		}
+		at = append(at, paused)
 	}
 	return at
+}
+
+// firstStart returns when the first of the project's runs began, by the time now if none has.
+func firstStart(project string, spooled []hostlocal.Spooled, now time.Time) time.Time {
+	first := now
+	for _, e := range spooled {
+		if r := e.Result; r.Project == project && !r.Started.IsZero() && r.Started.Before(first) {
+			first = r.Started
+		}
+	}
+	return first
 }
 
 // countOneSpooled stores a result from the spool. pauses are those that came with it or after it: the state, which also has earlier

@@ -79,3 +79,47 @@ func TestIntakeThatEndsKeepsTheOrder(t *testing.T) {
 		require.Zero(t, w.project("odilo").Failures)
 	}
 }
+
+// The clock ran ahead and was set back while nothing could be stored. Results keep their order, and so do pauses.
+func TestClockSetBackBetweenSpooledResults(t *testing.T) {
+	const ahead = 1000 * time.Hour
+	t.Run("a success between", func(t *testing.T) {
+		w := newWorld(t)
+		w.fail("atlas", 1)
+		repair := damage["corrupt"](t, w)
+		w.pass(ahead)
+		w.failLater("odilo")
+		w.failLater("odilo")
+		w.pass(-ahead)
+		w.must(0, "odilo", "true")
+		w.failLater("odilo")
+		w.failLater("odilo")
+		require.NoFileExists(t, w.flag("odilo"), "two since the success")
+		repair()
+		w.sweepWell()
+		require.Equal(t, 2, w.project("odilo").Failures)
+	})
+	t.Run("a resume between", func(t *testing.T) {
+		w := newWorld(t)
+		w.fail("atlas", 1)
+		repair := damage["corrupt"](t, w)
+		w.pass(ahead)
+		for range 3 {
+			w.failLater("odilo")
+		}
+		w.pass(-ahead)
+		w.Remove(w.flag("odilo"))
+		for range 3 {
+			require.NoFileExists(t, w.flag("odilo"))
+			w.failLater("odilo")
+		}
+		require.FileExists(t, w.flag("odilo"), "three since the resume")
+		repair()
+		w.sweepWell()
+		p := w.project("odilo")
+		require.Equal(t, 3, p.Failures)
+		require.False(t, p.Held, "no person paused it")
+		require.Len(t, w.issues("open"), 1)
+		require.Empty(t, w.issues("closed"))
+	})
+}

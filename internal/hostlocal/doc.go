@@ -34,7 +34,8 @@
 //
 // # Spool
 //
-// A result that can't be recorded is a file spool/*.json, synced with its directory before [Spool.Add] returns. Whoever
+// A result that can't be recorded is a file spool/*.json, synced with its directory before [Spool.Add] returns. A number in its name
+// keeps the order, whatever the clock says. Whoever
 // records it removes the file afterwards; if it crashes in between, the result is recorded again under its run id, which
 // changes nothing. A full disk takes no new file, so reserves are kept there that can be overwritten in place; a project
 // may use a quarter of them. A crash leaves a temporary file, which [Dir.Tidy] removes after an hour.

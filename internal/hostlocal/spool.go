@@ -2,6 +2,7 @@ package hostlocal
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -10,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -86,8 +88,29 @@ func (s Spool) write(doc []byte) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	name := pause.NewRandomID() + spoolSuffix
+	name := s.newName() + spoolSuffix
 	return filepath.Join(string(s), name), pause.WriteFileDurable(folder, name, doc, groupMode(0o600, info))
+}
+
+// newName returns the name of a new result without its suffix: a number and a random id. The number grows while the spool is not empty,
+// so it keeps the order of the results even where the clock is set back. Two that are added at once may share it.
+func (s Spool) newName() string {
+	files, _ := s.files(spoolSuffix)
+	last := 0
+	for _, file := range files {
+		last = max(last, numberOf(file))
+	}
+	return fmt.Sprintf("%06d-%s", last+1, pause.NewRandomID())
+}
+
+// numberOf returns the number in the name of a result. Earlier versions gave it none: 0.
+func numberOf(file string) int {
+	number, _, _ := strings.Cut(filepath.Base(file), "-")
+	n, err := strconv.Atoi(number)
+	if err != nil || n < 0 || n > 1<<30 {
+		return 0
+	}
+	return n
 }
 
 // create opens the directory, which it creates if it is missing.
@@ -156,7 +179,7 @@ func (s Spool) fillReserve(doc []byte, r store.Result) (string, error) {
 		if info, err := os.Lstat(from); err != nil || !info.Mode().IsRegular() || info.Size() < reserveSize {
 			continue
 		}
-		mine := filepath.Join(string(s), pause.NewRandomID())
+		mine := filepath.Join(string(s), s.newName())
 		now := time.Now()
 		_ = os.Chtimes(from, now, now) // Tidy would take the old file for one that was left behind
 		if os.Rename(from, mine+tempSuffix) != nil {
@@ -236,7 +259,8 @@ type Spooled struct {
 	PausedAt time.Time
 }
 
-// List returns the results in the order in which their runs ended; none if the directory is missing.
+// List returns the results in the order in which they were added, those of earlier versions in that in which their runs ended; none
+// if the directory is missing.
 func (s Spool) List() ([]Spooled, error) {
 	if folder, err := s.open(); err == nil {
 		_ = folder.Close()
@@ -258,10 +282,7 @@ func (s Spool) List() ([]Spooled, error) {
 		}
 	}
 	slices.SortStableFunc(out, func(a, b Spooled) int {
-		if c := a.Result.Finished.Compare(b.Result.Finished); c != 0 {
-			return c
-		}
-		return strings.Compare(a.File, b.File)
+		return cmp.Or(cmp.Compare(numberOf(a.File), numberOf(b.File)), a.Result.Finished.Compare(b.Result.Finished), strings.Compare(a.File, b.File))
 	})
 	return out, nil
 }

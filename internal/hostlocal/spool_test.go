@@ -1,6 +1,7 @@
 package hostlocal_test
 
 import (
+	"encoding/json"
 	"fmt"
 	"io/fs"
 	"os"
@@ -90,16 +91,24 @@ func TestSpoolErrorNamesTheFile(t *testing.T) {
 	require.ErrorContains(t, err, file)
 }
 
+// Results come in the order in which they were added, also where the clock was set back. Files of earlier versions have no number:
+// they come first, in the order in which their runs ended.
 func TestSpoolOrder(t *testing.T) {
 	spool := hostlocal.Spool(t.TempDir())
 	for _, n := range []int{3, 1, 4, 2} {
-		add(t, spool, spooledResult(fmt.Sprint(n), noon.Add(time.Duration(n)*time.Second)))
+		r := spooledResult(fmt.Sprint("old-", n), noon.Add(time.Duration(n)*time.Second))
+		doc, err := json.Marshal(r)
+		require.NoError(t, err)
+		require.NoError(t, os.WriteFile(filepath.Join(string(spool), fmt.Sprintf("%d%031x.json", 5-n, n)), doc, 0o600))
+	}
+	for _, n := range []int{3, 1, 4, 2} {
+		add(t, spool, spooledResult(fmt.Sprint(n), noon.Add(time.Duration(n)*time.Hour)))
 	}
 	var ids []string
 	for _, e := range spooled(t, spool) {
 		ids = append(ids, e.Result.RunID)
 	}
-	require.Equal(t, []string{"1", "2", "3", "4"}, ids)
+	require.Equal(t, []string{"old-1", "old-2", "old-3", "old-4", "3", "1", "4", "2"}, ids)
 }
 
 func TestGarbageInTheSpool(t *testing.T) {
