@@ -278,7 +278,8 @@ func (s *storm) calm() {
 // age lets an hour pass for the files that killed processes left behind: their age is not told by the clock of the commands.
 func (s *storm) age() {
 	at := time.Now().Add(-2 * time.Hour)
-	for _, pattern := range []string{"state/adfbot.db.d/runs/*", "state/adfbot.db.d/spool/*.tmp", "pause/.tmp-*", keptResults} {
+	for _, pattern := range []string{"state/adfbot.db.d/runs/*", "state/adfbot.db.d/spool/*.tmp", "state/adfbot.db.d/spool/.tmp-*",
+		"pause/.tmp-*", keptResults} {
 		files, _ := filepath.Glob(s.path(pattern))
 		for _, file := range files {
 			require.NoError(s.t, os.Chtimes(file, at, at))
