@@ -160,7 +160,7 @@ func (b *Bot) countOneSpooled(ctx context.Context, e hostlocal.Spooled, pauses [
 		out.addProblem(err)
 		return out, nil
 	}
-	written := tracker.PossibleTime(pauses[0]).Add(time.Millisecond) // the state keeps no smaller part of a second
+	written := pauses[0].Add(time.Millisecond) // the state keeps no smaller part of a second
 	if written.After(now) {
 		written = now
 	}

@@ -15,6 +15,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/terraphim/adfbot/internal/store"
 	"github.com/terraphim/adfbot/pause"
@@ -203,11 +205,12 @@ func overwrite(path string, content []byte) error {
 	return errors.Join(err, f.Sync(), f.Close())
 }
 
-// files returns the paths of the files with a suffix, in order; none if the directory is missing.
+// files returns the paths of the files with a suffix, in order; none if the directory is missing. Names that could do harm on a
+// terminal are not adfbot's.
 func (s Spool) files(suffix string) (paths []string, err error) {
 	entries, err := os.ReadDir(string(s))
 	for _, e := range entries {
-		if strings.HasSuffix(e.Name(), suffix) {
+		if strings.HasSuffix(e.Name(), suffix) && utf8.ValidString(e.Name()) && !strings.ContainsFunc(e.Name(), isUnprintable) {
 			paths = append(paths, filepath.Join(string(s), e.Name()))
 		}
 	}
@@ -218,6 +221,8 @@ func (s Spool) files(suffix string) (paths []string, err error) {
 func reserveName(n int) string {
 	return fmt.Sprintf("reserve-%02d-for-a-result-on-a-full-disk%s", n, readySuffix)
 }
+
+func isUnprintable(r rune) bool { return !unicode.IsPrint(r) }
 
 // keepReady creates the reserves that are missing. Each appears complete or not at all, so any number of processes may do it at
 // once.

@@ -91,6 +91,15 @@ func TestSpoolErrorNamesTheFile(t *testing.T) {
 	require.ErrorContains(t, err, file)
 }
 
+// A member of the group may give a file any name, which errors would show on a terminal. Nobody but adfbot puts results there.
+func TestSpoolNamesAreNoTerminalCodes(t *testing.T) {
+	spool := hostlocal.Spool(t.TempDir())
+	for _, name := range []string{"\x1b[2J.json", "a\nok.json", "\x9b2J.json", "a\u202eb.json"} {
+		require.NoError(t, os.WriteFile(filepath.Join(string(spool), name), nil, 0o600))
+	}
+	require.Empty(t, spooled(t, spool))
+}
+
 // Results come in the order in which they were added, also where the clock was set back. Files of earlier versions have no number:
 // they come first, in the order in which their runs ended.
 func TestSpoolOrder(t *testing.T) {
