@@ -67,17 +67,21 @@ func (r *Reconciler) loadIdentity(ctx context.Context, c *sweepCache) error {
 	return nil
 }
 
-// login is the account whose issues are listed: the configured one, else the one that wrote last, else the token's.
+// login is the account whose issues are listed: the configured one, else the one that wrote last, else the token's. "" means
+// all accounts: the configured one is not the one that wrote last.
 func (r *Reconciler) login(ctx context.Context, c *sweepCache) (string, error) {
-	if r.opt.Login != "" {
-		return r.opt.Login, nil
-	}
 	accounts, err := r.opt.State.Accounts(ctx, r.opt.Server)
 	if err != nil {
 		return "", err
 	}
-	if len(accounts) > 0 {
-		return accounts[len(accounts)-1].Login, nil
+	n := len(accounts)
+	switch {
+	case r.opt.Login != "" && n > 0 && !strings.EqualFold(r.opt.Login, accounts[n-1].Login):
+		return "", nil
+	case r.opt.Login != "":
+		return r.opt.Login, nil
+	case n > 0:
+		return accounts[n-1].Login, nil
 	}
 	me, err := r.me(ctx, c)
 	return me.Login, err

@@ -109,7 +109,7 @@ func TestRenamedAccount(t *testing.T) {
 
 // The error names a configured login that nobody has.
 func TestUnknownConfiguredLogin(t *testing.T) {
-	play(t, func(w *world) {
+	playNew(t, func(w *world) {
 		w.rec.Options().Login = "adf-bto"
 		_, err := w.sweepAnd(escalate.SweepOptions{})
 		require.ErrorContains(w, err, `nobody has the login "adf-bto"`)
@@ -231,6 +231,29 @@ func TestConfiguredLoginTrustsNoOtherAccount(t *testing.T) {
 		w.Gitea.As("kim").Open(fleet, "mine", forged.String())
 		w.sweepFor(5 * time.Minute)
 		require.EqualValues(w, 2, w.incident(id).Issue.Number)
+	})
+}
+
+// A login that is not the token's hides an issue whose answer was lost, until an answer tells the account. Then all issues are
+// listed, and the second one is closed.
+func TestWrongConfiguredLogin(t *testing.T) {
+	playNew(t, func(w *world) {
+		w.Gitea.AddToken("adf-bot", testworld.Token, "write:issue")
+		w.rec.Options().Login = "kim"
+		w.Gitea.Inject(giteatest.Fault{Match: giteatest.CreateIssue(), Times: 1, Do: giteatest.LostAnswer()})
+		_, err := w.tripAnd(project)
+		require.Error(w, err)
+		w.sweepFor(10 * time.Minute)
+		states := map[string]int{}
+		for _, i := range w.Gitea.Issues(fleet) {
+			states[i.State]++
+		}
+		require.Equal(w, map[string]int{"open": 1, "closed": 1}, states)
+		w.rm(project)
+		w.sweep()
+		for _, i := range w.Gitea.Issues(fleet) {
+			require.Equal(w, "closed", i.State, i.Number)
+		}
 	})
 }
 
