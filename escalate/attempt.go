@@ -12,6 +12,13 @@ func (r *Reconciler) newAttempt() incident.Attempt {
 	return incident.Attempt{At: r.opt.Now(), Up: r.uptime()}
 }
 
+// renewed is an attempt that may have been made as late as now.
+func (r *Reconciler) renewed(a incident.Attempt) incident.Attempt {
+	now := r.newAttempt()
+	now.Lost = a.Lost
+	return now
+}
+
 func (r *Reconciler) uptime() incident.Uptime {
 	if r.opt.Uptime == nil {
 		return incident.Uptime{}

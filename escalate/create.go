@@ -40,6 +40,9 @@ func (r *Reconciler) create(ctx context.Context, s step) (progress, error) {
 	return r.createIssue(ctx, s, repo)
 }
 
+// shortEvery is how often an issue whose creation got no answer goes without the output: a firewall may swallow that.
+const shortEvery = 3
+
 // createIssue makes the request, once more without an optional part that the server refused, and saves what came of it.
 func (r *Reconciler) createIssue(ctx context.Context, s step, repo tracker.Repo) (progress, error) {
 	i := s.incident
@@ -65,6 +68,9 @@ func (r *Reconciler) createIssue(ctx context.Context, s step, repo tracker.Repo)
 	if n.Body, problem = r.opt.Composer.Body(data); problem != "" {
 		r.opt.Log.Warn("issue text is not as wished", "incident", i.Name(), "err", problem)
 	}
+	if (i.Create.Lost+1)%shortEvery == 0 {
+		n.Body = r.opt.Composer.Short(data)
+	}
 	issue, sent, err := r.sendCreate(ctx, i, repo, n)
 	for sent && err != nil && tracker.OutcomeOf(err) == tracker.Refused && r.dropOptional(&n, &data, err) {
 		issue, sent, err = r.sendCreate(ctx, i, repo, n)
@@ -89,6 +95,7 @@ func (r *Reconciler) sendCreate(ctx context.Context, i incident.Incident, repo t
 	open := true
 	ctx, release, err := r.announce(ctx, func() error {
 		attempt := r.newAttempt() // not in the transaction, which others wait for
+		attempt.Lost = i.Create.Lost + 1
 		now, err := r.opt.State.Change(ctx, i.ID, func(i *incident.Incident) {
 			if i.IsOpen() {
 				i.Create, i.Target = attempt, repo
@@ -112,7 +119,7 @@ func (r *Reconciler) sendCreate(ctx context.Context, i incident.Incident, repo t
 func (r *Reconciler) saveFailedCreate(ctx context.Context, i incident.Incident, cause error) error {
 	_, err := r.opt.State.Change(ctx, i.ID, func(i *incident.Incident) {
 		if tracker.OutcomeOf(cause) == tracker.Lost {
-			i.Create = r.newAttempt() // a process that was stopped may have sent it long after the attempt was saved
+			i.Create = r.renewed(i.Create) // a process that was stopped may have sent it long after the attempt was saved
 		} else {
 			i.Create, i.Target = incident.Attempt{}, tracker.Repo{}
 		}
@@ -153,8 +160,8 @@ func (r *Reconciler) dropOptional(n *tracker.NewIssue, data *issuetext.IssueData
 		return false
 	}
 	invalid := te.Status == http.StatusUnprocessableEntity || te.Status == http.StatusBadRequest
-	// 403 is also for an assignee who has blocked the bot, and a firewall may take the output for an attack.
-	forbidden := te.Status == http.StatusForbidden || te.Status == http.StatusNotAcceptable
+	// 403 is also for an assignee who has blocked the bot. A firewall may take the output for an attack.
+	forbidden := te.Status == http.StatusForbidden || te.Status == http.StatusNotAcceptable || te.Status == http.StatusFound
 	switch {
 	case (invalid || forbidden) && len(n.Assignees) > 0:
 		n.Assignees = nil

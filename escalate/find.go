@@ -17,7 +17,7 @@ func (r *Reconciler) awaitAttempt(ctx context.Context, i incident.Incident) (ove
 		return true, nil
 	}
 	if r.age(i.Create) < 0 { // saved by a clock that was wrong: the wait begins anew
-		_, err = r.opt.State.Change(ctx, i.ID, func(i *incident.Incident) { i.Create = r.newAttempt() })
+		_, err = r.opt.State.Change(ctx, i.ID, func(i *incident.Incident) { i.Create = r.renewed(i.Create) })
 	}
 	return false, err
 }

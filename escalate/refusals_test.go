@@ -323,7 +323,7 @@ func TestRefusedBody(t *testing.T) {
 
 // A firewall in front of Gitea that takes a job's output for an attack does not cost the issue.
 func TestOutputRefusedByFirewall(t *testing.T) {
-	for _, status := range []int{400, 403, 406, 422} {
+	for _, status := range []int{302, 400, 403, 406, 422} {
 		t.Run(fmt.Sprint(status), func(t *testing.T) {
 			play(t, func(w *world) {
 				w.assigned("alex")
@@ -341,6 +341,41 @@ func TestOutputRefusedByFirewall(t *testing.T) {
 			})
 		})
 	}
+}
+
+// A firewall may also answer with a page of its own, or not at all, so that nobody knows what became of the request. Then
+// every third one goes without the output.
+func TestOutputSwallowedByFirewall(t *testing.T) {
+	for name, do := range map[string]giteatest.Effect{
+		"200":   giteatest.Status(200, "<h1>Request rejected</h1>", "Content-Type", "text/html"),
+		"503":   giteatest.Status(503, "<h1>Blocked</h1>", "Content-Type", "text/html"),
+		"reset": giteatest.Reset(),
+	} {
+		t.Run(name, func(t *testing.T) {
+			play(t, func(w *world) {
+				w.Gitea.Inject(giteatest.Fault{Match: giteatest.All(giteatest.CreateIssue(), giteatest.BodyHas("out of memory")), Do: do})
+				id, err := w.tripAnd(project)
+				require.Error(w, err)
+				w.sweepFor(10 * time.Minute)
+				require.Contains(w, w.issue().Body, "did not take the full text")
+				require.Equal(w, threeLabels, w.issue().Labels)
+				require.Equal(w, w.issue().Number, w.incident(id).Issue.Number)
+			})
+		})
+	}
+}
+
+// What fails whatever is in it does not cost the output.
+func TestOutputAfterLongFault(t *testing.T) {
+	play(t, func(w *world) {
+		undo := w.Gitea.Inject(giteatest.Fault{Do: giteatest.Status(502, "bad gateway")})
+		_, err := w.tripAnd(project)
+		require.Error(w, err)
+		w.sweepFor(3 * time.Hour)
+		undo()
+		w.sweepFor(time.Hour)
+		require.Contains(w, w.issue().Body, "out of memory")
+	})
 }
 
 // The issue is opened all the same.

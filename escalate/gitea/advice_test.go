@@ -40,6 +40,10 @@ func TestAdviceOfAnswer(t *testing.T) {
 		_, err := g.AddLabel(context.Background(), recordedIssue.Repo, "adf")
 		return err
 	}
+	closing := func(g *Client) error {
+		_, err := g.SetOpen(context.Background(), recordedIssue, false)
+		return err
+	}
 	for name, tt := range map[string]struct {
 		do       func(*Client) error
 		status   int
@@ -72,6 +76,15 @@ func TestAdviceOfAnswer(t *testing.T) {
 		"the account's rights":             {label, 403, "application/json", `{"message":"user should have a permission to write to a repo"}`, "", "give the token's account write access to the repository's issues", "scope"},
 		"issues that are disabled":         {list, 403, "application/json", `{"message":"user should have specific read permission or be a repo admin or a site admin"}`, "", "the repository's issues are disabled, or hidden from the token's account: enable them", "scope"},
 		"a 403 of unknown cause":           {list, 403, "application/json", `{"message":"no"}`, "", "the token's account may not do this", ""},
+		"an account that is disabled":      {list, 403, "application/json", `{"message":"This account is prohibited from signing in, please contact your site administrator."}`, "", "the token's account is disabled in Gitea: let its administrator activate it and allow it to sign in", "access"},
+		"an account with a new password":   {list, 403, "application/json", `{"message":"You must change your password. Change it at: https://git.example.org/user/change_password"}`, "", "sign in to Gitea as the token's account, and change its password", "access"},
+		"an open dependency":               {closing, 412, "application/json", `{"message":"cannot close this issue or pull request because it still has open dependencies"}`, "", "close the issues that it depends on, or remove these dependencies in Gitea", ""},
+		"a limit for requests":             {label, 413, "text/html", html, "", "a proxy in front of Gitea limits the size of requests: raise the limit", ""},
+		"a proxy that takes no writes":     {label, 405, "text/html", html, "", "a proxy in front of Gitea refuses this: let requests to https://git.example.org/api/v1/ pass it", ""},
+		"another program":                  {version, 200, "text/plain", "OK", "", "this is no answer of Gitea's API: correct gitea.url, or what stands in front of Gitea", "ends early"},
+		"another program's object":         {version, 200, "application/json", `{"status":"ok"}`, "", "this is no answer of Gitea's API: correct gitea.url, or what stands in front of Gitea", "ends early"},
+		"an object instead of a list":      {list, 200, "application/json", `{"status":"ok"}`, "", "this is no answer of Gitea's API", "ends early"},
+		"a list that is null":              {list, 200, "application/json", `null`, "", "this is no answer of Gitea's API", "ends early"},
 		"http at a port for https":         {version, 400, "text/plain", "Client sent an HTTP request to an HTTPS server.\n", "", "the server wants https: correct gitea.url", ""},
 		"an answer that is cut":            {list, 200, "application/json", `[{"id":1,"number":1,"bo`, "", "the answer ends early, as behind a proxy that limits its size: raise the limit", ""},
 		"a web page with a server's fault": {list, 502, "text/html", html, "", "", "form"},

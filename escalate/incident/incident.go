@@ -44,6 +44,8 @@ type EarlierIncident struct {
 type Attempt struct {
 	At time.Time `json:"At,omitzero"` // when it was last begun; zero: none is outstanding
 	Up Uptime    `json:"Up,omitzero"` // the same by the machine's clock
+	// Lost counts the attempts in a row whose answer did not come, this one included.
+	Lost int `json:"lost,omitempty"`
 }
 
 // Comment is the state of a comment that is written once.
