@@ -65,15 +65,19 @@ func adviseAnswer(r request, base string, resp *http.Response, err error) string
 		return adviseRedirect(base, resp)
 	case status/100 == 2 && isWebPage(resp):
 		return "a web page came instead of Gitea's API, as from a login in front of Gitea: let requests to " + api + " pass it, or correct gitea.url"
-	case status/100 == 2 && (errors.Is(err, io.ErrUnexpectedEOF) || isSyntaxError(err)):
+	case status/100 == 2 && (errors.Is(err, io.ErrUnexpectedEOF) || isJSON(resp) && isSyntaxError(err)):
 		return "the answer ends early, as behind a proxy that limits its size: raise the limit"
+	case status/100 == 2 && (isSyntaxError(err) || isTypeError(err) || r.where == base && errors.Is(err, errAnswer)):
+		return "this is no answer of Gitea's API: correct gitea.url, or what stands in front of Gitea"
 	case status == http.StatusNotFound && (!ours || r.where == base && r.op != opUser):
 		return "there is no Gitea API at " + strings.TrimSuffix(api, "/") + ": set gitea.url to the address of Gitea's start page, with its sub-path if it has one"
 	case status == http.StatusBadRequest && !ours && strings.HasPrefix(base, "http:"):
 		return "the server wants https: correct gitea.url"
-	case (status == http.StatusUnauthorized || status == http.StatusForbidden) && isWebPage(resp):
+	case status == http.StatusRequestEntityTooLarge:
+		return "a proxy in front of Gitea limits the size of requests: raise the limit"
+	case status/100 == 4 && status != http.StatusTooManyRequests && isWebPage(resp):
 		return "a proxy in front of Gitea refuses this: let requests to " + api + " pass it"
-	case status == http.StatusUnauthorized || status == http.StatusForbidden:
+	case status == http.StatusUnauthorized, status == http.StatusForbidden, status == http.StatusPreconditionFailed:
 		return adviseRefusal(err.Error())
 	}
 	return ""
@@ -90,6 +94,9 @@ func adviseRefusal(message string) string {
 	for words, advice := range map[string]string{
 		"token is required":                    "Gitea got no token: let the proxy in front of it pass on the header Authorization",
 		"Only signed in user":                  "Gitea got no token: let the proxy in front of it pass on the header Authorization",
+		"prohibited from signing in":           "the token's account is disabled in Gitea: let its administrator activate it and allow it to sign in",
+		"must change your password":            "sign in to Gitea as the token's account, and change its password",
+		"open dependencies":                    "close the issues that it depends on, or remove these dependencies in Gitea",
 		"should have a permission to write":    "give the token's account write access to the repository's issues",
 		"should have specific read permission": "the repository's issues are disabled, or hidden from the token's account: enable them in its settings, or give the account access to them",
 	} {
@@ -138,6 +145,11 @@ func isJSON(resp *http.Response) bool {
 
 func isWebPage(resp *http.Response) bool {
 	return strings.HasPrefix(resp.Header.Get("Content-Type"), "text/html")
+}
+
+func isTypeError(err error) bool {
+	var wrong *json.UnmarshalTypeError
+	return errors.As(err, &wrong)
 }
 
 func isSyntaxError(err error) bool {

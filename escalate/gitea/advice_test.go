@@ -84,7 +84,6 @@ func TestAdviceOfAnswer(t *testing.T) {
 		"another program":                  {version, 200, "text/plain", "OK", "", "this is no answer of Gitea's API: correct gitea.url, or what stands in front of Gitea", "ends early"},
 		"another program's object":         {version, 200, "application/json", `{"status":"ok"}`, "", "this is no answer of Gitea's API: correct gitea.url, or what stands in front of Gitea", "ends early"},
 		"an object instead of a list":      {list, 200, "application/json", `{"status":"ok"}`, "", "this is no answer of Gitea's API", "ends early"},
-		"a list that is null":              {list, 200, "application/json", `null`, "", "this is no answer of Gitea's API", "ends early"},
 		"http at a port for https":         {version, 400, "text/plain", "Client sent an HTTP request to an HTTPS server.\n", "", "the server wants https: correct gitea.url", ""},
 		"an answer that is cut":            {list, 200, "application/json", `[{"id":1,"number":1,"bo`, "", "the answer ends early, as behind a proxy that limits its size: raise the limit", ""},
 		"a web page with a server's fault": {list, 502, "text/html", html, "", "", "form"},
