@@ -104,7 +104,7 @@ func (r *Reconciler) listingLogin(ctx context.Context, c *sweepCache) (string, e
 // me asks whose token this is, and keeps the answer.
 func (r *Reconciler) me(ctx context.Context, c *sweepCache) (tracker.Account, error) {
 	me, err := r.opt.Tracker.Me(ctx)
-	if tracker.IsStatus(err, http.StatusForbidden) {
+	if tracker.LacksScope(err) {
 		err = fmt.Errorf("%w; or set gitea.login to the token's account, where the token may not have the scope read:user", err)
 	}
 	if err != nil {
@@ -141,7 +141,13 @@ func (r *Reconciler) saveAccount(ctx context.Context, c *sweepCache, a tracker.A
 // listIssues lists the bot's issues in a repository.
 func (r *Reconciler) listIssues(ctx context.Context, repo tracker.Repo, login string, all bool, c *sweepCache) ([]tracker.Issue, error) {
 	issues, err := r.opt.Tracker.List(ctx, repo, login, all)
-	if tracker.IsStatus(err, http.StatusNotFound) && r.opt.Login == "" {
+	if !tracker.IsStatus(err, http.StatusNotFound) {
+		return issues, err
+	}
+	if r.opt.Login != "" {
+		return nil, fmt.Errorf("%w; if the token's account has another name now, set gitea.login to it", err)
+	}
+	if login != "" {
 		// Gitea gives the same 404 for a login that nobody has: the account may have another name by now.
 		me, err2 := r.me(ctx, c)
 		if err2 != nil || strings.EqualFold(me.Login, login) {

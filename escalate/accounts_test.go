@@ -113,6 +113,7 @@ func TestUnknownConfiguredLogin(t *testing.T) {
 		w.rec.Options().Login = "adf-bto"
 		_, err := w.sweepAnd(escalate.SweepOptions{})
 		require.ErrorContains(w, err, `nobody has the login "adf-bto"`)
+		require.ErrorContains(w, err, "if the token's account has another name now, set gitea.login to it")
 	})
 }
 

@@ -119,7 +119,7 @@ func (g *Client) MayOpenIssues(ctx context.Context, repo tracker.Repo) error {
 }
 
 // MayWriteIssues reports whether the token's account may write a repository's issues: label and assign them, and reopen those
-// of others. It leaves no trace: it sends a label without a name.
+// of others. It leaves no trace: it sends a label without a name. Who may write pull requests only passes, too.
 func (g *Client) MayWriteIssues(ctx context.Context, repo tracker.Repo) error {
 	return g.probe(ctx, request{op: "try to make a label", where: repo.String()}, repo, "labels", `{"name":""}`)
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 	"time"
 )
 
@@ -76,6 +77,12 @@ func (e *Error) Fix() string {
 func IsStatus(err error, status int) bool {
 	var te *Error
 	return errors.As(err, &te) && te.Status == status
+}
+
+// LacksScope reports whether the token lacks the scope for a request.
+func LacksScope(err error) bool {
+	var te *Error
+	return errors.As(err, &te) && te.Status == http.StatusForbidden && strings.Contains(te.Detail, "required scope")
 }
 
 // OutcomeOf returns the outcome of an [Error]. Any other error counts as [Lost].

@@ -86,6 +86,12 @@ func TestCheckOffline(t *testing.T) {
 	require.Empty(t, w.Gitea.Requests())
 }
 
+// disabled makes Gitea answer as it does to a token of an account that may not sign in.
+func (w *world) disabled() {
+	w.Gitea.Inject(giteatest.Fault{Match: func(r *http.Request) bool { return !strings.HasSuffix(r.URL.Path, "/version") },
+		Do: giteatest.Status(403, `{"message":"This account is prohibited from signing in, please contact your site administrator."}`, "Content-Type", "application/json")})
+}
+
 // Each finding names what is wrong and how to fix it.
 func TestCheckFindings(t *testing.T) {
 	for name, c := range map[string]struct {
@@ -106,6 +112,10 @@ func TestCheckFindings(t *testing.T) {
 			w.Gitea.RevokeToken(token)
 			w.Gitea.AddToken(testworld.Bot, token, "write:issue")
 		}, "account", bot.Fail, []string{"give it the scope read:user, or set gitea.login"}},
+		"a disabled account": {func(w *world) { w.disabled() },
+			"account", bot.Fail, []string{"prohibited from signing in", "let its administrator activate it"}},
+		"a disabled account with gitea.login": {func(w *world) { w.disabled(); w.change("  repo:", "  login: adf-bot\n  repo:") },
+			"account", bot.Fail, []string{"prohibited from signing in", "let its administrator activate it"}},
 		"a token without write:issue": {func(w *world) {
 			w.Gitea.RevokeToken(token)
 			w.Gitea.AddToken(testworld.Bot, token, "read:user")
@@ -121,7 +131,7 @@ func TestCheckFindings(t *testing.T) {
 		"a renamed repository": {func(w *world) { w.Gitea.Rename(repo, "fleet") },
 			"repository", bot.Fail, []string{"moved to ", "set gitea.owner and gitea.repo"}},
 		"an account that may only read": {func(w *world) { w.Gitea.SetPermission("terraphim", "adf-fleet", testworld.Bot, giteatest.Read) },
-			"repository", bot.Warn, []string{"adf-bot may open issues in terraphim/adf-fleet, and not write others", "give it write access to issues"}},
+			"repository", bot.Warn, []string{"adf-bot may open issues in terraphim/adf-fleet, and not write others: they are opened without labels, assignees and due date; give it write access to issues"}},
 		"an account that may only read issues, and write code": {func(w *world) {
 			w.Gitea.SetPermission("terraphim", "adf-fleet", testworld.Bot, giteatest.Write)
 			w.Gitea.SetIssuePermission("terraphim", "adf-fleet", testworld.Bot, giteatest.Read)

@@ -63,10 +63,10 @@ func (c *checker) account(ctx context.Context, client *gitea.Client) (login stri
 	want := c.cfg.Gitea.Login
 	me, err := client.Me(ctx)
 	switch {
-	case tracker.IsStatus(err, http.StatusForbidden) && want != "":
+	case tracker.LacksScope(err) && want != "":
 		c.add(OK, "account", "%s, from gitea.login; not checked, because the token lacks the scope read:user", want)
 		return want, true
-	case tracker.IsStatus(err, http.StatusForbidden):
+	case tracker.LacksScope(err):
 		c.add(Fail, "account", "the token may not read its own account: give it the scope read:user, or set gitea.login")
 		return "", true
 	case c.failed("account", err):
@@ -102,7 +102,7 @@ func (c *checker) repo(ctx context.Context, client *gitea.Client, repo tracker.R
 	open := text.Plural(len(issues), "open issue")
 	switch err := client.MayWriteIssues(ctx, repo); {
 	case tracker.IsStatus(err, http.StatusForbidden):
-		c.add(Warn, "repository", "%s may open issues in %s, and not write others: they are opened without labels, assignees and due date, and cannot be reopened; "+
+		c.add(Warn, "repository", "%s may open issues in %s, and not write others: they are opened without labels, assignees and due date; "+
 			"give it write access to issues", account, repo)
 	case !c.failed("repository", err):
 		c.add(OK, "repository", "%s, %s of %s", repo, open, account)
