@@ -88,6 +88,9 @@ func (r *Reconciler) Sweep(ctx context.Context, opt SweepOptions) (Report, error
 		return r.sweepProject(ctx, project, c, s)
 	})
 	rep.Actions, errs = append(rep.Actions, actions...), append(errs, projectErrs...)
+	if errs, err = r.withoutLeft(ctx, c, repos, errs, opt.Project); err != nil {
+		return rep, err
+	}
 	if r.overBudget.Store(budget.Err() != nil && ctx.Err() == nil); r.overBudget.Load() {
 		errs = append(errs, fmt.Errorf("the sweep has left Gitea after %s, because it is slow; the next one goes on", sweepBudget))
 	}
@@ -206,6 +209,22 @@ func (r *Reconciler) listOpen(ctx context.Context, c *sweepCache, repos []tracke
 		}
 	}
 	return errs
+}
+
+// withoutLeft takes the errors of repositories out that this sweep has made needless: their issues were found in another one,
+// or nothing is left to do.
+func (r *Reconciler) withoutLeft(ctx context.Context, c *sweepCache, repos []tracker.Repo, errs []error, project string) ([]error, error) {
+	if len(c.reported) == 0 {
+		return errs, nil
+	}
+	needed, err := r.repos(ctx, project)
+	if err != nil {
+		return errs, err
+	}
+	return slices.DeleteFunc(errs, func(e error) bool {
+		ofList := func(repo tracker.Repo) bool { l, _ := c.open.get(repo); return l.err == e }
+		return e != nil && slices.ContainsFunc(repos, ofList) && !slices.ContainsFunc(needed, ofList)
+	}), nil
 }
 
 // snapshot is the state of all projects at the beginning of a sweep. It is advisory: writers read again under the project's
