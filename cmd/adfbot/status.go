@@ -106,11 +106,8 @@ func (a *app) printStatus(s status.Status) {
 			a.printf("! %s: %s\n", p.ID, x)
 		}
 	}
-	said := a.printPending(s)
-	for _, x := range s.Problems {
-		if said[strings.TrimPrefix(x, "last sweep: ")] {
-			continue
-		}
+	a.printPending(s)
+	for _, x := range s.OtherProblems() {
 		a.printf("! %s\n", strings.ReplaceAll(x, "\n", "\n  "))
 	}
 	if s.Spooled > 0 {
@@ -126,11 +123,9 @@ func (a *app) printStatus(s status.Status) {
 	}
 }
 
-// printPending prints what waits for Gitea, each reason once, and returns the reasons.
-func (a *app) printPending(s status.Status) map[string]bool {
-	said := map[string]bool{}
+// printPending prints what waits for Gitea, each reason once.
+func (a *app) printPending(s status.Status) {
 	for _, g := range s.PendingGroups() {
-		said[g.Reason] = true
 		if len(g.Work) == 1 && len(g.Work[0].Incidents) == 1 {
 			a.printf("! %s: %s\n", projectOf(g.Work[0].Incidents[0]), joined(g.Work[0].Incidents[0], g.Work[0].What, g.Reason))
 			continue
@@ -144,7 +139,6 @@ func (a *app) printPending(s status.Status) map[string]bool {
 			a.printf("  %s\n", joined(w.What, strings.Join(w.Incidents, ", ")))
 		}
 	}
-	return said
 }
 
 // joined joins the parts that are not empty with colons.

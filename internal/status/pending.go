@@ -1,6 +1,16 @@
 package status
 
-import "slices"
+import (
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/terraphim/adfbot/internal/redact"
+)
+
+// maxReason is how much of an error an incident keeps.
+const maxReason = 500
 
 // wait is one incident with something left to do in Gitea.
 type wait struct {
@@ -37,11 +47,14 @@ func (s Status) PendingGroups() []PendingGroup {
 	var groups []PendingGroup
 	for _, p := range s.Projects {
 		for _, w := range p.waits {
-			n := slices.IndexFunc(groups, func(g PendingGroup) bool { return g.Reason == w.reason })
+			n := slices.IndexFunc(groups, func(g PendingGroup) bool { return ofAnyIssue(g.Reason) == ofAnyIssue(w.reason) })
 			if n < 0 {
 				n, groups = len(groups), append(groups, PendingGroup{Reason: w.reason})
 			}
 			g := &groups[n]
+			if g.Reason != w.reason {
+				g.Reason = ofAnyIssue(w.reason)
+			}
 			m := slices.IndexFunc(g.Work, func(k PendingWork) bool { return k.What == w.what })
 			if m < 0 {
 				m, g.Work = len(g.Work), append(g.Work, PendingWork{What: w.what})
@@ -50,4 +63,21 @@ func (s Status) PendingGroups() []PendingGroup {
 		}
 	}
 	return groups
+}
+
+var issueNumber = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`#\d+`) })
+
+// ofAnyIssue takes the numbers of issues out of a reason: each issue may meet the same cause by itself.
+func ofAnyIssue(reason string) string { return issueNumber().ReplaceAllLiteralString(reason, "#…") }
+
+// OtherProblems returns the problems that are not the reason of pending work.
+func (s Status) OtherProblems() []string {
+	return slices.DeleteFunc(slices.Clone(s.Problems), func(problem string) bool {
+		problem = strings.TrimPrefix(problem, "last sweep: ")
+		return slices.ContainsFunc(s.Projects, func(p Project) bool {
+			return slices.ContainsFunc(p.waits, func(w wait) bool {
+				return w.reason != "" && w.reason == redact.Line(strings.TrimPrefix(problem, w.incident+": "), maxReason)
+			})
+		})
+	})
 }

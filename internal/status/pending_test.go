@@ -1,9 +1,12 @@
 package status
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/terraphim/adfbot/internal/redact"
 )
 
 // Projects that wait for the same reason are one group, in the order of the projects.
@@ -21,4 +24,33 @@ func TestPendingGroups(t *testing.T) {
 		{Reason: "busy", Work: []PendingWork{{"issue to be opened", []string{"c#1"}}, {"", []string{"e#1"}}}},
 		{Reason: "", Work: []PendingWork{{"issue to be opened", []string{"d#1"}}}},
 	}, s.PendingGroups())
+}
+
+// A cause that each issue meets by itself is one reason, too.
+func TestPendingGroupsOfIssues(t *testing.T) {
+	s := Status{Projects: []Project{
+		{ID: "a", waits: []wait{{"a#1", "issue to be closed", "gitea: close issue #7 in o/r: status 403 (no)"}}},
+		{ID: "b", waits: []wait{{"b#1", "issue to be closed", "gitea: close issue #11 in o/r: status 403 (no)"}}},
+		{ID: "c", waits: []wait{{"c#1", "issue to be closed", "gitea: close issue #7 in o/other: status 403 (no)"}}},
+	}}
+	require.Equal(t, []PendingGroup{
+		{Reason: "gitea: close issue #… in o/r: status 403 (no)", Work: []PendingWork{{"issue to be closed", []string{"a#1", "b#1"}}}},
+		{Reason: "gitea: close issue #7 in o/other: status 403 (no)", Work: []PendingWork{{"issue to be closed", []string{"c#1"}}}},
+	}, s.PendingGroups())
+}
+
+// What the last sweep reports of a pending incident is not told twice.
+func TestOtherProblems(t *testing.T) {
+	long := "gitea: list issues in o/r: " + strings.Repeat("x", 600)
+	s := Status{
+		Problems: []string{
+			"the spool is odd", "last sweep: gitea: list issues in o/r: status 404", "last sweep: a#1: comment on #1: lost\nclose #1: lost",
+			"last sweep: " + long, "last sweep: b#1: something else",
+		},
+		Projects: []Project{
+			{ID: "a", waits: []wait{{"a#1", "", "comment on #1: lost close #1: lost"}}},
+			{ID: "b", waits: []wait{{"b#1", "", "gitea: list issues in o/r: status 404"}, {"b#2", "", redact.Line(long, 500)}, {"b#3", "", ""}}},
+		},
+	}
+	require.Equal(t, []string{"the spool is odd", "last sweep: b#1: something else"}, s.OtherProblems())
 }
