@@ -51,7 +51,7 @@ var trackerSteps = map[plan.Kind]func(*Reconciler, context.Context, step) (progr
 
 // claimWait is how long a sweep waits for who else works on a project's issue; it comes again soon. A trip waits for one
 // request: a sweep may be at the same project this very moment.
-const claimWait = 250 * time.Millisecond
+const claimWait = 900 * time.Millisecond
 
 // visit is the work in Gitea for one project. What it leaves behind is the incident and the flag as they were seen last.
 type visit struct {

@@ -219,7 +219,7 @@ func (s Spool) files(suffix string) (paths []string, err error) {
 
 // reserveName is as long as the longest name that a reserve gets later: a longer one may need room in the directory.
 func reserveName(n int) string {
-	return fmt.Sprintf("reserve-%02d-for-a-result-on-a-full-disk%s", n, readySuffix)
+	return fmt.Sprintf("reserve-%02d-for-a-result-that-waits-on-a-full-disk%s", n, readySuffix)
 }
 
 func isUnprintable(r rune) bool { return !unicode.IsPrint(r) }
