@@ -56,6 +56,7 @@ type Bot struct {
 	now    func() time.Time
 	store  store.State
 	local  *hostlocal.Dir
+	spool  hostlocal.SpoolWatch
 	rec    *escalate.Reconciler
 	gitea  *gitea.Client // nil if none is configured or rootsErr is set
 	redact *redact.Redactor

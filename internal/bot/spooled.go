@@ -32,6 +32,9 @@ func everyProject(string) bool { return true }
 // recordWaiting records the spooled results of a project: what is recorded after them must not overtake them, or failures from
 // before a success would count after it. The error is [store.ErrUnusable] if some have to wait longer.
 func (b *Bot) recordWaiting(ctx context.Context, project string) error {
+	if b.spool.IsEmpty(b.local.Spool()) {
+		return nil
+	}
 	_, left, err := b.recordSpooled(ctx, func(id string) bool { return id == project })
 	if left[project] && ctx.Err() == nil {
 		return fmt.Errorf("%w: earlier results of %s wait in the spool: %w", store.ErrUnusable, project, err)

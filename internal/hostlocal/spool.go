@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"time"
 	"unicode"
@@ -262,6 +263,32 @@ type Spooled struct {
 	// PausedAt is when the spooled failures of the project, of which this one reached the threshold, had paused it by a flag; zero if
 	// they have not.
 	PausedAt time.Time
+}
+
+// SpoolWatch tells whether a spool is empty, for whoever asks often. The zero value is ready; it is safe for concurrent use.
+type SpoolWatch struct {
+	empty atomic.Int64 // the directory's time of modification, in nanoseconds, when it was empty
+}
+
+// IsEmpty reports whether no result is in the spool. While the directory does not change, it costs one system call.
+func (w *SpoolWatch) IsEmpty(s Spool) bool {
+	info, err := os.Lstat(string(s))
+	if err != nil || !info.IsDir() {
+		return errors.Is(err, os.ErrNotExist)
+	}
+	modified := info.ModTime()
+	if modified.UnixNano() == w.empty.Load() {
+		return true
+	}
+	files, err := s.files(spoolSuffix)
+	if err != nil || len(files) > 0 {
+		return false
+	}
+	// The clock of the file system has coarse ticks: a file that is added within one leaves no trace in the time.
+	if time.Since(modified) > time.Second {
+		w.empty.Store(modified.UnixNano())
+	}
+	return true
 }
 
 // List returns the results in the order in which they were added, those of earlier versions in that in which their runs ended; none

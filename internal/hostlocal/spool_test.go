@@ -353,3 +353,25 @@ func TestSpoolOfAnotherUser(t *testing.T) {
 	require.NoError(t, err, string(out))
 	require.Len(t, spooled(t, hostlocal.Beside(state).Spool()), 2)
 }
+
+// The answer is never that of an earlier look.
+func TestSpoolWatch(t *testing.T) {
+	d, path := newDir(t)
+	var w hostlocal.SpoolWatch
+	require.True(t, w.IsEmpty(d.Spool()), "there is no directory yet")
+	require.NoError(t, d.KeepReady(ctx))
+	dir := filepath.Join(path, "spool")
+	for _, age := range []time.Duration{0, time.Hour} { // a directory that has just changed, and one that has been quiet
+		require.NoError(t, os.Chtimes(dir, time.Time{}, time.Now().Add(-age)))
+		require.True(t, w.IsEmpty(d.Spool()), "reserves are no results")
+		require.True(t, w.IsEmpty(d.Spool()))
+		add(t, d.Spool(), spooledResult("r", noon))
+		require.False(t, w.IsEmpty(d.Spool()))
+		require.False(t, w.IsEmpty(d.Spool()))
+		require.NoError(t, spooled(t, d.Spool())[0].Remove())
+		require.True(t, w.IsEmpty(d.Spool()))
+	}
+	require.NoError(t, os.RemoveAll(dir))
+	require.NoError(t, os.Symlink(t.TempDir(), dir))
+	require.False(t, w.IsEmpty(d.Spool()), "a link tells nothing")
+}
