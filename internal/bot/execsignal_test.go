@@ -39,9 +39,10 @@ func TestExecInterrupted(t *testing.T) {
 	}
 }
 
-// A signal that means nothing to adfbot is the command's, e.g. one that KillSignal= of systemd or STOPSIGNAL of Docker names.
+// A signal that means nothing to adfbot is the command's, e.g. one that KillSignal= of systemd or STOPSIGNAL of Docker
+// names, or SIGABRT, with which systemd ends a service that hangs.
 func TestExecOtherSignals(t *testing.T) {
-	for _, s := range []syscall.Signal{syscall.SIGUSR1, syscall.SIGPWR, syscall.SIGIO, 37 /* SIGRTMIN+3 */, 64} {
+	for _, s := range []syscall.Signal{syscall.SIGUSR1, syscall.SIGPWR, syscall.SIGIO, syscall.SIGABRT, 37 /* SIGRTMIN+3 */, 64} {
 		w := newWorld(t)
 		cmd := w.startExec(child{Project: "odilo", Command: w.script(fmt.Sprintf("trap 'exit 5' %d; touch DIR/begun; while :; do sleep 0.01; done", s))})
 		require.NoError(t, cmd.Process.Signal(s))

@@ -12,7 +12,7 @@ import (
 func forwarded() []os.Signal {
 	all := []os.Signal{
 		syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGQUIT, syscall.SIGUSR1, syscall.SIGUSR2, syscall.SIGCONT,
-		syscall.SIGWINCH, syscall.SIGALRM, syscall.SIGPWR, syscall.SIGIO,
+		syscall.SIGWINCH, syscall.SIGALRM, syscall.SIGPWR, syscall.SIGIO, syscall.SIGABRT,
 	}
 	const firstRealTime, lastRealTime = 34, 64 // see signal(7)
 	for s := firstRealTime; s <= lastRealTime; s++ {
