@@ -10,6 +10,7 @@ import (
 
 	"github.com/terraphim/adfbot/escalate/incident"
 	"github.com/terraphim/adfbot/escalate/tracker"
+	"github.com/terraphim/adfbot/internal/fault"
 	"github.com/terraphim/adfbot/internal/hostlocal"
 	"github.com/terraphim/adfbot/internal/store"
 )
@@ -154,25 +155,25 @@ func (b *Bot) countOneSpooled(ctx context.Context, e hostlocal.Spooled, pauses [
 	r := e.Result.Bounded(now) // checked before it was spooled; the clock may have been set since
 	l := b.limits(r.Project)
 	l.Paused = !e.PausedAt.IsZero() // the threshold may have been raised since
+	if len(pauses) > 0 {
+		l.FlagWritten = pauses[0].Add(time.Millisecond) // the state keeps no smaller part of a second
+		if l.FlagWritten.After(now) {
+			l.FlagWritten = now
+		}
+	}
 	out, err := b.countResult(ctx, r, l)
 	if err != nil || !out.Tripped {
 		return out, err
 	}
+	fault.Point(ctx, "spooled trip")
 	if len(pauses) == 0 {
 		_, _, err := b.rec.Local(context.WithoutCancel(ctx), r.Project) // the flag waits neither for the other results nor for Gitea
 		out.addProblem(err)
 		return out, nil
 	}
-	written := pauses[0].Add(time.Millisecond) // the state keeps no smaller part of a second
-	if written.After(now) {
-		written = now
-	}
-	_, err = b.store.Change(ctx, out.Answer.Incident, func(i *incident.Incident) {
-		i.FlagWritten = cmp.Or(i.FlagWritten, written)
-	})
-	if err == nil && (len(pauses) > 1 || b.rec.Look(ctx, r.Project).State == incident.FlagGone) {
+	if len(pauses) > 1 || b.rec.Look(ctx, r.Project).State == incident.FlagGone {
 		out.Opened = nil
-		_, err = b.store.Resume(ctx, r.Project, out.Answer.Incident, "the pause flag was removed while nothing could be stored", written)
+		_, err = b.store.Resume(ctx, r.Project, out.Answer.Incident, "the pause flag was removed while nothing could be stored", l.FlagWritten)
 	}
 	return out, err
 }

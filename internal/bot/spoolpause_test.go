@@ -388,3 +388,27 @@ func TestSpooledPauseThatTheStateWouldNotMake(t *testing.T) {
 		})
 	}
 }
+
+// A crash right after the result that trips was stored does not pause a project again that somebody has resumed.
+func TestCrashWhileASpooledTripIsTakenIn(t *testing.T) {
+	w := newWorld(t)
+	w.record(store.Result{Project: "odilo", Agent: "project-meta", Outcome: store.Success})
+	repair := damage["corrupt"](t, w)
+	for range 3 {
+		w.failLater("odilo")
+	}
+	w.Remove(w.flag("odilo"))
+	w.pass(time.Minute)
+	repair()
+	atPoint = func(name string) {
+		if name == "spooled trip" {
+			panic("crash")
+		}
+	}
+	require.PanicsWithValue(t, "crash", func() { _, _ = w.sweep() })
+	atPoint = nil
+	w.sweepWell()
+	require.NoFileExists(t, w.flag("odilo"))
+	require.Equal(t, "no", w.project("odilo").Paused)
+	require.Empty(t, w.issues("open"))
+}

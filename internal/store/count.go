@@ -71,6 +71,7 @@ const EvidenceRuns = 10
 func NewIncident(r Result, l Limits, a Answer, history []HistoryRun, now time.Time) incident.Incident {
 	i := incident.Incident{
 		Project: r.Project, Agent: r.Agent, Opened: now.UTC(), Failures: a.Failures, Threshold: a.Threshold, Host: r.Host, Instance: l.Instance,
+		FlagWritten: l.FlagWritten,
 	}
 	if i.Host == "" {
 		i.Host = l.Host

@@ -56,7 +56,9 @@ type Limits struct {
 	Instance  string // for the incident
 	Host      string // of this process, for a result that names none
 
-	Paused bool // the project has a flag because of this result: as a failure it trips the breaker, whatever the threshold
+	// Of a result from the spool, if the project was paused by a flag because of it or a later one.
+	Paused      bool      // because of this one: as a failure it trips the breaker, whatever the threshold
+	FlagWritten time.Time // when; for the incident
 }
 
 // Answer is what a result did.
