@@ -41,7 +41,8 @@ func (s *Store) wrap(err error) error {
 	case sqlite3.SQLITE_FULL:
 		e.Advice = "the disk is full: make room"
 	case sqlite3.SQLITE_IOERR:
-		e.Advice = cmp.Or(hostlocal.DiskProblem(filepath.Dir(s.path), hostlocal.LeastRoom), "the disk fails or is full")
+		e.Advice = cmp.Or(hostlocal.DiskProblem(filepath.Dir(s.path), hostlocal.LeastRoom),
+			"the disk fails or is full, or a quota or a limit on the size of files is reached (`quota`, `ulimit -f`)")
 		if code == sqlite3.SQLITE_IOERR_SHORT_READ { // the file ends where a page should be
 			e.Advice = adviceDamaged
 		}
