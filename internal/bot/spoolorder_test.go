@@ -123,3 +123,16 @@ func TestClockSetBackBetweenSpooledResults(t *testing.T) {
 		require.Empty(t, w.issues("closed"))
 	})
 }
+
+// A run that ended before a resume began before it too, though nobody has said when. It is taken in after the resume.
+func TestSpooledFailuresFromBeforeAResume(t *testing.T) {
+	w := newWorld(t)
+	w.fail("odilo", 3)
+	w.keep("odilo", 2)
+	w.pass(time.Second)
+	w.Remove(w.flag("odilo"))
+	w.sweepWell()
+	p := w.project("odilo")
+	require.Equal(t, "no", p.Paused)
+	require.Zero(t, p.Failures)
+}

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"time"
 
 	"github.com/terraphim/adfbot/breaker"
@@ -38,15 +39,16 @@ func (p *Project) Count(r Result, l Limits, open string, now time.Time) (a Answe
 // counts reports whether a result moves the breaker. A resume in the future was recorded by a clock that ran ahead; compared
 // with it, nothing would count until then.
 func (p *Project) counts(r Result, now time.Time) bool {
+	begun := cmp.Or(r.Started, r.Finished) // if it ended before a resume, it began before it
 	switch {
 	case !breaker.Counts(r.Agent), r.Outcome == Ignored:
 		return false
 	case r.Generation != nil:
 		return *r.Generation == p.Generation
-	case r.Started.IsZero(), p.Resumed.IsZero(), p.Resumed.After(now):
+	case begun.IsZero(), p.Resumed.IsZero(), p.Resumed.After(now):
 		return true
 	}
-	return r.Started.After(p.Resumed)
+	return begun.After(p.Resumed)
 }
 
 // WhyNotCounted returns why a result did not count. The reason is not stored, because it follows from the result.
