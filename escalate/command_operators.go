@@ -63,7 +63,8 @@ func (r *Reconciler) resolveOperator(ctx context.Context, op *incident.Operator)
 		op.ID, op.Problem = a.ID, ""
 		r.opt.Log.Info("operator found", "login", op.Login, "user_id", a.ID)
 	case err == nil, tracker.IsStatus(err, http.StatusNotFound), tracker.IsStatus(err, http.StatusMovedPermanently), tracker.IsStatus(err, http.StatusTemporaryRedirect):
-		op.Problem = fmt.Sprintf("operator %q: nobody at %s has this login: correct operators in the configuration", op.Login, r.opt.Server)
+		op.Problem = fmt.Sprintf("operator %q: nobody at %s has this login, or the profile is private: correct operators in the configuration, "+
+			"or let the operator write a command, which tells the account", op.Login, r.opt.Server)
 		r.opt.Log.Warn("operator not found", "login", op.Login)
 	case tracker.IsStatus(err, http.StatusForbidden), tracker.IsStatus(err, http.StatusUnauthorized):
 		// The token may lack read:user. The first who acts under the login is taken for the operator.

@@ -224,7 +224,8 @@ func TestOperatorsLookedUpOnce(t *testing.T) {
 		ops, err := w.store.Operators(w.Context(), server)
 		require.NoError(t, err)
 		require.Empty(t, ops[0].Problem)
-		require.Contains(t, ops[1].Problem, "nobody at http://gitea.example has this login")
+		require.Contains(t, ops[1].Problem, "nobody at http://gitea.example has this login, or the profile is private: correct operators in the configuration, "+
+			"or let the operator write a command")
 	})
 }
 

@@ -94,6 +94,7 @@ func adviseRefusal(message string) string {
 	for words, advice := range map[string]string{
 		"token is required":                    "Gitea got no token: let the proxy in front of it pass on the header Authorization",
 		"Only signed in user":                  "Gitea got no token: let the proxy in front of it pass on the header Authorization",
+		"is limited to public":                 "make a token that is not limited to public repositories, and put it where gitea.token_file or gitea.token_env points",
 		"prohibited from signing in":           "the token's account is disabled in Gitea: let its administrator activate it and allow it to sign in",
 		"must change your password":            "sign in to Gitea as the token's account, and change its password",
 		"open dependencies":                    "close the issues that it depends on, or remove these dependencies in Gitea",
