@@ -21,7 +21,7 @@ import (
 const (
 	// pollOverlap is how much is read again each time: a comment may become visible a moment after a later one.
 	pollOverlap = 2 * time.Minute
-	// firstPoll is how far back the first poll goes: what was written before somebody became an operator is no command.
+	// firstPoll is how far back the first poll goes: as far as the two clocks may be apart, since its time is this machine's.
 	firstPoll = time.Hour
 	// awaitRebuild is how long a command waits for an unknown incident to be rebuilt.
 	awaitRebuild = time.Hour
@@ -67,7 +67,7 @@ func (r *Reconciler) commands(ctx context.Context, c *sweepCache, repos []tracke
 }
 
 // forgetOperators forgets the operators when the configuration has none any more, and the position up to which comments
-// were read: comments written while there are no operators are never run later.
+// were read. What they wrote more than [firstPoll] before somebody became an operator is never run.
 func (r *Reconciler) forgetOperators(ctx context.Context, dry bool) error {
 	stored, err := r.opt.Commands.State.Operators(ctx, r.opt.Server)
 	if err == nil && len(stored) > 0 && !dry {
