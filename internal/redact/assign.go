@@ -39,12 +39,19 @@ func secretAfter(s, low string, key, end int) (from, to int) {
 	switch {
 	case from >= to:
 		return 0, 0
-	case a.kind == isKey && !isRandomKey(low, key, end, s[from:to]), a.random && !isRandom(s[from:to]):
+	case !a.isLong(from, to) && (a.kind == isKey && !isRandomKey(low, key, end, s[from:to]) || a.random && !isRandom(s[from:to])):
 		return 0, 0
-	case a.isHarmless(from, to):
+	case !a.isLong(from, to) && a.isHarmless(from, to):
 		return argument(s, to)
 	}
 	return from, to
+}
+
+// isLong reports whether the value is too long to be harmless. This also keeps the work linear: if a harmless value could
+// have any length, each key in it could have one that reaches as far.
+func (a *assignment) isLong(from, to int) bool {
+	const longest = 1 << 10
+	return to-from > longest && (a.kind == isCookie || a.kind == isAuthorization || !strings.ContainsAny(a.s[from:from+longest], " \t"))
 }
 
 // argument returns the place of the first argument of the call whose parenthesis ends at i, if it looks random.
@@ -290,20 +297,28 @@ func (a *assignment) value() (from, to int) {
 		return valueAt(a.s, a.at)
 	}
 	start := skipBracket(a.s, a.at)
-	if from, to = valueAt(a.s, start); from == start { // it is not quoted
-		to = a.lineEnd(from)
-	}
-	if a.kind == isCookie {
-		return from, to
-	}
-	scheme, rest, ok := strings.Cut(a.s[from:to], " ")
-	switch strings.ToLower(scheme) {
-	case "bearer", "token", "basic", "apikey", "negotiate", "jwt":
-		if ok {
-			return valueAt(a.s[:to], to-len(strings.TrimLeft(rest, " ")))
+	from, to = valueAt(a.s, start)
+	if a.kind == isAuthorization {
+		if at := skipScheme(a.s, from); at > from && from == start {
+			return valueAt(a.s, at)
+		} else if at > from {
+			return valueAt(a.s[:max(to, at)], at)
 		}
 	}
+	if from == start { // it is not quoted
+		to = a.lineEnd(from)
+	}
 	return from, to
+}
+
+// skipScheme returns where the credentials begin after a scheme that is followed by nothing else, or i.
+func skipScheme(s string, i int) int {
+	for _, scheme := range [...]string{"bearer ", "token ", "basic ", "apikey ", "negotiate ", "jwt "} {
+		if len(s)-i >= len(scheme) && strings.EqualFold(s[i:i+len(scheme)], scheme) {
+			return skipBlanks(s, i+len(scheme))
+		}
+	}
+	return i
 }
 
 // lineEnd returns where the unquoted value of a header ends: at the quote that was opened before its name, at the

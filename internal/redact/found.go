@@ -6,8 +6,9 @@ import (
 )
 
 const (
-	valueHead = 8  // bytes; values are looked up by their first ones
-	maxAlike  = 16 // values with the same head, so that looking for them takes linear time
+	valueHead = 8       // bytes; values are looked up by their first ones
+	maxAlike  = 16      // values with the same head, so that looking for them takes linear time
+	maxFound  = 2 << 10 // bytes of a value, likewise
 )
 
 // foundValues are random values that their keys gave away in a text. They are masked wherever else they stand.
@@ -18,7 +19,7 @@ type foundValues struct {
 
 // add adds v if it looks random. A word of the language would be masked everywhere.
 func (f *foundValues) add(v string) {
-	if !isRandom(v) || strings.Contains(v, masked) {
+	if len(v) > maxFound || !isRandom(v) || strings.Contains(v, masked) {
 		return
 	}
 	head := binary.LittleEndian.Uint64([]byte(v[:valueHead]))

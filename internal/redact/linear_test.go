@@ -1,0 +1,34 @@
+package redact
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// A text in which each key is followed by a value that reaches far and is no secret, or by one of which only the start is.
+func TestNestedValuesAreLinear(t *testing.T) {
+	const size = 512 << 10
+	alike := strings.Repeat("a1", 1000)
+	var values strings.Builder
+	for n := range 16 {
+		fmt.Fprintf(&values, "password=%s%dx\n", alike, n)
+	}
+	texts := map[string]string{"values with the same start": values.String() + strings.Repeat("a1", size/2)}
+	for _, unit := range []string{
+		"authorization: bearer ", "Authorization: Bearer [masked]", "cookie: ${ ", "token=${", "token={{", "key=/", "pwd=/", "token=/a",
+		"https://a:b", "password = ", "token(", "Authorization: x [masked]",
+	} {
+		texts[unit] = strings.Repeat(unit, size/len(unit))
+	}
+	for name, text := range texts {
+		start := time.Now()
+		_ = New().Redact(text)
+		took := time.Since(start)
+		t.Log(name, took.Round(time.Millisecond))
+		require.Less(t, took, 8*time.Second, name) // generous, as quadratic time takes minutes
+	}
+}
