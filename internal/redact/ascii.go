@@ -41,3 +41,12 @@ func skipBlanks(s string, i int) int {
 	}
 	return i
 }
+
+// skipColumn skips the blanks that align what follows.
+func skipColumn(s string, i int) int {
+	const widest = 64
+	for n := 0; n < widest && i < len(s) && s[i] == ' '; n++ {
+		i++
+	}
+	return i
+}

@@ -44,6 +44,9 @@ func secretAfter(s, low string, key, end int) (from, to int) {
 	case !a.isLong(from, to) && a.isHarmless(from, to):
 		return argument(s, to)
 	}
+	if next := to + len(`" -> "`); a.equal && next <= len(s) && s[to:next] == `" -> "` { // a change, as terraform shows it
+		to = quoteEnd(s, next, `"`)
+	}
 	return from, to
 }
 
@@ -68,11 +71,14 @@ func argument(s string, i int) (from, to int) {
 // mysql -px. It reports whether the option is one of these.
 func optionValue(s, low string, key, end int) (from, to int, ok bool) {
 	switch option := low[key:end]; {
-	case option == "-u" || option == "--user":
+	case isUserOption(option):
 		if from, to = valueAt(s, skipBlanks(s, end)); !runs(low, key, "curl") || !strings.Contains(s[from:to], ":") || isPlaceholder(s[from:to]) {
 			return 0, 0, true
 		}
 		return from, to, true
+	case strings.HasPrefix(option, "-u") && end < len(s) && s[end] == ':' && runs(low, key, "curl"):
+		from = key + len("-u")
+		return from, wordEnd(s, from), true
 	case option == "-p" && (runs(low, key, " login ") || runs(low, key, "sshpass ")):
 		if from, to = valueAt(s, skipBlanks(s, end)); isNumber(s[from:to]) {
 			return 0, 0, true // a port
@@ -83,6 +89,12 @@ func optionValue(s, low string, key, end int) (from, to int, ok bool) {
 		return from, wordEnd(s, from), true
 	}
 	return 0, 0, false
+}
+
+// isUserOption reports whether the option in lower case is curl's for a user and a password, maybe after others: -su.
+func isUserOption(option string) bool {
+	const most = 8
+	return option == "--user" || len(option) <= most && option[len(option)-1] == 'u' && !strings.ContainsAny(option[1:], "-_.0123456789")
 }
 
 // runs reports whether the command stands in the line of s before i.
@@ -119,6 +131,9 @@ func (a *assignment) separate() bool {
 	s, end := a.s, a.end
 	i := skipCloser(s, end)
 	gap := skipBlanks(s, i)
+	if column := skipColumn(s, gap); column < len(s) && s[column] == '=' { // as terraform and gofmt align it
+		gap = column
+	}
 	rest := s[gap:]
 	a.equal = true
 	switch n, value := a.operator(rest), namedValue(s, end); {
@@ -149,6 +164,9 @@ func (a *assignment) separate() bool {
 	}
 	a.at = skipBlanks(s, i)
 	a.blank = a.at > i || a.flag
+	if !a.flag && a.blank {
+		a.at = skipColumn(s, a.at)
+	}
 	if quoted := a.key > 0 && isQuote(s[a.key-1]); quoted && gap == end && a.at < len(s) && s[a.at] == s[a.key-1] {
 		return false // the prompt 'Password: '
 	}

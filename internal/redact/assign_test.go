@@ -87,3 +87,26 @@ func TestAssignments(t *testing.T) {
 		})
 	}
 }
+
+// The layouts of common programs: terraform's plan, shell traces, connection tests.
+func TestAssignmentsOfPrograms(t *testing.T) {
+	for in, want := range map[string]string{
+		`  + password                 = "hunter2"`:                `  + password                 = "[masked]"`,
+		`  + db_password                                = "x y1"`: `  + db_password                                = "[masked]"`,
+		`  ~ password = "hunter2" -> "hunter3"`:                   `  ~ password = "[masked]"`,
+		`  + password = (known after apply)`:                      `  + password = (known after apply)`,
+		`Token:               hunter2x1`:                          `Token:               [masked]`,
+		`DB_PASSWORD=$'hunter2 x'`:                                `DB_PASSWORD=$'[masked]'`,
+		`MY_TOKEN="""hunter2"""`:                                  `MY_TOKEN="""[masked]"""`,
+		`MY_TOKEN=""`:                                             `MY_TOKEN=""`,
+		`+ curl -ubob:hunter2 https://x`:                          `+ curl -u[masked] https://x`,
+		`+ curl -su bob:hunter2 https://x`:                        `+ curl -su [masked] https://x`,
+		`+ curl -sSu "bob:hunter2" https://x`:                     `+ curl -sSu "[masked]" https://x`,
+		`+ curl -ubob https://x`:                                  `+ curl -ubob https://x`,
+		`arn:aws:secretsmanager:eu-west-1:12:secret:db-AbCdEf`:    `arn:aws:secretsmanager:eu-west-1:12:secret:db-AbCdEf`,
+	} {
+		got := New().Redact(in)
+		require.Equal(t, want, got)
+		require.Equal(t, got, New().Redact(got), "masking twice")
+	}
+}

@@ -9,6 +9,9 @@ import (
 // value, a word of a sentence, a number, a path.
 func (a *assignment) isHarmless(from, to int) bool {
 	v := a.s[from:to]
+	if a.isARN() {
+		return true
+	}
 	quoted := from > 0 && (a.s[from-1] == '"' || a.s[from-1] == '\'' || a.s[from-1] == '`' && a.kind != isToken)
 	option := strings.HasPrefix(a.s[a.key:], "--")
 	if isPlaceholder(v) || option && isOptionValue(v) || !quoted && (a.isCode(from, to) || a.isProse(v, to)) {
@@ -29,10 +32,18 @@ func (a *assignment) isHarmless(from, to int) bool {
 	return false
 }
 
+// isARN reports whether the key is a part of the name of a secret: arn:aws:secretsmanager:eu-west-1:1:secret:db.
+func (a *assignment) isARN() bool {
+	const longest = 80
+	word := a.s[max(a.key-longest, 0):a.key]
+	word = word[strings.LastIndexAny(word, " \t\n=\"'`,")+1:]
+	return a.s[a.key:a.end] == "secret" && strings.HasPrefix(word, "arn:") && strings.HasSuffix(word, ":")
+}
+
 // placeholders stand for a value in usage texts, templates and logs.
 var placeholders = []string{
 	masked, "null", "nil", "none", "true", "false", "undefined", "string", "str", "{", "|", "%s", "%v", "%q", "eof",
-	"redacted", "hidden", "filtered", "masked", "yes", "no", "(sensitive", "!vault",
+	"redacted", "hidden", "filtered", "masked", "yes", "no", "(sensitive", "(known", "!vault",
 }
 
 func isPlaceholder(v string) bool {

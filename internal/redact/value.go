@@ -10,6 +10,9 @@ func valueAt(s string, i int) (from, to int) {
 		i++
 	}
 	if quote := i + backslashes(s, i); quote < len(s) && isQuote(s[quote]) && (quote == i || s[quote] == '"') {
+		if three := s[quote:min(quote+3, len(s))]; quote == i && (three == `"""` || three == "'''") {
+			return quote + 3, quoteEnd(s, quote+3, three)
+		}
 		from = quote + 1
 		return from, quoteEnd(s, from, s[i:from])
 	}
@@ -99,5 +102,5 @@ func nextKey(s string, i int) bool {
 
 // isString reports whether a quoted text begins at i, maybe one with a prefix: b"x", @"x".
 func isString(s string, i int) bool {
-	return i < len(s) && (isQuote(s[i]) || i+1 < len(s) && isQuote(s[i+1]) && strings.IndexByte(`\@bfruBFRUL`, s[i]) >= 0)
+	return i < len(s) && (isQuote(s[i]) || i+1 < len(s) && isQuote(s[i+1]) && strings.IndexByte(`\$@bfruBFRUL`, s[i]) >= 0)
 }
