@@ -460,6 +460,8 @@ func TestCheckAsPerson(t *testing.T) {
 	require.NoError(t, os.Chown(w.Dir+"/token", bot, bot))
 	w.change("token_env: BOT_TOKEN", "token_file: DIR/token")
 	require.Contains(t, check(person), "FAIL token open "+w.Dir+"/token: permission denied: it belongs to #4710: run it as #4710\n")
+	w.change("gitea:", "http: {webhook_secret_file: DIR/token}\ngitea:")
+	require.Contains(t, check(person), "FAIL http open "+w.Dir+"/token: permission denied: it belongs to #4710: run it as #4710\n")
 
 	for _, path := range []string{filepath.Dir(w.cfg.State), w.cfg.State} {
 		require.NoError(t, os.Chown(path, 0, 0))

@@ -3,6 +3,7 @@ package bot
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"net"
@@ -28,7 +29,7 @@ func (c *checker) http(ctx context.Context) {
 	}
 	if h.WebhookSecretFile != "" {
 		if _, err := config.ReadSecret(h.WebhookSecretFile, c.env.Getenv); err != nil {
-			c.add(Fail, "http", "http.webhook_secret_file: %v", err)
+			c.failed("http", fmt.Errorf("http.webhook_secret_file: %w", err))
 		}
 	}
 	if h.Listen != "" {
