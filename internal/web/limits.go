@@ -1,7 +1,6 @@
 package web
 
 import (
-	"context"
 	"net"
 	"net/http"
 	"strconv"
@@ -78,10 +77,8 @@ func (s *Server) takePlace(w http.ResponseWriter, r *request, c class) (give fun
 }
 
 func (s *Server) take(w http.ResponseWriter, r *request, q *quota, n int) (give func(), err error) {
-	ctx, cancel := context.WithTimeout(r.Context(), s.placeWait)
-	defer cancel()
 	payer := r.payer()
-	if !q.take(ctx, payer, n) {
+	if !q.take(r.Context(), s.placeWait, payer, n) {
 		w.Header().Set("Retry-After", strconv.Itoa(int(retryAfter/time.Second)))
 		return nil, refused(http.StatusServiceUnavailable, "Too many requests at once",
 			"too many requests of %s or of all callers are in progress: try again in %s; a result's run_id makes that safe", payer, retryAfter)
