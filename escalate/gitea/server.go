@@ -124,27 +124,22 @@ func (g *Client) MayWriteIssues(ctx context.Context, repo tracker.Repo) error {
 	return g.probe(ctx, request{op: "try to make a label", where: repo.String()}, repo, "labels", `{"name":""}`)
 }
 
-// probe sends what Gitea refuses with 422 if it would take a valid one.
+// probe sends what Gitea refuses with 422 if it would take a valid one. Any other answer is an error.
 func (g *Client) probe(ctx context.Context, r request, repo tracker.Repo, what, body string) error {
 	path := "repos/" + url.PathEscape(repo.Owner) + "/" + url.PathEscape(repo.Name) + "/" + what
 	return g.send(ctx, r, func(ctx context.Context) (*http.Response, error) {
-		return g.write(ctx, http.MethodPost, path, body, http.StatusUnprocessableEntity)
+		resp, err := g.request(ctx, http.MethodPost, path, strings.NewReader(body))
+		if err != nil {
+			return nil, err
+		}
+		defer func() { _ = resp.Body.Close() }()
+		if resp.StatusCode == http.StatusUnprocessableEntity && isJSON(resp) {
+			return resp, nil
+		}
+		var answer struct{ Message string }
+		_ = json.NewDecoder(resp.Body).Decode(&answer)
+		return resp, errors.New(cmp.Or(answer.Message, resp.Status))
 	})
-}
-
-// write sends a change without the SDK. Any answer but JSON with the status want is an error.
-func (g *Client) write(ctx context.Context, method, path, body string, want int) (*http.Response, error) {
-	resp, err := g.request(ctx, method, path, strings.NewReader(body))
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = resp.Body.Close() }()
-	if resp.StatusCode == want && isJSON(resp) {
-		return resp, nil
-	}
-	var answer struct{ Message string }
-	_ = json.NewDecoder(resp.Body).Decode(&answer)
-	return resp, errors.New(cmp.Or(answer.Message, resp.Status))
 }
 
 // Version returns the server's version. It needs no permission.
