@@ -180,7 +180,8 @@ func (c *checker) replay(project string) {
 		if r.counted && r.outcome == "success" {
 			tripped = false
 		}
-		if r.threshold != limits.threshold && (r.threshold != limits.resume || p.generation == 0) {
+		spoolPaused := r.counted && r.failures == r.threshold && r.threshold < limits.threshold // the spool had failures that the state has lost
+		if r.threshold != limits.threshold && (r.threshold != limits.resume || p.generation == 0) && !spoolPaused {
 			say(r, "no such threshold")
 		}
 		count = r.failures

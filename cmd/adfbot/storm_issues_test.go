@@ -69,7 +69,8 @@ func (b *book) resumed(i storedIncident) bool {
 		if b.jumped || i.rebuilt {
 			return true // the times in the state are no times of the book
 		}
-		begun := !ch.from.After(i.ended.Add(time.Millisecond))
+		// Nothing tells when a flag was removed while nothing could be stored. The state has the earliest time that it can have been.
+		begun := strings.HasSuffix(i.how, "while nothing could be stored") || !ch.from.After(i.ended.Add(time.Millisecond))
 		return begun && (ch.until.IsZero() || !ch.until.Before(first.Truncate(time.Millisecond)))
 	})
 }

@@ -16,7 +16,7 @@ func (p *Project) Count(r Result, l Limits, open string, now time.Time) (a Answe
 	if p.HalfOpen {
 		a.Threshold = l.Resume
 	}
-	if l.Paused {
+	if l.Paused && a.Counted && r.Outcome == Failure {
 		a.Threshold = min(a.Threshold, p.Breaker.Failures+1)
 	}
 	a.Threshold = max(a.Threshold, 1)
@@ -69,11 +69,14 @@ const KeptOutputs = 20
 const EvidenceRuns = 10
 
 // NewIncident returns the incident that a result opens. It lacks its id and number, and earlier incidents. history are the
-// results before this one, the newest first.
+// results before this one, the newest first. A project that was paused before its result could be stored has been since then.
 func NewIncident(r Result, l Limits, a Answer, history []HistoryRun, now time.Time) incident.Incident {
 	i := incident.Incident{
 		Project: r.Project, Agent: r.Agent, Opened: now.UTC(), Failures: a.Failures, Threshold: a.Threshold, Host: r.Host, Instance: l.Instance,
 		FlagWritten: l.FlagWritten,
+	}
+	if !l.FlagWritten.IsZero() {
+		i.Opened = l.FlagWritten.UTC()
 	}
 	if i.Host == "" {
 		i.Host = l.Host

@@ -25,6 +25,7 @@ func RunTrips(t *testing.T, open Open) {
 		{"no second one while one is open", testNoSecondIncident},
 		{"stored with the result", testOpened},
 		{"impossible times", testImpossibleTimes},
+		{"a pause before the result was stored", testPausedBefore},
 	})
 }
 
@@ -215,4 +216,24 @@ func testImpossibleTimes(t *testing.T, s *state) {
 			require.True(t, run.Started.IsZero(), "such a time is unknown")
 		}
 	}
+}
+
+// A result from the spool may have paused its project before it could be stored.
+func testPausedBefore(t *testing.T, s *state) {
+	paused := s.at.Add(-time.Hour)
+	fromSpool := store.Limits{Threshold: 5, Resume: 4, Paused: true, FlagWritten: paused}
+	success := s.recordWith(result(store.Success), fromSpool)
+	require.Equal(t, 5, success.Threshold, "only a failure that counts trips the breaker")
+	a := s.recordWith(result(store.Failure), fromSpool)
+	require.True(t, a.Tripped)
+	require.Equal(t, 1, a.Threshold)
+	require.Equal(t, paused, a.Opened.Opened)
+	require.Equal(t, paused, s.incident(a.Incident).Opened)
+	require.Equal(t, paused, a.Opened.FlagWritten)
+	require.True(t, s.resume("odilo", a.Incident, paused))
+	stale := result(store.Failure)
+	stale.Finished = paused
+	b := s.recordWith(stale, fromSpool)
+	require.False(t, b.Counted)
+	require.Equal(t, 4, b.Threshold, "only a failure that counts trips the breaker")
 }
