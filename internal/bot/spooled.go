@@ -155,6 +155,7 @@ func (b *Bot) countOneSpooled(ctx context.Context, e hostlocal.Spooled, pauses [
 	r := e.Result.Bounded(now) // checked before it was spooled; the clock may have been set since
 	l := b.limits(r.Project)
 	l.Paused = !e.PausedAt.IsZero() // the threshold may have been raised since
+	l.StillPaused = l.Paused && b.rec.Look(ctx, r.Project).State != incident.FlagGone
 	if len(pauses) > 0 {
 		l.FlagWritten = pauses[0].Add(time.Millisecond) // the state keeps no smaller part of a second
 		if l.FlagWritten.After(now) {
