@@ -13,6 +13,7 @@ import (
 	"github.com/terraphim/adfbot/internal/fault"
 	"github.com/terraphim/adfbot/internal/hostlocal"
 	"github.com/terraphim/adfbot/internal/store"
+	"github.com/terraphim/adfbot/pause"
 )
 
 // The lock of the spool makes one process at a time record spooled results, in their order, or pause a project because of them. It
@@ -155,7 +156,6 @@ func (b *Bot) countOneSpooled(ctx context.Context, e hostlocal.Spooled, pauses [
 	r := e.Result.Bounded(now) // checked before it was spooled; the clock may have been set since
 	l := b.limits(r.Project)
 	l.Paused = !e.PausedAt.IsZero() // the threshold may have been raised since
-	l.StillPaused = l.Paused && b.rec.Look(ctx, r.Project).State != incident.FlagGone
 	if len(pauses) > 0 {
 		l.FlagWritten = pauses[0].Add(time.Millisecond) // the state keeps no smaller part of a second
 		if l.FlagWritten.After(now) {
@@ -163,6 +163,15 @@ func (b *Bot) countOneSpooled(ctx context.Context, e hostlocal.Spooled, pauses [
 		}
 	}
 	out, err := b.countResult(ctx, r, l)
+	if (err == nil || errors.Is(err, store.ErrConflict)) && l.Paused && out.Opened == nil {
+		opened, openErr := b.openForFlag(ctx, r, l)
+		if openErr != nil {
+			return out, openErr
+		}
+		if out.Opened = opened; opened != nil {
+			return out, err
+		}
+	}
 	if err != nil || !out.Tripped {
 		return out, err
 	}
@@ -177,4 +186,24 @@ func (b *Bot) countOneSpooled(ctx context.Context, e hostlocal.Spooled, pauses [
 		_, err = b.store.Resume(ctx, r.Project, out.Answer.Incident, "the pause flag was removed while nothing could be stored", l.FlagWritten)
 	}
 	return out, err
+}
+
+// openForFlag opens an incident for the flag that a spooled result made, if it has none: who cannot read the state does not know that
+// the run began before a resume, or that it is recorded already. It returns nil if an incident is open, or the flag is gone.
+func (b *Bot) openForFlag(ctx context.Context, r store.Result, l store.Limits) (*incident.Incident, error) {
+	if b.rec.Look(ctx, r.Project).State != incident.FlagThere {
+		return nil, nil
+	}
+	history, err := b.store.Runs(ctx, r.Project, 3*store.EvidenceRuns)
+	if err != nil {
+		return nil, err
+	}
+	history = slices.DeleteFunc(history, func(h store.HistoryRun) bool { return h.Agent == r.Agent && h.RunID == r.RunID })
+	i := store.NewIncident(r, l, store.Answer{}, history, b.now())
+	i.ID = pause.NewRandomID()
+	i, err = b.store.Insert(ctx, i)
+	if errors.Is(err, incident.ErrOpenIncident) {
+		return nil, nil
+	}
+	return &i, err
 }

@@ -413,47 +413,69 @@ func TestCrashWhileASpooledTripIsTakenIn(t *testing.T) {
 	require.Empty(t, w.issues("open"))
 }
 
-// Nobody who cannot read the state knows that a run began before a resume. The flag that its failure made gets its issue, unless
-// somebody has removed it.
-func TestSpooledPauseByRunsFromBeforeAResume(t *testing.T) {
-	for what, removed := range map[string]bool{"paused": false, "resumed": true} {
-		t.Run(what, func(t *testing.T) {
-			w := newWorld(t)
+// Who cannot read the state does not know that a run began before a resume, or that it is recorded already. The flag that its failure
+// made gets an issue all the same, unless somebody has removed it.
+func TestSpooledPauseWithoutATrip(t *testing.T) {
+	for what, prepare := range map[string]func(w *world, r *store.Result){
+		"from before a resume": func(w *world, r *store.Result) {
 			w.fail("odilo", 3)
-			begun := w.now()
+			r.Started = w.now()
 			w.pass(time.Minute)
 			w.Remove(w.flag("odilo"))
 			w.sweepWell()
-			repair := damage["corrupt"](t, w)
-			w.pass(time.Minute)
+		},
+		"recorded already": func(w *world, r *store.Result) {
 			for n := range 3 {
-				r := failure("odilo")
-				r.RunID, r.Started, r.Finished = fmt.Sprint("across-", n), begun, w.now()
-				_, err := bot.Keep(ctx, w.cfg, r, w.now)
-				require.NoError(t, err)
+				r.RunID = fmt.Sprint("run-", n)
+				w.record(*r)
 			}
-			require.FileExists(t, w.flag("odilo"))
-			w.pass(time.Minute)
-			if removed {
-				w.Remove(w.flag("odilo"))
-			}
-			repair()
-			w.sweepWell()
-			p := w.project("odilo")
-			require.False(t, p.Held, "no person paused it")
-			if removed {
-				require.Equal(t, "no", p.Paused)
-				require.Zero(t, p.Failures)
-				require.Empty(t, w.issues("open"))
-				return
-			}
-			require.Equal(t, "yes", p.Paused)
-			require.Equal(t, "odilo#2", p.Incident.Name)
-			require.Len(t, w.issues("open"), 1)
 			w.Remove(w.flag("odilo"))
 			w.sweepWell()
-			require.Empty(t, w.issues("open"))
-			require.Equal(t, "no", w.project("odilo").Paused)
-		})
+		},
+		"recorded with another outcome": func(w *world, r *store.Result) {
+			for n := range 3 {
+				success := *r
+				success.RunID, success.Outcome = fmt.Sprint("run-", n), store.Success
+				w.record(success)
+			}
+		},
+	} {
+		for _, removed := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s, flag removed %t", what, removed), func(t *testing.T) {
+				w := newWorld(t)
+				r := failure("odilo")
+				prepare(w, &r)
+				before := len(w.issues(""))
+				repair := damage["corrupt"](t, w)
+				w.pass(time.Minute)
+				for n := range 3 {
+					r.RunID, r.Finished = fmt.Sprint("run-", n), w.now()
+					_, err := bot.Keep(ctx, w.cfg, r, w.now)
+					require.NoError(t, err)
+				}
+				require.FileExists(t, w.flag("odilo"))
+				w.pass(time.Minute)
+				if removed {
+					w.Remove(w.flag("odilo"))
+				}
+				repair()
+				w.sweepWell()
+				p := w.project("odilo")
+				require.False(t, p.Held, "no person paused it")
+				if removed {
+					require.Equal(t, "no", p.Paused)
+					require.Empty(t, w.issues("open"))
+					require.Len(t, w.issues(""), before)
+					return
+				}
+				require.Equal(t, "yes", p.Paused)
+				require.Len(t, w.issues("open"), 1)
+				require.Len(t, w.issues(""), before+1)
+				w.Remove(w.flag("odilo"))
+				w.sweepWell()
+				require.Empty(t, w.issues("open"))
+				require.Equal(t, "no", w.project("odilo").Paused)
+			})
+		}
 	}
 }

@@ -12,8 +12,7 @@ import (
 // Count applies a result to the project, which has the given open incident, or none. It returns the answer, and whether the
 // result trips the breaker, so that an incident has to be opened with it.
 func (p *Project) Count(r Result, l Limits, open string, now time.Time) (a Answer, trips bool) {
-	a = Answer{Outcome: r.Outcome, Threshold: l.Threshold, Incident: open,
-		Counted: p.counts(r, now) || l.StillPaused && open == "" && r.Outcome == Failure && breaker.Counts(r.Agent)}
+	a = Answer{Outcome: r.Outcome, Threshold: l.Threshold, Incident: open, Counted: p.counts(r, now)}
 	if p.HalfOpen {
 		a.Threshold = l.Resume
 	}

@@ -58,7 +58,6 @@ type Limits struct {
 
 	// Of a result from the spool, if the project was paused by a flag because of it or a later one.
 	Paused      bool      // because of this one: as a failure it trips the breaker, whatever the threshold
-	StillPaused bool      // the flag is still there: it counts even from before a resume, or the flag would have no incident
 	FlagWritten time.Time // when; for the incident
 }
 

@@ -236,10 +236,4 @@ func testPausedBefore(t *testing.T, s *state) {
 	b := s.recordWith(stale, fromSpool)
 	require.False(t, b.Counted)
 	require.Equal(t, 4, b.Threshold, "only a failure that counts trips the breaker")
-	fromSpool.StillPaused = true
-	stale.Outcome = store.Success
-	require.False(t, s.recordWith(stale, fromSpool).Counted)
-	stale.Outcome = store.Failure
-	require.True(t, s.recordWith(stale, fromSpool).Tripped)
-	require.False(t, s.recordWith(stale, fromSpool).Counted, "the flag has its incident")
 }
