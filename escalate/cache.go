@@ -6,6 +6,7 @@ import (
 	"maps"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/terraphim/adfbot/escalate/incident"
@@ -41,6 +42,8 @@ type sweepCache struct {
 type learned struct {
 	labels  table[tracker.Repo, map[string]int64]
 	writers table[string, tracker.Account] // by server: who wrote last
+
+	directory atomic.Pointer[string] // the id of the pause directory
 }
 
 func newSweepCache(opt SweepOptions, l *learned) *sweepCache {

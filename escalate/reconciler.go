@@ -29,6 +29,8 @@ type Options struct {
 	Installation string
 	State        incident.State
 	Dir          pause.Dir // the pause directory
+	// Directory returns the id that its sentinel must have, "" if any will do; nil: any.
+	Directory func(context.Context) (string, error)
 
 	// Tracker is the client for issues. Without one no request is made, and what is pending stays so; then the fields up to
 	// DueIn are not used.
@@ -144,7 +146,7 @@ func (r *Reconciler) Look(ctx context.Context, project string) incident.FlagView
 	}
 	flag, sentinel, err := r.opt.Dir.Check(project)
 	if err == nil {
-		err = r.ours(sentinel)
+		err = r.ours(ctx, sentinel)
 	}
 	switch {
 	case err != nil:
@@ -160,18 +162,36 @@ func (r *Reconciler) Look(ctx context.Context, project string) incident.FlagView
 	return v
 }
 
-// ours compares a sentinel with this installation. An empty one was made by hand, with touch, and counts as ours.
-func (r *Reconciler) ours(s pause.Sentinel) error {
-	if s.Installation != "" && s.Installation != r.opt.Installation {
+// ours compares a sentinel with this installation and its directory. An empty one was made by hand, with touch, and counts as ours.
+func (r *Reconciler) ours(ctx context.Context, s pause.Sentinel) error {
+	if s.Installation == "" {
+		return nil
+	}
+	if s.Installation != r.opt.Installation {
 		return fmt.Errorf("pause directory %s: %w: its sentinel names installation %s, this state is %s: set pause_dir to this "+
 			"installation's own directory; if this state was made while the right one was away, move it away and the id comes back "+
 			"from the sentinel", r.opt.Dir.Path(), pause.ErrOtherInstallation, s.Installation, r.opt.Installation)
 	}
+	learned := r.learned.Load()
+	if known := learned.directory.Load(); r.opt.Directory == nil || known != nil && *known == s.Directory {
+		return nil
+	}
+	want, err := r.opt.Directory(ctx)
+	switch {
+	case err != nil:
+		return err
+	case want == "":
+		return nil
+	case want != s.Directory:
+		return fmt.Errorf("pause directory %s: %w: is its file system not mounted, is another one mounted over it, or is it an old copy? "+
+			"Then bring back the right one", r.opt.Dir.Path(), pause.ErrOtherDirectory)
+	}
+	learned.directory.Store(&want)
 	return nil
 }
 
 // CheckPause returns why the pause directory cannot be trusted, or nil.
-func (r *Reconciler) CheckPause() error {
+func (r *Reconciler) CheckPause(ctx context.Context) error {
 	if r.dirErr != nil {
 		return r.dirErr
 	}
@@ -179,5 +199,5 @@ func (r *Reconciler) CheckPause() error {
 	if err != nil {
 		return err
 	}
-	return r.ours(s)
+	return r.ours(ctx, s)
 }

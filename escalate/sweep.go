@@ -79,7 +79,7 @@ func (r *Reconciler) Sweep(ctx context.Context, opt SweepOptions) (Report, error
 	if opt.Project != "" {
 		s.projects = []string{opt.Project}
 	}
-	if err := r.CheckPause(); err != nil {
+	if err := r.CheckPause(ctx); err != nil {
 		errs = append(errs, err)
 	}
 	rep.Projects, rep.Foreign = len(s.projects), r.foreign(c)

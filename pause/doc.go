@@ -16,8 +16,8 @@
 // # On disk
 //
 //	<dir>/<project>      a flag; its content is a note for people, or empty
-//	<dir>/.adfbot        the sentinel: the installation id and a newline, or
-//	                     empty if a person created it with touch
+//	<dir>/.adfbot        the sentinel: the ids of the installation and of the
+//	                     directory, or empty if a person created it with touch
 //	<dir>/.tmp-<random>  a file being written
 //
 // A directory entry of any type is a flag. Shell scripts may use test -e, which

@@ -29,12 +29,16 @@ var (
 	// have been emptied, so a missing flag proves nothing.
 	ErrNoSentinel = errors.New("the pause directory has no sentinel")
 
-	// ErrBadSentinel: the sentinel is not a regular file or does not hold an
-	// installation id.
+	// ErrBadSentinel: the sentinel is not a regular file or does not hold the id
+	// of an installation.
 	ErrBadSentinel = errors.New("the sentinel of the pause directory is damaged")
 
 	// ErrOtherInstallation: the sentinel names another installation.
 	ErrOtherInstallation = errors.New("the pause directory belongs to another installation")
+
+	// ErrOtherDirectory: the sentinel is that of another pause directory of the
+	// installation. Only a caller who knows the right one can tell.
+	ErrOtherDirectory = errors.New("this is not the pause directory that was used last")
 )
 
 // Rights needed for an operation.

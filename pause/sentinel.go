@@ -13,8 +13,8 @@ import (
 const SentinelName = ".adfbot"
 
 // maxSentinel is the maximum size of a sentinel in bytes. It leaves room for
-// blanks that an editor adds to the id.
-const maxSentinel = 64
+// blanks that an editor adds to the ids.
+const maxSentinel = 128
 
 // Sentinel is the content of the file that marks a pause directory as mounted
 // and complete.
@@ -23,6 +23,20 @@ type Sentinel struct {
 	// [IsRandomID]. It is empty if a person created the sentinel with touch;
 	// [Dir.Init] then fills it in.
 	Installation string
+
+	// Directory is a random id that was drawn when the sentinel was written. It
+	// tells the directory from another one of the same installation, such as the
+	// one below a mount point. It is empty in a sentinel of an earlier version.
+	Directory string
+}
+
+func (s Sentinel) content() []byte { return []byte(s.Installation + " " + s.Directory + "\n") }
+
+// parseSentinel reports whether the content of a sentinel is valid.
+func parseSentinel(content string) (s Sentinel, ok bool) {
+	installation, directory, two := strings.Cut(strings.TrimSpace(content), " ")
+	s = Sentinel{Installation: installation, Directory: directory}
+	return s, installation == "" || IsRandomID(installation) && (!two || IsRandomID(directory))
 }
 
 // Sentinel reads the sentinel. The error is [ErrNoDir], [ErrNotDir],
@@ -47,39 +61,58 @@ func (d Dir) Sentinel() (Sentinel, error) {
 // fill in an empty sentinel at the same moment, the second one wins and the
 // first one gets ErrOtherInstallation at its next check.
 func (d Dir) Init(installation string) error {
+	_, err := d.init(installation, func(s Sentinel) bool { return s.Installation == "" })
+	return err
+}
+
+// Renew is like Init, and then gives the directory a new id, which it returns:
+// no other directory of the installation has it.
+func (d Dir) Renew(installation string) (directory string, err error) {
+	s, err := d.init(installation, func(s Sentinel) bool { return s.Installation == "" || s.Installation == installation })
+	return s.Directory, err
+}
+
+// init creates a missing sentinel, and writes one anew that is outdated.
+func (d Dir) init(installation string, outdated func(Sentinel) bool) (Sentinel, error) {
 	if !IsRandomID(installation) {
-		return fmt.Errorf("prepare the pause directory %s: %w: %s; an id has 32 lowercase hexadecimal digits",
+		return Sentinel{}, fmt.Errorf("prepare the pause directory %s: %w: %s; an id has 32 lowercase hexadecimal digits",
 			d.Path(), ErrInstallationID, quote(installation))
 	}
 	root, err := d.openOrCreate()
 	if err != nil {
-		return fmt.Errorf("prepare the pause directory: %w", err)
+		return Sentinel{}, fmt.Errorf("prepare the pause directory: %w", err)
 	}
 	defer root.Close()
 	RemoveOldTemps(root)
 
-	content := []byte(installation + "\n")
+	fresh := Sentinel{Installation: installation, Directory: NewRandomID()}
 	sentinel, err := d.sentinel(root)
 	if errors.Is(err, ErrNoSentinel) {
-		if _, err := createFile(root, SentinelName, content); err != nil {
-			return failed("write the sentinel", d.sentinelPath(), err, needWrite)
+		created, err := createFile(root, SentinelName, fresh.content())
+		if err != nil {
+			return Sentinel{}, failed("write the sentinel", d.sentinelPath(), err, needWrite)
 		}
-		sentinel, err = d.sentinel(root) // another process may have been first
+		if created {
+			return fresh, nil
+		}
 	}
-	if err == nil && sentinel.Installation == "" {
-		if err := replaceFile(root, SentinelName, content, fileMode); err != nil {
-			return failed("fill in the sentinel", d.sentinelPath(), err, needWrite)
+	if err != nil {
+		sentinel, err = d.sentinel(root) // another process was first
+	}
+	if err == nil && outdated(sentinel) {
+		if err := replaceFile(root, SentinelName, fresh.content(), fileMode); err != nil {
+			return Sentinel{}, failed("fill in the sentinel", d.sentinelPath(), err, needWrite)
 		}
 		sentinel, err = d.sentinel(root)
 	}
 	if err != nil {
-		return err
+		return Sentinel{}, err
 	}
 	if sentinel.Installation != installation {
-		return fmt.Errorf("%w: %s names %s, not %s; check that the configured pause directory and state belong together",
+		return Sentinel{}, fmt.Errorf("%w: %s names %s, not %s; check that the configured pause directory and state belong together",
 			ErrOtherInstallation, d.sentinelPath(), sentinel.Installation, installation)
 	}
-	return nil
+	return sentinel, nil
 }
 
 func (d Dir) sentinel(root *os.Root) (Sentinel, error) {
@@ -95,16 +128,16 @@ func (d Dir) sentinel(root *os.Root) (Sentinel, error) {
 	if err == nil {
 		content, err = readStart(root, SentinelName, make([]byte, maxSentinel+1))
 	}
-	switch id := strings.TrimSpace(string(content)); {
+	switch sentinel, ok := parseSentinel(string(content)); {
 	case errors.Is(err, fs.ErrNotExist):
 		return Sentinel{}, fmt.Errorf("%w: %s is missing, so the directory may be unmounted or emptied; if all flags are in place: touch %[2]s",
 			ErrNoSentinel, path)
 	case err != nil:
 		return Sentinel{}, failed("read the sentinel", path, err, needRead)
-	case id != "" && !IsRandomID(id), len(content) > maxSentinel:
-		return Sentinel{}, damaged("holds " + quote(id) + ", not 32 hexadecimal digits")
+	case !ok, len(content) > maxSentinel:
+		return Sentinel{}, damaged("holds " + quote(strings.TrimSpace(string(content))) + ", not the ids of an installation and a directory")
 	default:
-		return Sentinel{Installation: id}, nil
+		return sentinel, nil
 	}
 }
 

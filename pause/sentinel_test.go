@@ -18,10 +18,11 @@ func TestInit(t *testing.T) {
 	require.NoError(t, d.Init(ours))
 	sentinel, err := d.Sentinel()
 	require.NoError(t, err)
-	require.Equal(t, pause.Sentinel{Installation: ours}, sentinel)
+	require.Equal(t, ours, sentinel.Installation)
+	require.True(t, pause.IsRandomID(sentinel.Directory))
 	content, err := os.ReadFile(filepath.Join(path, ".adfbot"))
 	require.NoError(t, err)
-	require.Equal(t, ours+"\n", string(content))
+	require.Equal(t, ours+" "+sentinel.Directory+"\n", string(content))
 	require.Equal(t, []string{".adfbot"}, names(t, path), "no temporary file is left")
 }
 
@@ -34,6 +35,36 @@ func TestInitTwice(t *testing.T) {
 	require.NoError(t, err)
 	require.True(t, os.SameFile(before, after))
 	require.Equal(t, before.ModTime(), after.ModTime())
+}
+
+// A sentinel of an earlier version names no directory.
+func TestSentinelWithoutDirectory(t *testing.T) {
+	path := t.TempDir()
+	d := pause.New(path)
+	put(t, filepath.Join(path, pause.SentinelName), ours+"\n")
+	require.NoError(t, d.Init(ours))
+	sentinel, err := d.Sentinel()
+	require.NoError(t, err)
+	require.Equal(t, pause.Sentinel{Installation: ours}, sentinel)
+}
+
+func TestRenew(t *testing.T) {
+	d := pause.New(filepath.Join(t.TempDir(), "pause"))
+	var last string
+	for range 3 {
+		directory, err := d.Renew(ours)
+		require.NoError(t, err)
+		require.NotEqual(t, last, directory)
+		last = directory
+		sentinel, err := d.Sentinel()
+		require.NoError(t, err)
+		require.Equal(t, pause.Sentinel{Installation: ours, Directory: directory}, sentinel)
+	}
+	_, err := d.Renew(theirs)
+	require.ErrorIs(t, err, pause.ErrOtherInstallation)
+	sentinel, err := d.Sentinel()
+	require.NoError(t, err)
+	require.Equal(t, pause.Sentinel{Installation: ours, Directory: last}, sentinel)
 }
 
 func TestInitEmptySentinel(t *testing.T) {
@@ -84,7 +115,9 @@ func TestDamagedSentinel(t *testing.T) {
 		"half an id":                  write(ours[:20]),
 		"zeros after a power failure": write(strings.Repeat("\x00", 33)),
 		"capital letters":             write(strings.ToUpper(theirs)),
-		"two ids":                     write(ours + "\n" + theirs + "\n"),
+		"two lines":                   write(ours + "\n" + theirs + "\n"),
+		"three ids":                   write(ours + " " + theirs + " " + theirs + "\n"),
+		"half the id of a directory":  write(ours + " " + theirs[:20] + "\n"),
 		"too long for an id":          write(ours + "\n" + strings.Repeat(" ", 500) + "x"),
 		"a megabyte":                  write(strings.Repeat("a", 1<<20)),
 		"a directory":                 func(p string) error { return os.Mkdir(p, 0o755) },

@@ -178,7 +178,8 @@ func (b *Bot) options() escalate.Options {
 	c := b.cfg
 	return escalate.Options{
 		Installation: b.store.Installation(), State: reconcilerState{b.store, b.local, b.local}, Dir: pause.New(c.PauseDir),
-		Log: b.log, Now: b.now, Uptime: b.env.Uptime,
+		Directory: func(ctx context.Context) (string, error) { return b.store.Meta(ctx, metaDirectory) },
+		Log:       b.log, Now: b.now, Uptime: b.env.Uptime,
 		Server: c.Gitea.URL, Login: c.Gitea.Login, Timeout: c.Gitea.Timeout,
 		// Only when it is needed: the user database may be slow.
 		RunAs:    sync.OnceValue(func() string { return hostlocal.Owner(c.State).RunAs(b.env.Getenv("PATH")) }),

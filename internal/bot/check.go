@@ -152,7 +152,7 @@ func (c *checker) pauseDir(ctx context.Context) {
 	err = status.AdviseRestore(err)
 	written := false
 	if c.bot != nil {
-		err = c.bot.AdviseRestore(ctx, c.bot.rec.CheckPause())
+		err = c.bot.AdviseRestore(ctx, c.bot.rec.CheckPause(ctx))
 		written, _ = c.bot.store.FlagsWritten(ctx)
 	}
 	if notReady(err) && !written {

@@ -100,8 +100,8 @@ func (b *Bot) Restore(ctx context.Context) (Done, error) {
 		return Done{}, b.AdviseRestore(ctx, err)
 	case s.Installation != "" && s.Installation != b.store.Installation():
 		b.rec.SetDirError(nil)
-		return Done{}, b.rec.CheckPause()
-	case s.Installation != "" && b.rec.DirError() == nil:
+		return Done{}, b.rec.CheckPause(ctx)
+	case s.Installation != "" && b.rec.CheckPause(ctx) == nil:
 		return Done{Text: fmt.Sprintf("nothing to restore: %s has its sentinel, so a flag that is missing there was removed by hand", dir.Path())}, nil
 	}
 	paused, err := b.PausedInState(ctx)
@@ -121,7 +121,7 @@ func (b *Bot) Restore(ctx context.Context) (Done, error) {
 	}
 	fault.Point(ctx, "flags-restored")
 	// Until the sentinel is there, every project reads as unknown, and none as not paused.
-	if err := dir.Init(b.store.Installation()); err != nil {
+	if err := b.renewDir(ctx); err != nil {
 		return Done{}, err
 	}
 	if err := b.store.SetMeta(ctx, metaPauseDir, b.cfg.PauseDir); err != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/terraphim/adfbot/pause"
 )
@@ -13,34 +14,77 @@ func notReady(err error) bool {
 	return errors.Is(err, pause.ErrNoDir) || errors.Is(err, pause.ErrNoSentinel)
 }
 
+// dirLock is the lock of whoever writes the sentinel and stores its id.
+const (
+	dirLock = "pause directory"
+	dirWait = 5 * time.Second
+)
+
 // prepareDir writes the installation's id into an empty sentinel. Results and Daemon also create the pause directory
 // and its sentinel, but only as long as no flag was ever written: a directory that has vanished must not look like one
-// without flags.
+// without flags. The state keeps the directory's id, so that what lies under a mount point is not taken for it.
 func (b *Bot) prepareDir(ctx context.Context, mode Mode) error {
 	if mode == ReadOnly || mode == Restore {
 		return nil
 	}
-	dir := b.rec.Dir()
-	s, err := dir.Sentinel()
-	switch {
-	case err == nil && s.Installation != "":
-		return nil
-	case err == nil:
-		return dir.Init(b.store.Installation())
-	case mode == Operate || !notReady(err):
-		return nil // each look at a flag reports it
-	}
-	written, err := b.store.FlagsWritten(ctx)
-	if err != nil || written {
+	prepare, err := b.dirStep(ctx, mode)
+	if err != nil || prepare == nil {
 		return err
 	}
-	return dir.Init(b.store.Installation())
+	unlock, err := b.local.LockHere(ctx, dirLock, dirWait)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	if prepare, err = b.dirStep(ctx, mode); err != nil || prepare == nil { // else another process has done it
+		return err
+	}
+	return prepare(ctx)
+}
+
+// dirStep returns what has to be done to get the pause directory ready, nil if nothing has. What is wrong with it is reported by each
+// look at a flag.
+func (b *Bot) dirStep(ctx context.Context, mode Mode) (func(context.Context) error, error) {
+	known, metaErr := b.store.Meta(ctx, metaDirectory)
+	if metaErr != nil {
+		return nil, metaErr
+	}
+	s, err := b.rec.Dir().Sentinel()
+	switch {
+	case err != nil && (mode == Operate || !notReady(err)), err == nil && s.Installation != "" && s.Installation != b.store.Installation():
+		return nil, nil
+	case err == nil && s.Installation == "":
+		return b.renewDir, nil
+	case err == nil && s.Directory == known && known != "":
+		return nil, nil
+	}
+	written, writtenErr := b.store.FlagsWritten(ctx)
+	switch {
+	case writtenErr != nil:
+		return nil, writtenErr
+	case written && (err != nil || known != ""): // flags may be lost
+		return nil, nil
+	case err != nil, s.Directory == "": // an earlier version gave it no id
+		return b.renewDir, nil
+	}
+	return func(ctx context.Context) error { return b.store.SetMeta(ctx, metaDirectory, s.Directory) }, nil
+}
+
+// renewDir makes this directory the only one of the installation. A crash before its id is stored leaves one that must be restored,
+// or prepared again if no flag was ever written.
+func (b *Bot) renewDir(ctx context.Context) error {
+	directory, err := b.rec.Dir().Renew(b.store.Installation())
+	if err != nil {
+		return err
+	}
+	return b.store.SetMeta(ctx, metaDirectory, directory)
 }
 
 // The keys of the state's meta table for the places that the state and the configuration last agreed on.
 const (
-	metaURL      = "gitea_url"
-	metaPauseDir = "pause_dir"
+	metaURL       = "gitea_url"
+	metaPauseDir  = "pause_dir"
+	metaDirectory = "pause_dir_id" // [pause.Sentinel].Directory
 )
 
 // checkMoved refuses a changed gitea.url or pause_dir while incidents depend on the old one: in a new place their flags

@@ -172,7 +172,7 @@ func TestTouchInWipedDirectory(t *testing.T) {
 	w.Touch(w.sentinel())
 	w.sweepWell()
 	require.Len(t, w.issues("closed"), 1)
-	w.inState(func(s store.State) { require.Equal(t, s.Installation(), strings.TrimSpace(w.Read(w.sentinel()))) })
+	w.inState(func(s store.State) { require.True(t, strings.HasPrefix(w.Read(w.sentinel()), s.Installation()+" ")) })
 	w.must(0, "odilo", "true")
 	w.must(0, "atlas", "true")
 }
@@ -294,4 +294,73 @@ func TestChangedGiteaURLTakenOver(t *testing.T) {
 	w.sweepWell()
 	w.fail("odilo", 2)
 	require.Len(t, w.issues("open"), 1)
+}
+
+// What lies under a mount point may have a sentinel, from a start before the file system was mounted, and so may what was mounted
+// first. Neither is taken for the directory with the flags.
+func TestPauseDirectoryUnderAMountPoint(t *testing.T) {
+	w := newWorld(t)
+	w.record(store.Result{Project: "odilo", Agent: "project-meta", Outcome: store.Success})
+	require.FileExists(t, w.sentinel())
+	mount := func(hide, show string) { // the first directory is no longer seen, the second one is
+		require.NoError(t, os.Rename(w.cfg.PauseDir, w.Path(hide)))
+		require.NoError(t, os.Rename(w.Path(show), w.cfg.PauseDir))
+	}
+	require.NoError(t, os.Mkdir(w.Path("disk"), 0o755))
+	mount("under", "disk")
+	w.fail("odilo", 3)
+	require.FileExists(t, w.flag("odilo"), "no flag was ever written, so the empty directory is good")
+	require.Len(t, w.issues("open"), 1)
+
+	mount("disk", "under")
+	_, err := w.sweep()
+	require.ErrorIs(t, err, pause.ErrOtherDirectory)
+	require.ErrorContains(t, err, "adfbot restore")
+	require.Len(t, w.issues("open"), 1)
+	w.must(bot.ExitNotStarted, "odilo", "true")
+
+	mount("under", "disk")
+	w.sweepWell()
+	require.Len(t, w.issues("open"), 1)
+	w.must(bot.ExitPaused, "odilo", "true")
+
+	mount("disk", "under")
+	w.with(bot.Restore, func(b *bot.Bot) {
+		done, err := b.Restore(ctx)
+		require.NoError(t, err)
+		require.Contains(t, done.Text, "paused again: odilo")
+	})
+	w.sweepWell()
+	require.Len(t, w.issues("open"), 1)
+	w.must(bot.ExitPaused, "odilo", "true")
+	w.Remove(w.flag("odilo"))
+	w.sweepWell()
+	require.Empty(t, w.issues("open"))
+	mount("under", "disk")
+	w.must(bot.ExitNotStarted, "atlas", "true")
+}
+
+// A sentinel of an earlier version has no id of the directory. It gets one, and a state that has lost it takes it over.
+func TestPauseDirectoryGetsItsID(t *testing.T) {
+	w := newWorld(t)
+	w.fail("odilo", 3)
+	forget := func() {
+		w.inState(func(s store.State) { require.NoError(t, s.SetMeta(ctx, "pause_dir_id", "")) })
+	}
+	w.inState(func(s store.State) { w.Write(w.sentinel(), s.Installation()+"\n") })
+	forget()
+	w.sweepWell()
+	named := w.Read(w.sentinel())
+	require.Regexp(t, `^[0-9a-f]{32} [0-9a-f]{32}\n$`, named)
+	w.sweepWell()
+	require.Equal(t, named, w.Read(w.sentinel()))
+
+	forget()
+	w.sweepWell()
+	require.Equal(t, named, w.Read(w.sentinel()))
+	w.must(bot.ExitPaused, "odilo", "true")
+
+	w.inState(func(s store.State) { w.Write(w.sentinel(), s.Installation()+"\n") })
+	_, err := w.sweep()
+	require.ErrorIs(t, err, pause.ErrOtherDirectory, "an old copy")
 }

@@ -116,7 +116,7 @@ func logSweep(ctx context.Context, log *slog.Logger, what string, rep status.Swe
 // tidy removes what killed processes have left behind, and creates what a full disk will need unless the state was
 // moved away.
 func (b *Bot) tidy(ctx context.Context) error {
-	if b.rec.CheckPause() == nil {
+	if b.rec.CheckPause(ctx) == nil {
 		b.rec.Dir().RemoveOldTemps()
 	}
 	err := b.store.Moved()

@@ -55,13 +55,17 @@ func readableNote(flag incident.FlagView) string {
 // FlagsLost reports whether err means that the flags in the pause directory may be lost, which `adfbot restore`
 // repairs.
 func FlagsLost(err error) bool {
-	return errors.Is(err, pause.ErrNoDir) || errors.Is(err, pause.ErrNoSentinel) || errors.Is(err, pause.ErrBadSentinel)
+	return errors.Is(err, pause.ErrNoDir) || errors.Is(err, pause.ErrNoSentinel) || errors.Is(err, pause.ErrBadSentinel) ||
+		errors.Is(err, pause.ErrOtherDirectory)
 }
 
 // AdviseRestore adds the fix to an error about lost flags, for callers that cannot read the state.
 func AdviseRestore(err error) error {
-	if !FlagsLost(err) {
+	switch {
+	case !FlagsLost(err):
 		return err
+	case errors.Is(err, pause.ErrOtherDirectory):
+		return fmt.Errorf("%w\nif this is to be the pause directory from now on: adfbot restore writes the flags of all paused projects to it", err)
 	}
 	return fmt.Errorf("%w\nadfbot restore creates the sentinel and the flags of all paused projects again", err)
 }
@@ -69,8 +73,8 @@ func AdviseRestore(err error) error {
 // AdviseRestore adds to an error about lost flags the fix, and the projects that a bare touch of the sentinel would
 // resume.
 func (r *Reader) AdviseRestore(ctx context.Context, err error) error {
-	if !FlagsLost(err) {
-		return err
+	if !FlagsLost(err) || errors.Is(err, pause.ErrOtherDirectory) {
+		return AdviseRestore(err)
 	}
 	paused, readErr := r.PausedInState(ctx)
 	maps.DeleteFunc(paused, func(_ string, written bool) bool { return !written }) // the next sweep writes those flags

@@ -63,7 +63,7 @@ func (r *Reader) Ready(ctx context.Context) Readiness {
 }
 
 func (r *Reader) pauseDirWritable(ctx context.Context) error {
-	if err := r.from.Reconciler.CheckPause(); err != nil {
+	if err := r.from.Reconciler.CheckPause(ctx); err != nil {
 		return r.AdviseRestore(ctx, err)
 	}
 	return hostlocal.DirWritable(r.from.Reconciler.Dir().Path())

@@ -134,7 +134,7 @@ func pausedBySpool(project string, spooled []hostlocal.Spooled) bool {
 
 // addOverall adds what is not about one project.
 func (r *Reader) addOverall(ctx context.Context, s *Status, spooled []hostlocal.Spooled) error {
-	if err := r.AdviseRestore(ctx, r.from.Reconciler.CheckPause()); err != nil {
+	if err := r.AdviseRestore(ctx, r.from.Reconciler.CheckPause(ctx)); err != nil {
 		s.Problems = append(s.Problems, err.Error())
 	}
 	// A user who may not read the token leaves Gitea to the daemon.
