@@ -62,7 +62,7 @@ func WhyNotCounted(r Result) string {
 	return "the run began before the last resume of the project was noticed"
 }
 
-// KeptOutputs is of how many runs of a project the outputs are kept. Only evidence keeps an output for longer.
+// KeptOutputs is how many outputs of a project are kept, the last ones. Only evidence keeps one for longer.
 const KeptOutputs = 20
 
 // EvidenceRuns is how many runs an issue shows.

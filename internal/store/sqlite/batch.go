@@ -29,6 +29,7 @@ var errAbandoned = errors.New("nothing was stored: another change of the same tr
 
 // run makes the change. A panic in it is kept for its own caller.
 func (c *change) run(tx *txn) (err error) {
+	c.panicked = nil
 	defer func() {
 		if v := recover(); v != nil {
 			c.panicked = fmt.Sprintf("%v\n%s", v, debug.Stack())
@@ -138,7 +139,8 @@ func (q *queue) yieldToOthers(ctx context.Context) {
 
 // tx makes a change in a transaction and returns once that is on disk. Changes that come while another one is being stored
 // share the next transaction, and so the wait for the disk; one that fails is taken back alone. The context counts until
-// the transaction begins: what was stored must not be reported as failed. do gets a context that never ends.
+// the transaction begins: what was stored must not be reported as failed. do gets a context that never ends. It is called again if
+// another change of the transaction fails.
 func (s *Store) tx(ctx context.Context, do func(context.Context, *txn) error) error {
 	c := &change{ctx: ctx, do: do, wake: make(chan struct{}, 1), err: errAbandoned}
 	if !s.queue.join(c) {
@@ -175,9 +177,14 @@ func (s *Store) lead(c *change) {
 		return
 	}
 	ctx := context.WithoutCancel(c.ctx)
-	defer tx.end(ctx)
 	batch = s.queue.take(batchLimit)
-	setError(batch, s.runBatch(ctx, tx, batch))
+	good, err := s.runTogether(ctx, tx, batch)
+	if !good {
+		if tx, err = s.begin(ctx); err == nil {
+			err = s.runEach(ctx, tx, batch)
+		}
+	}
+	setError(batch, err)
 }
 
 // begin begins a transaction in the file that was opened, unless a newer version has upgraded it meanwhile: this one would
@@ -208,35 +215,52 @@ func setError(batch []*change, err error) {
 	}
 }
 
-// runBatch makes the changes of a batch and commits those that did not fail. Its error is that of all the others.
-func (s *Store) runBatch(ctx context.Context, tx *txn, batch []*change) error {
-	// A single change needs no savepoint: if it fails, the transaction is rolled back.
-	shared := len(batch) > 1
+// runTogether makes the changes of a batch and commits them. good is false if one of several fails: then nothing is stored.
+func (s *Store) runTogether(ctx context.Context, tx *txn, batch []*change) (good bool, err error) {
+	defer tx.end(ctx)
+	for _, c := range batch {
+		err := c.run(tx)
+		switch {
+		case err == nil:
+		case len(batch) > 1:
+			return false, nil
+		default:
+			c.err, c.failed = err, true
+			return true, nil
+		}
+	}
+	return true, s.commit(ctx, tx)
+}
+
+// runEach makes the changes of a batch and commits those that did not fail. Its error is that of all the others. It has a savepoint
+// for each change, which costs a third of the change.
+func (s *Store) runEach(ctx context.Context, tx *txn, batch []*change) error {
+	defer tx.end(ctx)
 	done := 0
 	for _, c := range batch {
-		if shared {
-			if _, err := tx.exec(ctx, `SAVEPOINT change`); err != nil {
-				return err
-			}
+		if _, err := tx.exec(ctx, `SAVEPOINT change`); err != nil {
+			return err
 		}
-		err := c.run(tx)
-		if err == nil {
+		if err := c.run(tx); err == nil {
 			done++
-		} else if c.err, c.failed = err, true; shared {
+		} else {
+			c.err, c.failed = err, true
 			// Some errors, such as a full disk, have rolled back the whole transaction. Then there is no savepoint.
 			if _, e := tx.exec(ctx, `ROLLBACK TO change`); e != nil {
 				return err
 			}
 		}
-		if shared {
-			if _, err := tx.exec(ctx, `RELEASE change`); err != nil {
-				return err
-			}
+		if _, err := tx.exec(ctx, `RELEASE change`); err != nil {
+			return err
 		}
 	}
 	if done == 0 {
 		return nil
 	}
+	return s.commit(ctx, tx)
+}
+
+func (s *Store) commit(ctx context.Context, tx *txn) error {
 	fault.Count(ctx, "transaction")
 	if s.beforeCommit != nil {
 		if err := s.beforeCommit(); err != nil {

@@ -23,7 +23,7 @@ func TestMigrateFirstVersion(t *testing.T) {
 	db, err := sql.Open("sqlite", path)
 	require.NoError(t, err)
 	_, err = db.Exec(`UPDATE incident SET doc = json_set(doc, '$.Evidence', json((SELECT evidence.doc FROM evidence WHERE incident = incident.id)));
-		DROP TABLE evidence; DROP TABLE operator; DROP TABLE scan; DROP TABLE command; PRAGMA user_version = 1`)
+		DROP INDEX result_output; DROP TABLE evidence; DROP TABLE operator; DROP TABLE scan; DROP TABLE command; PRAGMA user_version = 1`)
 	require.NoError(t, err)
 	require.NoError(t, db.Close())
 	s = open(t, path, sqlite.Options{})

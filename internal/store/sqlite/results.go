@@ -106,10 +106,12 @@ func insertResult(ctx context.Context, tx *txn, r store.Result, a store.Answer, 
 		VALUES (?, ?, nullif(?, ''), ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, nullif(?, ''), ?, nullif(?, ''))`,
 		r.Project, r.Agent, r.RunID, r.Outcome, a.Counted, r.ExitCode, r.Signal, r.Detail, r.Host,
 		millis(r.Started), millis(r.Finished), now.UnixMilli(), a.Failures, a.Threshold, a.Incident, a.Tripped, output)
-	if err == nil {
-		_, err = tx.exec(ctx, `UPDATE result SET output = NULL WHERE output IS NOT NULL AND id =
-			(SELECT id FROM result WHERE project = ? ORDER BY id DESC LIMIT 1 OFFSET ?)`, r.Project, store.KeptOutputs)
+	if err != nil || output == "" {
+		return err
 	}
+	// A state of an earlier version may have any number. Those go bit by bit.
+	_, err = tx.exec(ctx, `UPDATE result SET output = NULL WHERE id IN
+		(SELECT id FROM result WHERE project = ? AND output IS NOT NULL ORDER BY id DESC LIMIT 20 OFFSET ?)`, r.Project, store.KeptOutputs)
 	return err
 }
 
