@@ -3,6 +3,7 @@ package sqlite_test
 import (
 	"database/sql"
 	"path/filepath"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -57,4 +58,31 @@ func TestUpgradedWhileOpen(t *testing.T) {
 	}
 	require.Equal(t, 1, failures(t, s, "odilo"), "nothing was stored")
 	require.NoError(t, s.Close())
+}
+
+// Earlier versions kept every output.
+func TestMigrateOutputs(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "adfbot.db")
+	s := open(t, path, sqlite.Options{})
+	failed := result(store.Failure)
+	failed.Output = "it failed"
+	record(t, s, failed)
+	require.NoError(t, s.Close())
+	db, err := sql.Open("sqlite", path)
+	require.NoError(t, err)
+	_, err = db.Exec(`DROP INDEX result_output; PRAGMA user_version = 3;
+		INSERT INTO result (project, agent, outcome, counted, exit_code, signal, detail, host, recorded_at, failures, threshold, tripped, output)
+		SELECT project, agent, outcome, counted, exit_code, signal, detail, host, recorded_at, failures, threshold, tripped, output
+		FROM result, json_each('[' || substr(replace(hex(zeroblob(25)), '0', ',0'), 2) || ']')`)
+	require.NoError(t, err)
+	require.NoError(t, db.Close())
+	s = open(t, path, sqlite.Options{})
+	for range 3 {
+		record(t, s, failed)
+	}
+	runs, err := s.History(ctx, "odilo", 100)
+	require.NoError(t, err)
+	require.Len(t, runs, 54)
+	kept := slices.DeleteFunc(runs, func(r store.HistoryRun) bool { return r.Output == "" })
+	require.Len(t, kept, store.KeptOutputs)
 }
