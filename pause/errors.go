@@ -76,6 +76,8 @@ func fix(err error, need string) string {
 		return "free space on the file system or raise the quota"
 	case errors.Is(err, syscall.EROFS):
 		return "mount the file system for writing"
+	case errors.Is(err, syscall.EMFILE), errors.Is(err, syscall.ENFILE):
+		return "raise the limit on open files (ulimit -n, or LimitNOFILE= in a unit)"
 	case errors.Is(err, fs.ErrNotExist):
 		return "the directory was just removed or replaced: try again"
 	default:

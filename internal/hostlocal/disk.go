@@ -3,6 +3,7 @@ package hostlocal
 import (
 	"errors"
 	"fmt"
+	"os"
 
 	"golang.org/x/sys/unix"
 
@@ -34,4 +35,17 @@ func DiskProblem(dir string, least uint64) string {
 		return "the disk is full: make room (it has no inodes left, see `df -i`: remove some files)"
 	}
 	return ""
+}
+
+// CanOpenFiles reports whether this process may open n files more.
+func CanOpenFiles(n int) bool {
+	var limit unix.Rlimit
+	if unix.Getrlimit(unix.RLIMIT_NOFILE, &limit) != nil {
+		return true
+	}
+	open, err := os.ReadDir("/proc/self/fd")
+	if errors.Is(err, os.ErrNotExist) {
+		return true
+	}
+	return err == nil && uint64(len(open)-1+n) <= limit.Cur // one of them was for reading the directory
 }

@@ -49,6 +49,9 @@ func (e *UnusableError) Is(target error) bool {
 // MountedReadOnly is the advice on a file system that is mounted read-only.
 const MountedReadOnly = "its file system is mounted read-only, which Linux does by itself after a disk error: see `dmesg`, then mount it for writing"
 
+// TooManyFiles is the advice where no more files can be opened.
+const TooManyFiles = "no more files can be opened: raise the limit (`ulimit -n`, or LimitNOFILE= in a unit)"
+
 // Unusable returns err as an [*UnusableError]. The advice follows from err if it is "".
 func Unusable(path, advice string, err error) error {
 	switch {
@@ -61,6 +64,8 @@ func Unusable(path, advice string, err error) error {
 		advice = "the disk is full: make room, or remove files where only inodes ran out (`df`, `df -i`)"
 	case errors.Is(err, fs.ErrNotExist):
 		advice = "nothing is there"
+	case errors.Is(err, syscall.EMFILE), errors.Is(err, syscall.ENFILE):
+		advice = TooManyFiles
 	case errors.Is(err, syscall.EROFS):
 		advice = MountedReadOnly
 	default:
@@ -81,7 +86,8 @@ func FileError(path string, err error) error {
 	if errors.Is(err, fs.ErrPermission) || errors.Is(err, fs.ErrNotExist) {
 		return Unusable(path, "", err)
 	}
-	for _, errno := range []error{syscall.ENOSPC, syscall.EROFS, syscall.EDQUOT, syscall.EIO, syscall.ENOTDIR} {
+	for _, errno := range []error{syscall.ENOSPC, syscall.EROFS, syscall.EDQUOT, syscall.EIO, syscall.ENOTDIR,
+		syscall.EMFILE, syscall.ENFILE} {
 		if errors.Is(err, errno) {
 			return Unusable(path, "", err)
 		}

@@ -57,6 +57,9 @@ func (s *Store) wrap(err error) error {
 const adviceDamaged = "the file is damaged: move it away and restore a copy, or start without one (open incidents are rebuilt from the flags and from Gitea); " +
 	"if it was moved, see first whether its log, the file named -wal, was left behind (`adfbot help files`)"
 
+// filesOfState is how many files SQLite opens at once: the state, its log, its index of the log, and their directory.
+const filesOfState = 4
+
 // whyClosed returns why SQLite can't open or write the file, and whether another user might. Rights are only the last guess.
 func (s *Store) whyClosed() (advice string, denied bool) {
 	if _, err := os.Lstat(s.path); errors.Is(err, fs.ErrNotExist) {
@@ -64,6 +67,9 @@ func (s *Store) whyClosed() (advice string, denied bool) {
 	}
 	if problem := hostlocal.DiskProblem(filepath.Dir(s.path), 1); problem != "" {
 		return problem, problem == store.MountedReadOnly // it may be so for this process alone
+	}
+	if !hostlocal.CanOpenFiles(filesOfState) {
+		return store.TooManyFiles, false
 	}
 	if s.readOnly {
 		return "this user may not write the file or its directory, which SQLite needs even to read it: " + asOwner(filepath.Dir(s.path)) +
