@@ -110,7 +110,7 @@ func (c *checker) look() {
 	defer func() { _ = db.Close() }()
 	c.query(db, `SELECT value FROM meta WHERE key = 'installation'`, func(r *sql.Rows) error { return r.Scan(&c.installation) })
 	c.query(db, `SELECT count(*) FROM run`, func(r *sql.Rows) error { return r.Scan(&c.runs) })
-	c.query(db, `SELECT id, project, opened_at, ended_at, json_extract(doc, '$.Rebuilt'), json_extract(doc, '$.EndedHow')
+	c.query(db, `SELECT id, project, opened_at, ended_at, coalesce(json_extract(doc, '$.Rebuilt'), 0), coalesce(json_extract(doc, '$.EndedHow'), '')
 		FROM incident ORDER BY project, seq`,
 		func(r *sql.Rows) error {
 			var i storedIncident

@@ -14,22 +14,22 @@ import (
 
 // Run is one run of an agent, as shown in an issue.
 type Run struct {
-	Outcome  string    `json:"Outcome"` // success, failure or ignored
+	Outcome  string    `json:"Outcome,omitzero"` // success, failure or ignored
 	Started  time.Time `json:"Started,omitzero"`
 	Finished time.Time `json:"Finished,omitzero"`
-	ExitCode int       `json:"ExitCode"` // meaningful if Signal is empty
-	Signal   string    `json:"Signal"`   // e.g. SIGKILL; "" if the run exited by itself
-	Detail   string    `json:"Detail"`   // e.g. "timed out after 1h0m0s"; usually ""
-	Host     string    `json:"Host"`
-	RunID    string    `json:"RunID"`
+	ExitCode int       `json:"ExitCode,omitzero"` // meaningful if Signal is empty
+	Signal   string    `json:"Signal,omitzero"`   // e.g. SIGKILL; "" if the run exited by itself
+	Detail   string    `json:"Detail,omitzero"`   // e.g. "timed out after 1h0m0s"; usually ""
+	Host     string    `json:"Host,omitzero"`
+	RunID    string    `json:"RunID,omitzero"`
 }
 
 // Evidence is what was known when the breaker tripped. It is kept as long as its incident, so that the issue reads the
 // same whenever it is created, even after the history was pruned.
 type Evidence struct {
-	Runs    []Run             `json:"Runs"`   // newest first, at most ten
-	Output  string            `json:"Output"` // of the last failed run: cleaned, masked and shortened
-	Earlier []EarlierIncident `json:"Earlier"`
+	Runs    []Run             `json:"Runs,omitzero"`   // newest first, at most ten
+	Output  string            `json:"Output,omitzero"` // of the last failed run: cleaned, masked and shortened
+	Earlier []EarlierIncident `json:"Earlier,omitzero"`
 }
 
 // EarlierIncident is an ended incident of the same project.
@@ -52,7 +52,7 @@ type Attempt struct {
 type Comment struct {
 	Attempted time.Time `json:"Attempted,omitzero"` // zero: not yet
 	Up        Uptime    `json:"Up,omitzero"`        // the same by the machine's clock
-	Done      bool      `json:"Done"`               // it was written, or the server refused it for good
+	Done      bool      `json:"Done,omitzero"`      // it was written, or the server refused it for good
 }
 
 // Incident lasts from the trip of a project's breaker to the resume that ends it.
@@ -60,48 +60,48 @@ type Incident struct {
 	ID      string `json:"ID"` // 128 random bits in hexadecimal
 	Project string `json:"Project"`
 	Seq     int    `json:"Seq"` // counts the project's incidents from 1, see Name
-	Agent   string `json:"Agent"`
+	Agent   string `json:"Agent,omitzero"`
 
 	Opened    time.Time `json:"Opened"`
-	Failures  int       `json:"Failures"` // consecutive, at the trip
-	Threshold int       `json:"Threshold"`
-	Host      string    `json:"Host"`
-	Instance  string    `json:"Instance"`
-	Evidence  Evidence  `json:"-"`        // stored separately, see [IncidentReader]
-	Rebuilt   bool      `json:"Rebuilt"`  // rebuilt from a flag or an issue after the state was lost
-	Replaced  bool      `json:"Replaced"` // ended without a resume, because another incident pauses the project
+	Failures  int       `json:"Failures,omitzero"` // consecutive, at the trip
+	Threshold int       `json:"Threshold,omitzero"`
+	Host      string    `json:"Host,omitzero"`
+	Instance  string    `json:"Instance,omitzero"`
+	Evidence  Evidence  `json:"-"`                 // stored separately, see [IncidentReader]
+	Rebuilt   bool      `json:"Rebuilt,omitzero"`  // rebuilt from a flag or an issue after the state was lost
+	Replaced  bool      `json:"Replaced,omitzero"` // ended without a resume, because another incident pauses the project
 
 	FlagWritten time.Time `json:"FlagWritten,omitzero"` // zero: the flag was never seen on disk
-	FlagError   string    `json:"FlagError"`            // why it could not be written
+	FlagError   string    `json:"FlagError,omitzero"`   // why it could not be written
 
-	Ended    time.Time `json:"Ended,omitzero"` // zero: open
-	EndedHow string    `json:"EndedHow"`       // for people, e.g. "the pause flag was removed; noticed by the sweep"
+	Ended    time.Time `json:"Ended,omitzero"`    // zero: open
+	EndedHow string    `json:"EndedHow,omitzero"` // for people, e.g. "the pause flag was removed; noticed by the sweep"
 
 	Issue tracker.IssueRef   `json:"Issue,omitzero"` // zero: none known
-	Lost  []tracker.IssueRef `json:"Lost"`           // earlier issues of this incident that were deleted or lost their marker
+	Lost  []tracker.IssueRef `json:"Lost,omitzero"`  // earlier issues of this incident that were deleted or lost their marker
 	// NamedFlag is the path of the pause flag that the issue's text names, where that is not its path any more; else "".
 	NamedFlag string `json:"named_flag,omitempty"`
 
 	Target tracker.Repo `json:"Target,omitzero"` // repository of an outstanding attempt; zero if none is outstanding
 
-	Create   Attempt   `json:"Create,omitzero"`  // of the issue
-	Tries    int       `json:"Tries"`            // consecutive failed attempts of whatever is pending in Gitea
-	NextTry  time.Time `json:"NextTry,omitzero"` // not before
-	LastErr  string    `json:"LastErr"`          // for people; "" if the last attempt did not fail
-	Settled  bool      `json:"Settled"`          // ended, with nothing left to do in Gitea
-	LeftOpen bool      `json:"LeftOpen"`         // a person reopened the issue after the end; it stays open
+	Create   Attempt   `json:"Create,omitzero"`   // of the issue
+	Tries    int       `json:"Tries,omitzero"`    // consecutive failed attempts of whatever is pending in Gitea
+	NextTry  time.Time `json:"NextTry,omitzero"`  // not before
+	LastErr  string    `json:"LastErr,omitzero"`  // for people; "" if the last attempt did not fail
+	Settled  bool      `json:"Settled,omitzero"`  // ended, with nothing left to do in Gitea
+	LeftOpen bool      `json:"LeftOpen,omitzero"` // a person reopened the issue after the end; it stays open
 
 	Incomplete bool `json:"incomplete,omitempty"` // the issue may lack parts that were asked for, and does not say so yet
 
-	HeadedNotPaused bool `json:"SaidNotPaused"` // the issue is headed NOT PAUSED, and no comment has corrected that yet
+	HeadedNotPaused bool `json:"SaidNotPaused,omitzero"` // the issue is headed NOT PAUSED, and no comment has corrected that yet
 
-	ReopenPending bool        `json:"ReopenPending"` // a reopening was begun and not confirmed yet
-	Reopens       []time.Time `json:"Reopens"`       // the last few, oldest first
-	ReopenQuiet   bool        `json:"ReopenQuiet"`   // the last one had no comment, because there were too many
+	ReopenPending bool        `json:"ReopenPending,omitzero"` // a reopening was begun and not confirmed yet
+	Reopens       []time.Time `json:"Reopens,omitzero"`       // the last few, oldest first
+	ReopenQuiet   bool        `json:"ReopenQuiet,omitzero"`   // the last one had no comment, because there were too many
 
 	IgnoredClosing int64 `json:"StrangersClosing,omitempty"` // timeline entry of the last closing by an account that was no operator then
 
-	Comments map[string]Comment `json:"Comments"` // by key, e.g. [ResumedKey]
+	Comments map[string]Comment `json:"Comments,omitzero"` // by key, e.g. [ResumedKey]
 
 	Ack *Ack `json:"Ack,omitempty"` // the last one; nil: none
 }
@@ -123,6 +123,6 @@ type Ack struct {
 
 // Uptime is a time on the machine's own clock, which cannot be set and does not stop during sleep (CLOCK_BOOTTIME).
 type Uptime struct {
-	Boot string        `json:"Boot"` // id of the boot it counts from; "": unknown
-	For  time.Duration `json:"For"`  // since then
+	Boot string        `json:"Boot,omitzero"` // id of the boot it counts from; "": unknown
+	For  time.Duration `json:"For,omitzero"`  // since then
 }
