@@ -74,8 +74,8 @@ func some(names []string) string {
 }
 
 // allow authenticates the caller and calls the route's handler if it has the right. Over TCP, a caller sends a token as Bearer or as the password
-// of Basic, which browsers support; at the socket, the kernel identifies the user. A wrong token is always refused, even where
-// none is required.
+// of Basic, which browsers support; at the socket, the kernel identifies the user. A wrong token is refused even where none is
+// required; a wrong password only where one is, because a proxy passes on the login for itself.
 func (s *Server) allow(rt route) http.HandlerFunc {
 	return func(w http.ResponseWriter, hr *http.Request) {
 		r := &request{Request: hr, freeBody: func() {}}
@@ -117,8 +117,10 @@ func (r *request) authenticate(w http.ResponseWriter, level access) error {
 	if level == accessOpen || level == accessSigned {
 		return nil
 	}
-	var ok bool
-	if r.caller, ok = r.keys.caller(r.Request); !ok {
+	c, ok := r.keys.caller(r.Request)
+	if ok {
+		r.caller = c
+	} else if _, _, login := r.BasicAuth(); !login || !r.permitted(level) {
 		return unauthorized(w, "the token is not one of this bot's: send the one from http.token_file or from the project's token_file")
 	}
 	return nil

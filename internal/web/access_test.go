@@ -30,8 +30,11 @@ func TestTokenRequired(t *testing.T) {
 func TestWrongToken(t *testing.T) {
 	s := newStation(t).described()
 	for _, wrong := range []string{"Bearer nonsense", "Bearer " + adminToken + "x", "Bearer " + adminToken[1:], "Bearer", "Bearer ", "Basic !!", "Basic Og==", "Digest x", adminToken} {
-		for _, r := range append(everyRoute, struct{ method, path string }{"GET", "/api/v1/projects/odilo/gate"}) {
+		for _, r := range everyRoute {
 			s.problem(s.do(r.method, r.path, `{}`, header("Authorization", wrong)), 401)
+		}
+		if !strings.HasPrefix(wrong, "Basic Og") {
+			s.problem(s.get("/api/v1/projects/odilo/gate", header("Authorization", wrong)), 401)
 		}
 	}
 	r, err := http.NewRequest("GET", s.http.URL+"/api/v1/projects", nil)
@@ -146,6 +149,24 @@ func TestHealthBehindProxy(t *testing.T) {
 		s.problem(a, 401)
 		require.Contains(t, a.Header.Values("WWW-Authenticate")[1], "Basic")
 	}
+}
+
+// A proxy that asks for a login passes it on. adfbot does not know its passwords, and asking for another one would be in vain.
+func TestLoginOfProxy(t *testing.T) {
+	s := newStation(t, "LISTEN", "127.0.0.1:0\n  hosts: [adfbot.example.org]")
+	login := func(r *http.Request) { r.SetBasicAuth("alice", "her password at the proxy") }
+	for _, name := range []string{"adfbot.example.org", "127.0.0.1"} {
+		for _, path := range []string{"/", "/metrics", "/api/v1/projects/odilo/gate"} {
+			require.Equal(t, http.StatusOK, s.get(path, host(name), login).StatusCode, path)
+		}
+	}
+	s.problem(s.get("/", host("evil.example"), login), 401)
+	s.problem(s.get("/", host("adfbot.example.org"), as("nonsense")), 401)
+	for _, r := range everyRoute {
+		s.problem(s.do(r.method, r.path, `{}`, host("adfbot.example.org"), login), 401)
+	}
+	s = newStation(t, "LISTEN", "0.0.0.0:0\n  hosts: [adfbot.example.org]")
+	s.problem(s.get("/", host("adfbot.example.org"), login), 401)
 }
 
 func TestCrossOriginPost(t *testing.T) {
