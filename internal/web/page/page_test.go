@@ -211,3 +211,14 @@ func TestBannerTone(t *testing.T) {
 	other.ID = "fleet"
 	require.Equal(t, "2 projects were resumed and have had no success since.", newIndex(sampleStatus(resumed, other), visit{}).Sub)
 }
+
+// Nobody has paused a project whose failures wait in the spool.
+func TestPausedBySpooledFailures(t *testing.T) {
+	p := held("odilo", "++")
+	p.Held, p.Reason = false, "odilo is paused: 3 failures in a row could not be stored"
+	for _, facts := range []any{sampleStatus(p), sampleDetail(p, "++")} {
+		doc := show(t, "/projects/odilo", facts).Body.String()
+		require.Contains(t, doc, "none yet")
+		require.NotContains(t, doc, "by hand")
+	}
+}
