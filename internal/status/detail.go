@@ -10,7 +10,7 @@ import (
 // Detail is one project with its history.
 type Detail struct {
 	Status                        // with this project only
-	FlagPath  string              // removing this file resumes the project
+	FlagPath  string              // removing this file resumes the project; "" if it is not there
 	Runs      []store.HistoryRun  // the newest first, failed ones with their output
 	Incidents []incident.Incident // the newest first, ended ones included
 }
@@ -41,7 +41,9 @@ func (r *Reader) Detail(ctx context.Context, project string) (d Detail, err erro
 		}
 		d.Projects = append(d.Projects, p)
 	}
-	d.FlagPath = r.from.Reconciler.Dir().FlagPath(project)
+	if r.from.Reconciler.Look(ctx, project).State == incident.FlagThere {
+		d.FlagPath = r.from.Reconciler.Dir().FlagPath(project)
+	}
 	return d, nil
 }
 

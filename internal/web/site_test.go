@@ -173,6 +173,20 @@ func TestPageOfFormerProject(t *testing.T) {
 	require.Equal(t, http.StatusOK, d.get("/projects/guest").Code, "of its runs there is something to tell")
 }
 
+// A flag that is not there cannot be removed.
+func TestPageWithoutFlag(t *testing.T) {
+	d := newDaemon(t)
+	require.NoError(t, os.Rename(d.path("pause"), d.path("elsewhere")))
+	d.trip("odilo")
+	require.NoError(t, os.Rename(d.path("elsewhere"), d.path("pause")))
+	page := d.get("/projects/odilo").Body.String()
+	require.Contains(t, page, "its pause flag is not written")
+	require.Contains(t, page, "adfbot resume odilo</code>")
+	require.NotContains(t, page, "or remove")
+	d.sweep()
+	require.Contains(t, d.get("/projects/odilo").Body.String(), "or remove <code>"+d.path("pause/odilo"))
+}
+
 func TestPageWithUnusableState(t *testing.T) {
 	d := newDaemon(t)
 	require.NoError(t, d.bot.Close())
