@@ -84,7 +84,7 @@ func (r *Reader) AdviseRestore(ctx context.Context, err error) error {
 	case readErr != nil:
 		return errors.Join(AdviseRestore(err), readErr)
 	case len(projects) == 0 && !everPaused:
-		return fmt.Errorf("%w\nnothing was ever paused here: adfbot serve, the first result or adfbot pause creates the directory", err)
+		return fmt.Errorf("%w\nno pause flag was ever written here: adfbot serve creates the directory when it starts, and so does adfbot restore", err)
 	case len(projects) == 0:
 		return fmt.Errorf("%w\na bare touch would resume no project; adfbot restore creates the directory again", err)
 	}

@@ -178,6 +178,7 @@ func TestPageWithoutFlag(t *testing.T) {
 	d := newDaemon(t)
 	require.NoError(t, os.Rename(d.path("pause"), d.path("elsewhere")))
 	d.trip("odilo")
+	require.Contains(t, d.get("/").Body.String(), "no pause flag was ever written here: adfbot serve creates the directory when it starts, and so does adfbot restore")
 	require.NoError(t, os.Rename(d.path("elsewhere"), d.path("pause")))
 	page := d.get("/projects/odilo").Body.String()
 	require.Contains(t, page, "its pause flag is not written")
