@@ -69,7 +69,7 @@ func (c *Client) Report(ctx context.Context, r store.Result) status.Reported {
 	case err != nil:
 		m.addf("%v", err)
 		if file, err := c.keep(r); err == nil {
-			m.addf("the result is kept in %s and is sent before the next one of this user; do not record it again", file)
+			m.addf("the result is kept in %s; adfbot itself sends it again, before the next one of this user: do not record it again", file)
 		} else {
 			m.addf("%s", status.LostText(r, err))
 		}
