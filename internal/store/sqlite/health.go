@@ -55,6 +55,9 @@ func (s *Store) Writable(ctx context.Context) error {
 		return store.Unusable(s.path, problem, errNotWritable)
 	}
 	tx, err := s.begin(ctx)
+	if errors.Is(err, context.DeadlineExceeded) {
+		return store.Unusable(s.path, "another process holds it: look for a stopped adfbot", err)
+	}
 	if err != nil {
 		return s.wrap(err)
 	}

@@ -1,12 +1,15 @@
 package sqlite_test
 
 import (
+	"context"
+	"database/sql"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -73,6 +76,24 @@ func TestWritable(t *testing.T) {
 	require.NoError(t, s.Writable(ctx), "it gave the lock back")
 	readOnly := open(t, s.Path(), sqlite.Options{ReadOnly: true})
 	require.ErrorIs(t, readOnly.Writable(ctx), store.ErrUnusable)
+}
+
+// Whoever asks for readiness does not wait as long as a result does.
+func TestWritableWhileLocked(t *testing.T) {
+	s := newStore(t)
+	db, err := sql.Open("sqlite", s.Path())
+	require.NoError(t, err)
+	defer func() { require.NoError(t, db.Close()) }()
+	other, err := db.Conn(ctx)
+	require.NoError(t, err)
+	_, err = other.ExecContext(ctx, "BEGIN IMMEDIATE")
+	require.NoError(t, err)
+	brief, cancel := context.WithTimeout(ctx, 20*time.Millisecond)
+	defer cancel()
+	err = s.Writable(brief)
+	require.ErrorIs(t, err, context.DeadlineExceeded)
+	require.ErrorContains(t, err, s.Path()+": another process holds it: look for a stopped adfbot")
+	require.NoError(t, other.Close())
 }
 
 func TestWritableOnAFullDisk(t *testing.T) {
