@@ -125,6 +125,29 @@ func needMount(t *testing.T) {
 	}
 }
 
+// The page is not green, and tells the cause, before the first result is lost in it.
+func TestFullDiskOnThePage(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	for _, name := range []string{"state", "pause"} {
+		testhost.Disk(t, w.path(name), "size=8m")
+	}
+	s := serve(t, w)
+	require.NotContains(t, s.get("/").body, "adfbot itself")
+	for name, problem := range map[string]string{"state": "no result can be stored in ", "pause": "no flag can be written in "} {
+		empty := testhost.Fill(t, w.path(name))
+		for _, page := range []string{"/", "/projects/odilo"} {
+			require.Contains(t, s.get(page).body, problem+w.path(name)+": the disk is full: make room (0 bytes are free)")
+		}
+		if name == "state" { // what fills the other one is a flag
+			require.Contains(t, s.get("/").body, "<h1>adfbot itself needs attention</h1>")
+		}
+		require.Contains(t, s.get("/projects/odilo").body, "<p>Something needs attention.</p>")
+		empty()
+	}
+	require.NotContains(t, s.get("/").body, "adfbot itself")
+}
+
 // The disk gets full in the middle of a series of results. What the daemon took counts once there is room, whatever it
 // answered, and what it did not take it has said so.
 func TestDaemonFullStateDisk(t *testing.T) {

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"path/filepath"
 	"slices"
 	"time"
 
@@ -136,6 +137,13 @@ func pausedBySpool(project string, spooled []hostlocal.Spooled) bool {
 func (r *Reader) addOverall(ctx context.Context, s *Status, spooled []hostlocal.Spooled) error {
 	if err := r.AdviseRestore(ctx, r.from.Reconciler.CheckPause(ctx)); err != nil {
 		s.Problems = append(s.Problems, err.Error())
+	}
+	for _, d := range []struct{ what, dir string }{
+		{"no result can be stored in ", filepath.Dir(s.State)}, {"no flag can be written in ", s.PauseDir},
+	} {
+		if why := hostlocal.DiskProblem(d.dir, hostlocal.LeastRoom); why != "" {
+			s.Problems = append(s.Problems, d.what+d.dir+": "+why)
+		}
 	}
 	// A user who may not read the token leaves Gitea to the daemon.
 	if off := r.from.Reconciler.TrackerError(); off != nil && r.from.TokenErr == nil {

@@ -88,7 +88,7 @@ func (v *projectView) setHeadline(p status.Project, anyRun bool) {
 		if isProblem(v.Problems, v.Reason) {
 			v.Reason = ""
 		}
-	case len(v.Notes) > 0:
+	case len(v.Notes) > 0 || len(v.Problems) > 0:
 		v.Tone, v.Headline, v.Sub = toneWarn, p.ID+" may run", "Something needs attention."
 	case v.HalfOpen != "":
 		v.Tone, v.Headline, v.Sub = toneWarn, p.ID+" may run", "It was resumed and has had no success since."
