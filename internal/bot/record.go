@@ -66,10 +66,10 @@ func ParseTime(name, text string) (time.Time, error) {
 func CheckResult(r store.Result, now time.Time) error {
 	// Names of agents are part of titles and tables, as project ids are.
 	if pause.CheckID(r.Agent) != nil {
-		return fmt.Errorf("agent %q: use 1 to 128 letters, digits, '.', '_' and '-', and begin with a letter, a digit or '_'", redact.Line(r.Agent, 60))
+		return fmt.Errorf("agent %.60q: use 1 to 128 letters, digits, '.', '_' and '-', and begin with a letter, a digit or '_'", r.Agent)
 	}
 	if len(r.RunID) > 200 || r.RunID != redact.Line(r.RunID, 200) {
-		return fmt.Errorf("run id %q: use at most 200 bytes of printable text on one line", redact.Line(r.RunID, 60))
+		return fmt.Errorf("run id %.60q: use at most 200 bytes of printable text on one line, with single blanks between words", r.RunID)
 	}
 	for name, t := range map[string]time.Time{"started": r.Started, "finished": r.Finished} {
 		if t.After(now.Add(clockSkew)) {

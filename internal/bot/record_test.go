@@ -257,13 +257,15 @@ func TestRecordOfRunBeforeResume(t *testing.T) {
 func TestRecordImpossibleResult(t *testing.T) {
 	w := newWorld(t)
 	for want, change := range map[string]func(*store.Result){
-		"started 2026-11-23T12:01:00Z is in the future":                 func(r *store.Result) { r.Started = noon.Add(time.Minute) },
-		"finished 2026-11-23T12:01:00Z is in the future":                func(r *store.Result) { r.Finished = noon.Add(time.Minute) },
-		"finished 2026-11-23T11:00:00Z is before started":               func(r *store.Result) { r.Started, r.Finished = noon, noon.Add(-time.Hour) },
-		"agent \"a b\": use 1 to 128 letters, digits":                   func(r *store.Result) { r.Agent = "a b" },
-		"agent \"\": use 1 to 128 letters, digits":                      func(r *store.Result) { r.Agent = "" },
-		"run id \"two lines\": use at most 200 bytes of printable text": func(r *store.Result) { r.RunID = "two\nlines" },
-		"run id \"" + strings.Repeat("x", 20):                           func(r *store.Result) { r.RunID = strings.Repeat("x", 201) },
+		"started 2026-11-23T12:01:00Z is in the future":                                                      func(r *store.Result) { r.Started = noon.Add(time.Minute) },
+		"finished 2026-11-23T12:01:00Z is in the future":                                                     func(r *store.Result) { r.Finished = noon.Add(time.Minute) },
+		"finished 2026-11-23T11:00:00Z is before started":                                                    func(r *store.Result) { r.Started, r.Finished = noon, noon.Add(-time.Hour) },
+		"agent \"a b\": use 1 to 128 letters, digits":                                                        func(r *store.Result) { r.Agent = "a b" },
+		"agent \"\": use 1 to 128 letters, digits":                                                           func(r *store.Result) { r.Agent = "" },
+		`agent "a\u200bb": use 1 to 128 letters, digits`:                                                     func(r *store.Result) { r.Agent = "a\u200bb" },
+		`run id "two\nlines": use at most 200 bytes of printable text`:                                       func(r *store.Result) { r.RunID = "two\nlines" },
+		`run id " a": use at most 200 bytes of printable text on one line, with single blanks between words`: func(r *store.Result) { r.RunID = " a" },
+		"run id \"" + strings.Repeat("x", 20):                                                                func(r *store.Result) { r.RunID = strings.Repeat("x", 201) },
 	} {
 		r := failure("odilo")
 		change(&r)
