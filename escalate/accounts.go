@@ -172,19 +172,21 @@ func (r *Reconciler) relocate(ctx context.Context, c *sweepCache, incidents []in
 		if now, listed := c.open.get(to); !ok || !listed || now.err != nil || from == to {
 			continue
 		}
-		renamed := tracker.IsStatus(old.err, http.StatusMovedPermanently)
+		renamed := tracker.IsStatus(old.err, http.StatusMovedPermanently) || tracker.IsStatus(old.err, http.StatusTemporaryRedirect) // its owner was
 		if i.Issue.IsZero() && !renamed || !renamed && !tracker.IsStatus(old.err, http.StatusNotFound) {
 			continue
 		}
-		if !i.Issue.IsZero() {
-			issue, err := r.opt.Tracker.Get(ctx, to, i.Issue.Number)
-			if err != nil || issue.ID != i.Issue.ID {
+		ref := i.Issue
+		if !ref.IsZero() {
+			issue, err := r.opt.Tracker.Get(ctx, to, ref.Number)
+			if err != nil || issue.ID != ref.ID {
 				continue // the list's error is reported, and says what to do
 			}
+			ref = issue.IssueRef
 		}
 		changed, err := r.opt.State.Change(ctx, i.ID, func(i *incident.Incident) {
-			if !i.Issue.IsZero() {
-				i.Issue.Repo = to
+			if i.Issue.ID == ref.ID {
+				i.Issue = ref
 			}
 			if i.Target == from {
 				i.Target = to

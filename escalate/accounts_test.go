@@ -312,46 +312,59 @@ func TestHiddenRepository(t *testing.T) {
 func TestRenamedRepository(t *testing.T) {
 	for _, closed := range []bool{false, true} {
 		t.Run(fmt.Sprintf("closed meanwhile %v", closed), func(t *testing.T) {
-			play(t, func(w *world) {
+			playRenamed(t, func(w *world, rename func() string) {
 				id := w.trip(project)
-				w.Gitea.Rename(fleet, "fleet-2")
+				now := rename()
 				if closed {
-					w.Gitea.As("alex").Close("terraphim/fleet-2", 1)
+					w.Gitea.As("alex").Close(now, 1)
 				}
 				_, err := w.sweepAnd(escalate.SweepOptions{})
-				require.ErrorContains(w, err, "301")
+				require.ErrorContains(w, err, "moved to "+now)
 				require.ErrorContains(w, err, "gitea.repo")
-				w.moveTo("terraphim/fleet-2")
+				w.moveTo(now)
 				w.sweep() // it does not ask for what is done
-				require.Equal(w, "fleet-2", w.incident(id).Issue.Repo.Name)
+				require.Equal(w, repoOf(now), w.incident(id).Issue.Repo)
+				require.Contains(w, w.incident(id).Issue.URL, now, "another repository may take the old name")
 				w.sweep()
-				i, _ := w.Gitea.Issue("terraphim/fleet-2", 1)
+				i, _ := w.Gitea.Issue(now, 1)
 				require.Equal(w, "open", i.State)
 				w.rm(project)
 				w.sweep()
-				i, _ = w.Gitea.Issue("terraphim/fleet-2", 1)
+				i, _ = w.Gitea.Issue(now, 1)
 				require.Equal(w, "closed", i.State)
-				require.Len(w, w.Gitea.Issues("terraphim/fleet-2"), 1)
+				require.Len(w, w.Gitea.Issues(now), 1)
 			})
 		})
 	}
 }
 
 func TestCreationInDoubtInRenamedRepository(t *testing.T) {
-	play(t, func(w *world) {
+	playRenamed(t, func(w *world, rename func() string) {
 		w.Gitea.Inject(giteatest.Fault{Match: giteatest.CreateIssue(), Times: 1, Do: giteatest.LateWork(time.Second)})
 		id, err := w.tripAnd(project)
 		require.Error(w, err)
 		time.Sleep(2 * time.Second)
-		w.Gitea.Rename(fleet, "fleet-2")
+		now := rename()
 		w.sweepFor(2 * time.Minute)
 		require.NotEmpty(w, w.incident(id).LastErr, "it waits for a person")
-		w.moveTo("terraphim/fleet-2")
+		w.moveTo(now)
 		_ = w.force()
-		require.Equal(w, "fleet-2", w.incident(id).Issue.Repo.Name)
-		require.Len(w, w.Gitea.Issues("terraphim/fleet-2"), 1)
+		require.Equal(w, repoOf(now), w.incident(id).Issue.Repo)
+		require.Len(w, w.Gitea.Issues(now), 1)
 		w.sweep()
 	})
+}
+
+// playRenamed plays with each kind of rename of the repository. Its owner's is another status.
+func playRenamed(t *testing.T, f func(w *world, rename func() (now string))) {
+	for name, rename := range map[string]func(*world) string{
+		"repository": func(w *world) string { w.Gitea.Rename(fleet, "fleet-2"); return "terraphim/fleet-2" },
+		"owner":      func(w *world) string { w.Gitea.RenameUser("terraphim", "terra"); return "terra/adf-fleet" },
+	} {
+		t.Run(name, func(t *testing.T) {
+			play(t, func(w *world) { f(w, func() string { return rename(w) }) })
+		})
+	}
 }
 
 // moveTo has all projects' issues go to another repository.

@@ -141,23 +141,23 @@ func (c *call) findRepo() *response {
 		}
 		return nil
 	}
-	if moved := c.s.redirects[k]; moved != nil && !moved.deleted {
+	if moved, ok := c.s.redirects[k]; ok && !moved.to.deleted {
 		// Gitea redirects before it checks any permission.
 		old := url.PathEscape(owner) + "/" + url.PathEscape(name)
-		to := url.PathEscape(moved.owner.login) + "/" + url.PathEscape(moved.name)
+		to := url.PathEscape(moved.to.owner.login) + "/" + url.PathEscape(moved.to.name)
 		location := strings.Replace(c.r.URL.EscapedPath(), old, to, 1)
 		if c.r.URL.RawQuery != "" {
 			location += "?" + c.r.URL.RawQuery
 		}
-		return redirect(c.r, location)
+		return redirect(c.r, location, moved.status)
 	}
 	return c.s.notFound()
 }
 
 // redirect uses net/http, as Gitea does: only a GET gets a body.
-func redirect(r *http.Request, location string) *response {
+func redirect(r *http.Request, location string, status int) *response {
 	w := &recorder{header: http.Header{}}
-	http.Redirect(w, r, location, http.StatusMovedPermanently)
+	http.Redirect(w, r, location, status)
 	return &response{status: w.status, header: w.header, body: w.Bytes()}
 }
 

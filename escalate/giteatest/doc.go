@@ -19,7 +19,8 @@
 //   - Labels are set by id. A wrong id is ignored, and so are labels, assignees and due date from a user without write
 //     access.
 //   - The comments of an issue are never paged. All other lists are; a timeline's X-Total-Count is that of the page.
-//   - A renamed repository answers 301 to every method until another repository takes the name.
+//   - A renamed repository answers 301 to every method until another repository takes the name. Where its owner was renamed,
+//     it is 307.
 //   - An archived repository refuses new issues and comments with 423 but lets clients edit and close issues.
 //   - A token's scopes are checked before the repository is looked up.
 //   - POST dependencies answers 201 with an empty body and has no effect, so "blocked" issues can be closed.

@@ -41,6 +41,12 @@ type repository struct {
 	lastNumber int64
 }
 
+// moved is what a former path of a repository answers.
+type moved struct {
+	to     *repository
+	status int
+}
+
 func (r *repository) path() string { return r.owner.login + "/" + r.name }
 
 type label struct {

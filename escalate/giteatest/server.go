@@ -21,7 +21,7 @@ type Server struct {
 	users     map[string]*user       // by lower-case login
 	tokens    map[string]*token      // by secret
 	repos     map[string]*repository // by lower-case "owner/name"
-	redirects map[string]*repository // by former path, likewise
+	redirects map[string]moved       // by former path, likewise
 	requests  []*Request
 
 	// faultMu is separate because a fault's Match may use the server.
@@ -59,7 +59,7 @@ func New(now func() time.Time) *Server {
 		users:     map[string]*user{},
 		tokens:    map[string]*token{},
 		repos:     map[string]*repository{},
-		redirects: map[string]*repository{},
+		redirects: map[string]moved{},
 	}
 	s.idle = sync.NewCond(&s.busyMu)
 	return s

@@ -2,6 +2,8 @@ package giteatest
 
 import (
 	"fmt"
+	"maps"
+	"net/http"
 	"slices"
 	"strings"
 	"time"
@@ -151,7 +153,7 @@ func (s *Server) Rename(repo, to string) {
 		panic(fmt.Sprintf("giteatest: the repository %s/%s exists", owner, name))
 	}
 	delete(s.repos, key(repo))
-	s.redirects[key(repo)] = r
+	s.redirects[key(repo)] = moved{r, http.StatusMovedPermanently}
 	r.owner, r.name = s.mustUser(owner), name
 	s.repos[k] = r
 	delete(s.redirects, k)
@@ -199,8 +201,8 @@ func (s *Server) DeleteLabel(repo, name string) {
 	}
 }
 
-// RenameUser changes a user's login. The old login is free at once. (Gitea redirects look-ups of it until somebody
-// takes it.)
+// RenameUser changes the login of a user or an organisation. The old login is free at once. (Gitea redirects look-ups of it until
+// somebody takes it.) The old paths of its repositories answer 307.
 func (s *Server) RenameUser(login, to string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -211,6 +213,13 @@ func (s *Server) RenameUser(login, to string) {
 	delete(s.users, strings.ToLower(login))
 	u.login = to
 	s.users[strings.ToLower(to)] = u
+	for old, r := range maps.Clone(s.repos) {
+		if r.owner == u {
+			delete(s.repos, old)
+			s.repos[key(r.path())] = r
+			s.redirects[old] = moved{r, http.StatusTemporaryRedirect}
+		}
+	}
 }
 
 // Block makes a user block another one, who then cannot assign the first to an issue.
