@@ -122,6 +122,11 @@ func TestCheckFindings(t *testing.T) {
 		}, "repository", bot.Fail, []string{"status 403", "make a token with the scope write:issue"}},
 		"another login": {func(w *world) { w.change("  repo:", "  login: robot\n  repo:") },
 			"account", bot.Fail, []string{"the token belongs to adf-bot, and gitea.login is robot: correct one of them"}},
+		"a login that nobody has": {func(w *world) {
+			w.Gitea.RevokeToken(token)
+			w.Gitea.AddToken(testworld.Bot, token, "write:issue")
+			w.change("  repo:", "  login: robot\n  repo:")
+		}, "repository", bot.Fail, []string{"nobody has the login robot: set gitea.login to the token's account"}},
 		"a missing repository": {func(w *world) { w.Gitea.DeleteRepo(repo) },
 			"repository", bot.Fail, []string{"terraphim/adf-fleet", "check gitea.owner, gitea.repo and the account's access"}},
 		"an archived repository": {func(w *world) { w.Gitea.Archive(repo) },

@@ -92,6 +92,9 @@ func (c *checker) repo(ctx context.Context, client *gitea.Client, repo tracker.R
 	}
 	issues, err := client.List(ctx, repo, login, false)
 	switch {
+	case tracker.IsStatus(err, http.StatusNotFound) && client.Readable(ctx, repo) == nil:
+		c.add(Fail, "repository", "the issues of %s can be listed, but nobody has the login %s: set gitea.login to the token's account", repo, login)
+		return
 	case tracker.IsStatus(err, http.StatusNotFound):
 		c.add(Fail, "repository", "%s is there, but its issues are disabled or hidden from %s: enable the issues in its settings, or give the account access to them",
 			repo, account)
