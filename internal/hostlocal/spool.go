@@ -182,19 +182,32 @@ func (s Spool) fillReserve(doc []byte, r store.Result) (string, error) {
 		if info, err := os.Lstat(from); err != nil || !info.Mode().IsRegular() || info.Size() < reserveSize {
 			continue
 		}
-		mine := filepath.Join(string(s), s.newName())
 		now := time.Now()
 		_ = os.Chtimes(from, now, now) // Tidy would take the old file for one that was left behind
-		if os.Rename(from, mine+tempSuffix) != nil {
+		mine, err := s.rename(from, tempSuffix)
+		if err != nil {
 			continue // another process was faster
 		}
-		if err := overwrite(mine+tempSuffix, doc); err != nil {
-			_ = os.Remove(mine + tempSuffix)
+		if err := overwrite(mine, doc); err != nil {
+			_ = os.Remove(mine)
 			continue
 		}
-		return mine + spoolSuffix, errors.Join(os.Rename(mine+tempSuffix, mine+spoolSuffix), syncDir(string(s)))
+		file, err := s.rename(mine, spoolSuffix)
+		return file, errors.Join(err, syncDir(string(s)))
 	}
 	return "", syscall.ENOSPC
+}
+
+// rename gives a file a new name. A full directory may have room for some names and not for others: in ext4, that depends on their
+// hashes.
+func (s Spool) rename(file, suffix string) (to string, err error) {
+	for range 32 {
+		to = filepath.Join(string(s), s.newName()+suffix)
+		if err = os.Rename(file, to); !errors.Is(err, syscall.ENOSPC) {
+			break
+		}
+	}
+	return to, err
 }
 
 func overwrite(path string, content []byte) error {

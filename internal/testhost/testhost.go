@@ -5,6 +5,7 @@ package testhost
 import (
 	"io/fs"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"sync"
 	"syscall"
@@ -76,6 +77,22 @@ func NewDisk(t testing.TB, options string) string {
 	t.Helper()
 	dir := t.TempDir()
 	Disk(t, dir, options)
+	return dir
+}
+
+// Ext4 mounts a new file system of the type ext4 with 8 MiB in a new temporary directory. options are those of mkfs.ext4(8).
+func Ext4(t testing.TB, options ...string) (dir string) {
+	t.Helper()
+	NeedRoot(t, "to mount a file system")
+	disk, dir := filepath.Join(t.TempDir(), "disk"), t.TempDir()
+	require.NoError(t, os.WriteFile(disk, nil, 0o600))
+	require.NoError(t, os.Truncate(disk, 8<<20))
+	for _, args := range [][]string{append(append([]string{"mkfs.ext4", "-q", "-F"}, options...), disk), {"mount", "-o", "loop", disk, dir}} {
+		if out, err := exec.Command(args[0], args[1:]...).CombinedOutput(); err != nil {
+			t.Skipf("no ext4 may be mounted here: %s: %v %s", args[0], err, out)
+		}
+	}
+	t.Cleanup(func() { require.NoError(t, unmount(dir)) })
 	return dir
 }
 

@@ -7,7 +7,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -121,16 +120,7 @@ func TestWritableWithoutInodes(t *testing.T) {
 // After an error of a disk Linux stops all writing, also to files that are open, and neither access(2) nor the mount's flags
 // need tell.
 func TestDiskError(t *testing.T) {
-	testhost.NeedRoot(t, "to mount a file system")
-	disk, dir := filepath.Join(t.TempDir(), "disk"), t.TempDir()
-	require.NoError(t, os.WriteFile(disk, nil, 0o600))
-	require.NoError(t, os.Truncate(disk, 16<<20))
-	for _, args := range [][]string{{"mkfs.ext4", "-q", "-F", disk}, {"mount", "-o", "loop", disk, dir}} {
-		if out, err := exec.Command(args[0], args[1:]...).CombinedOutput(); err != nil {
-			t.Skipf("no ext4 may be mounted here: %s: %v %s", args[0], err, out)
-		}
-	}
-	t.Cleanup(func() { require.NoError(t, syscall.Unmount(dir, syscall.MNT_DETACH)) })
+	dir := testhost.Ext4(t)
 	s := open(t, filepath.Join(dir, "adfbot.db"), sqlite.Options{})
 	record(t, s, result(store.Failure))
 	require.NoError(t, s.Writable(ctx))
