@@ -124,10 +124,17 @@ func (c *checker) state(ctx context.Context) {
 	} else if writable {
 		c.add(OK, "state", "%s, installation %s", c.cfg.State, b.store.Installation())
 	}
-	if s, err := b.local.Spool().List(); err != nil {
+	spooled, err := b.local.Spool().List()
+	if err != nil {
 		c.add(Warn, "spool", "%v", err)
-	} else if len(s) > 0 {
-		c.add(Warn, "spool", "%s not recorded yet; the next sweep does it", text.Plural(len(s), "result"))
+	}
+	if n := hostlocal.Waiting(spooled); n > 0 {
+		c.add(Warn, "spool", "%s not recorded yet; the next sweep does it", text.Plural(n, "result"))
+	}
+	for _, e := range spooled {
+		if err := e.Unreadable(); err != nil {
+			c.add(Warn, "spool", "%v", err)
+		}
 	}
 }
 

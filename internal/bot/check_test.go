@@ -243,6 +243,9 @@ func TestCheckFindings(t *testing.T) {
 			_, err := hostlocal.Beside(w.cfg.State).Spool().Add(r)
 			require.NoError(w, err)
 		}, "spool", bot.Warn, []string{"1 result not recorded yet; the next sweep does it"}},
+		"a damaged file in the spool": {func(w *world) {
+			require.NoError(w, os.WriteFile(w.cfg.State+".d/spool/garbage.json", nil, 0o600))
+		}, "spool", bot.Warn, []string{"garbage.json, it stays there: unexpected end of JSON input", "move it away"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)

@@ -299,8 +299,10 @@ func TestSpool(t *testing.T) {
 	require.FileExists(t, garbage)
 	require.Equal(t, 1, w.project("odilo").Failures, "the success came first")
 	s := w.status()
-	require.Equal(t, 1, s.Spooled)
+	require.Zero(t, s.Spooled, "it is no result that will be recorded")
 	require.Contains(t, strings.Join(s.Problems, "\n"), garbage)
+	require.Contains(t, strings.Join(s.Problems, "\n"), "look at the file, then move it away: it is never recorded")
+	w.with(bot.ReadOnly, func(b *bot.Bot) { require.NotContains(t, strings.Join(b.Ready(ctx).Warnings, "\n"), "still in the spool") })
 	require.Contains(t, w.must(0, "odilo", "true").stderr, "")
 }
 

@@ -91,7 +91,7 @@ func (b *Bot) countSpooled(ctx context.Context, wanted func(project string) bool
 	for place, e := range spooled {
 		switch {
 		case e.Err != nil:
-			errs = append(errs, fmt.Errorf("cannot read the spooled result %s, it stays there: %w", e.File, e.Err))
+			errs = append(errs, e.Unreadable())
 			continue
 		case left[e.Result.Project]: // it must not overtake an earlier one
 			continue

@@ -278,6 +278,24 @@ type Spooled struct {
 	PausedAt time.Time
 }
 
+// Unreadable returns an error that says what to do about a file that cannot be read as a result, nil if it can.
+func (e Spooled) Unreadable() error {
+	if e.Err == nil {
+		return nil
+	}
+	return fmt.Errorf("cannot read the spooled result %s, it stays there: %w; look at the file, then move it away: it is never recorded", e.File, e.Err)
+}
+
+// Waiting returns how many of the results can be read, and so are recorded later.
+func Waiting(list []Spooled) (n int) {
+	for _, e := range list {
+		if e.Err == nil {
+			n++
+		}
+	}
+	return n
+}
+
 // SpoolWatch tells whether a spool is empty, for whoever asks often. The zero value is ready; it is safe for concurrent use.
 type SpoolWatch struct {
 	empty atomic.Int64 // the directory's time of modification, in nanoseconds, when it was empty

@@ -55,9 +55,9 @@ func (r *Reader) Ready(ctx context.Context) Readiness {
 	}
 	if spooled, err := r.from.Spool.List(); err != nil {
 		ready.Warnings = append(ready.Warnings, err.Error())
-	} else if len(spooled) > 0 {
+	} else if n := hostlocal.Waiting(spooled); n > 0 {
 		ready.Warnings = append(ready.Warnings,
-			text.Plural(len(spooled), "result")+" still in the spool; the next sweep records what is there")
+			text.Plural(n, "result")+" still in the spool; the next sweep records what is there")
 	}
 	return ready
 }

@@ -150,10 +150,10 @@ func (r *Reader) addOverall(ctx context.Context, s *Status, spooled []hostlocal.
 		s.Problems = append(s.Problems, off.Error())
 	}
 	s.Problems = append(s.Problems, r.operatorProblems(ctx)...)
-	s.Spooled = len(spooled)
+	s.Spooled = hostlocal.Waiting(spooled)
 	for _, e := range spooled {
-		if e.Err != nil {
-			s.Problems = append(s.Problems, "cannot read the spooled result "+e.File+": "+e.Err.Error())
+		if err := e.Unreadable(); err != nil {
+			s.Problems = append(s.Problems, err.Error())
 		}
 	}
 	rep, ok, err := r.LastSweep(ctx)
