@@ -239,3 +239,27 @@ func TestSeparatedResumeAdvice(t *testing.T) {
 	require.Zero(t, code, out)
 	require.Contains(t, out, "to resume: "+command)
 }
+
+// Without the socket, nothing takes an agent's result: the command that records it helps only the owner of the state.
+func TestSeparatedUsersWithoutSocket(t *testing.T) {
+	t.Parallel()
+	s := newSeparated(t)
+	b, err := os.ReadFile(s.path("config.yaml"))
+	require.NoError(t, err)
+	text, _, _ := strings.Cut(string(b), "http:\n")
+	require.NoError(t, os.WriteFile(s.path("config.yaml"), []byte(text), 0o644))
+	_, _, code := s.run(daemonUser, "record", "--project", "odilo", "--success")
+	require.Zero(t, code)
+	for _, args := range [][]string{
+		{"exec", "--project", "odilo", "--", "false"},
+		{"record", "--project", "odilo", "--failure"},
+	} {
+		_, stderr, code := s.run(agentUser, args...)
+		require.Equal(t, 1, code)
+		require.Contains(t, stderr, "is LOST unless you record it: adfbot record --project odilo")
+		require.Contains(t, stderr, "nobody may not write the state: record it as #"+strconv.Itoa(daemonUser)+
+			"; to let nobody report through the daemon, set http.socket and projects[].users")
+	}
+	_, stderr, _ := s.run(daemonUser, "exec", "--project", "odilo", "--", "true")
+	require.NotContains(t, stderr, "http.socket")
+}

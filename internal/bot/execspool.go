@@ -85,5 +85,5 @@ func (x *execution) keep(ctx context.Context, res store.Result) {
 			return
 		}
 	}
-	x.printf("%s", status.LostText(res, err))
+	x.printf("%s", lostText(x.cfg, res, err))
 }

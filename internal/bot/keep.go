@@ -3,7 +3,9 @@ package bot
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"time"
 
@@ -133,7 +135,17 @@ func Spool(ctx context.Context, cfg *config.Config, r store.Result, now func() t
 	k, err := Keep(ctx, cfg, r, now)
 	if err != nil {
 		r.RunID = k.RunID
-		return status.LostText(r, err)
+		return lostText(cfg, r, err)
 	}
 	return k.Text()
+}
+
+// lostText is [status.LostText] for a result that [Keep] could not keep.
+func lostText(cfg *config.Config, r store.Result, err error) string {
+	s := status.LostText(r, err)
+	if me, owner := hostlocal.Me(), hostlocal.Owner(cfg.State); errors.Is(err, fs.ErrPermission) && me.UID != owner.UID {
+		s += fmt.Sprintf("\n%s may not write the state: record it as %s; to let %s report through the daemon, set http.socket and projects[].users",
+			me.Name, owner.Name, me.Name)
+	}
+	return s
 }
