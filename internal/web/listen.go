@@ -29,6 +29,8 @@ const (
 	// next sweep. systemd waits 90 s.
 	drainTimeout = 60 * time.Second
 	stopTimeout  = 5 * time.Second // for them to end after that
+
+	socketCheck = time.Minute // how often to look whether the socket is still there
 )
 
 // address is where to listen, as in the configuration.
@@ -39,6 +41,30 @@ type listener struct {
 	at     address
 	server *http.Server
 	done   chan struct{} // closed when server.Serve has returned
+}
+
+// lost reports whether nobody can connect any more, because the socket was removed or replaced.
+func (l *listener) lost() bool {
+	s, ok := l.Listener.(*socket)
+	return ok && !s.there()
+}
+
+// socket is a Unix socket that is removed when it is closed, unless another one is in its place by then.
+type socket struct {
+	*net.UnixListener
+	file os.FileInfo
+}
+
+func (s *socket) there() bool {
+	info, err := os.Lstat(s.Addr().String())
+	return err == nil && os.SameFile(info, s.file)
+}
+
+func (s *socket) Close() error {
+	if s.there() {
+		_ = os.Remove(s.Addr().String())
+	}
+	return s.UnixListener.Close()
 }
 
 // Serve listens on http.listen and http.socket until ctx ends, and follows [Server.Replace] to other addresses. With neither
@@ -56,6 +82,11 @@ func (s *Server) Serve(ctx context.Context) error {
 		if s.listened != nil {
 			s.listened()
 		}
+		var watch sync.WaitGroup
+		defer watch.Wait() // after drain, as a Replace
+		watching, end := context.WithCancel(ctx)
+		defer end()
+		watch.Go(func() { s.watchSocket(watching) })
 		select {
 		case <-ctx.Done():
 		case err = <-s.failed:
@@ -78,6 +109,33 @@ func (s *Server) Serve(ctx context.Context) error {
 	defer s.replacing.Unlock()
 	s.hints.idle.Wait()
 	return err
+}
+
+// watchSocket makes the socket again when somebody has removed it: agents could not report any more.
+func (s *Server) watchSocket(ctx context.Context) {
+	check := time.NewTicker(s.socketCheck)
+	defer check.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-check.C:
+		}
+		s.replacing.Lock()
+		s.mu.Lock()
+		lost := slices.ContainsFunc(slices.Collect(maps.Values(s.listeners)), (*listener).lost)
+		want := s.current.cfg.HTTP
+		s.mu.Unlock()
+		if lost {
+			s.log.Warn("the socket was removed or replaced, making it again", "socket", want.Socket)
+			if retire, err := s.listenOn(want); err == nil {
+				retire()
+			} else if ctx.Err() == nil {
+				s.log.Error("nobody can report through the socket", "err", err)
+			}
+		}
+		s.replacing.Unlock()
+	}
 }
 
 // drain closes listeners and waits for the requests that they have accepted; once base has ended, at most for stopTimeout.
@@ -121,7 +179,7 @@ func (s *Server) listenOn(want config.HTTP) (retire func(), err error) {
 			continue
 		}
 		l := open[a]
-		if l == nil {
+		if l == nil || l.lost() {
 			if l, err = s.listen(a); err != nil {
 				return nil, err
 			}
@@ -145,7 +203,7 @@ func (s *Server) listenOn(want config.HTTP) (retire func(), err error) {
 	return func() {
 		var gone []*listener
 		for a, l := range open {
-			if keep[a] == nil {
+			if keep[a] != l {
 				s.log.Info("no longer serving HTTP", "listen", a.addr)
 				gone = append(gone, l)
 			}
@@ -225,15 +283,20 @@ func listenUnix(path string) (net.Listener, error) {
 			return nil, fmt.Errorf("remove the socket that an earlier daemon left: %w", err)
 		}
 	}
-	l, err := net.Listen("unix", path)
+	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: path})
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("%w: make its directory, or set RuntimeDirectory= in the unit", err)
 	}
 	if err != nil {
 		return nil, err
 	}
-	if err := os.Chmod(path, 0o666); err != nil {
-		return nil, errors.Join(err, l.Close())
+	l.SetUnlinkOnClose(false)
+	err = os.Chmod(path, 0o666)
+	if err == nil {
+		info, err = os.Lstat(path)
 	}
-	return l, nil
+	if err != nil {
+		return nil, errors.Join(err, os.Remove(path), l.Close())
+	}
+	return &socket{l, info}, nil
 }

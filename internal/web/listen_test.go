@@ -370,6 +370,44 @@ func TestStaleSocket(t *testing.T) {
 	require.NoFileExists(t, socket)
 }
 
+// Its directory may have been emptied or made anew, for example by the end of another unit with the same RuntimeDirectory=.
+func TestRemovedSocket(t *testing.T) {
+	socket := socketPath(t)
+	s := newStation(t, "  listen: LISTEN\n", "  socket: "+socket+"\n")
+	s.srv.socketCheck = time.Millisecond // in place of a minute
+	v := s.serve()
+	changes := testhost.NewChanges()
+	stop, err := changes.Watch(filepath.Dir(socket))
+	require.NoError(t, err)
+	defer stop()
+	require.NoError(t, os.Remove(socket))
+	require.NoError(t, changes.Await(func() string {
+		res, err := over(socket).Get("http://x/healthz")
+		if err != nil {
+			return err.Error()
+		}
+		_ = res.Body.Close()
+		return ""
+	}))
+	require.Contains(t, s.log.String(), "the socket was removed or replaced")
+	require.NoError(t, v.stopped(t))
+	require.NoFileExists(t, socket)
+}
+
+func TestReplacedSocketIsLeftAlone(t *testing.T) {
+	socket := socketPath(t)
+	s := newStation(t, "  listen: LISTEN\n", "  socket: "+socket+"\n")
+	v := s.serve()
+	require.NoError(t, os.Remove(socket))
+	other, err := net.Listen("unix", socket)
+	require.NoError(t, err)
+	defer func() { _ = other.Close() }()
+	require.ErrorContains(t, s.srv.Replace(s.cfg, s.bot), "is in use by another process", "a reload says so")
+	require.NoError(t, v.stopped(t))
+	_, err = net.Dial("unix", socket)
+	require.NoError(t, err, "it is another daemon's")
+}
+
 func TestHangingFlagLooks(t *testing.T) {
 	s := newStation(t).described()
 	for range maxFlagLooks {

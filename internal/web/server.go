@@ -66,6 +66,7 @@ type Server struct {
 	base         context.Context
 	stop         context.CancelCauseFunc
 	drainTimeout time.Duration // the constant of that name, except in tests
+	socketCheck  time.Duration // likewise
 
 	mu        sync.Mutex
 	current   *setup
@@ -88,7 +89,7 @@ func New(o Options) (*Server, error) {
 	s := &Server{
 		log: cmp.Or(o.Log, slog.New(slog.DiscardHandler)), now: o.Now, getenv: o.Getenv,
 		metrics: cmp.Or(o.Metrics, NewMetrics("", "")), listened: o.Listened,
-		failed: make(chan error, 1), drainTimeout: drainTimeout,
+		failed: make(chan error, 1), drainTimeout: drainTimeout, socketCheck: socketCheck,
 		tcpLimits: newLimits(), socketLimits: newLimits(), placeWait: placeWait,
 		parsing: make(semaphore, maxParsing), flagLooks: make(semaphore, maxFlagLooks),
 		resultRates: resultRates{of: map[string]*rate.Limiter{}},
