@@ -69,7 +69,7 @@ func (k *Kept) pause(cfg *config.Config, spool hostlocal.Spool, now func() time.
 	if flagErr == nil {
 		host, _ := os.Hostname()
 		var created bool
-		resume := issuetext.Resume{Command: hostlocal.Owner(cfg.State).RunAs(os.Getenv("PATH")) + "adfbot resume " + k.Project, Flag: k.Flag}
+		resume := issuetext.Resume{Command: hostlocal.BotUser(cfg.State).RunAs(os.Getenv("PATH")) + "adfbot resume " + k.Project, Flag: k.Flag}
 		created, flagErr = dir.Write(k.Project, issuetext.SpoolNote(k.Project, trip.Result.Agent, failures, host, resume, now()))
 		if created {
 			flagErr = nil // it pauses the project, even if it may not survive a power failure

@@ -255,6 +255,25 @@ func TestIssueOfMovedPauseDirectory(t *testing.T) {
 	require.Len(t, w.issues("closed"), 1, "the marker is there as before")
 }
 
+// A flag that was moved with its directory names itself where it is now, to whoever asks.
+func TestFlagOfMovedPauseDirectory(t *testing.T) {
+	w := newWorld(t)
+	w.fail("odilo", 3)
+	_, err := w.pause("atlas", "release day")
+	require.NoError(t, err)
+	was := w.cfg.PauseDir
+	require.NoError(t, os.Rename(was, w.Dir+"/moved"))
+	w.change("DIR/pause", "DIR/moved")
+	_, err = w.restore()
+	require.NoError(t, err)
+	for _, id := range []string{"odilo", "atlas"} {
+		require.Contains(t, w.Read(w.flag(id)), "or remove the file "+was+"/"+id+"\n", "as it was written")
+		said := w.must(bot.ExitPaused, id, "true").stderr
+		require.Contains(t, said, "or remove the file "+w.flag(id)+"\n")
+		require.NotContains(t, said, was+"/")
+	}
+}
+
 // A changed pause_dir is taken over where nothing is paused.
 func TestChangedPauseDirTakenOver(t *testing.T) {
 	w := newWorld(t)

@@ -45,9 +45,18 @@ func Owner(path string) Account {
 	}
 }
 
-// OtherOwner returns whose a path is if a person runs this process who may neither write nor create it.
+// BotUser returns the owner of a directory of the bot, or of the one that holds the file at path. A file there may belong to any
+// member of the bot's group.
+func BotUser(path string) Account {
+	if info, err := os.Stat(path); err != nil || !info.IsDir() {
+		path = filepath.Dir(path)
+	}
+	return Owner(path)
+}
+
+// OtherOwner returns the bot's user if a person runs this process who may neither write nor create the path.
 func OtherOwner(path string) (owner Account, other bool) {
-	me, owner := Me(), Owner(path)
+	me, owner := Me(), BotUser(path)
 	return owner, me.IsPerson() && me.UID != owner.UID && NotCreatable(path) != ""
 }
 

@@ -36,6 +36,10 @@ func TestOwner(t *testing.T) {
 	for _, path := range []string{dir, dir + "/adfbot.db", dir + "/state/adfbot.db"} {
 		require.Equal(t, Account{UID: 4711, Name: "#4711"}, Owner(path), path)
 	}
+	require.NoError(t, os.WriteFile(dir+"/adfbot.db", nil, 0o600)) // by root; the directory says whose state it is
+	require.Equal(t, 4711, BotUser(dir+"/adfbot.db").UID)
+	require.Equal(t, 4711, BotUser(dir).UID)
+	require.Equal(t, 4711, BotUser(dir+"/state/adfbot.db").UID)
 	require.True(t, Owner(dir).IsPerson())
 	require.False(t, Account{UID: testhost.Nobody}.IsPerson())
 	require.False(t, Account{UID: 999}.IsPerson())

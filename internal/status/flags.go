@@ -14,7 +14,8 @@ import (
 	"github.com/terraphim/adfbot/pause"
 )
 
-// FlagReason returns why a flag pauses its project: its text, or its path if it has none.
+// FlagReason returns why a flag pauses its project: its text, or its path if it has none. Where the text names the flag's path, it is
+// the one of now: the directory may have moved since the flag was written.
 func FlagReason(path, note string, dangling bool) string {
 	note = redact.Clean(note)
 	switch {
@@ -23,7 +24,13 @@ func FlagReason(path, note string, dangling bool) string {
 	case strings.TrimSpace(note) == "":
 		return "its pause flag " + path + " exists"
 	}
-	return note
+	lines := strings.Split(note, "\n")
+	for n := 1; n < len(lines); n++ {
+		if strings.HasPrefix(lines[n-1], issuetext.ResumeLine) && strings.HasPrefix(lines[n], issuetext.OrRemoveLine) {
+			lines[n] = issuetext.OrRemoveLine + redact.Line(path, 1000)
+		}
+	}
+	return strings.Join(lines, "\n")
 }
 
 // PausedBecause returns the first paragraph of a reason, as a sentence that says that the project is paused.
