@@ -16,7 +16,10 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"os"
 	"slices"
+	"strconv"
+	"sync"
 	"time"
 
 	"github.com/terraphim/adfbot/internal/status"
@@ -29,6 +32,9 @@ const (
 	// is then kept here, and a later answer reports it as known.
 	sendTimeout = 30 * time.Second
 	maxAnswer   = 1 << 20
+
+	turnTimeout = 20 * time.Second      // for a daemon that takes no more results of this user now
+	leastPause  = 50 * time.Millisecond // before it is asked again
 )
 
 // Client reports results for one user.
@@ -56,9 +62,10 @@ func (c *Client) Report(ctx context.Context, r store.Result) status.Reported {
 	var m messages
 	var recorded *status.ResultView
 	var spooled string
+	keep := sync.OnceValues(func() (string, error) { return c.keep(r) })
 	err := c.sendKept(ctx, &m)[r.Project]
 	if err == nil {
-		recorded, spooled, err = c.send(ctx, r)
+		recorded, spooled, err = c.sendInTurn(ctx, r, keep)
 	}
 	var no *refusal
 	switch {
@@ -68,13 +75,42 @@ func (c *Client) Report(ctx context.Context, r store.Result) status.Reported {
 		m.addf("the result is not recorded: %v", err)
 	case err != nil:
 		m.addf("%v", err)
-		if file, err := c.keep(r); err == nil {
+		if file, err := keep(); err == nil {
 			m.addf("the result is kept in %s; adfbot itself sends it again, before the next one of this user: do not record it again", file)
 		} else {
 			m.addf("%s", status.LostText(r, err))
 		}
 	}
 	return status.Reported{Result: recorded, Messages: m}
+}
+
+// sendInTurn is send, but waits for a daemon that takes no more results of this user now. Meanwhile r is kept: this process may end,
+// and the user's next result must not overtake it.
+func (c *Client) sendInTurn(ctx context.Context, r store.Result, keep func() (string, error)) (recorded *status.ResultView, spooled string, err error) {
+	patience, cancel := context.WithTimeout(ctx, turnTimeout)
+	defer cancel()
+	recorded, spooled, err = c.send(ctx, r)
+	no, ok := errors.AsType[*refusal](err)
+	if !ok || no.pause == 0 {
+		return recorded, spooled, err
+	}
+	file, _ := keep()
+	for ok && no.pause > 0 {
+		select {
+		case <-time.After(no.pause):
+		case <-patience.Done():
+			return nil, "", err
+		}
+		recorded, spooled, err = c.send(ctx, r)
+		no, ok = errors.AsType[*refusal](err)
+	}
+	if err == nil || ok && !no.temporary() {
+		_ = os.Remove(file) // what is left is sent twice, which is safe
+	}
+	if recorded != nil {
+		recorded.Known = false // another command of this user may have sent what was kept
+	}
+	return recorded, spooled, err
 }
 
 type messages []string
@@ -85,6 +121,7 @@ func (m *messages) addf(format string, args ...any) { *m = append(*m, fmt.Sprint
 type refusal struct {
 	status        int
 	title, detail string
+	pause         time.Duration // after which a daemon that takes no more results of this user may be asked again; else 0
 }
 
 func (e *refusal) Error() string {
@@ -143,5 +180,9 @@ func (c *Client) send(ctx context.Context, r store.Result) (recorded *status.Res
 	}
 	problem := struct{ Title, Detail string }{Title: res.Status}
 	_ = json.Unmarshal(doc, &problem) // the status remains if the body is no problem
-	return nil, "", &refusal{status: res.StatusCode, title: problem.Title, detail: problem.Detail}
+	no := &refusal{status: res.StatusCode, title: problem.Title, detail: problem.Detail}
+	if after, err := strconv.Atoi(res.Header.Get("Retry-After")); err == nil && no.status == http.StatusTooManyRequests {
+		no.pause = max(time.Duration(after)*time.Second, leastPause)
+	}
+	return nil, "", no
 }

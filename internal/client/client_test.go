@@ -1,6 +1,7 @@
 package client
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"net"
@@ -27,6 +28,7 @@ type daemon struct {
 	socket string
 	codes  map[string]int    // by run id
 	bodies map[string]string // by run id
+	busy   int               // so many results are put off for a moment
 
 	mu   sync.Mutex
 	runs []string // reported so far
@@ -62,6 +64,12 @@ func (d *daemon) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	if d.busy > 0 {
+		d.busy--
+		w.Header().Set("Retry-After", "0")
+		w.WriteHeader(http.StatusTooManyRequests)
+		return
+	}
 	d.runs = append(d.runs, res.RunID)
 	body, ok := d.bodies[res.RunID]
 	if !ok {
@@ -225,6 +233,40 @@ func TestTooManyResults(t *testing.T) {
 	list, err := hostlocal.Spool(spool).List()
 	require.NoError(t, err)
 	require.Len(t, list, 4)
+}
+
+// A whole fleet of one user may end its runs at the same time. What waits is kept meanwhile: this process may end, and the next one
+// must not overtake it.
+func TestWaitsWhileTheDaemonIsBusy(t *testing.T) {
+	d := newDaemon(t)
+	c, spool := newClient(t, d.socket)
+	d.busy, d.bodies["one"] = 2, `{"project":"odilo","known":true}` // another command was faster
+	require.Equal(t, status.Reported{Result: &status.ResultView{Project: "odilo"}}, c.Report(t.Context(), result("odilo", "one")))
+	require.Equal(t, []string{"one"}, d.runs)
+	require.Empty(t, files(t, spool))
+
+	d.busy = 2
+	d.refuse("two", http.StatusConflict, "recorded as success")
+	require.Contains(t, c.Report(t.Context(), result("odilo", "two")).Messages[0], "recorded as success")
+	require.Empty(t, files(t, spool), "what will never be accepted is not kept")
+
+	d.busy = 1000
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	go func() {
+		for ctx.Err() == nil && len(files(t, spool)) == 0 {
+			time.Sleep(time.Millisecond)
+		}
+		cancel()
+	}()
+	r := c.Report(ctx, result("odilo", "three"))
+	require.Nil(t, r.Result)
+	require.Contains(t, r.Messages[0], "429")
+	require.Contains(t, r.Messages[1], "the result is kept in "+files(t, spool)[0])
+	d.mu.Lock()
+	d.busy = 0
+	d.mu.Unlock()
+	require.Equal(t, []string{"sent 1 kept result"}, c.Report(t.Context(), result("odilo", "four")).Messages)
 }
 
 // The daemon accepts results again between the kept one that it puts off and the new one, which must not overtake that.
