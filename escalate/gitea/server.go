@@ -133,11 +133,10 @@ func (g *Client) probe(ctx context.Context, r request, repo tracker.Repo, what, 
 			return nil, err
 		}
 		defer func() { _ = resp.Body.Close() }()
-		if resp.StatusCode == http.StatusUnprocessableEntity && isJSON(resp) {
+		var answer struct{ Message string }
+		if err := json.NewDecoder(resp.Body).Decode(&answer); err == nil && resp.StatusCode == http.StatusUnprocessableEntity {
 			return resp, nil
 		}
-		var answer struct{ Message string }
-		_ = json.NewDecoder(resp.Body).Decode(&answer)
 		return resp, errors.New(cmp.Or(answer.Message, resp.Status))
 	})
 }

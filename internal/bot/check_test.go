@@ -86,6 +86,13 @@ func TestCheckOffline(t *testing.T) {
 	require.Empty(t, w.Gitea.Requests())
 }
 
+// A proxy may change the answers' type.
+func TestCheckBehindProxyThatChangesTypes(t *testing.T) {
+	w := newWorld(t)
+	w.Gitea.Inject(giteatest.Fault{Match: giteatest.CreateIssue(), Do: giteatest.Status(422, `{"message":"[Title]: Required"}`, "Content-Type", "text/plain")})
+	require.Contains(t, w.finding("repository", bot.OK), "open issues of adf-bot")
+}
+
 // disabled makes Gitea answer as it does to a token of an account that may not sign in.
 func (w *world) disabled() {
 	w.Gitea.Inject(giteatest.Fault{Match: func(r *http.Request) bool { return !strings.HasSuffix(r.URL.Path, "/version") },
