@@ -99,10 +99,10 @@ func TestCallStatuses(t *testing.T) {
 		422: {tracker.Refused, ""},
 		423: {tracker.Refused, "unarchive it"},
 		429: {tracker.Refused, "retried automatically"},
-		500: {tracker.Lost, ""},
-		502: {tracker.Lost, ""},
-		503: {tracker.Lost, ""},
-		504: {tracker.Lost, ""},
+		500: {tracker.Lost, "retried automatically"},
+		502: {tracker.Lost, "retried automatically"},
+		503: {tracker.Lost, "retried automatically"},
+		504: {tracker.Lost, "retried automatically"},
 	} {
 		t.Run(fmt.Sprint(status), func(t *testing.T) {
 			eachCall(t, func(w *world, g *gitea.Client, c call) {

@@ -17,6 +17,8 @@ import (
 
 // The functions below return what a person can do about an error whose cause shows in more than its status, or "".
 
+const adviceFault = "Gitea, or what stands in front of it, fails or is slow: see their logs; this is retried automatically"
+
 // adviseConnection is for a request without an answer.
 func adviseConnection(base string, err error) string {
 	var authority x509.UnknownAuthorityError
@@ -79,6 +81,8 @@ func adviseAnswer(r request, base string, resp *http.Response, err error) string
 		return "a proxy in front of Gitea refuses this: let requests to " + api + " pass it"
 	case status == http.StatusUnauthorized, status == http.StatusForbidden, status == http.StatusPreconditionFailed:
 		return adviseRefusal(err.Error())
+	case status/100 == 5:
+		return adviceFault
 	}
 	return ""
 }

@@ -44,6 +44,7 @@ func TestAdviceOfAnswer(t *testing.T) {
 		_, err := g.SetOpen(context.Background(), recordedIssue, false)
 		return err
 	}
+	assign := func(g *Client) error { return g.Assign(context.Background(), recordedIssue, []string{"nobody"}) }
 	for name, tt := range map[string]struct {
 		do       func(*Client) error
 		status   int
@@ -87,7 +88,8 @@ func TestAdviceOfAnswer(t *testing.T) {
 		"an object instead of a list":      {list, 200, "application/json", `{"status":"ok"}`, "", "this is no answer of Gitea's API", "ends early"},
 		"http at a port for https":         {version, 400, "text/plain", "Client sent an HTTP request to an HTTPS server.\n", "", "the server wants https: correct gitea.url", ""},
 		"an answer that is cut":            {list, 200, "application/json", `[{"id":1,"number":1,"bo`, "", "the answer ends early, as behind a proxy that limits its size: raise the limit", ""},
-		"a web page with a server's fault": {list, 502, "text/html", html, "", "", "form"},
+		"a web page with a server's fault": {list, 502, "text/html", html, "", "Gitea, or what stands in front of it, fails or is slow: see their logs; this is retried automatically", "form"},
+		"a login that can't be assigned":   {assign, 500, "application/json", `{"message":""}`, "", "", "logs"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			base := "https://git.example.org"
@@ -180,6 +182,19 @@ func TestAdviceOfConnection(t *testing.T) {
 			require.Equal(t, tracker.NotSent, tracker.OutcomeOf(err))
 			require.ErrorContains(t, err, tt.want)
 			require.NotContains(t, err.Error(), "can't be reached")
+		})
+	}
+	for name, answer := range map[string]func(http.ResponseWriter, *http.Request){
+		"no answer in time":   func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() },
+		"a closed connection": func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) },
+		"a fault of a proxy":  func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusBadGateway) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			srv := httptest.NewServer(http.HandlerFunc(answer))
+			defer srv.Close()
+			g := New(Options{URL: srv.URL, Tokens: StaticToken("t"), Timeout: 50 * time.Millisecond})
+			_, err := g.Version(t.Context())
+			require.ErrorContains(t, err, "Gitea, or what stands in front of it, fails or is slow: see their logs; this is retried automatically")
 		})
 	}
 	t.Run("https at a port for http", func(t *testing.T) {

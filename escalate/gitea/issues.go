@@ -102,7 +102,7 @@ func (g *Client) Assign(ctx context.Context, ref tracker.IssueRef, logins []stri
 	edited, err := g.edit(ctx, "assign", ref, isIssue(ref.Number), sdk.EditIssueOption{Assignees: logins})
 	var te *tracker.Error
 	if errors.As(err, &te) && te.Status == http.StatusInternalServerError {
-		te.Outcome = tracker.Refused
+		te.Outcome, te.Advice = tracker.Refused, ""
 		te.Detail = "a login is unknown, an organisation, or without access to the repository"
 	}
 	if err != nil {

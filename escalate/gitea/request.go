@@ -131,6 +131,8 @@ func (g *Client) send(ctx context.Context, r request, f func(context.Context) (*
 		var network *net.OpError
 		if errors.As(err, &noToken) || errors.As(err, &network) && network.Op == "dial" || traced && !written.Load() {
 			e.Outcome = tracker.NotSent
+		} else if e.Advice == "" && !errors.Is(err, context.Canceled) {
+			e.Advice = adviceFault
 		}
 		return e
 	}
