@@ -96,11 +96,12 @@ func adviseRefusal(message string) string {
 		return "make a token with the scope " + scope + " too, and put it where gitea.token_file or gitea.token_env points"
 	}
 	for words, advice := range map[string]string{
-		"token is required":                    "Gitea got no token: let the proxy in front of it pass on the header Authorization",
-		"Only signed in user":                  "Gitea got no token: let the proxy in front of it pass on the header Authorization",
-		"is limited to public":                 "make a token that is not limited to public repositories, and put it where gitea.token_file or gitea.token_env points",
-		"prohibited from signing in":           "the token's account is disabled in Gitea: let its administrator activate it and allow it to sign in",
-		"must change your password":            "sign in to Gitea as the token's account, and change its password",
+		"token is required":          "Gitea got no token: let the proxy in front of it pass on the header Authorization",
+		"Only signed in user":        "Gitea got no token: let the proxy in front of it pass on the header Authorization",
+		"is limited to public":       "make a token that is not limited to public repositories, and put it where gitea.token_file or gitea.token_env points",
+		"prohibited from signing in": "the token's account is disabled in Gitea: let its administrator activate it and allow it to sign in",
+		"must change your password": "sign in to Gitea as the token's account, and change its password; where it can't sign in, as an account of the type bot, " +
+			"run on the server: gitea admin user must-change-password --unset and its login",
 		"open dependencies":                    "close the issues that it depends on, or remove these dependencies in Gitea",
 		"should have a permission to write":    "give the token's account write access to the repository's issues",
 		"should have specific read permission": "the repository's issues are disabled, or hidden from the token's account: enable them in its settings, or give the account access to them",
