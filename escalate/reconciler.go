@@ -46,6 +46,8 @@ type Options struct {
 	// RunAs returns what people put before a command to run it as the bot's user, e.g. "sudo -u adfbot ", or ""; nil: "".
 	RunAs func() string
 
+	ConfigFlag string // what they put after it to name the configuration, e.g. " --config /srv/a.yaml", or ""
+
 	Projects []string       // all that are configured: a sweep lists their repositories
 	Commands CommandOptions // the zero value: nobody acts from issues
 

@@ -208,7 +208,7 @@ func TestSeparatedResumeAdvice(t *testing.T) {
 		out, err := cmd.CombinedOutput()
 		return string(out), testhost.ExitCode(err)
 	}
-	const command = "sudo -u '#4710' adfbot resume odilo"
+	command := "sudo -u '#4710' adfbot resume odilo --config " + s.path("config.yaml")
 	for range 3 {
 		out, code := run(daemonUser, "record", "--project", "odilo", "--failure")
 		require.Zero(t, code, out)

@@ -18,9 +18,10 @@ type IssueData struct {
 	Installation string       // for the marker
 	Repo         tracker.Repo // of the new issue
 
-	PauseFlag string // path
-	RunAs     string // what comes before a command to run it as the bot's user, e.g. "sudo -u adfbot ", or ""
-	FlagError string // why the flag could not be written; "" if it was
+	PauseFlag  string // path
+	RunAs      string // what comes before a command to run it as the bot's user, e.g. "sudo -u adfbot ", or ""
+	ConfigFlag string // what comes after it to name the configuration, e.g. " --config /srv/a.yaml", or ""
+	FlagError  string // why the flag could not be written; "" if it was
 
 	Mentions []string          // logins and teams, e.g. "acme/ops"
 	Replaces *tracker.IssueRef // an earlier issue of the incident, which was deleted or lost its marker
@@ -105,7 +106,7 @@ func (c *Composer) data(in IssueData) TemplateData {
 		Project: c.name(i.Project), Agent: c.name(agentOf(i)), Name: c.name(i.Name()), Seq: i.Seq, ID: c.name(i.ID),
 		Failures: i.Failures, Threshold: i.Threshold, Opened: i.Opened, Host: c.name(i.Host), Instance: c.name(i.Instance),
 		PauseFlag: c.sentence(in.PauseFlag), Remove: c.sentence(in.RunAs + "rm " + text.ShellQuote(in.PauseFlag)),
-		Resume:    c.sentence(in.RunAs + "adfbot resume " + i.Project),
+		Resume:    c.sentence(in.RunAs + "adfbot resume " + i.Project + in.ConfigFlag),
 		NotPaused: in.FlagError != "", FlagError: c.sentence(in.FlagError),
 		ResumeInGitea: in.ResumeInGitea, CloseResumes: in.CloseResumes,
 		Mentions: mentions(in.Mentions), Rebuilt: i.Rebuilt,

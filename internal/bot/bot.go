@@ -182,8 +182,9 @@ func (b *Bot) options() escalate.Options {
 		Log:       b.log, Now: b.now, Uptime: b.env.Uptime,
 		Server: c.Gitea.URL, Login: c.Gitea.Login, Timeout: c.Gitea.Timeout,
 		// Only when it is needed: the user database may be slow.
-		RunAs:    sync.OnceValue(func() string { return hostlocal.BotUser(c.State).RunAs(b.env.Getenv("PATH")) }),
-		Projects: c.ProjectIDs(), Mentions: c.Escalation.Mentions, DueIn: c.Escalation.DueIn,
+		RunAs:      sync.OnceValue(func() string { return hostlocal.BotUser(c.State).RunAs(b.env.Getenv("PATH")) }),
+		ConfigFlag: configFlag(c),
+		Projects:   c.ProjectIDs(), Mentions: c.Escalation.Mentions, DueIn: c.Escalation.DueIn,
 		Commands: escalate.CommandOptions{
 			State: b.store, Operators: c.Operators, CloseResumes: len(c.Operators) > 0 && c.OnIssueClosed == config.Resume,
 			Describe: func(ctx context.Context, project string) (string, error) { return b.Describe(ctx, project) }, // b.Reader needs the reconciler

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"time"
 
 	"github.com/terraphim/adfbot/breaker"
@@ -69,7 +70,7 @@ func (k *Kept) pause(cfg *config.Config, spool hostlocal.Spool, now func() time.
 	if flagErr == nil {
 		host, _ := os.Hostname()
 		var created bool
-		resume := issuetext.Resume{Command: hostlocal.BotUser(cfg.State).RunAs(os.Getenv("PATH")) + "adfbot resume " + k.Project, Flag: k.Flag}
+		resume := issuetext.Resume{Command: hostlocal.BotUser(cfg.State).RunAs(os.Getenv("PATH")) + "adfbot resume " + k.Project + configFlag(cfg), Flag: k.Flag}
 		created, flagErr = dir.Write(k.Project, issuetext.SpoolNote(k.Project, trip.Result.Agent, failures, host, resume, now()))
 		if created {
 			flagErr = nil // it pauses the project, even if it may not survive a power failure
@@ -148,4 +149,13 @@ func lostText(cfg *config.Config, r store.Result, err error) string {
 			me.Name, owner.Name, me.Name)
 	}
 	return s
+}
+
+// configFlag returns what a command needs at its end, in any directory, to load this configuration, or "".
+func configFlag(cfg *config.Config) string {
+	path, err := filepath.Abs(cfg.Path)
+	if err != nil || len(cfg.Flag()) == 0 {
+		return ""
+	}
+	return " --config " + text.ShellQuote(path)
 }

@@ -40,7 +40,7 @@ func TestPause(t *testing.T) {
 	w := newWorld(t)
 	d, err := w.pause("odilo", "release\nday")
 	require.NoError(t, err)
-	require.Equal(t, "odilo is paused ("+w.flag("odilo")+"); to resume: adfbot resume odilo", d.Text)
+	require.Equal(t, "odilo is paused ("+w.flag("odilo")+"); to resume: adfbot resume odilo --config "+w.Dir+"/config.yaml", d.Text)
 	require.Contains(t, w.Read(w.flag("odilo")), "Reason: release day\n")
 	require.Contains(t, w.must(bot.ExitPaused, "odilo", "true").stderr, "Reason: release day")
 	require.Empty(t, w.sweepWell().Actions, "it is left alone")
