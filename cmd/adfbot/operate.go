@@ -143,7 +143,9 @@ func (a *app) sweepCmd() *cobra.Command {
 				}
 				return errors.Join(a.printJSON(rep), err)
 			}
-			a.printSweep(rep)
+			if err == nil || !rep.At.IsZero() { // a sweep took place
+				a.printSweep(rep)
+			}
 			return err
 		},
 	}

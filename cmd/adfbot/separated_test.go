@@ -225,8 +225,16 @@ func TestSeparatedResumeAdvice(t *testing.T) {
 		out, code := run(strangerUser, args...)
 		require.Equal(t, 1, code, out)
 		require.Contains(t, out, "adfbot: run it as #4710: sudo -u '#4710' adfbot --config "+s.path("config.yaml")+" "+strings.Join(args, " ")+"\n")
-		require.NotContains(t, out, "chown #")
+		require.NotContains(t, out, "chown")
+		require.NotContains(t, out, "nothing done", "no sweep took place")
 	}
+	b, err := os.ReadFile(s.path("config.yaml"))
+	require.NoError(t, err)
+	noSocket, _, _ := strings.Cut(string(b), "http:\n")
+	require.NoError(t, os.WriteFile(s.path("config.yaml"), []byte(noSocket), 0o644))
+	lost, _ := run(strangerUser, "record", "--project", "odilo", "--failure", "--run-id", "one")
+	require.Contains(t, lost, "is LOST unless you record it: sudo -u '#4710' adfbot record --project odilo --agent project-meta --run-id one --failure --config "+
+		s.path("config.yaml")+"\n")
 	out, code := run(strangerUser, "check", "--offline")
 	require.Equal(t, 1, code)
 	require.Contains(t, out, "run it as #4710: sudo -u '#4710' adfbot --config "+s.path("config.yaml")+" check")

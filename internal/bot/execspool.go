@@ -3,6 +3,7 @@ package bot
 import (
 	"context"
 	"errors"
+	"strings"
 
 	"github.com/terraphim/adfbot/internal/redact"
 	"github.com/terraphim/adfbot/internal/status"
@@ -76,7 +77,7 @@ func (x *execution) keep(ctx context.Context, res store.Result) {
 	ctx = context.WithoutCancel(ctx)
 	kept, err := Keep(ctx, x.cfg, res, x.env.Now)
 	if err == nil {
-		x.printf("%s", kept.Text())
+		x.printf("%s", strings.ReplaceAll(kept.Text(), "\n", "\nadfbot: "))
 		return
 	}
 	if x.bot != nil {

@@ -159,3 +159,11 @@ func configFlag(cfg *config.Config) string {
 	}
 	return " --config " + text.ShellQuote(path)
 }
+
+// lostText is [status.LostText] with a command that works for whoever may write the state.
+func lostText(cfg *config.Config, r store.Result, err error) string {
+	if owner, other := hostlocal.OtherOwner(cfg.State); other {
+		return status.LostText(r, err, owner.RunAs(os.Getenv("PATH")), configFlag(cfg))
+	}
+	return status.LostText(r, err, "", "")
+}

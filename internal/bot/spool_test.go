@@ -219,7 +219,7 @@ func TestLostResultCommand(t *testing.T) {
 	for _, id := range []string{"2026-11-23T07:00", "night run", `it's "$(touch x)"; #`, "-x"} {
 		r := failure("odilo")
 		r.RunID = id
-		_, command, _ := strings.Cut(status.LostText(r, os.ErrInvalid), "record it: adfbot ")
+		_, command, _ := strings.Cut(status.LostText(r, os.ErrInvalid, "", ""), "record it: adfbot ")
 		out, err := exec.Command("sh", "-c", `printf '%s\n' `+command).Output()
 		require.NoError(t, err)
 		require.Equal(t, "record\n--project\nodilo\n--agent\nproject-meta\n--run-id\n"+id+"\n--failure\n", string(out))

@@ -78,7 +78,7 @@ func (c *Client) Report(ctx context.Context, r store.Result) status.Reported {
 		if file, err := keep(); err == nil {
 			m.addf("the result is kept in %s; adfbot itself sends it again, before the next one of this user: do not record it again", file)
 		} else {
-			m.addf("%s", status.LostText(r, err))
+			m.addf("%s", status.LostText(r, err, "", ""))
 		}
 	}
 	return status.Reported{Result: recorded, Messages: m}

@@ -40,7 +40,7 @@ func ExpandCredentials(path string, getenv func(string) string) (string, error) 
 	}
 	dir := getenv(credentialsDir[1:])
 	if dir == "" {
-		return "", fmt.Errorf("%s: %s is not set: systemd sets it only for a unit with LoadCredential=%s:/path", path, credentialsDir, name)
+		return "", fmt.Errorf("%s: %s is not set: systemd sets it only for a unit with LoadCredential=%[3]s:/path; to run a command by hand, set it to the directory of the file %[3]s, as a user who may read it", path, credentialsDir, name)
 	}
 	return filepath.Join(dir, name), nil
 }

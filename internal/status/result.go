@@ -66,8 +66,8 @@ func (v ResultView) TripText() string {
 }
 
 // LostText returns a sentence about a result with a run id that could not be kept because of err, with the command that
-// records it. Project, agent and outcome need no quotes in a shell.
-func LostText(r store.Result, err error) string {
-	return fmt.Sprintf("cannot keep the result: %v; the result (%s of %s in %s) is LOST unless you record it: adfbot record --project %s --agent %s --run-id %s --%s",
-		err, r.Outcome, r.Agent, r.Project, r.Project, r.Agent, text.ShellQuote(r.RunID), r.Outcome)
+// records it. Project, agent and outcome need no quotes in a shell. runAs comes before the command, and flag after it.
+func LostText(r store.Result, err error, runAs, flag string) string {
+	return fmt.Sprintf("cannot keep the result: %v; the result (%s of %s in %s) is LOST unless you record it: %sadfbot record --project %s --agent %s --run-id %s --%s%s",
+		err, r.Outcome, r.Agent, r.Project, runAs, r.Project, r.Agent, text.ShellQuote(r.RunID), r.Outcome, flag)
 }

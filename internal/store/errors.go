@@ -59,7 +59,7 @@ func Unusable(path, advice string, err error) error {
 		return err
 	case advice != "":
 	case errors.Is(err, fs.ErrPermission):
-		advice = "this user may not do that: see `adfbot check` for the chown or chmod"
+		advice = "this user may not do that: see `adfbot check`"
 	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
 		advice = "the disk is full: make room, or remove files where only inodes ran out (`df`, `df -i`)"
 	case errors.Is(err, fs.ErrNotExist):

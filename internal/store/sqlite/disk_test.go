@@ -94,7 +94,7 @@ func TestDenied(t *testing.T) {
 			a := newProcess(t, "fail", path, "1").as(testhost.Nobody, "").finish()
 			require.True(t, a.Unusable, "%+v", a)
 			require.Contains(t, a.Err, path)
-			require.Contains(t, a.Err, "see `adfbot check` for the chown or chmod")
+			require.Contains(t, a.Err, "see `adfbot check`")
 			require.Zero(t, a.N)
 		})
 	}

@@ -75,7 +75,7 @@ func (s *Store) whyClosed() (advice string, denied bool) {
 		return "this user may not write the file or its directory, which SQLite needs even to read it: " + asOwner(filepath.Dir(s.path)) +
 			"see `adfbot check`", true
 	}
-	return "this user may not write the file or its directory: see `adfbot check` for the chown or chmod", true
+	return "this user may not write the file or its directory: see `adfbot check`", true
 }
 
 // asOwner advises to become the owner of a directory, unless this user is.
