@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -117,7 +118,11 @@ func (a *app) gate(ctx context.Context, project string) error {
 		return &exit{exitUnknown, fmt.Errorf("it is not known whether %s is paused, do not run it: %w", project,
 			bot.AdviseRestore(ctx, cfg, a.env(nil), v.Err, 2*time.Second))}
 	case v.Paused:
-		a.printf("%s\n", v.Reason)
+		reason := strings.TrimRight(v.Reason, "\n")
+		if says := project + " is paused"; !strings.HasPrefix(reason, says) {
+			reason = says + ": " + reason
+		}
+		a.printf("%s\n", reason)
 		return &exit{code: bot.ExitPaused}
 	}
 	return nil
