@@ -356,9 +356,9 @@ func (run *commandRun) pauseStep(ctx context.Context, n int) (result, error) {
 		run.opt.Log.Info("project paused by a person", "project", run.cmd.Project, "by", run.cmd.By.Login, "reason", run.cmd.Steps[n].Line.Reason)
 		return result{answer: issuetext.Paused(run.cmd.Project, "", run.HowToResume(run.cmd.Project))}, nil
 	case already.Incident != nil:
-		return result{answer: project + " is paused already, by " + markdown.CodeSpan(already.Incident.Name()) + "."}, nil
+		return result{answer: project + " is already paused, by " + markdown.CodeSpan(already.Incident.Name()) + "."}, nil
 	}
-	return result{answer: project + " is paused already."}, nil
+	return result{answer: project + " is already paused."}, nil
 }
 
 // ackStep saves who takes the incident, and assigns them. Doing either twice does no harm.

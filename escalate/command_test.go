@@ -136,7 +136,7 @@ func TestRepeatedPauseAndResumeCommands(t *testing.T) {
 	playOperated(t, func(w *world, id string) {
 		w.says("alex", "/adf pause")
 		w.sweep()
-		require.Contains(t, comments(w.issue())[0], "`odilo` is paused already, by `odilo#1`.")
+		require.Contains(t, comments(w.issue())[0], "`odilo` is already paused, by `odilo#1`.")
 		w.says("alex", "/adf resume")
 		w.sweep()
 		w.says("alex", "/adf resume")

@@ -17,7 +17,7 @@ func (a *app) demoCmd() *cobra.Command {
 	var keep bool
 	cmd := &cobra.Command{
 		Use:   "demo",
-		Short: "Run the whole story in a few seconds, against an embedded Gitea, in a temporary directory",
+		Short: "Run the whole story in a few seconds, against a built-in Gitea, in a temporary directory",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			ctx, stop := interruptible(cmd.Context())

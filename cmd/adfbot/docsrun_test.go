@@ -115,7 +115,8 @@ func (m *machine) there(text string) string {
 	text = strings.NewReplacer(m.url(), docsServer, m.root, "").Replace(text)
 	text = regexp.MustCompile(`\([^\s()]+, \d{4}-\d\d-\d\d \d\d:\d\d UTC\)`).ReplaceAllString(text, "(bigbox, 2026-11-23 04:10 UTC)")
 	text = regexp.MustCompile(`(?:sudo )?adfbot resume `).ReplaceAllString(text, "sudo -u adfbot adfbot resume ") // whoever runs the test
-	text = strings.ReplaceAll(text, " --config /etc/adfbot/config.yaml", "") // it is the default, were it not below the root
+	// Below the root, the default configuration is not the default one.
+	text = strings.ReplaceAll(text, " --config /etc/adfbot/config.yaml", "")
 	return regexp.MustCompile(`user id \d+`).ReplaceAllString(text, "user id 2")
 }
 

@@ -21,15 +21,15 @@ func (a *app) execCmd() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "exec --project P [--agent A] [--run-id ID] [--timeout D] -- CMD [ARG...]",
 		Short: "Run a command unless the project is paused, and record how it ended",
-		Long: `exec stands in front of a command in cron or systemd. It asks the gate, runs the command with
+		Long: `exec goes in front of a command in cron or systemd. It asks the gate, runs the command with
 stdin, stdout, stderr and signals passed through, records how it ended, and exits as the
 command did: 128+n after signal n, 127 not found, 126 not executable, 124 if it timed out and
 then exited with 0.
 
-It exits with 75 if the project is paused, and with 125 if it could not find out or failed
-itself before the start. A run that ended because adfbot itself got SIGINT, SIGTERM, SIGHUP or
-SIGQUIT does not count, unless it had run for hung_after. A result that cannot be recorded is kept
-beside the state and recorded later.`,
+It exits with 75 if the project is paused, and with 125 if it cannot tell or if it fails itself
+before the command starts. A run that ended because adfbot itself got SIGINT, SIGTERM, SIGHUP or
+SIGQUIT does not count, unless it had run for --timeout or hung_after. A result that cannot be
+recorded is kept beside the state and recorded later.`,
 		Example: `  adfbot exec --project odilo -- /usr/local/bin/project-meta --all
   0 * * * *  adfbot exec --project odilo --timeout 50m -- project-meta`,
 		Annotations: map[string]string{"usage": strconv.Itoa(bot.ExitNotStarted)},
@@ -68,7 +68,7 @@ const drainName = "drain"
 func (a *app) drainCmd() *cobra.Command {
 	return &cobra.Command{
 		Use:    drainName,
-		Short:  "Copy stdin to stdout to the end, even if stdout is closed (exec starts it)",
+		Short:  "Copy stdin to stdout until stdin ends, even if stdout is closed (exec starts it)",
 		Hidden: true,
 		Args:   cobra.NoArgs,
 		Run:    func(*cobra.Command, []string) { proc.Drain(a.stdin, a.stdout) },

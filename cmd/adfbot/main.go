@@ -167,7 +167,7 @@ dispatched, and opens an [ADF] issue in Gitea. When somebody has removed the fla
 closes the issue.
 
 Exit codes: 0 done, 1 failed, 2 wrong usage or configuration, 75 paused; gate exits with 255 if
-it is not known whether the project is paused, exec with 125 if it could not start its command.`,
+it cannot tell whether the project is paused, exec with 125 if it did not start its command.`,
 		SilenceErrors:     true,
 		SilenceUsage:      true,
 		Args:              knownCommand,
@@ -180,6 +180,7 @@ it is not known whether the project is paused, exec with 125 if it could not sta
 	root.SetFlagErrorFunc(flagError)
 	a.addHelp(root)
 	for _, c := range root.Commands() {
+		c.DisableFlagsInUseLine = true // each names its own
 		a.mark(c)
 	}
 	return root

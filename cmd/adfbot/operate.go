@@ -117,7 +117,7 @@ func (a *app) sweepCmd() *cobra.Command {
 	var opt escalate.SweepOptions
 	var asJSON, confirm bool
 	cmd := &cobra.Command{
-		Use:   "sweep [--dry-run] [--json]",
+		Use:   "sweep [--dry-run] [--json] [--confirm-gitea-url]",
 		Short: "Compare state, flags and issues once, and do what is due",
 		Args:  noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {

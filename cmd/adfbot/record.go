@@ -33,8 +33,8 @@ type recordFlags struct {
 func (a *app) recordCmd() *cobra.Command {
 	var f recordFlags
 	cmd := &cobra.Command{
-		Use:   "record --project P [--agent A] --success|--failure|--ignored|--exit-code N",
-		Short: "Record how a run ended that adfbot did not start itself",
+		Use:   "record --project P [--agent A] --success|--failure|--ignored|--exit-code N [flags]",
+		Short: "Record how a run ended that adfbot did not start",
 		Long: `record stores a result. A failure that reaches the threshold pauses the project and opens
 its issue; the exit code is 0 then too. With a run id it is safe to repeat: the same outcome
 again changes nothing and gets the first answer.`,
@@ -218,7 +218,7 @@ func (a *app) printRecorded(r status.ResultView, asJSON bool) {
 	}
 	switch {
 	case r.Known:
-		a.printf("%s: this run is recorded already as %s (%d of %d failures)\n", r.Project, r.Outcome, r.Failures, r.Threshold)
+		a.printf("%s: this run is already recorded as %s (%d of %d failures)\n", r.Project, r.Outcome, r.Failures, r.Threshold)
 	case r.Tripped:
 		a.printf("%s\n", r.TripText())
 	case !r.Counted:

@@ -265,8 +265,7 @@ func TestSeparatedUsersWithoutSocket(t *testing.T) {
 		_, stderr, code := s.run(agentUser, args...)
 		require.Equal(t, 1, code)
 		require.Contains(t, stderr, "is LOST unless you record it: adfbot record --project odilo")
-		require.Contains(t, stderr, "nobody may not write the state: record it as #"+strconv.Itoa(daemonUser)+
-			"; to let nobody report through the daemon, set http.socket and projects[].users")
+		require.Contains(t, stderr, "to let nobody report through the daemon, set http.socket and projects[].users")
 	}
 	_, stderr, _ := s.run(daemonUser, "exec", "--project", "odilo", "--", "true")
 	require.NotContains(t, stderr, "http.socket")

@@ -18,10 +18,10 @@ import (
 func (a *app) serveCmd() *cobra.Command {
 	return &cobra.Command{
 		Use:   "serve",
-		Short: "Run the daemon: sweep at once and then by the schedule, and serve HTTP",
-		Long: `serve sweeps at its start and by sweep.schedule until it gets SIGTERM or SIGINT, and accepts
-results over http.listen and http.socket if these are set. SIGHUP reads the configuration and
-the token files again; a bad one changes nothing and is reported.`,
+		Short: "Run the daemon: sweep at once and then on a schedule, and serve HTTP",
+		Long: `serve sweeps when it starts and then on sweep.schedule until it gets SIGTERM or SIGINT, and
+accepts results over http.listen and http.socket if these are set. On SIGHUP it reads the
+configuration and the token files again; a bad one changes nothing and is reported.`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			ctx, stop := interruptible(cmd.Context())

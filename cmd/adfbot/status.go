@@ -23,7 +23,7 @@ func (a *app) statusCmd() *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use:   "status [P] [--json]",
-		Short: "Show which projects run, which are paused and why, and what is pending with Gitea",
+		Short: "Show which projects run, which are paused and why, and what is pending in Gitea",
 		Args:  oneProjectAtMost,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			only := ""

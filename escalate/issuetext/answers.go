@@ -62,7 +62,7 @@ func UnknownCommand(c incident.CommandLine) string {
 
 // MisplacedCommand answers lines that look like commands and are not run.
 func MisplacedCommand() string {
-	return "Not run. Please put commands first in a new comment, each in a line of its own, at most ten, without the characters `` ` `` and `<`. " +
+	return "Not run. Please put commands first in a new comment, each on a line of its own, at most ten, without the characters `` ` `` and `<`. " +
 		"Explanations go below them."
 }
 

@@ -2,6 +2,7 @@ package issuetext
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/terraphim/adfbot/escalate/incident"
@@ -30,6 +31,7 @@ func ResumedComment(key string, i incident.Incident) string {
 	if d := i.Ended.Sub(i.Opened); d > 0 {
 		lasted = " after " + text.Duration(d)
 	}
+	how = strings.TrimPrefix(how, "resumed ")
 	return reply(key, "%s was resumed on %s: %s.\n\nIncident %s ended%s.",
 		markdown.CodeSpan(i.Project), minute(i.Ended), how, markdown.CodeSpan(i.Name()), lasted)
 }

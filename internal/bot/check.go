@@ -53,7 +53,7 @@ func (c *checker) failed(what string, err error) bool {
 	file, ok := errors.AsType[*fs.PathError](err)
 	if ok && errors.Is(file, fs.ErrPermission) && hostlocal.Me().IsPerson() {
 		if owner := hostlocal.Owner(file.Path); owner.UID != hostlocal.Me().UID {
-			c.add(Fail, what, "%v: it belongs to %s: %s", file, owner.Name, c.runAs(owner))
+			c.add(Fail, what, "%v: the file belongs to %s: %s", file, owner.Name, c.runAs(owner))
 			return true
 		}
 	}
@@ -166,7 +166,7 @@ func (c *checker) pauseDir(ctx context.Context) {
 		if why := hostlocal.NotCreatable(dir.Path()); why != "" {
 			c.add(Fail, "pause_dir", "cannot create %s: %s", dir.Path(), why)
 		} else {
-			c.add(OK, "pause_dir", "%s is not ready yet; serve or the first result creates it. Until then the gate reports unknown", dir.Path())
+			c.add(OK, "pause_dir", "%s is not ready yet; serve or the first result prepares it. Until then the gate reports unknown", dir.Path())
 		}
 		return
 	}

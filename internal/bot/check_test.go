@@ -52,7 +52,7 @@ func TestCheckOfNewMachine(t *testing.T) {
 	require.Empty(t, w.fails())
 	require.Contains(t, w.finding("config", bot.OK), w.cfg.Path+": 2 projects")
 	require.Contains(t, w.finding("state", bot.OK), "is missing; the first result creates it")
-	require.Contains(t, w.finding("pause_dir", bot.OK), "is not ready yet; serve or the first result creates it")
+	require.Contains(t, w.finding("pause_dir", bot.OK), "is not ready yet; serve or the first result prepares it")
 	require.Contains(t, w.finding("gitea", bot.OK), "http://gitea.example answers, version ")
 	require.Contains(t, w.finding("account", bot.OK), "adf-bot (user id ")
 	require.Contains(t, w.finding("repository", bot.OK), "terraphim/adf-fleet, 0 open issues of adf-bot")
@@ -474,9 +474,9 @@ func TestCheckAsPerson(t *testing.T) {
 	require.NoError(t, os.Chmod(w.Dir+"/token", 0o600))
 	require.NoError(t, os.Chown(w.Dir+"/token", bot, bot))
 	w.change("token_env: BOT_TOKEN", "token_file: DIR/token")
-	require.Contains(t, check(person), "FAIL token open "+w.Dir+"/token: permission denied: it belongs to #4710: run it as #4710\n")
+	require.Contains(t, check(person), "FAIL token open "+w.Dir+"/token: permission denied: the file belongs to #4710: run it as #4710\n")
 	w.change("gitea:", "http: {webhook_secret_file: DIR/token}\ngitea:")
-	require.Contains(t, check(person), "FAIL http open "+w.Dir+"/token: permission denied: it belongs to #4710: run it as #4710\n")
+	require.Contains(t, check(person), "FAIL http open "+w.Dir+"/token: permission denied: the file belongs to #4710: run it as #4710\n")
 
 	for _, path := range []string{filepath.Dir(w.cfg.State), w.cfg.State} {
 		require.NoError(t, os.Chown(path, 0, 0))

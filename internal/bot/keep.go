@@ -141,16 +141,6 @@ func Spool(ctx context.Context, cfg *config.Config, r store.Result, now func() t
 	return k.Text()
 }
 
-// lostText is [status.LostText] for a result that [Keep] could not keep.
-func lostText(cfg *config.Config, r store.Result, err error) string {
-	s := status.LostText(r, err)
-	if me, owner := hostlocal.Me(), hostlocal.Owner(cfg.State); errors.Is(err, fs.ErrPermission) && me.UID != owner.UID {
-		s += fmt.Sprintf("\n%s may not write the state: record it as %s; to let %s report through the daemon, set http.socket and projects[].users",
-			me.Name, owner.Name, me.Name)
-	}
-	return s
-}
-
 // configFlag returns what a command needs at its end, in any directory, to load this configuration, or "".
 func configFlag(cfg *config.Config) string {
 	path, err := filepath.Abs(cfg.Path)
@@ -160,10 +150,15 @@ func configFlag(cfg *config.Config) string {
 	return " --config " + text.ShellQuote(path)
 }
 
-// lostText is [status.LostText] with a command that works for whoever may write the state.
+// lostText is [status.LostText] with a command that works for whoever may write the state, and the way to do without one.
 func lostText(cfg *config.Config, r store.Result, err error) string {
+	var runAs, flag string
 	if owner, other := hostlocal.OtherOwner(cfg.State); other {
-		return status.LostText(r, err, owner.RunAs(os.Getenv("PATH")), configFlag(cfg))
+		runAs, flag = owner.RunAs(os.Getenv("PATH")), configFlag(cfg)
 	}
-	return status.LostText(r, err, "", "")
+	s := status.LostText(r, err, runAs, flag)
+	if me := hostlocal.Me(); errors.Is(err, fs.ErrPermission) && me.UID != hostlocal.BotUser(cfg.State).UID {
+		s += fmt.Sprintf("\nto let %s report through the daemon, set http.socket and projects[].users", me.Name)
+	}
+	return s
 }

@@ -43,7 +43,7 @@ func (b *Bot) PauseBy(ctx context.Context, project, why, who string) (Done, erro
 	case err != nil:
 		return Done{}, AdvisePause(b.cfg, project, b.AdviseRestore(ctx, err))
 	case !paused:
-		return Done{Text: fmt.Sprintf("%s is paused already (%s)", project, how.Flag)}, nil
+		return Done{Text: fmt.Sprintf("%s is already paused (%s)", project, how.Flag)}, nil
 	}
 	b.log.Info("project paused by hand", "project", project, "by", who, "reason", why)
 	return Done{Text: fmt.Sprintf("%s is paused (%s); to resume: %s", project, how.Flag, how.Command)}, nil

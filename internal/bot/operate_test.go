@@ -51,7 +51,7 @@ func TestPause(t *testing.T) {
 
 	d, err = w.pause("odilo", "again")
 	require.NoError(t, err)
-	require.Contains(t, d.Text, "odilo is paused already")
+	require.Contains(t, d.Text, "odilo is already paused")
 	require.Contains(t, w.Read(w.flag("odilo")), "release day")
 	d, err = w.resume("odilo")
 	require.NoError(t, err)

@@ -105,7 +105,7 @@ func (b *Bot) checkMoved(ctx context.Context, mode Mode) error {
 		fix            string
 	}{
 		{metaURL, "gitea.url", b.cfg.Gitea.URL, unsettled, b.rec.SetTrackerError,
-			"if it is the same Gitea at a new address, or a new one for the issues to be opened in again, confirm it with `adfbot sweep --confirm-gitea-url`; else set gitea.url back"},
+			"if the server has moved, or the issues are to be opened again on a new one, confirm it with `adfbot sweep --confirm-gitea-url`; else set gitea.url back"},
 		{metaPauseDir, "pause_dir", b.cfg.PauseDir, paused, b.rec.SetDirError,
 			"run `adfbot restore` to write the flags of paused projects to the new directory; else set pause_dir back"},
 	} {
@@ -123,7 +123,7 @@ func (b *Bot) checkMoved(ctx context.Context, mode Mode) error {
 			}
 		}
 		if n > 0 {
-			place.refuse(fmt.Errorf("%s was changed from %s to %s while %d incidents or holds depend on it: %s", place.key, was, place.now, n, place.fix))
+			place.refuse(fmt.Errorf("%s was changed from %s to %s while %s: %s", place.key, was, place.now, dependents(n), place.fix))
 		} else if mode != ReadOnly {
 			if err := b.store.SetMeta(ctx, place.meta, place.now); err != nil {
 				return err
@@ -148,4 +148,11 @@ func (b *Bot) ConfirmURL(ctx context.Context) error {
 	b.rec.SetTrackerError(b.accessError())
 	b.log.Info("gitea.url confirmed", "was", was, "is", b.cfg.Gitea.URL)
 	return nil
+}
+
+func dependents(n int) string {
+	if n == 1 {
+		return "1 incident or hold depends on it"
+	}
+	return fmt.Sprintf("%d incidents or holds depend on it", n)
 }

@@ -204,7 +204,7 @@ func TestChangedPauseDir(t *testing.T) {
 	w.with(bot.Daemon, func(*bot.Bot) {})
 	for range 2 {
 		rep, err := w.sweep()
-		require.ErrorContains(t, err, "pause_dir was changed from "+w.Dir+"/pause to "+w.Dir+"/elsewhere while 1 incidents or holds depend on it: run `adfbot restore`")
+		require.ErrorContains(t, err, "pause_dir was changed from "+w.Dir+"/pause to "+w.Dir+"/elsewhere while 1 incident or hold depends on it: run `adfbot restore`")
 		require.Empty(t, rep.Actions)
 	}
 	require.Equal(t, bot.ExitNotStarted, w.exec("odilo", "true").code)

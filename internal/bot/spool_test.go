@@ -302,7 +302,9 @@ func TestSpool(t *testing.T) {
 	require.Zero(t, s.Spooled, "it is no result that will be recorded")
 	require.Contains(t, strings.Join(s.Problems, "\n"), garbage)
 	require.Contains(t, strings.Join(s.Problems, "\n"), "look at the file, then move it away: it is never recorded")
-	w.with(bot.ReadOnly, func(b *bot.Bot) { require.NotContains(t, strings.Join(b.Ready(ctx).Warnings, "\n"), "still in the spool") })
+	w.with(bot.ReadOnly, func(b *bot.Bot) {
+		require.NotContains(t, strings.Join(b.Ready(ctx).Warnings, "\n"), "still in the spool")
+	})
 	require.Contains(t, w.must(0, "odilo", "true").stderr, "")
 }
 

@@ -76,7 +76,7 @@ func (c *Client) Report(ctx context.Context, r store.Result) status.Reported {
 	case err != nil:
 		m.addf("%v", err)
 		if file, err := keep(); err == nil {
-			m.addf("the result is kept in %s; adfbot itself sends it again, before the next one of this user: do not record it again", file)
+			m.addf("the result is kept in %s; adfbot sends it before this user's next result: do not record it again", file)
 		} else {
 			m.addf("%s", status.LostText(r, err, "", ""))
 		}
@@ -125,7 +125,7 @@ type refusal struct {
 }
 
 func (e *refusal) Error() string {
-	return fmt.Sprintf("the daemon refuses it: %s: %s", e.title, e.detail)
+	return fmt.Sprintf("the daemon refused it: %s: %s", e.title, e.detail)
 }
 
 // temporary reports whether the daemon may accept the same result later: after a repair, or with another configuration.

@@ -132,11 +132,11 @@ func TestAnswers(t *testing.T) {
 		says string
 		kept bool
 	}{
-		"refused forever":  {409, `{"title":"Known run","detail":"recorded as failure"}`, "the result is not recorded: the daemon refuses it: Known run: recorded as failure", false},
-		"refused for now":  {403, `{"title":"Not allowed","detail":"see projects[].users"}`, "the daemon refuses it: Not allowed: see projects[].users", true},
-		"broken":           {502, "<html>", "the daemon refuses it: 502 Bad Gateway: ", true},
+		"refused forever":  {409, `{"title":"Known run","detail":"recorded as failure"}`, "the result is not recorded: the daemon refused it: Known run: recorded as failure", false},
+		"refused for now":  {403, `{"title":"Not allowed","detail":"see projects[].users"}`, "the daemon refused it: Not allowed: see projects[].users", true},
+		"broken":           {502, "<html>", "the daemon refused it: 502 Bad Gateway: ", true},
 		"spooled":          {202, `{"spooled":true,"why":"it is kept; do not send it again"}`, "it is kept; do not send it again", false},
-		"accepted by what": {202, `{}`, "the result is not recorded: the daemon refuses it: 202 Accepted: ", false},
+		"accepted by what": {202, `{}`, "the result is not recorded: the daemon refused it: 202 Accepted: ", false},
 		"no adfbot":        {200, "hello", "is not adfbot", true},
 	} {
 		t.Run(name, func(t *testing.T) {

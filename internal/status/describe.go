@@ -58,7 +58,7 @@ func headline(p Project, text func(string) string) string {
 	name := markdown.CodeSpan(p.ID)
 	switch {
 	case p.Paused == Yes && p.Since != nil:
-		return fmt.Sprintf("%s is paused since %s.", name, p.Since.Format(describeFormat))
+		return fmt.Sprintf("%s has been paused since %s.", name, p.Since.Format(describeFormat))
 	case p.Paused == Yes:
 		return name + " is paused."
 	case p.Paused == No:

@@ -19,7 +19,7 @@ var (
 	ErrNewer = errors.New("a newer version of adfbot has upgraded the state: use that version, and restart a daemon that was started before the upgrade (see `adfbot help upgrade`)")
 
 	// ErrConflict: the run was recorded with another outcome.
-	ErrConflict = errors.New("this run was recorded already with another outcome")
+	ErrConflict = errors.New("this run was already recorded with another outcome")
 
 	// ErrPaused: the project has an open incident.
 	ErrPaused = errors.New("the project has an open incident")

@@ -375,7 +375,7 @@ func TestEventRunsCommand(t *testing.T) {
 	s.settled()
 	i, _ := s.gitea.Issue("terraphim/adf-fleet", n)
 	require.Len(t, i.Comments, 2)
-	require.Contains(t, i.Comments[1].Body, "`digital-twins` is paused since ")
+	require.Contains(t, i.Comments[1].Body, "`digital-twins` has been paused since ")
 	require.Contains(t, i.Comments[1].Body, "- Failures in a row: 1; it trips at 1")
 	require.Contains(t, i.Comments[1].Body, "Last runs, the newest first: ✘")
 
