@@ -170,7 +170,7 @@ func TestResumeClosesIssue(t *testing.T) {
 	issue, _ := s.gitea.Issue("terraphim/adf-fleet", 1)
 	require.Equal(t, "closed", issue.State)
 	require.Len(t, issue.Comments, 1)
-	require.Contains(t, issue.Comments[0].Body, "resumed by the API token over HTTP")
+	require.Contains(t, issue.Comments[0].Body, ": by the API token over HTTP")
 }
 
 func TestResumeWithoutGitea(t *testing.T) {
