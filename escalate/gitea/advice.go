@@ -13,6 +13,7 @@ import (
 	"regexp"
 	"strings"
 	"sync"
+	"syscall"
 )
 
 // The functions below return what a person can do about an error whose cause shows in more than its status, or "".
@@ -40,6 +41,8 @@ func adviseConnection(base string, err error) string {
 		return "the server does not speak TLS at this port: correct gitea.url, or the port in it"
 	case errors.As(err, &network) && network.Op == "remote error": // an alert of TLS, whose type is not exported
 		return "the server refuses the TLS connection, perhaps for want of a client certificate, which adfbot cannot send: let it in without one"
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return "Gitea can't be reached, because nothing listens there: correct gitea.url if it is wrong; else adfbot goes on by itself when Gitea is back"
 	case errors.As(err, &dns) && dns.IsNotFound:
 		return fmt.Sprintf("there is no host %s: correct gitea.url, or this machine's DNS", dns.Name)
 	case strings.HasPrefix(base, "http:") && strings.Contains(err.Error(), "malformed HTTP response"):

@@ -223,6 +223,12 @@ func TestAdviceOfConnection(t *testing.T) {
 		err := &url.Error{Op: "Get", URL: "https://git.example.org", Err: &net.OpError{Op: "proxyconnect", Net: "tcp", Err: errors.New("connection refused")}}
 		require.Contains(t, adviseConnection("https://git.example.org", err), "name Gitea's host in $NO_PROXY")
 	})
+	t.Run("a port at which nothing listens", func(t *testing.T) {
+		srv := httptest.NewServer(http.NotFoundHandler())
+		srv.Close()
+		_, err := New(Options{URL: srv.URL, Tokens: StaticToken("t"), Timeout: 5 * time.Second}).Version(t.Context())
+		require.ErrorContains(t, err, "Gitea can't be reached, because nothing listens there: correct gitea.url if it is wrong; else adfbot goes on by itself when Gitea is back")
+	})
 	t.Run("a name without an address", func(t *testing.T) {
 		err := fmt.Errorf("Get: %w", &net.DNSError{Err: "no such host", Name: "gti.example.org", IsNotFound: true})
 		require.Equal(t, "there is no host gti.example.org: correct gitea.url, or this machine's DNS", adviseConnection("https://gti.example.org", err))

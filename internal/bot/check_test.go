@@ -143,11 +143,11 @@ func TestCheckFindings(t *testing.T) {
 		"a renamed repository": {func(w *world) { w.Gitea.Rename(repo, "fleet") },
 			"repository", bot.Fail, []string{"moved to ", "set gitea.owner and gitea.repo"}},
 		"an account that may only read": {func(w *world) { w.Gitea.SetPermission("terraphim", "adf-fleet", testworld.Bot, giteatest.Read) },
-			"repository", bot.Warn, []string{"adf-bot may open issues in terraphim/adf-fleet, and not write others: they are opened without labels, assignees and due date; give it write access to issues"}},
+			"repository", bot.Warn, []string{"adf-bot may open issues in terraphim/adf-fleet, but not write to others: issues are opened without labels, assignees and due date; give it write access to issues"}},
 		"an account that may only read issues, and write code": {func(w *world) {
 			w.Gitea.SetPermission("terraphim", "adf-fleet", testworld.Bot, giteatest.Write)
 			w.Gitea.SetIssuePermission("terraphim", "adf-fleet", testworld.Bot, giteatest.Read)
-		}, "repository", bot.Warn, []string{"adf-bot may open issues in terraphim/adf-fleet, and not write others", "give it write access to issues"}},
+		}, "repository", bot.Warn, []string{"adf-bot may open issues in terraphim/adf-fleet, but not write to others", "give it write access to issues"}},
 		"an account that may not see issues": {func(w *world) {
 			w.Gitea.SetIssuePermission("terraphim", "adf-fleet", testworld.Bot, giteatest.None)
 		}, "repository", bot.Fail, []string{"terraphim/adf-fleet is there, but its issues are disabled or hidden from adf-bot", "enable"}},

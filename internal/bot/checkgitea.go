@@ -105,7 +105,7 @@ func (c *checker) repo(ctx context.Context, client *gitea.Client, repo tracker.R
 	open := text.Plural(len(issues), "open issue")
 	switch err := client.MayWriteIssues(ctx, repo); {
 	case tracker.IsStatus(err, http.StatusForbidden):
-		c.add(Warn, "repository", "%s may open issues in %s, and not write others: they are opened without labels, assignees and due date; "+
+		c.add(Warn, "repository", "%s may open issues in %s, but not write to others: issues are opened without labels, assignees and due date; "+
 			"give it write access to issues", account, repo)
 	case !c.failed("repository", err):
 		c.add(OK, "repository", "%s, %s of %s", repo, open, account)
