@@ -182,7 +182,7 @@ func TestPageWithoutFlag(t *testing.T) {
 	require.NoError(t, os.Rename(d.path("elsewhere"), d.path("pause")))
 	page := d.get("/projects/odilo").Body.String()
 	require.Contains(t, page, "its pause flag is not written")
-	require.Contains(t, page, "adfbot resume odilo</code>")
+	require.Contains(t, page, "adfbot resume odilo")
 	require.NotContains(t, page, "or remove")
 	d.sweep()
 	require.Contains(t, d.get("/projects/odilo").Body.String(), "or remove <code>"+d.path("pause/odilo"))
