@@ -234,7 +234,11 @@ func (run *commandRun) steps(ctx context.Context) (progress, error) {
 		if err != nil {
 			return later, err
 		}
-		run.opt.Log.Info("command carried out", "project", run.cmd.Project, "command", string(s.Line.Verb), "by", run.cmd.By.Login,
+		what := "command carried out"
+		if s.Line.Verb == "" { // there is no such command
+			what = "command answered"
+		}
+		run.opt.Log.Info(what, "project", run.cmd.Project, "command", string(s.Line.Verb), "by", run.cmd.By.Login,
 			"user_id", run.cmd.By.ID, "issue", at.String(), "comment", run.cmd.Comment)
 	}
 	return complete, nil

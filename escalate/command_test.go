@@ -70,6 +70,8 @@ func TestUnknownCommand(t *testing.T) {
 		said := comments(w.issue())
 		require.Len(t, said, 1)
 		require.Contains(t, said[0], "There is no command `re@kim`. The commands are `/adf resume [reason]`")
+		require.Contains(t, w.Logged.String(), "command answered")
+		require.NotContains(t, w.Logged.String(), "command carried out")
 	})
 }
 
