@@ -153,6 +153,21 @@ func (c *checker) stateWritable() bool {
 	return writable
 }
 
+// closedToOthers returns the directory, path or one above it, that keeps other users from path, and what chmod has to add.
+func closedToOthers(path string) (closed, fix string) {
+	need, fix := fs.FileMode(0o005), "o+rx"
+	for {
+		info, err := os.Stat(path)
+		if err == nil && info.Mode()&need != need {
+			return path, fix
+		}
+		if path == filepath.Dir(path) {
+			return "", ""
+		}
+		path, need, fix = filepath.Dir(path), 0o001, "o+x"
+	}
+}
+
 func (c *checker) pauseDir(ctx context.Context) {
 	dir := pause.New(c.cfg.PauseDir)
 	_, err := dir.Sentinel()
@@ -181,6 +196,11 @@ func (c *checker) pauseDir(ctx context.Context) {
 		return
 	}
 	c.add(OK, "pause_dir", "%s, %s paused", dir.Path(), text.Plural(len(paused), "project"))
+	// A bot with a user of its own serves jobs of other users. Root's and a person's may be private.
+	owner := hostlocal.BotUser(c.cfg.State)
+	if closed, fix := closedToOthers(dir.Path()); closed != "" && owner.UID != 0 && !owner.IsPerson() {
+		c.add(Warn, "pause_dir", "%s is closed to other users, whose gate and exec cannot tell what is paused: run chmod %s %[1]s", closed, fix)
+	}
 	for _, id := range paused {
 		if f, err := dir.Look(id); err == nil && f.Dangling {
 			c.add(Warn, "pause_dir", "the flag of %s is a dangling link: it pauses here, but `test -e` in a script does not see it; replace it by a file", id)

@@ -486,3 +486,21 @@ func TestCheckAsPerson(t *testing.T) {
 	require.Contains(t, out, "(drwxr-xr-x, owner root): run it as root, or as the bot's user; if that may not write it either, chown it to that user")
 	require.NotContains(t, out, "chown #4712")
 }
+
+// Jobs of other users ask the gate: the directory and those above it must be open to them.
+func TestCheckPauseDirectoryClosedToOthers(t *testing.T) {
+	testhost.NeedRoot(t, "to give the state to a user of a service")
+	w := newWorld(t)
+	w.fail("odilo", 1)
+	require.NoError(t, os.Chown(filepath.Dir(w.cfg.State), 997, 997))
+	require.NoError(t, os.Chmod(filepath.Dir(w.Dir), 0o755)) // by testing it is closed
+	require.NotContains(t, w.finding("pause_dir", bot.OK), "chmod")
+	above := w.Dir + "/above"
+	require.NoError(t, os.Mkdir(above, 0o700))
+	require.NoError(t, os.Rename(w.cfg.PauseDir, above+"/pause"))
+	w.change("DIR/pause", "DIR/above/pause")
+	require.Contains(t, w.finding("pause_dir", bot.Warn), "chmod o+x "+above)
+	require.NoError(t, os.Chmod(above, 0o711))
+	require.NoError(t, os.Chmod(above+"/pause", 0o750))
+	require.Contains(t, w.finding("pause_dir", bot.Warn), "chmod o+rx "+above+"/pause")
+}
