@@ -86,20 +86,25 @@ func CheckResult(r store.Result, now time.Time) error {
 // Record stores a result. If it trips the breaker, Record writes the flag and opens the issue. Without an error the
 // result is on disk; what failed after that is in Problems.
 func (b *Bot) Record(ctx context.Context, r store.Result) (Recorded, error) {
+	out, err := b.Count(ctx, r)
+	if err == nil {
+		b.Follow(ctx, &out)
+	}
+	return out, err
+}
+
+// Count is the part of [Bot.Record] that stores the result. Without an error [Bot.Follow] does the rest.
+func (b *Bot) Count(ctx context.Context, r store.Result) (Recorded, error) {
 	if err := CheckResult(r, b.now()); err != nil {
 		return Recorded{}, err
 	}
 	if err := b.recordWaiting(ctx, r.Project); err != nil {
 		return Recorded{}, err
 	}
-	out, err := b.countResult(ctx, r, b.limits(r.Project))
-	if err == nil {
-		b.follow(ctx, &out)
-	}
-	return out, err
+	return b.countResult(ctx, r, b.limits(r.Project))
 }
 
-// countResult stores a result; [Bot.follow] does what follows from it.
+// countResult stores a result; [Bot.Follow] does what follows from it.
 func (b *Bot) countResult(ctx context.Context, r store.Result, l store.Limits) (Recorded, error) {
 	out := Recorded{Project: r.Project, Agent: r.Agent}
 	err := b.storeResult(ctx, r, l, &out)
@@ -109,8 +114,8 @@ func (b *Bot) countResult(ctx context.Context, r store.Result, l store.Limits) (
 	return out, err
 }
 
-// follow escalates a trip, and finds the incident that is open after a stored result.
-func (b *Bot) follow(ctx context.Context, out *Recorded) {
+// Follow escalates a trip, which may take as long as Gitea does, and finds the incident that is open after a stored result.
+func (b *Bot) Follow(ctx context.Context, out *Recorded) {
 	switch {
 	case out.Opened != nil:
 		fault.Point(ctx, "tripped")

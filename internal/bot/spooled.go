@@ -47,7 +47,7 @@ func (b *Bot) recordWaiting(ctx context.Context, project string) error {
 func (b *Bot) recordSpooled(ctx context.Context, wanted func(project string) bool) (n int, left map[string]bool, err error) {
 	n, left, tripped, err := b.countSpooled(ctx, wanted)
 	for _, out := range tripped {
-		b.follow(ctx, &out)
+		b.Follow(ctx, &out)
 	}
 	return n, left, err
 }

@@ -12,6 +12,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/terraphim/adfbot/internal/config"
 )
@@ -41,8 +42,9 @@ type request struct {
 	caller caller
 	socket bool // it came over the socket
 
-	body     []byte // of a route that takes one
-	freeBody func() // gives back the memory of the body, which is not used any more
+	body      []byte // of a route that takes one
+	freeBody  func() // gives back the memory of the body, which is not used any more
+	freePlace func() // gives back the place of a request that only waits for Gitea
 }
 
 // handler answers a request, or returns an error for [Server.problemOf].
@@ -105,7 +107,8 @@ func (s *Server) serve(w http.ResponseWriter, r *request, rt route) error {
 	if err != nil {
 		return err
 	}
-	defer give()
+	r.freePlace = sync.OnceFunc(give)
+	defer r.freePlace()
 	return rt.handle(w, r)
 }
 

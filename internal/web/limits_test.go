@@ -101,6 +101,40 @@ func TestPlacesPerCaller(t *testing.T) {
 	require.Contains(t, s.get("/readyz").body, "no sweep has ended yet")
 }
 
+// Gitea hangs while the whole fleet fails: all of it is counted and paused at once.
+func TestTripsWaitForGiteaWithoutPlaces(t *testing.T) {
+	s := newStation(t, "  - id: quiet\n", "  - id: quiet\n    threshold: 1\n").described()
+	s.srv.placeWait = 50 * time.Millisecond
+	s.srv.tcpLimits[classWork].places = newQuota(1, 1)
+	answer := make(chan struct{})
+	hang := func(*http.Request) { <-answer }
+	s.beforeGitea.Store(&hang)
+	var trips sync.WaitGroup
+	defer trips.Wait()
+	end := sync.OnceFunc(func() { close(answer) })
+	defer end()
+	for _, project := range []string{"digital-twins", "quiet"} {
+		trips.Go(func() { s.post("/api/v1/results", `{"project":"`+project+`","exit_code":1}`, as(adminToken)) })
+		require.Eventually(t, func() bool { return s.get("/api/v1/projects/"+project+"/gate").StatusCode == 423 }, 5*time.Second, time.Millisecond, project)
+	}
+	require.Equal(t, 1, s.fail().Failures)
+	end()
+	trips.Wait()
+	require.Empty(t, s.srv.tcpLimits[classWork].places.by)
+}
+
+func TestTripIsAnsweredWhileGiteaHangs(t *testing.T) {
+	s := newStation(t).described()
+	s.srv.tripWait = 50 * time.Millisecond
+	hang := func(r *http.Request) { <-r.Context().Done() }
+	s.beforeGitea.Store(&hang)
+	v := s.result(`{"project":"digital-twins","exit_code":1}`)
+	require.True(t, v.Tripped)
+	require.NotEmpty(t, v.Problems)
+	require.NotNil(t, v.Incident)
+	require.Equal(t, 423, s.get("/api/v1/projects/digital-twins/gate").StatusCode)
+}
+
 func TestSocketHasItsOwnLimits(t *testing.T) {
 	socket := socketPath(t)
 	s := newStation(t, "  listen: LISTEN\n", "  listen: LISTEN\n  socket: "+socket+"\n")

@@ -22,6 +22,9 @@ import (
 // defaultAgent is the agent of a result that names none, as for `adfbot record`.
 const defaultAgent = "project-meta"
 
+// tripWait is how long a result that trips its breaker waits for Gitea. What is left is done by the next sweep. Our client waits 30 s.
+const tripWait = 25 * time.Second
+
 var resultFields = []string{"project", "agent", "outcome", "exit_code", "signal", "detail", "run_id", "started_at", "finished_at", "host", "output"}
 
 func (s *Server) postResult(w http.ResponseWriter, r *request) error {
@@ -37,13 +40,17 @@ func (s *Server) postResult(w http.ResponseWriter, r *request) error {
 	}
 	ctx, cancel := s.detached(r.Context())
 	defer cancel()
-	out, err := r.bot.Record(ctx, res)
+	out, err := r.bot.Count(ctx, res)
 	if errors.Is(err, store.ErrUnusable) {
 		return s.keep(ctx, w, r.cfg, res, err)
 	}
 	if err != nil {
 		return err
 	}
+	r.freePlace() // a project trips once, but Gitea may hang: nobody else's result waits for that
+	ctx, end := context.WithTimeout(ctx, s.tripWait)
+	defer end()
+	r.bot.Follow(ctx, &out)
 	v := out.View()
 	if out.Tripped && !out.Known && out.Flag.State != incident.FlagThere {
 		problem := "the pause flag is NOT written"
