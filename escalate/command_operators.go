@@ -45,6 +45,9 @@ func (r *Reconciler) operatorSet(ctx context.Context, own identity, dry bool) (*
 				errs = append(errs, fmt.Errorf("operator %s: %w", login, err))
 			}
 		}
+		if own.has(tracker.Account{ID: op.ID, Login: op.Login}) {
+			op.Problem = fmt.Sprintf("operator %q is the bot's own account, whose comments and closings never count: give the bot an account of its own", op.Login)
+		}
 		o.list = append(o.list, op)
 	}
 	o.changed = !slices.Equal(o.list, stored)

@@ -229,6 +229,19 @@ func TestOperatorsLookedUpOnce(t *testing.T) {
 	})
 }
 
+// Whoever gives the bot a token of their own is told that its comments are no commands.
+func TestBotAsOperator(t *testing.T) {
+	play(t, func(w *world) {
+		w.operated("adf-bot", "alex")
+		w.trip(project)
+		w.sweep()
+		ops, err := w.store.Operators(w.Context(), server)
+		require.NoError(t, err)
+		require.Equal(t, `operator "adf-bot" is the bot's own account, whose comments and closings never count: give the bot an account of its own`, ops[0].Problem)
+		require.Empty(t, ops[1].Problem)
+	})
+}
+
 // A token that may not read users learns an operator's id from the first command.
 func TestOperatorsWithoutReadUser(t *testing.T) {
 	play(t, func(w *world) {

@@ -134,6 +134,8 @@ func TestCheckFindings(t *testing.T) {
 			w.Gitea.AddToken(testworld.Bot, token, "write:issue")
 			w.change("  repo:", "  login: robot\n  repo:")
 		}, "repository", bot.Fail, []string{"nobody has the login robot: set gitea.login to the token's account"}},
+		"an operator's own token": {func(w *world) { w.change("projects:", "operators: [ADF-bot]\nprojects:") },
+			"operators", bot.Warn, []string{"adf-bot is the bot's own account, whose comments and closings never count: give the bot an account of its own"}},
 		"a missing repository": {func(w *world) { w.Gitea.DeleteRepo(repo) },
 			"repository", bot.Fail, []string{"terraphim/adf-fleet", "check gitea.owner, gitea.repo and the account's access"}},
 		"an archived repository": {func(w *world) { w.Gitea.Archive(repo) },

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/terraphim/adfbot/escalate/gitea"
@@ -30,6 +31,9 @@ func (c *checker) gitea(ctx context.Context) {
 	login, ok := c.account(ctx, client)
 	if !ok {
 		return
+	}
+	if slices.ContainsFunc(c.cfg.Operators, func(operator string) bool { return strings.EqualFold(operator, login) }) {
+		c.add(Warn, "operators", "%s is the bot's own account, whose comments and closings never count: give the bot an account of its own", login)
 	}
 	seen := map[tracker.Repo]bool{}
 	for _, p := range c.cfg.Projects {
