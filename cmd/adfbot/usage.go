@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 )
 
 // Messages about wrong usage. Cobra's own ("accepts 1 arg(s), received 0") name neither what is missing nor what was meant.
@@ -60,7 +61,7 @@ func knownCommand(root *cobra.Command, args []string) error {
 
 // flagError adds to the error for an unknown flag which one may have been meant.
 func flagError(cmd *cobra.Command, err error) error {
-	var unknown interface{ GetSpecifiedName() string } // a pflag.NotExistError
+	var unknown *pflag.NotExistError
 	if !errors.As(err, &unknown) || len(unknown.GetSpecifiedName()) < 2 {
 		return err
 	}
