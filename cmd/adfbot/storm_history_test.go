@@ -72,7 +72,7 @@ func (c *checker) history() {
 				unnamed[k] = [2]int{n[0] + 1, n[1] + 1}
 			case d.killed(), d.What == "post" && d.Code == 0:
 				unnamed[k] = [2]int{n[0], n[1] + 1}
-			case strings.Contains(d.Stderr, "already with another outcome"), d.Code == 409:
+			case strings.Contains(d.Stderr, "already recorded with another outcome"), d.Code == 409:
 				if !stored {
 					c.book.wrong("1: p%d was told of an earlier result, and there is none", d.N)
 				}

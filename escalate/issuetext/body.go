@@ -84,7 +84,7 @@ func (c *Composer) render(d *TemplateData) (body, problem string) {
 	body, err := execute(builtin(), d)
 	if err != nil { // the tests rule this out
 		d.Problem = c.sentence(err.Error())
-		body = markdown.Text(string(d.Name)) + " " + failed(d.Failures)
+		body = markdown.Text(string(d.Name)) + " " + text.Failed(d.Failures)
 	}
 	if d.Problem != "" {
 		problem = "the issue template failed: " + string(d.Problem)
@@ -173,7 +173,7 @@ func (c *Composer) Short(in IssueData) string {
 		fmt.Fprintf(&b, "# NOT PAUSED\n\nThe pause flag %s could not be written: %s\n\nWork may still be dispatched. Stop it by hand.\n\n",
 			code(d.PauseFlag), plain(d.FlagError))
 	}
-	fmt.Fprintf(&b, "%s on %s %s (%s, %s).\n\n", code(d.Agent), code(d.Project), failed(d.Failures), plain(d.Host), minute(d.Opened))
+	fmt.Fprintf(&b, "%s on %s %s (%s, %s).\n\n", code(d.Agent), code(d.Project), text.Failed(d.Failures), plain(d.Host), minute(d.Opened))
 	fmt.Fprintf(&b, "To resume: %s or %s.\n\n", code(d.Remove), code(d.Resume))
 	fmt.Fprintf(&b, "Gitea, or a proxy in front of it, did not take the full text. For runs, output and earlier incidents, see %s.",
 		code("adfbot status "+d.Project))

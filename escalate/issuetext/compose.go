@@ -110,17 +110,6 @@ func duration(d time.Duration) string {
 	return text.Duration(d)
 }
 
-// failed returns what happened to an agent, e.g. "failed 3 times in a row". For a rebuilt incident n may be 0: unknown.
-func failed(n int) string {
-	switch {
-	case n <= 0:
-		return "failed repeatedly"
-	case n == 1:
-		return "failed 1 time"
-	}
-	return "failed " + text.Plural(n, "time") + " in a row"
-}
-
 // Check reports an error if the operator's template does not work for a sample issue.
 func (c *Composer) Check() error {
 	now := time.Date(2026, 11, 23, 7, 4, 5, 0, time.UTC)

@@ -9,6 +9,7 @@ import (
 	"github.com/terraphim/adfbot/escalate/incident"
 	"github.com/terraphim/adfbot/escalate/tracker"
 	"github.com/terraphim/adfbot/internal/redact"
+	"github.com/terraphim/adfbot/internal/text"
 	"github.com/terraphim/adfbot/pause"
 )
 
@@ -40,7 +41,7 @@ func FlagNote(i incident.Incident, resume Resume) string {
 		where = host + ", " + where
 	}
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s is paused: %s %s (%s).\n", i.Project, agent, failed(i.Failures), where)
+	fmt.Fprintf(&b, "%s is paused: %s %s (%s).\n", i.Project, agent, text.Failed(i.Failures), where)
 	b.WriteString(resume.line())
 	if resume.InGitea {
 		fmt.Fprintln(&b, OrCommentLine)
@@ -64,8 +65,12 @@ func HoldNote(project, why, who, instance string, resume Resume, now time.Time) 
 
 // SpoolNote returns the text of the flag of a project whose failures could not be stored.
 func SpoolNote(project, agent string, failures int, host string, resume Resume, now time.Time) string {
-	return fmt.Sprintf("%s is paused: %d failures in a row could not be stored (%s on %s, %s).\n",
-		project, failures, maskLine(agent, 200), maskLine(host, 200), minute(now)) + resume.line()
+	what := text.Plural(failures, "failure")
+	if failures > 1 {
+		what += " in a row"
+	}
+	return fmt.Sprintf("%s is paused: %s could not be stored (%s on %s, %s).\n",
+		project, what, maskLine(agent, 200), maskLine(host, 200), minute(now)) + resume.line()
 }
 
 // maskLine masks by patterns only, without a list of known secrets.

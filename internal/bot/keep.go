@@ -125,10 +125,10 @@ func (k Kept) PauseText() string {
 	case k.Failures == 0:
 		return ""
 	case k.Paused:
-		return fmt.Sprintf("%s failed %s in a row while its results could not be stored: the project is paused (%s); its issue is opened once they can be stored",
-			k.Project, text.Plural(k.Failures, "time"), k.Flag)
+		return fmt.Sprintf("%s %s while its results could not be stored: the project is paused (%s); its issue is opened once they can be stored",
+			k.Project, text.Failed(k.Failures), k.Flag)
 	}
-	return fmt.Sprintf("%s failed %s in a row, and is NOT paused: %v", k.Project, text.Plural(k.Failures, "time"), k.FlagErr)
+	return fmt.Sprintf("%s %s, and is NOT paused: %v", k.Project, text.Failed(k.Failures), k.FlagErr)
 }
 
 // Spool is [Keep] with a text for the user, whether the result is kept or lost.

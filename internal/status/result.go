@@ -51,7 +51,7 @@ type Reported struct {
 
 // TripText returns one sentence about a trip.
 func (v ResultView) TripText() string {
-	s := fmt.Sprintf("%s failed %d times in a row on %s: the project is paused", v.Agent, v.Failures, v.Project)
+	s := fmt.Sprintf("%s %s on %s: the project is paused", v.Agent, text.Failed(v.Failures), v.Project)
 	if v.FlagMissing {
 		s += " (but its pause flag could NOT be written)"
 	}

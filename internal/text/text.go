@@ -18,6 +18,17 @@ func Plural(n int, noun string) string {
 	return strconv.Itoa(n) + " " + noun
 }
 
+// Failed returns what an agent did n times, e.g. "failed 3 times in a row". n may be 0: not known.
+func Failed(n int) string {
+	switch {
+	case n <= 0:
+		return "failed repeatedly"
+	case n == 1:
+		return "failed 1 time"
+	}
+	return "failed " + Plural(n, "time") + " in a row"
+}
+
 // Duration returns d in at most two units, e.g. "0.4s", "42s", "12m 5s", "3h 20m" or "2d 4h". Below ten seconds it
 // rounds to a tenth, and up to 0.1s what is shorter than that; above, it rounds to a second. A negative duration counts
 // as 0.

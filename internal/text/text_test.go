@@ -14,6 +14,12 @@ func TestPlural(t *testing.T) {
 	}
 }
 
+func TestFailed(t *testing.T) {
+	require.Equal(t, "failed repeatedly", Failed(0))
+	require.Equal(t, "failed 1 time", Failed(1))
+	require.Equal(t, "failed 3 times in a row", Failed(3))
+}
+
 func TestDuration(t *testing.T) {
 	const day = 24 * time.Hour
 	for d, want := range map[time.Duration]string{

@@ -63,12 +63,9 @@ func newIncidentCard(i incident.Incident, now time.Time) incidentCard {
 }
 
 func tripReason(i incident.Incident) string {
-	s := i.Agent + " failed repeatedly"
-	if i.Failures > 0 {
-		s = fmt.Sprintf("%s failed %d times in a row", i.Agent, i.Failures)
-		if i.Threshold > 0 {
-			s += fmt.Sprintf(", the threshold is %d", i.Threshold)
-		}
+	s := i.Agent + " " + text.Failed(i.Failures)
+	if i.Failures > 0 && i.Threshold > 0 {
+		s += fmt.Sprintf(", the threshold is %d", i.Threshold)
 	}
 	if i.Host != "" {
 		s += ", on " + i.Host

@@ -210,7 +210,7 @@ func newSummary(p status.Project, now time.Time, at visit) summary {
 		if p.Since == nil {
 			v.Since = newMoment(i.Opened, now)
 		}
-		v.Reason = cmp.Or(v.Reason, fmt.Sprintf("%s failed %d times in a row.", i.Agent, i.Failures))
+		v.Reason = cmp.Or(v.Reason, i.Agent+" "+text.Failed(i.Failures)+".")
 	}
 	if len(p.LastRuns) > 0 {
 		v.LastRun = endOf(p.LastRuns[0], now)
