@@ -315,6 +315,22 @@ func TestReopeningWithoutAnswer(t *testing.T) {
 	}
 }
 
+// An issue that was deleted takes with it what was about to be said in it.
+func TestDeletedDuringReopening(t *testing.T) {
+	play(t, func(w *world) {
+		w.trip(project)
+		w.Gitea.As("alex").Close(fleet, 1)
+		w.Gitea.Inject(giteatest.Fault{Match: giteatest.CommentIssue(), Times: 1, Do: lostAnswers[0].do})
+		_, err := w.sweepAnd(escalate.SweepOptions{})
+		require.Error(w, err)
+		w.Gitea.As("alex").Delete(fleet, 1)
+		w.sweepFor(5 * time.Minute)
+		i := w.issue()
+		require.Equal(w, "open", i.State)
+		require.Empty(w, comments(i), "nobody has closed the new one")
+	})
+}
+
 // A duplicate is closed with one comment, whatever answer is lost.
 func TestDuplicateWithoutAnswer(t *testing.T) {
 	for _, match := range []struct {

@@ -276,19 +276,20 @@ func (s *storm) mountPause() string {
 			}
 		}
 		require.NoError(s.t, os.Rename(s.path("pause"), s.path(fmt.Sprint("pause-under-", s.now().UnixNano()))))
+		s.remounted.Store(true)
 		answer = "back, over one that was made meanwhile"
 	}
 	require.NoError(s.t, os.Rename(s.path("pause-away"), s.path("pause")))
 	return answer
 }
 
-// mendPause leaves the pause directory as the operator should: it is there and has its sentinel. Where every first command
-// was refused the state, nobody has made it yet.
+// mendPause leaves the pause directory as the operator should: it is there and has its sentinel, and adfbot knows that it is the one
+// to be used where it came back over another. Where every first command was refused the state, nobody has made it yet.
 func (s *storm) mendPause() {
 	if _, err := os.Lstat(s.path("pause-away")); err == nil {
 		s.book.note(s.now(), "a person", "brings the pause directory back", s.mountPause())
 	}
-	if _, err := os.Lstat(s.path("pause/.adfbot")); errors.Is(err, fs.ErrNotExist) {
+	if _, err := os.Lstat(s.path("pause/.adfbot")); errors.Is(err, fs.ErrNotExist) || s.remounted.Swap(false) {
 		if out, code := s.inProcess("restore"); code != 0 {
 			s.book.wrong("restore in the calm: %d\n%s", code, out)
 		}

@@ -105,7 +105,10 @@ type storm struct {
 	book  *book
 	ahead atomic.Int64 // what is added to every clock, Gitea's too
 	at    int          // round
-	bot   int64        // the id of its account, whose login may be another for a while
+
+	remounted atomic.Bool // a pause directory came back over one that was made meanwhile
+
+	bot int64 // the id of its account, whose login may be another for a while
 
 	mu   sync.Mutex
 	from map[string]*deed // processes by the address of their requests

@@ -46,6 +46,13 @@ func FlagNote(i incident.Incident, resume Resume) string {
 	if resume.InGitea {
 		fmt.Fprintln(&b, OrCommentLine)
 	}
+	b.WriteString(flagFacts(i, agent))
+	return b.String()
+}
+
+// flagFacts returns the lines for [ParseFlagNote].
+func flagFacts(i incident.Incident, agent string) string {
+	var b strings.Builder
 	fmt.Fprintf(&b, "\nagent: %s\nfailures: %d\n", agent, i.Failures)
 	if !i.Opened.IsZero() {
 		fmt.Fprintf(&b, "opened: %s\n", i.Opened.UTC().Format(time.RFC3339))
@@ -63,14 +70,14 @@ func HoldNote(project, why, who, instance string, resume Resume, now time.Time) 
 	return s + resume.line()
 }
 
-// SpoolNote returns the text of the flag of a project whose failures could not be stored.
-func SpoolNote(project, agent string, failures int, host string, resume Resume, now time.Time) string {
-	what := text.Plural(failures, "failure")
-	if failures > 1 {
+// SpoolNote is [FlagNote] for failures that could not be stored. Their incident has no number yet.
+func SpoolNote(i incident.Incident, resume Resume) string {
+	agent, what := maskLine(agentOf(i), 200), text.Plural(i.Failures, "failure")
+	if i.Failures > 1 {
 		what += " in a row"
 	}
-	return fmt.Sprintf("%s is paused: %s could not be stored (%s on %s, %s).\n",
-		project, what, maskLine(agent, 200), maskLine(host, 200), minute(now)) + resume.line()
+	return fmt.Sprintf("%s is paused: %s could not be stored (%s on %s, %s).\n", i.Project, what, agent, maskLine(i.Host, 200), minute(i.Opened)) +
+		resume.line() + flagFacts(i, agent)
 }
 
 // maskLine masks by patterns only, without a list of known secrets.

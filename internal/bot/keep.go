@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/terraphim/adfbot/breaker"
+	"github.com/terraphim/adfbot/escalate/incident"
 	"github.com/terraphim/adfbot/escalate/issuetext"
 	"github.com/terraphim/adfbot/internal/config"
 	"github.com/terraphim/adfbot/internal/hostlocal"
@@ -71,7 +72,9 @@ func (k *Kept) pause(cfg *config.Config, spool hostlocal.Spool, now func() time.
 		host, _ := os.Hostname()
 		var created bool
 		resume := issuetext.Resume{Command: hostlocal.BotUser(cfg.State).RunAs(os.Getenv("PATH")) + "adfbot resume " + k.Project + configFlag(cfg), Flag: k.Flag}
-		created, flagErr = dir.Write(k.Project, issuetext.SpoolNote(k.Project, trip.Result.Agent, failures, host, resume, now()))
+		created, flagErr = dir.Write(k.Project, issuetext.SpoolNote(incident.Incident{
+			ID: pause.NewRandomID(), Project: k.Project, Agent: trip.Result.Agent, Failures: failures, Host: host, Opened: now(),
+		}, resume))
 		if created {
 			flagErr = nil // it pauses the project, even if it may not survive a power failure
 		}

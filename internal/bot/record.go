@@ -159,8 +159,8 @@ func (b *Bot) storeResult(ctx context.Context, r store.Result, l store.Limits, o
 			return err
 		}
 	}
-	// A flag that names no incident may be that of an incident which this result is about to open, see [Keep].
-	if out.Flag.State != incident.FlagThere || out.Flag.Info.Incident != "" {
+	// A flag may be that of an incident which this result is about to open, see [Keep].
+	if out.Flag.State != incident.FlagThere || out.Flag.Info.Incident != "" && l.FlagWritten.IsZero() {
 		out.Flag, _, err = b.rec.Local(ctx, r.Project)
 		out.addProblem(err)
 	}

@@ -162,6 +162,9 @@ func (b *Bot) countOneSpooled(ctx context.Context, e hostlocal.Spooled, pauses [
 			l.FlagWritten = now
 		}
 	}
+	if len(pauses) == 1 {
+		l.Incident = b.rec.Look(ctx, r.Project).Info.Incident
+	}
 	out, err := b.countResult(ctx, r, l)
 	if (err == nil || errors.Is(err, store.ErrConflict)) && l.Paused && out.Opened == nil {
 		opened, openErr := b.openForFlag(ctx, r, l)
@@ -200,9 +203,9 @@ func (b *Bot) openForFlag(ctx context.Context, r store.Result, l store.Limits) (
 	}
 	history = slices.DeleteFunc(history, func(h store.HistoryRun) bool { return h.Agent == r.Agent && h.RunID == r.RunID })
 	i := store.NewIncident(r, l, store.Answer{}, history, b.now())
-	i.ID = pause.NewRandomID()
+	i.ID = cmp.Or(l.Incident, pause.NewRandomID())
 	i, err = b.store.Insert(ctx, i)
-	if errors.Is(err, incident.ErrOpenIncident) {
+	if errors.Is(err, incident.ErrOpenIncident) || err == nil && !i.IsOpen() {
 		return nil, nil
 	}
 	return &i, err

@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
 
+	"github.com/terraphim/adfbot/escalate/issuetext"
 	"github.com/terraphim/adfbot/internal/bot"
 	"github.com/terraphim/adfbot/internal/store"
 	"github.com/terraphim/adfbot/internal/testhost"
@@ -42,6 +43,8 @@ func TestSpooledFailuresPause(t *testing.T) {
 			r = w.must(bot.ExitPaused, "odilo", "true")
 			require.Contains(t, r.stderr, "odilo is paused: 3 failures in a row could not be stored")
 			require.Contains(t, w.Read(w.flag("odilo")), "or remove the file "+w.flag("odilo"))
+			note, named := issuetext.ParseFlagNote(w.Read(w.flag("odilo")))
+			require.True(t, named)
 
 			repair()
 			w.sweepWell()
@@ -49,6 +52,7 @@ func TestSpooledFailuresPause(t *testing.T) {
 			p := w.project("odilo")
 			require.Equal(t, 3, p.Failures)
 			require.False(t, p.Held, "no person paused it")
+			require.Equal(t, note.Incident, p.Incident.ID, "the flag names it, should the state be lost")
 			require.Len(t, w.issues("open"), 1)
 			require.Contains(t, w.issues("open")[0].Body, "it failed")
 			require.NotContains(t, w.issues("open")[0].Body, "NOT PAUSED")
@@ -477,5 +481,34 @@ func TestSpooledPauseWithoutATrip(t *testing.T) {
 				require.Equal(t, "no", w.project("odilo").Paused)
 			})
 		}
+	}
+}
+
+// A crash may leave the flag, and nothing that marks the result. The flag names the incident all the same.
+func TestCrashAfterASpooledPause(t *testing.T) {
+	for what, threshold := range map[string]string{"the state trips too": "3", "the state does not trip": "5"} {
+		t.Run(what, func(t *testing.T) {
+			w := newWorld(t)
+			w.record(store.Result{Project: "odilo", Agent: "project-meta", Outcome: store.Success})
+			repair := damage["corrupt"](t, w)
+			for range 3 {
+				w.failLater("odilo")
+			}
+			for _, file := range w.spool() {
+				if name, marked := strings.CutSuffix(file, ".paused.json"); marked {
+					require.NoError(t, os.Rename(file, name+".json"))
+				}
+			}
+			w.change("  - id: odilo\n", "  - id: odilo\n    threshold: "+threshold+"\n")
+			repair()
+			w.sweepWell()
+			require.Len(t, w.issues("open"), 1)
+			require.Equal(t, "yes", w.project("odilo").Paused)
+			require.False(t, w.project("odilo").Held, "no person paused it")
+			w.Remove(w.flag("odilo"))
+			w.sweepWell()
+			require.Empty(t, w.issues("open"))
+			require.Len(t, w.issues(""), 1)
+		})
 	}
 }

@@ -86,6 +86,9 @@ func (s *Store) openIncident(ctx context.Context, tx *txn, r store.Result, l sto
 	history, _ := results(ctx, tx, r.Project, 3*store.EvidenceRuns, noOutput)
 	i = store.NewIncident(r, l, a, history, s.now())
 	i.ID = pause.NewRandomID()
+	if _, err := getIncident(ctx, tx, l.Incident); l.Incident != "" && errors.Is(err, sql.ErrNoRows) {
+		i.ID = l.Incident
+	}
 	i.Evidence.Earlier, _ = earlier(ctx, tx, r.Project)
 	if err := queryRow(ctx, tx, `SELECT coalesce(max(seq), 0) + 1 FROM incident WHERE project = ?`, r.Project).Scan(&i.Seq); err != nil {
 		return i, err
