@@ -53,11 +53,11 @@ func parseCommand(line string) (incident.CommandLine, bool) {
 	if len(line)-len(text) > 3 || len(text) < len(commandWord) || !strings.EqualFold(text[:len(commandWord)], commandWord) {
 		return incident.CommandLine{}, false
 	}
-	rest := text[len(commandWord):]
-	if rest != "" && rest[0] != ' ' && rest[0] != '\t' {
+	after := text[len(commandWord):]
+	rest := strings.TrimLeftFunc(after, unicode.IsSpace) // also the no-break space of a copied line
+	if rest != "" && rest == after {
 		return incident.CommandLine{}, false // "/adfbot", "/adf/resume", "/adf-fleet"
 	}
-	rest = strings.TrimLeft(rest, " \t")
 	written, reason := rest, ""
 	if n := strings.IndexFunc(rest, unicode.IsSpace); n >= 0 {
 		written, reason = rest[:n], rest[n:]

@@ -76,6 +76,7 @@ func TestParseCommands(t *testing.T) {
 		"a zero-width space in verb":       {"/adf res\u200bume", []string{"?resume"}},
 		"a verb with a full stop":          {"/adf resume.", []string{"?resume."}},
 		"a wide blank after the verb":      {"/adf resume\u00a0disk", []string{"resume: disk"}},
+		"a wide blank before the verb":     {"/adf\u00a0resume disk", []string{"resume: disk"}},
 		"escapes and controls in a reason": {"/adf resume \x1b[31mred\x1b[0m\x00 \u202etrick", []string{"resume: red trick"}},
 		"nothing":                          {"", []string{}},
 		"invalid UTF-8":                    {"/adf \xff\xfe", []string{"?\ufffd"}},
