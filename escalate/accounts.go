@@ -184,6 +184,10 @@ func (r *Reconciler) relocate(ctx context.Context, c *sweepCache, incidents []in
 			}
 			ref = issue.IssueRef
 		}
+		if err := r.rereadComments(ctx, from, to); err != nil {
+			errs = append(errs, err)
+			continue
+		}
 		changed, err := r.opt.State.Change(ctx, i.ID, func(i *incident.Incident) {
 			if i.Issue.ID == ref.ID {
 				i.Issue = ref
@@ -201,4 +205,18 @@ func (r *Reconciler) relocate(ctx context.Context, c *sweepCache, incidents []in
 		r.opt.Log.Info("the repository has another name now", "incident", i.Name(), "was", from.String(), "is", to.String())
 	}
 	return errors.Join(errs...)
+}
+
+// rereadComments has the next poll of a repository begin where the last one under its old name ended.
+func (r *Reconciler) rereadComments(ctx context.Context, from, to tracker.Repo) error {
+	state := r.opt.Commands.State
+	if state == nil {
+		return nil
+	}
+	was, err := state.CommentsRead(ctx, from)
+	now, err2 := state.CommentsRead(ctx, to)
+	if err := errors.Join(err, err2); err != nil || was.IsZero() || !was.Before(now) {
+		return err
+	}
+	return state.SetCommentsRead(ctx, to, was)
 }

@@ -62,6 +62,23 @@ func TestCommandInRenamedRepository(t *testing.T) {
 	})
 }
 
+// So is one that was written after the renaming, however long it takes until the configuration has the new name.
+func TestCommandWhileRepositoryIsNotFound(t *testing.T) {
+	playOperated(t, func(w *world, id string) {
+		w.Gitea.Rename(fleet, "fleet-2")
+		w.Gitea.As("alex").Comment("terraphim/fleet-2", 1, "/adf resume")
+		for range 3 {
+			time.Sleep(time.Hour)
+			_, err := w.sweepAnd(escalate.SweepOptions{})
+			require.Error(t, err)
+		}
+		w.moveTo("terraphim/fleet-2")
+		w.sweepFor(3 * time.Minute)
+		require.False(t, w.paused(project))
+		require.True(t, w.incident(id).Settled)
+	})
+}
+
 // A command is run although its comment has an id that Gitea gave away before it was restored.
 func TestCommandAfterRestoreOfGitea(t *testing.T) {
 	playOperated(t, func(w *world, id string) {
