@@ -254,9 +254,11 @@ func (a *app) open(ctx context.Context, mode bot.Mode) (*bot.Bot, *config.Config
 	return b, cfg, err
 }
 
-// interruptible returns a context that ends with SIGINT or SIGTERM.
+// interruptible returns a context that ends with SIGINT or SIGTERM. A second one ends the process, which may hang on a dead mount.
 func interruptible(ctx context.Context) (context.Context, context.CancelFunc) {
-	return signal.NotifyContext(ctx, syscall.SIGINT, syscall.SIGTERM)
+	ctx, stop := signal.NotifyContext(ctx, syscall.SIGINT, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop)
+	return ctx, stop
 }
 
 func (a *app) printf(format string, args ...any) { fmt.Fprintf(a.stdout, format, args...) }

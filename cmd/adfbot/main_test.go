@@ -10,10 +10,12 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
+	"github.com/stretchr/testify/require"
 
 	"github.com/terraphim/adfbot/escalate/incident"
 	"github.com/terraphim/adfbot/internal/fault"
@@ -34,7 +36,16 @@ const (
 )
 
 func TestMain(m *testing.M) {
-	testhost.RunChild(testhost.Funcs{"adfbot": func(testhost.Self) int { return command() }})
+	testhost.RunChild(testhost.Funcs{
+		"adfbot": func(testhost.Self) int { return command() },
+		"hangs": func(self testhost.Self) int {
+			_, stop := interruptible(context.Background())
+			defer stop()
+			self.Ready()
+			time.Sleep(time.Hour)
+			return 0
+		},
+	})
 	testhost.UseMemory()
 	testscript.Main(wide{m}, map[string]func(){"adfbot": nil}) // for the scripts' $PATH: the function was run above
 }
@@ -138,4 +149,24 @@ func hookPoint(s string) (name string, n int) {
 	n, err := strconv.Atoi(times)
 	must(err)
 	return name, n
+}
+
+// A dead mount keeps a read for ever, and no context ends that.
+func TestSecondSignalEndsAProcessThatHangs(t *testing.T) {
+	c := testhost.Command(t, "hangs")
+	c.StartReady()
+	c.Release()
+	ended := make(chan error, 1)
+	go func() { ended <- c.Wait() }()
+	for give := time.After(testhost.Patience); ; {
+		_ = c.Process.Signal(syscall.SIGTERM) // it may have ended
+		select {
+		case err := <-ended:
+			require.Equal(t, 128+int(syscall.SIGTERM), testhost.ExitCode(err))
+			return
+		case <-give:
+			require.Fail(t, "it goes on")
+		case <-time.After(time.Millisecond):
+		}
+	}
 }

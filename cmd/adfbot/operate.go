@@ -210,14 +210,12 @@ func (a *app) checkCmd() *cobra.Command {
 		Short: "Check the setup: configuration, directories, Gitea, token, permissions. Each FAIL line says how to fix it",
 		Args:  noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			ctx, stop := interruptible(cmd.Context())
-			defer stop()
 			cfg, err := a.load()
 			if err != nil {
 				return err
 			}
 			failed := false
-			for _, f := range bot.Check(ctx, cfg, offline, a.env(nil)) {
+			for _, f := range bot.Check(cmd.Context(), cfg, offline, a.env(nil)) {
 				a.printf("%-5s %-10s %s\n", f.Level, f.What, f.Text)
 				failed = failed || f.Level == bot.Fail
 			}
