@@ -32,6 +32,9 @@ func secretAfter(s, low string, key, end int) (from, to int) {
 	if a.kind == notSecret && hasSecretPart(low[key:end]) {
 		a.kind = isKey
 	}
+	if a.kind == notSecret && strings.HasSuffix(low[key:end], "value") {
+		a.kind = kindOf(nameBehind(s, end))
+	}
 	if a.kind == notSecret || !a.separate() {
 		return 0, 0
 	}
@@ -136,7 +139,8 @@ func (a *assignment) separate() bool {
 	}
 	rest := s[gap:]
 	a.equal = true
-	switch n, value := a.operator(rest), namedValue(s, end); {
+	tag := openTag(s, a.key)
+	switch n, value := a.operator(rest), a.namedValue(); {
 	case value > 0:
 		i = value
 	case n > 0:
@@ -145,9 +149,11 @@ func (a *assignment) separate() bool {
 		a.equal, i = false, gap+1
 	case i == end && (strings.HasPrefix(rest, "%3D") || strings.HasPrefix(rest, "%3d")):
 		i += 3
-	case i == end && strings.HasPrefix(rest, ">") && a.key > 0 && s[a.key-1] == '<':
-		i = gap + 1
-		if a.element = elementEnd(s, i, s[a.key:end]); a.element == 0 && i < len(s) && s[i] <= ' ' {
+	case tag > 0:
+		if i = afterTag(s, end); i == 0 {
+			return false
+		}
+		if a.element = elementEnd(s, i, s[tag:end]); a.element == 0 && i < len(s) && s[i] <= ' ' {
 			return false // <token> in a usage text
 		}
 	case i > end && strings.HasPrefix(rest, ",") && (a.kind == isAuthorization || isString(s, skipBlanks(s, gap+1))): // Set("Token", "x")
@@ -213,7 +219,7 @@ func (a *assignment) distant(i, gap int) int {
 	switch {
 	case gap > i && strings.HasPrefix(s[gap:], "- ") && isString(s, gap+2):
 		return gap + 2
-	case gap > i || gap < len(s) && s[gap] == '[':
+	case i == a.end && (gap > i || gap < len(s) && s[gap] == '['):
 		if at := typedValue(s, gap); at > 0 {
 			return at
 		}
@@ -230,21 +236,6 @@ func (a *assignment) distant(i, gap int) int {
 	}
 	a.random = false
 	return -1
-}
-
-// namedValue returns the start of the value of a thing whose name ends at i, or 0: <entry name="token" value="x">.
-func namedValue(s string, i int) int {
-	const far = 40
-	between := s[i:min(i+far, len(s))]
-	n := len(between) - len(strings.TrimLeft(between, " \t\n,-<>/\"'"))
-	if word := s[i+n : min(i+n+len("value"), len(s))]; n == 0 || !strings.EqualFold(word, "value") {
-		return 0
-	}
-	i = skipBlanks(s, skipCloser(s, i+n+len("value")))
-	if i < len(s) && (s[i] == '=' || s[i] == ':' || s[i] == '>') {
-		return i + 1
-	}
-	return 0
 }
 
 // typedValue returns the start of the string after a type and an = that begin at i, or 0: `: String = "x"`.
@@ -280,16 +271,6 @@ func nextLine(s string, i int) (at int, block bool) {
 		return i + len(rest) - len(text), block
 	}
 	return 0, false
-}
-
-// elementEnd returns where the text of the element <name> ends that begins at i, or 0.
-func elementEnd(s string, i int, name string) int {
-	const far = 4 << 10
-	text, rest, ok := strings.Cut(s[i:min(i+far, len(s))], "</")
-	if !ok || !strings.HasPrefix(rest, name) {
-		return 0
-	}
-	return i + len(strings.TrimRight(text, " \t\n"))
 }
 
 // skipCloser skips the closing quote of a key, maybe escaped several times, and the bracket of config["password"].

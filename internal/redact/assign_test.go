@@ -110,3 +110,52 @@ func TestAssignmentsOfPrograms(t *testing.T) {
 		require.Equal(t, got, New().Redact(got), "masking twice")
 	}
 }
+
+// An element may have a namespace and attributes, which are no secrets.
+func TestElements(t *testing.T) {
+	for in, want := range map[string]string{
+		`<Password Type="t">hunter2</Password>`:                    `<Password Type="t">[masked]</Password>`,
+		`<Password Type="t">hunter2`:                               `<Password Type="t">[masked]`,
+		"<password encrypted=\"false\">\n  hunter2\n</password>":   "<password encrypted=\"false\">\n  [masked]\n</password>",
+		`<wsse:Password Type="http://x/y#t">a b</wsse:Password>`:   `<wsse:Password Type="http://x/y#t">[masked]</wsse:Password>`,
+		`<o:Password>a b</o:Password><o:x>y</o:x>`:                 `<o:Password>[masked]</o:Password><o:x>y</o:x>`,
+		`<input name="password" type="password" value=""/>`:        `<input name="password" type="password" value=""/>`,
+		`<xs:element name="password" type="xs:string"/>`:           `<xs:element name="password" type="xs:string"/>`,
+		`<Secret kind="Opaque"/>`:                                  `<Secret kind="Opaque"/>`,
+		`<credentials a="b"><user>bob</user></credentials>`:        `<credentials a="b"><user>bob</user></credentials>`,
+		"<credentials a=\"b\">\n  <user>bob</user></credentials>":  "<credentials a=\"b\">\n  <user>bob</user></credentials>",
+		`<input name="password" type="password" value="hunter2"/>`: `<input name="password" type="password" value="[masked]"/>`,
+	} {
+		t.Run(in, func(t *testing.T) {
+			got := New().Redact(in)
+			require.Equal(t, want, got)
+			require.Equal(t, got, New().Redact(got), "masking twice")
+		})
+	}
+}
+
+// A name and its value in one object, in any order, and with other things between them.
+func TestNamesAndValues(t *testing.T) {
+	for in, want := range map[string]string{
+		`{"name": "DB_PASSWORD", "slotSetting": false, "value": "hunter2"}`:        `{"name": "DB_PASSWORD", "slotSetting": false, "value": "[masked]"}`,
+		`[{"key":"DB_PASSWORD","type":"string","value":"hunter2"}]`:                `[{"key":"DB_PASSWORD","type":"string","value":"[masked]"}]`,
+		`{"ParameterKey":"DBPassword","ParameterValue":"hunter2"}`:                 `{"ParameterKey":"DBPassword","ParameterValue":"[masked]"}`,
+		`{"value":"hunter2","name":"DB_PASSWORD"}`:                                 `{"value":"[masked]","name":"DB_PASSWORD"}`,
+		"{\n  \"Value\": \"hunter2\",\n  \"Key\": \"DB_PASSWORD\"\n}":              "{\n  \"Value\": \"[masked]\",\n  \"Key\": \"DB_PASSWORD\"\n}",
+		"- value: hunter2\n  name: DB_PASSWORD\n":                                  "- value: [masked]\n  name: DB_PASSWORD\n",
+		`<add value="hunter2" key="DB_PASSWORD"/>`:                                 `<add value="[masked]" key="DB_PASSWORD"/>`,
+		`"db_password": {"sensitive": true, "value": "hunter2"}`:                   `"db_password": {"sensitive": true, "value": "[masked]"}`,
+		"\"db_password\": {\n  \"type\": \"string\",\n  \"value\": \"hunter2\"\n}": "\"db_password\": {\n  \"type\": \"string\",\n  \"value\": \"[masked]\"\n}",
+		`{"name":"A_TOKEN"},{"name":"B","value":"plain"}`:                          `{"name":"A_TOKEN"},{"name":"B","value":"plain"}`,
+		`{"name":"DB_PASSWORD","valueFrom":{"name":"x"}},{"value":"plain"}`:        `{"name":"DB_PASSWORD","valueFrom":{"name":"x"}},{"value":"plain"}`,
+		"- name: A\n  value: plain\n- name: DB_PASSWORD\n  valueFrom: x\n":         "- name: A\n  value: plain\n- name: DB_PASSWORD\n  valueFrom: x\n",
+		`{"value":"plain","name":"HOME"}`:                                          `{"value":"plain","name":"HOME"}`,
+		`{"value":"plain"},{"name":"DB_PASSWORD"}`:                                 `{"value":"plain"},{"name":"DB_PASSWORD"}`,
+	} {
+		t.Run(in, func(t *testing.T) {
+			got := New().Redact(in)
+			require.Equal(t, want, got)
+			require.Equal(t, got, New().Redact(got), "masking twice")
+		})
+	}
+}

@@ -1,0 +1,39 @@
+package redact
+
+import "strings"
+
+// openTag returns where the name of the tag begins whose last part begins at i: <name or <space:name. It returns 0 if
+// there is no tag.
+func openTag(s string, i int) int {
+	if i > 0 && s[i-1] == ':' {
+		for stop := max(i-maxKey, 0); i > stop && (s[i-1] == ':' || isKeyByte(s[i-1])); i-- {
+		}
+	}
+	if i > 0 && s[i-1] == '<' {
+		return i
+	}
+	return 0
+}
+
+// afterTag returns the end of the tag whose name ends at i, or 0: it may have attributes, but must not be empty, <name/>.
+func afterTag(s string, i int) int {
+	const far = 300
+	if i < len(s) && s[i] != '>' && s[i] > ' ' {
+		return 0
+	}
+	n := strings.IndexAny(s[i:min(i+far, len(s))], "<>")
+	if n < 0 || s[i+n] == '<' || n > 0 && (s[i+n-1] == '/' || strings.IndexByte(s[i:i+n], '=') < 0) {
+		return 0
+	}
+	return i + n + 1
+}
+
+// elementEnd returns where the text of the element <name> ends that begins at i, or 0.
+func elementEnd(s string, i int, name string) int {
+	const far = 4 << 10
+	text, rest, ok := strings.Cut(s[i:min(i+far, len(s))], "</")
+	if !ok || !strings.HasPrefix(rest, name) {
+		return 0
+	}
+	return i + len(strings.TrimRight(text, " \t\n"))
+}

@@ -1,0 +1,81 @@
+package redact
+
+import "strings"
+
+// namedValue returns the start of the value of a thing whose name is the key, or 0: <entry name="token" value="x">, or
+// "token": {"value": "x"}. In JSON and XML, other things may stand between.
+func (a *assignment) namedValue() int {
+	const near, far = 40, 300
+	s, i := a.s, a.end
+	between := s[i:min(i+near, len(s))]
+	if n := len(between) - len(strings.TrimLeft(between, " \t\n,-<>/\"'")); n > 0 {
+		if at := afterLabel(s, i+n, "value"); at > 0 {
+			return at
+		}
+	}
+	next := skipBlanks(s, skipCloser(s, i))
+	if next == i || next >= len(s) {
+		return 0
+	}
+	switch object := strings.TrimLeft(s[next+1:min(next+near, len(s))], " \t\n"); {
+	case s[next] == ':' && strings.HasPrefix(object, "{"):
+		next += strings.IndexByte(s[next:], '{') + 1
+	case !a.hasNameLabel() || s[next] != ',' && !isLetter(s[next]):
+		return 0
+	}
+	fields := lowerASCII(s[next:min(next+far, len(s))])
+	if n := strings.IndexAny(fields, "{}<>"); n >= 0 {
+		fields = fields[:n]
+	}
+	if n := strings.Index(fields, "value"); n >= 0 {
+		return afterLabel(s, next+n, "value")
+	}
+	return 0
+}
+
+// hasNameLabel reports whether the key is the value of a name: "name": "token", or key="token".
+func (a *assignment) hasNameLabel() bool {
+	const longest = 20
+	if a.key == 0 || !isQuote(a.s[a.key-1]) {
+		return false
+	}
+	label := lowerASCII(a.s[max(a.key-longest, 0) : a.key-1])
+	label = strings.TrimRight(label, " :=\"'")
+	return strings.HasSuffix(label, "name") || strings.HasSuffix(label, "key")
+}
+
+// afterLabel returns what follows the label and its separator at i, or 0.
+func afterLabel(s string, i int, label string) int {
+	end := min(i+len(label), len(s))
+	if !strings.EqualFold(s[i:end], label) {
+		return 0
+	}
+	if i = skipBlanks(s, skipCloser(s, end)); i < len(s) && (s[i] == '=' || s[i] == ':' || s[i] == '>') {
+		return i + 1
+	}
+	return 0
+}
+
+// nameBehind returns the name, in lower case, of the value whose label ends at i, if that follows the value:
+// {"value": "x", "name": "token"}.
+func nameBehind(s string, i int) string {
+	const far = 1 << 10
+	s = s[:min(i+far, len(s))]
+	if i = skipBlanks(s, skipCloser(s, i)); i == len(s) || s[i] != ':' && s[i] != '=' {
+		return ""
+	}
+	_, to := valueAt(s, skipBlanks(s, i+1))
+	rest := strings.TrimLeft(s[skipCloser(s, to):], " \t\n,\"'")
+	for _, label := range [...]string{"name", "key", "parameterkey"} {
+		if at := afterLabel(rest, 0, label); at > 0 {
+			from := skipBlanks(rest, at)
+			if from < len(rest) && isQuote(rest[from]) {
+				from++
+			}
+			for to = from; to < len(rest) && isKeyByte(rest[to]); to++ {
+			}
+			return lowerASCII(rest[from:to])
+		}
+	}
+	return ""
+}
