@@ -75,13 +75,16 @@ func argument(s string, i int) (from, to int) {
 func optionValue(s, low string, key, end int) (from, to int, ok bool) {
 	switch option := low[key:end]; {
 	case isUserOption(option):
-		if from, to = valueAt(s, skipBlanks(s, end)); !runs(low, key, "curl") || !strings.Contains(s[from:to], ":") || isPlaceholder(s[from:to]) {
+		if from, to = valueAt(s, nextArgument(s, end)); !runs(low, key, "curl") || !strings.Contains(s[from:to], ":") || isPlaceholder(s[from:to]) {
 			return 0, 0, true
 		}
 		return from, to, true
 	case strings.HasPrefix(option, "-u") && end < len(s) && s[end] == ':' && runs(low, key, "curl"):
 		from = key + len("-u")
 		return from, wordEnd(s, from), true
+	case option == "-p" && end < len(s) && isQuote(s[end]) && runs(low, key, "mysql"):
+		from, to = valueAt(s, end)
+		return from, to, true
 	case option == "-p" && (runs(low, key, " login ") || runs(low, key, "sshpass ")):
 		if from, to = valueAt(s, skipBlanks(s, end)); isNumber(s[from:to]) {
 			return 0, 0, true // a port
@@ -156,9 +159,11 @@ func (a *assignment) separate() bool {
 		if a.element = elementEnd(s, i, s[tag:end]); a.element == 0 && i < len(s) && s[i] <= ' ' {
 			return false // <token> in a usage text
 		}
-	case i > end && strings.HasPrefix(rest, ",") && (a.kind == isAuthorization || isString(s, skipBlanks(s, gap+1))): // Set("Token", "x")
+	case isOption(s, a.key, end) && nextArgument(s, end) > gap && isArgument(s, nextArgument(s, end)):
+		a.flag, i = true, nextArgument(s, end)
+	case i > end && strings.HasPrefix(rest, ",") && !isOption(s, a.key, end) && (a.kind == isAuthorization || isString(s, skipBlanks(s, gap+1))): // Set("Token", "x")
 		a.equal, a.random, i = a.kind != isAuthorization, a.kind != isAuthorization && !a.isSet(), gap+1
-	case gap > i && strings.HasPrefix(s[a.key:], "--") && !strings.HasPrefix(rest, "-"):
+	case gap > i && isOption(s, a.key, end) && !strings.HasPrefix(rest, "-"), gap > i && setsKey(s, a.key):
 		a.flag, i = true, gap
 	default:
 		if i = a.distant(i, gap); i < 0 {

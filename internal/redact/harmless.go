@@ -13,15 +13,15 @@ func (a *assignment) isHarmless(from, to int) bool {
 		return true
 	}
 	quoted := from > 0 && (a.s[from-1] == '"' || a.s[from-1] == '\'' || a.s[from-1] == '`' && a.kind != isToken)
-	option := strings.HasPrefix(a.s[a.key:], "--")
-	if isPlaceholder(v) || option && isOptionValue(v) || !quoted && (a.isCode(from, to) || a.isProse(v, to)) {
+	option := isOption(a.s, a.key, a.end)
+	if isPlaceholder(v) || option && (isOptionValue(v) || a.isOptionName(v)) || !quoted && (a.isCode(from, to) || a.isProse(v, to)) {
 		return true
 	}
 	switch a.kind {
 	case isToken:
 		return len(v) < 7 && isNumber(v) || len(v) < 3 && !hasAlnum(v) || isVersion(v) || v[0] == '/' && !looksRandom(v) || !quoted && isDottedName(v)
 	case isPass:
-		return a.isOtherPass() || strings.Trim(v, "0123456789./%") == ""
+		return a.isOtherPass() && !runs(a.s, a.key, "openssl ") || strings.Trim(v, "0123456789./%") == ""
 	case isPwd:
 		return v[0] == '/' || v[0] == '~'
 	case isSignature:
@@ -62,7 +62,12 @@ func isOptionValue(v string) bool {
 	case "FILE", "PASS", "NAME", "STRING", "VALUE", "PATH", "KEY", "ID", "ARG", "TEXT", "URL":
 		return isUpperName(v)
 	}
-	return v[0] == '<'
+	return v[0] == '<' || v == "value"
+}
+
+// isOptionName reports whether v is the name of the option as a variable, as in the source code that declares it.
+func (a *assignment) isOptionName(v string) bool {
+	return strings.ReplaceAll(strings.Trim(a.s[a.key:a.end], "-"), "-", "_") == v
 }
 
 func hasAlnum(v string) bool {

@@ -1,0 +1,43 @@
+package redact
+
+import "strings"
+
+// isOption reports whether the key in [key, end) is an option: --token, or -token after another argument, as a line of a
+// diff may begin with a dash.
+func isOption(s string, key, end int) bool {
+	const shortest = len("-token")
+	return strings.HasPrefix(s[key:end], "--") || s[key] == '-' && end-key >= shortest && key > 1 &&
+		(isQuote(s[key-1]) || s[key-1] == ' ' && s[key-2] > ' ')
+}
+
+// nextArgument returns the start of the argument after the one that ends at i, in a shell's line or in a list.
+func nextArgument(s string, i int) int {
+	const deepest = 80
+	end := skipCloser(s, i)
+	rest := s[end:min(end+deepest, len(s))]
+	text := strings.TrimLeft(rest, " \t\n")
+	item := strings.TrimLeft(strings.TrimPrefix(text, ","), " \t\n")
+	switch {
+	case end > i && item != text && isString(item, 0):
+		text = item
+	case strings.HasPrefix(rest, "\n") && strings.HasPrefix(text, "- "):
+		text = text[len("- "):]
+	default:
+		return skipBlanks(s, i)
+	}
+	return end + len(rest) - len(text)
+}
+
+// isArgument reports whether something other than an option begins at i.
+func isArgument(s string, i int) bool {
+	if isString(s, i) {
+		i++
+	}
+	return i < len(s) && s[i] > ' ' && s[i] != '-'
+}
+
+// setsKey reports whether the key at i is what a command sets to its next argument.
+func setsKey(s string, i int) bool {
+	before := s[max(i-20, 0):i]
+	return strings.HasSuffix(before, "ENV ") || strings.HasSuffix(before, "setenv ") || runs(s, i, "config set ") || runs(s, i, "configure set ")
+}

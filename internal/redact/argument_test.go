@@ -1,0 +1,39 @@
+package redact
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// The arguments of a command as programs print them.
+func TestArguments(t *testing.T) {
+	for in, want := range map[string]string{
+		`Command '['x', '--password', 'hunter2', 'y']' failed`: `Command '['x', '--password', '[masked]', 'y']' failed`,
+		`['terraform', '-token', 'hunter2']`:                   `['terraform', '-token', '[masked]']`,
+		`["--token","hunter2"]`:                                `["--token","[masked]"]`,
+		"\"--token\",\n    \"hunter2\"\n":                      "\"--token\",\n    \"[masked]\"\n",
+		"args:\n- --password\n- hunter2\n- --verbose":          "args:\n- --password\n- [masked]\n- --verbose",
+		`['curl', '-u', 'bob:hunter2', 'https://x']`:           `['curl', '-u', '[masked]', 'https://x']`,
+		`+ mysqldump -uroot -p'hunter2' x`:                     `+ mysqldump -uroot -p'[masked]' x`,
+		`+ keytool -storepass hunter2 -alias x`:                `+ keytool -storepass [masked] -alias x`,
+		`+ tool -token hunter2 x`:                              `+ tool -token [masked] x`,
+		`+ openssl rsa -passin pass:hunter2 -in x`:             `+ openssl rsa -passin pass:[masked] -in x`,
+		`+ aws configure set aws_secret_access_key hunter2`:    `+ aws configure set aws_secret_access_key [masked]`,
+		`Step 3/9 : ENV DB_PASSWORD hunter2`:                   `Step 3/9 : ENV DB_PASSWORD [masked]`,
+		`parser.add_argument("--password", "-p", help="x")`:    `parser.add_argument("--password", "-p", help="x")`,
+		`parser.add_argument("--password", help="x")`:          `parser.add_argument("--password", help="x")`,
+		`@click.option("--password", prompt=True)`:             `@click.option("--password", prompt=True)`,
+		`@click.option("--api-token", "api_token")`:            `@click.option("--api-token", "api_token")`,
+		"args:\n- --password\n- --verbose":                     "args:\n- --password\n- --verbose",
+		"-token handling is better now":                        "-token handling is better now",
+		"  -token string\n    \tthe token":                     "  -token string\n    \tthe token",
+		"tool [-token value] [-password value]":                "tool [-token value] [-password value]",
+	} {
+		t.Run(in, func(t *testing.T) {
+			got := New().Redact(in)
+			require.Equal(t, want, got)
+			require.Equal(t, got, New().Redact(got), "masking twice")
+		})
+	}
+}
