@@ -1,6 +1,7 @@
 package redact
 
 import (
+	"slices"
 	"strings"
 	"unicode"
 )
@@ -14,7 +15,7 @@ func (a *assignment) isHarmless(from, to int) bool {
 	}
 	quoted := from > 0 && (a.s[from-1] == '"' || a.s[from-1] == '\'' || a.s[from-1] == '`' && a.kind != isToken)
 	option := isOption(a.s, a.key, a.end)
-	if isPlaceholder(v) || option && (isOptionValue(v) || a.isOptionName(v)) || !quoted && (a.isCode(from, to) || a.isProse(v, to)) {
+	if isPlaceholder(v) || a.isState(v) || option && (isOptionValue(v) || a.isOptionName(v)) || !quoted && (a.isCode(from, to) || a.isProse(v, to)) {
 		return true
 	}
 	switch a.kind {
@@ -23,7 +24,7 @@ func (a *assignment) isHarmless(from, to int) bool {
 	case isPass:
 		return a.isOtherPass() && !runs(a.s, a.key, "openssl ") || strings.Trim(v, "0123456789./%") == ""
 	case isPwd:
-		return v[0] == '/' || v[0] == '~'
+		return v[0] == '/' || v[0] == '~' || len(v) > 2 && isLetter(v[0]) && v[1:3] == `:\`
 	case isSignature:
 		return a.key == 0 || a.s[a.key-1] != '?' && a.s[a.key-1] != '&'
 	case isBasic:
@@ -44,6 +45,28 @@ func (a *assignment) isARN() bool {
 var placeholders = []string{
 	masked, "null", "nil", "none", "true", "false", "undefined", "string", "str", "{", "|", "%s", "%v", "%q", "eof",
 	"redacted", "hidden", "filtered", "masked", "yes", "no", "(sensitive", "(known", "!vault",
+}
+
+// states are said of a secret, in logs.
+var states = []string{
+	"absent", "accepted", "changed", "created", "deleted", "denied", "disabled", "empty", "enabled", "expired", "failed", "files", "found", "invalid",
+	"loaded", "match", "missing", "not", "ok", "present", "rejected", "removed", "required", "revoked", "rotated", "set", "unchanged", "unset",
+	"updated", "valid", "verified",
+}
+
+// isState reports whether the value says something of the secret. What reaches to the end of the line need only begin so.
+func (a *assignment) isState(v string) bool {
+	if a.kind == isCookie || a.kind == isAuthorization {
+		words := strings.Fields(v)
+		if len(words) == 0 || strings.ContainsAny(v, "=,;") || slices.ContainsFunc(words, looksRandom) {
+			return false
+		}
+		if a.kind == isCookie && len(words) > 1 {
+			return true
+		}
+		v = words[0]
+	}
+	return slices.Contains(states, lowerASCII(strings.TrimRight(v, ".!")))
 }
 
 func isPlaceholder(v string) bool {
@@ -74,10 +97,10 @@ func hasAlnum(v string) bool {
 	return strings.ContainsFunc(v, func(r rune) bool { return unicode.IsLetter(r) || unicode.IsNumber(r) })
 }
 
-// isVariable reports whether v is $NAME.
+// isVariable reports whether v is $NAME or $1.
 func isVariable(v string) bool {
 	name, ok := strings.CutPrefix(v, "$")
-	return ok && name != "" && !isDigit(name[0]) && isUpperName(name)
+	return ok && name != "" && (len(name) == 1 || !isDigit(name[0])) && isUpperName(name)
 }
 
 func isUpperName(v string) bool {

@@ -87,7 +87,7 @@ var otherKeys = []string{
 }
 
 // otherEnds end the names of things about a secret, which are none.
-var otherEnds = []string{"name", "names", "file", "path", "id", "url", "uri", "arn", "type", "version", "count", "ref", "hash", "length", "size", "limit", "at", "key_id"}
+var otherEnds = []string{"name", "names", "file", "path", "id", "url", "uri", "arn", "type", "version", "count", "ref", "hash", "length", "size", "limit", "at", "key_id", "expiry", "expires", "expiration"}
 
 // hasSecretPart reports whether a lower-case key is that of a secret, with something after it: github_token_ci.
 func hasSecretPart(key string) bool {
