@@ -32,6 +32,9 @@ func secretAfter(s, low string, key, end int) (from, to int) {
 	if a.kind == notSecret && hasSecretPart(low[key:end]) {
 		a.kind = isKey
 	}
+	if before := max(key-len("secret "), 0); low[key:end] == "key" && kindOf(low[before:end]) == isToken {
+		a.kind = isToken // secret key, access key
+	}
 	if a.kind == notSecret && strings.HasSuffix(low[key:end], "value") {
 		a.kind = kindOf(nameBehind(s, end))
 	}
@@ -186,6 +189,9 @@ func (a *assignment) separate() bool {
 	} else if next, block := nextLine(s, a.at); next > 0 {
 		a.at, a.random = next, !block
 	}
+	if at := dumpedValue(s, a.at); at > 0 {
+		a.at, a.random = at, false
+	}
 	return true
 }
 
@@ -231,6 +237,9 @@ func (a *assignment) distant(i, gap int) int {
 	}
 	if gap > i && a.kind == isPassword && runs(s, a.key, "machine ") && runs(s, a.key, "login ") {
 		return gap // in .netrc
+	}
+	if at := a.cell(i); at > 0 {
+		return at
 	}
 	a.random = true
 	switch {

@@ -14,9 +14,30 @@ func valueAt(s string, i int) (from, to int) {
 			return quote + 3, quoteEnd(s, quote+3, three)
 		}
 		from = quote + 1
-		return from, quoteEnd(s, from, s[i:from])
+		to = quoteEnd(s, from, s[i:from])
+		for n := 0; s[i] == '\'' && to > from && n < maxJoints; n++ {
+			joint := jointAt(s, to)
+			if joint == "" {
+				break
+			}
+			to = quoteEnd(s, to+len(joint), "'")
+		}
+		return from, to
 	}
 	return i, wordEnd(s, i)
+}
+
+// maxJoints is how many quotes in a quoted value are skipped, so that this takes linear time.
+const maxJoints = 16
+
+// jointAt returns the quote in a quoted text that begins at i, as shells and YAML write it, or "".
+func jointAt(s string, i int) string {
+	for _, joint := range [...]string{`'\''`, `'"'"'`, `''`} {
+		if strings.HasPrefix(s[i:], joint) {
+			return joint
+		}
+	}
+	return ""
 }
 
 // backslashes returns how many backslashes begin at i, at most those of a quote that is escaped three times.

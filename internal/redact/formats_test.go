@@ -1,0 +1,48 @@
+package redact
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// How shells, debuggers and other programs print a key and its value.
+func TestFormats(t *testing.T) {
+	for in, want := range map[string]string{
+		// a quote in a quoted value
+		`+ DB_PASSWORD='hun'\''ter2'`:       `+ DB_PASSWORD='[masked]'`,
+		`+ DB_PASSWORD='hun'"'"'ter2 x'`:    `+ DB_PASSWORD='[masked]'`,
+		`password: 'hun''ter2'`:             `password: '[masked]'`,
+		`password='' user='bob'`:            `password='' user='bob'`,
+		`{'password': 'hunter2', 'x': 'y'}`: `{'password': '[masked]', 'x': 'y'}`,
+		// a type before the value
+		`Password: (string) (len=7) "hunter2",`:        `Password: (string) (len=7) "[masked]",`,
+		`'password' => string(7) "hunter2"`:            `'password' => string(7) "[masked]"`,
+		"[\"password\"]=>\n  string(7) \"hunter2\"\n}": "[\"password\"]=>\n  string(7) \"[masked]\"\n}",
+		// names of several words, or of certain programs
+		"Secret Access Key: k7Qm2/W9pL4z+R8vNk7Qm2/W9pL4zR8vNk7QmW9": "Secret Access Key: [masked]",
+		"Secret Access Key: k7Qm2/W9pL4zR8vNk7Qm2/W9pL4zR8vNk7QmW9":  "Secret Access Key: [masked]",
+		"API key: hunter2x":          "API key: [masked]",
+		"API key: missing":           "API key: missing",
+		"Host key: ab12":             "Host key: ab12",
+		"REGISTRY_CREDS_PSW=hunter2": "REGISTRY_CREDS_PSW=[masked]",
+		`.dockerconfigjson: eyJhdXRocyI6eyJ4Ijp7ImF1dGgiOiJZbTlpT21oMWJuUmxjakk9In19fQ==`: `.dockerconfigjson: [masked]`,
+		// tables
+		"| API_TOKEN   | " + random + " |":                                           "| API_TOKEN   | [masked] |",
+		"│ API_TOKEN │ " + random + " │":                                             "│ API_TOKEN │ [masked] │",
+		"API_TOKEN    " + random:                                                     "API_TOKEN    [masked]",
+		"API_TOKEN\t" + random + "\nx":                                               "API_TOKEN\t[masked]\nx",
+		"Key         Value\n---         -----\npassword    hunter2\nuser        bob": "Key         Value\n---         -----\npassword    [masked]\nuser        bob",
+		"| token | The token to use |":                                               "| token | The token to use |",
+		"token       Print the token":                                                "token       Print the token",
+		"password    required":                                                       "password    required",
+		"my-secret   Opaque   2   5d12h":                                             "my-secret   Opaque   2   5d12h",
+		"default-token   kubernetes.io/service-account-token   3   1d":               "default-token   kubernetes.io/service-account-token   3   1d",
+	} {
+		t.Run(in, func(t *testing.T) {
+			got := New().Redact(in)
+			require.Equal(t, want, got)
+			require.Equal(t, got, New().Redact(got), "masking twice")
+		})
+	}
+}
