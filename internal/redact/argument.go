@@ -10,6 +10,40 @@ func isOption(s string, key, end int) bool {
 		(isQuote(s[key-1]) || s[key-1] == ' ' && s[key-2] > ' ')
 }
 
+// passwordOptions are options of commands whose argument is a password.
+var passwordOptions = []struct{ option, command string }{
+	{"-p", " login "}, {"-p", "sshpass "}, {"-p", "mongodump "}, {"-p", "mongorestore "}, {"-p", "mongosh "},
+	{"-P", "zip "}, {"-P", "sqlcmd "}, {"-a", "redis-cli "}, {"-w", "ldap"},
+}
+
+func isPasswordOption(s string, key, end int) bool {
+	for _, p := range passwordOptions {
+		if s[key:end] == p.option && runs(s, key, p.command) {
+			return true
+		}
+	}
+	return false
+}
+
+// isSQL reports whether the key stands before a password in SQL: ALTER ROLE bob PASSWORD 'x', IDENTIFIED BY 'x'.
+func (a *assignment) isSQL() bool {
+	const far = 200
+	if !isString(a.s, skipBlanks(a.s, a.end)) {
+		return false
+	}
+	before := lowerASCII(a.s[max(a.key-far, 0):a.key])
+	before = before[strings.LastIndexAny(before, "\n;\"'")+1:]
+	if strings.EqualFold(a.s[a.key:a.end], "by") {
+		return strings.Contains(before, "identified ") && (strings.Contains(before, "user ") || strings.Contains(before, "grant "))
+	}
+	for _, statement := range [...]string{"create user ", "create role ", "alter user ", "alter role "} {
+		if strings.Contains(before, statement) {
+			return true
+		}
+	}
+	return false
+}
+
 // nextArgument returns the start of the argument after the one that ends at i, in a shell's line or in a list.
 func nextArgument(s string, i int) int {
 	const deepest = 80

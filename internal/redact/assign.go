@@ -35,6 +35,9 @@ func secretAfter(s, low string, key, end int) (from, to int) {
 	if before := max(key-len("secret "), 0); low[key:end] == "key" && kindOf(low[before:end]) == isToken {
 		a.kind = isToken // secret key, access key
 	}
+	if low[key:end] == "by" && a.isSQL() {
+		a.kind = isPassword
+	}
 	if a.kind == notSecret && strings.HasSuffix(low[key:end], "value") {
 		a.kind = kindOf(nameBehind(s, end))
 	}
@@ -88,7 +91,7 @@ func optionValue(s, low string, key, end int) (from, to int, ok bool) {
 	case option == "-p" && end < len(s) && isQuote(s[end]) && runs(low, key, "mysql"):
 		from, to = valueAt(s, end)
 		return from, to, true
-	case option == "-p" && (runs(low, key, " login ") || runs(low, key, "sshpass ")):
+	case isPasswordOption(s, key, end):
 		if from, to = valueAt(s, skipBlanks(s, end)); isNumber(s[from:to]) {
 			return 0, 0, true // a port
 		}
@@ -237,6 +240,9 @@ func (a *assignment) distant(i, gap int) int {
 	}
 	if gap > i && a.kind == isPassword && runs(s, a.key, "machine ") && runs(s, a.key, "login ") {
 		return gap // in .netrc
+	}
+	if gap > i && isString(s, gap) && a.isSQL() {
+		return gap
 	}
 	if at := a.cell(i); at > 0 {
 		return at

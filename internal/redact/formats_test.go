@@ -27,6 +27,12 @@ func TestFormats(t *testing.T) {
 		"Host key: ab12":             "Host key: ab12",
 		"REGISTRY_CREDS_PSW=hunter2": "REGISTRY_CREDS_PSW=[masked]",
 		`.dockerconfigjson: eyJhdXRocyI6eyJ4Ijp7ImF1dGgiOiJZbTlpT21oMWJuUmxjakk9In19fQ==`: `.dockerconfigjson: [masked]`,
+		// SQL
+		`CREATE USER bob IDENTIFIED BY 'hunter2';`:          `CREATE USER bob IDENTIFIED BY '[masked]';`,
+		`create user bob identified with x by 'hunter2'`:    `create user bob identified with x by '[masked]'`,
+		`ALTER ROLE bob WITH ENCRYPTED PASSWORD 'hunter2';`: `ALTER ROLE bob WITH ENCRYPTED PASSWORD '[masked]';`,
+		`the file is identified by name, sorted by 'age'`:   `the file is identified by name, sorted by 'age'`,
+		`user bob: invalid password "hunter2"`:              `user bob: invalid password "hunter2"`,
 		// tables
 		"| API_TOKEN   | " + random + " |":                                           "| API_TOKEN   | [masked] |",
 		"│ API_TOKEN │ " + random + " │":                                             "│ API_TOKEN │ [masked] │",
