@@ -21,6 +21,7 @@ func TestNestedValuesAreLinear(t *testing.T) {
 	for _, unit := range []string{
 		"authorization: bearer ", "Authorization: Bearer [masked]", "cookie: ${ ", "token=${", "token={{", "key=/", "pwd=/", "token=/a",
 		"https://a:b", "password = ", "token(", "Authorization: x [masked]",
+		"value=", `"name": "token", "a":1,`, "<a:token b=", `token='{{ '\''`, "ENV token ", "'--token',", "create user password '", "cookie: ok ",
 	} {
 		texts[unit] = strings.Repeat(unit, size/len(unit))
 	}

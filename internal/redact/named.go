@@ -59,7 +59,7 @@ func afterLabel(s string, i int, label string) int {
 // nameBehind returns the name, in lower case, of the value whose label ends at i, if that follows the value:
 // {"value": "x", "name": "token"}.
 func nameBehind(s string, i int) string {
-	const far = 1 << 10
+	const far = 512
 	s = s[:min(i+far, len(s))]
 	if i = skipBlanks(s, skipCloser(s, i)); i == len(s) || s[i] != ':' && s[i] != '=' {
 		return ""
