@@ -190,7 +190,7 @@ func (r *Reconciler) replace(ctx context.Context, s step) (progress, error) {
 	_, err := r.opt.State.Change(ctx, s.incident.ID, func(i *incident.Incident) {
 		i.Lost, i.Issue = append(i.Lost, i.Issue), tracker.IssueRef{}
 		i.ReopenPending, i.IgnoredClosing = false, 0 // of the lost one
-		if n := len(i.Lost); n > 1 { // somebody deletes them on purpose: do not race with them
+		if n := len(i.Lost); n > 1 {                 // somebody deletes them on purpose: do not race with them
 			i.NextTry = r.opt.Now().Add(plan.RetryWait(n, 0))
 		}
 	})
