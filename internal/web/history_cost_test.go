@@ -33,13 +33,13 @@ func fillHistory(b *testing.B, path string, results int) {
 		_, err := db.Exec(query, args...)
 		require.NoError(b, err, query)
 	}
-	var indexes []string
-	rows, err := db.Query(`SELECT sql FROM sqlite_schema WHERE type = 'index' AND tbl_name = 'result'`)
+	indexes := map[string]string{}
+	rows, err := db.Query(`SELECT name, sql FROM sqlite_schema WHERE type = 'index' AND tbl_name = 'result'`)
 	require.NoError(b, err)
 	for rows.Next() {
-		var s string
-		require.NoError(b, rows.Scan(&s))
-		indexes = append(indexes, s)
+		var name, s string
+		require.NoError(b, rows.Scan(&name, &s))
+		indexes[name] = s
 	}
 	require.NoError(b, rows.Err())
 	require.NotEmpty(b, indexes)
@@ -47,8 +47,9 @@ func fillHistory(b *testing.B, path string, results int) {
 	run(`PRAGMA journal_mode = OFF`)
 	run(`PRAGMA synchronous = OFF`)
 	run(`PRAGMA cache_size = -200000`)
-	run(`DROP INDEX result_project`)
-	run(`DROP INDEX result_run`)
+	for name := range indexes {
+		run(`DROP INDEX ` + name)
+	}
 	const minute = 60_000
 	run(`WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n LIMIT ?1)
 		INSERT INTO result (project, agent, run_id, outcome, counted, exit_code, signal, detail, host, started_at, finished_at, recorded_at,
