@@ -20,6 +20,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/terraphim/adfbot/internal/store"
+	"github.com/terraphim/adfbot/internal/text"
 	"github.com/terraphim/adfbot/pause"
 )
 
@@ -54,7 +55,7 @@ func (s Spool) Add(r store.Result) (file string, err error) {
 		return file, nil
 	}
 	if n := s.reservesOf(r.Project); n >= reserveShare {
-		return "", fmt.Errorf("spooling the result: %w; %s has %d results in the space that is reserved for %d", err, r.Project, n, reserves)
+		return "", fmt.Errorf("spooling the result: %w; %s has %s in the space that is reserved for %d", err, r.Project, text.Plural(n, "result"), reserves)
 	}
 	full := s.pinned(func(s Spool) error {
 		var err error
