@@ -9,7 +9,6 @@ import (
 	"io/fs"
 
 	"github.com/terraphim/adfbot/internal/store"
-	"github.com/terraphim/adfbot/internal/text"
 )
 
 // migrations/N.sql brings a state from version N-1 to N. A file is never changed once it is released. Times in the tables are
@@ -52,7 +51,7 @@ func (s *Store) check(h header) error {
 		return store.Unusable(s.path, adviceDamaged, errors.New("nothing is in it"))
 	case h.application != applicationID && (h.application != 0 || h.known < 3):
 		return store.Unusable(s.path, "this is not a state of adfbot: set `state` to another path",
-			fmt.Errorf("a database with %s, application id %#x and version %d", text.Plural(h.tables, "table"), uint32(h.application), h.version))
+			fmt.Errorf("a database (tables: %d, application id: %#x, version: %d)", h.tables, uint32(h.application), h.version))
 	case h.version < 1:
 		return store.Unusable(s.path, adviceDamaged, fmt.Errorf("its version is %d", h.version))
 	}

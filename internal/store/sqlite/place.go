@@ -9,7 +9,6 @@ import (
 
 	"github.com/terraphim/adfbot/internal/hostlocal"
 	"github.com/terraphim/adfbot/internal/store"
-	"github.com/terraphim/adfbot/internal/text"
 )
 
 // checkLog returns an error if the file is gone and its log is still there. SQLite would delete the log, and with it the
@@ -46,7 +45,7 @@ func (s *Store) checkPlace(ctx context.Context, readOnly bool) error {
 		if spooled, _ := hostlocal.Beside(was).Spool().List(); len(spooled) > 0 {
 			return store.Unusable(s.path, fmt.Sprintf("it was moved here from %s without its spool, which holds results that were never "+
 				"recorded: move %s.d/spool/*.json to %s.d/spool, or remove them (see `adfbot help files`)", was, was, s.path),
-				fmt.Errorf("left behind: %s", text.Plural(len(spooled), "result")))
+				fmt.Errorf("results left behind: %d", len(spooled)))
 		}
 	}
 	if !readOnly {
