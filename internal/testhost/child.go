@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"runtime"
 	"strconv"
@@ -35,10 +36,11 @@ func Main(m *testing.M, funcs Funcs) {
 }
 
 // RunChild runs a function and ends the process if the binary was started under the function's name, as [Command] does.
-// Otherwise it returns.
+// Otherwise it returns, and what the tests start ignores no signal by inheritance.
 func RunChild(funcs Funcs) {
 	f, ok := funcs[filepath.Base(os.Args[0])]
 	if !ok {
+		heedSignals()
 		return
 	}
 	var self Self
@@ -56,6 +58,16 @@ func RunChild(funcs Funcs) {
 		}
 	}
 	os.Exit(f(self))
+}
+
+// heedSignals has the processes that the tests start not ignore a signal only because the tests were started by nohup, or in the
+// background of a script.
+func heedSignals() {
+	for _, s := range []os.Signal{syscall.SIGHUP, syscall.SIGINT, syscall.SIGQUIT, syscall.SIGTERM} {
+		if signal.Ignored(s) {
+			signal.Notify(make(chan os.Signal, 1), s)
+		}
+	}
 }
 
 // Self is a child, to itself.
