@@ -169,26 +169,35 @@ func (r *Reconciler) ours(ctx context.Context, s pause.Sentinel) error {
 	if s.Installation == "" {
 		return nil
 	}
-	if s.Installation != r.opt.Installation {
+	want := pause.Sentinel{Installation: r.opt.Installation}
+	learned := r.learned.Load()
+	if known := learned.directory.Load(); s.Installation == "" || r.opt.Directory == nil || known != nil && *known == s.Directory {
+		return CompareSentinel(r.opt.Dir, s, want)
+	}
+	var err error
+	if want.Directory, err = r.opt.Directory(ctx); err != nil {
+		return err
+	}
+	if err = CompareSentinel(r.opt.Dir, s, want); err == nil && want.Directory != "" {
+		learned.directory.Store(&want.Directory)
+	}
+	return err
+}
+
+// CompareSentinel returns an error that wraps [pause.ErrOtherInstallation] or [pause.ErrOtherDirectory] unless the sentinel found in a
+// pause directory is the wanted one. An id that is not known, on either side, is not compared; only a sentinel made by hand has none.
+func CompareSentinel(dir pause.Dir, found, want pause.Sentinel) error {
+	switch {
+	case found.Installation == "", want.Installation == "":
+		return nil
+	case found.Installation != want.Installation:
 		return fmt.Errorf("pause directory %s: %w: its sentinel names installation %s, this state is %s: set pause_dir to this "+
 			"installation's own directory; if this state was made while the right one was away, move it away and the id comes back "+
-			"from the sentinel", r.opt.Dir.Path(), pause.ErrOtherInstallation, s.Installation, r.opt.Installation)
-	}
-	learned := r.learned.Load()
-	if known := learned.directory.Load(); r.opt.Directory == nil || known != nil && *known == s.Directory {
-		return nil
-	}
-	want, err := r.opt.Directory(ctx)
-	switch {
-	case err != nil:
-		return err
-	case want == "":
-		return nil
-	case want != s.Directory:
+			"from the sentinel", dir.Path(), pause.ErrOtherInstallation, found.Installation, want.Installation)
+	case want.Directory != "" && found.Directory != want.Directory:
 		return fmt.Errorf("pause directory %s: %w: is its file system not mounted, is another one mounted over it, or is it an old copy? "+
-			"Then bring back the right one", r.opt.Dir.Path(), pause.ErrOtherDirectory)
+			"Then bring back the right one", dir.Path(), pause.ErrOtherDirectory)
 	}
-	learned.directory.Store(&want)
 	return nil
 }
 

@@ -30,7 +30,8 @@ type Sentinel struct {
 	Directory string
 }
 
-func (s Sentinel) content() []byte { return []byte(s.Installation + " " + s.Directory + "\n") }
+// Content returns the content of the file.
+func (s Sentinel) Content() []byte { return []byte(s.Installation + " " + s.Directory + "\n") }
 
 // parseSentinel reports whether the content of a sentinel is valid.
 func parseSentinel(content string) (s Sentinel, ok bool) {
@@ -88,7 +89,7 @@ func (d Dir) init(installation string, outdated func(Sentinel) bool) (Sentinel, 
 	fresh := Sentinel{Installation: installation, Directory: NewRandomID()}
 	sentinel, err := d.sentinel(root)
 	if errors.Is(err, ErrNoSentinel) {
-		created, err := createFile(root, SentinelName, fresh.content())
+		created, err := createFile(root, SentinelName, fresh.Content())
 		if err != nil {
 			return Sentinel{}, failed("write the sentinel", d.sentinelPath(), err, needWrite)
 		}
@@ -100,7 +101,7 @@ func (d Dir) init(installation string, outdated func(Sentinel) bool) (Sentinel, 
 		sentinel, err = d.sentinel(root) // another process was first
 	}
 	if err == nil && outdated(sentinel) {
-		if err := replaceFile(root, SentinelName, fresh.content(), fileMode); err != nil {
+		if err := replaceFile(root, SentinelName, fresh.Content(), fileMode); err != nil {
 			return Sentinel{}, failed("fill in the sentinel", d.sentinelPath(), err, needWrite)
 		}
 		sentinel, err = d.sentinel(root)

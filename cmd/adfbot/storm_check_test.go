@@ -201,6 +201,7 @@ func (c *checker) leftovers() {
 		switch dir, name := filepath.Split(rel); {
 		case dir == "" && slices.Contains([]string{"adfbot.db", "adfbot.db-wal", "adfbot.db-shm"}, name):
 		case dir == "adfbot.db.d/spool/" && strings.HasSuffix(name, ".ready"):
+		case rel == "adfbot.db.d/.adfbot":
 		case rel == "adfbot.db.d/locks":
 			if err := lockWhole(path); err != nil {
 				c.book.wrong("7: a lock in %s is held by nobody who runs: %v", rel, err)

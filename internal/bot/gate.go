@@ -7,8 +7,10 @@ import (
 	"io/fs"
 	"time"
 
+	"github.com/terraphim/adfbot/escalate"
 	"github.com/terraphim/adfbot/escalate/incident"
 	"github.com/terraphim/adfbot/internal/config"
+	"github.com/terraphim/adfbot/internal/hostlocal"
 	"github.com/terraphim/adfbot/internal/status"
 	"github.com/terraphim/adfbot/pause"
 )
@@ -63,25 +65,26 @@ func noAnswer(what string) error {
 	return fmt.Errorf("%s did not answer in %s: check whether its file system hangs", what, GateWait)
 }
 
-// Gate reads the pause directory and nothing else. The verdict is unknown if ctx ends or [GateWait] is over before the directory
-// answers.
+// Gate reads the pause directory and, if this user may, the copy of its sentinel beside the state. The verdict is unknown if ctx ends
+// or [GateWait] is over before they answer.
 func Gate(ctx context.Context, cfg *config.Config, project string) Verdict {
-	return gate(ctx, pause.New(cfg.PauseDir), project, pause.Dir.LookChecked)
+	return gate(ctx, cfg, project, pause.Dir.LookChecked)
 }
 
 // gate is Gate with the function that reads a flag; the one of a test may hang.
-func gate(ctx context.Context, dir pause.Dir, project string, look func(pause.Dir, string) (pause.Flag, pause.Sentinel, error)) Verdict {
+func gate(ctx context.Context, cfg *config.Config, project string, look func(pause.Dir, string) (pause.Flag, pause.Sentinel, error)) Verdict {
 	ctx, cancel := context.WithTimeout(ctx, GateWait)
 	defer cancel()
+	dir := pause.New(cfg.PauseDir)
 	v, ok := InTime(ctx, func() Verdict {
-		flag, _, err := look(dir, project)
+		flag, sentinel, err := look(dir, project)
 		switch {
 		case err != nil:
 			return Verdict{Err: err}
 		case flag.Present:
 			return Verdict{Paused: true, Reason: status.FlagReason(dir.FlagPath(project), flag.Note, flag.Dangling)}
 		}
-		return Verdict{}
+		return Verdict{Err: escalate.CompareSentinel(dir, sentinel, hostlocal.Beside(cfg.State).Sentinel())}
 	})
 	if !ok {
 		v.Err = noAnswer("pause directory " + dir.Path())

@@ -82,7 +82,7 @@ func TestGateTimeout(t *testing.T) {
 			return pause.Flag{}, pause.Sentinel{}, nil
 		}
 		begun := time.Now()
-		v := bot.GateWith(context.Background(), pause.New("/mnt/dead"), "odilo", hang)
+		v := bot.GateWith(context.Background(), &config.Config{PauseDir: "/mnt/dead"}, "odilo", hang)
 		require.Equal(t, 5*time.Second, time.Since(begun))
 		require.EqualError(t, v.Err, "pause directory /mnt/dead did not answer in 5s: check whether its file system hangs")
 		close(release)
@@ -110,7 +110,7 @@ func TestGateTimeoutOfConfiguration(t *testing.T) {
 		time.Sleep(4 * time.Second) // a slow configuration
 		release := make(chan struct{})
 		begun := time.Now()
-		v := bot.GateWith(ctx, pause.New("/mnt/dead"), "odilo", func(pause.Dir, string) (pause.Flag, pause.Sentinel, error) {
+		v := bot.GateWith(ctx, &config.Config{PauseDir: "/mnt/dead"}, "odilo", func(pause.Dir, string) (pause.Flag, pause.Sentinel, error) {
 			<-release
 			return pause.Flag{}, pause.Sentinel{}, nil
 		})

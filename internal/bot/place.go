@@ -42,8 +42,8 @@ func (b *Bot) prepareDir(ctx context.Context, mode Mode) error {
 	return prepare(ctx)
 }
 
-// dirStep returns what has to be done to get the pause directory ready, nil if nothing has. What is wrong with it is reported by each
-// look at a flag.
+// dirStep returns what has to be done to get the pause directory ready, nil if nothing has but to keep the copy of its sentinel. What
+// is wrong with the directory is reported by each look at a flag.
 func (b *Bot) dirStep(ctx context.Context, mode Mode) (func(context.Context) error, error) {
 	known, metaErr := b.store.Meta(ctx, metaDirectory)
 	if metaErr != nil {
@@ -56,6 +56,7 @@ func (b *Bot) dirStep(ctx context.Context, mode Mode) (func(context.Context) err
 	case err == nil && s.Installation == "":
 		return b.renewDir, nil
 	case err == nil && s.Directory == known && known != "":
+		b.keepSentinel(s)
 		return nil, nil
 	}
 	written, writtenErr := b.store.FlagsWritten(ctx)
@@ -67,7 +68,7 @@ func (b *Bot) dirStep(ctx context.Context, mode Mode) (func(context.Context) err
 	case err != nil, s.Directory == "": // an earlier version gave it no id
 		return b.renewDir, nil
 	}
-	return func(ctx context.Context) error { return b.store.SetMeta(ctx, metaDirectory, s.Directory) }, nil
+	return func(ctx context.Context) error { return b.acceptDir(ctx, s.Directory) }, nil
 }
 
 // renewDir makes this directory the only one of the installation. A crash before its id is stored leaves one that must be restored,
@@ -77,7 +78,26 @@ func (b *Bot) renewDir(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return b.store.SetMeta(ctx, metaDirectory, directory)
+	return b.acceptDir(ctx, directory)
+}
+
+// acceptDir stores the id of the installation's pause directory.
+func (b *Bot) acceptDir(ctx context.Context, directory string) error {
+	err := b.store.SetMeta(ctx, metaDirectory, directory)
+	if err == nil {
+		b.keepSentinel(pause.Sentinel{Installation: b.store.Installation(), Directory: directory})
+	}
+	return err
+}
+
+// keepSentinel keeps the copy for [Gate], which needs no state. What reads the state does without.
+func (b *Bot) keepSentinel(s pause.Sentinel) {
+	if b.local.Sentinel() == s {
+		return
+	}
+	if err := b.local.KeepSentinel(s); err != nil {
+		b.log.Warn("cannot keep a copy of the pause directory's sentinel for gate", "err", err)
+	}
 }
 
 // The keys of the state's meta table for the places that the state and the configuration last agreed on.

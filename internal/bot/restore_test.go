@@ -337,9 +337,11 @@ func TestPauseDirectoryUnderAMountPoint(t *testing.T) {
 	require.ErrorContains(t, err, "adfbot restore")
 	require.Len(t, w.issues("open"), 1)
 	w.must(bot.ExitNotStarted, "odilo", "true")
+	require.ErrorIs(t, bot.Gate(ctx, w.cfg, "odilo").Err, pause.ErrOtherDirectory)
 
 	mount("under", "disk")
 	w.sweepWell()
+	require.Equal(t, bot.Verdict{}, bot.Gate(ctx, w.cfg, "atlas"))
 	require.Len(t, w.issues("open"), 1)
 	w.must(bot.ExitPaused, "odilo", "true")
 
@@ -355,8 +357,32 @@ func TestPauseDirectoryUnderAMountPoint(t *testing.T) {
 	w.Remove(w.flag("odilo"))
 	w.sweepWell()
 	require.Empty(t, w.issues("open"))
+	require.Equal(t, bot.Verdict{}, bot.Gate(ctx, w.cfg, "odilo"))
 	mount("under", "disk")
 	w.must(bot.ExitNotStarted, "atlas", "true")
+	require.ErrorIs(t, bot.Gate(ctx, w.cfg, "atlas").Err, pause.ErrOtherDirectory)
+}
+
+// The gate compares the sentinel with the copy beside the state. A copy that is missing, or that this user may not read, says nothing; an
+// outdated one is written again by whatever opens the state.
+func TestGateComparesTheSentinel(t *testing.T) {
+	w := newWorld(t)
+	w.fail("odilo", 1)
+	ours := w.Read(w.sentinel())
+	gate := func() error { return bot.Gate(ctx, w.cfg, "odilo").Err }
+	id := pause.NewRandomID()
+	w.Write(w.sentinel(), id+" "+pause.NewRandomID()+"\n")
+	require.ErrorIs(t, gate(), pause.ErrOtherInstallation)
+	w.Write(w.sentinel(), ours)
+	require.NoError(t, gate())
+
+	w.Remove(w.cfg.State + ".d/" + pause.SentinelName)
+	require.NoError(t, gate())
+	w.Write(w.cfg.State+".d/"+pause.SentinelName, id+" "+id+"\n")
+	require.ErrorIs(t, gate(), pause.ErrOtherInstallation)
+	w.fail("odilo", 1)
+	require.NoError(t, gate())
+	require.Equal(t, ours, w.Read(w.cfg.State+".d/"+pause.SentinelName))
 }
 
 // A sentinel of an earlier version has no id of the directory. It gets one, and a state that has lost it takes it over.

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/terraphim/adfbot/internal/store"
+	"github.com/terraphim/adfbot/pause"
 )
 
 // Dir is the directory <state>.d beside a state. It is safe for concurrent use. Its errors are [store.ErrUnusable] if the
@@ -78,6 +79,22 @@ func (d *Dir) makeFolders() error {
 }
 
 func (d *Dir) folder(name string) string { return filepath.Join(d.path, name) }
+
+// Sentinel returns the copy of the pause directory's sentinel, the zero value if there is none or it cannot be read.
+func (d *Dir) Sentinel() pause.Sentinel {
+	s, _ := pause.New(d.path).Sentinel()
+	return s
+}
+
+// KeepSentinel replaces the copy of the pause directory's sentinel durably.
+func (d *Dir) KeepSentinel(s pause.Sentinel) error {
+	dir, err := openDir(d.path)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = dir.Close() }()
+	return pause.WriteFileDurable(dir, pause.SentinelName, s.Content(), 0o644)
+}
 
 // Spool returns the spool of the state.
 func (d *Dir) Spool() Spool { return Spool(d.folder("spool")) }

@@ -3,6 +3,7 @@
 //	locks   all locks between processes, one byte each
 //	runs/   a locked file for each run of `adfbot exec` that goes on
 //	spool/  results that could not be recorded, and reserves for more of them
+//	.adfbot a copy of the pause directory's sentinel, which tells `adfbot gate` the right directory without the state
 //
 // New files and directories take the owner and group of the directory that they are created in, and the rights that its
 // group has on it. No link is followed in the place of the directory, of one in it or of a file: in the shared set-up any member

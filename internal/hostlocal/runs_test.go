@@ -90,7 +90,8 @@ func TestTidy(t *testing.T) {
 	require.NoError(t, err)
 	alive := filepath.Join(path, "runs", "alive.lock")
 	makeOld(t, alive, 2*time.Hour)
-	gone := []string{file("runs/0a.lock", 2*time.Hour), file("spool/0b.tmp", 2*time.Hour), file("spool/.tmp-0f", 2*time.Hour)}
+	gone := []string{file("runs/0a.lock", 2*time.Hour), file("spool/0b.tmp", 2*time.Hour), file("spool/.tmp-0f", 2*time.Hour),
+		file(".tmp-0f", 2*time.Hour)}
 	stay := []string{alive, file("runs/known.lock", 2*time.Hour), file("runs/0c.lock", time.Minute), file("spool/0d.tmp", time.Minute),
 		file("spool/.tmp-0e", time.Minute), file("spool/0e.json", 2*time.Hour)}
 	require.NoError(t, d.Tidy(ctx, running(store.Run{ID: "known"})))

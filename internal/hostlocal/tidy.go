@@ -17,10 +17,20 @@ import (
 // locked or finished it yet.
 const leftBehindAfter = time.Hour
 
-// Tidy removes what killed processes have left: the files of runs that the state does not know, and results that were
-// written to the spool in part. It calls running only if there are old files of runs.
+// Tidy removes what killed processes have left: the files of runs that the state does not know, and files that were
+// written in part. It calls running only if there are old files of runs.
 func (d *Dir) Tidy(ctx context.Context, running func(context.Context) ([]store.Run, error)) error {
-	return store.FileError(d.path, errors.Join(d.tidyRuns(ctx, running), d.Spool().Tidy()))
+	return store.FileError(d.path, errors.Join(d.removeTemps(), d.tidyRuns(ctx, running), d.Spool().Tidy()))
+}
+
+func (d *Dir) removeTemps() error {
+	dir, err := openDir(d.path)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = dir.Close() }()
+	pause.RemoveOldTemps(dir)
+	return nil
 }
 
 func (d *Dir) tidyRuns(ctx context.Context, running func(context.Context) ([]store.Run, error)) error {
