@@ -201,6 +201,14 @@ func CompareSentinel(dir pause.Dir, found, want pause.Sentinel) error {
 	return nil
 }
 
+// Flags returns the ids of all projects with a flag, sorted.
+func (r *Reconciler) Flags() ([]string, error) {
+	if r.dirErr != nil {
+		return nil, r.dirErr
+	}
+	return r.opt.Dir.List()
+}
+
 // CheckPause returns why the pause directory cannot be trusted, or nil.
 func (r *Reconciler) CheckPause(ctx context.Context) error {
 	if r.dirErr != nil {

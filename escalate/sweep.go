@@ -271,8 +271,7 @@ func (r *Reconciler) snapshot(ctx context.Context, c *sweepCache) (snapshot, err
 	if s.known, err = r.knownIncidents(ctx, all, ids); err != nil {
 		return s, err
 	}
-	// An unreadable directory shows itself at each flag.
-	flags, _ := r.opt.Dir.List()
+	flags, _ := r.Flags() // an unreadable directory shows itself at each flag
 	for _, id := range flags {
 		projects[id] = true
 	}

@@ -65,6 +65,8 @@ var scriptCommands = map[string]scriptCommand{
 	"asuser":     asUser,          // from here on adfbot runs as somebody whom permissions concern
 	"tmpfs":      tmpfs,           // tmpfs DIR SIZE: mount a file system of that size
 	"remount":    remount,         // remount ro|rw DIR
+	"hang":       hang,            // hang DIR: mount a file system that does not answer
+	"answer":     endHang,         // answer DIR: end that
 	"fill":       fill,            // fill DIR: use all the room that is left
 	"fillinodes": fillInodes,      // fillinodes DIR: use all its inodes, in a folder many
 	"size":       sizeCommand,     // size PATH MOST: a file has at most so many bytes
@@ -89,6 +91,8 @@ func condition(cond string) (bool, error) {
 	switch cond {
 	case "mount":
 		return mayMount(), nil
+	case "fuse":
+		return mayMount() && unix.Access("/dev/fuse", unix.R_OK|unix.W_OK) == nil, nil
 	}
 	return false, fmt.Errorf("no such condition: %s", cond)
 }
@@ -224,6 +228,24 @@ func remount(ts *testscript.TestScript, neg bool, args []string) {
 		flags |= unix.MS_RDONLY
 	}
 	ts.Check(unix.Mount("tmpfs", ts.MkAbs(args[1]), "tmpfs", flags, ""))
+}
+
+// hang mounts a file system that a process would have to serve, and none does: whoever looks at it waits.
+func hang(ts *testscript.TestScript, neg bool, args []string) {
+	need(ts, neg, false, args, 1, "hang DIR")
+	dir := ts.MkAbs(args[0])
+	fd, err := unix.Open("/dev/fuse", unix.O_RDWR|unix.O_CLOEXEC, 0)
+	ts.Check(err)
+	ts.Check(unix.Mount("fuse", dir, "fuse", 0, fmt.Sprintf("fd=%d,rootmode=40000,user_id=0,group_id=0", fd)))
+	ts.Defer(func() {
+		_ = unix.Unmount(dir, unix.MNT_DETACH)
+		_ = unix.Close(fd) // ends all that still wait
+	})
+}
+
+func endHang(ts *testscript.TestScript, neg bool, args []string) {
+	need(ts, neg, false, args, 1, "answer DIR")
+	ts.Check(unix.Unmount(ts.MkAbs(args[0]), unix.MNT_DETACH))
 }
 
 func fillInodes(ts *testscript.TestScript, neg bool, args []string) {

@@ -122,6 +122,10 @@ func Open(ctx context.Context, cfg *config.Config, mode Mode, env Env) (*Bot, er
 			return nil, err
 		}
 	}
+	dirErr := answers(ctx, cfg.PauseDir)
+	if dirErr != nil && mode == Daemon { // the next start may find it well
+		return nil, dirErr
+	}
 	if mode != ReadOnly {
 		err = b.local.Create(ctx)
 		if errors.Is(err, syscall.ELOOP) || errors.Is(err, syscall.ENOTDIR) { // it may take no more than the spool
@@ -133,15 +137,15 @@ func Open(ctx context.Context, cfg *config.Config, mode Mode, env Env) (*Bot, er
 	if b.store, err = openState(ctx, cfg, mode == ReadOnly, env.Now); err != nil {
 		return nil, err
 	}
-	if err := b.connect(ctx, mode); err != nil {
+	if err := b.connect(ctx, mode, dirErr); err != nil {
 		_ = b.store.Close()
 		return nil, err
 	}
 	return b, nil
 }
 
-// connect makes the reconciler and the reader of an open state, and gets the pause directory ready.
-func (b *Bot) connect(ctx context.Context, mode Mode) error {
+// connect makes the reconciler and the reader of an open state, and gets the pause directory ready unless dirErr says that it hangs.
+func (b *Bot) connect(ctx context.Context, mode Mode, dirErr error) error {
 	_, b.tokenErr = b.cfg.Gitea.TokenSource(b.env.Getenv).Token()
 	b.redact = RedactorFor(b.cfg, b.env.Getenv)
 	b.gitea, b.rootsErr = newClient(b.cfg, b.env, b.redact)
@@ -167,7 +171,9 @@ func (b *Bot) connect(ctx context.Context, mode Mode) error {
 	if !leaveIssues {
 		b.rec.SetTrackerError(b.accessError())
 	}
-	if err := b.prepareDir(ctx, mode); err != nil {
+	if dirErr != nil {
+		b.rec.SetDirError(dirErr)
+	} else if err := b.prepareDir(ctx, mode); err != nil {
 		b.log.Warn("cannot get the pause directory ready", "dir", b.cfg.PauseDir, "err", err)
 	}
 	return b.checkMoved(ctx, mode)

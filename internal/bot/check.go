@@ -170,12 +170,14 @@ func closedToOthers(path string) (closed, fix string) {
 
 func (c *checker) pauseDir(ctx context.Context) {
 	dir := pause.New(c.cfg.PauseDir)
-	_, err := dir.Sentinel()
-	err = status.AdviseRestore(err)
+	var err error
 	written := false
 	if c.bot != nil {
 		err = c.bot.AdviseRestore(ctx, c.bot.rec.CheckPause(ctx))
 		written, _ = c.bot.store.FlagsWritten(ctx)
+	} else if err = answers(ctx, dir.Path()); err == nil {
+		_, err = dir.Sentinel()
+		err = status.AdviseRestore(err)
 	}
 	if notReady(err) && !written {
 		if why := hostlocal.NotCreatable(dir.Path()); why != "" {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 	"time"
 
 	"github.com/terraphim/adfbot/escalate"
@@ -63,6 +64,16 @@ func loadForGate(ctx context.Context, path string, load func(string, ...string) 
 
 func noAnswer(what string) error {
 	return fmt.Errorf("%s did not answer in %s: check whether its file system hangs", what, GateWait)
+}
+
+// answers returns an error if a pause directory does not answer in [GateWait]: then nothing else may look at it.
+func answers(ctx context.Context, dir string) error {
+	ctx, cancel := context.WithTimeout(ctx, GateWait)
+	defer cancel()
+	if _, ok := InTime(ctx, func() error { _, err := os.Lstat(dir + "/"); return err }); !ok {
+		return noAnswer("pause directory " + dir)
+	}
+	return nil
 }
 
 // Gate reads the pause directory and, if this user may, the copy of its sentinel beside the state. The verdict is unknown if ctx ends

@@ -15,6 +15,9 @@ import (
 // openState opens the state. Only this function knows which kind of state it is.
 func openState(ctx context.Context, cfg *config.Config, readOnly bool, now func() time.Time) (store.State, error) {
 	sentinel := func() (string, error) {
+		if err := answers(ctx, cfg.PauseDir); err != nil {
+			return "", err
+		}
 		s, err := pause.New(cfg.PauseDir).Sentinel()
 		if notReady(err) {
 			err = nil

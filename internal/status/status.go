@@ -138,12 +138,14 @@ func (r *Reader) addOverall(ctx context.Context, s *Status, spooled []hostlocal.
 	if err := r.AdviseRestore(ctx, r.from.Reconciler.CheckPause(ctx)); err != nil {
 		s.Problems = append(s.Problems, err.Error())
 	}
-	for _, d := range []struct{ what, dir string }{
-		{"no result can be stored in ", filepath.Dir(s.State)}, {"no flag can be written in ", s.PauseDir},
-	} {
-		if why := hostlocal.DiskProblem(d.dir, hostlocal.LeastRoom); why != "" {
-			s.Problems = append(s.Problems, d.what+d.dir+": "+why)
+	disk := func(what, dir string) {
+		if why := hostlocal.DiskProblem(dir, hostlocal.LeastRoom); why != "" {
+			s.Problems = append(s.Problems, what+dir+": "+why)
 		}
+	}
+	disk("no result can be stored in ", filepath.Dir(s.State))
+	if r.from.Reconciler.DirError() == nil { // else it may hang
+		disk("no flag can be written in ", s.PauseDir)
 	}
 	// A user who may not read the token leaves Gitea to the daemon.
 	if off := r.from.Reconciler.TrackerError(); off != nil && r.from.TokenErr == nil {
@@ -203,7 +205,7 @@ func (r *Reader) projectIDs(incidents []incident.Incident, holds []incident.Hold
 	for _, h := range holds {
 		add(h.Project)
 	}
-	flags, _ := r.from.Reconciler.Dir().List() // addOverall reports an unreadable directory
+	flags, _ := r.from.Reconciler.Flags() // addOverall reports an unreadable directory
 	for _, id := range flags {
 		add(id)
 	}
