@@ -162,11 +162,13 @@ func (b *Bot) countOneSpooled(ctx context.Context, e hostlocal.Spooled, pauses [
 			l.FlagWritten = now
 		}
 	}
+	var flag incident.FlagView
 	if len(pauses) == 1 {
-		l.Incident = b.rec.Look(ctx, r.Project).Info.Incident
+		flag = b.rec.Look(ctx, r.Project) // a removal from here on is left to the next sweep, as after any trip
+		l.Incident = flag.Info.Incident
 	}
 	out, err := b.countResult(ctx, r, l)
-	if (err == nil || errors.Is(err, store.ErrConflict)) && l.Paused && out.Opened == nil {
+	if (err == nil || errors.Is(err, store.ErrConflict)) && l.Paused && out.Opened == nil && flag.State == incident.FlagThere {
 		opened, openErr := b.openForFlag(ctx, r, l)
 		if openErr != nil {
 			return out, openErr
@@ -184,7 +186,7 @@ func (b *Bot) countOneSpooled(ctx context.Context, e hostlocal.Spooled, pauses [
 		out.addProblem(err)
 		return out, nil
 	}
-	if len(pauses) > 1 || b.rec.Look(ctx, r.Project).State == incident.FlagGone {
+	if len(pauses) > 1 || flag.State == incident.FlagGone {
 		out.Opened = nil
 		_, err = b.store.Resume(ctx, r.Project, out.Answer.Incident, "the pause flag was removed while nothing could be stored", l.FlagWritten)
 	}
@@ -192,11 +194,8 @@ func (b *Bot) countOneSpooled(ctx context.Context, e hostlocal.Spooled, pauses [
 }
 
 // openForFlag opens an incident for the flag that a spooled result made, if it has none: who cannot read the state does not know that
-// the run began before a resume, or that it is recorded already. It returns nil if an incident is open, or the flag is gone.
+// the run began before a resume, or that it is recorded already. It returns nil if an incident is open.
 func (b *Bot) openForFlag(ctx context.Context, r store.Result, l store.Limits) (*incident.Incident, error) {
-	if b.rec.Look(ctx, r.Project).State != incident.FlagThere {
-		return nil, nil
-	}
 	history, err := b.store.Runs(ctx, r.Project, 3*store.EvidenceRuns)
 	if err != nil {
 		return nil, err
