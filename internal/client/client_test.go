@@ -253,10 +253,17 @@ func TestWaitsWhileTheDaemonIsBusy(t *testing.T) {
 	d.busy = 1000
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
+	changes := testhost.NewChanges()
+	stop, err := changes.Watch(spool) // a refused result made it
+	require.NoError(t, err)
+	defer stop()
 	go func() {
-		for ctx.Err() == nil && len(files(t, spool)) == 0 {
-			time.Sleep(time.Millisecond)
-		}
+		_ = changes.Await(func() string {
+			if len(files(t, spool)) == 0 {
+				return "nothing is kept"
+			}
+			return ""
+		})
 		cancel()
 	}()
 	r := c.Report(ctx, result("odilo", "three"))
