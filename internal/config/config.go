@@ -42,6 +42,8 @@ type Config struct {
 	HTTP          HTTP
 	History       History
 	Projects      []Project // in the order of the file, at least one, with unique ids
+
+	index map[string]int // of Projects by id; made by inherit
 }
 
 // Gitea is the server, the account, and the repository of projects that have none of their own.
@@ -129,8 +131,9 @@ func defaults(host string) *Config {
 	}
 }
 
-// inherit fills in the values that default to those of other keys. A threshold of 0 means 1.
+// inherit fills in the values that default to those of other keys, and makes the index. A threshold of 0 means 1.
 func (c *Config) inherit() {
+	c.index = make(map[string]int, len(c.Projects))
 	threshold := func(values ...int) int {
 		for _, n := range values {
 			if n != unset {
@@ -141,6 +144,7 @@ func (c *Config) inherit() {
 	}
 	for i := range c.Projects {
 		p := &c.Projects[i]
+		c.index[p.ID] = i
 		p.Threshold = threshold(p.Threshold, c.Breaker.Threshold)
 		p.ResumeThreshold = threshold(p.ResumeThreshold, c.Breaker.ResumeThreshold, p.Threshold)
 		p.Owner = cmp.Or(p.Owner, c.Gitea.Owner)

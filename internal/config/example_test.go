@@ -23,7 +23,7 @@ func TestExampleShowsDefaults(t *testing.T) {
 	want := defaults("bigbox")
 	want.inherit()
 	// These have no default.
-	want.Path, want.Projects = c.Path, c.Projects
+	want.Path, want.Projects, want.index = c.Path, c.Projects, c.index
 	g := &want.Gitea
 	g.URL, g.TokenFile, g.Owner, g.Repo = c.Gitea.URL, c.Gitea.TokenFile, c.Gitea.Owner, c.Gitea.Repo
 	require.Equal(t, want, c)

@@ -10,12 +10,11 @@ import (
 
 // Project returns the project with the given id, and whether it is configured.
 func (c *Config) Project(id string) (Project, bool) {
-	for n := range c.Projects { // by index: there may be thousands, and a Project is large
-		if c.Projects[n].ID == id {
-			return c.Projects[n], true
-		}
+	n, ok := c.index[id]
+	if !ok {
+		return Project{}, false
 	}
-	return Project{}, false
+	return c.Projects[n], true
 }
 
 // ProjectIDs returns the ids in the order of the file.

@@ -12,6 +12,7 @@ import (
 
 func TestCheckProject(t *testing.T) {
 	c := &Config{Projects: []Project{{ID: "odilo"}, {ID: "atlas"}}}
+	c.inherit()
 	require.NoError(t, c.CheckProject("atlas"))
 	var unknown *UnknownProjectError
 	require.ErrorAs(t, c.CheckProject("nobody"), &unknown)
@@ -23,6 +24,7 @@ func TestCheckProject(t *testing.T) {
 
 func TestProjectOrDefault(t *testing.T) {
 	c := &Config{Gitea: Gitea{Owner: "o", Repo: "r"}, Breaker: Breaker{Threshold: 4, ResumeThreshold: 2}, Projects: []Project{{ID: "odilo", Threshold: 1}}}
+	c.inherit()
 	require.Equal(t, c.Projects[0], c.ProjectOrDefault("odilo"))
 	require.Equal(t, Project{ID: "gone", Threshold: 4, ResumeThreshold: 2, Owner: "o", Repo: "r"}, c.ProjectOrDefault("gone"))
 }
