@@ -76,7 +76,11 @@ func (r *Redactor) Line(s string, limit int) string {
 		limit = min(limit, far-overlap)
 	}
 	// Mask before cutting, and again after joining lines, which may join the halves of a secret.
-	return CutLine(r.Redact(OneLine(r.Redact(Clean(s)))), limit)
+	s = r.Redact(Clean(s))
+	if joined := OneLine(s); joined != s {
+		s = r.Redact(joined)
+	}
+	return CutLine(s, limit)
 }
 
 // mask is Redact, and also returns where the place at of s is in the result. A place in a secret moves to its start. It
