@@ -18,7 +18,10 @@ import (
 
 // The functions below return what a person can do about an error whose cause shows in more than its status, or "".
 
-const adviceFault = "Gitea, or what stands in front of it, fails or is slow: see their logs; this is retried automatically"
+const (
+	adviceFault = "Gitea, or what stands in front of it, fails or is slow: see their logs; this is retried automatically"
+	adviceProxy = "the proxy in $HTTPS_PROXY or $HTTP_PROXY does not work, or does not reach Gitea: correct it, or name Gitea's host in $NO_PROXY"
+)
 
 // adviseConnection is for a request without an answer.
 func adviseConnection(base string, err error) string {
@@ -29,10 +32,10 @@ func adviseConnection(base string, err error) string {
 	var dns *net.DNSError
 	var network *net.OpError
 	switch {
-	case errors.As(err, &network) && network.Op == "proxyconnect":
-		return "the proxy in $HTTPS_PROXY or $HTTP_PROXY does not work: correct it, or name Gitea's host in $NO_PROXY"
+	case errors.As(err, &network) && (network.Op == "proxyconnect" || network.Op == "socks connect"):
+		return adviceProxy
 	case errors.As(err, &authority):
-		return "name the certificate of the authority that signed the server's in gitea.ca_file, in PEM"
+		return "name the certificate of the authority that signed the server's in gitea.ca_file, in PEM; if it stands there, let the server send its whole chain"
 	case errors.As(err, &name):
 		return adviseName(name)
 	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:
@@ -40,7 +43,7 @@ func adviseConnection(base string, err error) string {
 	case errors.As(err, &noTLS), strings.Contains(err.Error(), "server gave HTTP response to HTTPS client"):
 		return "the server does not speak TLS at this port: correct gitea.url, or the port in it"
 	case errors.As(err, &network) && network.Op == "remote error": // an alert of TLS, whose type is not exported
-		return "the server refuses the TLS connection, perhaps for want of a client certificate, which adfbot cannot send: let it in without one"
+		return adviseAlert(base, network.Err.Error())
 	case errors.Is(err, syscall.ECONNREFUSED):
 		return "Gitea can't be reached, because nothing listens there: correct gitea.url if it is wrong; else adfbot goes on by itself when Gitea is back"
 	case errors.As(err, &dns) && dns.IsNotFound:
@@ -49,6 +52,17 @@ func adviseConnection(base string, err error) string {
 		return "the server wants https: correct gitea.url"
 	}
 	return ""
+}
+
+func adviseAlert(base, alert string) string {
+	switch {
+	case strings.Contains(alert, "unrecognized name"), strings.Contains(alert, "internal error"):
+		u, _ := url.Parse(base)
+		return fmt.Sprintf("the server has no certificate for the host %s, or its TLS is broken: correct the host in gitea.url, or see the server's log", u.Hostname())
+	case strings.Contains(alert, "protocol version"):
+		return "the server knows no TLS 1.2 or later: enable it there"
+	}
+	return "the server refuses the TLS connection, perhaps for want of a client certificate, which adfbot cannot send: let it in without one"
 }
 
 func adviseName(e x509.HostnameError) string {
@@ -78,6 +92,8 @@ func adviseAnswer(r request, base string, resp *http.Response, err error) string
 		return "there is no Gitea API at " + strings.TrimSuffix(api, "/") + ": set gitea.url to the address of Gitea's start page, with its sub-path if it has one"
 	case status == http.StatusBadRequest && !ours && strings.HasPrefix(base, "http:"):
 		return "the server wants https: correct gitea.url"
+	case status == http.StatusProxyAuthRequired:
+		return adviceProxy
 	case status == http.StatusRequestEntityTooLarge:
 		return "a proxy in front of Gitea limits the size of requests: raise the limit"
 	case status/100 == 4 && status != http.StatusTooManyRequests && isWebPage(resp):

@@ -156,7 +156,7 @@ func TestAdviceOfConnection(t *testing.T) {
 		want    string
 	}{
 		"an authority of one's own": {func(*x509.Certificate) {}, false,
-			"name the certificate of the authority that signed the server's in gitea.ca_file, in PEM"},
+			"name the certificate of the authority that signed the server's in gitea.ca_file, in PEM; if it stands there, let the server send its whole chain"},
 		"a certificate without SAN": {func(c *x509.Certificate) { c.IPAddresses = nil }, true,
 			"the server's certificate names no host as a subject alternative name, and its common name does not count: make one that names 127.0.0.1"},
 		"a certificate of another host": {func(c *x509.Certificate) { c.IPAddresses, c.DNSNames = nil, []string{"git.example.org", "git"} }, true,
@@ -219,9 +219,45 @@ func TestAdviceOfConnection(t *testing.T) {
 		_, err = g.Version(t.Context())
 		require.ErrorContains(t, err, "the server refuses the TLS connection, perhaps for want of a client certificate, which adfbot cannot send")
 	})
+	for name, tt := range map[string]struct {
+		tls  *tls.Config
+		want string
+	}{
+		"a server without a certificate for the name": {&tls.Config{GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return nil, nil }},
+			"the server has no certificate for the host 127.0.0.1, or its TLS is broken: correct the host in gitea.url, or see the server's log"},
+		"a server with old TLS alone": {&tls.Config{MinVersion: tls.VersionTLS10, MaxVersion: tls.VersionTLS11},
+			"the server knows no TLS 1.2 or later: enable it there"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			srv := httptest.NewUnstartedServer(http.NotFoundHandler())
+			srv.Config.ErrorLog = log.New(io.Discard, "", 0)
+			srv.TLS = &tls.Config{GetConfigForClient: func(*tls.ClientHelloInfo) (*tls.Config, error) { return tt.tls, nil }}
+			srv.StartTLS()
+			defer srv.Close()
+			_, err := New(Options{URL: srv.URL, Tokens: StaticToken("t"), Timeout: 5 * time.Second}).Version(t.Context())
+			require.ErrorContains(t, err, tt.want)
+			require.NotContains(t, err.Error(), "client certificate")
+		})
+	}
+	t.Run("a proxy that refuses", func(t *testing.T) {
+		proxy := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusProxyAuthRequired) }))
+		defer proxy.Close()
+		address, err := url.Parse(proxy.URL)
+		require.NoError(t, err)
+		for _, base := range []string{"https://git.example.org", "http://git.example.org"} {
+			g := New(Options{URL: base, Tokens: StaticToken("t"), Timeout: 5 * time.Second})
+			g.http.Transport.(*authTransport).next.(*http.Transport).Proxy = http.ProxyURL(address)
+			_, err = g.Version(t.Context())
+			require.ErrorContains(t, err, "407", base)
+			require.ErrorContains(t, err, adviceProxy, base)
+			require.NotContains(t, err.Error(), "retried", base)
+		}
+	})
 	t.Run("a proxy that does not work", func(t *testing.T) {
-		err := &url.Error{Op: "Get", URL: "https://git.example.org", Err: &net.OpError{Op: "proxyconnect", Net: "tcp", Err: errors.New("connection refused")}}
-		require.Contains(t, adviseConnection("https://git.example.org", err), "name Gitea's host in $NO_PROXY")
+		for _, op := range []string{"proxyconnect", "socks connect"} {
+			err := &url.Error{Op: "Get", URL: "https://git.example.org", Err: &net.OpError{Op: op, Net: "tcp", Err: errors.New("connection refused")}}
+			require.Equal(t, adviceProxy, adviseConnection("https://git.example.org", err))
+		}
 	})
 	t.Run("a port at which nothing listens", func(t *testing.T) {
 		srv := httptest.NewServer(http.NotFoundHandler())

@@ -8,7 +8,10 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
+	"net"
 	"net/http"
+	"net/url"
 	"strings"
 	"sync"
 	"time"
@@ -69,6 +72,7 @@ func New(o Options) *Client {
 		t := http.DefaultTransport.(*http.Transport).Clone()
 		t.TLSClientConfig = &tls.Config{RootCAs: o.Roots, MinVersion: tls.VersionTLS12}
 		t.MaxIdleConnsPerHost = maxConcurrent
+		t.OnProxyConnectResponse = proxyRefusal
 		next = t
 	}
 	o.URL = strings.TrimSuffix(o.URL, "/")
@@ -77,6 +81,14 @@ func New(o Options) *Client {
 		Timeout:       o.Timeout,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}}
+}
+
+// proxyRefusal marks the error of a proxy that does not open a tunnel: Go's own is the bare text of the status.
+func proxyRefusal(_ context.Context, _ *url.URL, _ *http.Request, resp *http.Response) error {
+	if resp.StatusCode == http.StatusOK {
+		return nil
+	}
+	return &net.OpError{Op: "proxyconnect", Net: "tcp", Err: errors.New(resp.Status)}
 }
 
 // CloseIdle closes idle connections.
