@@ -26,6 +26,7 @@ package bot
 
 import (
 	"context"
+	"crypto/x509"
 	"errors"
 	"log/slog"
 	"net/http"
@@ -64,6 +65,7 @@ type Bot struct {
 
 	tokenErr error // why the token cannot be read
 	rootsErr error // why gitea.ca_file cannot be used
+	roots    *x509.CertPool
 
 	sweeping chan struct{} // holds one value while a sweep of the daemon runs
 }
@@ -148,7 +150,7 @@ func Open(ctx context.Context, cfg *config.Config, mode Mode, env Env) (*Bot, er
 func (b *Bot) connect(ctx context.Context, mode Mode, dirErr error) error {
 	_, b.tokenErr = b.cfg.Gitea.TokenSource(b.env.Getenv).Token()
 	b.redact = RedactorFor(b.cfg, b.env.Getenv)
-	b.gitea, b.rootsErr = newClient(b.cfg, b.env, b.redact)
+	b.gitea, b.roots, b.rootsErr = newClient(b.cfg, b.env, b.redact)
 	o := b.options()
 	var err error
 	if o.Composer, err = newComposer(b.cfg.Escalation.Template, b.redact); err != nil {

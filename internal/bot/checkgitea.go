@@ -15,7 +15,7 @@ import (
 // gitea checks Gitea, the token's account and every repository. It needs no state. A check that fails does not end the
 // others, unless they would fail for the same reason.
 func (c *checker) gitea(ctx context.Context) {
-	client, err := newClient(c.cfg, c.env, RedactorFor(c.cfg, c.env.Getenv))
+	client, _, err := newClient(c.cfg, c.env, RedactorFor(c.cfg, c.env.Getenv))
 	if c.failed("gitea", err) || client == nil {
 		return
 	}

@@ -12,14 +12,15 @@ import (
 	"github.com/terraphim/adfbot/internal/redact"
 )
 
-// newClient returns a client of Gitea, or nil if none is configured or its certificates cannot be read.
-func newClient(cfg *config.Config, env Env, redactor *redact.Redactor) (*gitea.Client, error) {
+// newClient returns a client of Gitea, and the certificates that it trusts. The client is nil if none is
+// configured or the certificates cannot be read.
+func newClient(cfg *config.Config, env Env, redactor *redact.Redactor) (*gitea.Client, *x509.CertPool, error) {
 	if cfg.Gitea.URL == "" {
-		return nil, nil
+		return nil, nil, nil
 	}
 	roots, err := readRoots(cfg.Gitea.CAFile, env.Getenv)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	return gitea.New(gitea.Options{
 		URL: cfg.Gitea.URL, Tokens: cfg.Gitea.TokenSource(env.Getenv), Timeout: cfg.Gitea.Timeout, Roots: roots,
@@ -27,7 +28,7 @@ func newClient(cfg *config.Config, env Env, redactor *redact.Redactor) (*gitea.C
 		Observe: func(op string, status int, took time.Duration) {
 			env.observe(func(o Observer) { o.Requested(op, status, took) })
 		},
-	}), nil
+	}), roots, nil
 }
 
 // accessError returns what keeps this process from asking Gitea at all. Results are recorded and flags are written
@@ -42,6 +43,12 @@ func (b *Bot) accessRestored() bool {
 	_, tokenErr := b.cfg.Gitea.TokenSource(b.env.Getenv).Token()
 	_, rootsErr := readRoots(b.cfg.Gitea.CAFile, b.env.Getenv)
 	return tokenErr == nil && rootsErr == nil
+}
+
+// rootsChanged reports whether gitea.ca_file holds other certificates than the client uses.
+func (b *Bot) rootsChanged() bool {
+	roots, err := readRoots(b.cfg.Gitea.CAFile, b.env.Getenv)
+	return err == nil && b.gitea != nil && !roots.Equal(b.roots)
 }
 
 // RedactorFor returns a redactor of the bot's own secrets and of the environment variables in escalation.redact_env. It

@@ -20,8 +20,8 @@ type Reopen func(ctx context.Context, cfg *config.Config) (*Bot, error)
 // Serve sweeps at once and then by the configuration's schedule, until ctx ends; it finishes a sweep that is running. A
 // value from reload makes it read the configuration again and go on with a new bot. It also opens a new bot, with the
 // same configuration, if the state is no longer the file that was opened, or if the token or certificate that it could
-// not read can be read. If that fails it goes on with the old bot and logs the error. Serve closes every bot but the
-// first.
+// not read can be read, or the certificate was replaced. If that fails it goes on with the old bot and logs the error.
+// Serve closes every bot but the first.
 func Serve(ctx context.Context, b *Bot, reload <-chan struct{}, reopen Reopen) error {
 	for first := b; ; {
 		next, err := b.serve(ctx, reload, reopen)
@@ -95,13 +95,17 @@ func (c *clockCheck) jump(now time.Time) time.Duration {
 }
 
 // outdated returns why a bot that is opened now would do better, or "". A state that was replaced would lose what this
-// bot stores; a bot that could not read its token or certificate needs a new client and a new redactor.
+// bot stores; a bot that could not read its token or certificate, or read another one, needs a new client and a new
+// redactor.
 func (b *Bot) outdated() string {
 	if err := b.store.Moved(); err != nil {
 		return err.Error()
 	}
 	if b.accessRestored() {
 		return "the token or certificate for Gitea can be read now"
+	}
+	if b.rootsChanged() {
+		return "gitea.ca_file was changed"
 	}
 	return ""
 }

@@ -2,7 +2,12 @@ package bot_test
 
 import (
 	"context"
+	"crypto/ed25519"
+	"crypto/rand"
+	"crypto/x509"
+	"encoding/pem"
 	"errors"
+	"math/big"
 	"os"
 	"path/filepath"
 	"strings"
@@ -338,6 +343,40 @@ func TestServeTokenReadableAgain(t *testing.T) {
 		require.Equal(t, 5, d.sweeps())
 		_, err := d.bot.Record(ctx, failure("odilo"))
 		require.NoError(t, err, "HTTP has the new bot too, and not one that was closed")
+	})
+}
+
+// root is the certificate of a new authority, in PEM.
+func root(t *testing.T) string {
+	t.Helper()
+	public, private, err := ed25519.GenerateKey(rand.Reader)
+	require.NoError(t, err)
+	c := &x509.Certificate{SerialNumber: big.NewInt(1), IsCA: true, BasicConstraintsValid: true}
+	der, err := x509.CreateCertificate(rand.Reader, c, c, public, private)
+	require.NoError(t, err)
+	return string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}))
+}
+
+// Whoever puts another certificate into the file, as its advice says, need not restart the daemon.
+func TestServeReplacedCertificate(t *testing.T) {
+	const why = "gitea.ca_file was changed"
+	file := ""
+	withRoot := func(w *world) {
+		file = w.Dir + "/ca.pem"
+		w.Write(file, root(t))
+		w.change("  repo:", "  ca_file: DIR/ca.pem\n  repo:")
+	}
+	serving(t, withRoot, func(t *testing.T, d *daemon) {
+		d.after(5 * time.Minute)
+		require.NotContains(t, d.Logged.String(), why)
+		d.Write(file, "half a certif")
+		d.after(5 * time.Minute)
+		require.NotContains(t, d.Logged.String(), why, "it is being written")
+		d.Write(file, root(t))
+		d.after(2 * time.Minute)
+		require.Contains(t, d.Logged.String(), why)
+		d.after(5 * time.Minute)
+		require.Equal(t, 1, strings.Count(d.Logged.String(), why))
 	})
 }
 
