@@ -354,6 +354,25 @@ func TestContractLabelIssue(t *testing.T) {
 	})
 }
 
+// Gitea takes a second label of the same name; the first is known, and the second can be deleted alone.
+func TestContractDeleteLabel(t *testing.T) {
+	contract(t, func(s *side) {
+		first := s.label("adf")
+		second, err := s.gitea.AddLabel(s.Context(), s.repo, "adf")
+		require.NoError(s, err)
+		require.Less(s, first, second)
+		i := s.open(tracker.NewIssue{Labels: []int64{first, second}})
+		require.Equal(s, first, s.label("adf"))
+		for range 2 {
+			require.NoError(s, s.gitea.DeleteLabel(s.Context(), s.repo, second))
+		}
+		require.Equal(s, first, s.label("adf"))
+		i, err = s.gitea.Get(s.Context(), s.repo, i.Number)
+		require.NoError(s, err)
+		require.Equal(s, []string{"adf"}, i.Labels)
+	})
+}
+
 // Without the scope read:organization there are no labels of the organisation.
 func TestContractOwnerLabels(t *testing.T) {
 	contract(t, func(s *side) {

@@ -66,7 +66,7 @@ func (r *Reconciler) createLabels(ctx context.Context, repo tracker.Repo, names 
 		return have, err
 	}
 	var errs []error
-	keep := map[string]int64{}
+	keep, made := map[string]int64{}, map[string]int64{}
 	for _, name := range names {
 		id, ok := ids[name]
 		if !ok && (len(errs) == 0 || tracker.OutcomeOf(errs[len(errs)-1]) == tracker.Refused) { // else the server is in trouble: the issue comes first
@@ -74,11 +74,31 @@ func (r *Reconciler) createLabels(ctx context.Context, repo tracker.Repo, names 
 				errs = append(errs, err)
 				continue
 			}
-			ok = true
+			made[name], ok = id, true
 		}
 		if ok {
 			ids[name], keep[name] = id, id
 		}
 	}
+	for name, first := range r.dropTwins(ctx, repo, made) {
+		ids[name], keep[name] = first, first
+	}
 	return ids, errors.Join(errors.Join(errs...), r.opt.State.SetLabels(ctx, repo, keep))
+}
+
+// dropTwins deletes those of the labels just made of which another installation made one before, since they were listed. It
+// returns the ones to use instead. Where it fails both stay.
+func (r *Reconciler) dropTwins(ctx context.Context, repo tracker.Repo, made map[string]int64) map[string]int64 {
+	if len(made) == 0 {
+		return nil
+	}
+	now, err := r.opt.Tracker.Labels(ctx, repo)
+	maps.DeleteFunc(now, func(name string, first int64) bool { return first >= made[name] })
+	for name := range now {
+		err = errors.Join(err, r.opt.Tracker.DeleteLabel(ctx, repo, made[name]))
+	}
+	if err != nil {
+		r.opt.Log.Warn("labels may have been made twice", "repo", repo.String(), "err", err)
+	}
+	return now
 }

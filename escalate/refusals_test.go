@@ -266,6 +266,32 @@ func TestMissingLabels(t *testing.T) {
 	})
 }
 
+// Another installation makes the same labels at the same moment, and Gitea takes both: the first one stays, and both use it.
+func TestLabelsMadeTwice(t *testing.T) {
+	for name, effect := range map[string]func(func()) giteatest.Effect{"the other was first": giteatest.Meanwhile, "this one was first": giteatest.Afterwards} {
+		t.Run(name, func(t *testing.T) {
+			playNew(t, func(w *world) {
+				other := int64(0)
+				w.Gitea.Inject(giteatest.Fault{Match: giteatest.All(giteatest.CreateLabel(), giteatest.BodyHas(`"adf"`)), Times: 1,
+					Do: effect(func() { other = w.Gitea.AddLabel(fleet, "adf") })})
+				w.trip(project)
+				require.Len(w, w.issue().Labels, 3)
+				ids, err := w.over(w.Gitea.Transport()).Labels(w.Context(), repoOf(fleet))
+				require.NoError(w, err)
+				if name == "the other was first" {
+					require.Equal(w, other, ids["adf"])
+					require.Len(w, w.Gitea.Labels(fleet), 3, "ours is gone")
+				} else {
+					require.Less(w, ids["adf"], other)
+					require.Len(w, w.Gitea.Labels(fleet), 4, "the other installation deletes its own")
+				}
+				w.trip("digital-twins")
+				require.Len(w, w.issues(fleet)[1].Labels, 3)
+			})
+		})
+	}
+}
+
 // A label on the second page is not made again.
 func TestLabelOnSecondPage(t *testing.T) {
 	playNew(t, func(w *world) {

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 
 	sdk "code.gitea.io/sdk/gitea"
@@ -66,6 +67,16 @@ func (g *Client) AddLabel(ctx context.Context, repo tracker.Repo, name string) (
 		return 0, err
 	}
 	return l.ID, nil
+}
+
+func (g *Client) DeleteLabel(ctx context.Context, repo tracker.Repo, id int64) error {
+	r := request{"delete label", strconv.FormatInt(id, 10), repo.String()}
+	valid := func(resp *sdk.Response) bool { return resp.StatusCode == http.StatusNoContent }
+	_, err := do(ctx, g, r, valid, func(c *sdk.Client) (*sdk.Response, *sdk.Response, error) {
+		resp, err := c.DeleteLabel(repo.Owner, repo.Name, id)
+		return resp, resp, err
+	})
+	return err
 }
 
 func (g *Client) LabelIssue(ctx context.Context, ref tracker.IssueRef, ids []int64) ([]string, error) {

@@ -44,6 +44,7 @@ func endpoints() []endpoint {
 		{"POST", "/repos/{owner}/{repo}/hooks", repo, createHook},
 		{"GET", "/repos/{owner}/{repo}/labels", issue, listLabels},
 		{"POST", "/repos/{owner}/{repo}/labels", issue, createLabel},
+		{"DELETE", "/repos/{owner}/{repo}/labels/{id}", issue, deleteLabel},
 		{"GET", "/repos/{owner}/{repo}/issues", issue, listIssues},
 		{"POST", "/repos/{owner}/{repo}/issues", issue, createIssue},
 		{"GET", "/repos/{owner}/{repo}/issues/comments", issue, listRepoComments},

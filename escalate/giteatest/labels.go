@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 )
@@ -49,6 +50,16 @@ func createLabel(c *call) *response {
 		name: form.Name, color: color, description: form.Description, exclusive: form.Exclusive,
 	})
 	return reply(http.StatusCreated, c.s.labelJSON(l, c.repo))
+}
+
+// deleteLabel answers 204 for an unknown label, too.
+func deleteLabel(c *call) *response {
+	if !c.mayWriteIssues() {
+		return c.s.message(http.StatusForbidden, "user should have a permission to write to a repo")
+	}
+	id, _ := strconv.ParseInt(c.args[0], 10, 64)
+	c.repo.dropLabels(func(l *label) bool { return l.id == id && l.org == nil })
+	return &response{status: http.StatusNoContent}
 }
 
 func listIssueLabels(c *call) *response {

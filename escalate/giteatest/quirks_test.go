@@ -404,7 +404,7 @@ func TestRoutes(t *testing.T) {
 	values := strings.NewReplacer(
 		"/api/v1", "", "{owner}/{repo}", rec, "{index}", "1", "{id}", "1", "{username}", "root1", "{org}", "terraphim")
 	routes := giteatest.Routes()
-	require.Len(t, routes, 25)
+	require.Len(t, routes, 26)
 	require.Contains(t, routes, "GET /api/v1/repos/{owner}/{repo}/issues/{index}")
 	for _, route := range routes {
 		method, path, _ := strings.Cut(route, " ")

@@ -194,10 +194,14 @@ func (s *Server) AddExclusiveOrgLabel(org, name, color string) (id int64) {
 func (s *Server) DeleteLabel(repo, name string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	r := s.mustRepo(repo)
-	r.labels = slices.DeleteFunc(r.labels, func(l *label) bool { return l.name == name })
+	s.mustRepo(repo).dropLabels(func(l *label) bool { return l.name == name && l.org == nil })
+}
+
+// dropLabels deletes labels from the repository and its issues.
+func (r *repository) dropLabels(which func(*label) bool) {
+	r.labels = slices.DeleteFunc(r.labels, which)
 	for _, i := range r.issues {
-		i.labels = slices.DeleteFunc(i.labels, func(l *label) bool { return l.name == name && l.org == nil })
+		i.labels = slices.DeleteFunc(i.labels, which)
 	}
 }
 

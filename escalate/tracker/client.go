@@ -58,7 +58,7 @@ type CommentClient interface {
 	AddComment(ctx context.Context, ref IssueRef, body string) (Account, error)
 }
 
-// LabelClient reads and creates the labels of a repository.
+// LabelClient reads and writes the labels of a repository.
 type LabelClient interface {
 	// Labels returns the ids of the repository's own labels by name; if several labels have the same name, the lowest id.
 	Labels(ctx context.Context, repo Repo) (map[string]int64, error)
@@ -67,6 +67,8 @@ type LabelClient interface {
 	OwnerLabels(ctx context.Context, repo Repo) (map[string]int64, error)
 	// AddLabel creates a label and returns its id. Gitea accepts a second label of the same name.
 	AddLabel(ctx context.Context, repo Repo, name string) (int64, error)
+	// DeleteLabel deletes a label of the repository, also from its issues. One that is gone already is no error.
+	DeleteLabel(ctx context.Context, repo Repo, id int64) error
 	// LabelIssue adds labels to an issue and returns the names of all that it has then. Gitea ignores unknown ids.
 	LabelIssue(ctx context.Context, ref IssueRef, ids []int64) ([]string, error)
 }
