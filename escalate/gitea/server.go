@@ -97,21 +97,33 @@ func labelNames(labels []*sdk.Label) (names []string) {
 }
 
 func (g *Client) Me(ctx context.Context) (tracker.Account, error) {
-	return g.user(ctx, request{op: "read the token's account", where: g.opt.URL}, (*sdk.Client).GetMyUserInfo)
+	u, err := g.user(ctx, request{op: "read the token's account", where: g.opt.URL}, (*sdk.Client).GetMyUserInfo)
+	return account(u), err
+}
+
+func (g *Client) User(ctx context.Context, login string) (tracker.Account, error) {
+	u, err := g.lookUp(ctx, login)
+	return account(u), err
+}
+
+// IsPerson reports whether a login is a person's. Gitea answers for an organisation, too; it has no e-mail address, or only
+// one that somebody gave it.
+func (g *Client) IsPerson(ctx context.Context, login string) (person bool, err error) {
+	u, err := g.lookUp(ctx, login)
+	return err == nil && u.Email != "", err
 }
 
 const opUser = "look up user"
 
-func (g *Client) User(ctx context.Context, login string) (tracker.Account, error) {
+func (g *Client) lookUp(ctx context.Context, login string) (*sdk.User, error) {
 	r := request{opUser, redact.Line(login, 60), g.opt.URL}
 	return g.user(ctx, r, func(c *sdk.Client) (*sdk.User, *sdk.Response, error) {
 		return c.GetUserInfo(login)
 	})
 }
 
-func (g *Client) user(ctx context.Context, r request, f call[*sdk.User]) (tracker.Account, error) {
-	u, err := do(ctx, g, r, func(u *sdk.User) bool { return u != nil && u.ID != 0 }, f)
-	return account(u), err
+func (g *Client) user(ctx context.Context, r request, f call[*sdk.User]) (*sdk.User, error) {
+	return do(ctx, g, r, func(u *sdk.User) bool { return u != nil && u.ID != 0 }, f)
 }
 
 // account converts a user. That of nil is zero.

@@ -35,6 +35,7 @@ func (c *checker) gitea(ctx context.Context) {
 	if slices.ContainsFunc(c.cfg.Operators, func(operator string) bool { return strings.EqualFold(operator, login) }) {
 		c.add(Warn, "operators", "%s is the bot's own account, whose comments and closings never count: give the bot an account of its own", login)
 	}
+	c.operators(ctx, client)
 	seen := map[tracker.Repo]bool{}
 	for _, p := range c.cfg.Projects {
 		repo := tracker.Repo{Server: c.cfg.Gitea.URL, Owner: p.Owner, Name: p.Repo}
@@ -81,6 +82,18 @@ func (c *checker) account(ctx context.Context, client *gitea.Client) (login stri
 	}
 	c.add(OK, "account", "%s (user id %d)", me.Login, me.ID)
 	return me.Login, true
+}
+
+// operators reports operators who will not be able to act. A token without the scope read:user may not ask for them.
+func (c *checker) operators(ctx context.Context, client *gitea.Client) {
+	for _, login := range c.cfg.Operators {
+		switch person, err := client.IsPerson(ctx, login); {
+		case tracker.IsStatus(err, http.StatusNotFound):
+			c.add(Warn, "operators", "%s: nobody has this login, or the profile is private: correct operators if it is wrong", login)
+		case err == nil && !person:
+			c.add(Warn, "operators", "%s seems to be an organisation, which never comments: name its people", login)
+		}
+	}
 }
 
 // repo checks whether issues can be opened in a repository. Whether the account may write its code does not matter, so
