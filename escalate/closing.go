@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/terraphim/adfbot/escalate/incident"
 	"github.com/terraphim/adfbot/escalate/issuetext"
@@ -40,6 +41,7 @@ func (r *Reconciler) readClosing(ctx context.Context, c *sweepCache, i incident.
 	}
 	ignored := closing.Entry != 0 && closing.Entry == i.IgnoredClosing
 	closing.Operator = !ignored && c.operators.allows(closing.By)
+	closing.Machine = closing.Machine || plan.ClosedByCommit(i, closing.At)
 	closing.Early = plan.ClosedEarly(i, closing.At)
 	if !closing.Operator && !ignored && !c.dry {
 		if _, err := r.opt.State.Change(ctx, i.ID, func(i *incident.Incident) { i.IgnoredClosing = closing.Entry }); err != nil {
@@ -53,6 +55,13 @@ func (r *Reconciler) readClosing(ctx context.Context, c *sweepCache, i incident.
 	}
 	c.closings.set(keyOf(i), closing)
 	return true, nil
+}
+
+// ClosedByCommit takes the tracker's word that it closed the issue of an incident for a commit. Such a closing is nobody's wish
+// to resume.
+func (r *Reconciler) ClosedByCommit(ctx context.Context, i incident.Incident, at time.Time) error {
+	_, err := r.opt.State.Change(ctx, i.ID, func(i *incident.Incident) { i.ClosedByCommit = at })
+	return err
 }
 
 // resumeClosed ends an incident whose issue an operator closed. Everything is read again before the flag is removed.

@@ -78,6 +78,23 @@ func TestTimelineOnlyAfterClosing(t *testing.T) {
 	})
 }
 
+// The bot may not see the repository whose pull request says that it fixes the issue. Its timeline shows the closing alone,
+// and the event of the webhook names the commit.
+func TestClosingByHiddenCommit(t *testing.T) {
+	playClosing(t, func(w *world, id string) {
+		w.Gitea.As("alex").Close(fleet, 1)
+		require.NoError(w, w.rec.ClosedByCommit(w.Context(), w.incident(id), time.Now()))
+		w.sweep()
+		require.True(w, w.paused(project))
+		require.Equal(w, "open", w.issue().State)
+		require.Contains(w, strings.Join(comments(w.issue()), "\n"), "It was closed by a commit or a merge by alex")
+		w.sweepFor(time.Minute)
+		w.Gitea.As("alex").Close(fleet, 1)
+		w.sweep()
+		require.False(w, w.paused(project), "this closing is alex's own")
+	})
+}
+
 // An issue that others close is reopened.
 func TestClosingByOthers(t *testing.T) {
 	const sha = "b3f85bb265d5a31790444bb1a18d25b22cf0d3d2"

@@ -51,6 +51,11 @@ func LastClosing(entries []tracker.TimelineEntry) (incident.Closing, bool) {
 	return c, true
 }
 
+// ClosedByCommit reports whether the closing is the one that an event said was caused by a commit.
+func ClosedByCommit(i incident.Incident, at time.Time) bool {
+	return !i.ClosedByCommit.IsZero() && near(i.ClosedByCommit, at)
+}
+
 func near(a, b time.Time) bool { return a.Sub(b).Abs() <= refWindow }
 
 // causedBy returns the index of the closing, among the entries after a commit's reference, that the push of the commit

@@ -4,14 +4,15 @@ import (
 	"context"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/terraphim/adfbot/escalate/incident"
 	"github.com/terraphim/adfbot/escalate/tracker"
 	"github.com/terraphim/adfbot/pause"
 )
 
-// IssueEvent is what an event from Gitea says about itself. It only says where to look, with one exception: that a comment was
-// edited is believed, because Gitea's API does not always show it.
+// IssueEvent is what an event from Gitea says about itself. It only says where to look, with two exceptions: that a comment was
+// edited, and that a commit closed the issue, is believed, because Gitea's API does not always show it.
 type IssueEvent struct {
 	Sender tracker.Account // whose action it was
 	Author tracker.Account // of the issue
@@ -20,13 +21,15 @@ type IssueEvent struct {
 	Number int64  // of the issue
 	Body   string // of the issue
 
+	ClosedByCommit time.Time // when the issue was closed for a commit; zero: it was not
+
 	Edited  bool            // Comment was edited
 	Comment tracker.Comment // zero for an event about something else
 }
 
 // AcceptEvent returns the project whose issue an event is about, or "" if there is none or the event is the bot's own. A
 // forged event costs one sweep of a project that is swept every minute anyway. It marks an edited comment, whose commands
-// are not run any more.
+// are not run any more, and a closing for a commit, which resumes nothing.
 func (b *Bot) AcceptEvent(ctx context.Context, e IssueEvent) (project string, err error) {
 	accounts, err := b.store.Accounts(ctx, b.cfg.Gitea.URL)
 	if err != nil {
@@ -42,6 +45,9 @@ func (b *Bot) AcceptEvent(ctx context.Context, e IssueEvent) (project string, er
 	i, err := b.incidentOfEvent(ctx, e, own(e.Author))
 	if err == nil && i.ID != "" && e.Edited && !own(e.Comment.By) {
 		err = b.rec.CommentEdited(ctx, i, e.Comment)
+	}
+	if err == nil && !e.ClosedByCommit.IsZero() && i.Issue.Number == e.Number {
+		err = b.rec.ClosedByCommit(ctx, i, e.ClosedByCommit)
 	}
 	return i.Project, err
 }

@@ -17,7 +17,7 @@ const webhookPath = "/webhooks/gitea"
 
 // postEvent receives Gitea's events about issues. An event is only a hint: the bot sweeps one project at once, and asks Gitea
 // what is true. An event that is missed, repeated, reordered, replayed or forged does no harm. One that says that a comment
-// was edited keeps its commands from being run.
+// was edited keeps its commands from being run, and one that a commit closed the issue keeps the project paused.
 func (s *Server) postEvent(w http.ResponseWriter, r *request) error {
 	body, err := s.signedBody(r)
 	if err != nil {
@@ -81,6 +81,7 @@ type eventUser struct {
 func parseEvent(body []byte) (bot.IssueEvent, error) {
 	var e struct {
 		Action  string    `json:"action"`
+		Commit  string    `json:"commit_id"`
 		Sender  eventUser `json:"sender"`
 		Comment struct {
 			ID      int64     `json:"id"`
@@ -96,15 +97,21 @@ func parseEvent(body []byte) (bot.IssueEvent, error) {
 			Number int64     `json:"number"`
 			Body   string    `json:"body"`
 			User   eventUser `json:"user"`
+			Closed time.Time `json:"closed_at"`
 		} `json:"issue"`
 	}
 	if err := json.Unmarshal(body, &e); err != nil {
 		return bot.IssueEvent{}, refused(http.StatusBadRequest, titleBody, "this is no event of Gitea's: %s", cut(err.Error(), maxDetail))
 	}
+	var closed time.Time
+	if e.Action == "closed" && e.Commit != "" {
+		closed = tracker.PossibleTime(e.Issue.Closed)
+	}
 	return bot.IssueEvent{
 		Sender: tracker.Account(e.Sender), Author: tracker.Account(e.Issue.User),
 		Owner: e.Repository.Owner.Login, Repo: e.Repository.Name, Number: e.Issue.Number, Body: e.Issue.Body,
-		Edited: e.Action == "edited" && e.Comment.ID != 0,
+		ClosedByCommit: closed,
+		Edited:         e.Action == "edited" && e.Comment.ID != 0,
 		Comment: tracker.Comment{ID: e.Comment.ID, Number: e.Issue.Number, By: tracker.Account(e.Comment.User), Body: e.Comment.Body,
 			Created: e.Comment.Created},
 	}, nil

@@ -158,6 +158,23 @@ func TestRecordedEditKeepsCommandFromRunning(t *testing.T) {
 		At: time.Date(2026, 11, 28, 8, 55, 21, 0, time.UTC), Refused: incident.RefusedEdited}}, pending)
 }
 
+// Gitea's API hides what a repository that the bot may not see has to do with a closing; the event names the commit.
+func TestRecordedClosingByCommit(t *testing.T) {
+	s, _ := hooked(t)
+	e := loadEvent(t, "webhook-issues-closed-by-person.json")
+	st, err := sqlite.Open(t.Context(), s.path("state/adfbot.db"), sqlite.Options{})
+	require.NoError(t, err)
+	defer st.Close()
+	for _, tt := range []struct{ commit, want string }{{"", "0001-01-01T00:00:00Z"}, {"6ca44e6327c8d3f6258aede1eb31d195589fe897", "2026-11-23T09:06:04Z"}} {
+		body := strings.Replace(e.RawBody, `"commit_id": ""`, `"commit_id": "`+tt.commit+`"`, 1)
+		require.Equal(t, 202, s.event("issues", body, sign(body, hookSecret)).StatusCode)
+		s.settled()
+		known, err := st.Unsettled(t.Context(), "odilo")
+		require.NoError(t, err)
+		require.Equal(t, tt.want, known[0].ClosedByCommit.Format(time.RFC3339))
+	}
+}
+
 // An edit of the bot's own comment is nobody's command.
 func TestEditOfTheBotsComment(t *testing.T) {
 	s, _ := hooked(t)
