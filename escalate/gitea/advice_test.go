@@ -124,15 +124,39 @@ func (f fixed) RoundTrip(r *http.Request) (*http.Response, error) {
 	return resp, nil
 }
 
-// A cache or a proxy that drops the query answers each page alike.
 func TestAdviceOfCutList(t *testing.T) {
-	g := New(Options{URL: "https://git.example.org", Tokens: StaticToken("t"), Timeout: time.Second, Transport: fixed(func(*http.Request) *http.Response {
+	g := New(Options{URL: "https://git.example.org", Tokens: StaticToken("t"), Timeout: time.Second, Transport: fixed(func(r *http.Request) *http.Response {
+		body := "[]"
+		if r.URL.Query().Get("page") == "1" {
+			body = `[{"id":1,"number":1},{"id":2,"number":2}]`
+		}
 		return &http.Response{StatusCode: 200, Header: http.Header{"Content-Type": {"application/json"}, "X-Total-Count": {"60"}},
-			Body: io.NopCloser(strings.NewReader(`[{"id":1,"number":1},{"id":2,"number":2}]`))}
+			Body: io.NopCloser(strings.NewReader(body))}
 	})})
 	_, err := g.List(t.Context(), recordedIssue.Repo, "adf-bot", false)
 	require.ErrorContains(t, err, "Gitea counts 60 issues, and its pages hold 2")
 	require.ErrorContains(t, err, "a proxy or cache in front of Gitea cuts or repeats the pages: let requests to https://git.example.org/api/v1/ through unchanged")
+}
+
+// A cache or a proxy that drops the query answers each page alike. That is no reason to ask for two thousand.
+func TestAdviceOfRepeatedPage(t *testing.T) {
+	asked := 0
+	g := New(Options{URL: "https://git.example.org", Tokens: StaticToken("t"), Timeout: time.Second, Transport: fixed(func(*http.Request) *http.Response {
+		asked++
+		return &http.Response{StatusCode: 200, Header: http.Header{"Content-Type": {"application/json"}},
+			Body: io.NopCloser(strings.NewReader(`[{"id":1,"number":1},{"id":2,"number":2}]`))}
+	})})
+	for name, list := range map[string]func() error{
+		"issues":   func() error { _, err := g.List(t.Context(), recordedIssue.Repo, "adf-bot", false); return err },
+		"comments": func() error { _, err := g.CommentsSince(t.Context(), recordedIssue.Repo, time.Now()); return err },
+		"labels":   func() error { _, err := g.Labels(t.Context(), recordedIssue.Repo); return err },
+	} {
+		asked = 0
+		err := list()
+		require.ErrorContains(t, err, "page 2 is page 1 again", name)
+		require.ErrorContains(t, err, "a proxy or cache in front of Gitea cuts or repeats the pages: let requests to https://git.example.org/api/v1/ through unchanged", name)
+		require.Equal(t, 2, asked, name)
+	}
 }
 
 // certificate is self-signed.

@@ -47,8 +47,7 @@ func (g *Client) List(ctx context.Context, repo tracker.Repo, login string, all 
 		}
 		changed = r.lost("the list changed while it was read, three times; the next sweep reads it again")
 		if last == first {
-			changed = r.lost(fmt.Sprintf("Gitea counts %d issues, and its pages hold %d", last, len(issues)))
-			changed.Advice = "a proxy or cache in front of Gitea cuts or repeats the pages: let requests to " + g.opt.URL + "/api/v1/ through unchanged"
+			changed = g.repeated(r, fmt.Sprintf("Gitea counts %d issues, and its pages hold %d", last, len(issues)))
 		}
 	}
 	return nil, changed

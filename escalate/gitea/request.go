@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptrace"
+	"reflect"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -61,6 +62,7 @@ func do[T any](ctx context.Context, g *Client, r request, valid func(T) bool, f 
 // there is one, and without a count, whether the page is as long as those before: the server chooses the length.
 func list[T any](ctx context.Context, g *Client, r request, f pageCall[T], each func(*T)) (first, last int, err error) {
 	longest, got, pages := 0, 0, 0
+	var before []*T
 	began := time.Now()
 	for page := 1; page <= maxPages; {
 		if time.Since(began) > maxListTime {
@@ -80,6 +82,10 @@ func list[T any](ctx context.Context, g *Client, r request, f pageCall[T], each 
 				each(item)
 			}
 		}
+		if pages > 1 && len(items) > 0 && reflect.DeepEqual(items, before) {
+			return 0, 0, g.repeated(r, fmt.Sprintf("page %d is page %d again", pages, pages-1))
+		}
+		before = items
 		got += len(items)
 		longest = max(longest, len(items))
 		if last, err = strconv.Atoi(resp.Header.Get("X-Total-Count")); err != nil {
@@ -152,6 +158,13 @@ func (r request) lost(detail string) *tracker.Error {
 
 func (r request) slow(pages int) *tracker.Error {
 	return r.lost(fmt.Sprintf("Gitea is slow: after %s the list has not ended, with %d pages read", maxListTime, pages))
+}
+
+// repeated is the error of a list whose pages are not the server's own.
+func (g *Client) repeated(r request, detail string) *tracker.Error {
+	e := r.lost(detail)
+	e.Advice = "a proxy or cache in front of Gitea cuts or repeats the pages: let requests to " + g.opt.URL + "/api/v1/ through unchanged"
+	return e
 }
 
 // retryAfter reads the header of that name: seconds or a date.
