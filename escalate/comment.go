@@ -87,7 +87,21 @@ func (r *Reconciler) saveComment(ctx context.Context, id, key string, c incident
 		}
 		i.Comments[key] = c
 	})
-	return err
+	if err != nil {
+		return notSavedError{err}
+	}
+	return nil
+}
+
+// notSavedError means that the state of a comment could not be saved.
+type notSavedError struct{ error }
+
+func (e notSavedError) Unwrap() error { return e.error }
+
+// goesOn reports whether a step goes on after an error of its comment: a comment that the server does not take prevents no closing.
+func goesOn(err error) bool {
+	var notSaved notSavedError
+	return !tracker.IsRetryable(err) && !errors.As(err, &notSaved)
 }
 
 // inDoubt reports whether a comment was attempted and it is not known whether it is there.

@@ -37,6 +37,9 @@ func (r *Reconciler) completeIssue(ctx context.Context, s step) (progress, error
 		s.cache.setState(i, is)
 		return replan, nil
 	}
+	if err := r.begin(ctx, i); err != nil {
+		return later, err
+	}
 	leftOut, err := r.addParts(ctx, s, issue)
 	if err == nil && len(leftOut) > 0 {
 		r.opt.Log.Warn("the issue lacks parts", "incident", i.Name(), "issue", issue.String(), "left_out", leftOut)

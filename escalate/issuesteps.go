@@ -37,7 +37,7 @@ func (r *Reconciler) close(ctx context.Context, s step) (progress, error) {
 		return r.settleIssue(ctx, s, is)
 	}
 	p, commentErr := r.commentOnce(ctx, s, i.Issue, key, issuetext.ResumedComment(key, i))
-	if tracker.IsRetryable(commentErr) {
+	if !goesOn(commentErr) {
 		return later, r.failed(ctx, i, commentErr)
 	}
 	closed, err := r.opt.Tracker.SetOpen(ctx, i.Issue, false)
@@ -63,6 +63,13 @@ func (r *Reconciler) settleIssue(ctx context.Context, s step, is plan.IssueState
 	return complete, err
 }
 
+// begin saves that a step is going to write in Gitea what may be written twice. Where that cannot be saved nothing is written: what the
+// step did could not be saved either.
+func (r *Reconciler) begin(ctx context.Context, i incident.Incident) error {
+	_, err := r.opt.State.Change(ctx, i.ID, func(i *incident.Incident) { i.NextTry = r.opt.Now().Add(2 * r.opt.Timeout) })
+	return err
+}
+
 // saveDone saves what a step has done and that nothing is wrong.
 func (r *Reconciler) saveDone(ctx context.Context, i incident.Incident, mark func(*incident.Incident)) error {
 	_, err := r.opt.State.Change(context.WithoutCancel(ctx), i.ID, func(i *incident.Incident) { mark(i); clearRetry(i) })
@@ -80,16 +87,18 @@ func (r *Reconciler) reopen(ctx context.Context, s step) (progress, error) {
 	if flag := r.Look(ctx, i.Project); flag.State == incident.FlagUnknown || (flag.State == incident.FlagGone && !i.FlagWritten.IsZero()) {
 		return later, nil
 	}
-	if !i.ReopenPending {
+	if i.ReopenPending {
+		err = r.begin(ctx, i)
+	} else {
 		i, err = r.opt.State.Change(ctx, i.ID, func(i *incident.Incident) {
 			i.ReopenPending, i.ReopenQuiet = true, s.action.Quiet
 			i.Reopens = append(i.Reopens, r.opt.Now())
 			i.Reopens = i.Reopens[max(len(i.Reopens)-plan.MaxReopens-1, 0):]
 		})
-		if err != nil {
-			return later, err
-		}
 		s.incident = i
+	}
+	if err != nil {
+		return later, err
 	}
 	fault.Point(ctx, "reopen-begun")
 	p, commentErr := complete, error(nil)
@@ -97,7 +106,7 @@ func (r *Reconciler) reopen(ctx context.Context, s step) (progress, error) {
 		key := incident.ReopenedKey(i)
 		p, commentErr = r.commentOnce(ctx, s, i.Issue, key, r.stillPaused(s.cache, key, i))
 	}
-	if tracker.IsRetryable(commentErr) {
+	if !goesOn(commentErr) {
 		return later, r.failed(ctx, i, commentErr)
 	}
 	if _, err := r.opt.Tracker.SetOpen(ctx, i.Issue, true); err != nil {
@@ -204,6 +213,9 @@ func (r *Reconciler) nameFlag(ctx context.Context, s step) (progress, error) {
 	open, err := r.confirmState(ctx, plan.IssueOpen, s)
 	if !open {
 		return replan, err
+	}
+	if err := r.begin(ctx, i); err != nil {
+		return later, err
 	}
 	path := r.opt.Dir.FlagPath(i.Project)
 	err = r.opt.Tracker.EditBody(ctx, i.Issue, func(body string) string { return issuetext.ReplacePath(body, i.NamedFlag, path) })
