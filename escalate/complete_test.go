@@ -2,6 +2,7 @@ package escalate_test
 
 import (
 	"context"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -71,14 +72,14 @@ func TestRefusedAssignee(t *testing.T) {
 	}
 }
 
-// A refusal for want of rights is not about the optional parts: it costs two more requests, and its reason is kept.
+// A refusal for want of rights is not about the optional parts: it costs three more requests, and its reason is kept.
 func TestRefusalWithAssignees(t *testing.T) {
 	play(t, func(w *world) {
 		w.assigned("alex")
 		w.Gitea.DisableIssues(fleet)
 		id, err := w.tripAnd(project)
 		require.ErrorContains(w, err, "403")
-		require.Len(w, w.asked(), 3, "with everything, without assignees, with a short text")
+		require.Len(w, w.asked(), 4, "with everything, without assignees, with a short text, without labels")
 		w.Gitea.EnableIssues(fleet)
 		require.NoError(w, w.force())
 		require.Equal(w, []string{"alex"}, w.issue().Assignees)
@@ -291,20 +292,26 @@ func TestIncompleteIssueOfEndedIncident(t *testing.T) {
 
 // A server that fails on an optional part gets the issue without it.
 func TestServerFailsOnOptionalPart(t *testing.T) {
-	for part, has := range map[string]string{"labels": `"labels":[`, "assignees": `"assignees":["`} {
-		t.Run(part, func(t *testing.T) {
-			play(t, func(w *world) {
-				w.assigned("alex")
-				w.Gitea.Inject(giteatest.Fault{
-					Match: giteatest.All(giteatest.CreateIssue(), giteatest.BodyHas(has)), Do: giteatest.Status(500, `{"message":""}`),
+	for part, has := range map[string]string{"labels": `"labels":[`, "assignees": `"assignees":["`, "due date": `"due_date":"2`} {
+		for _, status := range []int{400, 403, 422, 500} {
+			t.Run(fmt.Sprint(part, status), func(t *testing.T) {
+				play(t, func(w *world) {
+					w.assigned("alex")
+					w.rec.Options().DueIn = 48 * time.Hour
+					w.Gitea.Inject(giteatest.Fault{
+						Match: giteatest.All(giteatest.CreateIssue(), giteatest.BodyHas(has)), Do: giteatest.Status(status, `{"message":""}`),
+					})
+					_, err := w.tripAnd(project)
+					require.Equal(w, status == 500, err != nil, err)
+					w.sweepFor(20 * time.Minute)
+					require.Equal(w, threeLabels, w.issue().Labels)
+					require.Equal(w, []string{"alex"}, w.issue().Assignees)
+					if part == "due date" {
+						require.Contains(w, leftOut(w, w.issue().Body), "due date")
+					}
 				})
-				_, err := w.tripAnd(project)
-				require.Error(w, err)
-				w.sweepFor(10 * time.Minute)
-				require.Equal(w, threeLabels, w.issue().Labels)
-				require.Equal(w, []string{"alex"}, w.issue().Assignees)
 			})
-		})
+		}
 	}
 }
 

@@ -61,7 +61,7 @@ func (r *Reconciler) createIssue(ctx context.Context, s step, repo tracker.Repo)
 	if !lost || i.Tries < 2 {
 		n.Labels, labelErr = r.labelIDs(ctx, s.cache, repo, target.Labels)
 	}
-	if r.opt.DueIn > 0 {
+	if r.opt.DueIn > 0 && (!lost || i.Tries < 3) {
 		n.Due = i.Opened.Add(r.opt.DueIn)
 	}
 	var problem string
@@ -162,21 +162,24 @@ func (r *Reconciler) dropOptional(n *tracker.NewIssue, data *issuetext.IssueData
 	invalid := te.Status == http.StatusUnprocessableEntity || te.Status == http.StatusBadRequest
 	// 403 is also for an assignee who has blocked the bot. A firewall may take the output for an attack.
 	forbidden := te.Status == http.StatusForbidden || te.Status == http.StatusNotAcceptable || te.Status == http.StatusFound
-	switch {
-	case (invalid || forbidden) && len(n.Assignees) > 0:
-		n.Assignees = nil
-	case invalid && len(n.Labels) > 0:
-		n.Labels = nil
-	case invalid && !n.Due.IsZero():
-		n.Due = time.Time{}
-	case invalid || forbidden || te.Status == http.StatusRequestEntityTooLarge:
+	shorten := func() bool {
 		short := r.opt.Composer.Short(*data)
 		if len(short) >= len(n.Body) {
 			return false
 		}
 		n.Body = short
+		return true
+	}
+	switch {
+	case (invalid || forbidden) && len(n.Assignees) > 0:
+		n.Assignees = nil
+	case forbidden && shorten():
+	case (invalid || forbidden) && len(n.Labels) > 0:
+		n.Labels = nil
+	case (invalid || forbidden) && !n.Due.IsZero():
+		n.Due = time.Time{}
 	default:
-		return false
+		return (invalid || te.Status == http.StatusRequestEntityTooLarge) && shorten()
 	}
 	return true
 }
