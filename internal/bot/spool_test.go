@@ -173,8 +173,7 @@ func TestUnusableStateWithUnknownGate(t *testing.T) {
 func TestFullDisk(t *testing.T) {
 	w := newWorld(t)
 	testhost.Disk(t, filepath.Join(w.Dir, "state"), "size=2m")
-	w.fail("odilo", 2)
-	w.sweepWell() // which keeps room
+	w.fail("odilo", 2) // the first one keeps room
 	empty := testhost.Fill(t, filepath.Join(w.Dir, "state"))
 	for w.inStateFails() == nil { // the log's last page may have room
 	}
@@ -202,13 +201,13 @@ func (w *world) inStateFails() (err error) {
 // The message has the command that records it.
 func TestLostResult(t *testing.T) {
 	w := newWorld(t)
-	testhost.Disk(t, filepath.Join(w.Dir, "state"), "size=512k")
+	testhost.Disk(t, filepath.Join(w.Dir, "state"), "size=1m")
 	w.fail("odilo", 1)
+	w.Remove(w.cfg.State + ".d/spool")
+	w.Touch(w.cfg.State + ".d/spool")
 	testhost.Fill(t, filepath.Join(w.Dir, "state"))
 	for w.inStateFails() == nil {
 	}
-	w.Remove(w.cfg.State + ".d/spool")
-	w.Touch(w.cfg.State + ".d/spool")
 	r := w.sh("odilo", "exit 7")
 	require.Equal(t, 7, r.code)
 	require.Regexp(t, regexp.MustCompile(`the result \(failure of project-meta in odilo\) is LOST unless you record it: adfbot record --project odilo --agent project-meta --run-id [0-9a-f]{32} --failure\n`), r.stderr)

@@ -29,8 +29,9 @@ func Beside(state string) *Dir {
 const upgradeWait = 10 * time.Second
 
 // Create creates what is missing of the directory and its parents, and upgrades the locks of an earlier version unless one
-// is held. An error of the locks is left to those who take one: a result is counted without locks, too.
+// is held. A new spool gets its reserves. An error of the locks is left to those who take one: a result is counted without locks, too.
 func (d *Dir) Create(ctx context.Context) error {
+	_, missing := os.Lstat(d.folder("spool"))
 	err := MakeDirs(filepath.Dir(d.path))
 	if err == nil {
 		err = d.makeFolders()
@@ -39,6 +40,9 @@ func (d *Dir) Create(ctx context.Context) error {
 		return store.FileError(d.path, err)
 	}
 	_ = d.upgrade(ctx, 0)
+	if missing != nil {
+		_ = d.Spool().pinned(Spool.keepReady) // the disk may fill up before the first sweep, which tries again
+	}
 	return nil
 }
 

@@ -46,6 +46,7 @@ func TestCreate(t *testing.T) {
 	state := filepath.Join(t.TempDir(), "var", "lib", "adfbot.db")
 	d, path := createDir(t, state)
 	require.Equal(t, []string{"locks", "runs", "spool"}, names(t, path))
+	require.Len(t, names(t, path+"/spool"), 64, "the disk may fill up before the first sweep")
 	require.NoError(t, os.RemoveAll(path))
 	require.NoError(t, d.KeepReady(ctx), "what was removed is created again")
 	require.Equal(t, []string{"locks", "runs", "spool"}, names(t, path))
