@@ -104,8 +104,10 @@ func (s Spool) newName() string {
 	for _, file := range files {
 		last = max(last, numberOf(file))
 	}
-	return fmt.Sprintf("%06d-%s", last+1, pause.NewRandomID())
+	return nameWith(last + 1)
 }
+
+func nameWith(number int) string { return fmt.Sprintf("%06d-%s", number, pause.NewRandomID()) }
 
 // numberOf returns the number in the name of a result. Earlier versions gave it none: 0.
 func numberOf(file string) int {
@@ -185,7 +187,8 @@ func (s Spool) fillReserve(doc []byte, r store.Result) (string, error) {
 		}
 		now := time.Now()
 		_ = os.Chtimes(from, now, now) // Tidy would take the old file for one that was left behind
-		mine, err := s.rename(from, tempSuffix)
+		newName := func(suffix string) func() string { return func() string { return s.newName() + suffix } }
+		mine, err := rename(from, newName(tempSuffix))
 		if err != nil {
 			continue // another process was faster
 		}
@@ -193,17 +196,17 @@ func (s Spool) fillReserve(doc []byte, r store.Result) (string, error) {
 			_ = os.Remove(mine)
 			continue
 		}
-		file, err := s.rename(mine, spoolSuffix)
+		file, err := rename(mine, newName(spoolSuffix))
 		return file, errors.Join(err, syncDir(string(s)))
 	}
 	return "", syscall.ENOSPC
 }
 
-// rename gives a file a new name. A full directory may have room for some names and not for others: in ext4, that depends on their
-// hashes.
-func (s Spool) rename(file, suffix string) (to string, err error) {
+// rename gives a file a new name, each time another. A full directory may have room for some names and not for others: in ext4, that
+// depends on their hashes.
+func rename(file string, newName func() string) (to string, err error) {
 	for range 32 {
-		to = filepath.Join(string(s), s.newName()+suffix)
+		to = filepath.Join(filepath.Dir(file), newName())
 		if err = os.Rename(file, to); !errors.Is(err, syscall.ENOSPC) {
 			break
 		}
@@ -393,7 +396,8 @@ func (e Spooled) MarkPaused(at time.Time) error {
 	if err := ifThere(os.Chtimes(e.File, at, at)); err != nil {
 		return err
 	}
-	return ifThere(os.Rename(e.File, strings.TrimSuffix(e.File, spoolSuffix)+pausedSuffix))
+	_, err := rename(e.File, func() string { return nameWith(numberOf(e.File)) + pausedSuffix })
+	return ifThere(err)
 }
 
 // Remove removes the file after the result was recorded.

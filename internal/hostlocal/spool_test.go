@@ -297,6 +297,13 @@ func TestReserveGetsANameForWhichThereIsRoom(t *testing.T) {
 			r.Project = fmt.Sprint("project-", n/16)
 			add(t, d.Spool(), r)
 		}
+		for _, e := range spooled(t, d.Spool()) {
+			require.NoError(t, e.MarkPaused(noon))
+		}
+		for n, e := range spooled(t, d.Spool()) {
+			require.Equal(t, fmt.Sprintf("r%02d", n), e.Result.RunID)
+			require.Equal(t, noon, e.PausedAt.UTC())
+		}
 		empty()
 	}
 }
