@@ -219,8 +219,8 @@ func (c *checker) counts(ctx context.Context) {
 		return
 	}
 	s, err := c.bot.Status(ctx, "")
-	if err != nil {
-		return // reported by state
+	if c.failed("state", err) {
+		return
 	}
 	for _, p := range s.Projects {
 		if !p.Configured || p.Failures == 0 || p.Incident != nil {

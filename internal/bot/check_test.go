@@ -188,6 +188,10 @@ func TestCheckFindings(t *testing.T) {
 		"a state with a damaged page": {func(w *world) {
 			damage["damaged further in"](w.TB, w)
 		}, "state", bot.Fail, []string{"the file is damaged"}},
+		"a state with text where a number must be": {func(w *world) {
+			w.fail("odilo", 1)
+			damage["with text where a number must be"](w.TB, w)
+		}, "state", bot.Fail, []string{"the file is damaged"}},
 		"a link in the place of the state": {func(w *world) {
 			require.NoError(w, os.Rename(w.cfg.State, w.cfg.State+".away"))
 			require.NoError(w, os.Symlink(w.cfg.State+".away", w.cfg.State))

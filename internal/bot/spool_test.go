@@ -47,10 +47,26 @@ var damage = map[string]func(t testing.TB, w *world) (repair func()){
 		require.NoError(t, os.WriteFile(w.cfg.State, bad, 0o600))
 		return func() { require.NoError(t, os.WriteFile(w.cfg.State, []byte(good), 0o600)) }
 	},
+	"without a column":                 damagedBy(`ALTER TABLE project RENAME COLUMN half_open TO half_opem`),
+	"with text where a number must be": damagedBy(`UPDATE project SET generation = 'x'`),
+	"with an id that is none":          damagedBy(`UPDATE meta SET value = 'x' WHERE key = 'installation'`),
 	"read-only, with a spool that is not": func(t testing.TB, w *world) func() {
 		testhost.NeedRoot(t, "to mount something over the state")
 		return testhost.ReadOnly(t, w.cfg.State)
 	},
+}
+
+// damagedBy changes what SQLite itself finds no fault with.
+func damagedBy(statement string) func(testing.TB, *world) func() {
+	return func(t testing.TB, w *world) func() {
+		good := w.Read(w.cfg.State)
+		db, err := sql.Open("sqlite", w.cfg.State)
+		require.NoError(t, err)
+		_, err = db.ExecContext(ctx, statement)
+		require.NoError(t, err)
+		require.NoError(t, db.Close())
+		return func() { require.NoError(t, os.WriteFile(w.cfg.State, []byte(good), 0o600)) }
+	}
 }
 
 // The command runs, its exit code stands, and its result is stored later.

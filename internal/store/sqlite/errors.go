@@ -23,6 +23,9 @@ func (s *Store) wrap(err error) error {
 	if err == nil || errors.Is(err, store.ErrUnusable) {
 		return err
 	}
+	if errors.Is(err, errContent) {
+		return store.Unusable(s.path, adviceDamaged, err)
+	}
 	var se *sqlite.Error
 	if !errors.As(err, &se) {
 		return store.FileError(s.path, err)
@@ -48,8 +51,10 @@ func (s *Store) wrap(err error) error {
 		}
 	case sqlite3.SQLITE_BUSY:
 		e.Advice = "another process has held it for over 10 s: look for a stopped adfbot"
-	default:
+	case sqlite3.SQLITE_INTERRUPT:
 		return err
+	default: // no statement of ours fails in a sound file
+		e.Advice = adviceDamaged
 	}
 	return e
 }

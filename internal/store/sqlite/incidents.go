@@ -154,7 +154,7 @@ func getIncident(ctx context.Context, tx *txn, id string) (i incident.Incident, 
 	if err = queryRow(ctx, tx, `SELECT doc FROM incident WHERE id = ?`, id).Scan(&doc); err != nil {
 		return i, fmt.Errorf("incident %s: %w", id, err)
 	}
-	return i, json.Unmarshal([]byte(doc), &i)
+	return i, inContent(json.Unmarshal([]byte(doc), &i))
 }
 
 func insertIncident(ctx context.Context, tx *txn, i incident.Incident) error {

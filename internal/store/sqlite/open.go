@@ -206,6 +206,9 @@ func (s *Store) start(ctx context.Context, o Options) error {
 	if err != nil {
 		return err
 	}
+	if id != "" && !pause.IsRandomID(id) {
+		return store.Unusable(s.path, adviceDamaged, fmt.Errorf("its installation is %.60q", id))
+	}
 	if id == "" && !o.ReadOnly {
 		if o.Sentinel != nil {
 			if id, err = o.Sentinel(); err != nil {

@@ -4,6 +4,8 @@ import (
 	"context"
 	"database/sql"
 	"encoding/json"
+	"errors"
+	"fmt"
 	"time"
 
 	"github.com/terraphim/adfbot/escalate/tracker"
@@ -69,7 +71,17 @@ func (r *row) Scan(to ...any) error {
 		}
 		return sql.ErrNoRows
 	}
-	return r.rows.Scan(to...)
+	return inContent(r.rows.Scan(to...))
+}
+
+// errContent is an error in what a row holds.
+var errContent = errors.New("adfbot never writes what is in it")
+
+func inContent(err error) error {
+	if err != nil {
+		err = fmt.Errorf("%w: %w", errContent, err)
+	}
+	return err
 }
 
 // list returns all rows of a query.
@@ -83,7 +95,7 @@ func list[T any](ctx context.Context, q querier, scan func(*sql.Rows) (T, error)
 	for rows.Next() {
 		v, err := scan(rows.Rows)
 		if err != nil {
-			return nil, err
+			return nil, inContent(err)
 		}
 		out = append(out, v)
 	}
