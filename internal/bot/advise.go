@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/terraphim/adfbot/internal/config"
+	"github.com/terraphim/adfbot/internal/hostlocal"
 	"github.com/terraphim/adfbot/internal/store"
 	"github.com/terraphim/adfbot/internal/text"
 	"github.com/terraphim/adfbot/pause"
@@ -34,10 +35,10 @@ func AdviseResume(cfg *config.Config, project string, err error) error {
 	return fmt.Errorf("%s has no pause flag and may run, but that cannot be stored; a later sweep does it: %w", project, err)
 }
 
-// flagWithoutState returns the path of a project's flag and whether it exists, if err means that the state is not usable by anybody
-// and the pause directory is. Another user may be able to use a state that is denied to this one.
+// flagWithoutState returns the path of a project's flag and whether it exists, if err means that the state is not usable and the pause
+// directory is. Another user may be able to use a state that is denied to one who may not write either.
 func flagWithoutState(cfg *config.Config, project string, err error) (path string, there bool) {
-	if !errors.Is(err, store.ErrUnusable) || errors.Is(err, store.ErrDenied) {
+	if !errors.Is(err, store.ErrUnusable) || errors.Is(err, store.ErrDenied) && hostlocal.DirWritable(cfg.PauseDir) != nil {
 		return "", false
 	}
 	dir := pause.New(cfg.PauseDir)
