@@ -84,12 +84,13 @@ func (a *app) record(cmd *cobra.Command, f recordFlags) error {
 	}
 	r.Host = redact.Line(redactor.Redact(f.host), 200)
 	ctx := cmd.Context()
-	b, err := bot.Open(ctx, cfg, bot.Results, a.env(nil))
+	env := a.envFor(cfg)
+	b, err := bot.Open(ctx, cfg, bot.Results, env)
 	if to := a.reporter(cfg); to != nil && errors.Is(err, store.ErrDenied) {
 		return a.report(ctx, to, r, f.json)
 	}
 	if err != nil {
-		return a.spool(ctx, cfg, r, err)
+		return a.spool(ctx, cfg, env, r, err)
 	}
 	defer a.close(b)
 	if err := b.RecordSpooledBriefly(ctx); err != nil {
@@ -97,7 +98,7 @@ func (a *app) record(cmd *cobra.Command, f recordFlags) error {
 	}
 	out, err := b.Record(ctx, r)
 	if errors.Is(err, store.ErrUnusable) {
-		return a.spool(ctx, cfg, r, err)
+		return a.spool(ctx, cfg, env, r, err)
 	}
 	if err != nil {
 		return err
@@ -118,6 +119,15 @@ func (a *app) reporter(cfg *config.Config) bot.Reporter {
 		return nil
 	}
 	return client.New(cfg.HTTP.Socket, client.SpoolDirs(a.getenv), a.time)
+}
+
+// envFor is env for one who reports results, and may have kept some for the daemon.
+func (a *app) envFor(cfg *config.Config) bot.Env {
+	e := a.env(nil)
+	if cfg.HTTP.Socket != "" {
+		e.Own = client.SpoolDirs(a.getenv)
+	}
+	return e
 }
 
 // report records through the daemon, for a user who may not write the state.
@@ -142,14 +152,14 @@ func (a *app) report(ctx context.Context, to bot.Reporter, r store.Result, asJSO
 	return nil
 }
 
-func (a *app) spool(ctx context.Context, cfg *config.Config, r store.Result, cause error) error {
+func (a *app) spool(ctx context.Context, cfg *config.Config, env bot.Env, r store.Result, cause error) error {
 	if !errors.Is(cause, store.ErrUnusable) {
 		return cause
 	}
 	if r.Finished.IsZero() {
 		r.Finished = a.time()
 	}
-	return fmt.Errorf("the result is not recorded: %w\n%s", cause, bot.Spool(ctx, cfg, r, a.time))
+	return fmt.Errorf("the result is not recorded: %w\n%s", cause, bot.Spool(ctx, cfg, env.Own, r, a.time))
 }
 
 func (a *app) close(b *bot.Bot) {

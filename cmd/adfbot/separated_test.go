@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -193,6 +194,23 @@ func TestSeparatedDaemonAway(t *testing.T) {
 	require.Contains(t, stderr, "sent 2 kept results")
 	require.FileExists(t, s.path("pause/odilo"))
 	require.Equal(t, 1, s.issues("open"))
+}
+
+// What an agent has kept for the daemon is recorded by its next command, too, if it may write the state by then.
+func TestKeptResultsOfWhoMayWriteNow(t *testing.T) {
+	t.Parallel()
+	s := newSeparated(t)
+	s.start()
+	s.stop()
+	_, stderr, _ := s.run(agentUser, "exec", "--project", "odilo", "--", "false")
+	require.Contains(t, stderr, "is kept in ")
+	for _, dir := range []string{"state", "pause"} {
+		require.NoError(t, filepath.WalkDir(s.path(dir), func(path string, _ os.DirEntry, err error) error {
+			return errors.Join(err, os.Lchown(path, agentUser, agentUser))
+		}))
+	}
+	out, stderr, _ := s.run(agentUser, "record", "--project", "odilo", "--failure")
+	require.Contains(t, out, "odilo: failure 2 of 3", stderr)
 }
 
 // What issue, flag and refusal say about resuming works for a person who is neither root nor the bot's user.

@@ -95,6 +95,7 @@ type Env struct {
 	Uptime    func() incident.Uptime // nil: the machine's, or none if Now is set
 	Transport http.RoundTripper      // to Gitea; nil: the network
 	Observe   []Observer             // called one after the other
+	Own       hostlocal.OwnSpools    // for results that the spool beside the state does not take; nil: they are lost
 }
 
 func (e Env) withDefaults() Env {

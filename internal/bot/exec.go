@@ -199,7 +199,7 @@ func (x *execution) record(ctx context.Context, run store.Run, res store.Result)
 	if errors.Is(err, store.ErrConflict) {
 		x.endRun(ctx, run)
 	} else {
-		x.printf("%s", Spool(context.WithoutCancel(ctx), x.cfg, res, x.env.Now))
+		x.printf("%s", Spool(context.WithoutCancel(ctx), x.cfg, x.env.Own, res, x.env.Now))
 	}
 }
 

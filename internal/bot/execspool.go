@@ -75,7 +75,7 @@ func (x *execution) spool(ctx context.Context, cause error, redactor *redact.Red
 // keep spools a result. If the spool cannot take it, the state may.
 func (x *execution) keep(ctx context.Context, res store.Result) {
 	ctx = context.WithoutCancel(ctx)
-	kept, err := Keep(ctx, x.cfg, res, x.env.Now)
+	kept, err := Keep(ctx, x.cfg, x.env.Own, res, x.env.Now)
 	if err == nil {
 		x.printf("%s", strings.ReplaceAll(kept.Text(), "\n", "\nadfbot: "))
 		return

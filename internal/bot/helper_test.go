@@ -17,6 +17,7 @@ import (
 	"github.com/terraphim/adfbot/internal/bot"
 	"github.com/terraphim/adfbot/internal/config"
 	"github.com/terraphim/adfbot/internal/fault"
+	"github.com/terraphim/adfbot/internal/hostlocal"
 	"github.com/terraphim/adfbot/internal/status"
 	"github.com/terraphim/adfbot/internal/store"
 	"github.com/terraphim/adfbot/internal/store/sqlite"
@@ -47,6 +48,7 @@ type world struct {
 	yaml string
 	cfg  *config.Config
 	vars map[string]string
+	own  hostlocal.OwnSpools
 
 	mu   sync.Mutex
 	at   time.Time         // the time, which stands still
@@ -124,7 +126,7 @@ func (w *world) pass(d time.Duration) {
 func (w *world) env() bot.Env {
 	return bot.Env{
 		Log:    slog.New(slog.NewTextHandler(w.Logged, &slog.HandlerOptions{Level: slog.LevelInfo})),
-		Getenv: w.getenv, Now: w.now, Transport: w.Gitea.Transport(),
+		Getenv: w.getenv, Now: w.now, Transport: w.Gitea.Transport(), Own: w.own,
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/terraphim/adfbot/breaker"
@@ -34,36 +35,38 @@ type Kept struct {
 	Paused bool // it has a flag
 }
 
-// Keep spools a result that cannot be stored now. A project whose spooled failures reach its threshold in a row is paused by a
-// flag: only the pause directory is needed for that, and [Bot.RecordSpooled] opens the incident. The error means that the result
-// is lost.
-func Keep(ctx context.Context, cfg *config.Config, r store.Result, now func() time.Time) (Kept, error) {
+// Keep spools a result that cannot be stored now: beside the state, or in one of own. A project whose spooled failures reach its
+// threshold in a row is paused by a flag: only the pause directory is needed for that, and [Bot.RecordSpooled] opens the incident.
+// The error means that the result is lost.
+func Keep(ctx context.Context, cfg *config.Config, own hostlocal.OwnSpools, r store.Result, now func() time.Time) (Kept, error) {
 	r.RunID = cmp.Or(r.RunID, "spooled-"+pause.NewRandomID())
 	k := Kept{Project: r.Project, RunID: r.RunID}
 	local := hostlocal.Beside(cfg.State)
 	var err error
 	if k.File, err = local.Spool().Add(r); err != nil {
-		return k, err
+		if k.File, _ = own.Add(r); k.File == "" {
+			return k, err
+		}
 	}
 	if r.Outcome == store.Failure && breaker.Counts(r.Agent) {
 		if unlock, err := local.LockHere(ctx, spoolLock, spoolWait); err == nil { // else the flag is more important than the order
 			defer unlock()
 		}
-		k.pause(cfg, local.Spool(), now)
+		k.pause(cfg, own, now)
 	}
 	return k, nil
 }
 
 // pause writes the project's flag if its spooled failures have tripped the breaker. Then it marks the result that did, so that a
 // flag which is gone later is known to have been removed.
-func (k *Kept) pause(cfg *config.Config, spool hostlocal.Spool, now func() time.Time) {
+func (k *Kept) pause(cfg *config.Config, own hostlocal.OwnSpools, now func() time.Time) {
 	dir := pause.New(cfg.PauseDir)
 	flag, _, flagErr := dir.LookChecked(k.Project)
 	if k.Paused = flag.Present; k.Paused {
 		return
 	}
-	list, err := spool.List()
-	trip, failures := spooledTrip(list, k.Project, limits(cfg, k.Project, ""), now())
+	list, err := hostlocal.Beside(cfg.State).Spool().List()
+	trip, failures := spooledTrip(slices.Concat(list, own.List()), k.Project, limits(cfg, k.Project, ""), now())
 	if err != nil || failures == 0 {
 		return
 	}
@@ -135,8 +138,8 @@ func (k Kept) PauseText() string {
 }
 
 // Spool is [Keep] with a text for the user, whether the result is kept or lost.
-func Spool(ctx context.Context, cfg *config.Config, r store.Result, now func() time.Time) string {
-	k, err := Keep(ctx, cfg, r, now)
+func Spool(ctx context.Context, cfg *config.Config, own hostlocal.OwnSpools, r store.Result, now func() time.Time) string {
+	k, err := Keep(ctx, cfg, own, r, now)
 	if err != nil {
 		r.RunID = k.RunID
 		return lostText(cfg, r, err)

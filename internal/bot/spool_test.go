@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -110,7 +111,7 @@ func TestLockedStateIsAwaitedOnce(t *testing.T) {
 	for range 2 {
 		r := failure("odilo")
 		r.Started, r.Finished = noon, noon
-		require.Contains(t, bot.Spool(ctx, w.cfg, r, w.now), "is kept in")
+		require.Contains(t, bot.Spool(ctx, w.cfg, nil, r, w.now), "is kept in")
 	}
 	synctest.Test(t, func(t *testing.T) {
 		db, err := sql.Open("sqlite", w.cfg.State)
@@ -140,7 +141,7 @@ func TestIntakeOfTheSpoolIsBounded(t *testing.T) {
 	for range 3 {
 		r := failure("atlas")
 		r.Started, r.Finished = noon, noon
-		require.Contains(t, bot.Spool(ctx, w.cfg, r, w.now), "is kept in")
+		require.Contains(t, bot.Spool(ctx, w.cfg, nil, r, w.now), "is kept in")
 	}
 	w.Remove(w.flag("atlas"))
 	synctest.Test(t, func(t *testing.T) {
@@ -201,6 +202,36 @@ func TestFullDisk(t *testing.T) {
 	empty()
 	w.must(bot.ExitPaused, "odilo", "true")
 	require.Empty(t, w.spool())
+}
+
+// A read-only disk takes no result into the spool beside the state; the user's own spool does, and pauses as well.
+func TestOwnSpool(t *testing.T) {
+	w := newWorld(t)
+	state := filepath.Join(w.Dir, "state")
+	testhost.Disk(t, state, "size=2m")
+	w.own = hostlocal.OwnSpools{w.Dir + "/own"}
+	w.fail("atlas", 1)
+	testhost.RemountReadOnly(t, state)
+	for range 3 {
+		r := w.sh("odilo", "echo ran; exit 7")
+		require.Equal(t, 7, r.code)
+		require.Contains(t, r.stderr, "mounted read-only")
+		require.Contains(t, r.stderr, "the result is kept in "+w.own[0])
+	}
+	require.Equal(t, bot.ExitPaused, w.sh("odilo", "true").code)
+
+	elsewhere := failure("another-installation")
+	elsewhere.RunID = "r"
+	_, err := w.own.Add(elsewhere)
+	require.NoError(t, err)
+	require.NoError(t, syscall.Mount("", state, "", syscall.MS_REMOUNT, ""))
+	require.Equal(t, bot.ExitPaused, w.sh("odilo", "true").code)
+	require.Len(t, w.issues("open"), 1)
+	require.Contains(t, w.issues("open")[0].Body, "ran")
+	require.Equal(t, 3, w.project("odilo").Failures)
+	left := w.own.List()
+	require.Len(t, left, 1)
+	require.Equal(t, "another-installation", left[0].Result.Project)
 }
 
 // inStateFails stores something for as long as it can be.

@@ -70,6 +70,11 @@ func (b *Bot) countSpooled(ctx context.Context, wanted func(project string) bool
 	left = map[string]bool{}
 	list := func() ([]hostlocal.Spooled, error) {
 		spooled, err := b.local.Spool().List()
+		for _, e := range b.env.Own.List() {
+			if _, ours := b.cfg.Project(e.Result.Project); ours { // the user may also have some of another installation
+				spooled = append(spooled, e)
+			}
+		}
 		return slices.DeleteFunc(spooled, func(e hostlocal.Spooled) bool { return !wanted(e.Result.Project) }), err
 	}
 	spooled, err := list()

@@ -20,7 +20,7 @@ func (w *world) keep(project string, times int) {
 		w.pass(time.Second)
 		r := failure(project)
 		r.Finished = w.now()
-		_, err := bot.Keep(ctx, w.cfg, r, w.now)
+		_, err := bot.Keep(ctx, w.cfg, nil, r, w.now)
 		require.NoError(w, err)
 	}
 }
@@ -67,7 +67,7 @@ func TestIntakeThatEndsKeepsTheOrder(t *testing.T) {
 		w.keep("odilo", 2)
 		w.pass(time.Second)
 		success := store.Result{Project: "odilo", Agent: "project-meta", Outcome: store.Success, Finished: w.now()}
-		_, err := bot.Keep(ctx, w.cfg, success, w.now)
+		_, err := bot.Keep(ctx, w.cfg, nil, success, w.now)
 		require.NoError(t, err)
 		w.with(bot.Results, func(b *bot.Bot) {
 			over, cancel := context.WithCancel(ctx)

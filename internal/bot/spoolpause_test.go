@@ -162,7 +162,7 @@ func TestStatusOfASpooledPause(t *testing.T) {
 	for n := range 3 {
 		r := failure("odilo")
 		r.RunID, r.Finished = fmt.Sprint(n), w.now()
-		_, err := bot.Keep(ctx, w.cfg, r, w.now)
+		_, err := bot.Keep(ctx, w.cfg, nil, r, w.now)
 		require.NoError(t, err)
 	}
 	p := w.project("odilo")
@@ -190,7 +190,7 @@ func TestImpossibleTimeOfASpooledPause(t *testing.T) {
 		for n := range 3 {
 			r := failure("odilo")
 			r.RunID, r.Finished = fmt.Sprint(n), w.now()
-			_, err := bot.Keep(ctx, w.cfg, r, w.now)
+			_, err := bot.Keep(ctx, w.cfg, nil, r, w.now)
 			require.NoError(t, err)
 		}
 		for _, file := range w.spool() {
@@ -230,7 +230,7 @@ func TestSpooledResultsThatDoNotPause(t *testing.T) {
 			w := newWorld(t)
 			w.record(store.Result{Project: "odilo", Agent: "project-meta", Outcome: store.Success})
 			for n := range 4 {
-				kept, err := bot.Keep(ctx, w.cfg, run(n, func(r *store.Result) { edit(n, r) }), w.now)
+				kept, err := bot.Keep(ctx, w.cfg, nil, run(n, func(r *store.Result) { edit(n, r) }), w.now)
 				require.NoError(t, err)
 				require.False(t, kept.Paused)
 			}
@@ -246,7 +246,7 @@ func TestSpooledFailuresWithoutAPauseDirectory(t *testing.T) {
 	keep := func(n int) (bot.Kept, string) {
 		r := failure("odilo")
 		r.RunID, r.Finished = fmt.Sprint(n), noon.Add(time.Duration(n)*time.Minute)
-		kept, err := bot.Keep(ctx, w.cfg, r, w.now)
+		kept, err := bot.Keep(ctx, w.cfg, nil, r, w.now)
 		require.NoError(t, err)
 		return kept, kept.Text()
 	}
@@ -272,7 +272,7 @@ func TestSpooledFailuresOfAPausedProject(t *testing.T) {
 	for n := range 9 {
 		r := failure("odilo")
 		r.RunID, r.Finished = fmt.Sprint(n), noon.Add(time.Duration(n)*time.Minute)
-		kept, err := bot.Keep(ctx, w.cfg, r, w.now)
+		kept, err := bot.Keep(ctx, w.cfg, nil, r, w.now)
 		require.NoError(t, err)
 		require.Equal(t, n >= 2, kept.Paused)
 		require.Equal(t, n == 2, kept.PauseText() != "", "it is said once")
@@ -310,7 +310,7 @@ func TestRunAcrossASpooledPause(t *testing.T) {
 	for n := range 3 {
 		r := failure("odilo")
 		r.RunID, r.Finished = fmt.Sprint(n), w.now().Add(-time.Minute) // reported late
-		_, err := bot.Keep(ctx, w.cfg, r, w.now)
+		_, err := bot.Keep(ctx, w.cfg, nil, r, w.now)
 		require.NoError(t, err)
 	}
 	require.FileExists(t, w.flag("odilo"))
@@ -320,7 +320,7 @@ func TestRunAcrossASpooledPause(t *testing.T) {
 	for n := range 3 {
 		r := failure("odilo")
 		r.RunID, r.Started, r.Finished = fmt.Sprint("across-", n), begun, w.now()
-		_, err := bot.Keep(ctx, w.cfg, r, w.now)
+		_, err := bot.Keep(ctx, w.cfg, nil, r, w.now)
 		require.NoError(t, err)
 	}
 	require.NoFileExists(t, w.flag("odilo"))
@@ -454,7 +454,7 @@ func TestSpooledPauseWithoutATrip(t *testing.T) {
 				w.pass(time.Minute)
 				for n := range 3 {
 					r.RunID, r.Finished = fmt.Sprint("run-", n), w.now()
-					_, err := bot.Keep(ctx, w.cfg, r, w.now)
+					_, err := bot.Keep(ctx, w.cfg, nil, r, w.now)
 					require.NoError(t, err)
 				}
 				require.FileExists(t, w.flag("odilo"))

@@ -22,6 +22,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/terraphim/adfbot/internal/hostlocal"
 	"github.com/terraphim/adfbot/internal/status"
 	"github.com/terraphim/adfbot/internal/store"
 )
@@ -41,12 +42,12 @@ const (
 type Client struct {
 	http   *http.Client
 	socket string
-	spools []string
+	spools hostlocal.OwnSpools
 	now    func() time.Time
 }
 
 // New returns a client for the daemon at a socket. It keeps results in the first writable directory of spools; see [SpoolDirs].
-func New(socket string, spools []string, now func() time.Time) *Client {
+func New(socket string, spools hostlocal.OwnSpools, now func() time.Time) *Client {
 	dial := func(ctx context.Context, _, _ string) (net.Conn, error) {
 		return (&net.Dialer{Timeout: dialTimeout}).DialContext(ctx, "unix", socket)
 	}
@@ -62,7 +63,7 @@ func (c *Client) Report(ctx context.Context, r store.Result) status.Reported {
 	var m messages
 	var recorded *status.ResultView
 	var spooled string
-	keep := sync.OnceValues(func() (string, error) { return c.keep(r) })
+	keep := sync.OnceValues(func() (string, error) { return c.spools.Add(r) })
 	err := c.sendKept(ctx, &m)[r.Project]
 	if err == nil {
 		recorded, spooled, err = c.sendInTurn(ctx, r, keep)

@@ -10,19 +10,17 @@ import (
 	"os/user"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/terraphim/adfbot/internal/hostlocal"
-	"github.com/terraphim/adfbot/internal/store"
 	"github.com/terraphim/adfbot/internal/text"
 )
 
 const keptTimeout = 20 * time.Second // for sending kept results before a new one
 
-// SpoolDirs returns the directories for kept results of this user, the preferred one first: below $XDG_STATE_HOME or
-// ~/.local/state; and below /var/tmp, which survives a reboot, for users without a usable home, as agents often are.
-func SpoolDirs(getenv func(string) string) []string {
+// SpoolDirs returns the directories for kept results of this user: below $XDG_STATE_HOME or ~/.local/state; and below /var/tmp,
+// which survives a reboot, for users without a usable home, as agents often are.
+func SpoolDirs(getenv func(string) string) hostlocal.OwnSpools {
 	state := getenv("XDG_STATE_HOME")
 	if !filepath.IsAbs(state) {
 		home := getenv("HOME")
@@ -31,65 +29,22 @@ func SpoolDirs(getenv func(string) string) []string {
 		}
 		state = filepath.Join(home, ".local/state")
 	}
-	var dirs []string
+	var dirs hostlocal.OwnSpools
 	if filepath.IsAbs(state) {
 		dirs = append(dirs, filepath.Join(state, "adfbot/spool"))
 	}
 	return append(dirs, fmt.Sprintf("/var/tmp/adfbot-spool-%d", os.Geteuid()))
 }
 
-// keep stores a result in the first directory that accepts it, and returns the file.
-func (c *Client) keep(r store.Result) (string, error) {
-	var errs []error
-	for _, dir := range c.spools {
-		err := os.MkdirAll(dir, 0o700)
-		if err == nil {
-			err = checkOwn(dir)
-		}
-		if err == nil {
-			var file string
-			if file, err = hostlocal.Spool(dir).Add(r); err == nil {
-				return file, nil
-			}
-		}
-		errs = append(errs, err)
-	}
-	return "", errors.Join(errs...)
-}
-
-// checkOwn refuses a directory that others can write. Anyone can create one in /var/tmp, and its content is reported with this
-// user's rights.
-func checkOwn(dir string) error {
-	info, err := os.Lstat(dir)
-	if err != nil {
-		return err
-	}
-	st, ok := info.Sys().(*syscall.Stat_t)
-	if !ok || !info.IsDir() || int(st.Uid) != os.Geteuid() || info.Mode().Perm()&0o077 != 0 {
-		return fmt.Errorf("%s is not a directory of this user's own with mode 0700", dir)
-	}
-	return nil
-}
-
 // sendKept sends the kept results, the oldest first of each directory. It returns the projects of which some are left, and why: a
-// later result must not overtake them. It also removes what a killed process has left half-written.
+// later result must not overtake them.
 func (c *Client) sendKept(ctx context.Context, m *messages) (left map[string]error) {
-	var kept []hostlocal.Spooled
-	for _, dir := range c.spools {
-		if checkOwn(dir) != nil {
-			continue
-		}
-		spool := hostlocal.Spool(dir)
-		_ = spool.Tidy() // what cannot be removed only takes space
-		list, _ := spool.List()
-		kept = append(kept, list...)
-	}
 	ctx, cancel := context.WithTimeout(ctx, keptTimeout)
 	defer cancel()
 	sent := 0
 	left = map[string]error{}
 	var stopped error // the daemon accepts nothing from this user now
-	for _, e := range kept {
+	for _, e := range c.spools.List() {
 		project := e.Result.Project
 		if e.Err != nil {
 			m.addf("the kept result %s cannot be read, it stays there: %v", e.File, e.Err)

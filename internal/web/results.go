@@ -81,7 +81,7 @@ func (s *Server) readResult(r *request) (store.Result, error) {
 // keep spools a result that cannot be stored now, as exec and record do: it counts later, and must not be sent again under
 // another run id. If even that fails, the client has to send it again.
 func (s *Server) keep(ctx context.Context, w http.ResponseWriter, cfg *config.Config, res store.Result, cause error) error {
-	kept, err := bot.Keep(ctx, cfg, res, s.now)
+	kept, err := bot.Keep(ctx, cfg, nil, res, s.now)
 	if err != nil {
 		err = errors.Join(cause, err)
 		s.log.Error("a result could be neither recorded nor spooled", "project", res.Project, "agent", res.Agent, "run_id", kept.RunID,

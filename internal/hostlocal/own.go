@@ -1,0 +1,59 @@
+package hostlocal
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"syscall"
+
+	"github.com/terraphim/adfbot/internal/store"
+)
+
+// OwnSpools are directories of this user's own for results that cannot be put beside the state, the preferred one first.
+type OwnSpools []string
+
+// Add writes a result to the first directory that takes it, and returns the file.
+func (o OwnSpools) Add(r store.Result) (file string, err error) {
+	var errs []error
+	for _, dir := range o {
+		err := os.MkdirAll(dir, 0o700)
+		if err == nil {
+			err = checkOwn(dir)
+		}
+		if err == nil {
+			if file, err = Spool(dir).Add(r); err == nil {
+				return file, nil
+			}
+		}
+		errs = append(errs, err)
+	}
+	return "", errors.Join(errs...)
+}
+
+// List returns the results, the oldest first of each directory. It also removes what a killed process has left half-written.
+func (o OwnSpools) List() (list []Spooled) {
+	for _, dir := range o {
+		if checkOwn(dir) != nil {
+			continue
+		}
+		_ = Spool(dir).Tidy() // what cannot be removed only takes space
+		found, _ := Spool(dir).List()
+		list = slices.Concat(list, found)
+	}
+	return list
+}
+
+// checkOwn refuses a directory that others can write. Anyone can create one in /var/tmp, and its content is reported with this
+// user's rights.
+func checkOwn(dir string) error {
+	info, err := os.Lstat(dir)
+	if err != nil {
+		return err
+	}
+	st, ok := info.Sys().(*syscall.Stat_t)
+	if !ok || !info.IsDir() || int(st.Uid) != os.Geteuid() || info.Mode().Perm()&0o077 != 0 {
+		return fmt.Errorf("%s is not a directory of this user's own with mode 0700", dir)
+	}
+	return nil
+}
