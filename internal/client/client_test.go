@@ -325,6 +325,6 @@ func TestSpoolDirs(t *testing.T) {
 		"/home/a/.local/state/adfbot/spool": {"XDG_STATE_HOME": "relative", "HOME": "/home/a"},
 	} {
 		dirs := SpoolDirs(func(name string) string { return env[name] })
-		require.Equal(t, []string{want, fmt.Sprintf("/var/tmp/adfbot-spool-%d", os.Geteuid())}, dirs)
+		require.Equal(t, hostlocal.OwnSpools{want, fmt.Sprintf("/var/tmp/adfbot-spool-%d", os.Geteuid())}, dirs)
 	}
 }
