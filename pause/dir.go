@@ -64,6 +64,9 @@ func (d Dir) List() ([]string, error) {
 	return ids, nil
 }
 
+// Create creates the directory and its parents if they are missing.
+func (d Dir) Create() error { return makeDirs(d.Path()) }
+
 // RemoveOldTemps removes the temporary files that crashed calls of [Dir.Write]
 // left in the directory, like the function [RemoveOldTemps].
 func (d Dir) RemoveOldTemps() {

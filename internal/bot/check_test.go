@@ -204,7 +204,7 @@ func TestCheckFindings(t *testing.T) {
 			w.onState(func(db *sql.DB) error { _, err := db.Exec(`PRAGMA application_id = 7`); return err })
 		}, "state", bot.Fail, []string{"this is not a state of adfbot: set `state` to another path"}},
 		"a wiped directory": {func(w *world) { w.fail("odilo", 2); w.wipe() },
-			"pause_dir", bot.Fail, []string{"adfbot restore", "a bare touch would resume: odilo"}},
+			"pause_dir", bot.Fail, []string{"adfbot restore", "adfbot restore pauses these again: odilo"}},
 		"another installation's directory": {func(w *world) {
 			require.NoError(w, os.WriteFile(w.sentinel(), []byte(pause.NewRandomID()), 0o644))
 		}, "pause_dir", bot.Fail, []string{"belongs to another installation", "set pause_dir to this installation's own directory"}},

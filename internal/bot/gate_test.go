@@ -128,7 +128,7 @@ func TestGateAdviceTimeout(t *testing.T) {
 	cancel()
 	err := bot.AdviseRestore(ended, w.cfg, w.env(), v.Err, time.Minute)
 	require.ErrorIs(t, err, pause.ErrNoSentinel)
-	require.ErrorContains(t, err, "cannot tell which projects a bare touch would resume: ")
+	require.ErrorContains(t, err, "cannot tell which projects were paused: ")
 }
 
 // Where the state can be read, the error names what a touch would resume.
@@ -137,7 +137,7 @@ func TestGateErrorExplained(t *testing.T) {
 	err := bot.Gate(ctx, w.cfg, "odilo").Err
 	explained := bot.AdviseRestore(ctx, w.cfg, w.env(), err, time.Minute)
 	require.ErrorIs(t, explained, pause.ErrNoSentinel)
-	require.ErrorContains(t, explained, "a bare touch would resume: atlas, odilo")
+	require.ErrorContains(t, explained, "adfbot restore pauses these again: atlas, odilo")
 	w.Remove(w.cfg.State)
 	explained = bot.AdviseRestore(ctx, w.cfg, w.env(), err, time.Minute)
 	require.ErrorIs(t, explained, pause.ErrNoSentinel)

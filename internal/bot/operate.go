@@ -9,6 +9,7 @@ import (
 	"maps"
 	"os"
 	"os/user"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -17,6 +18,7 @@ import (
 	"github.com/terraphim/adfbot/escalate"
 	"github.com/terraphim/adfbot/escalate/issuetext"
 	"github.com/terraphim/adfbot/internal/fault"
+	"github.com/terraphim/adfbot/internal/hostlocal"
 	"github.com/terraphim/adfbot/internal/redact"
 	"github.com/terraphim/adfbot/pause"
 )
@@ -108,7 +110,7 @@ func (b *Bot) Restore(ctx context.Context) (Done, error) {
 	if err != nil {
 		return Done{}, err
 	}
-	if err := b.createDir(dir.Path()); err != nil {
+	if err := b.createDir(); err != nil {
 		return Done{}, err
 	}
 	was, err := b.store.Meta(ctx, metaPauseDir)
@@ -135,21 +137,32 @@ func (b *Bot) Restore(ctx context.Context) (Done, error) {
 	return Done{Text: fmt.Sprintf("%s is restored; paused again: %s", dir.Path(), strings.Join(projects, ", "))}, nil
 }
 
-// createDir creates a pause directory that is missing. Its owner is that of the state, even if root restores it:
-// otherwise the bot could not write to it.
-func (b *Bot) createDir(dir string) error {
+// createDir creates a pause directory that is missing. It is for those who may write the directory of the state, even if root
+// restores it: otherwise the bot could not write to it.
+func (b *Bot) createDir() error {
+	dir := b.cfg.PauseDir
 	if _, err := os.Stat(dir); !errors.Is(err, fs.ErrNotExist) {
 		return nil // writing the flags reports any other error
 	}
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return err
-	}
-	info, err := os.Stat(b.store.Path())
+	state, err := os.Stat(filepath.Dir(b.store.Path()))
 	if err != nil {
 		return err
 	}
-	if st, ok := info.Sys().(*syscall.Stat_t); ok && os.Geteuid() == 0 {
-		return os.Lchown(dir, int(st.Uid), int(st.Gid)) // root must not follow a link that replaced the directory
+	if err := b.rec.Dir().Create(); errors.Is(err, fs.ErrPermission) {
+		return fmt.Errorf("%w, or run `adfbot restore` as root, which makes the directory for %s", err, hostlocal.BotUser(b.store.Path()).Name)
+	} else if err != nil {
+		return err
 	}
-	return nil
+	f, err := os.OpenFile(dir, os.O_RDONLY|syscall.O_DIRECTORY|syscall.O_NOFOLLOW, 0) // no link that has replaced it
+	if err != nil {
+		return err
+	}
+	if st, ok := state.Sys().(*syscall.Stat_t); ok && os.Geteuid() == 0 {
+		err = f.Chown(int(st.Uid), int(st.Gid))
+	}
+	mode := fs.FileMode(0o755)
+	if state.Mode().Perm()&0o020 != 0 {
+		mode = 0o775 | fs.ModeSetgid
+	}
+	return errors.Join(err, f.Chmod(mode), f.Close())
 }

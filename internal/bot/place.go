@@ -74,6 +74,9 @@ func (b *Bot) dirStep(ctx context.Context, mode Mode) (func(context.Context) err
 // renewDir makes this directory the only one of the installation. A crash before its id is stored leaves one that must be restored,
 // or prepared again if no flag was ever written.
 func (b *Bot) renewDir(ctx context.Context) error {
+	if err := b.createDir(); err != nil {
+		return err
+	}
 	directory, err := b.rec.Dir().Renew(b.store.Installation())
 	if err != nil {
 		return err

@@ -46,7 +46,7 @@ func TestWipedDirectory(t *testing.T) {
 			for range 2 {
 				rep, err := w.sweep()
 				require.ErrorContains(t, err, "adfbot restore")
-				require.ErrorContains(t, err, "a bare touch would resume: atlas, odilo; adfbot restore keeps them paused")
+				require.ErrorContains(t, err, "adfbot restore pauses these again: atlas, odilo; a sentinel without their flags resumes them")
 				require.Empty(t, rep.Actions)
 			}
 			for _, id := range []string{"odilo", "atlas", "third"} {
@@ -55,11 +55,11 @@ func TestWipedDirectory(t *testing.T) {
 				require.Equal(t, "unknown", w.project(id).Paused)
 			}
 			require.NoFileExists(t, w.Dir+"/ran")
-			require.Contains(t, strings.Join(w.status().Problems, "\n"), "a bare touch would resume: atlas, odilo")
+			require.Contains(t, strings.Join(w.status().Problems, "\n"), "adfbot restore pauses these again: atlas, odilo")
 			_, err := w.resume("odilo")
-			require.ErrorContains(t, err, "a bare touch would resume: atlas, odilo", "nobody is resumed in a directory that is not known")
+			require.ErrorContains(t, err, "adfbot restore pauses these again: atlas, odilo", "nobody is resumed in a directory that is not known")
 			_, err = w.pause("third", "")
-			require.ErrorContains(t, err, "a bare touch would resume: atlas, odilo")
+			require.ErrorContains(t, err, "adfbot restore pauses these again: atlas, odilo")
 			require.True(t, w.record(failure("third")).Counted, "a result is stored all the same")
 			require.Len(t, w.issues("open"), 1)
 		})
@@ -90,21 +90,33 @@ func TestRestore(t *testing.T) {
 	require.Contains(t, d.Text, "nothing to restore: "+w.cfg.PauseDir+" has its sentinel")
 }
 
-// The directory belongs to the owner of the state.
+// The directory is for those who may write that of the state, of whom any may have made the file.
 func TestRestoreAsRoot(t *testing.T) {
 	testhost.NeedRoot(t, "to make files for another user")
-	w := newWorld(t)
-	w.fail("odilo", 3)
-	require.NoError(t, os.Chown(w.cfg.State, testhost.Nobody, testhost.Nobody))
-	require.NoError(t, os.RemoveAll(w.cfg.PauseDir))
-	w.with(bot.Restore, func(b *bot.Bot) {
-		_, err := b.Restore(ctx)
+	for state, want := range map[os.FileMode]os.FileMode{0o700: 0o755, 0o770 | os.ModeSetgid: 0o775 | os.ModeSetgid} {
+		w := newWorld(t)
+		w.fail("odilo", 3)
+		require.NoError(t, os.Chown(w.Path("state"), testhost.Nobody, testhost.Nobody))
+		require.NoError(t, os.Chmod(w.Path("state"), state))
+		check := func(names ...string) {
+			for _, path := range names {
+				info, err := os.Stat(path)
+				require.NoError(t, err)
+				require.EqualValues(t, testhost.Nobody, info.Sys().(*syscall.Stat_t).Uid, path)
+			}
+			info, err := os.Stat(w.cfg.PauseDir)
+			require.NoError(t, err)
+			require.Equal(t, want|os.ModeDir, info.Mode())
+		}
+		require.NoError(t, os.RemoveAll(w.cfg.PauseDir))
+		_, err := w.restore()
 		require.NoError(t, err)
-	})
-	for _, path := range []string{w.cfg.PauseDir, w.flag("odilo"), w.sentinel()} {
-		info, err := os.Stat(path)
-		require.NoError(t, err)
-		require.EqualValues(t, testhost.Nobody, info.Sys().(*syscall.Stat_t).Uid, path)
+		check(w.cfg.PauseDir, w.flag("odilo"), w.sentinel())
+
+		require.NoError(t, os.RemoveAll(w.cfg.PauseDir))
+		require.NoError(t, os.Remove(w.cfg.State))
+		w.fail("odilo", 1) // the first result creates it, too
+		check(w.cfg.PauseDir, w.sentinel())
 	}
 }
 
@@ -152,7 +164,7 @@ func TestRestoreWithDamagedSentinel(t *testing.T) {
 	_, err := w.restore()
 	require.ErrorContains(t, err, "damaged")
 	require.ErrorContains(t, err, "remove it")
-	require.ErrorContains(t, err, "a bare touch would resume: atlas, odilo; adfbot restore keeps them paused")
+	require.ErrorContains(t, err, "adfbot restore pauses these again: atlas, odilo; a sentinel without their flags resumes them")
 	require.NoFileExists(t, w.flag("odilo"))
 }
 
@@ -186,7 +198,7 @@ func TestTouchAndUnwrittenFlag(t *testing.T) {
 	w.dies(child{Do: "pause", Project: "third", KillAt: "hold-noted"})
 	w.wipe()
 	w.with(bot.ReadOnly, func(b *bot.Bot) {
-		require.ErrorContains(t, b.AdviseRestore(ctx, pause.ErrNoSentinel), "a bare touch would resume: atlas, odilo;",
+		require.ErrorContains(t, b.AdviseRestore(ctx, pause.ErrNoSentinel), "adfbot restore pauses these again: atlas, odilo;",
 			"the third's flag is written as soon as the directory is known")
 	})
 	w.Touch(w.sentinel())

@@ -77,8 +77,7 @@ func AdviseRestore(err error) error {
 	return fmt.Errorf("%w\nadfbot restore creates the sentinel and the flags of all paused projects again", err)
 }
 
-// AdviseRestore adds to an error about lost flags the fix, and the projects that a bare touch of the sentinel would
-// resume.
+// AdviseRestore adds to an error about lost flags the fix, and the projects that it pauses again.
 func (r *Reader) AdviseRestore(ctx context.Context, err error) error {
 	if !FlagsLost(err) || errors.Is(err, pause.ErrOtherDirectory) {
 		return AdviseRestore(err)
@@ -93,9 +92,9 @@ func (r *Reader) AdviseRestore(ctx context.Context, err error) error {
 	case len(projects) == 0 && !everPaused:
 		return fmt.Errorf("%w\nno pause flag was ever written here: adfbot serve creates the directory when it starts, and so does adfbot restore", err)
 	case len(projects) == 0:
-		return fmt.Errorf("%w\na bare touch would resume no project; adfbot restore creates the directory again", err)
+		return fmt.Errorf("%w\nno project was paused; adfbot restore creates the directory again", err)
 	}
-	return fmt.Errorf("%w\na bare touch would resume: %s; adfbot restore keeps them paused", err, strings.Join(projects, ", "))
+	return fmt.Errorf("%w\nadfbot restore pauses these again: %s; a sentinel without their flags resumes them", err, strings.Join(projects, ", "))
 }
 
 // PausedInState returns the projects with an open incident or a hold, and whether their flag was ever written.

@@ -82,7 +82,7 @@ func TestReadyNeedsPauseDirectory(t *testing.T) {
 	require.NoError(t, os.Rename(sentinel, d.path("kept")))
 	code, r := d.ready()
 	require.Equal(t, http.StatusServiceUnavailable, code)
-	require.Contains(t, failed(r)["pause_dir"], "a bare touch would resume: odilo")
+	require.Contains(t, failed(r)["pause_dir"], "adfbot restore pauses these again: odilo")
 
 	require.NoError(t, os.Rename(d.path("kept"), sentinel))
 	code, _ = d.ready()

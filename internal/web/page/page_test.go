@@ -67,7 +67,7 @@ func unknownAll() status.Status {
 		projects = append(projects, p)
 	}
 	s := sampleStatus(projects...)
-	s.Problems = []string{why + "\na bare touch would resume: odilo; adfbot restore keeps them paused"}
+	s.Problems = []string{why + "\nadfbot restore pauses these again: odilo; a sentinel without their flags resumes them"}
 	return s
 }
 
