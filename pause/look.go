@@ -18,10 +18,9 @@ type Flag struct {
 	// project is paused.
 	Present bool
 
-	// Dangling reports whether the entry is a link that cannot be followed
-	// within the directory: its target is missing or outside, or it is part of a
-	// loop. Such a flag pauses the project, but a script's test -e, which
-	// follows links, sees no flag if the target is missing.
+	// Dangling reports whether the entry is a link whose target is missing, or
+	// that is part of a loop. Such a flag pauses the project, but a script's
+	// test -e, which follows links, sees no flag.
 	Dangling bool
 
 	// Note is the flag's content, at most its first 4096 bytes, not cut within a
@@ -121,7 +120,8 @@ func (d Dir) look(root *os.Root, id string) (Flag, error) {
 	flag := Flag{Present: true, Since: entry.ModTime()}
 	if entry.Mode().Type() == fs.ModeSymlink {
 		if entry, err = root.Stat(id); err != nil {
-			flag.Dangling = true
+			_, err = os.Stat(d.FlagPath(id)) // as test -e does
+			flag.Dangling = err != nil
 			return flag, nil
 		}
 	}

@@ -3,6 +3,7 @@ package pause_test
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -149,16 +150,10 @@ func TestFlagBecomesFIFO(t *testing.T) {
 	})
 }
 
-func TestDanglingFlag(t *testing.T) {
-	for kind, target := range map[string]string{
-		"missing target":        "nowhere",
-		"loop":                  "odilo",
-		"outside":               "../secret",
-		"absolute path outside": "/etc/passwd",
-		"parent":                "..",
-		"through a file":        "plain/x",
-		"outside and back":      "../pause/plain",
-	} {
+func TestFlagThatLeadsOut(t *testing.T) {
+	dangling := []string{"nowhere", "odilo", "plain/x"} // the second is a loop
+	for _, target := range append(dangling, "../secret", "/etc/passwd", "..", "../pause/plain") {
+		kind := strings.ReplaceAll(target, "/", "-")
 		t.Run(kind, func(t *testing.T) {
 			d, path := newDir(t)
 			put(t, filepath.Join(path, "..", "secret"), "SECRET")
@@ -168,7 +163,7 @@ func TestDanglingFlag(t *testing.T) {
 			flag, err := d.Look("odilo")
 			require.NoError(t, err)
 			require.True(t, flag.Present)
-			require.True(t, flag.Dangling)
+			require.Equal(t, slices.Contains(dangling, target), flag.Dangling, "test -e sees none")
 			require.Empty(t, flag.Note, "nothing outside the directory is read")
 			paused, err := d.Paused("odilo")
 			require.NoError(t, err)
