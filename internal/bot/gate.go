@@ -126,7 +126,11 @@ func (b *Bot) verdict(ctx context.Context, project string) (Verdict, error) {
 	unsettled, err := b.store.Unsettled(ctx, project)
 	for _, i := range unsettled {
 		if i.IsOpen() && i.FlagWritten.IsZero() {
-			return Verdict{Paused: true, Reason: fmt.Sprintf("incident %s is open, and its pause flag could not be written: %s", i.Name(), i.FlagError)}, nil
+			why := "is not written yet"
+			if i.FlagError != "" {
+				why = "could not be written: " + i.FlagError
+			}
+			return Verdict{Paused: true, Reason: fmt.Sprintf("incident %s is open, and its pause flag %s", i.Name(), why)}, nil
 		}
 	}
 	return Verdict{}, err

@@ -179,3 +179,13 @@ func TestNewStateWithUnreadableDirectory(t *testing.T) {
 	require.ErrorIs(t, err, pause.ErrBadSentinel)
 	w.must(bot.ExitNotStarted, "odilo", "true")
 }
+
+// Between a trip and its flag, nobody has failed to write it.
+func TestGateBeforeTheFlag(t *testing.T) {
+	w := newWorld(t).silent()
+	w.fail("odilo", 2)
+	w.dies(child{Do: "record", Project: "odilo", KillAt: "tripped"})
+	w.with(bot.ReadOnly, func(b *bot.Bot) {
+		require.Equal(t, bot.Verdict{Paused: true, Reason: "incident odilo#1 is open, and its pause flag is not written yet"}, b.MayRun(ctx, "odilo"))
+	})
+}
