@@ -70,6 +70,8 @@ func cause(err error) error {
 
 func fix(err error, need string) string {
 	switch {
+	case errors.Is(err, syscall.EPERM) && os.Geteuid() == 0:
+		return "the file or its directory may be immutable: see lsattr"
 	case errors.Is(err, fs.ErrPermission):
 		return fmt.Sprintf("user %d must be able to %s", os.Geteuid(), need)
 	case isFull(err):

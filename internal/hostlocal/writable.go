@@ -49,6 +49,8 @@ func NotWritable(path string) string {
 		return ""
 	case errors.Is(err, syscall.EROFS):
 		return "its file system is read-only"
+	case errors.Is(err, syscall.EPERM):
+		return "it is immutable: run chattr -i " + path
 	}
 	me, owner := Me(), Owner(path)
 	fix := fmt.Sprintf("run chown %s %s, or let its group write it with chmod g+rwX %s", me.Name, path, path)
