@@ -164,6 +164,7 @@ func (a *app) sweep(ctx context.Context, cfg *config.Config, opt escalate.SweepO
 		return status.SweepReport{}, err
 	}
 	defer a.close(b)
+	a.warnOf(b)
 	if confirm {
 		if err := b.ConfirmURL(ctx); err != nil {
 			return status.SweepReport{}, err

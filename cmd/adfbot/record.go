@@ -93,6 +93,7 @@ func (a *app) record(cmd *cobra.Command, f recordFlags) error {
 		return a.spool(ctx, cfg, env, r, err)
 	}
 	defer a.close(b)
+	a.warnOf(b)
 	if err := b.RecordSpooledBriefly(ctx); err != nil {
 		a.warnf("%v\n", err)
 	}
@@ -160,6 +161,12 @@ func (a *app) spool(ctx context.Context, cfg *config.Config, env bot.Env, r stor
 		r.Finished = a.time()
 	}
 	return fmt.Errorf("the result is not recorded: %w\n%s", cause, bot.Spool(ctx, cfg, env.Own, r, a.time))
+}
+
+func (a *app) warnOf(b *bot.Bot) {
+	if w := b.Warning(); w != "" {
+		a.warnf("%s\n", w)
+	}
 }
 
 func (a *app) close(b *bot.Bot) {

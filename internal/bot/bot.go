@@ -28,6 +28,7 @@ import (
 	"context"
 	"crypto/x509"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"os"
@@ -63,6 +64,7 @@ type Bot struct {
 	redact *redact.Redactor
 	host   string
 
+	anew     bool  // see Warning
 	tokenErr error // why the token cannot be read
 	rootsErr error // why gitea.ca_file cannot be used
 	roots    *x509.CertPool
@@ -137,14 +139,26 @@ func Open(ctx context.Context, cfg *config.Config, mode Mode, env Env) (*Bot, er
 			return nil, err
 		}
 	}
-	if b.store, err = openState(ctx, cfg, mode == ReadOnly, env.Now); err != nil {
+	if b.store, b.anew, err = openState(ctx, cfg, mode == ReadOnly, env.Now); err != nil {
 		return nil, err
 	}
 	if err := b.connect(ctx, mode, dirErr); err != nil {
 		_ = b.store.Close()
 		return nil, err
 	}
+	if b.anew {
+		b.log.Warn(b.Warning())
+	}
 	return b, nil
+}
+
+// Warning returns what the user must know about the state that was opened, or "".
+func (b *Bot) Warning() string {
+	if !b.anew {
+		return ""
+	}
+	return fmt.Sprintf("a new state was begun at %s, because that of this installation is not there. If its disk is not mounted, mount it: "+
+		"what is recorded until then is not in it. If it is lost, open incidents are rebuilt", b.cfg.State)
 }
 
 // connect makes the reconciler and the reader of an open state, and gets the pause directory ready unless dirErr says that it hangs.

@@ -74,6 +74,9 @@ func Exec(ctx context.Context, cfg *config.Config, env Env, q ExecRequest) int {
 		return x.withoutState(ctx, err)
 	}
 	x.bot = b
+	if w := b.Warning(); w != "" {
+		x.printf("%s", w)
+	}
 	defer func() {
 		if err := b.Close(); err != nil {
 			b.log.Warn("cannot close the state", "err", err)

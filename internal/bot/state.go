@@ -12,23 +12,31 @@ import (
 	"github.com/terraphim/adfbot/pause"
 )
 
-// openState opens the state. Only this function knows which kind of state it is.
-func openState(ctx context.Context, cfg *config.Config, readOnly bool, now func() time.Time) (store.State, error) {
+// openState opens the state. anew reports whether it is a new one in the place of an earlier one that is not there. Only this function
+// knows which kind of state it is.
+func openState(ctx context.Context, cfg *config.Config, readOnly bool, now func() time.Time) (state store.State, anew bool, err error) {
 	sentinel := func() (string, error) {
-		if err := answers(ctx, cfg.PauseDir); err != nil {
-			return "", err
-		}
-		s, err := pause.New(cfg.PauseDir).Sentinel()
-		if notReady(err) {
-			err = nil
-		}
-		return s.Installation, err
+		id, err := earlierInstallation(ctx, cfg)
+		anew = id != ""
+		return id, err
 	}
 	s, err := sqlite.Open(ctx, cfg.State, sqlite.Options{ReadOnly: readOnly, Now: now, Sentinel: sentinel})
 	if err != nil {
-		return nil, err // not a nil *sqlite.Store
+		return nil, false, err // not a nil *sqlite.Store
 	}
-	return s, nil
+	return s, anew, nil
+}
+
+// earlierInstallation returns the installation that the pause directory belongs to, "" if none.
+func earlierInstallation(ctx context.Context, cfg *config.Config) (string, error) {
+	if err := answers(ctx, cfg.PauseDir); err != nil {
+		return "", err
+	}
+	s, err := pause.New(cfg.PauseDir).Sentinel()
+	if notReady(err) {
+		err = nil
+	}
+	return s.Installation, err
 }
 
 // reconcilerState is the state with the locks of this host. No other host uses the state, so they guard the issues too.

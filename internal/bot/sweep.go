@@ -190,7 +190,7 @@ func dryRunWithoutState(ctx context.Context, cfg *config.Config, env Env) (rep s
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 	temp := *cfg
 	temp.State = filepath.Join(dir, "adfbot.db")
-	state, err := openState(ctx, &temp, false, env.Now)
+	state, _, err := openState(ctx, &temp, false, env.Now)
 	if err != nil {
 		return rep, err
 	}
