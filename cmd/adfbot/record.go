@@ -86,11 +86,8 @@ func (a *app) record(cmd *cobra.Command, f recordFlags) error {
 	ctx := cmd.Context()
 	env := a.envFor(cfg)
 	b, err := bot.Open(ctx, cfg, bot.Results, env)
-	if to := a.reporter(cfg); to != nil && errors.Is(err, store.ErrDenied) {
-		return a.report(ctx, to, r, f.json)
-	}
 	if err != nil {
-		return a.spool(ctx, cfg, env, r, err)
+		return a.spool(ctx, cfg, env, r, f.json, err)
 	}
 	defer a.close(b)
 	a.warnOf(b)
@@ -98,11 +95,8 @@ func (a *app) record(cmd *cobra.Command, f recordFlags) error {
 		a.warnf("%v\n", err)
 	}
 	out, err := b.Record(ctx, r)
-	if errors.Is(err, store.ErrUnusable) {
-		return a.spool(ctx, cfg, env, r, err)
-	}
 	if err != nil {
-		return err
+		return a.spool(ctx, cfg, env, r, f.json, err)
 	}
 	for _, p := range out.Problems {
 		a.warnf("left to the next sweep: %s\n", p)
@@ -132,7 +126,7 @@ func (a *app) envFor(cfg *config.Config) bot.Env {
 }
 
 // report records through the daemon, for a user who may not write the state.
-func (a *app) report(ctx context.Context, to bot.Reporter, r store.Result, asJSON bool) error {
+func (a *app) report(ctx context.Context, cfg *config.Config, env bot.Env, to bot.Reporter, r store.Result, asJSON bool) error {
 	if r.RunID == "" {
 		r.RunID = "record-" + pause.NewRandomID() // it may be sent twice
 	}
@@ -144,6 +138,9 @@ func (a *app) report(ctx context.Context, to bot.Reporter, r store.Result, asJSO
 		a.warnf("%s\n", m)
 	}
 	if reported.Result == nil {
+		if text := bot.PauseKept(ctx, cfg, env.Own, r, a.time); text != "" {
+			a.warnf("%s\n", text)
+		}
 		return &exit{code: exitFailed}
 	}
 	for _, p := range reported.Result.Problems {
@@ -153,9 +150,14 @@ func (a *app) report(ctx context.Context, to bot.Reporter, r store.Result, asJSO
 	return nil
 }
 
-func (a *app) spool(ctx context.Context, cfg *config.Config, env bot.Env, r store.Result, cause error) error {
-	if !errors.Is(cause, store.ErrUnusable) {
+// spool passes a result on that cannot be stored because of cause: to the daemon if it may be able to, or to a spool.
+func (a *app) spool(ctx context.Context, cfg *config.Config, env bot.Env, r store.Result, asJSON bool, cause error) error {
+	to := a.reporter(cfg)
+	switch {
+	case !errors.Is(cause, store.ErrUnusable):
 		return cause
+	case errors.Is(cause, store.ErrDenied) && to != nil:
+		return a.report(ctx, cfg, env, to, r, asJSON)
 	}
 	if r.Finished.IsZero() {
 		r.Finished = a.time()

@@ -185,6 +185,8 @@ func (x *execution) runNotStored(ctx context.Context, err error) int {
 	case errors.Is(err, store.ErrPaused): // the breaker tripped after the gate
 		v, _ := x.bot.verdict(ctx, x.q.Project)
 		return x.refuse(ctx, cmp.Or(v.Reason, x.q.Project+" has an open incident"))
+	case errors.Is(err, store.ErrDenied) && x.q.Reporter != nil: // its file system may be read-only for this process alone
+		return x.report(ctx, x.bot.redact)
 	case errors.Is(err, store.ErrUnusable): // the state can be read but not written: a full disk
 		return x.spool(ctx, err, x.bot.redact)
 	}

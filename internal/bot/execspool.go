@@ -57,6 +57,8 @@ func (x *execution) report(ctx context.Context, redactor *redact.Redactor) int {
 	}
 	if reported.Result != nil {
 		x.printResult(*reported.Result)
+	} else if text := PauseKept(context.WithoutCancel(ctx), x.cfg, x.env.Own, res, x.env.Now); text != "" {
+		x.printf("%s", text)
 	}
 	return code
 }

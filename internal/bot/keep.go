@@ -41,20 +41,34 @@ type Kept struct {
 func Keep(ctx context.Context, cfg *config.Config, own hostlocal.OwnSpools, r store.Result, now func() time.Time) (Kept, error) {
 	r.RunID = cmp.Or(r.RunID, "spooled-"+pause.NewRandomID())
 	k := Kept{Project: r.Project, RunID: r.RunID}
-	local := hostlocal.Beside(cfg.State)
 	var err error
-	if k.File, err = local.Spool().Add(r); err != nil {
+	if k.File, err = hostlocal.Beside(cfg.State).Spool().Add(r); err != nil {
 		if k.File, _ = own.Add(r); k.File == "" {
 			return k, err
 		}
 	}
-	if r.Outcome == store.Failure && breaker.Counts(r.Agent) {
-		if unlock, err := local.LockHere(ctx, spoolLock, spoolWait); err == nil { // else the flag is more important than the order
-			defer unlock()
-		}
-		k.pause(cfg, own, now)
-	}
+	k.count(ctx, cfg, own, r, now)
 	return k, nil
+}
+
+// PauseKept pauses the project of a result that the daemon did not take, as [Keep] does. It returns a sentence about that, or "".
+func PauseKept(ctx context.Context, cfg *config.Config, own hostlocal.OwnSpools, r store.Result, now func() time.Time) string {
+	k := Kept{Project: r.Project}
+	if k.count(ctx, cfg, own, r, now); !k.Paused {
+		return ""
+	}
+	return k.PauseText()
+}
+
+// count pauses the project if the result, which is in a spool, is the failure that trips the breaker.
+func (k *Kept) count(ctx context.Context, cfg *config.Config, own hostlocal.OwnSpools, r store.Result, now func() time.Time) {
+	if r.Outcome != store.Failure || !breaker.Counts(r.Agent) {
+		return
+	}
+	if unlock, err := hostlocal.Beside(cfg.State).LockHere(ctx, spoolLock, spoolWait); err == nil { // else the flag is more important than the order
+		defer unlock()
+	}
+	k.pause(cfg, own, now)
 }
 
 // pause writes the project's flag if its spooled failures have tripped the breaker. Then it marks the result that did, so that a

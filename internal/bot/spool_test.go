@@ -2,8 +2,10 @@ package bot_test
 
 import (
 	"bytes"
+	"context"
 	"database/sql"
 	"encoding/json"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -204,34 +206,51 @@ func TestFullDisk(t *testing.T) {
 	require.Empty(t, w.spool())
 }
 
+// daemonAway keeps what is reported, as the client does while no daemon takes it.
+type daemonAway struct{ hostlocal.OwnSpools }
+
+func (d daemonAway) Report(_ context.Context, r store.Result) status.Reported {
+	file, err := d.Add(r)
+	return status.Reported{Messages: []string{fmt.Sprintf("the result is kept in %s (%v)", file, err)}}
+}
+
 // A read-only disk takes no result into the spool beside the state; the user's own spool does, and pauses as well.
 func TestOwnSpool(t *testing.T) {
-	w := newWorld(t)
-	state := filepath.Join(w.Dir, "state")
-	testhost.Disk(t, state, "size=2m")
-	w.own = hostlocal.OwnSpools{w.Dir + "/own"}
-	w.fail("atlas", 1)
-	testhost.RemountReadOnly(t, state)
-	for range 3 {
-		r := w.sh("odilo", "echo ran; exit 7")
-		require.Equal(t, 7, r.code)
-		require.Contains(t, r.stderr, "mounted read-only")
-		require.Contains(t, r.stderr, "the result is kept in "+w.own[0])
-	}
-	require.Equal(t, bot.ExitPaused, w.sh("odilo", "true").code)
+	for what, away := range map[string]bool{"without a daemon": false, "while the daemon is away": true} {
+		t.Run(what, func(t *testing.T) {
+			w := newWorld(t)
+			state := filepath.Join(w.Dir, "state")
+			testhost.Disk(t, state, "size=2m")
+			w.own = hostlocal.OwnSpools{w.Dir + "/own"}
+			q := bot.ExecRequest{Project: "odilo", Agent: "project-meta", Command: []string{"sh", "-c", "echo ran; exit 7"}}
+			if away {
+				q.Reporter = daemonAway{w.own}
+			}
+			w.fail("atlas", 1)
+			testhost.RemountReadOnly(t, state)
+			var last ran
+			for range 3 {
+				last = w.execAs(q)
+				require.Equal(t, 7, last.code)
+				require.Contains(t, last.stderr, "the result is kept in "+w.own[0])
+			}
+			require.Contains(t, last.stderr, "the project is paused")
+			require.Equal(t, bot.ExitPaused, w.execAs(q).code)
 
-	elsewhere := failure("another-installation")
-	elsewhere.RunID = "r"
-	_, err := w.own.Add(elsewhere)
-	require.NoError(t, err)
-	require.NoError(t, syscall.Mount("", state, "", syscall.MS_REMOUNT, ""))
-	require.Equal(t, bot.ExitPaused, w.sh("odilo", "true").code)
-	require.Len(t, w.issues("open"), 1)
-	require.Contains(t, w.issues("open")[0].Body, "ran")
-	require.Equal(t, 3, w.project("odilo").Failures)
-	left := w.own.List()
-	require.Len(t, left, 1)
-	require.Equal(t, "another-installation", left[0].Result.Project)
+			elsewhere := failure("another-installation")
+			elsewhere.RunID = "r"
+			_, err := w.own.Add(elsewhere)
+			require.NoError(t, err)
+			require.NoError(t, syscall.Mount("", state, "", syscall.MS_REMOUNT, ""))
+			require.Equal(t, bot.ExitPaused, w.execAs(q).code)
+			require.Len(t, w.issues("open"), 1)
+			require.Contains(t, w.issues("open")[0].Body, "ran")
+			require.Equal(t, 3, w.project("odilo").Failures)
+			left := w.own.List()
+			require.Len(t, left, 1)
+			require.Equal(t, "another-installation", left[0].Result.Project)
+		})
+	}
 }
 
 // inStateFails stores something for as long as it can be.
