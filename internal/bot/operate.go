@@ -142,7 +142,7 @@ func (b *Bot) Restore(ctx context.Context) (Done, error) {
 func (b *Bot) createDir() error {
 	dir := b.cfg.PauseDir
 	if _, err := os.Stat(dir); !errors.Is(err, fs.ErrNotExist) {
-		return nil // writing the flags reports any other error
+		return nil // writing to it reports any other error
 	}
 	state, err := os.Stat(filepath.Dir(b.store.Path()))
 	if err != nil {
@@ -155,7 +155,7 @@ func (b *Bot) createDir() error {
 	}
 	f, err := os.OpenFile(dir, os.O_RDONLY|syscall.O_DIRECTORY|syscall.O_NOFOLLOW, 0) // no link that has replaced it
 	if err != nil {
-		return err
+		return nil
 	}
 	if st, ok := state.Sys().(*syscall.Stat_t); ok && os.Geteuid() == 0 {
 		err = f.Chown(int(st.Uid), int(st.Gid))
