@@ -41,6 +41,8 @@
 // changes nothing. A full disk takes no new file, so reserves are kept there that can be overwritten in place; a project
 // may use a quarter of them. A crash leaves a temporary file, which [Dir.Tidy] removes after an hour.
 //
+// [OwnSpools] are such directories of a user's own, for what cannot be put beside the state.
+//
 // A result that pauses its project by a flag, because the state cannot be written, is renamed to *.paused.json. A crash before that
 // leaves the flag without the mark: after its removal the next failure pauses the project again.
 //
