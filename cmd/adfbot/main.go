@@ -138,8 +138,13 @@ func (a *app) runAsOwner(name string, args []string, err error) string {
 	if err != nil {
 		return ""
 	}
-	owner, other := hostlocal.OtherOwner(cfg.State)
-	if !other {
+	// A member of the bot's group may write the state, but not read the token.
+	owner, me := hostlocal.BotUser(cfg.State), hostlocal.Me()
+	if !me.IsPerson() {
+		return ""
+	}
+	if owner.UID == me.UID {
+		var other bool
 		if owner, other = hostlocal.OtherOwner(cfg.PauseDir); !other {
 			return ""
 		}

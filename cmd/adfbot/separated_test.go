@@ -264,6 +264,16 @@ func TestSeparatedResumeAdvice(t *testing.T) {
 	out, code = run(daemonUser, "pause", "odilo")
 	require.Zero(t, code, out)
 	require.Contains(t, out, "to resume: "+command)
+
+	// As a member of the bot's group: may write the state, and not read the token.
+	for _, root := range []string{s.path("state"), s.path("pause")} {
+		require.NoError(t, filepath.WalkDir(root, func(path string, _ os.DirEntry, err error) error {
+			return errors.Join(err, os.Chown(path, -1, strangerUser), os.Chmod(path, 0o770))
+		}))
+	}
+	out, code = run(strangerUser, "sweep")
+	require.Equal(t, 1, code, out)
+	require.Contains(t, out, "adfbot: run it as #4710: sudo -u '#4710' adfbot --config "+s.path("config.yaml")+" sweep\n")
 }
 
 // Without the socket, nothing takes an agent's result: the command that records it helps only the owner of the state.
