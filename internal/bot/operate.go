@@ -17,6 +17,7 @@ import (
 
 	"github.com/terraphim/adfbot/escalate"
 	"github.com/terraphim/adfbot/escalate/issuetext"
+	"github.com/terraphim/adfbot/internal/config"
 	"github.com/terraphim/adfbot/internal/fault"
 	"github.com/terraphim/adfbot/internal/hostlocal"
 	"github.com/terraphim/adfbot/internal/redact"
@@ -80,7 +81,7 @@ func (b *Bot) ResumeBy(ctx context.Context, project, who string) (Done, error) {
 	}
 	switch {
 	case !b.rec.Tracks():
-	case errors.Is(b.tokenErr, fs.ErrPermission): // as intended where users share a machine
+	case errors.Is(b.tokenErr, fs.ErrPermission), errors.Is(b.tokenErr, config.ErrNoCredentials): // only the daemon may
 		d.Text += "; its issue is left to the daemon"
 	default:
 		if err := b.escalate(ctx, project); err != nil {

@@ -1,6 +1,8 @@
 package bot_test
 
 import (
+	"os"
+	"path/filepath"
 	"testing"
 	"time"
 
@@ -76,6 +78,29 @@ func TestPauseThatFails(t *testing.T) {
 	writable()
 	require.Empty(t, w.sweepWell().Actions, "and it is not paused later, when nobody thinks of it any more")
 	require.True(t, w.fail("odilo", 1).Tripped)
+}
+
+// A disk with an error is read-only for everybody: the flag is then the way to pause and to resume.
+func TestPauseWithStateMountedReadOnly(t *testing.T) {
+	testhost.NeedRoot(t, "to mount something over the state")
+	w := newWorld(t)
+	w.fail("odilo", 1)
+	testhost.ReadOnly(t, filepath.Dir(w.cfg.State))
+	_, err := bot.Open(ctx, w.cfg, bot.Operate, w.env())
+	require.ErrorContains(t, bot.AdvisePause(w.cfg, "odilo", err), "to pause it now: touch "+w.flag("odilo"))
+	require.NoError(t, os.WriteFile(w.flag("odilo"), nil, 0o644))
+	require.ErrorContains(t, bot.AdviseResume(w.cfg, "odilo", err), "to resume it now: rm "+w.flag("odilo"))
+}
+
+// systemd hands the token to the daemon alone.
+func TestResumeWithoutTheDaemonsCredential(t *testing.T) {
+	w := newWorld(t)
+	w.fail("odilo", 3)
+	w.cfg.Gitea.TokenEnv, w.cfg.Gitea.TokenFile = "", "$CREDENTIALS_DIRECTORY/token"
+	d, err := w.resume("odilo")
+	require.NoError(t, err)
+	require.Equal(t, "odilo is resumed; its issue is left to the daemon", d.Text)
+	require.Empty(t, d.Problems)
 }
 
 // The next sweep writes the flag.

@@ -24,6 +24,9 @@ const maxSecret = 64 << 10
 // in a directory that only the service can read.
 const credentialsDir = "$CREDENTIALS_DIRECTORY"
 
+// ErrNoCredentials: this process is no service to which systemd hands credentials.
+var ErrNoCredentials = errors.New(credentialsDir + " is not set")
+
 // credential returns the name in $CREDENTIALS_DIRECTORY/name, and whether path has that form.
 func credential(path string) (string, bool) {
 	name, ok := strings.CutPrefix(path, credentialsDir+"/")
@@ -40,7 +43,7 @@ func ExpandCredentials(path string, getenv func(string) string) (string, error) 
 	}
 	dir := getenv(credentialsDir[1:])
 	if dir == "" {
-		return "", fmt.Errorf("%s: %s is not set: systemd sets it only for a unit with LoadCredential=%[3]s:/path; to run a command by hand, set it to the directory of the file %[3]s, as a user who may read it", path, credentialsDir, name)
+		return "", fmt.Errorf("%s: %w: systemd sets it only for a unit with LoadCredential=%[3]s:/path; to run a command by hand, set it to the directory of the file %[3]s, as a user who may read it", path, ErrNoCredentials, name)
 	}
 	return filepath.Join(dir, name), nil
 }
