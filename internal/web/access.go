@@ -124,7 +124,8 @@ func (r *request) authenticate(w http.ResponseWriter, level access) error {
 	if ok {
 		r.caller = c
 	} else if _, _, login := r.BasicAuth(); !login || !r.permitted(level) {
-		return unauthorized(w, "the token is not one of this bot's: send the one from http.token_file or from the project's token_file")
+		return unauthorized(w, "there is no token of this bot in the request's Authorization: send the one from http.token_file "+
+			"or from the project's token_file: Authorization: Bearer TOKEN")
 	}
 	return nil
 }

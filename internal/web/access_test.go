@@ -29,9 +29,10 @@ func TestTokenRequired(t *testing.T) {
 
 func TestWrongToken(t *testing.T) {
 	s := newStation(t).described()
-	for _, wrong := range []string{"Bearer nonsense", "Bearer " + adminToken + "x", "Bearer " + adminToken[1:], "Bearer", "Bearer ", "Basic !!", "Basic Og==", "Digest x", adminToken} {
+	for _, wrong := range []string{"Bearer nonsense", "Bearer " + adminToken + "x", "Bearer " + adminToken[1:], "Bearer", "Bearer ", "Basic !!", "Basic Og==", "Digest x", "token " + adminToken, adminToken} {
 		for _, r := range everyRoute {
-			s.problem(s.do(r.method, r.path, `{}`, header("Authorization", wrong)), 401)
+			why := s.problem(s.do(r.method, r.path, `{}`, header("Authorization", wrong)), 401)
+			require.Contains(t, why, "Authorization: Bearer TOKEN", wrong)
 		}
 		if !strings.HasPrefix(wrong, "Basic Og") {
 			s.problem(s.get("/api/v1/projects/odilo/gate", header("Authorization", wrong)), 401)
