@@ -2,6 +2,7 @@ package bot
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"runtime/debug"
 	"sync"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/terraphim/adfbot/escalate"
 	"github.com/terraphim/adfbot/internal/config"
+	"github.com/terraphim/adfbot/internal/store"
 )
 
 // Reopen opens a new bot for [Serve] and for all others who use the old one. It reads the configuration again if cfg is
@@ -20,8 +22,8 @@ type Reopen func(ctx context.Context, cfg *config.Config) (*Bot, error)
 // Serve sweeps at once and then by the configuration's schedule, until ctx ends; it finishes a sweep that is running. A
 // value from reload makes it read the configuration again and go on with a new bot. It also opens a new bot, with the
 // same configuration, if the state is no longer the file that was opened, or if the token or certificate that it could
-// not read can be read, or the certificate was replaced. If that fails it goes on with the old bot and logs the error.
-// Serve closes every bot but the first.
+// not read can be read, or the certificate was replaced. If that fails it goes on with the old bot and logs the error. It
+// ends if the log of the state was removed: only closing the state saves what is in it. Serve closes every bot but the first.
 func Serve(ctx context.Context, b *Bot, reload <-chan struct{}, reopen Reopen) error {
 	for first := b; ; {
 		next, err := b.serve(ctx, reload, reopen)
@@ -61,12 +63,18 @@ func (b *Bot) serve(ctx context.Context, reload <-chan struct{}, reopen Reopen) 
 		case <-ctx.Done():
 			return nil, nil
 		case <-reload:
+			if err := b.store.Moved(); errors.Is(err, store.ErrLogGone) {
+				return nil, err
+			}
 			next, err := reopen(ctx, nil)
 			if err == nil {
 				return next, nil
 			}
 			b.log.Error("cannot reload, the old configuration stays in force", "err", err)
 		case <-check.C:
+			if err := b.store.Moved(); errors.Is(err, store.ErrLogGone) {
+				return nil, err
+			}
 			if why := b.outdated(); why != "" {
 				next, err := reopen(ctx, b.cfg)
 				if err == nil {

@@ -380,6 +380,23 @@ func TestServeReplacedCertificate(t *testing.T) {
 	})
 }
 
+// Only closing the state saves what is in a log that was removed, so the daemon ends, for systemd to start it again.
+func TestServeRemovedLog(t *testing.T) {
+	for what, end := range map[string]func(d *daemon){
+		"within a minute": func(d *daemon) { d.after(time.Minute) },
+		"at a reload":     func(d *daemon) { d.reload <- struct{}{} },
+	} {
+		t.Run(what, func(t *testing.T) {
+			serving(t, nil, func(t *testing.T, d *daemon) {
+				d.Remove(d.cfg.State + "-wal")
+				end(d)
+				require.ErrorIs(t, <-d.done, store.ErrLogGone)
+				d.done <- nil
+			})
+		})
+	}
+}
+
 // Serve goes on with the state that is there.
 // A daemon that went on with a file that nobody will ever open again would count, pause and forget.
 func TestServeReplacedState(t *testing.T) {

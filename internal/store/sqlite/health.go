@@ -14,12 +14,12 @@ import (
 )
 
 // Moved returns an error once the file was removed, moved or replaced. SQLite would go on with the file that it has open, and
-// what it writes there would be lost. Every transaction calls Moved first, at the price of one system call.
+// what it writes there would be lost. Every transaction calls Moved first, at the price of three system calls.
 func (s *Store) Moved() error {
 	now, err := os.Lstat(s.path)
 	switch {
 	case err == nil && os.SameFile(now, s.opened):
-		return nil
+		return s.logMoved()
 	case err == nil:
 		err = errors.New("another file is there")
 	case !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, syscall.ENOTDIR):

@@ -12,6 +12,7 @@ import (
 	"sync"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -93,6 +94,7 @@ type said struct {
 func TestMain(m *testing.M) {
 	testhost.Main(m, testhost.Funcs{
 		"open":       child(func(context.Context, *sqlite.Store, string, *said) error { return nil }),
+		"try":        try,
 		"fail":       child(fail),
 		"flood":      child(flood),
 		"take spool": child(takeSpool),
@@ -178,6 +180,25 @@ func takeSpool(ctx context.Context, s *sqlite.Store, _ string, out *said) error 
 		}
 	}
 	return nil
+}
+
+// try opens a state, and does not wait long for another process.
+func try(self testhost.Self) int {
+	self.Ready()
+	ctx, cancel := context.WithTimeout(ctx, 50*time.Millisecond)
+	defer cancel()
+	out := said{}
+	s, err := sqlite.Open(ctx, os.Args[1], sqlite.Options{})
+	if err == nil {
+		err = s.Close()
+	}
+	if err != nil {
+		out.Err = err.Error()
+	}
+	if err := json.NewEncoder(os.Stdout).Encode(out); err != nil {
+		panic(err)
+	}
+	return 0
 }
 
 // read opens a state as status does.

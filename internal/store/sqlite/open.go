@@ -32,8 +32,9 @@ type Store struct {
 	readOnly bool
 
 	installation string
-	opened       os.FileInfo  // the file, for Moved
-	beforeCommit func() error // lets tests fail a transaction at its end
+	opened       os.FileInfo    // the file, for Moved
+	log          [2]os.FileInfo // what is beside it, by logSuffixes, for Moved
+	beforeCommit func() error   // lets tests fail a transaction at its end
 }
 
 // Options for [Open].
@@ -79,6 +80,7 @@ func Open(ctx context.Context, path string, o Options) (*Store, error) {
 		_ = s.db.close()
 		return nil, s.wrap(err)
 	}
+	s.statLog()
 	return s, nil
 }
 
@@ -188,10 +190,13 @@ func retryBusyFor(ctx context.Context, wait time.Duration, f func() error) error
 
 func isBusy(err error) bool {
 	var se *sqlite.Error
-	return errors.As(err, &se) && se.Code()&0xff == sqlite3.SQLITE_BUSY
+	return errors.As(err, &se) && se.Code()&0xff == sqlite3.SQLITE_BUSY || errors.Is(err, errLogInUse)
 }
 
 func (s *Store) start(ctx context.Context, o Options) error {
+	if err := s.checkLogInUse(); err != nil {
+		return err
+	}
 	if err := s.connect(ctx, s.db.writer); err != nil {
 		return err
 	}
@@ -236,7 +241,10 @@ func (s *Store) start(ctx context.Context, o Options) error {
 		return err
 	}
 	// Last, so that what makes the file a state of this installation is never in the log alone.
-	_, err = s.db.writer.conn.ExecContext(ctx, `PRAGMA journal_mode = WAL`)
+	if _, err = s.db.writer.conn.ExecContext(ctx, `PRAGMA journal_mode = WAL`); err != nil {
+		return err
+	}
+	_, err = s.Meta(ctx, pathKey) // creates the log of a new state
 	return err
 }
 

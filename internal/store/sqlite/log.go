@@ -1,0 +1,74 @@
+package sqlite
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/terraphim/adfbot/internal/store"
+)
+
+// logSuffixes name the log and its index. SQLite removes them when the last process closes the file, never before. Where
+// somebody else removes them, those who have the file open go on with the old ones, and others begin new ones: the last to
+// close the file then overwrites what the others have stored.
+var logSuffixes = [2]string{"-wal", "-shm"}
+
+// errLogInUse is a reason to try again.
+var errLogInUse = errors.New("the latest results are in no file that can be seen")
+
+// statLog notes the log and its index for [Store.logMoved].
+func (s *Store) statLog() {
+	for n, suffix := range logSuffixes {
+		s.log[n], _ = os.Lstat(s.path + suffix)
+	}
+}
+
+func (s *Store) logMoved() error {
+	for n, suffix := range logSuffixes {
+		now, err := os.Lstat(s.path + suffix)
+		if s.log[n] != nil && (errors.Is(err, fs.ErrNotExist) || err == nil && !os.SameFile(now, s.log[n])) {
+			return store.Unusable(s.path, "its "+suffix+" was removed while adfbot had it open: stop the daemon, which stores what it has, "+
+				"and start it again", store.ErrLogGone)
+		}
+	}
+	return nil
+}
+
+// checkLogInUse returns an error if another process has the file open and its log is missing. It is so for a moment while
+// that process opens or closes the file.
+func (s *Store) checkLogInUse() error {
+	for _, suffix := range logSuffixes {
+		if _, err := os.Lstat(s.path + suffix); !errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if pid := usedBy(s.path); pid != 0 {
+			return store.Unusable(s.path, fmt.Sprintf("its %s was removed while process %d had it open: if that is the daemon, restart it, "+
+				"else wait for it to end; it then stores what it has", suffix, pid), errLogInUse)
+		}
+	}
+	return nil
+}
+
+// SQLite locks these bytes of a file for as long as it has it open in WAL mode.
+const (
+	sharedFirst = 0x40000002
+	sharedSize  = 510
+)
+
+// usedBy returns another process that has a file open with SQLite, or 0. This process must not have it open: closing any
+// descriptor of a file ends the locks of its process.
+func usedBy(path string) (pid int32) {
+	f, err := os.Open(path)
+	if err != nil {
+		return 0
+	}
+	defer f.Close()
+	lock := unix.Flock_t{Type: unix.F_WRLCK, Start: sharedFirst, Len: sharedSize}
+	if err := unix.FcntlFlock(f.Fd(), unix.F_GETLK, &lock); err != nil || lock.Type == unix.F_UNLCK {
+		return 0
+	}
+	return lock.Pid
+}
