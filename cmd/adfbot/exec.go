@@ -87,7 +87,7 @@ func (a *app) gateCmd() *cobra.Command {
 	return &cobra.Command{
 		Use:   "gate P",
 		Short: "Report whether a project may run: 0 yes, 75 paused (the reason on stdout), 255 unknown",
-		Long: `gate reads the pause directory and needs nothing else: no database, no network, no token. It fails
+		Long: `gate needs the pause directory and nothing else: no database, no network, no token. It fails
 closed: if anything cannot be read it exits with 255, and nothing may run. For systemd:
 
   ExecCondition=/usr/local/bin/adfbot gate odilo`,

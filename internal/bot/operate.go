@@ -82,7 +82,7 @@ func (b *Bot) ResumeBy(ctx context.Context, project, who string) (Done, error) {
 	switch {
 	case !b.rec.Tracks():
 	case errors.Is(b.tokenErr, fs.ErrPermission), errors.Is(b.tokenErr, config.ErrNoCredentials): // only the daemon may
-		d.Text += "; its issue is left to the daemon"
+		d.Text += "; an open issue is left to the daemon"
 	default:
 		if err := b.escalate(ctx, project); err != nil {
 			d.Problems = append(d.Problems, err.Error())

@@ -99,7 +99,7 @@ func TestResumeWithoutTheDaemonsCredential(t *testing.T) {
 	w.cfg.Gitea.TokenEnv, w.cfg.Gitea.TokenFile = "", "$CREDENTIALS_DIRECTORY/token"
 	d, err := w.resume("odilo")
 	require.NoError(t, err)
-	require.Equal(t, "odilo is resumed; its issue is left to the daemon", d.Text)
+	require.Equal(t, "odilo is resumed; an open issue is left to the daemon", d.Text)
 	require.Empty(t, d.Problems)
 }
 
