@@ -44,9 +44,9 @@ func (s *Store) checkLogInUse() error {
 		if _, err := os.Lstat(s.path + suffix); !errors.Is(err, fs.ErrNotExist) {
 			continue
 		}
-		if pid := usedBy(s.path); pid != 0 {
-			return store.Unusable(s.path, fmt.Sprintf("its %s was removed while process %d had it open: if that is the daemon, restart it, "+
-				"else wait for it to end; it then stores what it has", suffix, pid), errLogInUse)
+		if who := usedBy(s.path); who != "" {
+			return store.Unusable(s.path, fmt.Sprintf("its %s was removed while %s had it open: if that is the daemon, restart it, "+
+				"else wait for it to end; it then stores what it has", suffix, who), errLogInUse)
 		}
 	}
 	return nil
@@ -58,17 +58,20 @@ const (
 	sharedSize  = 510
 )
 
-// usedBy returns another process that has a file open with SQLite, or 0. This process must not have it open: closing any
+// usedBy returns another process that has a file open with SQLite, or "". This process must not have it open: closing any
 // descriptor of a file ends the locks of its process.
-func usedBy(path string) (pid int32) {
-	f, err := os.Open(path)
+func usedBy(path string) string {
+	f, err := os.OpenFile(path, os.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
 	if err != nil {
-		return 0
+		return ""
 	}
 	defer f.Close()
 	lock := unix.Flock_t{Type: unix.F_WRLCK, Start: sharedFirst, Len: sharedSize}
 	if err := unix.FcntlFlock(f.Fd(), unix.F_GETLK, &lock); err != nil || lock.Type == unix.F_UNLCK {
-		return 0
+		return ""
 	}
-	return lock.Pid
+	if lock.Pid <= 0 {
+		return "a process of another container"
+	}
+	return fmt.Sprintf("process %d", lock.Pid)
 }
