@@ -108,6 +108,9 @@ func (r *reader) items(v value, each func(value)) bool {
 func (r *reader) mapping(v value, fields []field) {
 	if v.node.Kind != yaml.MappingNode {
 		fix := "write its keys below it, indented: " + fields[0].name + ": …"
+		if strings.HasSuffix(v.key, "]") {
+			fix = "write its keys after the dash: - " + fields[0].name + ": …"
+		}
 		r.report(v.line, v.key, faultf(fix, "must be a mapping of keys, not %s", describe(v.node)))
 		return
 	}
