@@ -249,7 +249,7 @@ func TestRulesRefuse(t *testing.T) {
 		{"an empty list of projects", strings.Split(rest, "projects:")[0] + "projects: []\n", "6: projects: is empty"},
 		{"null as projects", strings.Split(rest, "projects:")[0] + "projects:\n", "6: projects: has no value"},
 		{"a mapping of projects", projectsOf("  odilo: {}\n"), "6: projects: must be a list, not a mapping"},
-		{"a string as a project", projectsOf("  - odilo\n"), "7: projects[0]: must be a mapping of keys, not a string: write its keys after the dash: - id: …"},
+		{"a string as a project", projectsOf("  - odilo\n"), "7: projects[0]: must be a mapping of keys, not a string"},
 		{"a project without id", projectsOf("  - id: a\n  - threshold: 5\n"), "8: projects[1].id: is missing"},
 		{"an id that is null", projectsOf("  - id: ~\n"), "7: projects[0].id: has no value"},
 		{"an id outside the directory", projectsOf("  - id: ../x\n"), `7: projects[0].id: bad project id: "../x" must begin with a letter, a digit or an underscore`},

@@ -190,7 +190,7 @@ func (s *Store) lead(c *change) {
 // begin begins a transaction in the file that was opened, unless a newer version has upgraded it meanwhile: this one would
 // leave out what the newer one needs.
 func (s *Store) begin(ctx context.Context) (*txn, error) {
-	tx, err := s.db.begin(ctx, s.Moved)
+	tx, err := s.db.begin(ctx, s.fileMoved)
 	if err != nil {
 		return nil, err
 	}

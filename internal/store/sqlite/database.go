@@ -76,8 +76,6 @@ type connection struct {
 	conn *sql.Conn
 	turn chan struct{} // holds a token while somebody uses the connection
 
-	closed bool // guarded by the turn
-
 	// Queries that came once are here without a statement. They are prepared when they come again: a process that asks once
 	// is not slowed down. There are only as many as this package spells out, because values are always parameters. It is
 	// guarded by the turn.
@@ -104,7 +102,6 @@ func (c *connection) connect(ctx context.Context) (err error) {
 func (c *connection) close() error {
 	c.turn <- struct{}{}
 	defer c.done()
-	c.closed = true
 	for _, st := range c.known {
 		if st != nil {
 			_ = st.Close() // else SQLite keeps the file open
@@ -184,10 +181,7 @@ func (d *database) begin(ctx context.Context, ready func() error) (*txn, error) 
 		if err := c.take(ctx); err != nil {
 			return err
 		}
-		err := sql.ErrConnDone // once closed, the file may be gone
-		if !c.closed {
-			err = ready()
-		}
+		err := ready()
 		if err == nil {
 			_, err = c.exec(context.WithoutCancel(ctx), `BEGIN IMMEDIATE`)
 		}

@@ -13,13 +13,21 @@ import (
 	"github.com/terraphim/adfbot/internal/store"
 )
 
-// Moved returns an error once the file was removed, moved or replaced. SQLite would go on with the file that it has open, and
-// what it writes there would be lost. Every transaction calls Moved first, at the price of three system calls.
+// Moved returns an error once the file was removed, moved or replaced, or its log ([store.ErrLogGone]).
 func (s *Store) Moved() error {
+	if err := s.fileMoved(); err != nil {
+		return err
+	}
+	return s.logMoved()
+}
+
+// fileMoved is Moved for the file alone. SQLite would go on with the file that it has open, and what it writes there would be
+// lost. Every transaction calls fileMoved first, at the price of one system call.
+func (s *Store) fileMoved() error {
 	now, err := os.Lstat(s.path)
 	switch {
 	case err == nil && os.SameFile(now, s.opened):
-		return s.logMoved()
+		return nil
 	case err == nil:
 		err = errors.New("another file is there")
 	case !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, syscall.ENOTDIR):

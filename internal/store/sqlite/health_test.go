@@ -50,8 +50,8 @@ func TestMoved(t *testing.T) {
 	}
 }
 
-// Somebody takes the files beside a state for remains. Whoever has it open stores nothing more; nobody else opens it before that one
-// has closed it and so saved what it had stored.
+// Somebody takes the files beside a state for remains. Nobody else opens it before that one who has it open has closed it, and so
+// saved what is in them.
 func TestLogRemoved(t *testing.T) {
 	for what, suffixes := range map[string][]string{"log": {"-wal"}, "index": {"-shm"}, "both": {"-wal", "-shm"}} {
 		t.Run(what, func(t *testing.T) {
@@ -62,14 +62,15 @@ func TestLogRemoved(t *testing.T) {
 			for _, suffix := range suffixes {
 				require.NoError(t, os.Remove(path+suffix))
 			}
-			_, err = s.Record(ctx, result(store.Failure), limits)
+			record(t, s, result(store.Failure))
+			err = s.Moved()
 			require.ErrorIs(t, err, store.ErrUnusable)
 			require.ErrorIs(t, err, store.ErrLogGone)
 			require.ErrorContains(t, err, suffixes[0]+" was removed while adfbot had it open")
 			require.NotEmpty(t, together(t, 1, "try", path, "")[0].Err)
 			require.NoError(t, s.Close())
 			require.Empty(t, together(t, 1, "fail", path, "1")[0].Err)
-			require.Equal(t, 2, failures(t, open(t, path, sqlite.Options{}), "odilo"))
+			require.Equal(t, 3, failures(t, open(t, path, sqlite.Options{}), "odilo"))
 		})
 	}
 }

@@ -12,8 +12,8 @@ import (
 )
 
 // logSuffixes name the log and its index. SQLite removes them when the last process closes the file, never before. Where
-// somebody else removes them, those who have the file open go on with the old ones, and others begin new ones: the last to
-// close the file then overwrites what the others have stored.
+// somebody else removes them, those who have the file open go on with the old ones, and store what is there when they close it.
+// Others must not begin new ones before, or what they store is overwritten.
 var logSuffixes = [2]string{"-wal", "-shm"}
 
 // errLogInUse is a reason to try again.
