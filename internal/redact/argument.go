@@ -13,7 +13,8 @@ func isOption(s string, key, end int) bool {
 // passwordOptions are options of commands whose argument is a password.
 var passwordOptions = []struct{ option, command string }{
 	{"-p", " login "}, {"-p", "sshpass "}, {"-p", "mongodump "}, {"-p", "mongorestore "}, {"-p", "mongosh "},
-	{"-P", "zip "}, {"-P", "sqlcmd "}, {"-a", "redis-cli "}, {"-w", "ldap"},
+	{"-P", "zip "}, {"-P", "sqlcmd "}, {"-a", "redis-cli "}, {"-w", "ldap"}, {"-p", "twine upload "}, {"-p", "poetry publish "},
+	{"-U", "smbclient "}, {"-b", "secret set "}, {"--body", "secret set "},
 }
 
 func isPasswordOption(s string, key, end int) bool {
@@ -32,9 +33,10 @@ func (a *assignment) isSQL() bool {
 		return false
 	}
 	before := lowerASCII(a.s[max(a.key-far, 0):a.key])
-	before = before[strings.LastIndexAny(before, "\n;\"'")+1:]
+	before = before[strings.LastIndexAny(before, "\n;")+1:]
 	if strings.EqualFold(a.s[a.key:a.end], "by") {
-		return strings.Contains(before, "identified ") && (strings.Contains(before, "user ") || strings.Contains(before, "grant "))
+		clause := before[strings.LastIndexAny(before, "\"'")+1:] // behind the user's name
+		return strings.Contains(clause, "identified ") && (strings.Contains(before, "user ") || strings.Contains(before, "grant "))
 	}
 	for _, statement := range [...]string{"create user ", "create role ", "alter user ", "alter role "} {
 		if strings.Contains(before, statement) {
@@ -73,5 +75,5 @@ func isArgument(s string, i int) bool {
 // setsKey reports whether the key at i is what a command sets to its next argument.
 func setsKey(s string, i int) bool {
 	before := s[max(i-20, 0):i]
-	return strings.HasSuffix(before, "ENV ") || strings.HasSuffix(before, "setenv ") || runs(s, i, "config set ") || runs(s, i, "configure set ")
+	return strings.HasSuffix(before, "ENV ") || strings.HasSuffix(before, "setenv ") || strings.HasSuffix(before, "set -gx ") || strings.HasSuffix(before, "set -x ") || runs(s, i, "config set ") || runs(s, i, "configure set ")
 }

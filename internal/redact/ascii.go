@@ -26,6 +26,10 @@ func lowerASCII(s string) string {
 	return string(b)
 }
 
+func hasPrefixFold(s, prefix string) bool {
+	return len(s) >= len(prefix) && strings.EqualFold(s[:len(prefix)], prefix)
+}
+
 // indexFrom is strings.Index for the part of s from at on, with the result counted from the start of s.
 func indexFrom(s, substr string, at int) int {
 	if i := strings.Index(s[at:], substr); i >= 0 {

@@ -91,6 +91,8 @@ func optionValue(s, low string, key, end int) (from, to int, ok bool) {
 	case option == "-p" && end < len(s) && isQuote(s[end]) && runs(low, key, "mysql"):
 		from, to = valueAt(s, end)
 		return from, to, true
+	case option == "--secret" && runs(low, key, "config set "): // of pulumi: the name and the value follow
+		return 0, 0, true
 	case isPasswordOption(s, key, end):
 		if from, to = valueAt(s, skipBlanks(s, end)); isNumber(s[from:to]) {
 			return 0, 0, true // a port
@@ -135,7 +137,7 @@ var operators = []struct {
 	compares bool
 }{
 	{"===", true}, {"!==", true}, {"==", true}, {"!=", true}, {"=>", false}, {"=", false}, {":::=", false}, {"::=", false}, {":=", false},
-	{"??=", false}, {"?=", false}, {"||=", false}, {".=", false}, {"+=", false}, {"<-", false},
+	{"??=", false}, {"?=", false}, {"||=", false}, {".=", false}, {"+=", false}, {"<-", false}, {`\u003d`, false}, {":: ", false},
 }
 
 // separate finds the start of the value, and reports whether there is a separator before it.
@@ -154,10 +156,15 @@ func (a *assignment) separate() bool {
 		i = value
 	case n > 0:
 		i = gap + n
+	case strings.HasPrefix(rest, "::"):
+		return false // token::Stream
 	case strings.HasPrefix(rest, ":"):
 		a.equal, i = false, gap+1
-	case i == end && (strings.HasPrefix(rest, "%3D") || strings.HasPrefix(rest, "%3d")):
-		i += 3
+	case i == end && hasPrefixFold(rest, "%3D") || encodedQuote(s, end) == "%22" && hasPrefixFold(rest, "%3A"):
+		i += len("%3D")
+		if strings.HasPrefix(s[i:], "%20") {
+			i += len("%20")
+		}
 	case tag > 0:
 		if i = afterTag(s, end); i == 0 {
 			return false
@@ -178,6 +185,9 @@ func (a *assignment) separate() bool {
 	}
 	if at := typedValue(s, i); at > 0 {
 		a.equal, i = true, at
+	}
+	if strings.HasPrefix(s[i:], "** ") {
+		i += len("**") // **Password:** x
 	}
 	a.at = skipBlanks(s, i)
 	a.blank = a.at > i || a.flag
@@ -293,11 +303,16 @@ func nextLine(s string, i int) (at int, block bool) {
 	return 0, false
 }
 
-// skipCloser skips the closing quote of a key, maybe escaped several times, and the bracket of config["password"].
+// skipCloser skips the closing quote of a key, maybe escaped several times, the bracket of config["password"], and the
+// asterisks of **Password**.
 func skipCloser(s string, i int) int {
 	quote := i + backslashes(s, i)
 	if quote < len(s) && isQuote(s[quote]) {
 		i = quote + 1
+	}
+	i += len(encodedQuote(s, i))
+	if strings.HasPrefix(s[i:], "**") {
+		i += len("**")
 	}
 	if i < len(s) && s[i] == ']' {
 		i++

@@ -24,7 +24,30 @@ func valueAt(s string, i int) (from, to int) {
 		}
 		return from, to
 	}
+	if quote := encodedQuote(s, i); quote != "" {
+		from = i + len(quote)
+		return from, from + len(untilQuote(s[from:min(from+maxEncoded, len(s))], quote))
+	}
 	return i, wordEnd(s, i)
+}
+
+// maxEncoded is how far the end of a value in encoded quotes is looked for.
+const maxEncoded = 2 << 10
+
+func untilQuote(s, quote string) string {
+	s, _, _ = strings.Cut(s, "\n")
+	s, _, _ = strings.Cut(s, quote)
+	return s
+}
+
+// encodedQuote returns the quote at i as HTML, URLs and JSON encode it, or "".
+func encodedQuote(s string, i int) string {
+	for _, quote := range [...]string{"&quot;", "&#34;", "%22", `\u0022`} {
+		if strings.HasPrefix(s[i:], quote) {
+			return quote
+		}
+	}
+	return ""
 }
 
 // maxJoints is how many quotes in a quoted value are skipped, so that this takes linear time.
@@ -113,7 +136,7 @@ func nextKey(s string, i int) bool {
 	for n := i; n < len(s) && n-i < maxKey; n++ {
 		if !isKeyByte(s[n]) {
 			if n == i {
-				return s[n] <= ' ' || s[n] == '"'
+				return s[n] <= ' ' || s[n] == '"' || encodedQuote(s, n) != ""
 			}
 			return s[n] == '=' || s[n] == ':'
 		}
@@ -123,5 +146,5 @@ func nextKey(s string, i int) bool {
 
 // isString reports whether a quoted text begins at i, maybe one with a prefix: b"x", @"x".
 func isString(s string, i int) bool {
-	return i < len(s) && (isQuote(s[i]) || i+1 < len(s) && isQuote(s[i+1]) && strings.IndexByte(`\$@bfruBFRUL`, s[i]) >= 0)
+	return i < len(s) && (isQuote(s[i]) || i+1 < len(s) && isQuote(s[i+1]) && strings.IndexByte(`\$@bfruBEFRULN`, s[i]) >= 0)
 }
