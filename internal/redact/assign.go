@@ -251,8 +251,11 @@ func (a *assignment) distant(i, gap int) int {
 	if gap > i && a.kind == isPassword && runs(s, a.key, "machine ") && runs(s, a.key, "login ") {
 		return gap // in .netrc
 	}
-	if gap > i && isString(s, gap) && a.isSQL() {
+	if gap > i && (isString(s, gap) && a.isSQL() || a.isSent() && !strings.ContainsAny(lineAt(s, gap), " ./")) {
 		return gap
+	}
+	if at := a.purpose(gap); at > 0 {
+		return at
 	}
 	if at := a.cell(i); at > 0 {
 		return at
@@ -266,6 +269,11 @@ func (a *assignment) distant(i, gap int) int {
 	}
 	a.random = false
 	return -1
+}
+
+// isSent reports whether the key is the command of FTP and POP3, as curl shows it: > PASS x.
+func (a *assignment) isSent() bool {
+	return a.s[a.key:a.end] == "PASS" && strings.HasSuffix(a.s[:a.key], "> ")
 }
 
 // typedValue returns the start of the string after a type and an = that begin at i, or 0: `: String = "x"`.

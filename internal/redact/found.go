@@ -3,6 +3,7 @@ package redact
 import (
 	"encoding/binary"
 	"strings"
+	"unicode/utf8"
 )
 
 const (
@@ -79,4 +80,23 @@ func isRandom(v string) bool {
 		}
 	}
 	return changes >= max(3, len(v)/8)
+}
+
+// wrapEnd returns the end of a secret that ends at i, or goes on in the next line: many tools wrap at 80 columns.
+func wrapEnd(s string, i int) int {
+	const columns, most = 80, 4 * 80
+	for i < len(s) && s[i] == '\n' {
+		line := s[max(i-most, 0):i]
+		line = line[strings.LastIndexByte(line, '\n')+1:]
+		from := skipColumn(s, i+1)
+		to := from
+		for to < len(s) && to-from < columns && (isBase64(s[to]) || s[to] == '.') {
+			to++
+		}
+		if utf8.RuneCountInString(line) != columns || strings.Trim(s[min(from+1, to):to], "abcdefghijklmnopqrstuvwxyz.-_=") == "" {
+			return i // a word of the language
+		}
+		i = to
+	}
+	return i
 }

@@ -55,3 +55,14 @@ func TestManyValuesAreLinear(t *testing.T) {
 	t.Log(took.Round(time.Millisecond))
 	require.Less(t, took, 20*time.Second)
 }
+
+// A tool that wraps lines at 80 columns cuts a secret.
+func TestWrappedSecret(t *testing.T) {
+	for in, want := range map[string]string{
+		strings.Repeat("é", 80-21) + " ghp_" + alnum[:16] + "\n" + alnum[16:] + " x": strings.Repeat("é", 80-21) + " [masked] x",
+		strings.Repeat(".", 80-21) + " token=" + alnum[:14] + "\nError: it failed":   strings.Repeat(".", 80-21) + " token=[masked]\nError: it failed",
+		strings.Repeat(".", 60-21) + " token=" + alnum[:14] + "\n" + alnum:           strings.Repeat(".", 60-21) + " token=[masked]\n" + alnum,
+	} {
+		require.Equal(t, want, New().Redact(in))
+	}
+}

@@ -22,9 +22,9 @@ func (a *assignment) isHarmless(from, to int) bool {
 	case isToken:
 		return len(v) < 7 && isNumber(v) || len(v) < 3 && !hasAlnum(v) || isVersion(v) || v[0] == '/' && !looksRandom(v) || !quoted && isDottedName(v)
 	case isPass:
-		return a.isOtherPass() && !runs(a.s, a.key, "openssl ") || strings.Trim(v, "0123456789./%") == ""
+		return a.isOtherPass() && !runs(a.s, a.key, "openssl ") && !a.besideUser() || strings.Trim(v, "0123456789./%") == ""
 	case isPwd:
-		return v[0] == '/' || v[0] == '~' || len(v) > 2 && isLetter(v[0]) && v[1:3] == `:\`
+		return v[0] == '/' || v[0] == '~' || a.isChannel() || len(v) > 2 && isLetter(v[0]) && v[1:3] == `:\`
 	case isSignature:
 		return a.key == 0 || a.s[a.key-1] != '?' && a.s[a.key-1] != '&'
 	case isBasic:
@@ -198,16 +198,20 @@ var prose = []string{
 	"with", "wrong",
 }
 
+// proseStarts are words that do so if another one follows.
+var proseStarts = []string{"access", "authentication", "authorization", "login", "permission", "readonly", "type", "unauthorized", "via"}
+
 // isProse reports whether "token: v" is part of a sentence, or "--token v" of a usage text.
 func (a *assignment) isProse(v string, to int) bool {
 	if !a.blank {
 		return false
 	}
-	word := strings.TrimRight(v, ".,;:!?")
-	for _, p := range prose {
-		if word == p {
-			return !a.equal || a.flag
-		}
+	word := lowerASCII(strings.TrimRight(v, ".,;:!?"))
+	if slices.Contains(prose, word) || slices.Contains(proseStarts, word) && to < len(a.s) && a.s[to] == ' ' {
+		return !a.equal || a.flag
+	}
+	if !a.equal && a.isMissing() {
+		return true
 	}
 	if a.flag && a.at-a.end > 1 && isName(word) && to < len(a.s) && a.s[to] == ' ' {
 		return true // the description of an option, in its column
@@ -230,10 +234,39 @@ func (a *assignment) isProse(v string, to int) bool {
 	return letters == 0 || letters == len(v)
 }
 
+// isMissing reports whether the value is the name of what is missing: "missing secret: DATABASE_URL".
+func (a *assignment) isMissing() bool {
+	before := strings.TrimRight(lowerASCII(a.s[max(a.key-20, 0):a.key]), " ")
+	for _, word := range [...]string{"missing", "missing required", "no such", "undefined", "unset"} {
+		if strings.HasSuffix(before, word) {
+			return true
+		}
+	}
+	return false
+}
+
 // isOtherPass reports whether a key that ends in "pass" names no password: "pass: 12", compass, bypass.
 func (a *assignment) isOtherPass() bool {
 	key := strings.TrimRight(a.s[a.key:a.end], "0123456789_-.")
 	name, p := key[:len(key)-4], key[len(key)-4]
 	bare := strings.Trim(name, "-_.") == ""
 	return bare && !a.equal || name != "" && isAlnum(name[len(name)-1]) && p == 'p'
+}
+
+// besideUser reports whether a user is named near the key: {user: bob, pass: x}.
+func (a *assignment) besideUser() bool {
+	const near = 80
+	for _, part := range [...]string{a.s[max(a.key-near, 0):a.key], a.s[a.end:min(a.end+near, len(a.s))]} {
+		_, user, ok := strings.Cut(lowerASCII(part), "user")
+		user = strings.TrimLeft(strings.TrimPrefix(user, "name"), "\"' ")
+		if ok && user != "" && (user[0] == ':' || user[0] == '=') {
+			return true
+		}
+	}
+	return false
+}
+
+// isChannel reports whether the key and its value are one word in front of a line of playwright's log: pw:api.
+func (a *assignment) isChannel() bool {
+	return a.s[a.key:a.end] == "pw" && !a.blank && !a.equal && (a.key == 0 || a.s[a.key-1] <= ' ')
 }

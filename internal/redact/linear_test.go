@@ -22,6 +22,8 @@ func TestNestedValuesAreLinear(t *testing.T) {
 		"authorization: bearer ", "Authorization: Bearer [masked]", "cookie: ${ ", "token=${", "token={{", "key=/", "pwd=/", "token=/a",
 		"https://a:b", "password = ", "token(", "Authorization: x [masked]",
 		"value=", `"name": "token", "a":1,`, "<a:token b=", `token='{{ '\''`, "ENV token ", "'--token',", "create user password '", "cookie: ok ",
+		"&quot;token&quot;:&quot;{{ ", "token%22%3A%22", "a:b@tcp(", "echo a | chpasswd", "password for a: ", "password is generated for a1:\n", "| token | a1", "> PASS ",
+		"**token** ", "token: Some(\n", "user: pass: ", "missing token: a ", "$6$", "auth plain ",
 	} {
 		texts[unit] = strings.Repeat(unit, size/len(unit))
 	}

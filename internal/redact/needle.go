@@ -2,6 +2,7 @@ package redact
 
 import (
 	"encoding/base64"
+	"encoding/hex"
 	"encoding/json"
 	"net/url"
 	"strconv"
@@ -73,11 +74,11 @@ func longLines(v string) []string {
 	return out
 }
 
-// encodings returns v as it is, escaped for URLs and JSON, and quoted as Go does.
+// encodings returns v as it is, escaped for URLs and JSON, quoted as Go does, and in hexadecimal.
 func encodings(v string) []string {
 	query, path := url.QueryEscape(v), url.PathEscape(v)
 	return []string{v, query, lowerEscapes(query), path, lowerEscapes(path),
-		jsonEscape(v, true), jsonEscape(v, false), unquote(strconv.Quote(v))}
+		jsonEscape(v, true), jsonEscape(v, false), unquote(strconv.Quote(v)), hex.EncodeToString([]byte(v)), strings.ToUpper(hex.EncodeToString([]byte(v)))}
 }
 
 // base64Needle returns the part of v's base64 form that is independent of what precedes and follows v, if v begins

@@ -29,7 +29,7 @@ type Redactor struct {
 
 // New returns a Redactor for the given secret values. White space around a value is ignored, and so are values of less
 // than 4 bytes and parts of "[masked]". It also finds a value that is escaped for URLs or JSON, quoted as in Go, or
-// encoded in base64 at any offset (from 8 bytes on), and each line of a value by itself (from 8 bytes on).
+// encoded in hexadecimal, or in base64 at any offset (from 8 bytes on), and each line of a value by itself (from 8 bytes on).
 func New(values ...string) *Redactor {
 	r := &Redactor{}
 	for _, v := range values {
@@ -113,7 +113,7 @@ func (r *Redactor) find(s string, found *foundValues) []span {
 		if _, i, ok := aroundMask(s, to); ok {
 			to = i
 		}
-		all = append(all, span{from, to})
+		all = append(all, span{from, wrapEnd(s, to)})
 	}
 	for _, n := range r.known() {
 		n.find(s, add)
@@ -125,6 +125,8 @@ func (r *Redactor) find(s string, found *foundValues) []span {
 		found.add(s[from:to])
 	}
 	findURLs(s, value)
+	findDSNs(s, value)
+	findPiped(s, value)
 	findAssignments(s, low, value)
 	findShapes(s, low, add)
 	found.find(s, add)

@@ -152,6 +152,7 @@ func TestKnownValue(t *testing.T) {
 		require.NotContains(t, r.Redact("x "+in+" y"), "w+rd", in)
 		require.Contains(t, r.Redact("x "+in+" y"), masked, in)
 	}
+	require.Equal(t, "x [masked] [masked] y", r.Redact(fmt.Sprintf("x %x %[1]X y", v)))
 	for n := range 7 {
 		for _, enc := range []*base64.Encoding{base64.StdEncoding, base64.URLEncoding, base64.RawStdEncoding, base64.RawURLEncoding} {
 			in := enc.EncodeToString([]byte("bob:xyz"[:n] + v + "."))

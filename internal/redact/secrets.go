@@ -24,6 +24,46 @@ func findURLs(s string, add func(from, to int)) {
 	}
 }
 
+// findDSNs finds the user and password of user:password@tcp(host), as Go's driver for MySQL has it.
+func findDSNs(s string, add func(from, to int)) {
+	const longest = 200
+	for _, sep := range [...]string{"@tcp(", "@unix("} {
+		for at := strings.Index(s, sep); at >= 0; at = indexFrom(s, sep, at+len(sep)) {
+			word := s[max(at-longest, 0):at]
+			word = word[strings.LastIndexAny(word, " \t\n\"'`")+1:]
+			if _, after, ok := strings.Cut(word, "://"); ok {
+				word = after
+			}
+			name, pass, _ := strings.Cut(word, ":")
+			name = name[strings.LastIndexByte(name, '=')+1:]
+			if name != "" && pass != "" && !isPlaceholder(pass) {
+				add(at-len(pass)-len(":")-len(name), at)
+			}
+		}
+	}
+}
+
+// findPiped finds what echo writes to a command that reads a password: echo bob:x | chpasswd.
+func findPiped(s string, add func(from, to int)) {
+	for _, command := range [...]string{"--password-stdin", "chpasswd", "--with-token"} {
+		for at := strings.Index(s, command); at >= 0; at = indexFrom(s, command, at+len(command)) {
+			line := s[max(at-1000, 0):at]
+			line = line[strings.LastIndexByte(line, '\n')+1:]
+			echo := strings.LastIndex(line, "echo ")
+			if echo < 0 || !strings.Contains(line[echo:], "|") {
+				continue
+			}
+			from := skipBlanks(s, at-len(line)+echo+len("echo "))
+			for strings.HasPrefix(s[from:], "-") {
+				from = skipBlanks(s, wordEnd(s, from))
+			}
+			if from, to := valueAt(s, from); !isPlaceholder(s[from:to]) {
+				add(from, to)
+			}
+		}
+	}
+}
+
 // userinfo returns what stands before the @ in the authority of a URL that begins at from.
 func userinfo(s string, from int) string {
 	end := from

@@ -159,7 +159,7 @@ func looksRandom(v string) bool {
 
 // findWords finds random-looking words after "token ", "Bearer " and the like.
 func findWords(s, low string, add func(from, to int)) {
-	for _, w := range [...]string{"token ", "bearer ", "token is ", "secret is ", "password is ", "api key is "} {
+	for _, w := range [...]string{"token ", "bearer ", "token is ", "secret is ", "password is ", "api key is ", "auth plain ", "authenticate plain "} {
 		for i := strings.Index(low, w); i >= 0; {
 			from := skipBlanks(s, i+len(w))
 			to := from

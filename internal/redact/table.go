@@ -11,6 +11,9 @@ func (a *assignment) cell(i int) int {
 	at := skipCells(a.s, i)
 	if bar := barAt(a.s, at); bar != "" && at > i {
 		at = skipCells(a.s, at+len(bar))
+		if word, rest, _ := strings.Cut(lineAt(a.s, at), " "); strings.HasPrefix(strings.TrimLeft(rest, " "), bar) && isMixed(word) {
+			return at
+		}
 	} else if at-i < 2 && (at == i || a.s[i] != '\t') {
 		return 0
 	}
@@ -38,19 +41,52 @@ func barAt(s string, i int) string {
 
 // isPair reports whether a line consists of the key and a word of letters and digits at i.
 func (a *assignment) isPair(i int) bool {
-	const shortest, longest = 6, 200
-	word, _, _ := strings.Cut(a.s[i:min(i+longest, len(a.s))], "\n")
-	return (a.key == 0 || a.s[a.key-1] == '\n') && len(word) >= shortest && !strings.ContainsAny(word, " \t|") &&
-		strings.ContainsAny(word, "0123456789") && strings.ContainsFunc(word, func(r rune) bool { return r >= 0x80 || isLetter(byte(r)) })
+	return (a.key == 0 || a.s[a.key-1] == '\n') && isMixed(lineAt(a.s, i))
 }
 
-// dumpedValue returns the start of the string after its type and length at i, as debuggers print it, or 0.
+// lineAt returns the line that begins at i, as far as a value may reach.
+func lineAt(s string, i int) string {
+	const longest = 200
+	line, _, _ := strings.Cut(s[i:min(i+longest, len(s))], "\n")
+	return line
+}
+
+// isMixed reports whether v is one word with letters and digits.
+func isMixed(v string) bool {
+	const shortest = 6
+	return len(v) >= shortest && !strings.ContainsAny(v, " \t|") &&
+		strings.ContainsAny(v, "0123456789") && strings.ContainsFunc(v, func(r rune) bool { return r >= 0x80 || isLetter(byte(r)) })
+}
+
+// purpose returns the start of the value after what it is for, at i, or 0: "password for bob: x". Nothing may follow it.
+func (a *assignment) purpose(i int) int {
+	rest := strings.TrimPrefix(lineAt(a.s, i), "is generated ")
+	if a.kind != isPassword || !hasPrefixFold(rest, "for ") {
+		return 0
+	}
+	for _, sep := range [...]string{": ", " = "} {
+		if _, value, ok := strings.Cut(rest, sep); ok {
+			if isMixed(value) {
+				return i + len(lineAt(a.s, i)) - len(value)
+			}
+			return 0
+		}
+	}
+	next := i + len(lineAt(a.s, i))
+	if at, _ := nextLine(a.s, next); at > 0 && strings.HasSuffix(rest, ":") && isMixed(lineAt(a.s, at)) {
+		return at
+	}
+	return 0
+}
+
+// dumpedValue returns the start of the string after its type and length at i, as debuggers print it, or 0. Rust's Some("x")
+// counts as a type.
 func dumpedValue(s string, i int) int {
 	const longest = 40
 	rest := s[i:min(i+longest, len(s))]
-	for _, kind := range [...]string{"(string)", "string("} {
+	for _, kind := range [...]string{"(string)", "string(", "Some(", "Secret(", "SecretStr("} {
 		text, ok := strings.CutPrefix(rest, kind)
-		if n := strings.IndexByte(text, '"'); ok && n > 0 && strings.Trim(text[:n], " ()len=0123456789") == "" {
+		if n := strings.IndexByte(text, '"'); ok && n >= 0 && strings.Trim(text[:n], " \n()len=0123456789") == "" {
 			return i + len(kind) + n
 		}
 	}
