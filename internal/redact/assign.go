@@ -23,6 +23,9 @@ func findAssignments(s, low string, add func(from, to int)) {
 
 // secretAfter returns the place of the secret value of the key in [key, end), or an empty place.
 func secretAfter(s, low string, key, end int) (from, to int) {
+	if strings.HasPrefix(s[key:end], "--no-") {
+		return 0, 0
+	}
 	if s[key] == '-' {
 		if from, to, ok := optionValue(s, low, key, end); ok {
 			return from, to
@@ -128,6 +131,7 @@ type assignment struct {
 	flag     bool // it was the blank after --key
 	random   bool // it was one of those that stand between other things too: the value must look random
 	blank    bool // a blank followed the separator
+	bold     bool // the separator ended **Password:**
 	element  int  // end of the value of <key>value</key>, or 0
 }
 
@@ -174,7 +178,7 @@ func (a *assignment) separate() bool {
 		}
 	case isOption(s, a.key, end) && nextArgument(s, end) > gap && isArgument(s, nextArgument(s, end)):
 		a.flag, i = true, nextArgument(s, end)
-	case i > end && strings.HasPrefix(rest, ",") && !isOption(s, a.key, end) && (a.kind == isAuthorization || isString(s, skipBlanks(s, gap+1))): // Set("Token", "x")
+	case i > end && s[end] != '`' && strings.HasPrefix(rest, ",") && !isOption(s, a.key, end) && (a.kind == isAuthorization || isString(s, skipBlanks(s, gap+1))): // Set("Token", "x")
 		a.equal, a.random, i = a.kind != isAuthorization, a.kind != isAuthorization && !a.isSet(), gap+1
 	case gap > i && isOption(s, a.key, end) && !strings.HasPrefix(rest, "-"), gap > i && setsKey(s, a.key):
 		a.flag, i = true, gap
@@ -186,8 +190,8 @@ func (a *assignment) separate() bool {
 	if at := typedValue(s, i); at > 0 {
 		a.equal, i = true, at
 	}
-	if strings.HasPrefix(s[i:], "** ") {
-		i += len("**") // **Password:** x
+	if a.bold = strings.HasPrefix(s[i:], "** "); a.bold {
+		i += len("**")
 	}
 	a.at = skipBlanks(s, i)
 	a.blank = a.at > i || a.flag

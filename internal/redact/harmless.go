@@ -10,7 +10,7 @@ import (
 // value, a word of a sentence, a number, a path.
 func (a *assignment) isHarmless(from, to int) bool {
 	v := a.s[from:to]
-	if a.isARN() {
+	if a.isARN() || (strings.HasPrefix(v, "https://") || strings.HasPrefix(v, "http://")) && !looksRandom(v) {
 		return true
 	}
 	quoted := from > 0 && (a.s[from-1] == '"' || a.s[from-1] == '\'' || a.s[from-1] == '`' && a.kind != isToken)
@@ -28,7 +28,7 @@ func (a *assignment) isHarmless(from, to int) bool {
 	case isSignature:
 		return a.key == 0 || a.s[a.key-1] != '?' && a.s[a.key-1] != '&'
 	case isBasic:
-		return len(v) < 8 || strings.ContainsAny(v, " :[{")
+		return len(v) < 8 || strings.ContainsAny(v, " :[{") || !quoted && strings.Trim(v[1:], "abcdefghijklmnopqrstuvwxyz") == ""
 	}
 	return false
 }
@@ -129,6 +129,9 @@ func isVersion(v string) bool {
 func (a *assignment) isCode(from, to int) bool {
 	s, v := a.s, a.s[from:to]
 	name := v
+	if v == "await" || v == "new" || v == "range" {
+		return to < len(s) && s[to] == ' '
+	}
 	if i := strings.IndexFunc(v, func(r rune) bool { return r >= 0x80 || !isKeyByte(byte(r)) && r != ':' }); i >= 0 {
 		name = v[:i]
 	}
@@ -206,11 +209,12 @@ func (a *assignment) isProse(v string, to int) bool {
 	if !a.blank {
 		return false
 	}
-	word := lowerASCII(strings.TrimRight(v, ".,;:!?"))
+	first, _, _ := strings.Cut(v, " ")
+	word := lowerASCII(strings.TrimRight(first, ".,;:!?"))
 	if slices.Contains(prose, word) || slices.Contains(proseStarts, word) && to < len(a.s) && a.s[to] == ' ' {
 		return !a.equal || a.flag
 	}
-	if !a.equal && a.isMissing() {
+	if !a.equal && a.isMissing() || a.bold && to < len(a.s) && a.s[to] == ' ' && !isMixed(v) {
 		return true
 	}
 	if a.flag && a.at-a.end > 1 && isName(word) && to < len(a.s) && a.s[to] == ' ' {

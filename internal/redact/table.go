@@ -51,10 +51,10 @@ func lineAt(s string, i int) string {
 	return line
 }
 
-// isMixed reports whether v is one word with letters and digits.
+// isMixed reports whether v is one word with letters and digits, and no type like char(36).
 func isMixed(v string) bool {
 	const shortest = 6
-	return len(v) >= shortest && !strings.ContainsAny(v, " \t|") &&
+	return len(v) >= shortest && !strings.ContainsAny(v, " \t|(") &&
 		strings.ContainsAny(v, "0123456789") && strings.ContainsFunc(v, func(r rune) bool { return r >= 0x80 || isLetter(byte(r)) })
 }
 
