@@ -173,7 +173,7 @@ func (a *assignment) separate() bool {
 		if i = afterTag(s, end); i == 0 {
 			return false
 		}
-		if a.element = elementEnd(s, i, s[tag:end]); a.element == 0 && i < len(s) && s[i] <= ' ' {
+		if a.element = elementEnd(s, i, s[tag:end]); a.element == 0 && i < len(s) && (s[i] <= ' ' || strings.IndexByte(`'"`+"`)]}|,.;:>", s[i]) >= 0) {
 			return false // <token> in a usage text
 		}
 	case isOption(s, a.key, end) && nextArgument(s, end) > gap && isArgument(s, nextArgument(s, end)):

@@ -15,7 +15,7 @@ func (a *assignment) isHarmless(from, to int) bool {
 	}
 	quoted := from > 0 && (a.s[from-1] == '"' || a.s[from-1] == '\'' || a.s[from-1] == '`' && a.kind != isToken)
 	option := isOption(a.s, a.key, a.end)
-	if isPlaceholder(v) || a.isState(v) || option && (isOptionValue(v) || a.isOptionName(v)) || !quoted && (a.isCode(from, to) || a.isProse(v, to)) {
+	if isPlaceholder(v) || a.isState(v) || isComplaint(v) || option && (isOptionValue(v) || a.isOptionName(v)) || !quoted && (a.isCode(from, to) || a.isProse(v, to)) {
 		return true
 	}
 	switch a.kind {
@@ -49,9 +49,9 @@ var placeholders = []string{
 
 // states are said of a secret, in logs.
 var states = []string{
-	"absent", "accepted", "changed", "created", "deleted", "denied", "disabled", "empty", "enabled", "expired", "failed", "files", "found", "invalid",
-	"loaded", "match", "missing", "not", "ok", "present", "rejected", "removed", "required", "revoked", "rotated", "set", "unchanged", "unset",
-	"updated", "valid", "verified",
+	"absent", "accepted", "changed", "created", "deleted", "denied", "disabled", "empty", "enabled", "expired", "failed", "files", "forbidden", "found", "incorrect", "invalid",
+	"loaded", "match", "mismatch", "missing", "not", "ok", "present", "rejected", "removed", "required", "revoked", "rotated", "set", "timeout",
+	"unauthorized", "unchanged", "unset", "updated", "valid", "verified",
 }
 
 // isState reports whether the value says something of the secret. What reaches to the end of the line need only begin so.
@@ -66,7 +66,22 @@ func (a *assignment) isState(v string) bool {
 		}
 		v = words[0]
 	}
-	return slices.Contains(states, lowerASCII(strings.TrimRight(v, ".!")))
+	v = strings.TrimRight(v, ".!:")
+	return slices.Contains(states, lowerASCII(v)) || v != "" && isAlnum(v[0]) && (strings.HasSuffix(v, "Error") || strings.HasSuffix(v, "Exception"))
+}
+
+// complaints are how forms and interfaces say what is wrong with a value.
+var complaints = []string{
+	"can't ", "cannot ", "does not ", "doesn't ", "expected ", "field required", "has ", "incorrect ", "invalid ", "is ", "isn't ", "may not ", "missing ",
+	"must ", "not ", "password ", "passwords ", "please ", "required ", "should ", "string should ", "this field ", "this password ", "this token ",
+	"this value ", "token ", "too ", "value ", "wrong ",
+}
+
+// isComplaint reports whether v says what is wrong with the secret: {"errors": {"password": "is too short"}}.
+func isComplaint(v string) bool {
+	const longest = 20
+	start := lowerASCII(v[:min(longest, len(v))])
+	return slices.ContainsFunc(complaints, func(c string) bool { return strings.HasPrefix(start, c) })
 }
 
 func isPlaceholder(v string) bool {
@@ -202,7 +217,11 @@ var prose = []string{
 }
 
 // proseStarts are words that do so if another one follows.
-var proseStarts = []string{"access", "authentication", "authorization", "login", "permission", "readonly", "type", "unauthorized", "via"}
+var proseStarts = []string{
+	"access", "all", "at", "authentication", "authorization", "context", "could", "dial", "error", "exit", "it", "line", "login", "may", "no", "only", "open",
+	"parse", "password", "passwords", "permission", "please", "readonly", "rpc", "stat", "that", "the", "this", "token", "type", "unable", "unexpected",
+	"unknown", "value", "via", "you", "your",
+}
 
 // isProse reports whether "token: v" is part of a sentence, or "--token v" of a usage text.
 func (a *assignment) isProse(v string, to int) bool {

@@ -9,9 +9,15 @@ import (
 // What looks like an assignment of a secret and is none.
 func TestNoSecret(t *testing.T) {
 	for name, lines := range map[string][]string{
-		"versions":  {"tiktoken==1.2", "tiktoken==0.9.0", "tiktoken>=0.7,<1", "tiktoken = \"^0.5.1\"", "+ tiktoken==1.2 (from x)", "csrf-token: 2.3.1", "token=v1.2.3"},
-		"calls":     {`log.info('token', 'getting list')`, `words := []string{"token", "secret", "password"}`, `'LIST': ('AUTH', 'SELECTED'),`, `x.AddToken("adf-bot", "demo-token", "write:issue")`, `token := os.Getenv("GITEA_TOKEN")`, "password = get_password(url, username)", "password = bytes(memoryview(password))", `  token: core.getInput('token'),`, `secret = hmac.new(key, msg).digest()`, `token = env::var("TOKEN")?;`, "password = self._get_password(", `const auth = createTokenAuth(TOKEN);`, "token = os.environ[\"TOKEN\"]", "const token = await getToken()", "for _, token := range input {"},
-		"names":     {"t.token = token", "password=password,", "idToken = process.env.NPM_ID_TOKEN", "  privateKey: process.env.PRIVATE_KEY,", "self.password = args.password", "newCreds: { token: res.token },", "netloc, user_pass = user_pass", "if token == t.Admin {", "if password != other.password:", "while token == EOF"},
+		"versions": {"tiktoken==1.2", "tiktoken==0.9.0", "tiktoken>=0.7,<1", "tiktoken = \"^0.5.1\"", "+ tiktoken==1.2 (from x)", "csrf-token: 2.3.1", "token=v1.2.3"},
+		"calls":    {`log.info('token', 'getting list')`, `words := []string{"token", "secret", "password"}`, `'LIST': ('AUTH', 'SELECTED'),`, `x.AddToken("adf-bot", "demo-token", "write:issue")`, `token := os.Getenv("GITEA_TOKEN")`, "password = get_password(url, username)", "password = bytes(memoryview(password))", `  token: core.getInput('token'),`, `secret = hmac.new(key, msg).digest()`, `token = env::var("TOKEN")?;`, "password = self._get_password(", `const auth = createTokenAuth(TOKEN);`, "token = os.environ[\"TOKEN\"]", "const token = await getToken()", "for _, token := range input {"},
+		"names":    {"t.token = token", "password=password,", "idToken = process.env.NPM_ID_TOKEN", "  privateKey: process.env.PRIVATE_KEY,", "self.password = args.password", "newCreds: { token: res.token },", "netloc, user_pass = user_pass", "if token == t.Admin {", "if password != other.password:", "while token == EOF"},
+		"complaints": {
+			`{"errors":{"password":"must be at least 8 characters"}}`, `{"password":["This password is too short.","This password is too common."]}`, `{"errors":{"token":"is invalid"}}`,
+			"password: open /run/secrets/db: no such file or directory", "fetch secret: context deadline exceeded", "secret: rpc error: code = NotFound", "password: exit status 2",
+			"password: psycopg2.OperationalError: FATAL", "secret: forbidden", "config: password: unknown field", "The password: it must be longer",
+			"error: a value is required for '--token <TOKEN>' but none was supplied", "run x (--password <PASSWORD>) first",
+		},
 		"changes":   {"* **auth:** Fallback lookups for missing files", "a1b2c3d auth: refactor the signatures", "[go/token]: https://golang.org/pkg/go/token/", "strips `Authorization`, `Cookie`, and more", "| password | varchar(255) | NO |"},
 		"scopes":    {"uninitialized constant Password::Policy (NameError)", "Auth::Token::InvalidError: it has expired", "  12: agent::token::refresh::h0123456789abcdef", "use token::Stream", "token :: String"},
 		"types":     {"password: Optional[HiddenText]", "password: Option<String>,", "  token: string;", "passwords: Dict[str, AuthInfo]"},
@@ -47,6 +53,7 @@ func TestStillSecret(t *testing.T) {
 		"password: my.hunter":                  "password: [masked]",
 		"token=" + alnum + ".x(":               "token=[masked]",
 		"Set-Cookie: disabled=hunter2; Path=/": "Set-Cookie: [masked]", "cookie: hunter2": "cookie: [masked]", "authorization: hunter two": "authorization: [masked]",
+		`passphrase: "correct horse battery"`: `passphrase: "[masked]"`, `passphrase="this is my phrase"`: `passphrase="[masked]"`, "password: !!": "password: [masked]", "<password>hunter2": "<password>[masked]",
 		"password=okhunter2": "password=[masked]", "password: $1hunter2": "password: [masked]", "authorization: disabled, Bearer " + alnum: "authorization: [masked]",
 		"if token == " + alnum + ":": "if token == [masked]",
 		"Password: Invalid8":         "Password: [masked]",
