@@ -129,9 +129,11 @@ func base64Before(s string, i int) int {
 		from, found = at, len(word) >= keyText
 	}
 	for end := start; end > 0; end = start {
-		stop := end - 1
-		if s[stop] != '\n' {
-			stop-- // an escaped line end
+		stop := end // in a line that is longer than maxLine
+		if s[end-1] == '\n' {
+			stop--
+		} else if strings.HasSuffix(s[:end], `\n`) {
+			stop -= len(`\n`)
 		}
 		start = keyLineStart(s, stop)
 		at, word := keyWord(s, start, stop)

@@ -17,6 +17,17 @@ const (
 	keyLast    = "Zk3vB1Qp=="
 )
 
+// The end of a key whose line is longer than those that are looked at.
+func TestKeyEndAfterLongLine(t *testing.T) {
+	for n := range 8 {
+		for _, before := range []string{"", "\n", `\n`, "a b\n"} {
+			got := New().Redact(before + strings.Repeat("Ab1/", maxLine/4) + "AAAAAAAA"[:n] + endOfKey)
+			require.Contains(t, got, masked)
+			require.Less(t, len(got), 24, got)
+		}
+	}
+}
+
 func TestKeyBlockEnds(t *testing.T) {
 	for name, c := range map[string]struct{ in, want string }{
 		"no key follows":        {"grep: " + beginOfKey + "\nFAIL TestX\nFAIL\nexit 1", "grep: " + beginOfKey + "\nFAIL TestX\nFAIL\nexit 1"},
