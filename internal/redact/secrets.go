@@ -31,6 +31,9 @@ func findDSNs(s string, add func(from, to int)) {
 		for at := strings.Index(s, sep); at >= 0; at = indexFrom(s, sep, at+len(sep)) {
 			word := s[max(at-longest, 0):at]
 			word = word[strings.LastIndexAny(word, " \t\n\"'`")+1:]
+			if len(word) == longest {
+				continue
+			}
 			if _, after, ok := strings.Cut(word, "://"); ok {
 				word = after
 			}
@@ -47,7 +50,7 @@ func findDSNs(s string, add func(from, to int)) {
 func findPiped(s string, add func(from, to int)) {
 	for _, command := range [...]string{"--password-stdin", "chpasswd", "--with-token"} {
 		for at := strings.Index(s, command); at >= 0; at = indexFrom(s, command, at+len(command)) {
-			line := s[max(at-300, 0):at]
+			line := s[max(at-1000, 0):at]
 			line = line[strings.LastIndexByte(line, '\n')+1:]
 			echo := strings.LastIndex(line, "echo ")
 			if echo < 0 || !strings.Contains(line[echo:], "|") {
