@@ -12,6 +12,7 @@ import (
 	"github.com/terraphim/adfbot/escalate/plan"
 	"github.com/terraphim/adfbot/internal/bot"
 	"github.com/terraphim/adfbot/internal/config"
+	"github.com/terraphim/adfbot/internal/redact"
 	"github.com/terraphim/adfbot/internal/status"
 	"github.com/terraphim/adfbot/internal/text"
 )
@@ -36,7 +37,7 @@ func (a *app) pauseCmd() *cobra.Command {
 			}
 			defer a.close(b)
 			// The reason goes into the flag, the state and the log, which agents may read.
-			return a.did(b.Pause(cmd.Context(), args[0], bot.RedactorFor(cfg, a.getenv).Redact(reason)))
+			return a.did(b.Pause(cmd.Context(), args[0], bot.RedactorFor(cfg, a.getenv).Redact(redact.Clean(reason))))
 		},
 	}
 	cmd.Flags().StringVar(&reason, "reason", "", "why; the gate prints it")

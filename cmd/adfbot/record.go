@@ -82,7 +82,7 @@ func (a *app) record(cmd *cobra.Command, f recordFlags) error {
 		// A run that died early may have left no log; its result counts all the same.
 		a.warnf("the result is recorded without all of its output: %v\n", err)
 	}
-	r.Host = redact.Line(redactor.Redact(f.host), 200)
+	r.Host = redactor.Line(f.host, 200)
 	ctx := cmd.Context()
 	env := a.envFor(cfg)
 	b, err := bot.Open(ctx, cfg, bot.Results, env)

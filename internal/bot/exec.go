@@ -276,7 +276,7 @@ func (x *execution) run(redactor *redact.Redactor, started func(pid int)) (store
 	if res.Outcome == store.Failure {
 		res.Output = capture.Text()
 		if res.Output == "" && err != nil {
-			res.Output = redact.Clean(redactor.Redact(err.Error()))
+			res.Output = redactor.Redact(redact.Clean(err.Error()))
 		}
 	}
 	if exit.TimedOut && exit.Code == 0 {

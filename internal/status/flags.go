@@ -15,9 +15,10 @@ import (
 )
 
 // FlagReason returns why a flag pauses its project: its text, or its path if it has none. Where the text names the flag's path, it is
-// the one of now: the directory may have moved since the flag was written.
+// the one of now: the directory may have moved since the flag was written. Others may write flags, so it masks the text by patterns.
 func FlagReason(path, note string, dangling bool) string {
-	note = redact.Clean(note)
+	var patterns *redact.Redactor
+	note = patterns.Redact(redact.Clean(note))
 	switch {
 	case dangling:
 		return "its pause flag " + path + " is a dangling link"

@@ -11,6 +11,10 @@ import (
 	"github.com/terraphim/adfbot/escalate/issuetext"
 )
 
+func TestFlagReasonMasks(t *testing.T) {
+	require.Equal(t, "login failed: password=[masked]\n", FlagReason("/pause/odilo", "login failed: pass\x1b[0mword=hunter2\n", false))
+}
+
 func TestNoteForPeople(t *testing.T) {
 	opened := time.Date(2026, 11, 23, 3, 48, 0, 0, time.UTC)
 	i := incident.Incident{ID: strings.Repeat("ab", 16), Project: "odilo", Seq: 3, Agent: "project-meta", Failures: 3, Opened: opened}

@@ -14,6 +14,7 @@ import (
 
 	"github.com/terraphim/adfbot/internal/bot"
 	"github.com/terraphim/adfbot/internal/config"
+	"github.com/terraphim/adfbot/internal/redact"
 	"github.com/terraphim/adfbot/internal/status"
 )
 
@@ -94,7 +95,7 @@ func (s *Server) postPause(w http.ResponseWriter, r *request) error {
 	}
 	ctx, cancel := s.detached(r.Context())
 	defer cancel()
-	done, err := r.bot.PauseBy(ctx, id, r.bot.Redactor().Redact(reason), r.caller.name+" over HTTP")
+	done, err := r.bot.PauseBy(ctx, id, r.bot.Redactor().Redact(redact.Clean(reason)), r.caller.name+" over HTTP")
 	if err != nil {
 		return refused(http.StatusServiceUnavailable, "Not paused", "%v", err)
 	}
