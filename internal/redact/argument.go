@@ -14,7 +14,7 @@ func isOption(s string, key, end int) bool {
 var passwordOptions = []struct{ option, command string }{
 	{"-p", " login "}, {"-p", "sshpass "}, {"-p", "mongodump "}, {"-p", "mongorestore "}, {"-p", "mongosh "},
 	{"-P", "zip "}, {"-P", "sqlcmd "}, {"-a", "redis-cli "}, {"-w", "ldap"}, {"-p", "twine upload "}, {"-p", "poetry publish "},
-	{"-U", "smbclient "}, {"-b", "secret set "}, {"--body", "secret set "},
+	{"-p", "mongo "}, {"-p", "cqlsh "}, {"-P", "ipmitool "}, {"-U", "smbclient "}, {"-b", "secret set "}, {"--body", "secret set "},
 }
 
 func isPasswordOption(s string, key, end int) bool {
@@ -44,6 +44,39 @@ func (a *assignment) isSQL() bool {
 		}
 	}
 	return false
+}
+
+// column returns the start of the value of the column whose name ends at i, or 0: INSERT INTO t (a, password) VALUES ('x', 'y').
+func (a *assignment) column(i int) int {
+	const far = 500
+	if i == len(a.s) || a.s[i] != ',' && a.s[i] != ')' {
+		return 0
+	}
+	before := lowerASCII(a.s[max(a.key-far, 0):a.key])
+	list := strings.LastIndexByte(before, '(')
+	if list < 0 || !strings.Contains(before[:list], "insert into ") {
+		return 0
+	}
+	rest := a.s[i:min(i+far, len(a.s))]
+	end := strings.IndexByte(rest, ')') + 1
+	values := strings.TrimLeft(rest[end:], " \n")
+	if end == 0 || !hasPrefixFold(values, "values") {
+		return 0
+	}
+	open := strings.IndexByte(values, '(')
+	if open < 0 {
+		return 0
+	}
+	at := i + len(rest) - len(values) + open + 1
+	for range strings.Count(before[list:], ",") {
+		_, to := valueAt(a.s, skipBlanks(a.s, at))
+		comma := strings.IndexByte(a.s[to:min(to+2, len(a.s))], ',')
+		if comma < 0 {
+			return 0
+		}
+		at = to + comma + 1
+	}
+	return skipBlanks(a.s, at)
 }
 
 // nextArgument returns the start of the argument after the one that ends at i, in a shell's line or in a list.

@@ -24,6 +24,8 @@ func TestArguments(t *testing.T) {
 		`+ sqlcmd -S x -U sa -P hunter2`: `+ sqlcmd -S x -U sa -P [masked]`, `+ ldapsearch -x -D cn=x -w hunter2`: `+ ldapsearch -x -D cn=x -w [masked]`,
 		`+ mongodump -u bob -p hunter2 x`: `+ mongodump -u bob -p [masked] x`, `+ unzip -p a.zip b`: `+ unzip -p a.zip b`, `+ grep -a b -w c`: `+ grep -a b -w c`,
 		`+ twine upload -u x -p hunter2 y`: `+ twine upload -u x -p [masked] y`, `+ gh secret set DB --body hunter2`: `+ gh secret set DB --body [masked]`,
+		`+ mariadb -uroot -phunter2 x`: `+ mariadb -uroot -p[masked] x`, `+ 7z x -phunter2 a.7z`: `+ 7z x -p[masked] a.7z`, `+ curl -b 'a=hunter2; b=c' x`: `+ curl -b '[masked]' x`,
+		`+ curl -b a.txt x`: `+ curl -b a.txt x`,
 		`+ pulumi config set --secret dbPassword hunter2`: `+ pulumi config set --secret dbPassword [masked]`, `set -gx DB_PASSWORD hunter2`: `set -gx DB_PASSWORD [masked]`,
 		`Step 3/9 : ENV DB_PASSWORD hunter2`:                `Step 3/9 : ENV DB_PASSWORD [masked]`,
 		`parser.add_argument("--password", "-p", help="x")`: `parser.add_argument("--password", "-p", help="x")`,

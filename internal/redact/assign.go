@@ -88,10 +88,15 @@ func optionValue(s, low string, key, end int) (from, to int, ok bool) {
 			return 0, 0, true
 		}
 		return from, to, true
+	case s[key:end] == "-b" && runs(low, key, "curl"):
+		if from, to = valueAt(s, nextArgument(s, end)); !strings.Contains(s[from:to], "=") {
+			return 0, 0, true // a file
+		}
+		return from, to, true
 	case strings.HasPrefix(option, "-u") && end < len(s) && s[end] == ':' && runs(low, key, "curl"):
 		from = key + len("-u")
 		return from, wordEnd(s, from), true
-	case option == "-p" && end < len(s) && isQuote(s[end]) && runs(low, key, "mysql"):
+	case option == "-p" && end < len(s) && isQuote(s[end]) && runsMySQL(low, key):
 		from, to = valueAt(s, end)
 		return from, to, true
 	case option == "--secret" && runs(low, key, "config set "): // of pulumi: the name and the value follow
@@ -101,12 +106,14 @@ func optionValue(s, low string, key, end int) (from, to int, ok bool) {
 			return 0, 0, true // a port
 		}
 		return from, to, true
-	case strings.HasPrefix(option, "-p") && len(option) > len("-p") && option != "-port" && (runs(low, key, "mysql") || runs(low, key, "sshpass ")):
+	case strings.HasPrefix(option, "-p") && len(option) > len("-p") && option != "-port" && (runsMySQL(low, key) || runs(low, key, "sshpass ") || runs(low, key, "7z ")):
 		from = key + len("-p")
 		return from, wordEnd(s, from), true
 	}
 	return 0, 0, false
 }
+
+func runsMySQL(low string, i int) bool { return runs(low, i, "mysql") || runs(low, i, "mariadb") }
 
 // isUserOption reports whether the option in lower case is curl's for a user and a password, maybe after others: -su.
 func isUserOption(option string) bool {
@@ -155,11 +162,15 @@ func (a *assignment) separate() bool {
 	rest := s[gap:]
 	a.equal = true
 	tag := openTag(s, a.key)
-	switch n, value := a.operator(rest), a.namedValue(); {
+	switch n, value, column := a.operator(rest), a.namedValue(), a.column(i); {
 	case value > 0:
 		i = value
+	case column > 0:
+		i = column
 	case n > 0:
 		i = gap + n
+	case strings.HasPrefix(rest, "::") && s[a.key:end] == "add-mask": // for GitHub's runner
+		i = gap + len("::")
 	case strings.HasPrefix(rest, "::"):
 		return false // token::Stream
 	case strings.HasPrefix(rest, ":"):
@@ -252,11 +263,14 @@ func (a *assignment) distant(i, gap int) int {
 			return at
 		}
 	}
-	if gap > i && a.kind == isPassword && runs(s, a.key, "machine ") && runs(s, a.key, "login ") {
+	if gap > i && a.kind == isPassword && (runs(s, a.key, "machine ") && runs(s, a.key, "login ") || a.isBelowLogin()) {
 		return gap // in .netrc
 	}
 	if gap > i && (isString(s, gap) && a.isSQL() || a.isSent() && !strings.ContainsAny(lineAt(s, gap), " ./")) {
 		return gap
+	}
+	if at, _ := nextLine(s, i); at > 0 && strings.HasSuffix(s[:a.key], `form-data; name="`) {
+		return at
 	}
 	if at := a.purpose(gap); at > 0 {
 		return at
@@ -273,6 +287,13 @@ func (a *assignment) distant(i, gap int) int {
 	}
 	a.random = false
 	return -1
+}
+
+// isBelowLogin reports whether the key begins a line, and the one before it is that of a login.
+func (a *assignment) isBelowLogin() bool {
+	const far = 200
+	above, ok := strings.CutSuffix(strings.TrimRight(a.s[max(a.key-far, 0):a.key], " \t"), "\n")
+	return ok && strings.HasPrefix(strings.TrimLeft(above[strings.LastIndexByte(above, '\n')+1:], " \t"), "login ")
 }
 
 // isSent reports whether the key is the command of FTP and POP3, as curl shows it: > PASS x.

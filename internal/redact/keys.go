@@ -35,7 +35,7 @@ var keyEnds = ['z' + 1][]keyEnd{
 		{"setcookie", isCookie, false}, {"signature", isSignature, false},
 	},
 	'g': {{"sig", isSignature, false}, {"secretstring", isPassword, false}},
-	'k': {{"psk", isToken, false}},
+	'k': {{"psk", isToken, false}, {"addmask", isPassword, true}},
 	'd': {{"secretid", isKey, true}, {"password", isPassword, false}, {"nopasswd", notSecret, false}, {"passwd", isPassword, false}, {"pwd", isPwd, false}},
 	'h': {{"auth", isBasic, true}, {"auth", isKey, false}},
 	'r': {{"bearer", isKey, false}},

@@ -23,6 +23,7 @@ func TestNestedValuesAreLinear(t *testing.T) {
 		"https://a:b", "password = ", "token(", "Authorization: x [masked]",
 		"value=", `"name": "token", "a":1,`, "<a:token b=", `token='{{ '\''`, "ENV token ", "'--token',", "create user password '", "cookie: ok ",
 		"&quot;token&quot;:&quot;{{ ", "token%22%3A%22", "a:b@tcp(", "echo a | chpasswd", "password for a: ", "password is generated for a1:\n", "| token | a1", "> PASS ",
+		"(token, values (", "insert into (token,", `'http://a:`, `invalid port ":x`, "login \n password ",
 		"**token** ", "token: Some(\n", "user: pass: ", "missing token: a ", "$6$", "auth plain ",
 	} {
 		texts[unit] = strings.Repeat(unit, size/len(unit))

@@ -4,6 +4,7 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
+	"html"
 	"net/url"
 	"strconv"
 	"strings"
@@ -74,11 +75,12 @@ func longLines(v string) []string {
 	return out
 }
 
-// encodings returns v as it is, escaped for URLs and JSON, quoted as Go does, and in hexadecimal.
+// encodings returns v as it is, escaped for URLs, JSON and HTML, quoted as Go and shells do, and in hexadecimal.
 func encodings(v string) []string {
 	query, path := url.QueryEscape(v), url.PathEscape(v)
-	return []string{v, query, lowerEscapes(query), path, lowerEscapes(path),
-		jsonEscape(v, true), jsonEscape(v, false), unquote(strconv.Quote(v)), hex.EncodeToString([]byte(v)), strings.ToUpper(hex.EncodeToString([]byte(v)))}
+	digits := hex.EncodeToString([]byte(v))
+	return []string{v, html.EscapeString(v), strings.ReplaceAll(v, "'", `'\''`), digits, strings.ToUpper(digits), query, lowerEscapes(query), path, lowerEscapes(path),
+		jsonEscape(v, true), jsonEscape(v, false), unquote(strconv.Quote(v))}
 }
 
 // base64Needle returns the part of v's base64 form that is independent of what precedes and follows v, if v begins

@@ -125,6 +125,7 @@ func (r *Redactor) find(s string, found *foundValues) []span {
 		found.add(s[from:to])
 	}
 	findURLs(s, value)
+	findPorts(s, add)
 	findDSNs(s, value)
 	findPiped(s, value)
 	findAssignments(s, low, value)

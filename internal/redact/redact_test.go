@@ -4,6 +4,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"html"
 	"net/url"
 	"strings"
 	"sync"
@@ -148,10 +149,11 @@ func TestKnownValue(t *testing.T) {
 	e := json.NewEncoder(&plain)
 	e.SetEscapeHTML(false)
 	require.NoError(t, e.Encode(v))
-	for _, in := range []string{v, url.QueryEscape(v), url.PathEscape(v), strings.ToLower(url.QueryEscape(v)), string(quoted), plain.String()} {
+	for _, in := range []string{v, url.QueryEscape(v), url.PathEscape(v), html.EscapeString(v), strings.ToLower(url.QueryEscape(v)), string(quoted), plain.String()} {
 		require.NotContains(t, r.Redact("x "+in+" y"), "w+rd", in)
 		require.Contains(t, r.Redact("x "+in+" y"), masked, in)
 	}
+	require.Equal(t, `x='[masked]'`, New("it's a secret").Redact(`x='it'\''s a secret'`))
 	require.Equal(t, "x [masked] [masked] y", r.Redact(fmt.Sprintf("x %x %[1]X y", v)))
 	for n := range 7 {
 		for _, enc := range []*base64.Encoding{base64.StdEncoding, base64.URLEncoding, base64.RawStdEncoding, base64.RawURLEncoding} {

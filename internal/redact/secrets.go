@@ -24,6 +24,24 @@ func findURLs(s string, add func(from, to int)) {
 	}
 }
 
+// findPorts finds the part of a password that a program takes for a port: parse "http://bob:x": invalid port ":x" after host.
+func findPorts(s string, add func(from, to int)) {
+	const longest = 300
+	for _, before := range [...]string{`invalid port ":`, `integer value as '`, `invalid integer value "`} {
+		for i := strings.Index(s, before); i >= 0; i = indexFrom(s, before, i+len(before)) {
+			from := i + len(before)
+			to := quoteEnd(s[:min(from+longest, len(s))], from, strings.Trim(before[len(before)-2:], ": "))
+			if isPlaceholder(s[from:to]) {
+				continue
+			}
+			add(from, to)
+			if end := i - len(`": `); strings.HasSuffix(s[:max(end, 0)], ":"+s[from:to]) {
+				add(end-(to-from), end)
+			}
+		}
+	}
+}
+
 // findDSNs finds the user and password of user:password@tcp(host), as Go's driver for MySQL has it.
 func findDSNs(s string, add func(from, to int)) {
 	const longest = 200
@@ -80,6 +98,12 @@ func userinfo(s string, from int) string {
 			end++
 		}
 		at = strings.LastIndexByte(s[from:end], '@')
+	}
+	if quoted := strings.LastIndexAny(s[max(from-40, 0):from], "\"' ") + max(from-40, 0); at < 0 && quoted >= 0 && isQuote(s[quoted]) {
+		// It may contain a blank, which is why a program quotes it in a message.
+		if text := untilQuote(s[from:min(from+300, len(s))], s[quoted:quoted+1]); strings.Contains(text, ":") {
+			at = strings.LastIndexByte(text, '@')
+		}
 	}
 	return s[from : from+max(at, 0)]
 }
