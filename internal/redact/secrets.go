@@ -31,7 +31,7 @@ func findPorts(s string, add func(from, to int)) {
 		for i := strings.Index(s, before); i >= 0; i = indexFrom(s, before, i+len(before)) {
 			from := i + len(before)
 			to := quoteEnd(s[:min(from+longest, len(s))], from, strings.Trim(before[len(before)-2:], ": "))
-			if isPlaceholder(s[from:to]) {
+			if isPlaceholder(s[from:to]) || to == len(s) || !isQuote(s[to]) {
 				continue
 			}
 			add(from, to)
