@@ -233,6 +233,9 @@ func (a *assignment) isProse(v string, to int) bool {
 	if slices.Contains(prose, word) || slices.Contains(proseStarts, word) && to < len(a.s) && a.s[to] == ' ' {
 		return !a.equal || a.flag
 	}
+	if isName(first) && to < len(a.s) && a.s[to] == ' ' && (!a.equal && a.key > 0 && a.s[a.key-1] == '/' || strings.HasPrefix(a.s[a.end:], "= ")) {
+		return true // what is said of a file, or behind an empty value
+	}
 	if !a.equal && a.isMissing() || a.bold && to < len(a.s) && a.s[to] == ' ' && !isMixed(v) {
 		return true
 	}

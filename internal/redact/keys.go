@@ -41,7 +41,10 @@ var keyEnds = ['z' + 1][]keyEnd{
 	'r': {{"bearer", isKey, false}},
 	'l': {{"loadcredential", notSecret, false}, {"credential", isToken, false}},
 	'n': {{"authorization", isAuthorization, false}, {"token", isToken, false}, {"dockerconfigjson", isToken, true}},
-	'w': {{"psw", isPassword, false}, {"pw", isPwd, false}},
+	'w': {
+		{"cpsw", notSecret, false}, {"psw", isPassword, false}, {"pw", isPwd, true}, {"dbpw", isPwd, false}, {"bindpw", isPwd, false}, {"rootpw", isPwd, false},
+		{"userpw", isPwd, false}, {"adminpw", isPwd, false},
+	},
 	's': {
 		{"passwords", isPassword, false}, {"dbpass", isPassword, false}, {"userpass", isPassword, false},
 		{"storepass", isPassword, false}, {"keypass", isPassword, false}, {"credentials", isToken, false}, {"pass", isPass, false},
