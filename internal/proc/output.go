@@ -1,6 +1,7 @@
 package proc
 
 import (
+	"bytes"
 	"errors"
 	"io"
 	"math"
@@ -89,6 +90,7 @@ type stream struct {
 	end     *os.File // the other end
 	to      io.Writer
 	capture io.Writer // may be nil; does not keep what it gets
+	line    []byte    // read, and not captured before its line ends: half a secret of one output and a line of the other one hide it
 
 	mu      sync.Mutex
 	changed sync.Cond
@@ -146,6 +148,9 @@ func (s *stream) readAll() {
 	if !s.held {
 		_ = s.from.Close()
 	}
+	if len(s.line) > 0 {
+		_, _ = s.capture.Write(s.line)
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.eof = true
@@ -177,9 +182,7 @@ func (s *stream) readOnce(buf []byte) error {
 
 // take captures a piece and waits until the limit lets reading go on. It returns false if the command must not write any more.
 func (s *stream) take(piece []byte) bool {
-	if len(piece) > 0 && s.capture != nil {
-		_, _ = s.capture.Write(piece)
-	}
+	s.captureLines(piece)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if len(piece) > 0 && !s.closed {
@@ -191,6 +194,23 @@ func (s *stream) take(piece []byte) bool {
 		s.changed.Wait()
 	}
 	return !s.closed || s.limit > 0
+}
+
+// captureLines captures the lines that end in a piece, and those that are too long to wait for their end.
+func (s *stream) captureLines(piece []byte) {
+	if s.capture == nil {
+		return
+	}
+	n := len(s.line) + bytes.LastIndexByte(piece, '\n') + 1
+	whole := n > len(s.line)
+	s.line = append(s.line, piece...)
+	if !whole && len(s.line) > readSize {
+		n, whole = len(s.line), true
+	}
+	if whole {
+		_, _ = s.capture.Write(s.line[:n])
+		s.line = s.line[:copy(s.line, s.line[n:])]
+	}
 }
 
 // writeAll ends when the reader of to has closed it. Any other error, such as a full disk, is kept and does not disturb the
