@@ -75,7 +75,7 @@ func findPiped(s string, add func(from, to int)) {
 				continue
 			}
 			from := skipBlanks(s, at-len(line)+echo+len("echo "))
-			for strings.HasPrefix(s[from:], "-") {
+			for from < at && s[from] == '-' {
 				from = skipBlanks(s, wordEnd(s, from))
 			}
 			if from, to := valueAt(s, from); !isPlaceholder(s[from:to]) {
@@ -93,17 +93,15 @@ func userinfo(s string, from int) string {
 	}
 	at := strings.LastIndexByte(s[from:end], '@')
 	if name, port, ok := strings.Cut(s[from:end], ":"); at < 0 && ok && name != "" && !isNumber(port) {
-		// It is no port, so it may be a password that contains a slash.
+		// It is no port, so it may be a password that contains a slash, or a blank if the address is quoted.
 		for end < len(s) && end-from < 300 && !endsURL(s[end]) {
 			end++
 		}
-		at = strings.LastIndexByte(s[from:end], '@')
-	}
-	if quoted := strings.LastIndexAny(s[max(from-40, 0):from], "\"' ") + max(from-40, 0); at < 0 && quoted >= 0 && isQuote(s[quoted]) {
-		// It may contain a blank, which is why a program quotes it in a message.
-		if text := untilQuote(s[from:min(from+300, len(s))], s[quoted:quoted+1]); strings.Contains(text, ":") {
-			at = strings.LastIndexByte(text, '@')
+		text := s[from:end]
+		if before := strings.TrimRight(s[max(from-40, 0):from], "abcdefghijklmnopqrstuvwxyz0123456789+-.:/"); before != "" && isQuote(before[len(before)-1]) {
+			text = untilQuote(s[from:min(from+300, len(s))], before[len(before)-1:])
 		}
+		at = strings.LastIndexByte(text, '@')
 	}
 	return s[from : from+max(at, 0)]
 }
