@@ -20,7 +20,7 @@ func (a *assignment) isHarmless(from, to int) bool {
 	}
 	switch a.kind {
 	case isToken:
-		return len(v) < 7 && isNumber(v) || len(v) < 3 && !hasAlnum(v) || isVersion(v) || v[0] == '/' && !looksRandom(v) || !quoted && isDottedName(v)
+		return len(v) < 7 && isNumber(v) || len(v) < 3 && !hasAlnum(v) || isVersion(v) || isMeasure(v) || v[0] == '/' && !looksRandom(v) || !quoted && isDottedName(v)
 	case isPass:
 		return a.isOtherPass() && !runs(a.s, a.key, "openssl ") && !a.besideUser() || strings.Trim(v, "0123456789./%") == ""
 	case isPwd:
@@ -44,7 +44,7 @@ func (a *assignment) isARN() bool {
 // placeholders stand for a value in usage texts, templates and logs.
 var placeholders = []string{
 	masked, "null", "nil", "none", "true", "false", "undefined", "string", "str", "{", "|", "%s", "%v", "%q", "eof",
-	"redacted", "hidden", "filtered", "masked", "yes", "no", "(sensitive", "(known", "!vault",
+	"redacted", "hidden", "filtered", "masked", "yes", "no", "not-set", "(sensitive", "(known", "!vault",
 }
 
 // states are said of a secret, in logs.
@@ -85,13 +85,14 @@ func isComplaint(v string) bool {
 }
 
 func isPlaceholder(v string) bool {
+	inner := strings.TrimLeft(v, "(<[")
 	for _, p := range placeholders {
-		if strings.EqualFold(v, p) {
+		if strings.EqualFold(v, p) || strings.EqualFold(inner, p) {
 			return true
 		}
 	}
 	return strings.Trim(v, "*.-?_#=[]@:/\u2022\u2026") == "" || len(v) >= 3 && len(v) <= 40 && strings.Trim(v, "xX") == "" ||
-		isVariable(v) || isPlaceName(v) || strings.HasPrefix(v, "{{") || strings.HasPrefix(v, "${") || strings.HasPrefix(v, "$(")
+		isVariable(v) || isPlaceName(v) || strings.HasPrefix(v, "{{") || strings.HasPrefix(v, "<|") || strings.HasPrefix(v, "${") || strings.HasPrefix(v, "$(")
 }
 
 // isOptionValue reports whether v stands for the value of an option in a usage text.
@@ -138,6 +139,12 @@ func isVersion(v string) bool {
 	}
 	v, _, _ = strings.Cut(v, ",")
 	return len(v) < 16 && strings.Contains(v, ".") && strings.Trim(v, "0123456789.") == ""
+}
+
+// isMeasure reports whether v is a number with a unit, as in "time per token: 12.3ms".
+func isMeasure(v string) bool {
+	unit := strings.TrimLeft(v, "0123456789.")
+	return unit != v && slices.Contains([]string{"ms", "s", "us", "µs", "ns", "/s", "tok/s", "k", "%"}, unit)
 }
 
 // isCode reports whether the value, which is not quoted, is source code: a call, a type, or the name of a secret.

@@ -40,14 +40,15 @@ var keyEnds = ['z' + 1][]keyEnd{
 	'h': {{"auth", isBasic, true}, {"auth", isKey, false}},
 	'r': {{"bearer", isKey, false}},
 	'l': {{"loadcredential", notSecret, false}, {"credential", isToken, false}},
-	'n': {{"authorization", isAuthorization, false}, {"token", isToken, false}, {"dockerconfigjson", isToken, true}},
+	'n': {{"authorization", isAuthorization, false}, {"pagetoken", notSecret, false}, {"continuationtoken", notSecret, false},
+		{"token", isToken, false}, {"dockerconfigjson", isToken, true}},
 	'w': {
 		{"cpsw", notSecret, false}, {"psw", isPassword, false}, {"pw", isPwd, true}, {"dbpw", isPwd, false}, {"bindpw", isPwd, false}, {"rootpw", isPwd, false},
 		{"userpw", isPwd, false}, {"adminpw", isPwd, false},
 	},
 	's': {
 		{"passwords", isPassword, false}, {"dbpass", isPassword, false}, {"userpass", isPassword, false},
-		{"storepass", isPassword, false}, {"keypass", isPassword, false}, {"credentials", isToken, false}, {"pass", isPass, false},
+		{"storepass", isPassword, false}, {"keypass", isPassword, false}, {"credentials", isToken, false}, {"askpass", notSecret, false}, {"pass", isPass, false},
 	},
 	't': {{"secret", isPassword, false}, {"jwt", isKey, false}},
 	'y': {
