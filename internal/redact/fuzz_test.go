@@ -98,6 +98,8 @@ func FuzzRedactFragments(f *testing.F) {
 		"token", "password", "key", "value", "name", "cookie", "Authorization", "Bearer ", "curl -u ", "--token", "https://", "bob:", "x", "T", "1", "_", "$", "-", ".",
 		"=", ":", "==", ":=", " ", "\n", `\n`, `"`, "'", ",", ";", "&", "@", "|", "/", "\\", "(", ")", "[", "]", "{", "}", "<", ">", "<token>", "</token>", "%3D", " string ",
 		masked, random, "hunter2", " ghp_" + alnum + " ", "sk-", "eyJ", ":AA", "8Q~", beginOfKey, endOfKey, keyLine1, keyLast,
+		strings.Repeat("A1b/", 250), strings.Repeat("a ", 600), "&quot;", "%22", "**", "Some(", "echo ", "|chpasswd", "insert into t (", " values (", "@tcp(", " for ", "user: ", "pass",
+		`invalid port ":`, "login ",
 	}
 	f.Add([]byte{0, 19, 47, 21, 10, 47})
 	f.Add([]byte{54, 55, 56, 57, 54, 23, 56, 55})
