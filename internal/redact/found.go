@@ -93,8 +93,9 @@ func wrapEnd(s string, i int) int {
 		for to < len(s) && to-from < columns && (isBase64(s[to]) || s[to] == '.') {
 			to++
 		}
-		if utf8.RuneCountInString(line) != columns || strings.Trim(s[min(from+1, to):to], "abcdefghijklmnopqrstuvwxyz.-_=") == "" {
-			return i // a word of the language
+		word := s[min(from+1, to):to]
+		if utf8.RuneCountInString(line) != columns || strings.Trim(word, "abcdefghijklmnopqrstuvwxyz.-_=") == "" || strings.Trim(word, "0123456789-./T") == "" {
+			return i // a word of the language, or a time
 		}
 		i = to
 	}

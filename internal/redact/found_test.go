@@ -59,9 +59,10 @@ func TestManyValuesAreLinear(t *testing.T) {
 // A tool that wraps lines at 80 columns cuts a secret.
 func TestWrappedSecret(t *testing.T) {
 	for in, want := range map[string]string{
-		strings.Repeat("é", 80-21) + " ghp_" + alnum[:16] + "\n" + alnum[16:] + " x": strings.Repeat("é", 80-21) + " [masked] x",
-		strings.Repeat(".", 80-21) + " token=" + alnum[:14] + "\nError: it failed":   strings.Repeat(".", 80-21) + " token=[masked]\nError: it failed",
-		strings.Repeat(".", 60-21) + " token=" + alnum[:14] + "\n" + alnum:           strings.Repeat(".", 60-21) + " token=[masked]\n" + alnum,
+		strings.Repeat("é", 80-21) + " ghp_" + alnum[:16] + "\n" + alnum[16:] + " x":   strings.Repeat("é", 80-21) + " [masked] x",
+		strings.Repeat(".", 80-21) + " token=" + alnum[:14] + "\nError: it failed":     strings.Repeat(".", 80-21) + " token=[masked]\nError: it failed",
+		strings.Repeat(".", 80-21) + " token=" + alnum[:14] + "\n2026-11-28 it failed": strings.Repeat(".", 80-21) + " token=[masked]\n2026-11-28 it failed",
+		strings.Repeat(".", 60-21) + " token=" + alnum[:14] + "\n" + alnum:             strings.Repeat(".", 60-21) + " token=[masked]\n" + alnum,
 	} {
 		require.Equal(t, want, New().Redact(in))
 	}
