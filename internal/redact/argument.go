@@ -108,5 +108,10 @@ func isArgument(s string, i int) bool {
 // setsKey reports whether the key at i is what a command sets to its next argument.
 func setsKey(s string, i int) bool {
 	before := s[max(i-20, 0):i]
-	return strings.HasSuffix(before, "ENV ") || strings.HasSuffix(before, "setenv ") || strings.HasSuffix(before, "set -gx ") || strings.HasSuffix(before, "set -x ") || runs(s, i, "config set ") || runs(s, i, "configure set ")
+	for _, command := range [...]string{"ENV ", "setenv ", "set -gx ", "set -x "} {
+		if strings.HasSuffix(before, command) {
+			return true
+		}
+	}
+	return runs(s, i, "config set ") || runs(s, i, "configure set ")
 }

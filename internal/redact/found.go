@@ -94,8 +94,9 @@ func wrapEnd(s string, i int) int {
 			to++
 		}
 		word := s[min(from+1, to):to]
-		if utf8.RuneCountInString(line) != columns || strings.Trim(word, "abcdefghijklmnopqrstuvwxyz.-_=") == "" || strings.Trim(word, "0123456789-./T") == "" {
-			return i // a word of the language, or a time
+		isWord, isTime := strings.Trim(word, "abcdefghijklmnopqrstuvwxyz.-_=") == "", strings.Trim(word, "0123456789-./T") == ""
+		if utf8.RuneCountInString(line) != columns || isWord || isTime {
+			return i
 		}
 		i = to
 	}

@@ -67,7 +67,8 @@ func (a *assignment) isState(v string) bool {
 		v = words[0]
 	}
 	v = strings.TrimRight(v, ".!:")
-	return slices.Contains(states, lowerASCII(v)) || v != "" && isAlnum(v[0]) && (strings.HasSuffix(v, "Error") || strings.HasSuffix(v, "Exception"))
+	isError := v != "" && isAlnum(v[0]) && (strings.HasSuffix(v, "Error") || strings.HasSuffix(v, "Exception"))
+	return slices.Contains(states, lowerASCII(v)) || isError && !a.equal
 }
 
 // complaints are how forms and interfaces say what is wrong with a value.
@@ -240,7 +241,8 @@ func (a *assignment) isProse(v string, to int) bool {
 	if slices.Contains(prose, word) || slices.Contains(proseStarts, word) && to < len(a.s) && a.s[to] == ' ' {
 		return !a.equal || a.flag
 	}
-	if isName(first) && to < len(a.s) && a.s[to] == ' ' && (!a.equal && a.key > 0 && a.s[a.key-1] == '/' || strings.HasPrefix(a.s[a.end:], "= ")) {
+	isFile, isEmpty := !a.equal && a.key > 0 && a.s[a.key-1] == '/', strings.HasPrefix(a.s[a.end:], "= ")
+	if (isFile || isEmpty) && isName(first) && to < len(a.s) && a.s[to] == ' ' {
 		return true // what is said of a file, or behind an empty value
 	}
 	if !a.equal && a.isMissing() || a.bold && to < len(a.s) && a.s[to] == ' ' && !isMixed(v) {

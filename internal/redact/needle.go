@@ -79,8 +79,8 @@ func longLines(v string) []string {
 func encodings(v string) []string {
 	query, path := url.QueryEscape(v), url.PathEscape(v)
 	digits := hex.EncodeToString([]byte(v))
-	return []string{v, html.EscapeString(v), strings.ReplaceAll(v, "'", `'\''`), digits, strings.ToUpper(digits), query, lowerEscapes(query), path, lowerEscapes(path),
-		jsonEscape(v, true), jsonEscape(v, false), unquote(strconv.Quote(v))}
+	return []string{v, html.EscapeString(v), strings.ReplaceAll(v, "'", `'\''`), digits, strings.ToUpper(digits),
+		query, lowerEscapes(query), path, lowerEscapes(path), jsonEscape(v, true), jsonEscape(v, false), unquote(strconv.Quote(v))}
 }
 
 // base64Needle returns the part of v's base64 form that is independent of what precedes and follows v, if v begins

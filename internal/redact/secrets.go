@@ -98,8 +98,9 @@ func userinfo(s string, from int) string {
 			end++
 		}
 		text := s[from:end]
-		if before := strings.TrimRight(s[max(from-40, 0):from], "abcdefghijklmnopqrstuvwxyz0123456789+-.:/"); before != "" && isQuote(before[len(before)-1]) {
-			text = untilQuote(s[from:min(from+300, len(s))], before[len(before)-1:])
+		before := strings.TrimRight(s[max(from-40, 0):from], "abcdefghijklmnopqrstuvwxyz0123456789+-.:/") // the scheme
+		if n := len(before); n > 0 && isQuote(before[n-1]) {
+			text = untilQuote(s[from:min(from+300, len(s))], before[n-1:])
 		}
 		at = strings.LastIndexByte(text, '@')
 	}
