@@ -74,8 +74,8 @@ func (a *assignment) isState(v string) bool {
 // complaints are how forms and interfaces say what is wrong with a value.
 var complaints = []string{
 	"can't ", "cannot ", "does not ", "doesn't ", "expected ", "field required", "has ", "incorrect ", "invalid ", "is ", "isn't ", "may not ", "missing ",
-	"must ", "not ", "password ", "passwords ", "please ", "required ", "should ", "string should ", "this field ", "this password ", "this token ",
-	"this value ", "token ", "too ", "value ", "wrong ",
+	"must ", "not ", "password is ", "password must ", "password should ", "passwords do ", "please ", "required ", "should ", "string should ",
+	"this field ", "this password ", "this token ", "this value ", "token is ", "token has ", "too ", "value is ", "value must ", "wrong ",
 }
 
 // isComplaint reports whether v says what is wrong with the secret: {"errors": {"password": "is too short"}}.

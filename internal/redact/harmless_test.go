@@ -55,7 +55,7 @@ func TestStillSecret(t *testing.T) {
 		"token=" + alnum + ".x(":               "token=[masked]",
 		"Set-Cookie: disabled=hunter2; Path=/": "Set-Cookie: [masked]", "cookie: hunter2": "cookie: [masked]", "authorization: hunter two": "authorization: [masked]",
 		"password= hunter2": "password= [masked]", "password = hunter two": "password = [masked] two", "DB_PW2=hunter2": "DB_PW2=[masked]",
-		`passphrase: "correct horse battery"`: `passphrase: "[masked]"`, `passphrase="this is my phrase"`: `passphrase="[masked]"`, "password: !!": "password: [masked]", "<password>hunter2": "<password>[masked]",
+		`passphrase: "correct horse battery"`: `passphrase: "[masked]"`, `password = "value with spaces"`: `password = "[masked]"`, `passphrase="this is my phrase"`: `passphrase="[masked]"`, "password: !!": "password: [masked]", "<password>hunter2": "<password>[masked]",
 		"password=okhunter2": "password=[masked]", "password: $1hunter2": "password: [masked]", "authorization: disabled, Bearer " + alnum: "authorization: [masked]",
 		"if token == " + alnum + ":": "if token == [masked]",
 		"Password: Invalid8":         "Password: [masked]",
