@@ -49,7 +49,7 @@ func (s *Server) dispatch(mux *http.ServeMux, w http.ResponseWriter, r *http.Req
 		return
 	}
 	s.allow(route{handle: func(w http.ResponseWriter, r *request) error {
-		head := &headWriter{header: http.Header{}}
+		head := newRecorder()
 		mux.ServeHTTP(head, r.Request)
 		if head.status != http.StatusMethodNotAllowed {
 			return refused(http.StatusNotFound, "Not found", "there is nothing at %s; see /api/v1/openapi.yaml", quote(r.URL.Path))
@@ -100,13 +100,3 @@ func (a *statusWriter) Write(p []byte) (int, error) {
 
 // Unwrap is for http.ResponseController.
 func (a *statusWriter) Unwrap() http.ResponseWriter { return a.ResponseWriter }
-
-// headWriter keeps the head of an answer and drops its body.
-type headWriter struct {
-	header http.Header
-	status int
-}
-
-func (d *headWriter) Header() http.Header         { return d.header }
-func (d *headWriter) WriteHeader(status int)      { d.status = status }
-func (d *headWriter) Write(p []byte) (int, error) { return len(p), nil }

@@ -22,7 +22,10 @@ const (
 
 // limit holds the places for requests that are being handled, and the memory for bodies that are awaited or not parsed yet. A
 // request takes a place only when its body is there.
-type limit struct{ places, bodies *quota }
+type limit struct {
+	places, bodies *quota
+	looks          *looks // of a class that looks
+}
 
 const (
 	maxRequests = 256 // of a class
@@ -40,11 +43,11 @@ const (
 
 // newLimits returns the limits of one kind of listener: the network cannot block the users of the socket.
 func newLimits() (all [numClasses]limit) {
-	all[classWork] = limit{newQuota(maxRequests, maxRequests/4), newQuota(bodyMemory, bodyShare)}
+	all[classWork] = limit{newQuota(maxRequests, maxRequests/4), newQuota(bodyMemory, bodyShare), newLooks()}
 	all[classGate] = limit{places: newQuota(maxRequests, maxRequests/2)}
-	all[classProbe] = limit{places: newQuota(maxRequests/4, maxRequests/8)}
-	all[classWatch] = limit{places: newQuota(maxRequests/4, maxRequests/8)}
-	all[classEvents] = limit{newQuota(maxEvents, maxEvents), newQuota(bodyMemory/4, bodyShare)}
+	all[classProbe] = limit{places: newQuota(maxRequests/4, maxRequests/8), looks: newLooks()}
+	all[classWatch] = limit{places: newQuota(maxRequests/4, maxRequests/8), looks: newLooks()}
+	all[classEvents] = limit{places: newQuota(maxEvents, maxEvents), bodies: newQuota(bodyMemory/4, bodyShare)}
 	return all
 }
 

@@ -128,8 +128,8 @@ func (s *Server) routes() []route {
 	return []route{
 		{"GET /api/v1/openapi.yaml", accessOpen, classFree, bodyNone, s.getOpenAPI},
 		{"POST /api/v1/results", accessReport, classWork, bodyObject, s.postResult},
-		{"GET /api/v1/projects", accessReport, classWork, bodyNone, s.getProjects},
-		{"GET /api/v1/projects/{id}", accessReport, classWork, bodyNone, s.getProject},
+		{"GET /api/v1/projects", accessReport, classWork, bodyNone, s.shared(classWork, pageWait, s.getProjects)},
+		{"GET /api/v1/projects/{id}", accessReport, classWork, bodyNone, s.shared(classWork, pageWait, s.getProject)},
 		{"GET /api/v1/projects/{id}/gate", accessGate, classGate, bodyNone, s.getGate},
 		{"POST /api/v1/projects/{id}/pause", accessAdmin, classWork, bodyObject, s.postPause},
 		{"POST /api/v1/projects/{id}/resume", accessAdmin, classWork, bodyObject, s.postResume},
@@ -142,7 +142,7 @@ func (s *Server) routes() []route {
 
 		{"GET /healthz", accessOpen, classFree, bodyNone, s.getHealth},
 		{"GET /readyz", accessPublic, classProbe, bodyNone, s.getReady},
-		{"GET /metrics", accessPublic, classWatch, bodyNone, s.getMetrics},
+		{"GET /metrics", accessPublic, classWatch, bodyNone, s.shared(classWatch, watchWait, s.getMetrics)},
 		{"POST " + webhookPath, accessSigned, classEvents, bodyEvent, s.postEvent},
 	}
 }

@@ -1,7 +1,6 @@
 package web
 
 import (
-	"context"
 	"errors"
 	"net/http"
 	"time"
@@ -27,9 +26,15 @@ func (s *Server) getHealth(w http.ResponseWriter, _ *request) error {
 // getReady reports whether the bot can work. An unreachable Gitea is only a warning: without it, results are still counted and
 // flags written.
 func (s *Server) getReady(w http.ResponseWriter, r *request) error {
-	ctx, cancel := context.WithTimeout(r.Context(), watchWait)
-	defer cancel()
-	ready, code := r.bot.Ready(ctx), http.StatusOK
+	if err := s.shared(classProbe, watchWait, s.ready)(w, r); err != nil {
+		return writeJSON(w, http.StatusServiceUnavailable, status.Readiness{
+			Checks: []status.Check{{Name: "pause_dir", Error: err.Error()}}, Warnings: []string{}})
+	}
+	return nil
+}
+
+func (s *Server) ready(w http.ResponseWriter, r *request) error {
+	ready, code := r.bot.Ready(r.Context()), http.StatusOK
 	if !ready.Ready {
 		code = http.StatusServiceUnavailable
 	}
@@ -37,8 +42,7 @@ func (s *Server) getReady(w http.ResponseWriter, r *request) error {
 }
 
 func (s *Server) getMetrics(w http.ResponseWriter, r *request) error {
-	ctx, cancel := context.WithTimeout(r.Context(), watchWait)
-	defer cancel()
+	ctx := r.Context()
 	out := exposition.NewPage()
 	figures, err := r.bot.Figures(ctx)
 	putReady(out, r.bot.Ready(ctx))
@@ -87,8 +91,14 @@ func boolValue(b bool) float64 {
 
 // getPage serves the operator's front page, or a project's page. It is read-only: changes are made by commands, the API and Gitea.
 func (s *Server) getPage(w http.ResponseWriter, r *request) error {
-	ctx, cancel := context.WithTimeout(r.Context(), pageWait)
-	defer cancel()
+	if err := s.shared(classWatch, pageWait, s.page)(w, r); err != nil {
+		return s.pages.Failure(w, r.Request, err)
+	}
+	return nil
+}
+
+func (s *Server) page(w http.ResponseWriter, r *request) error {
+	ctx := r.Context()
 	if id := r.PathValue("id"); id != "" {
 		d, err := r.bot.Detail(ctx, id)
 		if err != nil {

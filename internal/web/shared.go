@@ -1,0 +1,116 @@
+package web
+
+import (
+	"bytes"
+	"context"
+	"maps"
+	"net/http"
+	"sync"
+	"time"
+)
+
+// looks run the handlers that only look at the state and the pause directory. All who ask for the same before a look begins share
+// its answer: many pages may be open, and with thousands of projects an answer takes a second and megabytes. A look at a dead file
+// system ends when that comes back; those who asked for it are answered before.
+type looks struct {
+	turn semaphore // held by those that run
+
+	mu   sync.Mutex
+	next map[lookKey]*look // that wait for their turn
+}
+
+type lookKey struct {
+	setup       *setup
+	caller, uri string
+}
+
+// look is an answer. It is complete when done is closed.
+type look struct {
+	*recorder
+	err  error
+	done chan struct{}
+}
+
+const maxLooks = 2 // of a class at once
+
+func newLooks() *looks {
+	return &looks{turn: make(semaphore, maxLooks), next: map[lookKey]*look{}}
+}
+
+// shared returns a handler whose answers are shared, and that waits for h only for some time.
+func (s *Server) shared(c class, wait time.Duration, h handler) handler {
+	return func(w http.ResponseWriter, r *request) error {
+		ctx, cancel := context.WithTimeout(r.Context(), wait+time.Second) // h, which is told to end a second before, may say more
+		defer cancel()
+		one := s.join(r, c, wait, h)
+		select {
+		case <-one.done:
+		case <-ctx.Done():
+			return noAnswer(wait)
+		}
+		if one.err != nil {
+			return one.err
+		}
+		maps.Copy(w.Header(), one.header)
+		w.WriteHeader(one.status)
+		_, _ = w.Write(one.body.Bytes())
+		return nil
+	}
+}
+
+func noAnswer(wait time.Duration) error {
+	return refused(http.StatusServiceUnavailable, "No answer",
+		"the pause directory or the state did not answer in %s: check whether a file system hangs, and how busy the machine is", wait)
+}
+
+// join returns the look that waits for its turn to answer the same request, or a new one.
+func (s *Server) join(r *request, c class, wait time.Duration, h handler) *look {
+	l, key := s.limitOf(r, c).looks, lookKey{r.setup, r.caller.name, r.URL.RequestURI()}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if one, ok := l.next[key]; ok {
+		return one
+	}
+	one := &look{recorder: newRecorder(), done: make(chan struct{})}
+	l.next[key] = one
+	r.uses.Add(1)
+	go func() {
+		defer r.uses.Done()
+		defer close(one.done)
+		asked := context.WithoutCancel(r.Context()) // the first who asked may leave
+		patience, cancel := context.WithTimeout(asked, wait)
+		defer cancel()
+		select {
+		case l.turn <- struct{}{}:
+			defer func() { <-l.turn }()
+		case <-patience.Done():
+			one.err = noAnswer(wait)
+		}
+		l.mu.Lock()
+		delete(l.next, key)
+		l.mu.Unlock()
+		if one.err != nil {
+			return
+		}
+		defer s.recoverPanic(&statusWriter{ResponseWriter: one.recorder, rc: http.NewResponseController(one.recorder)}, r.Request)
+		ctx, cancel := context.WithTimeout(asked, wait)
+		defer cancel()
+		own := *r
+		own.Request = r.WithContext(ctx)
+		one.err = h(one.recorder, &own)
+	}()
+	return one
+}
+
+// recorder keeps an answer.
+type recorder struct {
+	header http.Header
+	status int
+	body   bytes.Buffer
+}
+
+func newRecorder() *recorder { return &recorder{header: http.Header{}, status: http.StatusOK} }
+
+func (a *recorder) Header() http.Header         { return a.header }
+func (a *recorder) WriteHeader(status int)      { a.status = status }
+func (a *recorder) Write(p []byte) (int, error) { return a.body.Write(p) }

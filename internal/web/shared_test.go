@@ -1,0 +1,130 @@
+package web
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// asker answers requests with a shared handler, on a loopback address.
+func asker(t *testing.T, d *daemon, h handler) (ask func(path string) *httptest.ResponseRecorder) {
+	t.Helper()
+	serve := d.server.allow(route{level: accessOpen, handle: d.server.shared(classWatch, pageWait, h)})
+	return func(path string) *httptest.ResponseRecorder {
+		w := httptest.NewRecorder()
+		r := httptest.NewRequest("GET", path, nil)
+		serve(w, r.WithContext(context.WithValue(r.Context(), setupKey{}, d.server.current)))
+		return w
+	}
+}
+
+// Whoever asks while nobody has begun to look shares the answer; whoever asks later gets a newer one.
+func TestSharedAnswers(t *testing.T) {
+	d := newDaemon(t)
+	var looks atomic.Int64
+	synctest.Test(t, func(t *testing.T) {
+		d.server.tcpLimits = newLimits()
+		look := make(chan struct{})
+		ask := asker(t, d, func(w http.ResponseWriter, r *request) error {
+			n := looks.Add(1)
+			<-look
+			w.Header().Set("X-Look", fmt.Sprint(n))
+			w.WriteHeader(http.StatusTeapot)
+			_, err := fmt.Fprint(w, r.URL.Path)
+			return err
+		})
+		var all sync.WaitGroup
+		seen := make(chan string, 100)
+		for range 100 {
+			all.Go(func() {
+				w := ask("/a")
+				seen <- fmt.Sprint(w.Code, w.Header().Get("X-Look"), w.Body)
+			})
+			synctest.Wait()
+		}
+		close(look)
+		all.Wait()
+		close(seen)
+		got := map[string]int{}
+		for s := range seen {
+			got[s]++
+		}
+		require.Equal(t, map[string]int{"4181/a": 1, "4182/a": 1, "4183/a": 98}, got)
+		require.Equal(t, "4", ask("/a").Header().Get("X-Look"))
+	})
+}
+
+// A dead file system holds up what looks at it, and nobody longer than promised.
+func TestNobodyWaitsForDeadFileSystem(t *testing.T) {
+	d := newDaemon(t)
+	before := runtime.NumGoroutine()
+	synctest.Test(t, func(t *testing.T) {
+		d.server.tcpLimits = newLimits()
+		dead := make(chan struct{})
+		ask := asker(t, d, func(http.ResponseWriter, *request) error {
+			<-dead
+			return nil
+		})
+		var all sync.WaitGroup
+		for n := range 60 {
+			all.Go(func() {
+				began := time.Now()
+				w := ask(fmt.Sprintf("/%d", n))
+				require.Equal(t, http.StatusServiceUnavailable, w.Code)
+				require.Contains(t, w.Body.String(), "check whether a file system hangs")
+				require.LessOrEqual(t, time.Since(began), pageWait+time.Second)
+			})
+		}
+		all.Wait()
+		synctest.Wait()
+		require.Empty(t, d.server.tcpLimits[classWatch].looks.next)
+		require.LessOrEqual(t, runtime.NumGoroutine(), before+10, "they do not pile up")
+		close(dead)
+		synctest.Wait()
+		require.Equal(t, http.StatusOK, ask("/").Code, "it came back")
+	})
+}
+
+func TestPanicInSharedAnswer(t *testing.T) {
+	d := newDaemon(t)
+	ask := asker(t, d, func(http.ResponseWriter, *request) error { panic("oh") })
+	require.Equal(t, http.StatusInternalServerError, ask("/").Code)
+	require.Equal(t, http.StatusInternalServerError, ask("/").Code)
+}
+
+// While nothing answers, the page still reloads, and /readyz says what is wrong.
+func TestWatchersOfDeadFileSystem(t *testing.T) {
+	d := newDaemon(t)
+	d.sweep()
+	for _, c := range []class{classWatch, classProbe} {
+		for range maxLooks {
+			d.server.tcpLimits[c].looks.turn <- struct{}{}
+		}
+	}
+	get := func(path string) *httptest.ResponseRecorder {
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
+		defer cancel()
+		w := httptest.NewRecorder()
+		r := httptest.NewRequest("GET", "http://localhost"+path, nil)
+		d.server.handler.ServeHTTP(w, r.WithContext(ctx))
+		require.Equal(t, http.StatusServiceUnavailable, w.Code, path)
+		require.Contains(t, w.Body.String(), "check whether a file system hangs", path)
+		return w
+	}
+	for _, path := range []string{"/", "/projects/odilo"} {
+		require.Contains(t, get(path).Body.String(), `http-equiv="refresh"`, path)
+	}
+	require.Contains(t, get("/readyz").Body.String(), `"ready":false,"checks":[{"name":"pause_dir","ok":false`)
+	get("/metrics")
+	require.Equal(t, http.StatusOK, d.get("/healthz").Code)
+	require.Equal(t, http.StatusOK, d.get("/api/v1/projects/odilo/gate").Code)
+}
