@@ -130,11 +130,7 @@ func (a *app) printPending(s status.Status) {
 			a.printf("! %s: %s\n", projectOf(g.Work[0].Incidents[0]), joined(g.Work[0].Incidents[0], g.Work[0].What, g.Reason))
 			continue
 		}
-		n := 0
-		for _, w := range g.Work {
-			n += len(w.Incidents)
-		}
-		a.printf("! %s\n", joined(text.Plural(n, "incident")+" wait", g.Reason))
+		a.printf("! %s\n", joined(text.Plural(g.Incidents(), "incident")+" wait", g.Reason))
 		for _, w := range g.Work {
 			a.printf("  %s\n", joined(w.What, strings.Join(w.Incidents, ", ")))
 		}

@@ -1,12 +1,14 @@
 package status
 
 import (
+	"cmp"
 	"regexp"
 	"slices"
 	"strings"
 	"sync"
 
 	"github.com/terraphim/adfbot/internal/redact"
+	"github.com/terraphim/adfbot/internal/text"
 )
 
 // maxReason is how much of an error an incident keeps.
@@ -42,18 +44,29 @@ type PendingWork struct {
 	Incidents []string
 }
 
+// Incidents returns how many incidents wait.
+func (g PendingGroup) Incidents() (n int) {
+	for _, w := range g.Work {
+		n += len(w.Incidents)
+	}
+	return n
+}
+
 // PendingGroups returns the pending work of all projects by its reason.
 func (s Status) PendingGroups() []PendingGroup {
 	var groups []PendingGroup
+	place := map[string]int{} // in groups
 	for _, p := range s.Projects {
 		for _, w := range p.waits {
-			n := slices.IndexFunc(groups, func(g PendingGroup) bool { return ofAnyIssue(g.Reason) == ofAnyIssue(w.reason) })
-			if n < 0 {
+			general := ofAnyIssue(w.reason)
+			n, ok := place[general]
+			if !ok {
 				n, groups = len(groups), append(groups, PendingGroup{Reason: w.reason})
+				place[general] = n
 			}
 			g := &groups[n]
 			if g.Reason != w.reason {
-				g.Reason = ofAnyIssue(w.reason)
+				g.Reason = general
 			}
 			m := slices.IndexFunc(g.Work, func(k PendingWork) bool { return k.What == w.what })
 			if m < 0 {
@@ -63,6 +76,27 @@ func (s Status) PendingGroups() []PendingGroup {
 		}
 	}
 	return groups
+}
+
+// SharedReasons returns the reasons that several incidents wait for, and for each entry of [Project.Pending] with such a reason, the
+// entry without it.
+func (s Status) SharedReasons() (reasons []string, short map[string]string) {
+	shared := map[string]bool{}
+	for _, g := range s.PendingGroups() {
+		if n := g.Incidents(); n > 1 && g.Reason != "" {
+			reasons = append(reasons, text.Plural(n, "incident")+" wait: "+g.Reason)
+			shared[ofAnyIssue(g.Reason)] = true
+		}
+	}
+	short = map[string]string{}
+	for _, p := range s.Projects {
+		for _, w := range p.waits {
+			if shared[ofAnyIssue(w.reason)] {
+				short[w.String()] = w.incident + ": " + cmp.Or(w.what, "waits for Gitea")
+			}
+		}
+	}
+	return reasons, short
 }
 
 var issueNumber = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`#\d+`) })

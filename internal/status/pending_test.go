@@ -1,8 +1,10 @@
 package status
 
 import (
+	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -37,6 +39,34 @@ func TestPendingGroupsOfIssues(t *testing.T) {
 		{Reason: "gitea: close issue #… in o/r: status 403 (no)", Work: []PendingWork{{"issue to be closed", []string{"a#1", "b#1"}}}},
 		{Reason: "gitea: close issue #7 in o/other: status 403 (no)", Work: []PendingWork{{"issue to be closed", []string{"c#1"}}}},
 	}, s.PendingGroups())
+}
+
+// A reader who is told a reason once needs it at no incident.
+func TestSharedReasons(t *testing.T) {
+	gone := "gitea: read issue #7 in o/r: status 404 (gone)"
+	s := Status{Projects: []Project{
+		{ID: "a", waits: []wait{{"a#1", "issue to be closed", gone}, {"a#2", "issue to be opened", "busy"}}},
+		{ID: "b", waits: []wait{{"b#1", "", strings.ReplaceAll(gone, "7", "8")}}},
+		{ID: "c", waits: []wait{{"c#1", "issue to be opened", ""}}},
+		{ID: "d", waits: []wait{{"d#1", "issue to be opened", ""}}},
+	}}
+	reasons, short := s.SharedReasons()
+	require.Equal(t, []string{"2 incidents wait: gitea: read issue #… in o/r: status 404 (gone)"}, reasons)
+	require.Equal(t, map[string]string{
+		"a#1: issue to be closed: " + gone:           "a#1: issue to be closed",
+		"b#1: " + strings.ReplaceAll(gone, "7", "8"): "b#1: waits for Gitea",
+	}, short)
+}
+
+// A repository for each project: no two have the same reason.
+func TestPendingGroupsOfManyReasons(t *testing.T) {
+	s := Status{}
+	for n := range 3000 {
+		s.Projects = append(s.Projects, Project{waits: []wait{{fmt.Sprintf("p%d#1", n), "issue to be opened", fmt.Sprintf("create issue in o/r%d: 404", n)}}})
+	}
+	began := time.Now()
+	require.Len(t, s.PendingGroups(), 3000)
+	require.Less(t, time.Since(began), time.Second, "its cost grows with the number of reasons, not with its square")
 }
 
 // What the last sweep reports of a pending incident is not told twice.

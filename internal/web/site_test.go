@@ -234,3 +234,19 @@ func TestNoRedirects(t *testing.T) {
 		require.Empty(t, page.Header().Get("Location"), path)
 	}
 }
+
+// What keeps all issues waiting is on the front page once.
+func TestPageShowsSharedReasonOnce(t *testing.T) {
+	d := newDaemon(t)
+	d.trip("odilo")
+	require.Equal(t, 1, strings.Count(d.get("/").Body.String(), "create issue in"), "on the card")
+	for range 2 {
+		d.trip("digital-twins")
+	}
+	d.sweep()
+	doc := d.get("/").Body.String()
+	require.Equal(t, 1, strings.Count(doc, "create issue in"), "above the cards")
+	require.Contains(t, doc, "2 incidents wait: gitea:")
+	require.Contains(t, doc, `<li class="lines">odilo#1: issue to be opened</li>`)
+	require.Contains(t, d.get("/projects/odilo").Body.String(), "odilo#1: issue to be opened: gitea:")
+}

@@ -77,10 +77,17 @@ func newIndex(s status.Status, at visit) indexView {
 	for _, f := range s.Foreign {
 		v.Foreign = append(v.Foreign, link{Text: f, Link: webLink(f)})
 	}
+	shared, short := s.SharedReasons()
+	if len(shared) > 0 {
+		v.Problems = append(s.OtherProblems(), shared...)
+	}
 	anyRun := false
 	for _, p := range s.Projects {
 		anyRun = anyRun || len(p.LastRuns) > 0
 		sum := newSummary(p, s.At, at)
+		for n, note := range sum.Notes {
+			sum.Notes[n] = cmp.Or(short[note], note)
+		}
 		switch p.Paused {
 		case status.Yes:
 			v.Stopped = append(v.Stopped, sum)
