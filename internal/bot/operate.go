@@ -48,7 +48,7 @@ func (b *Bot) PauseBy(ctx context.Context, project, why, who string) (Done, erro
 	case !paused:
 		return Done{Text: fmt.Sprintf("%s is already paused (%s)", project, how.Flag)}, nil
 	}
-	b.log.Info("project paused by hand", "project", project, "by", who, "reason", why)
+	b.log.Info("project paused by hand", "project", project, "by", who, "reason", redact.Line(why, 500))
 	return Done{Text: fmt.Sprintf("%s is paused (%s); to resume: %s", project, how.Flag, how.Command)}, nil
 }
 

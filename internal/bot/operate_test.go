@@ -3,6 +3,7 @@ package bot_test
 import (
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -62,6 +63,10 @@ func TestPause(t *testing.T) {
 	d, err = w.resume("odilo")
 	require.NoError(t, err)
 	require.Equal(t, "odilo was not paused", d.Text)
+
+	_, err = w.pause("odilo", strings.Repeat("why ", 250_000))
+	require.NoError(t, err)
+	require.Less(t, len(w.Logged.String()), 10_000, "the log has no more of it than the flag")
 }
 
 // Everything stays as it was.

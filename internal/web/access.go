@@ -125,7 +125,8 @@ func (r *request) authenticate(w http.ResponseWriter, level access) error {
 		r.caller = c
 	} else if _, _, login := r.BasicAuth(); !login || !r.permitted(level) {
 		return unauthorized(w, "there is no token of this bot in the request's Authorization: send the one from http.token_file "+
-			"or from the project's token_file: Authorization: Bearer TOKEN")
+			"or from the project's token_file: Authorization: Bearer TOKEN; a new one in the file counts from the "+
+			"bot's next reload")
 	}
 	return nil
 }
