@@ -262,6 +262,9 @@ func (x *execution) run(redactor *redact.Redactor, started func(pid int)) (store
 			"(ulimit -n and -u, LimitNOFILE= and TasksMax= of systemd), or free memory", err)
 	case err != nil:
 		x.printf("%v", err)
+	case exit.Unended != 0:
+		x.printf("the command ran longer than --timeout %s and cannot be ended: process %d still runs. "+
+			"It may be another user's, e.g. behind sudo, or wait for a disk or network file system", x.q.Timeout, exit.Unended)
 	case exit.TimedOut:
 		x.printf("the command ran longer than --timeout %s and was ended", x.q.Timeout)
 	case exit.Hung:

@@ -30,6 +30,7 @@ type Command struct {
 type Waits struct {
 	Output time.Duration // for the rest of the output after the command's end; 5 s by default
 	Kill   time.Duration // between SIGTERM and SIGKILL after the timeout; 10 s by default
+	Killed time.Duration // for the command's end after SIGKILL; 10 s by default
 	// Interrupted is the time for a signal that asks to end to arrive here after one has ended the command, 100 ms by
 	// default. After another failure it is a fifth of that.
 	Interrupted time.Duration
@@ -41,15 +42,17 @@ type Exit struct {
 	Signal      string // the signal that ended it, e.g. SIGKILL
 	Detail      string // more in words, may be ""
 	TimedOut    bool
+	Unended     int  // the process of a command that has timed out and does not end; 0 if it has ended
 	Interrupted bool // this process itself was told to end, by SIGINT, SIGTERM, SIGHUP or SIGQUIT
 	Hung        bool // it was, but the command had run for Timeout or HungAfter by then
 }
 
-// Run runs the command and returns when it has ended and all its output has been read. A slow reader may still be behind: see
+// Run runs the command and returns when it has ended, or cannot be ended after its timeout, and all its output has been read. A slow reader may still be behind: see
 // [Output.Wait]. An error says why the command could not be started.
 func (c Command) Run() (Exit, Output, error) {
 	c.Waits.Output = cmp.Or(c.Waits.Output, 5*time.Second)
 	c.Waits.Kill = cmp.Or(c.Waits.Kill, 10*time.Second)
+	c.Waits.Killed = cmp.Or(c.Waits.Killed, 10*time.Second)
 	c.Waits.Interrupted = cmp.Or(c.Waits.Interrupted, 100*time.Millisecond)
 	out, ends, err := c.connect()
 	// With a process group of its own, the command can be ended together with what it has started. At a terminal it stays in our
@@ -85,7 +88,7 @@ func (c Command) wait(cmd *exec.Cmd, to *target) Exit {
 		defer close(ended)
 		_ = cmd.Wait() // other errors, such as unread input, do not change how the command ended
 	}()
-	var timeout, kill <-chan time.Time
+	var timeout, kill, killed <-chan time.Time
 	if c.Timeout > 0 {
 		t := time.NewTimer(c.Timeout)
 		defer t.Stop()
@@ -107,6 +110,10 @@ func (c Command) wait(cmd *exec.Cmd, to *target) Exit {
 			kill = time.After(c.Waits.Kill)
 		case <-kill:
 			to.end()
+			killed = time.After(c.Waits.Killed)
+		case <-killed: // it is another user's, or waits for a disk
+			pid := cmd.Process.Pid
+			return Exit{TimedOut: true, Unended: pid, Detail: fmt.Sprintf("timed out after %s, and process %d could not be ended", c.Timeout, pid)}
 		case <-ended:
 			if timedOut {
 				to.endRest(killAt)

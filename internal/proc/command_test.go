@@ -18,7 +18,8 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	testhost.Main(m, testhost.Funcs{"limited": limited, "drain": drain, "onterminal": onTerminal, "hide": hide})
+	testhost.Main(m, testhost.Funcs{"limited": limited, "drain": drain, "onterminal": onTerminal, "hide": hide,
+		"powerless": powerless})
 }
 
 const long = 30 * time.Second
@@ -118,6 +119,34 @@ func TestTimeoutEndsTheProcessGroup(t *testing.T) {
 			require.NoError(t, testhost.WaitGone(child))
 		})
 	}
+}
+
+// powerless starts a command and then becomes a user who may not end it.
+func powerless(testhost.Self) int {
+	c := proc.Command{
+		Args: []string{"sh", "-c", "exec sleep 60"}, Env: os.Environ(), Stdout: os.Stdout, Stderr: os.Stderr, Capture: io.Discard,
+		Timeout: 100 * time.Millisecond, Signals: proc.NewSignals(),
+		Waits: proc.Waits{Output: 50 * time.Millisecond, Kill: 50 * time.Millisecond, Killed: 50 * time.Millisecond},
+		Started: func(int) {
+			if err := syscall.Setresuid(testhost.Nobody, testhost.Nobody, testhost.Nobody); err != nil {
+				panic(err)
+			}
+		},
+	}
+	exit, _, err := c.Run()
+	fmt.Printf("%d\n%d %v %q %v\n", exit.Unended, exit.Code, exit.TimedOut, exit.Detail, err)
+	return 0
+}
+
+// A command of another user, or one that waits for a dead disk, survives SIGKILL. Its timeout counts all the same.
+func TestTimeoutOfACommandThatCannotBeEnded(t *testing.T) {
+	testhost.NeedRoot(t, "to become a user who may not end a process of root")
+	self := testhost.Command(t, "powerless")
+	out, err := self.Output()
+	require.NoError(t, err)
+	command := pid(t, string(out))
+	require.True(t, alive(command))
+	require.Equal(t, fmt.Sprintf("%d\n0 true \"timed out after 100ms, and process %[1]d could not be ended\" <nil>\n", command), string(out))
 }
 
 func TestOutputHeldByABackgroundProcess(t *testing.T) {
