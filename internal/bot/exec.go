@@ -60,6 +60,11 @@ type Reporter interface {
 // Errors after the command's end do not change it.
 func Exec(ctx context.Context, cfg *config.Config, env Env, q ExecRequest) int {
 	x := &execution{cfg: cfg, env: env.withDefaults(), q: q, signals: proc.NewSignals()}
+	defer func() {
+		if x.ctrlC { // a shell script ends with a command that SIGINT has ended, but not with one that exits
+			proc.EndBySIGINT()
+		}
+	}()
 	// If the reader of our output goes away, SIGPIPE must not kill us before all is done. The command still gets it.
 	pipes := make(chan os.Signal, 1)
 	signal.Notify(pipes, syscall.SIGPIPE)
@@ -95,6 +100,7 @@ type execution struct {
 	q       ExecRequest
 	bot     *Bot          // nil if the state cannot be opened
 	asked   time.Time     // when the gate was asked, before the answer
+	ctrlC   bool          // SIGINT to this process has ended the command, too
 	signals *proc.Signals // received from the moment the run is stored until its result is recorded and its output written
 	output  proc.Output
 }
@@ -140,6 +146,7 @@ func (x *execution) withState(ctx context.Context) int {
 	defer release()
 	fault.Point(ctx, "noted")
 	if s := x.signals.Pending(); s != 0 {
+		x.ctrlC = s == syscall.SIGINT
 		x.endRun(ctx, run)
 		x.printf("got %s before the command was started", unix.SignalName(s))
 		return 128 + int(s)
@@ -255,7 +262,7 @@ func (x *execution) run(redactor *redact.Redactor, started func(pid int)) (store
 	// Round drops the monotonic clock, so that the two times differ as they do once they are stored.
 	begun := x.env.Now().Round(0)
 	exit, output, err := c.Run()
-	x.output = output
+	x.output, x.ctrlC = output, exit.Interrupted && exit.Signal == "SIGINT"
 	switch {
 	case errors.Is(err, proc.ErrResources):
 		return store.Result{}, 0, fmt.Errorf("%w: nothing was run, and nothing counts; raise the limits on open files and processes "+

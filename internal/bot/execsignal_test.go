@@ -39,6 +39,18 @@ func TestExecInterrupted(t *testing.T) {
 	}
 }
 
+// A shell script ends with the command that Ctrl-C has ended, and goes on after one that has exited. So exec ends by the signal too.
+func TestExecEndsByCtrlC(t *testing.T) {
+	for trap, signaled := range map[string]bool{"": true, "trap 'exit 130' INT; ": false} {
+		w := newWorld(t)
+		cmd := w.startExec(child{Project: "odilo", Command: w.script(trap + "touch DIR/begun; while :; do sleep 0.01; done")})
+		require.NoError(t, cmd.Process.Signal(syscall.SIGINT))
+		require.Equal(t, 128+int(syscall.SIGINT), testhost.ExitCode(cmd.Wait()))
+		require.Equal(t, signaled, cmd.ProcessState.Sys().(syscall.WaitStatus).Signaled())
+		require.Equal(t, store.Ignored, w.project("odilo").LastRuns[0].Outcome, "the result is recorded before")
+	}
+}
+
 // A signal that means nothing to adfbot is the command's, e.g. one that KillSignal= of systemd or STOPSIGNAL of Docker
 // names, or SIGABRT, with which systemd ends a service that hangs.
 func TestExecOtherSignals(t *testing.T) {

@@ -50,6 +50,15 @@ func (s *Signals) Pending() syscall.Signal {
 	}
 }
 
+// EndBySIGINT ends this process as SIGINT does by default. It returns in the first process of a container, which that does not end.
+func EndBySIGINT() {
+	if os.Getpid() != 1 {
+		signal.Reset(syscall.SIGINT)
+		_ = syscall.Kill(os.Getpid(), syscall.SIGINT)
+		time.Sleep(time.Second) // another thread may get it, a little later
+	}
+}
+
 // fatal reports whether a signal ends a program that does not handle it.
 func fatal(s os.Signal) bool { return s != syscall.SIGCONT && s != syscall.SIGWINCH }
 
