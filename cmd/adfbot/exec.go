@@ -68,7 +68,7 @@ const drainName = "drain"
 func (a *app) drainCmd() *cobra.Command {
 	return &cobra.Command{
 		Use:    drainName,
-		Short:  "Copy stdin to stdout until stdin ends, even if stdout is closed (exec starts it)",
+		Short:  "Copy stdin to stdout until stdin ends or nobody reads stdout (exec starts it)",
 		Hidden: true,
 		Args:   cobra.NoArgs,
 		Run:    func(*cobra.Command, []string) { proc.Drain(a.stdin, a.stdout) },

@@ -1,6 +1,7 @@
 package proc
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -51,16 +52,16 @@ func keepFiles() {
 }
 
 // Drain copies what the processes that a command has left behind write to where the output of the command went, until the last of
-// them has ended. If nothing can be written there any more, it goes on reading, so that they are not disturbed. Only SIGKILL ends
-// it before: they may still have to write when they are told to end.
+// them has ended, or the reader there has gone: then they get a SIGPIPE. Other errors, such as a full disk, do not disturb them. No
+// signal but SIGKILL ends it before: they may still have to write when they are told to end.
 func Drain(from io.Reader, to io.Writer) {
 	signal.Ignore(syscall.SIGPIPE, syscall.SIGHUP, syscall.SIGINT, syscall.SIGTERM, syscall.SIGQUIT)
-	to = wholeLines(to)
+	to = shared(to)
 	buf := make([]byte, readSize)
 	for {
 		n, err := from.Read(buf)
-		_, _ = to.Write(buf[:n])
-		if err != nil {
+		_, errTo := to.Write(buf[:n])
+		if err != nil || errors.Is(errTo, syscall.EPIPE) {
 			return
 		}
 	}

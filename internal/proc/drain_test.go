@@ -1,6 +1,7 @@
 package proc_test
 
 import (
+	"bufio"
 	"bytes"
 	"errors"
 	"fmt"
@@ -86,22 +87,21 @@ func TestBackgroundProcessLivesOn(t *testing.T) {
 	require.Equal(t, `in /, leads its session: true, environment [], the caller's lock: false`, string(report))
 }
 
-// Where its output went is closed. It still does not die.
-func TestBackgroundProcessOutlivesTheReader(t *testing.T) {
-	c, dir, r, goOn := background(t, "echo late; head -c 300000 /dev/zero")
+// Where its output went is closed. It gets a SIGPIPE, as without this program in between, and does not write for ever.
+func TestBackgroundProcessEndsWithTheReader(t *testing.T) {
+	c, dir, r, goOn := background(t, "yes")
 	leave(t, c, dir)
+	background := pid(t, readLine(t, r))
 	require.NoError(t, r.Close())
-	changes := testhost.NewChanges()
-	stop, err := changes.Watch(dir)
-	require.NoError(t, err)
-	defer stop()
 	goOn()
-	require.NoError(t, changes.Await(func() string {
-		if _, err := os.Stat(dir + "/done"); err != nil {
-			return "the background process did not come to its end"
-		}
-		return ""
-	}))
+	require.NoError(t, testhost.WaitGone(background))
+}
+
+func readLine(t *testing.T, r io.Reader) string {
+	t.Helper()
+	line, err := bufio.NewReader(r).ReadString('\n')
+	require.NoError(t, err)
+	return line
 }
 
 // A background process that writes fast while nobody reads is slowed down, as by a pipe.
@@ -166,6 +166,36 @@ func TestLinesStayWhole(t *testing.T) {
 	}
 	require.NoError(t, <-done)
 	require.Equal(t, 150000, total)
+}
+
+// O_NONBLOCK belongs to all processes that have the file: ssh or node beside adfbot, or the command itself where its input is the
+// same socket, may set it at any time.
+func TestOutputBecomesNonBlocking(t *testing.T) {
+	for what, open := range map[string]func(fds *[2]int) error{
+		"a pipe": func(fds *[2]int) error { return unix.Pipe2(fds[:], unix.O_CLOEXEC) },
+		"a socket": func(fds *[2]int) (err error) {
+			*fds, err = unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+			return errors.Join(err, unix.SetsockoptInt(fds[1], unix.SOL_SOCKET, unix.SO_SNDBUF, 1))
+		},
+	} {
+		t.Run(what, func(t *testing.T) {
+			var fds [2]int
+			require.NoError(t, open(&fds))
+			r, w := os.NewFile(uintptr(fds[0]), "r"), os.NewFile(uintptr(fds[1]), "w")
+			defer func() { _ = r.Close() }()
+			c, _, _ := shell(t, "head -c 3000000 /dev/zero")
+			c.Stdout, c.Capture = w, io.Discard
+			c.Started = func(int) { require.NoError(t, unix.SetNonblock(fds[1], true)) }
+			done := make(chan error, 1)
+			go func() {
+				_, out, err := c.Run()
+				done <- errors.Join(err, out.Wait(c.Signals), w.Close())
+			}()
+			n, err := io.Copy(io.Discard, r)
+			require.NoError(t, errors.Join(err, <-done))
+			require.Equal(t, int64(3000000), n)
+		})
+	}
 }
 
 type counter struct{ n int }

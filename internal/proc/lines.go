@@ -3,35 +3,46 @@ package proc
 import (
 	"bytes"
 	"cmp"
+	"errors"
 	"io"
 	"io/fs"
 	"os"
+
+	"golang.org/x/sys/unix"
 )
 
 // pipeAtom is how many bytes a pipe takes at once, without those of other writers in between: PIPE_BUF, see pipe(7).
 const pipeAtom = 4096
 
-// wholeLines returns a writer in place of to that keeps lines together. Other processes may write to the same pipe, e.g. other jobs.
-func wholeLines(to io.Writer) io.Writer {
-	if f, ok := to.(*os.File); ok {
-		if info, err := f.Stat(); err == nil && info.Mode()&fs.ModeNamedPipe != 0 {
-			return pipeWriter{f}
-		}
+// shared returns a writer in place of to, a file that other processes may write to, too, e.g. other jobs. It keeps the lines in a pipe
+// together.
+func shared(to io.Writer) io.Writer {
+	f, ok := to.(*os.File)
+	if !ok {
+		return to
 	}
-	return to
+	info, err := f.Stat()
+	return sharedFile{f, err == nil && info.Mode()&fs.ModeNamedPipe != 0}
 }
 
-type pipeWriter struct{ pipe *os.File }
+type sharedFile struct {
+	file *os.File
+	pipe bool
+}
 
-func (w pipeWriter) Write(p []byte) (written int, err error) {
+func (w sharedFile) Write(p []byte) (written int, err error) {
 	for written < len(p) && err == nil {
 		atom := p[written:]
-		if len(atom) > pipeAtom {
+		if w.pipe && len(atom) > pipeAtom {
 			atom = atom[:cmp.Or(bytes.LastIndexByte(atom[:pipeAtom], '\n')+1, pipeAtom)]
 		}
 		var n int
-		n, err = w.pipe.Write(atom)
+		n, err = w.file.Write(atom)
 		written += n
+		if errors.Is(err, unix.EAGAIN) { // another process has made it non-blocking
+			_, _ = unix.Poll([]unix.PollFd{{Fd: int32(w.file.Fd()), Events: unix.POLLOUT}}, -1)
+			err = nil
+		}
 	}
 	return written, err
 }

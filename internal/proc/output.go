@@ -217,7 +217,7 @@ func (s *stream) captureLines(piece []byte) {
 // command.
 func (s *stream) writeAll() {
 	defer close(s.written)
-	to := wholeLines(s.to)
+	to := shared(s.to)
 	var piece []byte
 	s.mu.Lock()
 	defer s.mu.Unlock()
