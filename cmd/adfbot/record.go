@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/sys/unix"
 
 	"github.com/terraphim/adfbot/escalate/incident"
 	"github.com/terraphim/adfbot/internal/bot"
@@ -78,7 +79,7 @@ func (a *app) record(cmd *cobra.Command, f recordFlags) error {
 		return &exit{exitUsage, err}
 	}
 	redactor := bot.RedactorFor(cfg, a.getenv)
-	if r.Output, err = a.readOutput(f.output, cfg.Escalation.OutputTail, redactor); err != nil {
+	if r.Output, err = a.readOutput(f.output, cfg.Escalation.OutputTail, redactor, outputWait); err != nil {
 		// A run that died early may have left no log; its result counts all the same.
 		a.warnf("the result is recorded without all of its output: %v\n", err)
 	}
@@ -205,25 +206,46 @@ func (f recordFlags) result(cfg *config.Config, coded bool, now time.Time) (stor
 	return r, err
 }
 
+// outputWait is how long a pipe that is the output may bring nothing: the run has ended.
+const outputWait = 10 * time.Second
+
 // readOutput keeps the first and last part of a file of any size in bounded memory.
-func (a *app) readOutput(name string, limit int, redactor *redact.Redactor) (string, error) {
+func (a *app) readOutput(name string, limit int, redactor *redact.Redactor, wait time.Duration) (string, error) {
 	if name == "" {
 		return "", nil
 	}
 	in := a.stdin
 	if name != "-" {
-		f, err := os.Open(name)
+		f, err := os.OpenFile(name, os.O_RDONLY|unix.O_NONBLOCK, 0) // else it would wait for the writer of a pipe
 		if err != nil {
 			return "", fmt.Errorf("--output: %w", err)
 		}
 		defer func() { _ = f.Close() }()
-		in = f
+		in = awaited{f, wait}
 	}
 	capture := redact.NewCapture(limit, redactor)
 	if _, err := io.Copy(capture, in); err != nil {
 		return capture.Text(), fmt.Errorf("--output: %w", err)
 	}
 	return capture.Text(), nil
+}
+
+// awaited reads a file, and fails if it has to wait too long.
+type awaited struct {
+	file *os.File
+	wait time.Duration
+}
+
+func (a awaited) Read(p []byte) (int, error) {
+	for {
+		switch ready, err := unix.Poll([]unix.PollFd{{Fd: int32(a.file.Fd()), Events: unix.POLLIN}}, int(a.wait.Milliseconds())); {
+		case errors.Is(err, unix.EINTR):
+		case err == nil && ready == 0:
+			return 0, fmt.Errorf("read %s: nothing has come for %s", a.file.Name(), a.wait)
+		default:
+			return a.file.Read(p)
+		}
+	}
 }
 
 // printRecorded prints what a result did. Failing to print is no failure: the result is stored, and a script that tried

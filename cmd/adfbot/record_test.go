@@ -1,0 +1,41 @@
+package main
+
+import (
+	"os"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
+
+	"github.com/terraphim/adfbot/internal/redact"
+	"github.com/terraphim/adfbot/internal/testhost"
+)
+
+// A pipe may be the output, e.g. <(journalctl -u odilo). One without a writer, or whose writer hangs, does not keep the result from being
+// recorded.
+func TestOutputFromPipe(t *testing.T) {
+	name := t.TempDir() + "/pipe"
+	require.NoError(t, unix.Mkfifo(name, 0o600))
+	read := func(wait time.Duration) (string, error) {
+		return (&app{}).readOutput(name, 1000, &redact.Redactor{}, wait)
+	}
+
+	got, err := read(time.Millisecond)
+	require.EqualError(t, err, "--output: read "+name+": nothing has come for 1ms")
+	require.Empty(t, got)
+
+	go func() { _ = os.WriteFile(name, []byte("late\n"), 0) }() // waits for the reader
+	got, err = read(testhost.Patience)
+	require.NoError(t, err)
+	require.Equal(t, "late\n", got)
+
+	hangs, err := os.OpenFile(name, os.O_RDWR, 0)
+	require.NoError(t, err)
+	defer func() { _ = hangs.Close() }()
+	_, err = hangs.WriteString("first\n")
+	require.NoError(t, err)
+	got, err = read(time.Millisecond)
+	require.ErrorContains(t, err, "nothing has come")
+	require.Equal(t, "first\n", got, "what has come is kept")
+}
