@@ -1,6 +1,7 @@
 package bot
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"errors"
@@ -103,11 +104,17 @@ type execution struct {
 	ctrlC   bool          // SIGINT to this process has ended the command, too
 	signals *proc.Signals // received from the moment the run is stored until its result is recorded and its output written
 	output  proc.Output
+	late    *bytes.Buffer // of [execution.printf]; nil before the command's end
 }
 
-// printf writes a message of adfbot's own to stderr.
+// printf writes a message of adfbot's own to stderr. Once the command has ended, it waits for the end: nobody may read stderr, and the
+// result is not recorded yet.
 func (x *execution) printf(format string, args ...any) {
-	fmt.Fprintf(x.q.Stderr, "adfbot: "+format+"\n", args...)
+	var to io.Writer = x.q.Stderr
+	if x.late != nil {
+		to = x.late
+	}
+	fmt.Fprintf(to, "adfbot: "+format+"\n", args...)
 }
 
 func (x *execution) notStarted(err error) int {
@@ -262,6 +269,7 @@ func (x *execution) run(redactor *redact.Redactor, started func(pid int)) (store
 	// Round drops the monotonic clock, so that the two times differ as they do once they are stored.
 	begun := x.env.Now().Round(0)
 	exit, output, err := c.Run()
+	x.late = &bytes.Buffer{}
 	x.output, x.ctrlC = output, exit.Interrupted && exit.Signal == "SIGINT"
 	switch {
 	case errors.Is(err, proc.ErrResources):
@@ -308,11 +316,18 @@ func outcome(p config.Project, exit proc.Exit) string {
 // waitForOutput waits for a slow reader of the command's output. What processes in the background write later, another process
 // passes on.
 func (x *execution) waitForOutput() {
-	if err := x.output.Wait(x.signals); err != nil {
-		x.printf("could not pass on all of the command's output; the command itself was not disturbed: %v", err)
+	if x.late == nil {
+		return
 	}
-	if err := x.output.Leave(x.q.Drain); err != nil {
-		x.printf("the command has left a process in the background, which ends when it writes: %v", err)
+	x.output.Append(x.q.Stderr, x.late.Bytes())
+	x.late = nil
+	errWritten, errLeft := x.output.Wait(x.signals), x.output.Leave(x.q.Drain)
+	x.signals.Stop() // a signal ends exec, if nobody reads what follows
+	if errWritten != nil {
+		x.printf("could not pass on all of the command's output; the command itself was not disturbed: %v", errWritten)
+	}
+	if errLeft != nil {
+		x.printf("the command has left a process in the background, which ends when it writes: %v", errLeft)
 	}
 }
 

@@ -232,6 +232,22 @@ func TestExecSlowReader(t *testing.T) {
 	require.Equal(t, 60000+len("\npanic: the reason\n"), slow.took.Len())
 }
 
+// Nobody reads what adfbot has to say, perhaps because the reader of everything hangs. The result does not wait for it.
+func TestExecNobodyReadsMessages(t *testing.T) {
+	w := newWorld(t)
+	w.fail("odilo", 2)
+	slow, ended := &reluctant{may: make(chan struct{})}, make(chan int)
+	stored := w.watch(filepath.Dir(w.cfg.State))
+	go func() {
+		ended <- bot.Exec(ctx, w.cfg, w.env(), bot.ExecRequest{Project: "odilo", Agent: "project-meta", Stdout: io.Discard, Stderr: slow,
+			Timeout: 50 * time.Millisecond, Command: []string{"sleep", "60"}})
+	}()
+	stored("no result is stored", func() bool { return len(w.project("odilo").LastRuns) == 3 })
+	close(slow.may)
+	require.Equal(t, 143, <-ended)
+	require.Regexp(t, `^adfbot: the command ran longer than --timeout 50ms and was ended\nadfbot: .* failed 3 times in a row`, slow.took.String())
+}
+
 // The command is not disturbed.
 func TestExecOutputToFullDevice(t *testing.T) {
 	w := newWorld(t)

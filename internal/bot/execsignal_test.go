@@ -207,6 +207,25 @@ func TestExecReaderGoesAway(t *testing.T) {
 	}
 }
 
+// It can be ended, as when nobody reads the command's output.
+func TestExecEndedWhileNobodyReadsMessages(t *testing.T) {
+	w := newWorld(t)
+	w.fail("odilo", 2)
+	r, full, err := os.Pipe()
+	require.NoError(t, err)
+	defer func() { _, _ = r.Close(), full.Close() }()
+	require.NoError(t, full.SetWriteDeadline(time.Now().Add(10*time.Millisecond)))
+	_, err = full.Write(make([]byte, 1<<20))
+	require.ErrorIs(t, err, os.ErrDeadlineExceeded)
+	cmd := w.command(child{Do: "exec", Project: "odilo", Command: w.script("exit 3")})
+	stored := w.watch(filepath.Dir(w.cfg.State))
+	cmd.Stderr = full
+	require.NoError(t, cmd.Start())
+	stored("no result is stored", func() bool { return len(w.project("odilo").LastRuns) == 3 })
+	require.NoError(t, cmd.Process.Signal(syscall.SIGTERM))
+	require.Equal(t, 3, exitCode(cmd))
+}
+
 // A process that the command leaves behind lives on after exec, and its output goes on. The run is over.
 func TestExecLeavesBackgroundProcess(t *testing.T) {
 	w := newWorld(t)

@@ -51,20 +51,24 @@ func (o Output) finish(wait time.Duration) (held bool) {
 	return held
 }
 
+// Append adds a text for the reader of an output, which may be as slow.
+func (o *Output) Append(to io.Writer, text []byte) {
+	s := &stream{to: to, pending: text, eof: true, read: make(chan struct{}), written: make(chan struct{})}
+	s.changed.L = &s.mu
+	close(s.read)
+	*o = append(*o, s)
+	go s.writeAll()
+}
+
 // Wait waits until everything has been written, or a signal arrives that would end this process. The error says why something
 // could not be written.
 func (o Output) Wait(signals *Signals) error {
 	var err error
-	for len(o) > 0 {
-		select {
-		case <-o[0].written:
-			err = errors.Join(err, o[0].err)
-			o = o[1:]
-		case sig := <-signals.c:
-			if fatal(sig) {
-				return err
-			}
+	for _, s := range o {
+		if !signals.await(s.written) {
+			break
 		}
+		err = errors.Join(err, s.err)
 	}
 	return err
 }
