@@ -172,11 +172,11 @@ func configFlag(cfg *config.Config) string {
 
 // lostText is [status.LostText] with a command that works for whoever may write the state, and the way to do without one.
 func lostText(cfg *config.Config, r store.Result, err error) string {
-	var runAs, flag string
+	var runAs string
 	if owner, other := hostlocal.OtherOwner(cfg.State); other {
-		runAs, flag = owner.RunAs(os.Getenv("PATH")), configFlag(cfg)
+		runAs = owner.RunAs(os.Getenv("PATH"))
 	}
-	s := status.LostText(r, err, runAs, flag)
+	s := status.LostText(r, err, runAs, configFlag(cfg)) // whoever reads it in a mail of cron has not its $ADFBOT_CONFIG
 	if me := hostlocal.Me(); errors.Is(err, fs.ErrPermission) && me.UID != hostlocal.BotUser(cfg.State).UID {
 		s += fmt.Sprintf("\nto let %s report through the daemon, set http.socket and projects[].users", me.Name)
 	}

@@ -276,7 +276,8 @@ func TestLostResult(t *testing.T) {
 	}
 	r := w.sh("odilo", "exit 7")
 	require.Equal(t, 7, r.code)
-	require.Regexp(t, regexp.MustCompile(`the result \(failure of project-meta in odilo\) is LOST unless you record it: adfbot record --project odilo --agent project-meta --run-id [0-9a-f]{32} --failure\n`), r.stderr)
+	require.Regexp(t, regexp.MustCompile(`the result \(failure of project-meta in odilo\) is LOST unless you record it: adfbot record --project odilo --agent project-meta --run-id [0-9a-f]{32} --failure --config `+
+		regexp.QuoteMeta(w.cfg.Path)+`\n`), r.stderr)
 }
 
 // The command that records a lost result can be pasted into a shell.
