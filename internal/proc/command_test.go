@@ -198,6 +198,30 @@ func TestWaitEndsWithASignal(t *testing.T) {
 	close(slow.may)
 }
 
+// The signal has come before, while the result was recorded. What has a reader is written all the same.
+func TestWaitEndsWithAnEarlierSignal(t *testing.T) {
+	for n := range 10 {
+		t.Run(fmt.Sprint(n), func(t *testing.T) {
+			t.Parallel()
+			var out proc.Output
+			var read bytes.Buffer
+			out.Append(&read, []byte("message"))
+			out.Append(&slowReader{may: make(chan struct{})}, []byte("message"))
+			signals := proc.NewSignals()
+			signals.Send(syscall.SIGTERM)
+			waited := make(chan error, 1)
+			go func() { waited <- out.Wait(signals) }()
+			select {
+			case err := <-waited:
+				require.NoError(t, err)
+				require.Equal(t, "message", read.String())
+			case <-time.After(testhost.Patience):
+				require.FailNow(t, "it waits for ever")
+			}
+		})
+	}
+}
+
 func TestOutputOnAFullDisk(t *testing.T) {
 	full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
 	require.NoError(t, err)

@@ -64,11 +64,19 @@ func (o *Output) Append(to io.Writer, text []byte) {
 // could not be written.
 func (o Output) Wait(signals *Signals) error {
 	var err error
-	for _, s := range o {
-		if !signals.await(s.written) {
-			break
+	var end <-chan time.Time
+	for len(o) > 0 {
+		select {
+		case <-o[0].written:
+			err = errors.Join(err, o[0].err)
+			o = o[1:]
+		case sig := <-signals.c:
+			if fatal(sig) && end == nil { // it may have come before, while there is a reader all the same
+				end = time.After(500 * time.Millisecond)
+			}
+		case <-end:
+			return err
 		}
-		err = errors.Join(err, s.err)
 	}
 	return err
 }

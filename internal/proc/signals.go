@@ -50,27 +50,6 @@ func (s *Signals) Pending() syscall.Signal {
 	}
 }
 
-// await waits until done is closed, and returns true, or a signal arrives that would have ended this process. It may have come before, so
-// there is a moment left.
-func (s *Signals) await(done <-chan struct{}) bool {
-	for {
-		select {
-		case <-done:
-			return true
-		case sig := <-s.c:
-			if !fatal(sig) {
-				continue
-			}
-			select {
-			case <-done:
-				return true
-			case <-time.After(200 * time.Millisecond):
-				return false
-			}
-		}
-	}
-}
-
 // EndBySIGINT ends this process as SIGINT does by default. It returns in the first process of a container, which that does not end.
 func EndBySIGINT() {
 	if os.Getpid() != 1 {
