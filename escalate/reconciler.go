@@ -71,6 +71,7 @@ type Reconciler struct {
 	opt        Options
 	trackerErr error // why no request may be made; saved with what is pending
 	dirErr     error // why the pause directory must not be believed; every flag is unknown then
+	patience   patience
 	learned    atomic.Pointer[learned]
 	overBudget atomic.Bool // the last sweep could not do everything
 }
@@ -143,12 +144,17 @@ func (r *Reconciler) operable() bool { return len(r.opt.Commands.Operators) > 0 
 // Look reads a project's flag. A missing flag counts as gone only while the directory has its sentinel, and that is ours.
 func (r *Reconciler) Look(ctx context.Context, project string) incident.FlagView {
 	fault.Count(ctx, "look")
-	if r.dirErr != nil {
-		return incident.FlagView{Err: r.dirErr}
+	type look struct {
+		flag     pause.Flag
+		sentinel pause.Sentinel
 	}
-	flag, sentinel, err := r.opt.Dir.Check(project)
+	seen, err := readDir(r, func() (look, error) {
+		flag, sentinel, err := r.opt.Dir.Check(project)
+		return look{flag, sentinel}, err
+	})
+	flag := seen.flag
 	if err == nil {
-		err = r.ours(ctx, sentinel)
+		err = r.ours(ctx, seen.sentinel)
 	}
 	switch {
 	case err != nil:
@@ -203,18 +209,12 @@ func CompareSentinel(dir pause.Dir, found, want pause.Sentinel) error {
 
 // Flags returns the ids of all projects with a flag, sorted.
 func (r *Reconciler) Flags() ([]string, error) {
-	if r.dirErr != nil {
-		return nil, r.dirErr
-	}
-	return r.opt.Dir.List()
+	return readDir(r, r.opt.Dir.List)
 }
 
 // CheckPause returns why the pause directory cannot be trusted, or nil.
 func (r *Reconciler) CheckPause(ctx context.Context) error {
-	if r.dirErr != nil {
-		return r.dirErr
-	}
-	s, err := r.opt.Dir.Sentinel()
+	s, err := readDir(r, r.opt.Dir.Sentinel)
 	if err != nil {
 		return err
 	}
