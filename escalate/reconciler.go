@@ -135,9 +135,6 @@ func (r *Reconciler) TrackerError() error { return r.trackerErr }
 // methods run.
 func (r *Reconciler) SetDirError(err error) { r.dirErr = err }
 
-// DirError returns why the pause directory must not be believed, without a look at it.
-func (r *Reconciler) DirError() error { return r.dirErr }
-
 // operable reports whether operators may act from issues: then issues say how.
 func (r *Reconciler) operable() bool { return len(r.opt.Commands.Operators) > 0 }
 
@@ -212,9 +209,12 @@ func (r *Reconciler) Flags() ([]string, error) {
 	return readDir(r, r.opt.Dir.List)
 }
 
+// Sentinel returns the sentinel of the pause directory.
+func (r *Reconciler) Sentinel() (pause.Sentinel, error) { return readDir(r, r.opt.Dir.Sentinel) }
+
 // CheckPause returns why the pause directory cannot be trusted, or nil.
 func (r *Reconciler) CheckPause(ctx context.Context) error {
-	s, err := readDir(r, r.opt.Dir.Sentinel)
+	s, err := r.Sentinel()
 	if err != nil {
 		return err
 	}

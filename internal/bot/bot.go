@@ -127,10 +127,6 @@ func Open(ctx context.Context, cfg *config.Config, mode Mode, env Env) (*Bot, er
 			return nil, err
 		}
 	}
-	dirErr := answers(ctx, cfg.PauseDir)
-	if dirErr != nil && mode == Daemon { // the next start may find it well
-		return nil, dirErr
-	}
 	if mode != ReadOnly {
 		err = b.local.Create(ctx)
 		if errors.Is(err, syscall.ELOOP) || errors.Is(err, syscall.ENOTDIR) { // it may take no more than the spool
@@ -142,7 +138,7 @@ func Open(ctx context.Context, cfg *config.Config, mode Mode, env Env) (*Bot, er
 	if b.store, b.anew, err = openState(ctx, cfg, mode == ReadOnly, env.Now); err != nil {
 		return nil, err
 	}
-	if err := b.connect(ctx, mode, dirErr); err != nil {
+	if err := b.connect(ctx, mode); err != nil {
 		_ = b.store.Close()
 		return nil, err
 	}
@@ -161,8 +157,8 @@ func (b *Bot) Warning() string {
 		"what is recorded until then is not in it. If it is lost, open incidents are rebuilt", b.cfg.State)
 }
 
-// connect makes the reconciler and the reader of an open state, and gets the pause directory ready unless dirErr says that it hangs.
-func (b *Bot) connect(ctx context.Context, mode Mode, dirErr error) error {
+// connect makes the reconciler and the reader of an open state, and gets the pause directory ready.
+func (b *Bot) connect(ctx context.Context, mode Mode) error {
 	_, b.tokenErr = b.cfg.Gitea.TokenSource(b.env.Getenv).Token()
 	b.redact = RedactorFor(b.cfg, b.env.Getenv)
 	b.gitea, b.roots, b.rootsErr = newClient(b.cfg, b.env, b.redact)
@@ -188,9 +184,7 @@ func (b *Bot) connect(ctx context.Context, mode Mode, dirErr error) error {
 	if !leaveIssues {
 		b.rec.SetTrackerError(b.accessError())
 	}
-	if dirErr != nil {
-		b.rec.SetDirError(dirErr)
-	} else if err := b.prepareDir(ctx, mode); err != nil {
+	if err := b.prepareDir(ctx, mode); err != nil {
 		b.log.Warn("cannot get the pause directory ready", "dir", b.cfg.PauseDir, "err", err)
 	}
 	return b.checkMoved(ctx, mode)

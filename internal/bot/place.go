@@ -49,7 +49,7 @@ func (b *Bot) dirStep(ctx context.Context, mode Mode) (func(context.Context) err
 	if metaErr != nil {
 		return nil, metaErr
 	}
-	s, err := b.rec.Dir().Sentinel()
+	s, err := b.rec.Sentinel()
 	switch {
 	case err != nil && (mode == Operate || !notReady(err)), err == nil && s.Installation != "" && s.Installation != b.store.Installation():
 		return nil, nil

@@ -135,7 +135,8 @@ func pausedBySpool(project string, spooled []hostlocal.Spooled) bool {
 
 // addOverall adds what is not about one project.
 func (r *Reader) addOverall(ctx context.Context, s *Status, spooled []hostlocal.Spooled) error {
-	if err := r.AdviseRestore(ctx, r.from.Reconciler.CheckPause(ctx)); err != nil {
+	pauseErr := r.from.Reconciler.CheckPause(ctx)
+	if err := r.AdviseRestore(ctx, pauseErr); err != nil {
 		s.Problems = append(s.Problems, err.Error())
 	}
 	disk := func(what, dir string) {
@@ -144,7 +145,7 @@ func (r *Reader) addOverall(ctx context.Context, s *Status, spooled []hostlocal.
 		}
 	}
 	disk("no result can be stored in ", filepath.Dir(s.State))
-	if r.from.Reconciler.DirError() == nil { // else it may hang
+	if pauseErr == nil { // else it may hang
 		disk("no flag can be written in ", s.PauseDir)
 	}
 	// A user who may not read the token leaves Gitea to the daemon.
