@@ -130,6 +130,18 @@ func spooledTrip(list []hostlocal.Spooled, project string, l store.Limits, now t
 	return trip, p.Breaker.Failures
 }
 
+// pausedWithoutFlag is the verdict on a project that has no flag: its spooled failures may have tripped the breaker where no flag could
+// be written.
+func pausedWithoutFlag(cfg *config.Config, own hostlocal.OwnSpools, project string, now time.Time) Verdict {
+	list, _ := hostlocal.Beside(cfg.State).Spool().List()
+	_, failures := spooledTrip(slices.Concat(list, own.List()), project, limits(cfg, project, ""), now)
+	if failures == 0 {
+		return Verdict{}
+	}
+	return Verdict{Paused: true, Reason: fmt.Sprintf("%s %s while its results could not be stored, and its pause flag could not be written",
+		project, text.Failed(failures))}
+}
+
 // Text returns sentences for the user about what became of the result.
 func (k Kept) Text() string {
 	s := fmt.Sprintf("the result is kept in %s and is recorded by the next adfbot command that can; do not record it again", k.File)

@@ -264,6 +264,27 @@ func TestSpooledFailuresWithoutAPauseDirectory(t *testing.T) {
 	require.FileExists(t, w.flag("odilo"))
 }
 
+// A project whose spooled failures have tripped the breaker is not run, even if the disk takes no flag either.
+func TestSpooledFailuresWithoutRoomForAFlag(t *testing.T) {
+	w := newWorld(t)
+	w.record(store.Result{Project: "odilo", Agent: "project-meta", Outcome: store.Success})
+	repair := damage["corrupt"](t, w)
+	writable := testhost.ReadOnly(t, w.cfg.PauseDir)
+	for range 3 {
+		w.failLater("odilo")
+	}
+	require.NoFileExists(t, w.flag("odilo"))
+	r := w.must(bot.ExitPaused, "odilo", "touch", w.Dir+"/ran")
+	require.Contains(t, r.stderr, "odilo failed 3 times in a row while its results could not be stored, and its pause flag could not be written")
+	require.NoFileExists(t, w.Dir+"/ran")
+	w.must(0, "atlas", "true")
+	writable()
+	repair()
+	w.sweepWell()
+	require.FileExists(t, w.flag("odilo"))
+	require.Len(t, w.issues("open"), 1)
+}
+
 // More failures of a paused project are no second pause.
 func TestSpooledFailuresOfAPausedProject(t *testing.T) {
 	w := newWorld(t)
