@@ -5,9 +5,11 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/signal"
 	"path/filepath"
 	"runtime"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -179,7 +181,14 @@ func TestExecRepeatedRunID(t *testing.T) {
 
 // A timeout counts as a failure.
 func TestExecTimeout(t *testing.T) {
-	for script, code := range map[string]int{"touch DIR/begun; exec sleep 60": 143, "trap 'exit 0' TERM; touch DIR/begun; sleep 60 & wait": 124} {
+	told := make(chan os.Signal, 1)
+	signal.Notify(told, syscall.SIGINT) // so that this process survives the one that a command sends it
+	defer signal.Stop(told)
+	for script, code := range map[string]int{
+		"touch DIR/begun; exec sleep 60":                                                     143,
+		"trap 'exit 0' TERM; touch DIR/begun; sleep 60 & wait":                               124,
+		"trap '' INT; trap 'kill -INT $PPID; exit 9' TERM; touch DIR/begun; sleep 60 & wait": 9, // adfbot is told to end before the command has ended
+	} {
 		begun := false
 		for timeout := 50 * time.Millisecond; !begun; timeout *= 2 { // a slow machine may need longer to begin the command
 			w := newWorld(t)

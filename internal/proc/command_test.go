@@ -1,6 +1,7 @@
 package proc_test
 
 import (
+	"bufio"
 	"bytes"
 	"fmt"
 	"io"
@@ -328,6 +329,35 @@ func TestHung(t *testing.T) {
 	}
 }
 
+func TestRanAsLongAsALimit(t *testing.T) {
+	for _, c := range []struct {
+		ran, timeout, hungAfter time.Duration
+		want                    bool
+	}{
+		{ran: long},
+		{ran: long - 1, timeout: long},
+		{ran: long, timeout: long, want: true},
+		{ran: long + 1, timeout: long, hungAfter: 2 * long, want: true},
+		{ran: long - 1, hungAfter: long},
+		{ran: long, hungAfter: long, want: true},
+		{ran: long, timeout: 2 * long, hungAfter: long, want: true},
+		{ran: long, timeout: 2 * long, hungAfter: 2 * long},
+	} {
+		require.Equal(t, c.want, proc.RanAsLongAs(c.ran, c.timeout, c.hungAfter), c)
+	}
+}
+
+// Both the timeout and a shutdown may have come while this process was stopped, and the command has ended by then.
+func TestToldToEndAfterTheTimeout(t *testing.T) {
+	c, _, _ := shell(t, "kill -TERM $$")
+	c.Timeout, c.Waits.Interrupted = time.Nanosecond, long
+	c.Started = func(pid int) {
+		require.NoError(t, testhost.WaitGone(pid))
+		c.Signals.Send(syscall.SIGTERM)
+	}
+	require.Equal(t, proc.Exit{Code: 143, Signal: "SIGTERM", Detail: "hung: it had run for 0s when adfbot was told to end", Interrupted: true, Hung: true}, run(t, c))
+}
+
 // A child of the command has the same time to end as the command, which may end at once, e.g. as a shell.
 func TestTimeoutLetsAChildEndWell(t *testing.T) {
 	t.Parallel()
@@ -359,6 +389,21 @@ func TestTimeoutAfterASignal(t *testing.T) {
 	exit := start(t, c, dir)
 	c.Signals.Send(syscall.SIGTERM)
 	require.Equal(t, proc.Exit{Code: 137, Signal: "SIGKILL", TimedOut: true, Detail: "timed out after 500ms"}, exit())
+}
+
+func TestSignalAfterTheTimeout(t *testing.T) {
+	c, _, _ := shell(t, "trap 'echo terminated' TERM; trap 'exit 5' INT; echo begun; while :; do sleep 0.01; done")
+	r, w := io.Pipe()
+	c.Stdout, c.Timeout = w, time.Millisecond
+	c.Started = func(int) {
+		lines := bufio.NewScanner(r)
+		lines.Scan() // the timeout begins after this
+		go func() {
+			lines.Scan()
+			c.Signals.Send(syscall.SIGINT)
+		}()
+	}
+	require.Equal(t, proc.Exit{Code: 5, TimedOut: true, Detail: "timed out after 1ms"}, run(t, c))
 }
 
 func TestStoppedCommandCanBeEnded(t *testing.T) {
