@@ -71,7 +71,7 @@ func (c child) run(cfg *config.Config) int {
 	case "exec":
 		return bot.Exec(ctx, cfg, env, bot.ExecRequest{Project: c.Project, Agent: "project-meta", RunID: c.RunID, Timeout: c.Timeout,
 			Command: c.Command, Drain: []string{"drain"}, Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr,
-			Waits: proc.Waits{Output: 200 * time.Millisecond, Kill: 200 * time.Millisecond, Interrupted: c.Together}})
+			Waits: proc.Waits{Output: 200 * time.Millisecond, Interrupted: c.Together}})
 	case "check":
 		for _, f := range bot.Check(ctx, cfg, true, env) {
 			fmt.Printf("%s %s %s\n", f.Level, f.What, f.Text)
