@@ -43,8 +43,8 @@
 //   - There are no milestones, reactions, attachments, projects, teams, mentions, keyword search or git.
 //     The query parameters q, milestones, mentioned_by and sort are ignored.
 //   - Webhooks are stored but never delivered. A token is the only credential; there are no passwords, OAuth or sudo.
-//   - An edited comment always has an updated_at at least a second after created_at. In Gitea an edit within the second
-//     of the comment's creation cannot be seen.
+//   - An edited comment has an updated_at at least a second after created_at, unless it was edited by
+//     [Person.EditCommentAtOnce]. In Gitea an edit within the second of the comment's creation cannot be seen.
 //   - All ids come from one sequence, so that a client that confuses an id with a number, or the ids of two kinds of
 //     objects, fails its test. Gitea has a sequence per table.
 //   - A comment on a missing issue is 404; some versions of Gitea answer 500.

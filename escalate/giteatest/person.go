@@ -94,6 +94,15 @@ func (p *Person) EditComment(repo string, id int64, body string) {
 	p.s.editComment(e, body)
 }
 
+// EditCommentAtOnce is EditComment within the second in which the comment was written: its times do not show it.
+func (p *Person) EditCommentAtOnce(repo string, id int64, body string) {
+	p.EditComment(repo, id, body)
+	p.s.mu.Lock()
+	defer p.s.mu.Unlock()
+	_, e := p.s.mustRepo(repo).event(id)
+	e.updated = e.created
+}
+
 // EditBody edits the body of any user's issue.
 func (p *Person) EditBody(repo string, n int64, body string) {
 	p.on(repo, n, func(i *issue) { p.s.setBody(i, body) })

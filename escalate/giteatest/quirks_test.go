@@ -310,6 +310,10 @@ func TestEditComment(t *testing.T) {
 	i, _ = s.Issue(rec, 1)
 	require.Equal(t, "adf-bot", i.Comments[1].Author)
 	require.True(t, i.Comments[1].Updated.After(i.Comments[1].Created))
+	s.As("root1").EditCommentAtOnce(rec, mine, "d")
+	i, _ = s.Issue(rec, 1)
+	require.Equal(t, "d", i.Comments[1].Body)
+	require.Equal(t, i.Comments[1].Created, i.Comments[1].Updated)
 	require.Len(t, s.ask("", "GET", "issues/1/comments", "").many, 2)
 }
 

@@ -55,6 +55,7 @@ type scene struct {
 	*giteatest.Server
 	adf, high int64             // label ids
 	labels    map[float64]int64 // further label ids, by the recorded ones
+	comment   int64             // in place of the recorded comment 2520
 }
 
 func empty() *scene {
@@ -193,6 +194,18 @@ func editedBody(s *scene) {
 	s.As("adf-bot").EditTitle(rec2, 1, "[ADF] project-meta on odilo and 1 other failed 3 consecutively")
 }
 
+func withComment(s *scene) { s.comment = s.As("alice").Comment(rec2, 1, "looks fine") }
+
+// edited has the comment edited by somebody else.
+func edited(bodies ...string) func(*scene) {
+	return func(s *scene) {
+		withComment(s)
+		for _, body := range bodies {
+			s.As("mallory").EditComment(rec2, s.comment, body)
+		}
+	}
+}
+
 func withUrgent(s *scene) {
 	s.labels[426] = s.AddLabel(rec2, "urgent")
 	s.As("adf-bot").SetLabels(rec2, 1, "priority/high", "urgent")
@@ -213,6 +226,9 @@ func replays() map[string]replay {
 		"comment-create-command":          {token: "root", scene: withFirst},
 		"comment-create-locked-as-reader": {token: "reader", scene: then(withTen, func(s *scene) { s.As("root1").Lock(rec, 9) })},
 		"comment-create":                  {token: "bot", scene: withFirst},
+		"comment-edit-same-second":        {token: "bot", scene: then(withOrgLabelSet, withComment)},
+		"comment-get-edited-same-second":  {token: "bot", scene: then(withOrgLabelSet, edited("/adf resume"))},
+		"comment-get-edited-later":        {token: "bot", scene: then(withOrgLabelSet, edited("/adf resume", "/adf resume now"))},
 		"dependency-add":                  {token: "bot", scene: withTen},
 		"hook-create":                     {token: "root", scene: bare},
 		"issue-close-again":               {token: "bot", scene: closed},
@@ -351,7 +367,7 @@ func (p replay) run(t *testing.T, r recording) {
 	s := p.scene(t)
 	srv := httptest.NewServer(s)
 	defer srv.Close()
-	path := strings.Replace(r.Request.Path, "/issues/N/", "/issues/11/", 1)
+	path := strings.NewReplacer("/issues/N/", "/issues/11/", "/comments/2520", fmt.Sprint("/comments/", s.comment)).Replace(r.Request.Path)
 	var body io.Reader
 	if r.Request.Body != nil {
 		adaptLabels(r.Request.Body, s)
@@ -421,6 +437,9 @@ func same(t *testing.T, at string, want, got any) {
 			if k != "id" && k != "login_name" {
 				same(t, at+"."+k, v, got[k])
 			}
+		}
+		if want["issue_url"] != nil { // a comment: these times tell whether it was edited
+			require.Equal(t, want["updated_at"] == want["created_at"], got["updated_at"] == got["created_at"], at)
 		}
 		for k := range got {
 			if k != "content_version" { // not all recorded versions have it
