@@ -145,6 +145,23 @@ func TestExecWithoutDescriptors(t *testing.T) {
 	}
 }
 
+// So it is where the kernel has no process, memory or file left for the command: EAGAIN at TasksMax= of systemd or ulimit -u.
+func TestExecWithoutResources(t *testing.T) {
+	w := newWorld(t)
+	w.must(0, "odilo", "true")
+	for _, refused := range []syscall.Errno{syscall.EAGAIN, syscall.ENOMEM, syscall.ENFILE} {
+		cmd := w.command(child{Do: "exec", Project: "odilo", Command: []string{"true"}, Refused: refused})
+		var errs bytes.Buffer
+		cmd.Stderr = &errs
+		require.NoError(t, cmd.Start())
+		require.Equal(t, bot.ExitNotStarted, exitCode(cmd), errs.String())
+		require.Contains(t, errs.String(), "start true: the system has no resources left to start a command")
+		require.Contains(t, errs.String(), refused.Error()+": nothing was run, and nothing counts")
+	}
+	require.Zero(t, w.sweepWell().LostRuns)
+	require.Len(t, w.project("odilo").LastRuns, 1)
+}
+
 // The command ignores the signals that adfbot was started to ignore.
 func TestExecIgnoredSignals(t *testing.T) {
 	w := newWorld(t)

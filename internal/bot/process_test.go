@@ -7,12 +7,15 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
+	"unsafe"
 
 	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
 
 	"github.com/terraphim/adfbot/internal/bot"
 	"github.com/terraphim/adfbot/internal/config"
@@ -32,6 +35,7 @@ type child struct {
 	KillAt  string
 	TermAt  string // get SIGTERM at a step
 	UID     int
+	Refused syscall.Errno // what the kernel answers to the start of the command
 
 	Together time.Duration // how long adfbot waits for a signal of its own
 }
@@ -67,6 +71,9 @@ func (c child) run(cfg *config.Config) int {
 			signal.Stop(arrived) // and by now it is with everybody
 		}
 	})
+	if c.Refused != 0 {
+		refuseStarts(c.Refused)
+	}
 	switch c.Do {
 	case "exec":
 		return bot.Exec(ctx, cfg, env, bot.ExecRequest{Project: c.Project, Agent: "project-meta", RunID: c.RunID, Timeout: c.Timeout,
@@ -107,6 +114,27 @@ func (c child) run(cfg *config.Config) int {
 		return 1
 	}
 	return 0
+}
+
+// refuseStarts lets no thread of this process start a program any more. Threads still start.
+func refuseStarts(with syscall.Errno) {
+	const number, flags = 0, 16 // offsets in struct seccomp_data, of the lower half of the first argument
+	filter := []unix.SockFilter{
+		{Code: unix.BPF_LD | unix.BPF_W | unix.BPF_ABS, K: number},
+		{Code: unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K, K: unix.SYS_CLONE, Jf: 3},
+		{Code: unix.BPF_LD | unix.BPF_W | unix.BPF_ABS, K: flags},
+		{Code: unix.BPF_JMP | unix.BPF_JSET | unix.BPF_K, K: unix.CLONE_VFORK, Jf: 1},
+		{Code: unix.BPF_RET | unix.BPF_K, K: unix.SECCOMP_RET_ERRNO | uint32(with)},
+		{Code: unix.BPF_RET | unix.BPF_K, K: unix.SECCOMP_RET_ALLOW},
+	}
+	program := unix.SockFprog{Len: uint16(len(filter)), Filter: &filter[0]}
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+	_, _, errno := unix.Syscall(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER, unix.SECCOMP_FILTER_FLAG_TSYNC, uintptr(unsafe.Pointer(&program)))
+	if err != nil || errno != 0 {
+		panic(fmt.Sprint(err, errno))
+	}
 }
 
 func (w *world) command(c child) *testhost.Child {
