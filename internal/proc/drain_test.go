@@ -117,6 +117,26 @@ func TestFastBackgroundProcessIsBounded(t *testing.T) {
 	require.NoError(t, out.Leave(nil))
 }
 
+// Its output and its errors go on where those of the command went.
+func TestBackgroundProcessWithTwoOutputs(t *testing.T) {
+	c, dir, r, goOn := background(t, "echo late; echo late error >&2")
+	errs, w, err := os.Pipe()
+	require.NoError(t, err)
+	defer func() { _ = errs.Close() }()
+	c.Stderr = w
+	leave(t, c, dir)
+	require.NoError(t, w.Close())
+	goOn()
+	out, err := io.ReadAll(r)
+	require.NoError(t, err)
+	first, rest, _ := strings.Cut(string(out), "\n")
+	pid(t, first)
+	require.Equal(t, "late\n", rest)
+	out, err = io.ReadAll(errs)
+	require.NoError(t, err)
+	require.Equal(t, "late error\n", string(out))
+}
+
 // Small pieces take no more memory than their bytes.
 func TestSmallPiecesAreBounded(t *testing.T) {
 	slow := &slowReader{may: make(chan struct{})}
@@ -202,6 +222,20 @@ type counter struct{ n int }
 
 func (c *counter) Write(p []byte) (int, error) { c.n += len(p); return len(p), nil }
 
+func reopened(t *testing.T, f *os.File, flags int) *os.File {
+	t.Helper()
+	again, err := os.OpenFile(f.Name(), flags, 0)
+	require.NoError(t, err)
+	return again
+}
+
+func duplicated(t *testing.T, f *os.File) *os.File {
+	t.Helper()
+	fd, err := unix.Dup(int(f.Fd()))
+	require.NoError(t, err)
+	return os.NewFile(uintptr(fd), f.Name())
+}
+
 // With 2>&1 the order of the lines stays, in what is captured too.
 func TestOneOutputKeepsTheOrder(t *testing.T) {
 	script := "i=0; while [ $i -lt 300 ]; do echo out $i; echo err $i >&2; i=$((i+1)); done"
@@ -209,36 +243,37 @@ func TestOneOutputKeepsTheOrder(t *testing.T) {
 	for i := range 300 {
 		fmt.Fprintf(&want, "out %d\nerr %d\n", i, i)
 	}
-	for what, open := range map[string]func(t *testing.T) (out, errs *os.File){
-		"a file": func(t *testing.T) (out, errs *os.File) {
+	for what, open := range map[string]func(t *testing.T) (from, out, errs *os.File){
+		"a file": func(t *testing.T) (from, out, errs *os.File) {
 			f, err := os.Create(t.TempDir() + "/log")
 			require.NoError(t, err)
-			return f, f
+			return reopened(t, f, os.O_RDONLY), f, f
 		},
-		"a file that is opened twice to append": func(t *testing.T) (out, errs *os.File) {
-			name := t.TempDir() + "/log"
-			out, err := os.OpenFile(name, os.O_CREATE|os.O_RDWR|os.O_APPEND, 0o600)
+		"a file that is opened twice to append": func(t *testing.T) (from, out, errs *os.File) {
+			f, err := os.OpenFile(t.TempDir()+"/log", os.O_CREATE|os.O_RDWR|os.O_APPEND, 0o600)
 			require.NoError(t, err)
-			errs, err = os.OpenFile(name, os.O_RDWR|os.O_APPEND, 0)
-			require.NoError(t, err)
-			return out, errs
+			return reopened(t, f, os.O_RDONLY), f, reopened(t, f, os.O_RDWR|os.O_APPEND)
 		},
-		"a duplicated descriptor": func(t *testing.T) (out, errs *os.File) {
+		"a duplicated descriptor": func(t *testing.T) (from, out, errs *os.File) {
 			f, err := os.Create(t.TempDir() + "/log")
 			require.NoError(t, err)
-			fd, err := unix.Dup(int(f.Fd()))
+			return reopened(t, f, os.O_RDONLY), f, duplicated(t, f)
+		},
+		"a pipe": func(t *testing.T) (from, out, errs *os.File) {
+			r, w, err := os.Pipe()
 			require.NoError(t, err)
-			return f, os.NewFile(uintptr(fd), "log")
+			return r, w, duplicated(t, w)
 		},
 	} {
 		t.Run(what, func(t *testing.T) {
-			out, errs := open(t)
-			defer func() { _, _ = out.Close(), errs.Close() }()
+			from, out, errs := open(t)
+			defer func() { _ = from.Close() }()
 			capture := &bytes.Buffer{}
 			c, _, _ := shell(t, script)
 			c.Stdout, c.Stderr, c.Capture = out, errs, capture
 			require.Equal(t, proc.Exit{}, run(t, c))
-			got, err := os.ReadFile(out.Name())
+			_, _ = out.Close(), errs.Close()
+			got, err := io.ReadAll(from)
 			require.NoError(t, err)
 			require.Equal(t, want.String(), string(got))
 			require.Equal(t, want.String(), capture.String())
