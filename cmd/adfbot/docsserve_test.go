@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"io"
 	"net"
@@ -14,12 +13,13 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"gopkg.in/yaml.v3"
+
+	"github.com/terraphim/adfbot/internal/testworld"
 )
 
-// docsDaemon runs serve in this process and returns a client of its socket.
-func docsDaemon(t *testing.T) *http.Client {
+// serveHere runs serve in this process, and returns a client of its socket and what it logs.
+func serveHere(t *testing.T, w *world) (*http.Client, *testworld.Log) {
 	t.Helper()
-	w := newWorld(t)
 	dir, err := os.MkdirTemp("", "adfbot-docs-") // the path of a socket has to be short
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = os.RemoveAll(dir) })
@@ -30,14 +30,12 @@ func docsDaemon(t *testing.T) *http.Client {
 	w.ok("record", "--project", "odilo", "--success")
 	w.ok("sweep") // the daemon may be asked before its own first sweep has ended
 
-	ready, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: filepath.Join(dir, "notify"), Net: "unixgram"})
-	require.NoError(t, err)
-	t.Cleanup(func() { _ = ready.Close() })
+	m := newManager(t, filepath.Join(dir, "notify"))
 	ctx, stop := context.WithCancel(t.Context())
 	ended := make(chan int, 1)
-	var log bytes.Buffer
+	log := &testworld.Log{}
 	go func() {
-		ended <- run(ctx, []string{"serve"}, process{stdin: strings.NewReader(""), stdout: &log, stderr: &log, getenv: func(name string) string {
+		ended <- run(ctx, []string{"serve"}, process{stdin: strings.NewReader(""), stdout: log, stderr: log, getenv: func(name string) string {
 			if name == "NOTIFY_SOCKET" {
 				return filepath.Join(dir, "notify")
 			}
@@ -48,16 +46,14 @@ func docsDaemon(t *testing.T) *http.Client {
 		stop()
 		require.Zero(t, <-ended, log.String())
 	})
-	message := make([]byte, 100)
-	n, err := ready.Read(message)
-	require.NoError(t, err)
-	require.Contains(t, string(message[:n]), "READY=1")
+	m.await("READY=1")
 	return &http.Client{Transport: &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 		return new(net.Dialer).DialContext(ctx, "unix", socket)
-	}}}
+	}}}, log
 }
 
-func fetch(t *testing.T, client *http.Client, path, body string) string {
+// fetch gets what is at a path, or posts a body there, and returns the answer, which has this status.
+func fetch(t *testing.T, client *http.Client, status int, path, body string) string {
 	t.Helper()
 	var resp *http.Response
 	var err error
@@ -70,14 +66,14 @@ func fetch(t *testing.T, client *http.Client, path, body string) string {
 	defer func() { require.NoError(t, resp.Body.Close()) }()
 	b, err := io.ReadAll(resp.Body)
 	require.NoError(t, err)
-	require.Equal(t, http.StatusOK, resp.StatusCode, string(b))
+	require.Equal(t, status, resp.StatusCode, string(b))
 	return string(b)
 }
 
 func TestDocsHTTP(t *testing.T) {
 	t.Parallel()
-	client := docsDaemon(t)
-	fetch(t, client, "/api/v1/results", `{"project":"quick","exit_code":1}`) // a trip, so there are requests to Gitea to count
+	client, _ := serveHere(t, newWorld(t))
+	fetch(t, client, http.StatusOK, "/api/v1/results", `{"project":"quick","exit_code":1}`) // a trip, so there are requests to Gitea to count
 
 	t.Run("metrics", func(t *testing.T) {
 		text := topic(t, "metrics")
@@ -86,7 +82,7 @@ func TestDocsHTTP(t *testing.T) {
 		for _, m := range regexp.MustCompile("(?m)^\\| `(adfbot_[a-z_]+)` \\| (\\w+) \\| ([a-z, ]*)\\|").FindAllStringSubmatch(text, -1) {
 			documented[m[1]] = row{m[2], strings.TrimSpace(m[3])}
 		}
-		page := fetch(t, client, "/metrics", "")
+		page := fetch(t, client, http.StatusOK, "/metrics", "")
 		served := map[string]row{}
 		for _, m := range regexp.MustCompile(`(?m)^# TYPE (adfbot_\w+) (\w+)$`).FindAllStringSubmatch(page, -1) {
 			samples := submatches(`(?m)^`+m[1]+`(?:_bucket)?\{(.*)\}`, page)
@@ -109,7 +105,7 @@ func TestDocsHTTP(t *testing.T) {
 		var api struct {
 			Paths map[string]map[string]any `yaml:"paths"`
 		}
-		require.NoError(t, yaml.Unmarshal([]byte(fetch(t, client, "/api/v1/openapi.yaml", "")), &api))
+		require.NoError(t, yaml.Unmarshal([]byte(fetch(t, client, http.StatusOK, "/api/v1/openapi.yaml", "")), &api))
 		require.NotEmpty(t, api.Paths)
 		text := topic(t, "http")
 		for path, methods := range api.Paths {

@@ -3,12 +3,15 @@ package sqlite_test
 import (
 	"database/sql"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/terraphim/adfbot/escalate/incident"
+	"github.com/terraphim/adfbot/escalate/tracker"
 	"github.com/terraphim/adfbot/internal/store"
 	"github.com/terraphim/adfbot/internal/store/sqlite"
 )
@@ -35,30 +38,72 @@ func TestMigrateFirstVersion(t *testing.T) {
 	require.NoError(t, s.AcceptCommand(ctx, incident.Command{Comment: 1, Project: "odilo"}))
 }
 
-// A newer version may have tables that this one would leave out.
+// A newer version may have tables that this one would leave out: no method writes.
 func TestUpgradedWhileOpen(t *testing.T) {
 	s := newStore(t)
-	record(t, s, result(store.Failure))
+	i := trip(t, s, "odilo")
+	command := incident.Command{Comment: 1, Project: "odilo"}
+	require.NoError(t, s.AcceptCommand(ctx, command))
+	run, err := s.BeginRun(ctx, store.Run{ID: "1", Project: "atlas", Agent: "project-meta"})
+	require.NoError(t, err)
+	before, err := s.Texts(ctx, everything)
+	require.NoError(t, err)
 	setVersion(t, s.Path(), 999)
-	for what, write := range map[string]func() error{
-		"a result": func() error { _, err := s.Record(ctx, result(store.Failure), limits); return err },
-		"a run": func() error {
-			_, err := s.BeginRun(ctx, store.Run{ID: "1", Project: "odilo", Agent: "project-meta"})
+
+	var repo tracker.Repo
+	writes := map[string]func() error{
+		"Record":       func() error { _, err := s.Record(ctx, result(store.Failure), limits); return err },
+		"RecordIfIdle": func() error { _, _, err := s.RecordIfIdle(ctx, result(store.Failure), limits); return err },
+		"Lost":         func() error { _, _, err := s.Lost(ctx, run, result(store.Failure), limits); return err },
+		"BeginRun": func() error {
+			_, err := s.BeginRun(ctx, store.Run{ID: "2", Project: "atlas", Agent: "project-meta"})
 			return err
 		},
-		"meta":         func() error { return s.SetMeta(ctx, "k", "v") },
-		"the probe":    func() error { return s.Writable(ctx) },
-		"a new server": func() error { return s.MoveServer(ctx, "a", "b") },
-	} {
+		"SetChild":        func() error { return s.SetChild(ctx, store.Run{ID: run.ID, ChildPID: 4711}) },
+		"EndRun":          func() error { return s.EndRun(ctx, run) },
+		"Prune":           func() error { _, err := s.Prune(ctx, time.Now().Add(time.Hour), 100); return err },
+		"Change":          func() error { _, err := s.Change(ctx, i.ID, func(i *incident.Incident) { i.Failures = 9 }); return err },
+		"Insert":          func() error { _, err := s.Insert(ctx, incident.Incident{ID: "1", Project: "atlas"}); return err },
+		"Resume":          func() error { _, err := s.Resume(ctx, "odilo", i.ID, "", time.Now()); return err },
+		"SetHold":         func() error { return s.SetHold(ctx, incident.Hold{Project: "atlas"}) },
+		"DropHold":        func() error { return s.DropHold(ctx, "odilo") },
+		"SetLabels":       func() error { return s.SetLabels(ctx, repo, map[string]int64{"adf": 1}) },
+		"AddAccount":      func() error { return s.AddAccount(ctx, "", tracker.Account{ID: 1, Login: "adfbot"}) },
+		"SetOperators":    func() error { return s.SetOperators(ctx, "", []incident.Operator{{Login: "alex", ID: 2}}) },
+		"AcceptCommand":   func() error { return s.AcceptCommand(ctx, incident.Command{Comment: 2, Project: "odilo"}) },
+		"SetCommentsRead": func() error { return s.SetCommentsRead(ctx, repo, time.Now()) },
+		"ChangeCommand": func() error {
+			_, err := s.ChangeCommand(ctx, command, &incident.Hold{Project: "atlas"}, func(c *incident.Command) error { c.Done = true; return nil })
+			return err
+		},
+		"SetMeta":    func() error { return s.SetMeta(ctx, "k", "v") },
+		"MoveServer": func() error { return s.MoveServer(ctx, "", "b") },
+		"Writable":   func() error { return s.Writable(ctx) },
+	}
+	for what, write := range writes {
 		err := write()
 		require.ErrorIs(t, err, store.ErrNewer, what)
 		require.ErrorIs(t, err, store.ErrUnusable, "%s: so a result is spooled", what)
 		require.ErrorContains(t, err, s.Path(), what)
 		require.ErrorContains(t, err, "adfbot help upgrade", what)
 	}
-	require.Equal(t, 1, failures(t, s, "odilo"), "nothing was stored")
-	require.NoError(t, s.Close())
+	for m := range reflect.TypeFor[store.State]().Methods() {
+		require.True(t, writes[m.Name] != nil || slices.Contains(reading, m.Name), "%s: it belongs to one of the two lists", m.Name)
+	}
+	after, err := s.Texts(ctx, everything)
+	require.NoError(t, err)
+	require.Equal(t, before, after)
 }
+
+// reading are the methods of a state that change nothing.
+var reading = []string{"Accounts", "Check", "Close", "CommentsRead", "CountSince", "Evidence", "File", "FlagsWritten", "History", "Hold",
+	"Holds", "IncidentPage", "Incidents", "IncidentsOf", "Installation", "Labels", "LastResult", "Meta", "Moved", "NewComments",
+	"Operators", "Path", "PendingCommands", "Project", "ProjectState", "Running", "Runs", "Unsettled"}
+
+// everything is a query for what methods write, as text.
+const everything = `SELECT json_array(id, failures) FROM result UNION ALL SELECT doc FROM incident UNION ALL SELECT doc FROM command
+	UNION ALL SELECT json_array(id, child_pid) FROM run UNION ALL SELECT project FROM hold UNION ALL SELECT key FROM meta
+	UNION ALL SELECT name FROM label UNION ALL SELECT login FROM account UNION ALL SELECT login FROM operator UNION ALL SELECT up_to || '' FROM scan`
 
 // Earlier versions kept every output.
 func TestMigrateOutputs(t *testing.T) {

@@ -1,0 +1,40 @@
+package main
+
+import (
+	"database/sql"
+	"net/http"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	_ "modernc.org/sqlite"
+)
+
+// A daemon that was started before an upgrade spools what is reported to it and says why; the new version counts it.
+func TestUpgradeUnderADaemon(t *testing.T) {
+	t.Parallel()
+	const why = "a newer version of adfbot has upgraded the state"
+	w := newWorld(t)
+	client, log := serveHere(t, w)
+	state, err := sql.Open("sqlite", w.path("state/adfbot.db"))
+	require.NoError(t, err)
+	defer func() { require.NoError(t, state.Close()) }()
+	var version string
+	require.NoError(t, state.QueryRow(`PRAGMA user_version`).Scan(&version))
+
+	_, err = state.Exec(`PRAGMA user_version = 999`)
+	require.NoError(t, err)
+	kept := fetch(t, client, http.StatusAccepted, "/api/v1/results", `{"project":"odilo","exit_code":1}`)
+	require.Contains(t, kept, `"spooled":true`)
+	require.Contains(t, kept, why)
+	require.Contains(t, kept, "adfbot help upgrade")
+	require.Contains(t, fetch(t, client, http.StatusServiceUnavailable, "/readyz", ""), why)
+	require.Regexp(t, `level=ERROR msg="a result is spooled".*project=odilo.*`+why, log.String())
+
+	_, err = state.Exec(`PRAGMA user_version = ` + version)
+	require.NoError(t, err)
+	w.ok("sweep")
+	require.Equal(t, 1, w.failures("odilo"))
+	fetch(t, client, http.StatusOK, "/readyz", "")
+	fetch(t, client, http.StatusOK, "/api/v1/results", `{"project":"odilo","exit_code":1}`)
+	require.Equal(t, 2, w.failures("odilo"))
+}
