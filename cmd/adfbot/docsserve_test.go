@@ -47,9 +47,14 @@ func serveHere(t *testing.T, w *world) (*http.Client, *testworld.Log) {
 		require.Zero(t, <-ended, log.String())
 	})
 	m.await("READY=1")
+	return over(socket), log
+}
+
+// over returns a client of a socket.
+func over(socket string) *http.Client {
 	return &http.Client{Transport: &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 		return new(net.Dialer).DialContext(ctx, "unix", socket)
-	}}}, log
+	}}}
 }
 
 // fetch gets what is at a path, or posts a body there, and returns the answer, which has this status.

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"html"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -30,6 +32,7 @@ type separated struct {
 	*testing.T
 	*gitea
 	dir    string
+	env    []string // of all commands
 	daemon *testhost.Child
 	log    bytes.Buffer
 }
@@ -80,6 +83,7 @@ func (s *separated) socketIsThere() (ok bool) { _, err := os.Stat(s.path("run/s"
 func (s *separated) as(uid int, args ...string) *testhost.Child {
 	c := testhost.Command(s, "adfbot", args...)
 	c.Dir = "/"
+	c.Env = append(c.Env, s.env...)
 	c.Env = append(c.Env, "ADFBOT_CONFIG="+s.path("config.yaml"), "HOME="+s.home(uid), testhost.UIDVar+"="+strconv.Itoa(uid))
 	return c
 }
@@ -112,6 +116,12 @@ func (s *separated) stop() {
 	}
 	s.Logf("serve said:\n%s", s.log.String())
 	s.daemon = nil
+}
+
+// page is what root sees at a path, without the escapes of HTML.
+func (s *separated) page(path string) string {
+	s.Helper()
+	return html.UnescapeString(fetch(s.T, over(s.path("run/s")), http.StatusOK, path, ""))
 }
 
 // In the separated set-up agents report through the socket and can do nothing else.
@@ -213,17 +223,16 @@ func TestKeptResultsOfWhoMayWriteNow(t *testing.T) {
 	require.Contains(t, out, "odilo: failure 2 of 3", stderr)
 }
 
-// What issue, flag and refusal say about resuming works for a person who is neither root nor the bot's user.
+// What issue, flag, refusal and page say about resuming works for a person who is neither root nor the bot's user.
 func TestSeparatedResumeAdvice(t *testing.T) {
 	t.Parallel()
 	s := newSeparated(t)
 	bin := s.path("bin")
 	require.NoError(t, os.Mkdir(bin, 0o755))
 	require.NoError(t, os.WriteFile(bin+"/sudo", nil, 0o755))
+	s.env = []string{"PATH=" + bin + ":/usr/bin:/bin"}
 	run := func(uid int, args ...string) (string, int) {
-		cmd := s.as(uid, args...)
-		cmd.Env = append(cmd.Env, "PATH="+bin+":/usr/bin:/bin")
-		out, err := cmd.CombinedOutput()
+		out, err := s.as(uid, args...).CombinedOutput()
 		return string(out), testhost.ExitCode(err)
 	}
 	command := "sudo -u '#4710' adfbot resume odilo --config " + s.path("config.yaml")
@@ -238,6 +247,20 @@ func TestSeparatedResumeAdvice(t *testing.T) {
 	issue := s.Issues(theRepo)[0].Body
 	require.Contains(t, issue, "run `"+command+"`")
 	require.Contains(t, issue, "remove the pause flag: `sudo -u '#4710' rm "+flag+"`")
+	for _, operators := range []string{"[]", "[" + person + "]"} {
+		b, err := os.ReadFile(s.path("config.yaml"))
+		require.NoError(t, err)
+		require.NoError(t, os.WriteFile(s.path("config.yaml"), append([]byte("operators: "+operators+"\n"), b...), 0o644))
+		s.start()
+		index, project := s.page("/"), s.page("/projects/odilo")
+		s.stop()
+		require.NoError(t, os.WriteFile(s.path("config.yaml"), b, 0o644))
+		for _, page := range []string{index, project} {
+			require.Contains(t, page, "<dt>To resume</dt><dd><code>"+command+"</code>")
+			require.Equal(t, operators != "[]", strings.Contains(page, "or comment <code>/adf resume</code> on the issue, as an operator"), page)
+		}
+		require.Contains(t, project, "or remove <code>"+flag+"</code>")
+	}
 
 	for _, args := range [][]string{{"resume", "odilo"}, {"pause", "odilo"}, {"sweep"}, {"status"}} {
 		out, code := run(strangerUser, args...)
