@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/terraphim/adfbot/escalate/giteatest"
@@ -224,6 +225,9 @@ func (b *book) heard(who, text string) {
 		if strings.Contains(text, secret) {
 			b.wrong("6: %s said a secret: %s\n%s", who, secret, text)
 		}
+	}
+	if strings.Contains(text, syscall.EEXIST.Error()) { // all files are made by several processes at once
+		b.wrong("7: %s found a file that another process had made: %s", who, text)
 	}
 }
 
