@@ -278,10 +278,17 @@ func FuzzResults(f *testing.F) {
 	})
 }
 
-// An answer whose encoding fails is an error, and no empty 200.
+// An answer whose encoding fails is an error with a reason, and no empty 200.
 func TestAnswerThatCannotBeEncoded(t *testing.T) {
-	w := httptest.NewRecorder()
-	require.Error(t, writeJSON(w, http.StatusOK, time.Date(-1, 1, 1, 0, 0, 0, 0, time.UTC)))
-	require.Zero(t, w.Body.Len())
-	require.Empty(t, w.Header())
+	s := newStation(t)
+	impossible := func(w http.ResponseWriter, _ *request) error {
+		return writeJSON(w, http.StatusOK, time.Date(-1, 1, 1, 0, 0, 0, 0, time.UTC))
+	}
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /", s.srv.allow(route{"GET /", accessReport, classWork, bodyNone, impossible}))
+	s.http = httptest.NewServer(s.srv.guard(mux))
+	t.Cleanup(s.http.Close)
+	require.Contains(t, s.problem(s.get("/", as(adminToken)), http.StatusInternalServerError), "year outside of range")
+	require.Equal(t, "the request failed; the bot's log says why", s.problem(s.get("/", as(odiloToken)), http.StatusInternalServerError))
+	require.Regexp(t, "level=ERROR msg=http method=GET path=/ err=.*year outside of range", s.log.String())
 }
