@@ -349,6 +349,17 @@ func TestDocsYAML(t *testing.T) {
 	require.GreaterOrEqual(t, loaded, 6)
 }
 
+// What exec cannot do alone, its page has a way around.
+func TestDocsExecLimits(t *testing.T) {
+	text := strings.Join(strings.Fields(topic(t, "exec")), " ")
+	for limit, way := range map[string]string{
+		"a limit from outside does not count": "Set `--timeout` below the outer limit",
+		"zombies in a container":              "Run it with `docker run --init` (Compose: `init: true`)",
+	} {
+		require.Contains(t, text, way, limit)
+	}
+}
+
 func TestDocsFiles(t *testing.T) {
 	w := newWorld(t)
 	w.ok("exec", "--project", "odilo", "--", "true")

@@ -347,6 +347,15 @@ func TestCheckGoesOn(t *testing.T) {
 	}
 }
 
+// A repository that is missing does not hide another one.
+func TestCheckOfTwoRepositories(t *testing.T) {
+	w := newWorld(t)
+	w.change("    threshold: 2\n", "    threshold: 2\n    repo: other\n")
+	w.Gitea.DeleteRepo(repo)
+	require.Contains(t, w.finding("repository", bot.Fail), "terraphim/adf-fleet")
+	require.Contains(t, w.finding("repository", bot.OK), "terraphim/other, 0 open issues of adf-bot")
+}
+
 // Rights to code say nothing about rights to issues.
 func TestCheckOfTeamThatMayWriteIssuesOnly(t *testing.T) {
 	w := newWorld(t)

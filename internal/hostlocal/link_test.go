@@ -11,6 +11,7 @@ import (
 
 	"github.com/terraphim/adfbot/internal/hostlocal"
 	"github.com/terraphim/adfbot/internal/store"
+	"github.com/terraphim/adfbot/pause"
 )
 
 // Any member of the group may plant a link in the place of the directory or of one in it. Whoever follows it as root would
@@ -41,7 +42,7 @@ func TestNoLinkIsFollowed(t *testing.T) {
 				}
 				for what, err := range useAll(d) {
 					switch {
-					case link == "runs" && (what == "add" || what == "list" || what == "lock"), link == "spool" && (what == "run" || what == "lock"):
+					case link != "" && what == "keep sentinel", link == "runs" && (what == "add" || what == "list" || what == "lock"), link == "spool" && (what == "run" || what == "lock"):
 						require.NoError(t, err, what)
 					default:
 						require.ErrorIs(t, err, store.ErrUnusable, what)
@@ -76,6 +77,8 @@ func useAll(d *hostlocal.Dir) map[string]error {
 	if done["run"] = err; err == nil {
 		release()
 	}
+	done["keep sentinel"] = d.KeepSentinel(pause.Sentinel{Installation: pause.NewRandomID()})
+	_ = d.Sentinel()
 	done["tidy"] = d.Tidy(ctx, func(context.Context) ([]store.Run, error) { return nil, errors.New("not asked") })
 	return done
 }

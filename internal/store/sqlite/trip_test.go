@@ -16,11 +16,20 @@ func TestTripWithoutReadableHistory(t *testing.T) {
 	_, err := s.Resume(t.Context(), "odilo", i.ID, "resumed", time.Now())
 	require.NoError(t, err)
 	require.NoError(t, s.InTx(t.Context(), `UPDATE incident SET doc = '{"Opened": "once"'`, `UPDATE result SET host = x'ff', started_at = 'once'`))
+	var a store.Answer
 	for range 3 {
 		r := result(store.Failure)
 		r.Output = "it went wrong"
-		record(t, s, r)
+		a = record(t, s, r)
 	}
+	require.True(t, a.Tripped)
+	i = oneIncident(t, s, a.Incident)
+	require.True(t, i.IsOpen())
+	require.Equal(t, 2, i.Seq)
+	evidence, err := s.Evidence(t.Context(), i.ID)
+	require.NoError(t, err)
+	require.Equal(t, "it went wrong", evidence.Output)
+	require.Len(t, evidence.Runs, 1, "its own; the history cannot be read")
 	p, err := s.Project(t.Context(), "odilo")
 	require.NoError(t, err)
 	require.True(t, p.Breaker.Tripped)
