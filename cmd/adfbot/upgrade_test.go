@@ -15,7 +15,7 @@ func TestUpgradeUnderADaemon(t *testing.T) {
 	const why = "a newer version of adfbot has upgraded the state"
 	w := newWorld(t)
 	client, log := serveHere(t, w)
-	state, err := sql.Open("sqlite", w.path("state/adfbot.db"))
+	state, err := sql.Open("sqlite", "file:"+w.path("state/adfbot.db")+"?_pragma=busy_timeout(20000)") // the daemon sweeps
 	require.NoError(t, err)
 	defer func() { require.NoError(t, state.Close()) }()
 	var version string
