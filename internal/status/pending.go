@@ -78,8 +78,8 @@ func (s Status) PendingGroups() []PendingGroup {
 	return groups
 }
 
-// SharedReasons returns the reasons that several incidents wait for, and for each entry of [Project.Pending] with such a reason,
-// the entry without it.
+// SharedReasons returns the reasons for which several incidents wait. The map short has, for each entry of [Project.Pending] with
+// such a reason, the entry without it.
 func (s Status) SharedReasons() (reasons []string, short map[string]string) {
 	shared := map[string]bool{}
 	for _, g := range s.PendingGroups() {

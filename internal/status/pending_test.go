@@ -41,7 +41,7 @@ func TestPendingGroupsOfIssues(t *testing.T) {
 	}, s.PendingGroups())
 }
 
-// A reader who is told a reason once needs it at no incident.
+// A reason that is shown once is left out of the incidents that share it.
 func TestSharedReasons(t *testing.T) {
 	gone := "gitea: read issue #7 in o/r: status 404 (gone)"
 	s := Status{Projects: []Project{
@@ -58,7 +58,7 @@ func TestSharedReasons(t *testing.T) {
 	}, short)
 }
 
-// A repository for each project: no two have the same reason.
+// Each project has a repository of its own, so no two have the same reason.
 func TestPendingGroupsOfManyReasons(t *testing.T) {
 	s := Status{}
 	for n := range 3000 {

@@ -17,7 +17,7 @@ var (
 
 	// ErrLogGone, always together with ErrUnusable: the log of the open state was removed. Closing the state saves what is in it;
 	// until then, the process must not open the state again.
-	ErrLogGone = errors.New("the latest results are in no file that can be seen")
+	ErrLogGone = errors.New("the latest results are only in this process")
 
 	// ErrNewer: a later version of adfbot has written the state.
 	ErrNewer = errors.New("a newer version of adfbot has upgraded the state: use that version, and restart a daemon that was started before the upgrade (see `adfbot help upgrade`)")

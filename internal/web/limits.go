@@ -24,7 +24,7 @@ const (
 // request takes a place only when its body is there.
 type limit struct {
 	places, bodies *quota
-	looks          *looks // of a class that looks
+	looks          *looks // nil for a class without shared answers
 }
 
 const (

@@ -9,14 +9,14 @@ import (
 	"time"
 )
 
-// looks run the handlers that only look at the state and the pause directory. All who ask for the same before a look begins share
-// its answer: many pages may be open, and with thousands of projects an answer takes a second and megabytes. A look at a dead file
-// system ends when that comes back; those who asked for it are answered before.
+// looks runs the handlers that only read the state and the pause directory. Requests for the same answer share one look if they
+// arrive before it begins: many pages may be open, and with thousands of projects an answer takes a second and megabytes. A look at
+// a dead file system ends when that comes back; the requests that wait for it are answered before.
 type looks struct {
-	turn semaphore // held by those that run
+	turn semaphore // held by the looks that run
 
 	mu   sync.Mutex
-	next map[lookKey]*look // that wait for their turn
+	next map[lookKey]*look // those that wait for their turn
 }
 
 type lookKey struct {
@@ -24,7 +24,7 @@ type lookKey struct {
 	caller, uri string
 }
 
-// look is an answer. It is complete when done is closed.
+// look is an answer, which is complete when done is closed.
 type look struct {
 	*recorder
 	err  error
@@ -37,10 +37,10 @@ func newLooks() *looks {
 	return &looks{turn: make(semaphore, maxLooks), next: map[lookKey]*look{}}
 }
 
-// shared returns a handler whose answers are shared, and that waits for h only for some time.
+// shared returns a handler that shares the answers of h between requests, and waits for h at most about as long as wait.
 func (s *Server) shared(c class, wait time.Duration, h handler) handler {
 	return func(w http.ResponseWriter, r *request) error {
-		ctx, cancel := context.WithTimeout(r.Context(), wait+time.Second) // h, which is told to end a second before, may say more
+		ctx, cancel := context.WithTimeout(r.Context(), wait+time.Second) // h has to end a second earlier, and its error says more
 		defer cancel()
 		one := s.join(r, c, wait, h)
 		select {
@@ -77,7 +77,7 @@ func (s *Server) join(r *request, c class, wait time.Duration, h handler) *look 
 	go func() {
 		defer r.uses.Done()
 		defer close(one.done)
-		asked := context.WithoutCancel(r.Context()) // the first who asked may leave
+		asked := context.WithoutCancel(r.Context()) // others may still wait when this client leaves
 		patience, cancel := context.WithTimeout(asked, wait)
 		defer cancel()
 		select {
@@ -102,7 +102,7 @@ func (s *Server) join(r *request, c class, wait time.Duration, h handler) *look 
 	return one
 }
 
-// recorder keeps an answer.
+// recorder is an http.ResponseWriter that keeps the answer.
 type recorder struct {
 	header http.Header
 	status int

@@ -15,7 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// asker answers requests with a shared handler, on a loopback address.
+// asker returns a function that sends a request to a shared handler, as over TCP on a loopback address.
 func asker(t *testing.T, d *daemon, h handler) (ask func(path string) *httptest.ResponseRecorder) {
 	t.Helper()
 	serve := d.server.allow(route{level: accessOpen, handle: d.server.shared(classWatch, pageWait, h)})
@@ -27,7 +27,7 @@ func asker(t *testing.T, d *daemon, h handler) (ask func(path string) *httptest.
 	}
 }
 
-// Whoever asks while nobody has begun to look shares the answer; whoever asks later gets a newer one.
+// Requests that arrive before a look begins share its answer; later ones get a newer answer.
 func TestSharedAnswers(t *testing.T) {
 	d := newDaemon(t)
 	var looks atomic.Int64
@@ -63,7 +63,7 @@ func TestSharedAnswers(t *testing.T) {
 	})
 }
 
-// A dead file system holds up what looks at it, and nobody longer than promised.
+// A look at a dead file system does not return, but its requests are answered in time.
 func TestNobodyWaitsForDeadFileSystem(t *testing.T) {
 	d := newDaemon(t)
 	before := runtime.NumGoroutine()
@@ -101,7 +101,7 @@ func TestPanicInSharedAnswer(t *testing.T) {
 	require.Equal(t, http.StatusInternalServerError, ask("/").Code)
 }
 
-// While nothing answers, the page still reloads, and /readyz says what is wrong.
+// While no look ends, the page still reloads itself, and /readyz says what is wrong.
 func TestWatchersOfDeadFileSystem(t *testing.T) {
 	d := newDaemon(t)
 	d.sweep()

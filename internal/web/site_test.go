@@ -235,7 +235,7 @@ func TestNoRedirects(t *testing.T) {
 	}
 }
 
-// What keeps all issues waiting is on the front page once.
+// The front page shows a reason that all incidents share only once.
 func TestPageShowsSharedReasonOnce(t *testing.T) {
 	d := newDaemon(t)
 	d.trip("odilo")

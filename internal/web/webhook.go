@@ -17,7 +17,7 @@ const webhookPath = "/webhooks/gitea"
 
 // postEvent receives Gitea's events about issues. An event is only a hint: the bot sweeps one project at once, and asks Gitea
 // what is true. An event that is missed, repeated, reordered, replayed or forged does no harm. One that says that a comment
-// was edited keeps its commands from being run, and one that a commit closed the issue keeps the project paused.
+// was edited keeps its commands from being run, and one that says that a commit closed the issue keeps the project paused.
 func (s *Server) postEvent(w http.ResponseWriter, r *request) error {
 	body, err := s.signedBody(r)
 	if err != nil {

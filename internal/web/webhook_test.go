@@ -158,7 +158,7 @@ func TestRecordedEditKeepsCommandFromRunning(t *testing.T) {
 		At: time.Date(2026, 11, 28, 8, 55, 21, 0, time.UTC), Refused: incident.RefusedEdited}}, pending)
 }
 
-// Gitea's API hides what a repository that the bot may not see has to do with a closing; the event names the commit.
+// Gitea's API does not show that a commit closed an issue if the bot may not read its repository; the event names the commit.
 func TestRecordedClosingByCommit(t *testing.T) {
 	s, _ := hooked(t)
 	e := loadEvent(t, "webhook-issues-closed-by-person.json")

@@ -13,7 +13,7 @@ import (
 	"github.com/terraphim/adfbot/internal/store"
 )
 
-// Moved returns an error once the file was removed, moved or replaced, or its log ([store.ErrLogGone]).
+// Moved returns an error once the file, or its log ([store.ErrLogGone]), was removed, moved or replaced.
 func (s *Store) Moved() error {
 	if err := s.fileMoved(); err != nil {
 		return err
@@ -21,8 +21,8 @@ func (s *Store) Moved() error {
 	return s.logMoved()
 }
 
-// fileMoved is Moved for the file alone. SQLite would go on with the file that it has open, and what it writes there would be
-// lost. Every transaction calls fileMoved first, at the price of one system call.
+// fileMoved is like Moved for the file alone. SQLite would go on with the file that it has open, and what it writes there would
+// be lost. Every transaction calls fileMoved first, at the price of one system call.
 func (s *Store) fileMoved() error {
 	now, err := os.Lstat(s.path)
 	switch {

@@ -50,8 +50,8 @@ func TestMoved(t *testing.T) {
 	}
 }
 
-// Somebody takes the files beside a state for remains. Nobody else opens it before that one who has it open has closed it, and so
-// saved what is in them.
+// Somebody takes the files beside an open state for leftovers and removes them. No other process can open the state before the one
+// that has it open has closed it, which saves what the files hold.
 func TestLogRemoved(t *testing.T) {
 	for what, suffixes := range map[string][]string{"log": {"-wal"}, "index": {"-shm"}, "both": {"-wal", "-shm"}} {
 		t.Run(what, func(t *testing.T) {

@@ -182,7 +182,7 @@ func takeSpool(ctx context.Context, s *sqlite.Store, _ string, out *said) error 
 	return nil
 }
 
-// try opens a state, and does not wait long for another process.
+// try opens a state, but waits only briefly for another process.
 func try(self testhost.Self) int {
 	self.Ready()
 	ctx, cancel := context.WithTimeout(ctx, 50*time.Millisecond)

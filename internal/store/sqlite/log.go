@@ -11,15 +11,15 @@ import (
 	"github.com/terraphim/adfbot/internal/store"
 )
 
-// logSuffixes name the log and its index. SQLite removes them when the last process closes the file, never before. Where
-// somebody else removes them, those who have the file open go on with the old ones, and store what is there when they close it.
-// Others must not begin new ones before, or what they store is overwritten.
+// logSuffixes name the log and its index. SQLite removes them when the last process closes the state, never before. If somebody
+// else removes them, processes that have the state open go on with the removed files, and save what these hold when they close it.
+// Until then, no other process may create new ones: what it stored would be overwritten.
 var logSuffixes = [2]string{"-wal", "-shm"}
 
-// errLogInUse is a reason to try again.
-var errLogInUse = errors.New("the latest results are in no file that can be seen")
+// errLogInUse is worth a retry: see [Store.checkLogInUse].
+var errLogInUse = errors.New("the latest results are only in that process")
 
-// statLog notes the log and its index for [Store.logMoved].
+// statLog saves the identity of the log and its index for [Store.logMoved].
 func (s *Store) statLog() {
 	for n, suffix := range logSuffixes {
 		s.log[n], _ = os.Lstat(s.path + suffix)
@@ -30,15 +30,15 @@ func (s *Store) logMoved() error {
 	for n, suffix := range logSuffixes {
 		now, err := os.Lstat(s.path + suffix)
 		if s.log[n] != nil && (errors.Is(err, fs.ErrNotExist) || err == nil && !os.SameFile(now, s.log[n])) {
-			return store.Unusable(s.path, "its "+suffix+" was removed while adfbot had it open: stop the daemon, which stores what it has, "+
-				"and start it again", store.ErrLogGone)
+			return store.Unusable(s.path, "its "+suffix+" was removed while adfbot had it open: restart the daemon, which stores its "+
+				"results when it ends", store.ErrLogGone)
 		}
 	}
 	return nil
 }
 
-// checkLogInUse returns an error if another process has the file open and its log is missing. It is so for a moment while
-// that process opens or closes the file.
+// checkLogInUse returns an error if another process has the state open and its log or index is missing. That is also the case
+// for a moment while the other process opens or closes the state.
 func (s *Store) checkLogInUse() error {
 	for _, suffix := range logSuffixes {
 		if _, err := os.Lstat(s.path + suffix); !errors.Is(err, fs.ErrNotExist) {
@@ -46,20 +46,20 @@ func (s *Store) checkLogInUse() error {
 		}
 		if who := usedBy(s.path); who != "" {
 			return store.Unusable(s.path, fmt.Sprintf("its %s was removed while %s had it open: if that is the daemon, restart it, "+
-				"else wait for it to end; it then stores what it has", suffix, who), errLogInUse)
+				"else wait for it to end: it stores its results when it ends", suffix, who), errLogInUse)
 		}
 	}
 	return nil
 }
 
-// SQLite locks these bytes of a file for as long as it has it open in WAL mode.
+// SQLite holds a lock on these bytes while it has a file open in WAL mode.
 const (
 	sharedFirst = 0x40000002
 	sharedSize  = 510
 )
 
-// usedBy returns another process that has a file open with SQLite, or "". This process must not have it open: closing any
-// descriptor of a file ends the locks of its process.
+// usedBy names another process that has a file open with SQLite; "" means none. This process must not have the file open: closing
+// any descriptor of a file ends all locks that the process holds on it.
 func usedBy(path string) string {
 	f, err := os.OpenFile(path, os.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
 	if err != nil {

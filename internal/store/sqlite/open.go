@@ -33,7 +33,7 @@ type Store struct {
 
 	installation string
 	opened       os.FileInfo    // the file, for Moved
-	log          [2]os.FileInfo // what is beside it, by logSuffixes, for Moved
+	log          [2]os.FileInfo // the log and its index, as in logSuffixes, for Moved
 	beforeCommit func() error   // lets tests fail a transaction at its end
 }
 
@@ -212,7 +212,7 @@ func (s *Store) start(ctx context.Context, o Options) error {
 		return err
 	}
 	if id != "" && !pause.IsRandomID(id) {
-		return store.Unusable(s.path, adviceDamaged, fmt.Errorf("its installation is %.60q", id))
+		return store.Unusable(s.path, adviceDamaged, fmt.Errorf("its installation id is %.60q", id))
 	}
 	if id == "" && !o.ReadOnly {
 		if o.Sentinel != nil {
