@@ -98,7 +98,7 @@ func (r *Reconciler) dropTwins(ctx context.Context, repo tracker.Repo, made map[
 		err = errors.Join(err, r.opt.Tracker.DeleteLabel(ctx, repo, made[name]))
 	}
 	if err != nil {
-		r.opt.Log.Warn("labels may have been made twice", "repo", repo.String(), "err", err)
+		r.opt.Log.Warn("labels may have been created twice", "repo", repo.String(), "err", err)
 	}
 	return now
 }

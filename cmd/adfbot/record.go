@@ -241,7 +241,7 @@ func (a awaited) Read(p []byte) (int, error) {
 		switch ready, err := unix.Poll([]unix.PollFd{{Fd: int32(a.file.Fd()), Events: unix.POLLIN}}, int(a.wait.Milliseconds())); {
 		case errors.Is(err, unix.EINTR):
 		case err == nil && ready == 0:
-			return 0, fmt.Errorf("read %s: nothing has come for %s", a.file.Name(), a.wait)
+			return 0, fmt.Errorf("read %s: no data for %s", a.file.Name(), a.wait)
 		default:
 			return a.file.Read(p)
 		}

@@ -22,7 +22,7 @@ func TestOutputFromPipe(t *testing.T) {
 	}
 
 	got, err := read(time.Millisecond)
-	require.EqualError(t, err, "--output: read "+name+": nothing has come for 1ms")
+	require.EqualError(t, err, "--output: read "+name+": no data for 1ms")
 	require.Empty(t, got)
 
 	go func() { _ = os.WriteFile(name, []byte("late\n"), 0) }() // waits for the reader
@@ -36,6 +36,6 @@ func TestOutputFromPipe(t *testing.T) {
 	_, err = hangs.WriteString("first\n")
 	require.NoError(t, err)
 	got, err = read(time.Millisecond)
-	require.ErrorContains(t, err, "nothing has come")
+	require.ErrorContains(t, err, "no data")
 	require.Equal(t, "first\n", got, "what has come is kept")
 }

@@ -35,7 +35,7 @@ func adviseConnection(base string, err error) string {
 	case errors.As(err, &network) && (network.Op == "proxyconnect" || network.Op == "socks connect"):
 		return adviceProxy
 	case errors.As(err, &authority):
-		return "name the certificate of the authority that signed the server's in gitea.ca_file, in PEM; if it stands there, let the server send its whole chain"
+		return "name the certificate of the authority that signed the server's in gitea.ca_file, in PEM; if it is there already, make the server send its whole chain"
 	case errors.As(err, &name):
 		return adviseName(name)
 	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:
@@ -60,7 +60,7 @@ func adviseAlert(base, alert string) string {
 		u, _ := url.Parse(base)
 		return fmt.Sprintf("the server has no certificate for the host %s, or its TLS is broken: correct the host in gitea.url, or see the server's log", u.Hostname())
 	case strings.Contains(alert, "protocol version"):
-		return "the server knows no TLS 1.2 or later: enable it there"
+		return "the server does not support TLS 1.2 or later: enable it there"
 	}
 	return "the server refuses the TLS connection, perhaps for want of a client certificate, which adfbot cannot send: let it in without one"
 }

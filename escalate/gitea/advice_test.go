@@ -153,7 +153,7 @@ func TestAdviceOfRepeatedPage(t *testing.T) {
 	} {
 		asked = 0
 		err := list()
-		require.ErrorContains(t, err, "page 2 is page 1 again", name)
+		require.ErrorContains(t, err, "page 2 repeats page 1", name)
 		require.ErrorContains(t, err, "a proxy or cache in front of Gitea cuts or repeats the pages: let requests to https://git.example.org/api/v1/ through unchanged", name)
 		require.Equal(t, 2, asked, name)
 	}
@@ -180,7 +180,7 @@ func TestAdviceOfConnection(t *testing.T) {
 		want    string
 	}{
 		"an authority of one's own": {func(*x509.Certificate) {}, false,
-			"name the certificate of the authority that signed the server's in gitea.ca_file, in PEM; if it stands there, let the server send its whole chain"},
+			"name the certificate of the authority that signed the server's in gitea.ca_file, in PEM; if it is there already, make the server send its whole chain"},
 		"a certificate without SAN": {func(c *x509.Certificate) { c.IPAddresses = nil }, true,
 			"the server's certificate names no host as a subject alternative name, and its common name does not count: make one that names 127.0.0.1"},
 		"a certificate of another host": {func(c *x509.Certificate) { c.IPAddresses, c.DNSNames = nil, []string{"git.example.org", "git"} }, true,
@@ -250,7 +250,7 @@ func TestAdviceOfConnection(t *testing.T) {
 		"a server without a certificate for the name": {&tls.Config{GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return nil, nil }},
 			"the server has no certificate for the host 127.0.0.1, or its TLS is broken: correct the host in gitea.url, or see the server's log"},
 		"a server with old TLS alone": {&tls.Config{MinVersion: tls.VersionTLS10, MaxVersion: tls.VersionTLS11},
-			"the server knows no TLS 1.2 or later: enable it there"},
+			"the server does not support TLS 1.2 or later: enable it there"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			srv := httptest.NewUnstartedServer(http.NotFoundHandler())

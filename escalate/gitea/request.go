@@ -83,7 +83,7 @@ func list[T any](ctx context.Context, g *Client, r request, f pageCall[T], each 
 			}
 		}
 		if pages > 1 && len(items) > 0 && reflect.DeepEqual(items, before) {
-			return 0, 0, g.repeated(r, fmt.Sprintf("page %d is page %d again", pages, pages-1))
+			return 0, 0, g.repeated(r, fmt.Sprintf("page %d repeats page %d", pages, pages-1))
 		}
 		before = items
 		got += len(items)

@@ -153,8 +153,8 @@ func (b *Bot) Warning() string {
 	if !b.anew {
 		return ""
 	}
-	return fmt.Sprintf("a new state was begun at %s, because that of this installation is not there. If its disk is not mounted, mount it: "+
-		"what is recorded until then is not in it. If it is lost, open incidents are rebuilt", b.cfg.State)
+	return fmt.Sprintf("a new state was created at %s, because that of this installation is missing. If its disk is not mounted, mount it; "+
+		"what is recorded until then will be missing there. If it is lost, open incidents are rebuilt", b.cfg.State)
 }
 
 // connect makes the reconciler and the reader of an open state, and gets the pause directory ready.

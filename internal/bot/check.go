@@ -106,7 +106,7 @@ func (c *checker) state(ctx context.Context) {
 			c.add(Fail, "state", "cannot create %s: %s", c.cfg.State, why)
 		} else if id, _ := earlierInstallation(ctx, c.cfg); id != "" {
 			c.add(Warn, "state", "%s is missing, although the pause directory belongs to an installation: if its disk is not mounted, mount it; "+
-				"if it is lost, the first result begins a new one", c.cfg.State)
+				"if it is lost, the first result creates a new one", c.cfg.State)
 		} else if !c.failed("state", hostlocal.Beside(c.cfg.State).Check()) {
 			c.add(OK, "state", "%s is missing; the first result creates it", c.cfg.State)
 		}

@@ -89,9 +89,9 @@ func (c *checker) operators(ctx context.Context, client *gitea.Client) {
 	for _, login := range c.cfg.Operators {
 		switch person, err := client.IsPerson(ctx, login); {
 		case tracker.IsStatus(err, http.StatusNotFound):
-			c.add(Warn, "operators", "%s: nobody has this login, or the profile is private: correct operators if it is wrong", login)
+			c.add(Warn, "operators", "%s: nobody has this login, or the profile is private: correct operators if the login is wrong", login)
 		case err == nil && !person:
-			c.add(Warn, "operators", "%s seems to be an organisation, which never comments: name its people", login)
+			c.add(Warn, "operators", "%s seems to be an organisation, which never comments: list its members instead", login)
 		}
 	}
 }

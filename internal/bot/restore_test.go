@@ -46,7 +46,7 @@ func TestWipedDirectory(t *testing.T) {
 			for range 2 {
 				rep, err := w.sweep()
 				require.ErrorContains(t, err, "adfbot restore")
-				require.ErrorContains(t, err, "adfbot restore pauses these again: atlas, odilo; a sentinel without their flags resumes them")
+				require.ErrorContains(t, err, "adfbot restore pauses these again: atlas, odilo; creating only the sentinel would resume them")
 				require.Empty(t, rep.Actions)
 			}
 			for _, id := range []string{"odilo", "atlas", "third"} {
@@ -164,7 +164,7 @@ func TestRestoreWithDamagedSentinel(t *testing.T) {
 	_, err := w.restore()
 	require.ErrorContains(t, err, "damaged")
 	require.ErrorContains(t, err, "remove it")
-	require.ErrorContains(t, err, "adfbot restore pauses these again: atlas, odilo; a sentinel without their flags resumes them")
+	require.ErrorContains(t, err, "adfbot restore pauses these again: atlas, odilo; creating only the sentinel would resume them")
 	require.NoFileExists(t, w.flag("odilo"))
 }
 

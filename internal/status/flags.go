@@ -15,7 +15,8 @@ import (
 )
 
 // FlagReason returns why a flag pauses its project: its text, or its path if it has none. Where the text names the flag's path, it is
-// the one of now: the directory may have moved since the flag was written. Others may write flags, so it masks the text by patterns.
+// the current one: the directory may have moved since the flag was written. FlagReason masks secrets by their patterns, because others may
+// write flags, too.
 func FlagReason(path, note string, dangling bool) string {
 	var patterns *redact.Redactor
 	note = patterns.Redact(redact.Clean(note))
@@ -78,7 +79,7 @@ func AdviseRestore(err error) error {
 	return fmt.Errorf("%w\nadfbot restore creates the sentinel and the flags of all paused projects again", err)
 }
 
-// AdviseRestore adds to an error about lost flags the fix, and the projects that it pauses again.
+// AdviseRestore adds the fix to an error about lost flags, and the projects that this pauses again.
 func (r *Reader) AdviseRestore(ctx context.Context, err error) error {
 	if !FlagsLost(err) || errors.Is(err, pause.ErrOtherDirectory) {
 		return AdviseRestore(err)
@@ -95,7 +96,7 @@ func (r *Reader) AdviseRestore(ctx context.Context, err error) error {
 	case len(projects) == 0:
 		return fmt.Errorf("%w\nno project was paused; adfbot restore creates the directory again", err)
 	}
-	return fmt.Errorf("%w\nadfbot restore pauses these again: %s; a sentinel without their flags resumes them", err, strings.Join(projects, ", "))
+	return fmt.Errorf("%w\nadfbot restore pauses these again: %s; creating only the sentinel would resume them", err, strings.Join(projects, ", "))
 }
 
 // PausedInState returns the projects with an open incident or a hold, and whether their flag was ever written.

@@ -124,9 +124,8 @@ func (r *request) authenticate(w http.ResponseWriter, level access) error {
 	if ok {
 		r.caller = c
 	} else if _, _, login := r.BasicAuth(); !login || !r.permitted(level) {
-		return unauthorized(w, "there is no token of this bot in the request's Authorization: send the one from http.token_file "+
-			"or from the project's token_file: Authorization: Bearer TOKEN; a new one in the file counts from the "+
-			"bot's next reload")
+		return unauthorized(w, "the request has no valid token: send Authorization: Bearer TOKEN, with the token from http.token_file or "+
+			"from the project's token_file; a token that was replaced there is valid after the bot's next reload")
 	}
 	return nil
 }

@@ -74,8 +74,8 @@ func (r *row) Scan(to ...any) error {
 	return inContent(r.rows.Scan(to...))
 }
 
-// errContent is an error in what a row holds.
-var errContent = errors.New("adfbot never writes what is in it")
+// errContent means that a row holds what adfbot never writes: the state is damaged.
+var errContent = errors.New("it has content that adfbot never writes")
 
 func inContent(err error) error {
 	if err != nil {

@@ -67,7 +67,7 @@ func unknownAll() status.Status {
 		projects = append(projects, p)
 	}
 	s := sampleStatus(projects...)
-	s.Problems = []string{why + "\nadfbot restore pauses these again: odilo; a sentinel without their flags resumes them"}
+	s.Problems = []string{why + "\nadfbot restore pauses these again: odilo; creating only the sentinel would resume them"}
 	return s
 }
 
