@@ -57,8 +57,8 @@ func (r *Reconciler) readClosing(ctx context.Context, c *sweepCache, i incident.
 	return true, nil
 }
 
-// ClosedByCommit takes the tracker's word that it closed the issue of an incident for a commit. Such a closing is nobody's wish
-// to resume.
+// ClosedByCommit saves that, according to the tracker, a commit closed the issue of an incident. Such a closing does not resume the
+// project.
 func (r *Reconciler) ClosedByCommit(ctx context.Context, i incident.Incident, at time.Time) error {
 	_, err := r.opt.State.Change(ctx, i.ID, func(i *incident.Incident) { i.ClosedByCommit = at })
 	return err

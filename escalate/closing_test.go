@@ -78,8 +78,8 @@ func TestTimelineOnlyAfterClosing(t *testing.T) {
 	})
 }
 
-// The bot may not see the repository whose pull request says that it fixes the issue. Its timeline shows the closing alone,
-// and the event of the webhook names the commit.
+// The bot may not read the repository whose pull request says that it fixes the issue. The issue's timeline then shows only the
+// closing, but the webhook's event names the commit.
 func TestClosingByHiddenCommit(t *testing.T) {
 	playClosing(t, func(w *world, id string) {
 		w.Gitea.As("alex").Close(fleet, 1)

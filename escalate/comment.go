@@ -98,7 +98,8 @@ type notSavedError struct{ error }
 
 func (e notSavedError) Unwrap() error { return e.error }
 
-// goesOn reports whether a step goes on after an error of its comment: a comment that the server does not take prevents no closing.
+// goesOn reports whether a step goes on after an error of its comment: an issue is closed or reopened even if the server refuses
+// the comment.
 func goesOn(err error) bool {
 	var notSaved notSavedError
 	return !tracker.IsRetryable(err) && !errors.As(err, &notSaved)

@@ -354,7 +354,7 @@ func TestContractLabelIssue(t *testing.T) {
 	})
 }
 
-// Gitea takes a second label of the same name; the first is known, and the second can be deleted alone.
+// Gitea accepts a second label of the same name. Labels returns the first one, and the second can be deleted by itself.
 func TestContractDeleteLabel(t *testing.T) {
 	contract(t, func(s *side) {
 		first := s.label("adf")

@@ -63,8 +63,8 @@ func (r *Reconciler) settleIssue(ctx context.Context, s step, is plan.IssueState
 	return complete, err
 }
 
-// begin saves that a step is going to write in Gitea what may be written twice. Where that cannot be saved nothing is written: what the
-// step did could not be saved either.
+// begin delays the next try before a step writes to Gitea. If even that cannot be saved, the step must not write: what it did could
+// not be saved either, and would be done twice.
 func (r *Reconciler) begin(ctx context.Context, i incident.Incident) error {
 	_, err := r.opt.State.Change(ctx, i.ID, func(i *incident.Incident) { i.NextTry = r.opt.Now().Add(2 * r.opt.Timeout) })
 	return err

@@ -86,8 +86,8 @@ func (r *Reconciler) createLabels(ctx context.Context, repo tracker.Repo, names 
 	return ids, errors.Join(errors.Join(errs...), r.opt.State.SetLabels(ctx, repo, keep))
 }
 
-// dropTwins deletes those of the labels just made of which another installation made one before, since they were listed. It
-// returns the ones to use instead. Where it fails both stay.
+// dropTwins deletes those of the labels just made that another installation has made, too, between the listing and now: the first
+// one stays. It returns the labels to use instead. If deleting fails, both stay.
 func (r *Reconciler) dropTwins(ctx context.Context, repo tracker.Repo, made map[string]int64) map[string]int64 {
 	if len(made) == 0 {
 		return nil

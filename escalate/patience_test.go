@@ -10,7 +10,7 @@ import (
 	"github.com/terraphim/adfbot/pause"
 )
 
-// A read that does not return costs five seconds once. Then nobody waits until it returns.
+// A read that does not return takes five seconds, once: until it returns, further reads fail at once.
 func TestHangingPauseDirectory(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := &Reconciler{opt: Options{Dir: pause.New("/mnt/dead")}}

@@ -188,7 +188,8 @@ func (r *Reconciler) ours(ctx context.Context, s pause.Sentinel) error {
 }
 
 // CompareSentinel returns an error that wraps [pause.ErrOtherInstallation] or [pause.ErrOtherDirectory] unless the sentinel found in a
-// pause directory is the wanted one. An id that is not known, on either side, is not compared; only a sentinel made by hand has none.
+// pause directory is the wanted one. If either has no installation, as a sentinel made by hand, it returns nil. It does not compare the
+// directory if want has none.
 func CompareSentinel(dir pause.Dir, found, want pause.Sentinel) error {
 	switch {
 	case found.Installation == "", want.Installation == "":

@@ -266,7 +266,7 @@ func TestMissingLabels(t *testing.T) {
 	})
 }
 
-// Another installation makes the same labels at the same moment, and Gitea takes both: the first one stays, and both use it.
+// Another installation creates the same label at the same moment, and Gitea accepts both. The first one stays, and both use it.
 func TestLabelsMadeTwice(t *testing.T) {
 	for name, effect := range map[string]func(func()) giteatest.Effect{"the other was first": giteatest.Meanwhile, "this one was first": giteatest.Afterwards} {
 		t.Run(name, func(t *testing.T) {

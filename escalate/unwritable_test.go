@@ -13,7 +13,7 @@ import (
 	"github.com/terraphim/adfbot/internal/testworld"
 )
 
-// setVersion marks the state as one of another version of the program, which this one can read, but must not write.
+// setVersion marks the state as that of another version of the program. This version can read the state of a newer one, but not write it.
 func (m *machine) setVersion(version int) (before int) {
 	m.Helper()
 	db, err := sql.Open("sqlite", m.path)
@@ -25,8 +25,8 @@ func (m *machine) setVersion(version int) (before int) {
 	return before
 }
 
-// While the state cannot be written nothing is written in Gitea, because it would be forgotten: comments would be missing or come twice.
-func TestNothingIsWrittenInGiteaThatCannotBeStored(t *testing.T) {
+// While the state cannot be written, nothing is written to Gitea, because it would be forgotten: comments would be missing or come twice.
+func TestNoWriteToGiteaThatCannotBeStored(t *testing.T) {
 	for what, prepare := range map[string]func(w *world, id string){
 		"close": func(w *world, _ string) {
 			w.rm(project)

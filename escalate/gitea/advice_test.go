@@ -138,7 +138,8 @@ func TestAdviceOfCutList(t *testing.T) {
 	require.ErrorContains(t, err, "a proxy or cache in front of Gitea cuts or repeats the pages: let requests to https://git.example.org/api/v1/ through unchanged")
 }
 
-// A cache or a proxy that drops the query answers each page alike. That is no reason to ask for two thousand.
+// A cache or a proxy that drops the query returns the same page for each number. The list ends at the second page, not after two
+// thousand.
 func TestAdviceOfRepeatedPage(t *testing.T) {
 	asked := 0
 	g := New(Options{URL: "https://git.example.org", Tokens: StaticToken("t"), Timeout: time.Second, Transport: fixed(func(*http.Request) *http.Response {

@@ -83,7 +83,8 @@ func New(o Options) *Client {
 	}}
 }
 
-// proxyRefusal marks the error of a proxy that does not open a tunnel: Go's own is the bare text of the status.
+// proxyRefusal returns an error that [adviseConnection] recognizes if a proxy does not open a tunnel: Go's own error is only the
+// text of the status.
 func proxyRefusal(_ context.Context, _ *url.URL, _ *http.Request, resp *http.Response) error {
 	if resp.StatusCode == http.StatusOK {
 		return nil

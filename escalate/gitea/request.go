@@ -160,7 +160,7 @@ func (r request) slow(pages int) *tracker.Error {
 	return r.lost(fmt.Sprintf("Gitea is slow: after %s the list has not ended, with %d pages read", maxListTime, pages))
 }
 
-// repeated is the error of a list whose pages are not the server's own.
+// repeated is the error of a list whose pages were cut or repeated on the way from the server.
 func (g *Client) repeated(r request, detail string) *tracker.Error {
 	e := r.lost(detail)
 	e.Advice = "a proxy or cache in front of Gitea cuts or repeats the pages: let requests to " + g.opt.URL + "/api/v1/ through unchanged"

@@ -106,8 +106,8 @@ func (g *Client) User(ctx context.Context, login string) (tracker.Account, error
 	return account(u), err
 }
 
-// IsPerson reports whether a login is a person's. Gitea answers for an organisation, too; it has no e-mail address, or only
-// one that somebody gave it.
+// IsPerson reports whether a login is a person's. Gitea answers for an organisation, too, which usually has no e-mail address. One
+// that was given an address is taken for a person.
 func (g *Client) IsPerson(ctx context.Context, login string) (person bool, err error) {
 	u, err := g.lookUp(ctx, login)
 	return err == nil && u.Email != "", err

@@ -52,7 +52,7 @@ func createLabel(c *call) *response {
 	return reply(http.StatusCreated, c.s.labelJSON(l, c.repo))
 }
 
-// deleteLabel answers 204 for an unknown label, too.
+// deleteLabel also answers 204 if there is no such label.
 func deleteLabel(c *call) *response {
 	if !c.mayWriteIssues() {
 		return c.s.message(http.StatusForbidden, "user should have a permission to write to a repo")

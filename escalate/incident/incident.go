@@ -101,8 +101,8 @@ type Incident struct {
 
 	IgnoredClosing int64 `json:"StrangersClosing,omitempty"` // timeline entry of the last closing by an account that was no operator then
 
-	// ClosedByCommit is when the tracker closed the issue for a commit, as its last event about that says: its timeline does
-	// not show what is in a repository that the bot may not read. Zero: there was no such event.
+	// ClosedByCommit is when a commit closed the issue, according to the tracker's last event about that: the issue's timeline
+	// does not show a commit in a repository that the bot may not read. Zero: there was no such event.
 	ClosedByCommit time.Time `json:"closed_by_commit,omitzero"`
 
 	Comments map[string]Comment `json:"Comments,omitzero"` // by key, e.g. [ResumedKey]

@@ -51,7 +51,7 @@ func LastClosing(entries []tracker.TimelineEntry) (incident.Closing, bool) {
 	return c, true
 }
 
-// ClosedByCommit reports whether the closing is the one that an event said was caused by a commit.
+// ClosedByCommit reports whether a closing at that time is the one that, according to an event, a commit caused.
 func ClosedByCommit(i incident.Incident, at time.Time) bool {
 	return !i.ClosedByCommit.IsZero() && near(i.ClosedByCommit, at)
 }

@@ -67,7 +67,7 @@ type LabelClient interface {
 	OwnerLabels(ctx context.Context, repo Repo) (map[string]int64, error)
 	// AddLabel creates a label and returns its id. Gitea accepts a second label of the same name.
 	AddLabel(ctx context.Context, repo Repo, name string) (int64, error)
-	// DeleteLabel deletes a label of the repository, also from its issues. One that is gone already is no error.
+	// DeleteLabel deletes a label of the repository, and removes it from its issues. A missing label is not an error.
 	DeleteLabel(ctx context.Context, repo Repo, id int64) error
 	// LabelIssue adds labels to an issue and returns the names of all that it has then. Gitea ignores unknown ids.
 	LabelIssue(ctx context.Context, ref IssueRef, ids []int64) ([]string, error)
