@@ -64,7 +64,7 @@ type Bot struct {
 	redact *redact.Redactor
 	host   string
 
-	anew     bool  // see Warning
+	anew     bool  // see [Bot.Warning]
 	tokenErr error // why the token cannot be read
 	rootsErr error // why gitea.ca_file cannot be used
 	roots    *x509.CertPool
@@ -97,7 +97,7 @@ type Env struct {
 	Uptime    func() incident.Uptime // nil: the machine's, or none if Now is set
 	Transport http.RoundTripper      // to Gitea; nil: the network
 	Observe   []Observer             // called one after the other
-	Own       hostlocal.OwnSpools    // for results that the spool beside the state does not take; nil: they are lost
+	Own       hostlocal.OwnSpools    // for results that the spool beside the state does not take; nil: those are lost
 }
 
 func (e Env) withDefaults() Env {
@@ -148,7 +148,7 @@ func Open(ctx context.Context, cfg *config.Config, mode Mode, env Env) (*Bot, er
 	return b, nil
 }
 
-// Warning returns what the user must know about the state that was opened, or "".
+// Warning returns what the user should know about the state that was opened, or "".
 func (b *Bot) Warning() string {
 	if !b.anew {
 		return ""

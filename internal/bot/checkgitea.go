@@ -84,7 +84,7 @@ func (c *checker) account(ctx context.Context, client *gitea.Client) (login stri
 	return me.Login, true
 }
 
-// operators reports operators who will not be able to act. A token without the scope read:user may not ask for them.
+// operators reports operators who will not be able to act. It reports nothing if the token lacks the scope read:user.
 func (c *checker) operators(ctx context.Context, client *gitea.Client) {
 	for _, login := range c.cfg.Operators {
 		switch person, err := client.IsPerson(ctx, login); {

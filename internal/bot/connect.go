@@ -12,8 +12,8 @@ import (
 	"github.com/terraphim/adfbot/internal/redact"
 )
 
-// newClient returns a client of Gitea, and the certificates that it trusts. The client is nil if none is
-// configured or the certificates cannot be read.
+// newClient returns a client of Gitea and the certificates that it trusts. The client is nil if Gitea is not configured or the
+// certificates cannot be read.
 func newClient(cfg *config.Config, env Env, redactor *redact.Redactor) (*gitea.Client, *x509.CertPool, error) {
 	if cfg.Gitea.URL == "" {
 		return nil, nil, nil
@@ -45,7 +45,7 @@ func (b *Bot) accessRestored() bool {
 	return tokenErr == nil && rootsErr == nil
 }
 
-// rootsChanged reports whether gitea.ca_file holds other certificates than the client uses.
+// rootsChanged reports whether gitea.ca_file holds other certificates than those that the client uses.
 func (b *Bot) rootsChanged() bool {
 	roots, err := readRoots(b.cfg.Gitea.CAFile, b.env.Getenv)
 	return err == nil && b.gitea != nil && !roots.Equal(b.roots)

@@ -58,11 +58,12 @@ type Reporter interface {
 
 // Exec runs the command unless the project is paused, and records how it ended. It returns the exit code: the command's
 // own; 126 or 127 if the command cannot be started; 75 if the project is paused; 125 if exec failed before the start.
-// Errors after the command's end do not change it.
+// Errors after the command's end do not change it. If SIGINT reached both this process and the command, and ended the command, Exec
+// ends this process by SIGINT.
 func Exec(ctx context.Context, cfg *config.Config, env Env, q ExecRequest) int {
 	x := &execution{cfg: cfg, env: env.withDefaults(), q: q, signals: proc.NewSignals()}
 	defer func() {
-		if x.ctrlC { // a shell script ends with a command that SIGINT has ended, but not with one that exits
+		if x.ctrlC { // a shell ends its script if SIGINT has ended a command of it, but not if the command has exited
 			proc.EndBySIGINT()
 		}
 	}()
@@ -104,11 +105,11 @@ type execution struct {
 	ctrlC   bool          // SIGINT to this process has ended the command, too
 	signals *proc.Signals // received from the moment the run is stored until its result is recorded and its output written
 	output  proc.Output
-	late    *bytes.Buffer // of [execution.printf]; nil before the command's end
+	late    *bytes.Buffer // messages after the command's end, see [execution.printf]; nil before
 }
 
-// printf writes a message of adfbot's own to stderr. Once the command has ended, it waits for the end: nobody may read stderr, and the
-// result is not recorded yet.
+// printf writes a message of adfbot's own to stderr. After the command's end it buffers the message until the result is recorded:
+// nobody may be reading stderr.
 func (x *execution) printf(format string, args ...any) {
 	var to io.Writer = x.q.Stderr
 	if x.late != nil {
@@ -279,7 +280,7 @@ func (x *execution) run(redactor *redact.Redactor, started func(pid int)) (store
 		x.printf("%v", err)
 	case exit.Unended != 0:
 		x.printf("the command ran longer than --timeout %s and cannot be ended: process %d still runs. "+
-			"It may be another user's, e.g. behind sudo, or wait for a disk or network file system", x.q.Timeout, exit.Unended)
+			"It may belong to another user, e.g. behind sudo, or be waiting for a disk or network file system", x.q.Timeout, exit.Unended)
 	case exit.TimedOut:
 		x.printf("the command ran longer than --timeout %s and was ended", x.q.Timeout)
 	case exit.Hung:
@@ -322,7 +323,7 @@ func (x *execution) waitForOutput() {
 	x.output.Append(x.q.Stderr, x.late.Bytes())
 	x.late = nil
 	errWritten, errLeft := x.output.Wait(x.signals), x.output.Leave(x.q.Drain)
-	x.signals.Stop() // a signal ends exec, if nobody reads what follows
+	x.signals.Stop() // from here on a signal ends exec: nobody may read what follows
 	if errWritten != nil {
 		x.printf("could not pass on all of the command's output; the command itself was not disturbed: %v", errWritten)
 	}

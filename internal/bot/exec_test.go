@@ -241,7 +241,7 @@ func TestExecSlowReader(t *testing.T) {
 	require.Equal(t, 60000+len("\npanic: the reason\n"), slow.took.Len())
 }
 
-// Nobody reads what adfbot has to say, perhaps because the reader of everything hangs. The result does not wait for it.
+// Nobody reads adfbot's own messages, perhaps because the reader of all output hangs. The result is recorded all the same.
 func TestExecNobodyReadsMessages(t *testing.T) {
 	w := newWorld(t)
 	w.fail("odilo", 2)

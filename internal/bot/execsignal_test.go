@@ -39,7 +39,7 @@ func TestExecInterrupted(t *testing.T) {
 	}
 }
 
-// A shell script ends with the command that Ctrl-C has ended, and goes on after one that has exited. So exec ends by the signal too.
+// A shell ends its script if Ctrl-C has ended a command of it, and goes on if the command has exited. So SIGINT ends exec, too.
 func TestExecEndsByCtrlC(t *testing.T) {
 	for trap, signaled := range map[string]bool{"": true, "trap 'exit 130' INT; ": false} {
 		w := newWorld(t)
@@ -224,7 +224,7 @@ func TestExecReaderGoesAway(t *testing.T) {
 	}
 }
 
-// It can be ended, as when nobody reads the command's output.
+// A signal ends exec while nobody reads its messages, as while nobody reads the command's output.
 func TestExecEndedWhileNobodyReadsMessages(t *testing.T) {
 	w := newWorld(t)
 	w.fail("odilo", 2)

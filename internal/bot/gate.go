@@ -66,7 +66,7 @@ func noAnswer(what string) error {
 	return fmt.Errorf("%s did not answer in %s: check whether its file system hangs", what, GateWait)
 }
 
-// answers returns an error if a pause directory does not answer in [GateWait]: then nothing else may look at it.
+// answers returns an error if a pause directory does not answer in [GateWait]. Then nothing else may read it.
 func answers(ctx context.Context, dir string) error {
 	ctx, cancel := context.WithTimeout(ctx, GateWait)
 	defer cancel()
@@ -76,8 +76,8 @@ func answers(ctx context.Context, dir string) error {
 	return nil
 }
 
-// Gate reads the pause directory and, if this user may, the copy of its sentinel beside the state. The verdict is unknown if ctx ends
-// or [GateWait] is over before they answer.
+// Gate reads the pause directory and, if this user may, the copy of its sentinel beside the state. The verdict is unknown if these do
+// not answer before ctx ends or [GateWait] is over.
 func Gate(ctx context.Context, cfg *config.Config, project string) Verdict {
 	return gate(ctx, cfg, project, pause.Dir.LookChecked)
 }

@@ -180,7 +180,7 @@ func TestNewStateWithUnreadableDirectory(t *testing.T) {
 	w.must(bot.ExitNotStarted, "odilo", "true")
 }
 
-// Between a trip and its flag, nobody has failed to write it.
+// Between a trip and its flag, the reason does not claim that writing the flag has failed.
 func TestGateBeforeTheFlag(t *testing.T) {
 	w := newWorld(t).silent()
 	w.fail("odilo", 2)

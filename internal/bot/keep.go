@@ -36,7 +36,7 @@ type Kept struct {
 }
 
 // Keep spools a result that cannot be stored now: beside the state, or in one of own. A project whose spooled failures reach its
-// threshold in a row is paused by a flag: only the pause directory is needed for that, and [Bot.RecordSpooled] opens the incident.
+// threshold in a row is paused by a flag: that needs only the pause directory, and [Bot.RecordSpooled] opens the incident later.
 // The error means that the result is lost.
 func Keep(ctx context.Context, cfg *config.Config, own hostlocal.OwnSpools, r store.Result, now func() time.Time) (Kept, error) {
 	r.RunID = cmp.Or(r.RunID, "spooled-"+pause.NewRandomID())
@@ -51,7 +51,8 @@ func Keep(ctx context.Context, cfg *config.Config, own hostlocal.OwnSpools, r st
 	return k, nil
 }
 
-// PauseKept pauses the project of a result that the daemon did not take, as [Keep] does. It returns a sentence about that, or "".
+// PauseKept pauses the project of a result that the daemon did not accept, as [Keep] does. It returns a sentence for the user, or "" if
+// the project is not paused.
 func PauseKept(ctx context.Context, cfg *config.Config, own hostlocal.OwnSpools, r store.Result, now func() time.Time) string {
 	k := Kept{Project: r.Project}
 	if k.count(ctx, cfg, own, r, now); !k.Paused {
@@ -130,8 +131,8 @@ func spooledTrip(list []hostlocal.Spooled, project string, l store.Limits, now t
 	return trip, p.Breaker.Failures
 }
 
-// pausedWithoutFlag is the verdict on a project that has no flag: its spooled failures may have tripped the breaker where no flag could
-// be written.
+// pausedWithoutFlag returns the verdict on a project without a flag: its spooled failures may have tripped the breaker, and the flag
+// could not be written.
 func pausedWithoutFlag(cfg *config.Config, own hostlocal.OwnSpools, project string, now time.Time) Verdict {
 	list, _ := hostlocal.Beside(cfg.State).Spool().List()
 	_, failures := spooledTrip(slices.Concat(list, own.List()), project, limits(cfg, project, ""), now)
@@ -188,7 +189,7 @@ func lostText(cfg *config.Config, r store.Result, err error) string {
 	if owner, other := hostlocal.OtherOwner(cfg.State); other {
 		runAs = owner.RunAs(os.Getenv("PATH"))
 	}
-	s := status.LostText(r, err, runAs, configFlag(cfg)) // whoever reads it in a mail of cron has not its $ADFBOT_CONFIG
+	s := status.LostText(r, err, runAs, configFlag(cfg)) // whoever reads this in a mail from cron may not have $ADFBOT_CONFIG
 	if me := hostlocal.Me(); errors.Is(err, fs.ErrPermission) && me.UID != hostlocal.BotUser(cfg.State).UID {
 		s += fmt.Sprintf("\nto let %s report through the daemon, set http.socket and projects[].users", me.Name)
 	}

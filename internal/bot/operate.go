@@ -81,7 +81,7 @@ func (b *Bot) ResumeBy(ctx context.Context, project, who string) (Done, error) {
 	}
 	switch {
 	case !b.rec.Tracks():
-	case errors.Is(b.tokenErr, fs.ErrPermission), errors.Is(b.tokenErr, config.ErrNoCredentials): // only the daemon may
+	case errors.Is(b.tokenErr, fs.ErrPermission), errors.Is(b.tokenErr, config.ErrNoCredentials): // only the daemon has the token
 		d.Text += "; an open issue is left to the daemon"
 	default:
 		if err := b.escalate(ctx, project); err != nil {
@@ -138,8 +138,8 @@ func (b *Bot) Restore(ctx context.Context) (Done, error) {
 	return Done{Text: fmt.Sprintf("%s is restored; paused again: %s", dir.Path(), strings.Join(projects, ", "))}, nil
 }
 
-// createDir creates a pause directory that is missing. It is for those who may write the directory of the state, even if root
-// restores it: otherwise the bot could not write to it.
+// createDir creates the pause directory if it is missing. Those who may write the directory of the state may then write it, even if
+// root creates it: otherwise the bot could not write its flags.
 func (b *Bot) createDir() error {
 	dir := b.cfg.PauseDir
 	if _, err := os.Stat(dir); !errors.Is(err, fs.ErrNotExist) {
@@ -154,7 +154,7 @@ func (b *Bot) createDir() error {
 	} else if err != nil {
 		return err
 	}
-	f, err := os.OpenFile(dir, os.O_RDONLY|syscall.O_DIRECTORY|syscall.O_NOFOLLOW, 0) // no link that has replaced it
+	f, err := os.OpenFile(dir, os.O_RDONLY|syscall.O_DIRECTORY|syscall.O_NOFOLLOW, 0) // a link may have replaced it
 	if err != nil {
 		return nil
 	}

@@ -81,7 +81,7 @@ func TestPauseThatFails(t *testing.T) {
 	require.True(t, w.fail("odilo", 1).Tripped)
 }
 
-// A disk with an error is read-only for everybody: the flag is then the way to pause and to resume.
+// After a disk error, the file system is read-only for everybody. Then only the flag pauses and resumes.
 func TestPauseWithStateMountedReadOnly(t *testing.T) {
 	testhost.NeedRoot(t, "to mount something over the state")
 	w := newWorld(t)
@@ -93,7 +93,7 @@ func TestPauseWithStateMountedReadOnly(t *testing.T) {
 	require.ErrorContains(t, bot.AdviseResume(w.cfg, "odilo", err), "to resume it now: rm "+w.flag("odilo"))
 }
 
-// systemd hands the token to the daemon alone.
+// systemd passes the token only to the daemon.
 func TestResumeWithoutTheDaemonsCredential(t *testing.T) {
 	w := newWorld(t)
 	w.fail("odilo", 3)
@@ -104,7 +104,7 @@ func TestResumeWithoutTheDaemonsCredential(t *testing.T) {
 	require.Empty(t, d.Problems)
 }
 
-// The log has no more of a reason than the flag.
+// A long reason is cut in the log.
 func TestPauseForLongReason(t *testing.T) {
 	w := newWorld(t)
 	_, err := w.pause("odilo", strings.Repeat("why ", 250_000))

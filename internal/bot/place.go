@@ -42,8 +42,8 @@ func (b *Bot) prepareDir(ctx context.Context, mode Mode) error {
 	return prepare(ctx)
 }
 
-// dirStep returns what has to be done to get the pause directory ready, nil if nothing has but to keep the copy of its sentinel. What
-// is wrong with the directory is reported by each look at a flag.
+// dirStep returns what has to be done under a lock to get the pause directory ready, or nil. If the directory is ready, dirStep updates
+// the copy of its sentinel. What is wrong with the directory is reported by each look at a flag.
 func (b *Bot) dirStep(ctx context.Context, mode Mode) (func(context.Context) error, error) {
 	known, metaErr := b.store.Meta(ctx, metaDirectory)
 	if metaErr != nil {
@@ -93,7 +93,7 @@ func (b *Bot) acceptDir(ctx context.Context, directory string) error {
 	return err
 }
 
-// keepSentinel keeps the copy for [Gate], which needs no state. What reads the state does without.
+// keepSentinel updates the copy of the sentinel for [Gate], which does not read the state.
 func (b *Bot) keepSentinel(s pause.Sentinel) {
 	if b.local.Sentinel() == s {
 		return

@@ -90,7 +90,7 @@ func TestRestore(t *testing.T) {
 	require.Contains(t, d.Text, "nothing to restore: "+w.cfg.PauseDir+" has its sentinel")
 }
 
-// The directory is for those who may write that of the state, of whom any may have made the file.
+// Those who may write the directory of the state may write the restored one. The state file may belong to any of them.
 func TestRestoreAsRoot(t *testing.T) {
 	testhost.NeedRoot(t, "to make files for another user")
 	for state, want := range map[os.FileMode]os.FileMode{0o700: 0o755, 0o770 | os.ModeSetgid: 0o775 | os.ModeSetgid} {
@@ -375,8 +375,8 @@ func TestPauseDirectoryUnderAMountPoint(t *testing.T) {
 	require.ErrorIs(t, bot.Gate(ctx, w.cfg, "atlas").Err, pause.ErrOtherDirectory)
 }
 
-// The gate compares the sentinel with the copy beside the state. A copy that is missing, or that this user may not read, says nothing; an
-// outdated one is written again by whatever opens the state.
+// The gate compares the sentinel with the copy beside the state. Without a copy, or one that this user may read, it compares nothing. An
+// outdated copy is replaced by the next command that opens the state for writing.
 func TestGateComparesTheSentinel(t *testing.T) {
 	w := newWorld(t)
 	w.fail("odilo", 1)

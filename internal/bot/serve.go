@@ -21,9 +21,10 @@ type Reopen func(ctx context.Context, cfg *config.Config) (*Bot, error)
 
 // Serve sweeps at once and then by the configuration's schedule, until ctx ends; it finishes a sweep that is running. A
 // value from reload makes it read the configuration again and go on with a new bot. It also opens a new bot, with the
-// same configuration, if the state is no longer the file that was opened, or if the token or certificate that it could
-// not read can be read, or the certificate was replaced. If that fails it goes on with the old bot and logs the error. It
-// ends if the log of the state was removed: only closing the state saves what is in it. Serve closes every bot but the first.
+// same configuration, if the state is no longer the file that was opened, if a token or certificate that it could not
+// read can be read now, or if the certificate was replaced. If that fails it goes on with the old bot and logs the error.
+// It returns [store.ErrLogGone] if the log of the state was removed: only closing the state saves what is in the log.
+// Serve closes every bot but the first.
 func Serve(ctx context.Context, b *Bot, reload <-chan struct{}, reopen Reopen) error {
 	for first := b; ; {
 		next, err := b.serve(ctx, reload, reopen)

@@ -346,7 +346,7 @@ func TestServeTokenReadableAgain(t *testing.T) {
 	})
 }
 
-// root is the certificate of a new authority, in PEM.
+// root returns the certificate of a new authority, in PEM.
 func root(t *testing.T) string {
 	t.Helper()
 	public, private, err := ed25519.GenerateKey(rand.Reader)
@@ -357,7 +357,7 @@ func root(t *testing.T) string {
 	return string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}))
 }
 
-// Whoever puts another certificate into the file, as its advice says, need not restart the daemon.
+// A new certificate in gitea.ca_file is used without a restart of the daemon.
 func TestServeReplacedCertificate(t *testing.T) {
 	const why = "gitea.ca_file was changed"
 	file := ""
@@ -380,7 +380,7 @@ func TestServeReplacedCertificate(t *testing.T) {
 	})
 }
 
-// Only closing the state saves what is in a log that was removed, so the daemon ends, for systemd to start it again.
+// Only closing the state saves what is in a log that was removed, so the daemon ends, and systemd starts it again.
 func TestServeRemovedLog(t *testing.T) {
 	for what, end := range map[string]func(d *daemon){
 		"within a minute": func(d *daemon) { d.after(time.Minute) },

@@ -59,7 +59,7 @@ var damage = map[string]func(t testing.TB, w *world) (repair func()){
 	},
 }
 
-// damagedBy changes what SQLite itself finds no fault with.
+// damagedBy returns a damage that SQLite itself does not notice.
 func damagedBy(statement string) func(testing.TB, *world) func() {
 	return func(t testing.TB, w *world) func() {
 		good := w.Read(w.cfg.State)
@@ -192,7 +192,7 @@ func TestUnusableStateWithUnknownGate(t *testing.T) {
 func TestFullDisk(t *testing.T) {
 	w := newWorld(t)
 	testhost.Disk(t, filepath.Join(w.Dir, "state"), "size=2m")
-	w.fail("odilo", 2) // the first one keeps room
+	w.fail("odilo", 2) // the first one creates the reserves
 	empty := testhost.Fill(t, filepath.Join(w.Dir, "state"))
 	for w.inStateFails() == nil { // the log's last page may have room
 	}
@@ -206,7 +206,7 @@ func TestFullDisk(t *testing.T) {
 	require.Empty(t, w.spool())
 }
 
-// daemonAway keeps what is reported, as the client does while no daemon takes it.
+// daemonAway keeps what is reported, as the client does while the daemon does not answer.
 type daemonAway struct{ hostlocal.OwnSpools }
 
 func (d daemonAway) Report(_ context.Context, r store.Result) status.Reported {
@@ -214,7 +214,7 @@ func (d daemonAway) Report(_ context.Context, r store.Result) status.Reported {
 	return status.Reported{Messages: []string{fmt.Sprintf("the result is kept in %s (%v)", file, err)}}
 }
 
-// A read-only disk takes no result into the spool beside the state; the user's own spool does, and pauses as well.
+// On a read-only disk, results go to the user's own spool instead of the one beside the state. Failures there pause the project, too.
 func TestOwnSpool(t *testing.T) {
 	for what, away := range map[string]bool{"without a daemon": false, "while the daemon is away": true} {
 		t.Run(what, func(t *testing.T) {

@@ -71,7 +71,7 @@ func (b *Bot) countSpooled(ctx context.Context, wanted func(project string) bool
 	list := func() ([]hostlocal.Spooled, error) {
 		spooled, err := b.local.Spool().List()
 		for _, e := range b.env.Own.List() {
-			if _, ours := b.cfg.Project(e.Result.Project); ours { // the user may also have some of another installation
+			if _, ours := b.cfg.Project(e.Result.Project); ours { // others may belong to another installation
 				spooled = append(spooled, e)
 			}
 		}
@@ -169,7 +169,7 @@ func (b *Bot) countOneSpooled(ctx context.Context, e hostlocal.Spooled, pauses [
 	}
 	var flag incident.FlagView
 	if len(pauses) == 1 {
-		flag = b.rec.Look(ctx, r.Project) // a removal from here on is left to the next sweep, as after any trip
+		flag = b.rec.Look(ctx, r.Project) // if the flag is removed after this, the next sweep resumes, as after any trip
 		l.Incident = flag.Info.Incident
 	}
 	out, err := b.countResult(ctx, r, l)

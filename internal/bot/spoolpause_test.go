@@ -264,7 +264,7 @@ func TestSpooledFailuresWithoutAPauseDirectory(t *testing.T) {
 	require.FileExists(t, w.flag("odilo"))
 }
 
-// A project whose spooled failures have tripped the breaker is not run, even if the disk takes no flag either.
+// exec does not run a project whose spooled failures have tripped the breaker, even if no flag could be written.
 func TestSpooledFailuresWithoutRoomForAFlag(t *testing.T) {
 	w := newWorld(t)
 	w.record(store.Result{Project: "odilo", Agent: "project-meta", Outcome: store.Success})

@@ -12,8 +12,8 @@ import (
 	"github.com/terraphim/adfbot/pause"
 )
 
-// openState opens the state. anew reports whether it is a new one in the place of an earlier one that is not there. Only this function
-// knows which kind of state it is.
+// openState opens the state. It reports as anew that it created a state although the installation had one before, which is missing. Only
+// this function knows which kind of state it is.
 func openState(ctx context.Context, cfg *config.Config, readOnly bool, now func() time.Time) (state store.State, anew bool, err error) {
 	sentinel := func() (string, error) {
 		id, err := earlierInstallation(ctx, cfg)
@@ -27,7 +27,7 @@ func openState(ctx context.Context, cfg *config.Config, readOnly bool, now func(
 	return s, anew, nil
 }
 
-// earlierInstallation returns the installation that the pause directory belongs to, "" if none.
+// earlierInstallation returns the id of the installation that the pause directory belongs to, or "" if there is none.
 func earlierInstallation(ctx context.Context, cfg *config.Config) (string, error) {
 	if err := answers(ctx, cfg.PauseDir); err != nil {
 		return "", err

@@ -11,8 +11,8 @@ import (
 	"github.com/terraphim/adfbot/pause"
 )
 
-// IssueEvent is what an event from Gitea says about itself. It only says where to look, with two exceptions: that a comment was
-// edited, and that a commit closed the issue, is believed, because Gitea's API does not always show it.
+// IssueEvent is what an event from Gitea says about itself. It only says where to look, with two exceptions: the bot believes that a
+// comment was edited and that a commit closed the issue, because Gitea's API does not always show these.
 type IssueEvent struct {
 	Sender tracker.Account // whose action it was
 	Author tracker.Account // of the issue
@@ -21,7 +21,7 @@ type IssueEvent struct {
 	Number int64  // of the issue
 	Body   string // of the issue
 
-	ClosedByCommit time.Time // when the issue was closed for a commit; zero: it was not
+	ClosedByCommit time.Time // when a commit closed the issue; zero: none did
 
 	Edited  bool            // Comment was edited
 	Comment tracker.Comment // zero for an event about something else
@@ -29,7 +29,7 @@ type IssueEvent struct {
 
 // AcceptEvent returns the project whose issue an event is about, or "" if there is none or the event is the bot's own. A
 // forged event costs one sweep of a project that is swept every minute anyway. It marks an edited comment, whose commands
-// are not run any more, and a closing for a commit, which resumes nothing.
+// are not run any more, and a closing by a commit, which resumes nothing.
 func (b *Bot) AcceptEvent(ctx context.Context, e IssueEvent) (project string, err error) {
 	accounts, err := b.store.Accounts(ctx, b.cfg.Gitea.URL)
 	if err != nil {
