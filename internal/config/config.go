@@ -43,7 +43,7 @@ type Config struct {
 	History       History
 	Projects      []Project // in the order of the file, at least one, with unique ids
 
-	index map[string]int // of Projects by id; made by inherit
+	index map[string]int // positions in Projects, by id; built by inherit
 }
 
 // Gitea is the server, the account, and the repository of projects that have none of their own.
@@ -131,7 +131,7 @@ func defaults(host string) *Config {
 	}
 }
 
-// inherit fills in the values that default to those of other keys, and makes the index. A threshold of 0 means 1.
+// inherit fills in the values that default to those of other keys, and builds the index. A threshold of 0 means 1.
 func (c *Config) inherit() {
 	c.index = make(map[string]int, len(c.Projects))
 	threshold := func(values ...int) int {

@@ -24,7 +24,7 @@ const maxSecret = 64 << 10
 // in a directory that only the service can read.
 const credentialsDir = "$CREDENTIALS_DIRECTORY"
 
-// ErrNoCredentials: this process is no service to which systemd hands credentials.
+// ErrNoCredentials: systemd has not passed any credentials to this process.
 var ErrNoCredentials = errors.New(credentialsDir + " is not set")
 
 // credential returns the name in $CREDENTIALS_DIRECTORY/name, and whether path has that form.

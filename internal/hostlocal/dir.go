@@ -29,7 +29,8 @@ func Beside(state string) *Dir {
 const upgradeWait = 10 * time.Second
 
 // Create creates what is missing of the directory and its parents, and upgrades the locks of an earlier version unless one
-// is held. A new spool gets its reserves. An error of the locks is left to those who take one: a result is counted without locks, too.
+// is held. It fills a new spool with reserves. An error of the locks is left to those who take one: a result is counted without locks,
+// too.
 func (d *Dir) Create(ctx context.Context) error {
 	_, missing := os.Lstat(d.folder("spool"))
 	err := MakeDirs(filepath.Dir(d.path))
@@ -41,7 +42,7 @@ func (d *Dir) Create(ctx context.Context) error {
 	}
 	_ = d.upgrade(ctx, 0)
 	if missing != nil {
-		_ = d.Spool().pinned(Spool.keepReady) // the disk may fill up before the first sweep, which tries again
+		_ = d.Spool().pinned(Spool.keepReady) // the disk may fill up before the first sweep; after an error, that sweep tries again
 	}
 	return nil
 }
@@ -84,7 +85,7 @@ func (d *Dir) makeFolders() error {
 
 func (d *Dir) folder(name string) string { return filepath.Join(d.path, name) }
 
-// Sentinel returns the copy of the pause directory's sentinel, the zero value if there is none or it cannot be read.
+// Sentinel returns the copy of the pause directory's sentinel. It returns the zero value if there is none or it cannot be read.
 func (d *Dir) Sentinel() pause.Sentinel {
 	s, _ := pause.New(d.path).Sentinel()
 	return s

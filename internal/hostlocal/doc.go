@@ -3,7 +3,7 @@
 //	locks   all locks between processes, one byte each
 //	runs/   a locked file for each run of `adfbot exec` that goes on
 //	spool/  results that could not be recorded, and reserves for more of them
-//	.adfbot a copy of the pause directory's sentinel, which tells `adfbot gate` the right directory without the state
+//	.adfbot a copy of the pause directory's sentinel, by which `adfbot gate` recognizes the right directory without the state
 //
 // New files and directories take the owner and group of the directory that they are created in, and the rights that its
 // group has on it. No link is followed in the place of the directory, of one in it or of a file: in the shared set-up any member
@@ -41,7 +41,7 @@
 // changes nothing. A full disk takes no new file, so reserves are kept there that can be overwritten in place; a project
 // may use a quarter of them. A crash leaves a temporary file, which [Dir.Tidy] removes after an hour.
 //
-// [OwnSpools] are such directories of a user's own, for what cannot be put beside the state.
+// [OwnSpools] are spools of a user's own, for results that cannot be put beside the state.
 //
 // A result that pauses its project by a flag, because the state cannot be written, is renamed to *.paused.json. A crash before that
 // leaves the flag without the mark: after its removal the next failure pauses the project again.

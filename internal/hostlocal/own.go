@@ -10,7 +10,7 @@ import (
 	"github.com/terraphim/adfbot/internal/store"
 )
 
-// OwnSpools are directories of this user's own for results that cannot be put beside the state, the preferred one first.
+// OwnSpools are directories that belong to this user, for results that cannot be put beside the state. The preferred one is the first.
 type OwnSpools []string
 
 // Add writes a result to the first directory that takes it, and returns the file.
@@ -31,7 +31,7 @@ func (o OwnSpools) Add(r store.Result) (file string, err error) {
 	return "", errors.Join(errs...)
 }
 
-// List returns the results, the oldest first of each directory. It also removes what a killed process has left half-written.
+// List returns the results of each directory, the oldest first. It also removes files that a killed process has left half-written.
 func (o OwnSpools) List() (list []Spooled) {
 	for _, dir := range o {
 		if checkOwn(dir) != nil {
@@ -44,8 +44,8 @@ func (o OwnSpools) List() (list []Spooled) {
 	return list
 }
 
-// checkOwn refuses a directory that others can write. Anyone can create one in /var/tmp, and its content is reported with this
-// user's rights.
+// checkOwn returns an error unless only this user can use the directory. Anyone can create one in /var/tmp, and its content is
+// reported with this user's rights.
 func checkOwn(dir string) error {
 	info, err := os.Lstat(dir)
 	if err != nil {

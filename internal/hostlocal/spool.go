@@ -202,8 +202,8 @@ func (s Spool) fillReserve(doc []byte, r store.Result) (string, error) {
 	return "", syscall.ENOSPC
 }
 
-// rename gives a file a new name, each time another. A full directory may have room for some names and not for others: in ext4, that
-// depends on their hashes.
+// rename gives a file a name from newName, and tries another one if there is no room for it. A full directory may have room for some
+// names and not for others: in ext4, that depends on their hashes.
 func rename(file string, newName func() string) (to string, err error) {
 	for range 32 {
 		to = filepath.Join(filepath.Dir(file), newName())

@@ -11,7 +11,7 @@ import (
 	"github.com/terraphim/adfbot/pause"
 )
 
-// No chmod helps there, and root may not write either.
+// An immutable directory needs chattr: chmod does not help, and root may not write it either.
 func TestImmutable(t *testing.T) {
 	dir := testhost.Ext4(t)
 	require.NoError(t, exec.Command("chattr", "+i", dir).Run())

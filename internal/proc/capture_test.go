@@ -11,7 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// writer is a writer that several may use, which calls then after each write.
+// writer keeps what several goroutines write to it, and calls then at each write.
 type writer struct {
 	mu   sync.Mutex
 	got  bytes.Buffer
@@ -25,8 +25,8 @@ func (w *writer) Write(p []byte) (int, error) {
 	return w.got.Write(p)
 }
 
-// Programs write blocks to a pipe, not lines. What they write to the other output in between must not cut a line in two: half a
-// secret would not be recognized.
+// Programs write blocks to a pipe, not lines. What they write to the other output in between must not split a line: half a secret
+// would not be recognized.
 func TestCaptureKeepsLinesTogether(t *testing.T) {
 	c, dir, _ := shell(t, `until_there() { until [ -e DIR/$1 ]; do sleep 0.01; done; }
 		printf 'TOKEN=abcd'; until_there out; echo warning >&2; until_there err; echo efgh; printf 'last line'`)

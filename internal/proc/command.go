@@ -42,13 +42,13 @@ type Exit struct {
 	Signal      string // the signal that ended it, e.g. SIGKILL
 	Detail      string // more in words, may be ""
 	TimedOut    bool
-	Unended     int  // the process of a command that has timed out and does not end; 0 if it has ended
+	Unended     int  // the process of a command that has timed out and survived SIGKILL; 0: the command has ended
 	Interrupted bool // this process itself was told to end, by SIGINT, SIGTERM, SIGHUP or SIGQUIT
 	Hung        bool // it was, but the command had run for Timeout or HungAfter by then
 }
 
-// Run runs the command and returns when it has ended, or cannot be ended after its timeout, and all its output has been read. A slow reader may still be behind: see
-// [Output.Wait]. An error says why the command could not be started.
+// Run runs the command. It returns when the command has ended, or could not be ended after its timeout, and all its output has been
+// read. A slow reader of the output may still be behind: see [Output.Wait]. An error says why the command could not be started.
 func (c Command) Run() (Exit, Output, error) {
 	c.Waits.Output = cmp.Or(c.Waits.Output, 5*time.Second)
 	c.Waits.Kill = cmp.Or(c.Waits.Kill, 10*time.Second)
@@ -111,7 +111,7 @@ func (c Command) wait(cmd *exec.Cmd, to *target) Exit {
 		case <-kill:
 			to.end()
 			killed = time.After(c.Waits.Killed)
-		case <-killed: // it is another user's, or waits for a disk
+		case <-killed: // it belongs to another user, or waits for a disk
 			pid := cmd.Process.Pid
 			return Exit{TimedOut: true, Unended: pid, Detail: fmt.Sprintf("timed out after %s, and process %d could not be ended", c.Timeout, pid)}
 		case <-ended:

@@ -139,7 +139,7 @@ func powerless(testhost.Self) int {
 	return 0
 }
 
-// A command of another user, or one that waits for a dead disk, survives SIGKILL. Its timeout counts all the same.
+// A command of another user, or one that waits for a dead disk, may survive SIGKILL. Its timeout counts all the same.
 func TestTimeoutOfACommandThatCannotBeEnded(t *testing.T) {
 	testhost.NeedRoot(t, "to become a user who may not end a process of root")
 	self := testhost.Command(t, "powerless")
@@ -199,7 +199,7 @@ func TestWaitEndsWithASignal(t *testing.T) {
 	close(slow.may)
 }
 
-// The signal has come before, while the result was recorded. What has a reader is written all the same.
+// The signal came before, while the result was recorded. An output that has a reader is written all the same.
 func TestWaitEndsWithAnEarlierSignal(t *testing.T) {
 	for n := range 10 {
 		t.Run(fmt.Sprint(n), func(t *testing.T) {
@@ -217,7 +217,7 @@ func TestWaitEndsWithAnEarlierSignal(t *testing.T) {
 				require.NoError(t, err)
 				require.Equal(t, "message", read.String())
 			case <-time.After(testhost.Patience):
-				require.FailNow(t, "it waits for ever")
+				require.FailNow(t, "Wait does not return")
 			}
 		})
 	}

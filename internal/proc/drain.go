@@ -51,9 +51,9 @@ func keepFiles() {
 	}
 }
 
-// Drain copies what the processes that a command has left behind write to where the output of the command went, until the last of
-// them has ended, or the reader there has gone: then they get a SIGPIPE. Other errors, such as a full disk, do not disturb them. No
-// signal but SIGKILL ends it before: they may still have to write when they are told to end.
+// Drain copies what the processes that a command has left behind write to where the output of the command went. It returns when the
+// last of them has ended, or when the reader has gone; then they get a SIGPIPE. Other errors, such as a full disk, do not disturb
+// them. Only SIGKILL ends Drain earlier: the processes may still have to write when they are told to end.
 func Drain(from io.Reader, to io.Writer) {
 	signal.Ignore(syscall.SIGPIPE, syscall.SIGHUP, syscall.SIGINT, syscall.SIGTERM, syscall.SIGQUIT)
 	to = shared(to)

@@ -87,7 +87,7 @@ func TestBackgroundProcessLivesOn(t *testing.T) {
 	require.Equal(t, `in /, leads its session: true, environment [], the caller's lock: false`, string(report))
 }
 
-// Where its output went is closed. It gets a SIGPIPE, as without this program in between, and does not write for ever.
+// When the reader of its output has gone, the process gets a SIGPIPE, as without this program in between, and does not write for ever.
 func TestBackgroundProcessEndsWithTheReader(t *testing.T) {
 	c, dir, r, goOn := background(t, "yes")
 	leave(t, c, dir)
@@ -188,7 +188,7 @@ func TestLinesStayWhole(t *testing.T) {
 	require.Equal(t, 150000, total)
 }
 
-// O_NONBLOCK belongs to all processes that have the file: ssh or node beside adfbot, or the command itself where its input is the
+// O_NONBLOCK applies to all processes that share the open file: ssh or node beside adfbot, or the command itself if its input is the
 // same socket, may set it at any time.
 func TestOutputBecomesNonBlocking(t *testing.T) {
 	for what, open := range map[string]func(fds *[2]int) error{

@@ -14,8 +14,8 @@ import (
 // pipeAtom is how many bytes a pipe takes at once, without those of other writers in between: PIPE_BUF, see pipe(7).
 const pipeAtom = 4096
 
-// shared returns a writer in place of to, a file that other processes may write to, too, e.g. other jobs. It keeps the lines in a pipe
-// together.
+// shared returns a writer to use instead of to if that is a file, which other processes may share, e.g. other jobs: one of them may make
+// it non-blocking. Lines stay whole in a pipe.
 func shared(to io.Writer) io.Writer {
 	f, ok := to.(*os.File)
 	if !ok {

@@ -51,7 +51,7 @@ func (o Output) finish(wait time.Duration) (held bool) {
 	return held
 }
 
-// Append adds a text for the reader of an output, which may be as slow.
+// Append writes a text of this program's own to a reader that may be as slow as that of the command's output: see [Output.Wait].
 func (o *Output) Append(to io.Writer, text []byte) {
 	s := &stream{to: to, pending: text, eof: true, read: make(chan struct{}), written: make(chan struct{})}
 	s.changed.L = &s.mu
@@ -60,8 +60,8 @@ func (o *Output) Append(to io.Writer, text []byte) {
 	go s.writeAll()
 }
 
-// Wait waits until everything has been written, or a signal arrives that would end this process. The error says why something
-// could not be written.
+// Wait waits until everything has been written, but not much longer once a signal has arrived that would end this process. The error
+// says why something could not be written.
 func (o Output) Wait(signals *Signals) error {
 	var err error
 	var end <-chan time.Time
@@ -71,7 +71,7 @@ func (o Output) Wait(signals *Signals) error {
 			err = errors.Join(err, o[0].err)
 			o = o[1:]
 		case sig := <-signals.c:
-			if fatal(sig) && end == nil { // it may have come before, while there is a reader all the same
+			if fatal(sig) && end == nil { // it may have arrived before Wait, and the reader may be there all the same
 				end = time.After(500 * time.Millisecond)
 			}
 		case <-end:
@@ -102,7 +102,7 @@ type stream struct {
 	end     *os.File // the other end
 	to      io.Writer
 	capture io.Writer // may be nil; does not keep what it gets
-	line    []byte    // read, and not captured before its line ends: half a secret of one output and a line of the other one hide it
+	line    []byte    // read, but not captured before the line ends: a line of the other output within a secret would hide it
 
 	mu      sync.Mutex
 	changed sync.Cond
@@ -208,7 +208,7 @@ func (s *stream) take(piece []byte) bool {
 	return !s.closed || s.limit > 0
 }
 
-// captureLines captures the lines that end in a piece, and those that are too long to wait for their end.
+// captureLines captures the lines that end in a piece. It does not wait for the end of a very long line.
 func (s *stream) captureLines(piece []byte) {
 	if s.capture == nil {
 		return

@@ -50,12 +50,13 @@ func (s *Signals) Pending() syscall.Signal {
 	}
 }
 
-// EndBySIGINT ends this process as SIGINT does by default. It returns in the first process of a container, which that does not end.
+// EndBySIGINT ends this process by SIGINT. It returns in the first process of a container, which the default action of SIGINT does not
+// end.
 func EndBySIGINT() {
 	if os.Getpid() != 1 {
 		signal.Reset(syscall.SIGINT)
 		_ = syscall.Kill(os.Getpid(), syscall.SIGINT)
-		time.Sleep(time.Second) // another thread may get it, a little later
+		time.Sleep(time.Second) // another thread may receive the signal a little later
 	}
 }
 
