@@ -138,7 +138,7 @@ func (a *app) runAsOwner(name string, args []string, err error) string {
 	if err != nil {
 		return ""
 	}
-	// A member of the bot's group may write the state, but not read the token.
+	// A member of the bot's group may write the state but may not read the token.
 	owner, me := hostlocal.BotUser(cfg.State), hostlocal.Me()
 	if !me.IsPerson() {
 		return ""

@@ -117,7 +117,7 @@ func (a *app) reporter(cfg *config.Config) bot.Reporter {
 	return client.New(cfg.HTTP.Socket, client.SpoolDirs(a.getenv), a.time)
 }
 
-// envFor is env for one who reports results, and may have kept some for the daemon.
+// envFor is env for commands that report results: it includes the user's own spools, which may hold some for the daemon.
 func (a *app) envFor(cfg *config.Config) bot.Env {
 	e := a.env(nil)
 	if cfg.HTTP.Socket != "" {
@@ -151,7 +151,8 @@ func (a *app) report(ctx context.Context, cfg *config.Config, env bot.Env, to bo
 	return nil
 }
 
-// spool passes a result on that cannot be stored because of cause: to the daemon if it may be able to, or to a spool.
+// spool passes on a result that could not be stored because of cause: to the daemon if only this user is denied the state, otherwise to a
+// spool.
 func (a *app) spool(ctx context.Context, cfg *config.Config, env bot.Env, r store.Result, asJSON bool, cause error) error {
 	to := a.reporter(cfg)
 	switch {
@@ -206,7 +207,7 @@ func (f recordFlags) result(cfg *config.Config, coded bool, now time.Time) (stor
 	return r, err
 }
 
-// outputWait is how long a pipe that is the output may bring nothing: the run has ended.
+// outputWait is how long to wait for data if the output is a pipe. The run has ended, so a longer wait is pointless.
 const outputWait = 10 * time.Second
 
 // readOutput keeps the first and last part of a file of any size in bounded memory.
@@ -216,7 +217,7 @@ func (a *app) readOutput(name string, limit int, redactor *redact.Redactor, wait
 	}
 	in := a.stdin
 	if name != "-" {
-		f, err := os.OpenFile(name, os.O_RDONLY|unix.O_NONBLOCK, 0) // else it would wait for the writer of a pipe
+		f, err := os.OpenFile(name, os.O_RDONLY|unix.O_NONBLOCK, 0) // else opening a pipe waits for its writer
 		if err != nil {
 			return "", fmt.Errorf("--output: %w", err)
 		}
@@ -230,7 +231,7 @@ func (a *app) readOutput(name string, limit int, redactor *redact.Redactor, wait
 	return capture.Text(), nil
 }
 
-// awaited reads a file, and fails if it has to wait too long.
+// awaited is a reader of a file that returns an error if no data comes for too long.
 type awaited struct {
 	file *os.File
 	wait time.Duration

@@ -12,8 +12,7 @@ import (
 	"github.com/terraphim/adfbot/internal/testhost"
 )
 
-// A pipe may be the output, e.g. <(journalctl -u odilo). One without a writer, or whose writer hangs, does not keep the result from being
-// recorded.
+// The output may be a pipe, e.g. <(journalctl -u odilo). If it has no writer, or its writer hangs, the result is recorded all the same.
 func TestOutputFromPipe(t *testing.T) {
 	name := t.TempDir() + "/pipe"
 	require.NoError(t, unix.Mkfifo(name, 0o600))

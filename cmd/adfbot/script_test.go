@@ -66,7 +66,7 @@ var scriptCommands = map[string]scriptCommand{
 	"tmpfs":      tmpfs,           // tmpfs DIR SIZE: mount a file system of that size
 	"remount":    remount,         // remount ro|rw DIR
 	"hang":       hang,            // hang DIR: mount a file system that does not answer
-	"answer":     endHang,         // answer DIR: end that
+	"answer":     endHang,         // answer DIR: unmount it
 	"fill":       fill,            // fill DIR: use all the room that is left
 	"fillinodes": fillInodes,      // fillinodes DIR: use all its inodes, in a folder many
 	"size":       sizeCommand,     // size PATH MOST: a file has at most so many bytes
@@ -233,7 +233,7 @@ func remount(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(unix.Mount("tmpfs", ts.MkAbs(args[1]), "tmpfs", flags, ""))
 }
 
-// hang mounts a file system that a process would have to serve, and none does: whoever looks at it waits.
+// hang mounts a file system that no process serves, so that every access waits.
 func hang(ts *testscript.TestScript, neg bool, args []string) {
 	need(ts, neg, false, args, 1, "hang DIR")
 	dir := ts.MkAbs(args[0])
@@ -242,7 +242,7 @@ func hang(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(unix.Mount("fuse", dir, "fuse", 0, fmt.Sprintf("fd=%d,rootmode=40000,user_id=0,group_id=0", fd)))
 	ts.Defer(func() {
 		_ = unix.Unmount(dir, unix.MNT_DETACH)
-		_ = unix.Close(fd) // ends all that still wait
+		_ = unix.Close(fd) // ends all accesses that still wait
 	})
 }
 

@@ -206,8 +206,8 @@ func TestSeparatedDaemonAway(t *testing.T) {
 	require.Equal(t, 1, s.issues("open"))
 }
 
-// What an agent has kept for the daemon is recorded by its next command, too, if it may write the state by then.
-func TestKeptResultsOfWhoMayWriteNow(t *testing.T) {
+// Results that an agent has kept for the daemon are recorded by its next command if it may write the state by then.
+func TestKeptResultsOnceStateIsWritable(t *testing.T) {
 	t.Parallel()
 	s := newSeparated(t)
 	s.start()
@@ -288,7 +288,7 @@ func TestSeparatedResumeAdvice(t *testing.T) {
 	require.Zero(t, code, out)
 	require.Contains(t, out, "to resume: "+command)
 
-	// As a member of the bot's group: may write the state, and not read the token.
+	// A member of the bot's group may write the state but may not read the token.
 	for _, root := range []string{s.path("state"), s.path("pause")} {
 		require.NoError(t, filepath.WalkDir(root, func(path string, _ os.DirEntry, err error) error {
 			return errors.Join(err, os.Chown(path, -1, strangerUser), os.Chmod(path, 0o770))

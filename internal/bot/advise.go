@@ -36,7 +36,7 @@ func AdviseResume(cfg *config.Config, project string, err error) error {
 }
 
 // flagWithoutState returns the path of a project's flag and whether it exists, if err means that the state is not usable and the pause
-// directory is. It returns "" to a user who may write neither: another user may be able to use the state.
+// directory is. Another user may be able to use a state that is denied to one who may not write either.
 func flagWithoutState(cfg *config.Config, project string, err error) (path string, there bool) {
 	if !errors.Is(err, store.ErrUnusable) || errors.Is(err, store.ErrDenied) && hostlocal.DirWritable(cfg.PauseDir) != nil {
 		return "", false

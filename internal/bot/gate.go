@@ -76,8 +76,8 @@ func answers(ctx context.Context, dir string) error {
 	return nil
 }
 
-// Gate reads the pause directory and, if this user may, the copy of its sentinel beside the state. The verdict is unknown if these do
-// not answer before ctx ends or [GateWait] is over.
+// Gate reads the pause directory and, if this user may, the copy of its sentinel beside the state. The verdict is unknown if ctx ends
+// or [GateWait] is over before they answer.
 func Gate(ctx context.Context, cfg *config.Config, project string) Verdict {
 	return gate(ctx, cfg, project, pause.Dir.LookChecked)
 }
