@@ -35,7 +35,7 @@ func (a *assignment) isSQL() bool {
 	before := lowerASCII(a.s[max(a.key-far, 0):a.key])
 	before = before[strings.LastIndexAny(before, "\n;")+1:]
 	if strings.EqualFold(a.s[a.key:a.end], "by") {
-		clause := before[strings.LastIndexAny(before, "\"'")+1:] // behind the user's name
+		clause := before[strings.LastIndexAny(before, "\"'")+1:] // after the user's name
 		return strings.Contains(clause, "identified ") && (strings.Contains(before, "user ") || strings.Contains(before, "grant "))
 	}
 	for _, statement := range [...]string{"create user ", "create role ", "alter user ", "alter role "} {
@@ -46,7 +46,7 @@ func (a *assignment) isSQL() bool {
 	return false
 }
 
-// column returns the start of the value of the column whose name ends at i, or 0: INSERT INTO t (a, password) VALUES ('x', 'y').
+// column returns the start of the value for the column whose name ends at i, or 0, as in INSERT INTO t (a, password) VALUES ('x', 'y').
 func (a *assignment) column(i int) int {
 	const far = 500
 	if i == len(a.s) || a.s[i] != ',' && a.s[i] != ')' {

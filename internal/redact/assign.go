@@ -99,7 +99,7 @@ func optionValue(s, low string, key, end int) (from, to int, ok bool) {
 	case option == "-p" && end < len(s) && isQuote(s[end]) && runsMySQL(low, key):
 		from, to = valueAt(s, end)
 		return from, to, true
-	case option == "--secret" && runs(low, key, "config set "): // of pulumi: the name and the value follow
+	case option == "--secret" && runs(low, key, "config set "): // pulumi's: the name and the value follow
 		return 0, 0, true
 	case isPasswordOption(s, key, end):
 		if from, to = valueAt(s, skipBlanks(s, end)); isNumber(s[from:to]) {
@@ -169,7 +169,7 @@ func (a *assignment) separate() bool {
 		i = column
 	case n > 0:
 		i = gap + n
-	case strings.HasPrefix(rest, "::") && s[a.key:end] == "add-mask": // for GitHub's runner
+	case strings.HasPrefix(rest, "::") && s[a.key:end] == "add-mask": // a command to GitHub's runner
 		i = gap + len("::")
 	case strings.HasPrefix(rest, "::"):
 		return false // token::Stream
@@ -289,14 +289,14 @@ func (a *assignment) distant(i, gap int) int {
 	return -1
 }
 
-// isBelowLogin reports whether the key begins a line, and the one before it is that of a login.
+// isBelowLogin reports whether the key begins a line, and the line above begins with "login ", as in .netrc.
 func (a *assignment) isBelowLogin() bool {
 	const far = 200
 	above, ok := strings.CutSuffix(strings.TrimRight(a.s[max(a.key-far, 0):a.key], " \t"), "\n")
 	return ok && strings.HasPrefix(strings.TrimLeft(above[strings.LastIndexByte(above, '\n')+1:], " \t"), "login ")
 }
 
-// isSent reports whether the key is the command of FTP and POP3, as curl shows it: > PASS x.
+// isSent reports whether the key is the PASS command of FTP or POP3, as curl shows it: > PASS x.
 func (a *assignment) isSent() bool {
 	return a.s[a.key:a.end] == "PASS" && strings.HasSuffix(a.s[:a.key], "> ")
 }

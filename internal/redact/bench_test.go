@@ -39,8 +39,8 @@ func BenchmarkRedact(b *testing.B) {
 	}
 }
 
-// Masking a log takes no longer than a regular expression takes to find its words: about three times as long as when this test was
-// written. A busy machine may delay either, so the test compares the fastest of many.
+// Masking a log must not take longer than finding its words with a regular expression, which takes about three times as long as masking
+// did when this test was written. A busy machine may delay either, so the test compares the fastest of many tries.
 func TestRedactIsFast(t *testing.T) {
 	words := regexp.MustCompile(`\b\w+\b`)
 	r := New("a-secret-value", "another-secret-value")

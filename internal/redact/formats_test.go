@@ -47,7 +47,7 @@ func TestFormats(t *testing.T) {
 		`parse "http://x:${PORT}": invalid port ":${PORT}" after host`:    `parse "http://x:${PORT}": invalid port ":${PORT}" after host`,
 		"Port could not be cast to integer value as 'hun'":                "Port could not be cast to integer value as '[masked]'",
 		`see "http://x:port", or 'mail a@b.example'`:                      `see "http://x:port", or 'mail a@b.example'`,
-		// what a password is for
+		// the purpose of a password
 		"A temporary password is generated for root@localhost: hunter2;A": "A temporary password is generated for root@localhost: [masked]",
 		"Password for the elastic user:\n  hunter2\n":                     "Password for the elastic user:\n  [masked]\n",
 		"password for user bob: FATAL 28P01":                              "password for user bob: FATAL 28P01",
@@ -90,7 +90,7 @@ func TestFormats(t *testing.T) {
 		"- **API key**: `hunter2`":      "- **API key**: `[masked]`",
 		"**Token:** The token to use":   "**Token:** The token to use",
 		"2. **Password** – as you like": "2. **Password** – as you like",
-		// quotes and signs that are encoded
+		// encoded quotes and separators
 		`{&quot;token&quot;: &quot;hunter2&quot;, &quot;x&quot;: 1}`: `{&quot;token&quot;: &quot;[masked]&quot;, &quot;x&quot;: 1}`,
 		`{&quot;token&quot;:null,&quot;error&quot;:&quot;why&quot;}`: `{&quot;token&quot;:null,&quot;error&quot;:&quot;why&quot;}`,
 		`password=&#34;hunter2&#34; x`:                               `password=&#34;[masked]&#34; x`,

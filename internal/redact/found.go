@@ -82,7 +82,7 @@ func isRandom(v string) bool {
 	return changes >= max(3, len(v)/8)
 }
 
-// wrapEnd returns the end of a secret that ends at i, or goes on in the next line: many tools wrap at 80 columns.
+// wrapEnd returns the end of a secret that ends at i or, because many tools wrap at 80 columns, continues on the next line.
 func wrapEnd(s string, i int) int {
 	const columns, most = 80, 4 * 80
 	for i < len(s) && s[i] == '\n' {

@@ -71,7 +71,7 @@ func (a *assignment) isState(v string) bool {
 	return slices.Contains(states, lowerASCII(v)) || isError && !a.equal
 }
 
-// complaints are how forms and interfaces say what is wrong with a value.
+// complaints are the starts of messages by which forms and APIs say what is wrong with a value.
 var complaints = []string{
 	"can't ", "cannot ", "does not ", "doesn't ", "expected ", "field required", "has ", "incorrect ", "invalid ", "is ", "isn't ", "may not ", "missing ",
 	"must ", "not ", "password is ", "password must ", "password should ", "passwords do ", "please ", "required ", "should ", "string should ",
@@ -224,7 +224,7 @@ var prose = []string{
 	"with", "wrong",
 }
 
-// proseStarts are words that do so if another one follows.
+// proseStarts are words that begin a sentence if another word follows.
 var proseStarts = []string{
 	"access", "all", "at", "authentication", "authorization", "context", "could", "dial", "error", "exit", "it", "line", "login", "may", "no", "only", "open",
 	"parse", "password", "passwords", "permission", "please", "readonly", "rpc", "stat", "that", "the", "this", "token", "type", "unable", "unexpected",
@@ -243,7 +243,7 @@ func (a *assignment) isProse(v string, to int) bool {
 	}
 	isFile, isEmpty := !a.equal && a.key > 0 && a.s[a.key-1] == '/', strings.HasPrefix(a.s[a.end:], "= ")
 	if (isFile || isEmpty) && isName(first) && to < len(a.s) && a.s[to] == ' ' {
-		return true // what is said of a file, or behind an empty value
+		return true // a remark on a file, or after an empty value
 	}
 	if !a.equal && a.isMissing() || a.bold && to < len(a.s) && a.s[to] == ' ' && !isMixed(v) {
 		return true
@@ -269,7 +269,7 @@ func (a *assignment) isProse(v string, to int) bool {
 	return letters == 0 || letters == len(v)
 }
 
-// isMissing reports whether the value is the name of what is missing: "missing secret: DATABASE_URL".
+// isMissing reports whether the value is the name of a missing secret: "missing secret: DATABASE_URL".
 func (a *assignment) isMissing() bool {
 	before := strings.TrimRight(lowerASCII(a.s[max(a.key-20, 0):a.key]), " ")
 	for _, word := range [...]string{"missing", "missing required", "no such", "undefined", "unset"} {
@@ -301,7 +301,7 @@ func (a *assignment) besideUser() bool {
 	return false
 }
 
-// isChannel reports whether the key and its value are one word in front of a line of playwright's log: pw:api.
+// isChannel reports whether the key and its value are the prefix of a line in playwright's log, such as pw:api.
 func (a *assignment) isChannel() bool {
 	return a.s[a.key:a.end] == "pw" && !a.blank && !a.equal && (a.key == 0 || a.s[a.key-1] <= ' ')
 }

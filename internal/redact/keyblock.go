@@ -129,7 +129,7 @@ func base64Before(s string, i int) int {
 		from, found = at, len(word) >= keyText
 	}
 	for end := start; end > 0; end = start {
-		stop := end // in a line that is longer than maxLine
+		stop := end // within a line longer than maxLine
 		if s[end-1] == '\n' {
 			stop--
 		} else if strings.HasSuffix(s[:end], `\n`) {

@@ -17,7 +17,7 @@ const (
 	keyLast    = "Zk3vB1Qp=="
 )
 
-// The end of a key whose line is longer than those that are looked at.
+// The end of a key follows a line that is longer than maxLine.
 func TestKeyEndAfterLongLine(t *testing.T) {
 	for n := range 8 {
 		for _, before := range []string{"", "\n", `\n`, "a b\n"} {

@@ -11,7 +11,7 @@ import (
 	"github.com/terraphim/adfbot/internal/testhost"
 )
 
-// textSize is the size of texts that quadratic time would take minutes for.
+// textSize returns a size of texts for which quadratic time means minutes.
 func textSize() int {
 	if testhost.Full() {
 		return 1 << 20

@@ -11,7 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// ordinary are lines of logs that hold no secret, though some speak of secrets. The words in braces stand for values, see filled.
+// ordinary are lines of logs without secrets, though some mention secrets. The words in braces stand for values, see filled.
 var ordinary = map[string][]string{
 	"journal": {
 		"Nov 28 {clock} {host} systemd[1]: Started Session {n} of user {user}.",
@@ -78,7 +78,7 @@ var ordinary = map[string][]string{
 
 var placeholder = regexp.MustCompile(`\{([a-z]+)(\d*)\}`)
 
-// filled returns a line in which values stand for the words in braces.
+// filled returns a line with values in place of the words in braces.
 func filled(r *rand.Rand, line string) string {
 	return placeholder.ReplaceAllStringFunc(line, func(s string) string {
 		m := placeholder.FindStringSubmatch(s)
@@ -122,7 +122,7 @@ func draw(r *rand.Rand, alphabet string, size int) string {
 
 func pick(r *rand.Rand, of ...string) string { return of[r.IntN(len(of))] }
 
-// In an ordinary log nothing is masked, neither line by line nor as a whole.
+// Nothing is masked in an ordinary log, neither line by line nor as a whole.
 func TestOrdinaryLogs(t *testing.T) {
 	for name, lines := range ordinary {
 		t.Run(name, func(t *testing.T) {

@@ -28,8 +28,9 @@ type Redactor struct {
 }
 
 // New returns a Redactor for the given secret values. White space around a value is ignored, and so are values of less
-// than 4 bytes and parts of "[masked]". It also finds a value that is escaped for URLs or JSON, quoted as in Go, or
-// encoded in hexadecimal, or in base64 at any offset (from 8 bytes on), and each line of a value by itself (from 8 bytes on).
+// than 4 bytes and parts of "[masked]". It also finds a value that is escaped for URLs, JSON or HTML, quoted as in Go or a
+// shell, or encoded in hexadecimal or in base64 at any offset (from 8 bytes on), and each line of a value by itself (from
+// 8 bytes on).
 func New(values ...string) *Redactor {
 	r := &Redactor{}
 	for _, v := range values {

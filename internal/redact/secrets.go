@@ -24,7 +24,7 @@ func findURLs(s string, add func(from, to int)) {
 	}
 }
 
-// findPorts finds the part of a password that a program takes for a port: parse "http://bob:x": invalid port ":x" after host.
+// findPorts finds the part of a password that a program took for a port: parse "http://bob:x": invalid port ":x" after host.
 func findPorts(s string, add func(from, to int)) {
 	const longest = 300
 	for _, before := range [...]string{`invalid port ":`, `integer value as '`, `invalid integer value "`} {
@@ -42,7 +42,7 @@ func findPorts(s string, add func(from, to int)) {
 	}
 }
 
-// findDSNs finds the user and password of user:password@tcp(host), as Go's driver for MySQL has it.
+// findDSNs finds the user and password in user:password@tcp(host), the address format of Go's MySQL driver.
 func findDSNs(s string, add func(from, to int)) {
 	const longest = 200
 	for _, sep := range [...]string{"@tcp(", "@unix("} {

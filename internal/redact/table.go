@@ -51,14 +51,14 @@ func lineAt(s string, i int) string {
 	return line
 }
 
-// isMixed reports whether v is one word with letters and digits, and no type like char(36).
+// isMixed reports whether v is one word with letters and digits, and not a type like char(36).
 func isMixed(v string) bool {
 	const shortest = 6
 	return len(v) >= shortest && !strings.ContainsAny(v, " \t|(") &&
 		strings.ContainsAny(v, "0123456789") && strings.ContainsFunc(v, func(r rune) bool { return r >= 0x80 || isLetter(byte(r)) })
 }
 
-// purpose returns the start of the value after what it is for, at i, or 0: "password for bob: x". Nothing may follow it.
+// purpose returns the start of the value that follows a purpose at i, or 0: "password for bob: x". The value must end the line.
 func (a *assignment) purpose(i int) int {
 	rest := strings.TrimPrefix(lineAt(a.s, i), "is generated ")
 	if a.kind != isPassword || !hasPrefixFold(rest, "for ") {
@@ -79,8 +79,8 @@ func (a *assignment) purpose(i int) int {
 	return 0
 }
 
-// dumpedValue returns the start of the string after its type and length at i, as debuggers print it, or 0. Rust's Some("x")
-// counts as a type.
+// dumpedValue returns the start of the string after its type and length at i, as debuggers print it, or 0. A wrapper such as
+// Rust's Some("x") counts as a type.
 func dumpedValue(s string, i int) int {
 	const longest = 40
 	rest := s[i:min(i+longest, len(s))]

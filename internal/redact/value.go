@@ -31,7 +31,7 @@ func valueAt(s string, i int) (from, to int) {
 	return i, wordEnd(s, i)
 }
 
-// maxEncoded is how far the end of a value in encoded quotes is looked for.
+// maxEncoded limits the length of a value in encoded quotes.
 const maxEncoded = 2 << 10
 
 func untilQuote(s, quote string) string {
@@ -40,7 +40,7 @@ func untilQuote(s, quote string) string {
 	return s
 }
 
-// encodedQuote returns the quote at i as HTML, URLs and JSON encode it, or "".
+// encodedQuote returns the quote at i if it is encoded for HTML, a URL or JSON, or "".
 func encodedQuote(s string, i int) string {
 	for _, quote := range [...]string{"&quot;", "&#34;", "%22", `\u0022`} {
 		if strings.HasPrefix(s[i:], quote) {

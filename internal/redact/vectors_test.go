@@ -100,7 +100,7 @@ func TestCases(t *testing.T) {
 	require.Equal(t, readFile(t, "testdata/cases.txt"), got)
 }
 
-// TestCasesMasked holds testdata/cases.txt to what was reached, so that -update cannot write less there unnoticed.
+// TestCasesMasked keeps the results in testdata/cases.txt from getting worse unnoticed, as -update could make them.
 func TestCasesMasked(t *testing.T) {
 	tally := map[string]*score{"detect-secrets": {}, "secretlint": {}, "trufflehog": {}}
 	for line := range strings.Lines(readFile(t, "testdata/cases.txt")) {
