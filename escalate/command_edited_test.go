@@ -29,7 +29,8 @@ func (w *world) edited(id string, comment int64, login, body string) {
 	require.Fail(w, "no such comment")
 }
 
-// editedAtOnce is a comment that kim has edited within its second: Gitea's API shows the same as if login had written so.
+// editedAtOnce returns a comment that kim has edited within the second in which login wrote it: Gitea's API shows the same as if login
+// had written the edited text.
 func (w *world) editedAtOnce(login, shows string) int64 {
 	id := w.Gitea.As(login).Comment(fleet, w.issue().Number, "I am looking into it")
 	w.Gitea.As("kim").EditCommentAtOnce(fleet, id, shows)

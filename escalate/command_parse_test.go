@@ -173,9 +173,8 @@ func pick(random *rand.Rand, of ...string) string { return of[random.IntN(len(of
 var rendered = goldmark.New(goldmark.WithExtensions(extension.Table, extension.Strikethrough, extension.TaskList, extension.DefinitionList,
 	extension.Footnote, extension.Linkify))
 
-// requireShown checks that the lines of a comment that are commands stand outside of everything that is a quote, an example or
-// hidden, and are shown as they are up to the end of the verb. Their reasons, and a line below, may still make them a heading, a
-// term, the head of a table or italic.
+// requireShown checks that the commands in a comment are not within a quote, an example or anything hidden, and that each is shown as
+// written up to the end of its verb. Its reason, or the line below, may still make it a heading, a term, the head of a table or italic.
 func requireShown(t *testing.T, body string, commands []incident.CommandLine) {
 	t.Helper()
 	source := []byte(strings.NewReplacer("\r\n", "\n", "\r", "\n").Replace(body)) // as Gitea does

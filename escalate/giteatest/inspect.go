@@ -28,7 +28,7 @@ type Comment struct {
 	AuthorID int64
 	Body     string
 	Created  time.Time
-	Updated  time.Time // after Created if an edit of the comment can be seen
+	Updated  time.Time // after Created if the comment shows an edit
 }
 
 // Event is an entry of an issue's timeline.

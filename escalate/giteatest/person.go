@@ -94,7 +94,8 @@ func (p *Person) EditComment(repo string, id int64, body string) {
 	p.s.editComment(e, body)
 }
 
-// EditCommentAtOnce is EditComment within the second in which the comment was written: its times do not show it.
+// EditCommentAtOnce is like EditComment, but within the second in which the comment was written: the comment's times do not show the
+// edit.
 func (p *Person) EditCommentAtOnce(repo string, id int64, body string) {
 	p.EditComment(repo, id, body)
 	p.s.mu.Lock()

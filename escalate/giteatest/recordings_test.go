@@ -196,7 +196,7 @@ func editedBody(s *scene) {
 
 func withComment(s *scene) { s.comment = s.As("alice").Comment(rec2, 1, "looks fine") }
 
-// edited has the comment edited by somebody else.
+// edited lets somebody else edit the comment.
 func edited(bodies ...string) func(*scene) {
 	return func(s *scene) {
 		withComment(s)
@@ -438,7 +438,7 @@ func same(t *testing.T, at string, want, got any) {
 				same(t, at+"."+k, v, got[k])
 			}
 		}
-		if want["issue_url"] != nil { // a comment: these times tell whether it was edited
+		if want["issue_url"] != nil { // a comment: these times show whether it was edited
 			require.Equal(t, want["updated_at"] == want["created_at"], got["updated_at"] == got["created_at"], at)
 		}
 		for k := range got {

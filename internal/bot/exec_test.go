@@ -182,7 +182,7 @@ func TestExecRepeatedRunID(t *testing.T) {
 // A timeout counts as a failure.
 func TestExecTimeout(t *testing.T) {
 	told := make(chan os.Signal, 1)
-	signal.Notify(told, syscall.SIGINT) // so that this process survives the one that a command sends it
+	signal.Notify(told, syscall.SIGINT) // a command sends one to this process, which must survive it
 	defer signal.Stop(told)
 	for script, code := range map[string]int{
 		"touch DIR/begun; exec sleep 60":                                                     143,

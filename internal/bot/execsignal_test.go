@@ -145,7 +145,8 @@ func TestExecWithoutDescriptors(t *testing.T) {
 	}
 }
 
-// So it is where the kernel has no process, memory or file left for the command: EAGAIN at TasksMax= of systemd or ulimit -u.
+// Nothing counts either if the kernel has no process, memory or file left for the command, e.g. EAGAIN at systemd's TasksMax= or at
+// ulimit -u.
 func TestExecWithoutResources(t *testing.T) {
 	w := newWorld(t)
 	w.must(0, "odilo", "true")

@@ -35,7 +35,7 @@ type child struct {
 	KillAt  string
 	TermAt  string // get SIGTERM at a step
 	UID     int
-	Refused syscall.Errno // what the kernel answers to the start of the command
+	Refused syscall.Errno // the error with which the kernel refuses to start the command; 0: it does not
 
 	Together time.Duration // how long adfbot waits for a signal of its own
 }
@@ -116,7 +116,7 @@ func (c child) run(cfg *config.Config) int {
 	return 0
 }
 
-// refuseStarts lets no thread of this process start a program any more. Threads still start.
+// refuseStarts makes the kernel refuse to start programs from this process. Threads still start.
 func refuseStarts(with syscall.Errno) {
 	const number, flags = 0, 16 // offsets in struct seccomp_data, of the lower half of the first argument
 	filter := []unix.SockFilter{

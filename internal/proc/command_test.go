@@ -347,7 +347,7 @@ func TestRanAsLongAsALimit(t *testing.T) {
 	}
 }
 
-// Both the timeout and a shutdown may have come while this process was stopped, and the command has ended by then.
+// While this process was stopped, the timeout has expired, a shutdown has begun, and the command has ended.
 func TestToldToEndAfterTheTimeout(t *testing.T) {
 	c, _, _ := shell(t, "kill -TERM $$")
 	c.Timeout, c.Waits.Interrupted = time.Nanosecond, long

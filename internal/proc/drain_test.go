@@ -117,7 +117,7 @@ func TestFastBackgroundProcessIsBounded(t *testing.T) {
 	require.NoError(t, out.Leave(nil))
 }
 
-// Its output and its errors go on where those of the command went.
+// Both outputs of a background process go to where those of the command went.
 func TestBackgroundProcessWithTwoOutputs(t *testing.T) {
 	c, dir, r, goOn := background(t, "echo late; echo late error >&2")
 	errs, w, err := os.Pipe()
