@@ -30,7 +30,7 @@ type Sentinel struct {
 	Directory string
 }
 
-// Content returns the content of the file.
+// Content returns the content of a sentinel file with these ids.
 func (s Sentinel) Content() []byte { return []byte(s.Installation + " " + s.Directory + "\n") }
 
 // parseSentinel reports whether the content of a sentinel is valid.

@@ -250,7 +250,7 @@ func TestAdviceOfConnection(t *testing.T) {
 	}{
 		"a server without a certificate for the name": {&tls.Config{GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return nil, nil }},
 			"the server has no certificate for the host 127.0.0.1, or its TLS is broken: correct the host in gitea.url, or see the server's log"},
-		"a server with old TLS alone": {&tls.Config{MinVersion: tls.VersionTLS10, MaxVersion: tls.VersionTLS11},
+		"a server with only old TLS": {&tls.Config{MinVersion: tls.VersionTLS10, MaxVersion: tls.VersionTLS11},
 			"the server does not support TLS 1.2 or later: enable it there"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -105,7 +105,7 @@ func TestResumeWithoutTheDaemonsCredential(t *testing.T) {
 }
 
 // A long reason is cut in the log.
-func TestPauseForLongReason(t *testing.T) {
+func TestPauseWithLongReason(t *testing.T) {
 	w := newWorld(t)
 	_, err := w.pause("odilo", strings.Repeat("why ", 250_000))
 	require.NoError(t, err)

@@ -52,7 +52,7 @@ var damage = map[string]func(t testing.TB, w *world) (repair func()){
 	},
 	"without a column":                 damagedBy(`ALTER TABLE project RENAME COLUMN half_open TO half_opem`),
 	"with text where a number must be": damagedBy(`UPDATE project SET generation = 'x'`),
-	"with an id that is none":          damagedBy(`UPDATE meta SET value = 'x' WHERE key = 'installation'`),
+	"with an invalid id":               damagedBy(`UPDATE meta SET value = 'x' WHERE key = 'installation'`),
 	"read-only, with a spool that is not": func(t testing.TB, w *world) func() {
 		testhost.NeedRoot(t, "to mount something over the state")
 		return testhost.ReadOnly(t, w.cfg.State)

@@ -254,7 +254,7 @@ func TestWaitsWhileTheDaemonIsBusy(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	changes := testhost.NewChanges()
-	stop, err := changes.Watch(spool) // a refused result made it
+	stop, err := changes.Watch(spool) // which was created for a refused result
 	require.NoError(t, err)
 	defer stop()
 	go func() {
