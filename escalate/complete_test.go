@@ -72,7 +72,7 @@ func TestRefusedAssignee(t *testing.T) {
 	}
 }
 
-// A refusal for want of rights is not about the optional parts: it costs three more requests, and its reason is kept.
+// A refusal for lack of rights is not about the optional parts: it costs three more requests, and its reason is kept.
 func TestRefusalWithAssignees(t *testing.T) {
 	play(t, func(w *world) {
 		w.assigned("alex")

@@ -35,7 +35,7 @@ func adviseConnection(base string, err error) string {
 	case errors.As(err, &network) && (network.Op == "proxyconnect" || network.Op == "socks connect"):
 		return adviceProxy
 	case errors.As(err, &authority):
-		return "name the certificate of the authority that signed the server's in gitea.ca_file, in PEM; if it is there already, make the server send its whole chain"
+		return "set gitea.ca_file to the certificate of the authority that signed the server's, in PEM; if it is set to that already, make the server send its whole chain"
 	case errors.As(err, &name):
 		return adviseName(name)
 	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:
@@ -62,7 +62,7 @@ func adviseAlert(base, alert string) string {
 	case strings.Contains(alert, "protocol version"):
 		return "the server does not support TLS 1.2 or later: enable it there"
 	}
-	return "the server refuses the TLS connection, perhaps for want of a client certificate, which adfbot cannot send: let it in without one"
+	return "the server refuses the TLS connection, perhaps because it wants a client certificate, which adfbot cannot send: let it accept connections without one"
 }
 
 func adviseName(e x509.HostnameError) string {

@@ -181,7 +181,7 @@ func TestAdviceOfConnection(t *testing.T) {
 		want    string
 	}{
 		"an authority of one's own": {func(*x509.Certificate) {}, false,
-			"name the certificate of the authority that signed the server's in gitea.ca_file, in PEM; if it is there already, make the server send its whole chain"},
+			"set gitea.ca_file to the certificate of the authority that signed the server's, in PEM; if it is set to that already, make the server send its whole chain"},
 		"a certificate without SAN": {func(c *x509.Certificate) { c.IPAddresses = nil }, true,
 			"the server's certificate names no host as a subject alternative name, and its common name does not count: make one that names 127.0.0.1"},
 		"a certificate of another host": {func(c *x509.Certificate) { c.IPAddresses, c.DNSNames = nil, []string{"git.example.org", "git"} }, true,
@@ -242,7 +242,7 @@ func TestAdviceOfConnection(t *testing.T) {
 		roots.AddCert(parsed)
 		g := New(Options{URL: srv.URL, Tokens: StaticToken("t"), Timeout: 5 * time.Second, Roots: roots})
 		_, err = g.Version(t.Context())
-		require.ErrorContains(t, err, "the server refuses the TLS connection, perhaps for want of a client certificate, which adfbot cannot send")
+		require.ErrorContains(t, err, "the server refuses the TLS connection, perhaps because it wants a client certificate, which adfbot cannot send")
 	})
 	for name, tt := range map[string]struct {
 		tls  *tls.Config

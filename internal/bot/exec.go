@@ -63,7 +63,7 @@ type Reporter interface {
 func Exec(ctx context.Context, cfg *config.Config, env Env, q ExecRequest) int {
 	x := &execution{cfg: cfg, env: env.withDefaults(), q: q, signals: proc.NewSignals()}
 	defer func() {
-		if x.ctrlC { // a shell ends its script if SIGINT has ended a command of it, but not if the command has exited
+		if x.ctrlC { // a shell ends its script if SIGINT has ended one of its commands, but not if the command has exited
 			proc.EndBySIGINT()
 		}
 	}()

@@ -39,7 +39,7 @@ func TestExecInterrupted(t *testing.T) {
 	}
 }
 
-// A shell ends its script if Ctrl-C has ended a command of it, and goes on if the command has exited. So SIGINT ends exec, too.
+// A shell ends its script if Ctrl-C has ended one of its commands, and goes on if the command has exited. So SIGINT ends exec, too.
 func TestExecEndsByCtrlC(t *testing.T) {
 	for trap, signaled := range map[string]bool{"": true, "trap 'exit 130' INT; ": false} {
 		w := newWorld(t)

@@ -46,7 +46,7 @@ func (s *Store) checkLogInUse() error {
 		}
 		if who := usedBy(s.path); who != "" {
 			return store.Unusable(s.path, fmt.Sprintf("its %s was removed while %s had it open: if that is the daemon, restart it, "+
-				"else wait for it to end: it stores its results when it ends", suffix, who), errLogInUse)
+				"else wait for it to end; it stores its results when it ends", suffix, who), errLogInUse)
 		}
 	}
 	return nil
