@@ -349,7 +349,7 @@ func TestDocsYAML(t *testing.T) {
 	require.GreaterOrEqual(t, loaded, 6)
 }
 
-// What exec cannot do alone, its page has a way around.
+// For what exec cannot do alone, its topic has a workaround.
 func TestDocsExecLimits(t *testing.T) {
 	text := strings.Join(strings.Fields(topic(t, "exec")), " ")
 	for limit, way := range map[string]string{

@@ -17,7 +17,7 @@ import (
 	"github.com/terraphim/adfbot/internal/testworld"
 )
 
-// serveHere runs serve in this process, and returns a client of its socket and what it logs.
+// serveHere runs serve in this process, and returns a client of its socket and its log.
 func serveHere(t *testing.T, w *world) (*http.Client, *testworld.Log) {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "adfbot-docs-") // the path of a socket has to be short
@@ -57,7 +57,7 @@ func over(socket string) *http.Client {
 	}}}
 }
 
-// fetch gets what is at a path, or posts a body there, and returns the answer, which has this status.
+// fetch gets a path, or posts a body to it, requires this status, and returns the answer.
 func fetch(t *testing.T, client *http.Client, status int, path, body string) string {
 	t.Helper()
 	var resp *http.Response

@@ -93,7 +93,7 @@ func condition(cond string) (bool, error) {
 		return mayMount(), nil
 	case "fuse":
 		return mayMount() && unix.Access("/dev/fuse", unix.R_OK|unix.W_OK) == nil, nil
-	case "ports": // those below 1024 are root's
+	case "ports": // only root may use those below 1024
 		first, err := os.ReadFile("/proc/sys/net/ipv4/ip_unprivileged_port_start")
 		return string(first) == "1024\n", err
 	}

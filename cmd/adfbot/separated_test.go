@@ -118,7 +118,7 @@ func (s *separated) stop() {
 	s.daemon = nil
 }
 
-// page is what root sees at a path, without the escapes of HTML.
+// page returns the page that root sees at a path, with HTML's escapes resolved.
 func (s *separated) page(path string) string {
 	s.Helper()
 	return html.UnescapeString(fetch(s.T, over(s.path("run/s")), http.StatusOK, path, ""))

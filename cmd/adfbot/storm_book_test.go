@@ -226,7 +226,7 @@ func (b *book) heard(who, text string) {
 			b.wrong("6: %s said a secret: %s\n%s", who, secret, text)
 		}
 	}
-	if strings.Contains(text, syscall.EEXIST.Error()) { // all files are made by several processes at once
+	if strings.Contains(text, syscall.EEXIST.Error()) { // several processes may create any file at once
 		b.wrong("7: %s found a file that another process had made: %s", who, text)
 	}
 }

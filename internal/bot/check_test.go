@@ -347,7 +347,7 @@ func TestCheckGoesOn(t *testing.T) {
 	}
 }
 
-// A repository that is missing does not hide another one.
+// Other repositories are checked even if one is missing.
 func TestCheckOfTwoRepositories(t *testing.T) {
 	w := newWorld(t)
 	w.change("    threshold: 2\n", "    threshold: 2\n    repo: other\n")

@@ -278,7 +278,7 @@ func FuzzResults(f *testing.F) {
 	})
 }
 
-// An answer whose encoding fails is an error with a reason, and no empty 200.
+// If an answer cannot be encoded, the status is an error with the reason, not an empty 200.
 func TestAnswerThatCannotBeEncoded(t *testing.T) {
 	s := newStation(t)
 	impossible := func(w http.ResponseWriter, _ *request) error {

@@ -38,7 +38,7 @@ func TestMigrateFirstVersion(t *testing.T) {
 	require.NoError(t, s.AcceptCommand(ctx, incident.Command{Comment: 1, Project: "odilo"}))
 }
 
-// A newer version may have tables that this one would leave out: no method writes.
+// No method writes to the state of a newer version, which may have tables that this version does not know.
 func TestUpgradedWhileOpen(t *testing.T) {
 	s := newStore(t)
 	i := trip(t, s, "odilo")
@@ -95,12 +95,12 @@ func TestUpgradedWhileOpen(t *testing.T) {
 	require.Equal(t, before, after)
 }
 
-// reading are the methods of a state that change nothing.
+// reading lists the methods of a state that change nothing.
 var reading = []string{"Accounts", "Check", "Close", "CommentsRead", "CountSince", "Evidence", "File", "FlagsWritten", "History", "Hold",
 	"Holds", "IncidentPage", "Incidents", "IncidentsOf", "Installation", "Labels", "LastResult", "Meta", "Moved", "NewComments",
 	"Operators", "Path", "PendingCommands", "Project", "ProjectState", "Running", "Runs", "Unsettled"}
 
-// everything is a query for what methods write, as text.
+// everything is a query for all that methods write, as text.
 const everything = `SELECT json_array(id, failures) FROM result UNION ALL SELECT doc FROM incident UNION ALL SELECT doc FROM command
 	UNION ALL SELECT json_array(id, child_pid) FROM run UNION ALL SELECT project FROM hold UNION ALL SELECT key FROM meta
 	UNION ALL SELECT name FROM label UNION ALL SELECT login FROM account UNION ALL SELECT login FROM operator UNION ALL SELECT up_to || '' FROM scan`
