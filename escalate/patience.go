@@ -7,14 +7,21 @@ import (
 )
 
 // patience bounds reads of the pause directory: on a file system that has died a read never returns, and keeps a thread. While one is
-// that late, no other is begun.
+// that late, another is begun only now and then: the directory may have been mounted anew, of which that read never learns.
 type patience struct {
-	mu   sync.Mutex
-	late chan struct{} // closed when that read returns; nil: none is late
+	mu    sync.Mutex
+	late  chan struct{} // closed when that read returns; nil: none is late
+	wait  time.Duration // from the last read that was begun to the next; zero if none is late
+	again time.Time     // when that is
 }
 
-// readWait is how long a read of the pause directory may take.
-const readWait = 5 * time.Second
+// readWait is how long a read of the pause directory may take. The waits between reads while one is late grow, because each may
+// keep a thread.
+const (
+	readWait  = 5 * time.Second
+	firstWait = time.Minute
+	lastWait  = 10 * time.Minute
+)
 
 // readDir calls a function that reads the pause directory, if that is to be believed and answers.
 func readDir[T any](r *Reconciler, read func() (T, error)) (v T, err error) {
@@ -25,7 +32,7 @@ func readDir[T any](r *Reconciler, read func() (T, error)) (v T, err error) {
 	noAnswer := func() error {
 		return fmt.Errorf("pause directory %s did not answer in %s: check whether its file system hangs", r.opt.Dir.Path(), readWait)
 	}
-	if p.isLate() {
+	if !p.mayRead() {
 		return v, noAnswer()
 	}
 	type answer struct {
@@ -42,22 +49,48 @@ func readDir[T any](r *Reconciler, read func() (T, error)) (v T, err error) {
 	defer timeout.Stop()
 	select {
 	case a := <-answers:
+		p.answered()
 		return a.v, a.err
 	case <-timeout.C:
-		p.mu.Lock()
-		p.late = done
-		p.mu.Unlock()
+		p.isLate(done)
 		return v, noAnswer()
 	}
 }
 
-func (p *patience) isLate() bool {
+// mayRead reports whether a read may be begun.
+func (p *patience) mayRead() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	select {
 	case <-p.late: // never, if it is nil
-		p.late = nil
+		p.late, p.wait = nil, 0
 	default:
 	}
-	return p.late != nil
+	if p.late == nil {
+		return true
+	}
+	now := time.Now()
+	if now.Before(p.again) {
+		return false
+	}
+	p.wait = min(2*p.wait, lastWait)
+	p.again = now.Add(p.wait)
+	return true
+}
+
+func (p *patience) answered() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.late, p.wait = nil, 0
+}
+
+// isLate notes a read that does not return in time.
+func (p *patience) isLate(done chan struct{}) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.late = done
+	if p.wait == 0 {
+		p.wait = firstWait
+		p.again = time.Now().Add(p.wait)
+	}
 }

@@ -1,6 +1,7 @@
 package escalate
 
 import (
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -30,5 +31,41 @@ func TestHangingPauseDirectory(t *testing.T) {
 		got, err := read(func() {})
 		require.NoError(t, err)
 		require.Equal(t, "read", got)
+	})
+}
+
+// A read on a mount that was detached never returns, though the directory may have been mounted anew. Another one is begun seldom:
+// each that hangs keeps a thread.
+func TestPauseDirectoryMountedAnew(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := &Reconciler{opt: Options{Dir: pause.New("/mnt/dead")}}
+		release := make(chan struct{})
+		var dead atomic.Bool
+		var begun atomic.Int32
+		dead.Store(true)
+		read := func() error {
+			_, err := readDir(r, func() (string, error) {
+				if begun.Add(1); dead.Load() {
+					<-release
+				}
+				return "", nil
+			})
+			return err
+		}
+		for end := time.Now().Add(24 * time.Hour); time.Now().Before(end); time.Sleep(time.Minute) {
+			require.Error(t, read())
+		}
+		require.InDelta(t, 24*60/10, begun.Load(), 20)
+		dead.Store(false)
+		time.Sleep(10 * time.Minute)
+		require.NoError(t, read())
+		require.NoError(t, read())
+		dead.Store(true)
+		require.Error(t, read())
+		dead.Store(false)
+		require.Error(t, read(), "too early")
+		time.Sleep(time.Minute)
+		require.NoError(t, read())
+		close(release)
 	})
 }
