@@ -27,8 +27,9 @@ type lookKey struct {
 // look is an answer, which is complete when done is closed.
 type look struct {
 	*recorder
-	err  error
-	done chan struct{}
+	err     error
+	done    chan struct{}
+	waiting int // who waits for it; guarded by looks.mu
 }
 
 const maxLooks = 2 // of a class at once
@@ -46,6 +47,10 @@ func (s *Server) shared(c class, wait time.Duration, h handler) handler {
 		select {
 		case <-one.done:
 		case <-ctx.Done():
+			l := s.limitOf(r, c).looks
+			l.mu.Lock()
+			one.waiting--
+			l.mu.Unlock()
 			return noAnswer(wait)
 		}
 		if one.err != nil {
@@ -69,9 +74,10 @@ func (s *Server) join(r *request, c class, wait time.Duration, h handler) *look 
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if one, ok := l.next[key]; ok {
+		one.waiting++
 		return one
 	}
-	one := &look{recorder: newRecorder(), done: make(chan struct{})}
+	one := &look{recorder: newRecorder(), done: make(chan struct{}), waiting: 1}
 	l.next[key] = one
 	r.uses.Add(1)
 	go func() {
@@ -88,8 +94,9 @@ func (s *Server) join(r *request, c class, wait time.Duration, h handler) *look 
 		}
 		l.mu.Lock()
 		delete(l.next, key)
+		left := one.waiting == 0
 		l.mu.Unlock()
-		if one.err != nil {
+		if one.err != nil || left {
 			return
 		}
 		defer s.recoverPanic(&statusWriter{ResponseWriter: one.recorder, rc: http.NewResponseController(one.recorder)}, r.Request)

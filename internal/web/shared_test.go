@@ -94,6 +94,40 @@ func TestNobodyWaitsForDeadFileSystem(t *testing.T) {
 	})
 }
 
+// Nobody waits for answers to those who have left.
+func TestNoLookForWhoHasLeft(t *testing.T) {
+	d := newDaemon(t)
+	synctest.Test(t, func(t *testing.T) {
+		d.server.tcpLimits = newLimits()
+		var looked atomic.Int64
+		handle := d.server.shared(classWatch, pageWait, func(http.ResponseWriter, *request) error { looked.Add(1); return nil })
+		turn := d.server.tcpLimits[classWatch].looks.turn
+		for range maxLooks {
+			turn <- struct{}{}
+		}
+		var all sync.WaitGroup
+		ask := func(ctx context.Context, path string) {
+			all.Go(func() {
+				r := httptest.NewRequest("GET", path, nil).WithContext(ctx)
+				_ = handle(httptest.NewRecorder(), &request{Request: r, setup: d.server.current})
+			})
+		}
+		ctx, leave := context.WithCancel(t.Context())
+		for n := range 20 {
+			ask(ctx, fmt.Sprintf("/%d", n))
+		}
+		synctest.Wait()
+		ask(t.Context(), "/7")
+		synctest.Wait()
+		leave()
+		synctest.Wait()
+		<-turn
+		all.Wait()
+		synctest.Wait()
+		require.EqualValues(t, 1, looked.Load())
+	})
+}
+
 func TestPanicInSharedAnswer(t *testing.T) {
 	d := newDaemon(t)
 	ask := asker(t, d, func(http.ResponseWriter, *request) error { panic("oh") })
