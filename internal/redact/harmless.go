@@ -15,7 +15,7 @@ func (a *assignment) isHarmless(from, to int) bool {
 	}
 	quoted := from > 0 && (a.s[from-1] == '"' || a.s[from-1] == '\'' || a.s[from-1] == '`' && a.kind != isToken)
 	option := isOption(a.s, a.key, a.end)
-	if isPlaceholder(v) || a.isState(v) || isComplaint(v) || option && (isOptionValue(v) || a.isOptionName(v)) || !quoted && (a.isCode(from, to) || a.isProse(v, to)) {
+	if isPlaceholder(v) || a.isState(v) || !a.equal && isComplaint(v) || option && (isOptionValue(v) || a.isOptionName(v)) || !quoted && (a.isCode(from, to) || a.isProse(v, to)) {
 		return true
 	}
 	switch a.kind {
