@@ -84,8 +84,8 @@ func (b *Bot) serve(ctx context.Context, reload <-chan struct{}, reopen Reopen) 
 				}
 				b.log.Error("cannot open state and Gitea again", "why", why, "err", err)
 			}
-			if jump := clock.jump(b.now()); jump.Abs() >= clockJump {
-				b.log.Warn("the clock was set, starting the schedule again", "by", jump)
+			if jump := clock.jump(b.now()); jump.Abs() >= clockJump || putOff(c, schedule, time.Now()) {
+				b.log.Warn("the clock was set, starting the schedule again", "by", jump.Round(time.Second))
 				<-c.Stop().Done()
 				c = b.startCron(ctx, schedule)
 			}
@@ -101,6 +101,12 @@ func (c *clockCheck) jump(now time.Time) time.Duration {
 	last := *c
 	c.wall, c.mono = now.Round(0), time.Now()
 	return c.wall.Sub(last.wall) - c.mono.Sub(last.mono)
+}
+
+// putOff reports whether the next sweep is later than the schedule says at now: the clock was set ahead and back between
+// two checks, with a sweep in between.
+func putOff(c *cron.Cron, schedule cron.Schedule, now time.Time) bool {
+	return c.Entries()[0].Next.Sub(schedule.Next(now.Round(0))) >= clockJump
 }
 
 // outdated returns why a bot that is opened now would do better, or "". A state that was replaced would lose what this
