@@ -33,7 +33,7 @@ func (a *app) pauseCmd() *cobra.Command {
 			}
 			b, err := bot.Open(cmd.Context(), cfg, bot.Results, a.env(nil))
 			if err != nil {
-				return bot.AdvisePause(cfg, args[0], err)
+				return bot.AdvisePause(cmd.Context(), cfg, args[0], err)
 			}
 			defer a.close(b)
 			// The reason goes into the flag, the state and the log, which agents may read.
@@ -67,7 +67,7 @@ func (a *app) resumeCmd() *cobra.Command {
 			}
 			b, err := bot.Open(cmd.Context(), cfg, bot.Operate, a.env(nil))
 			if err != nil {
-				return bot.AdviseResume(cfg, args[0], err)
+				return bot.AdviseResume(cmd.Context(), cfg, args[0], err)
 			}
 			defer a.close(b)
 			return a.did(b.Resume(cmd.Context(), args[0]))

@@ -1,8 +1,10 @@
 package bot
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/terraphim/adfbot/internal/config"
 	"github.com/terraphim/adfbot/internal/hostlocal"
@@ -12,8 +14,8 @@ import (
 )
 
 // AdvisePause adds to an error of [Bot.Pause], or of [Open] before it, what pauses the project while the state is not usable.
-func AdvisePause(cfg *config.Config, project string, err error) error {
-	flag, there := flagWithoutState(cfg, project, err)
+func AdvisePause(ctx context.Context, cfg *config.Config, project string, err error) error {
+	flag, there := flagWithoutState(ctx, cfg, project, err)
 	switch {
 	case flag == "":
 		return err
@@ -24,26 +26,29 @@ func AdvisePause(cfg *config.Config, project string, err error) error {
 }
 
 // AdviseResume adds to an error of [Bot.Resume], or of [Open] before it, what resumes the project while the state is not usable.
-func AdviseResume(cfg *config.Config, project string, err error) error {
-	flag, there := flagWithoutState(cfg, project, err)
+func AdviseResume(ctx context.Context, cfg *config.Config, project string, err error) error {
+	flag, there := flagWithoutState(ctx, cfg, project, err)
 	switch {
 	case flag == "":
 		return err
 	case there:
 		return fmt.Errorf("%s is still paused: %w\nto resume it now: rm %s", project, err, text.ShellQuote(flag))
 	}
+	if v := pausedWithoutFlag(cfg, nil, project, time.Now()); v.Paused {
+		return fmt.Errorf("%s is still paused: %w\n%s; resume it once they can be stored", project, err, v.Reason)
+	}
 	return fmt.Errorf("%s has no pause flag and may run, but that cannot be stored; a later sweep does it: %w", project, err)
 }
 
 // flagWithoutState returns the path of a project's flag and whether it exists, if err means that the state is not usable and the pause
 // directory is. Another user may be able to use a state that is denied to one who may not write either.
-func flagWithoutState(cfg *config.Config, project string, err error) (path string, there bool) {
-	if !errors.Is(err, store.ErrUnusable) || errors.Is(err, store.ErrDenied) && hostlocal.DirWritable(cfg.PauseDir) != nil {
+func flagWithoutState(ctx context.Context, cfg *config.Config, project string, err error) (path string, there bool) {
+	if !errors.Is(err, store.ErrUnusable) {
 		return "", false
 	}
 	dir := pause.New(cfg.PauseDir)
-	flag, _, lookErr := dir.LookChecked(project)
-	if lookErr != nil {
+	flag, lookErr := lookInTime(ctx, dir, project)
+	if lookErr != nil || errors.Is(err, store.ErrDenied) && hostlocal.DirWritable(cfg.PauseDir) != nil {
 		return "", false
 	}
 	return dir.FlagPath(project), flag.Present

@@ -76,6 +76,14 @@ func answers(ctx context.Context, dir string) error {
 	return nil
 }
 
+// lookInTime looks at a flag unless its directory hangs.
+func lookInTime(ctx context.Context, dir pause.Dir, project string) (flag pause.Flag, err error) {
+	if err = answers(ctx, dir.Path()); err == nil {
+		flag, _, err = dir.LookChecked(project)
+	}
+	return flag, err
+}
+
 // Gate reads the pause directory and, if this user may, the copy of its sentinel beside the state. The verdict is unknown if ctx ends
 // or [GateWait] is over before they answer.
 func Gate(ctx context.Context, cfg *config.Config, project string) Verdict {

@@ -69,14 +69,14 @@ func (k *Kept) count(ctx context.Context, cfg *config.Config, own hostlocal.OwnS
 	if unlock, err := hostlocal.Beside(cfg.State).LockHere(ctx, spoolLock, spoolWait); err == nil { // else the flag is more important than the order
 		defer unlock()
 	}
-	k.pause(cfg, own, now)
+	k.pause(ctx, cfg, own, now)
 }
 
 // pause writes the project's flag if its spooled failures have tripped the breaker. Then it marks the result that did, so that a
 // flag which is gone later is known to have been removed.
-func (k *Kept) pause(cfg *config.Config, own hostlocal.OwnSpools, now func() time.Time) {
+func (k *Kept) pause(ctx context.Context, cfg *config.Config, own hostlocal.OwnSpools, now func() time.Time) {
 	dir := pause.New(cfg.PauseDir)
-	flag, _, flagErr := dir.LookChecked(k.Project)
+	flag, flagErr := lookInTime(ctx, dir, k.Project)
 	if k.Paused = flag.Present; k.Paused {
 		return
 	}

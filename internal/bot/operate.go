@@ -44,7 +44,7 @@ func (b *Bot) PauseBy(ctx context.Context, project, why, who string) (Done, erro
 	case errors.As(err, &notWritten):
 		return Done{}, fmt.Errorf("%s is NOT paused: %w", project, notWritten.Err)
 	case err != nil:
-		return Done{}, AdvisePause(b.cfg, project, b.AdviseRestore(ctx, err))
+		return Done{}, AdvisePause(ctx, b.cfg, project, b.AdviseRestore(ctx, err))
 	case !paused:
 		return Done{Text: fmt.Sprintf("%s is already paused (%s)", project, how.Flag)}, nil
 	}
@@ -73,7 +73,7 @@ func (b *Bot) Resume(ctx context.Context, project string) (Done, error) {
 func (b *Bot) ResumeBy(ctx context.Context, project, who string) (Done, error) {
 	resumed, err := b.rec.Resume(ctx, project, "resumed by "+who)
 	if err != nil {
-		return Done{}, AdviseResume(b.cfg, project, b.AdviseRestore(ctx, err))
+		return Done{}, AdviseResume(ctx, b.cfg, project, b.AdviseRestore(ctx, err))
 	}
 	d := Done{Text: project + " was not paused"}
 	if resumed.Removed || resumed.Ended {

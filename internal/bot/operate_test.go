@@ -88,9 +88,9 @@ func TestPauseWithStateMountedReadOnly(t *testing.T) {
 	w.fail("odilo", 1)
 	testhost.ReadOnly(t, filepath.Dir(w.cfg.State))
 	_, err := bot.Open(ctx, w.cfg, bot.Operate, w.env())
-	require.ErrorContains(t, bot.AdvisePause(w.cfg, "odilo", err), "to pause it now: touch "+w.flag("odilo"))
+	require.ErrorContains(t, bot.AdvisePause(ctx, w.cfg, "odilo", err), "to pause it now: touch "+w.flag("odilo"))
 	require.NoError(t, os.WriteFile(w.flag("odilo"), nil, 0o644))
-	require.ErrorContains(t, bot.AdviseResume(w.cfg, "odilo", err), "to resume it now: rm "+w.flag("odilo"))
+	require.ErrorContains(t, bot.AdviseResume(ctx, w.cfg, "odilo", err), "to resume it now: rm "+w.flag("odilo"))
 }
 
 // systemd passes the token only to the daemon.

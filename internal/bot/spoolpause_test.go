@@ -277,6 +277,8 @@ func TestSpooledFailuresWithoutRoomForAFlag(t *testing.T) {
 	r := w.must(bot.ExitPaused, "odilo", "touch", w.Dir+"/ran")
 	require.Contains(t, r.stderr, "odilo failed 3 times in a row while its results could not be stored, and its pause flag could not be written")
 	require.NoFileExists(t, w.Dir+"/ran")
+	_, err := bot.Open(ctx, w.cfg, bot.Operate, w.env())
+	require.ErrorContains(t, bot.AdviseResume(ctx, w.cfg, "odilo", err), "odilo is still paused: ")
 	w.must(0, "atlas", "true")
 	writable()
 	repair()
