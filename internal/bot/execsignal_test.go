@@ -225,19 +225,37 @@ func TestExecReaderGoesAway(t *testing.T) {
 	}
 }
 
+// fullPipe returns the end of a pipe that takes nothing, because nobody reads.
+func fullPipe(t *testing.T) *os.File {
+	r, full, err := os.Pipe()
+	require.NoError(t, err)
+	t.Cleanup(func() { _, _ = r.Close(), full.Close() })
+	require.NoError(t, full.SetWriteDeadline(time.Now().Add(10*time.Millisecond)))
+	_, err = full.Write(make([]byte, 1<<20))
+	require.ErrorIs(t, err, os.ErrDeadlineExceeded)
+	return full
+}
+
+// One signal ends the command, and exec, although nobody reads the command's output.
+func TestExecEndedWhileNobodyReads(t *testing.T) {
+	w := newWorld(t)
+	cmd := w.command(child{Do: "exec", Project: "odilo", Command: w.script("echo x; touch DIR/begun; exec sleep 60")})
+	begun := w.watch(w.Dir)
+	cmd.Stdout = fullPipe(t)
+	require.NoError(t, cmd.Start())
+	begun("the command does not begin", func() bool { _, err := os.Stat(w.Dir + "/begun"); return err == nil })
+	require.NoError(t, cmd.Process.Signal(syscall.SIGTERM))
+	require.Equal(t, 128+int(syscall.SIGTERM), exitCode(cmd))
+	require.Equal(t, store.Ignored, w.project("odilo").LastRuns[0].Outcome)
+}
+
 // A signal ends exec while nobody reads its messages, as while nobody reads the command's output.
 func TestExecEndedWhileNobodyReadsMessages(t *testing.T) {
 	w := newWorld(t)
 	w.fail("odilo", 2)
-	r, full, err := os.Pipe()
-	require.NoError(t, err)
-	defer func() { _, _ = r.Close(), full.Close() }()
-	require.NoError(t, full.SetWriteDeadline(time.Now().Add(10*time.Millisecond)))
-	_, err = full.Write(make([]byte, 1<<20))
-	require.ErrorIs(t, err, os.ErrDeadlineExceeded)
 	cmd := w.command(child{Do: "exec", Project: "odilo", Command: w.script("exit 3")})
 	stored := w.watch(filepath.Dir(w.cfg.State))
-	cmd.Stderr = full
+	cmd.Stderr = fullPipe(t)
 	require.NoError(t, cmd.Start())
 	stored("no result is stored", func() bool { return len(w.project("odilo").LastRuns) == 3 })
 	require.NoError(t, cmd.Process.Signal(syscall.SIGTERM))

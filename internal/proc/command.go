@@ -135,6 +135,9 @@ func (c Command) exit(state *os.ProcessState, told interruption, timedOut bool) 
 		}
 		exit.Interrupted = told.explains(exit.Code, c.Waits.Kill)
 		exit.Hung = exit.Interrupted && told.after(c.Timeout, c.HungAfter)
+		if exit.Interrupted {
+			c.Signals.again(told.signal)
+		}
 	}
 	switch {
 	case timedOut:

@@ -50,6 +50,14 @@ func (s *Signals) Pending() syscall.Signal {
 	}
 }
 
+// again puts a signal back, for [Output.Wait]: whoever ended the command does not want to wait for a reader that may hang.
+func (s *Signals) again(sig os.Signal) {
+	select {
+	case s.c <- sig:
+	default: // there are others
+	}
+}
+
 // EndBySIGINT ends this process by SIGINT. It returns in the first process of a container, which the default action of SIGINT does not
 // end.
 func EndBySIGINT() {
