@@ -95,6 +95,9 @@ func (b *Bot) ResumeBy(ctx context.Context, project, who string) (Done, error) {
 // directory, or into a new one. It writes nothing if the directory is intact: somebody removed the flags that are
 // missing there.
 func (b *Bot) Restore(ctx context.Context) (Done, error) {
+	if err := answers(ctx, b.cfg.PauseDir); err != nil {
+		return Done{}, err
+	}
 	dir := b.rec.Dir()
 	s, err := dir.Sentinel()
 	switch {
