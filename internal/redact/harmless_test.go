@@ -64,7 +64,7 @@ func TestStillSecret(t *testing.T) {
 		"PASSWORD=Ab(cd)e": "PASSWORD=[masked]", "password: super_secret": "password: [masked]", "password: word": "password: [masked]",
 		"x --token ABCDEF0123456789": "x --token [masked]", "x --password  hunter2 -h y": "x --password  [masked] -h y", "password: !@#$%^&*": "password: [masked]",
 		"if [ $PASSWORD == hunter2 ]": "if [ $PASSWORD == [masked] ]", "password = Optional": "password = [masked]", "token: ab.cd.e1": "token: [masked]",
-		"password=GOT":                         "password=[masked]", `DB_PASSWORD="wrong horse battery"`: `DB_PASSWORD="[masked]"`, `x --password "too many cooks"`: `x --password "[masked]"`,
+		"password=GOT": "password=[masked]", `DB_PASSWORD="wrong horse battery"`: `DB_PASSWORD="[masked]"`, `x --password "too many cooks"`: `x --password "[masked]"`,
 		"<password>a b</password>":             "<password>[masked]</password>",
 		"<password>hunter2</password><x>y</x>": "<password>[masked]</password><x>y</x>",
 	} {
