@@ -48,6 +48,7 @@ func TestResultsPerSecond(t *testing.T) {
 
 // The client sends again what comes too fast. Root may report as much as it likes.
 func TestResultsPerSecondOfAUser(t *testing.T) {
+	t.Parallel()
 	for uid, limited := range map[uint32]bool{4711: true, 0: false} {
 		s := newStation(t)
 		now, refused := time.Now(), false

@@ -100,6 +100,7 @@ func (s *station) event(event, body, signature string, how ...asked) answered {
 func (s *station) settled() { s.srv.hints.idle.Wait() }
 
 func TestRecordedEvents(t *testing.T) {
+	t.Parallel()
 	for name, want := range map[string]int{
 		"webhook-issue_comment-created-by-bot.json":  http.StatusNoContent,
 		"webhook-issue_comment-created-command.json": http.StatusAccepted,
@@ -131,6 +132,7 @@ func TestRecordedEvents(t *testing.T) {
 
 // Gitea's API does not show an edit within a comment's second; its event does.
 func TestRecordedEditKeepsCommandFromRunning(t *testing.T) {
+	t.Parallel()
 	s, w := hooked(t)
 	e := loadEvent(t, "webhook-issue_comment-edited.json")
 	repo := tracker.Repo{Server: stationGitea, Owner: "terraphim", Name: "rec2"}
@@ -160,6 +162,7 @@ func TestRecordedEditKeepsCommandFromRunning(t *testing.T) {
 
 // Gitea's API does not show that a commit closed an issue if the bot may not read its repository; the event names the commit.
 func TestRecordedClosingByCommit(t *testing.T) {
+	t.Parallel()
 	s, _ := hooked(t)
 	e := loadEvent(t, "webhook-issues-closed-by-person.json")
 	st, err := sqlite.Open(t.Context(), s.path("state/adfbot.db"), sqlite.Options{})
@@ -196,6 +199,7 @@ func TestEditOfTheBotsComment(t *testing.T) {
 }
 
 func TestRefusedEvents(t *testing.T) {
+	t.Parallel()
 	e := loadEvent(t, "webhook-issues-closed-by-person.json")
 	right := e.Headers["X-Gitea-Signature"]
 	large := `{"x":"` + strings.Repeat("x", 1<<20) + `"}`
@@ -244,6 +248,7 @@ func TestOtherEvents(t *testing.T) {
 }
 
 func TestSlowEvents(t *testing.T) {
+	t.Parallel()
 	s, w := hooked(t)
 	e := loadEvent(t, "webhook-issues-closed-by-person.json")
 	post := func() int { return s.event("issues", e.RawBody, e.Headers["X-Gitea-Signature"]).StatusCode }
@@ -283,6 +288,7 @@ func TestNoWebhookSecret(t *testing.T) {
 }
 
 func TestUnreadableWebhookSecret(t *testing.T) {
+	t.Parallel()
 	s, w := hooked(t)
 	e := loadEvent(t, "webhook-issues-closed-by-person.json")
 	require.NoError(t, os.Remove(s.path("hook-secret")))
@@ -307,6 +313,7 @@ func TestReplacedSecretIsMasked(t *testing.T) {
 }
 
 func TestRepeatedEvents(t *testing.T) {
+	t.Parallel()
 	s, _ := hooked(t)
 	begun, goOn := make(chan struct{}, 10), make(chan struct{})
 	n := 0
@@ -370,6 +377,7 @@ func (s *station) delivered(event, action, sender string, number int64) answered
 }
 
 func TestEventRunsCommand(t *testing.T) {
+	t.Parallel()
 	s := newStation(t, "http:\n", "operators: [alex]\non_issue_closed: resume\nhttp:\n  webhook_secret_file: DIR/hook-secret\n")
 	require.NoError(t, os.WriteFile(s.path("hook-secret"), []byte(hookSecret), 0o600))
 	s.gitea.AddUser("alex", giteatest.UserOptions{})
