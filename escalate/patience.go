@@ -13,6 +13,8 @@ type patience struct {
 	late  chan struct{} // closed when that read returns; nil: none is late
 	wait  time.Duration // from the last read that was begun to the next; zero if none is late
 	again time.Time     // when that is
+
+	answeredAt time.Time // when a bounded read last did
 }
 
 // readWait is how long a read of the pause directory may take. The waits between reads while one is late grow, because each may
@@ -23,8 +25,9 @@ const (
 	lastWait  = 10 * time.Minute
 )
 
-// readDir calls a function that reads the pause directory, if that is to be believed and answers.
-func readDir[T any](r *Reconciler, read func() (T, error)) (v T, err error) {
+// readDir calls a function that reads the pause directory, if that is to be believed and answers. For as long as trust after an answer the
+// read is not bounded: the bound costs more than the read itself.
+func readDir[T any](r *Reconciler, trust time.Duration, read func() (T, error)) (v T, err error) {
 	if r.dirErr != nil {
 		return v, r.dirErr
 	}
@@ -34,6 +37,9 @@ func readDir[T any](r *Reconciler, read func() (T, error)) (v T, err error) {
 	}
 	if !p.mayRead() {
 		return v, noAnswer()
+	}
+	if p.trusted(trust) {
+		return read()
 	}
 	type answer struct {
 		v   T
@@ -81,7 +87,14 @@ func (p *patience) mayRead() bool {
 func (p *patience) answered() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.late, p.wait = nil, 0
+	p.late, p.wait, p.answeredAt = nil, 0, time.Now()
+}
+
+// trusted reports whether the directory has answered so lately that it is not expected to hang.
+func (p *patience) trusted(trust time.Duration) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return trust > 0 && p.late == nil && time.Since(p.answeredAt) < trust
 }
 
 // isLate notes a read that does not return in time.

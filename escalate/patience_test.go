@@ -16,7 +16,7 @@ func TestHangingPauseDirectory(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := &Reconciler{opt: Options{Dir: pause.New("/mnt/dead")}}
 		read := func(f func()) (string, error) {
-			return readDir(r, func() (string, error) { f(); return "read", nil })
+			return readDir(r, 0, func() (string, error) { f(); return "read", nil })
 		}
 		release := make(chan struct{})
 		begun := time.Now()
@@ -44,7 +44,7 @@ func TestPauseDirectoryMountedAnew(t *testing.T) {
 		var begun atomic.Int32
 		dead.Store(true)
 		read := func() error {
-			_, err := readDir(r, func() (string, error) {
+			_, err := readDir(r, 0, func() (string, error) {
 				if begun.Add(1); dead.Load() {
 					<-release
 				}
@@ -67,5 +67,22 @@ func TestPauseDirectoryMountedAnew(t *testing.T) {
 		time.Sleep(time.Minute)
 		require.NoError(t, read())
 		close(release)
+	})
+}
+
+// Right after the directory has answered, a read that trusts it is not bounded, which costs more than the read itself.
+func TestTrustedPauseDirectory(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := &Reconciler{opt: Options{Dir: pause.New("/mnt/slow")}}
+		read := func(takes time.Duration) error {
+			_, err := readDir(r, time.Second, func() (string, error) { time.Sleep(takes); return "", nil })
+			return err
+		}
+		require.ErrorContains(t, read(6*time.Second), "did not answer", "it has not answered yet")
+		time.Sleep(time.Minute)
+		require.NoError(t, read(0))
+		require.NoError(t, read(6*time.Second))
+		require.ErrorContains(t, read(6*time.Second), "did not answer", "too long ago")
+		time.Sleep(time.Minute)
 	})
 }

@@ -138,14 +138,24 @@ func (r *Reconciler) SetDirError(err error) { r.dirErr = err }
 // operable reports whether operators may act from issues: then issues say how.
 func (r *Reconciler) operable() bool { return len(r.opt.Commands.Operators) > 0 }
 
-// Look reads a project's flag. A missing flag counts as gone only while the directory has its sentinel, and that is ours.
+// Look reads a project's flag. A missing flag counts as gone only while the directory has its sentinel, and that is ours. A directory that
+// does not answer in five seconds is unknown.
 func (r *Reconciler) Look(ctx context.Context, project string) incident.FlagView {
+	return r.look(ctx, project, 0)
+}
+
+// LookForResult is Look where each result has to pass: it waits longer if the directory, which answered within the last second, hangs now.
+func (r *Reconciler) LookForResult(ctx context.Context, project string) incident.FlagView {
+	return r.look(ctx, project, time.Second)
+}
+
+func (r *Reconciler) look(ctx context.Context, project string, trust time.Duration) incident.FlagView {
 	fault.Count(ctx, "look")
 	type look struct {
 		flag     pause.Flag
 		sentinel pause.Sentinel
 	}
-	seen, err := readDir(r, func() (look, error) {
+	seen, err := readDir(r, trust, func() (look, error) {
 		flag, sentinel, err := r.opt.Dir.Check(project)
 		return look{flag, sentinel}, err
 	})
@@ -207,11 +217,11 @@ func CompareSentinel(dir pause.Dir, found, want pause.Sentinel) error {
 
 // Flags returns the ids of all projects with a flag, sorted.
 func (r *Reconciler) Flags() ([]string, error) {
-	return readDir(r, r.opt.Dir.List)
+	return readDir(r, 0, r.opt.Dir.List)
 }
 
 // Sentinel returns the sentinel of the pause directory.
-func (r *Reconciler) Sentinel() (pause.Sentinel, error) { return readDir(r, r.opt.Dir.Sentinel) }
+func (r *Reconciler) Sentinel() (pause.Sentinel, error) { return readDir(r, 0, r.opt.Dir.Sentinel) }
 
 // CheckPause returns why the pause directory cannot be trusted, or nil.
 func (r *Reconciler) CheckPause(ctx context.Context) error {

@@ -153,7 +153,7 @@ func (r *Recorded) setIncident(i incident.Incident) {
 // it stores the result anyway.
 func (b *Bot) storeResult(ctx context.Context, r store.Result, l store.Limits, out *Recorded) (err error) {
 	// Without a flag, only a project that the state has as paused can have been resumed.
-	if out.Flag = b.rec.Look(ctx, r.Project); out.Flag.State == incident.FlagGone {
+	if out.Flag = b.rec.LookForResult(ctx, r.Project); out.Flag.State == incident.FlagGone {
 		idle := false
 		if out.Answer, idle, err = b.store.RecordIfIdle(ctx, r, l); idle || err != nil {
 			return err
