@@ -20,6 +20,7 @@ type foundValues struct {
 
 // add adds v if it looks random. A word of the language would be masked everywhere.
 func (f *foundValues) add(v string) {
+	v = strings.TrimRight(strings.TrimSuffix(v, `\n`), ".,:;") // of the sentence around it
 	if len(v) > maxFound || !isRandom(v) || strings.Contains(v, masked) {
 		return
 	}

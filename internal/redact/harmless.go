@@ -22,7 +22,7 @@ func (a *assignment) isHarmless(from, to int) bool {
 	case isToken:
 		return len(v) < 7 && isNumber(v) || len(v) < 3 && !hasAlnum(v) || isVersion(v) || isMeasure(v) || v[0] == '/' && !looksRandom(v) || !quoted && isDottedName(v)
 	case isPass:
-		return a.isOtherPass() && !runs(a.s, a.key, "openssl ") && !a.besideUser() || strings.Trim(v, "0123456789./%") == ""
+		return a.isOtherPass() && !isRandom(v) && !runs(a.s, a.key, "openssl ") && !a.besideUser() || strings.Trim(v, "0123456789./%") == ""
 	case isPwd:
 		return v[0] == '/' || v[0] == '~' || a.isChannel() || len(v) > 2 && isLetter(v[0]) && v[1:3] == `:\`
 	case isSignature:
@@ -49,7 +49,7 @@ var placeholders = []string{
 
 // states are said of a secret, in logs.
 var states = []string{
-	"absent", "accepted", "changed", "created", "deleted", "denied", "disabled", "empty", "enabled", "expired", "failed", "files", "forbidden", "found", "incorrect", "invalid",
+	"absent", "accepted", "changed", "created", "deleted", "denied", "disabled", "empty", "enabled", "expired", "fail", "failed", "files", "forbidden", "found", "incorrect", "invalid",
 	"loaded", "match", "mismatch", "missing", "not", "ok", "present", "rejected", "removed", "required", "revoked", "rotated", "set", "timeout",
 	"unauthorized", "unchanged", "unset", "updated", "valid", "verified",
 }
@@ -227,7 +227,7 @@ var prose = []string{
 // proseStarts are words that begin a sentence if another word follows.
 var proseStarts = []string{
 	"access", "all", "at", "authentication", "authorization", "context", "could", "dial", "error", "exit", "it", "line", "login", "may", "no", "only", "open",
-	"parse", "password", "passwords", "permission", "please", "readonly", "rpc", "stat", "that", "the", "this", "token", "type", "unable", "unexpected",
+	"parameter", "parse", "password", "passwords", "permission", "please", "readonly", "rpc", "stat", "that", "the", "this", "token", "type", "unable", "unbound", "unexpected",
 	"unknown", "value", "via", "you", "your",
 }
 
@@ -238,7 +238,8 @@ func (a *assignment) isProse(v string, to int) bool {
 	}
 	first, _, _ := strings.Cut(v, " ")
 	word := lowerASCII(strings.TrimRight(first, ".,;:!?"))
-	if slices.Contains(prose, word) || slices.Contains(proseStarts, word) && to < len(a.s) && a.s[to] == ' ' {
+	isNegated := strings.HasPrefix(a.s[to:], "'t ") // can't, isn't
+	if slices.Contains(prose, word) || isNegated || slices.Contains(proseStarts, word) && to < len(a.s) && a.s[to] == ' ' {
 		return !a.equal || a.flag
 	}
 	isFile, isEmpty := !a.equal && a.key > 0 && a.s[a.key-1] == '/', strings.HasPrefix(a.s[a.end:], "= ")

@@ -15,6 +15,7 @@ func TestNoSecret(t *testing.T) {
 		"complaints": {
 			`{"errors":{"password":"must be at least 8 characters"}}`, `{"password":["This password is too short.","This password is too common."]}`, `{"errors":{"token":"is invalid"}}`,
 			"password: open /run/secrets/db: no such file or directory", "fetch secret: context deadline exceeded", "secret: rpc error: code = NotFound", "password: exit status 2",
+			"x.sh: line 5: DB_PASSWORD: unbound variable", "x.sh: 5: DB_PASSWORD: parameter not set", "test_password: FAIL", "password: can't be blank",
 			"password: psycopg2.OperationalError: FATAL", "secret: forbidden", "config: password: unknown field", "The password: it must be longer",
 			"error: a value is required for '--token <TOKEN>' but none was supplied", "run x (--password <PASSWORD>) first",
 		},
@@ -44,6 +45,9 @@ func TestNoSecret(t *testing.T) {
 func TestStillSecret(t *testing.T) {
 	for in, want := range map[string]string{
 		"password: hunter two":                 "password: [masked] two",
+		`password = ("hunter2")`:               `password = ("[masked]")`,
+		`"pass": "` + alnum + `"`:              `"pass": "[masked]"`,
+		"rootpass=" + alnum:                    "rootpass=[masked]",
 		`password == "hunter2"`:                `password == "[masked]"`,
 		"PASSWORD=Ab(cd":                       "PASSWORD=[masked]",
 		"https://" + alnum + "@x.example/":     "https://[masked]@x.example/",
