@@ -48,8 +48,10 @@ func adviseConnection(base string, err error) string {
 		return "Gitea can't be reached, because nothing listens there: correct gitea.url if it is wrong; else adfbot goes on by itself when Gitea is back"
 	case errors.As(err, &dns) && dns.IsNotFound:
 		return fmt.Sprintf("there is no host %s: correct gitea.url, or this machine's DNS", dns.Name)
-	case strings.HasPrefix(base, "http:") && strings.Contains(err.Error(), "malformed HTTP response"):
+	case strings.HasPrefix(base, "http:") && strings.Contains(err.Error(), `malformed HTTP response "\x15\x03`): // an alert of TLS
 		return "the server wants https: correct gitea.url"
+	case strings.Contains(err.Error(), "malformed HTTP response"):
+		return "the server does not speak HTTP at this port: correct gitea.url, or the port in it"
 	}
 	return ""
 }
@@ -91,7 +93,7 @@ func adviseAnswer(r request, base string, resp *http.Response, err error) string
 	case status == http.StatusNotFound && (!ours || r.where == base && r.op != opUser):
 		return "there is no Gitea API at " + strings.TrimSuffix(api, "/") + ": set gitea.url to the address of Gitea's start page, with its sub-path if it has one"
 	case status == http.StatusBadRequest && !ours && strings.HasPrefix(base, "http:"):
-		return "the server wants https: correct gitea.url"
+		return "the server refuses plain http, or this host name: correct gitea.url"
 	case status == http.StatusProxyAuthRequired:
 		return adviceProxy
 	case status == http.StatusRequestEntityTooLarge:

@@ -465,6 +465,24 @@ func TestLoweredThreshold(t *testing.T) {
 }
 
 // A person who is not the bot's user is told to run it as that user, and nothing that would be wrong for the bot.
+// What another account may do says nothing about the bot, whether the account is of a directory service or a service's own.
+func TestCheckAsAnotherAccount(t *testing.T) {
+	testhost.NeedRoot(t, "to become other users")
+	w := worldIn(t, testhost.PublicDir(t))
+	w.fail("odilo", 3)
+	const bot = 990
+	for _, dir := range []string{filepath.Dir(w.cfg.State), w.cfg.PauseDir} {
+		require.NoError(t, filepath.WalkDir(dir, func(p string, _ os.DirEntry, err error) error { return os.Chown(p, bot, bot) }))
+	}
+	require.NoError(t, os.Chmod(filepath.Dir(w.cfg.State), 0o700))
+	for _, uid := range []int{991, 1_860_001_234} {
+		out, err := w.command(child{Do: "check", UID: uid}).CombinedOutput()
+		require.NoError(t, err, string(out))
+		require.Contains(t, string(out), "FAIL user #"+fmt.Sprint(uid)+" may not write "+w.cfg.State+", which belongs to #990: run it as #990")
+		require.NotContains(t, string(out), "chown")
+	}
+}
+
 func TestCheckAsPerson(t *testing.T) {
 	testhost.NeedRoot(t, "to become other users")
 	w := worldIn(t, testhost.PublicDir(t))

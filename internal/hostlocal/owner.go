@@ -28,8 +28,9 @@ func account(uid int) Account {
 	return Account{UID: uid, Name: "#" + strconv.Itoa(uid)}
 }
 
-// IsPerson reports whether the id is in the range of people's accounts, not of root, services and nobody.
-func (a Account) IsPerson() bool { return a.UID >= 1000 && a.UID < 65534 }
+// IsPerson reports whether the id is in the ranges of people's accounts, not that of root, a service or nobody. Those of a directory
+// service may have any number of digits.
+func (a Account) IsPerson() bool { return a.UID >= 1000 && a.UID != 65534 }
 
 // Owner returns the owner of a path, or of the nearest directory above it that exists and can be seen.
 func Owner(path string) Account {
@@ -54,10 +55,12 @@ func BotUser(path string) Account {
 	return Owner(path)
 }
 
-// OtherOwner returns the bot's user if a person runs this process who may neither write nor create the path.
+// OtherOwner returns the bot's user if this process is another user's, who may neither write nor create the path: a person's, or a
+// service's where the bot's user is one of a service, too. The bot's own files may by mistake belong to a person or to root.
 func OtherOwner(path string) (owner Account, other bool) {
 	me, owner := Me(), BotUser(path)
-	return owner, me.IsPerson() && me.UID != owner.UID && NotCreatable(path) != ""
+	other = me.IsPerson() || owner.UID != 0 && !owner.IsPerson()
+	return owner, other && me.UID != owner.UID && NotCreatable(path) != ""
 }
 
 func sys(info fs.FileInfo) (*syscall.Stat_t, bool) {

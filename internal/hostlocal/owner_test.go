@@ -43,4 +43,5 @@ func TestOwner(t *testing.T) {
 	require.True(t, Owner(dir).IsPerson())
 	require.False(t, Account{UID: testhost.Nobody}.IsPerson())
 	require.False(t, Account{UID: 999}.IsPerson())
+	require.True(t, Account{UID: 1_860_001_234}.IsPerson(), "of a directory service")
 }
