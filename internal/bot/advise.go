@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"time"
 
 	"github.com/terraphim/adfbot/internal/config"
 	"github.com/terraphim/adfbot/internal/hostlocal"
@@ -33,9 +32,6 @@ func AdviseResume(ctx context.Context, cfg *config.Config, project string, err e
 		return err
 	case there:
 		return fmt.Errorf("%s is still paused: %w\nto resume it now: rm %s", project, err, text.ShellQuote(flag))
-	}
-	if v := pausedWithoutFlag(cfg, nil, project, time.Now()); v.Paused {
-		return fmt.Errorf("%s is still paused: %w\n%s; resume it once they can be stored", project, err, v.Reason)
 	}
 	return fmt.Errorf("%s has no pause flag and may run, but that cannot be stored; a later sweep does it: %w", project, err)
 }

@@ -25,9 +25,6 @@ func (x *execution) withoutState(ctx context.Context, cause error) int {
 	} else if v, _ = x.bot.verdict(ctx, x.q.Project); v.Err != nil {
 		v.Err = errors.Join(v.Err, cause)
 	}
-	if v == (Verdict{}) {
-		v = pausedWithoutFlag(x.cfg, x.env.Own, x.q.Project, x.env.Now())
-	}
 	redactor := RedactorFor(x.cfg, x.env.Getenv)
 	switch {
 	case v.Err != nil:

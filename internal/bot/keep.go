@@ -41,6 +41,9 @@ type Kept struct {
 func Keep(ctx context.Context, cfg *config.Config, own hostlocal.OwnSpools, r store.Result, now func() time.Time) (Kept, error) {
 	r.RunID = cmp.Or(r.RunID, "spooled-"+pause.NewRandomID())
 	k := Kept{Project: r.Project, RunID: r.RunID}
+	if flag, err := lookInTime(ctx, pause.New(cfg.PauseDir), r.Project); err == nil && flag.Present {
+		r = whilePaused(r, spooledOf(cfg, own))
+	}
 	var err error
 	if k.File, err = hostlocal.Beside(cfg.State).Spool().Add(r); err != nil {
 		if k.File, _ = own.Add(r); k.File == "" {
@@ -49,6 +52,23 @@ func Keep(ctx context.Context, cfg *config.Config, own hostlocal.OwnSpools, r st
 	}
 	k.count(ctx, cfg, own, r, now)
 	return k, nil
+}
+
+// whilePaused returns a result that is spooled while the flag of a spooled failure stands. Whoever removes the flag resumes the project
+// after it, so the run counts as begun before the pause.
+func whilePaused(r store.Result, spooled []hostlocal.Spooled) store.Result {
+	for _, e := range spooled {
+		if before := e.PausedAt.Add(-time.Second); e.Result.Project == r.Project && !e.PausedAt.IsZero() && (r.Started.IsZero() || r.Started.After(before)) {
+			r.Started = before
+		}
+	}
+	return r
+}
+
+// spooledOf returns what is in the spool beside the state and in this user's own.
+func spooledOf(cfg *config.Config, own hostlocal.OwnSpools) []hostlocal.Spooled {
+	list, _ := hostlocal.Beside(cfg.State).Spool().List()
+	return slices.Concat(list, own.List())
 }
 
 // PauseKept pauses the project of a result that the daemon did not accept, as [Keep] does. It returns a sentence for the user, or "" if
@@ -129,18 +149,6 @@ func spooledTrip(list []hostlocal.Spooled, project string, l store.Limits, now t
 		return trip, 0
 	}
 	return trip, p.Breaker.Failures
-}
-
-// pausedWithoutFlag returns the verdict on a project without a flag: its spooled failures may have tripped the breaker, and the flag
-// could not be written.
-func pausedWithoutFlag(cfg *config.Config, own hostlocal.OwnSpools, project string, now time.Time) Verdict {
-	list, _ := hostlocal.Beside(cfg.State).Spool().List()
-	_, failures := spooledTrip(slices.Concat(list, own.List()), project, limits(cfg, project, ""), now)
-	if failures == 0 {
-		return Verdict{}
-	}
-	return Verdict{Paused: true, Reason: fmt.Sprintf("%s %s while its results could not be stored, and its pause flag could not be written",
-		project, text.Failed(failures))}
 }
 
 // Text returns sentences for the user about what became of the result.

@@ -15,6 +15,7 @@ import (
 	"github.com/terraphim/adfbot/internal/bot"
 	"github.com/terraphim/adfbot/internal/store"
 	"github.com/terraphim/adfbot/internal/testhost"
+	"github.com/terraphim/adfbot/pause"
 )
 
 // failLater runs a failing command some minutes after the one before, and returns what exec said.
@@ -264,27 +265,36 @@ func TestSpooledFailuresWithoutAPauseDirectory(t *testing.T) {
 	require.FileExists(t, w.flag("odilo"))
 }
 
-// exec does not run a project whose spooled failures have tripped the breaker, even if no flag could be written.
-func TestSpooledFailuresWithoutRoomForAFlag(t *testing.T) {
-	w := newWorld(t)
-	w.record(store.Result{Project: "odilo", Agent: "project-meta", Outcome: store.Success})
-	repair := damage["corrupt"](t, w)
-	writable := testhost.ReadOnly(t, w.cfg.PauseDir)
-	for range 3 {
-		w.failLater("odilo")
+// Failures that are spooled while the flag stands are over with its removal, as those are that are stored then.
+func TestSpooledFailuresWhilePaused(t *testing.T) {
+	for what, started := range map[string]time.Duration{"start unknown": 0, "begun while paused": time.Minute} {
+		t.Run(what, func(t *testing.T) {
+			w := newWorld(t)
+			w.record(store.Result{Project: "odilo", Agent: "project-meta", Outcome: store.Success})
+			repair := damage["corrupt"](t, w)
+			keep := func() bot.Kept {
+				r := failure("odilo")
+				r.RunID, r.Finished = pause.NewRandomID(), w.now()
+				if started > 0 {
+					r.Started = r.Finished.Add(-started)
+				}
+				w.pass(10 * time.Minute)
+				kept, err := bot.Keep(ctx, w.cfg, nil, r, w.now)
+				require.NoError(t, err)
+				return kept
+			}
+			for range 6 {
+				keep()
+			}
+			require.FileExists(t, w.flag("odilo"))
+			w.Remove(w.flag("odilo"))
+			require.False(t, keep().Paused, "the count begins again")
+			repair()
+			w.sweepWell()
+			require.NoFileExists(t, w.flag("odilo"))
+			require.Equal(t, 1, w.project("odilo").Failures)
+		})
 	}
-	require.NoFileExists(t, w.flag("odilo"))
-	r := w.must(bot.ExitPaused, "odilo", "touch", w.Dir+"/ran")
-	require.Contains(t, r.stderr, "odilo failed 3 times in a row while its results could not be stored, and its pause flag could not be written")
-	require.NoFileExists(t, w.Dir+"/ran")
-	_, err := bot.Open(ctx, w.cfg, bot.Operate, w.env())
-	require.ErrorContains(t, bot.AdviseResume(ctx, w.cfg, "odilo", err), "odilo is still paused: ")
-	w.must(0, "atlas", "true")
-	writable()
-	repair()
-	w.sweepWell()
-	require.FileExists(t, w.flag("odilo"))
-	require.Len(t, w.issues("open"), 1)
 }
 
 // More failures of a paused project are no second pause.
