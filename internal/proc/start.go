@@ -36,7 +36,7 @@ func notStarted(err error) Exit {
 
 // start starts the command as execvp(3) does: a script without #! is run by /bin/sh. set completes the process to start.
 func (c Command) start(set func(*exec.Cmd)) (*exec.Cmd, error) {
-	file, err := lookup(c.Args[0], c.Env)
+	files, err := lookup(c.Args[0], c.Env)
 	if err != nil {
 		return nil, err
 	}
@@ -45,21 +45,26 @@ func (c Command) start(set func(*exec.Cmd)) (*exec.Cmd, error) {
 		set(cmd)
 		return cmd, cmd.Start()
 	}
-	cmd, err := run(file, c.Args)
-	switch {
-	case errors.Is(err, unix.ENOEXEC):
-		return run("/bin/sh", slices.Concat([]string{"/bin/sh", file}, c.Args[1:]))
-	case errors.Is(err, unix.ENOENT) && executable(file) == nil:
-		err = fmt.Errorf("%w: the file is there, but not its interpreter (see its first line) or loader", err)
+	var cmd *exec.Cmd
+	for _, file := range files {
+		cmd, err = run(file, c.Args)
+		switch {
+		case errors.Is(err, unix.ENOEXEC):
+			return run("/bin/sh", slices.Concat([]string{"/bin/sh", file}, c.Args[1:]))
+		case !errors.Is(err, unix.ENOENT):
+			return cmd, err
+		case executable(file) == nil:
+			err = fmt.Errorf("%w: the file is there, but not its interpreter (see its first line) or loader", err)
+		}
 	}
 	return cmd, err
 }
 
-// lookup returns the path of a command. Unlike [exec.LookPath], it accepts relative and empty entries of PATH, has a default for
-// PATH, and tells a command that is there but not executable from one that is not.
-func lookup(name string, environ []string) (string, error) {
+// lookup returns the paths of a command, of which the first is meant that can be started. Unlike [exec.LookPath], it accepts relative
+// and empty entries of PATH, has a default for PATH, and tells a command that is there but not executable from one that is not.
+func lookup(name string, environ []string) (files []string, err error) {
 	if strings.Contains(name, "/") {
-		return name, nil
+		return []string{name}, nil
 	}
 	var found error = unix.ENOENT
 	path := pathIn(environ)
@@ -68,12 +73,15 @@ func lookup(name string, environ []string) (string, error) {
 		switch err := executable(file); {
 		case name == "":
 		case err == nil:
-			return file, nil
+			files = append(files, file)
 		case errors.Is(err, unix.EACCES):
 			found = err
 		}
 	}
-	return "", fmt.Errorf("looked in PATH=%s: %w", path, found)
+	if len(files) == 0 {
+		return nil, fmt.Errorf("looked in PATH=%s: %w", path, found)
+	}
+	return files, nil
 }
 
 func pathIn(environ []string) string {

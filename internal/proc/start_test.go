@@ -35,6 +35,7 @@ func TestStartsAsExecvp(t *testing.T) {
 	require.NoError(t, os.Chmod(dir+"/first/both", 0o644))
 	program(t, dir, "second/both", "#!/bin/sh\necho second\n")
 	require.NoError(t, os.MkdirAll(dir+"/third/both", 0o755))
+	program(t, dir, "removed/both", "#!/opt/venv-removed/bin/python3\n")
 	for what, c := range map[string]struct {
 		path string // "-": no PATH at all
 		name string
@@ -47,6 +48,8 @@ func TestStartsAsExecvp(t *testing.T) {
 		"a relative entry of PATH":                  {"nowhere:bin", "script", 4, "sh x\n"},
 		"an empty entry of PATH":                    {"/nowhere:", "here", 4, "sh x\n"},
 		"an entry that may not be executed":         {"first:third:second", "both", 0, "second\n"},
+		"an entry whose interpreter is missing":     {"removed:second", "both", 0, "second\n"},
+		"nothing but that: 127":                     {"removed:first", "both", 127, ""},
 		"no PATH: that of the system":               {"-", "echo", 0, "x\n"},
 		"PATH is empty: the working directory":      {"", "here", 4, "sh x\n"},
 		"nothing but what may not be executed: 126": {"first:third", "both", 126, ""},
