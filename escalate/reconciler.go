@@ -184,7 +184,7 @@ func (r *Reconciler) ours(ctx context.Context, s pause.Sentinel) error {
 	}
 	want := pause.Sentinel{Installation: r.opt.Installation}
 	learned := r.learned.Load()
-	if known := learned.directory.Load(); s.Installation == "" || r.opt.Directory == nil || known != nil && *known == s.Directory {
+	if known := learned.directory.Load(); r.opt.Directory == nil || known != nil && *known == s.Directory {
 		return CompareSentinel(r.opt.Dir, s, want)
 	}
 	var err error

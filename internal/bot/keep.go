@@ -42,7 +42,8 @@ func Keep(ctx context.Context, cfg *config.Config, own hostlocal.OwnSpools, r st
 	r.RunID = cmp.Or(r.RunID, "spooled-"+pause.NewRandomID())
 	k := Kept{Project: r.Project, RunID: r.RunID}
 	if flag, err := lookInTime(ctx, pause.New(cfg.PauseDir), r.Project); err == nil && flag.Present {
-		r = whilePaused(r, spooledOf(cfg, own))
+		spooled, _ := spooledOf(cfg, own) // without it the run counts as a later one
+		r = whilePaused(r, spooled)
 	}
 	var err error
 	if k.File, err = hostlocal.Beside(cfg.State).Spool().Add(r); err != nil {
@@ -66,9 +67,9 @@ func whilePaused(r store.Result, spooled []hostlocal.Spooled) store.Result {
 }
 
 // spooledOf returns what is in the spool beside the state and in this user's own.
-func spooledOf(cfg *config.Config, own hostlocal.OwnSpools) []hostlocal.Spooled {
-	list, _ := hostlocal.Beside(cfg.State).Spool().List()
-	return slices.Concat(list, own.List())
+func spooledOf(cfg *config.Config, own hostlocal.OwnSpools) ([]hostlocal.Spooled, error) {
+	list, err := hostlocal.Beside(cfg.State).Spool().List()
+	return slices.Concat(list, own.List()), err
 }
 
 // PauseKept pauses the project of a result that the daemon did not accept, as [Keep] does. It returns a sentence for the user, or "" if
@@ -100,8 +101,8 @@ func (k *Kept) pause(ctx context.Context, cfg *config.Config, own hostlocal.OwnS
 	if k.Paused = flag.Present; k.Paused {
 		return
 	}
-	list, err := hostlocal.Beside(cfg.State).Spool().List()
-	trip, failures := spooledTrip(slices.Concat(list, own.List()), k.Project, limits(cfg, k.Project, ""), now())
+	list, err := spooledOf(cfg, own)
+	trip, failures := spooledTrip(list, k.Project, limits(cfg, k.Project, ""), now())
 	if err != nil || failures == 0 {
 		return
 	}

@@ -224,6 +224,9 @@ var prose = []string{
 	"with", "wrong",
 }
 
+// negated are what is before the quote of such a word: can't.
+var negated = []string{"aren", "can", "couldn", "didn", "doesn", "don", "hasn", "isn", "mustn", "shouldn", "wasn", "won"}
+
 // proseStarts are words that begin a sentence if another word follows.
 var proseStarts = []string{
 	"access", "all", "at", "authentication", "authorization", "context", "could", "dial", "error", "exit", "it", "line", "login", "may", "no", "only", "open",
@@ -238,7 +241,7 @@ func (a *assignment) isProse(v string, to int) bool {
 	}
 	first, _, _ := strings.Cut(v, " ")
 	word := lowerASCII(strings.TrimRight(first, ".,;:!?"))
-	isNegated := strings.HasPrefix(a.s[to:], "'t ") // can't, isn't
+	isNegated := slices.Contains(negated, word) && strings.HasPrefix(a.s[to:], "'t ")
 	if slices.Contains(prose, word) || isNegated || slices.Contains(proseStarts, word) && to < len(a.s) && a.s[to] == ' ' {
 		return !a.equal || a.flag
 	}

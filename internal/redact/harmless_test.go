@@ -45,6 +45,7 @@ func TestNoSecret(t *testing.T) {
 func TestStillSecret(t *testing.T) {
 	for in, want := range map[string]string{
 		"password: hunter two":                 "password: [masked] two",
+		"password: hunter't two":               "password: [masked]'t two",
 		`password = ("hunter2")`:               `password = ("[masked]")`,
 		`"pass": "` + alnum + `"`:              `"pass": "[masked]"`,
 		"rootpass=" + alnum:                    "rootpass=[masked]",
