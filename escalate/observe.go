@@ -80,6 +80,9 @@ func (r *Reconciler) observation(project string, c *sweepCache, flag incident.Fl
 		Issues: map[string]plan.IssueState{}, Closings: map[string]incident.Closing{}, Force: c.force,
 		Known: func(id string) bool { _, ok := known[id]; return ok },
 	}
+	if id := flag.Info.Incident; id != "" && !o.Known(id) && r.opt.Unstored != nil {
+		o.Unstored = r.opt.Unstored(project)
+	}
 	have := map[string]bool{}
 	for _, i := range incidents {
 		have[i.ID] = true

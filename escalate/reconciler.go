@@ -43,6 +43,10 @@ type Options struct {
 	Mentions []string                    // people and teams whom an issue addresses
 	DueIn    time.Duration               // from the trip to the issue's due date; 0: it has none
 
+	// Unstored reports whether results of a project wait to be stored. An incident that only its flag names is not rebuilt before they
+	// are; nil: none wait.
+	Unstored func(project string) bool
+
 	// RunAs returns what people put before a command to run it as the bot's user, e.g. "sudo -u adfbot ", or ""; nil: "".
 	RunAs func() string
 

@@ -70,6 +70,7 @@ func (p *planner) rebuild(unknown string) string {
 		a := p.add(Rebuild, incident.Incident{ID: id, Project: p.o.Project, Seq: issue.Marker.Seq, Issue: issue.IssueRef},
 			"the state does not know this incident, and its pause flag exists")
 		a.marker, a.info = issue.Marker, p.o.Flag.Info
+	case p.o.Unstored: // they tell more about the incident than the flag does
 	default:
 		p.add(Rebuild, incident.Incident{ID: id, Project: p.o.Project, Seq: p.o.Flag.Info.Seq},
 			"the state does not know the incident that the pause flag names").info = p.o.Flag.Info

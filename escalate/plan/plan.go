@@ -35,6 +35,7 @@ type Observation struct {
 	Issues    map[string]IssueState       // of the incidents' own issues, by incident id
 	Open      []tracker.Issue             // the project's open issues that have our author and marker
 	Closings  map[string]incident.Closing // of the incidents' own issues, by incident id, as far as they were read
+	Unstored  bool                        // results wait to be stored: the incident that the flag names may be theirs
 	Force     bool                        // a person asked: do not wait for NextTry
 }
 

@@ -196,6 +196,7 @@ func (b *Bot) options() escalate.Options {
 	return escalate.Options{
 		Installation: b.store.Installation(), State: reconcilerState{b.store, b.local, b.local}, Dir: pause.New(c.PauseDir),
 		Directory: func(ctx context.Context) (string, error) { return b.store.Meta(ctx, metaDirectory) },
+		Unstored:  b.unstored,
 		Log:       b.log, Now: b.now, Uptime: b.env.Uptime,
 		Server: c.Gitea.URL, Login: c.Gitea.Login, Timeout: c.Gitea.Timeout,
 		// Only when it is needed: the user database may be slow.

@@ -68,15 +68,7 @@ func (b *Bot) RecordSpooledBriefly(ctx context.Context) error {
 // they cannot be stored now, and the results that opened an incident.
 func (b *Bot) countSpooled(ctx context.Context, wanted func(project string) bool) (n int, left map[string]bool, tripped []Recorded, err error) {
 	left = map[string]bool{}
-	list := func() ([]hostlocal.Spooled, error) {
-		spooled, err := b.local.Spool().List()
-		for _, e := range b.env.Own.List() {
-			if _, ours := b.cfg.Project(e.Result.Project); ours { // others may belong to another installation
-				spooled = append(spooled, e)
-			}
-		}
-		return slices.DeleteFunc(spooled, func(e hostlocal.Spooled) bool { return !wanted(e.Result.Project) }), err
-	}
+	list := func() ([]hostlocal.Spooled, error) { return b.spooled(wanted) }
 	spooled, err := list()
 	if err != nil || len(spooled) == 0 {
 		return 0, left, nil, err
@@ -125,6 +117,23 @@ func (b *Bot) countSpooled(ctx context.Context, wanted func(project string) bool
 		errs = append(errs, e.Remove())
 	}
 	return n, left, tripped, errors.Join(errs...)
+}
+
+// spooled returns the results of the wanted projects in the spool beside the state and in this user's own.
+func (b *Bot) spooled(wanted func(project string) bool) ([]hostlocal.Spooled, error) {
+	list, err := b.local.Spool().List()
+	for _, e := range b.env.Own.List() {
+		if _, ours := b.cfg.Project(e.Result.Project); ours { // others may belong to another installation
+			list = append(list, e)
+		}
+	}
+	return slices.DeleteFunc(list, func(e hostlocal.Spooled) bool { return !wanted(e.Result.Project) }), err
+}
+
+// unstored reports whether results of a project wait in the spool.
+func (b *Bot) unstored(project string) bool {
+	list, _ := b.spooled(func(id string) bool { return id == project })
+	return hostlocal.Waiting(list) > 0
 }
 
 // pausesOf returns when spooled results have paused a project. The time of a file may be any; the pause followed the result.

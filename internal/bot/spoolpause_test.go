@@ -65,6 +65,27 @@ func TestSpooledFailuresPause(t *testing.T) {
 	}
 }
 
+// What looks at the flag before the spooled failures are stored does not make up an incident without their output.
+func TestSpooledFailuresBeforeTheirFlag(t *testing.T) {
+	w := newWorld(t)
+	w.record(store.Result{Project: "odilo", Agent: "project-meta", Outcome: store.Success})
+	repair := damage["corrupt"](t, w)
+	for range 3 {
+		w.failLater("odilo")
+	}
+	repair()
+	w.with(bot.Operate, func(b *bot.Bot) {
+		_, err := b.SweepProject(ctx, "odilo")
+		require.NoError(t, err)
+	})
+	require.Empty(t, w.issues("open"))
+	require.FileExists(t, w.flag("odilo"))
+	w.sweepWell()
+	require.Len(t, w.issues("open"), 1)
+	require.Contains(t, w.issues("open")[0].Body, "it failed")
+	require.False(t, w.project("odilo").Held)
+}
+
 // The pause directory is on the same full disk: an empty flag is enough.
 func TestFullDiskPausesWithAnEmptyFlag(t *testing.T) {
 	w := newWorld(t)
