@@ -50,12 +50,12 @@ func (d Dir) FlagPath(id string) string {
 // name is not a project id. As with [Dir.Look], the absence of a project proves
 // nothing without the sentinel.
 func (d Dir) List() ([]string, error) {
-	root, err := d.open()
+	f, err := d.Open()
 	if err != nil {
 		return nil, err
 	}
-	defer root.Close()
-	names, err := entries(root)
+	defer f.Close()
+	names, err := entries(f.root)
 	if err != nil {
 		return nil, failed("list the pause directory", d.Path(), err, needSearch)
 	}
@@ -70,21 +70,29 @@ func (d Dir) Create() error { return makeDirs(d.Path()) }
 // RemoveOldTemps removes the temporary files that crashed calls of [Dir.Write]
 // left in the directory, like the function [RemoveOldTemps].
 func (d Dir) RemoveOldTemps() {
-	if root, err := d.open(); err == nil {
-		defer root.Close()
-		RemoveOldTemps(root)
+	if f, err := d.Open(); err == nil {
+		defer f.Close()
+		RemoveOldTemps(f.root)
 	}
 }
 
-// open opens the directory for one operation. Its error is never
-// [fs.ErrNotExist], so that no caller takes a missing directory for a missing
-// flag.
-func (d Dir) open() (*os.Root, error) {
+// Folder is an open pause directory. What is read and written through it is in
+// one directory, even if another one is mounted at the path meanwhile. Any number
+// of goroutines may use it at once. Close it.
+type Folder struct {
+	dir  Dir
+	root *os.Root
+}
+
+// Open opens the directory. The error is [ErrNoDir], [ErrNotDir] or one of the
+// file system. It is never [fs.ErrNotExist], so that no caller takes a missing
+// directory for a missing flag.
+func (d Dir) Open() (*Folder, error) {
 	// With the slash, opening a FIFO fails instead of waiting for a writer.
 	root, err := os.OpenRoot(d.Path() + "/")
 	switch {
 	case err == nil:
-		return root, nil
+		return &Folder{dir: d, root: root}, nil
 	case errors.Is(err, fs.ErrNotExist):
 		return nil, fmt.Errorf("%w: %s; mount the file system it is on, or create it again with its flags", ErrNoDir, d.Path())
 	case errors.Is(err, syscall.ENOTDIR):
@@ -94,14 +102,17 @@ func (d Dir) open() (*os.Root, error) {
 	}
 }
 
+// Close closes the folder.
+func (f *Folder) Close() error { return f.root.Close() }
+
 // openOrCreate opens the directory for writing and creates it if it is missing.
-func (d Dir) openOrCreate() (*os.Root, error) {
-	root, err := d.open()
+func (d Dir) openOrCreate() (*Folder, error) {
+	f, err := d.Open()
 	if errors.Is(err, ErrNoDir) {
 		if err := makeDirs(d.Path()); err != nil {
 			return nil, err
 		}
-		root, err = d.open()
+		f, err = d.Open()
 	}
-	return root, err
+	return f, err
 }

@@ -29,7 +29,7 @@ const (
 // it, it gets the owner and group of the directory. A process that dies on the
 // way leaves a temporary file, see [RemoveOldTemps].
 func WriteFileDurable(root *os.Root, name string, content []byte, perm fs.FileMode) error {
-	if err := replaceFile(root, name, content, perm); err != nil {
+	if err := replaceFile(root, name, content, perm, time.Time{}); err != nil {
 		return failed("write", filepath.Join(root.Name(), name), err, needWrite)
 	}
 	return nil
@@ -52,8 +52,8 @@ func RemoveOldTemps(root *os.Root) {
 	}
 }
 
-func replaceFile(root *os.Root, name string, content []byte, perm fs.FileMode) error {
-	temp, err := writeTemp(root, content, perm)
+func replaceFile(root *os.Root, name string, content []byte, perm fs.FileMode, at time.Time) error {
+	temp, err := writeTemp(root, content, perm, at)
 	if err != nil {
 		return err
 	}
@@ -64,9 +64,9 @@ func replaceFile(root *os.Root, name string, content []byte, perm fs.FileMode) e
 	return syncRoot(root)
 }
 
-// writeTemp writes a synced temporary file and returns its name. After an error
-// there is no file.
-func writeTemp(root *os.Root, content []byte, perm fs.FileMode) (name string, err error) {
+// writeTemp writes a synced temporary file and returns its name. Its modification
+// time is at, unless that is zero. After an error there is no file.
+func writeTemp(root *os.Root, content []byte, perm fs.FileMode, at time.Time) (name string, err error) {
 	name = tempPrefix + NewRandomID()
 	var f *os.File
 	err = step("temp", func() error { f, err = newFile(root, name, perm); return err })
@@ -74,6 +74,9 @@ func writeTemp(root *os.Root, content []byte, perm fs.FileMode) (name string, er
 		return "", err
 	}
 	err = step("content", func() error { _, err := f.Write(content); return err })
+	if err == nil && !at.IsZero() {
+		err = step("time", func() error { return root.Chtimes(name, at, at) })
+	}
 	if err == nil {
 		err = step("sync", f.Sync)
 	}

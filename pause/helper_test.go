@@ -138,6 +138,11 @@ func (c child) run() (a answer) {
 		if root, err = os.OpenRoot(c.Dir); err == nil {
 			err = pause.WriteFileDurable(root, c.ID, []byte(c.Note), c.Perm)
 		}
+	case "replace":
+		var f *pause.Folder
+		if f, err = d.Open(); err == nil {
+			err = f.Replace(c.ID, c.Note, time.Now().Truncate(time.Second))
+		}
 	case "remove":
 		a.Did, err = d.Remove(c.ID)
 	default:

@@ -31,6 +31,10 @@ type Flag struct {
 	// Since is the modification time of the entry: when the project was paused,
 	// unless somebody has changed the flag since.
 	Since time.Time
+
+	// Size is the size of the entry in bytes. With Since it tells a flag from
+	// what it was before somebody changed it.
+	Size int64
 }
 
 // Paused reports whether the project is paused. A dispatcher can rely on false:
@@ -53,12 +57,12 @@ func (d Dir) Paused(id string) (bool, error) {
 // For the empty id, Look returns the zero Flag and does not access the file
 // system.
 func (d Dir) Look(id string) (Flag, error) {
-	root, err := d.openFor(id)
-	if root == nil {
+	f, err := d.openFor(id)
+	if f == nil {
 		return Flag{}, err
 	}
-	defer root.Close()
-	return d.look(root, id)
+	defer f.Close()
+	return f.look(id)
 }
 
 // LookChecked returns the project's flag like [Dir.Look]. If there is none, it
@@ -76,21 +80,32 @@ func (d Dir) Check(id string) (Flag, Sentinel, error) {
 }
 
 func (d Dir) check(id string, always bool) (Flag, Sentinel, error) {
-	root, err := d.openFor(id)
-	if root == nil {
+	f, err := d.openFor(id)
+	if f == nil {
 		return Flag{}, Sentinel{}, err
 	}
-	defer root.Close()
+	defer f.Close()
+	return f.check(id, always)
+}
 
-	flag, err := d.look(root, id)
+// Check is [Dir.Check].
+func (f *Folder) Check(id string) (Flag, Sentinel, error) {
+	if err := CheckID(id); err != nil {
+		return Flag{}, Sentinel{}, err
+	}
+	return f.check(id, true)
+}
+
+func (f *Folder) check(id string, always bool) (Flag, Sentinel, error) {
+	flag, err := f.look(id)
 	if err != nil || flag.Present && !always {
 		return flag, Sentinel{}, err
 	}
-	sentinel, err := d.sentinel(root)
+	sentinel, err := f.sentinel()
 	if err == nil && !flag.Present {
 		// Look again: whoever restores a directory writes the flags before the
 		// sentinel, perhaps since the first look.
-		if flag, err = d.look(root, id); flag.Present && !always {
+		if flag, err = f.look(id); flag.Present && !always {
 			sentinel = Sentinel{}
 		}
 	}
@@ -98,35 +113,35 @@ func (d Dir) check(id string, always bool) (Flag, Sentinel, error) {
 }
 
 // openFor opens the directory to look at a flag. For the empty id it returns
-// neither a root nor an error.
-func (d Dir) openFor(id string) (*os.Root, error) {
+// neither a folder nor an error.
+func (d Dir) openFor(id string) (*Folder, error) {
 	if id == "" {
 		return nil, nil
 	}
 	if err := CheckID(id); err != nil {
 		return nil, err
 	}
-	return d.open()
+	return d.Open()
 }
 
-func (d Dir) look(root *os.Root, id string) (Flag, error) {
-	entry, err := root.Lstat(id)
+func (f *Folder) look(id string) (Flag, error) {
+	entry, err := f.root.Lstat(id)
 	if errors.Is(err, fs.ErrNotExist) {
 		return Flag{}, nil
 	}
 	if err != nil {
-		return Flag{}, failed("look for the pause flag", d.FlagPath(id), err, needSearch)
+		return Flag{}, failed("look for the pause flag", f.dir.FlagPath(id), err, needSearch)
 	}
-	flag := Flag{Present: true, Since: entry.ModTime()}
+	flag := Flag{Present: true, Since: entry.ModTime(), Size: entry.Size()}
 	if entry.Mode().Type() == fs.ModeSymlink {
-		if entry, err = root.Stat(id); err != nil {
-			_, err = os.Stat(d.FlagPath(id)) // as test -e does
+		if entry, err = f.root.Stat(id); err != nil {
+			_, err = os.Stat(f.dir.FlagPath(id)) // as test -e does
 			flag.Dangling = err != nil
 			return flag, nil
 		}
 	}
 	if entry.Mode().IsRegular() {
-		flag.Note = note(root, id)
+		flag.Note = note(f.root, id)
 	}
 	return flag, nil
 }

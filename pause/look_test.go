@@ -72,7 +72,7 @@ func TestLook(t *testing.T) {
 	require.NoError(t, err)
 	require.True(t, flag.Since.Equal(since))
 	flag.Since = time.Time{}
-	require.Equal(t, pause.Flag{Present: true, Note: "database is moving\n"}, flag)
+	require.Equal(t, pause.Flag{Present: true, Note: "database is moving\n", Size: 19}, flag)
 }
 
 func TestLongNote(t *testing.T) {

@@ -19,17 +19,25 @@ func (d Dir) Remove(id string) (removed bool, err error) {
 	if err := CheckID(id); err != nil {
 		return false, err
 	}
-	const attempt = "remove the pause flag"
-	path := d.FlagPath(id)
-	root, err := d.open()
+	f, err := d.Open()
 	if err != nil {
-		return false, fmt.Errorf("%s %s: %w", attempt, path, err)
+		return false, fmt.Errorf("%s %s: %w", removeFlag, d.FlagPath(id), err)
 	}
-	defer root.Close()
+	defer f.Close()
+	return f.Remove(id)
+}
 
+const removeFlag = "remove the pause flag"
+
+// Remove is [Dir.Remove].
+func (f *Folder) Remove(id string) (removed bool, err error) {
+	if err := CheckID(id); err != nil {
+		return false, err
+	}
+	path, root := f.dir.FlagPath(id), f.root
 	entry, err := root.Lstat(id)
 	if err == nil && entry.IsDir() {
-		return false, fmt.Errorf("%s %s: %w, not a file; find out what it is for, then remove it: rm -r %[2]s", attempt, path, syscall.EISDIR)
+		return false, fmt.Errorf("%s %s: %w, not a file; find out what it is for, then remove it: rm -r %[2]s", removeFlag, path, syscall.EISDIR)
 	}
 	if err == nil {
 		err = step("remove", func() error { return root.Remove(id) })
@@ -41,7 +49,7 @@ func (d Dir) Remove(id string) (removed bool, err error) {
 		err = syncRoot(root)
 	}
 	if err != nil {
-		return removed, failed(attempt, path, err, needWrite)
+		return removed, failed(removeFlag, path, err, needWrite)
 	}
 	return removed, nil
 }

@@ -4,9 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"strings"
+	"time"
 )
 
 // SentinelName is the file name of the sentinel in the pause directory.
@@ -43,12 +43,12 @@ func parseSentinel(content string) (s Sentinel, ok bool) {
 // Sentinel reads the sentinel. The error is [ErrNoDir], [ErrNotDir],
 // [ErrNoSentinel], [ErrBadSentinel] or one of the file system.
 func (d Dir) Sentinel() (Sentinel, error) {
-	root, err := d.open()
+	f, err := d.Open()
 	if err != nil {
 		return Sentinel{}, err
 	}
-	defer root.Close()
-	return d.sentinel(root)
+	defer f.Close()
+	return f.sentinel()
 }
 
 // Init makes this the pause directory of an installation: it creates the
@@ -79,17 +79,18 @@ func (d Dir) init(installation string, outdated func(Sentinel) bool) (Sentinel, 
 		return Sentinel{}, fmt.Errorf("prepare the pause directory %s: %w: %s; an id has 32 lowercase hexadecimal digits",
 			d.Path(), ErrInstallationID, quote(installation))
 	}
-	root, err := d.openOrCreate()
+	f, err := d.openOrCreate()
 	if err != nil {
 		return Sentinel{}, fmt.Errorf("prepare the pause directory: %w", err)
 	}
-	defer root.Close()
+	defer f.Close()
+	root := f.root
 	RemoveOldTemps(root)
 
 	fresh := Sentinel{Installation: installation, Directory: NewRandomID()}
-	sentinel, err := d.sentinel(root)
+	sentinel, err := f.sentinel()
 	if errors.Is(err, ErrNoSentinel) {
-		created, err := createFile(root, SentinelName, fresh.Content())
+		created, err := createFile(root, SentinelName, fresh.Content(), time.Time{})
 		if err != nil {
 			return Sentinel{}, failed("write the sentinel", d.sentinelPath(), err, needWrite)
 		}
@@ -98,13 +99,13 @@ func (d Dir) init(installation string, outdated func(Sentinel) bool) (Sentinel, 
 		}
 	}
 	if err != nil {
-		sentinel, err = d.sentinel(root) // another process was first
+		sentinel, err = f.sentinel() // another process was first
 	}
 	if err == nil && outdated(sentinel) {
-		if err := replaceFile(root, SentinelName, fresh.Content(), fileMode); err != nil {
+		if err := replaceFile(root, SentinelName, fresh.Content(), fileMode, time.Time{}); err != nil {
 			return Sentinel{}, failed("fill in the sentinel", d.sentinelPath(), err, needWrite)
 		}
-		sentinel, err = d.sentinel(root)
+		sentinel, err = f.sentinel()
 	}
 	if err != nil {
 		return Sentinel{}, err
@@ -116,18 +117,18 @@ func (d Dir) init(installation string, outdated func(Sentinel) bool) (Sentinel, 
 	return sentinel, nil
 }
 
-func (d Dir) sentinel(root *os.Root) (Sentinel, error) {
-	path := d.sentinelPath()
+func (f *Folder) sentinel() (Sentinel, error) {
+	path := f.dir.sentinelPath()
 	damaged := func(what string) error {
 		return fmt.Errorf("%w: %s %s; remove it, then, if all flags are in place: touch %[2]s", ErrBadSentinel, path, what)
 	}
-	entry, err := root.Lstat(SentinelName)
+	entry, err := f.root.Lstat(SentinelName)
 	if err == nil && !entry.Mode().IsRegular() {
 		return Sentinel{}, damaged("is not a regular file")
 	}
 	var content []byte
 	if err == nil {
-		content, err = readStart(root, SentinelName, make([]byte, maxSentinel+1))
+		content, err = readStart(f.root, SentinelName, make([]byte, maxSentinel+1))
 	}
 	switch sentinel, ok := parseSentinel(string(content)); {
 	case errors.Is(err, fs.ErrNotExist):

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"syscall"
+	"time"
 )
 
 // Write pauses the project: it creates its flag with note as the content, and
@@ -24,33 +25,79 @@ func (d Dir) Write(id, note string) (created bool, err error) {
 	if err := CheckID(id); err != nil {
 		return false, err
 	}
-	const attempt = "write the pause flag"
-	root, err := d.openOrCreate()
+	f, err := d.openOrCreate()
 	if err != nil {
-		return false, fmt.Errorf("%s %s: %w", attempt, d.FlagPath(id), err)
+		return false, fmt.Errorf("%s %s: %w", writeFlag, d.FlagPath(id), err)
 	}
-	defer root.Close()
+	defer f.Close()
+	return f.Write(id, note, time.Time{})
+}
 
-	created, err = createFile(root, id, []byte(note))
+const writeFlag = "write the pause flag"
+
+// Write is [Dir.Write] for a directory that exists. The flag gets the
+// modification time at before it gets its name, unless at is zero.
+func (f *Folder) Write(id, note string, at time.Time) (created bool, err error) {
+	if err := CheckID(id); err != nil {
+		return false, err
+	}
+	created, err = createFile(f.root, id, []byte(note), at)
 	if isFull(err) && !created {
-		if created, err = claim(root, id); err == nil {
-			err = syncRoot(root)
+		if created, err = claim(f.root, id); err == nil {
+			err = syncRoot(f.root)
 		}
 	}
 	if err != nil {
-		return created, failed(attempt, d.FlagPath(id), err, needWrite)
+		return created, failed(writeFlag, f.dir.FlagPath(id), err, needWrite)
 	}
 	return created, nil
 }
 
+// Replace writes a flag in place of the existing one: there is a flag at any
+// moment. After a crash or power failure it is the old or the new one, complete;
+// if the error is nil, the new one is on disk. Like [Dir.Remove], it replaces no
+// directory.
+func (f *Folder) Replace(id, note string, at time.Time) error {
+	if err := CheckID(id); err != nil {
+		return err
+	}
+	if err := replaceFile(f.root, id, []byte(note), fileMode, at); err != nil {
+		return failed("replace the pause flag", f.dir.FlagPath(id), err, needWrite)
+	}
+	return nil
+}
+
+// Sync writes a flag that somebody has made to disk, so that it is still there
+// after a power failure. A flag that cannot be opened has its name synced.
+func (f *Folder) Sync(id string) error {
+	if err := CheckID(id); err != nil {
+		return err
+	}
+	err := step("syncflag", func() error {
+		file, err := f.root.OpenFile(id, os.O_RDONLY|syscall.O_NONBLOCK|syscall.O_NOFOLLOW, 0)
+		if err != nil {
+			return nil // a link, or not readable
+		}
+		defer file.Close()
+		return syncEntries(file)
+	})
+	if err == nil {
+		err = syncRoot(f.root)
+	}
+	if err != nil {
+		return failed("sync the pause flag", f.dir.FlagPath(id), err, needRead)
+	}
+	return nil
+}
+
 // createFile writes a new file durably: it is complete or missing, and on disk
 // when createFile returns. It leaves an existing entry of that name unchanged.
-func createFile(root *os.Root, name string, content []byte) (created bool, err error) {
+func createFile(root *os.Root, name string, content []byte, at time.Time) (created bool, err error) {
 	if _, err := root.Lstat(name); err == nil {
 		// Whoever created it may have died before syncing.
 		return false, syncRoot(root)
 	}
-	temp, err := writeTemp(root, content, fileMode)
+	temp, err := writeTemp(root, content, fileMode, at)
 	if err != nil {
 		return false, err
 	}
