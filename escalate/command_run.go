@@ -278,9 +278,9 @@ func holdTarget(h incident.Hold) string {
 // target is what a resume given in this issue may end: the issue's incident, or a hold; "" for none.
 func (run *commandRun) target(p pauseState) string {
 	switch {
-	case p.Incident != nil && p.Incident.ID == run.incident.ID:
-		return p.Incident.ID
-	case p.Incident == nil && p.Hold != nil:
+	case p.Pause().ID == run.incident.ID:
+		return run.incident.ID
+	case p.Open() == nil && p.Hold != nil:
 		return holdTarget(*p.Hold)
 	}
 	return ""
@@ -309,8 +309,8 @@ func (run *commandRun) resumeStep(ctx context.Context, n int) (result, error) {
 			res.ended = target == run.incident.ID
 			err := run.begin(ctx, n, target, nil)
 			return err == nil, err
-		case p.Incident != nil:
-			res.answer = issuetext.LaterIncident(run.cmd.Project, run.incident, *p.Incident)
+		case p.Open() != nil:
+			res.answer = issuetext.LaterIncident(run.cmd.Project, run.incident, *p.Open())
 		case p.Flag.State == incident.FlagThere:
 			res.later = true // its flag names an incident that is to be rebuilt first
 		default:
@@ -359,8 +359,8 @@ func (run *commandRun) pauseStep(ctx context.Context, n int) (result, error) {
 	case already == nil:
 		run.opt.Log.Info("project paused by a person", "project", run.cmd.Project, "by", run.cmd.By.Login, "reason", run.cmd.Steps[n].Line.Reason)
 		return result{answer: issuetext.Paused(run.cmd.Project, "", run.HowToResume(run.cmd.Project))}, nil
-	case already.Incident != nil:
-		return result{answer: project + " is already paused, by " + markdown.CodeSpan(already.Incident.Name()) + "."}, nil
+	case already.Open() != nil:
+		return result{answer: project + " is already paused, by " + markdown.CodeSpan(already.Open().Name()) + "."}, nil
 	}
 	return result{answer: project + " is already paused."}, nil
 }

@@ -118,7 +118,7 @@ func TestPauseCommandAfterIncident(t *testing.T) {
 		hold, err := w.store.Hold(w.Context(), project)
 		require.NoError(t, err)
 		require.NotNil(t, hold)
-		require.False(t, hold.FlagWritten.IsZero())
+		require.Equal(t, hold.ID, w.state(project).Confirmed.Pause)
 		require.Equal(t, "closed", w.issue().State, "a hold has no issue")
 		require.Contains(t, comments(w.issue())[1], "`odilo` is paused. To resume it, comment `/adf resume` here")
 

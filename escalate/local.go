@@ -11,6 +11,7 @@ import (
 	"github.com/terraphim/adfbot/escalate/plan"
 	"github.com/terraphim/adfbot/internal/fault"
 	"github.com/terraphim/adfbot/internal/redact"
+	"github.com/terraphim/adfbot/pause"
 )
 
 // Local does what follows from state and flag alone: it writes the flags that are missing and ends the pauses whose flags
@@ -18,7 +19,7 @@ import (
 // seen last.
 func (r *Reconciler) Local(ctx context.Context, project string) (incident.FlagView, []plan.Action, error) {
 	c := r.visitCache()
-	o, err := r.observe(ctx, project, c)
+	o, err := r.observe(ctx, project, c, r.Look)
 	if err != nil {
 		return incident.FlagView{}, nil, err
 	}
@@ -26,6 +27,12 @@ func (r *Reconciler) Local(ctx context.Context, project string) (incident.FlagVi
 		return o.Flag, nil, nil
 	}
 	return r.applyLocal(ctx, o, c)
+}
+
+// localVisit is a visit to a project under its flag's lock.
+type localVisit struct {
+	plan.Observation
+	folder folder
 }
 
 // applyLocal observes the project again, under its flag's lock, and takes the local steps that are due.
@@ -36,44 +43,49 @@ func (r *Reconciler) applyLocal(ctx context.Context, o plan.Observation, c *swee
 		return o.Flag, nil, err
 	}
 	defer unlock()
+	v := localVisit{o, r.openFolder()}
+	defer func() { _ = v.folder.Close() }()
+	look := func(ctx context.Context, project string) incident.FlagView {
+		return r.lookBy(ctx, project, 0, v.folder.Check)
+	}
 	var done []plan.Action
 	var notWritten error // a flag that cannot be written keeps no other step waiting
 	for range plan.MaxRounds {
-		if o, err = r.observe(ctx, project, c); err != nil {
+		if v.Observation, err = r.observe(ctx, project, c, look); err != nil {
 			return o.Flag, done, errors.Join(notWritten, err)
 		}
 		again := false
-		for _, a := range r.next(ctx, o) {
+		for _, a := range r.next(ctx, v.Observation) {
 			if !a.Kind.Local() || (a.Kind == plan.WriteFlag && notWritten != nil) {
 				continue
 			}
-			err := localSteps[a.Kind](r, ctx, o, a)
+			err := localSteps[a.Kind](r, ctx, &v, a)
 			var failed *FlagWriteError
 			switch {
 			case errors.As(err, &failed):
 				notWritten = err
 				continue
 			case err != nil:
-				return o.Flag, done, errors.Join(notWritten, err)
-			case a.Kind == plan.WriteFlag:
-				o.Flag.State = incident.FlagThere
+				return v.Flag, done, errors.Join(notWritten, err)
 			}
 			done = append(done, a)
 			again = again || a.Kind.Uncovers()
 		}
 		if !again {
-			return o.Flag, done, notWritten
+			return v.Flag, done, notWritten
 		}
 	}
-	return r.Look(ctx, project), done, notWritten
+	return look(ctx, project), done, notWritten
 }
 
-// localSteps carries out the local kinds of a plan, under the flag's lock.
-var localSteps = map[plan.Kind]func(*Reconciler, context.Context, plan.Observation, plan.Action) error{
+// localSteps carries out the local kinds of a plan, under the flag's lock. A step that changes the flag updates the visit's view of it.
+var localSteps = map[plan.Kind]func(*Reconciler, context.Context, *localVisit, plan.Action) error{
 	plan.WriteFlag:   (*Reconciler).writeFlag,
 	plan.ConfirmFlag: (*Reconciler).confirmFlag,
-	plan.Resume:      (*Reconciler).noticeResume,
-	plan.ReleaseHold: (*Reconciler).noticeResume,
+	plan.RemoveFlag:  (*Reconciler).removeFlag,
+	plan.ForgetFlag:  (*Reconciler).noticeRemoval,
+	plan.Resume:      (*Reconciler).noticeRemoval,
+	plan.ReleaseHold: (*Reconciler).noticeRemoval,
 	plan.Supersede:   (*Reconciler).supersede,
 	plan.RecordHold:  (*Reconciler).recordHold,
 	plan.Rebuild:     (*Reconciler).rebuild,
@@ -81,51 +93,57 @@ var localSteps = map[plan.Kind]func(*Reconciler, context.Context, plan.Observati
 	plan.Settle:      (*Reconciler).settleWithoutIssue,
 }
 
-// writeFlag writes the flag of an incident or, where the action names none, of a hold.
-func (r *Reconciler) writeFlag(ctx context.Context, o plan.Observation, a plan.Action) error {
+// writeFlag writes the flag of an incident or, where the action names none, of a hold. It replaces the flag of another pause.
+func (r *Reconciler) writeFlag(ctx context.Context, v *localVisit, a plan.Action) error {
+	mark := issuetext.Mark{Pause: incident.Pause{ID: a.Incident, Generation: v.Generation}, Written: r.opt.Now().UTC().Truncate(time.Second)}
 	if a.Incident == "" {
-		return r.writeHoldFlag(ctx, *o.Hold)
+		mark.Pause.ID = v.Hold.ID
+		return r.putFlag(ctx, v, mark, issuetext.HoldFlag(*v.Hold, mark))
 	}
 	note := ""
-	for _, i := range o.Incidents {
+	for _, i := range v.Incidents {
 		if i.ID == a.Incident {
-			note = issuetext.FlagNote(i, r.HowToResume(a.Project))
+			note = issuetext.FlagNote(i, r.HowToResume(a.Project), mark)
 		}
 	}
-	return r.putFlag(ctx, a.Project, note, func(now time.Time, failure string) error {
-		_, err := r.opt.State.Change(ctx, a.Incident, func(i *incident.Incident) {
-			i.FlagError = failure
-			if failure == "" {
-				i.FlagWritten = now
-			}
-		})
-		return err
-	})
+	return r.putFlag(ctx, v, mark, note)
 }
 
-func (r *Reconciler) writeHoldFlag(ctx context.Context, h incident.Hold) error {
-	return r.putFlag(ctx, h.Project, h.Note, func(now time.Time, failure string) error {
-		if failure != "" {
-			return nil // a hold has nowhere to keep it
+// putFlag puts a flag on disk, and confirms it or saves why it is not there.
+func (r *Reconciler) putFlag(ctx context.Context, v *localVisit, mark issuetext.Mark, note string) error {
+	if v.Flag.State == incident.FlagThere {
+		if err := v.folder.Replace(v.Project, note, mark.Written); err != nil {
+			return &FlagWriteError{Project: v.Project, Paused: true, Err: err}
 		}
-		h.FlagWritten = now
-		return r.opt.State.SetHold(ctx, h)
-	})
-}
-
-// putFlag puts a flag on disk, and saves that it is there or why it is not.
-func (r *Reconciler) putFlag(ctx context.Context, project, note string, save func(now time.Time, failure string) error) error {
-	if _, err := r.opt.Dir.Write(project, note); err != nil {
-		failed := &FlagWriteError{Project: project, Err: err}
-		if err := save(r.opt.Now(), redact.Line(failed.Error(), 500)); err != nil {
-			failed.Err = errors.Join(failed.Err, err)
-		}
-		return failed
+	} else if _, err := v.folder.Write(v.Project, note, mark.Written); err != nil {
+		return r.saveFlagError(ctx, &FlagWriteError{Project: v.Project, Err: err}, mark.Pause.ID)
 	}
 	fault.Point(ctx, "flag-written")
-	err := save(r.opt.Now(), "")
-	r.opt.Log.Info("pause flag written", "project", project, "flag", r.opt.Dir.FlagPath(project))
+	err := r.confirm(ctx, v, mark.Pause.ID)
+	r.opt.Log.Info("pause flag written", "project", v.Project, "flag", r.opt.Dir.FlagPath(v.Project))
 	fault.Point(ctx, "flag-noted")
+	return err
+}
+
+// saveFlagError saves why the flag of an incident is missing. A hold has nowhere to keep it.
+func (r *Reconciler) saveFlagError(ctx context.Context, failed *FlagWriteError, pause string) error {
+	list, err := r.opt.State.Incidents(ctx, pause)
+	if len(list) > 0 {
+		_, err = r.opt.State.Change(ctx, pause, func(i *incident.Incident) { i.FlagError = redact.Line(failed.Error(), 500) })
+	}
+	failed.Err = errors.Join(failed.Err, err)
+	return failed
+}
+
+// confirm stores the flag, which is synced, as it is now: what somebody does to it from now on is noticed. It stores nothing if the
+// project is no longer paused by that pause, or its flag is gone again.
+func (r *Reconciler) confirm(ctx context.Context, v *localVisit, pause string) error {
+	flag, err := v.folder.Look(v.Project)
+	if err != nil || !flag.Present {
+		return err
+	}
+	v.Flag = viewOf(v.Project, flag)
+	_, err = r.opt.State.Confirm(ctx, v.Project, incident.Confirmation{Pause: pause, Identity: v.Flag.Identity}, r.opt.Now())
 	return err
 }
 
@@ -133,38 +151,60 @@ func (r *Reconciler) putFlag(ctx context.Context, project, note string, save fun
 // exec refuses on it.
 type FlagWriteError struct {
 	Project string
+	Paused  bool // by the flag of another pause, which was to be replaced
 	Err     error
 }
 
 func (e *FlagWriteError) Error() string {
+	if e.Paused {
+		return fmt.Sprintf("project %s is paused by the flag of another pause: %v", e.Project, e.Err)
+	}
 	return fmt.Sprintf("project %s is NOT paused by a flag: %v", e.Project, e.Err)
 }
 func (e *FlagWriteError) Unwrap() error { return e.Err }
 
-// confirmFlag saves that a flag is on disk.
-func (r *Reconciler) confirmFlag(ctx context.Context, o plan.Observation, a plan.Action) error {
-	now := r.opt.Now()
-	if a.Incident == "" {
-		h := *o.Hold
-		h.FlagWritten = now
-		return r.opt.State.SetHold(ctx, h)
+// confirmFlag makes sure that a flag is on disk, and confirms it.
+func (r *Reconciler) confirmFlag(ctx context.Context, v *localVisit, a plan.Action) error {
+	if err := v.folder.Sync(v.Project); err != nil {
+		return err
 	}
-	_, err := r.opt.State.Change(ctx, a.Incident, func(i *incident.Incident) { i.FlagWritten, i.FlagError = now, "" })
-	return err
+	pause := a.Incident
+	if pause == "" {
+		pause = v.Hold.ID
+	}
+	return r.confirm(ctx, v, pause)
 }
 
-// noticeResume ends a pause whose flag somebody removed.
-func (r *Reconciler) noticeResume(ctx context.Context, _ plan.Observation, a plan.Action) error {
+// removeFlag removes the flag of a pause that is over, unless somebody has just touched it.
+func (r *Reconciler) removeFlag(ctx context.Context, v *localVisit, a plan.Action) error {
+	flag, err := v.folder.Look(v.Project)
+	if err != nil || viewOf(v.Project, flag).Identity != v.Flag.Identity {
+		return err
+	}
+	if _, err := v.folder.Remove(v.Project); err != nil {
+		return &FlagRemoveError{Project: v.Project, Err: err}
+	}
+	v.Flag = incident.FlagView{State: incident.FlagGone}
+	r.opt.Log.Info("pause flag removed", "project", v.Project, "why", a.Why)
+	return r.opt.State.Unconfirm(ctx, v.Project, v.Confirmed.Pause)
+}
+
+// noticeRemoval ends the pause whose flag somebody removed, unless it is over.
+func (r *Reconciler) noticeRemoval(ctx context.Context, v *localVisit, a plan.Action) error {
+	// Else a power failure could bring back a flag whose removal has taken effect.
+	if err := v.folder.Sync(v.Project); err != nil {
+		return err
+	}
 	how := a.Why
 	if a.Incident != "" {
 		how += "; noticed " + r.opt.Now().UTC().Format(time.RFC3339)
 	}
-	_, err := r.endPause(ctx, a.Project, a.Incident, how)
+	_, err := r.endPause(ctx, incident.Resumption{Project: v.Project, Pause: v.Confirmed.Pause, How: how, FlagRemoved: true})
 	return err
 }
 
 // supersede ends an incident in favor of an earlier one, whose flag is there.
-func (r *Reconciler) supersede(ctx context.Context, _ plan.Observation, a plan.Action) error {
+func (r *Reconciler) supersede(ctx context.Context, _ *localVisit, a plan.Action) error {
 	_, err := r.opt.State.Change(ctx, a.Incident, func(i *incident.Incident) {
 		if i.IsOpen() {
 			i.Replaced, i.Ended, i.EndedHow, i.NextTry = true, r.opt.Now().UTC(), a.Why, time.Time{}
@@ -176,24 +216,37 @@ func (r *Reconciler) supersede(ctx context.Context, _ plan.Observation, a plan.A
 	return err
 }
 
-// recordHold takes note of a person's flag.
-func (r *Reconciler) recordHold(ctx context.Context, _ plan.Observation, a plan.Action) error {
-	now := r.opt.Now()
-	r.opt.Log.Info("project is paused by hand", "project", a.Project)
-	return r.opt.State.SetHold(ctx, incident.Hold{Project: a.Project, Since: now, FlagWritten: now})
+// recordHold stores the pause of a flag that a person made, or that a lost state had as theirs.
+func (r *Reconciler) recordHold(ctx context.Context, v *localVisit, a plan.Action) error {
+	if err := v.folder.Sync(v.Project); err != nil {
+		return err
+	}
+	h, generation := plan.HoldOf(a, pause.NewRandomID(), r.opt.Now())
+	r.opt.Log.Info("project is paused by hand", "project", v.Project)
+	_, err := r.opt.State.AddHold(ctx, h, v.Flag.Identity, generation)
+	return err
 }
 
 // rebuild stores an incident that the state lost.
-func (r *Reconciler) rebuild(ctx context.Context, _ plan.Observation, a plan.Action) error {
+func (r *Reconciler) rebuild(ctx context.Context, v *localVisit, a plan.Action) error {
+	if a.Kind == plan.Rebuild {
+		if err := v.folder.Sync(v.Project); err != nil {
+			return err
+		}
+	}
 	i, err := r.opt.State.Insert(ctx, plan.Rebuilt(a, r.opt.Now()))
-	if err == nil {
-		r.opt.Log.Warn("incident rebuilt", "project", a.Project, "incident", i.Name(), "issue", i.Issue.String(), "why", a.Why)
+	if err != nil {
+		return err
+	}
+	r.opt.Log.Warn("incident rebuilt", "project", a.Project, "incident", i.Name(), "issue", i.Issue.String(), "why", a.Why)
+	if a.Kind == plan.Rebuild {
+		err = r.confirm(ctx, v, i.ID)
 	}
 	return err
 }
 
 // settleWithoutIssue settles an incident that ended before it had an issue.
-func (r *Reconciler) settleWithoutIssue(ctx context.Context, _ plan.Observation, a plan.Action) error {
+func (r *Reconciler) settleWithoutIssue(ctx context.Context, _ *localVisit, a plan.Action) error {
 	_, err := r.opt.State.Change(ctx, a.Incident, func(i *incident.Incident) {
 		if i.Issue.IsZero() && i.Create.At.IsZero() { // else another process has just found its issue, or begun to create it
 			i.Settled, i.LastErr = true, ""

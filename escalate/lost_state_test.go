@@ -367,7 +367,7 @@ func TestFlagOfAnotherProject(t *testing.T) {
 func TestFlagOfEndedIncident(t *testing.T) {
 	play(t, func(w *world) {
 		id := w.trip(project)
-		note := issuetext.FlagNote(w.incident(id), issuetext.Resume{Command: "adfbot resume " + project, Flag: w.dir.FlagPath(project)})
+		note := issuetext.FlagNote(w.incident(id), issuetext.Resume{Command: "adfbot resume " + project, Flag: w.dir.FlagPath(project)}, issuetext.Mark{})
 		w.rm(project)
 		w.sweep()
 		require.NoError(w, os.WriteFile(w.dir.FlagPath(project), []byte(note), 0o644))

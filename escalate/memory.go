@@ -17,19 +17,22 @@ import (
 // starts anew with an empty Memory loses nothing but history: its first sweep rebuilds the incidents from flags and issues.
 // It keeps no breaker: a caller resets its own when a report lists a resume. It is safe for concurrent use.
 type Memory struct {
-	mu        sync.Mutex
-	incidents map[string]incident.Incident
-	holds     map[string]incident.Hold
-	labels    map[tracker.Repo]map[string]int64
-	accounts  map[string][]tracker.Account
-	locks     map[string]chan struct{} // one place each
+	mu         sync.Mutex
+	generation map[string]int64
+	incidents  map[string]incident.Incident
+	holds      map[string]incident.Hold
+	confirmed  map[string]incident.Confirmation
+	labels     map[tracker.Repo]map[string]int64
+	accounts   map[string][]tracker.Account
+	locks      map[string]chan struct{} // one place each
 }
 
 var _ incident.State = (*Memory)(nil)
 
 // NewMemory returns an empty state.
 func NewMemory() *Memory {
-	return &Memory{incidents: map[string]incident.Incident{}, holds: map[string]incident.Hold{}, labels: map[tracker.Repo]map[string]int64{},
+	return &Memory{generation: map[string]int64{}, incidents: map[string]incident.Incident{}, holds: map[string]incident.Hold{},
+		confirmed: map[string]incident.Confirmation{}, labels: map[tracker.Repo]map[string]int64{},
 		accounts: map[string][]tracker.Account{}, locks: map[string]chan struct{}{}}
 }
 
@@ -65,10 +68,37 @@ func (m *Memory) unsettled(project string) []incident.Incident {
 }
 
 // ProjectState implements [incident.IncidentReader].
-func (m *Memory) ProjectState(_ context.Context, project string) ([]incident.Incident, *incident.Hold, error) {
+func (m *Memory) ProjectState(_ context.Context, project string) (incident.ProjectState, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return m.unsettled(project), m.hold(project), nil
+	return m.state(project), nil
+}
+
+func (m *Memory) state(project string) incident.ProjectState {
+	return incident.ProjectState{Generation: m.generation[project], Unsettled: m.unsettled(project), Hold: m.hold(project), Confirmed: m.confirmed[project]}
+}
+
+// ProjectStates implements [incident.IncidentReader].
+func (m *Memory) ProjectStates(context.Context) (map[string]incident.ProjectState, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	out := map[string]incident.ProjectState{}
+	add := func(project string) { out[project] = m.state(project) }
+	for _, i := range m.incidents {
+		if !i.Settled {
+			add(i.Project)
+		}
+	}
+	for project := range m.holds {
+		add(project)
+	}
+	for project := range m.confirmed {
+		add(project)
+	}
+	for project := range m.generation {
+		add(project)
+	}
+	return out, nil
 }
 
 // Incidents implements [incident.IncidentReader].
@@ -126,6 +156,11 @@ func (m *Memory) Insert(_ context.Context, i incident.Incident) (incident.Incide
 	if taken {
 		i.Seq = next
 	}
+	m.generation[i.Project] = max(m.generation[i.Project], i.Generation)
+	i.Generation = 0
+	if !i.FlagWritten.IsZero() && i.IsOpen() {
+		m.confirmed[i.Project] = incident.Confirmation{Pause: i.ID}
+	}
 	stored := copyOf(i)
 	stored.Evidence = i.Evidence
 	m.incidents[i.ID] = stored
@@ -133,26 +168,69 @@ func (m *Memory) Insert(_ context.Context, i incident.Incident) (incident.Incide
 }
 
 // Resume implements [incident.IncidentWriter].
-func (m *Memory) Resume(_ context.Context, project, id, how string, at time.Time) (bool, error) {
+func (m *Memory) Resume(_ context.Context, r incident.Resumption) (bool, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	open := ""
-	for _, i := range m.incidents {
-		if i.Project == project && i.IsOpen() {
-			open = i.ID
-		}
+	state := m.state(r.Project)
+	ends := r.Pause != "" && state.Pause().ID == r.Pause
+	switch {
+	case state.Confirmed.Pause != r.Pause:
+	case ends && r.FlagRemoved:
+		m.confirmed[r.Project] = incident.Confirmation{Pause: r.Pause, Identity: incident.FlagIdentity{Kind: incident.RemovedFlag}}
+	default:
+		delete(m.confirmed, r.Project)
 	}
-	if id != "" {
-		if open != id {
-			return false, nil // ended already
-		}
-		i := m.incidents[id]
-		i.Ended, i.EndedHow, i.NextTry = at.UTC(), how, time.Time{}
-		m.incidents[id] = i
+	if !ends {
+		return false, nil // ended already
 	}
-	_, held := m.holds[project]
-	delete(m.holds, project)
-	return id != "" || held && open == "", nil
+	if open := state.Open(); open != nil {
+		i := m.incidents[open.ID]
+		i.Ended, i.EndedHow, i.NextTry = r.At.UTC(), r.How, time.Time{}
+		m.incidents[i.ID] = i
+	}
+	delete(m.holds, r.Project)
+	m.generation[r.Project]++
+	return true, nil
+}
+
+// Confirm implements [incident.FlagStore].
+func (m *Memory) Confirm(_ context.Context, project string, c incident.Confirmation, at time.Time) (bool, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if c.Pause == "" || m.state(project).Pause().ID != c.Pause {
+		return false, nil
+	}
+	m.confirmed[project] = c
+	if i, ok := m.incidents[c.Pause]; ok {
+		if i.FlagError = ""; i.FlagWritten.IsZero() {
+			i.FlagWritten = at
+		}
+		m.incidents[i.ID] = i
+	}
+	return true, nil
+}
+
+// Unconfirm implements [incident.FlagStore].
+func (m *Memory) Unconfirm(_ context.Context, project, pause string) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.confirmed[project].Pause == pause {
+		delete(m.confirmed, project)
+	}
+	return nil
+}
+
+// AddHold implements [incident.FlagStore].
+func (m *Memory) AddHold(_ context.Context, h incident.Hold, flag incident.FlagIdentity, generation int64) (bool, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.state(h.Project).Pause().ID != "" {
+		return false, nil
+	}
+	m.generation[h.Project] = max(m.generation[h.Project], generation)
+	m.holds[h.Project] = h
+	m.confirmed[h.Project] = incident.Confirmation{Pause: h.ID, Identity: flag}
+	return true, nil
 }
 
 // Hold implements [incident.HoldStore].
@@ -180,10 +258,9 @@ func (m *Memory) Holds(context.Context) ([]incident.Hold, error) {
 func (m *Memory) SetHold(_ context.Context, h incident.Hold) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if old, ok := m.holds[h.Project]; ok {
-		h.Since = old.Since
+	if _, ok := m.holds[h.Project]; !ok {
+		m.holds[h.Project] = h
 	}
-	m.holds[h.Project] = h
 	return nil
 }
 

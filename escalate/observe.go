@@ -20,20 +20,20 @@ func (r *Reconciler) isOurs(ours identity, i tracker.Issue) bool {
 	return ours.has(tracker.Account{ID: i.AuthorID, Login: i.Author}) && i.Marker.Installation == r.opt.Installation
 }
 
-// observe reads everything about one project: its state, its flag and, from the cache, its issues.
-func (r *Reconciler) observe(ctx context.Context, project string, c *sweepCache) (plan.Observation, error) {
+// observe reads everything about one project: its state, its flag by look and, from the cache, its issues.
+func (r *Reconciler) observe(ctx context.Context, project string, c *sweepCache, look func(context.Context, string) incident.FlagView) (plan.Observation, error) {
 	fault.Count(ctx, "observation")
 	open := r.projectIssues(c, project)
-	incidents, hold, err := r.opt.State.ProjectState(ctx, project)
+	state, err := r.opt.State.ProjectState(ctx, project)
 	if err != nil {
 		return plan.Observation{}, err
 	}
-	flag := r.Look(ctx, project)
-	known, err := r.knownIncidents(ctx, incidents, append(markersOf(open), flag.Info.Incident))
+	flag := look(ctx, project)
+	known, err := r.knownIncidents(ctx, state.Unsettled, append(markersOf(open), flag.Info.Incident))
 	if err != nil {
 		return plan.Observation{}, err
 	}
-	return r.observation(project, c, flag, hold, incidents, open, known), nil
+	return r.observation(project, c, flag, state, open, known), nil
 }
 
 // next plans what is due.
@@ -73,10 +73,11 @@ func (r *Reconciler) knownIncidents(ctx context.Context, have []incident.Inciden
 }
 
 // observation joins what was read.
-func (r *Reconciler) observation(project string, c *sweepCache, flag incident.FlagView, hold *incident.Hold, incidents []incident.Incident,
-	open []tracker.Issue, known map[string]incident.Incident) plan.Observation {
+func (r *Reconciler) observation(project string, c *sweepCache, flag incident.FlagView, state incident.ProjectState, open []tracker.Issue,
+	known map[string]incident.Incident) plan.Observation {
 	o := plan.Observation{
-		Now: r.opt.Now(), Project: project, Flag: flag, Hold: hold, Incidents: slices.Clone(incidents), Open: open,
+		Now: r.opt.Now(), Project: project, Flag: flag, Hold: state.Hold, Incidents: slices.Clone(state.Unsettled), Open: open,
+		Confirmed: state.Confirmed, Generation: state.Generation,
 		Issues: map[string]plan.IssueState{}, Closings: map[string]incident.Closing{}, Force: c.force,
 		Known: func(id string) bool { _, ok := known[id]; return ok },
 	}
@@ -84,7 +85,7 @@ func (r *Reconciler) observation(project string, c *sweepCache, flag incident.Fl
 		o.Unstored = r.opt.Unstored(project)
 	}
 	have := map[string]bool{}
-	for _, i := range incidents {
+	for _, i := range state.Unsettled {
 		have[i.ID] = true
 	}
 	for _, i := range open {

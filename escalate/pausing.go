@@ -8,17 +8,18 @@ import (
 
 	"github.com/terraphim/adfbot/escalate/incident"
 	"github.com/terraphim/adfbot/escalate/issuetext"
+	"github.com/terraphim/adfbot/escalate/plan"
 	"github.com/terraphim/adfbot/internal/fault"
+	"github.com/terraphim/adfbot/pause"
 )
 
 // flagWait is how long the flag's lock is waited for. It is held for milliseconds, never across a request.
 const flagWait = 15 * time.Second
 
-// pauseState is what pauses a project.
+// pauseState is what pauses a project, and its flag.
 type pauseState struct {
-	Flag     incident.FlagView
-	Incident *incident.Incident // the open one, or nil
-	Hold     *incident.Hold     // or nil
+	incident.ProjectState
+	Flag incident.FlagView
 }
 
 func (r *Reconciler) lockFlag(ctx context.Context, project string) (unlock func(), err error) {
@@ -26,18 +27,11 @@ func (r *Reconciler) lockFlag(ctx context.Context, project string) (unlock func(
 }
 
 // pausing reads what pauses a project.
-func (r *Reconciler) pausing(ctx context.Context, project string) (pauseState, error) {
-	incidents, hold, err := r.opt.State.ProjectState(ctx, project)
-	if err != nil {
-		return pauseState{}, err
+func (r *Reconciler) pausing(ctx context.Context, project string, f folder) (p pauseState, err error) {
+	if p.ProjectState, err = r.opt.State.ProjectState(ctx, project); err != nil {
+		return p, err
 	}
-	p := pauseState{Flag: r.Look(ctx, project), Hold: hold}
-	for n := range incidents {
-		if incidents[n].IsOpen() {
-			p.Incident = &incidents[n]
-		}
-	}
-	if p.Flag.State == incident.FlagUnknown {
+	if p.Flag = r.lookBy(ctx, project, 0, f.Check); p.Flag.State == incident.FlagUnknown {
 		return p, &FlagUnknownError{p.Flag.Err}
 	}
 	return p, nil
@@ -81,7 +75,9 @@ func (r *Reconciler) resume(ctx context.Context, project, how string, approve fu
 		return Resumed{}, err
 	}
 	defer unlock()
-	p, err := r.pausing(ctx, project)
+	f := r.openFolder()
+	defer func() { _ = f.Close() }()
+	p, err := r.pausing(ctx, project, f)
 	if err != nil {
 		return Resumed{}, err
 	}
@@ -89,23 +85,20 @@ func (r *Reconciler) resume(ctx context.Context, project, how string, approve fu
 		return Resumed{}, err
 	}
 	var done Resumed
-	if done.Removed, err = r.opt.Dir.Remove(project); err != nil {
+	if done.Removed, err = f.Remove(project); err != nil {
 		return done, &FlagRemoveError{Project: project, Err: err}
 	}
 	fault.Point(ctx, "flag-removed")
-	id := ""
-	if p.Incident != nil {
-		id = p.Incident.ID
-	}
-	done.Ended, err = r.endPause(ctx, project, id, how)
+	done.Ended, err = r.endPause(ctx, incident.Resumption{Project: project, Pause: p.Pause().ID, How: how})
 	return done, err
 }
 
-// endPause ends an incident, or a hold where the id is "", whose flag is gone.
-func (r *Reconciler) endPause(ctx context.Context, project, id, how string) (ended bool, err error) {
-	ended, err = r.opt.State.Resume(ctx, project, id, how, r.opt.Now())
+// endPause ends a pause whose flag is gone.
+func (r *Reconciler) endPause(ctx context.Context, end incident.Resumption) (ended bool, err error) {
+	end.At = r.opt.Now()
+	ended, err = r.opt.State.Resume(ctx, end)
 	if err == nil && ended {
-		r.opt.Log.Info("project resumed", "project", project, "incident", id, "how", how)
+		r.opt.Log.Info("project resumed", "project", end.Project, "pause", end.Pause, "how", end.How)
 	}
 	fault.Point(ctx, "resume-noted")
 	return ended, err
@@ -134,19 +127,22 @@ func (r *Reconciler) pause(ctx context.Context, h incident.Hold, save func(conte
 		return nil, err
 	}
 	defer unlock()
-	p, err := r.pausing(ctx, h.Project)
+	f := r.openFolder()
+	defer func() { _ = f.Close() }()
+	p, err := r.pausing(ctx, h.Project, f)
 	if err != nil {
 		return nil, err
 	}
-	if p.Incident != nil || p.Hold != nil || p.Flag.State == incident.FlagThere {
+	if p.Pause().ID != "" || p.Flag.State == incident.FlagThere {
 		return &p, nil
 	}
-	h.Since = r.opt.Now()
+	h.ID, h.Since = pause.NewRandomID(), r.opt.Now()
 	if err := save(ctx, h); err != nil {
 		return nil, err
 	}
 	fault.Point(ctx, "hold-noted")
-	return nil, r.writeHoldFlag(ctx, h)
+	v := localVisit{plan.Observation{Project: h.Project, Hold: &h, Flag: p.Flag, Generation: p.Generation}, f}
+	return nil, r.writeFlag(ctx, &v, plan.Action{Project: h.Project})
 }
 
 // FlagUnknownError means that it is not known whether the project is paused.

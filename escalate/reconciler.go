@@ -73,8 +73,9 @@ type CommandOptions struct {
 // one process and in several: see the package comment for the locks.
 type Reconciler struct {
 	opt        Options
-	trackerErr error // why no request may be made; saved with what is pending
-	dirErr     error // why the pause directory must not be believed; every flag is unknown then
+	open       func() (folder, error) // the pause directory
+	trackerErr error                  // why no request may be made; saved with what is pending
+	dirErr     error                  // why the pause directory must not be believed; every flag is unknown then
 	patience   patience
 	learned    atomic.Pointer[learned]
 	overBudget atomic.Bool // the last sweep could not do everything
@@ -114,7 +115,7 @@ func New(o Options) (*Reconciler, error) {
 	if err := errors.Join(errs...); err != nil {
 		return nil, fmt.Errorf("escalate: %w", err)
 	}
-	r := &Reconciler{opt: o}
+	r := &Reconciler{opt: o, open: func() (folder, error) { return o.Dir.Open() }}
 	r.learned.Store(&learned{})
 	return r, nil
 }
@@ -154,29 +155,42 @@ func (r *Reconciler) LookForResult(ctx context.Context, project string) incident
 }
 
 func (r *Reconciler) look(ctx context.Context, project string, trust time.Duration) incident.FlagView {
+	return r.lookBy(ctx, project, trust, r.opt.Dir.Check)
+}
+
+// lookBy looks at a flag by the Check of a directory or of an open one.
+func (r *Reconciler) lookBy(ctx context.Context, project string, trust time.Duration, check func(string) (pause.Flag, pause.Sentinel, error)) incident.FlagView {
 	fault.Count(ctx, "look")
 	type look struct {
 		flag     pause.Flag
 		sentinel pause.Sentinel
 	}
 	seen, err := readDir(r, trust, func() (look, error) {
-		flag, sentinel, err := r.opt.Dir.Check(project)
+		flag, sentinel, err := check(project)
 		return look{flag, sentinel}, err
 	})
-	flag := seen.flag
 	if err == nil {
 		err = r.ours(ctx, seen.sentinel)
 	}
 	switch {
 	case err != nil:
 		return incident.FlagView{Err: err}
-	case !flag.Present:
+	case !seen.flag.Present:
 		return incident.FlagView{State: incident.FlagGone}
 	}
+	return viewOf(project, seen.flag)
+}
+
+// viewOf returns the view of a flag that is there.
+func viewOf(project string, flag pause.Flag) incident.FlagView {
 	v := incident.FlagView{State: incident.FlagThere, Since: tracker.PossibleTime(flag.Since), Note: flag.Note, Dangling: flag.Dangling}
 	v.Info, _ = issuetext.ParseFlagNote(flag.Note)
 	if v.Info.Project != project {
 		v.Info = incident.FlagInfo{} // a copied flag says nothing about this project
+	}
+	v.Identity = incident.FlagIdentity{Kind: incident.PersonFlag, Mtime: flag.Since.UnixNano(), Size: flag.Size}
+	if written := v.Info.Written; v.Info.Pause.ID != "" && (written.IsZero() || written.Equal(flag.Since)) {
+		v.Identity.Kind = incident.BotFlag
 	}
 	return v
 }

@@ -31,30 +31,27 @@ func (r *Reconciler) restoreFlag(ctx context.Context, was pause.Dir, project str
 		return false, err
 	}
 	defer unlock()
-	incidents, hold, err := r.opt.State.ProjectState(ctx, project)
+	state, err := r.opt.State.ProjectState(ctx, project)
 	if err != nil {
 		return false, err
 	}
-	o := plan.Observation{Project: project, Incidents: incidents, Hold: hold}
-	for _, i := range incidents {
-		if !i.IsOpen() {
-			continue
-		}
-		if err := r.writeFlag(ctx, o, plan.Action{Project: project, Incident: i.ID}); err != nil {
+	f, err := r.open() // it is not to be believed yet
+	if err != nil {
+		return false, err
+	}
+	defer func() { _ = f.Close() }()
+	v := localVisit{plan.Observation{Project: project, Incidents: state.Unsettled, Hold: state.Hold, Generation: state.Generation}, f}
+	a := plan.Action{Project: project}
+	switch i := state.Open(); {
+	case i != nil:
+		a.Incident = i.ID
+		if err := r.flagMoved(ctx, *i, was.FlagPath(project)); err != nil {
 			return false, err
 		}
-		if err := r.flagMoved(ctx, i, was.FlagPath(project)); err != nil {
-			return false, err
-		}
-		restored = true
+	case state.Hold == nil:
+		return false, nil
 	}
-	switch {
-	case hold == nil:
-		return restored, nil
-	case restored:
-		return true, r.confirmFlag(ctx, o, plan.Action{Project: project})
-	}
-	return true, r.writeHoldFlag(ctx, *hold)
+	return true, r.writeFlag(ctx, &v, a)
 }
 
 // flagMoved saves which path the incident's issue names, if that is not the flag's path now.

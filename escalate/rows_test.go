@@ -10,6 +10,7 @@ import (
 	"github.com/terraphim/adfbot/escalate"
 	"github.com/terraphim/adfbot/escalate/giteatest"
 	"github.com/terraphim/adfbot/escalate/incident"
+	"github.com/terraphim/adfbot/escalate/plan"
 	"github.com/terraphim/adfbot/escalate/tracker"
 )
 
@@ -328,6 +329,7 @@ func TestFlagRemovedAndMadeAgain(t *testing.T) {
 		w.rm(project)
 		w.touch(project)
 		before := w.issue()
+		require.Equal(w, []plan.Kind{plan.ConfirmFlag}, kinds(w.sweep().Actions), "it is another flag, that is all")
 		require.Empty(w, w.sweep().Actions)
 		require.True(w, w.incident(id).IsOpen())
 		require.Equal(w, before, w.issue())

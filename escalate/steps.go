@@ -77,7 +77,7 @@ func (r *Reconciler) track(ctx context.Context, v *visit) error {
 	var errs []error
 	tried := map[string]bool{}
 	for {
-		o, err := r.observe(ctx, v.project, v.cache)
+		o, err := r.observe(ctx, v.project, v.cache, r.Look)
 		if err != nil {
 			return errors.Join(append(errs, err)...)
 		}

@@ -230,33 +230,25 @@ func (r *Reconciler) withoutLeft(ctx context.Context, c *sweepCache, repos []tra
 // snapshot is the state of all projects at the beginning of a sweep. It is advisory: writers read again under the project's
 // locks.
 type snapshot struct {
-	projects  []string
-	incidents map[string][]incident.Incident
-	holds     map[string]*incident.Hold
-	known     map[string]incident.Incident
+	projects []string
+	states   map[string]incident.ProjectState
+	known    map[string]incident.Incident
 }
 
-func (r *Reconciler) snapshot(ctx context.Context, c *sweepCache) (snapshot, error) {
-	s := snapshot{incidents: map[string][]incident.Incident{}, holds: map[string]*incident.Hold{}}
+func (r *Reconciler) snapshot(ctx context.Context, c *sweepCache) (s snapshot, err error) {
 	projects := map[string]bool{}
 	for _, id := range r.opt.Projects {
 		projects[id] = true
 	}
-	all, err := r.opt.State.Unsettled(ctx, "")
-	if err != nil {
+	if s.states, err = r.opt.State.ProjectStates(ctx); err != nil {
 		return s, err
 	}
-	for _, i := range all {
-		s.incidents[i.Project] = append(s.incidents[i.Project], i)
-		projects[i.Project] = true
-	}
-	holds, err := r.opt.State.Holds(ctx)
-	if err != nil {
-		return s, err
-	}
-	for _, h := range holds {
-		s.holds[h.Project] = &h
-		projects[h.Project] = true
+	var all []incident.Incident
+	for id, state := range s.states {
+		all = append(all, state.Unsettled...)
+		if len(state.Unsettled) > 0 || state.Hold != nil || state.Confirmed.Stands() {
+			projects[id] = true
+		}
 	}
 	var ids []string
 	ours, _ := c.identity()
@@ -284,22 +276,22 @@ func (r *Reconciler) snapshot(ctx context.Context, c *sweepCache) (snapshot, err
 
 // observeListed observes a project with what was read for all of them. A flag may name an incident that is in no list.
 func (r *Reconciler) observeListed(ctx context.Context, project string, c *sweepCache, s snapshot) (plan.Observation, error) {
-	incidents := s.incidents[project]
+	state := s.states[project]
 	flag, open, known := r.Look(ctx, project), r.projectIssues(c, project), s.known
 	if id := flag.Info.Incident; id != "" {
 		if _, ok := known[id]; !ok {
 			var err error
-			if known, err = r.knownIncidents(ctx, incidents, append(markersOf(open), id)); err != nil {
+			if known, err = r.knownIncidents(ctx, state.Unsettled, append(markersOf(open), id)); err != nil {
 				return plan.Observation{}, err
 			}
 		}
 	}
-	return r.observation(project, c, flag, s.holds[project], incidents, open, known), nil
+	return r.observation(project, c, flag, state, open, known), nil
 }
 
 // sweepProject sweeps one project.
 func (r *Reconciler) sweepProject(ctx context.Context, project string, c *sweepCache, s snapshot) (done []plan.Action, err error) {
-	incidents := s.incidents[project]
+	incidents := s.states[project].Unsettled
 	var errs []error
 	if !c.dry {
 		errs = append(errs, r.relocate(ctx, c, incidents))

@@ -22,6 +22,7 @@ import (
 	"github.com/terraphim/adfbot/escalate/giteatest"
 	"github.com/terraphim/adfbot/escalate/incident"
 	"github.com/terraphim/adfbot/escalate/issuetext"
+	"github.com/terraphim/adfbot/escalate/plan"
 	"github.com/terraphim/adfbot/escalate/tracker"
 	"github.com/terraphim/adfbot/internal/fault"
 	"github.com/terraphim/adfbot/internal/hostlocal"
@@ -383,4 +384,19 @@ type refuses struct{}
 
 func (refuses) RoundTrip(*http.Request) (*http.Response, error) {
 	return nil, &net.OpError{Op: "dial", Net: "tcp", Err: syscall.ECONNREFUSED}
+}
+
+// state returns what the state knows of a project.
+func (m *machine) state(project string) incident.ProjectState {
+	m.Helper()
+	s, err := m.store.ProjectState(m.Context(), project)
+	require.NoError(m, err)
+	return s
+}
+
+func kinds(actions []plan.Action) (out []plan.Kind) {
+	for _, a := range actions {
+		out = append(out, a.Kind)
+	}
+	return out
 }

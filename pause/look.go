@@ -88,7 +88,15 @@ func (d Dir) check(id string, always bool) (Flag, Sentinel, error) {
 	return f.check(id, always)
 }
 
-// Check is [Dir.Check].
+// Look is [Dir.Look] for an id that is not empty.
+func (f *Folder) Look(id string) (Flag, error) {
+	if err := CheckID(id); err != nil {
+		return Flag{}, err
+	}
+	return f.look(id)
+}
+
+// Check is [Dir.Check] for an id that is not empty.
 func (f *Folder) Check(id string) (Flag, Sentinel, error) {
 	if err := CheckID(id); err != nil {
 		return Flag{}, Sentinel{}, err

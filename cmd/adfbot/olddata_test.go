@@ -424,7 +424,7 @@ func (w *oldWorld) outcome() []string {
 func TestOldTextsAreRead(t *testing.T) {
 	flag := func(project string, seq int, id string, failures int, opened time.Time) incident.FlagInfo {
 		id = "0ddba1100000000000000000000000" + id
-		return incident.FlagInfo{Project: project, Seq: seq, Incident: id, Agent: "project-meta", Failures: failures, Opened: opened}
+		return incident.FlagInfo{Project: project, Seq: seq, Incident: id, Pause: incident.Pause{ID: id}, Agent: "project-meta", Failures: failures, Opened: opened}
 	}
 	flags := map[string]incident.FlagInfo{ // those of people are not here
 		"alder":  flag("alder", 2, "03", 3, time.Date(2026, 11, 20, 7, 45, 30, 0, time.UTC)),

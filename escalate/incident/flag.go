@@ -2,14 +2,22 @@ package incident
 
 import "time"
 
+// Pause is one episode of a project, from paused to resumed. It is what the removal of a flag ends.
+type Pause struct {
+	ID         string // of its incident or, without one, of its hold; "": none
+	Generation int64  // of the project: it grows by one with each resume, so it orders the project's pauses
+}
+
 // FlagInfo holds what the bot wrote into the note of a pause flag.
 type FlagInfo struct {
 	Project  string
+	Pause    Pause
 	Seq      int
-	Incident string // 32 hexadecimal digits
+	Incident string // 32 hexadecimal digits; "" if the flag is that of a hold
 	Agent    string // "" if the note does not name it
 	Failures int    // 0 if the note does not say
 	Opened   time.Time
+	Written  time.Time // the modification time that the bot gave the flag, in whole seconds; zero if an earlier version wrote it
 }
 
 // FlagState says whether a project's pause flag is present.
@@ -26,15 +34,42 @@ type FlagView struct {
 	State    FlagState
 	Info     FlagInfo // zero if a person wrote the note
 	Since    time.Time
+	Identity FlagIdentity
 	Note     string // the file's content: untrusted
 	Err      error  // why the state is unknown
 	Dangling bool   // the flag is a broken symbolic link: it pauses, although `test -e` does not see it
 }
 
+// FlagIdentity tells a flag from what it was before somebody changed it.
+type FlagIdentity struct {
+	Kind  FlagKind
+	Mtime int64 // nanoseconds since 1970
+	Size  int64
+}
+
+// FlagKind says whose a flag is. The values are stored.
+type FlagKind string
+
+const (
+	BotFlag     FlagKind = "bot"     // the bot wrote it, and nobody has touched it since
+	PersonFlag  FlagKind = "person"  // a person made, touched or edited it
+	RemovedFlag FlagKind = "removed" // only in a [Confirmation]: it was confirmed, and somebody removed it, which ended the pause
+	UnknownFlag FlagKind = ""        // only in a [Confirmation]: it was on disk, and nobody looked at it
+)
+
+// Confirmation says that the flag of a pause was on this host's disk. From then on a missing flag means that somebody removed it.
+type Confirmation struct {
+	Pause    string // id; "": there is no confirmation
+	Identity FlagIdentity
+}
+
+// Stands reports whether the flag was on disk when it was last looked at.
+func (c Confirmation) Stands() bool { return c.Pause != "" && c.Identity.Kind != RemovedFlag }
+
 // Hold is a pause that a person made.
 type Hold struct {
-	Project     string
-	Note        string
-	Since       time.Time
-	FlagWritten time.Time // zero: the flag has not been seen on disk yet
+	ID      string // 32 hexadecimal digits, see [Pause]
+	Project string
+	Note    string
+	Since   time.Time
 }

@@ -71,7 +71,8 @@ type Incident struct {
 	Rebuilt   bool      `json:"Rebuilt,omitzero"`  // rebuilt from a flag or an issue after the state was lost
 	Replaced  bool      `json:"Replaced,omitzero"` // ended without a resume, because another incident pauses the project
 
-	FlagWritten time.Time `json:"FlagWritten,omitzero"` // zero: the flag was never seen on disk
+	Generation  int64     `json:"-"`                    // of its pause; only for Insert
+	FlagWritten time.Time `json:"FlagWritten,omitzero"` // when the flag was first seen on a disk; zero: never
 	FlagError   string    `json:"FlagError,omitzero"`   // why it could not be written
 
 	Ended    time.Time `json:"Ended,omitzero"`    // zero: open

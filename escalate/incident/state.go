@@ -14,6 +14,7 @@ type State interface {
 	IncidentReader
 	IncidentWriter
 	HoldStore
+	FlagStore
 	TrackerCache
 	HostLocker
 	Claimer
@@ -31,8 +32,10 @@ type IncidentReader interface {
 	// Unsettled returns the incidents of a project, or of all projects if it is "", that are open or have something left
 	// to do in their issue.
 	Unsettled(ctx context.Context, project string) ([]Incident, error)
-	// ProjectState returns Unsettled and Hold of one project, read at the same moment.
-	ProjectState(ctx context.Context, project string) (unsettled []Incident, hold *Hold, err error)
+	// ProjectState returns what decides whether a project is paused, read at the same moment.
+	ProjectState(ctx context.Context, project string) (ProjectState, error)
+	// ProjectStates is ProjectState of all projects that the state knows. It may be read at several moments.
+	ProjectStates(ctx context.Context) (map[string]ProjectState, error)
 	// Incidents returns those of the given incidents that exist.
 	Incidents(ctx context.Context, ids ...string) ([]Incident, error)
 	// Evidence returns an incident's evidence, or the zero value if there is none.
@@ -45,11 +48,64 @@ type IncidentWriter interface {
 	Change(ctx context.Context, id string, f func(*Incident)) (Incident, error)
 	// Insert stores an incident with its evidence. If the incident exists, Insert returns the stored one. It assigns the
 	// next Seq if Seq is 0 or belongs to another incident of the project. An open incident of a project that has another
-	// open one is refused with [ErrOpenIncident].
+	// open one is refused with [ErrOpenIncident]. If FlagWritten is set, Insert confirms its flag on this host, as
+	// [UnknownFlag]. If Generation is greater than the project's, Insert raises that.
 	Insert(ctx context.Context, i Incident) (Incident, error)
-	// Resume ends a project's pause: its open incident if that has the given id, or its hold if the id is "". It starts
-	// the project's next generation and resets its breaker. It reports whether there was something to end.
-	Resume(ctx context.Context, project, incident, how string, at time.Time) (bool, error)
+	// Resume ends a pause, if it is that of the project: the open incident or hold, the hold beside an incident too. It
+	// starts the project's next generation and resets its breaker. It reports whether it ended the pause. In any case this
+	// host has no standing confirmation of the pause any more.
+	Resume(ctx context.Context, r Resumption) (bool, error)
+}
+
+// Resumption is the end of a pause.
+type Resumption struct {
+	Project string
+	Pause   string // id
+	How     string // for people, e.g. "resumed by kim with adfbot resume on bigbox"
+	At      time.Time
+	// FlagRemoved says that somebody has removed this host's confirmed flag. The confirmation becomes [RemovedFlag]; else it is deleted.
+	FlagRemoved bool
+}
+
+// ProjectState is what decides whether a project is paused.
+type ProjectState struct {
+	Generation int64
+	Unsettled  []Incident // that are open or have something left to do in their issue, by Seq
+	Hold       *Hold      // or nil
+	Confirmed  Confirmation
+}
+
+// Open returns the open incident, or nil.
+func (s ProjectState) Open() *Incident {
+	for n := range s.Unsettled {
+		if s.Unsettled[n].IsOpen() {
+			return &s.Unsettled[n]
+		}
+	}
+	return nil
+}
+
+// Pause returns what pauses the project: its open incident, else its hold. The id is "" if nothing does.
+func (s ProjectState) Pause() Pause {
+	p := Pause{Generation: s.Generation}
+	if i := s.Open(); i != nil {
+		p.ID = i.ID
+	} else if s.Hold != nil {
+		p.ID = s.Hold.ID
+	}
+	return p
+}
+
+// FlagStore stores which flags were on this host's disk. Its callers hold the flag's lock, see [HostLocker].
+type FlagStore interface {
+	// Confirm stores a confirmation if the project is paused by that pause, and reports whether it is. If that is an incident, Confirm
+	// also clears FlagError and sets FlagWritten to at, unless it is set.
+	Confirm(ctx context.Context, project string, c Confirmation, at time.Time) (bool, error)
+	// Unconfirm deletes the confirmation of a pause.
+	Unconfirm(ctx context.Context, project, pause string) error
+	// AddHold stores a hold for a flag that a person made, and confirms that, if nothing pauses the project. It reports whether it did.
+	// If generation is greater than the project's, AddHold raises that.
+	AddHold(ctx context.Context, h Hold, flag FlagIdentity, generation int64) (bool, error)
 }
 
 // ErrOpenIncident means that the project already has an open incident.
@@ -60,6 +116,7 @@ type HoldStore interface {
 	// Hold returns a project's hold, or nil.
 	Hold(ctx context.Context, project string) (*Hold, error)
 	Holds(ctx context.Context) ([]Hold, error)
+	// SetHold stores a hold, unless the project has one.
 	SetHold(ctx context.Context, h Hold) error
 	// DropHold deletes a hold that never took effect because its flag could not be written. Unlike a resume, it leaves
 	// the breaker and the generation as they are.

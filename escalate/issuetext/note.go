@@ -33,9 +33,23 @@ const (
 	OldResumeLine = "To resume, remove this file or run: " // of earlier versions
 )
 
+// Mark is what the bot writes into a flag to know it again.
+type Mark struct {
+	Pause   incident.Pause
+	Written time.Time // the flag's modification time, in whole seconds: a flag with another one was touched
+}
+
+// lines are for [ParseFlagNote]; "" without a time.
+func (m Mark) lines() string {
+	if m.Written.IsZero() {
+		return ""
+	}
+	return fmt.Sprintf("generation: %d\nwritten: %s\n", m.Pause.Generation, m.Written.UTC().Format(time.RFC3339))
+}
+
 // FlagNote returns the note of an incident's pause flag, less than 4096 bytes: some lines for people, and lines for
 // [ParseFlagNote].
-func FlagNote(i incident.Incident, resume Resume) string {
+func FlagNote(i incident.Incident, resume Resume, mark Mark) string {
 	agent, where := maskLine(agentOf(i), 200), minute(i.Opened)
 	if host := maskLine(i.Host, 200); host != "" {
 		where = host + ", " + where
@@ -46,17 +60,27 @@ func FlagNote(i incident.Incident, resume Resume) string {
 	if resume.InGitea {
 		fmt.Fprintln(&b, OrCommentLine)
 	}
-	b.WriteString(flagFacts(i, agent))
+	b.WriteString(flagFacts(i, agent, mark))
 	return b.String()
 }
 
+// HoldFlag returns the note of a hold's pause flag: the hold's note, and lines for [ParseFlagNote].
+func HoldFlag(h incident.Hold, mark Mark) string {
+	note := strings.TrimRight(h.Note, "\n")
+	if note != "" {
+		note += "\n\n"
+	}
+	return note + mark.lines() + holdLine(h.Project, h.ID) + "\n"
+}
+
 // flagFacts returns the lines for [ParseFlagNote].
-func flagFacts(i incident.Incident, agent string) string {
+func flagFacts(i incident.Incident, agent string, mark Mark) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "\nagent: %s\nfailures: %d\n", agent, i.Failures)
 	if !i.Opened.IsZero() {
 		fmt.Fprintf(&b, "opened: %s\n", i.Opened.UTC().Format(time.RFC3339))
 	}
+	b.WriteString(mark.lines())
 	fmt.Fprintln(&b, incidentLine(i.Project, i.Seq, i.ID))
 	return b.String()
 }
@@ -77,7 +101,7 @@ func SpoolNote(i incident.Incident, resume Resume) string {
 		what += " in a row"
 	}
 	return fmt.Sprintf("%s is paused: %s could not be stored (%s on %s, %s).\n", i.Project, what, agent, maskLine(i.Host, 200), minute(i.Opened)) +
-		resume.line() + flagFacts(i, agent)
+		resume.line() + flagFacts(i, agent, Mark{})
 }
 
 // maskLine masks by patterns only, without a list of known secrets.
@@ -86,12 +110,15 @@ func maskLine(s string, limit int) string {
 	return patterns.Line(s, limit)
 }
 
-// ParseFlagNote reads a note of [FlagNote]: the last line that names an incident, and the "key: value" lines right
-// above it as far as they are valid. It returns false for a note that a person wrote or that was cut.
+// ParseFlagNote reads a note of [FlagNote] or [HoldFlag]: the last line that names an incident or a hold, and the "key: value" lines
+// right above it as far as they are valid. It returns false for a note that a person wrote or that was cut.
 func ParseFlagNote(note string) (incident.FlagInfo, bool) {
 	lines := strings.Split(note, "\n")
 	for n := len(lines) - 1; n >= 0; n-- {
 		info, ok := parseIncidentLine(lines[n])
+		if !ok {
+			info, ok = parseHoldLine(lines[n])
+		}
 		if !ok {
 			continue
 		}
@@ -119,6 +146,14 @@ func setFlagInfo(info *incident.FlagInfo, key, value string) {
 		if t, err := time.Parse(time.RFC3339, value); err == nil {
 			info.Opened = tracker.PossibleTime(t.UTC())
 		}
+	case "generation":
+		if n, err := strconv.ParseInt(value, 10, 64); err == nil && n >= 0 {
+			info.Pause.Generation = n
+		}
+	case "written":
+		if t, err := time.Parse(time.RFC3339, value); err == nil {
+			info.Written = tracker.PossibleTime(t.UTC())
+		}
 	}
 }
 
@@ -135,5 +170,16 @@ func parseIncidentLine(line string) (incident.FlagInfo, bool) {
 	if err != nil || seq < 0 || !pause.ValidID(project) || !pause.IsRandomID(id) || incidentLine(project, seq, id) != line {
 		return incident.FlagInfo{}, false
 	}
-	return incident.FlagInfo{Project: project, Seq: seq, Incident: id}, true
+	return incident.FlagInfo{Project: project, Seq: seq, Incident: id, Pause: incident.Pause{ID: id}}, true
+}
+
+func holdLine(project, id string) string { return "hold: " + project + " " + id }
+
+func parseHoldLine(line string) (incident.FlagInfo, bool) {
+	line = strings.TrimRight(line, " \t\r")
+	project, id, _ := strings.Cut(strings.TrimPrefix(line, "hold: "), " ")
+	if !pause.ValidID(project) || !pause.IsRandomID(id) || holdLine(project, id) != line {
+		return incident.FlagInfo{}, false
+	}
+	return incident.FlagInfo{Project: project, Pause: incident.Pause{ID: id}}, true
 }

@@ -14,14 +14,18 @@ import (
 // testResume is how adfbot's own user resumes odilo.
 var testResume = Resume{Command: "sudo -u adfbot adfbot resume odilo", Flag: "/opt/ai-dark-factory/data/pause/odilo", InGitea: true}
 
+// testMark is what the bot writes into the flag of the test incident.
+var testMark = Mark{Pause: incident.Pause{ID: testIncident, Generation: 2}, Written: time.Date(2026, 11, 23, 7, 4, 6, 0, time.UTC)}
+
 func TestFlagNote(t *testing.T) {
-	golden(t, "flag-note.txt", FlagNote(testData().Incident, testResume))
+	golden(t, "flag-note.txt", FlagNote(testData().Incident, testResume, testMark))
 }
 
 func TestParseFlagNote(t *testing.T) {
 	i := testData().Incident
-	want := incident.FlagInfo{Project: "odilo", Seq: 3, Incident: testIncident, Agent: "project-meta", Failures: 3, Opened: i.Opened}
-	note := FlagNote(i, testResume)
+	want := incident.FlagInfo{Project: "odilo", Seq: 3, Incident: testIncident, Agent: "project-meta", Failures: 3, Opened: i.Opened,
+		Pause: testMark.Pause, Written: testMark.Written}
+	note := FlagNote(i, testResume, testMark)
 	for name, n := range map[string]string{
 		"as written":           note,
 		"CRLF":                 strings.ReplaceAll(note, "\n", "\r\n"),
@@ -34,17 +38,31 @@ func TestParseFlagNote(t *testing.T) {
 	}
 }
 
+func TestHoldFlag(t *testing.T) {
+	for _, note := range []string{"", "odilo is paused by kim\nReason: disk\n", "incident: odilo#3 " + testInstallation, "generation: 7\n"} {
+		flag := HoldFlag(incident.Hold{ID: testIncident, Project: "odilo", Note: note}, testMark)
+		require.True(t, strings.HasPrefix(flag, note), flag)
+		info, ok := ParseFlagNote(flag)
+		require.True(t, ok)
+		require.Equal(t, incident.FlagInfo{Project: "odilo", Pause: testMark.Pause, Written: testMark.Written}, info)
+	}
+	for _, note := range []string{"hold: odilo", "hold:  " + testIncident, "hold: odilo " + testIncident + " x", "see hold: odilo " + testIncident} {
+		_, ok := ParseFlagNote(note)
+		require.False(t, ok, note)
+	}
+}
+
 func TestParseFlagNoteByHand(t *testing.T) {
 	line := "incident: odilo#3 " + testIncident
 	info, ok := ParseFlagNote(line)
 	require.True(t, ok)
-	require.Equal(t, incident.FlagInfo{Project: "odilo", Seq: 3, Incident: testIncident}, info)
+	require.Equal(t, incident.FlagInfo{Project: "odilo", Seq: 3, Incident: testIncident, Pause: incident.Pause{ID: testIncident}}, info)
 
 	info, ok = ParseFlagNote("agent: project-meta-x\nfailures: many\nopened: yesterday\nother: thing\n" + line)
 	require.True(t, ok)
-	require.Equal(t, incident.FlagInfo{Project: "odilo", Seq: 3, Incident: testIncident, Agent: "project-meta-x"}, info)
+	require.Equal(t, incident.FlagInfo{Project: "odilo", Seq: 3, Incident: testIncident, Pause: incident.Pause{ID: testIncident}, Agent: "project-meta-x"}, info)
 
-	whole := FlagNote(testData().Incident, testResume)
+	whole := FlagNote(testData().Incident, testResume, testMark)
 	for n := range len(strings.TrimSpace(whole)) {
 		_, ok := ParseFlagNote(whole[:n])
 		require.False(t, ok, "cut after %d bytes", n)
@@ -64,7 +82,7 @@ func TestFlagNoteHostile(t *testing.T) {
 	i := testData().Incident
 	for _, s := range append(hostile(), forged, strings.Repeat("x", 10_000), strings.Repeat("é", 10_000)) {
 		i.Agent, i.Host, i.Instance = s, s, s
-		note := FlagNote(i, Resume{Command: s, Flag: s})
+		note := FlagNote(i, Resume{Command: s, Flag: s}, testMark)
 		require.Less(t, len(note), 4096)
 		testhost.RequirePlainText(t, note)
 		info, ok := ParseFlagNote(note)
@@ -75,10 +93,10 @@ func TestFlagNoteHostile(t *testing.T) {
 }
 
 func TestFlagNoteRebuilt(t *testing.T) {
-	note := FlagNote(incident.Incident{ID: testIncident, Project: "odilo", Seq: 1}, testResume)
+	note := FlagNote(incident.Incident{ID: testIncident, Project: "odilo", Seq: 1}, testResume, Mark{})
 	require.Contains(t, note, "odilo is paused: project-meta failed repeatedly (an unknown time).")
 	info, ok := ParseFlagNote(note)
 	require.True(t, ok)
-	require.Equal(t, incident.FlagInfo{Project: "odilo", Seq: 1, Incident: testIncident, Agent: "project-meta"}, info)
+	require.Equal(t, incident.FlagInfo{Project: "odilo", Seq: 1, Incident: testIncident, Pause: incident.Pause{ID: testIncident}, Agent: "project-meta"}, info)
 	require.Equal(t, time.Time{}, info.Opened)
 }

@@ -13,8 +13,10 @@ type Kind string
 
 // Local steps change the state and the flag only.
 const (
-	WriteFlag   Kind = "write-flag"   // write a flag that was never seen on disk
-	ConfirmFlag Kind = "note-flag"    // store that the flag is on disk
+	WriteFlag   Kind = "write-flag"   // write the flag of a pause, in place of an earlier one's too
+	ConfirmFlag Kind = "note-flag"    // store that the flag is on disk, and what it is now
+	RemoveFlag  Kind = "remove-flag"  // remove a flag whose pause is over
+	ForgetFlag  Kind = "forget-flag"  // store that the flag of an earlier pause is gone
 	Resume      Kind = "resume"       // end an incident whose flag was removed
 	Supersede   Kind = "supersede"    // end an incident in favor of an earlier one, which the state had lost
 	RecordHold  Kind = "note-hold"    // store a pause that a person made
@@ -50,7 +52,7 @@ const (
 )
 
 var phases = map[Kind]int{
-	WriteFlag: localPhase, ConfirmFlag: localPhase, Resume: localPhase, Supersede: localPhase, RecordHold: localPhase,
+	WriteFlag: localPhase, ConfirmFlag: localPhase, RemoveFlag: localPhase, ForgetFlag: localPhase, Resume: localPhase, Supersede: localPhase, RecordHold: localPhase,
 	ReleaseHold: localPhase, Rebuild: localPhase, RebuildDone: localPhase, Settle: localPhase,
 	Create: pausedPhase, Adopt: pausedPhase, Replace: pausedPhase, Reopen: pausedPhase, ResumeClosed: pausedPhase,
 	Complete: pausedPhase, NameFlag: pausedPhase, ConfirmReopened: pausedPhase, AnnouncePaused: pausedPhase, RunCommand: pausedPhase,
@@ -68,7 +70,7 @@ func (k Kind) Local() bool {
 
 // Uncovers reports whether a local step may make another one due, so that the project has to be observed again.
 func (k Kind) Uncovers() bool {
-	return k == Resume || k == Supersede || k == Rebuild || k == RebuildDone
+	return k == Resume || k == Supersede || k == Rebuild || k == RebuildDone || k == ForgetFlag
 }
 
 // Action is one step of a plan.
@@ -84,6 +86,8 @@ type Action struct {
 	// What an incident is rebuilt from.
 	marker   tracker.Marker    // of its issue
 	info     incident.FlagInfo // of the flag
+	at       int64             // generation of its pause, or of the hold's
+	hold     string            // id of a hold that the state lost
 	replaced bool              // it ended without a resume, because a later incident pauses the project
 }
 

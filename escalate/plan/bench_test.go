@@ -17,8 +17,9 @@ func BenchmarkNext(b *testing.B) {
 		i := incident.Incident{ID: fmt.Sprintf("%032x", n), Project: fmt.Sprintf("p%d", n), Seq: 1, Opened: now, FlagWritten: now, Issue: ref}
 		o := Observation{
 			Now: now, Project: i.Project, Incidents: []incident.Incident{i}, Issues: map[string]IssueState{i.ID: IssueOpen}, Known: func(string) bool { return true },
-			Flag: incident.FlagView{State: incident.FlagThere, Info: incident.FlagInfo{Project: i.Project, Incident: i.ID}},
-			Open: []tracker.Issue{{IssueRef: ref, Open: true, Marker: tracker.Marker{Project: i.Project, Seq: 1, Incident: i.ID}}},
+			Confirmed: incident.Confirmation{Pause: i.ID},
+			Flag:      incident.FlagView{State: incident.FlagThere, Info: incident.FlagInfo{Project: i.Project, Incident: i.ID}},
+			Open:      []tracker.Issue{{IssueRef: ref, Open: true, Marker: tracker.Marker{Project: i.Project, Seq: 1, Incident: i.ID}}},
 		}
 		if n%2 == 0 {
 			o.Flag = incident.FlagView{State: incident.FlagGone}

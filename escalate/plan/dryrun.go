@@ -44,29 +44,50 @@ func after(o Observation, a Action) Observation {
 	case WriteFlag, ConfirmFlag:
 		o.Flag.State = incident.FlagThere
 		change(func(i *incident.Incident) { i.FlagWritten = o.Now })
-		if a.Incident == "" && o.Hold != nil {
-			h := *o.Hold
-			h.FlagWritten = o.Now
-			o.Hold = &h
-		}
+		o = confirmed(o, a.Incident)
+	case RemoveFlag:
+		o.Flag, o.Confirmed = incident.FlagView{State: incident.FlagGone}, incident.Confirmation{}
+	case ForgetFlag:
+		o.Confirmed = incident.Confirmation{}
 	case Resume:
-		o.Hold = nil
+		o.Hold, o.Confirmed = nil, incident.Confirmation{}
+		o.Generation++
 		change(func(i *incident.Incident) { i.Ended = o.Now })
 	case Supersede:
 		change(func(i *incident.Incident) { i.Ended = o.Now })
 	case RecordHold:
-		o.Hold = &incident.Hold{Project: o.Project, Since: o.Now, FlagWritten: o.Now}
+		h, _ := HoldOf(a, "a new one", o.Now)
+		o.Hold = &h
+		o = confirmed(o, "")
 	case ReleaseHold:
-		o.Hold = nil
+		o.Hold, o.Confirmed = nil, incident.Confirmation{}
+		o.Generation++
 	case Settle:
 		change(func(i *incident.Incident) { i.Settled = true })
 	case Rebuild, RebuildDone:
 		i, known := Rebuilt(a, o.Now), o.Known
 		o.Known = func(id string) bool { return id == i.ID || known(id) }
 		o.Incidents = append(o.Incidents, i)
+		o.Generation = max(o.Generation, i.Generation)
+		if a.Kind == Rebuild {
+			o = confirmed(o, i.ID)
+		}
 		if !i.Issue.IsZero() {
 			o.Issues[i.ID] = IssueOpen
 		}
 	}
+	return o
+}
+
+// confirmed is after a step that confirms the flag of an incident, or of the hold.
+func confirmed(o Observation, open string) Observation {
+	if open == "" && o.Hold != nil {
+		open = o.Hold.ID
+	}
+	o.Flag.Identity.Kind, o.Flag.Info.Pause.ID = incident.BotFlag, open
+	if o.Flag.Info.Incident != "" {
+		o.Flag.Info.Incident = open
+	}
+	o.Confirmed = incident.Confirmation{Pause: open, Identity: o.Flag.Identity}
 	return o
 }

@@ -26,8 +26,8 @@ func TestDryRun(t *testing.T) {
 		{"an unknown incident that has ended", seen{flag: gone, open: []tracker.Issue{theirs(idB, 7)}}, []string{"rebuild-done #7 b", "close #7 b"}},
 		{"an unknown incident that goes on", seen{flag: there, note: idB, open: []tracker.Issue{theirs(idB, 7)}}, []string{"rebuild #7 b"}},
 		{"a person's flag", seen{flag: there}, []string{"note-hold"}},
-		{"a person's flag that is gone", seen{flag: gone, hold: &incident.Hold{Project: project, FlagWritten: now}}, []string{"release-hold"}},
-		{"a hold without its flag", seen{flag: gone, hold: &incident.Hold{Project: project}}, []string{"write-flag"}},
+		{"a person's flag that is gone", seen{flag: gone, hold: aHold, holdWritten: true}, []string{"release-hold"}},
+		{"a hold without its flag", seen{flag: gone, hold: aHold}, []string{"write-flag"}},
 		{"nothing", seen{flag: gone}, []string{}},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -12,8 +12,8 @@ import (
 func ExampleNext() {
 	o := plan.Observation{
 		Now: time.Now(), Project: "odilo", Flag: incident.FlagView{State: incident.FlagThere},
-		Incidents: []incident.Incident{{ID: "0a", Project: "odilo", Seq: 1, FlagWritten: time.Now()}},
-		Known:     func(id string) bool { return id == "0a" },
+		Incidents: []incident.Incident{{ID: "0a", Project: "odilo", Seq: 1}}, Confirmed: incident.Confirmation{Pause: "0a"},
+		Known: func(id string) bool { return id == "0a" },
 	}
 	for _, a := range plan.Next(o) {
 		fmt.Printf("%s %s: %s\n", a.Kind, a.Name, a.Why)

@@ -1,45 +1,138 @@
 package plan
 
 import (
+	"cmp"
 	"time"
 
 	"github.com/terraphim/adfbot/escalate/incident"
 )
 
 // local plans what follows from state and flag alone, and the rebuilding of lost incidents.
+//
+// What pauses a project is one pause, an incident or a hold. Its flag is confirmed once it is on disk, with its identity: if a confirmed
+// flag is missing, somebody removed it, which ends that pause and never a later one. A flag that nobody has touched follows the state. One
+// that somebody has made or changed is a pause by itself.
 func (p *planner) local() {
-	if p.o.Flag.State == incident.FlagUnknown {
-		return
-	}
-	there, unknown := p.o.Flag.State == incident.FlagThere, p.unknownIncident()
 	current := "" // id of the incident that pauses the project
-	for _, i := range p.o.Incidents {
-		if !i.IsOpen() {
-			continue
-		}
-		written := !i.FlagWritten.IsZero()
-		current = i.ID
-		switch {
-		case there && unknown != "" && written:
-			p.add(Resume, i, "the pause flag belongs to a later incident, which this state does not know")
-			current = ""
-		case there && unknown != "":
-			p.add(Supersede, i, "the pause flag belongs to an earlier incident, which this state did not know")
-			current = ""
-		case there && !written:
-			p.add(ConfirmFlag, i, "the pause flag exists")
-		case !there && written:
-			p.add(Resume, i, "the pause flag was removed")
-			current = ""
-		case !there:
-			p.add(WriteFlag, i, "the pause flag was never written")
-		}
-	}
-	if current == "" {
-		current = p.rebuild(unknown)
+	switch p.o.Flag.State {
+	case incident.FlagUnknown:
+		return
+	case incident.FlagGone:
+		current = p.flagGone()
+	case incident.FlagThere:
+		current = p.flagThere()
 	}
 	p.orphans(current)
-	p.hold(there && current == "" && unknown == "")
+}
+
+// paused returns what pauses the project, "" if nothing does. The incident is zero if that is a hold.
+func (p *planner) paused() (pause string, open incident.Incident) {
+	for _, i := range p.o.Incidents {
+		if i.IsOpen() {
+			return i.ID, i
+		}
+	}
+	if p.o.Hold != nil {
+		return p.o.Hold.ID, open
+	}
+	return "", open
+}
+
+func (p *planner) flagGone() (current string) {
+	pause, open := p.paused()
+	confirmed := p.o.Confirmed.Stands()
+	switch {
+	case confirmed && p.o.Confirmed.Pause != pause:
+		p.add(ForgetFlag, incident.Incident{}, "the flag of an earlier pause was removed")
+	case confirmed && open.ID == "":
+		p.add(ReleaseHold, open, "a person's pause flag was removed")
+	case confirmed:
+		p.add(Resume, open, "the pause flag was removed")
+		return ""
+	case open.ID != "":
+		p.add(WriteFlag, open, "the pause flag was never written")
+	case pause != "":
+		p.add(WriteFlag, open, "a person paused the project, and the flag was never written")
+	}
+	return open.ID
+}
+
+func (p *planner) flagThere() (current string) {
+	pause, open := p.paused()
+	unknown := p.unknownIncident()
+	switch {
+	case pause == "":
+		return p.flagAlone(unknown)
+	case open.ID == "" && !(p.untouched() && unknown == ""):
+		if current = p.rebuild(unknown); current != "" {
+			return current
+		}
+	case unknown != "" && open.FlagWritten.IsZero():
+		p.add(Supersede, open, "the pause flag belongs to an earlier incident, which this state did not know")
+		return p.rebuild(unknown)
+	case unknown != "" && p.later():
+		p.add(Resume, open, "the pause flag belongs to a later incident, which this state does not know")
+		return p.rebuild(unknown)
+	}
+	switch {
+	case p.untouched() && p.o.Flag.Info.Pause.ID != pause:
+		p.add(WriteFlag, open, "the pause flag is that of another pause")
+	case p.o.Confirmed != incident.Confirmation{Pause: pause, Identity: p.o.Flag.Identity}:
+		p.add(ConfirmFlag, open, "the pause flag exists")
+	}
+	return open.ID
+}
+
+// flagAlone plans for a flag of a project that nothing pauses according to the state.
+func (p *planner) flagAlone(unknown string) (current string) {
+	var none incident.Incident
+	c, named := p.o.Confirmed, p.o.Flag.Info.Pause
+	another := p.untouched() && named.ID != c.Pause
+	switch {
+	case c.Stands() && !another && (p.untouched() || c.Identity == p.o.Flag.Identity):
+		p.add(RemoveFlag, none, "the project was resumed, and nobody has touched the flag since")
+	case c.Stands() && !another:
+		p.add(RecordHold, none, "a person touched the flag, and the project was resumed meanwhile")
+	case unknown != "" && !p.over():
+		return p.rebuild(unknown)
+	case p.over() && p.untouched() && c.Pause != named.ID && !p.o.Flag.Info.Written.IsZero():
+		p.add(RemoveFlag, none, "the flag is that of a pause that is over")
+	case p.over():
+		p.add(RecordHold, none, "somebody has touched or put back the flag of a pause that is over")
+	case p.untouched():
+		a := p.add(RecordHold, none, "the state does not know the pause that the flag names")
+		a.hold, a.at = named.ID, p.noted()
+	default:
+		if current = p.rebuild(unknown); current == "" {
+			p.add(RecordHold, none, "paused by a person's flag")
+		}
+	}
+	return current
+}
+
+// untouched reports whether the flag is as the bot wrote it.
+func (p *planner) untouched() bool { return p.o.Flag.Identity.Kind == incident.BotFlag }
+
+// maxAhead is how far the generation in a flag may be above the state's: anybody may write a flag.
+const maxAhead = 1_000_000
+
+// noted returns the generation of the pause that the flag names, 0 if it is unknown or incredible.
+func (p *planner) noted() int64 {
+	if g := p.o.Flag.Info.Pause.Generation; g >= 0 && g <= p.o.Generation+maxAhead {
+		return g
+	}
+	return 0
+}
+
+// later reports whether the pause that the flag names is later than the state. A flag of an earlier version does not say so.
+func (p *planner) later() bool {
+	return p.o.Flag.Info.Written.IsZero() || p.noted() > p.o.Generation
+}
+
+// over reports whether the pause that the flag names is over. The state has no pause.
+func (p *planner) over() bool {
+	info := p.o.Flag.Info
+	return info.Incident != "" && p.o.Known(info.Incident) || !info.Written.IsZero() && info.Pause.Generation < p.o.Generation
 }
 
 // unknownIncident returns the id in the flag's note if the state does not know it, otherwise "".
@@ -54,7 +147,7 @@ func (p *planner) unknownIncident() string {
 // rebuild plans to restore a lost incident that still pauses the project, and returns its id or "". The flag's note
 // names it; if a person wrote the note, it is that of the newest open issue.
 func (p *planner) rebuild(unknown string) string {
-	if p.o.Flag.State != incident.FlagThere || p.o.Flag.Info.Incident != unknown {
+	if p.o.Flag.Info.Incident != unknown {
 		return ""
 	}
 	id, newest := unknown, int64(0)
@@ -69,11 +162,12 @@ func (p *planner) rebuild(unknown string) string {
 	case issue != nil:
 		a := p.add(Rebuild, incident.Incident{ID: id, Project: p.o.Project, Seq: issue.Marker.Seq, Issue: issue.IssueRef},
 			"the state does not know this incident, and its pause flag exists")
-		a.marker, a.info = issue.Marker, p.o.Flag.Info
+		a.marker, a.info, a.at = issue.Marker, p.o.Flag.Info, p.noted()
 	case p.o.Unstored: // they tell more about the incident than the flag does
 	default:
-		p.add(Rebuild, incident.Incident{ID: id, Project: p.o.Project, Seq: p.o.Flag.Info.Seq},
-			"the state does not know the incident that the pause flag names").info = p.o.Flag.Info
+		a := p.add(Rebuild, incident.Incident{ID: id, Project: p.o.Project, Seq: p.o.Flag.Info.Seq},
+			"the state does not know the incident that the pause flag names")
+		a.info, a.at = p.o.Flag.Info, p.noted()
 	}
 	return id
 }
@@ -97,27 +191,16 @@ func (p *planner) orphans(current string) {
 	}
 }
 
-// hold plans for a pause that a person made. held means that the flag exists and belongs to no incident.
-func (p *planner) hold(held bool) {
-	h, gone := p.o.Hold, p.o.Flag.State == incident.FlagGone
-	var none incident.Incident
-	switch {
-	case held && h == nil:
-		p.add(RecordHold, none, "paused by a person's flag")
-	case held && h.FlagWritten.IsZero():
-		p.add(ConfirmFlag, none, "the pause flag exists")
-	case gone && h != nil && h.FlagWritten.IsZero() && len(p.out) == 0:
-		p.add(WriteFlag, none, "a person paused the project, and the flag was never written")
-	case gone && h != nil && !h.FlagWritten.IsZero():
-		p.add(ReleaseHold, none, "a person's pause flag was removed")
-	}
+// HoldOf returns the hold that a RecordHold action stores, and the least generation of its project. A new hold gets the id.
+func HoldOf(a Action, id string, now time.Time) (h incident.Hold, generation int64) {
+	return incident.Hold{ID: cmp.Or(a.hold, id), Project: a.Project, Since: now}, a.at
 }
 
 // Rebuilt returns the incident that a Rebuild or RebuildDone action restores.
 func Rebuilt(a Action, now time.Time) incident.Incident {
 	i := incident.Incident{
 		ID: a.Incident, Project: a.Project, Seq: a.marker.Seq, Agent: a.info.Agent, Failures: a.info.Failures,
-		Opened: a.info.Opened, Rebuilt: true, Issue: a.Issue,
+		Opened: a.info.Opened, Rebuilt: true, Issue: a.Issue, Generation: a.at,
 	}
 	if i.Seq == 0 {
 		i.Seq = a.info.Seq

@@ -29,14 +29,17 @@ type Observation struct {
 	Now       time.Time
 	Project   string
 	Flag      incident.FlagView
+	Confirmed incident.Confirmation // by this host
 	Hold      *incident.Hold
-	Incidents []incident.Incident         // those of the project that are not settled, or whose issues are in Open
-	Known     func(id string) bool        // reports whether the state has the incident, settled or not
-	Issues    map[string]IssueState       // of the incidents' own issues, by incident id
-	Open      []tracker.Issue             // the project's open issues that have our author and marker
-	Closings  map[string]incident.Closing // of the incidents' own issues, by incident id, as far as they were read
-	Unstored  bool                        // results wait to be stored: the incident that the flag names may be theirs
-	Force     bool                        // a person asked: do not wait for NextTry
+	// Generation is the project's.
+	Generation int64
+	Incidents  []incident.Incident         // those of the project that are not settled, or whose issues are in Open
+	Known      func(id string) bool        // reports whether the state has the incident, settled or not
+	Issues     map[string]IssueState       // of the incidents' own issues, by incident id
+	Open       []tracker.Issue             // the project's open issues that have our author and marker
+	Closings   map[string]incident.Closing // of the incidents' own issues, by incident id, as far as they were read
+	Unstored   bool                        // results wait to be stored: the incident that the flag names may be theirs
+	Force      bool                        // a person asked: do not wait for NextTry
 }
 
 // Next returns the steps that are due for a project, in the order in which to take them. If there are local steps other

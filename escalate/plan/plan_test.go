@@ -50,15 +50,23 @@ func theirs(id string, n int64) tracker.Issue {
 	return tracker.Issue{IssueRef: ref(n), Open: true, Marker: tracker.Marker{Project: project, Incident: id, Seq: 1}}
 }
 
+// What a flag is, and the hold of the tests.
+var (
+	botFlag    = incident.FlagIdentity{Kind: incident.BotFlag, Mtime: now.UnixNano(), Size: 300}
+	personFlag = incident.FlagIdentity{Kind: incident.PersonFlag, Mtime: now.UnixNano() + 7}
+	aHold      = &incident.Hold{ID: fmt.Sprintf("%032x", 0xe), Project: project, Since: now}
+)
+
 type seen struct {
-	flag      incident.FlagState
-	note      string // id of the incident in the flag's note
-	hold      *incident.Hold
-	incidents []incident.Incident
-	state     plan.IssueState // of the first incident's issue
-	open      []tracker.Issue
-	known     []string // further incidents that the state knows
-	force     bool
+	flag        incident.FlagState
+	note        string // id of the incident in the flag's note
+	hold        *incident.Hold
+	holdWritten bool // its flag is confirmed
+	incidents   []incident.Incident
+	state       plan.IssueState // of the first incident's issue
+	open        []tracker.Issue
+	known       []string // further incidents that the state knows
+	force       bool
 }
 
 func (s seen) observation() plan.Observation {
@@ -66,8 +74,20 @@ func (s seen) observation() plan.Observation {
 		Now: now, Project: project, Flag: incident.FlagView{State: s.flag}, Hold: s.hold, Incidents: s.incidents,
 		Issues: map[string]plan.IssueState{}, Open: s.open, Force: s.force,
 	}
+	if s.flag == incident.FlagThere {
+		o.Flag.Identity = personFlag
+	}
 	if s.note != "" {
-		o.Flag.Info = incident.FlagInfo{Project: project, Seq: 1, Incident: s.note}
+		o.Flag.Info = incident.FlagInfo{Project: project, Seq: 1, Incident: s.note, Pause: incident.Pause{ID: s.note}}
+		o.Flag.Identity = botFlag
+	}
+	if s.holdWritten {
+		o.Confirmed = incident.Confirmation{Pause: s.hold.ID, Identity: o.Flag.Identity}
+	}
+	for _, i := range s.incidents {
+		if i.IsOpen() && !i.FlagWritten.IsZero() {
+			o.Confirmed = incident.Confirmation{Pause: i.ID, Identity: o.Flag.Identity}
+		}
 	}
 	known := slices.Clone(s.known)
 	for n, i := range s.incidents {
@@ -88,7 +108,7 @@ func steps(actions []plan.Action) []string {
 		if a.Issue.Number != 0 {
 			s += fmt.Sprintf(" #%d", a.Issue.Number)
 		}
-		if a.Incident != "" && a.Incident != idA {
+		if len(a.Incident) == len(idA) && a.Incident != idA {
 			s += " " + a.Incident[31:]
 		}
 		if a.Quiet {
@@ -127,7 +147,7 @@ func TestNext(t *testing.T) {
 		{"open, flag gone, issue closed", seen{flag: gone, incidents: one(), state: isClosed}, []string{"resume #1"}},
 		{"open, flag gone, never created", seen{flag: gone, incidents: one(noIssue)}, []string{"resume"}},
 		{"ended, issue open", seen{flag: gone, incidents: over(), state: isOpen}, []string{"close #1"}},
-		{"ended, issue open, paused again by a person", seen{flag: there, incidents: over(), state: isOpen, hold: &incident.Hold{Project: project, FlagWritten: now}}, []string{"close #1"}},
+		{"ended, issue open, paused again by a person", seen{flag: there, incidents: over(), state: isOpen, hold: aHold, holdWritten: true}, []string{"close #1"}},
 		{"ended, issue not seen", seen{flag: gone, incidents: over()}, []string{"close #1"}},
 		{"ended, never created", seen{flag: gone, incidents: over(noIssue)}, []string{"settle"}},
 		{"ended, creation in doubt", seen{flag: gone, incidents: over(noIssue, func(i *incident.Incident) { i.Create.At = ago(time.Minute) })}, []string{"find-lost"}},
@@ -161,7 +181,7 @@ func TestNext(t *testing.T) {
 		{"flag unknown, ended, its issue unknown to the state", seen{flag: unknown, incidents: over(noIssue), open: []tracker.Issue{theirs(idA, 7)}}, nil},
 		{"flag unknown, an unknown incident's issue", seen{flag: unknown, open: []tracker.Issue{theirs(idB, 7)}}, nil},
 		{"flag unknown, two of ours", seen{flag: unknown, incidents: one(), state: isOpen, open: []tracker.Issue{theirs(idA, 9), theirs(idA, 1)}}, nil},
-		{"flag unknown, held", seen{flag: unknown, hold: &incident.Hold{Project: project, FlagWritten: now}}, nil},
+		{"flag unknown, held", seen{flag: unknown, hold: aHold, holdWritten: true}, nil},
 
 		// Notes of incidents, known to the state or not.
 		{"the note is of a later incident", seen{flag: there, note: idB, incidents: one(), state: isOpen}, []string{"resume #1", "rebuild b"}},
@@ -169,8 +189,8 @@ func TestNext(t *testing.T) {
 		{"the note is of an incident that was lost, and another was opened that never had a flag", seen{flag: there, note: idB, incidents: one(neverWritten), state: isOpen}, []string{"supersede #1", "rebuild b"}},
 		{"the same, and nothing has an issue", seen{flag: there, note: idB, incidents: one(noIssue, neverWritten)}, []string{"supersede", "rebuild b"}},
 		{"the note is of an incident that has ended", seen{flag: there, note: idB, known: []string{idB}}, []string{"note-hold"}},
-		{"the note is of an ended incident, and an unknown one's issue is open", seen{flag: there, note: idB, known: []string{idB}, open: []tracker.Issue{theirs(idA, 7)}}, []string{"rebuild-done #7", "note-hold"}},
-		{"the note is of an ended incident, while another is open", seen{flag: there, note: idB, known: []string{idB}, incidents: one(), state: isOpen}, nil},
+		{"the note is of an ended incident, and an unknown one's issue is open", seen{flag: there, note: idB, known: []string{idB}, open: []tracker.Issue{theirs(idA, 7)}}, []string{"note-hold", "rebuild-done #7"}},
+		{"the note is of an ended incident, while another is open", seen{flag: there, note: idB, known: []string{idB}, incidents: one(), state: isOpen}, []string{"write-flag #1"}},
 		{"a person's flag, and two unknown incidents: the newest goes on", seen{flag: there, open: []tracker.Issue{theirs(idB, 7), theirs(idA, 5)}}, []string{"rebuild #7 b", "rebuild-done #5"}},
 		{"the note names the older of two unknown incidents", seen{flag: there, note: idA, open: []tracker.Issue{theirs(idB, 7), theirs(idA, 5)}}, []string{"rebuild #5", "rebuild-done #7 b"}},
 		{"two unknown incidents and no flag", seen{flag: gone, open: []tracker.Issue{theirs(idB, 7), theirs(idA, 5)}}, []string{"rebuild-done #7 b", "rebuild-done #5"}},
@@ -180,11 +200,11 @@ func TestNext(t *testing.T) {
 		{"an unknown incident beside the open one is over", seen{flag: there, incidents: one(), state: isOpen, open: []tracker.Issue{theirs(idB, 7)}}, []string{"rebuild-done #7 b"}},
 
 		// Holds.
-		{"a hold whose flag was never written", seen{flag: gone, hold: &incident.Hold{Project: project}}, []string{"write-flag"}},
-		{"a hold whose flag is there and not noted", seen{flag: there, hold: &incident.Hold{Project: project}}, []string{"note-flag"}},
-		{"a hold whose flag is there", seen{flag: there, hold: &incident.Hold{Project: project, FlagWritten: now}}, nil},
-		{"a hold whose flag is gone", seen{flag: gone, hold: &incident.Hold{Project: project, FlagWritten: now}}, []string{"release-hold"}},
-		{"a hold beside an incident whose flag is gone", seen{flag: gone, incidents: one(), state: isOpen, hold: &incident.Hold{Project: project, FlagWritten: now}}, []string{"resume #1", "release-hold"}},
+		{"a hold whose flag was never written", seen{flag: gone, hold: aHold}, []string{"write-flag"}},
+		{"a hold whose flag is there and not noted", seen{flag: there, hold: aHold}, []string{"note-flag"}},
+		{"a hold whose flag is there", seen{flag: there, hold: aHold, holdWritten: true}, nil},
+		{"a hold whose flag is gone", seen{flag: gone, hold: aHold, holdWritten: true}, []string{"release-hold"}},
+		{"a hold beside an incident whose flag is gone", seen{flag: gone, incidents: one(), state: isOpen, hold: aHold, holdWritten: true}, []string{"resume #1"}},
 
 		// Waits.
 		{"no issue, and it is too early", seen{flag: there, incidents: one(noIssue, wait(time.Minute))}, nil},

@@ -29,7 +29,7 @@ func randomObservation(r *rand.Rand) plan.Observation {
 		s.note = ids[r.IntN(len(ids))]
 	}
 	if flip() {
-		s.hold = &incident.Hold{Project: project, FlagWritten: when()}
+		s.hold = aHold
 	}
 	opened := false
 	for n, id := range ids[:r.IntN(len(ids))] {
@@ -58,6 +58,25 @@ func randomObservation(r *rand.Rand) plan.Observation {
 		}
 	}
 	o := s.observation()
+	o.Generation = r.Int64N(3)
+	if kinds := []incident.FlagKind{incident.BotFlag, incident.PersonFlag}; s.flag == incident.FlagThere {
+		o.Flag.Identity.Kind = kinds[r.IntN(2)]
+	}
+	if s.note != "" && flip() {
+		o.Flag.Info.Written, o.Flag.Info.Pause.Generation = now, r.Int64N(3)
+	}
+	if s.note == "" && flip() {
+		o.Flag.Info.Written, o.Flag.Info.Pause = now, incident.Pause{ID: aHold.ID, Generation: r.Int64N(3)}
+	}
+	if o.Confirmed = (incident.Confirmation{}); flip() {
+		o.Confirmed = incident.Confirmation{Pause: append(ids, aHold.ID)[r.IntN(5)], Identity: o.Flag.Identity}
+		switch r.IntN(4) {
+		case 0:
+			o.Confirmed.Identity.Kind = incident.RemovedFlag
+		case 1:
+			o.Confirmed.Identity.Mtime--
+		}
+	}
 	for _, i := range s.incidents {
 		o.Issues[i.ID] = plan.IssueState(r.IntN(4))
 		if o.Issues[i.ID] == plan.IssueOpen && !i.Issue.IsZero() &&
@@ -111,9 +130,16 @@ func TestNextOfRandomObservations(t *testing.T) {
 				}
 			case plan.Create, plan.Reopen, plan.Replace:
 				require.True(t, known && i.IsOpen(), say)
-				require.False(t, o.Flag.State == incident.FlagGone && !i.FlagWritten.IsZero(), "no issue is opened for a running project: %s", say)
+				require.False(t, o.Flag.State == incident.FlagGone && o.Confirmed.Stands() && o.Confirmed.Pause == i.ID, "no issue is opened for a running project: %s", say)
 			case plan.Resume:
 				require.True(t, i.IsOpen(), say)
+				require.True(t, o.Confirmed.Pause == i.ID && o.Confirmed.Stands() || o.Flag.State == incident.FlagThere, "it had its flag: %s", say)
+			case plan.RemoveFlag:
+				require.Nil(t, o.Hold, "nothing pauses the project: %s", say)
+				require.False(t, slices.ContainsFunc(o.Incidents, incident.Incident.IsOpen), say)
+				require.True(t, o.Flag.Identity.Kind == incident.BotFlag || o.Flag.Identity == o.Confirmed.Identity, "nobody touched it: %s", say)
+			case plan.RecordHold:
+				require.False(t, o.Flag.Identity.Kind == incident.BotFlag && o.Confirmed.Pause == o.Flag.Info.Pause.ID && o.Confirmed.Stands(), say)
 			case plan.Rebuild, plan.RebuildDone:
 				require.False(t, known, say)
 			}

@@ -25,6 +25,7 @@ import (
 	"github.com/terraphim/adfbot/internal/store"
 	"github.com/terraphim/adfbot/internal/store/sqlite"
 	"github.com/terraphim/adfbot/internal/testhost"
+	"github.com/terraphim/adfbot/pause"
 )
 
 // damage makes the state unusable, and returns what makes it usable again.
@@ -399,8 +400,9 @@ func TestSpooledResultOfOldGeneration(t *testing.T) {
 	_, err := hostlocal.Beside(w.cfg.State).Spool().Add(r)
 	require.NoError(t, err)
 	w.inState(func(s store.State) {
-		require.NoError(t, s.SetHold(ctx, incident.Hold{Project: "odilo", Since: noon}))
-		_, err := s.Resume(ctx, "odilo", "", "", noon)
+		h := incident.Hold{ID: pause.NewRandomID(), Project: "odilo", Since: noon}
+		require.NoError(t, s.SetHold(ctx, h))
+		_, err := s.Resume(ctx, incident.Resumption{Project: "odilo", Pause: h.ID, At: noon})
 		require.NoError(t, err)
 	})
 	w.sweepWell()
@@ -415,8 +417,9 @@ func TestSpooledResultBeforeResume(t *testing.T) {
 	w.sh("odilo", "exit 7")
 	repair()
 	w.inState(func(s store.State) {
-		require.NoError(t, s.SetHold(ctx, incident.Hold{Project: "odilo", Since: noon}))
-		_, err := s.Resume(ctx, "odilo", "", "", noon.Add(time.Second))
+		h := incident.Hold{ID: pause.NewRandomID(), Project: "odilo", Since: noon}
+		require.NoError(t, s.SetHold(ctx, h))
+		_, err := s.Resume(ctx, incident.Resumption{Project: "odilo", Pause: h.ID, At: noon.Add(time.Second)})
 		require.NoError(t, err)
 	})
 	w.pass(time.Minute)

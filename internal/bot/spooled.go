@@ -202,7 +202,9 @@ func (b *Bot) countOneSpooled(ctx context.Context, e hostlocal.Spooled, pauses [
 	}
 	if len(pauses) > 1 || flag.State == incident.FlagGone {
 		out.Opened = nil
-		_, err = b.store.Resume(ctx, r.Project, out.Answer.Incident, "the pause flag was removed while nothing could be stored", l.FlagWritten)
+		_, err = b.store.Resume(ctx, incident.Resumption{
+			Project: r.Project, Pause: out.Answer.Incident, How: "the pause flag was removed while nothing could be stored", At: l.FlagWritten,
+		})
 	}
 	return out, err
 }

@@ -49,7 +49,7 @@ var adviceLines = []string{issuetext.ResumeLine, issuetext.OrRemoveLine, issuete
 // readableNote returns a flag's text without the lines that only the bot reads and the advice how to resume.
 func readableNote(flag incident.FlagView) string {
 	note := flag.Note
-	if flag.Info.Incident != "" {
+	if flag.Info.Pause.ID != "" {
 		note, _, _ = strings.Cut(note, "\n\n")
 	}
 	var out strings.Builder
@@ -99,17 +99,14 @@ func (r *Reader) AdviseRestore(ctx context.Context, err error) error {
 	return fmt.Errorf("%w\nadfbot restore pauses these again: %s; creating only the sentinel would resume them", err, strings.Join(projects, ", "))
 }
 
-// PausedInState returns the projects with an open incident or a hold, and whether their flag was ever written.
+// PausedInState returns the projects with an open incident or a hold, and whether their flag was ever written on this host.
 func (r *Reader) PausedInState(ctx context.Context) (map[string]bool, error) {
-	incidents, holds, err := r.unfinished(ctx)
+	states, err := r.from.State.ProjectStates(ctx)
 	paused := map[string]bool{}
-	for _, i := range incidents {
-		if i.IsOpen() {
-			paused[i.Project] = paused[i.Project] || !i.FlagWritten.IsZero()
+	for id, s := range states {
+		if pause := s.Pause().ID; pause != "" {
+			paused[id] = s.Confirmed.Stands() && s.Confirmed.Pause == pause
 		}
-	}
-	for _, h := range holds {
-		paused[h.Project] = paused[h.Project] || !h.FlagWritten.IsZero()
 	}
 	return paused, err
 }

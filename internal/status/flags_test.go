@@ -18,13 +18,17 @@ func TestFlagReasonMasks(t *testing.T) {
 func TestNoteForPeople(t *testing.T) {
 	opened := time.Date(2026, 11, 23, 3, 48, 0, 0, time.UTC)
 	i := incident.Incident{ID: strings.Repeat("ab", 16), Project: "odilo", Seq: 3, Agent: "project-meta", Failures: 3, Opened: opened}
-	note := issuetext.FlagNote(i, issuetext.Resume{Command: "sudo -u adfbot adfbot resume odilo", Flag: "/pause/odilo", InGitea: true})
+	note := issuetext.FlagNote(i, issuetext.Resume{Command: "sudo -u adfbot adfbot resume odilo", Flag: "/pause/odilo", InGitea: true}, issuetext.Mark{})
 	info, ok := issuetext.ParseFlagNote(note)
 	require.True(t, ok)
 	require.Equal(t, "odilo is paused: project-meta failed 3 times in a row (2026-11-23 03:48 UTC).\n", readableNote(incident.FlagView{Note: note, Info: info}))
 	require.Equal(t, "moving the database\n\nback on Monday\n", readableNote(incident.FlagView{Note: "moving the database\n\nback on Monday\n"}), "a person's note stays whole")
 	held := issuetext.HoldNote("odilo", "disk", "alice", "bigbox", issuetext.Resume{Command: "adfbot resume odilo", Flag: "/pause/odilo"}, opened)
 	require.Equal(t, "odilo is paused by alice (bigbox, 2026-11-23 03:48 UTC).\nReason: disk\n", readableNote(incident.FlagView{Note: held}))
+	flag := issuetext.HoldFlag(incident.Hold{ID: i.ID, Project: "odilo", Note: held}, issuetext.Mark{Written: opened})
+	info, ok = issuetext.ParseFlagNote(flag)
+	require.True(t, ok)
+	require.Equal(t, "odilo is paused by alice (bigbox, 2026-11-23 03:48 UTC).\nReason: disk\n", readableNote(incident.FlagView{Note: flag, Info: info}))
 	require.Equal(t, "odilo is paused by alice (bigbox, now).\nReason: disk\n",
 		readableNote(incident.FlagView{Note: "odilo is paused by alice (bigbox, now).\nReason: disk\nTo resume, remove this file or run: adfbot resume odilo\n"}), "of an earlier version")
 }

@@ -115,8 +115,7 @@ func (s *Store) ChangeCommand(ctx context.Context, c incident.Command, hold *inc
 			return err
 		}
 		if hold != nil {
-			if _, err := tx.exec(ctx, `INSERT INTO hold (project, note, since, flag_written) VALUES (?, ?, ?, NULL)
-				ON CONFLICT (project) DO NOTHING`, hold.Project, hold.Note, hold.Since.UnixMilli()); err != nil {
+			if err := insertHold(ctx, tx, *hold); err != nil {
 				return err
 			}
 		}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"database/sql"
 	"errors"
-	"time"
 )
 
 func (s *Store) Meta(ctx context.Context, key string) (string, error) {
@@ -23,10 +22,7 @@ func (s *Store) SetMeta(ctx context.Context, key, value string) error {
 // flagsWritten is set when the state first learns of a flag on disk.
 const flagsWritten = "flags_written"
 
-func setFlagsWritten(ctx context.Context, tx *txn, written time.Time) error {
-	if written.IsZero() {
-		return nil
-	}
+func setFlagsWritten(ctx context.Context, tx *txn) error {
 	_, err := tx.exec(ctx, `INSERT INTO meta (key, value) VALUES (?, '1') ON CONFLICT DO NOTHING`, flagsWritten)
 	return err
 }

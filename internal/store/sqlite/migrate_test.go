@@ -14,7 +14,39 @@ import (
 	"github.com/terraphim/adfbot/escalate/tracker"
 	"github.com/terraphim/adfbot/internal/store"
 	"github.com/terraphim/adfbot/internal/store/sqlite"
+	"github.com/terraphim/adfbot/pause"
 )
+
+// undoFlags brings the tables of flags from version 5 back to 4.
+const undoFlags = `DROP TABLE host_flag; ALTER TABLE hold DROP COLUMN id; ALTER TABLE hold ADD COLUMN flag_written INTEGER; `
+
+// The flags that an earlier version knew are confirmed; nobody has looked at them since.
+func TestMigrateFlags(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "adfbot.db")
+	s := open(t, path, sqlite.Options{})
+	written, never := trip(t, s, "written"), trip(t, s, "never")
+	_, err := s.Change(ctx, written.ID, func(i *incident.Incident) { i.FlagWritten = time.Now() })
+	require.NoError(t, err)
+	for _, project := range []string{"held", "held-never", "written"} {
+		require.NoError(t, s.SetHold(ctx, incident.Hold{ID: pause.NewRandomID(), Project: project, Since: time.Now()}))
+	}
+	require.NoError(t, s.Close())
+	db, err := sql.Open("sqlite", path)
+	require.NoError(t, err)
+	_, err = db.Exec(undoFlags + `UPDATE hold SET flag_written = 1 WHERE project IN ('held', 'written');
+		UPDATE incident SET doc = json_set(doc, '$.FlagWritten', '0001-01-01T00:00:00Z') WHERE project = 'never'; PRAGMA user_version = 4`)
+	require.NoError(t, err)
+	require.NoError(t, db.Close())
+	s = open(t, path, sqlite.Options{})
+	states, err := s.ProjectStates(ctx)
+	require.NoError(t, err)
+	require.Equal(t, incident.Confirmation{Pause: written.ID}, states["written"].Confirmed, "the incident pauses the project")
+	require.Zero(t, states["never"].Confirmed)
+	require.Equal(t, never.ID, states["never"].Pause().ID)
+	require.Equal(t, incident.Confirmation{Pause: states["held"].Hold.ID}, states["held"].Confirmed)
+	require.True(t, pause.IsRandomID(states["held"].Hold.ID))
+	require.Zero(t, states["held-never"].Confirmed)
+}
 
 func TestMigrateFirstVersion(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "adfbot.db")
@@ -27,7 +59,7 @@ func TestMigrateFirstVersion(t *testing.T) {
 	db, err := sql.Open("sqlite", path)
 	require.NoError(t, err)
 	_, err = db.Exec(`UPDATE incident SET doc = json_set(doc, '$.Evidence', json((SELECT evidence.doc FROM evidence WHERE incident = incident.id)));
-		DROP INDEX result_output; DROP TABLE evidence; DROP TABLE operator; DROP TABLE scan; DROP TABLE command; PRAGMA user_version = 1`)
+		DROP INDEX result_output; DROP TABLE evidence; DROP TABLE operator; DROP TABLE scan; DROP TABLE command; ` + undoFlags + `PRAGMA user_version = 1`)
 	require.NoError(t, err)
 	require.NoError(t, db.Close())
 	s = open(t, path, sqlite.Options{})
@@ -59,12 +91,24 @@ func TestUpgradedWhileOpen(t *testing.T) {
 			_, err := s.BeginRun(ctx, store.Run{ID: "2", Project: "atlas", Agent: "project-meta"})
 			return err
 		},
-		"SetChild":        func() error { return s.SetChild(ctx, store.Run{ID: run.ID, ChildPID: 4711}) },
-		"EndRun":          func() error { return s.EndRun(ctx, run) },
-		"Prune":           func() error { _, err := s.Prune(ctx, time.Now().Add(time.Hour), 100); return err },
-		"Change":          func() error { _, err := s.Change(ctx, i.ID, func(i *incident.Incident) { i.Failures = 9 }); return err },
-		"Insert":          func() error { _, err := s.Insert(ctx, incident.Incident{ID: "1", Project: "atlas"}); return err },
-		"Resume":          func() error { _, err := s.Resume(ctx, "odilo", i.ID, "", time.Now()); return err },
+		"SetChild": func() error { return s.SetChild(ctx, store.Run{ID: run.ID, ChildPID: 4711}) },
+		"EndRun":   func() error { return s.EndRun(ctx, run) },
+		"Prune":    func() error { _, err := s.Prune(ctx, time.Now().Add(time.Hour), 100); return err },
+		"Change":   func() error { _, err := s.Change(ctx, i.ID, func(i *incident.Incident) { i.Failures = 9 }); return err },
+		"Insert":   func() error { _, err := s.Insert(ctx, incident.Incident{ID: "1", Project: "atlas"}); return err },
+		"Resume": func() error {
+			_, err := s.Resume(ctx, incident.Resumption{Project: "odilo", Pause: i.ID, At: time.Now()})
+			return err
+		},
+		"Confirm": func() error {
+			_, err := s.Confirm(ctx, "odilo", incident.Confirmation{Pause: i.ID}, time.Now())
+			return err
+		},
+		"Unconfirm": func() error { return s.Unconfirm(ctx, "odilo", i.ID) },
+		"AddHold": func() error {
+			_, err := s.AddHold(ctx, incident.Hold{Project: "atlas"}, incident.FlagIdentity{}, 0)
+			return err
+		},
 		"SetHold":         func() error { return s.SetHold(ctx, incident.Hold{Project: "atlas"}) },
 		"DropHold":        func() error { return s.DropHold(ctx, "odilo") },
 		"SetLabels":       func() error { return s.SetLabels(ctx, repo, map[string]int64{"adf": 1}) },
@@ -98,11 +142,11 @@ func TestUpgradedWhileOpen(t *testing.T) {
 // reading lists the methods of a state that change nothing.
 var reading = []string{"Accounts", "Check", "Close", "CommentsRead", "CountSince", "Evidence", "File", "FlagsWritten", "History", "Hold",
 	"Holds", "IncidentPage", "Incidents", "IncidentsOf", "Installation", "Labels", "LastResult", "Meta", "Moved", "NewComments",
-	"Operators", "Path", "PendingCommands", "Project", "ProjectState", "Running", "Runs", "Unsettled"}
+	"Operators", "Path", "PendingCommands", "Project", "ProjectState", "ProjectStates", "Running", "Runs", "Unsettled"}
 
 // everything is a query for all that methods write, as text.
 const everything = `SELECT json_array(id, failures) FROM result UNION ALL SELECT doc FROM incident UNION ALL SELECT doc FROM command
-	UNION ALL SELECT json_array(id, child_pid) FROM run UNION ALL SELECT project FROM hold UNION ALL SELECT key FROM meta
+	UNION ALL SELECT json_array(id, child_pid) FROM run UNION ALL SELECT project FROM hold UNION ALL SELECT pause FROM host_flag UNION ALL SELECT key FROM meta
 	UNION ALL SELECT name FROM label UNION ALL SELECT login FROM account UNION ALL SELECT login FROM operator UNION ALL SELECT up_to || '' FROM scan`
 
 // Earlier versions kept every output.
@@ -115,7 +159,7 @@ func TestMigrateOutputs(t *testing.T) {
 	require.NoError(t, s.Close())
 	db, err := sql.Open("sqlite", path)
 	require.NoError(t, err)
-	_, err = db.Exec(`DROP INDEX result_output; PRAGMA user_version = 3;
+	_, err = db.Exec(undoFlags + `DROP INDEX result_output; PRAGMA user_version = 3;
 		INSERT INTO result (project, agent, outcome, counted, exit_code, signal, detail, host, recorded_at, failures, threshold, tripped, output)
 		SELECT project, agent, outcome, counted, exit_code, signal, detail, host, recorded_at, failures, threshold, tripped, output
 		FROM result, json_each('[' || substr(replace(hex(zeroblob(25)), '0', ',0'), 2) || ']')`)

@@ -1,6 +1,7 @@
 package sqlite
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"errors"
@@ -26,7 +27,7 @@ func (s *Store) Record(ctx context.Context, r store.Result, l store.Limits) (a s
 func (s *Store) RecordIfIdle(ctx context.Context, r store.Result, l store.Limits) (a store.Answer, idle bool, err error) {
 	err = s.tx(ctx, func(ctx context.Context, tx *txn) error {
 		p, err := loadProject(ctx, tx, r.Project)
-		if idle = err == nil && !p.held && p.open == ""; idle {
+		if idle = err == nil && p.pause() == ""; idle {
 			a, err = s.record(ctx, tx, p, r, l)
 		}
 		return err
@@ -122,19 +123,22 @@ func insertResult(ctx context.Context, tx *txn, r store.Result, a store.Answer, 
 type projectState struct {
 	store.Project
 	open string // id of its open incident, or ""
-	held bool   // it has a hold
+	hold string // id of its hold, or ""
 }
+
+// pause returns the id of what pauses the project, see [incident.ProjectState].
+func (p projectState) pause() string { return cmp.Or(p.open, p.hold) }
 
 func loadProject(ctx context.Context, q querier, id string) (p projectState, err error) {
 	p.ID = id
 	var resumed sql.NullInt64
-	var open sql.NullString
+	var open, hold sql.NullString
 	err = queryRow(ctx, q, `SELECT coalesce(generation, 0), coalesce(failures, 0), coalesce(tripped, 0), coalesce(half_open, 0), coalesce(ignored, 0),
 		resumed_at, (SELECT id FROM incident WHERE project = wanted AND ended_at IS NULL),
-		EXISTS (SELECT 1 FROM hold WHERE project = wanted)
+		(SELECT id FROM hold WHERE project = wanted)
 		FROM (SELECT ? AS wanted) LEFT JOIN project ON id = wanted`, id).
-		Scan(&p.Generation, &p.Breaker.Failures, &p.Breaker.Tripped, &p.HalfOpen, &p.Ignored, &resumed, &open, &p.held)
-	p.Resumed, p.open = timeOf(resumed), open.String
+		Scan(&p.Generation, &p.Breaker.Failures, &p.Breaker.Tripped, &p.HalfOpen, &p.Ignored, &resumed, &open, &hold)
+	p.Resumed, p.open, p.hold = timeOf(resumed), open.String, hold.String
 	return p, err
 }
 

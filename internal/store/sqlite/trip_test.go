@@ -6,6 +6,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/terraphim/adfbot/escalate/incident"
 	"github.com/terraphim/adfbot/internal/store"
 )
 
@@ -13,7 +14,7 @@ import (
 func TestTripWithoutReadableHistory(t *testing.T) {
 	s := newStore(t)
 	i := trip(t, s, "odilo")
-	_, err := s.Resume(t.Context(), "odilo", i.ID, "resumed", time.Now())
+	_, err := s.Resume(t.Context(), incident.Resumption{Project: "odilo", Pause: i.ID, How: "resumed", At: time.Now()})
 	require.NoError(t, err)
 	require.NoError(t, s.InTx(t.Context(), `UPDATE incident SET doc = '{"Opened": "once"'`, `UPDATE result SET host = x'ff', started_at = 'once'`))
 	var a store.Answer

@@ -105,7 +105,8 @@ func testCommandIDAgain(t *testing.T, s CommandState) {
 
 func testCommandHold(t *testing.T, s CommandState) {
 	require.NoError(t, s.AcceptCommand(t.Context(), command(1, "odilo")))
-	h := incident.Hold{Project: "odilo", Note: "n", Since: noon}
+	h := newHold("odilo")
+	h.Note = "n"
 	begun := func(c *incident.Command) error { c.Steps[0].Begun = true; return nil }
 	_, err := s.ChangeCommand(t.Context(), command(1, "odilo"), &h, begun)
 	require.NoError(t, err)
@@ -117,7 +118,7 @@ func testCommandHold(t *testing.T, s CommandState) {
 	require.Equal(t, &h, must(s.Hold(t.Context(), "odilo"))(t), "a hold that is there stays as it is")
 
 	no := errors.New("not any more")
-	none := incident.Hold{Project: "twins", Note: "n", Since: noon}
+	none := newHold("twins")
 	_, err = s.ChangeCommand(t.Context(), command(1, "odilo"), &none, func(c *incident.Command) error { c.Done = true; return no })
 	require.ErrorIs(t, err, no)
 	require.Nil(t, must(s.Hold(t.Context(), "twins"))(t), "a refused change stores nothing")

@@ -8,6 +8,7 @@ import (
 
 	"github.com/terraphim/adfbot/escalate/incident"
 	"github.com/terraphim/adfbot/escalate/tracker"
+	"github.com/terraphim/adfbot/pause"
 )
 
 // RunHolds tests holds.
@@ -21,48 +22,60 @@ func RunHolds(t *testing.T, newState func(testing.TB) IncidentState) {
 	})
 }
 
+// newHold returns a hold of a project, made at noon.
+func newHold(project string) incident.Hold {
+	return incident.Hold{ID: pause.NewRandomID(), Project: project, Since: noon}
+}
+
+// hold stores a new hold.
+func hold(t *testing.T, s incident.HoldStore, project string) incident.Hold {
+	t.Helper()
+	h := newHold(project)
+	require.NoError(t, s.SetHold(t.Context(), h))
+	return h
+}
+
 func testHolds(t *testing.T, s IncidentState) {
-	one := incident.Hold{Project: "odilo", Note: "why\nso", Since: noon}
-	two := incident.Hold{Project: "atlas", Since: noon.Add(time.Millisecond), FlagWritten: noon.Add(time.Second)}
+	one, two := newHold("odilo"), newHold("atlas")
+	one.Note, two.Since = "why\nso", noon.Add(time.Millisecond)
 	require.NoError(t, s.SetHold(t.Context(), one))
 	require.NoError(t, s.SetHold(t.Context(), two))
 	require.Equal(t, []incident.Hold{two, one}, must(s.Holds(t.Context()))(t))
-	later := one
-	later.Since, later.FlagWritten = noon.Add(time.Hour), noon.Add(time.Hour)
-	require.NoError(t, s.SetHold(t.Context(), later))
-	later.Since = noon // it began when it began
-	require.Equal(t, &later, must(s.Hold(t.Context(), "odilo"))(t))
+	hold(t, s, "odilo")
+	require.Equal(t, &one, must(s.Hold(t.Context(), "odilo"))(t), "a project has one hold")
 	require.Nil(t, must(s.Hold(t.Context(), "nobody"))(t))
 }
 
 func testDropHold(t *testing.T, s IncidentState) {
-	require.NoError(t, s.SetHold(t.Context(), incident.Hold{Project: "odilo", Since: noon}))
+	hold(t, s, "odilo")
 	require.NoError(t, s.DropHold(t.Context(), "odilo"))
 	require.NoError(t, s.DropHold(t.Context(), "nobody"))
 	require.Empty(t, must(s.Holds(t.Context()))(t))
 }
 
-func resumeHold(t *testing.T, s IncidentState) bool {
+// resume ends a pause of odilo.
+func resume(t *testing.T, s incident.IncidentWriter, pause string) bool {
 	t.Helper()
-	return must(s.Resume(t.Context(), "odilo", "", "for the test", noon))(t)
+	return must(s.Resume(t.Context(), incident.Resumption{Project: "odilo", Pause: pause, How: "for the test", At: noon}))(t)
 }
 
 func testResumeHold(t *testing.T, s IncidentState) {
-	require.NoError(t, s.SetHold(t.Context(), incident.Hold{Project: "odilo", Note: "why", Since: noon, FlagWritten: noon}))
-	require.True(t, resumeHold(t, s))
+	h := hold(t, s, "odilo")
+	require.False(t, resume(t, s, pause.NewRandomID()), "it ends another one")
+	require.NotNil(t, must(s.Hold(t.Context(), "odilo"))(t))
+	require.True(t, resume(t, s, h.ID))
 	require.Nil(t, must(s.Hold(t.Context(), "odilo"))(t))
-	require.False(t, resumeHold(t, s), "there is nothing to end")
+	require.False(t, resume(t, s, h.ID), "there is nothing to end")
 }
 
 func testResumeHoldOnly(t *testing.T, s IncidentState) {
 	i := insert(t, s, newIncident("odilo", 1))
-	require.NoError(t, s.SetHold(t.Context(), incident.Hold{Project: "odilo", Since: noon}))
-	require.False(t, resumeHold(t, s))
+	require.False(t, resume(t, s, hold(t, s, "odilo").ID))
 	require.True(t, oneIncident(t, s, i.ID).IsOpen())
 }
 
 func testResumeBoth(t *testing.T, s IncidentState) {
-	require.NoError(t, s.SetHold(t.Context(), incident.Hold{Project: "odilo", Since: noon}))
+	hold(t, s, "odilo")
 	end(t, s, insert(t, s, newIncident("odilo", 1)))
 	require.Nil(t, must(s.Hold(t.Context(), "odilo"))(t))
 }

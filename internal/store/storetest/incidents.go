@@ -16,6 +16,7 @@ type IncidentState interface {
 	incident.IncidentReader
 	incident.IncidentWriter
 	incident.HoldStore
+	incident.FlagStore
 }
 
 // RunIncidents tests how incidents are stored, read, changed and ended.
@@ -46,7 +47,7 @@ func insert(t *testing.T, s IncidentState, i incident.Incident) incident.Inciden
 
 func end(t *testing.T, s IncidentState, i incident.Incident) {
 	t.Helper()
-	require.True(t, must(s.Resume(t.Context(), i.Project, i.ID, "for the test", noon))(t))
+	require.True(t, must(s.Resume(t.Context(), incident.Resumption{Project: i.Project, Pause: i.ID, How: "for the test", At: noon}))(t))
 }
 
 func ids(list []incident.Incident) (out []string) {
@@ -149,7 +150,9 @@ func testResumeIncident(t *testing.T, s IncidentState) {
 	_, err := s.Change(t.Context(), i.ID, func(i *incident.Incident) { i.NextTry, i.Tries = noon.Add(time.Hour), 3 })
 	require.NoError(t, err)
 	at := noon.Add(time.Minute)
-	resume := func(at time.Time) bool { return must(s.Resume(t.Context(), "odilo", i.ID, "flag removed", at))(t) }
+	resume := func(at time.Time) bool {
+		return must(s.Resume(t.Context(), incident.Resumption{Project: "odilo", Pause: i.ID, How: "flag removed", At: at}))(t)
+	}
 	require.True(t, resume(at))
 	ended := oneIncident(t, s, i.ID)
 	require.Equal(t, at, ended.Ended)
@@ -162,23 +165,31 @@ func testResumeIncident(t *testing.T, s IncidentState) {
 
 func testResumeOther(t *testing.T, s IncidentState) {
 	i := insert(t, s, newIncident("odilo", 1))
-	require.NoError(t, s.SetHold(t.Context(), incident.Hold{Project: "odilo", Since: noon}))
-	require.False(t, must(s.Resume(t.Context(), "odilo", pause.NewRandomID(), "", noon))(t))
-	require.False(t, must(s.Resume(t.Context(), "atlas", i.ID, "", noon))(t))
+	hold(t, s, "odilo")
+	require.False(t, resume(t, s, pause.NewRandomID()))
+	require.False(t, resume(t, s, ""))
+	require.False(t, must(s.Resume(t.Context(), incident.Resumption{Project: "atlas", Pause: i.ID, At: noon}))(t))
 	require.Equal(t, i, oneIncident(t, s, i.ID))
 	require.NotNil(t, must(s.Hold(t.Context(), "odilo"))(t))
 }
 
 func testProjectState(t *testing.T, s IncidentState) {
 	end(t, s, insert(t, s, newIncident("odilo", 1)))
-	insert(t, s, newIncident("odilo", 2))
-	insert(t, s, newIncident("atlas", 1))
-	require.NoError(t, s.SetHold(t.Context(), incident.Hold{Project: "odilo", Note: "why", Since: noon}))
-	require.NoError(t, s.SetHold(t.Context(), incident.Hold{Project: "twins", Since: noon, FlagWritten: noon.Add(time.Second)}))
-	for _, project := range []string{"odilo", "atlas", "twins", "nobody"} {
-		incidents, hold, err := s.ProjectState(t.Context(), project)
-		require.NoError(t, err)
-		require.Equal(t, must(s.Unsettled(t.Context(), project))(t), incidents, project)
-		require.Equal(t, must(s.Hold(t.Context(), project))(t), hold, project)
+	open := insert(t, s, newIncident("odilo", 2))
+	atlas := insert(t, s, newIncident("atlas", 1))
+	hold(t, s, "odilo")
+	h := hold(t, s, "twins")
+	require.True(t, must(s.Confirm(t.Context(), "twins", incident.Confirmation{Pause: h.ID, Identity: botFlag}, noon))(t))
+	all := must(s.ProjectStates(t.Context()))(t)
+	require.Len(t, all, 3)
+	for project, want := range map[string]incident.Pause{
+		"odilo": {ID: open.ID, Generation: 1}, "atlas": {ID: atlas.ID}, "twins": {ID: h.ID}, "nobody": {},
+	} {
+		state := must(s.ProjectState(t.Context(), project))(t)
+		require.Equal(t, must(s.Unsettled(t.Context(), project))(t), state.Unsettled, project)
+		require.Equal(t, must(s.Hold(t.Context(), project))(t), state.Hold, project)
+		require.Equal(t, want, state.Pause(), project)
+		require.Equal(t, state, all[project], project)
 	}
+	require.Equal(t, incident.Confirmation{Pause: h.ID, Identity: botFlag}, all["twins"].Confirmed)
 }

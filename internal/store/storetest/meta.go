@@ -45,18 +45,18 @@ func (s *state) flagsWritten() bool {
 func testIncidentFlagWritten(t *testing.T, s *state) {
 	i := s.trip("odilo")
 	require.False(t, s.flagsWritten())
-	must(s.Change(t.Context(), i.ID, func(i *incident.Incident) { i.FlagWritten = noon }))(t)
+	require.True(t, confirm(t, s, i.ID, botFlag, noon))
 	require.True(t, s.flagsWritten())
 	require.True(t, s.resume("odilo", i.ID, noon))
 	require.True(t, s.flagsWritten(), "it is never forgotten")
 }
 
 func testHoldFlagWritten(t *testing.T, s *state) {
-	require.NoError(t, s.SetHold(t.Context(), incident.Hold{Project: "odilo", Since: noon}))
+	h := hold(t, s, "odilo")
 	require.False(t, s.flagsWritten())
-	require.NoError(t, s.SetHold(t.Context(), incident.Hold{Project: "odilo", Since: noon, FlagWritten: noon}))
+	require.True(t, confirm(t, s, h.ID, botFlag, noon))
 	require.True(t, s.flagsWritten())
-	require.True(t, s.resume("odilo", "", noon))
+	require.True(t, s.resume("odilo", h.ID, noon))
 	require.True(t, s.flagsWritten(), "it is never forgotten")
 }
 

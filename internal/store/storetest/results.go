@@ -9,7 +9,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/terraphim/adfbot/breaker"
-	"github.com/terraphim/adfbot/escalate/incident"
 	"github.com/terraphim/adfbot/internal/store"
 )
 
@@ -287,7 +286,7 @@ func testRecordIfIdle(t *testing.T, s *state) {
 	unsettled := must(s.Unsettled(t.Context(), "odilo"))(t)
 	require.True(t, s.resume("odilo", unsettled[0].ID, noon))
 	require.True(t, idle(), "what is left to do in its issue pauses nobody")
-	require.NoError(t, s.SetHold(t.Context(), incident.Hold{Project: "odilo", Since: noon}))
+	hold(t, s, "odilo")
 	require.False(t, idle(), "a hold")
 	require.Len(t, s.runs("odilo"), 4)
 }

@@ -33,6 +33,9 @@ func Run(t *testing.T, open Open) {
 	t.Run("holds", func(t *testing.T) {
 		RunHolds(t, func(t testing.TB) IncidentState { return newState(t, open) })
 	})
+	t.Run("flags", func(t *testing.T) {
+		RunFlags(t, func(t testing.TB) IncidentState { return newState(t, open) })
+	})
 	t.Run("tracker cache", func(t *testing.T) {
 		RunCache(t, func(t testing.TB) incident.TrackerCache { return newState(t, open) })
 	})
@@ -168,9 +171,9 @@ func (s *state) runs(project string) []store.HistoryRun {
 	return must(s.Runs(s.t.Context(), project, 1000))(s.t)
 }
 
-func (s *state) resume(project, incident string, at time.Time) bool {
+func (s *state) resume(project, pause string, at time.Time) bool {
 	s.t.Helper()
-	return must(s.Resume(s.t.Context(), project, incident, "for the test", at))(s.t)
+	return must(s.Resume(s.t.Context(), incident.Resumption{Project: project, Pause: pause, How: "for the test", At: at}))(s.t)
 }
 
 // must returns the value of a call that must not fail.

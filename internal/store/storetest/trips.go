@@ -167,28 +167,28 @@ func testResumedIncident(t *testing.T, s *state) {
 
 func testResumedHold(t *testing.T, s *state) {
 	s.record(result(store.Failure))
-	require.NoError(t, s.SetHold(t.Context(), incident.Hold{Project: "odilo", Since: noon}))
-	require.True(t, s.resume("odilo", "", noon))
+	h := hold(t, s, "odilo")
+	require.True(t, s.resume("odilo", h.ID, noon))
 	p := s.project("odilo")
 	require.Equal(t, store.Project{ID: "odilo", Generation: 1, HalfOpen: true, Resumed: noon}, p)
-	require.False(t, s.resume("odilo", "", noon))
+	require.False(t, s.resume("odilo", h.ID, noon))
 	require.Equal(t, p, s.project("odilo"), "there is nothing to end")
 }
 
 func testNotResumed(t *testing.T, s *state) {
 	i := s.trip("odilo")
-	require.NoError(t, s.SetHold(t.Context(), incident.Hold{Project: "odilo", Since: noon}))
+	h := hold(t, s, "odilo")
 	before := s.project("odilo")
 	require.Equal(t, breaker.State{Failures: 3, Tripped: true}, before.Breaker)
 	require.False(t, s.resume("odilo", "another", noon))
 	require.False(t, s.resume("atlas", i.ID, noon))
-	require.False(t, s.resume("odilo", "", noon), "the end of a hold does not end an incident")
+	require.False(t, s.resume("odilo", h.ID, noon), "the end of a hold does not end an incident")
 	require.Equal(t, before, s.project("odilo"))
 }
 
 func testDroppedHold(t *testing.T, s *state) {
 	s.record(result(store.Failure))
-	require.NoError(t, s.SetHold(t.Context(), incident.Hold{Project: "odilo", Since: noon}))
+	hold(t, s, "odilo")
 	before := s.project("odilo")
 	require.NoError(t, s.DropHold(t.Context(), "odilo"))
 	require.Equal(t, before, s.project("odilo"))
