@@ -4,6 +4,7 @@ import (
 	"maps"
 	"slices"
 
+	"github.com/terraphim/adfbot/escalate/incident"
 	"github.com/terraphim/adfbot/escalate/plan"
 )
 
@@ -17,3 +18,15 @@ var ParseCommands = parseCommands
 func StepKinds() (local, requests []plan.Kind) {
 	return slices.Sorted(maps.Keys(localSteps)), slices.Sorted(maps.Keys(trackerSteps))
 }
+
+// Folder is folder.
+type Folder = folder
+
+// SetFolder replaces the pause directory.
+func (r *Reconciler) SetFolder(open func() (Folder, error)) { r.open = open }
+
+// ViewOf is viewOf.
+var ViewOf = viewOf
+
+// SetConfirmed makes m the state as another host sees it.
+func (m *Memory) SetConfirmed(c map[string]incident.Confirmation) { m.confirmed = c }

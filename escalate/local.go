@@ -119,10 +119,37 @@ func (r *Reconciler) putFlag(ctx context.Context, v *localVisit, mark issuetext.
 		return r.saveFlagError(ctx, &FlagWriteError{Project: v.Project, Err: err}, mark.Pause.ID)
 	}
 	fault.Point(ctx, "flag-written")
-	err := r.confirm(ctx, v, mark.Pause.ID)
 	r.opt.Log.Info("pause flag written", "project", v.Project, "flag", r.opt.Dir.FlagPath(v.Project))
+	v.Flag = viewOf(v.Project, pause.Flag{Present: true, Note: note, Since: mark.Written, Size: int64(len(note))})
+	ok, err := v.unchanged()
+	if err == nil && !ok { // somebody was first, or there was no room for the note
+		ok, err = v.sync()
+	}
+	if ok {
+		err = r.confirm(ctx, v, mark.Pause.ID)
+	}
 	fault.Point(ctx, "flag-noted")
 	return err
+}
+
+// unchanged looks at the flag again, and reports whether it is there as it was seen before.
+func (v *localVisit) unchanged() (bool, error) {
+	flag, err := v.folder.Look(v.Project)
+	if err != nil || !flag.Present {
+		return false, err
+	}
+	was := v.Flag.Identity
+	v.Flag = viewOf(v.Project, flag)
+	return v.Flag.Identity == was, nil
+}
+
+// sync makes sure that the flag is on disk as it was seen. It reports false if somebody has changed it since: the next visit confirms
+// what it is then. What was not on disk when it was confirmed could come back as something else after a power failure.
+func (v *localVisit) sync() (bool, error) {
+	if err := v.folder.Sync(v.Project); err != nil {
+		return false, err
+	}
+	return v.unchanged()
 }
 
 // saveFlagError saves why the flag of an incident is missing. A hold has nowhere to keep it.
@@ -135,15 +162,10 @@ func (r *Reconciler) saveFlagError(ctx context.Context, failed *FlagWriteError, 
 	return failed
 }
 
-// confirm stores the flag, which is synced, as it is now: what somebody does to it from now on is noticed. It stores nothing if the
-// project is no longer paused by that pause, or its flag is gone again.
+// confirm stores that the flag is on disk as it was seen: what somebody does to it from now on is noticed. It stores nothing if the
+// project is no longer paused by that pause.
 func (r *Reconciler) confirm(ctx context.Context, v *localVisit, pause string) error {
-	flag, err := v.folder.Look(v.Project)
-	if err != nil || !flag.Present {
-		return err
-	}
-	v.Flag = viewOf(v.Project, flag)
-	_, err = r.opt.State.Confirm(ctx, v.Project, incident.Confirmation{Pause: pause, Identity: v.Flag.Identity}, r.opt.Now())
+	_, err := r.opt.State.Confirm(ctx, v.Project, incident.Confirmation{Pause: pause, Identity: v.Flag.Identity}, r.opt.Now())
 	return err
 }
 
@@ -165,7 +187,8 @@ func (e *FlagWriteError) Unwrap() error { return e.Err }
 
 // confirmFlag makes sure that a flag is on disk, and confirms it.
 func (r *Reconciler) confirmFlag(ctx context.Context, v *localVisit, a plan.Action) error {
-	if err := v.folder.Sync(v.Project); err != nil {
+	ok, err := v.sync()
+	if !ok {
 		return err
 	}
 	pause := a.Incident
@@ -177,8 +200,7 @@ func (r *Reconciler) confirmFlag(ctx context.Context, v *localVisit, a plan.Acti
 
 // removeFlag removes the flag of a pause that is over, unless somebody has just touched it.
 func (r *Reconciler) removeFlag(ctx context.Context, v *localVisit, a plan.Action) error {
-	flag, err := v.folder.Look(v.Project)
-	if err != nil || viewOf(v.Project, flag).Identity != v.Flag.Identity {
+	if ok, err := v.unchanged(); !ok {
 		return err
 	}
 	if _, err := v.folder.Remove(v.Project); err != nil {
@@ -218,7 +240,7 @@ func (r *Reconciler) supersede(ctx context.Context, _ *localVisit, a plan.Action
 
 // recordHold stores the pause of a flag that a person made, or that a lost state had as theirs.
 func (r *Reconciler) recordHold(ctx context.Context, v *localVisit, a plan.Action) error {
-	if err := v.folder.Sync(v.Project); err != nil {
+	if ok, err := v.sync(); !ok {
 		return err
 	}
 	h, generation := plan.HoldOf(a, pause.NewRandomID(), r.opt.Now())
@@ -230,7 +252,7 @@ func (r *Reconciler) recordHold(ctx context.Context, v *localVisit, a plan.Actio
 // rebuild stores an incident that the state lost.
 func (r *Reconciler) rebuild(ctx context.Context, v *localVisit, a plan.Action) error {
 	if a.Kind == plan.Rebuild {
-		if err := v.folder.Sync(v.Project); err != nil {
+		if ok, err := v.sync(); !ok {
 			return err
 		}
 	}

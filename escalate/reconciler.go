@@ -155,7 +155,14 @@ func (r *Reconciler) LookForResult(ctx context.Context, project string) incident
 }
 
 func (r *Reconciler) look(ctx context.Context, project string, trust time.Duration) incident.FlagView {
-	return r.lookBy(ctx, project, trust, r.opt.Dir.Check)
+	return r.lookBy(ctx, project, trust, func(id string) (flag pause.Flag, s pause.Sentinel, err error) {
+		f, err := r.open()
+		if err != nil {
+			return flag, s, err
+		}
+		defer func() { _ = f.Close() }()
+		return f.Check(id)
+	})
 }
 
 // lookBy looks at a flag by the Check of a directory or of an open one.

@@ -1,0 +1,542 @@
+package escalate_test
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/terraphim/adfbot/escalate"
+	"github.com/terraphim/adfbot/escalate/incident"
+	"github.com/terraphim/adfbot/pause"
+)
+
+// A model of one project's flags on some hosts that share a state. The reconciler is the real one; the pause directories, the persons at
+// work in them, the crashes and the schedule are drawn from a seed. Nothing runs at once: between any two steps of one process, others and
+// persons have their turn.
+
+var modelSeed, modelSeeds = flag.Uint64("model-seed", 1, "the first seed of TestFlagModel"), flag.Int("model-seeds", 3000, "how many seeds TestFlagModel plays")
+
+// A flag that somebody removed ends its pause everywhere, and nothing else does; a flag that somebody made or touched is a pause; and in
+// the end all directories agree with the state, whatever died in between.
+func TestFlagModel(t *testing.T) {
+	t.Parallel()
+	for n := range *modelSeeds {
+		seed := *modelSeed + uint64(n)
+		if playModel(t.Context(), seed, false) != "" {
+			t.Fatalf("seed %d: %s", seed, playModel(t.Context(), seed, true))
+		}
+	}
+}
+
+// file is a directory entry.
+type file struct {
+	note  string
+	mtime int64
+	saved *file // as it is on disk; nil: only its name may be
+
+	// What the checker knows, not the bot.
+	pauses  []string // whose flag it is: the bot wrote it or confirmed it for them
+	touched bool     // a person made or changed it since that
+	back    bool     // a person put it back as it was: the bot may take that for a pause
+	over    bool     // a person put it over another flag
+}
+
+// disk is a pause directory: as processes see it, and as it will be after a power failure if that came now.
+type disk struct {
+	now, durable map[string]*file
+}
+
+// world is one play.
+type model struct {
+	ctx    context.Context
+	r      *rand.Rand
+	state  *escalate.Memory
+	hosts  []*host
+	clock  time.Time
+	depth  int // processes that are in the middle of something
+	quiet  bool // nothing happens by itself
+	trips  int
+	visits int
+	tell   bool
+	log    []string
+	faults []string
+
+	ended map[string]bool // pauses that may be over: somebody removed the flag or gave a command
+	known map[string]bool // pauses that there were
+}
+
+// host is one machine.
+type host struct {
+	m     *model
+	name  string
+	disk  disk
+	rec   *escalate.Reconciler
+	files []*file // all that there ever were
+	aside *file   // a flag that a person has moved away
+	taken int     // during which visit
+
+	confirmed map[string]incident.Confirmation
+	// missing is the pause whose confirmed flag a person removed, until somebody puts a flag back; "": none.
+	missing string
+	// resuming: a person's command to resume is running, which removes whatever flag there is.
+	resuming bool
+}
+
+// died is the panic of a process that is killed.
+type died struct{ host *host }
+
+const (
+	modelProject = "odilo"
+	byCommand    = "resumed by a command"
+)
+
+// playModel plays a seed and returns what went wrong, after the story of the play if it is to be told.
+func playModel(ctx context.Context, seed uint64, tell bool) (faults string) {
+	m := &model{ctx: ctx, tell: tell, r: rand.New(rand.NewPCG(seed, 0)), state: escalate.NewMemory(), clock: time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC),
+		ended: map[string]bool{}, known: map[string]bool{}}
+	installation := strings.Repeat("ab", 16)
+	for n := range []int{1, 1, 2, 3}[m.r.IntN(4)] {
+		h := &host{m: m, name: string(rune('a' + n)), confirmed: map[string]incident.Confirmation{}}
+		h.disk = disk{now: map[string]*file{}, durable: map[string]*file{}}
+		h.rec, _ = escalate.New(escalate.Options{Installation: installation, State: &modelState{m.state, h}, Now: m.now})
+		h.rec.SetFolder(func() (escalate.Folder, error) { return &modelFolder{h}, nil })
+		m.hosts = append(m.hosts, h)
+	}
+	defer func() {
+		if v := recover(); v != nil {
+			faults = fmt.Sprintf("panic: %v\n%s", v, strings.Join(m.log, "\n"))
+		}
+	}()
+	for range 30 {
+		m.act()
+	}
+	m.settle()
+	if len(m.faults) > 0 {
+		return strings.Join(m.faults, "; ") + "\n" + strings.Join(m.log, "\n")
+	}
+	return ""
+}
+
+func (m *model) now() time.Time { m.clock = m.clock.Add(300 * time.Millisecond); return m.clock }
+
+// say adds a line to the story of a play.
+func (m *model) say(h *host, format string, args ...any) {
+	if !m.tell {
+		return
+	}
+	m.log = append(m.log, fmt.Sprintf("%*s%s: ", 2*m.depth, "", h.name)+fmt.Sprintf(format, args...))
+}
+
+func (m *model) fault(h *host, format string, args ...any) {
+	m.faults = append(m.faults, h.name+": "+fmt.Sprintf(format, args...))
+	m.say(h, "FAULT: "+format, args...)
+}
+
+func (m *model) host() *host { return m.hosts[m.r.IntN(len(m.hosts))] }
+
+// act does one thing.
+func (m *model) act() {
+	h := m.host()
+	switch m.r.IntN(12) {
+	case 0, 1:
+		h.process("trips", func() error { return h.trip() })
+	case 2:
+		h.process("resumes", func() error {
+			h.resuming = true
+			defer func() { h.resuming = false }()
+			_, err := h.rec.Resume(m.ctx, modelProject, byCommand)
+			return err
+		})
+	case 3:
+		h.process("pauses", func() error { _, err := h.rec.Pause(m.ctx, modelProject, "a holiday"); return err })
+	case 4, 5:
+		h.person()
+	case 6:
+		h.powerCut()
+	default:
+		h.process("passes", h.pass)
+	}
+}
+
+func (h *host) pass() error { _, _, err := h.rec.Local(h.m.ctx, modelProject); return err }
+
+func (h *host) trip() error {
+	m := h.m
+	m.trips++
+	i := incident.Incident{Project: modelProject, Seq: m.trips, Agent: "project-meta", Failures: 3}
+	_, err := h.rec.Open(m.ctx, i)
+	if errors.Is(err, incident.ErrOpenIncident) {
+		return nil
+	}
+	return err
+}
+
+// process runs a process of the bot, which may be killed on the way.
+func (h *host) process(what string, do func() error) {
+	h.m.say(h, "%s", what)
+	h.m.depth++
+	h.m.visits++
+	depth := h.m.depth
+	defer func() {
+		h.m.depth = depth - 1
+		if v := recover(); v != nil {
+			d, ok := v.(died)
+			if !ok || d.host != h {
+				panic(v) // of the other host's process, or a fault of the program
+			}
+			h.m.say(h, "%s: killed", what)
+		}
+	}()
+	if err := do(); err != nil {
+		h.m.say(h, "%s: %v", what, err)
+	}
+}
+
+// step is between two steps of a process: anything may happen there.
+func (h *host) step(killable bool) {
+	m := h.m
+	if m.quiet {
+		return
+	}
+	switch m.r.IntN(40) {
+	case 0:
+		if killable {
+			panic(died{h})
+		}
+	case 1, 2:
+		m.host().person()
+	case 3, 4:
+		if other := m.host(); other != h && m.depth == 1 {
+			other.process("passes meanwhile", other.pass)
+		}
+	case 5:
+		if other := m.host(); other != h && m.depth == 1 {
+			other.process("trips meanwhile", other.trip)
+		}
+	}
+}
+
+// person does something to the host's flag.
+func (h *host) person() {
+	m := h.m
+	f := h.disk.now[modelProject]
+	mtime := m.now().UnixNano() + 7 // no whole second
+	switch m.r.IntN(6) {
+	case 0, 1:
+		if f == nil {
+			return
+		}
+		m.say(h, "rm")
+		h.took(f)
+	case 2:
+		if f == nil {
+			m.say(h, "touch, a new one")
+			h.put(&file{mtime: mtime, touched: true})
+			return
+		}
+		m.say(h, "touch")
+		f.mtime, f.touched = mtime, true
+	case 3:
+		if f != nil {
+			m.say(h, "edit")
+			f.note, f.mtime, f.touched = "I am on it\n"+f.note, mtime, true
+		}
+	case 4:
+		if f != nil && h.aside == nil {
+			m.say(h, "mv flag x")
+			h.aside, h.taken = f, m.visits
+			h.took(f)
+		}
+	case 5:
+		if h.aside != nil && (h.taken != m.visits || m.depth == 0) { // nobody does both between two system calls
+			m.say(h, "mv x flag")
+			if h.aside.back = true; f != nil { // over the one that is there
+				h.aside.pauses, h.aside.over = append(h.aside.pauses, f.pauses...), true
+			}
+			h.put(h.aside)
+			h.aside = nil
+		}
+	}
+}
+
+// took removes the flag by a person's hand, which ends its pauses.
+func (h *host) took(f *file) {
+	delete(h.disk.now, modelProject)
+	for _, id := range f.pauses {
+		h.m.ended[id] = true
+	}
+	if c := h.confirmed[modelProject]; c.Stands() && (f.over || f.mayBeOf(c.Pause)) {
+		h.m.ended[c.Pause] = true
+		if slices.Contains(f.pauses, c.Pause) {
+			h.missing = c.Pause
+		}
+	}
+}
+
+// mayBeOf reports whether somebody who removes the flag can mean that pause: not if it is the bot's, untouched, and names another one.
+func (f *file) mayBeOf(id string) bool {
+	v := escalate.ViewOf(modelProject, pause.Flag{Present: true, Note: f.note, Since: time.Unix(0, f.mtime), Size: int64(len(f.note))})
+	return v.Identity.Kind != incident.BotFlag || v.Info.Pause.ID == id
+}
+
+// put makes a flag by a person's hand.
+func (h *host) put(f *file) {
+	h.disk.now[modelProject], h.missing = f, ""
+	h.files = append(h.files, f)
+}
+
+// powerCut loses what is not on disk, or not all of it.
+func (h *host) powerCut() {
+	h.m.say(h, "power failure")
+	was, f := h.disk.now[modelProject], h.disk.durable[modelProject]
+	if was != f && h.m.r.IntN(2) == 0 {
+		f = was // the directory was written in time
+	}
+	delete(h.disk.now, modelProject)
+	if f != nil {
+		if h.m.r.IntN(2) == 0 { // the file was not
+			if f.saved != nil {
+				f.note, f.mtime, f.touched = f.saved.note, f.saved.mtime, f.saved.touched
+			} else {
+				f.note = ""
+			}
+		}
+		h.put(f)
+	} else if was != nil { // nobody could rely on it
+		h.missing = ""
+	}
+	h.disk.durable = maps.Clone(h.disk.now)
+}
+
+// save writes the file to disk.
+func (f *file) save() {
+	as := *f
+	f.saved = &as
+}
+
+// settle lets everybody finish, and compares.
+func (m *model) settle() {
+	m.quiet = true
+	for range 4 {
+		for _, h := range m.hosts {
+			h.process("passes", h.pass)
+		}
+	}
+	state, _ := m.hosts[0].rec.Options().State.ProjectState(m.ctx, modelProject)
+	for _, h := range m.hosts {
+		_, there := h.disk.now[modelProject]
+		if paused := state.Pause().ID != ""; there != paused {
+			m.fault(h, "flag there: %t, paused: %t", there, paused)
+		}
+		if h.missing != "" && state.Pause().ID == h.missing {
+			m.fault(h, "the removal of the flag of %s had no effect", h.missing)
+		}
+	}
+}
+
+// modelFolder is a host's pause directory.
+type modelFolder struct{ h *host }
+
+func (f *modelFolder) Check(id string) (pause.Flag, pause.Sentinel, error) {
+	f.h.step(false)
+	flag, err := f.look(id)
+	f.h.step(false)
+	return flag, pause.Sentinel{Installation: strings.Repeat("ab", 16)}, err
+}
+
+func (f *modelFolder) Look(id string) (pause.Flag, error) {
+	f.h.step(true)
+	return f.look(id)
+}
+
+func (f *modelFolder) look(id string) (pause.Flag, error) {
+	file, ok := f.h.disk.now[id]
+	if !ok {
+		return pause.Flag{}, nil
+	}
+	return pause.Flag{Present: true, Note: file.note, Since: time.Unix(0, file.mtime), Size: int64(len(file.note))}, nil
+}
+
+// sync writes the directory to disk.
+func (f *modelFolder) sync() {
+	f.h.step(true)
+	f.h.disk.durable = maps.Clone(f.h.disk.now)
+	f.h.step(true)
+}
+
+// written is a flag of the bot's.
+func (f *modelFolder) written(id, note string, at time.Time) {
+	h := f.h
+	made := &file{note: note, mtime: at.UnixNano()}
+	made.save()
+	h.disk.now[id] = made
+	h.files = append(h.files, made)
+	flag, _ := f.look(id)
+	paused := escalate.ViewOf(id, flag).Info.Pause.ID
+	made.pauses = []string{paused}
+	h.m.known[paused] = true
+	if h.missing == paused {
+		h.m.fault(h, "a flag that somebody removed is written again: %s", paused)
+	}
+	h.m.say(h, "flag of %.4s", paused)
+}
+
+func (f *modelFolder) Write(id, note string, at time.Time) (created bool, err error) {
+	f.h.step(true)
+	if _, ok := f.h.disk.now[id]; !ok {
+		f.written(id, note, at)
+		created = true
+	}
+	f.sync()
+	return created, nil
+}
+
+func (f *modelFolder) Replace(id, note string, at time.Time) error {
+	if old := f.h.disk.now[id]; old != nil && old.touched {
+		f.h.m.fault(f.h, "a flag that a person touched is replaced")
+	}
+	f.written(id, note, at)
+	f.sync()
+	return nil
+}
+
+func (f *modelFolder) Remove(id string) (bool, error) {
+	old := f.h.disk.now[id]
+	if old != nil && old.touched && !f.h.resuming {
+		f.h.m.fault(f.h, "a flag that a person touched is removed")
+	}
+	if c := f.h.confirmed[id]; old != nil && old.back && !f.h.resuming && c.Identity.Kind == incident.RemovedFlag && old.mayBeOf(c.Pause) {
+		f.h.m.fault(f.h, "a flag that a person put back is removed")
+	}
+	if old != nil && f.h.resuming {
+		for _, id := range old.pauses {
+			f.h.m.ended[id] = true
+		}
+	}
+	delete(f.h.disk.now, id)
+	f.h.m.say(f.h, "flag removed by the bot")
+	f.sync()
+	return old != nil, nil
+}
+
+func (f *modelFolder) Sync(id string) error {
+	f.h.step(true)
+	if file := f.h.disk.now[id]; file != nil {
+		file.save()
+	}
+	f.sync()
+	return nil
+}
+
+func (f *modelFolder) Close() error { return nil }
+
+// modelState is the shared state as a host sees it. Each method is atomic; something may happen before and after it.
+type modelState struct {
+	*escalate.Memory
+	h *host
+}
+
+// as runs f with this host's confirmations.
+func (s *modelState) as(f func()) {
+	s.h.step(true)
+	s.Memory.SetConfirmed(s.h.confirmed)
+	f()
+	s.h.step(true)
+}
+
+func (s *modelState) ProjectState(ctx context.Context, project string) (out incident.ProjectState, err error) {
+	s.as(func() { out, err = s.Memory.ProjectState(ctx, project) })
+	return out, err
+}
+
+func (s *modelState) Confirm(ctx context.Context, project string, c incident.Confirmation, at time.Time) (ok bool, err error) {
+	s.as(func() {
+		if ok, err = s.Memory.Confirm(ctx, project, c, at); !ok {
+			return
+		}
+		s.h.m.say(s.h, "confirm %.4s as %s", c.Pause, c.Identity.Kind)
+		s.h.confirms(c.Pause, c.Identity)
+	})
+	return ok, err
+}
+
+// confirms is what the checker learns from a confirmation. Somebody may have removed the flag since the process looked, or moved it away.
+func (h *host) confirms(pause string, as incident.FlagIdentity) {
+	f := h.disk.now[modelProject]
+	if f == nil {
+		h.missing = pause
+		h.m.ended[pause] = true
+	} else if f.mayBeOf(pause) {
+		f.pauses = append(f.pauses, pause)
+	}
+	for _, known := range h.files {
+		for _, version := range []*file{known, known.saved} {
+			if version != nil && version.mtime == as.Mtime {
+				version.touched, version.back = false, false
+			}
+		}
+	}
+}
+
+func (s *modelState) Unconfirm(ctx context.Context, project, pause string) (err error) {
+	s.as(func() { err = s.Memory.Unconfirm(ctx, project, pause) })
+	return err
+}
+
+func (s *modelState) AddHold(ctx context.Context, h incident.Hold, flag incident.FlagIdentity, generation int64) (ok bool, err error) {
+	s.as(func() {
+		f := s.h.disk.now[h.Project]
+		if ok, err = s.Memory.AddHold(ctx, h, flag, generation); !ok {
+			return
+		}
+		s.h.m.say(s.h, "hold %.4s", h.ID)
+		if f != nil && !f.touched && !f.back && !s.h.m.known[h.ID] {
+			s.h.m.fault(s.h, "a hold of nobody")
+		}
+		s.h.m.known[h.ID] = true
+		s.h.confirms(h.ID, flag)
+	})
+	return ok, err
+}
+
+func (s *modelState) Resume(ctx context.Context, r incident.Resumption) (ok bool, err error) {
+	s.as(func() {
+		if ok, err = s.Memory.Resume(ctx, r); ok {
+			s.h.m.say(s.h, "resume %.4s: %s", r.Pause, r.How)
+			if !s.h.m.ended[r.Pause] && r.How != byCommand {
+				s.h.m.fault(s.h, "%s is resumed, and nobody removed its flag", r.Pause)
+			}
+		}
+	})
+	return ok, err
+}
+
+func (s *modelState) Insert(ctx context.Context, i incident.Incident) (out incident.Incident, err error) {
+	s.as(func() {
+		if out, err = s.Memory.Insert(ctx, i); err == nil {
+			s.h.m.say(s.h, "incident %.4s", i.ID)
+			s.h.m.known[i.ID] = true
+		}
+	})
+	return out, err
+}
+
+func (s *modelState) Change(ctx context.Context, id string, f func(*incident.Incident)) (out incident.Incident, err error) {
+	s.as(func() { out, err = s.Memory.Change(ctx, id, f) })
+	return out, err
+}
+
+func (s *modelState) LockHere(ctx context.Context, name string, wait time.Duration) (func(), error) {
+	return s.Memory.LockHere(ctx, s.h.name+"/"+name, wait)
+}
+
+var _ = require.NoError
