@@ -112,6 +112,9 @@ func (r *Reconciler) writeFlag(ctx context.Context, v *localVisit, a plan.Action
 // putFlag puts a flag on disk, and confirms it or saves why it is not there.
 func (r *Reconciler) putFlag(ctx context.Context, v *localVisit, mark issuetext.Mark, note string) error {
 	if v.Flag.State == incident.FlagThere {
+		if ok, err := v.unchanged(); !ok { // the next visit sees what it is then
+			return err
+		}
 		if err := v.folder.Replace(v.Project, note, mark.Written); err != nil {
 			return &FlagWriteError{Project: v.Project, Paused: true, Err: err}
 		}
@@ -163,8 +166,11 @@ func (r *Reconciler) saveFlagError(ctx context.Context, failed *FlagWriteError, 
 }
 
 // confirm stores that the flag is on disk as it was seen: what somebody does to it from now on is noticed. It stores nothing if the
-// project is no longer paused by that pause.
+// project is no longer paused by that pause, or if the flag is the bot's of another one: the next visit replaces that.
 func (r *Reconciler) confirm(ctx context.Context, v *localVisit, pause string) error {
+	if v.Flag.Identity.Kind == incident.BotFlag && v.Flag.Info.Pause.ID != pause {
+		return nil
+	}
 	_, err := r.opt.State.Confirm(ctx, v.Project, incident.Confirmation{Pause: pause, Identity: v.Flag.Identity}, r.opt.Now())
 	return err
 }

@@ -274,7 +274,7 @@ func (h *host) took(f *file) {
 	for _, id := range f.pauses {
 		h.m.ended[id] = true
 	}
-	if c := h.confirmed[modelProject]; c.Stands() && (f.over || f.mayBeOf(c.Pause)) {
+	if c := h.confirmed[modelProject]; c.Stands() && (f.over || f.mayBeOf(c.Pause) || slices.Contains(f.pauses, c.Pause)) {
 		h.m.ended[c.Pause] = true
 		if slices.Contains(f.pauses, c.Pause) {
 			h.missing = c.Pause
@@ -418,6 +418,7 @@ func (f *modelFolder) Remove(id string) (bool, error) {
 		f.h.m.fault(f.h, "a flag that a person put back is removed")
 	}
 	if old != nil && f.h.resuming {
+		f.h.m.ended[f.h.confirmed[id].Pause] = true
 		for _, id := range old.pauses {
 			f.h.m.ended[id] = true
 		}
@@ -503,7 +504,9 @@ func (s *modelState) AddHold(ctx context.Context, h incident.Hold, flag incident
 			s.h.m.fault(s.h, "a hold of nobody")
 		}
 		s.h.m.known[h.ID] = true
-		s.h.confirms(h.ID, flag)
+		if s.h.confirms(h.ID, flag); f != nil {
+			f.pauses = append(f.pauses, h.ID)
+		}
 	})
 	return ok, err
 }
