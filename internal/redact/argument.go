@@ -14,7 +14,21 @@ func isOption(s string, key, end int) bool {
 var passwordOptions = []struct{ option, command string }{
 	{"-p", " login "}, {"-p", "sshpass "}, {"-p", "mongodump "}, {"-p", "mongorestore "}, {"-p", "mongosh "},
 	{"-P", "zip "}, {"-P", "sqlcmd "}, {"-a", "redis-cli "}, {"-w", "ldap"}, {"-p", "twine upload "}, {"-p", "poetry publish "},
-	{"-p", "mongo "}, {"-p", "cqlsh "}, {"-P", "ipmitool "}, {"-U", "smbclient "}, {"-b", "secret set "}, {"--body", "secret set "},
+	{"-p", "mongo "}, {"-p", "cqlsh "}, {"-P", "ipmitool "}, {"-b", "secret set "}, {"--body", "secret set "},
+}
+
+// userOptions are commands whose options -u and --user are followed by a user, this sign and a password.
+var userOptions = []struct{ command, sign string }{
+	{"curl", ":"}, {"smbclient ", "%"}, {"rpcclient ", "%"}, {"winexe ", "%"}, {"net ", "%"}, {"lftp ", ","},
+}
+
+func isUserAndPassword(low string, key int, v string) bool {
+	for _, o := range userOptions {
+		if _, password, ok := strings.Cut(v, o.sign); ok && runs(low, key, o.command) {
+			return !isPlaceholder(v) && !isPlaceholder(password)
+		}
+	}
+	return false
 }
 
 func isPasswordOption(s string, key, end int) bool {
@@ -105,10 +119,19 @@ func isArgument(s string, i int) bool {
 	return i < len(s) && s[i] > ' ' && s[i] != '-'
 }
 
+// takesWord reports whether the key is a command or a directive whose first argument is a secret.
+func (a *assignment) takesWord() bool {
+	switch lowerASCII(a.s[a.key:a.end]) {
+	case "requirepass", "masterauth", "convertto-securestring":
+		return true
+	}
+	return false
+}
+
 // setsKey reports whether the key at i is what a command sets to its next argument.
 func setsKey(s string, i int) bool {
 	before := s[max(i-20, 0):i]
-	for _, command := range [...]string{"ENV ", "setenv ", "set -gx ", "set -x "} {
+	for _, command := range [...]string{"ENV ", "setenv ", "set -gx ", "set -x ", "#define "} {
 		if strings.HasSuffix(before, command) {
 			return true
 		}

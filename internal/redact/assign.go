@@ -17,6 +17,9 @@ func findAssignments(s, low string, add func(from, to int)) {
 		if from, to := secretAfter(s, low, key, i); to > from {
 			add(from, to)
 			i = max(i, to)
+			if s[key] != '-' { // the value of an option is not the first of several
+				i = max(i, addItems(s, from, to, add))
+			}
 		}
 	}
 }
@@ -38,6 +41,9 @@ func secretAfter(s, low string, key, end int) (from, to int) {
 	if before := max(key-len("secret "), 0); low[key:end] == "key" && kindOf(low[before:end]) == isToken {
 		a.kind = isToken // secret key, access key
 	}
+	if isDigit(s[key]) && (strings.HasSuffix(low[:key], "unseal key ") || strings.HasSuffix(low[:key], "recovery key ")) {
+		a.kind = isToken // of Vault
+	}
 	if low[key:end] == "by" && a.isSQL() {
 		a.kind = isPassword
 	}
@@ -51,7 +57,7 @@ func secretAfter(s, low string, key, end int) (from, to int) {
 	switch {
 	case from >= to:
 		return 0, 0
-	case !a.isLong(from, to) && (a.kind == isKey && !isRandomKey(low, key, end, s[from:to]) || a.random && !isRandom(s[from:to])):
+	case !a.isLong(from, to) && (a.kind == isKey && !isRandomKey(low, key, end, s[from:to]) && !a.isListed(from, to) || a.random && !isRandom(s[from:to])):
 		return 0, 0
 	case !a.isLong(from, to) && a.isHarmless(from, to):
 		return argument(s, to)
@@ -69,6 +75,11 @@ func (a *assignment) isLong(from, to int) bool {
 	return to-from > longest && (a.kind == isCookie || a.kind == isAuthorization || !strings.ContainsAny(a.s[from:from+longest], " \t"))
 }
 
+// isListed reports whether the value of a plural such as "tokens" is the first item of a list, and has letters and digits.
+func (a *assignment) isListed(from, to int) bool {
+	return isMixed(a.s[from:to]) && strings.HasSuffix(strings.TrimRight(a.s[a.key:a.end], "0123456789"), "s") && listLead(a.s, from) != ""
+}
+
 // argument returns the place of the first argument of the call whose parenthesis ends at i, if it looks random.
 func argument(s string, i int) (from, to int) {
 	if s[i-1] == '(' {
@@ -84,7 +95,7 @@ func argument(s string, i int) (from, to int) {
 func optionValue(s, low string, key, end int) (from, to int, ok bool) {
 	switch option := low[key:end]; {
 	case isUserOption(option):
-		if from, to = valueAt(s, nextArgument(s, end)); !runs(low, key, "curl") || !strings.Contains(s[from:to], ":") || isPlaceholder(s[from:to]) {
+		if from, to = valueAt(s, nextArgument(s, end)); !isUserAndPassword(low, key, s[from:to]) {
 			return 0, 0, true
 		}
 		return from, to, true
@@ -215,8 +226,13 @@ func (a *assignment) separate() bool {
 	if a.element > 0 {
 		a.at = a.element - len(strings.TrimLeft(s[i:a.element], " \t\n"))
 	} else if next, block := nextLine(s, a.at); next > 0 {
-		a.at, a.random = next, !block
+		if a.at, a.random = next, !block; strings.HasPrefix(s[next:], "- ") && isMixed(lineAt(s, next+len("- "))) {
+			a.at, a.random = next+len("- "), false
+		}
+	} else if next, _ := nextLine(s, skipBracket(s, a.at)); next > 0 && isString(s, next) {
+		a.at = next
 	}
+	a.at = skipTag(s, a.at)
 	if at := dumpedValue(s, a.at); at > 0 {
 		a.at, a.random = at, false
 	}
@@ -226,18 +242,18 @@ func (a *assignment) separate() bool {
 // isSet reports whether the key is the first argument of a call that sets something.
 func (a *assignment) isSet() bool {
 	const longest = 20
-	from := a.key - 2 // a quote and a parenthesis
-	if from < 0 || a.s[from] != '(' {
+	before := lowerASCII(a.s[max(a.key-longest, 0):max(a.key-1, 0)]) // without the quote
+	name, ok := strings.CutSuffix(strings.TrimRight(before, " "), "(")
+	if !ok {
 		return false
 	}
-	name := lowerASCII(a.s[max(from-longest, 0):from])
-	name = name[strings.LastIndexAny(name, " \t\n(.")+1:]
+	method := name[strings.LastIndexAny(name, " \t\n(.")+1:]
 	for _, verb := range [...]string{"set", "add", "put", "env", "header", "property", "param"} {
-		if strings.Contains(name, verb) {
+		if strings.Contains(method, verb) {
 			return true
 		}
 	}
-	return false
+	return method == "define" && !strings.HasSuffix(name, ".define") // in PHP
 }
 
 // operator returns the length of the operator that rest begins with, or 0.
@@ -265,6 +281,9 @@ func (a *assignment) distant(i, gap int) int {
 	}
 	if gap > i && a.kind == isPassword && (runs(s, a.key, "machine ") && runs(s, a.key, "login ") || a.isBelowLogin()) {
 		return gap // in .netrc
+	}
+	if gap > i && a.takesWord() {
+		return gap + len(s[gap:]) - len(strings.TrimPrefix(s[gap:], "-String "))
 	}
 	if gap > i && (isString(s, gap) && a.isSQL() || a.isSent() && !strings.ContainsAny(lineAt(s, gap), " ./")) {
 		return gap
@@ -336,6 +355,16 @@ func nextLine(s string, i int) (at int, block bool) {
 	return 0, false
 }
 
+// skipTag skips the type of a value in YAML: !!str x.
+func skipTag(s string, i int) int {
+	for _, tag := range [...]string{"!!str ", "!!binary "} {
+		if strings.HasPrefix(s[i:], tag) {
+			return skipBlanks(s, i+len(tag))
+		}
+	}
+	return i
+}
+
 // skipCloser skips the closing quote of a key, maybe escaped several times, the bracket of config["password"], and the
 // asterisks of **Password**.
 func skipCloser(s string, i int) int {
@@ -361,7 +390,8 @@ func (a *assignment) value() (from, to int) {
 		return a.at, a.element
 	}
 	if a.kind != isCookie && a.kind != isAuthorization {
-		return valueAt(a.s, a.at)
+		from, to = valueAt(a.s, a.at)
+		return from, a.argumentEnd(from, to)
 	}
 	start := skipBracket(a.s, a.at)
 	from, to = valueAt(a.s, start)
@@ -376,6 +406,21 @@ func (a *assignment) value() (from, to int) {
 		to = a.lineEnd(from)
 	}
 	return from, to
+}
+
+// argumentEnd returns where the value ends: in "DB_PASSWORD=my words", the value of a variable reaches to the quote that was
+// opened before its name.
+func (a *assignment) argumentEnd(from, to int) int {
+	const longest = 200
+	if a.key == 0 || !isQuote(a.s[a.key-1]) || from != a.end+len("=") || !isUpperName(a.s[a.key:a.end]) {
+		return to
+	}
+	quote := a.s[a.key-1 : a.key]
+	end := quoteEnd(a.s[:min(from+longest, len(a.s))], from, quote)
+	if !strings.HasPrefix(a.s[end:], quote) || strings.Contains(a.s[min(to, end):end], "=") {
+		return to
+	}
+	return max(end, to)
 }
 
 // skipScheme returns where the credentials begin after a scheme that is followed by nothing else, or i.

@@ -1,10 +1,13 @@
 package redact
 
 import (
+	"net/url"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 )
+
+const vaultKey = "4jYbl2CBIv6SpkKj6Hos" + "9iD32k5RfGkLzlosrrq/JgOm"
 
 // How shells, debuggers and other programs print a key and its value.
 func TestFormats(t *testing.T) {
@@ -48,9 +51,29 @@ func TestFormats(t *testing.T) {
 		"Port could not be cast to integer value as 'hun'":                "Port could not be cast to integer value as '[masked]'",
 		`see "http://x:port", or 'mail a@b.example'`:                      `see "http://x:port", or 'mail a@b.example'`,
 		// the purpose of a password
-		"A temporary password is generated for root@localhost: hunter2;A": "A temporary password is generated for root@localhost: [masked]",
-		"Password for the elastic user:\n  hunter2\n":                     "Password for the elastic user:\n  [masked]\n",
-		"password for user bob: FATAL 28P01":                              "password for user bob: FATAL 28P01",
+		"A temporary password is generated for root@localhost: hunter2;A":                      "A temporary password is generated for root@localhost: [masked]",
+		"Password for the elastic user:\n  hunter2\n":                                          "Password for the elastic user:\n  [masked]\n",
+		"password for user bob: FATAL 28P01":                                                   "password for user bob: FATAL 28P01",
+		"use the following password to proceed to installation:\n\n" + hex40[:32] + "\n\nThis": "use the following password to proceed to installation:\n\n[masked]\n\nThis",
+		"enter the password to continue:\nserver01 is up":                                      "enter the password to continue:\nserver01 is up",
+		// Vault
+		"Unseal Key 1: " + vaultKey + "\nUnseal Key 2: " + vaultKey + "\n": "Unseal Key 1: [masked]\nUnseal Key 2: [masked]\n",
+		"Recovery Key 1: " + vaultKey:                                      "Recovery Key 1: [masked]",
+		"Initial Root Token: hunter2x":                                     "Initial Root Token: [masked]",
+		"unseal_keys_b64:\n- " + vaultKey + "\n- " + vaultKey:              "unseal_keys_b64:\n- [masked]\n- [masked]",
+		`"keys_base64": ["` + vaultKey + `"]`:                              `"keys_base64": ["[masked]"]`,
+		`"unseal_keys_hex": ["` + hex40 + `", "` + hex40 + `"]`:            `"unseal_keys_hex": ["[masked]", "[masked]"]`,
+		"Unseal Progress 1: 2/3, Key 1: 4":                                 "Unseal Progress 1: 2/3, Key 1: 4",
+		// directives and tags
+		"requirepass hunter2\nmasterauth hunter3":                  "requirepass [masked]\nmasterauth [masked]",
+		`ConvertTo-SecureString "hunter 2" -AsPlainText -Force`:    `ConvertTo-SecureString "[masked]" -AsPlainText -Force`,
+		`ConvertTo-SecureString -String 'hunter2' -AsPlainText`:    `ConvertTo-SecureString -String '[masked]' -AsPlainText`,
+		`ConvertTo-SecureString -String $env:PW -AsPlainText`:      `ConvertTo-SecureString -String $env:PW -AsPlainText`,
+		"password: !!str hunter2\nx: !!binary YQ==":                "password: !!str [masked]\nx: !!binary YQ==",
+		"token: !!binary aHVudGVyMg==":                             "token: !!binary [masked]",
+		"password: !Ref DBPassword\ntoken: !secret api_token":      "password: !Ref DBPassword\ntoken: !secret api_token",
+		"#define API_TOKEN hunter2\n#define WIFI_PASSWORD \"a b\"": "#define API_TOKEN [masked]\n#define WIFI_PASSWORD \"[masked]\"",
+		"#define TOKEN_MAX 12\n#define PASSWORD\n#define X y":      "#define TOKEN_MAX 12\n#define PASSWORD\n#define X y",
 		// Rust
 		`Config { password: Some("hunter2"), x: 1 }`: `Config { password: Some("[masked]"), x: 1 }`,
 		"token: Some(\n    \"hunter2\",\n),":         "token: Some(\n    \"[masked]\",\n),",
@@ -99,6 +122,9 @@ func TestFormats(t *testing.T) {
 		`?a=1\u0026token\u003dhunter2 x`:                             `?a=1\u0026token\u003d[masked] x`,
 		`scope=token%3Aread`:                                         `scope=token%3Aread`,
 		`userPassword:: e1NTSEF9YWJjZA==`:                            `userPassword:: [masked]`,
+		"-----BEGIN%20PRIVATE%20" + "KEY-----%0A" + keyLine1 + "%0A" + url.QueryEscape(keyLine2) + "%0A-----END%20PRIVATE%20KEY-----&x=1": "[masked]&x=1",
+		"-----BEGIN+RSA+PRIVATE+" + "KEY-----%0D%0A" + url.QueryEscape(keyLine1) + "%0D%0A-----END+RSA+PRIVATE+KEY-----%0D%0A":            "[masked]",
+		"-----BEGIN%20CERTIFICATE-----%0A" + keyLine1 + "%0A-----END%20CERTIFICATE-----":                                                  "-----BEGIN%20CERTIFICATE-----%0A" + keyLine1 + "%0A-----END%20CERTIFICATE-----",
 		// tables
 		"| API_TOKEN   | " + random + " |":                                           "| API_TOKEN   | [masked] |",
 		"│ API_TOKEN │ " + random + " │":                                             "│ API_TOKEN │ [masked] │",

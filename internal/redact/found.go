@@ -18,8 +18,11 @@ type foundValues struct {
 	filter [64]uint64 // a bit for each hash of a head, which nearly always answers no
 }
 
-// add adds v if it looks random. A word of the language would be masked everywhere.
+// add adds v, or the password of user:password, if it looks random. A word of the language would be masked everywhere.
 func (f *foundValues) add(v string) {
+	if i := strings.IndexAny(v[:min(len(v), maxKey)], ":%"); i >= 0 {
+		f.add(v[i+1:])
+	}
 	v = strings.TrimRight(strings.TrimSuffix(v, `\n`), ".,:;") // of the sentence around it
 	if len(v) > maxFound || !isRandom(v) || strings.Contains(v, masked) {
 		return

@@ -45,6 +45,7 @@ func (a *assignment) isARN() bool {
 var placeholders = []string{
 	masked, "null", "nil", "none", "true", "false", "undefined", "string", "str", "{", "|", "%s", "%v", "%q", "eof",
 	"redacted", "hidden", "filtered", "masked", "yes", "no", "not-set", "(sensitive", "(known", "!vault",
+	"!ref", "!sub", "!getatt", "!secret", "!env",
 }
 
 // states are said of a secret, in logs.
@@ -93,7 +94,7 @@ func isPlaceholder(v string) bool {
 		}
 	}
 	return strings.Trim(v, "*.-?_#=[]@:/\u2022\u2026") == "" || len(v) >= 3 && len(v) <= 40 && strings.Trim(v, "xX") == "" ||
-		isVariable(v) || isPlaceName(v) || strings.HasPrefix(v, "{{") || strings.HasPrefix(v, "<|") || strings.HasPrefix(v, "${") || strings.HasPrefix(v, "$(")
+		isVariable(v) || isPlaceName(v) || strings.HasPrefix(v, "{{") || strings.HasPrefix(v, "<|") || strings.HasPrefix(v, "${") || strings.HasPrefix(v, "$env:") || strings.HasPrefix(v, "$(")
 }
 
 // isOptionValue reports whether v stands for the value of an option in a usage text.
@@ -244,6 +245,9 @@ func (a *assignment) isProse(v string, to int) bool {
 	isNegated := slices.Contains(negated, word) && strings.HasPrefix(a.s[to:], "'t ")
 	if slices.Contains(prose, word) || isNegated || slices.Contains(proseStarts, word) && to < len(a.s) && a.s[to] == ' ' {
 		return !a.equal || a.flag
+	}
+	if next := a.s[to:]; !a.equal && strings.HasPrefix(next, ` "http`) || isNumber(v) && strings.HasPrefix(next, " bytes") {
+		return true // the error of Go's client: Post "https://x": EOF
 	}
 	isFile, isEmpty := !a.equal && a.key > 0 && a.s[a.key-1] == '/', strings.HasPrefix(a.s[a.end:], "= ")
 	if (isFile || isEmpty) && isName(first) && to < len(a.s) && a.s[to] == ' ' {

@@ -32,12 +32,14 @@ type keyEnd struct {
 var keyEnds = ['z' + 1][]keyEnd{
 	'e': {
 		{"passphrase", isPassword, false}, {"passcode", isPassword, false}, {"secretkeybase", isPassword, false}, {"cookie", isCookie, true},
-		{"setcookie", isCookie, false}, {"signature", isSignature, false},
+		{"setcookie", isCookie, false}, {"keysbase", isToken, true}, {"signature", isSignature, false},
 	},
-	'g': {{"sig", isSignature, false}, {"secretstring", isPassword, false}},
+	'b': {{"unsealkeysb", isToken, true}, {"recoverykeysb", isToken, true}}, // …_b64
+	'x': {{"unsealkeyshex", isToken, true}, {"recoverykeyshex", isToken, true}},
+	'g': {{"sig", isSignature, false}, {"secretstring", isPassword, false}, {"converttosecurestring", isPassword, true}},
 	'k': {{"psk", isToken, false}, {"addmask", isPassword, true}},
 	'd': {{"secretid", isKey, true}, {"password", isPassword, false}, {"nopasswd", notSecret, false}, {"passwd", isPassword, false}, {"pwd", isPwd, false}},
-	'h': {{"auth", isBasic, true}, {"auth", isKey, false}},
+	'h': {{"auth", isBasic, true}, {"masterauth", isPassword, true}, {"auth", isKey, false}},
 	'r': {{"bearer", isKey, false}},
 	'l': {{"loadcredential", notSecret, false}, {"credential", isToken, false}},
 	'n': {{"authorization", isAuthorization, false}, {"pagetoken", notSecret, false}, {"continuationtoken", notSecret, false},
@@ -48,7 +50,8 @@ var keyEnds = ['z' + 1][]keyEnd{
 	},
 	's': {
 		{"passwords", isPassword, false}, {"dbpass", isPassword, false}, {"userpass", isPassword, false},
-		{"storepass", isPassword, false}, {"keypass", isPassword, false}, {"credentials", isToken, false}, {"askpass", notSecret, false}, {"pass", isPass, false},
+		{"storepass", isPassword, false}, {"keypass", isPassword, false}, {"credentials", isToken, false}, {"tokens", isKey, false}, {"apikeys", isKey, false},
+		{"accesskeys", isKey, false}, {"secretkeys", isKey, false}, {"requirepass", isPassword, true}, {"askpass", notSecret, false}, {"pass", isPass, false},
 	},
 	't': {{"secret", isPassword, false}, {"jwt", isKey, false}},
 	'y': {

@@ -13,7 +13,13 @@ func (a *assignment) namedValue() int {
 			return at
 		}
 	}
+	if at := a.nextElement(); at > 0 {
+		return at
+	}
 	next := skipBlanks(s, skipCloser(s, i))
+	if strings.HasPrefix(s[next:], ":\n") {
+		return valueBelow(s, next+1)
+	}
 	if next == i || next >= len(s) {
 		return 0
 	}
@@ -29,6 +35,60 @@ func (a *assignment) namedValue() int {
 	}
 	if n := strings.Index(fields, "value"); n >= 0 {
 		return afterLabel(s, next+n, "value")
+	}
+	return 0
+}
+
+// nextElement returns the start of the text of the next element if the key is that of an element for names, or 0:
+// <name>token</name><value>x</value>, <key>token</key><string>x</string>.
+func (a *assignment) nextElement() int {
+	const far = 300
+	if a.key == 0 || a.s[a.key-1] != '>' || !strings.HasPrefix(a.s[a.end:], "</") {
+		return 0
+	}
+	rest := a.s[a.end:min(a.end+far, len(a.s))]
+	name, after, _ := strings.Cut(lowerASCII(rest[len("</"):]), ">")
+	if !strings.HasSuffix(name, "name") && !strings.HasSuffix(name, "key") {
+		return 0
+	}
+	for after != "" {
+		var tag string
+		_, after, _ = strings.Cut(after, "<")
+		switch tag, after, _ = strings.Cut(after, ">"); {
+		case tag == name || strings.HasPrefix(tag, "/") && strings.HasSuffix(tag, "value"):
+			return 0
+		case !strings.HasPrefix(after, "<") && (strings.HasSuffix(tag, "value") || tag == "string" || tag == "data"):
+			at := a.end + len(rest) - len(after)
+			a.element = elementEnd(a.s, at, "")
+			return at
+		}
+	}
+	return 0
+}
+
+// valueBelow returns the start of the value among the fields of a thing in YAML whose first line ends at i, or 0.
+func valueBelow(s string, i int) int {
+	const far = 300
+	end := min(i+far, len(s))
+	indent := ""
+	for i++; i < end; i++ {
+		blanks := s[i : end-len(strings.TrimLeft(s[i:end], " "))]
+		if indent == "" {
+			indent = blanks
+		}
+		if blanks == "" || len(blanks) < len(indent) {
+			return 0
+		}
+		for _, label := range [...]string{"value", "default"} {
+			if at := afterLabel(s, i+len(blanks), label); at > 0 && blanks == indent {
+				return at
+			}
+		}
+		n := strings.IndexByte(s[i:end], '\n')
+		if n < 0 {
+			return 0
+		}
+		i += n
 	}
 	return 0
 }

@@ -129,6 +129,7 @@ func (r *Redactor) find(s string, found *foundValues) []span {
 	findPorts(s, add)
 	findDSNs(s, value)
 	findPiped(s, value)
+	findKubernetes(s, value)
 	findAssignments(s, low, value)
 	findShapes(s, low, add)
 	found.find(s, add)

@@ -68,7 +68,7 @@ func TestRedact(t *testing.T) {
 		"07:04 " + strings.ReplaceAll(pem, "\n", "\n07:04 "):           "07:04 [masked]",
 		"x y\n07:04 " + strings.ReplaceAll(pem[32:], "\n", "\n07:04 "): "x y\n07:04 [masked]",
 		// token shapes
-		"ghp_" + alnum + ".": "[masked].", "x=gho_" + alnum: "x=[masked]", "ghs_" + alnum: "[masked]", "ghu_" + alnum: "[masked]", "ghr_" + alnum: "[masked]",
+		"ghp_" + alnum + ".": "[masked].", "id abc8Q~" + alnum[:34] + ".": "id [masked].", "x=gho_" + alnum: "x=[masked]", "ghs_" + alnum: "[masked]", "ghu_" + alnum: "[masked]", "ghr_" + alnum: "[masked]",
 		"github_pat_" + alnum + "_" + alnum: "[masked]", "(glpat-" + alnum + ")": "([masked])", "xox" + "b-123456789012-abcdef": "[masked]",
 		"key AKIA" + "ABCDEFGHIJKLMNOP,": "key [masked],", "ASIA" + "ABCDEFGHIJKLMNOP": "[masked]", "AIza" + alnum: "[masked]",
 		"sk-" + alnum: "[masked]", "sk-proj-" + alnum + "_x": "[masked]", "'sk-ant-" + "api03-" + alnum + "-AA'": "'[masked]'", `\nsk-ant-` + alnum: `\n[masked]`,

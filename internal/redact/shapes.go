@@ -106,11 +106,12 @@ func (sh *shape) match(s string, i, body int) (from, to int, ok bool) {
 	}
 	for from = i; sh.before != "" && i-from < sh.least+far && from > 0 && inAlphabet(sh.before, s[from-1]); from-- {
 	}
+	to -= len(s[body:to]) - len(strings.TrimRight(s[body:to], ".")) // the end of a sentence
 	v := s[body:to]
 	switch {
 	case len(v) < sh.min, sh.max > 0 && len(v) > sh.max, i-from < sh.least:
 	case sh.before == "" && (body-i < long || sh.max > 0 || sh.random) && !isFree(s, from):
-	case sh.random && !isRandom(v), sh.dots > 0 && strings.Count(strings.TrimRight(v, "."), ".") < sh.dots:
+	case sh.random && !isRandom(v), sh.dots > 0 && strings.Count(v, ".") < sh.dots:
 	default:
 		return from, to, true
 	}

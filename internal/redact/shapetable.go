@@ -248,8 +248,10 @@ var shapes = []shape{
 	{prefix: "SK[0-9a-f]", body: hexes, min: 31, max: 31},
 	{prefix: "-PRD-", body: hexes + "--", min: 17, before: words, least: 3},
 	{prefix: "AAAAAAAAAAAAAAAAAAAAAA", body: alnums + "%%", min: 60, random: true},
-	// private keys in JSON and in base64
+	// private keys in JSON, in URLs and in base64
 	{prefix: `"d":"`, body: words, min: 40}, {prefix: `"d": "`, body: words, min: 40},
+	{prefix: "PRIVATE%20KEY", body: anyURL, min: 60, before: words + "%%", least: 5, random: true},
+	{prefix: "PRIVATE+KEY", body: anyURL, min: 60, before: words + "++%%", least: 5, random: true},
 	{prefix: "LS0tLS1CRUdJTiBSU0Eg", body: base64s, min: 16},
 	{prefix: "LS0tLS1CRUdJTiBQUklW", body: base64s, min: 16},
 	{prefix: "LS0tLS1CRUdJTiBFQyBQ", body: base64s, min: 16},

@@ -61,7 +61,7 @@ func isMixed(v string) bool {
 // purpose returns the start of the value that follows a purpose at i, or 0: "password for bob: x". The value must end the line.
 func (a *assignment) purpose(i int) int {
 	rest := strings.TrimPrefix(lineAt(a.s, i), "is generated ")
-	if a.kind != isPassword || !hasPrefixFold(rest, "for ") {
+	if a.kind != isPassword || !hasPrefixFold(rest, "for ") && !hasPrefixFold(rest, "to ") {
 		return 0
 	}
 	for _, sep := range [...]string{": ", " = "} {

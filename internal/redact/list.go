@@ -1,0 +1,52 @@
+package redact
+
+import "strings"
+
+// addItems adds the items of a list after the first one, which is at [from, to): [a, b], or lines with a dash. It returns
+// where the last one ends.
+func addItems(s string, from, to int, add func(from, to int)) int {
+	const deepest = 80
+	for lead := listLead(s, from); lead != ""; {
+		at := to + backslashes(s, to)
+		if at == len(s) || !isQuote(s[at]) {
+			at = to
+		} else {
+			at++
+		}
+		if lead == "[" {
+			rest := s[at:min(at+deepest, len(s))]
+			item, ok := strings.CutPrefix(strings.TrimLeft(rest, " \t\n"), ",")
+			if !ok {
+				break
+			}
+			at += len(rest) - len(strings.TrimLeft(item, " \t\n"))
+		} else if strings.HasPrefix(s[at:], lead) {
+			at += len(lead)
+		} else {
+			break
+		}
+		start, end := valueAt(s, at)
+		isField := lead != "[" && !isString(s, at) && strings.ContainsAny(lineAt(s, at), " ")
+		if start >= end || isField || isPlaceholder(s[start:end]) {
+			break
+		}
+		add(start, end)
+		to = end
+	}
+	return to
+}
+
+// listLead returns what begins the list whose first item is at i: a bracket, or a line with a dash. It returns "" if there
+// is no list.
+func listLead(s string, i int) string {
+	const deepest = 80
+	lead := strings.TrimRight(s[max(i-deepest, 0):i], "\"'`\\")
+	if before, ok := strings.CutSuffix(lead, "- "); ok {
+		if before = strings.TrimRight(before, " "); strings.HasSuffix(before, "\n") {
+			return lead[len(before)-1:]
+		}
+	} else if strings.HasSuffix(strings.TrimRight(lead, " \t\n"), "[") {
+		return "["
+	}
+	return ""
+}

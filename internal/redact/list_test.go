@@ -1,0 +1,56 @@
+package redact
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// All items of a list are secret if the first one is.
+func TestLists(t *testing.T) {
+	for in, want := range map[string]string{
+		`passwords: [hunter2, hunter3]`:                              `passwords: [[masked], [masked]]`,
+		`"tokens": ["hunter2", "hunter3"], "x": ["y"]`:               `"tokens": ["[masked]", "[masked]"], "x": ["y"]`,
+		`{\"passwords\": [\"hunter2\", \"hunter3\"]}`:                `{\"passwords\": [\"[masked]\", \"[masked]\"]}`,
+		"\"api_keys\": [\n  \"hunter2\",\n  \"hunter3\"\n],\n\"x\"":  "\"api_keys\": [\n  \"[masked]\",\n  \"[masked]\"\n],\n\"x\"",
+		"passwords:\n  - hunter2\n  - 'hunter 3'\nusers:\n  - bob":   "passwords:\n  - [masked]\n  - '[masked]'\nusers:\n  - bob",
+		`"Set-Cookie":["a=hunter2; Path=/","b=hunter3"]`:             `"Set-Cookie":["[masked]","[masked]"]`,
+		"- --password\n- hunter2\n- plain":                           "- --password\n- [masked]\n- plain",
+		"passwords:\n- hunter2\n- name: x":                           "passwords:\n- [masked]\n- name: x",
+		"passwords:\n- name: x1\n- name: y1":                         "passwords:\n- name: x1\n- name: y1",
+		"password: hunter2\nusers: [a, b]":                           "password: [masked]\nusers: [a, b]",
+		`"tokens": ["Hello", "world"]`:                               `"tokens": ["Hello", "world"]`,
+		`tokens: [1, 2, 3]`:                                          `tokens: [1, 2, 3]`,
+		"imagePullSecrets:\n- name: regcred1":                        "imagePullSecrets:\n- name: regcred1",
+		"secrets:\n  - db_password2":                                 "secrets:\n  - db_password2",
+		"failed to create secret: Post \"https://x.example/y\": EOF": "failed to create secret: Post \"https://x.example/y\": EOF",
+	} {
+		t.Run(in, func(t *testing.T) {
+			got := New().Redact(in)
+			require.Equal(t, want, got)
+			require.Equal(t, got, New().Redact(got), "masking twice")
+		})
+	}
+}
+
+// All data of a Secret of Kubernetes is secret.
+func TestKubernetesSecrets(t *testing.T) {
+	for in, want := range map[string]string{
+		"data:\n  user: Ym9i\n  a.yaml: \"YQ==\"\nkind: Secret\nmetadata:\n  name: x":   "data:\n  user: [masked]\n  a.yaml: \"[masked]\"\nkind: Secret\nmetadata:\n  name: x",
+		"kind: Secret\nmetadata:\n  name: x\ndata:\n  user: Ym9i\n---\ndata:\n  x: y\n": "kind: Secret\nmetadata:\n  name: x\ndata:\n  user: [masked]\n---\ndata:\n  x: y\n",
+		"kind: Secret\nstringData:\n  a: bob b\n  b: |\n    c: d\n    e\ntype: Opaque":  "kind: Secret\nstringData:\n  a: [masked]\n  b: |\n    c: [masked]\n    [masked]\ntype: Opaque",
+		"- data:\n    x: y\n  kind: ConfigMap\n- data:\n    x: Ym9i\n  kind: Secret\n":  "- data:\n    x: y\n  kind: ConfigMap\n- data:\n    x: [masked]\n  kind: Secret\n",
+		`{"data":{"url":"eA==","z":"Ym9i"},"kind":"Secret","metadata":{"name":"x"}}`:    `{"data":{"url":"[masked]","z":"[masked]"},"kind":"Secret","metadata":{"name":"x"}}`,
+		"\"data\": {\n  \"a\": \"eA==\",\n  \"b\": \"Ym9i\"\n},\n\"kind\": \"Secret\"":  "\"data\": {\n  \"a\": \"[masked]\",\n  \"b\": \"[masked]\"\n},\n\"kind\": \"Secret\"",
+		`"{\"data\":{\"url\":\"eA==\"},\"kind\":\"Secret\"}\n"`:                         `"{\"data\":{\"url\":\"[masked]\"},\"kind\":\"Secret\"}\n"`,
+		"kind: SecretStore\ndata:\n  x: y":                                              "kind: SecretStore\ndata:\n  x: y",
+		"kind: Secret\ndata:\nerror: it failed":                                         "kind: Secret\ndata:\nerror: it failed",
+		"Data\n====\npassword:  7 bytes\n":                                              "Data\n====\npassword:  7 bytes\n",
+	} {
+		t.Run(in, func(t *testing.T) {
+			got := New().Redact(in)
+			require.Equal(t, want, got)
+			require.Equal(t, got, New().Redact(got), "masking twice")
+		})
+	}
+}
