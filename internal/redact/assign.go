@@ -229,8 +229,10 @@ func (a *assignment) separate() bool {
 		if a.at, a.random = next, !block; strings.HasPrefix(s[next:], "- ") && isMixed(lineAt(s, next+len("- "))) {
 			a.at, a.random = next+len("- "), false
 		}
-	} else if next, _ := nextLine(s, skipBracket(s, a.at)); next > 0 && isString(s, next) {
-		a.at = next
+	} else if strings.HasPrefix(s[a.at:], "[\n") {
+		if next, _ = nextLine(s, a.at+1); isString(s, next) {
+			a.at = next
+		}
 	}
 	a.at = skipTag(s, a.at)
 	if at := dumpedValue(s, a.at); at > 0 {

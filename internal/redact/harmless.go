@@ -87,10 +87,12 @@ func isComplaint(v string) bool {
 }
 
 func isPlaceholder(v string) bool {
-	inner := strings.TrimLeft(v, "(<[")
-	for _, p := range placeholders {
-		if strings.EqualFold(v, p) || strings.EqualFold(inner, p) {
-			return true
+	const longest = 16
+	if inner := strings.TrimLeft(v, "(<["); len(inner) <= longest {
+		for _, p := range placeholders {
+			if strings.EqualFold(v, p) || strings.EqualFold(inner, p) {
+				return true
+			}
 		}
 	}
 	return strings.Trim(v, "*.-?_#=[]@:/\u2022\u2026") == "" || len(v) >= 3 && len(v) <= 40 && strings.Trim(v, "xX") == "" ||

@@ -40,7 +40,13 @@ func addItems(s string, from, to int, add func(from, to int)) int {
 // is no list.
 func listLead(s string, i int) string {
 	const deepest = 80
-	lead := strings.TrimRight(s[max(i-deepest, 0):i], "\"'`\\")
+	for i > 0 && (isQuote(s[i-1]) || s[i-1] == '\\') {
+		i--
+	}
+	if i == 0 || s[i-1] > ' ' && s[i-1] != '[' {
+		return ""
+	}
+	lead := s[max(i-deepest, 0):i]
 	if before, ok := strings.CutSuffix(lead, "- "); ok {
 		if before = strings.TrimRight(before, " "); strings.HasSuffix(before, "\n") {
 			return lead[len(before)-1:]
