@@ -14,7 +14,7 @@ func isOption(s string, key, end int) bool {
 var passwordOptions = []struct{ option, command string }{
 	{"-p", " login "}, {"-p", "sshpass "}, {"-p", "mongodump "}, {"-p", "mongorestore "}, {"-p", "mongosh "},
 	{"-P", "zip "}, {"-P", "sqlcmd "}, {"-a", "redis-cli "}, {"-w", "ldap"}, {"-p", "twine upload "}, {"-p", "poetry publish "},
-	{"-p", "mongo "}, {"-p", "cqlsh "}, {"-P", "ipmitool "}, {"-b", "secret set "}, {"--body", "secret set "},
+	{"-p", "mongo "}, {"-p", "cqlsh "}, {"-P", "ipmitool "}, {"-pw", "plink "}, {"-pw", "pscp "}, {"-b", "secret set "}, {"--body", "secret set "},
 }
 
 // userOptions are commands whose options -u and --user are followed by a user, this sign and a password.
@@ -136,5 +136,10 @@ func setsKey(s string, i int) bool {
 			return true
 		}
 	}
-	return runs(s, i, "config set ") || runs(s, i, "configure set ")
+	for _, command := range [...]string{"config set ", "configure set ", "config create ", "mysqladmin ", "nmcli "} {
+		if runs(s, i, command) {
+			return true
+		}
+	}
+	return false
 }

@@ -47,6 +47,9 @@ func secretAfter(s, low string, key, end int) (from, to int) {
 	if low[key:end] == "by" && a.isSQL() {
 		a.kind = isPassword
 	}
+	if a.kind == notSecret && end-key > 1 && key > 0 && s[key-1] == '\\' && strings.IndexByte("nrt", s[key]) >= 0 {
+		a.kind = kindOf(low[key+1 : end]) // \nCookie
+	}
 	if a.kind == notSecret && strings.HasSuffix(low[key:end], "value") {
 		a.kind = kindOf(nameBehind(s, end))
 	}
@@ -201,7 +204,7 @@ func (a *assignment) separate() bool {
 	case isOption(s, a.key, end) && nextArgument(s, end) > gap && isArgument(s, nextArgument(s, end)):
 		a.flag, i = true, nextArgument(s, end)
 	case i > end && s[end] != '`' && strings.HasPrefix(rest, ",") && !isOption(s, a.key, end) && (a.kind == isAuthorization || isString(s, skipBlanks(s, gap+1))): // Set("Token", "x")
-		a.equal, a.random, i = a.kind != isAuthorization, a.kind != isAuthorization && !a.isSet(), gap+1
+		a.equal, a.random, i = a.kind != isAuthorization, a.kind != isAuthorization && !a.isSet() && !a.isPaired(gap+1), gap+1
 	case gap > i && isOption(s, a.key, end) && !strings.HasPrefix(rest, "-"), gap > i && setsKey(s, a.key):
 		a.flag, i = true, gap
 	default:
@@ -243,7 +246,7 @@ func (a *assignment) separate() bool {
 
 // isSet reports whether the key is the first argument of a call that sets something.
 func (a *assignment) isSet() bool {
-	const longest = 20
+	const longest = 40
 	before := lowerASCII(a.s[max(a.key-longest, 0):max(a.key-1, 0)]) // without the quote
 	name, ok := strings.CutSuffix(strings.TrimRight(before, " "), "(")
 	if !ok {
@@ -256,6 +259,12 @@ func (a *assignment) isSet() bool {
 		}
 	}
 	return method == "define" && !strings.HasSuffix(name, ".define") // in PHP
+}
+
+// isPaired reports whether the key and the word of letters and digits at i are all that is in a list: ["X-Api-Key", "x1"].
+func (a *assignment) isPaired(i int) bool {
+	from, to := valueAt(a.s, skipBlanks(a.s, i))
+	return strings.HasSuffix(a.s[:a.key-1], "[") && strings.HasPrefix(a.s[skipCloser(a.s, to)-1:], "]") && isMixed(a.s[from:to])
 }
 
 // operator returns the length of the operator that rest begins with, or 0.
@@ -448,7 +457,7 @@ func (a *assignment) lineEnd(i int) int {
 	for i < len(a.s) {
 		if strings.HasPrefix(a.s[i:], masked) {
 			i += len(masked)
-		} else if strings.IndexByte(stop, a.s[i]) >= 0 {
+		} else if strings.IndexByte(stop, a.s[i]) >= 0 || strings.HasPrefix(a.s[i:], `\n`) || strings.HasPrefix(a.s[i:], `\r\n`) {
 			break
 		} else {
 			i++

@@ -56,6 +56,15 @@ func TestFormats(t *testing.T) {
 		"password for user bob: FATAL 28P01":                                                   "password for user bob: FATAL 28P01",
 		"use the following password to proceed to installation:\n\n" + hex40[:32] + "\n\nThis": "use the following password to proceed to installation:\n\n[masked]\n\nThis",
 		"enter the password to continue:\nserver01 is up":                                      "enter the password to continue:\nserver01 is up",
+		"PASSWORD elastic = " + random:                                                         "PASSWORD elastic = [masked]",
+		"Your password is hunter2":                                                             "Your password is [masked]",
+		`{"msg": "password is hunter2"}`:                                                       `{"msg": "password is [masked]"}`,
+		`the password was set to "hunter2"`:                                                    `the password was set to "[masked]"`,
+		"the password is expired":                                                              "the password is expired",
+		"the password is 8 days old":                                                           "the password is 8 days old",
+		"password was set to never expire":                                                     "password was set to never expire",
+		"at jdbc:oracle:thin:bob/hunter2@db/x":                                                 "at [masked]@db/x",
+		"at jdbc:oracle:thin:@//db:1521/x":                                                     "at jdbc:oracle:thin:@//db:1521/x",
 		// Vault
 		"Unseal Key 1: " + vaultKey + "\nUnseal Key 2: " + vaultKey + "\n": "Unseal Key 1: [masked]\nUnseal Key 2: [masked]\n",
 		"Recovery Key 1: " + vaultKey:                                      "Recovery Key 1: [masked]",
@@ -74,6 +83,9 @@ func TestFormats(t *testing.T) {
 		"password: !Ref DBPassword\ntoken: !secret api_token":      "password: !Ref DBPassword\ntoken: !secret api_token",
 		"#define API_TOKEN hunter2\n#define WIFI_PASSWORD \"a b\"": "#define API_TOKEN [masked]\n#define WIFI_PASSWORD \"[masked]\"",
 		"#define TOKEN_MAX 12\n#define PASSWORD\n#define X y":      "#define TOKEN_MAX 12\n#define PASSWORD\n#define X y",
+		// header lines that are escaped
+		`send: b'GET / HTTP/1.1\r\nCookie: a=hunter2\r\nX: y\r\n'`: `send: b'GET / HTTP/1.1\r\nCookie: [masked]\r\nX: y\r\n'`,
+		`"Authorization: Digest a, b=hunter2\nHost: x"`:            `"Authorization: [masked]\nHost: x"`,
 		// Rust
 		`Config { password: Some("hunter2"), x: 1 }`: `Config { password: Some("[masked]"), x: 1 }`,
 		"token: Some(\n    \"hunter2\",\n),":         "token: Some(\n    \"[masked]\",\n),",

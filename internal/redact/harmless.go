@@ -96,7 +96,7 @@ func isPlaceholder(v string) bool {
 		}
 	}
 	return strings.Trim(v, "*.-?_#=[]@:/\u2022\u2026") == "" || len(v) >= 3 && len(v) <= 40 && strings.Trim(v, "xX") == "" ||
-		isVariable(v) || isPlaceName(v) || strings.HasPrefix(v, "{{") || strings.HasPrefix(v, "<|") || strings.HasPrefix(v, "${") || strings.HasPrefix(v, "$env:") || strings.HasPrefix(v, "$(")
+		isVariable(v) || isPlaceName(v) || strings.HasPrefix(v, "{{") || strings.HasPrefix(v, "<|") || strings.HasPrefix(v, "${") || strings.HasPrefix(v, "$env:") || strings.HasPrefix(v, "%(") || strings.HasPrefix(v, "#{") || strings.HasPrefix(v, "<%") || strings.HasPrefix(v, "(*") || strings.HasPrefix(v, "$(")
 }
 
 // isOptionValue reports whether v stands for the value of an option in a usage text.
@@ -183,7 +183,7 @@ func (a *assignment) isCode(from, to int) bool {
 	case a.compares, dotted && (first == "self" || first == "this" || first == "process" || first == "args"):
 		return true
 	case dotted:
-		return a.blank && kindOf(lowerASCII(name)) != notSecret
+		return a.blank && (kindOf(lowerASCII(name)) != notSecret || a.equal && strings.Count(name, ".") > 1)
 	}
 	owner, same := strings.CutSuffix(s[a.key:a.end], name)
 	return same && (owner == "" || !isAlnum(owner[len(owner)-1]))
@@ -195,7 +195,7 @@ const maxCode = 200
 // isClosed reports whether the last bracket in the line ends an expression.
 func isClosed(line string, bracket byte) bool {
 	last := strings.LastIndexByte(line, bracket)
-	return last > 0 && (last == len(line)-1 || strings.IndexByte(" ;,.)?:]}", line[last+1]) >= 0)
+	return last > 0 && (last == len(line)-1 || strings.IndexByte(" ;,.)?:]}`", line[last+1]) >= 0)
 }
 
 // isName reports whether v is an identifier, maybe of several parts.
@@ -233,7 +233,7 @@ var negated = []string{"aren", "can", "couldn", "didn", "doesn", "don", "hasn", 
 // proseStarts are words that begin a sentence if another word follows.
 var proseStarts = []string{
 	"access", "all", "at", "authentication", "authorization", "context", "could", "dial", "error", "exit", "it", "line", "login", "may", "no", "only", "open",
-	"parameter", "parse", "password", "passwords", "permission", "please", "readonly", "rpc", "stat", "that", "the", "this", "token", "type", "unable", "unbound", "unexpected",
+	"parameter", "parse", "password", "passwords", "permission", "please", "readonly", "rpc", "secrets", "stat", "that", "the", "this", "token", "type", "unable", "unbound", "unexpected",
 	"unknown", "value", "via", "you", "your",
 }
 
@@ -247,6 +247,9 @@ func (a *assignment) isProse(v string, to int) bool {
 	isNegated := slices.Contains(negated, word) && strings.HasPrefix(a.s[to:], "'t ")
 	if slices.Contains(prose, word) || isNegated || slices.Contains(proseStarts, word) && to < len(a.s) && a.s[to] == ' ' {
 		return !a.equal || a.flag
+	}
+	if !a.equal && (!isMixed(v) || strings.HasSuffix(v, ":")) && a.isFetched() {
+		return true
 	}
 	if next := a.s[to:]; !a.equal && strings.HasPrefix(next, ` "http`) || isNumber(v) && strings.HasPrefix(next, " bytes") {
 		return true // the error of Go's client: Post "https://x": EOF
@@ -277,6 +280,22 @@ func (a *assignment) isProse(v string, to int) bool {
 		}
 	}
 	return letters == 0 || letters == len(v)
+}
+
+// verbs precede the secret in an error message.
+var verbs = []string{
+	"access", "create", "creating", "decode", "decoding", "decrypt", "decrypting", "fetch", "fetching", "find", "get", "getting", "load", "loading", "obtain",
+	"parse", "parsing", "read", "reading", "refresh", "refreshing", "resolve", "resolving", "retrieve", "retrieving", "verify",
+}
+
+// isFetched reports whether the key is the object of a verb, so that what follows may be the reason why that failed:
+// "cannot get secret: forbidden".
+func (a *assignment) isFetched() bool {
+	words := strings.Fields(lowerASCII(a.s[max(a.key-40, 0):a.key]))
+	if n := len(words); n > 1 && (words[n-1] == "the" || words[n-1] == "a") {
+		words = words[:n-1]
+	}
+	return len(words) > 0 && a.s[a.key-1] == ' ' && slices.Contains(verbs, strings.TrimLeft(words[len(words)-1], "["))
 }
 
 // isMissing reports whether the value is the name of a missing secret: "missing secret: DATABASE_URL".

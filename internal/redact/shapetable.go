@@ -248,6 +248,7 @@ var shapes = []shape{
 	{prefix: "SK[0-9a-f]", body: hexes, min: 31, max: 31},
 	{prefix: "-PRD-", body: hexes + "--", min: 17, before: words, least: 3},
 	{prefix: "AAAAAAAAAAAAAAAAAAAAAA", body: alnums + "%%", min: 60, random: true},
+	{prefix: "jdbc:oracle:thin:", body: words + "!!##$$..//", min: 3},
 	// private keys in JSON, in URLs and in base64
 	{prefix: `"d":"`, body: words, min: 40}, {prefix: `"d": "`, body: words, min: 40},
 	{prefix: "PRIVATE%20KEY", body: anyURL, min: 60, before: words + "%%", least: 5, random: true},

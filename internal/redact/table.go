@@ -61,7 +61,18 @@ func isMixed(v string) bool {
 // purpose returns the start of the value that follows a purpose at i, or 0: "password for bob: x". The value must end the line.
 func (a *assignment) purpose(i int) int {
 	rest := strings.TrimPrefix(lineAt(a.s, i), "is generated ")
-	if a.kind != isPassword || !hasPrefixFold(rest, "for ") && !hasPrefixFold(rest, "to ") {
+	if a.kind != isPassword {
+		return 0
+	}
+	for _, verb := range [...]string{"is ", "is: ", "set to ", "was set to ", "has been set to ", "changed to ", "reset to "} {
+		if value, ok := strings.CutPrefix(rest, verb); ok && isMixed(value) {
+			return i + len(lineAt(a.s, i)) - len(value)
+		}
+	}
+	if user, _, ok := strings.Cut(rest, " = "); ok && isName(user) && a.s[a.key:a.end] == "PASSWORD" { // of Elasticsearch
+		rest = "for " + rest
+	}
+	if !hasPrefixFold(rest, "for ") && !hasPrefixFold(rest, "to ") {
 		return 0
 	}
 	for _, sep := range [...]string{": ", " = "} {
