@@ -131,10 +131,13 @@ func (a *assignment) takesWord() bool {
 // setsKey reports whether the key at i is what a command sets to its next argument.
 func setsKey(s string, i int) bool {
 	before := s[max(i-20, 0):i]
-	for _, command := range [...]string{"ENV ", "setenv ", "set -gx ", "set -x ", "#define "} {
+	for _, command := range [...]string{"ENV ", "setenv ", "set -gx ", "set -x "} {
 		if strings.HasSuffix(before, command) {
 			return true
 		}
+	}
+	if strings.HasSuffix(before, "#define ") {
+		return definesSecret(s, i)
 	}
 	for _, command := range [...]string{"config set ", "configure set ", "config create ", "mysqladmin ", "nmcli "} {
 		if runs(s, i, command) {
@@ -142,4 +145,16 @@ func setsKey(s string, i int) bool {
 		}
 	}
 	return false
+}
+
+// definesSecret reports whether the macro of C whose name begins at i can be a secret: a text that is not its own name, or a
+// word of letters and digits, but no expression.
+func definesSecret(s string, i int) bool {
+	name, value, _ := strings.Cut(lineAt(s, i), " ")
+	value = strings.TrimLeft(value, " \t")
+	if isString(value, 0) {
+		plain := strings.NewReplacer("_", "", "-", "", " ", "", `"`, "")
+		return !strings.Contains(plain.Replace(lowerASCII(name)), plain.Replace(lowerASCII(value)))
+	}
+	return isMixed(value) && !isDigit(value[0]) && strings.Trim(lowerASCII(value), "abcdefghijklmnopqrstuvwxyz0123456789_-") == ""
 }

@@ -80,7 +80,11 @@ func (a *assignment) isLong(from, to int) bool {
 
 // isListed reports whether the value of a plural such as "tokens" is the first item of a list, and has letters and digits.
 func (a *assignment) isListed(from, to int) bool {
-	return isMixed(a.s[from:to]) && strings.HasSuffix(strings.TrimRight(a.s[a.key:a.end], "0123456789"), "s") && listLead(a.s, from) != ""
+	v := a.s[from:to]
+	if strings.HasPrefix(v, "0x") || strings.ContainsFunc(v, func(r rune) bool { return r >= 0x80 || !isBase64(byte(r)) && r != '.' }) {
+		return false
+	}
+	return isMixed(v) && strings.HasSuffix(strings.TrimRight(a.s[a.key:a.end], "0123456789"), "s") && listLead(a.s, from) != ""
 }
 
 // argument returns the place of the first argument of the call whose parenthesis ends at i, if it looks random.
@@ -234,7 +238,10 @@ func (a *assignment) separate() bool {
 		}
 	} else if strings.HasPrefix(s[a.at:], "[\n") {
 		if next, _ = nextLine(s, a.at+1); isString(s, next) {
-			a.at = next
+			from, to := valueAt(s, next)
+			if a.at = next; !isMixed(s[from:to]) && !strings.HasSuffix(s[a.key:end], "passwords") {
+				return false
+			}
 		}
 	}
 	a.at = skipTag(s, a.at)

@@ -20,8 +20,10 @@ type foundValues struct {
 
 // add adds v, or the password of user:password, if it looks random. A word of the language would be masked everywhere.
 func (f *foundValues) add(v string) {
-	if i := strings.IndexAny(v[:min(len(v), maxKey)], ":%"); i >= 0 {
-		f.add(v[i+1:])
+	for _, sign := range [...]string{":", "%"} {
+		if _, password, ok := strings.Cut(v[:min(len(v), maxFound)], sign); ok && !strings.Contains(password, sign) {
+			f.add(password)
+		}
 	}
 	v = strings.TrimRight(strings.TrimSuffix(v, `\n`), ".,:;") // of the sentence around it
 	if len(v) > maxFound || !isRandom(v) || strings.Contains(v, masked) {

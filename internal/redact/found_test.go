@@ -15,6 +15,7 @@ func TestValueElsewhere(t *testing.T) {
 	for in, want := range map[string]string{
 		"x-id is " + v + "\nAPI_TOKEN=" + v + "\nsent " + v + ".":                                  "x-id is [masked]\nAPI_TOKEN=[masked]\nsent [masked].",
 		`{"token": "` + v + `"} GET /bot` + v + `/send`:                                            `{"token": "[masked]"} GET /bot[masked]/send`,
+		"token=urn:default:event:MotionSensorEventV2\nMotionSensorEventV2":                         "token=[masked]\nMotionSensorEventV2",
 		"Authorization: Bearer " + v + "\ncache " + v:                                              "Authorization: Bearer [masked]\ncache [masked]",
 		"https://bob:" + v + "@x.example\nlogin bob " + v:                                          "https://[masked]@x.example\nlogin bob [masked]",
 		"client_secret: 1f9b7c2e-4a31-4f0e-9c55-0d8e6b7a1c22 1f9b7c2e-4a31-4f0e-9c55-0d8e6b7a1c22": "client_secret: [masked] [masked]",

@@ -96,7 +96,7 @@ func isPlaceholder(v string) bool {
 		}
 	}
 	return strings.Trim(v, "*.-?_#=[]@:/\u2022\u2026") == "" || len(v) >= 3 && len(v) <= 40 && strings.Trim(v, "xX") == "" ||
-		isVariable(v) || isPlaceName(v) || strings.HasPrefix(v, "{{") || strings.HasPrefix(v, "<|") || strings.HasPrefix(v, "${") || strings.HasPrefix(v, "$env:") || strings.HasPrefix(v, "%(") || strings.HasPrefix(v, "#{") || strings.HasPrefix(v, "<%") || strings.HasPrefix(v, "(*") || strings.HasPrefix(v, "$(")
+		isVariable(v) || isPlaceName(v) || strings.HasPrefix(v, "{{") || strings.HasPrefix(v, "<|") || strings.HasPrefix(v, "${") || strings.HasPrefix(v, "$env:") || strings.HasPrefix(v, "[]") || strings.HasPrefix(v, "%(") || strings.HasPrefix(v, "#{") || strings.HasPrefix(v, "<%") || strings.HasPrefix(v, "(*") || strings.HasPrefix(v, "$(")
 }
 
 // isOptionValue reports whether v stands for the value of an option in a usage text.

@@ -7,11 +7,9 @@ import "strings"
 func addItems(s string, from, to int, add func(from, to int)) int {
 	const deepest = 80
 	for lead := listLead(s, from); lead != ""; {
-		at := to + backslashes(s, to)
-		if at == len(s) || !isQuote(s[at]) {
-			at = to
-		} else {
-			at++
+		at := to
+		if isQuote(s[from-1]) {
+			at = min(to+backslashes(s, to)+1, len(s))
 		}
 		if lead == "[" {
 			rest := s[at:min(at+deepest, len(s))]
@@ -31,7 +29,7 @@ func addItems(s string, from, to int, add func(from, to int)) int {
 			break
 		}
 		add(start, end)
-		to = end
+		from, to = start, end
 	}
 	return to
 }

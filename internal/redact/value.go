@@ -73,7 +73,7 @@ func backslashes(s string, i int) (n int) {
 
 // skipBracket skips the bracket of a list, or of a quoted value.
 func skipBracket(s string, i int) int {
-	if i < len(s) && s[i] == '[' && !strings.HasPrefix(s[i:], masked) || i+1 < len(s) && s[i] == '(' && isQuote(s[i+1]) {
+	if i < len(s) && s[i] == '[' && !strings.HasPrefix(s[i:], masked) && !strings.HasPrefix(s[i:], "[]") || i+1 < len(s) && s[i] == '(' && isQuote(s[i+1]) {
 		i++
 	}
 	return min(i, len(s))
