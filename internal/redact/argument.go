@@ -24,8 +24,8 @@ var userOptions = []struct{ command, sign string }{
 
 func isUserAndPassword(low string, key int, v string) bool {
 	for _, o := range userOptions {
-		if _, password, ok := strings.Cut(v, o.sign); ok && runs(low, key, o.command) {
-			return !isPlaceholder(v) && !isPlaceholder(password)
+		if strings.Contains(v, o.sign) && runs(low, key, o.command) {
+			return !isPlaceholder(v)
 		}
 	}
 	return false
@@ -43,7 +43,7 @@ func isPasswordOption(s string, key, end int) bool {
 // isSQL reports whether the key stands before a password in SQL: ALTER ROLE bob PASSWORD 'x', IDENTIFIED BY 'x'.
 func (a *assignment) isSQL() bool {
 	const far = 200
-	if !isString(a.s, skipBlanks(a.s, a.end)) {
+	if at := skipBlanks(a.s, a.end); !isString(a.s, at) && !strings.HasSuffix(a.s[:a.key], "identified ") && !strings.HasSuffix(a.s[:a.key], "IDENTIFIED ") {
 		return false
 	}
 	before := lowerASCII(a.s[max(a.key-far, 0):a.key])
@@ -52,7 +52,7 @@ func (a *assignment) isSQL() bool {
 		clause := before[strings.LastIndexAny(before, "\"'")+1:] // after the user's name
 		return strings.Contains(clause, "identified ") && (strings.Contains(before, "user ") || strings.Contains(before, "grant "))
 	}
-	for _, statement := range [...]string{"create user ", "create role ", "alter user ", "alter role "} {
+	for _, statement := range [...]string{"create user ", "create role ", "alter user ", "alter role ", "create secret "} {
 		if strings.Contains(before, statement) {
 			return true
 		}
@@ -122,7 +122,7 @@ func isArgument(s string, i int) bool {
 // takesWord reports whether the key is a command or a directive whose first argument is a secret.
 func (a *assignment) takesWord() bool {
 	switch lowerASCII(a.s[a.key:a.end]) {
-	case "requirepass", "masterauth", "convertto-securestring":
+	case "requirepass", "masterauth", "auth_pass", "insecure-password", "convertto-securestring":
 		return true
 	}
 	return false

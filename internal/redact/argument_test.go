@@ -30,6 +30,7 @@ func TestArguments(t *testing.T) {
 		"curl -u bob:" + random + " x\nsent " + random: "curl -u [masked] x\nsent [masked]",
 		`+ plink -pw hunter2 bob@x`:                    `+ plink -pw [masked] bob@x`, `+ nmcli dev wifi connect x password hunter2`: `+ nmcli dev wifi connect x password [masked]`,
 		`+ mysqladmin -u root password hunter2`: `+ mysqladmin -u root password [masked]`, `+ rclone config create x s3 secret_access_key hunter2`: `+ rclone config create x s3 secret_access_key [masked]`,
+		`curl -u "` + random + `:" x`: `curl -u "[masked]" x`, `curl --user bob:'hunter2' x`: `curl --user [masked]' x`,
 		`docker run -e "DB_PASSWORD=my secret words" x`:   `docker run -e "DB_PASSWORD=[masked]" x`,
 		`["DB_PASSWORD=my secret words", "X=y"]`:          `["DB_PASSWORD=[masked]", "X=y"]`,
 		`"TOKEN=hunter2 x=y"`:                             `"TOKEN=[masked] x=y"`,

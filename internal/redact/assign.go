@@ -29,6 +29,11 @@ func secretAfter(s, low string, key, end int) (from, to int) {
 	if strings.HasPrefix(s[key:end], "--no-") {
 		return 0, 0
 	}
+	if strings.HasSuffix(low[key:end], "auth") {
+		if from, to = secondArgument(s, end); from < to {
+			return from, to
+		}
+	}
 	if s[key] == '-' {
 		if from, to, ok := optionValue(s, low, key, end); ok {
 			return from, to
@@ -90,8 +95,24 @@ func (a *assignment) isListed(from, to int) bool {
 // argument returns the place of the first argument of the call whose parenthesis ends at i, if it looks random.
 func argument(s string, i int) (from, to int) {
 	if s[i-1] == '(' {
-		if from, to = valueAt(s, i); looksRandom(s[from:to]) {
+		if from, to = valueAt(s, i); looksRandom(s[from:to]) || isString(s, i) && strings.HasSuffix(s[:i], "= PASSWORD(") { // of MySQL
 			return from, to
+		}
+	}
+	return 0, 0
+}
+
+// secondArgument returns the place of the second of two texts in parentheses, a user and a password, after the key that ends
+// at i: auth=("bob", "x"), SetBasicAuth("bob", "x"), auth=HTTPBasicAuth("bob", "x").
+func secondArgument(s string, i int) (from, to int) {
+	const far = 40
+	name, _, ok := strings.Cut(s[i:min(i+far, len(s))], "(")
+	if at := i + len(name) + 1; ok && strings.TrimLeft(name, "=ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz. ") == "" && isString(s, at) {
+		_, to = valueAt(s, at)
+		if rest, ok := strings.CutPrefix(s[skipCloser(s, to):], ", "); ok && isString(rest, 0) {
+			if from, to = valueAt(s, len(s)-len(rest)); strings.HasPrefix(s[skipCloser(s, to):], ")") && !isPlaceholder(s[from:to]) {
+				return from, to
+			}
 		}
 	}
 	return 0, 0
@@ -104,6 +125,9 @@ func optionValue(s, low string, key, end int) (from, to int, ok bool) {
 	case isUserOption(option):
 		if from, to = valueAt(s, nextArgument(s, end)); !isUserAndPassword(low, key, s[from:to]) {
 			return 0, 0, true
+		}
+		if to < len(s) && isQuote(s[to]) && !isQuote(s[from-1]) { // bob:'x'
+			_, to = valueAt(s, to)
 		}
 		return from, to, true
 	case s[key:end] == "-b" && runs(low, key, "curl"):
@@ -303,11 +327,14 @@ func (a *assignment) distant(i, gap int) int {
 	if gap > i && a.takesWord() {
 		return gap + len(s[gap:]) - len(strings.TrimPrefix(s[gap:], "-String "))
 	}
-	if gap > i && (isString(s, gap) && a.isSQL() || a.isSent() && !strings.ContainsAny(lineAt(s, gap), " ./")) {
+	if gap > i && (a.isSQL() || a.isSent() && !strings.ContainsAny(lineAt(s, gap), " ./")) {
 		return gap
 	}
 	if at, _ := nextLine(s, i); at > 0 && strings.HasSuffix(s[:a.key], `form-data; name="`) {
 		return at
+	}
+	if level, rest, ok := strings.Cut(lineAt(s, gap), " "); gap > i && a.kind == isPassword && ok && len(level) == 1 && isDigit(level[0]) && isMixed(rest) {
+		return gap + len("0 ") // of Cisco: password 7 x
 	}
 	if at := a.purpose(gap); at > 0 {
 		return at

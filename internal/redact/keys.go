@@ -32,7 +32,7 @@ type keyEnd struct {
 var keyEnds = ['z' + 1][]keyEnd{
 	'e': {
 		{"passphrase", isPassword, false}, {"passcode", isPassword, false}, {"secretkeybase", isPassword, false}, {"cookie", isCookie, true},
-		{"setcookie", isCookie, false}, {"keysbase", isToken, true}, {"signature", isSignature, false},
+		{"setcookie", isCookie, false}, {"httpcookie", isCookie, true}, {"keysbase", isToken, true}, {"signature", isSignature, false},
 	},
 	'b': {{"unsealkeysb", isToken, true}, {"recoverykeysb", isToken, true}}, // …_b64
 	'x': {{"unsealkeyshex", isToken, true}, {"recoverykeyshex", isToken, true}},
@@ -53,12 +53,12 @@ var keyEnds = ['z' + 1][]keyEnd{
 		{"storepass", isPassword, false}, {"keypass", isPassword, false}, {"credentials", isToken, false}, {"tokens", isKey, false}, {"apikeys", isKey, false},
 		{"accesskeys", isKey, false}, {"secretkeys", isKey, false}, {"requirepass", isPassword, true}, {"askpass", notSecret, false}, {"pass", isPass, false},
 	},
-	't': {{"secret", isPassword, false}, {"jwt", isKey, false}},
+	't': {{"secret", isPassword, false}, {"authsalt", isPassword, false}, {"noncesalt", isPassword, false}, {"loggedinsalt", isPassword, false}, {"jwt", isKey, false}},
 	'y': {
 		{"apikey", isToken, false}, {"accesskey", isToken, false}, {"secretkey", isToken, false}, {"privatekey", isToken, false},
 		{"signingkey", isToken, false}, {"encryptionkey", isToken, false}, {"accountkey", isToken, false},
 		{"masterkey", isToken, false}, {"authkey", isToken, false}, {"sessionkey", isToken, false}, {"sharedkey", isToken, false},
-		{"key", isKey, false},
+		{"key", isKey, false}, {"secretbinary", isPassword, false},
 	},
 }
 

@@ -35,7 +35,7 @@ func TestNestedValuesAreLinear(t *testing.T) {
 		"&quot;token&quot;:&quot;{{ ", "token%22%3A%22", "a:b@tcp(", "echo a | chpasswd", "password for a: ", "password is generated for a1:\n", "| token | a1", "> PASS ",
 		"(token, values (", "insert into (token,", `'http://a:`, `invalid port ":x`, "login \n password ",
 		"**token** ", "token: Some(\n", "user: pass: ", "missing token: a ", "$6$", "auth plain ",
-		"kind: Secret data:\n", "kind: Secret\n", "data: {\"a\":", "token:\n  a: b\n", "<name>token</name>", "tokens: [a1b2c3, ", "- tokens:\n- a1b2c3\n", "PRIVATE%20KEY", "TOKEN=a \"",
+		"kind: Secret data:\n", "kind: Secret\n", "data: {\"a\":", "token:\n  a: b\n", "<name>token</name>", "tokens: [a1b2c3, ", "- tokens:\n- a1b2c3\n", "PRIVATE%20KEY", "/token", "auth=(\"a\", \"", "password 7 ", "\"name=\"token\">", "[\"token\",", "get token: a ", "TOKEN=a \"",
 	} {
 		texts[unit] = strings.Repeat(unit, size/len(unit))
 	}

@@ -26,15 +26,23 @@ func (a *assignment) namedValue() int {
 	switch object := strings.TrimLeft(s[next+1:min(next+near, len(s))], " \t\n"); {
 	case s[next] == ':' && strings.HasPrefix(object, "{"):
 		next += strings.IndexByte(s[next:], '{') + 1
-	case !a.hasNameLabel() || s[next] != ',' && !isLetter(s[next]):
+	case s[next] != ',' && s[next] != '>' && !isLetter(s[next]) || !a.hasNameLabel():
 		return 0
 	}
 	fields := lowerASCII(s[next:min(next+far, len(s))])
-	if n := strings.IndexAny(fields, "{}<>"); n >= 0 {
-		fields = fields[:n]
+	end := strings.IndexAny(fields, "{}<>")
+	if end >= 0 {
+		fields = fields[:end]
 	}
-	if n := strings.Index(fields, "value"); n >= 0 {
-		return afterLabel(s, next+n, "value")
+	for _, label := range [...]string{"value", "content"} {
+		if n := strings.Index(fields, label); n >= 0 {
+			return afterLabel(s, next+n, label)
+		}
+	}
+	if text := next + end + 1; end >= 0 && s[text-1] == '>' { // <property name="token">x</property>
+		if to := elementEnd(s, text, ""); to > text && isMixed(s[text:to]) {
+			return text
+		}
 	}
 	return 0
 }
@@ -96,10 +104,14 @@ func valueBelow(s string, i int) int {
 // hasNameLabel reports whether the key is the value of a name: "name": "token", or key="token".
 func (a *assignment) hasNameLabel() bool {
 	const longest = 20
-	if a.key == 0 || !isQuote(a.s[a.key-1]) {
+	from := a.key
+	for from > max(a.key-maxKey, 0) && (a.s[from-1] == '/' || isKeyByte(a.s[from-1])) { // a path: /prod/db/password
+		from--
+	}
+	if from == 0 || !isQuote(a.s[from-1]) {
 		return false
 	}
-	label := lowerASCII(a.s[max(a.key-longest, 0) : a.key-1])
+	label := lowerASCII(a.s[max(from-longest, 0) : from-1])
 	label = strings.TrimRight(label, " :=\"'")
 	return strings.HasSuffix(label, "name") || strings.HasSuffix(label, "key")
 }

@@ -14,7 +14,7 @@ func (a *assignment) cell(i int) int {
 		if word, rest, _ := strings.Cut(lineAt(a.s, at), " "); strings.HasPrefix(strings.TrimLeft(rest, " "), bar) && isMixed(word) {
 			return at
 		}
-	} else if at-i < 2 && (at == i || a.s[i] != '\t') {
+	} else if at-i < 2 && (at == i || a.s[i] != '\t' && !a.isPair(at)) {
 		return 0
 	}
 	a.random = !a.isPair(at)
@@ -41,7 +41,9 @@ func barAt(s string, i int) string {
 
 // isPair reports whether a line consists of the key and a word of letters and digits at i.
 func (a *assignment) isPair(i int) bool {
-	return (a.key == 0 || a.s[a.key-1] == '\n') && isMixed(lineAt(a.s, i))
+	before := strings.TrimRight(a.s[max(a.key-maxKey, 0):a.key], " \t")
+	value := lineAt(a.s, i)
+	return (before == "" || before[len(before)-1] == '\n') && isMixed(value) && !isType(value)
 }
 
 // lineAt returns the line that begins at i, as far as a value may reach.
@@ -49,6 +51,18 @@ func lineAt(s string, i int) string {
 	const longest = 200
 	line, _, _ := strings.Cut(s[i:min(i+longest, len(s))], "\n")
 	return line
+}
+
+// isType reports whether v is a type in Go or Rust, as of the field of a struct.
+func isType(v string) bool {
+	if v[0] == '*' || v[0] == '[' {
+		return true
+	}
+	switch strings.TrimRight(v, "0123456789,") {
+	case "int", "uint", "float", "complex", "char", "varchar":
+		return true
+	}
+	return false
 }
 
 // isMixed reports whether v is one word with letters and digits, and not a type like char(36).
@@ -95,7 +109,7 @@ func (a *assignment) purpose(i int) int {
 func dumpedValue(s string, i int) int {
 	const longest = 40
 	rest := s[i:min(i+longest, len(s))]
-	for _, kind := range [...]string{"(string)", "string(", "Some(", "Secret(", "SecretStr("} {
+	for _, kind := range [...]string{"(string)", "string(", "[]byte(", "[]string{", "Some(", "Secret(", "SecretStr("} {
 		text, ok := strings.CutPrefix(rest, kind)
 		if n := strings.IndexByte(text, '"'); ok && n >= 0 && strings.Trim(text[:n], " \n()len=0123456789") == "" {
 			return i + len(kind) + n
