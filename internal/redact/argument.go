@@ -14,7 +14,7 @@ func isOption(s string, key, end int) bool {
 var passwordOptions = []struct{ option, command string }{
 	{"-p", " login "}, {"-p", "sshpass "}, {"-p", "mongodump "}, {"-p", "mongorestore "}, {"-p", "mongosh "},
 	{"-P", "zip "}, {"-P", "sqlcmd "}, {"-a", "redis-cli "}, {"-w", "ldap"}, {"-p", "twine upload "}, {"-p", "poetry publish "},
-	{"-p", "mongo "}, {"-p", "cqlsh "}, {"-P", "ipmitool "}, {"-pw", "plink "}, {"-pw", "pscp "}, {"-b", "secret set "}, {"--body", "secret set "},
+	{"-p", "mongo "}, {"-p", "cqlsh "}, {"-P", "ipmitool "}, {"-N", "ssh-keygen "}, {"--value", "keyvault secret set "}, {"--value", "put-parameter "}, {"-pw", "plink "}, {"-pw", "pscp "}, {"-b", "secret set "}, {"--body", "secret set "},
 }
 
 // userOptions are commands whose options -u and --user are followed by a user, this sign and a password.
@@ -122,7 +122,7 @@ func isArgument(s string, i int) bool {
 // takesWord reports whether the key is a command or a directive whose first argument is a secret.
 func (a *assignment) takesWord() bool {
 	switch lowerASCII(a.s[a.key:a.end]) {
-	case "requirepass", "masterauth", "auth_pass", "insecure-password", "convertto-securestring":
+	case "requirepass", "masterauth", "auth_pass", "insecure-password", "set-initial-password", "reset-admin-password", "convertto-securestring":
 		return true
 	}
 	return false
@@ -139,7 +139,7 @@ func setsKey(s string, i int) bool {
 	if strings.HasSuffix(before, "#define ") {
 		return definesSecret(s, i)
 	}
-	for _, command := range [...]string{"config set ", "configure set ", "config create ", "mysqladmin ", "nmcli "} {
+	for _, command := range [...]string{"config set ", "configure set ", "config create ", "mysqladmin ", "nmcli ", "user-secrets set ", "consul kv put ", "etcdctl put "} {
 		if runs(s, i, command) {
 			return true
 		}

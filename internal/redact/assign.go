@@ -29,11 +29,6 @@ func secretAfter(s, low string, key, end int) (from, to int) {
 	if strings.HasPrefix(s[key:end], "--no-") {
 		return 0, 0
 	}
-	if strings.HasSuffix(low[key:end], "auth") {
-		if from, to = secondArgument(s, end); from < to {
-			return from, to
-		}
-	}
 	if s[key] == '-' {
 		if from, to, ok := optionValue(s, low, key, end); ok {
 			return from, to
@@ -46,7 +41,7 @@ func secretAfter(s, low string, key, end int) (from, to int) {
 	if before := max(key-len("secret "), 0); low[key:end] == "key" && kindOf(low[before:end]) == isToken {
 		a.kind = isToken // secret key, access key
 	}
-	if isDigit(s[key]) && (strings.HasSuffix(low[:key], "unseal key ") || strings.HasSuffix(low[:key], "recovery key ")) {
+	if isDigit(s[key]) && key > 1 && low[key-2] == 'y' && (strings.HasSuffix(low[:key], "unseal key ") || strings.HasSuffix(low[:key], "recovery key ")) {
 		a.kind = isToken // of Vault
 	}
 	if low[key:end] == "by" && a.isSQL() {
@@ -58,7 +53,15 @@ func secretAfter(s, low string, key, end int) (from, to int) {
 	if a.kind == notSecret && strings.HasSuffix(low[key:end], "value") {
 		a.kind = kindOf(nameBehind(s, end))
 	}
-	if a.kind == notSecret || !a.separate() {
+	if a.kind == notSecret {
+		return 0, 0
+	}
+	if last := low[end-1]; last == 'h' || a.kind == isToken { // auth, credentials
+		if from, to = secondArgument(s, end); from < to {
+			return from, to
+		}
+	}
+	if !a.separate() {
 		return 0, 0
 	}
 	from, to = a.value()
@@ -292,10 +295,16 @@ func (a *assignment) isSet() bool {
 	return method == "define" && !strings.HasSuffix(name, ".define") // in PHP
 }
 
-// isPaired reports whether the key and the word of letters and digits at i are all that is in a list: ["X-Api-Key", "x1"].
+// isPaired reports whether the key and the word of letters and digits at i are all that is in a list or tuple:
+// ["X-Api-Key", "x1"].
 func (a *assignment) isPaired(i int) bool {
+	before, after := a.s[max(a.key-3, 0):a.key-1], ""
 	from, to := valueAt(a.s, skipBlanks(a.s, i))
-	return strings.HasSuffix(a.s[:a.key-1], "[") && strings.HasPrefix(a.s[skipCloser(a.s, to)-1:], "]") && isMixed(a.s[from:to])
+	if to < len(a.s) {
+		after = a.s[to+1:]
+	}
+	isTuple := strings.HasSuffix(before, "(") && !isAlnum(before[0]) && strings.HasPrefix(after, ")")
+	return (isTuple || strings.HasSuffix(before, "[") && strings.HasPrefix(after, "]")) && isMixed(a.s[from:to])
 }
 
 // operator returns the length of the operator that rest begins with, or 0.
@@ -362,7 +371,8 @@ func (a *assignment) isBelowLogin() bool {
 
 // isSent reports whether the key is the PASS command of FTP or POP3, as curl shows it: > PASS x.
 func (a *assignment) isSent() bool {
-	return a.s[a.key:a.end] == "PASS" && strings.HasSuffix(a.s[:a.key], "> ")
+	before := a.s[:a.key]
+	return a.s[a.key:a.end] == "PASS" && (strings.HasSuffix(before, "> ") || strings.HasSuffix(before, "C: "))
 }
 
 // typedValue returns the start of the string after a type and an = that begin at i, or 0: `: String = "x"`.

@@ -93,6 +93,9 @@ func TestFormats(t *testing.T) {
 		// Rust
 		`Config { password: Some("hunter2"), x: 1 }`: `Config { password: Some("[masked]"), x: 1 }`,
 		"token: Some(\n    \"hunter2\",\n),":         "token: Some(\n    \"[masked]\",\n),",
+		`let password = String::from("hunter2");`:    `let password = String::from("[masked]");`,
+		`password => Sensitive('hunter2'),`:          `password => Sensitive('[masked]'),`,
+		`password => <<"hunter2">>`:                  `password => <<"[masked]">>`,
 		"token: Some(token), x: None":                "token: Some(token), x: None",
 		// short names
 		`{"user": "bob", "pass": "hunter2"}`:  `{"user": "bob", "pass": "[masked]"}`,
@@ -110,6 +113,10 @@ func TestFormats(t *testing.T) {
 		"root:@tcp(db:3306)/x":                         "root:@tcp(db:3306)/x",
 		`RUN echo "bob:hunter2" | chpasswd`:            `RUN echo "[masked]" | chpasswd`,
 		"echo -n $T | gh auth --with-token":            "echo -n $T | gh auth --with-token",
+		`echo -e "hunter2\nhunter2" | passwd bob`:      `echo -e "[masked]" | passwd bob`,
+		"+ echo hunter2 | sudo -S ls":                  "+ echo [masked] | sudo -S ls",
+		"echo done | tee x; passwd -l bob":             "echo done | tee x; passwd -l bob",
+		"C: PASS hunter2":                              "C: PASS [masked]",
 		"echo hunter2 | x login --password-stdin":      "echo [masked] | x login --password-stdin",
 		"> PASS hunter2":                               "> PASS [masked]",
 		"> PASS src/a.test.js":                         "> PASS src/a.test.js",

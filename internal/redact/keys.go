@@ -42,7 +42,7 @@ var keyEnds = ['z' + 1][]keyEnd{
 	'h': {{"auth", isBasic, true}, {"masterauth", isPassword, true}, {"auth", isKey, false}},
 	'r': {{"bearer", isKey, false}},
 	'l': {{"loadcredential", notSecret, false}, {"credential", isToken, false}},
-	'n': {{"authorization", isAuthorization, false}, {"pagetoken", notSecret, false}, {"continuationtoken", notSecret, false},
+	'n': {{"bwsession", isPassword, true}, {"authorization", isAuthorization, false}, {"pagetoken", notSecret, false}, {"continuationtoken", notSecret, false},
 		{"token", isToken, false}, {"dockerconfigjson", isToken, true}},
 	'w': {
 		{"cpsw", notSecret, false}, {"psw", isPassword, false}, {"pw", isPwd, true}, {"dbpw", isPwd, false}, {"bindpw", isPwd, false}, {"rootpw", isPwd, false},
@@ -50,10 +50,10 @@ var keyEnds = ['z' + 1][]keyEnd{
 	},
 	's': {
 		{"passwords", isPassword, false}, {"dbpass", isPassword, false}, {"userpass", isPassword, false},
-		{"storepass", isPassword, false}, {"keypass", isPassword, false}, {"credentials", isToken, false}, {"tokens", isKey, false}, {"apikeys", isKey, false},
+		{"storepass", isPassword, false}, {"keypass", isPassword, false}, {"credentials", isToken, false}, {"creds", isToken, false}, {"tokens", isKey, false}, {"apikeys", isKey, false},
 		{"accesskeys", isKey, false}, {"secretkeys", isKey, false}, {"requirepass", isPassword, true}, {"askpass", notSecret, false}, {"pass", isPass, false},
 	},
-	't': {{"secret", isPassword, false}, {"authsalt", isPassword, false}, {"noncesalt", isPassword, false}, {"loggedinsalt", isPassword, false}, {"jwt", isKey, false}},
+	't': {{"secret", isPassword, false}, {"authsalt", isPassword, false}, {"noncesalt", isPassword, false}, {"loggedinsalt", isPassword, false}, {"jwt", isKey, false}, {"pat", isKey, false}},
 	'y': {
 		{"apikey", isToken, false}, {"accesskey", isToken, false}, {"secretkey", isToken, false}, {"privatekey", isToken, false},
 		{"signingkey", isToken, false}, {"encryptionkey", isToken, false}, {"accountkey", isToken, false},

@@ -1,6 +1,9 @@
 package redact
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // The finders in this package call add for each secret in s; low is s in lower case. Each goes over s once, with a
 // bounded look around. They are written by hand, because regular expressions would have to be compiled in every short
@@ -64,23 +67,31 @@ func findDSNs(s string, add func(from, to int)) {
 	}
 }
 
+// pipedTo are commands that read a password.
+var pipedTo = []string{"--password-stdin", "chpasswd", "--with-token", "passwd ", "kinit ", "cryptsetup ", "sudo -S"}
+
 // findPiped finds what echo writes to a command that reads a password: echo bob:x | chpasswd.
 func findPiped(s string, add func(from, to int)) {
-	for _, command := range [...]string{"--password-stdin", "chpasswd", "--with-token"} {
-		for at := strings.Index(s, command); at >= 0; at = indexFrom(s, command, at+len(command)) {
-			line := s[max(at-1000, 0):at]
-			line = line[strings.LastIndexByte(line, '\n')+1:]
-			echo := strings.LastIndex(line, "echo ")
-			if echo < 0 || !strings.Contains(line[echo:], "|") {
-				continue
-			}
-			from := skipBlanks(s, at-len(line)+echo+len("echo "))
-			for from < at && s[from] == '-' {
-				from = skipBlanks(s, wordEnd(s, from))
-			}
-			if from, to := valueAt(s, from); !isPlaceholder(s[from:to]) {
-				add(from, to)
-			}
+	const (
+		echo    = "echo "
+		longest = 1000
+	)
+	for at := strings.Index(s, echo); at >= 0; at = indexFrom(s, echo, at+len(echo)) {
+		line, _, _ := strings.Cut(s[at:min(at+longest, len(s))], "\n")
+		text, command, _ := strings.Cut(line, "|")
+		if n := strings.IndexAny(command, ";&"); n >= 0 {
+			command = command[:n]
+		}
+		if !slices.ContainsFunc(pipedTo, func(c string) bool { return strings.Contains(command, c) }) {
+			continue
+		}
+		end := at + len(text)
+		from := skipBlanks(s, at+len(echo))
+		for from < end && s[from] == '-' {
+			from = skipBlanks(s, wordEnd(s, from))
+		}
+		if from, to := valueAt(s, from); to <= end && !isPlaceholder(s[from:to]) {
+			add(from, to)
 		}
 	}
 }

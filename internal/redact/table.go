@@ -109,9 +109,9 @@ func (a *assignment) purpose(i int) int {
 func dumpedValue(s string, i int) int {
 	const longest = 40
 	rest := s[i:min(i+longest, len(s))]
-	for _, kind := range [...]string{"(string)", "string(", "[]byte(", "[]string{", "Some(", "Secret(", "SecretStr("} {
+	for _, kind := range [...]string{"(string)", "string(", "[]byte(", "[]string{", "Some(", "Secret(", "SecretStr(", "Sensitive(", "String::from(", "new String(", "<<"} {
 		text, ok := strings.CutPrefix(rest, kind)
-		if n := strings.IndexByte(text, '"'); ok && n >= 0 && strings.Trim(text[:n], " \n()len=0123456789") == "" {
+		if n := strings.IndexAny(text, `"'`); ok && n >= 0 && strings.Trim(text[:n], " \n()len=0123456789") == "" {
 			return i + len(kind) + n
 		}
 	}
