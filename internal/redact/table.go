@@ -111,7 +111,10 @@ func dumpedValue(s string, i int) int {
 	rest := s[i:min(i+longest, len(s))]
 	for _, kind := range [...]string{"(string)", "string(", "[]byte(", "[]string{", "Some(", "Secret(", "SecretStr(", "Sensitive(", "String::from(", "new String(", "<<"} {
 		text, ok := strings.CutPrefix(rest, kind)
-		if n := strings.IndexAny(text, `"'`); ok && n >= 0 && strings.Trim(text[:n], " \n()len=0123456789") == "" {
+		if !ok {
+			continue
+		}
+		if n := strings.IndexAny(text, `"'`); n >= 0 && strings.Trim(text[:n], " \n()len=0123456789") == "" {
 			return i + len(kind) + n
 		}
 	}
