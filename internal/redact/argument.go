@@ -158,3 +158,34 @@ func definesSecret(s string, i int) bool {
 	}
 	return isMixed(value) && !isDigit(value[0]) && strings.Trim(lowerASCII(value), "abcdefghijklmnopqrstuvwxyz0123456789_-") == ""
 }
+
+// secondArgument returns the place of the second of two texts in parentheses, a user and a password, after the key that ends
+// at i: auth=("bob", "x"), SetBasicAuth("bob", "x"), auth=HTTPBasicAuth("bob", "x").
+func secondArgument(s string, i int) (from, to int) {
+	const far = 40
+	name, _, ok := strings.Cut(s[i:min(i+far, len(s))], "(")
+	if at := i + len(name) + 1; ok && strings.TrimLeft(name, "=ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz. ") == "" && isString(s, at) {
+		_, to = valueAt(s, at)
+		if rest, ok := strings.CutPrefix(s[skipCloser(s, to):], ", "); ok && isString(rest, 0) {
+			if from, to = valueAt(s, len(s)-len(rest)); strings.HasPrefix(s[skipCloser(s, to):], ")") && !isPlaceholder(s[from:to]) {
+				return from, to
+			}
+		}
+	}
+	return 0, 0
+}
+
+// argumentEnd returns where the value ends: in "DB_PASSWORD=my words", the value of a variable reaches to the quote that was
+// opened before its name.
+func (a *assignment) argumentEnd(from, to int) int {
+	const longest = 200
+	if a.key == 0 || !isQuote(a.s[a.key-1]) || from != a.end+len("=") || !isUpperName(a.s[a.key:a.end]) {
+		return to
+	}
+	quote := a.s[a.key-1 : a.key]
+	end := quoteEnd(a.s[:min(from+longest, len(a.s))], from, quote)
+	if !strings.HasPrefix(a.s[end:], quote) || strings.Contains(a.s[min(to, end):end], "=") {
+		return to
+	}
+	return max(end, to)
+}

@@ -86,36 +86,11 @@ func (a *assignment) isLong(from, to int) bool {
 	return to-from > longest && (a.kind == isCookie || a.kind == isAuthorization || !strings.ContainsAny(a.s[from:from+longest], " \t"))
 }
 
-// isListed reports whether the value of a plural such as "tokens" is the first item of a list, and has letters and digits.
-func (a *assignment) isListed(from, to int) bool {
-	v := a.s[from:to]
-	if strings.HasPrefix(v, "0x") || strings.ContainsFunc(v, func(r rune) bool { return r >= 0x80 || !isBase64(byte(r)) && r != '.' }) {
-		return false
-	}
-	return isMixed(v) && strings.HasSuffix(strings.TrimRight(a.s[a.key:a.end], "0123456789"), "s") && listLead(a.s, from) != ""
-}
-
 // argument returns the place of the first argument of the call whose parenthesis ends at i, if it looks random.
 func argument(s string, i int) (from, to int) {
 	if s[i-1] == '(' {
 		if from, to = valueAt(s, i); looksRandom(s[from:to]) || isString(s, i) && strings.HasSuffix(s[:i], "= PASSWORD(") { // of MySQL
 			return from, to
-		}
-	}
-	return 0, 0
-}
-
-// secondArgument returns the place of the second of two texts in parentheses, a user and a password, after the key that ends
-// at i: auth=("bob", "x"), SetBasicAuth("bob", "x"), auth=HTTPBasicAuth("bob", "x").
-func secondArgument(s string, i int) (from, to int) {
-	const far = 40
-	name, _, ok := strings.Cut(s[i:min(i+far, len(s))], "(")
-	if at := i + len(name) + 1; ok && strings.TrimLeft(name, "=ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz. ") == "" && isString(s, at) {
-		_, to = valueAt(s, at)
-		if rest, ok := strings.CutPrefix(s[skipCloser(s, to):], ", "); ok && isString(rest, 0) {
-			if from, to = valueAt(s, len(s)-len(rest)); strings.HasPrefix(s[skipCloser(s, to):], ")") && !isPlaceholder(s[from:to]) {
-				return from, to
-			}
 		}
 	}
 	return 0, 0
@@ -295,18 +270,6 @@ func (a *assignment) isSet() bool {
 	return method == "define" && !strings.HasSuffix(name, ".define") // in PHP
 }
 
-// isPaired reports whether the key and the word of letters and digits at i are all that is in a list or tuple:
-// ["X-Api-Key", "x1"].
-func (a *assignment) isPaired(i int) bool {
-	before, after := a.s[max(a.key-3, 0):a.key-1], ""
-	from, to := valueAt(a.s, skipBlanks(a.s, i))
-	if to < len(a.s) {
-		after = a.s[to+1:]
-	}
-	isTuple := strings.HasSuffix(before, "(") && !isAlnum(before[0]) && strings.HasPrefix(after, ")")
-	return (isTuple || strings.HasSuffix(before, "[") && strings.HasPrefix(after, "]")) && isMixed(a.s[from:to])
-}
-
 // operator returns the length of the operator that rest begins with, or 0.
 func (a *assignment) operator(rest string) int {
 	for _, o := range operators {
@@ -461,21 +424,6 @@ func (a *assignment) value() (from, to int) {
 		to = a.lineEnd(from)
 	}
 	return from, to
-}
-
-// argumentEnd returns where the value ends: in "DB_PASSWORD=my words", the value of a variable reaches to the quote that was
-// opened before its name.
-func (a *assignment) argumentEnd(from, to int) int {
-	const longest = 200
-	if a.key == 0 || !isQuote(a.s[a.key-1]) || from != a.end+len("=") || !isUpperName(a.s[a.key:a.end]) {
-		return to
-	}
-	quote := a.s[a.key-1 : a.key]
-	end := quoteEnd(a.s[:min(from+longest, len(a.s))], from, quote)
-	if !strings.HasPrefix(a.s[end:], quote) || strings.Contains(a.s[min(to, end):end], "=") {
-		return to
-	}
-	return max(end, to)
 }
 
 // skipScheme returns where the credentials begin after a scheme that is followed by nothing else, or i.

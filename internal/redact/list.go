@@ -54,3 +54,12 @@ func listLead(s string, i int) string {
 	}
 	return ""
 }
+
+// isListed reports whether the value of a plural such as "tokens" is the first item of a list, and has letters and digits.
+func (a *assignment) isListed(from, to int) bool {
+	v := a.s[from:to]
+	if strings.HasPrefix(v, "0x") || strings.ContainsFunc(v, func(r rune) bool { return r >= 0x80 || !isBase64(byte(r)) && r != '.' }) {
+		return false
+	}
+	return isMixed(v) && strings.HasSuffix(strings.TrimRight(a.s[a.key:a.end], "0123456789"), "s") && listLead(a.s, from) != ""
+}

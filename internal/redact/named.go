@@ -151,3 +151,15 @@ func nameBehind(s string, i int) string {
 	}
 	return ""
 }
+
+// isPaired reports whether the key and the word of letters and digits at i are all that is in a list or tuple:
+// ["X-Api-Key", "x1"].
+func (a *assignment) isPaired(i int) bool {
+	before, after := a.s[max(a.key-3, 0):a.key-1], ""
+	from, to := valueAt(a.s, skipBlanks(a.s, i))
+	if to < len(a.s) {
+		after = a.s[to+1:]
+	}
+	isTuple := strings.HasSuffix(before, "(") && !isAlnum(before[0]) && strings.HasPrefix(after, ")")
+	return (isTuple || strings.HasSuffix(before, "[") && strings.HasPrefix(after, "]")) && isMixed(a.s[from:to])
+}
