@@ -155,7 +155,7 @@ func nameBehind(s string, i int) string {
 // isPaired reports whether the key and the word of letters and digits at i are all that is in a list or tuple:
 // ["X-Api-Key", "x1"].
 func (a *assignment) isPaired(i int) bool {
-	before, after := a.s[max(a.key-3, 0):a.key-1], ""
+	before, after := a.s[max(a.key-3, 0):max(a.key-1, 0)], ""
 	from, to := valueAt(a.s, skipBlanks(a.s, i))
 	if to < len(a.s) {
 		after = a.s[to+1:]
