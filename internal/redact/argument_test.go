@@ -35,6 +35,7 @@ func TestArguments(t *testing.T) {
 		`+ aws ssm put-parameter --name /x --value hunter2`: `+ aws ssm put-parameter --name /x --value [masked]`, `+ az keyvault secret set --name x --value hunter2`: `+ az keyvault secret set --name x --value [masked]`,
 		`+ dotnet user-secrets set "Db:Password" "hunter2"`: `+ dotnet user-secrets set "Db:Password" "[masked]"`, `+ neo4j-admin set-initial-password hunter2`: `+ neo4j-admin set-initial-password [masked]`,
 		`+ consul kv put db/password hunter2`: `+ consul kv put db/password [masked]`, "AZURE_PAT=" + random: "AZURE_PAT=[masked]", "CREDS=bob:" + random: "CREDS=[masked]", "rpc_creds: no call": "rpc_creds: no call", `"auto_stop_at": "2025-01-25T15:08:29Z"`: `"auto_stop_at": "2025-01-25T15:08:29Z"`,
+		`define('NONCE_SALT', 'hunter 2');`:               `define('NONCE_SALT', '[masked]');`,
 		`docker run -e "DB_PASSWORD=my secret words" x`:   `docker run -e "DB_PASSWORD=[masked]" x`,
 		`["DB_PASSWORD=my secret words", "X=y"]`:          `["DB_PASSWORD=[masked]", "X=y"]`,
 		`"TOKEN=hunter2 x=y"`:                             `"TOKEN=[masked] x=y"`,

@@ -51,10 +51,10 @@ var keyEnds = ['z' + 1][]keyEnd{
 	's': {
 		{"passwords", isPassword, false}, {"dbpass", isPassword, false}, {"userpass", isPassword, false},
 		{"storepass", isPassword, false}, {"keypass", isPassword, false}, {"credentials", isToken, false}, {"creds", isKey, false}, {"tokens", isKey, false}, {"apikeys", isKey, false},
-		{"accesskeys", isKey, false}, {"secretkeys", isKey, false}, {"requirepass", isPassword, true}, {"askpass", notSecret, false}, {"pass", isPass, false},
+		{"requirepass", isPassword, true}, {"askpass", notSecret, false}, {"pass", isPass, false},
 	},
 	't': {
-		{"secret", isPassword, false}, {"authsalt", isPassword, false}, {"noncesalt", isPassword, false}, {"loggedinsalt", isPassword, false},
+		{"secret", isPassword, false}, {"authsalt", isPassword, true}, {"noncesalt", isPassword, true}, {"loggedinsalt", isPassword, true},
 		{"jwt", isKey, false}, {"githubpat", isKey, true}, {"ghpat", isKey, true}, {"azurepat", isKey, true}, {"azuredevopsextpat", isKey, true},
 	},
 	'y': {

@@ -1,6 +1,7 @@
 package redact
 
 import (
+	"slices"
 	"strings"
 	"sync"
 )
@@ -158,19 +159,29 @@ func looksRandom(v string) bool {
 	return false
 }
 
+// announcing are words after which a secret may stand, and what must precede them.
+var announcing = []struct {
+	word   string
+	before []string
+}{
+	{"token ", []string{""}}, {"bearer ", []string{""}}, {" is ", []string{"token", "secret", "password", "api key"}}, {" plain ", []string{"auth", "authenticate"}},
+}
+
 // findWords finds random-looking words after "token ", "Bearer " and the like.
 func findWords(s, low string, add func(from, to int)) {
-	for _, w := range [...]string{"token ", "bearer ", "token is ", "secret is ", "password is ", "api key is ", "auth plain ", "authenticate plain "} {
-		for i := strings.Index(low, w); i >= 0; {
-			from := skipBlanks(s, i+len(w))
+	for _, a := range announcing {
+		for i := strings.Index(low, a.word); i >= 0; {
+			from := skipBlanks(s, i+len(a.word))
 			to := from
-			for to < len(s) && (isAlnum(s[to]) || strings.IndexByte("_-.~+/=", s[to]) >= 0) {
-				to++
+			if slices.ContainsFunc(a.before, func(b string) bool { return strings.HasSuffix(low[:i], b) }) {
+				for to < len(s) && (isAlnum(s[to]) || strings.IndexByte("_-.~+/=", s[to]) >= 0) {
+					to++
+				}
 			}
 			if looksRandom(s[from:to]) {
 				add(from, to)
 			}
-			i = indexFrom(low, w, to)
+			i = indexFrom(low, a.word, to)
 		}
 	}
 }
