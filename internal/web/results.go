@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
 
@@ -22,8 +23,16 @@ import (
 // defaultAgent is the agent of a result that names none, as for `adfbot record`.
 const defaultAgent = "project-meta"
 
-// tripWait is how long a result that trips its breaker waits for Gitea. What is left is done by the next sweep. Our client waits 30 s.
-const tripWait = 25 * time.Second
+const (
+	// tripWait is how long a result that trips its breaker waits for Gitea. What is left is done by the next sweep. Our client waits 30 s.
+	tripWait = 25 * time.Second
+
+	// storeWait is how long a result waits to be stored, and then to be spooled. A state that another process has locked, or a pause
+	// directory that does not answer, ends the waiting earlier, except if it has just answered.
+	storeWait = 12 * time.Second
+)
+
+var errHangs = errors.New("the pause directory or the state does not answer: check whether a file system hangs")
 
 var resultFields = []string{"project", "agent", "outcome", "exit_code", "signal", "detail", "run_id", "started_at", "finished_at", "host", "output"}
 
@@ -40,9 +49,14 @@ func (s *Server) postResult(w http.ResponseWriter, r *request) error {
 	}
 	ctx, cancel := s.detached(r.Context())
 	defer cancel()
-	out, err := r.bot.Count(ctx, res)
-	if errors.Is(err, store.ErrUnusable) {
-		return s.keep(ctx, w, r.cfg, res, err)
+	counting, giveUp := context.WithCancel(ctx)
+	defer giveUp()
+	out, err := within(r, s.storeWait, func() (bot.Recorded, error) { return r.bot.Count(counting, res) })
+	if errors.Is(err, errHangs) {
+		giveUp() // what is spooled now is not stored as well once the directory answers
+	}
+	if errors.Is(err, errHangs) || errors.Is(err, store.ErrUnusable) {
+		return s.keep(ctx, w, r, res, err)
 	}
 	if err != nil {
 		return err
@@ -50,7 +64,16 @@ func (s *Server) postResult(w http.ResponseWriter, r *request) error {
 	r.freePlace() // a project trips once, but Gitea may hang: nobody else's result waits for that
 	ctx, end := context.WithTimeout(ctx, s.tripWait)
 	defer end()
-	r.bot.Follow(ctx, &out)
+	followed := out
+	_, err = within(r, s.tripWait+time.Second, func() (struct{}, error) {
+		r.bot.Follow(ctx, &followed)
+		return struct{}{}, nil
+	})
+	if err == nil {
+		out = followed
+	} else {
+		out.Incident, out.Problems = out.Opened, append(slices.Clone(out.Problems), err.Error())
+	}
 	v := out.View()
 	if out.Tripped && !out.Known && out.Flag.State != incident.FlagThere {
 		problem := "the pause flag is NOT written"
@@ -60,6 +83,38 @@ func (s *Server) postResult(w http.ResponseWriter, r *request) error {
 		v.Problems = append(v.Problems, problem)
 	}
 	return writeJSON(w, http.StatusOK, v)
+}
+
+// within calls f, and returns errHangs if that takes longer than wait. f goes on then, since nothing ends a system call on a file
+// system that hangs.
+func within[T any](r *request, wait time.Duration, f func() (T, error)) (v T, err error) {
+	type end struct {
+		v        T
+		err      error
+		panicked any
+	}
+	ended := make(chan end, 1)
+	r.uses.Add(1)
+	go func() {
+		defer r.uses.Done()
+		var e end
+		defer func() {
+			e.panicked = recover()
+			ended <- e
+		}()
+		e.v, e.err = f()
+	}()
+	timeout := time.NewTimer(wait)
+	defer timeout.Stop()
+	select {
+	case e := <-ended:
+		if e.panicked != nil {
+			panic(e.panicked) // here, where it is answered
+		}
+		return e.v, e.err
+	case <-timeout.C:
+		return v, errHangs
+	}
 }
 
 // readResult parses and masks the result in the body, of which little is left then.
@@ -80,8 +135,8 @@ func (s *Server) readResult(r *request) (store.Result, error) {
 
 // keep spools a result that cannot be stored now, as exec and record do: it counts later, and must not be sent again under
 // another run id. If even that fails, the client has to send it again.
-func (s *Server) keep(ctx context.Context, w http.ResponseWriter, cfg *config.Config, res store.Result, cause error) error {
-	kept, err := bot.Keep(ctx, cfg, nil, res, s.now)
+func (s *Server) keep(ctx context.Context, w http.ResponseWriter, r *request, res store.Result, cause error) error {
+	kept, err := within(r, s.storeWait, func() (bot.Kept, error) { return bot.Keep(ctx, r.cfg, nil, res, s.now) })
 	if err != nil {
 		err = errors.Join(cause, err)
 		s.log.Error("a result could be neither recorded nor spooled", "project", res.Project, "agent", res.Agent, "run_id", kept.RunID,
@@ -90,7 +145,7 @@ func (s *Server) keep(ctx context.Context, w http.ResponseWriter, cfg *config.Co
 	}
 	s.log.Error("a result is spooled", "file", kept.File, "project", res.Project, "err", cause)
 	v := status.SpooledView{Project: res.Project, Agent: res.Agent, Outcome: res.Outcome, RunID: kept.RunID, Spooled: true, Paused: kept.Paused,
-		Why: fmt.Sprintf("the state cannot be written; the result is kept in %s and counts once the state can be written; do not send it again: %v", kept.File, cause)}
+		Why: fmt.Sprintf("the result cannot be stored now; it is kept in %s and counts once it can; do not send it again: %v", kept.File, cause)}
 	if text := kept.PauseText(); text != "" {
 		s.log.Error(text)
 		v.Why = text + "; " + v.Why

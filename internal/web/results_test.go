@@ -13,7 +13,9 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/terraphim/adfbot/internal/bot"
+	"github.com/terraphim/adfbot/internal/fault"
 	"github.com/terraphim/adfbot/internal/status"
+	"github.com/terraphim/adfbot/internal/testhost"
 )
 
 func TestResult(t *testing.T) {
@@ -291,4 +293,67 @@ func TestAnswerThatCannotBeEncoded(t *testing.T) {
 	require.Contains(t, s.problem(s.get("/", as(adminToken)), http.StatusInternalServerError), "year outside of range")
 	require.Equal(t, "the request failed; the bot's log says why", s.problem(s.get("/", as(odiloToken)), http.StatusInternalServerError))
 	require.Regexp(t, "level=ERROR msg=http method=GET path=/ err=.*year outside of range", s.log.String())
+}
+
+// failHanging reports a failure of odilo, which hangs at a point of the program, and returns the answer.
+func (s *station) failHanging(point string) (a answered, goOn func()) {
+	s.Helper()
+	dead := make(chan struct{})
+	goOn = sync.OnceFunc(func() { close(dead) })
+	s.Cleanup(goOn)
+	hang := sync.OnceFunc(func() { <-dead })
+	hook := func(name string) {
+		if name == point {
+			hang()
+		}
+	}
+	r := httptest.NewRequest("POST", "/api/v1/results", strings.NewReader(`{"project":"odilo","exit_code":1}`))
+	r = r.WithContext(fault.WithCounter(fault.With(r.Context(), hook), hook))
+	r.Header.Set("Content-Type", "application/json")
+	r.Header.Set("Authorization", "Bearer "+adminToken)
+	w, answered := httptest.NewRecorder(), make(chan struct{})
+	go func() {
+		defer close(answered)
+		s.srv.handler.ServeHTTP(w, r)
+	}()
+	select {
+	case <-answered:
+		return s.read(r, w.Result()), goOn
+	case <-time.After(testhost.Patience):
+		s.Fatal("no answer")
+		return a, goOn
+	}
+}
+
+// A mount that dies after the pause directory has just answered keeps no reporter waiting. The result counts once.
+func TestResultIsAnsweredWhileThePauseDirectoryHangs(t *testing.T) {
+	s := newStation(t).described()
+	s.srv.storeWait = 50 * time.Millisecond
+	a, goOn := s.failHanging("look")
+	require.Equal(t, 202, a.StatusCode, a.body)
+	require.Contains(t, a.body, "check whether a file system hangs")
+	goOn()
+	s.srv.current.uses.Wait()
+	s.srv.storeWait = storeWait
+	require.Equal(t, 2, s.fail().Failures)
+}
+
+// Neither does one that dies before the flag is written.
+func TestTripIsAnsweredWhileThePauseDirectoryHangs(t *testing.T) {
+	s := newStation(t).described()
+	s.srv.tripWait = 50 * time.Millisecond
+	s.fail()
+	s.fail()
+	a, goOn := s.failHanging("tripped")
+	require.Equal(t, 200, a.StatusCode, a.body)
+	var v status.ResultView
+	a.json(t, &v)
+	require.True(t, v.Tripped)
+	require.True(t, v.Paused)
+	require.NotNil(t, v.Incident)
+	require.Contains(t, strings.Join(v.Problems, "\n"), "check whether a file system hangs")
+	require.Contains(t, strings.Join(v.Problems, "\n"), "the pause flag is NOT written")
+	goOn()
+	s.srv.current.uses.Wait()
+	require.FileExists(t, s.path("pause/odilo"))
 }

@@ -59,6 +59,7 @@ type Server struct {
 	socketLimits [numClasses]limit
 	placeWait    time.Duration // the constant of that name, except in tests
 	tripWait     time.Duration // likewise
+	storeWait    time.Duration // likewise
 	parsing      semaphore     // bodies of results that are being parsed and masked
 	flagLooks    semaphore     // reads of the pause directory, see mayRun
 	resultRates  resultRates
@@ -91,7 +92,7 @@ func New(o Options) (*Server, error) {
 		log: cmp.Or(o.Log, slog.New(slog.DiscardHandler)), now: o.Now, getenv: o.Getenv,
 		metrics: cmp.Or(o.Metrics, NewMetrics("", "")), listened: o.Listened,
 		failed: make(chan error, 1), drainTimeout: drainTimeout, socketCheck: socketCheck,
-		tcpLimits: newLimits(), socketLimits: newLimits(), placeWait: placeWait, tripWait: tripWait,
+		tcpLimits: newLimits(), socketLimits: newLimits(), placeWait: placeWait, tripWait: tripWait, storeWait: storeWait,
 		parsing: make(semaphore, maxParsing), flagLooks: make(semaphore, maxFlagLooks),
 		resultRates: resultRates{of: map[string]*rate.Limiter{}},
 	}

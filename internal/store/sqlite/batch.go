@@ -142,6 +142,9 @@ func (q *queue) yieldToOthers(ctx context.Context) {
 // the transaction begins: what was stored must not be reported as failed. do gets a context that never ends. It is called again if
 // another change of the transaction fails.
 func (s *Store) tx(ctx context.Context, do func(context.Context, *txn) error) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
 	c := &change{ctx: ctx, do: do, wake: make(chan struct{}, 1), err: errAbandoned}
 	if !s.queue.join(c) {
 		select {

@@ -182,6 +182,17 @@ func TestCanceledBeforeItsTurn(t *testing.T) {
 	require.Equal(t, 2, b.failures("odilo"))
 }
 
+// Whoever has given up may have kept the result elsewhere.
+func TestCanceledBefore(t *testing.T) {
+	b := &busyStore{Store: newStore(t), t: t}
+	gone, leave := context.WithCancel(ctx)
+	leave()
+	for range 50 {
+		require.ErrorIs(t, b.fail(gone, "odilo"), context.Canceled)
+	}
+	require.Zero(t, b.failures("odilo"))
+}
+
 func TestCanceledLeader(t *testing.T) {
 	s := newStore(t)
 	b := &busyStore{Store: s, t: t}
