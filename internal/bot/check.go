@@ -99,10 +99,17 @@ func (c *checker) runAs(owner hostlocal.Account) string {
 
 func (c *checker) state(ctx context.Context) {
 	dir := filepath.Dir(c.cfg.State)
+	if info, err := os.Stat(c.cfg.State); err == nil && info.IsDir() {
+		c.add(Fail, "state", "%s is a directory: set `state` to the path of a file in it", c.cfg.State)
+		return
+	}
 	b, err := Open(ctx, c.cfg, ReadOnly, c.env)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		if why := hostlocal.NotCreatable(dir); why != "" {
+			if entries, _ := os.ReadDir(dir); len(entries) > 0 && hostlocal.Owner(dir).UID != hostlocal.Me().UID { // e.g. /var/lib
+				why = fmt.Sprintf("%s may not write %s, which holds other files: set `state` to a file in a directory of its own", hostlocal.Me().Name, dir)
+			}
 			c.add(Fail, "state", "cannot create %s: %s", c.cfg.State, why)
 		} else if id, _ := earlierInstallation(ctx, c.cfg); id != "" {
 			c.add(Warn, "state", "%s is missing, although the pause directory belongs to an installation: if its disk is not mounted, mount it; "+

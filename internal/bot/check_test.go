@@ -541,3 +541,28 @@ func TestCheckPauseDirectoryClosedToOthers(t *testing.T) {
 	require.NoError(t, os.Chmod(above+"/pause", 0o750))
 	require.Contains(t, w.finding("pause_dir", bot.Warn), "chmod o+rx "+above+"/pause")
 }
+
+// No directory of the system is given to the bot: it needs one of its own.
+func TestCheckOfMissingDirectories(t *testing.T) {
+	testhost.NeedRoot(t, "to become another user")
+	dir := testhost.PublicDir(t)
+	w := worldIn(t, dir)
+	run := func() string {
+		out, err := w.command(child{Do: "check", UID: testhost.Nobody}).CombinedOutput()
+		require.NoError(t, err, string(out))
+		return string(out)
+	}
+	require.NoError(t, os.Chmod(dir, 0o755))
+	state, flags := filepath.Join(dir, "none", "state"), filepath.Join(dir, "none", "flags")
+	w.change("DIR/state", state, "DIR/pause", flags)
+	require.Contains(t, run(), state+" is missing, and nobody may not make it: run as root: install -d -o nobody "+state)
+	require.Contains(t, run(), flags+" is missing, and nobody may not make it: run as root: install -d -o nobody "+flags)
+
+	w.change(state+"/", dir+"/")
+	require.Contains(t, run(), "nobody may not write "+dir+", which holds other files: set `state` to a file in a directory of its own")
+	require.NotContains(t, run(), "chown nobody")
+
+	require.NoError(t, os.Mkdir(dir+"/adfbot.db", 0o755))
+	require.Contains(t, run(), dir+"/adfbot.db is a directory: set `state` to the path of a file in it")
+	require.NotContains(t, run(), "chown nobody")
+}

@@ -8,6 +8,8 @@ import (
 	"os"
 	"path/filepath"
 	"syscall"
+
+	"github.com/terraphim/adfbot/internal/text"
 )
 
 // DirWritable returns why this user cannot write to a directory.
@@ -21,12 +23,20 @@ func DirWritable(path string) error {
 // NotCreatable returns why this user may not create a path, with the fix, or "": it must be able to write the nearest
 // directory that exists.
 func NotCreatable(path string) string {
+	dir := path
 	for {
-		if _, err := os.Stat(path); err == nil || path == filepath.Dir(path) {
-			return NotWritable(path)
+		if _, err := os.Stat(dir); err == nil || dir == filepath.Dir(dir) {
+			break
 		}
-		path = filepath.Dir(path)
+		dir = filepath.Dir(dir)
 	}
+	why := NotWritable(dir)
+	me := Me()
+	if dir == path || why == "" || me.IsPerson() || Owner(dir).UID == me.UID || !errors.Is(syscall.Access(dir, 7), syscall.EACCES) {
+		return why
+	}
+	// The directories above, such as /var/lib, are not for the bot.
+	return fmt.Sprintf("%s is missing, and %s may not make it: run as root: install -d -o %[2]s %s", path, me.Name, text.ShellQuote(path))
 }
 
 // NotWritable returns why this user may not write a file or directory, with the fix; "" if they may or it is missing.
