@@ -107,10 +107,7 @@ func (c *checker) state(ctx context.Context) {
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		if why := hostlocal.NotCreatable(dir); why != "" {
-			if entries, _ := os.ReadDir(dir); len(entries) > 0 && hostlocal.Owner(dir).UID != hostlocal.Me().UID { // e.g. /var/lib
-				why = fmt.Sprintf("%s may not write %s, which holds other files: set `state` to a file in a directory of its own", hostlocal.Me().Name, dir)
-			}
-			c.add(Fail, "state", "cannot create %s: %s", c.cfg.State, why)
+			c.add(Fail, "state", "cannot create %s: %s", c.cfg.State, ownDir(c.cfg.State, "state", why))
 		} else if id, _ := earlierInstallation(ctx, c.cfg); id != "" {
 			c.add(Warn, "state", "%s is missing, although the pause directory belongs to an installation: if its disk is not mounted, mount it; "+
 				"if it is lost, the first result creates a new one", c.cfg.State)
@@ -148,6 +145,18 @@ func (c *checker) state(ctx context.Context) {
 	}
 }
 
+// ownDir returns why this user may not write the directory of a file. One that holds files of others, such as /run, is not for the bot.
+func ownDir(path, key, why string) string {
+	dir, base := filepath.Dir(path), filepath.Base(path)
+	entries, _ := os.ReadDir(dir)
+	foreign := func(e fs.DirEntry) bool { return !strings.HasPrefix(e.Name(), base) }
+	me := hostlocal.Me()
+	if me.IsPerson() || hostlocal.Owner(dir).UID == me.UID || !slices.ContainsFunc(entries, foreign) {
+		return why
+	}
+	return fmt.Sprintf("%s may not write %s, which holds other files: set `%s` to a file in a directory of its own", me.Name, dir, key)
+}
+
 // stateWritable reports whether this user may write all files of the state.
 func (c *checker) stateWritable() bool {
 	state, writable := c.cfg.State, true
@@ -157,6 +166,9 @@ func (c *checker) stateWritable() bool {
 		}
 		if why := hostlocal.NotWritable(path); why != "" {
 			writable = false
+			if path == filepath.Dir(state) {
+				why = ownDir(state, "state", why)
+			}
 			c.add(Fail, "state", "%s: %s", path, why)
 		}
 	}

@@ -561,7 +561,12 @@ func TestCheckOfMissingDirectories(t *testing.T) {
 	w.change(state+"/", dir+"/")
 	require.Contains(t, run(), "nobody may not write "+dir+", which holds other files: set `state` to a file in a directory of its own")
 	require.NotContains(t, run(), "chown nobody")
+	require.NoError(t, os.WriteFile(dir+"/adfbot.db", nil, 0o666))
+	w.change("projects:", "http:\n  socket: "+dir+"/adfbot.sock\nprojects:")
+	require.Contains(t, run(), "http.socket: "+dir+": nobody may not write "+dir+", which holds other files: set `http.socket` to a file in a directory of its own")
+	require.NotContains(t, run(), "chown nobody")
 
+	require.NoError(t, os.Remove(dir+"/adfbot.db"))
 	require.NoError(t, os.Mkdir(dir+"/adfbot.db", 0o755))
 	require.Contains(t, run(), dir+"/adfbot.db is a directory: set `state` to the path of a file in it")
 	require.NotContains(t, run(), "chown nobody")

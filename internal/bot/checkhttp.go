@@ -81,7 +81,7 @@ func (c *checker) socket(ctx context.Context, path string) {
 		return
 	}
 	if why := hostlocal.NotWritable(dir); why != "" {
-		c.add(Fail, "http", "http.socket: %s: %s", dir, why)
+		c.add(Fail, "http", "http.socket: %s: %s", dir, ownDir(path, "http.socket", why))
 	}
 }
 
