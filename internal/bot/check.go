@@ -45,7 +45,9 @@ type checker struct {
 }
 
 func (c *checker) add(l Level, what, format string, args ...any) {
-	c.out = append(c.out, Finding{l, what, fmt.Sprintf(format, args...)})
+	if f := (Finding{l, what, fmt.Sprintf(format, args...)}); !slices.Contains(c.out, f) {
+		c.out = append(c.out, f)
+	}
 }
 
 // failed adds a finding for an error, and reports whether there is one. What is denied to a person need not be denied to the bot.
@@ -225,13 +227,22 @@ func (c *checker) pauseDir(ctx context.Context) {
 	if closed, fix := closedToOthers(dir.Path()); closed != "" && owner.UID != 0 && !owner.IsPerson() {
 		c.add(Warn, "pause_dir", "%s is closed to other users, whose gate and exec cannot tell what is paused: run chmod %s %[1]s", closed, fix)
 	}
+	var strangers []string
 	for _, id := range paused {
 		if f, err := dir.Look(id); err == nil && f.Dangling {
 			c.add(Warn, "pause_dir", "the flag of %s is a dangling link: it pauses here, but `test -e` in a script does not see it; replace it by a file", id)
 		}
 		if _, ok := c.cfg.Project(id); !ok {
-			c.add(Warn, "pause_dir", "%s has a flag but is not a configured project", id)
+			strangers = append(strangers, id)
 		}
+	}
+	const most = 3
+	if more := len(strangers) - most; more > 0 {
+		c.add(Warn, "pause_dir", "%s and %d more have a flag but are not configured projects", strings.Join(strangers[:most], ", "), more)
+		return
+	}
+	for _, id := range strangers {
+		c.add(Warn, "pause_dir", "%s has a flag but is not a configured project", id)
 	}
 }
 
@@ -294,7 +305,11 @@ func (c *checker) users() {
 			if _, err := strconv.Atoi(name); err == nil {
 				continue // a user id
 			}
-			if _, err := user.Lookup(name); err != nil {
+			u, err := user.Lookup(name)
+			if err == nil && c.cfg.HTTP.Socket != "" {
+				c.reaches(u, filepath.Dir(c.cfg.HTTP.Socket))
+			}
+			if err != nil {
 				c.add(Warn, "users", "projects[%s].users: there is no user %s on this machine; use the user id if the name comes from a directory that this program cannot ask", p.ID, name)
 			}
 		}

@@ -214,6 +214,11 @@ func TestCheckFindings(t *testing.T) {
 			"pause_dir", bot.Warn, []string{"the flag of atlas is a dangling link", "replace it by a file"}},
 		"a flag of nobody": {func(w *world) { w.Touch(w.flag("nobody")) },
 			"pause_dir", bot.Warn, []string{"nobody has a flag but is not a configured project"}},
+		"flags of many projects that are not configured": {func(w *world) {
+			for n := range 100 {
+				w.Touch(w.flag(fmt.Sprintf("p%03d", n)))
+			}
+		}, "pause_dir", bot.Warn, []string{"p000, p001, p002 and 97 more have a flag but are not configured projects"}},
 		"a changed pause_dir": {func(w *world) { w.fail("odilo", 2); w.change("DIR/pause", "DIR/new") },
 			"pause_dir", bot.Fail, []string{"pause_dir was changed", "run `adfbot restore`"}},
 		"a changed gitea.url": {func(w *world) { w.fail("odilo", 2); w.change("http://gitea.example", "http://new.example") },

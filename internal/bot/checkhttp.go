@@ -9,7 +9,10 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"os/user"
 	"path/filepath"
+	"slices"
+	"strconv"
 	"syscall"
 	"time"
 
@@ -82,6 +85,30 @@ func (c *checker) socket(ctx context.Context, path string) {
 	}
 	if why := hostlocal.NotWritable(dir); why != "" {
 		c.add(Fail, "http", "http.socket: %s: %s", dir, ownDir(path, "http.socket", why))
+	}
+}
+
+// reaches checks whether a user may enter the directory of the socket.
+func (c *checker) reaches(u *user.User, dir string) {
+	groups, _ := u.GroupIds()
+	for path := dir; ; path = filepath.Dir(path) {
+		info, err := os.Stat(path)
+		if err != nil {
+			return // it is missing, which is another finding
+		}
+		search := fs.FileMode(0o001)
+		if st, _ := info.Sys().(*syscall.Stat_t); st != nil && strconv.Itoa(int(st.Uid)) == u.Uid {
+			search = 0o100
+		} else if st != nil && slices.Contains(groups, strconv.Itoa(int(st.Gid))) {
+			search = 0o010
+		}
+		if info.Mode()&search == 0 && u.Uid != "0" {
+			c.add(Warn, "users", "%s may not enter %s (%s), and so not report through http.socket: run chmod o+x %[2]s", u.Username, path, info.Mode())
+			return
+		}
+		if path == filepath.Dir(path) {
+			return
+		}
 	}
 }
 

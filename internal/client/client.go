@@ -14,6 +14,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net"
 	"net/http"
 	"os"
@@ -158,6 +159,9 @@ func (c *Client) send(ctx context.Context, r store.Result) (recorded *status.Res
 	}
 	req.Header.Set("Content-Type", "application/json")
 	res, err := c.http.Do(req)
+	if errors.Is(err, fs.ErrPermission) {
+		return nil, "", fmt.Errorf("this user may not reach the daemon's socket: let others enter its directory (chmod o+x): %w", errors.Unwrap(err))
+	}
 	if err != nil {
 		return nil, "", fmt.Errorf("the daemon does not answer at %s (is `adfbot serve` running?): %w", c.socket, errors.Unwrap(err))
 	}
