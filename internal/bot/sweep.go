@@ -36,6 +36,9 @@ func (b *Bot) Sweep(ctx context.Context, opt escalate.SweepOptions) (status.Swee
 		}
 	}
 	rep.Took = b.now().Sub(rep.At)
+	if ctx.Err() != nil { // its requests failed for that
+		rep.Errors = []string{"the sweep was interrupted, the next one does the rest"}
+	}
 	// The report is for status. If it cannot be stored, the sweep is reported all the same.
 	doc, err := json.Marshal(rep)
 	own = append(own, err, b.store.SetMeta(context.WithoutCancel(ctx), status.SweepKey, string(doc)))

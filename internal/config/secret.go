@@ -121,7 +121,7 @@ func secretError(err error) error {
 	case errors.Is(err, fs.ErrPermission) && mountedReadOnly(pathOf(err)):
 		return fmt.Errorf("%w: uid %d cannot read it: %s", err, os.Geteuid(), mountFix)
 	case errors.Is(err, fs.ErrPermission):
-		return fmt.Errorf("%w: uid %d cannot read it: chown it to the bot's user, and run adfbot as that user", err, os.Geteuid())
+		return fmt.Errorf("%w: uid %d cannot read it: run adfbot as the bot's user, to whom the file has to belong", err, os.Geteuid())
 	}
 	return err
 }

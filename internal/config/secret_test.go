@@ -87,7 +87,7 @@ func TestReadSecretFileRefuses(t *testing.T) {
 	t.Run("forbidden", func(t *testing.T) {
 		err := secretError(&os.PathError{Op: "open", Path: "/t", Err: os.ErrPermission})
 		require.ErrorIs(t, err, os.ErrPermission)
-		require.ErrorContains(t, err, "cannot read it: chown it to the bot's user")
+		require.ErrorContains(t, err, "cannot read it: run adfbot as the bot's user, to whom the file has to belong")
 	})
 	t.Run("directory", func(t *testing.T) {
 		_, err := ReadSecretFile(t.TempDir())
