@@ -171,6 +171,9 @@ func (c *checker) stateWritable() bool {
 			if path == filepath.Dir(state) {
 				why = ownDir(state, "state", why)
 			}
+			if info, err := os.Stat(path); err == nil && info.IsDir() { // what lies in it most likely belongs to the same wrong user
+				why = strings.Replace(why, "run chown ", "run chown -R ", 1)
+			}
 			c.add(Fail, "state", "%s: %s", path, why)
 		}
 	}

@@ -384,10 +384,10 @@ func TestCheckAsAnotherUser(t *testing.T) {
 	require.NoError(t, os.Chmod(filepath.Dir(w.cfg.State), 0o755))
 	require.NoError(t, os.Chmod(w.cfg.PauseDir, 0o755))
 	state := filepath.Dir(w.cfg.State)
-	require.Contains(t, run(), "FAIL state "+state+": nobody may not write it (drwxr-xr-x, owner root): run chown nobody "+state)
+	require.Contains(t, run(), "FAIL state "+state+": nobody may not write it (drwxr-xr-x, owner root): run chown -R nobody "+state)
 	require.NotContains(t, run(), "see `adfbot check`", "this is it")
 	require.NoError(t, os.Chmod(state, 0o700))
-	require.Contains(t, run(), "FAIL state "+state+": nobody may not write it (drwx------, owner root): run chown nobody "+state)
+	require.Contains(t, run(), "FAIL state "+state+": nobody may not write it (drwx------, owner root): run chown -R nobody "+state)
 	require.Equal(t, 1, strings.Count(run(), "FAIL state"), "what lies in it can't be seen")
 	require.NoError(t, os.Chmod(state, 0o755))
 	require.Contains(t, run(), "FAIL pause_dir "+w.cfg.PauseDir+": nobody may not write it (drwxr-xr-x, owner root): run chown nobody "+w.cfg.PauseDir)
@@ -400,7 +400,7 @@ func TestCheckAsAnotherUser(t *testing.T) {
 	}))
 	require.NotContains(t, run(), "FAIL state")
 	require.NoError(t, os.Chmod(state, 0o755)) // its files may be written, and SQLite makes more
-	require.Contains(t, run(), "FAIL state "+state+": nobody may not write it (drwxr-xr-x, owner root): run chown nobody "+state)
+	require.Contains(t, run(), "FAIL state "+state+": nobody may not write it (drwxr-xr-x, owner root): run chown -R nobody "+state)
 	require.NotContains(t, run(), "attempt to write")
 	require.NoError(t, os.Chmod(state, 0o777))
 	locks := filepath.Join(w.cfg.State+".d", "locks")
@@ -410,7 +410,7 @@ func TestCheckAsAnotherUser(t *testing.T) {
 	for _, name := range []string{"runs", "spool", ""} {
 		path := filepath.Join(w.cfg.State+".d", name)
 		require.NoError(t, os.Chmod(path, 0o755))
-		require.Contains(t, run(), "FAIL state "+path+": nobody may not write it (drwxr-xr-x, owner root): run chown nobody "+path)
+		require.Contains(t, run(), "FAIL state "+path+": nobody may not write it (drwxr-xr-x, owner root): run chown -R nobody "+path)
 		require.NoError(t, os.Chmod(path, 0o777))
 	}
 	require.NoError(t, syscall.Chmod(w.cfg.PauseDir, 0o700))
