@@ -88,6 +88,7 @@ var tasks = map[string]func(self testhost.Self, dir, arg string) error{
 		}
 		return nil
 	},
+	"replace reserves": func(_ testhost.Self, dir, _ string) error { return hostlocal.Beside(dir).KeepReady(ctx) },
 	"spool": func(_ testhost.Self, dir, id string) error {
 		syscall.Umask(0o077)
 		spool := hostlocal.Beside(dir).Spool()

@@ -19,6 +19,8 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/terraphim/adfbot/internal/store"
 	"github.com/terraphim/adfbot/internal/text"
 	"github.com/terraphim/adfbot/pause"
@@ -242,7 +244,7 @@ func reserveName(n int) string {
 
 func isUnprintable(r rune) bool { return !unicode.IsPrint(r) }
 
-// keepReady creates the reserves that are missing. Each appears complete or not at all, so any number of processes may do it at
+// keepReady creates the reserves that are missing, or that this user cannot use. Each appears complete or not at all, so any number of processes may do it at
 // once.
 func (s Spool) keepReady() error {
 	for n := range reserves {
@@ -252,7 +254,7 @@ func (s Spool) keepReady() error {
 			info, err = os.Lstat(name) // it had its name from an earlier version
 		}
 		switch {
-		case err == nil && info.Mode().IsRegular() && info.Size() == reserveSize:
+		case err == nil && info.Mode().IsRegular() && info.Size() == reserveSize && unix.Access(name, unix.W_OK) == nil:
 			continue
 		case err == nil && info.IsDir(): // the only thing that a file cannot replace
 			if err := removeFile(name); err != nil {

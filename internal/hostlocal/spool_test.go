@@ -378,6 +378,26 @@ func TestSpoolOfAnotherUser(t *testing.T) {
 	require.Len(t, spooled(t, hostlocal.Beside(state).Spool()), 2)
 }
 
+// Root has made the state, and somebody has given the bot's user what it could not write, but not the reserves.
+func TestReservesOfAnotherUserAreReplaced(t *testing.T) {
+	testhost.NeedRoot(t, "to become another user")
+	state := filepath.Join(testhost.PublicDir(t), "adfbot.db")
+	require.NoError(t, hostlocal.Beside(state).KeepReady(ctx))
+	for _, path := range []string{"", "/locks", "/runs", "/spool"} {
+		require.NoError(t, os.Chown(state+".d"+path, testhost.Nobody, testhost.Nobody))
+	}
+	cmd := testhost.Command(t, "replace reserves", state, "")
+	cmd.Env = append(cmd.Env, fmt.Sprint(testhost.UIDVar, "=", testhost.Nobody))
+	out, err := cmd.CombinedOutput()
+	require.NoError(t, err, string(out))
+	ready, err := filepath.Glob(state + ".d/spool/*.ready")
+	require.NoError(t, err)
+	require.NotEmpty(t, ready)
+	for _, file := range ready {
+		require.Equal(t, testhost.Nobody, hostlocal.Owner(file).UID, file)
+	}
+}
+
 // The answer is never that of an earlier look.
 func TestSpoolWatch(t *testing.T) {
 	d, path := newDir(t)
