@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 
 	"github.com/terraphim/adfbot/internal/text"
@@ -31,12 +32,16 @@ func NotCreatable(path string) string {
 		dir = filepath.Dir(dir)
 	}
 	why := NotWritable(dir)
-	me := Me()
-	if dir == path || why == "" || me.IsPerson() || Owner(dir).UID == me.UID || !errors.Is(syscall.Access(dir, 7), syscall.EACCES) {
+	me, owner := Me(), Owner(dir)
+	if dir == path || why == "" || owner.UID == me.UID || me.IsPerson() && owner.UID != 0 || !errors.Is(syscall.Access(dir, 7), syscall.EACCES) {
 		return why
 	}
 	// The directories above, such as /var/lib, are not for the bot.
-	return fmt.Sprintf("%s is missing, and %s may not make it: run as root: install -d -o %[2]s %s", path, me.Name, text.ShellQuote(path))
+	fix := fmt.Sprintf("run as root: install -d -o %s %s", text.ShellQuote(strings.TrimPrefix(me.Name, "#")), text.ShellQuote(path))
+	if me.IsPerson() {
+		fix = "run it as the bot's user; if that is " + me.Name + ", " + fix
+	}
+	return fmt.Sprintf("%s is missing, and %s may not make it: %s", path, me.Name, fix)
 }
 
 // NotWritable returns why this user may not write a file or directory, with the fix; "" if they may or it is missing.
