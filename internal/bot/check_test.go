@@ -567,6 +567,10 @@ func TestCheckOfMissingDirectories(t *testing.T) {
 	require.NoError(t, err, string(person))
 	require.Contains(t, string(person), state+" is missing, and #4711 may not make it: run it as the bot's user; if that is #4711, run as root: install -d -o 4711 "+state)
 
+	nameless, err := w.command(child{Do: "check", UID: 471}).CombinedOutput()
+	require.NoError(t, err, string(nameless))
+	require.Contains(t, string(nameless), "run as root: install -d -o 471 "+state)
+
 	w.change(state+"/", dir+"/")
 	require.Contains(t, run(), "nobody may not write "+dir+", which holds other files: set `state` to a file in a directory of its own")
 	require.NotContains(t, run(), "chown nobody")

@@ -6,6 +6,7 @@ import (
 	"os/user"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"syscall"
 
 	"github.com/terraphim/adfbot/internal/text"
@@ -17,6 +18,9 @@ type Account struct {
 	Name  string // "#4711" if the user database does not have it
 	login bool   // it is in the user database, and belongs to a person
 }
+
+// word returns what chown and install take for the account.
+func (a Account) word() string { return text.ShellQuote(strings.TrimPrefix(a.Name, "#")) }
 
 // Me returns the user who runs this process.
 func Me() Account { return account(os.Geteuid()) }

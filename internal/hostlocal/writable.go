@@ -7,7 +7,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strings"
 	"syscall"
 
 	"github.com/terraphim/adfbot/internal/text"
@@ -37,7 +36,7 @@ func NotCreatable(path string) string {
 		return why
 	}
 	// The directories above, such as /var/lib, are not for the bot.
-	fix := fmt.Sprintf("run as root: install -d -o %s %s", text.ShellQuote(strings.TrimPrefix(me.Name, "#")), text.ShellQuote(path))
+	fix := fmt.Sprintf("run as root: install -d -o %s %s", me.word(), text.ShellQuote(path))
 	if me.IsPerson() {
 		fix = "run it as the bot's user; if that is " + me.Name + ", " + fix
 	}
@@ -68,7 +67,7 @@ func NotWritable(path string) string {
 		return "it is immutable: run chattr -i " + path
 	}
 	me, owner := Me(), Owner(path)
-	fix := fmt.Sprintf("run chown %s %s, or let its group write it with chmod g+rwX %s", me.Name, path, path)
+	fix := fmt.Sprintf("run chown %s %s, or let its group write it with chmod g+rwX %s", me.word(), path, path)
 	switch {
 	case me.UID == owner.UID:
 		fix = "run chmod u+rwX " + path
