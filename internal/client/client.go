@@ -89,7 +89,7 @@ func (c *Client) Report(ctx context.Context, r store.Result) status.Reported {
 // sendInTurn is send, but waits for a daemon that takes no more results of this user now. Meanwhile r is kept: this process may end,
 // and the user's next result must not overtake it.
 func (c *Client) sendInTurn(ctx context.Context, r store.Result, keep func() (string, error)) (recorded *status.ResultView, spooled string, err error) {
-	patience, cancel := context.WithTimeout(ctx, turnTimeout)
+	waiting, cancel := context.WithTimeout(ctx, turnTimeout)
 	defer cancel()
 	recorded, spooled, err = c.send(ctx, r)
 	no, ok := errors.AsType[*refusal](err)
@@ -100,7 +100,7 @@ func (c *Client) sendInTurn(ctx context.Context, r store.Result, keep func() (st
 	for ok && no.pause > 0 {
 		select {
 		case <-time.After(no.pause):
-		case <-patience.Done():
+		case <-waiting.Done():
 			return nil, "", err
 		}
 		recorded, spooled, err = c.send(ctx, r)

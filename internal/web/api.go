@@ -126,9 +126,9 @@ func (s *Server) postResume(w http.ResponseWriter, r *request) error {
 const (
 	gateWait = 5 * time.Second
 
-	// maxFlagLooks limits concurrent reads of the pause directory. On a dead network mount each holds a thread until the file
+	// maxFlagReads limits concurrent reads of the pause directory. On a dead network mount each holds a thread until the file
 	// system comes back: without a limit, callers that ask every minute would use up all threads within hours.
-	maxFlagLooks = 64
+	maxFlagReads = 64
 )
 
 // getGate answers 200 if the project may run, 423 with the reason if it is paused, and 503 if that is unknown.
@@ -154,7 +154,7 @@ func (s *Server) getGate(w http.ResponseWriter, r *request) error {
 // mayRun reports unknown if the pause directory does not answer in time. The read may go on after that.
 func (s *Server) mayRun(r *request, project string) bot.Verdict {
 	select {
-	case s.flagLooks <- struct{}{}:
+	case s.flagReads <- struct{}{}:
 	default:
 		return bot.Verdict{Err: errors.New("the pause directory has not answered earlier reads yet: check whether its file system hangs")}
 	}
@@ -164,7 +164,7 @@ func (s *Server) mayRun(r *request, project string) bot.Verdict {
 	answer := make(chan bot.Verdict, 1)
 	go func() {
 		defer r.uses.Done()
-		defer func() { <-s.flagLooks }()
+		defer func() { <-s.flagReads }()
 		answer <- r.bot.MayRun(ctx, project)
 	}()
 	select {

@@ -24,7 +24,7 @@ const (
 // request takes a place only when its body is there.
 type limit struct {
 	places, bodies *quota
-	looks          *looks // nil for a class without shared answers
+	reads          *sharedReads // nil for a class without shared answers
 }
 
 const (
@@ -43,10 +43,10 @@ const (
 
 // newLimits returns the limits of one kind of listener: the network cannot block the users of the socket.
 func newLimits() (all [numClasses]limit) {
-	all[classWork] = limit{newQuota(maxRequests, maxRequests/4), newQuota(bodyMemory, bodyShare), newLooks()}
+	all[classWork] = limit{newQuota(maxRequests, maxRequests/4), newQuota(bodyMemory, bodyShare), newSharedReads()}
 	all[classGate] = limit{places: newQuota(maxRequests, maxRequests/2)}
-	all[classProbe] = limit{places: newQuota(maxRequests/4, maxRequests/8), looks: newLooks()}
-	all[classWatch] = limit{places: newQuota(maxRequests/4, maxRequests/8), looks: newLooks()}
+	all[classProbe] = limit{places: newQuota(maxRequests/4, maxRequests/8), reads: newSharedReads()}
+	all[classWatch] = limit{places: newQuota(maxRequests/4, maxRequests/8), reads: newSharedReads()}
 	all[classEvents] = limit{places: newQuota(maxEvents, maxEvents), bodies: newQuota(bodyMemory/4, bodyShare)}
 	return all
 }

@@ -408,10 +408,10 @@ func TestReplacedSocketIsLeftAlone(t *testing.T) {
 	require.NoError(t, err, "it is another daemon's")
 }
 
-func TestHangingFlagLooks(t *testing.T) {
+func TestHangingFlagReads(t *testing.T) {
 	s := newStation(t).described()
-	for range maxFlagLooks {
-		s.srv.flagLooks <- struct{}{}
+	for range maxFlagReads {
+		s.srv.flagReads <- struct{}{}
 	}
 	require.Contains(t, s.problem(s.get("/api/v1/projects/odilo/gate"), 503), "file system hangs")
 }

@@ -61,7 +61,7 @@ type Server struct {
 	tripWait     time.Duration // likewise
 	storeWait    time.Duration // likewise
 	parsing      semaphore     // bodies of results that are being parsed and masked
-	flagLooks    semaphore     // reads of the pause directory, see mayRun
+	flagReads    semaphore     // reads of the pause directory, see mayRun
 	resultRates  resultRates
 
 	// base ends when requests that outlive their client must stop.
@@ -93,7 +93,7 @@ func New(o Options) (*Server, error) {
 		metrics: cmp.Or(o.Metrics, NewMetrics("", "")), listened: o.Listened,
 		failed: make(chan error, 1), drainTimeout: drainTimeout, socketCheck: socketCheck,
 		tcpLimits: newLimits(), socketLimits: newLimits(), placeWait: placeWait, tripWait: tripWait, storeWait: storeWait,
-		parsing: make(semaphore, maxParsing), flagLooks: make(semaphore, maxFlagLooks),
+		parsing: make(semaphore, maxParsing), flagReads: make(semaphore, maxFlagReads),
 		resultRates: resultRates{of: map[string]*rate.Limiter{}},
 	}
 	if s.now == nil {

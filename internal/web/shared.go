@@ -9,33 +9,33 @@ import (
 	"time"
 )
 
-// looks runs the handlers that only read the state and the pause directory. Requests for the same answer share one look if they
-// arrive before it begins: many pages may be open, and with thousands of projects an answer takes a second and megabytes. A look at
+// sharedReads runs the handlers that only read the state and the pause directory. Requests for the same answer share one read if they
+// arrive before it begins: many pages may be open, and with thousands of projects an answer takes a second and megabytes. A read of
 // a dead file system ends when that comes back; the requests that wait for it are answered before.
-type looks struct {
-	turn semaphore // held by the looks that run
+type sharedReads struct {
+	turn semaphore // held by the reads that run
 
 	mu   sync.Mutex
-	next map[lookKey]*look // those that wait for their turn
+	next map[readKey]*sharedRead // those that wait for their turn
 }
 
-type lookKey struct {
+type readKey struct {
 	setup       *setup
 	caller, uri string
 }
 
-// look is an answer, which is complete when done is closed.
-type look struct {
+// sharedRead is an answer, which is complete when done is closed.
+type sharedRead struct {
 	*recorder
 	err     error
 	done    chan struct{}
-	waiting int // who waits for it; guarded by looks.mu
+	waiting int // who waits for it; guarded by sharedReads.mu
 }
 
-const maxLooks = 2 // of a class at once
+const maxSharedReads = 2 // of a class at once
 
-func newLooks() *looks {
-	return &looks{turn: make(semaphore, maxLooks), next: map[lookKey]*look{}}
+func newSharedReads() *sharedReads {
+	return &sharedReads{turn: make(semaphore, maxSharedReads), next: map[readKey]*sharedRead{}}
 }
 
 // shared returns a handler that shares the answers of h between requests, and waits for h at most about as long as wait.
@@ -47,7 +47,7 @@ func (s *Server) shared(c class, wait time.Duration, h handler) handler {
 		select {
 		case <-one.done:
 		case <-ctx.Done():
-			l := s.limitOf(r, c).looks
+			l := s.limitOf(r, c).reads
 			l.mu.Lock()
 			one.waiting--
 			l.mu.Unlock()
@@ -68,28 +68,28 @@ func noAnswer(wait time.Duration) error {
 		"the pause directory or the state did not answer in %s: check whether a file system hangs, and how busy the machine is", wait)
 }
 
-// join returns the look that waits for its turn to answer the same request, or a new one.
-func (s *Server) join(r *request, c class, wait time.Duration, h handler) *look {
-	l, key := s.limitOf(r, c).looks, lookKey{r.setup, r.caller.name, r.URL.RequestURI()}
+// join returns the read that waits for its turn to answer the same request, or a new one.
+func (s *Server) join(r *request, c class, wait time.Duration, h handler) *sharedRead {
+	l, key := s.limitOf(r, c).reads, readKey{r.setup, r.caller.name, r.URL.RequestURI()}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if one, ok := l.next[key]; ok {
 		one.waiting++
 		return one
 	}
-	one := &look{recorder: newRecorder(), done: make(chan struct{}), waiting: 1}
+	one := &sharedRead{recorder: newRecorder(), done: make(chan struct{}), waiting: 1}
 	l.next[key] = one
 	r.uses.Add(1)
 	go func() {
 		defer r.uses.Done()
 		defer close(one.done)
 		asked := context.WithoutCancel(r.Context()) // others may still wait when this client leaves
-		patience, cancel := context.WithTimeout(asked, wait)
+		turn, cancel := context.WithTimeout(asked, wait)
 		defer cancel()
 		select {
 		case l.turn <- struct{}{}:
 			defer func() { <-l.turn }()
-		case <-patience.Done():
+		case <-turn.Done():
 			one.err = noAnswer(wait)
 		}
 		l.mu.Lock()

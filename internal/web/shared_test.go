@@ -27,17 +27,17 @@ func asker(t *testing.T, d *daemon, h handler) (ask func(path string) *httptest.
 	}
 }
 
-// Requests that arrive before a look begins share its answer; later ones get a newer answer.
+// Requests that arrive before a read begins share its answer; later ones get a newer answer.
 func TestSharedAnswers(t *testing.T) {
 	d := newDaemon(t)
-	var looks atomic.Int64
+	var reads atomic.Int64
 	synctest.Test(t, func(t *testing.T) {
 		d.server.tcpLimits = newLimits()
-		look := make(chan struct{})
+		answer := make(chan struct{})
 		ask := asker(t, d, func(w http.ResponseWriter, r *request) error {
-			n := looks.Add(1)
-			<-look
-			w.Header().Set("X-Look", fmt.Sprint(n))
+			n := reads.Add(1)
+			<-answer
+			w.Header().Set("X-Read", fmt.Sprint(n))
 			w.WriteHeader(http.StatusTeapot)
 			_, err := fmt.Fprint(w, r.URL.Path)
 			return err
@@ -47,11 +47,11 @@ func TestSharedAnswers(t *testing.T) {
 		for range 100 {
 			all.Go(func() {
 				w := ask("/a")
-				seen <- fmt.Sprint(w.Code, w.Header().Get("X-Look"), w.Body)
+				seen <- fmt.Sprint(w.Code, w.Header().Get("X-Read"), w.Body)
 			})
 			synctest.Wait()
 		}
-		close(look)
+		close(answer)
 		all.Wait()
 		close(seen)
 		got := map[string]int{}
@@ -59,11 +59,11 @@ func TestSharedAnswers(t *testing.T) {
 			got[s]++
 		}
 		require.Equal(t, map[string]int{"4181/a": 1, "4182/a": 1, "4183/a": 98}, got)
-		require.Equal(t, "4", ask("/a").Header().Get("X-Look"))
+		require.Equal(t, "4", ask("/a").Header().Get("X-Read"))
 	})
 }
 
-// A look at a dead file system does not return, but its requests are answered in time.
+// A read of a dead file system does not return, but its requests are answered in time.
 func TestNobodyWaitsForDeadFileSystem(t *testing.T) {
 	d := newDaemon(t)
 	before := runtime.NumGoroutine()
@@ -86,7 +86,7 @@ func TestNobodyWaitsForDeadFileSystem(t *testing.T) {
 		}
 		all.Wait()
 		synctest.Wait()
-		require.Empty(t, d.server.tcpLimits[classWatch].looks.next)
+		require.Empty(t, d.server.tcpLimits[classWatch].reads.next)
 		require.LessOrEqual(t, runtime.NumGoroutine(), before+10, "they do not pile up")
 		close(dead)
 		synctest.Wait()
@@ -101,8 +101,8 @@ func TestNoLookForWhoHasLeft(t *testing.T) {
 		d.server.tcpLimits = newLimits()
 		var looked atomic.Int64
 		handle := d.server.shared(classWatch, pageWait, func(http.ResponseWriter, *request) error { looked.Add(1); return nil })
-		turn := d.server.tcpLimits[classWatch].looks.turn
-		for range maxLooks {
+		turn := d.server.tcpLimits[classWatch].reads.turn
+		for range maxSharedReads {
 			turn <- struct{}{}
 		}
 		var all sync.WaitGroup
@@ -140,8 +140,8 @@ func TestWatchersOfDeadFileSystem(t *testing.T) {
 	d := newDaemon(t)
 	d.sweep()
 	for _, c := range []class{classWatch, classProbe} {
-		for range maxLooks {
-			d.server.tcpLimits[c].looks.turn <- struct{}{}
+		for range maxSharedReads {
+			d.server.tcpLimits[c].reads.turn <- struct{}{}
 		}
 	}
 	get := func(path string) *httptest.ResponseRecorder {
