@@ -84,12 +84,12 @@ func (s *Server) join(r *request, c class, wait time.Duration, h handler) *share
 		defer r.uses.Done()
 		defer close(one.done)
 		asked := context.WithoutCancel(r.Context()) // others may still wait when this client leaves
-		turn, cancel := context.WithTimeout(asked, wait)
+		waiting, cancel := context.WithTimeout(asked, wait)
 		defer cancel()
 		select {
 		case l.turn <- struct{}{}:
 			defer func() { <-l.turn }()
-		case <-turn.Done():
+		case <-waiting.Done():
 			one.err = noAnswer(wait)
 		}
 		l.mu.Lock()

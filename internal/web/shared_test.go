@@ -135,7 +135,7 @@ func TestPanicInSharedAnswer(t *testing.T) {
 	require.Equal(t, http.StatusInternalServerError, ask("/").Code)
 }
 
-// While no look ends, the page still reloads itself, and /readyz says what is wrong.
+// While no read ends, the page still reloads itself, and /readyz says what is wrong.
 func TestWatchersOfDeadFileSystem(t *testing.T) {
 	d := newDaemon(t)
 	d.sweep()
