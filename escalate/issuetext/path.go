@@ -15,7 +15,7 @@ func ReplacePath(body, old, path string) string {
 		}
 		after := body[n+len(old):]
 		b.WriteString(body[:n])
-		if isPathByte(before) || goesOn(after) {
+		if isPathByte(before) || continuesPath(after) {
 			b.WriteString(old)
 		} else {
 			b.WriteString(path)
@@ -24,8 +24,8 @@ func ReplacePath(body, old, path string) string {
 	}
 }
 
-// goesOn reports whether a path goes on in the text behind it; a full stop at the end of a sentence is no part of it.
-func goesOn(after string) bool {
+// continuesPath reports whether a path goes on in the text behind it; a full stop at the end of a sentence is no part of it.
+func continuesPath(after string) bool {
 	after = strings.TrimLeft(after, ".")
 	return after != "" && isPathByte(after[0])
 }

@@ -64,10 +64,10 @@ type Bot struct {
 	redact *redact.Redactor
 	host   string
 
-	anew     bool  // see [Bot.Warning]
-	tokenErr error // why the token cannot be read
-	rootsErr error // why gitea.ca_file cannot be used
-	roots    *x509.CertPool
+	recreated bool  // see [Bot.Warning]
+	tokenErr  error // why the token cannot be read
+	rootsErr  error // why gitea.ca_file cannot be used
+	roots     *x509.CertPool
 
 	sweeping chan struct{} // holds one value while a sweep of the daemon runs
 }
@@ -135,14 +135,14 @@ func Open(ctx context.Context, cfg *config.Config, mode Mode, env Env) (*Bot, er
 			return nil, err
 		}
 	}
-	if b.store, b.anew, err = openState(ctx, cfg, mode == ReadOnly, env.Now); err != nil {
+	if b.store, b.recreated, err = openState(ctx, cfg, mode == ReadOnly, env.Now); err != nil {
 		return nil, err
 	}
 	if err := b.connect(ctx, mode); err != nil {
 		_ = b.store.Close()
 		return nil, err
 	}
-	if b.anew {
+	if b.recreated {
 		b.log.Warn(b.Warning())
 	}
 	return b, nil
@@ -150,7 +150,7 @@ func Open(ctx context.Context, cfg *config.Config, mode Mode, env Env) (*Bot, er
 
 // Warning returns what the user should know about the state that was opened, or "".
 func (b *Bot) Warning() string {
-	if !b.anew {
+	if !b.recreated {
 		return ""
 	}
 	return fmt.Sprintf("a new state was created at %s, because that of this installation is missing. If its disk is not mounted, mount it; "+

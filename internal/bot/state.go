@@ -12,19 +12,19 @@ import (
 	"github.com/terraphim/adfbot/pause"
 )
 
-// openState opens the state. It reports as anew that it created a state although the installation had one before, which is missing. Only
-// this function knows which kind of state it is.
-func openState(ctx context.Context, cfg *config.Config, readOnly bool, now func() time.Time) (state store.State, anew bool, err error) {
+// openState opens the state. recreated means that it created one although the installation had one before, which is missing. Only this
+// function knows which kind of state it is.
+func openState(ctx context.Context, cfg *config.Config, readOnly bool, now func() time.Time) (state store.State, recreated bool, err error) {
 	sentinel := func() (string, error) {
 		id, err := earlierInstallation(ctx, cfg)
-		anew = id != ""
+		recreated = id != ""
 		return id, err
 	}
 	s, err := sqlite.Open(ctx, cfg.State, sqlite.Options{ReadOnly: readOnly, Now: now, Sentinel: sentinel})
 	if err != nil {
 		return nil, false, err // not a nil *sqlite.Store
 	}
-	return s, anew, nil
+	return s, recreated, nil
 }
 
 // earlierInstallation returns the id of the installation that the pause directory belongs to, or "" if there is none.

@@ -63,7 +63,7 @@ const (
 	// The lock of SQLite between processes is not fair: whoever waits for it looks now and then whether it is free. A
 	// process that always has something to store leaves it alone after each yieldAfter of work, long enough for a look.
 	yieldAfter = 50 * time.Millisecond
-	yieldFor   = 2 * busyLook
+	yieldFor   = 2 * busyPoll
 )
 
 // join adds a change. It leads if no other change does.

@@ -169,7 +169,7 @@ func (s *Store) openReader(ctx context.Context) (*connection, error) {
 
 const (
 	busyWait = 10 * time.Second // how long to wait for a state that another process has locked
-	busyLook = time.Millisecond // between two looks
+	busyPoll = time.Millisecond // between two attempts
 )
 
 // retryBusy calls f again while another process has the state locked. SQLite would retry less and less often, which is too
@@ -180,7 +180,7 @@ func retryBusyFor(ctx context.Context, wait time.Duration, f func() error) error
 	err := f()
 	for begin := time.Now(); isBusy(err) && time.Since(begin) < wait; err = f() {
 		select {
-		case <-time.After(busyLook):
+		case <-time.After(busyPoll):
 		case <-ctx.Done():
 			return ctx.Err()
 		}
