@@ -95,9 +95,11 @@ func (s *Server) postPause(w http.ResponseWriter, r *request) error {
 	}
 	ctx, cancel := s.detached(r.Context())
 	defer cancel()
-	done, err := r.bot.PauseBy(ctx, id, r.bot.Redactor().Redact(redact.Clean(reason)), r.caller.name+" over HTTP")
+	done, err := within(r, s.operateWait, func() (bot.Done, error) {
+		return r.bot.PauseBy(ctx, id, r.bot.Redactor().Redact(redact.Clean(reason)), r.caller.name+" over HTTP")
+	})
 	if err != nil {
-		return refused(http.StatusServiceUnavailable, "Not paused", "%v", err)
+		return notDone("Not paused", id, err)
 	}
 	return writeJSON(w, http.StatusOK, doneJSON{Project: id, Paused: true, Text: done.Text, Problems: append([]string{}, done.Problems...)})
 }
@@ -116,11 +118,21 @@ func (s *Server) postResume(w http.ResponseWriter, r *request) error {
 	}
 	ctx, cancel := s.detached(r.Context())
 	defer cancel()
-	done, err := r.bot.ResumeBy(ctx, id, r.caller.name+" over HTTP on "+host)
+	done, err := within(r, s.operateWait, func() (bot.Done, error) { return r.bot.ResumeBy(ctx, id, r.caller.name+" over HTTP on "+host) })
 	if err != nil {
-		return refused(http.StatusServiceUnavailable, "Not resumed", "%v", err)
+		return notDone("Not resumed", id, err)
 	}
 	return writeJSON(w, http.StatusOK, doneJSON{Project: id, Text: done.Text, Problems: append([]string{}, done.Problems...)})
+}
+
+// operateWait is how long a pause or a resume may take. A resume also closes the issue, which waits for Gitea.
+const operateWait = 2 * time.Minute
+
+func notDone(title, project string, err error) error {
+	if errors.Is(err, errHangs) {
+		return refused(http.StatusServiceUnavailable, "No answer", "it is not known whether %s is paused, ask its gate later: %v", project, err)
+	}
+	return refused(http.StatusServiceUnavailable, title, "%v", err)
 }
 
 const (

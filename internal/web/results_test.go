@@ -298,6 +298,11 @@ func TestAnswerThatCannotBeEncoded(t *testing.T) {
 // failHanging reports a failure of odilo, which hangs at a point of the program, and returns the answer.
 func (s *station) failHanging(point string) (a answered, goOn func()) {
 	s.Helper()
+	return s.hanging(point, "/api/v1/results", `{"project":"odilo","exit_code":1}`)
+}
+
+func (s *station) hanging(point, path, body string) (a answered, goOn func()) {
+	s.Helper()
 	dead := make(chan struct{})
 	goOn = sync.OnceFunc(func() { close(dead) })
 	s.Cleanup(goOn)
@@ -307,7 +312,7 @@ func (s *station) failHanging(point string) (a answered, goOn func()) {
 			hang()
 		}
 	}
-	r := httptest.NewRequest("POST", "/api/v1/results", strings.NewReader(`{"project":"odilo","exit_code":1}`))
+	r := httptest.NewRequest("POST", path, strings.NewReader(body))
 	r = r.WithContext(fault.WithCounter(fault.With(r.Context(), hook), hook))
 	r.Header.Set("Content-Type", "application/json")
 	r.Header.Set("Authorization", "Bearer "+adminToken)
@@ -356,4 +361,15 @@ func TestTripIsAnsweredWhileThePauseDirectoryHangs(t *testing.T) {
 	goOn()
 	s.srv.current.uses.Wait()
 	require.FileExists(t, s.path("pause/odilo"))
+}
+
+func TestPauseAndResumeAreAnsweredWhileThePauseDirectoryHangs(t *testing.T) {
+	s := newStation(t).described()
+	s.srv.operateWait = 50 * time.Millisecond
+	for _, do := range []string{"pause", "resume"} {
+		a, goOn := s.hanging("look", "/api/v1/projects/odilo/"+do, "{}")
+		require.Contains(t, s.problem(a, 503), "it is not known whether odilo is paused, ask its gate later", do)
+		goOn()
+		s.srv.current.uses.Wait()
+	}
 }

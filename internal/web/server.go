@@ -60,6 +60,7 @@ type Server struct {
 	placeWait    time.Duration // the constant of that name, except in tests
 	tripWait     time.Duration // likewise
 	storeWait    time.Duration // likewise
+	operateWait  time.Duration // likewise
 	parsing      semaphore     // bodies of results that are being parsed and masked
 	flagReads    semaphore     // reads of the pause directory, see mayRun
 	resultRates  resultRates
@@ -92,7 +93,7 @@ func New(o Options) (*Server, error) {
 		log: cmp.Or(o.Log, slog.New(slog.DiscardHandler)), now: o.Now, getenv: o.Getenv,
 		metrics: cmp.Or(o.Metrics, NewMetrics("", "")), listened: o.Listened,
 		failed: make(chan error, 1), drainTimeout: drainTimeout, socketCheck: socketCheck,
-		tcpLimits: newLimits(), socketLimits: newLimits(), placeWait: placeWait, tripWait: tripWait, storeWait: storeWait,
+		tcpLimits: newLimits(), socketLimits: newLimits(), placeWait: placeWait, tripWait: tripWait, storeWait: storeWait, operateWait: operateWait,
 		parsing: make(semaphore, maxParsing), flagReads: make(semaphore, maxFlagReads),
 		resultRates: resultRates{of: map[string]*rate.Limiter{}},
 	}
