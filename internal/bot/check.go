@@ -78,6 +78,10 @@ func Check(ctx context.Context, cfg *config.Config, offline bool, env Env) []Fin
 			c.runAs(owner))
 		return c.out
 	}
+	// With LoadCredential=, only root can read the token.
+	if owner := hostlocal.BotUser(cfg.State); os.Geteuid() == 0 && owner.UID != 0 && c.env.Getenv("CREDENTIALS_DIRECTORY") == "" {
+		c.add(Warn, "user", "root may read and write what %s may not, to whom the state belongs: %s", owner.Name, c.runAs(owner))
+	}
 	c.state(ctx)
 	if c.bot != nil {
 		defer func() { _ = c.bot.Close() }()

@@ -584,3 +584,16 @@ func TestCheckOfMissingDirectories(t *testing.T) {
 	require.Contains(t, run(), dir+"/adfbot.db is a directory: set `state` to the path of a file in it")
 	require.NotContains(t, run(), "chown nobody")
 }
+
+// What root can read, the daemon may not be able to read.
+func TestCheckAsRootOfTheStateOfAnotherUser(t *testing.T) {
+	testhost.NeedRoot(t, "to give files away")
+	w := newWorld(t)
+	w.fail("odilo", 1)
+	require.NoError(t, os.Chown(filepath.Dir(w.cfg.State), testhost.Nobody, testhost.Nobody))
+	require.Contains(t, w.finding("user", bot.Warn), "root may read and write what nobody may not, to whom the state belongs: run it as nobody")
+	w.vars["CREDENTIALS_DIRECTORY"] = w.Dir
+	for _, f := range bot.Check(ctx, w.cfg, true, w.env()) {
+		require.NotEqual(t, "user", f.What)
+	}
+}
