@@ -134,7 +134,7 @@ func (r *Reconciler) pollComments(ctx context.Context, c *sweepCache, repo track
 		case err == nil && c.dry:
 			found = append(found, commandAction(cmd)...)
 		case err == nil && !wait:
-			err = r.opt.Commands.State.AcceptCommand(ctx, cmd)
+			err = r.acceptCommand(ctx, cmd)
 		}
 		if err != nil {
 			errs = append(errs, fmt.Errorf("comment %d in %s#%d: %w", m.ID, repo, m.Number, err))
@@ -150,6 +150,24 @@ func (r *Reconciler) pollComments(ctx context.Context, c *sweepCache, repo track
 		errs = append(errs, r.opt.Commands.State.SetCommentsRead(ctx, repo, readTo))
 	}
 	return found, errors.Join(errs...)
+}
+
+// acceptCommand stores a new command. An earlier comment with its id may have been answered: a Gitea that was restored from a
+// backup assigns ids again. A fresh attempt is another process's, which has just accepted the same command.
+func (r *Reconciler) acceptCommand(ctx context.Context, cmd incident.Command) error {
+	key := incident.CommandKey(cmd)
+	found, err := r.opt.State.Incidents(ctx, cmd.Incident)
+	if err != nil {
+		return err
+	}
+	if len(found) > 0 && !cmd.Done {
+		if m, ok := found[0].Comments[key]; ok && r.expired(incident.Attempt{At: m.Attempted, Up: m.Up}) {
+			if err := r.saveComment(ctx, cmd.Incident, key, incident.Comment{}); err != nil {
+				return err
+			}
+		}
+	}
+	return r.opt.Commands.State.AcceptCommand(ctx, cmd)
 }
 
 // newCommands returns the comments on issues that hold commands which are not known yet. The bot takes no commands from

@@ -79,8 +79,14 @@ func TestCommandWhileRepositoryIsNotFound(t *testing.T) {
 	})
 }
 
-// A command is run although its comment has an id that Gitea gave away before it was restored.
+// A command is run and answered although its comment has an id that Gitea gave away before it was restored.
 func TestCommandAfterRestoreOfGitea(t *testing.T) {
+	for _, command := range []string{"/adf resume", "/adf status", "/adf ack", "/adf nonsense"} {
+		t.Run(command, func(t *testing.T) { commandAfterRestore(t, command) })
+	}
+}
+
+func commandAfterRestore(t *testing.T, command string) {
 	playOperated(t, func(w *world, id string) {
 		first := w.says("alex", "/adf status")
 		w.sweepFor(3 * time.Minute)
@@ -97,9 +103,9 @@ func TestCommandAfterRestoreOfGitea(t *testing.T) {
 		w.rec.Options().Tracker = w.over(s.Transport())
 		for w.says("kim", "chatter") < first-1 {
 		}
-		require.Equal(t, first, w.says("alex", "/adf resume"))
+		require.Equal(t, first, w.says("alex", command))
 		w.sweep()
-		require.False(t, w.paused(project))
+		require.Equal(t, command != "/adf resume", w.paused(project))
 		require.Len(t, comments(w.issue()), 1)
 		w.sweepFor(3 * time.Minute)
 		require.Len(t, comments(w.issue()), 1, "once")
