@@ -113,21 +113,26 @@ func (r *Reconciler) pollComments(ctx context.Context, c *sweepCache, repo track
 	if since.After(now) { // a clock that was wrong must not make us deaf
 		since = now
 	}
-	comments, err := r.opt.Tracker.CommentsSince(ctx, repo, since.Add(-pollOverlap))
-	if err != nil {
-		return nil, err
+	comments, listErr := r.opt.Tracker.CommentsSince(ctx, repo, since.Add(-pollOverlap))
+	if listErr != nil && !slices.IsSortedFunc(comments, func(a, b tracker.Comment) int { return a.Created.Compare(b.Created) }) {
+		return nil, listErr
 	}
 	for _, m := range comments {
-		if m.Updated.After(readTo) {
-			readTo = m.Updated
+		to := m.Updated
+		if listErr != nil { // what is not read yet was written after this, and perhaps changed before it was
+			to = m.Created
+		}
+		if to.After(readTo) {
+			readTo = to
 		}
 	}
-	fresh, err := r.newCommands(ctx, c, repo, comments)
+	saving := context.WithoutCancel(ctx) // what was read in a sweep's time is kept
+	fresh, err := r.newCommands(saving, c, repo, comments)
 	if err != nil {
 		return nil, err
 	}
 	var found []plan.Action
-	var errs []error
+	errs := []error{listErr}
 	for _, m := range fresh {
 		cmd, wait, err := r.readCommand(ctx, c, repo, m)
 		switch {
@@ -147,7 +152,7 @@ func (r *Reconciler) pollComments(ctx context.Context, c *sweepCache, repo track
 		readTo = now
 	}
 	if !c.dry && !readTo.Equal(stored) {
-		errs = append(errs, r.opt.Commands.State.SetCommentsRead(ctx, repo, readTo))
+		errs = append(errs, r.opt.Commands.State.SetCommentsRead(saving, repo, readTo))
 	}
 	return found, errors.Join(errs...)
 }

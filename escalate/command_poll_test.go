@@ -1,6 +1,8 @@
 package escalate_test
 
 import (
+	"net/http"
+	"strconv"
 	"testing"
 	"time"
 
@@ -37,6 +39,43 @@ func TestCommentsInShorterPages(t *testing.T) {
 			w.says("alex", "/adf resume")
 			w.sweep()
 			require.False(t, w.paused(project))
+		})
+	}
+}
+
+// Where one sweep can't read all, each goes on where the last one stopped.
+func TestCommentsOfSlowServer(t *testing.T) {
+	late := func(r *http.Request) bool {
+		page, _ := strconv.Atoi(r.URL.Query().Get("page"))
+		return page > 10 && giteatest.PathHas("/issues/comments")(r)
+	}
+	for name, fault := range map[string]giteatest.Fault{
+		"slow":                 {Match: giteatest.PathHas("/issues/comments"), Times: 1000, Do: giteatest.Latency(timeout - time.Millisecond)},
+		"fails after 10 pages": {Match: late, Times: 1000, Do: giteatest.Status(504, "gateway timeout")},
+	} {
+		t.Run(name, func(t *testing.T) {
+			playOperated(t, func(w *world, id string) {
+				w.Gitea.SetMaxItems(5)
+				early := w.says("kim", "chatter")
+				for range 200 {
+					w.says("kim", "chatter")
+					time.Sleep(time.Minute)
+				}
+				w.says("alex", "/adf ack")
+				w.says("kim", "chatter")
+				w.Gitea.As("kim").EditComment(fleet, early, "chatter, edited later than all others")
+				w.says("alex", "/adf resume")
+				w.Gitea.Inject(fault)
+				_, err := w.sweepAnd(escalate.SweepOptions{})
+				require.ErrorContains(t, err, "list new comments")
+				require.True(t, w.paused(project), "not read yet")
+				for range 30 {
+					_, _ = w.sweepAnd(escalate.SweepOptions{})
+					time.Sleep(time.Minute)
+				}
+				require.False(t, w.paused(project))
+				require.NotNil(t, w.incident(id).Ack)
+			})
 		})
 	}
 }

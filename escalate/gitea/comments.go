@@ -35,10 +35,7 @@ func (g *Client) CommentsSince(ctx context.Context, repo tracker.Repo, since tim
 			out = append(out, comment(m))
 		}
 	})
-	if err != nil {
-		return nil, err
-	}
-	return out, nil
+	return out, err
 }
 
 func (g *Client) AddComment(ctx context.Context, ref tracker.IssueRef, body string) (tracker.Account, error) {
