@@ -26,6 +26,7 @@ const (
 	maxPages      = 2000
 	maxListTime   = 2 * time.Minute // for all pages; 2,000 of them take 70 s
 	maxAnswer     = 64 << 20        // bytes; 50 issues of the bot take at most 3 MB, but people may edit bodies
+	maxObjects    = 200_000         // in an answer; 64 MB of comments hold some 110,000
 )
 
 // TokenSource provides the token for each request. Reload reads it again after a 401 and reports whether it changed.

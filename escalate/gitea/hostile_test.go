@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"io"
 	"net/http"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -102,4 +103,21 @@ func TestHostileNames(t *testing.T) {
 	ids, err := answering(t, []any{map[string]any{"id": 1, "name": evil("adf")}}).Labels(ctx, recordedIssue.Repo)
 	require.NoError(t, err)
 	require.NotContains(t, ids, "adf")
+}
+
+// A list of millions of empty objects would take some hundred times its length in memory.
+func TestManyObjects(t *testing.T) {
+	many := strings.Repeat("{},", 8<<20/3) + "{}"
+	for name, body := range map[string]string{"issues": "[" + many + "]", "in an issue": `[{"title":"a\\\"b","labels":[` + many + "]}]"} {
+		t.Run(name, func(t *testing.T) {
+			var before, after runtime.MemStats
+			runtime.ReadMemStats(&before)
+			_, err := answering(t, json.RawMessage(body)).List(t.Context(), recordedIssue.Repo, "", true)
+			runtime.ReadMemStats(&after)
+			require.ErrorContains(t, err, "more than 200000 objects")
+			require.Less(t, after.TotalAlloc-before.TotalAlloc, uint64(300<<20))
+		})
+	}
+	_, err := answering(t, []any{map[string]any{"id": 1, "body": strings.Repeat(`\"{{`, 1<<20)}}).Comments(t.Context(), recordedIssue)
+	require.NoError(t, err, "text may hold what it likes")
 }

@@ -58,10 +58,14 @@ type tokenError struct{ error }
 
 func (e *tokenError) Unwrap() error { return e.error }
 
-// limitedBody is an [io.LimitedReader] that fails at the limit instead of ending.
+// limitedBody is an [io.LimitedReader] that fails at the limit instead of ending. It also limits the objects of JSON: an empty one
+// takes three bytes here and hundreds when it is decoded.
 type limitedBody struct {
 	io.ReadCloser
-	left int64
+	left    int64
+	objects int
+
+	inString, escaped bool
 }
 
 func (b *limitedBody) Read(p []byte) (int, error) {
@@ -70,5 +74,24 @@ func (b *limitedBody) Read(p []byte) (int, error) {
 	}
 	n, err := b.ReadCloser.Read(p[:min(int64(len(p)), b.left)])
 	b.left -= int64(n)
+	if b.count(p[:n]); b.objects > maxObjects {
+		return 0, fmt.Errorf("the answer holds more than %d objects, as none of Gitea's does", maxObjects)
+	}
 	return n, err
+}
+
+// count counts the objects that begin outside of strings.
+func (b *limitedBody) count(p []byte) {
+	for _, c := range p {
+		switch {
+		case b.escaped:
+			b.escaped = false
+		case b.inString:
+			b.inString, b.escaped = c != '"', c == '\\'
+		case c == '"':
+			b.inString = true
+		case c == '{':
+			b.objects++
+		}
+	}
 }
