@@ -40,6 +40,13 @@ func (w identity) with(a tracker.Account) identity {
 	return identity{ids, w.login}
 }
 
+// without returns the identity without an account.
+func (w identity) without(id int64) identity {
+	ids := maps.Clone(w.ids)
+	delete(ids, id)
+	return identity{ids, w.login}
+}
+
 // identity returns the identity, which is known, or an error.
 func (r *Reconciler) identity(ctx context.Context, c *sweepCache) (identity, error) {
 	w, complete := c.identity()

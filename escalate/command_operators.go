@@ -21,19 +21,20 @@ const askAgain = 15 * time.Minute
 type operatorSet struct {
 	mu       sync.Mutex
 	list     []incident.Operator
-	own      identity // the bot's accounts: never
+	own      identity // the bot's accounts, but for those of operators that it has left: never
 	problems []string // that were found in this sweep
 	changed  bool     // list is to be saved
 }
 
 // operatorSet brings the stored operators in line with the configured ones. It asks Gitea only for those who are new. Taking
 // a login out of the configuration forgets who it was.
-func (r *Reconciler) operatorSet(ctx context.Context, own identity, dry bool) (*operatorSet, error) {
+func (r *Reconciler) operatorSet(ctx context.Context, c *sweepCache) (*operatorSet, error) {
 	stored, err := r.opt.Commands.State.Operators(ctx, r.opt.Server)
 	if err != nil {
 		return nil, err
 	}
-	o := &operatorSet{own: own}
+	o := &operatorSet{}
+	o.own, _ = c.identity()
 	var errs []error
 	for _, login := range r.opt.Commands.Operators {
 		op := incident.Operator{Login: login}
@@ -45,16 +46,32 @@ func (r *Reconciler) operatorSet(ctx context.Context, own identity, dry bool) (*
 				errs = append(errs, fmt.Errorf("operator %s: %w", login, err))
 			}
 		}
-		if own.has(tracker.Account{ID: op.ID, Login: op.Login}) {
-			op.Problem = fmt.Sprintf("operator %q is the bot's own account, whose comments and closings never count: give the bot an account of its own", op.Login)
+		if o.own.ids[op.ID] && r.hasLeft(ctx, c, op.ID) {
+			o.own = o.own.without(op.ID)
+		}
+		problem := fmt.Sprintf("operator %q is the bot's own account, whose comments and closings never count: give the bot an account of its own", op.Login)
+		if o.own.has(tracker.Account{ID: op.ID, Login: op.Login}) {
+			op.Problem = problem
+		} else if op.Problem == problem {
+			op.Problem = ""
 		}
 		o.list = append(o.list, op)
 	}
 	o.changed = !slices.Equal(o.list, stored)
-	if !dry {
+	if !c.dry {
 		errs = append(errs, r.saveOperators(ctx, o))
 	}
 	return o, errors.Join(errs...)
+}
+
+// hasLeft reports whether the bot, which wrote under an account once, writes under another one now: the operator lent it their
+// token at first. Where the token does not tell its account, the last write does.
+func (r *Reconciler) hasLeft(ctx context.Context, c *sweepCache, id int64) bool {
+	if me, err := r.me(ctx, c); err == nil {
+		return me.ID != id
+	}
+	accounts, err := r.opt.State.Accounts(ctx, r.opt.Server)
+	return err == nil && len(accounts) > 0 && accounts[len(accounts)-1].ID != id
 }
 
 // resolveOperator asks who has a login. That nobody has it, or that the token may not ask, is saved with it; any other

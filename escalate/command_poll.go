@@ -45,8 +45,7 @@ func (r *Reconciler) commands(ctx context.Context, c *sweepCache, repos []tracke
 		}
 		return nil, nil
 	}
-	ours, _ := c.identity()
-	ops, err := r.operatorSet(ctx, ours, c.dry)
+	ops, err := r.operatorSet(ctx, c)
 	errs := []error{err}
 	if ops == nil {
 		return nil, errs
@@ -178,10 +177,9 @@ func (r *Reconciler) acceptCommand(ctx context.Context, cmd incident.Command) er
 // newCommands returns the comments on issues that hold commands which are not known yet. The bot takes no commands from
 // itself.
 func (r *Reconciler) newCommands(ctx context.Context, c *sweepCache, repo tracker.Repo, comments []tracker.Comment) ([]tracker.Comment, error) {
-	own, _ := c.identity()
 	written := map[int64]time.Time{}
 	for _, m := range comments {
-		if m.Number != 0 && !own.has(m.By) && len(parseCommands(m.Body)) > 0 {
+		if m.Number != 0 && !c.operators.own.has(m.By) && len(parseCommands(m.Body)) > 0 {
 			written[m.ID] = m.Created
 		}
 	}

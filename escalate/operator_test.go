@@ -10,6 +10,7 @@ import (
 
 	"github.com/terraphim/adfbot/escalate"
 	"github.com/terraphim/adfbot/escalate/giteatest"
+	"github.com/terraphim/adfbot/internal/testworld"
 )
 
 // operated makes a machine's bot run the commands of these people.
@@ -240,6 +241,45 @@ func TestBotAsOperator(t *testing.T) {
 		require.Equal(t, `operator "adf-bot" is the bot's own account, whose comments and closings never count: give the bot an account of its own`, ops[0].Problem)
 		require.Empty(t, ops[1].Problem)
 	})
+}
+
+// An operator whose own token the bot had at first is one from when it has another account's.
+func TestOperatorWhoLentTheirToken(t *testing.T) {
+	for name, scopes := range map[string][]string{"the token tells its account": nil, "it does not": {"write:issue"}} {
+		t.Run(name, func(t *testing.T) {
+			play(t, func(w *world) {
+				w.operated("alex")
+				w.rec.Options().Commands.CloseResumes = true
+				w.Gitea.AddToken("alex", "alex-token")
+				w.Gitea.SetPermission("terraphim", "adf-fleet", "alex", giteatest.Write)
+				w.Gitea.AddToken(testworld.Bot, testworld.Token, scopes...)
+				w.tokens.now = "alex-token"
+				id := w.trip(project)
+				w.sweep()
+				w.Gitea.As("alex").Comment(fleet, 1, "/adf status")
+				w.sweep()
+				i, _ := w.Gitea.Issue(fleet, 1)
+				require.Empty(t, comments(i), "whoever has the bot's token is no operator")
+				ops, err := w.store.Operators(w.Context(), server)
+				require.NoError(t, err)
+				require.Contains(t, ops[0].Problem, "the bot's own account")
+
+				w.tokens.now = testworld.Token
+				if scopes != nil {
+					w.trip("other") // its first write tells
+				}
+				w.Gitea.As("alex").Comment(fleet, 1, "/adf ack")
+				w.sweep()
+				require.NotNil(t, w.incident(id).Ack)
+				ops, err = w.store.Operators(w.Context(), server)
+				require.NoError(t, err)
+				require.Empty(t, ops[0].Problem)
+				w.Gitea.As("alex").Close(fleet, 1)
+				w.sweepFor(3 * time.Minute)
+				require.False(t, w.paused(project))
+			})
+		})
+	}
 }
 
 // A token that may not read users learns an operator's id from the first command.

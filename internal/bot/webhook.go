@@ -35,15 +35,16 @@ func (b *Bot) AcceptEvent(ctx context.Context, e IssueEvent) (project string, er
 	if err != nil {
 		return "", err
 	}
-	own := func(a tracker.Account) bool {
+	own := func(accounts []tracker.Account, a tracker.Account) bool {
 		return slices.ContainsFunc(accounts, func(o tracker.Account) bool { return o.ID == a.ID }) ||
 			b.cfg.Gitea.Login != "" && strings.EqualFold(a.Login, b.cfg.Gitea.Login)
 	}
-	if own(e.Sender) {
+	now := accounts[max(len(accounts)-1, 0):] // one that the bot has left may be an operator's
+	if own(now, e.Sender) {
 		return "", nil
 	}
-	i, err := b.incidentOfEvent(ctx, e, own(e.Author))
-	if err == nil && i.ID != "" && e.Edited && !own(e.Comment.By) {
+	i, err := b.incidentOfEvent(ctx, e, own(accounts, e.Author))
+	if err == nil && i.ID != "" && e.Edited && !own(now, e.Comment.By) {
 		err = b.rec.CommentEdited(ctx, i, e.Comment)
 	}
 	if err == nil && !e.ClosedByCommit.IsZero() && i.Issue.Number == e.Number {

@@ -198,6 +198,23 @@ func TestEditOfTheBotsComment(t *testing.T) {
 	}
 }
 
+// An account that the bot has left may be an operator's: what it does is an event like others.
+func TestEventOfFormerAccount(t *testing.T) {
+	s, _ := hooked(t)
+	st, err := sqlite.Open(t.Context(), s.path("state/adfbot.db"), sqlite.Options{})
+	require.NoError(t, err)
+	defer st.Close()
+	require.NoError(t, st.AddAccount(t.Context(), stationGitea, tracker.Account{ID: 9, Login: "new-bot"}))
+	was := tracker.Account{ID: 2, Login: "adf-bot"}
+	project, err := s.bot.AcceptEvent(t.Context(), bot.IssueEvent{Owner: "terraphim", Repo: "rec", Number: 1, Sender: was, Edited: true,
+		Comment: tracker.Comment{ID: 5, Number: 1, By: was, Body: "/adf resume", Created: time.Now()}})
+	require.NoError(t, err)
+	require.Equal(t, "odilo", project)
+	pending, err := st.PendingCommands(t.Context(), stationGitea, "")
+	require.NoError(t, err)
+	require.Len(t, pending, 1)
+}
+
 func TestRefusedEvents(t *testing.T) {
 	t.Parallel()
 	e := loadEvent(t, "webhook-issues-closed-by-person.json")
