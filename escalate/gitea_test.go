@@ -249,7 +249,7 @@ func TestLongAnswer(t *testing.T) {
 		Transport: answers(func(*http.Request) *http.Response {
 			return &http.Response{StatusCode: 200, Header: http.Header{}, Body: io.NopCloser(&endless{n: &read})}
 		})})
-	_, err := g.List(t.Context(), repoOf(fleet), "adf-bot", false)
+	_, err := g.Get(t.Context(), repoOf(fleet), 1)
 	require.ErrorContains(t, err, "larger than 64 MB")
 	require.LessOrEqual(t, read.Load(), int64(64<<20))
 }

@@ -26,6 +26,7 @@ const (
 	maxPages      = 2000
 	maxListTime   = 2 * time.Minute // for all pages; 2,000 of them take 70 s
 	maxAnswer     = 64 << 20        // bytes; 50 issues of the bot take at most 3 MB, but people may edit bodies
+	maxBeginning  = 16 << 10        // bytes of a new comment that are read
 	maxObjects    = 200_000         // in an answer; 64 MB of comments hold some 110,000
 )
 

@@ -2,6 +2,7 @@ package gitea
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	sdk "code.gitea.io/sdk/gitea"
@@ -32,10 +33,23 @@ func (g *Client) CommentsSince(ctx context.Context, repo tracker.Repo, since tim
 		return c.ListRepoIssueComments(repo.Owner, repo.Name, sdk.ListIssueCommentOptions{ListOptions: page, Since: since.UTC()})
 	}, func(m *sdk.Comment) {
 		if m.Poster != nil {
+			m.Body = beginning(m.Body)
 			out = append(out, comment(m))
 		}
 	})
 	return out, err
+}
+
+// beginning cuts a long text after a line, so that many such comments do not fill the memory.
+func beginning(s string) string {
+	if len(s) <= maxBeginning {
+		return s
+	}
+	s = s[:maxBeginning]
+	if end := strings.LastIndexByte(s, '\n'); end >= 0 {
+		s = s[:end]
+	}
+	return strings.Clone(s)
 }
 
 func (g *Client) AddComment(ctx context.Context, ref tracker.IssueRef, body string) (tracker.Account, error) {

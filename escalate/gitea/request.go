@@ -61,7 +61,7 @@ func do[T any](ctx context.Context, g *Client, r request, valid func(T) bool, f 
 // An answer may link to the next page. Without a link (a proxy may drop headers) the server's count decides whether
 // there is one, and without a count, whether the page is as long as those before: the server chooses the length.
 func list[T any](ctx context.Context, g *Client, r request, f pageCall[T], each func(*T)) (first, last int, err error) {
-	longest, got, pages := 0, 0, 0
+	longest, got, pages, size := 0, 0, 0, pageSize
 	var before []*T
 	began := time.Now()
 	for page := 1; page <= maxPages; {
@@ -70,10 +70,18 @@ func list[T any](ctx context.Context, g *Client, r request, f pageCall[T], each 
 		}
 		pages++
 		var resp *sdk.Response
+		var cause error
 		items, err := do(ctx, g, r, notNull, func(c *sdk.Client) (items []*T, _ *sdk.Response, err error) {
-			items, resp, err = f(c, sdk.ListOptions{Page: page, PageSize: pageSize})
+			items, resp, err = f(c, sdk.ListOptions{Page: page, PageSize: size})
+			cause = err
 			return items, resp, err
 		})
+		if errors.Is(cause, errTooLarge) && size > 2 { // 50, 10, 2 at once: each page begins where one of the longer ones did
+			size /= 5
+			page = got/size + 1
+			got, longest, before = (page-1)*size, 0, nil
+			continue
+		}
 		if err != nil {
 			return 0, 0, err
 		}

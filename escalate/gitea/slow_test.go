@@ -44,3 +44,32 @@ func TestSlowList(t *testing.T) {
 		})
 	}
 }
+
+// Anybody who may comment can make a page larger than what is read. It is read in shorter ones.
+func TestListOfLargeItems(t *testing.T) {
+	t.Parallel()
+	const items = 53
+	large := strings.Repeat("x", maxAnswer/2+1000)
+	g := New(Options{URL: "https://git.example.org", Tokens: StaticToken("t"), Timeout: time.Minute, Transport: fixed(func(r *http.Request) *http.Response {
+		page, _ := strconv.Atoi(r.URL.Query().Get("page"))
+		limit, _ := strconv.Atoi(r.URL.Query().Get("limit"))
+		var parts []string
+		for n := (page - 1) * limit; n < min(page*limit, items); n++ {
+			body := ""
+			if n == 21 || n == 26 {
+				body = large
+			}
+			parts = append(parts, `{"id":`+strconv.Itoa(n+1)+`,"user":{"id":3},"body":"/adf status\n`+body+`"}`)
+		}
+		return &http.Response{StatusCode: 200, Header: http.Header{"Content-Type": {"application/json"}, "X-Total-Count": {strconv.Itoa(items)}},
+			Body: io.NopCloser(strings.NewReader("[" + strings.Join(parts, ",") + "]"))}
+	})})
+	all, err := g.CommentsSince(t.Context(), recordedIssue.Repo, time.Time{})
+	require.NoError(t, err)
+	require.Len(t, all, items)
+	for n, m := range all {
+		require.EqualValues(t, n+1, m.ID)
+		require.True(t, strings.HasPrefix(m.Body, "/adf status"))
+		require.LessOrEqual(t, len(m.Body), 16<<10, "no more than commands need is kept")
+	}
+}

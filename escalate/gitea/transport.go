@@ -58,6 +58,8 @@ type tokenError struct{ error }
 
 func (e *tokenError) Unwrap() error { return e.error }
 
+var errTooLarge = fmt.Errorf("the answer is larger than %d MB: shorten or delete the issue or the comments that are so large", maxAnswer>>20)
+
 // limitedBody is an [io.LimitedReader] that fails at the limit instead of ending. It also limits the objects of JSON: an empty one
 // takes three bytes here and hundreds when it is decoded.
 type limitedBody struct {
@@ -70,7 +72,7 @@ type limitedBody struct {
 
 func (b *limitedBody) Read(p []byte) (int, error) {
 	if b.left <= 0 {
-		return 0, fmt.Errorf("the answer is larger than %d MB: shorten the bot's issue that grew too large", maxAnswer>>20)
+		return 0, errTooLarge
 	}
 	n, err := b.ReadCloser.Read(p[:min(int64(len(p)), b.left)])
 	b.left -= int64(n)

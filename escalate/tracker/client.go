@@ -53,7 +53,7 @@ type CommentClient interface {
 	// Comments returns all comments on an issue.
 	Comments(ctx context.Context, ref IssueRef) ([]Comment, error)
 	// CommentsSince returns the comments on a repository's issues that were written or edited since then, in the order in which
-	// they were written. With an error it returns those that it has read before.
+	// they were written. With an error it returns those that it has read before. Of a long one it may return only the beginning.
 	CommentsSince(ctx context.Context, repo Repo, since time.Time) ([]Comment, error)
 	// AddComment writes a comment and returns its author: the token's account.
 	AddComment(ctx context.Context, ref IssueRef, body string) (Account, error)
