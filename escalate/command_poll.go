@@ -250,11 +250,14 @@ func (r *Reconciler) readCommand(ctx context.Context, c *sweepCache, repo tracke
 // carriedOut reports whether a command was carried out, or answered, by a state that was lost or replaced by an older copy:
 // the answer is in the issue then. A resume is answered by the comment on the incident's end.
 func (r *Reconciler) carriedOut(ctx context.Context, c *sweepCache, cmd incident.Command, i incident.Incident) (bool, error) {
-	key := incident.CommandKey(cmd)
+	key, since := incident.CommandKey(cmd), cmd.At.Add(-pollOverlap)
 	if cmd.Refused == incident.RefusedNotOperator {
-		key = incident.NotOperatorKey(i, cmd.By)
+		key, since = incident.NotOperatorKey(i, cmd.By), time.Time{}
+		if i.Comments[key].Done { // somebody may write thousands
+			return true, nil
+		}
 	}
-	if _, found, err := r.findOwnComment(ctx, c, cmd.Issue, key); found || err != nil {
+	if _, found, err := r.findOwnComment(ctx, c, cmd.Issue, key, since); found || err != nil {
 		return found, err
 	}
 	if !i.Rebuilt && !slices.ContainsFunc(cmd.Steps, func(s incident.Step) bool { return s.Line.Verb == incident.ResumeVerb }) {

@@ -3,6 +3,7 @@ package escalate_test
 import (
 	"net/http"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -78,6 +79,36 @@ func TestCommentsOfSlowServer(t *testing.T) {
 			})
 		})
 	}
+}
+
+// Whoever floods an issue with commands keeps nobody waiting: what was said before a command is not read for it, and those of somebody
+// who has got their answer cost nothing.
+func TestFloodOfCommands(t *testing.T) {
+	playOperated(t, func(w *world, id string) {
+		lists := func() (paths []string) {
+			for _, r := range w.asked() {
+				if r.Method == "GET" && strings.Contains(r.Path, "/issues/1/comments") {
+					paths = append(paths, r.Path)
+				}
+			}
+			w.Gitea.ResetRequests()
+			return paths
+		}
+		w.says("kim", "/adf resume")
+		w.sweep()
+		require.Len(t, lists(), 1)
+		for range 40 {
+			w.says("kim", "/adf resume")
+		}
+		w.sweep()
+		require.Empty(t, lists())
+		w.says("alex", "/adf status")
+		w.sweep()
+		paths := lists()
+		require.Len(t, paths, 1)
+		require.Contains(t, paths[0], "since=")
+		require.Len(t, comments(w.issue()), 2)
+	})
 }
 
 // A command that waits follows its issue into a renamed repository.

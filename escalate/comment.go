@@ -31,7 +31,7 @@ func (r *Reconciler) commentOnce(ctx context.Context, s step, ref tracker.IssueR
 		return later, nil
 	}
 	if !attempt.At.IsZero() || i.Rebuilt {
-		_, found, err := r.findOwnComment(ctx, s.cache, ref, key)
+		_, found, err := r.findOwnComment(ctx, s.cache, ref, key, time.Time{})
 		if err != nil {
 			return later, err
 		}
@@ -116,13 +116,13 @@ func (r *Reconciler) deferOrFail(ctx context.Context, i incident.Incident, p pro
 	return p, nil
 }
 
-// findOwnComment looks for the bot's own comment with the key.
-func (r *Reconciler) findOwnComment(ctx context.Context, c *sweepCache, ref tracker.IssueRef, key string) (found tracker.Comment, ok bool, err error) {
+// findOwnComment looks for the bot's own comment with the key. It was not written before the given time by the server's clock.
+func (r *Reconciler) findOwnComment(ctx context.Context, c *sweepCache, ref tracker.IssueRef, key string, since time.Time) (found tracker.Comment, ok bool, err error) {
 	ours, err := r.identity(ctx, c)
 	if err != nil {
 		return tracker.Comment{}, false, err
 	}
-	list, err := r.opt.Tracker.Comments(ctx, ref)
+	list, err := r.opt.Tracker.Comments(ctx, ref, since)
 	if err != nil {
 		return tracker.Comment{}, false, err
 	}
@@ -141,6 +141,6 @@ func (r *Reconciler) resumedSince(ctx context.Context, c *sweepCache, i incident
 	if !i.Comments[key].Attempted.IsZero() {
 		return false, nil
 	}
-	m, ok, err := r.findOwnComment(ctx, c, ref, key)
+	m, ok, err := r.findOwnComment(ctx, c, ref, key, at.Add(-pollOverlap))
 	return ok && !m.Created.Before(at), err
 }

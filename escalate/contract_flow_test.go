@@ -88,7 +88,7 @@ func TestContractTripToClosedIssue(t *testing.T) {
 		i, err = s.gitea.Get(s.Context(), s.repo, ref.Number)
 		require.NoError(s, err)
 		require.False(s, i.Open)
-		said, err := s.gitea.Comments(s.Context(), ref)
+		said, err := s.gitea.Comments(s.Context(), ref, time.Time{})
 		require.NoError(s, err)
 		require.Len(s, said, 2)
 		require.Contains(s, said[0].Body, "still paused")

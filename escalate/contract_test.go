@@ -181,7 +181,7 @@ func TestContractCloseAndReopen(t *testing.T) {
 func TestContractCommentMarkers(t *testing.T) {
 	contract(t, func(s *side) {
 		i := s.open(tracker.NewIssue{})
-		none, err := s.gitea.Comments(s.Context(), i.IssueRef)
+		none, err := s.gitea.Comments(s.Context(), i.IssueRef, time.Time{})
 		require.NoError(s, err)
 		require.Empty(s, none)
 		key := pause.NewRandomID() + "/reopened/1"
@@ -197,11 +197,18 @@ func TestContractCommentMarkers(t *testing.T) {
 			require.NoError(s, err)
 			require.Equal(s, tracker.Account{ID: i.AuthorID, Login: i.Author}, by)
 		}
-		all, err := s.gitea.Comments(s.Context(), i.IssueRef)
+		all, err := s.gitea.Comments(s.Context(), i.IssueRef, time.Time{})
 		require.NoError(s, err)
 		require.True(s, slices.ContainsFunc(all, func(c tracker.Comment) bool {
 			return tracker.HasCommentMarker(c.Body, key) && time.Since(c.Created).Abs() < time.Hour
 		}))
+		last := all[len(all)-1]
+		since, err := s.gitea.Comments(s.Context(), i.IssueRef, last.Created)
+		require.NoError(s, err)
+		require.Contains(s, since, last)
+		later, err := s.gitea.Comments(s.Context(), i.IssueRef, last.Created.Add(time.Second))
+		require.NoError(s, err)
+		require.Empty(s, later)
 	})
 }
 
@@ -439,7 +446,7 @@ func TestContractNotFound(t *testing.T) {
 		_, err = s.gitea.SetOpen(s.Context(), missing, false)
 		s.refused(err, http.StatusNotFound)
 		// Some versions, 1.25 among them, answer 500 to these two; either way it is an error.
-		_, err = s.gitea.Comments(s.Context(), missing)
+		_, err = s.gitea.Comments(s.Context(), missing, time.Time{})
 		require.Error(s, err)
 		_, err = s.gitea.AddComment(s.Context(), missing, "nobody will read this")
 		require.Error(s, err)

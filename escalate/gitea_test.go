@@ -42,7 +42,7 @@ func calls() []call {
 		}},
 		{name: "close", do: func(ctx context.Context, g *gitea.Client) error { return drop(g.SetOpen(ctx, ref, false)) }},
 		{name: "me", do: func(ctx context.Context, g *gitea.Client) error { return drop(g.Me(ctx)) }},
-		{name: "comments", do: func(ctx context.Context, g *gitea.Client) error { return drop(g.Comments(ctx, ref)) }},
+		{name: "comments", do: func(ctx context.Context, g *gitea.Client) error { return drop(g.Comments(ctx, ref, time.Time{})) }},
 		{name: "comment", do: func(ctx context.Context, g *gitea.Client) error { return drop(g.AddComment(ctx, ref, "x")) }},
 		{name: "labels", do: func(ctx context.Context, g *gitea.Client) error { return drop(g.Labels(ctx, repo)) }},
 		{name: "add label", do: func(ctx context.Context, g *gitea.Client) error { return drop(g.AddLabel(ctx, repo, "x")) }},

@@ -11,10 +11,10 @@ import (
 )
 
 // Comments makes one request: the endpoint has no pages.
-func (g *Client) Comments(ctx context.Context, ref tracker.IssueRef) ([]tracker.Comment, error) {
+func (g *Client) Comments(ctx context.Context, ref tracker.IssueRef, since time.Time) ([]tracker.Comment, error) {
 	r := request{"list comments of", number(ref.Number), ref.Repo.String()}
 	all, err := do(ctx, g, r, notNull, func(c *sdk.Client) ([]*sdk.Comment, *sdk.Response, error) {
-		return c.ListIssueComments(ref.Repo.Owner, ref.Repo.Name, ref.Number, sdk.ListIssueCommentOptions{})
+		return c.ListIssueComments(ref.Repo.Owner, ref.Repo.Name, ref.Number, sdk.ListIssueCommentOptions{Since: since.UTC()})
 	})
 	var out []tracker.Comment
 	for _, m := range all {

@@ -92,7 +92,7 @@ func TestHostileNames(t *testing.T) {
 	require.NotEqual(t, "close", timeline[0].Type)
 	require.NotEqual(t, "kim", timeline[0].By.Login)
 
-	list, err := answering(t, []any{map[string]any{"id": 1, "user": user, "body": "b"}}).Comments(ctx, recordedIssue)
+	list, err := answering(t, []any{map[string]any{"id": 1, "user": user, "body": "b"}}).Comments(ctx, recordedIssue, time.Time{})
 	require.NoError(t, err)
 	plain(list[0].By.Login)
 
@@ -118,6 +118,6 @@ func TestManyObjects(t *testing.T) {
 			require.Less(t, after.TotalAlloc-before.TotalAlloc, uint64(300<<20))
 		})
 	}
-	_, err := answering(t, []any{map[string]any{"id": 1, "body": strings.Repeat(`\"{{`, 1<<20)}}).Comments(t.Context(), recordedIssue)
+	_, err := answering(t, []any{map[string]any{"id": 1, "body": strings.Repeat(`\"{{`, 1<<20)}}).Comments(t.Context(), recordedIssue, time.Time{})
 	require.NoError(t, err, "text may hold what it likes")
 }

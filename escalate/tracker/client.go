@@ -50,8 +50,8 @@ type IssueWriter interface {
 
 // CommentClient reads and writes comments.
 type CommentClient interface {
-	// Comments returns all comments on an issue.
-	Comments(ctx context.Context, ref IssueRef) ([]Comment, error)
+	// Comments returns the comments on an issue that were written or edited since then; the zero time means all.
+	Comments(ctx context.Context, ref IssueRef, since time.Time) ([]Comment, error)
 	// CommentsSince returns the comments on a repository's issues that were written or edited since then, in the order in which
 	// they were written. With an error it returns those that it has read before. Of a long one it may return only the beginning.
 	CommentsSince(ctx context.Context, repo Repo, since time.Time) ([]Comment, error)
