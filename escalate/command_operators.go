@@ -65,13 +65,14 @@ func (r *Reconciler) operatorSet(ctx context.Context, c *sweepCache) (*operatorS
 }
 
 // hasLeft reports whether the bot, which wrote under an account once, writes under another one now: the operator lent it their
-// token at first. Where the token does not tell its account, the last write does.
+// token at first. The last write tells, and before the first one under the new account, its token.
 func (r *Reconciler) hasLeft(ctx context.Context, c *sweepCache, id int64) bool {
-	if me, err := r.me(ctx, c); err == nil {
-		return me.ID != id
-	}
 	accounts, err := r.opt.State.Accounts(ctx, r.opt.Server)
-	return err == nil && len(accounts) > 0 && accounts[len(accounts)-1].ID != id
+	if err != nil || len(accounts) > 0 && accounts[len(accounts)-1].ID != id {
+		return err == nil
+	}
+	me, err := r.me(ctx, c)
+	return err == nil && me.ID != id
 }
 
 // resolveOperator asks who has a login. That nobody has it, or that the token may not ask, is saved with it; any other
