@@ -1,6 +1,7 @@
 package gitea
 
 import (
+	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/json"
@@ -90,6 +91,8 @@ func adviseAnswer(r request, base string, resp *http.Response, err error) string
 		return "the answer ends early, as behind a proxy that limits its size: raise the limit"
 	case status/100 == 2 && (isSyntaxError(err) || isTypeError(err) || r.where == base && errors.Is(err, errAnswer)):
 		return "this is no answer of Gitea's API: correct gitea.url, or what stands in front of Gitea"
+	case errors.Is(err, context.DeadlineExceeded):
+		return "see whether Gitea, or the way to it, is slow, or raise gitea.timeout"
 	case status == http.StatusNotFound && (!ours || r.where == base && r.op != opUser):
 		return "there is no Gitea API at " + strings.TrimSuffix(api, "/") + ": set gitea.url to the address of Gitea's start page, with its sub-path if it has one"
 	case status == http.StatusBadRequest && !ours && strings.HasPrefix(base, "http:"):
@@ -158,6 +161,9 @@ func adviseRedirect(base string, resp *http.Response) string {
 func detail(resp *http.Response, err error) string {
 	if resp != nil && isWebPage(resp) {
 		return "a web page"
+	}
+	if errors.Is(err, context.DeadlineExceeded) && resp != nil {
+		return "the answer did not end in time"
 	}
 	s := err.Error()
 	if _, body, ok := strings.Cut(s, "' method and '"); ok && strings.HasPrefix(s, "unknown API error") {

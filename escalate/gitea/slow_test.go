@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"testing/iotest"
 	"testing/synctest"
 	"time"
 
@@ -72,4 +73,13 @@ func TestListOfLargeItems(t *testing.T) {
 		require.True(t, strings.HasPrefix(m.Body, "/adf status"))
 		require.LessOrEqual(t, len(m.Body), 16<<10, "no more than commands need is kept")
 	}
+}
+
+// An answer that begins and does not end in time has advice of its own.
+func TestAnswerThatTrickles(t *testing.T) {
+	g := New(Options{URL: "https://git.example.org", Tokens: StaticToken("t"), Timeout: time.Second, Transport: fixed(func(*http.Request) *http.Response {
+		return &http.Response{StatusCode: 200, Header: http.Header{"Content-Type": {"application/json"}}, Body: io.NopCloser(iotest.ErrReader(context.DeadlineExceeded))}
+	})})
+	_, err := g.List(t.Context(), recordedIssue.Repo, "adf-bot", true)
+	require.ErrorContains(t, err, "the answer did not end in time): see whether Gitea, or the way to it, is slow, or raise gitea.timeout")
 }
