@@ -159,8 +159,11 @@ func (w *oldWorld) replay() {
 }
 
 func (w *oldWorld) getenv(name string) string {
-	if name == "ADFBOT_CONFIG" {
+	switch name {
+	case "ADFBOT_CONFIG":
 		return w.path("config.yaml")
+	case "XDG_STATE_HOME":
+		return w.path("home")
 	}
 	return ""
 }

@@ -85,7 +85,7 @@ func (a *app) record(cmd *cobra.Command, f recordFlags) error {
 	}
 	r.Host = redactor.Line(f.host, 200)
 	ctx := cmd.Context()
-	env := a.envFor(cfg)
+	env := a.envWithSpools()
 	b, err := bot.Open(ctx, cfg, bot.Results, env)
 	if err != nil {
 		return a.spool(ctx, cfg, env, r, f.json, err)
@@ -117,12 +117,10 @@ func (a *app) reporter(cfg *config.Config) bot.Reporter {
 	return client.New(cfg.HTTP.Socket, client.SpoolDirs(a.getenv), a.time)
 }
 
-// envFor is env for commands that report results: it includes the user's own spools, which may hold some for the daemon.
-func (a *app) envFor(cfg *config.Config) bot.Env {
+// envWithSpools is env for commands that record results: it includes the user's own spools.
+func (a *app) envWithSpools() bot.Env {
 	e := a.env(nil)
-	if cfg.HTTP.Socket != "" {
-		e.Own = client.SpoolDirs(a.getenv)
-	}
+	e.Own = client.SpoolDirs(a.getenv)
 	return e
 }
 

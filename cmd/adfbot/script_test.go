@@ -42,6 +42,7 @@ func TestScripts(t *testing.T) {
 			env.Setenv("GITEA_URL", g.url())
 			env.Setenv("GITEA_REPO", theRepo)
 			env.Setenv("ADFBOT_CONFIG", filepath.Join(env.WorkDir, "config.yaml"))
+			env.Setenv("XDG_STATE_HOME", filepath.Join(env.WorkDir, "home"))
 			env.Setenv("GORACE", "atexit_sleep_ms=0") // under -race every process would sleep for a second at its end
 			return prepare(env.WorkDir, g)
 		},

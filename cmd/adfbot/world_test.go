@@ -40,8 +40,11 @@ func newWorld(t *testing.T) *world {
 func (w *world) path(name string) string { return filepath.Join(w.dir, name) }
 
 func (w *world) getenv(name string) string {
-	if name == "ADFBOT_CONFIG" {
+	switch name {
+	case "ADFBOT_CONFIG":
 		return w.path("config.yaml")
+	case "XDG_STATE_HOME":
+		return w.path("home")
 	}
 	return ""
 }
@@ -68,7 +71,7 @@ func (w *world) ok(args ...string) string {
 func (w *world) child(args []string, env ...string) *testhost.Child {
 	w.t.Helper()
 	c := testhost.Command(w.t, "adfbot", args...)
-	c.Env = append(c.Env, "ADFBOT_CONFIG="+w.path("config.yaml"), ahead+"="+w.clock.String(), passed+"="+w.clock.String())
+	c.Env = append(c.Env, "ADFBOT_CONFIG="+w.path("config.yaml"), "XDG_STATE_HOME="+w.path("home"), ahead+"="+w.clock.String(), passed+"="+w.clock.String())
 	c.Env = append(c.Env, env...)
 	return c
 }
