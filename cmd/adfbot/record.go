@@ -205,8 +205,12 @@ func (f recordFlags) result(cfg *config.Config, coded bool, now time.Time) (stor
 	return r, err
 }
 
-// outputWait is how long to wait for data if the output is a pipe. The run has ended, so a longer wait is pointless.
-const outputWait = 10 * time.Second
+// outputWait is how long to wait for data if the output is a pipe, and outputWaits times as long for its end. The run has ended, so a
+// longer wait is pointless.
+const (
+	outputWait  = 10 * time.Second
+	outputWaits = 3
+)
 
 // readOutput keeps the first and last part of a file of any size in bounded memory.
 func (a *app) readOutput(name string, limit int, redactor *redact.Redactor, wait time.Duration) (string, error) {
@@ -220,7 +224,12 @@ func (a *app) readOutput(name string, limit int, redactor *redact.Redactor, wait
 			return "", fmt.Errorf("--output: %w", err)
 		}
 		defer func() { _ = f.Close() }()
-		in = awaited{f, wait}
+		a := awaited{file: f, wait: wait}
+		if info, err := f.Stat(); err == nil && !info.Mode().IsRegular() { // e.g. /dev/zero, or the pipe of tail -f
+			a.all = outputWaits * wait
+			a.end = time.Now().Add(a.all)
+		}
+		in = a
 	}
 	capture := redact.NewCapture(limit, redactor)
 	if _, err := io.Copy(capture, in); err != nil {
@@ -229,13 +238,18 @@ func (a *app) readOutput(name string, limit int, redactor *redact.Redactor, wait
 	return capture.Text(), nil
 }
 
-// awaited is a reader of a file that returns an error if no data comes for too long.
+// awaited is a reader of a file that returns an error if no data comes for too long, or no end.
 type awaited struct {
 	file *os.File
 	wait time.Duration
+	all  time.Duration // 0: its end will come
+	end  time.Time     // of all
 }
 
 func (a awaited) Read(p []byte) (int, error) {
+	if a.all > 0 && time.Now().After(a.end) {
+		return 0, fmt.Errorf("read %s: no end of data after %s", a.file.Name(), a.all)
+	}
 	for {
 		switch ready, err := unix.Poll([]unix.PollFd{{Fd: int32(a.file.Fd()), Events: unix.POLLIN}}, int(a.wait.Milliseconds())); {
 		case errors.Is(err, unix.EINTR):

@@ -12,6 +12,16 @@ import (
 	"github.com/terraphim/adfbot/internal/testhost"
 )
 
+// A device and the pipe of tail -f have no end.
+func TestOutputWithoutEnd(t *testing.T) {
+	_, err := (&app{}).readOutput("/dev/zero", 1000, &redact.Redactor{}, time.Millisecond)
+	require.EqualError(t, err, "--output: read /dev/zero: no end of data after 3ms")
+
+	got, err := (&app{}).readOutput("/dev/null", 1000, &redact.Redactor{}, testhost.Patience)
+	require.NoError(t, err)
+	require.Empty(t, got)
+}
+
 // The output may be a pipe, e.g. <(journalctl -u odilo). If it has no writer, or its writer hangs, the result is recorded all the same.
 func TestOutputFromPipe(t *testing.T) {
 	name := t.TempDir() + "/pipe"
@@ -34,7 +44,7 @@ func TestOutputFromPipe(t *testing.T) {
 	defer func() { _ = hangs.Close() }()
 	_, err = hangs.WriteString("first\n")
 	require.NoError(t, err)
-	got, err = read(time.Millisecond)
+	got, err = read(100 * time.Millisecond)
 	require.ErrorContains(t, err, "no data")
 	require.Equal(t, "first\n", got, "what has come is kept")
 }
