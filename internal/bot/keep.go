@@ -30,7 +30,7 @@ type Kept struct {
 
 	Failures int    // of the project in a row in the spool, if they reach the threshold
 	Flag     string // that pauses it for that
-	FlagErr  error  // why it could not be written
+	FlagErr  error  // why it could not be read or written
 
 	Paused bool // it has a flag
 }
@@ -41,7 +41,9 @@ type Kept struct {
 func Keep(ctx context.Context, cfg *config.Config, own hostlocal.OwnSpools, r store.Result, now func() time.Time) (Kept, error) {
 	r.RunID = cmp.Or(r.RunID, "spooled-"+pause.NewRandomID())
 	k := Kept{Project: r.Project, RunID: r.RunID}
-	if flag, err := lookInTime(ctx, pause.New(cfg.PauseDir), r.Project); err == nil && flag.Present {
+	flag, flagErr := lookInTime(ctx, pause.New(cfg.PauseDir), r.Project)
+	k.FlagErr = flagErr
+	if flagErr == nil && flag.Present {
 		spooled, _ := spooledOf(cfg, own) // without it the run counts as a later one
 		r = whilePaused(r, spooled)
 	}
@@ -100,7 +102,11 @@ func (k *Kept) count(ctx context.Context, cfg *config.Config, own hostlocal.OwnS
 // flag which is gone later is known to have been removed.
 func (k *Kept) pause(ctx context.Context, cfg *config.Config, own hostlocal.OwnSpools, now func() time.Time) {
 	dir := pause.New(cfg.PauseDir)
-	flag, flagErr := lookInTime(ctx, dir, k.Project)
+	var flag pause.Flag
+	flagErr := k.FlagErr
+	if flagErr == nil { // else waiting for a directory that hangs would take as long again
+		flag, flagErr = lookInTime(ctx, dir, k.Project)
+	}
 	if k.Paused = flag.Present; k.Paused {
 		return
 	}
