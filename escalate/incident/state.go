@@ -46,9 +46,9 @@ type IncidentReader interface {
 type IncidentWriter interface {
 	// Change applies f to an incident and returns the result.
 	Change(ctx context.Context, id string, f func(*Incident)) (Incident, error)
-	// Insert stores an incident with its evidence. If the incident exists, Insert returns the stored one. It assigns the
-	// next Seq if Seq is 0 or belongs to another incident of the project. An open incident of a project that has another
-	// open one is refused with [ErrOpenIncident]. If FlagWritten is set, Insert confirms its flag on this host, as
+	// Insert stores an incident with its evidence, to which it may add earlier incidents. If the incident exists, Insert returns the
+	// stored one. It assigns the next Seq if Seq is 0 or belongs to another incident of the project. An open incident of a project that
+	// has another open one is refused with [ErrOpenIncident]. If FlagWritten is set, Insert confirms its flag on this host, as
 	// [UnknownFlag]. If Generation is greater than the project's, Insert raises that.
 	Insert(ctx context.Context, i Incident) (Incident, error)
 	// Resume ends a pause, if it is that of the project: the open incident or hold, the hold beside an incident too. It

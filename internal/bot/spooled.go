@@ -212,14 +212,11 @@ func (b *Bot) countOneSpooled(ctx context.Context, e hostlocal.Spooled, pauses [
 // openForFlag opens an incident for the flag that a spooled result made, if it has none: who cannot read the state does not know that
 // the run began before a resume, or that it is recorded already. It returns nil if an incident is open.
 func (b *Bot) openForFlag(ctx context.Context, r store.Result, l store.Limits) (*incident.Incident, error) {
-	history, err := b.store.Runs(ctx, r.Project, 3*store.EvidenceRuns)
-	if err != nil {
-		return nil, err
-	}
+	history, _ := b.store.Runs(ctx, r.Project, 3*store.EvidenceRuns) // what cannot be read is missing from the evidence
 	history = slices.DeleteFunc(history, func(h store.HistoryRun) bool { return h.Agent == r.Agent && h.RunID == r.RunID })
 	i := store.NewIncident(r, l, store.Answer{}, history, b.now())
 	i.ID = cmp.Or(l.Incident, pause.NewRandomID())
-	i, err = b.store.Insert(ctx, i)
+	i, err := b.store.Insert(ctx, i)
 	if errors.Is(err, incident.ErrOpenIncident) || err == nil && !i.IsOpen() {
 		return nil, nil
 	}

@@ -529,6 +529,7 @@ func TestSpooledPauseWithoutATrip(t *testing.T) {
 				require.Equal(t, "yes", p.Paused)
 				require.Len(t, w.issues("open"), 1)
 				require.Len(t, w.issues(""), before+1)
+				require.Equal(t, before > 0, strings.Contains(w.issues("open")[0].Body, "Earlier incidents"))
 				w.Remove(w.flag("odilo"))
 				w.sweepWell()
 				require.Empty(t, w.issues("open"))

@@ -129,6 +129,9 @@ func (s *Store) Insert(ctx context.Context, i incident.Incident) (incident.Incid
 		}
 		i.Generation = 0
 		if len(i.Evidence.Runs) > 0 || i.Evidence.Output != "" {
+			if len(i.Evidence.Earlier) == 0 {
+				i.Evidence.Earlier, _ = earlier(ctx, tx, i.Project)
+			}
 			if err := putEvidence(ctx, tx, i); err != nil {
 				return err
 			}

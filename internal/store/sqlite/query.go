@@ -1,6 +1,7 @@
 package sqlite
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"encoding/json"
@@ -84,7 +85,7 @@ func inContent(err error) error {
 	return err
 }
 
-// list returns all rows of a query.
+// list returns all rows of a query. With an error for one that cannot be read, it returns the others.
 func list[T any](ctx context.Context, q querier, scan func(*sql.Rows) (T, error), query string, args ...any) ([]T, error) {
 	rows, err := q.query(ctx, query, args...)
 	if err != nil {
@@ -93,13 +94,14 @@ func list[T any](ctx context.Context, q querier, scan func(*sql.Rows) (T, error)
 	defer func() { _ = rows.Close() }()
 	var out []T
 	for rows.Next() {
-		v, err := scan(rows.Rows)
-		if err != nil {
-			return nil, inContent(err)
+		v, scanErr := scan(rows.Rows)
+		if scanErr != nil {
+			err = cmp.Or(err, inContent(scanErr))
+			continue
 		}
 		out = append(out, v)
 	}
-	return out, rows.Err()
+	return out, cmp.Or(rows.Err(), err)
 }
 
 // read is list outside a transaction.
