@@ -43,9 +43,10 @@ func Keep(ctx context.Context, cfg *config.Config, own hostlocal.OwnSpools, r st
 	k := Kept{Project: r.Project, RunID: r.RunID}
 	flag, flagErr := lookInTime(ctx, pause.New(cfg.PauseDir), r.Project)
 	k.FlagErr = flagErr
-	if flagErr == nil && flag.Present {
+	held := flagErr == nil && flag.Present
+	if held {
 		spooled, _ := spooledOf(cfg, own) // without it the run counts as a later one
-		r = whilePaused(r, spooled)
+		r, held = whilePaused(r, spooled)
 	}
 	var err error
 	if k.File, err = hostlocal.Beside(cfg.State).Spool().Add(r); err != nil {
@@ -56,19 +57,27 @@ func Keep(ctx context.Context, cfg *config.Config, own hostlocal.OwnSpools, r st
 			return k, err
 		}
 	}
+	if held {
+		k.File, _ = hostlocal.Spooled{File: k.File, Held: true}.MarkPaused(now()) // if that fails, failures count on after the flag's removal
+	}
 	k.count(ctx, cfg, own, r, now)
 	return k, nil
 }
 
-// whilePaused returns a result that is spooled while the flag of a spooled failure stands. Whoever removes the flag resumes the project
-// after it, so the run counts as begun before the pause.
-func whilePaused(r store.Result, spooled []hostlocal.Spooled) store.Result {
+// whilePaused returns a result that is spooled while the project has a flag, and whether it is the first one since a person made that.
+// Whoever removes the flag resumes the project after it, so a later run counts as begun before the pause.
+func whilePaused(r store.Result, spooled []hostlocal.Spooled) (_ store.Result, first bool) {
+	first = true
 	for _, e := range spooled {
-		if before := e.PausedAt.Add(-time.Second); e.Result.Project == r.Project && !e.PausedAt.IsZero() && (r.Started.IsZero() || r.Started.After(before)) {
+		if e.Result.Project != r.Project || e.PausedAt.IsZero() {
+			continue
+		}
+		first = false
+		if before := e.PausedAt.Add(-time.Second); r.Started.IsZero() || r.Started.After(before) {
 			r.Started = before
 		}
 	}
-	return r
+	return r, first
 }
 
 // spooledOf returns what is in the spool beside the state and in this user's own.
@@ -132,7 +141,10 @@ func (k *Kept) pause(ctx context.Context, cfg *config.Config, own hostlocal.OwnS
 		return
 	}
 	k.Paused = true
-	_ = trip.MarkPaused(now()) // if that fails, the project is paused again by its next failure after a resume
+	file, _ := trip.MarkPaused(now()) // if that fails, the project is paused again by its next failure after a resume
+	if trip.File == k.File {
+		k.File = file
+	}
 }
 
 // spooledTrip returns the spooled result that has tripped the breaker of a project, and the failures in a row; 0 if none has, or if

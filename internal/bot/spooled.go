@@ -162,6 +162,8 @@ func firstStart(project string, spooled []hostlocal.Spooled, now time.Time) time
 	return first
 }
 
+const flagRemoved = "the pause flag was removed while nothing could be stored"
+
 // countOneSpooled stores a result from the spool. pauses are those that came with it or after it: the state, which also has earlier
 // failures, may trip at an earlier result than the spool did. The incident then has its flag already. If that is gone, or the
 // project was paused again, somebody resumed the project in between, and the incident has ended.
@@ -169,7 +171,7 @@ func (b *Bot) countOneSpooled(ctx context.Context, e hostlocal.Spooled, pauses [
 	now := b.now()
 	r := e.Result.Bounded(now) // checked before it was spooled; the clock may have been set since
 	l := b.limits(r.Project)
-	l.Paused = !e.PausedAt.IsZero() // the threshold may have been raised since
+	l.Paused = !e.PausedAt.IsZero() && !e.Held // the threshold may have been raised since
 	if len(pauses) > 0 {
 		l.FlagWritten = pauses[0].Add(time.Millisecond) // the state keeps no smaller part of a second
 		if l.FlagWritten.After(now) {
@@ -191,6 +193,14 @@ func (b *Bot) countOneSpooled(ctx context.Context, e hostlocal.Spooled, pauses [
 			return out, err
 		}
 	}
+	gone := len(pauses) > 1 || flag.State == incident.FlagGone
+	if err == nil && e.Held && gone && out.Answer.Incident == "" { // it ends what is not known to the state
+		at := l.FlagWritten
+		h := incident.Hold{ID: pause.NewRandomID(), Project: r.Project, Since: at}
+		if err = b.store.SetHold(ctx, h); err == nil {
+			_, err = b.store.Resume(ctx, incident.Resumption{Project: r.Project, Pause: h.ID, How: flagRemoved, At: at})
+		}
+	}
 	if err != nil || !out.Tripped {
 		return out, err
 	}
@@ -200,11 +210,9 @@ func (b *Bot) countOneSpooled(ctx context.Context, e hostlocal.Spooled, pauses [
 		out.addProblem(err)
 		return out, nil
 	}
-	if len(pauses) > 1 || flag.State == incident.FlagGone {
+	if gone {
 		out.Opened = nil
-		_, err = b.store.Resume(ctx, incident.Resumption{
-			Project: r.Project, Pause: out.Answer.Incident, How: "the pause flag was removed while nothing could be stored", At: l.FlagWritten,
-		})
+		_, err = b.store.Resume(ctx, incident.Resumption{Project: r.Project, Pause: out.Answer.Incident, How: flagRemoved, At: l.FlagWritten})
 	}
 	return out, err
 }

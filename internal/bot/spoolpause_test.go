@@ -318,6 +318,65 @@ func TestSpooledFailuresWhilePaused(t *testing.T) {
 	}
 }
 
+// While nothing can be stored, a person pauses a project by a flag, and removes it later. The count begins again then, in the spool and
+// in the state.
+func TestPersonsFlagBetweenSpooledFailures(t *testing.T) {
+	for what, c := range map[string]struct {
+		stored, before, while, after int // failures
+		paused                       bool
+		stands                       bool // the flag
+	}{
+		"the spool would trip":                   {before: 2, while: 1, after: 1},
+		"after several under the flag":           {before: 1, while: 5, after: 2},
+		"the state would trip before the flag":   {stored: 2, before: 1, while: 1, after: 1},
+		"the state would trip under it":          {stored: 1, before: 1, while: 1, after: 1},
+		"the state would trip after it":          {stored: 1, while: 1, after: 1},
+		"a trip after it":                        {before: 2, while: 1, after: 3, paused: true},
+		"the flag stands":                        {before: 1, while: 1, paused: true, stands: true},
+		"the flag stands, and the state trips":   {stored: 1, before: 1, while: 1, paused: true, stands: true},
+		"the flag stands over several in a row":  {stored: 2, while: 4, paused: true, stands: true},
+		"the flag stands over another in a row ": {while: 1, paused: true, stands: true},
+	} {
+		t.Run(what, func(t *testing.T) {
+			w := newWorld(t)
+			w.record(store.Result{Project: "odilo", Agent: "project-meta", Outcome: store.Success})
+			w.fail("odilo", c.stored)
+			repair := damage["corrupt"](t, w)
+			keep := func(failures int) (k bot.Kept) {
+				for range failures {
+					w.pass(10 * time.Minute)
+					r := failure("odilo")
+					r.RunID, r.Started, r.Finished = pause.NewRandomID(), w.now().Add(-time.Minute), w.now()
+					var err error
+					k, err = bot.Keep(ctx, w.cfg, nil, r, w.now)
+					require.NoError(t, err)
+					require.FileExists(t, k.File)
+				}
+				return k
+			}
+			keep(c.before)
+			w.Touch(w.flag("odilo"))
+			require.True(t, keep(c.while).Paused)
+			if !c.stands {
+				w.Remove(w.flag("odilo"))
+				require.Equal(t, c.paused, keep(c.after).Paused)
+			}
+			w.pass(time.Minute)
+			repair()
+			require.Equal(t, c.stands, w.project("odilo").Held, "until its results are taken in, it is a person's flag")
+			w.sweepWell()
+			w.sweepWell()
+			p := w.project("odilo")
+			require.Equal(t, c.paused, p.Paused == "yes")
+			if !c.stands {
+				require.Equal(t, c.after, p.Failures)
+				w.Remove(w.flag("odilo"))
+			}
+			require.Len(t, w.issues("open"), map[bool]int{true: 1}[c.paused && c.stored+c.before+c.while+c.after >= 3])
+		})
+	}
+}
+
 // More failures of a paused project are no second pause.
 func TestSpooledFailuresOfAPausedProject(t *testing.T) {
 	w := newWorld(t)

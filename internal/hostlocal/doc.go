@@ -44,7 +44,8 @@
 // [OwnSpools] are spools of a user's own, for results that cannot be put beside the state.
 //
 // A result that pauses its project by a flag, because the state cannot be written, is renamed to *.paused.json. A crash before that
-// leaves the flag without the mark: after its removal the next failure pauses the project again.
+// leaves the flag without the mark: after its removal the next failure pauses the project again. The first result that is spooled while
+// another flag stands is renamed to *.held.json, because failures before it are over with the removal of that flag.
 //
 // # Upgrade
 //

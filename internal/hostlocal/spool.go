@@ -37,6 +37,7 @@ const (
 	reserveShare = reserves / 4 // of one project, whose results must not leave no room for those of others
 	spoolSuffix  = ".json"
 	pausedSuffix = ".paused" + spoolSuffix // see Spooled.PausedAt; the file's time is PausedAt
+	heldSuffix   = ".held" + spoolSuffix   // the same with Spooled.Held
 	readySuffix  = ".ready"                // a reserve
 	tempSuffix   = ".tmp"                  // a reserve that is being overwritten, and any unfinished file of an earlier version
 	spoolMaxSize = 1 << 20
@@ -280,8 +281,9 @@ type Spooled struct {
 	Err    error // why the file can't be read as a result; it stays where it is
 
 	// PausedAt is when the spooled failures of the project, of which this one reached the threshold, had paused it by a flag; zero if
-	// they have not.
+	// they have not. If Held, a person had paused it by a flag, and the result was spooled while that stood.
 	PausedAt time.Time
+	Held     bool
 }
 
 // Unreadable returns an error that says what to do about a file that cannot be read as a result, nil if it can.
@@ -343,7 +345,8 @@ func (s Spool) List() ([]Spooled, error) {
 	var out []Spooled
 	for _, file := range files {
 		e := Spooled{File: file}
-		if info, err := os.Lstat(file); err == nil && strings.HasSuffix(file, pausedSuffix) {
+		e.Held = strings.HasSuffix(file, heldSuffix)
+		if info, err := os.Lstat(file); err == nil && (e.Held || strings.HasSuffix(file, pausedSuffix)) {
 			e.PausedAt = info.ModTime()
 		}
 		if e.Result, e.Err = readSpooled(file); !errors.Is(e.Err, os.ErrNotExist) { // else another process has just recorded it
@@ -393,13 +396,20 @@ func parseSpooled(doc []byte) (store.Result, error) {
 	return r, nil
 }
 
-// MarkPaused sets PausedAt in the spool. It needs no room on the disk.
-func (e Spooled) MarkPaused(at time.Time) error {
-	if err := ifThere(os.Chtimes(e.File, at, at)); err != nil {
-		return err
+// MarkPaused sets PausedAt in the spool, and Held as it is, and returns the file's new path. It needs no room on the disk.
+func (e Spooled) MarkPaused(at time.Time) (file string, err error) {
+	if err := os.Chtimes(e.File, at, at); err != nil {
+		return e.File, ifThere(err)
 	}
-	_, err := rename(e.File, func() string { return nameWith(numberOf(e.File)) + pausedSuffix })
-	return ifThere(err)
+	suffix := pausedSuffix
+	if e.Held {
+		suffix = heldSuffix
+	}
+	file, err = rename(e.File, func() string { return nameWith(numberOf(e.File)) + suffix })
+	if err != nil {
+		return e.File, ifThere(err)
+	}
+	return file, nil
 }
 
 // Remove removes the file after the result was recorded.

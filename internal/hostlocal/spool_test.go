@@ -268,7 +268,7 @@ func TestReservesGetNoLongerNames(t *testing.T) {
 	d, path := newDir(t)
 	spool := filepath.Join(path, "spool")
 	file := add(t, d.Spool(), spooledResult("r", noon))
-	require.NoError(t, spooled(t, d.Spool())[0].MarkPaused(noon))
+	marked(t, spooled(t, d.Spool())[0])
 	longest := filepath.Base(spooled(t, d.Spool())[0].File)
 	require.Greater(t, len(longest), len(filepath.Base(file)))
 	require.NoError(t, spooled(t, d.Spool())[0].Remove())
@@ -298,7 +298,7 @@ func TestReserveGetsANameForWhichThereIsRoom(t *testing.T) {
 			add(t, d.Spool(), r)
 		}
 		for _, e := range spooled(t, d.Spool()) {
-			require.NoError(t, e.MarkPaused(noon))
+			marked(t, e)
 		}
 		for n, e := range spooled(t, d.Spool()) {
 			require.Equal(t, fmt.Sprintf("r%02d", n), e.Result.RunID)
@@ -418,4 +418,11 @@ func TestSpoolWatch(t *testing.T) {
 	require.NoError(t, os.RemoveAll(dir))
 	require.NoError(t, os.Symlink(t.TempDir(), dir))
 	require.False(t, w.IsEmpty(d.Spool()), "a link tells nothing")
+}
+
+func marked(t *testing.T, e hostlocal.Spooled) {
+	t.Helper()
+	file, err := e.MarkPaused(noon)
+	require.NoError(t, err)
+	require.FileExists(t, file)
 }

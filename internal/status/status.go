@@ -130,7 +130,7 @@ func (r *Reader) Status(ctx context.Context, only string) (Status, error) {
 
 // pausedBySpool reports whether the flag of a project without an incident is that of failures which could not be stored.
 func pausedBySpool(project string, spooled []hostlocal.Spooled) bool {
-	return slices.ContainsFunc(spooled, func(e hostlocal.Spooled) bool { return e.Result.Project == project && !e.PausedAt.IsZero() })
+	return slices.ContainsFunc(spooled, func(e hostlocal.Spooled) bool { return e.Result.Project == project && !e.PausedAt.IsZero() && !e.Held })
 }
 
 // addOverall adds what is not about one project.
