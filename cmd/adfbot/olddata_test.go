@@ -162,7 +162,7 @@ func (w *oldWorld) getenv(name string) string {
 	switch name {
 	case "ADFBOT_CONFIG":
 		return w.path("config.yaml")
-	case "XDG_STATE_HOME":
+	case "HOME":
 		return w.path("home")
 	}
 	return ""

@@ -300,7 +300,7 @@ func (s *storm) inProcess(args ...string) (string, int) {
 			switch name {
 			case secretVar:
 				return secretValue
-			case "XDG_STATE_HOME", "HOME":
+			case "HOME":
 				return s.dir
 			}
 			return s.getenv(name)

@@ -43,7 +43,7 @@ func (w *world) getenv(name string) string {
 	switch name {
 	case "ADFBOT_CONFIG":
 		return w.path("config.yaml")
-	case "XDG_STATE_HOME":
+	case "HOME":
 		return w.path("home")
 	}
 	return ""
@@ -71,7 +71,7 @@ func (w *world) ok(args ...string) string {
 func (w *world) child(args []string, env ...string) *testhost.Child {
 	w.t.Helper()
 	c := testhost.Command(w.t, "adfbot", args...)
-	c.Env = append(c.Env, "ADFBOT_CONFIG="+w.path("config.yaml"), "XDG_STATE_HOME="+w.path("home"), ahead+"="+w.clock.String(), passed+"="+w.clock.String())
+	c.Env = append(c.Env, "ADFBOT_CONFIG="+w.path("config.yaml"), "HOME="+w.path("home"), ahead+"="+w.clock.String(), passed+"="+w.clock.String())
 	c.Env = append(c.Env, env...)
 	return c
 }
