@@ -33,6 +33,8 @@ type Kept struct {
 	FlagErr  error  // why it could not be read or written
 
 	Paused bool // it has a flag
+
+	own bool // File is in a spool of this user's own, which nobody else reads
 }
 
 // Keep spools a result that cannot be stored now: beside the state, or in one of own. A project whose spooled failures reach its
@@ -56,6 +58,7 @@ func Keep(ctx context.Context, cfg *config.Config, own hostlocal.OwnSpools, r st
 		if k.File, _ = own.Add(r); k.File == "" {
 			return k, err
 		}
+		k.own = true
 	}
 	if held {
 		k.File, _ = hostlocal.Spooled{File: k.File, Held: true}.MarkPaused(now()) // if that fails, failures count on after the flag's removal
@@ -175,7 +178,11 @@ func spooledTrip(list []hostlocal.Spooled, project string, l store.Limits, now t
 
 // Text returns sentences for the user about what became of the result.
 func (k Kept) Text() string {
-	s := fmt.Sprintf("the result is kept in %s and is recorded by the next adfbot command that can; do not record it again", k.File)
+	by := "the next adfbot command that can"
+	if k.own {
+		by = "this user's next adfbot exec, record or sweep that can"
+	}
+	s := fmt.Sprintf("the result is kept in %s and is recorded by %s; do not record it again", k.File, by)
 	if k.Failures == 0 {
 		return s
 	}
