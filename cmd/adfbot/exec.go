@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/terraphim/adfbot/breaker"
 	"github.com/terraphim/adfbot/internal/bot"
 	"github.com/terraphim/adfbot/internal/config"
 	"github.com/terraphim/adfbot/internal/proc"
@@ -44,6 +45,9 @@ recorded is kept beside the state and recorded later.`,
 			}
 			for _, w := range warnings {
 				a.warnf("warning: %v\n", w)
+			}
+			if meant := strings.ReplaceAll(strings.ToLower(q.Agent), "_", "-"); breaker.Counts(meant) && !breaker.Counts(q.Agent) {
+				a.warnf("warning: runs of the agent %q do not count, those of %q would\n", q.Agent, meant)
 			}
 			a.hideToken(cfg)
 			q.Command, q.Stdin, q.Stdout, q.Stderr = args, a.stdin, a.stdout, a.stderr
