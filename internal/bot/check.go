@@ -234,6 +234,9 @@ func (c *checker) pauseDir(ctx context.Context) {
 	if closed, fix := closedToOthers(dir.Path()); closed != "" && owner.UID != 0 && !owner.IsPerson() {
 		c.add(Warn, "pause_dir", "%s is closed to other users, whose gate and exec cannot tell what is paused: run chmod %s %[1]s", closed, fix)
 	}
+	if info, err := os.Stat(dir.Path()); err == nil && info.Mode().Perm()&0o002 != 0 && info.Mode()&os.ModeSticky == 0 {
+		c.add(Warn, "pause_dir", "every user can remove flags from %s, which resumes projects: run chmod o-w %[1]s", dir.Path())
+	}
 	var strangers []string
 	for _, id := range paused {
 		if f, err := dir.Look(id); err == nil && f.Dangling {

@@ -210,6 +210,11 @@ func TestCheckFindings(t *testing.T) {
 		}, "pause_dir", bot.Fail, []string{"belongs to another installation", "set pause_dir to this installation's own directory"}},
 		"a pause directory that is a file": {func(w *world) { w.Remove(w.cfg.PauseDir); w.Touch(w.cfg.PauseDir) },
 			"pause_dir", bot.Fail, []string{"is not a directory"}},
+		"a pause directory for everybody": {func(w *world) { require.NoError(w, os.Chmod(w.cfg.PauseDir, 0o777)) },
+			"pause_dir", bot.Warn, []string{"every user can remove flags from", "which resumes projects", "run chmod o-w "}},
+		"a pause directory for everybody, with the sticky bit": {func(w *world) {
+			require.NoError(w, os.Chmod(w.cfg.PauseDir, 0o777|os.ModeSticky))
+		}, "pause_dir", bot.OK, []string{"0 projects paused"}},
 		"a dangling flag": {func(w *world) { require.NoError(w, os.Symlink("/no/where", w.flag("atlas"))) },
 			"pause_dir", bot.Warn, []string{"the flag of atlas is a dangling link", "replace it by a file"}},
 		"a flag of nobody": {func(w *world) { w.Touch(w.flag("nobody")) },
