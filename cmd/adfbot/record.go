@@ -224,6 +224,9 @@ func (a *app) readOutput(name string, limit int, redactor *redact.Redactor, wait
 			return "", fmt.Errorf("--output: %w", err)
 		}
 		defer func() { _ = f.Close() }()
+		if _, err := f.Seek(0, unix.SEEK_DATA); errors.Is(err, unix.ENXIO) { // past a hole at its start: zeros are not kept
+			_, _ = f.Seek(0, io.SeekEnd) // it is nothing else
+		}
 		a := awaited{file: f, wait: wait}
 		if info, err := f.Stat(); err == nil && !info.Mode().IsRegular() { // e.g. /dev/zero, or the pipe of tail -f
 			a.all = outputWaits * wait

@@ -12,6 +12,23 @@ import (
 	"github.com/terraphim/adfbot/internal/testhost"
 )
 
+// A log that was truncated while its writer kept its place in it begins with a hole as large as the log was.
+func TestOutputWithAHole(t *testing.T) {
+	name := t.TempDir() + "/log"
+	for _, text := range []string{"", "the end\n"} {
+		require.NoError(t, os.WriteFile(name, nil, 0o600))
+		require.NoError(t, os.Truncate(name, 1<<40))
+		f, err := os.OpenFile(name, os.O_WRONLY|os.O_APPEND, 0)
+		require.NoError(t, err)
+		_, err = f.WriteString(text)
+		require.NoError(t, err)
+		require.NoError(t, f.Close())
+		got, err := (&app{}).readOutput(name, 1000, &redact.Redactor{}, time.Second)
+		require.NoError(t, err)
+		require.Equal(t, text, got)
+	}
+}
+
 // A device and the pipe of tail -f have no end.
 func TestOutputWithoutEnd(t *testing.T) {
 	_, err := (&app{}).readOutput("/dev/zero", 1000, &redact.Redactor{}, time.Millisecond)
