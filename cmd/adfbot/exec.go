@@ -54,7 +54,7 @@ recorded is kept beside the state and recorded later.`,
 			q.Drain = []string{"adfbot", drainName}
 			q.Reporter = a.reporter(cfg)
 			// exec handles signals itself: they are the command's.
-			return quiet(bot.Exec(context.WithoutCancel(cmd.Context()), cfg, a.envWithSpools(), q))
+			return quiet(bot.Exec(context.WithoutCancel(cmd.Context()), cfg, a.envWithSpools(cfg), q))
 		},
 	}
 	cmd.Flags().StringVar(&q.Project, "project", "", "project id (required)")

@@ -160,7 +160,7 @@ func (a *app) sweep(ctx context.Context, cfg *config.Config, opt escalate.SweepO
 	if opt.DryRun {
 		return bot.DryRun(ctx, cfg, a.env(nil))
 	}
-	b, err := bot.Open(ctx, cfg, bot.Operate, a.envWithSpools())
+	b, err := bot.Open(ctx, cfg, bot.Operate, a.envWithSpools(cfg))
 	if err != nil {
 		return status.SweepReport{}, err
 	}

@@ -85,7 +85,7 @@ func (a *app) record(cmd *cobra.Command, f recordFlags) error {
 	}
 	r.Host = redactor.Line(f.host, 200)
 	ctx := cmd.Context()
-	env := a.envWithSpools()
+	env := a.envWithSpools(cfg)
 	b, err := bot.Open(ctx, cfg, bot.Results, env)
 	if err != nil {
 		return a.spool(ctx, cfg, env, r, f.json, err)
@@ -114,13 +114,13 @@ func (a *app) reporter(cfg *config.Config) bot.Reporter {
 	if cfg.HTTP.Socket == "" {
 		return nil
 	}
-	return client.New(cfg.HTTP.Socket, client.SpoolDirs(a.getenv), a.time)
+	return client.New(cfg.HTTP.Socket, client.SpoolDirs(cfg.State, a.getenv), a.time)
 }
 
-// envWithSpools is env for commands that record results: it includes the user's own spools.
-func (a *app) envWithSpools() bot.Env {
+// envWithSpools is env for commands that record results: it includes the user's own spools for this state.
+func (a *app) envWithSpools(cfg *config.Config) bot.Env {
 	e := a.env(nil)
-	e.Own = client.SpoolDirs(a.getenv)
+	e.Own = client.SpoolDirs(cfg.State, a.getenv)
 	return e
 }
 

@@ -192,9 +192,12 @@ func TestSeparatedDaemonAway(t *testing.T) {
 		_, stderr, code := s.run(agentUser, "exec", "--project", "odilo", "--", "false")
 		require.Equal(t, 1, code, "the command's exit code stands")
 		require.Contains(t, stderr, "is `adfbot serve` running?")
-		require.Contains(t, stderr, "is kept in "+s.home(agentUser)+"/.local/state/adfbot/spool/")
+		require.Contains(t, stderr, "is kept in "+s.home(agentUser)+"/.local/state/adfbot/spool-")
 	}
-	info, err := os.Stat(s.home(agentUser) + "/.local/state/adfbot/spool")
+	spools, err := filepath.Glob(s.home(agentUser) + "/.local/state/adfbot/spool-*")
+	require.NoError(t, err)
+	require.Len(t, spools, 1)
+	info, err := os.Stat(spools[0])
 	require.NoError(t, err)
 	require.Equal(t, os.FileMode(0o700), info.Mode().Perm())
 

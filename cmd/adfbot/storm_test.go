@@ -182,7 +182,7 @@ func (s *storm) separate() {
 	require.NoError(s.t, os.Chown(s.path("home"), stormAgents, stormAgents))
 }
 
-const keptResults = "home/.local/state/adfbot/spool/*"
+const keptResults = "home/.local/state/adfbot/spool-*/*"
 
 // kept are the results that wait in the home of the agents' user.
 func (s *storm) kept() []string {

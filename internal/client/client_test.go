@@ -320,11 +320,12 @@ func TestLost(t *testing.T) {
 }
 
 func TestSpoolDirs(t *testing.T) {
-	for want, env := range map[string]map[string]string{
-		"/x/state/adfbot/spool":             {"XDG_STATE_HOME": "/x/state", "HOME": "/home/a"},
-		"/home/a/.local/state/adfbot/spool": {"XDG_STATE_HOME": "relative", "HOME": "/home/a"},
+	for home, env := range map[string]map[string]string{
+		"/x/state":             {"XDG_STATE_HOME": "/x/state", "HOME": "/home/a"},
+		"/home/a/.local/state": {"XDG_STATE_HOME": "relative", "HOME": "/home/a"},
 	} {
-		dirs := SpoolDirs(func(name string) string { return env[name] })
-		require.Equal(t, hostlocal.OwnSpools{want, fmt.Sprintf("/var/tmp/adfbot-spool-%d", os.Geteuid())}, dirs)
+		dirs := SpoolDirs("/var/lib/adfbot/adfbot.db", func(name string) string { return env[name] })
+		tmp := fmt.Sprintf("/var/tmp/adfbot-spool-%d", os.Geteuid())
+		require.Equal(t, hostlocal.OwnSpools{home + "/adfbot/spool-9323949d", tmp + "-9323949d", home + "/adfbot/spool", tmp}, dirs)
 	}
 }

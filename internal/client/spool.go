@@ -3,6 +3,7 @@ package client
 import (
 	"cmp"
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"net/http"
@@ -18,22 +19,25 @@ import (
 
 const keptTimeout = 20 * time.Second // for sending kept results before a new one
 
-// SpoolDirs returns the directories for kept results of this user: below $XDG_STATE_HOME or ~/.local/state; and below /var/tmp,
-// which survives a reboot, for users without a usable home, as agents often are.
-func SpoolDirs(getenv func(string) string) hostlocal.OwnSpools {
-	state := getenv("XDG_STATE_HOME")
-	if !filepath.IsAbs(state) {
+// SpoolDirs returns the directories for kept results of this user for the installation with a state: below $XDG_STATE_HOME or
+// ~/.local/state; and below /var/tmp, which survives a reboot, for users without a usable home, as agents often are. The last ones are
+// those of earlier versions, which kept the results for all installations together.
+func SpoolDirs(state string, getenv func(string) string) (dirs hostlocal.OwnSpools) {
+	parent := getenv("XDG_STATE_HOME")
+	if !filepath.IsAbs(parent) {
 		home := getenv("HOME")
 		if u, err := user.Current(); home == "" && err == nil {
 			home = u.HomeDir
 		}
-		state = filepath.Join(home, ".local/state")
+		parent = filepath.Join(home, ".local/state")
 	}
-	var dirs hostlocal.OwnSpools
-	if filepath.IsAbs(state) {
-		dirs = append(dirs, filepath.Join(state, "adfbot/spool"))
+	for _, id := range []string{fmt.Sprintf("-%.4x", sha256.Sum256([]byte(state))), ""} {
+		if filepath.IsAbs(parent) {
+			dirs = append(dirs, filepath.Join(parent, "adfbot/spool"+id))
+		}
+		dirs = append(dirs, fmt.Sprintf("/var/tmp/adfbot-spool-%d%s", os.Geteuid(), id))
 	}
-	return append(dirs, fmt.Sprintf("/var/tmp/adfbot-spool-%d", os.Geteuid()))
+	return dirs
 }
 
 // sendKept sends the kept results, the oldest first of each directory. It returns the projects of which some are left, and why: a
