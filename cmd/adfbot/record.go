@@ -114,13 +114,13 @@ func (a *app) reporter(cfg *config.Config) bot.Reporter {
 	if cfg.HTTP.Socket == "" {
 		return nil
 	}
-	return client.New(cfg.HTTP.Socket, client.SpoolDirs(cfg.State, a.getenv), a.time)
+	return client.New(cfg.HTTP.Socket, client.SpoolDirs(cfg.Path, a.getenv), a.time)
 }
 
-// envWithSpools is env for commands that record results: it includes the user's own spools for this state.
+// envWithSpools is env for commands that record results: it includes the user's own spools.
 func (a *app) envWithSpools(cfg *config.Config) bot.Env {
 	e := a.env(nil)
-	e.Own = client.SpoolDirs(cfg.State, a.getenv)
+	e.Own = client.SpoolDirs(cfg.Path, a.getenv)
 	return e
 }
 

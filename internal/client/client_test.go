@@ -324,8 +324,8 @@ func TestSpoolDirs(t *testing.T) {
 		"/x/state":             {"XDG_STATE_HOME": "/x/state", "HOME": "/home/a"},
 		"/home/a/.local/state": {"XDG_STATE_HOME": "relative", "HOME": "/home/a"},
 	} {
-		dirs := SpoolDirs("/var/lib/adfbot/adfbot.db", func(name string) string { return env[name] })
+		dirs := SpoolDirs("/etc/adfbot/config.yaml", func(name string) string { return env[name] })
 		tmp := fmt.Sprintf("/var/tmp/adfbot-spool-%d", os.Geteuid())
-		require.Equal(t, hostlocal.OwnSpools{home + "/adfbot/spool-9323949d", tmp + "-9323949d", home + "/adfbot/spool", tmp}, dirs)
+		require.Equal(t, hostlocal.OwnSpools{home + "/adfbot/spool-3d5a7668", tmp + "-3d5a7668", home + "/adfbot/spool", tmp}, dirs)
 	}
 }

@@ -19,10 +19,14 @@ import (
 
 const keptTimeout = 20 * time.Second // for sending kept results before a new one
 
-// SpoolDirs returns the directories for kept results of this user for the installation with a state: below $XDG_STATE_HOME or
-// ~/.local/state; and below /var/tmp, which survives a reboot, for users without a usable home, as agents often are. The last ones are
-// those of earlier versions, which kept the results for all installations together.
-func SpoolDirs(state string, getenv func(string) string) (dirs hostlocal.OwnSpools) {
+// SpoolDirs returns the directories for kept results of this user under a configuration, since other installations may have projects of
+// the same name: below $XDG_STATE_HOME or ~/.local/state; and below /var/tmp, which survives a reboot, for users without a usable home,
+// as agents often are. The state's path is not in their names, because it changes when a bad disk is replaced. The last ones are those
+// of earlier versions, which kept the results of all installations together.
+func SpoolDirs(config string, getenv func(string) string) (dirs hostlocal.OwnSpools) {
+	if abs, err := filepath.Abs(config); err == nil {
+		config = abs
+	}
 	parent := getenv("XDG_STATE_HOME")
 	if !filepath.IsAbs(parent) {
 		home := getenv("HOME")
@@ -31,7 +35,7 @@ func SpoolDirs(state string, getenv func(string) string) (dirs hostlocal.OwnSpoo
 		}
 		parent = filepath.Join(home, ".local/state")
 	}
-	for _, id := range []string{fmt.Sprintf("-%.4x", sha256.Sum256([]byte(state))), ""} {
+	for _, id := range []string{fmt.Sprintf("-%.4x", sha256.Sum256([]byte(config))), ""} {
 		if filepath.IsAbs(parent) {
 			dirs = append(dirs, filepath.Join(parent, "adfbot/spool"+id))
 		}
