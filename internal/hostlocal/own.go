@@ -56,7 +56,11 @@ func addOwn(dir string, r store.Result) (string, error) {
 	if err := checkOwn(dir); err != nil {
 		return "", err
 	}
-	return Spool(dir).Add(r)
+	file, err := Spool(dir).Add(r)
+	if err != nil {
+		_ = os.Remove(dir) // unless it has results
+	}
+	return file, err
 }
 
 // List returns the results of each directory that answers, the oldest first. It also removes files that a killed process has left
