@@ -62,7 +62,7 @@ type model struct {
 	state  *escalate.Memory
 	hosts  []*host
 	clock  time.Time
-	depth  int // processes that are in the middle of something
+	depth  int  // processes that are in the middle of something
 	quiet  bool // nothing happens by itself
 	trips  int
 	visits int

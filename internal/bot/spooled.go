@@ -197,7 +197,8 @@ func (b *Bot) countOneSpooled(ctx context.Context, e hostlocal.Spooled, pauses [
 	if err == nil && e.Held && gone && out.Answer.Incident == "" { // it ends what is not known to the state
 		at := l.FlagWritten
 		h := incident.Hold{ID: pause.NewRandomID(), Project: r.Project, Since: at}
-		if err = b.store.SetHold(ctx, h); err == nil {
+		// A crash after this leaves a flag that was confirmed and is gone: a resume, too.
+		if _, err = b.store.AddHold(ctx, h, incident.FlagIdentity{Kind: incident.PersonFlag}, 0); err == nil {
 			_, err = b.store.Resume(ctx, incident.Resumption{Project: r.Project, Pause: h.ID, How: flagRemoved, At: at})
 		}
 	}
