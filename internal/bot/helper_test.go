@@ -14,6 +14,7 @@ import (
 
 	"github.com/terraphim/adfbot/escalate"
 	"github.com/terraphim/adfbot/escalate/giteatest"
+	"github.com/terraphim/adfbot/escalate/incident"
 	"github.com/terraphim/adfbot/internal/bot"
 	"github.com/terraphim/adfbot/internal/config"
 	"github.com/terraphim/adfbot/internal/fault"
@@ -47,6 +48,7 @@ type world struct {
 	*testworld.World
 	yaml string
 	cfg  *config.Config
+	boot string // id of the boot of the machine
 	vars map[string]string
 	own  hostlocal.OwnSpools
 
@@ -127,8 +129,12 @@ func (w *world) env() bot.Env {
 	return bot.Env{
 		Log:    slog.New(slog.NewTextHandler(w.Logged, &slog.HandlerOptions{Level: slog.LevelInfo})),
 		Getenv: w.getenv, Now: w.now, Transport: w.Gitea.Transport(), Own: w.own,
+		Uptime: w.uptime,
 	}
 }
+
+// uptime is unknown unless a test sets the boot.
+func (w *world) uptime() incident.Uptime { return incident.Uptime{Boot: w.boot} }
 
 // with opens a bot for one use, as a command does.
 func (w *world) with(mode bot.Mode, f func(b *bot.Bot)) {

@@ -110,35 +110,44 @@ func (b *Bot) Restore(ctx context.Context) (Done, error) {
 	case s.Installation != "" && b.rec.CheckPause(ctx) == nil:
 		return Done{Text: fmt.Sprintf("nothing to restore: %s has its sentinel, so a flag that is missing there was removed by hand", dir.Path())}, nil
 	}
-	paused, err := b.PausedInState(ctx)
+	projects, err := b.writeFlags(ctx)
 	if err != nil {
 		return Done{}, err
 	}
-	if err := b.createDir(); err != nil {
-		return Done{}, err
-	}
-	was, err := b.store.Meta(ctx, metaPauseDir)
-	if err != nil {
-		return Done{}, err
-	}
-	projects, err := b.rec.RestoreFlags(ctx, pause.New(cmp.Or(was, b.cfg.PauseDir)), slices.Sorted(maps.Keys(paused)))
-	if err != nil {
-		return Done{}, err
-	}
-	fault.Point(ctx, "flags-restored")
-	// Until the sentinel is there, every project reads as unknown, and none as not paused.
-	if err := b.renewDir(ctx); err != nil {
-		return Done{}, err
-	}
-	if err := b.store.SetMeta(ctx, metaPauseDir, b.cfg.PauseDir); err != nil {
-		return Done{}, err
-	}
-	b.rec.SetDirError(nil)
 	b.log.Info("pause directory restored", "dir", dir.Path(), "paused", projects)
 	if len(projects) == 0 {
 		return Done{Text: fmt.Sprintf("%s is ready; no project was paused", dir.Path())}, nil
 	}
 	return Done{Text: fmt.Sprintf("%s is restored; paused again: %s", dir.Path(), strings.Join(projects, ", "))}, nil
+}
+
+// writeFlags writes the flags of all paused projects into the pause directory, and then the sentinel. It returns the projects.
+func (b *Bot) writeFlags(ctx context.Context) ([]string, error) {
+	paused, err := b.PausedInState(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if err := b.createDir(); err != nil {
+		return nil, err
+	}
+	was, err := b.store.Meta(ctx, metaPauseDir)
+	if err != nil {
+		return nil, err
+	}
+	projects, err := b.rec.RestoreFlags(ctx, pause.New(cmp.Or(was, b.cfg.PauseDir)), slices.Sorted(maps.Keys(paused)))
+	if err != nil {
+		return nil, err
+	}
+	fault.Point(ctx, "flags-restored")
+	// Until the sentinel is there, every project reads as unknown, and none as not paused.
+	if err := b.renewDir(ctx); err != nil {
+		return nil, err
+	}
+	if err := b.store.SetMeta(ctx, metaPauseDir, b.cfg.PauseDir); err != nil {
+		return nil, err
+	}
+	b.rec.SetDirError(nil)
+	return projects, nil
 }
 
 // createDir creates the pause directory if it is missing. Those who may write the directory of the state may then write it, even if

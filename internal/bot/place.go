@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/terraphim/adfbot/internal/hostlocal"
 	"github.com/terraphim/adfbot/pause"
 )
 
@@ -20,7 +21,7 @@ const (
 	dirWait = 5 * time.Second
 )
 
-// prepareDir writes the installation's id into an empty sentinel. Results and Daemon also create the pause directory
+// prepareDir writes the installation's id into an empty sentinel, and fills a directory that was in memory after a reboot. Results and Daemon also create the pause directory
 // and its sentinel, but only as long as no flag was ever written: a directory that has vanished must not look like one
 // without flags. The state keeps the directory's id, so that what lies under a mount point is not taken for it.
 func (b *Bot) prepareDir(ctx context.Context, mode Mode) error {
@@ -50,6 +51,9 @@ func (b *Bot) dirStep(ctx context.Context, mode Mode) (func(context.Context) err
 		return nil, metaErr
 	}
 	s, err := b.rec.Sentinel()
+	if rebooted, bootErr := b.lostInReboot(ctx, err); rebooted || bootErr != nil {
+		return b.fillDir, bootErr
+	}
 	switch {
 	case err != nil && (mode == Operate || !notReady(err)), err == nil && s.Installation != "" && s.Installation != b.store.Installation():
 		return nil, nil
@@ -57,7 +61,7 @@ func (b *Bot) dirStep(ctx context.Context, mode Mode) (func(context.Context) err
 		return b.renewDir, nil
 	case err == nil && s.Directory == known && known != "":
 		b.keepSentinel(s)
-		return nil, nil
+		return nil, b.noteBoot(ctx)
 	}
 	written, writtenErr := b.store.FlagsWritten(ctx)
 	switch {
@@ -69,6 +73,51 @@ func (b *Bot) dirStep(ctx context.Context, mode Mode) (func(context.Context) err
 		return b.renewDir, nil
 	}
 	return func(ctx context.Context) error { return b.acceptDir(ctx, s.Directory) }, nil
+}
+
+// noteBoot stores in which boot a pause directory in memory was last seen with its sentinel.
+func (b *Bot) noteBoot(ctx context.Context) error {
+	boot := b.boot()
+	if boot == "" || !hostlocal.InMemory(b.cfg.PauseDir) {
+		return nil
+	}
+	was, err := b.store.Meta(ctx, metaBoot)
+	if err != nil || was == boot {
+		return err
+	}
+	return b.store.SetMeta(ctx, metaBoot, boot)
+}
+
+// boot returns the id of the machine's boot, "" if it is unknown.
+func (b *Bot) boot() string {
+	if b.env.Uptime == nil {
+		return ""
+	}
+	return b.env.Uptime().Boot
+}
+
+// lostInReboot reports whether the pause directory is missing or without its sentinel because it was in memory, and still is, and the
+// machine has booted since. On a disk, and in the same boot, that may mean that a file system is not mounted or that somebody emptied it.
+func (b *Bot) lostInReboot(ctx context.Context, dirErr error) (bool, error) {
+	boot := b.boot()
+	if !notReady(dirErr) || boot == "" || !hostlocal.InMemory(b.cfg.PauseDir) {
+		return false, nil
+	}
+	dir, err := b.store.Meta(ctx, metaPauseDir)
+	if err != nil || dir != b.cfg.PauseDir {
+		return false, err
+	}
+	was, err := b.store.Meta(ctx, metaBoot)
+	return was != "" && was != boot, err
+}
+
+// fillDir writes the flags of all paused projects into a directory that the reboot has emptied, and then the sentinel.
+func (b *Bot) fillDir(ctx context.Context) error {
+	projects, err := b.writeFlags(ctx)
+	if err == nil {
+		b.log.Warn("the pause directory was in memory, and the machine has booted: its flags are written again", "dir", b.cfg.PauseDir, "paused", projects)
+	}
+	return err
 }
 
 // renewDir makes this directory the only one of the installation. A crash before its id is stored leaves one that must be restored,
@@ -86,7 +135,7 @@ func (b *Bot) renewDir(ctx context.Context) error {
 
 // acceptDir stores the id of the installation's pause directory.
 func (b *Bot) acceptDir(ctx context.Context, directory string) error {
-	err := b.store.SetMeta(ctx, metaDirectory, directory)
+	err := errors.Join(b.store.SetMeta(ctx, metaDirectory, directory), b.noteBoot(ctx))
 	if err == nil {
 		b.keepSentinel(pause.Sentinel{Installation: b.store.Installation(), Directory: directory})
 	}
@@ -107,7 +156,8 @@ func (b *Bot) keepSentinel(s pause.Sentinel) {
 const (
 	metaURL       = "gitea_url"
 	metaPauseDir  = "pause_dir"
-	metaDirectory = "pause_dir_id" // [pause.Sentinel].Directory
+	metaDirectory = "pause_dir_id"   // [pause.Sentinel].Directory
+	metaBoot      = "pause_dir_boot" // of the machine, if the directory is in memory
 )
 
 // checkMoved refuses a changed gitea.url or pause_dir while incidents depend on the old one: in a new place their flags

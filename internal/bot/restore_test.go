@@ -9,6 +9,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/terraphim/adfbot/escalate"
 	"github.com/terraphim/adfbot/escalate/giteatest"
 	"github.com/terraphim/adfbot/internal/bot"
 	"github.com/terraphim/adfbot/internal/store"
@@ -118,6 +119,81 @@ func TestRestoreAsRoot(t *testing.T) {
 		w.fail("odilo", 1) // the first result creates it, too
 		check(w.cfg.PauseDir, w.sentinel())
 	}
+}
+
+// A pause directory in memory is empty after a reboot: whatever runs first writes the flags again, and the sentinel last. In the same
+// boot somebody has emptied it, and on a disk it may not be mounted: that is left to people.
+func TestReboot(t *testing.T) {
+	const before, after = "before", "after"
+	first := map[string]func(w *world) error{
+		"exec":  func(w *world) error { w.must(bot.ExitPaused, "odilo", "true"); return nil },
+		"sweep": func(w *world) error { _, err := w.sweep(); return err },
+		"a sweep of a daemon": func(w *world) error {
+			var err error
+			w.boot = before // the directory is mounted after the daemon has started
+			w.with(bot.Daemon, func(b *bot.Bot) {
+				w.boot = after
+				_, err = b.Sweep(ctx, escalate.SweepOptions{})
+			})
+			return err
+		},
+	}
+	for what, do := range first {
+		t.Run(what, func(t *testing.T) {
+			w := newWorld(t)
+			testhost.Disk(t, w.cfg.PauseDir, "size=1m")
+			w.boot = before
+			w.fail("odilo", 3)
+			_, err := w.pause("atlas", "release day")
+			require.NoError(t, err)
+			w.fail("quick", 1)
+			w.Remove(w.flag("quick")) // a resume
+			w.sweepWell()
+			empty := func() {
+				for _, id := range []string{w.flag("odilo"), w.flag("atlas"), w.sentinel()} {
+					w.Remove(id)
+				}
+			}
+			empty()
+			_, err = w.sweep()
+			require.ErrorContains(t, err, "adfbot restore pauses these again: atlas, odilo", "the boot is the same")
+			require.NoFileExists(t, w.flag("odilo"))
+
+			w.boot = after
+			require.NoError(t, do(w))
+			require.FileExists(t, w.sentinel())
+			require.FileExists(t, w.flag("odilo"))
+			require.Contains(t, w.Read(w.flag("atlas")), "release day")
+			require.NoFileExists(t, w.flag("quick"))
+			w.sweepWell()
+			require.Len(t, w.issues("open"), 1)
+			w.Remove(w.flag("odilo"))
+			w.sweepWell()
+			require.Equal(t, "no", w.project("odilo").Paused)
+		})
+	}
+	t.Run("on a disk", func(t *testing.T) {
+		w := newWorld(t)
+		w.change("DIR/pause", testhost.Ext4(t)+"/pause")
+		w.boot = before
+		w.fail("odilo", 3)
+		w.wipe()
+		w.boot = after
+		_, err := w.sweep()
+		require.ErrorContains(t, err, "adfbot restore pauses these again: odilo")
+		require.NoFileExists(t, w.flag("odilo"))
+	})
+	t.Run("mounted in memory since", func(t *testing.T) {
+		w := newWorld(t)
+		w.change("DIR/pause", testhost.Ext4(t)+"/pause")
+		w.boot = before
+		w.fail("odilo", 3)
+		w.Remove(w.cfg.PauseDir)
+		testhost.Disk(t, w.cfg.PauseDir, "size=1m")
+		w.boot = after
+		_, err := w.sweep()
+		require.ErrorContains(t, err, "adfbot restore pauses these again: odilo", "it was on a disk")
+	})
 }
 
 // A restore that dies before the sentinel can be run again.

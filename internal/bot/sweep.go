@@ -27,7 +27,9 @@ func (b *Bot) Sweep(ctx context.Context, opt escalate.SweepOptions) (status.Swee
 	}
 	defer b.endSweep()
 	b.env.observe(Observer.Sweeping)
-	own := append(b.recordLeft(ctx, &rep), b.prune(ctx, &rep), b.tidy(ctx))
+	// The directory may have been mounted since the daemon was started.
+	own := append([]error{b.prepareDir(ctx, Operate)}, b.recordLeft(ctx, &rep)...)
+	own = append(own, b.prune(ctx, &rep), b.tidy(ctx))
 	var sweepErr error
 	rep.Report, sweepErr = b.rec.Sweep(ctx, opt)
 	for _, err := range own {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 
 	"golang.org/x/sys/unix"
 
@@ -35,6 +36,17 @@ func DiskProblem(dir string, least uint64) string {
 		return "the disk is full: make room (it has no inodes left, see `df -i`: remove some files)"
 	}
 	return ""
+}
+
+// InMemory reports whether a directory, or where it would be made, is on a file system that a reboot empties.
+func InMemory(dir string) bool {
+	var fs unix.Statfs_t
+	err := unix.Statfs(dir, &fs)
+	for errors.Is(err, unix.ENOENT) && dir != filepath.Dir(dir) {
+		dir = filepath.Dir(dir)
+		err = unix.Statfs(dir, &fs)
+	}
+	return err == nil && (fs.Type == unix.TMPFS_MAGIC || fs.Type == unix.RAMFS_MAGIC)
 }
 
 // CanOpenFiles reports whether this process may open n files more.
