@@ -19,12 +19,68 @@ type folder interface {
 }
 
 // openFolder opens the pause directory. If that fails, each method of the folder returns the error, so that the flag is unknown.
-func (r *Reconciler) openFolder() folder {
+func (r *Reconciler) openFolder() *visitFolder {
 	f, err := readDir(r, 0, r.open)
 	if err != nil {
-		return closedFolder{err}
+		f = closedFolder{err}
 	}
-	return f
+	return &visitFolder{folder: f, r: r}
+}
+
+// visitFolder gives up waiting after five seconds, as [Reconciler.Look] does.
+type visitFolder struct {
+	folder
+	r    *Reconciler
+	late []<-chan struct{} // closed when a write that was given up returns
+}
+
+// leave closes the folder and releases the flag's lock. A write that is late keeps the lock: with it, somebody could write what that
+// write then removes or replaces.
+func (f *visitFolder) leave(unlock func()) {
+	if len(f.late) == 0 {
+		_ = f.folder.Close()
+		unlock()
+		return
+	}
+	go func() { // it ends with the write, or with this process
+		for _, done := range f.late {
+			<-done
+		}
+		_ = f.folder.Close()
+		unlock()
+	}()
+}
+
+// write does one write in time.
+func (f *visitFolder) write(do func() (bool, error)) (bool, error) {
+	did, late, err := inTime(f.r, &f.r.writing, 0, do)
+	if late != nil {
+		f.late = append(f.late, late)
+	}
+	return did, err
+}
+
+func (f *visitFolder) Look(id string) (pause.Flag, error) {
+	flag, _, err := inTime(f.r, &f.r.patience, time.Second, func() (pause.Flag, error) { return f.folder.Look(id) })
+	return flag, err
+}
+
+func (f *visitFolder) Write(id, note string, at time.Time) (created bool, err error) {
+	return f.write(func() (bool, error) { return f.folder.Write(id, note, at) })
+}
+
+func (f *visitFolder) Replace(id, note string, at time.Time) error {
+	_, err := f.write(func() (bool, error) { return true, f.folder.Replace(id, note, at) })
+	return err
+}
+
+func (f *visitFolder) Remove(id string) (removed bool, err error) {
+	return f.write(func() (bool, error) { return f.folder.Remove(id) })
+}
+
+func (f *visitFolder) Sync(id string) error {
+	_, err := f.write(func() (bool, error) { return true, f.folder.Sync(id) })
+	return err
 }
 
 // closedFolder is a directory that could not be opened.

@@ -32,7 +32,7 @@ func (r *Reconciler) Local(ctx context.Context, project string) (incident.FlagVi
 // localVisit is a visit to a project under its flag's lock.
 type localVisit struct {
 	plan.Observation
-	folder folder
+	folder *visitFolder
 }
 
 // applyLocal observes the project again, under its flag's lock, and takes the local steps that are due.
@@ -42,9 +42,8 @@ func (r *Reconciler) applyLocal(ctx context.Context, o plan.Observation, c *swee
 	if err != nil {
 		return o.Flag, nil, err
 	}
-	defer unlock()
 	v := localVisit{o, r.openFolder()}
-	defer func() { _ = v.folder.Close() }()
+	defer v.folder.leave(unlock)
 	look := func(ctx context.Context, project string) incident.FlagView {
 		return r.lookBy(ctx, project, 0, v.folder.Check)
 	}

@@ -65,7 +65,6 @@ type model struct {
 	depth  int  // processes that are in the middle of something
 	quiet  bool // nothing happens by itself
 	trips  int
-	visits int
 	tell   bool
 	log    []string
 	faults []string
@@ -82,13 +81,16 @@ type host struct {
 	rec   *escalate.Reconciler
 	files []*file // all that there ever were
 	aside *file   // a flag that a person has moved away
-	taken int     // during which visit
+	taken int     // during which of the host's visits
+	visit int     // counts them; odd during one
 
 	confirmed map[string]incident.Confirmation
 	// missing is the pause whose confirmed flag a person removed, until somebody puts a flag back; "": none.
 	missing string
 	// resuming: a person's command to resume is running, which removes whatever flag there is.
 	resuming bool
+	// dying: the process was killed in the middle of a call. It ends at the next one.
+	dying bool
 }
 
 // died is the panic of a process that is killed.
@@ -184,10 +186,11 @@ func (h *host) trip() error {
 func (h *host) process(what string, do func() error) {
 	h.m.say(h, "%s", what)
 	h.m.depth++
-	h.m.visits++
+	h.visit++
 	depth := h.m.depth
 	defer func() {
-		h.m.depth = depth - 1
+		h.m.depth, h.dying = depth-1, false
+		h.visit++
 		if v := recover(); v != nil {
 			d, ok := v.(died)
 			if !ok || d.host != h {
@@ -201,16 +204,24 @@ func (h *host) process(what string, do func() error) {
 	}
 }
 
-// step is between two steps of a process: anything may happen there.
-func (h *host) step(killable bool) {
+// errDied ends a call in the middle of which the process was killed.
+var errDied = errors.New("killed")
+
+// step is between two steps of a process: anything may happen there. It returns an error if the process is killed, which then must do
+// nothing more.
+func (h *host) step(killable bool) error {
 	m := h.m
+	if h.dying {
+		return errDied
+	}
 	if m.quiet {
-		return
+		return nil
 	}
 	switch m.r.IntN(40) {
 	case 0:
 		if killable {
-			panic(died{h})
+			h.dying = true
+			return errDied
 		}
 	case 1, 2:
 		m.host().person()
@@ -223,6 +234,7 @@ func (h *host) step(killable bool) {
 			other.process("trips meanwhile", other.trip)
 		}
 	}
+	return nil
 }
 
 // person does something to the host's flag.
@@ -253,11 +265,11 @@ func (h *host) person() {
 	case 4:
 		if f != nil && h.aside == nil {
 			m.say(h, "mv flag x")
-			h.aside, h.taken = f, m.visits
+			h.aside, h.taken = f, h.visit
 			h.took(f)
 		}
 	case 5:
-		if h.aside != nil && (h.taken != m.visits || m.depth == 0) { // nobody does both between two system calls
+		if h.aside != nil && (h.taken != h.visit || h.visit%2 == 0) { // nobody does both between two system calls
 			m.say(h, "mv x flag")
 			if h.aside.back = true; f != nil { // over the one that is there
 				h.aside.pauses, h.aside.over = append(h.aside.pauses, f.pauses...), true
@@ -347,14 +359,16 @@ func (m *model) settle() {
 type modelFolder struct{ h *host }
 
 func (f *modelFolder) Check(id string) (pause.Flag, pause.Sentinel, error) {
-	f.h.step(false)
+	_ = f.h.step(false)
 	flag, err := f.look(id)
-	f.h.step(false)
+	_ = f.h.step(false)
 	return flag, pause.Sentinel{Installation: strings.Repeat("ab", 16)}, err
 }
 
 func (f *modelFolder) Look(id string) (pause.Flag, error) {
-	f.h.step(true)
+	if err := f.h.step(true); err != nil {
+		return pause.Flag{}, err
+	}
 	return f.look(id)
 }
 
@@ -367,10 +381,12 @@ func (f *modelFolder) look(id string) (pause.Flag, error) {
 }
 
 // sync writes the directory to disk.
-func (f *modelFolder) sync() {
-	f.h.step(true)
+func (f *modelFolder) sync() error {
+	if err := f.h.step(true); err != nil {
+		return err
+	}
 	f.h.disk.durable = maps.Clone(f.h.disk.now)
-	f.h.step(true)
+	return f.h.step(true)
 }
 
 // written is a flag of the bot's.
@@ -391,25 +407,31 @@ func (f *modelFolder) written(id, note string, at time.Time) {
 }
 
 func (f *modelFolder) Write(id, note string, at time.Time) (created bool, err error) {
-	f.h.step(true)
+	if err := f.h.step(true); err != nil {
+		return false, err
+	}
 	if _, ok := f.h.disk.now[id]; !ok {
 		f.written(id, note, at)
 		created = true
 	}
-	f.sync()
-	return created, nil
+	return created, f.sync()
 }
 
 func (f *modelFolder) Replace(id, note string, at time.Time) error {
+	if f.h.dying {
+		return errDied
+	}
 	if old := f.h.disk.now[id]; old != nil && old.touched {
 		f.h.m.fault(f.h, "a flag that a person touched is replaced")
 	}
 	f.written(id, note, at)
-	f.sync()
-	return nil
+	return f.sync()
 }
 
 func (f *modelFolder) Remove(id string) (bool, error) {
+	if f.h.dying {
+		return false, errDied
+	}
 	old := f.h.disk.now[id]
 	if old != nil && old.touched && !f.h.resuming {
 		f.h.m.fault(f.h, "a flag that a person touched is removed")
@@ -425,17 +447,17 @@ func (f *modelFolder) Remove(id string) (bool, error) {
 	}
 	delete(f.h.disk.now, id)
 	f.h.m.say(f.h, "flag removed by the bot")
-	f.sync()
-	return old != nil, nil
+	return old != nil, f.sync()
 }
 
 func (f *modelFolder) Sync(id string) error {
-	f.h.step(true)
+	if err := f.h.step(true); err != nil {
+		return err
+	}
 	if file := f.h.disk.now[id]; file != nil {
 		file.save()
 	}
-	f.sync()
-	return nil
+	return f.sync()
 }
 
 func (f *modelFolder) Close() error { return nil }
@@ -448,10 +470,19 @@ type modelState struct {
 
 // as runs f with this host's confirmations.
 func (s *modelState) as(f func()) {
-	s.h.step(true)
+	if s.h.step(true) != nil {
+		panic(died{s.h})
+	}
 	s.Memory.SetConfirmed(s.h.confirmed)
 	f()
-	s.h.step(true)
+	if s.h.step(true) != nil {
+		panic(died{s.h})
+	}
+}
+
+func (s *modelState) Incidents(ctx context.Context, ids ...string) (out []incident.Incident, err error) {
+	s.as(func() { out, err = s.Memory.Incidents(ctx, ids...) })
+	return out, err
 }
 
 func (s *modelState) ProjectState(ctx context.Context, project string) (out incident.ProjectState, err error) {

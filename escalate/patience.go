@@ -31,15 +31,22 @@ func readDir[T any](r *Reconciler, trust time.Duration, read func() (T, error)) 
 	if r.dirErr != nil {
 		return v, r.dirErr
 	}
-	p := &r.patience
+	v, _, err = inTime(r, &r.patience, trust, read)
+	return v, err
+}
+
+// inTime calls a function that reads or writes the pause directory, unless an earlier one is late, and waits for it for [readWait]. If it
+// does not return by then, late is closed when it does.
+func inTime[T any](r *Reconciler, p *patience, trust time.Duration, do func() (T, error)) (v T, late <-chan struct{}, err error) {
 	noAnswer := func() error {
 		return fmt.Errorf("pause directory %s did not answer in %s: check whether its file system hangs", r.opt.Dir.Path(), readWait)
 	}
 	if !p.mayRead() {
-		return v, noAnswer()
+		return v, nil, noAnswer()
 	}
 	if p.trusted(trust) {
-		return read()
+		v, err = do()
+		return v, nil, err
 	}
 	type answer struct {
 		v   T
@@ -48,7 +55,7 @@ func readDir[T any](r *Reconciler, trust time.Duration, read func() (T, error)) 
 	answers, done := make(chan answer, 1), make(chan struct{})
 	go func() {
 		defer close(done)
-		v, err := read()
+		v, err := do()
 		answers <- answer{v, err}
 	}()
 	timeout := time.NewTimer(readWait)
@@ -56,10 +63,10 @@ func readDir[T any](r *Reconciler, trust time.Duration, read func() (T, error)) 
 	select {
 	case a := <-answers:
 		p.answered()
-		return a.v, a.err
+		return a.v, nil, a.err
 	case <-timeout.C:
 		p.isLate(done)
-		return v, noAnswer()
+		return v, done, noAnswer()
 	}
 }
 

@@ -74,9 +74,8 @@ func (r *Reconciler) resume(ctx context.Context, project, how string, approve fu
 	if err != nil {
 		return Resumed{}, err
 	}
-	defer unlock()
 	f := r.openFolder()
-	defer func() { _ = f.Close() }()
+	defer f.leave(unlock)
 	p, err := r.pausing(ctx, project, f)
 	if err != nil {
 		return Resumed{}, err
@@ -126,9 +125,8 @@ func (r *Reconciler) pause(ctx context.Context, h incident.Hold, save func(conte
 	if err != nil {
 		return nil, err
 	}
-	defer unlock()
 	f := r.openFolder()
-	defer func() { _ = f.Close() }()
+	defer f.leave(unlock)
 	p, err := r.pausing(ctx, h.Project, f)
 	if err != nil {
 		return nil, err

@@ -30,16 +30,17 @@ func (r *Reconciler) restoreFlag(ctx context.Context, was pause.Dir, project str
 	if err != nil {
 		return false, err
 	}
-	defer unlock()
+	opened, err := r.open() // it is not to be believed yet
+	if err != nil {
+		unlock()
+		return false, err
+	}
+	f := &visitFolder{folder: opened, r: r}
+	defer f.leave(unlock)
 	state, err := r.opt.State.ProjectState(ctx, project)
 	if err != nil {
 		return false, err
 	}
-	f, err := r.open() // it is not to be believed yet
-	if err != nil {
-		return false, err
-	}
-	defer func() { _ = f.Close() }()
 	v := localVisit{plan.Observation{Project: project, Incidents: state.Unsettled, Hold: state.Hold, Generation: state.Generation}, f}
 	a := plan.Action{Project: project}
 	switch i := state.Open(); {

@@ -84,6 +84,21 @@ func lookInTime(ctx context.Context, dir pause.Dir, project string) (flag pause.
 	return flag, err
 }
 
+// writeInTime writes a flag. It gives up if the directory, which has just answered, keeps the write for longer than [GateWait].
+func writeInTime(ctx context.Context, dir pause.Dir, project, note string) (created bool, err error) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), GateWait)
+	defer cancel()
+	type answer struct {
+		created bool
+		err     error
+	}
+	a, ok := InTime(ctx, func() (a answer) { a.created, a.err = dir.Write(project, note); return a })
+	if !ok {
+		return false, noAnswer("pause directory " + dir.Path())
+	}
+	return a.created, a.err
+}
+
 // Gate reads the pause directory and, if this user may, the copy of its sentinel beside the state. The verdict is unknown if ctx ends
 // or [GateWait] is over before they answer.
 func Gate(ctx context.Context, cfg *config.Config, project string) Verdict {

@@ -132,7 +132,7 @@ func (k *Kept) pause(ctx context.Context, cfg *config.Config, own hostlocal.OwnS
 		host, _ := os.Hostname()
 		var created bool
 		resume := issuetext.Resume{Command: hostlocal.BotUser(cfg.State).RunAs(os.Getenv("PATH")) + "adfbot resume " + k.Project + configFlag(cfg), Flag: k.Flag}
-		created, flagErr = dir.Write(k.Project, issuetext.SpoolNote(incident.Incident{
+		created, flagErr = writeInTime(ctx, dir, k.Project, issuetext.SpoolNote(incident.Incident{
 			ID: pause.NewRandomID(), Project: k.Project, Agent: trip.Result.Agent, Failures: failures, Host: host, Opened: now(),
 		}, resume))
 		if created {
