@@ -1,6 +1,7 @@
 package escalate_test
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"flag"
@@ -12,10 +13,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/stretchr/testify/require"
-
 	"github.com/terraphim/adfbot/escalate"
 	"github.com/terraphim/adfbot/escalate/incident"
+	"github.com/terraphim/adfbot/internal/testhost"
 	"github.com/terraphim/adfbot/pause"
 )
 
@@ -23,13 +23,20 @@ import (
 // work in them, the crashes and the schedule are drawn from a seed. Nothing runs at once: between any two steps of one process, others and
 // persons have their turn.
 
-var modelSeed, modelSeeds = flag.Uint64("model-seed", 1, "the first seed of TestFlagModel"), flag.Int("model-seeds", 3000, "how many seeds TestFlagModel plays")
+var (
+	modelSeed  = flag.Uint64("model-seed", 1, "the first seed of TestFlagModel")
+	modelSeeds = flag.Int("model-seeds", 0, "how many seeds TestFlagModel plays; 0: 2,000, or 10,000 with -full")
+)
 
 // A flag that somebody removed ends its pause everywhere, and nothing else does; a flag that somebody made or touched is a pause; and in
 // the end all directories agree with the state, whatever died in between.
 func TestFlagModel(t *testing.T) {
 	t.Parallel()
-	for n := range *modelSeeds {
+	seeds := cmp.Or(*modelSeeds, 2000)
+	if testhost.Full() && *modelSeeds == 0 {
+		seeds = 10000
+	}
+	for n := range seeds {
 		seed := *modelSeed + uint64(n)
 		if playModel(t.Context(), seed, false) != "" {
 			t.Fatalf("seed %d: %s", seed, playModel(t.Context(), seed, true))
@@ -572,5 +579,3 @@ func (s *modelState) Change(ctx context.Context, id string, f func(*incident.Inc
 func (s *modelState) LockHere(ctx context.Context, name string, wait time.Duration) (func(), error) {
 	return s.Memory.LockHere(ctx, s.h.name+"/"+name, wait)
 }
-
-var _ = require.NoError

@@ -24,8 +24,9 @@
 // gives the same answer except for some links, see [Flag]. A project id cannot
 // begin with a dot ([CheckID]), so these names never collide. All access goes
 // through an [os.Root], so no name or link leads out of the directory. Each call
-// opens the root once, so that its whole answer is from one directory; the next
-// call opens it again, because that directory may have been replaced or unmounted.
+// of a [Dir] opens the root once, so that its whole answer is from one directory;
+// the next call opens it again, because that directory may have been replaced or
+// unmounted. A [Folder] is for several calls about one directory.
 //
 // # After a crash
 //
