@@ -2,6 +2,7 @@ package escalate
 
 import (
 	"context"
+	"os"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -85,4 +86,49 @@ func TestFrozenPauseDirectory(t *testing.T) {
 		require.NoError(t, err)
 		require.Nil(t, s.Open())
 	})
+}
+
+// touchedFolder has its flag touched right after it was synced, once.
+type touchedFolder struct {
+	folder
+	touch func()
+}
+
+func (f touchedFolder) Sync(id string) error {
+	err := f.folder.Sync(id)
+	f.touch()
+	return err
+}
+
+// What somebody does to a flag after it was synced may not be on disk, so it is confirmed by the next visit.
+func TestFlagTouchedWhileConfirmed(t *testing.T) {
+	ctx := t.Context()
+	state, installation, dir := NewMemory(), pause.NewRandomID(), pause.New(t.TempDir())
+	require.NoError(t, dir.Init(installation))
+	_, err := dir.Write("odilo", "a person's")
+	require.NoError(t, err)
+	r, err := New(Options{Installation: installation, State: state, Dir: dir})
+	require.NoError(t, err)
+	touches := 0
+	open := r.open
+	r.open = func() (folder, error) {
+		f, err := open()
+		return touchedFolder{f, func() {
+			if touches++; touches == 1 {
+				at := time.Now().Add(time.Hour)
+				require.NoError(t, os.Chtimes(dir.FlagPath("odilo"), at, at))
+			}
+		}}, err
+	}
+	_, _, err = r.Local(ctx, "odilo")
+	require.NoError(t, err)
+	s, err := state.ProjectState(ctx, "odilo")
+	require.NoError(t, err)
+	require.Zero(t, s)
+	_, _, err = r.Local(ctx, "odilo")
+	require.NoError(t, err)
+	s, err = state.ProjectState(ctx, "odilo")
+	require.NoError(t, err)
+	require.NotNil(t, s.Hold)
+	require.Equal(t, r.Look(ctx, "odilo").Identity, s.Confirmed.Identity)
 }
