@@ -97,7 +97,7 @@ func (r *Reconciler) writeFlag(ctx context.Context, v *localVisit, a plan.Action
 	mark := issuetext.Mark{Pause: incident.Pause{ID: a.Incident, Generation: v.Generation}, Written: r.opt.Now().UTC().Truncate(time.Second)}
 	if a.Incident == "" {
 		mark.Pause.ID = v.Hold.ID
-		return r.putFlag(ctx, v, mark, issuetext.HoldFlag(*v.Hold, mark))
+		return r.putFlag(ctx, v, mark, issuetext.HoldFlag(*v.Hold, r.HowToResume(a.Project), mark))
 	}
 	note := ""
 	for _, i := range v.Incidents {
@@ -249,6 +249,7 @@ func (r *Reconciler) recordHold(ctx context.Context, v *localVisit, a plan.Actio
 		return err
 	}
 	h, generation := plan.HoldOf(a, pause.NewRandomID(), r.opt.Now())
+	h.Note = issuetext.PersonsNote(v.Flag.Note) // the flag may have to be written again
 	r.opt.Log.Info("project is paused by hand", "project", v.Project)
 	_, err := r.opt.State.AddHold(ctx, h, v.Flag.Identity, generation)
 	return err

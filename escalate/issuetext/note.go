@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/terraphim/adfbot/escalate/incident"
 	"github.com/terraphim/adfbot/escalate/tracker"
@@ -64,13 +65,32 @@ func FlagNote(i incident.Incident, resume Resume, mark Mark) string {
 	return b.String()
 }
 
-// HoldFlag returns the note of a hold's pause flag: the hold's note, and lines for [ParseFlagNote].
-func HoldFlag(h incident.Hold, mark Mark) string {
+// HoldFlag returns the note of a hold's pause flag, less than 4096 bytes: the hold's note, and lines for [ParseFlagNote].
+func HoldFlag(h incident.Hold, resume Resume, mark Mark) string {
 	note := strings.TrimRight(h.Note, "\n")
-	if note != "" {
-		note += "\n\n"
+	if note == "" {
+		note = fmt.Sprintf("%s is paused by a person's flag.\n%s", h.Project, strings.TrimRight(resume.line(), "\n"))
 	}
-	return note + mark.lines() + holdLine(h.Project, h.ID) + "\n"
+	return note + "\n\n" + mark.lines() + holdLine(h.Project, h.ID) + "\n"
+}
+
+// maxKeptNote is how many bytes of a person's note are kept, so that it can be written again with the lines for [ParseFlagNote].
+const maxKeptNote = 3000
+
+// PersonsNote returns the text of a flag that is taken for a pause by hand, without the lines for [ParseFlagNote].
+func PersonsNote(note string) string {
+	if _, ok := ParseFlagNote(note); ok {
+		if end := strings.LastIndex(note, "\n\n"); end >= 0 {
+			note = note[:end+1]
+		}
+	}
+	note = strings.ToValidUTF8(note, "\uFFFD")
+	for n := maxKeptNote; len(note) > maxKeptNote; n-- {
+		if utf8.RuneStart(note[n]) {
+			note = note[:n]
+		}
+	}
+	return note
 }
 
 // flagFacts returns the lines for [ParseFlagNote].

@@ -40,8 +40,9 @@ func TestParseFlagNote(t *testing.T) {
 
 func TestHoldFlag(t *testing.T) {
 	for _, note := range []string{"", "odilo is paused by kim\nReason: disk\n", "incident: odilo#3 " + testInstallation, "generation: 7\n"} {
-		flag := HoldFlag(incident.Hold{ID: testIncident, Project: "odilo", Note: note}, testMark)
+		flag := HoldFlag(incident.Hold{ID: testIncident, Project: "odilo", Note: note}, testResume, testMark)
 		require.True(t, strings.HasPrefix(flag, note), flag)
+		require.Equal(t, strings.TrimSpace(note) == "", strings.HasPrefix(flag, "odilo is paused by a person's flag.\nTo resume, run: "), flag)
 		info, ok := ParseFlagNote(flag)
 		require.True(t, ok)
 		require.Equal(t, incident.FlagInfo{Project: "odilo", Pause: testMark.Pause, Written: testMark.Written}, info)
@@ -49,6 +50,26 @@ func TestHoldFlag(t *testing.T) {
 	for _, note := range []string{"hold: odilo", "hold:  " + testIncident, "hold: odilo " + testIncident + " x", "see hold: odilo " + testIncident} {
 		_, ok := ParseFlagNote(note)
 		require.False(t, ok, note)
+	}
+}
+
+// The text of a person's flag is kept when the flag has to be written again, as far as there is room for the bot's lines.
+func TestPersonsNote(t *testing.T) {
+	i := testData().Incident
+	for note, want := range map[string]string{
+		"": "", "moving the database\n\nback on Monday\n": "moving the database\n\nback on Monday\n", "\xffx": "\uFFFDx",
+		FlagNote(i, testResume, testMark): strings.SplitAfter(FlagNote(i, testResume, testMark), "\n\n")[0],
+	} {
+		require.Equal(t, strings.TrimRight(want, "\n"), strings.TrimRight(PersonsNote(note), "\n"))
+	}
+	for _, long := range []string{strings.Repeat("é", 4000), strings.Repeat("x", 2999) + strings.Repeat("é", 99)} {
+		note := PersonsNote(long)
+		require.LessOrEqual(t, len(note), maxKeptNote)
+		require.Greater(t, len(note), maxKeptNote-4)
+		flag := HoldFlag(incident.Hold{ID: testIncident, Project: "odilo", Note: note}, testResume, testMark)
+		require.Less(t, len(flag), 4096)
+		_, ok := ParseFlagNote(flag)
+		require.True(t, ok)
 	}
 }
 

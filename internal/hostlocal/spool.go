@@ -188,8 +188,7 @@ func (s Spool) fillReserve(doc []byte, r store.Result) (string, error) {
 		if info, err := os.Lstat(from); err != nil || !info.Mode().IsRegular() || info.Size() < reserveSize {
 			continue
 		}
-		now := time.Now()
-		_ = os.Chtimes(from, now, now) // Tidy would take the old file for one that was left behind
+		_ = setTime(from, time.Now()) // Tidy would take the old file for one that was left behind
 		newName := func(suffix string) func() string { return func() string { return s.newName() + suffix } }
 		mine, err := rename(from, newName(tempSuffix))
 		if err != nil {
@@ -398,7 +397,7 @@ func parseSpooled(doc []byte) (store.Result, error) {
 
 // MarkPaused sets PausedAt in the spool, and Held as it is, and returns the file's new path. It needs no room on the disk.
 func (e Spooled) MarkPaused(at time.Time) (file string, err error) {
-	if err := os.Chtimes(e.File, at, at); err != nil {
+	if err := setTime(e.File, at); err != nil {
 		return e.File, ifThere(err)
 	}
 	suffix := pausedSuffix
@@ -410,6 +409,16 @@ func (e Spooled) MarkPaused(at time.Time) (file string, err error) {
 		return e.File, ifThere(err)
 	}
 	return file, nil
+}
+
+// setTime sets a file's modification time. Who may write a file of another user, such as a reserve, can only set it to now.
+func setTime(file string, at time.Time) error {
+	err := os.Chtimes(file, at, at)
+	if errors.Is(err, os.ErrPermission) && time.Since(at).Abs() < time.Minute {
+		now := unix.Timespec{Nsec: unix.UTIME_NOW}
+		err = unix.UtimesNanoAt(unix.AT_FDCWD, file, []unix.Timespec{now, now}, 0)
+	}
+	return err
 }
 
 // Remove removes the file after the result was recorded.

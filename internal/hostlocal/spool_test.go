@@ -6,12 +6,14 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
 	"unicode/utf8"
 
 	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
 
 	"github.com/terraphim/adfbot/internal/hostlocal"
 	"github.com/terraphim/adfbot/internal/store"
@@ -425,4 +427,28 @@ func marked(t *testing.T, e hostlocal.Spooled) {
 	file, err := e.MarkPaused(noon)
 	require.NoError(t, err)
 	require.FileExists(t, file)
+}
+
+// A reserve belongs to the bot, and a member of its group may fill it: that user cannot set its time to any but now.
+func TestMarkPausedByGroupMember(t *testing.T) {
+	testhost.NeedRoot(t, "to become another user")
+	public := testhost.PublicDir(t)
+	spool := hostlocal.Beside(filepath.Join(public, "adfbot.db")).Spool()
+	file := add(t, spool, spooledResult("r", noon))
+	for _, path := range []string{file, filepath.Dir(file), filepath.Dir(filepath.Dir(file))} {
+		require.NoError(t, os.Chmod(path, 0o777))
+	}
+	e := spooled(t, spool)[0]
+	var moved string
+	var err error
+	func() {
+		runtime.LockOSThread() // the user is the thread's
+		defer runtime.UnlockOSThread()
+		require.NoError(t, unix.Setfsuid(testhost.Nobody))
+		defer func() { require.NoError(t, unix.Setfsuid(0)) }()
+		moved, err = e.MarkPaused(time.Now())
+	}()
+	require.NoError(t, err)
+	require.NotEqual(t, file, moved)
+	require.WithinDuration(t, time.Now(), spooled(t, spool)[0].PausedAt, time.Minute)
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -15,8 +16,8 @@ import (
 )
 
 // FlagReason returns why a flag pauses its project: its text, or its path if it has none. Where the text names the flag's path, it is
-// the current one: the directory may have moved since the flag was written. FlagReason masks secrets by their patterns, because others may
-// write flags, too.
+// the current one: the directory may have moved since the flag was written. A copy of another project's flag does not say how to resume
+// that. FlagReason masks secrets by their patterns, because others may write flags, too.
 func FlagReason(path, note string, dangling bool) string {
 	var patterns *redact.Redactor
 	note = patterns.Redact(redact.Clean(note))
@@ -26,10 +27,14 @@ func FlagReason(path, note string, dangling bool) string {
 	case strings.TrimSpace(note) == "":
 		return "its pause flag " + path + " exists"
 	}
+	info, known := issuetext.ParseFlagNote(note)
 	lines := strings.Split(note, "\n")
 	for n := 1; n < len(lines); n++ {
 		if strings.HasPrefix(lines[n-1], issuetext.ResumeLine) && strings.HasPrefix(lines[n], issuetext.OrRemoveLine) {
 			lines[n] = issuetext.OrRemoveLine + redact.Line(path, 1000)
+			if known && info.Project != filepath.Base(path) {
+				lines[n-1], lines[n] = "This is a copy of the flag of "+info.Project+".", "To resume, remove the file "+redact.Line(path, 1000)
+			}
 		}
 	}
 	return strings.Join(lines, "\n")

@@ -25,10 +25,25 @@ func TestNoteForPeople(t *testing.T) {
 	require.Equal(t, "moving the database\n\nback on Monday\n", readableNote(incident.FlagView{Note: "moving the database\n\nback on Monday\n"}), "a person's note stays whole")
 	held := issuetext.HoldNote("odilo", "disk", "alice", "bigbox", issuetext.Resume{Command: "adfbot resume odilo", Flag: "/pause/odilo"}, opened)
 	require.Equal(t, "odilo is paused by alice (bigbox, 2026-11-23 03:48 UTC).\nReason: disk\n", readableNote(incident.FlagView{Note: held}))
-	flag := issuetext.HoldFlag(incident.Hold{ID: i.ID, Project: "odilo", Note: held}, issuetext.Mark{Written: opened})
+	flag := issuetext.HoldFlag(incident.Hold{ID: i.ID, Project: "odilo", Note: held}, issuetext.Resume{}, issuetext.Mark{Written: opened})
 	info, ok = issuetext.ParseFlagNote(flag)
 	require.True(t, ok)
 	require.Equal(t, "odilo is paused by alice (bigbox, 2026-11-23 03:48 UTC).\nReason: disk\n", readableNote(incident.FlagView{Note: flag, Info: info}))
 	require.Equal(t, "odilo is paused by alice (bigbox, now).\nReason: disk\n",
 		readableNote(incident.FlagView{Note: "odilo is paused by alice (bigbox, now).\nReason: disk\nTo resume, remove this file or run: adfbot resume odilo\n"}), "of an earlier version")
+}
+
+// A flag that was copied from another project does not say how to resume that one.
+func TestReasonOfCopiedFlag(t *testing.T) {
+	i := incident.Incident{ID: strings.Repeat("ab", 16), Project: "odilo", Seq: 3, Agent: "project-meta", Failures: 3}
+	resume := issuetext.Resume{Command: "sudo -u adfbot adfbot resume odilo", Flag: "/pause/odilo"}
+	for _, note := range []string{
+		issuetext.FlagNote(i, resume, issuetext.Mark{}),
+		issuetext.HoldFlag(incident.Hold{ID: i.ID, Project: "odilo"}, resume, issuetext.Mark{}),
+	} {
+		require.Contains(t, FlagReason("/srv/odilo", note, false), "To resume, run: sudo -u adfbot adfbot resume odilo\nor remove the file /srv/odilo\n")
+		reason := FlagReason("/pause/zeta", note, false)
+		require.Contains(t, reason, "This is a copy of the flag of odilo.\nTo resume, remove the file /pause/zeta\n")
+		require.NotContains(t, reason, "adfbot resume")
+	}
 }
