@@ -9,12 +9,14 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/terraphim/adfbot/breaker"
 	"github.com/terraphim/adfbot/escalate/incident"
 	"github.com/terraphim/adfbot/escalate/issuetext"
 	"github.com/terraphim/adfbot/internal/config"
+	"github.com/terraphim/adfbot/internal/fault"
 	"github.com/terraphim/adfbot/internal/hostlocal"
 	"github.com/terraphim/adfbot/internal/status"
 	"github.com/terraphim/adfbot/internal/store"
@@ -45,10 +47,18 @@ func Keep(ctx context.Context, cfg *config.Config, own hostlocal.OwnSpools, r st
 	k := Kept{Project: r.Project, RunID: r.RunID}
 	flag, flagErr := lookInTime(ctx, pause.New(cfg.PauseDir), r.Project)
 	k.FlagErr = flagErr
-	held := flagErr == nil && flag.Present
-	if held {
+	held, unlock := false, func() {}
+	if flagErr == nil && flag.Present {
+		// Whoever has just written the flag because of spooled failures marks one of them, under the lock.
+		_, bots := issuetext.ParseFlagNote(flag.Note)
+		lock, err := hostlocal.Beside(cfg.State).LockHere(ctx, spoolLock, spoolWait)
+		if err == nil {
+			unlock = sync.OnceFunc(lock)
+			defer unlock()
+		}
 		spooled, _ := spooledOf(cfg, own) // without it the run counts as a later one
 		r, held = whilePaused(r, spooled)
+		held = held && (err == nil || !bots)
 	}
 	var err error
 	if k.File, err = hostlocal.Beside(cfg.State).Spool().Add(r); err != nil {
@@ -63,6 +73,7 @@ func Keep(ctx context.Context, cfg *config.Config, own hostlocal.OwnSpools, r st
 	if held {
 		k.File, _ = hostlocal.Spooled{File: k.File, Held: true}.MarkPaused(now()) // if that fails, failures count on after the flag's removal
 	}
+	unlock()
 	k.count(ctx, cfg, own, r, now)
 	return k, nil
 }
@@ -144,6 +155,7 @@ func (k *Kept) pause(ctx context.Context, cfg *config.Config, own hostlocal.OwnS
 		return
 	}
 	k.Paused = true
+	fault.Point(ctx, "spooled-flag-written")
 	file, _ := trip.MarkPaused(now()) // if that fails, the project is paused again by its next failure after a resume
 	if trip.File == k.File {
 		k.File = file

@@ -1,6 +1,7 @@
 package bot_test
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -8,11 +9,13 @@ import (
 	"testing"
 	"time"
 
+	"github.com/go-jose/go-jose/v4/testutils/assert"
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
 
 	"github.com/terraphim/adfbot/escalate/issuetext"
 	"github.com/terraphim/adfbot/internal/bot"
+	"github.com/terraphim/adfbot/internal/fault"
 	"github.com/terraphim/adfbot/internal/store"
 	"github.com/terraphim/adfbot/internal/testhost"
 	"github.com/terraphim/adfbot/pause"
@@ -375,6 +378,39 @@ func TestPersonsFlagBetweenSpooledFailures(t *testing.T) {
 			require.Len(t, w.issues("open"), map[bool]int{true: 1}[c.paused && c.stored+c.before+c.while+c.after >= 3])
 		})
 	}
+}
+
+// A failure that is spooled in the moment between the flag and its mark takes the flag for no person's.
+func TestSpooledFailureBesideThePause(t *testing.T) {
+	w := newWorld(t)
+	w.record(store.Result{Project: "odilo", Agent: "project-meta", Outcome: store.Success})
+	repair := damage["corrupt"](t, w)
+	keep := func(ctx context.Context, n int) {
+		r := failure("odilo")
+		r.RunID, r.Finished = fmt.Sprint(n), w.now()
+		kept, err := bot.Keep(ctx, w.cfg, nil, r, w.now)
+		assert.NoError(t, err)
+		assert.Equal(t, n >= 2, kept.Paused)
+	}
+	keep(ctx, 0)
+	keep(ctx, 1)
+	done := make(chan struct{})
+	keep(fault.With(ctx, func(point string) {
+		require.Equal(t, "spooled-flag-written", point)
+		go func() { defer close(done); keep(ctx, 3) }()
+		select {
+		case <-done:
+		case <-time.After(100 * time.Millisecond): // it waits for the lock
+		}
+	}), 2)
+	<-done
+	w.pass(time.Hour)
+	repair()
+	w.sweepWell()
+	p := w.project("odilo")
+	require.Equal(t, "yes", p.Paused)
+	require.Equal(t, 4, p.Failures)
+	require.Equal(t, "odilo#1", p.Incident.Name)
 }
 
 // More failures of a paused project are no second pause.
