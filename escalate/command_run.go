@@ -280,10 +280,15 @@ func (run *commandRun) target(p pauseState) string {
 	switch {
 	case p.Pause().ID == run.incident.ID:
 		return run.incident.ID
-	case p.Open() == nil && p.Hold != nil:
+	case p.Open() == nil && p.Hold != nil && !run.isLater(*p.Hold):
 		return holdTarget(*p.Hold)
 	}
 	return ""
+}
+
+// isLater reports whether a hold was made after the command was written, so that the command cannot mean it.
+func (run *commandRun) isLater(h incident.Hold) bool {
+	return h.Since.Truncate(time.Second).After(run.cmd.At)
 }
 
 // resumeStep removes the pause flag and ends the incident of the issue, or a person's hold.
@@ -311,6 +316,8 @@ func (run *commandRun) resumeStep(ctx context.Context, n int) (result, error) {
 			return err == nil, err
 		case p.Open() != nil:
 			res.answer = issuetext.LaterIncident(run.cmd.Project, run.incident, *p.Open())
+		case p.Hold != nil:
+			res.answer = issuetext.LaterHold(run.cmd.Project, *p.Hold)
 		case p.Flag.State == incident.FlagThere:
 			res.later = true // its flag names an incident that is to be rebuilt first
 		default:
@@ -343,7 +350,7 @@ func (run *commandRun) pauseStep(ctx context.Context, n int) (result, error) {
 		return failed(err)
 	}
 	note := issuetext.CommandNote(run.cmd, run.cmd.Steps[n].Line, run.HowToResume(run.cmd.Project), run.opt.Now())
-	h := incident.Hold{Project: run.cmd.Project, Note: note}
+	h := incident.Hold{Project: run.cmd.Project, Note: note, Since: run.cmd.At} // a resume that was written before it is not about it
 	already, err := run.pause(ctx, h, func(ctx context.Context, h incident.Hold) error {
 		return run.begin(ctx, n, holdTarget(h), &h)
 	})

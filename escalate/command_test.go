@@ -1,6 +1,7 @@
 package escalate_test
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -100,6 +101,30 @@ func TestAckCommandNotAssigned(t *testing.T) {
 		said := comments(w.issue())
 		require.Len(t, said, 1)
 		require.Contains(t, said[0], "Gitea did not assign them")
+	})
+}
+
+// A resume that was written before somebody paused the project by hand is not about that pause.
+func TestResumeCommandBeforeHold(t *testing.T) {
+	playOperated(t, func(w *world, id string) {
+		w.says("alex", "/adf resume")
+		time.Sleep(5 * time.Second)
+		_, err := w.rec.Resume(w.Context(), project, "resumed by eve")
+		require.NoError(t, err)
+		_, err = w.rec.Pause(w.Context(), project, "odilo is paused by eve")
+		require.NoError(t, err)
+		w.sweepFor(3 * time.Minute)
+		require.True(t, w.paused(project))
+		require.Contains(t, strings.Join(comments(w.issue()), "\n"), "Nothing was done: `odilo` was paused by hand at ")
+		w.says("alex", "/adf resume")
+		w.sweepFor(3 * time.Minute)
+		require.False(t, w.paused(project))
+
+		w.says("alex", "/adf pause")
+		time.Sleep(time.Second)
+		w.says("alex", "/adf resume")
+		w.sweepFor(3 * time.Minute)
+		require.False(t, w.paused(project), "the order of two comments is known")
 	})
 }
 

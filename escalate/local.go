@@ -167,7 +167,7 @@ func (r *Reconciler) saveFlagError(ctx context.Context, failed *FlagWriteError, 
 // confirm stores that the flag is on disk as it was seen: what somebody does to it from now on is noticed. It stores nothing if the
 // project is no longer paused by that pause, or if the flag is the bot's of another one: the next visit replaces that.
 func (r *Reconciler) confirm(ctx context.Context, v *localVisit, pause string) error {
-	if v.Flag.Identity.Kind == incident.BotFlag && v.Flag.Info.Pause.ID != pause {
+	if v.Flag.Identity.Kind == incident.BotFlag && !v.Named(pause) {
 		return nil
 	}
 	_, err := r.opt.State.Confirm(ctx, v.Project, incident.Confirmation{Pause: pause, Identity: v.Flag.Identity}, r.opt.Now())

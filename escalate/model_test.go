@@ -113,10 +113,11 @@ func playModel(ctx context.Context, seed uint64, tell bool) (faults string) {
 	m := &model{ctx: ctx, tell: tell, r: rand.New(rand.NewPCG(seed, 0)), state: escalate.NewMemory(), clock: time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC),
 		ended: map[string]bool{}, known: map[string]bool{}}
 	installation := strings.Repeat("ab", 16)
-	for n := range []int{1, 1, 2, 3}[m.r.IntN(4)] {
+	hosts := []int{1, 1, 2, 3}[m.r.IntN(4)]
+	for n := range hosts {
 		h := &host{m: m, name: string(rune('a' + n)), confirmed: map[string]incident.Confirmation{}}
 		h.disk = disk{now: map[string]*file{}, durable: map[string]*file{}}
-		h.rec, _ = escalate.New(escalate.Options{Installation: installation, State: &modelState{m.state, h}, Now: m.now})
+		h.rec, _ = escalate.New(escalate.Options{Installation: installation, State: &modelState{m.state, h}, Fleet: hosts > 1, Now: m.now})
 		h.rec.SetFolder(func() (escalate.Folder, error) { return &modelFolder{h}, nil })
 		m.hosts = append(m.hosts, h)
 	}
@@ -514,7 +515,7 @@ func (h *host) confirms(pause string, as incident.FlagIdentity) {
 	if f == nil {
 		h.missing = pause
 		h.m.ended[pause] = true
-	} else if f.mayBeOf(pause) {
+	} else if hold, _ := h.m.state.Hold(h.m.ctx, modelProject); f.mayBeOf(pause) || hold != nil && f.mayBeOf(hold.ID) {
 		f.pauses = append(f.pauses, pause)
 	}
 	for _, known := range h.files {

@@ -134,7 +134,9 @@ func (r *Reconciler) pause(ctx context.Context, h incident.Hold, save func(conte
 	if p.Pause().ID != "" || p.Flag.State == incident.FlagThere {
 		return &p, nil
 	}
-	h.ID, h.Since = pause.NewRandomID(), r.opt.Now()
+	if h.ID = pause.NewRandomID(); h.Since.IsZero() {
+		h.Since = r.opt.Now()
+	}
 	if err := save(ctx, h); err != nil {
 		return nil, err
 	}

@@ -28,6 +28,7 @@ type Options struct {
 	// id takes them for those of another bot.
 	Installation string
 	State        incident.State
+	Fleet        bool      // several hosts share the state, each with its own pause directory
 	Dir          pause.Dir // the pause directory
 	// Directory returns the id that its sentinel must have, "" if any will do; nil: any.
 	Directory func(context.Context) (string, error)

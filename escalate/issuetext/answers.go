@@ -91,6 +91,12 @@ func LaterIncident(project string, i, open incident.Incident) string {
 	return s + "."
 }
 
+// LaterHold answers a resume that was written before somebody paused the project by hand.
+func LaterHold(project string, h incident.Hold) string {
+	return fmt.Sprintf("Nothing was done: %s was paused by hand at %s, after this was written. To resume it all the same, give the command again.",
+		markdown.CodeSpan(project), minute(h.Since))
+}
+
 // CommandNote is the note of a pause flag that a command writes.
 func CommandNote(c incident.Command, line incident.CommandLine, resume Resume, now time.Time) string {
 	s := fmt.Sprintf("%s is paused by %s (in Gitea, %s, %s).\n",

@@ -2,6 +2,7 @@ package plan_test
 
 import (
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -88,7 +89,7 @@ func TestNextFlags(t *testing.T) {
 		{"a person's, made after a removal", removed, persons, "", []plan.Kind{hold}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			o := plan.Observation{Now: now, Project: project, Generation: 3, Flag: c.flag, Confirmed: c.confirmed,
+			o := plan.Observation{Now: now, Project: project, Generation: 3, Fleet: true, Flag: c.flag, Confirmed: c.confirmed,
 				Known: func(i string) bool { return i == id[c.pause] || c.pause != "" && i != "" }}
 			if c.pause != "" {
 				o.Incidents = []incident.Incident{{ID: id[c.pause], Project: project, Seq: 3, Opened: at}}
@@ -103,6 +104,12 @@ func TestNextFlags(t *testing.T) {
 			}
 			require.Equal(t, c.want, kinds())
 			if c.pause == "" {
+				o.Fleet = false
+				if strings.HasPrefix(c.name, "of a pause that is over") || strings.HasPrefix(c.name, "of a hold that is over") {
+					require.Equal(t, []plan.Kind{hold}, kinds(), "on a single host, somebody has put it back")
+				} else {
+					require.Equal(t, c.want, kinds())
+				}
 				return
 			}
 			o.Incidents, o.Hold = nil, &incident.Hold{ID: id[c.pause], Project: project, Since: at} // a hold is a pause like an incident

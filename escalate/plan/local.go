@@ -75,7 +75,7 @@ func (p *planner) flagThere() (current string) {
 		return p.rebuild(unknown)
 	}
 	switch {
-	case p.untouched() && p.o.Flag.Info.Pause.ID != pause:
+	case p.untouched() && !p.o.Named(pause):
 		p.add(WriteFlag, open, "the pause flag is that of another pause")
 	case p.o.Confirmed != incident.Confirmation{Pause: pause, Identity: p.o.Flag.Identity}:
 		p.add(ConfirmFlag, open, "the pause flag exists")
@@ -95,7 +95,7 @@ func (p *planner) flagAlone(unknown string) (current string) {
 		p.add(RecordHold, none, "a person touched the flag, and the project was resumed meanwhile")
 	case unknown != "" && !p.over():
 		return p.rebuild(unknown)
-	case p.over() && p.untouched() && c.Pause != named.ID && !p.o.Flag.Info.Written.IsZero():
+	case p.o.Fleet && p.over() && p.untouched() && c.Pause != named.ID && !p.o.Flag.Info.Written.IsZero():
 		p.add(RemoveFlag, none, "the flag is that of a pause that is over")
 	case p.over():
 		p.add(RecordHold, none, "somebody has touched or put back the flag of a pause that is over")

@@ -33,6 +33,7 @@ type Observation struct {
 	Hold      *incident.Hold
 	// Generation is the project's.
 	Generation int64
+	Fleet      bool                        // several hosts share the state: a flag of a pause that is over may be a late one of theirs
 	Incidents  []incident.Incident         // those of the project that are not settled, or whose issues are in Open
 	Known      func(id string) bool        // reports whether the state has the incident, settled or not
 	Issues     map[string]IssueState       // of the incidents' own issues, by incident id
@@ -40,6 +41,13 @@ type Observation struct {
 	Closings   map[string]incident.Closing // of the incidents' own issues, by incident id, as far as they were read
 	Unstored   bool                        // results wait to be stored: the incident that the flag names may be theirs
 	Force      bool                        // a person asked: do not wait for NextTry
+}
+
+// Named reports whether the flag, if the bot wrote it, is that of the pause. The flag of a hold stays while an incident pauses the project
+// too: it says who paused the project and why, and its removal ends both.
+func (o Observation) Named(pause string) bool {
+	id := o.Flag.Info.Pause.ID
+	return id == pause || o.Hold != nil && id == o.Hold.ID
 }
 
 // Next returns the steps that are due for a project, in the order in which to take them. If there are local steps other

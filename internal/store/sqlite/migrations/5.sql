@@ -14,4 +14,4 @@ INSERT INTO host_flag (project, pause, kind) SELECT project, id, '' FROM hold WH
 INSERT OR REPLACE INTO host_flag (project, pause, kind)
 	SELECT project, id, '' FROM incident WHERE ended_at IS NULL AND json_extract(doc, '$.FlagWritten') <> '0001-01-01T00:00:00Z';
 
-ALTER TABLE hold DROP COLUMN flag_written;
+-- hold.flag_written is not used any more. A process of an earlier version that still runs reads it.
