@@ -155,7 +155,7 @@ func (k *Kept) pause(ctx context.Context, cfg *config.Config, own hostlocal.OwnS
 		return
 	}
 	k.Paused = true
-	fault.Point(ctx, "spooled-flag-written")
+	fault.Count(ctx, "spooled pause")
 	file, _ := trip.MarkPaused(now()) // if that fails, the project is paused again by its next failure after a resume
 	if trip.File == k.File {
 		k.File = file

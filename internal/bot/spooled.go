@@ -85,7 +85,12 @@ func (b *Bot) countSpooled(ctx context.Context, wanted func(project string) bool
 	}
 	spooled, err = list()
 	errs := []error{err}
+	seen := map[string]bool{}
 	for place, e := range spooled {
+		if project := e.Result.Project; e.Err == nil && !seen[project] {
+			seen[project] = true
+			errs = append(errs, b.endReplaced(ctx, project, spooled[place:]))
+		}
 		switch {
 		case e.Err != nil:
 			errs = append(errs, e.Unreadable())
@@ -134,6 +139,35 @@ func (b *Bot) spooled(wanted func(project string) bool) ([]hostlocal.Spooled, er
 func (b *Bot) unstored(project string) bool {
 	list, _ := b.spooled(func(id string) bool { return id == project })
 	return hostlocal.Waiting(list) > 0
+}
+
+// endReplaced ends the incident of a project that was paused by its spooled failures since: somebody had removed its flag before they
+// began. They would be taken for failures of that incident.
+func (b *Bot) endReplaced(ctx context.Context, project string, spooled []hostlocal.Spooled) error {
+	paused := slices.IndexFunc(spooled, func(e hostlocal.Spooled) bool {
+		return e.Err == nil && e.Result.Project == project && !e.PausedAt.IsZero() && !e.Held
+	})
+	if paused < 0 {
+		return nil
+	}
+	state, err := b.store.ProjectState(ctx, project)
+	open := state.Open()
+	if err != nil || open == nil || !state.Confirmed.Stands() || state.Confirmed.Pause != open.ID {
+		return err
+	}
+	if flag := b.rec.Look(ctx, project); flag.State == incident.FlagUnknown || flag.Info.Incident == open.ID {
+		return nil
+	}
+	end := spooled[paused].PausedAt
+	for _, e := range spooled[:paused+1] {
+		if begun := e.Result.Started; e.Result.Project == project && begun.After(open.FlagWritten) && begun.Before(end) {
+			end = begun
+		}
+	}
+	_, err = b.store.Resume(ctx, incident.Resumption{
+		Project: project, Pause: open.ID, How: flagRemoved, At: end.Add(-time.Millisecond), FlagRemoved: true,
+	})
+	return err
 }
 
 // pausesOf returns when spooled results have paused a project. The time of a file may be any; the pause followed the result.
