@@ -21,13 +21,14 @@
 // # Locks
 //
 // A lock on the flag, [incident.HostLocker], is held while a flag is written or removed and its state is stored: for
-// milliseconds, never across a request. A claim on the issue, [incident.Claimer], is held across requests. A claim is taken
+// milliseconds, never across a request. Before the state says anything about a flag, the flag is on disk: it is synced, then looked at
+// again, then confirmed. A claim on the issue, [incident.Claimer], is held across requests. A claim is taken
 // before a lock, never while one is held. So a process that hangs in a request keeps no flag from being written.
 //
 // # Files of this package
 //
 // reconciler.go and trip.go hold the API, sweep.go and sweep_local.go the sweep, observe.go the observation, cache.go what a
-// sweep has learned. local.go and pausing.go hold the steps that touch state and flag, steps.go the loop over those in the
-// tracker, and create.go, complete.go, labels.go, find.go, issuesteps.go, closing.go and comment.go these steps; waiting.go
+// sweep has learned. local.go and pausing.go hold the steps that touch state and flag, folder.go and hang.go the access to the
+// pause directory, steps.go the loop over those in the tracker, and create.go, complete.go, labels.go, find.go, issuesteps.go, closing.go and comment.go these steps; waiting.go
 // says what is too early for them. command_*.go read and run commands. memory.go is a state in memory.
 package escalate

@@ -61,7 +61,7 @@ func (f *visitFolder) write(do func() (bool, error)) (bool, error) {
 }
 
 func (f *visitFolder) Look(id string) (pause.Flag, error) {
-	flag, _, err := inTime(f.r, &f.r.patience, time.Second, func() (pause.Flag, error) { return f.folder.Look(id) })
+	flag, _, err := inTime(f.r, &f.r.reading, time.Second, func() (pause.Flag, error) { return f.folder.Look(id) })
 	return flag, err
 }
 

@@ -77,8 +77,8 @@ type Reconciler struct {
 	open       func() (folder, error) // the pause directory
 	trackerErr error                  // why no request may be made; saved with what is pending
 	dirErr     error                  // why the pause directory must not be believed; every flag is unknown then
-	patience   patience               // with reads of the pause directory
-	writing    patience               // with writes: a frozen file system answers reads
+	reading    hangGuard              // for reads of the pause directory
+	writing    hangGuard              // for writes: a frozen file system answers reads
 	learned    atomic.Pointer[learned]
 	overBudget atomic.Bool // the last sweep could not do everything
 }

@@ -6,9 +6,9 @@ import (
 	"time"
 )
 
-// patience bounds reads of the pause directory: on a file system that has died a read never returns, and keeps a thread. While one is
+// hangGuard bounds the reads, or the writes, of the pause directory: on a file system that has died a read never returns, and keeps a thread. While one is
 // that late, another is begun only now and then: the directory may have been mounted anew, of which that read never learns.
-type patience struct {
+type hangGuard struct {
 	mu    sync.Mutex
 	late  chan struct{} // closed when that read returns; nil: none is late
 	wait  time.Duration // from the last read that was begun to the next; zero if none is late
@@ -31,20 +31,20 @@ func readDir[T any](r *Reconciler, trust time.Duration, read func() (T, error)) 
 	if r.dirErr != nil {
 		return v, r.dirErr
 	}
-	v, _, err = inTime(r, &r.patience, trust, read)
+	v, _, err = inTime(r, &r.reading, trust, read)
 	return v, err
 }
 
 // inTime calls a function that reads or writes the pause directory, unless an earlier one is late, and waits for it for [readWait]. If it
 // does not return by then, late is closed when it does.
-func inTime[T any](r *Reconciler, p *patience, trust time.Duration, do func() (T, error)) (v T, late <-chan struct{}, err error) {
+func inTime[T any](r *Reconciler, g *hangGuard, trust time.Duration, do func() (T, error)) (v T, late <-chan struct{}, err error) {
 	noAnswer := func() error {
 		return fmt.Errorf("pause directory %s did not answer in %s: check whether its file system hangs", r.opt.Dir.Path(), readWait)
 	}
-	if !p.mayRead() {
+	if !g.mayBegin() {
 		return v, nil, noAnswer()
 	}
-	if p.trusted(trust) {
+	if g.trusted(trust) {
 		v, err = do()
 		return v, nil, err
 	}
@@ -62,55 +62,55 @@ func inTime[T any](r *Reconciler, p *patience, trust time.Duration, do func() (T
 	defer timeout.Stop()
 	select {
 	case a := <-answers:
-		p.answered()
+		g.answered()
 		return a.v, nil, a.err
 	case <-timeout.C:
-		p.isLate(done)
+		g.isLate(done)
 		return v, done, noAnswer()
 	}
 }
 
-// mayRead reports whether a read may be begun.
-func (p *patience) mayRead() bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
+// mayBegin reports whether a read or write may be begun.
+func (g *hangGuard) mayBegin() bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
 	select {
-	case <-p.late: // never, if it is nil
-		p.late, p.wait = nil, 0
+	case <-g.late: // never, if it is nil
+		g.late, g.wait = nil, 0
 	default:
 	}
-	if p.late == nil {
+	if g.late == nil {
 		return true
 	}
 	now := time.Now()
-	if now.Before(p.again) {
+	if now.Before(g.again) {
 		return false
 	}
-	p.wait = min(2*p.wait, lastWait)
-	p.again = now.Add(p.wait)
+	g.wait = min(2*g.wait, lastWait)
+	g.again = now.Add(g.wait)
 	return true
 }
 
-func (p *patience) answered() {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.late, p.wait, p.answeredAt = nil, 0, time.Now()
+func (g *hangGuard) answered() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.late, g.wait, g.answeredAt = nil, 0, time.Now()
 }
 
 // trusted reports whether the directory has answered so lately that it is not expected to hang.
-func (p *patience) trusted(trust time.Duration) bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return trust > 0 && p.late == nil && time.Since(p.answeredAt) < trust
+func (g *hangGuard) trusted(trust time.Duration) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return trust > 0 && g.late == nil && time.Since(g.answeredAt) < trust
 }
 
 // isLate notes a read that does not return in time.
-func (p *patience) isLate(done chan struct{}) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.late = done
-	if p.wait == 0 {
-		p.wait = firstWait
-		p.again = time.Now().Add(p.wait)
+func (g *hangGuard) isLate(done chan struct{}) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.late = done
+	if g.wait == 0 {
+		g.wait = firstWait
+		g.again = time.Now().Add(g.wait)
 	}
 }
