@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/terraphim/adfbot/internal/fault"
+	"github.com/terraphim/adfbot/internal/store/sqlstore"
 )
 
 // change is one caller's part of a transaction.
@@ -199,7 +200,7 @@ func (s *Store) begin(ctx context.Context) (*txn, error) {
 	}
 	ctx = context.WithoutCancel(ctx)
 	var version int
-	if err = queryRow(ctx, tx, `PRAGMA user_version`).Scan(&version); err == nil {
+	if err = sqlstore.First(ctx, tx, `PRAGMA user_version`).Scan(&version); err == nil {
 		err = s.checkVersion(version)
 	}
 	if err != nil {
@@ -241,7 +242,7 @@ func (s *Store) runEach(ctx context.Context, tx *txn, batch []*change) error {
 	defer tx.end(ctx)
 	done := 0
 	for _, c := range batch {
-		if _, err := tx.exec(ctx, `SAVEPOINT change`); err != nil {
+		if err := tx.exec(ctx, `SAVEPOINT change`); err != nil {
 			return err
 		}
 		if err := c.run(tx); err == nil {
@@ -249,11 +250,11 @@ func (s *Store) runEach(ctx context.Context, tx *txn, batch []*change) error {
 		} else {
 			c.err, c.failed = err, true
 			// Some errors, such as a full disk, have rolled back the whole transaction. Then there is no savepoint.
-			if _, e := tx.exec(ctx, `ROLLBACK TO change`); e != nil {
+			if e := tx.exec(ctx, `ROLLBACK TO change`); e != nil {
 				return err
 			}
 		}
-		if _, err := tx.exec(ctx, `RELEASE change`); err != nil {
+		if err := tx.exec(ctx, `RELEASE change`); err != nil {
 			return err
 		}
 	}

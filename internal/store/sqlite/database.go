@@ -3,8 +3,11 @@ package sqlite
 import (
 	"context"
 	"database/sql"
+	"strings"
 	"sync"
 	"time"
+
+	"github.com/terraphim/adfbot/internal/store/sqlstore"
 )
 
 // database is the connections to one file.
@@ -54,6 +57,41 @@ func (d *database) reading(ctx context.Context) (c *connection, taken bool) {
 	return c, false
 }
 
+// Query has the turn of a connection until the rows are closed.
+func (d *database) Query(ctx context.Context, query string, args ...any) (sqlstore.Rows, error) {
+	var found *rows
+	err := retryBusy(ctx, func() error {
+		c, err := d.forReading(ctx)
+		if err != nil {
+			return err
+		}
+		if found, err = c.query(context.WithoutCancel(ctx), query, args...); err != nil {
+			c.done()
+			return err
+		}
+		found.done = c.done
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return found, nil
+}
+
+// rows must be closed, or nobody else can use the connection.
+type rows struct {
+	*sql.Rows
+	done func()
+}
+
+func (r *rows) Close() error {
+	err := r.Rows.Close()
+	if r.done != nil {
+		r.done()
+	}
+	return err
+}
+
 // close waits for the transaction and the query that are under way.
 func (d *database) close() error {
 	d.mu.Lock()
@@ -77,10 +115,20 @@ type connection struct {
 	turn chan struct{} // holds a token while somebody uses the connection
 
 	// Queries that came once are here without a statement. They are prepared when they come again: a process that asks once
-	// is not slowed down. There are only as many as this package spells out, because values are always parameters. It is
+	// is not slowed down. There are only as many as the program spells out, because values are always parameters. It is
 	// guarded by the turn.
-	known map[string]*sql.Stmt
+	known map[string]statement
 }
+
+// statement is a query in SQLite's words.
+type statement struct {
+	text     string
+	prepared *sql.Stmt // or nil
+}
+
+// inSQLite translates the statements of package sqlstore. Flags are compared as in the conditions of the indexes, which would not be
+// used otherwise.
+var inSQLite = strings.NewReplacer("adfbot.", "", " FOR UPDATE", "", "NOT settled", "settled = 0", "NOT done", "done = 0")
 
 func newConnection(dsn string) (*connection, error) {
 	pool, err := sql.Open("sqlite", dsn)
@@ -88,7 +136,7 @@ func newConnection(dsn string) (*connection, error) {
 		return nil, err
 	}
 	pool.SetMaxOpenConns(1)
-	return &connection{pool: pool, turn: make(chan struct{}, 1), known: map[string]*sql.Stmt{}}, nil
+	return &connection{pool: pool, turn: make(chan struct{}, 1), known: map[string]statement{}}, nil
 }
 
 // connect opens the file; it may be called again after an error.
@@ -103,11 +151,11 @@ func (c *connection) close() error {
 	c.turn <- struct{}{}
 	defer c.done()
 	for _, st := range c.known {
-		if st != nil {
-			_ = st.Close() // else SQLite keeps the file open
+		if st.prepared != nil {
+			_ = st.prepared.Close() // else SQLite keeps the file open
 		}
 	}
-	c.known = map[string]*sql.Stmt{}
+	c.known = map[string]statement{}
 	if c.conn != nil {
 		_ = c.conn.Close() // back into the pool
 	}
@@ -126,33 +174,40 @@ func (c *connection) take(ctx context.Context) error {
 
 func (c *connection) done() { <-c.turn }
 
-// statement returns the prepared query, nil if it comes for the first time or can't be prepared: executed as it stands, it
+// statement returns a query. It is not prepared if it comes for the first time or can't be prepared: executed as it stands, it
 // then fails with an error of its own.
-func (c *connection) statement(ctx context.Context, query string) *sql.Stmt {
+func (c *connection) statement(ctx context.Context, query string) statement {
 	st, again := c.known[query]
-	if st == nil && again {
-		if prepared, err := c.conn.PrepareContext(ctx, query); err == nil {
-			st = prepared
+	switch {
+	case !again:
+		st.text = inSQLite.Replace(query)
+	case st.prepared != nil:
+		return st
+	default:
+		if prepared, err := c.conn.PrepareContext(ctx, st.text); err == nil {
+			st.prepared = prepared
 		}
 	}
 	c.known[query] = st
 	return st
 }
 
-func (c *connection) exec(ctx context.Context, query string, args ...any) (sql.Result, error) {
-	if st := c.statement(ctx, query); st != nil {
-		return st.ExecContext(ctx, args...)
+func (c *connection) exec(ctx context.Context, query string, args ...any) (err error) {
+	if st := c.statement(ctx, query); st.prepared != nil {
+		_, err = st.prepared.ExecContext(ctx, parameters(args)...)
+	} else {
+		_, err = c.conn.ExecContext(ctx, st.text, parameters(args)...)
 	}
-	return c.conn.ExecContext(ctx, query, args...)
+	return err
 }
 
 func (c *connection) query(ctx context.Context, query string, args ...any) (*rows, error) {
 	var found *sql.Rows
 	var err error
-	if st := c.statement(ctx, query); st != nil {
-		found, err = st.QueryContext(ctx, args...)
+	if st := c.statement(ctx, query); st.prepared != nil {
+		found, err = st.prepared.QueryContext(ctx, parameters(args)...)
 	} else {
-		found, err = c.conn.QueryContext(ctx, query, args...)
+		found, err = c.conn.QueryContext(ctx, st.text, parameters(args)...)
 	}
 	if err != nil {
 		return nil, err
@@ -160,10 +215,32 @@ func (c *connection) query(ctx context.Context, query string, args ...any) (*row
 	return &rows{Rows: found}, nil
 }
 
+// parameters replaces times by the milliseconds that are stored.
+func parameters(args []any) []any {
+	for n, a := range args {
+		if at, ok := a.(time.Time); ok {
+			args[n] = at.UnixMilli()
+		}
+	}
+	return args
+}
+
 // txn is a transaction that is under way. It has the turn of the writer.
 type txn struct {
 	*connection
 	over bool // committed
+}
+
+func (t *txn) Exec(ctx context.Context, query string, args ...any) error {
+	return t.exec(ctx, query, args...)
+}
+
+func (t *txn) Query(ctx context.Context, query string, args ...any) (sqlstore.Rows, error) {
+	found, err := t.query(ctx, query, args...)
+	if err != nil {
+		return nil, err
+	}
+	return found, nil
 }
 
 // begin begins a transaction once nobody else has one. ctx counts until then, and no longer. ready is called first.
@@ -183,7 +260,7 @@ func (d *database) begin(ctx context.Context, ready func() error) (*txn, error) 
 		}
 		err := ready()
 		if err == nil {
-			_, err = c.exec(context.WithoutCancel(ctx), `BEGIN IMMEDIATE`)
+			err = c.exec(context.WithoutCancel(ctx), `BEGIN IMMEDIATE`)
 		}
 		if err != nil {
 			c.done() // for those who close the state meanwhile
@@ -202,7 +279,7 @@ func (d *database) begin(ctx context.Context, ready func() error) (*txn, error) 
 }
 
 func (t *txn) commit(ctx context.Context) error {
-	_, err := t.exec(ctx, `COMMIT`)
+	err := t.exec(ctx, `COMMIT`)
 	t.over = err == nil
 	return err
 }
@@ -210,7 +287,7 @@ func (t *txn) commit(ctx context.Context) error {
 // end takes the transaction back unless it was committed.
 func (t *txn) end(ctx context.Context) {
 	if !t.over {
-		_, _ = t.exec(ctx, `ROLLBACK`) // an error means that SQLite has done it already
+		_ = t.exec(ctx, `ROLLBACK`) // an error means that SQLite has done it already
 	}
 	t.done()
 }

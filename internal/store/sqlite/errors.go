@@ -16,6 +16,7 @@ import (
 
 	"github.com/terraphim/adfbot/internal/hostlocal"
 	"github.com/terraphim/adfbot/internal/store"
+	"github.com/terraphim/adfbot/internal/store/sqlstore"
 )
 
 // wrap adds the file and what to do about it to an error that means that the state is unusable.
@@ -23,7 +24,7 @@ func (s *Store) wrap(err error) error {
 	if err == nil || errors.Is(err, store.ErrUnusable) {
 		return err
 	}
-	if errors.Is(err, errContent) {
+	if errors.Is(err, sqlstore.ErrContent) {
 		return store.Unusable(s.path, adviceDamaged, err)
 	}
 	var se *sqlite.Error

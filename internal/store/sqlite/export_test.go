@@ -2,8 +2,9 @@ package sqlite
 
 import (
 	"context"
-	"database/sql"
 	"errors"
+
+	"github.com/terraphim/adfbot/internal/store/sqlstore"
 )
 
 const BatchLimit = batchLimit
@@ -42,7 +43,7 @@ func (s *Store) InTx(ctx context.Context, statements ...string) error {
 func (s *Store) Do(ctx context.Context, f func(context.Context) error, statements ...string) error {
 	return s.tx(ctx, func(ctx context.Context, tx *txn) error {
 		for _, q := range statements {
-			if _, err := tx.exec(ctx, q); err != nil {
+			if err := tx.exec(ctx, q); err != nil {
 				return err
 			}
 		}
@@ -54,7 +55,7 @@ func (s *Store) Do(ctx context.Context, f func(context.Context) error, statement
 func (s *Store) Prepared() (all, prepared int) {
 	defer s.Occupy()()
 	for _, st := range s.db.writer.known {
-		if st != nil {
+		if st.prepared != nil {
 			prepared++
 		}
 	}
@@ -63,7 +64,7 @@ func (s *Store) Prepared() (all, prepared int) {
 
 // Texts are what a query of one column returns.
 func (s *Store) Texts(ctx context.Context, query string) ([]string, error) {
-	return read(ctx, s, func(rows *sql.Rows) (v string, err error) { return v, rows.Scan(&v) }, query)
+	return sqlstore.List(ctx, s.db, func(row sqlstore.Row) (v string, err error) { return v, row.Scan(&v) }, query)
 }
 
 // Connect opens a file as Open does after its first look at the path.

@@ -72,6 +72,6 @@ func (s *Store) Writable(ctx context.Context) error {
 	ctx = context.WithoutCancel(ctx)
 	defer tx.end(ctx)
 	// SQLite begins a transaction in a read-only state too.
-	_, err = tx.exec(ctx, `UPDATE meta SET value = value WHERE key = 'installation'`)
+	err = tx.exec(ctx, `UPDATE meta SET value = value WHERE key = 'installation'`)
 	return s.wrap(err)
 }

@@ -15,6 +15,7 @@ import (
 
 	"github.com/terraphim/adfbot/internal/hostlocal"
 	"github.com/terraphim/adfbot/internal/store"
+	"github.com/terraphim/adfbot/internal/store/sqlstore"
 	"github.com/terraphim/adfbot/pause"
 )
 
@@ -23,6 +24,7 @@ var _ store.State = (*Store)(nil)
 // Store is an open state; [store.State] documents its methods. It is safe for concurrent use. It must be closed, or its
 // write-ahead log grows without end.
 type Store struct {
+	sqlstore.State
 	path  string
 	dsn   string
 	db    *database
@@ -73,6 +75,7 @@ func Open(ctx context.Context, path string, o Options) (*Store, error) {
 		return nil, s.wrap(err)
 	}
 	s.db = &database{writer: writer}
+	s.State = sqlstore.New(tables{s}, "") // the host of the file is the only one
 	if !o.ReadOnly {
 		s.db.openReader = s.openReader
 	}
@@ -226,11 +229,11 @@ func (s *Store) start(ctx context.Context, o Options) error {
 		}
 		// Two processes may create a state at once: the first id stays.
 		err = s.tx(ctx, func(ctx context.Context, tx *txn) error {
-			if _, err := tx.exec(ctx, `INSERT INTO meta (key, value) VALUES ('installation', ?), (?, ?) ON CONFLICT DO NOTHING`,
+			if err := tx.exec(ctx, `INSERT INTO meta (key, value) VALUES ('installation', ?), (?, ?) ON CONFLICT DO NOTHING`,
 				id, pathKey, s.path); err != nil {
 				return err
 			}
-			return queryRow(ctx, tx, `SELECT value FROM meta WHERE key = 'installation'`).Scan(&id)
+			return sqlstore.First(ctx, tx, `SELECT value FROM meta WHERE key = 'installation'`).Scan(&id)
 		})
 		if err != nil {
 			return err

@@ -1,4 +1,4 @@
-package sqlite
+package sqlstore
 
 import (
 	"context"
@@ -11,16 +11,16 @@ import (
 	"github.com/terraphim/adfbot/internal/store"
 )
 
-func (s *Store) IncidentsOf(ctx context.Context, project string, limit int) ([]incident.Incident, error) {
-	const from = `SELECT incident.doc, evidence.doc FROM incident LEFT JOIN evidence ON evidence.incident = incident.id `
+func (s *State) IncidentsOf(ctx context.Context, project string, limit int) ([]incident.Incident, error) {
+	const from = `SELECT incident.doc, evidence.doc FROM adfbot.incident LEFT JOIN adfbot.evidence ON evidence.incident = incident.id `
 	query, args := from+`ORDER BY opened_at DESC, id LIMIT ?`, []any{limit}
 	if project != "" {
 		query, args = from+`WHERE project = ? ORDER BY seq DESC LIMIT ?`, []any{project, limit}
 	}
-	return read(ctx, s, func(rows *sql.Rows) (i incident.Incident, err error) {
+	return read(ctx, s, func(row Row) (i incident.Incident, err error) {
 		var doc string
 		var evidence sql.NullString
-		if err := rows.Scan(&doc, &evidence); err != nil {
+		if err := row.Scan(&doc, &evidence); err != nil {
 			return i, err
 		}
 		if err := json.Unmarshal([]byte(doc), &i); err != nil || !evidence.Valid {
@@ -30,7 +30,7 @@ func (s *Store) IncidentsOf(ctx context.Context, project string, limit int) ([]i
 	}, query, args...)
 }
 
-func (s *Store) IncidentPage(ctx context.Context, f store.IncidentFilter) ([]incident.Incident, error) {
+func (s *State) IncidentPage(ctx context.Context, f store.IncidentFilter) ([]incident.Incident, error) {
 	where, args := []string{`TRUE`}, []any(nil)
 	if f.Projects != nil {
 		ids, err := json.Marshal(f.Projects)
@@ -47,16 +47,16 @@ func (s *Store) IncidentPage(ctx context.Context, f store.IncidentFilter) ([]inc
 		where = append(where, `ended_at IS NOT NULL`)
 	}
 	if f.After != "" {
-		var opened int64
-		err := queryRow(ctx, s.db, `SELECT opened_at FROM incident WHERE id = ?`, f.After).Scan(&opened)
+		var opened Time
+		err := First(ctx, s.db, `SELECT opened_at FROM adfbot.incident WHERE id = ?`, f.After).Scan(&opened)
 		if errors.Is(err, sql.ErrNoRows) {
 			return nil, store.ErrNoIncident
 		}
 		if err != nil {
-			return nil, s.wrap(err)
+			return nil, s.db.Wrap(err)
 		}
-		where, args = append(where, `(opened_at, id) < (?, ?)`), append(args, opened, f.After)
+		where, args = append(where, `(opened_at, id) < (?, ?)`), append(args, stamp(opened.Time), f.After)
 	}
 	return read(ctx, s, scanDoc[incident.Incident],
-		`SELECT doc FROM incident WHERE `+strings.Join(where, ` AND `)+` ORDER BY opened_at DESC, id DESC LIMIT ?`, append(args, f.Limit)...)
+		`SELECT doc FROM adfbot.incident WHERE `+strings.Join(where, ` AND `)+` ORDER BY opened_at DESC, id DESC LIMIT ?`, append(args, f.Limit)...)
 }

@@ -1,0 +1,123 @@
+package sqlstore
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"time"
+
+	"github.com/terraphim/adfbot/internal/store"
+)
+
+func (s *State) Project(ctx context.Context, id string) (store.Project, error) {
+	p, err := s.db.Project(ctx, id)
+	return p.Project, s.db.Wrap(err)
+}
+
+func (s *State) Runs(ctx context.Context, project string, limit int) ([]store.HistoryRun, error) {
+	runs, err := results(ctx, s.db, project, limit, noOutput)
+	return runs, s.db.Wrap(err)
+}
+
+func (s *State) History(ctx context.Context, project string, limit int) ([]store.HistoryRun, error) {
+	runs, err := results(ctx, s.db, project, limit, "output")
+	return runs, s.db.Wrap(err)
+}
+
+const noOutput = "NULL"
+
+// results returns the last results of a project. output is the column of the outputs, or noOutput.
+func results(ctx context.Context, q Querier, project string, limit int, output string) ([]store.HistoryRun, error) {
+	return List(ctx, q, func(row Row) (r store.HistoryRun, err error) {
+		var runID, text sql.NullString
+		var started, finished, recorded Time
+		err = row.Scan(&r.Agent, &runID, &r.Outcome, &r.Counted, &r.ExitCode, &r.Signal, &r.Detail, &r.Host, &started, &finished, &recorded, &text)
+		r.RunID, r.Output = runID.String, text.String
+		r.Started, r.Finished, r.Recorded = started.Time, finished.Time, recorded.Time
+		return r, err
+	}, `SELECT agent, run_id, outcome, counted, exit_code, signal, detail, host, started_at, finished_at, recorded_at, `+output+`
+		FROM adfbot.result WHERE project = ? ORDER BY id DESC LIMIT ?`, project, limit)
+}
+
+func (s *State) LastResult(ctx context.Context) (id int64, err error) {
+	err = First(ctx, s.db, `SELECT coalesce(max(id), 0) FROM adfbot.result`).Scan(&id)
+	return id, s.db.Wrap(err)
+}
+
+func (s *State) CountSince(ctx context.Context, after int64, limit int) ([]store.OutcomeCount, int64, error) {
+	last, err := s.LastResult(ctx)
+	if err != nil {
+		return nil, after, err
+	}
+	if last < after {
+		after = 0
+	}
+	if last == after {
+		return nil, after, nil
+	}
+	upTo := after
+	counts, err := read(ctx, s, func(row Row) (c store.OutcomeCount, err error) {
+		var id int64
+		err = row.Scan(&c.Project, &c.Outcome, &c.Results, &c.Trips, &id)
+		upTo = max(upTo, id)
+		return c, err
+	}, `SELECT project, outcome, count(*), count(*) FILTER (WHERE tripped), max(id) FROM (
+		SELECT id, project, outcome, tripped FROM adfbot.result WHERE id > ? ORDER BY id LIMIT ?) AS next GROUP BY project, outcome`, after, limit)
+	return counts, upTo, err
+}
+
+func (s *State) Prune(ctx context.Context, before time.Time, limit int) (int, error) {
+	var n int
+	err := s.db.Tx(ctx, func(ctx context.Context, tx Tx) error {
+		now, err := s.db.Now(ctx, tx)
+		if err != nil {
+			return err
+		}
+		from, err := firstNotAhead(ctx, tx, now)
+		if err != nil {
+			return err
+		}
+		pruned, err := List(ctx, tx, scanID, `DELETE FROM adfbot.result WHERE id IN (
+			SELECT id FROM (SELECT id, recorded_at FROM adfbot.result WHERE id >= ? ORDER BY id LIMIT ?) AS oldest WHERE recorded_at < ?) RETURNING id`, from, limit, stamp(before))
+		n = len(pruned)
+		return err
+	})
+	return n, err
+}
+
+func scanID(row Row) (id int64, err error) { return id, row.Scan(&id) }
+
+// firstNotAhead returns the position after the oldest results if those were recorded in the future, else 0. It searches by
+// halves. If the clock ran ahead more than once, the position may be that after a later one of these times; the results in
+// between then wait until the first ones are due.
+func firstNotAhead(ctx context.Context, tx Tx, now time.Time) (int64, error) {
+	look := func(query string, args ...any) (id int64, ahead bool, err error) {
+		var recorded Time
+		err = First(ctx, tx, query, args...).Scan(&id, &recorded)
+		if errors.Is(err, sql.ErrNoRows) {
+			err = nil
+		}
+		return id, recorded.After(now), err
+	}
+	low, ahead, err := look(`SELECT id, recorded_at FROM adfbot.result ORDER BY id LIMIT 1`)
+	if err != nil || !ahead {
+		return 0, err
+	}
+	high, ahead, err := look(`SELECT id, recorded_at FROM adfbot.result ORDER BY id DESC LIMIT 1`)
+	if err != nil || ahead {
+		return high, err
+	}
+	for high-low > 1 { // the row at low is ahead, the first one from high on is not
+		middle := low + (high-low)/2
+		id, ahead, err := look(`SELECT id, recorded_at FROM adfbot.result WHERE id >= ? ORDER BY id LIMIT 1`, middle)
+		switch {
+		case err != nil:
+			return 0, err
+		case ahead:
+			low = id
+		default:
+			high = middle
+		}
+	}
+	return high, nil
+}

@@ -1,0 +1,40 @@
+package sqlstore
+
+import (
+	"context"
+
+	"github.com/terraphim/adfbot/escalate/incident"
+)
+
+func (s *State) Hold(ctx context.Context, project string) (*incident.Hold, error) {
+	holds, err := read(ctx, s, scanHold, `SELECT id, project, note, since FROM adfbot.hold WHERE project = ?`, project)
+	if len(holds) == 0 {
+		return nil, err
+	}
+	return &holds[0], err
+}
+
+func (s *State) Holds(ctx context.Context) ([]incident.Hold, error) {
+	return read(ctx, s, scanHold, `SELECT id, project, note, since FROM adfbot.hold ORDER BY project`)
+}
+
+func scanHold(row Row) (h incident.Hold, err error) {
+	var since Time
+	err = row.Scan(&h.ID, &h.Project, &h.Note, &since)
+	h.Since = since.Time
+	return h, err
+}
+
+func (s *State) SetHold(ctx context.Context, h incident.Hold) error {
+	return s.changeProject(ctx, h.Project, func(_ context.Context, _ Tx, p *Project) (bool, error) {
+		p.setHold(h)
+		return true, nil
+	})
+}
+
+func (s *State) DropHold(ctx context.Context, project string) error {
+	return s.changeProject(ctx, project, func(_ context.Context, _ Tx, p *Project) (bool, error) {
+		p.dropHold()
+		return p.Stored, nil
+	})
+}

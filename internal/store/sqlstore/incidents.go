@@ -1,0 +1,227 @@
+package sqlstore
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/terraphim/adfbot/breaker"
+	"github.com/terraphim/adfbot/escalate/incident"
+)
+
+func (s *State) Unsettled(ctx context.Context, project string) ([]incident.Incident, error) {
+	if project == "" {
+		return read(ctx, s, scanDoc[incident.Incident], `SELECT doc FROM adfbot.incident WHERE NOT settled ORDER BY project, seq`)
+	}
+	return read(ctx, s, scanDoc[incident.Incident], `SELECT doc FROM adfbot.incident WHERE NOT settled AND project = ? ORDER BY seq`, project)
+}
+
+func (s *State) Incidents(ctx context.Context, ids ...string) ([]incident.Incident, error) {
+	if len(ids) == 0 {
+		return nil, nil
+	}
+	list, err := json.Marshal(ids)
+	if err != nil {
+		return nil, err
+	}
+	return read(ctx, s, scanDoc[incident.Incident], `SELECT doc FROM adfbot.incident WHERE id IN (SELECT value FROM json_each(?))`, string(list))
+}
+
+// projectStates are the rows of [scanStates]. Each table is searched by project, so that a condition on it finds its rows by an index.
+const projectStates = `
+	SELECT 1 AS place, project, seq AS number, '' AS id, doc AS text, 0 AS size, NULL AS since FROM adfbot.incident WHERE NOT settled AND %[1]s
+	UNION ALL SELECT 2, project, 0, id, note, 0, since FROM adfbot.hold WHERE %[1]s
+	UNION ALL SELECT 3, project, mtime, pause, kind, size, NULL FROM adfbot.host_flag WHERE host = ? AND %[1]s
+	UNION ALL SELECT 4, id, generation, '', '', 0, NULL FROM adfbot.project WHERE %[2]s
+	ORDER BY place, number`
+
+var (
+	oneProjectState  = fmt.Sprintf(projectStates, `project = ?`, `id = ?`)
+	allProjectStates = fmt.Sprintf(projectStates, `TRUE`, `TRUE`)
+)
+
+// scanStates adds a row to the states of projects.
+func scanStates(states map[string]incident.ProjectState) func(Row) (struct{}, error) {
+	return func(row Row) (_ struct{}, err error) {
+		var place int
+		var project, id, text string
+		var number, size int64
+		var since Time
+		if err = row.Scan(&place, &project, &number, &id, &text, &size, &since); err != nil {
+			return
+		}
+		s := states[project]
+		switch place {
+		case 1:
+			var i incident.Incident
+			err = json.Unmarshal([]byte(text), &i)
+			s.Unsettled = append(s.Unsettled, i)
+		case 2:
+			s.Hold = &incident.Hold{ID: id, Project: project, Note: text, Since: since.Time}
+		case 3:
+			s.Confirmed = incident.Confirmation{Pause: id, Identity: incident.FlagIdentity{Kind: incident.FlagKind(text), Mtime: number, Size: size}}
+		default:
+			s.Generation = number
+		}
+		states[project] = s
+		return
+	}
+}
+
+func (s *State) ProjectState(ctx context.Context, project string) (incident.ProjectState, error) {
+	states := map[string]incident.ProjectState{}
+	_, err := read(ctx, s, scanStates(states), oneProjectState, project, project, s.host, project, project)
+	return states[project], err
+}
+
+func (s *State) ProjectStates(ctx context.Context) (map[string]incident.ProjectState, error) {
+	states := map[string]incident.ProjectState{}
+	_, err := read(ctx, s, scanStates(states), allProjectStates, s.host)
+	return states, err
+}
+
+func (s *State) Evidence(ctx context.Context, id string) (e incident.Evidence, err error) {
+	list, err := read(ctx, s, scanDoc[incident.Evidence], `SELECT doc FROM adfbot.evidence WHERE incident = ?`, id)
+	if len(list) > 0 {
+		e = list[0]
+	}
+	return e, err
+}
+
+func (s *State) Change(ctx context.Context, id string, f func(*incident.Incident)) (i incident.Incident, err error) {
+	change := func(ctx context.Context, tx Tx, p *Project) (err error) {
+		if i, err = getIncident(ctx, tx, id); err != nil {
+			return err
+		}
+		was := i
+		f(&i)
+		switch {
+		case i.Ended.Equal(was.Ended) && i.Settled == was.Settled:
+			return setIncidentDoc(ctx, tx, i)
+		case i.IsOpen() == was.IsOpen():
+		case p == nil:
+			return errLockProject
+		case i.IsOpen():
+			p.open(i)
+		case p.Open == i.ID:
+			p.end()
+		}
+		return updateIncident(ctx, tx, i)
+	}
+	err = s.db.Tx(ctx, func(ctx context.Context, tx Tx) error { return change(ctx, tx, nil) })
+	if errors.Is(err, errLockProject) {
+		err = s.changeProject(ctx, i.Project, func(ctx context.Context, tx Tx, p *Project) (bool, error) { return true, change(ctx, tx, p) })
+	}
+	return i, err
+}
+
+// errLockProject means that a change ends an incident. Then the project has to be locked first, see the package comment.
+var errLockProject = errors.New("the project is not locked")
+
+func (s *State) Insert(ctx context.Context, new incident.Incident) (i incident.Incident, err error) {
+	err = s.changeProject(ctx, new.Project, func(ctx context.Context, tx Tx, p *Project) (bool, error) {
+		if i, err = getIncident(ctx, tx, new.ID); !errors.Is(err, sql.ErrNoRows) {
+			return false, err
+		}
+		if i = new; i.IsOpen() && p.Open != "" {
+			return false, fmt.Errorf("project %s: %w", i.Project, incident.ErrOpenIncident)
+		}
+		var next int
+		var taken bool
+		if err := First(ctx, tx, `SELECT coalesce(max(seq), 0) + 1, count(*) FILTER (WHERE seq = ?) > 0 FROM adfbot.incident WHERE project = ?`,
+			i.Seq, i.Project).Scan(&next, &taken); err != nil {
+			return false, err
+		}
+		if taken || i.Seq <= 0 {
+			i.Seq = next
+		}
+		p.raiseGeneration(i.Generation)
+		if i.Generation = 0; i.IsOpen() {
+			p.open(i)
+		}
+		if len(i.Evidence.Runs) > 0 || i.Evidence.Output != "" {
+			if len(i.Evidence.Earlier) == 0 {
+				i.Evidence.Earlier, _ = earlier(ctx, tx, i.Project)
+			}
+			if err := putEvidence(ctx, tx, i); err != nil {
+				return false, err
+			}
+		}
+		return true, s.insertIncident(ctx, tx, i)
+	})
+	return i, err
+}
+
+// Resume locks the project in one statement and reads the incident in another one: a single statement would see the incident as it
+// was before it waited for the lock.
+func (s *State) Resume(ctx context.Context, r incident.Resumption) (ended bool, err error) {
+	err = s.changeProject(ctx, r.Project, func(ctx context.Context, tx Tx, p *Project) (bool, error) {
+		ended = r.Pause != "" && p.pause() == r.Pause // else another process has ended it
+		if err := s.unconfirm(ctx, tx, r, ended); err != nil || !ended {
+			return false, err
+		}
+		if p.Open != "" {
+			i, err := getIncident(ctx, tx, p.Open)
+			if err != nil {
+				return false, err
+			}
+			i.Ended, i.EndedHow, i.NextTry = r.At.UTC(), r.How, time.Time{}
+			if err := updateIncident(ctx, tx, i); err != nil {
+				return false, err
+			}
+		}
+		p.end()
+		p.dropHold()
+		p.Generation++
+		p.Breaker, p.HalfOpen, p.Resumed = breaker.State{}, true, r.At
+		return true, nil
+	})
+	return ended, err
+}
+
+// getIncident reads an incident and locks it.
+func getIncident(ctx context.Context, tx Tx, id string) (i incident.Incident, err error) {
+	var doc string
+	if err = First(ctx, tx, `SELECT doc FROM adfbot.incident WHERE id = ? FOR UPDATE`, id).Scan(&doc); err != nil {
+		return i, fmt.Errorf("incident %s: %w", id, err)
+	}
+	return i, inContent(json.Unmarshal([]byte(doc), &i))
+}
+
+// insertIncident stores a new incident. If its flag was written already, that is confirmed: nobody has looked at it.
+func (s *State) insertIncident(ctx context.Context, tx Tx, i incident.Incident) error {
+	if !i.FlagWritten.IsZero() && i.IsOpen() {
+		if err := s.confirmFlag(ctx, tx, i.Project, incident.Confirmation{Pause: i.ID}); err != nil {
+			return err
+		}
+	}
+	return execDoc(ctx, tx, i, `INSERT INTO adfbot.incident (doc, id, project, seq, opened_at, ended_at, settled) VALUES (?, ?, ?, ?, ?, ?, ?)`,
+		i.ID, i.Project, i.Seq, stamp(i.Opened), At(i.Ended), i.Settled)
+}
+
+// setIncidentDoc is updateIncident for one whose other columns have not changed: SQLite writes the pages of each index whose columns are
+// named, changed or not.
+func setIncidentDoc(ctx context.Context, tx Tx, i incident.Incident) error {
+	return execDoc(ctx, tx, i, `UPDATE adfbot.incident SET doc = ? WHERE id = ?`, i.ID)
+}
+
+func updateIncident(ctx context.Context, tx Tx, i incident.Incident) error {
+	return execDoc(ctx, tx, i, `UPDATE adfbot.incident SET doc = ?, ended_at = ?, settled = ? WHERE id = ?`, At(i.Ended), i.Settled, i.ID)
+}
+
+func putEvidence(ctx context.Context, tx Tx, i incident.Incident) error {
+	return execDoc(ctx, tx, i.Evidence, `INSERT INTO adfbot.evidence (doc, incident) VALUES (?, ?)`, i.ID)
+}
+
+// earlier returns the last few ended incidents of a project, for the issue of the next one.
+func earlier(ctx context.Context, tx Tx, project string) (out []incident.EarlierIncident, err error) {
+	ended, err := List(ctx, tx, scanDoc[incident.Incident],
+		`SELECT doc FROM adfbot.incident WHERE project = ? AND ended_at IS NOT NULL ORDER BY seq DESC LIMIT 5`, project)
+	for _, i := range ended {
+		out = append(out, incident.EarlierIncident{Seq: i.Seq, Opened: i.Opened, Ended: i.Ended, Issue: i.Issue})
+	}
+	return out, err
+}

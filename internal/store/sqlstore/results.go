@@ -1,0 +1,123 @@
+package sqlstore
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/terraphim/adfbot/escalate/incident"
+	"github.com/terraphim/adfbot/internal/store"
+	"github.com/terraphim/adfbot/pause"
+)
+
+func (s *State) Record(ctx context.Context, r store.Result, l store.Limits) (a store.Answer, err error) {
+	err = s.db.Tx(ctx, func(ctx context.Context, tx Tx) error {
+		p, err := s.db.Lock(ctx, tx, r.Project)
+		if err == nil {
+			a, err = s.record(ctx, tx, p, r, l)
+		}
+		return err
+	})
+	return a, err
+}
+
+func (s *State) RecordIfIdle(ctx context.Context, r store.Result, l store.Limits) (a store.Answer, idle bool, err error) {
+	err = s.db.Tx(ctx, func(ctx context.Context, tx Tx) error {
+		p, err := s.db.Lock(ctx, tx, r.Project)
+		if idle = err == nil && !p.isPaused(); idle {
+			a, err = s.record(ctx, tx, p, r, l)
+		}
+		return err
+	})
+	return a, idle, err
+}
+
+// record stores a result. The project is locked.
+func (s *State) record(ctx context.Context, tx Tx, p Project, r store.Result, l store.Limits) (store.Answer, error) {
+	if r.RunID != "" {
+		if a, known, err := recorded(ctx, tx, r); known || err != nil {
+			if err == nil {
+				err = endRun(ctx, tx, r.Run)
+			}
+			return a, err
+		}
+	}
+	was := p
+	a, trips := p.Count(r, l, p.Open, p.Now)
+	if trips {
+		i, err := s.openIncident(ctx, tx, r, l, a, p.Now)
+		if err != nil {
+			return a, err
+		}
+		p.open(i)
+		a.Incident, a.Tripped, a.Opened = i.ID, true, &i
+	}
+	if err := insertResult(ctx, tx, r, a, p.Now); err != nil {
+		return a, err
+	}
+	if err := s.db.Save(ctx, tx, was, p); err != nil {
+		return a, err
+	}
+	return a, endRun(ctx, tx, r.Run)
+}
+
+// recorded returns the answer to an earlier result of the same run.
+func recorded(ctx context.Context, tx Tx, r store.Result) (a store.Answer, known bool, err error) {
+	a.Known = true
+	var incident sql.NullString
+	err = First(ctx, tx, `SELECT outcome, counted, failures, threshold, tripped, incident FROM adfbot.result
+		WHERE project = ? AND agent = ? AND run_id = ?`, r.Project, r.Agent, r.RunID).
+		Scan(&a.Outcome, &a.Counted, &a.Failures, &a.Threshold, &a.Tripped, &incident)
+	if errors.Is(err, sql.ErrNoRows) {
+		return store.Answer{}, false, nil
+	}
+	a.Incident = incident.String
+	if !a.Counted {
+		a.Why = store.WhyNotCounted(r)
+	}
+	if err == nil && a.Outcome != r.Outcome {
+		err = fmt.Errorf("run %q of %s in %s is recorded as %s: %w", r.RunID, r.Agent, r.Project, a.Outcome, store.ErrConflict)
+	}
+	return a, true, err
+}
+
+// openIncident stores the incident of a result that is not stored yet.
+func (s *State) openIncident(ctx context.Context, tx Tx, r store.Result, l store.Limits, a store.Answer, now time.Time) (
+	i incident.Incident, err error,
+) {
+	// A trip never fails over its evidence: what cannot be read is missing from it. Some of the runs are of agents that do not count.
+	history, _ := results(ctx, tx, r.Project, 3*store.EvidenceRuns, noOutput)
+	i = store.NewIncident(r, l, a, history, now)
+	i.ID = pause.NewRandomID()
+	if _, err := getIncident(ctx, tx, l.Incident); l.Incident != "" && errors.Is(err, sql.ErrNoRows) {
+		i.ID = l.Incident
+	}
+	i.Evidence.Earlier, _ = earlier(ctx, tx, r.Project)
+	if err := First(ctx, tx, `SELECT coalesce(max(seq), 0) + 1 FROM adfbot.incident WHERE project = ?`, r.Project).Scan(&i.Seq); err != nil {
+		return i, err
+	}
+	if err := putEvidence(ctx, tx, i); err != nil {
+		return i, err
+	}
+	return i, s.insertIncident(ctx, tx, i)
+}
+
+func insertResult(ctx context.Context, tx Tx, r store.Result, a store.Answer, now time.Time) error {
+	output := r.Output
+	if r.Outcome != store.Failure {
+		output = ""
+	}
+	err := tx.Exec(ctx, `INSERT INTO adfbot.result (project, agent, run_id, outcome, counted, exit_code, signal, detail, host,
+		started_at, finished_at, recorded_at, failures, threshold, incident, tripped, output)
+		VALUES (?, ?, nullif(?, ''), ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, nullif(?, ''), ?, nullif(?, ''))`,
+		r.Project, r.Agent, r.RunID, r.Outcome, a.Counted, r.ExitCode, r.Signal, r.Detail, r.Host,
+		At(r.Started), At(r.Finished), stamp(now), a.Failures, a.Threshold, a.Incident, a.Tripped, output)
+	if err != nil || output == "" {
+		return err
+	}
+	// A state of an earlier version may have any number. Those go bit by bit.
+	return tx.Exec(ctx, `UPDATE adfbot.result SET output = NULL WHERE id IN
+		(SELECT id FROM adfbot.result WHERE project = ? AND output IS NOT NULL ORDER BY id DESC LIMIT 20 OFFSET ?)`, r.Project, store.KeptOutputs)
+}

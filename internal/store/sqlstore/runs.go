@@ -1,0 +1,68 @@
+package sqlstore
+
+import (
+	"context"
+	"errors"
+
+	"github.com/terraphim/adfbot/internal/store"
+)
+
+func (s *State) BeginRun(ctx context.Context, r store.Run) (store.Run, error) {
+	err := s.db.Tx(ctx, func(ctx context.Context, tx Tx) error {
+		p, err := s.db.Lock(ctx, tx, r.Project)
+		if err != nil {
+			return err
+		}
+		r.Generation = p.Generation
+		if p.Open != "" {
+			return store.ErrPaused
+		}
+		return tx.Exec(ctx, `INSERT INTO adfbot.run (id, project, agent, run_id, generation, host, started_at, host_id) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
+			r.ID, r.Project, r.Agent, r.RunID, r.Generation, r.Host, stamp(r.Started), s.host)
+	})
+	return r, err
+}
+
+func (s *State) SetChild(ctx context.Context, r store.Run) error {
+	return s.exec(ctx, `UPDATE adfbot.run SET child_pid = ?, child_start = ? WHERE id = ?`, r.ChildPID, r.ChildStart, r.ID)
+}
+
+func (s *State) EndRun(ctx context.Context, r store.Run) error {
+	return s.db.Tx(ctx, func(ctx context.Context, tx Tx) error { return endRun(ctx, tx, r.ID) })
+}
+
+func endRun(ctx context.Context, tx Tx, id string) error {
+	if id == "" {
+		return nil
+	}
+	return tx.Exec(ctx, `DELETE FROM adfbot.run WHERE id = ?`, id)
+}
+
+func (s *State) Running(ctx context.Context) ([]store.Run, error) {
+	return read(ctx, s, func(row Row) (r store.Run, err error) {
+		var started Time
+		err = row.Scan(&r.ID, &r.Project, &r.Agent, &r.RunID, &r.Generation, &r.Host, &started, &r.ChildPID, &r.ChildStart)
+		r.Started = started.Time
+		return r, err
+	}, `SELECT id, project, agent, run_id, generation, host, started_at, child_pid, child_start
+		FROM adfbot.run WHERE host_id = ? ORDER BY started_at`, s.host)
+}
+
+func (s *State) Lost(ctx context.Context, r store.Run, res store.Result, l store.Limits) (a store.Answer, recorded bool, err error) {
+	err = s.db.Tx(ctx, func(ctx context.Context, tx Tx) error {
+		p, err := s.db.Lock(ctx, tx, res.Project)
+		if err != nil {
+			return err
+		}
+		if err := First(ctx, tx, `SELECT EXISTS (SELECT 1 FROM adfbot.run WHERE id = ?)`, r.ID).Scan(&recorded); err != nil || !recorded {
+			return err
+		}
+		a, err = s.record(ctx, tx, p, res, l)
+		if errors.Is(err, store.ErrConflict) {
+			err = endRun(ctx, tx, r.ID)
+		}
+		recorded = !a.Known
+		return err
+	})
+	return a, recorded, err
+}
