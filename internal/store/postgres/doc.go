@@ -1,0 +1,24 @@
+// Package postgres keeps a state in PostgreSQL, for one host of several that share it. It implements [store.State]; most of its
+// methods are those of package sqlstore.
+//
+// # In the database
+//
+// The tables are those of migrations/*.sql, in a schema of their own, and every statement names that schema. The version of the
+// schema is a row of the table meta. A state of an earlier version is upgraded when it is opened; a newer one is refused.
+//
+// # Transactions
+//
+// Each method is one transaction. Nothing outlives it in the session: no prepared statements, no settings, no locks. So the state can
+// be reached through a pooler that gives each transaction another session. Statements that return nothing are sent with the next
+// query or with COMMIT: a result takes three round trips. A transaction that another one has got in the way of is made again, five
+// times at most.
+//
+// A transaction that changes a project locks its row first, with a statement of its own. What is read later in the transaction is then
+// at least as new as the lock.
+//
+// # When the connection fails
+//
+// What was not answered may have been stored. The method fails with [store.ErrUnusable], its caller keeps the result in the spool, and
+// when it is recorded again, its run id is known. A connection to a server that has become read-only is closed: after a failover the
+// next one is made to the new primary.
+package postgres

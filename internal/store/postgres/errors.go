@@ -1,0 +1,77 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/terraphim/adfbot/internal/store"
+	"github.com/terraphim/adfbot/internal/store/sqlstore"
+)
+
+// Wrap adds the place of the state and what to do to an error that means that the state is unusable.
+func (s *Store) Wrap(err error) error {
+	var db *databaseError
+	switch {
+	case err == nil || errors.Is(err, store.ErrUnusable):
+		return err
+	case errors.Is(err, errClosed):
+		return store.Unusable(s.path, "it was closed", err)
+	case errors.Is(err, sqlstore.ErrContent):
+		return store.Unusable(s.path, "it is damaged: restore a backup", err)
+	case errors.As(err, &db):
+		return store.Unusable(s.path, s.advice(err), err)
+	}
+	return err
+}
+
+// advice returns what to do about an error of the connection or the server.
+func (s *Store) advice(err error) string {
+	var own adviceError
+	var pg *pgconn.PgError
+	var connect *pgconn.ConnectError
+	switch {
+	case errors.As(err, &own):
+		return own.advice
+	case errors.As(err, &pg):
+		return s.adviceOn(pg)
+	case errors.Is(err, errNoAnswer), errors.Is(err, context.DeadlineExceeded):
+		return "the server does not answer: see whether it hangs, and whether another program holds a lock in it"
+	case errors.As(err, &connect):
+		return "no server that can be written to is reached: see whether PostgreSQL runs there and takes connections from this host"
+	}
+	return "the connection to the server broke: see whether PostgreSQL was stopped, and the network"
+}
+
+// adviceOn returns what to do about an error that the server reported.
+func (s *Store) adviceOn(pg *pgconn.PgError) string {
+	user, database := s.pool.config.User, s.pool.config.Database
+	switch pg.Code {
+	case "28P01":
+		return fmt.Sprintf("the server refuses the password of %s: correct the file that `state_password_file` names", user)
+	case "28000":
+		return fmt.Sprintf("the server lets %s not in from this host: see pg_hba.conf on the server, and whether the role exists and may log in", user)
+	case "3D000":
+		return fmt.Sprintf("the database does not exist: have it made on the server, `CREATE DATABASE %s OWNER %s`", quote(database), quote(user))
+	case "42501":
+		return fmt.Sprintf("%s lacks rights on the schema %s: let its owner grant them, or make %s the owner of the schema and all in it",
+			user, s.schema, user)
+	case "3F000", "42P01", "42703":
+		return fmt.Sprintf("the schema %s is not as adfbot made it: restore a backup, or drop what is left of it to begin anew", s.schema)
+	case codeReadOnly:
+		return "the server takes no changes: it is a standby, or was made read-only; the address must lead to the primary"
+	case "53100", "53200":
+		return "the server's disk or memory is full: make room there"
+	case "53300":
+		return fmt.Sprintf("the server has no connection left: raise max_connections, or use a pooler; each host takes up to %d", maxConnections)
+	case "57P01", "57P02", "57P03", "08006", "08P01":
+		return "the server is being stopped or started: it takes results again when it runs"
+	case "57014", "25P03", "55P03":
+		return "the server was too slow: see its load, its disk, and which program holds locks there"
+	case codeUniqueViolation, codeSerialization, codeDeadlock:
+		return "others changed the same rows at the same time, again and again: it works once they are done"
+	}
+	return "the server reports an error that adfbot does not expect: see its log"
+}

@@ -1,0 +1,196 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/terraphim/adfbot/internal/store"
+	"github.com/terraphim/adfbot/internal/store/sqlstore"
+	"github.com/terraphim/adfbot/pause"
+)
+
+var _ store.State = (*Store)(nil)
+
+// Store is an open state; [store.State] documents its methods. It is safe for concurrent use.
+type Store struct {
+	sqlstore.State
+	path   string
+	schema string
+	now    func() time.Time // nil: the server's clock
+	pool   *pool
+	texts  sync.Map // statements of package sqlstore to PostgreSQL's
+
+	installation string
+}
+
+// Options for [Open].
+type Options struct {
+	// Host is the id of this host. Runs, and which flags were on disk, belong to a host.
+	Host string
+	// PasswordFile is the file with the password of the role; "" means that it needs none.
+	PasswordFile string
+	// ReadOnly opens an existing state without writing to it. A missing state is fs.ErrNotExist.
+	ReadOnly bool
+	// Sentinel returns the installation id in the sentinel of the pause directory, "" if there is none. Open calls it only to
+	// create a state. If it fails, no state is created.
+	Sentinel func() (string, error)
+	Now      func() time.Time // nil: the server's clock
+	Schema   string           // "": adfbot
+}
+
+// Open opens the state in the database that a URL names. It creates the schema and its tables if they are missing.
+func Open(ctx context.Context, url string, o Options) (*Store, error) {
+	s := &Store{path: url, schema: o.Schema, now: o.Now}
+	if s.schema == "" {
+		s.schema = "adfbot"
+	}
+	if !pause.IsRandomID(o.Host) {
+		return nil, fmt.Errorf("a host has an id of 32 hexadecimal digits, and not %q", o.Host)
+	}
+	config, err := parseURL(url, o.PasswordFile)
+	if err != nil {
+		return nil, err
+	}
+	s.pool = newPool(config)
+	s.State = sqlstore.New(s.database(), o.Host)
+	if err := s.start(ctx, o); err != nil {
+		s.pool.close()
+		return nil, s.Wrap(err)
+	}
+	return s, nil
+}
+
+func (s *Store) start(ctx context.Context, o Options) error {
+	version, err := s.version(ctx)
+	switch {
+	case err != nil:
+		return err
+	case version == "" && o.ReadOnly:
+		return fmt.Errorf("%w: the database has no schema %s, the first result makes it", fs.ErrNotExist, s.schema)
+	case !o.ReadOnly && isOlder(version):
+		err = s.migrate(ctx)
+	default:
+		err = s.checkVersion(version)
+	}
+	if err != nil {
+		return err
+	}
+	id, err := s.Meta(ctx, "installation")
+	switch {
+	case err != nil:
+		return err
+	case id == "" && !o.ReadOnly:
+		id, err = s.install(ctx, o.Sentinel)
+	case !pause.IsRandomID(id):
+		err = store.Unusable(s.path, "it is damaged: restore a backup", fmt.Errorf("its installation id is %.60q", id))
+	}
+	s.installation = id
+	return err
+}
+
+// install gives a new state its id. Several processes may create the state at once: the first id stays.
+func (s *Store) install(ctx context.Context, sentinel func() (string, error)) (id string, err error) {
+	if sentinel != nil {
+		if id, err = sentinel(); err != nil {
+			return "", fmt.Errorf("a new state can't be made, because it is not known whether the pause directory belongs to an "+
+				"earlier one whose id it has to take over: %w", err)
+		}
+	}
+	if id == "" {
+		id = pause.NewRandomID()
+	}
+	err = s.tx(ctx, func(ctx context.Context, tx sqlstore.Tx) error {
+		if err := tx.Exec(ctx, `INSERT INTO adfbot.meta (key, value) VALUES ('installation', ?) ON CONFLICT DO NOTHING`, id); err != nil {
+			return err
+		}
+		return sqlstore.First(ctx, tx, `SELECT value FROM adfbot.meta WHERE key = 'installation'`).Scan(&id)
+	})
+	return id, err
+}
+
+// Close waits for the transactions that are under way.
+func (s *Store) Close() error {
+	s.pool.close()
+	return nil
+}
+
+func (s *Store) Path() string { return s.path }
+
+func (s *Store) Installation() string { return s.installation }
+
+// Moved returns nil: every transaction finds out by itself whether its tables are there.
+func (s *Store) Moved() error { return nil }
+
+// File returns nil: the state is no file.
+func (s *Store) File() os.FileInfo { return nil }
+
+// tables are those with content.
+var tables = []string{"meta", "project", "result", "run", "incident", "evidence", "host_flag", "label", "account", "operator", "scan", "command"}
+
+// Check reads all rows. Where the server's disk has lost some, or the cluster has checksums and they differ, that fails.
+func (s *Store) Check(ctx context.Context) error {
+	for _, table := range tables {
+		var n int64
+		if err := sqlstore.First(ctx, s.database(), `SELECT coalesce(sum(length(t::text)), 0)::bigint FROM adfbot.`+table+` AS t`).Scan(&n); err != nil {
+			return s.Wrap(err)
+		}
+	}
+	return nil
+}
+
+var errTakeBack = errors.New("nothing is to be stored")
+
+// Writable locks a row as for a change, and changes nothing.
+func (s *Store) Writable(ctx context.Context) error {
+	err := s.tx(ctx, func(ctx context.Context, tx sqlstore.Tx) error {
+		var id string
+		if err := sqlstore.First(ctx, tx, `SELECT value FROM adfbot.meta WHERE key = 'installation' FOR UPDATE`).Scan(&id); err != nil {
+			return err
+		}
+		return errTakeBack
+	})
+	if errors.Is(err, errTakeBack) {
+		return nil
+	}
+	return err
+}
+
+// statement translates a statement of package sqlstore.
+func (s *Store) statement(query string, args ...any) statement {
+	text, ok := s.texts.Load(query)
+	if !ok {
+		text = s.translate(query)
+		s.texts.Store(query, text)
+	}
+	st := statement{text: text.(string)}
+	for _, a := range args {
+		st.args = append(st.args, encode(a))
+	}
+	return st
+}
+
+func (s *Store) translate(query string) string {
+	query = strings.ReplaceAll(query, "json_each(?)", "json_array_elements_text(?::json)")
+	var b strings.Builder
+	for n, part := range strings.Split(s.inSchema(query), "?") {
+		if n > 0 {
+			fmt.Fprintf(&b, "$%d", n)
+		}
+		b.WriteString(part)
+	}
+	return b.String()
+}
+
+// inSchema names the schema of the state.
+func (s *Store) inSchema(query string) string {
+	return strings.ReplaceAll(query, "adfbot.", s.schema+".")
+}
+
+// quote quotes a name.
+func quote(name string) string { return `"` + strings.ReplaceAll(name, `"`, `""`) + `"` }

@@ -1,0 +1,155 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/terraphim/adfbot/escalate/incident"
+	"github.com/terraphim/adfbot/internal/store"
+	"github.com/terraphim/adfbot/internal/store/sqlstore"
+)
+
+// database is a state for package sqlstore.
+type database struct{ *Store }
+
+func (s *Store) database() database { return database{s} }
+
+func (d database) Tx(ctx context.Context, do func(context.Context, sqlstore.Tx) error) error {
+	return d.tx(ctx, do)
+}
+
+func (d database) Query(ctx context.Context, query string, args ...any) (sqlstore.Rows, error) {
+	var found *pgconn.Result
+	err := d.retryStale(ctx, func(c *connection) (bool, error) {
+		results, err := c.run(ctx, d.statement(query, args...))
+		if err == nil {
+			found = results[0]
+		}
+		return false, err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &rows{Result: found}, nil
+}
+
+const clock = `SELECT clock_timestamp()`
+
+func (d database) Now(ctx context.Context, tx sqlstore.Tx) (now time.Time, err error) {
+	if d.now != nil {
+		return d.now(), nil
+	}
+	var at sqlstore.Time
+	err = sqlstore.First(ctx, tx, clock).Scan(&at)
+	return at.Time, err
+}
+
+// columns are those of a project; scanProject reads them.
+const columns = `SELECT generation, failures, tripped, half_open, ignored, resumed_at, coalesce(incident, ''), hold IS NOT NULL,
+	coalesce(hold, ''), note, paused_at FROM adfbot.project WHERE id = ?`
+
+func scanProject(r sqlstore.Row, id string) (p sqlstore.Project, err error) {
+	var resumed, paused sqlstore.Time
+	var held bool
+	var hold incident.Hold
+	err = r.Scan(&p.Generation, &p.Breaker.Failures, &p.Breaker.Tripped, &p.HalfOpen, &p.Ignored, &resumed, &p.Open, &held,
+		&hold.ID, &hold.Note, &paused)
+	p.ID, p.Stored, p.Resumed, p.PausedAt = id, true, resumed.Time, paused.Time
+	if held {
+		hold.Project, hold.Since = id, paused.Time
+		p.Hold = &hold
+	}
+	return p, err
+}
+
+func (d database) Project(ctx context.Context, id string) (p sqlstore.Project, err error) {
+	list, err := sqlstore.List(ctx, d, func(r sqlstore.Row) (sqlstore.Project, error) { return scanProject(r, id) }, columns, id)
+	if len(list) == 0 {
+		return sqlstore.Project{Project: store.Project{ID: id}}, d.Wrap(err)
+	}
+	return list[0], d.Wrap(err)
+}
+
+// Lock makes the row of the project if there is none. The clock is read by a statement of its own, after the wait for the lock.
+func (d database) Lock(ctx context.Context, tx sqlstore.Tx, id string) (p sqlstore.Project, err error) {
+	t := tx.(*txn)
+	for n := range 2 {
+		if n > 0 {
+			if err := tx.Exec(ctx, `INSERT INTO adfbot.project (id) VALUES (?) ON CONFLICT DO NOTHING`, id); err != nil {
+				return p, err
+			}
+		}
+		results, err := t.send(ctx, d.statement(columns+` FOR UPDATE`, id), d.statement(clock))
+		if err != nil {
+			return p, err
+		}
+		found, at := &rows{Result: results[0]}, &rows{Result: results[1]}
+		if !found.Next() {
+			continue
+		}
+		if p, err = scanProject(found, id); err != nil {
+			return p, errors.Join(sqlstore.ErrContent, err)
+		}
+		p.Stored = n == 0
+		if d.now != nil {
+			p.Now = d.now()
+			return p, nil
+		}
+		var now sqlstore.Time
+		at.Next()
+		err = at.Scan(&now)
+		p.Now = now.Time
+		return p, err
+	}
+	return p, &databaseError{errors.New("a row that was inserted is not there")}
+}
+
+// Save writes nothing if nothing has changed, as with most successes.
+func (d database) Save(ctx context.Context, tx sqlstore.Tx, was, p sqlstore.Project) error {
+	was.Stored, was.Now = p.Stored, p.Now
+	if p == was {
+		return nil
+	}
+	var hold, open any
+	note := ""
+	if p.Hold != nil {
+		hold, note = p.Hold.ID, p.Hold.Note
+	}
+	if p.Open != "" {
+		open = p.Open
+	}
+	return tx.Exec(ctx, `UPDATE adfbot.project SET generation = ?, failures = ?, tripped = ?, half_open = ?, ignored = ?, resumed_at = ?,
+		incident = ?, hold = ?, note = ?, paused_at = ? WHERE id = ?`,
+		p.Generation, p.Breaker.Failures, p.Breaker.Tripped, p.HalfOpen, p.Ignored, sqlstore.At(p.Resumed),
+		open, hold, note, sqlstore.At(p.PausedAt), p.ID)
+}
+
+// CountSince counts up to the first number that is missing: a transaction that is not committed yet may have it. Numbers that are
+// missing for longer were pruned, or never committed.
+func (s *Store) CountSince(ctx context.Context, after int64, limit int) ([]store.OutcomeCount, int64, error) {
+	last, err := s.LastResult(ctx)
+	if err != nil {
+		return nil, after, err
+	}
+	if last < after {
+		after = 0
+	}
+	if last == after {
+		return nil, after, nil
+	}
+	upTo := after
+	counts, err := sqlstore.List(ctx, s.database(), func(row sqlstore.Row) (c store.OutcomeCount, err error) {
+		var id int64
+		err = row.Scan(&c.Project, &c.Outcome, &c.Results, &c.Trips, &id)
+		upTo = max(upTo, id)
+		return c, err
+	}, `WITH next AS MATERIALIZED (
+			SELECT id, project, outcome, tripped, id > lag(id, 1, ?::bigint) OVER (ORDER BY id) + 1 AND recorded_at > now() - interval '10 s' AS early
+			FROM (SELECT * FROM adfbot.result WHERE id > ? ORDER BY id LIMIT ?) AS following)
+		SELECT project, outcome, count(*), count(*) FILTER (WHERE tripped), max(id) FROM next
+		WHERE id < coalesce((SELECT min(id) FROM next WHERE early), 9223372036854775807) GROUP BY project, outcome`, after, after, limit)
+	return counts, upTo, s.Wrap(err)
+}

@@ -1,0 +1,173 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/terraphim/adfbot/internal/fault"
+	"github.com/terraphim/adfbot/internal/store/sqlstore"
+)
+
+// maxTries is how often a transaction is made that others get in the way of.
+const maxTries = 5
+
+// Codes of errors, see appendix A of PostgreSQL's manual.
+const (
+	codeReadOnly        = "25006"
+	codeUniqueViolation = "23505" // another transaction was faster to insert a row
+	codeSerialization   = "40001"
+	codeDeadlock        = "40P01"
+)
+
+// retryable reports whether a transaction that failed has had no effect and may do better the next time.
+func retryable(err error) bool {
+	var pg *pgconn.PgError
+	if !errors.As(err, &pg) {
+		return false
+	}
+	switch pg.Code {
+	case codeReadOnly, codeUniqueViolation, codeSerialization, codeDeadlock:
+		return true
+	}
+	return false
+}
+
+// tx makes a change in a transaction, see [sqlstore.DB].
+func (s *Store) tx(ctx context.Context, do func(context.Context, sqlstore.Tx) error) error {
+	for try := 1; ; try++ {
+		err := s.retryStale(ctx, func(c *connection) (bool, error) { return s.try(ctx, c, do) })
+		switch {
+		case !retryable(err):
+			return s.Wrap(err)
+		case try == maxTries:
+			return s.Wrap(fmt.Errorf("after %d tries: %w", try, err))
+		}
+		select {
+		case <-time.After(rand.N(time.Duration(try) * 10 * time.Millisecond)):
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// retryStale calls f with a connection. If that is an old one which has broken before anything could take effect, it calls f with
+// another one. f reports whether something may have taken effect.
+func (s *Store) retryStale(ctx context.Context, f func(*connection) (bool, error)) error {
+	for {
+		c, err := s.pool.take(ctx)
+		if err != nil {
+			return err
+		}
+		effect, err := f(c)
+		stale := c.used && c.bad && !effect && !errors.Is(err, errNoAnswer)
+		if c.bad {
+			s.pool.drop()
+		}
+		s.pool.give(c)
+		if err == nil || !stale {
+			return err
+		}
+	}
+}
+
+// txn is a transaction that is under way.
+type txn struct {
+	s      *Store
+	c      *connection
+	queued []statement // not sent yet
+	begun  bool
+	err    error // the transaction has failed
+	now    time.Time
+}
+
+// try makes a transaction once. effect is whether it may have been stored.
+func (s *Store) try(ctx context.Context, c *connection, do func(context.Context, sqlstore.Tx) error) (effect bool, err error) {
+	ctx = context.WithoutCancel(ctx)
+	t := &txn{s: s, c: c}
+	if err = do(ctx, t); err == nil {
+		err = t.err
+	}
+	if err != nil {
+		if t.begun && !c.bad {
+			_, _ = c.run(ctx, statement{text: `ROLLBACK`})
+		}
+		return false, err
+	}
+	return t.commit(ctx)
+}
+
+func (t *txn) commit(ctx context.Context) (effect bool, err error) {
+	if !t.begun && len(t.queued) > 0 {
+		_, err = t.send(ctx) // the version is checked before anything is stored
+	}
+	if err != nil || !t.begun {
+		return false, err
+	}
+	fault.Count(ctx, "transaction")
+	results, err := t.c.run(ctx, append(t.queued, statement{text: `COMMIT`})...)
+	if err != nil {
+		if retryable(err) && !t.c.bad {
+			_, _ = t.c.run(ctx, statement{text: `ROLLBACK`})
+		}
+		return !retryable(err), err
+	}
+	if tag := results[len(results)-1].CommandTag.String(); tag != "COMMIT" {
+		return false, &databaseError{fmt.Errorf("the server answered COMMIT with %s", tag)}
+	}
+	return true, nil
+}
+
+// guard ends a transaction whose host is gone, and reads the version of the schema. Its settings are those of the transaction.
+const guard = `SELECT value, set_config('idle_in_transaction_session_timeout', '10s', true), set_config('statement_timeout', '10s', true)
+	FROM adfbot.meta WHERE key = 'schema_version'`
+
+// send sends what is queued, and more statements, and returns what those return.
+func (t *txn) send(ctx context.Context, more ...statement) ([]*pgconn.Result, error) {
+	if t.err != nil {
+		return nil, t.err
+	}
+	skip := len(t.queued)
+	statements := append(t.queued, more...)
+	t.queued = nil
+	if !t.begun {
+		statements = append([]statement{{text: `BEGIN`}, t.s.statement(guard)}, statements...)
+		skip += 2
+	}
+	results, err := t.c.run(ctx, statements...)
+	if err == nil && !t.begun {
+		t.begun = true
+		err = t.s.checkGuard(results[1])
+	}
+	if t.begun = true; err != nil {
+		t.err = err
+		return nil, err
+	}
+	return results[skip:], nil
+}
+
+func (t *txn) Exec(_ context.Context, query string, args ...any) error {
+	t.queued = append(t.queued, t.s.statement(query, args...))
+	return t.err
+}
+
+func (t *txn) Query(ctx context.Context, query string, args ...any) (sqlstore.Rows, error) {
+	results, err := t.send(ctx, t.s.statement(query, args...))
+	if err != nil {
+		return nil, err
+	}
+	return &rows{Result: results[0]}, nil
+}
+
+// checkGuard returns why this program must not write the state.
+func (s *Store) checkGuard(r *pgconn.Result) error {
+	var version string
+	if len(r.Rows) > 0 {
+		version = string(r.Rows[0][0])
+	}
+	return s.checkVersion(version)
+}

@@ -1,0 +1,256 @@
+package testpg
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"os/user"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/stretchr/testify/require"
+
+	"github.com/terraphim/adfbot/internal/testhost"
+)
+
+// Server is a server of PostgreSQL in a temporary directory, which listens on a socket there.
+type Server struct {
+	bin, dir string
+	options  []string
+	as       *syscall.Credential
+
+	cmd   *exec.Cmd
+	ended chan struct{}
+	log   logBuffer
+}
+
+// New starts a server that is the test's own, with settings such as "fsync=on".
+func New(t testing.TB, settings ...string) *Server {
+	t.Helper()
+	s, err := start(findPrograms(t), settings...)
+	require.NoError(t, err)
+	t.Cleanup(s.stop)
+	return s
+}
+
+// findPrograms returns the directory of initdb and postgres.
+func findPrograms(t testing.TB) string {
+	t.Helper()
+	candidates, _ := filepath.Glob("/usr/lib/postgresql/*/bin/initdb")
+	slices.SortFunc(candidates, func(a, b string) int { return majorOf(b) - majorOf(a) })
+	if path, err := exec.LookPath("initdb"); err == nil {
+		candidates = append([]string{path}, candidates...)
+	}
+	for _, path := range candidates {
+		if path, err := filepath.EvalSymlinks(path); err == nil {
+			return filepath.Dir(path)
+		}
+	}
+	t.Skipf("needs PostgreSQL: there is no initdb in PATH or /usr/lib/postgresql; install it, or set %s to the URL of a server", URLVar)
+	return ""
+}
+
+// majorOf returns the version in a path such as /usr/lib/postgresql/15/bin/initdb.
+func majorOf(path string) int {
+	n, _ := strconv.Atoi(filepath.Base(filepath.Dir(filepath.Dir(path))))
+	return n
+}
+
+func start(bin string, settings ...string) (*Server, error) {
+	dir, err := os.MkdirTemp("", "pg")
+	if err != nil {
+		return nil, err
+	}
+	s := &Server{bin: bin, dir: dir}
+	if err := s.prepare(settings); err != nil {
+		_ = os.RemoveAll(dir)
+		return nil, err
+	}
+	return s, nil
+}
+
+// prepare makes the cluster and starts the server. PostgreSQL refuses to run as root.
+func (s *Server) prepare(settings []string) error {
+	if os.Geteuid() == 0 {
+		if err := s.becomeUser(); err != nil {
+			return err
+		}
+	}
+	initdb := exec.Command(filepath.Join(s.bin, "initdb"), "-D", s.dir+"/data", "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync")
+	initdb.SysProcAttr, initdb.Dir = &syscall.SysProcAttr{Credential: s.as}, s.dir
+	if out, err := initdb.CombinedOutput(); err != nil {
+		return fmt.Errorf("initdb: %w: %s", err, out)
+	}
+	s.options = []string{"-D", s.dir + "/data", "-k", s.dir, "-c", "listen_addresses=", "-c", "fsync=off", "-c", "full_page_writes=off"}
+	for _, setting := range settings {
+		s.options = append(s.options, "-c", setting)
+	}
+	return s.run()
+}
+
+func (s *Server) becomeUser() error {
+	u, err := user.Lookup("postgres")
+	if err != nil {
+		u, err = user.Lookup("nobody")
+	}
+	if err != nil {
+		return err
+	}
+	uid, err := strconv.Atoi(u.Uid)
+	if err != nil {
+		return err
+	}
+	gid, err := strconv.Atoi(u.Gid)
+	if err != nil {
+		return err
+	}
+	s.as = &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}
+	return os.Chown(s.dir, uid, gid)
+}
+
+// Start starts the server again.
+func (s *Server) Start(t testing.TB) {
+	t.Helper()
+	require.NoError(t, s.run())
+}
+
+// run starts the server and waits until it takes connections. The server ends with this process.
+func (s *Server) run() error {
+	ready, failed := make(chan struct{}), make(chan error, 1)
+	s.ended = make(chan struct{})
+	go func() {
+		defer close(s.ended)
+		// The signal comes when the thread that has started it ends, so it must not end before the process.
+		runtime.LockOSThread()
+		s.cmd = exec.Command(filepath.Join(s.bin, "postgres"), s.options...)
+		s.cmd.Dir = s.dir
+		s.cmd.SysProcAttr = &syscall.SysProcAttr{Credential: s.as, Pdeathsig: syscall.SIGQUIT}
+		err := s.runToEnd(func() { close(ready) })
+		failed <- fmt.Errorf("postgres has ended: %w: %s", err, s.log.String())
+	}()
+	select {
+	case <-ready:
+		return nil
+	case err := <-failed:
+		return err
+	case <-time.After(testhost.Patience):
+		return fmt.Errorf("postgres does not get ready: %s", s.log.String())
+	}
+}
+
+func (s *Server) runToEnd(ready func()) error {
+	r, w, err := os.Pipe()
+	if err != nil {
+		return err
+	}
+	defer r.Close()
+	s.cmd.Stderr = w
+	err = s.cmd.Start()
+	_ = w.Close()
+	if err != nil {
+		return err
+	}
+	lines := bufio.NewReader(r)
+	told := false
+	for {
+		line, err := lines.ReadString('\n')
+		_, _ = io.WriteString(&s.log, line)
+		if !told && strings.Contains(line, "ready to accept connections") {
+			told = true
+			ready()
+		}
+		if err != nil {
+			return errors.Join(s.cmd.Wait())
+		}
+	}
+}
+
+// URL is that of the superuser.
+func (s *Server) URL() string { return socketURL(s.dir) }
+
+// Socket is the path of the server's socket.
+func (s *Server) Socket() string { return filepath.Join(s.dir, ".s.PGSQL.5432") }
+
+// Log returns what the server has logged.
+func (s *Server) Log() string { return s.log.String() }
+
+// Kill ends all processes of the server as kill -9 does, and waits for their end.
+func (s *Server) Kill() {
+	children, _ := os.ReadFile(fmt.Sprintf("/proc/%d/task/%[1]d/children", s.cmd.Process.Pid))
+	_ = s.cmd.Process.Kill()
+	for _, child := range strings.Fields(string(children)) {
+		if pid, err := strconv.Atoi(child); err == nil {
+			_ = syscall.Kill(pid, syscall.SIGKILL)
+		}
+	}
+	<-s.ended // their log is closed
+}
+
+// Stop stops the server, breaking off what it does.
+func (s *Server) Stop() {
+	_ = s.cmd.Process.Signal(syscall.SIGINT)
+	<-s.ended
+}
+
+func (s *Server) stop() {
+	_ = s.cmd.Process.Signal(syscall.SIGQUIT)
+	<-s.ended
+	_ = os.RemoveAll(s.dir)
+}
+
+// Exec executes statements.
+func Exec(t testing.TB, database, statements string) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), testhost.Patience)
+	defer cancel()
+	c, err := pgconn.Connect(ctx, database)
+	require.NoError(t, err)
+	defer func() { _ = c.Close(ctx) }()
+	_, err = c.Exec(ctx, statements).ReadAll()
+	require.NoError(t, err)
+}
+
+// Text returns the first column of the first row of a query.
+func Text(t testing.TB, database, query string) string {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), testhost.Patience)
+	defer cancel()
+	c, err := pgconn.Connect(ctx, database)
+	require.NoError(t, err)
+	defer func() { _ = c.Close(ctx) }()
+	results, err := c.Exec(ctx, query).ReadAll()
+	require.NoError(t, err)
+	require.NotEmpty(t, results[0].Rows, query)
+	return string(results[0].Rows[0][0])
+}
+
+// logBuffer is a buffer for several goroutines.
+type logBuffer struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
+
+func (b *logBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buf.Write(p)
+}
+
+func (b *logBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buf.String()
+}

@@ -1,0 +1,91 @@
+// Package testpg gives tests a PostgreSQL server: the one that ADFBOT_TEST_POSTGRES names by its URL, else one that is started once
+// for each test process from what is installed. Where there is neither, tests are skipped.
+//
+//	func TestMain(m *testing.M) { testpg.Main(m, testhost.Funcs{}) }
+package testpg
+
+import (
+	"fmt"
+	"net/url"
+	"os"
+	"sync"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/terraphim/adfbot/internal/testhost"
+	"github.com/terraphim/adfbot/pause"
+)
+
+// URLVar names a server to use. Its role must be allowed to create schemas.
+const URLVar = "ADFBOT_TEST_POSTGRES"
+
+// Main is [testhost.Main] for a package that uses a server.
+func Main(m *testing.M, funcs testhost.Funcs) {
+	testhost.RunChild(funcs)
+	testhost.UseMemory()
+	code := m.Run()
+	if shared.server != nil {
+		shared.server.stop()
+	}
+	os.Exit(code)
+}
+
+// shared is the server of this process.
+var shared struct {
+	once   sync.Once
+	server *Server
+	err    error
+}
+
+// Schema returns the URL of a database and the name of a schema that is not there yet. The schema is dropped when the test ends.
+func Schema(t testing.TB) (database, schema string) {
+	t.Helper()
+	schema = "adfbot_test_" + pause.NewRandomID()[:12]
+	if database = os.Getenv(URLVar); database == "" {
+		return sharedServer(t).URL(), schema // which is thrown away
+	}
+	t.Cleanup(func() { Exec(t, database, `DROP SCHEMA IF EXISTS `+schema+` CASCADE`) })
+	return database, schema
+}
+
+func sharedServer(t testing.TB) *Server {
+	t.Helper()
+	bin := findPrograms(t)
+	shared.once.Do(func() { shared.server, shared.err = start(bin) })
+	require.NoError(t, shared.err)
+	return shared.server
+}
+
+// WithParameter returns a URL with a parameter set.
+func WithParameter(t testing.TB, database, key, value string) string {
+	t.Helper()
+	u, err := url.Parse(database)
+	require.NoError(t, err)
+	q := u.Query()
+	q.Set(key, value)
+	u.RawQuery = q.Encode()
+	return u.String()
+}
+
+// AsRole returns a URL for another role.
+func AsRole(t testing.TB, database, role string) string {
+	t.Helper()
+	u, err := url.Parse(database)
+	require.NoError(t, err)
+	u.User = url.User(role)
+	return u.String()
+}
+
+// InDatabase returns a URL of another database of the same server.
+func InDatabase(t testing.TB, database, name string) string {
+	t.Helper()
+	u, err := url.Parse(database)
+	require.NoError(t, err)
+	u.Path = "/" + name
+	return u.String()
+}
+
+func socketURL(dir string) string {
+	return fmt.Sprintf("postgres://postgres@/postgres?%s", url.Values{"host": {dir}, "sslmode": {"disable"}}.Encode())
+}
