@@ -36,6 +36,8 @@ var allowed = map[string][]string{
 	"internal/store":           {"breaker", "escalate/tracker", "escalate/incident"},
 	"internal/store/sqlstore":  {"breaker", "pause", "escalate/tracker", "escalate/incident", "internal/store"},
 	"internal/store/sqlite":    {"pause", "internal/fault", "escalate/incident", "internal/store", "internal/store/sqlstore", "internal/hostlocal"},
+	"internal/store/postgres":  {"pause", "internal/fault", "escalate/incident", "internal/store", "internal/store/sqlstore"},
+	"internal/testpg":          {"pause", "internal/testhost"},
 	"internal/store/storetest": {"breaker", "pause", "escalate/tracker", "escalate/incident", "internal/store"},
 	"internal/status":          {"pause", "internal/text", "internal/redact", "internal/markdown", "escalate/incident", "escalate/issuetext", "escalate", "internal/config", "internal/store", "internal/hostlocal"},
 	"internal/bot":             {"breaker", "pause", "internal/text", "internal/fault", "internal/redact", "internal/markdown", "escalate/tracker", "escalate/gitea", "escalate/incident", "escalate/plan", "escalate/issuetext", "escalate", "internal/proc", "internal/config", "internal/store", "internal/status", "internal/hostlocal", "internal/store/sqlite"},

@@ -18,7 +18,7 @@ import (
 )
 
 // undoFlags brings the tables of flags from version 5 back to 4.
-const undoFlags = `DROP TABLE host_flag; ALTER TABLE hold DROP COLUMN id; `
+const undoFlags = `DROP TABLE host_flag; ALTER TABLE run DROP COLUMN host_id; ALTER TABLE hold DROP COLUMN id; `
 
 // The flags that an earlier version knew are confirmed; nobody has looked at them since.
 func TestMigrateFlags(t *testing.T) {
