@@ -17,6 +17,17 @@ type connection struct {
 	pg   *pgconn.PgConn
 	used bool // it comes from the pool, so it may have broken since
 	bad  bool // it is not to be used again
+
+	// prepared are the statements that the server process knows, by their text; nil if there is a pooler in between, which may give
+	// each transaction another process.
+	prepared map[string]*prepared
+	names    int // how many names of prepared statements are taken
+}
+
+// prepared is a statement that the server has parsed.
+type prepared struct {
+	name   string
+	result *pgconn.StatementDescription // nil until the server has answered
 }
 
 func (c *connection) close() {
@@ -25,8 +36,16 @@ func (c *connection) close() {
 	_ = c.pg.Close(ctx)
 }
 
-// check returns why a server can't be used.
-func (c *connection) check() error {
+// check returns why a server can't be used, and finds out whether statements can be prepared: a pooler does not tell the number of
+// the server's process.
+func (c *connection) check(ctx context.Context) error {
+	results, err := c.run(ctx, statement{text: `SELECT pg_backend_pid()`})
+	if err != nil {
+		return err
+	}
+	if pid, _ := decode(typeInt4, results[0].Rows[0][0]); pid == int64(c.pg.PID()) {
+		c.prepared = map[string]*prepared{}
+	}
 	version := c.pg.ParameterStatus("server_version")
 	var major int
 	if _, err := fmt.Sscanf(version, "%d", &major); err == nil && major < oldestServer {
@@ -57,7 +76,7 @@ func (c *connection) run(ctx context.Context, statements ...statement) ([]*pgcon
 		return results, nil
 	case errors.As(err, &pg):
 		// The state of the connection is known. One to a server that became read-only, or that is ending, is of no use.
-		c.bad = c.bad || pg.Code == codeReadOnly || pg.Severity == "FATAL" || pg.Severity == "PANIC"
+		c.bad = c.bad || pg.Code == codeReadOnly || pg.Code == codeStalePlan || pg.Severity == "FATAL" || pg.Severity == "PANIC"
 	default:
 		c.bad = true
 		if cause := context.Cause(ctx); cause != nil {
@@ -70,28 +89,66 @@ func (c *connection) run(ctx context.Context, statements ...statement) ([]*pgcon
 func (c *connection) pipeline(ctx context.Context, statements []statement) (results []*pgconn.Result, err error) {
 	p := c.pg.StartPipeline(ctx)
 	defer func() { err = errors.Join(err, p.Close()) }()
+	var preparing []string // what the server is asked to prepare now
+	defer func() {
+		for _, text := range preparing {
+			delete(c.prepared, text)
+		}
+	}()
 	for _, s := range statements {
-		p.SendQueryParams(s.text, s.args, nil, nil, []int16{1})
+		if c.send(p, s) {
+			preparing = append(preparing, s.text)
+		}
 	}
 	if err := p.Sync(); err != nil {
 		return nil, err
 	}
-	for range statements {
+	for len(results) < len(statements) {
 		found, err := p.GetResults()
 		if err != nil {
 			return results, err
 		}
-		reader, ok := found.(*pgconn.ResultReader)
-		if !ok {
+		switch found := found.(type) {
+		case *pgconn.StatementDescription:
+			known := c.prepared[preparing[0]]
+			found.Name = known.name
+			known.result, preparing = found, preparing[1:]
+		case *pgconn.ResultReader:
+			result := found.Read()
+			if result.Err != nil {
+				return results, result.Err
+			}
+			results = append(results, result)
+		default:
 			return results, fmt.Errorf("the server sent a %T", found)
 		}
-		result := reader.Read()
-		if result.Err != nil {
-			return results, result.Err
-		}
-		results = append(results, result)
 	}
 	return results, nil
+}
+
+// inBinary asks for values as [decode] reads them.
+var inBinary = []int16{1}
+
+// send adds a statement to a pipeline. It reports whether the statement is prepared first.
+func (c *connection) send(p *pgconn.Pipeline, s statement) (prepares bool) {
+	if c.prepared == nil {
+		p.SendQueryParams(s.text, s.args, nil, nil, inBinary)
+		return false
+	}
+	known := c.prepared[s.text]
+	if known == nil {
+		c.names++
+		known = &prepared{name: fmt.Sprint("adfbot", c.names)}
+		c.prepared[s.text] = known
+		p.SendPrepare(known.name, s.text, nil)
+		prepares = true
+	}
+	if known.result != nil {
+		p.SendQueryStatement(known.result, s.args, nil, inBinary)
+	} else {
+		p.SendQueryPrepared(known.name, s.args, nil, inBinary)
+	}
+	return prepares
 }
 
 // databaseError is an error of the connection or the server.

@@ -8,8 +8,8 @@
 //
 // # Transactions
 //
-// Each method is one transaction. Nothing outlives it in the session: no prepared statements, no settings, no locks. So the state can
-// be reached through a pooler that gives each transaction another session. Statements that return nothing are sent with the next
+// Each method is one transaction. Nothing outlives it in the session: no settings, no locks, no temporary tables. So the state
+// can be reached through a pooler that gives each transaction another session; only without one, statements are prepared. Statements that return nothing are sent with the next
 // query or with COMMIT: a result takes three round trips. A transaction that another one has got in the way of is made again, five
 // times at most.
 //

@@ -51,7 +51,6 @@ func (p *pool) open(ctx context.Context) (*connection, error) {
 	if c, err := p.takeIdle(); c != nil || err != nil {
 		return c, err
 	}
-	// A context that ends does not break off a connection that is being made: see cutOff.
 	pg, err := pgconn.ConnectConfig(ctx, p.config)
 	if err != nil {
 		if ctx.Err() != nil {
@@ -60,7 +59,7 @@ func (p *pool) open(ctx context.Context) (*connection, error) {
 		return nil, &databaseError{err}
 	}
 	c := &connection{pg: pg}
-	if err := c.check(); err != nil {
+	if err := c.check(ctx); err != nil {
 		c.close()
 		return nil, err
 	}

@@ -19,6 +19,7 @@ const maxTries = 5
 // Codes of errors, see appendix A of PostgreSQL's manual.
 const (
 	codeReadOnly        = "25006"
+	codeStalePlan       = "0A000" // another host has upgraded the schema
 	codeUniqueViolation = "23505" // another transaction was faster to insert a row
 	codeSerialization   = "40001"
 	codeDeadlock        = "40P01"
@@ -31,7 +32,7 @@ func retryable(err error) bool {
 		return false
 	}
 	switch pg.Code {
-	case codeReadOnly, codeUniqueViolation, codeSerialization, codeDeadlock:
+	case codeReadOnly, codeStalePlan, codeUniqueViolation, codeSerialization, codeDeadlock:
 		return true
 	}
 	return false
