@@ -1,21 +1,15 @@
 package testpg
 
 import (
-	"bufio"
-	"bytes"
 	"context"
-	"errors"
 	"fmt"
-	"io"
 	"os"
 	"os/exec"
 	"os/user"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -32,9 +26,7 @@ type Server struct {
 	options  []string
 	as       *syscall.Credential
 
-	cmd   *exec.Cmd
-	ended chan struct{}
-	log   logBuffer
+	process
 }
 
 // New starts a server that is the test's own, with settings such as "fsync=on".
@@ -101,81 +93,44 @@ func (s *Server) prepare(settings []string) error {
 	return s.run()
 }
 
-func (s *Server) becomeUser() error {
+func (s *Server) becomeUser() (err error) {
+	if s.as, err = serverUser(); err == nil {
+		err = os.Chown(s.dir, int(s.as.Uid), int(s.as.Gid))
+	}
+	return err
+}
+
+// serverUser returns the user that runs servers in place of root.
+func serverUser() (*syscall.Credential, error) {
 	u, err := user.Lookup("postgres")
 	if err != nil {
 		u, err = user.Lookup("nobody")
 	}
 	if err != nil {
-		return err
+		return nil, err
 	}
 	uid, err := strconv.Atoi(u.Uid)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	gid, err := strconv.Atoi(u.Gid)
-	if err != nil {
-		return err
-	}
-	s.as = &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}
-	return os.Chown(s.dir, uid, gid)
+	return &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}, err
 }
 
-// Start starts the server again.
+// Start starts the server again. The last processes of one that was killed may have to end first.
 func (s *Server) Start(t testing.TB) {
 	t.Helper()
-	require.NoError(t, s.run())
+	var err error
+	for begin := time.Now(); time.Since(begin) < testhost.Patience; time.Sleep(10 * time.Millisecond) {
+		if err = s.run(); err == nil {
+			return
+		}
+	}
+	require.NoError(t, err)
 }
 
-// run starts the server and waits until it takes connections. The server ends with this process.
 func (s *Server) run() error {
-	ready, failed := make(chan struct{}), make(chan error, 1)
-	s.ended = make(chan struct{})
-	go func() {
-		defer close(s.ended)
-		// The signal comes when the thread that has started it ends, so it must not end before the process.
-		runtime.LockOSThread()
-		s.cmd = exec.Command(filepath.Join(s.bin, "postgres"), s.options...)
-		s.cmd.Dir = s.dir
-		s.cmd.SysProcAttr = &syscall.SysProcAttr{Credential: s.as, Pdeathsig: syscall.SIGQUIT}
-		err := s.runToEnd(func() { close(ready) })
-		failed <- fmt.Errorf("postgres has ended: %w: %s", err, s.log.String())
-	}()
-	select {
-	case <-ready:
-		return nil
-	case err := <-failed:
-		return err
-	case <-time.After(testhost.Patience):
-		return fmt.Errorf("postgres does not get ready: %s", s.log.String())
-	}
-}
-
-func (s *Server) runToEnd(ready func()) error {
-	r, w, err := os.Pipe()
-	if err != nil {
-		return err
-	}
-	defer r.Close()
-	s.cmd.Stderr = w
-	err = s.cmd.Start()
-	_ = w.Close()
-	if err != nil {
-		return err
-	}
-	lines := bufio.NewReader(r)
-	told := false
-	for {
-		line, err := lines.ReadString('\n')
-		_, _ = io.WriteString(&s.log, line)
-		if !told && strings.Contains(line, "ready to accept connections") {
-			told = true
-			ready()
-		}
-		if err != nil {
-			return errors.Join(s.cmd.Wait())
-		}
-	}
+	return s.start("ready to accept connections", s.as, s.dir, filepath.Join(s.bin, "postgres"), s.options...)
 }
 
 // URL is that of the superuser.
@@ -200,15 +155,18 @@ func (s *Server) Kill() {
 }
 
 // Stop stops the server, breaking off what it does.
-func (s *Server) Stop() {
-	_ = s.cmd.Process.Signal(syscall.SIGINT)
-	<-s.ended
-}
+func (s *Server) Stop() { s.signal(syscall.SIGINT) }
 
 func (s *Server) stop() {
-	_ = s.cmd.Process.Signal(syscall.SIGQUIT)
-	<-s.ended
+	s.signal(syscall.SIGQUIT)
 	_ = os.RemoveAll(s.dir)
+}
+
+// SetAccess replaces the rules of pg_hba.conf, which say who may log in, and how.
+func (s *Server) SetAccess(t testing.TB, rules ...string) {
+	t.Helper()
+	require.NoError(t, os.WriteFile(s.dir+"/data/pg_hba.conf", []byte(strings.Join(rules, "\n")+"\n"), 0o600))
+	Exec(t, s.URL(), `SELECT pg_reload_conf()`)
 }
 
 // Exec executes statements.
@@ -235,22 +193,4 @@ func Text(t testing.TB, database, query string) string {
 	require.NoError(t, err)
 	require.NotEmpty(t, results[0].Rows, query)
 	return string(results[0].Rows[0][0])
-}
-
-// logBuffer is a buffer for several goroutines.
-type logBuffer struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
-}
-
-func (b *logBuffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.buf.Write(p)
-}
-
-func (b *logBuffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.buf.String()
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/jackc/pgx/v5/pgconn"
 
@@ -27,6 +28,8 @@ func (s *Store) Wrap(err error) error {
 	return err
 }
 
+const adviceReadOnly = "the server takes no changes: it is a standby, or was made read-only; the address must lead to the primary"
+
 // advice returns what to do about an error of the connection or the server.
 func (s *Store) advice(err error) string {
 	var own adviceError
@@ -39,6 +42,8 @@ func (s *Store) advice(err error) string {
 		return s.adviceOn(pg)
 	case errors.Is(err, errNoAnswer), errors.Is(err, context.DeadlineExceeded):
 		return "the server does not answer: see whether it hangs, and whether another program holds a lock in it"
+	case errors.As(err, &connect) && strings.Contains(err.Error(), "read only connection"): // pgconn has no value for it
+		return adviceReadOnly
 	case errors.As(err, &connect):
 		return "no server that can be written to is reached: see whether PostgreSQL runs there and takes connections from this host"
 	}
@@ -61,7 +66,7 @@ func (s *Store) adviceOn(pg *pgconn.PgError) string {
 	case "3F000", "42P01", "42703":
 		return fmt.Sprintf("the schema %s is not as adfbot made it: restore a backup, or drop what is left of it to begin anew", s.schema)
 	case codeReadOnly:
-		return "the server takes no changes: it is a standby, or was made read-only; the address must lead to the primary"
+		return adviceReadOnly
 	case "53100", "53200":
 		return "the server's disk or memory is full: make room there"
 	case "53300":

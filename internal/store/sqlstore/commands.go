@@ -80,7 +80,8 @@ func isKnown(known []incident.Command, id int64, written time.Time) bool {
 // AcceptCommand also deletes a few old commands that are done.
 func (s *State) AcceptCommand(ctx context.Context, c incident.Command) error {
 	return s.db.Tx(ctx, func(ctx context.Context, tx Tx) error {
-		known, err := List(ctx, tx, scanDoc[incident.Command], `SELECT doc FROM adfbot.command WHERE server = ? AND comment = ?`, c.Issue.Repo.Server, c.Comment)
+		known, err := List(ctx, tx, scanDoc[incident.Command], `SELECT doc FROM adfbot.command WHERE server = ? AND comment = ? FOR UPDATE`,
+			c.Issue.Repo.Server, c.Comment)
 		if err != nil || isKnown(known, c.Comment, c.At) {
 			return err
 		}

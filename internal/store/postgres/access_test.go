@@ -1,0 +1,200 @@
+package postgres_test
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/terraphim/adfbot/internal/store"
+	"github.com/terraphim/adfbot/internal/store/postgres"
+	"github.com/terraphim/adfbot/internal/testpg"
+)
+
+// Whatever keeps the state from being used is told with its cure, and the caller spools.
+func TestUnusable(t *testing.T) {
+	server := testpg.New(t)
+	admin := server.URL()
+	testpg.Exec(t, admin, `CREATE ROLE bot LOGIN; CREATE ROLE secret LOGIN PASSWORD 'right'`)
+	testpg.Exec(t, admin, `CREATE DATABASE latin ENCODING 'LATIN1' TEMPLATE template0`)
+	server.SetAccess(t, "local all secret scram-sha-256", "local all nobody reject", "local all all trust")
+	password := filepath.Join(t.TempDir(), "password")
+	unusable := func(p place, o postgres.Options, advice string) {
+		t.Helper()
+		err := p.try(t, o)
+		require.ErrorIs(t, err, store.ErrUnusable)
+		require.ErrorContains(t, err, advice)
+		require.NotErrorIs(t, err, store.ErrDenied, "another user of this machine can do no more")
+	}
+
+	secret := place{testpg.AsRole(t, admin, "secret"), "secret"}
+	testpg.Exec(t, admin, `CREATE SCHEMA secret AUTHORIZATION secret`)
+	require.NoError(t, os.WriteFile(password, []byte("wrong\n"), 0o600))
+	unusable(secret, postgres.Options{PasswordFile: password}, "correct the file that `state_password_file` names")
+	require.NoError(t, os.WriteFile(password, []byte("right\n"), 0o600))
+	require.NoError(t, secret.try(t, postgres.Options{PasswordFile: password}))
+	unusable(secret, postgres.Options{PasswordFile: password + "-missing"}, "nothing is there")
+
+	unusable(place{testpg.AsRole(t, admin, "nobody"), "s"}, postgres.Options{}, "pg_hba.conf")
+	unusable(place{testpg.InDatabase(t, admin, "none"), "s"}, postgres.Options{}, `CREATE DATABASE "none" OWNER "postgres"`)
+	unusable(place{testpg.InDatabase(t, admin, "latin"), "s"}, postgres.Options{}, "ENCODING 'UTF8'")
+
+	bot := place{testpg.AsRole(t, admin, "bot"), "theirs"}
+	unusable(bot, postgres.Options{}, `CREATE SCHEMA theirs AUTHORIZATION "bot"`)
+	testpg.Exec(t, admin, `CREATE SCHEMA theirs AUTHORIZATION bot`)
+	s := bot.open(t)
+	record(t, s, result(store.Failure))
+	testpg.Exec(t, admin, `REVOKE ALL ON ALL TABLES IN SCHEMA theirs FROM bot; REVOKE ALL ON SCHEMA theirs FROM bot; ALTER SCHEMA theirs OWNER TO postgres`)
+	_, err := s.Record(ctx, result(store.Failure), limits)
+	require.ErrorIs(t, err, store.ErrUnusable)
+	require.ErrorContains(t, err, "bot lacks rights on the schema theirs")
+	unusable(bot, postgres.Options{}, "lacks rights")
+
+	testpg.Exec(t, admin, `DROP SCHEMA theirs CASCADE`)
+	_, err = s.Record(ctx, result(store.Failure), limits)
+	require.ErrorIs(t, err, store.ErrUnusable)
+	require.ErrorContains(t, err, "the schema theirs is not as adfbot made it")
+
+	testpg.Exec(t, admin, `CREATE SCHEMA other; CREATE TABLE other.meta (key TEXT, value TEXT)`)
+	unusable(place{admin, "other"}, postgres.Options{}, "use another database")
+
+	url := server.URL()
+	server.Stop()
+	unusable(place{url, "s"}, postgres.Options{}, "see whether PostgreSQL runs there")
+}
+
+func TestReadOnly(t *testing.T) {
+	p := newPlace(t)
+	require.ErrorIs(t, p.try(t, postgres.Options{ReadOnly: true}), fs.ErrNotExist)
+	s := p.open(t)
+	require.NoError(t, p.try(t, postgres.Options{ReadOnly: true}))
+	testpg.Exec(t, p.url, `UPDATE `+p.schema+`.meta SET value = '0' WHERE key = 'schema_version'`)
+	err := p.try(t, postgres.Options{ReadOnly: true})
+	require.ErrorIs(t, err, store.ErrUnusable)
+	require.ErrorContains(t, err, "an earlier version of adfbot made it")
+	_, err = s.Record(ctx, result(store.Failure), limits)
+	require.ErrorIs(t, err, store.ErrUnusable)
+}
+
+// After a failover, a connection to the old server must not be used again.
+func TestReadOnlyServer(t *testing.T) {
+	server := testpg.New(t)
+	p := place{server.URL(), "adfbot"}
+	s := p.open(t)
+	record(t, s, result(store.Failure))
+	setReadOnly := func(on string) {
+		testpg.Exec(t, p.url, `ALTER SYSTEM SET default_transaction_read_only = `+on)
+		testpg.Exec(t, p.url, `SELECT pg_reload_conf()`)
+		require.Eventually(t, func() bool { return testpg.Text(t, p.url, `SHOW default_transaction_read_only`) == on }, 10*time.Second, time.Millisecond)
+	}
+	setReadOnly("on")
+	_, err := s.Record(ctx, result(store.Failure), limits)
+	require.ErrorIs(t, err, store.ErrUnusable)
+	require.ErrorContains(t, err, "primary")
+	require.ErrorIs(t, s.Writable(ctx), store.ErrUnusable)
+	require.ErrorIs(t, p.try(t, postgres.Options{}), store.ErrUnusable)
+	testpg.Exec(t, testpg.WithParameter(t, p.url, "default_transaction_read_only", "off"), `ALTER SYSTEM RESET default_transaction_read_only; `)
+	testpg.Exec(t, p.url, `SELECT pg_reload_conf()`)
+	require.Eventually(t, func() bool { return s.Writable(ctx) == nil }, 10*time.Second, time.Millisecond)
+	require.Equal(t, 2, record(t, s, result(store.Failure)).Failures)
+}
+
+// A URL may name several servers. The one that takes changes is used.
+func TestSeveralServers(t *testing.T) {
+	standby, primary := testpg.New(t, "default_transaction_read_only=on"), testpg.New(t)
+	host := func(s *testpg.Server) string { return filepath.Dir(s.Socket()) }
+	p := place{testpg.WithParameter(t, primary.URL(), "host", "/nonexistent,"+host(standby)+","+host(primary)), "adfbot"}
+	s := p.open(t)
+	require.Equal(t, 1, record(t, s, result(store.Failure)).Failures)
+	require.Equal(t, "1", testpg.Text(t, primary.URL(), `SELECT count(*) FROM adfbot.result`))
+}
+
+func TestServerTooOld(t *testing.T) {
+	server := testpg.New(t)
+	proxy := server.Proxy(t)
+	proxy.SetFilters(nil, func(data []byte) ([]byte, bool) {
+		return []byte(strings.Replace(string(data), "server_version\x001", "server_version\x000", 1)), false
+	})
+	err := place{proxy.URL(), "adfbot"}.try(t, postgres.Options{})
+	require.ErrorIs(t, err, store.ErrUnusable)
+	require.ErrorContains(t, err, "too old: upgrade it to 14 or later")
+}
+
+// A server that accepts connections and says nothing keeps nobody for long.
+func TestServerHangs(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer l.Close()
+	begin := time.Now()
+	err = place{"postgres://bot@" + l.Addr().String() + "/adfbot?connect_timeout=1&sslmode=disable", "s"}.try(t, postgres.Options{})
+	require.ErrorIs(t, err, store.ErrUnusable)
+	require.Less(t, time.Since(begin), 5*time.Second)
+
+	canceled, cancel := context.WithCancel(ctx)
+	cancel()
+	_, err = postgres.Open(canceled, "postgres://bot@"+l.Addr().String()+"/adfbot", postgres.Options{Host: hostA})
+	require.ErrorIs(t, err, context.Canceled)
+}
+
+func TestNewerVersion(t *testing.T) {
+	p := newPlace(t)
+	s := p.open(t)
+	trip(t, s, "odilo")
+	testpg.Exec(t, p.url, `UPDATE `+p.schema+`.meta SET value = '999' WHERE key = 'schema_version'`)
+	before := testpg.Text(t, p.url, `SELECT count(*) FROM `+p.schema+`.result`)
+	_, err := s.Record(ctx, result(store.Failure), limits)
+	newer := func(err error) {
+		t.Helper()
+		require.ErrorIs(t, err, store.ErrNewer)
+		require.ErrorIs(t, err, store.ErrUnusable)
+		require.ErrorContains(t, err, "its version is 999, this adfbot knows up to 1")
+	}
+	newer(err)
+	newer(s.SetMeta(ctx, "k", "v")) // a method that only writes
+	newer(s.Writable(ctx))
+	newer(p.try(t, postgres.Options{}))
+	newer(p.try(t, postgres.Options{ReadOnly: true}))
+	require.Equal(t, before, testpg.Text(t, p.url, `SELECT count(*) FROM `+p.schema+`.result`))
+	require.Equal(t, "0", testpg.Text(t, p.url, `SELECT count(*) FROM `+p.schema+`.meta WHERE key = 'k'`))
+}
+
+func TestOpenedByManyAtOnce(t *testing.T) {
+	p := newPlace(t)
+	const n = 8
+	ids, errs := make(chan string, n), make(chan error, n)
+	for range n {
+		go func() {
+			s, err := postgres.Open(ctx, p.url, postgres.Options{Schema: p.schema, Host: hostA})
+			errs <- err
+			if err == nil {
+				ids <- s.Installation()
+				_ = s.Close()
+			}
+		}()
+	}
+	var first string
+	for k := range n {
+		require.NoError(t, <-errs)
+		id := <-ids
+		if k == 0 {
+			first = id
+		}
+		require.Equal(t, first, id)
+	}
+}
+
+func TestSentinel(t *testing.T) {
+	p := newPlace(t)
+	no := errors.New("the pause directory can't be read")
+	require.ErrorIs(t, p.try(t, postgres.Options{Sentinel: func() (string, error) { return "", no }}), no)
+	known := strings.Repeat("c", 32)
+	require.NoError(t, p.try(t, postgres.Options{Sentinel: func() (string, error) { return known, nil }}))
+	require.Equal(t, known, p.open(t).Installation())
+}

@@ -1,0 +1,23 @@
+package postgres
+
+import (
+	"context"
+
+	"github.com/terraphim/adfbot/internal/store/sqlstore"
+)
+
+// InTx returns the text that a query returns in a transaction.
+func (s *Store) InTx(ctx context.Context, query string) (text string) {
+	if err := s.tx(ctx, func(ctx context.Context, tx sqlstore.Tx) error { return sqlstore.First(ctx, tx, query).Scan(&text) }); err != nil {
+		panic(err)
+	}
+	return text
+}
+
+// Outside returns the text that a query returns outside of a transaction.
+func (s *Store) Outside(ctx context.Context, query string) (text string) {
+	if err := sqlstore.First(ctx, s.database(), query).Scan(&text); err != nil {
+		panic(err)
+	}
+	return text
+}
