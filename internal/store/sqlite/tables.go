@@ -2,6 +2,7 @@ package sqlite
 
 import (
 	"context"
+	"database/sql"
 	"time"
 
 	"github.com/terraphim/adfbot/escalate/incident"
@@ -37,19 +38,16 @@ func (t tables) Lock(ctx context.Context, tx sqlstore.Tx, id string) (sqlstore.P
 
 func loadProject(ctx context.Context, q sqlstore.Querier, id string) (p sqlstore.Project, err error) {
 	p.ID = id
+	var generation sql.NullInt64 // there always is one in a row
 	var resumed, since sqlstore.Time
-	var held bool
-	var hold incident.Hold
-	err = sqlstore.First(ctx, q, `SELECT project.id IS NOT NULL, coalesce(generation, 0), coalesce(failures, 0), coalesce(tripped, 0),
-		coalesce(half_open, 0), coalesce(ignored, 0), resumed_at,
-		coalesce((SELECT id FROM incident WHERE project = wanted AND ended_at IS NULL), ''),
-		hold.project IS NOT NULL, coalesce(hold.id, ''), coalesce(note, ''), since
+	var open, hold, note sql.NullString
+	err = sqlstore.First(ctx, q, `SELECT generation, coalesce(failures, 0), coalesce(tripped, 0), coalesce(half_open, 0), coalesce(ignored, 0),
+		resumed_at, (SELECT id FROM incident WHERE project = wanted AND ended_at IS NULL), hold.id, note, since
 		FROM (SELECT ? AS wanted) LEFT JOIN project ON project.id = wanted LEFT JOIN hold ON hold.project = wanted`, id).
-		Scan(&p.Stored, &p.Generation, &p.Breaker.Failures, &p.Breaker.Tripped, &p.HalfOpen, &p.Ignored, &resumed, &p.Open,
-			&held, &hold.ID, &hold.Note, &since)
-	if p.Resumed = resumed.Time; held {
-		hold.Project, hold.Since = id, since.Time
-		p.Hold = &hold
+		Scan(&generation, &p.Breaker.Failures, &p.Breaker.Tripped, &p.HalfOpen, &p.Ignored, &resumed, &open, &hold, &note, &since)
+	p.Generation, p.Stored, p.Resumed, p.Open = generation.Int64, generation.Valid, resumed.Time, open.String
+	if hold.Valid {
+		p.Hold = &incident.Hold{ID: hold.String, Project: id, Note: note.String, Since: since.Time}
 	}
 	return p, err
 }
