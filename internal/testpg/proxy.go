@@ -20,6 +20,7 @@ type Proxy struct {
 	mu       sync.Mutex
 	toServer Filter
 	toClient Filter
+	cuts     []func() // of all connections
 }
 
 // Filter sees what is about to be sent and returns what is sent in its place. If cut is true, both connections are closed after that.
@@ -35,6 +36,11 @@ func (s *Server) Proxy(t testing.TB) *Proxy {
 	require.NoError(t, err)
 	t.Cleanup(func() {
 		_ = p.listener.Close()
+		p.mu.Lock()
+		for _, cut := range p.cuts {
+			cut()
+		}
+		p.mu.Unlock()
 		p.wait.Wait()
 		_ = os.RemoveAll(dir)
 	})
@@ -67,6 +73,9 @@ func (p *Proxy) SetFilters(toServer, toClient Filter) {
 
 func (p *Proxy) join(client, server net.Conn) {
 	cut := func() { _, _ = client.Close(), server.Close() }
+	p.mu.Lock()
+	p.cuts = append(p.cuts, cut)
+	p.mu.Unlock()
 	pass := func(to, from net.Conn, filter func() Filter) {
 		defer cut()
 		buffer := make([]byte, 1<<16)

@@ -18,6 +18,8 @@ type connection struct {
 	used bool // it comes from the pool, so it may have broken since
 	bad  bool // it is not to be used again
 
+	idleSince time.Time
+
 	// prepared are the statements that the server process knows, by their text; nil if there is a pooler in between, which may give
 	// each transaction another process.
 	prepared map[string]*prepared
@@ -30,6 +32,7 @@ type prepared struct {
 	result *pgconn.StatementDescription // nil until the server has answered
 }
 
+// close closes the connection. If it is broken, pgconn is asking the server to break off what it does; nobody waits for that.
 func (c *connection) close() {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 	defer cancel()
@@ -67,7 +70,11 @@ type statement struct {
 
 // run sends statements at once and returns what each of them returned. It stops at the first one that fails.
 func (c *connection) run(ctx context.Context, statements ...statement) ([]*pgconn.Result, error) {
-	ctx, cancel := context.WithTimeoutCause(ctx, answerWithin, errNoAnswer)
+	return c.runWithin(ctx, answerWithin, statements...)
+}
+
+func (c *connection) runWithin(caller context.Context, limit time.Duration, statements ...statement) ([]*pgconn.Result, error) {
+	ctx, cancel := context.WithTimeout(caller, limit)
 	defer cancel()
 	results, err := c.pipeline(ctx, statements)
 	var pg *pgconn.PgError
@@ -79,8 +86,8 @@ func (c *connection) run(ctx context.Context, statements ...statement) ([]*pgcon
 		c.bad = c.bad || pg.Code == codeReadOnly || pg.Code == codeStalePlan || pg.Severity == "FATAL" || pg.Severity == "PANIC"
 	default:
 		c.bad = true
-		if cause := context.Cause(ctx); cause != nil {
-			err = cause
+		if ctx.Err() != nil {
+			return results, endOf(ctx, caller)
 		}
 	}
 	return results, &databaseError{err}
@@ -151,6 +158,15 @@ func (c *connection) send(p *pgconn.Pipeline, s statement) (prepares bool) {
 	return prepares
 }
 
+// endOf returns the error of a call whose context has ended. That it was cancelled says nothing about the state, and that the time was
+// too short does.
+func endOf(ctx, caller context.Context) error {
+	if errors.Is(caller.Err(), context.Canceled) {
+		return caller.Err()
+	}
+	return &databaseError{fmt.Errorf("no answer in time: %w", ctx.Err())}
+}
+
 // databaseError is an error of the connection or the server.
 type databaseError struct{ error }
 
@@ -163,5 +179,3 @@ type adviceError struct {
 }
 
 func (e adviceError) Unwrap() error { return e.error }
-
-var errNoAnswer = errors.New("no answer within " + answerWithin.String())

@@ -40,7 +40,7 @@ func (s *Store) advice(err error) string {
 		return own.advice
 	case errors.As(err, &pg):
 		return s.adviceOn(pg)
-	case errors.Is(err, errNoAnswer), errors.Is(err, context.DeadlineExceeded):
+	case errors.Is(err, context.DeadlineExceeded):
 		return "the server does not answer: see whether it hangs, and whether another program holds a lock in it"
 	case errors.As(err, &connect) && strings.Contains(err.Error(), "read only connection"): // pgconn has no value for it
 		return adviceReadOnly

@@ -21,3 +21,9 @@ func (s *Store) Outside(ctx context.Context, query string) (text string) {
 	}
 	return text
 }
+
+// Upsert executes a statement that is a transaction by itself.
+func (s *Store) Upsert(ctx context.Context, query string, args ...any) error {
+	_, err := s.database().Query(ctx, query, args...)
+	return err
+}

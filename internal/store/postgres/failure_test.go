@@ -2,6 +2,7 @@ package postgres_test
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"strings"
 	"sync"
@@ -200,4 +201,29 @@ func TestCountWaitsForLowerNumbers(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, []store.OutcomeCount{{Project: "odilo", Outcome: store.Failure, Results: 1}}, counts)
 	require.EqualValues(t, 3, upTo)
+}
+
+// The server stops answering. A caller whose time is up spools; one that was told to end does not call the state unusable.
+func TestServerStopsAnswering(t *testing.T) {
+	server := testpg.New(t)
+	proxy := server.Proxy(t)
+	s := place{proxy.URL(), "adfbot"}.open(t)
+	record(t, s, result(store.Success))
+	swallow := func([]byte) ([]byte, bool) { return nil, false }
+	proxy.SetFilters(swallow, swallow)
+	short, cancel := context.WithTimeout(ctx, 50*time.Millisecond)
+	defer cancel()
+	_, err := s.Project(short, "odilo")
+	require.ErrorIs(t, err, store.ErrUnusable)
+	require.ErrorContains(t, err, "the server does not answer")
+	_, err = s.Record(short, result(store.Success), limits) // its context has ended before the transaction begins
+	require.ErrorIs(t, err, store.ErrUnusable)
+
+	told, end := context.WithCancel(ctx)
+	time.AfterFunc(20*time.Millisecond, end)
+	_, err = s.Project(told, "odilo")
+	require.ErrorIs(t, err, context.Canceled)
+	require.NotErrorIs(t, err, store.ErrUnusable)
+	proxy.SetFilters(nil, nil)
+	record(t, s, result(store.Success))
 }

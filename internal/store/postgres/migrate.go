@@ -137,7 +137,7 @@ func (s *Store) makeSchema(ctx context.Context, c *connection) error {
 
 // script executes statements that return nothing.
 func (c *connection) script(ctx context.Context, text string) error {
-	ctx, cancel := context.WithTimeoutCause(ctx, answerWithin, errNoAnswer)
+	ctx, cancel := context.WithTimeout(ctx, readAllWithin)
 	defer cancel()
 	if _, err := c.pg.Exec(ctx, text).ReadAll(); err != nil {
 		c.bad = true

@@ -133,11 +133,17 @@ func (s *Store) File() os.FileInfo { return nil }
 // tables are those with content.
 var tables = []string{"meta", "project", "result", "run", "incident", "evidence", "host_flag", "label", "account", "operator", "scan", "command"}
 
+// readAllWithin is how long what reads or changes whole tables may take.
+const readAllWithin = 10 * time.Minute
+
 // Check reads all rows. Where the server's disk has lost some, or the cluster has checksums and they differ, that fails.
 func (s *Store) Check(ctx context.Context) error {
 	for _, table := range tables {
-		var n int64
-		if err := sqlstore.First(ctx, s.database(), `SELECT coalesce(sum(length(t::text)), 0)::bigint FROM adfbot.`+table+` AS t`).Scan(&n); err != nil {
+		err := s.retryStale(ctx, func(c *connection) (bool, error) {
+			_, err := c.runWithin(ctx, readAllWithin, s.statement(`SELECT sum(length(t::text)) IS NULL FROM adfbot.`+table+` AS t`))
+			return false, err
+		})
+		if err != nil {
 			return s.Wrap(err)
 		}
 	}

@@ -16,6 +16,9 @@ const maxConnections = 4
 // one whose host is gone does not hold its locks for longer.
 const answerWithin = 10 * time.Second
 
+// keepIdle is how long a connection that nobody needs is kept beside another one.
+const keepIdle = time.Minute
+
 var errClosed = errors.New("the state is closed")
 
 // pool holds the connections.
@@ -24,8 +27,12 @@ type pool struct {
 	slots  chan struct{} // holds a token for each connection in use
 
 	mu     sync.Mutex
-	idle   []*connection
+	idle   []*connection // the one that was used last comes last
 	closed bool
+
+	// After an attempt to connect that failed, others fail too for as long as it took: callers that wait in vain, wait once.
+	failed     error
+	failsUntil time.Time
 }
 
 func newPool(config *pgconn.Config) *pool {
@@ -37,9 +44,12 @@ func (p *pool) take(ctx context.Context) (*connection, error) {
 	select {
 	case p.slots <- struct{}{}:
 	case <-ctx.Done():
-		return nil, ctx.Err()
+		return nil, endOf(ctx, ctx)
 	}
-	c, err := p.open(ctx)
+	c, err := p.takeIdle()
+	if c == nil && err == nil {
+		c, err = p.connect(ctx)
+	}
 	if err != nil {
 		<-p.slots
 		return nil, err
@@ -47,25 +57,33 @@ func (p *pool) take(ctx context.Context) (*connection, error) {
 	return c, nil
 }
 
-func (p *pool) open(ctx context.Context) (*connection, error) {
-	if c, err := p.takeIdle(); c != nil || err != nil {
-		return c, err
-	}
+func (p *pool) connect(caller context.Context) (*connection, error) {
+	ctx, cancel := context.WithTimeout(caller, answerWithin)
+	defer cancel()
+	begin := time.Now()
 	pg, err := pgconn.ConnectConfig(ctx, p.config)
 	if err != nil {
 		if ctx.Err() != nil {
-			return nil, ctx.Err()
+			err = endOf(ctx, caller)
+		} else {
+			err = &databaseError{err}
 		}
-		return nil, &databaseError{err}
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		if caller.Err() == nil {
+			p.failed, p.failsUntil = err, time.Now().Add(time.Since(begin))
+		}
+		return nil, err
 	}
 	c := &connection{pg: pg}
-	if err := c.check(ctx); err != nil {
+	if err := c.check(caller); err != nil {
 		c.close()
 		return nil, err
 	}
 	return c, nil
 }
 
+// takeIdle returns an idle connection, nil if a new one has to be made.
 func (p *pool) takeIdle() (*connection, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -73,6 +91,9 @@ func (p *pool) takeIdle() (*connection, error) {
 		return nil, errClosed
 	}
 	n := len(p.idle) - 1
+	if n < 0 && time.Now().Before(p.failsUntil) {
+		return nil, p.failed
+	}
 	if n < 0 {
 		return nil, nil
 	}
@@ -81,16 +102,21 @@ func (p *pool) takeIdle() (*connection, error) {
 	return c, nil
 }
 
-// give gives a connection back. One that is in a transaction or broken is closed.
+// give gives a connection back. One that is in a transaction or broken is closed, and so are those that were not needed for a while.
 func (p *pool) give(c *connection) {
 	p.mu.Lock()
-	keep := !p.closed && !c.bad && !c.pg.IsClosed() && c.pg.TxStatus() == 'I'
-	if keep {
-		c.used = true
+	var unused []*connection
+	if c.bad || p.closed || c.pg.IsClosed() || c.pg.TxStatus() != 'I' {
+		unused = append(unused, c)
+	} else {
+		c.used, c.idleSince = true, time.Now()
 		p.idle = append(p.idle, c)
 	}
+	for len(p.idle) > 1 && time.Since(p.idle[0].idleSince) > keepIdle {
+		unused, p.idle = append(unused, p.idle[0]), p.idle[1:]
+	}
 	p.mu.Unlock()
-	if !keep {
+	for _, c := range unused {
 		c.close()
 	}
 	<-p.slots

@@ -51,7 +51,7 @@ func (s *Store) tx(ctx context.Context, do func(context.Context, sqlstore.Tx) er
 		select {
 		case <-time.After(rand.N(time.Duration(try) * 10 * time.Millisecond)):
 		case <-ctx.Done():
-			return ctx.Err()
+			return s.Wrap(endOf(ctx, ctx))
 		}
 	}
 }
@@ -65,7 +65,7 @@ func (s *Store) retryStale(ctx context.Context, f func(*connection) (bool, error
 			return err
 		}
 		effect, err := f(c)
-		stale := c.used && c.bad && !effect && !errors.Is(err, errNoAnswer)
+		stale := c.used && c.bad && !effect && !errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil
 		if c.bad {
 			s.pool.drop()
 		}
