@@ -20,7 +20,7 @@ func (s *Server) Pooler(t testing.TB) string {
 		program = "/usr/sbin/pgbouncer"
 	}
 	if _, err := os.Stat(program); err != nil {
-		t.Skip("needs pgbouncer: install it")
+		skip(t, "needs pgbouncer: install it")
 	}
 	dir, err := os.MkdirTemp("", "bouncer")
 	require.NoError(t, err)

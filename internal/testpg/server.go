@@ -51,7 +51,7 @@ func findPrograms(t testing.TB) string {
 			return filepath.Dir(path)
 		}
 	}
-	t.Skipf("needs PostgreSQL: there is no initdb in PATH or /usr/lib/postgresql; install it, or set %s to the URL of a server", URLVar)
+	skip(t, "needs PostgreSQL: there is no initdb in PATH or /usr/lib/postgresql; install it, or set "+URLVar+" to the URL of a server")
 	return ""
 }
 

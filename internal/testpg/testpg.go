@@ -20,6 +20,18 @@ import (
 // URLVar names a server to use. Its role must be allowed to create schemas.
 const URLVar = "ADFBOT_TEST_POSTGRES"
 
+// requireVar is set where no test may be skipped.
+const requireVar = "ADFBOT_REQUIRE_POSTGRES"
+
+// skip skips a test, or fails it where none may be skipped.
+func skip(t testing.TB, why string) {
+	t.Helper()
+	if os.Getenv(requireVar) != "" {
+		t.Fatal(why)
+	}
+	t.Skip(why)
+}
+
 // Main is [testhost.Main] for a package that uses a server.
 func Main(m *testing.M, funcs testhost.Funcs) {
 	testhost.RunChild(funcs)

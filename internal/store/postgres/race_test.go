@@ -7,12 +7,15 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/terraphim/adfbot/escalate/incident"
 	"github.com/terraphim/adfbot/escalate/tracker"
 	"github.com/terraphim/adfbot/internal/store"
 	"github.com/terraphim/adfbot/internal/store/postgres"
+	"github.com/terraphim/adfbot/internal/testhost"
 	"github.com/terraphim/adfbot/internal/testpg"
 	"github.com/terraphim/adfbot/pause"
 )
@@ -210,4 +213,34 @@ func TestHosts(t *testing.T) {
 	running, err = a.Running(ctx)
 	require.NoError(t, err)
 	require.Len(t, running, 1)
+}
+
+// A result waits for a project that is being resumed. Its run began before the resume, and its transaction too.
+func TestResumedWhileAResultWaits(t *testing.T) {
+	p := newPlace(t)
+	s := p.open(t)
+	record(t, s, result(store.Failure))
+	c, err := pgconn.Connect(ctx, p.url)
+	require.NoError(t, err)
+	defer c.Close(ctx)
+	exec := func(statement string) {
+		_, err := c.Exec(ctx, statement).ReadAll()
+		require.NoError(t, err)
+	}
+	exec(`BEGIN; SELECT 1 FROM ` + p.schema + `.project FOR UPDATE`)
+	answer := make(chan store.Answer)
+	go func() {
+		r := result(store.Failure)
+		r.Started = time.Now()
+		a, err := s.Record(ctx, r, limits)
+		assert.NoError(t, err)
+		answer <- a
+	}()
+	require.Eventually(t, func() bool {
+		return testpg.Text(t, p.url, `SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%`+p.schema+`.project%'`) == "1"
+	}, testhost.Patience, time.Millisecond)
+	exec(`UPDATE ` + p.schema + `.project SET resumed_at = clock_timestamp(), failures = 0, generation = 1; COMMIT`)
+	a := <-answer
+	require.False(t, a.Counted)
+	require.Zero(t, a.Failures)
 }
