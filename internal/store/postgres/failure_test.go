@@ -75,13 +75,16 @@ func TestConnectionBreaksAtCommit(t *testing.T) {
 			proxy := server.Proxy(t)
 			p := place{proxy.URL(), name}
 			s := p.open(t)
-			record(t, s, result(store.Failure)) // statements are prepared
+			r := result(store.Failure)
+			r.RunID = "run-0"
+			record(t, s, r) // now all statements are prepared, and their texts are not sent any more
 			// The statement that inserts the result is sent together with COMMIT.
 			commits := func(data []byte) bool {
 				return bytes.Contains(data, []byte("run-1")) && bytes.Contains(data, []byte("failure"))
 			}
 			toServer := func(data []byte) ([]byte, bool) {
 				if commits(data) {
+					proxy.SetFilters(nil, nil) // once
 					return nil, true
 				}
 				return data, false
@@ -91,17 +94,16 @@ func TestConnectionBreaksAtCommit(t *testing.T) {
 				toServer = nil
 				toClient = func(data []byte) ([]byte, bool) {
 					if bytes.Contains(data, []byte("COMMIT\x00")) {
+						proxy.SetFilters(nil, nil)
 						return nil, true
 					}
 					return data, false
 				}
 			}
 			proxy.SetFilters(toServer, toClient)
-			r := result(store.Failure)
 			r.RunID = "run-1"
 			_, err := s.Record(ctx, r, limits)
 			require.ErrorIs(t, err, store.ErrUnusable)
-			proxy.SetFilters(nil, nil)
 			a := record(t, s, r)
 			require.Equal(t, arrives, a.Known)
 			require.Equal(t, 2, a.Failures)
