@@ -198,3 +198,18 @@ func TestSentinel(t *testing.T) {
 	require.NoError(t, p.try(t, postgres.Options{Sentinel: func() (string, error) { return known, nil }}))
 	require.Equal(t, known, p.open(t).Installation())
 }
+
+// The primary has become a standby of another server. The next result goes there, and nobody notices.
+func TestFailover(t *testing.T) {
+	old, next := testpg.New(t), testpg.New(t)
+	record(t, place{next.URL(), "adfbot"}.open(t), result(store.Failure))
+	host := func(s *testpg.Server) string { return filepath.Dir(s.Socket()) }
+	s := place{testpg.WithParameter(t, old.URL(), "host", host(old)+","+host(next)), "adfbot"}.open(t)
+	require.Equal(t, 1, record(t, s, result(store.Failure)).Failures)
+	testpg.Exec(t, old.URL(), `ALTER SYSTEM SET default_transaction_read_only = on`)
+	testpg.Exec(t, old.URL(), `SELECT pg_reload_conf()`)
+	require.Eventually(t, func() bool { // once the session has noticed
+		record(t, s, result(store.Success))
+		return testpg.Text(t, next.URL(), `SELECT count(*) FROM adfbot.result`) == "2"
+	}, 10*time.Second, time.Millisecond)
+}
