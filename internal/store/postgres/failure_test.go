@@ -229,3 +229,17 @@ func TestServerStopsAnswering(t *testing.T) {
 	proxy.SetFilters(nil, nil)
 	record(t, s, result(store.Success))
 }
+
+// Whoever has given up may have kept the result elsewhere.
+func TestCanceledBefore(t *testing.T) {
+	s := newPlace(t).open(t)
+	gone, leave := context.WithCancel(ctx)
+	leave()
+	for range 50 {
+		_, err := s.Record(gone, result(store.Failure), limits)
+		require.ErrorIs(t, err, context.Canceled)
+	}
+	runs, err := s.Runs(ctx, "odilo", 9)
+	require.NoError(t, err)
+	require.Empty(t, runs)
+}

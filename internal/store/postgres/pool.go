@@ -39,8 +39,11 @@ func newPool(config *pgconn.Config) *pool {
 	return &pool{config: config, slots: make(chan struct{}, maxConnections)}
 }
 
-// take waits for a connection; give gives it back.
+// take waits for a connection; give gives it back. Nothing begins for a caller that has given up.
 func (p *pool) take(ctx context.Context) (*connection, error) {
+	if ctx.Err() != nil {
+		return nil, endOf(ctx, ctx)
+	}
 	select {
 	case p.slots <- struct{}{}:
 	case <-ctx.Done():
