@@ -53,7 +53,7 @@ type RunStore interface {
 	// EndRun deletes a run whose result is not to be recorded. Recording a result deletes the run too.
 	EndRun(ctx context.Context, r Run) error
 
-	// Running returns the runs, the oldest first.
+	// Running returns the runs of this host, the oldest first. Only there it is known whether their processes are gone.
 	Running(ctx context.Context) ([]Run, error)
 
 	// Lost records the result of a run whose process is gone. If the run has got a result meanwhile, it records nothing and
@@ -127,6 +127,6 @@ type Health interface {
 	// Path is the configured place of the state.
 	Path() string
 
-	// File is the file of the open state; [os.SameFile] reports whether two open states are one.
+	// File is the file of the open state, nil if that is none; [os.SameFile] reports whether two open states are one.
 	File() os.FileInfo
 }

@@ -83,7 +83,6 @@ type txn struct {
 	queued []statement // not sent yet
 	begun  bool
 	err    error // the transaction has failed
-	now    time.Time
 }
 
 // try makes a transaction once. effect is whether it may have been stored.

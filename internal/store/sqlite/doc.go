@@ -1,4 +1,4 @@
-// Package sqlite keeps a state in one SQLite file. It implements [store.State].
+// Package sqlite keeps a state in one SQLite file. It implements [store.State]; most of its methods are those of package sqlstore.
 //
 // # On disk
 //
