@@ -93,6 +93,13 @@ func TestTheSDKIsImportedByOnePackage(t *testing.T) {
 	}
 }
 
+func TestTheDriverOfPostgreSQLIsImportedByOnePackage(t *testing.T) {
+	for pkg, list := range imports(t) {
+		imported := slices.ContainsFunc(list, func(path string) bool { return strings.HasPrefix(path, "github.com/jackc/") })
+		require.Equal(t, pkg == "internal/store/postgres" || pkg == "internal/testpg", imported, pkg) // the second one is for tests
+	}
+}
+
 func TestTheTopLevelHoldsWhatItMayAndNothingElse(t *testing.T) {
 	cmd := exec.Command("git", "ls-files", "--cached", "--others", "--exclude-standard")
 	cmd.Dir = ".."

@@ -1,7 +1,7 @@
 // Package store defines what a state keeps: the history of results, each project's breaker, the incidents, the holds, the
 // commands from Gitea, and what is known of Gitea. Packages sqlite and postgres implement it, for the most part with the
-// methods of package sqlstore, and package storetest is the test that every implementation passes. What belongs to one host, such as pause flags, locks and spooled results, is not part of it;
-// see package hostlocal.
+// methods of package sqlstore, and package storetest is the test that every implementation passes. What belongs to one host, such
+// as pause flags, locks and spooled results, is not part of it; see package hostlocal.
 //
 // # Contract
 //

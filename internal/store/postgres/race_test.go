@@ -241,3 +241,20 @@ func TestResumedWhileAResultWaits(t *testing.T) {
 	require.False(t, a.Counted)
 	require.Zero(t, a.Failures)
 }
+
+// What others prevent again and again is given up at some time.
+func TestTriedFiveTimes(t *testing.T) {
+	s := newPlace(t).open(t)
+	ended := trip(t, s, "odilo")
+	require.True(t, resume(t, s, "odilo", ended))
+	trip(t, s, "odilo")
+	tries := 0
+	_, err := s.Change(ctx, ended, func(i *incident.Incident) {
+		tries++
+		i.Ended = time.Time{}
+	})
+	require.ErrorIs(t, err, store.ErrUnusable)
+	require.ErrorContains(t, err, "after 5 tries")
+	require.Equal(t, 1+5, tries, "the first one found that it has to lock the project")
+	require.Equal(t, 4, record(t, s, result(store.Failure)).Failures)
+}

@@ -129,8 +129,11 @@ func (s *State) ChangeCommand(ctx context.Context, c incident.Command, hold *inc
 		}
 		return execDoc(ctx, tx, c, `UPDATE adfbot.command SET doc = ?, done = ? WHERE server = ? AND comment = ?`, c.Done, server, comment)
 	}
+	var err error
 	if hold == nil {
-		return c, s.db.Tx(ctx, func(ctx context.Context, tx Tx) error { return change(ctx, tx, nil) })
+		err = s.db.Tx(ctx, func(ctx context.Context, tx Tx) error { return change(ctx, tx, nil) })
+	} else {
+		err = s.changeProject(ctx, hold.Project, func(ctx context.Context, tx Tx, p *Project) (bool, error) { return true, change(ctx, tx, p) })
 	}
-	return c, s.changeProject(ctx, hold.Project, func(ctx context.Context, tx Tx, p *Project) (bool, error) { return true, change(ctx, tx, p) })
+	return c, err
 }
