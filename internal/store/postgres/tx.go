@@ -131,23 +131,21 @@ func (t *txn) send(ctx context.Context, more ...statement) ([]*pgconn.Result, er
 	if t.err != nil {
 		return nil, t.err
 	}
-	skip := len(t.queued)
 	statements := append(t.queued, more...)
 	t.queued = nil
-	if !t.begun {
+	first := !t.begun
+	if t.begun = true; first {
 		statements = append([]statement{{text: `BEGIN`}, t.s.statement(guard)}, statements...)
-		skip += 2
 	}
 	results, err := t.c.run(ctx, statements...)
-	if err == nil && !t.begun {
-		t.begun = true
+	if err == nil && first {
 		err = t.s.checkGuard(results[1])
 	}
-	if t.begun = true; err != nil {
+	if err != nil {
 		t.err = err
 		return nil, err
 	}
-	return results[skip:], nil
+	return results[len(results)-len(more):], nil
 }
 
 func (t *txn) Exec(_ context.Context, query string, args ...any) error {
