@@ -258,3 +258,13 @@ func TestTriedFiveTimes(t *testing.T) {
 	require.Equal(t, 1+5, tries, "the first one found that it has to lock the project")
 	require.Equal(t, 4, record(t, s, result(store.Failure)).Failures)
 }
+
+// A caller that panics stores nothing, and keeps no connection.
+func TestPanic(t *testing.T) {
+	s := newPlace(t).open(t)
+	id := trip(t, s, "odilo")
+	for range 9 {
+		require.Panics(t, func() { _, _ = s.Change(ctx, id, func(*incident.Incident) { panic("no") }) })
+	}
+	require.Equal(t, 4, record(t, s, result(store.Failure)).Failures)
+}

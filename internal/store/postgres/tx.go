@@ -60,20 +60,24 @@ func (s *Store) tx(ctx context.Context, do func(context.Context, sqlstore.Tx) er
 // another one. f reports whether something may have taken effect.
 func (s *Store) retryStale(ctx context.Context, f func(*connection) (bool, error)) error {
 	for {
-		c, err := s.pool.take(ctx)
-		if err != nil {
-			return err
-		}
-		effect, err := f(c)
-		stale := c.used && c.bad && !effect && !errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil
-		if c.bad {
-			s.pool.drop()
-		}
-		s.pool.give(c)
-		if err == nil || !stale {
+		if stale, err := s.withConnection(ctx, f); !stale {
 			return err
 		}
 	}
+}
+
+func (s *Store) withConnection(ctx context.Context, f func(*connection) (bool, error)) (stale bool, err error) {
+	c, err := s.pool.take(ctx)
+	if err != nil {
+		return false, err
+	}
+	defer s.pool.give(c) // even if f panics
+	old := c.used
+	effect, err := f(c)
+	if c.bad {
+		s.pool.drop()
+	}
+	return err != nil && old && c.bad && !effect && !errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil, err
 }
 
 // txn is a transaction that is under way.
