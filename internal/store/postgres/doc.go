@@ -10,7 +10,7 @@
 //
 // Each method is one transaction. Nothing outlives it in the session: no settings, no locks, no temporary tables. So the state
 // can be reached through a pooler that gives each transaction another session; only without one, statements are prepared. Statements that return nothing are sent with the next
-// query or with COMMIT: a result takes three round trips. A transaction that another one has got in the way of is made again, five
+// query or with COMMIT: a result takes two round trips. A transaction that another one has got in the way of is made again, five
 // times at most.
 //
 // A transaction that changes a project locks its row first, with a statement of its own. What is read later in the transaction is then

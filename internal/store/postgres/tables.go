@@ -3,6 +3,7 @@ package postgres
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
@@ -73,38 +74,47 @@ func (d database) Project(ctx context.Context, id string) (p sqlstore.Project, e
 	return list[0], d.Wrap(err)
 }
 
-// Lock makes the row of the project if there is none. The clock is read by a statement of its own, after the wait for the lock.
-func (d database) Lock(ctx context.Context, tx sqlstore.Tx, id string) (p sqlstore.Project, err error) {
-	t := tx.(*txn)
-	for n := range 2 {
-		if n > 0 {
-			if err := tx.Exec(ctx, `INSERT INTO adfbot.project (id) VALUES (?) ON CONFLICT DO NOTHING`, id); err != nil {
-				return p, err
-			}
-		}
-		results, err := t.send(ctx, d.statement(columns+` FOR UPDATE`, id), d.statement(clock))
-		if err != nil {
-			return p, err
-		}
-		found, at := &rows{Result: results[0]}, &rows{Result: results[1]}
-		if !found.Next() {
-			continue
-		}
-		if p, err = scanProject(found, id); err != nil {
-			return p, errors.Join(sqlstore.ErrContent, err)
-		}
-		p.Stored = n == 0
-		if d.now != nil {
-			p.Now = d.now()
-			return p, nil
-		}
-		var now sqlstore.Time
-		at.Next()
-		err = at.Scan(&now)
-		p.Now = now.Time
-		return p, err
+func (d database) Lock(ctx context.Context, tx sqlstore.Tx, id string) (sqlstore.Project, error) {
+	p, _, err := d.lock(ctx, tx.(*txn), id)
+	return p, err
+}
+
+func (d database) LockAndQuery(ctx context.Context, tx sqlstore.Tx, id, query string, args ...any) (sqlstore.Project, sqlstore.Rows, error) {
+	p, more, err := d.lock(ctx, tx.(*txn), id, d.statement(query, args...))
+	if err != nil {
+		return p, nil, err
 	}
-	return p, &databaseError{errors.New("a row that was inserted is not there")}
+	return p, &rows{Result: more[0]}, nil
+}
+
+// lock makes the row of the project if there is none. The clock is read by a statement of its own, after the wait for the lock.
+func (d database) lock(ctx context.Context, t *txn, id string, more ...statement) (p sqlstore.Project, _ []*pgconn.Result, err error) {
+	statements := append([]statement{d.statement(columns+` FOR UPDATE`, id), d.statement(clock)}, more...)
+	results, err := t.send(ctx, statements...)
+	if err == nil && len(results[0].Rows) == 0 {
+		insert := d.statement(`INSERT INTO adfbot.project (id) VALUES (?) ON CONFLICT DO NOTHING`, id)
+		if results, err = t.send(ctx, append([]statement{insert}, statements...)...); err == nil {
+			results = results[1:]
+		}
+	}
+	if err != nil {
+		return p, nil, err
+	}
+	found, at := &rows{Result: results[0]}, &rows{Result: results[1]}
+	if !found.Next() || !at.Next() {
+		return p, nil, &databaseError{errors.New("a row that was inserted is not there")}
+	}
+	var now sqlstore.Time
+	if p, err = scanProject(found, id); err == nil {
+		err = at.Scan(&now)
+	}
+	if err != nil {
+		return p, nil, fmt.Errorf("%w: %w", sqlstore.ErrContent, err)
+	}
+	if p.Now = now.Time; d.now != nil {
+		p.Now = d.now()
+	}
+	return p, results[2:], nil
 }
 
 // Save writes nothing if nothing has changed, as with most successes.

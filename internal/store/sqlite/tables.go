@@ -36,6 +36,14 @@ func (t tables) Lock(ctx context.Context, tx sqlstore.Tx, id string) (sqlstore.P
 	return p, err
 }
 
+func (t tables) LockAndQuery(ctx context.Context, tx sqlstore.Tx, id, query string, args ...any) (p sqlstore.Project, _ sqlstore.Rows, err error) {
+	if p, err = t.Lock(ctx, tx, id); err != nil {
+		return p, nil, err
+	}
+	rows, err := tx.Query(ctx, query, args...)
+	return p, rows, err
+}
+
 func loadProject(ctx context.Context, q sqlstore.Querier, id string) (p sqlstore.Project, err error) {
 	p.ID = id
 	var generation sql.NullInt64 // there always is one in a row

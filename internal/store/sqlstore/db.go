@@ -37,6 +37,9 @@ type DB interface {
 	Project(ctx context.Context, id string) (Project, error)
 	Lock(ctx context.Context, tx Tx, id string) (Project, error)
 
+	// LockAndQuery is Lock and then a query, sent together.
+	LockAndQuery(ctx context.Context, tx Tx, id, query string, args ...any) (Project, Rows, error)
+
 	// Save stores what has changed of a locked project since it was read.
 	Save(ctx context.Context, tx Tx, was, p Project) error
 

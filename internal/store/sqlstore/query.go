@@ -55,8 +55,12 @@ func List[T any](ctx context.Context, q Querier, scan func(Row) (T, error), quer
 	if err != nil {
 		return nil, err
 	}
+	return collect(rows, scan)
+}
+
+// collect reads rows like [List].
+func collect[T any](rows Rows, scan func(Row) (T, error)) (out []T, err error) {
 	defer func() { _ = rows.Close() }()
-	var out []T
 	for rows.Next() {
 		v, scanErr := scan(rows)
 		if scanErr != nil {

@@ -14,7 +14,7 @@ import (
 
 func (s *State) Record(ctx context.Context, r store.Result, l store.Limits) (a store.Answer, err error) {
 	err = s.db.Tx(ctx, func(ctx context.Context, tx Tx) error {
-		p, err := s.db.Lock(ctx, tx, r.Project)
+		p, err := s.lockFor(ctx, tx, r)
 		if err == nil {
 			a, err = s.record(ctx, tx, p, r, l)
 		}
@@ -25,7 +25,7 @@ func (s *State) Record(ctx context.Context, r store.Result, l store.Limits) (a s
 
 func (s *State) RecordIfIdle(ctx context.Context, r store.Result, l store.Limits) (a store.Answer, idle bool, err error) {
 	err = s.db.Tx(ctx, func(ctx context.Context, tx Tx) error {
-		p, err := s.db.Lock(ctx, tx, r.Project)
+		p, err := s.lockFor(ctx, tx, r)
 		if idle = err == nil && !p.isPaused(); idle {
 			a, err = s.record(ctx, tx, p, r, l)
 		}
@@ -34,16 +34,47 @@ func (s *State) RecordIfIdle(ctx context.Context, r store.Result, l store.Limits
 	return a, idle, err
 }
 
-// record stores a result. The project is locked.
-func (s *State) record(ctx context.Context, tx Tx, p Project, r store.Result, l store.Limits) (store.Answer, error) {
-	if r.RunID != "" {
-		if a, known, err := recorded(ctx, tx, r); known || err != nil {
-			if err == nil {
-				err = endRun(ctx, tx, r.Run)
-			}
-			return a, err
-		}
+// recording is a locked project of which a result is to be recorded.
+type recording struct {
+	Project
+	known []store.Answer // the answer to an earlier result of the same run, if there is one
+}
+
+// lockFor locks the project of a result.
+func (s *State) lockFor(ctx context.Context, tx Tx, r store.Result) (p recording, err error) {
+	if r.RunID == "" {
+		p.Project, err = s.db.Lock(ctx, tx, r.Project)
+		return p, err
 	}
+	var rows Rows
+	p.Project, rows, err = s.db.LockAndQuery(ctx, tx, r.Project, `SELECT outcome, counted, failures, threshold, tripped, incident FROM adfbot.result
+		WHERE project = ? AND agent = ? AND run_id = ?`, r.Project, r.Agent, r.RunID)
+	if err == nil {
+		p.known, err = collect(rows, scanAnswer)
+	}
+	return p, err
+}
+
+func scanAnswer(row Row) (a store.Answer, err error) {
+	var incident sql.NullString
+	err = row.Scan(&a.Outcome, &a.Counted, &a.Failures, &a.Threshold, &a.Tripped, &incident)
+	a.Known, a.Incident = true, incident.String
+	return a, err
+}
+
+// record stores a result, unless its run is known.
+func (s *State) record(ctx context.Context, tx Tx, locked recording, r store.Result, l store.Limits) (store.Answer, error) {
+	if len(locked.known) > 0 {
+		a := locked.known[0]
+		if !a.Counted {
+			a.Why = store.WhyNotCounted(r)
+		}
+		if a.Outcome != r.Outcome {
+			return a, fmt.Errorf("run %q of %s in %s is recorded as %s: %w", r.RunID, r.Agent, r.Project, a.Outcome, store.ErrConflict)
+		}
+		return a, endRun(ctx, tx, r.Run)
+	}
+	p := locked.Project
 	was := p
 	a, trips := p.Count(r, l, p.Open, p.Now)
 	if trips {
@@ -61,26 +92,6 @@ func (s *State) record(ctx context.Context, tx Tx, p Project, r store.Result, l 
 		return a, err
 	}
 	return a, endRun(ctx, tx, r.Run)
-}
-
-// recorded returns the answer to an earlier result of the same run.
-func recorded(ctx context.Context, tx Tx, r store.Result) (a store.Answer, known bool, err error) {
-	a.Known = true
-	var incident sql.NullString
-	err = First(ctx, tx, `SELECT outcome, counted, failures, threshold, tripped, incident FROM adfbot.result
-		WHERE project = ? AND agent = ? AND run_id = ?`, r.Project, r.Agent, r.RunID).
-		Scan(&a.Outcome, &a.Counted, &a.Failures, &a.Threshold, &a.Tripped, &incident)
-	if errors.Is(err, sql.ErrNoRows) {
-		return store.Answer{}, false, nil
-	}
-	a.Incident = incident.String
-	if !a.Counted {
-		a.Why = store.WhyNotCounted(r)
-	}
-	if err == nil && a.Outcome != r.Outcome {
-		err = fmt.Errorf("run %q of %s in %s is recorded as %s: %w", r.RunID, r.Agent, r.Project, a.Outcome, store.ErrConflict)
-	}
-	return a, true, err
 }
 
 // openIncident stores the incident of a result that is not stored yet.

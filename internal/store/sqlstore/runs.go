@@ -50,7 +50,7 @@ func (s *State) Running(ctx context.Context) ([]store.Run, error) {
 
 func (s *State) Lost(ctx context.Context, r store.Run, res store.Result, l store.Limits) (a store.Answer, recorded bool, err error) {
 	err = s.db.Tx(ctx, func(ctx context.Context, tx Tx) error {
-		p, err := s.db.Lock(ctx, tx, res.Project)
+		p, err := s.lockFor(ctx, tx, res)
 		if err != nil {
 			return err
 		}
