@@ -25,26 +25,29 @@ const (
 	lastWait  = 10 * time.Minute
 )
 
-// readDir calls a function that reads the pause directory, if that is to be believed and answers. For as long as trust after an answer the
+// trust is for how long after an answer a visit to a project does not bound its reads and writes: the bound costs more than they do.
+const trust = time.Second
+
+// readDir calls a function that reads the pause directory, if that is to be believed and answers. For as long as trusts after an answer the
 // read is not bounded: the bound costs more than the read itself.
-func readDir[T any](r *Reconciler, trust time.Duration, read func() (T, error)) (v T, err error) {
+func readDir[T any](r *Reconciler, trusts time.Duration, read func() (T, error)) (v T, err error) {
 	if r.dirErr != nil {
 		return v, r.dirErr
 	}
-	v, _, err = inTime(r, &r.reading, trust, read)
+	v, _, err = inTime(r, &r.reading, trusts, read)
 	return v, err
 }
 
 // inTime calls a function that reads or writes the pause directory, unless an earlier one is late, and waits for it for [readWait]. If it
 // does not return by then, late is closed when it does.
-func inTime[T any](r *Reconciler, g *hangGuard, trust time.Duration, do func() (T, error)) (v T, late <-chan struct{}, err error) {
+func inTime[T any](r *Reconciler, g *hangGuard, trusts time.Duration, do func() (T, error)) (v T, late <-chan struct{}, err error) {
 	noAnswer := func() error {
 		return fmt.Errorf("pause directory %s did not answer in %s: check whether its file system hangs", r.opt.Dir.Path(), readWait)
 	}
 	if !g.mayBegin() {
 		return v, nil, noAnswer()
 	}
-	if g.trusted(trust) {
+	if g.trusted(trusts) {
 		v, err = do()
 		return v, nil, err
 	}
@@ -98,10 +101,10 @@ func (g *hangGuard) answered() {
 }
 
 // trusted reports whether the directory has answered so lately that it is not expected to hang.
-func (g *hangGuard) trusted(trust time.Duration) bool {
+func (g *hangGuard) trusted(trusts time.Duration) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	return trust > 0 && g.late == nil && time.Since(g.answeredAt) < trust
+	return g.late == nil && time.Since(g.answeredAt) < trusts
 }
 
 // isLate notes a read that does not return in time.

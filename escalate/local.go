@@ -45,7 +45,7 @@ func (r *Reconciler) applyLocal(ctx context.Context, o plan.Observation, c *swee
 	v := localVisit{o, r.openFolder()}
 	defer v.folder.leave(unlock)
 	look := func(ctx context.Context, project string) incident.FlagView {
-		return r.lookBy(ctx, project, 0, v.folder.Check)
+		return r.lookBy(ctx, project, trust, v.folder.Check)
 	}
 	var done []plan.Action
 	var notWritten error // a flag that cannot be written keeps no other step waiting

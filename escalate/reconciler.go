@@ -153,11 +153,11 @@ func (r *Reconciler) Look(ctx context.Context, project string) incident.FlagView
 
 // LookForResult is Look where each result has to pass: it waits longer if the directory, which answered within the last second, hangs now.
 func (r *Reconciler) LookForResult(ctx context.Context, project string) incident.FlagView {
-	return r.look(ctx, project, time.Second)
+	return r.look(ctx, project, trust)
 }
 
-func (r *Reconciler) look(ctx context.Context, project string, trust time.Duration) incident.FlagView {
-	return r.lookBy(ctx, project, trust, func(id string) (flag pause.Flag, s pause.Sentinel, err error) {
+func (r *Reconciler) look(ctx context.Context, project string, trusts time.Duration) incident.FlagView {
+	return r.lookBy(ctx, project, trusts, func(id string) (flag pause.Flag, s pause.Sentinel, err error) {
 		f, err := r.open()
 		if err != nil {
 			return flag, s, err
@@ -168,13 +168,13 @@ func (r *Reconciler) look(ctx context.Context, project string, trust time.Durati
 }
 
 // lookBy looks at a flag by the Check of a directory or of an open one.
-func (r *Reconciler) lookBy(ctx context.Context, project string, trust time.Duration, check func(string) (pause.Flag, pause.Sentinel, error)) incident.FlagView {
+func (r *Reconciler) lookBy(ctx context.Context, project string, trusts time.Duration, check func(string) (pause.Flag, pause.Sentinel, error)) incident.FlagView {
 	fault.Count(ctx, "look")
 	type look struct {
 		flag     pause.Flag
 		sentinel pause.Sentinel
 	}
-	seen, err := readDir(r, trust, func() (look, error) {
+	seen, err := readDir(r, trusts, func() (look, error) {
 		flag, sentinel, err := check(project)
 		return look{flag, sentinel}, err
 	})
