@@ -278,17 +278,14 @@ func holdTarget(h incident.Hold) string {
 // target is what a resume given in this issue may end: the issue's incident, or a hold; "" for none.
 func (run *commandRun) target(p pauseState) string {
 	switch {
+	case p.Hold != nil && p.Hold.After(run.cmd.At): // the command cannot mean it
+		return ""
 	case p.Pause().ID == run.incident.ID:
 		return run.incident.ID
-	case p.Open() == nil && p.Hold != nil && !run.isLater(*p.Hold):
+	case p.Open() == nil && p.Hold != nil:
 		return holdTarget(*p.Hold)
 	}
 	return ""
-}
-
-// isLater reports whether a hold was made after the command was written, so that the command cannot mean it.
-func (run *commandRun) isLater(h incident.Hold) bool {
-	return h.Since.Truncate(time.Second).After(run.cmd.At)
 }
 
 // resumeStep removes the pause flag and ends the incident of the issue, or a person's hold.
@@ -314,10 +311,10 @@ func (run *commandRun) resumeStep(ctx context.Context, n int) (result, error) {
 			res.ended = target == run.incident.ID
 			err := run.begin(ctx, n, target, nil)
 			return err == nil, err
+		case p.Hold != nil && p.Hold.After(run.cmd.At):
+			res.answer = issuetext.LaterHold(run.cmd.Project, *p.Hold)
 		case p.Open() != nil:
 			res.answer = issuetext.LaterIncident(run.cmd.Project, run.incident, *p.Open())
-		case p.Hold != nil:
-			res.answer = issuetext.LaterHold(run.cmd.Project, *p.Hold)
 		case p.Flag.State == incident.FlagThere:
 			res.later = true // its flag names an incident that is to be rebuilt first
 		default:

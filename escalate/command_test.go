@@ -128,6 +128,37 @@ func TestResumeCommandBeforeHold(t *testing.T) {
 	})
 }
 
+// Somebody pauses a project by hand, and a run from before trips its breaker. What ends the incident says that it ends their pause, too.
+func TestIncidentBesideHold(t *testing.T) {
+	for what, end := range map[string]func(w *world){
+		"command": func(w *world) { w.Gitea.As("alex").Comment(fleet, 2, "/adf resume") },
+		"removal": func(w *world) { w.rm(project) },
+	} {
+		t.Run(what, func(t *testing.T) {
+			playOperated(t, func(w *world, id string) {
+				w.rm(project)
+				w.sweepFor(time.Minute)
+				_, err := w.rec.Pause(w.Context(), project, "odilo is paused by eve.\nReason: disk swap\nTo resume, run: x\n")
+				require.NoError(t, err)
+				second := w.trip(project)
+				require.Equal(t, second, w.state(project).Pause().ID)
+				flag, err := w.dir.Look(project)
+				require.NoError(t, err)
+				require.Contains(t, flag.Note, "disk swap")
+				w.sweepFor(time.Minute)
+				end(w)
+				w.sweepFor(3 * time.Minute)
+				require.False(t, w.paused(project))
+				i, ok := w.Gitea.Issue(fleet, 2)
+				require.True(t, ok)
+				require.Equal(t, "closed", i.State)
+				require.Contains(t, strings.Join(comments(i), "\n"), "this also ended the pause by hand since ")
+				require.Contains(t, strings.Join(comments(i), "\n"), "Reason: disk swap")
+			})
+		})
+	}
+}
+
 // A project whose incident has ended is held.
 func TestPauseCommandAfterIncident(t *testing.T) {
 	playOperated(t, func(w *world, id string) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/terraphim/adfbot/escalate/incident"
@@ -33,6 +34,15 @@ func (r *Reconciler) Local(ctx context.Context, project string) (incident.FlagVi
 type localVisit struct {
 	plan.Observation
 	folder *visitFolder
+}
+
+// open returns the open incident, or nil.
+func (v *localVisit) open() *incident.Incident {
+	n := slices.IndexFunc(v.Incidents, incident.Incident.IsOpen)
+	if n < 0 {
+		return nil
+	}
+	return &v.Incidents[n]
 }
 
 // applyLocal observes the project again, under its flag's lock, and takes the local steps that are due.
@@ -223,8 +233,8 @@ func (r *Reconciler) noticeRemoval(ctx context.Context, v *localVisit, a plan.Ac
 		return err
 	}
 	how := a.Why
-	if a.Incident != "" {
-		how += "; noticed " + r.opt.Now().UTC().Format(time.RFC3339)
+	if open := v.open(); open != nil {
+		how += "; noticed " + r.opt.Now().UTC().Format(time.RFC3339) + endsHold(open, v.Hold)
 	}
 	_, err := r.endPause(ctx, incident.Resumption{Project: v.Project, Pause: v.Confirmed.Pause, How: how, FlagRemoved: true})
 	return err
@@ -249,6 +259,9 @@ func (r *Reconciler) recordHold(ctx context.Context, v *localVisit, a plan.Actio
 		return err
 	}
 	h, generation := plan.HoldOf(a, pause.NewRandomID(), r.opt.Now())
+	if made := v.Flag.Since; !made.IsZero() && made.Before(h.Since) {
+		h.Since = made
+	}
 	h.Note = issuetext.PersonsNote(v.Flag.Note) // the flag may have to be written again
 	r.opt.Log.Info("project is paused by hand", "project", v.Project)
 	_, err := r.opt.State.AddHold(ctx, h, v.Flag.Identity, generation)

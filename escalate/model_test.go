@@ -554,7 +554,7 @@ func (s *modelState) Resume(ctx context.Context, r incident.Resumption) (ok bool
 	s.as(func() {
 		if ok, err = s.Memory.Resume(ctx, r); ok {
 			s.h.m.say(s.h, "resume %.4s: %s", r.Pause, r.How)
-			if !s.h.m.ended[r.Pause] && r.How != byCommand {
+			if !s.h.m.ended[r.Pause] && !strings.HasPrefix(r.How, byCommand) {
 				s.h.m.fault(s.h, "%s is resumed, and nobody removed its flag", r.Pause)
 			}
 		}

@@ -1,15 +1,18 @@
 package escalate
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/terraphim/adfbot/escalate/incident"
 	"github.com/terraphim/adfbot/escalate/issuetext"
 	"github.com/terraphim/adfbot/escalate/plan"
 	"github.com/terraphim/adfbot/internal/fault"
+	"github.com/terraphim/adfbot/internal/redact"
 	"github.com/terraphim/adfbot/pause"
 )
 
@@ -20,6 +23,15 @@ const flagWait = 15 * time.Second
 type pauseState struct {
 	incident.ProjectState
 	Flag incident.FlagView
+}
+
+// endsHold returns what to say where the end of an incident ends a person's pause too.
+func endsHold(open *incident.Incident, h *incident.Hold) string {
+	if open == nil || h == nil {
+		return ""
+	}
+	why, _, _ := strings.Cut(h.Note, issuetext.ResumeLine)
+	return fmt.Sprintf("; this also ended the pause by hand since %s: %s", h.Since.UTC().Format(time.RFC3339), cmp.Or(redact.Line(why, 300), "no reason was given"))
 }
 
 func (r *Reconciler) lockFlag(ctx context.Context, project string) (unlock func(), err error) {
@@ -88,7 +100,7 @@ func (r *Reconciler) resume(ctx context.Context, project, how string, approve fu
 		return done, &FlagRemoveError{Project: project, Err: err}
 	}
 	fault.Point(ctx, "flag-removed")
-	done.Ended, err = r.endPause(ctx, incident.Resumption{Project: project, Pause: p.Pause().ID, How: how})
+	done.Ended, err = r.endPause(ctx, incident.Resumption{Project: project, Pause: p.Pause().ID, How: how + endsHold(p.Open(), p.Hold)})
 	return done, err
 }
 

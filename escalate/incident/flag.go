@@ -73,3 +73,6 @@ type Hold struct {
 	Note    string
 	Since   time.Time
 }
+
+// After reports whether the hold was made after something was written or done in the tracker, by the second.
+func (h Hold) After(at time.Time) bool { return h.Since.Truncate(time.Second).After(at) }

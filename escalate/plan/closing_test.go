@@ -6,6 +6,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/terraphim/adfbot/escalate/incident"
 	"github.com/terraphim/adfbot/escalate/plan"
 	"github.com/terraphim/adfbot/escalate/tracker"
 )
@@ -55,5 +56,19 @@ func TestLastClosing(t *testing.T) {
 			require.Equal(t, tt.want, got)
 			require.Equal(t, tt.want != "", ok)
 		})
+	}
+}
+
+// An operator's closing from before somebody paused the project by hand cannot mean that pause: the issue is reopened.
+func TestClosingBeforeHold(t *testing.T) {
+	for since, want := range map[time.Duration][]string{-time.Minute: {"resume-closed #1"}, 500 * time.Millisecond: {"resume-closed #1"}, time.Minute: {"reopen #1"}} {
+		s := seen{flag: incident.FlagThere, incidents: []incident.Incident{openIncident()}, state: plan.IssueClosed}
+		o := s.observation()
+		closed := ago(10 * time.Minute)
+		o.Closings = map[string]incident.Closing{idA: {By: tracker.Account{ID: 2, Login: "kim"}, At: closed, Operator: true}}
+		hold := *aHold
+		hold.Since = closed.Add(since)
+		o.Hold = &hold
+		require.Equal(t, want, steps(plan.Next(o)))
 	}
 }

@@ -81,7 +81,8 @@ func (p *planner) open(i incident.Incident) {
 
 // closed plans for a paused project whose issue was closed: an operator's closing resumes it, without any wait.
 func (p *planner) closed(i incident.Incident, due bool) {
-	if c, ok := p.o.Closings[i.ID]; ok && c.Resumes() && p.o.Flag.State == incident.FlagThere {
+	later := func(c incident.Closing) bool { return p.o.Hold != nil && p.o.Hold.After(c.At) } // it cannot mean that pause
+	if c, ok := p.o.Closings[i.ID]; ok && c.Resumes() && p.o.Flag.State == incident.FlagThere && !later(c) {
 		p.add(ResumeClosed, i, "the issue was "+c.String())
 		return
 	}
