@@ -20,6 +20,12 @@ func TestMemory(t *testing.T) {
 	t.Run("holds", func(t *testing.T) {
 		storetest.RunHolds(t, func(testing.TB) storetest.IncidentState { return escalate.NewMemory() })
 	})
+	t.Run("flags", func(t *testing.T) {
+		storetest.RunFlags(t, func(testing.TB) storetest.IncidentState { return escalate.NewMemory() })
+	})
+	t.Run("claims", func(t *testing.T) {
+		storetest.RunClaims(t, func(testing.TB) [2]incident.Claimer { m := escalate.NewMemory(); return [2]incident.Claimer{m, m} })
+	})
 	t.Run("cache", func(t *testing.T) {
 		storetest.RunCache(t, func(testing.TB) incident.TrackerCache { return escalate.NewMemory() })
 	})

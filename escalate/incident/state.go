@@ -168,8 +168,10 @@ type HostLocker interface {
 	LockHere(ctx context.Context, name string, wait time.Duration) (unlock func(), err error)
 }
 
-// Claimer reserves work on an issue for one process. Take a claim before a host lock, never while holding one.
+// Claimer reserves work on an issue for one process of all hosts that share the state. Take a claim before a host lock, never while
+// holding one.
 type Claimer interface {
-	// Claim waits like [HostLocker.LockHere]. The returned context ends when the claim can no longer be trusted.
+	// Claim waits like [HostLocker.LockHere]. The returned context ends when the claim can no longer be trusted; what is stored with it
+	// is refused once another process has the claim.
 	Claim(ctx context.Context, name string, wait time.Duration) (held context.Context, release func(), err error)
 }

@@ -17,7 +17,9 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/terraphim/adfbot/escalate/incident"
 	"github.com/terraphim/adfbot/internal/hostlocal"
+	"github.com/terraphim/adfbot/internal/store/storetest"
 	"github.com/terraphim/adfbot/internal/testhost"
 )
 
@@ -378,4 +380,14 @@ func BenchmarkLock(b *testing.B) {
 		}
 		unlock()
 	}
+}
+
+// The processes of one host claim by a lock.
+func TestClaims(t *testing.T) {
+	storetest.RunClaims(t, func(t testing.TB) [2]incident.Claimer {
+		path := filepath.Join(t.TempDir(), "adfbot.db")
+		d := hostlocal.Beside(path)
+		require.NoError(t, d.Create(t.Context()))
+		return [2]incident.Claimer{d, hostlocal.Beside(path)}
+	})
 }

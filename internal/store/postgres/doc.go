@@ -9,12 +9,18 @@
 // # Transactions
 //
 // Each method is one transaction. Nothing outlives it in the session: no settings, no locks, no temporary tables. So the state
-// can be reached through a pooler that gives each transaction another session; only without one, statements are prepared. Statements that return nothing are sent with the next
-// query or with COMMIT: a result takes two round trips. A transaction that another one has got in the way of is made again, five
-// times at most.
+// can be reached through a pooler that gives each transaction another session; only without one, statements are prepared. Statements
+// that return nothing are sent with the next query or with COMMIT: a result takes two round trips. A transaction that another one has got
+// in the way of is made again, five times at most.
 //
 // A transaction that changes a project locks its row first, with a statement of its own. What is read later in the transaction is then
 // at least as new as the lock.
+//
+// # Claims
+//
+// Work on an issue is claimed by a row with a lease of 15 s on the server's clock, which is renewed every 5 s. A lease is no fence: who
+// was stopped for longer does not know yet that another host has taken over. So each claim has a token, every transaction under a claim
+// checks it, and the context of the work ends by this host's own clock, counted from before the renewal was sent.
 //
 // # When the connection fails
 //

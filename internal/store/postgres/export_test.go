@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"context"
+	"time"
 
 	"github.com/terraphim/adfbot/internal/store/sqlstore"
 )
@@ -27,3 +28,11 @@ func (s *Store) Upsert(ctx context.Context, query string, args ...any) error {
 	_, err := s.database().Query(ctx, query, args...)
 	return err
 }
+
+// SetLease changes how long claims last and how often they are renewed.
+func (s *Store) SetLease(lasts, renews time.Duration) {
+	s.lease = lease{lasts: lasts, renews: renews, looks: 10 * time.Millisecond}
+}
+
+// ErrClaimLost is errClaimLost.
+var ErrClaimLost = errClaimLost

@@ -24,6 +24,9 @@ type Store struct {
 	schema string
 	now    func() time.Time // nil: the server's clock
 	pool   *pool
+	host   string
+	lease  lease
+	claims sync.WaitGroup
 	texts  sync.Map // statements of package sqlstore to PostgreSQL's
 
 	installation string
@@ -46,7 +49,7 @@ type Options struct {
 
 // Open opens the state in the database that a URL names. It creates the schema and its tables if they are missing.
 func Open(ctx context.Context, url string, o Options) (*Store, error) {
-	s := &Store{path: url, schema: o.Schema, now: o.Now}
+	s := &Store{path: url, schema: o.Schema, host: o.Host, now: o.Now, lease: claimLease}
 	if s.schema == "" {
 		s.schema = "adfbot"
 	}
@@ -116,6 +119,7 @@ func (s *Store) install(ctx context.Context, sentinel func() (string, error)) (i
 
 // Close waits for the transactions that are under way.
 func (s *Store) Close() error {
+	s.claims.Wait() // its callers have released them
 	s.pool.close()
 	return nil
 }
@@ -131,7 +135,7 @@ func (s *Store) Moved() error { return nil }
 func (s *Store) File() os.FileInfo { return nil }
 
 // tables are those with content.
-var tables = []string{"meta", "project", "result", "run", "incident", "evidence", "host_flag", "label", "account", "operator", "scan", "command"}
+var tables = []string{"meta", "project", "result", "run", "incident", "evidence", "host_flag", "label", "account", "operator", "scan", "command", "claim"}
 
 // readAllWithin is how long what reads or changes whole tables may take.
 const readAllWithin = 10 * time.Minute

@@ -138,12 +138,23 @@ func (t *txn) send(ctx context.Context, more ...statement) ([]*pgconn.Result, er
 	statements := append(t.queued, more...)
 	t.queued = nil
 	first := !t.begun
+	var claims []claim
 	if t.begun = true; first {
-		statements = append([]statement{{text: `BEGIN`}, t.s.statement(guard)}, statements...)
+		begin := []statement{{text: `BEGIN`}, t.s.statement(guard)}
+		claims = claimsOf(ctx)
+		for _, c := range claims {
+			begin = append(begin, t.s.statement(checkClaim, c.name, c.token))
+		}
+		statements = append(begin, statements...)
 	}
 	results, err := t.c.run(ctx, statements...)
 	if err == nil && first {
 		err = t.s.checkGuard(results[1])
+	}
+	for n := range claims {
+		if err == nil && len(results[2+n].Rows) == 0 {
+			err = errClaimLost
+		}
 	}
 	if err != nil {
 		t.err = err

@@ -95,6 +95,14 @@ CREATE TABLE adfbot.host_flag (
 	PRIMARY KEY (host, project)
 );
 
+-- Who works on something that one host at a time may do. A row is taken over when its lease is over, with the next token.
+CREATE TABLE adfbot.claim (
+	name   TEXT COLLATE "C" PRIMARY KEY,
+	holder TEXT COLLATE "C" NOT NULL, -- id of the host
+	token  BIGINT NOT NULL,
+	until  TIMESTAMPTZ NOT NULL
+) WITH (fillfactor = 50);
+
 CREATE TABLE adfbot.label (
 	server TEXT COLLATE "C" NOT NULL,
 	owner  TEXT COLLATE "C" NOT NULL,

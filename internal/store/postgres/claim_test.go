@@ -1,0 +1,115 @@
+package postgres_test
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/terraphim/adfbot/escalate/incident"
+	"github.com/terraphim/adfbot/internal/store"
+	"github.com/terraphim/adfbot/internal/store/postgres"
+	"github.com/terraphim/adfbot/internal/store/storetest"
+)
+
+func TestClaims(t *testing.T) {
+	storetest.RunClaims(t, func(t testing.TB) [2]incident.Claimer {
+		p := newPlace(t)
+		return [2]incident.Claimer{p.openAs(t, hostA), p.openAs(t, hostB)}
+	})
+}
+
+func claim(t *testing.T, s *postgres.Store) (held context.Context, release func()) {
+	t.Helper()
+	held, release, err := s.Claim(ctx, "issue/odilo", time.Minute)
+	require.NoError(t, err)
+	return held, release
+}
+
+// note changes an incident, as whoever works on its issue does.
+func note(held context.Context, s *postgres.Store, id, text string) error {
+	_, err := s.Change(held, id, func(i *incident.Incident) { i.LastErr = text })
+	return err
+}
+
+// A claim that is renewed outlives its lease.
+func TestClaimRenewed(t *testing.T) {
+	p := newPlace(t)
+	a, b := p.openAs(t, hostA), p.openAs(t, hostB)
+	a.SetLease(300*time.Millisecond, 50*time.Millisecond)
+	id := trip(t, a, "odilo")
+	held, release := claim(t, a)
+	_, _, err := b.Claim(ctx, "issue/odilo", time.Second)
+	require.ErrorContains(t, err, "claim issue/odilo: still held after 1s by host "+hostA)
+	require.NoError(t, held.Err())
+	require.NoError(t, note(held, a, id, "still ours"))
+	release()
+}
+
+// Whoever hangs for longer than the lease loses the claim, and can't store what was decided under it.
+func TestClaimLost(t *testing.T) {
+	p := newPlace(t)
+	a, b := p.openAs(t, hostA), p.openAs(t, hostB)
+	a.SetLease(200*time.Millisecond, time.Hour) // it never comes to renew it
+	id := trip(t, a, "odilo")
+	held, release := claim(t, a)
+	theirs, free := claim(t, b)
+	<-held.Done()
+	require.ErrorIs(t, context.Cause(held), postgres.ErrClaimLost)
+	err := note(context.WithoutCancel(held), a, id, "late")
+	require.ErrorIs(t, err, postgres.ErrClaimLost)
+	require.NotErrorIs(t, err, store.ErrUnusable)
+	release() // which is not that of the other one
+	require.NoError(t, note(theirs, b, id, "ours"))
+	require.NoError(t, theirs.Err())
+	found, err := a.Incidents(ctx, id)
+	require.NoError(t, err)
+	require.Equal(t, "ours", found[0].LastErr)
+	free()
+}
+
+// A claim that somebody has taken over is lost at the next renewal, whatever this host's clock says.
+func TestClaimTakenOver(t *testing.T) {
+	p := newPlace(t)
+	a, b := p.openAs(t, hostA), p.openAs(t, hostB)
+	a.SetLease(time.Hour, 20*time.Millisecond)
+	held, release := claim(t, a)
+	defer release()
+	b.InTx(ctx, `UPDATE adfbot.claim SET until = until - interval '2 hours' RETURNING name`)
+	_, free := claim(t, b)
+	defer free()
+	<-held.Done()
+	require.ErrorIs(t, context.Cause(held), postgres.ErrClaimLost)
+}
+
+// Work under two claims needs both.
+func TestClaimInClaim(t *testing.T) {
+	p := newPlace(t)
+	a, b := p.openAs(t, hostA), p.openAs(t, hostB)
+	a.SetLease(200*time.Millisecond, time.Hour)
+	id := trip(t, a, "odilo")
+	held, release := claim(t, a)
+	defer release()
+	a.SetLease(time.Hour, time.Hour)
+	both, free, err := a.Claim(held, "labels/odilo", 0)
+	require.NoError(t, err)
+	defer free()
+	require.NoError(t, note(both, a, id, "ours"))
+	_, theirs := claim(t, b)
+	defer theirs()
+	require.ErrorIs(t, note(context.WithoutCancel(both), a, id, "late"), postgres.ErrClaimLost)
+}
+
+// When nobody can be reached the claim ends before somebody else could have it.
+func TestClaimWithoutServer(t *testing.T) {
+	p := newPlace(t)
+	a := p.openAs(t, hostA)
+	a.SetLease(200*time.Millisecond, 20*time.Millisecond)
+	held, release := claim(t, a)
+	defer release()
+	b := p.openAs(t, hostB)
+	require.NoError(t, b.Upsert(ctx, `ALTER TABLE adfbot.claim RENAME TO gone`))
+	<-held.Done()
+	require.ErrorIs(t, context.Cause(held), postgres.ErrClaimLost)
+}
