@@ -35,13 +35,14 @@ func note(held context.Context, s *postgres.Store, id, text string) error {
 
 // A claim that is renewed outlives its lease.
 func TestClaimRenewed(t *testing.T) {
+	t.Parallel()
 	p := newPlace(t)
 	a, b := p.openAs(t, hostA), p.openAs(t, hostB)
-	a.SetLease(300*time.Millisecond, 50*time.Millisecond)
+	a.SetLease(time.Second, 50*time.Millisecond)
 	id := trip(t, a, "odilo")
 	held, release := claim(t, a)
-	_, _, err := b.Claim(ctx, "issue/odilo", time.Second)
-	require.ErrorContains(t, err, "claim issue/odilo: still held after 1s by host "+hostA)
+	_, _, err := b.Claim(ctx, "issue/odilo", 1500*time.Millisecond)
+	require.ErrorContains(t, err, "claim issue/odilo: still held after 1.5s by host "+hostA)
 	require.NoError(t, held.Err())
 	require.NoError(t, note(held, a, id, "still ours"))
 	release()
@@ -76,26 +77,31 @@ func TestClaimTakenOver(t *testing.T) {
 	a.SetLease(time.Hour, 20*time.Millisecond)
 	held, release := claim(t, a)
 	defer release()
-	b.InTx(ctx, `UPDATE adfbot.claim SET until = until - interval '2 hours' RETURNING name`)
+	expire(b)
 	_, free := claim(t, b)
 	defer free()
 	<-held.Done()
 	require.ErrorIs(t, context.Cause(held), postgres.ErrClaimLost)
 }
 
+// expire ends the lease of the claim on odilo's issue.
+func expire(s *postgres.Store) {
+	s.InTx(ctx, `UPDATE adfbot.claim SET until = until - interval '2 hours' WHERE name = 'issue/odilo' RETURNING name`)
+}
+
 // Work under two claims needs both.
 func TestClaimInClaim(t *testing.T) {
 	p := newPlace(t)
 	a, b := p.openAs(t, hostA), p.openAs(t, hostB)
-	a.SetLease(200*time.Millisecond, time.Hour)
+	a.SetLease(time.Hour, time.Hour)
 	id := trip(t, a, "odilo")
 	held, release := claim(t, a)
 	defer release()
-	a.SetLease(time.Hour, time.Hour)
 	both, free, err := a.Claim(held, "labels/odilo", 0)
 	require.NoError(t, err)
 	defer free()
 	require.NoError(t, note(both, a, id, "ours"))
+	expire(b)
 	_, theirs := claim(t, b)
 	defer theirs()
 	require.ErrorIs(t, note(context.WithoutCancel(both), a, id, "late"), postgres.ErrClaimLost)
