@@ -147,8 +147,11 @@ func inherit(f *os.File, parent func() (fs.FileInfo, error), perm fs.FileMode) {
 	if err != nil || fi.Sys().(*syscall.Stat_t).Uid != 0 {
 		return
 	}
-	if fi, err = parent(); err == nil {
-		st := fi.Sys().(*syscall.Stat_t)
+	own := fi.Sys().(*syscall.Stat_t)
+	if fi, err = parent(); err != nil {
+		return
+	}
+	if st := fi.Sys().(*syscall.Stat_t); st.Uid != own.Uid || st.Gid != own.Gid {
 		_ = f.Chown(int(st.Uid), int(st.Gid))
 	}
 }
