@@ -1,6 +1,7 @@
 package escalate
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -236,7 +237,8 @@ func (r *Reconciler) noticeRemoval(ctx context.Context, v *localVisit, a plan.Ac
 	if open := v.open(); open != nil {
 		how += "; noticed " + r.opt.Now().UTC().Format(time.RFC3339) + endsHold(open, v.Hold)
 	}
-	_, err := r.endPause(ctx, incident.Resumption{Project: v.Project, Pause: v.Confirmed.Pause, How: how, FlagRemoved: true})
+	end := incident.Resumption{Project: v.Project, Pause: cmp.Or(a.Incident, v.Confirmed.Pause), How: how, FlagRemoved: true}
+	_, err := r.endPause(ctx, end)
 	return err
 }
 
