@@ -238,6 +238,9 @@ func (r *Reconciler) noticeRemoval(ctx context.Context, v *localVisit, a plan.Ac
 		how += "; noticed " + r.opt.Now().UTC().Format(time.RFC3339) + endsHold(open, v.Hold)
 	}
 	end := incident.Resumption{Project: v.Project, Pause: cmp.Or(a.Incident, v.Confirmed.Pause), How: how, FlagRemoved: true}
+	if a.Kind == plan.ReleaseHold {
+		end.Pause = v.Hold.ID
+	}
 	_, err := r.endPause(ctx, end)
 	return err
 }

@@ -104,3 +104,36 @@ func TestOldStateClosing(t *testing.T) {
 		require.Equal(t, "closed", w.issue().State)
 	})
 }
+
+// A state a day old learns of the pause by hand that came after its incident.
+func TestOldStateLaterHold(t *testing.T) {
+	for _, was := range []string{"incident", "hold"} {
+		t.Run(was, func(t *testing.T) {
+			play(t, func(w *world) {
+				if was == "incident" {
+					w.trip(project)
+				} else {
+					_, err := w.rec.Pause(w.Context(), project, "odilo is paused by kim")
+					require.NoError(t, err)
+				}
+				restore := w.copied()
+				time.Sleep(time.Hour)
+				w.rm(project)
+				w.sweep()
+				_, err := w.rec.Pause(w.Context(), project, "odilo is paused by eve")
+				require.NoError(t, err)
+				hold := w.state(project).Hold.ID
+				w.machine = restore()
+				w.sweepFor(10 * time.Minute)
+				state := w.state(project)
+				require.Equal(t, hold, state.Pause().ID)
+				flag, err := w.dir.Look(project)
+				require.NoError(t, err)
+				require.Contains(t, flag.Note, "odilo is paused by eve")
+				w.rm(project)
+				w.sweep()
+				require.Empty(t, w.state(project).Pause().ID)
+			})
+		})
+	}
+}

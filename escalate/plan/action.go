@@ -70,7 +70,7 @@ func (k Kind) Local() bool {
 
 // Uncovers reports whether a local step may make another one due, so that the project has to be observed again.
 func (k Kind) Uncovers() bool {
-	return k == Resume || k == Supersede || k == Rebuild || k == RebuildDone || k == ForgetFlag
+	return k == Resume || k == Supersede || k == Rebuild || k == RebuildDone || k == ForgetFlag || k == ReleaseHold
 }
 
 // Action is one step of a plan.

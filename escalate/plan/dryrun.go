@@ -8,7 +8,7 @@ import (
 )
 
 // MaxRounds bounds the rounds of local steps. A round may make another one necessary, e.g. a lost incident is rebuilt only
-// after the old one was ended. Each of the four kinds that uncover others needs at most one round; the last finds nothing.
+// after the old one was ended. Each of the kinds that uncover others needs at most one round, and few come together; the last finds nothing.
 const MaxRounds = 5
 
 // DryRun returns the steps that [Next] returns now, and those that it will return after the local ones. It changes

@@ -65,6 +65,9 @@ func TestNextFlags(t *testing.T) {
 		{"of an earlier pause, confirmed", confirmed(x, bots(x, 2)), bots(x, 2), y, []plan.Kind{write}},
 		{"of an earlier pause, not confirmed", none, bots(x, 2), y, []plan.Kind{write}},
 
+		{"of a later hold, and the state is older", confirmed(x, bots(x, 3)), holds(bots(y, 4)), x, []plan.Kind{resume}},
+		{"of an earlier hold", none, holds(bots(y, 2)), x, []plan.Kind{write}},
+
 		{"a person was first", none, persons, x, []plan.Kind{confirm}},
 		{"a person's, confirmed", confirmed(x, persons), persons, x, nil},
 		{"touched while paused", confirmed(x, bots(x, 3)), touched(bots(x, 3)), x, []plan.Kind{confirm}},

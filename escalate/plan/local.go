@@ -75,6 +75,13 @@ func (p *planner) flagThere() (current string) {
 		return p.rebuild(unknown)
 	}
 	switch {
+	case p.untouched() && !p.o.Named(pause) && p.o.Flag.Info.Incident == "" && p.noted() > p.o.Generation:
+		kind := ReleaseHold
+		if open.ID != "" {
+			kind = Resume
+		}
+		p.add(kind, open, "the pause flag belongs to a later pause by hand, which this state does not know")
+		return ""
 	case p.untouched() && !p.o.Named(pause):
 		p.add(WriteFlag, open, "the pause flag is that of another pause")
 	case p.o.Confirmed != incident.Confirmation{Pause: pause, Identity: p.o.Flag.Identity}:
