@@ -132,6 +132,23 @@ func TestCommandInRenamedRepository(t *testing.T) {
 	})
 }
 
+// In the issue of an incident that has ended, which nobody has looked for since the renaming, commands are run too.
+func TestCommandInRenamedRepositoryAfterTheEnd(t *testing.T) {
+	playOperated(t, func(w *world, id string) {
+		w.rm(project)
+		w.sweepFor(3 * time.Minute)
+		require.True(t, w.incident(id).Settled)
+		w.Gitea.Rename(fleet, "fleet-2")
+		w.moveTo("terraphim/fleet-2")
+		w.sweepFor(time.Minute)
+		w.Gitea.As("alex").Comment("terraphim/fleet-2", 1, "/adf pause disk swap")
+		w.sweepFor(3 * time.Minute)
+		require.True(t, w.paused(project))
+		i, _ := w.Gitea.Issue("terraphim/fleet-2", 1)
+		require.Contains(t, comments(i)[len(comments(i))-1], "`odilo` is paused.")
+	})
+}
+
 // So is one that was written after the renaming, however long it takes until the configuration has the new name.
 func TestCommandWhileRepositoryIsNotFound(t *testing.T) {
 	playOperated(t, func(w *world, id string) {

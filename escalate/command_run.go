@@ -64,9 +64,13 @@ func (r *Reconciler) begunCommands(ctx context.Context) (map[string]bool, error)
 }
 
 // followIssues gives commands the place of their issues that the incidents know, where the repository was renamed, see
-// relocate. The issue's id tells that it is the same.
+// relocate. The issue's id tells that it is the same. A command in the repository that is configured is where it was read; its incident
+// may have ended before the renaming.
 func (r *Reconciler) followIssues(ctx context.Context, commands []incident.Command) ([]incident.Command, error) {
 	for n, cmd := range commands {
+		if cmd.Issue.Repo == r.opt.Target(cmd.Project).Repo {
+			continue
+		}
 		found, err := r.opt.State.Incidents(ctx, cmd.Incident)
 		if err != nil {
 			return nil, err

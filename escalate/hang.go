@@ -25,9 +25,6 @@ const (
 	lastWait  = 10 * time.Minute
 )
 
-// trust is for how long after an answer a visit to a project does not bound its reads and writes: the bound costs more than they do.
-const trust = time.Second
-
 // readDir calls a function that reads the pause directory, if that is to be believed and answers. For as long as trusts after an answer the
 // read is not bounded: the bound costs more than the read itself.
 func readDir[T any](r *Reconciler, trusts time.Duration, read func() (T, error)) (v T, err error) {

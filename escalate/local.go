@@ -56,7 +56,7 @@ func (r *Reconciler) applyLocal(ctx context.Context, o plan.Observation, c *swee
 	v := localVisit{o, r.openFolder()}
 	defer v.folder.leave(unlock)
 	look := func(ctx context.Context, project string) incident.FlagView {
-		return r.lookBy(ctx, project, trust, v.folder.Check)
+		return r.lookBy(ctx, project, 0, v.folder.Check)
 	}
 	var done []plan.Action
 	var notWritten error // a flag that cannot be written keeps no other step waiting
@@ -264,7 +264,7 @@ func (r *Reconciler) recordHold(ctx context.Context, v *localVisit, a plan.Actio
 		return err
 	}
 	h, generation := plan.HoldOf(a, pause.NewRandomID(), r.opt.Now())
-	if made := v.Flag.Since; !made.IsZero() && made.Before(h.Since) {
+	if made := v.Flag.Changed; !made.IsZero() && made.Before(h.Since) {
 		h.Since = made
 	}
 	h.Note = issuetext.PersonsNote(v.Flag.Note) // the flag may have to be written again

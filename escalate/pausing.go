@@ -43,7 +43,7 @@ func (r *Reconciler) pausing(ctx context.Context, project string, f folder) (p p
 	if p.ProjectState, err = r.opt.State.ProjectState(ctx, project); err != nil {
 		return p, err
 	}
-	if p.Flag = r.lookBy(ctx, project, trust, f.Check); p.Flag.State == incident.FlagUnknown {
+	if p.Flag = r.lookBy(ctx, project, 0, f.Check); p.Flag.State == incident.FlagUnknown {
 		return p, &FlagUnknownError{p.Flag.Err}
 	}
 	return p, nil

@@ -30,6 +30,9 @@ type Options struct {
 	State        incident.State
 	Fleet        bool      // several hosts share the state, each with its own pause directory
 	Dir          pause.Dir // the pause directory
+	// DirTrust is for how long after an answer of the pause directory LookForResult does not bound its reads to five seconds: the bound costs
+	// more than a read. It is for callers whose requests have bounds of their own; 0: all reads are bounded.
+	DirTrust time.Duration
 	// Directory returns the id that its sentinel must have, "" if any will do; nil: any.
 	Directory func(context.Context) (string, error)
 
@@ -151,9 +154,9 @@ func (r *Reconciler) Look(ctx context.Context, project string) incident.FlagView
 	return r.look(ctx, project, 0)
 }
 
-// LookForResult is Look where each result has to pass: it waits longer if the directory, which answered within the last second, hangs now.
+// LookForResult is Look where each result has to pass, see [Options].DirTrust.
 func (r *Reconciler) LookForResult(ctx context.Context, project string) incident.FlagView {
-	return r.look(ctx, project, trust)
+	return r.look(ctx, project, r.opt.DirTrust)
 }
 
 func (r *Reconciler) look(ctx context.Context, project string, trusts time.Duration) incident.FlagView {
@@ -192,7 +195,8 @@ func (r *Reconciler) lookBy(ctx context.Context, project string, trusts time.Dur
 
 // viewOf returns the view of a flag that is there.
 func viewOf(project string, flag pause.Flag) incident.FlagView {
-	v := incident.FlagView{State: incident.FlagThere, Since: tracker.PossibleTime(flag.Since), Note: flag.Note, Dangling: flag.Dangling}
+	v := incident.FlagView{State: incident.FlagThere, Since: tracker.PossibleTime(flag.Since), Changed: flag.Changed, Note: flag.Note,
+		Dangling: flag.Dangling}
 	v.Info, _ = issuetext.ParseFlagNote(flag.Note)
 	if v.Info.Project != project {
 		v.Info = incident.FlagInfo{} // a copied flag says nothing about this project

@@ -32,6 +32,10 @@ type Flag struct {
 	// unless somebody has changed the flag since.
 	Since time.Time
 
+	// Changed is when the entry was last put here, written, or given another
+	// modification time.
+	Changed time.Time
+
 	// Size is the size of the entry in bytes. With Since it tells a flag from
 	// what it was before somebody changed it.
 	Size int64
@@ -141,6 +145,9 @@ func (f *Folder) look(id string) (Flag, error) {
 		return Flag{}, failed("look for the pause flag", f.dir.FlagPath(id), err, needSearch)
 	}
 	flag := Flag{Present: true, Since: entry.ModTime(), Size: entry.Size()}
+	if st, ok := entry.Sys().(*syscall.Stat_t); ok {
+		flag.Changed = time.Unix(st.Ctim.Unix())
+	}
 	if entry.Mode().Type() == fs.ModeSymlink {
 		if entry, err = f.root.Stat(id); err != nil {
 			_, err = os.Stat(f.dir.FlagPath(id)) // as test -e does

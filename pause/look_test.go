@@ -71,7 +71,8 @@ func TestLook(t *testing.T) {
 	flag, err := d.Look("odilo")
 	require.NoError(t, err)
 	require.True(t, flag.Since.Equal(since))
-	flag.Since = time.Time{}
+	require.WithinDuration(t, time.Now(), flag.Changed, time.Minute)
+	flag.Since, flag.Changed = time.Time{}, time.Time{}
 	require.Equal(t, pause.Flag{Present: true, Note: "database is moving\n", Size: 19}, flag)
 }
 

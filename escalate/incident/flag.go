@@ -34,6 +34,7 @@ type FlagView struct {
 	State    FlagState
 	Info     FlagInfo // zero if a person wrote the note
 	Since    time.Time
+	Changed  time.Time // when somebody made, moved or touched it last
 	Identity FlagIdentity
 	Note     string // the file's content: untrusted
 	Err      error  // why the state is unknown

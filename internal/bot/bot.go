@@ -163,6 +163,9 @@ func (b *Bot) connect(ctx context.Context, mode Mode) error {
 	b.redact = RedactorFor(b.cfg, b.env.Getenv)
 	b.gitea, b.roots, b.rootsErr = newClient(b.cfg, b.env, b.redact)
 	o := b.options()
+	if mode == Daemon {
+		o.DirTrust = time.Second // what waits for it is bounded by package web
+	}
 	var err error
 	if o.Composer, err = newComposer(b.cfg.Escalation.Template, b.redact); err != nil {
 		b.log.Warn("cannot use the issue template, using the built-in one", "file", b.cfg.Escalation.Template, "err", err)
