@@ -267,7 +267,7 @@ func (r *Reconciler) recordHold(ctx context.Context, v *localVisit, a plan.Actio
 	if made := v.Flag.Changed; !made.IsZero() && made.Before(h.Since) {
 		h.Since = made
 	}
-	h.Note = issuetext.PersonsNote(v.Flag.Note) // the flag may have to be written again
+	h.Note = issuetext.PersonsNote(v.Project, v.Flag.Note) // the flag may have to be written again
 	r.opt.Log.Info("project is paused by hand", "project", v.Project)
 	_, err := r.opt.State.AddHold(ctx, h, v.Flag.Identity, generation)
 	return err

@@ -77,9 +77,13 @@ func HoldFlag(h incident.Hold, resume Resume, mark Mark) string {
 // maxKeptNote is how many bytes of a person's note are kept, so that it can be written again with the lines for [ParseFlagNote].
 const maxKeptNote = 3000
 
-// PersonsNote returns the text of a flag that is taken for a pause by hand, without the lines for [ParseFlagNote].
-func PersonsNote(note string) string {
-	if _, ok := ParseFlagNote(note); ok {
+// PersonsNote returns the text of a project's flag that is taken for a pause by hand, without the lines for [ParseFlagNote]. That of a copy
+// of another project's flag says nothing about this one.
+func PersonsNote(project, note string) string {
+	if info, ok := ParseFlagNote(note); ok {
+		if info.Project != project {
+			return ""
+		}
 		if end := strings.LastIndex(note, "\n\n"); end >= 0 {
 			note = note[:end+1]
 		}

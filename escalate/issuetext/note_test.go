@@ -60,10 +60,11 @@ func TestPersonsNote(t *testing.T) {
 		"": "", "moving the database\n\nback on Monday\n": "moving the database\n\nback on Monday\n", "\xffx": "\uFFFDx",
 		FlagNote(i, testResume, testMark): strings.SplitAfter(FlagNote(i, testResume, testMark), "\n\n")[0],
 	} {
-		require.Equal(t, strings.TrimRight(want, "\n"), strings.TrimRight(PersonsNote(note), "\n"))
+		require.Equal(t, strings.TrimRight(want, "\n"), strings.TrimRight(PersonsNote("odilo", note), "\n"))
 	}
+	require.Empty(t, PersonsNote("atlas", FlagNote(i, testResume, testMark)), "a copy of another project's flag")
 	for _, long := range []string{strings.Repeat("é", 4000), strings.Repeat("x", 2999) + strings.Repeat("é", 99)} {
-		note := PersonsNote(long)
+		note := PersonsNote("odilo", long)
 		require.LessOrEqual(t, len(note), maxKeptNote)
 		require.Greater(t, len(note), maxKeptNote-4)
 		flag := HoldFlag(incident.Hold{ID: testIncident, Project: "odilo", Note: note}, testResume, testMark)

@@ -28,14 +28,18 @@ func FlagReason(path, note string, dangling bool) string {
 		return "its pause flag " + path + " exists"
 	}
 	info, known := issuetext.ParseFlagNote(note)
+	copied := known && info.Project != filepath.Base(path)
 	lines := strings.Split(note, "\n")
 	for n := 1; n < len(lines); n++ {
 		if strings.HasPrefix(lines[n-1], issuetext.ResumeLine) && strings.HasPrefix(lines[n], issuetext.OrRemoveLine) {
 			lines[n] = issuetext.OrRemoveLine + redact.Line(path, 1000)
-			if known && info.Project != filepath.Base(path) {
+			if copied {
 				lines[n-1], lines[n] = "This is a copy of the flag of "+info.Project+".", "To resume, remove the file "+redact.Line(path, 1000)
 			}
 		}
+	}
+	if copied {
+		lines = slices.DeleteFunc(lines, func(line string) bool { return strings.HasPrefix(line, issuetext.OrCommentLine) })
 	}
 	return strings.Join(lines, "\n")
 }

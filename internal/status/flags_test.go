@@ -36,7 +36,7 @@ func TestNoteForPeople(t *testing.T) {
 // A flag that was copied from another project does not say how to resume that one.
 func TestReasonOfCopiedFlag(t *testing.T) {
 	i := incident.Incident{ID: strings.Repeat("ab", 16), Project: "odilo", Seq: 3, Agent: "project-meta", Failures: 3}
-	resume := issuetext.Resume{Command: "sudo -u adfbot adfbot resume odilo", Flag: "/pause/odilo"}
+	resume := issuetext.Resume{Command: "sudo -u adfbot adfbot resume odilo", Flag: "/pause/odilo", InGitea: true}
 	for _, note := range []string{
 		issuetext.FlagNote(i, resume, issuetext.Mark{}),
 		issuetext.HoldFlag(incident.Hold{ID: i.ID, Project: "odilo"}, resume, issuetext.Mark{}),
@@ -45,5 +45,6 @@ func TestReasonOfCopiedFlag(t *testing.T) {
 		reason := FlagReason("/pause/zeta", note, false)
 		require.Contains(t, reason, "This is a copy of the flag of odilo.\nTo resume, remove the file /pause/zeta\n")
 		require.NotContains(t, reason, "adfbot resume")
+		require.NotContains(t, reason, "/adf resume")
 	}
 }
