@@ -20,6 +20,7 @@ import (
 
 // Whatever keeps the state from being used is told with its cure, and the caller spools.
 func TestUnusable(t *testing.T) {
+	t.Parallel()
 	server := testpg.New(t)
 	admin := server.URL()
 	testpg.Exec(t, admin, `CREATE ROLE bot LOGIN; CREATE ROLE secret LOGIN PASSWORD 'right'`)
@@ -71,6 +72,7 @@ func TestUnusable(t *testing.T) {
 }
 
 func TestReadOnly(t *testing.T) {
+	t.Parallel()
 	p := newPlace(t)
 	require.ErrorIs(t, p.try(t, postgres.Options{ReadOnly: true}), fs.ErrNotExist)
 	s := p.open(t)
@@ -85,6 +87,7 @@ func TestReadOnly(t *testing.T) {
 
 // After a failover, a connection to the old server must not be used again.
 func TestReadOnlyServer(t *testing.T) {
+	t.Parallel()
 	server := testpg.New(t)
 	p := place{server.URL(), "adfbot"}
 	s := p.open(t)
@@ -108,6 +111,7 @@ func TestReadOnlyServer(t *testing.T) {
 
 // A URL may name several servers. The one that takes changes is used.
 func TestSeveralServers(t *testing.T) {
+	t.Parallel()
 	standby, primary := testpg.New(t, "default_transaction_read_only=on"), testpg.New(t)
 	host := func(s *testpg.Server) string { return filepath.Dir(s.Socket()) }
 	p := place{testpg.WithParameter(t, primary.URL(), "host", "/nonexistent,"+host(standby)+","+host(primary)), "adfbot"}
@@ -117,6 +121,7 @@ func TestSeveralServers(t *testing.T) {
 }
 
 func TestServerTooOld(t *testing.T) {
+	t.Parallel()
 	server := testpg.New(t)
 	proxy := server.Proxy(t)
 	proxy.SetFilters(nil, func(data []byte) ([]byte, bool) {
@@ -129,6 +134,7 @@ func TestServerTooOld(t *testing.T) {
 
 // A server that accepts connections and says nothing keeps nobody for long.
 func TestServerHangs(t *testing.T) {
+	t.Parallel()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	defer l.Close()
@@ -144,6 +150,7 @@ func TestServerHangs(t *testing.T) {
 }
 
 func TestNewerVersion(t *testing.T) {
+	t.Parallel()
 	p := newPlace(t)
 	s := p.open(t)
 	trip(t, s, "odilo")
@@ -166,6 +173,7 @@ func TestNewerVersion(t *testing.T) {
 }
 
 func TestOpenedByManyAtOnce(t *testing.T) {
+	t.Parallel()
 	p := newPlace(t)
 	const n = 8
 	ids, errs := make(chan string, n), make(chan error, n)
@@ -191,6 +199,7 @@ func TestOpenedByManyAtOnce(t *testing.T) {
 }
 
 func TestSentinel(t *testing.T) {
+	t.Parallel()
 	p := newPlace(t)
 	no := errors.New("the pause directory can't be read")
 	require.ErrorIs(t, p.try(t, postgres.Options{Sentinel: func() (string, error) { return "", no }}), no)
@@ -201,6 +210,7 @@ func TestSentinel(t *testing.T) {
 
 // The primary has become a standby of another server. The next result goes there, and nobody notices.
 func TestFailover(t *testing.T) {
+	t.Parallel()
 	old, next := testpg.New(t), testpg.New(t)
 	record(t, place{next.URL(), "adfbot"}.open(t), result(store.Failure))
 	host := func(s *testpg.Server) string { return filepath.Dir(s.Socket()) }

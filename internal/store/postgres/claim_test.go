@@ -14,6 +14,7 @@ import (
 )
 
 func TestClaims(t *testing.T) {
+	t.Parallel()
 	storetest.RunClaims(t, func(t testing.TB) [2]incident.Claimer {
 		p := newPlace(t)
 		return [2]incident.Claimer{p.openAs(t, hostA), p.openAs(t, hostB)}
@@ -50,6 +51,7 @@ func TestClaimRenewed(t *testing.T) {
 
 // Whoever hangs for longer than the lease loses the claim, and can't store what was decided under it.
 func TestClaimLost(t *testing.T) {
+	t.Parallel()
 	p := newPlace(t)
 	a, b := p.openAs(t, hostA), p.openAs(t, hostB)
 	a.SetLease(200*time.Millisecond, time.Hour) // it never comes to renew it
@@ -72,6 +74,7 @@ func TestClaimLost(t *testing.T) {
 
 // A claim that somebody has taken over is lost at the next renewal, whatever this host's clock says.
 func TestClaimTakenOver(t *testing.T) {
+	t.Parallel()
 	p := newPlace(t)
 	a, b := p.openAs(t, hostA), p.openAs(t, hostB)
 	a.SetLease(time.Hour, 20*time.Millisecond)
@@ -91,6 +94,7 @@ func expire(s *postgres.Store) {
 
 // Work under two claims needs both.
 func TestClaimInClaim(t *testing.T) {
+	t.Parallel()
 	p := newPlace(t)
 	a, b := p.openAs(t, hostA), p.openAs(t, hostB)
 	a.SetLease(time.Hour, time.Hour)
@@ -109,6 +113,7 @@ func TestClaimInClaim(t *testing.T) {
 
 // When nobody can be reached the claim ends before somebody else could have it.
 func TestClaimWithoutServer(t *testing.T) {
+	t.Parallel()
 	p := newPlace(t)
 	a := p.openAs(t, hostA)
 	a.SetLease(200*time.Millisecond, 20*time.Millisecond)

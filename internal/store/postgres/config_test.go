@@ -12,6 +12,7 @@ import (
 )
 
 func TestURL(t *testing.T) {
+	t.Parallel()
 	c, err := parseURL("postgres://bot@db1.example.org,db2.example.org:5433/adfbot?sslmode=disable", "")
 	require.NoError(t, err)
 	require.Equal(t, 2*time.Second, c.ConnectTimeout)
@@ -29,6 +30,7 @@ func TestURL(t *testing.T) {
 }
 
 func TestURLRefused(t *testing.T) {
+	t.Parallel()
 	for url, why := range map[string]string{
 		"postgres://bot:hunter2@h/d":               "`state_password_file`",
 		"postgres://bot@h/d?password=hunter2":      "`state_password_file`",
@@ -46,6 +48,7 @@ func TestURLRefused(t *testing.T) {
 }
 
 func TestPasswordFile(t *testing.T) {
+	t.Parallel()
 	path := filepath.Join(t.TempDir(), "password")
 	require.NoError(t, os.WriteFile(path, []byte("pass word \r\n"), 0o600))
 	c, err := parseURL("postgres://bot@h/d?sslmode=disable", path)

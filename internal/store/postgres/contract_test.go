@@ -14,6 +14,7 @@ import (
 )
 
 func TestContract(t *testing.T) {
+	t.Parallel()
 	var mu sync.Mutex
 	places := map[string]place{}
 	storetest.Run(t, func(t testing.TB, dir string, now func() time.Time) store.State {

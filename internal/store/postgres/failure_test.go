@@ -18,6 +18,7 @@ import (
 
 // The server is killed while results are recorded. Those that were answered are there once it runs again, each of them once.
 func TestServerKilled(t *testing.T) {
+	t.Parallel()
 	server := testpg.New(t)
 	p := place{server.URL(), "adfbot"}
 	s := p.open(t)
@@ -69,6 +70,7 @@ func TestServerKilled(t *testing.T) {
 // The connection breaks at COMMIT, before the server gets it or before its answer arrives. The caller cannot know which, spools the
 // result, and records it again: it counts once.
 func TestConnectionBreaksAtCommit(t *testing.T) {
+	t.Parallel()
 	server := testpg.New(t)
 	for name, arrives := range map[string]bool{"before": false, "after": true} {
 		t.Run(name, func(t *testing.T) {
@@ -116,6 +118,7 @@ func TestConnectionBreaksAtCommit(t *testing.T) {
 
 // Connections that broke while nobody used them are replaced, and nobody notices.
 func TestConnectionsBreakWhileIdle(t *testing.T) {
+	t.Parallel()
 	server := testpg.New(t)
 	p := place{server.URL(), "adfbot"}
 	s := p.open(t)
@@ -134,6 +137,7 @@ func TestConnectionsBreakWhileIdle(t *testing.T) {
 
 // A pooler in transaction mode gives each transaction another session.
 func TestPooler(t *testing.T) {
+	t.Parallel()
 	server := testpg.New(t)
 	p := place{server.Pooler(t), "adfbot"}
 	a, b := p.openAs(t, hostA), p.openAs(t, hostB)
@@ -169,6 +173,7 @@ func TestPooler(t *testing.T) {
 
 // A transaction that has stopped in the middle keeps its project locked for a while only.
 func TestAbandonedTransaction(t *testing.T) {
+	t.Parallel()
 	p := newPlace(t)
 	s := p.open(t)
 	require.Equal(t, "10s 10s", s.InTx(ctx, `SELECT current_setting('idle_in_transaction_session_timeout') || ' ' || current_setting('statement_timeout')`))
@@ -177,6 +182,7 @@ func TestAbandonedTransaction(t *testing.T) {
 
 // Whatever is in a text, it can be stored, and found again.
 func TestAnyText(t *testing.T) {
+	t.Parallel()
 	s := newPlace(t).open(t)
 	r := result(store.Failure)
 	r.RunID, r.Output, r.Detail = "a\x00b\xff", "\x00\xff", "\u2028\U0010ffff"
@@ -190,6 +196,7 @@ func TestAnyText(t *testing.T) {
 
 // A result that gets a lower number may be stored after one with a higher number. It is counted all the same.
 func TestCountWaitsForLowerNumbers(t *testing.T) {
+	t.Parallel()
 	p := newPlace(t)
 	s := p.open(t)
 	record(t, s, result(store.Success))
@@ -207,6 +214,7 @@ func TestCountWaitsForLowerNumbers(t *testing.T) {
 
 // The server stops answering. A caller whose time is up spools; one that was told to end does not call the state unusable.
 func TestServerStopsAnswering(t *testing.T) {
+	t.Parallel()
 	server := testpg.New(t)
 	proxy := server.Proxy(t)
 	s := place{proxy.URL(), "adfbot"}.open(t)
@@ -232,6 +240,7 @@ func TestServerStopsAnswering(t *testing.T) {
 
 // Whoever has given up may have kept the result elsewhere.
 func TestCanceledBefore(t *testing.T) {
+	t.Parallel()
 	s := newPlace(t).open(t)
 	gone, leave := context.WithCancel(ctx)
 	leave()

@@ -31,6 +31,7 @@ func hosts(t testing.TB, p place, n int) (all []*postgres.Store) {
 
 // Results of one project come from many hosts at once. In the order in which they are stored, each count follows from the one before.
 func TestEveryCountIsRight(t *testing.T) {
+	t.Parallel()
 	p := newPlace(t)
 	const perHost = 40
 	var wg sync.WaitGroup
@@ -64,6 +65,7 @@ func wrongCounts(t testing.TB, p place) string {
 
 // Hosts record, resume, hold and confirm the same projects at once. No call fails, and what pauses a project is what its tables say.
 func TestRecordBesideResumesAndHolds(t *testing.T) {
+	t.Parallel()
 	p := newPlace(t)
 	projects := []string{"odilo", "atlas", "twins"}
 	var wg sync.WaitGroup
@@ -132,6 +134,7 @@ func TestRecordBesideResumesAndHolds(t *testing.T) {
 
 // An incident that is ended by a change of its own, and not by a resume, pauses nobody any more.
 func TestChangeEndsAnIncident(t *testing.T) {
+	t.Parallel()
 	p := newPlace(t)
 	s := p.open(t)
 	id := trip(t, s, "odilo")
@@ -145,6 +148,7 @@ func TestChangeEndsAnIncident(t *testing.T) {
 
 // Many hosts read a comment at once. The command in it is stored once.
 func TestCommandAcceptedByManyHosts(t *testing.T) {
+	t.Parallel()
 	p := newPlace(t)
 	all := hosts(t, p, 5)
 	command := incident.Command{Comment: 7, Project: "odilo", At: time.Unix(1, 0).UTC(), Issue: tracker.IssueRef{Repo: tracker.Repo{Server: "s"}},
@@ -175,6 +179,7 @@ func TestCommandAcceptedByManyHosts(t *testing.T) {
 
 // Confirmations and runs belong to a host.
 func TestHosts(t *testing.T) {
+	t.Parallel()
 	p := newPlace(t)
 	a, b := p.openAs(t, hostA), p.openAs(t, hostB)
 	id := trip(t, a, "odilo")
@@ -214,6 +219,7 @@ func TestHosts(t *testing.T) {
 
 // A result waits for a project that is being resumed. Its run began before the resume, and its transaction too.
 func TestResumedWhileAResultWaits(t *testing.T) {
+	t.Parallel()
 	p := newPlace(t)
 	s := p.open(t)
 	record(t, s, result(store.Failure))
@@ -244,6 +250,7 @@ func TestResumedWhileAResultWaits(t *testing.T) {
 
 // What others prevent again and again is given up at some time.
 func TestTriedFiveTimes(t *testing.T) {
+	t.Parallel()
 	s := newPlace(t).open(t)
 	ended := trip(t, s, "odilo")
 	require.True(t, resume(t, s, "odilo", ended))
@@ -261,6 +268,7 @@ func TestTriedFiveTimes(t *testing.T) {
 
 // A caller that panics stores nothing, and keeps no connection.
 func TestPanic(t *testing.T) {
+	t.Parallel()
 	s := newPlace(t).open(t)
 	id := trip(t, s, "odilo")
 	for range 9 {
