@@ -65,10 +65,12 @@ func (s *Server) postResult(w http.ResponseWriter, r *request) error {
 	ctx, end := context.WithTimeout(ctx, s.tripWait)
 	defer end()
 	followed := out
-	_, err = within(r, s.tripWait+time.Second, func() (struct{}, error) {
-		r.bot.Follow(ctx, &followed)
-		return struct{}{}, nil
-	})
+	if out.Answer.Incident != "" { // else nothing follows
+		_, err = within(r, s.tripWait+time.Second, func() (struct{}, error) {
+			r.bot.Follow(ctx, &followed)
+			return struct{}{}, nil
+		})
+	}
 	if err == nil {
 		out = followed
 	} else {
