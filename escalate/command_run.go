@@ -282,7 +282,7 @@ func holdTarget(h incident.Hold) string {
 // target is what a resume given in this issue may end: the issue's incident, or a hold; "" for none.
 func (run *commandRun) target(p pauseState) string {
 	switch {
-	case p.Hold != nil && p.Hold.After(run.cmd.At): // the command cannot mean it
+	case run.isBefore(p.Hold): // the command cannot mean it
 		return ""
 	case p.Pause().ID == run.incident.ID:
 		return run.incident.ID
@@ -290,6 +290,11 @@ func (run *commandRun) target(p pauseState) string {
 		return holdTarget(*p.Hold)
 	}
 	return ""
+}
+
+// isBefore reports whether the command was written before a hold was made, as far as the clocks of two machines tell: it is refused once.
+func (run *commandRun) isBefore(h *incident.Hold) bool {
+	return h != nil && h.After(run.cmd.At) && !run.incident.Comments[incident.LaterHoldKey(run.incident, *h)].Done
 }
 
 // resumeStep removes the pause flag and ends the incident of the issue, or a person's hold.
@@ -315,8 +320,10 @@ func (run *commandRun) resumeStep(ctx context.Context, n int) (result, error) {
 			res.ended = target == run.incident.ID
 			err := run.begin(ctx, n, target, nil)
 			return err == nil, err
-		case p.Hold != nil && p.Hold.After(run.cmd.At):
+		case run.isBefore(p.Hold):
 			res.answer = issuetext.LaterHold(run.cmd.Project, *p.Hold)
+			key := incident.LaterHoldKey(run.incident, *p.Hold)
+			return false, run.saveComment(ctx, run.incident.ID, key, incident.Comment{Attempted: run.opt.Now(), Done: true})
 		case p.Open() != nil:
 			res.answer = issuetext.LaterIncident(run.cmd.Project, run.incident, *p.Open())
 		case p.Flag.State == incident.FlagThere:

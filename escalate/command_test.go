@@ -3,6 +3,7 @@ package escalate_test
 import (
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -10,6 +11,7 @@ import (
 	"github.com/terraphim/adfbot/escalate"
 	"github.com/terraphim/adfbot/escalate/giteatest"
 	"github.com/terraphim/adfbot/escalate/plan"
+	"github.com/terraphim/adfbot/internal/testworld"
 )
 
 // What commands do, and in which issues.
@@ -125,6 +127,29 @@ func TestResumeCommandBeforeHold(t *testing.T) {
 		w.says("alex", "/adf resume")
 		w.sweepFor(3 * time.Minute)
 		require.False(t, w.paused(project), "the order of two comments is known")
+	})
+}
+
+// Gitea's clock is behind, so a resume seems to be from before the pause by hand: it is refused once, and then obeyed.
+func TestResumeCommandWithClockBehind(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		tw := testworld.New(t, t.TempDir(), func() time.Time { return time.Now().Add(-30 * time.Minute) })
+		w := &world{openMachine(tw, tw.Path("adfbot.db"), tw.Path("pause"))}
+		require.NoError(t, w.dir.Init(w.store.Installation()))
+		w.operated("alex")
+		w.trip(project)
+		w.sweep()
+		w.rm(project)
+		w.sweepFor(3 * time.Minute)
+		_, err := w.rec.Pause(w.Context(), project, "odilo is paused by kim")
+		require.NoError(t, err)
+		time.Sleep(time.Minute)
+		w.says("alex", "/adf resume")
+		w.sweepFor(3 * time.Minute)
+		require.True(t, w.paused(project))
+		w.says("alex", "/adf resume")
+		w.sweepFor(3 * time.Minute)
+		require.False(t, w.paused(project))
 	})
 }
 

@@ -67,6 +67,26 @@ func TestLostStatePersonsFlag(t *testing.T) {
 	})
 }
 
+// The incident of a project that somebody has paused by hand too goes on, although the flag is that of the hold.
+func TestLostStateIncidentBesideHold(t *testing.T) {
+	play(t, func(w *world) {
+		_, err := w.rec.Pause(w.Context(), project, "odilo is paused by eve")
+		require.NoError(w, err)
+		id := w.trip(project)
+		w.sweep()
+		m := w.withoutState()
+		m.sweep()
+		m.sweep()
+		require.True(w, m.incident(id).IsOpen())
+		require.Equal(w, "open", w.issue().State)
+		require.Empty(w, comments(w.issue()))
+		m.rm(project)
+		m.sweep()
+		require.Equal(w, "closed", w.issue().State)
+		require.Empty(w, m.state(project).Pause().ID)
+	})
+}
+
 // The issue is closed.
 func TestLostStateFlagGone(t *testing.T) {
 	play(t, func(w *world) {

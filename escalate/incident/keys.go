@@ -36,6 +36,10 @@ func ReopenedKey(i Incident) string {
 	return fmt.Sprintf("%s/reopened/%d", i.ID, at)
 }
 
+// LaterHoldKey marks in the state alone that a resume was refused once, because it was written before the hold by the server's clock, which
+// may differ from this machine's. What is written after the refusal was written after the hold.
+func LaterHoldKey(i Incident, h Hold) string { return i.ID + "/later-hold/" + h.ID }
+
 // DuplicateKey is the key of the comment on a second issue of the incident.
 func DuplicateKey(i Incident, d tracker.IssueRef) string {
 	return fmt.Sprintf("%s/duplicate/%d", i.ID, d.Number)

@@ -84,9 +84,7 @@ func PersonsNote(project, note string) string {
 		if info.Project != project {
 			return ""
 		}
-		if end := strings.LastIndex(note, "\n\n"); end >= 0 {
-			note = note[:end+1]
-		}
+		note = withoutFacts(note)
 	}
 	note = strings.ToValidUTF8(note, "\uFFFD")
 	for n := maxKeptNote; len(note) > maxKeptNote; n-- {
@@ -95,6 +93,26 @@ func PersonsNote(project, note string) string {
 		}
 	}
 	return note
+}
+
+// withoutFacts returns a note without the lines for [ParseFlagNote] and the blank line before them. What a person wrote below them stays.
+func withoutFacts(note string) string {
+	lines := strings.Split(note, "\n")
+	last := len(lines) - 1
+	for ; last >= 0; last-- {
+		_, incident := parseIncidentLine(lines[last])
+		if _, hold := parseHoldLine(lines[last]); incident || hold {
+			break
+		}
+	}
+	first := last
+	for first > 0 && strings.Contains(lines[first-1], ": ") && strings.TrimSpace(lines[first-1]) != "" {
+		first--
+	}
+	if first > 0 && strings.TrimSpace(lines[first-1]) == "" {
+		first--
+	}
+	return strings.Join(append(lines[:max(first, 0)], lines[last+1:]...), "\n")
 }
 
 // flagFacts returns the lines for [ParseFlagNote].

@@ -62,6 +62,10 @@ func TestPersonsNote(t *testing.T) {
 	} {
 		require.Equal(t, strings.TrimRight(want, "\n"), strings.TrimRight(PersonsNote("odilo", note), "\n"))
 	}
+	added := FlagNote(i, testResume, testMark) + "Kim: not before Monday\n"
+	require.Equal(t, strings.SplitAfter(added, "\n\n")[0][:strings.Index(added, "\n\n")+1]+"Kim: not before Monday\n", PersonsNote("odilo", added))
+	held := HoldFlag(incident.Hold{ID: testIncident, Project: "odilo", Note: "disk swap\n\nsee: wiki\n"}, testResume, testMark)
+	require.Equal(t, "disk swap\n\nsee: wiki", strings.TrimRight(PersonsNote("odilo", held), "\n"))
 	require.Empty(t, PersonsNote("atlas", FlagNote(i, testResume, testMark)), "a copy of another project's flag")
 	for _, long := range []string{strings.Repeat("é", 4000), strings.Repeat("x", 2999) + strings.Repeat("é", 99)} {
 		note := PersonsNote("odilo", long)

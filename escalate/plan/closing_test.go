@@ -70,5 +70,7 @@ func TestClosingBeforeHold(t *testing.T) {
 		hold.Since = closed.Add(since)
 		o.Hold = &hold
 		require.Equal(t, want, steps(plan.Next(o)))
+		o.Incidents[0].Reopens = []time.Time{hold.Since.Add(time.Second)}
+		require.Equal(t, []string{"resume-closed #1"}, steps(plan.Next(o)), "it was reopened since, so it was closed after that, whatever the clocks say")
 	}
 }

@@ -63,7 +63,7 @@ func (p *planner) flagThere() (current string) {
 	switch {
 	case pause == "":
 		return p.flagAlone(unknown)
-	case open.ID == "" && !(p.untouched() && unknown == ""):
+	case open.ID == "":
 		if current = p.rebuild(unknown); current != "" {
 			return current
 		}
@@ -109,6 +109,7 @@ func (p *planner) flagAlone(unknown string) (current string) {
 	case p.untouched():
 		a := p.add(RecordHold, none, "the state does not know the pause that the flag names")
 		a.hold, a.at = named.ID, p.noted()
+		current = p.rebuild(unknown) // it may have paused the project beside the hold
 	default:
 		if current = p.rebuild(unknown); current == "" {
 			p.add(RecordHold, none, "paused by a person's flag")

@@ -37,6 +37,7 @@ func (b *Bot) Pause(ctx context.Context, project, why string) (Done, error) {
 
 // PauseBy pauses a project by hand. The gate prints who paused it and why.
 func (b *Bot) PauseBy(ctx context.Context, project, why, who string) (Done, error) {
+	b.takeIn(ctx)
 	how := b.rec.HowToResume(project)
 	paused, err := b.rec.Pause(ctx, project, issuetext.HoldNote(project, why, who, b.cfg.Instance, how, b.now()))
 	var notWritten *escalate.FlagWriteError
@@ -50,6 +51,14 @@ func (b *Bot) PauseBy(ctx context.Context, project, why, who string) (Done, erro
 	}
 	b.log.Info("project paused by hand", "project", project, "by", who, "reason", redact.Line(why, 500))
 	return Done{Text: fmt.Sprintf("%s is paused (%s); to resume: %s", project, how.Flag, how.Command)}, nil
+}
+
+// takeIn records what waits in the spool before a person's command looks at what pauses a project. What cannot be recorded is left to the
+// next sweep.
+func (b *Bot) takeIn(ctx context.Context) {
+	if err := b.RecordSpooledBriefly(ctx); err != nil {
+		b.log.Warn("cannot record all spooled results", "err", err)
+	}
 }
 
 // userName returns the name of the user who runs this process, also behind sudo.
@@ -71,6 +80,7 @@ func (b *Bot) Resume(ctx context.Context, project string) (Done, error) {
 // ResumeBy removes a project's flag, ends its incident or hold, and closes its issue with a comment that says "resumed
 // by" who.
 func (b *Bot) ResumeBy(ctx context.Context, project, who string) (Done, error) {
+	b.takeIn(ctx)
 	resumed, err := b.rec.Resume(ctx, project, "resumed by "+who)
 	if err != nil {
 		return Done{}, AdviseResume(ctx, b.cfg, project, b.AdviseRestore(ctx, err))

@@ -106,6 +106,35 @@ func TestSpooledFailuresAfterAResume(t *testing.T) {
 	}
 }
 
+// A person's command that comes first after an outage takes in what waits in the spool before it looks at what pauses the project.
+func TestCommandBeforeTheIntake(t *testing.T) {
+	for what, command := range map[string]func(w *world) error{
+		"pause":  func(w *world) error { _, err := w.pause("odilo", "disk swap"); return err },
+		"resume": func(w *world) error { _, err := w.resume("odilo"); return err },
+	} {
+		t.Run(what, func(t *testing.T) {
+			w := newWorld(t)
+			w.fail("odilo", 3)
+			repair := damage["corrupt"](t, w)
+			w.pass(time.Hour)
+			w.Remove(w.flag("odilo"))
+			for range 3 {
+				w.failLater("odilo")
+			}
+			w.pass(time.Minute)
+			repair()
+			require.NoError(t, command(w))
+			w.sweepWell()
+			require.Empty(t, w.spool())
+			issues := w.Issues(repo, "")
+			require.Len(t, issues, 2)
+			require.Contains(t, issues[1].Body, "it failed")
+			require.Contains(t, issues[1].Title, "failed 3 consecutively")
+			require.Equal(t, what == "pause", w.project("odilo").Paused == "yes")
+		})
+	}
+}
+
 // What looks at the flag before the spooled failures are stored does not make up an incident without their output.
 func TestSpooledFailuresBeforeTheirFlag(t *testing.T) {
 	w := newWorld(t)
