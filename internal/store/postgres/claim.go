@@ -105,15 +105,8 @@ func (s *Store) renew(c claim, held context.Context, end context.CancelCauseFunc
 	ctx := context.WithValue(context.WithoutCancel(held), claimKey{}, nil)
 	for {
 		select {
-		case <-stop:
-			_, _ = s.setClaim(ctx, c, -time.Second)
-			return
-		case <-held.Done(): // lost, or the caller has given up: nobody relies on it any more
-			select {
-			case <-stop:
-			default:
-				<-stop
-			}
+		case <-held.Done(): // released, lost, or the caller has given up and releases it later
+			<-stop
 			_, _ = s.setClaim(ctx, c, -time.Second)
 			return
 		case <-time.After(s.lease.renews):
