@@ -140,26 +140,11 @@ func (d database) Save(ctx context.Context, tx sqlstore.Tx, was, p sqlstore.Proj
 // CountSince counts up to the first number that is missing: a transaction that is not committed yet may have it. Numbers that are
 // missing for longer were pruned, or never committed.
 func (s *Store) CountSince(ctx context.Context, after int64, limit int) ([]store.OutcomeCount, int64, error) {
-	last, err := s.LastResult(ctx)
-	if err != nil {
-		return nil, after, err
-	}
-	if last < after {
-		after = 0
-	}
-	if last == after {
-		return nil, after, nil
-	}
-	upTo := after
-	counts, err := sqlstore.List(ctx, s.database(), func(row sqlstore.Row) (c store.OutcomeCount, err error) {
-		var id int64
-		err = row.Scan(&c.Project, &c.Outcome, &c.Results, &c.Trips, &id)
-		upTo = max(upTo, id)
-		return c, err
-	}, `WITH next AS MATERIALIZED (
-			SELECT id, project, outcome, tripped, id > lag(id, 1, ?::bigint) OVER (ORDER BY id) + 1 AND recorded_at > now() - interval '10 s' AS early
-			FROM (SELECT * FROM adfbot.result WHERE id > ? ORDER BY id LIMIT ?) AS following)
+	return s.CountResults(ctx, after, `WITH position AS (SELECT ?::bigint AS start),
+		next AS MATERIALIZED (
+			SELECT id, project, outcome, tripped,
+				id > lag(id, 1, (SELECT start FROM position)) OVER (ORDER BY id) + 1 AND recorded_at > now() - interval '10 s' AS early
+			FROM (SELECT * FROM adfbot.result WHERE id > (SELECT start FROM position) ORDER BY id LIMIT ?) AS following)
 		SELECT project, outcome, count(*), count(*) FILTER (WHERE tripped), max(id) FROM next
-		WHERE id < coalesce((SELECT min(id) FROM next WHERE early), 9223372036854775807) GROUP BY project, outcome`, after, after, limit)
-	return counts, upTo, s.Wrap(err)
+		WHERE id < coalesce((SELECT min(id) FROM next WHERE early), 9223372036854775807) GROUP BY project, outcome`, limit)
 }

@@ -45,6 +45,13 @@ func (s *State) LastResult(ctx context.Context) (id int64, err error) {
 }
 
 func (s *State) CountSince(ctx context.Context, after int64, limit int) ([]store.OutcomeCount, int64, error) {
+	return s.CountResults(ctx, after, `SELECT project, outcome, count(*), count(*) FILTER (WHERE tripped), max(id) FROM (
+		SELECT id, project, outcome, tripped FROM adfbot.result WHERE id > ? ORDER BY id LIMIT ?) AS next GROUP BY project, outcome`, limit)
+}
+
+// CountResults is CountSince by a query of the database's own. It returns project, outcome, results, trips and the greatest id of a group;
+// its parameters are the position after which to count, and more.
+func (s *State) CountResults(ctx context.Context, after int64, query string, more ...any) ([]store.OutcomeCount, int64, error) {
 	last, err := s.LastResult(ctx)
 	if err != nil {
 		return nil, after, err
@@ -61,8 +68,7 @@ func (s *State) CountSince(ctx context.Context, after int64, limit int) ([]store
 		err = row.Scan(&c.Project, &c.Outcome, &c.Results, &c.Trips, &id)
 		upTo = max(upTo, id)
 		return c, err
-	}, `SELECT project, outcome, count(*), count(*) FILTER (WHERE tripped), max(id) FROM (
-		SELECT id, project, outcome, tripped FROM adfbot.result WHERE id > ? ORDER BY id LIMIT ?) AS next GROUP BY project, outcome`, after, limit)
+	}, query, append([]any{after}, more...)...)
 	return counts, upTo, err
 }
 
