@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/terraphim/adfbot/escalate/incident"
@@ -35,15 +34,6 @@ func (r *Reconciler) Local(ctx context.Context, project string) (incident.FlagVi
 type localVisit struct {
 	plan.Observation
 	folder *visitFolder
-}
-
-// open returns the open incident, or nil.
-func (v *localVisit) open() *incident.Incident {
-	n := slices.IndexFunc(v.Incidents, incident.Incident.IsOpen)
-	if n < 0 {
-		return nil
-	}
-	return &v.Incidents[n]
 }
 
 // applyLocal observes the project again, under its flag's lock, and takes the local steps that are due.
@@ -234,8 +224,8 @@ func (r *Reconciler) noticeRemoval(ctx context.Context, v *localVisit, a plan.Ac
 		return err
 	}
 	how := a.Why
-	if open := v.open(); open != nil {
-		how += "; noticed " + r.opt.Now().UTC().Format(time.RFC3339) + endsHold(open, v.Hold)
+	if _, open := v.Pause(); open.ID != "" {
+		how += "; noticed " + r.opt.Now().UTC().Format(time.RFC3339) + endsHold(&open, v.Hold)
 	}
 	end := incident.Resumption{Project: v.Project, Pause: cmp.Or(a.Incident, v.Confirmed.Pause), How: how, FlagRemoved: true}
 	if a.Kind == plan.ReleaseHold {

@@ -25,21 +25,8 @@ func (p *planner) local() {
 	p.orphans(current)
 }
 
-// paused returns what pauses the project, "" if nothing does. The incident is zero if that is a hold.
-func (p *planner) paused() (pause string, open incident.Incident) {
-	for _, i := range p.o.Incidents {
-		if i.IsOpen() {
-			return i.ID, i
-		}
-	}
-	if p.o.Hold != nil {
-		return p.o.Hold.ID, open
-	}
-	return "", open
-}
-
 func (p *planner) flagGone() (current string) {
-	pause, open := p.paused()
+	pause, open := p.o.Pause()
 	confirmed := p.o.Confirmed.Stands()
 	switch {
 	case confirmed && p.o.Confirmed.Pause != pause:
@@ -58,7 +45,7 @@ func (p *planner) flagGone() (current string) {
 }
 
 func (p *planner) flagThere() (current string) {
-	pause, open := p.paused()
+	pause, open := p.o.Pause()
 	unknown := p.unknownIncident()
 	switch {
 	case pause == "":

@@ -43,6 +43,19 @@ type Observation struct {
 	Force      bool                        // a person asked: do not wait for NextTry
 }
 
+// Pause returns the id of what pauses the project, "" if nothing does. The incident is zero if that is a hold.
+func (o Observation) Pause() (id string, open incident.Incident) {
+	for _, i := range o.Incidents {
+		if i.IsOpen() {
+			return i.ID, i
+		}
+	}
+	if o.Hold != nil {
+		id = o.Hold.ID
+	}
+	return id, open
+}
+
 // Named reports whether the flag, if the bot wrote it, is that of the pause. The flag of a hold stays while an incident pauses the project
 // too: it says who paused the project and why, and its removal ends both.
 func (o Observation) Named(pause string) bool {
