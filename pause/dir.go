@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"sync"
 	"syscall"
 )
 
@@ -55,9 +56,14 @@ func (d Dir) List() ([]string, error) {
 		return nil, err
 	}
 	defer f.Close()
+	return f.List()
+}
+
+// List is [Dir.List].
+func (f *Folder) List() ([]string, error) {
 	names, err := entries(f.root)
 	if err != nil {
-		return nil, failed("list the pause directory", d.Path(), err, needSearch)
+		return nil, failed("list the pause directory", f.dir.Path(), err, needSearch)
 	}
 	ids := slices.DeleteFunc(names, func(name string) bool { return !ValidID(name) })
 	slices.Sort(ids)
@@ -82,6 +88,40 @@ func (d Dir) RemoveOldTemps() {
 type Folder struct {
 	dir  Dir
 	root *os.Root
+
+	syncing sync.Mutex // held while the directory is synced
+	mu      sync.Mutex
+	next    *syncCall // that has not begun; nil: there is none
+}
+
+// syncCall is a sync of the directory that several callers share.
+type syncCall struct {
+	done chan struct{}
+	err  error
+}
+
+// syncDir writes the directory's list of entries to disk. Callers who come while
+// that is under way share the next time.
+func (f *Folder) syncDir() error {
+	f.mu.Lock()
+	call, first := f.next, f.next == nil
+	if first {
+		call = &syncCall{done: make(chan struct{})}
+		f.next = call
+	}
+	f.mu.Unlock()
+	if !first {
+		<-call.done
+		return call.err
+	}
+	f.syncing.Lock()
+	f.mu.Lock()
+	f.next = nil // who comes from now on may have changed something since this one began
+	f.mu.Unlock()
+	call.err = syncRoot(f.root)
+	f.syncing.Unlock()
+	close(call.done)
+	return call.err
 }
 
 // Open opens the directory. The error is [ErrNoDir], [ErrNotDir] or one of the

@@ -29,7 +29,11 @@ const (
 // it, it gets the owner and group of the directory. A process that dies on the
 // way leaves a temporary file, see [RemoveOldTemps].
 func WriteFileDurable(root *os.Root, name string, content []byte, perm fs.FileMode) error {
-	if err := replaceFile(root, name, content, perm, time.Time{}); err != nil {
+	err := replaceFile(root, name, content, perm, noTime)
+	if err == nil {
+		err = syncRoot(root)
+	}
+	if err != nil {
 		return failed("write", filepath.Join(root.Name(), name), err, needWrite)
 	}
 	return nil
@@ -52,6 +56,11 @@ func RemoveOldTemps(root *os.Root) {
 	}
 }
 
+// noTime leaves a file the modification time that it has.
+var noTime time.Time
+
+// replaceFile writes a complete file and gives it its name. The caller syncs the
+// directory.
 func replaceFile(root *os.Root, name string, content []byte, perm fs.FileMode, at time.Time) error {
 	temp, err := writeTemp(root, content, perm, at)
 	if err != nil {
@@ -61,7 +70,7 @@ func replaceFile(root *os.Root, name string, content []byte, perm fs.FileMode, a
 		_ = root.Remove(temp)
 		return err
 	}
-	return syncRoot(root)
+	return nil
 }
 
 // writeTemp writes a synced temporary file and returns its name. Its modification

@@ -113,7 +113,7 @@ func (f *Folder) check(id string, always bool) (Flag, Sentinel, error) {
 	if err != nil || flag.Present && !always {
 		return flag, Sentinel{}, err
 	}
-	sentinel, err := f.sentinel()
+	sentinel, err := f.Sentinel()
 	if err == nil && !flag.Present {
 		// Look again: whoever restores a directory writes the flags before the
 		// sentinel, perhaps since the first look.

@@ -46,7 +46,7 @@ func (f *Folder) Remove(id string) (removed bool, err error) {
 	if err == nil || errors.Is(err, fs.ErrNotExist) {
 		// Sync also if the flag was gone: whoever removed it may have died
 		// before syncing.
-		err = syncRoot(root)
+		err = f.syncDir()
 	}
 	if err != nil {
 		return removed, failed(removeFlag, path, err, needWrite)

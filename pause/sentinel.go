@@ -6,7 +6,6 @@ import (
 	"io/fs"
 	"path/filepath"
 	"strings"
-	"time"
 )
 
 // SentinelName is the file name of the sentinel in the pause directory.
@@ -48,7 +47,7 @@ func (d Dir) Sentinel() (Sentinel, error) {
 		return Sentinel{}, err
 	}
 	defer f.Close()
-	return f.sentinel()
+	return f.Sentinel()
 }
 
 // Init makes this the pause directory of an installation: it creates the
@@ -88,9 +87,12 @@ func (d Dir) init(installation string, outdated func(Sentinel) bool) (Sentinel, 
 	RemoveOldTemps(root)
 
 	fresh := Sentinel{Installation: installation, Directory: NewRandomID()}
-	sentinel, err := f.sentinel()
+	sentinel, err := f.Sentinel()
 	if errors.Is(err, ErrNoSentinel) {
-		created, err := createFile(root, SentinelName, fresh.Content(), time.Time{})
+		created, err := createFile(root, SentinelName, fresh.Content(), noTime)
+		if err == nil {
+			err = f.syncDir()
+		}
 		if err != nil {
 			return Sentinel{}, failed("write the sentinel", d.sentinelPath(), err, needWrite)
 		}
@@ -99,13 +101,17 @@ func (d Dir) init(installation string, outdated func(Sentinel) bool) (Sentinel, 
 		}
 	}
 	if err != nil {
-		sentinel, err = f.sentinel() // another process was first
+		sentinel, err = f.Sentinel() // another process was first
 	}
 	if err == nil && outdated(sentinel) {
-		if err := replaceFile(root, SentinelName, fresh.Content(), fileMode, time.Time{}); err != nil {
+		err := replaceFile(root, SentinelName, fresh.Content(), fileMode, noTime)
+		if err == nil {
+			err = f.syncDir()
+		}
+		if err != nil {
 			return Sentinel{}, failed("fill in the sentinel", d.sentinelPath(), err, needWrite)
 		}
-		sentinel, err = f.sentinel()
+		sentinel, err = f.Sentinel()
 	}
 	if err != nil {
 		return Sentinel{}, err
@@ -117,7 +123,8 @@ func (d Dir) init(installation string, outdated func(Sentinel) bool) (Sentinel, 
 	return sentinel, nil
 }
 
-func (f *Folder) sentinel() (Sentinel, error) {
+// Sentinel is [Dir.Sentinel].
+func (f *Folder) Sentinel() (Sentinel, error) {
 	path := f.dir.sentinelPath()
 	damaged := func(what string) error {
 		return fmt.Errorf("%w: %s %s; remove it, then, if all flags are in place: touch %[2]s", ErrBadSentinel, path, what)

@@ -43,9 +43,10 @@ func (f *Folder) Write(id, note string, at time.Time) (created bool, err error) 
 	}
 	created, err = createFile(f.root, id, []byte(note), at)
 	if isFull(err) && !created {
-		if created, err = claim(f.root, id); err == nil {
-			err = syncRoot(f.root)
-		}
+		created, err = claim(f.root, id)
+	}
+	if err == nil {
+		err = f.syncDir() // also what somebody else created, who may have died before syncing
 	}
 	if err != nil {
 		return created, failed(writeFlag, f.dir.FlagPath(id), err, needWrite)
@@ -61,7 +62,11 @@ func (f *Folder) Replace(id, note string, at time.Time) error {
 	if err := CheckID(id); err != nil {
 		return err
 	}
-	if err := replaceFile(f.root, id, []byte(note), fileMode, at); err != nil {
+	err := replaceFile(f.root, id, []byte(note), fileMode, at)
+	if err == nil {
+		err = f.syncDir()
+	}
+	if err != nil {
 		return failed("replace the pause flag", f.dir.FlagPath(id), err, needWrite)
 	}
 	return nil
@@ -82,7 +87,7 @@ func (f *Folder) Sync(id string) error {
 		return syncEntries(file)
 	})
 	if err == nil {
-		err = syncRoot(f.root)
+		err = f.syncDir()
 	}
 	if err != nil {
 		return failed("sync the pause flag", f.dir.FlagPath(id), err, needRead)
@@ -90,12 +95,12 @@ func (f *Folder) Sync(id string) error {
 	return nil
 }
 
-// createFile writes a new file durably: it is complete or missing, and on disk
-// when createFile returns. It leaves an existing entry of that name unchanged.
+// createFile writes a new file, which is complete or missing, also after a crash.
+// It leaves an existing entry of that name unchanged. The caller syncs the
+// directory.
 func createFile(root *os.Root, name string, content []byte, at time.Time) (created bool, err error) {
 	if _, err := root.Lstat(name); err == nil {
-		// Whoever created it may have died before syncing.
-		return false, syncRoot(root)
+		return false, nil
 	}
 	temp, err := writeTemp(root, content, fileMode, at)
 	if err != nil {
@@ -116,10 +121,7 @@ func createFile(root *os.Root, name string, content []byte, at time.Time) (creat
 	}
 	// If this fails, RemoveOldTemps removes the file later.
 	_ = step("unlink", func() error { return root.Remove(temp) })
-	if err != nil {
-		return created, err
-	}
-	return created, syncRoot(root)
+	return created, err
 }
 
 // claim creates an empty file unless there is an entry of that name.
