@@ -30,3 +30,18 @@ var ViewOf = viewOf
 
 // SetConfirmed makes m the state as another host sees it.
 func (m *Memory) SetConfirmed(c map[string]incident.Confirmation) { m.confirmed = c }
+
+// Backup returns a copy of the state. Restore makes the state what it was.
+func (m *Memory) Backup() *Memory {
+	b := NewMemory()
+	b.Restore(m)
+	return b
+}
+
+func (m *Memory) Restore(b *Memory) {
+	m.generation, m.holds = maps.Clone(b.generation), maps.Clone(b.holds)
+	m.incidents = map[string]incident.Incident{}
+	for id, i := range b.incidents {
+		m.incidents[id] = copyOf(i)
+	}
+}

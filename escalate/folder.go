@@ -1,6 +1,7 @@
 package escalate
 
 import (
+	"sync"
 	"time"
 
 	"github.com/terraphim/adfbot/pause"
@@ -9,6 +10,11 @@ import (
 // folder is the pause directory, opened once for a visit: what is read and written is in one directory, even if another is mounted at
 // its path meanwhile. It is a [pause.Folder].
 type folder interface {
+	List() ([]string, error)
+	Sentinel() (pause.Sentinel, error)
+	Mark() (pause.Mark, error)
+	SetMark(m pause.Mark) error
+	RaiseMark(was, next pause.Mark) error
 	Check(id string) (pause.Flag, pause.Sentinel, error)
 	Look(id string) (pause.Flag, error)
 	Write(id, note string, at time.Time) (created bool, err error)
@@ -31,6 +37,7 @@ func (r *Reconciler) openFolder() *visitFolder {
 type visitFolder struct {
 	folder
 	r    *Reconciler
+	mu   sync.Mutex
 	late []<-chan struct{} // closed when a write that was given up returns
 }
 
@@ -51,18 +58,40 @@ func (f *visitFolder) leave(unlock func()) {
 	}()
 }
 
+func readInTime[T any](f *visitFolder, read func() (T, error)) (T, error) {
+	v, _, err := inTime(f.r, &f.r.reading, 0, read)
+	return v, err
+}
+
 // write does one write in time.
 func (f *visitFolder) write(do func() (bool, error)) (bool, error) {
 	did, late, err := inTime(f.r, &f.r.writing, 0, do)
 	if late != nil {
+		f.mu.Lock()
 		f.late = append(f.late, late)
+		f.mu.Unlock()
 	}
 	return did, err
 }
 
+func (f *visitFolder) List() ([]string, error) { return readInTime(f, f.folder.List) }
+
+func (f *visitFolder) Sentinel() (pause.Sentinel, error) { return readInTime(f, f.folder.Sentinel) }
+
+func (f *visitFolder) Mark() (pause.Mark, error) { return readInTime(f, f.folder.Mark) }
+
+func (f *visitFolder) SetMark(m pause.Mark) error {
+	_, err := f.write(func() (bool, error) { return true, f.folder.SetMark(m) })
+	return err
+}
+
+func (f *visitFolder) RaiseMark(was, next pause.Mark) error {
+	_, err := f.write(func() (bool, error) { return true, f.folder.RaiseMark(was, next) })
+	return err
+}
+
 func (f *visitFolder) Look(id string) (pause.Flag, error) {
-	flag, _, err := inTime(f.r, &f.r.reading, 0, func() (pause.Flag, error) { return f.folder.Look(id) })
-	return flag, err
+	return readInTime(f, func() (pause.Flag, error) { return f.folder.Look(id) })
 }
 
 func (f *visitFolder) Write(id, note string, at time.Time) (created bool, err error) {
@@ -86,6 +115,11 @@ func (f *visitFolder) Sync(id string) error {
 // closedFolder is a directory that could not be opened.
 type closedFolder struct{ err error }
 
+func (f closedFolder) List() ([]string, error)                { return nil, f.err }
+func (f closedFolder) Sentinel() (pause.Sentinel, error)      { return pause.Sentinel{}, f.err }
+func (f closedFolder) Mark() (pause.Mark, error)              { return pause.Mark{}, f.err }
+func (f closedFolder) SetMark(pause.Mark) error               { return f.err }
+func (f closedFolder) RaiseMark(pause.Mark, pause.Mark) error { return f.err }
 func (f closedFolder) Check(string) (flag pause.Flag, s pause.Sentinel, err error) {
 	return flag, s, f.err
 }

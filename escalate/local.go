@@ -30,52 +30,19 @@ func (r *Reconciler) Local(ctx context.Context, project string) (incident.FlagVi
 	return r.applyLocal(ctx, o, c)
 }
 
-// localVisit is a visit to a project under its flag's lock.
-type localVisit struct {
-	plan.Observation
-	folder *visitFolder
-}
-
 // applyLocal observes the project again, under its flag's lock, and takes the local steps that are due.
 func (r *Reconciler) applyLocal(ctx context.Context, o plan.Observation, c *sweepCache) (incident.FlagView, []plan.Action, error) {
-	project := o.Project
-	unlock, err := r.lockFlag(ctx, project)
+	p, end, err := r.beginPass(ctx, o.Project, c)
 	if err != nil {
 		return o.Flag, nil, err
 	}
-	v := localVisit{o, r.openFolder()}
-	defer v.folder.leave(unlock)
-	look := func(ctx context.Context, project string) incident.FlagView {
-		return r.lookBy(ctx, project, 0, v.folder.Check)
+	defer end()
+	visits, err := p.run(ctx, []string{o.Project})
+	v := visits[o.Project]
+	if v == nil {
+		return o.Flag, nil, err
 	}
-	var done []plan.Action
-	var notWritten error // a flag that cannot be written keeps no other step waiting
-	for range plan.MaxRounds {
-		if v.Observation, err = r.observe(ctx, project, c, look); err != nil {
-			return o.Flag, done, errors.Join(notWritten, err)
-		}
-		again := false
-		for _, a := range r.next(ctx, v.Observation) {
-			if !a.Kind.Local() || (a.Kind == plan.WriteFlag && notWritten != nil) {
-				continue
-			}
-			err := localSteps[a.Kind](r, ctx, &v, a)
-			var failed *FlagWriteError
-			switch {
-			case errors.As(err, &failed):
-				notWritten = err
-				continue
-			case err != nil:
-				return v.Flag, done, errors.Join(notWritten, err)
-			}
-			done = append(done, a)
-			again = again || a.Kind.Uncovers()
-		}
-		if !again {
-			return v.Flag, done, notWritten
-		}
-	}
-	return look(ctx, project), done, notWritten
+	return v.Flag, v.done, errors.Join(v.notWritten, v.err, err)
 }
 
 // localSteps carries out the local kinds of a plan, under the flag's lock. A step that changes the flag updates the visit's view of it.
@@ -111,6 +78,9 @@ func (r *Reconciler) writeFlag(ctx context.Context, v *localVisit, a plan.Action
 
 // putFlag puts a flag on disk, and confirms it or saves why it is not there.
 func (r *Reconciler) putFlag(ctx context.Context, v *localVisit, mark issuetext.Mark, note string) error {
+	if err := v.beforeWrite(); err != nil {
+		return err
+	}
 	if v.Flag.State == incident.FlagThere {
 		if ok, err := v.unchanged(); !ok { // the next visit sees what it is then
 			return err
@@ -129,9 +99,8 @@ func (r *Reconciler) putFlag(ctx context.Context, v *localVisit, mark issuetext.
 		ok, err = v.sync()
 	}
 	if ok {
-		err = r.confirm(ctx, v, mark.Pause.ID)
+		v.confirmLater(mark.Pause.ID)
 	}
-	fault.Point(ctx, "flag-noted")
 	return err
 }
 
@@ -155,24 +124,31 @@ func (v *localVisit) sync() (bool, error) {
 	return v.unchanged()
 }
 
+// syncMarked is sync before a step that confirms the flag at once.
+func (v *localVisit) syncMarked(ctx context.Context) (bool, error) {
+	if ok, err := v.sync(); !ok {
+		return false, err
+	}
+	if err := v.remark(ctx); err != nil {
+		return false, err
+	}
+	return v.unchanged()
+}
+
 // saveFlagError saves why the flag of an incident is missing. A hold has nowhere to keep it.
 func (r *Reconciler) saveFlagError(ctx context.Context, failed *FlagWriteError, pause string) error {
-	list, err := r.opt.State.Incidents(ctx, pause)
-	if len(list) > 0 {
-		_, err = r.opt.State.Change(ctx, pause, func(i *incident.Incident) { i.FlagError = redact.Line(failed.Error(), 500) })
+	why := redact.Line(failed.Error(), 500)
+	var err error
+	if r.opt.Fleet != nil {
+		err = r.opt.Fleet.FlagFailed(ctx, failed.Project, pause, why)
+	}
+	list, err2 := r.opt.State.Incidents(ctx, pause)
+	err = errors.Join(err, err2)
+	if len(list) > 0 && list[0].FlagWritten.IsZero() && list[0].FlagError != why {
+		_, err = r.opt.State.Change(ctx, pause, func(i *incident.Incident) { i.FlagError = why })
 	}
 	failed.Err = errors.Join(failed.Err, err)
 	return failed
-}
-
-// confirm stores that the flag is on disk as it was seen: what somebody does to it from now on is noticed. It stores nothing if the
-// project is no longer paused by that pause, or if the flag is the bot's of another one: the next visit replaces that.
-func (r *Reconciler) confirm(ctx context.Context, v *localVisit, pause string) error {
-	if v.Flag.Identity.Kind == incident.BotFlag && !v.Named(pause) {
-		return nil
-	}
-	_, err := r.opt.State.Confirm(ctx, v.Project, incident.Confirmation{Pause: pause, Identity: v.Flag.Identity}, r.opt.Now())
-	return err
 }
 
 // FlagWriteError means that a pause flag could not be written. An incident is open all the same: its issue says so, and
@@ -201,7 +177,8 @@ func (r *Reconciler) confirmFlag(ctx context.Context, v *localVisit, a plan.Acti
 	if pause == "" {
 		pause = v.Hold.ID
 	}
-	return r.confirm(ctx, v, pause)
+	v.confirmLater(pause)
+	return nil
 }
 
 // removeFlag removes the flag of a pause that is over, unless somebody has just touched it.
@@ -221,6 +198,9 @@ func (r *Reconciler) removeFlag(ctx context.Context, v *localVisit, a plan.Actio
 func (r *Reconciler) noticeRemoval(ctx context.Context, v *localVisit, a plan.Action) error {
 	// Else a power failure could bring back a flag whose removal has taken effect.
 	if err := v.folder.Sync(v.Project); err != nil {
+		return err
+	}
+	if err := v.unmoved(); err != nil {
 		return err
 	}
 	how := a.Why
@@ -250,7 +230,7 @@ func (r *Reconciler) supersede(ctx context.Context, _ *localVisit, a plan.Action
 
 // recordHold stores the pause of a flag that a person made, or that a lost state had as theirs.
 func (r *Reconciler) recordHold(ctx context.Context, v *localVisit, a plan.Action) error {
-	if ok, err := v.sync(); !ok {
+	if ok, err := v.syncMarked(ctx); !ok {
 		return err
 	}
 	h, generation := plan.HoldOf(a, pause.NewRandomID(), r.opt.Now())
@@ -266,7 +246,7 @@ func (r *Reconciler) recordHold(ctx context.Context, v *localVisit, a plan.Actio
 // rebuild stores an incident that the state lost.
 func (r *Reconciler) rebuild(ctx context.Context, v *localVisit, a plan.Action) error {
 	if a.Kind == plan.Rebuild {
-		if ok, err := v.sync(); !ok {
+		if ok, err := v.syncMarked(ctx); !ok {
 			return err
 		}
 	}
@@ -276,9 +256,9 @@ func (r *Reconciler) rebuild(ctx context.Context, v *localVisit, a plan.Action) 
 	}
 	r.opt.Log.Warn("incident rebuilt", "project", a.Project, "incident", i.Name(), "issue", i.Issue.String(), "why", a.Why)
 	if a.Kind == plan.Rebuild {
-		err = r.confirm(ctx, v, i.ID)
+		v.confirmLater(i.ID)
 	}
-	return err
+	return nil
 }
 
 // settleWithoutIssue settles an incident that ended before it had an issue.

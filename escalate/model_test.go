@@ -59,7 +59,39 @@ type file struct {
 
 // disk is a pause directory: as processes see it, and as it will be after a power failure if that came now.
 type disk struct {
-	now, durable map[string]*file
+	now, durable content
+	number       int // grows when the directory is replaced by another one
+}
+
+// content is what a directory holds.
+type content struct {
+	flags  map[string]*file
+	mark   pause.Mark
+	filled bool // the sentinel is there
+}
+
+// entries is a copy of the directory, with the same files.
+func (c content) entries() content {
+	c.flags = maps.Clone(c.flags)
+	return c
+}
+
+// snapshot is a copy of the directory, with copies of its files.
+func (c content) snapshot() *content {
+	c = c.entries()
+	for id, f := range c.flags {
+		as := *f
+		as.pauses = slices.Clone(f.pauses)
+		c.flags[id] = &as
+	}
+	return &c
+}
+
+// backup is a copy of the state.
+type backup struct {
+	state     *escalate.Memory
+	confirmed []map[string]incident.Confirmation
+	marks     []incident.DirMark
 }
 
 // world is one play.
@@ -71,10 +103,13 @@ type model struct {
 	clock  time.Time
 	depth  int  // processes that are in the middle of something
 	quiet  bool // nothing happens by itself
+	fleet  bool
 	trips  int
 	tell   bool
 	log    []string
 	faults []string
+
+	backup *backup // of the state, or nil
 
 	ended map[string]bool // pauses that may be over: somebody removed the flag or gave a command
 	known map[string]bool // pauses that there were
@@ -84,18 +119,24 @@ type model struct {
 type host struct {
 	m     *model
 	name  string
+	id    string
 	disk  disk
+	saved *content // a snapshot of the directory, or nil
 	rec   *escalate.Reconciler
 	files []*file // all that there ever were
 	aside *file   // a flag that a person has moved away
 	taken int     // during which of the host's visits
 	visit int     // counts them; odd during one
 
+	replaced int // during which of them its directory was replaced by another one
+
 	confirmed map[string]incident.Confirmation
+	mark      incident.DirMark // as the state has it
 	// missing is the pause whose confirmed flag a person removed, until somebody puts a flag back; "": none.
 	missing string
 	// resuming: a person's command to resume is running, which removes whatever flag there is.
 	resuming bool
+	seen     map[int64]bool // the times of flags that were confirmed or that a person has put back
 	// dying: the process was killed in the middle of a call. It ends at the next one.
 	dying bool
 }
@@ -113,11 +154,19 @@ func playModel(ctx context.Context, seed uint64, tell bool) (faults string) {
 	m := &model{ctx: ctx, tell: tell, r: rand.New(rand.NewPCG(seed, 0)), state: escalate.NewMemory(), clock: time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC),
 		ended: map[string]bool{}, known: map[string]bool{}}
 	installation := strings.Repeat("ab", 16)
-	hosts := []int{1, 1, 2, 3}[m.r.IntN(4)]
+	hosts := []int{1, 1, 1, 2, 3}[m.r.IntN(5)]
+	m.fleet = hosts > 1 || m.r.IntN(3) == 0
 	for n := range hosts {
-		h := &host{m: m, name: string(rune('a' + n)), confirmed: map[string]incident.Confirmation{}}
-		h.disk = disk{now: map[string]*file{}, durable: map[string]*file{}}
-		h.rec, _ = escalate.New(escalate.Options{Installation: installation, State: &modelState{m.state, h}, Fleet: hosts > 1, Now: m.now})
+		h := &host{m: m, name: string(rune('a' + n)), confirmed: map[string]incident.Confirmation{}, seen: map[int64]bool{}}
+		h.id = strings.Repeat(h.name, 32)
+		h.disk.now = content{flags: map[string]*file{}, filled: true}
+		h.disk.durable = h.disk.now.entries()
+		state := &modelState{m.state, h}
+		opt := escalate.Options{Installation: installation, State: state, Host: h.id, Now: m.now}
+		if m.fleet {
+			opt.Fleet = state
+		}
+		h.rec, _ = escalate.New(opt)
 		h.rec.SetFolder(func() (escalate.Folder, error) { return &modelFolder{h}, nil })
 		m.hosts = append(m.hosts, h)
 	}
@@ -156,6 +205,10 @@ func (m *model) host() *host { return m.hosts[m.r.IntN(len(m.hosts))] }
 // act does one thing.
 func (m *model) act() {
 	h := m.host()
+	if m.fleet && m.r.IntN(6) == 0 {
+		m.disaster(h)
+		return
+	}
 	switch m.r.IntN(12) {
 	case 0, 1:
 		h.process("trips", func() error { return h.trip() })
@@ -177,7 +230,111 @@ func (m *model) act() {
 	}
 }
 
-func (h *host) pass() error { _, _, err := h.rec.Local(h.m.ctx, modelProject); return err }
+// disaster is what only a fleet is made for.
+func (m *model) disaster(h *host) {
+	switch m.r.IntN(6) {
+	case 0:
+		h.wipe()
+	case 1, 2:
+		h.process("restores", h.restore)
+	case 3:
+		h.loseOrSave()
+	case 4:
+		m.say(h, "backup of the state")
+		m.backup = &backup{state: m.state.Backup()}
+		for _, h := range m.hosts {
+			m.backup.confirmed, m.backup.marks = append(m.backup.confirmed, maps.Clone(h.confirmed)), append(m.backup.marks, h.mark)
+		}
+	case 5:
+		if m.backup == nil {
+			return
+		}
+		m.say(h, "the backup of the state is restored")
+		m.state.Restore(m.backup.state)
+		for n, h := range m.hosts {
+			h.confirmed, h.mark, h.missing = maps.Clone(m.backup.confirmed[n]), m.backup.marks[n], ""
+			h.forgets()
+		}
+	}
+}
+
+// forgets is when it may not be known any more that a person's flags were seen before: they are taken for new ones.
+func (h *host) forgets() {
+	for _, f := range h.files {
+		f.back = f.back || !f.isBots()
+	}
+}
+
+// another puts another content into the directory. Nobody does that twice between two system calls.
+func (h *host) another(what string, c content) {
+	if h.replaced == h.visit && h.visit%2 == 1 {
+		return
+	}
+	h.m.say(h, "%s", what)
+	h.disk.now, h.replaced, h.missing = c, h.visit, ""
+	h.disk.number++
+	for _, f := range c.flags {
+		f.save()
+		h.files = append(h.files, f)
+		f.touched = f.touched && !h.seen[f.mtime]
+		confirmed := h.confirmed[modelProject]
+		f.back = !f.isBots() || f.mayBeOf(confirmed.Pause)
+		if f.mtime == confirmed.Identity.Mtime {
+			f.pauses = append(f.pauses, confirmed.Pause)
+		}
+	}
+	h.disk.durable = h.disk.now.entries()
+}
+
+// wipe empties the directory, or mounts another disk.
+func (h *host) wipe() {
+	h.another("the directory is wiped", content{flags: map[string]*file{}})
+}
+
+// restore is what an operator does after that.
+func (h *host) restore() error {
+	if h.disk.now.filled {
+		return nil
+	}
+	if _, err := h.rec.RestoreFlags(h.m.ctx, pause.New("/flags"), nil); err != nil {
+		return err
+	}
+	if err := h.step(true); err != nil {
+		return err
+	}
+	h.disk.now.filled = true
+	h.disk.durable = h.disk.now.entries()
+	return nil
+}
+
+// loseOrSave takes a snapshot of the directory, or restores it.
+func (h *host) loseOrSave() {
+	if h.saved == nil || h.m.r.IntN(3) == 0 {
+		h.m.say(h, "snapshot of the directory")
+		h.saved = h.disk.now.snapshot()
+		return
+	}
+	h.another("the snapshot is restored", *h.saved.snapshot())
+}
+
+// isBots reports whether the flag is as the bot wrote it.
+func (f *file) isBots() bool {
+	return escalate.ViewOf(modelProject, f.flag()).Identity.Kind == incident.BotFlag
+}
+
+func (f *file) flag() pause.Flag {
+	return pause.Flag{Present: true, Note: f.note, Since: time.Unix(0, f.mtime), Size: int64(len(f.note))}
+}
+
+func (h *host) pass() error {
+	if h.m.fleet && h.m.r.IntN(2) == 0 {
+		_, err := h.rec.SweepLocal(h.m.ctx)
+		return err
+	}
+	return h.passOne()
+}
+
+func (h *host) passOne() error { _, _, err := h.rec.Local(h.m.ctx, modelProject); return err }
 
 func (h *host) trip() error {
 	m := h.m
@@ -233,6 +390,12 @@ func (h *host) step(killable bool) error {
 		}
 	case 1, 2:
 		m.host().person()
+	case 6:
+		if m.fleet && m.r.IntN(4) == 0 {
+			m.host().wipe()
+		} else if m.fleet {
+			m.host().loseOrSave()
+		}
 	case 3, 4:
 		if other := m.host(); other != h && m.depth == 1 {
 			other.process("passes meanwhile", other.pass)
@@ -248,7 +411,7 @@ func (h *host) step(killable bool) error {
 // person does something to the host's flag.
 func (h *host) person() {
 	m := h.m
-	f := h.disk.now[modelProject]
+	f := h.disk.now.flags[modelProject]
 	mtime := m.now().UnixNano() + 7 // no whole second
 	switch m.r.IntN(6) {
 	case 0, 1:
@@ -290,7 +453,7 @@ func (h *host) person() {
 
 // took removes the flag by a person's hand, which ends its pauses.
 func (h *host) took(f *file) {
-	delete(h.disk.now, modelProject)
+	delete(h.disk.now.flags, modelProject)
 	for _, id := range f.pauses {
 		h.m.ended[id] = true
 	}
@@ -304,24 +467,24 @@ func (h *host) took(f *file) {
 
 // mayBeOf reports whether somebody who removes the flag can mean that pause: not if it is the bot's, untouched, and names another one.
 func (f *file) mayBeOf(id string) bool {
-	v := escalate.ViewOf(modelProject, pause.Flag{Present: true, Note: f.note, Since: time.Unix(0, f.mtime), Size: int64(len(f.note))})
+	v := escalate.ViewOf(modelProject, f.flag())
 	return v.Identity.Kind != incident.BotFlag || v.Info.Pause.ID == id
 }
 
 // put makes a flag by a person's hand.
 func (h *host) put(f *file) {
-	h.disk.now[modelProject], h.missing = f, ""
+	h.disk.now.flags[modelProject], h.missing = f, ""
 	h.files = append(h.files, f)
 }
 
 // powerCut loses what is not on disk, or not all of it.
 func (h *host) powerCut() {
 	h.m.say(h, "power failure")
-	was, f := h.disk.now[modelProject], h.disk.durable[modelProject]
+	was, f := h.disk.now.flags[modelProject], h.disk.durable.flags[modelProject]
 	if was != f && h.m.r.IntN(2) == 0 {
 		f = was // the directory was written in time
 	}
-	delete(h.disk.now, modelProject)
+	delete(h.disk.now.flags, modelProject)
 	if f != nil {
 		if h.m.r.IntN(2) == 0 { // the file was not
 			if f.saved != nil {
@@ -334,7 +497,7 @@ func (h *host) powerCut() {
 	} else if was != nil { // nobody could rely on it
 		h.missing = ""
 	}
-	h.disk.durable = maps.Clone(h.disk.now)
+	h.disk.durable = h.disk.now.entries()
 }
 
 // save writes the file to disk.
@@ -348,12 +511,13 @@ func (m *model) settle() {
 	m.quiet = true
 	for range 4 {
 		for _, h := range m.hosts {
-			h.process("passes", h.pass)
+			h.process("restores", h.restore)
+			h.process("passes", h.passOne)
 		}
 	}
 	state, _ := m.hosts[0].rec.Options().State.ProjectState(m.ctx, modelProject)
 	for _, h := range m.hosts {
-		_, there := h.disk.now[modelProject]
+		_, there := h.disk.now.flags[modelProject]
 		if paused := state.Pause().ID != ""; there != paused {
 			m.fault(h, "flag there: %t, paused: %t", there, paused)
 		}
@@ -370,7 +534,61 @@ func (f *modelFolder) Check(id string) (pause.Flag, pause.Sentinel, error) {
 	_ = f.h.step(false)
 	flag, err := f.look(id)
 	_ = f.h.step(false)
-	return flag, pause.Sentinel{Installation: strings.Repeat("ab", 16)}, err
+	s, sentinelErr := f.sentinel()
+	return flag, s, cmp.Or(err, sentinelErr)
+}
+
+func (f *modelFolder) sentinel() (pause.Sentinel, error) {
+	if !f.h.disk.now.filled {
+		return pause.Sentinel{}, pause.ErrNoSentinel
+	}
+	return pause.Sentinel{Installation: strings.Repeat("ab", 16)}, nil
+}
+
+func (f *modelFolder) Sentinel() (pause.Sentinel, error) {
+	if err := f.h.step(true); err != nil {
+		return pause.Sentinel{}, err
+	}
+	return f.sentinel()
+}
+
+func (f *modelFolder) List() ([]string, error) {
+	if err := f.h.step(true); err != nil {
+		return nil, err
+	}
+	return slices.Sorted(maps.Keys(f.h.disk.now.flags)), nil
+}
+
+func (f *modelFolder) Mark() (pause.Mark, error) {
+	if err := f.h.step(true); err != nil {
+		return pause.Mark{}, err
+	}
+	return f.h.disk.now.mark, nil
+}
+
+func (f *modelFolder) SetMark(m pause.Mark) error {
+	if err := f.h.step(true); err != nil {
+		return err
+	}
+	f.h.disk.now.mark = m
+	f.h.m.say(f.h, "mark %d", m.Seq)
+	return f.sync()
+}
+
+func (f *modelFolder) RaiseMark(was, next pause.Mark) error {
+	if err := f.h.step(true); err != nil {
+		return err
+	}
+	directory, found := f.h.disk.number, f.h.disk.now.mark
+	if err := f.h.step(true); err != nil {
+		return err
+	}
+	if f.h.disk.number != directory || found != was { // the new mark was under another name in the one before
+		return pause.ErrOtherMark
+	}
+	f.h.disk.now.mark = next
+	f.h.m.say(f.h, "mark %d", next.Seq)
+	return f.sync()
 }
 
 func (f *modelFolder) Look(id string) (pause.Flag, error) {
@@ -381,11 +599,11 @@ func (f *modelFolder) Look(id string) (pause.Flag, error) {
 }
 
 func (f *modelFolder) look(id string) (pause.Flag, error) {
-	file, ok := f.h.disk.now[id]
+	file, ok := f.h.disk.now.flags[id]
 	if !ok {
 		return pause.Flag{}, nil
 	}
-	return pause.Flag{Present: true, Note: file.note, Since: time.Unix(0, file.mtime), Size: int64(len(file.note))}, nil
+	return file.flag(), nil
 }
 
 // sync writes the directory to disk.
@@ -393,7 +611,7 @@ func (f *modelFolder) sync() error {
 	if err := f.h.step(true); err != nil {
 		return err
 	}
-	f.h.disk.durable = maps.Clone(f.h.disk.now)
+	f.h.disk.durable = f.h.disk.now.entries()
 	return f.h.step(true)
 }
 
@@ -402,7 +620,7 @@ func (f *modelFolder) written(id, note string, at time.Time) {
 	h := f.h
 	made := &file{note: note, mtime: at.UnixNano()}
 	made.save()
-	h.disk.now[id] = made
+	h.disk.now.flags[id] = made
 	h.files = append(h.files, made)
 	flag, _ := f.look(id)
 	paused := escalate.ViewOf(id, flag).Info.Pause.ID
@@ -418,7 +636,7 @@ func (f *modelFolder) Write(id, note string, at time.Time) (created bool, err er
 	if err := f.h.step(true); err != nil {
 		return false, err
 	}
-	if _, ok := f.h.disk.now[id]; !ok {
+	if _, ok := f.h.disk.now.flags[id]; !ok {
 		f.written(id, note, at)
 		created = true
 	}
@@ -429,7 +647,7 @@ func (f *modelFolder) Replace(id, note string, at time.Time) error {
 	if f.h.dying {
 		return errDied
 	}
-	if old := f.h.disk.now[id]; old != nil && old.touched {
+	if old := f.h.disk.now.flags[id]; old != nil && old.touched {
 		f.h.m.fault(f.h, "a flag that a person touched is replaced")
 	}
 	f.written(id, note, at)
@@ -440,7 +658,7 @@ func (f *modelFolder) Remove(id string) (bool, error) {
 	if f.h.dying {
 		return false, errDied
 	}
-	old := f.h.disk.now[id]
+	old := f.h.disk.now.flags[id]
 	if old != nil && old.touched && !f.h.resuming {
 		f.h.m.fault(f.h, "a flag that a person touched is removed")
 	}
@@ -453,7 +671,7 @@ func (f *modelFolder) Remove(id string) (bool, error) {
 			f.h.m.ended[id] = true
 		}
 	}
-	delete(f.h.disk.now, id)
+	delete(f.h.disk.now.flags, id)
 	f.h.m.say(f.h, "flag removed by the bot")
 	return old != nil, f.sync()
 }
@@ -462,7 +680,7 @@ func (f *modelFolder) Sync(id string) error {
 	if err := f.h.step(true); err != nil {
 		return err
 	}
-	if file := f.h.disk.now[id]; file != nil {
+	if file := f.h.disk.now.flags[id]; file != nil {
 		file.save()
 	}
 	return f.sync()
@@ -511,13 +729,14 @@ func (s *modelState) Confirm(ctx context.Context, project string, c incident.Con
 
 // confirms is what the checker learns from a confirmation. Somebody may have removed the flag since the process looked, or moved it away.
 func (h *host) confirms(pause string, as incident.FlagIdentity) {
-	f := h.disk.now[modelProject]
+	f := h.disk.now.flags[modelProject]
 	if f == nil {
 		h.missing = pause
 		h.m.ended[pause] = true
 	} else if hold, _ := h.m.state.Hold(h.m.ctx, modelProject); f.mayBeOf(pause) || hold != nil && f.mayBeOf(hold.ID) {
 		f.pauses = append(f.pauses, pause)
 	}
+	h.seen[as.Mtime] = true
 	for _, known := range h.files {
 		for _, version := range []*file{known, known.saved} {
 			if version != nil && version.mtime == as.Mtime {
@@ -534,12 +753,13 @@ func (s *modelState) Unconfirm(ctx context.Context, project, pause string) (err 
 
 func (s *modelState) AddHold(ctx context.Context, h incident.Hold, flag incident.FlagIdentity, generation int64) (ok bool, err error) {
 	s.as(func() {
-		f := s.h.disk.now[h.Project]
+		f := s.h.disk.now.flags[h.Project]
 		if ok, err = s.Memory.AddHold(ctx, h, flag, generation); !ok {
 			return
 		}
 		s.h.m.say(s.h, "hold %.4s", h.ID)
-		if f != nil && !f.touched && !f.back && !s.h.m.known[h.ID] {
+		made := s.h.m.known[h.ID] || slices.ContainsFunc(s.h.files, func(f *file) bool { return f.mtime == flag.Mtime && (f.touched || f.back) })
+		if f != nil && !f.touched && !f.back && !made {
 			s.h.m.fault(s.h, "a hold of nobody")
 		}
 		s.h.m.known[h.ID] = true
@@ -557,6 +777,7 @@ func (s *modelState) Resume(ctx context.Context, r incident.Resumption) (ok bool
 			if !s.h.m.ended[r.Pause] && !strings.HasPrefix(r.How, byCommand) {
 				s.h.m.fault(s.h, "%s is resumed, and nobody removed its flag", r.Pause)
 			}
+			s.h.m.ended[r.Pause] = true // also if a backup of the state has it as open again
 		}
 	})
 	return ok, err
@@ -571,6 +792,54 @@ func (s *modelState) Insert(ctx context.Context, i incident.Incident) (out incid
 	})
 	return out, err
 }
+
+func (s *modelState) HostFlags(ctx context.Context, projects ...string) (out incident.HostFlags, err error) {
+	s.as(func() {
+		out.Mark = s.h.mark
+		all, _ := s.Memory.ProjectStates(ctx)
+		if projects != nil {
+			out.States = map[string]incident.ProjectState{}
+			for _, id := range projects {
+				out.States[id] = all[id]
+			}
+			return
+		}
+		out.States = all
+		maps.DeleteFunc(all, func(_ string, s incident.ProjectState) bool { return s.Pause().ID == "" && s.Confirmed.Pause == "" })
+	})
+	return out, err
+}
+
+func (s *modelState) SetMark(_ context.Context, m incident.DirMark) (err error) {
+	s.as(func() {
+		if err = incident.ErrOtherEpoch; s.h.mark.Epoch == m.Epoch {
+			s.h.mark.Seq, err = max(s.h.mark.Seq, m.Seq), nil
+			s.h.m.say(s.h, "mark %d in the state", m.Seq)
+		}
+	})
+	return err
+}
+
+func (s *modelState) Void(_ context.Context, m incident.DirMark) error {
+	s.as(func() {
+		s.h.m.say(s.h, "void")
+		s.h.mark, s.h.missing = m, ""
+		clear(s.h.confirmed)
+		s.h.forgets()
+	})
+	return nil
+}
+
+func (s *modelState) ConfirmAll(ctx context.Context, at time.Time, list []incident.FlagConfirmation) error {
+	for _, c := range list {
+		if _, err := s.Confirm(ctx, c.Project, c.Confirmation, at); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *modelState) FlagFailed(context.Context, string, string, string) error { return nil }
 
 func (s *modelState) Change(ctx context.Context, id string, f func(*incident.Incident)) (out incident.Incident, err error) {
 	s.as(func() { out, err = s.Memory.Change(ctx, id, f) })

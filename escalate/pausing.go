@@ -34,19 +34,15 @@ func endsHold(open *incident.Incident, h *incident.Hold) string {
 	return fmt.Sprintf("; this also ended the pause by hand since %s: %s", h.Since.UTC().Format(time.RFC3339), cmp.Or(redact.Line(why, 300), "no reason was given"))
 }
 
-func (r *Reconciler) lockFlag(ctx context.Context, project string) (unlock func(), err error) {
-	return r.opt.State.LockHere(ctx, "flag/"+project, flagWait)
-}
-
-// pausing reads what pauses a project.
-func (r *Reconciler) pausing(ctx context.Context, project string, f folder) (p pauseState, err error) {
-	if p.ProjectState, err = r.opt.State.ProjectState(ctx, project); err != nil {
-		return p, err
+// readOne reads what pauses a project. It returns a [*FlagUnknownError] if the directory is not to be believed, which in a fleet keeps
+// nobody from resuming or pausing the project on the other hosts.
+func (p *pass) readOne(ctx context.Context, project string) (pauseState, error) {
+	seen, err := p.read(ctx, []string{project})
+	s := seen[project]
+	if err == nil && s.Flag.State == incident.FlagUnknown && p.r.opt.Fleet == nil {
+		err = &FlagUnknownError{s.Flag.Err}
 	}
-	if p.Flag = r.lookBy(ctx, project, 0, f.Check); p.Flag.State == incident.FlagUnknown {
-		return p, &FlagUnknownError{p.Flag.Err}
-	}
-	return p, nil
+	return s, err
 }
 
 // settle brings a project's state up to date with its flag before a person's command: a flag that was removed is a resume by
@@ -82,25 +78,26 @@ func (r *Reconciler) Resume(ctx context.Context, project, how string) (Resumed, 
 // resume is the one way to end a pause whose flag is still there. approve is called under the flag's lock with what pauses
 // the project: it may refuse, and saves what has to be on disk before the flag is removed.
 func (r *Reconciler) resume(ctx context.Context, project, how string, approve func(context.Context, pauseState) (bool, error)) (Resumed, error) {
-	unlock, err := r.lockFlag(ctx, project)
+	p, end, err := r.beginPass(ctx, project, r.visitCache())
 	if err != nil {
 		return Resumed{}, err
 	}
-	f := r.openFolder()
-	defer f.leave(unlock)
-	p, err := r.pausing(ctx, project, f)
+	defer end()
+	s, err := p.readOne(ctx, project)
 	if err != nil {
 		return Resumed{}, err
 	}
-	if ok, err := approve(ctx, p); !ok || err != nil {
+	if ok, err := approve(ctx, s); !ok || err != nil {
 		return Resumed{}, err
 	}
 	var done Resumed
-	if done.Removed, err = f.Remove(project); err != nil {
-		return done, &FlagRemoveError{Project: project, Err: err}
+	if s.Flag.State != incident.FlagUnknown {
+		if done.Removed, err = p.folder.Remove(project); err != nil {
+			return done, &FlagRemoveError{Project: project, Err: err}
+		}
 	}
 	fault.Point(ctx, "flag-removed")
-	done.Ended, err = r.endPause(ctx, incident.Resumption{Project: project, Pause: p.Pause().ID, How: how + endsHold(p.Open(), p.Hold)})
+	done.Ended, err = r.endPause(ctx, incident.Resumption{Project: project, Pause: s.Pause().ID, How: how + endsHold(s.Open(), s.Hold)})
 	return done, err
 }
 
@@ -133,18 +130,17 @@ func (r *Reconciler) Pause(ctx context.Context, project, note string) (bool, err
 // pause is the one way to hold a project. save stores the hold; the flag is written after that. It returns what pauses the
 // project already, and then does nothing.
 func (r *Reconciler) pause(ctx context.Context, h incident.Hold, save func(context.Context, incident.Hold) error) (already *pauseState, err error) {
-	unlock, err := r.lockFlag(ctx, h.Project)
+	p, end, err := r.beginPass(ctx, h.Project, r.visitCache())
 	if err != nil {
 		return nil, err
 	}
-	f := r.openFolder()
-	defer f.leave(unlock)
-	p, err := r.pausing(ctx, h.Project, f)
+	defer end()
+	s, err := p.readOne(ctx, h.Project)
 	if err != nil {
 		return nil, err
 	}
-	if p.Pause().ID != "" || p.Flag.State == incident.FlagThere {
-		return &p, nil
+	if s.Pause().ID != "" || s.Flag.State == incident.FlagThere {
+		return &s, nil
 	}
 	if h.ID = pause.NewRandomID(); h.Since.IsZero() {
 		h.Since = r.opt.Now()
@@ -153,8 +149,12 @@ func (r *Reconciler) pause(ctx context.Context, h incident.Hold, save func(conte
 		return nil, err
 	}
 	fault.Point(ctx, "hold-noted")
-	v := localVisit{plan.Observation{Project: h.Project, Hold: &h, Flag: p.Flag, Generation: p.Generation}, f}
-	return nil, r.writeFlag(ctx, &v, plan.Action{Project: h.Project})
+	if s.Flag.State == incident.FlagUnknown {
+		return nil, &FlagWriteError{Project: h.Project, Err: s.Flag.Err}
+	}
+	v := localVisit{pass: p, Observation: plan.Observation{Project: h.Project, Hold: &h, Flag: s.Flag, Generation: s.Generation}}
+	err = r.writeFlag(ctx, &v, plan.Action{Project: h.Project})
+	return nil, errors.Join(err, p.confirmPending(ctx))
 }
 
 // FlagUnknownError means that it is not known whether the project is paused.

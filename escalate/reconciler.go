@@ -28,8 +28,13 @@ type Options struct {
 	// id takes them for those of another bot.
 	Installation string
 	State        incident.State
-	Fleet        bool      // several hosts share the state, each with its own pause directory
 	Dir          pause.Dir // the pause directory
+
+	// Fleet is the part of the state for hosts that share it, each with a pause directory of its own, and Host is the id of this one;
+	// nil: the state is this host's alone.
+	Fleet incident.FleetStore
+	Host  string
+
 	// DirTrust is for how long after an answer of the pause directory LookForResult does not bound its reads to five seconds: the bound costs
 	// more than a read. It is for callers whose requests have bounds of their own; 0: all reads are bounded.
 	DirTrust time.Duration
@@ -96,6 +101,7 @@ func New(o Options) (*Reconciler, error) {
 	}
 	require(pause.IsRandomID(o.Installation), "Installation %q is no id: make one with pause.NewRandomID", o.Installation)
 	require(o.State != nil, "State is missing: NewMemory makes one")
+	require(o.Fleet == nil || pause.IsRandomID(o.Host), "Host %q is no id: make one with pause.NewRandomID", o.Host)
 	if o.Tracker != nil {
 		require(o.Server != "", "Server is missing")
 		require(o.Timeout > 0, "Timeout is missing: it has to be that of the tracker's requests")

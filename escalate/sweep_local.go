@@ -23,16 +23,19 @@ func (r *Reconciler) SweepLocal(ctx context.Context) (Report, error) {
 
 func (r *Reconciler) sweepLocal(ctx context.Context, project string) (rep Report, errs []error) {
 	c := r.visitCache()
+	begun, err := r.begunCommands(ctx)
+	if err != nil {
+		return rep, []error{err}
+	}
+	if r.opt.Fleet != nil && project == "" {
+		return r.passAll(ctx, c, begun)
+	}
 	s, err := r.snapshot(ctx, c)
 	if err != nil {
 		return rep, []error{err}
 	}
 	if project != "" {
 		s.projects = []string{project}
-	}
-	begun, err := r.begunCommands(ctx)
-	if err != nil {
-		return rep, []error{err}
 	}
 	s.projects = slices.DeleteFunc(s.projects, func(id string) bool { return begun[id] })
 	rep.Projects = len(s.projects)

@@ -39,6 +39,10 @@ var (
 	// ErrOtherDirectory: the sentinel is that of another pause directory of the
 	// installation. Only a caller who knows the right one can tell.
 	ErrOtherDirectory = errors.New("this is not the pause directory that was used last")
+
+	// ErrOtherMark: the mark of the pause directory is not the one that the caller
+	// left there, so the directory may have gone back in time.
+	ErrOtherMark = errors.New("another process or host writes to the pause directory, or it was restored")
 )
 
 // Rights needed for an operation.

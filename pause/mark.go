@@ -59,4 +59,38 @@ func (f *Folder) SetMark(m Mark) error {
 	return nil
 }
 
+// RaiseMark replaces one mark by the next, durably as [Folder.SetMark] does. It
+// fails with [ErrOtherMark], and changes nothing, if it finds another mark. The
+// new one is written under another name before it compares: if the directory is
+// replaced after that, the new one is gone with all that was there.
+func (f *Folder) RaiseMark(was, next Mark) error {
+	temp, err := writeTemp(f.root, []byte(next.String()), fileMode, noTime)
+	if err == nil {
+		if err = f.compareMark(was); err == nil {
+			err = step("rename", func() error { return f.root.Rename(temp, MarkName) })
+		}
+		if errors.Is(err, fs.ErrNotExist) {
+			err = fmt.Errorf("%w: the new mark is gone", ErrOtherMark)
+		}
+		if err != nil {
+			_ = f.root.Remove(temp)
+		}
+	}
+	if err == nil {
+		err = f.syncDir()
+	}
+	if err != nil {
+		return failed("raise the mark of the pause directory", f.markPath(), err, needWrite)
+	}
+	return nil
+}
+
+func (f *Folder) compareMark(was Mark) error {
+	found, err := f.Mark()
+	if err == nil && found != was {
+		err = fmt.Errorf("%w: it is %q, and was %q", ErrOtherMark, found, was)
+	}
+	return err
+}
+
 func (f *Folder) markPath() string { return filepath.Join(f.dir.Path(), MarkName) }

@@ -44,6 +44,42 @@ func TestMark(t *testing.T) {
 	require.ErrorContains(t, f.SetMark(want), "write the mark of the pause directory "+file)
 }
 
+func TestRaiseMark(t *testing.T) {
+	d, path := newDir(t)
+	f := openFolder(t, d)
+	first := pause.Mark{Host: pause.NewRandomID(), Epoch: pause.NewRandomID(), Seq: 7}
+	second, old := first, first
+	second.Seq, old.Seq = 8, 3
+	at := func() pause.Mark {
+		m, err := f.Mark()
+		require.NoError(t, err)
+		require.Equal(t, m != pause.Mark{}, len(names(t, path)) == 2, "nothing else is left")
+		return m
+	}
+	require.ErrorIs(t, f.RaiseMark(first, second), pause.ErrOtherMark, "there is none")
+	require.NoError(t, f.SetMark(first))
+	require.NoError(t, f.RaiseMark(first, second))
+	require.Equal(t, second, at())
+	require.ErrorIs(t, f.RaiseMark(first, second), pause.ErrOtherMark)
+	require.Equal(t, second, at(), "it is left as it was")
+
+	// Somebody puts another copy of the directory in its place just then.
+	defer pause.SetFault(func(step string) error {
+		if step == "rename" {
+			for _, name := range names(t, path) {
+				require.NoError(t, os.Remove(filepath.Join(path, name)))
+			}
+			put(t, filepath.Join(path, pause.MarkName), old.String())
+		}
+		return nil
+	})()
+	require.ErrorIs(t, f.RaiseMark(second, first), pause.ErrOtherMark)
+	require.Equal(t, []string{pause.MarkName}, names(t, path))
+	m, err := f.Mark()
+	require.NoError(t, err)
+	require.Equal(t, old, m)
+}
+
 // Who changes the directory at the same time as others shares the syncs of it. Each sync that somebody waits for began after the change.
 func TestFolderSharesSyncs(t *testing.T) {
 	d, _ := newDir(t)
@@ -64,12 +100,12 @@ func TestFolderSharesSyncs(t *testing.T) {
 	}
 	g.Go(func() { write(0) })
 	<-begun
-	var linked atomic.Int64
+	var started sync.WaitGroup
+	started.Add(20)
 	for n := range 20 {
-		g.Go(func() { linked.Add(1); write(n + 1) })
+		g.Go(func() { started.Done(); write(n + 1) })
 	}
-	for linked.Load() < 20 {
-	}
+	started.Wait()
 	close(goOn)
 	g.Wait()
 	require.Less(t, syncs.Load(), int64(21))

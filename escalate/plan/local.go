@@ -50,6 +50,7 @@ func (p *planner) flagThere() (current string) {
 	switch {
 	case pause == "":
 		return p.flagAlone(unknown)
+	case p.o.Fleet: // what pauses the project here pauses it on all hosts: it gives way to no flag
 	case open.ID == "":
 		if current = p.rebuild(unknown); current != "" {
 			return current
@@ -62,7 +63,7 @@ func (p *planner) flagThere() (current string) {
 		return p.rebuild(unknown)
 	}
 	switch {
-	case p.untouched() && !p.o.Named(pause) && p.o.Flag.Info.Incident == "" && p.noted() > p.o.Generation:
+	case !p.o.Fleet && p.untouched() && !p.o.Named(pause) && p.o.Flag.Info.Incident == "" && p.noted() > p.o.Generation:
 		kind := ReleaseHold
 		if open.ID != "" {
 			kind = Resume
