@@ -274,7 +274,6 @@ func (h *host) another(what string, c content) {
 	h.disk.now, h.replaced, h.missing = c, h.visit, ""
 	h.disk.number++
 	for _, f := range c.flags {
-		f.save()
 		h.files = append(h.files, f)
 		f.touched = f.touched && !h.seen[f.mtime]
 		confirmed := h.confirmed[modelProject]
@@ -282,6 +281,7 @@ func (h *host) another(what string, c content) {
 		if f.mtime == confirmed.Identity.Mtime {
 			f.pauses = append(f.pauses, confirmed.Pause)
 		}
+		f.save()
 	}
 	h.disk.durable = h.disk.now.entries()
 }
