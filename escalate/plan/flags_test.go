@@ -109,6 +109,7 @@ func TestNextFlags(t *testing.T) {
 			if strings.HasPrefix(c.name, "of a later pause") {
 				o.Fleet = false
 				require.Equal(t, []plan.Kind{resume}, kinds(), "on a single host, the flag knows better than the state")
+				o.Fleet = true
 			}
 			if c.pause == "" {
 				o.Fleet = false
