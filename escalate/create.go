@@ -32,10 +32,12 @@ func (r *Reconciler) create(ctx context.Context, s step) (progress, error) {
 		}
 		// It is not there. Only now may another repository be taken, where the configuration has changed.
 		repo = r.opt.Target(i.Project).Repo
-		s.flag = r.Look(ctx, i.Project) // the list took its time
+		if r.opt.Fleet == nil {
+			s.flag = r.Look(ctx, i.Project) // the list took its time
+		}
 	}
-	if s.flag.State == incident.FlagGone && !i.FlagWritten.IsZero() {
-		return later, nil // resumed meanwhile: no issue for a project that runs again
+	if removed, err := r.removedMeanwhile(ctx, i, s.flag); removed || err != nil {
+		return later, err // no issue for a project that runs again
 	}
 	return r.createIssue(ctx, s, repo)
 }

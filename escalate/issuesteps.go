@@ -84,8 +84,12 @@ func (r *Reconciler) reopen(ctx context.Context, s step) (progress, error) {
 	if !closed {
 		return replan, err
 	}
-	if flag := r.Look(ctx, i.Project); flag.State == incident.FlagUnknown || (flag.State == incident.FlagGone && !i.FlagWritten.IsZero()) {
-		return later, nil
+	flag := s.flag
+	if r.opt.Fleet == nil {
+		flag = r.Look(ctx, i.Project)
+	}
+	if removed, err := r.removedMeanwhile(ctx, i, flag); removed || err != nil || flag.State == incident.FlagUnknown {
+		return later, err
 	}
 	if i.ReopenPending {
 		err = r.begin(ctx, i)

@@ -89,7 +89,7 @@ func (r *Reconciler) putFlag(ctx context.Context, v *localVisit, mark issuetext.
 			return &FlagWriteError{Project: v.Project, Paused: true, Err: err}
 		}
 	} else if _, err := v.folder.Write(v.Project, note, mark.Written); err != nil {
-		return r.saveFlagError(ctx, &FlagWriteError{Project: v.Project, Err: err}, mark.Pause.ID)
+		return r.saveFlagError(ctx, &FlagWriteError{Project: v.Project, Elsewhere: r.opt.Fleet != nil, Err: err}, mark.Pause.ID)
 	}
 	fault.Point(ctx, "flag-written")
 	r.opt.Log.Info("pause flag written", "project", v.Project, "flag", r.opt.Dir.FlagPath(v.Project))
@@ -156,12 +156,17 @@ func (r *Reconciler) saveFlagError(ctx context.Context, failed *FlagWriteError, 
 type FlagWriteError struct {
 	Project string
 	Paused  bool // by the flag of another pause, which was to be replaced
-	Err     error
+	// Elsewhere: the other hosts of a fleet write their own flags.
+	Elsewhere bool
+	Err       error
 }
 
 func (e *FlagWriteError) Error() string {
 	if e.Paused {
 		return fmt.Sprintf("project %s is paused by the flag of another pause: %v", e.Project, e.Err)
+	}
+	if e.Elsewhere {
+		return fmt.Sprintf("project %s is paused on the other hosts, and NOT by a flag on this one: %v", e.Project, e.Err)
 	}
 	return fmt.Sprintf("project %s is NOT paused by a flag: %v", e.Project, e.Err)
 }

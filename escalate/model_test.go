@@ -457,7 +457,8 @@ func (h *host) took(f *file) {
 	for _, id := range f.pauses {
 		h.m.ended[id] = true
 	}
-	if c := h.confirmed[modelProject]; c.Stands() && (f.over || f.mayBeOf(c.Pause) || slices.Contains(f.pauses, c.Pause)) {
+	hold, _ := h.m.state.Hold(h.m.ctx, modelProject) // its flag may be that of an incident, too
+	if c := h.confirmed[modelProject]; c.Stands() && (f.over || f.mayBeOf(c.Pause) || hold != nil && f.mayBeOf(hold.ID) || slices.Contains(f.pauses, c.Pause)) {
 		h.m.ended[c.Pause] = true
 		if slices.Contains(f.pauses, c.Pause) {
 			h.missing = c.Pause

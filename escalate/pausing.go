@@ -53,7 +53,7 @@ func (r *Reconciler) settle(ctx context.Context, project string) error {
 	if err != nil && !errors.As(err, &notWritten) {
 		return err
 	}
-	if flag.State == incident.FlagUnknown {
+	if flag.State == incident.FlagUnknown && r.opt.Fleet == nil {
 		return &FlagUnknownError{flag.Err}
 	}
 	return nil
@@ -114,14 +114,14 @@ func (r *Reconciler) endPause(ctx context.Context, end incident.Resumption) (end
 
 // Pause pauses a project by a person's wish; the note is what their flag says. It returns false where something
 // pauses it already. The wish is on disk before the flag, so a crash in between does not undo it. Where the flag cannot be
-// written the project is not paused, and the error is a [*FlagWriteError].
+// written the project is not paused, in a fleet not on this host, and the error is a [*FlagWriteError].
 func (r *Reconciler) Pause(ctx context.Context, project, note string) (bool, error) {
-	if flag, _, err := r.Local(ctx, project); err != nil || flag.State == incident.FlagUnknown {
+	if flag, _, err := r.Local(ctx, project); err != nil || flag.State == incident.FlagUnknown && r.opt.Fleet == nil {
 		return false, errors.Join(err, flag.Err)
 	}
 	already, err := r.pause(ctx, incident.Hold{Project: project, Note: note}, r.opt.State.SetHold)
 	var notWritten *FlagWriteError
-	if errors.As(err, &notWritten) {
+	if errors.As(err, &notWritten) && r.opt.Fleet == nil { // other hosts of a fleet may have written theirs
 		err = errors.Join(err, r.opt.State.DropHold(ctx, project))
 	}
 	return already == nil && err == nil, err
@@ -150,7 +150,7 @@ func (r *Reconciler) pause(ctx context.Context, h incident.Hold, save func(conte
 	}
 	fault.Point(ctx, "hold-noted")
 	if s.Flag.State == incident.FlagUnknown {
-		return nil, &FlagWriteError{Project: h.Project, Err: s.Flag.Err}
+		return nil, &FlagWriteError{Project: h.Project, Elsewhere: true, Err: s.Flag.Err}
 	}
 	v := localVisit{pass: p, Observation: plan.Observation{Project: h.Project, Hold: &h, Flag: s.Flag, Generation: s.Generation}}
 	err = r.writeFlag(ctx, &v, plan.Action{Project: h.Project})

@@ -77,11 +77,10 @@ func (r *Reconciler) track(ctx context.Context, v *visit) error {
 	var errs []error
 	tried := map[string]bool{}
 	for {
-		o, err := r.observe(ctx, v.project, v.cache, r.Look)
+		o, err := r.observeIssue(ctx, v)
 		if err != nil {
 			return errors.Join(append(errs, err)...)
 		}
-		v.flag = o.Flag
 		due := untried(r.next(ctx, o), tried)
 		if len(due) == 0 {
 			return errors.Join(errs...)
@@ -99,6 +98,28 @@ func (r *Reconciler) track(ctx context.Context, v *visit) error {
 			return errors.Join(errs...) // another look would show nothing new
 		}
 	}
+}
+
+// observeIssue observes a project for the steps in the tracker.
+func (r *Reconciler) observeIssue(ctx context.Context, v *visit) (plan.Observation, error) {
+	if r.opt.Fleet != nil {
+		o, err := r.observe(ctx, v.project, v.cache, func(context.Context, string) incident.FlagView { return incident.FlagView{} })
+		return o.ByState(), err
+	}
+	o, err := r.observe(ctx, v.project, v.cache, r.Look)
+	if err == nil {
+		v.flag = o.Flag
+	}
+	return o, err
+}
+
+// removedMeanwhile reports whether somebody has resumed the project of an open incident. In a fleet, the state knows.
+func (r *Reconciler) removedMeanwhile(ctx context.Context, i incident.Incident, flag incident.FlagView) (bool, error) {
+	if r.opt.Fleet == nil {
+		return flag.State == incident.FlagGone && !i.FlagWritten.IsZero(), nil
+	}
+	state, err := r.opt.State.ProjectState(ctx, i.Project)
+	return state.Pause().ID != i.ID, err
 }
 
 // untried returns the steps in Gitea that were not tried yet.

@@ -41,6 +41,18 @@ type Observation struct {
 	Closings   map[string]incident.Closing // of the incidents' own issues, by incident id, as far as they were read
 	Unstored   bool                        // results wait to be stored: the incident that the flag names may be theirs
 	Force      bool                        // a person asked: do not wait for NextTry
+
+	byState bool // see [Observation.ByState]
+}
+
+// ByState returns the observation for the steps in the tracker where several hosts share the state: whether the project is paused follows
+// from the state, whatever is on the disk of this host. Local steps are left to visits that look there.
+func (o Observation) ByState() Observation {
+	o.Flag, o.byState = incident.FlagView{State: incident.FlagGone}, true
+	if id, _ := o.Pause(); id != "" {
+		o.Flag.State = incident.FlagThere
+	}
+	return o
 }
 
 // Pause returns the id of what pauses the project, "" if nothing does. The incident is zero if that is a hold.
@@ -67,7 +79,9 @@ func (o Observation) Named(pause string) bool {
 // than WriteFlag, it returns only local ones: observe and plan again after those.
 func Next(o Observation) []Action {
 	p := planner{o: o}
-	p.local()
+	if !o.byState {
+		p.local()
+	}
 	// Nothing waits for a flag that cannot be written: the issue is headed NOT PAUSED meanwhile.
 	if slices.ContainsFunc(p.out, func(a Action) bool { return a.Kind != WriteFlag }) {
 		return p.out
