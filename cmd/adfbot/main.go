@@ -74,6 +74,21 @@ type app struct {
 	configPath string
 	verbose    bool
 	begun      bool // flags and arguments were valid, and the command has begun
+	out        output
+}
+
+// output is standard output for what a command prints. It remembers the first error.
+type output struct {
+	w   io.Writer
+	err error
+}
+
+func (o *output) Write(p []byte) (int, error) {
+	n, err := o.w.Write(p)
+	if o.err == nil {
+		o.err = err
+	}
+	return n, err
 }
 
 // run is the whole program. It never ends the process.
@@ -83,13 +98,16 @@ func run(ctx context.Context, args []string, p process) int {
 	pipes := make(chan os.Signal, 1)
 	signal.Notify(pipes, syscall.SIGPIPE)
 	defer signal.Stop(pipes)
-	a := &app{process: p}
+	a := &app{process: p, out: output{w: p.stdout}}
 	root := a.root()
 	root.SetArgs(args)
 	root.SetIn(p.stdin)
-	root.SetOut(p.stdout)
+	root.SetOut(&a.out)
 	root.SetErr(p.stderr)
 	cmd, err := root.ExecuteContextC(ctx)
+	if err == nil && a.out.err != nil {
+		err = a.notPrinted(cmd)
+	}
 	if err == nil {
 		return exitDone
 	}
@@ -120,6 +138,21 @@ func run(ctx context.Context, args []string, p process) int {
 		}
 	}
 	return code
+}
+
+// notPrinted returns what becomes of a command that could not print all of its output. One that did something has succeeded: a script
+// that took it for failed might do that twice.
+func (a *app) notPrinted(cmd *cobra.Command) error {
+	err := fmt.Errorf("its output is not complete: %w", a.out.err)
+	acts := slices.Contains([]string{"pause", "record", "restore", "resume", "sweep"}, cmd.Name())
+	if dry := cmd.Flags().Lookup("dry-run"); !a.begun || !acts || dry != nil && dry.Changed {
+		a.begun = true // it printed help
+		return &exit{exitFailed, fmt.Errorf("%s: %w", cmd.Name(), err)}
+	}
+	if !isBrokenOutput(err) {
+		a.warnf("%s has done its work, do not repeat it; %v\n", cmd.Name(), err)
+	}
+	return nil
 }
 
 // isBrokenOutput reports whether a command could not print because nobody reads its output any more.
@@ -266,5 +299,5 @@ func interruptible(ctx context.Context) (context.Context, context.CancelFunc) {
 	return ctx, stop
 }
 
-func (a *app) printf(format string, args ...any) { fmt.Fprintf(a.stdout, format, args...) }
+func (a *app) printf(format string, args ...any) { fmt.Fprintf(&a.out, format, args...) }
 func (a *app) warnf(format string, args ...any)  { fmt.Fprintf(a.stderr, "adfbot: "+format, args...) }

@@ -264,13 +264,10 @@ func (a awaited) Read(p []byte) (int, error) {
 	}
 }
 
-// printRecorded prints what a result did. Failing to print is no failure: the result is stored, and a script that tried
-// again would count it twice.
+// printRecorded prints what a result did. Failing to print is no failure; see [app.notPrinted].
 func (a *app) printRecorded(r status.ResultView, asJSON bool) {
 	if asJSON {
-		if err := a.printJSON(r); err != nil {
-			a.warnf("the result is recorded, do not record it again; its answer could not be printed: %v\n", err)
-		}
+		_ = a.printJSON(r)
 		return
 	}
 	switch {
@@ -291,7 +288,7 @@ func (a *app) printRecorded(r status.ResultView, asJSON bool) {
 }
 
 func (a *app) printJSON(v any) error {
-	enc := json.NewEncoder(a.stdout)
+	enc := json.NewEncoder(&a.out)
 	enc.SetEscapeHTML(false)
 	enc.SetIndent("", "  ")
 	return enc.Encode(v)

@@ -93,7 +93,7 @@ func (a *app) printStatus(s status.Status) {
 		}
 	}
 	a.printf("adfbot on %s: %s\n", s.Instance, sweep)
-	w := tabwriter.NewWriter(a.stdout, 0, 8, 2, ' ', 0)
+	w := tabwriter.NewWriter(&a.out, 0, 8, 2, ' ', 0)
 	for _, p := range s.Projects {
 		fmt.Fprintf(w, "%s\t%s\t%d/%d failures\t%s\t%s\n", p.ID, pausedWord(s, p), p.Failures, p.Threshold, history(p), incidentWord(p))
 	}
