@@ -59,8 +59,19 @@ func knownCommand(root *cobra.Command, args []string) error {
 	return fmt.Errorf("there is no command %q%s", args[0], meant(root.SuggestionsFor(args[0]), ""))
 }
 
-// flagError adds to the error for an unknown flag which one may have been meant.
+// flagValues says what the values of flags must be, by their type.
+var flagValues = map[string]string{
+	"bool":     "true or false",
+	"duration": "a number with a unit, e.g. 90s or 50m",
+	"int":      "a number; after a signal that is 128 and the signal's number, e.g. 137 after KILL",
+}
+
+// flagError adds to the error for an unknown flag which one may have been meant, and to that for a bad value what would be right.
 func flagError(cmd *cobra.Command, err error) error {
+	var bad *pflag.InvalidValueError
+	if errors.As(err, &bad) && flagValues[bad.GetFlag().Value.Type()] != "" {
+		return fmt.Errorf("--%s %q: must be %s", bad.GetFlag().Name, bad.GetValue(), flagValues[bad.GetFlag().Value.Type()])
+	}
 	var unknown *pflag.NotExistError
 	if !errors.As(err, &unknown) || len(unknown.GetSpecifiedName()) < 2 {
 		return err
