@@ -78,6 +78,8 @@ func fix(err error, need string) string {
 		return "the file or its directory may be immutable: see lsattr"
 	case errors.Is(err, fs.ErrPermission):
 		return fmt.Sprintf("user %d must be able to %s", os.Geteuid(), need)
+	case errors.Is(err, syscall.EFBIG):
+		return "raise the limit on the size of files (ulimit -f, or LimitFSIZE= in a unit)"
 	case isFull(err):
 		return "free space on the file system or raise the quota"
 	case errors.Is(err, syscall.EROFS):
@@ -91,8 +93,9 @@ func fix(err error, need string) string {
 	}
 }
 
+// isFull reports whether an empty file may still be possible.
 func isFull(err error) bool {
-	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)
+	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) || errors.Is(err, syscall.EFBIG)
 }
 
 func notDir(path string) error {

@@ -51,7 +51,7 @@ func TestWriteWithoutInodes(t *testing.T) {
 }
 
 func TestWriteFullDiskAtStep(t *testing.T) {
-	for _, errno := range []syscall.Errno{syscall.ENOSPC, syscall.EDQUOT} {
+	for _, errno := range []syscall.Errno{syscall.ENOSPC, syscall.EDQUOT, syscall.EFBIG} {
 		for _, step := range []string{"temp", "content", "sync", "link"} {
 			t.Run(step+" "+errno.Error(), func(t *testing.T) {
 				d, path := newDir(t)

@@ -66,6 +66,8 @@ func Unusable(path, advice string, err error) error {
 		advice = "this user may not do that: see `adfbot check`"
 	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
 		advice = "the disk is full: make room, or remove files where only inodes ran out (`df`, `df -i`)"
+	case errors.Is(err, syscall.EFBIG):
+		advice = "raise the limit on the size of files (ulimit -f, or LimitFSIZE= in a unit)"
 	case errors.Is(err, fs.ErrNotExist):
 		advice = "nothing is there"
 	case errors.Is(err, syscall.EMFILE), errors.Is(err, syscall.ENFILE):
@@ -91,7 +93,7 @@ func FileError(path string, err error) error {
 		return Unusable(path, "", err)
 	}
 	for _, errno := range []error{syscall.ENOSPC, syscall.EROFS, syscall.EDQUOT, syscall.EIO, syscall.ENOTDIR,
-		syscall.EMFILE, syscall.ENFILE} {
+		syscall.EMFILE, syscall.ENFILE, syscall.EFBIG} {
 		if errors.Is(err, errno) {
 			return Unusable(path, "", err)
 		}
