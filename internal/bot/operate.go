@@ -46,6 +46,8 @@ func (b *Bot) PauseBy(ctx context.Context, project, why, who string) (Done, erro
 		return Done{}, fmt.Errorf("%s is NOT paused: %w", project, notWritten.Err)
 	case err != nil:
 		return Done{}, AdvisePause(ctx, b.cfg, project, b.AdviseRestore(ctx, err))
+	case !paused && why != "":
+		return Done{Text: fmt.Sprintf("%s is already paused (%s); what that pause says stays, and the reason given now is not kept", project, how.Flag)}, nil
 	case !paused:
 		return Done{Text: fmt.Sprintf("%s is already paused (%s)", project, how.Flag)}, nil
 	}
