@@ -176,7 +176,7 @@ func (e *FlagRemoveError) Unwrap() error { return e.Err }
 
 // HowToResume returns how people on this machine resume a project.
 func (r *Reconciler) HowToResume(project string) issuetext.Resume {
-	return issuetext.Resume{Command: r.runAs() + "adfbot resume " + project + r.opt.ConfigFlag, Flag: r.opt.Dir.FlagPath(project), InGitea: r.operable()}
+	return issuetext.Resume{Command: issuetext.ResumeCommand(r.runAs(), project, r.opt.ConfigFlag), Flag: r.opt.Dir.FlagPath(project), InGitea: r.operable()}
 }
 
 func (r *Reconciler) runAs() string {

@@ -106,7 +106,7 @@ func (c *Composer) data(in IssueData) TemplateData {
 		Project: c.name(i.Project), Agent: c.name(agentOf(i)), Name: c.name(i.Name()), Seq: i.Seq, ID: c.name(i.ID),
 		Failures: i.Failures, Threshold: i.Threshold, Opened: i.Opened, Host: c.name(i.Host), Instance: c.name(i.Instance),
 		PauseFlag: c.sentence(in.PauseFlag), Remove: c.sentence(in.RunAs + "rm " + text.ShellQuote(in.PauseFlag)),
-		Resume:    c.sentence(in.RunAs + "adfbot resume " + i.Project + in.ConfigFlag),
+		Resume:    c.sentence(ResumeCommand(in.RunAs, i.Project, in.ConfigFlag)),
 		NotPaused: in.FlagError != "", FlagError: c.sentence(in.FlagError),
 		ResumeInGitea: in.ResumeInGitea, CloseResumes: in.CloseResumes,
 		Mentions: mentions(in.Mentions), Rebuilt: i.Rebuilt,

@@ -21,6 +21,12 @@ type Resume struct {
 	InGitea bool   // operators may also comment on the issue
 }
 
+// ResumeCommand returns the command that resumes a project. runAs comes before it, e.g. "sudo -u adfbot ", and configFlag after it, e.g.
+// " --config /srv/a.yaml"; both may be "".
+func ResumeCommand(runAs, project, configFlag string) string {
+	return runAs + "adfbot resume " + project + configFlag
+}
+
 // line is the advice in a flag.
 func (w Resume) line() string {
 	return fmt.Sprintf("%s%s\nor remove the file %s\n", ResumeLine, redact.Line(w.Command, 300), redact.Line(w.Flag, 1000))

@@ -142,7 +142,8 @@ func (k *Kept) pause(ctx context.Context, cfg *config.Config, own hostlocal.OwnS
 	if flagErr == nil {
 		host, _ := os.Hostname()
 		var created bool
-		resume := issuetext.Resume{Command: hostlocal.BotUser(cfg.State).RunAs(os.Getenv("PATH")) + "adfbot resume " + k.Project + configFlag(cfg), Flag: k.Flag}
+		runAs := hostlocal.BotUser(cfg.State).RunAs(os.Getenv("PATH"))
+		resume := issuetext.Resume{Command: issuetext.ResumeCommand(runAs, k.Project, configFlag(cfg)), Flag: k.Flag}
 		created, flagErr = writeInTime(ctx, dir, k.Project, issuetext.SpoolNote(incident.Incident{
 			ID: pause.NewRandomID(), Project: k.Project, Agent: trip.Result.Agent, Failures: failures, Host: host, Opened: now(),
 		}, resume))
