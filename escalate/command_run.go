@@ -119,6 +119,7 @@ type commandRun struct {
 	cmd      incident.Command
 	incident incident.Incident // of the issue in which the command was given
 	issue    tracker.Issue
+	known    []string // see knownHolds
 }
 
 // runCommand carries out a command's steps and answers it. The issue is read before anything is done or said: it must still
@@ -292,9 +293,30 @@ func (run *commandRun) target(p pauseState) string {
 	return ""
 }
 
-// isBefore reports whether the command was written before a hold was made, as far as the clocks of two machines tell: it is refused once.
+// isBefore reports whether the command was written before a hold was made, as far as the clocks of two machines tell. One that was written
+// after the answer that says so is not.
 func (run *commandRun) isBefore(h *incident.Hold) bool {
-	return h != nil && h.After(run.cmd.At) && !run.incident.Comments[incident.LaterHoldKey(run.incident, *h)].Done
+	return h != nil && h.After(run.cmd.At) && !slices.Contains(run.known, h.ID)
+}
+
+// knownHolds returns the holds of which an answer told before the command was written. The ids of comments have the order in which these
+// were written.
+func (run *commandRun) knownHolds(ctx context.Context) (holds []string, err error) {
+	for key := range run.incident.Comments {
+		refused, hold, ok := incident.ParseLaterHoldKey(run.incident, key)
+		if !ok || refused >= run.cmd.Comment {
+			continue
+		}
+		answer := incident.CommandKey(incident.Command{Incident: run.incident.ID, Comment: refused})
+		m, found, err := run.findOwnComment(ctx, run.cache, run.cmd.Issue, answer, time.Time{})
+		if err != nil {
+			return nil, err
+		}
+		if found && m.ID < run.cmd.Comment {
+			holds = append(holds, hold)
+		}
+	}
+	return holds, nil
 }
 
 // resumeStep removes the pause flag and ends the incident of the issue, or a person's hold.
@@ -305,12 +327,16 @@ func (run *commandRun) resumeStep(ctx context.Context, n int) (result, error) {
 			return result{answer: issuetext.Failed(incident.ResumeVerb, project+" is paused as before", err)}, nil
 		}
 	}
+	var err error
+	if run.known, err = run.knownHolds(ctx); err != nil {
+		return result{}, err
+	}
 	how := fmt.Sprintf("resumed by @%s's /adf resume in the issue", run.cmd.By.Login)
 	if s.Line.Reason != "" {
 		how += ": " + s.Line.Reason
 	}
 	res := result{answer: project + " is resumed."}
-	_, err := run.resume(ctx, run.cmd.Project, how, func(ctx context.Context, p pauseState) (bool, error) {
+	_, err = run.resume(ctx, run.cmd.Project, how, func(ctx context.Context, p pauseState) (bool, error) {
 		target := run.target(p)
 		switch {
 		case s.Target != "" && s.Target != target: // it ended meanwhile, by this very step or without it
@@ -322,7 +348,7 @@ func (run *commandRun) resumeStep(ctx context.Context, n int) (result, error) {
 			return err == nil, err
 		case run.isBefore(p.Hold):
 			res.answer = issuetext.LaterHold(run.cmd.Project, *p.Hold)
-			key := incident.LaterHoldKey(run.incident, *p.Hold)
+			key := incident.LaterHoldKey(run.cmd, *p.Hold)
 			return false, run.saveComment(ctx, run.incident.ID, key, incident.Comment{Attempted: run.opt.Now(), Done: true})
 		case p.Open() != nil:
 			res.answer = issuetext.LaterIncident(run.cmd.Project, run.incident, *p.Open())

@@ -130,6 +130,27 @@ func TestResumeCommandBeforeHold(t *testing.T) {
 	})
 }
 
+// A second resume is not the answer to the refusal of the first one, if it was written before that.
+func TestTwoResumeCommandsBeforeHold(t *testing.T) {
+	for what, say := range map[string]func(w *world){
+		"two comments": func(w *world) { w.says("alex", "/adf resume"); w.says("alex", "/adf resume please") },
+		"two lines":    func(w *world) { w.says("alex", "/adf resume\n/adf resume") },
+	} {
+		t.Run(what, func(t *testing.T) {
+			playOperated(t, func(w *world, id string) {
+				say(w)
+				time.Sleep(5 * time.Second)
+				_, err := w.rec.Resume(w.Context(), project, "resumed by eve")
+				require.NoError(t, err)
+				_, err = w.rec.Pause(w.Context(), project, "odilo is paused by eve")
+				require.NoError(t, err)
+				w.sweepFor(3 * time.Minute)
+				require.True(t, w.paused(project))
+			})
+		})
+	}
+}
+
 // Gitea's clock is behind, so a resume seems to be from before the pause by hand: it is refused once, and then obeyed.
 func TestResumeCommandWithClockBehind(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -36,9 +36,17 @@ func ReopenedKey(i Incident) string {
 	return fmt.Sprintf("%s/reopened/%d", i.ID, at)
 }
 
-// LaterHoldKey marks in the state alone that a resume was refused once, because it was written before the hold by the server's clock, which
-// may differ from this machine's. What is written after the refusal was written after the hold.
-func LaterHoldKey(i Incident, h Hold) string { return i.ID + "/later-hold/" + h.ID }
+// LaterHoldKey marks in the state alone that a resume was refused, because it was written before the hold by the server's clock, which may
+// differ from this machine's.
+func LaterHoldKey(c Command, h Hold) string {
+	return fmt.Sprintf("%s/later-hold/%d/%s", c.Incident, c.Comment, h.ID)
+}
+
+// ParseLaterHoldKey returns the comment and the hold of a [LaterHoldKey].
+func ParseLaterHoldKey(i Incident, key string) (comment int64, hold string, ok bool) {
+	_, err := fmt.Sscanf(key, i.ID+"/later-hold/%d/%s", &comment, &hold)
+	return comment, hold, err == nil
+}
 
 // DuplicateKey is the key of the comment on a second issue of the incident.
 func DuplicateKey(i Incident, d tracker.IssueRef) string {
