@@ -135,6 +135,10 @@ func (b *Bot) Restore(ctx context.Context) (Done, error) {
 
 // writeFlags writes the flags of all paused projects into the pause directory, and then the sentinel. It returns the projects.
 func (b *Bot) writeFlags(ctx context.Context) ([]string, error) {
+	// Once the sentinel is there, the missing flag of a pause that only the spool knows was removed by somebody.
+	if _, left, _, err := b.countSpooled(ctx, everyProject); len(left) > 0 {
+		return nil, fmt.Errorf("results wait in the spool, which may have paused a project: %w", err)
+	}
 	paused, err := b.PausedInState(ctx)
 	if err != nil {
 		return nil, err

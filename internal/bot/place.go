@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/terraphim/adfbot/internal/hostlocal"
@@ -64,6 +65,8 @@ func (b *Bot) dirStep(ctx context.Context, mode Mode) (func(context.Context) err
 		return nil, b.noteBoot(ctx)
 	}
 	written, writtenErr := b.store.FlagsWritten(ctx)
+	waiting, _ := b.spooled(everyProject)
+	written = written || slices.ContainsFunc(waiting, func(e hostlocal.Spooled) bool { return !e.PausedAt.IsZero() })
 	switch {
 	case writtenErr != nil:
 		return nil, writtenErr

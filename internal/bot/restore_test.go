@@ -196,6 +196,56 @@ func TestReboot(t *testing.T) {
 	})
 }
 
+// Flags that only the spool knows are written again, too: of failures that nothing could store, and of a person.
+func TestFlagsOfTheSpoolAreRestored(t *testing.T) {
+	restore := func(t *testing.T, w *world) {
+		_, err := w.restore()
+		require.NoError(t, err)
+	}
+	for what, fill := range map[string]func(t *testing.T, w *world){
+		"restore":       restore,
+		"after a sweep": func(t *testing.T, w *world) { _, err := w.sweep(); require.Error(t, err); restore(t, w) },
+		"after a result": func(t *testing.T, w *world) { // it creates the directory only as long as no flag was ever written
+			w.record(failure("quick"))
+			require.NoFileExists(t, w.sentinel())
+			restore(t, w)
+		},
+		"reboot": func(t *testing.T, w *world) { w.boot = "after"; w.must(bot.ExitPaused, "odilo", "true") },
+	} {
+		for _, earlier := range []string{"no flag", "a flag"} {
+			t.Run(what+", "+earlier, func(t *testing.T) {
+				w := newWorld(t)
+				testhost.Disk(t, w.cfg.PauseDir, "size=1m")
+				w.boot = "before"
+				w.record(store.Result{Project: "odilo", Agent: "project-meta", Outcome: store.Success})
+				if earlier == "a flag" {
+					w.fail("quick", 3)
+				}
+				repair := damage["corrupt"](t, w)
+				for range 3 {
+					w.failLater("odilo")
+				}
+				w.Write(w.flag("atlas"), "we move the machine")
+				_, err := bot.Keep(ctx, w.cfg, nil, failure("atlas"), w.now)
+				require.NoError(t, err)
+				for _, name := range []string{"odilo", "atlas"} {
+					w.Remove(w.flag(name))
+				}
+				w.Remove(w.sentinel())
+				repair()
+				fill(t, w)
+				w.sweepWell()
+				require.Empty(t, w.spool())
+				require.Equal(t, "yes", w.project("odilo").Paused)
+				require.Equal(t, "odilo#1", w.project("odilo").Incident.Name)
+				require.True(t, w.project("atlas").Held)
+				open := w.issues("open")
+				require.Contains(t, open[len(open)-1].Body, "it failed")
+			})
+		}
+	}
+}
+
 // A restore that dies before the sentinel can be run again.
 func TestRestoreKilled(t *testing.T) {
 	w := wiped(t).silent()

@@ -228,11 +228,12 @@ func (b *Bot) countOneSpooled(ctx context.Context, e hostlocal.Spooled, pauses [
 		}
 	}
 	gone := len(pauses) > 1 || flag.State == incident.FlagGone
-	if err == nil && e.Held && gone && out.Answer.Incident == "" { // it ends what is not known to the state
+	if err == nil && e.Held && flag.State != incident.FlagThere && out.Answer.Incident == "" { // it is not known to the state
 		at := l.FlagWritten
 		h := incident.Hold{ID: pause.NewRandomID(), Project: r.Project, Since: at}
 		// A crash after this leaves a flag that was confirmed and is gone: a resume, too.
-		if _, err = b.store.AddHold(ctx, h, incident.FlagIdentity{Kind: incident.PersonFlag}, 0); err == nil {
+		_, err = b.store.AddHold(ctx, h, incident.FlagIdentity{Kind: incident.PersonFlag}, 0)
+		if err == nil && gone {
 			_, err = b.store.Resume(ctx, incident.Resumption{Project: r.Project, Pause: h.ID, How: flagRemoved, At: at})
 		}
 	}
