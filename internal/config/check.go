@@ -93,6 +93,9 @@ func (r *reader) checkOutsidePauseDir(c *Config, key, path string) {
 		line := cmp.Or(r.lines[key], r.lines["pause_dir"])
 		r.report(line, key, faultf("move it elsewhere", "is inside pause_dir, where every file is a pause flag: %s", quote(path)))
 	}
+	if rel, err = filepath.Rel(path+".d", c.PauseDir); key == "state" && err == nil && filepath.IsLocal(rel) {
+		r.report(r.lines["pause_dir"], "pause_dir", faultf("move it elsewhere", "is inside the directory of the spool, beside the state: %s", quote(c.PauseDir)))
+	}
 }
 
 // checkListen refuses to listen on the network without a token.

@@ -111,6 +111,8 @@ func TestRulesRefuse(t *testing.T) {
 		{"a directory as the state", "state: /var/lib/\n" + rest, `1: state: must be a file, not the directory "/var/lib/"`},
 		{"the state inside the pause directory", "pause_dir: /p\nstate: /p/adfbot.db\n" + rest, `2: state: is inside pause_dir, where every file is a pause flag: "/p/adfbot.db"`},
 		{"the default state inside the pause directory", "pause_dir: /var/lib/adfbot\n" + rest, `1: state: is inside pause_dir, where every file is a pause flag: "/var/lib/adfbot/adfbot.db"`},
+		{"the pause directory beside the state", "pause_dir: /p.d\nstate: /p\n" + rest, `1: pause_dir: is inside the directory of the spool, beside the state: "/p.d"`},
+		{"the pause directory in the spool", "pause_dir: /p.d/spool\nstate: /p\n" + rest, `1: pause_dir: is inside the directory of the spool, beside the state: "/p.d/spool"`},
 		{"a socket inside the pause directory", "pause_dir: /p\nhttp: {socket: /p/s}\n" + rest, `2: http.socket: is inside pause_dir, where every file is a pause flag: "/p/s"`},
 		{"an operator with @", "operators: ['@alice']\n" + rest, `1: operators[0]: must be a Gitea login, not "@alice"`},
 		{"an operator with a space", "operators: [a b]\n" + rest, `1: operators[0]: must be a Gitea login, not "a b"`},
