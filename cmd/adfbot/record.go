@@ -218,15 +218,18 @@ func (a *app) readOutput(name string, limit int, redactor *redact.Redactor, wait
 		return "", nil
 	}
 	in := a.stdin
+	f, _ := in.(*os.File)
 	if name != "-" {
-		f, err := os.OpenFile(name, os.O_RDONLY|unix.O_NONBLOCK, 0) // else opening a pipe waits for its writer
-		if err != nil {
+		var err error
+		if f, err = os.OpenFile(name, os.O_RDONLY|unix.O_NONBLOCK, 0); err != nil { // else opening a pipe waits for its writer
 			return "", fmt.Errorf("--output: %w", err)
 		}
 		defer func() { _ = f.Close() }()
 		if _, err := f.Seek(0, unix.SEEK_DATA); errors.Is(err, unix.ENXIO) { // past a hole at its start: zeros are not kept
 			_, _ = f.Seek(0, io.SeekEnd) // it is nothing else
 		}
+	}
+	if f != nil && !isTerminal(f) { // who types takes their time
 		a := awaited{file: f, wait: wait}
 		if info, err := f.Stat(); err == nil && !info.Mode().IsRegular() { // e.g. /dev/zero, or the pipe of tail -f
 			a.all = outputWaits * wait

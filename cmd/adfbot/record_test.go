@@ -65,3 +65,23 @@ func TestOutputFromPipe(t *testing.T) {
 	require.ErrorContains(t, err, "no data")
 	require.Equal(t, "first\n", got, "what has come is kept")
 }
+
+// So may standard input, which a process in the background may keep open.
+func TestOutputFromStandardInput(t *testing.T) {
+	in, out, err := os.Pipe()
+	require.NoError(t, err)
+	defer func() { _, _ = in.Close(), out.Close() }()
+	_, err = out.WriteString("first\n")
+	require.NoError(t, err)
+	read := make(chan error, 1)
+	go func() {
+		_, err := (&app{process: process{stdin: in}}).readOutput("-", 1000, &redact.Redactor{}, 100*time.Millisecond)
+		read <- err
+	}()
+	select {
+	case err := <-read:
+		require.ErrorContains(t, err, "no data")
+	case <-time.After(testhost.Patience):
+		require.Fail(t, "record waits for ever")
+	}
+}
