@@ -100,3 +100,16 @@ func TestUnreadableFlag(t *testing.T) {
 	require.True(t, a.Flag.Present)
 	require.Empty(t, a.Flag.Note)
 }
+
+// Others may add flags to it, and remove their own only.
+func TestStickyDir(t *testing.T) {
+	testhost.NeedRoot(t, "to make a file of another user")
+	d, path := publicPause(t)
+	_, err := d.Write("held", "why")
+	require.NoError(t, err)
+	require.NoError(t, os.Chmod(path, 0o777|os.ModeSticky))
+	a := child{Do: "remove", Dir: path, ID: "held", UID: stranger()}.do(t)
+	require.True(t, a.Denied)
+	require.Contains(t, a.Err, "in a directory with the sticky bit (ls -ld), only root and the owners of the file and the directory can")
+	require.NotContains(t, a.Err, "must be able to")
+}

@@ -76,6 +76,8 @@ func fix(err error, need string) string {
 	switch {
 	case errors.Is(err, syscall.EPERM) && os.Geteuid() == 0:
 		return "the file or its directory may be immutable: see lsattr"
+	case errors.Is(err, syscall.EPERM):
+		return "in a directory with the sticky bit (ls -ld), only root and the owners of the file and the directory can; or one of them is immutable: see lsattr"
 	case errors.Is(err, fs.ErrPermission):
 		return fmt.Sprintf("user %d must be able to %s", os.Geteuid(), need)
 	case errors.Is(err, syscall.EFBIG):

@@ -234,7 +234,11 @@ func (c *checker) pauseDir(ctx context.Context) {
 	if closed, fix := closedToOthers(dir.Path()); closed != "" && owner.UID != 0 && !owner.IsPerson() {
 		c.add(Warn, "pause_dir", "%s is closed to other users, whose gate and exec cannot tell what is paused: run chmod %s %[1]s", closed, fix)
 	}
-	if info, err := os.Stat(dir.Path()); err == nil && info.Mode().Perm()&0o002 != 0 && info.Mode()&os.ModeSticky == 0 {
+	switch info, err := os.Stat(dir.Path()); {
+	case err != nil:
+	case info.Mode()&os.ModeSticky != 0 && owner.UID != 0 && hostlocal.Owner(dir.Path()).UID != owner.UID:
+		c.add(Warn, "pause_dir", "%s has the sticky bit, so %s cannot remove flags of other users: run chown %[2]s %[1]s", dir.Path(), owner.Name)
+	case info.Mode().Perm()&0o002 != 0 && info.Mode()&os.ModeSticky == 0:
 		c.add(Warn, "pause_dir", "every user can remove flags from %s, which resumes projects: run chmod o-w %[1]s", dir.Path())
 	}
 	var strangers []string

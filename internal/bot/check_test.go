@@ -602,3 +602,13 @@ func TestCheckAsRootOfTheStateOfAnotherUser(t *testing.T) {
 		require.NotEqual(t, "user", f.What)
 	}
 }
+
+// The bot could not remove what others put there.
+func TestCheckStickyPauseDirOfAnotherUser(t *testing.T) {
+	testhost.NeedRoot(t, "to give files away")
+	w := newWorld(t)
+	w.fail("odilo", 1)
+	require.NoError(t, os.Chown(filepath.Dir(w.cfg.State), testhost.Nobody, testhost.Nobody))
+	require.NoError(t, os.Chmod(w.cfg.PauseDir, 0o777|os.ModeSticky))
+	require.Contains(t, w.finding("pause_dir", bot.Warn), "has the sticky bit, so nobody cannot remove flags of other users: run chown nobody "+w.cfg.PauseDir)
+}
