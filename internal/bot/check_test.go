@@ -606,7 +606,7 @@ func TestCheckAsRootOfTheStateOfAnotherUser(t *testing.T) {
 // The bot could not remove what others put there.
 func TestCheckStickyPauseDirOfAnotherUser(t *testing.T) {
 	testhost.NeedRoot(t, "to give files away")
-	w := newWorld(t)
+	w := worldIn(t, testhost.PublicDir(t))
 	w.fail("odilo", 1)
 	require.NoError(t, os.Chown(filepath.Dir(w.cfg.State), testhost.Nobody, testhost.Nobody))
 	require.NoError(t, os.Chmod(w.cfg.PauseDir, 0o777|os.ModeSticky))
