@@ -55,6 +55,7 @@ const (
 	BotFlag     FlagKind = "bot"     // the bot wrote it, and nobody has touched it since
 	PersonFlag  FlagKind = "person"  // a person made, touched or edited it
 	RemovedFlag FlagKind = "removed" // only in a [Confirmation]: it was confirmed, and somebody removed it, which ended the pause
+	FailedFlag  FlagKind = "failed"  // only in a [Confirmation]: it could not be written, see [FleetStore].FlagFailed
 	UnknownFlag FlagKind = ""        // only in a [Confirmation]: it was on disk, and nobody looked at it
 )
 
@@ -65,7 +66,9 @@ type Confirmation struct {
 }
 
 // Stands reports whether the flag was on disk when it was last looked at.
-func (c Confirmation) Stands() bool { return c.Pause != "" && c.Identity.Kind != RemovedFlag }
+func (c Confirmation) Stands() bool {
+	return c.Pause != "" && c.Identity.Kind != RemovedFlag && c.Identity.Kind != FailedFlag
+}
 
 // Hold is a pause that a person made.
 type Hold struct {

@@ -28,8 +28,9 @@ type FlagConfirmation struct {
 // FleetStore is the part of a state that only a fleet needs, in which several hosts share the state and each has a pause directory of its
 // own. Like those of [FlagStore], its callers hold the lock of the host's flags.
 type FleetStore interface {
-	// HostFlags returns the states of the given projects. Without any, it returns those of all projects that are paused, or of whose
-	// flags this host has a confirmation.
+	// HostFlags returns the states of those of the given projects that the state knows. Without any, it returns those of all projects that
+	// are paused, or of whose flags this host has a confirmation that stands. A project with a flag that is not among these has to be asked
+	// for: its generation and a [RemovedFlag] are missing.
 	HostFlags(ctx context.Context, projects ...string) (HostFlags, error)
 	// SetMark raises the mark of this host's directory to the Seq that is on disk there. It fails with [ErrOtherEpoch], and changes
 	// nothing, if the epoch is another one.
@@ -38,7 +39,8 @@ type FleetStore interface {
 	Void(ctx context.Context, m DirMark) error
 	// ConfirmAll is [FlagStore.Confirm] for many projects, in one transaction.
 	ConfirmAll(ctx context.Context, at time.Time, list []FlagConfirmation) error
-	// FlagFailed stores why this host could not write the flag of a pause; a confirmation replaces it.
+	// FlagFailed stores, as [FailedFlag], why this host could not write the flag of a pause, if the project is paused by that pause. A
+	// confirmation replaces it; one of the same pause that stands stays. It is gone when the pause is over.
 	FlagFailed(ctx context.Context, project, pause, why string) error
 }
 

@@ -32,7 +32,8 @@ type MissingFlag struct {
 	Error   string    // why the host could not write it; "": it has not tried
 }
 
-// Fleet is the part of a state that several hosts share which tells them of each other.
+// Fleet is the part of a state that several hosts share which tells them of each other. What a host that was retired writes is refused
+// with [ErrRetired], which is [ErrUnusable] too: it spools its results until it has come back as a new host. It reads no HostFlags either.
 type Fleet interface {
 	incident.FleetStore
 	incident.Claimer
@@ -47,8 +48,8 @@ type Fleet interface {
 	Retire(ctx context.Context, id string) (bool, error)
 	// MissingFlags returns, for each paused project, the hosts that are not retired and have no confirmation of its flag.
 	MissingFlags(ctx context.Context) ([]MissingFlag, error)
-	// Listen calls wake when a project was paused or resumed, until the connection breaks or ctx ends. It is a hint: what happens
-	// while nobody listens is not told later.
+	// Listen calls wake once it listens, and then when a project was paused or resumed, until the connection breaks or ctx ends. It is a
+	// hint: what happens while nobody listens is not told later. It never returns nil.
 	Listen(ctx context.Context, wake func()) error
 }
 
