@@ -64,7 +64,7 @@ func (s *State) NewComments(ctx context.Context, server string, written map[int6
 	if err != nil {
 		return nil, err
 	}
-	known, err := read(ctx, s, scanDoc[incident.Command],
+	known, err := read(ctx, s, ScanDoc[incident.Command],
 		`SELECT doc FROM adfbot.command WHERE server = ? AND comment IN (SELECT CAST(value AS BIGINT) FROM json_each(?))`, server, string(asked))
 	if err != nil {
 		return nil, err
@@ -80,7 +80,7 @@ func isKnown(known []incident.Command, id int64, written time.Time) bool {
 // AcceptCommand also deletes a few old commands that are done.
 func (s *State) AcceptCommand(ctx context.Context, c incident.Command) error {
 	return s.db.Tx(ctx, func(ctx context.Context, tx Tx) error {
-		known, err := List(ctx, tx, scanDoc[incident.Command], `SELECT doc FROM adfbot.command WHERE server = ? AND comment = ? FOR UPDATE`,
+		known, err := List(ctx, tx, ScanDoc[incident.Command], `SELECT doc FROM adfbot.command WHERE server = ? AND comment = ? FOR UPDATE`,
 			c.Issue.Repo.Server, c.Comment)
 		if err != nil || isKnown(known, c.Comment, c.At) {
 			return err
@@ -105,14 +105,14 @@ func (s *State) AcceptCommand(ctx context.Context, c incident.Command) error {
 }
 
 func (s *State) PendingCommands(ctx context.Context, server, project string) ([]incident.Command, error) {
-	return read(ctx, s, scanDoc[incident.Command],
+	return read(ctx, s, ScanDoc[incident.Command],
 		`SELECT doc FROM adfbot.command WHERE NOT done AND server = ? AND (? = '' OR project = ?) ORDER BY comment`, server, project, project)
 }
 
 func (s *State) ChangeCommand(ctx context.Context, c incident.Command, hold *incident.Hold, f func(*incident.Command) error) (incident.Command, error) {
 	server, comment := c.Issue.Repo.Server, c.Comment
 	change := func(ctx context.Context, tx Tx, p *Project) error {
-		known, err := List(ctx, tx, scanDoc[incident.Command], `SELECT doc FROM adfbot.command WHERE server = ? AND comment = ? FOR UPDATE`,
+		known, err := List(ctx, tx, ScanDoc[incident.Command], `SELECT doc FROM adfbot.command WHERE server = ? AND comment = ? FOR UPDATE`,
 			server, comment)
 		if err != nil {
 			return err

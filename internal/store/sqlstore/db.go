@@ -83,8 +83,8 @@ type Project struct {
 	Now      time.Time      // by the state's clock, after the project was locked
 }
 
-// pause returns the id of what pauses the project, see [incident.ProjectState].
-func (p Project) pause() string {
+// Pause returns the id of what pauses the project, see [incident.ProjectState].
+func (p Project) Pause() string {
 	if p.Open == "" && p.Hold != nil {
 		return p.Hold.ID
 	}

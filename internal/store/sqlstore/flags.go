@@ -10,7 +10,7 @@ import (
 func (s *State) Confirm(ctx context.Context, project string, c incident.Confirmation, at time.Time) (confirmed bool, err error) {
 	err = s.db.Tx(ctx, func(ctx context.Context, tx Tx) error {
 		p, err := s.db.Lock(ctx, tx, project)
-		if confirmed = err == nil && c.Pause != "" && p.pause() == c.Pause; !confirmed {
+		if confirmed = err == nil && c.Pause != "" && p.Pause() == c.Pause; !confirmed {
 			return err
 		}
 		if err := s.confirmFlag(ctx, tx, project, c); err != nil || p.Open == "" {
@@ -30,7 +30,7 @@ func (s *State) Confirm(ctx context.Context, project string, c incident.Confirma
 
 // confirmFlag stores a confirmation in place of an earlier one.
 func (s *State) confirmFlag(ctx context.Context, tx Tx, project string, c incident.Confirmation) error {
-	if err := setFlagsWritten(ctx, tx); err != nil {
+	if err := SetFlagsWritten(ctx, tx); err != nil {
 		return err
 	}
 	return tx.Exec(ctx, `INSERT INTO adfbot.host_flag (host, project, pause, kind, mtime, size) VALUES (?, ?, ?, ?, ?, ?)

@@ -14,9 +14,9 @@ import (
 
 func (s *State) Unsettled(ctx context.Context, project string) ([]incident.Incident, error) {
 	if project == "" {
-		return read(ctx, s, scanDoc[incident.Incident], `SELECT doc FROM adfbot.incident WHERE NOT settled ORDER BY project, seq`)
+		return read(ctx, s, ScanDoc[incident.Incident], `SELECT doc FROM adfbot.incident WHERE NOT settled ORDER BY project, seq`)
 	}
-	return read(ctx, s, scanDoc[incident.Incident], `SELECT doc FROM adfbot.incident WHERE NOT settled AND project = ? ORDER BY seq`, project)
+	return read(ctx, s, ScanDoc[incident.Incident], `SELECT doc FROM adfbot.incident WHERE NOT settled AND project = ? ORDER BY seq`, project)
 }
 
 func (s *State) Incidents(ctx context.Context, ids ...string) ([]incident.Incident, error) {
@@ -27,10 +27,10 @@ func (s *State) Incidents(ctx context.Context, ids ...string) ([]incident.Incide
 	if err != nil {
 		return nil, err
 	}
-	return read(ctx, s, scanDoc[incident.Incident], `SELECT doc FROM adfbot.incident WHERE id IN (SELECT value FROM json_each(?))`, string(list))
+	return read(ctx, s, ScanDoc[incident.Incident], `SELECT doc FROM adfbot.incident WHERE id IN (SELECT value FROM json_each(?))`, string(list))
 }
 
-// projectStates are the rows of [scanStates]. Each table is searched by project, so that a condition on it finds its rows by an index.
+// projectStates are the rows of [ScanStates]. Each table is searched by project, so that a condition on it finds its rows by an index.
 const projectStates = `
 	SELECT 1 AS place, project, seq AS number, '' AS id, doc AS text, 0 AS size, NULL AS since FROM adfbot.incident WHERE NOT settled AND %[1]s
 	UNION ALL SELECT 2, project, 0, id, note, 0, since FROM adfbot.hold WHERE %[1]s
@@ -43,8 +43,8 @@ var (
 	allProjectStates = fmt.Sprintf(projectStates, `TRUE`, `TRUE`)
 )
 
-// scanStates adds a row to the states of projects.
-func scanStates(states map[string]incident.ProjectState) func(Row) (struct{}, error) {
+// ScanStates adds a row to the states of projects. Of a project, those of what pauses it come before its confirmation.
+func ScanStates(states map[string]incident.ProjectState) func(Row) (struct{}, error) {
 	return func(row Row) (_ struct{}, err error) {
 		var place int
 		var project, id, text string
@@ -62,7 +62,10 @@ func scanStates(states map[string]incident.ProjectState) func(Row) (struct{}, er
 		case 2:
 			s.Hold = &incident.Hold{ID: id, Project: project, Note: text, Since: since.Time}
 		case 3:
-			s.Confirmed = incident.Confirmation{Pause: id, Identity: incident.FlagIdentity{Kind: incident.FlagKind(text), Mtime: number, Size: size}}
+			c := incident.Confirmation{Pause: id, Identity: incident.FlagIdentity{Kind: incident.FlagKind(text), Mtime: number, Size: size}}
+			if c.Identity.Kind != incident.FailedFlag || s.Pause().ID == id { // what pauses the project was read before
+				s.Confirmed = c
+			}
 		default:
 			s.Generation = number
 		}
@@ -73,18 +76,18 @@ func scanStates(states map[string]incident.ProjectState) func(Row) (struct{}, er
 
 func (s *State) ProjectState(ctx context.Context, project string) (incident.ProjectState, error) {
 	states := map[string]incident.ProjectState{}
-	_, err := read(ctx, s, scanStates(states), oneProjectState, project, project, s.host, project, project)
+	_, err := read(ctx, s, ScanStates(states), oneProjectState, project, project, s.host, project, project)
 	return states[project], err
 }
 
 func (s *State) ProjectStates(ctx context.Context) (map[string]incident.ProjectState, error) {
 	states := map[string]incident.ProjectState{}
-	_, err := read(ctx, s, scanStates(states), allProjectStates, s.host)
+	_, err := read(ctx, s, ScanStates(states), allProjectStates, s.host)
 	return states, err
 }
 
 func (s *State) Evidence(ctx context.Context, id string) (e incident.Evidence, err error) {
-	list, err := read(ctx, s, scanDoc[incident.Evidence], `SELECT doc FROM adfbot.evidence WHERE incident = ?`, id)
+	list, err := read(ctx, s, ScanDoc[incident.Evidence], `SELECT doc FROM adfbot.evidence WHERE incident = ?`, id)
 	if len(list) > 0 {
 		e = list[0]
 	}
@@ -159,7 +162,7 @@ func (s *State) Insert(ctx context.Context, new incident.Incident) (i incident.I
 // was before it waited for the lock.
 func (s *State) Resume(ctx context.Context, r incident.Resumption) (ended bool, err error) {
 	err = s.changeProject(ctx, r.Project, func(ctx context.Context, tx Tx, p *Project) (bool, error) {
-		ended = r.Pause != "" && p.pause() == r.Pause // else another process has ended it
+		ended = r.Pause != "" && p.Pause() == r.Pause // else another process has ended it
 		if err := s.unconfirm(ctx, tx, r, ended); err != nil || !ended {
 			return false, err
 		}
@@ -218,7 +221,7 @@ func putEvidence(ctx context.Context, tx Tx, i incident.Incident) error {
 
 // earlier returns the last few ended incidents of a project, for the issue of the next one.
 func earlier(ctx context.Context, tx Tx, project string) (out []incident.EarlierIncident, err error) {
-	ended, err := List(ctx, tx, scanDoc[incident.Incident],
+	ended, err := List(ctx, tx, ScanDoc[incident.Incident],
 		`SELECT doc FROM adfbot.incident WHERE project = ? AND ended_at IS NOT NULL ORDER BY seq DESC LIMIT 5`, project)
 	for _, i := range ended {
 		out = append(out, incident.EarlierIncident{Seq: i.Seq, Opened: i.Opened, Ended: i.Ended, Issue: i.Issue})

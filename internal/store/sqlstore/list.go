@@ -57,6 +57,6 @@ func (s *State) IncidentPage(ctx context.Context, f store.IncidentFilter) ([]inc
 		}
 		where, args = append(where, `(opened_at, id) < (?, ?)`), append(args, stamp(opened.Time), f.After)
 	}
-	return read(ctx, s, scanDoc[incident.Incident],
+	return read(ctx, s, ScanDoc[incident.Incident],
 		`SELECT doc FROM adfbot.incident WHERE `+strings.Join(where, ` AND `)+` ORDER BY opened_at DESC, id DESC LIMIT ?`, append(args, f.Limit)...)
 }

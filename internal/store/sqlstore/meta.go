@@ -22,7 +22,8 @@ func (s *State) SetMeta(ctx context.Context, key, value string) error {
 // flagsWritten is set when the state first learns of a flag on disk.
 const flagsWritten = "flags_written"
 
-func setFlagsWritten(ctx context.Context, tx Tx) error {
+// SetFlagsWritten notes that a flag is on disk, see [store.MetaStore].
+func SetFlagsWritten(ctx context.Context, tx Tx) error {
 	return tx.Exec(ctx, `INSERT INTO adfbot.meta (key, value) VALUES (?, '1') ON CONFLICT DO NOTHING`, flagsWritten)
 }
 

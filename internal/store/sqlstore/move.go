@@ -41,7 +41,7 @@ func (s *State) MoveServer(ctx context.Context, from, to string) error {
 }
 
 func moveIncidents(ctx context.Context, tx Tx, from, to string) error {
-	incidents, err := List(ctx, tx, scanDoc[incident.Incident], `SELECT doc FROM adfbot.incident FOR UPDATE`)
+	incidents, err := List(ctx, tx, ScanDoc[incident.Incident], `SELECT doc FROM adfbot.incident FOR UPDATE`)
 	if err != nil {
 		return err
 	}
@@ -86,7 +86,7 @@ func moveEvidence(ctx context.Context, tx Tx, from, to string) error {
 }
 
 func moveCommands(ctx context.Context, tx Tx, from, to string) error {
-	commands, err := List(ctx, tx, scanDoc[incident.Command], `SELECT doc FROM adfbot.command WHERE server = ?`, from)
+	commands, err := List(ctx, tx, ScanDoc[incident.Command], `SELECT doc FROM adfbot.command WHERE server = ?`, from)
 	if err != nil {
 		return err
 	}

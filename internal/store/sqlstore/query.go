@@ -55,11 +55,11 @@ func List[T any](ctx context.Context, q Querier, scan func(Row) (T, error), quer
 	if err != nil {
 		return nil, err
 	}
-	return collect(rows, scan)
+	return Collect(rows, scan)
 }
 
-// collect reads rows like [List].
-func collect[T any](rows Rows, scan func(Row) (T, error)) (out []T, err error) {
+// Collect reads rows like [List].
+func Collect[T any](rows Rows, scan func(Row) (T, error)) (out []T, err error) {
 	defer func() { _ = rows.Close() }()
 	for rows.Next() {
 		v, scanErr := scan(rows)
@@ -78,8 +78,8 @@ func read[T any](ctx context.Context, s *State, scan func(Row) (T, error), query
 	return out, s.db.Wrap(err)
 }
 
-// scanDoc reads a row of one column, which holds JSON.
-func scanDoc[T any](row Row) (v T, err error) {
+// ScanDoc reads a row of one column, which holds JSON.
+func ScanDoc[T any](row Row) (v T, err error) {
 	var doc string
 	if err = row.Scan(&doc); err != nil {
 		return v, err

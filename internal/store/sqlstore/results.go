@@ -50,7 +50,7 @@ func (s *State) lockFor(ctx context.Context, tx Tx, r store.Result) (p recording
 	p.Project, rows, err = s.db.LockAndQuery(ctx, tx, r.Project, `SELECT outcome, counted, failures, threshold, tripped, incident FROM adfbot.result
 		WHERE project = ? AND agent = ? AND run_id = ?`, r.Project, r.Agent, r.RunID)
 	if err == nil {
-		p.known, err = collect(rows, scanAnswer)
+		p.known, err = Collect(rows, scanAnswer)
 	}
 	return p, err
 }

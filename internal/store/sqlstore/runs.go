@@ -39,30 +39,56 @@ func endRun(ctx context.Context, tx Tx, id string) error {
 }
 
 func (s *State) Running(ctx context.Context) ([]store.Run, error) {
-	return read(ctx, s, func(row Row) (r store.Run, err error) {
-		var started Time
-		err = row.Scan(&r.ID, &r.Project, &r.Agent, &r.RunID, &r.Generation, &r.Host, &started, &r.ChildPID, &r.ChildStart)
-		r.Started = started.Time
-		return r, err
-	}, `SELECT id, project, agent, run_id, generation, host, started_at, child_pid, child_start
-		FROM adfbot.run WHERE host_id = ? ORDER BY started_at`, s.host)
+	return read(ctx, s, scanRun, runsOf+` ORDER BY started_at`, s.host)
+}
+
+const runsOf = `SELECT id, project, agent, run_id, generation, host, started_at, child_pid, child_start FROM adfbot.run WHERE host_id = ?`
+
+func scanRun(row Row) (r store.Run, err error) {
+	var started Time
+	err = row.Scan(&r.ID, &r.Project, &r.Agent, &r.RunID, &r.Generation, &r.Host, &started, &r.ChildPID, &r.ChildStart)
+	r.Started = started.Time
+	return r, err
 }
 
 func (s *State) Lost(ctx context.Context, r store.Run, res store.Result, l store.Limits) (a store.Answer, recorded bool, err error) {
 	err = s.db.Tx(ctx, func(ctx context.Context, tx Tx) error {
-		p, err := s.lockFor(ctx, tx, res)
-		if err != nil {
-			return err
-		}
-		if err := First(ctx, tx, `SELECT EXISTS (SELECT 1 FROM adfbot.run WHERE id = ?)`, r.ID).Scan(&recorded); err != nil || !recorded {
-			return err
-		}
-		a, err = s.record(ctx, tx, p, res, l)
-		if errors.Is(err, store.ErrConflict) {
-			err = endRun(ctx, tx, r.ID)
-		}
-		recorded = !a.Known
+		var err error
+		a, recorded, err = s.lost(ctx, tx, r, res, l)
 		return err
 	})
 	return a, recorded, err
+}
+
+func (s *State) lost(ctx context.Context, tx Tx, r store.Run, res store.Result, l store.Limits) (a store.Answer, recorded bool, err error) {
+	p, err := s.lockFor(ctx, tx, res)
+	if err != nil {
+		return a, false, err
+	}
+	if err := First(ctx, tx, `SELECT EXISTS (SELECT 1 FROM adfbot.run WHERE id = ?)`, r.ID).Scan(&recorded); err != nil || !recorded {
+		return a, false, err
+	}
+	a, err = s.record(ctx, tx, p, res, l)
+	if errors.Is(err, store.ErrConflict) {
+		err = endRun(ctx, tx, r.ID)
+	}
+	return a, !a.Known, err
+}
+
+// EndRunsOf records, in a transaction that has locked no project yet, that the runs of a host are gone. Why is for people.
+func (s *State) EndRunsOf(ctx context.Context, tx Tx, host, why string) error {
+	gone, err := List(ctx, tx, scanRun, runsOf+` ORDER BY project, id`, host)
+	if err != nil {
+		return err
+	}
+	for _, r := range gone {
+		res := store.Result{
+			Project: r.Project, Agent: r.Agent, RunID: r.RunID, Outcome: store.Ignored, Detail: why, Host: r.Host, Started: r.Started,
+			Generation: &r.Generation, Run: r.ID,
+		}
+		if _, _, err := s.lost(ctx, tx, r, res, store.Limits{}); err != nil {
+			return err
+		}
+	}
+	return nil
 }
