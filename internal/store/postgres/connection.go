@@ -24,6 +24,8 @@ type connection struct {
 	// each transaction another process.
 	prepared map[string]*prepared
 	names    int // how many names of prepared statements are taken
+
+	notified int // how many notifications have arrived
 }
 
 // prepared is a statement that the server has parsed.
@@ -39,12 +41,15 @@ func (c *connection) close() {
 	_ = c.pg.Close(ctx)
 }
 
-// check returns why a server can't be used, and finds out whether statements can be prepared: a pooler does not tell the number of
-// the server's process.
-func (c *connection) check(ctx context.Context) error {
-	results, err := c.run(ctx, statement{text: `SELECT pg_backend_pid()`})
+// check returns why a server can't be used, reads its clock, and finds out whether statements can be prepared: a pooler does not tell the
+// number of the server's process.
+func (c *connection) check(ctx context.Context, clock *serverClock) error {
+	results, err := c.run(ctx, statement{text: `SELECT pg_backend_pid(), clock_timestamp()`})
 	if err != nil {
 		return err
+	}
+	if at, err := decode(typeTimestamptz, results[0].Rows[0][1]); err == nil {
+		clock.told(at.(time.Time))
 	}
 	if pid, _ := decode(typeInt4, results[0].Rows[0][0]); pid == int64(c.pg.PID()) {
 		c.prepared = map[string]*prepared{}

@@ -10,6 +10,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/jackc/pgx/v5/pgconn"
+
 	"github.com/terraphim/adfbot/internal/store"
 	"github.com/terraphim/adfbot/internal/store/sqlstore"
 	"github.com/terraphim/adfbot/pause"
@@ -20,14 +22,16 @@ var _ store.State = (*Store)(nil)
 // Store is an open state; [store.State] documents its methods. It is safe for concurrent use.
 type Store struct {
 	sqlstore.State
-	path   string
-	schema string
-	now    func() time.Time // nil: the server's clock
-	pool   *pool
-	host   string
-	lease  lease
-	claims sync.WaitGroup
-	texts  sync.Map // statements of package sqlstore to PostgreSQL's
+	path      string
+	schema    string
+	now       func() time.Time // nil: the server's clock
+	pool      *pool
+	host      string
+	lease     lease
+	listenTo  *pgconn.Config
+	pingAfter time.Duration
+	claims    sync.WaitGroup
+	texts     sync.Map // statements of package sqlstore to PostgreSQL's
 
 	installation string
 }
@@ -38,6 +42,8 @@ type Options struct {
 	Host string
 	// PasswordFile is the file with the password of the role; "" means that it needs none.
 	PasswordFile string
+	// ListenURL is where [Store.Listen] connects to if the URL of the state leads to a pooler; "": the URL of the state.
+	ListenURL string
 	// ReadOnly opens an existing state without writing to it. A missing state is fs.ErrNotExist.
 	ReadOnly bool
 	// Sentinel returns the installation id in the sentinel of the pause directory, "" if there is none. Open calls it only to
@@ -49,7 +55,7 @@ type Options struct {
 
 // Open opens the state in the database that a URL names. It creates the schema and its tables if they are missing.
 func Open(ctx context.Context, url string, o Options) (*Store, error) {
-	s := &Store{path: url, schema: o.Schema, host: o.Host, now: o.Now, lease: claimLease}
+	s := &Store{path: url, schema: o.Schema, host: o.Host, now: o.Now, lease: claimLease, pingAfter: pingAfter}
 	if s.schema == "" {
 		s.schema = "adfbot"
 	}
@@ -59,6 +65,12 @@ func Open(ctx context.Context, url string, o Options) (*Store, error) {
 	config, err := parseURL(url, o.PasswordFile)
 	if err != nil {
 		return nil, err
+	}
+	s.listenTo = config
+	if o.ListenURL != "" {
+		if s.listenTo, err = parseURL(o.ListenURL, o.PasswordFile); err != nil {
+			return nil, fmt.Errorf("`state_listen`: %w", err)
+		}
 	}
 	s.pool = newPool(config)
 	s.State = sqlstore.New(s.database(), o.Host)
@@ -135,7 +147,7 @@ func (s *Store) Moved() error { return nil }
 func (s *Store) File() os.FileInfo { return nil }
 
 // tables are those with content.
-var tables = []string{"meta", "project", "result", "run", "incident", "evidence", "host_flag", "label", "account", "operator", "scan", "command", "claim"}
+var tables = []string{"meta", "project", "result", "run", "incident", "evidence", "host_flag", "label", "account", "operator", "scan", "command", "claim", "host"}
 
 // readAllWithin is how long what reads or changes whole tables may take.
 const readAllWithin = 10 * time.Minute

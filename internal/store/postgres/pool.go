@@ -24,6 +24,7 @@ var errClosed = errors.New("the state is closed")
 // pool holds the connections.
 type pool struct {
 	config *pgconn.Config
+	clock  serverClock
 	slots  chan struct{} // holds a token for each connection in use
 
 	mu     sync.Mutex
@@ -61,25 +62,31 @@ func (p *pool) take(ctx context.Context) (*connection, error) {
 }
 
 func (p *pool) connect(caller context.Context) (*connection, error) {
-	ctx, cancel := context.WithTimeout(caller, answerWithin)
-	defer cancel()
 	begin := time.Now()
-	pg, err := pgconn.ConnectConfig(ctx, p.config)
-	if err != nil {
-		if ctx.Err() != nil {
-			err = endOf(ctx, caller)
-		} else {
-			err = &databaseError{err}
-		}
+	c, err := p.dial(caller, p.config)
+	if err != nil && caller.Err() == nil {
 		p.mu.Lock()
 		defer p.mu.Unlock()
-		if caller.Err() == nil {
-			p.failed, p.failsUntil = err, time.Now().Add(time.Since(begin))
-		}
-		return nil, err
+		p.failed, p.failsUntil = err, time.Now().Add(time.Since(begin))
 	}
-	c := &connection{pg: pg}
-	if err := c.check(caller); err != nil {
+	return c, err
+}
+
+// dial makes a connection that does not belong to the pool.
+func (p *pool) dial(caller context.Context, config *pgconn.Config) (*connection, error) {
+	ctx, cancel := context.WithTimeout(caller, answerWithin)
+	defer cancel()
+	c := &connection{}
+	config = config.Copy()
+	config.OnNotification = func(*pgconn.PgConn, *pgconn.Notification) { c.notified++ }
+	var err error
+	if c.pg, err = pgconn.ConnectConfig(ctx, config); err != nil {
+		if ctx.Err() != nil {
+			return nil, endOf(ctx, caller)
+		}
+		return nil, &databaseError{err}
+	}
+	if err := c.check(caller, &p.clock); err != nil {
 		c.close()
 		return nil, err
 	}

@@ -37,14 +37,17 @@ func (d database) Query(ctx context.Context, query string, args ...any) (sqlstor
 	return &rows{Result: found}, nil
 }
 
-const clock = `SELECT clock_timestamp()`
+const readClock = `SELECT clock_timestamp()`
 
 func (d database) Now(ctx context.Context, tx sqlstore.Tx) (now time.Time, err error) {
 	if d.now != nil {
 		return d.now(), nil
 	}
 	var at sqlstore.Time
-	err = sqlstore.First(ctx, tx, clock).Scan(&at)
+	err = sqlstore.First(ctx, tx, readClock).Scan(&at)
+	if err == nil {
+		d.pool.clock.told(at.Time)
+	}
 	return at.Time, err
 }
 
@@ -89,7 +92,7 @@ func (d database) LockAndQuery(ctx context.Context, tx sqlstore.Tx, id, query st
 
 // lock makes the row of the project if there is none. The clock is read by a statement of its own, after the wait for the lock.
 func (d database) lock(ctx context.Context, t *txn, id string, more ...statement) (p sqlstore.Project, _ []*pgconn.Result, err error) {
-	statements := append([]statement{d.statement(columns+` FOR UPDATE`, id), d.statement(clock)}, more...)
+	statements := append([]statement{d.statement(columns+` FOR UPDATE`, id), d.statement(readClock)}, more...)
 	results, err := t.send(ctx, statements...)
 	if err == nil && len(results[0].Rows) == 0 {
 		insert := d.statement(`INSERT INTO adfbot.project (id) VALUES (?) ON CONFLICT DO NOTHING`, id)
@@ -111,6 +114,7 @@ func (d database) lock(ctx context.Context, t *txn, id string, more ...statement
 	if err != nil {
 		return p, nil, fmt.Errorf("%w: %w", sqlstore.ErrContent, err)
 	}
+	d.pool.clock.told(now.Time)
 	if p.Now = now.Time; d.now != nil {
 		p.Now = d.now()
 	}
@@ -122,6 +126,11 @@ func (d database) Save(ctx context.Context, tx sqlstore.Tx, was, p sqlstore.Proj
 	was.Stored, was.Now = p.Stored, p.Now
 	if p == was {
 		return nil
+	}
+	if p.Pause() != was.Pause() {
+		if err := tx.Exec(ctx, `SELECT pg_notify(?, '')`, d.channel()); err != nil {
+			return err
+		}
 	}
 	var hold, open any
 	note := ""

@@ -126,8 +126,10 @@ func (t *txn) commit(ctx context.Context) (effect bool, err error) {
 	return true, nil
 }
 
-// guard ends a transaction whose host is gone, and reads the version of the schema. Its settings are those of the transaction.
-const guard = `SELECT value, set_config('idle_in_transaction_session_timeout', '10s', true), set_config('statement_timeout', '10s', true)
+// guard ends a transaction whose host is gone, and reads the version of the schema and whether this host was retired. Its settings are
+// those of the transaction.
+const guard = `SELECT value, EXISTS (SELECT FROM adfbot.host WHERE id = ? AND retired_at IS NOT NULL),
+	set_config('idle_in_transaction_session_timeout', '10s', true), set_config('statement_timeout', '10s', true)
 	FROM adfbot.meta WHERE key = 'schema_version'`
 
 // send sends what is queued, and more statements, and returns what those return.
@@ -140,16 +142,22 @@ func (t *txn) send(ctx context.Context, more ...statement) ([]*pgconn.Result, er
 	first := !t.begun
 	var claims []claim
 	if t.begun = true; first {
-		begin := []statement{{text: `BEGIN`}, t.s.statement(guard)}
+		begin := []statement{{text: `BEGIN`}, t.s.statement(guard, t.s.host)}
 		claims = claimsOf(ctx)
 		for _, c := range claims {
 			begin = append(begin, t.s.statement(checkClaim, c.name, c.token))
+		}
+		if isAsHost(ctx) {
+			begin = append(begin, t.s.statement(lockHost, t.s.host))
 		}
 		statements = append(begin, statements...)
 	}
 	results, err := t.c.run(ctx, statements...)
 	if err == nil && first {
 		err = t.s.checkGuard(results[1])
+	}
+	if err == nil && first && isAsHost(ctx) {
+		err = t.s.checkRetired(results[2+len(claims)])
 	}
 	for n := range claims {
 		if err == nil && len(results[2+n].Rows) == 0 {
@@ -178,9 +186,11 @@ func (t *txn) Query(ctx context.Context, query string, args ...any) (sqlstore.Ro
 
 // checkGuard returns why this program must not write the state.
 func (s *Store) checkGuard(r *pgconn.Result) error {
-	var version string
-	if len(r.Rows) > 0 {
-		version = string(r.Rows[0][0])
+	if len(r.Rows) == 0 {
+		return s.checkVersion("")
 	}
-	return s.checkVersion(version)
+	if err := s.checkVersion(string(r.Rows[0][0])); err != nil {
+		return err
+	}
+	return s.retired(r.Rows[0][1][0] != 0)
 }

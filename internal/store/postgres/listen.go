@@ -1,0 +1,70 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgconn"
+)
+
+// pingAfter is how long nothing may be heard until the server is asked whether it is still there.
+const pingAfter = 30 * time.Second
+
+// channel is what is notified when a project was paused or resumed. A longer name is refused.
+func (s *Store) channel() string {
+	name := "adfbot_" + s.schema
+	return name[:min(len(name), 63)]
+}
+
+// Listen implements [store.Fleet], on a connection of its own.
+func (s *Store) Listen(ctx context.Context, wake func()) error {
+	err := s.listen(ctx, wake)
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	return s.Wrap(fmt.Errorf("listening for pauses and resumes: %w", err))
+}
+
+func (s *Store) listen(ctx context.Context, wake func()) error {
+	c, err := s.pool.dial(ctx, s.listenTo)
+	if err != nil {
+		return err
+	}
+	defer c.close()
+	if c.prepared == nil {
+		return &databaseError{adviceError{"name the server itself in `state_listen`, or \"off\" to look once in a while only",
+			errors.New("a pooler stands before the server, which gives each transaction another session, so nothing would be heard")}}
+	}
+	if _, err := c.run(ctx, statement{text: `LISTEN ` + quote(s.channel())}); err != nil {
+		return err
+	}
+	for {
+		wake()
+		if err := s.heard(ctx, c); err != nil {
+			return err
+		}
+	}
+}
+
+// heard waits for a notification. One that arrives with the answer to a ping is heard, too.
+func (s *Store) heard(ctx context.Context, c *connection) error {
+	for {
+		told := c.notified
+		quiet, cancel := context.WithTimeout(ctx, s.pingAfter)
+		err := c.pg.WaitForNotification(quiet)
+		cancel()
+		if err != nil && (ctx.Err() != nil || !pgconn.Timeout(err)) {
+			return &databaseError{err}
+		}
+		if err != nil {
+			if _, err := c.run(ctx, statement{text: `SELECT 1`}); err != nil {
+				return err
+			}
+		}
+		if c.notified != told {
+			return nil
+		}
+	}
+}
