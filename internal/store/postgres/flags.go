@@ -9,8 +9,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/jackc/pgx/v5/pgconn"
-
 	"github.com/terraphim/adfbot/escalate/incident"
 	"github.com/terraphim/adfbot/internal/store/sqlstore"
 )
@@ -53,28 +51,40 @@ func (s *Store) HostFlags(ctx context.Context, projects ...string) (incident.Hos
 		}
 		states = s.statement(readGiven, string(list), s.host)
 	}
-	var results []*pgconn.Result
-	err := s.retryStale(ctx, func(c *connection) (_ bool, err error) {
-		results, err = c.run(ctx, statement{text: `BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY`}, s.statement(readMark, s.host), states,
-			statement{text: `COMMIT`})
-		return false, err
-	})
+	results, err := s.readAtOnce(ctx, s.statement(readMark, s.host), states)
 	if err != nil {
 		return incident.HostFlags{}, s.Wrap(err)
 	}
 	found := incident.HostFlags{States: map[string]incident.ProjectState{}}
-	if mark := (&rows{Result: results[1]}); mark.Next() {
+	if mark := results[0]; mark.Next() {
 		var retired bool
 		err = mark.Scan(&found.Mark.Epoch, &found.Mark.Seq, &retired)
 		err = cmp.Or(err, s.retired(retired))
 	}
 	if err == nil {
-		_, err = sqlstore.Collect(&rows{Result: results[2]}, sqlstore.ScanStates(found.States))
+		_, err = sqlstore.Collect(results[1], sqlstore.ScanStates(found.States))
 	}
 	if err != nil {
 		return incident.HostFlags{}, s.Wrap(err)
 	}
 	return found, nil
+}
+
+// readAtOnce executes statements that see the state as it was at one moment. For those, whose cost the server cannot foresee, it must not
+// compile a program first, which takes seconds.
+func (s *Store) readAtOnce(ctx context.Context, statements ...statement) (found []*rows, err error) {
+	statements = slices.Concat([]statement{{text: `BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY`}, {text: `SELECT set_config('jit', 'off', true)`}},
+		statements, []statement{{text: `COMMIT`}})
+	err = s.retryStale(ctx, func(c *connection) (bool, error) {
+		results, err := c.run(ctx, statements...)
+		if err == nil {
+			for _, r := range results[2 : len(results)-1] {
+				found = append(found, &rows{Result: r})
+			}
+		}
+		return false, err
+	})
+	return found, err
 }
 
 // SetMark implements [incident.FleetStore].

@@ -99,15 +99,21 @@ func (s *Store) Retire(ctx context.Context, id string) (was bool, err error) {
 
 // MissingFlags implements [store.Fleet].
 func (s *Store) MissingFlags(ctx context.Context) ([]store.MissingFlag, error) {
-	missing, err := sqlstore.List(ctx, s.database(), func(row sqlstore.Row) (m store.MissingFlag, err error) {
+	found, err := s.readAtOnce(ctx, s.statement(missingFlags))
+	if err != nil {
+		return nil, s.Wrap(err)
+	}
+	missing, err := sqlstore.Collect(found[0], func(row sqlstore.Row) (m store.MissingFlag, err error) {
 		var since sqlstore.Time
 		err = row.Scan(&m.Host, &m.Project, &m.Pause, &since, &m.Error)
 		m.Since = since.Time
 		return m, err
-	}, `SELECT host.id, project.id, project.pause, coalesce(incident.opened_at, project.paused_at), coalesce(flag.error, '')
+	})
+	return missing, s.Wrap(err)
+}
+
+const missingFlags = `SELECT host.id, project.id, project.pause, coalesce(incident.opened_at, project.paused_at), coalesce(flag.error, '')
 		FROM adfbot.project CROSS JOIN adfbot.host LEFT JOIN adfbot.incident ON incident.id = project.incident
 		LEFT JOIN adfbot.host_flag AS flag ON flag.host = host.id AND flag.project = project.id AND flag.pause = project.pause
 		WHERE project.pause IS NOT NULL AND host.retired_at IS NULL AND coalesce(flag.kind, 'failed') IN ('failed', 'removed')
-		ORDER BY project.id, host.name, host.id`)
-	return missing, s.Wrap(err)
-}
+		ORDER BY project.id, host.name, host.id`
