@@ -34,5 +34,8 @@ func (s *Store) SetLease(lasts, renews time.Duration) {
 	s.lease = lease{lasts: lasts, renews: renews, looks: 10 * time.Millisecond}
 }
 
+// SetPings changes how long it is quiet before the server is asked whether it is there, and how long that waits.
+func (s *Store) SetPings(after, within time.Duration) { s.pings = pings{after, within} }
+
 // ErrClaimLost is errClaimLost.
 var ErrClaimLost = errClaimLost

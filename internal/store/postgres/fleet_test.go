@@ -1,9 +1,24 @@
 package postgres_test
 
 import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
+	"time"
 
+	"github.com/stretchr/testify/require"
+
+	"github.com/terraphim/adfbot/escalate/incident"
+	"github.com/terraphim/adfbot/internal/store"
+	"github.com/terraphim/adfbot/internal/store/postgres"
 	"github.com/terraphim/adfbot/internal/store/storetest"
+	"github.com/terraphim/adfbot/internal/testhost"
+	"github.com/terraphim/adfbot/internal/testpg"
+	"github.com/terraphim/adfbot/pause"
 )
 
 func TestFleet(t *testing.T) {
@@ -12,4 +27,219 @@ func TestFleet(t *testing.T) {
 		p := newPlace(t)
 		return func(host string) storetest.FleetState { return p.openAs(t, host) }
 	})
+}
+
+// Hosts confirm all flags that they know of beside results, resumes, holds and reads of the same projects. No call fails, nobody has to
+// try again because of a deadlock, and who has ended a pause on a host has no confirmation of it there.
+func TestConfirmAllBesideOthers(t *testing.T) {
+	t.Parallel()
+	server := testpg.New(t)
+	p := place{server.URL(), "adfbot"}
+	var projects []string
+	for n := range 12 {
+		projects = append(projects, fmt.Sprint("p", n))
+	}
+	identity := incident.FlagIdentity{Kind: incident.BotFlag, Mtime: 1, Size: 1}
+	until := time.Now().Add(1500 * time.Millisecond)
+	var wg sync.WaitGroup
+	var confirmations, ended atomic.Int64
+	for n, s := range hosts(t, p, 3) {
+		require.NoError(t, s.Void(ctx, incident.DirMark{Epoch: "e", Seq: 1}))
+		run := func(seed uint64, do func(random *rand.Rand)) {
+			wg.Go(func() {
+				for random := rand.New(rand.NewPCG(uint64(n), seed)); time.Now().Before(until); {
+					do(random)
+				}
+			})
+		}
+		confirm := func(random *rand.Rand) {
+			found, err := s.HostFlags(ctx)
+			require.NoError(t, err)
+			var list []incident.FlagConfirmation
+			for project, state := range found.States { // in any order
+				if id := state.Pause().ID; id != "" {
+					list = append(list, incident.FlagConfirmation{Project: project, Confirmation: incident.Confirmation{Pause: id, Identity: identity}})
+				}
+			}
+			require.NoError(t, s.ConfirmAll(ctx, time.Now(), list))
+			confirmations.Add(int64(len(list)))
+			require.NoError(t, s.SetMark(ctx, incident.DirMark{Epoch: "e", Seq: random.Int64N(100)}))
+			require.NoError(t, s.Beat(ctx, store.Host{Name: fmt.Sprint(n)}))
+		}
+		run(1, confirm)
+		run(2, confirm)
+		run(3, func(random *rand.Rand) {
+			r := result(store.Failure)
+			r.Project = projects[random.IntN(len(projects))]
+			_, err := s.Record(ctx, r, limits)
+			require.NoError(t, err)
+		})
+		run(4, func(random *rand.Rand) {
+			project := projects[random.IntN(len(projects))]
+			_, err := s.AddHold(ctx, incident.Hold{ID: pause.NewRandomID(), Project: project, Since: time.Now()}, identity, 0)
+			require.NoError(t, err)
+			state, err := s.ProjectState(ctx, project)
+			require.NoError(t, err)
+			if open := state.Open(); open != nil {
+				_, err := s.Change(ctx, open.ID, func(i *incident.Incident) { i.Tries++ })
+				require.NoError(t, err)
+			}
+			require.NoError(t, s.FlagFailed(ctx, project, state.Pause().ID, fmt.Sprint(random.IntN(9))))
+		})
+		run(5, func(random *rand.Rand) {
+			project := projects[random.IntN(len(projects))]
+			state, err := s.ProjectState(ctx, project)
+			require.NoError(t, err)
+			id := state.Pause().ID
+			was, err := s.Resume(ctx, incident.Resumption{Project: project, Pause: id, How: "h", At: time.Now(), FlagRemoved: random.IntN(2) == 0})
+			require.NoError(t, err)
+			if state, err = s.ProjectState(ctx, project); was {
+				ended.Add(1)
+				require.False(t, state.Confirmed.Stands() && state.Confirmed.Pause == id, "nobody else on this host has ended it")
+			}
+			require.NoError(t, err)
+		})
+	}
+	wg.Wait()
+	require.Equal(t, "0", testpg.Text(t, p.url, `SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()`))
+	require.Equal(t, "0", wrongCounts(t, p))
+	t.Logf("%d confirmations, %d resumes", confirmations.Load(), ended.Load())
+	require.NotZero(t, ended.Load())
+}
+
+// A host is retired while it confirms flags and begins runs. Whatever it does later is refused, and nothing of it is left.
+func TestRetiredWhileAtWork(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t)
+	other := p.open(t)
+	require.NoError(t, other.SetHold(ctx, incident.Hold{ID: "h", Project: "odilo", Since: time.Now()}))
+	for range 10 {
+		host := pause.NewRandomID()
+		s := p.openAs(t, host)
+		require.NoError(t, s.Beat(ctx, store.Host{Name: "x"}))
+		var wg sync.WaitGroup
+		for n := range 3 {
+			wg.Go(func() {
+				for err := error(nil); err == nil; {
+					if n == 0 {
+						err = s.ConfirmAll(ctx, time.Now(), []incident.FlagConfirmation{{Project: "odilo", Confirmation: incident.Confirmation{Pause: "h"}}})
+					} else {
+						_, err = s.BeginRun(ctx, store.Run{ID: pause.NewRandomID(), Project: fmt.Sprint("p", n), Agent: "a", Started: time.Now()})
+					}
+					if err != nil {
+						require.ErrorIs(t, err, store.ErrRetired)
+					}
+				}
+			})
+		}
+		time.Sleep(5 * time.Millisecond) // not an event: some of it should be under way
+		was, err := other.Retire(ctx, host)
+		require.NoError(t, err)
+		require.True(t, was)
+		wg.Wait()
+		require.Equal(t, "0 0", testpg.Text(t, p.url, fmt.Sprintf(`SELECT (SELECT count(*) FROM %[1]s.run WHERE host_id = '%[2]s') || ' ' ||
+			(SELECT count(*) FROM %[1]s.host_flag WHERE host = '%[2]s')`, p.schema, host)))
+	}
+}
+
+// listen listens until the end of the test, and returns what it is woken by and how it ends.
+func listen(t *testing.T, s *postgres.Store) (woken chan struct{}, done chan error) {
+	t.Helper()
+	woken, done = make(chan struct{}, 100), make(chan error, 1)
+	until, cancel := context.WithCancel(ctx)
+	t.Cleanup(cancel)
+	go func() { done <- s.Listen(until, func() { woken <- struct{}{} }) }()
+	select {
+	case <-woken:
+	case err := <-done:
+		done <- err
+	}
+	return woken, done
+}
+
+func TestListen(t *testing.T) {
+	t.Parallel()
+	server := testpg.New(t)
+	t.Run("nobody answers", func(t *testing.T) { testListenToNobody(t, server) })
+	t.Run("the server ends the session", func(t *testing.T) { testListenEnds(t, server) })
+	t.Run("behind a pooler", func(t *testing.T) { testListenBehindPooler(t, server) })
+}
+
+// A connection on which nothing is heard is asked whether it is still there.
+func testListenToNobody(t *testing.T, server *testpg.Server) {
+	proxy := server.Proxy(t)
+	s := place{proxy.URL(), "quiet"}.open(t)
+	s.SetPings(50*time.Millisecond, 500*time.Millisecond)
+	var pings atomic.Int64
+	proxy.SetFilters(func(data []byte) ([]byte, bool) { pings.Add(1); return data, false }, nil)
+	woken, done := listen(t, s)
+	before := pings.Load()
+	require.Eventually(t, func() bool { return pings.Load() > before+2 }, testhost.Patience, time.Millisecond)
+	require.Empty(t, done)
+	trip(t, s, "odilo")
+	<-woken
+	swallow := func([]byte) ([]byte, bool) { return nil, false }
+	proxy.SetFilters(swallow, swallow)
+	err := <-done
+	require.ErrorIs(t, err, store.ErrUnusable)
+	require.ErrorContains(t, err, "listening for pauses and resumes")
+	require.ErrorContains(t, err, "the server does not answer")
+}
+
+func testListenEnds(t *testing.T, server *testpg.Server) {
+	s := place{server.URL(), "ends"}.open(t)
+	_, done := listen(t, s)
+	testpg.Exec(t, server.URL(), `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'LISTEN%'`)
+	require.ErrorIs(t, <-done, store.ErrUnusable)
+	trip(t, s, "odilo")
+}
+
+// Behind a pooler nothing would be heard. The server itself may have another address.
+func testListenBehindPooler(t *testing.T, server *testpg.Server) {
+	pooler := server.Pooler(t)
+	s := place{pooler, "adfbot"}.open(t)
+	_, done := listen(t, s)
+	err := <-done
+	require.ErrorIs(t, err, store.ErrUnusable)
+	require.ErrorContains(t, err, "a pooler stands before the server")
+	require.ErrorContains(t, err, "`state_listen`")
+
+	s, err = postgres.Open(ctx, pooler, postgres.Options{Host: hostB, ListenURL: server.URL()})
+	require.NoError(t, err)
+	defer s.Close()
+	woken, _ := listen(t, s)
+	trip(t, s, "odilo")
+	<-woken
+
+	_, err = postgres.Open(ctx, pooler, postgres.Options{Host: hostB, ListenURL: "mysql://h"})
+	require.ErrorContains(t, err, "`state_listen`")
+}
+
+// The name of a schema may be as long as the server allows.
+func TestListenInALongSchema(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t)
+	p.schema += strings.Repeat("x", 63-len(p.schema))
+	s := p.open(t)
+	woken, _ := listen(t, s)
+	trip(t, s, "odilo")
+	<-woken
+}
+
+// The clock is the server's, whatever this host's says, and goes on between answers.
+func TestClock(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t)
+	s := p.open(t)
+	first := s.Now()
+	require.Eventually(t, func() bool { return s.Now().After(first) }, time.Second, time.Millisecond)
+	record(t, s, result(store.Success))
+	recorded := testpg.Text(t, p.url, `SELECT max(recorded_at) FROM `+p.schema+`.result`)
+	at, err := time.Parse("2006-01-02 15:04:05.999-07", recorded)
+	require.NoError(t, err)
+	require.False(t, s.Now().Before(at))
+	fixed, err := postgres.Open(ctx, p.url, postgres.Options{Schema: p.schema, Host: hostA, Now: func() time.Time { return time.Unix(7, 0) }})
+	require.NoError(t, err)
+	defer fixed.Close()
+	require.Equal(t, time.Unix(7, 0), fixed.Now())
 }

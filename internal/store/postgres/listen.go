@@ -9,8 +9,13 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 )
 
-// pingAfter is how long nothing may be heard until the server is asked whether it is still there.
-const pingAfter = 30 * time.Second
+// pings are how a connection on which nothing is heard is told from a dead one.
+type pings struct {
+	after  time.Duration // how long it is quiet until the server is asked whether it is there
+	within time.Duration // how long that waits for an answer
+}
+
+var listenPings = pings{after: 30 * time.Second, within: answerWithin}
 
 // channel is what is notified when a project was paused or resumed. A longer name is refused.
 func (s *Store) channel() string {
@@ -52,14 +57,14 @@ func (s *Store) listen(ctx context.Context, wake func()) error {
 func (s *Store) heard(ctx context.Context, c *connection) error {
 	for {
 		told := c.notified
-		quiet, cancel := context.WithTimeout(ctx, s.pingAfter)
+		quiet, cancel := context.WithTimeout(ctx, s.pings.after)
 		err := c.pg.WaitForNotification(quiet)
 		cancel()
 		if err != nil && (ctx.Err() != nil || !pgconn.Timeout(err)) {
 			return &databaseError{err}
 		}
 		if err != nil {
-			if _, err := c.run(ctx, statement{text: `SELECT 1`}); err != nil {
+			if _, err := c.runWithin(ctx, s.pings.within, statement{text: `SELECT 1`}); err != nil {
 				return err
 			}
 		}

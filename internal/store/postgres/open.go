@@ -22,16 +22,16 @@ var _ store.State = (*Store)(nil)
 // Store is an open state; [store.State] documents its methods. It is safe for concurrent use.
 type Store struct {
 	sqlstore.State
-	path      string
-	schema    string
-	now       func() time.Time // nil: the server's clock
-	pool      *pool
-	host      string
-	lease     lease
-	listenTo  *pgconn.Config
-	pingAfter time.Duration
-	claims    sync.WaitGroup
-	texts     sync.Map // statements of package sqlstore to PostgreSQL's
+	path     string
+	schema   string
+	now      func() time.Time // nil: the server's clock
+	pool     *pool
+	host     string
+	lease    lease
+	listenTo *pgconn.Config
+	pings    pings
+	claims   sync.WaitGroup
+	texts    sync.Map // statements of package sqlstore to PostgreSQL's
 
 	installation string
 }
@@ -55,7 +55,7 @@ type Options struct {
 
 // Open opens the state in the database that a URL names. It creates the schema and its tables if they are missing.
 func Open(ctx context.Context, url string, o Options) (*Store, error) {
-	s := &Store{path: url, schema: o.Schema, host: o.Host, now: o.Now, lease: claimLease, pingAfter: pingAfter}
+	s := &Store{path: url, schema: o.Schema, host: o.Host, now: o.Now, lease: claimLease, pings: listenPings}
 	if s.schema == "" {
 		s.schema = "adfbot"
 	}
