@@ -2,6 +2,7 @@ package store
 
 import (
 	"cmp"
+	"slices"
 	"time"
 
 	"github.com/terraphim/adfbot/breaker"
@@ -12,16 +13,42 @@ import (
 // Count applies a result to the project, which has the given open incident, or none. It returns the answer, and whether the
 // result trips the breaker, so that an incident has to be opened with it.
 func (p *Project) Count(r Result, l Limits, open string, now time.Time) (a Answer, trips bool) {
-	a = Answer{Outcome: r.Outcome, Threshold: l.Threshold, Incident: open, Counted: p.counts(r, now)}
+	return p.count(r, l, open, now, p.Breaker.Failures+1, func(threshold int) (breaker.State, bool) {
+		return p.Breaker.Next(threshold, r.Outcome == Success)
+	})
+}
+
+// LateAge is from which age on the order in which results are stored does not say any more in which order the runs finished.
+const LateAge = 5 * time.Second
+
+// CountLate is Count for a result that counts and comes late. failures is the [Streak] of the results of this generation with it. A trip
+// that has happened is not undone.
+func (p *Project) CountLate(r Result, l Limits, open string, now time.Time, failures int) (a Answer, trips bool) {
+	return p.count(r, l, open, now, failures, func(threshold int) (breaker.State, bool) {
+		switch {
+		case failures == 0:
+			return breaker.State{}, false
+		case r.Outcome == Success:
+			return breaker.State{Failures: failures, Tripped: p.Breaker.Tripped}, false
+		}
+		return breaker.State{Failures: failures - 1, Tripped: p.Breaker.Tripped}.Next(threshold, false)
+	})
+}
+
+// count applies a result. failures is the count that a failure leads to, next the breaker that the result leads to.
+func (p *Project) count(r Result, l Limits, open string, now time.Time, failures int, next func(threshold int) (breaker.State, bool)) (
+	a Answer, trips bool,
+) {
+	a = Answer{Outcome: r.Outcome, Threshold: l.Threshold, Incident: open, Counted: p.Counts(r, now)}
 	if p.HalfOpen {
 		a.Threshold = l.Resume
 	}
 	if l.Paused && a.Counted && r.Outcome == Failure {
-		a.Threshold = min(a.Threshold, p.Breaker.Failures+1)
+		a.Threshold = min(a.Threshold, failures)
 	}
 	a.Threshold = max(a.Threshold, 1)
 	if a.Counted {
-		p.Breaker, trips = p.Breaker.Next(a.Threshold, r.Outcome == Success)
+		p.Breaker, trips = next(a.Threshold)
 		p.HalfOpen = p.HalfOpen && r.Outcome != Success
 	} else {
 		a.Why = WhyNotCounted(r)
@@ -36,9 +63,9 @@ func (p *Project) Count(r Result, l Limits, open string, now time.Time) (a Answe
 	return a, trips && open == ""
 }
 
-// counts reports whether a result moves the breaker. A resume in the future was recorded by a clock that ran ahead; compared
+// Counts reports whether a result moves the breaker. A resume in the future was recorded by a clock that ran ahead; compared
 // with it, nothing would count until then.
-func (p *Project) counts(r Result, now time.Time) bool {
+func (p *Project) Counts(r Result, now time.Time) bool {
 	begun := cmp.Or(r.Started, r.Finished) // if it ended before a resume, it began before it
 	switch {
 	case !breaker.Counts(r.Agent), r.Outcome == Ignored:
@@ -50,6 +77,39 @@ func (p *Project) counts(r Result, now time.Time) bool {
 	}
 	return begun.After(p.Resumed)
 }
+
+// Streak counts the failures since the last success in the order in which runs finished, and not in the one in which their results were
+// stored. Those that finished at the same time count in the order in which they were stored.
+type Streak struct {
+	bound    time.Time // results that are still to be added were stored before
+	success  time.Time // when the last success finished; zero: there is none
+	failures []time.Time
+}
+
+// NewStreak returns a streak without results.
+func NewStreak(now time.Time) *Streak { return &Streak{bound: now} }
+
+// Add adds a result that counts: whether it is a success, when it was stored, and its age then. The results have to be added in reverse
+// order of storing. If a result was stored at a later time than one after it, the clock was set back in between: then the time of the
+// latter one holds for both. Add reports whether earlier results may matter.
+func (s *Streak) Add(success bool, stored time.Time, age time.Duration) (more bool) {
+	if stored.Before(s.bound) {
+		s.bound = stored
+	}
+	finished := s.bound.Add(-max(age, 0))
+	switch {
+	case !finished.After(s.success):
+	case success:
+		s.success = finished
+		s.failures = slices.DeleteFunc(s.failures, finished.After)
+	default:
+		s.failures = append(s.failures, finished)
+	}
+	return s.bound.After(s.success)
+}
+
+// Failures returns the count.
+func (s *Streak) Failures() int { return len(s.failures) }
 
 // WhyNotCounted returns why a result did not count. The reason is not stored, because it follows from the result.
 func WhyNotCounted(r Result) string {

@@ -31,6 +31,19 @@ type Result struct {
 	Output     string    `json:"Output"`     // stored for a failure only
 	Generation *int64    `json:"Generation"` // of the project when the run began; nil: Started decides whether it counts
 	Run        string    `json:"Run"`        // id of the [Run] that this ends, or ""
+
+	// Age is how long ago the run finished, by the clock of who reports it, when the result is handed to the state; 0: just now, or
+	// unknown. A state that several hosts share takes Finished from it, see [Project.CountLate]; another one ignores it.
+	Age time.Duration `json:"-"`
+}
+
+// EndedAt returns the result with another time at which the run finished. Its start moves by as much.
+func (r Result) EndedAt(at time.Time) Result {
+	if !r.Started.IsZero() && !r.Finished.IsZero() {
+		r.Started = r.Started.Add(at.Sub(r.Finished))
+	}
+	r.Finished = at
+	return r
 }
 
 // Bounded returns the result with times that can be true: none before 1970, none after now, and no start after the end. They

@@ -243,3 +243,16 @@ func TestClock(t *testing.T) {
 	defer fixed.Close()
 	require.Equal(t, time.Unix(7, 0), fixed.Now())
 }
+
+func TestLateResults(t *testing.T) {
+	t.Parallel()
+	storetest.RunLate(t, func(t testing.TB, now func() time.Time) storetest.Fleet {
+		p := newPlace(t)
+		return func(host string) storetest.FleetState {
+			s, err := postgres.Open(ctx, p.url, postgres.Options{Schema: p.schema, Host: host, Now: now})
+			require.NoError(t, err)
+			t.Cleanup(func() { _ = s.Close() })
+			return s
+		}
+	})
+}

@@ -102,6 +102,9 @@ type State struct {
 // New returns the state in a database, as the host with the given id uses it. Where a state belongs to one host, that is "".
 func New(db DB, host string) State { return State{db: db, host: host} }
 
+// shared reports whether several hosts share the state.
+func (s *State) shared() bool { return s.host != "" }
+
 // changeProject calls f for a project that is locked, and stores what it changes. If f returns false, it stores nothing.
 func (s *State) changeProject(ctx context.Context, id string, f func(context.Context, Tx, *Project) (bool, error)) error {
 	return s.db.Tx(ctx, func(ctx context.Context, tx Tx) error {

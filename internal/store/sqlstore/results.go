@@ -13,10 +13,11 @@ import (
 )
 
 func (s *State) Record(ctx context.Context, r store.Result, l store.Limits) (a store.Answer, err error) {
+	begun := time.Now()
 	err = s.db.Tx(ctx, func(ctx context.Context, tx Tx) error {
 		p, err := s.lockFor(ctx, tx, r)
 		if err == nil {
-			a, err = s.record(ctx, tx, p, r, l)
+			a, err = s.record(ctx, tx, p, waited(r, begun), l)
 		}
 		return err
 	})
@@ -24,14 +25,23 @@ func (s *State) Record(ctx context.Context, r store.Result, l store.Limits) (a s
 }
 
 func (s *State) RecordIfIdle(ctx context.Context, r store.Result, l store.Limits) (a store.Answer, idle bool, err error) {
+	begun := time.Now()
 	err = s.db.Tx(ctx, func(ctx context.Context, tx Tx) error {
 		p, err := s.lockFor(ctx, tx, r)
 		if idle = err == nil && !p.isPaused(); idle {
-			a, err = s.record(ctx, tx, p, r, l)
+			a, err = s.record(ctx, tx, p, waited(r, begun), l)
 		}
 		return err
 	})
 	return a, idle, err
+}
+
+// waited returns a result that has waited since then to be stored.
+func waited(r store.Result, since time.Time) store.Result {
+	if r.Age > 0 {
+		r.Age += time.Since(since)
+	}
+	return r
 }
 
 // recording is a locked project of which a result is to be recorded.
@@ -76,7 +86,15 @@ func (s *State) record(ctx context.Context, tx Tx, locked recording, r store.Res
 	}
 	p := locked.Project
 	was := p
-	a, trips := p.Count(r, l, p.Open, p.Now)
+	if r.Age = max(r.Age, 0); !s.shared() {
+		r.Age = 0
+	} else if r.Age > 0 {
+		r = r.EndedAt(p.Now.Add(-r.Age))
+	}
+	a, trips, err := s.count(ctx, tx, &p, r, l)
+	if err != nil {
+		return a, err
+	}
 	if trips {
 		i, err := s.openIncident(ctx, tx, r, l, a, p.Now)
 		if err != nil {
@@ -85,7 +103,7 @@ func (s *State) record(ctx context.Context, tx Tx, locked recording, r store.Res
 		p.open(i)
 		a.Incident, a.Tripped, a.Opened = i.ID, true, &i
 	}
-	if err := insertResult(ctx, tx, r, a, p.Now); err != nil {
+	if err := s.insertResult(ctx, tx, r, a, p); err != nil {
 		return a, err
 	}
 	if err := s.db.Save(ctx, tx, was, p); err != nil {
@@ -115,16 +133,29 @@ func (s *State) openIncident(ctx context.Context, tx Tx, r store.Result, l store
 	return i, s.insertIncident(ctx, tx, i)
 }
 
-func insertResult(ctx context.Context, tx Tx, r store.Result, a store.Answer, now time.Time) error {
+// Columns of a result, and their values. A state that several hosts share keeps more.
+const (
+	resultColumns = `project, agent, run_id, outcome, counted, exit_code, signal, detail, host, started_at, finished_at, recorded_at,
+		failures, threshold, incident, tripped, output`
+	resultValues = `?, ?, nullif(?, ''), ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, nullif(?, ''), ?, nullif(?, '')`
+
+	insertOwn    = `INSERT INTO adfbot.result (` + resultColumns + `) VALUES (` + resultValues + `)`
+	insertShared = `INSERT INTO adfbot.result (` + resultColumns + `, generation, age) VALUES (` + resultValues + `, ?, ?)`
+)
+
+func (s *State) insertResult(ctx context.Context, tx Tx, r store.Result, a store.Answer, p Project) error {
 	output := r.Output
 	if r.Outcome != store.Failure {
 		output = ""
 	}
-	err := tx.Exec(ctx, `INSERT INTO adfbot.result (project, agent, run_id, outcome, counted, exit_code, signal, detail, host,
-		started_at, finished_at, recorded_at, failures, threshold, incident, tripped, output)
-		VALUES (?, ?, nullif(?, ''), ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, nullif(?, ''), ?, nullif(?, ''))`,
+	insert, values := insertOwn, []any{
 		r.Project, r.Agent, r.RunID, r.Outcome, a.Counted, r.ExitCode, r.Signal, r.Detail, r.Host,
-		At(r.Started), At(r.Finished), stamp(now), a.Failures, a.Threshold, a.Incident, a.Tripped, output)
+		At(r.Started), At(r.Finished), stamp(p.Now), a.Failures, a.Threshold, a.Incident, a.Tripped, output,
+	}
+	if s.shared() {
+		insert, values = insertShared, append(values, p.Generation, r.Age.Milliseconds())
+	}
+	err := tx.Exec(ctx, insert, values...)
 	if err != nil || output == "" {
 		return err
 	}

@@ -439,3 +439,7 @@ func testListen(t *testing.T, fleet Fleet) {
 	require.ErrorIs(t, <-done, context.Canceled)
 	require.Empty(t, woken)
 }
+
+func resumption(project, pause string, at time.Time) incident.Resumption {
+	return incident.Resumption{Project: project, Pause: pause, How: "for the test", At: at}
+}

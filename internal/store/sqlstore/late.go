@@ -1,0 +1,77 @@
+package sqlstore
+
+import (
+	"context"
+	"database/sql"
+	"math"
+	"time"
+
+	"github.com/terraphim/adfbot/internal/store"
+)
+
+// count applies a result to a locked project. Where several hosts share the state, one that was cut off brings its results late, and then
+// their order says nothing.
+func (s *State) count(ctx context.Context, tx Tx, p *Project, r store.Result, l store.Limits) (a store.Answer, trips bool, err error) {
+	if r.Age < store.LateAge || !p.Counts(r, p.Now) {
+		a, trips = p.Count(r, l, p.Open, p.Now)
+		return a, trips, nil
+	}
+	failures, err := countAnew(ctx, tx, p, r)
+	if err == nil {
+		a, trips = p.CountLate(r, l, p.Open, p.Now, failures)
+	}
+	return a, trips, err
+}
+
+// lateRows is how many results are read at once to make a count anew.
+const lateRows = 100
+
+// counted is a result that counted.
+type counted struct {
+	id         int64
+	outcome    string
+	recorded   time.Time
+	age        time.Duration
+	generation sql.NullInt64
+}
+
+// countAnew counts the failures of the project's generation since its last success, with a result that is not stored yet.
+func countAnew(ctx context.Context, tx Tx, p *Project, r store.Result) (int, error) {
+	now := stamp(p.Now)
+	streak := store.NewStreak(now)
+	more := streak.Add(r.Outcome == store.Success, now, r.Age.Truncate(time.Millisecond))
+	for before := int64(math.MaxInt64); more; {
+		page, err := List(ctx, tx, scanCounted, `SELECT id, outcome, recorded_at, age, generation FROM adfbot.result
+			WHERE project = ? AND counted AND id < ? ORDER BY id DESC LIMIT ?`, r.Project, before, lateRows)
+		if err != nil {
+			return 0, err
+		}
+		for _, c := range page {
+			before = c.id
+			if more = c.in(p); more {
+				more = streak.Add(c.outcome == store.Success, c.recorded, c.age)
+			}
+			if !more {
+				break
+			}
+		}
+		more = more && len(page) == lateRows
+	}
+	return streak.Failures(), nil
+}
+
+func scanCounted(row Row) (c counted, err error) {
+	var recorded Time
+	var age int64
+	err = row.Scan(&c.id, &c.outcome, &recorded, &age, &c.generation)
+	c.recorded, c.age = recorded.Time, time.Duration(age)*time.Millisecond
+	return c, err
+}
+
+// in reports whether the result counted in the project's generation.
+func (c counted) in(p *Project) bool {
+	if c.generation.Valid {
+		return c.generation.Int64 == p.Generation
+	}
+	return c.recorded.After(p.Resumed)
+}
