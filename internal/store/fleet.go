@@ -39,7 +39,7 @@ type Fleet interface {
 	incident.Claimer
 	// Now returns the time by the state's clock, as of the last answer of the state and this machine's monotonic clock since then.
 	Now() time.Time
-	// Beat stores that this host is alive, and what it reports. It fails with [ErrRetired] if somebody has retired the host.
+	// Beat stores that this host is alive, and what it reports; ID, Seen and Retired are not its own to say. It fails with [ErrRetired] if somebody has retired the host.
 	Beat(ctx context.Context, h Host) error
 	// Hosts returns all hosts, by name, the retired ones last.
 	Hosts(ctx context.Context) ([]Host, error)

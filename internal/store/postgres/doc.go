@@ -1,4 +1,4 @@
-// Package postgres keeps a state in PostgreSQL, for one host of several that share it. It implements [store.State]; most of its
+// Package postgres keeps a state in PostgreSQL, for one host of several that share it. It implements [store.State] and [store.Fleet]; most of its
 // methods are those of package sqlstore.
 //
 // # In the database
@@ -21,6 +21,20 @@
 // Work on an issue is claimed by a row with a lease of 15 s on the server's clock, which is renewed every 5 s. A lease is no fence: who
 // was stopped for longer does not know yet that another host has taken over. So each claim has a token, every transaction under a claim
 // checks it, and the context of the work ends by this host's own clock, counted from before the renewal was sent.
+//
+// # Hosts and their flags
+//
+// A host's row is made by its first report or mark. Every transaction that writes looks whether the host was retired. Those that leave
+// something which belongs to the host, a confirmation or a run, also lock its row, so that [Store.Retire] finds it. The order of locks is
+// claim, host, projects by their ids, incidents by their ids, confirmations; only [Store.ConfirmAll] and Retire lock several projects.
+//
+// What pauses a project is notified in the transaction that changes it, and nothing else is: notifications make all commits wait for each
+// other. [Store.Listen] has a connection of its own, which must lead to the server itself.
+//
+// # Times
+//
+// What is decided by time is decided by the server's clock. [Store.Now] is that clock between two answers. A result that waited in a spool
+// comes with its age, so its host's clock does not matter: see [store.Project.CountLate]. The history keeps when it was stored and its age.
 //
 // # When the connection fails
 //

@@ -70,7 +70,7 @@ func (s *Store) adviceOn(pg *pgconn.PgError) string {
 	case "53100", "53200":
 		return "the server's disk or memory is full: make room there"
 	case "53300":
-		return fmt.Sprintf("the server has no connection left: raise max_connections, or use a pooler; each host takes up to %d", maxConnections)
+		return fmt.Sprintf("the server has no connection left: raise max_connections, or use a pooler; each host takes up to %d", maxConnections+1) // and one to listen
 	case "57P01", "57P02", "57P03", "08006", "08P01":
 		return "the server is being stopped or started: it takes results again when it runs"
 	case "57014", "25P03", "55P03":

@@ -12,6 +12,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/terraphim/adfbot/escalate/incident"
 	"github.com/terraphim/adfbot/internal/store"
 	"github.com/terraphim/adfbot/internal/testpg"
 )
@@ -159,6 +160,13 @@ func TestPooler(t *testing.T) {
 				}
 				_, err = s.ProjectStates(ctx)
 				require.NoError(t, err)
+				flags, err := s.HostFlags(ctx)
+				require.NoError(t, err)
+				for project, state := range flags.States {
+					require.NoError(t, s.ConfirmAll(ctx, time.Now(), []incident.FlagConfirmation{
+						{Project: project, Confirmation: incident.Confirmation{Pause: state.Pause().ID}},
+					}))
+				}
 			}
 		})
 	}

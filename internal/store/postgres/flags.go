@@ -45,7 +45,11 @@ var (
 func (s *Store) HostFlags(ctx context.Context, projects ...string) (incident.HostFlags, error) {
 	states := s.statement(readFlagged, s.host, s.host)
 	if len(projects) > 0 {
-		list, err := json.Marshal(projects)
+		given := slices.Clone(projects)
+		for n, id := range given {
+			given[n] = storable(id)
+		}
+		list, err := json.Marshal(given)
 		if err != nil {
 			return incident.HostFlags{}, err
 		}
@@ -200,7 +204,7 @@ type changedDoc struct {
 func confirmations(list []incident.FlagConfirmation) (string, error) {
 	last := map[string]confirmation{}
 	for _, c := range list {
-		last[c.Project] = confirmation{c.Project, c.Pause, string(c.Identity.Kind), c.Identity.Mtime, c.Identity.Size}
+		last[c.Project] = confirmation{storable(c.Project), storable(c.Pause), string(c.Identity.Kind), c.Identity.Mtime, c.Identity.Size}
 	}
 	if len(last) == 0 {
 		return "", nil

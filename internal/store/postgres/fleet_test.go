@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"os"
+	"regexp"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -162,6 +164,7 @@ func TestListen(t *testing.T) {
 	server := testpg.New(t)
 	t.Run("nobody answers", func(t *testing.T) { testListenToNobody(t, server) })
 	t.Run("the server ends the session", func(t *testing.T) { testListenEnds(t, server) })
+	t.Run("a failover", func(t *testing.T) { testListenAfterFailover(t, server) })
 	t.Run("behind a pooler", func(t *testing.T) { testListenBehindPooler(t, server) })
 }
 
@@ -194,6 +197,21 @@ func testListenEnds(t *testing.T, server *testpg.Server) {
 	trip(t, s, "odilo")
 }
 
+// A server that is no primary any more notifies nobody.
+func testListenAfterFailover(t *testing.T, server *testpg.Server) {
+	s := place{server.URL(), "failover"}.open(t)
+	s.SetPings(10*time.Millisecond, 5*time.Second)
+	_, done := listen(t, s)
+	testpg.Exec(t, server.URL(), `ALTER SYSTEM SET default_transaction_read_only = on`)
+	testpg.Exec(t, server.URL(), `SELECT pg_reload_conf()`)
+	err := <-done
+	require.ErrorIs(t, err, store.ErrUnusable)
+	require.ErrorContains(t, err, "primary")
+	testpg.Exec(t, testpg.WithParameter(t, server.URL(), "default_transaction_read_only", "off"), `ALTER SYSTEM RESET default_transaction_read_only`)
+	testpg.Exec(t, server.URL(), `SELECT pg_reload_conf()`)
+	require.Eventually(t, func() bool { return testpg.Text(t, server.URL(), `SHOW default_transaction_read_only`) == "off" }, testhost.Patience, time.Millisecond)
+}
+
 // Behind a pooler nothing would be heard. The server itself may have another address.
 func testListenBehindPooler(t *testing.T, server *testpg.Server) {
 	pooler := server.Pooler(t)
@@ -224,6 +242,34 @@ func TestListenInALongSchema(t *testing.T) {
 	woken, _ := listen(t, s)
 	trip(t, s, "odilo")
 	<-woken
+}
+
+// A state of the first version has results of which neither generation nor age is known.
+func TestUpgradedFromTheFirstVersion(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t)
+	first, err := os.ReadFile("migrations/1.sql")
+	require.NoError(t, err)
+	testpg.Exec(t, p.url, `CREATE SCHEMA `+p.schema)
+	exec := func(statements string) {
+		for statement := range strings.SplitSeq(strings.ReplaceAll(statements, "adfbot.", p.schema+"."), ";\n") {
+			testpg.Exec(t, p.url, statement)
+		}
+	}
+	exec(regexp.MustCompile("--.*").ReplaceAllString(string(first), ""))
+	exec(`INSERT INTO adfbot.meta VALUES ('schema_version', '1'), ('installation', '` + pause.NewRandomID() + `');
+INSERT INTO adfbot.project (id, generation, failures, resumed_at) VALUES ('odilo', 1, 1, now() - interval '1 h');
+INSERT INTO adfbot.result (project, agent, outcome, counted, exit_code, signal, detail, host, recorded_at, failures, threshold, tripped)
+SELECT 'odilo', 'project-meta', 'failure', TRUE, 1, '', '', 'h', now() - ago, 1, 3, FALSE FROM (VALUES (interval '2 h'), ('1 min')) AS v (ago)`)
+	s := p.open(t)
+	r := result(store.Failure)
+	r.Age = 30 * time.Minute
+	generation := int64(1)
+	r.Generation = &generation
+	require.Equal(t, 2, record(t, s, r).Failures, "the one from before the resume counts no more")
+	hosts, err := s.Hosts(ctx)
+	require.NoError(t, err)
+	require.Empty(t, hosts)
 }
 
 // The clock is the server's, whatever this host's says, and goes on between answers.

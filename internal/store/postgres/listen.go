@@ -64,7 +64,7 @@ func (s *Store) heard(ctx context.Context, c *connection) error {
 			return &databaseError{err}
 		}
 		if err != nil {
-			if _, err := c.runWithin(ctx, s.pings.within, statement{text: `SELECT 1`}); err != nil {
+			if err := s.ping(ctx, c); err != nil {
 				return err
 			}
 		}
@@ -72,4 +72,13 @@ func (s *Store) heard(ctx context.Context, c *connection) error {
 			return nil
 		}
 	}
+}
+
+// ping returns why nothing can be heard from a server: it does not answer, or is not the primary any more.
+func (s *Store) ping(ctx context.Context, c *connection) error {
+	results, err := c.runWithin(ctx, s.pings.within, statement{text: `SELECT current_setting('transaction_read_only')`})
+	if err == nil && string(results[0].Rows[0][0]) != "off" {
+		err = &databaseError{adviceError{adviceReadOnly, errors.New("the server has become read-only")}}
+	}
+	return err
 }

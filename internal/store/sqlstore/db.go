@@ -14,7 +14,8 @@
 // # Order of locks
 //
 // A method that changes a project, its incident, its hold or its results locks the project first, see [DB.Lock], and then the
-// incident. The counting rule is that of [store.Project.Count], applied while the project is locked.
+// incident. One that locks several projects does so in the order of their ids. The counting rule is that of [store.Project.Count] and,
+// where several hosts share the state, [store.Project.CountLate], applied while the project is locked.
 package sqlstore
 
 import (

@@ -138,7 +138,7 @@ func testGivenFlags(t *testing.T, fleet Fleet) {
 	must(a.Record(t.Context(), store.Result{Project: "idle", Agent: "project-meta", Outcome: store.Failure}, limits))(t)
 	must(a.Confirm(t.Context(), "atlas", incident.Confirmation{Pause: h.ID, Identity: botFlag}, noon))(t)
 	must(a.Resume(t.Context(), incident.Resumption{Project: "atlas", Pause: h.ID, How: "h", At: noon, FlagRemoved: true}))(t)
-	states := flags(t, a, "atlas", "idle", "nobody", "idle", "it's \"so\"")
+	states := flags(t, a, "atlas", "idle", "nobody", "idle", "it's \"so\"", "\x00\xff")
 	require.ElementsMatch(t, []string{"atlas", "idle"}, keys(states))
 	require.Equal(t, incident.RemovedFlag, states["atlas"].Confirmed.Identity.Kind)
 	require.Len(t, flags(t, a, "odilo", "odilo")["odilo"].Unsettled, 1)
@@ -149,7 +149,7 @@ func paused(t *testing.T, s FleetState, n int) (list []incident.FlagConfirmation
 	t.Helper()
 	for k := range n {
 		i := newIncident(fmt.Sprint("p", k), 1)
-		i.FlagError = "no room\x00"
+		i.FlagError, i.LastErr = "no room", "any text: \x00 \" \\u0000"
 		insert(t, s, i)
 		list = append(list, incident.FlagConfirmation{Project: i.Project, Confirmation: incident.Confirmation{Pause: i.ID, Identity: botFlag}})
 	}
@@ -169,6 +169,7 @@ func testConfirmAll(t *testing.T, fleet Fleet) {
 		i := states[c.Project].Open()
 		require.Equal(t, noon, i.FlagWritten)
 		require.Empty(t, i.FlagError)
+		require.Equal(t, "any text: \x00 \" \\u0000", i.LastErr)
 	}
 	require.NoError(t, b.ConfirmAll(t.Context(), noon.Add(time.Hour), list))
 	require.Equal(t, states, flags(t, b), "it was written when it was written first")
