@@ -20,7 +20,10 @@ func parse(path string, data []byte, host string) (*Config, *reader, error) {
 	}
 	r.mapping(value{node: root}, r.root)
 	r.checkGitea(c)
-	r.checkOutsidePauseDir(c, "state", c.State)
+	if !c.Shared() {
+		r.checkOutsidePauseDir(c, "state", c.State)
+	}
+	r.checkState(c)
 	r.checkOutsidePauseDir(c, "http.socket", c.HTTP.Socket)
 	r.checkListen(c)
 	if !r.given("projects") {

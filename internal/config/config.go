@@ -29,10 +29,19 @@ const (
 
 // Config is a checked configuration with all defaults filled in.
 type Config struct {
-	Path          string // the file it was loaded from
-	Instance      string // what people call this bot; the host name by default
-	PauseDir      string // absolute
-	State         string // the SQLite file, absolute
+	Path     string // the file it was loaded from
+	Instance string // what people call this bot; the host name by default
+	PauseDir string // absolute
+	State    string // the SQLite file, absolute, or the URL of a database of PostgreSQL; see Shared
+
+	StatePasswordFile string // of the role in the URL, as Gitea.TokenFile; "": none
+	StateListen       string // the URL for listening, [ListenOff], or "": State
+	LocalDir          string // absolute: what belongs to this host
+	Fleet             Fleet
+
+	// StateErr is why the place of the state is not known, or nil. Only [LoadFor] returns a configuration with it.
+	StateErr error
+
 	Gitea         Gitea
 	Breaker       Breaker
 	Escalation    Escalation
@@ -105,6 +114,9 @@ type Project struct {
 	TokenFile       string        // a token that reports results of this project only; "": none
 }
 
+// defaultState is the default of Config.State.
+const defaultState = "/var/lib/adfbot/adfbot.db"
+
 // unset marks a number that the file does not give.
 const unset = -1
 
@@ -113,7 +125,8 @@ func defaults(host string) *Config {
 	return &Config{
 		Instance: cmp.Or(host, "adfbot"),
 		PauseDir: "/opt/ai-dark-factory/data/pause",
-		State:    "/var/lib/adfbot/adfbot.db",
+		State:    defaultState,
+		Fleet:    Fleet{Poll: time.Second, AwayAfter: time.Minute, ForgetAfter: 720 * time.Hour},
 		Gitea:    Gitea{Timeout: 10 * time.Second},
 		Breaker:  Breaker{Threshold: 3, ResumeThreshold: unset},
 		Escalation: Escalation{

@@ -22,6 +22,7 @@ func TestExampleShowsDefaults(t *testing.T) {
 	require.NoError(t, err)
 	want := defaults("bigbox")
 	want.inherit()
+	want.LocalDir = localDirOf(want.State)
 	// These have no default.
 	want.Path, want.Projects, want.index = c.Path, c.Projects, c.index
 	g := &want.Gitea

@@ -14,7 +14,7 @@ var GateKeys = []string{"pause_dir", "projects[].id"}
 // result and writes the flag, and serve opens the issue.
 func ExecKeys(project string) []string {
 	own := "projects[" + project + "]."
-	return []string{"pause_dir", "state", "breaker", "projects[].id", own + "threshold", own + "resume_threshold", own + "ignore_exit_codes", own + "hung_after"}
+	return []string{"pause_dir", "state", "state_password_file", "local_dir", "breaker", "projects[].id", own + "threshold", own + "resume_threshold", own + "ignore_exit_codes", own + "hung_after"}
 }
 
 // Load reads and checks the whole file. The error is an [*Error] with all problems in line order, or with a single one
@@ -36,6 +36,7 @@ func Load(path string) (*Config, error) {
 // their defaults, except that
 //
 //   - a project whose own owner or repo is wrong has neither, so no issue can be opened for it;
+//   - a problem with the place of the state is a warning and Config.StateErr, if local_dir says where results can wait;
 //   - output_tail is 0 if the values to mask may be incomplete because of a problem with escalation.
 //
 // A missing gitea section is not even a warning: a machine that only runs gate needs none. A project with a good id
@@ -47,10 +48,12 @@ func LoadFor(path string, use ...string) (cfg *Config, warnings []Problem, err e
 	if err != nil {
 		return nil, nil, err
 	}
-	var fatal []Problem
+	var fatal, state []Problem
 	for _, p := range r.problems {
 		missingGitea := p.Key == "gitea" && p.Line == 0
 		switch {
+		case r.localDir && slices.Contains(stateKeys, p.subject()):
+			state = append(state, p)
 		case affects(p.subject(), use, r.ids):
 			fatal = append(fatal, p)
 		case !missingGitea:
@@ -59,6 +62,11 @@ func LoadFor(path string, use ...string) (cfg *Config, warnings []Problem, err e
 	}
 	if len(fatal) > 0 {
 		return nil, warnings, &Error{Problems: fatal}
+	}
+	if len(state) > 0 {
+		c.StateErr = &Error{Problems: state}
+		warnings = append(warnings, state...)
+		sortByLine(warnings)
 	}
 	if c.Escalation.OutputTail > 0 && slices.ContainsFunc(warnings, mayHideEscalation) {
 		c.Escalation.OutputTail = 0

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
@@ -314,7 +315,11 @@ func TestHungAfter(t *testing.T) {
 func TestEveryFieldHasAKey(t *testing.T) {
 	c, problems := parsed(t, `instance: x
 pause_dir: /x
-state: /y
+state: postgres://x@y/z
+state_password_file: /x
+state_listen: "off"
+local_dir: /y
+fleet: {host: x, poll: 2s, away_after: 2m, forget_after: 2h}
 gitea: {url: http://x, token_file: /x, login: x, owner: x, repo: x, timeout: 1s, ca_file: /x}
 breaker: {threshold: 1, resume_threshold: 1, hung_after: 1s}
 escalation: {labels: [x], assignees: [x], mentions: [x], due_in: 1s, output_tail: 1, redact_env: [x], template: /x}
@@ -327,7 +332,8 @@ projects: [{id: x, threshold: 1, resume_threshold: 1, owner: x, repo: x, labels:
   ignore_exit_codes: [1], hung_after: 1s, users: [x], token_file: /x}]
 `)
 	require.Empty(t, problems)
-	c.Gitea.TokenEnv = "x" // not allowed beside token_file
+	c.Gitea.TokenEnv = "x"       // not allowed beside token_file
+	c.StateErr = errors.New("x") // of LoadFor
 	var check func(name string, v reflect.Value)
 	check = func(name string, v reflect.Value) {
 		require.False(t, v.IsZero(), name)

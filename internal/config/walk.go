@@ -31,6 +31,7 @@ type reader struct {
 	problems    []Problem
 	lines       map[string]int    // by dotted path: the first line of each known key in the file, whether its value is good or not
 	ids         map[string]string // by projects[n]: the id of the project, if it is good
+	localDir    bool              // the file names a good local_dir
 	unknownRepo map[string]bool   // by project id: whether a mistake hides the project's own repository
 }
 

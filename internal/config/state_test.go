@@ -1,0 +1,96 @@
+package config
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// shared returns a file whose state, on line 1, is this URL.
+func shared(url string) string { return "state: " + url + "\nlocal_dir: /var/lib/adfbot\n" + rest }
+
+func TestSharedState(t *testing.T) {
+	for _, url := range []string{
+		"postgres://adfbot@db1.example.org,db2.example.org/adfbot?sslmode=verify-full",
+		"postgresql://adfbot@db1:5433,db2:5433/adfbot",
+		"postgres://adfbot@/adfbot?host=/run/postgresql",
+		"postgres:///?host=/run/postgresql&user=adfbot&dbname=adfbot",
+		"postgres://adfbot@[::1]:5432/adfbot?sslrootcert=system",
+		"postgres://adfbot@db/adfbot?sslcert=/c&sslkey=/k&sslrootcert=/r&connect_timeout=5&keepalives=1&keepalives_idle=30&target_session_attrs=any",
+	} {
+		c, problems := parsed(t, shared(url))
+		require.Empty(t, problems, url)
+		require.True(t, c.Shared())
+		require.Equal(t, url, c.State)
+		require.Equal(t, "/var/lib/adfbot", c.LocalDir)
+		require.Equal(t, "/var/lib/adfbot", c.OwnPath())
+		require.Equal(t, "/var/lib/adfbot", c.OwnDir())
+	}
+	c, problems := parsed(t, "state: /s/adfbot.db\n"+rest)
+	require.Empty(t, problems)
+	require.False(t, c.Shared())
+	require.Equal(t, "/s/adfbot.db.d", c.LocalDir)
+	require.Equal(t, "/s/adfbot.db", c.OwnPath())
+	require.Equal(t, "/s", c.OwnDir())
+}
+
+func TestSharedStateRefused(t *testing.T) {
+	const password = "1: state: contains a password, which every user may read here"
+	for text, want := range map[string]string{
+		shared("postgres://adfbot:hunter2@db/adfbot"):                    password,
+		shared("postgres://adfbot:hun/ter2@db/adfbot"):                   password,
+		shared("postgres://adfbot:hunter2%zz@db/adfbot"):                 password,
+		shared("postgres://adfbot@db/adfbot?password=hunter2"):           password,
+		shared("postgres://adfbot@db/adfbot?sslpassword=hunter2"):        password,
+		shared("postgres://adfbot@db/adfbot?passwd=hunter2"):             "1: state: contains a secret, which every user may read here",
+		shared("mysql://adfbot@db/adfbot"):                               "1: state: must be the path of a file, or begin with postgres://",
+		shared("postgres:adfbot"):                                        "1: state: must be the path of a file, or begin with postgres://",
+		shared("postgres://adfbot@db:5433,db2/adfbot"):                   "1: state: is not a URL",
+		shared("'postgres://adfbot@d b/adfbot'"):                         "1: state: is not a URL",
+		shared("'postgres://adfbot@db/adfbot?a=%zz'"):                    "1: state: is not a URL",
+		shared("'postgres://adfbot@db/adfbot#x'"):                        "1: state: is not a URL",
+		shared("postgres://db/adfbot"):                                   "1: state: names no role of the database",
+		shared("postgres://adfbot@/adfbot"):                              "1: state: names no host",
+		shared("postgres://adfbot@db/"):                                  "1: state: names no database",
+		shared("postgres://adfbot@db/adfbot?sslmod=require"):             "1: state: has the unknown parameter sslmod",
+		shared("postgres://adfbot@db/adfbot?search_path=x"):              "1: state: has the unknown parameter search_path",
+		shared("postgres://adfbot@db/adfbot?service=x"):                  "1: state: has the unknown parameter service",
+		shared("postgres://adfbot@db/adfbot?user=a&user=b"):              "1: state: has the parameter user twice",
+		shared("postgres://adfbot@db/adfbot?sslmode=on"):                 `1: state: sslmode must be disable or allow or prefer or require or verify-ca or verify-full, not "on"`,
+		shared("postgres://adfbot@db/adfbot?sslrootcert=ca.pem"):         `1: state: sslrootcert must be an absolute path, not "ca.pem"`,
+		shared("postgres://adfbot@db/adfbot?keepalives_idle=-1"):         `1: state: keepalives_idle must be a whole number, not "-1"`,
+		"state: postgres://adfbot@db/adfbot\n" + rest:                    "0: local_dir: is missing",
+		"state: postgres://adfbot@db/adfbot\nlocal_dir: ''\n" + rest:     "2: local_dir: is empty",
+		"state: postgres://adfbot@db/adfbot\nlocal_dir: adfbot\n" + rest: `2: local_dir: must be an absolute path, not "adfbot"`,
+		"pause_dir: /p\nlocal_dir: /p/l\n" + rest:                        `2: local_dir: is inside pause_dir, where every file is a pause flag: "/p/l"`,
+		"state_password_file: /p\n" + rest:                               "1: state_password_file: is for a state in PostgreSQL, and this one is a file",
+		"state_listen: 'off'\n" + rest:                                   "1: state_listen: is for a state in PostgreSQL, and this one is a file",
+		"state_listen: x\n" + rest:                                       `1: state_listen: must be a URL of PostgreSQL, not "x"`,
+		"state_password_file: hunter2\n" + rest:                          "1: state_password_file: must be the path of a file that holds the secret",
+		"fleet: {poll: 50ms}\n" + rest:                                   "1: fleet.poll: must be at least 100ms, not 50ms",
+		"fleet: {poll: 30s}\n" + rest:                                    "1: fleet.away_after: must be at least three times fleet.poll (30s), not 1m0s",
+		"fleet: {away_after: 2h, forget_after: 1h}\n" + rest:             "1: fleet.forget_after: must be at least fleet.away_after (2h0m0s), not 1h0m0s",
+		"fleet: {host: ' a'}\n" + rest:                                   `1: fleet.host: has white space around it: " a"`,
+	} {
+		require.Equal(t, []string{want}, problemsOf(t, text), text)
+		_, problems := parsed(t, text)
+		for _, p := range problems {
+			require.NotContains(t, p.String(), "hunter2")
+		}
+	}
+}
+
+// A result can wait in local_dir until somebody has corrected the place of the state.
+func TestStateErr(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "config.yaml")
+	require.NoError(t, os.WriteFile(path, []byte(shared("postgres://adfbot:hunter2@db/adfbot")), 0o600))
+	c, warnings, err := LoadFor(path, ExecKeys("odilo")...)
+	require.NoError(t, err)
+	require.ErrorContains(t, c.StateErr, path+":1: state: contains a password")
+	require.Len(t, warnings, 1)
+	require.Equal(t, "/var/lib/adfbot", c.OwnPath())
+	_, err = Load(path)
+	require.ErrorContains(t, err, "contains a password")
+}
