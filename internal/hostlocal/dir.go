@@ -10,7 +10,7 @@ import (
 	"github.com/terraphim/adfbot/pause"
 )
 
-// Dir is the directory <state>.d beside a state. It is safe for concurrent use. Its errors are [store.ErrUnusable] if the
+// Dir is the directory of a host, by default <state>.d beside its state. It is safe for concurrent use. Its errors are [store.ErrUnusable] if the
 // file system is the problem.
 type Dir struct {
 	path string
@@ -20,10 +20,13 @@ type Dir struct {
 const suffix = ".d"
 
 // Beside returns the directory beside a state, without touching the disk.
-func Beside(state string) *Dir {
-	path := state + suffix
-	return &Dir{path, locks{filepath.Join(path, "locks")}}
-}
+func Beside(state string) *Dir { return At(state + suffix) }
+
+// At returns the directory at a path, without touching the disk.
+func At(path string) *Dir { return &Dir{path, locks{filepath.Join(path, "locks")}} }
+
+// Path returns the path of the directory.
+func (d *Dir) Path() string { return d.path }
 
 // upgradeWait is how long KeepReady waits for the locks of an earlier version.
 const upgradeWait = 10 * time.Second

@@ -1,4 +1,5 @@
-// Package hostlocal keeps what belongs to this host and not to the state, in the directory <state>.d beside the state:
+// Package hostlocal keeps what belongs to this host and not to the state, in a directory of its own, by default <state>.d beside the
+// file of the state:
 //
 //	locks   all locks between processes, one byte each
 //	runs/   a locked file for each run of `adfbot exec` that goes on
