@@ -5,7 +5,6 @@ import (
 	"errors"
 	"io/fs"
 	"net"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -26,7 +25,6 @@ func TestUnusable(t *testing.T) {
 	testpg.Exec(t, admin, `CREATE ROLE bot LOGIN; CREATE ROLE secret LOGIN PASSWORD 'right'`)
 	testpg.Exec(t, admin, `CREATE DATABASE latin ENCODING 'LATIN1' TEMPLATE template0`)
 	server.SetAccess(t, "local all secret scram-sha-256", "local all nobody reject", "local all all trust")
-	password := filepath.Join(t.TempDir(), "password")
 	unusable := func(p place, o postgres.Options, advice string) {
 		t.Helper()
 		err := p.try(t, o)
@@ -37,11 +35,14 @@ func TestUnusable(t *testing.T) {
 
 	secret := place{testpg.AsRole(t, admin, "secret"), "secret"}
 	testpg.Exec(t, admin, `CREATE SCHEMA secret AUTHORIZATION secret`)
-	require.NoError(t, os.WriteFile(password, []byte("wrong\n"), 0o600))
-	unusable(secret, postgres.Options{PasswordFile: password}, "correct the file that `state_password_file` names")
-	require.NoError(t, os.WriteFile(password, []byte("right\n"), 0o600))
-	require.NoError(t, secret.try(t, postgres.Options{PasswordFile: password}))
-	unusable(secret, postgres.Options{PasswordFile: password + "-missing"}, "nothing is there")
+	var password string
+	o := postgres.Options{Password: func() (string, error) { return password, nil }}
+	password = "wrong"
+	unusable(secret, o, "correct the file that `state_password_file` names")
+	password = "right"
+	require.NoError(t, secret.try(t, o))
+	no := errors.New("cannot be read")
+	require.ErrorIs(t, secret.try(t, postgres.Options{Password: func() (string, error) { return "", no }}), no)
 
 	unusable(place{testpg.AsRole(t, admin, "nobody"), "s"}, postgres.Options{}, "pg_hba.conf")
 	unusable(place{testpg.InDatabase(t, admin, "none"), "s"}, postgres.Options{}, `CREATE DATABASE "none" OWNER "postgres"`)

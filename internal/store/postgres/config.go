@@ -7,28 +7,31 @@ import (
 	"fmt"
 	"net"
 	"net/url"
-	"os"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
-
-	"github.com/terraphim/adfbot/internal/store"
 )
 
-// defaults are set where the URL does not set them.
+// defaults are set where the URL does not set them. Some are what would apply anyway, if it did not depend on the environment and the
+// home of who runs the program.
 var defaults = map[string]string{
 	"target_session_attrs": "read-write",
 	"connect_timeout":      "2",
 	"application_name":     "adfbot",
+	"sslmode":              "prefer",
+	"sslrootcert":          "",
+	"sslcert":              "",
+	"sslkey":               "",
+	"passfile":             "",
 }
 
 // keepAlive has a connection to a server that is gone fail within a minute, even if nothing is sent.
 const keepAlive = 10 * time.Second
 
 // parseURL returns the settings of connections.
-func parseURL(raw, passwordFile string) (*pgconn.Config, error) {
+func parseURL(raw string) (*pgconn.Config, error) {
 	u, err := url.Parse(raw)
 	if err != nil {
 		var parse *url.Error
@@ -53,17 +56,19 @@ func parseURL(raw, passwordFile string) (*pgconn.Config, error) {
 	if err != nil {
 		return nil, err
 	}
+	if u.Host != "" && u.Port() == "" && !q.Has("port") && !strings.Contains(u.Host, ",") {
+		q.Set("port", "5432")
+	}
 	u.RawQuery = q.Encode()
 	config, err := pgconn.ParseConfig(u.String())
 	if err != nil {
 		return nil, fmt.Errorf("the URL of the state: %w", err)
 	}
-	if passwordFile != "" {
-		content, err := os.ReadFile(passwordFile)
-		if err != nil {
-			return nil, store.Unusable(passwordFile, "", err)
+	config.Password = "" // $PGPASSWORD
+	for _, name := range []string{"options", "timezone"} {
+		if !q.Has(name) {
+			delete(config.RuntimeParams, name)
 		}
-		config.Password = strings.TrimRight(string(content), "\r\n")
 	}
 	dialer := net.Dialer{KeepAlive: -1, KeepAliveConfig: alive}
 	config.DialFunc = func(ctx context.Context, network, addr string) (net.Conn, error) {

@@ -1,19 +1,15 @@
 package postgres
 
 import (
-	"os"
-	"path/filepath"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
-
-	"github.com/terraphim/adfbot/internal/store"
 )
 
 func TestURL(t *testing.T) {
 	t.Parallel()
-	c, err := parseURL("postgres://bot@db1.example.org,db2.example.org:5433/adfbot?sslmode=disable", "")
+	c, err := parseURL("postgres://bot@db1.example.org,db2.example.org:5433/adfbot?sslmode=disable")
 	require.NoError(t, err)
 	require.Equal(t, 2*time.Second, c.ConnectTimeout)
 	require.NotNil(t, c.ValidateConnect, "a server that takes no changes is left out")
@@ -22,7 +18,7 @@ func TestURL(t *testing.T) {
 	require.Equal(t, "db2.example.org", c.Fallbacks[0].Host)
 	require.EqualValues(t, 5433, c.Fallbacks[0].Port)
 
-	c, err = parseURL("postgres://bot@h/d?sslmode=disable&connect_timeout=7&target_session_attrs=any&keepalives_idle=30&keepalives=1", "")
+	c, err = parseURL("postgres://bot@h/d?sslmode=disable&connect_timeout=7&target_session_attrs=any&keepalives_idle=30&keepalives=1")
 	require.NoError(t, err)
 	require.Equal(t, 7*time.Second, c.ConnectTimeout)
 	require.Nil(t, c.ValidateConnect)
@@ -41,19 +37,23 @@ func TestURLRefused(t *testing.T) {
 		"postgres://h/d?connect_timeout=often":     "the URL of the state",
 		"postgres://h/d?target_session_attrs=most": "the URL of the state",
 	} {
-		_, err := parseURL(url, "")
+		_, err := parseURL(url)
 		require.ErrorContains(t, err, why, url)
 		require.NotContains(t, err.Error(), "hunter2")
 	}
 }
 
-func TestPasswordFile(t *testing.T) {
-	t.Parallel()
-	path := filepath.Join(t.TempDir(), "password")
-	require.NoError(t, os.WriteFile(path, []byte("pass word \r\n"), 0o600))
-	c, err := parseURL("postgres://bot@h/d?sslmode=disable", path)
+// What a job has in its environment, for a database of its own, does not lead its result elsewhere.
+func TestURLWithoutEnvironment(t *testing.T) {
+	for name, value := range map[string]string{"PGHOST": "/elsewhere", "PGPORT": "1", "PGPASSWORD": "hunter2", "PGPASSFILE": "/p", "PGSSLMODE": "disable",
+		"PGSSLCERT": "/c", "PGSSLKEY": "/k", "PGSSLROOTCERT": "/r", "PGOPTIONS": "-c x=y", "PGTZ": "Mars", "PGUSER": "u", "PGDATABASE": "d",
+		"PGAPPNAME": "psql", "PGCONNECT_TIMEOUT": "99", "PGTARGETSESSIONATTRS": "any"} {
+		t.Setenv(name, value)
+	}
+	c, err := parseURL("postgres://bot@db/adfbot")
 	require.NoError(t, err)
-	require.Equal(t, "pass word ", c.Password)
-	_, err = parseURL("postgres://bot@h/d", path+"x")
-	require.ErrorIs(t, err, store.ErrUnusable)
+	require.Equal(t, []any{"db", uint16(5432), "bot", "adfbot", "", 2 * time.Second}, []any{c.Host, c.Port, c.User, c.Database, c.Password, c.ConnectTimeout})
+	require.Equal(t, map[string]string{"application_name": "adfbot"}, c.RuntimeParams)
+	require.NotNil(t, c.TLSConfig)
+	require.NotNil(t, c.ValidateConnect)
 }

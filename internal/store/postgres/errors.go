@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"context"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"strings"
@@ -44,10 +45,30 @@ func (s *Store) advice(err error) string {
 		return "the server does not answer: see whether it hangs, and whether another program holds a lock in it"
 	case errors.As(err, &connect) && strings.Contains(err.Error(), "read only connection"): // pgconn has no value for it
 		return adviceReadOnly
+	case errors.As(err, &connect) && adviceOnTLS(err) != "":
+		return adviceOnTLS(err)
 	case errors.As(err, &connect):
 		return "no server that can be written to is reached: see whether PostgreSQL runs there and takes connections from this host"
 	}
 	return "the connection to the server broke: see whether PostgreSQL was stopped, and the network"
+}
+
+// adviceOnTLS returns what to do if the server is reached and TLS fails, else "".
+func adviceOnTLS(err error) string {
+	var authority x509.UnknownAuthorityError
+	var host x509.HostnameError
+	var invalid x509.CertificateInvalidError
+	switch {
+	case strings.Contains(err.Error(), "server refused TLS"): // pgconn has no value for it
+		return "the server does not encrypt connections: set ssl = on in its postgresql.conf, or a lower sslmode in the URL"
+	case errors.As(err, &authority):
+		return "the server's certificate comes from an authority that this host does not know: name the authority's certificate with sslrootcert=/path in the URL"
+	case errors.As(err, &host):
+		return "the server's certificate is for another name: write that name in the URL, or give the server a certificate for this one"
+	case errors.As(err, &invalid):
+		return "the server's certificate is not valid: renew it, or set the clock of this host"
+	}
+	return ""
 }
 
 // adviceOn returns what to do about an error that the server reported.

@@ -40,8 +40,8 @@ type Store struct {
 type Options struct {
 	// Host is the id of this host. Runs, and which flags were on disk, belong to a host.
 	Host string
-	// PasswordFile is the file with the password of the role; "" means that it needs none.
-	PasswordFile string
+	// Password returns the password of the role for a new connection; nil means that it needs none.
+	Password func() (string, error)
 	// ListenURL is where [Store.Listen] connects to if the URL of the state leads to a pooler; "": the URL of the state.
 	ListenURL string
 	// ReadOnly opens an existing state without writing to it. A missing state is fs.ErrNotExist.
@@ -62,17 +62,17 @@ func Open(ctx context.Context, url string, o Options) (*Store, error) {
 	if !pause.IsRandomID(o.Host) {
 		return nil, fmt.Errorf("a host has an id of 32 hexadecimal digits, and not %q", o.Host)
 	}
-	config, err := parseURL(url, o.PasswordFile)
+	config, err := parseURL(url)
 	if err != nil {
-		return nil, err
+		return nil, store.Unusable("the database", "correct `state`, or the file that it names", err)
 	}
 	s.listenTo = config
 	if o.ListenURL != "" {
-		if s.listenTo, err = parseURL(o.ListenURL, o.PasswordFile); err != nil {
-			return nil, fmt.Errorf("`state_listen`: %w", err)
+		if s.listenTo, err = parseURL(o.ListenURL); err != nil {
+			return nil, store.Unusable("the database", "correct `state_listen`, or the file that it names", err)
 		}
 	}
-	s.pool = newPool(config)
+	s.pool = newPool(config, o.Password)
 	s.State = sqlstore.New(s.database(), o.Host)
 	if err := s.start(ctx, o); err != nil {
 		s.pool.close()

@@ -23,9 +23,10 @@ var errClosed = errors.New("the state is closed")
 
 // pool holds the connections.
 type pool struct {
-	config *pgconn.Config
-	clock  serverClock
-	slots  chan struct{} // holds a token for each connection in use
+	clock    serverClock
+	config   *pgconn.Config
+	password func() (string, error) // nil: none
+	slots    chan struct{}          // holds a token for each connection in use
 
 	mu     sync.Mutex
 	idle   []*connection // the one that was used last comes last
@@ -36,8 +37,8 @@ type pool struct {
 	failsUntil time.Time
 }
 
-func newPool(config *pgconn.Config) *pool {
-	return &pool{config: config, slots: make(chan struct{}, maxConnections)}
+func newPool(config *pgconn.Config, password func() (string, error)) *pool {
+	return &pool{config: config, password: password, slots: make(chan struct{}, maxConnections)}
 }
 
 // take waits for a connection; give gives it back. Nothing begins for a caller that has given up.
@@ -78,6 +79,12 @@ func (p *pool) dial(caller context.Context, config *pgconn.Config) (*connection,
 	defer cancel()
 	c := &connection{}
 	config = config.Copy()
+	if p.password != nil { // it is read again: somebody may have changed it
+		var err error
+		if config.Password, err = p.password(); err != nil {
+			return nil, err
+		}
+	}
 	config.OnNotification = func(*pgconn.PgConn, *pgconn.Notification) { c.notified++ }
 	var err error
 	if c.pg, err = pgconn.ConnectConfig(ctx, config); err != nil {
