@@ -172,7 +172,7 @@ func (a *app) runAsOwner(name string, args []string, err error) string {
 		return ""
 	}
 	// A member of the bot's group may write the state but may not read the token.
-	owner, me := hostlocal.BotUser(cfg.State), hostlocal.Me()
+	owner, me := hostlocal.BotUser(cfg.OwnPath()), hostlocal.Me()
 	if !me.IsPerson() {
 		return ""
 	}

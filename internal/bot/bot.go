@@ -25,6 +25,7 @@
 package bot
 
 import (
+	"cmp"
 	"context"
 	"crypto/x509"
 	"errors"
@@ -44,7 +45,6 @@ import (
 	"github.com/terraphim/adfbot/internal/hostlocal"
 	"github.com/terraphim/adfbot/internal/redact"
 	"github.com/terraphim/adfbot/internal/status"
-	"github.com/terraphim/adfbot/internal/store"
 	"github.com/terraphim/adfbot/pause"
 )
 
@@ -56,7 +56,7 @@ type Bot struct {
 	env    Env
 	log    *slog.Logger
 	now    func() time.Time
-	store  store.State
+	store  *openedState
 	local  *hostlocal.Dir
 	spool  hostlocal.SpoolWatch
 	rec    *escalate.Reconciler
@@ -64,10 +64,9 @@ type Bot struct {
 	redact *redact.Redactor
 	host   string
 
-	recreated bool  // see [Bot.Warning]
-	tokenErr  error // why the token cannot be read
-	rootsErr  error // why gitea.ca_file cannot be used
-	roots     *x509.CertPool
+	tokenErr error // why the token cannot be read
+	rootsErr error // why gitea.ca_file cannot be used
+	roots    *x509.CertPool
 
 	sweeping chan struct{} // holds one value while a sweep of the daemon runs
 }
@@ -98,9 +97,15 @@ type Env struct {
 	Transport http.RoundTripper      // to Gitea; nil: the network
 	Observe   []Observer             // called one after the other
 	Own       hostlocal.OwnSpools    // for results that the spool beside the state does not take; nil: those are lost
+
+	filled bool             // withDefaults was called
+	setNow func() time.Time // Now before that
 }
 
 func (e Env) withDefaults() Env {
+	if !e.filled {
+		e.filled, e.setNow = true, e.Now
+	}
 	if e.Log == nil {
 		e.Log = slog.New(slog.DiscardHandler)
 	}
@@ -119,8 +124,8 @@ func (e Env) withDefaults() Env {
 // Open opens the state and connects the parts. It makes no request.
 func Open(ctx context.Context, cfg *config.Config, mode Mode, env Env) (*Bot, error) {
 	env = env.withDefaults()
-	b := &Bot{cfg: cfg, env: env, log: env.Log, now: env.Now, sweeping: make(chan struct{}, 1), local: hostlocal.Beside(cfg.State)}
-	b.host, _ = os.Hostname()
+	b := &Bot{cfg: cfg, env: env, log: env.Log, now: env.Now, sweeping: make(chan struct{}, 1), local: hostlocal.At(cfg.LocalDir)}
+	b.host = hostName(cfg)
 	var err error
 	if mode == Daemon {
 		if _, err = cfg.Sweep.Cron(); err != nil {
@@ -135,26 +140,37 @@ func Open(ctx context.Context, cfg *config.Config, mode Mode, env Env) (*Bot, er
 			return nil, err
 		}
 	}
-	if b.store, b.recreated, err = openState(ctx, cfg, mode == ReadOnly, env.Now); err != nil {
+	if b.store, err = openState(ctx, cfg, mode, env); err != nil {
 		return nil, err
 	}
+	b.now = b.store.now
 	if err := b.connect(ctx, mode); err != nil {
 		_ = b.store.Close()
 		return nil, err
 	}
-	if b.recreated {
+	if b.store.recreated {
 		b.log.Warn(b.Warning())
 	}
 	return b, nil
 }
 
+// hostName returns what people call this host.
+func hostName(cfg *config.Config) string {
+	name, _ := os.Hostname()
+	return cmp.Or(cfg.Fleet.Host, name)
+}
+
 // Warning returns what the user should know about the state that was opened, or "".
 func (b *Bot) Warning() string {
-	if !b.recreated {
+	if !b.store.recreated {
 		return ""
 	}
-	return fmt.Sprintf("a new state was created at %s, because that of this installation is missing. If its disk is not mounted, mount it; "+
-		"what is recorded until then will be missing there. If it is lost, open incidents are rebuilt", b.cfg.State)
+	cause := "its disk is not mounted, mount it"
+	if b.cfg.Shared() {
+		cause = "it is in another database, correct `state`"
+	}
+	return fmt.Sprintf("a new state was created at %s, because that of this installation is missing. If %s; "+
+		"what is recorded until then will be missing there. If it is lost, open incidents are rebuilt", b.cfg.State, cause)
 }
 
 // connect makes the reconciler and the reader of an open state, and gets the pause directory ready.
@@ -197,13 +213,13 @@ func (b *Bot) connect(ctx context.Context, mode Mode) error {
 func (b *Bot) options() escalate.Options {
 	c := b.cfg
 	return escalate.Options{
-		Installation: b.store.Installation(), State: reconcilerState{b.store, b.local, b.local}, Dir: pause.New(c.PauseDir),
+		Installation: b.store.Installation(), State: reconcilerState{b.store, b.local, b.store.claims}, Dir: pause.New(c.PauseDir),
 		Directory: func(ctx context.Context) (string, error) { return b.store.Meta(ctx, metaDirectory) },
 		Unstored:  b.unstored,
-		Log:       b.log, Now: b.now, Uptime: b.env.Uptime,
+		Log:       b.log, Now: b.now, Uptime: b.uptime(), Fleet: b.store.host != "",
 		Server: c.Gitea.URL, Login: c.Gitea.Login, Timeout: c.Gitea.Timeout,
 		// Only when it is needed: the user database may be slow.
-		RunAs:      sync.OnceValue(func() string { return hostlocal.BotUser(c.State).RunAs(b.env.Getenv("PATH")) }),
+		RunAs:      sync.OnceValue(func() string { return hostlocal.BotUser(c.OwnPath()).RunAs(b.env.Getenv("PATH")) }),
 		ConfigFlag: configFlag(c),
 		Projects:   c.ProjectIDs(), Mentions: c.Escalation.Mentions, DueIn: c.Escalation.DueIn,
 		Commands: escalate.CommandOptions{
@@ -218,6 +234,14 @@ func (b *Bot) options() escalate.Options {
 			}
 		},
 	}
+}
+
+// uptime returns the clock of the machine's boot, which tells what an earlier boot has left. The clock of a shared state needs none.
+func (b *Bot) uptime() func() incident.Uptime {
+	if b.store.host != "" {
+		return nil
+	}
+	return b.env.Uptime
 }
 
 // Redactor masks secrets in what people are shown and what is stored.

@@ -72,14 +72,14 @@ func Check(ctx context.Context, cfg *config.Config, offline bool, env Env) []Fin
 	c.add(OK, "config", "%s: %s", cfg.Path, text.Plural(len(cfg.Projects), "project"))
 	_, err := cfg.Sweep.Cron()
 	c.failed("config", err)
-	if owner, other := hostlocal.OtherOwner(cfg.State); other && owner.UID != 0 {
+	if owner, other := hostlocal.OtherOwner(cfg.OwnPath()); other && owner.UID != 0 {
 		// What this user may do says nothing about the bot.
 		c.add(Fail, "user", "%s may not write %s, which belongs to %s: %s", hostlocal.Me().Name, cfg.State, owner.Name,
 			c.runAs(owner))
 		return c.out
 	}
 	// With LoadCredential=, only root can read the token.
-	if owner := hostlocal.BotUser(cfg.State); os.Geteuid() == 0 && owner.UID != 0 && c.env.Getenv("CREDENTIALS_DIRECTORY") == "" {
+	if owner := hostlocal.BotUser(cfg.OwnPath()); os.Geteuid() == 0 && owner.UID != 0 && c.env.Getenv("CREDENTIALS_DIRECTORY") == "" {
 		c.add(Warn, "user", "root may read and write what %s may not, to whom the state belongs: %s", owner.Name, c.runAs(owner))
 	}
 	c.state(ctx)
@@ -117,7 +117,7 @@ func (c *checker) state(ctx context.Context) {
 		} else if id, _ := earlierInstallation(ctx, c.cfg); id != "" {
 			c.add(Warn, "state", "%s is missing, although the pause directory belongs to an installation: if its disk is not mounted, mount it; "+
 				"if it is lost, the first result creates a new one", c.cfg.State)
-		} else if !c.failed("state", hostlocal.Beside(c.cfg.State).Check()) {
+		} else if !c.failed("state", hostlocal.At(c.cfg.LocalDir).Check()) {
 			c.add(OK, "state", "%s is missing; the first result creates it", c.cfg.State)
 		}
 		return
@@ -230,7 +230,7 @@ func (c *checker) pauseDir(ctx context.Context) {
 	}
 	c.add(OK, "pause_dir", "%s, %s paused", dir.Path(), text.Plural(len(paused), "project"))
 	// A bot with a user of its own serves jobs of other users. Root's and a person's may be private.
-	owner := hostlocal.BotUser(c.cfg.State)
+	owner := hostlocal.BotUser(c.cfg.OwnPath())
 	if closed, fix := closedToOthers(dir.Path()); closed != "" && owner.UID != 0 && !owner.IsPerson() {
 		c.add(Warn, "pause_dir", "%s is closed to other users, whose gate and exec cannot tell what is paused: run chmod %s %[1]s", closed, fix)
 	}

@@ -81,6 +81,7 @@ func Exec(ctx context.Context, cfg *config.Config, env Env, q ExecRequest) int {
 		return x.withoutState(ctx, err)
 	}
 	x.bot = b
+	x.env.Now = b.now
 	if w := b.Warning(); w != "" {
 		x.printf("%s", w)
 	}
@@ -291,7 +292,7 @@ func (x *execution) run(redactor *redact.Redactor, started func(pid int)) (store
 		Project: x.q.Project, Agent: x.q.Agent, RunID: x.q.RunID, Outcome: outcome(project, exit), ExitCode: exit.Code, Signal: exit.Signal,
 		Detail: exit.Detail, Started: begun, Finished: ended,
 	}.Bounded(ended)
-	res.Host, _ = os.Hostname()
+	res.Host = hostName(x.cfg)
 	if res.Outcome == store.Failure {
 		res.Output = capture.Text()
 		if res.Output == "" && err != nil {

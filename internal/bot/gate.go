@@ -118,7 +118,7 @@ func gate(ctx context.Context, cfg *config.Config, project string, look func(pau
 		case flag.Present:
 			return Verdict{Paused: true, Reason: status.FlagReason(dir.FlagPath(project), flag.Note, flag.Dangling)}
 		}
-		return Verdict{Err: escalate.CompareSentinel(dir, sentinel, hostlocal.Beside(cfg.State).Sentinel())}
+		return Verdict{Err: escalate.CompareSentinel(dir, sentinel, hostlocal.At(cfg.LocalDir).Sentinel())}
 	})
 	if !ok {
 		v.Err = noAnswer("pause directory " + dir.Path())

@@ -51,7 +51,7 @@ func Keep(ctx context.Context, cfg *config.Config, own hostlocal.OwnSpools, r st
 	if flagErr == nil && flag.Present {
 		// Whoever has just written the flag because of spooled failures marks one of them, under the lock.
 		_, bots := issuetext.ParseFlagNote(flag.Note)
-		lock, err := hostlocal.Beside(cfg.State).LockHere(ctx, spoolLock, spoolWait)
+		lock, err := hostlocal.At(cfg.LocalDir).LockHere(ctx, spoolLock, spoolWait)
 		if err == nil {
 			unlock = sync.OnceFunc(lock)
 			defer unlock()
@@ -61,7 +61,7 @@ func Keep(ctx context.Context, cfg *config.Config, own hostlocal.OwnSpools, r st
 		held = held && (err == nil || !bots)
 	}
 	var err error
-	if k.File, err = hostlocal.Beside(cfg.State).Spool().Add(r); err != nil {
+	if k.File, err = hostlocal.At(cfg.LocalDir).Spool().Add(r); err != nil {
 		if cfg.HTTP.Socket == "" && errors.Is(err, fs.ErrPermission) {
 			return k, err // this user can never record what is in a spool of its own
 		}
@@ -96,7 +96,7 @@ func whilePaused(r store.Result, spooled []hostlocal.Spooled) (_ store.Result, f
 
 // spooledOf returns what is in the spool beside the state and in this user's own.
 func spooledOf(cfg *config.Config, own hostlocal.OwnSpools) ([]hostlocal.Spooled, error) {
-	list, err := hostlocal.Beside(cfg.State).Spool().List()
+	list, err := hostlocal.At(cfg.LocalDir).Spool().List()
 	return slices.Concat(list, own.List()), err
 }
 
@@ -115,7 +115,7 @@ func (k *Kept) count(ctx context.Context, cfg *config.Config, own hostlocal.OwnS
 	if r.Outcome != store.Failure || !breaker.Counts(r.Agent) {
 		return
 	}
-	if unlock, err := hostlocal.Beside(cfg.State).LockHere(ctx, spoolLock, spoolWait); err == nil { // else the flag is more important than the order
+	if unlock, err := hostlocal.At(cfg.LocalDir).LockHere(ctx, spoolLock, spoolWait); err == nil { // else the flag is more important than the order
 		defer unlock()
 	}
 	k.pause(ctx, cfg, own, now)
@@ -140,12 +140,11 @@ func (k *Kept) pause(ctx context.Context, cfg *config.Config, own hostlocal.OwnS
 	}
 	k.Failures, k.Flag = failures, dir.FlagPath(k.Project)
 	if flagErr == nil {
-		host, _ := os.Hostname()
 		var created bool
-		runAs := hostlocal.BotUser(cfg.State).RunAs(os.Getenv("PATH"))
+		runAs := hostlocal.BotUser(cfg.OwnPath()).RunAs(os.Getenv("PATH"))
 		resume := issuetext.Resume{Command: issuetext.ResumeCommand(runAs, k.Project, configFlag(cfg)), Flag: k.Flag}
 		created, flagErr = writeInTime(ctx, dir, k.Project, issuetext.SpoolNote(incident.Incident{
-			ID: pause.NewRandomID(), Project: k.Project, Agent: trip.Result.Agent, Failures: failures, Host: host, Opened: now(),
+			ID: pause.NewRandomID(), Project: k.Project, Agent: trip.Result.Agent, Failures: failures, Host: hostName(cfg), Opened: now(),
 		}, resume))
 		if created {
 			flagErr = nil // it pauses the project, even if it may not survive a power failure
@@ -236,11 +235,11 @@ func configFlag(cfg *config.Config) string {
 // lostText is [status.LostText] with a command that works for whoever may write the state, and the way to do without one.
 func lostText(cfg *config.Config, r store.Result, err error) string {
 	var runAs string
-	if owner, other := hostlocal.OtherOwner(cfg.State); other {
+	if owner, other := hostlocal.OtherOwner(cfg.OwnPath()); other {
 		runAs = owner.RunAs(os.Getenv("PATH"))
 	}
 	s := status.LostText(r, err, runAs, configFlag(cfg)) // whoever reads this in a mail from cron may not have $ADFBOT_CONFIG
-	if me := hostlocal.Me(); errors.Is(err, fs.ErrPermission) && me.UID != hostlocal.BotUser(cfg.State).UID {
+	if me := hostlocal.Me(); errors.Is(err, fs.ErrPermission) && me.UID != hostlocal.BotUser(cfg.OwnPath()).UID {
 		s += fmt.Sprintf("\nto let %s report through the daemon, set http.socket and projects[].users", me.Name)
 	}
 	return s

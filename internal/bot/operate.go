@@ -9,7 +9,6 @@ import (
 	"maps"
 	"os"
 	"os/user"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -173,12 +172,12 @@ func (b *Bot) createDir() error {
 	if _, err := os.Stat(dir); !errors.Is(err, fs.ErrNotExist) {
 		return nil // writing to it reports any other error
 	}
-	state, err := os.Stat(filepath.Dir(b.store.Path()))
+	state, err := os.Stat(b.cfg.OwnDir())
 	if err != nil {
 		return err
 	}
 	if err := b.rec.Dir().Create(); errors.Is(err, fs.ErrPermission) {
-		return fmt.Errorf("%w, or run `adfbot restore` as root, which makes the directory for %s", err, hostlocal.BotUser(b.store.Path()).Name)
+		return fmt.Errorf("%w, or run `adfbot restore` as root, which makes the directory for %s", err, hostlocal.BotUser(b.cfg.OwnPath()).Name)
 	} else if err != nil {
 		return err
 	}

@@ -1,30 +1,124 @@
 package bot
 
 import (
+	"cmp"
 	"context"
+	"errors"
+	"fmt"
+	"io/fs"
 	"time"
 
 	"github.com/terraphim/adfbot/escalate/incident"
 	"github.com/terraphim/adfbot/internal/config"
 	"github.com/terraphim/adfbot/internal/hostlocal"
 	"github.com/terraphim/adfbot/internal/store"
+	"github.com/terraphim/adfbot/internal/store/postgres"
 	"github.com/terraphim/adfbot/internal/store/sqlite"
 	"github.com/terraphim/adfbot/pause"
 )
 
-// openState opens the state. recreated means that it created one although the installation had one before, which is missing. Only this
-// function knows which kind of state it is.
-func openState(ctx context.Context, cfg *config.Config, readOnly bool, now func() time.Time) (state store.State, recreated bool, err error) {
-	sentinel := func() (string, error) {
+// openedState is an open state, with what depends on its kind.
+type openedState struct {
+	store.State
+	claims    incident.Claimer
+	now       func() time.Time // by the clock of the state
+	host      string           // id of this host; "": the state has no other
+	recreated bool             // the installation had a state before, which is missing
+}
+
+// openState opens the state.
+func openState(ctx context.Context, cfg *config.Config, mode Mode, env Env) (*openedState, error) {
+	switch {
+	case cfg.StateErr != nil:
+		return nil, fmt.Errorf("%w: %w", store.ErrUnusable, cfg.StateErr)
+	case cfg.Shared():
+		return openShared(ctx, cfg, mode, env)
+	}
+	o := &openedState{claims: hostlocal.At(cfg.LocalDir), now: env.Now}
+	s, err := sqlite.Open(ctx, cfg.State, sqlite.Options{ReadOnly: mode == ReadOnly, Now: env.Now, Sentinel: o.sentinel(ctx, cfg)})
+	if err != nil {
+		return nil, err // not a nil *sqlite.Store
+	}
+	o.State = s
+	return o, nil
+}
+
+// openShared opens a state in PostgreSQL.
+func openShared(ctx context.Context, cfg *config.Config, mode Mode, env Env) (*openedState, error) {
+	host, err := hostID(ctx, cfg, mode)
+	if err != nil {
+		return nil, err
+	}
+	o := &openedState{host: host}
+	options := postgres.Options{Host: host, ReadOnly: mode == ReadOnly, Sentinel: o.sentinel(ctx, cfg), Now: env.setNow}
+	if file := cfg.StatePasswordFile; file != "" {
+		options.Password = func() (string, error) { return statePassword(file, env.Getenv) }
+	}
+	s, err := postgres.Open(ctx, cfg.State, options)
+	if err != nil {
+		return nil, err
+	}
+	o.State, o.claims, o.now = s, s, clockOf(s, env.Now)
+	if err := o.checkSentinel(ctx, cfg); err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
+	return o, nil
+}
+
+// clockOf returns the clock of a state that has one.
+func clockOf(s any, machine func() time.Time) func() time.Time {
+	if clock, ok := s.(interface{ Now() time.Time }); ok {
+		return clock.Now
+	}
+	return machine
+}
+
+// hostID returns the id of this host. Who may only read uses any id if there is none yet.
+func hostID(ctx context.Context, cfg *config.Config, mode Mode) (string, error) {
+	local := hostlocal.At(cfg.LocalDir)
+	if mode != ReadOnly {
+		return local.HostID(ctx)
+	}
+	id, err := local.KnownHostID()
+	return cmp.Or(id, pause.NewRandomID()), err
+}
+
+// statePassword reads the password of the role. Who may not read it reports through the daemon.
+func statePassword(file string, getenv func(string) string) (string, error) {
+	password, err := config.ReadSecret(file, getenv)
+	if err != nil {
+		return "", &passwordError{fmt.Errorf("state_password_file: %w", err)}
+	}
+	return password, nil
+}
+
+// passwordError is an error of the password of the state. It is [store.ErrUnusable], and [store.ErrDenied] if another user may read it.
+type passwordError struct{ error }
+
+func (e *passwordError) Unwrap() error { return e.error }
+
+func (e *passwordError) Is(target error) bool {
+	return target == store.ErrUnusable || target == store.ErrDenied && errors.Is(e.error, fs.ErrPermission)
+}
+
+// sentinel returns the function that a new state asks for the installation that the pause directory belongs to.
+func (o *openedState) sentinel(ctx context.Context, cfg *config.Config) func() (string, error) {
+	return func() (string, error) {
 		id, err := earlierInstallation(ctx, cfg)
-		recreated = id != ""
+		o.recreated = id != ""
 		return id, err
 	}
-	s, err := sqlite.Open(ctx, cfg.State, sqlite.Options{ReadOnly: readOnly, Now: now, Sentinel: sentinel})
-	if err != nil {
-		return nil, false, err // not a nil *sqlite.Store
+}
+
+// checkSentinel returns an error if the pause directory belongs to another installation: the results of two would count together.
+func (o *openedState) checkSentinel(ctx context.Context, cfg *config.Config) error {
+	id, err := earlierInstallation(ctx, cfg)
+	if err != nil || id == "" || id == o.Installation() {
+		return nil // each look at a flag reports what is wrong with the directory
 	}
-	return s, recreated, nil
+	return store.Unusable(cfg.State, fmt.Sprintf("this is the state of another installation than that of the pause directory %s: correct `state` or "+
+		"`pause_dir`; if this host is to join the other installation, give it an empty pause_dir", cfg.PauseDir),
+		fmt.Errorf("the state is of installation %s, the directory of %s", o.Installation(), id))
 }
 
 // earlierInstallation returns the id of the installation that the pause directory belongs to, or "" if there is none.
@@ -39,7 +133,7 @@ func earlierInstallation(ctx context.Context, cfg *config.Config) (string, error
 	return s.Installation, err
 }
 
-// reconcilerState is the state with the locks of this host. No other host uses the state, so they guard the issues too.
+// reconcilerState is the state with the locks of this host, and with the claims of all hosts that use the state.
 type reconcilerState struct {
 	store.State
 	incident.HostLocker

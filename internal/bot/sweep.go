@@ -194,12 +194,12 @@ func dryRunWithoutState(ctx context.Context, cfg *config.Config, env Env) (rep s
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 	temp := *cfg
-	temp.State = filepath.Join(dir, "adfbot.db")
-	state, _, err := openState(ctx, &temp, false, env.Now)
+	temp.State, temp.LocalDir = filepath.Join(dir, "adfbot.db"), filepath.Join(dir, "local")
+	opened, err := openState(ctx, &temp, Results, env)
 	if err != nil {
 		return rep, err
 	}
-	if err := state.Close(); err != nil {
+	if err := opened.Close(); err != nil {
 		return rep, err
 	}
 	return DryRun(ctx, &temp, env)
