@@ -214,7 +214,7 @@ func (b *Bot) options() escalate.Options {
 	c := b.cfg
 	return escalate.Options{
 		Installation: b.store.Installation(), State: reconcilerState{b.store, b.local, b.store.claims}, Dir: pause.New(c.PauseDir),
-		Directory: func(ctx context.Context) (string, error) { return b.store.Meta(ctx, metaDirectory) },
+		Directory: func(ctx context.Context) (string, error) { return b.store.Meta(ctx, b.hostKey(metaDirectory)) },
 		Unstored:  b.unstored,
 		Log:       b.log, Now: b.now, Uptime: b.uptime(), Fleet: b.store.host != "",
 		Server: c.Gitea.URL, Login: c.Gitea.Login, Timeout: c.Gitea.Timeout,

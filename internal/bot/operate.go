@@ -145,7 +145,7 @@ func (b *Bot) writeFlags(ctx context.Context) ([]string, error) {
 	if err := b.createDir(); err != nil {
 		return nil, err
 	}
-	was, err := b.store.Meta(ctx, metaPauseDir)
+	was, err := b.store.Meta(ctx, b.hostKey(metaPauseDir))
 	if err != nil {
 		return nil, err
 	}
@@ -158,7 +158,7 @@ func (b *Bot) writeFlags(ctx context.Context) ([]string, error) {
 	if err := b.renewDir(ctx); err != nil {
 		return nil, err
 	}
-	if err := b.store.SetMeta(ctx, metaPauseDir, b.cfg.PauseDir); err != nil {
+	if err := b.store.SetMeta(ctx, b.hostKey(metaPauseDir), b.cfg.PauseDir); err != nil {
 		return nil, err
 	}
 	b.rec.SetDirError(nil)

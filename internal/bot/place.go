@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/terraphim/adfbot/internal/hostlocal"
+	"github.com/terraphim/adfbot/internal/store"
 	"github.com/terraphim/adfbot/pause"
 )
 
@@ -47,7 +48,7 @@ func (b *Bot) prepareDir(ctx context.Context, mode Mode) error {
 // dirStep returns what has to be done under a lock to get the pause directory ready, or nil. If the directory is ready, dirStep updates
 // the copy of its sentinel. What is wrong with the directory is reported by each look at a flag.
 func (b *Bot) dirStep(ctx context.Context, mode Mode) (func(context.Context) error, error) {
-	known, metaErr := b.store.Meta(ctx, metaDirectory)
+	known, metaErr := b.store.Meta(ctx, b.hostKey(metaDirectory))
 	if metaErr != nil {
 		return nil, metaErr
 	}
@@ -59,7 +60,7 @@ func (b *Bot) dirStep(ctx context.Context, mode Mode) (func(context.Context) err
 	case err != nil && (mode == Operate || !notReady(err)), err == nil && s.Installation != "" && s.Installation != b.store.Installation():
 		return nil, nil
 	case err == nil && s.Installation == "":
-		return b.renewDir, nil
+		return b.newDir(), nil
 	case err == nil && s.Directory == known && known != "":
 		b.keepSentinel(s)
 		return nil, b.noteBoot(ctx)
@@ -72,8 +73,8 @@ func (b *Bot) dirStep(ctx context.Context, mode Mode) (func(context.Context) err
 		return nil, writtenErr
 	case written && (err != nil || known != ""): // flags may be lost
 		return nil, nil
-	case err != nil, s.Directory == "": // an earlier version gave it no id
-		return b.renewDir, nil
+	case err != nil, s.Directory == "", b.store.host != "": // an earlier version gave it no id, or this is a new host
+		return b.newDir(), nil
 	}
 	return func(ctx context.Context) error { return b.acceptDir(ctx, s.Directory) }, nil
 }
@@ -84,11 +85,11 @@ func (b *Bot) noteBoot(ctx context.Context) error {
 	if boot == "" || !hostlocal.InMemory(b.cfg.PauseDir) {
 		return nil
 	}
-	was, err := b.store.Meta(ctx, metaBoot)
+	was, err := b.store.Meta(ctx, b.hostKey(metaBoot))
 	if err != nil || was == boot {
 		return err
 	}
-	return b.store.SetMeta(ctx, metaBoot, boot)
+	return b.store.SetMeta(ctx, b.hostKey(metaBoot), boot)
 }
 
 // boot returns the id of the machine's boot, "" if it is unknown.
@@ -106,11 +107,11 @@ func (b *Bot) lostInReboot(ctx context.Context, dirErr error) (bool, error) {
 	if !notReady(dirErr) || boot == "" || !hostlocal.InMemory(b.cfg.PauseDir) {
 		return false, nil
 	}
-	dir, err := b.store.Meta(ctx, metaPauseDir)
+	dir, err := b.store.Meta(ctx, b.hostKey(metaPauseDir))
 	if err != nil || dir != b.cfg.PauseDir {
 		return false, err
 	}
-	was, err := b.store.Meta(ctx, metaBoot)
+	was, err := b.store.Meta(ctx, b.hostKey(metaBoot))
 	return was != "" && was != boot, err
 }
 
@@ -119,6 +120,24 @@ func (b *Bot) fillDir(ctx context.Context) error {
 	projects, err := b.writeFlags(ctx)
 	if err == nil {
 		b.log.Warn("the pause directory was in memory, and the machine has booted: its flags are written again", "dir", b.cfg.PauseDir, "paused", projects)
+	}
+	return err
+}
+
+// newDir returns what makes a pause directory ready that had no flags of this host. In a fleet, projects may be paused already.
+func (b *Bot) newDir() func(context.Context) error {
+	if b.store.host == "" {
+		return b.renewDir
+	}
+	return b.joinFleet
+}
+
+// joinFleet writes the flags of all paused projects into the pause directory of a new host, and then the sentinel. Until then, gate
+// reports every project as unknown.
+func (b *Bot) joinFleet(ctx context.Context) error {
+	projects, err := b.writeFlags(ctx)
+	if err == nil {
+		b.log.Info("this host has joined the fleet", "host", b.store.host, "dir", b.cfg.PauseDir, "paused", projects)
 	}
 	return err
 }
@@ -138,7 +157,7 @@ func (b *Bot) renewDir(ctx context.Context) error {
 
 // acceptDir stores the id of the installation's pause directory.
 func (b *Bot) acceptDir(ctx context.Context, directory string) error {
-	err := errors.Join(b.store.SetMeta(ctx, metaDirectory, directory), b.noteBoot(ctx))
+	err := errors.Join(b.store.SetMeta(ctx, b.hostKey(metaDirectory), directory), b.noteBoot(ctx))
 	if err == nil {
 		b.keepSentinel(pause.Sentinel{Installation: b.store.Installation(), Directory: directory})
 	}
@@ -155,13 +174,17 @@ func (b *Bot) keepSentinel(s pause.Sentinel) {
 	}
 }
 
-// The keys of the state's meta table for the places that the state and the configuration last agreed on.
+// The keys of the state's meta table for the places that the state and the configuration last agreed on. Those of the pause directory are
+// made by hostKey.
 const (
 	metaURL       = "gitea_url"
 	metaPauseDir  = "pause_dir"
 	metaDirectory = "pause_dir_id"   // [pause.Sentinel].Directory
 	metaBoot      = "pause_dir_boot" // of the machine, if the directory is in memory
 )
+
+// hostKey returns the key of a fact about this host.
+func (b *Bot) hostKey(key string) string { return store.HostKey(key, b.store.host) }
 
 // checkMoved refuses a changed gitea.url or pause_dir while incidents depend on the old one: in a new place their flags
 // and issues are missing, which does not mean that anybody removed them.
@@ -182,7 +205,7 @@ func (b *Bot) checkMoved(ctx context.Context, mode Mode) error {
 	}{
 		{metaURL, "gitea.url", b.cfg.Gitea.URL, unsettled, b.rec.SetTrackerError,
 			"if the server has moved, or the issues are to be opened again on a new one, confirm it with `adfbot sweep --confirm-gitea-url`; else set gitea.url back"},
-		{metaPauseDir, "pause_dir", b.cfg.PauseDir, paused, b.rec.SetDirError,
+		{b.hostKey(metaPauseDir), "pause_dir", b.cfg.PauseDir, paused, b.rec.SetDirError,
 			"run `adfbot restore` to write the flags of paused projects to the new directory; else set pause_dir back"},
 	} {
 		was, err := b.store.Meta(ctx, place.meta)

@@ -22,6 +22,7 @@ import (
 	"github.com/terraphim/adfbot/internal/fault"
 	"github.com/terraphim/adfbot/internal/proc"
 	"github.com/terraphim/adfbot/internal/testhost"
+	"github.com/terraphim/adfbot/internal/testpg"
 )
 
 // child is what another process is to do.
@@ -41,7 +42,7 @@ type child struct {
 }
 
 func TestMain(m *testing.M) {
-	testhost.Main(m, testhost.Funcs{"child": runChild, "drain": func(testhost.Self) int { proc.Drain(os.Stdin, os.Stdout); return 0 }})
+	testpg.Main(m, testhost.Funcs{"child": runChild, "drain": func(testhost.Self) int { proc.Drain(os.Stdin, os.Stdout); return 0 }})
 }
 
 func runChild(self testhost.Self) int {

@@ -101,8 +101,8 @@ type MetaStore interface {
 	// Installation is the random id of this state and its pause directory.
 	Installation() string
 
-	// FlagsWritten reports whether the state knows of any flag that was ever on disk. From then on the bot never creates
-	// the sentinel of a pause directory by itself.
+	// FlagsWritten reports whether the state knows of any flag that was ever on the disk of this host. From then on the bot never
+	// creates the sentinel of this host's pause directory by itself.
 	FlagsWritten(ctx context.Context) (bool, error)
 
 	// Meta returns a value of the caller's, "" if there is none.
@@ -111,6 +111,14 @@ type MetaStore interface {
 
 	// MoveServer replaces the address of a server in everything that is known of it: the same Gitea has a new one.
 	MoveServer(ctx context.Context, from, to string) error
+}
+
+// HostKey returns the key of [MetaStore] for a fact about a host. The host of a state that no other one uses has no id.
+func HostKey(key, host string) string {
+	if host == "" {
+		return key
+	}
+	return key + "/" + host
 }
 
 // Health says whether the state can be used.

@@ -17,7 +17,7 @@ import (
 	"github.com/terraphim/adfbot/pause"
 )
 
-// URLVar names a server to use. Its role must be allowed to create schemas.
+// URLVar names a server to use. Its role must be allowed to create schemas and databases.
 const URLVar = "ADFBOT_TEST_POSTGRES"
 
 // requireVar is set where no test may be skipped.
@@ -59,6 +59,20 @@ func Schema(t testing.TB) (database, schema string) {
 	}
 	t.Cleanup(func() { Exec(t, database, `DROP SCHEMA IF EXISTS `+schema+` CASCADE`) })
 	return database, schema
+}
+
+// Database returns the URL of a new, empty database. It is dropped when the test ends.
+func Database(t testing.TB) string {
+	t.Helper()
+	name := "adfbot_test_" + pause.NewRandomID()[:12]
+	server := os.Getenv(URLVar)
+	if server == "" {
+		server = sharedServer(t).URL()
+	} else {
+		t.Cleanup(func() { Exec(t, server, `DROP DATABASE IF EXISTS `+name+` WITH (FORCE)`) })
+	}
+	Exec(t, server, `CREATE DATABASE `+name+` TEMPLATE template0 ENCODING 'UTF8'`)
+	return InDatabase(t, server, name)
 }
 
 func sharedServer(t testing.TB) *Server {

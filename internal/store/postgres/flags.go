@@ -169,7 +169,7 @@ func (s *Store) ConfirmAll(ctx context.Context, at time.Time, list []incident.Fl
 		if err := tx.Exec(ctx, confirmAll, s.host, wanted); err != nil {
 			return err
 		}
-		if err := sqlstore.SetFlagsWritten(ctx, tx); err != nil {
+		if err := s.SetFlagsWritten(ctx, tx); err != nil {
 			return err
 		}
 		incidents, err := sqlstore.List(ctx, tx, sqlstore.ScanDoc[incident.Incident], unwritten, wanted)

@@ -30,7 +30,7 @@ func (s *State) Confirm(ctx context.Context, project string, c incident.Confirma
 
 // confirmFlag stores a confirmation in place of an earlier one.
 func (s *State) confirmFlag(ctx context.Context, tx Tx, project string, c incident.Confirmation) error {
-	if err := SetFlagsWritten(ctx, tx); err != nil {
+	if err := s.SetFlagsWritten(ctx, tx); err != nil {
 		return err
 	}
 	return tx.Exec(ctx, `INSERT INTO adfbot.host_flag (host, project, pause, kind, mtime, size) VALUES (?, ?, ?, ?, ?, ?)

@@ -1,0 +1,134 @@
+package bot_test
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/terraphim/adfbot/internal/bot"
+	"github.com/terraphim/adfbot/internal/hostlocal"
+	"github.com/terraphim/adfbot/internal/store"
+	"github.com/terraphim/adfbot/internal/testpg"
+	"github.com/terraphim/adfbot/pause"
+)
+
+// newHost returns a machine whose state is in a database.
+func newHost(t testing.TB, url string) *world {
+	t.Helper()
+	w := newWorld(t)
+	w.change("state: DIR/state/adfbot.db", "state: "+url+"\nlocal_dir: DIR/local")
+	return w
+}
+
+// newHostBeside returns another machine with the same state and the same Gitea.
+func (w *world) newHostBeside(t testing.TB) *world {
+	t.Helper()
+	other := newHost(t, w.cfg.State)
+	other.Gitea = w.Gitea
+	return other
+}
+
+func TestSharedState(t *testing.T) {
+	a := newHost(t, testpg.Database(t))
+	b := a.newHostBeside(t)
+	require.False(t, a.fail("odilo", 2).Tripped)
+	out := b.fail("odilo", 1)
+	require.True(t, out.Tripped, "results of both hosts count together")
+	require.FileExists(t, b.flag("odilo"))
+	require.Len(t, a.issues("open"), 1)
+	require.NoFileExists(t, filepath.Join(a.Dir, "state"), "everything of this host is in local_dir")
+	for _, name := range []string{"host", "locks", "runs", "spool", pause.SentinelName} {
+		_, err := os.Stat(filepath.Join(a.cfg.LocalDir, name))
+		require.NoError(t, err, name)
+	}
+	require.NotEqual(t, a.Read(a.cfg.LocalDir+"/host"), b.Read(b.cfg.LocalDir+"/host"))
+}
+
+// Who only reads a state that is not there yet makes neither a schema nor an id of this host.
+func TestSharedStateReadOnly(t *testing.T) {
+	a := newHost(t, testpg.Database(t))
+	_, err := bot.Open(ctx, a.cfg, bot.ReadOnly, a.env())
+	require.ErrorIs(t, err, os.ErrNotExist)
+	require.NoDirExists(t, a.cfg.LocalDir)
+	require.Equal(t, "f", testpg.Text(t, a.cfg.State, `SELECT to_regnamespace('adfbot') IS NOT NULL`))
+}
+
+// A new host has the flags of all paused projects before its gate lets anything run.
+func TestNewHostIsFilled(t *testing.T) {
+	for name, prepare := range map[string]func(b *world){
+		"no directory":       func(*world) {},
+		"an empty directory": func(b *world) { require.NoError(b, os.Mkdir(b.cfg.PauseDir, 0o755)) },
+		"an empty sentinel": func(b *world) {
+			require.NoError(b, os.Mkdir(b.cfg.PauseDir, 0o755))
+			b.Touch(b.sentinel())
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			a := newHost(t, testpg.Database(t))
+			a.fail("odilo", 3)
+			a.with(bot.Operate, func(b *bot.Bot) {
+				_, err := b.Pause(ctx, "atlas", "for a while")
+				require.NoError(t, err)
+			})
+			b := a.newHostBeside(t)
+			prepare(b)
+			if name != "an empty sentinel" { // which says that somebody vouches for the directory
+				require.Error(t, bot.Gate(ctx, b.cfg, "odilo").Err, "unknown")
+			}
+			b.with(bot.Results, func(*bot.Bot) {})
+			require.FileExists(t, b.flag("odilo"))
+			require.FileExists(t, b.flag("atlas"))
+			require.FileExists(t, b.sentinel())
+			require.True(t, bot.Gate(ctx, b.cfg, "odilo").Paused)
+		})
+	}
+}
+
+// What a host knew of its pause directory says nothing about that of another one, and one that is gone is not made again.
+func TestPauseDirIsPerHost(t *testing.T) {
+	a := newHost(t, testpg.Database(t))
+	a.fail("odilo", 3)
+	b := a.newHostBeside(t)
+	b.with(bot.Results, func(*bot.Bot) {})
+	require.NoError(t, os.RemoveAll(a.cfg.PauseDir))
+	a.with(bot.Results, func(b *bot.Bot) { require.Error(t, b.MayRun(ctx, "odilo").Err) })
+	require.NoDirExists(t, a.cfg.PauseDir)
+	require.True(t, bot.Gate(ctx, b.cfg, "odilo").Paused)
+	a.with(bot.Restore, func(b *bot.Bot) {
+		_, err := b.Restore(ctx)
+		require.NoError(t, err)
+	})
+	require.True(t, bot.Gate(ctx, a.cfg, "odilo").Paused)
+}
+
+// A host that was retired comes back as a new one, and its old sentinel is not to be trusted.
+func TestHostWithANewID(t *testing.T) {
+	a := newHost(t, testpg.Database(t))
+	a.fail("odilo", 3)
+	was := a.Read(a.sentinel())
+	local := hostlocal.At(a.cfg.LocalDir)
+	id, err := local.HostID(ctx)
+	require.NoError(t, err)
+	next, err := local.NewHostID(ctx, id)
+	require.NoError(t, err)
+	require.NotEqual(t, id, next)
+	a.with(bot.Results, func(*bot.Bot) {})
+	require.NotEqual(t, was, a.Read(a.sentinel()))
+	require.True(t, bot.Gate(ctx, a.cfg, "odilo").Paused)
+}
+
+// The clock of the state decides, not that of this machine.
+func TestSharedStateClock(t *testing.T) {
+	a := newHost(t, testpg.Database(t))
+	env := a.env()
+	env.Now = nil
+	b, err := bot.Open(ctx, a.cfg, bot.Results, env)
+	require.NoError(t, err)
+	defer func() { require.NoError(t, b.Close()) }()
+	out, err := b.Record(ctx, store.Result{Project: "odilo", Agent: "project-meta", Outcome: store.Failure, Finished: time.Now()})
+	require.NoError(t, err)
+	require.Equal(t, 1, out.Failures)
+}
