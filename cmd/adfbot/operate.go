@@ -14,6 +14,7 @@ import (
 	"github.com/terraphim/adfbot/internal/config"
 	"github.com/terraphim/adfbot/internal/redact"
 	"github.com/terraphim/adfbot/internal/status"
+	"github.com/terraphim/adfbot/internal/store/postgres"
 	"github.com/terraphim/adfbot/internal/text"
 )
 
@@ -229,4 +230,32 @@ func (a *app) checkCmd() *cobra.Command {
 	}
 	cmd.Flags().BoolVar(&offline, "offline", false, "do not ask Gitea")
 	return cmd
+}
+
+func (a *app) initStateCmd() *cobra.Command {
+	return &cobra.Command{
+		Use:   "init-state",
+		Short: "Print what the administrator of PostgreSQL runs before hosts share a state there",
+		Long: `init-state prints statements for psql that make the role, the database and the schema of the
+configured state, and say what the role may do. It connects to nothing. The statements may be run
+again; what is there already stays.
+
+The role's password is set by hand, with \password in psql, and pg_hba.conf must let the role in
+from each host.`,
+		Example: `  adfbot init-state | sudo -u postgres psql -v ON_ERROR_STOP=1`,
+		Args:    noArgs,
+		RunE: func(*cobra.Command, []string) error {
+			cfg, _, err := config.LoadFor(config.Find(a.configPath, a.getenv), "state")
+			switch {
+			case err != nil:
+				return err
+			case cfg.StateErr != nil:
+				return &exit{exitUsage, cfg.StateErr}
+			case !cfg.Shared():
+				return usage("the state is the file %s, which needs no preparation; for a state that hosts share, set `state` to postgres://…", cfg.State)
+			}
+			a.printf("%s", postgres.Grants(cfg.StateNames()))
+			return nil
+		},
+	}
 }

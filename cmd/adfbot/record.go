@@ -64,10 +64,11 @@ again changes nothing and gets the first answer.`,
 }
 
 func (a *app) record(cmd *cobra.Command, f recordFlags) error {
-	cfg, err := a.load()
+	cfg, _, err := config.LoadFor(config.Find(a.configPath, a.getenv), "") // a result can wait until the place of the state is corrected
 	if err != nil {
 		return err
 	}
+	a.hideToken(cfg)
 	if err := cfg.CheckProject(f.project); err != nil {
 		return &exit{exitUsage, err}
 	}
@@ -130,7 +131,7 @@ func (a *app) report(ctx context.Context, cfg *config.Config, env bot.Env, to bo
 		r.RunID = "record-" + pause.NewRandomID() // it may be sent twice
 	}
 	if r.Host == "" {
-		r.Host, _ = os.Hostname()
+		r.Host = bot.HostName(cfg)
 	}
 	reported := to.Report(ctx, r)
 	for _, m := range reported.Messages {

@@ -45,6 +45,7 @@ import (
 	"github.com/terraphim/adfbot/internal/hostlocal"
 	"github.com/terraphim/adfbot/internal/redact"
 	"github.com/terraphim/adfbot/internal/status"
+	"github.com/terraphim/adfbot/internal/store"
 	"github.com/terraphim/adfbot/pause"
 )
 
@@ -125,7 +126,7 @@ func (e Env) withDefaults() Env {
 func Open(ctx context.Context, cfg *config.Config, mode Mode, env Env) (*Bot, error) {
 	env = env.withDefaults()
 	b := &Bot{cfg: cfg, env: env, log: env.Log, now: env.Now, sweeping: make(chan struct{}, 1), local: hostlocal.At(cfg.LocalDir)}
-	b.host = hostName(cfg)
+	b.host = HostName(cfg)
 	var err error
 	if mode == Daemon {
 		if _, err = cfg.Sweep.Cron(); err != nil {
@@ -138,6 +139,11 @@ func Open(ctx context.Context, cfg *config.Config, mode Mode, env Env) (*Bot, er
 			b.log.Warn("cannot use the directory beside the state", "err", err)
 		} else if err != nil {
 			return nil, err
+		}
+	}
+	if mode == Daemon && cfg.Shared() { // the disk of a file says so by itself
+		if err := hostlocal.DirWritable(cfg.LocalDir); err != nil {
+			return nil, store.Unusable(cfg.LocalDir, "`local_dir` has to be writable", err)
 		}
 	}
 	if b.store, err = openState(ctx, cfg, mode, env); err != nil {
@@ -154,8 +160,8 @@ func Open(ctx context.Context, cfg *config.Config, mode Mode, env Env) (*Bot, er
 	return b, nil
 }
 
-// hostName returns what people call this host.
-func hostName(cfg *config.Config) string {
+// HostName returns what people call this host.
+func HostName(cfg *config.Config) string {
 	name, _ := os.Hostname()
 	return cmp.Or(cfg.Fleet.Host, name)
 }

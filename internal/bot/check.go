@@ -74,7 +74,7 @@ func Check(ctx context.Context, cfg *config.Config, offline bool, env Env) []Fin
 	c.failed("config", err)
 	if owner, other := hostlocal.OtherOwner(cfg.OwnPath()); other && owner.UID != 0 {
 		// What this user may do says nothing about the bot.
-		c.add(Fail, "user", "%s may not write %s, which belongs to %s: %s", hostlocal.Me().Name, cfg.State, owner.Name,
+		c.add(Fail, "user", "%s may not write %s, which belongs to %s: %s", hostlocal.Me().Name, cfg.OwnPath(), owner.Name,
 			c.runAs(owner))
 		return c.out
 	}
@@ -82,7 +82,11 @@ func Check(ctx context.Context, cfg *config.Config, offline bool, env Env) []Fin
 	if owner := hostlocal.BotUser(cfg.OwnPath()); os.Geteuid() == 0 && owner.UID != 0 && c.env.Getenv("CREDENTIALS_DIRECTORY") == "" {
 		c.add(Warn, "user", "root may read and write what %s may not, to whom the state belongs: %s", owner.Name, c.runAs(owner))
 	}
-	c.state(ctx)
+	if cfg.Shared() {
+		c.sharedState(ctx)
+	} else {
+		c.state(ctx)
+	}
 	if c.bot != nil {
 		defer func() { _ = c.bot.Close() }()
 	}
@@ -137,7 +141,12 @@ func (c *checker) state(ctx context.Context) {
 	} else if writable {
 		c.add(OK, "state", "%s, installation %s", c.cfg.State, b.store.Installation())
 	}
-	spooled, err := b.local.Spool().List()
+	c.spool()
+}
+
+// spool shows the results that are not recorded yet.
+func (c *checker) spool() {
+	spooled, err := hostlocal.At(c.cfg.LocalDir).Spool().List()
 	if err != nil {
 		c.add(Warn, "spool", "%v", err)
 	}
@@ -165,20 +174,26 @@ func ownDir(path, key, why string) string {
 
 // stateWritable reports whether this user may write all files of the state.
 func (c *checker) stateWritable() bool {
-	state, writable := c.cfg.State, true
-	for _, path := range []string{filepath.Dir(state), state, state + "-wal", state + "-shm", state + ".d", state + ".d/locks", state + ".d/runs", state + ".d/spool"} {
+	state, local := c.cfg.State, c.cfg.LocalDir
+	return c.writable("state", filepath.Dir(state), state, state+"-wal", state+"-shm", local, local+"/locks", local+"/runs", local+"/spool")
+}
+
+// writable reports whether this user may write all of some paths. The first one is the directory that the file of a key is in.
+func (c *checker) writable(key string, paths ...string) bool {
+	writable := true
+	for _, path := range paths {
 		if _, err := os.Stat(path); !writable && errors.Is(err, fs.ErrPermission) {
 			continue // for the reason that was found already
 		}
 		if why := hostlocal.NotWritable(path); why != "" {
 			writable = false
-			if path == filepath.Dir(state) {
-				why = ownDir(state, "state", why)
+			if key == "state" && path == paths[0] {
+				why = ownDir(c.cfg.State, key, why)
 			}
 			if info, err := os.Stat(path); err == nil && info.IsDir() { // what lies in it most likely belongs to the same wrong user
 				why = strings.Replace(why, "run chown ", "run chown -R ", 1)
 			}
-			c.add(Fail, "state", "%s: %s", path, why)
+			c.add(Fail, key, "%s: %s", path, why)
 		}
 	}
 	return writable

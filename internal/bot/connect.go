@@ -61,7 +61,7 @@ func RedactorFor(cfg *config.Config, getenv func(string) string) *redact.Redacto
 		}
 	}
 	add(cfg.Gitea.TokenSource(getenv).Token())
-	files := []string{cfg.HTTP.TokenFile, cfg.HTTP.WebhookSecretFile}
+	files := []string{cfg.HTTP.TokenFile, cfg.HTTP.WebhookSecretFile, cfg.StatePasswordFile}
 	for _, p := range cfg.Projects {
 		files = append(files, p.TokenFile)
 	}

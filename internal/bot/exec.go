@@ -292,7 +292,7 @@ func (x *execution) run(redactor *redact.Redactor, started func(pid int)) (store
 		Project: x.q.Project, Agent: x.q.Agent, RunID: x.q.RunID, Outcome: outcome(project, exit), ExitCode: exit.Code, Signal: exit.Signal,
 		Detail: exit.Detail, Started: begun, Finished: ended,
 	}.Bounded(ended)
-	res.Host = hostName(x.cfg)
+	res.Host = HostName(x.cfg)
 	if res.Outcome == store.Failure {
 		res.Output = capture.Text()
 		if res.Output == "" && err != nil {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"path/filepath"
 	"time"
 
 	"github.com/terraphim/adfbot/escalate/incident"
@@ -34,6 +35,9 @@ func openState(ctx context.Context, cfg *config.Config, mode Mode, env Env) (*op
 	case cfg.Shared():
 		return openShared(ctx, cfg, mode, env)
 	}
+	if err := leftBeside(cfg); err != nil {
+		return nil, err
+	}
 	o := &openedState{claims: hostlocal.At(cfg.LocalDir), now: env.Now}
 	s, err := sqlite.Open(ctx, cfg.State, sqlite.Options{ReadOnly: mode == ReadOnly, Now: env.Now, Sentinel: o.sentinel(ctx, cfg)})
 	if err != nil {
@@ -50,10 +54,8 @@ func openShared(ctx context.Context, cfg *config.Config, mode Mode, env Env) (*o
 		return nil, err
 	}
 	o := &openedState{host: host}
-	options := postgres.Options{Host: host, ReadOnly: mode == ReadOnly, Sentinel: o.sentinel(ctx, cfg), Now: env.setNow}
-	if file := cfg.StatePasswordFile; file != "" {
-		options.Password = func() (string, error) { return statePassword(file, env.Getenv) }
-	}
+	options := sharedOptions(cfg, env)
+	options.Host, options.ReadOnly, options.Sentinel, options.Now = host, mode == ReadOnly, o.sentinel(ctx, cfg), env.setNow
 	s, err := postgres.Open(ctx, cfg.State, options)
 	if err != nil {
 		return nil, err
@@ -63,6 +65,28 @@ func openShared(ctx context.Context, cfg *config.Config, mode Mode, env Env) (*o
 		return nil, errors.Join(err, s.Close())
 	}
 	return o, nil
+}
+
+// sharedOptions returns how to reach a state in PostgreSQL.
+func sharedOptions(cfg *config.Config, env Env) (o postgres.Options) {
+	if file := cfg.StatePasswordFile; file != "" {
+		o.Password = func() (string, error) { return statePassword(file, env.Getenv) }
+	}
+	return o
+}
+
+// leftBeside returns an error if results wait in the directory of an SQLite file, and local_dir is another one.
+func leftBeside(cfg *config.Config) error {
+	beside := hostlocal.Beside(cfg.State)
+	if beside.Path() == filepath.Clean(cfg.LocalDir) {
+		return nil
+	}
+	spooled, _ := beside.Spool().List()
+	if len(spooled) == 0 {
+		return nil
+	}
+	return store.Unusable(cfg.State, fmt.Sprintf("results that were never recorded wait in %s/spool: stop every adfbot and move them to %s/spool, or remove them",
+		beside.Path(), cfg.LocalDir), errors.New("local_dir was changed"))
 }
 
 // clockOf returns the clock of a state that has one.

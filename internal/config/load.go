@@ -42,7 +42,7 @@ func Load(path string) (*Config, error) {
 // A missing gitea section is not even a warning: a machine that only runs gate needs none. A project with a good id
 // counts as a project whatever else is wrong with it.
 //
-// A key in use stands for all keys below it. projects[].id is the id of every project; projects[odilo] is one project.
+// A key in use stands for all keys below it, and "" for all keys. projects[].id is the id of every project; projects[odilo] is one project.
 func LoadFor(path string, use ...string) (cfg *Config, warnings []Problem, err error) {
 	c, r, err := load(path)
 	if err != nil {

@@ -2,6 +2,9 @@ package config
 
 import (
 	"cmp"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
 	"maps"
 	"net/url"
 	"path/filepath"
@@ -53,6 +56,46 @@ func (c *Config) OwnDir() string {
 		return path
 	}
 	return filepath.Dir(c.State)
+}
+
+// StateNames returns the role and the database of a state in PostgreSQL.
+func (c *Config) StateNames() (role, database string) {
+	u, err := url.Parse(c.State)
+	if err != nil {
+		return "", ""
+	}
+	q := u.Query()
+	return cmp.Or(q.Get("user"), u.User.Username()), cmp.Or(q.Get("dbname"), strings.TrimPrefix(u.Path, "/"))
+}
+
+// SharedHash returns a hash of the keys that should have the same values on all hosts of a fleet.
+func (c *Config) SharedHash() string {
+	shared := struct {
+		Gitea         Gitea
+		Breaker       Breaker
+		Escalation    Escalation
+		Operators     []string
+		OnIssueClosed string
+		Sweep         Sweep
+		Fleet         Fleet
+		Keep          time.Duration
+		Projects      []Project
+	}{c.Gitea, c.Breaker, c.Escalation, c.Operators, c.OnIssueClosed, c.Sweep, c.Fleet, c.History.Keep, slices.Clone(c.Projects)}
+	// Where files are, who may use them, and what a host is called, is its own.
+	shared.Gitea.TokenFile, shared.Gitea.TokenEnv, shared.Gitea.CAFile, shared.Gitea.Timeout = "", "", "", 0
+	shared.Escalation.Template, shared.Escalation.RedactEnv, shared.Fleet.Host = "", nil, ""
+	for i := range shared.Projects {
+		p := &shared.Projects[i]
+		p.Users, p.TokenFile = nil, ""
+		p.Labels, p.Assignees, p.IgnoreExitCodes = slices.Sorted(slices.Values(p.Labels)), slices.Sorted(slices.Values(p.Assignees)), slices.Sorted(slices.Values(p.IgnoreExitCodes))
+	}
+	slices.SortFunc(shared.Projects, func(a, b Project) int { return strings.Compare(a.ID, b.ID) })
+	text, err := json.Marshal(shared)
+	if err != nil {
+		return "" // it cannot fail
+	}
+	sum := sha256.Sum256(text)
+	return hex.EncodeToString(sum[:8])
 }
 
 // checkState checks the keys that depend on the kind of state, and fills in local_dir.

@@ -3,6 +3,7 @@ package config
 import (
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -93,4 +94,29 @@ func TestStateErr(t *testing.T) {
 	require.Equal(t, "/var/lib/adfbot", c.OwnPath())
 	_, err = Load(path)
 	require.ErrorContains(t, err, "contains a password")
+}
+
+func TestStateNames(t *testing.T) {
+	for _, url := range []string{"postgres://bot@db/factory", "postgres://x@db/y?user=bot&dbname=factory", "postgres:///?host=/run&user=bot&dbname=factory"} {
+		c, problems := parsed(t, shared(url))
+		require.Empty(t, problems)
+		role, database := c.StateNames()
+		require.Equal(t, []string{"bot", "factory"}, []string{role, database})
+	}
+}
+
+func TestSharedHash(t *testing.T) {
+	hash := func(text string) string {
+		c, problems := parsed(t, text)
+		require.Empty(t, problems)
+		return c.SharedHash()
+	}
+	text := projectsOf("  - id: a\n    labels: [x, y]\n  - id: b\n")
+	same := hash(text)
+	require.Equal(t, same, hash("pause_dir: /elsewhere\ninstance: edge\nfleet: {host: edge}\nhttp: {socket: /s}\n"+text))
+	require.Equal(t, same, hash(strings.Replace(text, "/etc/adfbot/token", "/t", 1)))
+	require.Equal(t, same, hash(projectsOf("  - id: b\n  - id: a\n    labels: [y, x]\n    users: [joe]\n")))
+	require.NotEqual(t, same, hash(projectsOf("  - id: a\n    labels: [x, y]\n  - id: c\n")))
+	require.NotEqual(t, same, hash("breaker: {threshold: 5}\n"+text))
+	require.NotEqual(t, same, hash("fleet: {poll: 2s}\n"+text))
 }

@@ -1,0 +1,187 @@
+package bot
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/terraphim/adfbot/internal/config"
+	"github.com/terraphim/adfbot/internal/hostlocal"
+	"github.com/terraphim/adfbot/internal/store"
+	"github.com/terraphim/adfbot/internal/store/postgres"
+	"github.com/terraphim/adfbot/internal/text"
+)
+
+// sharedState checks a state in PostgreSQL, and what belongs to this host.
+func (c *checker) sharedState(ctx context.Context) {
+	c.localDir()
+	c.spool()
+	report, err := postgres.Inspect(ctx, c.cfg.State, sharedOptions(c.cfg, c.env))
+	if c.failed("state", err) {
+		return
+	}
+	b, err := Open(ctx, c.cfg, ReadOnly, c.env)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		c.noSchema(ctx, report)
+		return
+	case err == nil:
+		c.bot = b
+		err = b.store.Check(ctx)
+	}
+	if c.rights(report) && !c.failed("state", err) {
+		c.add(OK, "state", "PostgreSQL %s, database %s, role %s, installation %s", report.Version, report.Database, report.Role, b.store.Installation())
+	}
+	c.server(report)
+	if c.bot != nil {
+		c.hears(ctx, report)
+		c.hosts(ctx)
+	}
+}
+
+// localDir checks the directory for what belongs to this host.
+func (c *checker) localDir() {
+	dir := c.cfg.LocalDir
+	if _, err := os.Stat(dir); errors.Is(err, fs.ErrNotExist) {
+		if why := hostlocal.NotCreatable(dir); why != "" {
+			c.add(Fail, "local_dir", "cannot create %s: %s", dir, why)
+		} else {
+			c.add(OK, "local_dir", "%s is missing; serve or the first result creates it", dir)
+		}
+		return
+	}
+	local := hostlocal.At(dir)
+	if c.failed("local_dir", local.Check()) || !c.writable("local_dir", dir, dir+"/locks", dir+"/runs", dir+"/spool") {
+		return
+	}
+	if problem := hostlocal.DiskProblem(dir, hostlocal.LeastRoom); problem != "" {
+		c.add(Fail, "local_dir", "%s: %s", dir, problem)
+		return
+	}
+	id, err := local.KnownHostID()
+	switch {
+	case c.failed("local_dir", err):
+	case id == "":
+		c.add(OK, "local_dir", "%s, this host %s has no id yet; serve or the first result makes it", dir, HostName(c.cfg))
+	default:
+		c.add(OK, "local_dir", "%s, this host %s has the id %s", dir, HostName(c.cfg), id)
+	}
+}
+
+// noSchema says what makes a schema that is missing.
+func (c *checker) noSchema(ctx context.Context, r postgres.Report) {
+	switch id, _ := earlierInstallation(ctx, c.cfg); {
+	case !r.HasSchema && !r.MayMake:
+		c.add(Fail, "state", "the database %s has no schema %s, and the role %s may not make it: have an administrator run what `adfbot init-state` prints",
+			r.Database, r.Schema, r.Role)
+	case len(r.Lacking) > 0:
+		c.rights(r)
+	case id != "":
+		c.add(Warn, "state", "the database %s has no state yet, although the pause directory belongs to an installation: if `state` names the wrong database, "+
+			"correct it; if its state is in a file, move it (see `adfbot help upgrade`); if it is lost, the first result creates a new one", r.Database)
+	default:
+		c.add(OK, "state", "PostgreSQL %s, database %s, role %s; there is no state yet, the first result creates it", r.Version, r.Database, r.Role)
+	}
+}
+
+// rights checks what the role may do with the tables, and reports whether that is enough.
+func (c *checker) rights(r postgres.Report) bool {
+	const most = 3
+	if n := len(r.Lacking); n > 0 {
+		more := ""
+		if n > most {
+			more = fmt.Sprintf(" and %s more", text.Plural(n-most, "right"))
+		}
+		c.add(Fail, "state", "the role %s lacks %s%s: have an administrator run ALTER SCHEMA %s OWNER TO %s and the same for each of its tables, or grant what is missing",
+			r.Role, strings.Join(r.Lacking[:min(n, most)], ", "), more, r.Schema, r.Role)
+		return false
+	}
+	if len(r.Strange) > 0 {
+		c.add(Warn, "state", "%s does not belong to the role %s, so a later version of adfbot cannot upgrade the state: have an administrator run ALTER TABLE … OWNER TO %s",
+			r.Strange[0], r.Role, r.Role)
+	}
+	return true
+}
+
+// maxOffset is how far apart the clocks of a host and the server may be without a warning.
+const maxOffset = 2 * time.Second
+
+// server warns of what keeps the server from being as reliable as its users expect.
+func (c *checker) server(r postgres.Report) {
+	if off := r.Offset.Round(time.Second / 10); off.Abs() >= maxOffset {
+		direction := "ahead of"
+		if off < 0 {
+			direction = "behind"
+		}
+		c.add(Warn, "state", "the clock of this host is %s %s that of the server: have NTP set both. Pauses follow the server's clock", off.Abs(), direction)
+	}
+	for _, setting := range r.NotDurable {
+		c.add(Warn, "state", "%s is off on the server: results that were recorded can be lost in a power failure; turn it on", setting)
+	}
+	if len(r.Async) > 0 {
+		c.add(Warn, "state", "no standby is synchronous (%s): a failover can lose the last results, trips and resumes. To prevent that, set "+
+			"synchronous_standby_names on the server", strings.Join(r.Async, ", "))
+	} else if r.Hidden > 0 {
+		c.add(Warn, "state", "the role %s may not see whether the standbys are synchronous; if none is, a failover can lose the last results, trips and "+
+			"resumes. To show it, run GRANT pg_read_all_stats TO %s", r.Role, r.Role)
+	}
+}
+
+// listenWait is how long listening to the state may take.
+const listenWait = 5 * time.Second
+
+// hears checks whether changes are heard of at once.
+func (c *checker) hears(ctx context.Context, r postgres.Report) {
+	const later = "changes of other hosts are noticed only after fleet.poll (%s)"
+	if c.cfg.StateListen == config.ListenOff {
+		c.add(OK, "listen", "off: "+later, c.cfg.Fleet.Poll)
+		return
+	}
+	listener, ok := c.bot.store.State.(interface {
+		Listen(ctx context.Context, wake func()) error
+	})
+	if !ok {
+		if r.Pooler && c.cfg.StateListen == "" {
+			c.add(Warn, "listen", "`state` leads to a pooler, which does not pass notifications on, so "+later+
+				": name the server itself in `state_listen`, or set it to \"off\"", c.cfg.Fleet.Poll)
+		}
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, listenWait)
+	defer cancel()
+	heard := false
+	err := listener.Listen(ctx, func() { heard = true; cancel() })
+	if heard {
+		c.add(OK, "listen", "changes are heard of at once")
+		return
+	}
+	c.add(Warn, "listen", later+": %v", c.cfg.Fleet.Poll, err)
+}
+
+// hosts warns of other hosts whose configuration differs.
+func (c *checker) hosts(ctx context.Context) {
+	fleet, ok := c.bot.store.State.(interface {
+		Hosts(ctx context.Context) ([]store.Host, error)
+	})
+	if !ok {
+		return
+	}
+	hosts, err := fleet.Hosts(ctx)
+	if c.failed("hosts", err) {
+		return
+	}
+	var other []string
+	for _, h := range hosts {
+		if h.Retired.IsZero() && h.ID != c.bot.store.host && h.Config != "" && h.Config != c.cfg.SharedHash() {
+			other = append(other, h.Name)
+		}
+	}
+	if len(other) > 0 {
+		c.add(Warn, "hosts", "the configuration of %s differs from that of this host: projects, thresholds, issues and fleet should be the same everywhere",
+			strings.Join(other, ", "))
+	}
+}
