@@ -155,7 +155,7 @@ func commandSections(text string) map[string]string {
 	sections := map[string]string{}
 	name := ""
 	for paragraph := range strings.SplitSeq(text, "\n\n") {
-		if m := regexp.MustCompile("^`adfbot ([a-z]+)").FindStringSubmatch(paragraph); m != nil {
+		if m := regexp.MustCompile("^`adfbot ([a-z-]+)").FindStringSubmatch(paragraph); m != nil {
 			name = m[1]
 		} else if strings.HasPrefix(paragraph, "#") {
 			name = ""
@@ -365,7 +365,7 @@ func TestDocsFiles(t *testing.T) {
 	w.ok("exec", "--project", "odilo", "--", "true")
 	w.trip()
 	text := topic(t, "files")
-	for dir, named := range map[string]string{"state": "", "state/adfbot.db.d": "<state>.d/", "pause": "<pause_dir>/"} {
+	for dir, named := range map[string]string{"state": "", "state/adfbot.db.d": "<local_dir>/", "pause": "<pause_dir>/"} {
 		entries, err := os.ReadDir(w.path(dir))
 		require.NoError(t, err)
 		require.NotEmpty(t, entries)

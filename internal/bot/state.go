@@ -31,7 +31,7 @@ type openedState struct {
 func openState(ctx context.Context, cfg *config.Config, mode Mode, env Env) (*openedState, error) {
 	switch {
 	case cfg.StateErr != nil:
-		return nil, fmt.Errorf("%w: %w", store.ErrUnusable, cfg.StateErr)
+		return nil, fmt.Errorf("%w: %v", store.ErrUnusable, cfg.StateErr) // a result that waits is no wrong usage
 	case cfg.Shared():
 		return openShared(ctx, cfg, mode, env)
 	}

@@ -1,12 +1,12 @@
 package web
 
 import (
+	"cmp"
 	"context"
 	_ "embed"
 	"errors"
 	"fmt"
 	"net/http"
-	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -112,10 +112,7 @@ func (s *Server) postResume(w http.ResponseWriter, r *request) error {
 	if _, err := parseObject(r.body); err != nil {
 		return err
 	}
-	host, err := os.Hostname()
-	if err != nil {
-		host = "this machine"
-	}
+	host := cmp.Or(bot.HostName(r.cfg), "this machine")
 	ctx, cancel := s.detached(r.Context())
 	defer cancel()
 	done, err := within(r, s.operateWait, func() (bot.Done, error) { return r.bot.ResumeBy(ctx, id, r.caller.name+" over HTTP on "+host) })

@@ -29,7 +29,8 @@ type Metrics struct {
 	took     *exposition.Histogram
 
 	mu    sync.Mutex
-	state os.FileInfo // the state that was counted last
+	state os.FileInfo // the file of the state that was counted last; nil: it is none
+	place string      // of that state
 	upTo  int64       // position of the last counted result
 }
 
@@ -111,12 +112,12 @@ func (m *Metrics) count(ctx context.Context, p *setup) error {
 		}
 		m.trips.Add(0, id)
 	}
-	if !os.SameFile(m.state, p.bot.StateFile()) {
+	if file := p.bot.StateFile(); file == nil && m.place != p.cfg.State || file != nil && !os.SameFile(m.state, file) {
 		last, err := p.bot.LastResult(ctx)
 		if err != nil {
 			return err
 		}
-		m.state, m.upTo = p.bot.StateFile(), last
+		m.state, m.place, m.upTo = file, p.cfg.State, last
 	}
 	for range countRounds {
 		counts, upTo, err := p.bot.CountSince(ctx, m.upTo)
