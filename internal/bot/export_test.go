@@ -1,7 +1,17 @@
 package bot
 
+import "github.com/terraphim/adfbot/internal/store/postgres"
+
 // GateWith is [Gate] with another look at the directory.
 var GateWith = gate
 
 // LoadForGateWith is [LoadForGate] with another way to read the file.
 var LoadForGateWith = loadForGate
+
+// CheckReport returns what Check says about a server.
+func CheckReport(r postgres.Report) []Finding {
+	c := &checker{}
+	c.rights(r)
+	c.server(r)
+	return c.out
+}

@@ -1,0 +1,99 @@
+package bot_test
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/terraphim/adfbot/internal/bot"
+	"github.com/terraphim/adfbot/internal/hostlocal"
+	"github.com/terraphim/adfbot/internal/store"
+	"github.com/terraphim/adfbot/internal/store/postgres"
+	"github.com/terraphim/adfbot/internal/testpg"
+)
+
+func TestCheckOfSharedState(t *testing.T) {
+	w := newHost(t, testpg.Database(t))
+	require.Empty(t, w.fails())
+	require.Regexp(t, `^PostgreSQL \d+\S*, database adfbot_test_\w+, role postgres; there is no state yet, the first result creates it$`, w.finding("state", bot.OK))
+	require.Contains(t, w.finding("local_dir", bot.OK), "is missing; serve or the first result creates it")
+	require.Len(t, w.files(), 2, "the directory and the configuration")
+	require.Equal(t, "f", testpg.Text(t, w.cfg.State, `SELECT to_regnamespace('adfbot') IS NOT NULL`))
+
+	w.fail("odilo", 1)
+	require.Empty(t, w.fails())
+	require.Regexp(t, `^PostgreSQL \d+\S*, database adfbot_test_\w+, role postgres, installation [0-9a-f]{32}$`, w.finding("state", bot.OK))
+	require.Regexp(t, w.cfg.LocalDir+`, this host \S+ has the id [0-9a-f]{32}`, w.finding("local_dir", bot.OK))
+
+	_, err := hostlocal.At(w.cfg.LocalDir).Spool().Add(store.Result{Project: "odilo", Agent: "project-meta", RunID: "r", Outcome: store.Success, Finished: noon})
+	require.NoError(t, err)
+	require.Contains(t, w.finding("spool", bot.Warn), "1 result not recorded yet")
+}
+
+// A database without the state of an installation that has flags is most likely the wrong one.
+func TestCheckOfAnotherDatabase(t *testing.T) {
+	w := newHost(t, testpg.Database(t))
+	w.fail("odilo", 1)
+	w.change(w.cfg.State, testpg.Database(t))
+	require.Contains(t, w.finding("state", bot.Warn), "has no state yet, although the pause directory belongs to an installation: if `state` names the wrong database, correct it")
+}
+
+func TestCheckThroughPooler(t *testing.T) {
+	server := testpg.New(t)
+	w := newHost(t, server.Pooler(t))
+	w.fail("odilo", 1)
+	require.Contains(t, w.finding("listen", bot.Warn), "only after fleet.poll (1s)")
+	w.change("local_dir:", "state_listen: \"off\"\nlocal_dir:")
+	require.Contains(t, w.finding("listen", bot.OK), "off: ")
+}
+
+func TestCheckOfServer(t *testing.T) {
+	for name, tt := range map[string]struct {
+		report postgres.Report
+		want   string // "": nothing
+	}{
+		"all is well":       {postgres.Report{Offset: 1900 * time.Millisecond}, ""},
+		"a fast clock":      {postgres.Report{Offset: 2 * time.Second}, "the clock of this host is 2s ahead of that of the server"},
+		"a slow clock":      {postgres.Report{Offset: -65 * time.Second}, "the clock of this host is 1m5s behind that of the server"},
+		"no fsync":          {postgres.Report{NotDurable: []string{"fsync"}}, "fsync is off on the server"},
+		"no synchronous":    {postgres.Report{Async: []string{"a", "b"}}, "no standby is synchronous (a, b): a failover can lose the last results, trips and resumes"},
+		"standbys unknown":  {postgres.Report{Hidden: 1, Role: "bot"}, "GRANT pg_read_all_stats TO bot"},
+		"others' tables":    {postgres.Report{Strange: []string{"adfbot.run"}, Role: "bot"}, "adfbot.run does not belong to the role bot, so a later version of adfbot cannot upgrade"},
+		"some rights less":  {postgres.Report{Lacking: []string{"a", "b"}, Role: "bot", Schema: "adfbot"}, "the role bot lacks a, b: "},
+		"many rights fewer": {postgres.Report{Lacking: []string{"a", "b", "c", "d", "e"}, Role: "bot", Schema: "adfbot"}, "the role bot lacks a, b, c and 2 rights more: "},
+	} {
+		t.Run(name, func(t *testing.T) {
+			found := bot.CheckReport(tt.report)
+			if tt.want == "" {
+				require.Empty(t, found)
+				return
+			}
+			require.Len(t, found, 1)
+			require.Contains(t, found[0].Text, tt.want)
+		})
+	}
+}
+
+// Results that wait beside a file are not forgotten when local_dir is set.
+func TestLocalDirOfFile(t *testing.T) {
+	w := newWorld(t)
+	w.fail("odilo", 1)
+	_, err := hostlocal.Beside(w.cfg.State).Spool().Add(store.Result{Project: "odilo", Agent: "project-meta", RunID: "r", Outcome: store.Failure, Finished: noon})
+	require.NoError(t, err)
+	w.change("gitea:", "local_dir: DIR/local\ngitea:")
+	_, err = bot.Open(ctx, w.cfg, bot.Results, w.env())
+	require.ErrorIs(t, err, store.ErrUnusable)
+	require.ErrorContains(t, err, "stop every adfbot and move them to "+w.cfg.LocalDir+"/spool")
+	require.Contains(t, w.fails()[0], "results that were never recorded wait in")
+
+	files, err := filepath.Glob(w.cfg.State + ".d/spool/*.json")
+	require.NoError(t, err)
+	require.Len(t, files, 1)
+	require.NoError(t, os.Rename(files[0], filepath.Join(w.cfg.LocalDir, "spool", filepath.Base(files[0]))))
+	require.Equal(t, 3, w.fail("odilo", 1).Failures, "the one that waited counts")
+	require.FileExists(t, w.cfg.LocalDir+"/locks")
+	require.NoFileExists(t, w.cfg.LocalDir+"/host", "the only one")
+}
