@@ -53,13 +53,21 @@ func openShared(ctx context.Context, cfg *config.Config, mode Mode, env Env) (*o
 	if err != nil {
 		return nil, err
 	}
-	o := &openedState{host: host}
+	o := &openedState{}
 	options := sharedOptions(cfg, env)
 	options.Host, options.ReadOnly, options.Sentinel, options.Now = host, mode == ReadOnly, o.sentinel(ctx, cfg), env.setNow
 	s, err := postgres.Open(ctx, cfg.State, options)
+	if errors.Is(err, store.ErrRetired) && mode != ReadOnly {
+		if options.Host, err = hostlocal.At(cfg.LocalDir).NewHostID(ctx, host); err != nil {
+			return nil, err
+		}
+		env.Log.Warn("this host was retired from the fleet, and joins it again as a new host", "was", host, "is", options.Host)
+		s, err = postgres.Open(ctx, cfg.State, options)
+	}
 	if err != nil {
 		return nil, err
 	}
+	o.host = options.Host
 	o.State, o.claims, o.now = s, s, clockOf(s, env.Now)
 	if err := o.checkSentinel(ctx, cfg); err != nil {
 		return nil, errors.Join(err, s.Close())
