@@ -4,6 +4,7 @@
 //	locks   all locks between processes, one byte each
 //	runs/   a locked file for each run of `adfbot exec` that goes on
 //	spool/  results that could not be recorded, and reserves for more of them
+//	host    the id of this host, if others share the state
 //	.adfbot a copy of the pause directory's sentinel, by which `adfbot gate` recognizes the right directory without the state
 //
 // New files and directories take the owner and group of the directory that they are created in, and the rights that its
@@ -28,6 +29,11 @@
 //
 // Lock order: the holder of "issue/<project>" may take "flag/<project>" or "labels/<owner>/<repo>", that of "spool" may take
 // "flag/<project>". The holder of "flag/<project>" or "labels/<owner>/<repo>" takes no other lock.
+//
+// # Host
+//
+// The id in the file host is made once, under the lock "host", and is on disk before it is used. With it stands a hash of the id of the
+// machine: on another machine, which has a copy of the disk, the id is not valid.
 //
 // # Runs
 //

@@ -75,6 +75,8 @@ func (s *Store) inspect(ctx context.Context, c *connection) (Report, error) {
 func (s *Store) inspectRights(ctx context.Context, c *connection, r *Report) error {
 	list, err := c.texts(ctx, `SELECT kind, name FROM (
 			SELECT 'right' AS kind, 'USAGE ON SCHEMA ' || nspname AS name FROM pg_namespace WHERE nspname = $1 AND NOT has_schema_privilege(oid, 'USAGE')
+			UNION ALL SELECT 'right', 'CREATE ON SCHEMA ' || nspname FROM pg_namespace
+				WHERE nspname = $1 AND NOT has_schema_privilege(oid, 'CREATE') AND NOT EXISTS (SELECT FROM pg_class WHERE relnamespace = pg_namespace.oid)
 			UNION ALL SELECT 'right', word || ' ON ' || nspname || '.' || relname
 				FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace CROSS JOIN unnest(ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE']) AS word
 				WHERE nspname = $1 AND relkind = 'r' AND NOT has_table_privilege(pg_class.oid, word)

@@ -30,9 +30,14 @@ func TestInspect(t *testing.T) {
 	require.NotEmpty(t, r.Version)
 	require.NotContains(t, r.Version, " ")
 
-	place{url, "adfbot"}.open(t)
 	role := "reader_" + r.Database
-	testpg.Exec(t, url, `CREATE ROLE `+role+` LOGIN; GRANT USAGE ON SCHEMA adfbot TO `+role+`; GRANT SELECT ON ALL TABLES IN SCHEMA adfbot TO `+role)
+	testpg.Exec(t, url, `CREATE ROLE `+role+` LOGIN; CREATE SCHEMA adfbot; GRANT USAGE ON SCHEMA adfbot TO `+role)
+	r, err = postgres.Inspect(ctx, testpg.AsRole(t, url, role), o)
+	require.NoError(t, err)
+	require.Equal(t, []string{"CREATE ON SCHEMA adfbot"}, r.Lacking)
+
+	place{url, "adfbot"}.open(t)
+	testpg.Exec(t, url, `GRANT USAGE ON SCHEMA adfbot TO `+role+`; GRANT SELECT ON ALL TABLES IN SCHEMA adfbot TO `+role)
 	r, err = postgres.Inspect(ctx, testpg.AsRole(t, url, role), o)
 	require.NoError(t, err)
 	require.True(t, r.HasSchema)
