@@ -219,11 +219,11 @@ func (b *Bot) connect(ctx context.Context, mode Mode) error {
 // options returns the reconciler's options from the configuration, without Tracker and Composer.
 func (b *Bot) options() escalate.Options {
 	c := b.cfg
-	return escalate.Options{
+	o := escalate.Options{
 		Installation: b.store.Installation(), State: reconcilerState{b.store, b.local, b.store.claims}, Dir: pause.New(c.PauseDir),
 		Directory: func(ctx context.Context) (string, error) { return b.store.Meta(ctx, b.hostKey(metaDirectory)) },
 		Unstored:  b.unstored,
-		Log:       b.log, Now: b.now, Uptime: b.uptime(), Fleet: b.store.host != "",
+		Log:       b.log, Now: b.now, Uptime: b.uptime(),
 		Server: c.Gitea.URL, Login: c.Gitea.Login, Timeout: c.Gitea.Timeout,
 		// Only when it is needed: the user database may be slow.
 		RunAs:      sync.OnceValue(func() string { return hostlocal.BotUser(c.OwnPath()).RunAs(b.env.Getenv("PATH")) }),
@@ -241,6 +241,10 @@ func (b *Bot) options() escalate.Options {
 			}
 		},
 	}
+	if b.store.fleet != nil {
+		o.Fleet, o.Host = b.store.fleet, b.store.host
+	}
+	return o
 }
 
 // uptime returns the clock of the machine's boot, which tells what an earlier boot has left. The clock of a shared state needs none.

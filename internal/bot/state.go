@@ -24,6 +24,7 @@ type openedState struct {
 	claims    incident.Claimer
 	now       func() time.Time // by the clock of the state
 	host      string           // id of this host; "": the state has no other
+	fleet     store.Fleet      // nil: the state has no other host
 	recreated bool             // the installation had a state before, which is missing
 }
 
@@ -67,8 +68,8 @@ func openShared(ctx context.Context, cfg *config.Config, mode Mode, env Env) (*o
 	if err != nil {
 		return nil, err
 	}
-	o.host = options.Host
-	o.State, o.claims, o.now = s, s, clockOf(s, env.Now)
+	o.host, o.fleet = options.Host, s
+	o.State, o.claims, o.now = s, s, s.Now
 	if err := o.checkSentinel(ctx, cfg); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
@@ -79,6 +80,9 @@ func openShared(ctx context.Context, cfg *config.Config, mode Mode, env Env) (*o
 func sharedOptions(cfg *config.Config, env Env) (o postgres.Options) {
 	if file := cfg.StatePasswordFile; file != "" {
 		o.Password = func() (string, error) { return statePassword(file, env.Getenv) }
+	}
+	if cfg.StateListen != "off" {
+		o.ListenURL = cfg.StateListen
 	}
 	return o
 }
@@ -95,14 +99,6 @@ func leftBeside(cfg *config.Config) error {
 	}
 	return store.Unusable(cfg.State, fmt.Sprintf("results that were never recorded wait in %s/spool: stop every adfbot and move them to %s/spool, or remove them",
 		beside.Path(), cfg.LocalDir), errors.New("local_dir was changed"))
-}
-
-// clockOf returns the clock of a state that has one.
-func clockOf(s any, machine func() time.Time) func() time.Time {
-	if clock, ok := s.(interface{ Now() time.Time }); ok {
-		return clock.Now
-	}
-	return machine
 }
 
 // hostID returns the id of this host. Who may only read uses any id if there is none yet.
