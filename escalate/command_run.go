@@ -1,6 +1,7 @@
 package escalate
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -119,7 +120,7 @@ type commandRun struct {
 	cmd      incident.Command
 	incident incident.Incident // of the issue in which the command was given
 	issue    tracker.Issue
-	known    []string // see knownHolds
+	known    []string // see toldBefore
 }
 
 // runCommand carries out a command's steps and answers it. The issue is read before anything is done or said: it must still
@@ -299,11 +300,21 @@ func (run *commandRun) isBefore(h *incident.Hold) bool {
 	return h != nil && h.After(run.cmd.At) && !slices.Contains(run.known, h.ID)
 }
 
-// knownHolds returns the holds of which an answer told before the command was written. The ids of comments have the order in which these
-// were written.
-func (run *commandRun) knownHolds(ctx context.Context) (holds []string, err error) {
+// isBeforeResume reports likewise whether it was written before somebody resumed the project on the machine.
+func (run *commandRun) isBeforeResume() bool {
+	return incident.IsAfter(run.incident.ResumedHere, run.cmd.At) && !slices.Contains(run.known, incident.ResumeName(run.incident))
+}
+
+// refuse saves that the command is refused, because it is from before something.
+func (run *commandRun) refuse(ctx context.Context, what string) error {
+	return run.saveComment(ctx, run.incident.ID, incident.LateKey(run.cmd, what), incident.Comment{Attempted: run.opt.Now(), Done: true})
+}
+
+// toldBefore returns the holds and resumes of which an answer told before the command was written. The ids of comments have the order in
+// which these were written.
+func (run *commandRun) toldBefore(ctx context.Context) (told []string, err error) {
 	for key := range run.incident.Comments {
-		refused, hold, ok := incident.ParseLaterHoldKey(run.incident, key)
+		refused, what, ok := incident.ParseLateKey(run.incident, key)
 		if !ok || refused >= run.cmd.Comment {
 			continue
 		}
@@ -313,10 +324,10 @@ func (run *commandRun) knownHolds(ctx context.Context) (holds []string, err erro
 			return nil, err
 		}
 		if found && m.ID < run.cmd.Comment {
-			holds = append(holds, hold)
+			told = append(told, what)
 		}
 	}
-	return holds, nil
+	return told, nil
 }
 
 // resumeStep removes the pause flag and ends the incident of the issue, or a person's hold.
@@ -328,7 +339,7 @@ func (run *commandRun) resumeStep(ctx context.Context, n int) (result, error) {
 		}
 	}
 	var err error
-	if run.known, err = run.knownHolds(ctx); err != nil {
+	if run.known, err = run.toldBefore(ctx); err != nil {
 		return result{}, err
 	}
 	how := fmt.Sprintf("resumed by @%s's /adf resume in the issue", run.cmd.By.Login)
@@ -348,8 +359,7 @@ func (run *commandRun) resumeStep(ctx context.Context, n int) (result, error) {
 			return err == nil, err
 		case run.isBefore(p.Hold):
 			res.answer = issuetext.LaterHold(run.cmd.Project, *p.Hold)
-			key := incident.LaterHoldKey(run.cmd, *p.Hold)
-			return false, run.saveComment(ctx, run.incident.ID, key, incident.Comment{Attempted: run.opt.Now(), Done: true})
+			return false, run.refuse(ctx, p.Hold.ID)
 		case p.Open() != nil:
 			res.answer = issuetext.LaterIncident(run.cmd.Project, run.incident, *p.Open())
 		case p.Flag.State == incident.FlagThere:
@@ -370,6 +380,9 @@ func (run *commandRun) resumeStep(ctx context.Context, n int) (result, error) {
 	return res, err
 }
 
+// errLaterResume means that the project was resumed after the command was written.
+var errLaterResume = errors.New("the project was resumed meanwhile")
+
 // pauseStep holds the project. The hold and the mark that this step made it are one transaction; a flag that is missing
 // after that is written by the sweep.
 func (run *commandRun) pauseStep(ctx context.Context, n int) (result, error) {
@@ -383,9 +396,16 @@ func (run *commandRun) pauseStep(ctx context.Context, n int) (result, error) {
 	if err := run.settle(ctx, run.cmd.Project); err != nil {
 		return failed(err)
 	}
+	var err error
+	if run.known, err = run.toldBefore(ctx); err != nil {
+		return result{}, err
+	}
 	note := issuetext.CommandNote(run.cmd, run.cmd.Steps[n].Line, run.HowToResume(run.cmd.Project), run.opt.Now())
 	h := incident.Hold{Project: run.cmd.Project, Note: note, Since: run.cmd.At} // a resume that was written before it is not about it
 	already, err := run.pause(ctx, h, func(ctx context.Context, h incident.Hold) error {
+		if run.isBeforeResume() {
+			return cmp.Or(run.refuse(ctx, incident.ResumeName(run.incident)), errLaterResume)
+		}
 		return run.begin(ctx, n, holdTarget(h), &h)
 	})
 	var unknown *FlagUnknownError
@@ -393,6 +413,8 @@ func (run *commandRun) pauseStep(ctx context.Context, n int) (result, error) {
 	switch {
 	case errors.As(err, &unknown):
 		return failed(err)
+	case errors.Is(err, errLaterResume):
+		return result{answer: issuetext.LaterResume(run.cmd.Project, run.incident.ResumedHere)}, nil
 	case errors.As(err, &notWritten):
 		return result{answer: issuetext.Paused(run.cmd.Project, notWritten.Err.Error(), run.HowToResume(run.cmd.Project))}, nil
 	case err != nil:

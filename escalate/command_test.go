@@ -130,6 +130,36 @@ func TestResumeCommandBeforeHold(t *testing.T) {
 	})
 }
 
+// A pause that was written before the project was resumed on the machine is not about what comes after it. It is refused once.
+func TestPauseCommandBeforeResume(t *testing.T) {
+	playOperated(t, func(w *world, id string) {
+		w.says("alex", "/adf pause not yet")
+		w.says("alex", "/adf pause wait for me")
+		time.Sleep(5 * time.Second)
+		_, err := w.rec.Resume(w.Context(), project, "resumed by eve")
+		require.NoError(t, err)
+		w.sweepFor(3 * time.Minute)
+		require.False(t, w.paused(project))
+		said := comments(w.issue())
+		require.Contains(t, said[0], "Nothing was done: `odilo` was resumed at ")
+		require.Contains(t, said[1], "Nothing was done: `odilo` was resumed at ")
+		w.says("alex", "/adf pause")
+		w.sweepFor(3 * time.Minute)
+		require.True(t, w.paused(project))
+	})
+}
+
+// A pause that was written after a resume in Gitea is carried out, however late both are read.
+func TestPauseCommandAfterResumeCommand(t *testing.T) {
+	playOperated(t, func(w *world, id string) {
+		w.says("alex", "/adf resume")
+		w.says("alex", "/adf pause")
+		time.Sleep(5 * time.Second)
+		w.sweepFor(3 * time.Minute)
+		require.True(t, w.paused(project))
+	})
+}
+
 // A second resume is not the answer to the refusal of the first one, if it was written before that.
 func TestTwoResumeCommandsBeforeHold(t *testing.T) {
 	for what, say := range map[string]func(w *world){

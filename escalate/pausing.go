@@ -72,7 +72,14 @@ func (r *Reconciler) Resume(ctx context.Context, project, how string) (Resumed, 
 	if err := r.settle(ctx, project); err != nil {
 		return Resumed{}, err
 	}
-	return r.resume(ctx, project, how, func(context.Context, pauseState) (bool, error) { return true, nil })
+	return r.resume(ctx, project, how, func(ctx context.Context, p pauseState) (bool, error) {
+		for _, i := range p.Unsettled { // in their issues, people may have ordered a pause that is not read yet
+			if _, err := r.opt.State.Change(ctx, i.ID, func(i *incident.Incident) { i.ResumedHere = r.opt.Now().UTC() }); err != nil {
+				return false, err
+			}
+		}
+		return true, nil
+	})
 }
 
 // resume is the one way to end a pause whose flag is still there. approve is called under the flag's lock with what pauses

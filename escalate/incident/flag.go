@@ -78,5 +78,8 @@ type Hold struct {
 	Since   time.Time
 }
 
-// After reports whether the hold was made after something was written or done in the tracker, by the second.
-func (h Hold) After(at time.Time) bool { return h.Since.Truncate(time.Second).After(at) }
+// After reports whether the hold was made after something was written or done in the tracker.
+func (h Hold) After(at time.Time) bool { return IsAfter(h.Since, at) }
+
+// IsAfter reports whether something was done here after something else in the tracker, by the second.
+func IsAfter(here, tracker time.Time) bool { return here.Truncate(time.Second).After(tracker) }

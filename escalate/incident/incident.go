@@ -109,6 +109,9 @@ type Incident struct {
 	Comments map[string]Comment `json:"Comments,omitzero"` // by key, e.g. [ResumedKey]
 
 	Ack *Ack `json:"Ack,omitempty"` // the last one; nil: none
+
+	// ResumedHere is when a person last resumed the project with adfbot, not in the tracker, while something was left to do for the incident.
+	ResumedHere time.Time `json:"resumed_here,omitzero"`
 }
 
 // SupersededByEarlier reports whether the incident was replaced by an earlier one, which was rebuilt.

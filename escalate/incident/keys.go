@@ -36,17 +36,20 @@ func ReopenedKey(i Incident) string {
 	return fmt.Sprintf("%s/reopened/%d", i.ID, at)
 }
 
-// LaterHoldKey marks in the state alone that a resume was refused, because it was written before the hold by the server's clock, which may
-// differ from this machine's.
-func LaterHoldKey(c Command, h Hold) string {
-	return fmt.Sprintf("%s/later-hold/%d/%s", c.Incident, c.Comment, h.ID)
+// LateKey marks in the state alone that a command was refused, because it was written before something by the server's clock, which may
+// differ from this machine's. what is the id of a hold, or a [ResumeName].
+func LateKey(c Command, what string) string {
+	return fmt.Sprintf("%s/late/%d/%s", c.Incident, c.Comment, what)
 }
 
-// ParseLaterHoldKey returns the comment and the hold of a [LaterHoldKey].
-func ParseLaterHoldKey(i Incident, key string) (comment int64, hold string, ok bool) {
-	_, err := fmt.Sscanf(key, i.ID+"/later-hold/%d/%s", &comment, &hold)
-	return comment, hold, err == nil
+// ParseLateKey returns the comment and what it is late for.
+func ParseLateKey(i Incident, key string) (comment int64, what string, ok bool) {
+	_, err := fmt.Sscanf(key, i.ID+"/late/%d/%s", &comment, &what)
+	return comment, what, err == nil
 }
+
+// ResumeName names the last resume on the machine.
+func ResumeName(i Incident) string { return fmt.Sprintf("resume-%d", i.ResumedHere.UnixMilli()) }
 
 // DuplicateKey is the key of the comment on a second issue of the incident.
 func DuplicateKey(i Incident, d tracker.IssueRef) string {

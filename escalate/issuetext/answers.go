@@ -97,6 +97,12 @@ func LaterHold(project string, h incident.Hold) string {
 		markdown.CodeSpan(project), minute(h.Since))
 }
 
+// LaterResume answers a pause that was written before somebody resumed the project with adfbot.
+func LaterResume(project string, at time.Time) string {
+	return fmt.Sprintf("Nothing was done: %s was resumed at %s, after this was written. To pause it all the same, give the command again.",
+		markdown.CodeSpan(project), minute(at))
+}
+
 // CommandNote is the note of a pause flag that a command writes.
 func CommandNote(c incident.Command, line incident.CommandLine, resume Resume, now time.Time) string {
 	s := fmt.Sprintf("%s is paused by %s (in Gitea, %s, %s).\n",
