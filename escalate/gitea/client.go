@@ -14,6 +14,7 @@ import (
 	"net/url"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/terraphim/adfbot/escalate/tracker"
@@ -25,6 +26,7 @@ const (
 	pageSize      = 50 // Gitea's own maximum (recording settings-api.json)
 	maxPages      = 2000
 	maxListTime   = 2 * time.Minute // for all pages; 2,000 of them take 70 s
+	maxListWait   = 5 * time.Minute // after a Retry-After, which may be a guess: meanwhile nobody sees what people write
 	maxAnswer     = 64 << 20        // bytes; 50 issues of the bot take at most 3 MB, but people may edit bodies
 	maxBeginning  = 16 << 10        // bytes of a new comment that are read
 	maxObjects    = 200_000         // in an answer; 64 MB of comments hold some 110,000
@@ -63,6 +65,7 @@ type Client struct {
 	opt   Options
 	http  *http.Client
 	slots chan struct{}
+	busy  atomic.Pointer[busyServer] // nil: the server has never asked to wait
 }
 
 var _ tracker.Client = (*Client)(nil)

@@ -60,7 +60,14 @@ func do[T any](ctx context.Context, g *Client, r request, valid func(T) bool, f 
 //
 // An answer may link to the next page. Without a link (a proxy may drop headers) the server's count decides whether
 // there is one, and without a count, whether the page is as long as those before: the server chooses the length.
+//
+// Where the last list that failed was told to wait, no request is made until then, see [maxListWait].
 func list[T any](ctx context.Context, g *Client, r request, f pageCall[T], each func(*T)) (first, last int, err error) {
+	if busy := g.busy.Load(); busy != nil && time.Now().Before(busy.until) {
+		e := busy.Error
+		e.Op, e.Where, e.RetryAfter = r.op, r.where, time.Until(busy.until)
+		return 0, 0, &e
+	}
 	longest, got, pages, size := 0, 0, 0, pageSize
 	var before []*T
 	began := time.Now()
@@ -83,6 +90,10 @@ func list[T any](ctx context.Context, g *Client, r request, f pageCall[T], each 
 			continue
 		}
 		if err != nil {
+			var te *tracker.Error
+			if errors.As(err, &te) && te.RetryAfter > 0 && (te.Status == http.StatusTooManyRequests || te.Status == http.StatusServiceUnavailable) {
+				g.busy.Store(&busyServer{*te, time.Now().Add(min(te.RetryAfter, maxListWait))})
+			}
 			return 0, 0, err
 		}
 		for _, item := range items {
@@ -112,6 +123,12 @@ func list[T any](ctx context.Context, g *Client, r request, f pageCall[T], each 
 		}
 	}
 	return 0, 0, r.lost("more than " + strconv.Itoa(maxPages) + " pages")
+}
+
+// busyServer is the answer of a server that asks to wait.
+type busyServer struct {
+	tracker.Error
+	until time.Time
 }
 
 // notNull accepts an empty list, which Gitea sends as []. A null is no list.

@@ -83,3 +83,46 @@ func TestAnswerThatTrickles(t *testing.T) {
 	_, err := g.List(t.Context(), recordedIssue.Repo, "adf-bot", true)
 	require.ErrorContains(t, err, "the answer did not end in time): see whether Gitea, or the way to it, is slow, or raise gitea.timeout")
 }
+
+// A server that asks to wait is asked for no list until then, but for some minutes at most: it may answer long before what it said.
+func TestListsWaitAsAsked(t *testing.T) {
+	for name, c := range map[string]struct {
+		status int
+		after  string
+		wait   time.Duration
+	}{
+		"a minute":     {429, "60", time.Minute},
+		"an hour":      {503, "3600", 5 * time.Minute},
+		"not at all":   {503, "", 0},
+		"not to lists": {404, "60", 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				asked, busy := 0, true
+				g := New(Options{URL: "https://git.example.org", Tokens: StaticToken("t"), Timeout: 10 * time.Second, Transport: fixed(func(r *http.Request) *http.Response {
+					asked++
+					if busy {
+						return &http.Response{StatusCode: c.status, Header: http.Header{"Retry-After": {c.after}}, Body: io.NopCloser(strings.NewReader(`{}`))}
+					}
+					return &http.Response{StatusCode: 200, Header: http.Header{"Content-Type": {"application/json"}}, Body: io.NopCloser(strings.NewReader(`[]`))}
+				})})
+				_, err := g.List(t.Context(), recordedIssue.Repo, "adf-bot", false)
+				require.True(t, tracker.IsStatus(err, c.status))
+				busy = false
+				if c.wait > 0 {
+					time.Sleep(c.wait - time.Second)
+					_, err = g.Labels(t.Context(), tracker.Repo{Server: "https://git.example.org", Owner: "other", Name: "repo"})
+					require.True(t, tracker.IsStatus(err, c.status))
+					require.ErrorContains(t, err, "other/repo")
+					var te *tracker.Error
+					require.ErrorAs(t, err, &te)
+					require.Equal(t, time.Second, te.RetryAfter)
+					time.Sleep(time.Second)
+				}
+				require.Equal(t, 1, asked)
+				_, err = g.List(t.Context(), recordedIssue.Repo, "adf-bot", false)
+				require.NoError(t, err)
+			})
+		})
+	}
+}
