@@ -160,6 +160,58 @@ func TestPauseCommandAfterResumeCommand(t *testing.T) {
 	})
 }
 
+// Somebody pauses a project that its incident pauses already. What is older does not resume it, and the end of the incident says so.
+func TestPauseBesideIncident(t *testing.T) {
+	byHand := func(w *world) {
+		paused, err := w.rec.Pause(w.Context(), project, "odilo is paused by eve.\nReason: disk swap\nTo resume, run: x\n")
+		require.NoError(w, err)
+		require.False(w, paused, "it was")
+	}
+	for name, pause := range map[string]func(w *world){"by hand": byHand, "in the issue": func(w *world) { w.says("kim", "/adf pause disk swap") }} {
+		t.Run("after a command, "+name, func(t *testing.T) {
+			playOperated(t, func(w *world, id string) {
+				w.operated("alex", "kim")
+				w.says("alex", "/adf status")
+				w.says("alex", "/adf resume")
+				time.Sleep(5 * time.Second)
+				byHand(w)
+				w.sweepFor(3 * time.Minute)
+				require.True(t, w.paused(project))
+				require.Contains(t, strings.Join(comments(w.issue()), "\n"), "Nothing was done: `odilo` was paused by hand at ")
+				w.says("alex", "/adf resume")
+				w.sweepFor(3 * time.Minute)
+				require.False(t, w.paused(project))
+				require.Contains(t, w.incident(id).EndedHow, "this also ended the pause by hand since ")
+				require.Contains(t, w.incident(id).EndedHow, "disk swap")
+			})
+		})
+		t.Run("after a closing, "+name, func(t *testing.T) {
+			playClosing(t, func(w *world, id string) {
+				w.operated("alex", "kim")
+				w.Gitea.As("alex").Close(fleet, w.issue().Number)
+				time.Sleep(5 * time.Second)
+				pause(w)
+				w.sweepFor(3 * time.Minute)
+				require.True(t, w.paused(project))
+				require.Equal(t, "open", w.issue().State)
+				w.Gitea.As("alex").Close(fleet, w.issue().Number)
+				w.sweepFor(3 * time.Minute)
+				require.False(t, w.paused(project))
+			})
+		})
+	}
+	t.Run("before it", func(t *testing.T) {
+		playClosing(t, func(w *world, id string) {
+			byHand(w)
+			time.Sleep(5 * time.Second)
+			w.Gitea.As("alex").Close(fleet, w.issue().Number)
+			w.sweepFor(3 * time.Minute)
+			require.False(t, w.paused(project))
+			require.Equal(t, "closed", w.issue().State)
+		})
+	})
+}
+
 // A second resume is not the answer to the refusal of the first one, if it was written before that.
 func TestTwoResumeCommandsBeforeHold(t *testing.T) {
 	for what, say := range map[string]func(w *world){

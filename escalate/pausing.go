@@ -135,7 +135,7 @@ func (r *Reconciler) Pause(ctx context.Context, project, note string) (bool, err
 }
 
 // pause is the one way to hold a project. save stores the hold; the flag is written after that. It returns what pauses the
-// project already, and then does nothing.
+// project already, and then writes no flag. A hold is stored beside an incident, too: a resume that is older is not about it.
 func (r *Reconciler) pause(ctx context.Context, h incident.Hold, save func(context.Context, incident.Hold) error) (already *pauseState, err error) {
 	p, end, err := r.beginPass(ctx, h.Project, r.visitCache())
 	if err != nil {
@@ -146,7 +146,7 @@ func (r *Reconciler) pause(ctx context.Context, h incident.Hold, save func(conte
 	if err != nil {
 		return nil, err
 	}
-	if s.Pause().ID != "" || s.Flag.State == incident.FlagThere {
+	if s.Hold != nil || s.Open() == nil && s.Flag.State == incident.FlagThere {
 		return &s, nil
 	}
 	if h.ID = pause.NewRandomID(); h.Since.IsZero() {
@@ -154,6 +154,9 @@ func (r *Reconciler) pause(ctx context.Context, h incident.Hold, save func(conte
 	}
 	if err := save(ctx, h); err != nil {
 		return nil, err
+	}
+	if s.Open() != nil {
+		return &s, nil
 	}
 	fault.Point(ctx, "hold-noted")
 	if s.Flag.State == incident.FlagUnknown {
