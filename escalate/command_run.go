@@ -414,7 +414,7 @@ func (run *commandRun) pauseStep(ctx context.Context, n int) (result, error) {
 	case errors.As(err, &unknown):
 		return failed(err)
 	case errors.Is(err, errLaterResume):
-		return result{answer: issuetext.LaterResume(run.cmd.Project, run.incident.ResumedHere)}, nil
+		return result{answer: issuetext.LaterResume(run.cmd.Project)}, nil
 	case errors.As(err, &notWritten):
 		return result{answer: issuetext.Paused(run.cmd.Project, notWritten.Err.Error(), run.HowToResume(run.cmd.Project))}, nil
 	case err != nil:

@@ -141,11 +141,34 @@ func TestPauseCommandBeforeResume(t *testing.T) {
 		w.sweepFor(3 * time.Minute)
 		require.False(t, w.paused(project))
 		said := comments(w.issue())
-		require.Contains(t, said[0], "Nothing was done: `odilo` was resumed at ")
-		require.Contains(t, said[1], "Nothing was done: `odilo` was resumed at ")
+		require.Contains(t, said[0], "Nothing was done: `odilo` was resumed after this was written.")
+		require.Contains(t, said[1], "Nothing was done: `odilo` was resumed after this was written.")
 		w.says("alex", "/adf pause")
 		w.sweepFor(3 * time.Minute)
 		require.True(t, w.paused(project))
+	})
+}
+
+// The daemon has seen the flag after the pause was written, and while it cannot reach Gitea, somebody removes it.
+func TestPauseCommandBeforeRemoval(t *testing.T) {
+	playOperated(t, func(w *world, id string) {
+		w.says("alex", "/adf pause not yet")
+		time.Sleep(5 * time.Second)
+		_, err := w.rec.SweepLocal(w.Context())
+		require.NoError(t, err)
+		time.Sleep(time.Minute)
+		w.rm(project)
+		w.sweepFor(3 * time.Minute)
+		require.False(t, w.paused(project))
+		require.Contains(t, comments(w.issue())[0], "Nothing was done: `odilo` was resumed after this was written.")
+
+		id = w.trip(project)
+		w.sweepFor(time.Minute)
+		w.rm(project)
+		w.Gitea.As("alex").Comment(fleet, w.incident(id).Issue.Number, "/adf pause not yet")
+		time.Sleep(5 * time.Second)
+		w.sweepFor(3 * time.Minute)
+		require.True(t, w.paused(project), "the removal may be older")
 	})
 }
 

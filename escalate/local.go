@@ -216,6 +216,11 @@ func (r *Reconciler) noticeRemoval(ctx context.Context, v *localVisit, a plan.Ac
 	if a.Kind == plan.ReleaseHold {
 		end.Pause = v.Hold.ID
 	}
+	if seen, ok := r.seen.get(v.Project); ok {
+		if err := r.saveResumed(ctx, v.Incidents, seen); err != nil {
+			return err
+		}
+	}
 	_, err := r.endPause(ctx, end)
 	return err
 }

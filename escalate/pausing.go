@@ -73,13 +73,20 @@ func (r *Reconciler) Resume(ctx context.Context, project, how string) (Resumed, 
 		return Resumed{}, err
 	}
 	return r.resume(ctx, project, how, func(ctx context.Context, p pauseState) (bool, error) {
-		for _, i := range p.Unsettled { // in their issues, people may have ordered a pause that is not read yet
-			if _, err := r.opt.State.Change(ctx, i.ID, func(i *incident.Incident) { i.ResumedHere = r.opt.Now().UTC() }); err != nil {
-				return false, err
-			}
-		}
-		return true, nil
+		err := r.saveResumed(ctx, p.Unsettled, r.opt.Now())
+		return err == nil, err
 	})
+}
+
+// saveResumed saves with incidents that the project is resumed after a time: in their issues, people may have ordered a pause before that
+// which is not read yet.
+func (r *Reconciler) saveResumed(ctx context.Context, unsettled []incident.Incident, after time.Time) error {
+	for _, i := range unsettled {
+		if _, err := r.opt.State.Change(ctx, i.ID, func(i *incident.Incident) { i.ResumedHere = after.UTC() }); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // resume is the one way to end a pause whose flag is still there. approve is called under the flag's lock with what pauses

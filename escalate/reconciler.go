@@ -88,7 +88,8 @@ type Reconciler struct {
 	reading    hangGuard              // for reads of the pause directory
 	writing    hangGuard              // for writes: a frozen file system answers reads
 	learned    atomic.Pointer[learned]
-	overBudget atomic.Bool // the last sweep could not do everything
+	seen       table[string, time.Time] // when a sweep last saw a project's flag
+	overBudget atomic.Bool              // the last sweep could not do everything
 }
 
 // New checks the options. It touches neither the state nor the file system nor the tracker.

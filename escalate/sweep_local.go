@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/terraphim/adfbot/escalate/incident"
 	"github.com/terraphim/adfbot/escalate/plan"
 )
 
@@ -40,7 +41,11 @@ func (r *Reconciler) sweepLocal(ctx context.Context, project string) (rep Report
 	s.projects = slices.DeleteFunc(s.projects, func(id string) bool { return begun[id] })
 	rep.Projects = len(s.projects)
 	rep.Actions, errs = r.forEach(ctx, s.projects, nil, func(ctx context.Context, project string) ([]plan.Action, error) {
+		began := r.opt.Now()
 		o, err := r.observeListed(ctx, project, c, s)
+		if o.Flag.State == incident.FlagThere {
+			r.seen.set(project, began)
+		}
 		if err != nil || !plan.AnyLocal(r.next(ctx, o)) {
 			return nil, err
 		}

@@ -110,7 +110,8 @@ type Incident struct {
 
 	Ack *Ack `json:"Ack,omitempty"` // the last one; nil: none
 
-	// ResumedHere is when a person last resumed the project with adfbot, not in the tracker, while something was left to do for the incident.
+	// ResumedHere is a time before which a person had not resumed the project yet, and not in the tracker, while something was left to do
+	// for the incident: that of the resume with adfbot, or when the flag that was removed was seen last.
 	ResumedHere time.Time `json:"resumed_here,omitzero"`
 }
 

@@ -97,10 +97,9 @@ func LaterHold(project string, h incident.Hold) string {
 		markdown.CodeSpan(project), minute(h.Since))
 }
 
-// LaterResume answers a pause that was written before somebody resumed the project with adfbot.
-func LaterResume(project string, at time.Time) string {
-	return fmt.Sprintf("Nothing was done: %s was resumed at %s, after this was written. To pause it all the same, give the command again.",
-		markdown.CodeSpan(project), minute(at))
+// LaterResume answers a pause that was written before somebody resumed the project on the bot's machine.
+func LaterResume(project string) string {
+	return "Nothing was done: " + markdown.CodeSpan(project) + " was resumed after this was written. To pause it all the same, give the command again."
 }
 
 // CommandNote is the note of a pause flag that a command writes.
