@@ -94,7 +94,7 @@ func (r *Reconciler) resumeClosed(ctx context.Context, s step) (progress, error)
 func (r *Reconciler) endClosed(ctx context.Context, i incident.Incident, closing incident.Closing) error {
 	how := "resumed by @" + strings.TrimPrefix(redact.Line(closing.By.Login, 60), "@") + ", who closed the issue"
 	_, err := r.resume(ctx, i.Project, how, func(ctx context.Context, p pauseState) (bool, error) {
-		if p.Flag.State != incident.FlagThere || p.Pause().ID != i.ID {
+		if p.Flag.State != incident.FlagThere || p.Pause().ID != i.ID || plan.ClosedBeforeHold(i, closing.At, p.Hold) {
 			return false, nil
 		}
 		// Dated back, so that the comment is looked for before it is written.

@@ -3,6 +3,7 @@ package escalate_test
 import (
 	"context"
 	"errors"
+	"net/http"
 	"strings"
 	"testing"
 	"time"
@@ -40,6 +41,27 @@ func (w *world) timelines() (n int) {
 		}
 	}
 	return n
+}
+
+// Somebody pauses the project by hand while the sweep still asks Gitea about a closing.
+func TestPauseWhileClosingIsRead(t *testing.T) {
+	playClosing(t, func(w *world, id string) {
+		w.Gitea.As("alex").Close(fleet, 1)
+		time.Sleep(5 * time.Second)
+		read, known := giteatest.GetIssue(), false
+		w.rec.Options().Tracker = w.over(way(func(r *http.Request) (*http.Response, error) {
+			if known && read(r) {
+				known = false
+				_, err := w.rec.Pause(w.Context(), project, "odilo is paused by eve")
+				require.NoError(t, err)
+			}
+			known = known || w.state(project).Hold == nil && strings.Contains(r.URL.Path, "/timeline")
+			return w.Gitea.Transport().RoundTrip(r)
+		}))
+		w.sweepFor(3 * time.Minute)
+		require.True(t, w.paused(project))
+		require.Equal(t, "open", w.issue().State)
+	})
 }
 
 // An operator who closes the issue resumes the project.

@@ -72,3 +72,8 @@ func ClosedEarly(i incident.Incident, at time.Time) bool {
 	_, announced := i.Comments[incident.PausedKey(i)]
 	return i.FlagWritten.IsZero() || (announced || i.HeadedNotPaused) && at.Before(i.FlagWritten.Truncate(time.Second))
 }
+
+// ClosedBeforeHold reports whether the issue was closed before a person paused the project, unless it was reopened since: clocks may differ.
+func ClosedBeforeHold(i incident.Incident, at time.Time, h *incident.Hold) bool {
+	return h != nil && h.After(at) && !slices.ContainsFunc(i.Reopens, h.Since.Before)
+}

@@ -81,10 +81,7 @@ func (p *planner) open(i incident.Incident) {
 
 // closed plans for a paused project whose issue was closed: an operator's closing resumes it, without any wait.
 func (p *planner) closed(i incident.Incident, due bool) {
-	later := func(c incident.Closing) bool { // it cannot mean that pause, unless the issue was reopened since: clocks may differ
-		return p.o.Hold != nil && p.o.Hold.After(c.At) && !slices.ContainsFunc(i.Reopens, p.o.Hold.Since.Before)
-	}
-	if c, ok := p.o.Closings[i.ID]; ok && c.Resumes() && p.o.Flag.State == incident.FlagThere && !later(c) {
+	if c, ok := p.o.Closings[i.ID]; ok && c.Resumes() && p.o.Flag.State == incident.FlagThere && !ClosedBeforeHold(i, c.At, p.o.Hold) {
 		p.add(ResumeClosed, i, "the issue was "+c.String())
 		return
 	}
