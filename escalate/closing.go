@@ -105,9 +105,12 @@ func (r *Reconciler) endClosed(ctx context.Context, i incident.Incident, closing
 }
 
 // stillPaused is the comment on a reopening. It names an operator's way to resume, and why the closing was none.
-func (r *Reconciler) stillPaused(c *sweepCache, key string, i incident.Incident) string {
+func (r *Reconciler) stillPaused(ctx context.Context, c *sweepCache, key string, i incident.Incident) string {
 	var hint string
 	if closing, ok := c.closings.get(keyOf(i)); ok {
+		if h, err := r.opt.State.Hold(ctx, i.Project); err == nil && h != nil && h.After(closing.At) {
+			closing.Early = true
+		}
 		hint = "It was " + markdown.Text(closing.String()) + ": that does not resume the project."
 	}
 	if r.operable() {

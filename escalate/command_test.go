@@ -217,6 +217,8 @@ func TestPauseBesideIncident(t *testing.T) {
 				w.sweepFor(3 * time.Minute)
 				require.True(t, w.paused(project))
 				require.Equal(t, "open", w.issue().State)
+				said := comments(w.issue())
+				require.Contains(t, said[len(said)-1], "It was closed by alex before the project was paused: that does not resume the project.")
 				w.Gitea.As("alex").Close(fleet, w.issue().Number)
 				w.sweepFor(3 * time.Minute)
 				require.False(t, w.paused(project))

@@ -108,7 +108,7 @@ func (r *Reconciler) reopen(ctx context.Context, s step) (progress, error) {
 	p, commentErr := complete, error(nil)
 	if !s.action.Quiet {
 		key := incident.ReopenedKey(i)
-		p, commentErr = r.commentOnce(ctx, s, i.Issue, key, r.stillPaused(s.cache, key, i))
+		p, commentErr = r.commentOnce(ctx, s, i.Issue, key, r.stillPaused(ctx, s.cache, key, i))
 	}
 	if !goesOn(commentErr) {
 		return later, r.failed(ctx, i, commentErr)
@@ -132,7 +132,7 @@ func (r *Reconciler) confirmReopened(ctx context.Context, s step) (progress, err
 	i := s.incident
 	key := incident.ReopenedKey(i)
 	if inDoubt(i.Comments[key]) {
-		if p, err := r.commentOnOpen(ctx, s, key, r.stillPaused(s.cache, key, i)); p != complete || err != nil {
+		if p, err := r.commentOnOpen(ctx, s, key, r.stillPaused(ctx, s.cache, key, i)); p != complete || err != nil {
 			return p, err
 		}
 	}
