@@ -232,9 +232,25 @@ func TestCheckFindings(t *testing.T) {
 			require.NoError(w, os.WriteFile(w.Dir+"/http-token", []byte("one-token-for-everything"), 0o600))
 			w.change("projects:", "http:\n  token_file: DIR/http-token\nprojects:", "  - id: odilo\n", "  - id: odilo\n    token_file: DIR/http-token\n")
 		}, "http", bot.Fail, []string{"projects[odilo].token_file holds the token of http.token_file", "give the project one of its own"}},
+		"a webhook's secret that is the token for everything": {func(w *world) {
+			require.NoError(w, os.WriteFile(w.Dir+"/http-token", []byte("one-token-for-everything"), 0o600))
+			w.change("projects:", "http:\n  listen: 127.0.0.1:0\n  token_file: DIR/http-token\n  webhook_secret_file: DIR/http-token\nprojects:")
+		}, "http", bot.Warn, []string{"http.webhook_secret_file holds the token of http.token_file", "`openssl rand -hex 32`"}},
+		"a token without a listener": {func(w *world) {
+			require.NoError(w, os.WriteFile(w.Dir+"/http-token", []byte("one-token-for-everything"), 0o600))
+			w.change("projects:", "http:\n  token_file: DIR/http-token\nprojects:")
+		}, "http", bot.Warn, []string{"http.token_file has no effect without http.listen"}},
+		"a webhook without a listener": {func(w *world) {
+			require.NoError(w, os.WriteFile(w.Dir+"/secret", []byte("one-secret-of-the-webhook"), 0o600))
+			w.change("projects:", "http:\n  webhook_secret_file: DIR/secret\nprojects:")
+		}, "http", bot.Warn, []string{"http.webhook_secret_file has no effect without http.listen"}},
+		"users without a socket": {func(w *world) { w.change("  - id: odilo\n", "  - id: odilo\n    users: ['1000']\n") },
+			"http", bot.Warn, []string{"projects[odilo].users has no effect without http.socket"}},
+		"closings that resume, and nobody may": {func(w *world) { w.change("projects:", "on_issue_closed: resume\nprojects:") },
+			"http", bot.Warn, []string{"on_issue_closed: resume has no effect without operators"}},
 		"a token that can be guessed": {func(w *world) {
 			require.NoError(w, os.WriteFile(w.Dir+"/http-token", []byte("short"), 0o600))
-			w.change("projects:", "http:\n  token_file: DIR/http-token\nprojects:")
+			w.change("projects:", "http:\n  listen: 127.0.0.1:0\n  token_file: DIR/http-token\nprojects:")
 		}, "http", bot.Warn, []string{"http.token_file: a token of less than 16 characters can be guessed"}},
 		"a socket in a directory that is not there": {func(w *world) { w.change("projects:", "http:\n  socket: DIR/run/adfbot.sock\nprojects:") },
 			"http", bot.Fail, []string{"http.socket: ", "/run is missing: start the daemon by a unit with RuntimeDirectory=run"}},

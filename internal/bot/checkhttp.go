@@ -31,16 +31,39 @@ func (c *checker) http(ctx context.Context) {
 		c.add(Warn, "http", "%s", w)
 	}
 	if h.WebhookSecretFile != "" {
-		if _, err := config.ReadSecret(h.WebhookSecretFile, c.env.Getenv); err != nil {
+		secret, err := config.ReadSecret(h.WebhookSecretFile, c.env.Getenv)
+		if err != nil {
 			c.failed("http", fmt.Errorf("http.webhook_secret_file: %w", err))
+		} else if secret == tokens.Admin {
+			c.add(Warn, "http", "http.webhook_secret_file holds the token of http.token_file, so whoever manages the webhook in Gitea may do everything: "+
+				"give the webhook one of its own, generated with `openssl rand -hex 32`")
 		}
 	}
+	c.ineffective()
 	if h.Listen != "" {
 		c.listen(ctx, h.Listen)
 	}
 	if h.Socket != "" {
 		c.socket(ctx, h.Socket)
 	}
+}
+
+// ineffective names what is configured and has no effect without something else.
+func (c *checker) ineffective() {
+	h := c.cfg.HTTP
+	need := func(key string, set bool, what string, has bool) {
+		if set && !has {
+			c.add(Warn, "http", "%s has no effect without %s", key, what)
+		}
+	}
+	need("http.token_file", h.TokenFile != "", "http.listen", h.Listen != "")
+	need("http.webhook_secret_file", h.WebhookSecretFile != "", "http.listen", h.Listen != "" || h.Socket != "") // a proxy may use the socket
+	need("http.hosts", len(h.Hosts) > 0, "http.listen", h.Listen != "")
+	for _, p := range c.cfg.Projects {
+		need("projects["+p.ID+"].token_file", p.TokenFile != "", "http.listen", h.Listen != "")
+		need("projects["+p.ID+"].users", len(p.Users) > 0, "http.socket", h.Socket != "")
+	}
+	need("on_issue_closed: resume", c.cfg.OnIssueClosed == config.Resume, "operators", len(c.cfg.Operators) > 0)
 }
 
 func (c *checker) listen(ctx context.Context, addr string) {

@@ -25,6 +25,7 @@ func parse(path string, data []byte, host string) (*Config, *reader, error) {
 	}
 	r.checkState(c)
 	r.checkOutsidePauseDir(c, "http.socket", c.HTTP.Socket)
+	r.checkSocket(c)
 	r.checkListen(c)
 	if !r.given("projects") {
 		r.missing("projects", "list at least one: - id: name")
@@ -98,6 +99,15 @@ func (r *reader) checkOutsidePauseDir(c *Config, key, path string) {
 	}
 	if rel, err = filepath.Rel(path+".d", c.PauseDir); key == "state" && err == nil && filepath.IsLocal(rel) {
 		r.report(r.lines["pause_dir"], "pause_dir", faultf("move it elsewhere", "is inside the directory of the spool, beside the state: %s", quote(c.PauseDir)))
+	}
+}
+
+// checkSocket keeps the socket from the paths of the state: advice on what is in its place would be about the state.
+func (r *reader) checkSocket(c *Config) {
+	state, socket := filepath.Clean(c.State), filepath.Clean(c.HTTP.Socket)
+	if socket == state || strings.HasPrefix(socket, state+"-") || strings.HasPrefix(socket, state+".d") {
+		r.report(r.lines["http.socket"], "http.socket",
+			faultf("write another path, such as /run/adfbot/adfbot.sock", "is the state or a file beside it: %s", quote(c.HTTP.Socket)))
 	}
 }
 

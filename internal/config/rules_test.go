@@ -114,6 +114,8 @@ func TestRulesRefuse(t *testing.T) {
 		{"the pause directory beside the state", "pause_dir: /p.d\nstate: /p\n" + rest, `1: pause_dir: is inside the directory of the spool, beside the state: "/p.d"`},
 		{"the pause directory in the spool", "pause_dir: /p.d/spool\nstate: /p\n" + rest, `1: pause_dir: is inside the directory of the spool, beside the state: "/p.d/spool"`},
 		{"a socket inside the pause directory", "pause_dir: /p\nhttp: {socket: /p/s}\n" + rest, `2: http.socket: is inside pause_dir, where every file is a pause flag: "/p/s"`},
+		{"a socket in place of the state", "state: /s/adfbot.db\nhttp: {socket: /s/adfbot.db}\n" + rest, `2: http.socket: is the state or a file beside it: "/s/adfbot.db"`},
+		{"a socket in place of the state's log", "state: /s/adfbot.db\nhttp: {socket: /s/../s/adfbot.db-wal}\n" + rest, `2: http.socket: is the state or a file beside it: "/s/adfbot.db-wal"`},
 		{"an operator with @", "operators: ['@alice']\n" + rest, `1: operators[0]: must be a Gitea login, not "@alice"`},
 		{"an operator with a space", "operators: [a b]\n" + rest, `1: operators[0]: must be a Gitea login, not "a b"`},
 		{"an empty operator", "operators: ['']\n" + rest, `1: operators[0]: must be a Gitea login, not ""`},
