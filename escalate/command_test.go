@@ -151,7 +151,7 @@ func TestPauseCommandBeforeResume(t *testing.T) {
 
 // The daemon has seen the flag after the pause was written, and while it cannot reach Gitea, somebody removes it.
 func TestPauseCommandBeforeRemoval(t *testing.T) {
-	playOperated(t, func(w *world, id string) {
+	playOperated(t, func(w *world, _ string) {
 		w.says("alex", "/adf pause not yet")
 		time.Sleep(5 * time.Second)
 		_, err := w.rec.SweepLocal(w.Context())
@@ -162,7 +162,7 @@ func TestPauseCommandBeforeRemoval(t *testing.T) {
 		require.False(t, w.paused(project))
 		require.Contains(t, comments(w.issue())[0], "Nothing was done: `odilo` was resumed after this was written.")
 
-		id = w.trip(project)
+		id := w.trip(project)
 		w.sweepFor(time.Minute)
 		w.rm(project)
 		w.Gitea.As("alex").Comment(fleet, w.incident(id).Issue.Number, "/adf pause not yet")
