@@ -10,36 +10,6 @@ func isOption(s string, key, end int) bool {
 		(isQuote(s[key-1]) || s[key-1] == ' ' && s[key-2] > ' ')
 }
 
-// passwordOptions are options of commands whose argument is a password.
-var passwordOptions = []struct{ option, command string }{
-	{"-p", " login "}, {"-p", "sshpass "}, {"-p", "mongodump "}, {"-p", "mongorestore "}, {"-p", "mongosh "},
-	{"-P", "zip "}, {"-P", "sqlcmd "}, {"-a", "redis-cli "}, {"-w", "ldap"}, {"-p", "twine upload "}, {"-p", "poetry publish "},
-	{"-p", "mongo "}, {"-p", "cqlsh "}, {"-P", "ipmitool "}, {"-N", "ssh-keygen "}, {"--value", "keyvault secret set "}, {"--value", "put-parameter "}, {"-pw", "plink "}, {"-pw", "pscp "}, {"-b", "secret set "}, {"--body", "secret set "},
-}
-
-// userOptions are commands whose options -u and --user are followed by a user, this sign and a password.
-var userOptions = []struct{ command, sign string }{
-	{"curl", ":"}, {"smbclient ", "%"}, {"rpcclient ", "%"}, {"winexe ", "%"}, {"net ", "%"}, {"lftp ", ","},
-}
-
-func isUserAndPassword(low string, key int, v string) bool {
-	for _, o := range userOptions {
-		if strings.Contains(v, o.sign) && runs(low, key, o.command) {
-			return !isPlaceholder(v)
-		}
-	}
-	return false
-}
-
-func isPasswordOption(s string, key, end int) bool {
-	for _, p := range passwordOptions {
-		if s[key:end] == p.option && runs(s, key, p.command) {
-			return true
-		}
-	}
-	return false
-}
-
 // isSQL reports whether the key stands before a password in SQL: ALTER ROLE bob PASSWORD 'x', IDENTIFIED BY 'x'.
 func (a *assignment) isSQL() bool {
 	const far = 200
@@ -119,15 +89,6 @@ func isArgument(s string, i int) bool {
 	return i < len(s) && s[i] > ' ' && s[i] != '-'
 }
 
-// takesWord reports whether the key is a command or a directive whose first argument is a secret.
-func (a *assignment) takesWord() bool {
-	switch lowerASCII(a.s[a.key:a.end]) {
-	case "requirepass", "masterauth", "auth_pass", "insecure-password", "set-initial-password", "reset-admin-password", "convertto-securestring":
-		return true
-	}
-	return false
-}
-
 // setsKey reports whether the key at i is what a command sets to its next argument.
 func setsKey(s string, i int) bool {
 	before := s[max(i-20, 0):i]
@@ -139,12 +100,7 @@ func setsKey(s string, i int) bool {
 	if strings.HasSuffix(before, "#define ") {
 		return definesSecret(s, i)
 	}
-	for _, command := range [...]string{"config set ", "configure set ", "config create ", "mysqladmin ", "nmcli ", "user-secrets set ", "consul kv put ", "etcdctl put "} {
-		if runs(s, i, command) {
-			return true
-		}
-	}
-	return false
+	return runs(s, i, "config set |configure set |config create |mysqladmin |nmcli |user-secrets set |consul kv put |etcdctl put ")
 }
 
 // definesSecret reports whether the macro of C whose name begins at i can be a secret: a text that is not its own name, or a

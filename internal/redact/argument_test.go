@@ -1,10 +1,40 @@
 package redact
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 )
+
+// Commands that take a secret as one of their arguments.
+func TestCommands(t *testing.T) {
+	for _, in := range []string{
+		"+ vault login {x}", "vault login -no-print {x}", "vault operator unseal {x}", "+ vault kv put secret/app foo={x}", "+ htpasswd -b .htpasswd bob {x}",
+		"htpasswd -bc /x/.htpasswd bob {x}", "htpasswd -nbB bob {x}", "mosquitto_passwd -b f bob {x}", "podman login -u bob -p {x} y", "mongo -u bob -p{x}",
+		"curl --proxy-user bob:{x} y", "curl --oauth2-bearer {x} y", "curl -E c.pem:{x} y", "http -a bob:{x} y", "https --auth bob:{x} y", "redis-cli -h y -p 6379 AUTH {x}",
+		"redis-cli AUTH bob {x}", "openssl enc -k {x} -in y", "openssl passwd -6 {x}", "7za x -p{x} y.7z", "zip -rP {x} y.zip y", "rar a -hp{x} y.rar", "ldappasswd -s {x} cn=y",
+		"bcp y -U sa -P {x}", "sqlplus -s bob/{x}", "rabbitmqctl add_user bob {x}", "rabbitmqctl change_password bob {x}", "rabbitmqadmin -u bob -p {x} list",
+		"kinit bob@Y <<< {x}", "passwd --stdin bob <<<{x}", "ansible-vault encrypt_string {x} --name y", "skopeo copy --src-creds bob:{x} y", "skopeo copy --dest-creds=bob:{x} y",
+		"cargo login {x}", "nuget setapikey {x} -source y", "dotnet nuget push y -k {x}", "flyctl secrets set FOO={x}", "kubectl create secret generic y --from-literal=foo={x}",
+		"etcdctl --user root:{x} get y", "etcdctl --user=root:{x} get y", "ncftpput -u bob -p {x} y", "useradd -m -p {x} bob", "psexec -u bob -p {x} y", "+ wpa_passphrase y {x}",
+		"snmpwalk -v3 -A {x} y", "swaks -au bob -ap {x}", "security unlock-keychain -p {x} y", "bw login bob {x}", "+ bw unlock {x}", "ssh-keygen -p -P {x} -f y",
+		"Command '['sshpass', '-p', '{x}', 'ssh', 'y']' returned 1", `["docker", "login", "-u", "bob", "-p", "{x}"]`, `['htpasswd', '-b', 'f', 'bob', '{x}']`, `["vault","login","{x}"]`,
+	} {
+		got := New().Redact(strings.ReplaceAll(in, "{x}", "hunter2"))
+		require.NotContains(t, got, "hunter2")
+		require.Equal(t, got, New().Redact(got), "masking twice")
+	}
+	for _, s := range []string{
+		"vault login failed for user bob", "vault login to get a token", "running cargo login before publish", "login successful for bob123", "docker login failed with 401",
+		"sudo -u bob mkdir -p foo", "journalctl -u sshd -p err", "docker run -u 1000 -p 8080:80 x", "systemd-run -u foo -p MemoryMax=1G x", "docker run --user node:node x",
+		"curl -E cert.pem x", "curl -e https://x:80/y z", "python -u x.py -p foo", "security find-identity -v -p codesigning", "openssl enc -k $KEY", "sqlplus / as sysdba",
+		"htpasswd -c file bob", "kubectl create secret generic x --from-file=foo=path", "we use vault kv put to write it", "secrets set by the operator", "mysql -u root -p db",
+		"bw unlock --check", "tar -xzf x.tgz -P", "the set of rules", "cat <<< hunter2",
+	} {
+		require.Equal(t, s, New().Redact(s))
+	}
+}
 
 // The arguments of a command as programs print them.
 func TestArguments(t *testing.T) {

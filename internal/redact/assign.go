@@ -61,7 +61,10 @@ func secretAfter(s, low string, key, end int) (from, to int) {
 			return from, to
 		}
 	}
-	if !a.separate() {
+	if from, to = a.argument(low); from < to {
+		return from, to
+	}
+	if a.kind == isCommand || !a.separate() {
 		return 0, 0
 	}
 	from, to = a.value()
@@ -94,57 +97,6 @@ func argument(s string, i int) (from, to int) {
 		}
 	}
 	return 0, 0
-}
-
-// optionValue returns the place of the password after an option whose name does not tell: curl -u bob:x, docker login -p x,
-// mysql -px. It reports whether the option is one of these.
-func optionValue(s, low string, key, end int) (from, to int, ok bool) {
-	switch option := low[key:end]; {
-	case isUserOption(option):
-		if from, to = valueAt(s, nextArgument(s, end)); !isUserAndPassword(low, key, s[from:to]) {
-			return 0, 0, true
-		}
-		if to < len(s) && isQuote(s[to]) && !isQuote(s[from-1]) { // bob:'x'
-			_, to = valueAt(s, to)
-		}
-		return from, to, true
-	case s[key:end] == "-b" && runs(low, key, "curl"):
-		if from, to = valueAt(s, nextArgument(s, end)); !strings.Contains(s[from:to], "=") {
-			return 0, 0, true // a file
-		}
-		return from, to, true
-	case strings.HasPrefix(option, "-u") && end < len(s) && s[end] == ':' && runs(low, key, "curl"):
-		from = key + len("-u")
-		return from, wordEnd(s, from), true
-	case option == "-p" && end < len(s) && isQuote(s[end]) && runsMySQL(low, key):
-		from, to = valueAt(s, end)
-		return from, to, true
-	case option == "--secret" && runs(low, key, "config set "): // pulumi's: the name and the value follow
-		return 0, 0, true
-	case isPasswordOption(s, key, end):
-		if from, to = valueAt(s, skipBlanks(s, end)); isNumber(s[from:to]) {
-			return 0, 0, true // a port
-		}
-		return from, to, true
-	case strings.HasPrefix(option, "-p") && len(option) > len("-p") && option != "-port" && (runsMySQL(low, key) || runs(low, key, "sshpass ") || runs(low, key, "7z ")):
-		from = key + len("-p")
-		return from, wordEnd(s, from), true
-	}
-	return 0, 0, false
-}
-
-func runsMySQL(low string, i int) bool { return runs(low, i, "mysql") || runs(low, i, "mariadb") }
-
-// isUserOption reports whether the option in lower case is curl's for a user and a password, maybe after others: -su.
-func isUserOption(option string) bool {
-	const most = 8
-	return option == "--user" || len(option) <= most && option[len(option)-1] == 'u' && !strings.ContainsAny(option[1:], "-_.0123456789")
-}
-
-// runs reports whether the command stands in the line of s before i.
-func runs(s string, i int, command string) bool {
-	line := s[max(i-1000, 0):i]
-	return strings.Contains(line[strings.LastIndexByte(line, '\n')+1:], command)
 }
 
 // assignment is a key and what follows it.
@@ -295,9 +247,6 @@ func (a *assignment) distant(i, gap int) int {
 	}
 	if gap > i && a.kind == isPassword && (runs(s, a.key, "machine ") && runs(s, a.key, "login ") || a.isBelowLogin()) {
 		return gap // in .netrc
-	}
-	if gap > i && a.takesWord() {
-		return gap + len(s[gap:]) - len(strings.TrimPrefix(s[gap:], "-String "))
 	}
 	if gap > i && (a.isSQL() || a.isSent() && !strings.ContainsAny(lineAt(s, gap), " ./")) {
 		return gap

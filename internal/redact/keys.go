@@ -16,6 +16,7 @@ const (
 	isCookie        // the value is the rest of the line
 	isAuthorization // the value is a scheme and credentials
 	isKey           // only if its value looks random
+	isCommand       // the last word of a command that takes a secret
 )
 
 // maxKey is how many bytes of a key are examined.
@@ -32,28 +33,31 @@ type keyEnd struct {
 var keyEnds = ['z' + 1][]keyEnd{
 	'e': {
 		{"passphrase", isPassword, false}, {"passcode", isPassword, false}, {"secretkeybase", isPassword, false}, {"cookie", isCookie, true},
-		{"setcookie", isCookie, false}, {"httpcookie", isCookie, true}, {"keysbase", isToken, true}, {"signature", isSignature, false},
+		{"setcookie", isCookie, false}, {"httpcookie", isCookie, true}, {"keysbase", isToken, true}, {"obscure", isCommand, true}, {"write", isCommand, true}, {"signature", isSignature, false},
 	},
 	'b': {{"unsealkeysb", isToken, true}, {"recoverykeysb", isToken, true}}, // …_b64
 	'x': {{"unsealkeyshex", isToken, true}, {"recoverykeyshex", isToken, true}},
-	'g': {{"sig", isSignature, false}, {"secretstring", isPassword, false}, {"converttosecurestring", isPassword, true}},
-	'k': {{"psk", isToken, false}, {"addmask", isPassword, true}},
+	'g': {{"encryptstring", isCommand, true}, {"sig", isSignature, false}, {"secretstring", isPassword, false}, {"converttosecurestring", isPassword, true}},
+	'k': {{"unlock", isCommand, true}, {"psk", isToken, false}, {"addmask", isPassword, true}},
 	'd': {{"secretid", isKey, true}, {"password", isPassword, false}, {"nopasswd", notSecret, false}, {"passwd", isPassword, false}, {"pwd", isPwd, false}},
-	'h': {{"auth", isBasic, true}, {"masterauth", isPassword, true}, {"auth", isKey, false}},
-	'r': {{"bearer", isKey, false}},
-	'l': {{"loadcredential", notSecret, false}, {"credential", isToken, false}},
-	'n': {{"bwsession", isPassword, true}, {"authorization", isAuthorization, false}, {"pagetoken", notSecret, false}, {"continuationtoken", notSecret, false},
+	'h': {{"patch", isCommand, true}, {"auth", isBasic, true}, {"masterauth", isPassword, true}, {"auth", isKey, false}},
+	'r': {{"bearer", isKey, false}, {"adduser", isCommand, true}},
+	'l': {{"unseal", isCommand, true}, {"loadcredential", notSecret, false}, {"credential", isToken, false}},
+	'n': {{"login", isCommand, true}, {"bwsession", isPassword, true}, {"authorization", isAuthorization, false}, {"pagetoken", notSecret, false}, {"continuationtoken", notSecret, false},
 		{"token", isToken, false}, {"dockerconfigjson", isToken, true}},
 	'w': {
 		{"cpsw", notSecret, false}, {"psw", isPassword, false}, {"pw", isPwd, true}, {"dbpw", isPwd, false}, {"bindpw", isPwd, false}, {"rootpw", isPwd, false},
 		{"userpw", isPwd, false}, {"adminpw", isPwd, false},
 	},
+	'p': {{"expdp", isCommand, true}, {"impdp", isCommand, true}},
 	's': {
+		{"sqlplus", isCommand, true},
 		{"passwords", isPassword, false}, {"dbpass", isPassword, false}, {"userpass", isPassword, false},
 		{"storepass", isPassword, false}, {"keypass", isPassword, false}, {"credentials", isToken, false}, {"creds", isKey, false}, {"tokens", isKey, false}, {"apikeys", isKey, false},
 		{"requirepass", isPassword, true}, {"askpass", notSecret, false}, {"pass", isPass, false},
 	},
 	't': {
+		{"set", isCommand, true}, {"put", isCommand, true},
 		{"secret", isPassword, false}, {"authsalt", isPassword, true}, {"noncesalt", isPassword, true}, {"loggedinsalt", isPassword, true},
 		{"jwt", isKey, false}, {"githubpat", isKey, true}, {"ghpat", isKey, true}, {"azurepat", isKey, true}, {"azuredevopsextpat", isKey, true},
 	},

@@ -1,9 +1,6 @@
 package redact
 
-import (
-	"slices"
-	"strings"
-)
+import "strings"
 
 // The finders in this package call add for each secret in s; low is s in lower case. Each goes over s once, with a
 // bounded look around. They are written by hand, because regular expressions would have to be compiled in every short
@@ -68,12 +65,13 @@ func findDSNs(s string, add func(from, to int)) {
 }
 
 // pipedTo are commands that read a password.
-var pipedTo = []string{"--password-stdin", "chpasswd", "--with-token", "passwd ", "kinit ", "cryptsetup ", "sudo -S"}
+const pipedTo = "--password-stdin|chpasswd|--with-token|passwd |kinit |cryptsetup |sudo -S"
 
-// findPiped finds what echo writes to a command that reads a password: echo bob:x | chpasswd.
+// findPiped finds what echo writes to a command that reads a password, and what the shell does: echo bob:x | chpasswd, kinit bob <<< x.
 func findPiped(s string, add func(from, to int)) {
 	const (
 		echo    = "echo "
+		here    = "<<<"
 		longest = 1000
 	)
 	for at := strings.Index(s, echo); at >= 0; at = indexFrom(s, echo, at+len(echo)) {
@@ -82,7 +80,7 @@ func findPiped(s string, add func(from, to int)) {
 		if n := strings.IndexAny(command, ";&"); n >= 0 {
 			command = command[:n]
 		}
-		if !slices.ContainsFunc(pipedTo, func(c string) bool { return strings.Contains(command, c) }) {
+		if !runs(command, len(command), pipedTo) {
 			continue
 		}
 		end := at + len(text)
@@ -91,6 +89,11 @@ func findPiped(s string, add func(from, to int)) {
 			from = skipBlanks(s, wordEnd(s, from))
 		}
 		if from, to := valueAt(s, from); to <= end && !isPlaceholder(s[from:to]) {
+			add(from, to)
+		}
+	}
+	for at := strings.Index(s, here); at >= 0; at = indexFrom(s, here, at+len(here)) {
+		if from, to := valueAt(s, skipBlanks(s, at+len(here))); runs(s, at, pipedTo) && from < to && !isPlaceholder(s[from:to]) {
 			add(from, to)
 		}
 	}

@@ -1,0 +1,227 @@
+package redact
+
+import "strings"
+
+// commandSecret says where commands take a secret: as the n-th argument after an option or a word.
+type commandSecret struct {
+	after    string // a word is in lower case, without signs
+	commands string // separated by bars
+	place    int    // 0 is the last argument
+	sign     string // the secret follows this sign in the argument, if there is one
+}
+
+// passwordOptions are options whose argument is a secret.
+var passwordOptions = []commandSecret{
+	{"-p", " login |sshpass |mongo|cqlsh |twine upload |poetry publish |useradd |usermod |security unlock|beeline |steghide ", 1, ""},
+	{"-P", "zip |sqlcmd |bcp |ipmitool |ssh-keygen |mosquitto_|security import ", 1, ""},
+	{"-N", "ssh-keygen ", 1, ""},
+	{"-a", "redis-cli ", 1, ""},
+	{"-w", "ldap|-internet-password |-generic-password ", 1, ""},
+	{"-s", "ldappasswd ", 1, ""},
+	{"-k", "openssl enc |nuget push ", 1, ""},
+	{"-t", "influx ", 1, ""},
+	{"-A", "snmp", 1, ""}, {"-X", "snmp", 1, ""},
+	{"--from-literal", "create secret ", 1, "="},
+	{"--oauth2-bearer", "curl", 1, ""},
+	{"-pw", "plink |pscp ", 1, ""}, {"-ap", "swaks ", 1, ""}, {"-xp", "sendemail ", 1, ""}, {"-upw", "pdf", 1, ""},
+	{"-b", "secret set ", 1, ""}, {"--body", "secret set ", 1, ""}, {"--value", "keyvault secret set |put-parameter ", 1, ""},
+	{"-nb", "htpasswd ", 2, ""}, {"-nbB", "htpasswd ", 2, ""}, {"-b", "htpasswd |mosquitto_passwd ", 3, ""}, {"-bc", "htpasswd ", 3, ""}, {"-cb", "htpasswd ", 3, ""}, {"-bB", "htpasswd ", 3, ""},
+}
+
+// gluedTo are commands whose option -p is followed by a password without a blank.
+const gluedTo = "mysql|mariadb|sshpass |7z|rar |mongo| login "
+
+// userOptions are commands whose option for a user is followed by a name, this sign and a password.
+var userOptions = []struct{ commands, sign string }{
+	{"curl|etcdctl|http |https |xh ", ":"}, {"smbclient |rpcclient |winexe |net ", "%"}, {"lftp ", ","},
+}
+
+// commandWords are the last words of commands and directives before a secret.
+var commandWords = []commandSecret{
+	{"requirepass", "", 1, ""}, {"masterauth", "", 1, ""}, {"auth_pass", "", 1, ""}, {"insecure-password", "", 1, ""}, {"set-initial-password", "", 1, ""},
+	{"reset-admin-password", "", 1, ""}, {"convertto-securestring", "", 1, ""},
+	{"login", "vault |cargo |nomad ", 1, ""}, {"login", "bw ", 2, ""}, {"unlock", "bw ", 1, ""}, {"unseal", "operator ", 1, ""},
+	{"add_user", "rabbitmqctl ", 2, ""}, {"change_password", "rabbitmqctl ", 2, ""}, {"wpa_passphrase", "+ |$ ", 2, ""}, {"auth", "redis-cli ", 0, ""},
+	{"obscure", "rclone ", 1, ""}, {"encrypt_string", "ansible-vault ", 1, ""}, {"setapikey", "nuget ", 1, ""}, {"passwd", "openssl ", 1, ""},
+	{"set", "secrets ", 1, "="}, {"put", "vault kv ", 2, "="}, {"patch", "vault kv ", 2, "="}, {"write", "vault ", 2, "="},
+	{"sqlplus", "", 1, "/"}, {"expdp", "", 1, "/"}, {"impdp", "", 1, "/"},
+}
+
+// optionValue returns the place of the password after an option whose name does not tell: curl -u bob:x, docker login -p x,
+// mysql -px. It reports whether the option is one of these.
+func optionValue(s, low string, key, end int) (from, to int, ok bool) {
+	switch option := s[key:end]; {
+	case isUserOption(option):
+		if from, to = valueAt(s, optionArgument(s, end)); !isUserAndPassword(low, key, option, s[from:to]) {
+			break
+		}
+		if to < len(s) && isQuote(s[to]) && !isQuote(s[from-1]) { // bob:'x'
+			_, to = valueAt(s, to)
+		}
+		return from, to, true
+	case option == "-b" && runs(low, key, "curl"):
+		if from, to = valueAt(s, nextArgument(s, end)); !strings.Contains(s[from:to], "=") {
+			return 0, 0, true // a file
+		}
+		return from, to, true
+	case strings.HasPrefix(option, "-u") && end < len(s) && s[end] == ':' && runs(low, key, "curl"):
+		from = key + len("-u")
+		return from, wordEnd(s, from), true
+	case option == "-p" && end < len(s) && isQuote(s[end]) && !isQuote(s[key-1]) && runs(low, key, "mysql|mariadb"):
+		from, to = valueAt(s, end)
+		return from, to, true
+	case option == "--secret" && runs(low, key, "config set "): // pulumi's: the name and the value follow
+		return 0, 0, true
+	case strings.HasPrefix(option, "-hp") && runs(low, key, "rar "):
+		from = key + len("-hp")
+		return from, wordEnd(s, from), true
+	case strings.HasPrefix(option, "-p") && len(option) > len("-p") && option != "-port" && runs(low, key, gluedTo):
+		from = key + len("-p")
+		return from, wordEnd(s, from), true
+	}
+	for _, o := range passwordOptions {
+		if option := s[key:end]; isCluster(option, o.after) && runs(s, key, o.commands) {
+			from, to = o.find(s, end)
+			if isNumber(s[from:to]) || isPlaceholder(s[from:to]) {
+				return 0, 0, true // a port, a variable
+			}
+			return from, to, true
+		}
+	}
+	if s[key:end] == "-p" && isAfterUser(s, key) && !runs(low, key, "mysql|mariadb|journalctl|python") {
+		if from, to = argumentAt(s, end, 1); strings.Trim(s[from:to], "0123456789:.") != "" && !strings.ContainsAny(s[from:to], "=/") {
+			return from, to, true
+		}
+	}
+	return 0, 0, false
+}
+
+// isCluster reports whether the option is the one with this letter, maybe after others: -rP.
+func isCluster(option, letter string) bool {
+	const most = 4
+	return option == letter || len(letter) == 2 && 2 <= len(option) && len(option) <= most && option[1] != '-' && option[len(option)-1] == letter[1]
+}
+
+// isUserOption reports whether the option may be one for a user and a password, maybe after others: -su.
+func isUserOption(option string) bool {
+	const most = 8
+	switch option {
+	case "--user", "--proxy-user", "--auth", "--cert", "-E", "-a":
+		return true
+	}
+	return strings.HasSuffix(option, "creds") ||
+		len(option) <= most && option[len(option)-1]|0x20 == 'u' && !strings.ContainsAny(option[1:], "-_.0123456789")
+}
+
+func isUserAndPassword(low string, key int, option, v string) bool {
+	if strings.HasSuffix(option, "creds") && strings.Contains(v, ":") {
+		return !isPlaceholder(v)
+	}
+	for _, o := range userOptions {
+		if strings.Contains(v, o.sign) && runs(low, key, o.commands) {
+			return !isPlaceholder(v)
+		}
+	}
+	return false
+}
+
+// isAfterUser reports whether an option for a user and its argument stand right before i.
+func isAfterUser(s string, i int) bool {
+	const far = 100
+	before := strings.NewReplacer("'", "", `"`, "", ",", "").Replace(s[max(i-far, 0):i])
+	words := strings.Split(strings.TrimRight(before, " "), " ")
+	n := len(words)
+	return n > 2 && len(words[n-2]) > 1 && words[n-2][0] == '-' && isUserOption(words[n-2]) && words[n-1] != "" && words[n-1][0] != '-'
+}
+
+// runs reports whether one of the commands, which are separated by bars, stands in the line of s before i.
+func runs(s string, i int, commands string) bool {
+	line := s[max(i-1000, 0):i]
+	line = line[strings.LastIndexByte(line, '\n')+1:]
+	if i > 0 && isQuote(s[i-1]) { // a list: ['docker', 'login', '-p'
+		line = strings.NewReplacer("', '", " ", `", "`, " ", `","`, " ", "['", " ", `["`, " ").Replace(line)
+	}
+	for command := range strings.SplitSeq(commands, "|") {
+		if strings.Contains(line, command) {
+			return true
+		}
+	}
+	return false
+}
+
+// find returns the place of the secret after the option or word that ends at i, or an empty place. If an argument may be an
+// assignment, so may those after it.
+func (c *commandSecret) find(s string, i int) (from, to int) {
+	if i < len(s) && s[i] == '=' {
+		from, to = valueAt(s, i+1)
+	} else {
+		from, to = argumentAt(s, i, c.place)
+	}
+	if name, _, ok := strings.Cut(s[from:to], c.sign); c.sign != "" {
+		if !ok || name == "" {
+			return 0, 0
+		}
+		from += len(name) + len(c.sign)
+		if _, last := argumentAt(s, i, 0); c.sign == "=" && c.after[0] != '-' {
+			to = last
+		}
+	}
+	return from, to
+}
+
+// argumentAt returns the place of the n-th argument after the one that ends at i, without options, or of the last one if n is
+// 0. The place is empty if there is none.
+func argumentAt(s string, i, n int) (from, to int) {
+	const most = 10
+	for range most {
+		at := nextArgument(s, i)
+		start, end := valueAt(s, at)
+		switch {
+		case at == i || start >= end || strings.IndexByte("|&;<>", s[start]) >= 0:
+			return from, to
+		case s[start] != '-' || n == 1 && i == end:
+			if n--; n <= 0 {
+				from, to = start, end
+			}
+			if n == 0 {
+				return from, to
+			}
+		}
+		i = end
+	}
+	return from, to
+}
+
+// argument returns the place of the secret after the word of a command, or an empty place. In prose, it must have letters and
+// digits.
+func (a *assignment) argument(low string) (from, to int) {
+	if a.end == len(a.s) || a.s[a.end] != ' ' && a.s[a.end] != '\t' && !isQuote(a.s[a.end]) {
+		return 0, 0
+	}
+	for _, c := range commandWords {
+		if low[a.key:a.end] == c.after && runs(low, a.key, c.commands) {
+			from, to = c.find(a.s, a.end)
+			a.blank, a.kind = true, isPassword
+			word, _, _ := strings.Cut(a.s[from:to], " ")
+			if from < to && (c.commands+c.sign == "" || isMixed(word) || isTrace(a.s, a.key)) && !a.isHarmless(from, to) {
+				return from, to
+			}
+		}
+	}
+	return 0, 0
+}
+
+// isTrace reports whether the line of s before i begins with the prompt of a shell.
+func isTrace(s string, i int) bool {
+	line := s[max(i-1000, 0):i]
+	line = strings.TrimLeft(line[strings.LastIndexByte(line, '\n')+1:], " ")
+	return line != "" && strings.IndexByte("+$#", line[0]) >= 0
+}
+
+// optionArgument returns the start of the argument of the option that ends at i: --user x, --user=x.
+func optionArgument(s string, i int) int {
+	if i < len(s) && s[i] == '=' {
+		return i + 1
+	}
+	return nextArgument(s, i)
+}
