@@ -92,7 +92,7 @@ func isArgument(s string, i int) bool {
 // setsKey reports whether the key at i is what a command sets to its next argument.
 func setsKey(s string, i int) bool {
 	before := s[max(i-20, 0):i]
-	for _, command := range [...]string{"ENV ", "setenv ", "set -gx ", "set -x "} {
+	for _, command := range [...]string{"ENV ", "setenv ", "set -gx ", "set -x ", "(def ", "(defonce ", "(setq ", "(define "} {
 		if strings.HasSuffix(before, command) {
 			return true
 		}

@@ -245,8 +245,12 @@ func (a *assignment) distant(i, gap int) int {
 			return at
 		}
 	}
-	if gap > i && a.kind == isPassword && (runs(s, a.key, "machine ") && runs(s, a.key, "login ") || a.isBelowLogin()) {
-		return gap // in .netrc
+	if gap > i && a.kind == isPassword && a.isLogin(gap) {
+		a.equal = false
+		return gap
+	}
+	if a.isTerm(gap) {
+		return gap + strings.IndexAny(s[gap:], "\"'`")
 	}
 	if gap > i && (a.isSQL() || a.isSent() && !strings.ContainsAny(lineAt(s, gap), " ./")) {
 		return gap
@@ -274,11 +278,41 @@ func (a *assignment) distant(i, gap int) int {
 	return -1
 }
 
-// isBelowLogin reports whether the key begins a line, and the line above begins with "login ", as in .netrc.
-func (a *assignment) isBelowLogin() bool {
+// isLogin reports whether the key follows a user, in its line or the one above, and its value at i ends the line or has letters
+// and digits: in .netrc, and in the files of HAProxy and of routers.
+func (a *assignment) isLogin(i int) bool {
 	const far = 200
-	above, ok := strings.CutSuffix(strings.TrimRight(a.s[max(a.key-far, 0):a.key], " \t"), "\n")
-	return ok && strings.HasPrefix(strings.TrimLeft(above[strings.LastIndexByte(above, '\n')+1:], " \t"), "login ")
+	lines := strings.Split(strings.TrimRight(a.s[max(a.key-far, 0):a.key], " \t"), "\n")
+	n := len(lines) - 1
+	if n > 0 && lines[n] == "" {
+		n--
+	}
+	words := strings.Fields(lines[n])
+	if len(words) < 2 || strings.ContainsAny(words[1], ":,") {
+		return false
+	}
+	word, rest, _ := strings.Cut(lineAt(a.s, i), " ")
+	switch words[0] {
+	case "machine", "default", "user", "username", "login":
+		return rest == "" || isMixed(word) || words[0] == "machine" && strings.HasPrefix(rest, "login ")
+	}
+	return n == len(lines)-1 && runs(a.s, a.key, "machine ") && runs(a.s, a.key, "login ")
+}
+
+// isTerm reports whether the key and the text at i are a pair in Lisp or Erlang: :password "x", {password, "x"}.
+func (a *assignment) isTerm(i int) bool {
+	before := a.s[max(a.key-2, 0):a.key]
+	if strings.HasSuffix(before, ":") && i > a.end {
+		return isString(a.s, i) && (before == ":" || !isAlnum(before[0]) && before[0] != ':')
+	}
+	before = strings.TrimSuffix(before, ":")
+	if !strings.HasSuffix(before, "{") || len(before) > 1 && isAlnum(before[0]) || i == len(a.s) || a.s[i] != ',' {
+		return false
+	}
+	at := skipBlanks(a.s, i+1)
+	at += len("<<") * strings.Count(a.s[at:min(at+len("<<"), len(a.s))], "<<")
+	_, to := valueAt(a.s, at)
+	return isString(a.s, at) && strings.HasPrefix(strings.TrimLeft(a.s[skipCloser(a.s, to):], "> "), "}")
 }
 
 // isSent reports whether the key is the PASS command of FTP or POP3, as curl shows it: > PASS x.

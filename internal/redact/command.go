@@ -41,7 +41,7 @@ var commandWords = []commandSecret{
 	{"requirepass", "", 1, ""}, {"masterauth", "", 1, ""}, {"auth_pass", "", 1, ""}, {"insecure-password", "", 1, ""}, {"set-initial-password", "", 1, ""},
 	{"reset-admin-password", "", 1, ""}, {"convertto-securestring", "", 1, ""},
 	{"login", "vault |cargo |nomad ", 1, ""}, {"login", "bw ", 2, ""}, {"unlock", "bw ", 1, ""}, {"unseal", "operator ", 1, ""},
-	{"add_user", "rabbitmqctl ", 2, ""}, {"change_password", "rabbitmqctl ", 2, ""}, {"wpa_passphrase", "+ |$ ", 2, ""}, {"auth", "redis-cli ", 0, ""},
+	{"add_user", "rabbitmqctl ", 2, ""}, {"change_password", "rabbitmqctl ", 2, ""}, {"wpa_passphrase", "+ |$ ", 2, ""}, {"auth", "redis-cli ", 0, ""}, {"auth", "stats ", 1, ":"},
 	{"obscure", "rclone ", 1, ""}, {"encrypt_string", "ansible-vault ", 1, ""}, {"setapikey", "nuget ", 1, ""}, {"passwd", "openssl ", 1, ""},
 	{"set", "secrets ", 1, "="}, {"put", "vault kv ", 2, "="}, {"patch", "vault kv ", 2, "="}, {"write", "vault ", 2, "="},
 	{"sqlplus", "", 1, "/"}, {"expdp", "", 1, "/"}, {"impdp", "", 1, "/"},

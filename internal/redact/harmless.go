@@ -15,7 +15,7 @@ func (a *assignment) isHarmless(from, to int) bool {
 	}
 	quoted := from > 0 && (a.s[from-1] == '"' || a.s[from-1] == '\'' || a.s[from-1] == '`' && a.kind != isToken)
 	option := isOption(a.s, a.key, a.end)
-	if isPlaceholder(v) || a.isState(v) || !a.equal && isComplaint(v) || option && (isOptionValue(v) || a.isOptionName(v)) || !quoted && (a.isCode(from, to) || a.isProse(v, to)) {
+	if isPlaceholder(v) || isPath(v) || a.isState(v) || !a.equal && isComplaint(v) || option && (isOptionValue(v) || a.isOptionName(v)) || !quoted && (a.isCode(from, to) || a.isProse(v, to)) {
 		return true
 	}
 	switch a.kind {
@@ -111,6 +111,16 @@ func isOptionValue(v string) bool {
 // isOptionName reports whether v is the name of the option as a variable, as in the source code that declares it.
 func (a *assignment) isOptionName(v string) bool {
 	return strings.ReplaceAll(strings.Trim(a.s[a.key:a.end], "-"), "-", "_") == v
+}
+
+// isPath reports whether v is the path of a file: /etc/tls, ./x, ~/y.
+func isPath(v string) bool {
+	path := strings.TrimLeft(v, ".~")
+	if path == "" || path[0] != '/' || len(v)-len(path) > 2 || path == v && strings.Count(v, "/") < 2 {
+		return false
+	}
+	hasUpper, hasDigit := strings.ContainsAny(v, "ABCDEFGHIJKLMNOPQRSTUVWXYZ"), strings.ContainsAny(v, "0123456789")
+	return !isRandom(v) && !(hasUpper && hasDigit) && strings.Trim(lowerASCII(path), "abcdefghijklmnopqrstuvwxyz0123456789._-/") == ""
 }
 
 func hasAlnum(v string) bool {
@@ -232,9 +242,9 @@ var negated = []string{"aren", "can", "couldn", "didn", "doesn", "don", "hasn", 
 
 // proseStarts are words that begin a sentence if another word follows.
 var proseStarts = []string{
-	"access", "all", "at", "authentication", "authorization", "context", "could", "dial", "error", "exit", "it", "line", "login", "may", "no", "only", "open",
-	"parameter", "parse", "password", "passwords", "permission", "please", "readonly", "rpc", "secrets", "stat", "that", "the", "this", "token", "type", "unable", "unbound", "unexpected",
-	"unknown", "value", "via", "you", "your",
+	"accepts", "access", "all", "allows", "at", "authentication", "authorization", "checks", "context", "could", "dial", "error", "exit", "fails", "handles", "it", "line", "login", "may",
+	"no", "only", "open", "parameter", "parse", "password", "passwords", "permission", "please", "raises", "readonly", "rejects", "returns", "rpc", "secrets", "shows", "stat", "that",
+	"the", "this", "throws", "token", "trims", "type", "unable", "unbound", "unexpected", "unknown", "validates", "value", "via", "you", "your",
 }
 
 // isProse reports whether "token: v" is part of a sentence, or "--token v" of a usage text.
@@ -257,6 +267,9 @@ func (a *assignment) isProse(v string, to int) bool {
 	isFile, isEmpty := !a.equal && a.key > 0 && a.s[a.key-1] == '/', strings.HasPrefix(a.s[a.end:], "= ")
 	if (isFile || isEmpty) && isName(first) && to < len(a.s) && a.s[to] == ' ' {
 		return true // a remark on a file, or after an empty value
+	}
+	if !a.equal && to < len(a.s) && a.s[to] == ' ' && !isMixed(v) && a.isTestName() {
+		return true
 	}
 	if !a.equal && a.isMissing() || a.bold && to < len(a.s) && a.s[to] == ' ' && !isMixed(v) {
 		return true
@@ -296,6 +309,18 @@ func (a *assignment) isFetched() bool {
 		words = words[:n-1]
 	}
 	return len(words) > 0 && a.s[a.key-1] == ' ' && slices.Contains(verbs, strings.TrimLeft(words[len(words)-1], "["))
+}
+
+// isTestName reports whether the line of the key begins with the result of a test: ✓ password: validates length.
+func (a *assignment) isTestName() bool {
+	line := a.s[max(a.key-maxCode, 0):a.key]
+	line = strings.TrimLeft(line[strings.LastIndexByte(line, '\n')+1:], " \t")
+	for _, mark := range [...]string{"✓ ", "✔ ", "✅ ", "√ ", "✗ ", "✘ ", "✖ ", "✕ ", "× ", "❌ ", "● ", "○ ", "ok ", "not ok ", "PASS ", "FAIL ", "--- "} {
+		if strings.HasPrefix(line, mark) {
+			return true
+		}
+	}
+	return false
 }
 
 // isMissing reports whether the value is the name of a missing secret: "missing secret: DATABASE_URL".

@@ -12,6 +12,11 @@ func TestNoSecret(t *testing.T) {
 		"versions": {"tiktoken==1.2", "tiktoken==0.9.0", "tiktoken>=0.7,<1", "tiktoken = \"^0.5.1\"", "+ tiktoken==1.2 (from x)", "csrf-token: 2.3.1", "token=v1.2.3"},
 		"calls":    {`log.info('token', 'getting list')`, `words := []string{"token", "secret", "password"}`, `'LIST': ('AUTH', 'SELECTED'),`, `x.AddToken("adf-bot", "demo-token", "write:issue")`, `token := os.Getenv("GITEA_TOKEN")`, "password = get_password(url, username)", "password = bytes(memoryview(password))", `  token: core.getInput('token'),`, `secret = hmac.new(key, msg).digest()`, `token = env::var("TOKEN")?;`, "password = self._get_password(", `const auth = createTokenAuth(TOKEN);`, "token = os.environ[\"TOKEN\"]", "const token = await getToken()", "for _, token := range input {"},
 		"names":    {"t.token = token", "password=password,", "idToken = process.env.NPM_ID_TOKEN", "  privateKey: process.env.PRIVATE_KEY,", "self.password = args.password", "newCreds: { token: res.token },", "netloc, user_pass = user_pass", "if token == t.Admin {", "if password != other.password:", "while token == EOF"},
+		"paths":    {"tls-secret: /etc/tls", "db-password: /run/secrets/db2", "--password=/run/secrets/x", "secret: ./a/b", `secret = "~/x/Y"`, "password: ../x"},
+		"tests": {
+			"✓ password: validates length", "  ✔ password: is longer (3 ms)", "  × password: refuses short ones", "password: validates length", "ok 12 - password: has digits", "PASS password: length of it",
+			"  - password: rejects empty values",
+		},
 		"complaints": {
 			`{"errors":{"password":"must be at least 8 characters"}}`, `{"password":["This password is too short.","This password is too common."]}`, `{"errors":{"token":"is invalid"}}`,
 			"password: open /run/secrets/db: no such file or directory", "fetch secret: context deadline exceeded", "secret: rpc error: code = NotFound", "password: exit status 2",
@@ -50,8 +55,10 @@ func TestNoSecret(t *testing.T) {
 // Neighbours of what TestNoSecret has that are secrets.
 func TestStillSecret(t *testing.T) {
 	for in, want := range map[string]string{
-		"password: hunter two":  "password: [masked] two",
-		"get password: hunter2": "get password: [masked]", "login failed, password: hunter": "login failed, password: [masked]",
+		"password: hunter two": "password: [masked] two",
+		"✔ password: hunter2":  "✔ password: [masked]", "ok password: hunter2 x": "ok password: [masked] x", "password: /hunter2": "password: [masked]", "password: /9fK/x2Q": "password: [masked]",
+		"secret: /k7Qm2xW9pL4z/R8vN": "secret: [masked]",
+		"get password: hunter2":      "get password: [masked]", "login failed, password: hunter": "login failed, password: [masked]",
 		"password: hunter't two":               "password: [masked]'t two",
 		`password = ("hunter2")`:               `password = ("[masked]")`,
 		`"pass": "` + alnum + `"`:              `"pass": "[masked]"`,

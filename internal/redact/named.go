@@ -160,6 +160,9 @@ func (a *assignment) isPaired(i int) bool {
 	if to < len(a.s) {
 		after = a.s[to+1:]
 	}
-	isTuple := strings.HasSuffix(before, "(") && !isAlnum(before[0]) && strings.HasPrefix(after, ")")
+	isTuple := false
+	for _, pair := range [...]string{"()", "{}"} {
+		isTuple = isTuple || strings.HasSuffix(before, pair[:1]) && !isAlnum(before[0]) && before[0] != ']' && strings.HasPrefix(after, pair[1:])
+	}
 	return (isTuple || strings.HasSuffix(before, "[") && strings.HasPrefix(after, "]")) && isMixed(a.s[from:to])
 }

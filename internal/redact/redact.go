@@ -128,6 +128,7 @@ func (r *Redactor) find(s string, found *foundValues) []span {
 	findURLs(s, value)
 	findPorts(s, add)
 	findDSNs(s, value)
+	findPgpass(s, value)
 	findPiped(s, value)
 	findKubernetes(s, value)
 	findAssignments(s, low, value)

@@ -64,6 +64,21 @@ func findDSNs(s string, add func(from, to int)) {
 	}
 }
 
+// findPgpass finds the password in lines of .pgpass: host:5432:database:user:x.
+func findPgpass(s string, add func(from, to int)) {
+	const longest = 300
+	for _, port := range [...]string{":543", ":6432:", ":*:"} {
+		for i := strings.Index(s, port); i >= 0; i = indexFrom(s, port, i+len(port)) {
+			from := 1 + strings.LastIndexByte(s[max(i-longest, 0):i], '\n') + max(i-longest, 0)
+			fields := strings.SplitN(lineAt(s, from), ":", 5)
+			if at := strings.TrimLeft(fields[0], " \t"); len(fields) == 5 && from+len(fields[0]) == i && at != "" && isNumber(strings.TrimPrefix(fields[1], "*")) &&
+				!strings.ContainsAny(at+fields[2]+fields[3], " \t/\"'") && fields[3] != "" && !isPlaceholder(fields[4]) {
+				add(from+len(lineAt(s, from))-len(fields[4]), from+len(lineAt(s, from)))
+			}
+		}
+	}
+}
+
 // pipedTo are commands that read a password.
 const pipedTo = "--password-stdin|chpasswd|--with-token|passwd |kinit |cryptsetup |sudo -S"
 
