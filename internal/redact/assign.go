@@ -34,6 +34,9 @@ func secretAfter(s, low string, key, end int) (from, to int) {
 			return from, to
 		}
 	}
+	if end < len(s) && s[end] == ':' && (s[key:end] == "5432" || s[key:end] == "6432") {
+		return pgpassAt(s, key)
+	}
 	a := assignment{s: s, key: key, end: end, kind: kindOf(low[key:end])}
 	if a.kind == notSecret && hasSecretPart(low[key:end]) {
 		a.kind = isKey

@@ -51,6 +51,8 @@ var commandWords = []commandSecret{
 // mysql -px. It reports whether the option is one of these.
 func optionValue(s, low string, key, end int) (from, to int, ok bool) {
 	switch option := s[key:end]; {
+	case option[len(option)-1] == '-':
+		return 0, 0, false
 	case isUserOption(option):
 		if from, to = valueAt(s, optionArgument(s, end)); !isUserAndPassword(low, key, option, s[from:to]) {
 			break

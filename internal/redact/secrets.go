@@ -64,19 +64,33 @@ func findDSNs(s string, add func(from, to int)) {
 	}
 }
 
-// findPgpass finds the password in lines of .pgpass: host:5432:database:user:x.
+// findPgpass finds the password in lines of .pgpass that have an asterisk: *:*:*:bob:x.
 func findPgpass(s string, add func(from, to int)) {
-	const longest = 300
-	for _, port := range [...]string{":543", ":6432:", ":*:"} {
-		for i := strings.Index(s, port); i >= 0; i = indexFrom(s, port, i+len(port)) {
-			from := 1 + strings.LastIndexByte(s[max(i-longest, 0):i], '\n') + max(i-longest, 0)
-			fields := strings.SplitN(lineAt(s, from), ":", 5)
-			if at := strings.TrimLeft(fields[0], " \t"); len(fields) == 5 && from+len(fields[0]) == i && at != "" && isNumber(strings.TrimPrefix(fields[1], "*")) &&
-				!strings.ContainsAny(at+fields[2]+fields[3], " \t/\"'") && fields[3] != "" && !isPlaceholder(fields[4]) {
-				add(from+len(lineAt(s, from))-len(fields[4]), from+len(lineAt(s, from)))
-			}
+	const any = "*:"
+	for i := strings.Index(s, any); i >= 0; i = indexFrom(s, any, i+len(any)) {
+		if from, to := pgpassAt(s, i); from < to {
+			add(from, to)
 		}
 	}
+}
+
+// pgpassAt returns the place of the password in the line of .pgpass, host:port:database:user:x, that has its host or port at i,
+// or an empty place.
+func pgpassAt(s string, i int) (from, to int) {
+	const longest = 200
+	from = max(i-longest, 0)
+	from += 1 + strings.LastIndexByte(s[from:i], '\n')
+	line := lineAt(s, from)
+	fields := strings.SplitN(strings.TrimLeft(line, " \t"), ":", 5)
+	if len(fields) < 5 || !isNumber(strings.TrimPrefix(fields[1], "*")) || isPlaceholder(fields[4]) {
+		return 0, 0
+	}
+	for _, f := range fields[:4] {
+		if f == "" || strings.ContainsAny(f, " \t/\"'") {
+			return 0, 0
+		}
+	}
+	return from + len(line) - len(fields[4]), from + len(line)
 }
 
 // pipedTo are commands that read a password.
