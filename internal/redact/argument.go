@@ -75,10 +75,18 @@ func nextArgument(s string, i int) int {
 		text = item
 	case strings.HasPrefix(rest, "\n") && strings.HasPrefix(text, "- "):
 		text = text[len("- "):]
+	case strings.HasPrefix(rest, "\n") && isBelow(s, i, rest[1:len(rest)-len(text)]) && !strings.Contains(lineAt(text, 0), " "):
 	default:
 		return skipBlanks(s, i)
 	}
 	return end + len(rest) - len(text)
+}
+
+// isBelow reports whether an option with this indentation is all that stands in the line that ends at i.
+func isBelow(s string, i int, indent string) bool {
+	line := s[max(i-maxKey-len(indent), 0):i]
+	line, ok := strings.CutPrefix(line[strings.LastIndexByte(line, '\n')+1:], indent)
+	return ok && indent != "" && strings.HasPrefix(line, "-") && !strings.Contains(line, " ")
 }
 
 // isArgument reports whether something other than an option begins at i.

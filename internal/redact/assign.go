@@ -20,6 +20,8 @@ func findAssignments(s, low string, add func(from, to int)) {
 			if s[key] != '-' { // the value of an option is not the first of several
 				i = max(i, addItems(s, from, to, add))
 			}
+		} else if s[i-1]|0x20 == 's' && i < len(s) && (s[i] == ':' || isQuote(s[i])) {
+			addMap(s, low, key, i, add)
 		}
 	}
 }
@@ -74,15 +76,21 @@ func secretAfter(s, low string, key, end int) (from, to int) {
 	switch {
 	case from >= to:
 		return 0, 0
-	case !a.isLong(from, to) && (a.kind == isKey && !isRandomKey(low, key, end, s[from:to]) && !a.isListed(from, to) || a.random && !isRandom(s[from:to])):
+	case !a.isLong(from, to) && (a.kind == isKey && !isRandomKey(low, key, end, s[from:to]) && !a.isListed(from, to) && !a.isUserAndPassword(s[from:to]) || a.random && !isRandom(s[from:to])):
 		return 0, 0
 	case !a.isLong(from, to) && a.isHarmless(from, to):
 		return argument(s, to)
 	}
-	if next := to + len(`" -> "`); a.equal && next <= len(s) && s[to:next] == `" -> "` { // a change, as terraform shows it
+	if next := to + len(`" -> "`); next <= len(s) && (s[to:next] == `" -> "` || s[to:next] == `" => "`) { // a change, as terraform shows it
 		to = quoteEnd(s, next, `"`)
 	}
 	return from, to
+}
+
+// isUserAndPassword reports whether the value of a key such as BASIC_AUTH is a user and a password.
+func (a *assignment) isUserAndPassword(v string) bool {
+	user, password, _ := strings.Cut(v, ":")
+	return hasPrefixFold(a.s[max(a.end-len("auth"), a.key):a.end], "auth") && isName(user) && isMixed(password)
 }
 
 // isLong reports whether the value is too long to be harmless. This also keeps the work linear: if a harmless value could
@@ -165,7 +173,8 @@ func (a *assignment) separate() bool {
 	case isOption(s, a.key, end) && nextArgument(s, end) > gap && isArgument(s, nextArgument(s, end)):
 		a.flag, i = true, nextArgument(s, end)
 	case i > end && s[end] != '`' && strings.HasPrefix(rest, ",") && !isOption(s, a.key, end) && (a.kind == isAuthorization || isString(s, skipBlanks(s, gap+1))): // Set("Token", "x")
-		a.equal, a.random, i = a.kind != isAuthorization, a.kind != isAuthorization && !a.isSet() && !a.isPaired(gap+1), gap+1
+		a.equal = a.kind != isAuthorization
+		a.random, i = a.equal && !a.isHeader(gap+1) && !a.isSet() && !a.isPaired(gap+1), gap+1
 	case gap > i && isOption(s, a.key, end) && !strings.HasPrefix(rest, "-"), gap > i && setsKey(s, a.key):
 		a.flag, i = true, gap
 	default:
@@ -173,7 +182,7 @@ func (a *assignment) separate() bool {
 			return false
 		}
 	}
-	if at := typedValue(s, i); at > 0 {
+	if at := typedValue(s, i); at > 0 && strings.Contains(s[skipBlanks(s, i):at], " =") { // and not the end of base64 and a quote
 		a.equal, i = true, at
 	}
 	if a.bold = strings.HasPrefix(s[i:], "** "); a.bold {
@@ -275,6 +284,7 @@ func (a *assignment) distant(i, gap int) int {
 	case gap < len(s) && s[gap] == '(' && isString(s, gap+1):
 		return gap + 1
 	case gap > i && isString(s, gap):
+		a.random = !a.isStatement(gap)
 		return gap
 	}
 	a.random = false
@@ -316,6 +326,14 @@ func (a *assignment) isTerm(i int) bool {
 	at += len("<<") * strings.Count(a.s[at:min(at+len("<<"), len(a.s))], "<<")
 	_, to := valueAt(a.s, at)
 	return isString(a.s, at) && strings.HasPrefix(strings.TrimLeft(a.s[skipCloser(a.s, to):], "> "), "}")
+}
+
+// isStatement reports whether the key and the quoted text at i are a statement in a line of several: { user 'bob'; password 'x' }.
+func (a *assignment) isStatement(i int) bool {
+	before := strings.TrimRight(a.s[max(a.key-10, 0):a.key], " ")
+	_, to := valueAt(a.s, i)
+	after := strings.TrimLeft(a.s[min(to+1, len(a.s)):], " ")
+	return before != "" && strings.IndexByte("{;", before[len(before)-1]) >= 0 && (strings.HasPrefix(after, "}") || strings.HasPrefix(after, ";"))
 }
 
 // isSent reports whether the key is the PASS command of FTP or POP3, as curl shows it: > PASS x.

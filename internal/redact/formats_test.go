@@ -90,6 +90,24 @@ func TestFormats(t *testing.T) {
 		// header lines that are escaped
 		`send: b'GET / HTTP/1.1\r\nCookie: a=hunter2\r\nX: y\r\n'`: `send: b'GET / HTTP/1.1\r\nCookie: [masked]\r\nX: y\r\n'`,
 		`"Authorization: Digest a, b=hunter2\nHost: x"`:            `"Authorization: [masked]\nHost: x"`,
+		// base64 at the end of a quoted text
+		`"x; AccountKey=aHVudGVyMg="`:        `"x; AccountKey=[masked]"`,
+		`curl -H "X-Token: aHVudGVyMg=" "y"`: `curl -H "X-Token: [masked]" "y"`,
+		`password="aHVudGVyMg="`:             `password="[masked]"`,
+		// changes, statements, tables, lists
+		`password: "hunter2" => "hunter3"`:                                            `password: "[masked]"`,
+		"+ name  = \"db.password\"\n  + value = \"hunter2\"":                          "+ name  = \"db.password\"\n  + value = \"[masked]\"",
+		`credentials { username 'bob'; password 'hunter2' }`:                          `credentials { username 'bob'; password '[masked]' }`,
+		"Args:\n  --x\n  --password\n  hunter2\n  --y":                                "Args:\n  --x\n  --password\n  [masked]\n  --y",
+		"  --password\n      the password\n  --token\n      token":                    "  --password\n      the password\n  --token\n      token",
+		`<td>DB_PASSWORD</td><td class="x"><pre>hunter2</pre></td>`:                   `<td>DB_PASSWORD</td><td class="x"><pre>[masked]</pre></td>`,
+		`<tr><th>Password</th><th>Mail</th></tr><tr><td>x12345</td>`:                  `<tr><th>Password</th><th>Mail</th></tr><tr><td>x12345</td>`,
+		`<td>Password</td><td>required</td>`:                                          `<td>Password</td><td>required</td>`,
+		`rawHeaders: [ 'X-Api-Key', 'hunter2', 'Cookie', 'a=hunter2', 'Host', 'x1' ]`: `rawHeaders: [ 'X-Api-Key', '[masked]', 'Cookie', '[masked]', 'Host', 'x1' ]`,
+		`command: { name: 'auth', args: [ 'hunter2' ] }`:                              `command: { name: 'auth', args: [ '[masked]' ] }`,
+		`"password"=>"hunter2", "password_confirmation"=>"hunter"`:                    `"password"=>"[masked]", "password_confirmation"=>"[masked]"`,
+		"BASIC_AUTH=bob:hunter2":                                                      "BASIC_AUTH=[masked]",
+		"basic_auth: unix:socket":                                                     "basic_auth: unix:socket",
 		// files of users and passwords
 		"localhost:5432:*:bob:hunter2":                           "localhost:5432:*:bob:[masked]",
 		"x\n*:*:*:bob:hun ter2\ny":                               "x\n*:*:*:bob:[masked]\ny",
@@ -169,6 +187,8 @@ func TestFormats(t *testing.T) {
 		`password=&#34;hunter2&#34; x`:                               `password=&#34;[masked]&#34; x`,
 		`?q=%7B%22token%22%3A%20%22hunter2%22%7D&x=1`:                `?q=%7B%22token%22%3A%20%22[masked]%22%7D&x=1`,
 		`{\u0022token\u0022:\u0022hunter2\u0022,\u0022x\u0022:1}`:    `{\u0022token\u0022:\u0022[masked]\u0022,\u0022x\u0022:1}`,
+		`{&#x27;token&#x27;: &#x27;hunter2&#x27;, &#x27;x&#x27;: 1}`: `{&#x27;token&#x27;: &#x27;[masked]&#x27;, &#x27;x&#x27;: 1}`,
+		`{\x22token\x22:\x22hunter2\x22,\x22x\x22:1}`:                `{\x22token\x22:\x22[masked]\x22,\x22x\x22:1}`,
 		`?a=1\u0026token\u003dhunter2 x`:                             `?a=1\u0026token\u003d[masked] x`,
 		`scope=token%3Aread`:                                         `scope=token%3Aread`,
 		`userPassword:: e1NTSEF9YWJjZA==`:                            `userPassword:: [masked]`,

@@ -44,7 +44,7 @@ func (a *assignment) isARN() bool {
 // placeholders stand for a value in usage texts, templates and logs.
 var placeholders = []string{
 	masked, "null", "nil", "none", "true", "false", "undefined", "string", "str", "{", "|", "%s", "%v", "%q", "eof",
-	"redacted", "hidden", "filtered", "masked", "yes", "no", "not-set", "(sensitive", "(known", "!vault",
+	"redacted", "protected", "hidden", "filtered", "masked", "yes", "no", "not-set", "(sensitive", "(known", "!vault",
 	"!ref", "!sub", "!getatt", "!secret", "!env",
 }
 
@@ -67,7 +67,7 @@ func (a *assignment) isState(v string) bool {
 		}
 		v = words[0]
 	}
-	v = strings.TrimRight(v, ".!:")
+	v = strings.TrimRight(strings.TrimLeft(v, "(<["), ".!:)>]")
 	isError := v != "" && isAlnum(v[0]) && (strings.HasSuffix(v, "Error") || strings.HasSuffix(v, "Exception"))
 	return slices.Contains(states, lowerASCII(v)) || isError && !a.equal
 }

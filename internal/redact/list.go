@@ -63,3 +63,28 @@ func (a *assignment) isListed(from, to int) bool {
 	}
 	return isMixed(v) && strings.HasSuffix(strings.TrimRight(a.s[a.key:a.end], "0123456789"), "s") && listLead(a.s, from) != ""
 }
+
+// addMap adds the values of a map of secrets, whose key in [key, end) is a plural: passwords: {bob: x1}. They must have letters
+// and digits.
+func addMap(s, low string, key, end int, add func(from, to int)) {
+	const far = 2 << 10
+	if kind := kindOf(low[key : end-1]); kind != isPassword && kind != isToken || strings.HasSuffix(low[:end], "credentials") {
+		return
+	}
+	s = s[:min(end+far, len(s))]
+	colon := skipCloser(s, end)
+	block, isBlock := strings.CutPrefix(s[colon:], ":\n")
+	indent := block[:len(block)-len(strings.TrimLeft(block, " "))]
+	addMixed := func(from, to int) {
+		line := s[strings.LastIndexByte(s[:from], '\n')+1 : from]
+		isOwn := !isBlock || strings.HasPrefix(line, indent) && len(line) > len(indent) && (isQuote(line[len(indent)]) || isAlnum(line[len(indent)])) // and no item of a list
+		if isOwn && isMixed(s[from:to]) && !isPath(s[from:to]) && !strings.Contains(s[from:to], "://") {
+			add(from, to)
+		}
+	}
+	if isBlock {
+		addLines(s, key, colon+len(":\n"), addMixed)
+	} else if strings.HasPrefix(s[colon:], ":") {
+		addFields(s, skipBlanks(s, colon+1), addMixed)
+	}
+}

@@ -8,7 +8,7 @@ func (a *assignment) namedValue() int {
 	const near, far = 40, 300
 	s, i := a.s, a.end
 	between := s[i:min(i+near, len(s))]
-	if n := len(between) - len(strings.TrimLeft(between, " \t\n,-<>/\"'")); n > 0 {
+	if n := len(between) - len(strings.TrimLeft(between, " \t\n,-+~<>/\"'")); n > 0 {
 		if at := afterLabel(s, i+n, "value"); at > 0 {
 			return at
 		}
@@ -34,9 +34,14 @@ func (a *assignment) namedValue() int {
 	if end >= 0 {
 		fields = fields[:end]
 	}
-	for _, label := range [...]string{"value", "content"} {
-		if n := strings.Index(fields, label); n >= 0 {
-			return afterLabel(s, next+n, label)
+	for _, label := range [...]string{"value", "content", "args"} { // the last of a command to Redis
+		if n := strings.Index(fields, label); n >= 0 && (label != "args" || a.kind == isBasic) {
+			at := afterLabel(s, next+n, label)
+			if label == "args" {
+				a.kind = isPassword
+				at = skipBlanks(s, skipBracket(s, skipBlanks(s, at)))
+			}
+			return at
 		}
 	}
 	if text := next + end + 1; end >= 0 && s[text-1] == '>' { // <property name="token">x</property>
@@ -48,7 +53,7 @@ func (a *assignment) namedValue() int {
 }
 
 // nextElement returns the start of the text of the next element if the key is that of an element for names, or 0:
-// <name>token</name><value>x</value>, <key>token</key><string>x</string>.
+// <name>token</name><value>x</value>, <key>token</key><string>x</string>. In a table, it must have letters and digits.
 func (a *assignment) nextElement() int {
 	const far = 300
 	if a.key == 0 || a.s[a.key-1] != '>' || !strings.HasPrefix(a.s[a.end:], "</") {
@@ -56,13 +61,24 @@ func (a *assignment) nextElement() int {
 	}
 	rest := a.s[a.end:min(a.end+far, len(a.s))]
 	name, after, _ := strings.Cut(lowerASCII(rest[len("</"):]), ">")
-	if !strings.HasSuffix(name, "name") && !strings.HasSuffix(name, "key") {
+	isCell := name == "td" || name == "th" || name == "dt"
+	if !isCell && !strings.HasSuffix(name, "name") && !strings.HasSuffix(name, "key") {
 		return 0
 	}
 	for after != "" {
 		var tag string
 		_, after, _ = strings.Cut(after, "<")
-		switch tag, after, _ = strings.Cut(after, ">"); {
+		tag, after, _ = strings.Cut(after, ">")
+		text, _, _ := strings.Cut(after, "<")
+		text = strings.TrimSpace(text)
+		switch {
+		case isCell && text != "" && isMixed(text):
+			at := a.end + len(rest) - len(after)
+			a.element = elementEnd(a.s, at, "")
+			return at
+		case isCell && (text != "" || strings.HasPrefix(tag, "t") && tag[1:] != "d" && !strings.HasPrefix(tag, "td ") || tag == "/tr" || tag == "dt"):
+			return 0
+		case isCell:
 		case tag == name || strings.HasPrefix(tag, "/") && strings.HasSuffix(tag, "value"):
 			return 0
 		case !strings.HasPrefix(after, "<") && (strings.HasSuffix(tag, "value") || tag == "string" || tag == "data"):
@@ -165,4 +181,10 @@ func (a *assignment) isPaired(i int) bool {
 		isTuple = isTuple || strings.HasSuffix(before, pair[:1]) && !isAlnum(before[0]) && before[0] != ']' && strings.HasPrefix(after, pair[1:])
 	}
 	return (isTuple || strings.HasSuffix(before, "[") && strings.HasPrefix(after, "]")) && isMixed(a.s[from:to])
+}
+
+// isHeader reports whether the key and the text at i are a header and its value in a list: ["X-Api-Key", "x1", "Cookie", "a=b"].
+func (a *assignment) isHeader(i int) bool {
+	from, to := valueAt(a.s, skipBlanks(a.s, i))
+	return a.kind == isCookie && strings.Contains(a.s[from:to], "=") || hasPrefixFold(a.s[a.key:a.end], "x-") && isMixed(a.s[from:to])
 }

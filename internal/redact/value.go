@@ -42,7 +42,7 @@ func untilQuote(s, quote string) string {
 
 // encodedQuote returns the quote at i if it is encoded for HTML, a URL or JSON, or "".
 func encodedQuote(s string, i int) string {
-	for _, quote := range [...]string{"&quot;", "&#34;", "%22", `\u0022`} {
+	for _, quote := range [...]string{"&quot;", "&#34;", "&#x27;", "&#39;", "&apos;", "%22", "%27", `\u0022`, `\u0027`, `\x22`, `\x27`} {
 		if strings.HasPrefix(s[i:], quote) {
 			return quote
 		}
