@@ -73,6 +73,7 @@ func nextArgument(s string, i int) int {
 	switch {
 	case end > i && item != text && isString(item, 0):
 		text = item
+	case end > i && strings.HasPrefix(rest, " ") && isString(text, 0): // "--token" "x"
 	case strings.HasPrefix(rest, "\n") && strings.HasPrefix(text, "- "):
 		text = text[len("- "):]
 	case strings.HasPrefix(rest, "\n") && isBelow(s, i, rest[1:len(rest)-len(text)]) && !strings.Contains(lineAt(text, 0), " "):
@@ -100,7 +101,7 @@ func isArgument(s string, i int) bool {
 // setsKey reports whether the key at i is what a command sets to its next argument.
 func setsKey(s string, i int) bool {
 	before := s[max(i-20, 0):i]
-	for _, command := range [...]string{"ENV ", "setenv ", "set -gx ", "set -x ", "(def ", "(defonce ", "(setq ", "(define "} {
+	for _, command := range [...]string{"ENV ", "setenv ", "set -gx ", "set -x ", "_header ", "-header ", "setx ", "(def ", "(defonce ", "(setq ", "(define "} {
 		if strings.HasSuffix(before, command) {
 			return true
 		}

@@ -103,7 +103,7 @@ func (a *assignment) isLong(from, to int) bool {
 // argument returns the place of the first argument of the call whose parenthesis ends at i, if it looks random.
 func argument(s string, i int) (from, to int) {
 	if s[i-1] == '(' {
-		if from, to = valueAt(s, i); looksRandom(s[from:to]) || isString(s, i) && strings.HasSuffix(s[:i], "= PASSWORD(") { // of MySQL
+		if from, to = valueAt(s, i); looksRandom(s[from:to]) {
 			return from, to
 		}
 	}
@@ -282,6 +282,7 @@ func (a *assignment) distant(i, gap int) int {
 	a.random = true
 	switch {
 	case gap < len(s) && s[gap] == '(' && isString(s, gap+1):
+		a.random = s[a.key:a.end] != "PASSWORD" || !strings.HasSuffix(strings.TrimRight(s[:a.key], " "), "=") // of MySQL
 		return gap + 1
 	case gap > i && isString(s, gap):
 		a.random = !a.isStatement(gap)
@@ -398,6 +399,12 @@ func skipCloser(s string, i int) int {
 	if strings.HasPrefix(s[i:], "**") {
 		i += len("**")
 	}
+	if i < len(s) && s[i] == ':' { // of PHP: ["password":protected], [password:X:private]
+		name, _, ok := strings.Cut(s[i:min(i+maxKey, len(s))], "]")
+		if ok && (strings.HasSuffix(name, ":protected") || strings.HasSuffix(name, ":private")) {
+			i += len(name)
+		}
+	}
 	if i < len(s) && s[i] == ']' {
 		i++
 	}
@@ -419,7 +426,10 @@ func (a *assignment) value() (from, to int) {
 	from, to = valueAt(a.s, start)
 	if a.kind == isAuthorization {
 		if at := skipScheme(a.s, from); at > from && from == start {
-			return valueAt(a.s, at)
+			if from, to = valueAt(a.s, at); from == at && strings.HasSuffix(a.s[from:to], "=") && to < len(a.s) && isQuote(a.s[to]) { // Token token="x"
+				to = a.lineEnd(from)
+			}
+			return from, to
 		} else if at > from {
 			return valueAt(a.s[:max(to, at)], at)
 		}

@@ -42,6 +42,7 @@ var commandWords = []commandSecret{
 	{"reset-admin-password", "", 1, ""}, {"convertto-securestring", "", 1, ""},
 	{"login", "vault |cargo |nomad ", 1, ""}, {"login", "bw ", 2, ""}, {"unlock", "bw ", 1, ""}, {"unseal", "operator ", 1, ""},
 	{"add_user", "rabbitmqctl ", 2, ""}, {"change_password", "rabbitmqctl ", 2, ""}, {"wpa_passphrase", "+ |$ ", 2, ""}, {"auth", "redis-cli ", 0, ""}, {"auth", "stats ", 1, ":"},
+	{"rootpw", "", 1, ""}, {"bindpw", "", 1, ""}, {"auth-pass", "sentinel ", 2, ""}, {"psk", ": ", 1, ""}, {"eap", ": ", 1, ""}, {"password", "enable |neighbor ", 1, ""},
 	{"obscure", "rclone ", 1, ""}, {"encrypt_string", "ansible-vault ", 1, ""}, {"setapikey", "nuget ", 1, ""}, {"passwd", "openssl ", 1, ""},
 	{"set", "secrets ", 1, "="}, {"put", "vault kv ", 2, "="}, {"patch", "vault kv ", 2, "="}, {"write", "vault ", 2, "="},
 	{"sqlplus", "", 1, "/"}, {"expdp", "", 1, "/"}, {"impdp", "", 1, "/"},
@@ -141,7 +142,7 @@ func runs(s string, i int, commands string) bool {
 	line := s[max(i-1000, 0):i]
 	line = line[strings.LastIndexByte(line, '\n')+1:]
 	if i > 0 && isQuote(s[i-1]) { // a list: ['docker', 'login', '-p'
-		line = strings.NewReplacer("', '", " ", `", "`, " ", `","`, " ", "['", " ", `["`, " ").Replace(line)
+		line = strings.NewReplacer("', '", " ", `" "`, " ", `", "`, " ", `","`, " ", "['", " ", `["`, " ").Replace(line)
 	}
 	for command := range strings.SplitSeq(commands, "|") {
 		if strings.Contains(line, command) {

@@ -39,8 +39,8 @@ var keyEnds = ['z' + 1][]keyEnd{
 	'b': {{"unsealkeysb", isToken, true}, {"recoverykeysb", isToken, true}}, // …_b64
 	'x': {{"unsealkeyshex", isToken, true}, {"recoverykeyshex", isToken, true}},
 	'g': {{"encryptstring", isCommand, true}, {"sig", isSignature, false}, {"secretstring", isPassword, false}, {"converttosecurestring", isPassword, true}},
-	'k': {{"unlock", isCommand, true}, {"psk", isToken, false}, {"addmask", isPassword, true}},
-	'd': {{"secretid", isKey, true}, {"password", isPassword, false}, {"nopasswd", notSecret, false}, {"passwd", isPassword, false}, {"pwd", isPwd, false}},
+	'k': {{"unlock", isCommand, true}, {"authtok", isPassword, false}, {"psk", isToken, false}, {"addmask", isPassword, true}},
+	'd': {{"secretid", isKey, true}, {"jsessionid", isKey, true}, {"phpsessid", isKey, true}, {"connectsid", isKey, true}, {"password", isPassword, false}, {"nopasswd", notSecret, false}, {"passwd", isPassword, false}, {"pwd", isPwd, false}},
 	'm': {{"passwordconfirm", isPassword, false}},
 	'h': {{"patch", isCommand, true}, {"rediscliauth", isPassword, true}, {"auth", isBasic, true}, {"masterauth", isPassword, true}, {"auth", isKey, false}},
 	'r': {{"bearer", isKey, false}, {"adduser", isCommand, true}},
@@ -51,10 +51,10 @@ var keyEnds = ['z' + 1][]keyEnd{
 		{"cpsw", notSecret, false}, {"psw", isPassword, false}, {"pw", isPwd, true}, {"dbpw", isPwd, false}, {"bindpw", isPwd, false}, {"rootpw", isPwd, false},
 		{"userpw", isPwd, false}, {"adminpw", isPwd, false},
 	},
-	'p': {{"expdp", isCommand, true}, {"impdp", isCommand, true}},
+	'p': {{"eap", isCommand, true}, {"expdp", isCommand, true}, {"impdp", isCommand, true}},
 	's': {
 		{"sqlplus", isCommand, true},
-		{"passwords", isPassword, false}, {"dbpass", isPassword, false}, {"userpass", isPassword, false},
+		{"passwords", isPassword, false}, {"dbpass", isPassword, false}, {"masterpass", isPassword, false}, {"adminpass", isPassword, false}, {"mailpass", isPassword, false}, {"userpass", isPassword, false},
 		{"storepass", isPassword, false}, {"keypass", isPassword, false}, {"credentials", isToken, false}, {"creds", isKey, false}, {"tokens", isKey, false}, {"apikeys", isKey, false},
 		{"requirepass", isPassword, true}, {"askpass", notSecret, false}, {"pass", isPass, false},
 	},

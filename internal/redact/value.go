@@ -42,6 +42,9 @@ func untilQuote(s, quote string) string {
 
 // encodedQuote returns the quote at i if it is encoded for HTML, a URL or JSON, or "".
 func encodedQuote(s string, i int) string {
+	if i >= len(s) || strings.IndexByte(`&%\`, s[i]) < 0 {
+		return ""
+	}
 	for _, quote := range [...]string{"&quot;", "&#34;", "&#x27;", "&#39;", "&apos;", "%22", "%27", `\u0022`, `\u0027`, `\x22`, `\x27`} {
 		if strings.HasPrefix(s[i:], quote) {
 			return quote
