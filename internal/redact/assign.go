@@ -308,7 +308,8 @@ func (a *assignment) isLogin(i int) bool {
 	word, rest, _ := strings.Cut(lineAt(a.s, i), " ")
 	switch words[0] {
 	case "machine", "default", "user", "username", "login":
-		return rest == "" || isMixed(word) || words[0] == "machine" && strings.HasPrefix(rest, "login ")
+		isIndented := strings.HasPrefix(lines[n], " ") || strings.HasPrefix(lines[n], "\t")
+		return rest == "" && (isIndented || words[0][0] != 'u') || isMixed(word) || words[0] == "machine" && strings.HasPrefix(rest, "login ")
 	}
 	return n == len(lines)-1 && runs(a.s, a.key, "machine ") && runs(a.s, a.key, "login ")
 }

@@ -175,7 +175,11 @@ func (c *commandSecret) find(s string, i int) (from, to int) {
 // argumentAt returns the place of the n-th argument after the one that ends at i, without options, or of the last one if n is
 // 0. The place is empty if there is none.
 func argumentAt(s string, i, n int) (from, to int) {
-	const most = 10
+	const (
+		most = 10
+		far  = 4 << 10
+	)
+	s = s[:min(i+far, len(s))]
 	for range most {
 		at := nextArgument(s, i)
 		start, end := valueAt(s, at)

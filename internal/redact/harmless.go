@@ -96,7 +96,17 @@ func isPlaceholder(v string) bool {
 		}
 	}
 	return strings.Trim(v, "*.-?_#=[]@:/\u2022\u2026") == "" || len(v) >= 3 && len(v) <= 40 && strings.Trim(v, "xX") == "" ||
-		isVariable(v) || isPlaceName(v) || strings.HasPrefix(v, "{{") || strings.HasPrefix(v, "<|") || strings.HasPrefix(v, "${") || strings.HasPrefix(v, "$env:") || strings.HasPrefix(v, "[]") || strings.HasPrefix(v, "%(") || strings.HasPrefix(v, "#{") || strings.HasPrefix(v, "<%") || strings.HasPrefix(v, "(*") || strings.HasPrefix(v, "$(")
+		isVariable(v) || isPlaceName(v) || isReference(v) || strings.HasPrefix(v, "{{") || strings.HasPrefix(v, "<|") || strings.HasPrefix(v, "${") || strings.HasPrefix(v, "$env:") || strings.HasPrefix(v, "[]") || strings.HasPrefix(v, "%(") || strings.HasPrefix(v, "#{") || strings.HasPrefix(v, "<%") || strings.HasPrefix(v, "(*") || strings.HasPrefix(v, "$(")
+}
+
+// isReference reports whether v says where the secret is.
+func isReference(v string) bool {
+	for _, place := range [...]string{"arn:aws:", "op://", "file://", "vault:secret/", "@Microsoft.KeyVault("} {
+		if strings.HasPrefix(v, place) {
+			return true
+		}
+	}
+	return false
 }
 
 // isOptionValue reports whether v stands for the value of an option in a usage text.

@@ -13,6 +13,8 @@ func TestNoSecret(t *testing.T) {
 		"calls":    {`log.info('token', 'getting list')`, `words := []string{"token", "secret", "password"}`, `'LIST': ('AUTH', 'SELECTED'),`, `x.AddToken("adf-bot", "demo-token", "write:issue")`, `token := os.Getenv("GITEA_TOKEN")`, "password = get_password(url, username)", "password = bytes(memoryview(password))", `  token: core.getInput('token'),`, `secret = hmac.new(key, msg).digest()`, `token = env::var("TOKEN")?;`, "password = self._get_password(", `const auth = createTokenAuth(TOKEN);`, "token = os.environ[\"TOKEN\"]", "const token = await getToken()", "for _, token := range input {"},
 		"names":    {"t.token = token", "password=password,", "idToken = process.env.NPM_ID_TOKEN", "  privateKey: process.env.PRIVATE_KEY,", "self.password = args.password", "newCreds: { token: res.token },", "netloc, user_pass = user_pass", "if token == t.Admin {", "if password != other.password:", "while token == EOF"},
 		"paths":    {"tls-secret: /etc/tls", "db-password: /run/secrets/db2", "--password=/run/secrets/x", "secret: ./a/b", `secret = "~/x/Y"`, "password: ../x"},
+		"references": {"existingSecret: db-cred1", "imagePullSecret: regcred1", "password: op://vault/x1/password", "password: arn:aws:secretsmanager:eu-west-1:12:secret:x1",
+			`password: "@Microsoft.KeyVault(SecretUri=https://x)"`, "password: file:///run/x1", "user bob123 password reset"},
 		"tests": {
 			"✓ password: validates length", "  ✔ password: is longer (3 ms)", "  × password: refuses short ones", "password: validates length", "ok 12 - password: has digits", "PASS password: length of it",
 			"  - password: rejects empty values",

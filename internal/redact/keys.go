@@ -60,7 +60,7 @@ var keyEnds = ['z' + 1][]keyEnd{
 	},
 	't': {
 		{"passwordrepeat", isPassword, false}, {"set", isCommand, true}, {"put", isCommand, true},
-		{"secret", isPassword, false}, {"authsalt", isPassword, true}, {"noncesalt", isPassword, true}, {"loggedinsalt", isPassword, true},
+		{"existingsecret", notSecret, false}, {"pullsecret", notSecret, false}, {"secret", isPassword, false}, {"authsalt", isPassword, true}, {"noncesalt", isPassword, true}, {"loggedinsalt", isPassword, true},
 		{"jwt", isKey, false}, {"githubpat", isKey, true}, {"ghpat", isKey, true}, {"azurepat", isKey, true}, {"azuredevopsextpat", isKey, true},
 	},
 	'y': {

@@ -199,11 +199,13 @@ func TestRedactIsLinear(t *testing.T) {
 	fill := func(s string) string { return strings.Repeat(s, size/len(s)) }
 	for name, in := range map[string]string{
 		"binary": testhost.Noise(20 * size), "log": strings.Repeat(fill("2026-11-23T07:04:05Z INFO step=12 path=/a/b/c took 12ms url=https://x.example/a\n"), 20),
-		"equals": fill("="), "colons": fill("://"), "users": fill("://a:"), "keys": fill("password"), "assignments": fill("password="),
+		"equals": fill("="), "colons": fill("://"), "userinfo": fill("://a:"), "keys": fill("password"), "assignments": fill("password="),
 		"quotes": fill("password=\""), "begins": fill("-----BEGIN PRIVATE KEY-----"), "ends": fill("-----END PRIVATE KEY-----\n"),
 		"ends in one line": fill("-----END PRIVATE KEY-----"), "a key of escapes": "-----BEGIN PRIVATE KEY-----" + fill(`\n`),
 		"one word": fill("a"), "base64": fill("eyJ"), "blanks": fill("token  "), "masked": fill("[masked]"), "curl": fill("curl -u "),
 		"lines and an end": fill("abcdefghijklmnopqrst\n") + "-----END PRIVATE KEY-----", "headers": fill("authorization:["), "dashes": fill("sk-"), "dots": fill("AZDO"), "colons and digits": fill("1:AA"), "equal signs": fill("==:"),
+		"arguments": fill("htpasswd -b '"), "lists": fill("'htpasswd', '-b', "), "terms": fill(`{password, "\`), "maps": fill(`"tokens":{"a":"b",`), "blocks": fill(" tokens:\n"), "ports": fill("5432:"),
+		"asterisks": fill("*:"), "cells": fill("<td>token</td>"), "here": fill("passwd <<<"), "logins": fill("vault login "), "users": fill("-u a -p "),
 		"elements": fill("<token>"), "names": fill("token name value "), "calls": fill(`token("`), "types": fill("token a "), "lines": fill("token:\n"), "escapes": fill(`\"password\":\"`),
 	} {
 		start := time.Now()
