@@ -13,7 +13,7 @@ func TestCommands(t *testing.T) {
 		"+ vault login {x}", "vault login -no-print {x}", "vault operator unseal {x}", "+ vault kv put secret/app foo={x}", "+ htpasswd -b .htpasswd bob {x}",
 		"htpasswd -bc /x/.htpasswd bob {x}", "htpasswd -nbB bob {x}", "mosquitto_passwd -b f bob {x}", "podman login -u bob -p {x} y", "mongo -u bob -p{x}",
 		"curl --proxy-user bob:{x} y", "curl --oauth2-bearer {x} y", "curl -E c.pem:{x} y", "http -a bob:{x} y", "https --auth bob:{x} y", "redis-cli -h y -p 6379 AUTH {x}",
-		"redis-cli AUTH bob {x}", "openssl enc -k {x} -in y", "openssl passwd -6 {x}", "7za x -p{x} y.7z", "zip -rP {x} y.zip y", "rar a -hp{x} y.rar", "ldappasswd -s {x} cn=y",
+		"redis-cli AUTH bob {x}", "openssl enc -k {x} -in y", "openssl passwd -6 {x}", "7za x -p{x} y.7z", `7z a -p"{x}" y.7z`, "zip -rP {x} y.zip y", "rar a -hp{x} y.rar", "ldappasswd -s {x} cn=y",
 		"bcp y -U sa -P {x}", "sqlplus -s bob/{x}", "rabbitmqctl add_user bob {x}", "rabbitmqctl change_password bob {x}", "rabbitmqadmin -u bob -p {x} list",
 		"kinit bob@Y <<< {x}", "passwd --stdin bob <<<{x}", "ansible-vault encrypt_string {x} --name y", "skopeo copy --src-creds bob:{x} y", "skopeo copy --dest-creds=bob:{x} y",
 		"cargo login {x}", "nuget setapikey {x} -source y", "dotnet nuget push y -k {x}", "flyctl secrets set FOO={x}", "kubectl create secret generic y --from-literal=foo={x}",
@@ -30,7 +30,7 @@ func TestCommands(t *testing.T) {
 		"sudo -u bob mkdir -p foo", "journalctl -u sshd -p err", "docker run -u 1000 -p 8080:80 x", "systemd-run -u foo -p MemoryMax=1G x", "docker run --user node:node x",
 		"curl -E cert.pem x", "curl -e https://x:80/y z", "python -u x.py -p foo", "security find-identity -v -p codesigning", "openssl enc -k $KEY", "sqlplus / as sysdba",
 		"htpasswd -c file bob", "kubectl create secret generic x --from-file=foo=path", "we use vault kv put to write it", "secrets set by the operator", "mysql -u root -p db",
-		"bw unlock --check", "tar -xzf x.tgz -P", "the set of rules", "cat <<< hunter2",
+		"bw unlock --check", "tar -xzf x.tgz -P", "the set of rules", "ssh-keygen -c [-a rounds] [-P passphrase]", `["requirepass", "masterauth"]`, "cat <<< hunter2",
 	} {
 		require.Equal(t, s, New().Redact(s))
 	}

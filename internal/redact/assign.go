@@ -249,9 +249,14 @@ func (a *assignment) operator(rest string) int {
 // quotes. gap is the first place behind the blanks at i.
 func (a *assignment) distant(i, gap int) int {
 	s := a.s
+	if _, rest, ok := strings.Cut(s[gap:min(gap+len("→ \""), len(s))], " "); gap > i && ok && isString(rest, 0) {
+		for _, sign := range [...]string{"- ", "-> ", "~> ", "→ ", "⇒ "} {
+			if strings.HasPrefix(s[gap:], sign) {
+				return gap + len(sign)
+			}
+		}
+	}
 	switch {
-	case gap > i && strings.HasPrefix(s[gap:], "- ") && isString(s, gap+2):
-		return gap + 2
 	case i == a.end && (gap > i || gap < len(s) && s[gap] == '['):
 		if at := typedValue(s, gap); at > 0 {
 			return at

@@ -52,7 +52,7 @@ var commandWords = []commandSecret{
 // mysql -px. It reports whether the option is one of these.
 func optionValue(s, low string, key, end int) (from, to int, ok bool) {
 	switch option := s[key:end]; {
-	case option[len(option)-1] == '-':
+	case option[len(option)-1] == '-', key > 0 && s[key-1] == '[': // a usage text
 		return 0, 0, false
 	case isUserOption(option):
 		if from, to = valueAt(s, optionArgument(s, end)); !isUserAndPassword(low, key, option, s[from:to]) {
@@ -70,7 +70,7 @@ func optionValue(s, low string, key, end int) (from, to int, ok bool) {
 	case strings.HasPrefix(option, "-u") && end < len(s) && s[end] == ':' && runs(low, key, "curl"):
 		from = key + len("-u")
 		return from, wordEnd(s, from), true
-	case option == "-p" && end < len(s) && isQuote(s[end]) && !isQuote(s[key-1]) && runs(low, key, "mysql|mariadb"):
+	case option == "-p" && end < len(s) && isQuote(s[end]) && !isQuote(s[key-1]) && runs(low, key, gluedTo):
 		from, to = valueAt(s, end)
 		return from, to, true
 	case option == "--secret" && runs(low, key, "config set "): // pulumi's: the name and the value follow
@@ -210,7 +210,7 @@ func (a *assignment) argument(low string) (from, to int) {
 			from, to = c.find(a.s, a.end)
 			a.blank, a.kind = true, isPassword
 			word, _, _ := strings.Cut(a.s[from:to], " ")
-			if from < to && (c.commands+c.sign == "" || isMixed(word) || isTrace(a.s, a.key)) && !a.isHarmless(from, to) {
+			if from < to && (c.commands+c.sign == "" && !isQuote(a.s[a.end]) || isMixed(word) || isTrace(a.s, a.key)) && !a.isHarmless(from, to) {
 				return from, to
 			}
 		}

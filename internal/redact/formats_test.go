@@ -125,6 +125,8 @@ func TestFormats(t *testing.T) {
 		"SET PASSWORD FOR bob = PASSWORD('hunter2')": "SET PASSWORD FOR bob = PASSWORD('[masked]')",
 		"ldap_default_authtok = hunter2":             "ldap_default_authtok = [masked]", "masterpass=hunter2": "masterpass=[masked]",
 		"x;JSESSIONID=" + hex40[:32]: "x;JSESSIONID=[masked]",
+		`password -> "hunter2"`:      `password -> "[masked]"`, "password → 'hunter2'": "password → '[masked]'", "token->value": "token->value", `token -> value`: `token -> value`,
+		"Passwort: hunter2": "Passwort: [masked]", "mot de passe : hunter2": "mot de passe : [masked]", "db_senha=hunter2": "db_senha=[masked]",
 		// files of users and passwords
 		"localhost:5432:*:bob:hunter2":                           "localhost:5432:*:bob:[masked]",
 		"x\n*:*:*:bob:hun ter2\ny":                               "x\n*:*:*:bob:[masked]\ny",

@@ -33,9 +33,9 @@ type keyEnd struct {
 var keyEnds = ['z' + 1][]keyEnd{
 	'e': {
 		{"passphrase", isPassword, false}, {"passcode", isPassword, false}, {"secretkeybase", isPassword, false}, {"cookie", isCookie, true},
-		{"setcookie", isCookie, false}, {"httpcookie", isCookie, true}, {"keysbase", isToken, true}, {"obscure", isCommand, true}, {"write", isCommand, true}, {"signature", isSignature, false},
+		{"setcookie", isCookie, false}, {"httpcookie", isCookie, true}, {"keysbase", isToken, true}, {"passe", isPassword, true}, {"obscure", isCommand, true}, {"write", isCommand, true}, {"signature", isSignature, false},
 	},
-	'a': {{"keydata", isKey, false}},
+	'a': {{"keydata", isKey, false}, {"senha", isPassword, false}},
 	'b': {{"unsealkeysb", isToken, true}, {"recoverykeysb", isToken, true}}, // …_b64
 	'x': {{"unsealkeyshex", isToken, true}, {"recoverykeyshex", isToken, true}},
 	'g': {{"encryptstring", isCommand, true}, {"sig", isSignature, false}, {"secretstring", isPassword, false}, {"converttosecurestring", isPassword, true}},
@@ -59,7 +59,7 @@ var keyEnds = ['z' + 1][]keyEnd{
 		{"requirepass", isPassword, true}, {"askpass", notSecret, false}, {"pass", isPass, false},
 	},
 	't': {
-		{"passwordrepeat", isPassword, false}, {"set", isCommand, true}, {"put", isCommand, true},
+		{"passwordrepeat", isPassword, false}, {"passwort", isPassword, false}, {"kennwort", isPassword, false}, {"set", isCommand, true}, {"put", isCommand, true},
 		{"existingsecret", notSecret, false}, {"pullsecret", notSecret, false}, {"secret", isPassword, false}, {"authsalt", isPassword, true}, {"noncesalt", isPassword, true}, {"loggedinsalt", isPassword, true},
 		{"jwt", isKey, false}, {"githubpat", isKey, true}, {"ghpat", isKey, true}, {"azurepat", isKey, true}, {"azuredevopsextpat", isKey, true},
 	},
