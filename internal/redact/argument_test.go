@@ -30,7 +30,7 @@ func TestCommands(t *testing.T) {
 		"sudo -u bob mkdir -p foo", "journalctl -u sshd -p err", "docker run -u 1000 -p 8080:80 x", "systemd-run -u foo -p MemoryMax=1G x", "docker run --user node:node x",
 		"curl -E cert.pem x", "curl -e https://x:80/y z", "python -u x.py -p foo", "security find-identity -v -p codesigning", "openssl enc -k $KEY", "sqlplus / as sysdba",
 		"htpasswd -c file bob", "kubectl create secret generic x --from-file=foo=path", "we use vault kv put to write it", "secrets set by the operator", "mysql -u root -p db",
-		"bw unlock --check", "tar -xzf x.tgz -P", "the set of rules", "ssh-keygen -c [-a rounds] [-P passphrase]", `["requirepass", "masterauth"]`, "cat <<< hunter2",
+		"bw unlock --check", "tar -xzf x.tgz -P", "the set of rules", "vault login -path=github", "+ vault login -method=oidc", "ssh-keygen -c [-a rounds] [-P passphrase]", `["requirepass", "masterauth"]`, "cat <<< hunter2",
 	} {
 		require.Equal(t, s, New().Redact(s))
 	}

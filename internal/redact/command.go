@@ -29,7 +29,7 @@ var passwordOptions = []commandSecret{
 }
 
 // gluedTo are commands whose option -p is followed by a password without a blank.
-const gluedTo = "mysql|mariadb|sshpass |7z|rar |mongo| login "
+const gluedTo = "mysql|mariadb|sshpass |7z |7za |7zz |7zr |rar |mongo|docker login |podman login "
 
 // userOptions are commands whose option for a user is followed by a name, this sign and a password.
 var userOptions = []struct{ commands, sign string }{
@@ -208,9 +208,9 @@ func (a *assignment) argument(low string) (from, to int) {
 	for _, c := range commandWords {
 		if low[a.key:a.end] == c.after && runs(low, a.key, c.commands) {
 			from, to = c.find(a.s, a.end)
-			a.blank, a.kind = true, isPassword
 			word, _, _ := strings.Cut(a.s[from:to], " ")
-			if from < to && (c.commands+c.sign == "" && !isQuote(a.s[a.end]) || isMixed(word) || isTrace(a.s, a.key)) && !a.isHarmless(from, to) {
+			value := assignment{s: a.s, key: a.key, end: a.end, kind: isPassword, blank: true}
+			if from < to && (c.commands+c.sign == "" && !isQuote(a.s[a.end]) || isMixed(word) || isTrace(a.s, a.key)) && !value.isHarmless(from, to) {
 				return from, to
 			}
 		}
