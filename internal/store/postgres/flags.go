@@ -213,8 +213,14 @@ func confirmations(list []incident.FlagConfirmation) (string, error) {
 	return string(text), err
 }
 
-// FlagFailed implements [incident.FleetStore].
+// FlagFailed implements [incident.FleetStore]. A flag is tried again and again, and mostly fails for the same reason: then nothing is locked.
 func (s *Store) FlagFailed(ctx context.Context, project, pause, why string) error {
+	var known bool
+	err := sqlstore.First(ctx, s.database(), `SELECT EXISTS (SELECT FROM adfbot.host_flag
+		WHERE host = ? AND project = ? AND pause = ? AND kind = 'failed' AND error = ?)`, s.host, project, pause, why).Scan(&known)
+	if err != nil || known {
+		return s.Wrap(err)
+	}
 	return s.tx(asHost(ctx), func(ctx context.Context, tx sqlstore.Tx) error {
 		if err := tx.Exec(ctx, `SELECT id FROM adfbot.project WHERE id = ? FOR SHARE`, project); err != nil {
 			return err

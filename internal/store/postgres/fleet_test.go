@@ -119,10 +119,12 @@ func TestRetiredWhileAtWork(t *testing.T) {
 		host := pause.NewRandomID()
 		s := p.openAs(t, host)
 		require.NoError(t, s.Beat(ctx, store.Host{Name: "x"}))
-		var wg sync.WaitGroup
+		var wg, begun sync.WaitGroup
 		for n := range 3 {
+			begun.Add(1)
+			first := sync.OnceFunc(begun.Done)
 			wg.Go(func() {
-				for err := error(nil); err == nil; {
+				for err := error(nil); err == nil; first() {
 					if n == 0 {
 						err = s.ConfirmAll(ctx, time.Now(), []incident.FlagConfirmation{{Project: "odilo", Confirmation: incident.Confirmation{Pause: "h"}}})
 					} else {
@@ -134,7 +136,7 @@ func TestRetiredWhileAtWork(t *testing.T) {
 				}
 			})
 		}
-		time.Sleep(5 * time.Millisecond) // not an event: some of it should be under way
+		begun.Wait()
 		was, err := other.Retire(ctx, host)
 		require.NoError(t, err)
 		require.True(t, was)
