@@ -146,6 +146,19 @@ func TestRetiredWhileAtWork(t *testing.T) {
 	}
 }
 
+func TestOpenedAsRetired(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t)
+	require.NoError(t, p.open(t).Beat(ctx, store.Host{Name: "a"}))
+	was, err := p.openAs(t, hostB).Retire(ctx, hostA)
+	require.NoError(t, err)
+	require.True(t, was)
+	err = p.try(t, postgres.Options{})
+	require.ErrorIs(t, err, store.ErrRetired)
+	require.ErrorIs(t, err, store.ErrUnusable)
+	require.NoError(t, p.try(t, postgres.Options{ReadOnly: true}))
+}
+
 // listen listens until the end of the test, and returns what it is woken by and how it ends.
 func listen(t *testing.T, s *postgres.Store) (woken chan struct{}, done chan error) {
 	t.Helper()

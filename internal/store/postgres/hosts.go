@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"errors"
@@ -19,7 +20,14 @@ func (s *Store) retired(is bool) error {
 	if !is {
 		return nil
 	}
-	return store.Unusable(s.path, "if this host is to belong to the fleet again, let it join as a new host, with a new id", store.ErrRetired)
+	return store.Unusable(s.path, "restart the daemon on this host, or wait for its next result: it joins the fleet again as a new host", store.ErrRetired)
+}
+
+// checkHost returns why this host may not write the state.
+func (s *Store) checkHost(ctx context.Context) (err error) {
+	var is bool
+	err = sqlstore.First(ctx, s.database(), `SELECT EXISTS (SELECT FROM adfbot.host WHERE id = ? AND retired_at IS NOT NULL)`, s.host).Scan(&is)
+	return cmp.Or(err, s.retired(is))
 }
 
 type asHostKey struct{}

@@ -53,7 +53,8 @@ type Options struct {
 	Schema   string           // "": adfbot
 }
 
-// Open opens the state in the database that a URL names. It creates the schema and its tables if they are missing.
+// Open opens the state in the database that a URL names. It creates the schema and its tables if they are missing. For a host that was
+// retired, the state can only be read: Open fails with [store.ErrRetired].
 func Open(ctx context.Context, url string, o Options) (*Store, error) {
 	s := &Store{path: url, schema: o.Schema, host: o.Host, now: o.Now, lease: claimLease, pings: listenPings}
 	if s.schema == "" {
@@ -92,6 +93,9 @@ func (s *Store) start(ctx context.Context, o Options) error {
 		err = s.migrate(ctx)
 	default:
 		err = s.checkVersion(version)
+	}
+	if err == nil && !o.ReadOnly {
+		err = s.checkHost(ctx)
 	}
 	if err != nil {
 		return err

@@ -333,7 +333,6 @@ func testRetire(t *testing.T, fleet Fleet) {
 		"beat": a.Beat(t.Context(), store.Host{}), "mark": a.SetMark(t.Context(), incident.DirMark{Epoch: "e", Seq: 2}),
 		"void": a.Void(t.Context(), incident.DirMark{Epoch: "f", Seq: 2}), "failed": a.FlagFailed(t.Context(), "odilo", i.ID, "w"),
 		"confirm all": a.ConfirmAll(t.Context(), noon, []incident.FlagConfirmation{{Project: "odilo", Confirmation: incident.Confirmation{Pause: i.ID}}}),
-		"fresh":       fleet(hostA).Beat(t.Context(), store.Host{}),
 	} {
 		require.ErrorIs(t, err, store.ErrRetired, what)
 		require.ErrorIs(t, err, store.ErrUnusable, what)
