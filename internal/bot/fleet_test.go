@@ -132,3 +132,22 @@ func TestSharedStateClock(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, 1, out.Failures)
 }
+
+// A new host that dies while it fills its directory goes on with that.
+func TestNewHostDiesWhileFilling(t *testing.T) {
+	for _, at := range []string{"flags-restored", "sentinel-renewed"} {
+		t.Run(at, func(t *testing.T) {
+			a := newHost(t, testpg.Database(t))
+			a.fail("odilo", 3)
+			b := a.newHostBeside(t)
+			b.dies(child{Do: "record", Project: "atlas", KillAt: at})
+			a.with(bot.Operate, func(b *bot.Bot) {
+				_, err := b.Pause(ctx, "atlas", "meanwhile")
+				require.NoError(t, err)
+			})
+			b.with(bot.Results, func(*bot.Bot) {})
+			require.True(t, bot.Gate(ctx, b.cfg, "odilo").Paused)
+			require.True(t, bot.Gate(ctx, b.cfg, "atlas").Paused)
+		})
+	}
+}
