@@ -332,7 +332,20 @@ func (p *pass) compareMarks(ctx context.Context, state incident.DirMark) (bool, 
 		p.mark = found
 		return true, nil
 	}
+	if state.Epoch == "" { // of a new host, or the state has moved here together with the confirmations
+		return false, p.markFirst(ctx)
+	}
 	return false, p.void(ctx, max(found.Seq, state.Seq)+1, "its mark is missing, or older than the state")
+}
+
+// markFirst marks the directory of a host that never had a mark. The one on disk comes first: after a crash the state still has none.
+func (p *pass) markFirst(ctx context.Context) error {
+	mark := pause.Mark{Host: p.r.opt.Host, Epoch: pause.NewRandomID(), Seq: 1}
+	if err := p.folder.SetMark(mark); err != nil {
+		return err
+	}
+	p.mark = mark
+	return p.r.opt.Fleet.SetMark(ctx, incident.DirMark{Epoch: mark.Epoch, Seq: mark.Seq})
 }
 
 // void deletes this host's confirmations and marks the directory anew. After a crash on the way the marks differ, so it is done again.

@@ -15,6 +15,8 @@ type Observer interface {
 	Swept(rep status.SweepReport, err error, next time.Duration)
 	// Requested is called after each request to Gitea. The status is 0 if there was no answer.
 	Requested(op string, status int, took time.Duration)
+	// Listening is called when this host hears of pauses and resumes at once, or not any more.
+	Listening(up bool)
 }
 
 func (e Env) observe(call func(Observer)) {
@@ -58,6 +60,9 @@ func (p *Pulse) Swept(_ status.SweepReport, _ error, next time.Duration) {
 
 // Requested is [Observer.Requested].
 func (p *Pulse) Requested(string, int, time.Duration) {}
+
+// Listening is [Observer.Listening].
+func (p *Pulse) Listening(bool) {}
 
 // Alive reports whether sweeps start and end in time. It uses the monotonic clock: setting the clock causes no restart.
 func (p *Pulse) Alive() bool {

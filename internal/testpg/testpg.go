@@ -75,6 +75,12 @@ func Database(t testing.TB) string {
 	return InDatabase(t, server, name)
 }
 
+// Pooler is [Server.Pooler] before the server of this process.
+func Pooler(t testing.TB) string {
+	t.Helper()
+	return sharedServer(t).Pooler(t)
+}
+
 func sharedServer(t testing.TB) *Server {
 	t.Helper()
 	bin := findPrograms(t)

@@ -77,6 +77,9 @@ func (m *Metrics) Swept(rep status.SweepReport, err error, _ time.Duration) {
 	}
 }
 
+// Listening is [bot.Observer.Listening].
+func (m *Metrics) Listening(bool) {}
+
 // Requested is [bot.Observer.Requested].
 func (m *Metrics) Requested(op string, status int, took time.Duration) {
 	op = operation(op)
