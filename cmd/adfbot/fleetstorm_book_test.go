@@ -51,6 +51,7 @@ func (e *episode) during(at time.Time, slack time.Duration) bool {
 type removal struct {
 	episode
 	pause string // its id, from the note of a flag that nobody had touched; "": whichever
+	local bool   // it was written because of failures that could not be stored
 	used  bool   // it explains the end of a pause
 }
 
@@ -130,6 +131,7 @@ func (b *fleetBook) removing(h *fleetHost, project string) (done func(content []
 		if id != nil && strings.Contains(string(content), "\nwritten: "+changed.UTC().Format(time.RFC3339)+"\n") {
 			r.pause = string(id[1])
 		}
+		r.local = strings.Contains(string(content), "could not be stored")
 		b.mu.Lock()
 		defer b.mu.Unlock()
 		r.ended = time.Now()

@@ -176,7 +176,7 @@ func (c *fleetChecker) resumes() {
 		because := slices.IndexFunc(c.book.removed, func(r *removal) bool {
 			known, ok := same[r.pause]
 			return r.host.name == e.App && r.project == e.Project && !r.used && !r.begun.After(e.At) &&
-				(r.pause == e.Was || ok && known == same[e.Was] || r.pause == "" && !first[e.Was].After(r.ended))
+				(r.local || r.pause == e.Was || ok && known == same[e.Was] || r.pause == "" && !first[e.Was].After(r.ended))
 		})
 		if because < 0 {
 			c.book.wrong("4: %s was resumed by %s at %s, and nobody had removed the flag of %s there", e.Project, e.App, moment(e.At), e.Was)
