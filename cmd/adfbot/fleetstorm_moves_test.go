@@ -257,8 +257,17 @@ func (h *fleetHost) person(m move) {
 	h.book.note(begun, "a person on "+h.name, m.String(), answer)
 }
 
+// fleetPersonWaits is how long a person waits for a flag that is to be removed, or an issue that is to be answered.
+const fleetPersonWaits = 700 * time.Millisecond
+
 func (h *fleetHost) changeFlag(m move) string {
 	flag := h.path("pause/" + m.Project)
+	// Somebody who wants a flag to go waits a little for it.
+	for end := time.Now().Add(fleetPersonWaits); m.What != "touch flag" && time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
+		if _, err := os.Lstat(flag); err == nil {
+			break
+		}
+	}
 	switch m.What {
 	case "rm flag":
 		_, answer := h.removeFlag(m.Project)
@@ -359,9 +368,11 @@ func (h *fleetHost) restore() {
 func (h *fleetHost) inGitea(m move) string {
 	repo := fleetRepo(m.Project)
 	var latest giteatest.Issue
-	for _, i := range h.Issues(repo) {
-		if markerOf(i.Body).project == m.Project {
-			latest = i
+	for end := time.Now().Add(fleetPersonWaits); latest.Number == 0 && time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
+		for _, i := range h.Issues(repo) {
+			if markerOf(i.Body).project == m.Project {
+				latest = i
+			}
 		}
 	}
 	if latest.Number == 0 {

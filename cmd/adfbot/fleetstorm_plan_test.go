@@ -125,7 +125,7 @@ func (d *drawer) fleetRound(w fleetWeather) fleetRound {
 		}
 		return focus
 	}
-	for range 10 + d.IntN(8) {
+	for range 14 + d.IntN(10) {
 		add(d.fleetCommand(project(), w))
 	}
 	for range 1 + d.IntN(w.people) {
@@ -176,8 +176,8 @@ func (d *drawer) fleetResult(m *move) {
 		m.Project, m.Agent, m.Run, m.Outcome = old.Project, old.Agent, old.Run, old.Outcome
 		return
 	}
-	m.Agent = pick(d, "project-meta", "project-meta", "project-meta", "project-meta", "project-meta-night", "developer")
-	m.Outcome = pick(d, "failure", "failure", "failure", "failure", "success")
+	m.Agent = pick(d, "project-meta", "project-meta", "project-meta", "project-meta", "project-meta", "project-meta-night", "developer")
+	m.Outcome = pick(d, "failure", "failure", "failure", "failure", "failure", "failure", "success")
 	m.Run = fmt.Sprintf("run-%08x", d.Uint32())
 	d.runs = append(d.runs, *m)
 }
