@@ -109,8 +109,6 @@ func (b *fleetBook) touching(h *fleetHost, project string) (done func()) {
 	return b.begin(&b.touched, h, project, "")
 }
 
-func (b *fleetBook) replacing(h *fleetHost) (done func()) { return b.begin(&b.dirs, h, "", "") }
-
 // comment notes a command by comment, which is carried out at any time after it, on any host.
 func (b *fleetBook) comment(m move) {
 	if m.Who != stranger {

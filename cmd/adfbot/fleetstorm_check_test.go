@@ -163,12 +163,14 @@ func (c *fleetChecker) resumes() {
 	}
 	first := map[string]time.Time{} // when a pause began
 	same := map[string]int64{}      // the generation of a pause
+	for _, e := range c.events {    // also holds that were made while the project had an incident
+		if _, ok := first[e.Pause]; !ok && e.Pause != "" && (e.What == "pause" || e.What == "hold") {
+			first[e.Pause], same[e.Pause] = e.At, e.Generation
+		}
+	}
 	for _, e := range c.events {
 		if e.What != "pause" {
 			continue
-		}
-		if _, ok := first[e.Pause]; !ok && e.Pause != "" {
-			first[e.Pause], same[e.Pause] = e.At, e.Generation
 		}
 		if e.Was == "" || e.Pause == e.Was || e.Pause != "" && e.Generation == same[e.Was] || c.ordered("resume", e.Project, e.App, e.At) {
 			continue
@@ -344,7 +346,7 @@ func (c *fleetChecker) gates() {
 			continue
 		}
 		meanwhile := func(e *episode) bool {
-			return e.host == d.host && (e.project == "" || e.project == d.Project) && !e.ended.Before(since) && !e.begun.After(d.Ended)
+			return e.host == d.host && (e.project == "" || e.project == d.Project) && !e.ended.Before(since.Add(-slack)) && !e.begun.After(d.Ended) // a pass sees a flag before it confirms it
 		}
 		if !slices.ContainsFunc(c.book.removed, func(r *removal) bool { return meanwhile(&r.episode) }) && !slices.ContainsFunc(c.book.dirs, meanwhile) {
 			c.book.wrong("4: %s was paused on %s all the time by %s, and p%d was let run", d.Project, d.host.name, pause, d.N)

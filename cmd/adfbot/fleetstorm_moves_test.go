@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -340,7 +341,7 @@ func (h *fleetHost) replaceDir(m move) string {
 	}
 	h.dirMu.Lock()
 	defer h.dirMu.Unlock()
-	done := h.book.replacing(h)
+	done := h.book.begin(&h.book.dirs, h, "", m.What)
 	defer done()
 	err := os.Rename(h.path("pause"), aside)
 	if m.What == "snapshot" {
@@ -355,9 +356,12 @@ func (h *fleetHost) replaceDir(m move) string {
 	return answer + fmt.Sprint(", restore ends with ", code)
 }
 
-// restore is what an operator does about a pause directory that was wiped.
+// restore is what an operator does about a pause directory that was wiped, or replaced by one from before it was wiped.
 func (h *fleetHost) restore() {
-	if _, err := os.Lstat(h.path("pause/.adfbot")); errors.Is(err, fs.ErrNotExist) {
+	_, err := os.Lstat(h.path("pause/.adfbot"))
+	wiped := slices.ContainsFunc(h.book.dirs, func(e *episode) bool { return e.host == h && e.round == h.at && e.what == "wipe" })
+	old := wiped && slices.ContainsFunc(h.book.dirs, func(e *episode) bool { return e.host == h && e.round == h.at && e.what == "snapshot" })
+	if errors.Is(err, fs.ErrNotExist) || old {
 		if out, code := h.inProcess("restore"); code != 0 {
 			h.book.wrong("5: restore on %s ends with %d: %s", h.name, code, out)
 		}
