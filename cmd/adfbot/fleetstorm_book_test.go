@@ -126,7 +126,7 @@ func (b *fleetBook) removing(h *fleetHost, project string) (done func(content []
 			return
 		}
 		id := noteID.FindSubmatch(content)
-		if id != nil && strings.Contains(string(content), "\nwritten: "+changed.UTC().Format(time.RFC3339)+"\n") {
+		if id != nil && changed.Nanosecond() == 0 && strings.Contains(string(content), "\nwritten: "+changed.UTC().Format(time.RFC3339)+"\n") {
 			r.pause = string(id[1])
 		}
 		r.local = strings.Contains(string(content), "could not be stored")

@@ -178,7 +178,7 @@ func (c *fleetChecker) resumes() {
 		because := slices.IndexFunc(c.book.removed, func(r *removal) bool {
 			known, ok := same[r.pause]
 			return r.host.name == e.App && r.project == e.Project && !r.used && !r.begun.After(e.At) &&
-				(r.local || r.pause == e.Was || ok && known == same[e.Was] || r.pause == "" && !first[e.Was].After(r.ended))
+				(r.local || r.pause == e.Was || ok && known == same[e.Was] || r.pause == "" && !first[e.Was].After(r.ended.Add(slack)))
 		})
 		if because < 0 {
 			c.book.wrong("4: %s was resumed by %s at %s, and nobody had removed the flag of %s there", e.Project, e.App, moment(e.At), e.Was)
@@ -250,6 +250,7 @@ func (c *fleetChecker) recorded() {
 			case d.killed, strings.Contains(d.Stderr, "is LOST unless"), d.Code == 128+15:
 			case len(stored) == 0:
 				c.book.wrong("1: p%d ended with %d, and its result is not in the history", d.N, d.Code)
+			case strings.Contains(d.Stderr, "already recorded with another outcome"): // the command of an exec was killed, and it is repeated
 			case d.Code != 0 && !strings.Contains(d.Stderr, "is kept in"):
 				c.book.wrong("1: p%d recorded nothing: %d", d.N, d.Code)
 			case strings.Contains(d.Stderr, "is kept in"):
@@ -342,7 +343,9 @@ func (c *fleetChecker) gates() {
 				pause = ""
 			}
 		}
-		if pause == "" {
+		if pause == "" || slices.ContainsFunc(c.book.deeds, func(r *fleetDeed) bool { // it removes the flag first
+			return r.What == "resume" && r.Project == d.Project && r.host == d.host && r.Begun.Before(d.Ended) && r.Ended.Add(slack).After(since)
+		}) {
 			continue
 		}
 		meanwhile := func(e *episode) bool {
