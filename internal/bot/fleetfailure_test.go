@@ -1,6 +1,8 @@
 package bot_test
 
 import (
+	"errors"
+	"net/http"
 	"net/url"
 	"os"
 	"os/exec"
@@ -10,8 +12,10 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/terraphim/adfbot/escalate"
 	"github.com/terraphim/adfbot/internal/bot"
 	"github.com/terraphim/adfbot/internal/store"
+	"github.com/terraphim/adfbot/internal/testhost"
 	"github.com/terraphim/adfbot/internal/testpg"
 )
 
@@ -244,4 +248,66 @@ func TestStateFromABackup(t *testing.T) {
 	require.False(t, b.paused("atlas"))
 	require.Len(t, a.issues("open"), 1)
 	require.Len(t, a.issues(""), 2)
+}
+
+type unreachable struct{}
+
+func (unreachable) RoundTrip(*http.Request) (*http.Response, error) {
+	return nil, errors.New("connection refused")
+}
+
+// A host that cannot reach Gitea leaves it to the others for a while.
+func TestGiteaReachedByOneHost(t *testing.T) {
+	f := newHosts(t, 2)
+	a, b := f[0], f[1]
+	sweep := func(w *world, env bot.Env) error {
+		d, err := bot.Open(ctx, w.cfg, bot.Daemon, env)
+		require.NoError(t, err)
+		defer func() { require.NoError(t, d.Close()) }()
+		first, second := error(nil), error(nil)
+		_, first = d.Sweep(ctx, escalate.SweepOptions{})
+		_, second = d.Sweep(ctx, escalate.SweepOptions{})
+		require.NoError(t, second)
+		return first
+	}
+	env := b.env()
+	env.Transport = unreachable{}
+	trip := func() {
+		d, err := bot.Open(ctx, b.cfg, bot.Results, env)
+		require.NoError(t, err)
+		defer func() { require.NoError(t, d.Close()) }()
+		for range 3 {
+			_, err := d.Record(ctx, failure("odilo"))
+			require.NoError(t, err)
+		}
+	}
+	trip()
+	require.True(t, b.paused("odilo"))
+	require.ErrorContains(t, sweep(b, env), "connection refused")
+	require.Empty(t, a.issues(""))
+	a.pass(time.Minute)
+	require.NoError(t, sweep(a, a.env()), "nothing keeps the sweep from another host")
+	require.Len(t, a.issues("open"), 1)
+}
+
+// A host that cannot write a flag runs nothing of the project that is paused, and writes the flag as soon as it can.
+func TestFlagThatAHostCannotWrite(t *testing.T) {
+	f := newHosts(t, 2)
+	a, b := f[0], f[1]
+	writable := testhost.ReadOnly(t, b.cfg.PauseDir)
+	a.fail("odilo", 3)
+	_, err := b.sweep()
+	require.ErrorContains(t, err, "project odilo is paused on the other hosts, and NOT by a flag on this one")
+	r := b.must(bot.ExitPaused, "odilo", "true")
+	require.Contains(t, r.stderr, "read-only file system")
+	a.inFleet(func(f store.Fleet) {
+		missing, err := f.MissingFlags(ctx)
+		require.NoError(t, err)
+		require.Len(t, missing, 1)
+		require.Contains(t, missing[0].Error, "read-only file system", "others can tell why")
+	})
+	require.Len(t, a.issues("open"), 1)
+	writable()
+	follow(b)
+	require.True(t, b.paused("odilo"))
 }
