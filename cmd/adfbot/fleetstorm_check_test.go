@@ -162,6 +162,7 @@ func (c *fleetChecker) resumes() {
 		r.used = false
 	}
 	first := map[string]time.Time{} // when a pause began
+	last := map[string]time.Time{}  // when it ended
 	same := map[string]int64{}      // the generation of a pause
 	for _, e := range c.events {    // also holds that were made while the project had an incident
 		if _, ok := first[e.Pause]; !ok && e.Pause != "" && (e.What == "pause" || e.What == "hold") {
@@ -172,13 +173,18 @@ func (c *fleetChecker) resumes() {
 		if e.What != "pause" {
 			continue
 		}
+		last[e.Was] = e.At
 		if e.Was == "" || e.Pause == e.Was || e.Pause != "" && e.Generation == same[e.Was] || c.ordered("resume", e.Project, e.App, e.At) {
 			continue
 		}
 		because := slices.IndexFunc(c.book.removed, func(r *removal) bool {
 			known, ok := same[r.pause]
+			pause := r.pause
+			if end, ended := last[pause]; ended && end.Before(r.begun) { // the flag was put back, which is another pause
+				pause = ""
+			}
 			return r.host.name == e.App && r.project == e.Project && !r.used && !r.begun.After(e.At) &&
-				(r.local || r.pause == e.Was || ok && known == same[e.Was] || r.pause == "" && !first[e.Was].After(r.ended.Add(slack)))
+				(r.local || pause == e.Was || ok && known == same[e.Was] || pause == "" && !first[e.Was].After(r.ended.Add(slack)))
 		})
 		if because < 0 {
 			c.book.wrong("4: %s was resumed by %s at %s, and nobody had removed the flag of %s there", e.Project, e.App, moment(e.At), e.Was)
