@@ -105,6 +105,9 @@ func (d *drawer) fleetRound(w fleetWeather) fleetRound {
 		}
 		r.Faults = append(r.Faults, f)
 	}
+	if w.faulty > 0 && d.chance(60) { // the most interesting one: is there an issue, or not?
+		r.Faults = append(r.Faults, trouble{Which: "create", Effect: pick(d, "lost", "lost", "html after work", "truncated"), After: d.IntN(2), Times: 1})
+	}
 	for range fleetHosts {
 		var hits []hit
 		for range d.IntN(3) {
