@@ -42,6 +42,7 @@ func (b *Bot) inFleet(ctx context.Context) (retired <-chan struct{}, stop func()
 
 // listen wakes the passes of this host when a project was paused or resumed anywhere.
 func (b *Bot) listen(ctx context.Context, wake chan<- struct{}) {
+	var failed changes
 	for wait := time.Second; ctx.Err() == nil; wait = min(2*wait, listenAgain) {
 		begun := time.Now()
 		err := b.store.fleet.Listen(ctx, func() {
@@ -56,22 +57,20 @@ func (b *Bot) listen(ctx context.Context, wake chan<- struct{}) {
 			return
 		}
 		if time.Since(begun) > listenAgain {
-			wait = time.Second
+			wait, failed = time.Second, changes{}
 		}
-		b.log.Warn("cannot listen for pauses and resumes of other hosts, so they are noticed by polling alone", "poll", b.cfg.Fleet.Poll, "again_in", wait, "err", err)
+		if failed.is(err) {
+			b.log.Warn("cannot listen for pauses and resumes of other hosts, so they are noticed by polling alone", "poll", b.cfg.Fleet.Poll, "err", err)
+		}
 		sleep(ctx, wait)
 	}
 }
 
 // follow makes a pass over this host's flags whenever it is woken or the poll is due.
 func (b *Bot) follow(ctx context.Context, wake <-chan struct{}) {
-	last := ""
+	var failed changes
 	for ctx.Err() == nil {
-		switch err := b.pass(ctx); {
-		case err == nil:
-			last = ""
-		case ctx.Err() == nil && err.Error() != last: // an outage would fill the log
-			last = err.Error()
+		if err := b.pass(ctx); failed.is(err) && ctx.Err() == nil {
 			b.log.Warn("cannot bring all pause flags of this host in line, trying again", "err", err)
 		}
 		sleep(ctx, passAtLeast)
@@ -83,6 +82,18 @@ func (b *Bot) follow(ctx context.Context, wake <-chan struct{}) {
 		}
 		poll.Stop()
 	}
+}
+
+// changes tells the first of equal errors in a row: an outage must not fill the log.
+type changes struct{ last string }
+
+// is reports whether there is an error that is not the last one again.
+func (c *changes) is(err error) bool {
+	was := c.last
+	if c.last = ""; err != nil {
+		c.last = err.Error()
+	}
+	return c.last != "" && c.last != was
 }
 
 // pass stores what waits in the spool, as results that are older come first, and brings this host's flags in line with the state.
