@@ -1,12 +1,14 @@
 package bot
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"math/rand/v2"
 	"sync"
 	"time"
 
+	"github.com/terraphim/adfbot/escalate/incident"
 	"github.com/terraphim/adfbot/internal/config"
 	"github.com/terraphim/adfbot/internal/store"
 )
@@ -151,4 +153,27 @@ func (b *Bot) beat(ctx context.Context) error {
 		h.DirError = err.Error()
 	}
 	return b.store.fleet.Beat(ctx, h)
+}
+
+// unpaused returns the hosts of the fleet that say why they cannot write flags. Those that are away, or have not come to it yet, do not.
+func (b *Bot) unpaused(ctx context.Context) (u incident.Unpaused, err error) {
+	hosts, err := b.store.fleet.Hosts(ctx)
+	if err != nil {
+		return u, err
+	}
+	missing, err := b.store.fleet.MissingFlags(ctx)
+	if err != nil {
+		return u, err
+	}
+	u = incident.Unpaused{Projects: map[string][]incident.UnpausedHost{}, Names: map[string]string{}}
+	dir := map[string]string{}
+	for _, h := range hosts {
+		u.Names[h.ID], dir[h.ID] = h.Name, h.DirError
+	}
+	for _, m := range missing {
+		if why := cmp.Or(m.Error, dir[m.Host]); why != "" {
+			u.Projects[m.Project] = append(u.Projects[m.Project], incident.UnpausedHost{ID: m.Host, Name: u.Names[m.Host], Why: why})
+		}
+	}
+	return u, nil
 }
