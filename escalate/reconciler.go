@@ -34,6 +34,8 @@ type Options struct {
 	// nil: the state is this host's alone.
 	Fleet incident.FleetStore
 	Host  string
+	// Unpaused returns the hosts of the fleet that cannot write flags. A sweep asks for it once; nil: it does not.
+	Unpaused func(context.Context) (incident.Unpaused, error)
 
 	// DirTrust is for how long after an answer of the pause directory LookForResult does not bound its reads to five seconds: the bound costs
 	// more than a read. It is for callers whose requests have bounds of their own; 0: all reads are bounded.

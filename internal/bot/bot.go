@@ -245,7 +245,7 @@ func (b *Bot) options() escalate.Options {
 		},
 	}
 	if b.store.fleet != nil {
-		o.Fleet, o.Host = b.store.fleet, b.store.host
+		o.Fleet, o.Host, o.Unpaused = b.store.fleet, b.store.host, b.unpaused
 	}
 	return o
 }
