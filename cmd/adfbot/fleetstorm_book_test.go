@@ -84,10 +84,6 @@ func (b *fleetBook) answered(d *fleetDeed) {
 	b.note(d.Begun, fmt.Sprintf("p%d on %s", d.N, d.host.name), d.move.String(), answer+"\n"+d.Stdout+d.Stderr)
 }
 
-func (b *fleetBook) cut(h *fleetHost, begun, ended time.Time, how string) {
-	b.note(begun, "storm", "connections of "+h.name+": "+how, "over")
-}
-
 func (b *fleetBook) episode(h *fleetHost, project, what string) episode {
 	return episode{host: h, project: project, what: what, begun: time.Now(), ended: time.Now().Add(time.Hour), round: b.s.at}
 }

@@ -40,7 +40,11 @@ func (h *fleetHost) move(m move) {
 	case "record", "exec", "sweep", "resume", "pause", "gate", "status":
 		h.process(m, nil)
 	case "cut", "hole", "slow", "answers lost":
-		h.breakConnections(m)
+		mend := h.breakConnections(m)
+		time.Sleep(m.For)
+		mend()
+	case "removed while cut off":
+		h.removedWhileCutOff(m)
 	case "postgres killed":
 		h.killPostgres(m)
 	case "gitea down":
@@ -199,12 +203,10 @@ func (h *fleetHost) supervise(hits []hit, over <-chan struct{}) {
 	}
 }
 
-// breakConnections breaks those of this host to PostgreSQL for a while.
-func (h *fleetHost) breakConnections(m move) {
+// breakConnections breaks those of this host to PostgreSQL, until mend is called.
+func (h *fleetHost) breakConnections(m move) (mend func()) {
 	h.netMu.Lock()
-	defer h.netMu.Unlock()
-	begun := time.Now()
-	over := make(chan struct{})
+	begun, over := time.Now(), make(chan struct{})
 	switch m.What {
 	case "cut": // refused
 		h.proxy.SetFilters(func([]byte) ([]byte, bool) { return nil, true }, nil)
@@ -224,10 +226,34 @@ func (h *fleetHost) breakConnections(m move) {
 			return data, false
 		})
 	}
-	time.Sleep(m.For)
-	h.proxy.SetFilters(nil, nil)
-	close(over)
-	h.book.cut(h, begun, time.Now(), m.What)
+	return func() {
+		defer h.netMu.Unlock()
+		h.proxy.SetFilters(nil, nil)
+		close(over)
+		h.book.note(begun, "storm", "connections of "+h.name+": "+m.What, "over")
+	}
+}
+
+// removedWhileCutOff has a person remove a flag on this host while it is cut off. Meanwhile another one resumes the project, and it fails
+// again there.
+func (h *fleetHost) removedWhileCutOff(m move) {
+	other := h.hosts[(h.n+m.Pick)%len(h.hosts)]
+	fail := func(run string) {
+		other.process(move{What: "record", Project: m.Project, Agent: "project-meta", Outcome: "failure", Run: run,
+			Args: []string{"record", "--json", "--project", m.Project, "--agent", "project-meta", "--failure", "--run-id", run}}, nil)
+	}
+	fail(m.Args[0])
+	for end := time.Now().Add(2 * time.Second); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
+		if _, err := os.Lstat(h.path("pause/" + m.Project)); err == nil {
+			break
+		}
+	}
+	time.Sleep(m.For) // until the flag is confirmed, or not
+	mend := h.breakConnections(move{What: m.Who})
+	h.person(move{What: "rm flag", Project: m.Project})
+	other.process(move{What: "resume", Project: m.Project, Args: []string{"resume", m.Project}}, nil)
+	fail(m.Args[1])
+	mend()
 }
 
 // killPostgres kills the server, which is started again after a while.

@@ -139,28 +139,16 @@ func (d *drawer) fleetRound(w fleetWeather) fleetRound {
 			What: pick(d, "cut", "cut", "hole", "slow", "answers lost", "postgres killed", "gitea down", "gitea away")})
 	}
 	if d.chance(40) {
-		r.Moves = append(r.Moves, d.removedWhileCutOff()...)
+		r.Moves = append(r.Moves, d.removedWhileCutOff())
 	}
 	slices.SortStableFunc(r.Moves, func(a, b fleetMove) int { return int(a.At - b.At) })
 	return r
 }
 
 // removedWhileCutOff draws a flag that is removed on a host which is cut off, while others resume the project and pause it again.
-func (d *drawer) removedWhileCutOff() []fleetMove {
-	cut, other := d.IntN(len(fleetHosts)), d.IntN(len(fleetHosts))
-	at := d.ms(0, 300)
-	fails := func(after time.Duration) fleetMove {
-		run := fmt.Sprintf("run-%08x", d.Uint32())
-		return fleetMove{other, move{At: at + after, What: "record", Project: "quick", Agent: "project-meta", Outcome: "failure", Run: run,
-			Args: []string{"record", "--json", "--project", "quick", "--agent", "project-meta", "--failure", "--run-id", run}}}
-	}
-	return []fleetMove{
-		fails(0),
-		{cut, move{At: at + d.ms(400, 800), What: pick(d, "cut", "hole"), For: d.ms(900, 1400)}},
-		{cut, move{At: at + d.ms(700, 1100), What: "rm flag", Project: "quick"}},
-		{other, move{At: at + d.ms(900, 1200), What: "resume", Project: "quick", Args: []string{"resume", "quick"}}},
-		fails(d.ms(1300, 1600)),
-	}
+func (d *drawer) removedWhileCutOff() fleetMove {
+	return fleetMove{d.IntN(len(fleetHosts)), move{At: d.ms(0, 500), What: "removed while cut off", Project: "quick", For: d.ms(0, 300), Pick: 1 + d.IntN(2),
+		Who: pick(d, "cut", "hole"), Args: []string{fmt.Sprintf("run-%08x", d.Uint32()), fmt.Sprintf("run-%08x", d.Uint32())}}}
 }
 
 func (d *drawer) fleetCommand(project string, w fleetWeather) move {
