@@ -42,11 +42,6 @@ type episode struct {
 	round         int
 }
 
-// during reports whether the episode can have had an effect at a moment, or later up to slack.
-func (e *episode) during(at time.Time, slack time.Duration) bool {
-	return !e.begun.After(at) && !e.ended.Add(slack).Before(at)
-}
-
 // removal is the removal of a flag by a person.
 type removal struct {
 	episode
