@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/terraphim/adfbot/escalate/giteatest"
+	"github.com/terraphim/adfbot/internal/bot"
 )
 
 // The checker of the fleet's storm asks the bot for nothing: it reads the tables, the directories and Gitea.
@@ -328,8 +329,19 @@ func (c *fleetChecker) issues() {
 	}
 }
 
-// gates: as long as a host had confirmed a flag, and nobody removed it and nothing resumed the project, nothing was let run there.
+// gates: in the end they agree with the state. As long as a host had confirmed a flag, and nobody removed it and nothing resumed the project, nothing was let run there.
 func (c *fleetChecker) gates() {
+	for id, p := range c.projects() {
+		for _, h := range c.hosts {
+			want := 0
+			if p.Pause != "" {
+				want = bot.ExitPaused
+			}
+			if out, code := h.inProcess("gate", id); code != want {
+				c.book.wrong("4: the gate of %s on %s ends with %d, not %d: %s", id, h.name, code, want, out)
+			}
+		}
+	}
 	for _, d := range c.book.deeds {
 		let := d.What == "gate" && d.Code == 0 || d.What == "exec" && len(c.book.ran(d)) > 0
 		if !let {
