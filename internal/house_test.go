@@ -36,7 +36,7 @@ var allowed = map[string][]string{
 	"internal/store":           {"breaker", "escalate/tracker", "escalate/incident"},
 	"internal/store/sqlstore":  {"breaker", "pause", "escalate/tracker", "escalate/incident", "internal/store"},
 	"internal/store/sqlite":    {"pause", "internal/fault", "escalate/incident", "internal/store", "internal/store/sqlstore", "internal/hostlocal"},
-	"internal/store/postgres":  {"pause", "internal/fault", "escalate/incident", "internal/store", "internal/store/sqlstore"},
+	"internal/store/postgres":  {"pause", "internal/fault", "escalate/tracker", "escalate/incident", "internal/store", "internal/store/sqlstore"},
 	"internal/testpg":          {"pause", "internal/testhost"},
 	"internal/store/storetest": {"breaker", "pause", "escalate/tracker", "escalate/incident", "internal/store"},
 	"internal/status":          {"pause", "internal/text", "internal/redact", "internal/markdown", "escalate/incident", "escalate/issuetext", "escalate", "internal/config", "internal/store", "internal/hostlocal"},
