@@ -37,6 +37,7 @@ var allowed = map[string][]string{
 	"internal/store/sqlstore":  {"breaker", "pause", "escalate/tracker", "escalate/incident", "internal/store"},
 	"internal/store/sqlite":    {"pause", "internal/fault", "escalate/incident", "internal/store", "internal/store/sqlstore", "internal/hostlocal"},
 	"internal/store/postgres":  {"pause", "internal/fault", "escalate/tracker", "escalate/incident", "internal/store", "internal/store/sqlstore"},
+	"internal/store/migrate":   {"pause", "internal/fault", "internal/text", "internal/store", "internal/store/sqlstore", "internal/store/sqlite", "internal/store/postgres", "internal/hostlocal"},
 	"internal/testpg":          {"pause", "internal/testhost"},
 	"internal/store/storetest": {"breaker", "pause", "escalate/tracker", "escalate/incident", "internal/store"},
 	"internal/status":          {"pause", "internal/text", "internal/redact", "internal/markdown", "escalate/incident", "escalate/issuetext", "escalate", "internal/config", "internal/store", "internal/hostlocal"},
