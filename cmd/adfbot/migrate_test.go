@@ -3,6 +3,7 @@ package main
 import (
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -50,4 +51,56 @@ func TestMigrate(t *testing.T) {
 	sentinel, err := os.ReadFile(w.path("pause/.adfbot"))
 	require.NoError(t, err)
 	require.Contains(t, string(sentinel), s.Installation())
+}
+
+// A flag that somebody removes after the move, and before this host has used the new state, resumes its project. All others stay paused.
+func TestMigrateThenRemoveFlag(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name  string
+		first func(w *world)
+	}{
+		{"sweep", func(w *world) { w.ok("sweep") }},
+		{"serve", func(w *world) {
+			s := serve(w.t, w)
+			s.await("the daemon closes the issue", func() bool { return w.count(theRepo, "closed") == 1 })
+		}},
+		{"record", func(w *world) {
+			w.ok("record", "--project", "odilo", "--success")
+			w.ok("sweep")
+		}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			w := newWorld(t)
+			w.t = t
+			url := testpg.Database(t)
+			w.trip()
+			w.ok("pause", "quick")
+			w.ok("migrate", url)
+			w.useDatabase(url)
+			require.NoError(t, os.Remove(w.path("pause/odilo")))
+
+			c.first(w)
+			_, code := w.run("gate", "odilo")
+			require.Zero(t, code)
+			require.NoFileExists(t, w.path("pause/odilo"))
+			_, code = w.run("gate", "quick")
+			require.Equal(t, 75, code)
+			w.settle()
+			require.Equal(t, []string{
+				theRepo + "#1 closed, 1 comments", "file .adfbot", "file .adfbot.host", "file quick", "quick: paused yes, held true, 0 failures",
+			}, w.state())
+		})
+	}
+}
+
+// useDatabase changes the configuration as migrate prints it.
+func (w *world) useDatabase(url string) {
+	w.t.Helper()
+	doc, err := os.ReadFile(w.path("config.yaml"))
+	require.NoError(w.t, err)
+	file := "state: " + w.path("state/adfbot.db")
+	require.Contains(w.t, string(doc), file)
+	changed := strings.Replace(string(doc), file, "state: \""+url+"\"\nlocal_dir: "+w.path("state/adfbot.db.d"), 1)
+	require.NoError(w.t, os.WriteFile(w.path("config.yaml"), []byte(changed), 0o644))
 }
