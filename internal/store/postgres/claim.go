@@ -40,6 +40,13 @@ func claimsOf(ctx context.Context) []claim {
 // errClaimLost means that a claim is over although nobody has released it.
 var errClaimLost = errors.New("another host may have taken over: this one could not renew its claim in time")
 
+// claimedError is [incident.ErrClaimed].
+type claimedError string
+
+func (e claimedError) Error() string { return string(e) }
+
+func (e claimedError) Is(target error) bool { return target == incident.ErrClaimed }
+
 // Claim implements [incident.Claimer] for all hosts, by rows with a lease. The returned context ends when the lease may be over, counted
 // from before its last renewal was sent; transactions that are made with it are refused once somebody else has the claim. A process that
 // dies or hangs keeps a claim until its lease is over. release waits for the server for two seconds at most.
@@ -56,8 +63,8 @@ func (s *Store) Claim(ctx context.Context, name string, wait time.Duration) (hel
 		}
 		left := wait - time.Since(begun)
 		if left <= 0 {
-			return nil, nil, fmt.Errorf("claim %s: %w: still held after %s by host %s: if that host is gone, it ends within %s",
-				name, incident.ErrClaimed, wait, holder, s.lease.lasts)
+			return nil, nil, claimedError(fmt.Sprintf("claim %s: still held after %s by host %s: if that host is gone, it ends within %s",
+				name, wait, holder, s.lease.lasts))
 		}
 		select {
 		case <-time.After(min(left, s.lease.looks/2+rand.N(s.lease.looks))):

@@ -39,3 +39,10 @@ func (s *Store) SetPings(after, within time.Duration) { s.pings = pings{after, w
 
 // ErrClaimLost is errClaimLost.
 var ErrClaimLost = errClaimLost
+
+// Rest does what happens if no connection is needed for a while. It reports whether that was to come, and how many connections are left.
+func (s *Store) Rest() (due bool, left int) {
+	due = s.pool.rest.Stop()
+	s.pool.drop()
+	return due, len(s.pool.idle)
+}

@@ -19,6 +19,9 @@ const answerWithin = 10 * time.Second
 // keepIdle is how long a connection that nobody needs is kept beside another one.
 const keepIdle = time.Minute
 
+// keepLast is how long the last one is kept: exec may run a command for hours, and a server has only so many connections.
+const keepLast = 10 * time.Second
+
 var errClosed = errors.New("the state is closed")
 
 // pool holds the connections.
@@ -31,6 +34,7 @@ type pool struct {
 	mu     sync.Mutex
 	idle   []*connection // the one that was used last comes last
 	closed bool
+	rest   *time.Timer // closes them all; it starts again whenever one is given back
 
 	// After an attempt to connect that failed, others fail too for as long as it took: callers that wait in vain, wait once.
 	failed     error
@@ -38,7 +42,9 @@ type pool struct {
 }
 
 func newPool(config *pgconn.Config, password func() (string, error)) *pool {
-	return &pool{config: config, password: password, slots: make(chan struct{}, maxConnections)}
+	p := &pool{config: config, password: password, slots: make(chan struct{}, maxConnections)}
+	p.rest = time.AfterFunc(keepLast, p.drop)
+	return p
 }
 
 // take waits for a connection; give gives it back. Nothing begins for a caller that has given up.
@@ -128,6 +134,7 @@ func (p *pool) give(c *connection) {
 	} else {
 		c.used, c.idleSince = true, time.Now()
 		p.idle = append(p.idle, c)
+		p.rest.Reset(keepLast)
 	}
 	for len(p.idle) > 1 && time.Since(p.idle[0].idleSince) > keepIdle {
 		unused, p.idle = append(unused, p.idle[0]), p.idle[1:]
@@ -139,7 +146,8 @@ func (p *pool) give(c *connection) {
 	<-p.slots
 }
 
-// drop closes the connections that nobody uses: the server has gone away, or is no longer the one to write to.
+// drop closes the connections that nobody uses: they were not needed for long, or the server has gone away, or is no longer the one to
+// write to.
 func (p *pool) drop() {
 	p.mu.Lock()
 	idle := p.idle
@@ -159,6 +167,7 @@ func (p *pool) close() {
 	if closed {
 		return
 	}
+	p.rest.Stop()
 	for range maxConnections {
 		p.slots <- struct{}{}
 	}
