@@ -238,22 +238,29 @@ func (h *fleetHost) breakConnections(m move) (mend func()) {
 // again there.
 func (h *fleetHost) removedWhileCutOff(m move) {
 	other := h.hosts[(h.n+m.Pick)%len(h.hosts)]
-	fail := func(run string) {
-		other.process(move{What: "record", Project: m.Project, Agent: "project-meta", Outcome: "failure", Run: run,
-			Args: []string{"record", "--json", "--project", m.Project, "--agent", "project-meta", "--failure", "--run-id", run}}, nil)
-	}
-	fail(m.Args[0])
-	for end := time.Now().Add(2 * time.Second); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
-		if _, err := os.Lstat(h.path("pause/" + m.Project)); err == nil {
-			break
-		}
-	}
+	other.fail(m.Project, m.Args[0])
+	h.awaitFlag(m.Project, 2*time.Second)
 	time.Sleep(m.For) // until the flag is confirmed, or not
 	mend := h.breakConnections(move{What: m.Who})
 	h.person(move{What: "rm flag", Project: m.Project})
 	other.process(move{What: "resume", Project: m.Project, Args: []string{"resume", m.Project}}, nil)
-	fail(m.Args[1])
+	other.fail(m.Project, m.Args[1])
 	mend()
+}
+
+// fail reports a failure.
+func (h *fleetHost) fail(project, run string) {
+	h.process(move{What: "record", Project: project, Agent: "project-meta", Outcome: "failure", Run: run,
+		Args: []string{"record", "--json", "--project", project, "--agent", "project-meta", "--failure", "--run-id", run}}, nil)
+}
+
+// awaitFlag waits for a flag, and gives up after a while.
+func (h *fleetHost) awaitFlag(project string, wait time.Duration) {
+	for end := time.Now().Add(wait); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
+		if _, err := os.Lstat(h.path("pause/" + project)); err == nil {
+			return
+		}
+	}
 }
 
 // killPostgres kills the server, which is started again after a while.
@@ -290,10 +297,8 @@ const fleetPersonWaits = 700 * time.Millisecond
 func (h *fleetHost) changeFlag(m move) string {
 	flag := h.path("pause/" + m.Project)
 	// Somebody who wants a flag to go waits a little for it.
-	for end := time.Now().Add(fleetPersonWaits); m.What != "touch flag" && time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
-		if _, err := os.Lstat(flag); err == nil {
-			break
-		}
+	if m.What != "touch flag" {
+		h.awaitFlag(m.Project, fleetPersonWaits)
 	}
 	switch m.What {
 	case "rm flag":
@@ -362,6 +367,10 @@ func (h *fleetHost) replaceDir(m move) string {
 		h.dirMu.RUnlock()
 		if err != nil {
 			return fmt.Sprint(err, " ", string(out)) // something was removed while it was copied
+		}
+		if len(m.Args) > 0 {
+			h.fail(m.Project, m.Args[0])
+			h.awaitFlag(m.Project, 2*time.Second)
 		}
 		time.Sleep(m.For)
 	}

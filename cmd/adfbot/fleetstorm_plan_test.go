@@ -140,6 +140,9 @@ func (d *drawer) fleetRound(w fleetWeather) fleetRound {
 	}
 	if d.chance(40) {
 		r.Moves = append(r.Moves, d.removedWhileCutOff())
+	} else if d.chance(30) { // a directory from before the project was paused
+		r.Moves = append(r.Moves, fleetMove{d.IntN(len(fleetHosts)), move{At: d.ms(0, 500), What: "snapshot", Project: "quick", For: d.ms(100, 500),
+			Args: []string{fmt.Sprintf("run-%08x", d.Uint32())}}})
 	}
 	slices.SortStableFunc(r.Moves, func(a, b fleetMove) int { return int(a.At - b.At) })
 	return r
