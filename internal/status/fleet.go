@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/terraphim/adfbot/escalate/incident"
 	"github.com/terraphim/adfbot/internal/redact"
 	"github.com/terraphim/adfbot/internal/store"
 	"github.com/terraphim/adfbot/internal/text"
@@ -288,13 +289,24 @@ func known(t time.Time) *time.Time {
 	return &t
 }
 
-// flagOf returns where a paused project has its flag, nil if the state has no other host.
-func (f *fleet) flagOf(project string) *FlagHosts {
+// written reports whether the flag of an open incident was written on this host.
+func (f *fleet) written(i incident.Incident) bool {
 	if f == nil {
-		return nil
+		return !i.FlagWritten.IsZero()
 	}
-	missing := append([]MissingFlag{}, f.missing[project]...)
-	return &FlagHosts{On: f.of - len(missing), Of: f.of, Missing: missing}
+	return !f.lacks[i.Project]
+}
+
+// addFleet adds where a paused project has its flag.
+func (p *Project) addFleet(f *fleet) {
+	if f == nil {
+		return
+	}
+	missing := append([]MissingFlag{}, f.missing[p.ID]...)
+	p.FlagHosts = &FlagHosts{On: max(f.of-len(missing), 0), Of: f.of, Missing: missing}
+	if len(missing) > 0 {
+		p.Warnings = append(p.Warnings, p.FlagHosts.String())
+	}
 }
 
 // problems returns what is wrong with the pause directories of other hosts. This one looks at its own.
