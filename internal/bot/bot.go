@@ -71,6 +71,9 @@ type Bot struct {
 	roots    *x509.CertPool
 
 	sweeping chan struct{} // holds one value while a sweep of the daemon runs
+
+	absentMu sync.Mutex
+	absent   absences
 }
 
 // Mode is what a command is going to do with a bot.
@@ -126,7 +129,7 @@ func (e Env) withDefaults() Env {
 // Open opens the state and connects the parts. It makes no request.
 func Open(ctx context.Context, cfg *config.Config, mode Mode, env Env) (*Bot, error) {
 	env = env.withDefaults()
-	b := &Bot{cfg: cfg, env: env, log: env.Log, now: env.Now, sweeping: make(chan struct{}, 1), local: hostlocal.At(cfg.LocalDir)}
+	b := &Bot{cfg: cfg, env: env, log: env.Log, now: env.Now, sweeping: make(chan struct{}, 1), absent: absences{}, local: hostlocal.At(cfg.LocalDir)}
 	b.host = HostName(cfg)
 	var err error
 	if mode == Daemon {
@@ -151,6 +154,9 @@ func Open(ctx context.Context, cfg *config.Config, mode Mode, env Env) (*Bot, er
 		return nil, err
 	}
 	b.now = b.store.now
+	if b.store.fleet != nil {
+		b.store.claims = observedClaims{b.store.claims, env}
+	}
 	if err := b.connect(ctx, mode); err != nil {
 		_ = b.store.Close()
 		return nil, err

@@ -1,9 +1,11 @@
 package bot
 
 import (
+	"context"
 	"sync"
 	"time"
 
+	"github.com/terraphim/adfbot/escalate/incident"
 	"github.com/terraphim/adfbot/internal/status"
 )
 
@@ -15,6 +17,45 @@ type Observer interface {
 	Swept(rep status.SweepReport, err error, next time.Duration)
 	// Requested is called after each request to Gitea. The status is 0 if there was no answer.
 	Requested(op string, status int, took time.Duration)
+}
+
+// FleetObserver is an [Observer] that also follows what a daemon does as a host of a fleet.
+type FleetObserver interface {
+	// Listening is called when listening to the state begins and when it ends.
+	Listening(up bool)
+	// FlagConfirmed is called when a flag is confirmed that this host has written, with how long ago the pause began by the state's clock.
+	FlagConfirmed(after time.Duration)
+	// ClaimLost is called when a claim ends before its holder has released it.
+	ClaimLost(name string)
+}
+
+// observeFleet is observe for those who follow a fleet.
+func (e Env) observeFleet(call func(FleetObserver)) {
+	for _, o := range e.Observe {
+		if f, ok := o.(FleetObserver); ok {
+			call(f)
+		}
+	}
+}
+
+// observedClaims reports the claims that are lost.
+type observedClaims struct {
+	incident.Claimer
+	env Env
+}
+
+// Claim is [incident.Claimer.Claim].
+func (c observedClaims) Claim(ctx context.Context, name string, wait time.Duration) (held context.Context, release func(), err error) {
+	held, free, err := c.Claimer.Claim(ctx, name, wait)
+	if err != nil {
+		return nil, nil, err
+	}
+	stop := context.AfterFunc(held, func() {
+		if ctx.Err() == nil { // else the holder has given up
+			c.env.observeFleet(func(o FleetObserver) { o.ClaimLost(name) })
+		}
+	})
+	return held, func() { stop(); free() }, nil
 }
 
 func (e Env) observe(call func(Observer)) {

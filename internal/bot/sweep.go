@@ -29,7 +29,7 @@ func (b *Bot) Sweep(ctx context.Context, opt escalate.SweepOptions) (status.Swee
 	b.env.observe(Observer.Sweeping)
 	// The directory may have been mounted since the daemon was started.
 	own := append([]error{b.prepareDir(ctx, Operate)}, b.recordLeft(ctx, &rep)...)
-	own = append(own, b.prune(ctx, &rep), b.tidy(ctx))
+	own = append(own, b.prune(ctx, &rep), b.tidy(ctx), b.RetireForgotten(ctx))
 	var sweepErr error
 	rep.Report, sweepErr = b.rec.Sweep(ctx, opt)
 	for _, err := range own {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/terraphim/adfbot/escalate/incident"
+	"github.com/terraphim/adfbot/internal/config"
 	"github.com/terraphim/adfbot/internal/redact"
 	"github.com/terraphim/adfbot/internal/store"
 	"github.com/terraphim/adfbot/internal/text"
@@ -77,11 +78,74 @@ func (f Fleet) Label(h Host) string {
 	return name
 }
 
-func shortID(id string) string { return id[:min(len(id), 8)] }
+func shortID(id string) string { return id[:min(len(id), minIDPrefix)] }
 
 // In returns the hosts that are in one of the states.
 func (f Fleet) In(states ...string) []Host {
 	return slices.DeleteFunc(slices.Clone(f.Hosts), func(h Host) bool { return !slices.Contains(states, h.State) })
+}
+
+// minIDPrefix is how much of an id names a host.
+const minIDPrefix = 8
+
+// Find returns the host that a person means by a name, an id, or the beginning of an id. Of hosts that are retired it finds one only if
+// no other is meant.
+func (f Fleet) Find(name string) (Host, error) {
+	means := func(h Host) bool {
+		return name != "" && (h.Name == name || h.ID == name || len(name) >= minIDPrefix && strings.HasPrefix(h.ID, name))
+	}
+	live := f.In(HostHere, HostAway)
+	found := slices.DeleteFunc(slices.Clone(live), func(h Host) bool { return !means(h) })
+	if n := slices.IndexFunc(found, func(h Host) bool { return h.ID == name }); n >= 0 {
+		return found[n], nil
+	}
+	switch len(found) {
+	case 1:
+		return found[0], nil
+	case 0:
+		if gone := slices.DeleteFunc(f.In(HostRetired), func(h Host) bool { return !means(h) }); len(gone) > 0 {
+			return gone[len(gone)-1], nil
+		}
+		e := &UnknownHostError{Name: name}
+		for _, h := range live {
+			e.Known = append(e.Known, cmp.Or(h.Name, shortID(h.ID)))
+		}
+		return Host{}, e
+	}
+	e := &AmbiguousHostError{Name: name}
+	for _, h := range found {
+		e.IDs = append(e.IDs, h.ID)
+	}
+	return Host{}, e
+}
+
+// UnknownHostError means that no host has a name or id.
+type UnknownHostError struct {
+	Name  string
+	Known []string // names
+}
+
+func (e *UnknownHostError) Error() string {
+	near := (&config.UnknownProjectError{ID: e.Name, Known: e.Known}).Nearest()
+	switch {
+	case len(e.Known) == 0:
+		return fmt.Sprintf("unknown host %q: no host has reported yet", e.Name)
+	case len(near) == 0:
+		return fmt.Sprintf("unknown host %q: there are %s, none with a similar name; see adfbot hosts", e.Name, text.Plural(len(e.Known), "host"))
+	case len(near) == len(e.Known):
+		return fmt.Sprintf("unknown host %q: the hosts are %s", e.Name, strings.Join(near, ", "))
+	}
+	return fmt.Sprintf("unknown host %q: the nearest names are %s", e.Name, strings.Join(near, ", "))
+}
+
+// AmbiguousHostError means that several hosts have a name.
+type AmbiguousHostError struct {
+	Name string
+	IDs  []string
+}
+
+func (e *AmbiguousHostError) Error() string {
+	return fmt.Sprintf("%d hosts are called %s: give the id, which is one of %s", len(e.IDs), e.Name, strings.Join(e.IDs, ", "))
 }
 
 // maxNamed is how many names a line has.
@@ -234,13 +298,13 @@ func (r *Reader) fleet(ctx context.Context) (*fleet, error) {
 	return newFleet(r.from.State.Path(), r.from.Host, r.from.Config.SharedHash(), r.from.Config.Fleet.AwayAfter, r.from.Now().UTC(), hosts, missing), nil
 }
 
-// newFleet joins what the state knows of hosts and flags, as the host with the id this and the given configuration shows it.
-func newFleet(state, this, config string, awayAfter time.Duration, now time.Time, hosts []store.Host, missing []store.MissingFlag) *fleet {
+// newFleet joins what the state knows of hosts and flags, as the host with the id this, whose configuration has the hash, shows it.
+func newFleet(state, this, hash string, awayAfter time.Duration, now time.Time, hosts []store.Host, missing []store.MissingFlag) *fleet {
 	f := &fleet{Fleet: Fleet{State: state, Shared: true, At: now, Hosts: []Host{}}, missing: map[string][]MissingFlag{}, lacks: map[string]bool{}}
 	place := map[string]int{}
 	for n, h := range hosts {
 		place[h.ID] = n
-		f.Hosts = append(f.Hosts, newHost(h, this, config, awayAfter, now))
+		f.Hosts = append(f.Hosts, newHost(h, this, hash, awayAfter, now))
 	}
 	f.of = len(f.In(HostHere, HostAway))
 	labels := map[string]string{}
@@ -267,13 +331,13 @@ func newFleet(state, this, config string, awayAfter time.Duration, now time.Time
 	return f
 }
 
-func newHost(h store.Host, this, config string, awayAfter time.Duration, now time.Time) Host {
+func newHost(h store.Host, this, hash string, awayAfter time.Duration, now time.Time) Host {
 	v := Host{
 		ID: h.ID, Name: redact.Line(h.Name, 100), State: hostState(h, now, awayAfter), This: h.ID == this, Version: redact.Line(h.Version, 100),
 		Seen: known(h.Seen), Retired: known(h.Retired), Spooled: h.Spooled, DirError: redact.Line(h.DirError, 300), CanIssue: h.CanIssue,
 		ClockOffset: h.Offset.Milliseconds(), Config: h.Config, FlagErrors: []string{},
 	}
-	v.ConfigDiffers = v.State != HostRetired && h.Config != "" && h.Config != config
+	v.ConfigDiffers = v.State != HostRetired && h.Config != "" && h.Config != hash
 	if v.State == HostAway {
 		v.AwaySince = v.Seen
 	}

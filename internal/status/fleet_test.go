@@ -186,3 +186,33 @@ func TestFleetJSON(t *testing.T) {
 		"away_since": "2026-11-23T04:10:00Z", "retired": null, "spooled": 3, "dir_error": "", "can_issue": true, "clock_offset_ms": 0, "config": "c",
 		"config_differs": false, "flags_missing": 1, "flag_errors": []}`, string(text))
 }
+
+func TestFindHost(t *testing.T) {
+	hosts := twenty()
+	hosts[3].Name, hosts[4].Name = "edge-2", "unlike"
+	hosts[3].ID, hosts[8].ID = "abcdef0123456789", "abcdef01ffffffff"
+	hosts = append(hosts, store.Host{ID: "gone", Name: "old", Retired: four}, store.Host{ID: "came back", Name: "edge-5", Retired: four})
+	f := fleetOf(hosts)
+	for name, want := range map[string]string{
+		"edge-7": hosts[7].ID, hosts[7].ID: hosts[7].ID, "abcdef012": hosts[3].ID, "abcdef0123456789": hosts[3].ID,
+		"edge-5": hosts[5].ID, // not the one that was retired
+		"old":    "gone",
+	} {
+		h, err := f.Find(name)
+		require.NoError(t, err, name)
+		require.Equal(t, want, h.ID, name)
+	}
+	for name, want := range map[string]string{
+		"edge-2":    `2 hosts are called edge-2: give the id, which is one of 00000000000000000000000000000002, abcdef0123456789`,
+		"abcdef01":  `2 hosts are called abcdef01: give the id, which is one of abcdef0123456789, abcdef01ffffffff`,
+		"unlik":     `unknown host "unlik": the nearest names are unlike`,
+		"abcdef":    `unknown host "abcdef": there are 20 hosts, none with a similar name; see adfbot hosts`,
+		"":          `unknown host "": there are 20 hosts, none with a similar name; see adfbot hosts`,
+		"gone-away": `unknown host "gone-away": there are 20 hosts, none with a similar name; see adfbot hosts`,
+	} {
+		_, err := f.Find(name)
+		require.EqualError(t, err, want, name)
+	}
+	_, err := fleetOf(twenty()[:2]).Find("x")
+	require.EqualError(t, err, `unknown host "x": the hosts are edge-0, edge-1`)
+}
