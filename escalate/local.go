@@ -225,6 +225,27 @@ func (r *Reconciler) noticeRemoval(ctx context.Context, v *localVisit, a plan.Ac
 	return err
 }
 
+// EndLocalPause removes the flag with which this host of a fleet has paused a project while it could not reach the state, because of
+// results that do not pause the project in the order in which all hosts' runs finished. id is the one that the flag names. A flag that
+// somebody has touched stays: it is a pause by itself. So does one whose pause the state knows.
+func (r *Reconciler) EndLocalPause(ctx context.Context, project, id string) error {
+	p, end, err := r.beginPass(ctx, project, r.visitCache())
+	if err != nil {
+		return err
+	}
+	defer end()
+	s, err := p.readOne(ctx, project)
+	if err != nil || s.Pause().ID != "" || s.Flag.Identity.Kind != incident.BotFlag || id == "" || s.Flag.Info.Incident != id {
+		return err
+	}
+	known, err := r.opt.State.Incidents(ctx, id)
+	if err != nil || len(known) > 0 {
+		return err
+	}
+	v := localVisit{pass: p, Observation: plan.Observation{Project: project, Flag: s.Flag, Confirmed: s.Confirmed}}
+	return r.removeFlag(ctx, &v, plan.Action{Project: project, Why: "the failures that paused the project on this host do not pause it in the order of all hosts' runs"})
+}
+
 // supersede ends an incident in favor of an earlier one, whose flag is there.
 func (r *Reconciler) supersede(ctx context.Context, _ *localVisit, a plan.Action) error {
 	_, err := r.opt.State.Change(ctx, a.Incident, func(i *incident.Incident) {

@@ -813,8 +813,8 @@ func (s *modelState) HostFlags(ctx context.Context, projects ...string) (out inc
 
 func (s *modelState) SetMark(_ context.Context, m incident.DirMark) (err error) {
 	s.as(func() {
-		if err = incident.ErrOtherEpoch; s.h.mark.Epoch == m.Epoch {
-			s.h.mark.Seq, err = max(s.h.mark.Seq, m.Seq), nil
+		if err = incident.ErrOtherEpoch; s.h.mark.Epoch == m.Epoch || s.h.mark.Epoch == "" {
+			s.h.mark.Epoch, s.h.mark.Seq, err = m.Epoch, max(s.h.mark.Seq, m.Seq), nil
 			s.h.m.say(s.h, "mark %d in the state", m.Seq)
 		}
 	})

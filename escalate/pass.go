@@ -225,7 +225,11 @@ func (p *pass) confirmPending(ctx context.Context) error {
 		list = append(list, incident.FlagConfirmation{Project: v.Project, Confirmation: incident.Confirmation{Pause: v.confirms, Identity: v.Flag.Identity}})
 	}
 	if p.r.opt.Fleet != nil {
-		errs = append(errs, p.r.opt.Fleet.ConfirmAll(ctx, p.r.opt.Now(), list))
+		err := p.r.opt.Fleet.ConfirmAll(ctx, p.r.opt.Now(), list)
+		errs = append(errs, err)
+		if err == nil {
+			p.reportWritten(pending)
+		}
 	} else {
 		for _, c := range list {
 			_, err := p.r.opt.State.Confirm(ctx, c.Project, c.Confirmation, p.r.opt.Now())
@@ -234,6 +238,24 @@ func (p *pass) confirmPending(ctx context.Context) error {
 	}
 	fault.Point(ctx, "flag-noted")
 	return errors.Join(errs...)
+}
+
+// reportWritten reports the flags that this pass has written, unless the directory is new.
+func (p *pass) reportWritten(visits []*localVisit) {
+	if p.r.opt.FlagConfirmed == nil || p.filling {
+		return
+	}
+	for _, v := range visits {
+		id, open := v.Pause()
+		since := open.Opened
+		if open.ID == "" && v.Hold != nil {
+			since = v.Hold.Since
+		}
+		wrote := slices.ContainsFunc(v.done, func(a plan.Action) bool { return a.Kind == plan.WriteFlag })
+		if wrote && id == v.confirms && !since.IsZero() {
+			p.r.opt.FlagConfirmed(since)
+		}
+	}
 }
 
 // readMarked is read in a fleet. It ends with the marks compared, after the flags were looked at.
@@ -332,7 +354,20 @@ func (p *pass) compareMarks(ctx context.Context, state incident.DirMark) (bool, 
 		p.mark = found
 		return true, nil
 	}
+	if state.Epoch == "" { // of a new host, or the state has moved here together with the confirmations
+		return false, p.markFirst(ctx)
+	}
 	return false, p.void(ctx, max(found.Seq, state.Seq)+1, "its mark is missing, or older than the state")
+}
+
+// markFirst marks the directory of a host that never had a mark. The one on disk comes first: after a crash the state still has none.
+func (p *pass) markFirst(ctx context.Context) error {
+	mark := pause.Mark{Host: p.r.opt.Host, Epoch: pause.NewRandomID(), Seq: 1}
+	if err := p.folder.SetMark(mark); err != nil {
+		return err
+	}
+	p.mark = mark
+	return p.r.opt.Fleet.SetMark(ctx, incident.DirMark{Epoch: mark.Epoch, Seq: mark.Seq})
 }
 
 // void deletes this host's confirmations and marks the directory anew. After a crash on the way the marks differ, so it is done again.

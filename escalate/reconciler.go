@@ -35,6 +35,9 @@ type Options struct {
 	Fleet incident.FleetStore
 	Host  string
 
+	// FlagConfirmed is called in a fleet when this host has written the flag of a pause, with when the pause began; nil: it is not.
+	FlagConfirmed func(since time.Time)
+
 	// DirTrust is for how long after an answer of the pause directory LookForResult does not bound its reads to five seconds: the bound costs
 	// more than a read. It is for callers whose requests have bounds of their own; 0: all reads are bounded.
 	DirTrust time.Duration

@@ -32,8 +32,8 @@ type FleetStore interface {
 	// are paused, or of whose flags this host has a confirmation that stands. A project with a flag that is not among these has to be asked
 	// for: its generation and a [RemovedFlag] are missing.
 	HostFlags(ctx context.Context, projects ...string) (HostFlags, error)
-	// SetMark raises the mark of this host's directory to the Seq that is on disk there. It fails with [ErrOtherEpoch], and changes
-	// nothing, if the epoch is another one.
+	// SetMark raises the mark of this host's directory to the Seq that is on disk there, or sets the first one. It fails with
+	// [ErrOtherEpoch], and changes nothing, if the epoch is another one.
 	SetMark(ctx context.Context, m DirMark) error
 	// Void deletes this host's confirmations and sets a new mark: nothing follows from the flags that are missing now.
 	Void(ctx context.Context, m DirMark) error

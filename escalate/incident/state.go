@@ -171,7 +171,10 @@ type HostLocker interface {
 // Claimer reserves work on an issue for one process of all hosts that share the state. Take a claim before a host lock, never while
 // holding one.
 type Claimer interface {
-	// Claim waits like [HostLocker.LockHere]. The returned context ends when the claim can no longer be trusted; what is stored with it
-	// is refused once another process has the claim.
+	// Claim waits like [HostLocker.LockHere], and then fails with [ErrClaimed] where hosts share the state. The returned context ends when the
+	// claim can no longer be trusted; what is stored with it is refused once another process has the claim.
 	Claim(ctx context.Context, name string, wait time.Duration) (held context.Context, release func(), err error)
 }
+
+// ErrClaimed means that another process, here or on another host, has the claim.
+var ErrClaimed = errors.New("claimed by another process")

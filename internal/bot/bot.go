@@ -70,10 +70,10 @@ type Bot struct {
 	rootsErr error // why gitea.ca_file cannot be used
 	roots    *x509.CertPool
 
+	daemon   bool // it was opened by serve
+	turns    turns
 	sweeping chan struct{} // holds one value while a sweep of the daemon runs
-
-	absentMu sync.Mutex
-	absent   absences
+	absent   absences      // see RetireForgotten
 }
 
 // Mode is what a command is going to do with a bot.
@@ -101,6 +101,7 @@ type Env struct {
 	Uptime    func() incident.Uptime // nil: the machine's, or none if Now is set
 	Transport http.RoundTripper      // to Gitea; nil: the network
 	Observe   []Observer             // called one after the other
+	Version   string                 // of this program, for the other hosts of a fleet
 	Own       hostlocal.OwnSpools    // for results that the spool beside the state does not take; nil: those are lost
 
 	filled bool             // withDefaults was called
@@ -129,7 +130,7 @@ func (e Env) withDefaults() Env {
 // Open opens the state and connects the parts. It makes no request.
 func Open(ctx context.Context, cfg *config.Config, mode Mode, env Env) (*Bot, error) {
 	env = env.withDefaults()
-	b := &Bot{cfg: cfg, env: env, log: env.Log, now: env.Now, sweeping: make(chan struct{}, 1), absent: absences{}, local: hostlocal.At(cfg.LocalDir)}
+	b := &Bot{cfg: cfg, env: env, log: env.Log, now: env.Now, sweeping: make(chan struct{}, 1), absent: absences{}, local: hostlocal.At(cfg.LocalDir), daemon: mode == Daemon}
 	b.host = HostName(cfg)
 	var err error
 	if mode == Daemon {
@@ -250,6 +251,7 @@ func (b *Bot) options() escalate.Options {
 	}
 	if b.store.fleet != nil {
 		o.Fleet, o.Host = b.store.fleet, b.store.host
+		o.FlagConfirmed = func(since time.Time) { b.env.observe(func(w Observer) { w.FlagConfirmed(b.now().Sub(since)) }) }
 	}
 	return o
 }

@@ -42,8 +42,7 @@ func TestCheckOfAnotherDatabase(t *testing.T) {
 }
 
 func TestCheckThroughPooler(t *testing.T) {
-	server := testpg.New(t)
-	w := newHost(t, server.Pooler(t))
+	w := newHost(t, testpg.Pooler(t))
 	w.fail("odilo", 1)
 	require.Contains(t, w.finding("listen", bot.Warn), "only after fleet.poll (1s)")
 	w.change("local_dir:", "state_listen: \"off\"\nlocal_dir:")

@@ -11,6 +11,7 @@ import (
 	"github.com/terraphim/adfbot/internal/bot"
 	"github.com/terraphim/adfbot/internal/hostlocal"
 	"github.com/terraphim/adfbot/internal/store"
+	"github.com/terraphim/adfbot/internal/store/postgres"
 	"github.com/terraphim/adfbot/internal/testpg"
 	"github.com/terraphim/adfbot/pause"
 )
@@ -131,4 +132,76 @@ func TestSharedStateClock(t *testing.T) {
 	out, err := b.Record(ctx, store.Result{Project: "odilo", Agent: "project-meta", Outcome: store.Failure, Finished: time.Now()})
 	require.NoError(t, err)
 	require.Equal(t, 1, out.Failures)
+}
+
+// A new host that dies while it fills its directory goes on with that.
+func TestNewHostDiesWhileFilling(t *testing.T) {
+	for _, at := range []string{"flags-restored", "sentinel-renewed"} {
+		t.Run(at, func(t *testing.T) {
+			a := newHost(t, testpg.Database(t))
+			a.fail("odilo", 3)
+			b := a.newHostBeside(t)
+			b.dies(child{Do: "record", Project: "atlas", KillAt: at})
+			a.with(bot.Operate, func(b *bot.Bot) {
+				_, err := b.Pause(ctx, "atlas", "meanwhile")
+				require.NoError(t, err)
+			})
+			b.with(bot.Results, func(*bot.Bot) {})
+			require.True(t, bot.Gate(ctx, b.cfg, "odilo").Paused)
+			require.True(t, bot.Gate(ctx, b.cfg, "atlas").Paused)
+		})
+	}
+}
+
+// A host that somebody has retired comes back as a new one.
+func TestRetiredHost(t *testing.T) {
+	a := newHost(t, testpg.Database(t))
+	a.fail("odilo", 3)
+	id, err := hostlocal.At(a.cfg.LocalDir).HostID(ctx)
+	require.NoError(t, err)
+	b := a.newHostBeside(t)
+	a.inFleet(func(f store.Fleet) { require.NoError(t, f.Beat(ctx, store.Host{Name: "a"})) })
+	b.inFleet(func(f store.Fleet) {
+		was, err := f.Retire(ctx, id)
+		require.NoError(t, err)
+		require.True(t, was)
+	})
+	a.fail("atlas", 1)
+	next, err := hostlocal.At(a.cfg.LocalDir).HostID(ctx)
+	require.NoError(t, err)
+	require.NotEqual(t, id, next)
+	require.Contains(t, a.Logged.String(), "was retired from the fleet")
+	require.True(t, bot.Gate(ctx, a.cfg, "odilo").Paused)
+	require.FileExists(t, a.flag("odilo"))
+}
+
+func TestCheckOfHosts(t *testing.T) {
+	a := newHost(t, testpg.Database(t))
+	a.fail("odilo", 1)
+	b := a.newHostBeside(t)
+	beat := func(config string) {
+		b.inFleet(func(f store.Fleet) { require.NoError(t, f.Beat(ctx, store.Host{Name: "edge-7", Config: config})) })
+	}
+	beat(b.cfg.SharedHash())
+	for _, f := range bot.Check(ctx, a.cfg, true, a.env()) {
+		require.NotEqual(t, "hosts", f.What)
+	}
+	require.Contains(t, a.finding("listen", bot.OK), "changes are heard of at once")
+	beat("another")
+	require.Contains(t, a.finding("hosts", bot.Warn), "the configuration of edge-7 differs from that of this host")
+}
+
+// inFleet opens the state itself.
+func (w *world) inFleet(f func(store.Fleet)) {
+	w.Helper()
+	id, err := hostlocal.At(w.cfg.LocalDir).HostID(ctx)
+	if err != nil {
+		require.NoError(w, hostlocal.At(w.cfg.LocalDir).Create(ctx))
+		id, err = hostlocal.At(w.cfg.LocalDir).HostID(ctx)
+	}
+	require.NoError(w, err)
+	s, err := postgres.Open(ctx, w.cfg.State, postgres.Options{Host: id})
+	require.NoError(w, err)
+	defer func() { require.NoError(w, s.Close()) }()
+	f(s)
 }

@@ -146,17 +146,20 @@ func (b *Bot) verdict(ctx context.Context, project string) (Verdict, error) {
 	case incident.FlagUnknown:
 		return Verdict{Err: b.AdviseRestore(ctx, flag.Err)}, nil
 	}
-	unsettled, err := b.store.Unsettled(ctx, project)
-	for _, i := range unsettled {
-		if i.IsOpen() && i.FlagWritten.IsZero() {
-			why := "is not written yet"
-			if i.FlagError != "" {
-				why = "could not be written: " + i.FlagError
-			}
-			return Verdict{Paused: true, Reason: fmt.Sprintf("incident %s is open, and its pause flag %s", i.Name(), why)}, nil
+	// A flag that was on the disk of this host and is gone was removed by somebody.
+	state, err := b.store.ProjectState(ctx, project)
+	if id := state.Pause().ID; id == "" || state.Confirmed.Stands() && state.Confirmed.Pause == id {
+		return Verdict{}, err
+	}
+	what := "it was paused by hand"
+	why := "is not written yet"
+	if open := state.Open(); open != nil {
+		what = fmt.Sprintf("incident %s is open", open.Name())
+		if open.FlagError != "" {
+			why = "could not be written: " + open.FlagError
 		}
 	}
-	return Verdict{}, err
+	return Verdict{Paused: true, Reason: fmt.Sprintf("%s, and its pause flag %s", what, why)}, nil
 }
 
 func (b *Bot) pausedBy(project string, flag incident.FlagView) Verdict {

@@ -42,13 +42,11 @@ func (b *Bot) RetireHost(ctx context.Context, name string, force bool) (Done, er
 }
 
 // RetireForgotten retires the hosts that have been away for longer than fleet.forget_after. The first call that finds such a host only
-// remembers it; a process that sweeps once retires none.
+// remembers it; a process that sweeps once retires none. Only the sweep calls it, so never two at once.
 func (b *Bot) RetireForgotten(ctx context.Context) error {
 	if b.store.fleet == nil {
 		return nil
 	}
-	b.absentMu.Lock()
-	defer b.absentMu.Unlock()
 	hosts, err := b.store.fleet.Hosts(ctx)
 	if err != nil {
 		return err

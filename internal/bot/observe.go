@@ -17,25 +17,12 @@ type Observer interface {
 	Swept(rep status.SweepReport, err error, next time.Duration)
 	// Requested is called after each request to Gitea. The status is 0 if there was no answer.
 	Requested(op string, status int, took time.Duration)
-}
-
-// FleetObserver is an [Observer] that also follows what a daemon does as a host of a fleet.
-type FleetObserver interface {
-	// Listening is called when listening to the state begins and when it ends.
+	// Listening is called when this host hears of pauses and resumes at once, or not any more.
 	Listening(up bool)
-	// FlagConfirmed is called when a flag is confirmed that this host has written, with how long ago the pause began by the state's clock.
+	// FlagConfirmed is called when this host has written a flag, with how long ago the pause began by the state's clock.
 	FlagConfirmed(after time.Duration)
-	// ClaimLost is called when a claim ends before its holder has released it.
+	// ClaimLost is called when a claim has ended before its holder released it.
 	ClaimLost(name string)
-}
-
-// observeFleet is observe for those who follow a fleet.
-func (e Env) observeFleet(call func(FleetObserver)) {
-	for _, o := range e.Observe {
-		if f, ok := o.(FleetObserver); ok {
-			call(f)
-		}
-	}
 }
 
 // observedClaims reports the claims that are lost.
@@ -52,7 +39,7 @@ func (c observedClaims) Claim(ctx context.Context, name string, wait time.Durati
 	}
 	stop := context.AfterFunc(held, func() {
 		if ctx.Err() == nil { // else the holder has given up
-			c.env.observeFleet(func(o FleetObserver) { o.ClaimLost(name) })
+			c.env.observe(func(o Observer) { o.ClaimLost(name) })
 		}
 	})
 	return held, func() { stop(); free() }, nil
@@ -99,6 +86,15 @@ func (p *Pulse) Swept(_ status.SweepReport, _ error, next time.Duration) {
 
 // Requested is [Observer.Requested].
 func (p *Pulse) Requested(string, int, time.Duration) {}
+
+// Listening is [Observer.Listening].
+func (p *Pulse) Listening(bool) {}
+
+// FlagConfirmed is [Observer.FlagConfirmed].
+func (p *Pulse) FlagConfirmed(time.Duration) {}
+
+// ClaimLost is [Observer.ClaimLost].
+func (p *Pulse) ClaimLost(string) {}
 
 // Alive reports whether sweeps start and end in time. It uses the monotonic clock: setting the clock causes no restart.
 func (p *Pulse) Alive() bool {

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/terraphim/adfbot/internal/fault"
 	"github.com/terraphim/adfbot/internal/hostlocal"
 	"github.com/terraphim/adfbot/internal/store"
 	"github.com/terraphim/adfbot/pause"
@@ -71,7 +72,7 @@ func (b *Bot) dirStep(ctx context.Context, mode Mode) (func(context.Context) err
 	switch {
 	case writtenErr != nil:
 		return nil, writtenErr
-	case written && (err != nil || known != ""): // flags may be lost
+	case written && (known != "" || err != nil && b.store.host == ""): // flags may be lost; a new host may have died while it wrote them
 		return nil, nil
 	case err != nil, s.Directory == "", b.store.host != "": // an earlier version gave it no id, or this is a new host
 		return b.newDir(), nil
@@ -152,6 +153,7 @@ func (b *Bot) renewDir(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	fault.Point(ctx, "sentinel-renewed")
 	return b.acceptDir(ctx, directory)
 }
 

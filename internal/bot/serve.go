@@ -54,11 +54,14 @@ func (b *Bot) serve(ctx context.Context, reload <-chan struct{}, reopen Reopen) 
 	}
 	b.log.Info("serving", "instance", b.cfg.Instance, "installation", b.store.Installation(), "projects", len(b.cfg.Projects),
 		"schedule", b.cfg.Sweep.Schedule, "pause_dir", b.cfg.PauseDir, "state", b.cfg.State)
+	retired, leave := b.inFleet(ctx)
+	defer leave()
 	c := b.startCron(ctx, schedule)
 	defer func() { <-c.Stop().Done() }()
 	check := time.NewTicker(checkInterval)
 	defer check.Stop()
 	clock := clockCheck{b.now().Round(0), time.Now()}
+	wasRetired := false
 	for {
 		select {
 		case <-ctx.Done():
@@ -72,11 +75,22 @@ func (b *Bot) serve(ctx context.Context, reload <-chan struct{}, reopen Reopen) 
 				return next, nil
 			}
 			b.log.Error("cannot reload, the old configuration stays in force", "err", err)
+		case <-retired:
+			next, err := reopen(ctx, b.cfg)
+			if err == nil {
+				return next, nil
+			}
+			retired, wasRetired = nil, true
+			b.log.Error("cannot join the fleet again, from which this host was retired", "err", err)
 		case <-check.C:
 			if err := b.store.Moved(); errors.Is(err, store.ErrLogGone) {
 				return nil, err
 			}
-			if why := b.outdated(); why != "" {
+			why := b.outdated()
+			if wasRetired {
+				why = "this host was retired from the fleet"
+			}
+			if why != "" {
 				next, err := reopen(ctx, b.cfg)
 				if err == nil {
 					b.log.Warn("state and Gitea opened again", "why", why)

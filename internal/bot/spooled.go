@@ -203,7 +203,7 @@ const flagRemoved = "the pause flag was removed while nothing could be stored"
 // project was paused again, somebody resumed the project in between, and the incident has ended.
 func (b *Bot) countOneSpooled(ctx context.Context, e hostlocal.Spooled, pauses []time.Time) (Recorded, error) {
 	now := b.now()
-	r := e.Result.Bounded(now) // checked before it was spooled; the clock may have been set since
+	r := b.fromSpool(e.Result).Bounded(now) // checked before it was spooled; the clock may have been set since
 	l := b.limits(r.Project)
 	l.Paused = !e.PausedAt.IsZero() && !e.Held // the threshold may have been raised since
 	if len(pauses) > 0 {
@@ -218,7 +218,9 @@ func (b *Bot) countOneSpooled(ctx context.Context, e hostlocal.Spooled, pauses [
 		l.Incident = flag.Info.Incident
 	}
 	out, err := b.countResult(ctx, r, l)
-	if (err == nil || errors.Is(err, store.ErrConflict)) && l.Paused && out.Opened == nil && flag.State == incident.FlagThere {
+	if (err == nil || errors.Is(err, store.ErrConflict)) && l.Paused && out.Opened == nil && flag.State == incident.FlagThere && b.store.fleet != nil {
+		out.addProblem(b.rec.EndLocalPause(ctx, r.Project, l.Incident)) // the other hosts know better
+	} else if (err == nil || errors.Is(err, store.ErrConflict)) && l.Paused && out.Opened == nil && flag.State == incident.FlagThere {
 		opened, openErr := b.openForFlag(ctx, r, l)
 		if openErr != nil {
 			return out, openErr
@@ -251,6 +253,18 @@ func (b *Bot) countOneSpooled(ctx context.Context, e hostlocal.Spooled, pauses [
 		_, err = b.store.Resume(ctx, incident.Resumption{Project: r.Project, Pause: out.Answer.Incident, How: flagRemoved, At: l.FlagWritten})
 	}
 	return out, err
+}
+
+// fromSpool returns a result by the clock of a shared state, with its age: what the clock of this host says matters to no other one.
+func (b *Bot) fromSpool(r store.Result) store.Result {
+	if b.store.fleet == nil {
+		return r
+	}
+	machine := b.env.Now()
+	if !r.Finished.IsZero() {
+		r.Age = max(machine.Sub(r.Finished), 0)
+	}
+	return shifted(r, b.now().Sub(machine))
 }
 
 // openForFlag opens an incident for the flag that a spooled result made, if it has none: who cannot read the state does not know that

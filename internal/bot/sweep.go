@@ -29,9 +29,16 @@ func (b *Bot) Sweep(ctx context.Context, opt escalate.SweepOptions) (status.Swee
 	b.env.observe(Observer.Sweeping)
 	// The directory may have been mounted since the daemon was started.
 	own := append([]error{b.prepareDir(ctx, Operate)}, b.recordLeft(ctx, &rep)...)
-	own = append(own, b.prune(ctx, &rep), b.tidy(ctx), b.RetireForgotten(ctx))
+	own = append(own, b.tidy(ctx))
+	held, release, err := b.claimSweep(ctx, opt)
+	if err != nil {
+		return b.sweepOwn(ctx, rep, own, err)
+	}
+	defer release()
+	own = append(own, b.prune(ctx, &rep), b.RetireForgotten(held))
 	var sweepErr error
-	rep.Report, sweepErr = b.rec.Sweep(ctx, opt)
+	rep.Report, sweepErr = b.rec.Sweep(held, opt)
+	b.turns.swept(sweepErr)
 	for _, err := range own {
 		if err != nil && !slices.Contains(rep.Errors, err.Error()) {
 			rep.Errors = append(rep.Errors, err.Error())
@@ -47,6 +54,18 @@ func (b *Bot) Sweep(ctx context.Context, opt escalate.SweepOptions) (status.Swee
 	err = errors.Join(b.AdviseRestore(ctx, sweepErr), errors.Join(own...))
 	b.env.observe(func(o Observer) { o.Swept(rep, err, b.UntilNextSweep(b.now())) })
 	logSweep(ctx, b.log, "sweep", rep, err)
+	return rep, err
+}
+
+// sweepOwn is what is left of a sweep on a host of a fleet where another one works with Gitea, or this one cannot: its own flags. The report
+// of the sweep stays in the state.
+func (b *Bot) sweepOwn(ctx context.Context, rep status.SweepReport, own []error, notClaimed error) (status.SweepReport, error) {
+	var err error
+	rep.Report, err = b.rec.SweepLocal(ctx)
+	rep.Took = b.now().Sub(rep.At)
+	err = errors.Join(append(own, b.notSwept(notClaimed), b.AdviseRestore(ctx, err))...)
+	b.env.observe(func(o Observer) { o.Swept(rep, err, b.UntilNextSweep(b.now())) })
+	logSweep(ctx, b.log, "sweep of this host's flags", rep, err)
 	return rep, err
 }
 

@@ -37,10 +37,15 @@ func Main(m *testing.M, funcs testhost.Funcs) {
 	testhost.RunChild(funcs)
 	testhost.UseMemory()
 	code := m.Run()
+	Stop()
+	os.Exit(code)
+}
+
+// Stop stops the server of this process, if there is one.
+func Stop() {
 	if shared.server != nil {
 		shared.server.stop()
 	}
-	os.Exit(code)
 }
 
 // shared is the server of this process.
@@ -73,6 +78,12 @@ func Database(t testing.TB) string {
 	}
 	Exec(t, server, `CREATE DATABASE `+name+` TEMPLATE template0 ENCODING 'UTF8'`)
 	return InDatabase(t, server, name)
+}
+
+// Pooler is [Server.Pooler] before the server of this process.
+func Pooler(t testing.TB) string {
+	t.Helper()
+	return sharedServer(t).Pooler(t)
 }
 
 func sharedServer(t testing.TB) *Server {

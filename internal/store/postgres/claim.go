@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/terraphim/adfbot/escalate/incident"
 	"github.com/terraphim/adfbot/internal/store/sqlstore"
 )
 
@@ -55,7 +56,8 @@ func (s *Store) Claim(ctx context.Context, name string, wait time.Duration) (hel
 		}
 		left := wait - time.Since(begun)
 		if left <= 0 {
-			return nil, nil, fmt.Errorf("claim %s: still held after %s by host %s: if that host is gone, it ends within %s", name, wait, holder, s.lease.lasts)
+			return nil, nil, fmt.Errorf("claim %s: %w: still held after %s by host %s: if that host is gone, it ends within %s",
+				name, incident.ErrClaimed, wait, holder, s.lease.lasts)
 		}
 		select {
 		case <-time.After(min(left, s.lease.looks/2+rand.N(s.lease.looks))):

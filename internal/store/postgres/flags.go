@@ -93,10 +93,14 @@ func (s *Store) readAtOnce(ctx context.Context, statements ...statement) (found 
 
 // SetMark implements [incident.FleetStore].
 func (s *Store) SetMark(ctx context.Context, m incident.DirMark) error {
-	return s.tx(ctx, func(ctx context.Context, tx sqlstore.Tx) error {
+	if m.Epoch == "" {
+		return incident.ErrOtherEpoch
+	}
+	return s.tx(asHost(ctx), func(ctx context.Context, tx sqlstore.Tx) error {
 		set, err := sqlstore.List(ctx, tx, func(sqlstore.Row) (struct{}, error) { return struct{}{}, nil },
-			`UPDATE adfbot.host SET seq = greatest(seq, ?) WHERE id = ? AND epoch = ? AND epoch <> '' AND retired_at IS NULL RETURNING seq`,
-			m.Seq, s.host, m.Epoch)
+			`INSERT INTO adfbot.host AS h (id, epoch, seq) VALUES (?, ?, ?)
+			ON CONFLICT (id) DO UPDATE SET epoch = excluded.epoch, seq = greatest(h.seq, excluded.seq)
+			WHERE h.epoch IN ('', excluded.epoch) RETURNING seq`, s.host, m.Epoch, m.Seq)
 		if err == nil && len(set) == 0 {
 			err = incident.ErrOtherEpoch
 		}

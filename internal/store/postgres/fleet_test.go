@@ -33,23 +33,25 @@ func TestFleet(t *testing.T) {
 
 // Hosts confirm all flags that they know of beside results, resumes, holds and reads of the same projects. No call fails, nobody has to
 // try again because of a deadlock, and who has ended a pause on a host has no confirmation of it there.
-func TestConfirmAllBesideOthers(t *testing.T) {
-	t.Parallel()
-	server := testpg.New(t)
-	p := place{server.URL(), "adfbot"}
+func testConfirmAllBesideOthers(t *testing.T, server *testpg.Server) {
+	p := place{server.URL(), "confirm"}
 	var projects []string
 	for n := range 12 {
 		projects = append(projects, fmt.Sprint("p", n))
 	}
 	identity := incident.FlagIdentity{Kind: incident.BotFlag, Mtime: 1, Size: 1}
-	until := time.Now().Add(1500 * time.Millisecond)
 	var wg sync.WaitGroup
-	var confirmations, ended atomic.Int64
+	var confirmations, ended, retired atomic.Int64
+	begin := time.Now()
+	goesOn := func() bool { // a busy machine takes longer
+		enough := time.Since(begin) > 700*time.Millisecond && confirmations.Load() > 20 && ended.Load() > 5 && retired.Load() > 1
+		return !enough && time.Since(begin) < testhost.Patience
+	}
 	for n, s := range hosts(t, p, 3) {
 		require.NoError(t, s.Void(ctx, incident.DirMark{Epoch: "e", Seq: 1}))
 		run := func(seed uint64, do func(random *rand.Rand)) {
 			wg.Go(func() {
-				for random := rand.New(rand.NewPCG(uint64(n), seed)); time.Now().Before(until); {
+				for random := rand.New(rand.NewPCG(uint64(n), seed)); goesOn(); {
 					do(random)
 				}
 			})
@@ -102,10 +104,27 @@ func TestConfirmAllBesideOthers(t *testing.T) {
 			require.NoError(t, err)
 		})
 	}
+	boss := p.openAs(t, pause.NewRandomID())
+	wg.Go(func() { // hosts with runs of all projects are retired
+		for goesOn() {
+			id := pause.NewRandomID()
+			gone := p.openAs(t, id)
+			require.NoError(t, gone.Beat(ctx, store.Host{Name: "gone"}))
+			for _, project := range projects {
+				if _, err := gone.BeginRun(ctx, store.Run{ID: pause.NewRandomID(), Project: project, Agent: "a", Started: time.Now()}); err != nil {
+					require.ErrorIs(t, err, store.ErrPaused)
+				}
+			}
+			was, err := boss.Retire(ctx, id)
+			require.NoError(t, err)
+			require.True(t, was)
+			retired.Add(1)
+		}
+	})
 	wg.Wait()
 	require.Equal(t, "0", testpg.Text(t, p.url, `SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()`))
 	require.Equal(t, "0", wrongCounts(t, p))
-	t.Logf("%d confirmations, %d resumes", confirmations.Load(), ended.Load())
+	t.Logf("%d confirmations, %d resumes, %d hosts retired", confirmations.Load(), ended.Load(), retired.Load())
 	require.NotZero(t, ended.Load())
 }
 
@@ -115,7 +134,7 @@ func TestRetiredWhileAtWork(t *testing.T) {
 	p := newPlace(t)
 	other := p.open(t)
 	require.NoError(t, other.SetHold(ctx, incident.Hold{ID: "h", Project: "odilo", Since: time.Now()}))
-	for range 10 {
+	for range 5 {
 		host := pause.NewRandomID()
 		s := p.openAs(t, host)
 		require.NoError(t, s.Beat(ctx, store.Host{Name: "x"}))
@@ -174,20 +193,29 @@ func listen(t *testing.T, s *postgres.Store) (woken chan struct{}, done chan err
 	return woken, done
 }
 
-func TestListen(t *testing.T) {
+// The tests that need a server of their own share it.
+func TestFleetOnItsServer(t *testing.T) {
 	t.Parallel()
 	server := testpg.New(t)
-	t.Run("nobody answers", func(t *testing.T) { testListenToNobody(t, server) })
-	t.Run("the server ends the session", func(t *testing.T) { testListenEnds(t, server) })
-	t.Run("a failover", func(t *testing.T) { testListenAfterFailover(t, server) })
-	t.Run("behind a pooler", func(t *testing.T) { testListenBehindPooler(t, server) })
+	for _, c := range []struct {
+		name string
+		test func(*testing.T, *testpg.Server)
+	}{
+		{"flags confirmed beside others", testConfirmAllBesideOthers},
+		{"nobody answers a listener", testListenToNobody},
+		{"the listener's session ends", testListenEnds},
+		{"a failover while listening", testListenAfterFailover},
+		{"listening behind a pooler", testListenBehindPooler},
+	} {
+		t.Run(c.name, func(t *testing.T) { c.test(t, server) })
+	}
 }
 
 // A connection on which nothing is heard is asked whether it is still there.
 func testListenToNobody(t *testing.T, server *testpg.Server) {
 	proxy := server.Proxy(t)
 	s := place{proxy.URL(), "quiet"}.open(t)
-	s.SetPings(50*time.Millisecond, 500*time.Millisecond)
+	s.SetPings(50*time.Millisecond, 2*time.Second)
 	var pings atomic.Int64
 	proxy.SetFilters(func(data []byte) ([]byte, bool) { pings.Add(1); return data, false }, nil)
 	woken, done := listen(t, s)

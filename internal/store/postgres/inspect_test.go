@@ -52,7 +52,7 @@ func TestInspect(t *testing.T) {
 func TestGrants(t *testing.T) {
 	t.Parallel()
 	psql := psqlProgram(t)
-	server := testpg.New(t)
+	server := testpg.New(t, "wal_level=replica", "max_wal_senders=4")
 	for _, names := range [][2]string{{"adfbot", "adfbot"}, {`o'k"x`, "A b'c"}} {
 		for range 2 {
 			cmd := exec.Command(psql, "-X", "-v", "ON_ERROR_STOP=1", "-q", "-f", "-", server.URL())
@@ -69,6 +69,7 @@ func TestGrants(t *testing.T) {
 		require.NoError(t, err)
 		require.Empty(t, r.Lacking)
 	}
+	testStandbys(t, server)
 }
 
 func written(t *testing.T, content string) string {
@@ -91,9 +92,7 @@ func psqlProgram(t *testing.T) string {
 }
 
 // Standbys that are not synchronous may lack the last transactions.
-func TestInspectStandbys(t *testing.T) {
-	t.Parallel()
-	server := testpg.New(t, "wal_level=replica", "max_wal_senders=4")
+func testStandbys(t *testing.T, server *testpg.Server) {
 	standby := server.Standby(t, "edge-2")
 	look := func() postgres.Report {
 		r, err := postgres.Inspect(ctx, server.URL(), postgres.Options{})
@@ -102,8 +101,11 @@ func TestInspectStandbys(t *testing.T) {
 	}
 	require.Eventually(t, func() bool { return len(look().Async) > 0 }, 10*time.Second, 10*time.Millisecond)
 	require.Equal(t, []string{"edge-2"}, look().Async)
-	testpg.Exec(t, server.URL(), `CREATE ROLE bot LOGIN`)
-	r, err := postgres.Inspect(ctx, testpg.AsRole(t, server.URL(), "bot"), postgres.Options{})
+	r, err := postgres.Inspect(ctx, testpg.AsRole(t, server.URL(), "adfbot"), postgres.Options{})
+	require.NoError(t, err)
+	require.Equal(t, []string{"edge-2"}, r.Async, "the role may see it")
+	testpg.Exec(t, server.URL(), `REVOKE pg_read_all_stats FROM adfbot`)
+	r, err = postgres.Inspect(ctx, testpg.AsRole(t, server.URL(), "adfbot"), postgres.Options{})
 	require.NoError(t, err)
 	require.Equal(t, 1, r.Hidden)
 	require.Empty(t, r.Async)

@@ -59,6 +59,8 @@ func testMark(t *testing.T, fleet Fleet) {
 	require.NoError(t, a.Beat(t.Context(), store.Host{Name: "a"}))
 	require.Zero(t, mark(t, a))
 	require.ErrorIs(t, a.SetMark(t.Context(), incident.DirMark{Seq: 3}), incident.ErrOtherEpoch, "a directory has an epoch")
+	require.NoError(t, a.SetMark(t.Context(), incident.DirMark{Epoch: "e0", Seq: 1}), "the first mark")
+	require.Equal(t, incident.DirMark{Epoch: "e0", Seq: 1}, mark(t, a))
 	require.NoError(t, a.Void(t.Context(), incident.DirMark{Epoch: "e1", Seq: 7}))
 	require.Equal(t, incident.DirMark{Epoch: "e1", Seq: 7}, mark(t, a))
 	require.NoError(t, a.SetMark(t.Context(), incident.DirMark{Epoch: "e1", Seq: 9}))

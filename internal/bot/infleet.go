@@ -1,0 +1,143 @@
+package bot
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"github.com/terraphim/adfbot/internal/config"
+	"github.com/terraphim/adfbot/internal/store"
+)
+
+// How often a daemon does what in its fleet.
+const (
+	beatEvery   = 5 * time.Second        // at least six times before it counts as away
+	passAtLeast = 200 * time.Millisecond // from one pass to the next, however often it is woken
+	listenAgain = 30 * time.Second       // at most, after the connection has broken
+)
+
+// inFleet keeps this host in its fleet until stop is called: its flags follow the state, what waits in its spool is stored, and the
+// others know that it is alive. The poll is what counts; listening only makes it faster. retired is closed if somebody has taken the host
+// out of the fleet. Without a fleet it does nothing.
+func (b *Bot) inFleet(ctx context.Context) (retired <-chan struct{}, stop func()) {
+	out := make(chan struct{})
+	if b.store.fleet == nil {
+		return out, func() {}
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	var running sync.WaitGroup
+	wake := make(chan struct{}, 1)
+	if b.cfg.StateListen != config.ListenOff {
+		running.Go(func() { b.listen(ctx, wake) })
+	}
+	running.Go(func() { b.follow(ctx, wake) })
+	running.Go(func() { b.keepBeating(ctx, sync.OnceFunc(func() { close(out) })) })
+	return out, func() {
+		cancel()
+		running.Wait()
+	}
+}
+
+// listen wakes the passes of this host when a project was paused or resumed anywhere.
+func (b *Bot) listen(ctx context.Context, wake chan<- struct{}) {
+	for wait := time.Second; ctx.Err() == nil; wait = min(2*wait, listenAgain) {
+		begun := time.Now()
+		err := b.store.fleet.Listen(ctx, func() {
+			b.env.observe(func(o Observer) { o.Listening(true) })
+			select {
+			case wake <- struct{}{}:
+			default:
+			}
+		})
+		b.env.observe(func(o Observer) { o.Listening(false) })
+		if ctx.Err() != nil {
+			return
+		}
+		if time.Since(begun) > listenAgain {
+			wait = time.Second
+		}
+		b.log.Warn("cannot listen for pauses and resumes of other hosts, so they are noticed by polling alone", "poll", b.cfg.Fleet.Poll, "again_in", wait, "err", err)
+		sleep(ctx, wait)
+	}
+}
+
+// follow makes a pass over this host's flags whenever it is woken or the poll is due.
+func (b *Bot) follow(ctx context.Context, wake <-chan struct{}) {
+	last := ""
+	for ctx.Err() == nil {
+		switch err := b.pass(ctx); {
+		case err == nil:
+			last = ""
+		case ctx.Err() == nil && err.Error() != last: // an outage would fill the log
+			last = err.Error()
+			b.log.Warn("cannot bring all pause flags of this host in line, trying again", "err", err)
+		}
+		sleep(ctx, passAtLeast)
+		poll := time.NewTimer(jitter(b.cfg.Fleet.Poll - passAtLeast))
+		select {
+		case <-wake:
+		case <-poll.C:
+		case <-ctx.Done():
+		}
+		poll.Stop()
+	}
+}
+
+// pass stores what waits in the spool, as results that are older come first, and brings this host's flags in line with the state.
+func (b *Bot) pass(ctx context.Context) error {
+	var errs []error
+	if !b.spool.IsEmpty(b.local.Spool()) {
+		_, err := b.RecordSpooled(ctx)
+		errs = append(errs, err)
+	}
+	_, err := b.rec.SweepLocal(ctx)
+	return errors.Join(append(errs, err)...)
+}
+
+// jitter returns a time that is up to a fifth shorter or longer, so that hosts do not ask in step.
+func jitter(d time.Duration) time.Duration {
+	return max(d*4/5+rand.N(max(d*2/5, 1)), 0)
+}
+
+// sleep waits, unless ctx ends.
+func sleep(ctx context.Context, d time.Duration) {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-ctx.Done():
+	}
+}
+
+// keepBeating tells the others that this host is alive. It calls retired and ends if somebody has taken the host out of the fleet.
+func (b *Bot) keepBeating(ctx context.Context, retired func()) {
+	every := min(beatEvery, b.cfg.Fleet.AwayAfter/6)
+	for ctx.Err() == nil {
+		err := b.beat(ctx)
+		if errors.Is(err, store.ErrRetired) {
+			retired()
+			return
+		}
+		if err != nil && ctx.Err() == nil {
+			b.log.Debug("cannot tell the other hosts that this one is alive", "err", err)
+		}
+		sleep(ctx, jitter(every))
+	}
+}
+
+// beat stores what the other hosts should know of this one.
+func (b *Bot) beat(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, b.cfg.Fleet.AwayAfter)
+	defer cancel()
+	h := store.Host{Name: b.host, Boot: b.boot(), Version: b.env.Version, Config: b.cfg.SharedHash(), Offset: b.env.Now().Sub(b.now()),
+		CanIssue: b.gitea != nil && b.accessError() == nil}
+	if list, err := b.spooled(everyProject); err == nil {
+		h.Spooled = len(list)
+	}
+	if err := b.rec.CheckPause(ctx); err != nil {
+		h.DirError = err.Error()
+	}
+	return b.store.fleet.Beat(ctx, h)
+}

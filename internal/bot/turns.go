@@ -1,0 +1,77 @@
+package bot
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/terraphim/adfbot/escalate"
+	"github.com/terraphim/adfbot/escalate/incident"
+	"github.com/terraphim/adfbot/escalate/plan"
+	"github.com/terraphim/adfbot/escalate/tracker"
+)
+
+// sweepClaim is the claim of the one host of a fleet that lists the repositories and works on what is due.
+const sweepClaim = "sweep"
+
+// sweepWait is how long a person's sweep waits for one that runs on another host. A scheduled one does not wait: it is done there.
+const sweepWait = 20 * time.Second
+
+// errNotOurTurn means that this host leaves Gitea to the others for now.
+var errNotOurTurn = errors.New("this host could not reach Gitea the last time, so it leaves the sweep to the others for a while")
+
+// turns says when a host that cannot reach Gitea tries again: another one may reach it, and has to get the claim.
+type turns struct {
+	mu    sync.Mutex
+	fails int
+	next  time.Time
+}
+
+// swept notes whether a sweep could reach Gitea.
+func (t *turns) swept(err error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if failed, ok := errors.AsType[*tracker.Error](err); !ok || failed.Status != 0 {
+		t.fails, t.next = 0, time.Time{}
+		return
+	}
+	t.fails++
+	t.next = time.Now().Add(plan.RetryWait(t.fails, 0))
+}
+
+// ours reports whether this host may try.
+func (t *turns) ours() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return !time.Now().Before(t.next)
+}
+
+// claimSweep claims the sweep of all projects for this host. The returned context ends with the claim.
+func (b *Bot) claimSweep(ctx context.Context, opt escalate.SweepOptions) (held context.Context, release func(), err error) {
+	if b.store.fleet == nil || opt.Project != "" {
+		return ctx, func() {}, nil
+	}
+	wait := time.Duration(0)
+	switch {
+	case !b.daemon: // a person asked
+		wait = sweepWait
+	case !b.turns.ours():
+		return nil, nil, errNotOurTurn
+	case b.gitea == nil || b.accessError() != nil:
+		return nil, nil, b.accessError()
+	}
+	return b.store.claims.Claim(ctx, sweepClaim, wait)
+}
+
+// notSwept returns what to report of a sweep that this host has left to another one: nothing, if that is the order of things.
+func (b *Bot) notSwept(why error) error {
+	switch {
+	case errors.Is(why, errNotOurTurn), b.daemon && errors.Is(why, incident.ErrClaimed):
+		return nil
+	case errors.Is(why, incident.ErrClaimed):
+		return fmt.Errorf("another host sweeps, so only the flags of this one were brought in line: try again in a minute: %w", why)
+	}
+	return why
+}
