@@ -87,3 +87,16 @@ func TestMetricStateUp(t *testing.T) {
 	require.NoError(t, d.bot.Close())
 	require.Equal(t, "0", d.series()["adfbot_state_up"])
 }
+
+// A project's token says nothing of hosts, and a state in a file has no others.
+func TestHosts(t *testing.T) {
+	s := newStation(t).described()
+	var f status.Fleet
+	s.get("/api/v1/hosts", as(adminToken)).json(t, &f)
+	require.False(t, f.Shared)
+	require.NotNil(t, f.Hosts)
+	require.Empty(t, f.Hosts)
+	require.Equal(t, s.path("adfbot.db"), f.State)
+	s.problem(s.get("/api/v1/hosts", as(odiloToken)), 403)
+	require.Contains(t, s.problem(s.get("/api/v1/hosts?x=1", as(adminToken)), 400), "there is no parameter")
+}
