@@ -1,6 +1,9 @@
 package bot
 
-import "github.com/terraphim/adfbot/internal/store/postgres"
+import (
+	"github.com/terraphim/adfbot/escalate/incident"
+	"github.com/terraphim/adfbot/internal/store/postgres"
+)
 
 // GateWith is [Gate] with another look at the directory.
 var GateWith = gate
@@ -14,4 +17,9 @@ func CheckReport(r postgres.Report) []Finding {
 	c.rights(r)
 	c.server(r)
 	return c.out
+}
+
+// ObservedClaims are claims whose losses an observer is told.
+func ObservedClaims(c incident.Claimer, o Observer) incident.Claimer {
+	return observedClaims{c, Env{Observe: []Observer{o}}}
 }
