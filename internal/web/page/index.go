@@ -62,6 +62,7 @@ type hostRow struct {
 	Label   string
 	Now     string // whether it is away
 	Heard   moment
+	Also    string // its spool, flags and token
 	Remarks []string
 }
 
@@ -72,6 +73,8 @@ func (v *indexView) addFleet(f *status.Fleet) {
 	v.Fleet = f.Summary()
 	for _, h := range f.In(status.HostHere, status.HostAway) {
 		row := hostRow{Host: h, Label: f.Label(h), Now: h.StateText(f.At), Remarks: h.Remarks()}
+		row.Also = fmt.Sprintf("%s in its spool, %s missing, %s", text.Plural(h.Spooled, "result"), text.Plural(h.FlagsMissing, "flag"),
+			map[bool]string{true: "reads the token of Gitea", false: "cannot read the token of Gitea"}[h.CanIssue])
 		if h.Seen != nil {
 			row.Heard = newMoment(*h.Seen, f.At)
 		}
