@@ -32,7 +32,7 @@ type Fleet struct {
 // Host is a host of a fleet.
 type Host struct {
 	ID            string     `json:"id"`
-	Name          string     `json:"name"` // for people; two hosts may have the same
+	Name          string     `json:"name"` // for people, else the beginning of the id; two hosts may have the same
 	State         string     `json:"state"`
 	This          bool       `json:"this"` // the host that shows this
 	Version       string     `json:"version"`
@@ -69,13 +69,12 @@ func hostState(h store.Host, now time.Time, awayAfter time.Duration) string {
 
 // Label returns the name of a host with, if another one has the same name, the beginning of its id.
 func (f Fleet) Label(h Host) string {
-	name := cmp.Or(h.Name, shortID(h.ID))
 	for _, other := range f.Hosts {
-		if other.ID != h.ID && other.Name == h.Name && other.State != HostRetired && h.Name != "" {
-			return name + " (" + shortID(h.ID) + ")"
+		if other.ID != h.ID && other.Name == h.Name && other.State != HostRetired {
+			return h.Name + " (" + shortID(h.ID) + ")"
 		}
 	}
-	return name
+	return h.Name
 }
 
 func shortID(id string) string { return id[:min(len(id), minIDPrefix)] }
@@ -108,7 +107,7 @@ func (f Fleet) Find(name string) (Host, error) {
 		}
 		e := &UnknownHostError{Name: name}
 		for _, h := range live {
-			e.Known = append(e.Known, cmp.Or(h.Name, shortID(h.ID)))
+			e.Known = append(e.Known, h.Name)
 		}
 		return Host{}, e
 	}
@@ -333,7 +332,7 @@ func newFleet(state, this, hash string, awayAfter time.Duration, now time.Time, 
 
 func newHost(h store.Host, this, hash string, awayAfter time.Duration, now time.Time) Host {
 	v := Host{
-		ID: h.ID, Name: redact.Line(h.Name, 100), State: hostState(h, now, awayAfter), This: h.ID == this, Version: redact.Line(h.Version, 100),
+		ID: h.ID, Name: cmp.Or(redact.Line(h.Name, 100), shortID(h.ID)), State: hostState(h, now, awayAfter), This: h.ID == this, Version: redact.Line(h.Version, 100),
 		Seen: known(h.Seen), Retired: known(h.Retired), Spooled: h.Spooled, DirError: redact.Line(h.DirError, 300), CanIssue: h.CanIssue,
 		ClockOffset: h.Offset.Milliseconds(), Config: h.Config, FlagErrors: []string{},
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/terraphim/adfbot/internal/config"
 	"github.com/terraphim/adfbot/internal/exposition"
 	"github.com/terraphim/adfbot/internal/status"
+	"github.com/terraphim/adfbot/internal/testpg"
 )
 
 var _ bot.Observer = (*Metrics)(nil)
@@ -96,7 +97,38 @@ func TestHosts(t *testing.T) {
 	require.False(t, f.Shared)
 	require.NotNil(t, f.Hosts)
 	require.Empty(t, f.Hosts)
-	require.Equal(t, s.path("adfbot.db"), f.State)
+	require.Equal(t, s.path("state/adfbot.db"), f.State)
 	s.problem(s.get("/api/v1/hosts", as(odiloToken)), 403)
 	require.Contains(t, s.problem(s.get("/api/v1/hosts?x=1", as(adminToken)), 400), "there is no parameter")
+}
+
+func TestHostsOfAFleet(t *testing.T) {
+	url := testpg.Database(t)
+	s := newStation(t, "state: DIR/state/adfbot.db", "state: "+url+"\nlocal_dir: DIR/local").described()
+	testpg.Exec(t, url, `INSERT INTO adfbot.host (id, name, seen_at, spooled, config, offset_ms) VALUES
+		('00000000000000000000000000000007', 'edge-7', now() - interval '1 h', 3, 'x', 2500),
+		('00000000000000000000000000000009', 'edge-9', now(), 0, '', 0)`)
+	testpg.Exec(t, url, `INSERT INTO adfbot.host (id, name, retired_at) VALUES ('00000000000000000000000000000008', 'edge-8', now())`)
+	for range 3 {
+		s.fail()
+	}
+	var f status.Fleet
+	s.get("/api/v1/hosts", as(adminToken)).json(t, &f)
+	require.True(t, f.Shared)
+	require.Len(t, f.Hosts, 4)
+	require.True(t, f.Hosts[0].This, "it has never reported, as it has no daemon here")
+	require.Equal(t, status.HostAway, f.Hosts[1].State)
+	require.Equal(t, 1, f.Hosts[1].FlagsMissing)
+	require.Equal(t, status.HostRetired, f.Hosts[3].State)
+	p := s.project("odilo")
+	require.Equal(t, 1, p.FlagHosts.On)
+	require.Equal(t, 3, p.FlagHosts.Of)
+	require.Equal(t, []string{"PAUSED on 1 of 3 hosts, not on edge-7 (away), edge-9"}, p.Warnings)
+	s.spec = nil // it is of the API alone
+	page := s.get("/", as(adminToken)).body
+	require.Contains(t, page, "3 hosts, 1 here; edge-7 away since ")
+	require.Contains(t, page, "PAUSED on 1 of 3 hosts")
+	series := s.get("/metrics", as(adminToken)).body
+	require.Contains(t, series, `adfbot_flags_missing{host="edge-7"} 1`)
+	require.Contains(t, series, `adfbot_hosts{state="away"} 2`)
 }
