@@ -24,7 +24,8 @@ type sweepCache struct {
 	dry   bool // nothing may be written, not even what was learned
 
 	operators *operatorSet // nil: nobody may give commands
-	reported  []error      // what kept the sweep from listing issues; its report says so already
+	unpaused  *incident.Unpaused
+	reported  []error // what kept the sweep from listing issues; its report says so already
 
 	open     table[tracker.Repo, issueList]   // the open issues of the listed repositories
 	all      table[tracker.Repo, issueList]   // the issues of any state

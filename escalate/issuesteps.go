@@ -158,6 +158,18 @@ func (r *Reconciler) announcePaused(ctx context.Context, s step) (progress, erro
 	return complete, r.saveDone(ctx, i, func(i *incident.Incident) { i.HeadedNotPaused = false })
 }
 
+// announceUnpaused says once that a host of the fleet cannot write the flag.
+func (r *Reconciler) announceUnpaused(ctx context.Context, s step) (progress, error) {
+	key := incident.UnpausedKey(s.incident, s.action.Host.ID)
+	return r.commentOnOpen(ctx, s, key, issuetext.UnpausedComment(key, s.incident, s.action.Host))
+}
+
+// announcePausedThere corrects that.
+func (r *Reconciler) announcePausedThere(ctx context.Context, s step) (progress, error) {
+	key := incident.PausedThereKey(s.incident, s.action.Host.ID)
+	return r.commentOnOpen(ctx, s, key, issuetext.PausedThereComment(key, s.incident, s.action.Host))
+}
+
 // leaveOpen says once that the bot leaves an issue open which a person reopened after its incident had ended.
 func (r *Reconciler) leaveOpen(ctx context.Context, s step) (progress, error) {
 	key := incident.LeftOpenKey(s.incident)

@@ -77,7 +77,7 @@ func (r *Reconciler) observation(project string, c *sweepCache, flag incident.Fl
 	known map[string]incident.Incident) plan.Observation {
 	o := plan.Observation{
 		Now: r.opt.Now(), Project: project, Flag: flag, Hold: state.Hold, Incidents: slices.Clone(state.Unsettled), Open: open,
-		Confirmed: state.Confirmed, Generation: state.Generation, Fleet: r.opt.Fleet != nil,
+		Confirmed: state.Confirmed, Generation: state.Generation, Fleet: r.opt.Fleet != nil, Unpaused: c.unpaused,
 		Issues: map[string]plan.IssueState{}, Closings: map[string]incident.Closing{}, Force: c.force,
 		Known: func(id string) bool { _, ok := known[id]; return ok },
 	}

@@ -34,6 +34,8 @@ type Options struct {
 	// nil: the state is this host's alone.
 	Fleet incident.FleetStore
 	Host  string
+	// Unpaused returns the hosts of the fleet that cannot write flags. A sweep asks for it once; nil: it does not.
+	Unpaused func(context.Context) (incident.Unpaused, error)
 
 	// FlagConfirmed is called in a fleet when this host has written the flag of a pause, with when the pause began; nil: it is not.
 	FlagConfirmed func(since time.Time)

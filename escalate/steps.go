@@ -34,19 +34,21 @@ type step struct {
 
 // trackerSteps carries out the kinds of a plan that talk to Gitea, under the claim on the project's issue.
 var trackerSteps = map[plan.Kind]func(*Reconciler, context.Context, step) (progress, error){
-	plan.Create:          (*Reconciler).create,
-	plan.Adopt:           (*Reconciler).adopt,
-	plan.FindLost:        (*Reconciler).findLost,
-	plan.Replace:         (*Reconciler).replace,
-	plan.ConfirmReopened: (*Reconciler).confirmReopened,
-	plan.Reopen:          (*Reconciler).reopen,
-	plan.ResumeClosed:    (*Reconciler).resumeClosed,
-	plan.Complete:        (*Reconciler).completeIssue,
-	plan.AnnouncePaused:  (*Reconciler).announcePaused,
-	plan.NameFlag:        (*Reconciler).nameFlag,
-	plan.Close:           (*Reconciler).close,
-	plan.LeaveOpen:       (*Reconciler).leaveOpen,
-	plan.CloseDuplicate:  (*Reconciler).closeDuplicate,
+	plan.Create:              (*Reconciler).create,
+	plan.Adopt:               (*Reconciler).adopt,
+	plan.FindLost:            (*Reconciler).findLost,
+	plan.Replace:             (*Reconciler).replace,
+	plan.ConfirmReopened:     (*Reconciler).confirmReopened,
+	plan.Reopen:              (*Reconciler).reopen,
+	plan.ResumeClosed:        (*Reconciler).resumeClosed,
+	plan.Complete:            (*Reconciler).completeIssue,
+	plan.AnnouncePaused:      (*Reconciler).announcePaused,
+	plan.AnnounceUnpaused:    (*Reconciler).announceUnpaused,
+	plan.AnnouncePausedThere: (*Reconciler).announcePausedThere,
+	plan.NameFlag:            (*Reconciler).nameFlag,
+	plan.Close:               (*Reconciler).close,
+	plan.LeaveOpen:           (*Reconciler).leaveOpen,
+	plan.CloseDuplicate:      (*Reconciler).closeDuplicate,
 }
 
 // claimWait is how long a sweep waits for who else works on a project's issue; it comes again soon. A trip waits for one
@@ -133,7 +135,9 @@ func untried(actions []plan.Action, tried map[string]bool) []plan.Action {
 	return out
 }
 
-func actionKey(a plan.Action) string { return fmt.Sprint(a.Kind, a.Incident, a.Issue.Number) }
+func actionKey(a plan.Action) string {
+	return fmt.Sprint(a.Kind, a.Incident, a.Issue.Number, a.Host.ID)
+}
 
 // take takes one step.
 func (r *Reconciler) take(ctx context.Context, v *visit, o plan.Observation, a plan.Action) (progress, error) {

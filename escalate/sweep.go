@@ -82,6 +82,12 @@ func (r *Reconciler) Sweep(ctx context.Context, opt SweepOptions) (Report, error
 	if err := r.CheckPause(ctx); err != nil {
 		errs = append(errs, err)
 	}
+	if r.opt.Unpaused != nil {
+		unpaused, err := r.opt.Unpaused(ctx)
+		if c.unpaused = &unpaused; err != nil {
+			c.unpaused, errs = nil, append(errs, err)
+		}
+	}
 	rep.Projects, rep.Foreign = len(s.projects), r.foreign(c)
 	startElsewhere(r, s.projects)
 	actions, projectErrs := r.forEach(budget, s.projects, opt.Progress, func(ctx context.Context, project string) ([]plan.Action, error) {

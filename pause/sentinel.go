@@ -111,7 +111,9 @@ func (d Dir) init(installation string, outdated func(Sentinel) bool) (Sentinel, 
 		if err != nil {
 			return Sentinel{}, failed("fill in the sentinel", d.sentinelPath(), err, needWrite)
 		}
-		sentinel, err = f.Sentinel()
+		if sentinel, err = f.Sentinel(); err != nil {
+			return Sentinel{}, err
+		}
 	}
 	if err != nil {
 		return Sentinel{}, err

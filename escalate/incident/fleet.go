@@ -46,3 +46,16 @@ type FleetStore interface {
 
 // ErrOtherEpoch means that the directory of this host was marked anew since its mark was read.
 var ErrOtherEpoch = errors.New("the pause directory was marked anew meanwhile")
+
+// UnpausedHost is a host of a fleet on which a paused project has no pause flag, and why: work may still be dispatched there.
+type UnpausedHost struct {
+	ID   string
+	Name string // for people
+	Why  string
+}
+
+// Unpaused are the hosts of a fleet without the flags of paused projects.
+type Unpaused struct {
+	Projects map[string][]UnpausedHost
+	Names    map[string]string // of all hosts, by id
+}

@@ -2,6 +2,8 @@ package incident
 
 import (
 	"fmt"
+	"slices"
+	"strings"
 
 	"github.com/terraphim/adfbot/escalate/tracker"
 )
@@ -25,6 +27,25 @@ func LeftOpenKey(i Incident) string { return i.ID + "/left-open" }
 
 // PausedKey is the key of the comment that the pause flag of an issue headed NOT PAUSED was written.
 func PausedKey(i Incident) string { return i.ID + "/paused-now" }
+
+// UnpausedKey is the key of the comment that the project is not paused on a host, which has the given id.
+func UnpausedKey(i Incident, host string) string { return i.ID + unpausedPart + host }
+
+const unpausedPart = "/not-paused/"
+
+// UnpausedHosts returns the ids of the hosts of which an [UnpausedKey] comment was written.
+func UnpausedHosts(i Incident) (hosts []string) {
+	for key, c := range i.Comments {
+		if host, ok := strings.CutPrefix(key, i.ID+unpausedPart); ok && c.Done {
+			hosts = append(hosts, host)
+		}
+	}
+	slices.Sort(hosts)
+	return hosts
+}
+
+// PausedThereKey is the key of the comment that the project is paused there now.
+func PausedThereKey(i Incident, host string) string { return i.ID + "/paused-now/" + host }
 
 // ReopenedKey is the key of the comment about the last reopening. It contains its time, not a count, because the count
 // starts again after the state was lost.

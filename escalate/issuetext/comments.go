@@ -71,6 +71,17 @@ func NowPausedComment(key string, i incident.Incident, flag string) string {
 		markdown.CodeSpan(flag), i.FlagWritten.UTC().Format(time.RFC3339))
 }
 
+// UnpausedComment says that the project is not paused on a host of the fleet.
+func UnpausedComment(key string, i incident.Incident, h incident.UnpausedHost) string {
+	return reply(key, "# NOT PAUSED on %s\n\n%s has no pause flag on the host %s: %s\n\nWork may still be dispatched there. Stop it by hand.",
+		markdown.Text(maskLine(h.Name, maxName)), markdown.CodeSpan(i.Project), markdown.Text(maskLine(h.Name, maxName)), ErrorText(h.Why))
+}
+
+// PausedThereComment says that the flag was written there since.
+func PausedThereComment(key string, i incident.Incident, h incident.UnpausedHost) string {
+	return reply(key, "%s is paused on the host %s, too, now.", markdown.CodeSpan(i.Project), markdown.Text(maskLine(h.Name, maxName)))
+}
+
 func reply(key, format string, args ...any) string {
 	return tracker.BreakMarkers(fmt.Sprintf(format, args...)) + "\n\n" + tracker.CommentMarker(key)
 }

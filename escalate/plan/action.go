@@ -28,20 +28,22 @@ const (
 
 // The other steps make requests.
 const (
-	Create          Kind = "create"          // open the incident's issue
-	NameFlag        Kind = "name-flag"       // name the flag's new path in the issue, after the pause directory has moved
-	Adopt           Kind = "adopt"           // store the incident's issue, which exists already
-	Complete        Kind = "complete"        // add to the incident's issue what its creation left out
-	AnnouncePaused  Kind = "tell-paused"     // comment on an issue headed NOT PAUSED that the flag was written
-	ConfirmReopened Kind = "note-reopened"   // store that a reopening took effect
-	Reopen          Kind = "reopen"          // reopen the issue of a paused project
-	Replace         Kind = "replace"         // open another issue for one that is lost
-	ResumeClosed    Kind = "resume-closed"   // resume a project whose issue an operator closed
-	RunCommand      Kind = "obey"            // run a command from a comment; never planned
-	Close           Kind = "close"           // comment on and close the issue of an ended incident
-	CloseDuplicate  Kind = "close-duplicate" // close a second issue of one incident
-	FindLost        Kind = "find-lost"       // find out whether the issue of an ended incident was created
-	LeaveOpen       Kind = "leave-open"      // comment once that an issue reopened after the end stays open
+	Create              Kind = "create"             // open the incident's issue
+	NameFlag            Kind = "name-flag"          // name the flag's new path in the issue, after the pause directory has moved
+	Adopt               Kind = "adopt"              // store the incident's issue, which exists already
+	Complete            Kind = "complete"           // add to the incident's issue what its creation left out
+	AnnouncePaused      Kind = "tell-paused"        // comment on an issue headed NOT PAUSED that the flag was written
+	AnnounceUnpaused    Kind = "tell-not-paused-on" // comment that the project is not paused on a host of the fleet
+	AnnouncePausedThere Kind = "tell-paused-on"     // comment that it is now
+	ConfirmReopened     Kind = "note-reopened"      // store that a reopening took effect
+	Reopen              Kind = "reopen"             // reopen the issue of a paused project
+	Replace             Kind = "replace"            // open another issue for one that is lost
+	ResumeClosed        Kind = "resume-closed"      // resume a project whose issue an operator closed
+	RunCommand          Kind = "obey"               // run a command from a comment; never planned
+	Close               Kind = "close"              // comment on and close the issue of an ended incident
+	CloseDuplicate      Kind = "close-duplicate"    // close a second issue of one incident
+	FindLost            Kind = "find-lost"          // find out whether the issue of an ended incident was created
+	LeaveOpen           Kind = "leave-open"         // comment once that an issue reopened after the end stays open
 )
 
 // The phases of a plan, in order.
@@ -55,7 +57,7 @@ var phases = map[Kind]int{
 	WriteFlag: localPhase, ConfirmFlag: localPhase, RemoveFlag: localPhase, ForgetFlag: localPhase, Resume: localPhase, Supersede: localPhase, RecordHold: localPhase,
 	ReleaseHold: localPhase, Rebuild: localPhase, RebuildDone: localPhase, Settle: localPhase,
 	Create: pausedPhase, Adopt: pausedPhase, Replace: pausedPhase, Reopen: pausedPhase, ResumeClosed: pausedPhase,
-	Complete: pausedPhase, NameFlag: pausedPhase, ConfirmReopened: pausedPhase, AnnouncePaused: pausedPhase, RunCommand: pausedPhase,
+	Complete: pausedPhase, NameFlag: pausedPhase, ConfirmReopened: pausedPhase, AnnouncePaused: pausedPhase, AnnounceUnpaused: pausedPhase, AnnouncePausedThere: pausedPhase, RunCommand: pausedPhase,
 	Close: endedPhase, LeaveOpen: endedPhase, FindLost: endedPhase, CloseDuplicate: endedPhase,
 }
 
@@ -82,6 +84,8 @@ type Action struct {
 	Issue    tracker.IssueRef `json:"issue,omitzero"`
 	Why      string           `json:"why"`
 	Quiet    bool             `json:"quiet,omitempty"` // reopen without a comment
+
+	Host incident.UnpausedHost `json:"-"` // that a comment is about
 
 	// What an incident is rebuilt from.
 	marker   tracker.Marker    // of its issue

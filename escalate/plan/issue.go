@@ -66,6 +66,7 @@ func (p *planner) open(i incident.Incident) {
 		if i.HeadedNotPaused && !i.FlagWritten.IsZero() {
 			p.add(AnnouncePaused, i, "the issue says NOT PAUSED, and the pause flag was written since")
 		}
+		p.elsewhere(i)
 		if i.Incomplete {
 			p.add(Complete, i, "the issue lacks labels, assignees or its due date")
 		}
@@ -76,6 +77,25 @@ func (p *planner) open(i incident.Incident) {
 		p.closed(i, due)
 	case p.o.Issues[i.ID] == IssueLost && due:
 		p.add(Replace, i, fmt.Sprintf("issue %s was deleted, or is no longer the bot's", i.Issue))
+	}
+}
+
+// elsewhere plans the comments on hosts of the fleet that cannot write the flag, and on those that could later: one of each for a host.
+func (p *planner) elsewhere(i incident.Incident) {
+	if p.o.Unpaused == nil {
+		return
+	}
+	unpaused := p.o.Unpaused.Projects[p.o.Project]
+	for _, h := range unpaused {
+		if !i.Comments[incident.UnpausedKey(i, h.ID)].Done {
+			p.add(AnnounceUnpaused, i, "the project is not paused on "+h.Name).Host = h
+		}
+	}
+	for _, id := range incident.UnpausedHosts(i) {
+		still := slices.ContainsFunc(unpaused, func(h incident.UnpausedHost) bool { return h.ID == id })
+		if name, known := p.o.Unpaused.Names[id]; known && !still && !i.Comments[incident.PausedThereKey(i, id)].Done {
+			p.add(AnnouncePausedThere, i, "the project is paused on "+name+" now").Host = incident.UnpausedHost{ID: id, Name: name}
+		}
 	}
 }
 

@@ -41,6 +41,7 @@ type Observation struct {
 	Closings   map[string]incident.Closing // of the incidents' own issues, by incident id, as far as they were read
 	Unstored   bool                        // results wait to be stored: the incident that the flag names may be theirs
 	Force      bool                        // a person asked: do not wait for NextTry
+	Unpaused   *incident.Unpaused          // nil: not known, or there is no fleet
 
 	byState bool // see [Observation.ByState]
 }

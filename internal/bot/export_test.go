@@ -1,9 +1,14 @@
 package bot
 
 import (
+	"context"
+
 	"github.com/terraphim/adfbot/escalate/incident"
 	"github.com/terraphim/adfbot/internal/store/postgres"
 )
+
+// FollowFlags is pass.
+func (b *Bot) FollowFlags(ctx context.Context) error { return b.pass(ctx) }
 
 // GateWith is [Gate] with another look at the directory.
 var GateWith = gate

@@ -1,12 +1,14 @@
 package bot
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"math/rand/v2"
 	"sync"
 	"time"
 
+	"github.com/terraphim/adfbot/escalate/incident"
 	"github.com/terraphim/adfbot/internal/config"
 	"github.com/terraphim/adfbot/internal/store"
 )
@@ -42,6 +44,7 @@ func (b *Bot) inFleet(ctx context.Context) (retired <-chan struct{}, stop func()
 
 // listen wakes the passes of this host when a project was paused or resumed anywhere.
 func (b *Bot) listen(ctx context.Context, wake chan<- struct{}) {
+	var failed changes
 	for wait := time.Second; ctx.Err() == nil; wait = min(2*wait, listenAgain) {
 		begun := time.Now()
 		err := b.store.fleet.Listen(ctx, func() {
@@ -56,22 +59,20 @@ func (b *Bot) listen(ctx context.Context, wake chan<- struct{}) {
 			return
 		}
 		if time.Since(begun) > listenAgain {
-			wait = time.Second
+			wait, failed = time.Second, changes{}
 		}
-		b.log.Warn("cannot listen for pauses and resumes of other hosts, so they are noticed by polling alone", "poll", b.cfg.Fleet.Poll, "again_in", wait, "err", err)
+		if failed.is(err) {
+			b.log.Warn("cannot listen for pauses and resumes of other hosts, so they are noticed by polling alone", "poll", b.cfg.Fleet.Poll, "err", err)
+		}
 		sleep(ctx, wait)
 	}
 }
 
 // follow makes a pass over this host's flags whenever it is woken or the poll is due.
 func (b *Bot) follow(ctx context.Context, wake <-chan struct{}) {
-	last := ""
+	var failed changes
 	for ctx.Err() == nil {
-		switch err := b.pass(ctx); {
-		case err == nil:
-			last = ""
-		case ctx.Err() == nil && err.Error() != last: // an outage would fill the log
-			last = err.Error()
+		if err := b.pass(ctx); failed.is(err) && ctx.Err() == nil {
 			b.log.Warn("cannot bring all pause flags of this host in line, trying again", "err", err)
 		}
 		sleep(ctx, passAtLeast)
@@ -83,6 +84,18 @@ func (b *Bot) follow(ctx context.Context, wake <-chan struct{}) {
 		}
 		poll.Stop()
 	}
+}
+
+// changes tells the first of equal errors in a row: an outage must not fill the log.
+type changes struct{ last string }
+
+// is reports whether there is an error that is not the last one again.
+func (c *changes) is(err error) bool {
+	was := c.last
+	if c.last = ""; err != nil {
+		c.last = err.Error()
+	}
+	return c.last != "" && c.last != was
 }
 
 // pass stores what waits in the spool, as results that are older come first, and brings this host's flags in line with the state.
@@ -140,4 +153,27 @@ func (b *Bot) beat(ctx context.Context) error {
 		h.DirError = err.Error()
 	}
 	return b.store.fleet.Beat(ctx, h)
+}
+
+// unpaused returns the hosts of the fleet that say why they cannot write flags. Those that are away, or have not come to it yet, do not.
+func (b *Bot) unpaused(ctx context.Context) (u incident.Unpaused, err error) {
+	hosts, err := b.store.fleet.Hosts(ctx)
+	if err != nil {
+		return u, err
+	}
+	missing, err := b.store.fleet.MissingFlags(ctx)
+	if err != nil {
+		return u, err
+	}
+	u = incident.Unpaused{Projects: map[string][]incident.UnpausedHost{}, Names: map[string]string{}}
+	dir := map[string]string{}
+	for _, h := range hosts {
+		u.Names[h.ID], dir[h.ID] = h.Name, h.DirError
+	}
+	for _, m := range missing {
+		if why := cmp.Or(m.Error, dir[m.Host]); why != "" {
+			u.Projects[m.Project] = append(u.Projects[m.Project], incident.UnpausedHost{ID: m.Host, Name: u.Names[m.Host], Why: why})
+		}
+	}
+	return u, nil
 }

@@ -1,0 +1,176 @@
+package bot_test
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/terraphim/adfbot/escalate"
+	"github.com/terraphim/adfbot/internal/bot"
+	"github.com/terraphim/adfbot/internal/hostlocal"
+	"github.com/terraphim/adfbot/internal/store"
+	"github.com/terraphim/adfbot/internal/testpg"
+)
+
+// serving runs the daemon of a host until the test ends.
+func (w *world) serving() {
+	w.Helper()
+	served, stop := context.WithCancel(ctx)
+	b, err := bot.Open(ctx, w.cfg, bot.Daemon, w.env())
+	require.NoError(w, err)
+	ended := make(chan error)
+	go func() {
+		ended <- bot.Serve(served, b, nil, nil)
+	}()
+	w.Cleanup(func() {
+		stop()
+		require.NoError(w, <-ended)
+		require.NoError(w, b.Close())
+	})
+}
+
+// A trip, a removal, a touch and a person's command are soon in force on all hosts that are served, also where nobody listens.
+func TestFleetFollows(t *testing.T) {
+	for _, listen := range []string{"", "state_listen: \"off\"\n"} {
+		a := newHost(t, testpg.Database(t))
+		hosts := []*world{a, a.newHostBeside(t), a.newHostBeside(t)}
+		for _, w := range hosts {
+			w.change("local_dir: DIR/local", "local_dir: DIR/local\nfleet: {poll: 100ms}\n"+listen)
+			w.serving()
+		}
+		everywhere := func(paused bool, why string) {
+			t.Helper()
+			for _, w := range hosts {
+				w.watch(w.cfg.PauseDir)(why, func() bool {
+					_, err := os.Lstat(w.flag("odilo"))
+					return paused == (err == nil)
+				})
+			}
+		}
+		b, c := hosts[1], hosts[2]
+		a.fail("odilo", 2)
+		b.fail("odilo", 1)
+		everywhere(true, "a trip")
+		require.Len(t, a.issues("open"), 1)
+		require.NoError(t, os.Remove(c.flag("odilo")))
+		everywhere(false, "a removal")
+		a.Touch(b.flag("odilo"))
+		everywhere(true, "a touch")
+		_, err := c.resume("odilo")
+		require.NoError(t, err)
+		everywhere(false, "a command")
+		_, err = b.pause("odilo", "for a while")
+		require.NoError(t, err)
+		everywhere(true, "a pause by hand")
+	}
+}
+
+// The issue says once on which host of the fleet the project is not paused, and once that it is at last. That host runs nothing meanwhile.
+func TestUnpausedHost(t *testing.T) {
+	a := newHost(t, testpg.Database(t))
+	b := a.newHostBeside(t)
+	b.with(bot.Results, func(*bot.Bot) {})
+	b.inFleet(func(f store.Fleet) { require.NoError(t, f.Beat(ctx, store.Host{Name: "edge-7"})) })
+	a.fail("odilo", 3)
+	state := func(f store.Fleet) store.MissingFlag {
+		missing, err := f.MissingFlags(ctx)
+		require.NoError(t, err)
+		require.Len(t, missing, 1)
+		return missing[0]
+	}
+	comments := func() (out []string) {
+		for _, c := range a.issues("open")[0].Comments {
+			out = append(out, c.Body)
+		}
+		return out
+	}
+	a.sweepWell()
+	require.Empty(t, comments(), "it has not tried yet")
+	b.inFleet(func(f store.Fleet) {
+		require.NoError(t, f.FlagFailed(ctx, "odilo", state(f).Pause, "the disk is read-only"))
+	})
+	b.with(bot.Daemon, func(b *bot.Bot) {
+		v := b.MayRun(ctx, "odilo")
+		require.NoError(t, v.Err)
+		require.True(t, v.Paused, "the state says so")
+	})
+	a.sweepWell()
+	a.sweepWell()
+	require.Len(t, comments(), 1)
+	require.Contains(t, comments()[0], "# NOT PAUSED on edge-7")
+	require.Contains(t, comments()[0], "the disk is read-only")
+	b.with(bot.Daemon, func(b *bot.Bot) { require.NoError(t, b.FollowFlags(ctx)) })
+	require.FileExists(t, b.flag("odilo"))
+	a.sweepWell()
+	a.sweepWell()
+	require.Len(t, comments(), 2)
+	require.Contains(t, comments()[1], "is paused on the host edge-7, too, now")
+}
+
+// Failures that a host could not store have paused the project there. In the order of all hosts' runs they do not pause it: another host
+// has succeeded after them.
+func TestLocalPauseIsOutweighed(t *testing.T) {
+	for _, touched := range []bool{false, true} {
+		a := newHost(t, testpg.Database(t))
+		b := a.newHostBeside(t)
+		b.with(bot.Results, func(*bot.Bot) {})
+		url := b.cfg.State
+		b.change(url, strings.Replace(url, "host=", "host=/nowhere", 1))
+		if b.cfg.State == url {
+			b.change(url, "postgres://adfbot@127.0.0.1:1/adfbot")
+		}
+		for range 3 {
+			require.Equal(t, 1, b.sh("odilo", "exit 1").code)
+		}
+		require.FileExists(t, b.flag("odilo"))
+		b.pass(time.Minute)
+		a.pass(time.Minute)
+		a.record(store.Result{Project: "odilo", Agent: "project-meta", Outcome: store.Success, Finished: a.now()})
+		if touched {
+			b.Write(b.flag("odilo"), "leave it\n"+b.Read(b.flag("odilo"))+"\nI am on it")
+			b.Remove(b.flag("odilo"))
+			b.Touch(b.flag("odilo"))
+		}
+		b.change(b.cfg.State, url)
+		b.with(bot.Daemon, func(b *bot.Bot) {
+			_, err := b.RecordSpooled(ctx)
+			require.NoError(t, err)
+			require.NoError(t, b.FollowFlags(ctx))
+		})
+		if touched {
+			require.FileExists(t, b.flag("odilo"), "somebody made it")
+		} else {
+			require.NoFileExists(t, b.flag("odilo"))
+		}
+		require.Empty(t, a.issues(""))
+		left, err := filepath.Glob(hostlocal.At(b.cfg.LocalDir).Path() + "/spool/*.json")
+		require.NoError(t, err)
+		require.Empty(t, left)
+	}
+}
+
+// One host of a fleet sweeps the repositories. Another one leaves Gitea to it and brings its own flags in line; a person is told.
+func TestOneHostSweeps(t *testing.T) {
+	a := newHost(t, testpg.Database(t))
+	b := a.newHostBeside(t)
+	b.with(bot.Results, func(*bot.Bot) {})
+	a.inFleet(func(f store.Fleet) {
+		_, release, err := f.Claim(ctx, "sweep", 0)
+		require.NoError(t, err)
+		defer release()
+		a.fail("odilo", 3)
+		requests := len(a.Gitea.Requests())
+		b.with(bot.Daemon, func(b *bot.Bot) {
+			_, err := b.Sweep(ctx, escalate.SweepOptions{})
+			require.NoError(t, err)
+		})
+		require.FileExists(t, b.flag("odilo"))
+		require.Len(t, a.Gitea.Requests(), requests, "nothing is asked")
+	})
+	b.sweepWell()
+}
