@@ -78,8 +78,10 @@ func (r *Reconciler) writeFlag(ctx context.Context, v *localVisit, a plan.Action
 
 // putFlag puts a flag on disk, and confirms it or saves why it is not there.
 func (r *Reconciler) putFlag(ctx context.Context, v *localVisit, mark issuetext.Mark, note string) error {
-	if err := v.beforeWrite(); err != nil {
+	if err := v.beforeWrite(); errors.Is(err, pause.ErrOtherMark) {
 		return err
+	} else if err != nil {
+		return r.saveFlagError(ctx, &FlagWriteError{Project: v.Project, Paused: v.Flag.State == incident.FlagThere, Elsewhere: true, Err: err}, mark.Pause.ID)
 	}
 	if v.Flag.State == incident.FlagThere {
 		if ok, err := v.unchanged(); !ok { // the next visit sees what it is then

@@ -230,7 +230,8 @@ func (b *Bot) countOneSpooled(ctx context.Context, e hostlocal.Spooled, pauses [
 		}
 	}
 	gone := len(pauses) > 1 || flag.State == incident.FlagGone
-	if err == nil && e.Held && flag.State != incident.FlagThere && out.Answer.Incident == "" { // it is not known to the state
+	// It is not known to the state. In a fleet it may well be, if another host has ended that pause.
+	if err == nil && e.Held && flag.State != incident.FlagThere && out.Answer.Incident == "" && b.store.fleet == nil {
 		at := l.FlagWritten
 		h := incident.Hold{ID: pause.NewRandomID(), Project: r.Project, Since: at}
 		// A crash after this leaves a flag that was confirmed and is gone: a resume, too.

@@ -36,11 +36,7 @@ func (s *Server) Proxy(t testing.TB) *Proxy {
 	require.NoError(t, err)
 	t.Cleanup(func() {
 		_ = p.listener.Close()
-		p.mu.Lock()
-		for _, cut := range p.cuts {
-			cut()
-		}
-		p.mu.Unlock()
+		p.Cut()
 		p.wait.Wait()
 		_ = os.RemoveAll(dir)
 	})
@@ -69,6 +65,16 @@ func (p *Proxy) SetFilters(toServer, toClient Filter) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.toServer, p.toClient = toServer, toClient
+}
+
+// Cut closes all connections. New ones pass, unless a filter cuts them.
+func (p *Proxy) Cut() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, cut := range p.cuts {
+		cut()
+	}
+	p.cuts = nil
 }
 
 func (p *Proxy) join(client, server net.Conn) {

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net/url"
 	"os"
+	"strings"
 	"sync"
 	"testing"
 
@@ -69,6 +70,19 @@ func Schema(t testing.TB) (database, schema string) {
 // Database returns the URL of a new, empty database. It is dropped when the test ends.
 func Database(t testing.TB) string {
 	t.Helper()
+	return newDatabase(t, "template0")
+}
+
+// Copy returns the URL of a copy of a database of [Database], to which nobody is connected. It is dropped when the test ends.
+func Copy(t testing.TB, database string) string {
+	t.Helper()
+	u, err := url.Parse(database)
+	require.NoError(t, err)
+	return newDatabase(t, strings.TrimPrefix(u.Path, "/"))
+}
+
+func newDatabase(t testing.TB, template string) string {
+	t.Helper()
 	name := "adfbot_test_" + pause.NewRandomID()[:12]
 	server := os.Getenv(URLVar)
 	if server == "" {
@@ -76,7 +90,7 @@ func Database(t testing.TB) string {
 	} else {
 		t.Cleanup(func() { Exec(t, server, `DROP DATABASE IF EXISTS `+name+` WITH (FORCE)`) })
 	}
-	Exec(t, server, `CREATE DATABASE `+name+` TEMPLATE template0 ENCODING 'UTF8'`)
+	Exec(t, server, `CREATE DATABASE `+name+` TEMPLATE `+template+` ENCODING 'UTF8'`)
 	return InDatabase(t, server, name)
 }
 
@@ -84,6 +98,15 @@ func Database(t testing.TB) string {
 func Pooler(t testing.TB) string {
 	t.Helper()
 	return sharedServer(t).Pooler(t)
+}
+
+// NewProxy is [Server.Proxy] before the server of this process. It skips the test if that is not one that the tests have started.
+func NewProxy(t testing.TB) *Proxy {
+	t.Helper()
+	if os.Getenv(URLVar) != "" {
+		t.Skip("needs a server of its own, and not the one that " + URLVar + " names")
+	}
+	return sharedServer(t).Proxy(t)
 }
 
 func sharedServer(t testing.TB) *Server {

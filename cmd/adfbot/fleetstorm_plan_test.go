@@ -1,0 +1,221 @@
+package main
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Everything that a seed of the fleet's storm does is drawn here, before anything is done.
+
+// fleetHosts are the hosts of a fleet's storm.
+var fleetHosts = []string{"ann", "ben", "cat"}
+
+// fleetPlan is a seed.
+type fleetPlan struct {
+	Seed   uint64
+	Config string
+	Rounds []fleetRound
+}
+
+type fleetRound struct {
+	Length  time.Duration
+	Faults  []trouble
+	Daemons [][]hit // of each host's daemon, each time it is started; after these nothing happens to it
+	Moves   []fleetMove
+}
+
+// fleetMove is what one actor does once, on a host.
+type fleetMove struct {
+	Host int
+	move
+}
+
+func (m fleetMove) String() string { return fleetHosts[m.Host] + ": " + m.move.String() }
+
+func (p fleetPlan) String() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "seed %d\n", p.Seed)
+	for n, r := range p.Rounds {
+		fmt.Fprintf(&b, "round %d, faults %q\n", n, r.Faults)
+		for host, hits := range r.Daemons {
+			fmt.Fprintf(&b, "     serve on %s%s\n", fleetHosts[host], hits)
+		}
+		for _, m := range r.Moves {
+			fmt.Fprintf(&b, "  %s\n", m)
+		}
+	}
+	return b.String()
+}
+
+const fleetConfig = `instance: bigbox
+pause_dir: $WORK/pause
+state: $STATE
+state_listen: "$LISTEN"
+local_dir: $WORK/local
+fleet: {host: $HOST, poll: 200ms, away_after: 1s}
+gitea:
+  url: $URL
+  token_file: $WORK/token
+  owner: terraphim
+  repo: adf-fleet
+  timeout: 1s
+sweep:
+  schedule: "@every 1s"
+operators: [alex, olaf]
+projects:
+  - id: odilo
+    threshold: 2
+  - id: digital-twins
+    threshold: 3
+    resume_threshold: 1
+  - id: quick
+    threshold: 1
+    repo: other
+`
+
+func drawFleetPlan(seed uint64) fleetPlan {
+	d := &drawer{Rand: rng(seed)}
+	p := fleetPlan{Seed: seed, Config: strings.ReplaceAll(fleetConfig, "$LISTEN", pick(d, "", "", "off"))}
+	w := fleetWeather{deadly: pick(d, 0, 20, 50), faulty: pick(d, 0, 2, 4), people: pick(d, 3, 6, 9), broken: pick(d, 0, 1, 2, 3)}
+	for range 1 + d.IntN(2) {
+		p.Rounds = append(p.Rounds, d.fleetRound(w))
+	}
+	return p
+}
+
+// fleetWeather is how much of what there is in a seed.
+type fleetWeather struct {
+	deadly int // of a hundred processes so many are hit
+	faulty int // faults of Gitea in a round
+	people int // moves of people in a round
+	broken int // connections and servers that break in a round
+}
+
+// fleetRoundMs is how long the moves of a round begin.
+const fleetRoundMs = 1500
+
+func (d *drawer) fleetRound(w fleetWeather) fleetRound {
+	r := fleetRound{Length: fleetRoundMs * time.Millisecond}
+	for range d.IntN(w.faulty + 1) {
+		f := d.trouble(false)
+		if f.Effect == "retry" { // which is a wait of minutes
+			f.Effect = "lost"
+		}
+		r.Faults = append(r.Faults, f)
+	}
+	if w.faulty > 0 && d.chance(60) { // the most interesting one: is there an issue, or not?
+		r.Faults = append(r.Faults, trouble{Which: "create", Effect: pick(d, "lost", "lost", "html after work", "truncated"), After: d.IntN(2), Times: 1})
+	}
+	for range fleetHosts {
+		var hits []hit
+		for range d.IntN(3) {
+			if h := d.hit(2 * w.deadly); h.How != "" {
+				h.For = d.ms(50, 600)
+				hits = append(hits, h)
+			}
+		}
+		r.Daemons = append(r.Daemons, hits)
+	}
+	focus := d.project() // most of what happens in a round happens to one project
+	add := func(m move) {
+		r.Moves = append(r.Moves, fleetMove{d.IntN(len(fleetHosts)), m})
+	}
+	project := func() string {
+		if d.chance(30) {
+			return d.project()
+		}
+		return focus
+	}
+	for range 14 + d.IntN(10) {
+		add(d.fleetCommand(project(), w))
+	}
+	for range 1 + d.IntN(w.people) {
+		add(d.fleetPerson(project()))
+	}
+	for range d.IntN(w.broken + 1) {
+		add(move{At: d.ms(0, fleetRoundMs), For: d.ms(50, 900), Pick: d.IntN(400),
+			What: pick(d, "cut", "cut", "hole", "slow", "answers lost", "postgres killed", "gitea down", "gitea away")})
+	}
+	if d.chance(40) {
+		r.Moves = append(r.Moves, d.removedWhileCutOff())
+	}
+	slices.SortStableFunc(r.Moves, func(a, b fleetMove) int { return int(a.At - b.At) })
+	return r
+}
+
+// removedWhileCutOff draws a flag that is removed on a host which is cut off, while others resume the project and pause it again.
+func (d *drawer) removedWhileCutOff() fleetMove {
+	return fleetMove{d.IntN(len(fleetHosts)), move{At: d.ms(0, 500), What: "removed while cut off", Project: "quick", For: d.ms(0, 300), Pick: 1 + d.IntN(2),
+		Who: pick(d, "cut", "hole"), Args: []string{fmt.Sprintf("run-%08x", d.Uint32()), fmt.Sprintf("run-%08x", d.Uint32())}}}
+}
+
+func (d *drawer) fleetCommand(project string, w fleetWeather) move {
+	m := move{At: d.ms(0, fleetRoundMs), Project: project, Hit: d.hit(w.deadly)}
+	switch k := d.IntN(100); {
+	case k < 50:
+		m.What = "record"
+		d.fleetResult(&m)
+		m.Args = []string{"record", "--json", "--project", m.Project, "--agent", m.Agent, "--" + m.Outcome, "--run-id", m.Run}
+	case k < 70:
+		m.What = "exec"
+		d.fleetResult(&m)
+		end := map[string]string{"success": "exit 0", "failure": pick(d, "exit 3", "kill -9 $$")}[m.Outcome]
+		script := "echo $$ >> $RAN; "
+		if d.chance(40) {
+			script += fmt.Sprintf("sleep 0.%02d; ", d.IntN(30))
+		}
+		m.Args = []string{"exec", "--project", m.Project, "--agent", m.Agent, "--run-id", m.Run, "--", "sh", "-c", script + end}
+	case k < 75:
+		m.What, m.Args, m.Project = "sweep", []string{"sweep"}, ""
+	case k < 82:
+		m.What, m.Args = "resume", []string{"resume", project}
+	case k < 86:
+		m.What, m.Args = "pause", []string{"pause", project, "--reason", "holidays"}
+	case k < 97:
+		m.What, m.Args = "gate", []string{"gate", project}
+	default:
+		m.What, m.Args = "status", []string{"status", "--json"}
+	}
+	return m
+}
+
+// fleetResult draws who ran, how that ended and under which id. Some are reported twice, perhaps on two hosts.
+func (d *drawer) fleetResult(m *move) {
+	if len(d.runs) > 0 && d.chance(12) {
+		old := pick(d, d.runs...)
+		m.Project, m.Agent, m.Run, m.Outcome = old.Project, old.Agent, old.Run, old.Outcome
+		return
+	}
+	m.Agent = pick(d, "project-meta", "project-meta", "project-meta", "project-meta", "project-meta", "project-meta-night", "developer")
+	m.Outcome = pick(d, "failure", "failure", "failure", "failure", "failure", "failure", "success")
+	m.Run = fmt.Sprintf("run-%08x", d.Uint32())
+	d.runs = append(d.runs, *m)
+}
+
+func (d *drawer) fleetPerson(project string) move {
+	m := move{At: d.ms(200, fleetRoundMs+300), Project: project, For: d.ms(20, 500), Pick: d.IntN(2)}
+	switch k := d.IntN(100); {
+	case k < 48:
+		m.What = "rm flag"
+	case k < 58:
+		m.What = "touch flag"
+	case k < 65:
+		m.What = "edit flag"
+	case k < 72:
+		m.What = "mv flag"
+	case k < 76:
+		m.What = "rm and touch flag"
+	case k < 81:
+		m.What = "wipe"
+	case k < 85:
+		m.What = "snapshot"
+	case k < 95:
+		m.What, m.Who = "comment", pick(d, person, operator, stranger)
+		m.Args = []string{pick(d, "/adf resume mended", "/adf resume", "/adf resume", "/adf pause holidays")}
+	default:
+		m.What, m.Who = "close", pick(d, person, stranger)
+	}
+	return m
+}

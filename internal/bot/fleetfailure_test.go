@@ -1,0 +1,313 @@
+package bot_test
+
+import (
+	"errors"
+	"net/http"
+	"net/url"
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/terraphim/adfbot/escalate"
+	"github.com/terraphim/adfbot/internal/bot"
+	"github.com/terraphim/adfbot/internal/store"
+	"github.com/terraphim/adfbot/internal/testhost"
+	"github.com/terraphim/adfbot/internal/testpg"
+)
+
+// What a fleet does when something fails.
+
+// newHosts returns hosts with one state and one Gitea, each with its pause directory.
+func newHosts(t testing.TB, hosts int) []*world {
+	fleet := []*world{newHost(t, testpg.Database(t))}
+	fleet[0].join()
+	for range hosts - 1 {
+		w := fleet[0].newHostBeside(t)
+		w.join()
+		fleet = append(fleet, w)
+	}
+	return fleet
+}
+
+func (w *world) join() {
+	w.Helper()
+	w.with(bot.Daemon, func(*bot.Bot) {})
+}
+
+// follow brings the flags of hosts in line with the state.
+func follow(hosts ...*world) {
+	for _, w := range hosts {
+		w.Helper()
+		w.sweepWell()
+	}
+}
+
+func (w *world) paused(project string) bool {
+	_, err := os.Lstat(w.flag(project))
+	return err == nil
+}
+
+// keepOne spools a result, as a host that cannot reach the state does.
+func (w *world) keepOne(project, outcome string) bot.Kept {
+	w.Helper()
+	k, err := bot.Keep(ctx, w.cfg, nil, store.Result{Project: project, Agent: "project-meta", Outcome: outcome, Started: w.now(), Finished: w.now()}, w.now)
+	require.NoError(w, err)
+	return k
+}
+
+// The first removal wins. Where the second one took place, the flag of the new pause takes the place of the old one's.
+func TestRemovedOnTwoHosts(t *testing.T) {
+	f := newHosts(t, 2)
+	a, b := f[0], f[1]
+	a.fail("odilo", 3)
+	follow(b)
+	a.Remove(a.flag("odilo"))
+	b.Remove(b.flag("odilo"))
+	follow(a)
+	a.fail("odilo", 3)
+	require.True(t, a.paused("odilo"))
+	follow(b, a)
+	require.True(t, b.paused("odilo"), "the removal was that of the first pause")
+	require.True(t, a.paused("odilo"))
+	require.Len(t, a.issues("open"), 1)
+	require.Len(t, a.issues("closed"), 1)
+}
+
+// b could not see that the project was resumed and paused again.
+func TestRemovedOnAHostThatWasCutOff(t *testing.T) {
+	for name, paused := range map[string]bool{"nothing else happened": false, "others resumed and paused again": true} {
+		t.Run(name, func(t *testing.T) {
+			f := newHosts(t, 2)
+			a, b := f[0], f[1]
+			a.fail("odilo", 3)
+			follow(b)
+			b.Remove(b.flag("odilo"))
+			if paused {
+				a.resume("odilo")
+				a.fail("odilo", 3)
+			}
+			require.False(t, bot.Gate(ctx, b.cfg, "odilo").Paused, "b goes by its own directory")
+			follow(b, a)
+			require.Equal(t, paused, a.paused("odilo"))
+			require.Equal(t, paused, b.paused("odilo"))
+		})
+	}
+}
+
+// However often a project was paused and resumed meanwhile, a host ends with the last pause's flag.
+func TestHostThatWasAway(t *testing.T) {
+	f := newHosts(t, 2)
+	a, b := f[0], f[1]
+	for range 2 {
+		a.fail("odilo", 3)
+		follow(b)
+		a.resume("odilo")
+		a.fail("odilo", 3)
+		a.resume("odilo")
+		a.fail("odilo", 3)
+		follow(b)
+		require.Equal(t, a.Read(a.flag("odilo"))[:60], b.Read(b.flag("odilo"))[:60])
+		a.resume("odilo")
+		follow(b)
+		require.False(t, b.paused("odilo"))
+	}
+}
+
+// Somebody has removed the flag while b was cut off, and then the failures that b could not store paused the project there.
+func TestRemovedAndPausedAgainWhileCutOff(t *testing.T) {
+	f := newHosts(t, 2)
+	a, b := f[0], f[1]
+	first := a.fail("odilo", 3).Incident.ID
+	follow(b)
+	b.Remove(b.flag("odilo"))
+	for range 3 {
+		b.pass(time.Minute)
+		b.keepOne("odilo", store.Failure)
+	}
+	require.True(t, b.paused("odilo"), "by its own failures")
+	a.pass(4 * time.Minute)
+	b.pass(time.Minute)
+	follow(b, a)
+	p := a.project("odilo")
+	require.Equal(t, "yes", p.Paused)
+	require.NotEqual(t, first, p.Incident.ID, "the first pause was ended, and a second one began")
+	require.True(t, a.paused("odilo"))
+	require.True(t, b.paused("odilo"))
+}
+
+// A result that was spooled while the project was paused is no pause of its own once that is over: what other hosts count goes on.
+func TestSpooledWhilePaused(t *testing.T) {
+	f := newHosts(t, 2)
+	a, b := f[0], f[1]
+	a.fail("odilo", 3)
+	follow(b)
+	require.True(t, b.keepOne("odilo", store.Failure).Paused)
+	a.resume("odilo")
+	a.fail("odilo", 2)
+	b.Remove(b.flag("odilo"))
+	follow(b, a)
+	require.Equal(t, 2, a.project("odilo").Failures)
+	require.True(t, a.fail("odilo", 1).Tripped)
+}
+
+// A note that somebody edits while the project is paused is no hold: the flag goes when the project is resumed elsewhere.
+func TestNoteEdited(t *testing.T) {
+	f := newHosts(t, 2)
+	a, b := f[0], f[1]
+	a.fail("odilo", 3)
+	follow(b)
+	b.Write(b.flag("odilo"), b.Read(b.flag("odilo"))+"kim looks at it\n")
+	follow(b)
+	a.resume("odilo")
+	follow(b, a)
+	require.False(t, b.paused("odilo"))
+	require.Equal(t, "no", a.project("odilo").Paused)
+}
+
+// A flag that somebody moves away resumes the project. Whoever puts it back pauses it again.
+func TestFlagMovedAndPutBack(t *testing.T) {
+	f := newHosts(t, 2)
+	a, b := f[0], f[1]
+	a.fail("odilo", 3)
+	follow(b)
+	require.NoError(t, os.Rename(b.flag("odilo"), b.Path("aside")))
+	follow(b, a)
+	require.False(t, a.paused("odilo"))
+	require.NoError(t, os.Rename(b.Path("aside"), b.flag("odilo")))
+	follow(b, a)
+	require.True(t, b.paused("odilo"))
+	require.True(t, a.paused("odilo"))
+	require.True(t, a.project("odilo").Held)
+}
+
+// A directory from before the pause has no flags, which nobody removed.
+func TestDirectoryFromASnapshot(t *testing.T) {
+	f := newHosts(t, 2)
+	a, b := f[0], f[1]
+	snapshot := b.Path("snapshot")
+	out, err := exec.Command("cp", "-a", b.cfg.PauseDir, snapshot).CombinedOutput()
+	require.NoError(t, err, string(out))
+	a.fail("odilo", 3)
+	follow(b)
+	b.Remove(b.cfg.PauseDir)
+	require.NoError(t, os.Rename(snapshot, b.cfg.PauseDir))
+	follow(b, a)
+	require.True(t, b.paused("odilo"), "its mark is lower than the state's")
+	require.True(t, a.paused("odilo"))
+}
+
+// Without the state a host goes by its own directory, keeps its results, and leaves Gitea alone.
+func TestStateOfAFleetDown(t *testing.T) {
+	proxy := testpg.NewProxy(t)
+	database, err := url.Parse(testpg.Database(t))
+	require.NoError(t, err)
+	a := newHost(t, testpg.InDatabase(t, proxy.URL(), strings.TrimPrefix(database.Path, "/")))
+	a.join()
+	a.fail("odilo", 3)
+	asked := a.Gitea.Operations()
+	proxy.SetFilters(func([]byte) ([]byte, bool) { return nil, true }, nil)
+	proxy.Cut()
+	require.True(t, bot.Gate(ctx, a.cfg, "odilo").Paused)
+	require.Zero(t, bot.Gate(ctx, a.cfg, "atlas"))
+	require.Equal(t, bot.ExitPaused, a.sh("odilo", "true").code)
+	r := a.sh("atlas", "exit 3")
+	require.Equal(t, 3, r.code)
+	require.Contains(t, r.stderr, "is kept in")
+	require.True(t, a.paused("odilo"))
+	require.Equal(t, asked, a.Gitea.Operations())
+	proxy.SetFilters(nil, nil)
+	follow(a)
+	require.Equal(t, 1, a.project("atlas").Failures)
+}
+
+// The state comes from a backup, which knows neither of a trip nor of a resume. The flags tell of both. The issue of the trip is found, and
+// no other one is opened.
+func TestStateFromABackup(t *testing.T) {
+	f := newHosts(t, 2)
+	a, b := f[0], f[1]
+	a.fail("odilo", 2)
+	a.fail("atlas", 2)
+	follow(b)
+	backup := testpg.Copy(t, a.cfg.State)
+	id := a.fail("odilo", 1).Incident.ID
+	a.resume("atlas")
+	follow(b)
+	for _, w := range f {
+		w.change(w.cfg.State, backup)
+	}
+	follow(a, b, a)
+	p := a.project("odilo")
+	require.Equal(t, id, p.Incident.ID)
+	require.True(t, a.paused("odilo"))
+	require.True(t, b.paused("odilo"))
+	require.False(t, a.paused("atlas"), "no host has its flag any more, so it is resumed again")
+	require.False(t, b.paused("atlas"))
+	require.Len(t, a.issues("open"), 1)
+	require.Len(t, a.issues(""), 2)
+}
+
+type unreachable struct{}
+
+func (unreachable) RoundTrip(*http.Request) (*http.Response, error) {
+	return nil, errors.New("connection refused")
+}
+
+// A host that cannot reach Gitea leaves it to the others for a while.
+func TestGiteaReachedByOneHost(t *testing.T) {
+	f := newHosts(t, 2)
+	a, b := f[0], f[1]
+	sweep := func(w *world, env bot.Env) error {
+		d, err := bot.Open(ctx, w.cfg, bot.Daemon, env)
+		require.NoError(t, err)
+		defer func() { require.NoError(t, d.Close()) }()
+		first, second := error(nil), error(nil)
+		_, first = d.Sweep(ctx, escalate.SweepOptions{})
+		_, second = d.Sweep(ctx, escalate.SweepOptions{})
+		require.NoError(t, second)
+		return first
+	}
+	env := b.env()
+	env.Transport = unreachable{}
+	trip := func() {
+		d, err := bot.Open(ctx, b.cfg, bot.Results, env)
+		require.NoError(t, err)
+		defer func() { require.NoError(t, d.Close()) }()
+		for range 3 {
+			_, err := d.Record(ctx, failure("odilo"))
+			require.NoError(t, err)
+		}
+	}
+	trip()
+	require.True(t, b.paused("odilo"))
+	require.ErrorContains(t, sweep(b, env), "connection refused")
+	require.Empty(t, a.issues(""))
+	a.pass(time.Minute)
+	require.NoError(t, sweep(a, a.env()), "nothing keeps the sweep from another host")
+	require.Len(t, a.issues("open"), 1)
+}
+
+// A host that cannot write a flag runs nothing of the project that is paused, and writes the flag as soon as it can.
+func TestFlagThatAHostCannotWrite(t *testing.T) {
+	f := newHosts(t, 2)
+	a, b := f[0], f[1]
+	writable := testhost.ReadOnly(t, b.cfg.PauseDir)
+	a.fail("odilo", 3)
+	_, err := b.sweep()
+	require.ErrorContains(t, err, "project odilo is paused on the other hosts, and NOT by a flag on this one")
+	r := b.must(bot.ExitPaused, "odilo", "true")
+	require.Contains(t, r.stderr, "read-only file system")
+	a.inFleet(func(f store.Fleet) {
+		missing, err := f.MissingFlags(ctx)
+		require.NoError(t, err)
+		require.Len(t, missing, 1)
+		require.Contains(t, missing[0].Error, "read-only file system", "others can tell why")
+	})
+	require.Len(t, a.issues("open"), 1)
+	writable()
+	follow(b)
+	require.True(t, b.paused("odilo"))
+}
