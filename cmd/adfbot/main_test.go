@@ -21,6 +21,7 @@ import (
 	"github.com/terraphim/adfbot/internal/fault"
 	"github.com/terraphim/adfbot/internal/hostlocal"
 	"github.com/terraphim/adfbot/internal/testhost"
+	"github.com/terraphim/adfbot/internal/testpg"
 )
 
 // The test binary is also the command under test: started under the name adfbot it is one, with hooks that no production
@@ -60,6 +61,7 @@ func (w wide) Run() int {
 	if !given {
 		_ = flag.Set("test.parallel", "8")
 	}
+	defer testpg.Stop()
 	return w.M.Run()
 }
 

@@ -130,7 +130,7 @@ func (a *app) sweepCmd() *cobra.Command {
 				return err
 			}
 			opt.Force = true
-			bar := a.progress()
+			bar := a.progress("projects")
 			opt.Progress = bar.show
 			rep, err := a.sweep(ctx, cfg, opt, confirm)
 			bar.clear()
@@ -234,28 +234,48 @@ func (a *app) checkCmd() *cobra.Command {
 
 func (a *app) initStateCmd() *cobra.Command {
 	return &cobra.Command{
-		Use:   "init-state",
+		Use:   "init-state [URL]",
 		Short: "Print what the administrator of PostgreSQL runs before hosts share a state there",
-		Long: `init-state prints statements for psql that make the role, the database and the schema of the
-configured state, and say what the role may do. It connects to nothing. The statements may be run
-again; what is there already stays.
+		Long: `init-state prints statements for psql that make the role, the database and the schema of a state in
+PostgreSQL, and say what the role may do. URL names it; without URL, it is the configured state. The
+command connects to nothing. The statements may be run again; what is there already stays.
 
 The role's password is set by hand, with \password in psql, and pg_hba.conf must let the role in
 from each host.`,
 		Example: `  adfbot init-state | sudo -u postgres psql -v ON_ERROR_STOP=1`,
-		Args:    noArgs,
-		RunE: func(*cobra.Command, []string) error {
-			cfg, _, err := config.LoadFor(config.Find(a.configPath, a.getenv), "state")
-			switch {
-			case err != nil:
-				return err
-			case cfg.StateErr != nil:
-				return &exit{exitUsage, cfg.StateErr}
-			case !cfg.Shared():
-				return usage("the state is the file %s, which needs no preparation; for a state that hosts share, set `state` to postgres://…", cfg.State)
+		Args:    oneURLAtMost,
+		RunE: func(_ *cobra.Command, args []string) error {
+			url, err := a.stateURL(args)
+			if err == nil {
+				a.printf("%s", postgres.Grants(config.StateNames(url)))
 			}
-			a.printf("%s", postgres.Grants(cfg.StateNames()))
-			return nil
+			return err
 		},
 	}
+}
+
+// stateURL returns the URL that is the argument of a command or, without one, the configured state.
+func (a *app) stateURL(args []string) (string, error) {
+	if len(args) > 0 {
+		return args[0], checkStateURL(args[0], "state_password_file")
+	}
+	cfg, _, err := config.LoadFor(config.Find(a.configPath, a.getenv), "state")
+	switch {
+	case err != nil:
+		return "", err
+	case cfg.StateErr != nil:
+		return "", &exit{exitUsage, cfg.StateErr}
+	case !cfg.Shared():
+		return "", usage("the state is the file %s, which needs no preparation; for a database that it is to be moved to, give its URL: "+
+			"adfbot init-state postgres://…", cfg.State)
+	}
+	return cfg.State, nil
+}
+
+// checkStateURL checks an argument that is the URL of a state. passwordFile is what should name the file with its password.
+func checkStateURL(url, passwordFile string) error {
+	if err := config.CheckStateURL(url, passwordFile); err != nil {
+		return &exit{exitUsage, err}
+	}
+	return nil
 }

@@ -9,8 +9,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// progress shows on a terminal how far a long sweep is. A short sweep shows nothing.
+// progress shows on a terminal how far a long command is. A short one shows nothing.
 type progress struct {
+	of     string    // what is counted
 	w      io.Writer // nil: no terminal
 	now    func() time.Time
 	begun  time.Time
@@ -19,14 +20,14 @@ type progress struct {
 }
 
 const (
-	progressFrom  = 20 // projects; fewer are not worth it
+	progressFrom  = 20 // fewer are not worth it
 	progressAfter = 500 * time.Millisecond
 	progressEvery = 100 * time.Millisecond
 )
 
 // progress returns the progress line of this invocation. With --verbose there is none: the log would break it.
-func (a *app) progress() *progress {
-	p := &progress{now: a.time, begun: a.time()}
+func (a *app) progress(of string) *progress {
+	p := &progress{of: of, now: a.time, begun: a.time()}
 	if f, ok := a.stderr.(*os.File); ok && !a.verbose && isTerminal(f) {
 		p.w = f
 	}
@@ -44,7 +45,7 @@ func (p *progress) show(done, total int) {
 		return
 	}
 	p.last, p.showed = now, true
-	fmt.Fprintf(p.w, "\radfbot: %d of %d projects", done, total)
+	fmt.Fprintf(p.w, "\radfbot: %d of %d %s", done, total, p.of)
 }
 
 // clear removes the line.

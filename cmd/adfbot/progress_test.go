@@ -13,7 +13,7 @@ import (
 func TestProgressOfLongSweep(t *testing.T) {
 	at := time.Unix(0, 0)
 	var out bytes.Buffer
-	p := &progress{w: &out, now: func() time.Time { return at }, begun: at}
+	p := &progress{of: "projects", w: &out, now: func() time.Time { return at }, begun: at}
 	p.show(1, 30)
 	require.Empty(t, out.String(), "it may be done at once")
 	at = at.Add(time.Second)

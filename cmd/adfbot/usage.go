@@ -31,6 +31,25 @@ func oneProjectAtMost(cmd *cobra.Command, args []string) error {
 	return oneProject(cmd, args)
 }
 
+// oneURL takes the argument of migrate. It shows none, since there may be a password in it.
+func oneURL(cmd *cobra.Command, args []string) error {
+	switch {
+	case len(args) == 0:
+		return fmt.Errorf("where to? %s", cmd.UseLine())
+	case len(args) > 1:
+		return fmt.Errorf("one URL at a time, in quotes: %s", cmd.UseLine())
+	}
+	return nil
+}
+
+// oneURLAtMost takes the argument of init-state.
+func oneURLAtMost(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	return oneURL(cmd, args)
+}
+
 // noArgs takes no argument at all.
 func noArgs(cmd *cobra.Command, args []string) error {
 	if len(args) > 0 {

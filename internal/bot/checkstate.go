@@ -82,7 +82,7 @@ func (c *checker) noSchema(ctx context.Context, r postgres.Report) {
 		c.rights(r)
 	case id != "":
 		c.add(Warn, "state", "the database %s has no state yet, although the pause directory belongs to an installation: if `state` names the wrong database, "+
-			"correct it; if its state is in a file, move it (see `adfbot help upgrade`); if it is lost, the first result creates a new one", r.Database)
+			"correct it; if its state is in a file, move it (see `adfbot help migrate`); if it is lost, the first result creates a new one", r.Database)
 	default:
 		c.add(OK, "state", "PostgreSQL %s, database %s, role %s; there is no state yet, the first result creates it", r.Version, r.Database, r.Role)
 	}

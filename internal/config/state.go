@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"maps"
 	"net/url"
 	"path/filepath"
@@ -58,9 +59,26 @@ func (c *Config) OwnDir() string {
 	return filepath.Dir(c.State)
 }
 
-// StateNames returns the role and the database of a state in PostgreSQL.
-func (c *Config) StateNames() (role, database string) {
-	u, err := url.Parse(c.State)
+// CheckStateURL returns what is wrong with the URL of a state in PostgreSQL that somebody gives to a command. passwordFile is what names
+// the file with the password there.
+func CheckStateURL(place, passwordFile string) error {
+	f := faultf(fixStateURL, "must begin with postgres://")
+	if isPostgres(place) {
+		_, f = stateURL(place)
+	}
+	if f == nil {
+		return nil
+	}
+	what := "URL: " + f.what
+	if f.fix != "" {
+		what += ": " + strings.ReplaceAll(f.fix, "state_password_file", passwordFile)
+	}
+	return errors.New(what)
+}
+
+// StateNames returns the role and the database that the URL of a state in PostgreSQL names.
+func StateNames(place string) (role, database string) {
+	u, err := url.Parse(place)
 	if err != nil {
 		return "", ""
 	}
@@ -132,6 +150,10 @@ func isStateURL(s string) bool {
 	return ok && !strings.Contains(scheme, "/")
 }
 
+func isPostgres(s string) bool {
+	return strings.HasPrefix(s, "postgres://") || strings.HasPrefix(s, "postgresql://")
+}
+
 // statePlace accepts the path of a file or the URL of a database.
 func statePlace(s string) (string, *fault) {
 	if isStateURL(s) {
@@ -159,12 +181,12 @@ func oneOfOr(s string, check rule, words ...string) (string, *fault) {
 // stateURL accepts the URL of a database of PostgreSQL. It must name all that a program of another user could take from its
 // environment instead. Other values are not shown: they may contain a password.
 func stateURL(s string) (string, *fault) {
-	const fix = "write it like postgres://adfbot@db.example.org/adfbot?sslmode=verify-full"
-	scheme, rest, _ := strings.Cut(s, ":")
-	if scheme != "postgres" && scheme != "postgresql" || !strings.HasPrefix(rest, "//") {
+	const fix = fixStateURL
+	if !isPostgres(s) {
 		return "", faultf(fix, "must be the path of a file, or begin with postgres://")
 	}
-	authority, _, _ := strings.Cut(strings.TrimPrefix(rest, "//"), "?")
+	_, rest, _ := strings.Cut(s, "://")
+	authority, _, _ := strings.Cut(rest, "?")
 	if at := strings.LastIndexByte(authority, '@'); at >= 0 && strings.Contains(authority[:at], ":") {
 		return "", faultf(fixPassword, "contains a password, which every user may read here")
 	}
@@ -192,6 +214,8 @@ func stateURL(s string) (string, *fault) {
 	}
 	return s, nil
 }
+
+const fixStateURL = "write it like postgres://adfbot@db.example.org/adfbot?sslmode=verify-full"
 
 const fixPassword = "write the password to a file of its own, name that in state_password_file, and take it out of the URL; replace it if others could read it"
 

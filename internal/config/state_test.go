@@ -98,10 +98,26 @@ func TestStateErr(t *testing.T) {
 
 func TestStateNames(t *testing.T) {
 	for _, url := range []string{"postgres://bot@db/factory", "postgres://x@db/y?user=bot&dbname=factory", "postgres:///?host=/run&user=bot&dbname=factory"} {
-		c, problems := parsed(t, shared(url))
-		require.Empty(t, problems)
-		role, database := c.StateNames()
+		require.NoError(t, CheckStateURL(url, ""))
+		role, database := StateNames(url)
 		require.Equal(t, []string{"bot", "factory"}, []string{role, database})
+	}
+}
+
+// A URL on the command line follows the same rules.
+func TestCheckStateURL(t *testing.T) {
+	for url, want := range map[string]string{
+		"postgres://bot:hunter2@db/factory":           "URL: contains a password, which every user may read here: write the password to a file of its own, name that in --file,",
+		"postgres://bot@db/factory?password=hunter2":  "name that in --file,",
+		"postgres://bot@db/factory?sslmod=require":    `URL: has the unknown parameter sslmod: did you mean sslmode?`,
+		"/var/lib/adfbot.db":                          "URL: must begin with postgres://: write it like postgres://adfbot@db.example.org/adfbot",
+		"postgres://bot@db/factory?keepalives_idle=x": "URL: keepalives_idle must be a whole number",
+		"mysql://bot@db/factory":                      "URL: must begin with postgres://",
+		"postgres://bot@/factory":                     "URL: names no host",
+	} {
+		err := CheckStateURL(url, "--file")
+		require.ErrorContains(t, err, want)
+		require.NotContains(t, err.Error(), "hunter2")
 	}
 }
 

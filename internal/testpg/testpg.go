@@ -37,10 +37,15 @@ func Main(m *testing.M, funcs testhost.Funcs) {
 	testhost.RunChild(funcs)
 	testhost.UseMemory()
 	code := m.Run()
+	Stop()
+	os.Exit(code)
+}
+
+// Stop stops the server of this process, if there is one.
+func Stop() {
 	if shared.server != nil {
 		shared.server.stop()
 	}
-	os.Exit(code)
 }
 
 // shared is the server of this process.

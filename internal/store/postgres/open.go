@@ -56,6 +56,19 @@ type Options struct {
 // Open opens the state in the database that a URL names. It creates the schema and its tables if they are missing. For a host that was
 // retired, the state can only be read: Open fails with [store.ErrRetired].
 func Open(ctx context.Context, url string, o Options) (*Store, error) {
+	s, err := newStore(url, o)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.start(ctx, o); err != nil {
+		s.pool.close()
+		return nil, s.Wrap(err)
+	}
+	return s, nil
+}
+
+// newStore returns a state that is not connected yet.
+func newStore(url string, o Options) (*Store, error) {
 	s := &Store{path: url, schema: o.Schema, host: o.Host, now: o.Now, lease: claimLease, pings: listenPings}
 	if s.schema == "" {
 		s.schema = "adfbot"
@@ -75,10 +88,6 @@ func Open(ctx context.Context, url string, o Options) (*Store, error) {
 	}
 	s.pool = newPool(config, o.Password)
 	s.State = sqlstore.New(s.database(), o.Host)
-	if err := s.start(ctx, o); err != nil {
-		s.pool.close()
-		return nil, s.Wrap(err)
-	}
 	return s, nil
 }
 

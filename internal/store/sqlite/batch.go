@@ -201,7 +201,7 @@ func (s *Store) begin(ctx context.Context) (*txn, error) {
 	ctx = context.WithoutCancel(ctx)
 	var version int
 	if err = sqlstore.First(ctx, tx, `PRAGMA user_version`).Scan(&version); err == nil {
-		err = s.checkVersion(version)
+		err = s.checkVersion(ctx, tx.conn, version)
 	}
 	if err != nil {
 		tx.end(ctx)

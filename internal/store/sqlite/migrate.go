@@ -30,9 +30,12 @@ type header struct {
 	tables, known        int // how many there are, and how many of three that every state has
 }
 
-func readHeader(ctx context.Context, q interface {
+// rowQuerier is a connection or a transaction.
+type rowQuerier interface {
 	QueryRowContext(context.Context, string, ...any) *sql.Row
-}) (h header, err error) {
+}
+
+func readHeader(ctx context.Context, q rowQuerier) (h header, err error) {
 	err = q.QueryRowContext(ctx, `SELECT application_id, user_version, page_count, (SELECT count(*) FROM sqlite_schema WHERE type = 'table'),
 		(SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name IN ('meta', 'result', 'incident'))
 		FROM pragma_application_id, pragma_user_version, pragma_page_count`).Scan(&h.application, &h.version, &h.pages, &h.tables, &h.known)
@@ -43,7 +46,7 @@ func readHeader(ctx context.Context, q interface {
 func (h header) isEmpty() bool { return h == header{} }
 
 // check returns why the file is no state of this version or an earlier one.
-func (s *Store) check(h header) error {
+func (s *Store) check(ctx context.Context, q rowQuerier, h header) error {
 	switch {
 	case h.isEmpty():
 		return nil
@@ -55,12 +58,14 @@ func (s *Store) check(h header) error {
 	case h.version < 1:
 		return store.Unusable(s.path, adviceDamaged, fmt.Errorf("its version is %d", h.version))
 	}
-	return s.checkVersion(max(h.version, schemaVersion))
+	return s.checkVersion(ctx, q, max(h.version, schemaVersion))
 }
 
 // checkVersion returns why this program must not write a state of a version.
-func (s *Store) checkVersion(version int) error {
+func (s *Store) checkVersion(ctx context.Context, q rowQuerier, version int) error {
 	switch {
+	case version == movedVersion:
+		return s.movedError(ctx, q)
 	case version > schemaVersion:
 		return fmt.Errorf("%w: %s: %w (its version is %d, this adfbot knows up to %d)", store.ErrUnusable, s.path, store.ErrNewer,
 			version, schemaVersion)
@@ -75,7 +80,7 @@ func (s *Store) checkVersion(version int) error {
 func (s *Store) checkReadable(ctx context.Context) error {
 	h, err := readHeader(ctx, s.db.writer.conn)
 	if err == nil {
-		err = s.check(h)
+		err = s.check(ctx, s.db.writer.conn, h)
 	}
 	switch {
 	case err != nil:
@@ -95,7 +100,7 @@ func (s *Store) migrate(ctx context.Context) error {
 	db := s.db.writer.conn
 	h, err := readHeader(ctx, db)
 	if err == nil {
-		err = s.check(h)
+		err = s.check(ctx, db, h)
 	}
 	if err != nil || h.version == schemaVersion {
 		return err
@@ -107,7 +112,7 @@ func (s *Store) migrate(ctx context.Context) error {
 	defer func() { _ = tx.Rollback() }()
 	if h, err = readHeader(ctx, tx); err == nil {
 		h.pages = 0 // the transaction itself has begun the first one
-		err = s.check(h)
+		err = s.check(ctx, tx, h)
 	}
 	if err != nil {
 		return err
