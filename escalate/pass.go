@@ -225,7 +225,11 @@ func (p *pass) confirmPending(ctx context.Context) error {
 		list = append(list, incident.FlagConfirmation{Project: v.Project, Confirmation: incident.Confirmation{Pause: v.confirms, Identity: v.Flag.Identity}})
 	}
 	if p.r.opt.Fleet != nil {
-		errs = append(errs, p.r.opt.Fleet.ConfirmAll(ctx, p.r.opt.Now(), list))
+		err := p.r.opt.Fleet.ConfirmAll(ctx, p.r.opt.Now(), list)
+		errs = append(errs, err)
+		if err == nil {
+			p.reportWritten(pending)
+		}
 	} else {
 		for _, c := range list {
 			_, err := p.r.opt.State.Confirm(ctx, c.Project, c.Confirmation, p.r.opt.Now())
@@ -234,6 +238,24 @@ func (p *pass) confirmPending(ctx context.Context) error {
 	}
 	fault.Point(ctx, "flag-noted")
 	return errors.Join(errs...)
+}
+
+// reportWritten reports the flags that this pass has written, unless the directory is new.
+func (p *pass) reportWritten(visits []*localVisit) {
+	if p.r.opt.FlagConfirmed == nil || p.filling {
+		return
+	}
+	for _, v := range visits {
+		id, open := v.Pause()
+		since := open.Opened
+		if open.ID == "" && v.Hold != nil {
+			since = v.Hold.Since
+		}
+		wrote := slices.ContainsFunc(v.done, func(a plan.Action) bool { return a.Kind == plan.WriteFlag })
+		if wrote && id == v.confirms && !since.IsZero() {
+			p.r.opt.FlagConfirmed(since)
+		}
+	}
 }
 
 // readMarked is read in a fleet. It ends with the marks compared, after the flags were looked at.

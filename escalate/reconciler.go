@@ -37,6 +37,9 @@ type Options struct {
 	// Unpaused returns the hosts of the fleet that cannot write flags. A sweep asks for it once; nil: it does not.
 	Unpaused func(context.Context) (incident.Unpaused, error)
 
+	// FlagConfirmed is called in a fleet when this host has written the flag of a pause, with when the pause began; nil: it is not.
+	FlagConfirmed func(since time.Time)
+
 	// DirTrust is for how long after an answer of the pause directory LookForResult does not bound its reads to five seconds: the bound costs
 	// more than a read. It is for callers whose requests have bounds of their own; 0: all reads are bounded.
 	DirTrust time.Duration

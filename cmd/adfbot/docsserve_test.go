@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"os"
@@ -10,10 +11,13 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 	"gopkg.in/yaml.v3"
 
+	"github.com/terraphim/adfbot/internal/testhost"
+	"github.com/terraphim/adfbot/internal/testpg"
 	"github.com/terraphim/adfbot/internal/testworld"
 )
 
@@ -75,6 +79,50 @@ func fetch(t *testing.T, client *http.Client, status int, path, body string) str
 	return string(b)
 }
 
+type metricRow struct{ kind, labels string }
+
+// documentedMetrics returns the metrics of a daemon whose state is a file, and those that it has besides where hosts share the state.
+func documentedMetrics(t *testing.T) (alone, shared map[string]metricRow) {
+	rows := func(text string) map[string]metricRow {
+		out := map[string]metricRow{}
+		for _, m := range regexp.MustCompile("(?m)^\\| `(adfbot_[a-z_]+)` \\| (\\w+) \\| ([a-z, ]*)\\|").FindAllStringSubmatch(text, -1) {
+			out[m[1]] = metricRow{m[2], strings.TrimSpace(m[3])}
+		}
+		return out
+	}
+	first, second, ok := strings.Cut(topic(t, "metrics"), "## Hosts that share a state")
+	require.True(t, ok)
+	return rows(first), rows(second)
+}
+
+// servedMetrics returns the bot's own metrics of a scrape.
+func servedMetrics(page string) map[string]metricRow {
+	served := map[string]metricRow{}
+	for _, m := range regexp.MustCompile(`(?m)^# TYPE (adfbot_\w+) (\w+)$`).FindAllStringSubmatch(page, -1) {
+		samples := submatches(`(?m)^`+m[1]+`(?:_bucket)?\{(.*)\}`, page)
+		labels := strings.Join(submatches(`(?:^|,|\{)([a-z]+)=`, strings.Join(samples, ",")), ", ")
+		served[m[1]] = metricRow{m[2], strings.Trim(strings.ReplaceAll(", "+labels+",", ", le,", ","), ", ")}
+	}
+	return served
+}
+
+func TestDocsMetricsOfAFleet(t *testing.T) {
+	t.Parallel()
+	url := testpg.Database(t)
+	w := newWorld(t)
+	config := document(t, w.path("config.yaml"))
+	config = regexp.MustCompile(`(?m)^state: .*$`).ReplaceAllString(config, "state: "+url+"\nlocal_dir: "+w.path("local"))
+	require.NoError(t, os.WriteFile(w.path("config.yaml"), []byte(config), 0o644))
+	client, _ := serveHere(t, w)
+	fetch(t, client, http.StatusOK, "/api/v1/results", `{"project":"quick","exit_code":1}`)
+	alone, want := documentedMetrics(t)
+	require.NotEmpty(t, want)
+	maps.Copy(want, alone)
+	require.Eventually(t, func() bool { // the first heartbeat
+		return maps.Equal(want, servedMetrics(fetch(t, client, http.StatusOK, "/metrics", "")))
+	}, testhost.Patience, 50*time.Millisecond)
+}
+
 func TestDocsHTTP(t *testing.T) {
 	t.Parallel()
 	client, _ := serveHere(t, newWorld(t))
@@ -82,22 +130,14 @@ func TestDocsHTTP(t *testing.T) {
 
 	t.Run("metrics", func(t *testing.T) {
 		text := topic(t, "metrics")
-		type row struct{ kind, labels string }
-		documented := map[string]row{}
-		for _, m := range regexp.MustCompile("(?m)^\\| `(adfbot_[a-z_]+)` \\| (\\w+) \\| ([a-z, ]*)\\|").FindAllStringSubmatch(text, -1) {
-			documented[m[1]] = row{m[2], strings.TrimSpace(m[3])}
-		}
+		alone, shared := documentedMetrics(t)
 		page := fetch(t, client, http.StatusOK, "/metrics", "")
-		served := map[string]row{}
-		for _, m := range regexp.MustCompile(`(?m)^# TYPE (adfbot_\w+) (\w+)$`).FindAllStringSubmatch(page, -1) {
-			samples := submatches(`(?m)^`+m[1]+`(?:_bucket)?\{(.*)\}`, page)
-			labels := strings.Join(submatches(`(?:^|,|\{)([a-z]+)=`, strings.Join(samples, ",")), ", ")
-			served[m[1]] = row{m[2], strings.Trim(strings.ReplaceAll(", "+labels+",", ", le,", ","), ", ")}
-		}
-		require.Equal(t, served, documented)
+		require.Equal(t, servedMetrics(page), alone)
 		for path, text := range documents(t) {
 			for _, name := range submatches(`\b(adfbot_[a-z_]+)\b`, text) {
-				require.Contains(t, served, name, path)
+				if base := strings.TrimSuffix(name, "_bucket"); shared[base] == (metricRow{}) {
+					require.Contains(t, alone, base, path)
+				}
 			}
 		}
 		for _, prefix := range []string{"go_", "process_"} {

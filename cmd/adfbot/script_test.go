@@ -24,9 +24,11 @@ import (
 
 // TestScripts runs the stories in testdata/script. Each has a Gitea and an installation of its own, and beside testscript's
 // own commands those of scriptCommands.
-func TestScripts(t *testing.T) {
-	testscript.Run(t, testscript.Params{
-		Dir: "testdata/script",
+func TestScripts(t *testing.T) { testscript.Run(t, scriptParams("testdata/script")) }
+
+func scriptParams(dir string) testscript.Params {
+	return testscript.Params{
+		Dir: dir,
 		Setup: func(env *testscript.Env) error {
 			g, err := newGitea()
 			if err != nil {
@@ -49,7 +51,7 @@ func TestScripts(t *testing.T) {
 		Condition:          condition,
 		Cmds:               scriptCommands,
 		RequireUniqueNames: true,
-	})
+	}
 }
 
 type scriptCommand = func(ts *testscript.TestScript, neg bool, args []string)
@@ -60,6 +62,7 @@ var scriptCommands = map[string]scriptCommand{
 	"signal":     signalCommand,   // signal NAME WORD: send a signal to the background command that has this word among its arguments
 	"stopped":    stoppedCommand,  // stopped WORD: wait until that background command is stopped
 	"waitfile":   waitFile,        // [!] waitfile PATH [REGEXP]: wait until it is there (and has this in it), or is gone
+	"waitout":    waitOut,         // waitout REGEXP CMD...: run the command until its output has this
 	"waitgone":   waitGone,        // waitgone FILE: wait until the process whose id is in the file is gone
 	"setage":     setAge,          // setage FILE DURATION: it was changed so long ago
 	"mode":       setMode,         // mode OCTAL PATH...: chmod with a leading ~ for "and of everything in it"
@@ -177,6 +180,20 @@ func waitFile(ts *testscript.TestScript, neg bool, args []string) {
 		}
 		return err.Error()
 	}))
+}
+
+func waitOut(ts *testscript.TestScript, neg bool, args []string) {
+	need(ts, neg, false, args, 2, "waitout REGEXP CMD...")
+	re := regexp.MustCompile("(?m)" + args[0])
+	for begun := time.Now(); ; time.Sleep(50 * time.Millisecond) {
+		err := ts.Exec(args[1], args[2:]...)
+		if err == nil && re.MatchString(ts.ReadFile("stdout")) {
+			return
+		}
+		if time.Since(begun) > testhost.Patience {
+			ts.Fatalf("the output never had %s: %v", re, err)
+		}
+	}
 }
 
 func waitGone(ts *testscript.TestScript, neg bool, args []string) {

@@ -39,6 +39,7 @@ func (a *app) serve(ctx context.Context, reload <-chan struct{}) error {
 	env := a.env(slog.LevelInfo)
 	notify, pulse, metrics := newNotifier(a.getenv, env.Log), bot.NewPulse(), web.NewMetrics(build())
 	env.Observe = []bot.Observer{pulse, metrics}
+	env.Version, _ = build()
 	cfg, err := a.load()
 	if err != nil {
 		return err

@@ -93,6 +93,9 @@ func (a *app) printStatus(s status.Status) {
 		}
 	}
 	a.printf("adfbot on %s: %s\n", s.Instance, sweep)
+	if s.Fleet != nil {
+		a.printf("fleet: %s\n", s.Fleet.Summary())
+	}
 	w := tabwriter.NewWriter(&a.out, 0, 8, 2, ' ', 0)
 	for _, p := range s.Projects {
 		fmt.Fprintf(w, "%s\t%s\t%d/%d failures\t%s\t%s\n", p.ID, pausedWord(s, p), p.Failures, p.Threshold, history(p), incidentWord(p))

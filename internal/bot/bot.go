@@ -73,6 +73,7 @@ type Bot struct {
 	daemon   bool // it was opened by serve
 	turns    turns
 	sweeping chan struct{} // holds one value while a sweep of the daemon runs
+	absent   absences      // see RetireForgotten
 }
 
 // Mode is what a command is going to do with a bot.
@@ -129,7 +130,7 @@ func (e Env) withDefaults() Env {
 // Open opens the state and connects the parts. It makes no request.
 func Open(ctx context.Context, cfg *config.Config, mode Mode, env Env) (*Bot, error) {
 	env = env.withDefaults()
-	b := &Bot{cfg: cfg, env: env, log: env.Log, now: env.Now, sweeping: make(chan struct{}, 1), local: hostlocal.At(cfg.LocalDir), daemon: mode == Daemon}
+	b := &Bot{cfg: cfg, env: env, log: env.Log, now: env.Now, sweeping: make(chan struct{}, 1), absent: absences{}, local: hostlocal.At(cfg.LocalDir), daemon: mode == Daemon}
 	b.host = HostName(cfg)
 	var err error
 	if mode == Daemon {
@@ -154,6 +155,9 @@ func Open(ctx context.Context, cfg *config.Config, mode Mode, env Env) (*Bot, er
 		return nil, err
 	}
 	b.now = b.store.now
+	if b.store.fleet != nil {
+		b.store.claims = observedClaims{b.store.claims, env}
+	}
 	if err := b.connect(ctx, mode); err != nil {
 		_ = b.store.Close()
 		return nil, err
@@ -209,6 +213,7 @@ func (b *Bot) connect(ctx context.Context, mode Mode) error {
 	}
 	b.Reader = status.NewReader(status.Sources{
 		Config: b.cfg, State: b.store, Spool: b.local.Spool(), Reconciler: b.rec, Redactor: b.redact, Now: b.now, TokenErr: b.tokenErr,
+		Fleet: b.store.fleet, Host: b.store.host,
 	})
 	if !leaveIssues {
 		b.rec.SetTrackerError(b.accessError())
@@ -246,6 +251,7 @@ func (b *Bot) options() escalate.Options {
 	}
 	if b.store.fleet != nil {
 		o.Fleet, o.Host, o.Unpaused = b.store.fleet, b.store.host, b.unpaused
+		o.FlagConfirmed = func(since time.Time) { b.env.observe(func(w Observer) { w.FlagConfirmed(b.now().Sub(since)) }) }
 	}
 	return o
 }

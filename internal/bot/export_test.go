@@ -3,6 +3,7 @@ package bot
 import (
 	"context"
 
+	"github.com/terraphim/adfbot/escalate/incident"
 	"github.com/terraphim/adfbot/internal/store/postgres"
 )
 
@@ -21,4 +22,9 @@ func CheckReport(r postgres.Report) []Finding {
 	c.rights(r)
 	c.server(r)
 	return c.out
+}
+
+// ObservedClaims are claims whose losses an observer is told.
+func ObservedClaims(c incident.Claimer, o Observer) incident.Claimer {
+	return observedClaims{c, Env{Observe: []Observer{o}}}
 }

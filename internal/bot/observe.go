@@ -1,9 +1,11 @@
 package bot
 
 import (
+	"context"
 	"sync"
 	"time"
 
+	"github.com/terraphim/adfbot/escalate/incident"
 	"github.com/terraphim/adfbot/internal/status"
 )
 
@@ -17,6 +19,30 @@ type Observer interface {
 	Requested(op string, status int, took time.Duration)
 	// Listening is called when this host hears of pauses and resumes at once, or not any more.
 	Listening(up bool)
+	// FlagConfirmed is called when this host has written a flag, with how long ago the pause began by the state's clock.
+	FlagConfirmed(after time.Duration)
+	// ClaimLost is called when a claim has ended before its holder released it.
+	ClaimLost(name string)
+}
+
+// observedClaims reports the claims that are lost.
+type observedClaims struct {
+	incident.Claimer
+	env Env
+}
+
+// Claim is [incident.Claimer.Claim].
+func (c observedClaims) Claim(ctx context.Context, name string, wait time.Duration) (held context.Context, release func(), err error) {
+	held, free, err := c.Claimer.Claim(ctx, name, wait)
+	if err != nil {
+		return nil, nil, err
+	}
+	stop := context.AfterFunc(held, func() {
+		if ctx.Err() == nil { // else the holder has given up
+			c.env.observe(func(o Observer) { o.ClaimLost(name) })
+		}
+	})
+	return held, func() { stop(); free() }, nil
 }
 
 func (e Env) observe(call func(Observer)) {
@@ -63,6 +89,12 @@ func (p *Pulse) Requested(string, int, time.Duration) {}
 
 // Listening is [Observer.Listening].
 func (p *Pulse) Listening(bool) {}
+
+// FlagConfirmed is [Observer.FlagConfirmed].
+func (p *Pulse) FlagConfirmed(time.Duration) {}
+
+// ClaimLost is [Observer.ClaimLost].
+func (p *Pulse) ClaimLost(string) {}
 
 // Alive reports whether sweeps start and end in time. It uses the monotonic clock: setting the clock causes no restart.
 func (p *Pulse) Alive() bool {

@@ -35,7 +35,7 @@ func (b *Bot) Sweep(ctx context.Context, opt escalate.SweepOptions) (status.Swee
 		return b.sweepOwn(ctx, rep, own, err)
 	}
 	defer release()
-	own = append(own, b.prune(ctx, &rep))
+	own = append(own, b.prune(ctx, &rep), b.RetireForgotten(held))
 	var sweepErr error
 	rep.Report, sweepErr = b.rec.Sweep(held, opt)
 	b.turns.swept(sweepErr)

@@ -62,7 +62,7 @@ func (b *Bot) claimSweep(ctx context.Context, opt escalate.SweepOptions) (held c
 	case b.gitea == nil || b.accessError() != nil:
 		return nil, nil, b.accessError()
 	}
-	return b.store.fleet.Claim(ctx, sweepClaim, wait)
+	return b.store.claims.Claim(ctx, sweepClaim, wait)
 }
 
 // notSwept returns what to report of a sweep that this host has left to another one: nothing, if that is the order of things.

@@ -35,11 +35,11 @@ func (r *Reader) Detail(ctx context.Context, project string) (d Detail, err erro
 		return d, err
 	}
 	if len(d.Projects) == 0 { // not configured, and nothing is unfinished
-		p, err := r.project(ctx, project, nil, nil)
+		seen, err := r.look(ctx, project, maxLastRuns)
 		if err != nil {
 			return d, err
 		}
-		d.Projects = append(d.Projects, p)
+		d.Projects = append(d.Projects, r.project(ctx, project, seen))
 	}
 	if r.from.Reconciler.Look(ctx, project).State == incident.FlagThere {
 		d.FlagPath = r.from.Reconciler.Dir().FlagPath(project)

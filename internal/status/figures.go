@@ -14,30 +14,34 @@ type Figures struct {
 	Spooled  int
 
 	LastSweep time.Time // of any process, zero if there was none
+
+	Fleet *Fleet // nil: the state has no other host
 }
 
-// Figures makes two queries a project, however long its history is.
+// Figures makes a fixed number of queries, however many projects there are and however long their history is.
 func (r *Reader) Figures(ctx context.Context) (Figures, error) {
 	var f Figures
-	incidents, holds, err := r.unfinished(ctx)
+	seen, err := r.look(ctx, "", 0)
 	if err != nil {
 		return f, err
 	}
-	for _, i := range incidents {
-		w, since := pending(i)
-		if w.incident == "" {
-			continue
-		}
-		f.Pending++
-		if !since.IsZero() {
-			f.Oldest = max(f.Oldest, r.from.Now().Sub(since))
+	for _, incidents := range seen.incidents {
+		for _, i := range incidents {
+			w, since := pending(i)
+			if w.incident == "" {
+				continue
+			}
+			f.Pending++
+			if !since.IsZero() {
+				f.Oldest = max(f.Oldest, r.from.Now().Sub(since))
+			}
 		}
 	}
-	for _, id := range r.projectIDs(incidents, holds) {
-		p, err := r.summary(ctx, id, incidents)
-		if err != nil {
-			return f, err
-		}
+	if seen.fleet != nil {
+		f.Fleet = &seen.fleet.Fleet
+	}
+	for _, id := range r.projectIDs(seen) {
+		p := r.summary(ctx, id, seen)
 		if p.Paused == Yes {
 			f.Paused++
 		}

@@ -119,13 +119,3 @@ func (r *Reader) PausedInState(ctx context.Context) (map[string]bool, error) {
 	}
 	return paused, err
 }
-
-// unfinished returns the incidents that are not settled, and the holds.
-func (r *Reader) unfinished(ctx context.Context) ([]incident.Incident, []incident.Hold, error) {
-	incidents, err := r.from.State.Unsettled(ctx, "")
-	if err != nil {
-		return nil, nil, err
-	}
-	holds, err := r.from.State.Holds(ctx)
-	return incidents, holds, err
-}

@@ -26,6 +26,9 @@ type Sources struct {
 	Redactor   *redact.Redactor     // for what is shown in Gitea
 	Now        func() time.Time
 	TokenErr   error // why this process cannot read the token of Gitea
+
+	Fleet FleetReader // nil: the state has no other host
+	Host  string      // id of this host there
 }
 
 // NewReader returns a reader of s.

@@ -4,7 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"path/filepath"
+	"maps"
 	"slices"
 	"time"
 
@@ -26,6 +26,7 @@ type Status struct {
 	Spooled      int          `json:"spooled"`  // results that are not stored yet
 	Problems     []string     `json:"problems"` // of the bot itself
 	Foreign      []string     `json:"foreign"`  // open issues of another installation, from the last sweep
+	Fleet        *Fleet       `json:"fleet,omitempty"`
 }
 
 // Project is one project.
@@ -41,8 +42,9 @@ type Project struct {
 	HalfOpen   bool       `json:"half_open"` // resumed, no success since
 	Ignored    int        `json:"ignored_in_a_row"`
 	Running    int        `json:"running"`
-	Incident   *Incident  `json:"incident"` // the open one
-	Pending    []string   `json:"pending"`  // what is left to do in Gitea, and why
+	FlagHosts  *FlagHosts `json:"flag_hosts,omitempty"` // of a paused project in a fleet
+	Incident   *Incident  `json:"incident"`             // the open one
+	Pending    []string   `json:"pending"`              // what is left to do in Gitea, and why
 	LastRuns   []Run      `json:"last_runs"`
 	Warnings   []string   `json:"warnings"`
 	Resume     string     `json:"-"` // the command that resumes it, on this machine
@@ -96,13 +98,12 @@ func (r *Reader) Status(ctx context.Context, only string) (Status, error) {
 		Instance: r.from.Config.Instance, Installation: state.Installation(), PauseDir: r.from.Reconciler.Dir().Path(), State: state.Path(),
 		At: r.from.Now().UTC(), Projects: []Project{}, Problems: []string{}, Foreign: []string{},
 	}
-	incidents, holds, err := r.unfinished(ctx)
+	seen, err := r.look(ctx, only, maxLastRuns)
 	if err != nil {
 		return s, err
 	}
-	running, err := state.Running(ctx)
-	if err != nil {
-		return s, err
+	if seen.fleet != nil {
+		s.Fleet = &seen.fleet.Fleet
 	}
 	spooled, err := r.from.Spool.List()
 	if err != nil {
@@ -111,14 +112,12 @@ func (r *Reader) Status(ctx context.Context, only string) (Status, error) {
 	if err := r.addOverall(ctx, &s, spooled); err != nil {
 		return s, err
 	}
-	for _, id := range r.projectIDs(incidents, holds) {
+	s.Problems = append(s.Problems, seen.fleet.problems()...)
+	for _, id := range r.projectIDs(seen) {
 		if only != "" && id != only {
 			continue
 		}
-		p, err := r.project(ctx, id, incidents, running)
-		if err != nil {
-			return s, err
-		}
+		p := r.project(ctx, id, seen)
 		if p.Held && pausedBySpool(id, spooled) {
 			p.Held = false
 			p.Warnings = append(p.Warnings, "its failures are in the spool; its issue is opened once they can be stored")
@@ -144,7 +143,7 @@ func (r *Reader) addOverall(ctx context.Context, s *Status, spooled []hostlocal.
 			s.Problems = append(s.Problems, what+dir+": "+why)
 		}
 	}
-	disk("no result can be stored in ", filepath.Dir(s.State))
+	disk("no result can be stored in ", r.from.Config.OwnDir())
 	if pauseErr == nil { // else it may hang
 		disk("no flag can be written in ", s.PauseDir)
 	}
@@ -191,76 +190,93 @@ func (r *Reader) operatorProblems(ctx context.Context) []string {
 	return out
 }
 
-// projectIDs returns the configured projects in their order, then others with something unfinished or a flag.
-func (r *Reader) projectIDs(incidents []incident.Incident, holds []incident.Hold) []string {
-	ids := slices.Clone(r.from.Config.ProjectIDs())
-	var more []string
-	add := func(id string) {
-		if !slices.Contains(ids, id) && !slices.Contains(more, id) {
-			more = append(more, id)
-		}
-	}
-	for _, i := range incidents {
-		add(i.Project)
-	}
-	for _, h := range holds {
-		add(h.Project)
-	}
-	flags, _ := r.from.Reconciler.Flags() // addOverall reports an unreadable directory
-	for _, id := range flags {
-		add(id)
-	}
-	slices.Sort(more)
-	return append(ids, more...)
+// snapshot is what the state says of projects.
+type snapshot struct {
+	incidents map[string][]incident.Incident // those that are not settled, by project
+	holds     map[string]incident.Hold
+	recorded  map[string]store.Overview
+	fleet     *fleet
 }
 
-func (r *Reader) project(ctx context.Context, id string, incidents []incident.Incident, running []store.Run) (Project, error) {
-	p, err := r.summary(ctx, id, incidents)
+// look reads what the state says of all projects or, where only is not "", of that one, with a fixed number of queries.
+func (r *Reader) look(ctx context.Context, only string, runs int) (s snapshot, err error) {
+	incidents, err := r.from.State.Unsettled(ctx, only)
 	if err != nil {
-		return p, err
+		return s, err
 	}
-	for _, run := range running {
-		if run.Project == id {
-			p.Running++
-		}
+	holds, err := r.from.State.Holds(ctx)
+	if err != nil {
+		return s, err
 	}
+	if s.recorded, err = r.from.State.Overview(ctx, only, runs); err != nil {
+		return s, err
+	}
+	s.incidents, s.holds = map[string][]incident.Incident{}, map[string]incident.Hold{}
+	for _, i := range incidents {
+		s.incidents[i.Project] = append(s.incidents[i.Project], i)
+	}
+	for _, h := range holds {
+		s.holds[h.Project] = h
+	}
+	s.fleet, err = r.fleet(ctx)
+	return s, err
+}
+
+// isPaused reports whether the state says that a project is paused.
+func (s snapshot) isPaused(project string) bool {
+	_, held := s.holds[project]
+	return held || slices.ContainsFunc(s.incidents[project], incident.Incident.IsOpen)
+}
+
+// projectIDs returns the configured projects in their order, then others with something unfinished or a flag.
+func (r *Reader) projectIDs(s snapshot) []string {
+	flags, _ := r.from.Reconciler.Flags() // addOverall reports an unreadable directory
+	more := slices.Sorted(maps.Keys(s.incidents))
+	more = slices.AppendSeq(more, maps.Keys(s.holds))
+	more = slices.DeleteFunc(append(more, flags...), func(id string) bool {
+		_, configured := r.from.Config.Project(id)
+		return configured
+	})
+	slices.Sort(more)
+	return append(slices.Clone(r.from.Config.ProjectIDs()), slices.Compact(more)...)
+}
+
+func (r *Reader) project(ctx context.Context, id string, s snapshot) Project {
+	p := r.summary(ctx, id, s)
+	p.Running = s.recorded[id].Running
 	if p.TripsNext() {
 		p.Warnings = append(p.Warnings, fmt.Sprintf("%d failures in a row, and its threshold is %d now: it trips at the next failure", p.Failures, p.Threshold))
 	}
 	if p.Ignored > 2 {
 		p.Warnings = append(p.Warnings, "the last results were all ignored: nobody knows whether it works")
 	}
-	runs, err := r.from.State.Runs(ctx, id, maxLastRuns)
-	for _, run := range runs {
+	for _, run := range s.recorded[id].Runs {
 		p.LastRuns = append(p.LastRuns, Run{
 			Agent: run.Agent, Outcome: run.Outcome, ExitCode: run.ExitCode, Signal: run.Signal, Detail: run.Detail,
 			Counted: run.Counted, Started: run.Started, Finished: run.Finished, Host: run.Host,
 		})
 	}
-	return p, err
+	return p
 }
 
 // summary returns a project without its runs.
-func (r *Reader) summary(ctx context.Context, id string, incidents []incident.Incident) (Project, error) {
+func (r *Reader) summary(ctx context.Context, id string, s snapshot) Project {
 	how := r.from.Reconciler.HowToResume(id)
 	p := Project{ID: id, Pending: []string{}, LastRuns: []Run{}, Warnings: []string{}, Resume: how.Command}
 	_, p.Configured = r.from.Config.Project(id)
-	stored, err := r.from.State.Project(ctx, id)
-	if err != nil {
-		return p, err
-	}
+	stored := s.recorded[id]
 	limits := r.from.Config.ProjectOrDefault(id)
 	p.Failures, p.HalfOpen, p.Ignored, p.Threshold = stored.Breaker.Failures, stored.HalfOpen, stored.Ignored, limits.Threshold
 	if stored.HalfOpen {
 		p.Threshold = limits.ResumeThreshold
 	}
-	r.addPause(ctx, &p, incidents)
+	r.addPause(ctx, &p, s)
 	p.ResumeInGitea = how.InGitea && p.Incident != nil && p.Incident.Issue != ""
-	return p, nil
+	return p
 }
 
 // addPause adds whether and why a project is paused.
-func (r *Reader) addPause(ctx context.Context, p *Project, incidents []incident.Incident) {
+func (r *Reader) addPause(ctx context.Context, p *Project, s snapshot) {
 	flag := r.from.Reconciler.Look(ctx, p.ID)
 	switch flag.State {
 	case incident.FlagThere:
@@ -282,14 +298,16 @@ func (r *Reader) addPause(ctx context.Context, p *Project, incidents []incident.
 	default:
 		p.Paused, p.Reason = Unknown, flag.Err.Error()
 	}
-	for _, i := range incidents {
-		if i.Project == p.ID {
-			p.addIncident(i)
-		}
+	for _, i := range s.incidents[p.ID] {
+		p.addIncident(i, s.fleet.written(i))
+	}
+	if s.isPaused(p.ID) {
+		p.addFleet(s.fleet)
 	}
 }
 
-func (p *Project) addIncident(i incident.Incident) {
+// addIncident adds an incident whose flag was written on this host, or not yet.
+func (p *Project) addIncident(i incident.Incident, written bool) {
 	if i.IsOpen() {
 		p.Held = false
 		p.Incident = &Incident{
@@ -299,7 +317,7 @@ func (p *Project) addIncident(i incident.Incident) {
 		if i.Ack != nil {
 			p.Incident.TakenBy, p.Incident.TakenAt = i.Ack.By.Login, i.Ack.At
 		}
-		if p.Paused == No && i.FlagWritten.IsZero() {
+		if p.Paused == No && !written {
 			p.Paused = Yes
 			p.Warnings = append(p.Warnings, "its pause flag is not written: exec refuses, but a script that checks the flag runs: "+
 				cmp.Or(i.FlagError, "see what the last sweep says"))

@@ -108,6 +108,13 @@ type HistoryRun struct {
 	Output   string // of a failed run, from [HistoryReader.History] only
 }
 
+// Overview is what a list of projects shows of one.
+type Overview struct {
+	Project
+	Running int          // runs that have begun and have no result yet, on any host
+	Runs    []HistoryRun // the newest first, without their outputs
+}
+
 // OutcomeCount is how many results with one outcome were recorded for one project, and how many of them tripped its breaker.
 type OutcomeCount struct {
 	Project string

@@ -66,6 +66,10 @@ type HistoryReader interface {
 	// Project returns the zero state, with its id, of a project that was never recorded for.
 	Project(ctx context.Context, id string) (Project, error)
 
+	// Overview returns what a list of projects shows, with at most runs results of each: of all projects that anything is stored of, or
+	// of the given one. It costs two or three queries, however many projects there are.
+	Overview(ctx context.Context, project string, runs int) (map[string]Overview, error)
+
 	// Runs returns at most limit results, the newest first, without their outputs, which are by far the largest part.
 	Runs(ctx context.Context, project string, limit int) ([]HistoryRun, error)
 

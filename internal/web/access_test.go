@@ -13,7 +13,7 @@ import (
 
 var everyRoute = []struct{ method, path string }{
 	{"POST", "/api/v1/results"}, {"GET", "/api/v1/projects"}, {"GET", "/api/v1/projects/odilo"}, {"GET", "/api/v1/incidents"},
-	{"POST", "/api/v1/projects/odilo/pause"}, {"POST", "/api/v1/projects/odilo/resume"},
+	{"GET", "/api/v1/hosts"}, {"POST", "/api/v1/projects/odilo/pause"}, {"POST", "/api/v1/projects/odilo/resume"},
 }
 
 func TestTokenRequired(t *testing.T) {

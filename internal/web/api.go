@@ -72,6 +72,18 @@ func (s *Server) getProject(w http.ResponseWriter, r *request) error {
 	return writeJSON(w, http.StatusOK, st.Projects[0])
 }
 
+// getHosts returns the hosts that share the state. Where they are and what is wrong there is not for those who report for a project.
+func (s *Server) getHosts(w http.ResponseWriter, r *request) error {
+	if _, err := query(r.Request); err != nil {
+		return err
+	}
+	f, err := r.bot.Fleet(r.Context())
+	if err != nil {
+		return err
+	}
+	return writeJSON(w, http.StatusOK, f)
+}
+
 type doneJSON struct {
 	Project  string   `json:"project"`
 	Paused   bool     `json:"paused"`

@@ -24,6 +24,7 @@ import (
 	"github.com/terraphim/adfbot/internal/status"
 	"github.com/terraphim/adfbot/internal/store"
 	"github.com/terraphim/adfbot/internal/testhost"
+	"github.com/terraphim/adfbot/internal/testpg"
 	"github.com/terraphim/adfbot/internal/yardstick"
 	"github.com/terraphim/adfbot/pause"
 )
@@ -31,7 +32,7 @@ import (
 // besideEvery is how often the process beside the daemon records: far more often than a cron does.
 const besideEvery = 50 * time.Millisecond
 
-func TestMain(m *testing.M) { testhost.Main(m, testhost.Funcs{"beside": recordBeside}) }
+func TestMain(m *testing.M) { testpg.Main(m, testhost.Funcs{"beside": recordBeside}) }
 
 // recordBeside records as `adfbot record` does, once for each line that it reads, and prints how many nanoseconds it took. Its
 // argument is the configuration.

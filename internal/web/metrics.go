@@ -7,8 +7,10 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
+	"github.com/terraphim/adfbot/internal/config"
 	"github.com/terraphim/adfbot/internal/exposition"
 	"github.com/terraphim/adfbot/internal/status"
 	"github.com/terraphim/adfbot/internal/store"
@@ -27,6 +29,10 @@ type Metrics struct {
 	errors   *exposition.Counter
 	requests *exposition.Counter
 	took     *exposition.Histogram
+
+	spread *exposition.Histogram
+	lost   *exposition.Counter
+	listen atomic.Bool
 
 	mu    sync.Mutex
 	state os.FileInfo // the file of the state that was counted last; nil: it is none
@@ -53,10 +59,22 @@ func NewMetrics(version, revision string) *Metrics {
 			"Requests of the daemon to Gitea; code 0 means no answer.", "code", "operation"),
 		took: exposition.NewHistogram("adfbot_gitea_request_duration_seconds",
 			"How long the daemon's requests to Gitea took.", []float64{.01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30}, "operation"),
+		spread: exposition.NewHistogram("adfbot_flag_spread_seconds",
+			"How long after the beginning of a pause its flag was on this host's disk.", []float64{.05, .1, .25, .5, 1, 2, 5, 10, 30, 60, 300, 3600}),
+		lost: exposition.NewCounter("adfbot_claims_lost_total",
+			"Claims that ended before this host released them, because it could not renew them in time."),
 	}
 }
 
-func (m *Metrics) put(p *exposition.Page) {
+// put adds what this process has counted.
+func (m *Metrics) put(p *exposition.Page, c *config.Config) {
+	if c.Shared() {
+		m.spread.Put(p)
+		m.lost.Put(p)
+	}
+	if c.Shared() && c.StateListen != config.ListenOff {
+		p.Gauge("adfbot_listen_up", "Whether this host hears at once of pauses and resumes on others; else it notices them by polling.", boolValue(m.listen.Load()))
+	}
 	for _, metric := range []interface{ Put(*exposition.Page) }{m.results, m.trips, m.sweeps, m.errors, m.requests, m.took} {
 		metric.Put(p)
 	}
@@ -78,7 +96,13 @@ func (m *Metrics) Swept(rep status.SweepReport, err error, _ time.Duration) {
 }
 
 // Listening is [bot.Observer.Listening].
-func (m *Metrics) Listening(bool) {}
+func (m *Metrics) Listening(up bool) { m.listen.Store(up) }
+
+// FlagConfirmed is [bot.Observer.FlagConfirmed].
+func (m *Metrics) FlagConfirmed(after time.Duration) { m.spread.Observe(max(after, 0).Seconds()) }
+
+// ClaimLost is [bot.Observer.ClaimLost].
+func (m *Metrics) ClaimLost(string) { m.lost.Add(1) }
 
 // Requested is [bot.Observer.Requested].
 func (m *Metrics) Requested(op string, status int, took time.Duration) {

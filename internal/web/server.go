@@ -135,6 +135,7 @@ func (s *Server) routes() []route {
 		{"GET /api/v1/projects/{id}/gate", accessGate, classGate, bodyNone, s.getGate},
 		{"POST /api/v1/projects/{id}/pause", accessAdmin, classWork, bodyObject, s.postPause},
 		{"POST /api/v1/projects/{id}/resume", accessAdmin, classWork, bodyObject, s.postResume},
+		{"GET /api/v1/hosts", accessAdmin, classWork, bodyNone, s.shared(classWork, pageWait, s.getHosts)},
 		{"GET /api/v1/incidents", accessReport, classWork, bodyNone, s.getIncidents},
 
 		{"GET /{$}", accessPublic, classWatch, bodyNone, s.getPage},

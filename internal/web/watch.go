@@ -50,8 +50,10 @@ func (s *Server) getMetrics(w http.ResponseWriter, r *request) error {
 		s.log.Warn("metrics: the state cannot be read", "err", err)
 	} else {
 		putFigures(out, figures)
+		putFleet(out, figures.Fleet)
 	}
-	s.metrics.put(out)
+	out.Gauge("adfbot_state_up", "Whether the state could be read for this scrape.", boolValue(err == nil))
+	s.metrics.put(out, r.cfg)
 	w.Header().Set("Content-Type", exposition.ContentType)
 	_ = out.Write(w) // on an error the client has left
 	return nil
@@ -79,6 +81,26 @@ func putFigures(p *exposition.Page, f status.Figures) {
 	p.Gauge("adfbot_spooled_results", "Results in the spool, which could not be stored yet.", float64(f.Spooled))
 	if !f.LastSweep.IsZero() {
 		p.Gauge("adfbot_last_sweep_timestamp_seconds", "When the last sweep of any process began.", float64(f.LastSweep.UnixMilli())/1000)
+	}
+}
+
+// putFleet adds how the hosts are that share the state. Of hosts that have the same name, the flags are added up.
+func putFleet(p *exposition.Page, f *status.Fleet) {
+	if f == nil {
+		return
+	}
+	missing := map[string]int{}
+	for _, h := range f.In(status.HostHere, status.HostAway) {
+		missing[h.Name] += h.FlagsMissing
+		if h.This && h.State == status.HostHere {
+			p.Gauge("adfbot_state_clock_offset_seconds", "How far this host's clock is ahead of that of the state.", float64(h.ClockOffset)/1000)
+		}
+	}
+	for _, state := range []string{status.HostHere, status.HostAway} {
+		p.Gauge("adfbot_hosts", "Hosts that share the state; one is away if it was not heard of for fleet.away_after.", float64(len(f.In(state))), "state", state)
+	}
+	for name, n := range missing {
+		p.Gauge("adfbot_flags_missing", "Flags of paused projects that are not on the disk of the host.", float64(n), "host", name)
 	}
 }
 

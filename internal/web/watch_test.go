@@ -159,6 +159,7 @@ func TestMetricNames(t *testing.T) {
 		"ready gauge",
 		"results_total counter",
 		"spooled_results gauge",
+		"state_up gauge",
 		"sweep_duration_seconds histogram",
 		"sweep_errors_total counter",
 		"trips_total counter",

@@ -142,7 +142,7 @@ func TestUpgradedWhileOpen(t *testing.T) {
 // reading lists the methods of a state that change nothing.
 var reading = []string{"Accounts", "Check", "Close", "CommentsRead", "CountSince", "Evidence", "File", "FlagsWritten", "History", "Hold",
 	"Holds", "IncidentPage", "Incidents", "IncidentsOf", "Installation", "Labels", "LastResult", "Meta", "Moved", "NewComments",
-	"Operators", "Path", "PendingCommands", "Project", "ProjectState", "ProjectStates", "Running", "Runs", "Unsettled"}
+	"Operators", "Overview", "Path", "PendingCommands", "Project", "ProjectState", "ProjectStates", "Running", "Runs", "Unsettled"}
 
 // everything is a query for all that methods write, as text.
 const everything = `SELECT json_array(id, failures) FROM result UNION ALL SELECT doc FROM incident UNION ALL SELECT doc FROM command

@@ -28,15 +28,21 @@ const noOutput = "NULL"
 
 // results returns the last results of a project. output is the column of the outputs, or noOutput.
 func results(ctx context.Context, q Querier, project string, limit int, output string) ([]store.HistoryRun, error) {
-	return List(ctx, q, func(row Row) (r store.HistoryRun, err error) {
-		var runID, text sql.NullString
-		var started, finished, recorded Time
-		err = row.Scan(&r.Agent, &runID, &r.Outcome, &r.Counted, &r.ExitCode, &r.Signal, &r.Detail, &r.Host, &started, &finished, &recorded, &text)
-		r.RunID, r.Output = runID.String, text.String
-		r.Started, r.Finished, r.Recorded = started.Time, finished.Time, recorded.Time
-		return r, err
-	}, `SELECT agent, run_id, outcome, counted, exit_code, signal, detail, host, started_at, finished_at, recorded_at, `+output+`
+	return List(ctx, q, func(row Row) (store.HistoryRun, error) { return scanResult(row) }, `SELECT `+ResultColumns+`, `+output+`
 		FROM adfbot.result WHERE project = ? ORDER BY id DESC LIMIT ?`, project, limit)
+}
+
+// ResultColumns are the columns of a run in the history, but for its output.
+const ResultColumns = `agent, run_id, outcome, counted, exit_code, signal, detail, host, started_at, finished_at, recorded_at`
+
+// scanResult reads some columns, [ResultColumns] and an output.
+func scanResult(row Row, first ...any) (r store.HistoryRun, err error) {
+	var runID, text sql.NullString
+	var started, finished, recorded Time
+	err = row.Scan(append(first, &r.Agent, &runID, &r.Outcome, &r.Counted, &r.ExitCode, &r.Signal, &r.Detail, &r.Host, &started, &finished, &recorded, &text)...)
+	r.RunID, r.Output = runID.String, text.String
+	r.Started, r.Finished, r.Recorded = started.Time, finished.Time, recorded.Time
+	return r, err
 }
 
 func (s *State) LastResult(ctx context.Context) (id int64, err error) {

@@ -18,6 +18,7 @@ func RunHistory(t *testing.T, open Open) {
 		{"everything of a run", testWholeRun},
 		{"outputs of failures only", testOutputs},
 		{"the last outputs only", testOutputsKept},
+		{"an overview", testOverview},
 		{"counted once", testCountSince},
 		{"counted again after pruning", testCountPruned},
 		{"pruning takes the oldest", testPrune},
@@ -85,6 +86,36 @@ func testOutputsKept(t *testing.T, s *state) {
 	}
 	runs = must(s.History(t.Context(), "atlas", 50))(t)
 	require.Equal(t, "output 0", runs[store.KeptOutputs].Output, "it is the only one")
+}
+
+func testOverview(t *testing.T, s *state) {
+	overview := func(project string, runs int) map[string]store.Overview {
+		return must(s.Overview(t.Context(), project, runs))(t)
+	}
+	require.Empty(t, overview("", 10))
+	for n := range 5 {
+		r := result(store.Failure)
+		r.Project, r.RunID, r.Output = "atlas", fmt.Sprint(n), "o"
+		s.record(r)
+	}
+	s.resumed("odilo")
+	s.record(result(store.Ignored))
+	run := s.begin("r")
+	all := overview("", 3)
+	require.Len(t, all, 2)
+	for _, id := range []string{"atlas", "odilo"} {
+		require.Equal(t, store.Overview{
+			Project: must(s.Project(t.Context(), id))(t), Running: map[string]int{"odilo": 1}[id], Runs: must(s.Runs(t.Context(), id, 3))(t),
+		}, all[id])
+		require.Equal(t, map[string]store.Overview{id: all[id]}, overview(id, 3))
+	}
+	require.Len(t, all["atlas"].Runs, 3)
+	require.Equal(t, "4", all["atlas"].Runs[0].RunID, "the newest first")
+	require.True(t, all["odilo"].HalfOpen)
+	require.NoError(t, s.EndRun(t.Context(), run))
+	require.Zero(t, overview("", 3)["odilo"].Running)
+	require.Empty(t, overview("", 0)["atlas"].Runs)
+	require.Empty(t, overview("nobody", 3))
 }
 
 func testCountSince(t *testing.T, s *state) {

@@ -52,6 +52,34 @@ type indexView struct {
 	Sweep   sweepView
 	Spooled string
 	Foreign []link
+	Fleet   string // one line; "": the state has no other host
+	Hosts   []hostRow
+}
+
+// hostRow is a host that shares the state.
+type hostRow struct {
+	status.Host
+	Label   string
+	Now     string // whether it is away
+	Heard   moment
+	Also    string // its spool, flags and token
+	Remarks []string
+}
+
+func (v *indexView) addFleet(f *status.Fleet) {
+	if f == nil {
+		return
+	}
+	v.Fleet = f.Summary()
+	for _, h := range f.In(status.HostHere, status.HostAway) {
+		row := hostRow{Host: h, Label: f.Label(h), Now: h.StateText(f.At), Remarks: h.Remarks()}
+		row.Also = fmt.Sprintf("%s in its spool, %s missing, %s", text.Plural(h.Spooled, "result"), text.Plural(h.FlagsMissing, "flag"),
+			map[bool]string{true: "reads the token of Gitea", false: "cannot read the token of Gitea"}[h.CanIssue])
+		if h.Seen != nil {
+			row.Heard = newMoment(*h.Seen, f.At)
+		}
+		v.Hosts = append(v.Hosts, row)
+	}
 }
 
 // link is a text that is a link unless Link is "".
@@ -77,6 +105,7 @@ func newIndex(s status.Status, at visit) indexView {
 	for _, f := range s.Foreign {
 		v.Foreign = append(v.Foreign, link{Text: f, Link: webLink(f)})
 	}
+	v.addFleet(s.Fleet)
 	shared, short := s.SharedReasons()
 	if len(shared) > 0 {
 		v.Problems = append(s.OtherProblems(), shared...)

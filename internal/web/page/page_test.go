@@ -143,6 +143,7 @@ func samples() map[string]any {
 		"nothing-reported":       nothing,
 		"no-project":             sampleStatus(),
 		"all-well":               sampleStatus(running("odilo", "++-+.++o++"), running("digital-twins", "++"), running("fleet", "")),
+		"hosts":                  sampleFleet(),
 		"one-failing":            sampleStatus(func() status.Project { p := running("odilo", "--+"); p.Failures = 2; return p }(), running("fleet", "+")),
 		"one-project":            sampleStatus(running("odilo", "++")),
 		"one-paused":             sampleStatus(running("digital-twins", "+++++-++++"), paused("odilo", "---+++++++", sampleIssue), running("fleet", "+.+")),

@@ -106,3 +106,19 @@ func sampleIncidents() []incident.Incident {
 			Evidence: incident.Evidence{Runs: runs[:3]}},
 	}
 }
+
+// sampleFleet is a fleet of three, of which one is away while a project is paused.
+func sampleFleet() status.Status {
+	p := paused("odilo", "---+++++++", sampleIssue)
+	p.FlagHosts = &status.FlagHosts{On: 2, Of: 3, Missing: []status.MissingFlag{{Host: "edge-7", ID: "b", Away: true}}}
+	p.Warnings = []string{"PAUSED on 2 of 3 hosts, not on edge-7 (away)"}
+	s := sampleStatus(p, running("fleet", "+"))
+	now, away := before(2*time.Second), before(2*time.Hour+50*time.Minute)
+	s.Fleet = &status.Fleet{State: "postgres://adfbot@db1/adfbot", Shared: true, At: seven, Hosts: []status.Host{
+		{ID: "a", Name: "edge-1", State: status.HostHere, This: true, Version: "v1.2.3", Seen: &now, CanIssue: true},
+		{ID: "b", Name: "edge-7", State: status.HostAway, Version: "v1.2.2", Seen: &away, AwaySince: &away, Spooled: 3, FlagsMissing: 1},
+		{ID: "c", Name: "edge-9", State: status.HostHere, Version: "v1.2.3", Seen: &now, ConfigDiffers: true, ClockOffset: 3000, FlagErrors: []string{"no space left on device"}},
+		{ID: "d", Name: "edge-8", State: status.HostRetired, Retired: &away},
+	}}
+	return s
+}
