@@ -258,7 +258,7 @@ func (b *Bot) options() escalate.Options {
 		},
 	}
 	if b.store.fleet != nil {
-		o.Fleet, o.Host, o.Unpaused = b.store.fleet, b.store.host, b.unpaused
+		o.Fleet, o.Host, o.HostName, o.Unpaused = b.store.fleet, b.store.host, b.host, b.unpaused
 		o.FlagConfirmed = func(since time.Time) { b.env.observe(func(w Observer) { w.FlagConfirmed(b.now().Sub(since)) }) }
 	}
 	return o
