@@ -192,6 +192,7 @@ func (r *Reconciler) issueData(ctx context.Context, s step, repo tracker.Repo) (
 	data := issuetext.IssueData{
 		Installation: r.opt.Installation, Repo: repo, PauseFlag: r.opt.Dir.FlagPath(i.Project), RunAs: r.runAs(), ConfigFlag: r.opt.ConfigFlag,
 		Mentions: r.opt.Mentions, ResumeInGitea: r.operable(), CloseResumes: r.opt.Commands.CloseResumes,
+		AnyHost: r.opt.Fleet != nil,
 	}
 	if s.fresh == nil {
 		var err error

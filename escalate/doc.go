@@ -18,6 +18,19 @@
 // outcome waits until the server can no longer be at work on it, looks for the hidden marker that every issue and comment of
 // the bot ends with, and only then tries again: nothing is made twice, and nothing is lost.
 //
+// # A pass over the flags of this host
+//
+// Flag files are brought in line with the state in a pass: it opens the pause directory once, reads the states and this host's
+// confirmations in one transaction, plans for each project, and applies. A confirmation says that a flag was on this host's disk for one
+// pause, as the file was then; only so does a missing flag mean that somebody removed it, and only that pause ends. It is set for a
+// pause that is still the project's, and deleted after the flag is.
+//
+// Hosts that share a state ([incident.FleetStore]) have a pause directory each. There a mark, [pause.Mark], carries the host's id, an
+// epoch and a number that is raised before and after a flag is written and whenever a confirmation is set; the state holds the last one.
+// A directory whose mark is missing, torn, another host's or behind the state went back in time: its confirmations are void, it gets a
+// new epoch, nothing is concluded from a missing flag, and the flags are written again. A pass ends if another one has moved the mark.
+// With a state in a file there is none: state and directory share a machine and its backups.
+//
 // # Locks
 //
 // A lock on the flag, [incident.HostLocker], is held while a flag is written or removed and its state is stored: for

@@ -211,6 +211,9 @@ func (r *Reconciler) noticeRemoval(ctx context.Context, v *localVisit, a plan.Ac
 		return err
 	}
 	how := a.Why
+	if r.opt.HostName != "" {
+		how += " on " + r.opt.HostName
+	}
 	if _, open := v.Pause(); open.ID != "" {
 		how += "; noticed " + r.opt.Now().UTC().Format(time.RFC3339) + endsHold(&open, v.Hold)
 	}

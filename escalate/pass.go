@@ -357,7 +357,9 @@ func (p *pass) compareMarks(ctx context.Context, state incident.DirMark) (bool, 
 	if state.Epoch == "" { // of a new host, or the state has moved here together with the confirmations
 		return false, p.markFirst(ctx)
 	}
-	return false, p.void(ctx, max(found.Seq, state.Seq)+1, "its mark is missing, or older than the state")
+	p.r.opt.Log.Warn("nothing is concluded from flags that are missing in the pause directory: they are written again",
+		"dir", p.r.opt.Dir.Path(), "why", "its mark is missing, or older than the state")
+	return false, p.void(ctx, max(found.Seq, state.Seq)+1)
 }
 
 // markFirst marks the directory of a host that never had a mark. The one on disk comes first: after a crash the state still has none.
@@ -371,9 +373,8 @@ func (p *pass) markFirst(ctx context.Context) error {
 }
 
 // void deletes this host's confirmations and marks the directory anew. After a crash on the way the marks differ, so it is done again.
-func (p *pass) void(ctx context.Context, seq int64, why string) error {
+func (p *pass) void(ctx context.Context, seq int64) error {
 	mark := pause.Mark{Host: p.r.opt.Host, Epoch: pause.NewRandomID(), Seq: seq}
-	p.r.opt.Log.Warn("nothing is concluded from flags that are missing in the pause directory: they are written again", "dir", p.r.opt.Dir.Path(), "why", why)
 	if err := p.r.opt.Fleet.Void(ctx, incident.DirMark{Epoch: mark.Epoch, Seq: mark.Seq}); err != nil {
 		return err
 	}

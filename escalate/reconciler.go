@@ -30,10 +30,10 @@ type Options struct {
 	State        incident.State
 	Dir          pause.Dir // the pause directory
 
-	// Fleet is the part of the state for hosts that share it, each with a pause directory of its own, and Host is the id of this one;
-	// nil: the state is this host's alone.
-	Fleet incident.FleetStore
-	Host  string
+	// Fleet is the part of the state for hosts that share it, each with a pause directory of its own, Host is the id of this one, and
+	// HostName what people call it; nil: the state is this host's alone.
+	Fleet          incident.FleetStore
+	Host, HostName string
 	// Unpaused returns the hosts of the fleet that cannot write flags. A sweep asks for it once; nil: it does not.
 	Unpaused func(context.Context) (incident.Unpaused, error)
 

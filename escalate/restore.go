@@ -40,7 +40,7 @@ func (r *Reconciler) fillDirectory(ctx context.Context, was pause.Dir) (paused [
 	defer end()
 	found, err := p.folder.Mark()
 	if err == nil {
-		err = p.void(ctx, found.Seq+1, "it is filled")
+		err = p.void(ctx, found.Seq+1)
 	}
 	if err != nil {
 		return nil, err

@@ -18,6 +18,11 @@
 //	<dir>/<project>      a flag; its content is a note for people, or empty
 //	<dir>/.adfbot        the sentinel: the ids of the installation and of the
 //	                     directory, or empty if a person created it with touch
+//	<dir>/.adfbot.host   where hosts share a state, the [Mark] of the host
+//	                     that the directory belongs to: its id, and an epoch
+//	                     and a number that tell a directory which went back in
+//	                     time, such as a restored snapshot; it is replaced
+//	                     whole, and one that is torn counts as missing
 //	<dir>/.tmp-<random>  a file being written
 //
 // A directory entry of any type is a flag. Shell scripts may use test -e, which

@@ -2,6 +2,7 @@ package main
 
 import (
 	"flag"
+	"fmt"
 	"io"
 	"os"
 	"os/exec"
@@ -12,9 +13,12 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/terraphim/adfbot/internal/testhost"
+	"github.com/terraphim/adfbot/internal/testpg"
 	"github.com/terraphim/adfbot/internal/testworld"
 )
 
@@ -46,8 +50,11 @@ var standIns = map[string]string{
 			$(sed -n 's/^ExecStart=//p' "$ROOT/etc/systemd/system/adfbot.service") >>"$ROOT/log" 2>&1 &
 			echo $! >"$ROOT/pid"
 			exit 0;;
-		esac
-		exit 1`,
+		"restart adfbot") # as above; in the documents, it did not run
+			systemctl enable --now adfbot && journalctl -u adfbot;;
+		*) exit 1;;
+		esac`,
+	"psql":       `PATH=/usr/bin:/bin exec psql "$DATABASE" "$@"`,
 	"journalctl": `sed /msg=serving/q <(exec tail -n +1 -f --pid="$(cat "$ROOT/pid")" "$ROOT/log" 2>/dev/null 3>&-)`,
 }
 
@@ -56,6 +63,7 @@ type machine struct {
 	*testing.T
 	*gitea
 	root  string
+	state string   // URL of the database that several machines share, or ""
 	alive *os.File // held open by the daemon for as long as it lives
 }
 
@@ -73,7 +81,12 @@ func newMachine(t *testing.T) *machine {
 	require.NoError(t, err)
 	t.Cleanup(g.close)
 	g.AddToken(botLogin, docsToken, testworld.Scopes()...)
+	return newMachineWith(t, g)
+}
 
+// newMachineWith is newMachine for a Gitea that is there.
+func newMachineWith(t *testing.T, g *gitea) *machine {
+	t.Helper()
 	m := &machine{T: t, gitea: g, root: t.TempDir()}
 	for _, dir := range []string{"bin", "usr/local/bin", "etc/systemd/system"} {
 		require.NoError(t, os.MkdirAll(filepath.Join(m.root, dir), 0o755))
@@ -104,7 +117,7 @@ func newMachine(t *testing.T) *machine {
 // here replaces the places of the documents by those of the test.
 func (m *machine) here(text string) string {
 	pairs := []string{docsServer, m.url()}
-	for _, path := range []string{"/etc/", "/var/lib/adfbot", "/opt/ai-dark-factory", "/usr/local/bin/"} {
+	for _, path := range []string{"/etc/", "/var/lib/adfbot", "/opt/ai-dark-factory", "/usr/local/bin/", "/run/adfbot"} {
 		pairs = append(pairs, path, m.root+path)
 	}
 	return strings.NewReplacer(pairs...).Replace(text)
@@ -126,7 +139,7 @@ func (m *machine) bash(script string) (output string, failed []string) {
 	cmd := exec.Command("bash", "-c", `trap 'echo "$? $BASH_COMMAND" >>"$ROOT/failed"' ERR`+"\n"+m.here(script))
 	cmd.Dir = m.root
 	cmd.Env = []string{"PATH=" + m.root + "/bin:" + m.root + "/usr/local/bin:/usr/bin:/bin", "ROOT=" + m.root, "HOME=" + m.root, "TMPDIR=" + m.root,
-		"ADFBOT_CONFIG=" + m.root + "/etc/adfbot/config.yaml", "GORACE=atexit_sleep_ms=0", "LC_ALL=C"}
+		"ADFBOT_CONFIG=" + m.root + "/etc/adfbot/config.yaml", "GORACE=atexit_sleep_ms=0", "LC_ALL=C", "DATABASE=" + m.state}
 	cmd.Stdin = strings.NewReader(docsToken + "\n") // for the one command that reads a token
 	cmd.ExtraFiles = []*os.File{m.alive}
 	b, err := cmd.CombinedOutput()
@@ -216,4 +229,78 @@ func TestDocsCommandsOfTheGuide(t *testing.T) {
 	require.Contains(t, output, "\n75\n")
 	require.Equal(t, 1, m.count(theRepo, "closed"))
 	require.Equal(t, 0, m.count(theRepo, "open"))
+}
+
+func TestDocsCommandsOfTheFleet(t *testing.T) {
+	t.Parallel()
+	if _, err := exec.LookPath("psql"); err != nil {
+		t.Skip("no psql here")
+	}
+	url := testpg.Database(t)
+	const path = "docs/fleet.md"
+	byLanguage := map[string][]string{}
+	for _, b := range blocksIn(document(t, path)) {
+		byLanguage[b.language] = append(byLanguage[b.language], b.text)
+	}
+	sh, config := byLanguage["sh"], byLanguage["yaml"][0]
+	require.Len(t, sh, 6)
+	guide := blocksIn(document(t, "docs/guide.md"))
+
+	first := newMachine(t)
+	hosts := []*machine{first, newMachineWith(t, first.gitea), newMachineWith(t, first.gitea)}
+	run := func(m *machine, script string) string {
+		t.Helper()
+		out, failed := m.bash(regexp.MustCompile(`postgres://adfbot@\S+`).ReplaceAllString(script, "'"+url+"'"))
+		require.Empty(t, failed, out)
+		return out
+	}
+	everywhere := func(paused bool) {
+		t.Helper()
+		for _, m := range hosts {
+			flag := m.here("/opt/ai-dark-factory/data/pause/odilo")
+			require.Eventually(t, func() bool {
+				_, err := os.Lstat(flag)
+				return paused == (err == nil)
+			}, testhost.Patience, 10*time.Millisecond, flag)
+		}
+	}
+	for n, m := range hosts {
+		m.state = url
+		run(m, guide[slices.IndexFunc(guide, func(b block) bool { return strings.Contains(b.text, "useradd") })].text)
+		if n == 0 {
+			require.Contains(t, run(m, sh[0]), "CREATE SCHEMA")
+		}
+		run(m, sh[1])
+		run(m, "mkdir -p /run/adfbot; echo ExecStart=/usr/local/bin/adfbot serve >/etc/systemd/system/adfbot.service")
+		own := fmt.Sprintf("pause_dir: /opt/ai-dark-factory/data/pause\nfleet: {host: edge-%d, poll: 100ms}\n", n+1)
+		config := regexp.MustCompile(`(?m)^state: .*$`).ReplaceAllLiteralString(config, "state: "+url)
+		require.NoError(t, os.WriteFile(m.root+"/etc/adfbot/config.yaml", []byte(m.here(config+own)), 0o644))
+		require.NotContains(t, run(m, sh[2]), "FAIL")
+	}
+	plain := func(text string) string {
+		return regexp.MustCompile(`[0-9a-f]{8}  |\d+s ago +`).ReplaceAllString(text, "* ")
+	}
+	var shown string
+	require.Eventually(t, func() bool { // the first heartbeat of each
+		shown = first.console(byLanguage["console"][0])
+		return strings.Count(shown, "edge-") == len(hosts)
+	}, testhost.Patience, 50*time.Millisecond)
+	require.Equal(t, plain(byLanguage["console"][0]), plain(shown))
+
+	for _, m := range hosts {
+		_, failed := m.bash(sh[3])
+		require.Equal(t, []string{"2 sudo -u agents adfbot exec --project odilo -- ls /no/such/file"}, failed)
+	}
+	everywhere(true)
+	for _, m := range hosts {
+		out, _ := m.bash(sh[4])
+		require.Contains(t, out, "odilo is paused: project-meta failed 3 times in a row")
+		require.Contains(t, out, "\n75\n")
+	}
+	require.Equal(t, 1, first.count(theRepo, "open"))
+	run(hosts[1], sh[5])
+	everywhere(false)
+	run(first, "sudo -u adfbot adfbot sweep")
+	require.Equal(t, 1, first.count(theRepo, "closed"))
+	require.Equal(t, 0, first.count(theRepo, "open"))
 }

@@ -28,6 +28,7 @@ type IssueData struct {
 
 	ResumeInGitea bool // operators may resume with a comment "/adf resume"
 	CloseResumes  bool // operators may resume by closing the issue; otherwise the bot reopens it
+	AnyHost       bool // several hosts have the flag, and it may be removed on any of them
 }
 
 const (
@@ -65,6 +66,7 @@ type TemplateData struct {
 	FlagError     Untrusted // why
 	ResumeInGitea bool      // operators may resume with a comment "/adf resume"
 	CloseResumes  bool      // operators may resume by closing the issue
+	AnyHost       bool      // the flag may be removed on any of several hosts
 
 	Runs    []TemplateRun // newest first
 	History string        // the marks of Runs, oldest first
@@ -108,7 +110,7 @@ func (c *Composer) data(in IssueData) TemplateData {
 		PauseFlag: c.sentence(in.PauseFlag), Remove: c.sentence(in.RunAs + "rm " + text.ShellQuote(in.PauseFlag)),
 		Resume:    c.sentence(ResumeCommand(in.RunAs, i.Project, in.ConfigFlag)),
 		NotPaused: in.FlagError != "", FlagError: c.sentence(in.FlagError),
-		ResumeInGitea: in.ResumeInGitea, CloseResumes: in.CloseResumes,
+		ResumeInGitea: in.ResumeInGitea, CloseResumes: in.CloseResumes, AnyHost: in.AnyHost,
 		Mentions: mentions(in.Mentions), Rebuilt: i.Rebuilt,
 	}
 	if in.Replaces != nil {

@@ -4,6 +4,14 @@
 //	result ─► state: history, breaker and, at a trip, the incident, in one transaction
 //	       ─► escalate.Reconciler: pause flag, then issue
 //
+// # In a fleet
+//
+// Where hosts share a state in PostgreSQL, the daemon keeps this one in the fleet (infleet.go): it listens for pauses and resumes
+// elsewhere and polls, which is what counts; each time it stores what waits in the spool and lets escalate make a pass over this host's
+// flags. It beats, so that the others see it as here. One host at a time claims the sweep (turns.go), and one that cannot reach Gitea
+// leaves it to the others for a while. A host that cannot reach the state resumes nothing, and pauses a project by what its own spool
+// holds; when it is back, its removals come first, then the spool, then its own pauses are settled.
+//
 // # On disk
 //
 // The state (package store), unless it is in PostgreSQL; the directory of this host, by default <state>.d, with locks, files of runs and
@@ -250,7 +258,7 @@ func (b *Bot) options() escalate.Options {
 		},
 	}
 	if b.store.fleet != nil {
-		o.Fleet, o.Host, o.Unpaused = b.store.fleet, b.store.host, b.unpaused
+		o.Fleet, o.Host, o.HostName, o.Unpaused = b.store.fleet, b.store.host, b.host, b.unpaused
 		o.FlagConfirmed = func(since time.Time) { b.env.observe(func(w Observer) { w.FlagConfirmed(b.now().Sub(since)) }) }
 	}
 	return o

@@ -71,6 +71,28 @@ func TestFleetFollows(t *testing.T) {
 }
 
 // The issue says once on which host of the fleet the project is not paused, and once that it is at last. That host runs nothing meanwhile.
+func TestIssueOfAFleetNamesTheHost(t *testing.T) {
+	a := newHost(t, testpg.Database(t))
+	b := a.newHostBeside(t)
+	for w, name := range map[*world]string{a: "edge-1", b: "edge-2"} {
+		w.change("local_dir: DIR/local", "local_dir: DIR/local\nfleet: {poll: 100ms, host: "+name+"}\n")
+		w.serving()
+	}
+	a.fail("odilo", 3)
+	require.Contains(t, a.issues("open")[0].Body, "remove the pause flag on any host: ")
+	a.watch(b.cfg.PauseDir)("the trip", func() bool {
+		_, err := os.Lstat(b.flag("odilo"))
+		return err == nil
+	})
+	require.NoError(t, os.Remove(a.flag("odilo")))
+	a.watch(b.cfg.PauseDir)("the removal", func() bool {
+		_, err := os.Lstat(b.flag("odilo"))
+		return err != nil
+	})
+	b.sweepWell()
+	require.Contains(t, a.issues("closed")[0].Comments[0].Body, "the pause flag was removed on edge-1; noticed ")
+}
+
 func TestUnpausedHost(t *testing.T) {
 	a := newHost(t, testpg.Database(t))
 	b := a.newHostBeside(t)
