@@ -224,10 +224,13 @@ func report(b *testing.B, what string, took time.Duration, goal float64) {
 
 func BenchmarkCostOfAFleet(b *testing.B) {
 	c := newCluster(b)
-	b.Run("one", c.oneAtATime)
-	b.Run("many", c.manyAtOnce)
-	b.Run("cut", c.cutOff)
-	b.Run("kill", c.serverDies)
+	for name, measure := range map[string]func(*testing.B){"one": c.oneAtATime, "many": c.manyAtOnce, "cut": c.cutOff, "kill": c.serverDies} {
+		b.Run(name, func(b *testing.B) {
+			c.B = b
+			measure(b)
+		})
+	}
+	c.B = b
 }
 
 func (c *cluster) oneAtATime(b *testing.B) {
