@@ -117,7 +117,9 @@ func projectName(n int) string { return fmt.Sprintf(perFleet, n) }
 
 // trip trips a project on a host, which returns when there is an issue.
 func (c *cluster) trip(host int, project string) error {
-	r, err := c.bots[host].Record(ctx, trip(project))
+	result := trip(project)
+	result.Started = result.Finished // it began after the last resume
+	r, err := c.bots[host].Record(ctx, result)
 	if err == nil && !r.Tripped {
 		err = fmt.Errorf("%s: no trip", project)
 	}
@@ -238,14 +240,14 @@ func (c *cluster) oneAtATime(b *testing.B) {
 	for b.Loop() {
 		tripped, resumed = nil, nil
 		for n := range oneByOne {
-			time.Sleep(rand.N(time.Second)) // hosts poll meanwhile
+			time.Sleep(rand.N(500 * time.Millisecond)) // hosts poll meanwhile
 			project := projectName(n)
 			begun := time.Now()
 			done := make(chan error, 1)
 			go func() { done <- c.trip(n%hosts, project) }()
 			tripped = append(tripped, c.awaitFlag(project).Sub(begun))
 			require.NoError(b, <-done)
-			time.Sleep(rand.N(time.Second))
+			time.Sleep(rand.N(500 * time.Millisecond))
 			c.awaitConfirmed(hosts)
 			begun = time.Now()
 			c.remove((n+7)%hosts, project)
