@@ -198,6 +198,10 @@ func (r *Reconciler) removeFlag(ctx context.Context, v *localVisit, a plan.Actio
 	}
 	v.Flag = incident.FlagView{State: incident.FlagGone}
 	r.opt.Log.Info("pause flag removed", "project", v.Project, "why", a.Why)
+	if r.opt.Fleet != nil {
+		v.unconfirmLater()
+		return nil
+	}
 	return r.opt.State.Unconfirm(ctx, v.Project, v.Confirmed.Pause)
 }
 
@@ -248,7 +252,8 @@ func (r *Reconciler) EndLocalPause(ctx context.Context, project, id string) erro
 		return err
 	}
 	v := localVisit{pass: p, Observation: plan.Observation{Project: project, Flag: s.Flag, Confirmed: s.Confirmed}}
-	return r.removeFlag(ctx, &v, plan.Action{Project: project, Why: "the failures that paused the project on this host do not pause it in the order of all hosts' runs"})
+	err = r.removeFlag(ctx, &v, plan.Action{Project: project, Why: "the failures that paused the project on this host do not pause it in the order of all hosts' runs"})
+	return errors.Join(err, p.unconfirmRemoved(ctx))
 }
 
 // supersede ends an incident in favor of an earlier one, whose flag is there.

@@ -840,6 +840,15 @@ func (s *modelState) ConfirmAll(ctx context.Context, at time.Time, list []incide
 	return nil
 }
 
+func (s *modelState) UnconfirmAll(ctx context.Context, list []incident.FlagConfirmation) error {
+	for _, c := range list {
+		if err := s.Unconfirm(ctx, c.Project, c.Pause); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 func (s *modelState) FlagFailed(context.Context, string, string, string) error { return nil }
 
 func (s *modelState) Change(ctx context.Context, id string, f func(*incident.Incident)) (out incident.Incident, err error) {

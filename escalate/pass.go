@@ -32,6 +32,7 @@ type pass struct {
 	mark    pause.Mark // as this pass left it on disk; zero outside of a fleet
 	raised  bool       // before a flag was written
 	pending []*localVisit
+	removed []incident.FlagConfirmation // of flags that this pass has removed
 }
 
 // localVisit is a visit to a project in a pass.
@@ -111,7 +112,7 @@ func (p *pass) run(ctx context.Context, projects []string) (visits map[string]*l
 			g.Go(func() error { v.take(ctx); return nil })
 		}
 		_ = g.Wait()
-		if err := p.confirmPending(ctx); err != nil {
+		if err := errors.Join(p.unconfirmRemoved(ctx), p.confirmPending(ctx)); err != nil {
 			return visits, err
 		}
 		projects = nil
@@ -199,6 +200,22 @@ func (v *localVisit) confirmLater(pause string) {
 	defer v.mu.Unlock()
 	v.confirms = pause
 	v.pending = append(v.pending, v)
+}
+
+// unconfirmLater has the confirmation deleted at the end of the round. After a crash before that, a missing flag ends a pause that is over.
+func (v *localVisit) unconfirmLater() {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.removed = append(v.removed, incident.FlagConfirmation{Project: v.Project, Confirmation: incident.Confirmation{Pause: v.Confirmed.Pause}})
+}
+
+func (p *pass) unconfirmRemoved(ctx context.Context) error {
+	removed := p.removed
+	p.removed = nil
+	if len(removed) == 0 {
+		return nil
+	}
+	return p.r.opt.Fleet.UnconfirmAll(ctx, removed)
 }
 
 // confirmPending stores that flags are on disk as they were seen: what somebody does to one from now on is noticed. It stores nothing of

@@ -94,6 +94,7 @@ type Reconciler struct {
 	writing    hangGuard              // for writes: a frozen file system answers reads
 	learned    atomic.Pointer[learned]
 	seen       table[string, time.Time] // when a sweep last saw a project's flag
+	trips      sharedPasses             // in a fleet
 	overBudget atomic.Bool              // the last sweep could not do everything
 }
 

@@ -125,8 +125,10 @@ func (r *Reconciler) foreign(c *sweepCache) []string {
 // distinct joins errors, each message once.
 func distinct(errs []error) error {
 	var out []error
+	known := map[string]bool{}
 	for _, e := range errs {
-		if e != nil && !slices.ContainsFunc(out, func(o error) bool { return o.Error() == e.Error() }) {
+		if e != nil && !known[e.Error()] {
+			known[e.Error()] = true
 			out = append(out, e)
 		}
 	}
@@ -136,8 +138,10 @@ func distinct(errs []error) error {
 // distinctLines are the errors for people, each once: a repository that can't be listed is an error of each of its projects.
 func distinctLines(errs []error) []string {
 	out := []string{}
+	known := map[string]bool{}
 	for _, e := range errs {
-		if s := e.Error(); !slices.Contains(out, s) {
+		if s := e.Error(); !known[s] {
+			known[s] = true
 			out = append(out, s)
 		}
 	}

@@ -30,7 +30,7 @@ type Tripped struct {
 // stored before the first request and before the claim on the issue, so a request that hangs never delays a flag.
 func (r *Reconciler) Trip(ctx context.Context, i incident.Incident) (Tripped, error) {
 	c := r.visitCache()
-	flag, _, err := r.applyLocal(ctx, plan.Observation{Project: i.Project}, c)
+	flag, _, err := r.applyTrip(ctx, i.Project, c)
 	v := &visit{project: i.Project, cache: c, wait: r.opt.Timeout, fresh: &i, flag: flag}
 	err = errors.Join(err, r.track(ctx, v))
 	return Tripped{Incident: i, Flag: v.flag}, err

@@ -15,7 +15,10 @@ import (
 )
 
 // What a start of the program costs, as cron and systemd pay for it: the real command, built as the topic install says, from exec
-// to exit. Most of it is the price of what is linked, so these rows have no goal.
+// to exit. Most of it is the price of what is linked, so only the comparison with an earlier release has a goal.
+
+// beforeVar names the program of an earlier release, which must not be faster than this one by more than a tenth.
+const beforeVar = "ADFBOT_BENCH_BEFORE"
 
 // goBuild makes a program of the package in dir, static as that topic recommends for copying to other machines.
 func goBuild(b *testing.B, dir, name string) string {
@@ -75,6 +78,15 @@ func startCost(b *testing.B, what string, args ...string) {
 	yardstick.Row{
 		What: what, Measured: yardstick.Took(s), Yardstick: "a Go program that prints one line: " + yardstick.Took(y),
 		Value: float64(s) / float64(y), Unit: "×", NoGoal: true,
+	}.Report(b)
+	before := os.Getenv(beforeVar)
+	if before == "" {
+		return
+	}
+	s, y = yardstick.Compare(b, func() { process(adfbot, args...) }, func() { process(before, args...) })
+	yardstick.Row{
+		What: what + ", and before", Measured: yardstick.Took(s), Yardstick: "the earlier release: " + yardstick.Took(y),
+		Value: float64(s) / float64(y), Unit: "×", Goal: 1.1,
 	}.Report(b)
 }
 

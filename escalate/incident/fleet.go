@@ -39,6 +39,8 @@ type FleetStore interface {
 	Void(ctx context.Context, m DirMark) error
 	// ConfirmAll is [FlagStore.Confirm] for many projects, in one transaction.
 	ConfirmAll(ctx context.Context, at time.Time, list []FlagConfirmation) error
+	// UnconfirmAll is [FlagStore.Unconfirm] for many projects, in one transaction. The identities do not matter.
+	UnconfirmAll(ctx context.Context, list []FlagConfirmation) error
 	// FlagFailed stores, as [FailedFlag], why this host could not write the flag of a pause, if the project is paused by that pause. A
 	// confirmation replaces it; one of the same pause that stands stays. It is gone when the pause is over.
 	FlagFailed(ctx context.Context, project, pause, why string) error

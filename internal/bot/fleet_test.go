@@ -1,17 +1,20 @@
 package bot_test
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/terraphim/adfbot/internal/bot"
 	"github.com/terraphim/adfbot/internal/hostlocal"
 	"github.com/terraphim/adfbot/internal/store"
 	"github.com/terraphim/adfbot/internal/store/postgres"
+	"github.com/terraphim/adfbot/internal/testhost"
 	"github.com/terraphim/adfbot/internal/testpg"
 	"github.com/terraphim/adfbot/pause"
 )
@@ -204,4 +207,46 @@ func (w *world) inFleet(f func(store.Fleet)) {
 	require.NoError(w, err)
 	defer func() { require.NoError(w, s.Close()) }()
 	f(s)
+}
+
+// Trips that wait for the lock of the host's flags share a pass, and with it what is synced and stored.
+func TestTripsShareAPass(t *testing.T) {
+	a := newHost(t, testpg.Database(t))
+	a.change("  - id: odilo", "  - id: odilo\n    threshold: 1")
+	a.fail("odilo", 1)
+	seq := func() (n int) {
+		_, err := fmt.Sscan(testpg.Text(t, a.cfg.State, `SELECT max(seq) FROM adfbot.host`), &n)
+		require.NoError(t, err)
+		return n
+	}
+	unlock, err := hostlocal.At(a.cfg.LocalDir).LockHere(ctx, "flags", 0)
+	require.NoError(t, err)
+	const many = 20
+	projects := ""
+	for n := range many {
+		projects += fmt.Sprintf("\n  - id: p%d\n    threshold: 1", n)
+	}
+	a.configure(a.yaml + projects[1:] + "\n")
+	was := seq()
+	a.with(bot.Daemon, func(b *bot.Bot) {
+		var g errgroup.Group
+		for n := range many {
+			g.Go(func() error {
+				r, err := b.Record(ctx, failure(fmt.Sprint("p", n)))
+				if err == nil && (!r.Tripped || len(r.Problems) > 0) {
+					err = fmt.Errorf("no trip, or problems: %v", r.Problems)
+				}
+				return err
+			})
+		}
+		require.Eventually(t, func() bool {
+			return testpg.Text(t, a.cfg.State, `SELECT count(*) FROM adfbot.project WHERE pause IS NOT NULL`) == fmt.Sprint(many+1)
+		}, testhost.Patience, time.Millisecond)
+		unlock()
+		require.NoError(t, g.Wait())
+	})
+	require.LessOrEqual(t, seq()-was, many, "a pass raises it twice")
+	for n := range many {
+		require.FileExists(t, a.flag(fmt.Sprint("p", n)))
+	}
 }

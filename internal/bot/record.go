@@ -95,7 +95,7 @@ func (b *Bot) Record(ctx context.Context, r store.Result) (Recorded, error) {
 
 // Count is the part of [Bot.Record] that stores the result. Without an error [Bot.Follow] does the rest.
 func (b *Bot) Count(ctx context.Context, r store.Result) (Recorded, error) {
-	if err := CheckResult(r, b.now()); err != nil {
+	if err := CheckResult(r, b.env.Now()); err != nil { // whose clock the times are of
 		return Recorded{}, err
 	}
 	if err := b.recordWaiting(ctx, r.Project); err != nil {

@@ -8,15 +8,21 @@ import (
 // serverClock is the server's clock as this host knows it.
 type serverClock struct {
 	mu   sync.Mutex
-	at   time.Time // the last time that the server told
+	at   time.Time // what the server told
 	then time.Time // when that arrived here
 }
 
-// told notes a time that has just arrived. It was true at some moment before, so the clock is never ahead of the server's.
-func (c *serverClock) told(at time.Time) {
+// told notes what the server answered when it was asked for the time. It was true at some moment since then: an answer that took long
+// must not set a clock back that is right.
+func (c *serverClock) told(at, asked time.Time) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.at, c.then = at, time.Now()
+	now := time.Now()
+	earliest, latest := at, at.Add(now.Sub(asked))
+	if known := c.at.Add(now.Sub(c.then)); !known.Before(earliest) && !known.After(latest) {
+		return
+	}
+	c.at, c.then = earliest, now
 }
 
 // now counts from the last time by the machine's monotonic clock, which nobody sets.

@@ -44,12 +44,13 @@ func (c *connection) close() {
 // check returns why a server can't be used, reads its clock, and finds out whether statements can be prepared: a pooler does not tell the
 // number of the server's process.
 func (c *connection) check(ctx context.Context, clock *serverClock) error {
+	asked := time.Now()
 	results, err := c.run(ctx, statement{text: `SELECT pg_backend_pid(), clock_timestamp()`})
 	if err != nil {
 		return err
 	}
 	if at, err := decode(typeTimestamptz, results[0].Rows[0][1]); err == nil {
-		clock.told(at.(time.Time))
+		clock.told(at.(time.Time), asked)
 	}
 	if pid, _ := decode(typeInt4, results[0].Rows[0][0]); pid == int64(c.pg.PID()) {
 		c.prepared = map[string]*prepared{}

@@ -152,6 +152,9 @@ const (
 		ON CONFLICT (host, project) DO UPDATE SET pause = excluded.pause, kind = excluded.kind, mtime = excluded.mtime, size = excluded.size, error = ''
 			WHERE (flag.pause, flag.kind, flag.mtime, flag.size) IS DISTINCT FROM (excluded.pause, excluded.kind, excluded.mtime, excluded.size)`
 
+	unconfirmAll = `DELETE FROM adfbot.host_flag AS flag USING ` + wantedFlags + `
+		WHERE flag.host = ? AND flag.project = wanted.project AND flag.pause = wanted.pause`
+
 	// The incidents that lack FlagWritten, or have a FlagError. In a document, the text of a value has no bare quotation mark.
 	unwritten = `SELECT doc FROM adfbot.incident WHERE id IN (SELECT project.incident FROM ` + wantedFlags + `
 			JOIN adfbot.project ON project.id = wanted.project AND project.incident = wanted.pause)
@@ -215,6 +218,17 @@ func confirmations(list []incident.FlagConfirmation) (string, error) {
 	}
 	text, err := json.Marshal(slices.Collect(maps.Values(last)))
 	return string(text), err
+}
+
+// UnconfirmAll implements [incident.FleetStore].
+func (s *Store) UnconfirmAll(ctx context.Context, list []incident.FlagConfirmation) error {
+	removed, err := confirmations(list)
+	if err != nil || removed == "" {
+		return err
+	}
+	return s.tx(asHost(ctx), func(ctx context.Context, tx sqlstore.Tx) error {
+		return tx.Exec(ctx, unconfirmAll, removed, s.host)
+	})
 }
 
 // FlagFailed implements [incident.FleetStore]. A flag is tried again and again, and mostly fails for the same reason: then nothing is locked.

@@ -52,6 +52,7 @@ func (s *Store) BeginRun(ctx context.Context, r store.Run) (store.Run, error) {
 // Beat implements [store.Fleet].
 func (s *Store) Beat(ctx context.Context, h store.Host) error {
 	var at sqlstore.Time
+	asked := time.Now()
 	err := s.tx(ctx, func(ctx context.Context, tx sqlstore.Tx) error {
 		err := sqlstore.First(ctx, tx, `INSERT INTO adfbot.host AS h
 			(id, name, boot, version, config, offset_ms, spooled, dir_error, can_issue, seen_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, clock_timestamp())
@@ -65,7 +66,7 @@ func (s *Store) Beat(ctx context.Context, h store.Host) error {
 		return err
 	})
 	if err == nil {
-		s.pool.clock.told(at.Time)
+		s.pool.clock.told(at.Time, asked)
 	}
 	return err
 }

@@ -44,9 +44,10 @@ func (d database) Now(ctx context.Context, tx sqlstore.Tx) (now time.Time, err e
 		return d.now(), nil
 	}
 	var at sqlstore.Time
+	asked := time.Now()
 	err = sqlstore.First(ctx, tx, readClock).Scan(&at)
 	if err == nil {
-		d.pool.clock.told(at.Time)
+		d.pool.clock.told(at.Time, asked)
 	}
 	return at.Time, err
 }
@@ -93,6 +94,7 @@ func (d database) LockAndQuery(ctx context.Context, tx sqlstore.Tx, id, query st
 // lock makes the row of the project if there is none. The clock is read by a statement of its own, after the wait for the lock.
 func (d database) lock(ctx context.Context, t *txn, id string, more ...statement) (p sqlstore.Project, _ []*pgconn.Result, err error) {
 	statements := append([]statement{d.statement(columns+` FOR UPDATE`, id), d.statement(readClock)}, more...)
+	asked := time.Now()
 	results, err := t.send(ctx, statements...)
 	if err == nil && len(results[0].Rows) == 0 {
 		insert := d.statement(`INSERT INTO adfbot.project (id) VALUES (?) ON CONFLICT DO NOTHING`, id)
@@ -114,7 +116,7 @@ func (d database) lock(ctx context.Context, t *txn, id string, more ...statement
 	if err != nil {
 		return p, nil, fmt.Errorf("%w: %w", sqlstore.ErrContent, err)
 	}
-	d.pool.clock.told(now.Time)
+	d.pool.clock.told(now.Time, asked)
 	if p.Now = now.Time; d.now != nil {
 		p.Now = d.now()
 	}

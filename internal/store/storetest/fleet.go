@@ -3,6 +3,7 @@ package storetest
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -34,6 +35,7 @@ func RunFleet(t *testing.T, newFleet func(testing.TB) Fleet) {
 		{"states of given projects", testGivenFlags},
 		{"many are confirmed", testConfirmAll},
 		{"of another pause", testConfirmAllOther},
+		{"many are unconfirmed", testUnconfirmAll},
 		{"confirmed beside others", testConfirmAllTwice},
 		{"a flag that could not be written", testFlagFailed},
 		{"failed after the pause is over", testFlagFailedLate},
@@ -175,6 +177,22 @@ func testConfirmAll(t *testing.T, fleet Fleet) {
 	}
 	require.NoError(t, b.ConfirmAll(t.Context(), noon.Add(time.Hour), list))
 	require.Equal(t, states, flags(t, b), "it was written when it was written first")
+}
+
+func testUnconfirmAll(t *testing.T, fleet Fleet) {
+	a, b := fleet(hostA), fleet(hostB)
+	list := paused(t, a, 30)
+	require.NoError(t, a.ConfirmAll(t.Context(), noon, list))
+	require.NoError(t, b.ConfirmAll(t.Context(), noon, list))
+	require.NoError(t, a.UnconfirmAll(t.Context(), nil))
+	gone := slices.Clone(list[:20])
+	gone[0].Pause = pause.NewRandomID() // another one has been confirmed since
+	require.NoError(t, a.UnconfirmAll(t.Context(), gone))
+	mine, theirs := flags(t, a), flags(t, b)
+	for n, c := range list {
+		require.Equal(t, n == 0 || n >= 20, mine[c.Project].Confirmed.Stands(), c.Project)
+		require.True(t, theirs[c.Project].Confirmed.Stands(), c.Project)
+	}
 }
 
 func testConfirmAllOther(t *testing.T, fleet Fleet) {
