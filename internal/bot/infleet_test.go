@@ -57,7 +57,7 @@ func TestFleetFollows(t *testing.T) {
 		b.fail("odilo", 1)
 		everywhere(true, "a trip")
 		require.Len(t, a.issues("open"), 1)
-		require.NoError(t, os.Remove(c.flag("odilo")))
+		require.NoError(t, os.Remove(b.flag("odilo"))) // whose flag was confirmed when b had answered
 		everywhere(false, "a removal")
 		a.Touch(b.flag("odilo"))
 		everywhere(true, "a touch")
