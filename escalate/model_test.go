@@ -806,7 +806,14 @@ func (s *modelState) HostFlags(ctx context.Context, projects ...string) (out inc
 			return
 		}
 		out.States = all
-		maps.DeleteFunc(all, func(_ string, s incident.ProjectState) bool { return s.Pause().ID == "" && s.Confirmed.Pause == "" })
+		maps.DeleteFunc(all, func(id string, s incident.ProjectState) bool {
+			c := s.Confirmed
+			current := c.Stands() && c.Pause == s.Pause().ID && c.Identity.Kind != incident.UnknownFlag
+			if current {
+				out.Confirmed = append(out.Confirmed, incident.FlagConfirmation{Project: id, Confirmation: c})
+			}
+			return current || s.Pause().ID == "" && c.Pause == ""
+		})
 	})
 	return out, err
 }

@@ -291,7 +291,7 @@ func (p *pass) readMarked(ctx context.Context, projects []string) (map[string]pa
 		}
 		trust := p.checkSentinel(ctx)
 		if trust == nil && projects == nil {
-			trust = p.addListed(ctx, flags, out)
+			trust = p.addOthers(ctx, flags, out)
 		}
 		for project, s := range out {
 			if trust != nil {
@@ -311,21 +311,33 @@ func (p *pass) readMarked(ctx context.Context, projects []string) (map[string]pa
 	return nil, fmt.Errorf("pause directory %s: its mark %s changes all the time: is it another host's, too?", p.r.opt.Dir.Path(), pause.MarkName)
 }
 
-// addListed adds the projects that have a flag, and of which the state knows neither a pause nor a confirmation.
-func (p *pass) addListed(ctx context.Context, flags incident.HostFlags, out map[string]pauseState) error {
-	listed, err := p.folder.List()
+// addOthers adds the projects whose flag is not as this host has confirmed it, and those that have a flag of which the state knows neither
+// a pause nor a confirmation.
+func (p *pass) addOthers(ctx context.Context, flags incident.HostFlags, out map[string]pauseState) error {
+	others, err := p.folder.List()
 	if err != nil {
 		return err
 	}
-	listed = slices.DeleteFunc(listed, func(id string) bool { _, ok := out[id]; return ok })
-	if len(listed) == 0 {
+	confirmed := map[string]bool{}
+	for _, c := range flags.Confirmed {
+		flag, err := p.folder.Look(c.Project)
+		if err != nil {
+			return err
+		}
+		if confirmed[c.Project] = flag.Present && flag.Since.UnixNano() == c.Identity.Mtime && flag.Size == c.Identity.Size; !confirmed[c.Project] {
+			others = append(others, c.Project)
+		}
+	}
+	slices.Sort(others)
+	others = slices.DeleteFunc(slices.Compact(others), func(id string) bool { _, known := out[id]; return known || confirmed[id] })
+	if len(others) == 0 {
 		return nil
 	}
-	more, err := p.r.opt.Fleet.HostFlags(ctx, listed...)
+	more, err := p.r.opt.Fleet.HostFlags(ctx, others...)
 	if err != nil {
 		return err
 	}
-	for _, id := range listed {
+	for _, id := range others {
 		out[id] = pauseState{ProjectState: more.States[id]}
 	}
 	return nil

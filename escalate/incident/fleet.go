@@ -17,6 +17,9 @@ type DirMark struct {
 type HostFlags struct {
 	Mark   DirMark
 	States map[string]ProjectState
+	// Confirmed are the flags of what pauses projects now, as this host has confirmed them. As long as they are on disk like that there is
+	// nothing to do, so the States of their projects are left out.
+	Confirmed []FlagConfirmation
 }
 
 // FlagConfirmation is the confirmation of a project's flag.
@@ -29,7 +32,7 @@ type FlagConfirmation struct {
 // own. Like those of [FlagStore], its callers hold the lock of the host's flags.
 type FleetStore interface {
 	// HostFlags returns the states of those of the given projects that the state knows. Without any, it returns those of all projects that
-	// are paused, or of whose flags this host has a confirmation that stands. A project with a flag that is not among these has to be asked
+	// are paused, or of whose flags this host has a confirmation that stands, but for those in Confirmed. A project with a flag that is not among these has to be asked
 	// for: its generation and a [RemovedFlag] are missing.
 	HostFlags(ctx context.Context, projects ...string) (HostFlags, error)
 	// SetMark raises the mark of this host's directory to the Seq that is on disk there, or sets the first one. It fails with

@@ -18,9 +18,15 @@ const (
 
 	givenProjects = `SELECT DISTINCT value AS project FROM json_each(?)`
 
+	// Of each of these flags there are just a few numbers to read. A pass reads them all once a second.
+	readConfirmed = `SELECT flag.project, flag.pause, flag.kind, flag.mtime, flag.size FROM adfbot.host_flag AS flag
+		JOIN adfbot.project ON project.id = flag.project AND project.pause = flag.pause WHERE flag.host = ? AND flag.kind IN ('bot', 'person')`
+
 	// The second half finds flags of pauses that are over.
-	flaggedProjects = `SELECT id AS project FROM adfbot.project WHERE pause IS NOT NULL
-		UNION SELECT project FROM adfbot.host_flag WHERE host = ? AND kind NOT IN ('removed', 'failed')`
+	flaggedProjects = `(SELECT id AS project FROM adfbot.project WHERE pause IS NOT NULL
+		UNION SELECT project FROM adfbot.host_flag WHERE host = ? AND kind NOT IN ('removed', 'failed'))
+		EXCEPT SELECT flag.project FROM adfbot.host_flag AS flag JOIN adfbot.project ON project.id = flag.project AND project.pause = flag.pause
+			WHERE flag.host = ? AND flag.kind IN ('bot', 'person')`
 
 	// Of many projects only a few are wanted. OFFSET 0 has each table searched by its index once for each of them, whatever the server
 	// knows of their number. The rows are those of [sqlstore.ScanStates].
@@ -43,7 +49,7 @@ var (
 
 // HostFlags implements [incident.FleetStore].
 func (s *Store) HostFlags(ctx context.Context, projects ...string) (incident.HostFlags, error) {
-	states := s.statement(readFlagged, s.host, s.host)
+	statements := []statement{s.statement(readMark, s.host), s.statement(readFlagged, s.host, s.host, s.host), s.statement(readConfirmed, s.host)}
 	if len(projects) > 0 {
 		given := slices.Clone(projects)
 		for n, id := range given {
@@ -53,9 +59,9 @@ func (s *Store) HostFlags(ctx context.Context, projects ...string) (incident.Hos
 		if err != nil {
 			return incident.HostFlags{}, err
 		}
-		states = s.statement(readGiven, string(list), s.host)
+		statements = []statement{statements[0], s.statement(readGiven, string(list), s.host)}
 	}
-	results, err := s.readAtOnce(ctx, s.statement(readMark, s.host), states)
+	results, err := s.readAtOnce(ctx, statements...)
 	if err != nil {
 		return incident.HostFlags{}, s.Wrap(err)
 	}
@@ -67,6 +73,14 @@ func (s *Store) HostFlags(ctx context.Context, projects ...string) (incident.Hos
 	}
 	if err == nil {
 		_, err = sqlstore.Collect(results[1], sqlstore.ScanStates(found.States))
+	}
+	if err == nil && len(projects) == 0 {
+		found.Confirmed, err = sqlstore.Collect(results[2], func(r sqlstore.Row) (c incident.FlagConfirmation, err error) {
+			var kind string
+			err = r.Scan(&c.Project, &c.Pause, &kind, &c.Identity.Mtime, &c.Identity.Size)
+			c.Identity.Kind = incident.FlagKind(kind)
+			return c, err
+		})
 	}
 	if err != nil {
 		return incident.HostFlags{}, s.Wrap(err)

@@ -90,7 +90,15 @@ func testVoid(t *testing.T, fleet Fleet) {
 
 func flags(t *testing.T, s FleetState, projects ...string) map[string]incident.ProjectState {
 	t.Helper()
-	states := must(s.HostFlags(t.Context(), projects...))(t).States
+	found := must(s.HostFlags(t.Context(), projects...))(t)
+	states := found.States
+	for _, c := range found.Confirmed { // which are left out
+		require.NotContains(t, states, c.Project)
+		state := must(s.HostFlags(t.Context(), c.Project))(t).States[c.Project]
+		require.Equal(t, c.Confirmation, state.Confirmed)
+		require.Equal(t, c.Pause, state.Pause().ID)
+		states[c.Project] = state
+	}
 	for project, state := range states {
 		require.Equal(t, must(s.ProjectState(t.Context(), project))(t), state)
 	}
