@@ -75,10 +75,15 @@ func addMap(s, low string, key, end int, add func(from, to int)) {
 	colon := skipCloser(s, end)
 	block, isBlock := strings.CutPrefix(s[colon:], ":\n")
 	indent := block[:len(block)-len(strings.TrimLeft(block, " "))]
+	isOwn := func(from int) bool { // and no item of a list
+		if !isBlock {
+			return true
+		}
+		line := s[colon+strings.LastIndexByte(s[colon:from], '\n')+1 : from]
+		return strings.HasPrefix(line, indent) && len(line) > len(indent) && (isQuote(line[len(indent)]) || isAlnum(line[len(indent)]))
+	}
 	addMixed := func(from, to int) {
-		line := s[strings.LastIndexByte(s[:from], '\n')+1 : from]
-		isOwn := !isBlock || strings.HasPrefix(line, indent) && len(line) > len(indent) && (isQuote(line[len(indent)]) || isAlnum(line[len(indent)])) // and no item of a list
-		if isOwn && isMixed(s[from:to]) && !isPath(s[from:to]) && !strings.Contains(s[from:to], "://") {
+		if isOwn(from) && isMixed(s[from:to]) && !isPath(s[from:to]) && !strings.Contains(s[from:to], "://") {
 			add(from, to)
 		}
 	}
