@@ -237,6 +237,49 @@ func TestPauseBesideIncident(t *testing.T) {
 	})
 }
 
+// Somebody pauses a project by hand again. What was written or closed in between is not about the last pause.
+func TestPausedAgain(t *testing.T) {
+	pause := func(w *world) {
+		_, err := w.rec.Pause(w.Context(), project, "odilo is paused by eve.\nTo resume, run: x\n")
+		require.NoError(w, err)
+		time.Sleep(5 * time.Second)
+	}
+	t.Run("after a command", func(t *testing.T) {
+		playOperated(t, func(w *world, id string) {
+			pause(w)
+			w.says("alex", "/adf resume")
+			time.Sleep(5 * time.Second)
+			pause(w)
+			w.sweepFor(3 * time.Minute)
+			require.True(t, w.paused(project))
+			w.says("alex", "/adf resume")
+			w.sweepFor(3 * time.Minute)
+			require.False(t, w.paused(project))
+		})
+	})
+	t.Run("after a closing", func(t *testing.T) {
+		playClosing(t, func(w *world, id string) {
+			pause(w)
+			w.Gitea.As("alex").Close(fleet, w.issue().Number)
+			time.Sleep(5 * time.Second)
+			pause(w)
+			w.sweepFor(3 * time.Minute)
+			require.True(t, w.paused(project))
+		})
+	})
+	t.Run("after a closing, by a command", func(t *testing.T) {
+		playClosing(t, func(w *world, id string) {
+			w.operated("alex", "kim")
+			pause(w)
+			w.Gitea.As("alex").Close(fleet, w.issue().Number)
+			time.Sleep(5 * time.Second)
+			w.says("kim", "/adf pause keep it")
+			w.sweepFor(3 * time.Minute)
+			require.True(t, w.paused(project))
+		})
+	})
+}
+
 // A second resume is not the answer to the refusal of the first one, if it was written before that.
 func TestTwoResumeCommandsBeforeHold(t *testing.T) {
 	for what, say := range map[string]func(w *world){

@@ -258,9 +258,13 @@ func (m *Memory) Holds(context.Context) ([]incident.Hold, error) {
 func (m *Memory) SetHold(_ context.Context, h incident.Hold) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if _, ok := m.holds[h.Project]; !ok {
-		m.holds[h.Project] = h
+	if old, ok := m.holds[h.Project]; ok {
+		at := h.Since
+		if h = old; at.After(h.Since) {
+			h.Since = at
+		}
 	}
+	m.holds[h.Project] = h
 	return nil
 }
 

@@ -142,7 +142,7 @@ func (r *Reconciler) Pause(ctx context.Context, project, note string) (bool, err
 }
 
 // pause is the one way to hold a project. save stores the hold; the flag is written after that. It returns what pauses the
-// project already, and then writes no flag. A hold is stored beside an incident, too: a resume that is older is not about it.
+// project already, and then writes no flag. That is stored all the same, see [incident.HoldStore]: a resume that is older is not about it.
 func (r *Reconciler) pause(ctx context.Context, h incident.Hold, save func(context.Context, incident.Hold) error) (already *pauseState, err error) {
 	p, end, err := r.beginPass(ctx, h.Project, r.visitCache())
 	if err != nil {
@@ -153,7 +153,7 @@ func (r *Reconciler) pause(ctx context.Context, h incident.Hold, save func(conte
 	if err != nil {
 		return nil, err
 	}
-	if s.Hold != nil || s.Open() == nil && s.Flag.State == incident.FlagThere {
+	if s.Pause().ID == "" && s.Flag.State == incident.FlagThere {
 		return &s, nil
 	}
 	if h.ID = pause.NewRandomID(); h.Since.IsZero() {
@@ -162,7 +162,7 @@ func (r *Reconciler) pause(ctx context.Context, h incident.Hold, save func(conte
 	if err := save(ctx, h); err != nil {
 		return nil, err
 	}
-	if s.Open() != nil {
+	if s.Pause().ID != "" {
 		return &s, nil
 	}
 	fault.Point(ctx, "hold-noted")

@@ -116,7 +116,8 @@ type HoldStore interface {
 	// Hold returns a project's hold, or nil.
 	Hold(ctx context.Context, project string) (*Hold, error)
 	Holds(ctx context.Context) ([]Hold, error)
-	// SetHold stores a hold, unless the project has one.
+	// SetHold stores a hold. If the project has one, that stays, and only its Since is raised to that of h: what was written before the last
+	// pause by hand is not about it.
 	SetHold(ctx context.Context, h Hold) error
 	// DropHold deletes a hold that never took effect because its flag could not be written. Unlike a resume, it leaves
 	// the breaker and the generation as they are.

@@ -46,7 +46,7 @@ func (b *Bot) PauseBy(ctx context.Context, project, why, who string) (Done, erro
 	case err != nil:
 		return Done{}, AdvisePause(ctx, b.cfg, project, b.AdviseRestore(ctx, err))
 	case !paused && why != "":
-		return Done{Text: fmt.Sprintf("%s is already paused (%s); what that pause says stays, and the reason given now is not kept", project, how.Flag)}, nil
+		return Done{Text: fmt.Sprintf("%s is already paused (%s); what its flag says stays. A resume from before now does not end this pause", project, how.Flag)}, nil
 	case !paused:
 		return Done{Text: fmt.Sprintf("%s is already paused (%s)", project, how.Flag)}, nil
 	}

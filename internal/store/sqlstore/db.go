@@ -121,11 +121,16 @@ func (s *State) changeProject(ctx context.Context, id string, f func(context.Con
 	})
 }
 
-// setHold adds a hold, unless the project has one.
+// setHold adds a hold. If the project has one, only its time is raised to that of the new one.
 func (p *Project) setHold(h incident.Hold) {
-	if p.Hold == nil {
-		p.Hold, p.PausedAt = &h, h.Since
+	if p.Hold != nil {
+		at := h.Since
+		if h = *p.Hold; !at.After(h.Since) {
+			return
+		}
+		h.Since = at
 	}
+	p.Hold, p.PausedAt = &h, h.Since
 }
 
 // open notes an incident that was opened.

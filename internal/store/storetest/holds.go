@@ -43,6 +43,12 @@ func testHolds(t *testing.T, s IncidentState) {
 	require.Equal(t, []incident.Hold{two, one}, must(s.Holds(t.Context()))(t))
 	hold(t, s, "odilo")
 	require.Equal(t, &one, must(s.Hold(t.Context(), "odilo"))(t), "a project has one hold")
+	again, early := newHold("odilo"), newHold("odilo")
+	again.Since, early.Since = one.Since.Add(time.Minute), one.Since.Add(-time.Minute)
+	require.NoError(t, s.SetHold(t.Context(), again))
+	require.NoError(t, s.SetHold(t.Context(), early))
+	one.Since = again.Since
+	require.Equal(t, &one, must(s.Hold(t.Context(), "odilo"))(t), "which is as late as the last one was given")
 	require.Nil(t, must(s.Hold(t.Context(), "nobody"))(t))
 }
 
