@@ -82,8 +82,15 @@ func optionValue(s, low string, key, end int) (from, to int, ok bool) {
 		from = key + len("-p")
 		return from, wordEnd(s, from), true
 	}
+	line := ""
 	for _, o := range passwordOptions {
-		if option := s[key:end]; isCluster(option, o.after) && runs(s, key, o.commands) {
+		if option := s[key:end]; isCluster(option, o.after) {
+			if line == "" {
+				line = commandLine(s, key)
+			}
+			if !containsAny(line, o.commands) {
+				continue
+			}
 			from, to = o.find(s, end)
 			if isNumber(s[from:to]) || isPlaceholder(s[from:to]) {
 				return 0, 0, true // a port, a variable
@@ -138,12 +145,22 @@ func isAfterUser(s string, i int) bool {
 }
 
 // runs reports whether one of the commands, which are separated by bars, stands in the line of s before i.
-func runs(s string, i int, commands string) bool {
+func runs(s string, i int, commands string) bool { return containsAny(commandLine(s, i), commands) }
+
+// listSeparators are those of a list of arguments: ['docker', 'login', '-p'.
+var listSeparators = strings.NewReplacer("', '", " ", `" "`, " ", `", "`, " ", `","`, " ", "['", " ", `["`, " ")
+
+// commandLine returns the line of s before i, with blanks between its arguments.
+func commandLine(s string, i int) string {
 	line := s[max(i-1000, 0):i]
 	line = line[strings.LastIndexByte(line, '\n')+1:]
-	if i > 0 && isQuote(s[i-1]) { // a list: ['docker', 'login', '-p'
-		line = strings.NewReplacer("', '", " ", `" "`, " ", `", "`, " ", `","`, " ", "['", " ", `["`, " ").Replace(line)
+	if i > 0 && isQuote(s[i-1]) {
+		line = listSeparators.Replace(line)
 	}
+	return line
+}
+
+func containsAny(line, commands string) bool {
 	for command := range strings.SplitSeq(commands, "|") {
 		if strings.Contains(line, command) {
 			return true
