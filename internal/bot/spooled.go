@@ -218,9 +218,11 @@ func (b *Bot) countOneSpooled(ctx context.Context, e hostlocal.Spooled, pauses [
 		l.Incident = flag.Info.Incident
 	}
 	out, err := b.countResult(ctx, r, l)
-	if (err == nil || errors.Is(err, store.ErrConflict)) && l.Paused && out.Opened == nil && flag.State == incident.FlagThere && b.store.fleet != nil {
+	stored := err == nil || errors.Is(err, store.ErrConflict)
+	switch flagAlone := stored && l.Paused && out.Opened == nil && flag.State == incident.FlagThere; {
+	case flagAlone && b.store.fleet != nil:
 		out.addProblem(b.rec.EndLocalPause(ctx, r.Project, l.Incident)) // the other hosts know better
-	} else if (err == nil || errors.Is(err, store.ErrConflict)) && l.Paused && out.Opened == nil && flag.State == incident.FlagThere {
+	case flagAlone:
 		opened, openErr := b.openForFlag(ctx, r, l)
 		if openErr != nil {
 			return out, openErr
