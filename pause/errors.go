@@ -14,8 +14,9 @@ var (
 	// ErrID: the string is not a project id, see [CheckID].
 	ErrID = errors.New("bad project id")
 
-	// ErrInstallationID: the string is not an installation id, see [IsRandomID].
-	ErrInstallationID = errors.New("bad installation id")
+	// ErrSentinelID: the string is not the id of an installation or a directory,
+	// see [IsRandomID].
+	ErrSentinelID = errors.New("bad id for a sentinel")
 
 	// ErrNoDir: the pause directory does not exist: it was never created or its
 	// file system is not mounted. This never means "not paused".

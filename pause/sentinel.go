@@ -53,7 +53,7 @@ func (d Dir) Sentinel() (Sentinel, error) {
 // Init makes this the pause directory of an installation: it creates the
 // directory, its parents and the sentinel if they are missing, and fills in an
 // empty sentinel. If nothing is missing, Init does nothing. The error is
-// [ErrInstallationID] if installation is not an id made by [NewRandomID], and
+// [ErrSentinelID] if installation is not an id made by [NewRandomID], and
 // [ErrOtherInstallation] if the sentinel names another installation.
 //
 // The caller decides whether a missing directory or sentinel may be created, or
@@ -61,32 +61,31 @@ func (d Dir) Sentinel() (Sentinel, error) {
 // fill in an empty sentinel at the same moment, the second one wins and the
 // first one gets ErrOtherInstallation at its next check.
 func (d Dir) Init(installation string) error {
-	_, err := d.init(installation, func(s Sentinel) bool { return s.Installation == "" })
-	return err
+	fresh := Sentinel{Installation: installation, Directory: NewRandomID()}
+	return d.init(fresh, func(s Sentinel) bool { return s.Installation == "" })
 }
 
-// Renew is like Init, and then gives the directory a new id, which it returns:
-// no other directory of the installation has it.
-func (d Dir) Renew(installation string) (directory string, err error) {
-	s, err := d.init(installation, func(s Sentinel) bool { return s.Installation == "" || s.Installation == installation })
-	return s.Directory, err
+// Renew is like Init, and then gives the directory the id of s, which must be
+// new: no other directory of the installation has it.
+func (d Dir) Renew(s Sentinel) error {
+	return d.init(s, func(was Sentinel) bool { return was.Installation == "" || was.Installation == s.Installation })
 }
 
 // init creates a missing sentinel, and writes one anew that is outdated.
-func (d Dir) init(installation string, outdated func(Sentinel) bool) (Sentinel, error) {
-	if !IsRandomID(installation) {
-		return Sentinel{}, fmt.Errorf("prepare the pause directory %s: %w: %s; an id has 32 lowercase hexadecimal digits",
-			d.Path(), ErrInstallationID, quote(installation))
+func (d Dir) init(fresh Sentinel, outdated func(Sentinel) bool) error {
+	for _, id := range []string{fresh.Installation, fresh.Directory} {
+		if !IsRandomID(id) {
+			return fmt.Errorf("prepare the pause directory %s: %w: %s; an id has 32 lowercase hexadecimal digits", d.Path(), ErrSentinelID, quote(id))
+		}
 	}
 	f, err := d.openOrCreate()
 	if err != nil {
-		return Sentinel{}, fmt.Errorf("prepare the pause directory: %w", err)
+		return fmt.Errorf("prepare the pause directory: %w", err)
 	}
 	defer f.Close()
 	root := f.root
 	RemoveOldTemps(root)
 
-	fresh := Sentinel{Installation: installation, Directory: NewRandomID()}
 	sentinel, err := f.Sentinel()
 	if errors.Is(err, ErrNoSentinel) {
 		created, err := createFile(root, SentinelName, fresh.Content(), noTime)
@@ -94,10 +93,10 @@ func (d Dir) init(installation string, outdated func(Sentinel) bool) (Sentinel, 
 			err = f.syncDir()
 		}
 		if err != nil {
-			return Sentinel{}, failed("write the sentinel", d.sentinelPath(), err, needWrite)
+			return failed("write the sentinel", d.sentinelPath(), err, needWrite)
 		}
 		if created {
-			return fresh, nil
+			return nil
 		}
 	}
 	if err != nil {
@@ -109,20 +108,20 @@ func (d Dir) init(installation string, outdated func(Sentinel) bool) (Sentinel, 
 			err = f.syncDir()
 		}
 		if err != nil {
-			return Sentinel{}, failed("fill in the sentinel", d.sentinelPath(), err, needWrite)
+			return failed("fill in the sentinel", d.sentinelPath(), err, needWrite)
 		}
 		if sentinel, err = f.Sentinel(); err != nil {
-			return Sentinel{}, err
+			return err
 		}
 	}
 	if err != nil {
-		return Sentinel{}, err
+		return err
 	}
-	if sentinel.Installation != installation {
-		return Sentinel{}, fmt.Errorf("%w: %s names %s, not %s; check that the configured pause directory and state belong together",
-			ErrOtherInstallation, d.sentinelPath(), sentinel.Installation, installation)
+	if sentinel.Installation != fresh.Installation {
+		return fmt.Errorf("%w: %s names %s, not %s; check that the configured pause directory and state belong together",
+			ErrOtherInstallation, d.sentinelPath(), sentinel.Installation, fresh.Installation)
 	}
-	return sentinel, nil
+	return nil
 }
 
 // Sentinel is [Dir.Sentinel].

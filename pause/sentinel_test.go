@@ -52,16 +52,14 @@ func TestRenew(t *testing.T) {
 	d := pause.New(filepath.Join(t.TempDir(), "pause"))
 	var last string
 	for range 3 {
-		directory, err := d.Renew(ours)
-		require.NoError(t, err)
-		require.NotEqual(t, last, directory)
-		last = directory
+		last = pause.NewRandomID()
+		require.NoError(t, d.Renew(pause.Sentinel{Installation: ours, Directory: last}))
 		sentinel, err := d.Sentinel()
 		require.NoError(t, err)
-		require.Equal(t, pause.Sentinel{Installation: ours, Directory: directory}, sentinel)
+		require.Equal(t, pause.Sentinel{Installation: ours, Directory: last}, sentinel)
 	}
-	_, err := d.Renew(theirs)
-	require.ErrorIs(t, err, pause.ErrOtherInstallation)
+	require.ErrorIs(t, d.Renew(pause.Sentinel{Installation: theirs, Directory: last}), pause.ErrOtherInstallation)
+	require.ErrorIs(t, d.Renew(pause.Sentinel{Installation: ours, Directory: "x"}), pause.ErrSentinelID)
 	sentinel, err := d.Sentinel()
 	require.NoError(t, err)
 	require.Equal(t, pause.Sentinel{Installation: ours, Directory: last}, sentinel)
@@ -100,7 +98,7 @@ func TestInitOtherInstallation(t *testing.T) {
 func TestInitBadID(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "pause")
 	for _, id := range []string{"", "x", strings.ToUpper(theirs), ours + "0", ours[1:], ours + "\n", "../" + ours[3:]} {
-		require.ErrorIs(t, pause.New(path).Init(id), pause.ErrInstallationID, "id %q", id)
+		require.ErrorIs(t, pause.New(path).Init(id), pause.ErrSentinelID, "id %q", id)
 	}
 	_, err := os.Stat(path)
 	require.ErrorIs(t, err, os.ErrNotExist)

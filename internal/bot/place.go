@@ -66,6 +66,17 @@ func (b *Bot) dirStep(ctx context.Context, mode Mode) (func(context.Context) err
 		b.keepSentinel(s)
 		return nil, b.noteBoot(ctx)
 	}
+	next, nextErr := b.store.Meta(ctx, b.hostKey(metaNextDirectory))
+	if nextErr != nil {
+		return nil, nextErr
+	}
+	accept := func(ctx context.Context) error { return b.acceptDir(ctx, s.Directory) }
+	if b.store.host != "" {
+		accept = b.joinFleet // other hosts may have paused projects meanwhile
+	}
+	if err == nil && s.Directory == next && next != "" {
+		return accept, nil
+	}
 	written, writtenErr := b.store.FlagsWritten(ctx)
 	waiting, _ := b.spooled(everyProject)
 	written = written || slices.ContainsFunc(waiting, func(e hostlocal.Spooled) bool { return !e.PausedAt.IsZero() })
@@ -74,10 +85,10 @@ func (b *Bot) dirStep(ctx context.Context, mode Mode) (func(context.Context) err
 		return nil, writtenErr
 	case written && (known != "" || err != nil && b.store.host == ""): // flags may be lost; a new host may have died while it wrote them
 		return nil, nil
-	case err != nil, s.Directory == "", b.store.host != "": // an earlier version gave it no id, or this is a new host
+	case err != nil, s.Directory == "": // an earlier version gave it no id
 		return b.newDir(), nil
 	}
-	return func(ctx context.Context) error { return b.acceptDir(ctx, s.Directory) }, nil
+	return accept, nil
 }
 
 // noteBoot stores in which boot a pause directory in memory was last seen with its sentinel.
@@ -143,18 +154,22 @@ func (b *Bot) joinFleet(ctx context.Context) error {
 	return err
 }
 
-// renewDir makes this directory the only one of the installation. A crash before its id is stored leaves one that must be restored,
-// or prepared again if no flag was ever written.
+// renewDir makes this directory the only one of the installation. The state learns the new id first, so that after a crash the directory
+// is known.
 func (b *Bot) renewDir(ctx context.Context) error {
 	if err := b.createDir(); err != nil {
 		return err
 	}
-	directory, err := b.rec.Dir().Renew(b.store.Installation())
-	if err != nil {
+	next := pause.NewRandomID()
+	if err := b.store.SetMeta(ctx, b.hostKey(metaNextDirectory), next); err != nil {
+		return err
+	}
+	fault.Point(ctx, "sentinel-announced")
+	if err := b.rec.Dir().Renew(pause.Sentinel{Installation: b.store.Installation(), Directory: next}); err != nil {
 		return err
 	}
 	fault.Point(ctx, "sentinel-renewed")
-	return b.acceptDir(ctx, directory)
+	return b.acceptDir(ctx, next)
 }
 
 // acceptDir stores the id of the installation's pause directory.
@@ -179,10 +194,11 @@ func (b *Bot) keepSentinel(s pause.Sentinel) {
 // The keys of the state's meta table for the places that the state and the configuration last agreed on. Those of the pause directory are
 // made by hostKey.
 const (
-	metaURL       = "gitea_url"
-	metaPauseDir  = "pause_dir"
-	metaDirectory = "pause_dir_id"   // [pause.Sentinel].Directory
-	metaBoot      = "pause_dir_boot" // of the machine, if the directory is in memory
+	metaURL           = "gitea_url"
+	metaPauseDir      = "pause_dir"
+	metaDirectory     = "pause_dir_id"      // [pause.Sentinel].Directory
+	metaNextDirectory = "pause_dir_next_id" // the one that the sentinel gets next, or has got already
+	metaBoot          = "pause_dir_boot"    // of the machine, if the directory is in memory
 )
 
 // hostKey returns the key of a fact about this host.

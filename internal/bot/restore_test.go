@@ -316,6 +316,21 @@ func TestTouchInWipedDirectory(t *testing.T) {
 	w.must(0, "atlas", "true")
 }
 
+// A process that dies between the sentinel with the new id and the state's knowledge of it leaves the right pause directory.
+func TestTouchAndDeathBeforeTheStateKnows(t *testing.T) {
+	w := newWorld(t)
+	w.fail("odilo", 3)
+	w.Write(w.sentinel(), "")
+	w.dies(child{Do: "record", Project: "atlas", KillAt: "sentinel-renewed"})
+	named := w.Read(w.sentinel())
+	w.sweepWell()
+	require.Equal(t, named, w.Read(w.sentinel()))
+	w.must(bot.ExitPaused, "odilo", "true")
+	w.Remove(w.flag("odilo"))
+	w.sweepWell()
+	require.Empty(t, w.issues("open"))
+}
+
 // A flag that was never written is not among those that a touch would resume.
 func TestTouchAndUnwrittenFlag(t *testing.T) {
 	w := wiped(t).silent()
