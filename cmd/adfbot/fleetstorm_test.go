@@ -151,6 +151,8 @@ func (s *fleetStorm) blow(n int) {
 	begun := time.Now()
 	var daemons, all sync.WaitGroup
 	over := make(chan struct{})
+	defer daemons.Wait() // also where a failure ends the test
+	defer close(over)
 	for k, h := range s.hosts {
 		daemons.Go(func() { h.supervise(r.Daemons[k], over) })
 	}
@@ -163,8 +165,6 @@ func (s *fleetStorm) blow(n int) {
 	all.Wait()
 	s.heal()
 	s.agree()
-	close(over)
-	daemons.Wait()
 }
 
 // heal ends the faults.
