@@ -9,6 +9,7 @@ package client
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -59,13 +60,14 @@ func New(socket string, spools hostlocal.OwnSpools, now func() time.Time) *Clien
 }
 
 // Report sends the kept results, and then r, which has a run id. It keeps r if the daemon does not accept it now, or if kept results
-// of its project are left.
+// of its project are left, or if the daemon has answered to none.
 func (c *Client) Report(ctx context.Context, r store.Result) status.Reported {
 	var m messages
 	var recorded *status.ResultView
 	var spooled string
 	keep := sync.OnceValues(func() (string, error) { return c.spools.Add(r) })
-	err := c.sendKept(ctx, &m)[r.Project]
+	left, silent := c.sendKept(ctx, &m)
+	err := cmp.Or(left[r.Project], silent)
 	if err == nil {
 		recorded, spooled, err = c.sendInTurn(ctx, r, keep)
 	}

@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -291,6 +292,33 @@ func TestNewResultStaysBehindKeptOnes(t *testing.T) {
 	d.accept("kept")
 	require.NotNil(t, c.Report(t.Context(), result("odilo", "newest")).Result)
 	require.Equal(t, []string{"kept", "new", "newest"}, slices.DeleteFunc(d.runs[2:], func(run string) bool { return run == "another project's" }))
+}
+
+// A daemon that gave no answer to a kept result is not asked again with the new one, which could take as long once more.
+func TestNoAnswerToAKeptResult(t *testing.T) {
+	socket := filepath.Join(t.TempDir(), "s")
+	l, err := net.Listen("unix", socket)
+	require.NoError(t, err)
+	var asked atomic.Int32
+	var serving sync.WaitGroup
+	serving.Go(func() {
+		for {
+			conn, err := l.Accept()
+			if err != nil {
+				return
+			}
+			asked.Add(1)
+			_ = conn.Close()
+		}
+	})
+	t.Cleanup(func() { _ = l.Close(); serving.Wait() })
+	c, spool := newClient(t, socket)
+	keep(t, c, result("odilo", "1"))
+	r := c.Report(t.Context(), result("atlas", "2"))
+	require.Nil(t, r.Result)
+	require.Contains(t, strings.Join(r.Messages, "\n"), "the daemon does not answer at "+socket)
+	require.Len(t, files(t, spool), 2)
+	require.EqualValues(t, 1, asked.Load())
 }
 
 func TestHalfWrittenFiles(t *testing.T) {

@@ -45,8 +45,8 @@ func SpoolDirs(config string, getenv func(string) string) (dirs hostlocal.OwnSpo
 }
 
 // sendKept sends the kept results, the oldest first of each directory. It returns the projects of which some are left, and why: a
-// later result must not overtake them.
-func (c *Client) sendKept(ctx context.Context, m *messages) (left map[string]error) {
+// later result must not overtake them. silent is not nil if the daemon gave no answer at all: it would keep the next result waiting as long.
+func (c *Client) sendKept(ctx context.Context, m *messages) (left map[string]error, silent error) {
 	ctx, cancel := context.WithTimeout(ctx, keptTimeout)
 	defer cancel()
 	sent := 0
@@ -72,6 +72,9 @@ func (c *Client) sendKept(ctx context.Context, m *messages) (left map[string]err
 			sent++
 		case !errors.As(err, &no), no.status >= 500, no.status == http.StatusTooManyRequests:
 			left[project], stopped = err, err
+			if sent == 0 && no == nil {
+				silent = err
+			}
 			continue
 		case no.temporary():
 			left[project] = err
@@ -91,5 +94,5 @@ func (c *Client) sendKept(ctx context.Context, m *messages) (left map[string]err
 	if sent > 0 {
 		m.addf("sent %s", text.Plural(sent, "kept result"))
 	}
-	return left
+	return left, silent
 }
