@@ -154,6 +154,23 @@ func TestSpooledWhilePaused(t *testing.T) {
 	require.True(t, a.fail("odilo", 1).Tripped)
 }
 
+// A flag of a pause that is over is no pause of the results that a host spools meanwhile: the trip that they lead to holds.
+func TestSpooledBesideTheFlagOfAnEarlierPause(t *testing.T) {
+	f := newHosts(t, 2)
+	a, b := f[0], f[1]
+	a.fail("odilo", 3)
+	follow(b)
+	a.resume("odilo")
+	a.pass(time.Minute)
+	b.pass(time.Minute)
+	a.fail("odilo", 2)
+	b.keepOne("odilo", store.Failure)
+	b.Remove(b.flag("odilo")) // as the bot does, once it knows
+	follow(b, a)
+	require.Equal(t, "yes", a.project("odilo").Paused)
+	require.True(t, b.paused("odilo"))
+}
+
 // A note that somebody edits while the project is paused is no hold: the flag goes when the project is resumed elsewhere.
 func TestNoteEdited(t *testing.T) {
 	f := newHosts(t, 2)
@@ -198,6 +215,35 @@ func TestDirectoryFromASnapshot(t *testing.T) {
 	follow(b, a)
 	require.True(t, b.paused("odilo"), "its mark is lower than the state's")
 	require.True(t, a.paused("odilo"))
+}
+
+// The same holds for a flag that the host has written by itself, because it could not reach the state.
+func TestSpooledPauseAndDirectoryFromASnapshot(t *testing.T) {
+	f := newHosts(t, 2)
+	a, b := f[0], f[1]
+	snapshot := b.Path("snapshot")
+	out, err := exec.Command("cp", "-a", b.cfg.PauseDir, snapshot).CombinedOutput()
+	require.NoError(t, err, string(out))
+	for range 3 {
+		b.keepOne("odilo", store.Failure)
+	}
+	require.True(t, b.paused("odilo"))
+	b.Remove(b.cfg.PauseDir)
+	require.NoError(t, os.Rename(snapshot, b.cfg.PauseDir))
+	follow(b, a)
+	require.True(t, b.paused("odilo"), "the host knows that the mark was higher")
+	require.True(t, a.paused("odilo"))
+
+	b.Remove(b.flag("odilo"))
+	follow(b, a)
+	require.False(t, a.paused("odilo"))
+	for range 3 {
+		b.keepOne("odilo", store.Failure)
+	}
+	require.True(t, b.paused("odilo"))
+	b.Remove(b.flag("odilo"))
+	follow(b, a)
+	require.False(t, a.paused("odilo"), "a person removed the flag")
 }
 
 // Without the state a host goes by its own directory, keeps its results, and leaves Gitea alone.

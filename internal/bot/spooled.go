@@ -84,6 +84,11 @@ func (b *Bot) countSpooled(ctx context.Context, wanted func(project string) bool
 		defer unlock()
 	}
 	spooled, err = list()
+	if b.wentBack() {
+		for n := range spooled {
+			spooled[n].PausedAt, spooled[n].Held = time.Time{}, false
+		}
+	}
 	errs := []error{err}
 	seen := map[string]bool{}
 	for place, e := range spooled {

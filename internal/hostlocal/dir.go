@@ -95,13 +95,30 @@ func (d *Dir) Sentinel() pause.Sentinel {
 }
 
 // KeepSentinel replaces the copy of the pause directory's sentinel durably.
-func (d *Dir) KeepSentinel(s pause.Sentinel) error {
+func (d *Dir) KeepSentinel(s pause.Sentinel) error { return d.keep(pause.SentinelName, s.Content()) }
+
+// Mark returns the mark that the pause directory had when this host last paused a project by itself, because it could not reach the shared
+// state. It is the zero value if it never did, or the copy cannot be read.
+func (d *Dir) Mark() pause.Mark {
+	f, err := pause.New(d.path).Open()
+	if err != nil {
+		return pause.Mark{}
+	}
+	defer func() { _ = f.Close() }()
+	m, _ := f.Mark()
+	return m
+}
+
+// KeepMark replaces what Mark returns, durably.
+func (d *Dir) KeepMark(m pause.Mark) error { return d.keep(pause.MarkName, []byte(m.String())) }
+
+func (d *Dir) keep(name string, content []byte) error {
 	dir, err := openDir(d.path)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = dir.Close() }()
-	return pause.WriteFileDurable(dir, pause.SentinelName, s.Content(), 0o644)
+	return pause.WriteFileDurable(dir, name, content, 0o644)
 }
 
 // Spool returns the spool of the state.
