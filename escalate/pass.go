@@ -308,7 +308,11 @@ func (p *pass) readMarked(ctx context.Context, projects []string) (map[string]pa
 			return out, err
 		}
 	}
-	return nil, fmt.Errorf("pause directory %s: its mark %s changes all the time: is it another host's, too?", p.r.opt.Dir.Path(), pause.MarkName)
+	return nil, p.unsteady()
+}
+
+func (p *pass) unsteady() error {
+	return fmt.Errorf("pause directory %s: its mark %s changes all the time: is it another host's, too?", p.r.opt.Dir.Path(), pause.MarkName)
 }
 
 // addOthers adds the projects whose flag is not as this host has confirmed it, and those that have a flag of which the state knows neither
@@ -475,6 +479,32 @@ func (p *pass) remark(ctx context.Context) error {
 	}
 	p.raised = false
 	return p.r.opt.Fleet.SetMark(ctx, incident.DirMark{Epoch: p.mark.Epoch, Seq: p.mark.Seq})
+}
+
+// RaiseMark raises the mark of this host of a fleet, so that any older copy of the pause directory is known as one. back reports that the
+// directory has gone back in time since the state knew it, or may have: what was missing there before this call was not removed by anybody.
+// If the directory is not to be believed, RaiseMark does nothing.
+func (r *Reconciler) RaiseMark(ctx context.Context, project string) (back bool, err error) {
+	p, end, err := r.beginPass(ctx, project, r.visitCache())
+	if err != nil {
+		return false, err
+	}
+	defer end()
+	for range 3 {
+		flags, err := r.opt.Fleet.HostFlags(ctx, project)
+		if err != nil || p.checkSentinel(ctx) != nil {
+			return back, err
+		}
+		ok, err := p.compareMarks(ctx, flags.Mark)
+		if err != nil {
+			return back, err
+		}
+		if ok {
+			return back, p.remark(ctx)
+		}
+		back = back || flags.Mark.Epoch != ""
+	}
+	return back, p.unsteady()
 }
 
 // passAll takes the local steps of all projects of which this host of a fleet has or needs a flag, but for those to skip.

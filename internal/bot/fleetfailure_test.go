@@ -231,7 +231,7 @@ func TestSpooledPauseAndDirectoryFromASnapshot(t *testing.T) {
 	b.Remove(b.cfg.PauseDir)
 	require.NoError(t, os.Rename(snapshot, b.cfg.PauseDir))
 	follow(b, a)
-	require.True(t, b.paused("odilo"), "the host knows that the mark was higher")
+	require.True(t, b.paused("odilo"), "the host knows of a later pause")
 	require.True(t, a.paused("odilo"))
 
 	b.Remove(b.flag("odilo"))

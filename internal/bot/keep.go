@@ -74,7 +74,7 @@ func Keep(ctx context.Context, cfg *config.Config, own hostlocal.OwnSpools, r st
 		k.own = true
 	}
 	if held {
-		raiseMark(ctx, cfg)
+		keepLastPause(ctx, cfg)
 		k.File, _ = hostlocal.Spooled{File: k.File, Held: true}.MarkPaused(now()) // if that fails, failures count on after the flag's removal
 	}
 	unlock()
@@ -144,7 +144,7 @@ func (k *Kept) pause(ctx context.Context, cfg *config.Config, own hostlocal.OwnS
 	}
 	k.Failures, k.Flag = failures, dir.FlagPath(k.Project)
 	if flagErr == nil {
-		raiseMark(ctx, cfg)
+		keepLastPause(ctx, cfg)
 		var created bool
 		runAs := hostlocal.BotUser(cfg.OwnPath()).RunAs(os.Getenv("PATH"))
 		resume := issuetext.Resume{Command: issuetext.ResumeCommand(runAs, k.Project, configFlag(cfg)), Flag: k.Flag}
@@ -167,49 +167,15 @@ func (k *Kept) pause(ctx context.Context, cfg *config.Config, own hostlocal.OwnS
 	}
 }
 
-// raiseMark raises the mark of a fleet's pause directory before a pause that the shared state does not learn of now, and keeps a copy: an
-// older copy of the directory, in which the flag is missing, has a lower mark. Without room for that the pause is only less safe.
-func raiseMark(ctx context.Context, cfg *config.Config) {
+// keepLastPause names, in the pause directory of a fleet's host and beside the spool, a pause that the shared state does not learn of now.
+// So an older copy of the directory, in which the flag is missing, is told from a removal. Without room for that the pause is only less safe.
+func keepLastPause(ctx context.Context, cfg *config.Config) {
+	if !cfg.Shared() {
+		return
+	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), GateWait)
 	defer cancel()
-	_, _ = InTime(ctx, func() error {
-		f, err := pause.New(cfg.PauseDir).Open()
-		if err != nil {
-			return err
-		}
-		defer func() { _ = f.Close() }()
-		for range 3 { // a pass over the flags may raise it at the same time
-			was, err := f.Mark()
-			if err != nil || was == (pause.Mark{}) {
-				return err
-			}
-			next := was
-			next.Seq++
-			if err = f.RaiseMark(was, next); err == nil {
-				return hostlocal.At(cfg.LocalDir).KeepMark(next)
-			}
-			if !errors.Is(err, pause.ErrOtherMark) {
-				return err
-			}
-		}
-		return nil
-	})
-}
-
-// wentBack reports whether the pause directory is older than a pause of which only the spool knows. Then a flag that is missing there was
-// not removed by anybody.
-func (b *Bot) wentBack() bool {
-	last := b.local.Mark()
-	if b.store.fleet == nil || last == (pause.Mark{}) {
-		return false
-	}
-	f, err := b.rec.Dir().Open()
-	if err != nil {
-		return false // its flags are unknown
-	}
-	defer func() { _ = f.Close() }()
-	now, err := f.Mark()
-	return err == nil && (now.Host != last.Host || now.Epoch != last.Epoch || now.Seq < last.Seq)
+	_, _ = InTime(ctx, func() error { return hostlocal.At(cfg.LocalDir).KeepLastPause(cfg.PauseDir) })
 }
 
 // spooledTrip returns the spooled result that has tripped the breaker of a project, and the failures in a row; 0 if none has, or if

@@ -84,17 +84,19 @@ func (b *Bot) countSpooled(ctx context.Context, wanted func(project string) bool
 		defer unlock()
 	}
 	spooled, err = list()
-	if b.wentBack() {
-		for n := range spooled {
-			spooled[n].PausedAt, spooled[n].Held = time.Time{}, false
+	look, lookErr := b.flagsOfSpooled(ctx, spooled)
+	if lookErr != nil {
+		for _, e := range spooled {
+			left[e.Result.Project] = true
 		}
+		return 0, left, nil, fmt.Errorf("cannot record the spooled results: %w", lookErr)
 	}
 	errs := []error{err}
 	seen := map[string]bool{}
 	for place, e := range spooled {
 		if project := e.Result.Project; e.Err == nil && !seen[project] {
 			seen[project] = true
-			errs = append(errs, b.endReplaced(ctx, project, spooled[place:]))
+			errs = append(errs, b.endReplaced(ctx, project, spooled[place:], look))
 		}
 		switch {
 		case e.Err != nil:
@@ -107,7 +109,7 @@ func (b *Bot) countSpooled(ctx context.Context, wanted func(project string) bool
 			errs = append(errs, fmt.Errorf("leave spooled results of %s to the next sweep: %w", e.Result.Project, ctx.Err()))
 			continue
 		}
-		out, err := b.countOneSpooled(ctx, e, pausesOf(e.Result.Project, spooled[place:], b.now()))
+		out, err := b.countOneSpooled(ctx, e, look, pausesOf(e.Result.Project, spooled[place:], b.now()))
 		switch {
 		case errors.Is(err, store.ErrConflict):
 			b.log.Warn("dropping a spooled result that contradicts the recorded one", "file", e.File, "err", err)
@@ -129,6 +131,35 @@ func (b *Bot) countSpooled(ctx context.Context, wanted func(project string) bool
 	return n, left, tripped, errors.Join(errs...)
 }
 
+type lookFunc func(ctx context.Context, project string) incident.FlagView
+
+// flagsOfSpooled returns how to look at the flags of projects that spooled results have paused. In a fleet, they are looked at once, and
+// then the mark of the pause directory is raised. If that is older than such a pause, flagsOfSpooled forgets the pauses: a flag that is
+// missing was not removed by anybody.
+func (b *Bot) flagsOfSpooled(ctx context.Context, spooled []hostlocal.Spooled) (lookFunc, error) {
+	first := slices.IndexFunc(spooled, func(e hostlocal.Spooled) bool { return !e.PausedAt.IsZero() })
+	if b.store.fleet == nil || first < 0 {
+		return b.rec.Look, nil
+	}
+	seen := map[string]incident.FlagView{}
+	for _, e := range spooled {
+		if _, ok := seen[e.Result.Project]; !ok {
+			seen[e.Result.Project] = b.rec.Look(ctx, e.Result.Project)
+		}
+	}
+	older := b.local.OlderThanLastPause(b.cfg.PauseDir)
+	back, err := b.rec.RaiseMark(ctx, spooled[first].Result.Project)
+	if back || older {
+		for n := range spooled {
+			spooled[n].PausedAt, spooled[n].Held = time.Time{}, false
+		}
+	}
+	if !errors.Is(err, pause.ErrOtherMark) { // a directory that cannot be written keeps no result waiting
+		err = nil
+	}
+	return func(_ context.Context, project string) incident.FlagView { return seen[project] }, err
+}
+
 // spooled returns the results of the wanted projects in the spool beside the state and in this user's own.
 func (b *Bot) spooled(wanted func(project string) bool) ([]hostlocal.Spooled, error) {
 	list, err := b.local.Spool().List()
@@ -148,7 +179,7 @@ func (b *Bot) unstored(project string) bool {
 
 // endReplaced ends the incident of a project that was paused by its spooled failures since: somebody had removed its flag before they
 // began. They would be taken for failures of that incident.
-func (b *Bot) endReplaced(ctx context.Context, project string, spooled []hostlocal.Spooled) error {
+func (b *Bot) endReplaced(ctx context.Context, project string, spooled []hostlocal.Spooled, look lookFunc) error {
 	paused := slices.IndexFunc(spooled, func(e hostlocal.Spooled) bool {
 		return e.Err == nil && e.Result.Project == project && !e.PausedAt.IsZero() && !e.Held
 	})
@@ -160,7 +191,7 @@ func (b *Bot) endReplaced(ctx context.Context, project string, spooled []hostloc
 	if err != nil || open == nil || !state.Confirmed.Stands() || state.Confirmed.Pause != open.ID {
 		return err
 	}
-	if flag := b.rec.Look(ctx, project); flag.State == incident.FlagUnknown || flag.Info.Incident == open.ID {
+	if flag := look(ctx, project); flag.State == incident.FlagUnknown || flag.Info.Incident == open.ID {
 		return nil
 	}
 	end := spooled[paused].PausedAt
@@ -206,7 +237,7 @@ const flagRemoved = "the pause flag was removed while nothing could be stored"
 // countOneSpooled stores a result from the spool. pauses are those that came with it or after it: the state, which also has earlier
 // failures, may trip at an earlier result than the spool did. The incident then has its flag already. If that is gone, or the
 // project was paused again, somebody resumed the project in between, and the incident has ended.
-func (b *Bot) countOneSpooled(ctx context.Context, e hostlocal.Spooled, pauses []time.Time) (Recorded, error) {
+func (b *Bot) countOneSpooled(ctx context.Context, e hostlocal.Spooled, look lookFunc, pauses []time.Time) (Recorded, error) {
 	now := b.now()
 	r := b.fromSpool(e.Result).Bounded(now) // checked before it was spooled; the clock may have been set since
 	l := b.limits(r.Project)
@@ -219,7 +250,7 @@ func (b *Bot) countOneSpooled(ctx context.Context, e hostlocal.Spooled, pauses [
 	}
 	var flag incident.FlagView
 	if len(pauses) == 1 {
-		flag = b.rec.Look(ctx, r.Project) // if the flag is removed after this, the next sweep resumes, as after any trip
+		flag = look(ctx, r.Project) // if the flag is removed after this, the next sweep resumes, as after any trip
 		l.Incident = flag.Info.Incident
 	}
 	out, err := b.countResult(ctx, r, l)

@@ -1,7 +1,10 @@
 package hostlocal
 
 import (
+	"bytes"
 	"context"
+	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"time"
@@ -97,20 +100,34 @@ func (d *Dir) Sentinel() pause.Sentinel {
 // KeepSentinel replaces the copy of the pause directory's sentinel durably.
 func (d *Dir) KeepSentinel(s pause.Sentinel) error { return d.keep(pause.SentinelName, s.Content()) }
 
-// Mark returns the mark that the pause directory had when this host last paused a project by itself, because it could not reach the shared
-// state. It is the zero value if it never did, or the copy cannot be read.
-func (d *Dir) Mark() pause.Mark {
-	f, err := pause.New(d.path).Open()
+// LastPauseName is the name of a file here and in the pause directory of a fleet's host. It names the last pause of which only the spool
+// of this host knew: a pause directory that has another name there is older than that pause.
+const LastPauseName = ".adfbot.spooled"
+
+// OlderThanLastPause reports whether the pause directory has another file than this one. It reports false if there is none here, or if one
+// cannot be read.
+func (d *Dir) OlderThanLastPause(pauseDir string) bool {
+	last, err := os.ReadFile(d.folder(LastPauseName))
 	if err != nil {
-		return pause.Mark{}
+		return false
 	}
-	defer func() { _ = f.Close() }()
-	m, _ := f.Mark()
-	return m
+	found, err := os.ReadFile(filepath.Join(pauseDir, LastPauseName))
+	return err == nil && !bytes.Equal(found, last) || errors.Is(err, fs.ErrNotExist)
 }
 
-// KeepMark replaces what Mark returns, durably.
-func (d *Dir) KeepMark(m pause.Mark) error { return d.keep(pause.MarkName, []byte(m.String())) }
+// KeepLastPause replaces the file in the pause directory, and then the one in this directory, durably.
+func (d *Dir) KeepLastPause(pauseDir string) error {
+	root, err := os.OpenRoot(pauseDir)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = root.Close() }()
+	content := []byte(pause.NewRandomID() + "\n")
+	if err := pause.WriteFileDurable(root, LastPauseName, content, 0o644); err != nil {
+		return err
+	}
+	return d.keep(LastPauseName, content)
+}
 
 func (d *Dir) keep(name string, content []byte) error {
 	dir, err := openDir(d.path)
