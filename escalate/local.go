@@ -286,7 +286,8 @@ func (r *Reconciler) recordHold(ctx context.Context, v *localVisit, a plan.Actio
 
 // rebuild stores an incident that the state lost.
 func (r *Reconciler) rebuild(ctx context.Context, v *localVisit, a plan.Action) error {
-	if a.Kind == plan.Rebuild {
+	flagged := a.Kind == plan.Rebuild && v.Flag.State == incident.FlagThere
+	if flagged {
 		if ok, err := v.syncMarked(ctx); !ok {
 			return err
 		}
@@ -296,7 +297,7 @@ func (r *Reconciler) rebuild(ctx context.Context, v *localVisit, a plan.Action) 
 		return err
 	}
 	r.opt.Log.Warn("incident rebuilt", "project", a.Project, "incident", i.Name(), "issue", i.Issue.String(), "why", a.Why)
-	if a.Kind == plan.Rebuild {
+	if flagged {
 		v.confirmLater(i.ID)
 	}
 	return nil

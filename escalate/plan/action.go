@@ -93,6 +93,8 @@ type Action struct {
 	at       int64             // generation of its pause, or of the hold's
 	hold     string            // id of a hold that the state lost
 	replaced bool              // it ended without a resume, because a later incident pauses the project
+
+	flagElsewhere bool // no flag was seen; another host may have it
 }
 
 // AnyLocal reports whether one of the actions is local.

@@ -69,7 +69,7 @@ func after(o Observation, a Action) Observation {
 		o.Known = func(id string) bool { return id == i.ID || known(id) }
 		o.Incidents = append(o.Incidents, i)
 		o.Generation = max(o.Generation, i.Generation)
-		if a.Kind == Rebuild {
+		if a.Kind == Rebuild && !a.flagElsewhere {
 			o = confirmed(o, i.ID)
 		}
 		if !i.Issue.IsZero() {

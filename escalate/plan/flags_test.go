@@ -65,7 +65,7 @@ func TestNextFlags(t *testing.T) {
 		{"of an earlier pause, confirmed", confirmed(x, bots(x, 2)), bots(x, 2), y, []plan.Kind{write}},
 		{"of an earlier pause, not confirmed", none, bots(x, 2), y, []plan.Kind{write}},
 
-		{"of a later pause, and the state is older", confirmed(x, bots(x, 3)), holds(bots(y, 4)), x, []plan.Kind{write}},
+		{"of a later pause, and the state is older", confirmed(x, bots(x, 3)), holds(bots(y, 4)), x, nil},
 		{"of an earlier hold", none, holds(bots(y, 2)), x, []plan.Kind{write}},
 
 		{"a person was first", none, persons, x, []plan.Kind{confirm}},

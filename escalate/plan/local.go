@@ -2,9 +2,11 @@ package plan
 
 import (
 	"cmp"
+	"slices"
 	"time"
 
 	"github.com/terraphim/adfbot/escalate/incident"
+	"github.com/terraphim/adfbot/escalate/tracker"
 )
 
 // local plans what follows from state and flag alone, and the rebuilding of lost incidents.
@@ -50,6 +52,9 @@ func (p *planner) flagThere() (current string) {
 	switch {
 	case pause == "":
 		return p.flagAlone(unknown)
+	case p.o.Fleet && p.untouched() && !p.o.Named(pause) && p.later() && p.unknownPause():
+		// The state has gone back in time. What pauses the project stays, and so does the flag: once that pause is over, it tells of its own.
+		return open.ID
 	case p.o.Fleet: // what pauses the project here pauses it on all hosts: it gives way to no flag
 	case open.ID == "":
 		if current = p.rebuild(unknown); current != "" {
@@ -122,7 +127,13 @@ func (p *planner) noted() int64 {
 
 // later reports whether the pause that the flag names is later than the state. A flag of an earlier version does not say so.
 func (p *planner) later() bool {
-	return p.o.Flag.Info.Written.IsZero() || p.noted() > p.o.Generation
+	return p.o.Flag.Info.Written.IsZero() && !p.o.Fleet || p.noted() > p.o.Generation
+}
+
+// unknownPause reports whether the state knows no incident that the flag names. Of a hold it does not tell.
+func (p *planner) unknownPause() bool {
+	id := p.o.Flag.Info.Incident
+	return id == "" || !p.o.Known(id)
 }
 
 // over reports whether the pause that the flag names is over. The state has no pause.
@@ -168,9 +179,21 @@ func (p *planner) rebuild(unknown string) string {
 	return id
 }
 
-// orphans plans to restore the other lost incidents that have an open issue. They have ended.
+// orphans plans to restore the other lost incidents that have an open issue. They have ended, as far as this host can tell: in a fleet, the
+// flag may be on another host that the state has not heard of since it went back in time, so the latest one pauses the project if nothing
+// else does.
 func (p *planner) orphans(current string) {
 	done := map[string]bool{current: true}
+	pause, _ := p.o.Pause()
+	if p.o.Fleet && current == "" && (pause == "" || p.o.Confirmed.Stands()) {
+		if last := p.latestOrphan(); last != nil {
+			a := p.add(Rebuild, incident.Incident{ID: last.Marker.Incident, Project: p.o.Project, Seq: last.Marker.Seq, Issue: last.IssueRef},
+				"the state does not know this incident, and another host may have its pause flag")
+			a.marker, a.flagElsewhere = last.Marker, true
+			current = last.Marker.Incident
+			done[current] = true
+		}
+	}
 	for _, i := range p.o.Open {
 		id := i.Marker.Incident
 		if p.o.Known(id) || done[id] {
@@ -178,13 +201,32 @@ func (p *planner) orphans(current string) {
 		}
 		done[id] = true
 		issue, why := p.oldest(id), "the state does not know this incident, and it has no pause flag"
-		replaced := current != "" && p.o.Flag.State == incident.FlagThere
+		if p.o.Fleet && p.earlierThan(current, issue.Marker.Seq) {
+			continue // the state has gone back in time: once what pauses the project is over, this one is restored
+		}
+		replaced := current != "" && (p.o.Fleet || p.o.Flag.State == incident.FlagThere)
 		if replaced {
 			why = "the state does not know this incident, and a later one pauses the project"
 		}
 		a := p.add(RebuildDone, incident.Incident{ID: id, Project: p.o.Project, Seq: issue.Marker.Seq, Issue: issue.IssueRef}, why)
 		a.marker, a.replaced = issue.Marker, replaced
 	}
+}
+
+// earlierThan reports whether the incident is an earlier one of the project than that with the number.
+func (p *planner) earlierThan(id string, seq int) bool {
+	return slices.ContainsFunc(p.o.Incidents, func(i incident.Incident) bool { return i.ID == id && i.Seq < seq })
+}
+
+// latestOrphan returns the issue of the last lost incident, the oldest one if it has several, or nil.
+func (p *planner) latestOrphan() *tracker.Issue {
+	var last *tracker.Issue
+	for _, i := range p.o.Open {
+		if id := i.Marker.Incident; !p.o.Known(id) && (last == nil || i.Marker.Seq > last.Marker.Seq) {
+			last = p.oldest(id)
+		}
+	}
+	return last
 }
 
 // HoldOf returns the hold that a RecordHold action stores, and the least generation of its project. A new hold gets the id.
@@ -208,6 +250,7 @@ func Rebuilt(a Action, now time.Time) incident.Incident {
 		i.Opened = now
 	}
 	switch {
+	case a.flagElsewhere:
 	case a.Kind == Rebuild:
 		i.FlagWritten = now
 	case a.replaced:

@@ -246,6 +246,58 @@ func TestSpooledPauseAndDirectoryFromASnapshot(t *testing.T) {
 	require.False(t, a.paused("odilo"), "a person removed the flag")
 }
 
+// A host that comes back from a snapshot brings spooled failures along that are recorded already, and their pause. They end no later pause.
+func TestHostFromASnapshotWithASpooledPause(t *testing.T) {
+	for name, removed := range map[string]bool{"whose flag stood": false, "whose flag was removed": true} {
+		t.Run(name, func(t *testing.T) {
+			f := newHosts(t, 2)
+			a, b := f[0], f[1]
+			for range 3 {
+				b.keepOne("odilo", store.Failure)
+			}
+			if removed {
+				b.Remove(b.flag("odilo"))
+			}
+			for _, dir := range []string{b.cfg.LocalDir, b.cfg.PauseDir} {
+				out, err := exec.Command("cp", "-a", dir, dir+"-copy").CombinedOutput()
+				require.NoError(t, err, string(out))
+			}
+			follow(b, a)
+			a.resume("odilo")
+			a.record(store.Result{Project: "odilo", Agent: "project-meta", Outcome: store.Success})
+			follow(b)
+			trip := a.fail("odilo", 3).Incident.ID
+			follow(b)
+			for _, dir := range []string{b.cfg.LocalDir, b.cfg.PauseDir} {
+				b.Remove(dir)
+				require.NoError(t, os.Rename(dir+"-copy", dir))
+			}
+			follow(b, a)
+			requireOnePause(t, trip, a, b)
+			require.False(t, a.project("odilo").Held)
+		})
+	}
+}
+
+// While a host is cut off, its directory is replaced by one from before the pause, and then its own failures pause the project there.
+func TestSpooledFailuresInADirectoryFromASnapshot(t *testing.T) {
+	f := newHosts(t, 2)
+	a, b := f[0], f[1]
+	snapshot := b.Path("snapshot")
+	out, err := exec.Command("cp", "-a", b.cfg.PauseDir, snapshot).CombinedOutput()
+	require.NoError(t, err, string(out))
+	trip := a.fail("odilo", 3).Incident.ID
+	follow(b)
+	b.Remove(b.cfg.PauseDir)
+	require.NoError(t, os.Rename(snapshot, b.cfg.PauseDir))
+	for range 3 {
+		b.keepOne("odilo", store.Failure)
+	}
+	require.True(t, b.paused("odilo"))
+	follow(b, a)
+	requireOnePause(t, trip, a, b)
+}
+
 // Without the state a host goes by its own directory, keeps its results, and leaves Gitea alone.
 func TestStateOfAFleetDown(t *testing.T) {
 	proxy := testpg.NewProxy(t)
@@ -294,6 +346,74 @@ func TestStateFromABackup(t *testing.T) {
 	require.False(t, b.paused("atlas"))
 	require.Len(t, a.issues("open"), 1)
 	require.Len(t, a.issues(""), 2)
+}
+
+// A host that was away has no flag of what happened meanwhile. That says nothing where the state has gone back in time.
+func TestStateFromABackupAndAHostThatWasAway(t *testing.T) {
+	for name, order := range map[string]func(a, b *world){
+		"the host with the flag first":    func(a, b *world) { follow(a, b, a, b) },
+		"the host without the flag first": func(a, b *world) { follow(b, a, b) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Run("nothing was paused in the backup", func(t *testing.T) {
+				f := newHosts(t, 2)
+				a, b := f[0], f[1]
+				backup := testpg.Copy(t, a.cfg.State)
+				trip := a.fail("odilo", 3).Incident.ID
+				a.change(a.cfg.State, backup)
+				b.change(b.cfg.State, backup)
+				order(a, b)
+				requireOnePause(t, trip, a, b)
+			})
+			t.Run("an earlier pause was in the backup", func(t *testing.T) {
+				f := newHosts(t, 2)
+				a, b := f[0], f[1]
+				a.fail("odilo", 3)
+				follow(b)
+				backup := testpg.Copy(t, a.cfg.State)
+				b.Remove(b.flag("odilo"))
+				follow(b, a)
+				trip := a.fail("odilo", 3).Incident.ID
+				a.change(a.cfg.State, backup)
+				b.change(b.cfg.State, backup)
+				order(a, b)
+				requireOnePause(t, trip, a, b)
+			})
+			t.Run("a pause by hand is lost, and an earlier one stands again", func(t *testing.T) {
+				f := newHosts(t, 2)
+				a, b := f[0], f[1]
+				a.fail("odilo", 3)
+				follow(b)
+				backup := testpg.Copy(t, a.cfg.State)
+				b.Remove(b.flag("odilo"))
+				follow(b, a)
+				a.with(bot.Operate, func(m *bot.Bot) {
+					_, err := m.Pause(ctx, "odilo", "for the weekend")
+					require.NoError(t, err)
+				})
+				a.change(a.cfg.State, backup)
+				b.change(b.cfg.State, backup)
+				order(a, b)
+				require.True(t, a.paused("odilo"))
+				require.True(t, b.paused("odilo"))
+				require.Contains(t, b.Read(b.flag("odilo")), "for the weekend")
+			})
+		})
+	}
+}
+
+func requireOnePause(t *testing.T, incident string, hosts ...*world) {
+	t.Helper()
+	for _, w := range hosts {
+		require.True(t, w.paused("odilo"))
+	}
+	p := hosts[0].project("odilo")
+	require.Equal(t, "yes", p.Paused)
+	require.NotNil(t, p.Incident)
+	require.Equal(t, incident, p.Incident.ID)
+	open := hosts[0].issues("open")
+	require.Len(t, open, 1)
+	require.Contains(t, open[0].Body, incident)
 }
 
 type unreachable struct{}
