@@ -42,11 +42,12 @@ func Main(m *testing.M, funcs testhost.Funcs) {
 	os.Exit(code)
 }
 
-// Stop stops the server of this process, if there is one.
+// Stop stops the server of this process, if there is one, and removes the cluster that servers are copied from.
 func Stop() {
 	if shared.server != nil {
 		shared.server.stop()
 	}
+	_ = os.RemoveAll(cluster.dir) // none, if no server was started
 }
 
 // shared is the server of this process.
