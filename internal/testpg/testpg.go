@@ -33,10 +33,11 @@ func skip(t testing.TB, why string) {
 	t.Skip(why)
 }
 
-// Main is [testhost.Main] for a package that uses a server.
+// Main is [testhost.MainOverlapping] for a package that uses a server.
 func Main(m *testing.M, funcs testhost.Funcs) {
 	testhost.RunChild(funcs)
 	testhost.UseMemory()
+	testhost.Overlap()
 	code := m.Run()
 	Stop()
 	os.Exit(code)
