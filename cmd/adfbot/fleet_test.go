@@ -14,6 +14,7 @@ import (
 // TestFleetScripts runs the stories in testdata/fleet, in which three hosts share a state in PostgreSQL. In $a, $b and $c each has a
 // configuration and directories of its own.
 func TestFleetScripts(t *testing.T) {
+	t.Parallel()
 	testpg.Database(t) // skips without a server
 	p := scriptParams("testdata/fleet")
 	setup := p.Setup

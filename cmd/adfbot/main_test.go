@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"flag"
 	"fmt"
 	"net"
 	"net/http"
@@ -48,19 +47,14 @@ func TestMain(m *testing.M) {
 		},
 	})
 	testhost.UseMemory()
-	testscript.Main(wide{m}, map[string]func(){"adfbot": nil}) // for the scripts' $PATH: the function was run above
+	testhost.Overlap()
+	testscript.Main(withServer{m}, map[string]func(){"adfbot": nil}) // for the scripts' $PATH: the function was run above
 }
 
-// wide runs more tests at once than there are processors: most of their time they wait for other processes.
-type wide struct{ *testing.M }
+// withServer are tests that may have started a server.
+type withServer struct{ *testing.M }
 
-func (w wide) Run() int {
-	flag.Parse()
-	given := false
-	flag.Visit(func(f *flag.Flag) { given = given || f.Name == "test.parallel" })
-	if !given {
-		_ = flag.Set("test.parallel", "8")
-	}
+func (w withServer) Run() int {
 	defer testpg.Stop()
 	return w.M.Run()
 }

@@ -24,7 +24,10 @@ import (
 
 // TestScripts runs the stories in testdata/script. Each has a Gitea and an installation of its own, and beside testscript's
 // own commands those of scriptCommands.
-func TestScripts(t *testing.T) { testscript.Run(t, scriptParams("testdata/script")) }
+func TestScripts(t *testing.T) {
+	t.Parallel()
+	testscript.Run(t, scriptParams("testdata/script"))
+}
 
 func scriptParams(dir string) testscript.Params {
 	return testscript.Params{

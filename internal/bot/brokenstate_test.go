@@ -63,6 +63,7 @@ func (w *world) whatIsWrong() string {
 // Whatever keeps a host from its state is told with its cure, by check and at the start. Until it is cured, gate answers, jobs run, and
 // their results wait.
 func TestBrokenSharedState(t *testing.T) {
+	t.Parallel()
 	s := newShop(t)
 	at := func(query string) string { return strings.Replace(s.url, "?", "?"+query+"&", 1) }
 	for name, tt := range map[string]struct {

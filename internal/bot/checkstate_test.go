@@ -16,6 +16,7 @@ import (
 )
 
 func TestCheckOfSharedState(t *testing.T) {
+	t.Parallel()
 	w := newHost(t, testpg.Database(t))
 	require.Empty(t, w.fails())
 	require.Regexp(t, `^PostgreSQL \d+\S*, database adfbot_test_\w+, role postgres; there is no state yet, the first result creates it$`, w.finding("state", bot.OK))
@@ -35,6 +36,7 @@ func TestCheckOfSharedState(t *testing.T) {
 
 // A database without the state of an installation that has flags is most likely the wrong one.
 func TestCheckOfAnotherDatabase(t *testing.T) {
+	t.Parallel()
 	w := newHost(t, testpg.Database(t))
 	w.fail("odilo", 1)
 	w.change(w.cfg.State, testpg.Database(t))
@@ -42,6 +44,7 @@ func TestCheckOfAnotherDatabase(t *testing.T) {
 }
 
 func TestCheckThroughPooler(t *testing.T) {
+	t.Parallel()
 	w := newHost(t, testpg.Pooler(t))
 	w.fail("odilo", 1)
 	require.Contains(t, w.finding("listen", bot.Warn), "only after fleet.poll (1s)")

@@ -36,6 +36,7 @@ func (w *world) newHostBeside(t testing.TB) *world {
 }
 
 func TestSharedState(t *testing.T) {
+	t.Parallel()
 	a := newHost(t, testpg.Database(t))
 	b := a.newHostBeside(t)
 	require.False(t, a.fail("odilo", 2).Tripped)
@@ -53,6 +54,7 @@ func TestSharedState(t *testing.T) {
 
 // Who only reads a state that is not there yet makes neither a schema nor an id of this host.
 func TestSharedStateReadOnly(t *testing.T) {
+	t.Parallel()
 	a := newHost(t, testpg.Database(t))
 	_, err := bot.Open(ctx, a.cfg, bot.ReadOnly, a.env())
 	require.ErrorIs(t, err, os.ErrNotExist)
@@ -62,6 +64,7 @@ func TestSharedStateReadOnly(t *testing.T) {
 
 // A new host has the flags of all paused projects before its gate lets anything run.
 func TestNewHostIsFilled(t *testing.T) {
+	t.Parallel()
 	for name, prepare := range map[string]func(b *world){
 		"no directory":       func(*world) {},
 		"an empty directory": func(b *world) { require.NoError(b, os.Mkdir(b.cfg.PauseDir, 0o755)) },
@@ -93,6 +96,7 @@ func TestNewHostIsFilled(t *testing.T) {
 
 // What a host knew of its pause directory says nothing about that of another one, and one that is gone is not made again.
 func TestPauseDirIsPerHost(t *testing.T) {
+	t.Parallel()
 	a := newHost(t, testpg.Database(t))
 	a.fail("odilo", 3)
 	b := a.newHostBeside(t)
@@ -110,6 +114,7 @@ func TestPauseDirIsPerHost(t *testing.T) {
 
 // A host that was retired comes back as a new one, and its old sentinel is not to be trusted.
 func TestHostWithANewID(t *testing.T) {
+	t.Parallel()
 	a := newHost(t, testpg.Database(t))
 	a.fail("odilo", 3)
 	was := a.Read(a.sentinel())
@@ -126,6 +131,7 @@ func TestHostWithANewID(t *testing.T) {
 
 // The clock of the state decides, not that of this machine.
 func TestSharedStateClock(t *testing.T) {
+	t.Parallel()
 	a := newHost(t, testpg.Database(t))
 	env := a.env()
 	env.Now = nil
@@ -139,6 +145,7 @@ func TestSharedStateClock(t *testing.T) {
 
 // A new host that dies while it fills its directory goes on with that.
 func TestNewHostDiesWhileFilling(t *testing.T) {
+	t.Parallel()
 	for _, at := range []string{"flags-restored", "sentinel-renewed"} {
 		t.Run(at, func(t *testing.T) {
 			a := newHost(t, testpg.Database(t))
@@ -158,6 +165,7 @@ func TestNewHostDiesWhileFilling(t *testing.T) {
 
 // A host that somebody has retired comes back as a new one.
 func TestRetiredHost(t *testing.T) {
+	t.Parallel()
 	a := newHost(t, testpg.Database(t))
 	a.fail("odilo", 3)
 	id, err := hostlocal.At(a.cfg.LocalDir).HostID(ctx)
@@ -179,6 +187,7 @@ func TestRetiredHost(t *testing.T) {
 }
 
 func TestCheckOfHosts(t *testing.T) {
+	t.Parallel()
 	a := newHost(t, testpg.Database(t))
 	a.fail("odilo", 1)
 	b := a.newHostBeside(t)
@@ -211,6 +220,7 @@ func (w *world) inFleet(f func(store.Fleet)) {
 
 // Trips that wait for the lock of the host's flags share a pass, and with it what is synced and stored.
 func TestTripsShareAPass(t *testing.T) {
+	t.Parallel()
 	a := newHost(t, testpg.Database(t))
 	a.change("  - id: odilo", "  - id: odilo\n    threshold: 1")
 	a.fail("odilo", 1)

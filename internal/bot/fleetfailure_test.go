@@ -61,6 +61,7 @@ func (w *world) keepOne(project, outcome string) bot.Kept {
 
 // The first removal wins. Where the second one took place, the flag of the new pause takes the place of the old one's.
 func TestRemovedOnTwoHosts(t *testing.T) {
+	t.Parallel()
 	f := newHosts(t, 2)
 	a, b := f[0], f[1]
 	a.fail("odilo", 3)
@@ -79,6 +80,7 @@ func TestRemovedOnTwoHosts(t *testing.T) {
 
 // b could not see that the project was resumed and paused again.
 func TestRemovedOnAHostThatWasCutOff(t *testing.T) {
+	t.Parallel()
 	for name, paused := range map[string]bool{"nothing else happened": false, "others resumed and paused again": true} {
 		t.Run(name, func(t *testing.T) {
 			f := newHosts(t, 2)
@@ -100,6 +102,7 @@ func TestRemovedOnAHostThatWasCutOff(t *testing.T) {
 
 // However often a project was paused and resumed meanwhile, a host ends with the last pause's flag.
 func TestHostThatWasAway(t *testing.T) {
+	t.Parallel()
 	f := newHosts(t, 2)
 	a, b := f[0], f[1]
 	for range 2 {
@@ -119,6 +122,7 @@ func TestHostThatWasAway(t *testing.T) {
 
 // Somebody has removed the flag while b was cut off, and then the failures that b could not store paused the project there.
 func TestRemovedAndPausedAgainWhileCutOff(t *testing.T) {
+	t.Parallel()
 	f := newHosts(t, 2)
 	a, b := f[0], f[1]
 	first := a.fail("odilo", 3).Incident.ID
@@ -141,6 +145,7 @@ func TestRemovedAndPausedAgainWhileCutOff(t *testing.T) {
 
 // A result that was spooled while the project was paused is no pause of its own once that is over: what other hosts count goes on.
 func TestSpooledWhilePaused(t *testing.T) {
+	t.Parallel()
 	f := newHosts(t, 2)
 	a, b := f[0], f[1]
 	a.fail("odilo", 3)
@@ -173,6 +178,7 @@ func TestSpooledBesideTheFlagOfAnEarlierPause(t *testing.T) {
 
 // A note that somebody edits while the project is paused is no hold: the flag goes when the project is resumed elsewhere.
 func TestNoteEdited(t *testing.T) {
+	t.Parallel()
 	f := newHosts(t, 2)
 	a, b := f[0], f[1]
 	a.fail("odilo", 3)
@@ -187,6 +193,7 @@ func TestNoteEdited(t *testing.T) {
 
 // A flag that somebody moves away resumes the project. Whoever puts it back pauses it again.
 func TestFlagMovedAndPutBack(t *testing.T) {
+	t.Parallel()
 	f := newHosts(t, 2)
 	a, b := f[0], f[1]
 	a.fail("odilo", 3)
@@ -203,6 +210,7 @@ func TestFlagMovedAndPutBack(t *testing.T) {
 
 // A directory from before the pause has no flags, which nobody removed.
 func TestDirectoryFromASnapshot(t *testing.T) {
+	t.Parallel()
 	f := newHosts(t, 2)
 	a, b := f[0], f[1]
 	snapshot := b.Path("snapshot")
@@ -300,6 +308,7 @@ func TestSpooledFailuresInADirectoryFromASnapshot(t *testing.T) {
 
 // Without the state a host goes by its own directory, keeps its results, and leaves Gitea alone.
 func TestStateOfAFleetDown(t *testing.T) {
+	t.Parallel()
 	proxy := testpg.NewProxy(t)
 	database, err := url.Parse(testpg.Database(t))
 	require.NoError(t, err)
@@ -325,6 +334,7 @@ func TestStateOfAFleetDown(t *testing.T) {
 // The state comes from a backup, which knows neither of a trip nor of a resume. The flags tell of both. The issue of the trip is found, and
 // no other one is opened.
 func TestStateFromABackup(t *testing.T) {
+	t.Parallel()
 	f := newHosts(t, 2)
 	a, b := f[0], f[1]
 	a.fail("odilo", 2)
@@ -424,6 +434,7 @@ func (unreachable) RoundTrip(*http.Request) (*http.Response, error) {
 
 // A host that cannot reach Gitea leaves it to the others for a while.
 func TestGiteaReachedByOneHost(t *testing.T) {
+	t.Parallel()
 	f := newHosts(t, 2)
 	a, b := f[0], f[1]
 	sweep := func(w *world, env bot.Env) error {
@@ -458,6 +469,7 @@ func TestGiteaReachedByOneHost(t *testing.T) {
 
 // A host that cannot write a flag runs nothing of the project that is paused, and writes the flag as soon as it can.
 func TestFlagThatAHostCannotWrite(t *testing.T) {
+	t.Parallel()
 	f := newHosts(t, 2)
 	a, b := f[0], f[1]
 	writable := testhost.ReadOnly(t, b.cfg.PauseDir)

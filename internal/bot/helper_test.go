@@ -27,7 +27,7 @@ import (
 )
 
 var (
-	// atPoint is what the test that runs does at the fault points of the program; nil: nothing.
+	// atPoint is what the test that runs does at the fault points of the program; nil: nothing. A parallel test must not set it.
 	atPoint func(name string)
 
 	ctx = fault.With(context.Background(), func(name string) {
@@ -79,7 +79,11 @@ func newWorld(t testing.TB) *world { return worldIn(t, t.TempDir()) }
 
 func worldIn(t testing.TB, dir string) *world {
 	t.Helper()
-	t.Cleanup(func() { atPoint = nil })
+	t.Cleanup(func() {
+		if atPoint != nil { // by a test that runs alone
+			atPoint = nil
+		}
+	})
 	w := &world{at: noon, vars: map[string]string{"BOT_TOKEN": token}}
 	w.World = testworld.New(t, dir, w.now)
 	w.configure(plainConfig)

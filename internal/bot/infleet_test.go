@@ -36,6 +36,7 @@ func (w *world) serving() {
 
 // A trip, a removal, a touch and a person's command are soon in force on all hosts that are served, also where nobody listens.
 func TestFleetFollows(t *testing.T) {
+	t.Parallel()
 	for _, listen := range []string{"", "state_listen: \"off\"\n"} {
 		a := newHost(t, testpg.Database(t))
 		hosts := []*world{a, a.newHostBeside(t), a.newHostBeside(t)}
@@ -72,6 +73,7 @@ func TestFleetFollows(t *testing.T) {
 
 // The issue says once on which host of the fleet the project is not paused, and once that it is at last. That host runs nothing meanwhile.
 func TestIssueOfAFleetNamesTheHost(t *testing.T) {
+	t.Parallel()
 	a := newHost(t, testpg.Database(t))
 	b := a.newHostBeside(t)
 	for w, name := range map[*world]string{a: "edge-1", b: "edge-2"} {
@@ -94,6 +96,7 @@ func TestIssueOfAFleetNamesTheHost(t *testing.T) {
 }
 
 func TestUnpausedHost(t *testing.T) {
+	t.Parallel()
 	a := newHost(t, testpg.Database(t))
 	b := a.newHostBeside(t)
 	b.with(bot.Results, func(*bot.Bot) {})
@@ -137,6 +140,7 @@ func TestUnpausedHost(t *testing.T) {
 // Failures that a host could not store have paused the project there. In the order of all hosts' runs they do not pause it: another host
 // has succeeded after them.
 func TestLocalPauseIsOutweighed(t *testing.T) {
+	t.Parallel()
 	for _, touched := range []bool{false, true} {
 		a := newHost(t, testpg.Database(t))
 		b := a.newHostBeside(t)
@@ -178,6 +182,7 @@ func TestLocalPauseIsOutweighed(t *testing.T) {
 
 // One host of a fleet sweeps the repositories. Another one leaves Gitea to it and brings its own flags in line; a person is told.
 func TestOneHostSweeps(t *testing.T) {
+	t.Parallel()
 	a := newHost(t, testpg.Database(t))
 	b := a.newHostBeside(t)
 	b.with(bot.Results, func(*bot.Bot) {})

@@ -247,12 +247,23 @@ func isUnprintable(r rune) bool { return !unicode.IsPrint(r) }
 // keepReady creates the reserves that are missing, or that this user cannot use. Each appears complete or not at all, so any number of processes may do it at
 // once.
 func (s Spool) keepReady() error {
+	folder, err := os.OpenRoot(string(s))
+	if err != nil {
+		return err
+	}
+	defer func() { _ = folder.Close() }()
+	ready, err := s.files(readySuffix)
+	if err != nil {
+		return err
+	}
+	blank := bytes.Repeat([]byte(" "), reserveSize)
 	for n := range reserves {
 		name := filepath.Join(string(s), reserveName(n))
-		info, err := os.Lstat(name)
-		if errors.Is(err, os.ErrNotExist) && os.Rename(filepath.Join(string(s), fmt.Sprintf("reserve-%d%s", n, readySuffix)), name) == nil {
-			info, err = os.Lstat(name) // it had its name from an earlier version
+		// An earlier version gave it a shorter name.
+		if old := filepath.Join(string(s), fmt.Sprintf("reserve-%d%s", n, readySuffix)); slices.Contains(ready, old) && !slices.Contains(ready, name) {
+			_ = os.Rename(old, name)
 		}
+		info, err := os.Lstat(name)
 		switch {
 		case err == nil && info.Mode().IsRegular() && info.Size() == reserveSize && unix.Access(name, unix.W_OK) == nil:
 			continue
@@ -261,12 +272,12 @@ func (s Spool) keepReady() error {
 				return err
 			}
 		}
-		temp := filepath.Join(string(s), pause.NewRandomID()+tempSuffix)
-		if err = createFile(temp, bytes.Repeat([]byte(" "), reserveSize)); err == nil {
-			err = os.Rename(temp, name)
+		temp := pause.NewRandomID() + tempSuffix
+		if err = createIn(folder, temp, blank); err == nil {
+			err = os.Rename(filepath.Join(string(s), temp), name)
 		}
 		if err != nil {
-			_ = os.Remove(temp)
+			_ = folder.Remove(temp)
 			return err
 		}
 	}

@@ -19,7 +19,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	testhost.Main(m, testhost.Funcs{"limited": limited, "drain": drain, "onterminal": onTerminal, "hide": hide,
+	testhost.MainOverlapping(m, testhost.Funcs{"limited": limited, "drain": drain, "onterminal": onTerminal, "hide": hide,
 		"powerless": powerless})
 }
 
@@ -141,6 +141,7 @@ func powerless(testhost.Self) int {
 
 // A command of another user, or one that waits for a dead disk, may survive SIGKILL. Its timeout counts all the same.
 func TestTimeoutOfACommandThatCannotBeEnded(t *testing.T) {
+	t.Parallel()
 	testhost.NeedRoot(t, "to become a user who may not end a process of root")
 	self := testhost.Command(t, "powerless")
 	out, err := self.Output()
@@ -188,6 +189,7 @@ func TestSlowReaderGetsEverything(t *testing.T) {
 }
 
 func TestWaitEndsWithASignal(t *testing.T) {
+	t.Parallel()
 	slow := &slowReader{may: make(chan struct{})}
 	c, _, _ := shell(t, "echo")
 	c.Stdout, c.Waits.Output = slow, time.Millisecond
@@ -384,6 +386,7 @@ func TestEndedBeforeTheTimeout(t *testing.T) {
 
 // A timeout stays one, whatever signals come before the end.
 func TestTimeoutAfterASignal(t *testing.T) {
+	t.Parallel()
 	c, dir, _ := shell(t, "trap '' TERM; touch DIR/begun; while :; do sleep 60; done")
 	c.Timeout, c.Waits.Kill = 500*time.Millisecond, time.Millisecond
 	exit := start(t, c, dir)

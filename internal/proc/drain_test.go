@@ -106,6 +106,7 @@ func readLine(t *testing.T, r io.Reader) string {
 
 // A background process that writes fast while nobody reads is slowed down, as by a pipe.
 func TestFastBackgroundProcessIsBounded(t *testing.T) {
+	t.Parallel()
 	slow, capture := &slowReader{may: make(chan struct{})}, &counter{}
 	c, _, _ := shell(t, "yes & echo $! >DIR/pid")
 	c.Stdout, c.Capture, c.Waits.Output = slow, capture, 300*time.Millisecond

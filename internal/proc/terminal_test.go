@@ -109,6 +109,7 @@ func TestAsksAtTheTerminal(t *testing.T) {
 
 // Ctrl-C and Ctrl-\ reach the command once.
 func TestKeysOfTheTerminal(t *testing.T) {
+	t.Parallel()
 	for key, signal := range map[string]string{"\x03": "INT", "\x1c": "QUIT"} {
 		for _, stdin := range []string{"", "/dev/null"} {
 			term := atTerminal(t, "n=0; trap 'n=$((n+1))' "+signal+"; echo begun; while [ $n = 0 ]; do sleep 0.01; done; sleep 0.05; echo $n; exit 9", stdin, "0")

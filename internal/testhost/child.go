@@ -35,6 +35,14 @@ func Main(m *testing.M, funcs Funcs) {
 	os.Exit(m.Run())
 }
 
+// MainOverlapping is [Main] with [Overlap].
+func MainOverlapping(m *testing.M, funcs Funcs) {
+	RunChild(funcs)
+	Overlap()
+	UseMemory()
+	os.Exit(m.Run())
+}
+
 // RunChild runs a function and ends the process if the binary was started under the function's name, as [Command] does.
 // Otherwise it returns, and what the tests start ignores no signal by inheritance.
 func RunChild(funcs Funcs) {

@@ -12,6 +12,17 @@ var full = flag.Bool("full", false, "run every case where a test otherwise runs 
 // Full reports whether the test is to run every case, however long that takes.
 func Full() bool { return *full }
 
+// Overlap runs more parallel tests at once than there are processors, unless -parallel says how many. It is for those that mostly wait for
+// other processes.
+func Overlap() {
+	flag.Parse()
+	given := false
+	flag.Visit(func(f *flag.Flag) { given = given || f.Name == "test.parallel" })
+	if !given {
+		_ = flag.Set("test.parallel", "8")
+	}
+}
+
 // UseMemory puts temporary directories into memory, if $TMPDIR is not set and there is room. Tests sync files so often that
 // most of their time would be the disk's. `.ci/run` sets $TMPDIR and so tests on a disk. Benchmarks always measure a disk.
 func UseMemory() {

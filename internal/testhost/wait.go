@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"runtime"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -11,6 +12,23 @@ import (
 
 // Patience is how long tests wait for another process. A test that passes never waits that long.
 const Patience = 20 * time.Second
+
+// CPUTime returns how much processor time a function takes in this goroutine, however busy the machine is.
+func CPUTime(f func()) time.Duration {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	before := threadTime()
+	f()
+	return threadTime() - before
+}
+
+func threadTime() time.Duration {
+	var used unix.Rusage
+	if err := unix.Getrusage(unix.RUSAGE_THREAD, &used); err != nil {
+		panic(err)
+	}
+	return time.Duration(used.Utime.Nano() + used.Stime.Nano())
+}
 
 // WaitStopped waits until a child of this process is stopped by a signal. That it ended instead is an error, and so is that it
 // does neither in time; then it is killed.

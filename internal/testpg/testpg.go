@@ -33,20 +33,22 @@ func skip(t testing.TB, why string) {
 	t.Skip(why)
 }
 
-// Main is [testhost.Main] for a package that uses a server.
+// Main is [testhost.MainOverlapping] for a package that uses a server.
 func Main(m *testing.M, funcs testhost.Funcs) {
 	testhost.RunChild(funcs)
 	testhost.UseMemory()
+	testhost.Overlap()
 	code := m.Run()
 	Stop()
 	os.Exit(code)
 }
 
-// Stop stops the server of this process, if there is one.
+// Stop stops the server of this process, if there is one, and removes the cluster that servers are copied from.
 func Stop() {
 	if shared.server != nil {
 		shared.server.stop()
 	}
+	_ = os.RemoveAll(cluster.dir) // none, if no server was started
 }
 
 // shared is the server of this process.

@@ -13,6 +13,7 @@ import (
 )
 
 func TestBrowser(t *testing.T) {
+	t.Parallel()
 	d := newDaemon(t)
 	d.record("digital-twins", store.Success)
 	d.trip("odilo")
@@ -31,6 +32,7 @@ func TestBrowser(t *testing.T) {
 
 // Behind a proxy that serves the bot under a path of its own, everything works without its knowing.
 func TestBrowserUnderSubPath(t *testing.T) {
+	t.Parallel()
 	d := newDaemon(t)
 	d.trip("odilo")
 	mux := http.NewServeMux()

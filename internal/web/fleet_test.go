@@ -103,6 +103,7 @@ func TestHosts(t *testing.T) {
 }
 
 func TestHostsOfAFleet(t *testing.T) {
+	t.Parallel()
 	url := testpg.Database(t)
 	s := newStation(t, "state: DIR/state/adfbot.db", "state: "+url+"\nlocal_dir: DIR/local").described()
 	testpg.Exec(t, url, `INSERT INTO adfbot.host (id, name, seen_at, spooled, config, offset_ms) VALUES

@@ -25,6 +25,7 @@ func tab(t *testing.T, ctx context.Context) string {
 }
 
 func TestKeyboard(t *testing.T) {
+	t.Parallel()
 	ctx, site := browsertest.Open(t), sampleSite(t)
 	require.NoError(t, chromedp.Do(ctx, browsertest.Desktop("light").Open(site.URL+"/one-paused")...))
 	var order []string
@@ -49,6 +50,7 @@ func TestKeyboard(t *testing.T) {
 
 // An output that somebody reads stays open, whatever is reported meanwhile.
 func TestReloadKeepsOutputsOpen(t *testing.T) {
+	t.Parallel()
 	ctx := browsertest.Open(t)
 	now := func() time.Time { return seven }
 	quick, last := New(now), New(now)
@@ -125,6 +127,7 @@ func TestOpenOutputsAreInTheAddress(t *testing.T) {
 }
 
 func TestReloadKeepsScrollPosition(t *testing.T) {
+	t.Parallel()
 	ctx := browsertest.Open(t)
 	now := func() time.Time { return seven }
 	quick, last := New(now), New(now)

@@ -59,6 +59,7 @@ const contrasts = `(() => {
 })()`
 
 func TestScreens(t *testing.T) {
+	t.Parallel()
 	ctx, site := browsertest.Open(t), sampleSite(t)
 	complaints := browsertest.Complaints(ctx)
 	shots := os.Getenv("ADFBOT_TEST_SCREENSHOTS") // a directory for manual review
