@@ -86,6 +86,9 @@ func Check(ctx context.Context, cfg *config.Config, offline bool, env Env) []Fin
 		c.sharedState(ctx)
 	} else {
 		c.state(ctx)
+		if cfg.LocalDir != hostlocal.Beside(cfg.State).Path() && c.localDirUsable() {
+			c.add(OK, "local_dir", "%s", cfg.LocalDir)
+		}
 	}
 	if c.bot != nil {
 		defer func() { _ = c.bot.Close() }()
@@ -174,8 +177,11 @@ func ownDir(path, key, why string) string {
 
 // stateWritable reports whether this user may write all files of the state.
 func (c *checker) stateWritable() bool {
-	state, local := c.cfg.State, c.cfg.LocalDir
-	return c.writable("state", filepath.Dir(state), state, state+"-wal", state+"-shm", local, local+"/locks", local+"/runs", local+"/spool")
+	paths := []string{filepath.Dir(c.cfg.State), c.cfg.State, c.cfg.State + "-wal", c.cfg.State + "-shm"}
+	if local := c.cfg.LocalDir; local == hostlocal.Beside(c.cfg.State).Path() { // else it is checked by itself
+		paths = append(paths, local, local+"/locks", local+"/runs", local+"/spool")
+	}
+	return c.writable("state", paths...)
 }
 
 // writable reports whether this user may write all of some paths. The first one is the directory that the file of a key is in.

@@ -392,6 +392,30 @@ func TestCheckOfTeamThatMayWriteIssuesOnly(t *testing.T) {
 }
 
 // The findings name the missing chown and chmod.
+// A directory of its own for what belongs to the host is checked like one that serve and the first result have to make.
+func TestCheckLocalDirAsAnotherUser(t *testing.T) {
+	testhost.NeedRoot(t, "to become another user")
+	dir := testhost.PublicDir(t)
+	w := worldIn(t, dir)
+	require.NoError(t, os.Chmod(filepath.Dir(w.cfg.PauseDir), 0o777))
+	require.NoError(t, os.Mkdir(dir+"/state", 0o777))
+	require.NoError(t, os.Chmod(dir+"/state", 0o777))
+	roots := dir + "/roots"
+	require.NoError(t, os.Mkdir(roots, 0o755))
+	run := func() string {
+		out, err := w.command(child{Do: "check", UID: testhost.Nobody}).CombinedOutput()
+		require.NoError(t, err, string(out))
+		return string(out)
+	}
+	require.NotContains(t, run(), "FAIL state")
+	w.change("state:", "local_dir: "+roots+"/local\nstate:")
+	require.Contains(t, run(), "FAIL local_dir cannot create "+roots+"/local: ")
+	w.change(roots+"/local", roots)
+	require.Contains(t, run(), "FAIL local_dir "+roots+": nobody may not write it (drwxr-xr-x, owner root)")
+	require.NoError(t, os.Chmod(roots, 0o777))
+	require.Contains(t, run(), "ok local_dir "+roots)
+}
+
 func TestCheckAsAnotherUser(t *testing.T) {
 	testhost.NeedRoot(t, "to become another user")
 	dir := testhost.PublicDir(t)

@@ -46,23 +46,10 @@ func (c *checker) sharedState(ctx context.Context) {
 // localDir checks the directory for what belongs to this host.
 func (c *checker) localDir() {
 	dir := c.cfg.LocalDir
-	if _, err := os.Stat(dir); errors.Is(err, fs.ErrNotExist) {
-		if why := hostlocal.NotCreatable(dir); why != "" {
-			c.add(Fail, "local_dir", "cannot create %s: %s", dir, why)
-		} else {
-			c.add(OK, "local_dir", "%s is missing; serve or the first result creates it", dir)
-		}
+	if !c.localDirUsable() {
 		return
 	}
-	local := hostlocal.At(dir)
-	if c.failed("local_dir", local.Check()) || !c.writable("local_dir", dir, dir+"/locks", dir+"/runs", dir+"/spool") {
-		return
-	}
-	if problem := hostlocal.DiskProblem(dir, hostlocal.LeastRoom); problem != "" {
-		c.add(Fail, "local_dir", "%s: %s", dir, problem)
-		return
-	}
-	id, err := local.KnownHostID()
+	id, err := hostlocal.At(dir).KnownHostID()
 	switch {
 	case c.failed("local_dir", err):
 	case id == "":
@@ -70,6 +57,27 @@ func (c *checker) localDir() {
 	default:
 		c.add(OK, "local_dir", "%s, this host %s has the id %s", dir, HostName(c.cfg), id)
 	}
+}
+
+// localDirUsable reports whether the directory is there and can be used.
+func (c *checker) localDirUsable() bool {
+	dir := c.cfg.LocalDir
+	if _, err := os.Stat(dir); errors.Is(err, fs.ErrNotExist) {
+		if why := hostlocal.NotCreatable(dir); why != "" {
+			c.add(Fail, "local_dir", "cannot create %s: %s", dir, why)
+		} else {
+			c.add(OK, "local_dir", "%s is missing; serve or the first result creates it", dir)
+		}
+		return false
+	}
+	if c.failed("local_dir", hostlocal.At(dir).Check()) || !c.writable("local_dir", dir, dir+"/locks", dir+"/runs", dir+"/spool") {
+		return false
+	}
+	if problem := hostlocal.DiskProblem(dir, hostlocal.LeastRoom); problem != "" {
+		c.add(Fail, "local_dir", "%s: %s", dir, problem)
+		return false
+	}
+	return true
 }
 
 // noSchema says what makes a schema that is missing.
