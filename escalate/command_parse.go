@@ -12,6 +12,8 @@ const (
 	commandWord = "/adf"
 	maxCommands = 10  // in one comment
 	maxReason   = 300 // bytes
+
+	copiedBlanks = "\u00a0\ufeff" // a no-break space and a byte order mark, which a copied line may begin with
 )
 
 // parseCommands returns the commands in a comment, in their order. Commands are the leading lines of a comment that are not
@@ -24,7 +26,7 @@ func parseCommands(body string) []incident.CommandLine {
 	var out []incident.CommandLine
 	leading := true
 	for line := range strings.SplitSeq(strings.NewReplacer("\r\n", "\n", "\r", "\n").Replace(body), "\n") {
-		if strings.Trim(line, " \t") == "" {
+		if strings.Trim(line, " \t"+copiedBlanks) == "" {
 			continue
 		}
 		c, ok := parseCommand(line)
@@ -50,7 +52,9 @@ const (
 
 func parseCommand(line string) (incident.CommandLine, bool) {
 	text := strings.TrimLeft(line, " ")
-	if len(line)-len(text) > 3 || len(text) < len(commandWord) || !strings.EqualFold(text[:len(commandWord)], commandWord) {
+	indent := len(line) - len(text)
+	text = strings.TrimLeft(text, copiedBlanks)
+	if indent > 3 || len(text) < len(commandWord) || !strings.EqualFold(text[:len(commandWord)], commandWord) {
 		return incident.CommandLine{}, false
 	}
 	after := text[len(commandWord):]

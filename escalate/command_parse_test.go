@@ -76,6 +76,9 @@ func TestParseCommands(t *testing.T) {
 		"a zero-width space in verb":       {"/adf res\u200bume", []string{"?resume"}},
 		"a verb with a full stop":          {"/adf resume.", []string{"?resume."}},
 		"a wide blank after the verb":      {"/adf resume\u00a0disk", []string{"resume: disk"}},
+		"a wide blank before all":          {"\u00a0/adf resume disk", []string{"resume: disk"}},
+		"a byte order mark before all":     {"\ufeff/adf resume disk", []string{"resume: disk"}},
+		"a line of wide blanks before":     {"\u00a0\n/adf resume disk", []string{"resume: disk"}},
 		"a wide blank before the verb":     {"/adf\u00a0resume disk", []string{"resume: disk"}},
 		"escapes and controls in a reason": {"/adf resume \x1b[31mred\x1b[0m\x00 \u202etrick", []string{"resume: red trick"}},
 		"nothing":                          {"", []string{}},
@@ -194,7 +197,7 @@ func requireShown(t *testing.T, body string, commands []incident.CommandLine) {
 	})
 	from := 0
 	for line := range bytes.Lines(source) {
-		if blank := len(bytes.Trim(line, " \t\n")) == 0; !blank && len(commands) > 0 && !commands[0].Misplaced {
+		if blank := len(bytes.Trim(line, " \t\n\u00a0\ufeff")) == 0; !blank && len(commands) > 0 && !commands[0].Misplaced {
 			before, after, _ := bytes.Cut(line, []byte("/"))
 			end := len(line) - len(after) + len("adf")
 			if verb := commands[0].Verb; verb != incident.NoVerb {
