@@ -50,7 +50,7 @@ func (a *app) statusCmd() *cobra.Command {
 				return err
 			}
 			if only != "" && len(s.Projects) == 0 {
-				return &exit{exitUsage, &config.UnknownProjectError{ID: only, Known: cfg.ProjectIDs()}}
+				return &exit{exitUsage, cfg.CheckKnown(only, false)}
 			}
 			if asJSON {
 				return a.printJSON(s)
@@ -66,7 +66,7 @@ func (a *app) statusCmd() *cobra.Command {
 // statusOfNothing prints the status before anything was recorded.
 func (a *app) statusOfNothing(cfg *config.Config, only string, asJSON bool) error {
 	if only != "" {
-		if err := cfg.CheckProject(only); err != nil {
+		if err := cfg.CheckKnown(only, false); err != nil {
 			return &exit{exitUsage, err}
 		}
 	}

@@ -339,7 +339,7 @@ func (c *checker) users() {
 				c.reaches(u, filepath.Dir(c.cfg.HTTP.Socket))
 			}
 			if err != nil {
-				c.add(Warn, "users", "projects[%s].users: there is no user %s on this machine; use the user id if the name comes from a directory that this program cannot ask", p.ID, name)
+				c.add(Warn, "users", "projects[%s].users: there is no user %s on this machine; use the user id if the name comes from a directory that this program cannot ask", p.Name(), name)
 			}
 		}
 	}

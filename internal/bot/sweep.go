@@ -29,7 +29,7 @@ func (b *Bot) Sweep(ctx context.Context, opt escalate.SweepOptions) (status.Swee
 	b.env.observe(Observer.Sweeping)
 	// The directory may have been mounted since the daemon was started.
 	own := append([]error{b.prepareDir(ctx, Operate)}, b.recordLeft(ctx, &rep)...)
-	own = append(own, b.tidy(ctx))
+	own = append(own, b.tidy(ctx), b.keepKnown(ctx))
 	held, release, err := b.claimSweep(ctx, opt)
 	if err != nil {
 		return b.sweepOwn(ctx, rep, own, err)
@@ -81,7 +81,7 @@ func (b *Bot) recordLeft(ctx context.Context, rep *status.SweepReport) []error {
 // It may run beside a sweep. The report of the last sweep stays in the state.
 func (b *Bot) sweepLocal(ctx context.Context) {
 	rep := status.SweepReport{At: b.now().UTC()}
-	errs := b.recordLeft(ctx, &rep)
+	errs := append(b.recordLeft(ctx, &rep), b.keepKnown(ctx))
 	var err error
 	rep.Report, err = b.rec.SweepLocal(ctx)
 	rep.Took = b.now().Sub(rep.At)

@@ -172,3 +172,28 @@ func (c *Config) CheckProject(id string) error {
 	}
 	return nil
 }
+
+// NotKnownError means that a project falls under a pattern, and nothing is known of it yet.
+type NotKnownError struct {
+	ID, Pattern string
+	At          Place // of the pattern
+}
+
+func (e *NotKnownError) Error() string {
+	return fmt.Sprintf("nothing is known of %s yet, which falls under %s (%s): if that is its name, its first result makes it known, or `adfbot resume %s`",
+		e.ID, e.Pattern, e.At, e.ID)
+}
+
+// Unwrap returns an [UnknownProjectError].
+func (e *NotKnownError) Unwrap() error {
+	return &UnknownProjectError{ID: e.ID, Known: []string{e.Pattern}}
+}
+
+// CheckKnown is [Config.CheckProject] for a command that shows what is known of a project. known says whether anything is.
+func (c *Config) CheckKnown(id string, known bool) error {
+	if known || !c.ByPattern(id) {
+		return c.CheckProject(id)
+	}
+	pattern, at, _ := c.Entry(id)
+	return &NotKnownError{ID: id, Pattern: pattern, At: at}
+}
