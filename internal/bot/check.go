@@ -69,7 +69,7 @@ func (c *checker) failed(what string, err error) bool {
 // unless offline, Gitea. It writes nothing and leaves no trace in Gitea.
 func Check(ctx context.Context, cfg *config.Config, offline bool, env Env) []Finding {
 	c := &checker{cfg: cfg, env: env.withDefaults()}
-	c.add(OK, "config", "%s: %s", cfg.Path, text.Plural(len(cfg.Projects), "project"))
+	c.entries()
 	_, err := cfg.Sweep.Cron()
 	c.failed("config", err)
 	if owner, other := hostlocal.OtherOwner(cfg.OwnPath()); other && owner.UID != 0 {
@@ -91,6 +91,7 @@ func Check(ctx context.Context, cfg *config.Config, offline bool, env Env) []Fin
 		defer func() { _ = c.bot.Close() }()
 	}
 	c.pauseDir(ctx)
+	c.patterns(ctx)
 	c.counts(ctx)
 	c.template()
 	c.token()

@@ -117,7 +117,7 @@ func (b *Bot) writeKnown(ctx context.Context) (known []string, err error) {
 	return known, nil
 }
 
-// followKnown does what [Bot.keepKnown] does if other hosts have made projects known since.
+// followKnown does what [Bot.keepKnown] does if projects have become known since, perhaps on other hosts.
 func (b *Bot) followKnown(ctx context.Context) error {
 	if !b.cfg.HasPatterns() {
 		return nil
