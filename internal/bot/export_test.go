@@ -32,3 +32,6 @@ func CheckReport(r postgres.Report) []Finding {
 func ObservedClaims(c incident.Claimer, o Observer) incident.Claimer {
 	return observedClaims{c, Env{Observe: []Observer{o}}}
 }
+
+// Pass is one pass of a daemon in a fleet.
+func (b *Bot) Pass(ctx context.Context) error { return b.pass(ctx) }
