@@ -101,6 +101,9 @@ func (a *app) printStatus(s status.Status) {
 		fmt.Fprintf(w, "%s\t%s\t%d/%d failures\t%s\t%s\n", p.ID, pausedWord(s, p), p.Failures, p.Threshold, history(p), incidentWord(p))
 	}
 	_ = w.Flush()
+	if len(s.Projects) == 0 && len(s.Patterns) > 0 {
+		a.printf("no project is known yet whose id fits %s\n", strings.Join(s.Patterns, " or "))
+	}
 	for _, p := range s.Projects {
 		if p.Paused == status.Yes && p.Reason != "" {
 			a.printf("%s\n", p.Reason)

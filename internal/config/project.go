@@ -84,6 +84,16 @@ func (c *Config) ByPattern(id string) bool {
 // HasPatterns reports whether there are patterns.
 func (c *Config) HasPatterns() bool { return len(c.index) < len(c.Projects) }
 
+// Patterns returns the patterns, in the order of the files.
+func (c *Config) Patterns() (out []string) {
+	for _, p := range c.Projects {
+		if p.Match != "" {
+			out = append(out, p.Match)
+		}
+	}
+	return out
+}
+
 // EntryNames returns the ids and patterns, in the order of the files.
 func (c *Config) EntryNames() []string {
 	names := make([]string, len(c.Projects))

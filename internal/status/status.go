@@ -22,6 +22,7 @@ type Status struct {
 	State        string       `json:"state"`
 	At           time.Time    `json:"at"`
 	Projects     []Project    `json:"projects"`
+	Patterns     []string     `json:"patterns,omitempty"` // that configure projects without listing them
 	LastSweep    *SweepReport `json:"last_sweep"`
 	Spooled      int          `json:"spooled"`  // results that are not stored yet
 	Problems     []string     `json:"problems"` // of the bot itself
@@ -97,7 +98,7 @@ func (r *Reader) Status(ctx context.Context, only string) (Status, error) {
 	state := r.from.State
 	s := Status{
 		Instance: r.from.Config.Instance, Installation: state.Installation(), PauseDir: r.from.Reconciler.Dir().Path(), State: state.Path(),
-		At: r.from.Now().UTC(), Projects: []Project{}, Problems: []string{}, Foreign: []string{},
+		At: r.from.Now().UTC(), Patterns: r.from.Config.Patterns(), Projects: []Project{}, Problems: []string{}, Foreign: []string{},
 	}
 	seen, err := r.look(ctx, only, maxLastRuns)
 	if err != nil {
