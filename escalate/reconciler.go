@@ -303,6 +303,11 @@ func (r *Reconciler) LookAll(ctx context.Context) func(project string) incident.
 // KnownHere returns the projects that gate knows on this host, of those that are not listed by their id.
 func (r *Reconciler) KnownHere() ([]string, error) { return readDir(r, 0, r.opt.Dir.KnownProjects) }
 
+// IsKnownHere reports whether gate knows a project on this host.
+func (r *Reconciler) IsKnownHere(project string) (bool, error) {
+	return readDir(r, 0, func() (bool, error) { return r.opt.Dir.Known(project) })
+}
+
 // MakeKnownHere makes projects known to gate on this host.
 func (r *Reconciler) MakeKnownHere(projects ...string) error {
 	_, _, err := inTime(r, &r.writing, 0, func() (bool, error) { return true, r.opt.Dir.MakeKnown(projects...) })

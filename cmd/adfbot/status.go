@@ -56,6 +56,9 @@ func (a *app) statusCmd() *cobra.Command {
 				return a.printJSON(s)
 			}
 			a.printStatus(s)
+			if entry, at, ok := cfg.Entry(only); ok {
+				a.printf("configured as %s (%s)\n", entry, at)
+			}
 			return nil
 		},
 	}

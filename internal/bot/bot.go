@@ -15,7 +15,8 @@
 // # On disk
 //
 // The state (package store), unless it is in PostgreSQL; the directory of this host, by default <state>.d, with locks, files of runs and
-// the spool (package hostlocal); and the pause directory (package pause). Hosts that share a state have a pause directory each: what
+// the spool (package hostlocal); and the pause directory (package pause), which also tells gate which projects of patterns are
+// known (known.go). Hosts that share a state have a pause directory each: what
 // the state knows of it is stored under a key of the host. A result that cannot be stored is written to the spool, and the
 // next command that can store results records it. Until then its failures pause a project by a flag alone.
 //

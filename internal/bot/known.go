@@ -52,10 +52,16 @@ func isKnown(cfg *config.Config, dir pause.Dir, project string) error {
 // markKnown tells gate of a project that the state knows, if a pattern configures it. While the pause directory cannot be believed, it
 // leaves that to the next sweep, which says what is wrong.
 func (b *Bot) markKnown(ctx context.Context, project string) error {
-	if !b.cfg.ByPattern(project) || b.known.has(project) || b.rec.CheckPause(ctx) != nil {
+	if !b.cfg.ByPattern(project) || b.known.has(project) {
 		return nil
 	}
-	err := b.rec.MakeKnownHere(project)
+	known, err := b.rec.IsKnownHere(project)
+	if !known && b.rec.CheckPause(ctx) != nil {
+		return nil
+	}
+	if !known {
+		err = b.rec.MakeKnownHere(project)
+	}
 	if err == nil {
 		b.known.add(project)
 	}
