@@ -43,7 +43,7 @@ func Load(path string) (*Config, error) {
 // counts as a project whatever else is wrong with it. So does one in a good file, whatever is wrong with another file that is included:
 // the mistakes of one team do not stop the projects of the others. The projects of a file that is not YAML are unknown.
 //
-// A key in use stands for all keys below it, and "" for all keys. projects[].id is the id of every project; projects[odilo] is one project.
+// A key in use stands for all keys below it, and "" for all keys of the main file. projects[].id is the id of every project; projects[odilo] is one project.
 func LoadFor(path string, use ...string) (cfg *Config, warnings []Problem, err error) {
 	c, r, err := load(path)
 	if err != nil {
@@ -62,7 +62,7 @@ func LoadFor(path string, use ...string) (cfg *Config, warnings []Problem, err e
 		}
 	}
 	for _, p := range r.included {
-		if slices.Contains(use, "") || affects(p.subject(), r.ownKeys(c, p.File, use)) {
+		if affects(p.subject(), r.ownKeys(c, p.File, use)) {
 			fatal = append(fatal, p)
 		} else {
 			included = append(included, p)

@@ -175,12 +175,16 @@ func TestMistakesInIncludedFiles(t *testing.T) {
 				require.NotEmpty(t, warnings, more)
 			}
 		}
-		_, _, err := LoadFor(path, "")
+		_, _, err := LoadFor(path, "", "projects[odilo]")
+		require.NoError(t, err, more)
+		_, err = Load(path)
 		require.Error(t, err, more)
 	}
 	path := configOf(t, map[string]string{"config.yaml": "include: '*.d'\n" + rest, "a.d": "projects:\n  - id: a\n    threshold: x\n"})
-	_, _, err := LoadFor(path, ExecKeys("a")...)
-	require.ErrorContains(t, err, "a.d:3: projects[0].threshold: must be a whole number")
+	for _, use := range [][]string{ExecKeys("a"), {"", "projects[a]"}} {
+		_, _, err := LoadFor(path, use...)
+		require.ErrorContains(t, err, "a.d:3: projects[0].threshold: must be a whole number")
+	}
 }
 
 // The files must be readable by those who run gate, as the main file.
