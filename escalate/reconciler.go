@@ -66,8 +66,10 @@ type Options struct {
 
 	ConfigFlag string // what they put after it to name the configuration, e.g. " --config /srv/a.yaml", or ""
 
-	Projects []string       // all that are configured: a sweep lists their repositories
-	Commands CommandOptions // the zero value: nobody acts from issues
+	Projects     []string                  // all that are configured by their id: a sweep lists their repositories
+	ByPattern    func(project string) bool // reports whether a project that the state knows is configured without being listed; nil: none is
+	PatternRepos []tracker.Repo            // where the issues of those go
+	Commands     CommandOptions            // the zero value: nobody acts from issues
 
 	Log    *slog.Logger           // nil: nothing is logged
 	Now    func() time.Time       // nil: time.Now
@@ -262,6 +264,54 @@ func CompareSentinel(dir pause.Dir, found, want pause.Sentinel) error {
 // Flags returns the ids of all projects with a flag, sorted.
 func (r *Reconciler) Flags() ([]string, error) {
 	return readDir(r, 0, r.opt.Dir.List)
+}
+
+// LookAll returns what [Reconciler.Look] returns for any project, and reads the directory once for all projects without a flag.
+func (r *Reconciler) LookAll(ctx context.Context) func(project string) incident.FlagView {
+	look := func(project string) incident.FlagView { return r.Look(ctx, project) }
+	type listing struct {
+		sentinel pause.Sentinel
+		flags    []string
+	}
+	l, err := readDir(r, 0, func() (l listing, err error) {
+		f, err := r.open()
+		if err != nil {
+			return l, err
+		}
+		defer func() { _ = f.Close() }()
+		// Whoever restores a directory writes the flags before the sentinel.
+		if l.sentinel, err = f.Sentinel(); err == nil {
+			l.flags, err = f.List()
+		}
+		return l, err
+	})
+	if err != nil || r.ours(ctx, l.sentinel) != nil {
+		return look // it says why
+	}
+	there := make(map[string]bool, len(l.flags))
+	for _, id := range l.flags {
+		there[id] = true
+	}
+	return func(project string) incident.FlagView {
+		if !there[project] && pause.ValidID(project) {
+			return incident.FlagView{State: incident.FlagGone}
+		}
+		return look(project)
+	}
+}
+
+// KnownHere returns the projects that gate knows on this host, of those that are not listed by their id.
+func (r *Reconciler) KnownHere() ([]string, error) { return readDir(r, 0, r.opt.Dir.KnownProjects) }
+
+// IsKnownHere reports whether gate knows a project on this host.
+func (r *Reconciler) IsKnownHere(project string) (bool, error) {
+	return readDir(r, 0, func() (bool, error) { return r.opt.Dir.Known(project) })
+}
+
+// MakeKnownHere makes projects known to gate on this host.
+func (r *Reconciler) MakeKnownHere(projects ...string) error {
+	_, _, err := inTime(r, &r.writing, 0, func() (bool, error) { return true, r.opt.Dir.MakeKnown(projects...) })
+	return err
 }
 
 // Sentinel returns the sentinel of the pause directory.

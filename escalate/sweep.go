@@ -164,6 +164,11 @@ func (r *Reconciler) repos(ctx context.Context, project string) ([]tracker.Repo,
 	for _, id := range projects {
 		add(r.opt.Target(id).Repo)
 	}
+	if project == "" {
+		for _, repo := range r.opt.PatternRepos {
+			add(repo)
+		}
+	}
 	incidents, err := r.opt.State.Unsettled(ctx, project)
 	if err != nil {
 		return nil, err
@@ -241,14 +246,15 @@ func (r *Reconciler) withoutLeft(ctx context.Context, c *sweepCache, repos []tra
 // locks.
 type snapshot struct {
 	projects []string
+	idle     map[string]bool // of which nothing is there that a sweep could act on
 	states   map[string]incident.ProjectState
 	known    map[string]incident.Incident
 }
 
 func (r *Reconciler) snapshot(ctx context.Context, c *sweepCache) (s snapshot, err error) {
-	projects := map[string]bool{}
+	projects := map[string]bool{} // whether there is something of it
 	for _, id := range r.opt.Projects {
-		projects[id] = true
+		projects[id] = false
 	}
 	if s.states, err = r.opt.State.ProjectStates(ctx); err != nil {
 		return s, err
@@ -258,6 +264,8 @@ func (r *Reconciler) snapshot(ctx context.Context, c *sweepCache) (s snapshot, e
 		all = append(all, state.Unsettled...)
 		if len(state.Unsettled) > 0 || state.Hold != nil || state.Confirmed.Stands() {
 			projects[id] = true
+		} else if r.opt.ByPattern != nil && r.opt.ByPattern(id) {
+			projects[id] = false
 		}
 	}
 	var ids []string
@@ -273,12 +281,14 @@ func (r *Reconciler) snapshot(ctx context.Context, c *sweepCache) (s snapshot, e
 	if s.known, err = r.knownIncidents(ctx, all, ids); err != nil {
 		return s, err
 	}
-	flags, _ := r.Flags() // an unreadable directory shows itself at each flag
+	flags, err := r.Flags()
 	for _, id := range flags {
 		projects[id] = true
 	}
-	for id := range projects {
+	s.idle = map[string]bool{}
+	for id, something := range projects {
 		s.projects = append(s.projects, id)
+		s.idle[id] = !something && err == nil // an unreadable directory shows itself at each flag
 	}
 	slices.Sort(s.projects)
 	return s, nil
@@ -301,6 +311,9 @@ func (r *Reconciler) observeListed(ctx context.Context, project string, c *sweep
 
 // sweepProject sweeps one project.
 func (r *Reconciler) sweepProject(ctx context.Context, project string, c *sweepCache, s snapshot) (done []plan.Action, err error) {
+	if s.idle[project] {
+		return nil, nil
+	}
 	incidents := s.states[project].Unsettled
 	var errs []error
 	if !c.dry {

@@ -41,6 +41,9 @@ func (r *Reconciler) sweepLocal(ctx context.Context, project string) (rep Report
 	s.projects = slices.DeleteFunc(s.projects, func(id string) bool { return begun[id] })
 	rep.Projects = len(s.projects)
 	rep.Actions, errs = r.forEach(ctx, s.projects, nil, func(ctx context.Context, project string) ([]plan.Action, error) {
+		if s.idle[project] {
+			return nil, nil
+		}
 		began := r.opt.Now()
 		o, err := r.observeListed(ctx, project, c, s)
 		if o.Flag.State == incident.FlagThere {

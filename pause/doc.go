@@ -23,6 +23,8 @@
 //	                     and a number that tell a directory which went back in
 //	                     time, such as a restored snapshot; it is replaced
 //	                     whole, and one that is torn counts as missing
+//	<dir>/.adfbot.known/ an empty file for each project that is known, of those
+//	                     that no configuration lists by its id, see [Dir.Known]
 //	<dir>/.tmp-<random>  a file being written
 //
 // A directory entry of any type is a flag. Shell scripts may use test -e, which

@@ -8,10 +8,15 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
+	"golang.org/x/sync/errgroup"
 
+	"github.com/terraphim/adfbot/internal/store"
+	"github.com/terraphim/adfbot/internal/store/sqlite"
 	"github.com/terraphim/adfbot/internal/yardstick"
+	"github.com/terraphim/adfbot/pause"
 )
 
 // What a start of the program costs, as cron and systemd pay for it: the real command, built as the topic install says, from exec
@@ -92,6 +97,76 @@ func startCost(b *testing.B, what string, args ...string) {
 
 func BenchmarkCostOfGateAsAProcess(b *testing.B) {
 	startCost(b, "`adfbot gate` as a process, 50 projects", "gate", "project-7")
+}
+
+// manyKnown is how many projects one pattern has in the rows about patterns.
+const manyKnown = 10_000
+
+// known writes a configuration with one pattern, and makes many projects known that fall under it.
+func known(b *testing.B, dir, adfbot string) (config string) {
+	b.Helper()
+	config = projectsOf(b, dir, "http://127.0.0.1:9", 0, "")
+	text, err := os.ReadFile(config)
+	require.NoError(b, err)
+	require.NoError(b, os.WriteFile(config, append(text, "  - match: project-*\n"...), 0o600))
+	ids := make([]string, manyKnown)
+	for n := range ids {
+		ids[n] = fmt.Sprintf("project-%d", n)
+	}
+	runProgram(b, adfbot, config, "record", "--project", "project-7", "--success") // makes state and pause directory
+	s, err := sqlite.Open(b.Context(), filepath.Join(dir, "state", "adfbot.db"), sqlite.Options{})
+	require.NoError(b, err)
+	var g errgroup.Group
+	g.SetLimit(64) // they share the waits for the disk
+	for _, id := range ids {
+		g.Go(func() error {
+			_, err := s.Record(b.Context(), store.Result{Project: id, Agent: "project-meta", Outcome: store.Success}, store.Limits{Threshold: 3, Resume: 3})
+			return err
+		})
+	}
+	require.NoError(b, g.Wait())
+	require.NoError(b, s.Close())
+	require.NoError(b, pause.New(filepath.Join(dir, "pause")).MakeKnown(ids...))
+	return config
+}
+
+func runProgram(b *testing.B, program, config string, args ...string) {
+	b.Helper()
+	var out bytes.Buffer
+	cmd := exec.Command(program, args...)
+	cmd.Env = []string{"ADFBOT_CONFIG=" + config}
+	cmd.Stdout, cmd.Stderr = &out, &out
+	require.NoError(b, cmd.Run(), out.String())
+}
+
+// The yardstick of a pattern is a configuration that lists ten projects.
+func BenchmarkCostOfManyProjects(b *testing.B) {
+	b.Run("gate", func(b *testing.B) {
+		adfbot := goBuild(b, ".", "adfbot")
+		many, dir := known(b, b.TempDir(), adfbot), b.TempDir()
+		ten := projectsOf(b, dir, "http://127.0.0.1:9", 10, "")
+		runProgram(b, adfbot, ten, "record", "--project", "project-7", "--success")
+		s, y := yardstick.Compare(b, func() { runProgram(b, adfbot, many, "gate", "project-777") }, func() { runProgram(b, adfbot, ten, "gate", "project-7") })
+		yardstick.Row{
+			What: "`adfbot gate` as a process, 10,000 projects behind one pattern", Measured: yardstick.Took(s), Yardstick: "with ten entries: " + yardstick.Took(y),
+			Value: float64(s) / float64(y), Unit: "×", Goal: 1.1,
+		}.Report(b)
+	})
+	b.Run("status", func(b *testing.B) {
+		adfbot := goBuild(b, ".", "adfbot")
+		many := known(b, b.TempDir(), adfbot)
+		began := time.Now()
+		runs := 0
+		for b.Loop() {
+			runProgram(b, adfbot, many, "status", "--json")
+			runs++
+		}
+		took := time.Since(began) / time.Duration(runs)
+		yardstick.Row{
+			What: "`adfbot status --json`, 10,000 projects behind one pattern", Measured: yardstick.Took(took), Yardstick: "–",
+			Value: took.Seconds(), Unit: "s", NoGoal: true,
+		}.Report(b)
+	})
 }
 
 func BenchmarkCostOfRecordAsAProcess(b *testing.B) {

@@ -340,6 +340,7 @@ func TestDocsYAML(t *testing.T) {
 				}
 			}
 			name := filepath.Join(t.TempDir(), "config.yaml")
+			require.NoError(t, os.Mkdir(filepath.Join(filepath.Dir(name), "conf.d"), 0o755)) // for include
 			require.NoError(t, os.WriteFile(name, []byte(file), 0o644))
 			_, err := config.Load(name)
 			require.NoError(t, err, "%s:\n%s", path, file)

@@ -64,12 +64,16 @@ again changes nothing and gets the first answer.`,
 }
 
 func (a *app) record(cmd *cobra.Command, f recordFlags) error {
-	cfg, _, err := config.LoadFor(config.Find(a.configPath, a.getenv), "") // a result can wait until the place of the state is corrected
+	// A result can wait until the place of the state is corrected.
+	cfg, warnings, err := config.LoadFor(config.Find(a.configPath, a.getenv), "", "projects["+f.project+"]")
 	if err != nil {
 		return err
 	}
 	a.hideToken(cfg)
 	if err := cfg.CheckProject(f.project); err != nil {
+		for _, w := range warnings { // it may be in a file that cannot be read
+			a.warnf("warning: %v\n", w)
+		}
 		return &exit{exitUsage, err}
 	}
 	r, err := f.result(cfg, cmd.Flags().Changed("exit-code"), a.time())

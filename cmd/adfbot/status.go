@@ -50,12 +50,15 @@ func (a *app) statusCmd() *cobra.Command {
 				return err
 			}
 			if only != "" && len(s.Projects) == 0 {
-				return &exit{exitUsage, &config.UnknownProjectError{ID: only, Known: cfg.ProjectIDs()}}
+				return &exit{exitUsage, cfg.CheckKnown(only, false)}
 			}
 			if asJSON {
 				return a.printJSON(s)
 			}
 			a.printStatus(s)
+			if entry, at, ok := cfg.Entry(only); ok {
+				a.printf("configured as %s (%s)\n", entry, at)
+			}
 			return nil
 		},
 	}
@@ -66,7 +69,7 @@ func (a *app) statusCmd() *cobra.Command {
 // statusOfNothing prints the status before anything was recorded.
 func (a *app) statusOfNothing(cfg *config.Config, only string, asJSON bool) error {
 	if only != "" {
-		if err := cfg.CheckProject(only); err != nil {
+		if err := cfg.CheckKnown(only, false); err != nil {
 			return &exit{exitUsage, err}
 		}
 	}
@@ -101,6 +104,9 @@ func (a *app) printStatus(s status.Status) {
 		fmt.Fprintf(w, "%s\t%s\t%d/%d failures\t%s\t%s\n", p.ID, pausedWord(s, p), p.Failures, p.Threshold, history(p), incidentWord(p))
 	}
 	_ = w.Flush()
+	if len(s.Projects) == 0 && len(s.Patterns) > 0 {
+		a.printf("no project is known yet whose id fits %s\n", strings.Join(s.Patterns, " or "))
+	}
 	for _, p := range s.Projects {
 		if p.Paused == status.Yes && p.Reason != "" {
 			a.printf("%s\n", p.Reason)

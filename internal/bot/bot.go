@@ -15,7 +15,8 @@
 // # On disk
 //
 // The state (package store), unless it is in PostgreSQL; the directory of this host, by default <state>.d, with locks, files of runs and
-// the spool (package hostlocal); and the pause directory (package pause). Hosts that share a state have a pause directory each: what
+// the spool (package hostlocal); and the pause directory (package pause), which also tells gate which projects of patterns are
+// known (known.go). Hosts that share a state have a pause directory each: what
 // the state knows of it is stored under a key of the host. A result that cannot be stored is written to the spool, and the
 // next command that can store results records it. Until then its failures pause a project by a flag alone.
 //
@@ -82,6 +83,7 @@ type Bot struct {
 	turns    turns
 	sweeping chan struct{} // holds one value while a sweep of the daemon runs
 	absent   absences      // see RetireForgotten
+	known    knownHere
 }
 
 // Mode is what a command is going to do with a bot.
@@ -244,7 +246,7 @@ func (b *Bot) options() escalate.Options {
 		// Only when it is needed: the user database may be slow.
 		RunAs:      sync.OnceValue(func() string { return hostlocal.BotUser(c.OwnPath()).RunAs(b.env.Getenv("PATH")) }),
 		ConfigFlag: configFlag(c),
-		Projects:   c.ProjectIDs(), Mentions: c.Escalation.Mentions, DueIn: c.Escalation.DueIn,
+		Projects:   c.ProjectIDs(nil), Mentions: c.Escalation.Mentions, DueIn: c.Escalation.DueIn,
 		Commands: escalate.CommandOptions{
 			State: b.store, Operators: c.Operators, CloseResumes: len(c.Operators) > 0 && c.OnIssueClosed == config.Resume,
 			Describe: func(ctx context.Context, project string) (string, error) { return b.Describe(ctx, project) }, // b.Reader needs the reconciler
@@ -256,6 +258,12 @@ func (b *Bot) options() escalate.Options {
 				Labels: p.Labels, Assignees: p.Assignees,
 			}
 		},
+	}
+	for _, p := range c.Projects {
+		if p.Match != "" {
+			o.ByPattern = c.ByPattern
+			o.PatternRepos = append(o.PatternRepos, tracker.Repo{Server: c.Gitea.URL, Owner: p.Owner, Name: p.Repo})
+		}
 	}
 	if b.store.fleet != nil {
 		o.Fleet, o.Host, o.HostName, o.Unpaused = b.store.fleet, b.store.host, b.host, b.unpaused

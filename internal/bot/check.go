@@ -69,7 +69,7 @@ func (c *checker) failed(what string, err error) bool {
 // unless offline, Gitea. It writes nothing and leaves no trace in Gitea.
 func Check(ctx context.Context, cfg *config.Config, offline bool, env Env) []Finding {
 	c := &checker{cfg: cfg, env: env.withDefaults()}
-	c.add(OK, "config", "%s: %s", cfg.Path, text.Plural(len(cfg.Projects), "project"))
+	c.entries()
 	_, err := cfg.Sweep.Cron()
 	c.failed("config", err)
 	if owner, other := hostlocal.OtherOwner(cfg.OwnPath()); other && owner.UID != 0 {
@@ -94,6 +94,7 @@ func Check(ctx context.Context, cfg *config.Config, offline bool, env Env) []Fin
 		defer func() { _ = c.bot.Close() }()
 	}
 	c.pauseDir(ctx)
+	c.patterns(ctx)
 	c.counts(ctx)
 	c.template()
 	c.token()
@@ -345,7 +346,7 @@ func (c *checker) users() {
 				c.reaches(u, filepath.Dir(c.cfg.HTTP.Socket))
 			}
 			if err != nil {
-				c.add(Warn, "users", "projects[%s].users: there is no user %s on this machine; use the user id if the name comes from a directory that this program cannot ask", p.ID, name)
+				c.add(Warn, "users", "projects[%s].users: there is no user %s on this machine; use the user id if the name comes from a directory that this program cannot ask", p.Name(), name)
 			}
 		}
 	}

@@ -60,8 +60,8 @@ func (c *checker) ineffective() {
 	need("http.webhook_secret_file", h.WebhookSecretFile != "", "http.listen", h.Listen != "" || h.Socket != "") // a proxy may use the socket
 	need("http.hosts", len(h.Hosts) > 0, "http.listen", h.Listen != "")
 	for _, p := range c.cfg.Projects {
-		need("projects["+p.ID+"].token_file", p.TokenFile != "", "http.listen", h.Listen != "")
-		need("projects["+p.ID+"].users", len(p.Users) > 0, "http.socket", h.Socket != "")
+		need("projects["+p.Name()+"].token_file", p.TokenFile != "", "http.listen", h.Listen != "")
+		need("projects["+p.Name()+"].users", len(p.Users) > 0, "http.socket", h.Socket != "")
 	}
 	need("on_issue_closed: resume", c.cfg.OnIssueClosed == config.Resume, "operators", len(c.cfg.Operators) > 0)
 }

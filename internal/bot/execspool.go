@@ -21,7 +21,7 @@ func (x *execution) withoutState(ctx context.Context, cause error) int {
 	var v Verdict
 	x.asked = x.env.Now().Round(0)
 	if x.bot == nil {
-		v = Gate(ctx, x.cfg, x.q.Project)
+		v = gateOfRun(ctx, x.cfg, x.q.Project)
 		v.Err = status.AdviseRestore(v.Err)
 	} else if v, _ = x.bot.verdict(ctx, x.q.Project); v.Err != nil {
 		v.Err = errors.Join(v.Err, cause)

@@ -4,14 +4,18 @@ import (
 	"context"
 
 	"github.com/terraphim/adfbot/escalate/incident"
+	"github.com/terraphim/adfbot/internal/config"
 	"github.com/terraphim/adfbot/internal/store/postgres"
+	"github.com/terraphim/adfbot/pause"
 )
 
 // FollowFlags is pass.
 func (b *Bot) FollowFlags(ctx context.Context) error { return b.pass(ctx) }
 
 // GateWith is [Gate] with another look at the directory.
-var GateWith = gate
+func GateWith(ctx context.Context, cfg *config.Config, project string, look func(pause.Dir, string) (pause.Flag, pause.Sentinel, error)) Verdict {
+	return gate(ctx, cfg, project, look, isKnown)
+}
 
 // LoadForGateWith is [LoadForGate] with another way to read the file.
 var LoadForGateWith = loadForGate
@@ -28,3 +32,6 @@ func CheckReport(r postgres.Report) []Finding {
 func ObservedClaims(c incident.Claimer, o Observer) incident.Claimer {
 	return observedClaims{c, Env{Observe: []Observer{o}}}
 }
+
+// Pass is one pass of a daemon in a fleet.
+func (b *Bot) Pass(ctx context.Context) error { return b.pass(ctx) }

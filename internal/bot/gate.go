@@ -100,13 +100,19 @@ func writeInTime(ctx context.Context, dir pause.Dir, project, note string) (crea
 }
 
 // Gate reads the pause directory and, if this user may, the copy of its sentinel beside the state. The verdict is unknown if ctx ends
-// or [GateWait] is over before they answer.
+// or [GateWait] is over before they answer, and with a [config.NotKnownError] for a project of a pattern that nothing is known of.
 func Gate(ctx context.Context, cfg *config.Config, project string) Verdict {
-	return gate(ctx, cfg, project, pause.Dir.LookChecked)
+	return gate(ctx, cfg, project, pause.Dir.LookChecked, isKnown)
 }
 
-// gate is Gate with the function that reads a flag; the one of a test may hang.
-func gate(ctx context.Context, cfg *config.Config, project string, look func(pause.Dir, string) (pause.Flag, pause.Sentinel, error)) Verdict {
+// gateOfRun is Gate for a run that makes its project known.
+func gateOfRun(ctx context.Context, cfg *config.Config, project string) Verdict {
+	return gate(ctx, cfg, project, pause.Dir.LookChecked, func(*config.Config, pause.Dir, string) error { return nil })
+}
+
+// gate is Gate with the functions that read a flag, and whether a project is known. Those of a test may hang.
+func gate(ctx context.Context, cfg *config.Config, project string, look func(pause.Dir, string) (pause.Flag, pause.Sentinel, error),
+	known func(*config.Config, pause.Dir, string) error) Verdict {
 	ctx, cancel := context.WithTimeout(ctx, GateWait)
 	defer cancel()
 	dir := pause.New(cfg.PauseDir)
@@ -118,7 +124,10 @@ func gate(ctx context.Context, cfg *config.Config, project string, look func(pau
 		case flag.Present:
 			return Verdict{Paused: true, Reason: status.FlagReason(dir.FlagPath(project), flag.Note, flag.Dangling)}
 		}
-		return Verdict{Err: escalate.CompareSentinel(dir, sentinel, hostlocal.At(cfg.LocalDir).Sentinel())}
+		if err := escalate.CompareSentinel(dir, sentinel, hostlocal.At(cfg.LocalDir).Sentinel()); err != nil {
+			return Verdict{Err: err}
+		}
+		return Verdict{Err: known(cfg, dir, project)}
 	})
 	if !ok {
 		v.Err = noAnswer("pause directory " + dir.Path())
@@ -132,6 +141,11 @@ func (b *Bot) MayRun(ctx context.Context, project string) Verdict {
 	v, err := b.verdict(ctx, project)
 	if err != nil {
 		return Verdict{Err: err}
+	}
+	if v == (Verdict{}) && !b.known.has(project) {
+		if v.Err = isKnown(b.cfg, b.rec.Dir(), project); v.Err == nil {
+			b.known.add(project)
+		}
 	}
 	return v
 }

@@ -106,7 +106,7 @@ func (b *Bot) pass(ctx context.Context) error {
 		errs = append(errs, err)
 	}
 	_, err := b.rec.SweepLocal(ctx)
-	return errors.Join(append(errs, err)...)
+	return errors.Join(append(errs, err, b.followKnown(ctx))...)
 }
 
 // jitter returns a time that is up to a fifth shorter or longer, so that hosts do not ask in step.

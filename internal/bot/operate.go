@@ -45,13 +45,19 @@ func (b *Bot) PauseBy(ctx context.Context, project, why, who string) (Done, erro
 		return Done{}, fmt.Errorf("%s is NOT paused: %w", project, notWritten.Err)
 	case err != nil:
 		return Done{}, AdvisePause(ctx, b.cfg, project, b.AdviseRestore(ctx, err))
-	case !paused && why != "":
-		return Done{Text: fmt.Sprintf("%s is already paused (%s); what its flag says stays. A resume from before now does not end this pause", project, how.Flag)}, nil
-	case !paused:
-		return Done{Text: fmt.Sprintf("%s is already paused (%s)", project, how.Flag)}, nil
 	}
-	b.log.Info("project paused by hand", "project", project, "by", who, "reason", redact.Line(why, 500))
-	return Done{Text: fmt.Sprintf("%s is paused (%s); to resume: %s", project, how.Flag, how.Command)}, nil
+	var d Done
+	d.addProblem(b.markKnown(ctx, project))
+	switch {
+	case !paused && why != "":
+		d.Text = fmt.Sprintf("%s is already paused (%s); what its flag says stays. A resume from before now does not end this pause", project, how.Flag)
+	case !paused:
+		d.Text = fmt.Sprintf("%s is already paused (%s)", project, how.Flag)
+	default:
+		b.log.Info("project paused by hand", "project", project, "by", who, "reason", redact.Line(why, 500))
+		d.Text = fmt.Sprintf("%s is paused (%s); to resume: %s", project, how.Flag, how.Command)
+	}
+	return d, nil
 }
 
 // takeIn records what waits in the spool before a person's command looks at what pauses a project. What cannot be recorded is left to the
@@ -87,9 +93,14 @@ func (b *Bot) ResumeBy(ctx context.Context, project, who string) (Done, error) {
 		return Done{}, AdviseResume(ctx, b.cfg, project, b.AdviseRestore(ctx, err))
 	}
 	d := Done{Text: project + " was not paused"}
-	if resumed.Removed || resumed.Ended {
+	first, knownErr := b.becomeKnown(ctx, project)
+	switch {
+	case resumed.Removed || resumed.Ended:
 		d.Text = project + " is resumed"
+	case first:
+		d.Text = project + " was not paused; it is known now"
 	}
+	d.addProblem(errors.Join(knownErr, b.markKnown(ctx, project)))
 	switch {
 	case !b.rec.Tracks():
 	case errors.Is(b.tokenErr, fs.ErrPermission), errors.Is(b.tokenErr, config.ErrNoCredentials): // only the daemon has the token

@@ -165,6 +165,9 @@ func (b *Bot) renewDir(ctx context.Context) error {
 		return err
 	}
 	fault.Point(ctx, "sentinel-announced")
+	if _, err := b.writeKnown(ctx); err != nil { // before the sentinel, as flags are
+		b.log.Warn("cannot let gate know the projects of patterns yet", "err", err)
+	}
 	if err := b.rec.Dir().Renew(pause.Sentinel{Installation: b.store.Installation(), Directory: next}); err != nil {
 		return err
 	}

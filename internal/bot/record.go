@@ -110,6 +110,7 @@ func (b *Bot) countResult(ctx context.Context, r store.Result, l store.Limits) (
 	err := b.storeResult(ctx, r, l, &out)
 	if err == nil {
 		b.logResult(r, out.Answer)
+		out.addProblem(b.markKnown(ctx, r.Project))
 	}
 	return out, err
 }

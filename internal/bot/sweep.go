@@ -29,7 +29,7 @@ func (b *Bot) Sweep(ctx context.Context, opt escalate.SweepOptions) (status.Swee
 	b.env.observe(Observer.Sweeping)
 	// The directory may have been mounted since the daemon was started.
 	own := append([]error{b.prepareDir(ctx, Operate)}, b.recordLeft(ctx, &rep)...)
-	own = append(own, b.tidy(ctx))
+	own = append(own, b.tidy(ctx), b.keepKnown(ctx))
 	held, release, err := b.claimSweep(ctx, opt)
 	if err != nil {
 		return b.sweepOwn(ctx, rep, own, err)
@@ -38,6 +38,7 @@ func (b *Bot) Sweep(ctx context.Context, opt escalate.SweepOptions) (status.Swee
 	own = append(own, b.prune(ctx, &rep), b.RetireForgotten(held))
 	var sweepErr error
 	rep.Report, sweepErr = b.rec.Sweep(held, opt)
+	own = append(own, b.followKnown(ctx)) // of flags that people have made
 	b.turns.swept(sweepErr)
 	for _, err := range own {
 		if err != nil && !slices.Contains(rep.Errors, err.Error()) {
@@ -62,6 +63,7 @@ func (b *Bot) Sweep(ctx context.Context, opt escalate.SweepOptions) (status.Swee
 func (b *Bot) sweepOwn(ctx context.Context, rep status.SweepReport, own []error, notClaimed error) (status.SweepReport, error) {
 	var err error
 	rep.Report, err = b.rec.SweepLocal(ctx)
+	own = append(own, b.followKnown(ctx))
 	rep.Took = b.now().Sub(rep.At)
 	err = errors.Join(append(own, b.notSwept(notClaimed), b.AdviseRestore(ctx, err))...)
 	b.env.observe(func(o Observer) { o.Swept(rep, err, b.UntilNextSweep(b.now())) })
@@ -84,6 +86,7 @@ func (b *Bot) sweepLocal(ctx context.Context) {
 	errs := b.recordLeft(ctx, &rep)
 	var err error
 	rep.Report, err = b.rec.SweepLocal(ctx)
+	errs = append(errs, b.keepKnown(ctx))
 	rep.Took = b.now().Sub(rep.At)
 	logSweep(ctx, b.log, "local sweep", rep, b.AdviseRestore(ctx, errors.Join(append(errs, err)...)))
 }

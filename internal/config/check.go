@@ -2,23 +2,26 @@ package config
 
 import (
 	"cmp"
+	"fmt"
 	"path/filepath"
 	"slices"
 	"strings"
 )
 
-// parse reads data into a configuration and checks it. The problems of the reader are in line order.
-func parse(path string, data []byte, host string) (*Config, *reader, error) {
+// parse reads data into a configuration and checks it. The problems of the reader are in line order. included reads the files that the
+// configuration includes.
+func parse(path string, data []byte, host string, included func(pattern string) ([]source, *fault)) (*Config, *reader, error) {
 	root, err := parseYAML(path, data)
 	if err != nil {
 		return nil, nil, err
 	}
 	c := defaults(host)
-	c.Path = path
-	r := &reader{
-		file: path, root: schema(c), lines: map[string]int{}, ids: map[string]string{}, unknownRepo: map[string]bool{},
-	}
+	c.Path, c.Files = path, []string{path}
+	include := ""
+	r := &reader{file: path, root: schema(c, &include), lines: map[string]int{}}
 	r.mapping(value{node: root}, r.root)
+	r.include(c, include, included)
+	r.checkEntries(c)
 	r.checkGitea(c)
 	if !c.Shared() {
 		r.checkOutsidePauseDir(c, "state", c.State)
@@ -27,7 +30,7 @@ func parse(path string, data []byte, host string) (*Config, *reader, error) {
 	r.checkOutsidePauseDir(c, "http.socket", c.HTTP.Socket)
 	r.checkSocket(c)
 	r.checkListen(c)
-	if !r.given("projects") {
+	if !r.given("projects") && len(c.Projects) == 0 && len(r.included) == 0 && !concerned(r.problems, "include") {
 		r.missing("projects", "list at least one: - id: name")
 	}
 	c.inherit()
@@ -72,15 +75,58 @@ func (r *reader) checkGitea(c *Config) {
 	}
 }
 
+// checkEntries takes the entries of all files as the projects, but for one with the id of an earlier one, and warns of patterns without
+// effect.
+func (r *reader) checkEntries(c *Config) {
+	first := make(map[string]entry, len(r.entries)) // by id
+	var patterns []int
+	entries := r.entries
+	r.entries = make([]entry, 0, len(entries))
+	for _, e := range entries {
+		if was, twice := first[e.ID]; twice {
+			what := fmt.Sprintf("%s is already the project %s", e.ID, was.place(e.file))
+			r.add(Problem{File: e.file, Line: e.line, Key: e.key + ".id", What: what, Fix: "list each project once"})
+			continue
+		}
+		if e.ID != "" {
+			first[e.ID] = e
+		} else {
+			e.glob, _ = parseGlob(e.Match)
+			for _, n := range patterns {
+				if was := r.entries[n]; e.glob.coveredBy(was.glob) {
+					c.Warnings = append(c.Warnings, Problem{
+						File: e.file, Line: e.line, Key: e.key + ".match",
+						What: fmt.Sprintf("has no effect, because the first pattern that fits is used, and %s %s fits all projects that %s fits", was.Match, was.place(e.file), e.Match),
+						Fix:  "put it before that one, or remove it; included files come after the main file, by name",
+					})
+					break
+				}
+			}
+			patterns = append(patterns, len(r.entries))
+		}
+		r.entries = append(r.entries, e)
+		c.Projects, c.globs, c.places = append(c.Projects, e.Project), append(c.globs, e.glob), append(c.places, Place{e.file, e.line})
+	}
+}
+
+// add reports a problem of this file or of an included one.
+func (r *reader) add(p Problem) {
+	if p.File == r.file {
+		r.problems = append(r.problems, p)
+	} else {
+		r.included = append(r.included, p)
+	}
+}
+
 // checkRepositories requires a repository for the issues of each project.
 func (r *reader) checkRepositories(c *Config) {
 	for i := range c.Projects {
 		p := &c.Projects[i]
-		if r.unknownRepo[p.ID] {
+		if r.entries[i].unknownRepo {
 			p.Owner, p.Repo = "", ""
 			continue
 		}
-		fix := "set it here or for each project; " + p.ID + " has none"
+		fix := "set it here or for each project; " + p.Name() + " has none"
 		if p.Owner == "" {
 			r.missing("gitea.owner", fix)
 		}

@@ -1,4 +1,5 @@
-// Package config loads and checks adfbot's configuration: one strict YAML file.
+// Package config loads and checks adfbot's configuration: one strict YAML file, and those that it
+// includes, which hold projects only.
 //
 // [Load] parses the file into a tree of YAML nodes and walks the tree along the table of keys in schema.go. Each
 // mistake becomes a [Problem] with its line, its key and a fix, and the walk goes on, so one run reports all of them. A
@@ -29,10 +30,11 @@ const (
 
 // Config is a checked configuration with all defaults filled in.
 type Config struct {
-	Path     string // the file it was loaded from
-	Instance string // what people call this bot; the host name by default
-	PauseDir string // absolute
-	State    string // the SQLite file, absolute, or the URL of a database of PostgreSQL; see Shared
+	Path     string   // the file it was loaded from
+	Files    []string // Path and the files that it includes, in their order
+	Instance string   // what people call this bot; the host name by default
+	PauseDir string   // absolute
+	State    string   // the SQLite file, absolute, or the URL of a database of PostgreSQL; see Shared
 
 	StatePasswordFile string // of the role in the URL, as Gitea.TokenFile; "": none
 	StateListen       string // the URL for listening, [ListenOff], or "": State
@@ -50,9 +52,12 @@ type Config struct {
 	Sweep         Sweep
 	HTTP          HTTP
 	History       History
-	Projects      []Project // in the order of the file, at least one, with unique ids
+	Projects      []Project // in the order of the files, at least one, each with a unique ID or with Match
+	Warnings      []Problem // of entries without effect
 
-	index map[string]int // positions in Projects, by id; built by inherit
+	index  map[string]int // positions in Projects, by id; built by inherit
+	globs  []glob         // as Projects; nil for an id
+	places []Place        // as Projects
 }
 
 // Gitea is the server, the account, and the repository of projects that have none of their own.
@@ -99,9 +104,10 @@ type History struct {
 	Keep time.Duration
 }
 
-// Project is one project. What it leaves out is filled in from the top level.
+// Project is one project, or all whose ids fit a pattern. What it leaves out is filled in from the top level.
 type Project struct {
-	ID              string // passes pause.CheckID
+	ID              string // passes pause.CheckID; "" of an entry in [Config.Projects] with Match
+	Match           string `json:",omitempty"` // a pattern, e.g. twins-*
 	Threshold       int    // at least 1
 	ResumeThreshold int    // at least 1; from the project, else from breaker.resume_threshold, else Threshold
 	Owner           string // owner and repository of its issues
@@ -157,7 +163,9 @@ func (c *Config) inherit() {
 	}
 	for i := range c.Projects {
 		p := &c.Projects[i]
-		c.index[p.ID] = i
+		if p.ID != "" {
+			c.index[p.ID] = i
+		}
 		p.Threshold = threshold(p.Threshold, c.Breaker.Threshold)
 		p.ResumeThreshold = threshold(p.ResumeThreshold, c.Breaker.ResumeThreshold, p.Threshold)
 		p.Owner = cmp.Or(p.Owner, c.Gitea.Owner)

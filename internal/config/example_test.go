@@ -14,7 +14,7 @@ const example = "../../config.example.yaml"
 func TestExampleLoads(t *testing.T) {
 	c, err := Load(example)
 	require.NoError(t, err)
-	require.Equal(t, []string{"odilo", "digital-twins"}, c.ProjectIDs())
+	require.Equal(t, []string{"odilo", "digital-twins"}, c.ProjectIDs(nil))
 }
 
 func TestExampleShowsDefaults(t *testing.T) {
@@ -24,7 +24,7 @@ func TestExampleShowsDefaults(t *testing.T) {
 	want.inherit()
 	want.LocalDir = localDirOf(want.State)
 	// These have no default.
-	want.Path, want.Projects, want.index = c.Path, c.Projects, c.index
+	want.Path, want.Files, want.Projects, want.index, want.globs, want.places = c.Path, c.Files, c.Projects, c.index, c.globs, c.places
 	g := &want.Gitea
 	g.URL, g.TokenFile, g.Owner, g.Repo = c.Gitea.URL, c.Gitea.TokenFile, c.Gitea.Owner, c.Gitea.Repo
 	require.Equal(t, want, c)
@@ -65,5 +65,5 @@ func TestExampleShowsEveryKey(t *testing.T) {
 			check(name, f.fields)
 		}
 	}
-	check("", schema(new(Config)))
+	check("", schema(new(Config), new(string)))
 }

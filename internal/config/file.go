@@ -83,13 +83,16 @@ func fileError(path string, line int, what, fix string) *Error {
 	return &Error{Problems: []Problem{{File: path, Line: line, What: what, Fix: fix}}}
 }
 
+// fixMapping is the advice for a file that has no keys.
+const fixMapping = "give at least gitea and projects, as in config.example.yaml"
+
 // parseYAML parses data, which must hold exactly one YAML document, and returns the node of its content. It does not
 // follow aliases, so the tree is no larger than the file.
 func parseYAML(path string, data []byte) (*yaml.Node, error) {
 	if err := checkText(path, data); err != nil {
 		return nil, err
 	}
-	const fix = "give at least gitea and projects, as in config.example.yaml"
+	const fix = fixMapping
 	d := yaml.NewDecoder(bytes.NewReader(data))
 	var doc, more yaml.Node
 	switch err := d.Decode(&doc); {

@@ -23,7 +23,7 @@ func FuzzLoad(f *testing.F) {
 		f.Add([]byte(text))
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
-		c, r, err := parse("config.yaml", data, "host")
+		c, r, err := parse("config.yaml", data, "host", func(string) ([]source, *fault) { return nil, nil })
 		if err != nil {
 			require.NotEmpty(t, err.Error())
 			return
@@ -38,14 +38,14 @@ func FuzzLoad(f *testing.F) {
 		require.Positive(t, c.Gitea.Timeout)
 		require.Positive(t, c.Breaker.ResumeThreshold)
 		for _, p := range c.Projects {
-			require.NoError(t, pause.CheckID(p.ID))
+			require.True(t, p.Match != "" || pause.ValidID(p.ID))
 			require.Positive(t, p.Threshold)
 			require.Positive(t, p.ResumeThreshold)
 		}
 		require.True(t, c.HTTP.Listen == "" || isLoopback(c.HTTP.Listen) || c.HTTP.TokenFile != "")
 		if len(r.problems) == 0 {
 			require.NotEmpty(t, c.Projects)
-			for _, id := range c.ProjectIDs() {
+			for _, id := range c.ProjectIDs(nil) {
 				require.True(t, hasIssueTarget(c, id))
 			}
 		}

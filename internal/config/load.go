@@ -7,25 +7,25 @@ import (
 )
 
 // GateKeys are the keys that gate needs, for [LoadFor].
-var GateKeys = []string{"pause_dir", "projects[].id"}
+var GateKeys = []string{"pause_dir", "projects[].id", "projects[].match"}
 
 // ExecKeys are the keys that exec needs for a project, for [LoadFor]: where the flags and the state are, which projects
 // exist, and when this one trips. The keys of the issue are not among them: if one is wrong, exec still records the
 // result and writes the flag, and serve opens the issue.
 func ExecKeys(project string) []string {
 	own := "projects[" + project + "]."
-	return []string{"pause_dir", "state", "state_password_file", "local_dir", "breaker", "projects[].id", own + "threshold", own + "resume_threshold", own + "ignore_exit_codes", own + "hung_after"}
+	return []string{"pause_dir", "state", "state_password_file", "local_dir", "breaker", "projects[].id", "projects[].match", own + "threshold", own + "resume_threshold", own + "ignore_exit_codes", own + "hung_after"}
 }
 
-// Load reads and checks the whole file. The error is an [*Error] with all problems in line order, or with a single one
-// if the file can't be read or is not YAML. It wraps fs.ErrNotExist and fs.ErrPermission.
+// Load reads and checks the whole file and those that it includes. The error is an [*Error] with all problems in line order, or with a
+// single one if the file can't be read or is not YAML. It wraps fs.ErrNotExist and fs.ErrPermission.
 func Load(path string) (*Config, error) {
 	c, r, err := load(path)
 	if err != nil {
 		return nil, err
 	}
-	if len(r.problems) > 0 {
-		return nil, &Error{Problems: r.problems}
+	if problems := slices.Concat(r.problems, r.included); len(problems) > 0 {
+		return nil, &Error{Problems: problems}
 	}
 	return c, nil
 }
@@ -40,34 +40,43 @@ func Load(path string) (*Config, error) {
 //   - output_tail is 0 if the values to mask may be incomplete because of a problem with escalation.
 //
 // A missing gitea section is not even a warning: a machine that only runs gate needs none. A project with a good id
-// counts as a project whatever else is wrong with it.
+// counts as a project whatever else is wrong with it. So does one in a good file, whatever is wrong with another file that is included:
+// the mistakes of one team do not stop the projects of the others. The projects of a file that is not YAML are unknown.
 //
-// A key in use stands for all keys below it, and "" for all keys. projects[].id is the id of every project; projects[odilo] is one project.
+// A key in use stands for all keys below it, and "" for all keys of the main file. projects[].id is the id of every project; projects[odilo] is one project.
 func LoadFor(path string, use ...string) (cfg *Config, warnings []Problem, err error) {
 	c, r, err := load(path)
 	if err != nil {
 		return nil, nil, err
 	}
-	var fatal, state []Problem
+	var fatal, state, included []Problem
 	for _, p := range r.problems {
 		missingGitea := p.Key == "gitea" && p.Line == 0
 		switch {
 		case r.localDir && slices.Contains(stateKeys, p.subject()):
 			state = append(state, p)
-		case affects(p.subject(), use, r.ids):
+		case affects(generic(p.subject()), use) || affects(p.subject(), r.ownKeys(c, p.File, use)):
 			fatal = append(fatal, p)
 		case !missingGitea:
 			warnings = append(warnings, p)
 		}
 	}
+	for _, p := range r.included {
+		if affects(p.subject(), r.ownKeys(c, p.File, use)) {
+			fatal = append(fatal, p)
+		} else {
+			included = append(included, p)
+		}
+	}
 	if len(fatal) > 0 {
-		return nil, warnings, &Error{Problems: fatal}
+		return nil, append(warnings, included...), &Error{Problems: fatal}
 	}
 	if len(state) > 0 {
 		c.StateErr = &Error{Problems: state}
 		warnings = append(warnings, state...)
 		sortByLine(warnings)
 	}
+	warnings = append(warnings, included...)
 	if c.Escalation.OutputTail > 0 && slices.ContainsFunc(warnings, mayHideEscalation) {
 		c.Escalation.OutputTail = 0
 		warnings = append(warnings, Problem{
@@ -87,7 +96,7 @@ func load(path string) (*Config, *reader, error) {
 		return nil, nil, err
 	}
 	host, _ := os.Hostname() // "" if it fails
-	return parse(path, data, host)
+	return parse(path, data, host, readIncluded)
 }
 
 // mayHideEscalation reports whether, because of the problem, settings meant for escalation may have been lost.
@@ -95,19 +104,31 @@ func mayHideEscalation(p Problem) bool {
 	return p.unknownKey && p.about == "" || within(p.subject(), "escalation") || within("escalation", p.subject())
 }
 
-// affects reports whether the key is in use, or above or below one that is. ids maps projects[n] to its id.
-func affects(key string, use []string, ids map[string]string) bool {
-	names := []string{key}
-	if rest, ok := strings.CutPrefix(key, "projects["); ok {
-		index, rest, _ := strings.Cut(rest, "]")
-		names = []string{"projects[]" + rest}
-		if id := ids["projects["+index+"]"]; id != "" {
-			names = append(names, "projects["+id+"]"+rest)
+// generic returns the key with projects[] in place of projects[n].
+func generic(key string) string {
+	if _, rest, ok := strings.Cut(key, "]"); ok && strings.HasPrefix(key, "projects[") {
+		return "projects[]" + rest
+	}
+	return key
+}
+
+// ownKeys returns the keys in use of single projects, e.g. projects[odilo].threshold, as keys of the file, where their entries are.
+func (r *reader) ownKeys(c *Config, file string, use []string) (keys []string) {
+	for _, u := range use {
+		id, rest, ok := strings.Cut(strings.TrimPrefix(u, "projects["), "]")
+		if !ok || !strings.HasPrefix(u, "projects[") {
+			continue
+		}
+		if n, ok := c.entryOf(id); ok && r.entries[n].file == file {
+			keys = append(keys, r.entries[n].key+rest)
 		}
 	}
-	return slices.ContainsFunc(names, func(n string) bool {
-		return slices.ContainsFunc(use, func(u string) bool { return within(n, u) || within(u, n) })
-	})
+	return keys
+}
+
+// affects reports whether the key is in use, or above or below one that is.
+func affects(key string, use []string) bool {
+	return slices.ContainsFunc(use, func(u string) bool { return within(key, u) || within(u, key) })
 }
 
 // within reports whether key equals outer or is below it. The key of the whole file is "".

@@ -73,7 +73,7 @@ func TestNotAConfiguration(t *testing.T) {
 		{"UTF-16", "\xff\xfea\x00", "config.yaml:1: is not UTF-8: "},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			_, _, err := parse("config.yaml", []byte(tt.text), "host")
+			_, _, err := parse("config.yaml", []byte(tt.text), "host", noFiles)
 			var e *Error
 			require.ErrorAs(t, err, &e)
 			require.Len(t, e.Problems, 1)
@@ -246,7 +246,7 @@ escalation:
     resume_threshold: 0
 `))
 	require.Empty(t, problems)
-	require.Equal(t, []string{"plain", "own", "probe", "zero"}, c.ProjectIDs())
+	require.Equal(t, []string{"plain", "own", "probe", "zero"}, c.ProjectIDs(nil))
 	require.Equal(t, Breaker{Threshold: 4, ResumeThreshold: 4}, c.Breaker)
 	base := Project{Threshold: 4, ResumeThreshold: 4, Owner: "terraphim", Repo: "fleet", Labels: []string{"l"}, Assignees: []string{"joe"}}
 	plain, probe, zero := base, base, base
@@ -295,7 +295,7 @@ func TestInstance(t *testing.T) {
 		{"key", "instance: factory\n" + rest, "bigbox", "factory"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			c, _, err := parse("/c.yaml", []byte(tt.text), tt.host)
+			c, _, err := parse("/c.yaml", []byte(tt.text), tt.host, noFiles)
 			require.NoError(t, err)
 			require.Equal(t, tt.want, c.Instance)
 			require.Equal(t, "/c.yaml", c.Path)
@@ -329,9 +329,12 @@ sweep: {schedule: "@hourly", time_zone: UTC}
 http: {listen: "localhost:1", socket: /y/x, hosts: [x], token_file: /x, webhook_secret_file: /x}
 history: {keep: 1h}
 projects: [{id: x, threshold: 1, resume_threshold: 1, owner: x, repo: x, labels: [x], assignees: [x],
-  ignore_exit_codes: [1], hung_after: 1s, users: [x], token_file: /x}]
+  ignore_exit_codes: [1], hung_after: 1s, users: [x], token_file: /x}, {match: "*"}, {match: "x*"}]
 `)
 	require.Empty(t, problems)
+	c.Projects[0].Match = c.Projects[1].Match // not allowed beside id
+	c.Warnings[0].about, c.Warnings[0].unknownKey, c.globs[0] = "x", true, c.globs[1]
+	c.globs[0][0].any = true
 	c.Gitea.TokenEnv = "x"       // not allowed beside token_file
 	c.StateErr = errors.New("x") // of LoadFor
 	var check func(name string, v reflect.Value)
@@ -358,7 +361,7 @@ func BenchmarkFiftyProjects(b *testing.B) {
 	}
 	data := []byte(text.String())
 	for b.Loop() {
-		if _, r, err := parse("config.yaml", data, "host"); err != nil || len(r.problems) > 0 {
+		if _, r, err := parse("config.yaml", data, "host", noFiles); err != nil || len(r.problems) > 0 {
 			b.Fatal(err, r.problems)
 		}
 	}

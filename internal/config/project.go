@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -8,22 +9,98 @@ import (
 	"github.com/terraphim/adfbot/pause"
 )
 
-// Project returns the project with the given id, and whether it is configured.
+// Name returns what people call the entry: its id or pattern.
+func (p Project) Name() string { return cmp.Or(p.ID, p.Match) }
+
+// Project returns the project with the given id, and whether it is configured: by its id or, with Match set, by the first pattern that
+// fits.
 func (c *Config) Project(id string) (Project, bool) {
-	n, ok := c.index[id]
+	n, ok := c.entryOf(id)
 	if !ok {
 		return Project{}, false
 	}
-	return c.Projects[n], true
+	p := c.Projects[n]
+	p.ID = id
+	return p, true
 }
 
-// ProjectIDs returns the ids in the order of the file.
-func (c *Config) ProjectIDs() []string {
-	ids := make([]string, len(c.Projects))
-	for i, p := range c.Projects {
-		ids[i] = p.ID
+// entryOf returns the position in Projects of the entry that a project falls under.
+func (c *Config) entryOf(id string) (int, bool) {
+	if n, ok := c.index[id]; ok || !pause.ValidID(id) {
+		return n, ok
 	}
-	return ids
+	n := slices.IndexFunc(c.globs, func(g glob) bool { return g.match(id) })
+	return max(n, 0), n >= 0
+}
+
+// Place is a line of a file.
+type Place struct {
+	File string
+	Line int
+}
+
+func (p Place) String() string { return fmt.Sprintf("%s:%d", p.File, p.Line) }
+
+// Entry returns the name and the place of the entry that a project falls under.
+func (c *Config) Entry(id string) (name string, at Place, ok bool) {
+	n, ok := c.entryOf(id)
+	if !ok {
+		return "", Place{}, false
+	}
+	return c.Projects[n].Name(), c.places[n], true
+}
+
+// PlaceOf returns where the nth entry of Projects is.
+func (c *Config) PlaceOf(n int) Place { return c.places[n] }
+
+// ProjectIDs returns the ids of all projects: of those that are configured by their id, in the order of the files, and then of those among
+// the known ones that fall under a pattern, sorted. It may be given any ids, also twice.
+func (c *Config) ProjectIDs(known []string) []string {
+	ids := make([]string, 0, len(c.index)+len(known))
+	for _, p := range c.Projects {
+		if p.ID != "" {
+			ids = append(ids, p.ID)
+		}
+	}
+	byID := len(ids)
+	for _, id := range known {
+		if c.ByPattern(id) {
+			ids = append(ids, id)
+		}
+	}
+	slices.Sort(ids[byID:])
+	return slices.Compact(ids)
+}
+
+// ByPattern reports whether a project falls under a pattern.
+func (c *Config) ByPattern(id string) bool {
+	if !c.HasPatterns() {
+		return false
+	}
+	n, ok := c.entryOf(id)
+	return ok && c.Projects[n].ID == ""
+}
+
+// HasPatterns reports whether there are patterns.
+func (c *Config) HasPatterns() bool { return len(c.index) < len(c.Projects) }
+
+// Patterns returns the patterns, in the order of the files.
+func (c *Config) Patterns() (out []string) {
+	for _, p := range c.Projects {
+		if p.Match != "" {
+			out = append(out, p.Match)
+		}
+	}
+	return out
+}
+
+// EntryNames returns the ids and patterns, in the order of the files.
+func (c *Config) EntryNames() []string {
+	names := make([]string, len(c.Projects))
+	for n, p := range c.Projects {
+		names[n] = p.Name()
+	}
+	return names
 }
 
 // ProjectOrDefault returns the project with the given id, or what holds for one that has left the configuration.
@@ -101,7 +178,32 @@ func (c *Config) CheckProject(id string) error {
 		return err
 	}
 	if _, ok := c.Project(id); !ok {
-		return &UnknownProjectError{ID: id, Known: c.ProjectIDs()}
+		return &UnknownProjectError{ID: id, Known: c.EntryNames()}
 	}
 	return nil
+}
+
+// NotKnownError means that a project falls under a pattern, and nothing is known of it yet.
+type NotKnownError struct {
+	ID, Pattern string
+	At          Place // of the pattern
+}
+
+func (e *NotKnownError) Error() string {
+	return fmt.Sprintf("nothing is known of %s yet, which falls under %s (%s): if that is its name, its first result makes it known, or `adfbot resume %s`",
+		e.ID, e.Pattern, e.At, e.ID)
+}
+
+// Unwrap returns an [UnknownProjectError].
+func (e *NotKnownError) Unwrap() error {
+	return &UnknownProjectError{ID: e.ID, Known: []string{e.Pattern}}
+}
+
+// CheckKnown is [Config.CheckProject] for a command that shows what is known of a project. known says whether anything is.
+func (c *Config) CheckKnown(id string, known bool) error {
+	if known || !c.ByPattern(id) {
+		return c.CheckProject(id)
+	}
+	pattern, at, _ := c.Entry(id)
+	return &NotKnownError{ID: id, Pattern: pattern, At: at}
 }

@@ -47,7 +47,7 @@ func problemsOf(t *testing.T, text string) []string {
 // parsed parses a file on a host with the name host.
 func parsed(t *testing.T, text string) (*Config, []Problem) {
 	t.Helper()
-	c, r, err := parse("config.yaml", []byte(text), "host")
+	c, r, err := parse("config.yaml", []byte(text), "host", noFiles)
 	if err != nil {
 		var e *Error
 		require.ErrorAs(t, err, &e)

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"fmt"
 	"strings"
 	"time"
 )
@@ -13,8 +14,8 @@ const (
 	forever       = time.Duration(1<<63 - 1)
 )
 
-// schema is the table of all keys. Their values go to c.
-func schema(c *Config) []field {
+// schema is the table of all keys. Their values go to c, the files to include to include, and the projects to the reader.
+func schema(c *Config, include *string) []field {
 	g, e, h := &c.Gitea, &c.Escalation, &c.HTTP
 	return []field{
 		leaf("instance", &c.Instance, str(instanceName)),
@@ -69,14 +70,20 @@ func schema(c *Config) []field {
 		section("history",
 			leaf("keep", &c.History.Keep, duration(minKeep, forever)),
 		),
-		{name: "projects", fields: projectFields(new(Project)), read: func(r *reader, v value) { r.projects(v, &c.Projects) }},
+		projectsField(),
+		leaf("include", include, str(optional(includePath))),
 	}
+}
+
+func projectsField() field {
+	return field{name: "projects", fields: projectFields(new(Project)), read: func(r *reader, v value) { r.projects(v) }}
 }
 
 // projectFields is the table of the keys of a project. Their values go to p.
 func projectFields(p *Project) []field {
 	return []field{
 		leaf("id", &p.ID, str(projectID)),
+		leaf("match", &p.Match, str(projectGlob)),
 		leaf("threshold", &p.Threshold, number(0, maxThreshold)),
 		leaf("resume_threshold", &p.ResumeThreshold, number(0, maxThreshold)),
 		leaf("owner", &p.Owner, str(optional(login))),
@@ -92,40 +99,56 @@ func projectFields(p *Project) []field {
 
 func exact[T any](v T) T { return v }
 
-// projects reads the list of projects. A project with a good id is kept, whatever else is wrong with it.
-func (r *reader) projects(v value, to *[]Project) {
-	all := make([]Project, 0, len(v.node.Content))
-	firstLine := make(map[string]int, len(v.node.Content)) // by id
+// entry is an item of projects.
+type entry struct {
+	Project
+	glob        glob // of Match
+	file        string
+	line        int
+	key         string // projects[n] of the file
+	unknownRepo bool   // a mistake hides the project's own repository
+}
+
+// projects reads the list of projects. A project with a good id or pattern is kept, whatever else is wrong with it.
+func (r *reader) projects(v value) {
 	var p Project
 	fields := projectFields(&p) // one table for all projects: gate builds it at each start
 	ok := r.items(v, func(item value) {
 		p = Project{Threshold: unset, ResumeThreshold: unset, HungAfter: unset}
 		before := len(r.problems)
 		r.mapping(item, fields)
-		idKey := item.key + ".id"
+		idKey, matchKey := item.key+".id", item.key+".match"
 		wrong := func(key string) bool { return concerned(r.problems[before:], key) }
-		if !r.given(idKey) && !wrong(idKey) {
-			r.report(item.line, idKey, faultf("write id: and the name of the project", "is missing"))
+		switch {
+		case r.given(idKey) && r.given(matchKey):
+			r.report(r.lines[matchKey], matchKey, faultf("keep one of the two: id is one project, match all whose ids fit", "must not be set together with id"))
+			p.Match = ""
+		case !r.given(idKey) && !r.given(matchKey) && !wrong(idKey) && !wrong(matchKey):
+			r.report(item.line, idKey, faultf("write id: and the name of the project, or match: and a pattern", "is missing"))
 		}
-		if p.ID == "" {
+		if p.Name() == "" {
 			return
 		}
-		if line := firstLine[p.ID]; line > 0 {
-			r.report(r.lines[idKey], idKey, faultf("list each project once", "%s is already the project on line %d", p.ID, line))
-			return
+		e := entry{
+			Project: p, file: r.file, line: max(r.lines[idKey], r.lines[matchKey]), key: item.key,
+			// A project whose own repository is wrong must not use the common one: nobody would look for its issue there.
+			unknownRepo: wrong(item.key+".owner") || wrong(item.key+".repo"),
 		}
-		firstLine[p.ID] = item.line
-		r.ids[item.key] = p.ID
-		// A project whose own repository is wrong must not use the common one: nobody would look for its issue there.
-		r.unknownRepo[p.ID] = wrong(item.key+".owner") || wrong(item.key+".repo")
-		all = append(all, p)
+		if !v.checkOnly {
+			r.entries = append(r.entries, e)
+		}
 	})
 	if ok && len(v.node.Content) == 0 {
 		r.report(v.line, v.key, faultf("list at least one: - id: name", "is empty"))
 	}
-	if !v.checkOnly {
-		*to = all
+}
+
+// place says where the entry is, for a reader of the file.
+func (e entry) place(reader string) string {
+	if e.file == reader {
+		return fmt.Sprintf("on line %d", e.line)
 	}
+	return fmt.Sprintf("in %s:%d", e.file, e.line)
 }
 
 // labels is the list of an issue's labels. adfbot creates scoped labels as exclusive ones; Gitea's API would set two of a

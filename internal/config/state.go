@@ -107,7 +107,8 @@ func (c *Config) SharedHash() string {
 		p.Users, p.TokenFile = nil, ""
 		p.Labels, p.Assignees, p.IgnoreExitCodes = slices.Sorted(slices.Values(p.Labels)), slices.Sorted(slices.Values(p.Assignees)), slices.Sorted(slices.Values(p.IgnoreExitCodes))
 	}
-	slices.SortFunc(shared.Projects, func(a, b Project) int { return strings.Compare(a.ID, b.ID) })
+	// The order of ids says nothing, that of patterns does.
+	slices.SortStableFunc(shared.Projects, func(a, b Project) int { return strings.Compare(a.ID, b.ID) })
 	text, err := json.Marshal(shared)
 	if err != nil {
 		return "" // it cannot fail

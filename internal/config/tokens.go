@@ -82,8 +82,11 @@ type Tokens struct {
 	Warnings []string
 }
 
-// ProjectToken may report results of its project only. Projects may share a token.
-type ProjectToken struct{ Project, Token string }
+// ProjectToken may report results of its entry's projects only. Entries may share a token.
+type ProjectToken struct {
+	Entry string // the id or pattern
+	Token string
+}
 
 // minTokenLength is the length below which a token can be guessed over the network.
 const minTokenLength = 16
@@ -107,7 +110,7 @@ func (c *Config) Tokens(getenv func(string) string) (t Tokens, errs []error) {
 	}
 	t.Admin = read("http.token_file", c.HTTP.TokenFile)
 	for _, p := range c.Projects {
-		key := "projects[" + p.ID + "].token_file"
+		key := "projects[" + p.Name() + "].token_file"
 		token := read(key, p.TokenFile)
 		if token == "" {
 			continue
@@ -115,7 +118,7 @@ func (c *Config) Tokens(getenv func(string) string) (t Tokens, errs []error) {
 		if token == t.Admin {
 			errs = append(errs, fmt.Errorf("%s holds the token of http.token_file, which may do everything: give the project one of its own", key))
 		}
-		t.Projects = append(t.Projects, ProjectToken{p.ID, token})
+		t.Projects = append(t.Projects, ProjectToken{p.Name(), token})
 	}
 	return t, errs
 }

@@ -26,13 +26,14 @@ type field struct {
 
 // reader walks the tree and collects the problems.
 type reader struct {
-	file        string
-	root        []field
-	problems    []Problem
-	lines       map[string]int    // by dotted path: the first line of each known key in the file, whether its value is good or not
-	ids         map[string]string // by projects[n]: the id of the project, if it is good
-	localDir    bool              // the file names a good local_dir
-	unknownRepo map[string]bool   // by project id: whether a mistake hides the project's own repository
+	file     string
+	root     []field
+	main     []field // the keys of the file that includes this one; nil: none does
+	problems []Problem
+	included []Problem      // of included files
+	lines    map[string]int // by dotted path: the first line of each known key in the file, whether its value is good or not
+	entries  []entry        // of projects, those of all files
+	localDir bool           // the file names a good local_dir
 }
 
 // given reports whether the file has the key.
@@ -168,7 +169,11 @@ func (r *reader) unknownKey(name *yaml.Node, parent string, fields []field) {
 		names[i] = f.name
 	}
 	near, elsewhere := nearest(name.Value, names), r.pathOf(name.Value)
-	switch {
+	switch ofMain := func(f field) bool { return f.name == name.Value }; {
+	case parent == "" && name.Value == "include" && r.main != nil:
+		p.What, p.Fix = "must not be here: an included file includes no others", "name all files in include of the main file"
+	case parent == "" && slices.ContainsFunc(r.main, ofMain):
+		p.What, p.Fix = "must not be here: an included file holds projects only", "move it to the main file"
 	case namesSecret(name.Value):
 		file := "token_file"
 		if own := normalize(name.Value) + "_file"; slices.Contains(names, own) {

@@ -34,12 +34,15 @@ func (r *Reader) Detail(ctx context.Context, project string) (d Detail, err erro
 	if d.Runs, err = r.from.State.History(ctx, project, MaxRuns); err != nil {
 		return d, err
 	}
+	if len(d.Projects) == 0 && r.from.Config.ByPattern(project) {
+		return d, r.from.Config.CheckKnown(project, false)
+	}
 	if len(d.Projects) == 0 { // not configured, and nothing is unfinished
 		seen, err := r.look(ctx, project, maxLastRuns)
 		if err != nil {
 			return d, err
 		}
-		d.Projects = append(d.Projects, r.project(ctx, project, seen))
+		d.Projects = append(d.Projects, r.project(project, seen))
 	}
 	if r.from.Reconciler.Look(ctx, project).State == incident.FlagThere {
 		d.FlagPath = r.from.Reconciler.Dir().FlagPath(project)

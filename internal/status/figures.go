@@ -41,7 +41,7 @@ func (r *Reader) Figures(ctx context.Context) (Figures, error) {
 		f.Fleet = &seen.fleet.Fleet
 	}
 	for _, id := range r.projectIDs(seen) {
-		p := r.summary(ctx, id, seen)
+		p := r.summary(id, seen)
 		if p.Paused == Yes {
 			f.Paused++
 		}

@@ -67,6 +67,15 @@ func (r *Reader) checkProject(ctx context.Context, project string, known ...func
 	return err
 }
 
+// ProjectIDs returns the ids of all projects that are configured by their id or, as the state knows them, by a pattern.
+func (r *Reader) ProjectIDs(ctx context.Context) ([]string, error) {
+	if !r.from.Config.HasPatterns() {
+		return r.from.Config.ProjectIDs(nil), nil
+	}
+	known, err := r.from.State.KnownProjects(ctx)
+	return r.from.Config.ProjectIDs(known), err
+}
+
 // Incidents returns a page of incidents, the newest first, and whether more follow.
 func (r *Reader) Incidents(ctx context.Context, f store.IncidentFilter) (list []incident.Incident, more bool, err error) {
 	want := f.Limit

@@ -22,6 +22,7 @@ type Status struct {
 	State        string       `json:"state"`
 	At           time.Time    `json:"at"`
 	Projects     []Project    `json:"projects"`
+	Patterns     []string     `json:"patterns,omitempty"` // that configure projects without listing them
 	LastSweep    *SweepReport `json:"last_sweep"`
 	Spooled      int          `json:"spooled"`  // results that are not stored yet
 	Problems     []string     `json:"problems"` // of the bot itself
@@ -33,8 +34,9 @@ type Status struct {
 type Project struct {
 	ID         string     `json:"id"`
 	Configured bool       `json:"configured"`
-	Paused     string     `json:"paused"` // [Yes], [No] or [Unknown]
-	Held       bool       `json:"held"`   // paused by hand
+	Pattern    string     `json:"pattern,omitempty"` // that configures it, unless its id does
+	Paused     string     `json:"paused"`            // [Yes], [No] or [Unknown]
+	Held       bool       `json:"held"`              // paused by hand
 	Reason     string     `json:"reason,omitempty"`
 	Since      *time.Time `json:"since,omitempty"`
 	Failures   int        `json:"failures"`
@@ -96,7 +98,7 @@ func (r *Reader) Status(ctx context.Context, only string) (Status, error) {
 	state := r.from.State
 	s := Status{
 		Instance: r.from.Config.Instance, Installation: state.Installation(), PauseDir: r.from.Reconciler.Dir().Path(), State: state.Path(),
-		At: r.from.Now().UTC(), Projects: []Project{}, Problems: []string{}, Foreign: []string{},
+		At: r.from.Now().UTC(), Patterns: r.from.Config.Patterns(), Projects: []Project{}, Problems: []string{}, Foreign: []string{},
 	}
 	seen, err := r.look(ctx, only, maxLastRuns)
 	if err != nil {
@@ -117,7 +119,7 @@ func (r *Reader) Status(ctx context.Context, only string) (Status, error) {
 		if only != "" && id != only {
 			continue
 		}
-		p := r.project(ctx, id, seen)
+		p := r.project(id, seen)
 		if p.Held && pausedBySpool(id, spooled) {
 			p.Held = false
 			p.Warnings = append(p.Warnings, "its failures are in the spool; its issue is opened once they can be stored")
@@ -194,7 +196,8 @@ func (r *Reader) operatorProblems(ctx context.Context) []string {
 type snapshot struct {
 	incidents map[string][]incident.Incident // those that are not settled, by project
 	holds     map[string]incident.Hold
-	recorded  map[string]store.Overview
+	recorded  map[string]store.Overview // of the known projects
+	flag      func(project string) incident.FlagView
 	fleet     *fleet
 }
 
@@ -210,6 +213,11 @@ func (r *Reader) look(ctx context.Context, only string, runs int) (s snapshot, e
 	}
 	if s.recorded, err = r.from.State.Overview(ctx, only, runs); err != nil {
 		return s, err
+	}
+	if only == "" {
+		s.flag = r.from.Reconciler.LookAll(ctx)
+	} else {
+		s.flag = func(project string) incident.FlagView { return r.from.Reconciler.Look(ctx, project) }
 	}
 	s.incidents, s.holds = map[string][]incident.Incident{}, map[string]incident.Hold{}
 	for _, i := range incidents {
@@ -228,7 +236,7 @@ func (s snapshot) isPaused(project string) bool {
 	return held || slices.ContainsFunc(s.incidents[project], incident.Incident.IsOpen)
 }
 
-// projectIDs returns the configured projects in their order, then others with something unfinished or a flag.
+// projectIDs returns the configured projects, see [config.Config.ProjectIDs], then others with something unfinished or a flag.
 func (r *Reader) projectIDs(s snapshot) []string {
 	flags, _ := r.from.Reconciler.Flags() // addOverall reports an unreadable directory
 	more := slices.Sorted(maps.Keys(s.incidents))
@@ -238,11 +246,11 @@ func (r *Reader) projectIDs(s snapshot) []string {
 		return configured
 	})
 	slices.Sort(more)
-	return append(slices.Clone(r.from.Config.ProjectIDs()), slices.Compact(more)...)
+	return append(r.from.Config.ProjectIDs(slices.Collect(maps.Keys(s.recorded))), slices.Compact(more)...)
 }
 
-func (r *Reader) project(ctx context.Context, id string, s snapshot) Project {
-	p := r.summary(ctx, id, s)
+func (r *Reader) project(id string, s snapshot) Project {
+	p := r.summary(id, s)
 	p.Running = s.recorded[id].Running
 	if p.TripsNext() {
 		p.Warnings = append(p.Warnings, fmt.Sprintf("%d failures in a row, and its threshold is %d now: it trips at the next failure", p.Failures, p.Threshold))
@@ -260,24 +268,26 @@ func (r *Reader) project(ctx context.Context, id string, s snapshot) Project {
 }
 
 // summary returns a project without its runs.
-func (r *Reader) summary(ctx context.Context, id string, s snapshot) Project {
+func (r *Reader) summary(id string, s snapshot) Project {
 	how := r.from.Reconciler.HowToResume(id)
 	p := Project{ID: id, Pending: []string{}, LastRuns: []Run{}, Warnings: []string{}, Resume: how.Command}
-	_, p.Configured = r.from.Config.Project(id)
+	limits, configured := r.from.Config.Project(id)
+	if p.Configured, p.Pattern = configured, limits.Match; !configured {
+		limits = r.from.Config.ProjectOrDefault(id)
+	}
 	stored := s.recorded[id]
-	limits := r.from.Config.ProjectOrDefault(id)
 	p.Failures, p.HalfOpen, p.Ignored, p.Threshold = stored.Breaker.Failures, stored.HalfOpen, stored.Ignored, limits.Threshold
 	if stored.HalfOpen {
 		p.Threshold = limits.ResumeThreshold
 	}
-	r.addPause(ctx, &p, s)
+	r.addPause(&p, s)
 	p.ResumeInGitea = how.InGitea && p.Incident != nil && p.Incident.Issue != ""
 	return p
 }
 
 // addPause adds whether and why a project is paused.
-func (r *Reader) addPause(ctx context.Context, p *Project, s snapshot) {
-	flag := r.from.Reconciler.Look(ctx, p.ID)
+func (r *Reader) addPause(p *Project, s snapshot) {
+	flag := s.flag(p.ID)
 	switch flag.State {
 	case incident.FlagThere:
 		p.Paused, p.Held = Yes, true

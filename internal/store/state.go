@@ -20,6 +20,7 @@ type State interface {
 	incident.CommandStore
 	incident.CommentCursor
 	Recorder
+	ProjectStore
 	RunStore
 	HistoryReader
 	ResultLog
@@ -39,6 +40,19 @@ type Recorder interface {
 	// RecordIfIdle is Record for a project without a hold and without an open incident. If the project has one, it
 	// stores nothing and idle is false: the caller must first check whether a person has removed the flag.
 	RecordIfIdle(ctx context.Context, r Result, l Limits) (a Answer, idle bool, err error)
+}
+
+// ProjectStore keeps which projects are known: those that a result, a run, a hold, an incident or a resume was ever stored of. None is
+// ever forgotten.
+type ProjectStore interface {
+	// KnownProjects returns their ids, sorted.
+	KnownProjects(ctx context.Context) ([]string, error)
+
+	// CountKnown returns how many they are.
+	CountKnown(ctx context.Context) (int, error)
+
+	// MakeKnown makes projects known of which nothing else is stored. It returns how many were not known.
+	MakeKnown(ctx context.Context, projects ...string) (int, error)
 }
 
 // RunStore keeps the runs that have begun and have no result.

@@ -51,19 +51,29 @@ type request struct {
 type handler func(http.ResponseWriter, *request) error
 
 type caller struct {
-	admin    bool
-	known    bool     // it has sent a valid token, or connected to the socket
-	projects []string // that it may report for
-	name     string   // in notes and the log, e.g. "the API token" or "agent-odilo (uid 1004)"
+	admin   bool
+	known   bool // it has sent a valid token, or connected to the socket
+	cfg     *config.Config
+	entries []string // the ids and patterns of the projects that it may report for
+	name    string   // in notes and the log, e.g. "the API token" or "agent-odilo (uid 1004)"
 }
 
 // may reports whether the caller may see a project and report for it.
-func (c caller) may(project string) bool { return c.admin || slices.Contains(c.projects, project) }
+func (c caller) may(project string) bool {
+	if c.admin || len(c.entries) == 0 {
+		return c.admin
+	}
+	entry, _, ok := c.cfg.Entry(project)
+	return ok && c.mayEntry(entry)
+}
+
+// mayEntry reports whether the caller may know of an entry of the configuration.
+func (c caller) mayEntry(name string) bool { return c.admin || slices.Contains(c.entries, name) }
 
 // notAllowed is the refusal of a known caller.
 func (c caller) notAllowed(fix string) error {
 	return refused(http.StatusForbidden, "Not allowed", "%s may report for %s and ask about it, and nothing else%s",
-		c.name, some(c.projects), fix)
+		c.name, some(c.entries), fix)
 }
 
 // some returns the first names of a list.
@@ -121,7 +131,7 @@ func (r *request) authenticate(w http.ResponseWriter, level access) error {
 		return nil
 	}
 	c, ok := r.keys.caller(r.Request)
-	if ok {
+	if c.cfg = r.cfg; ok {
 		r.caller = c
 	} else if _, _, login := r.BasicAuth(); !login || !r.permitted(level) {
 		return unauthorized(w, "the request has no valid token: send Authorization: Bearer TOKEN, with the token from http.token_file or "+
@@ -142,7 +152,7 @@ func (r *request) permitted(level access) bool {
 	case accessGate:
 		return open || r.caller.may(r.PathValue("id"))
 	case accessReport:
-		return r.caller.admin || len(r.caller.projects) > 0
+		return r.caller.admin || len(r.caller.entries) > 0
 	}
 	return r.caller.admin
 }
@@ -154,7 +164,7 @@ func (r *request) refuse(w http.ResponseWriter, level access) error {
 		return refused(http.StatusNotFound, "No webhook", "this bot takes no events: set http.webhook_secret_file and reload it")
 	case r.socket && !r.caller.known:
 		return refused(http.StatusForbidden, "Unknown user", "the operating system did not report whose connection this is")
-	case r.socket && len(r.caller.projects) == 0:
+	case r.socket && len(r.caller.entries) == 0:
 		return refused(http.StatusForbidden, "Not allowed",
 			"%s may not report for any project: add the user to projects[].users in the bot's configuration and reload it", r.caller.name)
 	case r.socket, r.caller.known:
@@ -182,8 +192,8 @@ func unauthorized(w http.ResponseWriter, detail string) error {
 
 // key is a token in force, as a hash, so that a comparison takes the same time for every token.
 type key struct {
-	hash    [sha256.Size]byte
-	project string // "": the token of http.token_file
+	hash  [sha256.Size]byte
+	entry string // id or pattern; "": the token of http.token_file
 }
 
 type keys []key
@@ -198,14 +208,14 @@ func readKeys(cfg *config.Config, getenv func(string) string) (k keys, warnings 
 		k = append(k, key{hash: sha256.Sum256([]byte(tokens.Admin))})
 	}
 	for _, p := range tokens.Projects {
-		k = append(k, key{sha256.Sum256([]byte(p.Token)), p.Project})
+		k = append(k, key{sha256.Sum256([]byte(p.Token)), p.Entry})
 	}
 	return k, tokens.Warnings, errors.Join(errs...)
 }
 
 // open reports whether one of the tokens gives a right.
 func (k keys) open(level access) bool {
-	return slices.ContainsFunc(k, func(one key) bool { return one.project == "" || level == accessGate || level == accessReport })
+	return slices.ContainsFunc(k, func(one key) bool { return one.entry == "" || level == accessGate || level == accessReport })
 }
 
 // caller returns the owner of the request's token, and false if the token is wrong. Without a token it is the zero caller.
@@ -229,16 +239,16 @@ func (k keys) caller(r *http.Request) (caller, bool) {
 		if subtle.ConstantTimeCompare(hash[:], key.hash[:]) != 1 {
 			continue
 		}
-		if key.project == "" {
+		if key.entry == "" {
 			c.admin = true
 		} else {
-			c.projects = append(c.projects, key.project)
+			c.entries = append(c.entries, key.entry)
 		}
 	}
 	if !c.admin {
-		c.name = "the token of " + some(c.projects)
+		c.name = "the token of " + some(c.entries)
 	}
-	return c, c.admin || len(c.projects) > 0
+	return c, c.admin || len(c.entries) > 0
 }
 
 // ownHost prevents DNS rebinding, where another site's page makes a browser resolve that site's name to this machine. Without a

@@ -67,7 +67,7 @@ func (s *Server) getProject(w http.ResponseWriter, r *request) error {
 		return err
 	}
 	if len(st.Projects) == 0 {
-		return &config.UnknownProjectError{ID: id, Known: r.cfg.ProjectIDs()}
+		return cmp.Or(r.cfg.CheckKnown(id, false), error(&config.UnknownProjectError{ID: id, Known: r.cfg.EntryNames()}))
 	}
 	return writeJSON(w, http.StatusOK, st.Projects[0])
 }
@@ -162,6 +162,9 @@ func (s *Server) getGate(w http.ResponseWriter, r *request) error {
 		return err
 	}
 	v := s.mayRun(r, id)
+	if e, ok := errors.AsType[*config.NotKnownError](v.Err); ok {
+		return e
+	}
 	switch {
 	case v.Err != nil:
 		w.Header().Set("Retry-After", strconv.Itoa(int(gateWait/time.Second)))

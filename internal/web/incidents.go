@@ -3,6 +3,7 @@ package web
 import (
 	"errors"
 	"net/http"
+	"slices"
 	"strconv"
 	"time"
 
@@ -107,7 +108,9 @@ func (r *request) incidentFilter() (store.IncidentFilter, error) {
 		return f, r.checkHasIncidents(p)
 	}
 	if !r.caller.admin {
-		f.Projects = r.caller.projects
+		ids, err := r.bot.ProjectIDs(r.Context())
+		f.Projects = slices.DeleteFunc(ids, func(id string) bool { return !r.caller.may(id) })
+		return f, err
 	}
 	return f, nil
 }
@@ -123,7 +126,7 @@ func (r *request) checkHasIncidents(project string) error {
 	}
 	has, _, err := r.bot.Incidents(r.Context(), store.IncidentFilter{Projects: []string{project}, Limit: 1})
 	if err == nil && len(has) == 0 {
-		err = &config.UnknownProjectError{ID: project, Known: r.cfg.ProjectIDs()}
+		err = &config.UnknownProjectError{ID: project, Known: r.cfg.EntryNames()}
 	}
 	return err
 }

@@ -133,7 +133,11 @@ const countRounds = 500
 func (m *Metrics) count(ctx context.Context, p *setup) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	for _, id := range p.cfg.ProjectIDs() { // a rate needs a series before its first event
+	ids, err := p.bot.ProjectIDs(ctx)
+	if err != nil {
+		return err
+	}
+	for _, id := range ids { // a rate needs a series before its first event
 		for _, outcome := range []string{store.Success, store.Failure, store.Ignored} {
 			m.results.Add(0, outcome, id)
 		}

@@ -44,7 +44,7 @@ func (r *request) peerCaller() caller {
 		return caller{}
 	}
 	number := strconv.FormatUint(uint64(p.uid), 10)
-	c := caller{known: true, name: "uid " + number, admin: p.uid == 0 || int(p.uid) == os.Geteuid()}
+	c := caller{known: true, cfg: r.cfg, name: "uid " + number, admin: p.uid == 0 || int(p.uid) == os.Geteuid()}
 	names := []string{number}
 	if u, err := user.LookupId(number); err == nil {
 		if _, err := strconv.Atoi(u.Username); err != nil { // a number is always a uid
@@ -52,9 +52,9 @@ func (r *request) peerCaller() caller {
 		}
 		c.name = fmt.Sprintf("%s (uid %s)", u.Username, number)
 	}
-	for _, project := range r.cfg.Projects {
-		if slices.ContainsFunc(project.Users, func(name string) bool { return slices.Contains(names, name) }) {
-			c.projects = append(c.projects, project.ID)
+	for _, entry := range r.cfg.Projects {
+		if slices.ContainsFunc(entry.Users, func(name string) bool { return slices.Contains(names, name) }) {
+			c.entries = append(c.entries, entry.Name())
 		}
 	}
 	return c

@@ -62,6 +62,9 @@ func (s *Server) problemOf(w http.ResponseWriter, r *request, err error) *proble
 	if p, ok := errors.AsType[*problem](err); ok {
 		return p
 	}
+	if e, ok := errors.AsType[*config.NotKnownError](err); ok {
+		return refused(http.StatusNotFound, titleUnknown, "%v", e)
+	}
 	if unknown, ok := errors.AsType[*config.UnknownProjectError](err); ok {
 		return refused(http.StatusNotFound, titleUnknown, "%s", unknownText(unknown, r.caller))
 	}
@@ -90,7 +93,7 @@ func unavailable(w http.ResponseWriter, title, format string, args ...any) *prob
 // unknownText names only the projects that the caller may see.
 func unknownText(e *config.UnknownProjectError, c caller) string {
 	text := "there is no project " + quote(e.ID)
-	if seen := slices.DeleteFunc(slices.Clone(e.Known), func(id string) bool { return !c.may(id) }); len(seen) > 0 {
+	if seen := slices.DeleteFunc(slices.Clone(e.Known), func(id string) bool { return !c.mayEntry(id) }); len(seen) > 0 {
 		text += ": " + (&config.UnknownProjectError{ID: e.ID, Known: seen}).Hint()
 	}
 	return text

@@ -39,6 +39,11 @@ func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) { return f
 
 func newDaemon(t *testing.T) *daemon {
 	t.Helper()
+	return daemonOf(t, "[{id: odilo}, {id: digital-twins, threshold: 5}]")
+}
+
+func daemonOf(t *testing.T, projects string) *daemon {
+	t.Helper()
 	d := &daemon{t: t, dir: t.TempDir(), now: time.Now().UTC().Truncate(time.Second)}
 	d.gitea = func(*http.Request) (*http.Response, error) { return nil, errors.New("connection refused") }
 	require.NoError(t, os.WriteFile(d.path("token"), []byte("a-token-of-the-bot\n"), 0o600))
@@ -48,8 +53,8 @@ pause_dir: %s
 state: %s
 gitea: {url: "http://gitea.test", token_file: %s, owner: terraphim, repo: adf-fleet, login: adf}
 http: {listen: "127.0.0.1:0"}
-projects: [{id: odilo}, {id: digital-twins, threshold: 5}]
-`, d.path("pause"), d.path("adfbot.db"), d.path("token"))
+projects: %s
+`, d.path("pause"), d.path("adfbot.db"), d.path("token"), projects)
 	require.NoError(t, os.WriteFile(d.path("config.yaml"), []byte(text), 0o600))
 	var err error
 	d.cfg, err = config.Load(d.path("config.yaml"))

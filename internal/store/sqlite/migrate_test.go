@@ -105,6 +105,10 @@ func TestUpgradedWhileOpen(t *testing.T) {
 			return err
 		},
 		"Unconfirm": func() error { return s.Unconfirm(ctx, "odilo", i.ID) },
+		"MakeKnown": func() error {
+			_, err := s.MakeKnown(ctx, "new")
+			return err
+		},
 		"AddHold": func() error {
 			_, err := s.AddHold(ctx, incident.Hold{Project: "atlas"}, incident.FlagIdentity{}, 0)
 			return err
@@ -141,7 +145,7 @@ func TestUpgradedWhileOpen(t *testing.T) {
 
 // reading lists the methods of a state that change nothing.
 var reading = []string{"Accounts", "Check", "Close", "CommentsRead", "CountSince", "Evidence", "File", "FlagsWritten", "History", "Hold",
-	"Holds", "IncidentPage", "Incidents", "IncidentsOf", "Installation", "Labels", "LastResult", "Meta", "Moved", "NewComments",
+	"CountKnown", "Holds", "IncidentPage", "Incidents", "IncidentsOf", "Installation", "KnownProjects", "Labels", "LastResult", "Meta", "Moved", "NewComments",
 	"Operators", "Overview", "Path", "PendingCommands", "Project", "ProjectState", "ProjectStates", "Running", "Runs", "Unsettled"}
 
 // everything is a query for all that methods write, as text.

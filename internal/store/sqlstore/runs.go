@@ -17,6 +17,9 @@ func (s *State) BeginRun(ctx context.Context, r store.Run) (store.Run, error) {
 		if p.Open != "" {
 			return store.ErrPaused
 		}
+		if err := s.db.Save(ctx, tx, p, p); err != nil { // it is known now
+			return err
+		}
 		return tx.Exec(ctx, `INSERT INTO adfbot.run (id, project, agent, run_id, generation, host, started_at, host_id) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
 			r.ID, r.Project, r.Agent, r.RunID, r.Generation, r.Host, stamp(r.Started), s.host)
 	})

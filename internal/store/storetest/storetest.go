@@ -46,7 +46,7 @@ func Run(t *testing.T, open Open) {
 		name string
 		run  func(*testing.T, Open)
 	}{
-		{"results", RunResults}, {"trips", RunTrips}, {"resumes", RunResumes}, {"runs", RunRuns}, {"history", RunHistory}, {"meta", RunMeta},
+		{"results", RunResults}, {"trips", RunTrips}, {"resumes", RunResumes}, {"runs", RunRuns}, {"known", RunKnown}, {"history", RunHistory}, {"meta", RunMeta},
 		{"moves", RunMoves},
 	} {
 		t.Run(group.name, func(t *testing.T) { group.run(t, open) })

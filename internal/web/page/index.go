@@ -54,6 +54,8 @@ type indexView struct {
 	Foreign []link
 	Fleet   string // one line; "": the state has no other host
 	Hosts   []hostRow
+
+	patterns []string // that configure projects
 }
 
 // hostRow is a host that shares the state.
@@ -101,7 +103,7 @@ type summary struct {
 }
 
 func newIndex(s status.Status, at visit) indexView {
-	v := indexView{frame: newFrame(s, at), Sweep: newSweep(s)}
+	v := indexView{frame: newFrame(s, at), Sweep: newSweep(s), patterns: s.Patterns}
 	for _, f := range s.Foreign {
 		v.Foreign = append(v.Foreign, link{Text: f, Link: webLink(f)})
 	}
@@ -172,6 +174,9 @@ func (v *indexView) setHeadline(projects int, anyRun bool) {
 		if len(resumed) == 1 {
 			v.Sub = resumed[0] + " was resumed and has had no success since."
 		}
+	case projects == 0 && len(v.patterns) > 0:
+		v.Tone, v.Headline = toneIdle, "No project is known yet"
+		v.Sub = "The first result of a project whose id fits " + strings.Join(v.patterns, " or ") + " makes it known."
 	case projects == 0:
 		v.Tone, v.Headline = toneIdle, "No project is configured"
 	case !anyRun:

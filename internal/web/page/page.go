@@ -100,9 +100,14 @@ func (p *Pages) Failure(w http.ResponseWriter, r *http.Request, err error) error
 		return p.write(w, http.StatusServiceUnavailable, "failure", v)
 	}
 	v.Tone, v.Headline, v.Sub = toneIdle, "There is no such project", "The address may be mistyped, or the project has another name."
+	if e, ok := errors.AsType[*config.NotKnownError](err); ok {
+		v.Sub = e.Error()
+	}
 	if ok {
 		for _, id := range unknown.Nearest() {
-			v.Known = append(v.Known, link{Text: id, Link: v.project(id)})
+			if pause.ValidID(id) { // else it is a pattern
+				v.Known = append(v.Known, link{Text: id, Link: v.project(id)})
+			}
 		}
 	}
 	p.finish(&v.frame)

@@ -1,0 +1,204 @@
+package config
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// An id comes before patterns, the first pattern that fits before later ones.
+func TestPatterns(t *testing.T) {
+	c, problems := parsed(t, projectsOf(`  - match: "twins-a*"
+    threshold: 2
+  - match: "twins-*"
+    threshold: 4
+  - id: twins-ab
+    threshold: 6
+  - id: odilo
+`))
+	require.Empty(t, problems)
+	require.Empty(t, c.Warnings)
+	for id, want := range map[string]int{"twins-a": 2, "twins-b": 4, "twins-ab": 6, "odilo": 3} {
+		p, ok := c.Project(id)
+		require.True(t, ok, id)
+		require.Equal(t, id, p.ID)
+		require.Equal(t, want, p.Threshold, id)
+		require.Equal(t, id == "twins-a" || id == "twins-b", c.ByPattern(id), id)
+	}
+	for _, id := range []string{"other", "twins", "", "twins-/x", "twins-" + strings.Repeat("x", 128)} {
+		require.Error(t, c.CheckProject(id), id)
+		require.False(t, c.ByPattern(id), id)
+	}
+	require.ErrorContains(t, c.CheckProject("other"), "the configuration has twins-a*, twins-*, twins-ab, odilo")
+	name, at, ok := c.Entry("twins-x")
+	require.True(t, ok)
+	require.Equal(t, "twins-* config.yaml:9", name+" "+at.String())
+	require.Equal(t, []string{"twins-ab", "odilo", "twins-a", "twins-z"}, c.ProjectIDs([]string{"twins-z", "gone", "odilo", "twins-a", "twins-z", "twins-ab"}))
+}
+
+func TestPatternsRefused(t *testing.T) {
+	for _, tt := range []struct{ name, text, want string }{
+		{"no pattern", "  - match: odilo\n", `7: projects[0].match: has no *, ? or [ and so is no pattern: "odilo"`},
+		{"without projects", "  - match: team/*\n", `7: projects[0].match: can match no project: an id has only letters, digits, '.', '_' and '-', and this is "team/*"`},
+		{"beside id", "  - id: a\n    match: a*\n", "8: projects[0].match: must not be set together with id"},
+		{"in place of id", "  - id: twins-*\n", `7: projects[0].id: is a pattern, and id is one project: "twins-*"`},
+		{"neither", "  - threshold: 1\n", "7: projects[0].id: is missing"},
+		{"without repository", "  - match: a*\n    repo: b/c\n", `8: projects[0].repo: must be a repository name, not "b/c"`},
+	} {
+		t.Run(tt.name, func(t *testing.T) { require.Equal(t, []string{tt.want}, problemsOf(t, projectsOf(tt.text))) })
+	}
+}
+
+func TestPatternWithoutEffect(t *testing.T) {
+	c, problems := parsed(t, projectsOf("  - match: twins-*\n  - id: twins-1\n  - match: twins-a?\n  - match: twin*\n  - match: twin*\n"))
+	require.Empty(t, problems)
+	var all []string
+	for _, w := range c.Warnings {
+		all = append(all, w.String())
+	}
+	require.Equal(t, []string{
+		"config.yaml:9: projects[2].match: has no effect, because the first pattern that fits is used, and twins-* on line 7 fits all projects that " +
+			"twins-a? fits: put it before that one, or remove it; included files come after the main file, by name",
+		"config.yaml:11: projects[4].match: has no effect, because the first pattern that fits is used, and twin* on line 10 fits all projects that " +
+			"twin* fits: put it before that one, or remove it; included files come after the main file, by name",
+	}, all)
+}
+
+// exec needs the threshold of the entry that its project falls under.
+func TestKeysInUseOfPatterns(t *testing.T) {
+	text := projectsOf("  - match: twins-*\n    threshold: x\n  - match: '*'\n  - match: /\n")
+	_, _, err := LoadFor(write(t, text), ExecKeys("odilo")...)
+	require.ErrorContains(t, err, ":10: projects[2].match: can match no project")
+	text = strings.Replace(text, "  - match: /\n", "", 1)
+	_, _, err = LoadFor(write(t, text), ExecKeys("twins-a")...)
+	require.ErrorContains(t, err, ":8: projects[0].threshold: must be a whole number")
+	for _, use := range [][]string{ExecKeys("odilo"), GateKeys} {
+		_, warnings, err := LoadFor(write(t, text), use...)
+		require.NoError(t, err)
+		require.Len(t, warnings, 1)
+	}
+}
+
+// configOf writes files and returns the path of config.yaml among them.
+func configOf(t *testing.T, files map[string]string) string {
+	t.Helper()
+	dir := t.TempDir()
+	for name, text := range files {
+		path := filepath.Join(dir, name)
+		require.NoError(t, os.MkdirAll(filepath.Dir(path), 0o755))
+		require.NoError(t, os.WriteFile(path, []byte(text), 0o644))
+	}
+	return filepath.Join(dir, "config.yaml")
+}
+
+func TestInclude(t *testing.T) {
+	path := configOf(t, map[string]string{
+		"config.yaml": "include: conf.d/*.yaml\n" + rest, "conf.d/b.yaml": "projects:\n  - id: b\n  - match: b*\n", "conf.d/a.yaml": "projects:\n  - match: '*'\n    threshold: 9\n",
+		"conf.d/.a.yaml": "x", "conf.d/c.txt": "x",
+	})
+	dir := filepath.Dir(path)
+	c, err := Load(path)
+	require.NoError(t, err)
+	require.Equal(t, []string{"odilo", "*", "b", "b*"}, c.EntryNames())
+	require.Equal(t, []string{path, dir + "/conf.d/a.yaml", dir + "/conf.d/b.yaml"}, c.Files)
+	p, _ := c.Project("bb")
+	require.Equal(t, 9, p.Threshold)
+	require.Equal(t, "fleet", p.Repo)
+	_, at, _ := c.Entry("b")
+	require.Equal(t, dir+"/conf.d/b.yaml:2", at.String())
+	require.Len(t, c.Warnings, 1)
+	require.Contains(t, c.Warnings[0].String(), dir+"/conf.d/b.yaml:3: projects[1].match: has no effect, because the first pattern that fits is used, and * in "+dir+"/conf.d/a.yaml:2 fits all")
+
+	was := c.SharedHash()
+	require.NoError(t, os.WriteFile(dir+"/conf.d/b.yaml", []byte("projects:\n  - id: b\n    threshold: 8\n  - match: b*\n"), 0o644))
+	c, err = Load(path)
+	require.NoError(t, err)
+	require.NotEqual(t, was, c.SharedHash())
+}
+
+// The projects may all be in other files.
+func TestIncludeAlone(t *testing.T) {
+	text, _, _ := strings.Cut(rest, "projects:")
+	path := configOf(t, map[string]string{"config.yaml": text + "include: more.yaml\n", "more.yaml": "projects:\n  - id: b\n"})
+	c, err := Load(path)
+	require.NoError(t, err)
+	require.Equal(t, []string{"b"}, c.EntryNames())
+	path = configOf(t, map[string]string{"config.yaml": text + "include: '*.yml'\n"})
+	_, err = Load(path)
+	require.EqualError(t, err, path+": projects: is missing: list at least one: - id: name")
+}
+
+func TestIncludeRefused(t *testing.T) {
+	main := "include: conf.d/*.yaml\n" + rest
+	for _, tt := range []struct {
+		name, text, more string
+		want             []string
+	}{
+		{"an include in an include", main, "include: x\nprojects: [{id: a}]\n", []string{"conf.d/a.yaml:1: include: must not be here: an included file includes no others: name all files in include of the main file"}},
+		{"another key", main, "operators: [x]\nprojects: [{id: a}]\n", []string{"conf.d/a.yaml:1: operators: must not be here: an included file holds projects only: move it to the main file"}},
+		{"an unknown key", main, "project: [{id: a}]\n", []string{"conf.d/a.yaml:1: project: unknown key: did you mean projects?"}},
+		{"an id twice", main, "projects:\n  - id: a\n  - id: odilo\n", []string{"conf.d/a.yaml:3: projects[1].id: odilo is already the project in config.yaml:8: list each project once"}},
+		{"no YAML", main, "projects: [\n", []string{"conf.d/a.yaml:2: is not YAML:"}},
+		{"an empty file", main, "", []string{"conf.d/a.yaml: is empty: write projects: and a list of them, or remove the file"}},
+		{"a bad threshold", main, "projects:\n  - id: a\n    threshold: x\n", []string{"conf.d/a.yaml:3: projects[0].threshold: must be a whole number"}},
+		{"a missing file", "include: x.yaml\n" + rest, "", []string{"x.yaml: does not exist: create it, or correct include"}},
+		{"a missing directory", "include: x/*.yaml\n" + rest, "", []string{"config.yaml:1: include: names files in ", "x/, which does not exist: create it, or remove include"}},
+		{"a wildcard in a directory", "include: '*/x.yaml'\n" + rest, "", []string{`config.yaml:1: include: has a wildcard in the name of a directory: "*/x.yaml"`}},
+		{"a directory", "include: conf.d/\n" + rest, "", []string{`config.yaml:1: include: names no file: "conf.d/"`}},
+		{"a bad pattern", "include: '[.yaml'\n" + rest, "", []string{`config.yaml:1: include: is no pattern of file names: "[.yaml"`}},
+		{"mistakes in both", "instance: 5\n" + main, "x: 1\nprojects: [{id: a}]\n", []string{"config.yaml:1: instance: must be", "\n", "conf.d/a.yaml:1: x: unknown key"}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			path := configOf(t, map[string]string{"config.yaml": tt.text, "conf.d/a.yaml": tt.more})
+			_, err := Load(path)
+			require.Error(t, err)
+			text := strings.ReplaceAll(err.Error(), filepath.Dir(path)+"/", "")
+			for _, want := range tt.want {
+				require.Contains(t, text, want)
+			}
+		})
+	}
+}
+
+// A mistake of one team does not stop the projects of another.
+func TestMistakesInIncludedFiles(t *testing.T) {
+	for _, more := range []string{"projects: [\n", "", "projects:\n  - id: ../x\n", "projects:\n  - id: a\n    threshold: x\n", "x: 1\n", "projects:\n  - id: odilo\n"} {
+		path := configOf(t, map[string]string{"config.yaml": "include: '*.d'\n" + rest, "a.d": more, "b.d": "projects:\n  - id: b\n"})
+		for _, project := range []string{"odilo", "b"} {
+			for _, use := range [][]string{ExecKeys(project), GateKeys} {
+				c, warnings, err := LoadFor(path, use...)
+				require.NoError(t, err, more)
+				require.NoError(t, c.CheckProject(project))
+				require.NotEmpty(t, warnings, more)
+			}
+		}
+		_, _, err := LoadFor(path, "", "projects[odilo]")
+		require.NoError(t, err, more)
+		_, err = Load(path)
+		require.Error(t, err, more)
+	}
+	path := configOf(t, map[string]string{"config.yaml": "include: '*.d'\n" + rest, "a.d": "projects:\n  - id: a\n    threshold: x\n"})
+	for _, use := range [][]string{ExecKeys("a"), {"", "projects[a]"}} {
+		_, _, err := LoadFor(path, use...)
+		require.ErrorContains(t, err, "a.d:3: projects[0].threshold: must be a whole number")
+	}
+}
+
+// The files must be readable by those who run gate, as the main file.
+func TestUnreadableInclude(t *testing.T) {
+	if os.Geteuid() == 0 {
+		t.Skip("root reads everything")
+	}
+	path := configOf(t, map[string]string{"config.yaml": "include: conf.d/*.yaml\n" + rest, "conf.d/a.yaml": ""})
+	require.NoError(t, os.Chmod(filepath.Join(filepath.Dir(path), "conf.d/a.yaml"), 0))
+	_, err := Load(path)
+	require.ErrorContains(t, err, "conf.d/a.yaml: cannot be read by this user")
+	require.ErrorContains(t, err, "run chmod a+r on it")
+	require.NoError(t, os.Chmod(filepath.Join(filepath.Dir(path), "conf.d"), 0o311))
+	_, err = Load(path)
+	require.ErrorContains(t, err, "which this user (uid")
+	require.ErrorContains(t, err, "run chmod a+rx")
+}
