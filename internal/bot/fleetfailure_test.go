@@ -2,6 +2,7 @@ package bot_test
 
 import (
 	"errors"
+	"fmt"
 	"net/http"
 	"net/url"
 	"os"
@@ -294,6 +295,32 @@ func TestStateFromABackup(t *testing.T) {
 	require.False(t, b.paused("atlas"))
 	require.Len(t, a.issues("open"), 1)
 	require.Len(t, a.issues(""), 2)
+}
+
+// The name of the database leads to that of another fleet, which has resumed odilo since. A daemon that runs does nothing with it.
+func TestDatabaseOfAnotherFleet(t *testing.T) {
+	a, other := newHosts(t, 1)[0], newHosts(t, 1)[0]
+	for range 2 {
+		other.fail("odilo", 3)
+		other.resume("odilo")
+	}
+	a.with(bot.Daemon, func(b *bot.Bot) {
+		a.fail("odilo", 3)
+		require.NoError(t, b.FollowFlags(ctx))
+		testpg.Exchange(t, a.cfg.State, other.cfg.State)
+		require.ErrorContains(t, b.FollowFlags(ctx), "another installation")
+		_, err := b.Sweep(ctx, escalate.SweepOptions{})
+		require.ErrorContains(t, err, "another installation")
+		require.Contains(t, fmt.Sprint(b.Ready(ctx).Checks), "another installation")
+		require.True(t, a.paused("odilo"))
+		require.Len(t, a.issues("open"), 1)
+		testpg.Exchange(t, a.cfg.State, other.cfg.State)
+		require.NoError(t, b.FollowFlags(ctx))
+		require.True(t, a.paused("odilo"))
+		require.NoError(t, os.Remove(a.flag("odilo")))
+		require.NoError(t, b.FollowFlags(ctx))
+	})
+	require.Equal(t, "no", a.project("odilo").Paused)
 }
 
 type unreachable struct{}

@@ -13,6 +13,9 @@
 // that return nothing are sent with the next query or with COMMIT: a result takes two round trips. A transaction that another one has got
 // in the way of is made again, five times at most.
 //
+// Every transaction looks whether the state is that of the installation which was opened: while a daemon runs, its address may come to lead to
+// another database.
+//
 // A transaction that changes a project locks its row first, with a statement of its own. What is read later in the transaction is then
 // at least as new as the lock.
 //

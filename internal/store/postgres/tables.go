@@ -23,18 +23,11 @@ func (d database) Tx(ctx context.Context, do func(context.Context, sqlstore.Tx) 
 }
 
 func (d database) Query(ctx context.Context, query string, args ...any) (sqlstore.Rows, error) {
-	var found *pgconn.Result
-	err := d.retryStale(ctx, func(c *connection) (bool, error) {
-		results, err := c.run(ctx, d.statement(query, args...))
-		if err == nil {
-			found = results[0]
-		}
-		return false, err
-	})
+	found, err := d.read(ctx, nil, []statement{d.statement(query, args...)}, nil)
 	if err != nil {
 		return nil, err
 	}
-	return &rows{Result: found}, nil
+	return found[0], nil
 }
 
 const readClock = `SELECT clock_timestamp()`
