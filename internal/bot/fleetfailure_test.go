@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/terraphim/adfbot/escalate"
+	"github.com/terraphim/adfbot/escalate/giteatest"
 	"github.com/terraphim/adfbot/internal/bot"
 	"github.com/terraphim/adfbot/internal/store"
 	"github.com/terraphim/adfbot/internal/testhost"
@@ -321,6 +322,29 @@ func TestDatabaseOfAnotherFleet(t *testing.T) {
 		require.NoError(t, b.FollowFlags(ctx))
 	})
 	require.Equal(t, "no", a.project("odilo").Paused)
+}
+
+// The clock of the database was an hour ahead, and is set right. What was stored by it delays nothing: neither the issue of the next trip,
+// nor a sweep, nor a try that had failed.
+func TestClockOfTheDatabaseSetBack(t *testing.T) {
+	a := newHosts(t, 1)[0]
+	a.fail("odilo", 3)
+	require.NoError(t, os.Remove(a.flag("odilo")))
+	follow(a)
+	up := a.Gitea.Inject(giteatest.Fault{Do: giteatest.Status(503, "")})
+	a.fail("atlas", 3)
+	up()
+	a.pass(-time.Hour)
+	testpg.Exec(t, a.cfg.State, `UPDATE adfbot.claim SET until = until + interval '1 hour'; UPDATE adfbot.host SET seen_at = seen_at + interval '1 hour'`)
+	a.fail("odilo", 3)
+	require.Len(t, a.issues("open"), 1)
+	for range 3 { // the answer that may have been lost is waited for by today's clock
+		a.with(bot.Daemon, func(b *bot.Bot) { _, _ = b.Sweep(ctx, escalate.SweepOptions{}) })
+		a.pass(time.Minute)
+	}
+	require.Len(t, a.issues("open"), 2)
+	require.NotNil(t, a.status().LastSweep)
+	require.False(t, a.status().LastSweep.At.After(a.now()))
 }
 
 type unreachable struct{}
