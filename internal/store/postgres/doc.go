@@ -31,8 +31,8 @@
 // something which belongs to the host, a confirmation or a run, also lock its row, so that [Store.Retire] finds it. The order of locks is
 // claim, host, projects by their ids, incidents by their ids, confirmations; only [Store.ConfirmAll] and Retire lock several projects.
 //
-// What pauses a project is notified in the transaction that changes it, and nothing else is: notifications make all commits wait for each
-// other. [Store.Listen] has a connection of its own, which must lead to the server itself.
+// What pauses a project is notified in the transaction that changes it, and so is that a host was retired, and nothing else: notifications
+// make all commits wait for each other. [Store.Listen] has a connection of its own, which must lead to the server itself.
 //
 // # Times
 //

@@ -123,7 +123,7 @@ func (d database) Save(ctx context.Context, tx sqlstore.Tx, was, p sqlstore.Proj
 		return nil
 	}
 	if p.Pause() != was.Pause() {
-		if err := tx.Exec(ctx, `SELECT pg_notify(?, '')`, d.channel()); err != nil {
+		if err := d.notify(ctx, tx); err != nil {
 			return err
 		}
 	}
