@@ -118,7 +118,9 @@ func gate(ctx context.Context, cfg *config.Config, project string, look func(pau
 		case flag.Present:
 			return Verdict{Paused: true, Reason: status.FlagReason(dir.FlagPath(project), flag.Note, flag.Dangling)}
 		}
-		return Verdict{Err: escalate.CompareSentinel(dir, sentinel, hostlocal.At(cfg.LocalDir).Sentinel())}
+		local := hostlocal.At(cfg.LocalDir)
+		host := func() string { id, _ := local.KnownHostID(); return id }
+		return Verdict{Err: escalate.CompareSentinel(dir, sentinel, local.Sentinel(), host)}
 	})
 	if !ok {
 		v.Err = noAnswer("pause directory " + dir.Path())
