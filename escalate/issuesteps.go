@@ -66,7 +66,7 @@ func (r *Reconciler) settleIssue(ctx context.Context, s step, is plan.IssueState
 // begin delays the next try before a step writes to Gitea. If even that cannot be saved, the step must not write: what it did could
 // not be saved either, and would be done twice.
 func (r *Reconciler) begin(ctx context.Context, i incident.Incident) error {
-	_, err := r.opt.State.Change(ctx, i.ID, func(i *incident.Incident) { i.NextTry = r.opt.Now().Add(2 * r.opt.Timeout) })
+	_, err := r.opt.State.Change(ctx, i.ID, func(i *incident.Incident) { i.WaitFrom(r.opt.Now(), 2*r.opt.Timeout) })
 	return err
 }
 
@@ -216,7 +216,7 @@ func (r *Reconciler) replace(ctx context.Context, s step) (progress, error) {
 		i.Lost, i.Issue = append(i.Lost, i.Issue), tracker.IssueRef{}
 		i.ReopenPending, i.IgnoredClosing = false, 0 // of the lost one
 		if n := len(i.Lost); n > 1 {                 // somebody deletes them on purpose: do not race with them
-			i.NextTry = r.opt.Now().Add(plan.RetryWait(n, 0))
+			i.WaitFrom(r.opt.Now(), plan.RetryWait(n, 0))
 		}
 	})
 	return changed, err

@@ -231,13 +231,13 @@ func (r *Reconciler) ours(ctx context.Context, s pause.Sentinel) error {
 	want := pause.Sentinel{Installation: r.opt.Installation}
 	learned := r.learned.Load()
 	if known := learned.directory.Load(); r.opt.Directory == nil || known != nil && *known == s.Directory {
-		return CompareSentinel(r.opt.Dir, s, want)
+		return CompareSentinel(r.opt.Dir, s, want, r.host)
 	}
 	var err error
 	if want.Directory, err = r.opt.Directory(ctx); err != nil {
 		return err
 	}
-	if err = CompareSentinel(r.opt.Dir, s, want); err == nil && want.Directory != "" {
+	if err = CompareSentinel(r.opt.Dir, s, want, r.host); err == nil && want.Directory != "" {
 		learned.directory.Store(&want.Directory)
 	}
 	return err
@@ -245,8 +245,8 @@ func (r *Reconciler) ours(ctx context.Context, s pause.Sentinel) error {
 
 // CompareSentinel returns an error that wraps [pause.ErrOtherInstallation] or [pause.ErrOtherDirectory] unless the sentinel found in a
 // pause directory is the wanted one. If either has no installation, as a sentinel made by hand, it returns nil. It does not compare the
-// directory if want has none.
-func CompareSentinel(dir pause.Dir, found, want pause.Sentinel) error {
+// directory if want has none. host returns the id of this host, or "": the directory may belong to another one.
+func CompareSentinel(dir pause.Dir, found, want pause.Sentinel, host func() string) error {
 	switch {
 	case found.Installation == "", want.Installation == "":
 		return nil
@@ -255,10 +255,28 @@ func CompareSentinel(dir pause.Dir, found, want pause.Sentinel) error {
 			"installation's own directory; if this state was made while the right one was away, move it away and the id comes back "+
 			"from the sentinel", dir.Path(), pause.ErrOtherInstallation, found.Installation, want.Installation)
 	case want.Directory != "" && found.Directory != want.Directory:
+		if other := markedBy(dir); other != "" && host() != "" && other != host() {
+			return fmt.Errorf("pause directory %s: %w: its %s names another host of the fleet, %s: give each host a pause_dir of its own",
+				dir.Path(), pause.ErrOtherDirectory, pause.MarkName, other)
+		}
 		return fmt.Errorf("pause directory %s: %w: is its file system not mounted, is another one mounted over it, or is it an old copy? "+
 			"Then bring back the right one", dir.Path(), pause.ErrOtherDirectory)
 	}
 	return nil
+}
+
+// host returns the id of this host, "" if it shares no state.
+func (r *Reconciler) host() string { return r.opt.Host }
+
+// markedBy returns the id of the host of a fleet that a pause directory belongs to, "" if that is not known.
+func markedBy(dir pause.Dir) string {
+	f, err := dir.Open()
+	if err != nil {
+		return ""
+	}
+	defer func() { _ = f.Close() }()
+	m, _ := f.Mark()
+	return m.Host
 }
 
 // Flags returns the ids of all projects with a flag, sorted.

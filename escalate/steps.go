@@ -235,7 +235,7 @@ func (r *Reconciler) countFailure(i *incident.Incident, err error) {
 		wait = max(wait, te.RetryAfter)
 	}
 	i.Tries++
-	i.NextTry = r.opt.Now().Add(wait)
+	i.WaitFrom(r.opt.Now(), wait)
 	i.LastErr = redact.Line(err.Error(), 500)
 }
 

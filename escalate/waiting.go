@@ -47,7 +47,7 @@ func (r *Reconciler) waitOf(c *sweepCache, i incident.Incident) (until time.Time
 	switch {
 	case why != "":
 		return until, why
-	case !c.force && i.Tries > 0 && i.NextTry.After(now):
+	case !c.force && i.Tries > 0 && !plan.Due(now, i):
 		return i.NextTry, "the next try after a failure" + cause
 	case i.IsOpen() && r.cachedState(c, i) == plan.IssueClosed:
 		if at := plan.ReopenAt(now, i); at.After(now) {

@@ -85,12 +85,14 @@ type Incident struct {
 
 	Target tracker.Repo `json:"Target,omitzero"` // repository of an outstanding attempt; zero if none is outstanding
 
-	Create   Attempt   `json:"Create,omitzero"`   // of the issue
-	Tries    int       `json:"Tries,omitzero"`    // consecutive failed attempts of whatever is pending in Gitea
-	NextTry  time.Time `json:"NextTry,omitzero"`  // not before
-	LastErr  string    `json:"LastErr,omitzero"`  // for people; "" if the last attempt did not fail
-	Settled  bool      `json:"Settled,omitzero"`  // ended, with nothing left to do in Gitea
-	LeftOpen bool      `json:"LeftOpen,omitzero"` // a person reopened the issue after the end; it stays open
+	Create  Attempt   `json:"Create,omitzero"`  // of the issue
+	Tries   int       `json:"Tries,omitzero"`   // consecutive failed attempts of whatever is pending in Gitea
+	NextTry time.Time `json:"NextTry,omitzero"` // not before
+	// Wait is how long NextTry was away when it was set; 0: an earlier version has set it.
+	Wait     time.Duration `json:"wait_ns,omitzero"`
+	LastErr  string        `json:"LastErr,omitzero"`  // for people; "" if the last attempt did not fail
+	Settled  bool          `json:"Settled,omitzero"`  // ended, with nothing left to do in Gitea
+	LeftOpen bool          `json:"LeftOpen,omitzero"` // a person reopened the issue after the end; it stays open
 
 	Incomplete bool `json:"incomplete,omitempty"` // the issue may lack parts that were asked for, and does not say so yet
 
@@ -134,4 +136,9 @@ type Ack struct {
 type Uptime struct {
 	Boot string        `json:"Boot,omitzero"` // id of the boot it counts from; "": unknown
 	For  time.Duration `json:"For,omitzero"`  // since then
+}
+
+// WaitFrom delays the next try.
+func (i *Incident) WaitFrom(now time.Time, wait time.Duration) {
+	i.NextTry, i.Wait = now.Add(wait), wait
 }

@@ -34,10 +34,14 @@ func RetryWait(tries int, jitter float64) time.Duration {
 	return d - time.Duration(jitter*float64(d)/5)
 }
 
-// due reports whether the wait after a failed attempt is over. A longer wait than any that is ever set comes from a
-// wrong clock.
-func (p *planner) due(i incident.Incident) bool {
-	return p.o.Force || !p.o.Now.Before(i.NextTry) || i.NextTry.Sub(p.o.Now) > longestWait
+// due reports whether the incident's next try may be made.
+func (p *planner) due(i incident.Incident) bool { return p.o.Force || Due(p.o.Now, i) }
+
+// Due reports whether the wait before the next try is over. A longer wait than the one that was set comes from a clock that was
+// set back since; firstWait allows for clocks that differ a little.
+func Due(now time.Time, i incident.Incident) bool {
+	left := i.NextTry.Sub(now)
+	return left <= 0 || left > longestWait || i.Wait > 0 && left > i.Wait+firstWait
 }
 
 func (p *planner) adopt(i incident.Incident) bool {

@@ -212,6 +212,9 @@ func TestNext(t *testing.T) {
 		{"no issue, and the wait is over", seen{flag: there, incidents: one(noIssue, wait(0))}, []string{"create"}},
 		{"no issue, the longest wait", seen{flag: there, incidents: one(noIssue, wait(75*time.Minute))}, nil},
 		{"no issue, a wait that no failure gives", seen{flag: there, incidents: one(noIssue, wait(75*time.Minute+1))}, []string{"create"}},
+		{"no issue, as long as was to be waited", seen{flag: there, incidents: one(noIssue, wait(2*time.Minute), waits(2*time.Minute))}, nil},
+		{"no issue, the other host's clock differs", seen{flag: there, incidents: one(noIssue, wait(150*time.Second), waits(2*time.Minute))}, nil},
+		{"no issue, the clock was set back", seen{flag: there, incidents: one(noIssue, wait(151*time.Second), waits(2*time.Minute))}, []string{"create"}},
 		{"closed, and it is too early", seen{flag: there, incidents: one(wait(time.Minute)), state: isClosed}, nil},
 		{"deleted, and it is too early", seen{flag: there, incidents: one(wait(time.Minute)), state: isLost}, nil},
 		{"ended, and it is too early", seen{flag: gone, incidents: over(wait(time.Minute)), state: isOpen}, nil},
@@ -237,6 +240,10 @@ func TestNext(t *testing.T) {
 
 func wait(d time.Duration) func(*incident.Incident) {
 	return func(i *incident.Incident) { i.NextTry = now.Add(d) }
+}
+
+func waits(d time.Duration) func(*incident.Incident) {
+	return func(i *incident.Incident) { i.Wait = d }
 }
 
 func notPaused(i *incident.Incident)  { i.HeadedNotPaused = true }

@@ -112,6 +112,26 @@ func TestPauseDirIsPerHost(t *testing.T) {
 	require.True(t, bot.Gate(ctx, a.cfg, "odilo").Paused)
 }
 
+// Two hosts must not have one pause directory. The other one is named, and nothing is said of disks.
+func TestPauseDirOfAnotherHost(t *testing.T) {
+	a := newHost(t, testpg.Database(t))
+	a.fail("odilo", 3)
+	b := a.newHostBeside(t)
+	b.cfg.PauseDir = a.cfg.PauseDir
+	b.with(bot.Results, func(*bot.Bot) {})
+	id, err := hostlocal.At(b.cfg.LocalDir).HostID(ctx)
+	require.NoError(t, err)
+	says := func(err error) {
+		t.Helper()
+		require.ErrorIs(t, err, pause.ErrOtherDirectory)
+		require.ErrorContains(t, err, ".adfbot.host names another host of the fleet, "+id)
+		require.ErrorContains(t, err, "give each host a pause_dir of its own")
+		require.NotContains(t, err.Error(), "mounted")
+	}
+	a.with(bot.Results, func(b *bot.Bot) { says(b.MayRun(ctx, "atlas").Err) })
+	says(bot.Gate(ctx, a.cfg, "atlas").Err)
+}
+
 // A host that was retired comes back as a new one, and its old sentinel is not to be trusted.
 func TestHostWithANewID(t *testing.T) {
 	t.Parallel()

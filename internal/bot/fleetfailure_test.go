@@ -2,6 +2,7 @@ package bot_test
 
 import (
 	"errors"
+	"fmt"
 	"net/http"
 	"net/url"
 	"os"
@@ -13,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/terraphim/adfbot/escalate"
+	"github.com/terraphim/adfbot/escalate/giteatest"
 	"github.com/terraphim/adfbot/internal/bot"
 	"github.com/terraphim/adfbot/internal/store"
 	"github.com/terraphim/adfbot/internal/testhost"
@@ -424,6 +426,55 @@ func requireOnePause(t *testing.T, incident string, hosts ...*world) {
 	open := hosts[0].issues("open")
 	require.Len(t, open, 1)
 	require.Contains(t, open[0].Body, incident)
+}
+
+// The name of the database leads to that of another fleet, which has resumed odilo since. A daemon that runs does nothing with it.
+func TestDatabaseOfAnotherFleet(t *testing.T) {
+	a, other := newHosts(t, 1)[0], newHosts(t, 1)[0]
+	for range 2 {
+		other.fail("odilo", 3)
+		other.resume("odilo")
+	}
+	a.with(bot.Daemon, func(b *bot.Bot) {
+		a.fail("odilo", 3)
+		require.NoError(t, b.FollowFlags(ctx))
+		testpg.Exchange(t, a.cfg.State, other.cfg.State)
+		require.ErrorContains(t, b.FollowFlags(ctx), "another installation")
+		_, err := b.Sweep(ctx, escalate.SweepOptions{})
+		require.ErrorContains(t, err, "another installation")
+		require.Contains(t, fmt.Sprint(b.Ready(ctx).Checks), "another installation")
+		require.True(t, a.paused("odilo"))
+		require.Len(t, a.issues("open"), 1)
+		testpg.Exchange(t, a.cfg.State, other.cfg.State)
+		require.NoError(t, b.FollowFlags(ctx))
+		require.True(t, a.paused("odilo"))
+		require.NoError(t, os.Remove(a.flag("odilo")))
+		require.NoError(t, b.FollowFlags(ctx))
+	})
+	require.Equal(t, "no", a.project("odilo").Paused)
+}
+
+// The clock of the database was an hour ahead, and is set right. What was stored by it delays nothing: neither the issue of the next trip,
+// nor a sweep, nor a try that had failed.
+func TestClockOfTheDatabaseSetBack(t *testing.T) {
+	a := newHosts(t, 1)[0]
+	a.fail("odilo", 3)
+	require.NoError(t, os.Remove(a.flag("odilo")))
+	follow(a)
+	up := a.Gitea.Inject(giteatest.Fault{Do: giteatest.Status(503, "")})
+	a.fail("atlas", 3)
+	up()
+	a.pass(-time.Hour)
+	testpg.Exec(t, a.cfg.State, `UPDATE adfbot.claim SET until = until + interval '1 hour'; UPDATE adfbot.host SET seen_at = seen_at + interval '1 hour'`)
+	a.fail("odilo", 3)
+	require.Len(t, a.issues("open"), 1)
+	for range 3 { // the answer that may have been lost is waited for by today's clock
+		a.with(bot.Daemon, func(b *bot.Bot) { _, _ = b.Sweep(ctx, escalate.SweepOptions{}) })
+		a.pass(time.Minute)
+	}
+	require.Len(t, a.issues("open"), 2)
+	require.NotNil(t, a.status().LastSweep)
+	require.False(t, a.status().LastSweep.At.After(a.now()))
 }
 
 type unreachable struct{}

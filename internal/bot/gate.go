@@ -124,7 +124,9 @@ func gate(ctx context.Context, cfg *config.Config, project string, look func(pau
 		case flag.Present:
 			return Verdict{Paused: true, Reason: status.FlagReason(dir.FlagPath(project), flag.Note, flag.Dangling)}
 		}
-		if err := escalate.CompareSentinel(dir, sentinel, hostlocal.At(cfg.LocalDir).Sentinel()); err != nil {
+		local := hostlocal.At(cfg.LocalDir)
+		host := func() string { id, _ := local.KnownHostID(); return id }
+		if err := escalate.CompareSentinel(dir, sentinel, local.Sentinel(), host); err != nil {
 			return Verdict{Err: err}
 		}
 		return Verdict{Err: known(cfg, dir, project)}

@@ -31,11 +31,12 @@ func (b *Bot) inFleet(ctx context.Context) (retired <-chan struct{}, stop func()
 	ctx, cancel := context.WithCancel(ctx)
 	var running sync.WaitGroup
 	wake := make(chan struct{}, 1)
+	isRetired := sync.OnceFunc(func() { close(out) })
 	if b.cfg.StateListen != config.ListenOff {
 		running.Go(func() { b.listen(ctx, wake) })
 	}
-	running.Go(func() { b.follow(ctx, wake) })
-	running.Go(func() { b.keepBeating(ctx, sync.OnceFunc(func() { close(out) })) })
+	running.Go(func() { b.follow(ctx, wake, isRetired) })
+	running.Go(func() { b.keepBeating(ctx, isRetired) })
 	return out, func() {
 		cancel()
 		running.Wait()
@@ -68,11 +69,17 @@ func (b *Bot) listen(ctx context.Context, wake chan<- struct{}) {
 	}
 }
 
-// follow makes a pass over this host's flags whenever it is woken or the poll is due.
-func (b *Bot) follow(ctx context.Context, wake <-chan struct{}) {
+// follow makes a pass over this host's flags whenever it is woken or the poll is due. It calls retired and ends if somebody has taken the
+// host out of the fleet.
+func (b *Bot) follow(ctx context.Context, wake <-chan struct{}, retired func()) {
 	var failed changes
 	for ctx.Err() == nil {
-		if err := b.pass(ctx); failed.is(err) && ctx.Err() == nil {
+		err := b.pass(ctx)
+		if errors.Is(err, store.ErrRetired) {
+			retired()
+			return
+		}
+		if failed.is(err) && ctx.Err() == nil {
 			b.log.Warn("cannot bring all pause flags of this host in line, trying again", "err", err)
 		}
 		sleep(ctx, passAtLeast)

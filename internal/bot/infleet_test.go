@@ -8,12 +8,15 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/stretchr/testify/require"
 
 	"github.com/terraphim/adfbot/escalate"
 	"github.com/terraphim/adfbot/internal/bot"
+	"github.com/terraphim/adfbot/internal/config"
 	"github.com/terraphim/adfbot/internal/hostlocal"
 	"github.com/terraphim/adfbot/internal/store"
+	"github.com/terraphim/adfbot/internal/testhost"
 	"github.com/terraphim/adfbot/internal/testpg"
 )
 
@@ -25,7 +28,9 @@ func (w *world) serving() {
 	require.NoError(w, err)
 	ended := make(chan error)
 	go func() {
-		ended <- bot.Serve(served, b, nil, nil)
+		ended <- bot.Serve(served, b, nil, func(ctx context.Context, cfg *config.Config) (*bot.Bot, error) {
+			return bot.Open(ctx, cfg, bot.Daemon, w.env())
+		})
 	}()
 	w.Cleanup(func() {
 		stop()
@@ -69,6 +74,35 @@ func TestFleetFollows(t *testing.T) {
 		require.NoError(t, err)
 		everywhere(true, "a pause by hand")
 	}
+}
+
+// A host that is retired while its daemon runs is a new one at its next pass, and does not wait for its next heartbeat, which is held up here.
+func TestRetiredHostJoinsAtOnce(t *testing.T) {
+	a := newHost(t, testpg.Database(t))
+	a.change("local_dir: DIR/local", "local_dir: DIR/local\nfleet: {poll: 20s}\n") // it is told at once, too
+	other := a.newHostBeside(t)
+	a.serving()
+	id, err := hostlocal.At(a.cfg.LocalDir).HostID(ctx)
+	require.NoError(t, err)
+	await := a.watch(a.cfg.LocalDir)
+	c, err := pgconn.Connect(ctx, a.cfg.State)
+	require.NoError(t, err)
+	defer func() { _ = c.Close(ctx) }()
+	other.inFleet(func(f store.Fleet) {
+		require.Eventually(t, func() bool { // its first heartbeat
+			hosts, err := f.Hosts(ctx)
+			return err == nil && len(hosts) == 1 && !hosts[0].Seen.IsZero()
+		}, testhost.Patience, time.Millisecond)
+		was, err := f.Retire(ctx, id)
+		require.NoError(t, err)
+		require.True(t, was)
+	})
+	_, err = c.Exec(ctx, `BEGIN; SELECT id FROM adfbot.host WHERE id = '`+id+`' FOR NO KEY UPDATE`).ReadAll()
+	require.NoError(t, err)
+	await("it is the old host", func() bool {
+		now, err := hostlocal.At(a.cfg.LocalDir).KnownHostID()
+		return err == nil && now != id
+	})
 }
 
 // The issue says once on which host of the fleet the project is not paused, and once that it is at last. That host runs nothing meanwhile.

@@ -37,7 +37,7 @@ type Host struct {
 	This          bool       `json:"this"` // the host that shows this
 	Version       string     `json:"version"`
 	Seen          *time.Time `json:"seen"`       // its last heartbeat; null: it never had one
-	AwaySince     *time.Time `json:"away_since"` // the same time if it is away, else null
+	AwaySince     *time.Time `json:"away_since"` // the same time if it is away, else null; at most now
 	Retired       *time.Time `json:"retired"`    // null: it is not
 	Spooled       int        `json:"spooled"`    // results that wait there
 	DirError      string     `json:"dir_error"`  // what is wrong with its pause directory
@@ -61,7 +61,7 @@ func hostState(h store.Host, now time.Time, awayAfter time.Duration) string {
 	switch {
 	case !h.Retired.IsZero():
 		return HostRetired
-	case h.Seen.IsZero(), now.Sub(h.Seen) > awayAfter:
+	case h.Seen.IsZero(), now.Sub(h.Seen).Abs() > awayAfter: // a heartbeat of the future comes from before the clock was set back
 		return HostAway
 	}
 	return HostHere
@@ -339,6 +339,9 @@ func newHost(h store.Host, this, hash string, awayAfter time.Duration, now time.
 	v.ConfigDiffers = v.State != HostRetired && h.Config != "" && h.Config != hash
 	if v.State == HostAway {
 		v.AwaySince = v.Seen
+		if h.Seen.After(now) { // by a clock that was set back
+			v.AwaySince = &now
+		}
 	}
 	return v
 }

@@ -60,7 +60,8 @@ func TestHostState(t *testing.T) {
 		"for as long as allowed": {seen: four.Add(-time.Minute), want: HostHere},
 		"longer":                 {seen: four.Add(-time.Minute - time.Millisecond), want: HostAway},
 		"never heard of":         {want: HostAway},
-		"a clock that was set":   {seen: four.Add(time.Hour), want: HostHere},
+		"a clock set back":       {seen: four.Add(time.Minute), want: HostHere},
+		"a clock set far back":   {seen: four.Add(time.Hour), want: HostAway}, // until its next heartbeat, if it is there
 		"retired":                {seen: four, retired: four, want: HostRetired},
 	} {
 		t.Run(name, func(t *testing.T) {

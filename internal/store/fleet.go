@@ -48,7 +48,7 @@ type Fleet interface {
 	Retire(ctx context.Context, id string) (bool, error)
 	// MissingFlags returns, for each paused project, the hosts that are not retired and have no confirmation of its flag.
 	MissingFlags(ctx context.Context) ([]MissingFlag, error)
-	// Listen calls wake once it listens, and then when a project was paused or resumed, until the connection breaks or ctx ends. It is a
+	// Listen calls wake once it listens, and then when a project was paused or resumed, or a host retired, until the connection breaks or ctx ends. It is a
 	// hint: what happens while nobody listens is not told later. It never returns nil.
 	Listen(ctx context.Context, wake func()) error
 }

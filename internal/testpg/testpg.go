@@ -83,13 +83,34 @@ func Copy(t testing.TB, database string) string {
 	return newDatabase(t, strings.TrimPrefix(u.Path, "/"))
 }
 
+// Exchange has the URL of each of two databases of [Database] lead to the other one. Their connections are closed.
+func Exchange(t testing.TB, one, other string) {
+	t.Helper()
+	name := func(database string) string {
+		u, err := url.Parse(database)
+		require.NoError(t, err)
+		return strings.TrimPrefix(u.Path, "/")
+	}
+	a, b, server := name(one), name(other), serverURL(t)
+	Exec(t, server, `ALTER DATABASE `+a+` ALLOW_CONNECTIONS false; ALTER DATABASE `+b+` ALLOW_CONNECTIONS false`)
+	Exec(t, server, `SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE datname IN ('`+a+`', '`+b+`')`)
+	Exec(t, server, `ALTER DATABASE `+a+` RENAME TO `+a+`_aside; ALTER DATABASE `+b+` RENAME TO `+a+`; ALTER DATABASE `+a+`_aside RENAME TO `+b)
+	Exec(t, server, `ALTER DATABASE `+a+` ALLOW_CONNECTIONS true; ALTER DATABASE `+b+` ALLOW_CONNECTIONS true`)
+}
+
+func serverURL(t testing.TB) string {
+	t.Helper()
+	if server := os.Getenv(URLVar); server != "" {
+		return server
+	}
+	return sharedServer(t).URL()
+}
+
 func newDatabase(t testing.TB, template string) string {
 	t.Helper()
 	name := "adfbot_test_" + pause.NewRandomID()[:12]
-	server := os.Getenv(URLVar)
-	if server == "" {
-		server = sharedServer(t).URL()
-	} else {
+	server := serverURL(t)
+	if os.Getenv(URLVar) != "" {
 		t.Cleanup(func() { Exec(t, server, `DROP DATABASE IF EXISTS `+name+` WITH (FORCE)`) })
 	}
 	Exec(t, server, `CREATE DATABASE `+name+` TEMPLATE `+template+` ENCODING 'UTF8'`)

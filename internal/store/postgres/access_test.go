@@ -213,6 +213,10 @@ func TestSentinel(t *testing.T) {
 func TestFailover(t *testing.T) {
 	t.Parallel()
 	old, next := testpg.New(t), testpg.New(t)
+	id := func() (string, error) { return strings.Repeat("c", 32), nil }
+	for _, server := range []*testpg.Server{old, next} {
+		require.NoError(t, place{server.URL(), "adfbot"}.try(t, postgres.Options{Sentinel: id}))
+	}
 	record(t, place{next.URL(), "adfbot"}.open(t), result(store.Failure))
 	host := func(s *testpg.Server) string { return filepath.Dir(s.Socket()) }
 	s := place{testpg.WithParameter(t, old.URL(), "host", host(old)+","+host(next)), "adfbot"}.open(t)
@@ -223,4 +227,52 @@ func TestFailover(t *testing.T) {
 		record(t, s, result(store.Success))
 		return testpg.Text(t, next.URL(), `SELECT count(*) FROM adfbot.result`) == "2"
 	}, 10*time.Second, time.Millisecond)
+}
+
+// The name leads to the database of another fleet. What is open neither reads nor changes it, until its own one is back.
+func TestOtherInstallation(t *testing.T) {
+	t.Parallel()
+	p, other := place{testpg.Database(t), "adfbot"}, place{testpg.Database(t), "adfbot"}
+	record(t, other.open(t), result(store.Success))
+	s := p.open(t)
+	id := trip(t, s, "odilo")
+	results := func() string { return testpg.Text(t, p.url, `SELECT count(*) FROM adfbot.result`) }
+	for what, do := range map[string]func() error{
+		"record": func() error { _, err := s.Record(ctx, result(store.Failure), limits); return err },
+		"set":    func() error { return s.SetMeta(ctx, "k", "v") },
+		"beat":   func() error { return s.Beat(ctx, store.Host{Name: "edge-1"}) },
+		"claim":  func() error { _, _, err := s.Claim(ctx, "sweep", 0); return err },
+		"read":   func() error { _, err := s.Project(ctx, "odilo"); return err },
+		"list":   func() error { _, err := s.Hosts(ctx); return err },
+		"flags":  func() error { _, err := s.HostFlags(ctx); return err },
+		"states": func() error { _, err := s.Overview(ctx, "", 3); return err },
+	} {
+		testpg.Exchange(t, p.url, other.url)
+		err := do()
+		require.ErrorIs(t, err, store.ErrUnusable, what)
+		require.ErrorContains(t, err, "another installation", what)
+		require.ErrorContains(t, err, s.Installation(), what)
+		require.Equal(t, "1", results(), what)
+		testpg.Exchange(t, p.url, other.url)
+	}
+	require.Equal(t, "0", testpg.Text(t, other.url, `SELECT (SELECT count(*) FROM adfbot.claim) + (SELECT count(*) FROM adfbot.host)`))
+	require.True(t, resume(t, s, "odilo", id))
+}
+
+// A pooler may keep a connection, and have it lead to another database.
+func TestOtherInstallationOnTheSameConnection(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t)
+	s := p.open(t)
+	record(t, s, result(store.Success))
+	set := func(id string) {
+		testpg.Exec(t, p.url, `UPDATE `+p.schema+`.meta SET value = '`+id+`' WHERE key = 'installation'`)
+	}
+	set(strings.Repeat("c", 32))
+	_, err := s.Project(ctx, "odilo")
+	require.ErrorContains(t, err, "another installation")
+	_, err = s.HostFlags(ctx)
+	require.ErrorContains(t, err, "another installation")
+	set(s.Installation())
+	record(t, s, result(store.Success))
 }

@@ -75,12 +75,14 @@ func (s *Store) Claim(ctx context.Context, name string, wait time.Duration) (hel
 }
 
 // tryClaim takes a claim that is free or over, and returns its token. If it can't, it returns 0 and the id of the host that has the claim.
+// A claim that would last longer than a new one was made before the server's clock was set back: it is over, too. If it has a holder, that
+// one's token is no longer valid, and it loses the claim at its next renewal or change.
 func (s *Store) tryClaim(ctx context.Context, name string) (token int64, holder string, err error) {
 	err = s.tx(ctx, func(ctx context.Context, tx sqlstore.Tx) error {
 		err := sqlstore.First(ctx, tx, `INSERT INTO adfbot.claim AS c (name, holder, token, until)
-			VALUES (?, ?, 1, clock_timestamp() + ?::bigint * interval '1 millisecond')
+			VALUES (?, ?, 1, `+claimLasts+`)
 			ON CONFLICT (name) DO UPDATE SET holder = excluded.holder, token = c.token + 1, until = excluded.until
-			WHERE c.until < clock_timestamp() RETURNING token`, name, s.host, s.lease.lasts.Milliseconds()).Scan(&token)
+			WHERE c.until NOT BETWEEN clock_timestamp() AND excluded.until RETURNING token`, name, s.host, s.lease.lasts.Milliseconds()).Scan(&token)
 		if errors.Is(err, sql.ErrNoRows) {
 			token = 0
 			err = sqlstore.First(ctx, tx, `SELECT holder FROM adfbot.claim WHERE name = ?`, name).Scan(&holder)
@@ -116,12 +118,12 @@ func (s *Store) renew(c claim, held context.Context, end context.CancelCauseFunc
 		select {
 		case <-held.Done(): // released, lost, or the caller has given up and releases it later
 			<-stop
-			_, _ = s.setClaim(ctx, c, -time.Second)
+			_, _ = s.setClaim(ctx, c, claimOver)
 			return
 		case <-time.After(s.lease.renews):
 		}
 		sent := time.Now()
-		switch ours, err := s.setClaim(ctx, c, s.lease.lasts); {
+		switch ours, err := s.setClaim(ctx, c, claimLasts, s.lease.lasts.Milliseconds()); {
 		case err == nil && !ours:
 			end(errClaimLost)
 		case err == nil && held.Err() == nil:
@@ -130,12 +132,18 @@ func (s *Store) renew(c claim, held context.Context, end context.CancelCauseFunc
 	}
 }
 
-// setClaim sets the end of a claim, counted from now, and reports whether it is still ours.
-func (s *Store) setClaim(ctx context.Context, c claim, lasts time.Duration) (ours bool, err error) {
+// When a claim ends. Whatever the server's clock is set to, one that was released is free. Its row keeps the token, which must not come again.
+const (
+	claimLasts = `clock_timestamp() + ?::bigint * interval '1 millisecond'`
+	claimOver  = `'-infinity'`
+)
+
+// setClaim sets when a claim ends, and reports whether it is still ours.
+func (s *Store) setClaim(ctx context.Context, c claim, until string, args ...any) (ours bool, err error) {
 	err = s.tx(ctx, func(ctx context.Context, tx sqlstore.Tx) error {
 		var token int64
-		err := sqlstore.First(ctx, tx, `UPDATE adfbot.claim SET until = clock_timestamp() + ?::bigint * interval '1 millisecond'
-			WHERE name = ? AND token = ? RETURNING token`, lasts.Milliseconds(), c.name, c.token).Scan(&token)
+		err := sqlstore.First(ctx, tx, `UPDATE adfbot.claim SET until = `+until+` WHERE name = ? AND token = ? RETURNING token`,
+			append(args, c.name, c.token)...).Scan(&token)
 		ours = err == nil
 		if errors.Is(err, sql.ErrNoRows) {
 			return nil

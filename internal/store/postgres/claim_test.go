@@ -12,6 +12,7 @@ import (
 	"github.com/terraphim/adfbot/internal/store/postgres"
 	"github.com/terraphim/adfbot/internal/store/storetest"
 	"github.com/terraphim/adfbot/internal/testhost"
+	"github.com/terraphim/adfbot/internal/testpg"
 )
 
 func TestClaims(t *testing.T) {
@@ -129,6 +130,35 @@ func TestClaimWithoutServer(t *testing.T) {
 	defer release()
 	b := p.openAs(t, hostB)
 	require.NoError(t, b.Upsert(ctx, `ALTER TABLE adfbot.claim RENAME TO gone`))
+	<-held.Done()
+	require.ErrorIs(t, context.Cause(held), postgres.ErrClaimLost)
+}
+
+// The clock of the server was an hour ahead when a claim was made. Since it was set right, nobody waits for that hour.
+func TestClaimOfTheFuture(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t)
+	a, b := p.openAs(t, hostA), p.openAs(t, hostB)
+	setBack := func() {
+		testpg.Exec(t, p.url, `UPDATE `+p.schema+`.claim SET until = until + interval '1 hour'`)
+	}
+	_, release := claim(t, a)
+	release()
+	setBack()
+	_, free, err := b.Claim(ctx, "issue/odilo", 0)
+	require.NoError(t, err, "it was released")
+	free()
+
+	id := trip(t, a, "odilo")
+	a.SetLease(15*time.Second, 200*time.Millisecond)
+	held, release := claim(t, a)
+	defer release()
+	setBack()
+	theirs, free, err := b.Claim(ctx, "issue/odilo", 0)
+	require.NoError(t, err, "nobody knows whether its holder is there")
+	defer free()
+	require.ErrorIs(t, note(context.WithoutCancel(held), a, id, "late"), postgres.ErrClaimLost)
+	require.NoError(t, note(theirs, b, id, "ours"))
 	<-held.Done()
 	require.ErrorIs(t, context.Cause(held), postgres.ErrClaimLost)
 }

@@ -13,6 +13,9 @@
 // that return nothing are sent with the next query or with COMMIT: a result takes two round trips. A transaction that another one has got
 // in the way of is made again, five times at most.
 //
+// Every transaction looks whether the state is that of the installation which was opened: while a daemon runs, its address may come to lead to
+// another database.
+//
 // A transaction that changes a project locks its row first, with a statement of its own. What is read later in the transaction is then
 // at least as new as the lock.
 //
@@ -28,8 +31,8 @@
 // something which belongs to the host, a confirmation or a run, also lock its row, so that [Store.Retire] finds it. The order of locks is
 // claim, host, projects by their ids, incidents by their ids, confirmations; only [Store.ConfirmAll] and Retire lock several projects.
 //
-// What pauses a project is notified in the transaction that changes it, and nothing else is: notifications make all commits wait for each
-// other. [Store.Listen] has a connection of its own, which must lead to the server itself.
+// What pauses a project is notified in the transaction that changes it, and so is that a host was retired, and nothing else: notifications
+// make all commits wait for each other. [Store.Listen] has a connection of its own, which must lead to the server itself.
 //
 // # Times
 //

@@ -85,7 +85,7 @@ func (s *Store) adviceOn(pg *pgconn.PgError) string {
 		return fmt.Sprintf("%s lacks rights on the schema %s: let its owner grant them, or make %s the owner of the schema and all in it",
 			user, s.schema, user)
 	case "3F000", "42P01", "42703":
-		return fmt.Sprintf("the schema %s is not as adfbot made it: restore a backup, or drop what is left of it to begin anew", s.schema)
+		return fmt.Sprintf("the schema %s is not as adfbot made it: restore a backup; to begin anew, drop what is left of it and restart adfbot", s.schema)
 	case codeReadOnly:
 		return adviceReadOnly
 	case "53100", "53200":

@@ -25,8 +25,10 @@ func (s *Store) Outside(ctx context.Context, query string) (text string) {
 
 // Upsert executes a statement that is a transaction by itself.
 func (s *Store) Upsert(ctx context.Context, query string, args ...any) error {
-	_, err := s.database().Query(ctx, query, args...)
-	return err
+	return s.retryStale(ctx, func(c *connection) (bool, error) {
+		_, err := c.run(ctx, s.statement(query, args...))
+		return false, err
+	})
 }
 
 // SetLease changes how long claims last and how often they are renewed.

@@ -218,6 +218,13 @@ func TestCountWaitsForLowerNumbers(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, []store.OutcomeCount{{Project: "odilo", Outcome: store.Failure, Results: 1}}, counts)
 	require.EqualValues(t, 3, upTo)
+
+	testpg.Exec(t, p.url, `SELECT nextval('`+p.schema+`.result_id_seq')`)
+	record(t, s, result(store.Failure))
+	testpg.Exec(t, p.url, `UPDATE `+p.schema+`.result SET recorded_at = recorded_at + interval '1 hour'`) // the server's clock was set back
+	_, upTo, err = s.CountSince(ctx, upTo, 100)
+	require.NoError(t, err)
+	require.EqualValues(t, 5, upTo)
 }
 
 // The server stops answering. A caller whose time is up spools; one that was told to end does not call the state unusable.

@@ -90,19 +90,9 @@ func (s *Store) HostFlags(ctx context.Context, projects ...string) (incident.Hos
 
 // readAtOnce executes statements that see the state as it was at one moment. For those, whose cost the server cannot foresee, it must not
 // compile a program first, which takes seconds.
-func (s *Store) readAtOnce(ctx context.Context, statements ...statement) (found []*rows, err error) {
-	statements = slices.Concat([]statement{{text: `BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY`}, {text: `SELECT set_config('jit', 'off', true)`}},
+func (s *Store) readAtOnce(ctx context.Context, statements ...statement) ([]*rows, error) {
+	return s.read(ctx, []statement{{text: `BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY`}, {text: `SELECT set_config('jit', 'off', true)`}},
 		statements, []statement{{text: `COMMIT`}})
-	err = s.retryStale(ctx, func(c *connection) (bool, error) {
-		results, err := c.run(ctx, statements...)
-		if err == nil {
-			for _, r := range results[2 : len(results)-1] {
-				found = append(found, &rows{Result: r})
-			}
-		}
-		return false, err
-	})
-	return found, err
 }
 
 // SetMark implements [incident.FleetStore].

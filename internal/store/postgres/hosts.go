@@ -101,6 +101,9 @@ func (s *Store) Retire(ctx context.Context, id string) (was bool, err error) {
 		if err := s.EndRunsOf(ctx, tx, id, "host gone"); err != nil {
 			return err
 		}
+		if err := s.notify(ctx, tx); err != nil { // its daemon, if it runs, is to join again as a new host
+			return err
+		}
 		return tx.Exec(ctx, `DELETE FROM adfbot.host_flag WHERE host = ?`, id)
 	})
 	return was && err == nil, err

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/terraphim/adfbot/internal/store/sqlstore"
 )
 
 // pings are how a connection on which nothing is heard is told from a dead one.
@@ -17,10 +19,15 @@ type pings struct {
 
 var listenPings = pings{after: 30 * time.Second, within: answerWithin}
 
-// channel is what is notified when a project was paused or resumed. A longer name is refused.
+// channel is what is notified when a project was paused or resumed, or a host retired. A longer name is refused.
 func (s *Store) channel() string {
 	name := "adfbot_" + s.schema
 	return name[:min(len(name), 63)]
+}
+
+// notify wakes those who listen when the transaction is stored.
+func (s *Store) notify(ctx context.Context, tx sqlstore.Tx) error {
+	return tx.Exec(ctx, `SELECT pg_notify(?, '')`, s.channel())
 }
 
 // Listen implements [store.Fleet], on a connection of its own.

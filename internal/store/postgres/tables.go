@@ -23,18 +23,11 @@ func (d database) Tx(ctx context.Context, do func(context.Context, sqlstore.Tx) 
 }
 
 func (d database) Query(ctx context.Context, query string, args ...any) (sqlstore.Rows, error) {
-	var found *pgconn.Result
-	err := d.retryStale(ctx, func(c *connection) (bool, error) {
-		results, err := c.run(ctx, d.statement(query, args...))
-		if err == nil {
-			found = results[0]
-		}
-		return false, err
-	})
+	found, err := d.read(ctx, nil, []statement{d.statement(query, args...)}, nil)
 	if err != nil {
 		return nil, err
 	}
-	return &rows{Result: found}, nil
+	return found[0], nil
 }
 
 const readClock = `SELECT clock_timestamp()`
@@ -130,7 +123,7 @@ func (d database) Save(ctx context.Context, tx sqlstore.Tx, was, p sqlstore.Proj
 		return nil
 	}
 	if p.Pause() != was.Pause() {
-		if err := tx.Exec(ctx, `SELECT pg_notify(?, '')`, d.channel()); err != nil {
+		if err := d.notify(ctx, tx); err != nil {
 			return err
 		}
 	}
@@ -149,12 +142,13 @@ func (d database) Save(ctx context.Context, tx sqlstore.Tx, was, p sqlstore.Proj
 }
 
 // CountSince counts up to the first number that is missing: a transaction that is not committed yet may have it. Numbers that are
-// missing for longer were pruned, or never committed.
+// missing for longer were pruned, or never committed; so were those before a result of the future, which the server's clock was set back from.
 func (s *Store) CountSince(ctx context.Context, after int64, limit int) ([]store.OutcomeCount, int64, error) {
 	return s.CountResults(ctx, after, `WITH position AS (SELECT ?::bigint AS start),
 		next AS MATERIALIZED (
 			SELECT id, project, outcome, tripped,
-				id > lag(id, 1, (SELECT start FROM position)) OVER (ORDER BY id) + 1 AND recorded_at > now() - interval '10 s' AS early
+				id > lag(id, 1, (SELECT start FROM position)) OVER (ORDER BY id) + 1
+					AND recorded_at BETWEEN now() - interval '10 s' AND now() + interval '10 s' AS early
 			FROM (SELECT * FROM adfbot.result WHERE id > (SELECT start FROM position) ORDER BY id LIMIT ?) AS following)
 		SELECT project, outcome, count(*), count(*) FILTER (WHERE tripped), max(id) FROM next
 		WHERE id < coalesce((SELECT min(id) FROM next WHERE early), 9223372036854775807) GROUP BY project, outcome`, limit)

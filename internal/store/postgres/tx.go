@@ -5,11 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/terraphim/adfbot/internal/fault"
+	"github.com/terraphim/adfbot/internal/store"
 	"github.com/terraphim/adfbot/internal/store/sqlstore"
 )
 
@@ -126,9 +128,9 @@ func (t *txn) commit(ctx context.Context) (effect bool, err error) {
 	return true, nil
 }
 
-// guard ends a transaction whose host is gone, and reads the version of the schema and whether this host was retired. Its settings are
-// those of the transaction.
-const guard = `SELECT value, EXISTS (SELECT FROM adfbot.host WHERE id = ? AND retired_at IS NOT NULL),
+// guard ends a transaction whose host is gone, and reads the version of the schema, whether this host was retired, and whose state it is.
+// Its settings are those of the transaction.
+const guard = `SELECT value, EXISTS (SELECT FROM adfbot.host WHERE id = ? AND retired_at IS NOT NULL), (` + readInstallation + `),
 	set_config('idle_in_transaction_session_timeout', '10s', true), set_config('statement_timeout', '10s', true)
 	FROM adfbot.meta WHERE key = 'schema_version'`
 
@@ -154,7 +156,7 @@ func (t *txn) send(ctx context.Context, more ...statement) ([]*pgconn.Result, er
 	}
 	results, err := t.c.run(ctx, statements...)
 	if err == nil && first {
-		err = t.s.checkGuard(results[1])
+		err = t.s.checkGuard(t.c, results[1])
 	}
 	if err == nil && first && isAsHost(ctx) {
 		err = t.s.checkRetired(results[2+len(claims)])
@@ -185,12 +187,52 @@ func (t *txn) Query(ctx context.Context, query string, args ...any) (sqlstore.Ro
 }
 
 // checkGuard returns why this program must not write the state.
-func (s *Store) checkGuard(r *pgconn.Result) error {
+func (s *Store) checkGuard(c *connection, r *pgconn.Result) error {
 	if len(r.Rows) == 0 {
 		return s.checkVersion("")
 	}
 	if err := s.checkVersion(string(r.Rows[0][0])); err != nil {
 		return err
 	}
+	if err := s.checkInstallation(c, string(r.Rows[0][2])); err != nil {
+		return err
+	}
 	return s.retired(r.Rows[0][1][0] != 0)
+}
+
+const readInstallation = `SELECT value FROM adfbot.meta WHERE key = 'installation'`
+
+// checkInstallation returns an error if a connection leads to the state of another installation than the one that was opened: somebody has
+// renamed a database, or changed where the address leads. The connection is not used again, so that it is noticed when that is undone.
+func (s *Store) checkInstallation(c *connection, id string) error {
+	if s.installation == "" || id == s.installation {
+		return nil
+	}
+	c.bad = true
+	return store.Unusable(s.path, "the address leads to the database of another installation now: have it lead to the right one again; if this one "+
+		"is meant, restart adfbot", fmt.Errorf("its installation id is %.60q, and it was %s", id, s.installation))
+}
+
+// read executes statements in one transaction, between those that begin and end it if there are any, and returns what they have found.
+// It looks first whose state it is: from then on nobody can replace the tables.
+func (s *Store) read(ctx context.Context, begin, statements, end []statement) (found []*rows, err error) {
+	all := slices.Concat(begin, []statement{s.statement(readInstallation)}, statements, end)
+	err = s.retryStale(ctx, func(c *connection) (bool, error) {
+		results, err := c.run(ctx, all...)
+		if err != nil {
+			return false, err
+		}
+		id := ""
+		if r := results[len(begin)]; len(r.Rows) > 0 {
+			id = string(r.Rows[0][0])
+		}
+		for _, r := range results[len(begin)+1 : len(results)-len(end)] {
+			found = append(found, &rows{Result: r})
+		}
+		return false, s.checkInstallation(c, id)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return found, nil
 }
