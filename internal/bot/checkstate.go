@@ -18,7 +18,7 @@ import (
 
 // sharedState checks a state in PostgreSQL, and what belongs to this host.
 func (c *checker) sharedState(ctx context.Context) {
-	c.localDir()
+	c.localDir(ctx)
 	c.spool()
 	report, err := postgres.Inspect(ctx, c.cfg.State, sharedOptions(c.cfg, c.env))
 	if c.failed("state", err) {
@@ -44,8 +44,11 @@ func (c *checker) sharedState(ctx context.Context) {
 }
 
 // localDir checks the directory for what belongs to this host.
-func (c *checker) localDir() {
+func (c *checker) localDir(ctx context.Context) {
 	dir := c.cfg.LocalDir
+	if c.failed("local_dir", checkLocalDir(ctx, c.cfg)) {
+		return
+	}
 	if _, err := os.Stat(dir); errors.Is(err, fs.ErrNotExist) {
 		if why := hostlocal.NotCreatable(dir); why != "" {
 			c.add(Fail, "local_dir", "cannot create %s: %s", dir, why)
