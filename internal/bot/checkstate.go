@@ -11,6 +11,7 @@ import (
 
 	"github.com/terraphim/adfbot/internal/config"
 	"github.com/terraphim/adfbot/internal/hostlocal"
+	"github.com/terraphim/adfbot/internal/status"
 	"github.com/terraphim/adfbot/internal/store"
 	"github.com/terraphim/adfbot/internal/store/postgres"
 	"github.com/terraphim/adfbot/internal/text"
@@ -165,7 +166,7 @@ func (c *checker) hears(ctx context.Context, r postgres.Report) {
 	c.add(Warn, "listen", later+": %v", c.cfg.Fleet.Poll, err)
 }
 
-// hosts warns of other hosts whose configuration differs.
+// hosts warns of hosts whose id another machine uses, and of other ones whose configuration differs.
 func (c *checker) hosts(ctx context.Context) {
 	fleet, ok := c.bot.store.State.(interface {
 		Hosts(ctx context.Context) ([]store.Host, error)
@@ -179,6 +180,13 @@ func (c *checker) hosts(ctx context.Context) {
 	}
 	var other []string
 	for _, h := range hosts {
+		if h.Retired.IsZero() && c.bot.now().Sub(h.IDShared) <= c.cfg.Fleet.AwayAfter {
+			level := Warn
+			if h.ID == c.bot.store.host {
+				level = Fail
+			}
+			c.add(level, "hosts", "%s: %s", h.Name, status.IDSharedText)
+		}
 		if h.Retired.IsZero() && h.ID != c.bot.store.host && h.Config != "" && h.Config != c.cfg.SharedHash() {
 			other = append(other, h.Name)
 		}

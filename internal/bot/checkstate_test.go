@@ -158,3 +158,26 @@ func TestSpoolOfAnotherLocalDir(t *testing.T) {
 		})
 	}
 }
+
+// Two machines with one id, as after a copy of the whole disk, undo what the other one does.
+func TestCheckOfSharedID(t *testing.T) {
+	a := newHost(t, testpg.Database(t))
+	b := a.newHostBeside(t)
+	for _, w := range []*world{a, b} {
+		w.with(bot.Results, func(*bot.Bot) {})
+	}
+	a.inFleet(func(original store.Fleet) {
+		a.inFleet(func(copied store.Fleet) {
+			for _, f := range []store.Fleet{original, copied, original} {
+				boot := "1"
+				if f == copied {
+					boot = "2"
+				}
+				require.NoError(t, f.Beat(ctx, store.Host{Name: "edge-1", Boot: boot}))
+			}
+		})
+	})
+	require.Contains(t, a.finding("hosts", bot.Fail), "edge-1: another machine uses the same id")
+	require.Contains(t, b.finding("hosts", bot.Warn), "edge-1: another machine uses the same id")
+	require.Contains(t, strings.Join(b.status().Problems, "\n"), "edge-1: another machine uses the same id")
+}

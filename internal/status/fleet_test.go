@@ -148,7 +148,10 @@ func TestHostRemarks(t *testing.T) {
 	require.Equal(t, []string{"its configuration differs from that of this host"}, remarks(func(h *store.Host) { h.Config = "d" }))
 	require.Empty(t, remarks(func(h *store.Host) { h.Config = "" }), "it has not reported any")
 	require.Equal(t, []string{"its pause directory: stale file handle"}, remarks(func(h *store.Host) { h.DirError = "stale file handle" }))
-	require.Empty(t, remarks(func(h *store.Host) { h.DirError, h.Config, h.Retired = "x", "d", four }))
+	twice := []string{IDSharedText}
+	require.Equal(t, twice, remarks(func(h *store.Host) { h.IDShared = four.Add(time.Hour) }))
+	require.Empty(t, remarks(func(h *store.Host) { h.IDShared = four }), "that is over")
+	require.Empty(t, remarks(func(h *store.Host) { h.DirError, h.Config, h.Retired, h.IDShared = "x", "d", four, four.Add(time.Hour) }))
 }
 
 // Two hosts may have one name, and none.
@@ -184,7 +187,7 @@ func TestFleetJSON(t *testing.T) {
 	require.NoError(t, err)
 	require.JSONEq(t, `{"id": "00000000000000000000000000000007", "name": "edge-7", "state": "away", "this": false, "version": "", "seen": "2026-11-23T04:10:00Z",
 		"away_since": "2026-11-23T04:10:00Z", "retired": null, "spooled": 3, "dir_error": "", "can_issue": true, "clock_offset_ms": 0, "config": "c",
-		"config_differs": false, "flags_missing": 1, "flag_errors": []}`, string(text))
+		"config_differs": false, "id_shared": false, "flags_missing": 1, "flag_errors": []}`, string(text))
 }
 
 func TestFindHost(t *testing.T) {
@@ -215,4 +218,11 @@ func TestFindHost(t *testing.T) {
 	}
 	_, err := fleetOf(twenty()[:2]).Find("x")
 	require.EqualError(t, err, `unknown host "x": the hosts are edge-0, edge-1`)
+}
+
+func TestFleetProblems(t *testing.T) {
+	hosts := twenty()[:3]
+	hosts[0].DirError, hosts[1].DirError = "shown from its own directory", "read-only"
+	hosts[0].IDShared = four.Add(time.Hour)
+	require.Equal(t, []string{"edge-0: " + IDSharedText, "the pause directory of edge-1: read-only"}, fleetOf(hosts).problems())
 }
