@@ -123,6 +123,10 @@ func (c *checker) server(r postgres.Report) {
 		}
 		c.add(Warn, "state", "the clock of this host is %s %s that of the server: have NTP set both. Pauses follow the server's clock", off.Abs(), direction)
 	}
+	if r.Unverified {
+		c.add(Warn, "state", "nothing verifies that this is the server and not another one in between, which could read and change the state: "+
+			"set sslmode=verify-full in `state`, and sslrootcert to the certificate of its authority")
+	}
 	for _, setting := range r.NotDurable {
 		c.add(Warn, "state", "%s is off on the server: results that were recorded can be lost in a power failure; turn it on", setting)
 	}

@@ -61,6 +61,7 @@ func TestCheckOfServer(t *testing.T) {
 		"no fsync":          {postgres.Report{NotDurable: []string{"fsync"}}, "fsync is off on the server"},
 		"no synchronous":    {postgres.Report{Async: []string{"a", "b"}}, "no standby is synchronous (a, b): a failover can lose the last results, trips and resumes"},
 		"standbys unknown":  {postgres.Report{Hidden: 1, Role: "bot"}, "GRANT pg_read_all_stats TO bot"},
+		"no certificate":    {postgres.Report{Unverified: true}, "nothing verifies that this is the server"},
 		"others' tables":    {postgres.Report{Strange: []string{"adfbot.run"}, Role: "bot"}, "adfbot.run does not belong to the role bot, so a later version of adfbot cannot upgrade"},
 		"some rights less":  {postgres.Report{Lacking: []string{"a", "b"}, Role: "bot", Schema: "adfbot"}, "the role bot lacks a, b: "},
 		"many rights fewer": {postgres.Report{Lacking: []string{"a", "b", "c", "d", "e"}, Role: "bot", Schema: "adfbot"}, "the role bot lacks a, b, c and 2 rights more: "},

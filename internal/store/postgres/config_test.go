@@ -1,6 +1,14 @@
 package postgres
 
 import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"encoding/pem"
+	"math/big"
+	"os"
+	"path/filepath"
 	"testing"
 	"time"
 
@@ -56,4 +64,32 @@ func TestURLWithoutEnvironment(t *testing.T) {
 	require.Equal(t, map[string]string{"application_name": "adfbot"}, c.RuntimeParams)
 	require.NotNil(t, c.TLSConfig)
 	require.NotNil(t, c.ValidateConnect)
+}
+
+// Whoever can redirect the connection to a server that nobody verifies gets the state.
+func TestUnverified(t *testing.T) {
+	ca := filepath.Join(t.TempDir(), "ca.pem")
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	require.NoError(t, err)
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour)}
+	cert, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(ca, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: cert}), 0o644))
+	for url, want := range map[string]bool{
+		"postgres://a@db/a":                                     true,
+		"postgres://a@db/a?sslmode=disable":                     true,
+		"postgres://a@db/a?sslmode=require":                     true,
+		"postgres://a@db/a?sslmode=verify-full":                 false,
+		"postgres://a@db/a?sslmode=verify-ca&sslrootcert=" + ca: false,
+		"postgres://a@db/a?sslmode=require&sslrootcert=" + ca:   false,
+		"postgres://a@127.0.0.1,db/a":                           true,
+		"postgres://a@127.0.0.1/a":                              false,
+		"postgres://a@localhost/a":                              false,
+		"postgres://a@[::1]/a":                                  false,
+		"postgres:///a?host=/run/postgresql&user=a":             false,
+	} {
+		config, err := parseURL(url)
+		require.NoError(t, err, url)
+		require.Equal(t, want, unverified(config), url)
+	}
 }
