@@ -142,6 +142,19 @@ func TestLocalDirOfHostWasChanged(t *testing.T) {
 	}
 }
 
+// A host that could not bring its state along has the id that it was given for that attempt.
+func TestStateLeftBehind(t *testing.T) {
+	w := newWorld(t)
+	w.configure(strings.Replace(w.yaml, "DIR/state/adfbot.db", "DIR/local/adfbot.db", 1))
+	w.fail("odilo", 1)
+	_, err := hostlocal.Beside(w.cfg.State).HostID(ctx)
+	require.NoError(t, err)
+	require.NoError(t, os.RemoveAll(w.cfg.PauseDir))
+	w.change("state: DIR/local/adfbot.db", "state: "+testpg.Database(t)+"\nlocal_dir: DIR/local")
+	w.with(bot.Daemon, func(*bot.Bot) {})
+	require.Empty(t, w.fails())
+}
+
 // Results that wait in a directory beside or below that of this host are not forgotten.
 func TestSpoolOfAnotherLocalDir(t *testing.T) {
 	for right, wrong := range map[string]string{"local/adfbot.db.d": "local", "local": "local/adfbot.db.d"} {

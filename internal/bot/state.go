@@ -125,7 +125,7 @@ func checkLocalDir(ctx context.Context, cfg *config.Config) error {
 		return nil
 	}
 	for _, dir := range near {
-		if dir.HasHostID() {
+		if dir.HasHostID() && !hasOwnState(ctx, dir) {
 			return store.Unusable(cfg.LocalDir, "set local_dir to "+dir.Path(), errors.New("the id of this host is in a directory below local_dir"))
 		}
 	}
@@ -136,6 +136,12 @@ func checkLocalDir(ctx context.Context, cfg *config.Config) error {
 	return store.Unusable(cfg.LocalDir, fmt.Sprintf("set local_dir to the directory whose file `host` holds that id; if that is lost, remove %s, "+
 		"and this host joins as a new one", filepath.Join(cfg.PauseDir, pause.MarkName)),
 		fmt.Errorf("local_dir has no id of this host, and pause_dir is that of the host with the id %s", mark.Host))
+}
+
+// hasOwnState reports whether the file beside a directory is a state that is still in use: [migrate.Move] was refused there.
+func hasOwnState(ctx context.Context, dir *hostlocal.Dir) bool {
+	s, err := sqlite.Open(ctx, dir.State(), sqlite.Options{ReadOnly: true})
+	return err == nil && s.Close() == nil
 }
 
 // markOf returns the mark of a pause directory. It is the zero Mark if there is none.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/terraphim/adfbot/internal/store"
@@ -24,6 +25,9 @@ func Beside(state string) *Dir { return At(state + suffix) }
 
 // At returns the directory at a path, without touching the disk.
 func At(path string) *Dir { return &Dir{path, locks{filepath.Join(path, "locks")}} }
+
+// State returns the path of the state that the directory is beside, if it is.
+func (d *Dir) State() string { return strings.TrimSuffix(d.path, suffix) }
 
 // Below returns the directories in this one that lie, or lay, beside a state.
 func (d *Dir) Below() (below []*Dir) {
