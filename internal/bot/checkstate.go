@@ -191,8 +191,10 @@ func (c *checker) hosts(ctx context.Context) {
 			}
 			c.add(level, "hosts", "%s: %s", h.Name, status.IDSharedText)
 		}
-		if h.Retired.IsZero() && h.ID != c.bot.store.host && h.Config != "" && h.Config != c.cfg.SharedHash() {
-			other = append(other, h.Name)
+		if h.Retired.IsZero() && h.ID != c.bot.store.host {
+			if keys := config.SharedDiffers(c.cfg.SharedHash(), h.Config); len(keys) > 0 {
+				other = append(other, h.Name+" ("+strings.Join(keys, ", ")+")")
+			}
 		}
 	}
 	if len(other) > 0 {

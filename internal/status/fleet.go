@@ -45,6 +45,7 @@ type Host struct {
 	ClockOffset   int64      `json:"clock_offset_ms"`
 	Config        string     `json:"config"` // a hash
 	ConfigDiffers bool       `json:"config_differs"`
+	ConfigKeys    []string   `json:"config_keys"`   // that differ from those of the host that shows this
 	IDShared      bool       `json:"id_shared"`     // another machine reports under the same id
 	FlagsMissing  int        `json:"flags_missing"` // flags of paused projects that it has not confirmed
 	FlagErrors    []string   `json:"flag_errors"`   // why it could not write them, each once
@@ -215,7 +216,7 @@ func (h Host) Remarks() (out []string) {
 		add("a flag is not written there: %s", e)
 	}
 	if h.ConfigDiffers {
-		add("its configuration differs from that of this host")
+		add("its configuration differs from that of this host: %s", strings.Join(h.ConfigKeys, ", "))
 	}
 	switch offset := time.Duration(h.ClockOffset) * time.Millisecond; {
 	case offset >= leastOffset:
@@ -342,9 +343,12 @@ func newHost(h store.Host, this, hash string, awayAfter time.Duration, now time.
 	v := Host{
 		ID: h.ID, Name: cmp.Or(redact.Line(h.Name, 100), shortID(h.ID)), State: hostState(h, now, awayAfter), This: h.ID == this, Version: redact.Line(h.Version, 100),
 		Seen: known(h.Seen), Retired: known(h.Retired), Spooled: h.Spooled, DirError: redact.Line(h.DirError, 300), CanIssue: h.CanIssue,
-		ClockOffset: h.Offset.Milliseconds(), Config: h.Config, FlagErrors: []string{},
+		ClockOffset: h.Offset.Milliseconds(), Config: h.Config, ConfigKeys: []string{}, FlagErrors: []string{},
 	}
-	v.ConfigDiffers = v.State != HostRetired && h.Config != "" && h.Config != hash
+	if v.State != HostRetired {
+		v.ConfigKeys = append(v.ConfigKeys, config.SharedDiffers(hash, h.Config)...)
+	}
+	v.ConfigDiffers = len(v.ConfigKeys) > 0
 	v.IDShared = v.State == HostHere && now.Sub(h.IDShared) <= awayAfter
 	if v.State == HostAway {
 		v.AwaySince = v.Seen
