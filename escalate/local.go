@@ -81,6 +81,7 @@ func (r *Reconciler) putFlag(ctx context.Context, v *localVisit, mark issuetext.
 	if err := v.beforeWrite(); errors.Is(err, pause.ErrOtherMark) {
 		return err
 	} else if err != nil {
+		err = fmt.Errorf("the pause directory on %s is not writable: %w", cmp.Or(r.opt.HostName, "this host"), err)
 		return r.saveFlagError(ctx, &FlagWriteError{Project: v.Project, Paused: v.Flag.State == incident.FlagThere, Elsewhere: true, Err: err}, mark.Pause.ID)
 	}
 	if v.Flag.State == incident.FlagThere {
@@ -141,7 +142,8 @@ func (v *localVisit) syncMarked(ctx context.Context) (bool, error) {
 func (r *Reconciler) saveFlagError(ctx context.Context, failed *FlagWriteError, pause string) error {
 	why := redact.Line(failed.Error(), 500)
 	var err error
-	if r.opt.Fleet != nil {
+	if r.opt.Fleet != nil { // people see it beside the names of project and host
+		why = redact.Line(failed.Err.Error(), 500)
 		err = r.opt.Fleet.FlagFailed(ctx, failed.Project, pause, why)
 	}
 	list, err2 := r.opt.State.Incidents(ctx, pause)

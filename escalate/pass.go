@@ -7,6 +7,7 @@ import (
 	"maps"
 	"slices"
 	"sync"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -390,9 +391,22 @@ func (p *pass) compareMarks(ctx context.Context, state incident.DirMark) (bool, 
 	if state.Epoch == "" { // of a new host, or the state has moved here together with the confirmations
 		return false, p.markFirst(ctx)
 	}
-	p.r.opt.Log.Warn("nothing is concluded from flags that are missing in the pause directory: they are written again",
-		"dir", p.r.opt.Dir.Path(), "why", "its mark is missing, or older than the state")
+	p.r.warnOfVoid()
 	return false, p.void(ctx, max(found.Seq, state.Seq)+1)
+}
+
+// voidsAgain is how long nothing more is logged of a directory that is not to be believed: one that two machines take for theirs goes back
+// in time with each pass.
+const voidsAgain = time.Minute
+
+func (r *Reconciler) warnOfVoid() {
+	now := time.Now()
+	if last := r.warnedOfVoid.Load(); last != nil && now.Sub(*last) < voidsAgain {
+		return
+	}
+	r.warnedOfVoid.Store(&now)
+	r.opt.Log.Warn("nothing is concluded from flags that are missing in the pause directory: they are written again",
+		"dir", r.opt.Dir.Path(), "why", "its mark is missing, or older than the state; if that is logged again and again, see adfbot hosts")
 }
 
 // markFirst marks the directory of a host that never had a mark. The one on disk comes first: after a crash the state still has none.

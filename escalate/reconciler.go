@@ -98,6 +98,8 @@ type Reconciler struct {
 	seen       table[string, time.Time] // when a sweep last saw a project's flag
 	trips      sharedPasses             // in a fleet
 	overBudget atomic.Bool              // the last sweep could not do everything
+
+	warnedOfVoid atomic.Pointer[time.Time]
 }
 
 // New checks the options. It touches neither the state nor the file system nor the tracker.

@@ -54,7 +54,7 @@ func (f *Folder) SetMark(m Mark) error {
 		err = f.syncDir()
 	}
 	if err != nil {
-		return failed("write the mark of the pause directory", f.markPath(), err, needWrite)
+		return failed("write the file", f.markPath(), err, needWrite)
 	}
 	return nil
 }
@@ -80,7 +80,7 @@ func (f *Folder) RaiseMark(was, next Mark) error {
 		err = f.syncDir()
 	}
 	if err != nil {
-		return failed("raise the mark of the pause directory", f.markPath(), err, needWrite)
+		return failed("write the file", f.markPath(), err, needWrite)
 	}
 	return nil
 }

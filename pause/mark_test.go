@@ -41,7 +41,7 @@ func TestMark(t *testing.T) {
 	m, err = f.Mark()
 	require.NoError(t, err)
 	require.Zero(t, m)
-	require.ErrorContains(t, f.SetMark(want), "write the mark of the pause directory "+file)
+	require.ErrorContains(t, f.SetMark(want), "write the file "+file)
 }
 
 func TestRaiseMark(t *testing.T) {

@@ -50,6 +50,7 @@ var standIns = map[string]string{
 			$(sed -n 's/^ExecStart=//p' "$ROOT/etc/systemd/system/adfbot.service") >>"$ROOT/log" 2>&1 &
 			echo $! >"$ROOT/pid"
 			exit 0;;
+		"enable adfbot") exit 0;;
 		"restart adfbot") # as above; in the documents, it did not run
 			systemctl enable --now adfbot && journalctl -u adfbot;;
 		*) exit 1;;

@@ -15,6 +15,13 @@ import (
 //go:embed docs/*.md
 var docs embed.FS
 
+// unit is the hardened unit, which topics refer to. `help` prints it under unitName.
+//
+//go:embed adfbot.service
+var unit string
+
+const unitName = "adfbot.service"
+
 // addHelp gives the root command `help` with its topics, and --version.
 func (a *app) addHelp(root *cobra.Command) {
 	version := root.Flags().Bool("version", false, "print the version")
@@ -96,6 +103,9 @@ func topicNames() []string {
 
 // topicText is empty where there is no such topic.
 func topicText(name string) string {
+	if name == unitName {
+		return unit
+	}
 	text, _ := docs.ReadFile("docs/" + name + ".md")
 	return string(text)
 }
@@ -107,7 +117,7 @@ func forTerminal(topic string) string {
 
 // helpNames lists every command and topic, each once.
 func helpNames(root *cobra.Command) []string {
-	names := topicNames()
+	names := append(topicNames(), unitName)
 	for _, c := range root.Commands() {
 		if c.IsAvailableCommand() {
 			names = append(names, c.Name())

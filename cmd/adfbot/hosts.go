@@ -80,7 +80,7 @@ func (a *app) retireCmd() *cobra.Command {
 
 // alone says that a state has no other host.
 func alone(state string) string {
-	return fmt.Sprintf("the state is the file %s, which belongs to this host alone; hosts share a state in PostgreSQL, see adfbot help configuration", state)
+	return fmt.Sprintf("the state is the file %s, which belongs to this host alone; hosts share a state in PostgreSQL, see adfbot help fleet", state)
 }
 
 func (a *app) printHosts(f status.Fleet, asJSON bool) error {

@@ -324,3 +324,28 @@ func TestSeparatedUsersWithoutSocket(t *testing.T) {
 	_, stderr, _ := s.run(daemonUser, "exec", "--project", "odilo", "--", "true")
 	require.NotContains(t, stderr, "http.socket")
 }
+
+// A project whose flag cannot be written is paused for agents, too: they can ask the daemon.
+func TestSeparatedFlagNotWritable(t *testing.T) {
+	t.Parallel()
+	s := newSeparated(t)
+	s.start()
+	require.NoError(t, os.Chown(s.path("pause"), 0, 0))
+	for range 3 {
+		_, _, code := s.run(agentUser, "exec", "--project", "odilo", "--", "false")
+		require.Equal(t, 1, code)
+	}
+	require.NoFileExists(t, s.path("pause/odilo"))
+	ran := s.path("home-65534/ran")
+	_, stderr, code := s.run(agentUser, "exec", "--project", "odilo", "--", "touch", ran)
+	require.Equal(t, 75, code)
+	require.Contains(t, stderr, "odilo is paused: incident odilo#1 is open, and its pause flag could not be written: ")
+	require.NoFileExists(t, ran)
+	require.Contains(t, s.page("/projects/odilo"), "3 of 3", "what was refused is no result")
+
+	// Without the daemon, the directory is all that agents can ask.
+	s.stop()
+	_, _, code = s.run(agentUser, "exec", "--project", "odilo", "--", "touch", ran)
+	require.Zero(t, code)
+	require.FileExists(t, ran)
+}

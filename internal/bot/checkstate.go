@@ -11,6 +11,7 @@ import (
 
 	"github.com/terraphim/adfbot/internal/config"
 	"github.com/terraphim/adfbot/internal/hostlocal"
+	"github.com/terraphim/adfbot/internal/status"
 	"github.com/terraphim/adfbot/internal/store"
 	"github.com/terraphim/adfbot/internal/store/postgres"
 	"github.com/terraphim/adfbot/internal/text"
@@ -18,7 +19,7 @@ import (
 
 // sharedState checks a state in PostgreSQL, and what belongs to this host.
 func (c *checker) sharedState(ctx context.Context) {
-	c.localDir()
+	c.localDir(ctx)
 	c.spool()
 	report, err := postgres.Inspect(ctx, c.cfg.State, sharedOptions(c.cfg, c.env))
 	if c.failed("state", err) {
@@ -44,9 +45,9 @@ func (c *checker) sharedState(ctx context.Context) {
 }
 
 // localDir checks the directory for what belongs to this host.
-func (c *checker) localDir() {
+func (c *checker) localDir(ctx context.Context) {
 	dir := c.cfg.LocalDir
-	if !c.localDirUsable() {
+	if c.failed("local_dir", checkLocalDir(ctx, c.cfg)) || !c.localDirUsable() {
 		return
 	}
 	id, err := hostlocal.At(dir).KnownHostID()
@@ -127,6 +128,10 @@ func (c *checker) server(r postgres.Report) {
 		}
 		c.add(Warn, "state", "the clock of this host is %s %s that of the server: have NTP set both. Pauses follow the server's clock", off.Abs(), direction)
 	}
+	if r.Unverified {
+		c.add(Warn, "state", "nothing verifies that this is the server and not another one in between, which could read and change the state: "+
+			"set sslmode=verify-full in `state`, and sslrootcert to the certificate of its authority")
+	}
 	for _, setting := range r.NotDurable {
 		c.add(Warn, "state", "%s is off on the server: results that were recorded can be lost in a power failure; turn it on", setting)
 	}
@@ -170,7 +175,7 @@ func (c *checker) hears(ctx context.Context, r postgres.Report) {
 	c.add(Warn, "listen", later+": %v", c.cfg.Fleet.Poll, err)
 }
 
-// hosts warns of other hosts whose configuration differs.
+// hosts warns of hosts whose id another machine uses, and of other ones whose configuration differs.
 func (c *checker) hosts(ctx context.Context) {
 	fleet, ok := c.bot.store.State.(interface {
 		Hosts(ctx context.Context) ([]store.Host, error)
@@ -184,8 +189,17 @@ func (c *checker) hosts(ctx context.Context) {
 	}
 	var other []string
 	for _, h := range hosts {
-		if h.Retired.IsZero() && h.ID != c.bot.store.host && h.Config != "" && h.Config != c.cfg.SharedHash() {
-			other = append(other, h.Name)
+		if h.Retired.IsZero() && c.bot.now().Sub(h.IDShared) <= c.cfg.Fleet.AwayAfter {
+			level := Warn
+			if h.ID == c.bot.store.host {
+				level = Fail
+			}
+			c.add(level, "hosts", "%s: %s", h.Name, status.IDSharedText)
+		}
+		if h.Retired.IsZero() && h.ID != c.bot.store.host {
+			if keys := config.SharedDiffers(c.cfg.SharedHash(), h.Config); len(keys) > 0 {
+				other = append(other, h.Name+" ("+strings.Join(keys, ", ")+")")
+			}
 		}
 	}
 	if len(other) > 0 {

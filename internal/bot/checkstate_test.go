@@ -3,6 +3,7 @@ package bot_test
 import (
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -63,6 +64,7 @@ func TestCheckOfServer(t *testing.T) {
 		"no fsync":          {postgres.Report{NotDurable: []string{"fsync"}}, "fsync is off on the server"},
 		"no synchronous":    {postgres.Report{Async: []string{"a", "b"}}, "no standby is synchronous (a, b): a failover can lose the last results, trips and resumes"},
 		"standbys unknown":  {postgres.Report{Hidden: 1, Role: "bot"}, "GRANT pg_read_all_stats TO bot"},
+		"no certificate":    {postgres.Report{Unverified: true}, "nothing verifies that this is the server"},
 		"others' tables":    {postgres.Report{Strange: []string{"adfbot.run"}, Role: "bot"}, "adfbot.run does not belong to the role bot, so a later version of adfbot cannot upgrade"},
 		"some rights less":  {postgres.Report{Lacking: []string{"a", "b"}, Role: "bot", Schema: "adfbot"}, "the role bot lacks a, b: "},
 		"many rights fewer": {postgres.Report{Lacking: []string{"a", "b", "c", "d", "e"}, Role: "bot", Schema: "adfbot"}, "the role bot lacks a, b, c and 2 rights more: "},
@@ -98,4 +100,101 @@ func TestLocalDirOfFile(t *testing.T) {
 	require.Equal(t, 3, w.fail("odilo", 1).Failures, "the one that waited counts")
 	require.FileExists(t, w.cfg.LocalDir+"/locks")
 	require.NoFileExists(t, w.cfg.LocalDir+"/host", "the only one")
+}
+
+// A host of a fleet whose local_dir is another one would join as a second host, and leave behind what waits in the first.
+func TestLocalDirOfHostWasChanged(t *testing.T) {
+	for name, tt := range map[string]struct {
+		was, is string
+		started bool // with the right local_dir
+		want    string
+	}{
+		"the one around it": {"DIR/local/adfbot.db.d", "DIR/local", true, "set local_dir to DIR/local/adfbot.db.d"},
+		"as migrated":       {"DIR/local/adfbot.db.d", "DIR/local", false, "set local_dir to DIR/local/adfbot.db.d"},
+		"elsewhere":         {"DIR/local", "DIR/other", true, "set local_dir to the directory whose file `host` holds that id; if that is lost, remove DIR/pause/.adfbot.host"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newHost(t, testpg.Database(t))
+			w.configure(strings.Replace(w.yaml, "DIR/local\n", tt.was+"\n", 1))
+			if tt.started {
+				w.with(bot.Daemon, func(*bot.Bot) {})
+				w.fail("odilo", 3) // marks the pause directory
+			} else {
+				local := hostlocal.At(w.cfg.LocalDir)
+				require.NoError(t, local.Create(ctx))
+				_, err := local.HostID(ctx)
+				require.NoError(t, err)
+			}
+			w.change("local_dir: "+tt.was+"\n", "local_dir: "+tt.is+"\n")
+			want := strings.ReplaceAll(tt.want, "DIR", w.Dir)
+			for _, mode := range []bot.Mode{bot.Daemon, bot.Results, bot.Operate} {
+				_, err := bot.Open(ctx, w.cfg, mode, w.env())
+				require.ErrorIs(t, err, store.ErrUnusable)
+				require.ErrorContains(t, err, want)
+			}
+			require.Len(t, w.fails(), 1)
+			require.Contains(t, w.finding("local_dir", bot.Fail), want)
+			require.NoFileExists(t, w.cfg.LocalDir+"/host", "it did not join")
+
+			if name == "elsewhere" {
+				require.NoError(t, os.Remove(w.cfg.PauseDir+"/.adfbot.host"))
+				w.with(bot.Daemon, func(*bot.Bot) {})
+				require.Empty(t, w.fails())
+			}
+		})
+	}
+}
+
+// A host that could not bring its state along has the id that it was given for that attempt.
+func TestStateLeftBehind(t *testing.T) {
+	w := newWorld(t)
+	w.configure(strings.Replace(w.yaml, "DIR/state/adfbot.db", "DIR/local/adfbot.db", 1))
+	w.fail("odilo", 1)
+	_, err := hostlocal.Beside(w.cfg.State).HostID(ctx)
+	require.NoError(t, err)
+	require.NoError(t, os.RemoveAll(w.cfg.PauseDir))
+	w.change("state: DIR/local/adfbot.db", "state: "+testpg.Database(t)+"\nlocal_dir: DIR/local")
+	w.with(bot.Daemon, func(*bot.Bot) {})
+	require.Empty(t, w.fails())
+}
+
+// Results that wait in a directory beside or below that of this host are not forgotten.
+func TestSpoolOfAnotherLocalDir(t *testing.T) {
+	for right, wrong := range map[string]string{"local/adfbot.db.d": "local", "local": "local/adfbot.db.d"} {
+		t.Run(wrong, func(t *testing.T) {
+			w := newHost(t, testpg.Database(t))
+			w.configure(strings.Replace(w.yaml, "DIR/local\n", "DIR/"+right+"\n", 1))
+			w.fail("odilo", 1)
+			other := hostlocal.At(filepath.Join(w.Dir, wrong))
+			_, err := other.Spool().Add(store.Result{Project: "odilo", Agent: "project-meta", RunID: "r", Outcome: store.Failure, Finished: noon})
+			require.NoError(t, err)
+			want := "stop every adfbot and move them to " + w.cfg.LocalDir + "/spool"
+			_, err = bot.Open(ctx, w.cfg, bot.Daemon, w.env())
+			require.ErrorContains(t, err, want)
+			require.Contains(t, w.fails()[0], "results that were never recorded wait in "+other.Path()+"/spool")
+		})
+	}
+}
+
+// Two machines with one id, as after a copy of the whole disk, undo what the other one does.
+func TestCheckOfSharedID(t *testing.T) {
+	a := newHost(t, testpg.Database(t))
+	b := a.newHostBeside(t)
+	for _, w := range []*world{a, b} {
+		w.with(bot.Results, func(*bot.Bot) {})
+	}
+	a.inFleet(func(original store.Fleet) {
+		a.inFleet(func(copied store.Fleet) {
+			for _, f := range []store.Fleet{original, copied, original} {
+				boot := "1"
+				if f == copied {
+					boot = "2"
+				}
+				require.NoError(t, f.Beat(ctx, store.Host{Name: "edge-1", Boot: boot}))
+			}
+		})
+	})
+	require.Contains(t, a.finding("hosts", bot.Fail), "edge-1: another machine uses the same id")
+	require.Contains(t, b.finding("hosts", bot.Warn), "edge-1: another machine uses the same id")
+	require.Contains(t, strings.Join(b.status().Problems, "\n"), "edge-1: another machine uses the same id")
 }

@@ -47,11 +47,13 @@ type ExecRequest struct {
 	Waits   proc.Waits
 	Drain   []string // the arguments with which this program runs [proc.Drain]
 
-	Reporter Reporter // nil: there is no daemon to report to
+	Reporter Reporter // nil: there is no daemon to ask and to report to
 }
 
-// Reporter reports results to the daemon, for users who may not write the state ([store.ErrDenied]).
+// Reporter asks the daemon and reports results to it, for users who may not write the state ([store.ErrDenied]).
 type Reporter interface {
+	// Paused returns why a project is paused, "" if it may run or the daemon cannot tell at once.
+	Paused(ctx context.Context, project string) (why string)
 	// Report reports a result with a run id. It keeps a result that it cannot report now.
 	Report(ctx context.Context, r store.Result) status.Reported
 }

@@ -46,8 +46,11 @@ func (x *execution) runWithoutState(redactor *redact.Redactor) (store.Result, in
 	return res.Bounded(res.Finished), code, err
 }
 
-// report runs the command and reports its result to the daemon.
+// report asks the daemon, which knows of pauses whose flags could not be written, runs the command and reports its result to the daemon.
 func (x *execution) report(ctx context.Context, redactor *redact.Redactor) int {
+	if why := x.q.Reporter.Paused(ctx, x.q.Project); why != "" {
+		return x.refuse(ctx, why)
+	}
 	res, code, err := x.runWithoutState(redactor)
 	if err != nil {
 		return x.notStarted(err)

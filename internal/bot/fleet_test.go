@@ -102,7 +102,11 @@ func TestPauseDirIsPerHost(t *testing.T) {
 	b := a.newHostBeside(t)
 	b.with(bot.Results, func(*bot.Bot) {})
 	require.NoError(t, os.RemoveAll(a.cfg.PauseDir))
-	a.with(bot.Results, func(b *bot.Bot) { require.Error(t, b.MayRun(ctx, "odilo").Err) })
+	a.with(bot.Results, func(b *bot.Bot) {
+		err := b.MayRun(ctx, "odilo").Err
+		require.ErrorContains(t, err, "adfbot restore pauses these again: odilo")
+		require.NotContains(t, err.Error(), "would resume", "without a mark, flags are written again")
+	})
 	require.NoDirExists(t, a.cfg.PauseDir)
 	require.True(t, bot.Gate(ctx, b.cfg, "odilo").Paused)
 	a.with(bot.Restore, func(b *bot.Bot) {
@@ -219,8 +223,8 @@ func TestCheckOfHosts(t *testing.T) {
 		require.NotEqual(t, "hosts", f.What)
 	}
 	require.Contains(t, a.finding("listen", bot.OK), "changes are heard of at once")
-	beat("another")
-	require.Contains(t, a.finding("hosts", bot.Warn), "the configuration of edge-7 differs from that of this host")
+	beat("fleet=00000000")
+	require.Contains(t, a.finding("hosts", bot.Warn), "the configuration of edge-7 (fleet) differs from that of this host")
 }
 
 // inFleet opens the state itself.

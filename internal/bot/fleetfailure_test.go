@@ -16,6 +16,7 @@ import (
 	"github.com/terraphim/adfbot/escalate"
 	"github.com/terraphim/adfbot/escalate/giteatest"
 	"github.com/terraphim/adfbot/internal/bot"
+	"github.com/terraphim/adfbot/internal/hostlocal"
 	"github.com/terraphim/adfbot/internal/store"
 	"github.com/terraphim/adfbot/internal/testhost"
 	"github.com/terraphim/adfbot/internal/testpg"
@@ -477,6 +478,20 @@ func TestClockOfTheDatabaseSetBack(t *testing.T) {
 	require.False(t, a.status().LastSweep.At.After(a.now()))
 }
 
+// A result behind others that wait says once why they do.
+func TestWaitingBehindTheSpoolIsSaidOnce(t *testing.T) {
+	a := newHost(t, testpg.Database(t))
+	a.fail("odilo", 1)
+	a.with(bot.Results, func(b *bot.Bot) {
+		_, err := hostlocal.At(a.cfg.LocalDir).Spool().Add(store.Result{Project: "odilo", Agent: "project-meta", RunID: "r", Outcome: store.Failure, Finished: noon})
+		require.NoError(t, err)
+		testpg.Exec(t, a.cfg.State, `ALTER SCHEMA adfbot RENAME TO away`)
+		_, err = b.Record(ctx, failure("odilo"))
+		require.ErrorIs(t, err, store.ErrUnusable)
+		require.Equal(t, 1, strings.Count(err.Error(), "state not usable"), err)
+	})
+}
+
 type unreachable struct{}
 
 func (unreachable) RoundTrip(*http.Request) (*http.Response, error) {
@@ -533,7 +548,7 @@ func TestFlagThatAHostCannotWrite(t *testing.T) {
 		missing, err := f.MissingFlags(ctx)
 		require.NoError(t, err)
 		require.Len(t, missing, 1)
-		require.Contains(t, missing[0].Error, "read-only file system", "others can tell why")
+		require.Regexp(t, `^the pause directory on \S+ is not writable: write the file .*/pause/.adfbot.host: read-only file system`, missing[0].Error, "others can tell why")
 	})
 	require.Len(t, a.issues("open"), 1)
 	writable()

@@ -28,8 +28,9 @@ func (b *Bot) RetireHost(ctx context.Context, name string, force bool) (Done, er
 	case h.State == status.HostRetired:
 		return Done{Text: label + " is retired already"}, nil
 	case h.State == status.HostHere && !force:
-		return Done{}, fmt.Errorf("%s was heard of %s ago, and would come back as a new host: stop adfbot there first, or use --force",
-			label, text.Duration(max(f.At.Sub(*h.Seen), 0)))
+		ago := max(f.At.Sub(*h.Seen), 0)
+		return Done{}, fmt.Errorf("%s was heard of %s ago, and would come back as a new host: stop adfbot there and try again in %s, or use --force",
+			label, text.Duration(ago), text.Duration(max(b.cfg.Fleet.AwayAfter-ago, 0)+time.Second))
 	}
 	if _, err := b.store.fleet.Retire(ctx, h.ID); err != nil {
 		return Done{}, err

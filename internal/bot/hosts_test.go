@@ -88,7 +88,7 @@ func TestRetireHost(t *testing.T) {
 	_, err = b.RetireHost(ctx, "edge-8", false)
 	require.ErrorContains(t, err, `unknown host "edge-8"`)
 	_, err = b.RetireHost(ctx, "edge-9", false)
-	require.ErrorContains(t, err, "would come back as a new host: stop adfbot there first, or use --force")
+	require.ErrorContains(t, err, "would come back as a new host: stop adfbot there and try again in 1m")
 	done, err := b.RetireHost(ctx, away[:8], false)
 	require.NoError(t, err)
 	require.Contains(t, done.Text, "edge-7 is retired")

@@ -3,6 +3,7 @@ package bot
 import (
 	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -20,6 +21,7 @@ import (
 	"github.com/terraphim/adfbot/internal/fault"
 	"github.com/terraphim/adfbot/internal/hostlocal"
 	"github.com/terraphim/adfbot/internal/redact"
+	"github.com/terraphim/adfbot/internal/status"
 	"github.com/terraphim/adfbot/pause"
 )
 
@@ -132,15 +134,33 @@ func (b *Bot) Restore(ctx context.Context) (Done, error) {
 	case s.Installation != "" && b.rec.CheckPause(ctx) == nil:
 		return Done{Text: fmt.Sprintf("nothing to restore: %s has its sentinel, so a flag that is missing there was removed by hand", dir.Path())}, nil
 	}
+	was := b.rec.CheckPause(ctx)
 	projects, err := b.writeFlags(ctx)
 	if err != nil {
 		return Done{}, err
+	}
+	if err := b.forgetSwept(ctx, was); err != nil {
+		b.log.Warn("the report of the last sweep still names the pause directory", "err", err)
 	}
 	b.log.Info("pause directory restored", "dir", dir.Path(), "paused", projects)
 	if len(projects) == 0 {
 		return Done{Text: fmt.Sprintf("%s is ready; no project was paused", dir.Path())}, nil
 	}
 	return Done{Text: fmt.Sprintf("%s is restored; paused again: %s", dir.Path(), strings.Join(projects, ", "))}, nil
+}
+
+// forgetSwept removes an error that is over from the report of the last sweep, which status shows until the next one.
+func (b *Bot) forgetSwept(ctx context.Context, over error) error {
+	rep, ok, err := b.LastSweep(ctx)
+	if err != nil || !ok || over == nil {
+		return err
+	}
+	rep.Errors = slices.DeleteFunc(rep.Errors, func(e string) bool { return strings.HasPrefix(over.Error(), e) })
+	doc, err := json.Marshal(rep)
+	if err != nil {
+		return err
+	}
+	return b.store.SetMeta(ctx, status.SweepKey, string(doc))
 }
 
 // writeFlags writes the flags of all paused projects into the pause directory, and then the sentinel. It returns the projects.

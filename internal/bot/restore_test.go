@@ -563,3 +563,18 @@ func TestPauseDirectoryGetsItsID(t *testing.T) {
 	_, err := w.sweep()
 	require.ErrorIs(t, err, pause.ErrOtherDirectory, "an old copy")
 }
+
+// What the last sweep said of the directory is over once it is restored.
+func TestStatusAfterRestore(t *testing.T) {
+	w := newWorld(t)
+	w.fail("odilo", 3)
+	w.fail("atlas", 2)
+	require.NoError(t, os.RemoveAll(w.cfg.PauseDir))
+	_, _ = w.sweep()
+	require.NotEmpty(t, w.status().Problems)
+	w.with(bot.Restore, func(b *bot.Bot) {
+		_, err := b.Restore(ctx)
+		require.NoError(t, err)
+	})
+	require.Empty(t, w.status().Problems)
+}

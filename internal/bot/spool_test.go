@@ -210,6 +210,8 @@ func TestFullDisk(t *testing.T) {
 // daemonAway keeps what is reported, as the client does while the daemon does not answer.
 type daemonAway struct{ hostlocal.OwnSpools }
 
+func (daemonAway) Paused(context.Context, string) string { return "" }
+
 func (d daemonAway) Report(_ context.Context, r store.Result) status.Reported {
 	file, err := d.Add(r)
 	return status.Reported{Messages: []string{fmt.Sprintf("the result is kept in %s (%v)", file, err)}}

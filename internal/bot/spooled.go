@@ -39,10 +39,22 @@ func (b *Bot) recordWaiting(ctx context.Context, project string) error {
 	}
 	_, left, err := b.recordSpooled(ctx, func(id string) bool { return id == project })
 	if left[project] && ctx.Err() == nil {
-		return fmt.Errorf("%w: earlier results of %s wait in the spool: %w", store.ErrUnusable, project, err)
+		return &waitingError{project, err}
 	}
 	return nil
 }
+
+// waitingError means that earlier results of a project have to wait. It is [store.ErrUnusable].
+type waitingError struct {
+	project string
+	err     error
+}
+
+func (e *waitingError) Error() string {
+	return fmt.Sprintf("earlier results of %s wait in the spool: %v", e.project, e.err)
+}
+func (e *waitingError) Unwrap() error        { return e.err }
+func (e *waitingError) Is(target error) bool { return target == store.ErrUnusable }
 
 func (b *Bot) recordSpooled(ctx context.Context, wanted func(project string) bool) (n int, left map[string]bool, err error) {
 	n, left, tripped, err := b.countSpooled(ctx, wanted)

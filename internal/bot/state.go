@@ -50,6 +50,11 @@ func openState(ctx context.Context, cfg *config.Config, mode Mode, env Env) (*op
 
 // openShared opens a state in PostgreSQL.
 func openShared(ctx context.Context, cfg *config.Config, mode Mode, env Env) (*openedState, error) {
+	if mode != ReadOnly {
+		if err := checkLocalDir(ctx, cfg); err != nil {
+			return nil, err
+		}
+	}
 	host, err := hostID(ctx, cfg, mode)
 	if err != nil {
 		return nil, err
@@ -93,12 +98,63 @@ func leftBeside(cfg *config.Config) error {
 	if beside.Path() == filepath.Clean(cfg.LocalDir) {
 		return nil
 	}
-	spooled, _ := beside.Spool().List()
+	return leftIn(cfg, beside)
+}
+
+// leftIn returns an error if results wait in a directory that local_dir was before.
+func leftIn(cfg *config.Config, before *hostlocal.Dir) error {
+	spooled, _ := before.Spool().List()
 	if len(spooled) == 0 {
 		return nil
 	}
 	return store.Unusable(cfg.State, fmt.Sprintf("results that were never recorded wait in %s/spool: stop every adfbot and move them to %s/spool, or remove them",
-		beside.Path(), cfg.LocalDir), errors.New("local_dir was changed"))
+		before.Path(), cfg.LocalDir), errors.New("local_dir was changed"))
+}
+
+// checkLocalDir returns an error if local_dir is most likely not the directory that this host of a fleet had before: it would join as
+// another host, and what waits in the other directory would be forgotten. After [migrate.Move], the right one is often below local_dir.
+func checkLocalDir(ctx context.Context, cfg *config.Config) error {
+	local := hostlocal.At(cfg.LocalDir)
+	near := local.Below()
+	for _, dir := range append(near, hostlocal.At(filepath.Dir(filepath.Clean(cfg.LocalDir)))) {
+		if err := leftIn(cfg, dir); err != nil {
+			return err
+		}
+	}
+	if local.HasHostID() {
+		return nil
+	}
+	for _, dir := range near {
+		if dir.HasHostID() && !hasOwnState(ctx, dir) {
+			return store.Unusable(cfg.LocalDir, "set local_dir to "+dir.Path(), errors.New("the id of this host is in a directory below local_dir"))
+		}
+	}
+	mark, err := markOf(ctx, cfg.PauseDir)
+	if err != nil || mark.Host == "" {
+		return nil // each pass reports what is wrong with the directory
+	}
+	return store.Unusable(cfg.LocalDir, fmt.Sprintf("set local_dir to the directory whose file `host` holds that id; if that is lost, remove %s, "+
+		"and this host joins as a new one", filepath.Join(cfg.PauseDir, pause.MarkName)),
+		fmt.Errorf("local_dir has no id of this host, and pause_dir is that of the host with the id %s", mark.Host))
+}
+
+// hasOwnState reports whether the file beside a directory is a state that is still in use: [migrate.Move] was refused there.
+func hasOwnState(ctx context.Context, dir *hostlocal.Dir) bool {
+	s, err := sqlite.Open(ctx, dir.State(), sqlite.Options{ReadOnly: true})
+	return err == nil && s.Close() == nil
+}
+
+// markOf returns the mark of a pause directory. It is the zero Mark if there is none.
+func markOf(ctx context.Context, path string) (m pause.Mark, err error) {
+	if err := answers(ctx, path); err != nil {
+		return m, err
+	}
+	dir, err := pause.New(path).Open()
+	if err != nil {
+		return m, err
+	}
+	defer func() { _ = dir.Close() }()
+	return dir.Mark()
 }
 
 // hostID returns the id of this host. Who may only read uses any id if there is none yet.

@@ -163,3 +163,21 @@ func TestStatusOfRunsAndThresholds(t *testing.T) {
 	require.True(t, p.HalfOpen)
 	require.Zero(t, p.Running)
 }
+
+// A pause is as old as the state says, not as the file on this host, which may have been written again.
+func TestPausedSince(t *testing.T) {
+	w := newWorld(t)
+	w.fail("odilo", 3)
+	w.with(bot.Operate, func(b *bot.Bot) {
+		_, err := b.Pause(ctx, "atlas", "")
+		require.NoError(t, err)
+	})
+	began := w.now()
+	w.pass(2 * time.Hour)
+	for _, project := range []string{"odilo", "atlas"} {
+		require.NoError(t, os.Chtimes(w.flag(project), w.now(), w.now()))
+		require.WithinDuration(t, began, *w.project(project).Since, time.Second, project)
+	}
+	require.NoError(t, os.Remove(w.flag("odilo")))
+	require.Nil(t, w.project("odilo").Since, "it runs again")
+}

@@ -1,5 +1,5 @@
-// Package client reports results to the daemon through its Unix socket, for users of `adfbot exec` and `adfbot record` who do not
-// own the state.
+// Package client asks the daemon whether a project is paused and reports results to it, through its Unix socket, for users of
+// `adfbot exec` and `adfbot record` who do not own the state.
 //
 // A result that the daemon does not accept now is kept as a file in a directory of the user's own, with mode 0700, and is sent
 // before the user's next result. A file is removed only after the daemon has answered, so a crash in between sends it twice. That
@@ -40,12 +40,14 @@ const (
 	leastPause  = 50 * time.Millisecond // before it is asked again
 )
 
-// Client reports results for one user.
+// Client asks and reports for one user.
 type Client struct {
 	http   *http.Client
 	socket string
 	spools hostlocal.OwnSpools
 	now    func() time.Time
+
+	gateTimeout time.Duration // the constant of that name, except in tests
 }
 
 // New returns a client for the daemon at a socket. It keeps results in the first writable directory of spools; see [SpoolDirs].
@@ -55,7 +57,7 @@ func New(socket string, spools hostlocal.OwnSpools, now func() time.Time) *Clien
 	}
 	return &Client{
 		http:   &http.Client{Transport: &http.Transport{DisableKeepAlives: true, DialContext: dial}},
-		socket: socket, spools: spools, now: now,
+		socket: socket, spools: spools, now: now, gateTimeout: gateTimeout,
 	}
 }
 

@@ -30,6 +30,7 @@ type daemon struct {
 	codes  map[string]int    // by run id
 	bodies map[string]string // by run id
 	busy   int               // so many results are put off for a moment
+	gate   http.HandlerFunc  // answers all else; nil: with 400
 
 	mu   sync.Mutex
 	runs []string // reported so far
@@ -54,6 +55,10 @@ func newDaemon(t *testing.T) *daemon {
 }
 
 func (d *daemon) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if r.Method == http.MethodGet && d.gate != nil {
+		d.gate(w, r)
+		return
+	}
 	var res struct {
 		Project string    `json:"project"`
 		RunID   string    `json:"run_id"`

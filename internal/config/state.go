@@ -9,6 +9,7 @@ import (
 	"maps"
 	"net/url"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -86,7 +87,7 @@ func StateNames(place string) (role, database string) {
 	return cmp.Or(q.Get("user"), u.User.Username()), cmp.Or(q.Get("dbname"), strings.TrimPrefix(u.Path, "/"))
 }
 
-// SharedHash returns a hash of the keys that should have the same values on all hosts of a fleet.
+// SharedHash returns hashes of the keys that should have the same values on all hosts of a fleet. [SharedDiffers] compares them.
 func (c *Config) SharedHash() string {
 	shared := struct {
 		Gitea         Gitea
@@ -113,8 +114,41 @@ func (c *Config) SharedHash() string {
 	if err != nil {
 		return "" // it cannot fail
 	}
-	sum := sha256.Sum256(text)
-	return hex.EncodeToString(sum[:8])
+	values := map[string]json.RawMessage{}
+	if err := json.Unmarshal(text, &values); err != nil {
+		return "" // likewise
+	}
+	var out []string
+	for name, value := range values {
+		key := strings.ToLower(wordEnd.ReplaceAllString(name, "${1}_${2}"))
+		if name == "Keep" {
+			key = "history.keep"
+		}
+		sum := sha256.Sum256(value)
+		out = append(out, key+"="+hex.EncodeToString(sum[:4]))
+	}
+	slices.Sort(out)
+	return strings.Join(out, " ")
+}
+
+// wordEnd is where a word in the name of a field ends.
+var wordEnd = regexp.MustCompile(`([a-z])([A-Z])`)
+
+// SharedDiffers returns the keys whose values differ between two hosts, by their [Config.SharedHash]. Keys that only one version of adfbot
+// has are none of them, and earlier versions told no keys.
+func SharedDiffers(a, b string) (keys []string) {
+	hashes := map[string]string{}
+	for part := range strings.FieldsSeq(a) {
+		key, hash, _ := strings.Cut(part, "=")
+		hashes[key] = hash
+	}
+	for part := range strings.FieldsSeq(b) {
+		key, hash, _ := strings.Cut(part, "=")
+		if other, known := hashes[key]; known && other != hash {
+			keys = append(keys, key)
+		}
+	}
+	return keys
 }
 
 // checkState checks the keys that depend on the kind of state, and fills in local_dir.

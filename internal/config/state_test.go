@@ -132,7 +132,12 @@ func TestSharedHash(t *testing.T) {
 	require.Equal(t, same, hash("pause_dir: /elsewhere\ninstance: edge\nfleet: {host: edge}\nhttp: {socket: /s}\n"+text))
 	require.Equal(t, same, hash(strings.Replace(text, "/etc/adfbot/token", "/t", 1)))
 	require.Equal(t, same, hash(projectsOf("  - id: b\n  - id: a\n    labels: [y, x]\n    users: [joe]\n")))
-	require.NotEqual(t, same, hash(projectsOf("  - id: a\n    labels: [x, y]\n  - id: c\n")))
-	require.NotEqual(t, same, hash("breaker: {threshold: 5}\n"+text))
-	require.NotEqual(t, same, hash("fleet: {poll: 2s}\n"+text))
+	differs := func(other string) []string { return SharedDiffers(same, hash(other)) }
+	require.Empty(t, differs(text))
+	require.Equal(t, []string{"projects"}, differs(projectsOf("  - id: a\n    labels: [x, y]\n  - id: c\n")))
+	require.Equal(t, []string{"breaker", "projects"}, differs("breaker: {threshold: 5}\n"+text), "whose threshold it is, too")
+	require.Equal(t, []string{"fleet"}, differs("fleet: {poll: 2s}\n"+text))
+	require.Equal(t, []string{"history.keep", "on_issue_closed"}, differs("history: {keep: 48h}\non_issue_closed: resume\noperators: []\n"+text))
+	require.Empty(t, SharedDiffers(same, "0123456789abcdef"), "that of an earlier version")
+	require.Empty(t, SharedDiffers(same, same+" later=01234567"), "another version has another key")
 }

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/terraphim/adfbot/internal/store"
@@ -27,6 +28,20 @@ func Beside(state string) *Dir { return At(state + suffix) }
 
 // At returns the directory at a path, without touching the disk.
 func At(path string) *Dir { return &Dir{path, locks{filepath.Join(path, "locks")}} }
+
+// State returns the path of the state that the directory is beside, if it is.
+func (d *Dir) State() string { return strings.TrimSuffix(d.path, suffix) }
+
+// Below returns the directories in this one that lie, or lay, beside a state.
+func (d *Dir) Below() (below []*Dir) {
+	entries, _ := os.ReadDir(d.path)
+	for _, e := range entries {
+		if e.IsDir() && filepath.Ext(e.Name()) == suffix {
+			below = append(below, At(d.folder(e.Name())))
+		}
+	}
+	return below
+}
 
 // Path returns the path of the directory.
 func (d *Dir) Path() string { return d.path }

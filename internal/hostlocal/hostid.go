@@ -50,6 +50,12 @@ func (d *Dir) KnownHostID() (string, error) {
 	return h.id, nil
 }
 
+// HasHostID reports whether the directory has the id of a host, or a damaged one.
+func (d *Dir) HasHostID() bool {
+	_, err := os.Lstat(d.folder(hostFile))
+	return err == nil
+}
+
 // host is the content of hostFile.
 type host struct{ id, machine string }
 

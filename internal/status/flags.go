@@ -105,7 +105,11 @@ func (r *Reader) AdviseRestore(ctx context.Context, err error) error {
 	case len(projects) == 0:
 		return fmt.Errorf("%w\nno project was paused; adfbot restore creates the directory again", err)
 	}
-	return fmt.Errorf("%w\nadfbot restore pauses these again: %s; creating only the sentinel would resume them", err, strings.Join(projects, ", "))
+	alone := "; creating only the sentinel would resume them"
+	if r.from.Fleet != nil { // which writes flags again that are missing in a directory without a mark
+		alone = ""
+	}
+	return fmt.Errorf("%w\nadfbot restore pauses these again: %s%s", err, strings.Join(projects, ", "), alone)
 }
 
 // PausedInState returns the projects with an open incident or a hold, and whether their flag was ever written on this host.

@@ -45,6 +45,8 @@ type Host struct {
 	ClockOffset   int64      `json:"clock_offset_ms"`
 	Config        string     `json:"config"` // a hash
 	ConfigDiffers bool       `json:"config_differs"`
+	ConfigKeys    []string   `json:"config_keys"`   // that differ from those of the host that shows this
+	IDShared      bool       `json:"id_shared"`     // another machine reports under the same id
 	FlagsMissing  int        `json:"flags_missing"` // flags of paused projects that it has not confirmed
 	FlagErrors    []string   `json:"flag_errors"`   // why it could not write them, each once
 }
@@ -194,11 +196,18 @@ func clockTime(t, now time.Time) string {
 // leastOffset is from which offset on a clock is shown as wrong.
 const leastOffset = 2 * time.Second
 
+// IDSharedText says what is wrong with a host if another machine reports under its id.
+const IDSharedText = "another machine uses the same id, as after a copy of the disk with /etc/machine-id, so flags that are removed may be written again: " +
+	"on the copy, stop adfbot, remove /etc/machine-id, run systemd-machine-id-setup, and start adfbot"
+
 // Remarks returns what is wrong with a host that is not retired.
 func (h Host) Remarks() (out []string) {
 	add := func(format string, args ...any) { out = append(out, fmt.Sprintf(format, args...)) }
 	if h.State == HostRetired {
 		return nil
+	}
+	if h.IDShared {
+		add("%s", IDSharedText)
 	}
 	if h.DirError != "" {
 		add("its pause directory: %s", h.DirError)
@@ -207,7 +216,7 @@ func (h Host) Remarks() (out []string) {
 		add("a flag is not written there: %s", e)
 	}
 	if h.ConfigDiffers {
-		add("its configuration differs from that of this host")
+		add("its configuration differs from that of this host: %s", strings.Join(h.ConfigKeys, ", "))
 	}
 	switch offset := time.Duration(h.ClockOffset) * time.Millisecond; {
 	case offset >= leastOffset:
@@ -334,9 +343,13 @@ func newHost(h store.Host, this, hash string, awayAfter time.Duration, now time.
 	v := Host{
 		ID: h.ID, Name: cmp.Or(redact.Line(h.Name, 100), shortID(h.ID)), State: hostState(h, now, awayAfter), This: h.ID == this, Version: redact.Line(h.Version, 100),
 		Seen: known(h.Seen), Retired: known(h.Retired), Spooled: h.Spooled, DirError: redact.Line(h.DirError, 300), CanIssue: h.CanIssue,
-		ClockOffset: h.Offset.Milliseconds(), Config: h.Config, FlagErrors: []string{},
+		ClockOffset: h.Offset.Milliseconds(), Config: h.Config, ConfigKeys: []string{}, FlagErrors: []string{},
 	}
-	v.ConfigDiffers = v.State != HostRetired && h.Config != "" && h.Config != hash
+	if v.State != HostRetired {
+		v.ConfigKeys = append(v.ConfigKeys, config.SharedDiffers(hash, h.Config)...)
+	}
+	v.ConfigDiffers = len(v.ConfigKeys) > 0
+	v.IDShared = v.State == HostHere && now.Sub(h.IDShared) <= awayAfter
 	if v.State == HostAway {
 		v.AwaySince = v.Seen
 		if h.Seen.After(now) { // by a clock that was set back
@@ -375,12 +388,15 @@ func (p *Project) addFleet(f *fleet) {
 	}
 }
 
-// problems returns what is wrong with the pause directories of other hosts. This one looks at its own.
+// problems returns what is wrong with the ids of hosts, and with the pause directories of other ones. This one looks at its own.
 func (f *fleet) problems() (out []string) {
 	if f == nil {
 		return nil
 	}
 	for _, h := range f.In(HostHere) {
+		if h.IDShared {
+			out = append(out, f.Label(h)+": "+IDSharedText)
+		}
 		if h.DirError != "" && !h.This {
 			out = append(out, "the pause directory of "+f.Label(h)+": "+h.DirError)
 		}

@@ -17,14 +17,14 @@ var four = time.Date(2026, 11, 23, 4, 10, 0, 0, time.UTC)
 // twenty returns edge-0 to edge-19, of which edge-7 was last heard of at 04:10.
 func twenty() (hosts []store.Host) {
 	for n := range 20 {
-		hosts = append(hosts, store.Host{ID: fmt.Sprintf("%032d", n), Name: fmt.Sprint("edge-", n), Config: "c", Seen: four.Add(time.Hour), CanIssue: true})
+		hosts = append(hosts, store.Host{ID: fmt.Sprintf("%032d", n), Name: fmt.Sprint("edge-", n), Config: "breaker=c fleet=c", Seen: four.Add(time.Hour), CanIssue: true})
 	}
 	hosts[7].Seen, hosts[7].Spooled = four, 3
 	return hosts
 }
 
 func fleetOf(hosts []store.Host, missing ...store.MissingFlag) *fleet {
-	return newFleet("postgres://db/adfbot", hosts[0].ID, "c", time.Minute, four.Add(time.Hour+30*time.Second), hosts, missing)
+	return newFleet("postgres://db/adfbot", hosts[0].ID, "breaker=c fleet=c", time.Minute, four.Add(time.Hour+30*time.Second), hosts, missing)
 }
 
 func missing(h store.Host, project, why string) store.MissingFlag {
@@ -146,10 +146,15 @@ func TestHostRemarks(t *testing.T) {
 	require.Empty(t, remarks(func(h *store.Host) { h.Offset = 1999 * time.Millisecond }))
 	require.Equal(t, []string{"its clock is 2s ahead"}, remarks(func(h *store.Host) { h.Offset = 2 * time.Second }))
 	require.Equal(t, []string{"its clock is 1m 5s behind"}, remarks(func(h *store.Host) { h.Offset = -65 * time.Second }))
-	require.Equal(t, []string{"its configuration differs from that of this host"}, remarks(func(h *store.Host) { h.Config = "d" }))
+	require.Equal(t, []string{"its configuration differs from that of this host: fleet"}, remarks(func(h *store.Host) { h.Config = "breaker=c fleet=d" }))
 	require.Empty(t, remarks(func(h *store.Host) { h.Config = "" }), "it has not reported any")
 	require.Equal(t, []string{"its pause directory: stale file handle"}, remarks(func(h *store.Host) { h.DirError = "stale file handle" }))
-	require.Empty(t, remarks(func(h *store.Host) { h.DirError, h.Config, h.Retired = "x", "d", four }))
+	twice := []string{IDSharedText}
+	require.Equal(t, twice, remarks(func(h *store.Host) { h.IDShared = four.Add(time.Hour) }))
+	require.Empty(t, remarks(func(h *store.Host) { h.IDShared = four }), "that is over")
+	require.Empty(t, remarks(func(h *store.Host) {
+		h.DirError, h.Config, h.Retired, h.IDShared = "x", "fleet=d", four, four.Add(time.Hour)
+	}))
 }
 
 // Two hosts may have one name, and none.
@@ -184,8 +189,8 @@ func TestFleetJSON(t *testing.T) {
 	text, err := json.Marshal(fleetOf(hosts, missing(hosts[1], "odilo", "")).Hosts[1])
 	require.NoError(t, err)
 	require.JSONEq(t, `{"id": "00000000000000000000000000000007", "name": "edge-7", "state": "away", "this": false, "version": "", "seen": "2026-11-23T04:10:00Z",
-		"away_since": "2026-11-23T04:10:00Z", "retired": null, "spooled": 3, "dir_error": "", "can_issue": true, "clock_offset_ms": 0, "config": "c",
-		"config_differs": false, "flags_missing": 1, "flag_errors": []}`, string(text))
+		"away_since": "2026-11-23T04:10:00Z", "retired": null, "spooled": 3, "dir_error": "", "can_issue": true, "clock_offset_ms": 0, "config": "breaker=c fleet=c",
+		"config_differs": false, "config_keys": [], "id_shared": false, "flags_missing": 1, "flag_errors": []}`, string(text))
 }
 
 func TestFindHost(t *testing.T) {
@@ -216,4 +221,11 @@ func TestFindHost(t *testing.T) {
 	}
 	_, err := fleetOf(twenty()[:2]).Find("x")
 	require.EqualError(t, err, `unknown host "x": the hosts are edge-0, edge-1`)
+}
+
+func TestFleetProblems(t *testing.T) {
+	hosts := twenty()[:3]
+	hosts[0].DirError, hosts[1].DirError = "shown from its own directory", "read-only"
+	hosts[0].IDShared = four.Add(time.Hour)
+	require.Equal(t, []string{"edge-0: " + IDSharedText, "the pause directory of edge-1: read-only"}, fleetOf(hosts).problems())
 }

@@ -293,12 +293,7 @@ func (r *Reader) addPause(p *Project, s snapshot) {
 		p.Paused, p.Held = Yes, true
 		path := r.from.Reconciler.Dir().FlagPath(p.ID)
 		p.Reason = redact.Line(PausedBecause(p.ID, FlagReason(path, readableNote(flag), flag.Dangling)), 300)
-		if since := flag.Since.UTC(); !since.IsZero() {
-			if now := r.from.Now().UTC(); since.After(now) { // a file may have any time
-				since = now
-			}
-			p.Since = &since
-		}
+		p.Since = known(r.pausedSince(p.ID, flag, s))
 		if flag.Dangling {
 			p.Warnings = append(p.Warnings,
 				"its flag is a dangling link: it pauses here, but `test -e` in a script does not see it")
@@ -314,6 +309,24 @@ func (r *Reader) addPause(p *Project, s snapshot) {
 	if s.isPaused(p.ID) {
 		p.addFleet(s.fleet)
 	}
+}
+
+// pausedSince returns when a pause began. The flag tells of a pause that the state does not know yet: one that it knows may have been
+// written again, or later on this host than on another.
+func (r *Reader) pausedSince(project string, flag incident.FlagView, s snapshot) time.Time {
+	since, now := flag.Since, r.from.Now()
+	if h, held := s.holds[project]; held {
+		since = h.Since
+	}
+	for _, i := range s.incidents[project] {
+		if i.IsOpen() {
+			since = i.Opened
+		}
+	}
+	if since.After(now) { // a file may have any time
+		return now
+	}
+	return since
 }
 
 // addIncident adds an incident whose flag was written on this host, or not yet.

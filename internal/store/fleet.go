@@ -21,6 +21,7 @@ type Host struct {
 	DirError string        `json:"dir_error,omitzero"`
 	CanIssue bool          `json:"can_issue"`        // it can read the token of Gitea
 	Retired  time.Time     `json:"retired,omitzero"` // zero: it is not
+	IDShared time.Time     `json:"-"`                // when a machine last found that another one reports under the same id; zero: never
 }
 
 // MissingFlag is the flag of a paused project that a host has not confirmed.
@@ -39,7 +40,7 @@ type Fleet interface {
 	incident.Claimer
 	// Now returns the time by the state's clock, as of the last answer of the state and this machine's monotonic clock since then.
 	Now() time.Time
-	// Beat stores that this host is alive, and what it reports; ID, Seen and Retired are not its own to say. It fails with [ErrRetired] if somebody has retired the host.
+	// Beat stores that this host is alive, and what it reports; ID, Seen, Retired and IDShared are not its own to say. It fails with [ErrRetired] if somebody has retired the host.
 	Beat(ctx context.Context, h Host) error
 	// Hosts returns all hosts, by name, the retired ones last.
 	Hosts(ctx context.Context) ([]Host, error)

@@ -380,7 +380,7 @@ func TestMoveRefuses(t *testing.T) {
 			p.openDatabase(t).Close()
 			p.exec(t, `UPDATE adfbot.meta SET value = '999' WHERE key = 'schema_version'`)
 		}, "a newer version of adfbot has upgraded the state"},
-		{"the database of another installation", func(t *testing.T, p *place) { p.openDatabase(t).Close() }, "it belongs to another installation.*DROP SCHEMA"},
+		{"the database of another installation", func(t *testing.T, p *place) { p.openDatabase(t).Close() }, "holds the state of another installation. To join that, this host leaves its own state behind: see `adfbot help fleet`"},
 		{"a database with results", func(t *testing.T, p *place) {
 			id := p.openFile(t).Installation()
 			s, err := postgres.Open(t.Context(), p.url, postgres.Options{Schema: p.schema, Host: host, Sentinel: func() (string, error) { return id, nil }})

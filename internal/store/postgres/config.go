@@ -3,10 +3,13 @@ package postgres
 import (
 	"cmp"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -75,6 +78,17 @@ func parseURL(raw string) (*pgconn.Config, error) {
 		return dialer.DialContext(ctx, network, addr)
 	}
 	return config, nil
+}
+
+// unverified reports whether connections may lead to a server on another machine whose certificate is not verified.
+func unverified(config *pgconn.Config) bool {
+	verified := func(host string, c *tls.Config) bool {
+		ip, err := netip.ParseAddr(host)
+		return strings.HasPrefix(host, "/") || host == "localhost" || err == nil && ip.IsLoopback() ||
+			c != nil && (!c.InsecureSkipVerify || c.VerifyPeerCertificate != nil || c.VerifyConnection != nil)
+	}
+	return !verified(config.Host, config.TLSConfig) ||
+		slices.ContainsFunc(config.Fallbacks, func(f *pgconn.FallbackConfig) bool { return !verified(f.Host, f.TLSConfig) })
 }
 
 // keepAlives takes the settings of libpq about keepalives out of a query.

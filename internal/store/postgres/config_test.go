@@ -1,10 +1,22 @@
 package postgres
 
 import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"encoding/pem"
+	"math/big"
+	"os"
+	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/stretchr/testify/require"
+
+	"github.com/terraphim/adfbot/internal/store"
 )
 
 func TestURL(t *testing.T) {
@@ -56,4 +68,55 @@ func TestURLWithoutEnvironment(t *testing.T) {
 	require.Equal(t, map[string]string{"application_name": "adfbot"}, c.RuntimeParams)
 	require.NotNil(t, c.TLSConfig)
 	require.NotNil(t, c.ValidateConnect)
+}
+
+// Whoever can redirect the connection to a server that nobody verifies gets the state.
+func TestUnverified(t *testing.T) {
+	ca := filepath.Join(t.TempDir(), "ca.pem")
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	require.NoError(t, err)
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour)}
+	cert, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(ca, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: cert}), 0o644))
+	for url, want := range map[string]bool{
+		"postgres://a@db/a":                                     true,
+		"postgres://a@db/a?sslmode=disable":                     true,
+		"postgres://a@db/a?sslmode=require":                     true,
+		"postgres://a@db/a?sslmode=verify-full":                 false,
+		"postgres://a@db/a?sslmode=verify-ca&sslrootcert=" + ca: false,
+		"postgres://a@db/a?sslmode=require&sslrootcert=" + ca:   false,
+		"postgres://a@127.0.0.1,db/a":                           true,
+		"postgres://a@127.0.0.1/a":                              false,
+		"postgres://a@localhost/a":                              false,
+		"postgres://a@[::1]/a":                                  false,
+		"postgres:///a?host=/run/postgresql&user=a":             false,
+	} {
+		config, err := parseURL(url)
+		require.NoError(t, err, url)
+		require.Equal(t, want, unverified(config), url)
+	}
+}
+
+func TestAdviceOnLogin(t *testing.T) {
+	t.Parallel()
+	config, err := parseURL("postgres://bot@db/adfbot")
+	require.NoError(t, err)
+	s := &Store{pool: newPool(config, nil)}
+	require.Contains(t, s.adviceOn(&pgconn.PgError{Code: "28P01"}), "name that in `state_password_file`")
+	require.Contains(t, s.adviceOn(&pgconn.PgError{Code: "28000"}), "does not let bot in from this host: see pg_hba.conf")
+	require.Contains(t, s.adviceOn(&pgconn.PgError{Code: "28000", Message: `no pg_hba.conf entry for host "192.0.2.1", user "bot", database "adfbot", no encryption`}),
+		"set sslmode=verify-full in the URL")
+	s.pool.password = func() (string, error) { return "", nil }
+	require.Contains(t, s.adviceOn(&pgconn.PgError{Code: "28P01"}), "correct the file that `state_password_file` names")
+}
+
+// What an outage puts into the mails of cron says each thing once.
+func TestOutageIsBrief(t *testing.T) {
+	t.Parallel()
+	_, err := Open(t.Context(), "postgres://bot@127.0.0.1:1,127.0.0.1:2/adfbot?sslmode=disable", Options{Host: strings.Repeat("a", 32)})
+	require.ErrorIs(t, err, store.ErrUnusable)
+	require.Regexp(t, `^state not usable: postgres://bot@127.0.0.1:1,127.0.0.1:2/adfbot: no server that can be written to is reached: .*: `+
+		`127.0.0.1:1 \(127.0.0.1\): tcp 127.0.0.1:1: connect: connection refused; 127.0.0.1:2 .*: connection refused$`, err.Error())
+	require.Less(t, len(err.Error()), 350)
 }

@@ -24,10 +24,29 @@ func (s *Store) Wrap(err error) error {
 	case errors.Is(err, sqlstore.ErrContent):
 		return store.Unusable(s.path, "it is damaged: restore a backup", err)
 	case errors.As(err, &db):
-		return store.Unusable(s.path, s.advice(err), err)
+		place, _, _ := strings.Cut(s.path, "?")
+		return store.Unusable(place, s.advice(err), briefly(err))
 	}
 	return err
 }
+
+// briefly returns an error without what its message has in common with the URL, on one line.
+func briefly(err error) error {
+	var connect *pgconn.ConnectError
+	if !errors.As(err, &connect) {
+		return err
+	}
+	text := strings.ReplaceAll(strings.ReplaceAll(connect.Unwrap().Error(), "dial error: dial ", ""), "\n", "; ")
+	return &briefError{strings.Replace(err.Error(), connect.Error(), text, 1), err}
+}
+
+type briefError struct {
+	text string
+	err  error
+}
+
+func (e *briefError) Error() string { return e.text }
+func (e *briefError) Unwrap() error { return e.err }
 
 const adviceReadOnly = "the server takes no changes: it is a standby, or was made read-only; the address must lead to the primary"
 
@@ -76,9 +95,15 @@ func (s *Store) adviceOn(pg *pgconn.PgError) string {
 	user, database := s.pool.config.User, s.pool.config.Database
 	switch pg.Code {
 	case "28P01":
+		if s.pool.password == nil {
+			return fmt.Sprintf("the server wants a password of %s: write it to a file and name that in `state_password_file`", user)
+		}
 		return fmt.Sprintf("the server refuses the password of %s: correct the file that `state_password_file` names", user)
 	case "28000":
-		return fmt.Sprintf("the server lets %s not in from this host: see pg_hba.conf on the server, and whether the role exists and may log in", user)
+		if strings.Contains(pg.Message, "no encryption") {
+			return fmt.Sprintf("the server does not let %s in without encryption: set sslmode=verify-full in the URL", user)
+		}
+		return fmt.Sprintf("the server does not let %s in from this host: see pg_hba.conf on the server, and whether the role exists and may log in", user)
 	case "3D000":
 		return fmt.Sprintf("the database does not exist: have it made on the server, `CREATE DATABASE %s OWNER %s`", quote(database), quote(user))
 	case "42501":

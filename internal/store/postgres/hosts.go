@@ -5,6 +5,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"strconv"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
@@ -49,23 +50,33 @@ func (s *Store) BeginRun(ctx context.Context, r store.Run) (store.Run, error) {
 	return s.State.BeginRun(asHost(ctx), r)
 }
 
-// Beat implements [store.Fleet].
+// idShared is the key of when another machine was found to report under the id of a host, in milliseconds since 1970.
+const idShared = "id_shared"
+
+// Beat implements [store.Fleet]. A machine has one boot as long as this process runs: where it finds another one than it has stored,
+// another machine reports under the id of this host.
 func (s *Store) Beat(ctx context.Context, h store.Host) error {
 	var at sqlstore.Time
 	asked := time.Now()
 	err := s.tx(ctx, func(ctx context.Context, tx sqlstore.Tx) error {
-		err := sqlstore.First(ctx, tx, `INSERT INTO adfbot.host AS h
+		var was string
+		err := sqlstore.First(ctx, tx, `WITH was AS (SELECT boot FROM adfbot.host WHERE id = ?) INSERT INTO adfbot.host AS h
 			(id, name, boot, version, config, offset_ms, spooled, dir_error, can_issue, seen_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, clock_timestamp())
 			ON CONFLICT (id) DO UPDATE SET name = excluded.name, boot = excluded.boot, version = excluded.version, config = excluded.config,
 			offset_ms = excluded.offset_ms, spooled = excluded.spooled, dir_error = excluded.dir_error, can_issue = excluded.can_issue, seen_at = excluded.seen_at
-			WHERE h.retired_at IS NULL RETURNING seen_at`,
-			s.host, h.Name, h.Boot, h.Version, h.Config, h.Offset.Milliseconds(), h.Spooled, h.DirError, h.CanIssue).Scan(&at)
-		if errors.Is(err, sql.ErrNoRows) {
-			err = s.retired(true)
+			WHERE h.retired_at IS NULL RETURNING seen_at, coalesce((SELECT boot FROM was), '')`,
+			s.host, s.host, h.Name, h.Boot, h.Version, h.Config, h.Offset.Milliseconds(), h.Spooled, h.DirError, h.CanIssue).Scan(&at, &was)
+		switch {
+		case errors.Is(err, sql.ErrNoRows):
+			return s.retired(true)
+		case err == nil && s.beaten.Load() && was != "" && h.Boot != "" && was != h.Boot:
+			return tx.Exec(ctx, `INSERT INTO adfbot.meta (key, value) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value`,
+				store.HostKey(idShared, s.host), strconv.FormatInt(at.UnixMilli(), 10))
 		}
 		return err
 	})
 	if err == nil {
+		s.beaten.Store(h.Boot != "")
 		s.pool.clock.told(at.Time, asked)
 	}
 	return err
@@ -76,11 +87,16 @@ func (s *Store) Hosts(ctx context.Context) ([]store.Host, error) {
 	hosts, err := sqlstore.List(ctx, s.database(), func(row sqlstore.Row) (h store.Host, err error) {
 		var seen, retired sqlstore.Time
 		var offset int64
-		err = row.Scan(&h.ID, &h.Name, &h.Boot, &h.Version, &h.Config, &seen, &offset, &h.Spooled, &h.DirError, &h.CanIssue, &retired)
+		var shared string
+		err = row.Scan(&h.ID, &h.Name, &h.Boot, &h.Version, &h.Config, &seen, &offset, &h.Spooled, &h.DirError, &h.CanIssue, &retired, &shared)
+		if ms, err := strconv.ParseInt(shared, 10, 64); err == nil {
+			h.IDShared = time.UnixMilli(ms).UTC()
+		}
 		h.Seen, h.Retired, h.Offset = seen.Time, retired.Time, time.Duration(offset)*time.Millisecond
 		return h, err
-	}, `SELECT id, name, boot, version, config, seen_at, offset_ms, spooled, dir_error, can_issue, retired_at
-		FROM adfbot.host ORDER BY retired_at IS NOT NULL, name, id`)
+	}, `SELECT id, name, boot, version, config, seen_at, offset_ms, spooled, dir_error, can_issue, retired_at,
+		coalesce((SELECT value FROM adfbot.meta WHERE key = ? || '/' || host.id), '')
+		FROM adfbot.host ORDER BY retired_at IS NOT NULL, name, id`, idShared)
 	return hosts, s.Wrap(err)
 }
 

@@ -157,8 +157,8 @@ func (i *importer) earlierCopy(ctx context.Context) (*copyOf, error) {
 	}
 	switch ours := installation == i.from.Installation; {
 	case installation != "" && !ours:
-		return nil, i.refuse(fmt.Sprintf("it belongs to another installation: name another database, or, if that one is not needed any more, stop its "+
-			"hosts and drop its schema, `DROP SCHEMA %s CASCADE`", i.s.schema), "its installation id is "+installation)
+		return nil, i.refuse("the database holds the state of another installation. To join that, this host leaves its own state behind: see "+
+			"`adfbot help fleet`, \"A host that ran alone\". Else name another database", "its installation id is "+installation)
 	case copied == "" && inUse:
 		return nil, i.refuse(fmt.Sprintf("something was stored there before the file was moved: stop every adfbot that uses the database; if what is "+
 			"there is not needed, drop it, `DROP SCHEMA %s CASCADE`, and run this again", i.s.schema), "it is not empty")

@@ -27,6 +27,7 @@ type Report struct {
 	Pooler     bool          // there is one before the server
 	Async      []string      // standbys, if none is synchronous
 	Hidden     int           // standbys of which the role may not know whether they are synchronous
+	Unverified bool          // the server may be another one: it is not on this machine, and its certificate is not verified
 	NotDurable []string      // settings with which a power failure loses what was answered
 }
 
@@ -42,6 +43,7 @@ func Inspect(ctx context.Context, url string, o Options) (r Report, err error) {
 		r, err = s.inspect(ctx, c)
 		return false, err
 	})
+	r.Unverified = unverified(config)
 	return r, s.Wrap(err)
 }
 

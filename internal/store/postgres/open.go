@@ -8,6 +8,7 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
@@ -27,6 +28,7 @@ type Store struct {
 	now      func() time.Time // nil: the server's clock
 	pool     *pool
 	host     string
+	beaten   atomic.Bool // with the boot of this machine
 	lease    lease
 	listenTo *pgconn.Config
 	pings    pings

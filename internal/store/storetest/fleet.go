@@ -42,6 +42,7 @@ func RunFleet(t *testing.T, newFleet func(testing.TB) Fleet) {
 		{"a pause ends on another host", testEndedElsewhere},
 		{"clock", testClock},
 		{"hosts", testFleetHosts},
+		{"two machines with one id", testSharedID},
 		{"retired", testRetire},
 		{"runs of a retired host", testRetireRuns},
 		{"missing flags", testMissingFlags},
@@ -330,6 +331,30 @@ func testFleetHosts(t *testing.T, fleet Fleet) {
 	require.NotZero(t, hosts[2].Seen)
 	full.ID, full.Seen = hostA, hosts[2].Seen
 	require.Equal(t, full, hosts[2])
+}
+
+func testSharedID(t *testing.T, fleet Fleet) {
+	before, a, other := fleet(hostA), fleet(hostA), fleet(hostB)
+	beat := func(s FleetState, boot string) time.Time {
+		t.Helper()
+		require.NoError(t, s.Beat(t.Context(), store.Host{Boot: boot}))
+		hosts := must(other.Hosts(t.Context()))(t)
+		require.Len(t, hosts, 1)
+		return hosts[0].IDShared
+	}
+	require.Zero(t, beat(before, "boot 1"))
+	require.Zero(t, beat(before, ""), "another process need not know it")
+	require.Zero(t, beat(a, "boot 2"), "the machine has rebooted")
+	require.Zero(t, beat(a, "boot 2"))
+	require.Zero(t, beat(fleet(hostA), "boot 2"), "another process there")
+	copied := fleet(hostA)
+	require.Zero(t, beat(copied, "boot 3"))
+	found := beat(a, "boot 2")
+	require.NotZero(t, found)
+	require.Equal(t, must(other.Hosts(t.Context()))(t)[0].Seen.UnixMilli(), found.UnixMilli())
+	require.NotZero(t, beat(copied, "boot 3"))
+	last := beat(a, "boot 2")
+	require.Equal(t, last, beat(a, "boot 2"), "the copy is off")
 }
 
 func testRetire(t *testing.T, fleet Fleet) {

@@ -117,7 +117,7 @@ func sampleFleet() status.Status {
 	s.Fleet = &status.Fleet{State: "postgres://adfbot@db1/adfbot", Shared: true, At: seven, Hosts: []status.Host{
 		{ID: "a", Name: "edge-1", State: status.HostHere, This: true, Version: "v1.2.3", Seen: &now, CanIssue: true},
 		{ID: "b", Name: "edge-7", State: status.HostAway, Version: "v1.2.2", Seen: &away, AwaySince: &away, Spooled: 3, FlagsMissing: 1},
-		{ID: "c", Name: "edge-9", State: status.HostHere, Version: "v1.2.3", Seen: &now, ConfigDiffers: true, ClockOffset: 3000, FlagErrors: []string{"no space left on device"}},
+		{ID: "c", Name: "edge-9", State: status.HostHere, Version: "v1.2.3", Seen: &now, ConfigDiffers: true, ConfigKeys: []string{"projects"}, ClockOffset: 3000, FlagErrors: []string{"no space left on device"}},
 		{ID: "d", Name: "edge-8", State: status.HostRetired, Retired: &away},
 	}}
 	return s

@@ -1,0 +1,52 @@
+package client
+
+import (
+	"net"
+	"net/http"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+func TestPaused(t *testing.T) {
+	for name, a := range map[string]struct {
+		code int
+		body string
+		why  string
+	}{
+		"paused":           {423, `{"title":"Paused","detail":"incident odilo#1 is open"}`, "incident odilo#1 is open"},
+		"without a reason": {423, `<html>`, "odilo is paused"},
+		"may run":          {200, `{"project":"odilo","paused":false}`, ""},
+		"unknown":          {503, `{"title":"Unknown","detail":"the state does not answer"}`, ""},
+		"not allowed":      {403, `{"title":"Not allowed","detail":"see projects[].users"}`, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			d := newDaemon(t)
+			d.gate = func(w http.ResponseWriter, r *http.Request) {
+				require.Equal(t, "/api/v1/projects/odilo/gate", r.URL.Path)
+				w.WriteHeader(a.code)
+				_, _ = w.Write([]byte(a.body))
+			}
+			c, _ := newClient(t, d.socket)
+			require.Equal(t, a.why, c.Paused(t.Context(), "odilo"))
+		})
+	}
+}
+
+// A daemon that does not answer keeps no job waiting.
+func TestPausedWithoutAnswer(t *testing.T) {
+	c, _ := newClient(t, "/nonexistent/socket")
+	require.Empty(t, c.Paused(t.Context(), "odilo"))
+
+	socket := filepath.Join(t.TempDir(), "s")
+	l, err := net.Listen("unix", socket) // accepts connections and no more, as a stopped process does
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = l.Close() })
+	c, _ = newClient(t, socket)
+	c.gateTimeout = 50 * time.Millisecond
+	begun := time.Now()
+	require.Empty(t, c.Paused(t.Context(), "odilo"))
+	require.Less(t, time.Since(begun), gateTimeout)
+}
