@@ -31,7 +31,7 @@ var allowed = map[string][]string{
 	"internal/yardstick":       {},
 	"internal/exposition":      {},
 	"internal/proc":            {},
-	"internal/hostlocal":       {"pause", "internal/text", "escalate/incident", "internal/store"},
+	"internal/hostlocal":       {"pause", "internal/text", "internal/class", "escalate/incident", "internal/store"},
 	"internal/class":           {},
 	"internal/config":          {"pause", "internal/text", "internal/class"},
 	"internal/store":           {"breaker", "internal/class", "escalate/tracker", "escalate/incident"},

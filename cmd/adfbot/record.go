@@ -85,6 +85,7 @@ func (a *app) record(cmd *cobra.Command, f recordFlags) error {
 		a.warnf("the result is recorded without all of its output: %v\n", err)
 	}
 	r.Host = redactor.Line(f.host, 200)
+	bot.Classify(cfg, &r)
 	ctx := cmd.Context()
 	env := a.envWithSpools(cfg)
 	b, err := bot.Open(ctx, cfg, bot.Results, env)

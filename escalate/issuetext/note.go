@@ -62,7 +62,11 @@ func FlagNote(i incident.Incident, resume Resume, mark Mark) string {
 		where = host + ", " + where
 	}
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s is paused: %s %s (%s).\n", i.Project, agent, text.Failed(i.Failures), where)
+	why := text.Failed(i.Failures)
+	if class := maskLine(classOf(i), 200); class != "" {
+		why += ", " + class
+	}
+	fmt.Fprintf(&b, "%s is paused: %s %s (%s).\n", i.Project, agent, why, where)
 	b.WriteString(resume.line())
 	if resume.InGitea {
 		fmt.Fprintln(&b, OrCommentLine)

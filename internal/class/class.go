@@ -20,6 +20,14 @@ import (
 // Unknown is the class of a failure that no rule matches.
 const Unknown = "unknown"
 
+// ValidName reports whether a class may have a name: at most 40 letters, digits and hyphens, of which the first is no hyphen.
+func ValidName(name string) bool {
+	special := func(c rune) bool {
+		return c != '-' && !('a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9')
+	}
+	return name != "" && len(name) <= 40 && name[0] != '-' && !strings.ContainsFunc(name, special)
+}
+
 // What a class makes of a failure.
 const (
 	Failure = "failure" // it counts

@@ -17,7 +17,6 @@ import (
 const (
 	maxClasses    = 100 // rules of a list
 	maxExpression = 500 // bytes
-	maxClassName  = 40  // bytes
 )
 
 // classFields is the table of the keys of a rule. Their values go to c.
@@ -134,12 +133,9 @@ func (r *reader) classLists(c *Config) iter.Seq2[string, Project] {
 
 func className(s string) (string, *fault) {
 	const fix = "write a word such as quota, of letters, digits and -"
-	special := func(c rune) bool {
-		return c != '-' && !('a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9')
-	}
 	switch {
-	case s == "" || len(s) > maxClassName || strings.ContainsFunc(s, special) || s[0] == '-':
-		return "", faultf(fix, "must be a name of at most %d letters, digits and -, not %s", maxClassName, quote(s))
+	case !class.ValidName(s):
+		return "", faultf(fix, "must be a name of at most 40 letters, digits and -, not %s", quote(s))
 	case s == class.Unknown:
 		return "", faultf("choose another name", "unknown is the class of what no rule matches")
 	}
