@@ -198,13 +198,18 @@ func (c *Config) ClassRules(project string) []class.Rule {
 	return rules
 }
 
-// ClassNames returns the classes that failures of a project may have, each once.
-func (c *Config) ClassNames(project string) []string {
-	names := []string{class.Unknown}
+// ClassOutcomes returns the classes that failures of a project may have, each with the outcome of a result of it: the counts that a class
+// which trips leads to are those of failures.
+func (c *Config) ClassOutcomes(project string) map[string]string {
+	outcomes := map[string]string{class.Unknown: class.Failure}
 	for _, rule := range c.ClassRules(project) {
-		if !slices.Contains(names, rule.Name) {
-			names = append(names, rule.Name)
+		if _, known := outcomes[rule.Name]; known {
+			continue
+		}
+		outcomes[rule.Name] = rule.Outcome
+		if rule.Outcome == class.Trip {
+			outcomes[rule.Name] = class.Failure
 		}
 	}
-	return names
+	return outcomes
 }

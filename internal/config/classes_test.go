@@ -45,7 +45,8 @@ func TestClasses(t *testing.T) {
 	require.Equal(t, []int{75, 69}, c.Classes[0].ExitCodes)
 	require.Equal(t, []string{"project-meta", "project-meta-*"}, c.Classes[0].Agents)
 	require.True(t, c.ClassRules("odilo")[0].Anywhere)
-	require.Equal(t, []string{"unknown", "licence", "quota", "cancelled", "credentials", "overloaded", "rate-limit", "network"}, c.ClassNames("odilo"))
+	require.Equal(t, map[string]string{"unknown": "failure", "licence": "failure", "quota": "failure", "cancelled": "ignored",
+		"credentials": "failure", "overloaded": "failure", "rate-limit": "failure", "network": "failure"}, c.ClassOutcomes("odilo"))
 
 	c, problems = parsed(t, "builtin_classes: false\n"+twoLists)
 	require.Empty(t, problems)

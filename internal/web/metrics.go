@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	classes "github.com/terraphim/adfbot/internal/class"
 	"github.com/terraphim/adfbot/internal/config"
 	"github.com/terraphim/adfbot/internal/exposition"
 	"github.com/terraphim/adfbot/internal/status"
@@ -43,12 +44,26 @@ type Metrics struct {
 // otherProject is the label of projects that are not configured. No id begins with a hyphen.
 const otherProject = "-other"
 
+// otherClass is the label of classes that are not configured. No name begins with a hyphen.
+const otherClass = "-other"
+
+// classLabel returns the label of the class of results. Failures from before there were classes are unknown.
+func classLabel(c *config.Config, r store.OutcomeCount) string {
+	switch _, known := c.ClassOutcomes(r.Project)[r.Class]; {
+	case r.Class == "" && r.Outcome == store.Failure:
+		return classes.Unknown
+	case r.Class == "" || known:
+		return r.Class
+	}
+	return otherClass
+}
+
 // NewMetrics returns metrics of a program of this version, all zero.
 func NewMetrics(version, revision string) *Metrics {
 	return &Metrics{
 		version: version, revision: revision,
 		results: exposition.NewCounter("adfbot_results_total",
-			"Results recorded since the daemon's start, by any process on the machine.", "outcome", "project"),
+			"Results recorded since the daemon's start, by any process on the machine. Failures have a class, also those that it ignores.", "class", "outcome", "project"),
 		trips: exposition.NewCounter("adfbot_trips_total",
 			"Breakers tripped since the daemon's start, by any process on the machine.", "project"),
 		sweeps: exposition.NewHistogram("adfbot_sweep_duration_seconds",
@@ -134,8 +149,10 @@ func (m *Metrics) count(ctx context.Context, p *setup) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for _, id := range p.cfg.ProjectIDs() { // a rate needs a series before its first event
-		for _, outcome := range []string{store.Success, store.Failure, store.Ignored} {
-			m.results.Add(0, outcome, id)
+		m.results.Add(0, "", store.Success, id)
+		m.results.Add(0, "", store.Ignored, id)
+		for name, outcome := range p.cfg.ClassOutcomes(id) {
+			m.results.Add(0, name, outcome, id)
 		}
 		m.trips.Add(0, id)
 	}
@@ -157,7 +174,7 @@ func (m *Metrics) count(ctx context.Context, p *setup) error {
 			if _, ok := p.cfg.Project(id); !ok {
 				id = otherProject
 			}
-			m.results.Add(float64(c.Results), status.Outcome(c.Outcome), id)
+			m.results.Add(float64(c.Results), classLabel(p.cfg, c), status.Outcome(c.Outcome), id)
 			if c.Trips > 0 || id != otherProject {
 				m.trips.Add(float64(c.Trips), id)
 			}
