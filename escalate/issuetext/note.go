@@ -152,7 +152,11 @@ func SpoolNote(i incident.Incident, resume Resume) string {
 	if i.Failures > 1 {
 		what += " in a row"
 	}
-	return fmt.Sprintf("%s is paused: %s could not be stored (%s on %s, %s).\n", i.Project, what, agent, maskLine(i.Host, 200), minute(i.Opened)) +
+	what += " could not be stored"
+	if class := maskLine(classOf(i), 200); class != "" {
+		what += ", " + class
+	}
+	return fmt.Sprintf("%s is paused: %s (%s on %s, %s).\n", i.Project, what, agent, maskLine(i.Host, 200), minute(i.Opened)) +
 		resume.line() + flagFacts(i, agent, Mark{})
 }
 

@@ -17,13 +17,16 @@ const (
 // BuiltinNames are the classes of the built-in rules.
 func BuiltinNames() []string { return []string{Quota, Credentials, RateLimit, Overloaded, Network} }
 
+// BuiltinOrigin is how the origin of a built-in rule begins; the tool follows.
+const BuiltinOrigin = "built-in, "
+
 // Builtin returns the built-in rules. Each knows what one tool prints, in words that are hardly printed for another reason; its test has
 // the lines that it was written from, with their sources. A tool also passes on what the provider's API says, so that its line may be
 // matched by the rule of another tool. Quotas come first: they are reported as rate limits (429) and as refusals (403), too.
 var Builtin = sync.OnceValue(func() []Rule {
 	var rules []Rule
 	for _, b := range builtin {
-		rule := Rule{Name: b.class, Outcome: Failure, Origin: "built-in, " + b.tool}
+		rule := Rule{Name: b.class, Outcome: Failure, Origin: BuiltinOrigin + b.tool}
 		for _, expression := range b.output {
 			rule.Output = append(rule.Output, regexp.MustCompile(expression))
 		}

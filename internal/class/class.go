@@ -107,7 +107,7 @@ func (rule *Rule) match(r Run, output parts) (what string, ok bool) {
 	}
 	for _, e := range rule.Output {
 		if line, ok := output.in(rule).find(e); ok {
-			return fmt.Sprintf("%s matches the line %s", quote(e.String()), quote(line)), true
+			return fmt.Sprintf("%s matches the line %s", shorten(e.String(), maxQuoted), quote(line)), true
 		}
 	}
 	return "", false

@@ -70,7 +70,7 @@ func TestExplain(t *testing.T) {
 		`- codes: exit code 1 is none of 69, 70`,
 		`- both: exit code 1 is none of 70; none of the last 20 lines of output matches`,
 		`- far: a line matches, but it is not among the last 20; see anywhere`,
-		`+ line: "limit reached" matches the line "5-hour limit reached"`,
+		`+ line: limit reached matches the line "5-hour limit reached"`,
 		`+ code: exit code 1`,
 	}, got)
 	require.Equal(t, "there is no output", class.Explain(rules[3:4], class.Run{})[0].Why)
