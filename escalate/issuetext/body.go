@@ -171,6 +171,8 @@ func (c *Composer) Short(in IssueData) string {
 	code := func(u Untrusted) string { return markdown.CodeSpan(redact.CutLine(string(u), maxPart)) }
 	plain := func(u Untrusted) string { return markdown.Text(redact.CutLine(string(u), maxPart)) }
 	d := c.data(in)
+	d.LastLine = "" // of the output
+	d.setWhy()
 	var b strings.Builder
 	if d.NotPaused {
 		fmt.Fprintf(&b, "# NOT PAUSED\n\nThe pause flag %s could not be written: %s\n\nWork may still be dispatched. Stop it by hand.\n\n",
