@@ -204,7 +204,7 @@ func incidentWord(p status.Project) string {
 	if p.Incident.TakenBy != "" {
 		issue += ", taken by " + p.Incident.TakenBy
 	}
-	return p.Incident.Name + " " + issue
+	return p.Incident.Name + status.ClassNote(p.Incident.Class) + " " + issue
 }
 
 func since(now, then time.Time) string {

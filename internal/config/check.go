@@ -35,6 +35,7 @@ func parse(path string, data []byte, host string, included func(pattern string) 
 	}
 	c.inherit()
 	r.checkRepositories(c)
+	r.checkClasses(c)
 	sortByLine(r.problems)
 	return c, r, nil
 }

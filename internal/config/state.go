@@ -15,6 +15,8 @@ import (
 	"strings"
 	"time"
 	"unicode"
+
+	"github.com/terraphim/adfbot/internal/class"
 )
 
 // ListenOff is the value of state_listen with which nobody listens to the state.
@@ -90,16 +92,18 @@ func StateNames(place string) (role, database string) {
 // SharedHash returns hashes of the keys that should have the same values on all hosts of a fleet. [SharedDiffers] compares them.
 func (c *Config) SharedHash() string {
 	shared := struct {
-		Gitea         Gitea
-		Breaker       Breaker
-		Escalation    Escalation
-		Operators     []string
-		OnIssueClosed string
-		Sweep         Sweep
-		Fleet         Fleet
-		Keep          time.Duration
-		Projects      []Project
-	}{c.Gitea, c.Breaker, c.Escalation, c.Operators, c.OnIssueClosed, c.Sweep, c.Fleet, c.History.Keep, slices.Clone(c.Projects)}
+		Gitea          Gitea
+		Breaker        Breaker
+		Escalation     Escalation
+		Operators      []string
+		OnIssueClosed  string
+		Sweep          Sweep
+		Fleet          Fleet
+		Keep           time.Duration
+		Classes        []class.Rule
+		BuiltinClasses bool
+		Projects       []Project
+	}{c.Gitea, c.Breaker, c.Escalation, c.Operators, c.OnIssueClosed, c.Sweep, c.Fleet, c.History.Keep, c.Classes, c.BuiltinClasses, slices.Clone(c.Projects)}
 	// Where files are, who may use them, and what a host is called, is its own.
 	shared.Gitea.TokenFile, shared.Gitea.TokenEnv, shared.Gitea.CAFile, shared.Gitea.Timeout = "", "", "", 0
 	shared.Escalation.Template, shared.Escalation.RedactEnv, shared.Fleet.Host = "", nil, ""
