@@ -495,30 +495,51 @@ func (p *pass) remark(ctx context.Context) error {
 	return p.r.opt.Fleet.SetMark(ctx, incident.DirMark{Epoch: p.mark.Epoch, Seq: p.mark.Seq})
 }
 
-// RaiseMark raises the mark of this host of a fleet, so that any older copy of the pause directory is known as one. back reports that the
-// directory has gone back in time since the state knew it, or may have: what was missing there before this call was not removed by anybody.
-// If the directory is not to be believed, RaiseMark does nothing.
-func (r *Reconciler) RaiseMark(ctx context.Context, project string) (back bool, err error) {
+// RaiseMark raises the mark of this host of a fleet and returns it, so that any older copy of the pause directory is known as one. back
+// reports that the directory has gone back in time since the state knew it, or may have: what was missing there before this call was not
+// removed by anybody. If the directory is not to be believed, RaiseMark does nothing.
+func (r *Reconciler) RaiseMark(ctx context.Context, project string) (mark pause.Mark, back bool, err error) {
 	p, end, err := r.beginPass(ctx, project, r.visitCache())
 	if err != nil {
-		return false, err
+		return mark, false, err
 	}
 	defer end()
 	for range 3 {
 		flags, err := r.opt.Fleet.HostFlags(ctx, project)
 		if err != nil || p.checkSentinel(ctx) != nil {
-			return back, err
+			return mark, back, err
 		}
 		ok, err := p.compareMarks(ctx, flags.Mark)
 		if err != nil {
-			return back, err
+			return mark, back, err
 		}
 		if ok {
-			return back, p.remark(ctx)
+			err = p.remark(ctx)
+			return p.mark, back, err
 		}
 		back = back || flags.Mark.Epoch != ""
 	}
-	return back, p.unsteady()
+	return mark, back, p.unsteady()
+}
+
+// LookSince is Look at a flag of a host of a fleet. The flag is unknown if the directory has not had the mark.
+func (r *Reconciler) LookSince(ctx context.Context, project string, mark pause.Mark) incident.FlagView {
+	v := r.Look(ctx, project)
+	now, err := readDir(r, 0, func() (pause.Mark, error) {
+		f, err := r.opt.Dir.Open()
+		if err != nil {
+			return pause.Mark{}, err
+		}
+		defer func() { _ = f.Close() }()
+		return f.Mark()
+	})
+	if err == nil && (now.Host != mark.Host || now.Epoch != mark.Epoch || now.Seq < mark.Seq) {
+		err = fmt.Errorf("pause directory %s: %w", r.opt.Dir.Path(), pause.ErrOtherMark)
+	}
+	if err != nil {
+		return incident.FlagView{Err: err}
+	}
+	return v
 }
 
 // passAll takes the local steps of all projects of which this host of a fleet has or needs a flag, but for those to skip.

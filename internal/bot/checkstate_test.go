@@ -181,6 +181,7 @@ func TestCheckOfSharedID(t *testing.T) {
 	a := newHost(t, testpg.Database(t))
 	b := a.newHostBeside(t)
 	for _, w := range []*world{a, b} {
+		w.pass(time.Since(w.now())) // to the clock of the database
 		w.with(bot.Results, func(*bot.Bot) {})
 	}
 	a.inFleet(func(original store.Fleet) {

@@ -121,8 +121,13 @@ func TestPauseDirOfAnotherHost(t *testing.T) {
 	a := newHost(t, testpg.Database(t))
 	a.fail("odilo", 3)
 	b := a.newHostBeside(t)
-	b.cfg.PauseDir = a.cfg.PauseDir
 	b.with(bot.Results, func(*bot.Bot) {})
+	b.cfg.PauseDir = a.cfg.PauseDir
+	b.with(bot.Restore, func(m *bot.Bot) {
+		require.NoError(t, os.Remove(a.sentinel()))
+		_, err := m.Restore(ctx)
+		require.NoError(t, err)
+	})
 	id, err := hostlocal.At(b.cfg.LocalDir).HostID(ctx)
 	require.NoError(t, err)
 	says := func(err error) {

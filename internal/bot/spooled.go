@@ -145,31 +145,27 @@ func (b *Bot) countSpooled(ctx context.Context, wanted func(project string) bool
 
 type lookFunc func(ctx context.Context, project string) incident.FlagView
 
-// flagsOfSpooled returns how to look at the flags of projects that spooled results have paused. In a fleet, they are looked at once, and
-// then the mark of the pause directory is raised. If that is older than such a pause, flagsOfSpooled forgets the pauses: a flag that is
-// missing was not removed by anybody.
+// flagsOfSpooled returns how to look at the flags of projects that spooled results have paused. In a fleet, the mark of the pause directory
+// is raised before. If the directory is older than such a pause, flagsOfSpooled forgets the pauses: a flag that is missing was not removed
+// by anybody.
 func (b *Bot) flagsOfSpooled(ctx context.Context, spooled []hostlocal.Spooled) (lookFunc, error) {
 	first := slices.IndexFunc(spooled, func(e hostlocal.Spooled) bool { return !e.PausedAt.IsZero() })
 	if b.store.fleet == nil || first < 0 {
 		return b.rec.Look, nil
 	}
-	seen := map[string]incident.FlagView{}
-	for _, e := range spooled {
-		if _, ok := seen[e.Result.Project]; !ok {
-			seen[e.Result.Project] = b.rec.Look(ctx, e.Result.Project)
-		}
+	mark, back, err := b.rec.RaiseMark(ctx, spooled[first].Result.Project)
+	if errors.Is(err, pause.ErrOtherMark) {
+		return nil, err
 	}
-	older := b.local.OlderThanLastPause(b.cfg.PauseDir)
-	back, err := b.rec.RaiseMark(ctx, spooled[first].Result.Project)
-	if back || older {
+	if back || b.local.OlderThanLastPause(b.cfg.PauseDir) {
 		for n := range spooled {
 			spooled[n].PausedAt, spooled[n].Held = time.Time{}, false
 		}
 	}
-	if !errors.Is(err, pause.ErrOtherMark) { // a directory that cannot be written keeps no result waiting
-		err = nil
+	if err != nil { // a directory that cannot be written keeps no result waiting
+		return b.rec.Look, nil
 	}
-	return func(_ context.Context, project string) incident.FlagView { return seen[project] }, err
+	return func(ctx context.Context, project string) incident.FlagView { return b.rec.LookSince(ctx, project, mark) }, nil
 }
 
 // spooled returns the results of the wanted projects in the spool beside the state and in this user's own.
