@@ -234,7 +234,10 @@ func (r *Reconciler) nameFlag(ctx context.Context, s step) (progress, error) {
 		return later, err
 	}
 	path := r.opt.Dir.FlagPath(i.Project)
-	err = r.opt.Tracker.EditBody(ctx, i.Issue, func(body string) string { return issuetext.ReplacePath(body, i.NamedFlag, path) })
+	err = r.opt.Tracker.EditText(ctx, i.Issue, func(t tracker.Text) tracker.Text {
+		t.Body = issuetext.ReplacePath(t.Body, i.NamedFlag, path)
+		return t
+	})
 	switch {
 	case tracker.IsPermanent(err) && !tracker.IsStatus(err, http.StatusConflict):
 		r.opt.Log.Warn("cannot name the pause flag's new path in the issue", "issue", i.Issue.String(), "flag", path, "err", err)

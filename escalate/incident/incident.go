@@ -71,6 +71,9 @@ type Incident struct {
 	Rebuilt   bool      `json:"Rebuilt,omitzero"`  // rebuilt from a flag or an issue after the state was lost
 	Replaced  bool      `json:"Replaced,omitzero"` // ended without a resume, because another incident pauses the project
 
+	Class       string `json:"class,omitempty"`       // of the failure that tripped the breaker; "" or "unknown": none is known
+	Fingerprint string `json:"fingerprint,omitempty"` // of the last line of its output; "": none
+
 	Generation  int64     `json:"-"`                    // of its pause; only for Insert
 	FlagWritten time.Time `json:"FlagWritten,omitzero"` // when the flag was first seen on a disk; zero: never
 	FlagError   string    `json:"FlagError,omitzero"`   // why it could not be written
