@@ -58,6 +58,7 @@ var localSteps = map[plan.Kind]func(*Reconciler, context.Context, *localVisit, p
 	plan.Rebuild:     (*Reconciler).rebuild,
 	plan.RebuildDone: (*Reconciler).rebuild,
 	plan.Settle:      (*Reconciler).settleWithoutIssue,
+	plan.LeaveLead:   (*Reconciler).leaveLead,
 }
 
 // writeFlag writes the flag of an incident or, where the action names none, of a hold. It replaces the flag of another pause.
@@ -294,6 +295,11 @@ func (r *Reconciler) rebuild(ctx context.Context, v *localVisit, a plan.Action) 
 	i, err := r.opt.State.Insert(ctx, plan.Rebuilt(a, r.opt.Now()))
 	if err != nil {
 		return err
+	}
+	if i.Lead != "" { // a lead that the state lost, too, is rebuilt with all that its issue carries
+		if err := r.addMember(ctx, i.Lead, i); err != nil {
+			return err
+		}
 	}
 	r.opt.Log.Warn("incident rebuilt", "project", a.Project, "incident", i.Name(), "issue", i.Issue.String(), "why", a.Why)
 	if a.Kind == plan.Rebuild {

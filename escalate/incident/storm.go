@@ -81,3 +81,8 @@ type Joining struct {
 func JoinedKey(i Incident, at time.Time) string {
 	return fmt.Sprintf("%s/joined/%d", i.ID, at.UnixMilli())
 }
+
+// HasShown reports whether the issue of i carries an incident by now.
+func (i Incident) HasShown(id string) bool {
+	return slices.ContainsFunc(i.Members, func(m Member) bool { return m.ID == id && m.Shown != NotShown })
+}

@@ -2,7 +2,6 @@ package issuetext
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 
 	"github.com/terraphim/adfbot/escalate/incident"
@@ -45,8 +44,8 @@ func (c *Composer) SharedTitle(lead incident.Incident, others int) string {
 
 // IsTitle reports whether the bot has given a title to the issue of an incident. A person may have changed it.
 func (c *Composer) IsTitle(title string, lead incident.Incident) bool {
-	if lead.Title != "" {
-		return title == lead.Title
+	if title == lead.Title {
+		return true
 	}
 	for others := range max(len(lead.Members), 1) {
 		if title == c.title(lead, others) {
@@ -79,9 +78,15 @@ func (c *Composer) sharedMarkers(d SharedData) string {
 	for _, m := range d.Kept {
 		line(m)
 	}
-	for _, m := range slices.Backward(d.Members) { // the lead is last, as in the whole body
+	marker := func(m incident.Incident) {
 		line(tracker.Marker{Installation: d.Installation, Project: m.Project, Seq: m.Seq, Incident: m.ID})
 	}
+	for _, m := range d.Members {
+		if m.ID != d.Lead.ID {
+			marker(m.Incident)
+		}
+	}
+	marker(d.Lead) // last, as in the whole body
 	return b.String()
 }
 
@@ -235,7 +240,12 @@ func JoinedComment(key string, joined []incident.Incident, all int) string {
 
 // AllResumedComment says that all incidents of an issue have ended, and how the last one did.
 func AllResumedComment(key string, all []incident.Incident) string {
-	last := slices.MaxFunc(all, func(a, b incident.Incident) int { return a.Ended.Compare(b.Ended) })
+	var last incident.Incident
+	for _, i := range all {
+		if !i.Ended.Before(last.Ended) {
+			last = i
+		}
+	}
 	how := ErrorText(last.EndedHow)
 	if how == "" {
 		how = "it is not known how"

@@ -62,6 +62,9 @@ func (p *planner) open(i incident.Incident) {
 			p.add(Create, i, "the incident has no issue yet")
 		}
 	case p.o.Flag.State == incident.FlagUnknown:
+		if is := p.o.Issues[i.ID]; due && (is == IssueOpen || is == IssueUnknown) {
+			p.carried(i) // that follows from the state
+		}
 	case p.o.Issues[i.ID] == IssueOpen && due:
 		if i.ReopenPending {
 			p.add(ConfirmReopened, i, "the issue is open again")
@@ -71,10 +74,13 @@ func (p *planner) open(i incident.Incident) {
 		}
 		p.carried(i)
 		for _, m := range p.o.Carried(i) {
+			if m.ID != i.ID && (!m.IsOpen() || !i.HasShown(m.ID)) {
+				continue
+			}
 			if m.Issue = i.Issue; m.IsOpen() {
 				p.elsewhere(m)
 			}
-			if m.Incomplete && (m.IsOpen() || m.ID == i.ID) && p.due(m) {
+			if m.Incomplete && p.due(m) {
 				p.add(Complete, m, "the issue lacks labels, assignees or its due date")
 			}
 		}
