@@ -151,7 +151,7 @@ func (m *Memory) Join(_ context.Context, id string, choose func(incident.Inciden
 	if lead, ok := m.incidents[join.Lead]; ok && !lead.Settled && lead.Lead == "" {
 		lead.AddMember(id, i.Opened)
 		m.incidents[lead.ID] = lead
-		i.Lead = lead.ID
+		i.JoinLead(lead.ID)
 	}
 	i.Continues = join.Continues
 	m.incidents[id] = i

@@ -1,6 +1,7 @@
 package escalate
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -101,8 +102,7 @@ func (r *Reconciler) joinAgain(ctx context.Context, s step, issue tracker.Issue)
 	}
 	i, err := r.opt.State.Change(ctx, s.incident.ID, func(i *incident.Incident) {
 		if i.Issue.IsZero() && !i.Leads() {
-			i.Lead, i.Create, i.Target = lead, incident.Attempt{}, tracker.Repo{}
-			clearRetry(i)
+			i.JoinLead(lead)
 		}
 	})
 	if err != nil || i.Lead == "" {
@@ -185,22 +185,28 @@ func (r *Reconciler) sharedData(ctx context.Context, lead incident.Incident, iss
 	for _, m := range found {
 		known[m.ID] = m
 	}
-	for n, id := range lead.MemberIDs() {
+	for _, id := range lead.MemberIDs() {
 		m, ok := known[id]
-		switch {
-		case !ok:
-			if kept, ok := issue.MarkerOf(id); ok {
-				d.Kept = append(d.Kept, kept)
-			}
-			continue
-		case id != lead.ID && m.Lead != lead.ID: // it has an issue of its own by now
-			continue
-		case 0 < n && n <= withEvidence:
-			if m.Evidence, err = r.opt.State.Evidence(ctx, id); err != nil {
+		if kept, carried := issue.MarkerOf(id); !ok && carried {
+			d.Kept = append(d.Kept, kept)
+		}
+		if ok && (id == lead.ID || m.Lead == lead.ID) { // else it has an issue of its own by now
+			d.Members = append(d.Members, issuetext.SharedMember{Incident: m, Resume: r.HowToResume(m.Project).Command})
+		}
+	}
+	place := map[string]int{lead.ID: -len(issue.Members) - 1} // the lead first, then as they stand in the issue, then new ones
+	for n, m := range issue.Members {
+		place[m.Incident] = n - len(issue.Members)
+	}
+	slices.SortStableFunc(d.Members, func(a, b issuetext.SharedMember) int {
+		return cmp.Or(cmp.Compare(place[a.ID], place[b.ID]), a.Opened.Compare(b.Opened))
+	})
+	for n := range d.Members[:min(len(d.Members), 1+withEvidence)] {
+		if m := &d.Members[n]; m.ID != lead.ID {
+			if m.Evidence, err = r.opt.State.Evidence(ctx, m.ID); err != nil {
 				return d, err
 			}
 		}
-		d.Members = append(d.Members, issuetext.SharedMember{Incident: m, Resume: r.HowToResume(m.Project).Command})
 	}
 	return d, nil
 }

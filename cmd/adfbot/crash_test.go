@@ -17,6 +17,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/terraphim/adfbot/escalate/giteatest"
+	"github.com/terraphim/adfbot/escalate/incident"
+	"github.com/terraphim/adfbot/internal/store/sqlite"
 	"github.com/terraphim/adfbot/internal/testhost"
 )
 
@@ -167,6 +169,36 @@ var flows = []flow{
 		act: []string{"sweep"},
 		end: []string{theRepo + "#1 closed, 3 comments", "file .adfbot", "file odilo", "odilo: paused yes, held true, 0 failures"},
 	}, {
+		name: "a trip that joins another one's issue, and is told of",
+		before: func(w *world) {
+			w.storms()
+			w.trip()
+			w.ok("sweep")
+			w.down()
+			w.ok("record", "--project", "quick", "--failure")
+			require.NoError(w.t, w.up())
+			w.sameCause()
+		},
+		act: []string{"sweep"},
+		end: []string{theRepo + "#1 open, 1 comments", paused[1], paused[2], "file quick", paused[3],
+			"quick: paused yes, held false, 1 failures, quick#1 flag true /" + theRepo + "/issues/1"},
+	}, {
+		name: "the resume of all whom an issue carries",
+		before: func(w *world) {
+			w.storms()
+			w.trip()
+			w.down()
+			w.ok("record", "--project", "quick", "--failure")
+			require.NoError(w.t, w.up())
+			w.sameCause()
+			w.settle()
+			for _, p := range []string{"odilo", "quick"} {
+				require.NoError(w.t, os.Remove(w.path("pause/"+p)))
+			}
+		},
+		act: []string{"sweep"},
+		end: []string{theRepo + "#1 closed, 2 comments", "file .adfbot"},
+	}, {
 		name:   "two orders at once",
 		before: func(w *world) { w.operators(); w.trip(); w.As(person).Comment(theRepo, 1, "/adf ack\n/adf status") },
 		act:    []string{"sweep"},
@@ -180,6 +212,27 @@ func (w *world) operators() {
 	require.NoError(w.t, err)
 	_, err = f.WriteString("\noperators: [" + person + "]\non_issue_closed: resume\n")
 	require.NoError(w.t, errors.Join(err, f.Close()))
+}
+
+// storms lets trips of one cause share an issue.
+func (w *world) storms() {
+	f, err := os.OpenFile(w.path("config.yaml"), os.O_APPEND|os.O_WRONLY, 0)
+	require.NoError(w.t, err)
+	_, err = f.WriteString("\nescalation: {storm_window: 1h}\n")
+	require.NoError(w.t, errors.Join(err, f.Close()))
+}
+
+// sameCause makes the cause of all open incidents the same.
+func (w *world) sameCause() {
+	s, err := sqlite.Open(w.t.Context(), w.path("state/adfbot.db"), sqlite.Options{})
+	require.NoError(w.t, err)
+	defer func() { require.NoError(w.t, s.Close()) }()
+	list, err := s.Unsettled(w.t.Context(), "")
+	require.NoError(w.t, err)
+	for _, i := range list {
+		_, err := s.Change(w.t.Context(), i.ID, func(i *incident.Incident) { i.Class = "quota" })
+		require.NoError(w.t, err)
+	}
 }
 
 func (w *world) fail(times int) {

@@ -92,6 +92,7 @@ type Incident struct {
 	Members   []Member  `json:"members,omitempty"`
 	Joined    time.Time `json:"joined,omitzero"`     // when the last of them was opened
 	Continues string    `json:"continues,omitempty"` // id of the lead of an issue of the same cause that had no room for this one
+	LeadName  string    `json:"-"`                   // for people, see [View]
 	Title     string    `json:"title,omitempty"`     // the last one that the bot has given to an issue that carries several
 	Edited    time.Time `json:"edited,omitzero"`     // when the bot last wrote into that issue whom it carries
 

@@ -1,9 +1,12 @@
 package incident
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"time"
+
+	"github.com/terraphim/adfbot/escalate/tracker"
 )
 
 // Several incidents of one cause may share an issue: that of their lead. The lead lists them, itself first; the others name it. A lead has
@@ -71,6 +74,12 @@ func (i *Incident) AddMember(id string, opened time.Time) {
 	}
 }
 
+// JoinLead has the issue of another incident carry i. What kept i from an issue of its own does not matter any more.
+func (i *Incident) JoinLead(lead string) {
+	i.Lead, i.Continues, i.Create, i.Target = lead, "", Attempt{}, tracker.Repo{}
+	i.Tries, i.NextTry, i.LastErr = 0, time.Time{}, ""
+}
+
 // Joining is whose issue carries an incident.
 type Joining struct {
 	Lead      string // id of the one whose issue does; "": its own will
@@ -85,4 +94,38 @@ func JoinedKey(i Incident, at time.Time) string {
 // HasShown reports whether the issue of i carries an incident by now.
 func (i Incident) HasShown(id string) bool {
 	return slices.ContainsFunc(i.Members, func(m Member) bool { return m.ID == id && m.Shown != NotShown })
+}
+
+// Views are incidents as people are shown them: Issue is the one that carries the incident, and LeadName is set if that is another one's.
+type Views struct {
+	List []Incident
+	Kept map[string]bool // ids of those that have ended and whose issue others keep open
+}
+
+// View reads whose issues carry incidents. It reads nothing if each has its own.
+func View(ctx context.Context, state IncidentReader, list []Incident) (v Views, err error) {
+	known := map[string]Incident{}
+	for _, i := range list {
+		known[i.ID] = i
+	}
+	var missing []string
+	for _, i := range list {
+		for _, id := range append(i.MemberIDs(), i.Lead) {
+			if _, ok := known[id]; id != "" && !ok && (i.Lead != "" || !i.IsOpen()) {
+				missing = append(missing, id)
+			}
+		}
+	}
+	found, err := state.Incidents(ctx, missing...)
+	for _, i := range found {
+		known[i.ID] = i
+	}
+	v = Views{List: slices.Clone(list), Kept: map[string]bool{}}
+	for n, i := range v.List {
+		if lead, ok := known[i.Lead]; ok {
+			v.List[n].Issue, v.List[n].LeadName = lead.Issue, lead.Name()
+		}
+		v.Kept[i.ID] = !i.IsOpen() && slices.ContainsFunc(i.MemberIDs(), func(id string) bool { m, ok := known[id]; return ok && m.IsOpen() })
+	}
+	return v, err
 }

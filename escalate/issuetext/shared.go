@@ -17,7 +17,7 @@ import (
 type SharedData struct {
 	Installation string
 	Lead         incident.Incident
-	Members      []SharedMember    // all that are known, the lead first, in the order in which they joined
+	Members      []SharedMember    // all that are known, the lead first
 	Kept         []tracker.Marker  // of those that the issue carries and the state does not know yet
 	Continues    *tracker.IssueRef // an issue of the same cause that has no room for more
 	InGitea      bool              // operators may resume with a comment
@@ -144,11 +144,10 @@ func (c *Composer) sharedList(d SharedData, room int) (list string, whole bool) 
 		}
 		b.WriteString(line)
 	}
-	left, paused = left+len(d.Kept), paused+len(d.Kept)
-	if left > 0 {
-		fmt.Fprintf(&b, "\nand %d more, of which %d are paused: `adfbot status`\n", left, paused)
+	if whole = left == 0; left+len(d.Kept) > 0 {
+		fmt.Fprintf(&b, "\nand %d more, of which %d are paused: `adfbot status`\n", left+len(d.Kept), paused+len(d.Kept))
 	}
-	return b.String(), left == 0
+	return b.String(), whole
 }
 
 func (c *Composer) sharedLine(m SharedMember) string {
@@ -265,4 +264,57 @@ func SomeStillPausedComment(key string, paused []incident.Incident, hint string)
 	}
 	return reply(key, "This issue was closed, but %s %s still paused, so the bot reopens it. The list above says how to resume %s. "+
 		"The bot closes the issue when all are resumed.%s", projectList(paused), are, them, hint)
+}
+
+// NotInIssue answers a command that names a project of which the issue says nothing.
+func NotInIssue(project string) string {
+	return "Nothing was done: this issue is not about " + markdown.CodeSpan(project) + "."
+}
+
+// WhichProject answers a pause in an issue that is about several projects.
+func WhichProject(members []incident.Incident) string {
+	return fmt.Sprintf("Nothing was done: this issue is about %s. Name the one to pause, e.g. %s.",
+		text.Plural(len(members), "project"), markdown.CodeSpan("/adf pause "+members[0].Project))
+}
+
+// ResumedAll is what a resume of all projects of an issue did.
+type ResumedAll struct {
+	Resumed []incident.Incident
+	Later   []incident.Incident // those that were paused after the command was written
+	Failed  []FailedResume
+}
+
+// FailedResume is one that failed.
+type FailedResume struct {
+	incident.Incident
+	Err error
+}
+
+// String is the answer.
+func (r ResumedAll) String() string {
+	var parts []string
+	is := func(n int) string {
+		if n == 1 {
+			return "is"
+		}
+		return "are"
+	}
+	if n := len(r.Resumed); n > 0 {
+		parts = append(parts, fmt.Sprintf("%s %s resumed.", projectList(r.Resumed), is(n)))
+	}
+	if n := len(r.Later); n > 0 {
+		parts = append(parts, fmt.Sprintf("%s %s still paused, because that was after this was written. To resume all the same, give the command again.",
+			projectList(r.Later), is(n)))
+	}
+	for n, f := range r.Failed {
+		if n == maxListed {
+			parts = append(parts, fmt.Sprintf("And %d more failed.", len(r.Failed)-n))
+			break
+		}
+		parts = append(parts, Failed(incident.ResumeVerb, markdown.CodeSpan(f.Project)+" is paused as before", f.Err))
+	}
+	if len(parts) == 0 {
+		return "No project of this issue was paused."
+	}
+	return strings.Join(parts, "\n\n")
 }

@@ -162,7 +162,7 @@ func (s *State) Join(ctx context.Context, id string, choose func(incident.Incide
 		if !i.MayJoin() || lead.Settled || lead.Lead != "" {
 			return nil // it has changed just now
 		}
-		i.Lead, i.Continues = lead.ID, ""
+		i.JoinLead(lead.ID)
 		lead.AddMember(i.ID, i.Opened)
 		if err := setIncidentDoc(ctx, tx, lead); err != nil {
 			return err
