@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"net/url"
 	"os"
 	"regexp"
 	"strings"
@@ -380,6 +381,64 @@ func TestStormBesidePeople(t *testing.T) {
 			})
 		})
 	}
+}
+
+// A hundred projects trip within a second, from ten processes.
+func TestStormOfAHundred(t *testing.T) {
+	inStorm(t, func(w *world) {
+		const processes, each = 10, 10
+		w.Gitea.Inject(giteatest.Fault{Do: giteatest.Latency(20 * time.Millisecond)})
+		done := make(chan []string)
+		for p := range processes {
+			m := w.machine
+			if p > 0 {
+				m = w.another()
+				m.storms()
+			}
+			go func() {
+				var ids []string
+				for n := range each {
+					id, err := m.hit(fmt.Sprintf("p%d-%d", p, n))
+					if err == nil {
+						ids = append(ids, id)
+					}
+					time.Sleep(80 * time.Millisecond)
+				}
+				done <- ids
+			}()
+		}
+		var ids []string
+		for range processes {
+			ids = append(ids, <-done...)
+		}
+		require.Len(w, ids, processes*each, "nobody has failed")
+		w.sweepFor(10 * time.Minute)
+		var created, edits, said int
+		for _, r := range writes(w.asked()) {
+			switch {
+			case giteatest.CreateIssue()(&http.Request{Method: r.Method, URL: &url.URL{Path: r.Path}}):
+				created++
+			case r.Method == http.MethodPatch:
+				edits++
+			default:
+				said++
+			}
+		}
+		require.Equal(w, 1, created)
+		require.LessOrEqual(w, edits, 20)
+		require.LessOrEqual(w, said, 2)
+		i := w.issue()
+		require.Len(w, markers(i), len(ids))
+		require.Len(w, lines(i), len(ids))
+		w.requireOnce(ids...)
+		leads := map[string]int{}
+		for _, id := range ids {
+			leads[w.incident(id).Lead]++
+			require.True(w, w.paused(w.incident(id).Project))
+		}
+		require.Len(w, leads, 2)
+		require.Equal(w, 1, leads[""])
+	})
 }
 
 // Two processes join at once: both are listed.
