@@ -45,6 +45,9 @@ import (
 // breaker.
 const DefaultThreshold = 3
 
+// AtOnce is the threshold that any failure reaches: one for [State.Next] that a project must be paused for, whatever its count.
+const AtOnce = 1
+
 // State is the breaker of one project. The zero value is a closed breaker
 // without failures.
 type State struct {

@@ -71,6 +71,17 @@ func TestThresholdBelowOne(t *testing.T) {
 	}
 }
 
+// A project that must be paused for one failure is paused, whatever its count, and once.
+func TestAtOnce(t *testing.T) {
+	for failures := range 5 {
+		next, trips := breaker.State{Failures: failures}.Next(breaker.AtOnce, false)
+		require.True(t, trips)
+		require.Equal(t, breaker.State{Failures: failures + 1, Tripped: true}, next, "the count is the real one")
+		_, trips = next.Next(breaker.AtOnce, false)
+		require.False(t, trips)
+	}
+}
+
 func TestZeroCounter(t *testing.T) {
 	var c breaker.Counter
 	require.Equal(t, 1, c.Threshold())

@@ -152,8 +152,9 @@ func (m *Memory) Join(_ context.Context, id string, choose func(incident.Inciden
 		lead.AddMember(id, i.Opened)
 		m.incidents[lead.ID] = lead
 		i.JoinLead(lead.ID)
+	} else {
+		i.KeepOwn(join.Continues)
 	}
-	i.Continues = join.Continues
 	m.incidents[id] = i
 	return copyOf(i), nil
 }

@@ -85,6 +85,7 @@ func (a *app) record(cmd *cobra.Command, f recordFlags) error {
 		a.warnf("the result is recorded without all of its output: %v\n", err)
 	}
 	r.Host = redactor.Line(f.host, 200)
+	bot.Classify(cfg, &r)
 	ctx := cmd.Context()
 	env := a.envWithSpools(cfg)
 	b, err := bot.Open(ctx, cfg, bot.Results, env)
@@ -284,7 +285,7 @@ func (a *app) printRecorded(r status.ResultView, asJSON bool) {
 	case r.Outcome == store.Success:
 		a.printf("%s: success, the count is 0 of %d\n", r.Project, r.Threshold)
 	default:
-		a.printf("%s: failure %d of %d\n", r.Project, r.Failures, r.Threshold)
+		a.printf("%s: failure %d of %d%s\n", r.Project, r.Failures, r.Threshold, status.ClassNote(r.Class))
 	}
 	if r.Incident != nil && !r.Tripped {
 		a.printf("%s is paused: incident %s\n", r.Project, strings.TrimSpace(fmt.Sprint(r.Incident.Name, " ", r.Incident.Issue)))

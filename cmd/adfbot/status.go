@@ -201,7 +201,7 @@ func incidentWord(p status.Project) string {
 	if p.Incident.Lead != "" {
 		issue += ", that of " + p.Incident.Lead
 	}
-	return p.Incident.Name + " " + issue
+	return p.Incident.Name + status.ClassNote(p.Incident.Class) + " " + issue
 }
 
 func since(now, then time.Time) string {

@@ -22,6 +22,7 @@ type Run struct {
 	Detail   string    `json:"Detail,omitzero"`   // e.g. "timed out after 1h0m0s"; usually ""
 	Host     string    `json:"Host,omitzero"`
 	RunID    string    `json:"RunID,omitzero"`
+	Class    string    `json:"class,omitzero"` // of a failure
 }
 
 // Evidence is what was known when the breaker tripped. It is kept as long as its incident, so that the issue reads the
@@ -68,11 +69,12 @@ type Incident struct {
 	Host      string    `json:"Host,omitzero"`
 	Instance  string    `json:"Instance,omitzero"`
 	Evidence  Evidence  `json:"-"`                 // stored separately, see [IncidentReader]
+	Class     string    `json:"class,omitempty"`   // of the failure that tripped the breaker; "": not known
 	Rebuilt   bool      `json:"Rebuilt,omitzero"`  // rebuilt from a flag or an issue after the state was lost
 	Replaced  bool      `json:"Replaced,omitzero"` // ended without a resume, because another incident pauses the project
 
-	Class       string `json:"class,omitempty"`       // of the failure that tripped the breaker; "" or "unknown": none is known
-	Fingerprint string `json:"fingerprint,omitempty"` // of the last line of its output; "": none
+	// Fingerprint is what stays the same of the error from run to run and from project to project; "": there is none.
+	Fingerprint string `json:"fingerprint,omitempty"`
 
 	Generation  int64     `json:"-"`                    // of its pause; only for Insert
 	FlagWritten time.Time `json:"FlagWritten,omitzero"` // when the flag was first seen on a disk; zero: never
@@ -90,6 +92,7 @@ type Incident struct {
 	// none if it is alone.
 	Lead      string    `json:"lead,omitempty"`
 	Members   []Member  `json:"members,omitempty"`
+	OwnIssue  bool      `json:"own_issue,omitempty"` // it was decided that no other incident's issue carries it
 	Joined    time.Time `json:"joined,omitzero"`     // when the last of them was opened
 	Continues string    `json:"continues,omitempty"` // id of the lead of an issue of the same cause that had no room for this one
 	LeadName  string    `json:"-"`                   // for people, see [View]

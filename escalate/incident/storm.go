@@ -45,7 +45,7 @@ func (i Incident) Leads() bool { return len(i.Members) > 0 }
 
 // MayJoin reports whether another incident's issue may still carry this one.
 func (i Incident) MayJoin() bool {
-	return i.IsOpen() && i.Lead == "" && !i.Leads() && i.Issue.IsZero() && i.Create.At.IsZero() && len(i.Lost) == 0
+	return i.IsOpen() && i.Lead == "" && !i.OwnIssue && !i.Leads() && i.Issue.IsZero() && i.Create.At.IsZero() && len(i.Lost) == 0
 }
 
 // MemberIDs returns the ids of the incidents that i leads, itself first; none if it leads none.
@@ -79,6 +79,9 @@ func (i *Incident) JoinLead(lead string) {
 	i.Lead, i.Continues, i.Create, i.Target = lead, "", Attempt{}, tracker.Repo{}
 	i.Tries, i.NextTry, i.LastErr = 0, time.Time{}, ""
 }
+
+// KeepOwn has i keep an issue of its own, which others may join.
+func (i *Incident) KeepOwn(continues string) { i.OwnIssue, i.Continues = true, continues }
 
 // Joining is whose issue carries an incident.
 type Joining struct {

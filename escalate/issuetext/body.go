@@ -25,7 +25,7 @@ const (
 	maxTitle   = 255         // runes, the length of Gitea's column
 )
 
-// Title returns the issue's title, e.g. "[ADF] project-meta on odilo failed 3 consecutively".
+// Title returns the issue's title, e.g. "[ADF] project-meta on odilo failed 3 consecutively: quota".
 func (c *Composer) Title(i incident.Incident) string { return c.title(i, 0) }
 
 // title is Title with the number of other incidents that the issue carries.
@@ -42,8 +42,8 @@ func (c *Composer) title(i incident.Incident, others int) string {
 	}
 	line := func(s string) string { return markdown.PlainLine(c.redact.Line(s, maxName), maxName) }
 	prefix, rest := "[ADF] ", " on "+line(i.Project)+and+" failed "+times+"consecutively"
-	if class := c.sharedClass(i); class != "" && others > 0 {
-		rest += ": " + line(class)
+	if class := line(classOf(i)); class != "" {
+		rest += ": " + class
 	}
 	room := maxTitle - utf8.RuneCountInString(prefix+rest)
 	return prefix + cutRunes(line(agentOf(i)), max(room, 20)) + cutRunes(rest, maxTitle-len(prefix)-20)
@@ -180,12 +180,18 @@ func (c *Composer) Short(in IssueData) string {
 	code := func(u Untrusted) string { return markdown.CodeSpan(redact.CutLine(string(u), maxPart)) }
 	plain := func(u Untrusted) string { return markdown.Text(redact.CutLine(string(u), maxPart)) }
 	d := c.data(in)
+	d.LastLine = "" // of the output
+	d.setWhy()
 	var b strings.Builder
 	if d.NotPaused {
 		fmt.Fprintf(&b, "# NOT PAUSED\n\nThe pause flag %s could not be written: %s\n\nWork may still be dispatched. Stop it by hand.\n\n",
 			code(d.PauseFlag), plain(d.FlagError))
 	}
-	fmt.Fprintf(&b, "%s on %s %s (%s, %s).\n\n", code(d.Agent), code(d.Project), text.Failed(d.Failures), plain(d.Host), minute(d.Opened))
+	why := ""
+	if d.Why != "" {
+		why = ": " + d.Why
+	}
+	fmt.Fprintf(&b, "%s on %s %s (%s, %s)%s.\n\n", code(d.Agent), code(d.Project), text.Failed(d.Failures), plain(d.Host), minute(d.Opened), why)
 	fmt.Fprintf(&b, "To resume: %s or %s.\n\n", code(d.Remove), code(d.Resume))
 	fmt.Fprintf(&b, "Gitea, or a proxy in front of it, did not take the full text. For runs, output and earlier incidents, see %s.",
 		code("adfbot status "+d.Project))

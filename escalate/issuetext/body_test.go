@@ -30,7 +30,12 @@ func TestBody(t *testing.T) {
 			l.Incident.Failures, l.Incident.Host = 0, ""
 		},
 		"no-runs": func(l *IssueData) { l.Incident.Evidence, l.Mentions, l.ResumeInGitea = incident.Evidence{}, nil, false },
-		"suffix":  func(l *IssueData) { l.Incident.Agent, l.Incident.Failures = "project-meta-nightly", 1 },
+		"class": func(l *IssueData) {
+			l.Incident.Class, l.Incident.Failures = "quota", 1 // a class that trips at once
+			l.Incident.Evidence.Output = "Reading the plan\nYou've hit your usage limit. Try again in 2 days.\n\n"
+		},
+		"class-unknown": func(l *IssueData) { l.Incident.Class, l.Incident.Evidence.Output = "unknown", "" },
+		"suffix":        func(l *IssueData) { l.Incident.Agent, l.Incident.Failures = "project-meta-nightly", 1 },
 	} {
 		t.Run(name, func(t *testing.T) {
 			l := testData()
@@ -42,6 +47,20 @@ func TestBody(t *testing.T) {
 			golden(t, "issue-"+name+".md", "title: "+c.Title(l.Incident)+"\n\n"+body)
 		})
 	}
+}
+
+// The first line is what a mail or a list of issues shows.
+func TestFirstLineSaysWhy(t *testing.T) {
+	l := testData()
+	l.Incident.Class = "quota"
+	l.Incident.Evidence.Output = "x\n" + strings.Repeat("long ", 100) + " token=hunter2-hunter2\x1b[0m\n"
+	body, _ := compose(t, "").Body(l)
+	first, _, _ := strings.Cut(body, "\n")
+	require.Regexp(t, "on `bigbox`: quota, exit 1, `long (long )+[a-z]*…`\\. The project", first)
+	require.Less(t, len(first), 500)
+	body, problem := compose(t, "{{.Class}}|{{.Result}}|{{.LastLine}}|{{.Why}}").Body(l)
+	require.Empty(t, problem)
+	require.Regexp(t, "^quota\\|exit 1\\|long (long )+[a-z]*…\\|quota, exit 1, `long", body)
 }
 
 func TestHostileText(t *testing.T) {

@@ -116,7 +116,7 @@ func (c *Composer) Check() error {
 	_, problem := c.Body(IssueData{
 		Installation: strings.Repeat("0", 32), PauseFlag: "/opt/ai-dark-factory/data/pause/odilo", Mentions: []string{"ops"},
 		Incident: incident.Incident{ID: strings.Repeat("0", 32), Project: "odilo", Seq: 2, Agent: "project-meta", Opened: now,
-			Failures: 3, Threshold: 3, Host: "bigbox", Instance: "bigbox", Evidence: incident.Evidence{
+			Failures: 3, Threshold: 3, Class: "quota", Host: "bigbox", Instance: "bigbox", Evidence: incident.Evidence{
 				Runs:    []incident.Run{{Outcome: "failure", Started: now.Add(-time.Minute), Finished: now, ExitCode: 1, Host: "bigbox"}},
 				Output:  "error: out of memory\n",
 				Earlier: []incident.EarlierIncident{{Seq: 1, Opened: now.Add(-time.Hour), Ended: now.Add(-time.Minute), Issue: tracker.IssueRef{Number: 1}}},

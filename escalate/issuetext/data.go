@@ -8,6 +8,7 @@ import (
 
 	"github.com/terraphim/adfbot/escalate/incident"
 	"github.com/terraphim/adfbot/escalate/tracker"
+	"github.com/terraphim/adfbot/internal/class"
 	"github.com/terraphim/adfbot/internal/markdown"
 	"github.com/terraphim/adfbot/internal/text"
 )
@@ -56,6 +57,10 @@ type TemplateData struct {
 	Failures  int // consecutive, at the trip; 0 if unknown
 	Threshold int // 0 if unknown
 	Opened    time.Time
+	Class     Untrusted // what kind of failure tripped the breaker; "" if that is unknown
+	Result    Untrusted // of that run, as in TemplateRun
+	LastLine  Untrusted // of its output, without blank lines; at most 200 bytes
+	Why       string    // the three as Markdown, joined by commas; "" if there is none
 	Host      Untrusted // of the run that tripped the breaker
 	Instance  Untrusted // name of this bot
 
@@ -112,6 +117,7 @@ func (c *Composer) data(in IssueData) TemplateData {
 		NotPaused: in.FlagError != "", FlagError: c.sentence(in.FlagError),
 		ResumeInGitea: in.ResumeInGitea, CloseResumes: in.CloseResumes, AnyHost: in.AnyHost,
 		Mentions: mentions(in.Mentions), Rebuilt: i.Rebuilt,
+		Class: c.name(classOf(i)), LastLine: c.name(class.LastLine(i.Evidence.Output)),
 	}
 	if in.Replaces != nil {
 		d.Replaces = c.link(*in.Replaces, repoOf(in))
@@ -123,6 +129,7 @@ func (c *Composer) data(in IssueData) TemplateData {
 		})
 	}
 	d.History = history(d.Runs)
+	d.setWhy()
 	earlier := slices.Clone(i.Evidence.Earlier)
 	slices.SortStableFunc(earlier, func(a, b incident.EarlierIncident) int { return b.Seq - a.Seq })
 	d.More = max(len(earlier)-maxEarlier, 0)
@@ -132,6 +139,32 @@ func (c *Composer) data(in IssueData) TemplateData {
 	}
 	d.Output = Untrusted(c.redact.Shorten(i.Evidence.Output, MaxBody))
 	return d
+}
+
+// setWhy sets what a reader must see first: a mail shows little more than the title and the first line.
+func (d *TemplateData) setWhy() {
+	var why []string
+	if d.Class != "" {
+		why = append(why, markdown.Text(string(d.Class)))
+	}
+	if len(d.Runs) > 0 {
+		d.Result = d.Runs[0].Result
+	}
+	if d.Result != "" {
+		why = append(why, markdown.Text(string(d.Result)))
+	}
+	if d.LastLine != "" {
+		why = append(why, markdown.CodeSpan(string(d.LastLine)))
+	}
+	d.Why = strings.Join(why, ", ")
+}
+
+// classOf returns the class of an incident, "" if it says nothing.
+func classOf(i incident.Incident) string {
+	if i.Class == class.Unknown {
+		return ""
+	}
+	return i.Class
 }
 
 func (c *Composer) name(s string) Untrusted     { return Untrusted(c.redact.Line(s, maxName)) }

@@ -111,7 +111,7 @@ func hostile() []string {
 // infest sets every untrusted field to s.
 func infest(l IssueData, s string) IssueData {
 	i := &l.Incident
-	i.Agent, i.Host, i.Instance, i.FlagError, i.EndedHow = s, s, s, s, s
+	i.Agent, i.Host, i.Instance, i.FlagError, i.EndedHow, i.Class = s, s, s, s, s, s
 	l.PauseFlag, l.Mentions = s, []string{"no one", "<b>", "", "alex"}
 	i.Evidence = incident.Evidence{Output: s, Earlier: []incident.EarlierIncident{{Seq: 1, Issue: tracker.IssueRef{Repo: tracker.Repo{Server: s, Owner: s, Name: s}, Number: 3, URL: s}}}}
 	for range 12 {

@@ -38,7 +38,7 @@ func TestAddLeftOut(t *testing.T) {
 		l.Incident.Evidence.Output = "x\n### Left out\n\n- One.\n"
 		body, _ := compose(t, "").Body(l)
 		got := AddLeftOut(body, []string{"One."})
-		require.Equal(t, 2, strings.Count(got, "- One."))
+		require.Equal(t, 2, strings.Count(got, "\n- One.\n"))
 		require.True(t, strings.HasSuffix(got, "\n### Left out\n\n- One.\n"+marker))
 	})
 	t.Run("the text has left something out already", func(t *testing.T) {

@@ -62,7 +62,11 @@ func FlagNote(i incident.Incident, resume Resume, mark Mark) string {
 		where = host + ", " + where
 	}
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s is paused: %s %s (%s).\n", i.Project, agent, text.Failed(i.Failures), where)
+	why := text.Failed(i.Failures)
+	if class := maskLine(classOf(i), 200); class != "" {
+		why += ", " + class
+	}
+	fmt.Fprintf(&b, "%s is paused: %s %s (%s).\n", i.Project, agent, why, where)
 	b.WriteString(resume.line())
 	if resume.InGitea {
 		fmt.Fprintln(&b, OrCommentLine)
@@ -148,7 +152,11 @@ func SpoolNote(i incident.Incident, resume Resume) string {
 	if i.Failures > 1 {
 		what += " in a row"
 	}
-	return fmt.Sprintf("%s is paused: %s could not be stored (%s on %s, %s).\n", i.Project, what, agent, maskLine(i.Host, 200), minute(i.Opened)) +
+	what += " could not be stored"
+	if class := maskLine(classOf(i), 200); class != "" {
+		what += ", " + class
+	}
+	return fmt.Sprintf("%s is paused: %s (%s on %s, %s).\n", i.Project, what, agent, maskLine(i.Host, 200), minute(i.Opened)) +
 		resume.line() + flagFacts(i, agent, Mark{})
 }
 

@@ -21,6 +21,13 @@ func TestFlagNote(t *testing.T) {
 	golden(t, "flag-note.txt", FlagNote(testData().Incident, testResume, testMark))
 }
 
+func TestFlagNoteClass(t *testing.T) {
+	i := testData().Incident
+	i.Class = "quota"
+	first, _, _ := strings.Cut(FlagNote(i, testResume, testMark), "\n")
+	require.Equal(t, "odilo is paused: project-meta failed 3 times in a row, quota (bigbox, 2026-11-23 07:04 UTC).", first)
+}
+
 func TestParseFlagNote(t *testing.T) {
 	i := testData().Incident
 	want := incident.FlagInfo{Project: "odilo", Seq: 3, Incident: testIncident, Agent: "project-meta", Failures: 3, Opened: i.Opened,

@@ -99,7 +99,7 @@ func (c *Composer) sharedHead(d SharedData) string {
 		}
 	}
 	cause := "in the same way"
-	if class := c.sharedClass(d.Lead); class != "" {
+	if class := c.redact.Line(classOf(d.Lead), maxName); class != "" {
 		cause = "for the same reason, " + markdown.CodeSpan(class)
 	}
 	how := fmt.Sprintf("%d of them are paused", paused)
@@ -120,13 +120,6 @@ func (c *Composer) sharedHead(d SharedData) string {
 		s += " An operator can also comment `/adf resume` for all, or `/adf resume PROJECT` for one."
 	}
 	return tracker.BreakMarkers(s + " Ticking a box resumes nothing: the bot ticks it when the project has been resumed.")
-}
-
-func (c *Composer) sharedClass(lead incident.Incident) string {
-	if lead.Class == "unknown" {
-		return ""
-	}
-	return c.redact.Line(lead.Class, maxName)
 }
 
 // sharedList returns the checklist, and whether all lines have found room. The rest is counted.

@@ -7,6 +7,7 @@ import (
 
 	"github.com/terraphim/adfbot/escalate/incident"
 	"github.com/terraphim/adfbot/escalate/tracker"
+	"github.com/terraphim/adfbot/internal/class"
 )
 
 // A storm is several incidents of one cause. The issue of the first one carries them all.
@@ -18,9 +19,6 @@ const (
 	showEvery = 30 * time.Second
 	tellEvery = 10 * time.Minute
 )
-
-// unknownClass is the class of a failure that no rule matches.
-const unknownClass = "unknown"
 
 // Storm says which incidents share an issue.
 type Storm struct {
@@ -34,8 +32,9 @@ type group struct {
 	members []incident.Incident
 }
 
-// Choose returns whose issue carries an incident: that of the oldest other one in the same repository with the same class or fingerprint,
-// as long as that is not over and was opened or joined within the window.
+// Choose returns whose issue carries an incident: that of another one in the same repository with the same class or fingerprint, as long
+// as that is not over and was opened or joined within the window. One of which it is decided that it has an issue comes before one that may
+// still join another one, so that there are no two issues of one cause; then the oldest.
 func (s Storm) Choose(i incident.Incident, unsettled []incident.Incident) (join incident.Joining) {
 	var chosen, full *group
 	for _, g := range groups(unsettled) {
@@ -80,7 +79,7 @@ func (g group) isOpen() bool { return slices.ContainsFunc(g.all(), incident.Inci
 
 func (g group) matches(i incident.Incident) bool {
 	return slices.ContainsFunc(g.all(), func(m incident.Incident) bool {
-		return i.Class != "" && i.Class != unknownClass && m.Class == i.Class || i.Fingerprint != "" && m.Fingerprint == i.Fingerprint
+		return i.Class != "" && i.Class != class.Unknown && m.Class == i.Class || i.Fingerprint != "" && m.Fingerprint == i.Fingerprint
 	})
 }
 
@@ -94,8 +93,11 @@ func (g group) isNear(i incident.Incident, window time.Duration) bool {
 	return !i.Opened.Before(first.Add(-window)) && !i.Opened.After(last.Add(window))
 }
 
-// before orders groups: what is older comes first.
+// before orders groups, see [Storm.Choose].
 func (g group) before(h group) bool {
+	if g.lead.MayJoin() != h.lead.MayJoin() {
+		return !g.lead.MayJoin()
+	}
 	if !g.lead.Opened.Equal(h.lead.Opened) {
 		return g.lead.Opened.Before(h.lead.Opened)
 	}

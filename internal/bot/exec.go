@@ -301,6 +301,7 @@ func (x *execution) run(redactor *redact.Redactor, started func(pid int)) (store
 			res.Output = redactor.Redact(redact.Clean(err.Error()))
 		}
 	}
+	Classify(x.cfg, &res)
 	if exit.TimedOut && exit.Code == 0 {
 		return res, exitTimeout, nil
 	}

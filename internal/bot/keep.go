@@ -144,7 +144,7 @@ func (k *Kept) pause(ctx context.Context, cfg *config.Config, own hostlocal.OwnS
 		runAs := hostlocal.BotUser(cfg.OwnPath()).RunAs(os.Getenv("PATH"))
 		resume := issuetext.Resume{Command: issuetext.ResumeCommand(runAs, k.Project, configFlag(cfg)), Flag: k.Flag}
 		created, flagErr = writeInTime(ctx, dir, k.Project, issuetext.SpoolNote(incident.Incident{
-			ID: pause.NewRandomID(), Project: k.Project, Agent: trip.Result.Agent, Failures: failures, Host: HostName(cfg), Opened: now(),
+			ID: pause.NewRandomID(), Project: k.Project, Agent: trip.Result.Agent, Failures: failures, Class: trip.Result.Class, Host: HostName(cfg), Opened: now(),
 		}, resume))
 		if created {
 			flagErr = nil // it pauses the project, even if it may not survive a power failure

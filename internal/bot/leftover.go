@@ -40,6 +40,7 @@ func (b *Bot) recordLost(ctx context.Context, run store.Run) (recorded bool, err
 		Detail: "killed together with adfbot, no result was left", Host: run.Host, Started: run.Started, Finished: now,
 		Generation: &run.Generation, Run: run.ID,
 	}.Bounded(now)
+	Classify(b.cfg, &res)
 	a, recorded, err := b.store.Lost(ctx, run, res, b.limits(run.Project))
 	if err != nil {
 		return false, err

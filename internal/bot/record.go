@@ -33,7 +33,7 @@ func (r Recorded) Paused() bool { return r.Incident != nil || r.Flag.State == in
 
 // View returns what the reporter of the result is shown.
 func (r Recorded) View() status.ResultView {
-	v := status.ResultView{Project: r.Project, Agent: r.Agent, Outcome: r.Outcome, Counted: r.Counted, Why: r.Why, Failures: r.Failures,
+	v := status.ResultView{Project: r.Project, Agent: r.Agent, Outcome: r.Outcome, Class: r.Class, Counted: r.Counted, Why: r.Why, Failures: r.Failures,
 		Threshold: r.Threshold, Tripped: r.Tripped, Paused: r.Paused(), Known: r.Known, Problems: append([]string{}, r.Problems...),
 		FlagMissing: r.Flag.State != incident.FlagThere}
 	if r.Incident != nil {
@@ -216,6 +216,9 @@ func (b *Bot) logResult(r store.Result, a store.Answer) {
 		return
 	}
 	log = log.With("failures", a.Failures, "threshold", a.Threshold)
+	if a.Class != "" {
+		log = log.With("class", a.Class)
+	}
 	log.Info("result recorded", "outcome", r.Outcome, "counted", a.Counted)
 	if a.Tripped {
 		log.Warn("breaker tripped", "incident", a.Incident)

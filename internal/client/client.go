@@ -139,7 +139,7 @@ func (e *refusal) temporary() bool {
 // any other error means that there was none.
 func (c *Client) send(ctx context.Context, r store.Result) (recorded *status.ResultView, spooled string, err error) {
 	fields := map[string]any{
-		"project": r.Project, "agent": r.Agent, "outcome": r.Outcome, "exit_code": r.ExitCode, "signal": r.Signal, "detail": r.Detail,
+		"project": r.Project, "agent": r.Agent, "outcome": r.Reported(), "exit_code": r.ExitCode, "signal": r.Signal, "detail": r.Detail,
 		"run_id": r.RunID, "host": r.Host, "output": r.Output,
 	}
 	for name, t := range map[string]time.Time{"started_at": r.Started, "finished_at": r.Finished} {

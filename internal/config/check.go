@@ -32,6 +32,7 @@ func parse(path string, data []byte, host string) (*Config, *reader, error) {
 	}
 	c.inherit()
 	r.checkRepositories(c)
+	r.checkClasses(c)
 	sortByLine(r.problems)
 	return c, r, nil
 }

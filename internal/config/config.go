@@ -16,6 +16,8 @@ import (
 	"cmp"
 	"slices"
 	"time"
+
+	"github.com/terraphim/adfbot/internal/class"
 )
 
 // DefaultPath is the path of the configuration if neither --config nor $ADFBOT_CONFIG is set.
@@ -42,15 +44,17 @@ type Config struct {
 	// StateErr is why the place of the state is not known, or nil. Only [LoadFor] returns a configuration with it.
 	StateErr error
 
-	Gitea         Gitea
-	Breaker       Breaker
-	Escalation    Escalation
-	Operators     []string // Gitea logins that may act from Gitea
-	OnIssueClosed string   // [Reopen] or [Resume]
-	Sweep         Sweep
-	HTTP          HTTP
-	History       History
-	Projects      []Project // in the order of the file, at least one, with unique ids
+	Gitea          Gitea
+	Breaker        Breaker
+	Escalation     Escalation
+	Operators      []string // Gitea logins that may act from Gitea
+	OnIssueClosed  string   // [Reopen] or [Resume]
+	Sweep          Sweep
+	HTTP           HTTP
+	History        History
+	Classes        []class.Rule // for the failures of all projects, after a project's own
+	BuiltinClasses bool         // the built-in rules come last
+	Projects       []Project    // in the order of the file, at least one, with unique ids
 
 	index map[string]int // positions in Projects, by id; built by inherit
 }
@@ -110,7 +114,8 @@ type Project struct {
 	Repo            string
 	Labels          []string
 	Assignees       []string
-	IgnoreExitCodes []int         // exit codes that do not count
+	IgnoreExitCodes []int // exit codes that do not count; they come before the classes
+	Classes         []class.Rule
 	HungAfter       time.Duration // a run that is ended from outside after this long counts as a failure; 0: never
 	Users           []string      // Unix users that may report its results through the socket
 	TokenFile       string        // a token that reports results of this project only; "": none
@@ -138,11 +143,12 @@ func defaults(host string) *Config {
 			OutputTail: 8192,
 			RedactEnv:  []string{},
 		},
-		Operators:     []string{},
-		OnIssueClosed: Reopen,
-		Sweep:         Sweep{Schedule: "@every 1m", TimeZone: "UTC"},
-		HTTP:          HTTP{Hosts: []string{}},
-		History:       History{Keep: 720 * time.Hour},
+		Operators:      []string{},
+		OnIssueClosed:  Reopen,
+		Sweep:          Sweep{Schedule: "@every 1m", TimeZone: "UTC"},
+		HTTP:           HTTP{Hosts: []string{}},
+		History:        History{Keep: 720 * time.Hour},
+		BuiltinClasses: true,
 	}
 }
 

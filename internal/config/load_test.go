@@ -152,7 +152,7 @@ func TestMessages(t *testing.T) {
 		require.Len(t, problems, 4)
 		for _, p := range problems {
 			require.NotContains(t, p.String(), "\n")
-			require.Less(t, len(p.String()), 300)
+			require.Less(t, len(p.String()), 350)
 		}
 	})
 	t.Run("no secrets", func(t *testing.T) {
@@ -327,9 +327,11 @@ operators: [x]
 on_issue_closed: resume
 sweep: {schedule: "@hourly", time_zone: UTC}
 http: {listen: "localhost:1", socket: /y/x, hosts: [x], token_file: /x, webhook_secret_file: /x}
+classes: [{name: x, exit_codes: [2], output: [x], agents: [x], outcome: trip, anywhere: true}]
+builtin_classes: true
 history: {keep: 1h}
 projects: [{id: x, threshold: 1, resume_threshold: 1, owner: x, repo: x, labels: [x], assignees: [x],
-  ignore_exit_codes: [1], hung_after: 1s, users: [x], token_file: /x}]
+  ignore_exit_codes: [1], classes: [{name: x, exit_codes: [2], output: [x], agents: [x], anywhere: true}], hung_after: 1s, users: [x], token_file: /x}]
 `)
 	require.Empty(t, problems)
 	c.Gitea.TokenEnv = "x"       // not allowed beside token_file

@@ -14,6 +14,8 @@ import (
 	"strings"
 	"time"
 	"unicode"
+
+	"github.com/terraphim/adfbot/internal/class"
 )
 
 // ListenOff is the value of state_listen with which nobody listens to the state.
@@ -97,8 +99,10 @@ func (c *Config) SharedHash() string {
 		Sweep         Sweep
 		Fleet         Fleet
 		Keep          time.Duration
+		Classes       []class.Rule
+		Builtin       bool
 		Projects      []Project
-	}{c.Gitea, c.Breaker, c.Escalation, c.Operators, c.OnIssueClosed, c.Sweep, c.Fleet, c.History.Keep, slices.Clone(c.Projects)}
+	}{c.Gitea, c.Breaker, c.Escalation, c.Operators, c.OnIssueClosed, c.Sweep, c.Fleet, c.History.Keep, c.Classes, c.BuiltinClasses, slices.Clone(c.Projects)}
 	// Where files are, who may use them, and what a host is called, is its own.
 	shared.Gitea.TokenFile, shared.Gitea.TokenEnv, shared.Gitea.CAFile, shared.Gitea.Timeout = "", "", "", 0
 	shared.Escalation.Template, shared.Escalation.RedactEnv, shared.Fleet.Host = "", nil, ""

@@ -44,6 +44,14 @@ func number(low, high int) parser[int] {
 	}
 }
 
+// boolean accepts true or false.
+func boolean(n *yaml.Node) (bool, *fault) {
+	if n.ShortTag() != "!!bool" || n.Value != "true" && n.Value != "false" {
+		return false, faultf("", "must be true or false, not %s", valueOf(n))
+	}
+	return n.Value == "true", nil
+}
+
 // duration accepts a Go duration from low to high.
 func duration(low, high time.Duration) parser[time.Duration] {
 	return func(n *yaml.Node) (time.Duration, *fault) {

@@ -21,6 +21,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/terraphim/adfbot/internal/class"
 	"github.com/terraphim/adfbot/internal/store"
 	"github.com/terraphim/adfbot/internal/text"
 	"github.com/terraphim/adfbot/pause"
@@ -391,6 +392,8 @@ func parseSpooled(doc []byte) (store.Result, error) {
 		return r, errors.New("it has no run id")
 	case r.Outcome != store.Success && r.Outcome != store.Failure && r.Outcome != store.Ignored:
 		return r, fmt.Errorf("unknown outcome %q", r.Outcome)
+	case r.Class != "" && !class.ValidName(r.Class):
+		return r, fmt.Errorf("bad class %.60q", r.Class)
 	}
 	return r, nil
 }

@@ -3,6 +3,7 @@ package status
 import (
 	"fmt"
 
+	"github.com/terraphim/adfbot/internal/class"
 	"github.com/terraphim/adfbot/internal/store"
 	"github.com/terraphim/adfbot/internal/text"
 )
@@ -12,6 +13,7 @@ type ResultView struct {
 	Project   string        `json:"project"`
 	Agent     string        `json:"agent"`
 	Outcome   string        `json:"outcome"`
+	Class     string        `json:"class,omitempty"` // of a failure
 	Counted   bool          `json:"counted"`
 	Why       string        `json:"why,omitempty"` // it did not count
 	Failures  int           `json:"consecutive_failures"`
@@ -37,6 +39,7 @@ type SpooledView struct {
 	Project string `json:"project"`
 	Agent   string `json:"agent"`
 	Outcome string `json:"outcome"`
+	Class   string `json:"class,omitempty"` // of a failure
 	RunID   string `json:"run_id"`
 	Spooled bool   `json:"spooled"`
 	Paused  bool   `json:"paused"` // by a flag: the spooled failures of the project have reached the threshold
@@ -49,9 +52,17 @@ type Reported struct {
 	Messages []string    // for stderr
 }
 
+// ClassNote returns a class for people, after what failed: " (quota)", or "" where it says nothing.
+func ClassNote(name string) string {
+	if name == "" || name == class.Unknown {
+		return ""
+	}
+	return " (" + name + ")"
+}
+
 // TripText returns one sentence about a trip.
 func (v ResultView) TripText() string {
-	s := fmt.Sprintf("%s %s on %s: the project is paused", v.Agent, text.Failed(v.Failures), v.Project)
+	s := fmt.Sprintf("%s %s on %s%s: the project is paused", v.Agent, text.Failed(v.Failures), v.Project, ClassNote(v.Class))
 	if v.FlagMissing {
 		s += " (but its pause flag could NOT be written)"
 	}

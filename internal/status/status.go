@@ -68,7 +68,8 @@ type Incident struct {
 	ID          string    `json:"id"`
 	Name        string    `json:"name"`
 	Agent       string    `json:"agent"`
-	Failures    int       `json:"failures"` // at the trip
+	Failures    int       `json:"failures"`        // at the trip
+	Class       string    `json:"class,omitempty"` // of the failure that tripped it; missing if an earlier version did
 	Opened      time.Time `json:"opened"`
 	Issue       string    `json:"issue"`             // URL, "" while there is no issue
 	Lead        string    `json:"lead,omitempty"`    // name of the incident whose issue that is, if it is another one's
@@ -82,6 +83,7 @@ type Incident struct {
 type Run struct {
 	Agent    string    `json:"agent"`
 	Outcome  string    `json:"outcome"`
+	Class    string    `json:"class,omitempty"` // of a failure
 	ExitCode int       `json:"exit_code"`
 	Signal   string    `json:"signal,omitempty"`
 	Detail   string    `json:"detail,omitempty"`
@@ -259,7 +261,7 @@ func (r *Reader) project(ctx context.Context, id string, s snapshot) Project {
 	}
 	for _, run := range s.recorded[id].Runs {
 		p.LastRuns = append(p.LastRuns, Run{
-			Agent: run.Agent, Outcome: run.Outcome, ExitCode: run.ExitCode, Signal: run.Signal, Detail: run.Detail,
+			Agent: run.Agent, Outcome: run.Outcome, Class: run.Class, ExitCode: run.ExitCode, Signal: run.Signal, Detail: run.Detail,
 			Counted: run.Counted, Started: run.Started, Finished: run.Finished, Host: run.Host,
 		})
 	}
@@ -318,7 +320,7 @@ func (p *Project) addIncident(i incident.Incident, written, kept bool) {
 	if i.IsOpen() {
 		p.Held = false
 		p.Incident = &Incident{
-			ID: i.ID, Name: i.Name(), Agent: i.Agent, Failures: i.Failures, Opened: i.Opened, Issue: i.Issue.URL,
+			ID: i.ID, Name: i.Name(), Agent: i.Agent, Failures: i.Failures, Class: i.Class, Opened: i.Opened, Issue: i.Issue.URL,
 			FlagWritten: !i.FlagWritten.IsZero(), Lead: i.LeadName, Carries: max(len(i.Members)-1, 0),
 		}
 		if i.Ack != nil {

@@ -8,6 +8,7 @@ import (
 	"github.com/terraphim/adfbot/breaker"
 	"github.com/terraphim/adfbot/escalate/incident"
 	"github.com/terraphim/adfbot/escalate/tracker"
+	"github.com/terraphim/adfbot/internal/class"
 )
 
 // Count applies a result to the project, which has the given open incident, or none. It returns the answer, and whether the
@@ -39,7 +40,7 @@ func (p *Project) CountLate(r Result, l Limits, open string, now time.Time, fail
 func (p *Project) count(r Result, l Limits, open string, now time.Time, failures int, next func(threshold int) (breaker.State, bool)) (
 	a Answer, trips bool,
 ) {
-	a = Answer{Outcome: r.Outcome, Threshold: l.Threshold, Incident: open, Counted: p.Counts(r, now)}
+	a = Answer{Outcome: r.Outcome, Class: r.Class, Threshold: l.Threshold, Incident: open, Counted: p.Counts(r, now)}
 	if p.HalfOpen {
 		a.Threshold = l.Resume
 	}
@@ -48,7 +49,11 @@ func (p *Project) count(r Result, l Limits, open string, now time.Time, failures
 	}
 	a.Threshold = max(a.Threshold, 1)
 	if a.Counted {
-		p.Breaker, trips = next(a.Threshold)
+		threshold := a.Threshold
+		if r.Trips {
+			threshold = breaker.AtOnce
+		}
+		p.Breaker, trips = next(threshold)
 		p.HalfOpen = p.HalfOpen && r.Outcome != Success
 	} else {
 		a.Why = WhyNotCounted(r)
@@ -108,6 +113,11 @@ func (s *Streak) Add(success bool, stored time.Time, age time.Duration) (more bo
 	return s.bound.After(s.success)
 }
 
+// Holds reports whether no success finished after a result that was added.
+func (s *Streak) Holds(stored time.Time, age time.Duration) bool {
+	return stored.Add(-max(age, 0)).After(s.success)
+}
+
 // Failures returns the count.
 func (s *Streak) Failures() int { return len(s.failures) }
 
@@ -116,6 +126,8 @@ func WhyNotCounted(r Result) string {
 	switch {
 	case !breaker.Counts(r.Agent):
 		return "only project-meta agents count"
+	case r.Outcome == Ignored && r.Class != "":
+		return "failures of the class " + r.Class + " are ignored"
 	case r.Outcome == Ignored:
 		return "the result is ignored"
 	}
@@ -133,7 +145,7 @@ const EvidenceRuns = 10
 func NewIncident(r Result, l Limits, a Answer, history []HistoryRun, now time.Time) incident.Incident {
 	i := incident.Incident{
 		Project: r.Project, Agent: r.Agent, Opened: now.UTC(), Failures: a.Failures, Threshold: a.Threshold, Host: r.Host, Instance: l.Instance,
-		FlagWritten: l.FlagWritten,
+		FlagWritten: l.FlagWritten, Class: r.Class,
 	}
 	if !l.FlagWritten.IsZero() {
 		i.Opened = l.FlagWritten.UTC()
@@ -141,8 +153,9 @@ func NewIncident(r Result, l Limits, a Answer, history []HistoryRun, now time.Ti
 	if i.Host == "" {
 		i.Host = l.Host
 	}
+	i.Fingerprint = class.Fingerprint(r.Output, r.Project, r.Agent, i.Host)
 	i.Evidence.Output = r.Output
-	i.Evidence.Runs = []incident.Run{{Outcome: r.Outcome,
+	i.Evidence.Runs = []incident.Run{{Outcome: r.Outcome, Class: r.Class,
 		Started: tracker.PossibleTime(r.Started), Finished: tracker.PossibleTime(r.Finished),
 		ExitCode: r.ExitCode, Signal: r.Signal, Detail: r.Detail, Host: r.Host, RunID: r.RunID}}
 	for _, run := range history {

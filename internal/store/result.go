@@ -32,9 +32,22 @@ type Result struct {
 	Generation *int64    `json:"Generation"` // of the project when the run began; nil: Started decides whether it counts
 	Run        string    `json:"Run"`        // id of the [Run] that this ends, or ""
 
+	Class string `json:"class,omitempty"` // of a failure, also of one that it ignores: see [Result.Reported]
+	Trips bool   `json:"trips,omitempty"` // this failure trips the breaker, whatever the count
+
 	// Age is how long ago the run finished, by the clock of who reports it, when the result is handed to the state; 0: just now, or
 	// unknown. A state that several hosts share takes Finished from it, see [Project.CountLate]; another one ignores it.
 	Age time.Duration `json:"-"`
+}
+
+// Reported returns the outcome of the run. That of a failure may be [Ignored], because its class is.
+func (r Result) Reported() string { return reported(r.Outcome, r.Class) }
+
+func reported(outcome, class string) string {
+	if class != "" {
+		return Failure
+	}
+	return outcome
 }
 
 // EndedAt returns the result with another time at which the run finished. Its start moves by as much.
@@ -78,6 +91,7 @@ type Limits struct {
 // Answer is what a result did.
 type Answer struct {
 	Outcome   string
+	Class     string // of a failure
 	Counted   bool   // it moved the breaker
 	Why       string // why it did not count
 	Failures  int
@@ -88,6 +102,9 @@ type Answer struct {
 
 	Opened *incident.Incident // the incident that this call opened, with its evidence; nil if it opened none
 }
+
+// Reported is [Result.Reported] of the result.
+func (a Answer) Reported() string { return reported(a.Outcome, a.Class) }
 
 // Project is the breaker of one project, and how often the project was resumed.
 type Project struct {
@@ -115,10 +132,11 @@ type Overview struct {
 	Runs    []HistoryRun // the newest first, without their outputs
 }
 
-// OutcomeCount is how many results with one outcome were recorded for one project, and how many of them tripped its breaker.
+// OutcomeCount is how many results with one outcome and class were recorded for one project, and how many of them tripped its breaker.
 type OutcomeCount struct {
 	Project string
 	Outcome string
+	Class   string
 	Results int
 	Trips   int
 }

@@ -32,6 +32,8 @@ type incidentJSON struct {
 	EndedHow    string     `json:"ended_how,omitempty"`
 	Failures    int        `json:"consecutive_failures"` // at the trip
 	Threshold   int        `json:"threshold"`
+	Class       string     `json:"class,omitempty"` // missing if an earlier version opened it
+	Fingerprint string     `json:"fingerprint,omitempty"`
 	Host        string     `json:"host,omitempty"`
 	FlagWritten bool       `json:"flag_written"`
 	FlagError   string     `json:"flag_error,omitempty"`
@@ -51,7 +53,7 @@ type issueJSON struct {
 func newIncidentJSON(i incident.Incident) incidentJSON {
 	v := incidentJSON{
 		ID: i.ID, Name: i.Name(), Project: i.Project, Agent: i.Agent, State: store.OpenIncidents, Opened: i.Opened,
-		Failures: i.Failures, Threshold: i.Threshold, Host: i.Host, FlagWritten: !i.FlagWritten.IsZero(), FlagError: i.FlagError,
+		Failures: i.Failures, Threshold: i.Threshold, Class: i.Class, Fingerprint: i.Fingerprint, Host: i.Host, FlagWritten: !i.FlagWritten.IsZero(), FlagError: i.FlagError,
 		Pending: i.LastErr, Lead: i.Lead, Members: i.MemberIDs(),
 	}
 	if !i.IsOpen() {

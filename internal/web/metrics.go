@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	classes "github.com/terraphim/adfbot/internal/class"
 	"github.com/terraphim/adfbot/internal/config"
 	"github.com/terraphim/adfbot/internal/exposition"
 	"github.com/terraphim/adfbot/internal/status"
@@ -24,6 +25,7 @@ type Metrics struct {
 	version, revision string
 
 	results  *exposition.Counter
+	classed  *exposition.Counter // the results that have a class, under the same name
 	trips    *exposition.Counter
 	sweeps   *exposition.Histogram
 	errors   *exposition.Counter
@@ -43,12 +45,32 @@ type Metrics struct {
 // otherProject is the label of projects that are not configured. No id begins with a hyphen.
 const otherProject = "-other"
 
+// Results are counted with and without a label for the class: to Prometheus, one with an empty value is no label.
+const (
+	resultsName = "adfbot_results_total"
+	resultsHelp = "Results recorded since the daemon's start, by any process on the machine. Failures have a class, also those that it ignores."
+)
+
+// otherClass is the label of classes that are not configured. No name begins with a hyphen.
+const otherClass = "-other"
+
+// classLabel returns the label of the class of results, "" if they have none. Failures from before there were classes are unknown.
+func classLabel(c *config.Config, r store.OutcomeCount) string {
+	switch _, known := c.ClassOutcomes(r.Project)[r.Class]; {
+	case r.Class == "" && r.Outcome == store.Failure:
+		return classes.Unknown
+	case r.Class == "" || known:
+		return r.Class
+	}
+	return otherClass
+}
+
 // NewMetrics returns metrics of a program of this version, all zero.
 func NewMetrics(version, revision string) *Metrics {
 	return &Metrics{
 		version: version, revision: revision,
-		results: exposition.NewCounter("adfbot_results_total",
-			"Results recorded since the daemon's start, by any process on the machine.", "outcome", "project"),
+		results: exposition.NewCounter(resultsName, resultsHelp, "outcome", "project"),
+		classed: exposition.NewCounter(resultsName, resultsHelp, "class", "outcome", "project"),
 		trips: exposition.NewCounter("adfbot_trips_total",
 			"Breakers tripped since the daemon's start, by any process on the machine.", "project"),
 		sweeps: exposition.NewHistogram("adfbot_sweep_duration_seconds",
@@ -75,7 +97,7 @@ func (m *Metrics) put(p *exposition.Page, c *config.Config) {
 	if c.Shared() && c.StateListen != config.ListenOff {
 		p.Gauge("adfbot_listen_up", "Whether this host hears at once of pauses and resumes on others; else it notices them by polling.", boolValue(m.listen.Load()))
 	}
-	for _, metric := range []interface{ Put(*exposition.Page) }{m.results, m.trips, m.sweeps, m.errors, m.requests, m.took} {
+	for _, metric := range []interface{ Put(*exposition.Page) }{m.results, m.classed, m.trips, m.sweeps, m.errors, m.requests, m.took} {
 		metric.Put(p)
 	}
 	p.Gauge("adfbot_build_info", "The version of adfbot; always 1.", 1,
@@ -134,8 +156,10 @@ func (m *Metrics) count(ctx context.Context, p *setup) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for _, id := range p.cfg.ProjectIDs() { // a rate needs a series before its first event
-		for _, outcome := range []string{store.Success, store.Failure, store.Ignored} {
-			m.results.Add(0, outcome, id)
+		m.results.Add(0, store.Success, id)
+		m.results.Add(0, store.Ignored, id)
+		for name, outcome := range p.cfg.ClassOutcomes(id) {
+			m.classed.Add(0, name, outcome, id)
 		}
 		m.trips.Add(0, id)
 	}
@@ -157,7 +181,11 @@ func (m *Metrics) count(ctx context.Context, p *setup) error {
 			if _, ok := p.cfg.Project(id); !ok {
 				id = otherProject
 			}
-			m.results.Add(float64(c.Results), status.Outcome(c.Outcome), id)
+			if name := classLabel(p.cfg, c); name != "" {
+				m.classed.Add(float64(c.Results), name, status.Outcome(c.Outcome), id)
+			} else {
+				m.results.Add(float64(c.Results), status.Outcome(c.Outcome), id)
+			}
 			if c.Trips > 0 || id != otherProject {
 				m.trips.Add(float64(c.Trips), id)
 			}

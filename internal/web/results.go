@@ -131,6 +131,7 @@ func (s *Server) readResult(r *request) (store.Result, error) {
 	res, err := parseResult(o, r.cfg, r.caller, r.Header.Get("Idempotency-Key"), s.now())
 	if err == nil {
 		clean(&res, r.bot.Redactor(), r.cfg.Escalation.OutputTail)
+		bot.Classify(r.cfg, &res)
 	}
 	return res, err
 }
@@ -146,7 +147,7 @@ func (s *Server) keep(ctx context.Context, w http.ResponseWriter, r *request, re
 		return unavailable(w, "Not recorded", "the result is NOT recorded, send it again later: %v", err)
 	}
 	s.log.Error("a result is spooled", "file", kept.File, "project", res.Project, "err", cause)
-	v := status.SpooledView{Project: res.Project, Agent: res.Agent, Outcome: res.Outcome, RunID: kept.RunID, Spooled: true, Paused: kept.Paused,
+	v := status.SpooledView{Project: res.Project, Agent: res.Agent, Outcome: res.Outcome, Class: res.Class, RunID: kept.RunID, Spooled: true, Paused: kept.Paused,
 		Why: fmt.Sprintf("the result cannot be stored now; it is kept in %s and counts once it can; do not send it again: %v", kept.File, cause)}
 	if text := kept.PauseText(); text != "" {
 		s.log.Error(text)

@@ -21,7 +21,7 @@ import (
 func TestResult(t *testing.T) {
 	s := newStation(t).described()
 	v := s.result(`{"project":"odilo","outcome":"failure","run_id":"one","host":"host-a"}`)
-	require.Equal(t, status.ResultView{Project: "odilo", Agent: "project-meta", Outcome: "failure", Counted: true, Failures: 1, Threshold: 3, Problems: []string{}}, v)
+	require.Equal(t, status.ResultView{Project: "odilo", Agent: "project-meta", Outcome: "failure", Class: "unknown", Counted: true, Failures: 1, Threshold: 3, Problems: []string{}}, v)
 
 	require.Equal(t, 2, s.fail().Failures)
 	v = s.fail()

@@ -181,7 +181,7 @@ func TestMetricNames(t *testing.T) {
 func TestMetrics(t *testing.T) {
 	d := newDaemon(t)
 	before := d.series()
-	require.Equal(t, "0", before[`adfbot_results_total{outcome="failure",project="odilo"}`], "a rate needs a series before its first event")
+	require.Equal(t, "0", before[`adfbot_results_total{class="unknown",outcome="failure",project="odilo"}`], "a rate needs a series before its first event")
 	require.Equal(t, "0", before[`adfbot_trips_total{project="odilo"}`])
 	require.Equal(t, "0", before[`adfbot_ready{check="sweep"}`], "none has ended yet")
 	require.NotContains(t, before, "adfbot_last_sweep_timestamp_seconds")
@@ -195,11 +195,11 @@ func TestMetrics(t *testing.T) {
 	d.now = d.now.Add(90 * time.Second)
 	s := d.series()
 	for name, want := range map[string]string{
-		`adfbot_results_total{outcome="failure",project="odilo"}`:         "3",
-		`adfbot_results_total{outcome="ignored",project="digital-twins"}`: "2",
-		`adfbot_results_total{outcome="success",project="digital-twins"}`: "1",
-		`adfbot_trips_total{project="odilo"}`:                             "1",
-		`adfbot_trips_total{project="digital-twins"}`:                     "0",
+		`adfbot_results_total{class="unknown",outcome="failure",project="odilo"}`: "3",
+		`adfbot_results_total{outcome="ignored",project="digital-twins"}`:         "2",
+		`adfbot_results_total{outcome="success",project="digital-twins"}`:         "1",
+		`adfbot_trips_total{project="odilo"}`:                                     "1",
+		`adfbot_trips_total{project="digital-twins"}`:                             "0",
 		`adfbot_projects`:                                                      "2",
 		`adfbot_paused_projects`:                                               "1",
 		`adfbot_project_paused{project="odilo"}`:                               "1",
@@ -222,7 +222,7 @@ func TestMetrics(t *testing.T) {
 	}
 	require.NotEmpty(t, s["adfbot_last_sweep_timestamp_seconds"])
 	require.Equal(t, s["adfbot_results_total"], d.series()["adfbot_results_total"], "a scrape counts nothing twice")
-	require.Equal(t, "3", d.series()[`adfbot_results_total{outcome="failure",project="odilo"}`])
+	require.Equal(t, "3", d.series()[`adfbot_results_total{class="unknown",outcome="failure",project="odilo"}`])
 }
 
 func TestMetricsOfOtherProcesses(t *testing.T) {

@@ -40,7 +40,7 @@ func ask(t *testing.T, s store.State, host string, projects []string, repos []tr
 	put("LastResult", last, err)
 	counts, upTo, err := s.CountSince(ctx, 1, 1_000_000)
 	slices.SortFunc(counts, func(a, b store.OutcomeCount) int {
-		return slices.Compare([]string{a.Project, a.Outcome}, []string{b.Project, b.Outcome})
+		return slices.Compare([]string{a.Project, a.Outcome, a.Class}, []string{b.Project, b.Outcome, b.Class})
 	})
 	put("CountSince", counts, err)
 	put("CountSince up to", upTo, err)

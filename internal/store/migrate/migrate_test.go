@@ -106,7 +106,11 @@ func (p place) exec(t *testing.T, statements string) {
 
 func record(t *testing.T, s store.State, project, outcome string) store.Answer {
 	t.Helper()
-	a, err := s.Record(t.Context(), store.Result{Project: project, Agent: "project-meta", Outcome: outcome, Output: "a\\b\tc\r\n\\.\nd"}, limits)
+	r := store.Result{Project: project, Agent: "project-meta", Outcome: outcome, Output: "a\\b\tc\r\n\\.\nd"}
+	if outcome == store.Failure {
+		r.Class = "quota"
+	}
+	a, err := s.Record(t.Context(), r, limits)
 	require.NoError(t, err)
 	return a
 }

@@ -153,9 +153,9 @@ func (d database) Save(ctx context.Context, tx sqlstore.Tx, was, p sqlstore.Proj
 func (s *Store) CountSince(ctx context.Context, after int64, limit int) ([]store.OutcomeCount, int64, error) {
 	return s.CountResults(ctx, after, `WITH position AS (SELECT ?::bigint AS start),
 		next AS MATERIALIZED (
-			SELECT id, project, outcome, tripped,
+			SELECT id, project, outcome, class, tripped,
 				id > lag(id, 1, (SELECT start FROM position)) OVER (ORDER BY id) + 1 AND recorded_at > now() - interval '10 s' AS early
 			FROM (SELECT * FROM adfbot.result WHERE id > (SELECT start FROM position) ORDER BY id LIMIT ?) AS following)
-		SELECT project, outcome, count(*), count(*) FILTER (WHERE tripped), max(id) FROM next
-		WHERE id < coalesce((SELECT min(id) FROM next WHERE early), 9223372036854775807) GROUP BY project, outcome`, limit)
+		SELECT project, outcome, class, count(*), count(*) FILTER (WHERE tripped), max(id) FROM next
+		WHERE id < coalesce((SELECT min(id) FROM next WHERE early), 9223372036854775807) GROUP BY project, outcome, class`, limit)
 }

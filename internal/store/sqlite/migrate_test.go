@@ -17,8 +17,8 @@ import (
 	"github.com/terraphim/adfbot/pause"
 )
 
-// undoFlags brings the tables of flags from version 5 back to 4.
-const undoFlags = `DROP TABLE host_flag; ALTER TABLE run DROP COLUMN host_id; ALTER TABLE hold DROP COLUMN id; `
+// undoFlags brings the tables of flags from version 5, and what is newer, back to 4.
+const undoFlags = `ALTER TABLE result DROP COLUMN class; DROP TABLE host_flag; ALTER TABLE run DROP COLUMN host_id; ALTER TABLE hold DROP COLUMN id; `
 
 // The flags that an earlier version knew are confirmed; nobody has looked at them since.
 func TestMigrateFlags(t *testing.T) {
@@ -46,6 +46,28 @@ func TestMigrateFlags(t *testing.T) {
 	require.Equal(t, incident.Confirmation{Pause: states["held"].Hold.ID}, states["held"].Confirmed)
 	require.True(t, pause.IsRandomID(states["held"].Hold.ID))
 	require.Zero(t, states["held-never"].Confirmed)
+}
+
+// Of what was recorded before there were classes, none is known.
+func TestMigrateClasses(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "adfbot.db")
+	s := open(t, path, sqlite.Options{})
+	i := trip(t, s, "odilo")
+	require.NoError(t, s.Close())
+	db, err := sql.Open("sqlite", path)
+	require.NoError(t, err)
+	_, err = db.Exec(`ALTER TABLE result DROP COLUMN class; PRAGMA user_version = 5`)
+	require.NoError(t, err)
+	require.NoError(t, db.Close())
+	s = open(t, path, sqlite.Options{})
+	require.Equal(t, i, oneIncident(t, s, i.ID))
+	runs, err := s.Runs(ctx, "odilo", 10)
+	require.NoError(t, err)
+	require.Len(t, runs, 3)
+	require.Empty(t, runs[0].Class)
+	counts, _, err := s.CountSince(ctx, 0, 100)
+	require.NoError(t, err)
+	require.Equal(t, []store.OutcomeCount{{Project: "odilo", Outcome: store.Failure, Results: 3, Trips: 1}}, counts)
 }
 
 func TestMigrateFirstVersion(t *testing.T) {

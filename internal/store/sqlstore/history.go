@@ -33,13 +33,13 @@ func results(ctx context.Context, q Querier, project string, limit int, output s
 }
 
 // ResultColumns are the columns of a run in the history, but for its output.
-const ResultColumns = `agent, run_id, outcome, counted, exit_code, signal, detail, host, started_at, finished_at, recorded_at`
+const ResultColumns = `agent, run_id, outcome, class, counted, exit_code, signal, detail, host, started_at, finished_at, recorded_at`
 
 // scanResult reads some columns, [ResultColumns] and an output.
 func scanResult(row Row, first ...any) (r store.HistoryRun, err error) {
 	var runID, text sql.NullString
 	var started, finished, recorded Time
-	err = row.Scan(append(first, &r.Agent, &runID, &r.Outcome, &r.Counted, &r.ExitCode, &r.Signal, &r.Detail, &r.Host, &started, &finished, &recorded, &text)...)
+	err = row.Scan(append(first, &r.Agent, &runID, &r.Outcome, &r.Class, &r.Counted, &r.ExitCode, &r.Signal, &r.Detail, &r.Host, &started, &finished, &recorded, &text)...)
 	r.RunID, r.Output = runID.String, text.String
 	r.Started, r.Finished, r.Recorded = started.Time, finished.Time, recorded.Time
 	return r, err
@@ -51,11 +51,11 @@ func (s *State) LastResult(ctx context.Context) (id int64, err error) {
 }
 
 func (s *State) CountSince(ctx context.Context, after int64, limit int) ([]store.OutcomeCount, int64, error) {
-	return s.CountResults(ctx, after, `SELECT project, outcome, count(*), count(*) FILTER (WHERE tripped), max(id) FROM (
-		SELECT id, project, outcome, tripped FROM adfbot.result WHERE id > ? ORDER BY id LIMIT ?) AS next GROUP BY project, outcome`, limit)
+	return s.CountResults(ctx, after, `SELECT project, outcome, class, count(*), count(*) FILTER (WHERE tripped), max(id) FROM (
+		SELECT id, project, outcome, class, tripped FROM adfbot.result WHERE id > ? ORDER BY id LIMIT ?) AS next GROUP BY project, outcome, class`, limit)
 }
 
-// CountResults is CountSince by a query of the database's own. It returns project, outcome, results, trips and the greatest id of a group;
+// CountResults is CountSince by a query of the database's own. It returns project, outcome, class, results, trips and the greatest id of a group;
 // its parameters are the position after which to count, and more.
 func (s *State) CountResults(ctx context.Context, after int64, query string, more ...any) ([]store.OutcomeCount, int64, error) {
 	last, err := s.LastResult(ctx)
@@ -71,7 +71,7 @@ func (s *State) CountResults(ctx context.Context, after int64, query string, mor
 	upTo := after
 	counts, err := read(ctx, s, func(row Row) (c store.OutcomeCount, err error) {
 		var id int64
-		err = row.Scan(&c.Project, &c.Outcome, &c.Results, &c.Trips, &id)
+		err = row.Scan(&c.Project, &c.Outcome, &c.Class, &c.Results, &c.Trips, &id)
 		upTo = max(upTo, id)
 		return c, err
 	}, query, append([]any{after}, more...)...)

@@ -141,10 +141,10 @@ func (s *State) Join(ctx context.Context, id string, choose func(incident.Incide
 			join = choose(unsettled[n], unsettled)
 		}
 		if join.Lead == "" {
-			if i, err = getIncident(ctx, tx, id); err != nil || join.Continues == "" || !i.MayJoin() {
+			if i, err = getIncident(ctx, tx, id); err != nil || !i.MayJoin() {
 				return err
 			}
-			i.Continues = join.Continues
+			i.KeepOwn(join.Continues)
 			return setIncidentDoc(ctx, tx, i)
 		}
 		var lead incident.Incident
@@ -159,8 +159,12 @@ func (s *State) Join(ctx context.Context, id string, choose func(incident.Incide
 				lead = found
 			}
 		}
-		if !i.MayJoin() || lead.Settled || lead.Lead != "" {
-			return nil // it has changed just now
+		switch {
+		case !i.MayJoin():
+			return nil
+		case lead.Settled || lead.Lead != "": // just now
+			i.KeepOwn("")
+			return setIncidentDoc(ctx, tx, i)
 		}
 		i.JoinLead(lead.ID)
 		lead.AddMember(i.ID, i.Opened)

@@ -16,8 +16,9 @@ func (s *State) count(ctx context.Context, tx Tx, p *Project, r store.Result, l 
 		a, trips = p.Count(r, l, p.Open, p.Now)
 		return a, trips, nil
 	}
-	failures, err := countAnew(ctx, tx, p, r)
+	failures, last, err := countAnew(ctx, tx, p, r)
 	if err == nil {
+		r.Trips = r.Trips && last
 		a, trips = p.CountLate(r, l, p.Open, p.Now, failures)
 	}
 	return a, trips, err
@@ -35,16 +36,18 @@ type counted struct {
 	generation sql.NullInt64
 }
 
-// countAnew counts the failures of the project's generation since its last success, with a result that is not stored yet.
-func countAnew(ctx context.Context, tx Tx, p *Project, r store.Result) (int, error) {
+// countAnew counts the failures of the project's generation since its last success, with a result that is not stored yet. It also returns
+// whether no success is later than that result.
+func countAnew(ctx context.Context, tx Tx, p *Project, r store.Result) (failures int, last bool, err error) {
 	now := stamp(p.Now)
 	streak := store.NewStreak(now)
-	more := streak.Add(r.Outcome == store.Success, now, r.Age.Truncate(time.Millisecond))
+	age := r.Age.Truncate(time.Millisecond)
+	more := streak.Add(r.Outcome == store.Success, now, age)
 	for before := int64(math.MaxInt64); more; {
 		page, err := List(ctx, tx, scanCounted, `SELECT id, outcome, recorded_at, age, generation FROM adfbot.result
 			WHERE project = ? AND counted AND id < ? ORDER BY id DESC LIMIT ?`, r.Project, before, lateRows)
 		if err != nil {
-			return 0, err
+			return 0, false, err
 		}
 		for _, c := range page {
 			before = c.id
@@ -57,7 +60,7 @@ func countAnew(ctx context.Context, tx Tx, p *Project, r store.Result) (int, err
 		}
 		more = more && len(page) == lateRows
 	}
-	return streak.Failures(), nil
+	return streak.Failures(), streak.Holds(now, age), nil
 }
 
 func scanCounted(row Row) (c counted, err error) {

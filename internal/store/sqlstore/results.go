@@ -57,7 +57,7 @@ func (s *State) lockFor(ctx context.Context, tx Tx, r store.Result) (p recording
 		return p, err
 	}
 	var rows Rows
-	p.Project, rows, err = s.db.LockAndQuery(ctx, tx, r.Project, `SELECT outcome, counted, failures, threshold, tripped, incident FROM adfbot.result
+	p.Project, rows, err = s.db.LockAndQuery(ctx, tx, r.Project, `SELECT outcome, class, counted, failures, threshold, tripped, incident FROM adfbot.result
 		WHERE project = ? AND agent = ? AND run_id = ?`, r.Project, r.Agent, r.RunID)
 	if err == nil {
 		p.known, err = Collect(rows, scanAnswer)
@@ -67,7 +67,7 @@ func (s *State) lockFor(ctx context.Context, tx Tx, r store.Result) (p recording
 
 func scanAnswer(row Row) (a store.Answer, err error) {
 	var incident sql.NullString
-	err = row.Scan(&a.Outcome, &a.Counted, &a.Failures, &a.Threshold, &a.Tripped, &incident)
+	err = row.Scan(&a.Outcome, &a.Class, &a.Counted, &a.Failures, &a.Threshold, &a.Tripped, &incident)
 	a.Known, a.Incident = true, incident.String
 	return a, err
 }
@@ -76,11 +76,11 @@ func scanAnswer(row Row) (a store.Answer, err error) {
 func (s *State) record(ctx context.Context, tx Tx, locked recording, r store.Result, l store.Limits) (store.Answer, error) {
 	if len(locked.known) > 0 {
 		a := locked.known[0]
-		if !a.Counted {
-			a.Why = store.WhyNotCounted(r)
+		if a.Reported() != r.Reported() { // what the class makes of a failure may have changed since
+			return a, fmt.Errorf("run %q of %s in %s is recorded as %s: %w", r.RunID, r.Agent, r.Project, a.Reported(), store.ErrConflict)
 		}
-		if a.Outcome != r.Outcome {
-			return a, fmt.Errorf("run %q of %s in %s is recorded as %s: %w", r.RunID, r.Agent, r.Project, a.Outcome, store.ErrConflict)
+		if r.Outcome, r.Class = a.Outcome, a.Class; !a.Counted {
+			a.Why = store.WhyNotCounted(r)
 		}
 		return a, endRun(ctx, tx, r.Run)
 	}
@@ -136,8 +136,8 @@ func (s *State) openIncident(ctx context.Context, tx Tx, r store.Result, l store
 // Columns of a result, and their values. A state that several hosts share keeps more.
 const (
 	resultColumns = `project, agent, run_id, outcome, counted, exit_code, signal, detail, host, started_at, finished_at, recorded_at,
-		failures, threshold, incident, tripped, output`
-	resultValues = `?, ?, nullif(?, ''), ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, nullif(?, ''), ?, nullif(?, '')`
+		failures, threshold, incident, tripped, output, class`
+	resultValues = `?, ?, nullif(?, ''), ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, nullif(?, ''), ?, nullif(?, ''), ?`
 
 	insertOwn    = `INSERT INTO adfbot.result (` + resultColumns + `) VALUES (` + resultValues + `)`
 	insertShared = `INSERT INTO adfbot.result (` + resultColumns + `, generation, age) VALUES (` + resultValues + `, ?, ?)`
@@ -150,7 +150,7 @@ func (s *State) insertResult(ctx context.Context, tx Tx, r store.Result, a store
 	}
 	insert, values := insertOwn, []any{
 		r.Project, r.Agent, r.RunID, r.Outcome, a.Counted, r.ExitCode, r.Signal, r.Detail, r.Host,
-		At(r.Started), At(r.Finished), stamp(p.Now), a.Failures, a.Threshold, a.Incident, a.Tripped, output,
+		At(r.Started), At(r.Finished), stamp(p.Now), a.Failures, a.Threshold, a.Incident, a.Tripped, output, r.Class,
 	}
 	if s.shared() {
 		insert, values = insertShared, append(values, p.Generation, r.Age.Milliseconds())

@@ -20,6 +20,7 @@ func RunHistory(t *testing.T, open Open) {
 		{"the last outputs only", testOutputsKept},
 		{"an overview", testOverview},
 		{"counted once", testCountSince},
+		{"counted by class", testClassesCounted},
 		{"counted again after pruning", testCountPruned},
 		{"pruning takes the oldest", testPrune},
 		{"pruning looks at the oldest only", testPruneLimit},

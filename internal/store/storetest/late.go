@@ -30,6 +30,7 @@ func RunLate(t *testing.T, newFleet func(t testing.TB, now func() time.Time) Fle
 		{"a little late", testLittleLate},
 		{"not counted", testLateNotCounted},
 		{"a long streak", testLateLongStreak},
+		{"a class that trips", testLateClassTrips},
 	})
 }
 

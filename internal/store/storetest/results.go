@@ -32,6 +32,9 @@ func RunResults(t *testing.T, open Open) {
 		{"resume threshold for a whole streak", testResumeThresholdTwo},
 		{"only idle projects", testRecordIfIdle},
 		{"concurrent failures trip once", testConcurrent},
+		{"a class is kept", testClassKept},
+		{"a class may trip at once", testClassTrips},
+		{"a class may be ignored", testClassIgnores},
 	})
 }
 

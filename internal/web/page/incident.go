@@ -70,6 +70,9 @@ func tripReason(i incident.Incident) string {
 	if i.Host != "" {
 		s += ", on " + i.Host
 	}
+	if c := knownClass(i.Class); c != "" {
+		s += ": " + c
+	}
 	return s
 }
 

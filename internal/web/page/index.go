@@ -96,6 +96,7 @@ type summary struct {
 	LastRun  moment
 	Running  string
 	Issue    link   // of the incident
+	Class    string // of its failure; "" if it says nothing
 	TakenAt  moment // when somebody took the incident
 	Notes    []string
 }
@@ -242,6 +243,7 @@ func newSummary(p status.Project, now time.Time, at visit) summary {
 		v.Running = text.Plural(p.Running, "run") + " in progress"
 	}
 	if i := p.Incident; i != nil {
+		v.Class = knownClass(i.Class)
 		v.Issue, v.TakenAt = link{issueName(i.Name, i.Issue), webLink(i.Issue)}, newMoment(i.TakenAt, now)
 		if p.Since == nil {
 			v.Since = newMoment(i.Opened, now)

@@ -54,7 +54,7 @@ func newMark(r status.Run, now time.Time) mark {
 	m := mark{Kind: status.Outcome(r.Outcome)}
 	m.Faint = !r.Counted && m.Kind != store.Ignored
 	m.Title = m.Kind
-	for _, s := range []string{howEnded(r.Outcome, r.ExitCode, r.Signal, r.Detail), endOf(r, now).Full, r.Agent} {
+	for _, s := range []string{knownClass(r.Class), howEnded(r.Outcome, r.ExitCode, r.Signal, r.Detail), endOf(r, now).Full, r.Agent} {
 		if s != "" {
 			m.Title += ", " + s
 		}

@@ -107,6 +107,7 @@ func newRunRow(r store.HistoryRun, now time.Time) runRow {
 		HistoryRun: r, Kind: status.Outcome(r.Outcome), How: howEnded(r.Outcome, r.ExitCode, r.Signal, r.Detail),
 		Began: newMoment(cmp.Or(r.Started, r.Finished, r.Recorded), now),
 	}
+	v.Class = knownClass(r.Class)
 	if !r.Started.IsZero() && !r.Finished.IsZero() {
 		v.Took = text.Duration(r.Finished.Sub(r.Started))
 	}

@@ -8,6 +8,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"github.com/terraphim/adfbot/internal/class"
 	"github.com/terraphim/adfbot/internal/text"
 )
 
@@ -24,6 +25,14 @@ func newMoment(t, now time.Time) moment {
 	}
 	t = t.UTC()
 	return moment{Machine: t.Format(time.RFC3339), Full: t.Format("2006-01-02 15:04 UTC"), Ago: text.Duration(now.Sub(t).Truncate(time.Second))}
+}
+
+// knownClass returns a class, "" for one that says nothing.
+func knownClass(name string) string {
+	if name == class.Unknown {
+		return ""
+	}
+	return name
 }
 
 // webLink returns an address if it is safe to send a browser to, else "". Addresses come from Gitea's answers, and from anyone who

@@ -1,0 +1,81 @@
+package bot_test
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/terraphim/adfbot/internal/bot"
+	"github.com/terraphim/adfbot/internal/class"
+	"github.com/terraphim/adfbot/internal/config"
+	"github.com/terraphim/adfbot/internal/hostlocal"
+	"github.com/terraphim/adfbot/internal/status"
+	"github.com/terraphim/adfbot/internal/store"
+)
+
+func TestClassify(t *testing.T) {
+	t.Parallel()
+	cfg := &config.Config{
+		Classes: []class.Rule{{Name: "busy", ExitCodes: []int{9}, Outcome: class.Ignored}, {Name: "licence", ExitCodes: []int{10}, Outcome: class.Trip}},
+	}
+	for _, c := range []struct {
+		name     string
+		in, want store.Result
+		builtin  bool
+	}{
+		{"a success", store.Result{Outcome: store.Success}, store.Result{Outcome: store.Success}, true},
+		{"ignored before", store.Result{Outcome: store.Ignored, ExitCode: 10}, store.Result{Outcome: store.Ignored, ExitCode: 10}, true},
+		{"no rule", store.Result{Outcome: store.Failure, ExitCode: 1}, store.Result{Outcome: store.Failure, ExitCode: 1, Class: "unknown"}, true},
+		{"ignored", store.Result{Outcome: store.Failure, ExitCode: 9}, store.Result{Outcome: store.Ignored, ExitCode: 9, Class: "busy"}, true},
+		{"at once", store.Result{Outcome: store.Failure, ExitCode: 10}, store.Result{Outcome: store.Failure, ExitCode: 10, Class: "licence", Trips: true}, true},
+		{"built-in", store.Result{Outcome: store.Failure, Output: "Credit balance is too low"},
+			store.Result{Outcome: store.Failure, Output: "Credit balance is too low", Class: "quota"}, true},
+		{"not built-in", store.Result{Outcome: store.Failure, Output: "Credit balance is too low"},
+			store.Result{Outcome: store.Failure, Output: "Credit balance is too low", Class: "unknown"}, false},
+	} {
+		cfg.BuiltinClasses = c.builtin
+		bot.Classify(cfg, &c.in)
+		require.Equal(t, c.want, c.in, c.name)
+		require.Equal(t, store.Failure == c.want.Outcome || c.want.Class != "", c.in.Reported() == store.Failure, c.name)
+	}
+}
+
+// A spooled result keeps its class, by which the spool has paused the project, whatever the rules are by the time it can be stored.
+func TestSpooledClass(t *testing.T) {
+	w := newWorld(t)
+	w.change("projects:", "classes:\n  - {name: licence, output: [licence expired], outcome: trip}\n  - {name: busy, exit_codes: [9], outcome: ignored}\nprojects:")
+	w.fail("odilo", 1)
+	repair := damage["corrupt"](t, w)
+	require.Equal(t, 9, w.sh("odilo", "exit 9").code)
+	require.NoFileExists(t, w.flag("odilo"))
+	require.Equal(t, 4, w.sh("odilo", "echo licence expired; exit 4").code)
+	require.FileExists(t, w.flag("odilo"), "at the first failure in the spool")
+	repair()
+	w.change("outcome: trip", "outcome: failure", "[9]", "[10]")
+	require.Equal(t, 2, w.sweepWell().TakenIn)
+	p := w.project("odilo")
+	require.Equal(t, status.Yes, p.Paused)
+	require.Equal(t, "licence", p.Incident.Class)
+	require.Equal(t, 2, p.Incident.Failures)
+	require.Equal(t, []string{"licence", "busy", ""}, []string{p.LastRuns[0].Class, p.LastRuns[1].Class, p.LastRuns[2].Class})
+	require.Equal(t, store.Ignored, p.LastRuns[1].Outcome)
+	require.Equal(t, "[ADF] project-meta on odilo failed 2 consecutively: licence", w.issues("open")[0].Title)
+}
+
+// A result that an earlier version has spooled has no class. A file with one that nobody can have given is not recorded.
+func TestSpooledWithoutClass(t *testing.T) {
+	w := newWorld(t)
+	w.fail("odilo", 1)
+	r := failure("odilo")
+	r.RunID = "r"
+	_, err := hostlocal.Beside(w.cfg.State).Spool().Add(r)
+	require.NoError(t, err)
+	require.Equal(t, 1, w.sweepWell().TakenIn)
+	require.Equal(t, 2, w.project("odilo").Failures)
+	require.Empty(t, w.project("odilo").LastRuns[0].Class)
+	r.RunID, r.Class = "s", "a\nb"
+	_, err = hostlocal.Beside(w.cfg.State).Spool().Add(r)
+	require.NoError(t, err)
+	_, err = w.sweep()
+	require.ErrorContains(t, err, `bad class "a\nb"`)
+}

@@ -1,0 +1,215 @@
+package config
+
+import (
+	"fmt"
+	"iter"
+	"path"
+	"regexp"
+	"regexp/syntax"
+	"slices"
+	"strings"
+
+	"gopkg.in/yaml.v3"
+
+	"github.com/terraphim/adfbot/internal/class"
+)
+
+const (
+	maxClasses    = 100 // rules of a list
+	maxExpression = 500 // bytes
+)
+
+// classFields is the table of the keys of a rule. Their values go to c.
+func classFields(c *class.Rule) []field {
+	return []field{
+		leaf("name", &c.Name, str(className)),
+		list("exit_codes", &c.ExitCodes, number(1, 255), exact),
+		list("output", &c.Output, expression, (*regexp.Regexp).String),
+		list("agents", &c.Agents, str(agentPattern), exact),
+		leaf("outcome", &c.Outcome, str(oneOf(class.Failure, class.Ignored, class.Trip))),
+		leaf("anywhere", &c.Anywhere, boolean),
+	}
+}
+
+// classes is a list of rules. If there is a mistake in one, none is used: another one could decide in its place.
+func classes(to *[]class.Rule) field {
+	return field{name: "classes", read: func(r *reader, v value) {
+		before := len(r.problems)
+		var all []class.Rule
+		ok := r.items(v, func(item value) {
+			c := class.Rule{Outcome: class.Failure, Origin: fmt.Sprintf("%s:%d", r.file, item.line)}
+			problems := len(r.problems)
+			r.mapping(item, classFields(&c))
+			if len(r.problems) > problems {
+				return
+			}
+			if f := classFault(c, all); f != nil {
+				r.report(item.line, item.key, f)
+				return
+			}
+			all = append(all, c)
+		})
+		if len(all) > maxClasses {
+			r.report(v.line, v.key, faultf("", "must be at most %d, not %d", maxClasses, len(all)))
+		}
+		if ok && len(r.problems) == before && !v.checkOnly {
+			*to = all
+		}
+	}}
+}
+
+// classFault returns what is wrong with a rule after earlier ones.
+func classFault(c class.Rule, earlier []class.Rule) *fault {
+	if c.Name == "" {
+		return faultf("write name: and what kind of failure it is", "has no name")
+	}
+	if n := slices.IndexFunc(earlier, func(e class.Rule) bool { return e.Name == c.Name }); n >= 0 {
+		return faultf("join the two, or rename one", "%s is already the name of the rule at %s", c.Name, earlier[n].Origin)
+	}
+	if len(c.ExitCodes) == 0 && len(c.Output) == 0 {
+		return faultf("give it exit_codes or output", "%s can never match: it says neither which exit codes nor which output", c.Name)
+	}
+	var by *class.Rule
+	covered := func(covers func(e class.Rule) bool) bool {
+		n := slices.IndexFunc(earlier, func(e class.Rule) bool { return coversAgents(e, c) && covers(e) })
+		if n >= 0 {
+			by = &earlier[n]
+		}
+		return n >= 0
+	}
+	for _, code := range c.ExitCodes {
+		if !covered(func(e class.Rule) bool { return slices.Contains(e.ExitCodes, code) }) {
+			return nil
+		}
+	}
+	for _, o := range c.Output {
+		same := func(x *regexp.Regexp) bool { return x.String() == o.String() }
+		if !covered(func(e class.Rule) bool { return (e.Anywhere || !c.Anywhere) && slices.ContainsFunc(e.Output, same) }) {
+			return nil
+		}
+	}
+	return faultf("remove it, or put it first", "%s can never match: all of it is matched before, last by %s at %s", c.Name, by.Name, by.Origin)
+}
+
+// coversAgents reports whether rule e is for all agents of rule c.
+func coversAgents(e, c class.Rule) bool {
+	return len(e.Agents) == 0 || len(c.Agents) > 0 && !slices.ContainsFunc(c.Agents, func(a string) bool { return !slices.Contains(e.Agents, a) })
+}
+
+// checkClasses reports rules that can never match because of other keys.
+func (r *reader) checkClasses(c *Config) {
+	for key, p := range r.classLists(c) {
+		for n, rule := range p.Classes {
+			at := fmt.Sprintf("%s.classes[%d]", key, n)
+			if key == "" {
+				at = at[1:]
+			}
+			ignored := func(code int) bool { return slices.Contains(p.IgnoreExitCodes, code) }
+			switch {
+			case len(rule.Output) > 0 && c.Escalation.OutputTail == 0 && len(rule.ExitCodes) == 0:
+				r.report(r.lines[at+".output"], at+".output", faultf("raise it, or give the rule exit_codes",
+					"can never match: escalation.output_tail is 0, so no output is kept"))
+			case len(rule.Output) == 0 && !slices.ContainsFunc(rule.ExitCodes, func(code int) bool { return !ignored(code) }):
+				r.report(r.lines[at+".exit_codes"], at+".exit_codes", faultf("keep one of the two",
+					"can never match: ignore_exit_codes of the project comes first"))
+			}
+		}
+	}
+}
+
+// classLists yields the lists of rules: the common one under "", and those of projects under the keys of the projects.
+func (r *reader) classLists(c *Config) iter.Seq2[string, Project] {
+	return func(yield func(string, Project) bool) {
+		if !yield("", Project{Classes: c.Classes}) {
+			return
+		}
+		for key, id := range r.ids {
+			if p, ok := c.Project(id); ok && !yield(key, p) {
+				return
+			}
+		}
+	}
+}
+
+func className(s string) (string, *fault) {
+	const fix = "write a word such as quota, of letters, digits and -"
+	switch {
+	case !class.ValidName(s):
+		return "", faultf(fix, "must be a name of at most 40 letters, digits and -, not %s", quote(s))
+	case s == class.Unknown:
+		return "", faultf("choose another name", "unknown is the class of what no rule matches")
+	}
+	return s, nil
+}
+
+// agentPattern accepts the name of an agent, in which * stands for any characters.
+func agentPattern(s string) (string, *fault) {
+	if _, err := path.Match(s, ""); err != nil || s == "" || strings.ContainsAny(s, "/ \t") || len(s) > 128 {
+		return "", faultf("write one like project-meta or project-meta-*", "must be the name of an agent, not %s", quote(s))
+	}
+	return s, nil
+}
+
+// expression accepts a regular expression that can match a line.
+func expression(n *yaml.Node) (*regexp.Regexp, *fault) {
+	s, f := str(anyText)(n)
+	if f != nil {
+		return nil, f
+	}
+	if s == "" || len(s) > maxExpression {
+		return nil, faultf("", "must have 1 to %d bytes, not %d", maxExpression, len(s))
+	}
+	e, err := regexp.Compile(s)
+	if err != nil {
+		what := strings.TrimPrefix(err.Error(), "error parsing regexp: ")
+		return nil, faultf("see `adfbot help classes`; quote it in 'single quotes', where a backslash is one", "is not a regular expression: %s", what)
+	}
+	if tree, err := syntax.Parse(s, syntax.Perl); err == nil && neverInLine(tree) {
+		return nil, faultf("an expression is for one line", "can never match a line: %s", quote(s))
+	}
+	return e, nil
+}
+
+// neverInLine reports whether an expression matches nothing, or only what has a line break.
+func neverInLine(e *syntax.Regexp) bool {
+	switch e.Op {
+	case syntax.OpNoMatch:
+		return true
+	case syntax.OpLiteral:
+		return slices.Contains(e.Rune, '\n')
+	case syntax.OpCharClass:
+		return len(e.Rune) == 0 || len(e.Rune) == 2 && e.Rune[0] == '\n' && e.Rune[1] == '\n'
+	case syntax.OpCapture, syntax.OpPlus, syntax.OpConcat:
+		return slices.ContainsFunc(e.Sub, neverInLine)
+	case syntax.OpRepeat:
+		return e.Min > 0 && neverInLine(e.Sub[0])
+	case syntax.OpAlternate:
+		return !slices.ContainsFunc(e.Sub, func(sub *syntax.Regexp) bool { return !neverInLine(sub) })
+	}
+	return false
+}
+
+// ClassRules returns the rules for the failures of a project, in their order: its own, the common ones, the built-in ones.
+func (c *Config) ClassRules(project string) []class.Rule {
+	rules := slices.Concat(c.ProjectOrDefault(project).Classes, c.Classes)
+	if c.BuiltinClasses {
+		rules = append(rules, class.Builtin()...)
+	}
+	return rules
+}
+
+// ClassOutcomes returns the classes that failures of a project may have, each with the outcome of a result of it: the counts that a class
+// which trips leads to are those of failures.
+func (c *Config) ClassOutcomes(project string) map[string]string {
+	outcomes := map[string]string{class.Unknown: class.Failure}
+	for _, rule := range c.ClassRules(project) {
+		if _, known := outcomes[rule.Name]; known {
+			continue
+		}
+		outcomes[rule.Name] = rule.Outcome
+		if rule.Outcome == class.Trip {
+			outcomes[rule.Name] = class.Failure
+		}
+	}
+	return outcomes
+}
