@@ -292,14 +292,15 @@ func (r *Reconciler) rebuild(ctx context.Context, v *localVisit, a plan.Action) 
 			return err
 		}
 	}
-	i, err := r.opt.State.Insert(ctx, plan.Rebuilt(a, r.opt.Now()))
-	if err != nil {
-		return err
-	}
+	i := plan.Rebuilt(a, r.opt.Now())
 	if i.Lead != "" { // a lead that the state lost, too, is rebuilt with all that its issue carries
 		if err := r.addMember(ctx, i.Lead, i); err != nil {
 			return err
 		}
+	}
+	i, err := r.opt.State.Insert(ctx, i)
+	if err != nil {
+		return err
 	}
 	r.opt.Log.Warn("incident rebuilt", "project", a.Project, "incident", i.Name(), "issue", i.Issue.String(), "why", a.Why)
 	if a.Kind == plan.Rebuild {

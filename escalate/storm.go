@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 	"time"
 
@@ -194,12 +193,12 @@ func (r *Reconciler) sharedData(ctx context.Context, lead incident.Incident, iss
 			d.Members = append(d.Members, issuetext.SharedMember{Incident: m, Resume: r.HowToResume(m.Project).Command})
 		}
 	}
-	place := map[string]int{lead.ID: -len(issue.Members) - 1} // the lead first, then as they stand in the issue, then new ones
+	d.Place = map[string]int{lead.ID: -len(issue.Members) - 1} // the lead first, then as they stand in the issue, then new ones
 	for n, m := range issue.Members {
-		place[m.Incident] = n - len(issue.Members)
+		d.Place[m.Incident] = n - len(issue.Members)
 	}
 	slices.SortStableFunc(d.Members, func(a, b issuetext.SharedMember) int {
-		return cmp.Or(cmp.Compare(place[a.ID], place[b.ID]), a.Opened.Compare(b.Opened))
+		return cmp.Or(cmp.Compare(d.Place[a.ID], d.Place[b.ID]), a.Opened.Compare(b.Opened))
 	})
 	for n := range d.Members[:min(len(d.Members), 1+withEvidence)] {
 		if m := &d.Members[n]; m.ID != lead.ID {
@@ -246,11 +245,17 @@ func (r *Reconciler) showMembers(ctx context.Context, s step) (progress, error) 
 	if err := r.begin(ctx, s.incident); err != nil {
 		return later, err
 	}
-	if err := r.writeMembers(ctx, s, issue); err != nil {
+	switch err := r.writeMembers(ctx, s, issue); {
+	case errors.Is(err, errNotJoined):
+		return later, nil
+	case err != nil:
 		return later, r.failed(ctx, s.incident, err)
 	}
 	return changed, nil
 }
+
+// errNotJoined means that the issue carries an incident which has no issue according to the state, and has not joined this one yet.
+var errNotJoined = errors.New("the issue carries an incident that is about to join it")
 
 // writeMembers edits the issue and stores what it says then. It may be done again at any time: where nothing has changed it writes
 // nothing.
@@ -321,18 +326,18 @@ func (r *Reconciler) withCarried(ctx context.Context, lead incident.Incident, is
 			missing = append(missing, m.Incident)
 		}
 	}
-	if len(missing) == 0 {
-		return lead, nil
-	}
-	found, err := r.opt.State.Incidents(ctx, missing...)
+	found, err := r.opt.State.Incidents(ctx, slices.Concat(missing, lead.MemberIDs())...)
 	if err != nil {
 		return lead, err
 	}
 	for _, m := range found {
-		if m.Lead == "" && m.Issue.IsZero() && !m.Settled {
-			return lead, fmt.Errorf("the issue carries %s, which has not joined it yet: the next sweep goes on", m.Name())
+		if m.ID != lead.ID && m.Lead == "" && m.Issue.IsZero() && !m.Settled {
+			return lead, errNotJoined // a state that was lost is being rebuilt
 		}
 		missing = slices.DeleteFunc(missing, func(id string) bool { return id == m.ID && m.Lead != lead.ID })
+	}
+	if len(missing) == 0 {
+		return lead, nil
 	}
 	return r.opt.State.Change(ctx, lead.ID, func(i *incident.Incident) { r.addTold(i, missing...) })
 }

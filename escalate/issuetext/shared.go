@@ -1,7 +1,9 @@
 package issuetext
 
 import (
+	"cmp"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/terraphim/adfbot/escalate/incident"
@@ -18,6 +20,7 @@ type SharedData struct {
 	Installation string
 	Lead         incident.Incident
 	Members      []SharedMember    // all that are known, the lead first
+	Place        map[string]int    // orders their markers, by id; those of new ones are 0 and last
 	Kept         []tracker.Marker  // of those that the issue carries and the state does not know yet
 	Continues    *tracker.IssueRef // an issue of the same cause that has no room for more
 	InGitea      bool              // operators may resume with a comment
@@ -74,19 +77,20 @@ func (c *Composer) Share(body string, d SharedData) string {
 
 func (c *Composer) sharedMarkers(d SharedData) string {
 	var b strings.Builder
-	line := func(m tracker.Marker) { b.WriteString(m.String() + "\n") }
-	for _, m := range d.Kept {
-		line(m)
-	}
+	markers := slices.Clone(d.Kept)
 	marker := func(m incident.Incident) {
-		line(tracker.Marker{Installation: d.Installation, Project: m.Project, Seq: m.Seq, Incident: m.ID})
+		markers = append(markers, tracker.Marker{Installation: d.Installation, Project: m.Project, Seq: m.Seq, Incident: m.ID})
 	}
 	for _, m := range d.Members {
 		if m.ID != d.Lead.ID {
 			marker(m.Incident)
 		}
 	}
+	slices.SortStableFunc(markers, func(a, b tracker.Marker) int { return cmp.Compare(d.Place[a.Incident], d.Place[b.Incident]) })
 	marker(d.Lead) // last, as in the whole body
+	for _, m := range markers {
+		b.WriteString(m.String() + "\n")
+	}
 	return b.String()
 }
 

@@ -124,10 +124,10 @@ func (p *planner) needed(i incident.Incident) bool {
 func (p *planner) member(i incident.Incident) {
 	lead, known := p.o.Others[i.Lead]
 	switch {
-	case i.Settled || known && !lead.Settled:
+	case i.Settled || known && !lead.Settled && slices.Contains(lead.MemberIDs(), i.ID):
 	case !known && p.oldest(i.ID) != nil: // it is about to be rebuilt
 	case i.IsOpen():
-		p.add(LeaveLead, i, "the incident whose issue carried it is over, or the state does not know that")
+		p.add(LeaveLead, i, "the incident whose issue carried it is over, or not known, or does not list it")
 	default:
 		p.add(Settle, i, "it ended, and the incident whose issue carried it is over")
 	}
