@@ -71,7 +71,7 @@ func TestResultClass(t *testing.T) {
 	}
 
 	// A caller does not choose the class.
-	s.problem(s.post("/api/v1/results", `{"project":"odilo","exit_code":1,"class":"quota"}`), http.StatusBadRequest)
+	s.problem(s.post("/api/v1/results", `{"project":"odilo","exit_code":1,"class":"quota"}`, as(adminToken)), http.StatusBadRequest)
 }
 
 // Only classes that are configured become labels.
