@@ -17,8 +17,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/terraphim/adfbot/escalate/giteatest"
-	"github.com/terraphim/adfbot/escalate/incident"
-	"github.com/terraphim/adfbot/internal/store/sqlite"
 	"github.com/terraphim/adfbot/internal/testhost"
 )
 
@@ -169,28 +167,16 @@ var flows = []flow{
 		act: []string{"sweep"},
 		end: []string{theRepo + "#1 closed, 3 comments", "file .adfbot", "file odilo", "odilo: paused yes, held true, 0 failures"},
 	}, {
-		name: "a trip that joins another one's issue, and is told of",
-		before: func(w *world) {
-			w.storms()
-			w.trip()
-			w.ok("sweep")
-			w.down()
-			w.ok("record", "--project", "quick", "--failure")
-			require.NoError(w.t, w.up())
-			w.sameCause()
-		},
-		act: []string{"sweep"},
+		name:   "a trip that joins another one's issue, and is told of",
+		before: func(w *world) { w.storms() },
+		act:    []string{"record", "--project", "quick", "--exit-code", "75"},
 		end: []string{theRepo + "#1 open, 1 comments", paused[1], paused[2], "file quick", paused[3],
 			"quick: paused yes, held false, 1 failures, quick#1 flag true /" + theRepo + "/issues/1"},
 	}, {
 		name: "the resume of all whom an issue carries",
 		before: func(w *world) {
 			w.storms()
-			w.trip()
-			w.down()
-			w.ok("record", "--project", "quick", "--failure")
-			require.NoError(w.t, w.up())
-			w.sameCause()
+			w.ok("record", "--project", "quick", "--exit-code", "75")
 			w.settle()
 			for _, p := range []string{"odilo", "quick"} {
 				require.NoError(w.t, os.Remove(w.path("pause/"+p)))
@@ -214,24 +200,14 @@ func (w *world) operators() {
 	require.NoError(w.t, errors.Join(err, f.Close()))
 }
 
-// storms lets trips of one cause share an issue.
+// storms lets trips of one class share an issue, and has one project trip.
 func (w *world) storms() {
 	f, err := os.OpenFile(w.path("config.yaml"), os.O_APPEND|os.O_WRONLY, 0)
 	require.NoError(w.t, err)
-	_, err = f.WriteString("\nescalation: {storm_window: 1h}\n")
+	_, err = f.WriteString("\nescalation: {storm_window: 1h}\nclasses: [{name: quota, exit_codes: [75]}]\n")
 	require.NoError(w.t, errors.Join(err, f.Close()))
-}
-
-// sameCause makes the cause of all open incidents the same.
-func (w *world) sameCause() {
-	s, err := sqlite.Open(w.t.Context(), w.path("state/adfbot.db"), sqlite.Options{})
-	require.NoError(w.t, err)
-	defer func() { require.NoError(w.t, s.Close()) }()
-	list, err := s.Unsettled(w.t.Context(), "")
-	require.NoError(w.t, err)
-	for _, i := range list {
-		_, err := s.Change(w.t.Context(), i.ID, func(i *incident.Incident) { i.Class = "quota" })
-		require.NoError(w.t, err)
+	for range 3 {
+		w.ok("record", "--project", "odilo", "--exit-code", "75")
 	}
 }
 
