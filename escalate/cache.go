@@ -35,6 +35,7 @@ type sweepCache struct {
 	mu      sync.Mutex // never held across a request
 	ours    identity
 	loaded  bool                           // ours has what state and configuration tell, and not only what an answer told
+	joined  map[string]bool                // projects whose incidents' issues carry more since they were visited
 	listing map[tracker.Repo]chan struct{} // one place each: who has it may list a repository's issues of any state
 }
 
@@ -127,6 +128,22 @@ func (c *sweepCache) addAccount(a tracker.Account) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.ours = c.ours.with(a)
+}
+
+// addJoined notes that the issue of a project's incident carries more.
+func (c *sweepCache) addJoined(project string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.joined == nil {
+		c.joined = map[string]bool{}
+	}
+	c.joined[project] = true
+}
+
+func (c *sweepCache) joinedProjects() []string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return slices.Sorted(maps.Keys(c.joined))
 }
 
 // lockListing waits until nobody else lists a repository's issues of any state: one list serves all projects.

@@ -42,7 +42,7 @@ func (r *Reconciler) readClosing(ctx context.Context, c *sweepCache, i incident.
 	ignored := closing.Entry != 0 && closing.Entry == i.IgnoredClosing
 	closing.Operator = !ignored && c.operators.allows(closing.By)
 	closing.Machine = closing.Machine || plan.ClosedByCommit(i, closing.At)
-	closing.Early = plan.ClosedEarly(i, closing.At)
+	closing.Early = !i.Leads() && plan.ClosedEarly(i, closing.At) // else each of those that it leads is looked at
 	if !closing.Operator && !ignored && !c.dry {
 		if _, err := r.opt.State.Change(ctx, i.ID, func(i *incident.Incident) { i.IgnoredClosing = closing.Entry }); err != nil {
 			return false, err
@@ -75,7 +75,10 @@ func (r *Reconciler) resumeClosed(ctx context.Context, s step) (progress, error)
 	if !ok {
 		return later, nil
 	}
-	if err := r.endClosed(ctx, i, closing); err != nil {
+	if i.Leads() {
+		return r.resumeMembers(ctx, s, closing)
+	}
+	if err := r.endClosed(ctx, i, i, closing); err != nil {
 		return later, err
 	}
 	if i, err = r.opt.State.Change(ctx, i.ID, func(*incident.Incident) {}); err != nil || i.IsOpen() {
@@ -90,31 +93,38 @@ func (r *Reconciler) resumeClosed(ctx context.Context, s step) (progress, error)
 	return changed, nil
 }
 
-// endClosed removes the flag and ends the incident.
-func (r *Reconciler) endClosed(ctx context.Context, i incident.Incident, closing incident.Closing) error {
+// endClosed removes the flag and ends an incident that the issue of another one carries, or its own.
+func (r *Reconciler) endClosed(ctx context.Context, of, i incident.Incident, closing incident.Closing) error {
 	how := "resumed by @" + strings.TrimPrefix(redact.Line(closing.By.Login, 60), "@") + ", who closed the issue"
 	_, err := r.resume(ctx, i.Project, how, func(ctx context.Context, p pauseState) (bool, error) {
 		if p.Flag.State != incident.FlagThere || p.Pause().ID != i.ID || plan.ClosedBeforeHold(i, closing.At, p.Hold) {
 			return false, nil
 		}
 		// Dated back, so that the comment is looked for before it is written.
-		err := r.saveComment(ctx, i.ID, incident.ResumedKey(i), incident.Comment{Attempted: r.opt.Now().Add(-2 * r.opt.Timeout)})
+		err := r.saveComment(ctx, of.ID, incident.ResumedKey(of), incident.Comment{Attempted: r.opt.Now().Add(-2 * r.opt.Timeout)})
 		return err == nil, err
 	})
 	return err
 }
 
 // stillPaused is the comment on a reopening. It names an operator's way to resume, and why the closing was none.
-func (r *Reconciler) stillPaused(ctx context.Context, c *sweepCache, key string, i incident.Incident) string {
+func (r *Reconciler) stillPaused(ctx context.Context, s step, key string) string {
+	i := s.incident
 	var hint string
-	if closing, ok := c.closings.get(keyOf(i)); ok {
+	if closing, ok := s.cache.closings.get(keyOf(i)); ok {
 		if h, err := r.opt.State.Hold(ctx, i.Project); err == nil && h != nil && h.After(closing.At) {
 			closing.Early = true
 		}
 		hint = "It was " + markdown.Text(closing.String()) + ": that does not resume the project."
+		if i.Leads() {
+			hint = "It was " + markdown.Text(closing.String()) + ": that does not resume them."
+		}
 	}
 	if r.operable() {
 		hint = strings.TrimSpace(hint + " An operator can also comment `/adf resume` here.")
+	}
+	if i.Leads() {
+		return issuetext.SomeStillPausedComment(key, slices.DeleteFunc(slices.Clone(s.carried), func(m incident.Incident) bool { return !m.IsOpen() }), hint)
 	}
 	return issuetext.StillPausedComment(key, i, r.HowToResume(i.Project), hint)
 }

@@ -57,8 +57,16 @@ func (r *Reconciler) begunCommands(ctx context.Context) (map[string]bool, error)
 	}
 	pending, err := r.opt.Commands.State.PendingCommands(ctx, r.opt.Server, "")
 	for _, cmd := range pending {
-		if slices.ContainsFunc(cmd.Steps, func(s incident.Step) bool { return s.Begun && s.Answer == "" }) {
-			projects[cmd.Project] = true
+		if !slices.ContainsFunc(cmd.Steps, func(s incident.Step) bool { return s.Begun && s.Answer == "" }) {
+			continue
+		}
+		projects[cmd.Project] = true
+		carried, err := r.carriedBy(ctx, cmd.Incident)
+		if err != nil {
+			return nil, err
+		}
+		for _, m := range carried {
+			projects[m.Project] = true
 		}
 	}
 	return projects, err
@@ -118,7 +126,8 @@ type commandRun struct {
 	*Reconciler
 	cache    *sweepCache
 	cmd      incident.Command
-	incident incident.Incident // of the issue in which the command was given
+	incident incident.Incident // of the issue in which the command was given, or one of the others that it carries
+	project  string            // of the incident
 	issue    tracker.Issue
 	known    []string // see toldBefore
 }
@@ -133,7 +142,7 @@ func (r *Reconciler) runCommand(ctx context.Context, c *sweepCache, cmd incident
 	if len(found) == 0 {
 		return r.endCommand(ctx, cmd)
 	}
-	run := &commandRun{Reconciler: r, cache: c, cmd: cmd, incident: found[0]}
+	run := &commandRun{Reconciler: r, cache: c, cmd: cmd, incident: found[0], project: cmd.Project}
 	there := run.incident
 	there.Issue = cmd.Issue
 	var is plan.IssueState
@@ -223,7 +232,7 @@ func (run *commandRun) steps(ctx context.Context) (progress, error) {
 		if s.Answer != "" {
 			continue
 		}
-		res, err := verbs[s.Line.Verb](run, ctx, n)
+		res, err := run.carryOut(ctx, n)
 		if errors.Is(err, errEdited) {
 			return later, nil // the next sweep says so
 		}
@@ -314,11 +323,11 @@ func (run *commandRun) refuse(ctx context.Context, what string) error {
 // which these were written.
 func (run *commandRun) toldBefore(ctx context.Context) (told []string, err error) {
 	for key := range run.incident.Comments {
-		refused, what, ok := incident.ParseLateKey(run.incident, key)
+		refused, what, ok := incident.ParseLateKey(incident.Incident{ID: run.cmd.Incident}, key)
 		if !ok || refused >= run.cmd.Comment {
 			continue
 		}
-		answer := incident.CommandKey(incident.Command{Incident: run.incident.ID, Comment: refused})
+		answer := incident.CommandKey(incident.Command{Incident: run.cmd.Incident, Comment: refused})
 		m, found, err := run.findOwnComment(ctx, run.cache, run.cmd.Issue, answer, time.Time{})
 		if err != nil {
 			return nil, err
@@ -332,9 +341,9 @@ func (run *commandRun) toldBefore(ctx context.Context) (told []string, err error
 
 // resumeStep removes the pause flag and ends the incident of the issue, or a person's hold.
 func (run *commandRun) resumeStep(ctx context.Context, n int) (result, error) {
-	s, project := run.cmd.Steps[n], markdown.CodeSpan(run.cmd.Project)
+	s, project := run.cmd.Steps[n], markdown.CodeSpan(run.project)
 	if s.Target == "" { // what is there is noticed first; a removed flag is a resume by itself
-		if err := run.settle(ctx, run.cmd.Project); err != nil {
+		if err := run.settle(ctx, run.project); err != nil {
 			return result{answer: issuetext.Failed(incident.ResumeVerb, project+" is paused as before", err)}, nil
 		}
 	}
@@ -347,7 +356,7 @@ func (run *commandRun) resumeStep(ctx context.Context, n int) (result, error) {
 		how += ": " + s.Line.Reason
 	}
 	res := result{answer: project + " is resumed."}
-	_, err = run.resume(ctx, run.cmd.Project, how, func(ctx context.Context, p pauseState) (bool, error) {
+	_, err = run.resume(ctx, run.project, how, func(ctx context.Context, p pauseState) (bool, error) {
 		target := run.target(p)
 		switch {
 		case s.Target != "" && s.Target != target: // it ended meanwhile, by this very step or without it
@@ -358,10 +367,10 @@ func (run *commandRun) resumeStep(ctx context.Context, n int) (result, error) {
 			err := run.begin(ctx, n, target, nil)
 			return err == nil, err
 		case run.isBefore(p.Hold):
-			res.answer = issuetext.LaterHold(run.cmd.Project, *p.Hold)
+			res.answer = issuetext.LaterHold(run.project, *p.Hold)
 			return false, run.refuse(ctx, p.Hold.ID)
 		case p.Open() != nil:
-			res.answer = issuetext.LaterIncident(run.cmd.Project, run.incident, *p.Open())
+			res.answer = issuetext.LaterIncident(run.project, run.incident, *p.Open())
 		case p.Flag.State == incident.FlagThere:
 			res.later = true // its flag names an incident that is to be rebuilt first
 		default:
@@ -386,22 +395,24 @@ var errLaterResume = errors.New("the project was resumed meanwhile")
 // pauseStep holds the project. The hold and the mark that this step made it are one transaction; a flag that is missing
 // after that is written by the sweep.
 func (run *commandRun) pauseStep(ctx context.Context, n int) (result, error) {
-	project := markdown.CodeSpan(run.cmd.Project)
+	project := markdown.CodeSpan(run.project)
 	if run.cmd.Steps[n].Begun {
-		return result{answer: issuetext.Paused(run.cmd.Project, "", run.HowToResume(run.cmd.Project))}, nil
+		return result{answer: issuetext.Paused(run.project, "", run.HowToResume(run.project))}, nil
 	}
 	failed := func(err error) (result, error) {
 		return result{answer: issuetext.Failed(incident.PauseVerb, project+" is not paused by this", err)}, nil
 	}
-	if err := run.settle(ctx, run.cmd.Project); err != nil {
+	if err := run.settle(ctx, run.project); err != nil {
 		return failed(err)
 	}
 	var err error
 	if run.known, err = run.toldBefore(ctx); err != nil {
 		return result{}, err
 	}
-	note := issuetext.CommandNote(run.cmd, run.cmd.Steps[n].Line, run.HowToResume(run.cmd.Project), run.opt.Now())
-	h := incident.Hold{Project: run.cmd.Project, Note: note, Since: run.cmd.At} // a resume that was written before it is not about it
+	of := run.cmd
+	of.Project = run.project
+	note := issuetext.CommandNote(of, run.cmd.Steps[n].Line, run.HowToResume(run.project), run.opt.Now())
+	h := incident.Hold{Project: run.project, Note: note, Since: run.cmd.At} // a resume that was written before it is not about it
 	already, err := run.pause(ctx, h, func(ctx context.Context, h incident.Hold) error {
 		if run.isBeforeResume() {
 			return cmp.Or(run.refuse(ctx, incident.ResumeName(run.incident)), errLaterResume)
@@ -414,14 +425,14 @@ func (run *commandRun) pauseStep(ctx context.Context, n int) (result, error) {
 	case errors.As(err, &unknown):
 		return failed(err)
 	case errors.Is(err, errLaterResume):
-		return result{answer: issuetext.LaterResume(run.cmd.Project)}, nil
+		return result{answer: issuetext.LaterResume(run.project)}, nil
 	case errors.As(err, &notWritten):
-		return result{answer: issuetext.Paused(run.cmd.Project, notWritten.Err.Error(), run.HowToResume(run.cmd.Project))}, nil
+		return result{answer: issuetext.Paused(run.project, notWritten.Err.Error(), run.HowToResume(run.project))}, nil
 	case err != nil:
 		return result{}, err
 	case already == nil:
-		run.opt.Log.Info("project paused by a person", "project", run.cmd.Project, "by", run.cmd.By.Login, "reason", run.cmd.Steps[n].Line.Reason)
-		return result{answer: issuetext.Paused(run.cmd.Project, "", run.HowToResume(run.cmd.Project))}, nil
+		run.opt.Log.Info("project paused by a person", "project", run.project, "by", run.cmd.By.Login, "reason", run.cmd.Steps[n].Line.Reason)
+		return result{answer: issuetext.Paused(run.project, "", run.HowToResume(run.project))}, nil
 	case already.Open() != nil:
 		return result{answer: project + " is already paused, by " + markdown.CodeSpan(already.Open().Name()) + "."}, nil
 	}
@@ -464,9 +475,9 @@ func (run *commandRun) ackStep(ctx context.Context, n int) (result, error) {
 // statusStep answers with what status says of the project.
 func (run *commandRun) statusStep(ctx context.Context, _ int) (result, error) {
 	if run.opt.Commands.Describe == nil {
-		return result{answer: markdown.CodeSpan(run.cmd.Project) + ": see `adfbot status` on the bot's machine."}, nil
+		return result{answer: markdown.CodeSpan(run.project) + ": see `adfbot status` on the bot's machine."}, nil
 	}
-	s, err := run.opt.Commands.Describe(ctx, run.cmd.Project)
+	s, err := run.opt.Commands.Describe(ctx, run.project)
 	if err != nil {
 		s = issuetext.Failed(incident.StatusVerb, "the state can't be read", err)
 	}

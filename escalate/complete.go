@@ -43,7 +43,10 @@ func (r *Reconciler) completeIssue(ctx context.Context, s step) (progress, error
 	leftOut, err := r.addParts(ctx, s, issue)
 	if err == nil && len(leftOut) > 0 {
 		r.opt.Log.Warn("the issue lacks parts", "incident", i.Name(), "issue", issue.String(), "left_out", leftOut)
-		err = r.opt.Tracker.EditBody(ctx, i.Issue, func(body string) string { return issuetext.AddLeftOut(body, leftOut) })
+		err = r.opt.Tracker.EditText(ctx, i.Issue, func(t tracker.Text) tracker.Text {
+			t.Body = issuetext.AddLeftOut(t.Body, leftOut)
+			return t
+		})
 	}
 	if worthAnotherTry(i, err) {
 		return later, r.failed(ctx, i, err)

@@ -159,3 +159,46 @@ func TestContractOrganisationAsAssignee(t *testing.T) {
 		require.Empty(s, i.Assignees)
 	})
 }
+
+// Three incidents share an issue, from the first join to the closing.
+func TestContractStorm(t *testing.T) {
+	contract(t, func(s *side) {
+		m, first := s.machine()
+		m.rec.Options().StormWindow = time.Hour
+		ahead := time.Duration(0)
+		m.rec.Options().Now = func() time.Time { return time.Now().Add(ahead) }
+		projects := []string{first, first + "-b", first + "-c"}
+		ids := m.hits(projects[:2]...)
+		ref := m.incident(ids[0]).Issue
+		s.Cleanup(func() { _, _ = s.gitea.SetOpen(context.Background(), ref, false) })
+		ahead = time.Minute
+		ids = append(ids, m.hits(projects[2])...)
+		read := func() (i tracker.Issue, body string) {
+			i, err := s.gitea.Get(s.Context(), s.repo, ref.Number)
+			require.NoError(s, err)
+			var got struct{ Body string }
+			s.raw("GET", fmt.Sprint("/issues/", ref.Number), &got)
+			return i, got.Body
+		}
+		i, body := read()
+		require.Equal(s, "[ADF] project-meta on "+first+" and 2 others failed 1 consecutively: quota", i.Title)
+		require.Equal(s, []string{ids[0], ids[1], ids[2]}, []string{i.Marker.Incident, i.Members[0].Incident, i.Members[1].Incident})
+		require.Equal(s, 3, strings.Count(body, "\n- [ ] "))
+		ahead = 12 * time.Minute
+		m.sweep()
+		for _, p := range projects {
+			m.rm(p)
+			ahead += time.Minute
+			m.sweep()
+		}
+		i, body = read()
+		require.False(s, i.Open)
+		require.Equal(s, 3, strings.Count(body, "\n- [x] "))
+		said, err := s.gitea.Comments(s.Context(), ref, time.Time{})
+		require.NoError(s, err)
+		require.Len(s, said, 3)
+		require.Contains(s, said[2].Body, "have been resumed")
+		m.sweep()
+		require.Empty(s, m.sweep().Actions)
+	})
+}

@@ -394,11 +394,14 @@ func TestContractOwnerLabels(t *testing.T) {
 	})
 }
 
-func TestContractEditBody(t *testing.T) {
+func TestContractEditText(t *testing.T) {
 	contract(t, func(s *side) {
 		i := s.open(tracker.NewIssue{Title: "[ADF] contract: its title stays", Body: "one"})
 		for range 2 {
-			require.NoError(s, s.gitea.EditBody(s.Context(), i.IssueRef, func(body string) string { return strings.Replace(body, "one", "öne\n\ntwo", 1) }))
+			require.NoError(s, s.gitea.EditText(s.Context(), i.IssueRef, func(t tracker.Text) tracker.Text {
+				t.Body = strings.Replace(t.Body, "one", "öne\n\ntwo", 1)
+				return t
+			}))
 			var got struct{ Title, Body string }
 			s.raw("GET", fmt.Sprint("/issues/", i.Number), &got)
 			require.Equal(s, "öne\n\ntwo", got.Body)
@@ -406,7 +409,61 @@ func TestContractEditBody(t *testing.T) {
 		}
 		missing := i.IssueRef
 		missing.Number = 1 << 40
-		s.refused(s.gitea.EditBody(s.Context(), missing, func(string) string { return "x" }), http.StatusNotFound)
+		s.refused(s.gitea.EditText(s.Context(), missing, func(tracker.Text) tracker.Text { return tracker.Text{Body: "x"} }), http.StatusNotFound)
+	})
+}
+
+// An edit of what somebody else has changed since it was read is refused, and made anew with theirs. A Gitea before 1.26 does not notice.
+func TestContractStaleEdit(t *testing.T) {
+	contract(t, func(s *side) {
+		i := s.open(tracker.NewIssue{Title: "[ADF] contract: one", Body: "one\n"})
+		var got struct {
+			Title, Body string
+			Version     *int `json:"content_version"`
+		}
+		read := func() { s.raw("GET", fmt.Sprint("/issues/", i.Number), &got) }
+		appends := func(line string, meanwhile func()) {
+			require.NoError(s, s.gitea.EditText(s.Context(), i.IssueRef, func(t tracker.Text) tracker.Text {
+				if f := meanwhile; f != nil {
+					meanwhile = nil
+					f()
+				}
+				t.Title = "[ADF] contract: " + line
+				if !strings.Contains(t.Body, line) {
+					t.Body += line + "\n"
+				}
+				return t
+			}))
+		}
+		appends("two", func() { appends("three", nil) })
+		read()
+		require.Equal(s, "[ADF] contract: two", got.Title)
+		if got.Version != nil {
+			require.Equal(s, "one\nthree\ntwo\n", got.Body)
+		} else {
+			require.Equal(s, "one\ntwo\n", got.Body)
+		}
+	})
+}
+
+// Before Gitea 1.26 the text is read again after an edit: somebody who has replaced it at the same time is seen.
+func TestEditTextWithoutVersion(t *testing.T) {
+	play(t, func(w *world) {
+		w.Gitea.HideContentVersion()
+		w.trip(project)
+		ref := w.incident(w.state(project).Unsettled[0].ID).Issue
+		edits := 0
+		w.Gitea.Inject(giteatest.Fault{Match: giteatest.GetIssue(), After: 1, Times: 1,
+			Do: giteatest.Meanwhile(func() { w.Gitea.As("alex").EditBody(fleet, 1, "mine\n") })})
+		require.NoError(w, w.rec.Options().Tracker.EditText(w.Context(), ref, func(t tracker.Text) tracker.Text {
+			edits++
+			if !strings.Contains(t.Body, "two") {
+				t.Body += "two\n"
+			}
+			return t
+		}))
+		require.Equal(w, "mine\ntwo\n", w.issue().Body)
+		require.Equal(w, 3, edits)
 	})
 }
 

@@ -36,7 +36,7 @@ func (r *Reconciler) create(ctx context.Context, s step) (progress, error) {
 			s.flag = r.Look(ctx, i.Project) // the list took its time
 		}
 	}
-	if removed, err := r.removedMeanwhile(ctx, i, s.flag); removed || err != nil {
+	if removed, err := r.removedMeanwhile(ctx, i, s.flag); removed && !s.othersOpen() || err != nil {
 		return later, err // no issue for a project that runs again
 	}
 	return r.createIssue(ctx, s, repo)
@@ -53,7 +53,11 @@ func (r *Reconciler) createIssue(ctx context.Context, s step, repo tracker.Repo)
 		return later, err
 	}
 	target := r.opt.Target(i.Project)
-	n := tracker.NewIssue{Title: r.opt.Composer.Title(i)}
+	shared, err := r.sharedData(ctx, i, tracker.Issue{})
+	if err != nil {
+		return later, err
+	}
+	n := tracker.NewIssue{Title: r.opt.Composer.SharedTitle(i, max(len(shared.Members)-1, 0))}
 	// Where the answer was lost, the server may have failed on an optional part: completeIssue adds those one by one.
 	lost := !i.Create.At.IsZero()
 	if !lost {
@@ -73,9 +77,10 @@ func (r *Reconciler) createIssue(ctx context.Context, s step, repo tracker.Repo)
 	if (i.Create.Lost+1)%shortEvery == 0 {
 		n.Body = r.opt.Composer.Short(data)
 	}
-	issue, sent, err := r.sendCreate(ctx, i, repo, n)
+	issue, sent, err := r.sendCreate(ctx, s, repo, r.withMembers(n, shared))
 	for sent && err != nil && tracker.OutcomeOf(err) == tracker.Refused && r.dropOptional(&n, &data, err) {
-		issue, sent, err = r.sendCreate(ctx, i, repo, n)
+		shared.Brief = true
+		issue, sent, err = r.sendCreate(ctx, s, repo, r.withMembers(n, shared))
 	}
 	fault.Point(ctx, "created")
 	switch {
@@ -84,7 +89,7 @@ func (r *Reconciler) createIssue(ctx context.Context, s step, repo tracker.Repo)
 	case err != nil:
 		return later, errors.Join(err, r.saveFailedCreate(context.WithoutCancel(ctx), i, err))
 	}
-	p, err := r.saveIssue(context.WithoutCancel(ctx), s, issue, data)
+	p, err := r.saveIssue(context.WithoutCancel(ctx), s, issue, data, shared)
 	if p == changed && labelErr != nil && !tracker.IsPermanent(labelErr) {
 		return complete, err // a job may wait for a trip: the next sweep asks for labels again
 	}
@@ -93,17 +98,18 @@ func (r *Reconciler) createIssue(ctx context.Context, s step, repo tracker.Repo)
 
 // sendCreate saves the attempt and makes the request once. A resume does not take the claim on the issue, so the incident may
 // have ended since it was observed, and be settled as one that never had an issue. Then nothing is sent.
-func (r *Reconciler) sendCreate(ctx context.Context, i incident.Incident, repo tracker.Repo, n tracker.NewIssue) (issue tracker.Issue, sent bool, err error) {
-	open := true
+func (r *Reconciler) sendCreate(ctx context.Context, s step, repo tracker.Repo, n tracker.NewIssue) (issue tracker.Issue, sent bool, err error) {
+	i, open := s.incident, true
+	needed := func(i incident.Incident) bool { return i.IsOpen() || !i.Settled && s.othersOpen() }
 	ctx, release, err := r.announce(ctx, func() error {
 		attempt := r.newAttempt() // not in the transaction, which others wait for
 		attempt.Lost = i.Create.Lost + 1
 		now, err := r.opt.State.Change(ctx, i.ID, func(i *incident.Incident) {
-			if i.IsOpen() {
+			if needed(*i) {
 				i.Create, i.Target = attempt, repo
 			}
 		})
-		open = open && now.IsOpen()
+		open = open && needed(now)
 		return err
 	})
 	if err != nil {
@@ -130,13 +136,14 @@ func (r *Reconciler) saveFailedCreate(ctx context.Context, i incident.Incident, 
 	return err
 }
 
-func (r *Reconciler) saveIssue(ctx context.Context, s step, issue tracker.Issue, data issuetext.IssueData) (progress, error) {
+func (r *Reconciler) saveIssue(ctx context.Context, s step, issue tracker.Issue, data issuetext.IssueData, shared issuetext.SharedData) (progress, error) {
 	// The account comes first: an issue that is known and an account that is not would look like somebody else's issue.
 	err := r.saveAccount(ctx, s.cache, tracker.Account{ID: issue.AuthorID, Login: issue.Author})
 	i, err2 := r.opt.State.Change(ctx, s.incident.ID, func(i *incident.Incident) {
 		i.Issue, i.Create, i.Target = issue.IssueRef, incident.Attempt{}, tracker.Repo{}
 		i.HeadedNotPaused, i.NamedFlag = data.FlagError != "", ""
 		i.Incomplete = r.lacksParts(i.Project, issue)
+		r.setShown(i, shared)
 		clearRetry(i)
 	})
 	if err := errors.Join(err, err2); err != nil {
@@ -148,7 +155,7 @@ func (r *Reconciler) saveIssue(ctx context.Context, s step, issue tracker.Issue,
 	}
 	s.cache.setState(i, plan.IssueOpen)
 	r.opt.Log.Info("issue opened", "project", i.Project, "incident", i.Name(), "issue", issue.String(), "url", issue.URL)
-	if i.Incomplete {
+	if i.Incomplete || i.Leads() {
 		return changed, nil
 	}
 	return complete, nil

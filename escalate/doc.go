@@ -38,10 +38,17 @@
 // again, then confirmed. A claim on the issue, [incident.Claimer], is held across requests. A claim is taken
 // before a lock, never while one is held. So a process that hangs in a request keeps no flag from being written.
 //
+// # Issues that carry several incidents
+//
+// An incident may join another one of the same cause instead of having an issue of its own ([Options].StormWindow). That is decided in the
+// state, before the first attempt at a creation, while nobody else decides. The lead lists the others in its document, with what its issue
+// says of each by now, so what is due follows from the state. All work on the shared issue is planned for the lead and done under the claim
+// of its project; whoever joins or resumes goes there next. The issue has a marker of each incident: a lost state gets all of them back.
+//
 // # Files of this package
 //
 // reconciler.go and trip.go hold the API, sweep.go and sweep_local.go the sweep, observe.go the observation, cache.go what a
 // sweep has learned. local.go and pausing.go hold the steps that touch state and flag, folder.go and hang.go the access to the
-// pause directory, steps.go the loop over those in the tracker, and create.go, complete.go, labels.go, find.go, issuesteps.go, closing.go and comment.go these steps; waiting.go
+// pause directory, steps.go the loop over those in the tracker, and create.go, complete.go, labels.go, find.go, issuesteps.go, closing.go, comment.go and storm.go these steps; waiting.go
 // says what is too early for them. command_*.go read and run commands. memory.go is a state in memory.
 package escalate

@@ -44,11 +44,12 @@ func (r *Reconciler) findIssue(ctx context.Context, i incident.Incident, repo tr
 		return found, false, err
 	}
 	for _, d := range l.issues {
-		if d.Marker.Incident != i.ID || !r.isOurs(ours, d) || slices.Contains(i.Lost, d.IssueRef) {
+		if !d.Carries(i.ID) || !r.isOurs(ours, d) || slices.Contains(i.Lost, d.IssueRef) {
 			continue
 		}
-		// An open one before a closed one, then the oldest.
-		if !ok || (d.Open && !found.Open) || (d.Open == found.Open && d.Number < found.Number) {
+		// An open one before a closed one, its own before one that carries it, then the oldest.
+		own, best := d.Marker.Incident == i.ID, found.Marker.Incident == i.ID
+		if !ok || d.Open && !found.Open || d.Open == found.Open && (own && !best || own == best && d.Number < found.Number) {
 			found, ok = d, true
 		}
 	}
@@ -78,11 +79,17 @@ func (r *Reconciler) adopt(ctx context.Context, s step) (progress, error) {
 }
 
 func (r *Reconciler) adoptIssue(ctx context.Context, s step, issue tracker.Issue) (progress, error) {
+	if issue.Marker.Incident != s.incident.ID {
+		return r.joinAgain(ctx, s, issue)
+	}
 	ref, is := issue.IssueRef, stateOf(issue)
 	i, err := r.opt.State.Change(ctx, s.incident.ID, func(i *incident.Incident) {
 		i.Issue, i.Create, i.Target = ref, incident.Attempt{}, tracker.Repo{}
 		i.Incomplete = !i.Rebuilt && r.lacksParts(i.Project, issue) // what a rebuilt one lacks, people may have taken away
-		i.Settled = i.Settled && is != plan.IssueOpen               // the issue appeared after the incident was settled; it must still be closed
+		for _, m := range issue.Members {
+			r.addTold(i, m.Incident)
+		}
+		i.Settled = i.Settled && is != plan.IssueOpen // the issue appeared after the incident was settled; it must still be closed
 		clearRetry(i)
 	})
 	if err == nil {

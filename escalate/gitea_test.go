@@ -48,7 +48,7 @@ func calls() []call {
 		{name: "add label", do: func(ctx context.Context, g *gitea.Client) error { return drop(g.AddLabel(ctx, repo, "x")) }},
 		{name: "label", do: func(ctx context.Context, g *gitea.Client) error { return drop(g.LabelIssue(ctx, ref, []int64{1})) }},
 		{name: "edit body", do: func(ctx context.Context, g *gitea.Client) error {
-			return g.EditBody(ctx, ref, func(body string) string { return body })
+			return g.EditText(ctx, ref, func(t tracker.Text) tracker.Text { return t })
 		}},
 		{name: "version", do: func(ctx context.Context, g *gitea.Client) error { return drop(g.Version(ctx)) }},
 	}

@@ -23,6 +23,12 @@ func (r *Reconciler) close(ctx context.Context, s step) (progress, error) {
 		return later, r.failed(ctx, i, err)
 	}
 	key := incident.ResumedKey(i)
+	comment := func() string { return s.endComment(key) }
+	if i.Leads() && is != plan.IssueLost {
+		if err := r.writeMembers(ctx, s, issue); err != nil {
+			r.opt.Log.Warn("the issue does not say how it is with all that it carries", "issue", issue.String(), "err", err)
+		}
+	}
 	switch is {
 	case plan.IssueLost:
 		r.opt.Log.Warn("issue is gone or no longer the bot's, it is left alone", "incident", i.Name(), "issue", i.Issue.String())
@@ -30,13 +36,13 @@ func (r *Reconciler) close(ctx context.Context, s step) (progress, error) {
 	case plan.IssueClosed:
 		// A person closed it, or an earlier try of ours did. Only a comment in doubt is left to be settled.
 		if inDoubt(i.Comments[key]) {
-			if p, err := r.commentOnce(ctx, s, i.Issue, key, issuetext.ResumedComment(key, i)); p != complete || err != nil {
+			if p, err := r.commentOnce(ctx, s, i.Issue, key, comment()); p != complete || err != nil {
 				return r.deferOrFail(ctx, i, p, err)
 			}
 		}
 		return r.settleIssue(ctx, s, is)
 	}
-	p, commentErr := r.commentOnce(ctx, s, i.Issue, key, issuetext.ResumedComment(key, i))
+	p, commentErr := r.commentOnce(ctx, s, i.Issue, key, comment())
 	if !goesOn(commentErr) {
 		return later, r.failed(ctx, i, commentErr)
 	}
@@ -55,7 +61,9 @@ func (r *Reconciler) close(ctx context.Context, s step) (progress, error) {
 
 // settleIssue marks an incident as one with nothing left to do.
 func (r *Reconciler) settleIssue(ctx context.Context, s step, is plan.IssueState) (progress, error) {
-	err := r.saveDone(ctx, s.incident, func(i *incident.Incident) { i.Settled = true })
+	err := r.saveDone(ctx, s.incident, func(i *incident.Incident) {
+		i.Settled = len(i.Members) <= len(s.carried) || !i.Leads() // else one has joined meanwhile
+	})
 	if err == nil {
 		s.cache.setState(s.incident, is)
 	}
@@ -88,7 +96,7 @@ func (r *Reconciler) reopen(ctx context.Context, s step) (progress, error) {
 	if r.opt.Fleet == nil {
 		flag = r.Look(ctx, i.Project)
 	}
-	if removed, err := r.removedMeanwhile(ctx, i, flag); removed || err != nil || flag.State == incident.FlagUnknown {
+	if removed, err := r.removedMeanwhile(ctx, i, flag); removed && !s.othersOpen() || err != nil || flag.State == incident.FlagUnknown {
 		return later, err
 	}
 	if i.ReopenPending {
@@ -108,7 +116,7 @@ func (r *Reconciler) reopen(ctx context.Context, s step) (progress, error) {
 	p, commentErr := complete, error(nil)
 	if !s.action.Quiet {
 		key := incident.ReopenedKey(i)
-		p, commentErr = r.commentOnce(ctx, s, i.Issue, key, r.stillPaused(ctx, s.cache, key, i))
+		p, commentErr = r.commentOnce(ctx, s, i.Issue, key, r.stillPaused(ctx, s, key))
 	}
 	if !goesOn(commentErr) {
 		return later, r.failed(ctx, i, commentErr)
@@ -132,7 +140,7 @@ func (r *Reconciler) confirmReopened(ctx context.Context, s step) (progress, err
 	i := s.incident
 	key := incident.ReopenedKey(i)
 	if inDoubt(i.Comments[key]) {
-		if p, err := r.commentOnOpen(ctx, s, key, r.stillPaused(ctx, s.cache, key, i)); p != complete || err != nil {
+		if p, err := r.commentOnOpen(ctx, s, key, r.stillPaused(ctx, s, key)); p != complete || err != nil {
 			return p, err
 		}
 	}
@@ -214,8 +222,11 @@ func (r *Reconciler) closeDuplicate(ctx context.Context, s step) (progress, erro
 func (r *Reconciler) replace(ctx context.Context, s step) (progress, error) {
 	_, err := r.opt.State.Change(ctx, s.incident.ID, func(i *incident.Incident) {
 		i.Lost, i.Issue = append(i.Lost, i.Issue), tracker.IssueRef{}
-		i.ReopenPending, i.IgnoredClosing = false, 0 // of the lost one
-		if n := len(i.Lost); n > 1 {                 // somebody deletes them on purpose: do not race with them
+		i.ReopenPending, i.IgnoredClosing, i.Title = false, 0, "" // of the lost one
+		for n := range i.Members {
+			i.Members[n].Shown = incident.NotShown
+		}
+		if n := len(i.Lost); n > 1 { // somebody deletes them on purpose: do not race with them
 			i.WaitFrom(r.opt.Now(), plan.RetryWait(n, 0))
 		}
 	})
@@ -234,7 +245,10 @@ func (r *Reconciler) nameFlag(ctx context.Context, s step) (progress, error) {
 		return later, err
 	}
 	path := r.opt.Dir.FlagPath(i.Project)
-	err = r.opt.Tracker.EditBody(ctx, i.Issue, func(body string) string { return issuetext.ReplacePath(body, i.NamedFlag, path) })
+	err = r.opt.Tracker.EditText(ctx, i.Issue, func(t tracker.Text) tracker.Text {
+		t.Body = issuetext.ReplacePath(t.Body, i.NamedFlag, path)
+		return t
+	})
 	switch {
 	case tracker.IsPermanent(err) && !tracker.IsStatus(err, http.StatusConflict):
 		r.opt.Log.Warn("cannot name the pause flag's new path in the issue", "issue", i.Issue.String(), "flag", path, "err", err)

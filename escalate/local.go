@@ -58,6 +58,7 @@ var localSteps = map[plan.Kind]func(*Reconciler, context.Context, *localVisit, p
 	plan.Rebuild:     (*Reconciler).rebuild,
 	plan.RebuildDone: (*Reconciler).rebuild,
 	plan.Settle:      (*Reconciler).settleWithoutIssue,
+	plan.LeaveLead:   (*Reconciler).leaveLead,
 }
 
 // writeFlag writes the flag of an incident or, where the action names none, of a hold. It replaces the flag of another pause.
@@ -294,7 +295,13 @@ func (r *Reconciler) rebuild(ctx context.Context, v *localVisit, a plan.Action) 
 			return err
 		}
 	}
-	i, err := r.opt.State.Insert(ctx, plan.Rebuilt(a, r.opt.Now()))
+	i := plan.Rebuilt(a, r.opt.Now())
+	if i.Lead != "" { // a lead that the state lost, too, is rebuilt with all that its issue carries
+		if err := r.addMember(ctx, i.Lead, i); err != nil {
+			return err
+		}
+	}
+	i, err := r.opt.State.Insert(ctx, i)
 	if err != nil {
 		return err
 	}

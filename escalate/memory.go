@@ -39,7 +39,7 @@ func NewMemory() *Memory {
 // copyOf returns a copy that shares nothing that is changed, without the evidence.
 func copyOf(i incident.Incident) incident.Incident {
 	i.Evidence = incident.Evidence{}
-	i.Lost, i.Reopens, i.Comments = slices.Clone(i.Lost), slices.Clone(i.Reopens), maps.Clone(i.Comments)
+	i.Lost, i.Reopens, i.Comments, i.Members = slices.Clone(i.Lost), slices.Clone(i.Reopens), maps.Clone(i.Comments), slices.Clone(i.Members)
 	if i.Ack != nil {
 		ack := *i.Ack
 		i.Ack = &ack
@@ -132,6 +132,29 @@ func (m *Memory) Change(_ context.Context, id string, f func(*incident.Incident)
 	i := copyOf(old)
 	f(&i)
 	i.Evidence = old.Evidence
+	m.incidents[id] = i
+	return copyOf(i), nil
+}
+
+// Join implements [incident.IncidentWriter].
+func (m *Memory) Join(_ context.Context, id string, choose func(incident.Incident, []incident.Incident) incident.Joining) (incident.Incident, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	i, ok := m.incidents[id]
+	if !ok {
+		return incident.Incident{}, fmt.Errorf("incident %s does not exist", id)
+	}
+	if !i.MayJoin() {
+		return copyOf(i), nil
+	}
+	join := choose(copyOf(i), m.unsettled(""))
+	if lead, ok := m.incidents[join.Lead]; ok && !lead.Settled && lead.Lead == "" {
+		lead.AddMember(id, i.Opened)
+		m.incidents[lead.ID] = lead
+		i.JoinLead(lead.ID)
+	} else {
+		i.KeepOwn(join.Continues)
+	}
 	m.incidents[id] = i
 	return copyOf(i), nil
 }

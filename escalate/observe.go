@@ -45,16 +45,19 @@ func (r *Reconciler) next(ctx context.Context, o plan.Observation) []plan.Action
 func markersOf(issues []tracker.Issue) []string {
 	var ids []string
 	for _, i := range issues {
-		ids = append(ids, i.Marker.Incident)
+		for _, m := range i.Markers() {
+			ids = append(ids, m.Incident)
+		}
 	}
 	return ids
 }
 
-// knownIncidents returns the incidents that were read already, and those of the given ids that exist.
+// knownIncidents returns the incidents that were read already, those that they lead or are led by, and those of the given ids that exist.
 func (r *Reconciler) knownIncidents(ctx context.Context, have []incident.Incident, ids []string) (map[string]incident.Incident, error) {
 	known := map[string]incident.Incident{}
 	for _, i := range have {
 		known[i.ID] = i
+		ids = append(append(ids, i.Lead), i.MemberIDs()...)
 	}
 	var missing []string
 	for _, id := range ids {
@@ -78,6 +81,7 @@ func (r *Reconciler) observation(project string, c *sweepCache, flag incident.Fl
 	o := plan.Observation{
 		Now: r.opt.Now(), Project: project, Flag: flag, Hold: state.Hold, Incidents: slices.Clone(state.Unsettled), Open: open,
 		Confirmed: state.Confirmed, Generation: state.Generation, Fleet: r.opt.Fleet != nil, Unpaused: c.unpaused,
+		Others: map[string]incident.Incident{}, Joins: r.opt.StormWindow > 0,
 		Issues: map[string]plan.IssueState{}, Closings: map[string]incident.Closing{}, Force: c.force,
 		Known: func(id string) bool { _, ok := known[id]; return ok },
 	}
@@ -89,9 +93,18 @@ func (r *Reconciler) observation(project string, c *sweepCache, flag incident.Fl
 		have[i.ID] = true
 	}
 	for _, i := range open {
-		if k, ok := known[i.Marker.Incident]; ok && !have[k.ID] {
-			have[k.ID] = true
-			o.Incidents = append(o.Incidents, k)
+		for _, m := range i.Markers() {
+			if k, ok := known[m.Incident]; ok && k.Project == project && !have[k.ID] {
+				have[k.ID] = true
+				o.Incidents = append(o.Incidents, k)
+			}
+		}
+	}
+	for _, i := range o.Incidents {
+		for _, id := range append(i.MemberIDs(), i.Lead) {
+			if k, ok := known[id]; ok {
+				o.Others[id] = k
+			}
 		}
 	}
 	for _, i := range o.Incidents {
@@ -119,7 +132,7 @@ func (r *Reconciler) cachedState(c *sweepCache, i incident.Incident) plan.IssueS
 	}
 	for _, d := range l.issues {
 		if d.Number == i.Issue.Number {
-			if d.ID == i.Issue.ID && r.isOurs(ours, d) && d.Marker.Incident == i.ID {
+			if d.ID == i.Issue.ID && r.isOurs(ours, d) && d.Carries(i.ID) {
 				return plan.IssueOpen
 			}
 			return plan.IssueLost
@@ -135,7 +148,8 @@ func (r *Reconciler) projectIssues(c *sweepCache, project string) []tracker.Issu
 	ours, _ := c.identity()
 	for _, repo := range slices.SortedFunc(maps.Keys(lists), func(a, b tracker.Repo) int { return strings.Compare(a.String(), b.String()) }) {
 		for _, i := range lists[repo].issues {
-			if i.Marker.Project == project && r.isOurs(ours, i) {
+			mine := func(m tracker.Marker) bool { return m.Project == project }
+			if slices.ContainsFunc(i.Markers(), mine) && r.isOurs(ours, i) {
 				out = append(out, i)
 			}
 		}
@@ -143,12 +157,13 @@ func (r *Reconciler) projectIssues(c *sweepCache, project string) []tracker.Issu
 	return out
 }
 
-// readMissing reads the issues of open incidents that are not in the list of open ones: they were closed or deleted.
-func (r *Reconciler) readMissing(ctx context.Context, c *sweepCache, incidents []incident.Incident) error {
+// readMissing reads the issues of incidents that have to be open and are not in the list of open ones: they were closed or deleted.
+func (r *Reconciler) readMissing(ctx context.Context, c *sweepCache, incidents []incident.Incident, known map[string]incident.Incident) error {
 	var errs []error
 	for _, i := range incidents {
 		l, ok := c.open.get(i.Issue.Repo)
-		if !i.IsOpen() || i.Issue.IsZero() || !ok {
+		open := func(id string) bool { m, ok := known[id]; return ok && m.IsOpen() }
+		if !i.IsOpen() && !slices.ContainsFunc(i.MemberIDs(), open) || i.Issue.IsZero() || !ok {
 			continue
 		}
 		err := r.saveListError(ctx, c, i, l.err)
@@ -210,7 +225,7 @@ func (r *Reconciler) readIssue(ctx context.Context, c *sweepCache, i incident.In
 	if err != nil {
 		return tracker.Issue{}, plan.IssueUnknown, err
 	}
-	if issue.ID != i.Issue.ID || !r.isOurs(ours, issue) || issue.Marker.Incident != i.ID {
+	if issue.ID != i.Issue.ID || !r.isOurs(ours, issue) || !issue.Carries(i.ID) {
 		return issue, plan.IssueLost, nil
 	}
 	return issue, stateOf(issue), nil

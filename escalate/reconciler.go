@@ -56,6 +56,8 @@ type Options struct {
 	Composer *issuetext.Composer         // nil: the built-in text
 	Mentions []string                    // people and teams whom an issue addresses
 	DueIn    time.Duration               // from the trip to the issue's due date; 0: it has none
+	// StormWindow is how long after an incident another one of the same cause joins its issue; 0: each has an issue of its own.
+	StormWindow time.Duration
 
 	// Unstored reports whether results of a project wait to be stored. An incident that only its flag names is not rebuilt before they
 	// are; nil: none wait.

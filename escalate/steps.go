@@ -27,13 +27,17 @@ const (
 type step struct {
 	action   plan.Action
 	incident incident.Incident
-	flag     incident.FlagView // as observed with the incident
+	carried  []incident.Incident // those that its issue carries, itself first
+	flag     incident.FlagView   // as observed with the incident
 	cache    *sweepCache
 	fresh    *incident.Incident // the incident, if this process has just stored it: its issue cannot be there yet
 }
 
 // trackerSteps carries out the kinds of a plan that talk to Gitea, under the claim on the project's issue.
 var trackerSteps = map[plan.Kind]func(*Reconciler, context.Context, step) (progress, error){
+	plan.Join:                (*Reconciler).join,
+	plan.ShowMembers:         (*Reconciler).showMembers,
+	plan.TellJoined:          (*Reconciler).tellJoined,
 	plan.Create:              (*Reconciler).create,
 	plan.Adopt:               (*Reconciler).adopt,
 	plan.FindLost:            (*Reconciler).findLost,
@@ -61,19 +65,32 @@ type visit struct {
 	cache   *sweepCache
 	wait    time.Duration      // for the claim
 	fresh   *incident.Incident // that this process has just stored, or nil; kept up to date
+	follow  bool               // visit the projects, too, of those whose issues carry this one's incidents
 
-	done []plan.Action
-	flag incident.FlagView
+	done  []plan.Action
+	flag  incident.FlagView
+	leads map[string]bool // projects of the incidents whose issues carry this one's
 }
 
-// track does what has to be done in Gitea for one project, under the claim on its issue and with everything read again.
+// track does what has to be done in Gitea for one project. The claims on two issues are never held at the same time.
 func (r *Reconciler) track(ctx context.Context, v *visit) error {
 	if r.opt.Tracker == nil && r.trackerErr == nil {
 		return nil
 	}
+	err := r.trackProject(ctx, v)
+	for project := range v.leads {
+		if v.follow && project != v.project {
+			err = errors.Join(err, r.trackLead(ctx, v, project))
+		}
+	}
+	return err
+}
+
+// trackProject works under the claim on the project's issue and with everything read again.
+func (r *Reconciler) trackProject(ctx context.Context, v *visit) error {
 	ctx, release, err := r.opt.State.Claim(ctx, "issue/"+v.project, v.wait)
 	if err != nil {
-		return err
+		return claimError{err}
 	}
 	defer release()
 	var errs []error
@@ -103,12 +120,22 @@ func (r *Reconciler) track(ctx context.Context, v *visit) error {
 }
 
 // observeIssue observes a project for the steps in the tracker.
-func (r *Reconciler) observeIssue(ctx context.Context, v *visit) (plan.Observation, error) {
+func (r *Reconciler) observeIssue(ctx context.Context, v *visit) (o plan.Observation, err error) {
+	defer func() {
+		for _, i := range o.Incidents {
+			if lead := o.Others[i.Lead]; lead.Project != "" && !i.Settled {
+				if v.leads == nil {
+					v.leads = map[string]bool{}
+				}
+				v.leads[lead.Project] = true
+			}
+		}
+	}()
 	if r.opt.Fleet != nil {
 		o, err := r.observe(ctx, v.project, v.cache, func(context.Context, string) incident.FlagView { return incident.FlagView{} })
 		return o.ByState(), err
 	}
-	o, err := r.observe(ctx, v.project, v.cache, r.Look)
+	o, err = r.observe(ctx, v.project, v.cache, r.Look)
 	if err == nil {
 		v.flag = o.Flag
 	}
@@ -143,11 +170,14 @@ func actionKey(a plan.Action) string {
 func (r *Reconciler) take(ctx context.Context, v *visit, o plan.Observation, a plan.Action) (progress, error) {
 	s := step{action: a, flag: o.Flag, cache: v.cache}
 	fresh := v.fresh != nil && v.fresh.ID == a.Incident
+	s.incident = o.Others[a.Incident] // one that another incident's issue carries
+	s.incident.Issue = a.Issue
 	for _, i := range o.Incidents {
 		if i.ID == a.Incident {
 			s.incident = i
 		}
 	}
+	s.carried = o.Carried(s.incident)
 	if fresh {
 		s.incident.Evidence = v.fresh.Evidence
 		*v.fresh = s.incident

@@ -94,6 +94,13 @@ func (r *Reconciler) Sweep(ctx context.Context, opt SweepOptions) (Report, error
 		return r.sweepProject(ctx, project, c, s)
 	})
 	rep.Actions, errs = append(rep.Actions, actions...), append(errs, projectErrs...)
+	// Those that have joined an incident's issue in this sweep.
+	actions, projectErrs = r.forEach(budget, c.joinedProjects(), nil, func(ctx context.Context, project string) ([]plan.Action, error) {
+		v := &visit{project: project, cache: c, wait: claimWait}
+		err := r.track(ctx, v)
+		return v.done, err
+	})
+	rep.Actions, errs = append(rep.Actions, actions...), append(errs, projectErrs...)
 	if errs, err = r.withoutLeft(ctx, c, repos, errs, opt.Project); err != nil {
 		return rep, err
 	}
@@ -245,10 +252,11 @@ func (r *Reconciler) withoutLeft(ctx context.Context, c *sweepCache, repos []tra
 // snapshot is the state of all projects at the beginning of a sweep. It is advisory: writers read again under the project's
 // locks.
 type snapshot struct {
-	projects []string
-	idle     map[string]bool // of which nothing is there that a sweep could act on
-	states   map[string]incident.ProjectState
-	known    map[string]incident.Incident
+	projects  []string
+	idle      map[string]bool // of which nothing is there that a sweep could act on
+	unsettled []incident.Incident
+	states    map[string]incident.ProjectState
+	known     map[string]incident.Incident
 }
 
 func (r *Reconciler) snapshot(ctx context.Context, c *sweepCache) (s snapshot, err error) {
@@ -273,11 +281,14 @@ func (r *Reconciler) snapshot(ctx context.Context, c *sweepCache) (s snapshot, e
 	for _, l := range c.open.all() {
 		for _, i := range l.issues {
 			if r.isOurs(ours, i) {
-				ids = append(ids, i.Marker.Incident)
-				projects[i.Marker.Project] = true
+				for _, m := range i.Markers() {
+					ids = append(ids, m.Incident)
+					projects[m.Project] = true
+				}
 			}
 		}
 	}
+	s.unsettled = all
 	if s.known, err = r.knownIncidents(ctx, all, ids); err != nil {
 		return s, err
 	}
@@ -319,12 +330,13 @@ func (r *Reconciler) sweepProject(ctx context.Context, project string, c *sweepC
 	if !c.dry {
 		errs = append(errs, r.relocate(ctx, c, incidents))
 	}
-	errs = append(errs, r.readMissing(ctx, c, incidents))
+	errs = append(errs, r.readMissing(ctx, c, incidents, s.known))
 	o, err := r.observeListed(ctx, project, c, s)
 	if err != nil {
 		return nil, err
 	}
 	if c.dry {
+		o.Storm, o.Unsettled = r.storm(), s.unsettled
 		return plan.DryRun(o), errors.Join(errs...)
 	}
 	actions := r.next(ctx, o)

@@ -7,6 +7,7 @@ import (
 
 	"github.com/terraphim/adfbot/escalate/incident"
 	"github.com/terraphim/adfbot/escalate/plan"
+	"github.com/terraphim/adfbot/escalate/tracker"
 	"github.com/terraphim/adfbot/pause"
 )
 
@@ -14,7 +15,7 @@ import (
 // knows only those that the state knows.
 func (r *Reconciler) Escalate(ctx context.Context, project string) ([]plan.Action, error) {
 	_, done, err := r.Local(ctx, project)
-	v := &visit{project: project, cache: r.visitCache(), wait: claimWait}
+	v := &visit{project: project, cache: r.visitCache(), wait: claimWait, follow: true}
 	err2 := r.track(ctx, v)
 	return append(done, v.done...), errors.Join(err, err2)
 }
@@ -22,6 +23,7 @@ func (r *Reconciler) Escalate(ctx context.Context, project string) ([]plan.Actio
 // Tripped is what a trip did.
 type Tripped struct {
 	Incident incident.Incident // as it is stored now
+	Issue    tracker.IssueRef  // that carries it, its own or another incident's; zero: none yet
 	Flag     incident.FlagView // as it was seen last
 }
 
@@ -31,9 +33,10 @@ type Tripped struct {
 func (r *Reconciler) Trip(ctx context.Context, i incident.Incident) (Tripped, error) {
 	c := r.visitCache()
 	flag, _, err := r.applyTrip(ctx, i.Project, c)
-	v := &visit{project: i.Project, cache: c, wait: r.opt.Timeout, fresh: &i, flag: flag}
+	v := &visit{project: i.Project, cache: c, wait: r.opt.Timeout, fresh: &i, flag: flag, follow: true}
 	err = errors.Join(err, r.track(ctx, v))
-	return Tripped{Incident: i, Flag: v.flag}, err
+	issue, err2 := r.issueOf(ctx, i)
+	return Tripped{Incident: i, Issue: issue, Flag: v.flag}, errors.Join(err, err2)
 }
 
 // Open stores a fresh incident, as the caller's breaker has tripped, and escalates it as [Reconciler.Trip] does. Project is

@@ -167,6 +167,24 @@ var flows = []flow{
 		act: []string{"sweep"},
 		end: []string{theRepo + "#1 closed, 3 comments", "file .adfbot", "file odilo", "odilo: paused yes, held true, 0 failures"},
 	}, {
+		name:   "a trip that joins another one's issue, and is told of",
+		before: func(w *world) { w.storms() },
+		act:    []string{"record", "--project", "quick", "--exit-code", "75"},
+		end: []string{theRepo + "#1 open, 1 comments", paused[1], paused[2], "file quick", paused[3],
+			"quick: paused yes, held false, 1 failures, quick#1 flag true /" + theRepo + "/issues/1"},
+	}, {
+		name: "the resume of all whom an issue carries",
+		before: func(w *world) {
+			w.storms()
+			w.ok("record", "--project", "quick", "--exit-code", "75")
+			w.settle()
+			for _, p := range []string{"odilo", "quick"} {
+				require.NoError(w.t, os.Remove(w.path("pause/"+p)))
+			}
+		},
+		act: []string{"sweep"},
+		end: []string{theRepo + "#1 closed, 2 comments", "file .adfbot"},
+	}, {
 		name:   "two orders at once",
 		before: func(w *world) { w.operators(); w.trip(); w.As(person).Comment(theRepo, 1, "/adf ack\n/adf status") },
 		act:    []string{"sweep"},
@@ -180,6 +198,17 @@ func (w *world) operators() {
 	require.NoError(w.t, err)
 	_, err = f.WriteString("\noperators: [" + person + "]\non_issue_closed: resume\n")
 	require.NoError(w.t, errors.Join(err, f.Close()))
+}
+
+// storms lets trips of one class share an issue, and has one project trip.
+func (w *world) storms() {
+	f, err := os.OpenFile(w.path("config.yaml"), os.O_APPEND|os.O_WRONLY, 0)
+	require.NoError(w.t, err)
+	_, err = f.WriteString("\nescalation: {storm_window: 1h}\nclasses: [{name: quota, exit_codes: [75]}]\n")
+	require.NoError(w.t, errors.Join(err, f.Close()))
+	for range 3 {
+		w.ok("record", "--project", "odilo", "--exit-code", "75")
+	}
 }
 
 func (w *world) fail(times int) {

@@ -204,6 +204,9 @@ func incidentWord(p status.Project) string {
 	if p.Incident.TakenBy != "" {
 		issue += ", taken by " + p.Incident.TakenBy
 	}
+	if p.Incident.Lead != "" {
+		issue += ", that of " + p.Incident.Lead
+	}
 	return p.Incident.Name + status.ClassNote(p.Incident.Class) + " " + issue
 }
 

@@ -117,39 +117,50 @@ func (g *Client) Assign(ctx context.Context, ref tracker.IssueRef, logins []stri
 	return nil
 }
 
-// EditBody reads the body, and writes it only if edit changes it. From version 1.26 on, Gitea refuses the write if somebody
-// has changed the body in between; then it is edited once more.
-func (g *Client) EditBody(ctx context.Context, ref tracker.IssueRef, edit func(body string) string) error {
+// maxEdits bounds how often an edit is tried anew because somebody else was faster.
+const maxEdits = 5
+
+// EditText reads the text, and writes what edit changes of it. From version 1.26 on, Gitea refuses to replace a body that somebody has
+// changed since it was read. With an earlier one, the text is read again after it was written.
+func (g *Client) EditText(ctx context.Context, ref tracker.IssueRef, edit func(tracker.Text) tracker.Text) (err error) {
 	path := fmt.Sprintf("repos/%s/%s/issues/%d", url.PathEscape(ref.Repo.Owner), url.PathEscape(ref.Repo.Name), ref.Number)
 	r := request{"edit the text of", number(ref.Number), ref.Repo.String()}
-	try := func() error {
+	for range maxEdits {
 		var was struct {
 			Number         int64  `json:"number"`
+			Title          string `json:"title"`
 			Body           string `json:"body"`
 			ContentVersion *int   `json:"content_version,omitempty"`
 		}
-		err := g.send(ctx, r, func(ctx context.Context) (*http.Response, error) {
+		if err := g.send(ctx, r, func(ctx context.Context) (*http.Response, error) {
 			resp, err := g.json(ctx, http.MethodGet, path, nil, &was)
 			if err == nil && was.Number != ref.Number {
 				err = errAnswer
 			}
 			return resp, err
-		})
-		body := edit(was.Body)
-		if err != nil || body == was.Body {
+		}); err != nil {
 			return err
 		}
-		change := map[string]any{"body": body}
-		if was.ContentVersion != nil {
-			change["content_version"] = *was.ContentVersion
+		text := edit(tracker.Text{Title: was.Title, Body: was.Body})
+		change := map[string]any{}
+		if text.Title != was.Title {
+			change["title"] = text.Title
 		}
-		return g.send(ctx, r, func(ctx context.Context) (*http.Response, error) {
+		if text.Body != was.Body {
+			change["body"] = text.Body
+			if was.ContentVersion != nil {
+				change["content_version"] = *was.ContentVersion
+			}
+		}
+		if len(change) == 0 {
+			return nil
+		}
+		err = g.send(ctx, r, func(ctx context.Context) (*http.Response, error) {
 			return g.json(ctx, http.MethodPatch, path, change, &struct{}{})
 		})
-	}
-	err := try()
-	if tracker.IsStatus(err, http.StatusConflict) {
-		err = try()
+		if !tracker.IsStatus(err, http.StatusConflict) && (err != nil || was.ContentVersion != nil) {
+			return err
+		}
 	}
 	return err
 }
@@ -178,7 +189,7 @@ func issue(repo tracker.Repo, i *sdk.Issue) tracker.Issue {
 		AuthorID: by.ID, Author: by.Login, Open: i.State == sdk.StateOpen,
 		Created: tracker.PossibleTime(i.Created), Updated: tracker.PossibleTime(i.Updated),
 	}
-	out.Marker, _ = tracker.ParseMarker(i.Body)
+	out.Marker, out.Members = tracker.ParseMarkers(i.Body)
 	if i.Deadline != nil {
 		out.Due = *i.Deadline
 	}

@@ -42,7 +42,7 @@ func TestObserve(t *testing.T) {
 }
 
 // An edit sends the version of the text that it has read, so that Gitea refuses it where somebody was faster.
-func TestEditBody(t *testing.T) {
+func TestEditText(t *testing.T) {
 	var sent []string
 	status := 201
 	g := New(Options{URL: "https://git.example.org", Tokens: StaticToken("t"), Timeout: time.Second, Transport: fixed(func(r *http.Request) *http.Response {
@@ -55,14 +55,16 @@ func TestEditBody(t *testing.T) {
 		}
 		return answer
 	})})
-	same := func(s string) string { return s }
-	require.NoError(t, g.EditBody(t.Context(), recordedIssue, same))
+	same := func(t tracker.Text) tracker.Text { return t }
+	upper := func(t tracker.Text) tracker.Text { return tracker.Text{Title: t.Title, Body: strings.ToUpper(t.Body)} }
+	require.NoError(t, g.EditText(t.Context(), recordedIssue, same))
 	require.Empty(t, sent)
-	require.NoError(t, g.EditBody(t.Context(), recordedIssue, strings.ToUpper))
+	require.NoError(t, g.EditText(t.Context(), recordedIssue, upper))
 	require.Equal(t, []string{`/api/v1/repos/terraphim/rec/issues/11 {"body":"ONE","content_version":7}`}, sent)
 	status = 409
-	require.True(t, tracker.IsStatus(g.EditBody(t.Context(), recordedIssue, strings.ToUpper), 409))
+	require.True(t, tracker.IsStatus(g.EditText(t.Context(), recordedIssue, upper), 409))
+	require.Len(t, sent, 1+maxEdits, "it is tried again, and not for ever")
 	other := recordedIssue
 	other.Number = 12
-	require.Error(t, g.EditBody(t.Context(), other, strings.ToUpper), "the answer is about another issue")
+	require.Error(t, g.EditText(t.Context(), other, upper), "the answer is about another issue")
 }

@@ -228,7 +228,7 @@ func editIssue(c *call) *response {
 	if i.poster != c.doer && !c.mayWriteIssues() {
 		return &response{status: http.StatusForbidden}
 	}
-	if form.Version != nil && form.Body != nil && *form.Version != i.version {
+	if form.Version != nil && form.Body != nil && !c.s.unversioned && *form.Version != i.version {
 		return c.s.message(http.StatusConflict, "the issue is already changed")
 	}
 	if form.Title != "" {

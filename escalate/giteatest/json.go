@@ -134,7 +134,7 @@ type apiIssue struct {
 	PullRequest      any         `json:"pull_request"`
 	Repository       repoMeta    `json:"repository"`
 	PinOrder         int         `json:"pin_order"`
-	ContentVersion   int         `json:"content_version"`
+	ContentVersion   *int        `json:"content_version,omitempty"` // a pointer to 0 is not left out
 }
 
 func (s *Server) issueJSON(i *issue, doer *user) *apiIssue {
@@ -149,7 +149,11 @@ func (s *Server) issueJSON(i *issue, doer *user) *apiIssue {
 		Assets: []any{}, Labels: s.labelsJSON(i.sortedLabels(), r),
 		State: i.state(), IsLocked: i.locked, Comments: len(i.comments()),
 		Created: i.created, Updated: i.updated, Closed: orNull(i.closedAt), Due: orNull(i.due),
-		Repository: repoMeta{r.id, r.name, r.owner.login, r.path()}, ContentVersion: i.version,
+		Repository: repoMeta{r.id, r.name, r.owner.login, r.path()},
+	}
+	if !s.unversioned {
+		version := i.version
+		o.ContentVersion = &version
 	}
 	for _, u := range i.assignees {
 		o.Assignees = append(o.Assignees, s.userJSON(u, nil))

@@ -14,15 +14,16 @@ type Server struct {
 	closing chan struct{} // closed by Close: ends every wait
 	once    sync.Once
 
-	mu        sync.Mutex // guards the fields below and everything they point to
-	baseURL   string
-	lastID    int64
-	maxItems  int                    // 0: maxPage
-	users     map[string]*user       // by lower-case login
-	tokens    map[string]*token      // by secret
-	repos     map[string]*repository // by lower-case "owner/name"
-	redirects map[string]moved       // by former path, likewise
-	requests  []*Request
+	mu          sync.Mutex // guards the fields below and everything they point to
+	baseURL     string
+	lastID      int64
+	maxItems    int                    // 0: maxPage
+	unversioned bool                   // no content_version
+	users       map[string]*user       // by lower-case login
+	tokens      map[string]*token      // by secret
+	repos       map[string]*repository // by lower-case "owner/name"
+	redirects   map[string]moved       // by former path, likewise
+	requests    []*Request
 
 	// faultMu is separate because a fault's Match may use the server.
 	faultMu sync.Mutex

@@ -73,6 +73,13 @@ func (s *Server) SetMaxItems(n int) {
 	s.maxItems = n
 }
 
+// HideContentVersion makes the server one from before Gitea 1.26: it knows no content_version, and the last edit of a body wins.
+func (s *Server) HideContentVersion() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.unversioned = true
+}
+
 // AddRepo adds a public repository, and an organization as its owner if there is no user of that name. It replaces a
 // redirect from that name, and does nothing if the repository exists.
 func (s *Server) AddRepo(owner, name string) {

@@ -88,6 +88,17 @@ type Incident struct {
 	// NamedFlag is the path of the pause flag that the issue's text names, where that is not its path any more; else "".
 	NamedFlag string `json:"named_flag,omitempty"`
 
+	// Lead is the id of the incident whose issue carries this one; "": it has its own. Members are those that its own carries, itself first;
+	// none if it is alone.
+	Lead      string    `json:"lead,omitempty"`
+	Members   []Member  `json:"members,omitempty"`
+	OwnIssue  bool      `json:"own_issue,omitempty"` // it was decided that no other incident's issue carries it
+	Joined    time.Time `json:"joined,omitzero"`     // when the last of them was opened
+	Continues string    `json:"continues,omitempty"` // id of the lead of an issue of the same cause that had no room for this one
+	LeadName  string    `json:"-"`                   // for people, see [View]
+	Title     string    `json:"title,omitempty"`     // the last one that the bot has given to an issue that carries several
+	Edited    time.Time `json:"edited,omitzero"`     // when the bot last wrote into that issue whom it carries
+
 	Target tracker.Repo `json:"Target,omitzero"` // repository of an outstanding attempt; zero if none is outstanding
 
 	Create  Attempt   `json:"Create,omitzero"`  // of the issue

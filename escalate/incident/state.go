@@ -46,6 +46,9 @@ type IncidentReader interface {
 type IncidentWriter interface {
 	// Change applies f to an incident and returns the result.
 	Change(ctx context.Context, id string, f func(*Incident)) (Incident, error)
+	// Join decides whose issue carries an incident that may still join another one, see [Incident.MayJoin], and returns the incident. No two
+	// decisions are made at the same time. choose gets the incident and all that are not settled.
+	Join(ctx context.Context, id string, choose func(i Incident, unsettled []Incident) Joining) (Incident, error)
 	// Insert stores an incident with its evidence, to which it may add earlier incidents. If the incident exists, Insert returns the
 	// stored one. It assigns the next Seq if Seq is 0 or belongs to another incident of the project. An open incident of a project that
 	// has another open one is refused with [ErrOpenIncident]. If FlagWritten is set, Insert confirms its flag on this host, as

@@ -26,13 +26,22 @@ const (
 )
 
 // Title returns the issue's title, e.g. "[ADF] project-meta on odilo failed 3 consecutively: quota".
-func (c *Composer) Title(i incident.Incident) string {
-	times := ""
+func (c *Composer) Title(i incident.Incident) string { return c.title(i, 0) }
+
+// title is Title with the number of other incidents that the issue carries.
+func (c *Composer) title(i incident.Incident, others int) string {
+	times, and := "", ""
+	switch {
+	case others == 1:
+		and = " and 1 other"
+	case others > 1:
+		and = fmt.Sprintf(" and %d others", others)
+	}
 	if i.Failures > 0 {
 		times = fmt.Sprintf("%d ", i.Failures)
 	}
 	line := func(s string) string { return markdown.PlainLine(c.redact.Line(s, maxName), maxName) }
-	prefix, rest := "[ADF] ", " on "+line(i.Project)+" failed "+times+"consecutively"
+	prefix, rest := "[ADF] ", " on "+line(i.Project)+and+" failed "+times+"consecutively"
 	if class := line(classOf(i)); class != "" {
 		rest += ": " + class
 	}

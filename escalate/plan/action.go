@@ -24,14 +24,18 @@ const (
 	Rebuild     Kind = "rebuild"      // restore an incident that the state lost and that still pauses the project
 	RebuildDone Kind = "rebuild-done" // restore an incident that the state lost and that has ended
 	Settle      Kind = "settle"       // mark an incident that has nothing left to do
+	LeaveLead   Kind = "leave-lead"   // store that no other incident carries this one in its issue any more
 )
 
 // The other steps make requests.
 const (
+	Join                Kind = "join"               // have the issue of another incident of the same cause carry this one
 	Create              Kind = "create"             // open the incident's issue
 	NameFlag            Kind = "name-flag"          // name the flag's new path in the issue, after the pause directory has moved
 	Adopt               Kind = "adopt"              // store the incident's issue, which exists already
 	Complete            Kind = "complete"           // add to the incident's issue what its creation left out
+	ShowMembers         Kind = "show-members"       // write into the issue whom it carries, and how it is with them
+	TellJoined          Kind = "tell-joined"        // comment on whom the issue carries since the last comment
 	AnnouncePaused      Kind = "tell-paused"        // comment on an issue headed NOT PAUSED that the flag was written
 	AnnounceUnpaused    Kind = "tell-not-paused-on" // comment that the project is not paused on a host of the fleet
 	AnnouncePausedThere Kind = "tell-paused-on"     // comment that it is now
@@ -55,8 +59,8 @@ const (
 
 var phases = map[Kind]int{
 	WriteFlag: localPhase, ConfirmFlag: localPhase, RemoveFlag: localPhase, ForgetFlag: localPhase, Resume: localPhase, Supersede: localPhase, RecordHold: localPhase,
-	ReleaseHold: localPhase, Rebuild: localPhase, RebuildDone: localPhase, Settle: localPhase,
-	Create: pausedPhase, Adopt: pausedPhase, Replace: pausedPhase, Reopen: pausedPhase, ResumeClosed: pausedPhase,
+	ReleaseHold: localPhase, Rebuild: localPhase, RebuildDone: localPhase, Settle: localPhase, LeaveLead: localPhase,
+	Join: pausedPhase, Create: pausedPhase, ShowMembers: pausedPhase, TellJoined: pausedPhase, Adopt: pausedPhase, Replace: pausedPhase, Reopen: pausedPhase, ResumeClosed: pausedPhase,
 	Complete: pausedPhase, NameFlag: pausedPhase, ConfirmReopened: pausedPhase, AnnouncePaused: pausedPhase, AnnounceUnpaused: pausedPhase, AnnouncePausedThere: pausedPhase, RunCommand: pausedPhase,
 	Close: endedPhase, LeaveOpen: endedPhase, FindLost: endedPhase, CloseDuplicate: endedPhase,
 }
@@ -72,7 +76,7 @@ func (k Kind) Local() bool {
 
 // Uncovers reports whether a local step may make another one due, so that the project has to be observed again.
 func (k Kind) Uncovers() bool {
-	return k == Resume || k == Supersede || k == Rebuild || k == RebuildDone || k == ForgetFlag || k == ReleaseHold
+	return k == Resume || k == Supersede || k == Rebuild || k == RebuildDone || k == ForgetFlag || k == ReleaseHold || k == LeaveLead
 }
 
 // Action is one step of a plan.
@@ -88,7 +92,9 @@ type Action struct {
 	Host incident.UnpausedHost `json:"-"` // that a comment is about
 
 	// What an incident is rebuilt from.
-	marker   tracker.Marker    // of its issue
+	marker   tracker.Marker    // in its issue
+	lead     string            // id of the incident whose issue that is, if it is another one
+	members  []tracker.Marker  // of those that it leads
 	info     incident.FlagInfo // of the flag
 	at       int64             // generation of its pause, or of the hold's
 	hold     string            // id of a hold that the state lost

@@ -19,7 +19,7 @@ func DryRun(o Observation) []Action {
 	for range MaxRounds {
 		plan := Next(o)
 		if !AnyLocal(plan) {
-			return append(all, plan...)
+			return append(all, o.joined(plan)...)
 		}
 		for _, a := range plan {
 			if a.Kind.Local() {
@@ -90,4 +90,20 @@ func confirmed(o Observation, open string) Observation {
 	}
 	o.Confirmed = incident.Confirmation{Pause: open, Identity: o.Flag.Identity}
 	return o
+}
+
+// joined returns a plan with either the joining or the creation of those that may join.
+func (o Observation) joined(plan []Action) (out []Action) {
+	joins := map[string]bool{}
+	for _, a := range plan {
+		for _, i := range o.Incidents {
+			if a.Kind == Join && a.Incident == i.ID {
+				joins[i.ID] = o.Storm.Choose(i, o.Unsettled).Lead != ""
+			}
+		}
+		if does, may := joins[a.Incident]; !may || a.Kind != Join && a.Kind != Create || does == (a.Kind == Join) {
+			out = append(out, a)
+		}
+	}
+	return out
 }

@@ -59,24 +59,40 @@ func (p *planner) open(i incident.Incident) {
 	switch {
 	case p.adopt(i):
 	case i.Issue.IsZero():
+		if due && p.o.Joins && i.MayJoin() {
+			p.add(Join, i, "the issue of another incident of the same cause may carry it")
+		}
 		if due {
 			p.add(Create, i, "the incident has no issue yet")
 		}
 	case p.o.Flag.State == incident.FlagUnknown:
+		if is := p.o.Issues[i.ID]; due && (is == IssueOpen || is == IssueUnknown) {
+			p.carried(i) // that follows from the state
+		}
 	case p.o.Issues[i.ID] == IssueOpen && due:
 		if i.ReopenPending {
 			p.add(ConfirmReopened, i, "the issue is open again")
 		}
-		if i.HeadedNotPaused && !i.FlagWritten.IsZero() {
+		if i.HeadedNotPaused && !i.FlagWritten.IsZero() && i.IsOpen() {
 			p.add(AnnouncePaused, i, "the issue says NOT PAUSED, and the pause flag was written since")
 		}
-		p.elsewhere(i)
-		if i.Incomplete {
-			p.add(Complete, i, "the issue lacks labels, assignees or its due date")
+		p.carried(i)
+		for _, m := range p.o.Carried(i) {
+			if m.ID != i.ID && (!m.IsOpen() || !i.HasShown(m.ID)) {
+				continue
+			}
+			if m.Issue = i.Issue; m.IsOpen() {
+				p.elsewhere(m)
+			}
+			if m.Incomplete && p.due(m) {
+				p.add(Complete, m, "the issue lacks labels, assignees or its due date")
+			}
 		}
 		if i.NamedFlag != "" {
 			p.add(NameFlag, i, fmt.Sprintf("the issue names the pause flag %s, and the pause directory has moved", i.NamedFlag))
 		}
+	case p.o.Issues[i.ID] == IssueUnknown && due: // a visit has not looked: these steps do
+		p.carried(i)
 	case p.o.Issues[i.ID] == IssueClosed:
 		p.closed(i, due)
 	case p.o.Issues[i.ID] == IssueLost && due:
@@ -89,7 +105,7 @@ func (p *planner) elsewhere(i incident.Incident) {
 	if p.o.Unpaused == nil {
 		return
 	}
-	unpaused := p.o.Unpaused.Projects[p.o.Project]
+	unpaused := p.o.Unpaused.Projects[i.Project]
 	for _, h := range unpaused {
 		if !i.Comments[incident.UnpausedKey(i, h.ID)].Done {
 			p.add(AnnounceUnpaused, i, "the project is not paused on "+h.Name).Host = h
@@ -105,7 +121,9 @@ func (p *planner) elsewhere(i incident.Incident) {
 
 // closed plans for a paused project whose issue was closed: an operator's closing resumes it, without any wait.
 func (p *planner) closed(i incident.Incident, due bool) {
-	if c, ok := p.o.Closings[i.ID]; ok && c.Resumes() && p.o.Flag.State == incident.FlagThere && !ClosedBeforeHold(i, c.At, p.o.Hold) {
+	c, ok := p.o.Closings[i.ID]
+	if i.Leads() && ok && slices.ContainsFunc(p.o.Carried(i), func(m incident.Incident) bool { return Resumes(c, m) }) ||
+		!i.Leads() && ok && c.Resumes() && p.o.Flag.State == incident.FlagThere && !ClosedBeforeHold(i, c.At, p.o.Hold) {
 		p.add(ResumeClosed, i, "the issue was "+c.String())
 		return
 	}
@@ -164,7 +182,7 @@ func (p *planner) ended(i incident.Incident) {
 // duplicates plans to close all open issues of an incident except the one that the state knows. For an open incident,
 // that one must be seen open first, so that the last open issue of a paused project is never closed.
 func (p *planner) duplicates(i incident.Incident) {
-	if i.Issue.IsZero() || p.o.Flag.State == incident.FlagUnknown || !p.due(i) || i.IsOpen() && p.o.Issues[i.ID] != IssueOpen {
+	if i.Issue.IsZero() || p.o.Flag.State == incident.FlagUnknown || !p.due(i) || p.needed(i) && p.o.Issues[i.ID] != IssueOpen {
 		return
 	}
 	for _, d := range p.o.Open {

@@ -159,17 +159,18 @@ func (p *planner) rebuild(unknown string) string {
 	}
 	id, newest := unknown, int64(0)
 	for _, i := range p.o.Open {
-		if unknown == "" && i.Number > newest && !p.o.Known(i.Marker.Incident) {
-			id, newest = i.Marker.Incident, i.Number
+		for _, m := range p.markers(i) {
+			if unknown == "" && i.Number >= newest && !p.o.Known(m.Incident) {
+				id, newest = m.Incident, i.Number
+			}
 		}
 	}
 	issue := p.oldest(id)
 	switch {
 	case id == "":
 	case issue != nil:
-		a := p.add(Rebuild, incident.Incident{ID: id, Project: p.o.Project, Seq: issue.Marker.Seq, Issue: issue.IssueRef},
-			"the state does not know this incident, and its pause flag exists")
-		a.marker, a.info, a.at = issue.Marker, p.o.Flag.Info, p.noted()
+		a := p.lost(Rebuild, id, *issue, "the state does not know this incident, and its pause flag exists")
+		a.info, a.at = p.o.Flag.Info, p.noted()
 	case p.o.Unstored: // they tell more about the incident than the flag does
 	default:
 		a := p.add(Rebuild, incident.Incident{ID: id, Project: p.o.Project, Seq: p.o.Flag.Info.Seq},
@@ -186,30 +187,28 @@ func (p *planner) orphans(current string) {
 	done := map[string]bool{current: true}
 	pause, _ := p.o.Pause()
 	if p.o.Fleet && current == "" && (pause == "" || p.o.Confirmed.Stands()) {
-		if last := p.latestOrphan(); last != nil {
-			a := p.add(Rebuild, incident.Incident{ID: last.Marker.Incident, Project: p.o.Project, Seq: last.Marker.Seq, Issue: last.IssueRef},
-				"the state does not know this incident, and another host may have its pause flag")
-			a.marker, a.flagElsewhere = last.Marker, true
-			current = last.Marker.Incident
+		if current = p.latestOrphan(); current != "" {
+			p.lost(Rebuild, current, *p.oldest(current), "the state does not know this incident, and another host may have its pause flag").flagElsewhere = true
 			done[current] = true
 		}
 	}
 	for _, i := range p.o.Open {
-		id := i.Marker.Incident
-		if p.o.Known(id) || done[id] {
-			continue
+		for _, m := range p.markers(i) {
+			id := m.Incident
+			if p.o.Known(id) || done[id] {
+				continue
+			}
+			done[id] = true
+			if p.o.Fleet && p.earlierThan(current, m.Seq) {
+				continue // the state has gone back in time: once what pauses the project is over, this one is restored
+			}
+			why := "the state does not know this incident, and it has no pause flag"
+			replaced := current != "" && (p.o.Fleet || p.o.Flag.State == incident.FlagThere)
+			if replaced {
+				why = "the state does not know this incident, and a later one pauses the project"
+			}
+			p.lost(RebuildDone, id, *p.oldest(id), why).replaced = replaced
 		}
-		done[id] = true
-		issue, why := p.oldest(id), "the state does not know this incident, and it has no pause flag"
-		if p.o.Fleet && p.earlierThan(current, issue.Marker.Seq) {
-			continue // the state has gone back in time: once what pauses the project is over, this one is restored
-		}
-		replaced := current != "" && (p.o.Fleet || p.o.Flag.State == incident.FlagThere)
-		if replaced {
-			why = "the state does not know this incident, and a later one pauses the project"
-		}
-		a := p.add(RebuildDone, incident.Incident{ID: id, Project: p.o.Project, Seq: issue.Marker.Seq, Issue: issue.IssueRef}, why)
-		a.marker, a.replaced = issue.Marker, replaced
 	}
 }
 
@@ -218,15 +217,33 @@ func (p *planner) earlierThan(id string, seq int) bool {
 	return slices.ContainsFunc(p.o.Incidents, func(i incident.Incident) bool { return i.ID == id && i.Seq < seq })
 }
 
-// latestOrphan returns the issue of the last lost incident, the oldest one if it has several, or nil.
-func (p *planner) latestOrphan() *tracker.Issue {
-	var last *tracker.Issue
+// latestOrphan returns the id of the last lost incident that has an open issue, or "".
+func (p *planner) latestOrphan() (id string) {
+	last := -1
 	for _, i := range p.o.Open {
-		if id := i.Marker.Incident; !p.o.Known(id) && (last == nil || i.Marker.Seq > last.Marker.Seq) {
-			last = p.oldest(id)
+		for _, m := range p.markers(i) {
+			if !p.o.Known(m.Incident) && m.Seq > last {
+				id, last = m.Incident, m.Seq
+			}
 		}
 	}
-	return last
+	return id
+}
+
+// markers returns those of an issue that are the project's.
+func (p *planner) markers(i tracker.Issue) []tracker.Marker {
+	return slices.DeleteFunc(i.Markers(), func(m tracker.Marker) bool { return m.Project != p.o.Project })
+}
+
+// lost plans to restore an incident that an issue carries.
+func (p *planner) lost(k Kind, id string, issue tracker.Issue, why string) *Action {
+	m, _ := issue.MarkerOf(id)
+	a := p.add(k, incident.Incident{ID: id, Project: p.o.Project, Seq: m.Seq, Issue: issue.IssueRef}, why)
+	a.marker = m
+	if a.lead = issue.Marker.Incident; a.lead == id {
+		a.lead, a.members = "", issue.Members
+	}
+	return a
 }
 
 // HoldOf returns the hold that a RecordHold action stores, and the least generation of its project. A new hold gets the id.
@@ -240,6 +257,9 @@ func Rebuilt(a Action, now time.Time) incident.Incident {
 		ID: a.Incident, Project: a.Project, Seq: a.marker.Seq, Agent: a.info.Agent, Failures: a.info.Failures,
 		Opened: a.info.Opened, Rebuilt: true, Issue: a.Issue, Generation: a.at,
 	}
+	if a.lead != "" {
+		i.Lead, i.Issue = a.lead, tracker.IssueRef{}
+	}
 	if i.Seq == 0 {
 		i.Seq = a.info.Seq
 	}
@@ -248,6 +268,12 @@ func Rebuilt(a Action, now time.Time) incident.Incident {
 	}
 	if i.Opened.IsZero() {
 		i.Opened = now
+	}
+	for _, m := range a.members {
+		i.AddMember(m.Incident, time.Time{})
+	}
+	for n := range i.Members {
+		i.Members[n].Told = now // its issue has told
 	}
 	switch {
 	case a.flagElsewhere:

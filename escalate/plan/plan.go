@@ -43,6 +43,11 @@ type Observation struct {
 	Force      bool                        // a person asked: do not wait for NextTry
 	Unpaused   *incident.Unpaused          // nil: not known, or there is no fleet
 
+	Others    map[string]incident.Incident // those that Incidents lead or are led by, by id, as far as they exist
+	Joins     bool                         // incidents of one cause share an issue
+	Unsettled []incident.Incident          // of all projects, with Storm: only for a [DryRun], which tells who would join
+	Storm     Storm
+
 	byState bool // see [Observation.ByState]
 }
 
@@ -88,9 +93,13 @@ func Next(o Observation) []Action {
 		return p.out
 	}
 	for _, i := range o.Incidents {
-		if i.IsOpen() {
+		switch {
+		case i.Lead != "":
+			p.member(i)
+			continue
+		case p.needed(i):
 			p.open(i)
-		} else {
+		default:
 			p.ended(i)
 		}
 		p.duplicates(i)
@@ -108,18 +117,20 @@ type planner struct {
 func (p *planner) add(k Kind, i incident.Incident, why string) *Action {
 	a := Action{Kind: k, Project: p.o.Project, Incident: i.ID, Issue: i.Issue, Why: why}
 	if i.ID != "" {
-		a.Name = i.Name()
+		a.Project, a.Name = i.Project, i.Name()
 	}
 	p.out = append(p.out, a)
 	return &p.out[len(p.out)-1]
 }
 
-// oldest returns the open issue with the lowest number that has the incident's marker, or nil.
+// oldest returns the open issue with the lowest number that has the incident's marker, or nil. One of the incident's own comes before one
+// that carries it.
 func (p *planner) oldest(id string) *tracker.Issue {
 	var found *tracker.Issue
 	for n := range p.o.Open {
 		i := &p.o.Open[n]
-		if i.Marker.Incident == id && (found == nil || i.Number < found.Number) {
+		own, best := i.Marker.Incident == id, found != nil && found.Marker.Incident == id
+		if i.Carries(id) && (found == nil || own && !best || own == best && i.Number < found.Number) {
 			found = i
 		}
 	}

@@ -44,8 +44,9 @@ type IssueWriter interface {
 	SetOpen(ctx context.Context, ref IssueRef, open bool) (Issue, error)
 	// Assign replaces the assignees of an issue. It is [Refused] if one of them cannot be assigned.
 	Assign(ctx context.Context, ref IssueRef, logins []string) error
-	// EditBody replaces the body of an issue by what edit makes of it, unless that is the same.
-	EditBody(ctx context.Context, ref IssueRef, edit func(body string) string) error
+	// EditText replaces the text of an issue by what edit makes of it, unless that is the same. If somebody else changes the text
+	// meanwhile, edit is called again with theirs.
+	EditText(ctx context.Context, ref IssueRef, edit func(Text) Text) error
 }
 
 // CommentClient reads and writes comments.

@@ -39,13 +39,15 @@ func (r IssueRef) IsZero() bool { return r.Number == 0 }
 
 func (r IssueRef) String() string { return fmt.Sprintf("%s#%d", r.Repo, r.Number) }
 
-// Issue is an issue as the server returned it. Only the marker of the body is kept: fifty bodies can take megabytes.
+// Issue is an issue as the server returned it. Only the markers of the body are kept: fifty bodies can take megabytes.
 type Issue struct {
 	IssueRef
-	Title     string
-	AuthorID  int64
-	Author    string // login, for messages only
-	Marker    Marker // zero if the body has none
+	Title    string
+	AuthorID int64
+	Author   string // login, for messages only
+	Marker   Marker // zero if the body has none
+	// Members are the markers of the other incidents that the issue carries; nil: none.
+	Members   []Marker
 	Open      bool
 	Labels    []string
 	Assignees []Account
@@ -53,6 +55,33 @@ type Issue struct {
 	Created   time.Time
 	Updated   time.Time
 }
+
+// Markers returns the markers of all incidents that the issue carries; none if it has no marker.
+func (i Issue) Markers() []Marker {
+	if i.Marker.IsZero() {
+		return nil
+	}
+	return append([]Marker{i.Marker}, i.Members...)
+}
+
+// MarkerOf returns the marker of an incident that the issue carries, or false.
+func (i Issue) MarkerOf(incident string) (Marker, bool) {
+	for _, m := range i.Markers() {
+		if m.Incident == incident {
+			return m, true
+		}
+	}
+	return Marker{}, false
+}
+
+// Carries reports whether the issue carries an incident.
+func (i Issue) Carries(incident string) bool {
+	_, ok := i.MarkerOf(incident)
+	return ok
+}
+
+// Text is what is written in an issue.
+type Text struct{ Title, Body string }
 
 // Comment is a comment as the server returned it.
 type Comment struct {

@@ -17,7 +17,7 @@ const (
 )
 
 // Marker is the hidden last line of an issue's body. It names the installation and the incident that the issue belongs
-// to.
+// to. An issue that carries several incidents has one such line for each; the last one names the incident that leads.
 type Marker struct {
 	Installation string // 32 lower-case hexadecimal digits
 	Project      string
@@ -45,6 +45,64 @@ func ParseMarker(body string) (Marker, bool) {
 		body = body[:max(i, 0)]
 	}
 	return Marker{}, false
+}
+
+// The hidden lines around the part of a body that the bot writes anew: who else the issue carries. The rest is people's.
+const (
+	PartStart = HiddenStart + "incidents" + commentEnd
+	PartEnd   = HiddenStart + "incidents-end" + commentEnd
+)
+
+// SplitPart splits a body at the bot's part, which includes its hidden lines. It is "" if one of these is missing.
+func SplitPart(body string) (before, part, after string) {
+	start := hiddenLine(body, 0, PartStart)
+	if start < 0 {
+		return "", "", body
+	}
+	end := hiddenLine(body, start, PartEnd)
+	if end < 0 {
+		return "", "", body
+	}
+	end += len(PartEnd)
+	return body[:start], body[start:end], body[end:]
+}
+
+// hiddenLine returns where a hidden line begins, from a place on, or -1.
+func hiddenLine(body string, from int, line string) int {
+	for {
+		n := strings.Index(body[from:], line)
+		if n < 0 {
+			return -1
+		}
+		at := from + n
+		from = at + len(line)
+		rest, _, _ := strings.Cut(body[from:], "\n")
+		if (at == 0 || body[at-1] == '\n') && strings.TrimRight(rest, " \t\r") == "" {
+			return at
+		}
+	}
+}
+
+// maxMembers bounds the incidents that one issue carries: anybody who may edit a body can put lines into it.
+const maxMembers = 1000
+
+// ParseMarkers returns the marker that [ParseMarker] returns, and those in the bot's part of the other incidents that the issue carries,
+// in their order: of the same installation, each incident once.
+func ParseMarkers(body string) (lead Marker, members []Marker) {
+	lead, ok := ParseMarker(body)
+	_, part, _ := SplitPart(body)
+	if !ok || part == "" {
+		return lead, nil
+	}
+	known := map[string]bool{lead.Incident: true}
+	for line := range strings.SplitSeq(part, "\n") {
+		m, ok := parseMarkerLine(strings.TrimRight(line, " \t\r"))
+		if ok && m.Installation == lead.Installation && !known[m.Incident] && len(members) < maxMembers {
+			known[m.Incident] = true
+			members = append(members, m)
+		}
+	}
+	return lead, members
 }
 
 // parseMarkerLine reads the fields and accepts them if they make the same line again.

@@ -110,3 +110,63 @@ func FuzzParseMarker(f *testing.F) {
 		require.False(t, ok)
 	})
 }
+
+// An issue that carries several incidents names the others in the bot's part; its last line names the one that leads.
+func TestParseMarkers(t *testing.T) {
+	marker := func(project string, id string) Marker {
+		return Marker{Installation: testInstallation, Project: project, Incident: strings.Repeat(id, 32), Seq: 1}
+	}
+	twins, atlas := marker("twins", "a"), marker("atlas", "b")
+	strange := atlas
+	strange.Installation = strings.Repeat("c", 32)
+	part := func(ms ...Marker) string {
+		s := PartStart + "\n- [ ] twins\n"
+		for _, m := range ms {
+			s += m.String() + "\n"
+		}
+		return s + PartEnd + "\n"
+	}
+	end := "\ntext\n\n" + testMarker.String()
+	for name, c := range map[string]struct {
+		body string
+		want []Marker
+	}{
+		"alone":                    {"text" + end, nil},
+		"two others":               {part(twins, atlas) + end, []Marker{twins, atlas}},
+		"CRLF":                     {strings.ReplaceAll(part(twins, atlas)+end, "\n", "\r\n"), []Marker{twins, atlas}},
+		"text was put above":       {"I am on it.\n" + part(twins) + end, []Marker{twins}},
+		"twice":                    {part(twins, twins) + end, []Marker{twins}},
+		"the lead itself":          {part(twins, testMarker) + end, []Marker{twins}},
+		"another installation":     {part(twins, strange) + end, []Marker{twins}},
+		"outside of the part":      {part(twins) + atlas.String() + "\n" + end, []Marker{twins}},
+		"the part has no end":      {strings.Replace(part(twins), PartEnd, "", 1) + end, nil},
+		"the part has no start":    {strings.Replace(part(twins), PartStart, "", 1) + end, nil},
+		"a hidden line in a quote": {"> " + part(twins) + end, nil},
+	} {
+		lead, members := ParseMarkers(c.body)
+		require.Equal(t, testMarker, lead, name)
+		require.Equal(t, c.want, members, name)
+	}
+	lead, members := ParseMarkers(part(twins, atlas))
+	require.Equal(t, atlas, lead, "whoever cuts the last line leaves a lead")
+	require.Equal(t, []Marker{twins}, members)
+
+	i := Issue{Marker: testMarker, Members: []Marker{twins}}
+	require.True(t, i.Carries(testIncident))
+	require.True(t, i.Carries(twins.Incident))
+	require.False(t, i.Carries(atlas.Incident))
+	require.False(t, Issue{}.Carries(""))
+	m, ok := i.MarkerOf(twins.Incident)
+	require.True(t, ok)
+	require.Equal(t, twins, m)
+}
+
+func TestSplitPart(t *testing.T) {
+	before, part, after := SplitPart("a\n" + PartStart + "\nb\n" + PartEnd + "\nc")
+	require.Equal(t, []string{"a\n", PartStart + "\nb\n" + PartEnd, "\nc"}, []string{before, part, after})
+	for _, body := range []string{"", "a", PartStart, PartEnd + "\n" + PartStart, "x " + PartStart + "\n" + PartEnd, PartStart + " x\n" + PartEnd} {
+		before, part, after = SplitPart(body)
+		require.Equal(t, []string{"", "", body}, []string{before, part, after})
+	}
+	require.NotContains(t, BreakMarkers(PartStart+PartEnd), HiddenStart)
+}

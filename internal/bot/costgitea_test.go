@@ -240,6 +240,55 @@ func BenchmarkCostInRequests(b *testing.B) {
 	}
 }
 
+// BenchmarkCostOfAStorm counts what 100 projects that trip together write to Gitea until all of them are in the issue, which the first
+// sweep after that sees to. More is not written in the first ten minutes.
+func BenchmarkCostOfAStorm(b *testing.B) {
+	const some = 100
+	var created, edited, commented int
+	for b.Loop() {
+		f := newFleet(b)
+		f.cfg.Escalation.StormWindow = 15 * time.Minute
+		f.Gitea.ResetRequests()
+		f.as(bot.Results, nil, func(m *bot.Bot) {
+			var g errgroup.Group
+			for n := range some {
+				g.Go(func() error {
+					_, err := m.Record(ctx, trip(fmt.Sprintf(perFleet, n)))
+					return err
+				})
+			}
+			require.NoError(b, g.Wait())
+		})
+		for range 3 {
+			f.as(bot.Operate, nil, func(m *bot.Bot) {
+				_, err := m.Sweep(ctx, escalate.SweepOptions{Force: true})
+				require.NoError(b, err)
+			})
+		}
+		created, edited, commented = 0, 0, 0
+		for _, r := range f.Gitea.Requests() {
+			switch {
+			case r.Method == http.MethodPatch:
+				edited++
+			case r.Method == http.MethodPost && strings.HasSuffix(r.Path, "/issues"):
+				created++
+			case r.Method == http.MethodPost && strings.HasSuffix(r.Path, "/comments"):
+				commented++
+			}
+		}
+		require.Equal(b, 1, f.open())
+		f.end()
+	}
+	for _, r := range []yardstick.Row{
+		{What: "issues of 100 projects that trip together", Value: float64(created), Goal: 1, Unit: "issues"},
+		{What: "edits of it in the first ten minutes", Value: float64(edited), Goal: 20, Unit: "edits"},
+		{What: "comments in it in the first ten minutes", Value: float64(commented), Goal: 2, Unit: "comments"},
+	} {
+		r.Measured, r.Yardstick = fmt.Sprintf("%g", r.Value), "–"
+		r.Report(b)
+	}
+}
+
 func BenchmarkCostOfAThousandEscalations(b *testing.B) {
 	var sample giteatest.Issue
 	sweep := func() time.Duration {

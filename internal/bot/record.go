@@ -127,8 +127,11 @@ func (b *Bot) Follow(ctx context.Context, out *Recorded) {
 		}
 		found, err := b.store.Incidents(ctx, out.Answer.Incident)
 		out.addProblem(err)
-		for _, i := range found {
+		views, err := incident.View(ctx, b.store, found)
+		out.addProblem(err)
+		for _, i := range views.List {
 			out.setIncident(i)
+			out.setIssue(i.Issue)
 		}
 	}
 	for _, p := range out.Problems {
@@ -147,6 +150,13 @@ func (r *Recorded) addProblem(err error) {
 func (r *Recorded) setIncident(i incident.Incident) {
 	if i.IsOpen() {
 		r.Incident = &i
+	}
+}
+
+// setIssue sets the issue that carries the incident: its own, or that of another one of the same cause.
+func (r *Recorded) setIssue(issue tracker.IssueRef) {
+	if r.Incident != nil {
+		r.Incident.Issue = issue
 	}
 }
 
@@ -182,6 +192,7 @@ func (b *Bot) trip(ctx context.Context, out *Recorded) {
 	out.addProblem(b.AdviseRestore(ctx, err))
 	out.Flag = t.Flag
 	out.setIncident(t.Incident)
+	out.setIssue(t.Issue)
 }
 
 // escalate does what is due for one project; see trip for one whose repository is unknown.

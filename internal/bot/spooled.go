@@ -165,7 +165,9 @@ func (b *Bot) flagsOfSpooled(ctx context.Context, spooled []hostlocal.Spooled) (
 	if err != nil { // a directory that cannot be written keeps no result waiting
 		return b.rec.Look, nil
 	}
-	return func(ctx context.Context, project string) incident.FlagView { return b.rec.LookSince(ctx, project, mark) }, nil
+	return func(ctx context.Context, project string) incident.FlagView {
+		return b.rec.LookSince(ctx, project, mark)
+	}, nil
 }
 
 // spooled returns the results of the wanted projects in the spool beside the state and in this user's own.

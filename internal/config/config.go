@@ -85,13 +85,15 @@ type Breaker struct {
 
 // Escalation configures the issues.
 type Escalation struct {
-	Labels     []string
-	Assignees  []string
-	Mentions   []string // login or organisation/team, without @
-	DueIn      time.Duration
-	OutputTail int      // bytes; 0: keep no output
-	RedactEnv  []string // names of environment variables
-	Template   string   // absolute path of a text/template file; "": the built-in one
+	Labels    []string
+	Assignees []string
+	Mentions  []string // login or organisation/team, without @
+	DueIn     time.Duration
+	// StormWindow is how long after a trip another one of the same cause joins its issue; 0: each gets its own.
+	StormWindow time.Duration
+	OutputTail  int      // bytes; 0: keep no output
+	RedactEnv   []string // names of environment variables
+	Template    string   // absolute path of a text/template file; "": the built-in one
 }
 
 // HTTP configures where serve listens and which tokens it accepts.

@@ -7,11 +7,12 @@ import (
 )
 
 const (
-	maxThreshold  = 1000
-	maxOutputTail = 40000 // bytes; the body of an issue has room for 60,000
-	maxTimeout    = 5 * time.Minute
-	minKeep       = time.Hour
-	forever       = time.Duration(1<<63 - 1)
+	maxThreshold   = 1000
+	maxOutputTail  = 40000 // bytes; the body of an issue has room for 60,000
+	maxStormWindow = 24 * time.Hour
+	maxTimeout     = 5 * time.Minute
+	minKeep        = time.Hour
+	forever        = time.Duration(1<<63 - 1)
 )
 
 // schema is the table of all keys. Their values go to c, the files to include to include, and the projects to the reader.
@@ -50,6 +51,7 @@ func schema(c *Config, include *string) []field {
 			list("assignees", &e.Assignees, str(login), strings.ToLower),
 			list("mentions", &e.Mentions, str(mention), strings.ToLower),
 			leaf("due_in", &e.DueIn, duration(0, forever)),
+			leaf("storm_window", &e.StormWindow, duration(0, maxStormWindow)),
 			leaf("output_tail", &e.OutputTail, number(0, maxOutputTail)),
 			list("redact_env", &e.RedactEnv, str(variable), exact),
 			leaf("template", &e.Template, str(optional(filePath))),

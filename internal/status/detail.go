@@ -31,6 +31,11 @@ func (r *Reader) Detail(ctx context.Context, project string) (d Detail, err erro
 	if d.Incidents, err = r.from.State.IncidentsOf(ctx, project, maxIncidents); err != nil {
 		return d, err
 	}
+	views, err := incident.View(ctx, r.from.State, d.Incidents)
+	if err != nil {
+		return d, err
+	}
+	d.Incidents = views.List
 	if d.Runs, err = r.from.State.History(ctx, project, MaxRuns); err != nil {
 		return d, err
 	}

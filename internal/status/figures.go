@@ -27,7 +27,7 @@ func (r *Reader) Figures(ctx context.Context) (Figures, error) {
 	}
 	for _, incidents := range seen.incidents {
 		for _, i := range incidents {
-			w, since := pending(i)
+			w, since := pending(i, seen.kept[i.ID])
 			if w.incident == "" {
 				continue
 			}

@@ -127,7 +127,7 @@ func TestFlagWrittenHere(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			p := Project{ID: "odilo", Paused: No}
-			p.addIncident(i, tt.fleet.written(i))
+			p.addIncident(i, tt.fleet.written(i), false)
 			require.Len(t, p.Warnings, 1)
 			require.Contains(t, p.Warnings[0], tt.want)
 		})

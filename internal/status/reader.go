@@ -84,7 +84,11 @@ func (r *Reader) Incidents(ctx context.Context, f store.IncidentFilter) (list []
 	if len(list) > want {
 		list, more = list[:want], true
 	}
-	return list, more, err
+	if err != nil {
+		return list, more, err
+	}
+	views, err := incident.View(ctx, r.from.State, list)
+	return views.List, more, err
 }
 
 // StateFile returns the file of the open state. os.SameFile reports whether two states are the same.

@@ -73,7 +73,9 @@ type Incident struct {
 	Failures    int       `json:"failures"`        // at the trip
 	Class       string    `json:"class,omitempty"` // of the failure that tripped it; missing if an earlier version did
 	Opened      time.Time `json:"opened"`
-	Issue       string    `json:"issue"` // URL, "" while there is no issue
+	Issue       string    `json:"issue"`             // URL, "" while there is no issue
+	Lead        string    `json:"lead,omitempty"`    // name of the incident whose issue that is, if it is another one's
+	Carries     int       `json:"carries,omitempty"` // how many other incidents its issue is about
 	FlagWritten bool      `json:"flag_written"`
 	TakenBy     string    `json:"taken_by,omitempty"` // who acknowledged it in Gitea
 	TakenAt     time.Time `json:"taken_at,omitzero"`
@@ -196,7 +198,8 @@ func (r *Reader) operatorProblems(ctx context.Context) []string {
 
 // snapshot is what the state says of projects.
 type snapshot struct {
-	incidents map[string][]incident.Incident // those that are not settled, by project
+	incidents map[string][]incident.Incident // those that are not settled, by project, see [incident.View]
+	kept      map[string]bool
 	holds     map[string]incident.Hold
 	recorded  map[string]store.Overview // of the known projects
 	flag      func(project string) incident.FlagView
@@ -221,8 +224,12 @@ func (r *Reader) look(ctx context.Context, only string, runs int) (s snapshot, e
 	} else {
 		s.flag = func(project string) incident.FlagView { return r.from.Reconciler.Look(ctx, project) }
 	}
-	s.incidents, s.holds = map[string][]incident.Incident{}, map[string]incident.Hold{}
-	for _, i := range incidents {
+	views, err := incident.View(ctx, r.from.State, incidents)
+	if err != nil {
+		return s, err
+	}
+	s.incidents, s.holds, s.kept = map[string][]incident.Incident{}, map[string]incident.Hold{}, views.Kept
+	for _, i := range views.List {
 		s.incidents[i.Project] = append(s.incidents[i.Project], i)
 	}
 	for _, h := range holds {
@@ -306,7 +313,7 @@ func (r *Reader) addPause(p *Project, s snapshot) {
 		p.Paused, p.Reason = Unknown, flag.Err.Error()
 	}
 	for _, i := range s.incidents[p.ID] {
-		p.addIncident(i, s.fleet.written(i))
+		p.addIncident(i, s.fleet.written(i), s.kept[i.ID])
 	}
 	if s.isPaused(p.ID) {
 		p.addFleet(s.fleet)
@@ -331,13 +338,13 @@ func (r *Reader) pausedSince(project string, flag incident.FlagView, s snapshot)
 	return since
 }
 
-// addIncident adds an incident whose flag was written on this host, or not yet.
-func (p *Project) addIncident(i incident.Incident, written bool) {
+// addIncident adds an incident whose flag was written on this host, or not yet. kept says that others keep its issue open after its end.
+func (p *Project) addIncident(i incident.Incident, written, kept bool) {
 	if i.IsOpen() {
 		p.Held = false
 		p.Incident = &Incident{
 			ID: i.ID, Name: i.Name(), Agent: i.Agent, Failures: i.Failures, Class: i.Class, Opened: i.Opened, Issue: i.Issue.URL,
-			FlagWritten: !i.FlagWritten.IsZero(),
+			FlagWritten: !i.FlagWritten.IsZero(), Lead: i.LeadName, Carries: max(len(i.Members)-1, 0),
 		}
 		if i.Ack != nil {
 			p.Incident.TakenBy, p.Incident.TakenAt = i.Ack.By.Login, i.Ack.At
@@ -350,20 +357,23 @@ func (p *Project) addIncident(i incident.Incident, written bool) {
 			p.Warnings = append(p.Warnings, "its flag was removed; the next sweep notices that")
 		}
 	}
-	if w, _ := pending(i); w.incident != "" {
+	if w, _ := pending(i, kept); w.incident != "" {
 		p.waits = append(p.waits, w)
 		p.Pending = append(p.Pending, w.String())
 	}
 }
 
 // pending returns what is left to do in Gitea for an incident, zero if nothing is, and since when, if that is known.
-func pending(i incident.Incident) (w wait, since time.Time) {
+func pending(i incident.Incident, kept bool) (w wait, since time.Time) {
 	w = wait{incident: i.Name(), reason: i.LastErr}
 	switch {
 	case i.IsOpen() && i.Issue.IsZero():
 		w.what = "issue to be opened"
 		return w, i.Opened
-	case !i.IsOpen():
+	case !i.IsOpen() && i.LeadName != "":
+		w.what = "its end to be shown in the issue of " + i.LeadName
+		return w, i.Ended
+	case !i.IsOpen() && !kept:
 		w.what = "issue to be closed"
 		return w, i.Ended
 	case i.LastErr != "":

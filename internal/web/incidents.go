@@ -39,6 +39,8 @@ type incidentJSON struct {
 	FlagWritten bool       `json:"flag_written"`
 	FlagError   string     `json:"flag_error,omitempty"`
 	Issue       *issueJSON `json:"issue"`
+	Lead        string     `json:"lead,omitempty"`    // id of the incident whose issue that is, if it is another one's
+	Members     []string   `json:"members,omitempty"` // ids of the incidents that its issue is about, itself first
 	Pending     string     `json:"pending,omitempty"` // why Gitea does not show it yet
 }
 
@@ -53,7 +55,7 @@ func newIncidentJSON(i incident.Incident) incidentJSON {
 	v := incidentJSON{
 		ID: i.ID, Name: i.Name(), Project: i.Project, Agent: i.Agent, State: store.OpenIncidents, Opened: i.Opened,
 		Failures: i.Failures, Threshold: i.Threshold, Class: i.Class, Fingerprint: i.Fingerprint, Host: i.Host, FlagWritten: !i.FlagWritten.IsZero(), FlagError: i.FlagError,
-		Pending: i.LastErr,
+		Pending: i.LastErr, Lead: i.Lead, Members: i.MemberIDs(),
 	}
 	if !i.IsOpen() {
 		v.State, v.Ended, v.EndedHow = store.EndedIncidents, &i.Ended, i.EndedHow

@@ -117,7 +117,11 @@ func TestUpgradedWhileOpen(t *testing.T) {
 		"EndRun":   func() error { return s.EndRun(ctx, run) },
 		"Prune":    func() error { _, err := s.Prune(ctx, time.Now().Add(time.Hour), 100); return err },
 		"Change":   func() error { _, err := s.Change(ctx, i.ID, func(i *incident.Incident) { i.Failures = 9 }); return err },
-		"Insert":   func() error { _, err := s.Insert(ctx, incident.Incident{ID: "1", Project: "atlas"}); return err },
+		"Join": func() error {
+			_, err := s.Join(ctx, i.ID, func(incident.Incident, []incident.Incident) incident.Joining { return incident.Joining{Continues: "x"} })
+			return err
+		},
+		"Insert": func() error { _, err := s.Insert(ctx, incident.Incident{ID: "1", Project: "atlas"}); return err },
 		"Resume": func() error {
 			_, err := s.Resume(ctx, incident.Resumption{Project: "odilo", Pause: i.ID, At: time.Now()})
 			return err

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/terraphim/adfbot/breaker"
@@ -123,6 +124,57 @@ func (s *State) Change(ctx context.Context, id string, f func(*incident.Incident
 
 // errLockProject means that a change ends an incident. Then the project has to be locked first, see the package comment.
 var errLockProject = errors.New("the project is not locked")
+
+// Join lets nobody else decide meanwhile: whoever decides has locked a row that is nobody's. In SQLite any transaction is alone.
+func (s *State) Join(ctx context.Context, id string, choose func(incident.Incident, []incident.Incident) incident.Joining) (i incident.Incident, err error) {
+	err = s.db.Tx(ctx, func(ctx context.Context, tx Tx) error {
+		var installation string
+		if err := First(ctx, tx, `SELECT value FROM adfbot.meta WHERE key = 'installation' FOR UPDATE`).Scan(&installation); err != nil {
+			return err
+		}
+		unsettled, err := List(ctx, tx, ScanDoc[incident.Incident], `SELECT doc FROM adfbot.incident WHERE NOT settled ORDER BY project, seq`)
+		if err != nil {
+			return err
+		}
+		var join incident.Joining
+		if n := slices.IndexFunc(unsettled, func(u incident.Incident) bool { return u.ID == id }); n >= 0 && unsettled[n].MayJoin() {
+			join = choose(unsettled[n], unsettled)
+		}
+		if join.Lead == "" {
+			if i, err = getIncident(ctx, tx, id); err != nil || !i.MayJoin() {
+				return err
+			}
+			i.KeepOwn(join.Continues)
+			return setIncidentDoc(ctx, tx, i)
+		}
+		var lead incident.Incident
+		for _, lock := range slices.Sorted(slices.Values([]string{id, join.Lead})) {
+			found, err := getIncident(ctx, tx, lock)
+			if err != nil {
+				return err
+			}
+			if lock == id {
+				i = found
+			} else {
+				lead = found
+			}
+		}
+		switch {
+		case !i.MayJoin():
+			return nil
+		case lead.Settled || lead.Lead != "": // just now
+			i.KeepOwn("")
+			return setIncidentDoc(ctx, tx, i)
+		}
+		i.JoinLead(lead.ID)
+		lead.AddMember(i.ID, i.Opened)
+		if err := setIncidentDoc(ctx, tx, lead); err != nil {
+			return err
+		}
+		return setIncidentDoc(ctx, tx, i)
+	})
+	return i, err
+}
 
 func (s *State) Insert(ctx context.Context, new incident.Incident) (i incident.Incident, err error) {
 	err = s.changeProject(ctx, new.Project, func(ctx context.Context, tx Tx, p *Project) (bool, error) {

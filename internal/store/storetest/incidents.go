@@ -1,10 +1,12 @@
 package storetest
 
 import (
+	"fmt"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/terraphim/adfbot/escalate/incident"
 	"github.com/terraphim/adfbot/escalate/tracker"
@@ -32,6 +34,9 @@ func RunIncidents(t *testing.T, newState func(testing.TB) IncidentState) {
 		{"ended once", testResumeIncident},
 		{"another one is not ended", testResumeOther},
 		{"state of a project", testProjectState},
+		{"joins another one", testJoin},
+		{"joins nothing", testJoinNothing},
+		{"joins one only", testJoinAtOnce},
 	})
 }
 
@@ -192,4 +197,91 @@ func testProjectState(t *testing.T, s IncidentState) {
 		require.Equal(t, state, all[project], project)
 	}
 	require.Equal(t, incident.Confirmation{Pause: h.ID, Identity: botFlag}, all["twins"].Confirmed)
+}
+
+// first chooses the first of the others that leads or is alone.
+func first(i incident.Incident, unsettled []incident.Incident) (join incident.Joining) {
+	for _, u := range unsettled {
+		if u.ID != i.ID && u.Lead == "" {
+			return incident.Joining{Lead: u.ID}
+		}
+	}
+	return join
+}
+
+func testJoin(t *testing.T, s IncidentState) {
+	lead, i := insert(t, s, newIncident("atlas", 1)), newIncident("odilo", 1)
+	i.Opened = noon.Add(time.Minute)
+	i = insert(t, s, i)
+	settled := newIncident("zeta", 1)
+	settled.Ended, settled.Settled = noon, true
+	insert(t, s, settled)
+	var seen []string
+	joined := must(s.Join(t.Context(), i.ID, func(of incident.Incident, unsettled []incident.Incident) incident.Joining {
+		require.Equal(t, i.ID, of.ID)
+		seen = ids(unsettled)
+		return first(of, unsettled)
+	}))(t)
+	require.Equal(t, []string{lead.ID, i.ID}, seen)
+	require.Equal(t, lead.ID, joined.Lead)
+	require.Equal(t, joined, oneIncident(t, s, i.ID))
+	lead = oneIncident(t, s, lead.ID)
+	require.Equal(t, []string{lead.ID, i.ID}, lead.MemberIDs())
+	require.Equal(t, i.Opened, lead.Joined.UTC())
+	for _, id := range []string{lead.ID, i.ID} { // decided once
+		again := must(s.Join(t.Context(), id, func(incident.Incident, []incident.Incident) incident.Joining {
+			require.Fail(t, "nothing is left to choose")
+			return incident.Joining{}
+		}))(t)
+		require.Equal(t, oneIncident(t, s, id), again)
+	}
+}
+
+func testJoinNothing(t *testing.T, s IncidentState) {
+	i := insert(t, s, newIncident("odilo", 1))
+	got := must(s.Join(t.Context(), i.ID, first))(t)
+	i.OwnIssue = true
+	require.Equal(t, i, got, "that is decided")
+	i = insert(t, s, newIncident("atlas", 1))
+	got = must(s.Join(t.Context(), i.ID, func(incident.Incident, []incident.Incident) incident.Joining {
+		return incident.Joining{Continues: "full"}
+	}))(t)
+	require.Equal(t, "full", got.Continues)
+	require.Equal(t, got, oneIncident(t, s, i.ID))
+	_, err := s.Join(t.Context(), pause.NewRandomID(), first)
+	require.Error(t, err)
+}
+
+// However many decide at once, one leads and the others have joined it.
+func testJoinAtOnce(t *testing.T, s IncidentState) {
+	const n = 20
+	var all []incident.Incident
+	for p := range n {
+		all = append(all, insert(t, s, newIncident(fmt.Sprintf("p%02d", p), 1)))
+	}
+	var g errgroup.Group
+	for _, i := range all {
+		g.Go(func() error {
+			_, err := s.Join(t.Context(), i.ID, func(i incident.Incident, unsettled []incident.Incident) (join incident.Joining) {
+				for _, u := range unsettled {
+					if u.Leads() {
+						return incident.Joining{Lead: u.ID}
+					}
+				}
+				return first(i, unsettled)
+			})
+			return err
+		})
+	}
+	require.NoError(t, g.Wait())
+	leads := map[string]int{}
+	for _, i := range all {
+		i = oneIncident(t, s, i.ID)
+		if i.Leads() {
+			require.Len(t, i.Members, n)
+		}
+		leads[i.Lead]++
+	}
+	require.Len(t, leads, 2)
+	require.Equal(t, 1, leads[""])
 }

@@ -1,0 +1,185 @@
+package escalate
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/terraphim/adfbot/escalate/incident"
+	"github.com/terraphim/adfbot/escalate/issuetext"
+	"github.com/terraphim/adfbot/internal/markdown"
+)
+
+// A command in an issue that carries several incidents is about all of them, or about the one whose project its first word names.
+
+// carriedBy returns the incidents that the issue of an incident carries, none if it carries no other.
+func (r *Reconciler) carriedBy(ctx context.Context, id string) ([]incident.Incident, error) {
+	found, err := r.opt.State.Incidents(ctx, id)
+	if err != nil || len(found) == 0 || !found[0].Leads() {
+		return nil, err
+	}
+	members, err := r.opt.State.Incidents(ctx, found[0].MemberIDs()...)
+	members = slices.DeleteFunc(members, func(m incident.Incident) bool { return m.ID != id && m.Lead != id })
+	slices.SortFunc(members, func(a, b incident.Incident) int { return strings.Compare(a.Name(), b.Name()) })
+	return members, err
+}
+
+// carryOut carries out a step.
+func (run *commandRun) carryOut(ctx context.Context, n int) (result, error) {
+	line := run.cmd.Steps[n].Line
+	members, err := run.carriedBy(ctx, run.cmd.Incident)
+	if err != nil || len(members) < 2 || line.Verb == incident.NoVerb {
+		res, err2 := verbs[line.Verb](run, ctx, n)
+		return res, errors.Join(err, err2)
+	}
+	first, reason, _ := strings.Cut(line.Reason, " ")
+	if m, ok := memberOf(members, first); ok {
+		return run.carryOutFor(ctx, n, m, strings.TrimSpace(reason))
+	}
+	if slices.Contains(run.opt.Projects, first) {
+		return result{answer: issuetext.NotInIssue(first)}, nil
+	}
+	open := slices.DeleteFunc(slices.Clone(members), func(m incident.Incident) bool { return !m.IsOpen() })
+	switch line.Verb {
+	case incident.ResumeVerb:
+		return run.resumeAll(ctx, n, members)
+	case incident.PauseVerb:
+		return result{answer: issuetext.WhichProject(members)}, nil
+	case incident.AckVerb:
+		return run.ackAll(ctx, n, open)
+	}
+	return run.statusOf(ctx, n, open)
+}
+
+// memberOf returns the incident of a project: the open one, else the last.
+func memberOf(members []incident.Incident, project string) (found incident.Incident, ok bool) {
+	for _, m := range members {
+		if m.Project == project && (!ok || m.IsOpen() || !found.IsOpen() && m.Seq > found.Seq) {
+			found, ok = m, true
+		}
+	}
+	return found, ok
+}
+
+// as is the command for one of the incidents.
+func (run *commandRun) as(m incident.Incident) *commandRun {
+	of := *run
+	of.incident, of.project = m, m.Project
+	return &of
+}
+
+// carryOutFor carries out a step for one of the incidents.
+func (run *commandRun) carryOutFor(ctx context.Context, n int, m incident.Incident, reason string) (result, error) {
+	of := run.as(m)
+	of.cmd.Steps = slices.Clone(run.cmd.Steps)
+	of.cmd.Steps[n].Line.Reason = reason
+	res, err := verbs[run.cmd.Steps[n].Line.Verb](of, ctx, n)
+	run.cmd = of.cmd
+	res.ended = false // the issue goes on, or the comment on its end tells of all
+	return res, err
+}
+
+// resumeAll resumes all projects that were in the issue when the command was written. After a crash it goes on with those that are left.
+func (run *commandRun) resumeAll(ctx context.Context, n int, members []incident.Incident) (result, error) {
+	again := run.cmd.Steps[n].Begun
+	if !again {
+		if err := run.begin(ctx, n, "all/"+run.cmd.Incident, nil); err != nil {
+			return result{}, err
+		}
+	}
+	how := fmt.Sprintf("resumed by @%s's /adf resume in the issue", run.cmd.By.Login)
+	why := how
+	if reason := run.cmd.Steps[n].Line.Reason; reason != "" {
+		why += ": " + reason
+	}
+	var answer issuetext.ResumedAll
+	for _, m := range members {
+		switch {
+		case !m.IsOpen():
+		case incident.IsAfter(m.Opened, run.cmd.At):
+			answer.Later = append(answer.Later, m)
+		default:
+			later, err := run.as(m).resumeOne(ctx, why, again)
+			switch {
+			case err != nil:
+				answer.Failed = append(answer.Failed, issuetext.FailedResume{Incident: m, Err: err})
+			case later:
+				answer.Later = append(answer.Later, m)
+			}
+		}
+	}
+	now, err := run.carriedBy(ctx, run.cmd.Incident)
+	if err != nil {
+		return result{}, err
+	}
+	for _, m := range now {
+		if !m.IsOpen() && strings.HasPrefix(m.EndedHow, how) { // also by this step before a crash
+			answer.Resumed = append(answer.Resumed, m)
+		}
+	}
+	return result{answer: answer.String()}, nil
+}
+
+// resumeOne ends the incident, unless somebody has paused the project by hand after the command was written.
+func (run *commandRun) resumeOne(ctx context.Context, how string, again bool) (later bool, err error) {
+	if !again { // else the flag that is missing may be one that this step has removed
+		if err := run.settle(ctx, run.project); err != nil {
+			return false, err
+		}
+	}
+	if run.known, err = run.toldBefore(ctx); err != nil {
+		return false, err
+	}
+	_, err = run.resume(ctx, run.project, how, func(ctx context.Context, p pauseState) (bool, error) {
+		if p.Pause().ID != run.incident.ID {
+			return false, nil
+		}
+		if later = run.isBefore(p.Hold); later {
+			return false, run.refuse(ctx, p.Hold.ID)
+		}
+		return true, nil
+	})
+	return later, err
+}
+
+// ackAll has the operator take all incidents that are open.
+func (run *commandRun) ackAll(ctx context.Context, n int, open []incident.Incident) (result, error) {
+	if len(open) == 0 {
+		return result{answer: "All incidents of this issue are over: there is nothing to take."}, nil
+	}
+	for _, m := range open[1:] {
+		ack := &incident.Ack{By: run.cmd.By, At: run.opt.Now()}
+		if _, err := run.opt.State.Change(ctx, m.ID, func(i *incident.Incident) { i.Ack = ack }); err != nil {
+			return result{}, err
+		}
+	}
+	res, err := run.carryOutFor(ctx, n, open[0], run.cmd.Steps[n].Line.Reason)
+	if len(open) > 1 {
+		res.answer += fmt.Sprintf(" And the %d others that are paused.", len(open)-1)
+	}
+	return res, err
+}
+
+// maxStatus is how many projects are described at once.
+const maxStatus = 5
+
+// statusOf describes the projects that are paused.
+func (run *commandRun) statusOf(ctx context.Context, n int, open []incident.Incident) (result, error) {
+	if len(open) == 0 {
+		return result{answer: "All projects of this issue have been resumed."}, nil
+	}
+	var parts []string
+	for _, m := range open[:min(len(open), maxStatus)] {
+		res, err := run.as(m).statusStep(ctx, n)
+		if err != nil {
+			return res, err
+		}
+		parts = append(parts, res.answer)
+	}
+	if more := len(open) - maxStatus; more > 0 {
+		parts = append(parts, fmt.Sprintf("And %d more that are paused: name one, e.g. %s.", more, markdown.CodeSpan("/adf status "+open[maxStatus].Project)))
+	}
+	return result{answer: strings.Join(parts, "\n\n")}, nil
+}

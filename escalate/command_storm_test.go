@@ -1,0 +1,136 @@
+package escalate_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// playOperatedStorm plays with alex as an operator and an issue that carries the incidents of three projects.
+func playOperatedStorm(t *testing.T, f func(w *world, ids []string)) {
+	t.Helper()
+	inStorm(t, func(w *world) {
+		w.operated("alex")
+		ids := w.hits("atlas", "bravo", "carol")
+		w.sweepFor(11 * time.Minute)
+		f(w, ids)
+	})
+}
+
+// last is what the bot said last.
+func (w *world) last() string {
+	w.Helper()
+	said := comments(w.issue())
+	require.NotEmpty(w, said)
+	return said[len(said)-1]
+}
+
+func TestStormResumeAllCommand(t *testing.T) {
+	for _, step := range []string{"", "order-begun", "flag-removed", "resume-noted", "order-carried", "comment-begun"} {
+		t.Run(step, func(t *testing.T) {
+			playOperatedStorm(t, func(w *world, ids []string) {
+				before := len(comments(w.issue()))
+				w.says("alex", "/adf resume the quota is back")
+				if step != "" {
+					w.diesIn(step)
+					w.machine = w.reborn()
+					w.storms()
+				}
+				w.sweepFor(3 * time.Minute)
+				for _, id := range ids {
+					require.Contains(w, w.incident(id).EndedHow, "resumed by @alex's /adf resume in the issue: the quota is back")
+					require.False(w, w.paused(w.incident(id).Project))
+				}
+				said := comments(w.issue())[before:]
+				require.Len(w, said, 2)
+				require.Contains(w, said[0]+said[1], "`atlas`, `bravo` and `carol` are resumed.")
+				require.Contains(w, said[0]+said[1], "All 3 projects of this issue have been resumed")
+				require.Equal(w, "closed", w.issue().State)
+				require.Equal(w, []string{"x atlas", "x bravo", "x carol"}, lines(w.issue()))
+			})
+		})
+	}
+}
+
+func TestStormCommandForOne(t *testing.T) {
+	playOperatedStorm(t, func(w *world, ids []string) {
+		w.says("alex", "/adf resume bravo it has its own quota")
+		w.sweep()
+		require.Contains(w, w.last(), "`bravo` is resumed.")
+		require.Contains(w, w.incident(ids[1]).EndedHow, "in the issue: it has its own quota")
+		require.Equal(w, []string{"- atlas", "x bravo", "- carol"}, lines(w.issue()))
+
+		w.says("alex", "/adf resume atlas")
+		w.sweepFor(2 * time.Minute)
+		require.Equal(w, []string{"x atlas", "x bravo", "- carol"}, lines(w.issue()), "that of the lead")
+		require.Equal(w, "open", w.issue().State)
+
+		w.says("alex", "/adf ack carol")
+		w.sweep()
+		require.Contains(w, w.last(), "`alex` takes incident `carol#1`.")
+		require.NotNil(w, w.incident(ids[2]).Ack)
+		require.Equal(w, []string{"alex"}, w.issue().Assignees)
+
+		w.says("alex", "/adf status carol")
+		w.sweep()
+		require.Contains(w, w.last(), "is paused.")
+
+		w.says("alex", "/adf pause bravo until tomorrow")
+		w.sweep()
+		require.Contains(w, w.last(), "`bravo` is paused. To resume it")
+		require.True(w, w.paused("bravo"))
+		require.NotNil(w, w.state("bravo").Hold)
+		w.says("alex", "/adf resume bravo")
+		w.sweep()
+		require.False(w, w.paused("bravo"))
+	})
+}
+
+func TestStormCommandsForAll(t *testing.T) {
+	playOperatedStorm(t, func(w *world, ids []string) {
+		w.says("alex", "/adf ack")
+		w.sweep()
+		require.Contains(w, w.last(), "`alex` takes incident `atlas#1`. And the 2 others that are paused.")
+		for _, id := range ids {
+			require.NotNil(w, w.incident(id).Ack)
+		}
+		w.says("alex", "/adf status")
+		w.sweep()
+		require.Contains(w, w.last(), "is paused.\n\n`odilo` is paused.\n\n")
+		w.says("alex", "/adf pause")
+		w.sweep()
+		require.Contains(w, w.last(), "this issue is about 3 projects. Name the one to pause, e.g. `/adf pause atlas`.")
+		w.says("alex", "/adf resume "+project)
+		w.sweep()
+		require.Contains(w, w.last(), "Nothing was done: this issue is not about `odilo`.")
+		w.says("kim", "/adf resume")
+		w.sweep()
+		require.Contains(w, w.last(), "only from its operators")
+		for _, id := range ids {
+			require.True(w, w.incident(id).IsOpen())
+		}
+	})
+}
+
+// What joined, or was paused by hand, after the command was written is not meant.
+func TestStormResumeAllBeforeJoin(t *testing.T) {
+	playOperatedStorm(t, func(w *world, ids []string) {
+		w.says("alex", "/adf resume")
+		time.Sleep(time.Second)
+		ids = append(ids, w.hits(project)...)
+		_, err := w.rec.Pause(w.Context(), "bravo", "bravo is paused by eve")
+		require.NoError(w, err)
+		w.sweepFor(2 * time.Minute)
+		require.Contains(w, comments(w.issue())[len(comments(w.issue()))-1], "`atlas` and `carol` are resumed.")
+		require.Contains(w, w.last(), "`bravo` and `odilo` are still paused, because that was after this was written.")
+		require.True(w, w.paused("bravo"))
+		require.True(w, w.paused(project))
+		w.says("alex", "/adf resume")
+		w.sweepFor(2 * time.Minute)
+		require.False(w, w.paused("bravo"))
+		require.False(w, w.paused(project))
+		require.Equal(w, "closed", w.issue().State)
+		w.requireOnce(ids...)
+	})
+}

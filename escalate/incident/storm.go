@@ -1,0 +1,134 @@
+package incident
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/terraphim/adfbot/escalate/tracker"
+)
+
+// Several incidents of one cause may share an issue: that of their lead. The lead lists them, itself first; the others name it. A lead has
+// no lead.
+
+// Member is an incident in the list of the one that leads it.
+type Member struct {
+	ID    string    `json:"id"`
+	Shown Shown     `json:"shown,omitempty"`
+	Told  time.Time `json:"told,omitzero"` // when the comment that tells of its joining was begun, see [JoinedKey]; zero: not yet
+}
+
+// Shown is what the text of an issue says of a member. The values are stored.
+type Shown string
+
+const (
+	NotShown       Shown = ""
+	ShownPaused    Shown = "paused"
+	ShownNotPaused Shown = "not-paused" // its flag is not written
+	ShownEnded     Shown = "ended"
+)
+
+// Shows returns what the issue has to say of an incident.
+func (i Incident) Shows() Shown {
+	switch {
+	case !i.IsOpen():
+		return ShownEnded
+	case i.FlagWritten.IsZero():
+		return ShownNotPaused
+	}
+	return ShownPaused
+}
+
+// Leads reports whether the incident's issue carries others, too.
+func (i Incident) Leads() bool { return len(i.Members) > 0 }
+
+// MayJoin reports whether another incident's issue may still carry this one.
+func (i Incident) MayJoin() bool {
+	return i.IsOpen() && i.Lead == "" && !i.OwnIssue && !i.Leads() && i.Issue.IsZero() && i.Create.At.IsZero() && len(i.Lost) == 0
+}
+
+// MemberIDs returns the ids of the incidents that i leads, itself first; none if it leads none.
+func (i Incident) MemberIDs() (ids []string) {
+	for _, m := range i.Members {
+		ids = append(ids, m.ID)
+	}
+	return ids
+}
+
+// AddMember adds an incident to the list of i, and i itself if it is the first one.
+func (i *Incident) AddMember(id string, opened time.Time) {
+	has := func(id string) bool {
+		return slices.ContainsFunc(i.Members, func(m Member) bool { return m.ID == id })
+	}
+	if id == i.ID || has(id) {
+		return
+	}
+	i.Members = slices.Clone(i.Members)
+	if !i.Leads() {
+		i.Members = append(i.Members, Member{ID: i.ID, Told: i.Opened}) // nobody need be told of it
+	}
+	i.Members = append(i.Members, Member{ID: id})
+	if opened.After(i.Joined) {
+		i.Joined = opened
+	}
+}
+
+// JoinLead has the issue of another incident carry i. What kept i from an issue of its own does not matter any more.
+func (i *Incident) JoinLead(lead string) {
+	i.Lead, i.Continues, i.Create, i.Target = lead, "", Attempt{}, tracker.Repo{}
+	i.Tries, i.NextTry, i.LastErr = 0, time.Time{}, ""
+}
+
+// KeepOwn has i keep an issue of its own, which others may join.
+func (i *Incident) KeepOwn(continues string) { i.OwnIssue, i.Continues = true, continues }
+
+// Joining is whose issue carries an incident.
+type Joining struct {
+	Lead      string // id of the one whose issue does; "": its own will
+	Continues string // id of a lead that it would have joined, if that had room; "": none
+}
+
+// JoinedKey is the key of the comment that tells of the joins up to a time.
+func JoinedKey(i Incident, at time.Time) string {
+	return fmt.Sprintf("%s/joined/%d", i.ID, at.UnixMilli())
+}
+
+// HasShown reports whether the issue of i carries an incident by now.
+func (i Incident) HasShown(id string) bool {
+	return slices.ContainsFunc(i.Members, func(m Member) bool { return m.ID == id && m.Shown != NotShown })
+}
+
+// Views are incidents as people are shown them: Issue is the one that carries the incident, and LeadName is set if that is another one's.
+type Views struct {
+	List []Incident
+	Kept map[string]bool // ids of those that have ended and whose issue others keep open
+}
+
+// View reads whose issues carry incidents. It reads nothing if each has its own.
+func View(ctx context.Context, state IncidentReader, list []Incident) (v Views, err error) {
+	known := map[string]Incident{}
+	for _, i := range list {
+		known[i.ID] = i
+	}
+	var missing []string
+	for _, i := range list {
+		for _, id := range append(i.MemberIDs(), i.Lead) {
+			if _, ok := known[id]; id != "" && !ok && (i.Lead != "" || !i.IsOpen()) {
+				missing = append(missing, id)
+			}
+		}
+	}
+	found, err := state.Incidents(ctx, missing...)
+	for _, i := range found {
+		known[i.ID] = i
+	}
+	v = Views{List: slices.Clone(list), Kept: map[string]bool{}}
+	for n, i := range v.List {
+		if lead, ok := known[i.Lead]; ok {
+			v.List[n].Issue, v.List[n].LeadName = lead.Issue, lead.Name()
+		}
+		v.Kept[i.ID] = !i.IsOpen() && slices.ContainsFunc(i.MemberIDs(), func(id string) bool { m, ok := known[id]; return ok && m.IsOpen() })
+	}
+	return v, err
+}

@@ -1,0 +1,141 @@
+package issuetext
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/terraphim/adfbot/escalate/incident"
+	"github.com/terraphim/adfbot/escalate/tracker"
+	"github.com/terraphim/adfbot/internal/testhost"
+)
+
+// sharedData returns what an issue says of n incidents, the first of them testData's.
+func sharedData(n int) SharedData {
+	lead := testData().Incident
+	lead.Class = "quota"
+	d := SharedData{Installation: testInstallation, Lead: lead, InGitea: true}
+	for k := range n {
+		m := lead
+		if k > 0 {
+			m.ID, m.Project, m.Seq, m.Lead = fmt.Sprintf("%032x", k), fmt.Sprintf("p%d", k), 1, lead.ID
+			m.Opened, m.Evidence = lead.Opened.Add(time.Duration(k)*time.Second), incident.Evidence{}
+			lead.AddMember(m.ID, m.Opened)
+		}
+		d.Members = append(d.Members, SharedMember{Incident: m, Resume: "sudo -u adfbot adfbot resume " + m.Project})
+	}
+	d.Lead = lead
+	return d
+}
+
+func TestShare(t *testing.T) {
+	c := compose(t, "")
+	body, _ := c.Body(testData())
+	d := sharedData(4)
+	d.Members[1].Evidence = testData().Incident.Evidence
+	d.Members[2].FlagWritten = time.Time{}
+	d.Members[2].Agent = "project-meta-slow"
+	d.Members[3].Ended, d.Members[3].EndedHow = d.Members[3].Opened.Add(time.Hour), "resumed by kim with adfbot resume on bigbox"
+	got := c.Share(body, d)
+	golden(t, "shared.md", "title: "+c.SharedTitle(d.Lead, 3)+"\n\n"+got)
+	require.Equal(t, got, c.Share(got, d), "again, nothing changes")
+	lead, members := tracker.ParseMarkers(got)
+	require.Equal(t, d.Lead.ID, lead.Incident)
+	require.Len(t, members, 3)
+	_, _, rest := tracker.SplitPart(got)
+	require.Equal(t, "\n\n"+body, rest)
+
+	d = sharedData(4)
+	changed := c.Share("I am on it.\n"+got+"\nThanks.", d)
+	require.True(t, strings.HasPrefix(changed, "I am on it.\n"+tracker.PartStart))
+	require.True(t, strings.HasSuffix(changed, "\nThanks."))
+	require.NotContains(t, changed, "[x]")
+
+	// After the state was lost, only the issue has the evidence.
+	d.Lead.Rebuilt = true
+	d.Kept = []tracker.Marker{{Installation: testInstallation, Project: "kept", Incident: strings.Repeat("e", 32), Seq: 1}}
+	kept := c.Share(got, d)
+	require.Contains(t, kept, "The last failed run of p1")
+	require.Contains(t, kept, "and 1 more, of which 1 are paused")
+	_, members = tracker.ParseMarkers(kept)
+	require.Len(t, members, 4)
+}
+
+// Whatever does not find room is counted, and all markers are there.
+func TestShareOfMany(t *testing.T) {
+	c := compose(t, "")
+	body, _ := c.Body(testData())
+	body += strings.Repeat("x", MaxBody-len(body)-1) + "\n" + tracker.Marker{Installation: testInstallation, Project: "odilo", Incident: testIncident, Seq: 3}.String()
+	d := sharedData(250)
+	for n := range d.Members {
+		d.Members[n].Host = strings.Repeat("h", 180)
+		if n > 0 {
+			d.Members[n].Project = strings.Repeat("p", 120) + fmt.Sprint(n)
+		}
+	}
+	got := c.Share(body, d)
+	require.LessOrEqual(t, len(got), maxShared)
+	_, members := tracker.ParseMarkers(got)
+	require.Len(t, members, 249)
+	require.Regexp(t, `\nand [0-9]+ more, of which [0-9]+ are paused: `+"`adfbot status`\n", got)
+	require.Equal(t, got, c.Share(got, d))
+
+	d = sharedData(250)
+	got = c.Share("short", d)
+	require.Equal(t, 250, strings.Count(got, "\n- [ ] "), "usual names all find room")
+	d.Brief = true
+	require.Equal(t, maxBriefLines, strings.Count(c.Share("short", d), "\n- [ ] "))
+}
+
+func TestSharedTitle(t *testing.T) {
+	c := compose(t, "")
+	lead := sharedData(8).Lead
+	require.Equal(t, "[ADF] project-meta on odilo and 7 others failed 3 consecutively: quota", c.SharedTitle(lead, 7))
+	require.Equal(t, "[ADF] project-meta on odilo and 1 other failed 3 consecutively: quota", c.SharedTitle(lead, 1))
+	for others := range 8 {
+		require.True(t, c.IsTitle(c.SharedTitle(lead, others), lead))
+	}
+	require.False(t, c.IsTitle("mine", lead))
+	lead.Title = "of another version"
+	require.True(t, c.IsTitle("of another version", lead))
+	lead.Project, lead.Agent = strings.Repeat("p", 128), "project-meta-"+strings.Repeat("a", 128)
+	require.LessOrEqual(t, len([]rune(c.SharedTitle(lead, 249))), maxTitle)
+}
+
+func TestSharedComments(t *testing.T) {
+	d := sharedData(3)
+	var all []incident.Incident
+	for _, m := range d.Members {
+		m.Ended, m.EndedHow = m.Opened.Add(time.Hour), "resumed by kim with adfbot resume on bigbox"
+		all = append(all, m.Incident)
+	}
+	golden(t, "shared-comments.md", strings.Join([]string{
+		JoinedComment("k", all[1:2], 2), JoinedComment("k", all, 4), SomeStillPausedComment("k", all[1:], "An operator can also comment."),
+		SomeStillPausedComment("k", all[:1], ""), AllResumedComment("k", all), NotInIssue("odilo"), WhichProject(all),
+		ResumedAll{Resumed: all[:1], Later: all[1:], Failed: []FailedResume{{all[0], errors.New("disk full")}}}.String(), ResumedAll{}.String(),
+	}, "\n\n----\n\n"))
+}
+
+func TestHostileShared(t *testing.T) {
+	for _, s := range hostile() {
+		c := compose(t, "")
+		d := sharedData(3)
+		for n := range d.Members {
+			m := &d.Members[n]
+			m.Incident = infest(IssueData{Incident: m.Incident}, s).Incident
+			m.ID, m.Project = sharedData(3).Members[n].ID, sharedData(3).Members[n].Project
+			m.Resume = s
+		}
+		d.Members[2].Ended = time.Now()
+		got := c.Share("x", d)
+		testhost.RequirePlainText(t, got)
+		_, members := tracker.ParseMarkers(got)
+		require.Len(t, members, 2)
+		require.Equal(t, 3+2, strings.Count(got, tracker.HiddenStart)-strings.Count(got, evidenceMarker))
+		require.Equal(t, 3, strings.Count(got, "\n- ["))
+	}
+}
