@@ -77,12 +77,12 @@ func FuzzFingerprint(f *testing.F) {
 			require.GreaterOrEqual(t, letters, 12)
 		}
 		require.Equal(t, got, class.Fingerprint(got, name), "nothing that varies is left")
-		digit := func(c rune) rune {
+		sevens := []byte(output) // and not runes: what is no UTF-8 would get longer
+		for n, c := range sevens {
 			if '0' <= c && c <= '9' {
-				return '7'
+				sevens[n] = '7'
 			}
-			return c
 		}
-		require.Equal(t, class.Fingerprint(output), class.Fingerprint(strings.Map(digit, output)), "numbers do not matter")
+		require.Equal(t, class.Fingerprint(output), class.Fingerprint(string(sevens)), "numbers do not matter")
 	})
 }
