@@ -193,6 +193,8 @@ func (s *fleetStorm) calm() {
 		for _, h := range s.hosts {
 			if out, code := h.inProcess("sweep"); code != 0 {
 				return fmt.Sprintf("the sweep on %s ends with %d: %s", h.name, code, out)
+			} else if strings.Contains(out, "\nwaiting ") {
+				return fmt.Sprintf("the sweep on %s leaves something for later: %s", h.name, out)
 			}
 		}
 		return ""
