@@ -525,14 +525,7 @@ func (r *Reconciler) RaiseMark(ctx context.Context, project string) (mark pause.
 // LookSince is Look at a flag of a host of a fleet. The flag is unknown if the directory has not had the mark.
 func (r *Reconciler) LookSince(ctx context.Context, project string, mark pause.Mark) incident.FlagView {
 	v := r.Look(ctx, project)
-	now, err := readDir(r, 0, func() (pause.Mark, error) {
-		f, err := r.opt.Dir.Open()
-		if err != nil {
-			return pause.Mark{}, err
-		}
-		defer func() { _ = f.Close() }()
-		return f.Mark()
-	})
+	now, err := readDir(r, 0, r.opt.Dir.Mark)
 	if err == nil && (now.Host != mark.Host || now.Epoch != mark.Epoch || now.Seq < mark.Seq) {
 		err = fmt.Errorf("pause directory %s: %w", r.opt.Dir.Path(), pause.ErrOtherMark)
 	}

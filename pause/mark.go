@@ -33,6 +33,16 @@ func parseMark(content string) (m Mark) {
 	return m
 }
 
+// Mark is [Folder.Mark] of the directory.
+func (d Dir) Mark() (Mark, error) {
+	f, err := d.Open()
+	if err != nil {
+		return Mark{}, err
+	}
+	defer f.Close()
+	return f.Mark()
+}
+
 // Mark reads the mark. It is the zero Mark if there is none, or a damaged one.
 func (f *Folder) Mark() (Mark, error) {
 	entry, err := f.root.Lstat(MarkName)

@@ -54,6 +54,22 @@ func (w *world) paused(project string) bool {
 	return err == nil
 }
 
+// snapshot copies directories, and returns what puts the copies in their place.
+func (w *world) snapshot(dirs ...string) (goBack func()) {
+	w.Helper()
+	for _, dir := range dirs {
+		out, err := exec.Command("cp", "-a", dir, dir+"-copy").CombinedOutput()
+		require.NoError(w, err, string(out))
+	}
+	return func() {
+		w.Helper()
+		for _, dir := range dirs {
+			w.Remove(dir)
+			require.NoError(w, os.Rename(dir+"-copy", dir))
+		}
+	}
+}
+
 // keepOne spools a result, as a host that cannot reach the state does.
 func (w *world) keepOne(project, outcome string) bot.Kept {
 	w.Helper()
@@ -216,13 +232,10 @@ func TestDirectoryFromASnapshot(t *testing.T) {
 	t.Parallel()
 	f := newHosts(t, 2)
 	a, b := f[0], f[1]
-	snapshot := b.Path("snapshot")
-	out, err := exec.Command("cp", "-a", b.cfg.PauseDir, snapshot).CombinedOutput()
-	require.NoError(t, err, string(out))
+	goBack := b.snapshot(b.cfg.PauseDir)
 	a.fail("odilo", 3)
 	follow(b)
-	b.Remove(b.cfg.PauseDir)
-	require.NoError(t, os.Rename(snapshot, b.cfg.PauseDir))
+	goBack()
 	follow(b, a)
 	require.True(t, b.paused("odilo"), "its mark is lower than the state's")
 	require.True(t, a.paused("odilo"))
@@ -232,15 +245,12 @@ func TestDirectoryFromASnapshot(t *testing.T) {
 func TestSpooledPauseAndDirectoryFromASnapshot(t *testing.T) {
 	f := newHosts(t, 2)
 	a, b := f[0], f[1]
-	snapshot := b.Path("snapshot")
-	out, err := exec.Command("cp", "-a", b.cfg.PauseDir, snapshot).CombinedOutput()
-	require.NoError(t, err, string(out))
+	goBack := b.snapshot(b.cfg.PauseDir)
 	for range 3 {
 		b.keepOne("odilo", store.Failure)
 	}
 	require.True(t, b.paused("odilo"))
-	b.Remove(b.cfg.PauseDir)
-	require.NoError(t, os.Rename(snapshot, b.cfg.PauseDir))
+	goBack()
 	follow(b, a)
 	require.True(t, b.paused("odilo"), "the host knows of a later pause")
 	require.True(t, a.paused("odilo"))
@@ -269,20 +279,14 @@ func TestHostFromASnapshotWithASpooledPause(t *testing.T) {
 			if removed {
 				b.Remove(b.flag("odilo"))
 			}
-			for _, dir := range []string{b.cfg.LocalDir, b.cfg.PauseDir} {
-				out, err := exec.Command("cp", "-a", dir, dir+"-copy").CombinedOutput()
-				require.NoError(t, err, string(out))
-			}
+			goBack := b.snapshot(b.cfg.LocalDir, b.cfg.PauseDir)
 			follow(b, a)
 			a.resume("odilo")
 			a.record(store.Result{Project: "odilo", Agent: "project-meta", Outcome: store.Success})
 			follow(b)
 			trip := a.fail("odilo", 3).Incident.ID
 			follow(b)
-			for _, dir := range []string{b.cfg.LocalDir, b.cfg.PauseDir} {
-				b.Remove(dir)
-				require.NoError(t, os.Rename(dir+"-copy", dir))
-			}
+			goBack()
 			follow(b, a)
 			requireOnePause(t, trip, a, b)
 			require.False(t, a.project("odilo").Held)
@@ -294,13 +298,10 @@ func TestHostFromASnapshotWithASpooledPause(t *testing.T) {
 func TestSpooledFailuresInADirectoryFromASnapshot(t *testing.T) {
 	f := newHosts(t, 2)
 	a, b := f[0], f[1]
-	snapshot := b.Path("snapshot")
-	out, err := exec.Command("cp", "-a", b.cfg.PauseDir, snapshot).CombinedOutput()
-	require.NoError(t, err, string(out))
+	goBack := b.snapshot(b.cfg.PauseDir)
 	trip := a.fail("odilo", 3).Incident.ID
 	follow(b)
-	b.Remove(b.cfg.PauseDir)
-	require.NoError(t, os.Rename(snapshot, b.cfg.PauseDir))
+	goBack()
 	for range 3 {
 		b.keepOne("odilo", store.Failure)
 	}
@@ -363,6 +364,22 @@ func TestStateFromABackup(t *testing.T) {
 
 // A host that was away has no flag of what happened meanwhile. That says nothing where the state has gone back in time.
 func TestStateFromABackupAndAHostThatWasAway(t *testing.T) {
+	restore := func(backup string, hosts ...*world) {
+		for _, w := range hosts {
+			w.change(w.cfg.State, backup)
+		}
+	}
+	// The backup has a pause that somebody ended later, on b.
+	withEarlierPause := func(t *testing.T) (a, b *world, backup string) {
+		f := newHosts(t, 2)
+		a, b = f[0], f[1]
+		a.fail("odilo", 3)
+		follow(b)
+		backup = testpg.Copy(t, a.cfg.State)
+		b.Remove(b.flag("odilo"))
+		follow(b, a)
+		return a, b, backup
+	}
 	for name, order := range map[string]func(a, b *world){
 		"the host with the flag first":    func(a, b *world) { follow(a, b, a, b) },
 		"the host without the flag first": func(a, b *world) { follow(b, a, b) },
@@ -373,39 +390,24 @@ func TestStateFromABackupAndAHostThatWasAway(t *testing.T) {
 				a, b := f[0], f[1]
 				backup := testpg.Copy(t, a.cfg.State)
 				trip := a.fail("odilo", 3).Incident.ID
-				a.change(a.cfg.State, backup)
-				b.change(b.cfg.State, backup)
+				restore(backup, a, b)
 				order(a, b)
 				requireOnePause(t, trip, a, b)
 			})
 			t.Run("an earlier pause was in the backup", func(t *testing.T) {
-				f := newHosts(t, 2)
-				a, b := f[0], f[1]
-				a.fail("odilo", 3)
-				follow(b)
-				backup := testpg.Copy(t, a.cfg.State)
-				b.Remove(b.flag("odilo"))
-				follow(b, a)
+				a, b, backup := withEarlierPause(t)
 				trip := a.fail("odilo", 3).Incident.ID
-				a.change(a.cfg.State, backup)
-				b.change(b.cfg.State, backup)
+				restore(backup, a, b)
 				order(a, b)
 				requireOnePause(t, trip, a, b)
 			})
 			t.Run("a pause by hand is lost, and an earlier one stands again", func(t *testing.T) {
-				f := newHosts(t, 2)
-				a, b := f[0], f[1]
-				a.fail("odilo", 3)
-				follow(b)
-				backup := testpg.Copy(t, a.cfg.State)
-				b.Remove(b.flag("odilo"))
-				follow(b, a)
+				a, b, backup := withEarlierPause(t)
 				a.with(bot.Operate, func(m *bot.Bot) {
 					_, err := m.Pause(ctx, "odilo", "for the weekend")
 					require.NoError(t, err)
 				})
-				a.change(a.cfg.State, backup)
-				b.change(b.cfg.State, backup)
+				restore(backup, a, b)
 				order(a, b)
 				require.True(t, a.paused("odilo"))
 				require.True(t, b.paused("odilo"))

@@ -149,12 +149,7 @@ func markOf(ctx context.Context, path string) (m pause.Mark, err error) {
 	if err := answers(ctx, path); err != nil {
 		return m, err
 	}
-	dir, err := pause.New(path).Open()
-	if err != nil {
-		return m, err
-	}
-	defer func() { _ = dir.Close() }()
-	return dir.Mark()
+	return pause.New(path).Mark()
 }
 
 // hostID returns the id of this host. Who may only read uses any id if there is none yet.
