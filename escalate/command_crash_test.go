@@ -104,6 +104,25 @@ func TestCrashDuringCommand(t *testing.T) {
 	}
 }
 
+// The flag of a pause that a dead process stored need not wait until another one may take over the issue.
+func TestBegunPauseGetsItsFlag(t *testing.T) {
+	playOperated(t, func(w *world, id string) {
+		w.rm(project)
+		w.sweep()
+		time.Sleep(time.Minute)
+		w.says("alex", "/adf pause")
+		w.diesIn("hold-noted")
+		w.machine = w.reborn()
+		require.False(t, w.paused(project))
+		_, err := w.rec.SweepLocal(w.Context())
+		require.NoError(t, err)
+		require.True(t, w.paused(project), "before the command is finished")
+		w.rm(project)
+		w.sweepFor(5 * time.Minute)
+		require.False(t, w.paused(project), "a person's resume stands when it is finished")
+	})
+}
+
 // An outstanding command does not end a later incident.
 func TestOutstandingCommand(t *testing.T) {
 	playOperated(t, func(w *world, id string) {

@@ -48,16 +48,18 @@ func (r *Reconciler) runCommands(ctx context.Context, c *sweepCache) ([]plan.Act
 	return done, errors.Join(errs...)
 }
 
-// begunCommands returns the projects with a command that was begun and not finished, because its process died: whoever
+// begunResumes returns the projects with a resume command that was begun and not finished, because its process died: whoever
 // finishes it also says who gave it, which a removed flag alone does not.
-func (r *Reconciler) begunCommands(ctx context.Context) (map[string]bool, error) {
+func (r *Reconciler) begunResumes(ctx context.Context) (map[string]bool, error) {
 	projects := map[string]bool{}
 	if r.opt.Commands.State == nil || len(r.opt.Commands.Operators) == 0 {
 		return projects, nil
 	}
 	pending, err := r.opt.Commands.State.PendingCommands(ctx, r.opt.Server, "")
 	for _, cmd := range pending {
-		if !slices.ContainsFunc(cmd.Steps, func(s incident.Step) bool { return s.Begun && s.Answer == "" }) {
+		if !slices.ContainsFunc(cmd.Steps, func(s incident.Step) bool {
+			return s.Line.Verb == incident.ResumeVerb && s.Begun && s.Answer == ""
+		}) {
 			continue
 		}
 		projects[cmd.Project] = true

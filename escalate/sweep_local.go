@@ -24,7 +24,7 @@ func (r *Reconciler) SweepLocal(ctx context.Context) (Report, error) {
 
 func (r *Reconciler) sweepLocal(ctx context.Context, project string) (rep Report, errs []error) {
 	c := r.visitCache()
-	begun, err := r.begunCommands(ctx)
+	begun, err := r.begunResumes(ctx)
 	if err != nil {
 		return rep, []error{err}
 	}
