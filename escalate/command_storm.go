@@ -81,7 +81,7 @@ func (run *commandRun) carryOutFor(ctx context.Context, n int, m incident.Incide
 	return res, err
 }
 
-// resumeAll resumes all projects that were in the issue when the command was written. After a crash it goes on with those that are left.
+// resumeAll resumes all projects that the issue told of when the command was written. After a crash it goes on with those that are left.
 func (run *commandRun) resumeAll(ctx context.Context, n int, members []incident.Incident) (result, error) {
 	again := run.cmd.Steps[n].Begun
 	if !again {
@@ -95,10 +95,11 @@ func (run *commandRun) resumeAll(ctx context.Context, n int, members []incident.
 		why += ": " + reason
 	}
 	var answer issuetext.ResumedAll
+	lead := members[slices.IndexFunc(members, incident.Incident.Leads)]
 	for _, m := range members {
 		switch {
 		case !m.IsOpen():
-		case incident.IsAfter(m.Opened, run.cmd.At):
+		case !lead.ListedBefore(m.ID, run.cmd.At), incident.IsAfter(m.Opened, run.cmd.At):
 			answer.Later = append(answer.Later, m)
 		default:
 			later, err := run.as(m).resumeOne(ctx, why, again)

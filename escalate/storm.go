@@ -227,7 +227,7 @@ func (r *Reconciler) setShown(i *incident.Incident, d issuetext.SharedData) {
 	for _, m := range d.Members {
 		for n := range i.Members {
 			if i.Members[n].ID == m.ID {
-				i.Members[n].Shown = m.Shows()
+				i.Members[n].Show(m.Shows(), i.Edited)
 			}
 		}
 	}
@@ -391,7 +391,7 @@ func (r *Reconciler) beginTelling(i *incident.Incident) time.Time {
 func (r *Reconciler) resumeMembers(ctx context.Context, s step, closing incident.Closing) (progress, error) {
 	var errs []error
 	for _, m := range s.carried {
-		if plan.Resumes(closing, m) {
+		if plan.Resumes(closing, s.incident, m) {
 			errs = append(errs, r.endClosed(ctx, s.incident, m, closing))
 		}
 	}

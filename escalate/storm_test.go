@@ -557,6 +557,7 @@ func TestStormClosedByOperator(t *testing.T) {
 		time.Sleep(time.Minute)
 		w.rm("atlas")
 		w.sweep()
+		time.Sleep(time.Second)
 		w.Gitea.As("alex").Close(fleet, 1)
 		w.sweepFor(2 * time.Minute)
 		require.Equal(w, "closed", w.issue().State)
@@ -588,6 +589,40 @@ func TestStormJoinedAfterClosing(t *testing.T) {
 		require.Equal(w, []string{"x atlas", "x bravo", "- carol"}, lines(w.issue()))
 		w.requireOnce(ids...)
 	})
+}
+
+// Nor is one meant that joined before, and of which the issue did not tell yet.
+func TestStormResumedBeforeListed(t *testing.T) {
+	for name, resume := range map[string]func(*world){
+		"closed":    func(w *world) { w.Gitea.As("alex").Close(fleet, 1) },
+		"commanded": func(w *world) { w.says("alex", "/adf resume") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			inStorm(t, func(w *world) {
+				w.operated("alex")
+				w.rec.Options().Commands.CloseResumes = true
+				ids := w.hits("atlas", "bravo")
+				time.Sleep(time.Minute)
+				ids = append(ids, w.hits("carol")...)
+				time.Sleep(5 * time.Second)
+				ids = append(ids, w.hits(project)...)
+				require.Equal(w, []string{"- atlas", "- bravo", "- carol"}, lines(w.issue()))
+				time.Sleep(5 * time.Second)
+				resume(w)
+				w.sweepFor(2 * time.Minute)
+				for _, id := range ids[:3] {
+					require.False(w, w.paused(w.incident(id).Project))
+				}
+				require.True(w, w.paused(project))
+				require.Equal(w, "open", w.issue().State)
+				require.Equal(w, []string{"x atlas", "x bravo", "x carol", "- " + project}, lines(w.issue()))
+				w.requireOnce(ids...)
+				resume(w)
+				w.sweepFor(2 * time.Minute)
+				require.False(w, w.paused(project), "which knows of it")
+			})
+		})
+	}
 }
 
 // A lost state gets all of them back from the one issue.

@@ -143,8 +143,11 @@ func (b *book) answered(d *deed) {
 
 // closing is an order to resume where an operator does it and the plan says so.
 func (b *book) closing(who string, i target) {
-	if b.s.plan.CloseResumes && who != stranger {
-		_ = b.chance(&b.resumes, i.marker.project, i.marker.incident, who+" closed the issue")
+	if !b.s.plan.CloseResumes || who == stranger {
+		return
+	}
+	for _, m := range carried(i.Body) {
+		_ = b.chance(&b.resumes, m.project, m.incident, who+" closed the issue")
 	}
 }
 
@@ -152,12 +155,14 @@ func (b *book) comment(who string, i target, text string) {
 	if !b.s.plan.Operators || who == stranger {
 		return
 	}
-	if strings.HasPrefix(text, "/adf resume") {
-		// Of this incident, or of whatever hold there is.
-		_ = b.chance(&b.resumes, i.marker.project, i.marker.incident, who+" wrote /adf resume")
-	}
-	if strings.HasPrefix(text, "/adf pause") {
-		_ = b.chance(&b.holds, i.marker.project, "", who+" wrote /adf pause")
+	for _, m := range carried(i.Body) {
+		if strings.HasPrefix(text, "/adf resume") {
+			// Of this incident, or of whatever hold there is.
+			_ = b.chance(&b.resumes, m.project, m.incident, who+" wrote /adf resume")
+		}
+		if strings.HasPrefix(text, "/adf pause") {
+			_ = b.chance(&b.holds, m.project, "", who+" wrote /adf pause")
+		}
 	}
 }
 
@@ -166,13 +171,17 @@ func (b *book) comment(who string, i target, text string) {
 func (b *book) gone(i target) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.goneI[i.marker.incident] = true
+	for _, m := range carried(i.Body) {
+		b.goneI[m.incident] = true
+	}
 }
 
 func (b *book) planted(i target) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.plantedN[i.marker.incident]++
+	for _, m := range carried(i.Body) {
+		b.plantedN[m.incident]++
+	}
 }
 
 func (b *book) strange(repo string, n int64, title, body string) {
@@ -233,6 +242,20 @@ func (b *book) heard(who, text string) {
 
 // hidden is what the last marker of a text says. It is read here in its own way.
 type hidden struct{ installation, project, incident string }
+
+// carried is what the markers of all incidents say that an issue is about: the last one, and those of the bot's part of the text.
+func carried(body string) []hidden {
+	all := []hidden{markerOf(body)}
+	if _, part, ok := strings.Cut(body, "<!-- adfbot:incidents -->\n"); ok {
+		part, _, _ = strings.Cut(part, "<!-- adfbot:incidents-end -->")
+		for _, m := range markerLine.FindAllStringSubmatch(part, -1) {
+			if h := (hidden{m[1], m[2], m[3]}); !slices.Contains(all, h) {
+				all = append(all, h)
+			}
+		}
+	}
+	return all
+}
 
 var markerLine = regexp.MustCompile(`(?m)^<!-- adfbot:v1 installation=([0-9a-f]{32}) project=(\S+) seq=\d+ incident=([0-9a-f]{32}) -->\s*$`)
 
@@ -384,8 +407,7 @@ func (b *book) issues() string {
 	var out strings.Builder
 	for _, repo := range []string{theRepo, otherRepo} {
 		for _, i := range b.s.Issues(repo) {
-			m := markerOf(i.Body)
-			fmt.Fprintf(&out, "%s#%d %s by %s, %s %s, %q\n", repo, i.Number, i.State, i.Author, m.project, m.incident, i.Title)
+			fmt.Fprintf(&out, "%s#%d %s by %s, %v, %q\n", repo, i.Number, i.State, i.Author, carried(i.Body), i.Title)
 			for _, e := range i.Timeline {
 				fmt.Fprintf(&out, "   %s %s by %s: %s\n", e.Created.Format("02T15:04:05"), e.Type, e.Author, strings.ReplaceAll(e.Body, "\n", " / "))
 			}
@@ -417,7 +439,10 @@ func (b *book) summary() string {
 	}
 	n["incidents"], n["resumes"], n["holds"], n["lost states"] = len(b.seen), len(b.resumes), len(b.holds), len(b.lostAt)
 	for _, repo := range []string{theRepo, otherRepo} {
-		n["issues"] += len(b.s.Issues(repo))
+		for _, i := range b.s.Issues(repo) {
+			n["issues"]++
+			n["joined"] += len(carried(i.Body)) - 1
+		}
 	}
 	faulty := 0
 	for _, r := range b.s.Requests() {

@@ -10,7 +10,8 @@ import (
 
 type drawer struct {
 	*rand.Rand
-	runs []move // results with a run id, to be repeated
+	runs  []move // results with a run id, to be repeated
+	cause string // what most runs print; "": they differ
 }
 
 func pick[T any](d *drawer, of ...T) T { return of[d.IntN(len(of))] }
@@ -21,7 +22,12 @@ func (d *drawer) ms(least, most int) time.Duration {
 	return time.Duration(least+d.IntN(most-least+1)) * time.Millisecond
 }
 
-func (d *drawer) project() string { return pick(d, "odilo", "odilo", "digital-twins", "quick") }
+func (d *drawer) project() string {
+	if d.cause != "" {
+		return pick(d, "odilo", "digital-twins", "quick", "night-watch")
+	}
+	return pick(d, "odilo", "odilo", "digital-twins", "quick")
+}
 
 func (d *drawer) command(project string, w weather) move {
 	m := move{At: d.ms(0, w.length), Project: project, Hit: d.hit(w.deadly)}
@@ -79,6 +85,17 @@ func (d *drawer) result(m *move) {
 	d.runs = append(d.runs, *m)
 }
 
+// output draws a file that a run prints; "" for none.
+func (d *drawer) output(hostile int) string {
+	if d.cause != "" && d.chance(85) {
+		return d.cause
+	}
+	if d.chance(hostile) {
+		return "hostile"
+	}
+	return ""
+}
+
 func (d *drawer) record(m *move) {
 	m.What = "record"
 	d.result(m)
@@ -91,8 +108,8 @@ func (d *drawer) record(m *move) {
 	if d.chance(15) {
 		m.Args = append(m.Args, "--started", "$STARTED")
 	}
-	if d.chance(25) {
-		m.Args = append(m.Args, "--output", "$WORK/hostile")
+	if output := d.output(25); output != "" {
+		m.Args = append(m.Args, "--output", "$WORK/"+output)
 	}
 }
 
@@ -104,8 +121,8 @@ func (d *drawer) exec(m *move) {
 		m.Outcome = "failure" // 75 is ignored there only
 	}
 	script := "echo $$ >> $RAN"
-	if d.chance(40) {
-		script += "; cat $WORK/hostile"
+	if output := d.output(40); output != "" {
+		script += "; cat $WORK/" + output
 	}
 	if d.chance(40) {
 		script += fmt.Sprintf("; sleep 0.%02d", d.IntN(30))
@@ -131,6 +148,7 @@ func (d *drawer) person(project string, w weather) move {
 	case k < 52:
 		m.What = "comment"
 		m.Args = []string{pick(d, "/adf resume mended", "/adf resume", "/adf resume now", "/adf resume please", "/adf pause holidays",
+			"/adf resume $PROJECT", "/adf pause $PROJECT holidays",
 			"/adf status", "/adf ack", "/adf ack\n/adf status",
 			"I am looking at it", "> /adf resume", "/adf dance")}
 	case k < 56:

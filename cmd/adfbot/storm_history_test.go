@@ -185,7 +185,7 @@ func (c *checker) replay(project string) {
 			say(r, "no such threshold")
 		}
 		count = r.failures
-		trips := r.counted && r.outcome == "failure" && count >= r.threshold && !tripped
+		trips := r.counted && r.outcome == "failure" && (count >= r.threshold || r.class == stormClass) && !tripped
 		if trips {
 			tripped = true
 		}

@@ -112,7 +112,16 @@ func (c *checker) issuesAndIncidents() {
 		if i.marker.installation != c.installation {
 			c.book.wrong("2: %s is of installation %s, this is %s", at, i.marker.installation, c.installation)
 		}
-		byIncident[i.marker.incident] = append(byIncident[i.marker.incident], i)
+		for _, m := range carried(i.Body) {
+			byIncident[m.incident] = append(byIncident[m.incident], i)
+		}
+	}
+	paused := map[string]bool{}
+	for _, i := range c.incidents {
+		paused[i.id] = i.ended.IsZero()
+	}
+	needed := func(i target) bool {
+		return slices.ContainsFunc(carried(i.Body), func(m hidden) bool { return paused[m.incident] })
 	}
 	for _, i := range c.incidents {
 		issues := byIncident[i.id]
@@ -128,9 +137,12 @@ func (c *checker) issuesAndIncidents() {
 				continue
 			}
 			open = append(open, at)
-			if !i.ended.IsZero() && !reopened(issue.Issue) {
+			if needed(issue) {
+				continue
+			}
+			if !reopened(issue.Issue) {
 				c.book.wrong("5: incident %s of %s has ended, and its issue %s is open", i.id, i.project, at)
-			} else if n := len(comments(issue.Issue, left)); !i.ended.IsZero() && n != 1 && !(n == 0 && c.book.refused(issue.repo, issue.Number)) {
+			} else if n := len(comments(issue.Issue, left)); n != 1 && !(n == 0 && c.book.refused(issue.repo, issue.Number)) {
 				c.book.wrong("5: a person reopened %s after the end of its incident, and %d comments say that it stays so", at, n)
 			}
 		}

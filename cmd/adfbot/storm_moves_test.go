@@ -259,7 +259,11 @@ func (s *storm) post(m move) {
 	s.from[fmt.Sprint("post ", d.N)] = d
 	s.mu.Unlock()
 	s.book.attempt(d)
-	body := map[string]any{"project": m.Project, "agent": m.Agent, "outcome": m.Outcome, "output": hostileText}
+	output := hostileText
+	if s.plan.Shared && m.Outcome == "failure" {
+		output = quotaText
+	}
+	body := map[string]any{"project": m.Project, "agent": m.Agent, "outcome": m.Outcome, "output": output}
 	if m.Run != "" {
 		body["run_id"] = m.Run
 	}

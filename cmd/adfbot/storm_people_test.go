@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -51,7 +52,7 @@ func (s *storm) targets(project string) []target {
 			t := target{repo, i, markerOf(i.Body)}
 			switch {
 			case i.AuthorID != s.bot || t.marker.incident == "" || s.book.isStrange(fmt.Sprintf("%s#%d", repo, i.Number)):
-			case t.marker.project == project:
+			case slices.ContainsFunc(carried(i.Body), func(m hidden) bool { return m.project == project }):
 				own = append(own, t)
 			default:
 				others = append(others, t)
@@ -79,7 +80,7 @@ func (s *storm) personMove(m move) string {
 		return fmt.Sprint("#", s.strange(p, repo, "The build is red", "since yesterday"))
 	}
 	if m.What == "comment" && m.Pick > 5 {
-		if at, ok := s.commentStrange(p, m.Args[0]); ok {
+		if at, ok := s.commentStrange(p, strings.ReplaceAll(m.Args[0], "$PROJECT", m.Project)); ok {
 			return at
 		}
 	}
@@ -103,8 +104,9 @@ func (s *storm) personMove(m move) string {
 	case "reopen":
 		p.Reopen(i.repo, i.Number)
 	case "comment":
-		s.book.comment(m.Who, i, m.Args[0])
-		p.Comment(i.repo, i.Number, m.Args[0])
+		text := strings.ReplaceAll(m.Args[0], "$PROJECT", m.Project)
+		s.book.comment(m.Who, i, text)
+		p.Comment(i.repo, i.Number, text)
 	case "edit comment":
 		if len(i.Comments) == 0 {
 			return at + " has no comment"

@@ -35,6 +35,15 @@ var hostileText = strings.Join([]string{
 	"the last line", "",
 }, "\n")
 
+// quotaText and revokedText are what runs print whose failures have a class: one that is built in, and one that pauses at once.
+const (
+	quotaText   = "working\nYou've hit your usage limit. Try again in 17 minutes.\n"
+	revokedText = "working\nFATAL: the key of 17 projects was revoked\n"
+)
+
+// stormClass is the class of revokedText.
+const stormClass = "revoked"
+
 // stormPlan is a seed.
 type stormPlan struct {
 	Seed   uint64
@@ -46,6 +55,7 @@ type stormPlan struct {
 	Served       bool          // some rounds have the daemon
 	Timeout      time.Duration // gitea.timeout while the storm blows
 	Denied       bool          // the processes are a user's whom permissions concern, and permissions go and come back
+	Shared       bool          // incidents of one cause share an issue, and most have one
 	Separated    bool          // state and flags belong to the daemon's user, and agents report through its socket
 }
 
@@ -120,8 +130,8 @@ func (m move) String() string {
 
 func (p stormPlan) String() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "seed %d, operators %t, closing resumes %t, served %t, denied %t, separated %t, timeout %s\n",
-		p.Seed, p.Operators, p.CloseResumes, p.Served, p.Denied, p.Separated, p.Timeout)
+	fmt.Fprintf(&b, "seed %d, operators %t, closing resumes %t, served %t, denied %t, separated %t, shared %t, timeout %s\n",
+		p.Seed, p.Operators, p.CloseResumes, p.Served, p.Denied, p.Separated, p.Shared, p.Timeout)
 	for n, r := range p.Rounds {
 		fmt.Fprintf(&b, "round %d, state lost before %t, faults %q\n", n, r.LoseState, r.Faults)
 		if r.Serve != nil {
@@ -137,7 +147,7 @@ func (p stormPlan) String() string {
 // threshold and after a resume, of the projects.
 type stormLimits struct{ threshold, resume int }
 
-var stormProjects = map[string]stormLimits{"odilo": {2, 2}, "digital-twins": {3, 1}, "quick": {1, 1}}
+var stormProjects = map[string]stormLimits{"odilo": {2, 2}, "digital-twins": {3, 1}, "quick": {1, 1}, "night-watch": {1, 1}}
 
 const stormConfig = `instance: bigbox
 pause_dir: $WORK/pause
@@ -162,7 +172,17 @@ projects:
   - id: quick
     threshold: 1
     repo: other
+  - id: night-watch
+    threshold: 1
+classes:
+  - name: revoked
+    output: ['^FATAL: .* revoked$']
+    outcome: trip
 `
+
+// The same projects, in other words.
+var otherWords = strings.NewReplacer("  - id: digital-twins\n", "  - match: \"digital-*\"\n",
+	"    ignore_exit_codes: [75]\n", "    classes: [{name: nothing-to-do, exit_codes: [75], outcome: ignored}]\n")
 
 const stormHTTP = `http:
   socket: $WORK/s
@@ -215,6 +235,16 @@ func drawPlan(seed uint64) stormPlan {
 			p.Config += "on_issue_closed: resume\n"
 		}
 	}
+	if d.chance(35) {
+		p.Config = otherWords.Replace(p.Config)
+	}
+	if d.chance(40) {
+		p.Shared, d.cause = true, pick(d, "quota", "quota", "revoked")
+		if d.chance(50) {
+			p.Config = strings.Replace(p.Config, "    repo: other\n", "", 1)
+		}
+		p.Config = strings.Replace(p.Config, "escalation:\n", "escalation:\n  storm_window: 15m\n", 1)
+	}
 	w := weather{length: 450, deadly: pick(d, 0, 25, 60), faulty: pick(d, 0, 3, 6), people: pick(d, 1, 4, 8), loses: pick(d, 0, 0, 0, 30),
 		jumps: pick(d, 0, 0, 0, 0, 20)}
 	switch d.IntN(4) {
@@ -263,7 +293,7 @@ func (d *drawer) round(n int, w weather) stormRound {
 	focus := d.project() // most of what happens in a round happens to one project
 	for range 8 + d.IntN(7) {
 		project := focus
-		if d.chance(30) {
+		if d.chance(30) || d.cause != "" {
 			project = d.project()
 		}
 		m := d.command(project, w)

@@ -130,7 +130,9 @@ func newStorm(t *testing.T, plan stormPlan) *storm {
 	s.book = newBook(s)
 	require.NoError(t, prepare(s.dir, g))
 	require.NoError(t, os.WriteFile(s.path("hook-secret"), []byte(hookSecret+"\n"), 0o600))
-	require.NoError(t, os.WriteFile(s.path("hostile"), []byte(hostileText), 0o600))
+	for name, text := range map[string]string{"hostile": hostileText, "quota": quotaText, "revoked": revokedText} {
+		require.NoError(t, os.WriteFile(s.path(name), []byte(text), 0o600))
+	}
 	require.NoError(t, os.Mkdir(s.path("ran"), 0o755))
 	s.configure(s.plan.Timeout)
 	s.own()
@@ -175,7 +177,7 @@ func (s *storm) separate() {
 	for _, secret := range []string{"state", "token", "hook-secret"} {
 		require.NoError(s.t, os.Chmod(s.path(secret), 0o700))
 	}
-	for name, mode := range map[string]fs.FileMode{".": 0o711, "ran": 0o777, "hostile": 0o644} {
+	for name, mode := range map[string]fs.FileMode{".": 0o711, "ran": 0o777, "hostile": 0o644, "quota": 0o644, "revoked": 0o644} {
 		require.NoError(s.t, os.Chmod(s.path(name), mode))
 	}
 	require.NoError(s.t, os.Mkdir(s.path("home"), 0o700))

@@ -14,9 +14,10 @@ import (
 
 // Member is an incident in the list of the one that leads it.
 type Member struct {
-	ID    string    `json:"id"`
-	Shown Shown     `json:"shown,omitempty"`
-	Told  time.Time `json:"told,omitzero"` // when the comment that tells of its joining was begun, see [JoinedKey]; zero: not yet
+	ID     string    `json:"id"`
+	Shown  Shown     `json:"shown,omitempty"`
+	Listed time.Time `json:"listed,omitzero"` // since when the text of the issue has it
+	Told   time.Time `json:"told,omitzero"` // when the comment that tells of its joining was begun, see [JoinedKey]; zero: not yet
 }
 
 // Shown is what the text of an issue says of a member. The values are stored.
@@ -38,6 +39,14 @@ func (i Incident) Shows() Shown {
 		return ShownNotPaused
 	}
 	return ShownPaused
+}
+
+// Show notes what the issue says of a member by now.
+func (m *Member) Show(what Shown, now time.Time) {
+	if m.Shown == NotShown {
+		m.Listed = now
+	}
+	m.Shown = what
 }
 
 // Leads reports whether the incident's issue carries others, too.
@@ -97,6 +106,14 @@ func JoinedKey(i Incident, at time.Time) string {
 // HasShown reports whether the issue of i carries an incident by now.
 func (i Incident) HasShown(id string) bool {
 	return slices.ContainsFunc(i.Members, func(m Member) bool { return m.ID == id && m.Shown != NotShown })
+}
+
+// ListedBefore reports whether the issue of i told of an incident that it carries before something was done in the tracker, by the second.
+// Who did that in the same second may not have seen it.
+func (i Incident) ListedBefore(id string, at time.Time) bool {
+	return id == i.ID || slices.ContainsFunc(i.Members, func(m Member) bool {
+		return m.ID == id && m.Shown != NotShown && m.Listed.Before(at)
+	})
 }
 
 // Views are incidents as people are shown them: Issue is the one that carries the incident, and LeadName is set if that is another one's.

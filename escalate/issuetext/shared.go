@@ -277,7 +277,7 @@ func WhichProject(members []incident.Incident) string {
 // ResumedAll is what a resume of all projects of an issue did.
 type ResumedAll struct {
 	Resumed []incident.Incident
-	Later   []incident.Incident // those that were paused after the command was written
+	Later   []incident.Incident // those that were paused, or listed, after the command was written
 	Failed  []FailedResume
 }
 
@@ -300,7 +300,7 @@ func (r ResumedAll) String() string {
 		parts = append(parts, fmt.Sprintf("%s %s resumed.", projectList(r.Resumed), is(n)))
 	}
 	if n := len(r.Later); n > 0 {
-		parts = append(parts, fmt.Sprintf("%s %s still paused, because that was after this was written. To resume all the same, give the command again.",
+		parts = append(parts, fmt.Sprintf("%s %s still paused, because that was after this was written, or not in the list yet. To resume all the same, give the command again.",
 			projectList(r.Later), is(n)))
 	}
 	for n, f := range r.Failed {

@@ -122,7 +122,7 @@ func (p *planner) elsewhere(i incident.Incident) {
 // closed plans for a paused project whose issue was closed: an operator's closing resumes it, without any wait.
 func (p *planner) closed(i incident.Incident, due bool) {
 	c, ok := p.o.Closings[i.ID]
-	if i.Leads() && ok && slices.ContainsFunc(p.o.Carried(i), func(m incident.Incident) bool { return Resumes(c, m) }) ||
+	if i.Leads() && ok && slices.ContainsFunc(p.o.Carried(i), func(m incident.Incident) bool { return Resumes(c, i, m) }) ||
 		!i.Leads() && ok && c.Resumes() && p.o.Flag.State == incident.FlagThere && !ClosedBeforeHold(i, c.At, p.o.Hold) {
 		p.add(ResumeClosed, i, "the issue was "+c.String())
 		return

@@ -180,7 +180,8 @@ func (p *planner) hasToTell(i incident.Incident) bool {
 	return untold && (last.IsZero() || p.o.Now.Sub(last).Abs() >= tellEvery)
 }
 
-// Resumes reports whether a closing of an issue resumes the project of an incident that it carries: not one that was opened or paused later.
-func Resumes(c incident.Closing, i incident.Incident) bool {
-	return c.Resumes() && i.IsOpen() && !incident.IsAfter(i.Opened, c.At) && !ClosedEarly(i, c.At)
+// Resumes reports whether a closing of the issue of lead resumes the project of an incident that it carries: not one that it did not list
+// yet, or that was opened or paused later.
+func Resumes(c incident.Closing, lead, i incident.Incident) bool {
+	return c.Resumes() && i.IsOpen() && lead.ListedBefore(i.ID, c.At) && !incident.IsAfter(i.Opened, c.At) && !ClosedEarly(i, c.At)
 }
