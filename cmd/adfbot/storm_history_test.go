@@ -128,6 +128,7 @@ func (c *checker) outcomes(rows func(*deed) []storedResult) {
 		}
 		want := "failure"
 		switch {
+		case strings.Contains(d.Stderr, "ran longer than --timeout"):
 		case d.Code == 0:
 			want = "success"
 		case d.Code == 75 && d.Project == "digital-twins", d.Hit.How == "term" && d.Code == 128+15:
