@@ -9,6 +9,7 @@ import (
 type Figures struct {
 	Projects []Project     // the configured ones, without runs and what is pending
 	Paused   int           // of all projects, those that left the configuration included
+	Joined   int           // open incidents that the issue of another one carries
 	Pending  int           // incidents with something left to do in Gitea
 	Oldest   time.Duration // how long the first of them has waited for its issue to be opened or closed
 	Spooled  int
@@ -27,6 +28,9 @@ func (r *Reader) Figures(ctx context.Context) (Figures, error) {
 	}
 	for _, incidents := range seen.incidents {
 		for _, i := range incidents {
+			if i.IsOpen() && i.Lead != "" {
+				f.Joined++
+			}
 			w, since := pending(i, seen.kept[i.ID])
 			if w.incident == "" {
 				continue

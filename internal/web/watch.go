@@ -76,6 +76,7 @@ func putFigures(p *exposition.Page, f status.Figures) {
 		p.Gauge("adfbot_project_consecutive_failures", "Consecutive failures.", float64(x.Failures), "project", x.ID)
 		p.Gauge("adfbot_project_ignored_streak", "Consecutive ignored results, which neither count nor reset.", float64(x.Ignored), "project", x.ID)
 	}
+	p.Gauge("adfbot_joined_incidents", "Open incidents that the issue of another one is about.", float64(f.Joined))
 	p.Gauge("adfbot_pending_incidents", "Incidents that still need an update in Gitea.", float64(f.Pending))
 	p.Gauge("adfbot_oldest_pending_incident_age_seconds", "How long the oldest pending incident has waited for its issue to be opened or closed; 0 if there is none.", f.Oldest.Seconds())
 	p.Gauge("adfbot_spooled_results", "Results in the spool, which could not be stored yet.", float64(f.Spooled))

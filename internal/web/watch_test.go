@@ -148,7 +148,7 @@ func TestMetricNames(t *testing.T) {
 		"build_info gauge",
 		"gitea_request_duration_seconds histogram",
 		"gitea_requests_total counter",
-		"last_sweep_timestamp_seconds gauge",
+		"joined_incidents gauge", "last_sweep_timestamp_seconds gauge",
 		"oldest_pending_incident_age_seconds gauge",
 		"paused_projects gauge",
 		"pending_incidents gauge",
