@@ -17,7 +17,7 @@ type Member struct {
 	ID     string    `json:"id"`
 	Shown  Shown     `json:"shown,omitempty"`
 	Listed time.Time `json:"listed,omitzero"` // since when the text of the issue has it
-	Told   time.Time `json:"told,omitzero"` // when the comment that tells of its joining was begun, see [JoinedKey]; zero: not yet
+	Told   time.Time `json:"told,omitzero"`   // when the comment that tells of its joining was begun, see [JoinedKey]; zero: not yet
 }
 
 // Shown is what the text of an issue says of a member. The values are stored.
