@@ -47,6 +47,7 @@ type removal struct {
 	episode
 	pause string // its id, from the note of a flag that nobody had touched; "": whichever
 	local bool   // it was written because of failures that could not be stored
+	empty bool   // the directory had no sentinel
 	used  bool   // it explains the end of a pause
 }
 
@@ -111,7 +112,8 @@ var noteID = regexp.MustCompile(`(?m)^(?:incident: \S+|hold: \S+) ([0-9a-f]{32})
 
 // removing notes the removal of a flag. done is called with what was removed, or with nil if there was no flag.
 func (b *fleetBook) removing(h *fleetHost, project string) (done func(content []byte, changed time.Time)) {
-	r := &removal{episode: b.episode(h, project, "")}
+	_, err := os.Lstat(h.path("pause/.adfbot"))
+	r := &removal{episode: b.episode(h, project, ""), empty: err != nil}
 	return func(content []byte, changed time.Time) {
 		if content == nil {
 			return

@@ -195,7 +195,9 @@ func (c *fleetChecker) resumes() {
 	}
 }
 
-// removals: none of a confirmed flag is without effect, unless somebody made another flag or replaced the directory.
+// removals: none of a confirmed flag is without effect, unless somebody made another flag or replaced the directory. Nor does one count in
+// a directory that has no sentinel, perhaps since whoever filled it was killed: there the gate does not know whether a project without a
+// flag is paused, and restore, which has to write all flags again, says which.
 func (c *fleetChecker) removals() {
 	for _, r := range c.book.removed {
 		confirmed := ""
@@ -211,7 +213,7 @@ func (c *fleetChecker) removals() {
 				confirmed = ""
 			}
 		}
-		if confirmed == "" || ended[confirmed] {
+		if confirmed == "" || ended[confirmed] || r.empty {
 			continue
 		}
 		made := func(e *episode) bool {

@@ -397,8 +397,13 @@ func (h *fleetHost) restore() {
 	wiped := slices.ContainsFunc(h.book.dirs, func(e *episode) bool { return e.host == h && e.round == h.at && e.what == "wipe" })
 	old := wiped && slices.ContainsFunc(h.book.dirs, func(e *episode) bool { return e.host == h && e.round == h.at && e.what == "snapshot" })
 	if errors.Is(err, fs.ErrNotExist) || old {
-		if out, code := h.inProcess("restore"); code != 0 {
-			h.book.wrong("5: restore on %s ends with %d: %s", h.name, code, out)
+		if err := h.await(func() string { // on a busy machine the daemon may hold a lock for longer than a command waits
+			if out, code := h.inProcess("restore"); code != 0 {
+				return fmt.Sprintf("it ends with %d: %s", code, out)
+			}
+			return ""
+		}); err != nil {
+			h.book.wrong("5: restore on %s: %v", h.name, err)
 		}
 	}
 }

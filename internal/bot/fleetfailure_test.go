@@ -267,6 +267,32 @@ func TestSpooledPauseAndDirectoryFromASnapshot(t *testing.T) {
 	require.False(t, a.paused("odilo"), "a person removed the flag")
 }
 
+// Nor is it removed if the host then pauses a project once more in the directory from before the first pause.
+func TestSpooledPauseAfterADirectoryFromASnapshot(t *testing.T) {
+	for name, second := range map[string]string{"of another project": "atlas", "of the same project": "odilo"} {
+		t.Run(name, func(t *testing.T) {
+			f := newHosts(t, 2)
+			a, b := f[0], f[1]
+			goBack := b.snapshot(b.cfg.PauseDir)
+			for range 3 {
+				b.keepOne("odilo", store.Failure)
+			}
+			goBack()
+			b.pass(time.Minute)
+			for range 3 {
+				b.keepOne(second, store.Failure)
+			}
+			require.True(t, b.paused(second))
+			follow(b, a)
+			for _, w := range f {
+				require.True(t, w.paused("odilo"))
+				require.True(t, w.paused(second))
+			}
+			require.Equal(t, "odilo#1", a.project("odilo").Incident.Name, "nobody has resumed the project")
+		})
+	}
+}
+
 // A host that comes back from a snapshot brings spooled failures along that are recorded already, and their pause. They end no later pause.
 func TestHostFromASnapshotWithASpooledPause(t *testing.T) {
 	for name, removed := range map[string]bool{"whose flag stood": false, "whose flag was removed": true} {

@@ -74,7 +74,7 @@ func Keep(ctx context.Context, cfg *config.Config, own hostlocal.OwnSpools, r st
 		k.own = true
 	}
 	if held {
-		keepLastPause(ctx, cfg)
+		keepLastPause(ctx, cfg, own)
 		k.File, _ = hostlocal.Spooled{File: k.File, Held: true}.MarkPaused(now()) // if that fails, failures count on after the flag's removal
 	}
 	unlock()
@@ -144,7 +144,7 @@ func (k *Kept) pause(ctx context.Context, cfg *config.Config, own hostlocal.OwnS
 	}
 	k.Failures, k.Flag = failures, dir.FlagPath(k.Project)
 	if flagErr == nil {
-		keepLastPause(ctx, cfg)
+		keepLastPause(ctx, cfg, own)
 		var created bool
 		runAs := hostlocal.BotUser(cfg.OwnPath()).RunAs(os.Getenv("PATH"))
 		resume := issuetext.Resume{Command: issuetext.ResumeCommand(runAs, k.Project, configFlag(cfg)), Flag: k.Flag}
@@ -168,14 +168,28 @@ func (k *Kept) pause(ctx context.Context, cfg *config.Config, own hostlocal.OwnS
 }
 
 // keepLastPause names, in the pause directory of a fleet's host and beside the spool, a pause that the shared state does not learn of now.
-// So an older copy of the directory, in which the flag is missing, is told from a removal. Without room for that the pause is only less safe.
-func keepLastPause(ctx context.Context, cfg *config.Config) {
+// So an older copy of the directory, in which the flag is missing, is told from a removal. If the directory is an older copy by now, the
+// earlier pauses in the spool are forgotten first: the new name would hide that nobody has removed their flags. Without room for all that
+// the pause is only less safe.
+func keepLastPause(ctx context.Context, cfg *config.Config, own hostlocal.OwnSpools) {
 	if !cfg.Shared() {
 		return
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), GateWait)
 	defer cancel()
-	_, _ = InTime(ctx, func() error { return hostlocal.At(cfg.LocalDir).KeepLastPause(cfg.PauseDir) })
+	local := hostlocal.At(cfg.LocalDir)
+	_, _ = InTime(ctx, func() error {
+		if local.OlderThanLastPause(cfg.PauseDir) {
+			spooled, err := spooledOf(cfg, own)
+			for _, e := range spooled {
+				err = errors.Join(err, e.ForgetPause())
+			}
+			if err != nil {
+				return err
+			}
+		}
+		return local.KeepLastPause(cfg.PauseDir)
+	})
 }
 
 // spooledTrip returns the spooled result that has tripped the breaker of a project, and the failures in a row; 0 if none has, or if

@@ -425,6 +425,15 @@ func (e Spooled) MarkPaused(at time.Time) (file string, err error) {
 	return file, nil
 }
 
+// ForgetPause makes PausedAt zero in the spool. It needs no room on the disk.
+func (e Spooled) ForgetPause() error {
+	if e.PausedAt.IsZero() {
+		return nil
+	}
+	_, err := rename(e.File, func() string { return nameWith(numberOf(e.File)) + spoolSuffix })
+	return ifThere(err)
+}
+
 // setTime sets a file's modification time. Who may write a file of another user, such as a reserve, can only set it to now.
 func setTime(file string, at time.Time) error {
 	err := os.Chtimes(file, at, at)

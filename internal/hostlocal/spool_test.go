@@ -305,6 +305,12 @@ func TestReserveGetsANameForWhichThereIsRoom(t *testing.T) {
 		for n, e := range spooled(t, d.Spool()) {
 			require.Equal(t, fmt.Sprintf("r%02d", n), e.Result.RunID)
 			require.Equal(t, noon, e.PausedAt.UTC())
+			require.NoError(t, e.ForgetPause())
+		}
+		for n, e := range spooled(t, d.Spool()) {
+			require.Equal(t, fmt.Sprintf("r%02d", n), e.Result.RunID)
+			require.Zero(t, e.PausedAt)
+			require.NoError(t, e.ForgetPause())
 		}
 		empty()
 	}
