@@ -101,10 +101,13 @@ func (b *fleetBook) touching(h *fleetHost, project string) (done func()) {
 	return b.begin(&b.touched, h, project, "")
 }
 
-// comment notes a command by comment, which is carried out at any time after it, on any host.
-func (b *fleetBook) comment(m move) {
-	if m.Who != stranger {
-		_ = b.begin(&b.orders, nil, m.Project, strings.Fields(m.Args[0])[1])
+// comment notes a command by comment in an issue, which is carried out at any time after it, on any host.
+func (b *fleetBook) comment(m move, body string) {
+	if m.Who == stranger {
+		return
+	}
+	for _, of := range carried(body) {
+		_ = b.begin(&b.orders, nil, of.project, strings.Fields(m.Args[0])[1])
 	}
 }
 

@@ -86,8 +86,10 @@ func (s *fleetStorm) unfinished() string {
 		return fmt.Sprintf("%d runs have no result, %d commands are not carried out", n.Runs, n.Commands)
 	}
 	issues := s.issuesByIncident()
-	for _, i := range s.incidents() {
-		if i.Ended && !i.Settled {
+	incidents := s.incidents()
+	needed := neededBy(incidents)
+	for _, i := range incidents {
+		if i.Ended && !i.Settled && !slices.ContainsFunc(issues[i.ID], needed) {
 			return fmt.Sprintf("incident %s of %s has ended, and is not settled", i.ID, i.Project)
 		}
 		if !i.Ended && len(issues[i.ID]) == 0 {
@@ -97,12 +99,24 @@ func (s *fleetStorm) unfinished() string {
 	return ""
 }
 
+// neededBy returns whether an issue is about an incident that is open.
+func neededBy(incidents []fleetIncident) func(giteatest.Issue) bool {
+	open := map[string]bool{}
+	for _, i := range incidents {
+		open[i.ID] = !i.Ended
+	}
+	return func(i giteatest.Issue) bool {
+		return slices.ContainsFunc(carried(i.Body), func(m hidden) bool { return open[m.incident] })
+	}
+}
+
 func (s *fleetStorm) issuesByIncident() map[string][]giteatest.Issue {
 	out := map[string][]giteatest.Issue{}
 	for _, repo := range []string{theRepo, otherRepo} {
 		for _, i := range s.Issues(repo) {
-			id := markerOf(i.Body).incident
-			out[id] = append(out[id], i)
+			for _, m := range carried(i.Body) {
+				out[m.incident] = append(out[m.incident], i)
+			}
 		}
 	}
 	return out
@@ -137,7 +151,7 @@ func (s *fleetStorm) check() bool {
 	var issues strings.Builder
 	for _, repo := range []string{theRepo, otherRepo} {
 		for _, i := range s.Issues(repo) {
-			fmt.Fprintf(&issues, "%s#%d %s %s\n", repo, i.Number, i.State, markerOf(i.Body))
+			fmt.Fprintf(&issues, "%s#%d %s %s\n", repo, i.Number, i.State, carried(i.Body))
 		}
 	}
 	s.t.Errorf("seed %d, round %d:\n%s\n\nthe plan:\n%s\nthe story:\n%s\nthe issues:\n%s\nthe incidents: %+v", s.plan.Seed, s.at,
@@ -309,10 +323,11 @@ func (c *fleetChecker) trips() {
 // issues: one for each incident, open as long as that is.
 func (c *fleetChecker) issues() {
 	issues := c.issuesByIncident()
+	needed := neededBy(c.incidents)
 	for _, i := range c.incidents {
 		var open []int64
 		for _, issue := range issues[i.ID] {
-			if issue.State == "open" {
+			if issue.State == "open" && (!i.Ended || !needed(issue)) {
 				open = append(open, issue.Number)
 			}
 		}

@@ -75,7 +75,7 @@ func (h *fleetHost) process(m move, started func(*os.Process)) *fleetDeed {
 	ran := h.fleetStorm.path(fmt.Sprint("ran/", d.N))
 	args := make([]string, len(m.Args))
 	for n, a := range m.Args {
-		args[n] = strings.ReplaceAll(a, "$RAN", ran)
+		args[n] = strings.NewReplacer("$RAN", ran, "$WORK", h.path("")).Replace(a)
 	}
 	from := fmt.Sprintf("%s%d.%d", h.network(), d.N/250, d.N%250+1)
 	d.cmd = testhost.Command(h.t, "adfbot", args...)
@@ -414,7 +414,7 @@ func (h *fleetHost) inGitea(m move) string {
 	var latest giteatest.Issue
 	for end := time.Now().Add(fleetPersonWaits); latest.Number == 0 && time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
 		for _, i := range h.Issues(repo) {
-			if markerOf(i.Body).project == m.Project {
+			if slices.ContainsFunc(carried(i.Body), func(of hidden) bool { return of.project == m.Project }) {
 				latest = i
 			}
 		}
@@ -425,8 +425,8 @@ func (h *fleetHost) inGitea(m move) string {
 	if m.What == "close" {
 		h.As(m.Who).Close(repo, latest.Number)
 	} else {
-		h.book.comment(m)
-		h.As(m.Who).Comment(repo, latest.Number, m.Args[0])
+		h.book.comment(m, latest.Body)
+		h.As(m.Who).Comment(repo, latest.Number, strings.ReplaceAll(m.Args[0], "$PROJECT", m.Project))
 	}
 	return fmt.Sprintf("%s#%d", repo, latest.Number)
 }

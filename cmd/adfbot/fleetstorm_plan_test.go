@@ -15,6 +15,7 @@ var fleetHosts = []string{"ann", "ben", "cat"}
 // fleetPlan is a seed.
 type fleetPlan struct {
 	Seed   uint64
+	Shared bool // incidents of one cause share an issue, and most have one
 	Config string
 	Rounds []fleetRound
 }
@@ -36,7 +37,7 @@ func (m fleetMove) String() string { return fleetHosts[m.Host] + ": " + m.move.S
 
 func (p fleetPlan) String() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "seed %d\n", p.Seed)
+	fmt.Fprintf(&b, "seed %d, shared %t\n", p.Seed, p.Shared)
 	for n, r := range p.Rounds {
 		fmt.Fprintf(&b, "round %d, faults %q\n", n, r.Faults)
 		for host, hits := range r.Daemons {
@@ -64,6 +65,11 @@ gitea:
 sweep:
   schedule: "@every 1s"
 operators: [alex, olaf]
+escalation: {storm_window: $WINDOW}
+classes:
+  - name: revoked
+    output: ['^FATAL: .* revoked$']
+    outcome: trip
 projects:
   - id: odilo
     threshold: 2
@@ -73,11 +79,18 @@ projects:
   - id: quick
     threshold: 1
     repo: other
+  - id: night-watch
+    threshold: 1
 `
 
 func drawFleetPlan(seed uint64) fleetPlan {
 	d := &drawer{Rand: rng(seed)}
 	p := fleetPlan{Seed: seed, Config: strings.ReplaceAll(fleetConfig, "$LISTEN", pick(d, "", "", "off"))}
+	window := "0s"
+	if d.chance(40) {
+		window, p.Shared, d.cause = "15m", true, pick(d, "quota", "quota", "revoked")
+	}
+	p.Config = strings.ReplaceAll(p.Config, "$WINDOW", window)
 	w := fleetWeather{deadly: pick(d, 0, 20, 50), faulty: pick(d, 0, 2, 4), people: pick(d, 3, 6, 9), broken: pick(d, 0, 1, 2, 3)}
 	for range 1 + d.IntN(2) {
 		p.Rounds = append(p.Rounds, d.fleetRound(w))
@@ -123,7 +136,7 @@ func (d *drawer) fleetRound(w fleetWeather) fleetRound {
 		r.Moves = append(r.Moves, fleetMove{d.IntN(len(fleetHosts)), m})
 	}
 	project := func() string {
-		if d.chance(30) {
+		if d.chance(30) || d.cause != "" {
 			return d.project()
 		}
 		return focus
@@ -161,11 +174,17 @@ func (d *drawer) fleetCommand(project string, w fleetWeather) move {
 		m.What = "record"
 		d.fleetResult(&m)
 		m.Args = []string{"record", "--json", "--project", m.Project, "--agent", m.Agent, "--" + m.Outcome, "--run-id", m.Run}
+		if output := d.output(0); output != "" {
+			m.Args = append(m.Args, "--output", "$WORK/"+output)
+		}
 	case k < 70:
 		m.What = "exec"
 		d.fleetResult(&m)
 		end := map[string]string{"success": "exit 0", "failure": pick(d, "exit 3", "kill -9 $$")}[m.Outcome]
 		script := "echo $$ >> $RAN; "
+		if output := d.output(0); output != "" {
+			script += "cat $WORK/" + output + "; "
+		}
 		if d.chance(40) {
 			script += fmt.Sprintf("sleep 0.%02d; ", d.IntN(30))
 		}
@@ -216,7 +235,7 @@ func (d *drawer) fleetPerson(project string) move {
 		m.What = "snapshot"
 	case k < 95:
 		m.What, m.Who = "comment", pick(d, person, operator, stranger)
-		m.Args = []string{pick(d, "/adf resume mended", "/adf resume", "/adf resume", "/adf pause holidays")}
+		m.Args = []string{pick(d, "/adf resume mended", "/adf resume", "/adf resume $PROJECT", "/adf pause $PROJECT holidays")}
 	default:
 		m.What, m.Who = "close", pick(d, person, stranger)
 	}

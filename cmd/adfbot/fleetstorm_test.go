@@ -108,6 +108,9 @@ func (h *fleetHost) prepare() {
 	t := h.t
 	require.NoError(t, os.MkdirAll(h.path("home"), 0o755))
 	require.NoError(t, os.WriteFile(h.path("token"), []byte(botToken+"\n"), 0o600))
+	for name, text := range map[string]string{"quota": quotaText, "revoked": revokedText} {
+		require.NoError(t, os.WriteFile(h.path(name), []byte(text), 0o600))
+	}
 	state := testpg.WithParameter(t, h.proxy.URL(), "application_name", h.name)
 	text := strings.NewReplacer("$WORK", h.path(""), "$URL", h.url(), "$STATE", state, "$HOST", h.name).Replace(h.plan.Config)
 	require.NoError(t, os.WriteFile(h.path("config.yaml"), []byte(text), 0o644))
