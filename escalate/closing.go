@@ -121,7 +121,11 @@ func (r *Reconciler) stillPaused(ctx context.Context, s step, key string) string
 		}
 	}
 	if r.operable() {
-		hint = strings.TrimSpace(hint + " An operator can also comment `/adf resume` here.")
+		command := markdown.CodeSpan("/adf resume " + i.Project)
+		if i.Leads() {
+			command = "`/adf resume` for all, or `/adf resume PROJECT` for one,"
+		}
+		hint = strings.TrimSpace(hint + " An operator can also comment " + command + " here.")
 	}
 	if i.Leads() {
 		return issuetext.SomeStillPausedComment(key, slices.DeleteFunc(slices.Clone(s.carried), func(m incident.Incident) bool { return !m.IsOpen() }), hint)

@@ -156,7 +156,7 @@ func TestClosingByOthers(t *testing.T) {
 				said := comments(w.issue())
 				require.Len(t, said, 1)
 				require.Contains(t, said[0], "This issue was closed, but `odilo` is still paused")
-				require.Contains(t, said[0], tt.hint+": that does not resume the project. An operator can also comment `/adf resume` here.")
+				require.Contains(t, said[0], tt.hint+": that does not resume the project. An operator can also comment `/adf resume odilo` here.")
 				require.True(t, strings.HasSuffix(said[0], " -->"))
 
 				time.Sleep(time.Minute)

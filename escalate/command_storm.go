@@ -2,7 +2,6 @@ package escalate
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -12,7 +11,8 @@ import (
 	"github.com/terraphim/adfbot/internal/markdown"
 )
 
-// A command in an issue that carries several incidents is about all of them, or about the one whose project its first word names.
+// A command is about the project that its first word names, if the issue is about that one; else about all of the issue. A resume of all has
+// no reason: its first word may be meant as a project.
 
 // carriedBy returns the incidents that the issue of an incident carries, none if it carries no other.
 func (r *Reconciler) carriedBy(ctx context.Context, id string) ([]incident.Incident, error) {
@@ -29,17 +29,35 @@ func (r *Reconciler) carriedBy(ctx context.Context, id string) ([]incident.Incid
 // carryOut carries out a step.
 func (run *commandRun) carryOut(ctx context.Context, n int) (result, error) {
 	line := run.cmd.Steps[n].Line
+	if line.Verb == incident.NoVerb {
+		return run.unknownStep(ctx, n)
+	}
 	members, err := run.carriedBy(ctx, run.cmd.Incident)
-	if err != nil || len(members) < 2 || line.Verb == incident.NoVerb {
-		res, err2 := verbs[line.Verb](run, ctx, n)
-		return res, errors.Join(err, err2)
+	if err != nil {
+		return result{}, err
 	}
-	first, reason, _ := strings.Cut(line.Reason, " ")
-	if m, ok := memberOf(members, first); ok {
-		return run.carryOutFor(ctx, n, m, strings.TrimSpace(reason))
+	if len(members) == 0 {
+		members = []incident.Incident{run.incident}
 	}
-	if slices.Contains(run.opt.Projects, first) {
+	first, reason := cutProject(line.Reason)
+	m, ok := memberOf(members, first)
+	second, _ := cutProject(reason)
+	_, several := memberOf(members, second)
+	known, err := run.isProject(ctx, first)
+	if err != nil {
+		return result{}, err
+	}
+	switch {
+	case ok && several && second != first:
+		return result{answer: issuetext.OneProjectEach(line.Verb, first)}, nil
+	case ok:
+		return run.carryOutFor(ctx, n, m, reason)
+	case known:
 		return result{answer: issuetext.NotInIssue(first)}, nil
+	case len(members) == 1:
+		return verbs[line.Verb](run, ctx, n)
+	case line.Verb == incident.ResumeVerb && first != "":
+		return result{answer: issuetext.ResumeWhom(first, members)}, nil
 	}
 	open := slices.DeleteFunc(slices.Clone(members), func(m incident.Incident) bool { return !m.IsOpen() })
 	switch line.Verb {
@@ -51,6 +69,22 @@ func (run *commandRun) carryOut(ctx context.Context, n int) (result, error) {
 		return run.ackAll(ctx, n, open)
 	}
 	return run.statusOf(ctx, n, open)
+}
+
+// cutProject splits off the first word, without what people write around a name.
+func cutProject(s string) (first, rest string) {
+	first, rest, _ = strings.Cut(strings.TrimSpace(s), " ")
+	return strings.Trim(first, ",;:.\"'@"), strings.TrimSpace(rest)
+}
+
+// isProject reports whether a project of that name is configured, or is known and matches a pattern.
+func (run *commandRun) isProject(ctx context.Context, name string) (bool, error) {
+	if slices.Contains(run.opt.Projects, name) || run.opt.ByPattern == nil || !run.opt.ByPattern(name) {
+		return slices.Contains(run.opt.Projects, name), nil
+	}
+	states, err := run.opt.State.ProjectStates(ctx)
+	_, known := states[name]
+	return known, err
 }
 
 // memberOf returns the incident of a project: the open one, else the last.
@@ -90,11 +124,8 @@ func (run *commandRun) resumeAll(ctx context.Context, n int, members []incident.
 		}
 	}
 	how := fmt.Sprintf("resumed by @%s's /adf resume in the issue", run.cmd.By.Login)
-	why := how
-	if reason := run.cmd.Steps[n].Line.Reason; reason != "" {
-		why += ": " + reason
-	}
 	var answer issuetext.ResumedAll
+	tried := map[string]bool{}
 	lead := members[slices.IndexFunc(members, incident.Incident.Leads)]
 	for _, m := range members {
 		switch {
@@ -102,7 +133,8 @@ func (run *commandRun) resumeAll(ctx context.Context, n int, members []incident.
 		case !lead.ListedBefore(m.ID, run.cmd.At), incident.IsAfter(m.Opened, run.cmd.At):
 			answer.Later = append(answer.Later, m)
 		default:
-			later, err := run.as(m).resumeOne(ctx, why, again)
+			tried[m.ID] = true
+			later, err := run.as(m).resumeOne(ctx, how, again)
 			switch {
 			case err != nil:
 				answer.Failed = append(answer.Failed, issuetext.FailedResume{Incident: m, Err: err})
@@ -116,7 +148,13 @@ func (run *commandRun) resumeAll(ctx context.Context, n int, members []incident.
 		return result{}, err
 	}
 	for _, m := range now {
-		if !m.IsOpen() && strings.HasPrefix(m.EndedHow, how) { // also by this step before a crash
+		switch p, err := run.opt.State.ProjectState(ctx, m.Project); {
+		case err != nil:
+			return result{}, err
+		case m.IsOpen():
+		case p.Hold != nil:
+			answer.Held = append(answer.Held, m)
+		case strings.HasPrefix(m.EndedHow, how) && (tried[m.ID] || !m.Ended.Before(run.cmd.At)): // or by this step before a crash
 			answer.Resumed = append(answer.Resumed, m)
 		}
 	}

@@ -31,7 +31,7 @@ func TestStormResumeAllCommand(t *testing.T) {
 		t.Run(step, func(t *testing.T) {
 			playOperatedStorm(t, func(w *world, ids []string) {
 				before := len(comments(w.issue()))
-				w.says("alex", "/adf resume the quota is back")
+				w.says("alex", "/adf resume")
 				if step != "" {
 					w.diesIn(step)
 					w.machine = w.reborn()
@@ -39,7 +39,7 @@ func TestStormResumeAllCommand(t *testing.T) {
 				}
 				w.sweepFor(3 * time.Minute)
 				for _, id := range ids {
-					require.Contains(w, w.incident(id).EndedHow, "resumed by @alex's /adf resume in the issue: the quota is back")
+					require.Contains(w, w.incident(id).EndedHow, "resumed by @alex's /adf resume in the issue")
 					require.False(w, w.paused(w.incident(id).Project))
 				}
 				said := comments(w.issue())[before:]
@@ -132,5 +132,65 @@ func TestStormResumeAllBeforeJoin(t *testing.T) {
 		require.False(w, w.paused(project))
 		require.Equal(w, "closed", w.issue().State)
 		w.requireOnce(ids...)
+	})
+}
+
+// What looks like a project that the issue is not about resumes nothing, whatever else it may have meant.
+func TestStormResumeOfNoMember(t *testing.T) {
+	playOperatedStorm(t, func(w *world, ids []string) {
+		for _, text := range []string{"bravoo", "Bravo", "br*", "bravo#1", "project bravo", "all of them", "the quota is back", "claude is back, leave the others"} {
+			w.says("alex", "/adf resume "+text)
+			w.sweep()
+			require.Contains(w, w.last(), "Nothing was done: ", text)
+			require.Contains(w, w.last(), "Comment `/adf resume atlas` to resume one of them, or `/adf resume` without more to resume all.")
+		}
+		for _, text := range []string{"bravo carol", "bravo, carol"} {
+			w.says("alex", "/adf resume "+text)
+			w.sweep()
+			require.Contains(w, w.last(), "Nothing was done: name one project in each line, e.g. `/adf resume bravo`.")
+		}
+		for _, id := range ids {
+			require.True(w, w.incident(id).IsOpen())
+		}
+		w.says("alex", "/adf resume bravo: it has its own quota\n/adf resume \"carol\"")
+		w.sweep()
+		require.False(w, w.incident(ids[1]).IsOpen())
+		require.False(w, w.incident(ids[2]).IsOpen())
+		require.True(w, w.incident(ids[0]).IsOpen())
+	})
+}
+
+// A project of the issue that is paused by hand is resumed by its name alone.
+func TestStormResumeAllBesidePauseByHand(t *testing.T) {
+	playOperatedStorm(t, func(w *world, _ []string) {
+		w.says("alex", "/adf resume bravo")
+		w.sweep()
+		time.Sleep(time.Minute)
+		w.says("alex", "/adf pause bravo until tomorrow")
+		w.sweep()
+		require.Contains(w, w.last(), "`bravo` is paused. To resume it, comment `/adf resume bravo` here")
+		time.Sleep(time.Minute)
+		w.says("alex", "/adf resume")
+		w.sweepFor(2 * time.Minute)
+		said := comments(w.issue())
+		require.Contains(w, said[len(said)-2], "`atlas` and `carol` are resumed.\n\n`bravo` is still paused, by hand. To resume one, name it: `/adf resume bravo`.")
+		require.True(w, w.paused("bravo"))
+		w.says("alex", "/adf resume bravo")
+		w.sweep()
+		require.False(w, w.paused("bravo"))
+	})
+}
+
+// The issue of one incident is about its project alone.
+func TestCommandNamesProject(t *testing.T) {
+	playOperated(t, func(w *world, id string) {
+		w.rec.Options().Projects = []string{project, "atlas"}
+		w.says("alex", "/adf resume atlas")
+		w.sweep()
+		require.Contains(w, w.last(), "Nothing was done: this issue is not about `atlas`.")
+		require.True(w, w.incident(id).IsOpen())
+		w.says("alex", "/adf resume "+project+" the disk was full")
+		w.sweep()
+		require.Contains(w, w.incident(id).EndedHow, "in the issue: the disk was full")
 	})
 }

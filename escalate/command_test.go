@@ -372,7 +372,7 @@ func TestPauseCommandAfterIncident(t *testing.T) {
 		require.NotNil(t, hold)
 		require.Equal(t, hold.ID, w.state(project).Confirmed.Pause)
 		require.Equal(t, "closed", w.issue().State, "a hold has no issue")
-		require.Contains(t, comments(w.issue())[1], "`odilo` is paused. To resume it, comment `/adf resume` here")
+		require.Contains(t, comments(w.issue())[1], "`odilo` is paused. To resume it, comment `/adf resume odilo` here")
 
 		w.says("alex", "/adf resume")
 		w.sweepFor(3 * time.Minute)

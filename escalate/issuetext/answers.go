@@ -72,13 +72,16 @@ func Failed(v incident.Verb, state string, err error) string {
 	return fmt.Sprintf("`/adf %s` failed, %s: %s. Fix that, and give the command again.", v, state, cause)
 }
 
+// resumeComment is the command that resumes one project, whatever else its issue is about.
+func resumeComment(project string) string { return markdown.CodeSpan("/adf resume " + project) }
+
 // Paused answers a pause. The problem says why the flag could not be written, or is "".
 func Paused(project, problem string, resume Resume) string {
 	code := markdown.CodeSpan(project)
 	if problem != "" {
 		return code + " is not paused yet, because its pause flag cannot be written: " + ErrorText(problem) + ". The bot keeps trying."
 	}
-	return code + " is paused. To resume it, comment `/adf resume` here, or run " + markdown.CodeSpan(resume.Command) + "."
+	return code + " is paused. To resume it, comment " + resumeComment(project) + " here, or run " + markdown.CodeSpan(resume.Command) + "."
 }
 
 // LaterIncident answers a resume that was given in the issue of an earlier incident.

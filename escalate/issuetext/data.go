@@ -27,7 +27,7 @@ type IssueData struct {
 	Mentions []string          // logins and teams, e.g. "acme/ops"
 	Replaces *tracker.IssueRef // an earlier issue of the incident, which was deleted or lost its marker
 
-	ResumeInGitea bool // operators may resume with a comment "/adf resume"
+	ResumeInGitea bool // operators may resume with a comment
 	CloseResumes  bool // operators may resume by closing the issue; otherwise the bot reopens it
 	AnyHost       bool // several hosts have the flag, and it may be removed on any of them
 }
@@ -69,7 +69,8 @@ type TemplateData struct {
 	Resume        Untrusted // shell command that resumes the project
 	NotPaused     bool      // the flag could not be written
 	FlagError     Untrusted // why
-	ResumeInGitea bool      // operators may resume with a comment "/adf resume"
+	ResumeInGitea bool      // operators may resume with a comment
+	ResumeComment Untrusted // that comment, e.g. "/adf resume odilo"
 	CloseResumes  bool      // operators may resume by closing the issue
 	AnyHost       bool      // the flag may be removed on any of several hosts
 
@@ -115,7 +116,7 @@ func (c *Composer) data(in IssueData) TemplateData {
 		PauseFlag: c.sentence(in.PauseFlag), Remove: c.sentence(in.RunAs + "rm " + text.ShellQuote(in.PauseFlag)),
 		Resume:    c.sentence(ResumeCommand(in.RunAs, i.Project, in.ConfigFlag)),
 		NotPaused: in.FlagError != "", FlagError: c.sentence(in.FlagError),
-		ResumeInGitea: in.ResumeInGitea, CloseResumes: in.CloseResumes, AnyHost: in.AnyHost,
+		ResumeInGitea: in.ResumeInGitea, ResumeComment: c.sentence("/adf resume " + i.Project), CloseResumes: in.CloseResumes, AnyHost: in.AnyHost,
 		Mentions: mentions(in.Mentions), Rebuilt: i.Rebuilt,
 		Class: c.name(classOf(i)), LastLine: c.name(class.LastLine(i.Evidence.Output)),
 	}

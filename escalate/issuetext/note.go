@@ -36,7 +36,7 @@ func (w Resume) line() string {
 const (
 	ResumeLine    = "To resume, run: "
 	OrRemoveLine  = "or remove the file "
-	OrCommentLine = "or comment /adf resume on its issue, as an operator"
+	OrCommentLine = "or comment /adf resume "
 	OldResumeLine = "To resume, remove this file or run: " // of earlier versions
 )
 
@@ -69,7 +69,7 @@ func FlagNote(i incident.Incident, resume Resume, mark Mark) string {
 	fmt.Fprintf(&b, "%s is paused: %s %s (%s).\n", i.Project, agent, why, where)
 	b.WriteString(resume.line())
 	if resume.InGitea {
-		fmt.Fprintln(&b, OrCommentLine)
+		fmt.Fprintln(&b, OrCommentLine+i.Project+" on its issue, as an operator")
 	}
 	b.WriteString(flagFacts(i, agent, mark))
 	return b.String()

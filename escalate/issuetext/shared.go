@@ -268,6 +268,17 @@ func NotInIssue(project string) string {
 	return "Nothing was done: this issue is not about " + markdown.CodeSpan(project) + "."
 }
 
+// OneProjectEach answers a command that names several projects.
+func OneProjectEach(v incident.Verb, project string) string {
+	return fmt.Sprintf("Nothing was done: name one project in each line, e.g. %s.", markdown.CodeSpan(fmt.Sprintf("/adf %s %s", v, project)))
+}
+
+// ResumeWhom answers a resume of a project that the issue is not about. What was meant may have been one of them, or a reason.
+func ResumeWhom(name string, members []incident.Incident) string {
+	return fmt.Sprintf("Nothing was done: %s is none of the %s of this issue. Comment %s to resume one of them, or `/adf resume` without more to resume all.",
+		markdown.CodeSpan(maskLine(name, maxName)), text.Plural(len(members), "project"), resumeComment(members[0].Project))
+}
+
 // WhichProject answers a pause in an issue that is about several projects.
 func WhichProject(members []incident.Incident) string {
 	return fmt.Sprintf("Nothing was done: this issue is about %s. Name the one to pause, e.g. %s.",
@@ -278,6 +289,7 @@ func WhichProject(members []incident.Incident) string {
 type ResumedAll struct {
 	Resumed []incident.Incident
 	Later   []incident.Incident // those that were paused, or listed, after the command was written
+	Held    []incident.Incident // those that have ended, and whose projects are paused by hand
 	Failed  []FailedResume
 }
 
@@ -302,6 +314,9 @@ func (r ResumedAll) String() string {
 	if n := len(r.Later); n > 0 {
 		parts = append(parts, fmt.Sprintf("%s %s still paused, because that was after this was written, or not in the list yet. To resume all the same, give the command again.",
 			projectList(r.Later), is(n)))
+	}
+	if n := len(r.Held); n > 0 {
+		parts = append(parts, fmt.Sprintf("%s %s still paused, by hand. To resume one, name it: %s.", projectList(r.Held), is(n), resumeComment(r.Held[0].Project)))
 	}
 	for n, f := range r.Failed {
 		if n == maxListed {
