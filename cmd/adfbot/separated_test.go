@@ -260,7 +260,7 @@ func TestSeparatedResumeAdvice(t *testing.T) {
 		require.NoError(t, os.WriteFile(s.path("config.yaml"), b, 0o644))
 		for _, page := range []string{index, project} {
 			require.Contains(t, page, "<dt>To resume</dt><dd><code>"+command+"</code>")
-			require.Equal(t, operators != "[]", strings.Contains(page, "or comment <code>/adf resume</code> on the issue, as an operator"), page)
+			require.Equal(t, operators != "[]", strings.Contains(page, "or comment <code>/adf resume odilo</code> on the issue, as an operator"), page)
 		}
 		require.Contains(t, project, "or remove <code>"+flag+"</code>")
 	}
