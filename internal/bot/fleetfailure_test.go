@@ -26,7 +26,7 @@ import (
 
 // newHosts returns hosts with one state and one Gitea, each with its pause directory.
 func newHosts(t testing.TB, hosts int) []*world {
-	fleet := []*world{newHost(t, testpg.Database(t))}
+	fleet := []*world{newFirstHost(t)}
 	fleet[0].join()
 	for range hosts - 1 {
 		w := fleet[0].newHostBeside(t)
@@ -482,7 +482,7 @@ func TestClockOfTheDatabaseSetBack(t *testing.T) {
 
 // A result behind others that wait says once why they do.
 func TestWaitingBehindTheSpoolIsSaidOnce(t *testing.T) {
-	a := newHost(t, testpg.Database(t))
+	a := newFirstHost(t)
 	a.fail("odilo", 1)
 	a.with(bot.Results, func(b *bot.Bot) {
 		_, err := hostlocal.At(a.cfg.LocalDir).Spool().Add(store.Result{Project: "odilo", Agent: "project-meta", RunID: "r", Outcome: store.Failure, Finished: noon})
