@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"path/filepath"
 	"runtime"
 	"strings"
 	"sync"
@@ -109,6 +110,7 @@ func openMachine(w *testworld.World, path, dir string) *machine {
 	m := &machine{World: w, dir: pause.New(dir), path: path, tokens: &tokens{now: testworld.Token}}
 	var err error
 	m.store.Dir = hostlocal.Beside(path)
+	require.NoError(w, os.MkdirAll(filepath.Join(path+".d", "spool"), 0o700)) // so it gets no reserves, which no test here needs
 	require.NoError(w, m.store.Create(w.Context()))
 	m.store.Store, err = sqlite.Open(w.Context(), path, sqlite.Options{Sentinel: func() (string, error) {
 		sentinel, err := m.dir.Sentinel()
