@@ -162,6 +162,27 @@ func TestRemovedAndPausedAgainWhileCutOff(t *testing.T) {
 	require.True(t, b.paused("odilo"))
 }
 
+// A directory that was emptied tells nothing, and neither does one from before that which is put in its place.
+func TestPausedInAnEmptiedDirectory(t *testing.T) {
+	f := newHosts(t, 2)
+	a, b := f[0], f[1]
+	goBack := b.snapshot(b.cfg.PauseDir)
+	b.wipe()
+	b.Write(b.flag("odilo"), "")
+	a.fail("odilo", 2)
+	b.keepOne("odilo", store.Failure)
+	b.with(bot.Results, func(b *bot.Bot) {
+		n, err := b.RecordSpooled(ctx)
+		require.NoError(t, err)
+		require.Equal(t, 1, n)
+	})
+	require.Equal(t, "yes", a.project("odilo").Paused)
+	goBack()
+	follow(b, a)
+	require.True(t, b.paused("odilo"))
+	require.True(t, a.paused("odilo"))
+}
+
 // A result that was spooled while the project was paused is no pause of its own once that is over: what other hosts count goes on.
 func TestSpooledWhilePaused(t *testing.T) {
 	t.Parallel()
