@@ -142,24 +142,61 @@ func TestHostThatWasAway(t *testing.T) {
 // Somebody has removed the flag while b was cut off, and then the failures that b could not store paused the project there.
 func TestRemovedAndPausedAgainWhileCutOff(t *testing.T) {
 	t.Parallel()
-	f := newHosts(t, 2)
-	a, b := f[0], f[1]
-	first := a.fail("odilo", 3).Incident.ID
-	follow(b)
-	b.Remove(b.flag("odilo"))
-	for range 3 {
-		b.pass(time.Minute)
-		b.keepOne("odilo", store.Failure)
+	for name, passFirst := range map[string]bool{"the failures are recorded first": false, "a pass comes first": true} {
+		t.Run(name, func(t *testing.T) {
+			f := newHosts(t, 2)
+			a, b := f[0], f[1]
+			first := a.fail("odilo", 3).Incident.ID
+			follow(b)
+			b.Remove(b.flag("odilo"))
+			for range 3 {
+				b.pass(time.Minute)
+				b.keepOne("odilo", store.Failure)
+			}
+			require.True(t, b.paused("odilo"), "by its own failures")
+			a.pass(4 * time.Minute)
+			b.pass(time.Minute)
+			if passFirst {
+				b.with(bot.Operate, func(b *bot.Bot) {
+					_, err := b.SweepProject(ctx, "odilo")
+					require.NoError(t, err)
+				})
+			}
+			follow(b, a)
+			p := a.project("odilo")
+			require.Equal(t, "yes", p.Paused)
+			require.NotEqual(t, first, p.Incident.ID, "the first pause was ended, and a second one began")
+			require.True(t, a.paused("odilo"))
+			require.True(t, b.paused("odilo"))
+		})
 	}
-	require.True(t, b.paused("odilo"), "by its own failures")
-	a.pass(4 * time.Minute)
-	b.pass(time.Minute)
-	follow(b, a)
-	p := a.project("odilo")
-	require.Equal(t, "yes", p.Paused)
-	require.NotEqual(t, first, p.Incident.ID, "the first pause was ended, and a second one began")
-	require.True(t, a.paused("odilo"))
-	require.True(t, b.paused("odilo"))
+}
+
+// The resume that somebody's removal of the flag was takes effect between two passes, never in one that has read the state before it: that
+// one would take the flag of the host's own failures for one of an earlier pause, and write that of the pause which is over by then.
+func TestRemovalTakesEffectBetweenPasses(t *testing.T) {
+	f := newHosts(t, 1)
+	a := f[0]
+	a.fail("odilo", 3)
+	a.Remove(a.flag("odilo"))
+	for range 3 {
+		a.pass(time.Minute)
+		a.keepOne("odilo", store.Failure)
+	}
+	a.with(bot.Operate, func(b *bot.Bot) {
+		tried := false
+		atPoint = func(name string) {
+			if name == "removed before the spool" {
+				tried = true
+				_, err := hostlocal.At(a.cfg.LocalDir).LockHere(ctx, "flags", time.Millisecond)
+				require.ErrorContains(t, err, "still held")
+			}
+		}
+		defer func() { atPoint = nil }()
+		_, err := b.RecordSpooled(ctx)
+		require.NoError(t, err)
+		require.True(t, tried)
+	})
 }
 
 // A directory that was emptied tells nothing, and neither does one from before that which is put in its place.

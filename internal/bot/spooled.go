@@ -196,6 +196,11 @@ func (b *Bot) endReplaced(ctx context.Context, project string, spooled []hostloc
 	if paused < 0 {
 		return nil
 	}
+	unlock, err := b.rec.LockFlags(ctx, project) // a pass that has read the state before this would write the flag of what this ends
+	if err != nil {
+		return err
+	}
+	defer unlock()
 	state, err := b.store.ProjectState(ctx, project)
 	open := state.Open()
 	if err != nil || open == nil || !state.Confirmed.Stands() || state.Confirmed.Pause != open.ID {
@@ -210,6 +215,7 @@ func (b *Bot) endReplaced(ctx context.Context, project string, spooled []hostloc
 			end = begun
 		}
 	}
+	fault.Point(ctx, "removed before the spool")
 	_, err = b.store.Resume(ctx, incident.Resumption{
 		Project: project, Pause: open.ID, How: flagRemoved, At: end.Add(-time.Millisecond), FlagRemoved: true,
 	})
