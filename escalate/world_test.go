@@ -2,10 +2,13 @@ package escalate_test
 
 import (
 	"context"
+	"database/sql"
+	"errors"
 	"log/slog"
 	"net"
 	"net/http"
 	"os"
+	"path/filepath"
 	"runtime"
 	"strings"
 	"sync"
@@ -98,10 +101,39 @@ func playNew(t *testing.T, f func(w *world)) {
 func newWorld(t *testing.T) *world {
 	t.Helper()
 	tw := testworld.New(t, t.TempDir(), time.Now)
+	empty, err := emptyState()
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(tw.Path("adfbot.db"), empty, 0o600))
 	w := &world{openMachine(tw, tw.Path("adfbot.db"), tw.Path("pause"))}
 	require.NoError(t, w.dir.Init(w.store.Installation()))
 	return w
 }
+
+// emptyState returns the file of a state with nothing in its tables. To make them takes longer than most tests.
+var emptyState = sync.OnceValues(func() ([]byte, error) {
+	dir, err := os.MkdirTemp("", "adfbot-test-")
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = os.RemoveAll(dir) }()
+	path := filepath.Join(dir, "adfbot.db")
+	s, err := sqlite.Open(context.Background(), path, sqlite.Options{})
+	if err != nil {
+		return nil, err
+	}
+	if err := s.Close(); err != nil {
+		return nil, err
+	}
+	db, err := sql.Open("sqlite", path)
+	if err != nil {
+		return nil, err
+	}
+	_, err = db.Exec(`DELETE FROM meta; PRAGMA journal_mode = DELETE`)
+	if err = errors.Join(err, db.Close()); err != nil {
+		return nil, err
+	}
+	return os.ReadFile(path)
+})
 
 // openMachine opens a state and a pause directory as a new process would. A missing state takes its id from the sentinel.
 func openMachine(w *testworld.World, path, dir string) *machine {
@@ -109,6 +141,7 @@ func openMachine(w *testworld.World, path, dir string) *machine {
 	m := &machine{World: w, dir: pause.New(dir), path: path, tokens: &tokens{now: testworld.Token}}
 	var err error
 	m.store.Dir = hostlocal.Beside(path)
+	require.NoError(w, os.MkdirAll(filepath.Join(path+".d", "spool"), 0o700)) // so it gets no reserves, which no test here needs
 	require.NoError(w, m.store.Create(w.Context()))
 	m.store.Store, err = sqlite.Open(w.Context(), path, sqlite.Options{Sentinel: func() (string, error) {
 		sentinel, err := m.dir.Sentinel()

@@ -38,7 +38,7 @@ func TestCheckOfSharedState(t *testing.T) {
 // A database without the state of an installation that has flags is most likely the wrong one.
 func TestCheckOfAnotherDatabase(t *testing.T) {
 	t.Parallel()
-	w := newHost(t, testpg.Database(t))
+	w := newFirstHost(t)
 	w.fail("odilo", 1)
 	w.change(w.cfg.State, testpg.Database(t))
 	require.Contains(t, w.finding("state", bot.Warn), "has no state yet, although the pause directory belongs to an installation: if `state` names the wrong database, correct it")
@@ -162,7 +162,7 @@ func TestStateLeftBehind(t *testing.T) {
 func TestSpoolOfAnotherLocalDir(t *testing.T) {
 	for right, wrong := range map[string]string{"local/adfbot.db.d": "local", "local": "local/adfbot.db.d"} {
 		t.Run(wrong, func(t *testing.T) {
-			w := newHost(t, testpg.Database(t))
+			w := newFirstHost(t)
 			w.configure(strings.Replace(w.yaml, "DIR/local\n", "DIR/"+right+"\n", 1))
 			w.fail("odilo", 1)
 			other := hostlocal.At(filepath.Join(w.Dir, wrong))
@@ -178,7 +178,7 @@ func TestSpoolOfAnotherLocalDir(t *testing.T) {
 
 // Two machines with one id, as after a copy of the whole disk, undo what the other one does.
 func TestCheckOfSharedID(t *testing.T) {
-	a := newHost(t, testpg.Database(t))
+	a := newFirstHost(t)
 	b := a.newHostBeside(t)
 	for _, w := range []*world{a, b} {
 		w.pass(time.Since(w.now())) // to the clock of the database

@@ -27,6 +27,19 @@ func newHost(t testing.TB, url string) *world {
 	return w
 }
 
+var emptyState testpg.Template
+
+// newFirstHost returns the first host of a fleet. The tables of the state are there, and nothing is in them.
+func newFirstHost(t testing.TB) *world {
+	t.Helper()
+	return newHost(t, emptyState.Copy(t, func(database string) {
+		s, err := postgres.Open(ctx, database, postgres.Options{Host: pause.NewRandomID()})
+		require.NoError(t, err)
+		require.NoError(t, s.Close())
+		testpg.Exec(t, database, `DELETE FROM adfbot.meta WHERE key = 'installation'`)
+	}))
+}
+
 // newHostBeside returns another machine with the same state and the same Gitea.
 func (w *world) newHostBeside(t testing.TB) *world {
 	t.Helper()
@@ -74,7 +87,7 @@ func TestNewHostIsFilled(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			a := newHost(t, testpg.Database(t))
+			a := newFirstHost(t)
 			a.fail("odilo", 3)
 			a.with(bot.Operate, func(b *bot.Bot) {
 				_, err := b.Pause(ctx, "atlas", "for a while")
@@ -97,7 +110,7 @@ func TestNewHostIsFilled(t *testing.T) {
 // What a host knew of its pause directory says nothing about that of another one, and one that is gone is not made again.
 func TestPauseDirIsPerHost(t *testing.T) {
 	t.Parallel()
-	a := newHost(t, testpg.Database(t))
+	a := newFirstHost(t)
 	a.fail("odilo", 3)
 	b := a.newHostBeside(t)
 	b.with(bot.Results, func(*bot.Bot) {})
@@ -118,7 +131,7 @@ func TestPauseDirIsPerHost(t *testing.T) {
 
 // Two hosts must not have one pause directory. The other one is named, and nothing is said of disks.
 func TestPauseDirOfAnotherHost(t *testing.T) {
-	a := newHost(t, testpg.Database(t))
+	a := newFirstHost(t)
 	a.fail("odilo", 3)
 	b := a.newHostBeside(t)
 	b.with(bot.Results, func(*bot.Bot) {})
@@ -144,7 +157,7 @@ func TestPauseDirOfAnotherHost(t *testing.T) {
 // A host that was retired comes back as a new one, and its old sentinel is not to be trusted.
 func TestHostWithANewID(t *testing.T) {
 	t.Parallel()
-	a := newHost(t, testpg.Database(t))
+	a := newFirstHost(t)
 	a.fail("odilo", 3)
 	was := a.Read(a.sentinel())
 	local := hostlocal.At(a.cfg.LocalDir)
@@ -161,7 +174,7 @@ func TestHostWithANewID(t *testing.T) {
 // The clock of the state decides, not that of this machine.
 func TestSharedStateClock(t *testing.T) {
 	t.Parallel()
-	a := newHost(t, testpg.Database(t))
+	a := newFirstHost(t)
 	env := a.env()
 	env.Now = nil
 	b, err := bot.Open(ctx, a.cfg, bot.Results, env)
@@ -177,7 +190,7 @@ func TestNewHostDiesWhileFilling(t *testing.T) {
 	t.Parallel()
 	for _, at := range []string{"flags-restored", "sentinel-renewed"} {
 		t.Run(at, func(t *testing.T) {
-			a := newHost(t, testpg.Database(t))
+			a := newFirstHost(t)
 			a.fail("odilo", 3)
 			b := a.newHostBeside(t)
 			b.dies(child{Do: "record", Project: "atlas", KillAt: at})
@@ -195,7 +208,7 @@ func TestNewHostDiesWhileFilling(t *testing.T) {
 // A host that somebody has retired comes back as a new one.
 func TestRetiredHost(t *testing.T) {
 	t.Parallel()
-	a := newHost(t, testpg.Database(t))
+	a := newFirstHost(t)
 	a.fail("odilo", 3)
 	id, err := hostlocal.At(a.cfg.LocalDir).HostID(ctx)
 	require.NoError(t, err)
@@ -217,7 +230,7 @@ func TestRetiredHost(t *testing.T) {
 
 func TestCheckOfHosts(t *testing.T) {
 	t.Parallel()
-	a := newHost(t, testpg.Database(t))
+	a := newFirstHost(t)
 	a.fail("odilo", 1)
 	b := a.newHostBeside(t)
 	beat := func(config string) {
@@ -250,7 +263,7 @@ func (w *world) inFleet(f func(store.Fleet)) {
 // Trips that wait for the lock of the host's flags share a pass, and with it what is synced and stored.
 func TestTripsShareAPass(t *testing.T) {
 	t.Parallel()
-	a := newHost(t, testpg.Database(t))
+	a := newFirstHost(t)
 	a.change("  - id: odilo", "  - id: odilo\n    threshold: 1")
 	a.fail("odilo", 1)
 	seq := func() (n int) {

@@ -45,7 +45,7 @@ func (w *world) beatAs(name string, ago time.Duration) (id string) {
 // A sweep retires a host that is forgotten, but only if the next one finds it so too.
 func TestForgottenHostIsRetired(t *testing.T) {
 	t.Parallel()
-	a := newHost(t, testpg.Database(t))
+	a := newFirstHost(t)
 	a.change("gitea:", "fleet: {poll: 100ms, away_after: 1s, forget_after: 1h}\ngitea:")
 	a.fail("odilo", 3)
 	long, short := a.beatAs("edge-7", 2*time.Hour), a.beatAs("edge-8", 30*time.Minute)
@@ -77,7 +77,7 @@ func TestForgottenHostIsRetired(t *testing.T) {
 
 func TestRetireHost(t *testing.T) {
 	t.Parallel()
-	a := newHost(t, testpg.Database(t))
+	a := newFirstHost(t)
 	a.fail("odilo", 1)
 	here, away := a.beatAs("edge-9", 0), a.beatAs("edge-7", time.Hour)
 	env := a.env()
@@ -102,7 +102,7 @@ func TestRetireHost(t *testing.T) {
 // How long a flag took is told of those that this host has written, and not of those that a new host finds.
 func TestFlagConfirmedIsObserved(t *testing.T) {
 	t.Parallel()
-	a := newHost(t, testpg.Database(t))
+	a := newFirstHost(t)
 	b := a.newHostBeside(t)
 	events := func(w *world, do func(b *bot.Bot)) *fleetEvents {
 		e := &fleetEvents{Pulse: bot.NewPulse()}

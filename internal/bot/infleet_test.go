@@ -17,7 +17,6 @@ import (
 	"github.com/terraphim/adfbot/internal/hostlocal"
 	"github.com/terraphim/adfbot/internal/store"
 	"github.com/terraphim/adfbot/internal/testhost"
-	"github.com/terraphim/adfbot/internal/testpg"
 )
 
 // serving runs the daemon of a host until the test ends.
@@ -43,7 +42,7 @@ func (w *world) serving() {
 func TestFleetFollows(t *testing.T) {
 	t.Parallel()
 	for _, listen := range []string{"", "state_listen: \"off\"\n"} {
-		a := newHost(t, testpg.Database(t))
+		a := newFirstHost(t)
 		hosts := []*world{a, a.newHostBeside(t), a.newHostBeside(t)}
 		for _, w := range hosts {
 			w.change("local_dir: DIR/local", "local_dir: DIR/local\nfleet: {poll: 100ms}\n"+listen)
@@ -78,7 +77,7 @@ func TestFleetFollows(t *testing.T) {
 
 // A host that is retired while its daemon runs is a new one at its next pass, and does not wait for its next heartbeat, which is held up here.
 func TestRetiredHostJoinsAtOnce(t *testing.T) {
-	a := newHost(t, testpg.Database(t))
+	a := newFirstHost(t)
 	a.change("local_dir: DIR/local", "local_dir: DIR/local\nfleet: {poll: 20s}\n") // it is told at once, too
 	other := a.newHostBeside(t)
 	a.serving()
@@ -108,7 +107,7 @@ func TestRetiredHostJoinsAtOnce(t *testing.T) {
 // The issue says once on which host of the fleet the project is not paused, and once that it is at last. That host runs nothing meanwhile.
 func TestIssueOfAFleetNamesTheHost(t *testing.T) {
 	t.Parallel()
-	a := newHost(t, testpg.Database(t))
+	a := newFirstHost(t)
 	b := a.newHostBeside(t)
 	for w, name := range map[*world]string{a: "edge-1", b: "edge-2"} {
 		w.change("local_dir: DIR/local", "local_dir: DIR/local\nfleet: {poll: 100ms, host: "+name+"}\n")
@@ -131,7 +130,7 @@ func TestIssueOfAFleetNamesTheHost(t *testing.T) {
 
 func TestUnpausedHost(t *testing.T) {
 	t.Parallel()
-	a := newHost(t, testpg.Database(t))
+	a := newFirstHost(t)
 	b := a.newHostBeside(t)
 	b.with(bot.Results, func(*bot.Bot) {})
 	b.inFleet(func(f store.Fleet) { require.NoError(t, f.Beat(ctx, store.Host{Name: "edge-7"})) })
@@ -176,7 +175,7 @@ func TestUnpausedHost(t *testing.T) {
 func TestLocalPauseIsOutweighed(t *testing.T) {
 	t.Parallel()
 	for _, touched := range []bool{false, true} {
-		a := newHost(t, testpg.Database(t))
+		a := newFirstHost(t)
 		b := a.newHostBeside(t)
 		b.with(bot.Results, func(*bot.Bot) {})
 		url := b.cfg.State
@@ -217,7 +216,7 @@ func TestLocalPauseIsOutweighed(t *testing.T) {
 // One host of a fleet sweeps the repositories. Another one leaves Gitea to it and brings its own flags in line; a person is told.
 func TestOneHostSweeps(t *testing.T) {
 	t.Parallel()
-	a := newHost(t, testpg.Database(t))
+	a := newFirstHost(t)
 	b := a.newHostBeside(t)
 	b.with(bot.Results, func(*bot.Bot) {})
 	a.inFleet(func(f store.Fleet) {

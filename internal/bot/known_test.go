@@ -10,7 +10,6 @@ import (
 	"github.com/terraphim/adfbot/escalate"
 	"github.com/terraphim/adfbot/internal/bot"
 	"github.com/terraphim/adfbot/internal/config"
-	"github.com/terraphim/adfbot/internal/testpg"
 	"github.com/terraphim/adfbot/pause"
 )
 
@@ -37,7 +36,7 @@ func (w *world) requireKnown(want bool, projects ...string) {
 
 // A project that is made known on one host of a fleet is known on the others after their next pass.
 func TestKnownInFleet(t *testing.T) {
-	a := newHost(t, testpg.Database(t))
+	a := newFirstHost(t)
 	b := a.newHostBeside(t)
 	a.withPattern()
 	b.withPattern()

@@ -209,25 +209,30 @@ func (s *Server) SetAccess(t testing.TB, rules ...string) {
 // Exec executes statements.
 func Exec(t testing.TB, database, statements string) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), testhost.Patience)
-	defer cancel()
-	c, err := pgconn.Connect(ctx, database)
-	require.NoError(t, err)
-	defer func() { _ = c.Close(ctx) }()
-	_, err = c.Exec(ctx, statements).ReadAll()
-	require.NoError(t, err)
+	withConnection(t, database, func(ctx context.Context, c *pgconn.PgConn) {
+		_, err := c.Exec(ctx, statements).ReadAll()
+		require.NoError(t, err)
+	})
 }
 
 // Text returns the first column of the first row of a query.
-func Text(t testing.TB, database, query string) string {
+func Text(t testing.TB, database, query string) (text string) {
+	t.Helper()
+	withConnection(t, database, func(ctx context.Context, c *pgconn.PgConn) {
+		results, err := c.Exec(ctx, query).ReadAll()
+		require.NoError(t, err)
+		require.NotEmpty(t, results[0].Rows, query)
+		text = string(results[0].Rows[0][0])
+	})
+	return text
+}
+
+func withConnection(t testing.TB, database string, f func(ctx context.Context, c *pgconn.PgConn)) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), testhost.Patience)
 	defer cancel()
 	c, err := pgconn.Connect(ctx, database)
 	require.NoError(t, err)
 	defer func() { _ = c.Close(ctx) }()
-	results, err := c.Exec(ctx, query).ReadAll()
-	require.NoError(t, err)
-	require.NotEmpty(t, results[0].Rows, query)
-	return string(results[0].Rows[0][0])
+	f(ctx, c)
 }
