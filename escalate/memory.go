@@ -149,7 +149,7 @@ func (m *Memory) Join(_ context.Context, id string, choose func(incident.Inciden
 	}
 	join := choose(copyOf(i), m.unsettled(""))
 	if lead, ok := m.incidents[join.Lead]; ok && !lead.Settled && lead.Lead == "" {
-		lead.AddMember(id, i.Opened)
+		lead.TakeIn(i, join.Continues)
 		m.incidents[lead.ID] = lead
 		i.JoinLead(lead.ID)
 	} else {

@@ -31,7 +31,7 @@ func (e claimError) Unwrap() error { return e.error }
 func (r *Reconciler) trackLead(ctx context.Context, from *visit, project string) error {
 	v := &visit{project: project, cache: from.cache, wait: claimWait}
 	o, err := r.observeIssue(ctx, v)
-	if err != nil || len(untried(r.next(ctx, o), nil)) == 0 {
+	if err != nil || slices.ContainsFunc(o.Incidents, r.isTripping) || len(untried(r.next(ctx, o), nil)) == 0 {
 		return err
 	}
 	err = r.trackProject(ctx, v)
@@ -41,6 +41,15 @@ func (r *Reconciler) trackLead(ctx context.Context, from *visit, project string)
 		return nil
 	}
 	return err
+}
+
+// tripTime is how long a process takes at most from a trip to its flag. After that a sweep does what is left.
+const tripTime = 10 * time.Second
+
+// isTripping reports whether the process in which a project trips has yet to write its flag. It opens the issue then, which would say NOT
+// PAUSED if another one did that now.
+func (r *Reconciler) isTripping(i incident.Incident) bool {
+	return i.IsOpen() && i.FlagWritten.IsZero() && i.FlagError == "" && i.Issue.IsZero() && r.opt.Now().Sub(i.Opened).Abs() < tripTime
 }
 
 // issueOf returns the issue that carries an incident.

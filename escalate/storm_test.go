@@ -625,6 +625,29 @@ func TestStormResumedBeforeListed(t *testing.T) {
 	}
 }
 
+// Who joins does not open the issue of one whose flag is about to be written: it would say NOT PAUSED.
+func TestStormOfOneThatIsTripping(t *testing.T) {
+	for name, goOn := range map[string]func(*world, incident.Incident){
+		"goes on": func(w *world, i incident.Incident) {
+			_, err := w.rec.Trip(w.Context(), i)
+			require.NoError(w, err)
+		},
+		"died": func(w *world, _ incident.Incident) { w.sweepFor(time.Minute) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			inStorm(t, func(w *world) {
+				lead := w.classified("atlas")
+				w.hits("bravo")
+				require.Empty(w, w.Gitea.Issues(fleet))
+				goOn(w, lead)
+				w.sweepFor(time.Minute)
+				require.NotContains(w, w.issue().Body, "NOT PAUSED")
+				require.Equal(w, []string{"- atlas", "- bravo"}, lines(w.issue()))
+			})
+		})
+	}
+}
+
 // A lost state gets all of them back from the one issue.
 func TestStormLostState(t *testing.T) {
 	inStorm(t, func(w *world) {

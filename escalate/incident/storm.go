@@ -65,6 +65,14 @@ func (i Incident) MemberIDs() (ids []string) {
 	return ids
 }
 
+// TakeIn adds an incident that joins i, which decides that i keeps an issue of its own. See [Joining] for continues.
+func (i *Incident) TakeIn(joined Incident, continues string) {
+	if i.MayJoin() {
+		i.Continues = continues
+	}
+	i.AddMember(joined.ID, joined.Opened)
+}
+
 // AddMember adds an incident to the list of i, and i itself if it is the first one.
 func (i *Incident) AddMember(id string, opened time.Time) {
 	has := func(id string) bool {
@@ -95,7 +103,7 @@ func (i *Incident) KeepOwn(continues string) { i.OwnIssue, i.Continues = true, c
 // Joining is whose issue carries an incident.
 type Joining struct {
 	Lead      string // id of the one whose issue does; "": its own will
-	Continues string // id of a lead that it would have joined, if that had room; "": none
+	Continues string // id of a lead that it, or Lead if that has not decided yet, would have joined, if that had room; "": none
 }
 
 // JoinedKey is the key of the comment that tells of the joins up to a time.

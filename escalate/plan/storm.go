@@ -49,10 +49,10 @@ func (s Storm) Choose(i incident.Incident, unsettled []incident.Incident) (join 
 			*best = &g
 		}
 	}
-	switch {
-	case chosen != nil:
+	if chosen != nil {
 		join.Lead = chosen.lead.ID
-	case full != nil:
+	}
+	if full != nil && (chosen == nil || chosen.lead.MayJoin()) {
 		join.Continues = full.lead.ID
 	}
 	return join

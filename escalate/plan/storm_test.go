@@ -82,7 +82,9 @@ func TestChoose(t *testing.T) {
 		"a member matches": {me, []incident.Incident{named("atlas", idA, time.Minute, class("network"), leads(idB)), named("bravo", idB, time.Minute, by(idA))},
 			incident.Joining{Lead: idA}},
 		"no room":                   {me, []incident.Incident{named("atlas", idA, time.Minute, full)}, incident.Joining{Continues: idA}},
-		"no room, and the next one": {me, []incident.Incident{named("atlas", idA, 2*time.Minute, full), named("bravo", idB, time.Minute)}, incident.Joining{Lead: idB}},
+		"no room, and the next one": {me, []incident.Incident{named("atlas", idA, 2*time.Minute, full), named("bravo", idB, time.Minute, leads(idNew))}, incident.Joining{Lead: idB}},
+		"no room, and the next one has not looked yet": {me, []incident.Incident{named("atlas", idA, 2*time.Minute, full), named("bravo", idB, time.Minute)},
+			incident.Joining{Lead: idB, Continues: idA}},
 	} {
 		s := plan.Storm{Window: window, Repo: func(i incident.Incident) tracker.Repo {
 			return tracker.Repo{Owner: "terraphim", Name: map[bool]string{true: "other", false: "fleet"}[i.Project == "elsewhere"]}

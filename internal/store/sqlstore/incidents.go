@@ -167,7 +167,7 @@ func (s *State) Join(ctx context.Context, id string, choose func(incident.Incide
 			return setIncidentDoc(ctx, tx, i)
 		}
 		i.JoinLead(lead.ID)
-		lead.AddMember(i.ID, i.Opened)
+		lead.TakeIn(i, join.Continues)
 		if err := setIncidentDoc(ctx, tx, lead); err != nil {
 			return err
 		}

@@ -242,12 +242,18 @@ func testJoinNothing(t *testing.T, s IncidentState) {
 	got := must(s.Join(t.Context(), i.ID, first))(t)
 	i.OwnIssue = true
 	require.Equal(t, i, got, "that is decided")
+	undecided := insert(t, s, newIncident("bravo", 1))
 	i = insert(t, s, newIncident("atlas", 1))
 	got = must(s.Join(t.Context(), i.ID, func(incident.Incident, []incident.Incident) incident.Joining {
 		return incident.Joining{Continues: "full"}
 	}))(t)
 	require.Equal(t, "full", got.Continues)
 	require.Equal(t, got, oneIncident(t, s, i.ID))
+	next := insert(t, s, newIncident("zeta", 1))
+	must(s.Join(t.Context(), next.ID, func(incident.Incident, []incident.Incident) incident.Joining {
+		return incident.Joining{Lead: undecided.ID, Continues: "full"}
+	}))(t)
+	require.Equal(t, "full", oneIncident(t, s, undecided.ID).Continues, "that one would have had the same choice")
 	_, err := s.Join(t.Context(), pause.NewRandomID(), first)
 	require.Error(t, err)
 }
