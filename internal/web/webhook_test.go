@@ -143,21 +143,24 @@ func TestRecordedEditKeepsCommandFromRunning(t *testing.T) {
 		Issue: tracker.IssueRef{Repo: repo, ID: 671, Number: 1}})
 	require.NoError(t, err)
 
-	created := strings.Replace(e.RawBody, `"action": "edited"`, `"action": "created"`, 1)
+	written := time.Now().UTC().Truncate(time.Second).Add(-time.Hour) // an old one is worth no answer
+	edited := strings.ReplaceAll(e.RawBody, "2026-11-28T08:55:21Z", written.Format(time.RFC3339))
+	require.NotEqual(t, e.RawBody, edited)
+	created := strings.Replace(edited, `"action": "edited"`, `"action": "created"`, 1)
 	require.Equal(t, 202, s.event("issue_comment", created, sign(created, hookSecret)).StatusCode)
 	pending, err := st.PendingCommands(t.Context(), stationGitea, "")
 	require.NoError(t, err)
 	require.Empty(t, pending, "a comment that is written is only a hint")
 
 	for range 2 {
-		require.Equal(t, 202, s.event("issue_comment", e.RawBody, e.Headers["X-Gitea-Signature"]).StatusCode)
+		require.Equal(t, 202, s.event("issue_comment", edited, sign(edited, hookSecret)).StatusCode)
 	}
 	s.settled()
 	require.Contains(t, w.all(), "quiet")
 	pending, err = st.PendingCommands(t.Context(), stationGitea, "")
 	require.NoError(t, err)
 	require.Equal(t, []incident.Command{{Comment: 2520, Issue: i.Issue, Incident: i.ID, Project: "quiet", By: tracker.Account{ID: 4, Login: "alice"},
-		At: time.Date(2026, 11, 28, 8, 55, 21, 0, time.UTC), Refused: incident.RefusedEdited}}, pending)
+		At: written, Refused: incident.RefusedEdited}}, pending)
 }
 
 // Gitea's API does not show that a commit closed an issue if the bot may not read its repository; the event names the commit.
