@@ -30,7 +30,7 @@ func (r *Reconciler) carriedBy(ctx context.Context, id string) ([]incident.Incid
 func (run *commandRun) carryOut(ctx context.Context, n int) (result, error) {
 	line := run.cmd.Steps[n].Line
 	members, err := run.carriedBy(ctx, run.cmd.Incident)
-	if err != nil || len(members) < 2 || line.Verb == incident.NoVerb {
+	if err != nil || len(members) < 2 || line.Verb == incident.NoVerb || line.Verb == incident.SnoozeVerb {
 		res, err2 := verbs[line.Verb](run, ctx, n)
 		return res, errors.Join(err, err2)
 	}

@@ -22,7 +22,7 @@ var allowed = map[string][]string{
 	"escalate/tracker":         {"pause"},
 	"escalate/gitea":           {"internal/redact", "escalate/tracker"},
 	"escalate/incident":        {"internal/redact", "escalate/tracker"},
-	"escalate/plan":            {"internal/class", "escalate/tracker", "escalate/incident"},
+	"escalate/plan":            {"internal/text", "internal/class", "escalate/tracker", "escalate/incident"},
 	"escalate/issuetext":       {"pause", "internal/text", "internal/class", "internal/redact", "internal/markdown", "escalate/tracker", "escalate/incident"},
 	"escalate":                 {"breaker", "pause", "internal/fault", "internal/redact", "internal/markdown", "escalate/tracker", "escalate/incident", "escalate/plan", "escalate/issuetext"},
 	"escalate/giteatest":       {},
