@@ -37,6 +37,11 @@ func (r *Reconciler) assignee(c *sweepCache, issue tracker.Issue, carried []inci
 	for _, i := range carried {
 		bots = slices.Concat(bots, r.opt.Target(i.Project).Assignees)
 	}
+	for _, s := range r.opt.Escalation.Steps {
+		if carried[0].Rebuilt { // then it is not known which of them have been taken
+			bots = slices.Concat(bots, s.Assign)
+		}
+	}
 	ours, _ := c.identity()
 	for _, a := range issue.Assignees {
 		if !ours.has(a) && !slices.ContainsFunc(bots, func(login string) bool { return strings.EqualFold(login, a.Login) }) {

@@ -101,10 +101,11 @@ func (r *Reconciler) sendWebhooks(ctx context.Context, c *sweepCache, project st
 		wg.Go(func() {
 			places <- struct{}{}
 			defer func() { <-places }()
-			err := r.sendTo(ctx, byFile[file])
-			mu.Lock()
-			defer mu.Unlock()
-			errs = append(errs, err)
+			if err := r.sendTo(ctx, byFile[file]); err != nil {
+				mu.Lock()
+				defer mu.Unlock()
+				errs = append(errs, err)
+			}
 		})
 	}
 	wg.Wait()

@@ -1,7 +1,6 @@
 package plan
 
 import (
-	"cmp"
 	"fmt"
 	"slices"
 	"time"
@@ -46,7 +45,7 @@ func oldest(carried []incident.Incident, which func(incident.Incident) bool) (in
 	if len(those) == 0 {
 		return incident.Incident{}, false
 	}
-	return slices.MinFunc(those, func(a, b incident.Incident) int { return cmp.Or(a.Opened.Compare(b.Opened), cmp.Compare(a.ID, b.ID)) }), true
+	return slices.MinFunc(those, func(a, b incident.Incident) int { return a.Opened.Compare(b.Opened) }), true
 }
 
 // Due returns the step that is due now for the incidents that an issue carries: the latest one whose time has come and which has not begun.
