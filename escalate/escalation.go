@@ -5,6 +5,7 @@ import (
 	"errors"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/terraphim/adfbot/escalate/incident"
 	"github.com/terraphim/adfbot/escalate/issuetext"
@@ -236,4 +237,20 @@ func (r *Reconciler) remind(ctx context.Context, s step) (progress, error) {
 	m := *s.incident.Escalation.Reminder
 	p, err := r.commentOnce(ctx, s, s.incident.Issue, m.Key(), issuetext.ReminderComment(m.Key(), r.stepData(s, m.Of, r.opt.Mentions), m))
 	return r.deferOrFail(ctx, s.incident, p, err)
+}
+
+// NextStep returns the number of the step that comes next for the incidents that an issue carries, the one that leads first, and when; 0
+// if none does.
+func (r *Reconciler) NextStep(carried []incident.Incident) (number int, at time.Time) {
+	next, at, ok := r.opt.Escalation.Next(carried)
+	if !ok {
+		return 0, time.Time{}
+	}
+	return next.Number, at
+}
+
+// Unanswered reports whether nobody has answered for one of them.
+func (r *Reconciler) Unanswered(carried []incident.Incident) bool {
+	_, waits := plan.Unanswered(carried)
+	return waits
 }

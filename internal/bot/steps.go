@@ -1,0 +1,40 @@
+package bot
+
+import (
+	"fmt"
+
+	"github.com/terraphim/adfbot/escalate/plan"
+	"github.com/terraphim/adfbot/internal/config"
+	"github.com/terraphim/adfbot/internal/pager"
+)
+
+// escalation returns the steps of the configuration.
+func escalation(c config.Escalation) plan.Escalation {
+	e := plan.Escalation{Remind: c.Remind}
+	for _, s := range c.Steps {
+		e.Steps = append(e.Steps, plan.Step{After: s.After, Mention: s.Mention, Assign: s.Assign, Labels: s.Labels, Webhook: s.WebhookFile})
+	}
+	return e
+}
+
+// newPager returns what calls the webhooks of steps. It trusts gitea.ca_file, too: they often are in the same house.
+func (b *Bot) newPager() *pager.Client {
+	read := func(file string) (string, error) { return config.ReadSecret(file, b.env.Getenv) }
+	return pager.New(read, b.roots, func(ok bool) { b.env.observe(func(o Observer) { o.WebhookCalled(ok) }) })
+}
+
+// steps checks the webhooks of the escalation, without calling them.
+func (c *checker) steps() {
+	read := func(file string) (string, error) { return config.ReadSecret(file, c.env.Getenv) }
+	for n, s := range c.cfg.Escalation.Steps {
+		if s.WebhookFile == "" {
+			continue
+		}
+		if err := pager.New(read, nil, nil).Check(s.WebhookFile); err != nil {
+			c.failed("steps", fmt.Errorf("escalation.steps[%d].webhook_file: %w", n, err))
+		}
+	}
+	if len(c.cfg.Escalation.Steps) > 0 && len(c.cfg.Operators) == 0 {
+		c.add(Warn, "steps", "nobody may answer with /adf ack, because there are no operators: list some, or have people assign themselves")
+	}
+}
