@@ -77,6 +77,7 @@ func (r *Reconciler) saveAssignee(ctx context.Context, s step, issue tracker.Iss
 			i.Escalation.Assignee = &incident.Ack{By: by, At: r.opt.Now().UTC()}
 		}
 	})
+	fault.Point(ctx, "assignee-noted")
 	return by.ID != 0, err
 }
 

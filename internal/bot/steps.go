@@ -6,6 +6,7 @@ import (
 	"github.com/terraphim/adfbot/escalate/plan"
 	"github.com/terraphim/adfbot/internal/config"
 	"github.com/terraphim/adfbot/internal/pager"
+	"github.com/terraphim/adfbot/internal/text"
 )
 
 // escalation returns the steps of the configuration.
@@ -26,15 +27,20 @@ func (b *Bot) newPager() *pager.Client {
 // steps checks the webhooks of the escalation, without calling them.
 func (c *checker) steps() {
 	read := func(file string) (string, error) { return config.ReadSecret(file, c.env.Getenv) }
-	for n, s := range c.cfg.Escalation.Steps {
+	steps, good := c.cfg.Escalation.Steps, true
+	for n, s := range steps {
 		if s.WebhookFile == "" {
 			continue
 		}
 		if err := pager.New(read, nil, nil).Check(s.WebhookFile); err != nil {
 			c.failed("steps", fmt.Errorf("escalation.steps[%d].webhook_file: %w", n, err))
+			good = false
 		}
 	}
-	if len(c.cfg.Escalation.Steps) > 0 && len(c.cfg.Operators) == 0 {
+	if good && len(steps) > 0 {
+		c.add(OK, "steps", "%s, the first one after %s", text.Plural(len(steps), "step"), text.Duration(steps[0].After))
+	}
+	if len(steps) > 0 && len(c.cfg.Operators) == 0 {
 		c.add(Warn, "steps", "nobody may answer with /adf ack, because there are no operators: list some, or have people assign themselves")
 	}
 }
