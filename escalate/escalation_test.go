@@ -414,6 +414,19 @@ func TestWebhookFails(t *testing.T) {
 	})
 }
 
+// The file is that of this host, and may have been moved since the step was begun.
+func TestWebhookFileMoved(t *testing.T) {
+	inSteps(t, func(w *world, p *pager, id string) {
+		w.rec.Options().Escalation.Steps[2].Webhook = "/etc/adfbot/old"
+		time.Sleep(25 * time.Hour)
+		_, err := w.sweepAnd(escalate.SweepOptions{})
+		require.ErrorContains(w, err, "not what was asked for")
+		w.steps(p)
+		w.pass(20 * time.Minute)
+		require.Len(w, p.got, 1)
+	})
+}
+
 // A receiver that asks to wait is left alone for as long. An answer ends it.
 func TestWebhookWaits(t *testing.T) {
 	inSteps(t, func(w *world, p *pager, id string) {

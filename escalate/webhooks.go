@@ -86,6 +86,7 @@ func (r *Reconciler) sendWebhooks(ctx context.Context, c *sweepCache, project st
 		}
 		for _, d := range lead.Escalation.Webhooks {
 			_, waits := plan.Unanswered(carriedIn(unsettled, lead))
+			d.File = r.webhookFile(d)
 			if waits && (c.force || plan.TimeCome(r.opt.Now(), d.NextTry, d.Wait)) {
 				byFile[d.File] = append(byFile[d.File], dueWebhook{d, lead})
 			}
@@ -110,6 +111,16 @@ func (r *Reconciler) sendWebhooks(ctx context.Context, c *sweepCache, project st
 	}
 	wg.Wait()
 	return errs
+}
+
+// webhookFile returns the file with the URL for a document. Hosts may have it in different places, and somebody may have moved it.
+func (r *Reconciler) webhookFile(d incident.Delivery) string {
+	for _, s := range r.opt.Escalation.Steps {
+		if s.After == d.After && s.Webhook != "" {
+			return s.Webhook
+		}
+	}
+	return d.File
 }
 
 // carriedIn returns the incidents that the issue of one carries, itself first.
