@@ -93,8 +93,12 @@ func (r *Reconciler) escalate(ctx context.Context, s step) (progress, error) {
 	if answered, err := r.saveAssignee(ctx, s, issue); answered || err != nil {
 		return later, err
 	}
+	waits := false
 	s.incident, err = r.opt.State.Change(ctx, s.incident.ID, func(i *incident.Incident) {
 		now := r.opt.Now()
+		if _, waits = plan.Unanswered(asNow(s.carried, *i)); !waits {
+			return // somebody has answered meanwhile
+		}
 		if due, ok := r.opt.Escalation.Due(asNow(s.carried, *i), now); ok {
 			i.Escalation.Begin(incident.StepBegun{
 				Of: due.Of.ID, After: due.After, Number: due.Number, Begun: now.UTC(), Mention: due.Mention, Assign: due.Assign, Labels: due.Labels,
@@ -102,7 +106,7 @@ func (r *Reconciler) escalate(ctx context.Context, s step) (progress, error) {
 		}
 		i.WaitFrom(now, 2*r.opt.Timeout)
 	})
-	if err != nil {
+	if err != nil || !waits || s.incident.Escalation.Step == nil {
 		return later, err
 	}
 	fault.Point(ctx, "step-begun")
@@ -231,7 +235,7 @@ func (r *Reconciler) remind(ctx context.Context, s step) (progress, error) {
 			i.Comments[m.Key()] = incident.Comment{}
 		}
 	})
-	if err != nil {
+	if err != nil || s.incident.Escalation.Reminder == nil {
 		return later, err
 	}
 	fault.Point(ctx, "reminder-begun")

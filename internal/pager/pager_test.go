@@ -105,7 +105,6 @@ func TestSendNotReached(t *testing.T) {
 	require.ErrorContains(t, err, "connection refused")
 	require.NotContains(t, err.Error(), secret)
 
-	c, _, _ = receiver(t, httptest.NewTLSServer, nil)
 	c = pager.New(func(string) (string, error) {
 		l, err := net.Listen("tcp", "127.0.0.1:0")
 		require.NoError(t, err)
