@@ -68,7 +68,7 @@ func parseCommand(line string) (incident.CommandLine, bool) {
 	}
 	c := incident.CommandLine{Written: redact.Line(written, 40), Reason: redact.Line(reason, maxReason)}
 	switch v := incident.Verb(strings.ToLower(written)); v {
-	case incident.ResumeVerb, incident.PauseVerb, incident.StatusVerb, incident.AckVerb:
+	case incident.ResumeVerb, incident.PauseVerb, incident.StatusVerb, incident.AckVerb, incident.SnoozeVerb:
 		c.Verb = v
 	}
 	return c, true

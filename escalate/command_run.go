@@ -225,6 +225,7 @@ var verbs = map[incident.Verb]func(*commandRun, context.Context, int) (result, e
 	incident.PauseVerb:  (*commandRun).pauseStep,
 	incident.StatusVerb: (*commandRun).statusStep,
 	incident.AckVerb:    (*commandRun).ackStep,
+	incident.SnoozeVerb: (*commandRun).snoozeStep,
 	incident.NoVerb:     (*commandRun).unknownStep,
 }
 

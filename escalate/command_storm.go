@@ -29,8 +29,8 @@ func (r *Reconciler) carriedBy(ctx context.Context, id string) ([]incident.Incid
 // carryOut carries out a step.
 func (run *commandRun) carryOut(ctx context.Context, n int) (result, error) {
 	line := run.cmd.Steps[n].Line
-	if line.Verb == incident.NoVerb {
-		return run.unknownStep(ctx, n)
+	if line.Verb == incident.NoVerb || line.Verb == incident.SnoozeVerb {
+		return verbs[line.Verb](run, ctx, n)
 	}
 	members, err := run.carriedBy(ctx, run.cmd.Incident)
 	if err != nil {

@@ -8,6 +8,7 @@ import (
 	"github.com/terraphim/adfbot/escalate/incident"
 	"github.com/terraphim/adfbot/escalate/tracker"
 	"github.com/terraphim/adfbot/internal/fault"
+	"github.com/terraphim/adfbot/internal/redact"
 )
 
 // commentOnce writes a comment exactly once, whatever happens. The attempt is on disk before the request; if its answer was
@@ -47,6 +48,9 @@ func (r *Reconciler) commentOnce(ctx context.Context, s step, ref tracker.IssueR
 	case err == nil:
 	case tracker.IsPermanent(err):
 		r.opt.Log.Warn("comment refused, going on without it", "issue", ref.String(), "err", err)
+		refused := r.newComment(true)
+		refused.Refused = redact.Line(err.Error(), 500)
+		return complete, r.saveComment(ctx, i.ID, key, refused)
 	case tracker.OutcomeOf(err) == tracker.Lost:
 		// A process that was stopped may have sent it long after the attempt was saved.
 		return later, errors.Join(err, r.saveComment(ctx, i.ID, key, r.newComment(false)))

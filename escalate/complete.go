@@ -66,15 +66,29 @@ func worthAnotherTry(i incident.Incident, err error) bool {
 // addParts adds the missing parts, and returns a sentence for each that remains left out. An error means that it is worth
 // another try.
 func (r *Reconciler) addParts(ctx context.Context, s step, issue tracker.Issue) (leftOut []string, err error) {
-	missing, err := r.addLabels(ctx, s, issue)
+	missing, err := r.addLabels(ctx, s, issue, withoutScopesOf(r.opt.Target(s.incident.Project).Labels, issue.Labels, nil))
 	if worthAnotherTry(s.incident, err) {
 		return nil, err
 	}
 	if len(missing) > 0 {
 		leftOut = append(leftOut, issuetext.LabelsLeftOut(missing, causeOf(err)))
 	}
+	notAssigned, err := r.addAssignees(ctx, s, issue, r.opt.Target(s.incident.Project).Assignees)
+	if err != nil {
+		return nil, err
+	}
+	leftOut = append(leftOut, notAssigned...)
+	if r.opt.DueIn > 0 && issue.Due.IsZero() {
+		leftOut = append(leftOut, issuetext.DueDateLeftOut())
+	}
+	return leftOut, nil
+}
+
+// addAssignees assigns people beside those who are, one by one, and returns a sentence for each who is not. An error means that it is
+// worth another try.
+func (r *Reconciler) addAssignees(ctx context.Context, s step, issue tracker.Issue, add []string) (notAssigned []string, err error) {
 	has := issue.Assignees
-	for _, login := range r.opt.Target(s.incident.Project).Assignees {
+	for _, login := range add {
 		if slices.ContainsFunc(has, func(a tracker.Account) bool { return strings.EqualFold(a.Login, login) }) {
 			continue
 		}
@@ -89,19 +103,16 @@ func (r *Reconciler) addParts(ctx context.Context, s step, issue tracker.Issue) 
 		case worthAnotherTry(s.incident, err):
 			return nil, err
 		default:
-			leftOut = append(leftOut, issuetext.AssigneeLeftOut(login, causeOf(err)))
+			notAssigned = append(notAssigned, issuetext.AssigneeLeftOut(login, causeOf(err)))
 		}
 	}
-	if r.opt.DueIn > 0 && issue.Due.IsZero() {
-		leftOut = append(leftOut, issuetext.DueDateLeftOut())
-	}
-	return leftOut, nil
+	return notAssigned, nil
 }
 
 // addLabels adds the labels that an issue lacks, and returns those that it lacks still. Ids that do not work are asked for
 // again: labels and repositories are deleted and made anew.
-func (r *Reconciler) addLabels(ctx context.Context, s step, issue tracker.Issue) (missing []string, err error) {
-	missing = without(r.opt.Target(s.incident.Project).Labels, issue.Labels)
+func (r *Reconciler) addLabels(ctx context.Context, s step, issue tracker.Issue, names []string) (missing []string, err error) {
+	missing = without(names, issue.Labels)
 	for try := 0; len(missing) > 0 && try < 2; try++ {
 		ids, listErr := r.labelIDs(ctx, s.cache, issue.Repo, missing)
 		if len(ids) == 0 {
@@ -124,6 +135,17 @@ func (r *Reconciler) addLabels(ctx context.Context, s step, issue tracker.Issue)
 // without returns the names that are not among the others.
 func without(names, others []string) []string {
 	return slices.DeleteFunc(slices.Clone(names), func(n string) bool { return slices.Contains(others, n) })
+}
+
+// withoutScopesOf leaves out the labels that would replace another one of an issue: it has at most one of each scope. Those of the bot may
+// be replaced.
+func withoutScopesOf(names, has, bots []string) []string {
+	scope := func(label string) string { return label[:max(strings.LastIndexByte(label, '/'), 0)] }
+	return slices.DeleteFunc(slices.Clone(names), func(name string) bool {
+		return scope(name) != "" && slices.ContainsFunc(has, func(h string) bool {
+			return h != name && scope(h) == scope(name) && !slices.Contains(bots, h)
+		})
+	})
 }
 
 // causeOf returns why a part could not be added.

@@ -12,6 +12,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/terraphim/adfbot/escalate"
+	"github.com/terraphim/adfbot/escalate/incident"
+	"github.com/terraphim/adfbot/escalate/plan"
 	"github.com/terraphim/adfbot/escalate/tracker"
 	"github.com/terraphim/adfbot/internal/testworld"
 	"github.com/terraphim/adfbot/pause"
@@ -200,5 +202,39 @@ func TestContractStorm(t *testing.T) {
 		require.Contains(s, said[2].Body, "have been resumed")
 		m.sweep()
 		require.Empty(s, m.sweep().Actions)
+	})
+}
+
+// A step of the escalation comments, assigns and labels, once; a label takes the place of the bot's own of its scope.
+func TestContractSteps(t *testing.T) {
+	contract(t, func(s *side) {
+		m, project := s.machine()
+		me, err := s.gitea.Me(s.Context())
+		require.NoError(s, err)
+		ahead := time.Duration(0)
+		o := m.rec.Options()
+		o.Now = func() time.Time { return time.Now().Add(ahead) }
+		o.Escalation.Steps = []plan.Step{{After: time.Hour, Mention: []string{me.Login}, Assign: []string{"nobody-" + project, me.Login}, Labels: []string{"priority/critical"}}}
+		id := m.trip(project)
+		ref := m.incident(id).Issue
+		s.Cleanup(func() { _, _ = s.gitea.SetOpen(context.Background(), ref, false) })
+		ahead = 2 * time.Hour
+		for range 2 {
+			m.sweep()
+		}
+		i, err := s.gitea.Get(s.Context(), s.repo, ref.Number)
+		require.NoError(s, err)
+		require.Equal(s, []string{"adf", "circuit-breaker", "priority/critical"}, i.Labels)
+		require.Len(s, i.Assignees, 1)
+		require.Equal(s, me.ID, i.Assignees[0].ID)
+		said, err := s.gitea.Comments(s.Context(), ref, time.Time{})
+		require.NoError(s, err)
+		require.Len(s, said, 1)
+		require.Contains(s, said[0].Body, "@"+me.Login+" `"+project+"` has been paused for 2h")
+		require.True(s, tracker.HasCommentMarker(said[0].Body, incident.StepKey(id, time.Hour)))
+		step := m.incident(id).Escalation.Step
+		require.Empty(s, step.Left)
+		require.Len(s, step.Problems, 1)
+		require.Contains(s, step.Problems[0], "is not assigned: Gitea cannot assign this login")
 	})
 }

@@ -143,6 +143,7 @@ func (r *Reconciler) saveIssue(ctx context.Context, s step, issue tracker.Issue,
 		i.Issue, i.Create, i.Target = issue.IssueRef, incident.Attempt{}, tracker.Repo{}
 		i.HeadedNotPaused, i.NamedFlag = data.FlagError != "", ""
 		i.Incomplete = r.lacksParts(i.Project, issue)
+		i.Escalation.AddAssigned(r.opt.Target(i.Project).Assignees...)
 		r.setShown(i, shared)
 		clearRetry(i)
 	})

@@ -45,10 +45,16 @@
 // says of each by now, so what is due follows from the state. All work on the shared issue is planned for the lead and done under the claim
 // of its project; whoever joins or resumes goes there next. The issue has a marker of each incident: a lost state gets all of them back.
 //
+// # Steps until somebody answers
+//
+// Steps and reminders of an open issue follow from the incident, the configuration and the time ([plan.Escalation]). One that is due is
+// stored as begun, with all its parts, before anybody is told; each part is stored when it is done. So a crash leaves parts to be done, and
+// none is done twice. A document for a webhook waits in the incident until it has arrived, and is sent after all else of a sweep.
+//
 // # Files of this package
 //
 // reconciler.go and trip.go hold the API, sweep.go and sweep_local.go the sweep, observe.go the observation, cache.go what a
 // sweep has learned. local.go and pausing.go hold the steps that touch state and flag, folder.go and hang.go the access to the
-// pause directory, steps.go the loop over those in the tracker, and create.go, complete.go, labels.go, find.go, issuesteps.go, closing.go, comment.go and storm.go these steps; waiting.go
+// pause directory, steps.go the loop over those in the tracker, and create.go, complete.go, labels.go, find.go, issuesteps.go, closing.go, comment.go, storm.go, escalation.go and webhooks.go these steps; waiting.go
 // says what is too early for them. command_*.go read and run commands. memory.go is a state in memory.
 package escalate

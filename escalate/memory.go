@@ -40,6 +40,7 @@ func NewMemory() *Memory {
 func copyOf(i incident.Incident) incident.Incident {
 	i.Evidence = incident.Evidence{}
 	i.Lost, i.Reopens, i.Comments, i.Members = slices.Clone(i.Lost), slices.Clone(i.Reopens), maps.Clone(i.Comments), slices.Clone(i.Members)
+	i.Escalation = i.Escalation.Clone()
 	if i.Ack != nil {
 		ack := *i.Ack
 		i.Ack = &ack

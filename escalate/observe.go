@@ -107,6 +107,7 @@ func (r *Reconciler) observation(project string, c *sweepCache, flag incident.Fl
 			}
 		}
 	}
+	r.observeAssignees(&o, c)
 	for _, i := range o.Incidents {
 		o.Issues[i.ID] = r.cachedState(c, i)
 		// An issue that is seen open has no closing any more.

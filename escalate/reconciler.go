@@ -5,11 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync/atomic"
 	"time"
 
 	"github.com/terraphim/adfbot/escalate/incident"
 	"github.com/terraphim/adfbot/escalate/issuetext"
+	"github.com/terraphim/adfbot/escalate/plan"
 	"github.com/terraphim/adfbot/escalate/tracker"
 	"github.com/terraphim/adfbot/internal/fault"
 	"github.com/terraphim/adfbot/pause"
@@ -58,6 +60,8 @@ type Options struct {
 	DueIn    time.Duration               // from the trip to the issue's due date; 0: it has none
 	// StormWindow is how long after an incident another one of the same cause joins its issue; 0: each has an issue of its own.
 	StormWindow time.Duration
+	Escalation  plan.Escalation // what is done until somebody answers
+	Webhooks    WebhookSender   // for its documents; required if a step has a webhook
 
 	// Unstored reports whether results of a project wait to be stored. An incident that only its flag names is not rebuilt before they
 	// are; nil: none wait.
@@ -120,6 +124,8 @@ func New(o Options) (*Reconciler, error) {
 		require(o.Timeout > 0, "Timeout is missing: it has to be that of the tracker's requests")
 		require(o.Target != nil, "Target is missing")
 	}
+	webhook := func(s plan.Step) bool { return s.Webhook != "" }
+	require(o.Webhooks != nil || !slices.ContainsFunc(o.Escalation.Steps, webhook), "Webhooks is missing, and a step has a webhook")
 	require(len(o.Commands.Operators) == 0 || o.Commands.State != nil, "Commands.State is missing, and there are operators")
 	if o.Composer == nil {
 		var err error

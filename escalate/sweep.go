@@ -101,6 +101,9 @@ func (r *Reconciler) Sweep(ctx context.Context, opt SweepOptions) (Report, error
 		return v.done, err
 	})
 	rep.Actions, errs = append(rep.Actions, actions...), append(errs, projectErrs...)
+	if !opt.DryRun {
+		errs = append(errs, r.sendWebhooks(ctx, c, opt.Project)...)
+	}
 	if errs, err = r.withoutLeft(ctx, c, repos, errs, opt.Project); err != nil {
 		return rep, err
 	}

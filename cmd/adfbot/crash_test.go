@@ -1,7 +1,6 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"io/fs"
 	"net/http"
@@ -36,7 +35,7 @@ var paused = []string{
 
 var resumed = []string{theRepo + "#1 closed, 1 comments", "file .adfbot"}
 
-var flows = []flow{
+var flows = slices.Concat(stepFlows, []flow{
 	{
 		name:   "a trip by record",
 		before: func(w *world) { w.fail(2) },
@@ -190,22 +189,16 @@ var flows = []flow{
 		act:    []string{"sweep"},
 		end:    []string{theRepo + "#1 open, 2 comments", paused[1], paused[2], paused[3]},
 	},
-}
+})
 
 // operators lets the person act from Gitea.
 func (w *world) operators() {
-	f, err := os.OpenFile(w.path("config.yaml"), os.O_APPEND|os.O_WRONLY, 0)
-	require.NoError(w.t, err)
-	_, err = f.WriteString("\noperators: [" + person + "]\non_issue_closed: resume\n")
-	require.NoError(w.t, errors.Join(err, f.Close()))
+	w.configure("operators: [" + person + "]\non_issue_closed: resume")
 }
 
 // storms lets trips of one class share an issue, and has one project trip.
 func (w *world) storms() {
-	f, err := os.OpenFile(w.path("config.yaml"), os.O_APPEND|os.O_WRONLY, 0)
-	require.NoError(w.t, err)
-	_, err = f.WriteString("\nescalation: {storm_window: 1h}\nclasses: [{name: quota, exit_codes: [75]}]\n")
-	require.NoError(w.t, errors.Join(err, f.Close()))
+	w.configure("escalation: {storm_window: 1h}\nclasses: [{name: quota, exit_codes: [75]}]")
 	for range 3 {
 		w.ok("record", "--project", "odilo", "--exit-code", "75")
 	}

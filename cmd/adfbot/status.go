@@ -101,7 +101,7 @@ func (a *app) printStatus(s status.Status) {
 	}
 	w := tabwriter.NewWriter(&a.out, 0, 8, 2, ' ', 0)
 	for _, p := range s.Projects {
-		fmt.Fprintf(w, "%s\t%s\t%d/%d failures\t%s\t%s\n", p.ID, pausedWord(s, p), p.Failures, p.Threshold, history(p), incidentWord(p))
+		fmt.Fprintf(w, "%s\t%s\t%d/%d failures\t%s\t%s\n", p.ID, pausedWord(s, p), p.Failures, p.Threshold, history(p), incidentWord(s.At, p))
 	}
 	_ = w.Flush()
 	if len(s.Projects) == 0 && len(s.Patterns) > 0 {
@@ -188,7 +188,7 @@ func history(p status.Project) string {
 	return b.String()
 }
 
-func incidentWord(p status.Project) string {
+func incidentWord(now time.Time, p status.Project) string {
 	switch {
 	case p.Incident == nil && p.Held:
 		return "by a person"
@@ -204,6 +204,7 @@ func incidentWord(p status.Project) string {
 	if p.Incident.TakenBy != "" {
 		issue += ", taken by " + p.Incident.TakenBy
 	}
+	issue += p.Incident.Escalation.Note(now)
 	if p.Incident.Lead != "" {
 		issue += ", that of " + p.Incident.Lead
 	}

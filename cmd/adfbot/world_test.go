@@ -25,6 +25,7 @@ type world struct {
 	dir string
 	*gitea
 	clock time.Duration // how far the clock of its commands is ahead
+	calls *events       // of a webhook, or nil
 }
 
 func newWorld(t *testing.T) *world {

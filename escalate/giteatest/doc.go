@@ -28,13 +28,14 @@
 //     answers 500 to all but the second.
 //   - An edit with a content_version that is not the body's is 409.
 //   - Organization labels are set by id like others, and stand in a list of their own that needs read:organization. Two
-//     labels of one exclusive scope are both set.
+//     labels of one exclusive scope are both set on a new issue.
 //   - A title of blanks is accepted and becomes empty. A body of 5 MB is accepted.
 //   - Times are whole seconds.
 //
 // Some behaviour follows Gitea's source instead of a recording: who may lock, delete and edit; 412 while a dependency
 // that was not added through the API ([Person.Block]) is open; authors may edit their issues where issues are disabled;
-// anonymous requests may read public repositories, and get 401 where an account is needed.
+// anonymous requests may read public repositories, and get 401 where an account is needed; a label that is added to an issue replaces one of
+// its exclusive scope.
 //
 // # Differences from Gitea
 //

@@ -70,6 +70,24 @@ func listIssueLabels(c *call) *response {
 	return reply(http.StatusOK, c.s.labelsJSON(i.sortedLabels(), c.repo))
 }
 
+// addLabelTo adds a label to an existing issue, in place of another one of its exclusive scope.
+func (s *Server) addLabelTo(i *issue, by *user, l *label) {
+	for _, other := range slices.Clone(i.labels) {
+		if other != l && l.scope() != "" && other.scope() == l.scope() {
+			s.detachLabel(i, by, other)
+		}
+	}
+	s.attachLabel(i, by, l)
+}
+
+// scope returns the exclusive scope of a label, or "".
+func (l *label) scope() string {
+	if !l.exclusive {
+		return ""
+	}
+	return l.name[:max(strings.LastIndexByte(l.name, '/'), 0)]
+}
+
 // addIssueLabels accepts ids and names, as Gitea does only here, and ignores unknown ones.
 func addIssueLabels(c *call) *response {
 	var form struct {
@@ -90,11 +108,11 @@ func addIssueLabels(c *call) *response {
 		var name string
 		if json.Unmarshal(raw, &id) == nil {
 			if l := c.repo.labelByID(id); l != nil {
-				c.s.attachLabel(i, c.doer, l)
+				c.s.addLabelTo(i, c.doer, l)
 			}
 		} else if json.Unmarshal(raw, &name) == nil {
 			for _, id := range c.repo.labelIDs(name) {
-				c.s.attachLabel(i, c.doer, c.repo.labelByID(id))
+				c.s.addLabelTo(i, c.doer, c.repo.labelByID(id))
 			}
 		}
 	}

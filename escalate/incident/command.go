@@ -14,6 +14,7 @@ const (
 	PauseVerb  Verb = "pause"  // pause the project
 	StatusVerb Verb = "status" // report the project's state
 	AckVerb    Verb = "ack"    // take responsibility for the incident
+	SnoozeVerb Verb = "snooze" // put off steps and reminders
 	NoVerb     Verb = ""       // anything else; the reply lists the commands
 )
 

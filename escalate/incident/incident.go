@@ -54,6 +54,7 @@ type Comment struct {
 	Attempted time.Time `json:"Attempted,omitzero"` // zero: not yet
 	Up        Uptime    `json:"Up,omitzero"`        // the same by the machine's clock
 	Done      bool      `json:"Done,omitzero"`      // it was written, or the server refused it for good
+	Refused   string    `json:"refused,omitempty"`  // why it was
 }
 
 // Incident lasts from the trip of a project's breaker to the resume that ends it.
@@ -127,6 +128,8 @@ type Incident struct {
 	Comments map[string]Comment `json:"Comments,omitzero"` // by key, e.g. [ResumedKey]
 
 	Ack *Ack `json:"Ack,omitempty"` // the last one; nil: none
+
+	Escalation Escalation `json:"escalation,omitzero"`
 
 	// ResumedHere is a time before which a person had not resumed the project yet, and not in the tracker, while something was left to do
 	// for the incident: that of the resume with adfbot, or when the flag that was removed was seen last.

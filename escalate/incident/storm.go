@@ -128,6 +128,23 @@ func (i Incident) ListedBefore(id string, at time.Time) bool {
 type Views struct {
 	List []Incident
 	Kept map[string]bool // ids of those that have ended and whose issue others keep open
+
+	known map[string]Incident
+}
+
+// Carried returns the incidents that the issue of one in the list carries, the one that leads first.
+func (v Views) Carried(i Incident) []Incident {
+	lead, ok := v.known[i.Lead]
+	if !ok {
+		lead = v.known[i.ID]
+	}
+	out := []Incident{lead}
+	for _, id := range lead.MemberIDs() {
+		if m, ok := v.known[id]; ok && m.Lead == lead.ID {
+			out = append(out, m)
+		}
+	}
+	return out
 }
 
 // View reads whose issues carry incidents. It reads nothing if each has its own.
@@ -136,24 +153,32 @@ func View(ctx context.Context, state IncidentReader, list []Incident) (v Views, 
 	for _, i := range list {
 		known[i.ID] = i
 	}
-	var missing []string
-	for _, i := range list {
-		for _, id := range append(i.MemberIDs(), i.Lead) {
-			if _, ok := known[id]; id != "" && !ok && (i.Lead != "" || !i.IsOpen()) {
-				missing = append(missing, id)
+	for range 2 { // the leads, then all that they lead
+		var missing []string
+		for _, i := range known {
+			for _, id := range append(i.MemberIDs(), i.Lead) {
+				if _, ok := known[id]; id != "" && !ok && !slices.Contains(missing, id) {
+					missing = append(missing, id)
+				}
 			}
 		}
+		if len(missing) == 0 {
+			break
+		}
+		found, err := state.Incidents(ctx, missing...)
+		if err != nil {
+			return v, err
+		}
+		for _, i := range found {
+			known[i.ID] = i
+		}
 	}
-	found, err := state.Incidents(ctx, missing...)
-	for _, i := range found {
-		known[i.ID] = i
-	}
-	v = Views{List: slices.Clone(list), Kept: map[string]bool{}}
+	v = Views{List: slices.Clone(list), Kept: map[string]bool{}, known: known}
 	for n, i := range v.List {
 		if lead, ok := known[i.Lead]; ok {
 			v.List[n].Issue, v.List[n].LeadName = lead.Issue, lead.Name()
 		}
 		v.Kept[i.ID] = !i.IsOpen() && slices.ContainsFunc(i.MemberIDs(), func(id string) bool { m, ok := known[id]; return ok && m.IsOpen() })
 	}
-	return v, err
+	return v, nil
 }

@@ -57,7 +57,7 @@ func UnknownCommand(c incident.CommandLine) string {
 	if c.Written != "" {
 		what = "There is no command " + markdown.CodeSpan(c.Written) + "."
 	}
-	return what + " The commands are `/adf resume [reason]`, `/adf pause [reason]`, `/adf status` and `/adf ack`."
+	return what + " The commands are `/adf resume [reason]`, `/adf pause [reason]`, `/adf status`, `/adf ack` and `/adf snooze 4h`."
 }
 
 // MisplacedCommand answers lines that look like commands and are not run.

@@ -48,6 +48,9 @@ func TestHostileComments(t *testing.T) {
 		for _, body := range []string{
 			ResumedComment("k", i), StillPausedComment("k", i, Resume{Command: s, Flag: s}, ""), LeftOpenComment("k", i),
 			DuplicateComment("k", tracker.IssueRef{Repo: tracker.Repo{Server: s, Owner: s, Name: s}, Number: 1, URL: s}),
+			StepComment("k", StepData{Of: i, Others: 1, Resume: Resume{Command: s, InGitea: true}},
+				incident.StepBegun{Number: 1, Begun: i.Opened, Assign: []string{s}, Labels: []string{s, s}, Webhook: true}),
+			ReminderComment("k", StepData{Of: i, Resume: Resume{Command: s}, Ack: &incident.Ack{By: tracker.Account{Login: s}}}, incident.Reminder{}),
 		} {
 			testhost.RequirePlainText(t, body)
 			require.True(t, tracker.HasCommentMarker(body, "k"))

@@ -43,11 +43,7 @@ func quotedList(names []string) string {
 	if more := len(names) - maxNames; more > 0 {
 		quoted = append(quoted, fmt.Sprint(more, " more"))
 	}
-	last := len(quoted) - 1
-	if last < 1 {
-		return strings.Join(quoted, "")
-	}
-	return strings.Join(quoted[:last], ", ") + " and " + quoted[last]
+	return andList(quoted)
 }
 
 // AssigneeLeftOut says that somebody is not assigned, and why.

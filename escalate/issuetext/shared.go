@@ -218,11 +218,7 @@ func projectList(of []incident.Incident) string {
 	if more := len(of) - maxListed; more > 0 {
 		names = append(names, fmt.Sprint(more, " more"))
 	}
-	last := len(names) - 1
-	if last < 1 {
-		return strings.Join(names, "")
-	}
-	return strings.Join(names[:last], ", ") + " and " + names[last]
+	return andList(names)
 }
 
 // JoinedComment tells which projects have joined an issue, and how many it is about now.

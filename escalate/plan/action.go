@@ -36,6 +36,9 @@ const (
 	Complete            Kind = "complete"           // add to the incident's issue what its creation left out
 	ShowMembers         Kind = "show-members"       // write into the issue whom it carries, and how it is with them
 	TellJoined          Kind = "tell-joined"        // comment on whom the issue carries since the last comment
+	NoteAssignee        Kind = "note-assignee"      // store that somebody is assigned to the issue, which is an answer, or nobody any more
+	Escalate            Kind = "escalate"           // take a step of the escalation, because nobody has answered
+	Remind              Kind = "remind"             // comment that the project is still paused
 	AnnouncePaused      Kind = "tell-paused"        // comment on an issue headed NOT PAUSED that the flag was written
 	AnnounceUnpaused    Kind = "tell-not-paused-on" // comment that the project is not paused on a host of the fleet
 	AnnouncePausedThere Kind = "tell-paused-on"     // comment that it is now
@@ -62,6 +65,7 @@ var phases = map[Kind]int{
 	ReleaseHold: localPhase, Rebuild: localPhase, RebuildDone: localPhase, Settle: localPhase, LeaveLead: localPhase,
 	Join: pausedPhase, Create: pausedPhase, ShowMembers: pausedPhase, TellJoined: pausedPhase, Adopt: pausedPhase, Replace: pausedPhase, Reopen: pausedPhase, ResumeClosed: pausedPhase,
 	Complete: pausedPhase, NameFlag: pausedPhase, ConfirmReopened: pausedPhase, AnnouncePaused: pausedPhase, AnnounceUnpaused: pausedPhase, AnnouncePausedThere: pausedPhase, RunCommand: pausedPhase,
+	NoteAssignee: pausedPhase, Escalate: pausedPhase, Remind: pausedPhase,
 	Close: endedPhase, LeaveOpen: endedPhase, FindLost: endedPhase, CloseDuplicate: endedPhase,
 }
 

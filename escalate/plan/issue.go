@@ -39,9 +39,12 @@ func (p *planner) due(i incident.Incident) bool { return p.o.Force || Due(p.o.No
 
 // Due reports whether the wait before the next try is over. A longer wait than the one that was set comes from a clock that was
 // set back since; firstWait allows for clocks that differ a little.
-func Due(now time.Time, i incident.Incident) bool {
-	left := i.NextTry.Sub(now)
-	return left <= 0 || left > longestWait || i.Wait > 0 && left > i.Wait+firstWait
+func Due(now time.Time, i incident.Incident) bool { return TimeCome(now, i.NextTry, i.Wait) }
+
+// TimeCome is [Due] for any next try and the wait before it.
+func TimeCome(now, nextTry time.Time, wait time.Duration) bool {
+	left := nextTry.Sub(now)
+	return left <= 0 || left > longestWait || wait > 0 && left > wait+firstWait
 }
 
 func (p *planner) adopt(i incident.Incident) bool {
@@ -77,6 +80,7 @@ func (p *planner) open(i incident.Incident) {
 			p.add(AnnouncePaused, i, "the issue says NOT PAUSED, and the pause flag was written since")
 		}
 		p.carried(i)
+		p.escalation(i)
 		for _, m := range p.o.Carried(i) {
 			if m.ID != i.ID && (!m.IsOpen() || !i.HasShown(m.ID)) {
 				continue

@@ -48,6 +48,9 @@ type Observation struct {
 	Unsettled []incident.Incident          // of all projects, with Storm: only for a [DryRun], which tells who would join
 	Storm     Storm
 
+	Escalation Escalation
+	Assignees  map[string]tracker.Account // by incident id, of the issues in Open: somebody whom the bot has not assigned, zero if there is nobody
+
 	byState bool // see [Observation.ByState]
 }
 

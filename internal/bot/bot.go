@@ -53,6 +53,7 @@ import (
 	"github.com/terraphim/adfbot/escalate/tracker"
 	"github.com/terraphim/adfbot/internal/config"
 	"github.com/terraphim/adfbot/internal/hostlocal"
+	"github.com/terraphim/adfbot/internal/pager"
 	"github.com/terraphim/adfbot/internal/redact"
 	"github.com/terraphim/adfbot/internal/status"
 	"github.com/terraphim/adfbot/internal/store"
@@ -78,6 +79,7 @@ type Bot struct {
 	tokenErr error // why the token cannot be read
 	rootsErr error // why gitea.ca_file cannot be used
 	roots    *x509.CertPool
+	pager    *pager.Client
 
 	daemon   bool // it was opened by serve
 	turns    turns
@@ -202,6 +204,7 @@ func (b *Bot) connect(ctx context.Context, mode Mode) error {
 	_, b.tokenErr = b.cfg.Gitea.TokenSource(b.env.Getenv).Token()
 	b.redact = RedactorFor(b.cfg, b.env.Getenv)
 	b.gitea, b.roots, b.rootsErr = newClient(b.cfg, b.env, b.redact)
+	b.pager = b.newPager()
 	o := b.options()
 	if mode == Daemon {
 		o.DirTrust = time.Second // what waits for it is bounded by package web
@@ -247,6 +250,7 @@ func (b *Bot) options() escalate.Options {
 		RunAs:      sync.OnceValue(func() string { return hostlocal.BotUser(c.OwnPath()).RunAs(b.env.Getenv("PATH")) }),
 		ConfigFlag: configFlag(c),
 		Projects:   c.ProjectIDs(nil), Mentions: c.Escalation.Mentions, DueIn: c.Escalation.DueIn, StormWindow: c.Escalation.StormWindow,
+		Escalation: escalation(c.Escalation), Webhooks: b.pager,
 		Commands: escalate.CommandOptions{
 			State: b.store, Operators: c.Operators, CloseResumes: len(c.Operators) > 0 && c.OnIssueClosed == config.Resume,
 			Describe: func(ctx context.Context, project string) (string, error) { return b.Describe(ctx, project) }, // b.Reader needs the reconciler
@@ -288,5 +292,6 @@ func (b *Bot) Close() error {
 	if b.gitea != nil {
 		b.gitea.CloseIdle()
 	}
+	b.pager.CloseIdle()
 	return b.store.Close()
 }

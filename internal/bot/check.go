@@ -98,6 +98,7 @@ func Check(ctx context.Context, cfg *config.Config, offline bool, env Env) []Fin
 	c.counts(ctx)
 	c.template()
 	c.token()
+	c.steps()
 	c.users()
 	c.http(ctx)
 	if !offline {

@@ -65,7 +65,7 @@ func RedactorFor(cfg *config.Config, getenv func(string) string) *redact.Redacto
 	for _, p := range cfg.Projects {
 		files = append(files, p.TokenFile)
 	}
-	for _, file := range files {
+	for _, file := range append(files, cfg.Escalation.WebhookFiles()...) {
 		if file != "" {
 			add(config.ReadSecret(file, getenv))
 		}

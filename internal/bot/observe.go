@@ -23,6 +23,8 @@ type Observer interface {
 	FlagConfirmed(after time.Duration)
 	// ClaimLost is called when a claim has ended before its holder released it.
 	ClaimLost(name string)
+	// WebhookCalled is called after each request to the webhook of a step.
+	WebhookCalled(ok bool)
 }
 
 // observedClaims reports the claims that are lost.
@@ -95,6 +97,9 @@ func (p *Pulse) FlagConfirmed(time.Duration) {}
 
 // ClaimLost is [Observer.ClaimLost].
 func (p *Pulse) ClaimLost(string) {}
+
+// WebhookCalled is [Observer.WebhookCalled].
+func (p *Pulse) WebhookCalled(bool) {}
 
 // Alive reports whether sweeps start and end in time. It uses the monotonic clock: setting the clock causes no restart.
 func (p *Pulse) Alive() bool {

@@ -91,9 +91,11 @@ type Escalation struct {
 	DueIn     time.Duration
 	// StormWindow is how long after a trip another one of the same cause joins its issue; 0: each gets its own.
 	StormWindow time.Duration
-	OutputTail  int      // bytes; 0: keep no output
-	RedactEnv   []string // names of environment variables
-	Template    string   // absolute path of a text/template file; "": the built-in one
+	Steps       []Step        // until somebody answers, in their order
+	Remind      time.Duration // how often people are reminded of a pause; 0: never
+	OutputTail  int           // bytes; 0: keep no output
+	RedactEnv   []string      // names of environment variables
+	Template    string        // absolute path of a text/template file; "": the built-in one
 }
 
 // HTTP configures where serve listens and which tokens it accepts.
@@ -146,6 +148,7 @@ func defaults(host string) *Config {
 			Labels:     []string{"adf", "circuit-breaker", "priority/high"},
 			Assignees:  []string{},
 			Mentions:   []string{},
+			Remind:     168 * time.Hour,
 			OutputTail: 8192,
 			RedactEnv:  []string{},
 		},

@@ -322,7 +322,8 @@ local_dir: /y
 fleet: {host: x, poll: 2s, away_after: 2m, forget_after: 2h}
 gitea: {url: http://x, token_file: /x, login: x, owner: x, repo: x, timeout: 1s, ca_file: /x}
 breaker: {threshold: 1, resume_threshold: 1, hung_after: 1s}
-escalation: {labels: [x], assignees: [x], mentions: [x], due_in: 1s, storm_window: 1s, output_tail: 1, redact_env: [x], template: /x}
+escalation: {labels: [x], assignees: [x], mentions: [x], due_in: 1s, storm_window: 1s, remind: 2h, output_tail: 1,
+  steps: [{after: 1s, mention: [x], assign: [x], labels: [x], webhook_file: /x}], redact_env: [x], template: /x}
 operators: [x]
 on_issue_closed: resume
 sweep: {schedule: "@hourly", time_zone: UTC}

@@ -52,6 +52,8 @@ func schema(c *Config, include *string) []field {
 			list("mentions", &e.Mentions, str(mention), strings.ToLower),
 			leaf("due_in", &e.DueIn, duration(0, forever)),
 			leaf("storm_window", &e.StormWindow, duration(0, maxStormWindow)),
+			steps(&e.Steps),
+			leaf("remind", &e.Remind, reminderTime),
 			leaf("output_tail", &e.OutputTail, number(0, maxOutputTail)),
 			list("redact_env", &e.RedactEnv, str(variable), exact),
 			leaf("template", &e.Template, str(optional(filePath))),

@@ -107,6 +107,12 @@ func (c *Config) SharedHash() string {
 	// Where files are, who may use them, and what a host is called, is its own.
 	shared.Gitea.TokenFile, shared.Gitea.TokenEnv, shared.Gitea.CAFile, shared.Gitea.Timeout = "", "", "", 0
 	shared.Escalation.Template, shared.Escalation.RedactEnv, shared.Fleet.Host = "", nil, ""
+	shared.Escalation.Steps = slices.Clone(shared.Escalation.Steps)
+	for i := range shared.Escalation.Steps {
+		if s := &shared.Escalation.Steps[i]; s.WebhookFile != "" {
+			s.WebhookFile = "some file"
+		}
+	}
 	for i := range shared.Projects {
 		p := &shared.Projects[i]
 		p.Users, p.TokenFile = nil, ""

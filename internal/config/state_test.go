@@ -138,6 +138,10 @@ func TestSharedHash(t *testing.T) {
 	require.Equal(t, []string{"breaker", "projects"}, differs("breaker: {threshold: 5}\n"+text), "whose threshold it is, too")
 	require.Equal(t, []string{"fleet"}, differs("fleet: {poll: 2s}\n"+text))
 	require.Equal(t, []string{"history.keep", "on_issue_closed"}, differs("history: {keep: 48h}\non_issue_closed: resume\noperators: []\n"+text))
+	steps := "escalation: {steps: [{after: 1h, webhook_file: /a}]}\n" + text
+	require.Equal(t, hash(steps), hash(strings.Replace(steps, "/a", "/b", 1)), "where the file is")
+	require.NotEqual(t, hash(steps), hash(strings.Replace(steps, "webhook_file: /a", "mention: [kim]", 1)))
+	require.Equal(t, []string{"escalation"}, differs(steps))
 	require.Empty(t, SharedDiffers(same, "0123456789abcdef"), "that of an earlier version")
 	require.Empty(t, SharedDiffers(same, same+" later=01234567"), "another version has another key")
 }

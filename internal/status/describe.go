@@ -36,6 +36,7 @@ func (r *Reader) Describe(ctx context.Context, project string) (string, error) {
 		if i.TakenBy != "" {
 			by = ", taken by " + markdown.CodeSpan(i.TakenBy)
 		}
+		by += i.Escalation.Note(s.At)
 		add("Incident %s%s, open since %s%s", markdown.CodeSpan(i.Name), text(ClassNote(i.Class)), i.Opened.UTC().Format(describeFormat), by)
 	}
 	add("Failures in a row: %d; it trips at %d", p.Failures, p.Threshold)

@@ -14,6 +14,8 @@ type Figures struct {
 	Oldest   time.Duration // how long the first of them has waited for its issue to be opened or closed
 	Spooled  int
 
+	WebhooksFailing int // documents of steps that could not be sent yet
+
 	LastSweep time.Time // of any process, zero if there was none
 
 	Fleet *Fleet // nil: the state has no other host
@@ -31,7 +33,8 @@ func (r *Reader) Figures(ctx context.Context) (Figures, error) {
 			if i.IsOpen() && i.Lead != "" {
 				f.Joined++
 			}
-			w, since := pending(i, seen.kept[i.ID])
+			f.WebhooksFailing += r.failingWebhooks(i, seen)
+			w, since := pending(i, seen.views.Kept[i.ID])
 			if w.incident == "" {
 				continue
 			}

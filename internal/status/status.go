@@ -34,9 +34,10 @@ type Status struct {
 type Project struct {
 	ID         string     `json:"id"`
 	Configured bool       `json:"configured"`
-	Pattern    string     `json:"pattern,omitempty"` // that configures it, unless its id does
-	Paused     string     `json:"paused"`            // [Yes], [No] or [Unknown]
-	Held       bool       `json:"held"`              // paused by hand
+	Pattern    string     `json:"pattern,omitempty"`   // that configures it, unless its id does
+	Paused     string     `json:"paused"`              // [Yes], [No] or [Unknown]
+	Held       bool       `json:"held"`                // paused by hand
+	Forgotten  bool       `json:"forgotten,omitempty"` // for longer than escalation.remind
 	Reason     string     `json:"reason,omitempty"`
 	Since      *time.Time `json:"since,omitempty"`
 	Failures   int        `json:"failures"`
@@ -77,8 +78,10 @@ type Incident struct {
 	Lead        string    `json:"lead,omitempty"`    // name of the incident whose issue that is, if it is another one's
 	Carries     int       `json:"carries,omitempty"` // how many other incidents its issue is about
 	FlagWritten bool      `json:"flag_written"`
-	TakenBy     string    `json:"taken_by,omitempty"` // who acknowledged it in Gitea
+	TakenBy     string    `json:"taken_by,omitempty"` // who acknowledged it in Gitea, or is assigned to its issue
 	TakenAt     time.Time `json:"taken_at,omitzero"`
+
+	Escalation *Escalation `json:"escalation,omitempty"`
 }
 
 // Run is one run.
@@ -199,7 +202,7 @@ func (r *Reader) operatorProblems(ctx context.Context) []string {
 // snapshot is what the state says of projects.
 type snapshot struct {
 	incidents map[string][]incident.Incident // those that are not settled, by project, see [incident.View]
-	kept      map[string]bool
+	views     incident.Views
 	holds     map[string]incident.Hold
 	recorded  map[string]store.Overview // of the known projects
 	flag      func(project string) incident.FlagView
@@ -228,7 +231,7 @@ func (r *Reader) look(ctx context.Context, only string, runs int) (s snapshot, e
 	if err != nil {
 		return s, err
 	}
-	s.incidents, s.holds, s.kept = map[string][]incident.Incident{}, map[string]incident.Hold{}, views.Kept
+	s.incidents, s.holds, s.views = map[string][]incident.Incident{}, map[string]incident.Hold{}, views
 	for _, i := range views.List {
 		s.incidents[i.Project] = append(s.incidents[i.Project], i)
 	}
@@ -313,7 +316,13 @@ func (r *Reader) addPause(p *Project, s snapshot) {
 		p.Paused, p.Reason = Unknown, flag.Err.Error()
 	}
 	for _, i := range s.incidents[p.ID] {
-		p.addIncident(i, s.fleet.written(i), s.kept[i.ID])
+		p.addIncident(i, s.fleet.written(i), s.views.Kept[i.ID])
+		if i.IsOpen() {
+			r.addEscalation(p, i, s.views.Carried(i))
+		}
+	}
+	if h, held := s.holds[p.ID]; held && p.Held {
+		r.addForgotten(p, h.Since)
 	}
 	if s.isPaused(p.ID) {
 		p.addFleet(s.fleet)

@@ -34,6 +34,7 @@ type Metrics struct {
 
 	spread *exposition.Histogram
 	lost   *exposition.Counter
+	called *exposition.Counter
 	listen atomic.Bool
 
 	mu    sync.Mutex
@@ -67,7 +68,7 @@ func classLabel(c *config.Config, r store.OutcomeCount) string {
 
 // NewMetrics returns metrics of a program of this version, all zero.
 func NewMetrics(version, revision string) *Metrics {
-	return &Metrics{
+	m := &Metrics{
 		version: version, revision: revision,
 		results: exposition.NewCounter(resultsName, resultsHelp, "outcome", "project"),
 		classed: exposition.NewCounter(resultsName, resultsHelp, "class", "outcome", "project"),
@@ -85,8 +86,20 @@ func NewMetrics(version, revision string) *Metrics {
 			"How long after the beginning of a pause its flag was on this host's disk.", []float64{.05, .1, .25, .5, 1, 2, 5, 10, 30, 60, 300, 3600}),
 		lost: exposition.NewCounter("adfbot_claims_lost_total",
 			"Claims that ended before this host released them, because it could not renew them in time."),
+		called: exposition.NewCounter("adfbot_step_webhook_requests_total",
+			"Requests of the daemon to webhooks of the escalation's steps.", "result"),
 	}
+	for _, result := range []string{delivered, notDelivered} { // a rate needs a series before its first event
+		m.called.Add(0, result)
+	}
+	return m
 }
+
+// The labels of requests to webhooks.
+const (
+	delivered    = "delivered"
+	notDelivered = "failed"
+)
 
 // put adds what this process has counted.
 func (m *Metrics) put(p *exposition.Page, c *config.Config) {
@@ -97,7 +110,7 @@ func (m *Metrics) put(p *exposition.Page, c *config.Config) {
 	if c.Shared() && c.StateListen != config.ListenOff {
 		p.Gauge("adfbot_listen_up", "Whether this host hears at once of pauses and resumes on others; else it notices them by polling.", boolValue(m.listen.Load()))
 	}
-	for _, metric := range []interface{ Put(*exposition.Page) }{m.results, m.classed, m.trips, m.sweeps, m.errors, m.requests, m.took} {
+	for _, metric := range []interface{ Put(*exposition.Page) }{m.results, m.classed, m.trips, m.sweeps, m.errors, m.requests, m.took, m.called} {
 		metric.Put(p)
 	}
 	p.Gauge("adfbot_build_info", "The version of adfbot; always 1.", 1,
@@ -125,6 +138,15 @@ func (m *Metrics) FlagConfirmed(after time.Duration) { m.spread.Observe(max(afte
 
 // ClaimLost is [bot.Observer.ClaimLost].
 func (m *Metrics) ClaimLost(string) { m.lost.Add(1) }
+
+// WebhookCalled is [bot.Observer.WebhookCalled].
+func (m *Metrics) WebhookCalled(ok bool) {
+	result := delivered
+	if !ok {
+		result = notDelivered
+	}
+	m.called.Add(1, result)
+}
 
 // Requested is [bot.Observer.Requested].
 func (m *Metrics) Requested(op string, status int, took time.Duration) {

@@ -160,6 +160,8 @@ func TestMetricNames(t *testing.T) {
 		"results_total counter",
 		"spooled_results gauge",
 		"state_up gauge",
+		"step_webhook_requests_total counter",
+		"step_webhooks_failing gauge",
 		"sweep_duration_seconds histogram",
 		"sweep_errors_total counter",
 		"trips_total counter",

@@ -100,6 +100,7 @@ type summary struct {
 	Issue    link   // of the incident
 	Class    string // of its failure; "" if it says nothing
 	TakenAt  moment // when somebody took the incident
+	Steps    string // how far its steps are
 	Notes    []string
 }
 
@@ -250,6 +251,7 @@ func newSummary(p status.Project, now time.Time, at visit) summary {
 	if i := p.Incident; i != nil {
 		v.Class = knownClass(i.Class)
 		v.Issue, v.TakenAt = link{issueName(i.Name, i.Issue), webLink(i.Issue)}, newMoment(i.TakenAt, now)
+		v.Steps = strings.TrimPrefix(i.Escalation.Note(now), ", ")
 		if p.Since == nil {
 			v.Since = newMoment(i.Opened, now)
 		}

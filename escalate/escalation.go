@@ -1,0 +1,261 @@
+package escalate
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/terraphim/adfbot/escalate/incident"
+	"github.com/terraphim/adfbot/escalate/issuetext"
+	"github.com/terraphim/adfbot/escalate/plan"
+	"github.com/terraphim/adfbot/escalate/tracker"
+	"github.com/terraphim/adfbot/internal/fault"
+)
+
+// The escalation: steps until somebody answers, and reminders of a pause. What is due follows from the state. A step and a reminder are
+// stored before anybody is told, and each part of a step is stored when it is done.
+
+// observeAssignees adds whom people have assigned to the issues that were listed.
+func (r *Reconciler) observeAssignees(o *plan.Observation, c *sweepCache) {
+	if o.Escalation = r.opt.Escalation; len(o.Escalation.Steps) == 0 {
+		return
+	}
+	o.Assignees = map[string]tracker.Account{}
+	for _, i := range o.Incidents {
+		for _, issue := range o.Open {
+			if issue.ID == i.Issue.ID && issue.Number == i.Issue.Number {
+				o.Assignees[i.ID] = r.assignee(c, issue, o.Carried(i))
+			}
+		}
+	}
+}
+
+// assignee returns somebody who is assigned to an issue and not by the bot, zero if nobody is.
+func (r *Reconciler) assignee(c *sweepCache, issue tracker.Issue, carried []incident.Incident) tracker.Account {
+	bots := carried[0].Escalation.Assigned
+	for _, i := range carried {
+		bots = slices.Concat(bots, r.opt.Target(i.Project).Assignees)
+	}
+	for _, s := range r.opt.Escalation.Steps {
+		if carried[0].Rebuilt { // then it is not known which of them have been taken
+			bots = slices.Concat(bots, s.Assign)
+		}
+	}
+	ours, _ := c.identity()
+	for _, a := range issue.Assignees {
+		if !ours.has(a) && !slices.ContainsFunc(bots, func(login string) bool { return strings.EqualFold(login, a.Login) }) {
+			return a
+		}
+	}
+	return tracker.Account{}
+}
+
+// noteAssignee stores whom people have assigned, as the issue is now.
+func (r *Reconciler) noteAssignee(ctx context.Context, s step) (progress, error) {
+	issue, is, err := r.readIssue(ctx, s.cache, s.incident)
+	switch {
+	case err != nil:
+		return later, r.failed(ctx, s.incident, err)
+	case is != plan.IssueOpen:
+		return later, nil
+	}
+	_, err = r.saveAssignee(ctx, s, issue)
+	return changed, err
+}
+
+// saveAssignee reports whether somebody is assigned, if that was not known.
+func (r *Reconciler) saveAssignee(ctx context.Context, s step, issue tracker.Issue) (isNew bool, err error) {
+	by := r.assignee(s.cache, issue, s.carried)
+	was := s.incident.Escalation.Assignee
+	if was == nil && by.ID == 0 || was != nil && was.By.ID == by.ID {
+		return false, nil
+	}
+	_, err = r.opt.State.Change(ctx, s.incident.ID, func(i *incident.Incident) {
+		if i.Escalation.Assignee = nil; by.ID != 0 {
+			i.Escalation.Assignee = &incident.Ack{By: by, At: r.opt.Now().UTC()}
+		}
+	})
+	fault.Point(ctx, "assignee-noted")
+	return by.ID != 0, err
+}
+
+// escalate begins the step that is due, or goes on with the last one. The issue is read first: somebody may be assigned by now.
+func (r *Reconciler) escalate(ctx context.Context, s step) (progress, error) {
+	issue, is, err := r.readIssue(ctx, s.cache, s.incident)
+	switch {
+	case err != nil:
+		return later, r.failed(ctx, s.incident, err)
+	case is != plan.IssueOpen:
+		return later, nil // a sweep looks who has closed it
+	}
+	if answered, err := r.saveAssignee(ctx, s, issue); answered || err != nil {
+		return later, err
+	}
+	waits := false
+	s.incident, err = r.opt.State.Change(ctx, s.incident.ID, func(i *incident.Incident) {
+		now := r.opt.Now()
+		if _, waits = plan.Unanswered(asNow(s.carried, *i)); !waits {
+			return // somebody has answered meanwhile
+		}
+		if due, ok := r.opt.Escalation.Due(asNow(s.carried, *i), now); ok {
+			i.Escalation.Begin(incident.StepBegun{
+				Of: due.Of.ID, After: due.After, Number: due.Number, Begun: now.UTC(), Mention: due.Mention, Assign: due.Assign, Labels: due.Labels,
+			}, due.Webhook)
+		}
+		i.WaitFrom(now, 2*r.opt.Timeout)
+	})
+	if err != nil || !waits || s.incident.Escalation.Step == nil {
+		return later, err
+	}
+	fault.Point(ctx, "step-begun")
+	return r.finishStep(ctx, s, issue)
+}
+
+// asNow returns the incidents that an issue carries, with the one that leads as it is now.
+func asNow(carried []incident.Incident, lead incident.Incident) []incident.Incident {
+	return append([]incident.Incident{lead}, carried[1:]...)
+}
+
+// stepParts carries out the parts of a step. What could not be done and is not worth another try is said in problems.
+var stepParts = map[incident.StepPart]func(*Reconciler, context.Context, step, tracker.Issue) (problems []string, p progress, err error){
+	incident.CommentPart: (*Reconciler).stepComment,
+	incident.LabelsPart:  (*Reconciler).stepLabels,
+	incident.AssignPart:  (*Reconciler).stepAssign,
+}
+
+// finishStep does what is left of a step. A part that has to wait keeps no other one waiting.
+func (r *Reconciler) finishStep(ctx context.Context, s step, issue tracker.Issue) (progress, error) {
+	var errs []error
+	begun := *s.incident.Escalation.Step
+	for _, part := range begun.Left {
+		problems, p, err := stepParts[part](r, ctx, s, issue)
+		fault.Point(ctx, "step-part")
+		if err != nil || p != complete {
+			errs = append(errs, err)
+			continue
+		}
+		for _, why := range problems {
+			r.opt.Log.Warn("a step of the escalation is not complete", "incident", s.incident.Name(), "issue", issue.String(), "step", begun.Number, "why", why)
+		}
+		if s.incident, err = r.opt.State.Change(context.WithoutCancel(ctx), s.incident.ID, func(i *incident.Incident) {
+			i.Escalation.EndPart(part, problems)
+		}); err != nil {
+			return later, err
+		}
+	}
+	if len(errs) > 0 { // the ones that wait for no failure are nil
+		return r.deferOrFail(ctx, s.incident, later, errors.Join(errs...))
+	}
+	r.opt.Log.Info("step of the escalation taken", "project", s.incident.Project, "incident", s.incident.Name(), "issue", issue.String(), "step", begun.Number)
+	return complete, r.saveDone(ctx, s.incident, func(*incident.Incident) {})
+}
+
+// stepData collects what a comment says.
+func (r *Reconciler) stepData(s step, of string, mention []string) issuetext.StepData {
+	d := issuetext.StepData{Of: s.incident, Resume: r.HowToResume(s.incident.Project), Mention: mention}
+	for _, i := range s.carried {
+		if i.ID == of {
+			d.Of, d.Resume, d.Ack = i, r.HowToResume(i.Project), i.Ack
+		} else if i.IsOpen() {
+			d.Others++
+		}
+	}
+	if by := s.incident.Escalation.Assignee; d.Ack == nil {
+		d.Ack = by
+	}
+	return d
+}
+
+func (r *Reconciler) stepComment(ctx context.Context, s step, _ tracker.Issue) ([]string, progress, error) {
+	begun := *s.incident.Escalation.Step
+	body := issuetext.StepComment(begun.Key(), r.stepData(s, begun.Of, begun.Mention), begun)
+	p, err := r.commentOnce(ctx, s, s.incident.Issue, begun.Key(), body)
+	if p != complete || err != nil {
+		return nil, p, err
+	}
+	return r.refusal(ctx, s, begun.Key())
+}
+
+// refusal returns why the server has refused a comment, if it has.
+func (r *Reconciler) refusal(ctx context.Context, s step, key string) ([]string, progress, error) {
+	found, err := r.opt.State.Incidents(ctx, s.incident.ID)
+	if err != nil || len(found) == 0 || found[0].Comments[key].Refused == "" {
+		return nil, complete, err
+	}
+	return []string{"Gitea refuses the comment: " + found[0].Comments[key].Refused}, complete, nil
+}
+
+func (r *Reconciler) stepLabels(ctx context.Context, s step, issue tracker.Issue) ([]string, progress, error) {
+	var bots []string
+	for _, i := range s.carried {
+		bots = append(bots, r.opt.Target(i.Project).Labels...)
+	}
+	for _, other := range r.opt.Escalation.Steps {
+		bots = append(bots, other.Labels...)
+	}
+	missing, err := r.addLabels(ctx, s, issue, withoutScopesOf(s.incident.Escalation.Step.Labels, issue.Labels, bots))
+	if worthAnotherTry(s.incident, err) {
+		return nil, later, err
+	}
+	if len(missing) > 0 {
+		return []string{issuetext.LabelsLeftOut(missing, causeOf(err))}, complete, nil
+	}
+	return nil, complete, nil
+}
+
+func (r *Reconciler) stepAssign(ctx context.Context, s step, issue tracker.Issue) ([]string, progress, error) {
+	notAssigned, err := r.addAssignees(ctx, s, issue, s.incident.Escalation.Step.Assign)
+	if err != nil {
+		return nil, later, err
+	}
+	return notAssigned, complete, nil
+}
+
+// remind comments that the project is still paused.
+func (r *Reconciler) remind(ctx context.Context, s step) (progress, error) {
+	_, is, err := r.readIssue(ctx, s.cache, s.incident)
+	switch {
+	case err != nil:
+		return later, r.failed(ctx, s.incident, err)
+	case is != plan.IssueOpen:
+		return later, nil
+	}
+	s.incident, err = r.opt.State.Change(ctx, s.incident.ID, func(i *incident.Incident) {
+		m, ok := r.opt.Escalation.DueReminder(asNow(s.carried, *i), r.opt.Now().UTC())
+		if !ok {
+			return
+		}
+		i.Escalation.Reminder = &m
+		if _, known := i.Comments[m.Key()]; !known {
+			if i.Comments == nil {
+				i.Comments = map[string]incident.Comment{}
+			}
+			i.Comments[m.Key()] = incident.Comment{}
+		}
+	})
+	if err != nil || s.incident.Escalation.Reminder == nil {
+		return later, err
+	}
+	fault.Point(ctx, "reminder-begun")
+	m := *s.incident.Escalation.Reminder
+	p, err := r.commentOnce(ctx, s, s.incident.Issue, m.Key(), issuetext.ReminderComment(m.Key(), r.stepData(s, m.Of, r.opt.Mentions), m))
+	return r.deferOrFail(ctx, s.incident, p, err)
+}
+
+// NextStep returns the number of the step that comes next for the incidents that an issue carries, the one that leads first, and when; 0
+// if none does.
+func (r *Reconciler) NextStep(carried []incident.Incident) (number int, at time.Time) {
+	next, at, ok := r.opt.Escalation.Next(carried)
+	if !ok {
+		return 0, time.Time{}
+	}
+	return next.Number, at
+}
+
+// Unanswered reports whether nobody has answered for one of them.
+func (r *Reconciler) Unanswered(carried []incident.Incident) bool {
+	_, waits := plan.Unanswered(carried)
+	return waits
+}
