@@ -56,12 +56,17 @@ type Comment struct {
 	Done      bool      `json:"Done,omitzero"`      // it was written, or the server refused it for good
 }
 
-// Incident lasts from the trip of a project's breaker to the resume that ends it.
+// Incident lasts from the trip of a project's breaker to the resume that ends it. A [Silent] one lasts from the time at which a result is
+// overdue to the next one.
 type Incident struct {
 	ID      string `json:"ID"` // 128 random bits in hexadecimal
 	Project string `json:"Project"`
-	Seq     int    `json:"Seq"` // counts the project's incidents from 1, see Name
+	Seq     int    `json:"Seq"` // counts the project's incidents of one kind from 1, see Name
 	Agent   string `json:"Agent,omitzero"`
+
+	Kind       Kind      `json:"kind,omitempty"`        // "": its breaker tripped
+	Since      time.Time `json:"silent_since,omitzero"` // of a silent one: when it was heard of last, see [Silent]
+	LastResult time.Time `json:"last_result,omitzero"`  // of a silent one: when its last counted result was recorded; zero: never
 
 	Opened    time.Time `json:"Opened"`
 	Failures  int       `json:"Failures,omitzero"` // consecutive, at the trip
@@ -140,7 +145,12 @@ func (i Incident) SupersededByEarlier() bool { return i.Replaced && !i.Rebuilt }
 func (i Incident) IsOpen() bool { return i.Ended.IsZero() }
 
 // Name returns the incident's name for people, e.g. odilo#3.
-func (i Incident) Name() string { return fmt.Sprintf("%s#%d", i.Project, i.Seq) }
+func (i Incident) Name() string {
+	if i.IsSilent() {
+		return fmt.Sprintf("%s#silent-%d", i.Project, i.Seq)
+	}
+	return fmt.Sprintf("%s#%d", i.Project, i.Seq)
+}
 
 // Ack says who takes care of an incident.
 type Ack struct {
