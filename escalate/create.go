@@ -208,7 +208,7 @@ func (r *Reconciler) issueData(ctx context.Context, s step, repo tracker.Repo) (
 		}
 	}
 	data.Incident = i
-	if i.FlagWritten.IsZero() {
+	if i.FlagWritten.IsZero() && !i.IsSilent() {
 		data.FlagError = i.FlagError
 		if s.flag.Err != nil {
 			data.FlagError = s.flag.Err.Error()

@@ -210,7 +210,7 @@ func (m *Memory) OpenSilent(ctx context.Context, i incident.Incident) (incident.
 	case known || !i.Rebuilt && (open || paused):
 		return i, false, nil
 	case open:
-		i.Ended, i.EndedHow, i.Replaced = i.Opened, "another issue tells that the project does not report", true
+		i.Ended, i.EndedHow, i.Replaced = i.Opened, "has another issue that tells of the same silence", true
 	}
 	i, err := m.Insert(ctx, i)
 	if errors.Is(err, incident.ErrOpenIncident) { // just now

@@ -62,7 +62,10 @@ func (s step) othersOpen() bool {
 
 // endComment says how the incident ended, or all that it leads.
 func (s step) endComment(key string) string {
-	if s.incident.Leads() {
+	switch {
+	case s.incident.IsSilent():
+		return issuetext.SilenceEndedComment(key, s.incident)
+	case s.incident.Leads():
 		return issuetext.AllResumedComment(key, s.carried)
 	}
 	return issuetext.ResumedComment(key, s.incident)

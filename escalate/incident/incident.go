@@ -65,8 +65,10 @@ type Incident struct {
 	Agent   string `json:"Agent,omitzero"`
 
 	Kind       Kind      `json:"kind,omitempty"`        // "": its breaker tripped
-	Since      time.Time `json:"silent_since,omitzero"` // of a silent one: when it was heard of last, see [Silent]
+	Since      time.Time `json:"silent_since,omitzero"` // of a silent one: when it was heard of last or, if it never was, since when it is waited for
 	LastResult time.Time `json:"last_result,omitzero"`  // of a silent one: when its last counted result was recorded; zero: never
+	Began      time.Time `json:"run_began,omitzero"`    // of a silent one: when the run on Host began that had no result when it was opened
+	Expect     string    `json:"expect,omitempty"`      // of a silent one: what was configured, for people, e.g. "every 1h"
 
 	Opened    time.Time `json:"Opened"`
 	Failures  int       `json:"Failures,omitzero"` // consecutive, at the trip

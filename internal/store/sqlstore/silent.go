@@ -18,10 +18,16 @@ func (s *State) Silent(ctx context.Context, project string) ([]incident.Incident
 	return read(ctx, s, ScanDoc[incident.Incident], `SELECT doc FROM adfbot.silence WHERE NOT settled AND project = ? ORDER BY seq`, project)
 }
 
-func (s *State) OpenSilent(ctx context.Context, i incident.Incident) (_ incident.Incident, opened bool, err error) {
-	err = s.changeProject(ctx, i.Project, func(ctx context.Context, tx Tx, p *Project) (bool, error) {
+func (s *State) OpenSilent(ctx context.Context, new incident.Incident) (i incident.Incident, opened bool, err error) {
+	err = s.changeProject(ctx, new.Project, func(ctx context.Context, tx Tx, p *Project) (bool, error) {
+		i = new
 		if opened, err = s.openSilent(ctx, tx, *p, &i); err != nil || !opened {
 			return false, err
+		}
+		if len(i.Evidence.Runs) > 0 {
+			if err := putEvidence(ctx, tx, i); err != nil {
+				return false, err
+			}
 		}
 		return true, execDoc(ctx, tx, i, `INSERT INTO adfbot.silence (doc, id, project, seq, opened_at, ended_at, settled) VALUES (?, ?, ?, ?, ?, ?, ?)`,
 			i.ID, i.Project, i.Seq, stamp(i.Opened), At(i.Ended), i.Settled)
@@ -50,7 +56,7 @@ func (s *State) openSilent(ctx context.Context, tx Tx, p Project, i *incident.In
 	}
 	if i.Rebuilt {
 		if i.LastResult = last.Time; open && i.IsOpen() {
-			i.Ended, i.EndedHow, i.Replaced = i.Opened, "another issue tells that the project does not report", true
+			i.Ended, i.EndedHow, i.Replaced = i.Opened, "has another issue that tells of the same silence", true
 		}
 		return true, nil
 	}
