@@ -9,8 +9,8 @@ import (
 	"github.com/terraphim/adfbot/internal/fault"
 )
 
-// OpenSilent stores an incident of the kind [incident.Silent], with its evidence, and opens its issue. It reports whether it did: what is
-// known by now may speak against it, see [incident.SilentStore]. What fails in the tracker is left to the next sweep.
+// OpenSilent stores an incident of the kind [incident.Silent], with its evidence. It reports whether it did: what is known by now may
+// speak against it, see [incident.SilentStore]. [Reconciler.Announce] opens its issue.
 func (r *Reconciler) OpenSilent(ctx context.Context, i incident.Incident) (incident.Incident, bool, error) {
 	evidence := i.Evidence
 	i, opened, err := r.opt.State.OpenSilent(ctx, i)
@@ -20,20 +20,30 @@ func (r *Reconciler) OpenSilent(ctx context.Context, i incident.Incident) (incid
 	r.opt.Log.Warn("project does not report", "project", i.Project, "incident", i.Name(), "since", i.Since, "running_since", i.Began)
 	fault.Point(ctx, "silence-noted")
 	i.Evidence = evidence
-	return i, true, r.track(ctx, &visit{project: i.Project, cache: r.visitCache(), wait: r.opt.Timeout, fresh: &i})
+	return i, true, nil
 }
 
-// EndSilent ends such an incident, and closes its issue. how is a sentence for people.
-func (r *Reconciler) EndSilent(ctx context.Context, i incident.Incident, how string) error {
-	_, ended, err := r.opt.State.EndSilent(ctx, i.ID, how, r.opt.Now())
+// EndSilent ends such an incident, and reports whether that has to be announced. how is a sentence for people without its subject.
+func (r *Reconciler) EndSilent(ctx context.Context, i incident.Incident, how string) (bool, error) {
+	i, ended, err := r.opt.State.EndSilent(ctx, i.ID, how, r.opt.Now())
 	if err != nil || !ended {
-		return err
+		return false, err
 	}
 	r.opt.Log.Info("incident has ended", "project", i.Project, "incident", i.Name(), "how", how)
 	fault.Point(ctx, "silence-ended")
-	err = r.track(ctx, &visit{project: i.Project, cache: r.visitCache(), wait: claimWait})
+	return !i.Settled, nil
+}
+
+// Announce opens the issue of a silent incident that was just stored, or closes that of one that has just ended. What fails, or somebody
+// else is at, is left to the next sweep.
+func (r *Reconciler) Announce(ctx context.Context, i incident.Incident) error {
+	v := &visit{project: i.Project, cache: r.visitCache(), wait: claimWait}
+	if i.IsOpen() {
+		v.fresh = &i
+	}
+	err := r.track(ctx, v)
 	var claimed claimError
-	if errors.As(err, &claimed) { // whoever is at work there, or the next sweep, closes it
+	if errors.As(err, &claimed) {
 		return nil
 	}
 	return err

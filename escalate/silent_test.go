@@ -21,6 +21,9 @@ func (m *machine) silence(ctx context.Context) (incident.Incident, error) {
 	i, _, err := m.rec.OpenSilent(ctx, incident.Incident{
 		ID: pause.NewRandomID(), Kind: incident.Silent, Project: project, Agent: "project-meta", Opened: time.Now().UTC(), Since: time.Now().Add(-time.Hour).UTC(),
 	})
+	if err == nil {
+		err = m.rec.Announce(ctx, i)
+	}
 	return i, err
 }
 
@@ -34,7 +37,15 @@ func (m *machine) falls() incident.Incident {
 
 func (m *machine) reports(i incident.Incident) {
 	m.Helper()
-	require.NoError(m, m.rec.EndSilent(m.context(), i, "reported again"))
+	require.NoError(m, m.end(m.context(), i))
+}
+
+func (m *machine) end(ctx context.Context, i incident.Incident) error {
+	announce, err := m.rec.EndSilent(ctx, i, "reported again")
+	if i.Ended = time.Now(); err == nil && announce {
+		err = m.rec.Announce(ctx, i)
+	}
+	return err
 }
 
 func TestSilentIssue(t *testing.T) {
@@ -131,7 +142,7 @@ func TestSilentCrashes(t *testing.T) {
 		t.Run(at, func(t *testing.T) {
 			play(t, func(w *world) {
 				i := w.falls()
-				w.dies(at, func(ctx context.Context) { _ = w.rec.EndSilent(ctx, i, "reported again") })
+				w.dies(at, func(ctx context.Context) { _ = w.end(ctx, i) })
 				m := w.reopened()
 				m.sweepFor(5 * time.Minute)
 				require.Equal(w, "closed", m.issue().State)
