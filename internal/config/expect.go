@@ -33,6 +33,14 @@ func (e Expect) String() string {
 	return when + ", with " + text.Duration(e.Grace) + " of grace"
 }
 
+// Words is String, but "" if nothing is expected.
+func (e Expect) Words() string {
+	if e.IsZero() {
+		return ""
+	}
+	return e.String()
+}
+
 // Deadline returns until when a project has to report that reported last, or may do so since, at a time. For a checked Expect it fails only
 // as [Sweep.Cron] does.
 func (e Expect) Deadline(from time.Time) (time.Time, error) {

@@ -26,6 +26,8 @@ type incidentJSON struct {
 	ID          string     `json:"id"`
 	Name        string     `json:"name"`
 	Project     string     `json:"project"`
+	Kind        string     `json:"kind"`                   // failures or silent
+	Since       *time.Time `json:"silent_since,omitempty"` // of a silent one: when it was heard of last
 	Agent       string     `json:"agent"`
 	State       string     `json:"state"`
 	Opened      time.Time  `json:"opened"`
@@ -53,9 +55,12 @@ type issueJSON struct {
 
 func newIncidentJSON(i incident.Incident) incidentJSON {
 	v := incidentJSON{
-		ID: i.ID, Name: i.Name(), Project: i.Project, Agent: i.Agent, State: store.OpenIncidents, Opened: i.Opened,
+		ID: i.ID, Name: i.Name(), Project: i.Project, Kind: "failures", Agent: i.Agent, State: store.OpenIncidents, Opened: i.Opened,
 		Failures: i.Failures, Threshold: i.Threshold, Class: i.Class, Fingerprint: i.Fingerprint, Host: i.Host, FlagWritten: !i.FlagWritten.IsZero(), FlagError: i.FlagError,
 		Pending: i.LastErr, Lead: i.Lead, Members: i.MemberIDs(),
+	}
+	if i.IsSilent() {
+		v.Kind, v.Since = string(i.Kind), &i.Since
 	}
 	if !i.IsOpen() {
 		v.State, v.Ended, v.EndedHow = store.EndedIncidents, &i.Ended, i.EndedHow

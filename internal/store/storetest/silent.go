@@ -19,6 +19,7 @@ func RunSilent(t *testing.T, open Open) {
 		{"none opens against what is known by then", testNotSilent},
 		{"a rebuilt one stands beside an open one as ended", testRebuiltSilent},
 		{"ending", testEndSilent},
+		{"lists of all kinds", testListsOfAllKinds},
 		{"its server moves", testSilentMoves},
 		{"reports", testReports},
 	})
@@ -129,6 +130,40 @@ func testEndSilent(t *testing.T, s *state) {
 	j, _, err = s.EndSilent(t.Context(), j.ID, "it reported", noon)
 	require.NoError(t, err)
 	require.True(t, j.Settled, "it never had an issue")
+}
+
+func testListsOfAllKinds(t *testing.T, s *state) {
+	names := func(list []incident.Incident, err error) (out []string) {
+		require.NoError(t, err)
+		for _, i := range list {
+			out = append(out, i.Name())
+		}
+		return out
+	}
+	first := silent("a")
+	first.Evidence.Runs = []incident.Run{{Outcome: store.Success}}
+	first, _ = s.openSilent(first)
+	s.pass(time.Minute)
+	s.resumed("odilo")
+	s.pass(time.Minute)
+	second := silent("b")
+	second.Project, second.Opened = "twins", s.at
+	second, _ = s.openSilent(second)
+	s.pass(time.Minute)
+	s.trip("twins")
+
+	all := []string{"twins#1", "twins#silent-1", "odilo#1", "odilo#silent-1"}
+	require.Equal(t, all, names(s.IncidentsOf(t.Context(), "", 10)))
+	require.Equal(t, all[:3], names(s.IncidentsOf(t.Context(), "", 3)))
+	odilo := must(s.IncidentsOf(t.Context(), "odilo", 10))(t)
+	require.Equal(t, all[2:], names(odilo, nil))
+	require.Equal(t, store.Success, odilo[1].Evidence.Runs[0].Outcome)
+	require.Equal(t, first.ID, odilo[1].ID)
+	require.Equal(t, all, names(s.IncidentPage(t.Context(), store.IncidentFilter{Limit: 10})))
+	require.Equal(t, all[:2], names(s.IncidentPage(t.Context(), store.IncidentFilter{Limit: 2})))
+	require.Equal(t, all[2:], names(s.IncidentPage(t.Context(), store.IncidentFilter{Limit: 10, After: second.ID})))
+	require.Equal(t, []string{"twins#1", "twins#silent-1", "odilo#silent-1"}, names(s.IncidentPage(t.Context(), store.IncidentFilter{Limit: 10, State: store.OpenIncidents})))
+	require.Equal(t, []string{"odilo#1"}, names(s.IncidentPage(t.Context(), store.IncidentFilter{Limit: 10, State: store.EndedIncidents})))
 }
 
 func testSilentMoves(t *testing.T, s *state) {
