@@ -20,9 +20,9 @@ import (
 const completeTries = 5
 
 // lacksParts reports whether an issue has fewer parts than were asked for. It counts: a label may have got another name.
-func (r *Reconciler) lacksParts(project string, issue tracker.Issue) bool {
-	t := r.opt.Target(project)
-	return len(issue.Labels) < len(t.Labels) || len(issue.Assignees) < len(t.Assignees) || r.opt.DueIn > 0 && issue.Due.IsZero()
+func (r *Reconciler) lacksParts(i incident.Incident, issue tracker.Issue) bool {
+	t := r.opt.Target(i.Project)
+	return len(issue.Labels) < len(r.labelsOf(i)) || len(issue.Assignees) < len(t.Assignees) || r.opt.DueIn > 0 && issue.Due.IsZero()
 }
 
 // completeIssue adds to an issue what its creation left out, each part by itself, so that one which is refused costs only
@@ -101,7 +101,7 @@ func (r *Reconciler) addParts(ctx context.Context, s step, issue tracker.Issue) 
 // addLabels adds the labels that an issue lacks, and returns those that it lacks still. Ids that do not work are asked for
 // again: labels and repositories are deleted and made anew.
 func (r *Reconciler) addLabels(ctx context.Context, s step, issue tracker.Issue) (missing []string, err error) {
-	missing = without(r.opt.Target(s.incident.Project).Labels, issue.Labels)
+	missing = without(r.labelsOf(s.incident), issue.Labels)
 	for try := 0; len(missing) > 0 && try < 2; try++ {
 		ids, listErr := r.labelIDs(ctx, s.cache, issue.Repo, missing)
 		if len(ids) == 0 {

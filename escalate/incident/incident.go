@@ -83,6 +83,8 @@ type Incident struct {
 	// Fingerprint is what stays the same of the error from run to run and from project to project; "": there is none.
 	Fingerprint string `json:"fingerprint,omitempty"`
 
+	Trend Trend `json:"trend,omitzero"` // what happened before; zero: not known
+
 	Generation  int64     `json:"-"`                    // of its pause; only for Insert
 	FlagWritten time.Time `json:"FlagWritten,omitzero"` // when the flag was first seen on a disk; zero: never
 	FlagError   string    `json:"FlagError,omitzero"`   // why it could not be written

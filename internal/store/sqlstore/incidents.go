@@ -206,7 +206,8 @@ func (s *State) Insert(ctx context.Context, new incident.Incident) (i incident.I
 		}
 		if len(i.Evidence.Runs) > 0 || i.Evidence.Output != "" {
 			if len(i.Evidence.Earlier) == 0 {
-				i.Evidence.Earlier, _ = earlier(ctx, tx, i.Project)
+				before, _ := earlier(ctx, tx, i.Project)
+				i.Evidence.Earlier = incident.EarlierOf(before)
 			}
 			if err := putEvidence(ctx, tx, i); err != nil {
 				return false, err
@@ -290,12 +291,8 @@ func putEvidence(ctx context.Context, tx Tx, i incident.Incident) error {
 	return execDoc(ctx, tx, i.Evidence, `INSERT INTO adfbot.evidence (doc, incident) VALUES (?, ?)`, i.ID)
 }
 
-// earlier returns the last few ended incidents of a project, for the issue of the next one.
-func earlier(ctx context.Context, tx Tx, project string) (out []incident.EarlierIncident, err error) {
-	ended, err := List(ctx, tx, ScanDoc[incident.Incident],
-		`SELECT doc FROM adfbot.incident WHERE project = ? AND ended_at IS NOT NULL ORDER BY seq DESC LIMIT 5`, project)
-	for _, i := range ended {
-		out = append(out, incident.EarlierIncident{Seq: i.Seq, Opened: i.Opened, Ended: i.Ended, Issue: i.Issue})
-	}
-	return out, err
+// earlier returns the last ended incidents of a project, the newest first.
+func earlier(ctx context.Context, tx Tx, project string) ([]incident.Incident, error) {
+	return List(ctx, tx, ScanDoc[incident.Incident],
+		`SELECT doc FROM adfbot.incident WHERE project = ? AND ended_at IS NOT NULL ORDER BY seq DESC LIMIT ?`, project, incident.TrendOf)
 }

@@ -125,7 +125,8 @@ func (s *State) openIncident(ctx context.Context, tx Tx, r store.Result, l store
 			i.ID = l.Incident
 		}
 	}
-	i.Evidence.Earlier, _ = earlier(ctx, tx, r.Project)
+	before, _ := earlier(ctx, tx, r.Project)
+	i.Evidence.Earlier, i.Trend = incident.EarlierOf(before), incident.NewTrend(i, before)
 	if err := First(ctx, tx, `SELECT coalesce(max(seq), 0) + 1 FROM adfbot.incident WHERE project = ?`, r.Project).Scan(&i.Seq); err != nil {
 		return i, err
 	}
