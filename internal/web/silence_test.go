@@ -41,6 +41,7 @@ func TestSilentProject(t *testing.T) {
 	require.Contains(t, list, `"name":"quiet#silent-1"`)
 	require.Contains(t, list, `"kind":"silent"`)
 	require.Contains(t, list, i.ID)
+	require.Contains(t, list, `"answered_after_seconds":null`)
 
 	s.spec = nil
 	metrics := s.get("/metrics").body
