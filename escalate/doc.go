@@ -45,10 +45,16 @@
 // says of each by now, so what is due follows from the state. All work on the shared issue is planned for the lead and done under the claim
 // of its project; whoever joins or resumes goes there next. The issue has a marker of each incident: a lost state gets all of them back.
 //
+// # Incidents that pause nothing
+//
+// An incident of the kind [incident.Silent] says that a project has not reported. Its caller opens and ends it by what the state knows of
+// results; here its issue is created, found again, closed and, after a lost state, taken back, with the same steps as for others. It is in
+// a list of its own in states and observations, and its marker is of another form, so that nothing takes it for a pause.
+//
 // # Files of this package
 //
 // reconciler.go and trip.go hold the API, sweep.go and sweep_local.go the sweep, observe.go the observation, cache.go what a
 // sweep has learned. local.go and pausing.go hold the steps that touch state and flag, folder.go and hang.go the access to the
 // pause directory, steps.go the loop over those in the tracker, and create.go, complete.go, labels.go, find.go, issuesteps.go, closing.go, comment.go and storm.go these steps; waiting.go
-// says what is too early for them. command_*.go read and run commands. memory.go is a state in memory.
+// says what is too early for them. command_*.go read and run commands. silent.go is about incidents that pause nothing, and memory.go is a state in memory.
 package escalate

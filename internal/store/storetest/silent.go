@@ -21,6 +21,7 @@ func RunSilent(t *testing.T, open Open) {
 		{"ending", testEndSilent},
 		{"lists of all kinds", testListsOfAllKinds},
 		{"its server moves", testSilentMoves},
+		{"the trend of failures", testTrend},
 		{"reports", testReports},
 	})
 }
@@ -209,4 +210,24 @@ func testReports(t *testing.T, s *state) {
 	require.Equal(t, noon.Add(time.Hour), odilo.Resumed.UTC())
 	s.trip("odilo")
 	require.True(t, must(s.Reports(t.Context(), "odilo"))(t)["odilo"].Paused)
+}
+
+// A trip knows the earlier ones; silence is none.
+func testTrend(t *testing.T, s *state) {
+	fill := func() incident.Incident {
+		r := result(store.Failure)
+		r.Output = "there is no space left on the device"
+		a := s.recordWith(r, store.Limits{Threshold: 1, Resume: 1})
+		require.True(t, a.Tripped)
+		require.True(t, s.resume("odilo", a.Incident, s.at))
+		s.pass(time.Hour)
+		return s.incident(a.Incident)
+	}
+	require.Equal(t, incident.Trend{Nth: 1}, fill().Trend)
+	i := silent("a")
+	i.LastResult = must(s.Reports(t.Context(), "odilo"))(t)["odilo"].Recorded
+	_, opened := s.openSilent(i)
+	require.True(t, opened)
+	require.Equal(t, incident.Trend{Nth: 2, Same: 1, As: "odilo#1"}, fill().Trend)
+	require.Equal(t, incident.Trend{Nth: 3, Same: 2, As: "odilo#1"}, fill().Trend)
 }
