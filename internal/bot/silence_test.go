@@ -217,3 +217,15 @@ func TestSweepEndsSilence(t *testing.T) {
 		require.Empty(t, w.issues("open"))
 	})
 }
+
+// Its issue is missing on another server, which says nothing.
+func TestSilenceKeepsTheServer(t *testing.T) {
+	t.Parallel()
+	watching(t, hourly, func(w *world, _ *bot.Bot, after func(time.Duration)) {
+		after(80 * time.Minute)
+		require.Len(t, w.issues("open"), 1)
+		w.change("http://gitea.example", "http://elsewhere.example")
+		_, err := w.sweep()
+		require.ErrorContains(t, err, "--confirm-gitea-url")
+	})
+}
