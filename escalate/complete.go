@@ -20,9 +20,9 @@ import (
 const completeTries = 5
 
 // lacksParts reports whether an issue has fewer parts than were asked for. It counts: a label may have got another name.
-func (r *Reconciler) lacksParts(project string, issue tracker.Issue) bool {
-	t := r.opt.Target(project)
-	return len(issue.Labels) < len(t.Labels) || len(issue.Assignees) < len(t.Assignees) || r.opt.DueIn > 0 && issue.Due.IsZero()
+func (r *Reconciler) lacksParts(i incident.Incident, issue tracker.Issue) bool {
+	t := r.opt.Target(i.Project)
+	return len(issue.Labels) < len(r.labelsOf(i)) || len(issue.Assignees) < len(t.Assignees) || r.opt.DueIn > 0 && issue.Due.IsZero()
 }
 
 // completeIssue adds to an issue what its creation left out, each part by itself, so that one which is refused costs only
@@ -66,7 +66,7 @@ func worthAnotherTry(i incident.Incident, err error) bool {
 // addParts adds the missing parts, and returns a sentence for each that remains left out. An error means that it is worth
 // another try.
 func (r *Reconciler) addParts(ctx context.Context, s step, issue tracker.Issue) (leftOut []string, err error) {
-	missing, err := r.addLabels(ctx, s, issue, withoutScopesOf(r.opt.Target(s.incident.Project).Labels, issue.Labels, nil))
+	missing, err := r.addLabels(ctx, s, issue, withoutScopesOf(r.labelsOf(s.incident), issue.Labels, nil))
 	if worthAnotherTry(s.incident, err) {
 		return nil, err
 	}

@@ -65,7 +65,7 @@ func (r *Reconciler) createIssue(ctx context.Context, s step, repo tracker.Repo)
 	}
 	var labelErr error
 	if !lost || i.Tries < 2 {
-		n.Labels, labelErr = r.labelIDs(ctx, s.cache, repo, target.Labels)
+		n.Labels, labelErr = r.labelIDs(ctx, s.cache, repo, r.labelsOf(i))
 	}
 	if r.opt.DueIn > 0 && (!lost || i.Tries < 3) {
 		n.Due = i.Opened.Add(r.opt.DueIn)
@@ -142,7 +142,7 @@ func (r *Reconciler) saveIssue(ctx context.Context, s step, issue tracker.Issue,
 	i, err2 := r.opt.State.Change(ctx, s.incident.ID, func(i *incident.Incident) {
 		i.Issue, i.Create, i.Target = issue.IssueRef, incident.Attempt{}, tracker.Repo{}
 		i.HeadedNotPaused, i.NamedFlag = data.FlagError != "", ""
-		i.Incomplete = r.lacksParts(i.Project, issue)
+		i.Incomplete = r.lacksParts(*i, issue)
 		i.Escalation.AddAssigned(r.opt.Target(i.Project).Assignees...)
 		r.setShown(i, shared)
 		clearRetry(i)
@@ -209,7 +209,7 @@ func (r *Reconciler) issueData(ctx context.Context, s step, repo tracker.Repo) (
 		}
 	}
 	data.Incident = i
-	if i.FlagWritten.IsZero() {
+	if i.FlagWritten.IsZero() && !i.IsSilent() {
 		data.FlagError = i.FlagError
 		if s.flag.Err != nil {
 			data.FlagError = s.flag.Err.Error()

@@ -51,10 +51,17 @@
 // stored as begun, with all its parts, before anybody is told; each part is stored when it is done. So a crash leaves parts to be done, and
 // none is done twice. A document for a webhook waits in the incident until it has arrived, and is sent after all else of a sweep.
 //
+// # Incidents that pause nothing
+//
+// An incident of the kind [incident.Silent] says that a project has not reported. Its caller opens and ends it by what the state knows of
+// results; here its issue is created, found again, closed and, after a lost state, taken back, with the same steps as for others. It is in
+// a list of its own in states and observations, and its marker is of another form, so that nothing takes it for a pause.
+//
 // # Files of this package
 //
 // reconciler.go and trip.go hold the API, sweep.go and sweep_local.go the sweep, observe.go the observation, cache.go what a
 // sweep has learned. local.go and pausing.go hold the steps that touch state and flag, folder.go and hang.go the access to the
-// pause directory, steps.go the loop over those in the tracker, and create.go, complete.go, labels.go, find.go, issuesteps.go, closing.go, comment.go, storm.go, escalation.go and webhooks.go these steps; waiting.go
-// says what is too early for them. command_*.go read and run commands. memory.go is a state in memory.
+// pause directory, steps.go the loop over those in the tracker, and create.go, complete.go, labels.go, find.go, issuesteps.go, closing.go,
+// comment.go, storm.go, escalation.go and webhooks.go these steps; waiting.go says what is too early for them. command_*.go read and run
+// commands. silent.go is about incidents that pause nothing, and memory.go is a state in memory.
 package escalate

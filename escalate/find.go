@@ -85,7 +85,7 @@ func (r *Reconciler) adoptIssue(ctx context.Context, s step, issue tracker.Issue
 	ref, is := issue.IssueRef, stateOf(issue)
 	i, err := r.opt.State.Change(ctx, s.incident.ID, func(i *incident.Incident) {
 		i.Issue, i.Create, i.Target = ref, incident.Attempt{}, tracker.Repo{}
-		i.Incomplete = !i.Rebuilt && r.lacksParts(i.Project, issue) // what a rebuilt one lacks, people may have taken away
+		i.Incomplete = !i.Rebuilt && r.lacksParts(*i, issue) // what a rebuilt one lacks, people may have taken away
 		for _, m := range issue.Members {
 			r.addTold(i, m.Incident)
 		}

@@ -6,8 +6,18 @@ import (
 	"maps"
 	"slices"
 
+	"github.com/terraphim/adfbot/escalate/incident"
 	"github.com/terraphim/adfbot/escalate/tracker"
 )
+
+// labelsOf returns the names of the labels that the issue of an incident has to have.
+func (r *Reconciler) labelsOf(i incident.Incident) []string {
+	names := r.opt.Target(i.Project).Labels
+	if i.Trend.Repeats() && !slices.Contains(names, incident.RepeatLabel) {
+		return append(slices.Clone(names), incident.RepeatLabel)
+	}
+	return names
+}
 
 // labelIDs returns the ids of labels. They are kept, so that they cost no request the next time; missing labels are created
 // once. With an error, it returns the ids of those that can be had.

@@ -47,18 +47,19 @@ func (r *Reconciler) applyLocal(ctx context.Context, o plan.Observation, c *swee
 
 // localSteps carries out the local kinds of a plan, under the flag's lock. A step that changes the flag updates the visit's view of it.
 var localSteps = map[plan.Kind]func(*Reconciler, context.Context, *localVisit, plan.Action) error{
-	plan.WriteFlag:   (*Reconciler).writeFlag,
-	plan.ConfirmFlag: (*Reconciler).confirmFlag,
-	plan.RemoveFlag:  (*Reconciler).removeFlag,
-	plan.ForgetFlag:  (*Reconciler).noticeRemoval,
-	plan.Resume:      (*Reconciler).noticeRemoval,
-	plan.ReleaseHold: (*Reconciler).noticeRemoval,
-	plan.Supersede:   (*Reconciler).supersede,
-	plan.RecordHold:  (*Reconciler).recordHold,
-	plan.Rebuild:     (*Reconciler).rebuild,
-	plan.RebuildDone: (*Reconciler).rebuild,
-	plan.Settle:      (*Reconciler).settleWithoutIssue,
-	plan.LeaveLead:   (*Reconciler).leaveLead,
+	plan.WriteFlag:     (*Reconciler).writeFlag,
+	plan.ConfirmFlag:   (*Reconciler).confirmFlag,
+	plan.RemoveFlag:    (*Reconciler).removeFlag,
+	plan.ForgetFlag:    (*Reconciler).noticeRemoval,
+	plan.Resume:        (*Reconciler).noticeRemoval,
+	plan.ReleaseHold:   (*Reconciler).noticeRemoval,
+	plan.Supersede:     (*Reconciler).supersede,
+	plan.RecordHold:    (*Reconciler).recordHold,
+	plan.Rebuild:       (*Reconciler).rebuild,
+	plan.RebuildDone:   (*Reconciler).rebuild,
+	plan.RebuildSilent: (*Reconciler).rebuildSilent,
+	plan.Settle:        (*Reconciler).settleWithoutIssue,
+	plan.LeaveLead:     (*Reconciler).leaveLead,
 }
 
 // writeFlag writes the flag of an incident or, where the action names none, of a hold. It replaces the flag of another pause.

@@ -3,6 +3,7 @@ package escalate
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -52,13 +53,13 @@ func copyOf(i incident.Incident) incident.Incident {
 func (m *Memory) Unsettled(_ context.Context, project string) ([]incident.Incident, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return m.unsettled(project), nil
+	return m.unsettled(project, ""), nil
 }
 
-func (m *Memory) unsettled(project string) []incident.Incident {
+func (m *Memory) unsettled(project string, kind incident.Kind) []incident.Incident {
 	var out []incident.Incident
 	for _, i := range m.incidents {
-		if !i.Settled && (project == "" || i.Project == project) {
+		if !i.Settled && i.Kind == kind && (project == "" || i.Project == project) {
 			out = append(out, copyOf(i))
 		}
 	}
@@ -76,7 +77,8 @@ func (m *Memory) ProjectState(_ context.Context, project string) (incident.Proje
 }
 
 func (m *Memory) state(project string) incident.ProjectState {
-	return incident.ProjectState{Generation: m.generation[project], Unsettled: m.unsettled(project), Hold: m.hold(project), Confirmed: m.confirmed[project]}
+	return incident.ProjectState{Generation: m.generation[project], Unsettled: m.unsettled(project, ""), Silent: m.unsettled(project, incident.Silent),
+		Hold: m.hold(project), Confirmed: m.confirmed[project]}
 }
 
 // ProjectStates implements [incident.IncidentReader].
@@ -148,7 +150,7 @@ func (m *Memory) Join(_ context.Context, id string, choose func(incident.Inciden
 	if !i.MayJoin() {
 		return copyOf(i), nil
 	}
-	join := choose(copyOf(i), m.unsettled(""))
+	join := choose(copyOf(i), m.unsettled("", ""))
 	if lead, ok := m.incidents[join.Lead]; ok && !lead.Settled && lead.Lead == "" {
 		lead.TakeIn(i, join.Continues)
 		m.incidents[lead.ID] = lead
@@ -169,7 +171,7 @@ func (m *Memory) Insert(_ context.Context, i incident.Incident) (incident.Incide
 	}
 	next, taken := 1, i.Seq <= 0
 	for _, other := range m.incidents {
-		if other.Project != i.Project {
+		if other.Project != i.Project || other.Kind != i.Kind {
 			continue
 		}
 		if other.IsOpen() && i.IsOpen() {
@@ -189,6 +191,39 @@ func (m *Memory) Insert(_ context.Context, i incident.Incident) (incident.Incide
 	stored.Evidence = i.Evidence
 	m.incidents[i.ID] = stored
 	return i, nil
+}
+
+// Silent implements [incident.SilentStore].
+func (m *Memory) Silent(_ context.Context, project string) ([]incident.Incident, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.unsettled(project, incident.Silent), nil
+}
+
+// OpenSilent implements [incident.SilentStore]. There are no results: its callers know the last one.
+func (m *Memory) OpenSilent(ctx context.Context, i incident.Incident) (incident.Incident, bool, error) {
+	m.mu.Lock()
+	_, known := m.incidents[i.ID]
+	open := slices.ContainsFunc(m.unsettled(i.Project, incident.Silent), incident.Incident.IsOpen)
+	paused := m.state(i.Project).Pause().ID != ""
+	m.mu.Unlock()
+	switch {
+	case known || !i.Rebuilt && (open || paused):
+		return i, false, nil
+	case open:
+		i.Ended, i.EndedHow, i.Replaced = i.Opened, "has another issue that tells of the same silence", true
+	}
+	i, err := m.Insert(ctx, i)
+	if errors.Is(err, incident.ErrOpenIncident) { // just now
+		return i, false, nil
+	}
+	return i, err == nil, err
+}
+
+// EndSilent implements [incident.SilentStore].
+func (m *Memory) EndSilent(ctx context.Context, id, how string, at time.Time) (i incident.Incident, ended bool, err error) {
+	i, err = m.Change(ctx, id, func(i *incident.Incident) { ended = i.EndSilence(how, at) })
+	return i, ended, err
 }
 
 // Resume implements [incident.IncidentWriter].

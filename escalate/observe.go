@@ -29,7 +29,7 @@ func (r *Reconciler) observe(ctx context.Context, project string, c *sweepCache,
 		return plan.Observation{}, err
 	}
 	flag := look(ctx, project)
-	known, err := r.knownIncidents(ctx, state.Unsettled, append(markersOf(open), flag.Info.Incident))
+	known, err := r.knownIncidents(ctx, slices.Concat(state.Unsettled, state.Silent), append(markersOf(open), flag.Info.Incident))
 	if err != nil {
 		return plan.Observation{}, err
 	}
@@ -79,7 +79,7 @@ func (r *Reconciler) knownIncidents(ctx context.Context, have []incident.Inciden
 func (r *Reconciler) observation(project string, c *sweepCache, flag incident.FlagView, state incident.ProjectState, open []tracker.Issue,
 	known map[string]incident.Incident) plan.Observation {
 	o := plan.Observation{
-		Now: r.opt.Now(), Project: project, Flag: flag, Hold: state.Hold, Incidents: slices.Clone(state.Unsettled), Open: open,
+		Now: r.opt.Now(), Project: project, Flag: flag, Hold: state.Hold, Incidents: slices.Clone(state.Unsettled), Silent: slices.Clone(state.Silent), Open: open,
 		Confirmed: state.Confirmed, Generation: state.Generation, Fleet: r.opt.Fleet != nil, Unpaused: c.unpaused,
 		Others: map[string]incident.Incident{}, Joins: r.opt.StormWindow > 0,
 		Issues: map[string]plan.IssueState{}, Closings: map[string]incident.Closing{}, Force: c.force,
@@ -89,14 +89,18 @@ func (r *Reconciler) observation(project string, c *sweepCache, flag incident.Fl
 		o.Unstored = r.opt.Unstored(project)
 	}
 	have := map[string]bool{}
-	for _, i := range state.Unsettled {
+	for _, i := range slices.Concat(state.Unsettled, state.Silent) {
 		have[i.ID] = true
 	}
 	for _, i := range open {
 		for _, m := range i.Markers() {
 			if k, ok := known[m.Incident]; ok && k.Project == project && !have[k.ID] {
 				have[k.ID] = true
-				o.Incidents = append(o.Incidents, k)
+				if k.IsSilent() {
+					o.Silent = append(o.Silent, k)
+				} else {
+					o.Incidents = append(o.Incidents, k)
+				}
 			}
 		}
 	}
@@ -108,7 +112,7 @@ func (r *Reconciler) observation(project string, c *sweepCache, flag incident.Fl
 		}
 	}
 	r.observeAssignees(&o, c)
-	for _, i := range o.Incidents {
+	for _, i := range slices.Concat(o.Incidents, o.Silent) {
 		o.Issues[i.ID] = r.cachedState(c, i)
 		// An issue that is seen open has no closing any more.
 		if closing, ok := c.closings.get(keyOf(i)); ok && o.Issues[i.ID] == plan.IssueClosed {

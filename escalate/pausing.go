@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -73,7 +74,7 @@ func (r *Reconciler) Resume(ctx context.Context, project, how string) (Resumed, 
 		return Resumed{}, err
 	}
 	return r.resume(ctx, project, how, func(ctx context.Context, p pauseState) (bool, error) {
-		err := r.saveResumed(ctx, p.Unsettled, r.opt.Now())
+		err := r.saveResumed(ctx, slices.Concat(p.Unsettled, p.Silent), r.opt.Now())
 		return err == nil, err
 	})
 }

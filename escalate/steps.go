@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"time"
 
 	"github.com/terraphim/adfbot/escalate/incident"
@@ -147,6 +148,9 @@ func (r *Reconciler) observeIssue(ctx context.Context, v *visit) (o plan.Observa
 
 // removedMeanwhile reports whether somebody has resumed the project of an open incident. In a fleet, the state knows.
 func (r *Reconciler) removedMeanwhile(ctx context.Context, i incident.Incident, flag incident.FlagView) (bool, error) {
+	if i.IsSilent() {
+		return false, nil
+	}
 	if r.opt.Fleet == nil {
 		return flag.State == incident.FlagGone && !i.FlagWritten.IsZero(), nil
 	}
@@ -175,7 +179,7 @@ func (r *Reconciler) take(ctx context.Context, v *visit, o plan.Observation, a p
 	fresh := v.fresh != nil && v.fresh.ID == a.Incident
 	s.incident = o.Others[a.Incident] // one that another incident's issue carries
 	s.incident.Issue = a.Issue
-	for _, i := range o.Incidents {
+	for _, i := range slices.Concat(o.Incidents, o.Silent) {
 		if i.ID == a.Incident {
 			s.incident = i
 		}

@@ -71,7 +71,10 @@ func (s step) othersOpen() bool {
 
 // endComment says how the incident ended, or all that it leads.
 func (s step) endComment(key string) string {
-	if s.incident.Leads() {
+	switch {
+	case s.incident.IsSilent():
+		return issuetext.SilenceEndedComment(key, s.incident)
+	case s.incident.Leads():
 		return issuetext.AllResumedComment(key, s.carried)
 	}
 	return issuetext.ResumedComment(key, s.incident)
@@ -129,7 +132,7 @@ func (r *Reconciler) joinedLead(ctx context.Context, s step, i incident.Incident
 	r.opt.Log.Info("incident joined the issue of another one", "project", i.Project, "incident", i.Name(), "lead", lead.Name(), "issue", lead.Issue.String())
 	s.cache.addJoined(lead.Project)
 	has, wants := r.opt.Target(lead.Project), r.opt.Target(i.Project)
-	if len(without(wants.Labels, has.Labels)) == 0 && len(without(wants.Assignees, has.Assignees)) == 0 {
+	if len(without(r.labelsOf(i), r.labelsOf(lead))) == 0 && len(without(wants.Assignees, has.Assignees)) == 0 {
 		return nil
 	}
 	_, err = r.opt.State.Change(ctx, i.ID, func(i *incident.Incident) { i.Incomplete = true })

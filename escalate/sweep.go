@@ -183,7 +183,11 @@ func (r *Reconciler) repos(ctx context.Context, project string) ([]tracker.Repo,
 	if err != nil {
 		return nil, err
 	}
-	for _, i := range incidents {
+	silent, err := r.opt.State.Silent(ctx, project)
+	if err != nil {
+		return nil, err
+	}
+	for _, i := range append(incidents, silent...) {
 		add(i.Issue.Repo)
 		add(i.Target)
 		if i.Issue.IsZero() {
@@ -270,10 +274,11 @@ func (r *Reconciler) snapshot(ctx context.Context, c *sweepCache) (s snapshot, e
 	if s.states, err = r.opt.State.ProjectStates(ctx); err != nil {
 		return s, err
 	}
-	var all []incident.Incident
+	var all, silent []incident.Incident
 	for id, state := range s.states {
 		all = append(all, state.Unsettled...)
-		if len(state.Unsettled) > 0 || state.Hold != nil || state.Confirmed.Stands() {
+		silent = append(silent, state.Silent...)
+		if len(state.Unsettled)+len(state.Silent) > 0 || state.Hold != nil || state.Confirmed.Stands() {
 			projects[id] = true
 		} else if r.opt.ByPattern != nil && r.opt.ByPattern(id) {
 			projects[id] = false
@@ -292,7 +297,7 @@ func (r *Reconciler) snapshot(ctx context.Context, c *sweepCache) (s snapshot, e
 		}
 	}
 	s.unsettled = all
-	if s.known, err = r.knownIncidents(ctx, all, ids); err != nil {
+	if s.known, err = r.knownIncidents(ctx, slices.Concat(all, silent), ids); err != nil {
 		return s, err
 	}
 	flags, err := r.Flags()
@@ -315,7 +320,7 @@ func (r *Reconciler) observeListed(ctx context.Context, project string, c *sweep
 	if id := flag.Info.Incident; id != "" {
 		if _, ok := known[id]; !ok {
 			var err error
-			if known, err = r.knownIncidents(ctx, state.Unsettled, append(markersOf(open), id)); err != nil {
+			if known, err = r.knownIncidents(ctx, slices.Concat(state.Unsettled, state.Silent), append(markersOf(open), id)); err != nil {
 				return plan.Observation{}, err
 			}
 		}
@@ -331,7 +336,7 @@ func (r *Reconciler) sweepProject(ctx context.Context, project string, c *sweepC
 	incidents := s.states[project].Unsettled
 	var errs []error
 	if !c.dry {
-		errs = append(errs, r.relocate(ctx, c, incidents))
+		errs = append(errs, r.relocate(ctx, c, incidents), r.relocate(ctx, c, s.states[project].Silent))
 	}
 	errs = append(errs, r.readMissing(ctx, c, incidents, s.known))
 	o, err := r.observeListed(ctx, project, c, s)

@@ -19,8 +19,12 @@ type Waiting struct {
 // waiting returns what the unfinished incidents of a project, or of all, wait for.
 func (r *Reconciler) waiting(ctx context.Context, c *sweepCache, project string) ([]Waiting, error) {
 	incidents, err := r.opt.State.Unsettled(ctx, project)
+	if err != nil {
+		return nil, err
+	}
+	silent, err := r.opt.State.Silent(ctx, project)
 	var out []Waiting
-	for _, i := range incidents {
+	for _, i := range append(incidents, silent...) {
 		if until, why := r.waitOf(c, i); why != "" {
 			out = append(out, Waiting{Project: i.Project, Name: i.Name(), Until: until.UTC(), Why: why})
 		}
@@ -49,7 +53,7 @@ func (r *Reconciler) waitOf(c *sweepCache, i incident.Incident) (until time.Time
 		return until, why
 	case !c.force && i.Tries > 0 && !plan.Due(now, i):
 		return i.NextTry, "the next try after a failure" + cause
-	case i.IsOpen() && r.cachedState(c, i) == plan.IssueClosed:
+	case i.IsOpen() && !i.IsSilent() && r.cachedState(c, i) == plan.IssueClosed:
 		if at := plan.ReopenAt(now, i); at.After(now) {
 			return at, "the issue was closed again and again while the project is paused, so it is reopened later"
 		}

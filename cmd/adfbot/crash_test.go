@@ -184,6 +184,20 @@ var flows = slices.Concat(stepFlows, []flow{
 		act: []string{"sweep"},
 		end: []string{theRepo + "#1 closed, 2 comments", "file .adfbot"},
 	}, {
+		name:   "a project that has not reported",
+		before: func(w *world) { w.silent() },
+		act:    []string{"sweep"},
+		end:    []string{theRepo + "#1 open, 0 comments", "file .adfbot"},
+	}, {
+		name: "a project that reports again",
+		before: func(w *world) {
+			w.silent()
+			w.ok("sweep")
+			w.ok("record", "--project", "odilo", "--success")
+		},
+		act: []string{"sweep"},
+		end: resumed,
+	}, {
 		name:   "two orders at once",
 		before: func(w *world) { w.operators(); w.trip(); w.As(person).Comment(theRepo, 1, "/adf ack\n/adf status") },
 		act:    []string{"sweep"},
@@ -201,6 +215,20 @@ func (w *world) storms() {
 	w.configure("escalation: {storm_window: 1h}\nclasses: [{name: quota, exit_codes: [75]}]")
 	for range 3 {
 		w.ok("record", "--project", "odilo", "--exit-code", "75")
+	}
+}
+
+// silent has a project be silent that the next sweep finds.
+func (w *world) silent() {
+	b, err := os.ReadFile(w.path("config.yaml"))
+	require.NoError(w.t, err)
+	with := strings.Replace(string(b), "  - id: odilo\n", "  - id: odilo\n    expect: {every: 5m, grace: 1m}\n", 1)
+	require.NotEqual(w.t, string(b), with)
+	require.NoError(w.t, os.WriteFile(w.path("config.yaml"), []byte(with), 0o600))
+	w.ok("record", "--project", "odilo", "--success")
+	for range 3 { // without a gap
+		w.ok("sweep")
+		w.clock += 2*time.Minute + time.Second
 	}
 }
 

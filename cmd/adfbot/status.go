@@ -190,6 +190,8 @@ func history(p status.Project) string {
 
 func incidentWord(now time.Time, p status.Project) string {
 	switch {
+	case p.Incident == nil && p.Silence != nil:
+		return p.Silence.Name + " " + cmp.Or(p.Silence.Issue, "(no issue yet)")
 	case p.Incident == nil && p.Held:
 		return "by a person"
 	case p.Incident == nil && p.HalfOpen:

@@ -57,12 +57,19 @@ type Comment struct {
 	Refused   string    `json:"refused,omitempty"`  // why it was
 }
 
-// Incident lasts from the trip of a project's breaker to the resume that ends it.
+// Incident lasts from the trip of a project's breaker to the resume that ends it. A [Silent] one lasts from the time at which a result is
+// overdue to the next one.
 type Incident struct {
 	ID      string `json:"ID"` // 128 random bits in hexadecimal
 	Project string `json:"Project"`
-	Seq     int    `json:"Seq"` // counts the project's incidents from 1, see Name
+	Seq     int    `json:"Seq"` // counts the project's incidents of one kind from 1, see Name
 	Agent   string `json:"Agent,omitzero"`
+
+	Kind       Kind      `json:"kind,omitempty"`        // "": its breaker tripped
+	Since      time.Time `json:"silent_since,omitzero"` // of a silent one: when it was heard of last or, if it never was, since when it is waited for
+	LastResult time.Time `json:"last_result,omitzero"`  // of a silent one: when its last counted result was recorded; zero: never
+	Began      time.Time `json:"run_began,omitzero"`    // of a silent one: when the run on Host began that had no result when it was opened
+	Expect     string    `json:"expect,omitempty"`      // of a silent one: what was configured, for people, e.g. "every 1h"
 
 	Opened    time.Time `json:"Opened"`
 	Failures  int       `json:"Failures,omitzero"` // consecutive, at the trip
@@ -76,6 +83,8 @@ type Incident struct {
 
 	// Fingerprint is what stays the same of the error from run to run and from project to project; "": there is none.
 	Fingerprint string `json:"fingerprint,omitempty"`
+
+	Trend Trend `json:"trend,omitzero"` // what happened before; zero: not known
 
 	Generation  int64     `json:"-"`                    // of its pause; only for Insert
 	FlagWritten time.Time `json:"FlagWritten,omitzero"` // when the flag was first seen on a disk; zero: never
@@ -143,7 +152,12 @@ func (i Incident) SupersededByEarlier() bool { return i.Replaced && !i.Rebuilt }
 func (i Incident) IsOpen() bool { return i.Ended.IsZero() }
 
 // Name returns the incident's name for people, e.g. odilo#3.
-func (i Incident) Name() string { return fmt.Sprintf("%s#%d", i.Project, i.Seq) }
+func (i Incident) Name() string {
+	if i.IsSilent() {
+		return fmt.Sprintf("%s#silent-%d", i.Project, i.Seq)
+	}
+	return fmt.Sprintf("%s#%d", i.Project, i.Seq)
+}
 
 // Ack says who takes care of an incident.
 type Ack struct {

@@ -13,6 +13,7 @@ import (
 type State interface {
 	IncidentReader
 	IncidentWriter
+	SilentStore
 	HoldStore
 	FlagStore
 	TrackerCache
@@ -30,7 +31,7 @@ type CommandState interface {
 // IncidentReader reads incidents, without their evidence except for Evidence.
 type IncidentReader interface {
 	// Unsettled returns the incidents of a project, or of all projects if it is "", that are open or have something left
-	// to do in their issue.
+	// to do in their issue, but for those of the kind [Silent].
 	Unsettled(ctx context.Context, project string) ([]Incident, error)
 	// ProjectState returns what decides whether a project is paused, read at the same moment.
 	ProjectState(ctx context.Context, project string) (ProjectState, error)
@@ -74,6 +75,7 @@ type Resumption struct {
 type ProjectState struct {
 	Generation int64
 	Unsettled  []Incident // that are open or have something left to do in their issue, by Seq
+	Silent     []Incident // likewise of the kind [Silent]; [FleetStore].HostFlags does not read them
 	Hold       *Hold      // or nil
 	Confirmed  Confirmation
 }

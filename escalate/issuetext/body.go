@@ -30,6 +30,9 @@ func (c *Composer) Title(i incident.Incident) string { return c.title(i, 0) }
 
 // title is Title with the number of other incidents that the issue carries.
 func (c *Composer) title(i incident.Incident, others int) string {
+	if i.IsSilent() {
+		return c.silentTitle(i)
+	}
 	times, and := "", ""
 	switch {
 	case others == 1:
@@ -62,6 +65,9 @@ func cutRunes(s string, n int) string {
 func (c *Composer) Body(in IssueData) (body, problem string) {
 	marker := "\n\n" + markerOf(in).String()
 	room := MaxBody - maxLeftOut - len(marker)
+	if in.Incident.IsSilent() {
+		return c.silentBody(in) + marker, ""
+	}
 	d := c.data(in)
 	body, problem = c.render(&d)
 	for n := 0; n < 8 && len(body) > room && c.shrink(&d, len(body)-room); n++ {
@@ -78,7 +84,7 @@ func (c *Composer) Body(in IssueData) (body, problem string) {
 }
 
 func markerOf(in IssueData) tracker.Marker {
-	return tracker.Marker{Installation: in.Installation, Project: in.Incident.Project, Seq: in.Incident.Seq, Incident: in.Incident.ID}
+	return tracker.Marker{Installation: in.Installation, Project: in.Incident.Project, Seq: in.Incident.Seq, Incident: in.Incident.ID, Silent: in.Incident.IsSilent()}
 }
 
 // render executes the operator's template, or the built-in one if that fails.
@@ -176,6 +182,10 @@ func cutBody(body string, room int) string {
 // Short returns a body of less than 2 KB with the same marker and nothing of the output, for a server or proxy that refuses
 // the long one.
 func (c *Composer) Short(in IssueData) string {
+	if in.Incident.IsSilent() { // it is short
+		body, _ := c.Body(in)
+		return body
+	}
 	const maxPart = 200
 	code := func(u Untrusted) string { return markdown.CodeSpan(redact.CutLine(string(u), maxPart)) }
 	plain := func(u Untrusted) string { return markdown.Text(redact.CutLine(string(u), maxPart)) }

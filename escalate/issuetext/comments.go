@@ -48,6 +48,9 @@ func StillPausedComment(key string, i incident.Incident, resume Resume, hint str
 
 // LeftOpenComment says that an issue which a person reopened after the end stays open.
 func LeftOpenComment(key string, i incident.Incident) string {
+	if i.IsSilent() {
+		return silentLeftOpen(key, i)
+	}
 	how := "was resumed on " + minute(i.Ended)
 	switch {
 	case i.SupersededByEarlier():

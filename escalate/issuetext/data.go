@@ -61,6 +61,7 @@ type TemplateData struct {
 	Result    Untrusted // of that run, as in TemplateRun
 	LastLine  Untrusted // of its output, without blank lines; at most 200 bytes
 	Why       string    // the three as Markdown, joined by commas; "" if there is none
+	Trend     string    // what happened before, as Markdown; "" if nothing did
 	Host      Untrusted // of the run that tripped the breaker
 	Instance  Untrusted // name of this bot
 
@@ -118,7 +119,7 @@ func (c *Composer) data(in IssueData) TemplateData {
 		NotPaused: in.FlagError != "", FlagError: c.sentence(in.FlagError),
 		ResumeInGitea: in.ResumeInGitea, ResumeComment: c.sentence("/adf resume " + i.Project), CloseResumes: in.CloseResumes, AnyHost: in.AnyHost,
 		Mentions: mentions(in.Mentions), Rebuilt: i.Rebuilt,
-		Class: c.name(classOf(i)), LastLine: c.name(class.LastLine(i.Evidence.Output)),
+		Trend: trend(i.Trend), Class: c.name(classOf(i)), LastLine: c.name(class.LastLine(i.Evidence.Output)),
 	}
 	if in.Replaces != nil {
 		d.Replaces = c.link(*in.Replaces, repoOf(in))

@@ -3,6 +3,7 @@ package plan
 import (
 	"maps"
 	"slices"
+	"time"
 
 	"github.com/terraphim/adfbot/escalate/incident"
 	"github.com/terraphim/adfbot/escalate/tracker"
@@ -13,18 +14,19 @@ type Kind string
 
 // Local steps change the state and the flag only.
 const (
-	WriteFlag   Kind = "write-flag"   // write the flag of a pause, in place of an earlier one's too
-	ConfirmFlag Kind = "note-flag"    // store that the flag is on disk, and what it is now
-	RemoveFlag  Kind = "remove-flag"  // remove a flag whose pause is over
-	ForgetFlag  Kind = "forget-flag"  // store that the flag of an earlier pause is gone
-	Resume      Kind = "resume"       // end an incident whose flag was removed
-	Supersede   Kind = "supersede"    // end an incident in favor of an earlier one, which the state had lost
-	RecordHold  Kind = "note-hold"    // store a pause that a person made
-	ReleaseHold Kind = "release-hold" // end such a pause after its flag was removed
-	Rebuild     Kind = "rebuild"      // restore an incident that the state lost and that still pauses the project
-	RebuildDone Kind = "rebuild-done" // restore an incident that the state lost and that has ended
-	Settle      Kind = "settle"       // mark an incident that has nothing left to do
-	LeaveLead   Kind = "leave-lead"   // store that no other incident carries this one in its issue any more
+	WriteFlag     Kind = "write-flag"     // write the flag of a pause, in place of an earlier one's too
+	ConfirmFlag   Kind = "note-flag"      // store that the flag is on disk, and what it is now
+	RemoveFlag    Kind = "remove-flag"    // remove a flag whose pause is over
+	ForgetFlag    Kind = "forget-flag"    // store that the flag of an earlier pause is gone
+	Resume        Kind = "resume"         // end an incident whose flag was removed
+	Supersede     Kind = "supersede"      // end an incident in favor of an earlier one, which the state had lost
+	RecordHold    Kind = "note-hold"      // store a pause that a person made
+	ReleaseHold   Kind = "release-hold"   // end such a pause after its flag was removed
+	Rebuild       Kind = "rebuild"        // restore an incident that the state lost and that still pauses the project
+	RebuildDone   Kind = "rebuild-done"   // restore an incident that the state lost and that has ended
+	RebuildSilent Kind = "rebuild-silent" // restore an incident that the state lost and that pauses nothing
+	Settle        Kind = "settle"         // mark an incident that has nothing left to do
+	LeaveLead     Kind = "leave-lead"     // store that no other incident carries this one in its issue any more
 )
 
 // The other steps make requests.
@@ -62,7 +64,7 @@ const (
 
 var phases = map[Kind]int{
 	WriteFlag: localPhase, ConfirmFlag: localPhase, RemoveFlag: localPhase, ForgetFlag: localPhase, Resume: localPhase, Supersede: localPhase, RecordHold: localPhase,
-	ReleaseHold: localPhase, Rebuild: localPhase, RebuildDone: localPhase, Settle: localPhase, LeaveLead: localPhase,
+	ReleaseHold: localPhase, Rebuild: localPhase, RebuildDone: localPhase, RebuildSilent: localPhase, Settle: localPhase, LeaveLead: localPhase,
 	Join: pausedPhase, Create: pausedPhase, ShowMembers: pausedPhase, TellJoined: pausedPhase, Adopt: pausedPhase, Replace: pausedPhase, Reopen: pausedPhase, ResumeClosed: pausedPhase,
 	Complete: pausedPhase, NameFlag: pausedPhase, ConfirmReopened: pausedPhase, AnnouncePaused: pausedPhase, AnnounceUnpaused: pausedPhase, AnnouncePausedThere: pausedPhase, RunCommand: pausedPhase,
 	NoteAssignee: pausedPhase, Escalate: pausedPhase, Remind: pausedPhase,
@@ -80,7 +82,7 @@ func (k Kind) Local() bool {
 
 // Uncovers reports whether a local step may make another one due, so that the project has to be observed again.
 func (k Kind) Uncovers() bool {
-	return k == Resume || k == Supersede || k == Rebuild || k == RebuildDone || k == ForgetFlag || k == ReleaseHold || k == LeaveLead
+	return k == Resume || k == Supersede || k == Rebuild || k == RebuildDone || k == RebuildSilent || k == ForgetFlag || k == ReleaseHold || k == LeaveLead
 }
 
 // Action is one step of a plan.
@@ -103,6 +105,8 @@ type Action struct {
 	at       int64             // generation of its pause, or of the hold's
 	hold     string            // id of a hold that the state lost
 	replaced bool              // it ended without a resume, because a later incident pauses the project
+
+	opened time.Time // when its issue was
 
 	flagElsewhere bool // no flag was seen; another host may have it
 }

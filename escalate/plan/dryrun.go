@@ -62,8 +62,12 @@ func after(o Observation, a Action) Observation {
 	case ReleaseHold:
 		o.Hold, o.Confirmed = nil, incident.Confirmation{}
 		o.Generation++
-	case Settle:
+	case Settle: // never of a silent one
 		change(func(i *incident.Incident) { i.Settled = true })
+	case RebuildSilent:
+		i, known := RebuiltSilent(a), o.Known
+		o.Known = func(id string) bool { return id == i.ID || known(id) }
+		o.Silent, o.Issues[i.ID] = append(slices.Clone(o.Silent), i), IssueOpen
 	case Rebuild, RebuildDone:
 		i, known := Rebuilt(a, o.Now), o.Known
 		o.Known = func(id string) bool { return id == i.ID || known(id) }

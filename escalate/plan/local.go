@@ -232,9 +232,9 @@ func (p *planner) latestOrphan() (id string) {
 	return id
 }
 
-// markers returns those of an issue that are the project's.
+// markers returns those of an issue that are the project's, of incidents that pause it.
 func (p *planner) markers(i tracker.Issue) []tracker.Marker {
-	return slices.DeleteFunc(i.Markers(), func(m tracker.Marker) bool { return m.Project != p.o.Project })
+	return slices.DeleteFunc(i.Markers(), func(m tracker.Marker) bool { return m.Project != p.o.Project || m.Silent })
 }
 
 // lost plans to restore an incident that an issue carries.

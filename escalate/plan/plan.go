@@ -35,6 +35,7 @@ type Observation struct {
 	Generation int64
 	Fleet      bool                        // several hosts share the state: a flag of a pause that is over may be a late one of theirs
 	Incidents  []incident.Incident         // those of the project that are not settled, or whose issues are in Open
+	Silent     []incident.Incident         // likewise of the kind [incident.Silent]
 	Known      func(id string) bool        // reports whether the state has the incident, settled or not
 	Issues     map[string]IssueState       // of the incidents' own issues, by incident id
 	Open       []tracker.Issue             // the project's open issues that have our author and marker
@@ -90,6 +91,7 @@ func Next(o Observation) []Action {
 	p := planner{o: o}
 	if !o.byState {
 		p.local()
+		p.lostSilent()
 	}
 	// Nothing waits for a flag that cannot be written: the issue is headed NOT PAUSED meanwhile.
 	if slices.ContainsFunc(p.out, func(a Action) bool { return a.Kind != WriteFlag }) {
@@ -106,6 +108,9 @@ func Next(o Observation) []Action {
 			p.ended(i)
 		}
 		p.duplicates(i)
+	}
+	for _, i := range o.Silent {
+		p.silent(i)
 	}
 	slices.SortStableFunc(p.out, func(a, b Action) int { return cmp.Compare(phases[a.Kind], phases[b.Kind]) })
 	return p.out

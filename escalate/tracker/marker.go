@@ -9,6 +9,7 @@ import (
 
 const (
 	markerStart  = "<!-- adfbot:v1 "
+	silentStart  = "<!-- adfbot:silent-v1 "
 	commentStart = "<!-- adfbot:comment "
 	commentEnd   = " -->"
 
@@ -23,14 +24,22 @@ type Marker struct {
 	Project      string
 	Incident     string // 32 lower-case hexadecimal digits
 	Seq          int    // not negative
+	Silent       bool   // the incident does not pause its project
 }
 
 // IsZero reports whether m is the zero Marker.
 func (m Marker) IsZero() bool { return m == Marker{} }
 
 // String returns the line without a newline. [ParseMarker] reads it back if all fields are valid.
+//
+// The line of a silent incident begins with other words. An earlier version that reads it takes the issue for a person's; one that took
+// the incident for a pause, of which its state knows nothing, would close the issue or write a flag.
 func (m Marker) String() string {
-	return markerStart + "installation=" + m.Installation + " project=" + m.Project +
+	start := markerStart
+	if m.Silent {
+		start = silentStart
+	}
+	return start + "installation=" + m.Installation + " project=" + m.Project +
 		" seq=" + strconv.Itoa(m.Seq) + " incident=" + m.Incident + commentEnd
 }
 
@@ -97,7 +106,7 @@ func ParseMarkers(body string) (lead Marker, members []Marker) {
 	known := map[string]bool{lead.Incident: true}
 	for line := range strings.SplitSeq(part, "\n") {
 		m, ok := parseMarkerLine(strings.TrimRight(line, " \t\r"))
-		if ok && m.Installation == lead.Installation && !known[m.Incident] && len(members) < maxMembers {
+		if ok && !m.Silent && m.Installation == lead.Installation && !known[m.Incident] && len(members) < maxMembers {
 			known[m.Incident] = true
 			members = append(members, m)
 		}
@@ -107,11 +116,14 @@ func ParseMarkers(body string) (lead Marker, members []Marker) {
 
 // parseMarkerLine reads the fields and accepts them if they make the same line again.
 func parseMarkerLine(line string) (Marker, bool) {
+	var m Marker
 	fields, ok := strings.CutPrefix(line, markerStart)
 	if !ok {
+		fields, m.Silent = strings.CutPrefix(line, silentStart)
+	}
+	if !ok && !m.Silent {
 		return Marker{}, false
 	}
-	var m Marker
 	for field := range strings.SplitSeq(strings.Clone(fields), " ") { // a clone, so that m does not keep the body in memory
 		switch key, value, _ := strings.Cut(field, "="); key {
 		case "installation":

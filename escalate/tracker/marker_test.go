@@ -30,6 +30,18 @@ func TestMarkerString(t *testing.T) {
 	}
 }
 
+// An earlier version must not take the issue for that of a pause, see [Marker.String].
+func TestSilentMarker(t *testing.T) {
+	m := testMarker
+	m.Silent = true
+	require.Equal(t, "<!-- adfbot:silent-v1 installation=0123456789abcdef0123456789abcdef project=odilo seq=3 incident=fedcba9876543210fedcba9876543210 -->", m.String())
+	got, ok := ParseMarker("text\n\n" + m.String())
+	require.True(t, ok)
+	require.Equal(t, m, got)
+	_, members := ParseMarkers(PartStart + "\n" + m.String() + "\n" + PartEnd + "\n\n" + testMarker.String())
+	require.Empty(t, members, "no other issue carries it")
+}
+
 func TestParseMarker(t *testing.T) {
 	other := Marker{Installation: testInstallation, Project: "other", Incident: testInstallation, Seq: 9}
 	line := testMarker.String()

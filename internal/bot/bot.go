@@ -12,6 +12,11 @@
 // leaves it to the others for a while. A host that cannot reach the state resumes nothing, and pauses a project by what its own spool
 // holds; when it is back, its removals come first, then the spool, then its own pauses are settled.
 //
+// # Silence
+//
+// The daemon looks once a minute whether projects report as the configuration expects (silence.go). All that decides is in the state, so
+// that it does not matter which host looks, nor which process.
+//
 // # On disk
 //
 // The state (package store), unless it is in PostgreSQL; the directory of this host, by default <state>.d, with locks, files of runs and

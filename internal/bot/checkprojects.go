@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/terraphim/adfbot/internal/text"
 )
@@ -22,6 +23,14 @@ func (c *checker) entries() {
 	c.add(OK, "config", "%s: %s", c.cfg.Path, what)
 	for _, w := range c.cfg.Warnings {
 		c.add(Warn, "config", "%v", w)
+	}
+	for n, p := range c.cfg.Projects {
+		if p.Expect.IsZero() {
+			continue
+		}
+		if _, err := p.Expect.Deadline(time.Now()); err != nil {
+			c.add(Fail, "config", "%s (%s): %v", p.Name(), c.cfg.PlaceOf(n), err)
+		}
 	}
 }
 

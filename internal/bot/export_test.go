@@ -35,3 +35,6 @@ func ObservedClaims(c incident.Claimer, o Observer) incident.Claimer {
 
 // Pass is one pass of a daemon in a fleet.
 func (b *Bot) Pass(ctx context.Context) error { return b.pass(ctx) }
+
+// LookForSilence is what serve does once a minute.
+func (b *Bot) LookForSilence(ctx context.Context) error { return b.lookForSilence(ctx) }

@@ -212,7 +212,11 @@ func (b *Bot) hostKey(key string) string { return store.HostKey(key, b.store.hos
 func (b *Bot) checkMoved(ctx context.Context, mode Mode) error {
 	unsettled := func() (int, error) {
 		list, err := b.store.Unsettled(ctx, "")
-		return len(list), err
+		if err != nil {
+			return 0, err
+		}
+		silent, err := b.store.Silent(ctx, "")
+		return len(list) + len(silent), err
 	}
 	paused := func() (int, error) {
 		projects, err := b.PausedInState(ctx)

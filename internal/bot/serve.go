@@ -59,6 +59,8 @@ func (b *Bot) serve(ctx context.Context, reload <-chan struct{}, reopen Reopen) 
 	}
 	retired, leave := b.inFleet(ctx)
 	defer leave()
+	stopWatch := b.watchSilence(ctx)
+	defer stopWatch()
 	c := b.startCron(ctx, schedule)
 	defer func() { <-c.Stop().Done() }()
 	check := time.NewTicker(checkInterval)

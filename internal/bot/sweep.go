@@ -36,6 +36,9 @@ func (b *Bot) Sweep(ctx context.Context, opt escalate.SweepOptions) (status.Swee
 	}
 	defer release()
 	own = append(own, b.prune(ctx, &rep), b.RetireForgotten(held))
+	if opt.Project == "" {
+		own = append(own, b.lookForSilence(ctx))
+	}
 	var sweepErr error
 	rep.Report, sweepErr = b.rec.Sweep(held, opt)
 	own = append(own, b.followKnown(ctx)) // of flags that people have made

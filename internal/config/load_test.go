@@ -332,13 +332,14 @@ classes: [{name: x, exit_codes: [2], output: [x], agents: [x], outcome: trip, an
 builtin_classes: true
 history: {keep: 1h}
 projects: [{id: x, threshold: 1, resume_threshold: 1, owner: x, repo: x, labels: [x], assignees: [x],
-  ignore_exit_codes: [1], classes: [{name: x, exit_codes: [2], output: [x], agents: [x], anywhere: true}], hung_after: 1s, users: [x], token_file: /x},
+  ignore_exit_codes: [1], classes: [{name: x, exit_codes: [2], output: [x], agents: [x], anywhere: true}], hung_after: 1s, expect: {cron: "@hourly"}, users: [x], token_file: /x},
   {match: "*"}, {match: "x*"}]
 `)
 	require.Empty(t, problems)
 	c.Projects[0].Match = c.Projects[1].Match // not allowed beside id
 	c.Warnings[0].about, c.Warnings[0].unknownKey, c.globs[0] = "x", true, c.globs[1]
 	c.globs[0][0].any = true
+	c.Projects[0].Expect.Every++ // not allowed beside cron
 	c.Gitea.TokenEnv = "x"       // not allowed beside token_file
 	c.StateErr = errors.New("x") // of LoadFor
 	var check func(name string, v reflect.Value)

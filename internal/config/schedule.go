@@ -23,22 +23,27 @@ type Sweep struct {
 // Cron returns the schedule in its time zone. For a checked Sweep it fails only if the zone of the cron fields is that of this
 // process, and the process has none.
 func (s Sweep) Cron() (cron.Schedule, error) {
-	zone, err := time.LoadLocation(s.TimeZone)
+	return cronIn(s.Schedule, s.TimeZone, "sweep.schedule", "sweep.time_zone")
+}
+
+// cronIn returns a schedule in a time zone. The keys are those of the two, for errors.
+func cronIn(text, name, scheduleKey, zoneKey string) (cron.Schedule, error) {
+	zone, err := time.LoadLocation(name)
 	if err != nil {
-		return nil, fmt.Errorf("sweep.time_zone: %w", err)
+		return nil, fmt.Errorf("%s: %w", zoneKey, err)
 	}
-	schedule, f := parseSchedule(s.Schedule)
+	schedule, f := parseSchedule(text)
 	if f != nil {
-		return nil, errors.New("sweep.schedule: " + f.what)
+		return nil, errors.New(scheduleKey + ": " + f.what)
 	}
 	spec, ok := schedule.(*cron.SpecSchedule)
 	if !ok {
 		return schedule, nil
 	}
-	if s.TimeZone == "Local" {
+	if name == "Local" {
 		tz, set := os.LookupEnv("TZ")
 		_, err := os.Stat(localtime)
-		if err := checkLocal(time.Local.String(), tz, set, err == nil); err != nil {
+		if err := checkLocal(zoneKey, time.Local.String(), tz, set, err == nil); err != nil {
 			return nil, err
 		}
 	}
@@ -50,15 +55,15 @@ const localtime = "/etc/localtime"
 
 // checkLocal returns an error if Go took UTC for the local zone because it could not use the one that was set. POSIX rules
 // such as CET-1CEST are among those that it does not know.
-func checkLocal(took, tz string, set, hasFile bool) error {
-	const fix = "write a name such as Europe/Berlin in sweep.time_zone, or set $TZ to one for the daemon"
+func checkLocal(key, took, tz string, set, hasFile bool) error {
+	fix := "write a name such as Europe/Berlin in " + key + ", or set $TZ to one for the daemon"
 	name := strings.TrimPrefix(tz, ":")
 	switch {
 	case took != "UTC":
 	case name != "" && name != "UTC":
-		return fmt.Errorf("sweep.time_zone: is Local, but $TZ is no time zone that can be used: %s: %s", quote(tz), fix)
+		return fmt.Errorf("%s: is Local, but $TZ is no time zone that can be used: %s: %s", key, quote(tz), fix)
 	case !set && hasFile:
-		return fmt.Errorf("sweep.time_zone: is Local, but %s can't be used: %s", localtime, fix)
+		return fmt.Errorf("%s: is Local, but %s can't be used: %s", key, localtime, fix)
 	}
 	return nil
 }
@@ -76,7 +81,7 @@ func cronSchedule(s string) (string, *fault) {
 func parseSchedule(s string) (cron.Schedule, *fault) {
 	const fix = `write five cron fields (minute hour day month weekday) such as "*/5 * * * *", or "@every 1m"`
 	if strings.HasPrefix(s, "TZ=") || strings.HasPrefix(s, "CRON_TZ=") {
-		return nil, faultf("set the zone in sweep.time_zone", "must not begin with a time zone: %s", quote(s))
+		return nil, faultf("set the zone in time_zone", "must not begin with a time zone: %s", quote(s))
 	}
 	if every, ok := strings.CutPrefix(s, "@every "); ok {
 		d, err := time.ParseDuration(every)

@@ -124,7 +124,7 @@ func TestLocalZone(t *testing.T) {
 		{"UTC", ":/no/such/file", true, false, "$TZ is no time zone that can be used"},
 		{"UTC", "", false, true, "/etc/localtime can't be used"},
 	} {
-		err := checkLocal(c.took, c.tz, c.set, c.hasFile)
+		err := checkLocal("sweep.time_zone", c.took, c.tz, c.set, c.hasFile)
 		if c.want == "" {
 			require.NoError(t, err, c)
 		} else {

@@ -99,6 +99,7 @@ func projectFields(p *Project) []field {
 		list("ignore_exit_codes", &p.IgnoreExitCodes, number(1, 255), exact),
 		classes(&p.Classes),
 		leaf("hung_after", &p.HungAfter, duration(0, forever)),
+		expect(&p.Expect),
 		list("users", &p.Users, str(unixUser), exact),
 		leaf("token_file", &p.TokenFile, str(optional(secretFile))),
 	}

@@ -2,6 +2,8 @@ package status
 
 import (
 	"context"
+	"maps"
+	"slices"
 	"time"
 )
 
@@ -28,7 +30,8 @@ func (r *Reader) Figures(ctx context.Context) (Figures, error) {
 	if err != nil {
 		return f, err
 	}
-	for _, incidents := range seen.incidents {
+	all := append(slices.Collect(maps.Values(seen.incidents)), slices.Collect(maps.Values(seen.silent))...)
+	for _, incidents := range all {
 		for _, i := range incidents {
 			if i.IsOpen() && i.Lead != "" {
 				f.Joined++

@@ -41,6 +41,9 @@ func (r *Reader) HasUnfinished(ctx context.Context, project string) (bool, error
 	if err != nil || len(open) > 0 {
 		return len(open) > 0, err
 	}
+	if silent, err := r.from.State.Silent(ctx, project); err != nil || len(silent) > 0 {
+		return len(silent) > 0, err
+	}
 	if h, err := r.from.State.Hold(ctx, project); err != nil || h != nil {
 		return h != nil, err
 	}

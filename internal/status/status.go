@@ -45,9 +45,12 @@ type Project struct {
 	HalfOpen   bool       `json:"half_open"` // resumed, no success since
 	Ignored    int        `json:"ignored_in_a_row"`
 	Running    int        `json:"running"`
-	FlagHosts  *FlagHosts `json:"flag_hosts,omitempty"` // of a paused project in a fleet
-	Incident   *Incident  `json:"incident"`             // the open one
-	Pending    []string   `json:"pending"`              // what is left to do in Gitea, and why
+	FlagHosts  *FlagHosts `json:"flag_hosts,omitempty"`  // of a paused project in a fleet
+	Incident   *Incident  `json:"incident"`              // the open one
+	Expect     string     `json:"expect,omitempty"`      // when it has to report, in words
+	LastResult *time.Time `json:"last_result,omitempty"` // when the run of its last counted result ended
+	Silence    *Silence   `json:"silence,omitempty"`     // it has not reported in time
+	Pending    []string   `json:"pending"`               // what is left to do in Gitea, and why
 	LastRuns   []Run      `json:"last_runs"`
 	Warnings   []string   `json:"warnings"`
 	Resume     string     `json:"-"` // the command that resumes it, on this machine
@@ -203,6 +206,8 @@ func (r *Reader) operatorProblems(ctx context.Context) []string {
 type snapshot struct {
 	incidents map[string][]incident.Incident // those that are not settled, by project, see [incident.View]
 	views     incident.Views
+	silent    map[string][]incident.Incident // likewise of the kind [incident.Silent]
+	reports   map[string]store.Report        // of the known projects
 	holds     map[string]incident.Hold
 	recorded  map[string]store.Overview // of the known projects
 	flag      func(project string) incident.FlagView
@@ -220,6 +225,9 @@ func (r *Reader) look(ctx context.Context, only string, runs int) (s snapshot, e
 		return s, err
 	}
 	if s.recorded, err = r.from.State.Overview(ctx, only, runs); err != nil {
+		return s, err
+	}
+	if err := r.addSilence(ctx, only, &s); err != nil {
 		return s, err
 	}
 	if only == "" {
@@ -252,6 +260,7 @@ func (s snapshot) isPaused(project string) bool {
 func (r *Reader) projectIDs(s snapshot) []string {
 	flags, _ := r.from.Reconciler.Flags() // addOverall reports an unreadable directory
 	more := slices.Sorted(maps.Keys(s.incidents))
+	more = slices.AppendSeq(more, maps.Keys(s.silent))
 	more = slices.AppendSeq(more, maps.Keys(s.holds))
 	more = slices.DeleteFunc(append(more, flags...), func(id string) bool {
 		_, configured := r.from.Config.Project(id)
@@ -292,7 +301,9 @@ func (r *Reader) summary(id string, s snapshot) Project {
 	if stored.HalfOpen {
 		p.Threshold = limits.ResumeThreshold
 	}
+	p.Expect = limits.Expect.Words()
 	r.addPause(&p, s)
+	p.addReports(s, r.from.Now())
 	p.ResumeInGitea = how.InGitea && p.Incident != nil && p.Incident.Issue != ""
 	return p
 }

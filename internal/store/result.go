@@ -132,6 +132,17 @@ type Overview struct {
 	Runs    []HistoryRun // the newest first, without their outputs
 }
 
+// Report says when a project was heard of last, and what else tells whether a result of it is overdue. Times are zero if there was none.
+type Report struct {
+	Recorded     time.Time // when its last counted result was recorded
+	Finished     time.Time // when the run of that result ended
+	Paused       bool      // by an incident or a hold
+	Resumed      time.Time // when its last pause ended
+	SilenceEnded time.Time // when its last incident of the kind [incident.Silent] ended
+	Began        time.Time // when the oldest run began that has no result yet
+	Host         string    // of that run
+}
+
 // OutcomeCount is how many results with one outcome and class were recorded for one project, and how many of them tripped its breaker.
 type OutcomeCount struct {
 	Project string

@@ -13,6 +13,7 @@ import (
 type State interface {
 	incident.IncidentReader
 	incident.IncidentWriter
+	incident.SilentStore
 	incident.HoldStore
 	incident.FlagStore
 	incident.TrackerCache
@@ -83,6 +84,9 @@ type HistoryReader interface {
 	// Overview returns what a list of projects shows, with at most runs results of each: of all projects that anything is stored of, or
 	// of the given one. It costs two or three queries, however many projects there are.
 	Overview(ctx context.Context, project string, runs int) (map[string]Overview, error)
+
+	// Reports returns when the given projects were heard of last. A project of which nothing is known may be missing. It costs one query.
+	Reports(ctx context.Context, projects ...string) (map[string]Report, error)
 
 	// Runs returns at most limit results, the newest first, without their outputs, which are by far the largest part.
 	Runs(ctx context.Context, project string, limit int) ([]HistoryRun, error)

@@ -161,6 +161,10 @@ func TestAcknowledgedIncident(t *testing.T) {
 	i := s.project("digital-twins").Incident
 	require.Equal(t, "mira", i.TakenBy)
 	require.Equal(t, at, i.TakenAt)
+	list := s.get("/api/v1/incidents", as(adminToken)).body
+	require.Contains(t, list, `"taken_by":"mira"`)
+	require.Contains(t, list, `"answered_after_seconds":0`, "a clock was wrong")
+	require.Contains(t, list, `"nth_in_7_days":1`)
 }
 
 func TestResumeClosesIssue(t *testing.T) {

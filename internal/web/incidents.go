@@ -5,10 +5,9 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
-	"time"
 
-	"github.com/terraphim/adfbot/escalate/incident"
 	"github.com/terraphim/adfbot/internal/config"
+	"github.com/terraphim/adfbot/internal/status"
 	"github.com/terraphim/adfbot/internal/store"
 )
 
@@ -18,52 +17,8 @@ const (
 )
 
 type incidentsJSON struct {
-	Incidents []incidentJSON `json:"incidents"`
-	Next      *string        `json:"next"` // the next value of after; null in the last answer
-}
-
-type incidentJSON struct {
-	ID          string     `json:"id"`
-	Name        string     `json:"name"`
-	Project     string     `json:"project"`
-	Agent       string     `json:"agent"`
-	State       string     `json:"state"`
-	Opened      time.Time  `json:"opened"`
-	Ended       *time.Time `json:"ended"`
-	EndedHow    string     `json:"ended_how,omitempty"`
-	Failures    int        `json:"consecutive_failures"` // at the trip
-	Threshold   int        `json:"threshold"`
-	Class       string     `json:"class,omitempty"` // missing if an earlier version opened it
-	Fingerprint string     `json:"fingerprint,omitempty"`
-	Host        string     `json:"host,omitempty"`
-	FlagWritten bool       `json:"flag_written"`
-	FlagError   string     `json:"flag_error,omitempty"`
-	Issue       *issueJSON `json:"issue"`
-	Lead        string     `json:"lead,omitempty"`    // id of the incident whose issue that is, if it is another one's
-	Members     []string   `json:"members,omitempty"` // ids of the incidents that its issue is about, itself first
-	Pending     string     `json:"pending,omitempty"` // why Gitea does not show it yet
-}
-
-type issueJSON struct {
-	URL    string `json:"url"`
-	Owner  string `json:"owner"`
-	Repo   string `json:"repo"`
-	Number int64  `json:"number"`
-}
-
-func newIncidentJSON(i incident.Incident) incidentJSON {
-	v := incidentJSON{
-		ID: i.ID, Name: i.Name(), Project: i.Project, Agent: i.Agent, State: store.OpenIncidents, Opened: i.Opened,
-		Failures: i.Failures, Threshold: i.Threshold, Class: i.Class, Fingerprint: i.Fingerprint, Host: i.Host, FlagWritten: !i.FlagWritten.IsZero(), FlagError: i.FlagError,
-		Pending: i.LastErr, Lead: i.Lead, Members: i.MemberIDs(),
-	}
-	if !i.IsOpen() {
-		v.State, v.Ended, v.EndedHow = store.EndedIncidents, &i.Ended, i.EndedHow
-	}
-	if !i.Issue.IsZero() {
-		v.Issue = &issueJSON{URL: i.Issue.URL, Owner: i.Issue.Repo.Owner, Repo: i.Issue.Repo.Name, Number: i.Issue.Number}
-	}
-	return v
+	Incidents []status.ListedIncident `json:"incidents"`
+	Next      *string                 `json:"next"` // the next value of after; null in the last answer
 }
 
 func (s *Server) getIncidents(w http.ResponseWriter, r *request) error {
@@ -78,10 +33,7 @@ func (s *Server) getIncidents(w http.ResponseWriter, r *request) error {
 	if err != nil {
 		return err
 	}
-	out := incidentsJSON{Incidents: []incidentJSON{}}
-	for _, i := range list {
-		out.Incidents = append(out.Incidents, newIncidentJSON(i))
-	}
+	out := incidentsJSON{Incidents: r.bot.Listed(list)}
 	if more {
 		out.Next = &list[len(list)-1].ID
 	}

@@ -74,6 +74,11 @@ func putFigures(p *exposition.Page, f status.Figures) {
 			p.Gauge("adfbot_project_paused", "Whether the project is paused; missing while that is unknown.", boolValue(x.Paused == status.Yes), "project", x.ID)
 		}
 		p.Gauge("adfbot_project_consecutive_failures", "Consecutive failures.", float64(x.Failures), "project", x.ID)
+		if x.LastResult != nil {
+			p.Gauge("adfbot_project_last_result_timestamp_seconds", "When the run of the last counted result ended; missing if there is none.",
+				float64(x.LastResult.UnixMilli())/1000, "project", x.ID)
+		}
+		p.Gauge("adfbot_project_silent", "Whether the project has not reported in time.", boolValue(x.Silence != nil), "project", x.ID)
 		p.Gauge("adfbot_project_ignored_streak", "Consecutive ignored results, which neither count nor reset.", float64(x.Ignored), "project", x.ID)
 	}
 	p.Gauge("adfbot_joined_incidents", "Open incidents that the issue of another one is about.", float64(f.Joined))

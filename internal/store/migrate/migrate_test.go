@@ -138,7 +138,11 @@ func TestMoveOfAnOldState(t *testing.T) {
 	doc, err := os.ReadFile("../testdata/old/adfbot.db")
 	require.NoError(t, err)
 	require.NoError(t, os.WriteFile(p.file, doc, 0o600))
-	p.openFile(t).Close() // upgrades it
+	upgraded := p.openFile(t)
+	_, opened, err := upgraded.OpenSilent(t.Context(), incident.Incident{ID: "511e0000000000000000000000000000", Kind: incident.Silent, Project: "alder", Opened: p.now, Rebuilt: true})
+	require.NoError(t, err)
+	require.True(t, opened, "earlier versions knew no such incident")
+	require.NoError(t, upgraded.Close())
 	before := p
 	before.file += ".copy"
 	doc, err = os.ReadFile(p.file)

@@ -51,6 +51,7 @@ var copiedTables = []copiedTable{
 	{name: "result", key: `id`},
 	{name: "run", key: `id`, other: map[string]string{"host_id": `?`}},
 	{name: "incident", key: `id`},
+	{name: "silence", key: `id`},
 	{name: "evidence", key: `incident`},
 	{name: "host_flag", key: `host, project`, other: map[string]string{"host": `?`}},
 	{name: "label", key: `server, owner, repo, name`},

@@ -162,7 +162,7 @@ func (s *Store) Moved() error { return nil }
 func (s *Store) File() os.FileInfo { return nil }
 
 // tables are those with content.
-var tables = []string{"meta", "project", "result", "run", "incident", "evidence", "host_flag", "label", "account", "operator", "scan", "command", "claim", "host"}
+var tables = []string{"meta", "project", "result", "run", "incident", "silence", "evidence", "host_flag", "label", "account", "operator", "scan", "command", "claim", "host"}
 
 // readAllWithin is how long what reads or changes whole tables may take.
 const readAllWithin = 10 * time.Minute

@@ -18,7 +18,9 @@ import (
 )
 
 // undoFlags brings the tables of flags from version 5, and what is newer, back to 4.
-const undoFlags = `ALTER TABLE result DROP COLUMN class; DROP TABLE host_flag; ALTER TABLE run DROP COLUMN host_id; ALTER TABLE hold DROP COLUMN id; `
+const undoFlags = undoSilence + `ALTER TABLE result DROP COLUMN class; DROP TABLE host_flag; ALTER TABLE run DROP COLUMN host_id; ALTER TABLE hold DROP COLUMN id; `
+
+const undoSilence = `DROP TABLE silence; `
 
 // The flags that an earlier version knew are confirmed; nobody has looked at them since.
 func TestMigrateFlags(t *testing.T) {
@@ -56,7 +58,7 @@ func TestMigrateClasses(t *testing.T) {
 	require.NoError(t, s.Close())
 	db, err := sql.Open("sqlite", path)
 	require.NoError(t, err)
-	_, err = db.Exec(`ALTER TABLE result DROP COLUMN class; PRAGMA user_version = 5`)
+	_, err = db.Exec(undoSilence + `ALTER TABLE result DROP COLUMN class; PRAGMA user_version = 5`)
 	require.NoError(t, err)
 	require.NoError(t, db.Close())
 	s = open(t, path, sqlite.Options{})
@@ -121,7 +123,12 @@ func TestUpgradedWhileOpen(t *testing.T) {
 			_, err := s.Join(ctx, i.ID, func(incident.Incident, []incident.Incident) incident.Joining { return incident.Joining{Continues: "x"} })
 			return err
 		},
-		"Insert": func() error { _, err := s.Insert(ctx, incident.Incident{ID: "1", Project: "atlas"}); return err },
+		"OpenSilent": func() error {
+			_, _, err := s.OpenSilent(ctx, incident.Incident{ID: "1", Kind: incident.Silent, Project: "new"})
+			return err
+		},
+		"EndSilent": func() error { _, _, err := s.EndSilent(ctx, i.ID, "it reported", time.Now()); return err },
+		"Insert":    func() error { _, err := s.Insert(ctx, incident.Incident{ID: "1", Project: "atlas"}); return err },
 		"Resume": func() error {
 			_, err := s.Resume(ctx, incident.Resumption{Project: "odilo", Pause: i.ID, At: time.Now()})
 			return err
@@ -172,10 +179,10 @@ func TestUpgradedWhileOpen(t *testing.T) {
 // reading lists the methods of a state that change nothing.
 var reading = []string{"Accounts", "Check", "Close", "CommentsRead", "CountSince", "Evidence", "File", "FlagsWritten", "History", "Hold",
 	"CountKnown", "Holds", "IncidentPage", "Incidents", "IncidentsOf", "Installation", "KnownProjects", "Labels", "LastResult", "Meta", "Moved", "NewComments",
-	"Operators", "Overview", "Path", "PendingCommands", "Project", "ProjectState", "ProjectStates", "Running", "Runs", "Unsettled"}
+	"Operators", "Overview", "Path", "PendingCommands", "Project", "ProjectState", "ProjectStates", "Reports", "Running", "Runs", "Silent", "Unsettled"}
 
 // everything is a query for all that methods write, as text.
-const everything = `SELECT json_array(id, failures) FROM result UNION ALL SELECT doc FROM incident UNION ALL SELECT doc FROM command
+const everything = `SELECT json_array(id, failures) FROM result UNION ALL SELECT doc FROM incident UNION ALL SELECT doc FROM silence UNION ALL SELECT doc FROM command
 	UNION ALL SELECT json_array(id, child_pid) FROM run UNION ALL SELECT project FROM hold UNION ALL SELECT pause FROM host_flag UNION ALL SELECT key FROM meta
 	UNION ALL SELECT name FROM label UNION ALL SELECT login FROM account UNION ALL SELECT login FROM operator UNION ALL SELECT up_to || '' FROM scan`
 

@@ -28,7 +28,9 @@ func (s *State) Incidents(ctx context.Context, ids ...string) ([]incident.Incide
 	if err != nil {
 		return nil, err
 	}
-	return read(ctx, s, ScanDoc[incident.Incident], `SELECT doc FROM adfbot.incident WHERE id IN (SELECT value FROM json_each(?))`, string(list))
+	const find = `WITH wanted AS (SELECT value AS id FROM json_each(?))
+		SELECT doc FROM adfbot.incident WHERE id IN (SELECT id FROM wanted) UNION ALL SELECT doc FROM adfbot.silence WHERE id IN (SELECT id FROM wanted)`
+	return read(ctx, s, ScanDoc[incident.Incident], find, string(list))
 }
 
 // projectStates are the rows of [ScanStates]. Each table is searched by project, so that a condition on it finds its rows by an index.
@@ -37,6 +39,7 @@ const projectStates = `
 	UNION ALL SELECT 2, project, 0, id, note, 0, since FROM adfbot.hold WHERE %[1]s
 	UNION ALL SELECT 3, project, mtime, pause, kind, size, NULL FROM adfbot.host_flag WHERE host = ? AND %[1]s
 	UNION ALL SELECT 4, id, generation, '', '', 0, NULL FROM adfbot.project WHERE %[2]s
+	UNION ALL SELECT 5, project, seq, '', doc, 0, NULL FROM adfbot.silence WHERE NOT settled AND %[1]s
 	ORDER BY place, number`
 
 var (
@@ -56,10 +59,14 @@ func ScanStates(states map[string]incident.ProjectState) func(Row) (struct{}, er
 		}
 		s := states[project]
 		switch place {
-		case 1:
+		case 1, 5:
 			var i incident.Incident
 			err = json.Unmarshal([]byte(text), &i)
-			s.Unsettled = append(s.Unsettled, i)
+			if place == 1 {
+				s.Unsettled = append(s.Unsettled, i)
+			} else {
+				s.Silent = append(s.Silent, i)
+			}
 		case 2:
 			s.Hold = &incident.Hold{ID: id, Project: project, Note: text, Since: since.Time}
 		case 3:
@@ -77,7 +84,7 @@ func ScanStates(states map[string]incident.ProjectState) func(Row) (struct{}, er
 
 func (s *State) ProjectState(ctx context.Context, project string) (incident.ProjectState, error) {
 	states := map[string]incident.ProjectState{}
-	_, err := read(ctx, s, ScanStates(states), oneProjectState, project, project, s.host, project, project)
+	_, err := read(ctx, s, ScanStates(states), oneProjectState, project, project, s.host, project, project, project)
 	return states[project], err
 }
 
@@ -105,7 +112,7 @@ func (s *State) Change(ctx context.Context, id string, f func(*incident.Incident
 		switch {
 		case i.Ended.Equal(was.Ended) && i.Settled == was.Settled:
 			return setIncidentDoc(ctx, tx, i)
-		case i.IsOpen() == was.IsOpen():
+		case i.IsOpen() == was.IsOpen(), i.IsSilent():
 		case p == nil:
 			return errLockProject
 		case i.IsOpen():
@@ -199,7 +206,8 @@ func (s *State) Insert(ctx context.Context, new incident.Incident) (i incident.I
 		}
 		if len(i.Evidence.Runs) > 0 || i.Evidence.Output != "" {
 			if len(i.Evidence.Earlier) == 0 {
-				i.Evidence.Earlier, _ = earlier(ctx, tx, i.Project)
+				before, _ := earlier(ctx, tx, i.Project)
+				i.Evidence.Earlier = incident.EarlierOf(before)
 			}
 			if err := putEvidence(ctx, tx, i); err != nil {
 				return false, err
@@ -237,10 +245,22 @@ func (s *State) Resume(ctx context.Context, r incident.Resumption) (ended bool, 
 	return ended, err
 }
 
+// tableOf is where an incident is stored.
+func tableOf(i incident.Incident) string {
+	if i.IsSilent() {
+		return `adfbot.silence`
+	}
+	return `adfbot.incident`
+}
+
 // getIncident reads an incident and locks it.
 func getIncident(ctx context.Context, tx Tx, id string) (i incident.Incident, err error) {
 	var doc string
-	if err = First(ctx, tx, `SELECT doc FROM adfbot.incident WHERE id = ? FOR UPDATE`, id).Scan(&doc); err != nil {
+	err = First(ctx, tx, `SELECT doc FROM adfbot.incident WHERE id = ? FOR UPDATE`, id).Scan(&doc)
+	if errors.Is(err, sql.ErrNoRows) {
+		err = First(ctx, tx, `SELECT doc FROM adfbot.silence WHERE id = ? FOR UPDATE`, id).Scan(&doc)
+	}
+	if err != nil {
 		return i, fmt.Errorf("incident %s: %w", id, err)
 	}
 	return i, inContent(json.Unmarshal([]byte(doc), &i))
@@ -260,23 +280,19 @@ func (s *State) insertIncident(ctx context.Context, tx Tx, i incident.Incident) 
 // setIncidentDoc is updateIncident for one whose other columns have not changed: SQLite writes the pages of each index whose columns are
 // named, changed or not.
 func setIncidentDoc(ctx context.Context, tx Tx, i incident.Incident) error {
-	return execDoc(ctx, tx, i, `UPDATE adfbot.incident SET doc = ? WHERE id = ?`, i.ID)
+	return execDoc(ctx, tx, i, `UPDATE `+tableOf(i)+` SET doc = ? WHERE id = ?`, i.ID)
 }
 
 func updateIncident(ctx context.Context, tx Tx, i incident.Incident) error {
-	return execDoc(ctx, tx, i, `UPDATE adfbot.incident SET doc = ?, ended_at = ?, settled = ? WHERE id = ?`, At(i.Ended), i.Settled, i.ID)
+	return execDoc(ctx, tx, i, `UPDATE `+tableOf(i)+` SET doc = ?, ended_at = ?, settled = ? WHERE id = ?`, At(i.Ended), i.Settled, i.ID)
 }
 
 func putEvidence(ctx context.Context, tx Tx, i incident.Incident) error {
 	return execDoc(ctx, tx, i.Evidence, `INSERT INTO adfbot.evidence (doc, incident) VALUES (?, ?)`, i.ID)
 }
 
-// earlier returns the last few ended incidents of a project, for the issue of the next one.
-func earlier(ctx context.Context, tx Tx, project string) (out []incident.EarlierIncident, err error) {
-	ended, err := List(ctx, tx, ScanDoc[incident.Incident],
-		`SELECT doc FROM adfbot.incident WHERE project = ? AND ended_at IS NOT NULL ORDER BY seq DESC LIMIT 5`, project)
-	for _, i := range ended {
-		out = append(out, incident.EarlierIncident{Seq: i.Seq, Opened: i.Opened, Ended: i.Ended, Issue: i.Issue})
-	}
-	return out, err
+// earlier returns the last ended incidents of a project, the newest first.
+func earlier(ctx context.Context, tx Tx, project string) ([]incident.Incident, error) {
+	return List(ctx, tx, ScanDoc[incident.Incident],
+		`SELECT doc FROM adfbot.incident WHERE project = ? AND ended_at IS NOT NULL ORDER BY seq DESC LIMIT ?`, project, incident.TrendOf)
 }

@@ -11,8 +11,39 @@ import (
 	"github.com/terraphim/adfbot/internal/store"
 )
 
-func (s *State) IncidentsOf(ctx context.Context, project string, limit int) ([]incident.Incident, error) {
-	const from = `SELECT incident.doc, evidence.doc FROM adfbot.incident LEFT JOIN adfbot.evidence ON evidence.incident = incident.id `
+// incidentTables are those of all kinds of incidents. Each is read by its own index; [newest] joins the answers.
+var incidentTables = []string{`incident`, `silence`}
+
+// newest joins two lists, the newest first, of which limit are wanted.
+func newest(a, b []incident.Incident, limit int) (out []incident.Incident) {
+	for len(a)+len(b) > 0 && len(out) < limit {
+		from := &a
+		if len(a) == 0 || len(b) > 0 && later(b[0], a[0]) {
+			from = &b
+		}
+		out, *from = append(out, (*from)[0]), (*from)[1:]
+	}
+	return out
+}
+
+func later(a, b incident.Incident) bool {
+	x, y := stamp(a.Opened), stamp(b.Opened) // as the lists are sorted
+	return x.After(y) || x.Equal(y) && a.ID > b.ID
+}
+
+func (s *State) IncidentsOf(ctx context.Context, project string, limit int) (out []incident.Incident, err error) {
+	for _, table := range incidentTables {
+		some, err := s.incidentsIn(ctx, table, project, limit)
+		if err != nil {
+			return nil, err
+		}
+		out = newest(out, some, limit)
+	}
+	return out, nil
+}
+
+func (s *State) incidentsIn(ctx context.Context, table, project string, limit int) ([]incident.Incident, error) {
+	from := `SELECT listed.doc, evidence.doc FROM adfbot.` + table + ` AS listed LEFT JOIN adfbot.evidence ON evidence.incident = listed.id `
 	query, args := from+`ORDER BY opened_at DESC, id LIMIT ?`, []any{limit}
 	if project != "" {
 		query, args = from+`WHERE project = ? ORDER BY seq DESC LIMIT ?`, []any{project, limit}
@@ -30,7 +61,7 @@ func (s *State) IncidentsOf(ctx context.Context, project string, limit int) ([]i
 	}, query, args...)
 }
 
-func (s *State) IncidentPage(ctx context.Context, f store.IncidentFilter) ([]incident.Incident, error) {
+func (s *State) IncidentPage(ctx context.Context, f store.IncidentFilter) (out []incident.Incident, err error) {
 	where, args := []string{`TRUE`}, []any(nil)
 	if f.Projects != nil {
 		ids, err := json.Marshal(f.Projects)
@@ -48,7 +79,8 @@ func (s *State) IncidentPage(ctx context.Context, f store.IncidentFilter) ([]inc
 	}
 	if f.After != "" {
 		var opened Time
-		err := First(ctx, s.db, `SELECT opened_at FROM adfbot.incident WHERE id = ?`, f.After).Scan(&opened)
+		err := First(ctx, s.db, `SELECT opened_at FROM adfbot.incident WHERE id = ? UNION ALL SELECT opened_at FROM adfbot.silence WHERE id = ?`,
+			f.After, f.After).Scan(&opened)
 		if errors.Is(err, sql.ErrNoRows) {
 			return nil, store.ErrNoIncident
 		}
@@ -57,6 +89,13 @@ func (s *State) IncidentPage(ctx context.Context, f store.IncidentFilter) ([]inc
 		}
 		where, args = append(where, `(opened_at, id) < (?, ?)`), append(args, stamp(opened.Time), f.After)
 	}
-	return read(ctx, s, ScanDoc[incident.Incident],
-		`SELECT doc FROM adfbot.incident WHERE `+strings.Join(where, ` AND `)+` ORDER BY opened_at DESC, id DESC LIMIT ?`, append(args, f.Limit)...)
+	for _, table := range incidentTables {
+		some, err := read(ctx, s, ScanDoc[incident.Incident], `SELECT doc FROM adfbot.`+table+` WHERE `+strings.Join(where, ` AND `)+
+			` ORDER BY opened_at DESC, id DESC LIMIT ?`, append(args, f.Limit)...)
+		if err != nil {
+			return nil, err
+		}
+		out = newest(out, some, f.Limit)
+	}
+	return out, nil
 }

@@ -45,7 +45,11 @@ func moveIncidents(ctx context.Context, tx Tx, from, to string) error {
 	if err != nil {
 		return err
 	}
-	for _, i := range incidents {
+	silent, err := List(ctx, tx, ScanDoc[incident.Incident], `SELECT doc FROM adfbot.silence FOR UPDATE`)
+	if err != nil {
+		return err
+	}
+	for _, i := range append(incidents, silent...) {
 		i.Target = moved(i.Target, from, to)
 		i.Issue = movedRef(i.Issue, from, to)
 		for n := range i.Lost {

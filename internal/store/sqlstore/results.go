@@ -120,10 +120,13 @@ func (s *State) openIncident(ctx context.Context, tx Tx, r store.Result, l store
 	history, _ := results(ctx, tx, r.Project, 3*store.EvidenceRuns, noOutput)
 	i = store.NewIncident(r, l, a, history, now)
 	i.ID = pause.NewRandomID()
-	if _, err := getIncident(ctx, tx, l.Incident); l.Incident != "" && errors.Is(err, sql.ErrNoRows) {
-		i.ID = l.Incident
+	if l.Incident != "" {
+		if _, err := getIncident(ctx, tx, l.Incident); errors.Is(err, sql.ErrNoRows) {
+			i.ID = l.Incident
+		}
 	}
-	i.Evidence.Earlier, _ = earlier(ctx, tx, r.Project)
+	before, _ := earlier(ctx, tx, r.Project)
+	i.Evidence.Earlier, i.Trend = incident.EarlierOf(before), incident.NewTrend(i, before)
 	if err := First(ctx, tx, `SELECT coalesce(max(seq), 0) + 1 FROM adfbot.incident WHERE project = ?`, r.Project).Scan(&i.Seq); err != nil {
 		return i, err
 	}

@@ -47,7 +47,7 @@ func Run(t *testing.T, open Open) {
 		run  func(*testing.T, Open)
 	}{
 		{"results", RunResults}, {"trips", RunTrips}, {"resumes", RunResumes}, {"runs", RunRuns}, {"known", RunKnown}, {"history", RunHistory}, {"meta", RunMeta},
-		{"moves", RunMoves},
+		{"moves", RunMoves}, {"silent", RunSilent},
 	} {
 		t.Run(group.name, func(t *testing.T) { group.run(t, open) })
 	}

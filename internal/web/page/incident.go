@@ -14,6 +14,7 @@ import (
 type incidentCard struct {
 	incident.Incident
 	Opened, Ended moment
+	Anchor        string // of the card, unique on the page
 	Lasted        string
 	Why           string
 	Issue         link
@@ -34,7 +35,7 @@ type earlierIncident struct {
 
 func newIncidentCard(i incident.Incident, now time.Time) incidentCard {
 	v := incidentCard{
-		Incident: i, Opened: newMoment(i.Opened, now), Ended: newMoment(i.Ended, now), Why: tripReason(i), Issue: issueLink(i.Issue), Pending: pending(i),
+		Incident: i, Opened: newMoment(i.Opened, now), Ended: newMoment(i.Ended, now), Why: reason(i), Anchor: anchor(i), Issue: issueLink(i.Issue), Pending: pending(i),
 	}
 	end := i.Ended
 	if i.IsOpen() {
@@ -57,12 +58,22 @@ func newIncidentCard(i incident.Incident, now time.Time) incidentCard {
 		})
 	}
 	if len(v.Runs) > 0 || i.Evidence.Output != "" || len(v.Earlier) > 0 {
-		v.Fold = &fold{ID: fmt.Sprintf("incident-%d", i.Seq), Open: i.IsOpen()}
+		v.Fold = &fold{ID: "incident-" + v.Anchor, Open: i.IsOpen()}
 	}
 	return v
 }
 
-func tripReason(i incident.Incident) string {
+// anchor is the part of an incident's name behind the project.
+func anchor(i incident.Incident) string {
+	_, name, _ := strings.Cut(i.Name(), "#")
+	return name
+}
+
+// reason says why an incident was opened.
+func reason(i incident.Incident) string {
+	if i.IsSilent() {
+		return silentReason(i)
+	}
 	s := i.Agent + " " + text.Failed(i.Failures)
 	if i.Failures > 0 && i.Threshold > 0 {
 		s += fmt.Sprintf(", the threshold is %d", i.Threshold)
@@ -72,6 +83,17 @@ func tripReason(i incident.Incident) string {
 	}
 	if c := knownClass(i.Class); c != "" {
 		s += ": " + c
+	}
+	return s
+}
+
+func silentReason(i incident.Incident) string {
+	s := i.Agent + " had not reported since " + newMoment(i.Since, i.Opened).Full
+	if i.Expect != "" {
+		s += ", expected " + i.Expect
+	}
+	if !i.Began.IsZero() {
+		s += "; a run that began " + newMoment(i.Began, i.Opened).Full + " on " + i.Host + " was still running"
 	}
 	return s
 }

@@ -101,6 +101,7 @@ type summary struct {
 	Class    string // of its failure; "" if it says nothing
 	TakenAt  moment // when somebody took the incident
 	Steps    string // how far its steps are
+	Silent   link   // issue of the project that does not report; zero: it does
 	Notes    []string
 }
 
@@ -151,8 +152,11 @@ func (v *indexView) setHeadline(projects int, anyRun bool) {
 		all = v.Others[0].ID + " may run"
 	}
 	hasNotes, failing := false, 0
-	var resumed []string
+	var resumed, silent []string
 	for _, s := range v.Others {
+		if s.Silence != nil {
+			silent = append(silent, s.ID)
+		}
 		hasNotes = hasNotes || len(s.Notes) > 0
 		if s.HalfOpen != "" {
 			resumed = append(resumed, s.ID)
@@ -169,6 +173,10 @@ func (v *indexView) setHeadline(projects int, anyRun bool) {
 		v.Sub = "Meanwhile, exec and gate let none of them run."
 	case len(v.Problems) > 0 || v.Spooled != "":
 		v.Tone, v.Headline, v.Sub = toneWarn, "adfbot itself needs attention", all+"."
+	case len(silent) == 1:
+		v.Tone, v.Headline, v.Sub = toneWarn, all, silent[0]+" has not reported in time."
+	case len(silent) > 1:
+		v.Tone, v.Headline, v.Sub = toneWarn, all, text.Plural(len(silent), "project")+" have not reported in time."
 	case hasNotes:
 		v.Tone, v.Headline, v.Sub = toneWarn, all, "Something needs attention."
 	case len(resumed) > 0:
@@ -256,6 +264,12 @@ func newSummary(p status.Project, now time.Time, at visit) summary {
 			v.Since = newMoment(i.Opened, now)
 		}
 		v.Reason = cmp.Or(v.Reason, i.Agent+" "+text.Failed(i.Failures)+".")
+	}
+	if s := p.Silence; s != nil {
+		v.Silent = link{s.Name + ": no issue yet", ""}
+		if s.Issue != "" {
+			v.Silent = link{issueName(s.Name, s.Issue), webLink(s.Issue)}
+		}
 	}
 	if len(p.LastRuns) > 0 {
 		v.LastRun = endOf(p.LastRuns[0], now)

@@ -155,6 +155,8 @@ func samples() map[string]any {
 		"hostile":                evil(),
 		"long-names":             longNames(),
 		"project-paused":         sampleDetail(paused("odilo", "---+++.o", sampleIssue), "---+++.o", sampleIncidents()...),
+		"silent":                 sampleStatus(silent("odilo", "++"), running("fleet", "+")),
+		"project-silent":         sampleDetail(silent("odilo", "++"), "++", sampleSilence()),
 		"project-well":           sampleDetail(running("odilo", "+++"), "+++", sampleIncidents()[1]),
 		"project-nothing":        sampleDetail(running("odilo", ""), ""),
 		"project-unknown":        status.Detail{Status: func() status.Status { s := unknownAll(); s.Projects = s.Projects[:1]; return s }(), Runs: sampleRuns("+")},
@@ -197,6 +199,7 @@ func TestBannerTone(t *testing.T) {
 		"well":                         {running("odilo", "+-"), toneOK, "Nothing is wrong.", "Nothing is wrong."},
 		"resumed":                      {resumed, toneWarn, "odilo was resumed and has had no success since.", "It was resumed and has had no success since."},
 		"resumed and failed again":     {again, toneWarn, "odilo was resumed and has had no success since.", "It was resumed and has had no success since."},
+		"silent":                       {silent("odilo", "+"), toneWarn, "odilo has not reported in time.", "It has not reported in time."},
 		"failed without being counted": {uncounted, toneOK, "1 project failed last time.", "It failed last time."},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -88,6 +88,8 @@ func (v *projectView) setHeadline(p status.Project, anyRun bool) {
 		if isProblem(v.Problems, v.Reason) {
 			v.Reason = ""
 		}
+	case p.Silence != nil:
+		v.Tone, v.Headline, v.Sub = toneWarn, p.ID+" may run", "It has not reported in time."
 	case len(v.Notes) > 0 || len(v.Problems) > 0:
 		v.Tone, v.Headline, v.Sub = toneWarn, p.ID+" may run", "Something needs attention."
 	case v.HalfOpen != "":

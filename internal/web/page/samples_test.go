@@ -82,6 +82,24 @@ func held(id, signs string) status.Project {
 	return p
 }
 
+// silent has not reported in time.
+func silent(id, signs string) status.Project {
+	p := running(id, signs)
+	since := before(2*time.Hour + 12*time.Minute)
+	p.Expect, p.LastResult = "every 1h, with 15m of grace", &since
+	p.Silence = &status.Silence{ID: strings.Repeat("5", 32), Name: id + "#silent-1", Since: since, Opened: before(57 * time.Minute), Issue: sampleIssue}
+	p.Warnings = []string{"has not reported since 2026-11-23 04:48 UTC, for 2h 12m; expected every 1h, with 15m of grace"}
+	return p
+}
+
+func sampleSilence() incident.Incident {
+	i := sampleIncidents()[1]
+	i.ID, i.Kind, i.Seq, i.Opened, i.Since = strings.Repeat("5", 32), incident.Silent, 1, before(57*time.Minute), before(2*time.Hour+12*time.Minute)
+	i.Ended, i.EndedHow, i.Settled, i.Failures, i.Threshold, i.Expect = time.Time{}, "", false, 0, 0, "every 1h, with 15m of grace"
+	i.Began, i.Host = before(70*time.Minute), "host-a"
+	return i
+}
+
 const sampleIssue = "https://git.example.org/terraphim/adf-fleet/issues/17"
 
 // hostile is what an attacker would have a name, a reason or an output be.

@@ -1,0 +1,231 @@
+package bot_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/terraphim/adfbot/internal/bot"
+	"github.com/terraphim/adfbot/internal/store"
+)
+
+func expecting(what string) func(w *world) {
+	return func(w *world) { w.change("- id: odilo\n", "- id: odilo\n    expect: "+what+"\n") }
+}
+
+var hourly = expecting("{every: 1h, grace: 15m}")
+
+func success(project string) store.Result {
+	return store.Result{Project: project, Agent: "project-meta", Outcome: store.Success}
+}
+
+// watching opens a bot that looks every three minutes for as long as after is told to wait. There is no daemon.
+func watching(t *testing.T, prepare func(w *world), f func(w *world, b *bot.Bot, after func(time.Duration))) {
+	t.Helper()
+	w := newWorld(t)
+	prepare(w)
+	w.with(bot.Daemon, func(b *bot.Bot) {
+		f(w, b, func(d time.Duration) {
+			for d > 0 { // in steps that are no gap
+				step := min(d, 3*time.Minute)
+				w.pass(step)
+				d -= step
+				require.NoError(t, b.LookForSilence(ctx))
+			}
+		})
+	})
+}
+
+// Serve looks, whatever the schedule of its sweeps.
+func TestSilenceInServe(t *testing.T) {
+	rarely := func(w *world) { hourly(w); w.change("projects:", "sweep: {schedule: \"@every 6h\"}\nprojects:") }
+	serving(t, rarely, func(t *testing.T, d *daemon) {
+		d.after(30 * time.Minute)
+		d.record(success("odilo"))
+		reported := d.now()
+		d.after(74 * time.Minute)
+		require.Empty(t, d.issues(""))
+		d.after(2 * time.Minute)
+		require.Len(t, d.issues("open"), 1)
+		issue := d.issues("open")[0]
+		require.Equal(t, "[ADF] project-meta on odilo has not reported since "+reported.UTC().Format("2006-01-02 15:04")+" UTC", issue.Title)
+		require.Contains(t, issue.Body, "a result is expected every 1h, with 15m of grace")
+		require.NoFileExists(t, d.flag("odilo"))
+		d.after(30 * time.Minute)
+		require.Len(t, d.issues(""), 1, "it is said once")
+
+		d.record(store.Result{Project: "odilo", Agent: "project-meta", Outcome: store.Ignored})
+		d.record(success("atlas"))
+		d.after(2 * time.Minute)
+		require.Len(t, d.issues("open"), 1, "no result of the project counted")
+		d.record(failure("odilo"))
+		d.after(2 * time.Minute)
+		require.Len(t, d.issues("closed"), 1, "a failure is a result")
+	})
+}
+
+// A restart is no gap; a day is.
+func TestSilenceAfterServeWasOff(t *testing.T) {
+	t.Parallel()
+	watching(t, hourly, func(w *world, b *bot.Bot, after func(time.Duration)) {
+		require.NoError(t, b.LookForSilence(ctx))
+		w.record(success("odilo"))
+		after(time.Hour)
+		w.pass(24 * time.Hour)
+		require.NoError(t, b.LookForSilence(ctx))
+		require.Empty(t, w.issues(""), "nothing may have run meanwhile")
+		after(74 * time.Minute)
+		require.Empty(t, w.issues(""))
+		w.pass(2 * time.Minute) // a restart
+		require.NoError(t, b.LookForSilence(ctx))
+		require.Contains(t, w.issues("open")[0].Title, "since 2026-11-23 12:00 UTC", "that of the last result")
+	})
+}
+
+func TestNeverReported(t *testing.T) {
+	t.Parallel()
+	watching(t, hourly, func(w *world, _ *bot.Bot, after func(time.Duration)) {
+		after(80 * time.Minute)
+		require.Len(t, w.issues("open"), 1)
+		require.Contains(t, w.issues("open")[0].Body, "has not reported since 2026-11-23 12:03 UTC, when the bot began to wait for its first result")
+	})
+}
+
+func TestNothingIsExpectedOfAPausedProject(t *testing.T) {
+	t.Parallel()
+	watching(t, hourly, func(w *world, b *bot.Bot, after func(time.Duration)) {
+		pause := func() {
+			_, err := b.Pause(ctx, "odilo", "maintenance")
+			require.NoError(t, err)
+		}
+		resume := func() {
+			_, err := b.Resume(ctx, "odilo")
+			require.NoError(t, err)
+		}
+		after(time.Minute)
+		pause()
+		after(3 * time.Hour)
+		resume()
+		after(74 * time.Minute)
+		require.Empty(t, w.issues(""), "time begins with the resume")
+		after(2 * time.Minute)
+		require.Len(t, w.issues("open"), 1)
+
+		pause()
+		after(time.Minute)
+		closed := w.issues("closed")
+		require.Len(t, closed, 1)
+		require.Contains(t, closed[0].Comments[0].Body, "was paused, and nothing is expected of a paused project")
+		resume()
+		w.fail("odilo", 3)
+		after(3 * time.Hour)
+		require.Len(t, w.issues(""), 2, "the other one is that of the failures")
+	})
+}
+
+// A flag that a person has just made holds the project, too.
+func TestFlagBeforeTheSweepSeesIt(t *testing.T) {
+	t.Parallel()
+	watching(t, hourly, func(w *world, _ *bot.Bot, after func(time.Duration)) {
+		after(70 * time.Minute)
+		w.Touch(w.flag("odilo"))
+		after(time.Hour)
+		require.Empty(t, w.issues(""))
+	})
+}
+
+func TestRunningRunIsNamed(t *testing.T) {
+	t.Parallel()
+	watching(t, hourly, func(w *world, _ *bot.Bot, after func(time.Duration)) {
+		w.record(success("odilo"))
+		after(time.Hour)
+		w.inState(func(s store.State) {
+			_, err := s.BeginRun(ctx, store.Run{ID: "1", Project: "odilo", Agent: "project-meta", Host: "edge-7", Started: w.now()})
+			require.NoError(t, err)
+		})
+		after(20 * time.Minute)
+		require.Contains(t, w.issues("open")[0].Body, "**A run that began 2026-11-23 13:00 UTC on `edge-7` is still running.**")
+	})
+}
+
+func TestSilenceOfACronSchedule(t *testing.T) {
+	t.Parallel()
+	watching(t, expecting(`{cron: "0 7 * * 1-5", time_zone: Europe/Berlin, grace: 30m}`), func(w *world, b *bot.Bot, after func(time.Duration)) {
+		require.NoError(t, b.LookForSilence(ctx))
+		w.pass(15 * time.Hour)
+		require.NoError(t, b.LookForSilence(ctx))
+		w.record(success("odilo")) // on Tuesday, at four in the morning
+		after(3*time.Hour + 29*time.Minute)
+		require.Empty(t, w.issues(""))
+		after(2 * time.Minute)
+		require.Len(t, w.issues("open"), 1, "Tuesday, 7:30 in Berlin")
+	})
+}
+
+func TestSilenceOfAPattern(t *testing.T) {
+	t.Parallel()
+	watching(t, func(w *world) {
+		w.change("- id: atlas\n", "- match: twins-*\n    expect: {every: 1h}\n  - id: atlas\n")
+	},
+		func(w *world, _ *bot.Bot, after func(time.Duration)) {
+			w.record(success("twins-a"))
+			after(80 * time.Minute)
+			require.Len(t, w.issues("open"), 1)
+			require.Contains(t, w.issues("open")[0].Title, "on twins-a has not reported")
+		})
+}
+
+// Who takes `expect` out of the configuration takes the issue back.
+func TestNotExpectedAnyMore(t *testing.T) {
+	often := func(w *world) { w.change("- id: odilo\n", "- id: odilo\n    expect: {every: 1m, grace: 1m}\n") }
+	serving(t, often, func(t *testing.T, d *daemon) {
+		d.after(5 * time.Minute)
+		require.Len(t, d.issues("open"), 1)
+		d.change("    expect: {every: 1m, grace: 1m}\n", "")
+		d.reload <- struct{}{}
+		d.after(2 * time.Minute)
+		require.Len(t, d.issues("closed"), 1)
+		require.Contains(t, d.issues("closed")[0].Comments[0].Body, "is not expected to report any more")
+	})
+}
+
+// Results that wait to be stored may be what is missed.
+func TestResultsInTheSpoolAreNoSilence(t *testing.T) {
+	t.Parallel()
+	watching(t, hourly, func(w *world, _ *bot.Bot, after func(time.Duration)) {
+		after(time.Hour)
+		_, err := bot.Keep(ctx, w.cfg, nil, success("odilo"), w.now)
+		require.NoError(t, err)
+		after(time.Hour)
+		require.Empty(t, w.issues(""))
+	})
+}
+
+// A sweep from a crontab ends what serve began, and opens nothing: it does not know what was between its visits.
+func TestSweepEndsSilence(t *testing.T) {
+	t.Parallel()
+	watching(t, hourly, func(w *world, _ *bot.Bot, after func(time.Duration)) {
+		after(80 * time.Minute)
+		require.Len(t, w.issues("open"), 1)
+		w.pass(time.Hour)
+		w.record(success("odilo"))
+		w.sweepWell()
+		require.Len(t, w.issues("closed"), 1)
+		w.pass(24 * time.Hour)
+		w.sweepWell()
+		require.Empty(t, w.issues("open"))
+	})
+}
+
+// Its issue is missing on another server, which says nothing.
+func TestSilenceKeepsTheServer(t *testing.T) {
+	t.Parallel()
+	watching(t, hourly, func(w *world, _ *bot.Bot, after func(time.Duration)) {
+		after(80 * time.Minute)
+		require.Len(t, w.issues("open"), 1)
+		w.change("http://gitea.example", "http://elsewhere.example")
+		_, err := w.sweep()
+		require.ErrorContains(t, err, "--confirm-gitea-url")
+	})
+}
