@@ -14,6 +14,7 @@ type State interface {
 	incident.IncidentReader
 	incident.IncidentWriter
 	incident.HoldStore
+	incident.StopStore
 	incident.FlagStore
 	incident.TrackerCache
 	incident.OperatorStore

@@ -17,8 +17,11 @@ import (
 	"github.com/terraphim/adfbot/pause"
 )
 
+// undoStops brings the tables from version 7 back to 6.
+const undoStops = `DROP TABLE stop; DROP TABLE stop_project; DROP INDEX hold_stop; ALTER TABLE hold DROP COLUMN until; ALTER TABLE hold DROP COLUMN stop; `
+
 // undoFlags brings the tables of flags from version 5, and what is newer, back to 4.
-const undoFlags = `ALTER TABLE result DROP COLUMN class; DROP TABLE host_flag; ALTER TABLE run DROP COLUMN host_id; ALTER TABLE hold DROP COLUMN id; `
+const undoFlags = undoStops + `ALTER TABLE result DROP COLUMN class; DROP TABLE host_flag; ALTER TABLE run DROP COLUMN host_id; ALTER TABLE hold DROP COLUMN id; `
 
 // The flags that an earlier version knew are confirmed; nobody has looked at them since.
 func TestMigrateFlags(t *testing.T) {
@@ -56,7 +59,7 @@ func TestMigrateClasses(t *testing.T) {
 	require.NoError(t, s.Close())
 	db, err := sql.Open("sqlite", path)
 	require.NoError(t, err)
-	_, err = db.Exec(`ALTER TABLE result DROP COLUMN class; PRAGMA user_version = 5`)
+	_, err = db.Exec(undoStops + `ALTER TABLE result DROP COLUMN class; PRAGMA user_version = 5`)
 	require.NoError(t, err)
 	require.NoError(t, db.Close())
 	s = open(t, path, sqlite.Options{})
