@@ -53,6 +53,7 @@ var localSteps = map[plan.Kind]func(*Reconciler, context.Context, *localVisit, p
 	plan.ForgetFlag:  (*Reconciler).noticeRemoval,
 	plan.Resume:      (*Reconciler).noticeRemoval,
 	plan.ReleaseHold: (*Reconciler).noticeRemoval,
+	plan.EndHold:     (*Reconciler).endHold,
 	plan.Supersede:   (*Reconciler).supersede,
 	plan.RecordHold:  (*Reconciler).recordHold,
 	plan.Rebuild:     (*Reconciler).rebuild,

@@ -17,6 +17,8 @@ type FlagInfo struct {
 	Agent    string // "" if the note does not name it
 	Failures int    // 0 if the note does not say
 	Opened   time.Time
+	Until    time.Time // when the hold ends; zero: the note does not say
+	Stop     string    // id of the stop that the hold is a part of, or ""
 	Written  time.Time // the modification time that the bot gave the flag, in whole seconds; zero if an earlier version wrote it
 }
 
