@@ -166,22 +166,22 @@ func (r *Reconciler) keepStops(ctx context.Context) error {
 }
 
 // KeepStopped has the stops in force cover a project, before anything is run or resumed for it that may have made it known. The flag is
-// left to [Reconciler.Local]. It reports whether a stop has just paused the project.
-func (r *Reconciler) KeepStopped(ctx context.Context, project string) (held bool, err error) {
+// left to [Reconciler.Local]. It reports whether any stop is about the project; somebody may have resumed it since.
+func (r *Reconciler) KeepStopped(ctx context.Context, project string) (stopped bool, err error) {
 	stops, err := r.StopsInForce(ctx)
 	if err != nil {
 		return false, err
 	}
 	for _, s := range stops {
-		if r.covers(s, project) {
-			now, err := r.opt.State.Cover(ctx, s.ID, []string{project}, r.holdOf(s))
-			if err != nil {
-				return held, err
-			}
-			held = held || len(now) > 0
+		if !r.covers(s, project) {
+			continue
 		}
+		if _, err := r.opt.State.Cover(ctx, s.ID, []string{project}, r.holdOf(s)); err != nil {
+			return true, err
+		}
+		stopped = true
 	}
-	return held, nil
+	return stopped, nil
 }
 
 // StopEnded is what the end of stops did.

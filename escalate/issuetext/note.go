@@ -162,7 +162,7 @@ type Held struct {
 func HoldNote(project string, h Held, resume Resume) string {
 	with := ""
 	if h.With != "" {
-		with = ", with " + redact.Line(h.With, 200)
+		with = " with " + redact.Line(h.With, 200)
 	}
 	s := fmt.Sprintf("%s is paused%s by %s (%s, %s).\n", project, with, redact.Line(h.Who, 100), redact.Line(h.Instance, 100), minute(h.At))
 	if why := redact.Line(h.Why, 500); why != "" {

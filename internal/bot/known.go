@@ -59,7 +59,10 @@ func (b *Bot) markKnown(ctx context.Context, project string) error {
 	if !known && b.rec.CheckPause(ctx) != nil {
 		return nil
 	}
-	if !known {
+	if !known && err == nil {
+		err = b.underStop(ctx, project) // gate lets it run from then on
+	}
+	if !known && err == nil {
 		err = b.rec.MakeKnownHere(project)
 	}
 	if err == nil {
@@ -112,7 +115,11 @@ func (b *Bot) writeKnown(ctx context.Context) (known []string, err error) {
 		return found || !b.cfg.ByPattern(id)
 	})
 	if len(missing) > 0 {
-		if err := b.rec.MakeKnownHere(missing...); err != nil {
+		err := b.allUnderStop(ctx, missing)
+		if err == nil {
+			err = b.rec.MakeKnownHere(missing...)
+		}
+		if err != nil {
 			return nil, err
 		}
 	}
