@@ -25,6 +25,12 @@ type Stop struct {
 	EndedHow string    `json:"ended_how,omitzero"` // for people
 }
 
+// How long a pause may last that ends by itself.
+const (
+	MinPause = time.Minute
+	MaxPause = 30 * 24 * time.Hour
+)
+
 // EveryProject is the pattern of all projects.
 const EveryProject = "*"
 

@@ -16,15 +16,9 @@ import (
 	"github.com/terraphim/adfbot/pause"
 )
 
-// How long a pause may last that ends by itself.
-const (
-	MinPause = time.Minute
-	MaxPause = 30 * 24 * time.Hour
-)
-
 // CheckPauseFor returns why a pause cannot last for a time; 0 is until somebody resumes.
 func CheckPauseFor(d time.Duration) error {
-	if d != 0 && (d < MinPause || d > MaxPause) {
+	if d != 0 && (d < incident.MinPause || d > incident.MaxPause) {
 		return fmt.Errorf("a pause that ends by itself lasts from 1m to 720h (30 days), not %s", d)
 	}
 	return nil
