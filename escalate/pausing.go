@@ -213,6 +213,11 @@ func (r *Reconciler) HowToResume(project string) issuetext.Resume {
 	return issuetext.Resume{Command: issuetext.ResumeCommand(r.runAs(), project, r.opt.ConfigFlag), Flag: r.opt.Dir.FlagPath(project), InGitea: r.operable()}
 }
 
+// HowToEnd returns the command with which people on this machine end a stop.
+func (r *Reconciler) HowToEnd(s incident.Stop) string {
+	return issuetext.EndCommand(r.runAs(), s, r.opt.ConfigFlag)
+}
+
 func (r *Reconciler) runAs() string {
 	if r.opt.RunAs == nil {
 		return ""

@@ -165,11 +165,11 @@ func HoldNote(project string, h Held, resume Resume) string {
 		with = " with " + redact.Line(h.With, 200)
 	}
 	s := fmt.Sprintf("%s is paused%s by %s (%s, %s).\n", project, with, redact.Line(h.Who, 100), redact.Line(h.Instance, 100), minute(h.At))
-	if why := redact.Line(h.Why, 500); why != "" {
-		s += "Reason: " + why + "\n"
-	}
 	if !h.Until.IsZero() {
 		s += ResumesLine + minute(h.Until) + ".\n"
+	}
+	if why := redact.Line(h.Why, 500); why != "" {
+		s += "Reason: " + why + "\n"
 	}
 	return s + resume.line()
 }

@@ -2,11 +2,24 @@ package issuetext
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/terraphim/adfbot/escalate/incident"
 	"github.com/terraphim/adfbot/internal/markdown"
 	"github.com/terraphim/adfbot/internal/text"
 )
+
+// EndCommand is [ResumeCommand] for a stop.
+func EndCommand(runAs string, s incident.Stop, configFlag string) string {
+	if s.All() {
+		return ResumeCommand(runAs, "--all", configFlag)
+	}
+	quoted := make([]string, len(s.Patterns))
+	for n, pattern := range s.Patterns {
+		quoted[n] = text.ShellQuote(pattern)
+	}
+	return ResumeCommand(runAs, strings.Join(quoted, " "), configFlag)
+}
 
 // The answers to commands about all projects.
 

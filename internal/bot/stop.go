@@ -114,7 +114,7 @@ func (b *Bot) stop(ctx context.Context, m Many) (out DoneMany, err error) {
 	if !s.Until.IsZero() {
 		line += " until " + s.Until.Format("2006-01-02 15:04 UTC")
 	}
-	line += "; to resume: " + b.resumeCommand(m.Names)
+	line += "; to resume: " + b.rec.HowToEnd(s)
 	out.add(Done{Text: line})
 	if n := len(stopped.Others); n > 0 {
 		out.add(Done{Text: fmt.Sprintf("%s paused before, and will not be resumed with the others: %s", wereOrWas(n), listed(stopped.Others))})
@@ -127,18 +127,6 @@ func wereOrWas(n int) string {
 		return "1 project was"
 	}
 	return text.Plural(n, "project") + " were"
-}
-
-// resumeCommand returns the command that ends a stop.
-func (b *Bot) resumeCommand(names []string) string {
-	if slices.Contains(names, incident.EveryProject) {
-		return b.rec.HowToResume("--all").Command
-	}
-	quoted := make([]string, len(names))
-	for n, name := range names {
-		quoted[n] = text.ShellQuote(name)
-	}
-	return b.rec.HowToResume(strings.Join(quoted, " ")).Command
 }
 
 // maxListed is how many names, or errors of different projects, help a reader.

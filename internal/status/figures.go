@@ -12,6 +12,7 @@ type Figures struct {
 	Pending  int           // incidents with something left to do in Gitea
 	Oldest   time.Duration // how long the first of them has waited for its issue to be opened or closed
 	Spooled  int
+	Stops    []Stop // in force
 
 	LastSweep time.Time // of any process, zero if there was none
 
@@ -25,6 +26,7 @@ func (r *Reader) Figures(ctx context.Context) (Figures, error) {
 	if err != nil {
 		return f, err
 	}
+	f.Stops = r.stopsOf("", seen)
 	for _, incidents := range seen.incidents {
 		for _, i := range incidents {
 			w, since := pending(i, seen.kept[i.ID])

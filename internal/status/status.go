@@ -23,6 +23,7 @@ type Status struct {
 	At           time.Time    `json:"at"`
 	Projects     []Project    `json:"projects"`
 	Patterns     []string     `json:"patterns,omitempty"` // that configure projects without listing them
+	Stops        []Stop       `json:"stops,omitempty"`    // in force
 	LastSweep    *SweepReport `json:"last_sweep"`
 	Spooled      int          `json:"spooled"`  // results that are not stored yet
 	Problems     []string     `json:"problems"` // of the bot itself
@@ -39,6 +40,8 @@ type Project struct {
 	Held       bool       `json:"held"`              // paused by hand
 	Reason     string     `json:"reason,omitempty"`
 	Since      *time.Time `json:"since,omitempty"`
+	Until      *time.Time `json:"until,omitempty"` // when a pause by hand ends by itself
+	Stop       string     `json:"stop,omitempty"`  // id of the stop that a pause by hand is a part of
 	Failures   int        `json:"failures"`
 	Threshold  int        `json:"threshold"` // for the next trip
 	HalfOpen   bool       `json:"half_open"` // resumed, no success since
@@ -108,6 +111,7 @@ func (r *Reader) Status(ctx context.Context, only string) (Status, error) {
 	if err != nil {
 		return s, err
 	}
+	s.Stops = r.stopsOf(only, seen)
 	if seen.fleet != nil {
 		s.Fleet = &seen.fleet.Fleet
 	}
@@ -201,6 +205,7 @@ type snapshot struct {
 	incidents map[string][]incident.Incident // those that are not settled, by project, see [incident.View]
 	kept      map[string]bool
 	holds     map[string]incident.Hold
+	stops     []incident.Stop           // in force
 	recorded  map[string]store.Overview // of the known projects
 	flag      func(project string) incident.FlagView
 	fleet     *fleet
@@ -214,6 +219,9 @@ func (r *Reader) look(ctx context.Context, only string, runs int) (s snapshot, e
 	}
 	holds, err := r.from.State.Holds(ctx)
 	if err != nil {
+		return s, err
+	}
+	if s.stops, err = r.from.Reconciler.StopsInForce(ctx); err != nil {
 		return s, err
 	}
 	if s.recorded, err = r.from.State.Overview(ctx, only, runs); err != nil {
@@ -312,6 +320,8 @@ func (r *Reader) addPause(p *Project, s snapshot) {
 	default:
 		p.Paused, p.Reason = Unknown, flag.Err.Error()
 	}
+	h, held := s.holds[p.ID]
+	p.addHold(h, held)
 	for _, i := range s.incidents[p.ID] {
 		p.addIncident(i, s.fleet.written(i), s.kept[i.ID])
 	}
