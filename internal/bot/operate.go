@@ -33,17 +33,12 @@ type Done struct {
 	Problems []string // what is left to the next sweep
 }
 
-// Pause is [Bot.PauseBy] for the user who runs this process.
+// Pause is [Bot.PauseFor] for the user who runs this process.
 func (b *Bot) Pause(ctx context.Context, project, why string) (Done, error) {
-	return b.PauseBy(ctx, project, why, UserName())
+	return b.PauseFor(ctx, project, why, UserName(), 0)
 }
 
-// PauseBy pauses a project by hand. The gate prints who paused it and why.
-func (b *Bot) PauseBy(ctx context.Context, project, why, who string) (Done, error) {
-	return b.PauseFor(ctx, project, why, who, 0)
-}
-
-// PauseFor is PauseBy with a pause that ends by itself after a time; 0: it does not.
+// PauseFor pauses a project by hand. The gate prints who paused it and why. The pause ends by itself after a time; 0: it does not.
 func (b *Bot) PauseFor(ctx context.Context, project, why, who string, d time.Duration) (Done, error) {
 	b.takeIn(ctx)
 	how := b.rec.HowToResume(project)
