@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -11,6 +12,7 @@ import (
 	"github.com/terraphim/adfbot/internal/bot"
 	"github.com/terraphim/adfbot/internal/config"
 	"github.com/terraphim/adfbot/internal/redact"
+	"github.com/terraphim/adfbot/pause"
 )
 
 func (a *app) pauseCmd() *cobra.Command {
@@ -24,7 +26,8 @@ func (a *app) pauseCmd() *cobra.Command {
 What is paused already stays as it is.`,
 		Example: `  adfbot pause odilo --reason "disk swap" --for 2h
   adfbot pause --all --reason "the provider is down"`,
-		Args: func(cmd *cobra.Command, args []string) error { return someProjects(cmd, args, all) },
+		Args:              func(cmd *cobra.Command, args []string) error { return someProjects(cmd, args, all) },
+		ValidArgsFunction: a.completeProjects,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			cfg, err := a.load()
 			if err != nil {
@@ -97,7 +100,8 @@ func (a *app) resumeCmd() *cobra.Command {
 its id is resumed whatever pauses it. With --all, or a pattern, the projects are resumed that a stop
 (adfbot pause --all, or with a pattern) has paused, and no others: those that an incident pauses, or
 somebody has paused by hand, stay paused.`,
-		Args: func(cmd *cobra.Command, args []string) error { return someProjects(cmd, args, all) },
+		Args:              func(cmd *cobra.Command, args []string) error { return someProjects(cmd, args, all) },
+		ValidArgsFunction: a.completeProjects,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			cfg, err := a.load()
 			if err != nil {
@@ -146,4 +150,15 @@ func (a *app) mayResume(ctx context.Context, cfg *config.Config, name string) er
 		return &exit{exitUsage, err}
 	}
 	return nil
+}
+
+// completeProjects completes the ids of projects that are configured, or known to gate on this host. It needs no state.
+func (a *app) completeProjects(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+	cfg, err := a.load()
+	if err != nil {
+		return nil, cobra.ShellCompDirectiveError
+	}
+	known, _ := pause.New(cfg.PauseDir).KnownProjects() // the others can be completed all the same
+	ids := slices.DeleteFunc(cfg.ProjectIDs(known), func(id string) bool { return slices.Contains(args, id) })
+	return ids, cobra.ShellCompDirectiveNoFileComp
 }
