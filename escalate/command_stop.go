@@ -8,6 +8,7 @@ import (
 
 	"github.com/terraphim/adfbot/escalate/incident"
 	"github.com/terraphim/adfbot/escalate/issuetext"
+	"github.com/terraphim/adfbot/internal/redact"
 	"github.com/terraphim/adfbot/pause"
 )
 
@@ -79,8 +80,9 @@ func (run *commandRun) stopAll(ctx context.Context, n int, e everything) (result
 			return result{}, err
 		}
 	}
+	var patterns *redact.Redactor // for a secret in a comment
 	s := incident.Stop{
-		ID: strings.TrimPrefix(run.cmd.Steps[n].Target, stopTarget), Patterns: []string{incident.EveryProject}, Reason: e.reason,
+		ID: strings.TrimPrefix(run.cmd.Steps[n].Target, stopTarget), Patterns: []string{incident.EveryProject}, Reason: patterns.Line(e.reason, maxReason),
 		By: run.cmd.By.Login + " in " + run.cmd.Issue.String(), Since: run.opt.Now().UTC(),
 	}
 	if e.lasts > 0 {

@@ -214,15 +214,9 @@ func (r *Reconciler) EndStops(ctx context.Context, stops []incident.Stop, lost b
 		}
 	}
 	fault.Point(ctx, "stop-ended")
-	holds, err := r.opt.State.Holds(ctx)
+	over, err := r.overdue(ctx)
 	if err != nil {
 		return out, err
-	}
-	var over []string
-	for _, h := range holds {
-		if h.Stop != "" && h.Over(r.opt.Now()) {
-			over = append(over, h.Project)
-		}
 	}
 	_, out.Failed = r.applyAll(ctx, over)
 	states, err := r.opt.State.ProjectStates(ctx)
@@ -234,6 +228,26 @@ func (r *Reconciler) EndStops(ctx context.Context, stops []incident.Stop, lost b
 		}
 	}
 	return out, err
+}
+
+// overdue returns the projects with a hold whose time is over.
+func (r *Reconciler) overdue(ctx context.Context) (projects []string, err error) {
+	holds, err := r.opt.State.Holds(ctx)
+	for _, h := range holds {
+		if h.Over(r.opt.Now()) {
+			projects = append(projects, h.Project)
+		}
+	}
+	return projects, err
+}
+
+// EndOverdue ends the holds whose time is over, as the next sweep would.
+func (r *Reconciler) EndOverdue(ctx context.Context) error {
+	over, err := r.overdue(ctx)
+	if err == nil {
+		_, err = r.applyAll(ctx, over)
+	}
+	return err
 }
 
 // endHold ends a hold whose time is over. A stop that is in force goes on with it. The flag is removed after that: the plan knows whose it is.

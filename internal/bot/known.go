@@ -59,11 +59,10 @@ func (b *Bot) markKnown(ctx context.Context, project string) error {
 	if !known && b.rec.CheckPause(ctx) != nil {
 		return nil
 	}
-	if !known && err == nil {
-		err = b.underStop(ctx, project) // gate lets it run from then on
-	}
-	if !known && err == nil {
-		err = b.rec.MakeKnownHere(project)
+	if !known {
+		if err = b.underStop(ctx, project); err == nil { // gate lets it run from then on
+			err = b.rec.MakeKnownHere(project)
+		}
 	}
 	if err == nil {
 		b.known.add(project)

@@ -302,16 +302,7 @@ func (b *Bot) endOverdue(ctx context.Context) {
 	if b.store.fleet != nil {
 		return
 	}
-	holds, err := b.store.Holds(ctx)
-	if err != nil {
-		return // the next sweep says why
-	}
-	for _, h := range holds {
-		if !h.Over(b.now()) {
-			continue
-		}
-		if _, _, err := b.rec.Local(ctx, h.Project); err != nil {
-			b.log.Warn("cannot end a pause whose time is over, the next sweep tries again", "project", h.Project, "err", err)
-		}
+	if err := b.rec.EndOverdue(ctx); err != nil && ctx.Err() == nil {
+		b.log.Warn("cannot end all pauses whose time is over, the next sweep tries again", "err", err)
 	}
 }

@@ -109,3 +109,14 @@ func TestPauseManyReportsEach(t *testing.T) {
 	require.Empty(t, w.resumeMany(bot.Many{Names: []string{"*"}, By: "kim"}).Projects)
 	require.FileExists(t, w.flag("atlas"))
 }
+
+// A pause ends within a minute of its time, whatever the schedule of sweeps.
+func TestServeEndsPauses(t *testing.T) {
+	serving(t, func(w *world) { w.change("projects:\n", "sweep: {schedule: \"0 0 1 1 *\"}\nprojects:\n") }, func(t *testing.T, d *daemon) {
+		d.pauseMany(bot.Many{Names: []string{"odilo"}, By: "kim", For: 30 * time.Minute})
+		d.pauseMany(bot.Many{Names: []string{"*"}, By: "kim", For: time.Hour})
+		d.after(61 * time.Minute)
+		require.NoFileExists(t, d.flag("atlas"))
+		require.NoFileExists(t, d.flag("odilo"))
+	})
+}
