@@ -28,6 +28,9 @@ func (r *Reconciler) carriedBy(ctx context.Context, id string) ([]incident.Incid
 
 // carryOut carries out a step.
 func (run *commandRun) carryOut(ctx context.Context, n int) (result, error) {
+	if res, done, err := run.aboutAll(ctx, n); done || err != nil {
+		return res, err
+	}
 	line := run.cmd.Steps[n].Line
 	if line.Verb == incident.NoVerb || line.Verb == incident.SnoozeVerb {
 		return verbs[line.Verb](run, ctx, n)

@@ -60,6 +60,7 @@ var localSteps = map[plan.Kind]func(*Reconciler, context.Context, *localVisit, p
 	plan.RebuildSilent: (*Reconciler).rebuildSilent,
 	plan.Settle:        (*Reconciler).settleWithoutIssue,
 	plan.LeaveLead:     (*Reconciler).leaveLead,
+	plan.EndHold:       (*Reconciler).endHold,
 }
 
 // writeFlag writes the flag of an incident or, where the action names none, of a hold. It replaces the flag of another pause.

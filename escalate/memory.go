@@ -22,6 +22,7 @@ type Memory struct {
 	generation map[string]int64
 	incidents  map[string]incident.Incident
 	holds      map[string]incident.Hold
+	stops      memoryStops
 	confirmed  map[string]incident.Confirmation
 	labels     map[tracker.Repo]map[string]int64
 	accounts   map[string][]tracker.Account
@@ -34,7 +35,7 @@ var _ incident.State = (*Memory)(nil)
 func NewMemory() *Memory {
 	return &Memory{generation: map[string]int64{}, incidents: map[string]incident.Incident{}, holds: map[string]incident.Hold{},
 		confirmed: map[string]incident.Confirmation{}, labels: map[tracker.Repo]map[string]int64{},
-		accounts: map[string][]tracker.Account{}, locks: map[string]chan struct{}{}}
+		stops: memoryStops{covered: map[string]map[string]bool{}}, accounts: map[string][]tracker.Account{}, locks: map[string]chan struct{}{}}
 }
 
 // copyOf returns a copy that shares nothing that is changed, without the evidence.
@@ -249,6 +250,7 @@ func (m *Memory) Resume(_ context.Context, r incident.Resumption) (bool, error) 
 	}
 	delete(m.holds, r.Project)
 	m.generation[r.Project]++
+	m.stops.leave(r.Project)
 	return true, nil
 }
 
@@ -283,7 +285,7 @@ func (m *Memory) Unconfirm(_ context.Context, project, pause string) error {
 func (m *Memory) AddHold(_ context.Context, h incident.Hold, flag incident.FlagIdentity, generation int64) (bool, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.state(h.Project).Pause().ID != "" {
+	if state := m.state(h.Project); state.Open() != nil || state.Hold != nil && !state.Hold.Ends() {
 		return false, nil
 	}
 	m.generation[h.Project] = max(m.generation[h.Project], generation)
@@ -318,10 +320,7 @@ func (m *Memory) SetHold(_ context.Context, h incident.Hold) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if old, ok := m.holds[h.Project]; ok {
-		at := h.Since
-		if h = old; at.After(h.Since) {
-			h.Since = at
-		}
+		h = old.PausedAgain(h)
 	}
 	m.holds[h.Project] = h
 	return nil

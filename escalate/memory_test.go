@@ -20,6 +20,9 @@ func TestMemory(t *testing.T) {
 	t.Run("holds", func(t *testing.T) {
 		storetest.RunHolds(t, func(testing.TB) storetest.IncidentState { return escalate.NewMemory() })
 	})
+	t.Run("stops", func(t *testing.T) {
+		storetest.RunStops(t, func(testing.TB) storetest.IncidentState { return escalate.NewMemory() })
+	})
 	t.Run("flags", func(t *testing.T) {
 		storetest.RunFlags(t, func(testing.TB) storetest.IncidentState { return escalate.NewMemory() })
 	})

@@ -166,7 +166,7 @@ func (v *localVisit) take(ctx context.Context) {
 				return nil, err
 			}
 			v.done = append(v.done, a)
-			v.again = v.again || a.Kind.Uncovers()
+			v.again = v.again || a.Kind.Uncovers() || v.Hold != nil && v.Hold.Over(v.Now)
 		}
 		return nil, nil
 	})

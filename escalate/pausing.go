@@ -131,13 +131,18 @@ func (r *Reconciler) endPause(ctx context.Context, end incident.Resumption) (end
 // pauses it already. The wish is on disk before the flag, so a crash in between does not undo it. Where the flag cannot be
 // written the project is not paused, in a fleet not on this host, and the error is a [*FlagWriteError].
 func (r *Reconciler) Pause(ctx context.Context, project, note string) (bool, error) {
-	if flag, _, err := r.Local(ctx, project); err != nil || flag.State == incident.FlagUnknown && r.opt.Fleet == nil {
+	return r.Hold(ctx, incident.Hold{Project: project, Note: note})
+}
+
+// Hold is Pause with a hold that may end by itself. If the project has a hold that would end before that one, the new one takes its place.
+func (r *Reconciler) Hold(ctx context.Context, h incident.Hold) (bool, error) {
+	if flag, _, err := r.Local(ctx, h.Project); err != nil || flag.State == incident.FlagUnknown && r.opt.Fleet == nil {
 		return false, errors.Join(err, flag.Err)
 	}
-	already, err := r.pause(ctx, incident.Hold{Project: project, Note: note}, r.opt.State.SetHold)
+	already, err := r.pause(ctx, h, r.opt.State.SetHold)
 	var notWritten *FlagWriteError
-	if errors.As(err, &notWritten) && r.opt.Fleet == nil { // other hosts of a fleet may have written theirs
-		err = errors.Join(err, r.opt.State.DropHold(ctx, project))
+	if errors.As(err, &notWritten) && !notWritten.Paused && r.opt.Fleet == nil { // other hosts of a fleet may have written theirs
+		err = errors.Join(err, r.opt.State.DropHold(ctx, h.Project))
 	}
 	return already == nil && err == nil, err
 }
@@ -163,16 +168,28 @@ func (r *Reconciler) pause(ctx context.Context, h incident.Hold, save func(conte
 	if err := save(ctx, h); err != nil {
 		return nil, err
 	}
-	if s.Pause().ID != "" {
-		return &s, nil
-	}
 	fault.Point(ctx, "hold-noted")
+	if s.Pause().ID != "" {
+		return &s, p.renewFlag(ctx, s, h)
+	}
 	if s.Flag.State == incident.FlagUnknown {
 		return nil, &FlagWriteError{Project: h.Project, Elsewhere: true, Err: s.Flag.Err}
 	}
 	v := localVisit{pass: p, Observation: plan.Observation{Project: h.Project, Hold: &h, Flag: s.Flag, Generation: s.Generation}}
 	err = r.writeFlag(ctx, &v, plan.Action{Project: h.Project})
 	return nil, errors.Join(err, p.confirmPending(ctx))
+}
+
+// renewFlag writes the flag of a hold that has taken the place of another one.
+func (p *pass) renewFlag(ctx context.Context, was pauseState, h incident.Hold) error {
+	if was.Hold == nil || was.Hold.PausedAgain(h).ID != h.ID {
+		return nil
+	}
+	visits, err := p.run(ctx, []string{h.Project})
+	if v := visits[h.Project]; v != nil {
+		err = errors.Join(v.notWritten, v.err, err)
+	}
+	return err
 }
 
 // FlagUnknownError means that it is not known whether the project is paused.
@@ -195,6 +212,11 @@ func (e *FlagRemoveError) Unwrap() error { return e.Err }
 // HowToResume returns how people on this machine resume a project.
 func (r *Reconciler) HowToResume(project string) issuetext.Resume {
 	return issuetext.Resume{Command: issuetext.ResumeCommand(r.runAs(), project, r.opt.ConfigFlag), Flag: r.opt.Dir.FlagPath(project), InGitea: r.operable()}
+}
+
+// HowToEnd returns the command with which people on this machine end a stop.
+func (r *Reconciler) HowToEnd(s incident.Stop) string {
+	return issuetext.EndCommand(r.runAs(), s, r.opt.ConfigFlag)
 }
 
 func (r *Reconciler) runAs() string {

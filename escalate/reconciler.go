@@ -72,10 +72,13 @@ type Options struct {
 
 	ConfigFlag string // what they put after it to name the configuration, e.g. " --config /srv/a.yaml", or ""
 
-	Projects     []string                  // all that are configured by their id: a sweep lists their repositories
-	ByPattern    func(project string) bool // reports whether a project that the state knows is configured without being listed; nil: none is
-	PatternRepos []tracker.Repo            // where the issues of those go
-	Commands     CommandOptions            // the zero value: nobody acts from issues
+	Projects     []string                                // all that are configured by their id: a sweep lists their repositories
+	Known        func(context.Context) ([]string, error) // all projects that are configured by their id or known; nil: Projects
+	Match        func(pattern, project string) bool      // reports whether a project falls under the pattern of a stop; nil: as path.Match
+	Instance     string                                  // of the bot, for flags
+	ByPattern    func(project string) bool               // reports whether a project that the state knows is configured without being listed; nil: none is
+	PatternRepos []tracker.Repo                          // where the issues of those go
+	Commands     CommandOptions                          // the zero value: nobody acts from issues
 
 	Log    *slog.Logger           // nil: nothing is logged
 	Now    func() time.Time       // nil: time.Now

@@ -55,6 +55,11 @@ type Report struct {
 func (r *Reconciler) Sweep(ctx context.Context, opt SweepOptions) (Report, error) {
 	var rep Report
 	var errs []error
+	if !opt.DryRun && opt.Project == "" {
+		if err := r.keepStops(ctx); err != nil {
+			return rep, err
+		}
+	}
 	c := newSweepCache(opt, &learned{})
 	if !opt.DryRun {
 		rep, errs = r.sweepLocal(ctx, opt.Project)

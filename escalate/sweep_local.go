@@ -17,7 +17,14 @@ import (
 // SweepLocal takes the local steps of all projects: it writes missing flags, and ends the pauses whose flags are gone. It
 // makes no request, and may run while a sweep waits for Gitea.
 func (r *Reconciler) SweepLocal(ctx context.Context) (Report, error) {
+	var err error
+	if r.opt.Fleet == nil { // in a fleet, a pass each second leaves that to the sweep
+		err = r.keepStops(ctx)
+	}
 	rep, errs := r.sweepLocal(ctx, "")
+	if err != nil {
+		errs = append(errs, err)
+	}
 	rep.Errors = distinctLines(errs)
 	return rep, distinct(errs)
 }

@@ -198,6 +198,31 @@ var flows = slices.Concat(stepFlows, []flow{
 		act: []string{"sweep"},
 		end: resumed,
 	}, {
+		name: "a stop of all projects",
+		before: func(w *world) {
+			w.ok("record", "--project", "odilo", "--success")
+			w.ok("pause", "quick")
+		},
+		act: []string{"pause", "--all"},
+		end: []string{"file .adfbot", "file digital-twins", "file odilo", "file quick", "odilo: paused yes, held true, 0 failures",
+			"digital-twins: paused yes, held true, 0 failures", "quick: paused yes, held true, 0 failures"},
+	}, {
+		name:   "the end of a stop",
+		before: func(w *world) { w.ok("pause", "quick"); w.ok("pause", "--all") },
+		act:    []string{"resume", "--all"},
+		end:    []string{"file .adfbot", "file quick", "quick: paused yes, held true, 0 failures"},
+	}, {
+		name:   "a stop whose time is over",
+		before: func(w *world) { w.ok("pause", "quick"); w.ok("pause", "--all", "--for", "2h"); w.clock += 3 * 3600e9 },
+		act:    []string{"sweep"},
+		end:    []string{"file .adfbot", "file quick", "quick: paused yes, held true, 0 failures"},
+	}, {
+		name:   "an operator's order to stop all",
+		before: func(w *world) { w.operators(); w.trip(); w.As(person).Comment(theRepo, 1, "/adf pause all") },
+		act:    []string{"sweep"},
+		end: []string{theRepo + "#1 open, 2 comments", paused[1], "file digital-twins", paused[2], "file quick",
+			paused[3], "digital-twins: paused yes, held true, 0 failures", "quick: paused yes, held true, 0 failures"},
+	}, {
 		name:   "two orders at once",
 		before: func(w *world) { w.operators(); w.trip(); w.As(person).Comment(theRepo, 1, "/adf ack\n/adf status") },
 		act:    []string{"sweep"},

@@ -12,69 +12,10 @@ import (
 	"github.com/terraphim/adfbot/escalate/plan"
 	"github.com/terraphim/adfbot/internal/bot"
 	"github.com/terraphim/adfbot/internal/config"
-	"github.com/terraphim/adfbot/internal/redact"
 	"github.com/terraphim/adfbot/internal/status"
 	"github.com/terraphim/adfbot/internal/store/postgres"
 	"github.com/terraphim/adfbot/internal/text"
 )
-
-func (a *app) pauseCmd() *cobra.Command {
-	var reason string
-	cmd := &cobra.Command{
-		Use:   "pause P [--reason TEXT]",
-		Short: "Pause a project by hand",
-		Args:  oneProject,
-		RunE: func(cmd *cobra.Command, args []string) error {
-			cfg, err := a.load()
-			if err != nil {
-				return err
-			}
-			if err := cfg.CheckProject(args[0]); err != nil {
-				return &exit{exitUsage, err}
-			}
-			b, err := bot.Open(cmd.Context(), cfg, bot.Results, a.env(nil))
-			if err != nil {
-				return bot.AdvisePause(cmd.Context(), cfg, args[0], err)
-			}
-			defer a.close(b)
-			// The reason goes into the flag, the state and the log, which agents may read.
-			return a.did(b.Pause(cmd.Context(), args[0], bot.RedactorFor(cfg, a.getenv).Redact(redact.Clean(reason))))
-		},
-	}
-	cmd.Flags().StringVar(&reason, "reason", "", "why; the gate prints it")
-	return cmd
-}
-
-func (a *app) resumeCmd() *cobra.Command {
-	return &cobra.Command{
-		Use:   "resume P",
-		Short: "Remove a project's pause flag, end its incident and close its issue",
-		Args:  oneProject,
-		RunE: func(cmd *cobra.Command, args []string) error {
-			cfg, err := a.load()
-			if err != nil {
-				return err
-			}
-			// A project that left the configuration while it was paused can still be resumed.
-			err = cfg.CheckProject(args[0])
-			var unknown *config.UnknownProjectError
-			switch {
-			case errors.As(err, &unknown):
-				if known, err := a.knows(cmd.Context(), cfg, args[0]); err != nil || !known {
-					return errors.Join(&exit{exitUsage, unknown}, err)
-				}
-			case err != nil:
-				return &exit{exitUsage, err}
-			}
-			b, err := bot.Open(cmd.Context(), cfg, bot.Operate, a.env(nil))
-			if err != nil {
-				return bot.AdviseResume(cmd.Context(), cfg, args[0], err)
-			}
-			defer a.close(b)
-			return a.did(b.Resume(cmd.Context(), args[0]))
-		},
-	}
-}
 
 // knows reports whether state or flags know a project that is not configured. It writes nothing: the id may be a typo.
 func (a *app) knows(ctx context.Context, cfg *config.Config, project string) (bool, error) {

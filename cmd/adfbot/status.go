@@ -99,6 +99,9 @@ func (a *app) printStatus(s status.Status) {
 	if s.Fleet != nil {
 		a.printf("fleet: %s\n", s.Fleet.Summary())
 	}
+	for _, st := range s.Stops {
+		a.printf("! %s; to resume the %s that it holds: %s\n", st.Summary(s.At), text.Plural(st.Holds, "project"), st.Resume)
+	}
 	w := tabwriter.NewWriter(&a.out, 0, 8, 2, ' ', 0)
 	for _, p := range s.Projects {
 		fmt.Fprintf(w, "%s\t%s\t%d/%d failures\t%s\t%s\n", p.ID, pausedWord(s, p), p.Failures, p.Threshold, history(p), incidentWord(s.At, p))
@@ -108,7 +111,7 @@ func (a *app) printStatus(s status.Status) {
 		a.printf("no project is known yet whose id fits %s\n", strings.Join(s.Patterns, " or "))
 	}
 	for _, p := range s.Projects {
-		if p.Paused == status.Yes && p.Reason != "" {
+		if p.Paused == status.Yes && p.Reason != "" && !inForce(s, p.Stop) { // a stop is told once
 			a.printf("%s\n", p.Reason)
 		}
 		for _, x := range p.Warnings {
@@ -188,12 +191,29 @@ func history(p status.Project) string {
 	return b.String()
 }
 
+// inForce reports whether a stop is shown as one that is in force.
+func inForce(s status.Status, stop string) bool {
+	return slices.ContainsFunc(s.Stops, func(st status.Stop) bool { return st.ID == stop })
+}
+
+// heldBy says who has paused a project by hand, and until when.
+func heldBy(p status.Project) string {
+	word := "by a person"
+	if p.Stop != "" {
+		word = "by a stop"
+	}
+	if p.Until != nil {
+		word += " until " + p.Until.UTC().Format("2006-01-02 15:04 UTC")
+	}
+	return word
+}
+
 func incidentWord(now time.Time, p status.Project) string {
 	switch {
 	case p.Incident == nil && p.Silence != nil:
 		return p.Silence.Name + " " + cmp.Or(p.Silence.Issue, "(no issue yet)")
 	case p.Incident == nil && p.Held:
-		return "by a person"
+		return heldBy(p)
 	case p.Incident == nil && p.HalfOpen:
 		return "resumed, no success since"
 	case p.Incident == nil:

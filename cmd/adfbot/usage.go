@@ -12,13 +12,24 @@ import (
 
 // Messages about wrong usage. Cobra's own ("accepts 1 arg(s), received 0") name neither what is missing nor what was meant.
 
-// oneProject takes the one argument of gate, pause and resume.
+// oneProject takes the one argument of gate.
 func oneProject(cmd *cobra.Command, args []string) error {
 	switch {
 	case len(args) == 0:
 		return fmt.Errorf("which project? %s", cmd.UseLine())
 	case len(args) > 1:
 		return fmt.Errorf("one project at a time, not %q", args)
+	}
+	return nil
+}
+
+// someProjects takes the arguments of pause and resume.
+func someProjects(cmd *cobra.Command, args []string, all bool) error {
+	switch {
+	case all && len(args) > 0:
+		return fmt.Errorf("--all or the names of projects, not both: %q", args)
+	case !all && len(args) == 0:
+		return fmt.Errorf("which project? %s", cmd.UseLine())
 	}
 	return nil
 }

@@ -17,6 +17,8 @@ type FlagInfo struct {
 	Agent    string // "" if the note does not name it
 	Failures int    // 0 if the note does not say
 	Opened   time.Time
+	Until    time.Time // when the hold ends; zero: the note does not say
+	Stop     string    // id of the stop that the hold is a part of, or ""
 	Written  time.Time // the modification time that the bot gave the flag, in whole seconds; zero if an earlier version wrote it
 }
 
@@ -76,6 +78,27 @@ type Hold struct {
 	Project string
 	Note    string
 	Since   time.Time
+	Until   time.Time // when it ends by itself; zero: it does not
+	Stop    string    // id of the [Stop] that it is a part of, or ""
+}
+
+// Over reports whether the hold has to end by now.
+func (h Hold) Over(now time.Time) bool { return isOver(h.Until, now) }
+
+// Ends reports whether the hold may end without anybody resuming its project.
+func (h Hold) Ends() bool { return h.Stop != "" || !h.Until.IsZero() }
+
+// PausedAgain returns the hold of a project that has h and is paused by hand again. That is h, as late as the new one, unless h may end
+// before the new one: then the new one takes its place.
+func (h Hold) PausedAgain(again Hold) Hold {
+	keep := h
+	if h.Stop != "" || !h.Until.IsZero() && (again.Until.IsZero() || again.Until.After(h.Until)) {
+		keep = again
+	}
+	if keep.Since = h.Since; again.Since.After(h.Since) {
+		keep.Since = again.Since
+	}
+	return keep
 }
 
 // After reports whether the hold was made after something was written or done in the tracker.

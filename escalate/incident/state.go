@@ -15,6 +15,7 @@ type State interface {
 	IncidentWriter
 	SilentStore
 	HoldStore
+	StopStore
 	FlagStore
 	TrackerCache
 	HostLocker
@@ -108,7 +109,8 @@ type FlagStore interface {
 	Confirm(ctx context.Context, project string, c Confirmation, at time.Time) (bool, error)
 	// Unconfirm deletes the confirmation of a pause.
 	Unconfirm(ctx context.Context, project, pause string) error
-	// AddHold stores a hold for a flag that a person made, and confirms that, if nothing pauses the project. It reports whether it did.
+	// AddHold stores a hold for a flag that a person made, and confirms that, if nothing pauses the project but a hold that may end by itself,
+	// see [Hold.Ends]. It reports whether it did.
 	// If generation is greater than the project's, AddHold raises that.
 	AddHold(ctx context.Context, h Hold, flag FlagIdentity, generation int64) (bool, error)
 }
@@ -121,8 +123,7 @@ type HoldStore interface {
 	// Hold returns a project's hold, or nil.
 	Hold(ctx context.Context, project string) (*Hold, error)
 	Holds(ctx context.Context) ([]Hold, error)
-	// SetHold stores a hold. If the project has one, that stays, and only its Since is raised to that of h: what was written before the last
-	// pause by hand is not about it.
+	// SetHold stores a hold. If the project has one, see [Hold.PausedAgain]: what was written before the last pause by hand is not about it.
 	SetHold(ctx context.Context, h Hold) error
 	// DropHold deletes a hold that never took effect because its flag could not be written. Unlike a resume, it leaves
 	// the breaker and the generation as they are.

@@ -57,7 +57,8 @@ func UnknownCommand(c incident.CommandLine) string {
 	if c.Written != "" {
 		what = "There is no command " + markdown.CodeSpan(c.Written) + "."
 	}
-	return what + " The commands are `/adf resume [reason]`, `/adf pause [reason]`, `/adf status`, `/adf ack` and `/adf snooze 4h`."
+	return what + " The commands are `/adf resume [reason]`, `/adf pause [reason]`, `/adf status`, `/adf ack` and `/adf snooze 4h`; " +
+		"`/adf pause all [for 2h] [reason]` and `/adf resume all` are about all projects."
 }
 
 // MisplacedCommand answers lines that look like commands and are not run.

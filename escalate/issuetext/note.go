@@ -81,7 +81,18 @@ func HoldFlag(h incident.Hold, resume Resume, mark Mark) string {
 	if note == "" {
 		note = fmt.Sprintf("%s is paused by a person's flag.\n%s", h.Project, strings.TrimRight(resume.line(), "\n"))
 	}
-	return note + "\n\n" + mark.lines() + holdLine(h.Project, h.ID) + "\n"
+	return note + "\n\n" + holdFacts(h) + mark.lines() + holdLine(h.Project, h.ID) + "\n"
+}
+
+// holdFacts returns the lines for [ParseFlagNote] that not every hold has.
+func holdFacts(h incident.Hold) (lines string) {
+	if h.Stop != "" {
+		lines = fmt.Sprintf("stop: %s\n", h.Stop)
+	}
+	if !h.Until.IsZero() {
+		lines += fmt.Sprintf("until: %s\n", h.Until.UTC().Format(time.RFC3339))
+	}
+	return lines
 }
 
 // maxKeptNote is how many bytes of a person's note are kept, so that it can be written again with the lines for [ParseFlagNote].
@@ -137,13 +148,38 @@ func flagFacts(i incident.Incident, agent string, mark Mark) string {
 	return b.String()
 }
 
-// HoldNote returns the text of the flag of a project that was paused by hand: by whom, why, and on which instance of the bot.
-func HoldNote(project, why, who, instance string, resume Resume, now time.Time) string {
-	s := fmt.Sprintf("%s is paused by %s (%s, %s).\n", project, redact.Line(who, 100), redact.Line(instance, 100), minute(now))
-	if why = redact.Line(why, 500); why != "" {
+// Held is what the flag of a project that was paused by hand says.
+type Held struct {
+	Why      string
+	Who      string
+	Instance string // of the bot
+	At       time.Time
+	Until    time.Time // when the pause ends by itself; zero: it does not
+	With     string    // what was paused with the project, e.g. "all projects"; "": nothing
+}
+
+// HoldNote returns the text of the flag of a project that was paused by hand.
+func HoldNote(project string, h Held, resume Resume) string {
+	with := ""
+	if h.With != "" {
+		with = " with " + redact.Line(h.With, 200)
+	}
+	s := fmt.Sprintf("%s is paused%s by %s (%s, %s).\n", project, with, redact.Line(h.Who, 100), redact.Line(h.Instance, 100), minute(h.At))
+	if !h.Until.IsZero() {
+		s += ResumesLine + minute(h.Until) + ".\n"
+	}
+	if why := redact.Line(h.Why, 500); why != "" {
 		s += "Reason: " + why + "\n"
 	}
 	return s + resume.line()
+}
+
+// ResumesLine is how the line in a flag begins that says when the pause ends.
+const ResumesLine = "It resumes by itself at "
+
+// StopNote is [HoldNote] for a project that a stop holds.
+func StopNote(project string, s incident.Stop, instance string, resume Resume) string {
+	return HoldNote(project, Held{Why: s.Reason, Who: s.By, Instance: instance, At: s.Since, Until: s.Until, With: s.What()}, resume)
 }
 
 // SpoolNote is [FlagNote] for failures that could not be stored. Their incident has no number yet.
@@ -201,6 +237,14 @@ func setFlagInfo(info *incident.FlagInfo, key, value string) {
 	case "opened":
 		if t, err := time.Parse(time.RFC3339, value); err == nil {
 			info.Opened = tracker.PossibleTime(t.UTC())
+		}
+	case "stop":
+		if pause.IsRandomID(value) {
+			info.Stop = value
+		}
+	case "until":
+		if t, err := time.Parse(time.RFC3339, value); err == nil {
+			info.Until = tracker.PossibleTime(t.UTC())
 		}
 	case "generation":
 		if n, err := strconv.ParseInt(value, 10, 64); err == nil && n >= 0 {

@@ -22,6 +22,7 @@ const (
 	Supersede     Kind = "supersede"      // end an incident in favor of an earlier one, which the state had lost
 	RecordHold    Kind = "note-hold"      // store a pause that a person made
 	ReleaseHold   Kind = "release-hold"   // end such a pause after its flag was removed
+	EndHold       Kind = "end-hold"       // end such a pause because its time is over
 	Rebuild       Kind = "rebuild"        // restore an incident that the state lost and that still pauses the project
 	RebuildDone   Kind = "rebuild-done"   // restore an incident that the state lost and that has ended
 	RebuildSilent Kind = "rebuild-silent" // restore an incident that the state lost and that pauses nothing
@@ -64,7 +65,7 @@ const (
 
 var phases = map[Kind]int{
 	WriteFlag: localPhase, ConfirmFlag: localPhase, RemoveFlag: localPhase, ForgetFlag: localPhase, Resume: localPhase, Supersede: localPhase, RecordHold: localPhase,
-	ReleaseHold: localPhase, Rebuild: localPhase, RebuildDone: localPhase, RebuildSilent: localPhase, Settle: localPhase, LeaveLead: localPhase,
+	ReleaseHold: localPhase, EndHold: localPhase, Rebuild: localPhase, RebuildDone: localPhase, RebuildSilent: localPhase, Settle: localPhase, LeaveLead: localPhase,
 	Join: pausedPhase, Create: pausedPhase, ShowMembers: pausedPhase, TellJoined: pausedPhase, Adopt: pausedPhase, Replace: pausedPhase, Reopen: pausedPhase, ResumeClosed: pausedPhase,
 	Complete: pausedPhase, NameFlag: pausedPhase, ConfirmReopened: pausedPhase, AnnouncePaused: pausedPhase, AnnounceUnpaused: pausedPhase, AnnouncePausedThere: pausedPhase, RunCommand: pausedPhase,
 	NoteAssignee: pausedPhase, Escalate: pausedPhase, Remind: pausedPhase,
@@ -82,7 +83,7 @@ func (k Kind) Local() bool {
 
 // Uncovers reports whether a local step may make another one due, so that the project has to be observed again.
 func (k Kind) Uncovers() bool {
-	return k == Resume || k == Supersede || k == Rebuild || k == RebuildDone || k == RebuildSilent || k == ForgetFlag || k == ReleaseHold || k == LeaveLead
+	return k == Resume || k == Supersede || k == Rebuild || k == RebuildDone || k == RebuildSilent || k == ForgetFlag || k == ReleaseHold || k == EndHold || k == LeaveLead
 }
 
 // Action is one step of a plan.
@@ -104,6 +105,8 @@ type Action struct {
 	info     incident.FlagInfo // of the flag
 	at       int64             // generation of its pause, or of the hold's
 	hold     string            // id of a hold that the state lost
+	until    time.Time         // when that ends
+	stop     string            // that it was a part of
 	replaced bool              // it ended without a resume, because a later incident pauses the project
 
 	opened time.Time // when its issue was

@@ -62,6 +62,10 @@ func after(o Observation, a Action) Observation {
 	case ReleaseHold:
 		o.Hold, o.Confirmed = nil, incident.Confirmation{}
 		o.Generation++
+	case EndHold: // a stop may hold the project now
+		if o.Hold = nil; !slices.ContainsFunc(o.Incidents, incident.Incident.IsOpen) {
+			o.Generation++
+		}
 	case Settle: // never of a silent one
 		change(func(i *incident.Incident) { i.Settled = true })
 	case RebuildSilent:

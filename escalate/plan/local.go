@@ -16,12 +16,12 @@ import (
 // that somebody has made or changed is a pause by itself.
 func (p *planner) local() {
 	current := "" // id of the incident that pauses the project
-	switch p.o.Flag.State {
-	case incident.FlagUnknown:
+	switch {
+	case p.o.Flag.State == incident.FlagUnknown, p.holdOver():
 		return
-	case incident.FlagGone:
+	case p.o.Flag.State == incident.FlagGone:
 		current = p.flagGone()
-	case incident.FlagThere:
+	default:
 		current = p.flagThere()
 	}
 	p.orphans(current)
@@ -79,10 +79,48 @@ func (p *planner) flagThere() (current string) {
 		// Results that wait may have paused the project, after somebody removed the flag of what pauses it: they tell, once they are stored.
 	case p.untouched() && !p.o.Named(pause):
 		p.add(WriteFlag, open, "the pause flag is that of another pause")
-	case p.o.Confirmed != incident.Confirmation{Pause: pause, Identity: p.o.Flag.Identity}:
+	case p.flagConfirmed(pause):
+	case open.ID == "" && !p.untouched() && p.o.Hold.Ends():
+		p.add(RecordHold, open, "somebody has made or touched the flag of a project whose pause would end by itself")
+	default:
 		p.add(ConfirmFlag, open, "the pause flag exists")
 	}
 	return open.ID
+}
+
+// flagConfirmed reports whether the flag is as this host has confirmed it for the pause.
+func (p *planner) flagConfirmed(pause string) bool {
+	return p.o.Confirmed == incident.Confirmation{Pause: pause, Identity: p.o.Flag.Identity}
+}
+
+// holdOver plans the end of a hold whose time is over. It leaves the flag that somebody has removed, made or touched to the other rules,
+// and one that is not confirmed, too: nobody could tell later whose it is.
+func (p *planner) holdOver() bool {
+	h := p.o.Hold
+	if h == nil || !h.Over(p.o.Now) {
+		return false
+	}
+	pause, open := p.o.Pause()
+	c, flag := p.o.Confirmed, p.o.Flag
+	switch {
+	case flag.State == incident.FlagGone:
+		if c.Stands() && c.Pause == pause {
+			return false
+		}
+	case open.ID != "": // it goes on
+	case p.untouched():
+		if c.Pause != flag.Info.Pause.ID && !p.o.Fleet {
+			return false
+		}
+	case !p.flagConfirmed(pause):
+		return false
+	}
+	why := "its time is over"
+	if h.Until.Equal(incident.AtOnce) {
+		why = "the stop that paused the project is over"
+	}
+	p.add(EndHold, incident.Incident{}, why)
+	return true
 }
 
 // flagAlone plans for a flag of a project that nothing pauses according to the state.
@@ -103,7 +141,7 @@ func (p *planner) flagAlone(unknown string) (current string) {
 		p.add(RecordHold, none, "somebody has touched or put back the flag of a pause that is over")
 	case p.untouched():
 		a := p.add(RecordHold, none, "the state does not know the pause that the flag names")
-		a.hold, a.at = named.ID, p.noted()
+		a.hold, a.at, a.until, a.stop = named.ID, p.noted(), p.o.Flag.Info.Until, p.o.Flag.Info.Stop
 		current = p.rebuild(unknown) // it may have paused the project beside the hold
 	default:
 		if current = p.rebuild(unknown); current == "" {
@@ -250,7 +288,7 @@ func (p *planner) lost(k Kind, id string, issue tracker.Issue, why string) *Acti
 
 // HoldOf returns the hold that a RecordHold action stores, and the least generation of its project. A new hold gets the id.
 func HoldOf(a Action, id string, now time.Time) (h incident.Hold, generation int64) {
-	return incident.Hold{ID: cmp.Or(a.hold, id), Project: a.Project, Since: now}, a.at
+	return incident.Hold{ID: cmp.Or(a.hold, id), Project: a.Project, Since: now, Until: a.until, Stop: a.stop}, a.at
 }
 
 // Rebuilt returns the incident that a Rebuild or RebuildDone action restores.

@@ -254,7 +254,12 @@ func (b *Bot) options() escalate.Options {
 		// Only when it is needed: the user database may be slow.
 		RunAs:      sync.OnceValue(func() string { return hostlocal.BotUser(c.OwnPath()).RunAs(b.env.Getenv("PATH")) }),
 		ConfigFlag: configFlag(c),
-		Projects:   c.ProjectIDs(nil), Mentions: c.Escalation.Mentions, DueIn: c.Escalation.DueIn, StormWindow: c.Escalation.StormWindow,
+		Match:      config.Matches, Instance: c.Instance,
+		Known: func(ctx context.Context) ([]string, error) {
+			known, err := b.store.KnownProjects(ctx)
+			return c.ProjectIDs(known), err
+		},
+		Projects: c.ProjectIDs(nil), Mentions: c.Escalation.Mentions, DueIn: c.Escalation.DueIn, StormWindow: c.Escalation.StormWindow,
 		Escalation: escalation(c.Escalation), Webhooks: b.pager,
 		Commands: escalate.CommandOptions{
 			State: b.store, Operators: c.Operators, CloseResumes: len(c.Operators) > 0 && c.OnIssueClosed == config.Resume,

@@ -181,7 +181,11 @@ func (x *execution) withState(ctx context.Context) int {
 // settleFlag takes the local steps that are due for the project. It returns the exit code if the command must not run, or
 // has been run without the state.
 func (x *execution) settleFlag(ctx context.Context) (code int, done bool) {
-	flag, _, err := x.bot.rec.Local(ctx, x.q.Project)
+	_, err := x.bot.rec.KeepStopped(ctx, x.q.Project)
+	var flag incident.FlagView
+	if err == nil {
+		flag, _, err = x.bot.rec.Local(ctx, x.q.Project)
+	}
 	var notWritten *escalate.FlagWriteError
 	switch {
 	case errors.As(err, &notWritten):

@@ -60,7 +60,9 @@ func (b *Bot) markKnown(ctx context.Context, project string) error {
 		return nil
 	}
 	if !known {
-		err = b.rec.MakeKnownHere(project)
+		if err = b.underStop(ctx, project); err == nil { // gate lets it run from then on
+			err = b.rec.MakeKnownHere(project)
+		}
 	}
 	if err == nil {
 		b.known.add(project)
@@ -112,7 +114,11 @@ func (b *Bot) writeKnown(ctx context.Context) (known []string, err error) {
 		return found || !b.cfg.ByPattern(id)
 	})
 	if len(missing) > 0 {
-		if err := b.rec.MakeKnownHere(missing...); err != nil {
+		err := b.allUnderStop(ctx, missing)
+		if err == nil {
+			err = b.rec.MakeKnownHere(missing...)
+		}
+		if err != nil {
 			return nil, err
 		}
 	}

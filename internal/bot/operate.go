@@ -14,8 +14,10 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/terraphim/adfbot/escalate"
+	"github.com/terraphim/adfbot/escalate/incident"
 	"github.com/terraphim/adfbot/escalate/issuetext"
 	"github.com/terraphim/adfbot/internal/config"
 	"github.com/terraphim/adfbot/internal/fault"
@@ -31,16 +33,23 @@ type Done struct {
 	Problems []string // what is left to the next sweep
 }
 
-// Pause is [Bot.PauseBy] for the user who runs this process.
+// Pause is [Bot.PauseFor] for the user who runs this process.
 func (b *Bot) Pause(ctx context.Context, project, why string) (Done, error) {
-	return b.PauseBy(ctx, project, why, userName())
+	return b.PauseFor(ctx, project, why, UserName(), 0)
 }
 
-// PauseBy pauses a project by hand. The gate prints who paused it and why.
-func (b *Bot) PauseBy(ctx context.Context, project, why, who string) (Done, error) {
+// PauseFor pauses a project by hand. The gate prints who paused it and why. The pause ends by itself after a time; 0: it does not.
+func (b *Bot) PauseFor(ctx context.Context, project, why, who string, d time.Duration) (Done, error) {
 	b.takeIn(ctx)
 	how := b.rec.HowToResume(project)
-	paused, err := b.rec.Pause(ctx, project, issuetext.HoldNote(project, why, who, b.cfg.Instance, how, b.now()))
+	h := incident.Hold{Project: project}
+	now := b.now()
+	if d > 0 {
+		h.Until = now.Add(d).UTC().Truncate(time.Second)
+	}
+	h.Note = issuetext.HoldNote(project, issuetext.Held{Why: why, Who: who, Instance: b.cfg.Instance, At: now, Until: h.Until}, how)
+	was, _ := b.store.Hold(ctx, project) // a pause does not depend on what the message says
+	paused, err := b.rec.Hold(ctx, h)
 	var notWritten *escalate.FlagWriteError
 	switch {
 	case errors.As(err, &notWritten):
@@ -48,18 +57,30 @@ func (b *Bot) PauseBy(ctx context.Context, project, why, who string) (Done, erro
 	case err != nil:
 		return Done{}, AdvisePause(ctx, b.cfg, project, b.AdviseRestore(ctx, err))
 	}
-	var d Done
-	d.addProblem(b.markKnown(ctx, project))
+	var done Done
+	done.addProblem(b.markKnown(ctx, project))
+	until := ""
+	if !h.Until.IsZero() {
+		until = " until " + h.Until.Format("2006-01-02 15:04 UTC")
+	}
 	switch {
+	case !paused && was != nil && was.Ends() && b.holdsAs(ctx, h):
+		done.Text = fmt.Sprintf("%s was paused already, and stays paused%s (%s); to resume: %s", project, cmp.Or(until, " until somebody resumes it"), how.Flag, how.Command)
 	case !paused && why != "":
-		d.Text = fmt.Sprintf("%s is already paused (%s); what its flag says stays. A resume from before now does not end this pause", project, how.Flag)
+		done.Text = fmt.Sprintf("%s is already paused (%s); what its flag says stays. A resume from before now does not end this pause", project, how.Flag)
 	case !paused:
-		d.Text = fmt.Sprintf("%s is already paused (%s)", project, how.Flag)
+		done.Text = fmt.Sprintf("%s is already paused (%s)", project, how.Flag)
 	default:
 		b.log.Info("project paused by hand", "project", project, "by", who, "reason", redact.Line(why, 500))
-		d.Text = fmt.Sprintf("%s is paused (%s); to resume: %s", project, how.Flag, how.Command)
+		done.Text = fmt.Sprintf("%s is paused%s (%s); to resume: %s", project, until, how.Flag, how.Command)
 	}
-	return d, nil
+	return done, nil
+}
+
+// holdsAs reports whether a project has the hold, in place of one that would have ended before.
+func (b *Bot) holdsAs(ctx context.Context, h incident.Hold) bool {
+	now, err := b.store.Hold(ctx, h.Project)
+	return err == nil && now != nil && now.Note == h.Note
 }
 
 // takeIn records what waits in the spool before a person's command looks at what pauses a project. What cannot be recorded is left to the
@@ -70,8 +91,8 @@ func (b *Bot) takeIn(ctx context.Context) {
 	}
 }
 
-// userName returns the name of the user who runs this process, also behind sudo.
-func userName() string {
+// UserName returns the name of the user who runs this process, also behind sudo.
+func UserName() string {
 	if s := os.Getenv("SUDO_USER"); s != "" {
 		return redact.Line(s, 60)
 	}
@@ -83,14 +104,18 @@ func userName() string {
 
 // Resume is [Bot.ResumeBy] for the user who runs this process.
 func (b *Bot) Resume(ctx context.Context, project string) (Done, error) {
-	return b.ResumeBy(ctx, project, fmt.Sprintf("%s with adfbot resume on %s", userName(), b.host))
+	return b.ResumeBy(ctx, project, fmt.Sprintf("%s with adfbot resume on %s", UserName(), b.host))
 }
 
 // ResumeBy removes a project's flag, ends its incident or hold, and closes its issue with a comment that says "resumed
 // by" who.
 func (b *Bot) ResumeBy(ctx context.Context, project, who string) (Done, error) {
 	b.takeIn(ctx)
-	resumed, err := b.rec.Resume(ctx, project, "resumed by "+who)
+	_, err := b.rec.KeepStopped(ctx, project) // else the next sweep would have a stop pause it again
+	var resumed escalate.Resumed
+	if err == nil {
+		resumed, err = b.rec.Resume(ctx, project, "resumed by "+who)
+	}
 	if err != nil {
 		return Done{}, AdviseResume(ctx, b.cfg, project, b.AdviseRestore(ctx, err))
 	}

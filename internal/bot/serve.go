@@ -88,6 +88,7 @@ func (b *Bot) serve(ctx context.Context, reload <-chan struct{}, reopen Reopen) 
 			retired, wasRetired = nil, true
 			b.log.Error("cannot join the fleet again, from which this host was retired", "err", err)
 		case <-check.C:
+			b.endOverdue(ctx)
 			if err := b.store.Moved(); errors.Is(err, store.ErrLogGone) {
 				return nil, err
 			}

@@ -15,6 +15,7 @@ type Figures struct {
 	Pending  int           // incidents with something left to do in Gitea
 	Oldest   time.Duration // how long the first of them has waited for its issue to be opened or closed
 	Spooled  int
+	Stops    []Stop // in force
 
 	WebhooksFailing int // documents of steps that could not be sent yet
 
@@ -30,6 +31,7 @@ func (r *Reader) Figures(ctx context.Context) (Figures, error) {
 	if err != nil {
 		return f, err
 	}
+	f.Stops = r.stopsOf("", seen)
 	all := append(slices.Collect(maps.Values(seen.incidents)), slices.Collect(maps.Values(seen.silent))...)
 	for _, incidents := range all {
 		for _, i := range incidents {

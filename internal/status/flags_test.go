@@ -23,7 +23,7 @@ func TestNoteForPeople(t *testing.T) {
 	require.True(t, ok)
 	require.Equal(t, "odilo is paused: project-meta failed 3 times in a row (2026-11-23 03:48 UTC).\n", readableNote(incident.FlagView{Note: note, Info: info}))
 	require.Equal(t, "moving the database\n\nback on Monday\n", readableNote(incident.FlagView{Note: "moving the database\n\nback on Monday\n"}), "a person's note stays whole")
-	held := issuetext.HoldNote("odilo", "disk", "alice", "bigbox", issuetext.Resume{Command: "adfbot resume odilo", Flag: "/pause/odilo"}, opened)
+	held := issuetext.HoldNote("odilo", issuetext.Held{Why: "disk", Who: "alice", Instance: "bigbox", At: opened}, issuetext.Resume{Command: "adfbot resume odilo", Flag: "/pause/odilo"})
 	require.Equal(t, "odilo is paused by alice (bigbox, 2026-11-23 03:48 UTC).\nReason: disk\n", readableNote(incident.FlagView{Note: held}))
 	flag := issuetext.HoldFlag(incident.Hold{ID: i.ID, Project: "odilo", Note: held}, issuetext.Resume{}, issuetext.Mark{Written: opened})
 	info, ok = issuetext.ParseFlagNote(flag)

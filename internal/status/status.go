@@ -23,6 +23,7 @@ type Status struct {
 	At           time.Time    `json:"at"`
 	Projects     []Project    `json:"projects"`
 	Patterns     []string     `json:"patterns,omitempty"` // that configure projects without listing them
+	Stops        []Stop       `json:"stops,omitempty"`    // in force
 	LastSweep    *SweepReport `json:"last_sweep"`
 	Spooled      int          `json:"spooled"`  // results that are not stored yet
 	Problems     []string     `json:"problems"` // of the bot itself
@@ -40,6 +41,8 @@ type Project struct {
 	Forgotten  bool       `json:"forgotten,omitempty"` // for longer than escalation.remind
 	Reason     string     `json:"reason,omitempty"`
 	Since      *time.Time `json:"since,omitempty"`
+	Until      *time.Time `json:"until,omitempty"` // when a pause by hand ends by itself
+	Stop       string     `json:"stop,omitempty"`  // id of the stop that a pause by hand is a part of
 	Failures   int        `json:"failures"`
 	Threshold  int        `json:"threshold"` // for the next trip
 	HalfOpen   bool       `json:"half_open"` // resumed, no success since
@@ -114,6 +117,7 @@ func (r *Reader) Status(ctx context.Context, only string) (Status, error) {
 	if err != nil {
 		return s, err
 	}
+	s.Stops = r.stopsOf(only, seen)
 	if seen.fleet != nil {
 		s.Fleet = &seen.fleet.Fleet
 	}
@@ -209,6 +213,7 @@ type snapshot struct {
 	silent    map[string][]incident.Incident // likewise of the kind [incident.Silent]
 	reports   map[string]store.Report        // of the known projects
 	holds     map[string]incident.Hold
+	stops     []incident.Stop           // in force
 	recorded  map[string]store.Overview // of the known projects
 	flag      func(project string) incident.FlagView
 	fleet     *fleet
@@ -222,6 +227,9 @@ func (r *Reader) look(ctx context.Context, only string, runs int) (s snapshot, e
 	}
 	holds, err := r.from.State.Holds(ctx)
 	if err != nil {
+		return s, err
+	}
+	if s.stops, err = r.from.Reconciler.StopsInForce(ctx); err != nil {
 		return s, err
 	}
 	if s.recorded, err = r.from.State.Overview(ctx, only, runs); err != nil {
@@ -326,6 +334,8 @@ func (r *Reader) addPause(p *Project, s snapshot) {
 	default:
 		p.Paused, p.Reason = Unknown, flag.Err.Error()
 	}
+	h, held := s.holds[p.ID]
+	p.addHold(h, held)
 	for _, i := range s.incidents[p.ID] {
 		p.addIncident(i, s.fleet.written(i), s.views.Kept[i.ID])
 		if i.IsOpen() {

@@ -15,6 +15,7 @@ type State interface {
 	incident.IncidentWriter
 	incident.SilentStore
 	incident.HoldStore
+	incident.StopStore
 	incident.FlagStore
 	incident.TrackerCache
 	incident.OperatorStore

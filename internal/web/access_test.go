@@ -14,6 +14,7 @@ import (
 var everyRoute = []struct{ method, path string }{
 	{"POST", "/api/v1/results"}, {"GET", "/api/v1/projects"}, {"GET", "/api/v1/projects/odilo"}, {"GET", "/api/v1/incidents"},
 	{"GET", "/api/v1/hosts"}, {"POST", "/api/v1/projects/odilo/pause"}, {"POST", "/api/v1/projects/odilo/resume"},
+	{"POST", "/api/v1/pause"}, {"POST", "/api/v1/resume"},
 }
 
 func TestTokenRequired(t *testing.T) {

@@ -96,19 +96,19 @@ func (s *Server) postPause(w http.ResponseWriter, r *request) error {
 	if err != nil {
 		return err
 	}
-	o, err := parseObject(r.body, "reason")
+	o, err := parseObject(r.body, "reason", "for")
 	if err != nil {
 		return err
 	}
 	var wrong []string
-	reason := field[string](o, "reason", "string", &wrong)
+	reason, lasts := field[string](o, "reason", "string", &wrong), o.pauseFor(&wrong)
 	if len(wrong) > 0 {
 		return refused(http.StatusBadRequest, titleBody, "%s", wrong[0])
 	}
 	ctx, cancel := s.detached(r.Context())
 	defer cancel()
 	done, err := within(r, s.operateWait, func() (bot.Done, error) {
-		return r.bot.PauseBy(ctx, id, r.bot.Redactor().Redact(redact.Clean(reason)), r.caller.name+" over HTTP")
+		return r.bot.PauseFor(ctx, id, r.bot.Redactor().Redact(redact.Clean(reason)), r.caller.name+" over HTTP", lasts)
 	})
 	if err != nil {
 		return notDone("Not paused", id, err)

@@ -135,6 +135,8 @@ func (s *Server) routes() []route {
 		{"GET /api/v1/projects/{id}/gate", accessGate, classGate, bodyNone, s.getGate},
 		{"POST /api/v1/projects/{id}/pause", accessAdmin, classWork, bodyObject, s.postPause},
 		{"POST /api/v1/projects/{id}/resume", accessAdmin, classWork, bodyObject, s.postResume},
+		{"POST /api/v1/pause", accessAdmin, classWork, bodyObject, s.postPauseMany},
+		{"POST /api/v1/resume", accessAdmin, classWork, bodyObject, s.postResumeMany},
 		{"GET /api/v1/hosts", accessAdmin, classWork, bodyNone, s.shared(classWork, pageWait, s.getHosts)},
 		{"GET /api/v1/incidents", accessReport, classWork, bodyNone, s.getIncidents},
 

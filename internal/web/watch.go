@@ -69,6 +69,12 @@ func putReady(p *exposition.Page, r status.Readiness) {
 func putFigures(p *exposition.Page, f status.Figures) {
 	p.Gauge("adfbot_projects", "Configured projects.", float64(len(f.Projects)))
 	p.Gauge("adfbot_paused_projects", "Paused projects, including those that are no longer configured.", float64(f.Paused))
+	held := 0
+	for _, st := range f.Stops {
+		held += st.Holds
+	}
+	p.Gauge("adfbot_stops", "Stops in force: pauses of many projects at once.", float64(len(f.Stops)))
+	p.Gauge("adfbot_stopped_projects", "Projects that a stop holds.", float64(held))
 	for _, x := range f.Projects {
 		if x.Paused == status.Yes || x.Paused == status.No {
 			p.Gauge("adfbot_project_paused", "Whether the project is paused; missing while that is unknown.", boolValue(x.Paused == status.Yes), "project", x.ID)

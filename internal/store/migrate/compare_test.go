@@ -34,6 +34,12 @@ func ask(t *testing.T, s store.State, host string, projects []string, repos []tr
 	put("ProjectStates", states, err)
 	holds, err := s.Holds(ctx)
 	put("Holds", holds, err)
+	stops, err := s.Stops(ctx)
+	put("Stops", stops, err)
+	for _, st := range stops {
+		covered, err := s.Covered(ctx, st.ID)
+		put("Covered "+st.ID, covered, err)
+	}
 	running, err := s.Running(ctx)
 	put("Running", running, err)
 	last, err := s.LastResult(ctx)

@@ -127,9 +127,21 @@ func (p place) fill(t *testing.T) {
 		incident.FlagIdentity{Kind: incident.PersonFlag, Mtime: 17, Size: 4}, 0)
 	require.NoError(t, err)
 	require.True(t, added)
+	p.stop(t, s, "held", "stopped")
 	_, err = s.BeginRun(t.Context(), store.Run{ID: "feed0000000000000000000000000000", Project: "quiet", Agent: "project-meta", Started: p.now})
 	require.NoError(t, err)
 	require.NoError(t, s.Close())
+}
+
+// stop stores a stop that covers projects.
+func (p place) stop(t *testing.T, s *sqlite.Store, projects ...string) {
+	t.Helper()
+	st := incident.Stop{ID: "5709000000000000000000000000000f", Patterns: []string{"st*"}, By: "kim", Since: p.now, Until: p.now.Add(time.Hour)}
+	require.NoError(t, s.AddStop(t.Context(), st))
+	_, err := s.Cover(t.Context(), st.ID, projects, func(project string) incident.Hold {
+		return incident.Hold{ID: "beef000000000000000000000000000f", Project: project, Since: p.now, Until: st.Until, Stop: st.ID}
+	})
+	require.NoError(t, err)
 }
 
 func TestMoveOfAnOldState(t *testing.T) {
@@ -142,6 +154,7 @@ func TestMoveOfAnOldState(t *testing.T) {
 	_, opened, err := upgraded.OpenSilent(t.Context(), incident.Incident{ID: "511e0000000000000000000000000000", Kind: incident.Silent, Project: "alder", Opened: p.now, Rebuilt: true})
 	require.NoError(t, err)
 	require.True(t, opened, "earlier versions knew no such incident")
+	p.stop(t, upgraded, "alder")
 	require.NoError(t, upgraded.Close())
 	before := p
 	before.file += ".copy"

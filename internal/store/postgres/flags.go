@@ -22,22 +22,23 @@ const (
 	readConfirmed = `SELECT flag.project, flag.pause, flag.kind, flag.mtime, flag.size FROM adfbot.host_flag AS flag
 		JOIN adfbot.project ON project.id = flag.project AND project.pause = flag.pause WHERE flag.host = ? AND flag.kind IN ('bot', 'person')`
 
-	// The second half finds flags of pauses that are over.
-	flaggedProjects = `(SELECT id AS project FROM adfbot.project WHERE pause IS NOT NULL
+	// The second half finds flags of pauses that are over. A hold whose time is over is to be ended, confirmed or not.
+	flaggedProjects = `((SELECT id AS project FROM adfbot.project WHERE pause IS NOT NULL
 		UNION SELECT project FROM adfbot.host_flag WHERE host = ? AND kind NOT IN ('removed', 'failed'))
 		EXCEPT SELECT flag.project FROM adfbot.host_flag AS flag JOIN adfbot.project ON project.id = flag.project AND project.pause = flag.pause
-			WHERE flag.host = ? AND flag.kind IN ('bot', 'person')`
+			WHERE flag.host = ? AND flag.kind IN ('bot', 'person'))
+		UNION SELECT id FROM adfbot.project WHERE hold_until <= ?`
 
 	// Of many projects only a few are wanted. OFFSET 0 has each table searched by its index once for each of them, whatever the server
 	// knows of their number. The rows are those of [sqlstore.ScanStates].
 	readStates = `WITH wanted AS MATERIALIZED (%s)
-		SELECT 1 AS place, project, found.seq AS number, '' AS id, found.doc AS text, 0 AS size, NULL AS since FROM wanted,
+		SELECT 1 AS place, project, found.seq AS number, '' AS id, found.doc AS text, 0 AS size, NULL AS since, NULL AS until, '' AS stop FROM wanted,
 			LATERAL (SELECT seq, doc FROM adfbot.incident WHERE NOT settled AND project = wanted.project OFFSET 0) AS found
-		UNION ALL SELECT 2, project, 0, found.id, found.note, 0, found.since FROM wanted,
-			LATERAL (SELECT id, note, since FROM adfbot.hold WHERE project = wanted.project OFFSET 0) AS found
-		UNION ALL SELECT 3, project, found.mtime, found.pause, found.kind, found.size, NULL FROM wanted,
+		UNION ALL SELECT 2, project, 0, found.id, found.note, 0, found.since, found.until, found.stop FROM wanted,
+			LATERAL (SELECT id, note, since, until, stop FROM adfbot.hold WHERE project = wanted.project OFFSET 0) AS found
+		UNION ALL SELECT 3, project, found.mtime, found.pause, found.kind, found.size, NULL, NULL, '' FROM wanted,
 			LATERAL (SELECT mtime, pause, kind, size FROM adfbot.host_flag WHERE host = ? AND project = wanted.project OFFSET 0) AS found
-		UNION ALL SELECT 4, project, found.generation, '', '', 0, NULL FROM wanted,
+		UNION ALL SELECT 4, project, found.generation, '', '', 0, NULL, NULL, '' FROM wanted,
 			LATERAL (SELECT generation FROM adfbot.project WHERE id = wanted.project OFFSET 0) AS found
 		ORDER BY place, number`
 )
@@ -49,7 +50,7 @@ var (
 
 // HostFlags implements [incident.FleetStore].
 func (s *Store) HostFlags(ctx context.Context, projects ...string) (incident.HostFlags, error) {
-	statements := []statement{s.statement(readMark, s.host), s.statement(readFlagged, s.host, s.host, s.host), s.statement(readConfirmed, s.host)}
+	statements := []statement{s.statement(readMark, s.host), s.statement(readFlagged, s.host, s.host, s.Now(), s.host), s.statement(readConfirmed, s.host)}
 	if len(projects) > 0 {
 		given := slices.Clone(projects)
 		for n, id := range given {

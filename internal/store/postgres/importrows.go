@@ -42,6 +42,7 @@ var copiedTables = []copiedTable{
 			"id": `known.id`, "generation": `coalesce(generation, 0)`, "failures": `coalesce(failures, 0)`, "tripped": `coalesce(tripped, 0)`,
 			"half_open": `coalesce(half_open, 0)`, "ignored": `coalesce(ignored, 0)`,
 			"incident": `incident.id`, "hold": `hold.id`, "note": `coalesce(hold.note, '')`, "paused_at": `coalesce(hold.since, incident.opened_at)`,
+			"hold_until": `hold.until`, "hold_stop": `coalesce(hold.stop, '')`,
 		},
 		from: `(SELECT id FROM adfbot.project UNION SELECT project FROM adfbot.hold UNION SELECT project FROM adfbot.incident WHERE ended_at IS NULL) AS known
 			LEFT JOIN adfbot.project ON project.id = known.id
@@ -59,6 +60,8 @@ var copiedTables = []copiedTable{
 	{name: "operator", key: `server, login`},
 	{name: "scan", key: `server, owner, repo`},
 	{name: "command", key: `server, comment`},
+	{name: "stop", key: `id`},
+	{name: "stop_project", key: `stop, project`},
 }
 
 // tableCopy is a table with the columns that are copied.

@@ -19,7 +19,7 @@ import (
 var migrations embed.FS
 
 // schemaVersion is the last of the migrations. The version of a state is in its table meta.
-const schemaVersion = 4
+const schemaVersion = 5
 
 // migrationLock is the number of the lock that one who migrates holds. PostgreSQL releases it with the transaction.
 const migrationLock = 0x61646662 // "adfb"

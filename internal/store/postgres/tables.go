@@ -47,17 +47,17 @@ func (d database) Now(ctx context.Context, tx sqlstore.Tx) (now time.Time, err e
 
 // columns are those of a project; scanProject reads them.
 const columns = `SELECT generation, failures, tripped, half_open, ignored, resumed_at, coalesce(incident, ''), hold IS NOT NULL,
-	coalesce(hold, ''), note, paused_at FROM adfbot.project WHERE id = ?`
+	coalesce(hold, ''), note, paused_at, hold_until, hold_stop FROM adfbot.project WHERE id = ?`
 
 func scanProject(r sqlstore.Row, id string) (p sqlstore.Project, err error) {
-	var resumed, paused sqlstore.Time
+	var resumed, paused, until sqlstore.Time
 	var held bool
 	var hold incident.Hold
 	err = r.Scan(&p.Generation, &p.Breaker.Failures, &p.Breaker.Tripped, &p.HalfOpen, &p.Ignored, &resumed, &p.Open, &held,
-		&hold.ID, &hold.Note, &paused)
+		&hold.ID, &hold.Note, &paused, &until, &hold.Stop)
 	p.ID, p.Stored, p.Resumed, p.PausedAt = id, true, resumed.Time, paused.Time
 	if held {
-		hold.Project, hold.Since = id, paused.Time
+		hold.Project, hold.Since, hold.Until = id, paused.Time, until.Time
 		p.Hold = &hold
 	}
 	return p, err
@@ -127,18 +127,18 @@ func (d database) Save(ctx context.Context, tx sqlstore.Tx, was, p sqlstore.Proj
 			return err
 		}
 	}
-	var hold, open any
-	note := ""
+	var id, open any
+	var hold incident.Hold
 	if p.Hold != nil {
-		hold, note = p.Hold.ID, p.Hold.Note
+		id, hold = p.Hold.ID, *p.Hold
 	}
 	if p.Open != "" {
 		open = p.Open
 	}
 	return tx.Exec(ctx, `UPDATE adfbot.project SET generation = ?, failures = ?, tripped = ?, half_open = ?, ignored = ?, resumed_at = ?,
-		incident = ?, hold = ?, note = ?, paused_at = ? WHERE id = ?`,
+		incident = ?, hold = ?, note = ?, paused_at = ?, hold_until = ?, hold_stop = ? WHERE id = ?`,
 		p.Generation, p.Breaker.Failures, p.Breaker.Tripped, p.HalfOpen, p.Ignored, sqlstore.At(p.Resumed),
-		open, hold, note, sqlstore.At(p.PausedAt), p.ID)
+		open, id, hold.Note, sqlstore.At(p.PausedAt), sqlstore.At(hold.Until), hold.Stop, p.ID)
 }
 
 // CountSince counts up to the first number that is missing: a transaction that is not committed yet may have it. Numbers that are

@@ -18,7 +18,7 @@ import (
 var migrations embed.FS
 
 // schemaVersion is the last of the migrations. The version of a state is SQLite's user_version.
-const schemaVersion = 7
+const schemaVersion = 8
 
 // applicationID marks a file as a state in its header. States that were created by earlier versions have 0 there.
 const applicationID = 0x61646662 // "adfb"

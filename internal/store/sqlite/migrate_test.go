@@ -17,10 +17,14 @@ import (
 	"github.com/terraphim/adfbot/pause"
 )
 
+// undoStops brings the tables from version 8 back to 7.
+const undoStops = `DROP TABLE stop; DROP TABLE stop_project; DROP INDEX hold_stop; ALTER TABLE hold DROP COLUMN until; ALTER TABLE hold DROP COLUMN stop; `
+
 // undoFlags brings the tables of flags from version 5, and what is newer, back to 4.
 const undoFlags = undoSilence + `ALTER TABLE result DROP COLUMN class; DROP TABLE host_flag; ALTER TABLE run DROP COLUMN host_id; ALTER TABLE hold DROP COLUMN id; `
 
-const undoSilence = `DROP TABLE silence; `
+// undoSilence brings the tables from version 8 back to 6.
+const undoSilence = undoStops + `DROP TABLE silence; `
 
 // The flags that an earlier version knew are confirmed; nobody has looked at them since.
 func TestMigrateFlags(t *testing.T) {

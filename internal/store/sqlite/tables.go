@@ -47,15 +47,15 @@ func (t tables) LockAndQuery(ctx context.Context, tx sqlstore.Tx, id, query stri
 func loadProject(ctx context.Context, q sqlstore.Querier, id string) (p sqlstore.Project, err error) {
 	p.ID = id
 	var generation sql.NullInt64 // there always is one in a row
-	var resumed, since sqlstore.Time
-	var open, hold, note sql.NullString
+	var resumed, since, until sqlstore.Time
+	var open, hold, note, stop sql.NullString
 	err = sqlstore.First(ctx, q, `SELECT generation, coalesce(failures, 0), coalesce(tripped, 0), coalesce(half_open, 0), coalesce(ignored, 0),
-		resumed_at, (SELECT id FROM incident WHERE project = wanted AND ended_at IS NULL), hold.id, note, since
+		resumed_at, (SELECT id FROM incident WHERE project = wanted AND ended_at IS NULL), hold.id, note, since, until, stop
 		FROM (SELECT ? AS wanted) LEFT JOIN project ON project.id = wanted LEFT JOIN hold ON hold.project = wanted`, id).
-		Scan(&generation, &p.Breaker.Failures, &p.Breaker.Tripped, &p.HalfOpen, &p.Ignored, &resumed, &open, &hold, &note, &since)
+		Scan(&generation, &p.Breaker.Failures, &p.Breaker.Tripped, &p.HalfOpen, &p.Ignored, &resumed, &open, &hold, &note, &since, &until, &stop)
 	p.Generation, p.Stored, p.Resumed, p.Open = generation.Int64, generation.Valid, resumed.Time, open.String
 	if hold.Valid {
-		p.Hold = &incident.Hold{ID: hold.String, Project: id, Note: note.String, Since: since.Time}
+		p.Hold = &incident.Hold{ID: hold.String, Project: id, Note: note.String, Since: since.Time, Until: until.Time, Stop: stop.String}
 	}
 	return p, err
 }
@@ -67,8 +67,8 @@ func (t tables) Save(ctx context.Context, tx sqlstore.Tx, was, p sqlstore.Projec
 			return err
 		}
 		if h := p.Hold; h != nil {
-			if err := tx.Exec(ctx, `INSERT INTO hold (id, project, note, since) VALUES (?, ?, ?, ?)`,
-				h.ID, h.Project, h.Note, h.Since.UnixMilli()); err != nil {
+			if err := tx.Exec(ctx, `INSERT INTO hold (id, project, note, since, until, stop) VALUES (?, ?, ?, ?, ?, ?)`,
+				h.ID, h.Project, h.Note, h.Since.UnixMilli(), sqlstore.At(h.Until), h.Stop); err != nil {
 				return err
 			}
 		}

@@ -125,7 +125,7 @@ func (s *State) ChangeCommand(ctx context.Context, c incident.Command, hold *inc
 			return err
 		}
 		if hold != nil {
-			p.setHold(*hold)
+			p.pauseByHand(*hold)
 		}
 		return execDoc(ctx, tx, c, `UPDATE adfbot.command SET doc = ?, done = ? WHERE server = ? AND comment = ?`, c.Done, server, comment)
 	}

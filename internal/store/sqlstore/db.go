@@ -121,17 +121,18 @@ func (s *State) changeProject(ctx context.Context, id string, f func(context.Con
 	})
 }
 
-// setHold adds a hold. If the project has one, only its time is raised to that of the new one.
-func (p *Project) setHold(h incident.Hold) {
+// pauseByHand adds a hold. If the project has one, see [incident.Hold.PausedAgain].
+func (p *Project) pauseByHand(h incident.Hold) {
 	if p.Hold != nil {
-		at := h.Since
-		if h = *p.Hold; !at.After(h.Since) {
+		if h = p.Hold.PausedAgain(h); h == *p.Hold {
 			return
 		}
-		h.Since = at
 	}
-	p.Hold, p.PausedAt = &h, h.Since
+	p.setHold(h)
 }
+
+// setHold replaces the hold.
+func (p *Project) setHold(h incident.Hold) { p.Hold, p.PausedAt = &h, h.Since }
 
 // open notes an incident that was opened.
 func (p *Project) open(i incident.Incident) {

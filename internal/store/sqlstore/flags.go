@@ -53,7 +53,7 @@ func (s *State) unconfirm(ctx context.Context, tx Tx, r incident.Resumption, end
 
 func (s *State) AddHold(ctx context.Context, h incident.Hold, flag incident.FlagIdentity, generation int64) (added bool, err error) {
 	err = s.changeProject(ctx, h.Project, func(ctx context.Context, tx Tx, p *Project) (bool, error) {
-		if added = !p.isPaused(); !added {
+		if added = !p.isPaused() || p.Open == "" && p.Hold.Ends(); !added {
 			return false, nil
 		}
 		p.raiseGeneration(generation)

@@ -7,7 +7,7 @@ import (
 )
 
 func (s *State) Hold(ctx context.Context, project string) (*incident.Hold, error) {
-	holds, err := read(ctx, s, scanHold, `SELECT id, project, note, since FROM adfbot.hold WHERE project = ?`, project)
+	holds, err := read(ctx, s, scanHold, `SELECT id, project, note, since, until, stop FROM adfbot.hold WHERE project = ?`, project)
 	if len(holds) == 0 {
 		return nil, err
 	}
@@ -15,19 +15,19 @@ func (s *State) Hold(ctx context.Context, project string) (*incident.Hold, error
 }
 
 func (s *State) Holds(ctx context.Context) ([]incident.Hold, error) {
-	return read(ctx, s, scanHold, `SELECT id, project, note, since FROM adfbot.hold ORDER BY project`)
+	return read(ctx, s, scanHold, `SELECT id, project, note, since, until, stop FROM adfbot.hold ORDER BY project`)
 }
 
 func scanHold(row Row) (h incident.Hold, err error) {
-	var since Time
-	err = row.Scan(&h.ID, &h.Project, &h.Note, &since)
-	h.Since = since.Time
+	var since, until Time
+	err = row.Scan(&h.ID, &h.Project, &h.Note, &since, &until, &h.Stop)
+	h.Since, h.Until = since.Time, until.Time
 	return h, err
 }
 
 func (s *State) SetHold(ctx context.Context, h incident.Hold) error {
 	return s.changeProject(ctx, h.Project, func(_ context.Context, _ Tx, p *Project) (bool, error) {
-		p.setHold(h)
+		p.pauseByHand(h)
 		return true, nil
 	})
 }

@@ -35,11 +35,12 @@ func (s *State) Incidents(ctx context.Context, ids ...string) ([]incident.Incide
 
 // projectStates are the rows of [ScanStates]. Each table is searched by project, so that a condition on it finds its rows by an index.
 const projectStates = `
-	SELECT 1 AS place, project, seq AS number, '' AS id, doc AS text, 0 AS size, NULL AS since FROM adfbot.incident WHERE NOT settled AND %[1]s
-	UNION ALL SELECT 2, project, 0, id, note, 0, since FROM adfbot.hold WHERE %[1]s
-	UNION ALL SELECT 3, project, mtime, pause, kind, size, NULL FROM adfbot.host_flag WHERE host = ? AND %[1]s
-	UNION ALL SELECT 4, id, generation, '', '', 0, NULL FROM adfbot.project WHERE %[2]s
-	UNION ALL SELECT 5, project, seq, '', doc, 0, NULL FROM adfbot.silence WHERE NOT settled AND %[1]s
+	SELECT 1 AS place, project, seq AS number, '' AS id, doc AS text, 0 AS size, NULL AS since, NULL AS until, '' AS stop
+		FROM adfbot.incident WHERE NOT settled AND %[1]s
+	UNION ALL SELECT 2, project, 0, id, note, 0, since, until, stop FROM adfbot.hold WHERE %[1]s
+	UNION ALL SELECT 3, project, mtime, pause, kind, size, NULL, NULL, '' FROM adfbot.host_flag WHERE host = ? AND %[1]s
+	UNION ALL SELECT 4, id, generation, '', '', 0, NULL, NULL, '' FROM adfbot.project WHERE %[2]s
+	UNION ALL SELECT 5, project, seq, '', doc, 0, NULL, NULL, '' FROM adfbot.silence WHERE NOT settled AND %[1]s
 	ORDER BY place, number`
 
 var (
@@ -51,10 +52,10 @@ var (
 func ScanStates(states map[string]incident.ProjectState) func(Row) (struct{}, error) {
 	return func(row Row) (_ struct{}, err error) {
 		var place int
-		var project, id, text string
+		var project, id, text, stop string
 		var number, size int64
-		var since Time
-		if err = row.Scan(&place, &project, &number, &id, &text, &size, &since); err != nil {
+		var since, until Time
+		if err = row.Scan(&place, &project, &number, &id, &text, &size, &since, &until, &stop); err != nil {
 			return
 		}
 		s := states[project]
@@ -68,7 +69,7 @@ func ScanStates(states map[string]incident.ProjectState) func(Row) (struct{}, er
 				s.Silent = append(s.Silent, i)
 			}
 		case 2:
-			s.Hold = &incident.Hold{ID: id, Project: project, Note: text, Since: since.Time}
+			s.Hold = &incident.Hold{ID: id, Project: project, Note: text, Since: since.Time, Until: until.Time, Stop: stop}
 		case 3:
 			c := incident.Confirmation{Pause: id, Identity: incident.FlagIdentity{Kind: incident.FlagKind(text), Mtime: number, Size: size}}
 			if c.Identity.Kind != incident.FailedFlag || s.Pause().ID == id { // what pauses the project was read before
@@ -237,12 +238,17 @@ func (s *State) Resume(ctx context.Context, r incident.Resumption) (ended bool, 
 			}
 		}
 		p.end()
-		p.dropHold()
-		p.Generation++
-		p.Breaker, p.HalfOpen, p.Resumed = breaker.State{}, true, r.At
-		return true, nil
+		p.resume(r.At)
+		return true, leaveStops(ctx, tx, r.Project)
 	})
 	return ended, err
+}
+
+// resume drops the hold and begins the project's next generation.
+func (p *Project) resume(at time.Time) {
+	p.dropHold()
+	p.Generation++
+	p.Breaker, p.HalfOpen, p.Resumed = breaker.State{}, true, at
 }
 
 // tableOf is where an incident is stored.

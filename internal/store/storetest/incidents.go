@@ -18,6 +18,7 @@ type IncidentState interface {
 	incident.IncidentReader
 	incident.IncidentWriter
 	incident.HoldStore
+	incident.StopStore
 	incident.FlagStore
 }
 

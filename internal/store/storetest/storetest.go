@@ -33,6 +33,9 @@ func Run(t *testing.T, open Open) {
 	t.Run("holds", func(t *testing.T) {
 		RunHolds(t, func(t testing.TB) IncidentState { return newState(t, open) })
 	})
+	t.Run("stops", func(t *testing.T) {
+		RunStops(t, func(t testing.TB) IncidentState { return newState(t, open) })
+	})
 	t.Run("flags", func(t *testing.T) {
 		RunFlags(t, func(t testing.TB) IncidentState { return newState(t, open) })
 	})

@@ -46,6 +46,7 @@ func newFrame(s status.Status, at visit) frame {
 
 type indexView struct {
 	frame
+	Stops   []stopRow // in force
 	Stopped []summary // paused
 	Unknown []summary
 	Others  []summary // may run
@@ -56,6 +57,24 @@ type indexView struct {
 	Hosts   []hostRow
 
 	patterns []string // that configure projects
+}
+
+// stopRow is a stop that is in force.
+type stopRow struct {
+	status.Stop
+	Since moment
+	Ends  moment // by itself
+	Holds string
+}
+
+func (v *indexView) addStops(s status.Status) {
+	for _, st := range s.Stops {
+		row := stopRow{Stop: st, Since: newMoment(st.Since, s.At), Holds: text.Plural(st.Holds, "project")}
+		if st.Until != nil {
+			row.Ends = newMoment(*st.Until, s.At)
+		}
+		v.Stops = append(v.Stops, row)
+	}
 }
 
 // hostRow is a host that shares the state.
@@ -111,6 +130,7 @@ func newIndex(s status.Status, at visit) indexView {
 		v.Foreign = append(v.Foreign, link{Text: f, Link: webLink(f)})
 	}
 	v.addFleet(s.Fleet)
+	v.addStops(s)
 	shared, short := s.SharedReasons()
 	if len(shared) > 0 {
 		v.Problems = append(s.OtherProblems(), shared...)
@@ -171,6 +191,9 @@ func (v *indexView) setHeadline(projects int, anyRun bool) {
 	case len(v.Unknown) > 0:
 		v.Tone, v.Headline = toneUnknown, "Unknown whether "+text.Plural(len(v.Unknown), "project")+" may run"
 		v.Sub = "Meanwhile, exec and gate let none of them run."
+	case len(v.Stops) > 0:
+		v.Tone, v.Headline = toneHeld, "A stop is in force"
+		v.Sub = "It holds no project now."
 	case len(v.Problems) > 0 || v.Spooled != "":
 		v.Tone, v.Headline, v.Sub = toneWarn, "adfbot itself needs attention", all+"."
 	case len(silent) == 1:
@@ -220,6 +243,11 @@ func (v *indexView) setPaused(projects int) {
 		v.Headline = v.Stopped[0].ID + " is " + how
 	}
 	v.Sub = names(v.Stopped)
+	for _, st := range v.Stops {
+		if st.All() {
+			v.Sub = "All projects were stopped by " + st.By + " " + st.Since.Ago + " ago"
+		}
+	}
 	if n := len(v.Unknown); n > 0 {
 		v.Sub += fmt.Sprintf(". %d more unknown", n)
 	}
@@ -284,6 +312,9 @@ func shortReason(p status.Project) string {
 	}
 	if s, ok := strings.CutPrefix(p.Reason, p.ID+" is paused by "); ok {
 		return "Paused by " + s
+	}
+	if s, ok := strings.CutPrefix(p.Reason, p.ID+" is paused with "); ok {
+		return "Paused with " + s
 	}
 	return p.Reason
 }

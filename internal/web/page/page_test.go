@@ -122,6 +122,20 @@ func longNames() status.Status {
 	return s
 }
 
+// sampleStop is a stop of all projects that holds one of two; somebody has resumed another one.
+func sampleStop() status.Status {
+	until := seven.Add(90 * time.Minute)
+	stop := status.Stop{ID: strings.Repeat("ef", 16), Patterns: []string{"*"}, Reason: "the provider is down", By: "alice", Since: before(30 * time.Minute),
+		Until: &until, Holds: 1, Resume: "sudo -u adfbot adfbot resume --all", What: "all projects"}
+	p := held("odilo", "+++")
+	p.Stop, p.Until, p.Since = stop.ID, stop.Until, &stop.Since
+	p.Reason = "odilo is paused with all projects by alice (bigbox, 2026-11-23 06:30 UTC). It resumes by itself at 2026-11-23 08:30 UTC. Reason: the provider is down"
+	s := sampleStatus(paused("atlas", "---", sampleIssue), p, running("fleet", "+"))
+	s.Stops = []status.Stop{stop, {ID: strings.Repeat("fe", 16), Patterns: []string{"twins-*"}, By: "kim", Since: before(time.Hour),
+		Resume: "adfbot resume 'twins-*'", What: "twins-*"}}
+	return s
+}
+
 // samples are the pages that are looked at, by name.
 func samples() map[string]any {
 	left := held("left-the-config", "+")
@@ -150,6 +164,7 @@ func samples() map[string]any {
 		"paused-without-issue":   sampleStatus(paused("odilo", "---", "")),
 		"flag-not-written":       sampleStatus(broken),
 		"held":                   sampleStatus(held("odilo", "+++"), left, running("fleet", "+")),
+		"stopped":                sampleStop(),
 		"unknown-directory":      unknownAll(),
 		"busy-sweep":             busySweep(),
 		"hostile":                evil(),

@@ -1,0 +1,78 @@
+package issuetext
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/terraphim/adfbot/escalate/incident"
+	"github.com/terraphim/adfbot/internal/markdown"
+	"github.com/terraphim/adfbot/internal/text"
+)
+
+// EndCommand is [ResumeCommand] for a stop.
+func EndCommand(runAs string, s incident.Stop, configFlag string) string {
+	if s.All() {
+		return ResumeCommand(runAs, "--all", configFlag)
+	}
+	quoted := make([]string, len(s.Patterns))
+	for n, pattern := range s.Patterns {
+		quoted[n] = text.ShellQuote(pattern)
+	}
+	return ResumeCommand(runAs, strings.Join(quoted, " "), configFlag)
+}
+
+// The answers to commands about all projects.
+
+// StoppedAll answers a stop: how many projects it holds, how many were paused before, and why some have no flag yet.
+func StoppedAll(s incident.Stop, held, others int, failed error) string {
+	answer := text.Plural(held, "project") + " paused"
+	if !s.Until.IsZero() {
+		answer += " until " + minute(s.Until)
+	}
+	answer += ", and any that becomes known from now on. "
+	if others > 0 {
+		answer += fmt.Sprintf("%d more were paused before, and stay as they are. ", others)
+	}
+	if failed != nil {
+		answer += "Not all have their pause flags yet, the bot keeps trying: " + ErrorText(failed.Error()) + ". "
+	}
+	return answer + "To end this, comment `/adf resume all` in any issue of the bot, or run `adfbot resume --all`."
+}
+
+// EndedStop answers the end of a stop.
+func EndedStop(resumed, still int, failed error) string {
+	answer := "The stop of all projects is over: " + text.Plural(resumed, "project") + " resumed"
+	if still > 0 {
+		answer += fmt.Sprintf(", %d still paused by an incident or another stop", still)
+	}
+	answer += ". What was paused before the stop is as it was."
+	if failed != nil {
+		answer += " The bot keeps trying to remove the other flags: " + ErrorText(failed.Error()) + "."
+	}
+	return answer
+}
+
+// NoStop answers a resume of all projects when they are not stopped.
+func NoStop(project string) string {
+	return fmt.Sprintf("Nothing was done: no stop of all projects is in force. To resume %s, comment `/adf resume`.", markdown.CodeSpan(project))
+}
+
+// LaterStop answers a resume of all projects that was written before they were stopped.
+func LaterStop(s incident.Stop) string {
+	return fmt.Sprintf("Nothing was done: all projects were paused at %s, after this was written. To resume them all the same, give the command again.",
+		minute(s.Since))
+}
+
+// LaterStopEnd answers a pause of all projects that was written before an earlier stop was ended; "" without one.
+func LaterStopEnd(s *incident.Stop) string {
+	if s == nil {
+		return ""
+	}
+	return fmt.Sprintf("Nothing was done: an earlier stop of all projects was ended at %s, after this was written. To pause them all the same, "+
+		"give the command again.", minute(s.Ended))
+}
+
+// WrongPauseTime answers a pause of all projects for a time that cannot be.
+func WrongPauseTime(word string) string {
+	return fmt.Sprintf("Nothing was done: a pause that ends by itself lasts from 1m to 720h (30 days), not %s.", markdown.CodeSpan(word))
+}

@@ -1,0 +1,558 @@
+package escalate_test
+
+import (
+	"context"
+	"runtime"
+	"syscall"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/terraphim/adfbot/escalate"
+	"github.com/terraphim/adfbot/escalate/incident"
+	"github.com/terraphim/adfbot/escalate/plan"
+	"github.com/terraphim/adfbot/internal/fault"
+	"github.com/terraphim/adfbot/pause"
+)
+
+var everyone = []string{"atlas", "bravo", "carol", project}
+
+// playStop plays with four projects.
+func playStop(t *testing.T, f func(w *world)) {
+	t.Helper()
+	play(t, func(w *world) {
+		w.rec.Options().Projects = everyone
+		f(w)
+	})
+}
+
+// aStop is a stop of all projects; it ends after a time, or with 0 when somebody says so.
+func aStop(lasts time.Duration, patterns ...string) incident.Stop {
+	if patterns == nil {
+		patterns = []string{incident.EveryProject}
+	}
+	s := incident.Stop{ID: pause.NewRandomID(), Patterns: patterns, Reason: "the provider is down", By: "kim", Since: time.Now().UTC()}
+	if lasts > 0 {
+		s.Until = s.Since.Add(lasts)
+	}
+	return s
+}
+
+func (m *machine) stop(s incident.Stop) escalate.Stopped {
+	m.Helper()
+	out, err := m.rec.Stop(m.context(), s)
+	require.NoError(m, err)
+	require.NoError(m, out.Failed)
+	return out
+}
+
+func (m *machine) endStops() escalate.StopEnded {
+	m.Helper()
+	stops, err := m.rec.StopsInForce(m.Context())
+	require.NoError(m, err)
+	out, err := m.rec.EndStops(m.context(), stops, true, "resumed by kim")
+	require.NoError(m, err)
+	require.NoError(m, out.Failed)
+	return out
+}
+
+// flags are the projects with a flag.
+func (m *machine) flags() []string {
+	m.Helper()
+	list, err := m.rec.Flags()
+	require.NoError(m, err)
+	return list
+}
+
+func (m *machine) pauseByHand(project string) {
+	m.Helper()
+	_, err := m.rec.Pause(m.context(), project, project+" is paused by eve")
+	require.NoError(m, err)
+}
+
+// nothingLeft requires that a sweep has nothing to do.
+func (m *machine) nothingLeft() {
+	m.Helper()
+	require.Empty(m, kinds(m.sweep().Actions))
+}
+
+func TestStopHoldsWhatNothingElsePauses(t *testing.T) {
+	playStop(t, func(w *world) {
+		w.trip("atlas")
+		w.pauseByHand("bravo")
+		w.touch("carol") // nobody has seen that yet
+		out := w.stop(aStop(0))
+		require.Equal(t, []string{project}, out.Held)
+		require.Equal(t, []string{"atlas", "bravo", "carol"}, out.Others)
+		require.Equal(t, everyone, w.flags())
+		flag, err := w.dir.Look(project)
+		require.NoError(t, err)
+		require.Contains(t, flag.Note, "odilo is paused with all projects by kim")
+		require.Contains(t, flag.Note, "Reason: the provider is down\n")
+		w.sweep()
+		require.Len(t, w.issues(fleet), 1, "that of the incident")
+
+		ended := w.endStops()
+		require.Equal(t, []string{project}, ended.Resumed)
+		require.Empty(t, ended.StillPaused)
+		require.Equal(t, []string{"atlas", "bravo", "carol"}, w.flags())
+		w.nothingLeft()
+	})
+}
+
+// Whatever a crash leaves undone, the next sweep does, and no issue tells of it.
+func TestStopHalfDone(t *testing.T) {
+	for _, step := range []string{"stop-noted", "stop-covered", "flag-written", "flag-noted"} {
+		t.Run(step, func(t *testing.T) {
+			playStop(t, func(w *world) {
+				w.pauseByHand("bravo")
+				w.killedIn(step, func(ctx context.Context) { _, _ = w.rec.Stop(ctx, aStop(0)) })
+				w.machine = w.reopened()
+				w.rec.Options().Projects = everyone
+				w.sweep()
+				require.Equal(t, everyone, w.flags())
+				w.nothingLeft()
+				require.Equal(t, []string{"atlas", "carol", project}, w.endStops().Resumed)
+				require.Equal(t, []string{"bravo"}, w.flags())
+			})
+		})
+	}
+}
+
+// killedIn runs f in a process of its own, which is killed at the named step.
+func (m *machine) killedIn(step string, f func(ctx context.Context)) {
+	m.Helper()
+	reached := make(chan struct{}, 100)
+	ctx := fault.With(m.Context(), func(name string) {
+		if name == step {
+			reached <- struct{}{}
+			runtime.Goexit()
+		}
+	})
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		f(ctx)
+	}()
+	<-done
+	require.NotEmpty(m, reached, "step %s is reached", step)
+}
+
+func TestEndOfStopHalfDone(t *testing.T) {
+	for _, step := range []string{"stop-ended", "hold-ended"} {
+		t.Run(step, func(t *testing.T) {
+			playStop(t, func(w *world) {
+				w.pauseByHand("bravo")
+				s := aStop(0)
+				w.stop(s)
+				w.killedIn(step, func(ctx context.Context) { _, _ = w.rec.EndStops(ctx, []incident.Stop{s}, true, "resumed by kim") })
+				w.machine = w.reopened()
+				w.rec.Options().Projects = everyone
+				w.sweep()
+				require.Equal(t, []string{"bravo"}, w.flags())
+				w.nothingLeft()
+				for _, id := range []string{"atlas", "carol", project} {
+					require.Equal(t, int64(1), w.state(id).Generation, "resumed once")
+				}
+			})
+		})
+	}
+}
+
+func TestStopCoversWhatBecomesKnown(t *testing.T) {
+	playStop(t, func(w *world) {
+		w.rec.Options().Projects = []string{"atlas"}
+		w.stop(aStop(0, "a*", project))
+		w.rec.Options().Projects = everyone
+		w.sweep()
+		require.Equal(t, []string{"atlas", project}, w.flags())
+		stopped, err := w.rec.KeepStopped(w.Context(), "avalon")
+		require.NoError(t, err)
+		require.True(t, stopped)
+		_, _, err = w.rec.Local(w.Context(), "avalon")
+		require.NoError(t, err)
+		require.True(t, w.paused("avalon"))
+		stopped, err = w.rec.KeepStopped(w.Context(), "bravo")
+		require.NoError(t, err)
+		require.False(t, stopped)
+	})
+}
+
+// Whoever resumes a project during a stop means it.
+func TestResumedDuringStop(t *testing.T) {
+	playStop(t, func(w *world) {
+		w.trip("bravo")
+		w.stop(aStop(0))
+		w.rm("atlas")
+		w.sweep()
+		for _, id := range []string{"carol", "bravo"} {
+			_, err := w.rec.Resume(w.Context(), id, "resumed by kim")
+			require.NoError(t, err)
+		}
+		w.sweep()
+		w.sweep()
+		require.Equal(t, []string{project}, w.flags())
+		require.Equal(t, []string{project}, w.endStops().Resumed)
+	})
+}
+
+// A second stop stops what was resumed during the first one. Each holds what the other one leaves.
+func TestStopsOverlap(t *testing.T) {
+	playStop(t, func(w *world) {
+		w.stop(aStop(time.Hour))
+		_, err := w.rec.Resume(w.Context(), "atlas", "resumed by kim")
+		require.NoError(t, err)
+		second := aStop(0)
+		out := w.stop(second)
+		require.Equal(t, []string{"atlas"}, out.Held)
+		time.Sleep(61 * time.Minute)
+		w.sweep()
+		require.Equal(t, everyone, w.flags(), "the second one goes on")
+		require.Equal(t, second.ID, w.state("bravo").Hold.Stop)
+		w.nothingLeft()
+		ended := w.endStops()
+		require.Equal(t, everyone, ended.Resumed)
+		require.Empty(t, w.flags())
+	})
+}
+
+func TestStopEndsByItself(t *testing.T) {
+	playStop(t, func(w *world) {
+		w.trip("atlas")
+		w.sweep()
+		w.stop(aStop(2 * time.Hour))
+		flag, err := w.dir.Look(project)
+		require.NoError(t, err)
+		require.Contains(t, flag.Note, "It resumes by itself at "+time.Now().UTC().Add(2*time.Hour).Format("2006-01-02 15:04 UTC"))
+		time.Sleep(2*time.Hour - time.Second)
+		w.nothingLeft()
+		require.Equal(t, everyone, w.flags())
+		time.Sleep(time.Second)
+		rep, err := w.rec.SweepLocal(w.Context())
+		require.NoError(t, err)
+		require.Equal(t, []string{"atlas"}, w.flags(), "%v", rep.Actions)
+		w.nothingLeft()
+		stops, err := w.rec.StopsInForce(w.Context())
+		require.NoError(t, err)
+		require.Empty(t, stops)
+	})
+}
+
+// An incident that opens during a stop outlasts it: a run that had begun before failed.
+func TestIncidentOutlastsStop(t *testing.T) {
+	playStop(t, func(w *world) {
+		w.stop(aStop(0))
+		id := w.trip(project)
+		w.sweep()
+		ended := w.endStops()
+		require.Equal(t, []string{project}, ended.StillPaused)
+		require.Equal(t, []string{project}, w.flags())
+		require.True(t, w.incident(id).IsOpen())
+		require.Nil(t, w.state(project).Hold)
+		flag, err := w.dir.Look(project)
+		require.NoError(t, err)
+		require.Contains(t, flag.Note, "project-meta failed 1 time", "the flag says what pauses the project now")
+		w.nothingLeft()
+		w.rm(project)
+		w.sweep()
+		require.False(t, w.incident(id).IsOpen())
+	})
+}
+
+// A flag that somebody makes or touches is a pause of its own, which no time ends.
+func TestPersonsFlagOutlastsStop(t *testing.T) {
+	playStop(t, func(w *world) {
+		s := aStop(time.Hour)
+		w.stop(s)
+		time.Sleep(2 * time.Second)
+		w.touch("atlas")
+		w.touch("bravo")
+		w.sweep()
+		require.Empty(t, w.state("atlas").Hold.Stop)
+		w.touch("carol") // and nobody sees it before the end
+		time.Sleep(time.Hour)
+		w.sweep()
+		require.Equal(t, []string{"atlas", "bravo", "carol"}, w.flags())
+		w.nothingLeft()
+		w.rm("atlas")
+		w.sweep()
+		require.Equal(t, []string{"bravo", "carol"}, w.flags())
+	})
+}
+
+func TestPausedByHandDuringStop(t *testing.T) {
+	playStop(t, func(w *world) {
+		w.stop(aStop(0))
+		w.pauseByHand("atlas")
+		flag, err := w.dir.Look("atlas")
+		require.NoError(t, err)
+		require.Contains(t, flag.Note, "atlas is paused by eve")
+		w.endStops()
+		require.Equal(t, []string{"atlas"}, w.flags())
+		w.nothingLeft()
+	})
+}
+
+func TestPauseEndsByItself(t *testing.T) {
+	for _, step := range []string{"", "hold-ended"} {
+		t.Run(step, func(t *testing.T) {
+			playStop(t, func(w *world) {
+				_, err := w.rec.Hold(w.Context(), incident.Hold{Project: project, Note: "two hours", Until: time.Now().Add(2 * time.Hour)})
+				require.NoError(t, err)
+				time.Sleep(2*time.Hour - time.Second)
+				w.nothingLeft()
+				time.Sleep(time.Second)
+				if step != "" {
+					w.diesIn(step)
+					w.machine = w.reopened()
+				}
+				w.sweep()
+				require.Empty(t, w.flags())
+				require.Equal(t, int64(1), w.state(project).Generation)
+				w.nothingLeft()
+			})
+		})
+	}
+}
+
+// A crash between flag and confirmation must not make it a person's.
+func TestPauseEndsBeforeItsFlagIsConfirmed(t *testing.T) {
+	playStop(t, func(w *world) {
+		w.dies("flag-written", func(ctx context.Context) {
+			_, _ = w.rec.Hold(ctx, incident.Hold{Project: project, Note: "two hours", Until: time.Now().Add(2 * time.Hour)})
+		})
+		w.machine = w.reopened()
+		time.Sleep(3 * time.Hour)
+		w.sweep()
+		require.Empty(t, w.flags())
+		w.nothingLeft()
+	})
+}
+
+// A pause for good is not ended by the time of an earlier one.
+func TestLongerPauseTakesOver(t *testing.T) {
+	playStop(t, func(w *world) {
+		_, err := w.rec.Hold(w.Context(), incident.Hold{Project: project, Note: "an hour", Until: time.Now().Add(time.Hour)})
+		require.NoError(t, err)
+		time.Sleep(time.Minute)
+		w.pauseByHand(project)
+		flag, err := w.dir.Look(project)
+		require.NoError(t, err)
+		require.Contains(t, flag.Note, "paused by eve")
+		time.Sleep(2 * time.Hour)
+		w.nothingLeft()
+		require.True(t, w.paused(project))
+	})
+}
+
+func TestClockSetDuringPause(t *testing.T) {
+	playStop(t, func(w *world) {
+		var off time.Duration
+		w.rec.Options().Now = func() time.Time { return time.Now().Add(off) }
+		w.stop(aStop(2 * time.Hour))
+		off = -time.Hour
+		time.Sleep(2 * time.Hour)
+		w.nothingLeft() // set back: it lasts longer
+		require.Equal(t, everyone, w.flags())
+		off = 0
+		w.sweep()
+		require.Empty(t, w.flags())
+		off = -24 * time.Hour
+		w.sweep()
+		require.Empty(t, w.flags(), "it is over for good")
+		stops, err := w.rec.StopsInForce(w.Context())
+		require.NoError(t, err)
+		require.Empty(t, stops)
+
+		w.stop(aStop(0))
+		off = -48 * time.Hour
+		w.endStops()
+		require.Empty(t, w.flags(), "what somebody ends does not wait for a clock")
+	})
+}
+
+// The flags say what they are a part of, so that a lost state loses no end.
+func TestStopAfterLostState(t *testing.T) {
+	playStop(t, func(w *world) {
+		w.stop(aStop(time.Hour, "atlas"))
+		w.stop(aStop(0))
+		w.machine = w.withoutState()
+		w.rec.Options().Projects = everyone
+		w.sweep()
+		require.Equal(t, everyone, w.flags())
+		time.Sleep(61 * time.Minute)
+		w.sweep()
+		require.Equal(t, []string{"bravo", "carol", project}, w.flags())
+		require.Equal(t, []string{"bravo", "carol", project}, w.endStops().Resumed)
+	})
+}
+
+// fullFolder is a pause directory that does not take the flag of atlas.
+type fullFolder struct{ escalate.Folder }
+
+func (f fullFolder) Write(id, note string, at time.Time) (bool, error) {
+	if id == "atlas" {
+		return false, syscall.ENOSPC
+	}
+	return f.Folder.Write(id, note, at)
+}
+
+func TestStopWithUnwritableFlag(t *testing.T) {
+	playStop(t, func(w *world) {
+		w.rec.SetFolder(func() (escalate.Folder, error) {
+			f, err := w.dir.Open()
+			return fullFolder{f}, err
+		})
+		out, err := w.rec.Stop(w.Context(), aStop(0))
+		require.NoError(t, err)
+		require.Equal(t, everyone, out.Held)
+		var failed *escalate.FlagWriteError
+		require.ErrorAs(t, out.Failed, &failed)
+		require.Equal(t, "atlas", failed.Project)
+		require.Equal(t, []string{"bravo", "carol", project}, w.flags())
+		w.machine = w.reopened()
+		w.rec.Options().Projects = everyone
+		w.sweep()
+		require.Equal(t, everyone, w.flags())
+	})
+}
+
+func TestStopWithoutDirectory(t *testing.T) {
+	playStop(t, func(w *world) {
+		blocked(t, w, func() {
+			_, err := w.rec.Stop(w.Context(), aStop(0))
+			var unknown *escalate.FlagUnknownError
+			require.ErrorAs(t, err, &unknown)
+		})
+		w.nothingLeft()
+		require.Empty(t, w.flags())
+	})
+}
+
+func TestCommandPauseAll(t *testing.T) {
+	for _, step := range []string{"", "order-begun", "stop-noted", "stop-covered", "flag-written", "order-carried", "comment-begun", "commented"} {
+		t.Run(step, func(t *testing.T) {
+			playStopCommands(t, func(w *world) {
+				w.says("alex", "/adf pause all for 2h: provider outage")
+				if step != "" {
+					w.diesIn(step)
+					w.machine = w.reborn()
+					w.rec.Options().Projects = everyone
+				}
+				w.sweepFor(3 * time.Minute)
+				require.Equal(t, everyone, w.flags())
+				require.Contains(t, w.last(), "projects paused until ")
+				require.Contains(t, w.last(), "and any that becomes known from now on. 1 more were paused before")
+				require.Len(t, comments(w.issue()), 1, "one answer")
+				stops, err := w.rec.StopsInForce(w.Context())
+				require.NoError(t, err)
+				require.Len(t, stops, 1)
+				require.Equal(t, "provider outage", stops[0].Reason)
+				require.Contains(t, stops[0].By, "alex in terraphim/")
+
+				w.says("alex", "/adf resume all")
+				w.sweepFor(2 * time.Minute)
+				require.Equal(t, []string{project}, w.flags(), "its incident goes on")
+				require.Contains(t, w.last(), "The stop of all projects is over: 3 projects resumed. What was paused before the stop is as it was.")
+			})
+		})
+	}
+}
+
+func TestCommandResumeAllCrash(t *testing.T) {
+	for _, step := range []string{"order-begun", "stop-ended", "hold-ended", "order-carried", "comment-begun"} {
+		t.Run(step, func(t *testing.T) {
+			playStopCommands(t, func(w *world) {
+				w.stop(aStop(0))
+				time.Sleep(2 * time.Second)
+				w.says("alex", "/adf resume all the provider is back")
+				w.diesIn(step)
+				w.machine = w.reborn()
+				w.rec.Options().Projects = everyone
+				w.stop(aStop(0, "carol")) // somebody stops one again
+				w.sweepFor(3 * time.Minute)
+				require.Subset(t, []string{"carol", project}, w.flags())
+				require.Len(t, comments(w.issue()), 1)
+				require.Contains(t, w.last(), "The stop of all projects is over")
+			})
+		})
+	}
+}
+
+func playStopCommands(t *testing.T, f func(w *world)) {
+	t.Helper()
+	playOperated(t, func(w *world, _ string) {
+		w.rec.Options().Projects = everyone
+		f(w)
+	})
+}
+
+func TestCommandsAboutAll(t *testing.T) {
+	playStopCommands(t, func(w *world) {
+		w.says("alex", "/adf resume all")
+		w.sweep()
+		require.Contains(t, w.last(), "Nothing was done: no stop of all projects is in force. To resume `odilo`, comment `/adf resume`.")
+		w.says("kim", "/adf pause all")
+		w.sweep()
+		require.Contains(t, w.last(), "only from its operators")
+		require.Equal(t, []string{project}, w.flags())
+		w.says("alex", "/adf pause all for 30s")
+		w.sweep()
+		require.Contains(t, w.last(), "lasts from 1m to 720h (30 days), not `30s`")
+		w.says("alex", "/adf resume all tests are fixed")
+		w.sweep()
+		require.Empty(t, w.flags(), "without a stop, that is a reason")
+	})
+}
+
+// A command that was written before somebody has ended a stop, or begun one, may not mean it.
+func TestLateCommandsAboutAll(t *testing.T) {
+	playStopCommands(t, func(w *world) {
+		w.says("alex", "/adf pause all")
+		w.stop(aStop(0))
+		time.Sleep(2 * time.Second)
+		w.endStops()
+		w.sweep()
+		require.Contains(t, w.last(), "Nothing was done: an earlier stop of all projects was ended at")
+		require.Equal(t, []string{project}, w.flags())
+		w.says("alex", "/adf pause all")
+		w.sweep()
+		require.Equal(t, everyone, w.flags())
+		w.endStops()
+
+		time.Sleep(2 * time.Second)
+		w.says("alex", "/adf resume all")
+		time.Sleep(time.Second)
+		w.stop(aStop(0))
+		w.sweep()
+		require.Contains(t, w.last(), "Nothing was done: all projects were paused at")
+		require.Equal(t, everyone, w.flags())
+		w.says("alex", "/adf resume all")
+		w.sweep()
+		require.Equal(t, []string{project}, w.flags())
+	})
+}
+
+// A state in memory does it, too.
+func TestStopInMemory(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		dir, id := pause.New(t.TempDir()), pause.NewRandomID()
+		require.NoError(t, dir.Init(id))
+		rec, err := escalate.New(escalate.Options{Installation: id, State: escalate.NewMemory(), Dir: dir, Projects: everyone})
+		require.NoError(t, err)
+		m := &machine{rec: rec, dir: dir}
+		out, err := rec.Stop(t.Context(), aStop(time.Hour))
+		require.NoError(t, err)
+		require.Equal(t, everyone, out.Held)
+		time.Sleep(time.Hour)
+		rep, err := m.rec.SweepLocal(t.Context())
+		require.NoError(t, err)
+		require.Len(t, rep.Actions, 8)
+		require.Contains(t, kinds(rep.Actions), plan.EndHold)
+		list, err := dir.List()
+		require.NoError(t, err)
+		require.Empty(t, list)
+	})
+}

@@ -1,0 +1,122 @@
+package bot_test
+
+import (
+	"os"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/terraphim/adfbot/internal/bot"
+	"github.com/terraphim/adfbot/internal/testpg"
+)
+
+func (w *world) pauseMany(m bot.Many) (d bot.DoneMany) {
+	w.Helper()
+	w.with(bot.Results, func(b *bot.Bot) {
+		var err error
+		d, err = b.PauseMany(ctx, m)
+		require.NoError(w, err)
+	})
+	return d
+}
+
+func (w *world) resumeMany(m bot.Many) (d bot.DoneMany) {
+	w.Helper()
+	w.with(bot.Operate, func(b *bot.Bot) {
+		var err error
+		d, err = b.ResumeMany(ctx, m)
+		require.NoError(w, err)
+	})
+	return d
+}
+
+// Each host of a fleet writes its flags and removes them again; the pause ends once.
+func TestStopInFleet(t *testing.T) {
+	t.Parallel()
+	a := newHost(t, testpg.Database(t))
+	a.withPattern()
+	b := a.newHostBeside(t)
+	b.withPattern()
+	a.fail("atlas", 2)
+	a.must(0, "twins-a", "true")
+	b.with(bot.Results, func(*bot.Bot) {})
+	b.sweepWell()
+	d := a.pauseMany(bot.Many{Names: []string{"*"}, By: "kim", For: 2 * time.Hour})
+	require.Equal(t, []string{"odilo", "twins-a"}, d.Projects)
+	require.Equal(t, []string{"atlas"}, d.Others)
+	b.sweepWell()
+	for _, w := range []*world{a, b} {
+		for _, project := range []string{"atlas", "odilo", "twins-a"} {
+			require.FileExists(t, w.flag(project))
+		}
+	}
+	// A project that becomes known on one host.
+	b.must(bot.ExitPaused, "twins-b", "true")
+	require.FileExists(t, b.flag("twins-b"))
+	a.sweepWell()
+	require.True(t, bot.Gate(ctx, a.cfg, "twins-b").Paused)
+	// And one that somebody resumes on one host, once both have its flag.
+	require.NoError(t, os.Remove(b.flag("twins-a")))
+	b.sweepWell()
+	a.sweepWell()
+	b.sweepWell()
+	require.NoFileExists(t, a.flag("twins-a"))
+	require.NoFileExists(t, b.flag("twins-a"))
+
+	for _, w := range []*world{a, b} {
+		w.pass(2 * time.Hour)
+	}
+	for range 2 {
+		b.sweepWell()
+		a.sweepWell()
+	}
+	for _, w := range []*world{a, b} {
+		require.FileExists(t, w.flag("atlas"))
+		for _, project := range []string{"odilo", "twins-a", "twins-b"} {
+			require.NoFileExists(t, w.flag(project))
+		}
+	}
+	require.Equal(t, "1", testpg.Text(t, a.cfg.State, `SELECT generation FROM adfbot.project WHERE id = 'odilo'`))
+	require.Empty(t, a.status().Stops)
+}
+
+// A result makes a project of a pattern known, and gate then has to find the flag.
+func TestStopBeforeGateKnows(t *testing.T) {
+	w := newWorld(t)
+	w.withPattern()
+	w.pauseMany(bot.Many{Names: []string{"*"}, By: "kim"})
+	atPoint = func(string) {
+		if v := bot.Gate(ctx, w.cfg, "twins-a"); v.Err == nil {
+			require.True(t, v.Paused)
+		}
+	}
+	w.fail("twins-a", 1)
+	atPoint = nil
+	require.True(t, bot.Gate(ctx, w.cfg, "twins-a").Paused)
+	require.Equal(t, []string{"atlas", "odilo", "twins-a"}, w.resumeMany(bot.Many{Names: []string{"*"}, By: "kim"}).Projects)
+}
+
+func TestPauseManyReportsEach(t *testing.T) {
+	w := newWorld(t)
+	w.with(bot.Results, func(b *bot.Bot) {
+		_, err := b.PauseMany(ctx, bot.Many{Names: []string{"odilo", "nobody"}, By: "kim"})
+		require.ErrorContains(t, err, `unknown project "nobody"`)
+		require.NoFileExists(t, w.flag("odilo"), "a mistake changes nothing")
+	})
+	require.ElementsMatch(t, []string{"odilo", "atlas"}, w.pauseMany(bot.Many{Names: []string{"odilo", "atlas"}, By: "kim"}).Projects)
+	require.Equal(t, []string{"odilo"}, w.resumeMany(bot.Many{Names: []string{"odilo"}, By: "kim"}).Projects)
+	require.Empty(t, w.resumeMany(bot.Many{Names: []string{"*"}, By: "kim"}).Projects)
+	require.FileExists(t, w.flag("atlas"))
+}
+
+// A pause ends within a minute of its time, whatever the schedule of sweeps.
+func TestServeEndsPauses(t *testing.T) {
+	serving(t, func(w *world) { w.change("projects:\n", "sweep: {schedule: \"0 0 1 1 *\"}\nprojects:\n") }, func(t *testing.T, d *daemon) {
+		d.pauseMany(bot.Many{Names: []string{"odilo"}, By: "kim", For: 30 * time.Minute})
+		d.pauseMany(bot.Many{Names: []string{"*"}, By: "kim", For: time.Hour})
+		d.after(61 * time.Minute)
+		require.NoFileExists(t, d.flag("atlas"))
+		require.NoFileExists(t, d.flag("odilo"))
+	})
+}
