@@ -497,7 +497,7 @@ func (p *pass) remark(ctx context.Context) error {
 
 // RaiseMark raises the mark of this host of a fleet and returns it, so that any older copy of the pause directory is known as one. back
 // reports that the directory has gone back in time since the state knew it, or may have: what was missing there before this call was not
-// removed by anybody. If the directory is not to be believed, RaiseMark does nothing.
+// removed by anybody. If the directory is not to be believed, RaiseMark does nothing, and the mark is the zero one, as after an error.
 func (r *Reconciler) RaiseMark(ctx context.Context, project string) (mark pause.Mark, back bool, err error) {
 	p, end, err := r.beginPass(ctx, project, r.visitCache())
 	if err != nil {
@@ -514,8 +514,10 @@ func (r *Reconciler) RaiseMark(ctx context.Context, project string) (mark pause.
 			return mark, back, err
 		}
 		if ok {
-			err = p.remark(ctx)
-			return p.mark, back, err
+			if err = p.remark(ctx); err == nil {
+				mark = p.mark
+			}
+			return mark, back, err
 		}
 		back = back || flags.Mark.Epoch != ""
 	}

@@ -394,6 +394,27 @@ func TestSpooledFailuresInADirectoryFromASnapshot(t *testing.T) {
 	requireOnePause(t, trip, a, b)
 }
 
+// A pause that only the spool knows is recorded while the directory cannot be marked. One from before the pause then has the same mark, and
+// is no removal all the same.
+func TestSpooledPauseInAReadOnlyDirectory(t *testing.T) {
+	a := newHosts(t, 1)[0]
+	goBack := a.snapshot(a.cfg.PauseDir)
+	for range 3 {
+		a.keepOne("odilo", store.Failure)
+	}
+	writable := testhost.ReadOnly(t, a.cfg.PauseDir)
+	a.with(bot.Results, func(b *bot.Bot) {
+		n, err := b.RecordSpooled(ctx)
+		require.NoError(t, err)
+		require.Equal(t, 3, n, "no result waits for that")
+	})
+	writable()
+	require.True(t, a.paused("odilo"))
+	goBack()
+	follow(a)
+	require.True(t, a.paused("odilo"))
+}
+
 // Without the state a host goes by its own directory, keeps its results, and leaves Gitea alone.
 func TestStateOfAFleetDown(t *testing.T) {
 	t.Parallel()

@@ -146,8 +146,8 @@ func (b *Bot) countSpooled(ctx context.Context, wanted func(project string) bool
 type lookFunc func(ctx context.Context, project string) incident.FlagView
 
 // flagsOfSpooled returns how to look at the flags of projects that spooled results have paused. In a fleet, the mark of the pause directory
-// is raised before. If the directory is older than such a pause, or it has no mark to raise since it is not to be believed, flagsOfSpooled
-// forgets the pauses: a flag that is missing there, or in an older copy that is put in its place, was not removed by anybody.
+// is raised before. If the directory is older than such a pause, or its mark cannot be raised, flagsOfSpooled forgets the pauses: a flag that
+// is missing there, or in an older copy that is put in its place, was not removed by anybody.
 func (b *Bot) flagsOfSpooled(ctx context.Context, spooled []hostlocal.Spooled) (lookFunc, error) {
 	first := slices.IndexFunc(spooled, func(e hostlocal.Spooled) bool { return !e.PausedAt.IsZero() })
 	if b.store.fleet == nil || first < 0 {
@@ -157,13 +157,10 @@ func (b *Bot) flagsOfSpooled(ctx context.Context, spooled []hostlocal.Spooled) (
 	if errors.Is(err, pause.ErrOtherMark) {
 		return nil, err
 	}
-	if back || err == nil && mark == (pause.Mark{}) || b.local.OlderThanLastPause(b.cfg.PauseDir) {
+	if back || mark == (pause.Mark{}) || b.local.OlderThanLastPause(b.cfg.PauseDir) { // a directory that cannot be written keeps no result waiting
 		for n := range spooled {
 			spooled[n].PausedAt, spooled[n].Held = time.Time{}, false
 		}
-	}
-	if err != nil { // a directory that cannot be written keeps no result waiting
-		return b.rec.Look, nil
 	}
 	return func(ctx context.Context, project string) incident.FlagView {
 		return b.rec.LookSince(ctx, project, mark)
