@@ -162,7 +162,7 @@ func TestNewerVersion(t *testing.T) {
 		t.Helper()
 		require.ErrorIs(t, err, store.ErrNewer)
 		require.ErrorIs(t, err, store.ErrUnusable)
-		require.ErrorContains(t, err, "its version is 999, this adfbot knows up to 3")
+		require.ErrorContains(t, err, "its version is 999, this adfbot knows up to 5")
 	}
 	newer(err)
 	newer(s.SetMeta(ctx, "k", "v")) // a method that only writes

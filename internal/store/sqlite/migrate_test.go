@@ -142,6 +142,16 @@ func TestUpgradedWhileOpen(t *testing.T) {
 			return err
 		},
 		"Unconfirm": func() error { return s.Unconfirm(ctx, "odilo", i.ID) },
+		"AddStop":   func() error { return s.AddStop(ctx, incident.Stop{ID: "1", Since: time.Now()}) },
+		"Cover": func() error {
+			_, err := s.Cover(ctx, "1", []string{"atlas"}, func(project string) incident.Hold { return incident.Hold{Project: project} })
+			return err
+		},
+		"EndStop": func() error { _, err := s.EndStop(ctx, "", "it is over", time.Now()); return err },
+		"EndHold": func() error {
+			_, err := s.EndHold(ctx, incident.Resumption{Project: "odilo", Pause: i.ID, At: time.Now()}, func([]incident.Stop) *incident.Hold { return nil })
+			return err
+		},
 		"MakeKnown": func() error {
 			_, err := s.MakeKnown(ctx, "new")
 			return err
@@ -181,12 +191,12 @@ func TestUpgradedWhileOpen(t *testing.T) {
 }
 
 // reading lists the methods of a state that change nothing.
-var reading = []string{"Accounts", "Check", "Close", "CommentsRead", "CountSince", "Evidence", "File", "FlagsWritten", "History", "Hold",
+var reading = []string{"Accounts", "Check", "Close", "CommentsRead", "CountSince", "Covered", "Evidence", "File", "FlagsWritten", "History", "Hold",
 	"CountKnown", "Holds", "IncidentPage", "Incidents", "IncidentsOf", "Installation", "KnownProjects", "Labels", "LastResult", "Meta", "Moved", "NewComments",
-	"Operators", "Overview", "Path", "PendingCommands", "Project", "ProjectState", "ProjectStates", "Reports", "Running", "Runs", "Silent", "Unsettled"}
+	"Operators", "Overview", "Path", "PendingCommands", "Project", "ProjectState", "ProjectStates", "Reports", "Running", "Runs", "Silent", "Stops", "Unsettled"}
 
 // everything is a query for all that methods write, as text.
-const everything = `SELECT json_array(id, failures) FROM result UNION ALL SELECT doc FROM incident UNION ALL SELECT doc FROM silence UNION ALL SELECT doc FROM command
+const everything = `SELECT json_array(id, failures) FROM result UNION ALL SELECT doc FROM incident UNION ALL SELECT doc FROM silence UNION ALL SELECT doc FROM stop UNION ALL SELECT doc FROM command
 	UNION ALL SELECT json_array(id, child_pid) FROM run UNION ALL SELECT project FROM hold UNION ALL SELECT pause FROM host_flag UNION ALL SELECT key FROM meta
 	UNION ALL SELECT name FROM label UNION ALL SELECT login FROM account UNION ALL SELECT login FROM operator UNION ALL SELECT up_to || '' FROM scan`
 
