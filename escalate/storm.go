@@ -80,6 +80,11 @@ func (r *Reconciler) join(ctx context.Context, s step) (progress, error) {
 			return r.adoptIssue(ctx, s, found)
 		}
 	}
+	if s.incident.Lead != "" { // nothing is left of the one whose issue carried it
+		if err := r.leaveLead(ctx, nil, s.action); err != nil {
+			return later, err
+		}
+	}
 	i, err := r.opt.State.Join(ctx, s.incident.ID, r.storm().Choose)
 	fault.Point(ctx, "joined")
 	if err != nil || i.Lead == "" {
@@ -93,9 +98,21 @@ func (r *Reconciler) join(ctx context.Context, s step) (progress, error) {
 	return complete, r.joinedLead(ctx, s, i)
 }
 
-// joinAgain has an incident join the issue that carries it already.
+// joinAgain has an incident join the issue that carries it already. If that is closed, it is reopened for it; then its lead has to be known.
 func (r *Reconciler) joinAgain(ctx context.Context, s step, issue tracker.Issue) (progress, error) {
 	lead := issue.Marker.Incident
+	known, err := r.opt.State.Incidents(ctx, lead)
+	switch {
+	case err != nil:
+		return later, err
+	case len(known) > 0:
+	case issue.Open && s.incident.Lead == lead: // its project's sweep rebuilds it
+		return later, nil
+	case !issue.Open:
+		if rebuilt, err := r.rebuildLead(ctx, issue); !rebuilt {
+			return later, err
+		}
+	}
 	if err := r.addMember(ctx, lead, s.incident); err != nil {
 		return later, err
 	}
@@ -108,6 +125,25 @@ func (r *Reconciler) joinAgain(ctx context.Context, s step, issue tracker.Issue)
 		return later, err
 	}
 	return changed, r.joinedLead(ctx, s, i)
+}
+
+// rebuildLead stores the lead of a closed issue that the state lost. One whose flag is here is rebuilt from that, by its project's sweep.
+func (r *Reconciler) rebuildLead(ctx context.Context, issue tracker.Issue) (bool, error) {
+	m := issue.Marker
+	state, err := r.opt.State.ProjectState(ctx, m.Project)
+	if err != nil {
+		return false, err
+	}
+	flag := r.Look(ctx, m.Project)
+	if flag.State == incident.FlagUnknown || flag.Info.Incident == m.Incident && state.Pause().ID == "" {
+		return false, flag.Err
+	}
+	i, err := r.opt.State.Insert(ctx, plan.RebuiltLead(issue, r.opt.Now().UTC()))
+	if err != nil {
+		return false, err
+	}
+	r.opt.Log.Warn("incident rebuilt", "project", i.Project, "incident", i.Name(), "issue", issue.String(), "why", "the state does not know it, and its issue carries one that is paused")
+	return true, nil
 }
 
 // joinedLead notes what has to be done in the issue for an incident that has joined it: its labels and assignees are added.

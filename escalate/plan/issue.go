@@ -46,7 +46,7 @@ func Due(now time.Time, i incident.Incident) bool {
 
 func (p *planner) adopt(i incident.Incident) bool {
 	issue := p.oldest(i.ID)
-	if !i.Issue.IsZero() || issue == nil {
+	if !i.Issue.IsZero() || issue == nil || i.Leads() && issue.Marker.Incident != i.ID {
 		return false
 	}
 	p.add(Adopt, i, "the incident's issue exists, and the state does not know it").Issue = issue.IssueRef
