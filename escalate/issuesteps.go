@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"slices"
 
 	"github.com/terraphim/adfbot/escalate/incident"
 	"github.com/terraphim/adfbot/escalate/issuetext"
@@ -32,7 +33,7 @@ func (r *Reconciler) close(ctx context.Context, s step) (progress, error) {
 	switch is {
 	case plan.IssueLost:
 		r.opt.Log.Warn("issue is gone or no longer the bot's, it is left alone", "incident", i.Name(), "issue", i.Issue.String())
-		return r.settleIssue(ctx, s, is)
+		return r.settleIssue(ctx, s, issue, is)
 	case plan.IssueClosed:
 		// A person closed it, or an earlier try of ours did. Only a comment in doubt is left to be settled.
 		if inDoubt(i.Comments[key]) {
@@ -40,7 +41,7 @@ func (r *Reconciler) close(ctx context.Context, s step) (progress, error) {
 				return r.deferOrFail(ctx, i, p, err)
 			}
 		}
-		return r.settleIssue(ctx, s, is)
+		return r.settleIssue(ctx, s, issue, is)
 	}
 	p, commentErr := r.commentOnce(ctx, s, i.Issue, key, comment())
 	if !goesOn(commentErr) {
@@ -56,13 +57,14 @@ func (r *Reconciler) close(ctx context.Context, s step) (progress, error) {
 	if p != complete || commentErr != nil {
 		return r.deferOrFail(ctx, i, p, commentErr)
 	}
-	return r.settleIssue(ctx, s, plan.IssueClosed)
+	return r.settleIssue(ctx, s, issue, plan.IssueClosed)
 }
 
-// settleIssue marks an incident as one with nothing left to do.
-func (r *Reconciler) settleIssue(ctx context.Context, s step, is plan.IssueState) (progress, error) {
+// settleIssue marks an incident as one with nothing left to do, unless another one has joined its issue meanwhile.
+func (r *Reconciler) settleIssue(ctx context.Context, s step, issue tracker.Issue, is plan.IssueState) (progress, error) {
+	seen := s.incident.MemberIDs()
 	err := r.saveDone(ctx, s.incident, func(i *incident.Incident) {
-		i.Settled = len(i.Members) <= len(s.carried) || !i.Leads() // else one has joined meanwhile
+		i.Settled = !slices.ContainsFunc(i.MemberIDs(), func(id string) bool { return !slices.Contains(seen, id) && !issue.Carries(id) })
 	})
 	if err == nil {
 		s.cache.setState(s.incident, is)

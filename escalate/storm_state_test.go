@@ -99,6 +99,7 @@ func TestStormWithAnotherState(t *testing.T) {
 		{"atlas bravo carol", "bravo", "", "of before all"},
 		{"atlas bravo carol", "bravo", "", "of the first trip"},
 		{"atlas bravo carol", "", "", "lost"},
+		{"atlas bravo carol", "", "", "of before the issue"},
 	} {
 		t.Run(fmt.Sprintf("resumed %s, put back %s, issue %s, state %s", c.resumed, c.back, c.issue, c.state), func(t *testing.T) {
 			inStorm(t, func(w *world) {
