@@ -25,6 +25,11 @@ func (r *Reconciler) close(ctx context.Context, s step) (progress, error) {
 	}
 	key := incident.ResumedKey(i)
 	comment := func() string { return s.endComment(key) }
+	if is == plan.IssueOpen {
+		if goesOn, err := r.carriesMore(ctx, i, issue); goesOn || err != nil {
+			return later, err
+		}
+	}
 	if i.Leads() && is != plan.IssueLost {
 		if err := r.writeMembers(ctx, s, issue); err != nil {
 			r.opt.Log.Warn("the issue does not say how it is with all that it carries", "issue", issue.String(), "err", err)

@@ -60,6 +60,22 @@ func (s step) othersOpen() bool {
 	return slices.ContainsFunc(s.carried, func(m incident.Incident) bool { return m.ID != s.incident.ID && m.IsOpen() })
 }
 
+// carriesMore reports whether the issue of an incident that has ended carries one that is paused, or one that has not joined it according
+// to the state: that was lost, or is a copy from before.
+func (r *Reconciler) carriesMore(ctx context.Context, i incident.Incident, issue tracker.Issue) (bool, error) {
+	var ids []string
+	for _, m := range issue.Members {
+		if m.Incident != i.ID {
+			ids = append(ids, m.Incident)
+		}
+	}
+	found, err := r.opt.State.Incidents(ctx, ids...)
+	goesOn := slices.ContainsFunc(found, func(m incident.Incident) bool {
+		return m.Lead == i.ID && m.IsOpen() || isJoining(m)
+	})
+	return goesOn || len(found) < len(ids), err
+}
+
 // endComment says how the incident ended, or all that it leads.
 func (s step) endComment(key string) string {
 	if s.incident.Leads() {
@@ -354,6 +370,9 @@ func (r *Reconciler) saveShown(ctx context.Context, lead incident.Incident, d is
 	return err
 }
 
+// isJoining reports whether an incident that an issue carries is about to join it again: a state that was lost is being rebuilt.
+func isJoining(i incident.Incident) bool { return i.Lead == "" && i.Issue.IsZero() && !i.Settled }
+
 // withCarried adds to the list of a lead those that its issue carries although the list lacks them: the state is an older copy.
 func (r *Reconciler) withCarried(ctx context.Context, lead incident.Incident, issue tracker.Issue) (incident.Incident, error) {
 	var missing []string
@@ -367,8 +386,8 @@ func (r *Reconciler) withCarried(ctx context.Context, lead incident.Incident, is
 		return lead, err
 	}
 	for _, m := range found {
-		if m.ID != lead.ID && m.Lead == "" && m.Issue.IsZero() && !m.Settled {
-			return lead, errNotJoined // a state that was lost is being rebuilt
+		if m.ID != lead.ID && isJoining(m) {
+			return lead, errNotJoined
 		}
 		missing = slices.DeleteFunc(missing, func(id string) bool { return id == m.ID && m.Lead != lead.ID })
 	}
@@ -440,6 +459,13 @@ func (r *Reconciler) resumeMembers(ctx context.Context, s step, closing incident
 		closing.Early = true
 		s.cache.closings.set(keyOf(s.incident), closing)
 		return changed, nil
+	}
+	issue, _, err := r.readIssue(ctx, s.cache, s.incident)
+	if err != nil {
+		return later, r.failed(ctx, s.incident, err)
+	}
+	if goesOn, err := r.carriesMore(ctx, s.incident, issue); goesOn || err != nil {
+		return changed, err
 	}
 	key := incident.ResumedKey(s.incident)
 	if found, err = r.opt.State.Incidents(ctx, s.incident.ID); err != nil || len(found) == 0 {

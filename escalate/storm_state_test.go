@@ -85,6 +85,8 @@ func TestStormWithAnotherState(t *testing.T) {
 		{"", "", "closed", "lost"},
 		{"bravo", "", "closed", "lost"},
 		{"bravo", "", "deleted", "of before the issue"},
+		{"atlas", "", "", "lost"},
+		{"atlas", "", "", "of the first trip"},
 		{"atlas", "", "closed", "lost"},
 		{"atlas", "", "closed", "of the first trip"},
 		{"atlas", "", "closed", "of before the issue"},
@@ -92,6 +94,7 @@ func TestStormWithAnotherState(t *testing.T) {
 		{"atlas", "", "deleted", "lost"},
 		{"atlas", "", "duplicated", "lost"},
 		{"atlas", "atlas", "closed", "lost"},
+		{"atlas bravo", "", "", "of before the issue"},
 		{"atlas bravo", "bravo", "closed", "kept"},
 		{"atlas bravo", "bravo", "closed", "of the first trip"},
 		{"atlas bravo", "", "duplicated", "of the first trip"},
@@ -148,8 +151,19 @@ func TestStormWithAnotherState(t *testing.T) {
 				if c.back != "" {
 					require.NoError(w, os.WriteFile(w.dir.FlagPath(c.back), flags[c.back], 0o644))
 				}
+				said := map[int64]int{}
+				for _, i := range w.issues(fleet) {
+					said[i.Number] = len(comments(i))
+				}
 				w.settles()
 				w.requireTicks()
+				for _, i := range w.issues(fleet) {
+					if added := comments(i)[said[i.Number]:]; i.State == "open" {
+						require.LessOrEqual(w, len(added), 1, "%q", added)
+						require.NotContains(w, strings.Join(added, ""), "resumed,", "a project of the issue is paused")
+						require.NotContains(w, strings.Join(added, ""), "was resumed", "a project of the issue is paused")
+					}
+				}
 
 				for _, p := range []string{"atlas", "bravo", "carol"} {
 					if w.paused(p) {
@@ -179,5 +193,30 @@ func TestStormLeadInAnotherIssue(t *testing.T) {
 		w.requireOnce(ids...)
 		require.Len(w, w.issues(fleet), 2)
 		require.Equal(w, []string{"- bravo", "- carol"}, lines(w.issues(fleet)[1]))
+	})
+}
+
+// An operator's closing ends what the state knows of. The bot does not say that it was all while another one is paused.
+func TestStormClosedByOperatorWithOlderState(t *testing.T) {
+	inStorm(t, func(w *world) {
+		w.operated("alex")
+		w.rec.Options().Commands.CloseResumes = true
+		w.hits("atlas", "bravo")
+		w.sweepFor(time.Minute)
+		restore := w.copied()
+		w.storms()
+		w.hits("carol")
+		w.sweepFor(12 * time.Minute)
+		said := len(comments(w.issue()))
+		w.Gitea.As("alex").Close(fleet, 1)
+		w.machine = restore()
+		w.storms()
+		w.settles()
+		require.False(w, w.paused("atlas"))
+		require.False(w, w.paused("bravo"))
+		require.True(w, w.paused("carol"))
+		require.Equal(w, []string{"x atlas", "x bravo", "- carol"}, lines(w.issue()))
+		require.Equal(w, "open", w.issue().State)
+		require.NotContains(w, strings.Join(comments(w.issue())[said:], ""), "resumed,")
 	})
 }
