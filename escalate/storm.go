@@ -320,7 +320,7 @@ func (r *Reconciler) writeMembers(ctx context.Context, s step, issue tracker.Iss
 	if err != nil {
 		return err
 	}
-	title := r.opt.Composer.SharedTitle(lead, len(d.Members)-1)
+	title := r.opt.Composer.SharedTitle(lead, d.Others())
 	ours := false
 	edit := func(t tracker.Text) tracker.Text {
 		if ours = t.Title == title || r.opt.Composer.IsTitle(t.Title, lead); ours {
@@ -417,7 +417,7 @@ func (r *Reconciler) tellJoined(ctx context.Context, s step) (progress, error) {
 	}
 	joined := slices.DeleteFunc(slices.Clone(s.carried[1:]), func(m incident.Incident) bool { return !told[m.ID] })
 	key := incident.JoinedKey(s.incident, at)
-	p, err := r.commentOnce(ctx, s, s.incident.Issue, key, issuetext.JoinedComment(key, joined, len(s.incident.Members)))
+	p, err := r.commentOnce(ctx, s, s.incident.Issue, key, issuetext.JoinedComment(key, joined, s.carried))
 	return r.deferOrFail(ctx, s.incident, p, err)
 }
 
