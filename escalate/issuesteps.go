@@ -113,6 +113,12 @@ func (r *Reconciler) reopen(ctx context.Context, s step) (progress, error) {
 			i.ReopenPending, i.ReopenQuiet = true, s.action.Quiet
 			i.Reopens = append(i.Reopens, r.opt.Now())
 			i.Reopens = i.Reopens[max(len(i.Reopens)-plan.MaxReopens-1, 0):]
+			i.Members = slices.Clone(i.Members)
+			for n, m := range i.Members {
+				if m.Shown != incident.NotShown {
+					i.Members[n].Shown = incident.ShownBefore
+				}
+			}
 		})
 		s.incident = i
 	}

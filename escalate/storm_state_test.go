@@ -85,6 +85,7 @@ func TestStormWithAnotherState(t *testing.T) {
 		{"", "", "closed", "lost"},
 		{"bravo", "", "closed", "lost"},
 		{"bravo", "", "deleted", "of before the issue"},
+		{"bravo", "bravo", "closed", "of all trips"},
 		{"atlas", "", "", "lost"},
 		{"atlas", "", "", "of the first trip"},
 		{"atlas", "", "closed", "lost"},
