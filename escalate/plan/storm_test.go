@@ -253,4 +253,10 @@ func TestDryRunOfStorm(t *testing.T) {
 		}
 		require.Equal(t, []string{want}, got)
 	}
+	i.Lead = idLead // which the state has lost
+	o := seen{flag: incident.FlagThere, incidents: []incident.Incident{i}}.observation()
+	o.Confirmed = incident.Confirmation{Pause: i.ID, Identity: o.Flag.Identity}
+	got := plan.DryRun(o)
+	require.Len(t, got, 1)
+	require.Equal(t, plan.Join, got[0].Kind)
 }
