@@ -57,7 +57,7 @@ func (r *Reconciler) createIssue(ctx context.Context, s step, repo tracker.Repo)
 	if err != nil {
 		return later, err
 	}
-	n := tracker.NewIssue{Title: r.opt.Composer.SharedTitle(i, max(len(shared.Members)-1, 0))}
+	n := tracker.NewIssue{Title: r.opt.Composer.SharedTitle(i, shared.Others())}
 	// Where the answer was lost, the server may have failed on an optional part: completeIssue adds those one by one.
 	lost := !i.Create.At.IsZero()
 	if !lost {

@@ -44,11 +44,11 @@ func (r *Reconciler) findIssue(ctx context.Context, i incident.Incident, repo tr
 		return found, false, err
 	}
 	for _, d := range l.issues {
-		if !d.Carries(i.ID) || !r.isOurs(ours, d) || slices.Contains(i.Lost, d.IssueRef) {
+		own, best := d.Marker.Incident == i.ID, found.Marker.Incident == i.ID
+		if !d.Carries(i.ID) || !own && i.Leads() || !r.isOurs(ours, d) || slices.Contains(i.Lost, d.IssueRef) {
 			continue
 		}
 		// An open one before a closed one, its own before one that carries it, then the oldest.
-		own, best := d.Marker.Incident == i.ID, found.Marker.Incident == i.ID
 		if !ok || d.Open && !found.Open || d.Open == found.Open && (own && !best || own == best && d.Number < found.Number) {
 			found, ok = d, true
 		}
@@ -84,7 +84,7 @@ func (r *Reconciler) adoptIssue(ctx context.Context, s step, issue tracker.Issue
 	}
 	ref, is := issue.IssueRef, stateOf(issue)
 	i, err := r.opt.State.Change(ctx, s.incident.ID, func(i *incident.Incident) {
-		i.Issue, i.Create, i.Target = ref, incident.Attempt{}, tracker.Repo{}
+		i.Issue, i.Create, i.Target, i.Lead = ref, incident.Attempt{}, tracker.Repo{}, ""
 		i.Incomplete = !i.Rebuilt && r.lacksParts(*i, issue) // what a rebuilt one lacks, people may have taken away
 		for _, m := range issue.Members {
 			r.addTold(i, m.Incident)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"slices"
 
 	"github.com/terraphim/adfbot/escalate/incident"
 	"github.com/terraphim/adfbot/escalate/issuetext"
@@ -24,6 +25,11 @@ func (r *Reconciler) close(ctx context.Context, s step) (progress, error) {
 	}
 	key := incident.ResumedKey(i)
 	comment := func() string { return s.endComment(key) }
+	if is == plan.IssueOpen {
+		if goesOn, err := r.carriesMore(ctx, i, issue); goesOn || err != nil {
+			return later, err
+		}
+	}
 	if i.Leads() && is != plan.IssueLost {
 		if err := r.writeMembers(ctx, s, issue); err != nil {
 			r.opt.Log.Warn("the issue does not say how it is with all that it carries", "issue", issue.String(), "err", err)
@@ -32,7 +38,7 @@ func (r *Reconciler) close(ctx context.Context, s step) (progress, error) {
 	switch is {
 	case plan.IssueLost:
 		r.opt.Log.Warn("issue is gone or no longer the bot's, it is left alone", "incident", i.Name(), "issue", i.Issue.String())
-		return r.settleIssue(ctx, s, is)
+		return r.settleIssue(ctx, s, issue, is)
 	case plan.IssueClosed:
 		// A person closed it, or an earlier try of ours did. Only a comment in doubt is left to be settled.
 		if inDoubt(i.Comments[key]) {
@@ -40,7 +46,7 @@ func (r *Reconciler) close(ctx context.Context, s step) (progress, error) {
 				return r.deferOrFail(ctx, i, p, err)
 			}
 		}
-		return r.settleIssue(ctx, s, is)
+		return r.settleIssue(ctx, s, issue, is)
 	}
 	p, commentErr := r.commentOnce(ctx, s, i.Issue, key, comment())
 	if !goesOn(commentErr) {
@@ -56,13 +62,14 @@ func (r *Reconciler) close(ctx context.Context, s step) (progress, error) {
 	if p != complete || commentErr != nil {
 		return r.deferOrFail(ctx, i, p, commentErr)
 	}
-	return r.settleIssue(ctx, s, plan.IssueClosed)
+	return r.settleIssue(ctx, s, issue, plan.IssueClosed)
 }
 
-// settleIssue marks an incident as one with nothing left to do.
-func (r *Reconciler) settleIssue(ctx context.Context, s step, is plan.IssueState) (progress, error) {
+// settleIssue marks an incident as one with nothing left to do, unless another one has joined its issue meanwhile.
+func (r *Reconciler) settleIssue(ctx context.Context, s step, issue tracker.Issue, is plan.IssueState) (progress, error) {
+	seen := s.incident.MemberIDs()
 	err := r.saveDone(ctx, s.incident, func(i *incident.Incident) {
-		i.Settled = len(i.Members) <= len(s.carried) || !i.Leads() // else one has joined meanwhile
+		i.Settled = !slices.ContainsFunc(i.MemberIDs(), func(id string) bool { return !slices.Contains(seen, id) && !issue.Carries(id) })
 	})
 	if err == nil {
 		s.cache.setState(s.incident, is)
@@ -106,6 +113,12 @@ func (r *Reconciler) reopen(ctx context.Context, s step) (progress, error) {
 			i.ReopenPending, i.ReopenQuiet = true, s.action.Quiet
 			i.Reopens = append(i.Reopens, r.opt.Now())
 			i.Reopens = i.Reopens[max(len(i.Reopens)-plan.MaxReopens-1, 0):]
+			i.Members = slices.Clone(i.Members)
+			for n, m := range i.Members {
+				if m.Shown != incident.NotShown {
+					i.Members[n].Shown = incident.ShownBefore
+				}
+			}
 		})
 		s.incident = i
 	}

@@ -69,6 +69,22 @@ func (s step) othersOpen() bool {
 	return slices.ContainsFunc(s.carried, func(m incident.Incident) bool { return m.ID != s.incident.ID && m.IsOpen() })
 }
 
+// carriesMore reports whether the issue of an incident that has ended carries one that is paused, or one that has not joined it according
+// to the state: that was lost, or is a copy from before.
+func (r *Reconciler) carriesMore(ctx context.Context, i incident.Incident, issue tracker.Issue) (bool, error) {
+	var ids []string
+	for _, m := range issue.Members {
+		if m.Incident != i.ID {
+			ids = append(ids, m.Incident)
+		}
+	}
+	found, err := r.opt.State.Incidents(ctx, ids...)
+	goesOn := slices.ContainsFunc(found, func(m incident.Incident) bool {
+		return m.Lead == i.ID && m.IsOpen() || isJoining(m)
+	})
+	return goesOn || len(found) < len(ids), err
+}
+
 // endComment says how the incident ended, or all that it leads.
 func (s step) endComment(key string) string {
 	switch {
@@ -92,6 +108,11 @@ func (r *Reconciler) join(ctx context.Context, s step) (progress, error) {
 			return r.adoptIssue(ctx, s, found)
 		}
 	}
+	if s.incident.Lead != "" { // nothing is left of the one whose issue carried it
+		if err := r.leaveLead(ctx, nil, s.action); err != nil {
+			return later, err
+		}
+	}
 	i, err := r.opt.State.Join(ctx, s.incident.ID, r.storm().Choose)
 	fault.Point(ctx, "joined")
 	if err != nil || i.Lead == "" {
@@ -105,9 +126,21 @@ func (r *Reconciler) join(ctx context.Context, s step) (progress, error) {
 	return complete, r.joinedLead(ctx, s, i)
 }
 
-// joinAgain has an incident join the issue that carries it already.
+// joinAgain has an incident join the issue that carries it already. If that is closed, it is reopened for it; then its lead has to be known.
 func (r *Reconciler) joinAgain(ctx context.Context, s step, issue tracker.Issue) (progress, error) {
 	lead := issue.Marker.Incident
+	known, err := r.opt.State.Incidents(ctx, lead)
+	switch {
+	case err != nil:
+		return later, err
+	case len(known) > 0:
+	case issue.Open && s.incident.Lead == lead: // its project's sweep rebuilds it
+		return later, nil
+	case !issue.Open:
+		if rebuilt, err := r.rebuildLead(ctx, issue); !rebuilt {
+			return later, err
+		}
+	}
 	if err := r.addMember(ctx, lead, s.incident); err != nil {
 		return later, err
 	}
@@ -120,6 +153,25 @@ func (r *Reconciler) joinAgain(ctx context.Context, s step, issue tracker.Issue)
 		return later, err
 	}
 	return changed, r.joinedLead(ctx, s, i)
+}
+
+// rebuildLead stores the lead of a closed issue that the state lost. One whose flag is here is rebuilt from that, by its project's sweep.
+func (r *Reconciler) rebuildLead(ctx context.Context, issue tracker.Issue) (bool, error) {
+	m := issue.Marker
+	state, err := r.opt.State.ProjectState(ctx, m.Project)
+	if err != nil {
+		return false, err
+	}
+	flag := r.Look(ctx, m.Project)
+	if flag.State == incident.FlagUnknown || flag.Info.Incident == m.Incident && state.Pause().ID == "" {
+		return false, flag.Err
+	}
+	i, err := r.opt.State.Insert(ctx, plan.RebuiltLead(issue, r.opt.Now().UTC()))
+	if err != nil {
+		return false, err
+	}
+	r.opt.Log.Warn("incident rebuilt", "project", i.Project, "incident", i.Name(), "issue", issue.String(), "why", "the state does not know it, and its issue carries one that is paused")
+	return true, nil
 }
 
 // joinedLead notes what has to be done in the issue for an incident that has joined it: its labels and assignees are added.
@@ -280,7 +332,7 @@ func (r *Reconciler) writeMembers(ctx context.Context, s step, issue tracker.Iss
 	if err != nil {
 		return err
 	}
-	title := r.opt.Composer.SharedTitle(lead, len(d.Members)-1)
+	title := r.opt.Composer.SharedTitle(lead, d.Others())
 	ours := false
 	edit := func(t tracker.Text) tracker.Text {
 		if ours = t.Title == title || r.opt.Composer.IsTitle(t.Title, lead); ours {
@@ -330,6 +382,9 @@ func (r *Reconciler) saveShown(ctx context.Context, lead incident.Incident, d is
 	return err
 }
 
+// isJoining reports whether an incident that an issue carries is about to join it again: a state that was lost is being rebuilt.
+func isJoining(i incident.Incident) bool { return i.Lead == "" && i.Issue.IsZero() && !i.Settled }
+
 // withCarried adds to the list of a lead those that its issue carries although the list lacks them: the state is an older copy.
 func (r *Reconciler) withCarried(ctx context.Context, lead incident.Incident, issue tracker.Issue) (incident.Incident, error) {
 	var missing []string
@@ -343,8 +398,8 @@ func (r *Reconciler) withCarried(ctx context.Context, lead incident.Incident, is
 		return lead, err
 	}
 	for _, m := range found {
-		if m.ID != lead.ID && m.Lead == "" && m.Issue.IsZero() && !m.Settled {
-			return lead, errNotJoined // a state that was lost is being rebuilt
+		if m.ID != lead.ID && isJoining(m) {
+			return lead, errNotJoined
 		}
 		missing = slices.DeleteFunc(missing, func(id string) bool { return id == m.ID && m.Lead != lead.ID })
 	}
@@ -374,7 +429,7 @@ func (r *Reconciler) tellJoined(ctx context.Context, s step) (progress, error) {
 	}
 	joined := slices.DeleteFunc(slices.Clone(s.carried[1:]), func(m incident.Incident) bool { return !told[m.ID] })
 	key := incident.JoinedKey(s.incident, at)
-	p, err := r.commentOnce(ctx, s, s.incident.Issue, key, issuetext.JoinedComment(key, joined, len(s.incident.Members)))
+	p, err := r.commentOnce(ctx, s, s.incident.Issue, key, issuetext.JoinedComment(key, joined, s.carried))
 	return r.deferOrFail(ctx, s.incident, p, err)
 }
 
@@ -416,6 +471,13 @@ func (r *Reconciler) resumeMembers(ctx context.Context, s step, closing incident
 		closing.Early = true
 		s.cache.closings.set(keyOf(s.incident), closing)
 		return changed, nil
+	}
+	issue, _, err := r.readIssue(ctx, s.cache, s.incident)
+	if err != nil {
+		return later, r.failed(ctx, s.incident, err)
+	}
+	if goesOn, err := r.carriesMore(ctx, s.incident, issue); goesOn || err != nil {
+		return changed, err
 	}
 	key := incident.ResumedKey(s.incident)
 	if found, err = r.opt.State.Incidents(ctx, s.incident.ID); err != nil || len(found) == 0 {

@@ -189,6 +189,30 @@ func TestStorm(t *testing.T) {
 	})
 }
 
+// One that fails again and again has a line each time, and is counted once.
+func TestStormOfTwoProjects(t *testing.T) {
+	inStorm(t, func(w *world) {
+		w.hits("atlas")
+		for range 5 {
+			w.hits("bravo")
+			time.Sleep(time.Minute)
+			w.rm("bravo")
+			w.sweepFor(2 * time.Minute)
+		}
+		i := w.issue()
+		require.Equal(w, "[ADF] project-meta on atlas and 1 other failed 1 consecutively: quota", i.Title)
+		require.Equal(w, []string{"- atlas", "x bravo", "x bravo", "x bravo", "x bravo", "x bravo"}, lines(i))
+		require.Len(w, markers(i), 6)
+		require.Contains(w, i.Body, "**2 projects have failed for the same reason, `quota`.** One of them is still paused.")
+		w.rm("atlas")
+		w.sweepFor(2 * time.Minute)
+		said := strings.Join(comments(w.issue()), "\n")
+		require.NotContains(w, said, "about 3 projects")
+		require.Contains(w, said, "`bravo` has failed, too. This issue is about 2 projects now")
+		require.Contains(w, said, "All 2 projects of this issue have been resumed, `atlas` as the last one")
+	})
+}
+
 // Whoever trips while Gitea is down stands in the issue from its beginning.
 func TestStormWhileGiteaIsDown(t *testing.T) {
 	inStorm(t, func(w *world) {

@@ -28,6 +28,7 @@ const (
 	ShownPaused    Shown = "paused"
 	ShownNotPaused Shown = "not-paused" // its flag is not written
 	ShownEnded     Shown = "ended"
+	ShownBefore    Shown = "before" // something: the issue was reopened since, and a state that is an older copy does not know what
 )
 
 // Shows returns what the issue has to say of an incident.

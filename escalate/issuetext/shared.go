@@ -27,6 +27,25 @@ type SharedData struct {
 	Brief        bool              // the server refuses a long text
 }
 
+// Others is how many projects there are beside that of the lead.
+func (d SharedData) Others() int {
+	return max(len(d.projects(func(SharedMember) bool { return true }))-1, 0)
+}
+
+// projects returns the projects of those members, and of all that are not known: these may be paused.
+func (d SharedData) projects(of func(SharedMember) bool) map[string]bool {
+	names := map[string]bool{}
+	for _, m := range d.Members {
+		if of(m) {
+			names[m.Project] = true
+		}
+	}
+	for _, m := range d.Kept {
+		names[m.Project] = true
+	}
+	return names
+}
+
 // SharedMember is one of the incidents. If its evidence is to be shown, it has it.
 type SharedMember struct {
 	incident.Incident
@@ -40,7 +59,7 @@ const (
 	evidenceMarker = tracker.HiddenStart + "evidence -->"
 )
 
-// SharedTitle is [Composer.Title] for an issue that carries others, too.
+// SharedTitle is [Composer.Title] for an issue that is about other projects, too.
 func (c *Composer) SharedTitle(lead incident.Incident, others int) string {
 	return c.title(lead, others)
 }
@@ -96,12 +115,7 @@ func (c *Composer) sharedMarkers(d SharedData) string {
 
 // sharedHead says how many projects have failed, why as far as that is known, and how to resume them.
 func (c *Composer) sharedHead(d SharedData) string {
-	paused, n := 0, len(d.Members)+len(d.Kept)
-	for _, m := range d.Members {
-		if m.IsOpen() {
-			paused++
-		}
-	}
+	paused, n := len(d.projects(func(m SharedMember) bool { return m.IsOpen() })), d.Others()+1
 	cause := "in the same way"
 	if class := c.redact.Line(classOf(d.Lead), maxName); class != "" {
 		cause = "for the same reason, " + markdown.CodeSpan(class)
@@ -209,6 +223,18 @@ func (c *Composer) sharedFoot(d SharedData) string {
 // maxListed is how many projects a comment names.
 const maxListed = 20
 
+// oncePerProject returns the first incident of each project.
+func oncePerProject(all []incident.Incident) (of []incident.Incident) {
+	seen := map[string]bool{}
+	for _, i := range all {
+		if !seen[i.Project] {
+			of = append(of, i)
+		}
+		seen[i.Project] = true
+	}
+	return of
+}
+
 // projectList names projects as in "`odilo`, `twins` and 3 more".
 func projectList(of []incident.Incident) string {
 	var names []string
@@ -222,12 +248,13 @@ func projectList(of []incident.Incident) string {
 }
 
 // JoinedComment tells which projects have joined an issue, and how many it is about now.
-func JoinedComment(key string, joined []incident.Incident, all int) string {
+func JoinedComment(key string, joined, all []incident.Incident) string {
+	joined = oncePerProject(joined)
 	have := "have"
 	if len(joined) == 1 {
 		have = "has"
 	}
-	return reply(key, "%s %s failed, too. This issue is about %s now: the list above says how to resume them.", projectList(joined), have, text.Plural(all, "project"))
+	return reply(key, "%s %s failed, too. This issue is about %s now: the list above says how to resume them.", projectList(joined), have, text.Plural(len(oncePerProject(all)), "project"))
 }
 
 // AllResumedComment says that all incidents of an issue have ended, and how the last one did.
@@ -238,12 +265,16 @@ func AllResumedComment(key string, all []incident.Incident) string {
 			last = i
 		}
 	}
+	projects := len(oncePerProject(all))
+	if projects == 1 {
+		return ResumedComment(key, last)
+	}
 	how := ErrorText(last.EndedHow)
 	if how == "" {
 		how = "it is not known how"
 	}
 	return reply(key, "All %s of this issue have been resumed, %s as the last one on %s: %s.",
-		text.Plural(len(all), "project"), markdown.CodeSpan(last.Project), minute(last.Ended), strings.TrimPrefix(how, "resumed "))
+		text.Plural(projects, "project"), markdown.CodeSpan(last.Project), minute(last.Ended), strings.TrimPrefix(how, "resumed "))
 }
 
 // SomeStillPausedComment is [StillPausedComment] for an issue that carries several incidents.
@@ -278,7 +309,7 @@ func ResumeWhom(name string, members []incident.Incident) string {
 // WhichProject answers a pause in an issue that is about several projects.
 func WhichProject(members []incident.Incident) string {
 	return fmt.Sprintf("Nothing was done: this issue is about %s. Name the one to pause, e.g. %s.",
-		text.Plural(len(members), "project"), markdown.CodeSpan("/adf pause "+members[0].Project))
+		text.Plural(len(oncePerProject(members)), "project"), markdown.CodeSpan("/adf pause "+members[0].Project))
 }
 
 // ResumedAll is what a resume of all projects of an issue did.
@@ -304,8 +335,8 @@ func (r ResumedAll) String() string {
 		}
 		return "are"
 	}
-	if n := len(r.Resumed); n > 0 {
-		parts = append(parts, fmt.Sprintf("%s %s resumed.", projectList(r.Resumed), is(n)))
+	if resumed := oncePerProject(r.Resumed); len(resumed) > 0 {
+		parts = append(parts, fmt.Sprintf("%s %s resumed.", projectList(resumed), is(len(resumed))))
 	}
 	if n := len(r.Later); n > 0 {
 		parts = append(parts, fmt.Sprintf("%s %s still paused, because that was after this was written, or not in the list yet. To resume all the same, give the command again.",

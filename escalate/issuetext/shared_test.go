@@ -113,8 +113,10 @@ func TestSharedComments(t *testing.T) {
 		m.Ended, m.EndedHow = m.Opened.Add(time.Hour), "resumed by kim with adfbot resume on bigbox"
 		all = append(all, m.Incident)
 	}
+	other := all[0]
+	other.Project = "other"
 	golden(t, "shared-comments.md", strings.Join([]string{
-		JoinedComment("k", all[1:2], 2), JoinedComment("k", all, 4), SomeStillPausedComment("k", all[1:], "An operator can also comment."),
+		JoinedComment("k", all[1:2], all[:2]), JoinedComment("k", all, append(all, other)), SomeStillPausedComment("k", all[1:], "An operator can also comment."),
 		SomeStillPausedComment("k", all[:1], ""), AllResumedComment("k", all), NotInIssue("odilo"), WhichProject(all),
 		ResumedAll{Resumed: all[:1], Later: all[1:], Failed: []FailedResume{{all[0], errors.New("disk full")}}}.String(), ResumedAll{}.String(),
 	}, "\n\n----\n\n"))
@@ -138,4 +140,45 @@ func TestHostileShared(t *testing.T) {
 		require.Equal(t, 3+2, strings.Count(got, tracker.HiddenStart)-strings.Count(got, evidenceMarker))
 		require.Equal(t, 3, strings.Count(got, "\n- ["))
 	}
+}
+
+// A project that has failed again while the issue was open has a line and a marker for each incident, and is counted once.
+func TestSharedAgain(t *testing.T) {
+	c := compose(t, "")
+	d := sharedData(4)
+	var all []incident.Incident
+	for n := range d.Members {
+		m := &d.Members[n]
+		if n > 0 {
+			m.Project, m.Seq = "twins", n
+		}
+		if n < 3 {
+			m.Ended, m.EndedHow = m.Opened.Add(time.Hour), "resumed by kim with adfbot resume on bigbox"
+		}
+		all = append(all, m.Incident)
+	}
+	require.Equal(t, 1, d.Others())
+	got := c.Share("x", d)
+	require.Contains(t, got, "**2 projects have failed for the same reason, `quota`.** One of them is still paused.")
+	require.Equal(t, 4, strings.Count(got, "\n- ["))
+	_, members := tracker.ParseMarkers(got)
+	require.Len(t, members, 3)
+	require.Contains(t, JoinedComment("k", all[1:], all), "`twins` has failed, too. This issue is about 2 projects now")
+	require.Contains(t, AllResumedComment("k", all), "All 2 projects of this issue have been resumed, `")
+	require.Contains(t, WhichProject(all), "about 2 projects")
+	require.Contains(t, ResumedAll{Resumed: all[1:3]}.String(), "`twins` is resumed.")
+	require.Contains(t, AllResumedComment("k", all[1:3]), "`twins` was resumed on ", "of one project")
+}
+
+// Of those that the state does not know yet, it is not said that they are resumed.
+func TestSharedUnknown(t *testing.T) {
+	c := compose(t, "")
+	d := sharedData(2)
+	for n := range d.Members {
+		d.Members[n].Ended = d.Members[n].Opened.Add(time.Hour)
+	}
+	require.Contains(t, c.Share("x", d), "All of them have been resumed.")
+	d.Kept = []tracker.Marker{{Installation: testInstallation, Project: "kept", Incident: strings.Repeat("e", 32), Seq: 1}}
+	require.Contains(t, c.Share("x", d), "**3 projects have failed for the same reason, `quota`.** One of them is still paused.")
+	require.Equal(t, 2, d.Others())
 }

@@ -105,7 +105,7 @@ func (o Observation) joined(plan []Action) (out []Action) {
 	joins := map[string]bool{}
 	for _, a := range plan {
 		for _, i := range o.Incidents {
-			if a.Kind == Join && a.Incident == i.ID {
+			if a.Kind == Join && a.Incident == i.ID && i.MayJoin() {
 				joins[i.ID] = o.Storm.Choose(i, o.Unsettled).Lead != ""
 			}
 		}

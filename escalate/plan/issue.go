@@ -49,7 +49,7 @@ func TimeCome(now, nextTry time.Time, wait time.Duration) bool {
 
 func (p *planner) adopt(i incident.Incident) bool {
 	issue := p.oldest(i.ID)
-	if !i.Issue.IsZero() || issue == nil {
+	if !i.Issue.IsZero() || issue == nil || i.Leads() && issue.Marker.Incident != i.ID {
 		return false
 	}
 	p.add(Adopt, i, "the incident's issue exists, and the state does not know it").Issue = issue.IssueRef

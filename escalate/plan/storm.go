@@ -126,8 +126,12 @@ func (p *planner) member(i incident.Incident) {
 	switch {
 	case i.Settled || known && !lead.Settled && slices.Contains(lead.MemberIDs(), i.ID):
 	case !known && p.oldest(i.ID) != nil: // it is about to be rebuilt
+	case i.IsOpen() && !known:
+		if p.due(i) { // its issue may be closed, or was not listed
+			p.add(Join, i, "the state does not know the incident whose issue carries it")
+		}
 	case i.IsOpen():
-		p.add(LeaveLead, i, "the incident whose issue carried it is over, or not known, or does not list it")
+		p.add(LeaveLead, i, "the incident whose issue carried it is over, or does not list it")
 	default:
 		p.add(Settle, i, "it ended, and the incident whose issue carried it is over")
 	}
@@ -152,6 +156,10 @@ func (p *planner) toShow(i incident.Incident) (why string) {
 		is, known := p.o.Others[m.ID]
 		if m.ID == i.ID {
 			is, known = i, true
+		}
+		if elsewhere := m.ID != i.ID && is.Lead != i.ID && (is.Lead != "" || !is.Issue.IsZero()); known && elsewhere {
+			why = fmt.Sprintf("the issue lists %s, which another one carries", is.Name())
+			break
 		}
 		if known && (m.Shown != is.Shows() || !is.IsOpen() && !is.Settled && m.ID != i.ID) {
 			why = fmt.Sprintf("the issue does not say yet how it is with %s", is.Name())
@@ -184,4 +192,10 @@ func (p *planner) hasToTell(i incident.Incident) bool {
 // yet, or that was opened or paused later.
 func Resumes(c incident.Closing, lead, i incident.Incident) bool {
 	return c.Resumes() && i.IsOpen() && lead.ListedBefore(i.ID, c.At) && !incident.IsAfter(i.Opened, c.At) && !ClosedEarly(i, c.At)
+}
+
+// RebuiltLead returns the incident that leads a closed issue which carries others. The state has lost it, and it has no pause flag.
+func RebuiltLead(issue tracker.Issue, now time.Time) incident.Incident {
+	p := planner{o: Observation{Project: issue.Marker.Project}}
+	return Rebuilt(*p.lost(RebuildDone, issue.Marker.Incident, issue, ""), now)
 }

@@ -190,7 +190,7 @@ func TestNextOfStorm(t *testing.T) {
 		"its lead does all":             {other(project, idA), new(lead()), nil},
 		"it has ended":                  {other(project, idA, ended), new(lead()), nil},
 		"its lead is over":              {other(project, idA), new(lead(ended, settled)), []string{"leave-lead odilo"}},
-		"its lead is unknown":           {other(project, idA), nil, []string{"leave-lead odilo"}},
+		"its lead is unknown":           {other(project, idA), nil, []string{"join odilo"}},
 		"it has ended, its lead, too":   {other(project, idA, ended), new(lead(ended, settled)), []string{"settle odilo"}},
 		"it has none and may join":      {other(project, idA, func(i *incident.Incident) { i.Lead = "" }), nil, []string{"join odilo", "create odilo"}},
 		"it has none, and it was begun": {other(project, idA, func(i *incident.Incident) { i.Lead, i.Create.At = "", ago(time.Hour) }), nil, []string{"create odilo"}},
@@ -255,4 +255,10 @@ func TestDryRunOfStorm(t *testing.T) {
 		}
 		require.Equal(t, []string{want}, got)
 	}
+	i.Lead = idLead // which the state has lost
+	o := seen{flag: incident.FlagThere, incidents: []incident.Incident{i}}.observation()
+	o.Confirmed = incident.Confirmation{Pause: i.ID, Identity: o.Flag.Identity}
+	got := plan.DryRun(o)
+	require.Len(t, got, 1)
+	require.Equal(t, plan.Join, got[0].Kind)
 }
