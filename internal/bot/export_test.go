@@ -2,6 +2,7 @@ package bot
 
 import (
 	"context"
+	"time"
 
 	"github.com/terraphim/adfbot/escalate/incident"
 	"github.com/terraphim/adfbot/internal/config"
@@ -31,6 +32,13 @@ func CheckReport(r postgres.Report) []Finding {
 // ObservedClaims are claims whose losses an observer is told.
 func ObservedClaims(c incident.Claimer, o Observer) incident.Claimer {
 	return observedClaims{c, Env{Observe: []Observer{o}}}
+}
+
+// WithStateClock returns the environment on a machine whose clock is not that of a shared state.
+func (e Env) WithStateClock(now func() time.Time) Env {
+	e = e.withDefaults()
+	e.setNow = now
+	return e
 }
 
 // Pass is one pass of a daemon in a fleet.

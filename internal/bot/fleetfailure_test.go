@@ -73,7 +73,8 @@ func (w *world) snapshot(dirs ...string) (goBack func()) {
 // keepOne spools a result, as a host that cannot reach the state does.
 func (w *world) keepOne(project, outcome string) bot.Kept {
 	w.Helper()
-	k, err := bot.Keep(ctx, w.cfg, nil, store.Result{Project: project, Agent: "project-meta", Outcome: outcome, Started: w.now(), Finished: w.now()}, w.now)
+	w.kept = w.now()
+	k, err := bot.Keep(ctx, w.cfg, nil, store.Result{Project: project, Agent: "project-meta", Outcome: outcome, Started: w.machineNow(), Finished: w.machineNow()}, w.machineNow)
 	require.NoError(w, err)
 	return k
 }
