@@ -41,5 +41,8 @@ func (e Env) WithStateClock(now func() time.Time) Env {
 	return e
 }
 
+// Beat is one heartbeat of a daemon in a fleet.
+func (b *Bot) Beat(ctx context.Context) error { return b.beat(ctx) }
+
 // Pass is one pass of a daemon in a fleet.
 func (b *Bot) Pass(ctx context.Context) error { return b.pass(ctx) }

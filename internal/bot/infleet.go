@@ -156,7 +156,7 @@ func (b *Bot) beat(ctx context.Context) error {
 	if list, err := b.spooled(everyProject); err == nil {
 		h.Spooled = len(list)
 	}
-	if err := b.rec.CheckPause(ctx); err != nil {
+	if err := b.checkDir(ctx); err != nil {
 		h.DirError = err.Error()
 	}
 	return b.store.fleet.Beat(ctx, h)

@@ -342,7 +342,7 @@ func newFleet(state, this, hash string, awayAfter time.Duration, now time.Time, 
 func newHost(h store.Host, this, hash string, awayAfter time.Duration, now time.Time) Host {
 	v := Host{
 		ID: h.ID, Name: cmp.Or(redact.Line(h.Name, 100), shortID(h.ID)), State: hostState(h, now, awayAfter), This: h.ID == this, Version: redact.Line(h.Version, 100),
-		Seen: known(h.Seen), Retired: known(h.Retired), Spooled: h.Spooled, DirError: redact.Line(h.DirError, 300), CanIssue: h.CanIssue,
+		Seen: known(h.Seen), Retired: known(h.Retired), Spooled: h.Spooled, DirError: redact.Line(h.DirError, 500), CanIssue: h.CanIssue,
 		ClockOffset: h.Offset.Milliseconds(), Config: h.Config, ConfigKeys: []string{}, FlagErrors: []string{},
 	}
 	if v.State != HostRetired {
