@@ -112,6 +112,9 @@ func (b *Bot) checkDir(ctx context.Context) error {
 			err = errors.Join(b.prepareDir(ctx, Daemon), b.rec.CheckPause(ctx))
 		}
 	}
+	if err == nil {
+		err = b.rec.CheckWritable(ctx)
+	}
 	return status.AdviseRestore(err)
 }
 
