@@ -77,10 +77,18 @@ func (p *planner) flagThere() (current string) {
 		return ""
 	case p.untouched() && !p.o.Named(pause):
 		p.add(WriteFlag, open, "the pause flag is that of another pause")
+	case p.o.Fleet && p.inItsPlace(pause): // once the pause is over, it is one of its own
 	case p.o.Confirmed != incident.Confirmation{Pause: pause, Identity: p.o.Flag.Identity}:
 		p.add(ConfirmFlag, open, "the pause flag exists")
 	}
 	return open.ID
+}
+
+// inItsPlace reports whether a person's flag is in the place of the one that the bot wrote for the pause, and is no edited one. Whoever made it
+// may not have known of the pause: after a restored backup of the state, it may be over already.
+func (p *planner) inItsPlace(pause string) bool {
+	c := p.o.Confirmed
+	return c.Pause == pause && c.Identity.Kind == incident.BotFlag && !p.untouched() && !p.o.Named(pause)
 }
 
 // flagAlone plans for a flag of a project that nothing pauses according to the state.
