@@ -76,7 +76,7 @@ type Incident struct {
 	// Fingerprint is what stays the same of the error from run to run and from project to project; "": there is none.
 	Fingerprint string `json:"fingerprint,omitempty"`
 
-	Generation  int64     `json:"-"`                    // of its pause; only for Insert
+	Generation  int64     `json:"-"`                    // of its pause; only for Insert, and of an incident that was just opened
 	FlagWritten time.Time `json:"FlagWritten,omitzero"` // when the flag was first seen on a disk; zero: never
 	FlagError   string    `json:"FlagError,omitzero"`   // why it could not be written
 
