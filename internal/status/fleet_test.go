@@ -168,6 +168,10 @@ func TestHostLabels(t *testing.T) {
 	p := Project{ID: "odilo"}
 	p.addFleet(f)
 	require.Equal(t, "PAUSED on 2 of 4 hosts, not on edge-1 (00000000), edge-1 (abcdef01)", p.FlagHosts.String())
+	require.Equal(t, []string{NameSharedText}, f.Hosts[1].Remarks())
+	require.Empty(t, f.Hosts[0].Remarks())
+	hosts[2].Seen = hosts[2].Seen.Add(-time.Hour)
+	require.Empty(t, fleetOf(hosts).Hosts[1].Remarks(), "it was wiped and has joined again")
 	hosts[2].Retired = four
 	f = fleetOf(hosts)
 	require.Equal(t, "edge-1", f.Label(f.Hosts[1]))
