@@ -21,7 +21,7 @@ func TestEmptyDatabaseInPlaceOfTheState(t *testing.T) {
 	url, empty := a.cfg.State, testpg.Database(t)
 	for _, w := range f {
 		w.change(url, empty)
-		for _, mode := range []bot.Mode{bot.Results, bot.Operate, bot.Daemon} {
+		for _, mode := range []bot.Mode{bot.Results, bot.Operate, bot.Daemon, bot.ReadOnly} {
 			_, err := bot.Open(ctx, w.cfg, mode, w.env())
 			require.ErrorContains(t, err, "this host belongs to a fleet, and the database has no state", fmt.Sprint(mode))
 			require.ErrorContains(t, err, "`adfbot restore` on one host makes a new one")

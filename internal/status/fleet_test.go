@@ -194,7 +194,7 @@ func TestFleetJSON(t *testing.T) {
 	require.NoError(t, err)
 	require.JSONEq(t, `{"id": "00000000000000000000000000000007", "name": "edge-7", "state": "away", "this": false, "version": "", "seen": "2026-11-23T04:10:00Z",
 		"away_since": "2026-11-23T04:10:00Z", "retired": null, "spooled": 3, "dir_error": "", "can_issue": true, "clock_offset_ms": 0, "config": "breaker=c fleet=c",
-		"config_differs": false, "config_keys": [], "id_shared": false, "flags_missing": 1, "flag_errors": []}`, string(text))
+		"config_differs": false, "config_keys": [], "id_shared": false, "name_shared": false, "flags_missing": 1, "flag_errors": []}`, string(text))
 }
 
 func TestFindHost(t *testing.T) {
