@@ -50,8 +50,8 @@ type localVisit struct {
 // visitsAtOnce is how many visits of a pass write their flags at the same time: they share the syncs of the directory.
 const visitsAtOnce = 64
 
-// lockFlags locks the flag of a project, in a fleet all flags of this host, because their mark is one.
-func (r *Reconciler) lockFlags(ctx context.Context, project string) (unlock func(), err error) {
+// LockFlags locks the flag of a project, in a fleet all flags of this host, because their mark is one.
+func (r *Reconciler) LockFlags(ctx context.Context, project string) (unlock func(), err error) {
 	lock := "flag/" + project
 	if r.opt.Fleet != nil {
 		lock = "flags"
@@ -61,7 +61,7 @@ func (r *Reconciler) lockFlags(ctx context.Context, project string) (unlock func
 
 // beginPass takes the lock and opens the pause directory. The caller calls end.
 func (r *Reconciler) beginPass(ctx context.Context, project string, c *sweepCache) (p *pass, end func(), err error) {
-	unlock, err := r.lockFlags(ctx, project)
+	unlock, err := r.LockFlags(ctx, project)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -71,7 +71,7 @@ func (r *Reconciler) beginPass(ctx context.Context, project string, c *sweepCach
 
 // beginFilling is beginPass for a directory that is not to be believed yet.
 func (r *Reconciler) beginFilling(ctx context.Context, project string) (p *pass, end func(), err error) {
-	unlock, err := r.lockFlags(ctx, project)
+	unlock, err := r.LockFlags(ctx, project)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -498,7 +498,7 @@ func (p *pass) remark(ctx context.Context) error {
 
 // RaiseMark raises the mark of this host of a fleet and returns it, so that any older copy of the pause directory is known as one. back
 // reports that the directory has gone back in time since the state knew it, or may have: what was missing there before this call was not
-// removed by anybody. If the directory is not to be believed, RaiseMark does nothing.
+// removed by anybody. If the directory is not to be believed, RaiseMark does nothing, and the mark is the zero one, as after an error.
 func (r *Reconciler) RaiseMark(ctx context.Context, project string) (mark pause.Mark, back bool, err error) {
 	p, end, err := r.beginPass(ctx, project, r.visitCache())
 	if err != nil {
@@ -515,8 +515,10 @@ func (r *Reconciler) RaiseMark(ctx context.Context, project string) (mark pause.
 			return mark, back, err
 		}
 		if ok {
-			err = p.remark(ctx)
-			return p.mark, back, err
+			if err = p.remark(ctx); err == nil {
+				mark = p.mark
+			}
+			return mark, back, err
 		}
 		back = back || flags.Mark.Epoch != ""
 	}

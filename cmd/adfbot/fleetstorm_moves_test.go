@@ -397,13 +397,22 @@ func (h *fleetHost) restore() {
 	wiped := slices.ContainsFunc(h.book.dirs, func(e *episode) bool { return e.host == h && e.round == h.at && e.what == "wipe" })
 	old := wiped && slices.ContainsFunc(h.book.dirs, func(e *episode) bool { return e.host == h && e.round == h.at && e.what == "snapshot" })
 	if errors.Is(err, fs.ErrNotExist) || old {
-		if err := h.await(func() string { // on a busy machine the daemon may hold a lock for longer than a command waits
-			if out, code := h.inProcess("restore"); code != 0 {
-				return fmt.Sprintf("it ends with %d: %s", code, out)
-			}
-			return ""
-		}); err != nil {
+		if err := h.restoreAtLast(); err != nil {
 			h.book.wrong("5: restore on %s: %v", h.name, err)
+		}
+	}
+}
+
+// restoreAtLast runs adfbot restore again if it fails: on a busy machine, the daemon may hold a lock for longer than a command waits, or
+// PostgreSQL takes too long to answer.
+func (h *fleetHost) restoreAtLast() error {
+	for end := time.Now().Add(testhost.Patience); ; {
+		out, code := h.inProcess("restore")
+		switch {
+		case code == 0:
+			return nil
+		case time.Now().After(end):
+			return fmt.Errorf("it ends with %d: %s", code, out)
 		}
 	}
 }

@@ -114,8 +114,7 @@ func (h *fleetHost) prepare() {
 	state := testpg.WithParameter(t, h.proxy.URL(), "application_name", h.name)
 	text := strings.NewReplacer("$WORK", h.path(""), "$URL", h.url(), "$STATE", state, "$HOST", h.name).Replace(h.plan.Config)
 	require.NoError(t, os.WriteFile(h.path("config.yaml"), []byte(text), 0o644))
-	out, code := h.inProcess("restore")
-	require.Zero(t, code, out)
+	require.NoError(t, h.restoreAtLast())
 	content, err := os.ReadFile(h.path("local/host"))
 	require.NoError(t, err)
 	h.id = strings.Fields(string(content))[0]

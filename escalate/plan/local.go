@@ -75,6 +75,8 @@ func (p *planner) flagThere() (current string) {
 		}
 		p.add(kind, open, "the pause flag belongs to a later pause by hand, which this state does not know")
 		return ""
+	case p.untouched() && !p.o.Named(pause) && p.o.Unstored:
+		// Results that wait may have paused the project, after somebody removed the flag of what pauses it: they tell, once they are stored.
 	case p.untouched() && !p.o.Named(pause):
 		p.add(WriteFlag, open, "the pause flag is that of another pause")
 	case p.o.Fleet && p.inItsPlace(pause): // once the pause is over, it is one of its own

@@ -144,24 +144,82 @@ func TestHostThatWasAway(t *testing.T) {
 // Somebody has removed the flag while b was cut off, and then the failures that b could not store paused the project there.
 func TestRemovedAndPausedAgainWhileCutOff(t *testing.T) {
 	t.Parallel()
+	for name, passFirst := range map[string]bool{"the failures are recorded first": false, "a pass comes first": true} {
+		t.Run(name, func(t *testing.T) {
+			f := newHosts(t, 2)
+			a, b := f[0], f[1]
+			first := a.fail("odilo", 3).Incident.ID
+			follow(b)
+			b.Remove(b.flag("odilo"))
+			for range 3 {
+				b.pass(time.Minute)
+				b.keepOne("odilo", store.Failure)
+			}
+			require.True(t, b.paused("odilo"), "by its own failures")
+			a.pass(4 * time.Minute)
+			b.pass(time.Minute)
+			if passFirst {
+				b.with(bot.Operate, func(b *bot.Bot) {
+					_, err := b.SweepProject(ctx, "odilo")
+					require.NoError(t, err)
+				})
+			}
+			follow(b, a)
+			p := a.project("odilo")
+			require.Equal(t, "yes", p.Paused)
+			require.NotEqual(t, first, p.Incident.ID, "the first pause was ended, and a second one began")
+			require.True(t, a.paused("odilo"))
+			require.True(t, b.paused("odilo"))
+		})
+	}
+}
+
+// The resume that somebody's removal of the flag was takes effect between two passes, never in one that has read the state before it: that
+// one would take the flag of the host's own failures for one of an earlier pause, and write that of the pause which is over by then.
+func TestRemovalTakesEffectBetweenPasses(t *testing.T) {
+	f := newHosts(t, 1)
+	a := f[0]
+	a.fail("odilo", 3)
+	a.Remove(a.flag("odilo"))
+	for range 3 {
+		a.pass(time.Minute)
+		a.keepOne("odilo", store.Failure)
+	}
+	a.with(bot.Operate, func(b *bot.Bot) {
+		tried := false
+		atPoint = func(name string) {
+			if name == "removed before the spool" {
+				tried = true
+				_, err := hostlocal.At(a.cfg.LocalDir).LockHere(ctx, "flags", time.Millisecond)
+				require.ErrorContains(t, err, "still held")
+			}
+		}
+		defer func() { atPoint = nil }()
+		_, err := b.RecordSpooled(ctx)
+		require.NoError(t, err)
+		require.True(t, tried)
+	})
+}
+
+// A directory that was emptied tells nothing, and neither does one from before that which is put in its place.
+func TestPausedInAnEmptiedDirectory(t *testing.T) {
 	f := newHosts(t, 2)
 	a, b := f[0], f[1]
-	first := a.fail("odilo", 3).Incident.ID
-	follow(b)
-	b.Remove(b.flag("odilo"))
-	for range 3 {
-		b.pass(time.Minute)
-		b.keepOne("odilo", store.Failure)
-	}
-	require.True(t, b.paused("odilo"), "by its own failures")
-	a.pass(4 * time.Minute)
-	b.pass(time.Minute)
+	goBack := b.snapshot(b.cfg.PauseDir)
+	b.wipe()
+	b.Write(b.flag("odilo"), "")
+	a.fail("odilo", 2)
+	b.keepOne("odilo", store.Failure)
+	b.with(bot.Results, func(b *bot.Bot) {
+		n, err := b.RecordSpooled(ctx)
+		require.NoError(t, err)
+		require.Equal(t, 1, n)
+	})
+	require.Equal(t, "yes", a.project("odilo").Paused)
+	goBack()
 	follow(b, a)
-	p := a.project("odilo")
-	require.Equal(t, "yes", p.Paused)
-	require.NotEqual(t, first, p.Incident.ID, "the first pause was ended, and a second one began")
-	require.True(t, a.paused("odilo"))
 	require.True(t, b.paused("odilo"))
+	require.True(t, a.paused("odilo"))
 }
 
 // A result that was spooled while the project was paused is no pause of its own once that is over: what other hosts count goes on.
@@ -336,6 +394,27 @@ func TestSpooledFailuresInADirectoryFromASnapshot(t *testing.T) {
 	require.True(t, b.paused("odilo"))
 	follow(b, a)
 	requireOnePause(t, trip, a, b)
+}
+
+// A pause that only the spool knows is recorded while the directory cannot be marked. One from before the pause then has the same mark, and
+// is no removal all the same.
+func TestSpooledPauseInAReadOnlyDirectory(t *testing.T) {
+	a := newHosts(t, 1)[0]
+	goBack := a.snapshot(a.cfg.PauseDir)
+	for range 3 {
+		a.keepOne("odilo", store.Failure)
+	}
+	writable := testhost.ReadOnly(t, a.cfg.PauseDir)
+	a.with(bot.Results, func(b *bot.Bot) {
+		n, err := b.RecordSpooled(ctx)
+		require.NoError(t, err)
+		require.Equal(t, 3, n, "no result waits for that")
+	})
+	writable()
+	require.True(t, a.paused("odilo"))
+	goBack()
+	follow(a)
+	require.True(t, a.paused("odilo"))
 }
 
 // Without the state a host goes by its own directory, keeps its results, and leaves Gitea alone.

@@ -169,8 +169,8 @@ func (b *Bot) byStateClock(e *hostlocal.Spooled) {
 type lookFunc func(ctx context.Context, project string) incident.FlagView
 
 // flagsOfSpooled returns how to look at the flags of projects that spooled results have paused. In a fleet, the mark of the pause directory
-// is raised before. If the directory is older than such a pause, flagsOfSpooled forgets the pauses: a flag that is missing was not removed
-// by anybody.
+// is raised before. If the directory is older than such a pause, or its mark cannot be raised, flagsOfSpooled forgets the pauses: a flag that
+// is missing there, or in an older copy that is put in its place, was not removed by anybody.
 func (b *Bot) flagsOfSpooled(ctx context.Context, spooled []hostlocal.Spooled) (lookFunc, error) {
 	first := slices.IndexFunc(spooled, func(e hostlocal.Spooled) bool { return !e.PausedAt.IsZero() })
 	if b.store.fleet == nil || first < 0 {
@@ -180,13 +180,10 @@ func (b *Bot) flagsOfSpooled(ctx context.Context, spooled []hostlocal.Spooled) (
 	if errors.Is(err, pause.ErrOtherMark) {
 		return nil, err
 	}
-	if back || b.local.OlderThanLastPause(b.cfg.PauseDir) {
+	if back || mark == (pause.Mark{}) || b.local.OlderThanLastPause(b.cfg.PauseDir) { // a directory that cannot be written keeps no result waiting
 		for n := range spooled {
 			spooled[n].PausedAt, spooled[n].Held = time.Time{}, false
 		}
-	}
-	if err != nil { // a directory that cannot be written keeps no result waiting
-		return b.rec.Look, nil
 	}
 	return func(ctx context.Context, project string) incident.FlagView {
 		return b.rec.LookSince(ctx, project, mark)
@@ -219,6 +216,11 @@ func (b *Bot) endReplaced(ctx context.Context, project string, spooled []hostloc
 	if paused < 0 {
 		return nil
 	}
+	unlock, err := b.rec.LockFlags(ctx, project) // a pass that has read the state before this would write the flag of what this ends
+	if err != nil {
+		return err
+	}
+	defer unlock()
 	state, err := b.store.ProjectState(ctx, project)
 	open := state.Open()
 	if err != nil || open == nil || !state.Confirmed.Stands() || state.Confirmed.Pause != open.ID {
@@ -233,6 +235,7 @@ func (b *Bot) endReplaced(ctx context.Context, project string, spooled []hostloc
 			end = begun
 		}
 	}
+	fault.Point(ctx, "removed before the spool")
 	_, err = b.store.Resume(ctx, incident.Resumption{
 		Project: project, Pause: open.ID, How: flagRemoved, At: end.Add(-time.Millisecond), FlagRemoved: true,
 	})
