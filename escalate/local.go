@@ -81,9 +81,11 @@ func (r *Reconciler) writeFlag(ctx context.Context, v *localVisit, a plan.Action
 
 // putFlag puts a flag on disk, and confirms it or saves why it is not there.
 func (r *Reconciler) putFlag(ctx context.Context, v *localVisit, mark issuetext.Mark, note string) error {
-	if err := v.beforeWrite(); errors.Is(err, pause.ErrOtherMark) {
+	err := v.beforeWrite()
+	noRoom := pause.IsFull(err) && v.Flag.State == incident.FlagGone
+	if errors.Is(err, pause.ErrOtherMark) {
 		return err
-	} else if err != nil {
+	} else if err != nil && !noRoom {
 		err = fmt.Errorf("the pause directory on %s is not writable: %w", cmp.Or(r.opt.HostName, "this host"), err)
 		return r.saveFlagError(ctx, &FlagWriteError{Project: v.Project, Paused: v.Flag.State == incident.FlagThere, Elsewhere: true, Err: err}, mark.Pause.ID)
 	}
@@ -100,6 +102,10 @@ func (r *Reconciler) putFlag(ctx context.Context, v *localVisit, mark issuetext.
 	fault.Point(ctx, "flag-written")
 	r.opt.Log.Info("pause flag written", "project", v.Project, "flag", r.opt.Dir.FlagPath(v.Project))
 	v.Flag = viewOf(v.Project, pause.Flag{Present: true, Note: note, Since: mark.Written, Size: int64(len(note))})
+	if noRoom { // the flag pauses the project, and nothing is concluded from its removal until it can be confirmed
+		_, lookErr := v.unchanged()
+		return errors.Join(fmt.Errorf("project %s is paused by a flag that cannot be confirmed: the other hosts do not know of it: %w", v.Project, err), lookErr)
+	}
 	ok, err := v.unchanged()
 	if err == nil && !ok { // somebody was first, or there was no room for the note
 		ok, err = v.sync()

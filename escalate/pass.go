@@ -456,6 +456,7 @@ func (p *pass) raise() error {
 	if err == nil {
 		p.mark = next
 	}
+	p.r.unmarked.Store(err != nil && !errors.Is(err, pause.ErrOtherMark))
 	return err
 }
 
@@ -522,6 +523,15 @@ func (r *Reconciler) RaiseMark(ctx context.Context, project string) (mark pause.
 		back = back || flags.Mark.Epoch != ""
 	}
 	return mark, back, p.unsteady()
+}
+
+// CheckWritable returns why this host of a fleet cannot confirm flags, as far as a pass has met with it: its directory is full or read-only.
+func (r *Reconciler) CheckWritable(ctx context.Context) error {
+	if !r.unmarked.Load() {
+		return nil
+	}
+	_, _, err := r.RaiseMark(ctx, "") // somebody may have made room
+	return err
 }
 
 // LookSince is Look at a flag of a host of a fleet. The flag is unknown if the directory has not had the mark.

@@ -109,6 +109,7 @@ type Reconciler struct {
 	overBudget atomic.Bool              // the last sweep could not do everything
 
 	warnedOfVoid atomic.Pointer[time.Time]
+	unmarked     atomic.Bool // the mark of the pause directory could not be raised
 }
 
 // New checks the options. It touches neither the state nor the file system nor the tracker.

@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/terraphim/adfbot/escalate/incident"
+	"github.com/terraphim/adfbot/escalate/issuetext"
 	"github.com/terraphim/adfbot/escalate/plan"
 	"github.com/terraphim/adfbot/escalate/tracker"
 	"github.com/terraphim/adfbot/pause"
@@ -33,10 +35,32 @@ type Tripped struct {
 func (r *Reconciler) Trip(ctx context.Context, i incident.Incident) (Tripped, error) {
 	c := r.visitCache()
 	flag, _, err := r.applyTrip(ctx, i.Project, c)
+	if err != nil && r.opt.Fleet != nil && flag.State != incident.FlagThere {
+		flag, err = r.flagAlone(ctx, i, flag, err)
+	}
 	v := &visit{project: i.Project, cache: c, wait: r.opt.Timeout, fresh: &i, flag: flag, follow: true}
 	err = errors.Join(err, r.track(ctx, v))
 	issue, err2 := r.issueOf(ctx, i)
 	return Tripped{Incident: i, Issue: issue, Flag: v.flag}, errors.Join(err, err2)
+}
+
+// flagAlone writes the flag of an incident that the state has stored, and cannot be asked about now. A pass confirms or removes it later.
+// It returns the flag as it was seen last.
+func (r *Reconciler) flagAlone(ctx context.Context, i incident.Incident, flag incident.FlagView, cause error) (incident.FlagView, error) {
+	p, end, err := r.beginPass(context.WithoutCancel(ctx), i.Project, r.visitCache())
+	if err != nil {
+		return flag, cause
+	}
+	defer end()
+	if p.checkSentinel(ctx) != nil {
+		return flag, cause
+	}
+	mark := issuetext.Mark{Pause: incident.Pause{ID: i.ID, Generation: i.Generation}, Written: r.opt.Now().UTC().Truncate(time.Second)}
+	created, err := p.folder.Write(i.Project, issuetext.FlagNote(i, r.HowToResume(i.Project), mark), mark.Written)
+	if created {
+		r.opt.Log.Info("pause flag written, without asking the state", "project", i.Project, "flag", r.opt.Dir.FlagPath(i.Project))
+	}
+	return p.view(ctx, i.Project), errors.Join(cause, err)
 }
 
 // Open stores a fresh incident, as the caller's breaker has tripped, and escalates it as [Reconciler.Trip] does. Project is

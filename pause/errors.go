@@ -83,7 +83,7 @@ func fix(err error, need string) string {
 		return fmt.Sprintf("user %d must be able to %s", os.Geteuid(), need)
 	case errors.Is(err, syscall.EFBIG):
 		return "raise the limit on the size of files (ulimit -f, or LimitFSIZE= in a unit)"
-	case isFull(err):
+	case IsFull(err):
 		return "free space on the file system or raise the quota"
 	case errors.Is(err, syscall.EROFS):
 		return "mount the file system for writing"
@@ -96,8 +96,9 @@ func fix(err error, need string) string {
 	}
 }
 
-// isFull reports whether an empty file may still be possible.
-func isFull(err error) bool {
+// IsFull reports whether an error means that there is no room: an empty file may
+// still be possible.
+func IsFull(err error) bool {
 	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) || errors.Is(err, syscall.EFBIG)
 }
 

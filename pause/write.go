@@ -42,7 +42,7 @@ func (f *Folder) Write(id, note string, at time.Time) (created bool, err error) 
 		return false, err
 	}
 	created, err = createFile(f.root, id, []byte(note), at)
-	if isFull(err) && !created {
+	if IsFull(err) && !created {
 		created, err = claim(f.root, id)
 	}
 	if err == nil {

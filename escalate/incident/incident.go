@@ -86,7 +86,7 @@ type Incident struct {
 
 	Trend Trend `json:"trend,omitzero"` // what happened before; zero: not known
 
-	Generation  int64     `json:"-"`                    // of its pause; only for Insert
+	Generation  int64     `json:"-"`                    // of its pause; only for Insert, and of an incident that was just opened
 	FlagWritten time.Time `json:"FlagWritten,omitzero"` // when the flag was first seen on a disk; zero: never
 	FlagError   string    `json:"FlagError,omitzero"`   // why it could not be written
 

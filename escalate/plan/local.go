@@ -82,6 +82,7 @@ func (p *planner) flagThere() (current string) {
 	case p.flagConfirmed(pause):
 	case open.ID == "" && !p.untouched() && p.o.Hold.Ends():
 		p.add(RecordHold, open, "somebody has made or touched the flag of a project whose pause would end by itself")
+	case p.o.Fleet && p.inItsPlace(pause): // once the pause is over, it is one of its own
 	default:
 		p.add(ConfirmFlag, open, "the pause flag exists")
 	}
@@ -121,6 +122,13 @@ func (p *planner) holdOver() bool {
 	}
 	p.add(EndHold, incident.Incident{}, why)
 	return true
+}
+
+// inItsPlace reports whether a person's flag is in the place of the one that the bot wrote for the pause, and is no edited one. Whoever made it
+// may not have known of the pause: after a restored backup of the state, it may be over already.
+func (p *planner) inItsPlace(pause string) bool {
+	c := p.o.Confirmed
+	return c.Pause == pause && c.Identity.Kind == incident.BotFlag && !p.untouched() && !p.o.Named(pause)
 }
 
 // flagAlone plans for a flag of a project that nothing pauses according to the state.

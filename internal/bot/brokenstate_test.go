@@ -24,6 +24,7 @@ import (
 	"github.com/terraphim/adfbot/internal/store"
 	"github.com/terraphim/adfbot/internal/testhost"
 	"github.com/terraphim/adfbot/internal/testpg"
+	"github.com/terraphim/adfbot/pause"
 )
 
 // shop is a server with a role and a database of a fleet.
@@ -108,6 +109,7 @@ func TestBrokenSharedState(t *testing.T) {
 		"no schema": {
 			func(w *world) func() {
 				testpg.Exec(t, s.URL(), `CREATE DATABASE empty`)
+				w.Remove(filepath.Join(w.cfg.PauseDir, pause.MarkName)) // of a host that was in no fleet
 				w.loadAnyway(s.url, testpg.InDatabase(t, s.url, "empty"))
 				return nil
 			}, "`CREATE SCHEMA adfbot AUTHORIZATION \"bot\"`", "have an administrator run what `adfbot init-state` prints",

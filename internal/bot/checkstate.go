@@ -188,7 +188,13 @@ func (c *checker) hosts(ctx context.Context) {
 		return
 	}
 	var other []string
+	names := map[string]int{}
 	for _, h := range hosts {
+		if h.Retired.IsZero() && c.bot.now().Sub(h.Seen) <= c.cfg.Fleet.AwayAfter {
+			if names[h.Name]++; names[h.Name] == 2 {
+				c.add(Warn, "hosts", "%s: %s", h.Name, status.NameSharedText)
+			}
+		}
 		if h.Retired.IsZero() && c.bot.now().Sub(h.IDShared) <= c.cfg.Fleet.AwayAfter {
 			level := Warn
 			if h.ID == c.bot.store.host {

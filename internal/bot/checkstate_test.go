@@ -41,7 +41,7 @@ func TestCheckOfAnotherDatabase(t *testing.T) {
 	w := newFirstHost(t)
 	w.fail("odilo", 1)
 	w.change(w.cfg.State, testpg.Database(t))
-	require.Contains(t, w.finding("state", bot.Warn), "has no state yet, although the pause directory belongs to an installation: if `state` names the wrong database, correct it")
+	require.Contains(t, w.finding("state", bot.Fail), "this host belongs to a fleet, and the database has no state")
 }
 
 func TestCheckThroughPooler(t *testing.T) {

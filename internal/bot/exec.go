@@ -83,7 +83,6 @@ func Exec(ctx context.Context, cfg *config.Config, env Env, q ExecRequest) int {
 		return x.withoutState(ctx, err)
 	}
 	x.bot = b
-	x.machine, x.env.Now = x.env.Now, b.now
 	if w := b.Warning(); w != "" {
 		x.printf("%s", w)
 	}
@@ -103,11 +102,10 @@ type execution struct {
 	cfg     *config.Config
 	env     Env
 	q       ExecRequest
-	bot     *Bot             // nil if the state cannot be opened
-	machine func() time.Time // the clock of this host, where env has the state's
-	asked   time.Time        // when the gate was asked, before the answer
-	ctrlC   bool             // SIGINT to this process has ended the command, too
-	signals *proc.Signals    // received from the moment the run is stored until its result is recorded and its output written
+	bot     *Bot          // nil if the state cannot be opened
+	asked   time.Time     // when the gate was asked, before the answer
+	ctrlC   bool          // SIGINT to this process has ended the command, too
+	signals *proc.Signals // received from the moment the run is stored until its result is recorded and its output written
 	output  proc.Output
 	late    *bytes.Buffer // messages after the command's end, see [execution.printf]; nil before
 }
@@ -227,8 +225,7 @@ func (x *execution) record(ctx context.Context, run store.Run, res store.Result)
 	if errors.Is(err, store.ErrConflict) {
 		x.endRun(ctx, run)
 	} else {
-		res, now := x.byMachine(res)
-		x.printf("%s", Spool(context.WithoutCancel(ctx), x.cfg, x.env.Own, res, now))
+		x.printf("%s", Spool(context.WithoutCancel(ctx), x.cfg, x.env.Own, res, x.env.Now))
 	}
 }
 

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"strings"
-	"time"
 
 	"github.com/terraphim/adfbot/internal/redact"
 	"github.com/terraphim/adfbot/internal/status"
@@ -62,8 +61,7 @@ func (x *execution) report(ctx context.Context, redactor *redact.Redactor) int {
 	if reported.Result != nil {
 		x.printResult(*reported.Result)
 	} else {
-		res, now := x.byMachine(res)
-		if text := PauseKept(context.WithoutCancel(ctx), x.cfg, x.env.Own, res, now); text != "" {
+		if text := PauseKept(context.WithoutCancel(ctx), x.cfg, x.env.Own, res, x.env.Now); text != "" {
 			x.printf("%s", text)
 		}
 	}
@@ -81,29 +79,10 @@ func (x *execution) spool(ctx context.Context, cause error, redactor *redact.Red
 	return code
 }
 
-// byMachine returns a result by the clock of this host, and that clock: what waits here is measured by nothing else, see [Bot.fromSpool].
-func (x *execution) byMachine(r store.Result) (store.Result, func() time.Time) {
-	if x.machine == nil {
-		return r, x.env.Now
-	}
-	return shifted(r, x.machine().Sub(x.env.Now())), x.machine
-}
-
-// shifted returns a result with times by another clock.
-func shifted(r store.Result, by time.Duration) store.Result {
-	for _, t := range []*time.Time{&r.Started, &r.Finished} {
-		if !t.IsZero() {
-			*t = t.Add(by).Round(0)
-		}
-	}
-	return r
-}
-
 // keep spools a result. If the spool cannot take it, the state may.
 func (x *execution) keep(ctx context.Context, res store.Result) {
 	ctx = context.WithoutCancel(ctx)
-	waiting, now := x.byMachine(res)
-	kept, err := Keep(ctx, x.cfg, x.env.Own, waiting, now)
+	kept, err := Keep(ctx, x.cfg, x.env.Own, res, x.env.Now)
 	if err == nil {
 		x.printf("%s", strings.ReplaceAll(kept.Text(), "\n", "\nadfbot: "))
 		return

@@ -2,6 +2,7 @@ package bot
 
 import (
 	"context"
+	"time"
 
 	"github.com/terraphim/adfbot/escalate/incident"
 	"github.com/terraphim/adfbot/internal/config"
@@ -32,6 +33,16 @@ func CheckReport(r postgres.Report) []Finding {
 func ObservedClaims(c incident.Claimer, o Observer) incident.Claimer {
 	return observedClaims{c, Env{Observe: []Observer{o}}}
 }
+
+// WithStateClock returns the environment on a machine whose clock is not that of a shared state.
+func (e Env) WithStateClock(now func() time.Time) Env {
+	e = e.withDefaults()
+	e.setNow = now
+	return e
+}
+
+// Beat is one heartbeat of a daemon in a fleet.
+func (b *Bot) Beat(ctx context.Context) error { return b.beat(ctx) }
 
 // Pass is one pass of a daemon in a fleet.
 func (b *Bot) Pass(ctx context.Context) error { return b.pass(ctx) }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/terraphim/adfbot/internal/bot"
 	"github.com/terraphim/adfbot/internal/hostlocal"
+	"github.com/terraphim/adfbot/internal/status"
 	"github.com/terraphim/adfbot/internal/store"
 	"github.com/terraphim/adfbot/internal/store/postgres"
 	"github.com/terraphim/adfbot/internal/testhost"
@@ -241,6 +242,14 @@ func TestCheckOfHosts(t *testing.T) {
 		require.NotEqual(t, "hosts", f.What)
 	}
 	require.Contains(t, a.finding("listen", bot.OK), "changes are heard of at once")
+	require.NotContains(t, fmt.Sprint(bot.Check(ctx, a.cfg, true, a.env())), status.NameSharedText)
+	a.inFleet(func(f store.Fleet) {
+		require.NoError(t, f.Beat(ctx, store.Host{Name: "edge-7", Config: a.cfg.SharedHash()}))
+	})
+	require.Contains(t, a.finding("hosts", bot.Warn), "edge-7: "+status.NameSharedText)
+	a.inFleet(func(f store.Fleet) {
+		require.NoError(t, f.Beat(ctx, store.Host{Name: "edge-8", Config: a.cfg.SharedHash()}))
+	})
 	beat("fleet=00000000")
 	require.Contains(t, a.finding("hosts", bot.Warn), "the configuration of edge-7 (fleet) differs from that of this host")
 }

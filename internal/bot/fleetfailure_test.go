@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -73,7 +74,8 @@ func (w *world) snapshot(dirs ...string) (goBack func()) {
 // keepOne spools a result, as a host that cannot reach the state does.
 func (w *world) keepOne(project, outcome string) bot.Kept {
 	w.Helper()
-	k, err := bot.Keep(ctx, w.cfg, nil, store.Result{Project: project, Agent: "project-meta", Outcome: outcome, Started: w.now(), Finished: w.now()}, w.now)
+	w.kept = w.now()
+	k, err := bot.Keep(ctx, w.cfg, nil, store.Result{Project: project, Agent: "project-meta", Outcome: outcome, Started: w.machineNow(), Finished: w.machineNow()}, w.machineNow)
 	require.NoError(w, err)
 	return k
 }
@@ -661,4 +663,56 @@ func TestFlagThatAHostCannotWrite(t *testing.T) {
 	writable()
 	follow(b)
 	require.True(t, b.paused("odilo"))
+}
+
+// The pause directory of a host is on a full disk. An empty flag pauses the project there, the other hosts are told, and nothing is
+// concluded from its removal.
+func TestFullPauseDirectoryOfAFleet(t *testing.T) {
+	t.Parallel()
+	for _, here := range []bool{true, false} {
+		t.Run(fmt.Sprint("trips on this host: ", here), func(t *testing.T) {
+			t.Parallel()
+			f := newHosts(t, 2)
+			a, b := f[0], f[1]
+			dirErrors := func() string {
+				return testpg.Text(t, a.cfg.State, `SELECT string_agg(dir_error, ' ') FROM adfbot.host`)
+			}
+			disk := filepath.Join(b.Dir, "disk")
+			testhost.Disk(t, disk, "size=256k")
+			b.change("DIR/pause", "DIR/disk/pause")
+			b.with(bot.Restore, func(m *bot.Bot) {
+				_, err := m.Restore(ctx)
+				require.NoError(t, err)
+			})
+			empty := testhost.Fill(t, disk)
+			b.with(bot.Daemon, func(d *bot.Bot) {
+				if here {
+					b.fail("odilo", 3)
+				} else {
+					a.fail("odilo", 3)
+				}
+				for range 2 {
+					require.ErrorContains(t, d.Pass(ctx), "no space left on device")
+					require.Empty(t, b.Read(b.flag("odilo")))
+				}
+				require.True(t, bot.Gate(ctx, b.cfg, "odilo").Paused)
+				b.must(bot.ExitPaused, "odilo", "true")
+				b.must(0, "atlas", "true")
+				require.NoError(t, d.Beat(ctx))
+				require.Contains(t, dirErrors(), "no space left on device")
+				b.Remove(b.flag("odilo"))
+				require.Error(t, d.Pass(ctx))
+				require.True(t, b.paused("odilo"), "it was not confirmed")
+				empty()
+				require.NoError(t, d.Pass(ctx))
+				require.NoError(t, d.Beat(ctx))
+			})
+			follow(a)
+			require.NotContains(t, dirErrors(), "no space left on device")
+			b.Remove(b.flag("odilo"))
+			follow(b, a)
+			require.False(t, a.paused("odilo"), "it was confirmed")
+			require.False(t, b.paused("odilo"))
+		})
+	}
 }

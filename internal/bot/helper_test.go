@@ -50,6 +50,8 @@ type world struct {
 	cfg  *config.Config
 	boot string // id of the boot of the machine
 	vars map[string]string
+	kept time.Time     // when a result was put into the spool last
+	skew time.Duration // of the clock of the machine against that of a shared state
 	own  hostlocal.OwnSpools
 
 	mu   sync.Mutex
@@ -130,15 +132,31 @@ func (w *world) pass(d time.Duration) {
 }
 
 func (w *world) env() bot.Env {
-	return bot.Env{
+	env := bot.Env{
 		Log:    slog.New(slog.NewTextHandler(w.Logged, &slog.HandlerOptions{Level: slog.LevelInfo})),
 		Getenv: w.getenv, Now: w.now, Transport: w.Gitea.Transport(), Own: w.own,
 		Uptime: w.uptime,
 	}
+	if w.skew != 0 {
+		env.Now = w.machineNow
+		env = env.WithStateClock(w.now)
+	}
+	return env
 }
 
-// uptime is unknown unless a test sets the boot.
-func (w *world) uptime() incident.Uptime { return incident.Uptime{Boot: w.boot} }
+// machineNow is what the clock of the machine shows.
+func (w *world) machineNow() time.Time { return w.now().Add(w.skew) }
+
+// uptime is unknown unless a test sets the boot. That of the machine goes with the time of the
+// world since the last result was put into the spool.
+func (w *world) uptime() incident.Uptime {
+	up := hostlocal.MachineUptime()()
+	if w.boot != up.Boot {
+		return incident.Uptime{Boot: w.boot}
+	}
+	up.For += w.now().Sub(w.kept)
+	return up
+}
 
 // with opens a bot for one use, as a command does.
 func (w *world) with(mode bot.Mode, f func(b *bot.Bot)) {

@@ -151,12 +151,12 @@ func (b *Bot) keepBeating(ctx context.Context, retired func()) {
 func (b *Bot) beat(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, b.cfg.Fleet.AwayAfter)
 	defer cancel()
-	h := store.Host{Name: b.host, Boot: b.boot(), Version: b.env.Version, Config: b.cfg.SharedHash(), Offset: b.env.Now().Sub(b.now()),
+	h := store.Host{Name: b.host, Boot: b.boot(), Version: b.env.Version, Config: b.cfg.SharedHash(), Offset: -b.offset(),
 		CanIssue: b.gitea != nil && b.accessError() == nil}
 	if list, err := b.spooled(everyProject); err == nil {
 		h.Spooled = len(list)
 	}
-	if err := b.rec.CheckPause(ctx); err != nil {
+	if err := b.checkDir(ctx); err != nil {
 		h.DirError = err.Error()
 	}
 	return b.store.fleet.Beat(ctx, h)

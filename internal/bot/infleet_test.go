@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/terraphim/adfbot/escalate"
+	"github.com/terraphim/adfbot/escalate/incident"
 	"github.com/terraphim/adfbot/internal/bot"
 	"github.com/terraphim/adfbot/internal/config"
 	"github.com/terraphim/adfbot/internal/hostlocal"
@@ -233,4 +234,70 @@ func TestOneHostSweeps(t *testing.T) {
 		require.Len(t, a.Gitea.Requests(), requests, "nothing is asked")
 	})
 	b.sweepWell()
+}
+
+// The state has stored a trip and cannot be read after that. The host that was told of it pauses the project.
+func TestTripOfAStateThatCannotBeReadAfterIt(t *testing.T) {
+	for name, sql := range map[string]string{
+		"a table": `ALTER TABLE adfbot.host_flag RENAME TO away`,
+		"nothing": `ALTER SCHEMA adfbot RENAME TO away`,
+	} {
+		t.Run("without "+name, func(t *testing.T) {
+			f := newHosts(t, 2)
+			a, b := f[0], f[1]
+			url := a.cfg.State
+			a.fail("odilo", 3)
+			_, err := a.resume("odilo")
+			require.NoError(t, err)
+			follow(b)
+			b.fail("odilo", 2)
+			atPoint = func(point string) {
+				if point == "tripped" {
+					testpg.Exec(t, url, sql)
+				}
+			}
+			out := b.fail("odilo", 1)
+			atPoint = nil
+			require.True(t, out.Tripped)
+			require.NotEmpty(t, out.Problems)
+			require.Equal(t, incident.FlagThere, out.Flag.State)
+			require.True(t, bot.Gate(ctx, b.cfg, "odilo").Paused)
+			b.must(bot.ExitPaused, "odilo", "true")
+			if name == "nothing" {
+				testpg.Exec(t, url, `DROP SCHEMA IF EXISTS adfbot CASCADE; ALTER SCHEMA away RENAME TO adfbot`)
+			} else {
+				testpg.Exec(t, url, `ALTER TABLE adfbot.away RENAME TO host_flag`)
+			}
+			was := b.Read(b.flag("odilo"))
+			follow(b, a)
+			require.Equal(t, was, b.Read(b.flag("odilo")))
+			require.True(t, a.paused("odilo"))
+			require.Len(t, a.issues("open"), 1)
+			b.Remove(b.flag("odilo"))
+			follow(b, a)
+			require.False(t, a.paused("odilo"), "it was confirmed")
+		})
+	}
+}
+
+// The same, and the project is resumed elsewhere before the host comes back: that flag is no hold of anybody's.
+func TestTripThatIsOverBeforeTheStateCanBeRead(t *testing.T) {
+	f := newHosts(t, 2)
+	a, b := f[0], f[1]
+	url := a.cfg.State
+	b.fail("odilo", 2)
+	atPoint = func(point string) {
+		if point == "tripped" {
+			testpg.Exec(t, url, `ALTER TABLE adfbot.host_flag RENAME TO away`)
+		}
+	}
+	require.True(t, b.fail("odilo", 1).Tripped)
+	atPoint = nil
+	require.True(t, b.paused("odilo"))
+	testpg.Exec(t, url, `ALTER TABLE adfbot.away RENAME TO host_flag`)
+	_, err := a.resume("odilo")
+	require.NoError(t, err)
+	follow(b, a)
+	require.False(t, b.paused("odilo"))
+	require.False(t, a.paused("odilo"))
 }

@@ -44,6 +44,7 @@ type Kept struct {
 // The error means that the result is lost.
 func Keep(ctx context.Context, cfg *config.Config, own hostlocal.OwnSpools, r store.Result, now func() time.Time) (Kept, error) {
 	r.RunID = cmp.Or(r.RunID, "spooled-"+pause.NewRandomID())
+	r.Kept = &store.Moment{Time: now(), Uptime: hostlocal.MachineUptime()()}
 	k := Kept{Project: r.Project, RunID: r.RunID}
 	flag, flagErr := lookInTime(ctx, pause.New(cfg.PauseDir), r.Project)
 	k.FlagErr = flagErr

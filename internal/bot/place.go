@@ -9,6 +9,7 @@ import (
 
 	"github.com/terraphim/adfbot/internal/fault"
 	"github.com/terraphim/adfbot/internal/hostlocal"
+	"github.com/terraphim/adfbot/internal/status"
 	"github.com/terraphim/adfbot/internal/store"
 	"github.com/terraphim/adfbot/pause"
 )
@@ -65,6 +66,8 @@ func (b *Bot) dirStep(ctx context.Context, mode Mode) (func(context.Context) err
 	case err == nil && s.Directory == known && known != "":
 		b.keepSentinel(s)
 		return nil, b.noteBoot(ctx)
+	case err == nil && b.usedLast(s):
+		return b.joinFleet, nil
 	}
 	next, nextErr := b.store.Meta(ctx, b.hostKey(metaNextDirectory))
 	if nextErr != nil {
@@ -89,6 +92,30 @@ func (b *Bot) dirStep(ctx context.Context, mode Mode) (func(context.Context) err
 		return b.newDir(), nil
 	}
 	return accept, nil
+}
+
+// usedLast reports whether this host of a fleet has used the pause directory last, by what is on its own disks. The state does not know the
+// directory if it has gone back in time, or if somebody has run restore while its address led to another one.
+func (b *Bot) usedLast(s pause.Sentinel) bool {
+	if b.store.host == "" || s != b.local.Sentinel() {
+		return false
+	}
+	mark, err := b.rec.Dir().Mark()
+	return err == nil && mark.Host == b.store.host
+}
+
+// checkDir returns why the pause directory is not to be believed. One that this host has used last is taken back into use.
+func (b *Bot) checkDir(ctx context.Context) error {
+	err := b.rec.CheckPause(ctx)
+	if errors.Is(err, pause.ErrOtherDirectory) {
+		if s, _ := b.rec.Sentinel(); b.usedLast(s) {
+			err = errors.Join(b.prepareDir(ctx, Daemon), b.rec.CheckPause(ctx))
+		}
+	}
+	if err == nil {
+		err = b.rec.CheckWritable(ctx)
+	}
+	return status.AdviseRestore(err)
 }
 
 // noteBoot stores in which boot a pause directory in memory was last seen with its sentinel.

@@ -83,7 +83,7 @@ func CheckResult(r store.Result, now time.Time) error {
 	return nil
 }
 
-// Record stores a result. If it trips the breaker, Record writes the flag and opens the issue. Without an error the
+// Record stores a result, with times by the clock of this host. If it trips the breaker, Record writes the flag and opens the issue. Without an error the
 // result is on disk; what failed after that is in Problems.
 func (b *Bot) Record(ctx context.Context, r store.Result) (Recorded, error) {
 	out, err := b.Count(ctx, r)
@@ -95,16 +95,25 @@ func (b *Bot) Record(ctx context.Context, r store.Result) (Recorded, error) {
 
 // Count is the part of [Bot.Record] that stores the result. Without an error [Bot.Follow] does the rest.
 func (b *Bot) Count(ctx context.Context, r store.Result) (Recorded, error) {
-	if err := CheckResult(r, b.env.Now()); err != nil { // whose clock the times are of
+	if err := CheckResult(r, b.env.Now()); err != nil {
 		return Recorded{}, err
 	}
 	if err := b.recordWaiting(ctx, r.Project); err != nil {
 		return Recorded{}, err
 	}
-	return b.countResult(ctx, r, b.limits(r.Project))
+	return b.countResult(ctx, r.Shifted(b.offset()), b.limits(r.Project))
 }
 
-// countResult stores a result; [Bot.Follow] does what follows from it.
+// offset is by how much the clock of the state is ahead of that of this host. What a host says of times is shifted by it as soon as it is
+// to be stored: nothing else is by a host's clock.
+func (b *Bot) offset() time.Duration {
+	if b.store.fleet == nil {
+		return 0
+	}
+	return b.now().Sub(b.env.Now())
+}
+
+// countResult stores a result by the clock of the state; [Bot.Follow] does what follows from it.
 func (b *Bot) countResult(ctx context.Context, r store.Result, l store.Limits) (Recorded, error) {
 	out := Recorded{Project: r.Project, Agent: r.Agent}
 	err := b.storeResult(ctx, r, l, &out)

@@ -102,7 +102,7 @@ func TestUnusableState(t *testing.T) {
 
 // spool are the results that wait.
 func (w *world) spool() []string {
-	files, err := filepath.Glob(w.cfg.State + ".d/spool/*.json")
+	files, err := filepath.Glob(filepath.Join(w.cfg.LocalDir, "spool", "*.json"))
 	require.NoError(w, err)
 	return files
 }

@@ -96,6 +96,9 @@ func (b *Bot) countSpooled(ctx context.Context, wanted func(project string) bool
 		defer unlock()
 	}
 	spooled, err = list()
+	for n := range spooled {
+		b.byStateClock(&spooled[n])
+	}
 	look, lookErr := b.flagsOfSpooled(ctx, spooled)
 	if lookErr != nil {
 		for _, e := range spooled {
@@ -141,6 +144,26 @@ func (b *Bot) countSpooled(ctx context.Context, wanted func(project string) bool
 		errs = append(errs, e.Remove())
 	}
 	return n, left, tripped, errors.Join(errs...)
+}
+
+// byStateClock gives a spooled result of a fleet's host times by the clock of the state. That of the host may have been wrong when the result
+// was spooled, and have been set right since; the clock of its boot tells.
+func (b *Bot) byStateClock(e *hostlocal.Spooled) {
+	if b.store.fleet == nil {
+		return
+	}
+	now := store.Moment{Time: b.env.Now()}
+	if b.env.Uptime != nil {
+		now.Uptime = b.env.Uptime()
+	}
+	by := b.offset()
+	if e.Result.Kept != nil {
+		by += e.Result.Kept.ClockSet(now)
+	}
+	e.Result = e.Result.Shifted(by)
+	if !e.PausedAt.IsZero() {
+		e.PausedAt = e.PausedAt.Add(by)
+	}
 }
 
 type lookFunc func(ctx context.Context, project string) incident.FlagView
@@ -252,7 +275,11 @@ const flagRemoved = "the pause flag was removed while nothing could be stored"
 // project was paused again, somebody resumed the project in between, and the incident has ended.
 func (b *Bot) countOneSpooled(ctx context.Context, e hostlocal.Spooled, look lookFunc, pauses []time.Time) (Recorded, error) {
 	now := b.now()
-	r := b.fromSpool(e.Result).Bounded(now) // checked before it was spooled; the clock may have been set since
+	r := e.Result
+	if b.store.fleet != nil && !r.Finished.IsZero() {
+		r.Age = max(now.Sub(r.Finished), 0)
+	}
+	r = r.Bounded(now) // checked before it was spooled; the clock may have been set since
 	l := b.limits(r.Project)
 	l.Paused = !e.PausedAt.IsZero() && !e.Held // the threshold may have been raised since
 	if len(pauses) > 0 {
@@ -305,18 +332,6 @@ func (b *Bot) countOneSpooled(ctx context.Context, e hostlocal.Spooled, look loo
 		_, err = b.store.Resume(ctx, incident.Resumption{Project: r.Project, Pause: out.Answer.Incident, How: flagRemoved, At: l.FlagWritten})
 	}
 	return out, err
-}
-
-// fromSpool returns a result by the clock of a shared state, with its age: what the clock of this host says matters to no other one.
-func (b *Bot) fromSpool(r store.Result) store.Result {
-	if b.store.fleet == nil {
-		return r
-	}
-	machine := b.env.Now()
-	if !r.Finished.IsZero() {
-		r.Age = max(machine.Sub(r.Finished), 0)
-	}
-	return shifted(r, b.now().Sub(machine))
 }
 
 // openForFlag opens an incident for the flag that a spooled result made, if it has none: who cannot read the state does not know that

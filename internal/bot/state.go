@@ -61,7 +61,7 @@ func openShared(ctx context.Context, cfg *config.Config, mode Mode, env Env) (*o
 	}
 	o := &openedState{}
 	options := sharedOptions(cfg, env)
-	options.Host, options.ReadOnly, options.Sentinel, options.Now = host, mode == ReadOnly, o.sentinel(ctx, cfg), env.setNow
+	options.Host, options.ReadOnly, options.Sentinel, options.Now = host, mode == ReadOnly, o.sentinelOfFleet(ctx, cfg, mode), env.setNow
 	s, err := postgres.Open(ctx, cfg.State, options)
 	if errors.Is(err, store.ErrRetired) && mode != ReadOnly {
 		if options.Host, err = hostlocal.At(cfg.LocalDir).NewHostID(ctx, host); err != nil {
@@ -69,6 +69,9 @@ func openShared(ctx context.Context, cfg *config.Config, mode Mode, env Env) (*o
 		}
 		env.Log.Warn("this host was retired from the fleet, and joins it again as a new host", "was", host, "is", options.Host)
 		s, err = postgres.Open(ctx, cfg.State, options)
+	}
+	if mode == ReadOnly && errors.Is(err, fs.ErrNotExist) {
+		err = cmp.Or(missesState(ctx, cfg), err)
 	}
 	if err != nil {
 		return nil, err
@@ -187,6 +190,34 @@ func (o *openedState) sentinel(ctx context.Context, cfg *config.Config) func() (
 		o.recreated = id != ""
 		return id, err
 	}
+}
+
+// sentinelOfFleet is sentinel for a state that hosts share. Of a host that has been in a fleet, only a person's restore makes a new one:
+// where the state of the fleet should be, there may be an empty database for a moment, while somebody restores it.
+func (o *openedState) sentinelOfFleet(ctx context.Context, cfg *config.Config, mode Mode) func() (string, error) {
+	sentinel := o.sentinel(ctx, cfg)
+	return func() (string, error) {
+		if mode != Restore {
+			if err := missesState(ctx, cfg); err != nil {
+				return "", err
+			}
+		}
+		return sentinel()
+	}
+}
+
+// missesState returns an error for a host that has been in a fleet: it has to find a state.
+func missesState(ctx context.Context, cfg *config.Config) error {
+	mark, err := markOf(ctx, cfg.PauseDir)
+	if notReady(err) || err == nil && mark.Host == "" {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return store.Unusable(cfg.State, "correct `state`, or wait until the database is restored; if its state is lost, and there is no backup, "+
+		"`adfbot restore` on one host makes a new one, in which open incidents are rebuilt from flags and issues",
+		errors.New("this host belongs to a fleet, and the database has no state"))
 }
 
 // checkSentinel returns an error if the pause directory belongs to another installation: the results of two would count together.

@@ -24,6 +24,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/terraphim/adfbot/escalate/incident"
 	"github.com/terraphim/adfbot/internal/hostlocal"
 	"github.com/terraphim/adfbot/internal/status"
 	"github.com/terraphim/adfbot/internal/store"
@@ -46,6 +47,7 @@ type Client struct {
 	socket string
 	spools hostlocal.OwnSpools
 	now    func() time.Time
+	uptime func() incident.Uptime
 
 	gateTimeout time.Duration // the constant of that name, except in tests
 }
@@ -57,9 +59,11 @@ func New(socket string, spools hostlocal.OwnSpools, now func() time.Time) *Clien
 	}
 	return &Client{
 		http:   &http.Client{Transport: &http.Transport{DisableKeepAlives: true, DialContext: dial}},
-		socket: socket, spools: spools, now: now, gateTimeout: gateTimeout,
+		socket: socket, spools: spools, now: now, uptime: hostlocal.MachineUptime(), gateTimeout: gateTimeout,
 	}
 }
+
+func (c *Client) moment() store.Moment { return store.Moment{Time: c.now(), Uptime: c.uptime()} }
 
 // Report sends the kept results, and then r, which has a run id. It keeps r if the daemon does not accept it now, or if kept results
 // of its project are left, or if the daemon has answered to none.
@@ -67,7 +71,12 @@ func (c *Client) Report(ctx context.Context, r store.Result) status.Reported {
 	var m messages
 	var recorded *status.ResultView
 	var spooled string
-	keep := sync.OnceValues(func() (string, error) { return c.spools.Add(r) })
+	keep := sync.OnceValues(func() (string, error) {
+		kept := r
+		now := c.moment()
+		kept.Kept = &now
+		return c.spools.Add(kept)
+	})
 	left, silent := c.sendKept(ctx, &m)
 	err := cmp.Or(left[r.Project], silent)
 	if err == nil {

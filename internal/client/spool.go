@@ -65,7 +65,7 @@ func (c *Client) sendKept(ctx context.Context, m *messages) (left map[string]err
 			continue
 		}
 		// The clock may have been set back since: the daemon, which has the same one, would refuse the result for ever.
-		_, _, err := c.send(ctx, e.Result.Bounded(c.now()))
+		_, _, err := c.send(ctx, e.Result.ByClock(c.moment()).Bounded(c.now()))
 		var no *refusal
 		switch {
 		case err == nil:

@@ -47,6 +47,7 @@ type Host struct {
 	ConfigDiffers bool       `json:"config_differs"`
 	ConfigKeys    []string   `json:"config_keys"`   // that differ from those of the host that shows this
 	IDShared      bool       `json:"id_shared"`     // another machine reports under the same id
+	NameShared    bool       `json:"name_shared"`   // another host that is here has the same name
 	FlagsMissing  int        `json:"flags_missing"` // flags of paused projects that it has not confirmed
 	FlagErrors    []string   `json:"flag_errors"`   // why it could not write them, each once
 }
@@ -200,6 +201,9 @@ const leastOffset = 2 * time.Second
 const IDSharedText = "another machine uses the same id, as after a copy of the disk with /etc/machine-id, so flags that are removed may be written again: " +
 	"on the copy, stop adfbot, remove /etc/machine-id, run systemd-machine-id-setup, and start adfbot"
 
+// NameSharedText says what is wrong with hosts that have one name.
+const NameSharedText = "another host that is here has the same name: give each of them one of its own with fleet.host"
+
 // Remarks returns what is wrong with a host that is not retired.
 func (h Host) Remarks() (out []string) {
 	add := func(format string, args ...any) { out = append(out, fmt.Sprintf(format, args...)) }
@@ -208,6 +212,9 @@ func (h Host) Remarks() (out []string) {
 	}
 	if h.IDShared {
 		add("%s", IDSharedText)
+	}
+	if h.NameShared {
+		add("%s", NameSharedText)
 	}
 	if h.DirError != "" {
 		add("its pause directory: %s", h.DirError)
@@ -314,6 +321,9 @@ func newFleet(state, this, hash string, awayAfter time.Duration, now time.Time, 
 		place[h.ID] = n
 		f.Hosts = append(f.Hosts, newHost(h, this, hash, awayAfter, now))
 	}
+	for n, h := range f.Hosts {
+		f.Hosts[n].NameShared = h.State == HostHere && slices.ContainsFunc(f.In(HostHere), func(o Host) bool { return o.ID != h.ID && o.Name == h.Name })
+	}
 	f.of = len(f.In(HostHere, HostAway))
 	labels := map[string]string{}
 	for _, m := range missing {
@@ -342,7 +352,7 @@ func newFleet(state, this, hash string, awayAfter time.Duration, now time.Time, 
 func newHost(h store.Host, this, hash string, awayAfter time.Duration, now time.Time) Host {
 	v := Host{
 		ID: h.ID, Name: cmp.Or(redact.Line(h.Name, 100), shortID(h.ID)), State: hostState(h, now, awayAfter), This: h.ID == this, Version: redact.Line(h.Version, 100),
-		Seen: known(h.Seen), Retired: known(h.Retired), Spooled: h.Spooled, DirError: redact.Line(h.DirError, 300), CanIssue: h.CanIssue,
+		Seen: known(h.Seen), Retired: known(h.Retired), Spooled: h.Spooled, DirError: redact.Line(h.DirError, 500), CanIssue: h.CanIssue,
 		ClockOffset: h.Offset.Milliseconds(), Config: h.Config, ConfigKeys: []string{}, FlagErrors: []string{},
 	}
 	if v.State != HostRetired {

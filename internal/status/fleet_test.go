@@ -168,6 +168,10 @@ func TestHostLabels(t *testing.T) {
 	p := Project{ID: "odilo"}
 	p.addFleet(f)
 	require.Equal(t, "PAUSED on 2 of 4 hosts, not on edge-1 (00000000), edge-1 (abcdef01)", p.FlagHosts.String())
+	require.Equal(t, []string{NameSharedText}, f.Hosts[1].Remarks())
+	require.Empty(t, f.Hosts[0].Remarks())
+	hosts[2].Seen = hosts[2].Seen.Add(-time.Hour)
+	require.Empty(t, fleetOf(hosts).Hosts[1].Remarks(), "it was wiped and has joined again")
 	hosts[2].Retired = four
 	f = fleetOf(hosts)
 	require.Equal(t, "edge-1", f.Label(f.Hosts[1]))
@@ -190,7 +194,7 @@ func TestFleetJSON(t *testing.T) {
 	require.NoError(t, err)
 	require.JSONEq(t, `{"id": "00000000000000000000000000000007", "name": "edge-7", "state": "away", "this": false, "version": "", "seen": "2026-11-23T04:10:00Z",
 		"away_since": "2026-11-23T04:10:00Z", "retired": null, "spooled": 3, "dir_error": "", "can_issue": true, "clock_offset_ms": 0, "config": "breaker=c fleet=c",
-		"config_differs": false, "config_keys": [], "id_shared": false, "flags_missing": 1, "flag_errors": []}`, string(text))
+		"config_differs": false, "config_keys": [], "id_shared": false, "name_shared": false, "flags_missing": 1, "flag_errors": []}`, string(text))
 }
 
 func TestFindHost(t *testing.T) {

@@ -35,9 +35,45 @@ type Result struct {
 	Class string `json:"class,omitempty"` // of a failure, also of one that it ignores: see [Result.Reported]
 	Trips bool   `json:"trips,omitempty"` // this failure trips the breaker, whatever the count
 
+	// Kept is when the result was put into a spool; nil: it was not, or by an earlier version.
+	Kept *Moment `json:"kept,omitempty"`
+
 	// Age is how long ago the run finished, by the clock of who reports it, when the result is handed to the state; 0: just now, or
 	// unknown. A state that several hosts share takes Finished from it, see [Project.CountLate]; another one ignores it.
 	Age time.Duration `json:"-"`
+}
+
+// Moment is a time by the clock of a machine, which may be wrong and set right, and by that of its boot, which nobody sets.
+type Moment struct {
+	Time   time.Time       `json:"time"`
+	Uptime incident.Uptime `json:"uptime"`
+}
+
+// ClockSet returns by how much the machine's clock was set forward between two moments; 0 if that is not known, as after a boot.
+func (m Moment) ClockSet(now Moment) time.Duration {
+	passed := now.Uptime.For - m.Uptime.For
+	if m.Uptime.Boot == "" || m.Uptime.Boot != now.Uptime.Boot || passed < 0 {
+		return 0
+	}
+	return now.Time.Sub(m.Time) - passed
+}
+
+// ByClock returns a result that was spooled with times by the machine's clock as it is now.
+func (r Result) ByClock(now Moment) Result {
+	if r.Kept == nil {
+		return r
+	}
+	return r.Shifted(r.Kept.ClockSet(now))
+}
+
+// Shifted returns the result with times by another clock.
+func (r Result) Shifted(by time.Duration) Result {
+	for _, t := range []*time.Time{&r.Started, &r.Finished} {
+		if !t.IsZero() && by != 0 {
+			*t = t.Add(by).Round(0)
+		}
+	}
+	return r
 }
 
 // Reported returns the outcome of the run. That of a failure may be [Ignored], because its class is.

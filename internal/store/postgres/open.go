@@ -49,7 +49,7 @@ type Options struct {
 	// ReadOnly opens an existing state without writing to it. A missing state is fs.ErrNotExist.
 	ReadOnly bool
 	// Sentinel returns the installation id in the sentinel of the pause directory, "" if there is none. Open calls it only to
-	// create a state. If it fails, no state is created.
+	// create a state. If it fails, no state is created, and nothing in the database is changed.
 	Sentinel func() (string, error)
 	Now      func() time.Time // nil: the server's clock
 	Schema   string           // "": adfbot
@@ -94,7 +94,11 @@ func newStore(url string, o Options) (*Store, error) {
 }
 
 func (s *Store) start(ctx context.Context, o Options) error {
+	sentinel := sync.OnceValues(func() (string, error) { return readSentinel(o.Sentinel) })
 	version, err := s.version(ctx)
+	if err == nil && version == "" && !o.ReadOnly {
+		_, err = sentinel()
+	}
 	switch {
 	case err != nil:
 		return err
@@ -116,7 +120,7 @@ func (s *Store) start(ctx context.Context, o Options) error {
 	case err != nil:
 		return err
 	case id == "" && !o.ReadOnly:
-		id, err = s.install(ctx, o.Sentinel)
+		id, err = s.install(ctx, sentinel)
 	case !pause.IsRandomID(id):
 		err = store.Unusable(s.path, "it is damaged: restore a backup", fmt.Errorf("its installation id is %.60q", id))
 	}
@@ -124,13 +128,23 @@ func (s *Store) start(ctx context.Context, o Options) error {
 	return err
 }
 
+// readSentinel returns the id that a new state takes over, "" if there is none.
+func readSentinel(sentinel func() (string, error)) (id string, err error) {
+	if sentinel == nil {
+		return "", nil
+	}
+	id, err = sentinel()
+	if err != nil && !errors.Is(err, store.ErrUnusable) {
+		err = fmt.Errorf("a new state can't be made, because it is not known whether the pause directory belongs to an "+
+			"earlier one whose id it has to take over: %w", err)
+	}
+	return id, err
+}
+
 // install gives a new state its id. Several processes may create the state at once: the first id stays.
 func (s *Store) install(ctx context.Context, sentinel func() (string, error)) (id string, err error) {
-	if sentinel != nil {
-		if id, err = sentinel(); err != nil {
-			return "", fmt.Errorf("a new state can't be made, because it is not known whether the pause directory belongs to an "+
-				"earlier one whose id it has to take over: %w", err)
-		}
+	if id, err = sentinel(); err != nil {
+		return "", err
 	}
 	if id == "" {
 		id = pause.NewRandomID()

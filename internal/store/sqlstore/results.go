@@ -101,6 +101,7 @@ func (s *State) record(ctx context.Context, tx Tx, locked recording, r store.Res
 			return a, err
 		}
 		p.open(i)
+		i.Generation = p.Generation
 		a.Incident, a.Tripped, a.Opened = i.ID, true, &i
 	}
 	if err := s.insertResult(ctx, tx, r, a, p); err != nil {
