@@ -362,3 +362,14 @@ func TestSpoolDirs(t *testing.T) {
 		require.Equal(t, hostlocal.OwnSpools{home + "/adfbot/spool-3d5a7668", tmp + "-3d5a7668", home + "/adfbot/spool", tmp}, dirs)
 	}
 }
+
+// What is left to decide of a result, the daemon decides.
+func TestUndecidedResult(t *testing.T) {
+	r := store.Result{Outcome: store.Failure, ExitCode: 4}
+	require.Equal(t, store.Failure, fieldsOf(r)["outcome"])
+	r.Decide = store.DecideClass
+	require.Equal(t, store.Failure, fieldsOf(r)["outcome"])
+	r.Decide = store.DecideOutcome
+	require.NotContains(t, fieldsOf(r), "outcome")
+	require.Equal(t, 4, fieldsOf(r)["exit_code"])
+}

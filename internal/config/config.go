@@ -62,6 +62,7 @@ type Config struct {
 	index  map[string]int // positions in Projects, by id; built by inherit
 	globs  []glob         // as Projects; nil for an id
 	places []Place        // as Projects
+	hiding []Problem      // mistakes that may hide entries of included files; see [HiddenEntryError]
 }
 
 // Gitea is the server, the account, and the repository of projects that have none of their own.

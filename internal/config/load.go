@@ -41,7 +41,8 @@ func Load(path string) (*Config, error) {
 //
 // A missing gitea section is not even a warning: a machine that only runs gate needs none. A project with a good id
 // counts as a project whatever else is wrong with it. So does one in a good file, whatever is wrong with another file that is included:
-// the mistakes of one team do not stop the projects of the others. The projects of a file that is not YAML are unknown.
+// the mistakes of one team do not stop the projects of the others. The projects of a file that is not YAML are unknown, so
+// [Config.CheckProject] then refuses those that fall under a pattern: see [HiddenEntryError].
 //
 // A key in use stands for all keys below it, and "" for all keys of the main file. projects[].id is the id of every project; projects[odilo] is one project.
 func LoadFor(path string, use ...string) (cfg *Config, warnings []Problem, err error) {
@@ -77,6 +78,11 @@ func LoadFor(path string, use ...string) (cfg *Config, warnings []Problem, err e
 		sortByLine(warnings)
 	}
 	warnings = append(warnings, included...)
+	for _, p := range warnings {
+		if affects(generic(p.subject()), entryKeys) {
+			c.hiding = append(c.hiding, p)
+		}
+	}
 	if c.Escalation.OutputTail > 0 && slices.ContainsFunc(warnings, mayHideEscalation) {
 		c.Escalation.OutputTail = 0
 		warnings = append(warnings, Problem{
@@ -98,6 +104,9 @@ func load(path string) (*Config, *reader, error) {
 	host, _ := os.Hostname() // "" if it fails
 	return parse(path, data, host, readIncluded)
 }
+
+// entryKeys are the keys that say which entries there are.
+var entryKeys = []string{"include", "projects[].id", "projects[].match"}
 
 // mayHideEscalation reports whether, because of the problem, settings meant for escalation may have been lost.
 func mayHideEscalation(p Problem) bool {

@@ -35,10 +35,19 @@ type Result struct {
 	Class string `json:"class,omitempty"` // of a failure, also of one that it ignores: see [Result.Reported]
 	Trips bool   `json:"trips,omitempty"` // this failure trips the breaker, whatever the count
 
+	// Decide is what whoever records the result decides first, because the program that spooled it did not know the project's settings.
+	Decide string `json:"decide,omitempty"` // [DecideOutcome], [DecideClass], or "": nothing
+
 	// Age is how long ago the run finished, by the clock of who reports it, when the result is handed to the state; 0: just now, or
 	// unknown. A state that several hosts share takes Finished from it, see [Project.CountLate]; another one ignores it.
 	Age time.Duration `json:"-"`
 }
+
+// What is left to decide of a spooled result.
+const (
+	DecideOutcome = "outcome" // from ExitCode, and then the class
+	DecideClass   = "class"   // of a failure
+)
 
 // Reported returns the outcome of the run. That of a failure may be [Ignored], because its class is.
 func (r Result) Reported() string { return reported(r.Outcome, r.Class) }
