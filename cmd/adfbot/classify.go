@@ -81,7 +81,7 @@ func (a *app) classify(f classifyFlags) error {
 	if f.json {
 		return a.printJSON(c)
 	}
-	a.printClassification(c)
+	a.printClassification(c, f)
 	return nil
 }
 
@@ -115,7 +115,7 @@ func newClassification(cfg *config.Config, f classifyFlags, output string) class
 }
 
 // printClassification prints what was decided, and each rule. Of the built-in ones, which are many, it counts those that do not match.
-func (a *app) printClassification(c classification) {
+func (a *app) printClassification(c classification, f classifyFlags) {
 	effect := map[string]string{
 		class.Failure: "it counts", class.Ignored: "it does not count", class.Trip: "it pauses the project at once", store.Success: "it resets the count",
 	}[c.Outcome]
@@ -128,6 +128,9 @@ func (a *app) printClassification(c classification) {
 		a.printf("%s, %s\n", c.Class, effect)
 	} else {
 		a.printf("%s, %s: %s\n", c.Class, effect, c.Why)
+	}
+	if c.Outcome == class.Ignored && f.exitCode > 128 {
+		a.printf("  a run that timed out, hung, or was itself ended by a signal counts all the same\n")
 	}
 	others := 0
 	for _, r := range c.Rules {

@@ -27,7 +27,7 @@ func Classify(cfg *config.Config, r *store.Result) {
 	if r.Outcome != store.Failure {
 		return
 	}
-	d := class.Decide(cfg.ClassRules(r.Project), class.Run{Agent: r.Agent, ExitCode: r.ExitCode, Output: r.Output})
+	d := class.Decide(cfg.ClassRules(r.Project), class.Run{Agent: r.Agent, ExitCode: r.ExitCode, Output: r.Output, Ended: r.Ended || r.Signal != ""})
 	r.Class, r.Trips = d.Class, d.Outcome == class.Trip
 	if d.Outcome == class.Ignored {
 		r.Outcome = store.Ignored

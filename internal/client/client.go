@@ -196,6 +196,9 @@ func fieldsOf(r store.Result) map[string]any {
 	if r.Decide == store.DecideOutcome {
 		delete(fields, "outcome") // the daemon decides it from the exit code
 	}
+	if r.Ended && r.Signal == "" {
+		fields["signal"] = "SIGTERM" // which the command has caught; the API has no other way to say that the run was ended
+	}
 	for name, t := range map[string]time.Time{"started_at": r.Started, "finished_at": r.Finished} {
 		if !t.IsZero() {
 			fields[name] = t

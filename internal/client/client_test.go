@@ -363,6 +363,14 @@ func TestSpoolDirs(t *testing.T) {
 	}
 }
 
+// The API has no other way to say that a run was ended.
+func TestEndedResult(t *testing.T) {
+	r := store.Result{Outcome: store.Failure, ExitCode: 5, Ended: true}
+	require.Equal(t, "SIGTERM", fieldsOf(r)["signal"])
+	r.Signal = "SIGKILL"
+	require.Equal(t, "SIGKILL", fieldsOf(r)["signal"])
+}
+
 // What is left to decide of a result, the daemon decides.
 func TestUndecidedResult(t *testing.T) {
 	r := store.Result{Outcome: store.Failure, ExitCode: 4}

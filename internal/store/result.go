@@ -35,6 +35,8 @@ type Result struct {
 	Class string `json:"class,omitempty"` // of a failure, also of one that it ignores: see [Result.Reported]
 	Trips bool   `json:"trips,omitempty"` // this failure trips the breaker, whatever the count
 
+	Ended bool `json:"ended,omitempty"` // its timeout ended the run, or it hung
+
 	// Decide is what whoever records the result decides first, because the program that spooled it did not know the project's settings.
 	Decide string `json:"decide,omitempty"` // [DecideOutcome], [DecideClass], or "": nothing
 
