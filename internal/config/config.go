@@ -57,7 +57,7 @@ type Config struct {
 	Classes        []class.Rule // for the failures of all projects, after a project's own
 	BuiltinClasses bool         // the built-in rules come last
 	Projects       []Project    // in the order of the files, at least one, each with a unique ID or with Match
-	Warnings       []Problem    // of entries without effect
+	Warnings       []Problem    // of entries that are most likely mistakes
 
 	index  map[string]int // positions in Projects, by id; built by inherit
 	globs  []glob         // as Projects; nil for an id
