@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/terraphim/adfbot/breaker"
 	"github.com/terraphim/adfbot/internal/bot"
 	"github.com/terraphim/adfbot/internal/class"
 	"github.com/terraphim/adfbot/internal/config"
@@ -26,6 +27,7 @@ type classification struct {
 	Class   string     `json:"class"`   // "" for a run that is no failure
 	Outcome string     `json:"outcome"` // success, failure, ignored or trip
 	Why     string     `json:"why"`
+	Counts  bool       `json:"counts"` // results of the agent move the counter, or trip
 	Rules   []ruleView `json:"rules"` // in their order
 }
 
@@ -81,7 +83,7 @@ func (a *app) classify(f classifyFlags) error {
 	if f.json {
 		return a.printJSON(c)
 	}
-	a.printClassification(c)
+	a.printClassification(c, f)
 	return nil
 }
 
@@ -89,7 +91,7 @@ func newClassification(cfg *config.Config, f classifyFlags, output string) class
 	r := store.Result{Project: f.project, Agent: f.agent, ExitCode: f.exitCode, Output: output}
 	project, _ := cfg.Project(f.project)
 	r.Outcome = bot.OutcomeOf(project, f.exitCode)
-	c := classification{Outcome: r.Outcome, Rules: []ruleView{}}
+	c := classification{Outcome: r.Outcome, Counts: breaker.Counts(f.agent), Rules: []ruleView{}}
 	switch r.Outcome {
 	case store.Success:
 		c.Why = "exit code 0 is a success, which has no class"
@@ -115,10 +117,13 @@ func newClassification(cfg *config.Config, f classifyFlags, output string) class
 }
 
 // printClassification prints what was decided, and each rule. Of the built-in ones, which are many, it counts those that do not match.
-func (a *app) printClassification(c classification) {
+func (a *app) printClassification(c classification, f classifyFlags) {
 	effect := map[string]string{
 		class.Failure: "it counts", class.Ignored: "it does not count", class.Trip: "it pauses the project at once", store.Success: "it resets the count",
 	}[c.Outcome]
+	if !c.Counts {
+		effect = fmt.Sprintf("it does not count, because no run of the agent %s does", f.agent)
+	}
 	if c.Class == "" {
 		a.printf("no class, %s: %s\n", effect, c.Why)
 		return
@@ -128,6 +133,9 @@ func (a *app) printClassification(c classification) {
 		a.printf("%s, %s\n", c.Class, effect)
 	} else {
 		a.printf("%s, %s: %s\n", c.Class, effect, c.Why)
+	}
+	if c.Counts && c.Outcome == class.Ignored && f.exitCode > 128 {
+		a.printf("  a run that timed out, hung, or was itself ended by a signal counts all the same\n")
 	}
 	others := 0
 	for _, r := range c.Rules {

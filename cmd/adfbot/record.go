@@ -70,13 +70,16 @@ func (a *app) record(cmd *cobra.Command, f recordFlags) error {
 		return err
 	}
 	a.hideToken(cfg)
-	if err := cfg.CheckProject(f.project); err != nil {
-		for _, w := range warnings { // it may be in a file that cannot be read
-			a.warnf("warning: %v\n", w)
-		}
+	for _, w := range warnings {
+		a.warnf("warning: %v\n", w)
+	}
+	err = cfg.CheckProject(f.project)
+	hidden, _ := errors.AsType[*config.HiddenEntryError](err)
+	if err != nil && hidden == nil {
 		return &exit{exitUsage, err}
 	}
-	r, err := f.result(cfg, cmd.Flags().Changed("exit-code"), a.time())
+	coded := cmd.Flags().Changed("exit-code")
+	r, err := f.result(cfg, coded, a.time())
 	if err != nil {
 		return &exit{exitUsage, err}
 	}
@@ -89,9 +92,12 @@ func (a *app) record(cmd *cobra.Command, f recordFlags) error {
 		a.warnf("the result is recorded without all of its output: %v\n", err)
 	}
 	r.Host = redactor.Line(f.host, 200)
-	bot.Classify(cfg, &r)
 	ctx := cmd.Context()
 	env := a.envWithSpools(cfg)
+	if hidden != nil {
+		return a.spoolUndecided(ctx, cfg, env, r, coded, hidden)
+	}
+	bot.Classify(cfg, &r)
 	b, err := bot.Open(ctx, cfg, bot.Results, env)
 	if err != nil {
 		return a.spool(ctx, cfg, env, r, f.json, err)
@@ -167,6 +173,17 @@ func (a *app) spool(ctx context.Context, cfg *config.Config, env bot.Env, r stor
 	}
 	if r.Finished.IsZero() {
 		r.Finished = a.time()
+	}
+	return fmt.Errorf("the result is not recorded: %w\n%s", cause, bot.Spool(ctx, cfg, env.Own, r, a.time))
+}
+
+// spoolUndecided spools a result of a project whose settings are not known. Whoever records it decides whether it counts.
+func (a *app) spoolUndecided(ctx context.Context, cfg *config.Config, env bot.Env, r store.Result, coded bool, cause error) error {
+	switch {
+	case coded && r.ExitCode != 0:
+		r.Outcome, r.Decide = store.Failure, store.DecideOutcome // an earlier version takes it for a failure
+	case r.Outcome == store.Failure:
+		r.Decide = store.DecideClass
 	}
 	return fmt.Errorf("the result is not recorded: %w\n%s", cause, bot.Spool(ctx, cfg, env.Own, r, a.time))
 }

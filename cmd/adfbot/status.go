@@ -130,9 +130,20 @@ func (a *app) printStatus(s status.Status) {
 			a.printf("last sweep: %s %s: %s\n", x.Kind, cmp.Or(x.Name, x.Project), x.Why)
 		}
 	}
-	for _, x := range s.Foreign {
-		a.printf("note: an open issue of another installation, never touched: %s\n", x)
+	if note := foreignNote(s.Foreign); note != "" {
+		a.printf("note: %s\n", note)
 	}
+}
+
+// foreignNote names the first of the issues of another installation. They may be many, and are nobody's work here.
+func foreignNote(issues []string) string {
+	switch len(issues) {
+	case 0:
+		return ""
+	case 1:
+		return "an open issue of another installation, never touched: " + issues[0]
+	}
+	return fmt.Sprintf("%d open issues of another installation, never touched: %s and others, see --json", len(issues), issues[0])
 }
 
 // printPending prints what waits for Gitea, each reason once.

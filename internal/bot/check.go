@@ -222,6 +222,28 @@ func closedToOthers(path string) (closed, fix string) {
 	}
 }
 
+// knownDir reports what keeps gate from telling which projects of patterns are known.
+func (c *checker) knownDir(dir pause.Dir) {
+	if !c.cfg.HasPatterns() {
+		return
+	}
+	const effect = "so gate reports every project of a pattern as unknown"
+	path := filepath.Join(dir.Path(), pause.KnownName)
+	_, err := dir.KnownProjects()
+	info, statErr := os.Lstat(path)
+	owner := hostlocal.BotUser(c.cfg.OwnPath())
+	switch {
+	case statErr == nil && !info.IsDir() && err != nil:
+		c.add(Fail, "pause_dir", "%s is not a directory, %s: remove it and run `adfbot sweep`, which makes it again", path, effect)
+	case errors.Is(err, fs.ErrPermission):
+		c.add(Fail, "pause_dir", "%v, %s: run chmod a+rx %s as its owner, or remove it and run `adfbot sweep`", err, effect, path)
+	case err != nil:
+		c.add(Fail, "pause_dir", "%v, %s", err, effect)
+	case statErr == nil && info.Mode()&0o005 != 0o005 && owner.UID != 0 && !owner.IsPerson():
+		c.add(Warn, "pause_dir", "%s is closed to other users, %s: run chmod o+rx %[1]s", path, "whose gate reports every project of a pattern as unknown")
+	}
+}
+
 func (c *checker) pauseDir(ctx context.Context) {
 	dir := pause.New(c.cfg.PauseDir)
 	var err error
@@ -264,6 +286,7 @@ func (c *checker) pauseDir(ctx context.Context) {
 	case info.Mode().Perm()&0o002 != 0 && info.Mode()&os.ModeSticky == 0:
 		c.add(Warn, "pause_dir", "every user can remove flags from %s, which resumes projects: run chmod o-w %[1]s", dir.Path())
 	}
+	c.knownDir(dir)
 	var strangers []string
 	for _, id := range paused {
 		if f, err := dir.Look(id); err == nil && f.Dangling {

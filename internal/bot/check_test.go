@@ -215,6 +215,14 @@ func TestCheckFindings(t *testing.T) {
 		"a pause directory for everybody, with the sticky bit": {func(w *world) {
 			require.NoError(w, os.Chmod(w.cfg.PauseDir, 0o777|os.ModeSticky))
 		}, "pause_dir", bot.OK, []string{"0 projects paused"}},
+		"a file in the place of the known projects": {func(w *world) {
+			w.change("projects:", "projects:\n  - match: '*'")
+			w.Touch(w.cfg.PauseDir + "/.adfbot.known")
+		}, "pause_dir", bot.Fail, []string{"pause/.adfbot.known is not a directory, so gate reports every project of a pattern as unknown: remove it and run `adfbot sweep`"}},
+		"a link in the place of the known projects": {func(w *world) {
+			w.change("projects:", "projects:\n  - match: '*'")
+			require.NoError(w, os.Symlink("/tmp", w.cfg.PauseDir+"/.adfbot.known"))
+		}, "pause_dir", bot.Fail, []string{"pause/.adfbot.known is not a directory, so gate reports"}},
 		"a dangling flag": {func(w *world) { require.NoError(w, os.Symlink("/no/where", w.flag("atlas"))) },
 			"pause_dir", bot.Warn, []string{"the flag of atlas is a dangling link", "replace it by a file"}},
 		"a flag of nobody": {func(w *world) { w.Touch(w.flag("nobody")) },
@@ -651,4 +659,20 @@ func TestCheckStickyPauseDirOfAnotherUser(t *testing.T) {
 	require.NoError(t, os.Chown(filepath.Dir(w.cfg.State), testhost.Nobody, testhost.Nobody))
 	require.NoError(t, os.Chmod(w.cfg.PauseDir, 0o777|os.ModeSticky))
 	require.Contains(t, w.finding("pause_dir", bot.Warn), "has the sticky bit, so nobody cannot remove flags of other users: run chown nobody "+w.cfg.PauseDir)
+}
+
+func TestCheckKnownProjectsClosed(t *testing.T) {
+	if os.Geteuid() == 0 {
+		t.Skip("root reads everything")
+	}
+	w := newWorld(t)
+	w.change("projects:", "projects:\n  - match: '*'")
+	w.fail("odilo", 1)
+	known := w.cfg.PauseDir + "/" + pause.KnownName
+	require.NoError(t, os.MkdirAll(known, 0o755))
+	require.NoError(t, os.Chmod(known, 0))
+	t.Cleanup(func() { _ = os.Chmod(known, 0o755) })
+	found := fmt.Sprint(bot.Check(ctx, w.cfg, true, w.env()))
+	require.Contains(t, found, "permission denied")
+	require.Contains(t, found, "so gate reports every project of a pattern as unknown: run chmod a+rx "+known+" as its owner, or remove it and run `adfbot sweep`")
 }

@@ -62,6 +62,31 @@ func TestSpooledClass(t *testing.T) {
 	require.Equal(t, "[ADF] project-meta on odilo failed 2 consecutively: licence", w.issues("open")[0].Title)
 }
 
+// What was left to decide of spooled results is decided by whoever counts them, in the spool and when they are recorded.
+func TestSpooledUndecided(t *testing.T) {
+	w := newWorld(t)
+	w.change("projects:", "classes:\n  - {name: busy, exit_codes: [8], outcome: ignored}\nprojects:")
+	w.fail("odilo", 1)
+	for n, code := range []int{75, 8, 1} {
+		r := failure("atlas")
+		r.RunID, r.ExitCode, r.Decide = string(rune('a'+n)), code, store.DecideOutcome
+		_, err := hostlocal.Beside(w.cfg.State).Spool().Add(r)
+		require.NoError(t, err)
+	}
+	repair := damage["corrupt"](t, w)
+	require.Equal(t, 3, w.sh("atlas", "exit 3").code)
+	require.FileExists(t, w.flag("atlas"), "at its second failure that counts")
+	repair()
+	require.Equal(t, 4, w.sweepWell().TakenIn)
+	p := w.project("atlas")
+	require.Equal(t, 2, p.Incident.Failures)
+	var outcomes []string
+	for _, r := range p.LastRuns {
+		outcomes = append(outcomes, r.Outcome+" "+r.Class)
+	}
+	require.Equal(t, []string{"failure unknown", "failure unknown", "ignored busy", "ignored "}, outcomes)
+}
+
 // A result that an earlier version has spooled has no class. A file with one that nobody can have given is not recorded.
 func TestSpooledWithoutClass(t *testing.T) {
 	w := newWorld(t)

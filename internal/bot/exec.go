@@ -295,7 +295,7 @@ func (x *execution) run(redactor *redact.Redactor, started func(pid int)) (store
 	ended := x.env.Now().Round(0)
 	res := store.Result{
 		Project: x.q.Project, Agent: x.q.Agent, RunID: x.q.RunID, Outcome: outcome(project, exit), ExitCode: exit.Code, Signal: exit.Signal,
-		Detail: exit.Detail, Started: begun, Finished: ended,
+		Detail: exit.Detail, Started: begun, Finished: ended, Ended: exit.TimedOut || exit.Hung,
 	}.Bounded(ended)
 	res.Host = HostName(x.cfg)
 	if res.Outcome == store.Failure {

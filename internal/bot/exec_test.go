@@ -100,6 +100,27 @@ func TestExecTripsAndRefuses(t *testing.T) {
 	w.must(0, "odilo", "true")
 }
 
+// A run that was ended because it took too long, or by a signal, counts. A class only names it.
+func TestExecEndedIsNotIgnored(t *testing.T) {
+	w := newWorld(t)
+	w.change("projects:\n", "breaker: {threshold: 9}\nclasses:\n  - {name: ended, exit_codes: [5, 137, 143], outcome: ignored}\nprojects:\n")
+	for _, c := range []struct {
+		name, script, outcome string
+		timeout               time.Duration
+	}{
+		{"timed out", "exec sleep 20", store.Failure, 50 * time.Millisecond},
+		{"timed out, with a code of its own", "trap 'exit 5' TERM; sleep 20 & wait", store.Failure, 50 * time.Millisecond},
+		{"killed", "kill -9 $$", store.Failure, 0},
+		{"a code of its own", "exit 137", store.Ignored, 0},
+		{"what it started was killed", "sh -c 'kill -9 $$'; exit $?", store.Ignored, 0},
+	} {
+		w.execAs(bot.ExecRequest{Project: "odilo", Agent: "project-meta", Timeout: c.timeout, Command: []string{"sh", "-c", c.script}})
+		last := w.project("odilo").LastRuns[0]
+		require.Equal(t, c.outcome, last.Outcome, c.name)
+		require.Equal(t, "ended", last.Class, c.name)
+	}
+}
+
 // A breaker that trips just after the look at the flag refuses too.
 func TestExecTripAfterGate(t *testing.T) {
 	w := newWorld(t)

@@ -65,14 +65,16 @@ func TestExecOtherSignals(t *testing.T) {
 // A run that adfbot was told to end counts if it had run for so long that it must have hung.
 func TestExecHung(t *testing.T) {
 	w := newWorld(t)
-	w.change("  - id: odilo\n", "  - id: odilo\n    hung_after: 1ns\n")
-	for _, script := range []string{"exec sleep 60", "trap 'exit 0' TERM; sleep 60 & wait"} {
+	w.change("  - id: odilo\n", "  - id: odilo\n    hung_after: 1ns\n    classes: [{name: stuck, exit_codes: [143], output: [waiting], outcome: ignored}]\n")
+	for _, script := range []string{"exec sleep 60", "trap 'exit 0' TERM; echo waiting; sleep 60 & wait"} {
 		cmd := w.startExec(child{Project: "odilo", Command: w.script("touch DIR/begun; " + script)})
 		require.NoError(t, cmd.Process.Signal(syscall.SIGTERM))
 		exitCode(cmd)
 	}
 	p := w.project("odilo")
 	require.Equal(t, 2, p.Failures)
+	require.Equal(t, "stuck", p.LastRuns[0].Class)
+	require.Equal(t, "stuck", p.LastRuns[1].Class)
 	require.Regexp(t, `^hung: it had run for \ds when adfbot was told to end$`, p.LastRuns[0].Detail)
 }
 

@@ -117,7 +117,7 @@ func PauseKept(ctx context.Context, cfg *config.Config, own hostlocal.OwnSpools,
 
 // count pauses the project if the result, which is in a spool, is the failure that trips the breaker.
 func (k *Kept) count(ctx context.Context, cfg *config.Config, own hostlocal.OwnSpools, r store.Result, now func() time.Time) {
-	if r.Outcome != store.Failure || !breaker.Counts(r.Agent) {
+	if r.Outcome != store.Failure || !breaker.Counts(r.Agent) || r.Decide != "" { // what is not decided needs another configuration
 		return
 	}
 	if unlock, err := hostlocal.At(cfg.LocalDir).LockHere(ctx, spoolLock, spoolWait); err == nil { // else the flag is more important than the order
@@ -139,6 +139,9 @@ func (k *Kept) pause(ctx context.Context, cfg *config.Config, own hostlocal.OwnS
 		return
 	}
 	list, err := spooledOf(cfg, own)
+	for n := range list {
+		list[n].Result = Decided(cfg, list[n].Result)
+	}
 	trip, failures := spooledTrip(list, k.Project, limits(cfg, k.Project, ""), now())
 	if err != nil || failures == 0 {
 		return

@@ -52,10 +52,13 @@ func ParseTime(name, text string) (time.Time, error) {
 		return time.Time{}, nil
 	}
 	t, err := time.Parse(time.RFC3339, text)
+	_, offset := t.Zone()
 	quoted := strconv.QuoteToGraphic(redact.Line(text, 80))
 	switch {
 	case err != nil:
 		return time.Time{}, fmt.Errorf("%s %s: write it as RFC 3339, e.g. 2026-11-23T07:04:05Z", name, quoted)
+	case (time.Duration(offset) * time.Second).Abs() >= 24*time.Hour: // no JSON could be written of it
+		return time.Time{}, fmt.Errorf("%s %s: its offset must be less than 24 hours; write it like 2026-11-23T07:04:05Z", name, quoted)
 	case tracker.PossibleTime(t).IsZero():
 		return time.Time{}, fmt.Errorf("%s %s: must lie between 1970 and now; leave it out if it is not known", name, quoted)
 	}

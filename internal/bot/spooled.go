@@ -76,11 +76,13 @@ func (b *Bot) RecordSpooledBriefly(ctx context.Context) error {
 	return err
 }
 
-// countSpooled stores the spooled results of the wanted projects. It returns how many, the projects of which some are left since
+// countSpooled stores the spooled results of the wanted projects, but for those whose settings are not known. It returns how many, the projects of which some are left since
 // they cannot be stored now, and the results that opened an incident.
 func (b *Bot) countSpooled(ctx context.Context, wanted func(project string) bool) (n int, left map[string]bool, tripped []Recorded, err error) {
 	left = map[string]bool{}
-	list := func() ([]hostlocal.Spooled, error) { return b.spooled(wanted) }
+	list := func() ([]hostlocal.Spooled, error) {
+		return b.spooled(func(project string) bool { return wanted(project) && !b.cfg.Hidden(project) })
+	}
 	spooled, err := list()
 	if err != nil || len(spooled) == 0 {
 		return 0, left, nil, err
@@ -275,7 +277,7 @@ const flagRemoved = "the pause flag was removed while nothing could be stored"
 // project was paused again, somebody resumed the project in between, and the incident has ended.
 func (b *Bot) countOneSpooled(ctx context.Context, e hostlocal.Spooled, look lookFunc, pauses []time.Time) (Recorded, error) {
 	now := b.now()
-	r := e.Result
+	r := Decided(b.cfg, e.Result)
 	if b.store.fleet != nil && !r.Finished.IsZero() {
 		r.Age = max(now.Sub(r.Finished), 0)
 	}

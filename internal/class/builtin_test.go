@@ -26,6 +26,8 @@ var samples = []struct{ class, tool, line string }{
 	{class.Quota, "claude", `5-hour limit reached ∙ resets 5am`},
 	// https://github.com/anthropics/claude-code/issues/55469
 	{class.Quota, "claude", `Credit balance is too low`},
+	// https://github.com/anthropics/claude-code/issues/12789
+	{class.Quota, "claude", `  ⎿  Weekly limit reached · resets 10am (Asia/Seoul) · /upgrade to Max or turn on /extra-usage`},
 	// https://github.com/openai/codex/issues/3124
 	{class.Quota, "codex", `You've hit your usage limit. Upgrade to Pro (https://openai.com/chatgpt/pricing) or try again in 2 days 17 hours 14 minutes.`},
 	// https://github.com/openai/codex/issues/47047
@@ -38,6 +40,14 @@ var samples = []struct{ class, tool, line string }{
 	{class.Quota, "gemini", `⚡ You have reached your daily gemini-2.5-pro quota limit.`},
 	// https://github.com/google-gemini/gemini-cli/issues/3796
 	{class.Quota, "gemini", `⚡ You have reached your daily quota limit.`},
+	// https://github.com/google-gemini/gemini-cli/issues/13004
+	{class.Quota, "gemini", `✕ [API Error: [{ "error": { "code": 429, "message": "You have exhausted your capacity on this model. Your quota will reset after 8h44m7s.", "errors": [ {`},
+	// https://github.com/google-gemini/gemini-cli/issues/25103
+	{class.Quota, "gemini", `[Backend Error] You have exhausted your capacity on this model. Your quota will reset after 4h28m20s. (HTTP 429)`},
+	// https://github.com/anomalyco/opencode/issues/38208
+	{class.Quota, "opencode", `Error: Insufficient balance. Manage your billing here: https://opencode.ai/workspace/wrk_01KQQVJT5RC4ATRDWFBZVCFJ92/billing`},
+	// the same in the colours of a terminal
+	{class.Quota, "opencode", "\x1b[91m\x1b[1mError: \x1b[0mInsufficient balance. Manage your billing here: https://opencode.ai/workspace/wrk_01KQQVJT5RC4ATRDWFBZVCFJ92/billing"},
 	// https://github.com/anomalyco/opencode/issues/47239
 	{class.Quota, "opencode", `The usage limit has been reached`},
 	// https://github.com/anomalyco/opencode/issues/49170
@@ -59,6 +69,8 @@ var samples = []struct{ class, tool, line string }{
 
 	// https://github.com/anthropics/claude-code/issues/6331
 	{class.Credentials, "claude", `Invalid API key · Please run /login`},
+	// https://github.com/anthropics/claude-code/issues/94529
+	{class.Credentials, "claude", `Not logged in · Please run /login`},
 	// https://github.com/anthropics/claude-code/issues/3245
 	{class.Credentials, "claude", `API Error: 401 {"type":"error","error":{"type":"authentication_error","message":"Invalid OAuth token. The provided token was not found or is malformed."}}`},
 	// https://github.com/openai/codex/issues/26497
@@ -79,9 +91,17 @@ var samples = []struct{ class, tool, line string }{
 	{class.Credentials, "aider", `The API provider is not able to authenticate you. Check your API key.`},
 	// https://github.com/MoonshotAI/kimi-cli/issues/290
 	{class.Credentials, "kimi", `Authorization failed, please check your API key`},
+	// https://github.com/MoonshotAI/kimi-cli/issues/1824
+	{class.Credentials, "kimi", `Error code: 401 - {'error': {'message': 'Invalid Authentication', 'type': 'invalid_authentication_error'}}`},
+	// https://github.com/MoonshotAI/kimi-cli/issues/1088
+	{class.Credentials, "kimi", `Error code: 401 - {'error': {'message': 'The API Key appears to be invalid or may have expired. Please verify your credentials and try again.', 'type': 'invalid_authentication_error'}}`},
 
 	// https://github.com/anthropics/claude-code/issues/4070
 	{class.Overloaded, "claude", `API Error (529 {"type":"error","error":{"type":"overloaded_error","message":"Overloaded"}}) · Retrying in 19 seconds… (attempt 5/10)`},
+	// https://github.com/lbjlaq/Antigravity-Manager/issues/112
+	{class.Overloaded, "claude", `  ⎿  API Error: Repeated 529 Overloaded errors`},
+	// https://github.com/anthropics/claude-code/issues/81327
+	{class.Overloaded, "claude", `⏺ API Error: 529 Overloaded. This is a server-side issue, usually temporary — try again in a moment. If it persists, check https://status.claude.com.`},
 	// https://github.com/openai/codex/issues/19446
 	{class.Overloaded, "codex", `Selected model is at capacity. Please try a different model.`},
 	// https://github.com/openai/codex/blob/001cb8e233f250c7086c791c51390286c087faea/codex-rs/core/src/error.rs
@@ -107,6 +127,12 @@ var samples = []struct{ class, tool, line string }{
 	{class.RateLimit, "claude", `{"type":"rate_limit_error","message":"This request would exceed your organization's rate limit of 50,000 input tokens per minute (org: f427910e-3b38-4559-b0a8-1ab041e6cbca, model: claude-haiku-4-5-20251001).`},
 	// https://github.com/openai/codex/issues/10550
 	{class.RateLimit, "codex", `exceeded retry limit, last status: 429 Too Many Requests, request id: 9c84b52ce87fbe62-SJC`},
+	// https://github.com/openai/codex/issues/10062
+	{class.RateLimit, "codex", `■ stream disconnected before completion: Rate limit reached for organization org-BOvpEHVcDPTe8h4lZnwMO5Ly on tokens per min (TPM): Limit 250000, Used 250000, Requested`},
+	// https://github.com/openai/codex/issues/10055
+	{class.RateLimit, "codex", `  └ Stream disconnected before completion: Rate limit reached for organization org-BOvpEHVcDPTe8h4lZnwMO5Ly on tokens per min (TPM): Limit 250000, Used 250000, Requested 58487.`},
+	// https://github.com/openai/codex/issues/3764
+	{class.RateLimit, "codex", `■ stream disconnected before completion: Rate limit is exceeded. Try again in 11 seconds.`},
 	// https://github.com/google-gemini/gemini-cli/issues/22107
 	{class.RateLimit, "gemini", `Attempt 1 failed: You have exhausted your capacity on this model. Your quota will reset after 5s.. Retrying after 6173ms...`},
 	// https://github.com/google-gemini/gemini-cli/issues/19976
@@ -128,6 +154,10 @@ var samples = []struct{ class, tool, line string }{
 	{class.Network, "claude", `API Error: Unable to connect to API (ECONNRESET)`},
 	// https://github.com/anthropics/claude-code/issues/6596
 	{class.Network, "claude", `  ⎿  API Error (Connection error.) · Retrying in 40 seconds… (attempt 10/10)`},
+	// https://github.com/anthropics/claude-code/issues/2728
+	{class.Network, "claude", `  ⎿  API Error: Request timed out.`},
+	// https://github.com/anthropics/claude-code/issues/4966
+	{class.Network, "claude", `API Error (Request timed out)`},
 	// https://github.com/openai/codex/issues/12207
 	{class.Network, "codex", `stream disconnected before completion: error sending request for url (https://chatgpt.com/backend-api/codex/responses)`},
 	// https://github.com/google-gemini/gemini-cli/issues/5471
@@ -138,6 +168,8 @@ var samples = []struct{ class, tool, line string }{
 	{class.Network, "opencode", `Cannot connect to API: Connect Timeout Error (attempted addresses: 172.65.90.20:443, 172.65.90.21:443, 172.65.90.23:443, 172.65.90.22:443, timeout: 10000ms)`},
 	// https://github.com/Aider-AI/aider/issues/2812
 	{class.Network, "aider", `litellm.APIError: APIError: OpenAIException - Connection error.`},
+	// https://github.com/Aider-AI/aider/blob/01ca552174cdad53aeab9d6eb7e99e0c0b464a22/aider/exceptions.py
+	{class.Network, "aider", `The API provider timed out without returning a response. They may be down or overloaded.`},
 	// https://github.com/MoonshotAI/kimi-cli/issues/1227
 	{class.Network, "kimi", `LLM provider error: Connection error.`},
 }
@@ -206,6 +238,10 @@ func TestBuiltinLeavesOrdinaryOutput(t *testing.T) {
 		"fatal: Authentication failed for 'https://git.example.org/odilo.git/'",
 		"authentication_error is a type of error of the API",
 		"error: could not compile `odilo`",
+		"Error: insufficient balance: account 4711 has 3.20 EUR",
+		"invalid_authentication_error is a type of error of the API",
+		"the client says: Not logged in, please log in first",
+		"Error: Request timed out after 30s: GET http://localhost:8080/",
 	} {
 		require.Equal(t, class.Unknown, class.Decide(class.Builtin(), class.Run{ExitCode: 1, Output: line}).Class, line)
 	}

@@ -31,7 +31,7 @@ func ValidName(name string) bool {
 // What a class makes of a failure.
 const (
 	Failure = "failure" // it counts
-	Ignored = "ignored" // it does not
+	Ignored = "ignored" // it does not, unless the run was ended
 	Trip    = "trip"    // it trips the breaker, whatever the count
 )
 
@@ -57,6 +57,7 @@ type Run struct {
 	Agent    string
 	ExitCode int
 	Output   string // as it is kept: cleaned, masked and shortened
+	Ended    bool   // by its timeout, because it hung, or by a signal: such a failure counts
 }
 
 // Decision is what the rules make of a failure.
@@ -70,7 +71,11 @@ func Decide(rules []Rule, r Run) Decision {
 	output := split(r.Output)
 	for _, rule := range rules {
 		if _, ok := rule.match(r, output); ok {
-			return Decision{Class: rule.Name, Outcome: rule.Outcome}
+			d := Decision{Class: rule.Name, Outcome: rule.Outcome}
+			if r.Ended && d.Outcome == Ignored {
+				d.Outcome = Failure
+			}
+			return d
 		}
 	}
 	return Decision{Class: Unknown, Outcome: Failure}

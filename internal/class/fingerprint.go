@@ -18,11 +18,15 @@ const (
 
 // Fingerprint returns what stays the same of an error from run to run and from project to project: the words of the last line of the
 // output, in lower case. It leaves out what varies: numbers, times, hashes, quoted parts, paths, and the given names, such as those of
-// the project and the agent. If less than 12 letters remain, there is no fingerprint: "".
+// the project and the agent. If less than 12 letters remain, or the line only says that something else failed, there is no
+// fingerprint: "".
 func Fingerprint(output string, names ...string) string {
 	line := LastLine(output)
 	if len(line) > maxLooked {
 		line = strings.ToValidUTF8(line[:maxLooked], "")
+	}
+	if isGeneric(line) {
+		return ""
 	}
 	line = strings.ReplaceAll(strings.ToLower(line), "[masked]", " ")
 	line = withoutQuoted(line)

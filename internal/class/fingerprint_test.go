@@ -45,6 +45,52 @@ func TestFingerprint(t *testing.T) {
 	}
 }
 
+// What a tool prints last when one that it runs has failed is the same for all causes.
+func TestNoFingerprintOfGenericLine(t *testing.T) {
+	t.Parallel()
+	for _, line := range []string{
+		"make: *** [Makefile:12: test] Error 2",
+		"make[2]: *** [CMakeFiles/Makefile2:1234: src/app.dir/all] Error 2",
+		"gmake: *** Waiting for unfinished jobs....",
+		"ninja: build stopped: subcommand failed.",
+		"ERROR: Job failed: exit code 1",
+		"ERROR: Job failed: command terminated with exit code 1",
+		"##[error]Process completed with exit code 1.",
+		"2026-11-23T07:04:05.1234567Z ##[error]Process completed with exit code 101.",
+		`error: script "build" exited with code 1`,
+		"error Command failed with exit code 1.",
+		" ELIFECYCLE  Command failed with exit code 1.",
+		"npm ERR! code ELIFECYCLE",
+		"npm ERR! A complete log of this run can be found in: /root/.npm/_logs/2026-11-23T07_04_05_678Z-debug-0.log",
+		"npm error A complete log of this run can be found in: /root/.npm/_logs/2026-11-23T07_04_05_678Z-debug-0.log",
+		"info Visit https://yarnpkg.com/en/docs/cli/run for documentation about this command.",
+		"Traceback (most recent call last):",
+		"subprocess.CalledProcessError: Command '['cargo', 'build']' returned non-zero exit status 101.",
+		"The command '/bin/sh -c make all' returned a non-zero code: 2",
+		"FAILED (failures=1, errors=2)",
+		"FAILED (errors=1)",
+		"=================== 2 failed, 31 passed, 4 warnings in 3.52s ===================",
+		"Tests:       1 failed, 12 passed, 13 total",
+		"Ran all test suites.",
+		"FAILURE: Build failed with an exception.",
+		"BUILD FAILED in 3m 12s",
+		"[ERROR] [Help 1] http://cwiki.apache.org/confluence/display/MAVEN/MojoFailureException",
+		"error: test failed, to rerun pass `--lib`",
+	} {
+		require.Empty(t, class.Fingerprint("the reason is above\n"+line+"\n\n"), line)
+	}
+	for _, line := range []string{
+		"make: cannot open the file of the build",
+		"TypeError: cannot read properties of undefined",
+		"the server exited with an unknown error",
+		"AxiosError: Request failed with status 503",
+		"ERROR: Job failed: execution took longer than 1h0m0s seconds",
+		"error: the build failed because the registry refused the token",
+	} {
+		require.NotEmpty(t, class.Fingerprint(line), line)
+	}
+}
+
 // The same error in two projects, whatever their names, hosts and agents.
 func TestFingerprintOfProjects(t *testing.T) {
 	t.Parallel()

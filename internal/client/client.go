@@ -151,16 +151,7 @@ func (e *refusal) temporary() bool {
 // send reports one result. If the daemon has spooled it, recorded is nil and spooled says so. A *refusal is the daemon's answer;
 // any other error means that there was none.
 func (c *Client) send(ctx context.Context, r store.Result) (recorded *status.ResultView, spooled string, err error) {
-	fields := map[string]any{
-		"project": r.Project, "agent": r.Agent, "outcome": r.Reported(), "exit_code": r.ExitCode, "signal": r.Signal, "detail": r.Detail,
-		"run_id": r.RunID, "host": r.Host, "output": r.Output,
-	}
-	for name, t := range map[string]time.Time{"started_at": r.Started, "finished_at": r.Finished} {
-		if !t.IsZero() {
-			fields[name] = t
-		}
-	}
-	body, err := json.Marshal(fields)
+	body, err := json.Marshal(fieldsOf(r))
 	if err != nil {
 		return nil, "", err
 	}
@@ -203,4 +194,24 @@ func (c *Client) send(ctx context.Context, r store.Result) (recorded *status.Res
 		no.pause = max(time.Duration(after)*time.Second, leastPause)
 	}
 	return nil, "", no
+}
+
+// fieldsOf returns a result as the API takes it.
+func fieldsOf(r store.Result) map[string]any {
+	fields := map[string]any{
+		"project": r.Project, "agent": r.Agent, "outcome": r.Reported(), "exit_code": r.ExitCode, "signal": r.Signal, "detail": r.Detail,
+		"run_id": r.RunID, "host": r.Host, "output": r.Output,
+	}
+	if r.Decide == store.DecideOutcome {
+		delete(fields, "outcome") // the daemon decides it from the exit code
+	}
+	if r.Ended && r.Signal == "" {
+		fields["signal"] = "SIGTERM" // which the command has caught; the API has no other way to say that the run was ended
+	}
+	for name, t := range map[string]time.Time{"started_at": r.Started, "finished_at": r.Finished} {
+		if !t.IsZero() {
+			fields[name] = t
+		}
+	}
+	return fields
 }

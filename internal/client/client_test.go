@@ -362,3 +362,22 @@ func TestSpoolDirs(t *testing.T) {
 		require.Equal(t, hostlocal.OwnSpools{home + "/adfbot/spool-3d5a7668", tmp + "-3d5a7668", home + "/adfbot/spool", tmp}, dirs)
 	}
 }
+
+// The API has no other way to say that a run was ended.
+func TestEndedResult(t *testing.T) {
+	r := store.Result{Outcome: store.Failure, ExitCode: 5, Ended: true}
+	require.Equal(t, "SIGTERM", fieldsOf(r)["signal"])
+	r.Signal = "SIGKILL"
+	require.Equal(t, "SIGKILL", fieldsOf(r)["signal"])
+}
+
+// What is left to decide of a result, the daemon decides.
+func TestUndecidedResult(t *testing.T) {
+	r := store.Result{Outcome: store.Failure, ExitCode: 4}
+	require.Equal(t, store.Failure, fieldsOf(r)["outcome"])
+	r.Decide = store.DecideClass
+	require.Equal(t, store.Failure, fieldsOf(r)["outcome"])
+	r.Decide = store.DecideOutcome
+	require.NotContains(t, fieldsOf(r), "outcome")
+	require.Equal(t, 4, fieldsOf(r)["exit_code"])
+}

@@ -95,7 +95,7 @@ func coversAgents(e, c class.Rule) bool {
 	return len(e.Agents) == 0 || len(c.Agents) > 0 && !slices.ContainsFunc(c.Agents, func(a string) bool { return !slices.Contains(e.Agents, a) })
 }
 
-// checkClasses reports rules that can never match because of other keys.
+// checkClasses reports rules that can never match because of other keys, and warns of expressions that most likely match too much.
 func (r *reader) checkClasses(c *Config) {
 	common := entry{Project: Project{Classes: c.Classes}, file: r.file}
 	for _, e := range append([]entry{common}, r.entries...) {
@@ -108,6 +108,15 @@ func (r *reader) checkClasses(c *Config) {
 				}
 				r.add(Problem{File: e.file, Line: line, Key: at + key, What: f.what, Fix: f.fix})
 			}
+			for k, o := range rule.Output {
+				if f := broadFault(o); f != nil {
+					line := e.line
+					if e.file == r.file {
+						line = r.lines[at+".output"]
+					}
+					c.Warnings = append(c.Warnings, Problem{File: e.file, Line: line, Key: fmt.Sprintf("%s.output[%d]", at, k), What: f.what, Fix: f.fix})
+				}
+			}
 			ignored := func(code int) bool { return slices.Contains(e.IgnoreExitCodes, code) }
 			switch {
 			case len(rule.Output) > 0 && c.Escalation.OutputTail == 0 && len(rule.ExitCodes) == 0:
@@ -119,6 +128,19 @@ func (r *reader) checkClasses(c *Config) {
 			}
 		}
 	}
+}
+
+// broadFault returns what is wrong with an expression that matches every line, or a blank one.
+func broadFault(e *regexp.Regexp) *fault {
+	const fix = "write what only the lines in question have"
+	other := func(line string) bool { return !e.MatchString(line) }
+	switch {
+	case !slices.ContainsFunc([]string{"a", "Z", "7", "#", "é"}, other): // lines that have nothing in common
+		return faultf(fix, "matches every line, so the rule is for every failure with output: %s", quote(e.String()))
+	case e.MatchString(""):
+		return faultf(fix, "matches blank lines, which rules do not see: %s", quote(e.String()))
+	}
+	return nil
 }
 
 func className(s string) (string, *fault) {

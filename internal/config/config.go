@@ -57,11 +57,12 @@ type Config struct {
 	Classes        []class.Rule // for the failures of all projects, after a project's own
 	BuiltinClasses bool         // the built-in rules come last
 	Projects       []Project    // in the order of the files, at least one, each with a unique ID or with Match
-	Warnings       []Problem    // of entries without effect
+	Warnings       []Problem    // of entries that are most likely mistakes
 
 	index  map[string]int // positions in Projects, by id; built by inherit
 	globs  []glob         // as Projects; nil for an id
 	places []Place        // as Projects
+	hiding []Problem      // mistakes that may hide entries of included files; see [HiddenEntryError]
 }
 
 // Gitea is the server, the account, and the repository of projects that have none of their own.

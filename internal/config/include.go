@@ -45,8 +45,8 @@ func (r *reader) include(c *Config, pattern string, read func(pattern string) ([
 		pattern = filepath.Join(filepath.Dir(c.Path), pattern)
 	}
 	sources, f := read(pattern)
-	if f != nil {
-		r.report(r.lines["include"], "include", f)
+	if f != nil { // as for a file that cannot be read, only the projects in it are missing
+		r.included = append(r.included, Problem{File: r.file, Line: r.lines["include"], Key: "include", What: f.what, Fix: f.fix})
 	}
 	for _, s := range sources {
 		c.Files = append(c.Files, s.path)

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"fmt"
 	"os"
 	"slices"
 	"strings"
@@ -37,11 +38,13 @@ func Load(path string) (*Config, error) {
 //
 //   - a project whose own owner or repo is wrong has neither, so no issue can be opened for it;
 //   - a problem with the place of the state is a warning and Config.StateErr, if local_dir says where results can wait;
-//   - output_tail is 0 if the values to mask may be incomplete because of a problem with escalation.
+//   - output_tail is 0 if the values to mask may be incomplete because of a problem with escalation in the main file, or of a key of
+//     escalation in the file of a project in use.
 //
 // A missing gitea section is not even a warning: a machine that only runs gate needs none. A project with a good id
 // counts as a project whatever else is wrong with it. So does one in a good file, whatever is wrong with another file that is included:
-// the mistakes of one team do not stop the projects of the others. The projects of a file that is not YAML are unknown.
+// the mistakes of one team do not stop the projects of the others. The projects of a file that is not YAML are unknown, so
+// [Config.CheckProject] then refuses those that fall under a pattern: see [HiddenEntryError].
 //
 // A key in use stands for all keys below it, and "" for all keys of the main file. projects[].id is the id of every project; projects[odilo] is one project.
 func LoadFor(path string, use ...string) (cfg *Config, warnings []Problem, err error) {
@@ -77,12 +80,20 @@ func LoadFor(path string, use ...string) (cfg *Config, warnings []Problem, err e
 		sortByLine(warnings)
 	}
 	warnings = append(warnings, included...)
-	if c.Escalation.OutputTail > 0 && slices.ContainsFunc(warnings, mayHideEscalation) {
+	for _, p := range warnings {
+		if affects(generic(p.subject()), entryKeys) {
+			c.hiding = append(c.hiding, p)
+		}
+	}
+	hides := func(p Problem) bool { return r.mayHideEscalation(c, p, use) }
+	if n := slices.IndexFunc(warnings, hides); c.Escalation.OutputTail > 0 && n >= 0 {
 		c.Escalation.OutputTail = 0
+		p := warnings[n]
 		warnings = append(warnings, Problem{
 			File: path, Key: "escalation.output_tail",
-			What: "is set to 0, so no output is kept: the values to mask in it may be incomplete",
-			Fix:  "correct the problems with escalation and with unknown keys",
+			What: fmt.Sprintf("is taken as 0, so no output is kept and no rule of classes sees any: because of the mistake at %s, "+
+				"the values to mask in it may be incomplete", Place{p.File, p.Line}),
+			Fix: "correct that mistake",
 		})
 	}
 	return c, warnings, nil
@@ -99,9 +110,22 @@ func load(path string) (*Config, *reader, error) {
 	return parse(path, data, host, readIncluded)
 }
 
-// mayHideEscalation reports whether, because of the problem, settings meant for escalation may have been lost.
-func mayHideEscalation(p Problem) bool {
-	return p.unknownKey && p.about == "" || within(p.subject(), "escalation") || within("escalation", p.subject())
+// entryKeys are the keys that say which entries there are.
+var entryKeys = []string{"include", "projects[].id", "projects[].match"}
+
+// mayHideEscalation reports whether, because of the problem, settings meant for escalation may have been lost: in the main file, or by
+// mistake in the one that lists a project in use. An unknown key of a project or rule is none of those, unless its name is like theirs.
+func (r *reader) mayHideEscalation(c *Config, p Problem, use []string) bool {
+	lists := func(u string) bool { e, _, ok := r.ownEntry(c, u); return ok && e.file == p.File }
+	if p.File != r.file && !slices.ContainsFunc(use, lists) {
+		return false
+	}
+	if !p.unknownKey || p.about != "" {
+		return within(p.subject(), "escalation") || within("escalation", p.subject())
+	}
+	inList := strings.HasPrefix(p.Key, "projects[") || strings.HasPrefix(p.Key, "classes[")
+	name := p.Key[strings.LastIndexByte(p.Key, '.')+1:]
+	return p.File == r.file && !inList || within(p.Key, "escalation") || nearest(name, []string{"escalation", "redact_env", "output_tail"}) != ""
 }
 
 // generic returns the key with projects[] in place of projects[n].
@@ -115,15 +139,24 @@ func generic(key string) string {
 // ownKeys returns the keys in use of single projects, e.g. projects[odilo].threshold, as keys of the file, where their entries are.
 func (r *reader) ownKeys(c *Config, file string, use []string) (keys []string) {
 	for _, u := range use {
-		id, rest, ok := strings.Cut(strings.TrimPrefix(u, "projects["), "]")
-		if !ok || !strings.HasPrefix(u, "projects[") {
-			continue
-		}
-		if n, ok := c.entryOf(id); ok && r.entries[n].file == file {
-			keys = append(keys, r.entries[n].key+rest)
+		if e, rest, ok := r.ownEntry(c, u); ok && e.file == file {
+			keys = append(keys, e.key+rest)
 		}
 	}
 	return keys
+}
+
+// ownEntry returns the entry of the project that a key in use names, and the rest of the key.
+func (r *reader) ownEntry(c *Config, use string) (e entry, rest string, ok bool) {
+	id, rest, ok := strings.Cut(strings.TrimPrefix(use, "projects["), "]")
+	if !ok || !strings.HasPrefix(use, "projects[") {
+		return e, "", false
+	}
+	n, ok := c.entryOf(id)
+	if !ok {
+		return e, "", false
+	}
+	return r.entries[n], rest, true
 }
 
 // affects reports whether the key is in use, or above or below one that is.

@@ -203,12 +203,47 @@ func TestOutputTail(t *testing.T) {
 		{"duplicate escalation", "escalation: {redact_env: [A]}\nescalation: {due_in: 1h}\n" + rest, 0},
 		{"misspelt escalation", "escalatoin: {redact_env: [A]}\n" + rest, 0},
 		{"escalation is a list", "escalation: [A]\n" + rest, 0},
+		{"redact_env of a project", twoProjects("", "    redact_env: [A]\n"), 0},
+		{"unknown key of a project", twoProjects("    comment: x\n", ""), 8192},
+		{"unknown key of a rule", "classes: [{name: a, exit_codes: [2], comment: x}]\n" + rest, 8192},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			c, warnings := loadForExec(t, tt.text)
 			require.Equal(t, tt.want, c.Escalation.OutputTail)
 			if tt.want == 0 {
-				require.Equal(t, "escalation.output_tail", warnings[len(warnings)-1].Key)
+				last := warnings[len(warnings)-1]
+				require.Equal(t, "escalation.output_tail", last.Key)
+				require.Regexp(t, `^is taken as 0, so no output is kept and no rule of classes sees any: because of the mistake at \S+:\d+, the values to mask in it may be incomplete$`, last.What)
+			}
+		})
+	}
+	for name, more := range map[string]string{
+		"unknown key of a team":  "projects:\n  - id: sci\n    comment: x\n",
+		"unknown keys of a file": "hello: 1\nprojects:\n  - id: sci\n",
+	} {
+		t.Run(name, func(t *testing.T) {
+			path := configOf(t, map[string]string{"config.yaml": "include: a.d\n" + rest, "a.d": more})
+			for _, project := range []string{"odilo", "sci"} {
+				c, warnings, err := LoadFor(path, ExecKeys(project)...)
+				require.NoError(t, err)
+				require.Len(t, warnings, 1)
+				require.Equal(t, 8192, c.Escalation.OutputTail, project)
+			}
+		})
+	}
+	// A team that meant to mask values of its own has no output until it is corrected. Others have.
+	for name, more := range map[string]string{
+		"values to mask of a team":  "projects:\n  - id: sci\n    redact_env: [A]\n",
+		"values to mask of a file":  "escalation: {redact_env: [A]}\nprojects:\n  - id: sci\n",
+		"misspelt values of a file": "escalatoin: {redact_env: [A]}\nprojects:\n  - id: sci\n",
+		"values to mask at its top": "redact_env: [A]\nprojects:\n  - id: sci\n",
+	} {
+		t.Run(name, func(t *testing.T) {
+			path := configOf(t, map[string]string{"config.yaml": "include: a.d\n" + rest, "a.d": more})
+			for project, want := range map[string]int{"odilo": 8192, "sci": 0} {
+				c, _, err := LoadFor(path, ExecKeys(project)...)
+				require.NoError(t, err)
+				require.Equal(t, want, c.Escalation.OutputTail, project)
 			}
 		})
 	}

@@ -3,6 +3,7 @@ package config
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -201,4 +202,53 @@ func TestUnreadableInclude(t *testing.T) {
 	_, err = Load(path)
 	require.ErrorContains(t, err, "which this user (uid")
 	require.ErrorContains(t, err, "run chmod a+rx")
+}
+
+// While an included file may hide the entry of a project, no pattern is known to be its own. What is listed by its id goes on.
+func TestEntryThatMayBeHidden(t *testing.T) {
+	text := strings.Replace(rest, "  - id: odilo\n", "  - id: odilo\n  - match: '*'\n", 1)
+	for _, tt := range []struct {
+		name, main, more string
+		at               string // of the mistake; "": no entry can be hidden
+	}{
+		{"no YAML", "include: '*.d'\n", "projects:\n  - id: [\n", "a.d:3"},
+		{"an empty file", "include: '*.d'\n", "", "a.d"},
+		{"no such file", "include: x.d\n", "x", "x.d"},
+		{"no such directory", "include: x/*.d\n", "x", "config.yaml:1"},
+		{"a bad include", "include: '*/x'\n", "x", "config.yaml:1"},
+		{"a misspelt include", "includes: '*.d'\n", "x", "config.yaml:1"},
+		{"a bad id", "include: '*.d'\n", "projects:\n  - id: sci!\n", "a.d:2"},
+		{"a misspelt id", "include: '*.d'\n", "projects:\n  - ID: sci\n", "a.d:2"},
+		{"an entry that is no mapping", "include: '*.d'\n", "projects:\n  - sci\n", "a.d:2"},
+		{"an id that is taken", "include: '*.d'\n", "projects:\n  - id: odilo\n", "a.d:2"},
+		{"misspelt projects", "include: '*.d'\n", "project:\n  - id: sci\n", "a.d:1"},
+		{"a bad pattern", "include: '*.d'\n", "projects:\n  - match: 'sci-[*'\n", "a.d:2"},
+		{"a bad threshold of another project", "include: '*.d'\n", "projects:\n  - id: a\n    threshold: x\n", ""},
+		{"an unknown key", "include: '*.d'\n", "hello: 1\nprojects:\n  - id: a\n    comment: x\n", ""},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			path := configOf(t, map[string]string{"config.yaml": tt.main + text, "a.d": tt.more})
+			for _, use := range [][]string{ExecKeys("sci"), GateKeys, {"", "projects[sci]"}} {
+				c, warnings, err := LoadFor(path, use...)
+				if tt.name == "a bad include" || tt.name == "a misspelt include" {
+					if slices.Contains(use, "") { // all of the main file is in use
+						require.Error(t, err)
+						continue
+					}
+				}
+				require.NoError(t, err)
+				require.NotEmpty(t, warnings)
+				require.NoError(t, c.CheckProject("odilo"))
+				err = c.CheckProject("sci")
+				if tt.at == "" {
+					require.NoError(t, err)
+					continue
+				}
+				var hidden *HiddenEntryError
+				require.ErrorAs(t, err, &hidden)
+				require.Contains(t, strings.ReplaceAll(err.Error(), filepath.Dir(path)+"/", ""), "the mistake at "+tt.at+" may hide an entry of it")
+				require.Contains(t, err.Error(), "falls under * ("+path)
+			}
+		})
+	}
 }

@@ -33,13 +33,18 @@ func (c *Config) entryOf(id string) (int, bool) {
 	return max(n, 0), n >= 0
 }
 
-// Place is a line of a file.
+// Place is a line of a file, or a whole file.
 type Place struct {
 	File string
 	Line int
 }
 
-func (p Place) String() string { return fmt.Sprintf("%s:%d", p.File, p.Line) }
+func (p Place) String() string {
+	if p.Line == 0 {
+		return p.File
+	}
+	return fmt.Sprintf("%s:%d", p.File, p.Line)
+}
 
 // Entry returns the name and the place of the entry that a project falls under.
 func (c *Config) Entry(id string) (name string, at Place, ok bool) {
@@ -171,14 +176,34 @@ func (e *UnknownProjectError) Nearest() []string {
 	return out
 }
 
-// CheckProject returns nil for a configured project, an error that wraps [pause.ErrID] for an id that is not valid, and an
-// [UnknownProjectError] for any other. Call it before the id becomes part of a path.
+// HiddenEntryError means that a project falls under a pattern unless it is listed in a file that could not be read, or by an entry with a
+// mistake in its id. By the pattern's settings, a result could count that should not, and an issue be opened in another team's repository.
+type HiddenEntryError struct {
+	ID, Pattern string
+	At          Place // of the pattern
+	Mistake     Place
+}
+
+func (e *HiddenEntryError) Error() string {
+	return fmt.Sprintf("it is not known what is configured for %s: the mistake at %s may hide an entry of it, and without one it falls under %s (%s): "+
+		"correct the mistake first, `adfbot check --offline` shows it", e.ID, e.Mistake, e.Pattern, e.At)
+}
+
+// Hidden reports whether a mistake may hide the entry of a project, which falls under a pattern: see [HiddenEntryError].
+func (c *Config) Hidden(id string) bool { return len(c.hiding) > 0 && c.ByPattern(id) }
+
+// CheckProject returns nil for a configured project, an error that wraps [pause.ErrID] for an id that is not valid, a [HiddenEntryError]
+// for a project whose settings are not known, and an [UnknownProjectError] for any other. Call it before the id becomes part of a path.
 func (c *Config) CheckProject(id string) error {
 	if err := pause.CheckID(id); err != nil {
 		return err
 	}
 	if _, ok := c.Project(id); !ok {
 		return &UnknownProjectError{ID: id, Known: c.EntryNames()}
+	}
+	if c.Hidden(id) {
+		pattern, at, _ := c.Entry(id)
+		return &HiddenEntryError{ID: id, Pattern: pattern, At: at, Mistake: Place{c.hiding[0].File, c.hiding[0].Line}}
 	}
 	return nil
 }

@@ -403,6 +403,8 @@ func parseSpooled(doc []byte) (store.Result, error) {
 		return r, errors.New("it has no run id")
 	case r.Outcome != store.Success && r.Outcome != store.Failure && r.Outcome != store.Ignored:
 		return r, fmt.Errorf("unknown outcome %q", r.Outcome)
+	case r.Decide != "" && r.Decide != store.DecideOutcome && r.Decide != store.DecideClass:
+		return r, fmt.Errorf("cannot decide its %.60q", r.Decide)
 	case r.Class != "" && !class.ValidName(r.Class):
 		return r, fmt.Errorf("bad class %.60q", r.Class)
 	}

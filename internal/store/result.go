@@ -35,6 +35,11 @@ type Result struct {
 	Class string `json:"class,omitempty"` // of a failure, also of one that it ignores: see [Result.Reported]
 	Trips bool   `json:"trips,omitempty"` // this failure trips the breaker, whatever the count
 
+	Ended bool `json:"ended,omitempty"` // its timeout ended the run, or it hung
+
+	// Decide is what whoever records the result decides first, because the program that spooled it did not know the project's settings.
+	Decide string `json:"decide,omitempty"` // [DecideOutcome], [DecideClass], or "": nothing
+
 	// Kept is when the result was put into a spool; nil: it was not, or by an earlier version.
 	Kept *Moment `json:"kept,omitempty"`
 
@@ -75,6 +80,12 @@ func (r Result) Shifted(by time.Duration) Result {
 	}
 	return r
 }
+
+// What is left to decide of a spooled result.
+const (
+	DecideOutcome = "outcome" // from ExitCode, and then the class
+	DecideClass   = "class"   // of a failure
+)
 
 // Reported returns the outcome of the run. That of a failure may be [Ignored], because its class is.
 func (r Result) Reported() string { return reported(r.Outcome, r.Class) }
