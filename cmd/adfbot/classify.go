@@ -28,7 +28,7 @@ type classification struct {
 	Outcome string     `json:"outcome"` // success, failure, ignored or trip
 	Why     string     `json:"why"`
 	Counts  bool       `json:"counts"` // results of the agent move the counter, or trip
-	Rules   []ruleView `json:"rules"` // in their order
+	Rules   []ruleView `json:"rules"`  // in their order
 }
 
 type ruleView struct {
