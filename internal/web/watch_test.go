@@ -164,6 +164,8 @@ func TestMetricNames(t *testing.T) {
 		"state_up gauge",
 		"step_webhook_requests_total counter",
 		"step_webhooks_failing gauge",
+		"stopped_projects gauge",
+		"stops gauge",
 		"sweep_duration_seconds histogram",
 		"sweep_errors_total counter",
 		"trips_total counter",
