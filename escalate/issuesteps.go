@@ -25,7 +25,7 @@ func (r *Reconciler) close(ctx context.Context, s step) (progress, error) {
 	}
 	key := incident.ResumedKey(i)
 	comment := func() string { return s.endComment(key) }
-	if is == plan.IssueOpen {
+	if is == plan.IssueOpen || is == plan.IssueClosed && inDoubt(i.Comments[key]) {
 		if goesOn, err := r.carriesMore(ctx, i, issue); goesOn || err != nil {
 			return later, err
 		}

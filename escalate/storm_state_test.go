@@ -17,14 +17,15 @@ import (
 // What the state knows of a shared issue may be lost, or older than the issue. Whatever else has happened, the sweeps come to an end, and
 // then each project that an incident pauses has one open issue that says so.
 
-// settles sweeps until nothing is left to do. It requires that paused projects have their issues after the second sweep.
+// settles sweeps until nothing is left to do. It requires that paused projects have their issues after the third sweep: which project of a
+// sweep comes first is left to chance.
 func (w *world) settles() {
 	w.Helper()
 	const most = 8
 	var last []string
 	for n := range most {
 		rep := w.sweep()
-		if n >= 1 {
+		if n >= 2 {
 			w.requireIssues()
 		}
 		if len(rep.Actions) == 0 {
