@@ -199,7 +199,11 @@ func (run *commandRun) ackAll(ctx context.Context, n int, open []incident.Incide
 	}
 	res, err := run.carryOutFor(ctx, n, open[0], run.cmd.Steps[n].Line.Reason)
 	if len(open) > 1 {
-		res.answer += fmt.Sprintf(" And the %d others that are paused.", len(open)-1)
+		others := fmt.Sprintf("the %d others of this issue that are paused", len(open)-1)
+		if len(open) == 2 {
+			others = "the other one of this issue that is paused"
+		}
+		res.answer += " They take " + others + ", too."
 	}
 	return res, err
 }

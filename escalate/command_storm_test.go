@@ -91,7 +91,7 @@ func TestStormCommandsForAll(t *testing.T) {
 	playOperatedStorm(t, func(w *world, ids []string) {
 		w.says("alex", "/adf ack")
 		w.sweep()
-		require.Contains(w, w.last(), "`alex` takes incident `atlas#1`. And the 2 others that are paused.")
+		require.Contains(w, w.last(), "`alex` takes incident `atlas#1`. They take the 2 others of this issue that are paused, too.")
 		for _, id := range ids {
 			require.NotNil(w, w.incident(id).Ack)
 		}

@@ -265,10 +265,12 @@ func (r *Reconciler) sharedData(ctx context.Context, lead incident.Incident, iss
 		return cmp.Or(cmp.Compare(d.Place[a.ID], d.Place[b.ID]), a.Opened.Compare(b.Opened))
 	})
 	for n := range d.Members[:min(len(d.Members), 1+withEvidence)] {
-		if m := &d.Members[n]; m.ID != lead.ID {
-			if m.Evidence, err = r.opt.State.Evidence(ctx, m.ID); err != nil {
-				return d, err
-			}
+		m := &d.Members[n]
+		if m.Evidence, err = r.opt.State.Evidence(ctx, m.ID); err != nil {
+			return d, err
+		}
+		if m.ID == lead.ID {
+			d.Lead.Evidence = m.Evidence
 		}
 	}
 	return d, nil

@@ -203,7 +203,7 @@ func TestStormOfTwoProjects(t *testing.T) {
 		require.Equal(w, "[ADF] project-meta on atlas and 1 other failed 1 consecutively: quota", i.Title)
 		require.Equal(w, []string{"- atlas", "x bravo", "x bravo", "x bravo", "x bravo", "x bravo"}, lines(i))
 		require.Len(w, markers(i), 6)
-		require.Contains(w, i.Body, "**2 projects have failed for the same reason, `quota`.** One of them is still paused.")
+		require.Contains(w, i.Body, "**2 projects have failed for the same reason, `quota`:** exit 1, `out of memory`. One of them is still paused.")
 		w.rm("atlas")
 		w.sweepFor(2 * time.Minute)
 		said := strings.Join(comments(w.issue()), "\n")

@@ -8,6 +8,7 @@ import (
 
 	"github.com/terraphim/adfbot/escalate/incident"
 	"github.com/terraphim/adfbot/escalate/tracker"
+	"github.com/terraphim/adfbot/internal/class"
 	"github.com/terraphim/adfbot/internal/markdown"
 	"github.com/terraphim/adfbot/internal/text"
 )
@@ -117,19 +118,25 @@ func (c *Composer) sharedMarkers(d SharedData) string {
 func (c *Composer) sharedHead(d SharedData) string {
 	paused, n := len(d.projects(func(m SharedMember) bool { return m.IsOpen() })), d.Others()+1
 	cause := "in the same way"
-	if class := c.redact.Line(classOf(d.Lead), maxName); class != "" {
-		cause = "for the same reason, " + markdown.CodeSpan(class)
+	if name := c.redact.Line(classOf(d.Lead), maxName); name != "" {
+		cause = "for the same reason, " + markdown.CodeSpan(name)
 	}
 	how := fmt.Sprintf("%d of them are paused", paused)
 	switch {
 	case paused == 0:
 		how = "All of them have been resumed"
+	case paused == n && n == 2:
+		how = "Both of them are paused"
 	case paused == n:
 		how = "All of them are paused"
 	case paused == 1:
 		how = "One of them is still paused"
 	}
-	s := fmt.Sprintf("**%s have failed %s.** %s. This issue is about all of them.", text.Plural(n, "project"), cause, how)
+	failed := fmt.Sprintf("**%s have failed %s.**", text.Plural(n, "project"), cause)
+	if why := c.lastRun(d.Lead.Evidence); why != "" {
+		failed = fmt.Sprintf("**%s have failed %s:** %s.", text.Plural(n, "project"), cause, why)
+	}
+	s := fmt.Sprintf("%s %s. This issue is about all of them.", failed, how)
 	if d.Continues != nil {
 		s += fmt.Sprintf(" It continues %s, which has no room for more.", c.link(*d.Continues, d.Lead.Issue.Repo))
 	}
@@ -138,6 +145,21 @@ func (c *Composer) sharedHead(d SharedData) string {
 		s += " An operator can also comment `/adf resume` for all, or `/adf resume PROJECT` for one."
 	}
 	return tracker.BreakMarkers(s + " Ticking a box resumes nothing: the bot ticks it when the project has been resumed.")
+}
+
+// lastRun says how the last failed run ended, and its last line of output; "" if that is not known.
+func (c *Composer) lastRun(e incident.Evidence) string {
+	var why []string
+	for _, r := range e.Runs {
+		if r.Outcome == "failure" {
+			why = append(why, markdown.Text(string(c.sentence(result(r)))))
+			break
+		}
+	}
+	if line := class.LastLine(e.Output); line != "" {
+		why = append(why, markdown.CodeSpan(string(c.name(line))))
+	}
+	return strings.Join(slices.DeleteFunc(why, func(s string) bool { return s == "" }), ", ")
 }
 
 // sharedList returns the checklist, and whether all lines have found room. The rest is counted.

@@ -159,7 +159,7 @@ func TestSharedAgain(t *testing.T) {
 	}
 	require.Equal(t, 1, d.Others())
 	got := c.Share("x", d)
-	require.Contains(t, got, "**2 projects have failed for the same reason, `quota`.** One of them is still paused.")
+	require.Contains(t, got, "**2 projects have failed for the same reason, `quota`:** exit 1, `` error: could not compile `odilo` ``. One of them is still paused.")
 	require.Equal(t, 4, strings.Count(got, "\n- ["))
 	_, members := tracker.ParseMarkers(got)
 	require.Len(t, members, 3)
@@ -179,6 +179,6 @@ func TestSharedUnknown(t *testing.T) {
 	}
 	require.Contains(t, c.Share("x", d), "All of them have been resumed.")
 	d.Kept = []tracker.Marker{{Installation: testInstallation, Project: "kept", Incident: strings.Repeat("e", 32), Seq: 1}}
-	require.Contains(t, c.Share("x", d), "**3 projects have failed for the same reason, `quota`.** One of them is still paused.")
+	require.Contains(t, c.Share("x", d), "**3 projects have failed for the same reason, `quota`:** exit 1, `` error: could not compile `odilo` ``. One of them is still paused.")
 	require.Equal(t, 2, d.Others())
 }

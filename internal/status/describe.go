@@ -37,7 +37,11 @@ func (r *Reader) Describe(ctx context.Context, project string) (string, error) {
 			by = ", taken by " + markdown.CodeSpan(i.TakenBy)
 		}
 		by += i.Escalation.Note(s.At)
-		add("Incident %s%s, open since %s%s", markdown.CodeSpan(i.Name), text(ClassNote(i.Class)), i.Opened.UTC().Format(describeFormat), by)
+		class := ""
+		if note := ClassNote(i.Class); note != "" {
+			class = " " + text(strings.TrimSpace(note))
+		}
+		add("Incident %s%s, open since %s%s", markdown.CodeSpan(i.Name), class, i.Opened.UTC().Format(describeFormat), by)
 	}
 	add("Failures in a row: %d; it trips at %d", p.Failures, p.Threshold)
 	if p.Running > 0 {
