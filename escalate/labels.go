@@ -68,9 +68,10 @@ func (r *Reconciler) createLabels(ctx context.Context, repo tracker.Repo, names 
 	ids, err := r.opt.Tracker.Labels(ctx, repo)
 	if err == nil && !hasAll(ids, names) {
 		var owners map[string]int64
-		owners, err = r.opt.Tracker.OwnerLabels(ctx, repo)
-		maps.Copy(owners, ids)
-		ids = owners
+		if owners, err = r.opt.Tracker.OwnerLabels(ctx, repo); err == nil {
+			maps.Copy(owners, ids)
+			ids = owners
+		}
 	}
 	if err != nil {
 		return have, err

@@ -200,6 +200,7 @@ var flows = slices.Concat(stepFlows, []flow{
 	}, {
 		name: "a stop of all projects",
 		before: func(w *world) {
+			w.several = true
 			w.ok("record", "--project", "odilo", "--success")
 			w.ok("pause", "quick")
 		},
@@ -217,9 +218,14 @@ var flows = slices.Concat(stepFlows, []flow{
 		act:    []string{"sweep"},
 		end:    []string{"file .adfbot", "file quick", "quick: paused yes, held true, 0 failures"},
 	}, {
-		name:   "an operator's order to stop all",
-		before: func(w *world) { w.operators(); w.trip(); w.As(person).Comment(theRepo, 1, "/adf pause all") },
-		act:    []string{"sweep"},
+		name: "an operator's order to stop all",
+		before: func(w *world) {
+			w.several = true
+			w.operators()
+			w.trip()
+			w.As(person).Comment(theRepo, 1, "/adf pause all")
+		},
+		act: []string{"sweep"},
 		end: []string{theRepo + "#1 open, 2 comments", paused[1], "file digital-twins", paused[2], "file quick",
 			paused[3], "digital-twins: paused yes, held true, 0 failures", "quick: paused yes, held true, 0 failures"},
 	}, {

@@ -26,6 +26,8 @@ type world struct {
 	*gitea
 	clock time.Duration // how far the clock of its commands is ahead
 	calls *events       // of a webhook, or nil
+	// several flags are written at once: who is killed then leaves half of another one, which goes an hour later with the next flag
+	several bool
 }
 
 func newWorld(t *testing.T) *world {
@@ -110,6 +112,9 @@ func (w *world) state() []string {
 	entries, err := os.ReadDir(w.path("pause"))
 	require.NoError(w.t, err)
 	for _, e := range entries {
+		if w.several && strings.HasPrefix(e.Name(), ".tmp-") {
+			continue
+		}
 		require.NotContains(w.t, e.Name(), "tmp", "what a dead writer left is swept away or not seen")
 		out = append(out, "file "+e.Name())
 	}
