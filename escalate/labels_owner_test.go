@@ -1,10 +1,12 @@
 package escalate_test
 
 import (
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/terraphim/adfbot/escalate"
 	"github.com/terraphim/adfbot/escalate/giteatest"
 )
 
@@ -12,9 +14,15 @@ import (
 func TestOwnerLabelsRefused(t *testing.T) {
 	play(t, func(w *world) {
 		w.Gitea.AddLabel(fleet, "adf")
+		target := w.rec.Options().Target
+		w.rec.Options().Target = func(project string) escalate.Target {
+			t := target(project)
+			t.Labels = append(slices.Clone(t.Labels), "new")
+			return t
+		}
 		w.Gitea.Inject(giteatest.Fault{Match: giteatest.PathHas("/orgs/"), Do: giteatest.Status(500, "{}")})
-		id := w.trip(project)
-		w.sweep()
-		require.NotZero(t, w.incident(id).Issue.Number)
+		i := w.failed(project)
+		_, _ = w.rec.Trip(w.Context(), i)
+		require.NotZero(t, w.incident(i.ID).Issue.Number, "the issue comes first")
 	})
 }
