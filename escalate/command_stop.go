@@ -31,19 +31,14 @@ func parseEverything(text string) (e everything, ok bool) {
 	}
 	e.onlyAll = len(words) == 1
 	words = words[1:]
-	if len(words) > 1 && strings.EqualFold(words[0], "for") {
+	if len(words) > 1 && strings.EqualFold(strings.TrimRight(words[0], ":"), "for") && words[1][0] >= '0' && words[1][0] <= '9' { // not "for maintenance"
 		word := strings.TrimRight(words[1], ":,.")
-		d, err := time.ParseDuration(word)
-		switch {
-		case err != nil: // "for maintenance"
-		case d < incident.MinPause || d > incident.MaxPause:
-			e.wrong = word
-		default:
+		if d, ok := parseSnooze(word); ok && d >= incident.MinPause && d <= incident.MaxPause {
 			e.lasts = d
+		} else {
+			e.wrong = word
 		}
-		if err == nil {
-			words = words[2:]
-		}
+		words = words[2:]
 	}
 	e.reason = strings.Join(words, " ")
 	return e, true
@@ -95,7 +90,7 @@ func (run *commandRun) stopAll(ctx context.Context, n int, e everything) (result
 	return result{answer: issuetext.StoppedAll(s, len(out.Held), len(out.Others), out.Failed)}, nil
 }
 
-// isBeforeEnd returns a stop of all projects that has ended after the command was written, if the command's writer may not know of it.
+// isBeforeEnd returns a stop of all projects that somebody has ended after the command was written, if the command's writer may not know of it.
 func (run *commandRun) isBeforeEnd(ctx context.Context) (*incident.Stop, error) {
 	stops, err := run.opt.State.Stops(ctx)
 	if err != nil {
@@ -105,7 +100,7 @@ func (run *commandRun) isBeforeEnd(ctx context.Context) (*incident.Stop, error) 
 		return nil, err
 	}
 	for _, s := range stops {
-		if s.All() && incident.IsAfter(s.Ended, run.cmd.At) && !slices.Contains(run.known, s.ID) {
+		if s.All() && s.EndedHow != timeOver && incident.IsAfter(s.Ended, run.cmd.At) && !slices.Contains(run.known, s.ID) {
 			return &s, run.refuse(ctx, s.ID)
 		}
 	}

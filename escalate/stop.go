@@ -16,6 +16,9 @@ import (
 // A stop pauses many projects with holds, see [incident.Stop]. The stop is stored first; a sweep covers what a crash has left out, and writes the
 // flags that are missing. At its end all its holds are over at once, and the plan ends each of them.
 
+// timeOver is how a stop ends that nobody ends.
+const timeOver = "its time was over"
+
 // Stopped is what a stop did.
 type Stopped struct {
 	Held   []string // projects that it holds now
@@ -154,7 +157,7 @@ func (r *Reconciler) keepStops(ctx context.Context) error {
 		switch {
 		case !s.Ended.IsZero():
 		case s.Over(r.opt.Now()):
-			_, err = r.opt.State.EndStop(ctx, s.ID, "its time was over", r.opt.Now())
+			_, err = r.opt.State.EndStop(ctx, s.ID, timeOver, r.opt.Now())
 			errs = append(errs, err)
 			r.opt.Log.Info("stop is over", "what", s.What(), "stop", s.ID)
 		default:

@@ -498,9 +498,12 @@ func TestCommandsAboutAll(t *testing.T) {
 		w.sweep()
 		require.Contains(t, w.last(), "only from its operators")
 		require.Equal(t, []string{project}, w.flags())
-		w.says("alex", "/adf pause all for 30s")
-		w.sweep()
-		require.Contains(t, w.last(), "lasts from 1m to 720h (30 days), not `30s`")
+		for text, said := range map[string]string{"for 30s": "30s", "for 1w maintenance": "1w", "for 2 hours": "2", "for: 31d": "31d"} {
+			w.says("alex", "/adf pause all "+text)
+			w.sweep()
+			require.Contains(t, w.last(), "Nothing was paused: `"+said+"` is no time from 1m to 30d.")
+			require.Equal(t, []string{project}, w.flags())
+		}
 		w.says("alex", "/adf resume all tests are fixed")
 		w.sweep()
 		require.Empty(t, w.flags(), "without a stop, that is a reason")
@@ -554,5 +557,24 @@ func TestStopInMemory(t *testing.T) {
 		list, err := dir.List()
 		require.NoError(t, err)
 		require.Empty(t, list)
+	})
+}
+
+// Days are a time, too; and a stop whose time is over was ended by nobody, so a pause that was written before the bot noticed that is meant.
+func TestPauseAllAfterTimeWasOver(t *testing.T) {
+	playStopCommands(t, func(w *world) {
+		w.says("alex", "/adf pause all for 1d")
+		w.sweep()
+		stops, err := w.store.Stops(w.Context())
+		require.NoError(t, err)
+		require.Len(t, stops, 1)
+		require.Equal(t, 24*time.Hour, stops[0].Until.Sub(stops[0].Since))
+		time.Sleep(24*time.Hour + time.Second)
+		w.says("alex", "/adf pause all again please")
+		time.Sleep(10 * time.Second)
+		w.sweep()
+		w.sweep()
+		require.NotContains(t, w.last(), "Nothing was done")
+		require.Greater(t, len(w.flags()), 1)
 	})
 }

@@ -74,5 +74,5 @@ func LaterStopEnd(s *incident.Stop) string {
 
 // WrongPauseTime answers a pause of all projects for a time that cannot be.
 func WrongPauseTime(word string) string {
-	return fmt.Sprintf("Nothing was done: a pause that ends by itself lasts from 1m to 720h (30 days), not %s.", markdown.CodeSpan(word))
+	return fmt.Sprintf("Nothing was paused: %s is no time from 1m to 30d. Write it as in `/adf pause all for 2h`, `90m` or `3d`.", markdown.CodeSpan(word))
 }

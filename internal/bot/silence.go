@@ -25,6 +25,7 @@ const (
 	silenceGap = 3 * time.Minute
 
 	metaSilence  = "silence"
+	metaFirst    = "silence_projects"
 	silenceClaim = "silence"
 )
 
@@ -89,6 +90,10 @@ func (b *Bot) lookForSilence(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	first, err := b.firstLooks(ctx, expected, now)
+	if err != nil {
+		return err
+	}
 	var projects []string
 	for id := range expected {
 		projects = append(projects, id)
@@ -110,7 +115,7 @@ func (b *Bot) lookForSilence(ctx context.Context) error {
 	}
 	for id, e := range expected {
 		if _, is := open[id]; !is && err == nil && !reports[id].Paused {
-			i, opened, err := b.checkReports(ctx, id, e, reports[id], watch.Since, now)
+			i, opened, err := b.checkReports(ctx, id, e, reports[id], latest(watch.Since, first[id]), now)
 			if opened {
 				changed = append(changed, i)
 			}
@@ -173,6 +178,46 @@ func (b *Bot) keepWatch(ctx context.Context, now time.Time) (w silenceWatch, err
 		return w, err
 	}
 	return w, b.store.SetMeta(ctx, metaSilence, string(stored))
+}
+
+// firstLooks returns when somebody looked at the expected projects for the first time: what was not known or not configured before is
+// waited for from then on.
+func (b *Bot) firstLooks(ctx context.Context, expected map[string]config.Expect, now time.Time) (map[string]time.Time, error) {
+	doc, err := b.store.Meta(ctx, metaFirst)
+	if err != nil {
+		return nil, err
+	}
+	first := map[string]time.Time{}
+	_ = json.Unmarshal([]byte(doc), &first) // what cannot be read is new
+	changed := false
+	for id := range expected {
+		if _, known := first[id]; !known {
+			first[id], changed = now, true
+		}
+	}
+	if b.store.fleet == nil { // another host may have another configuration
+		for id := range first {
+			if _, is := expected[id]; !is {
+				delete(first, id)
+				changed = true
+			}
+		}
+	}
+	if !changed {
+		return first, nil
+	}
+	stored, err := json.Marshal(first)
+	if err != nil {
+		return nil, err
+	}
+	return first, b.store.SetMeta(ctx, metaFirst, string(stored))
+}
+
+func latest(a, b time.Time) time.Time {
+	if b.After(a) {
+		return b
+	}
+	return a
 }
 
 // silenceEnds returns how an open silent incident ends by what is known now; "": it does not.

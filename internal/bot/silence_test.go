@@ -176,6 +176,24 @@ func TestSilenceOfAPattern(t *testing.T) {
 		})
 }
 
+// A project that is new, or becomes known, is waited for from then on, however long others have been.
+func TestSilenceOfANewProject(t *testing.T) {
+	t.Parallel()
+	watching(t, func(w *world) {
+		w.change("- id: atlas\n", "- match: twins-*\n    expect: {every: 1h}\n  - id: atlas\n")
+	},
+		func(w *world, _ *bot.Bot, after func(time.Duration)) {
+			w.record(success("twins-a"))
+			after(70 * time.Minute)
+			w.record(store.Result{Project: "twins-b", Agent: "project-meta", Outcome: store.Ignored})
+			w.record(success("twins-a"))
+			after(70 * time.Minute)
+			require.Empty(t, w.issues(""))
+			after(12 * time.Minute)
+			require.Len(t, w.issues("open"), 2)
+		})
+}
+
 // Who takes `expect` out of the configuration takes the issue back.
 func TestNotExpectedAnyMore(t *testing.T) {
 	often := func(w *world) { w.change("- id: odilo\n", "- id: odilo\n    expect: {every: 1m, grace: 1m}\n") }
