@@ -14,8 +14,8 @@ import (
 // maxSnooze is the longest snooze: a pause must not be forgotten.
 const maxSnooze = 30 * 24 * time.Hour
 
-// parseSnooze reads a duration as in Go, with days, too: 4h, 90m, 3d, 1d12h.
-func parseSnooze(s string) (time.Duration, bool) {
+// parseDuration reads a duration as in Go that is longer than 0, with days, too: 4h, 90m, 3d, 1d12h.
+func parseDuration(s string) (time.Duration, bool) {
 	var days int
 	if before, after, ok := strings.Cut(strings.ToLower(s), "d"); ok {
 		n, err := strconv.ParseUint(before, 10, 8)
@@ -28,7 +28,7 @@ func parseSnooze(s string) (time.Duration, bool) {
 	}
 	rest, err := time.ParseDuration(strings.ToLower(s))
 	d := time.Duration(days)*24*time.Hour + rest
-	return d, err == nil && rest >= 0 && d > 0 && d <= maxSnooze
+	return d, err == nil && rest >= 0 && d > 0
 }
 
 // snoozeStep puts off the steps and reminders of the issue, from when the command was written. Doing it twice does no harm.
@@ -41,8 +41,8 @@ func (run *commandRun) snoozeStep(ctx context.Context, n int) (result, error) {
 		return result{answer: issuetext.NothingToSnooze(run.incident)}, nil
 	}
 	written, _, _ := strings.Cut(run.cmd.Steps[n].Line.Reason, " ")
-	d, ok := parseSnooze(written)
-	if !ok {
+	d, ok := parseDuration(written)
+	if !ok || d > maxSnooze {
 		return result{answer: issuetext.SnoozeUsage(written, "30d")}, nil
 	}
 	if !run.cmd.Steps[n].Begun {

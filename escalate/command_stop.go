@@ -33,7 +33,7 @@ func parseEverything(text string) (e everything, ok bool) {
 	words = words[1:]
 	if len(words) > 1 && strings.EqualFold(strings.TrimRight(words[0], ":"), "for") && words[1][0] >= '0' && words[1][0] <= '9' { // not "for maintenance"
 		word := strings.TrimRight(words[1], ":,.")
-		if d, ok := parseSnooze(word); ok && d >= incident.MinPause && d <= incident.MaxPause {
+		if d, ok := parseDuration(word); ok && d >= incident.MinPause && d <= incident.MaxPause {
 			e.lasts = d
 		} else {
 			e.wrong = word

@@ -82,8 +82,9 @@ func cutProject(s string) (first, rest string) {
 
 // isProject reports whether a project of that name is configured, or is known and matches a pattern.
 func (run *commandRun) isProject(ctx context.Context, name string) (bool, error) {
-	if slices.Contains(run.opt.Projects, name) || run.opt.ByPattern == nil || !run.opt.ByPattern(name) {
-		return slices.Contains(run.opt.Projects, name), nil
+	configured := slices.Contains(run.opt.Projects, name)
+	if configured || run.opt.ByPattern == nil || !run.opt.ByPattern(name) {
+		return configured, nil
 	}
 	states, err := run.opt.State.ProjectStates(ctx)
 	_, known := states[name]
@@ -150,12 +151,14 @@ func (run *commandRun) resumeAll(ctx context.Context, n int, members []incident.
 	if err != nil {
 		return result{}, err
 	}
+	states, err := run.opt.State.ProjectStates(ctx)
+	if err != nil {
+		return result{}, err
+	}
 	for _, m := range now {
-		switch p, err := run.opt.State.ProjectState(ctx, m.Project); {
-		case err != nil:
-			return result{}, err
+		switch {
 		case m.IsOpen():
-		case p.Hold != nil:
+		case states[m.Project].Hold != nil:
 			answer.Held = append(answer.Held, m)
 		case strings.HasPrefix(m.EndedHow, how) && (tried[m.ID] || !m.Ended.Before(run.cmd.At)): // or by this step before a crash
 			answer.Resumed = append(answer.Resumed, m)

@@ -105,9 +105,7 @@ func neededBy(incidents []fleetIncident) func(giteatest.Issue) bool {
 	for _, i := range incidents {
 		open[i.ID] = !i.Ended
 	}
-	return func(i giteatest.Issue) bool {
-		return slices.ContainsFunc(carried(i.Body), func(m hidden) bool { return open[m.incident] })
-	}
+	return func(i giteatest.Issue) bool { return carriesOne(i, open) }
 }
 
 func (s *fleetStorm) issuesByIncident() map[string][]giteatest.Issue {

@@ -69,6 +69,11 @@ func newBook(s *storm) *book {
 		calm: map[string]projectCalm{}, seen: map[string]incidentSeen{}}
 }
 
+// carriesOne reports whether an issue is about one of the incidents.
+func carriesOne(i giteatest.Issue, incidents map[string]bool) bool {
+	return slices.ContainsFunc(carried(i.Body), func(m hidden) bool { return incidents[m.incident] })
+}
+
 func (b *book) wrong(format string, args ...any) {
 	b.mu.Lock()
 	defer b.mu.Unlock()

@@ -120,9 +120,6 @@ func (c *checker) issuesAndIncidents() {
 	for _, i := range c.incidents {
 		paused[i.id] = i.ended.IsZero()
 	}
-	needed := func(i target) bool {
-		return slices.ContainsFunc(carried(i.Body), func(m hidden) bool { return paused[m.incident] })
-	}
 	for _, i := range c.incidents {
 		issues := byIncident[i.id]
 		delete(byIncident, i.id)
@@ -137,7 +134,7 @@ func (c *checker) issuesAndIncidents() {
 				continue
 			}
 			open = append(open, at)
-			if needed(issue) {
+			if carriesOne(issue.Issue, paused) {
 				continue
 			}
 			if !reopened(issue.Issue) {
