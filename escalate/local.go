@@ -280,9 +280,15 @@ func (r *Reconciler) supersede(ctx context.Context, _ *localVisit, a plan.Action
 	return err
 }
 
-// recordHold stores the pause of a flag that a person made, or that a lost state had as theirs.
+// recordHold stores the pause of a flag that a person made, or that a lost state had as theirs. Beside an incident, the flag is confirmed as
+// the incident's, like that of a hold which the state knew before the trip.
 func (r *Reconciler) recordHold(ctx context.Context, v *localVisit, a plan.Action) error {
-	if ok, err := v.syncMarked(ctx); !ok {
+	_, open := v.Pause()
+	sync := func() (bool, error) { return v.syncMarked(ctx) }
+	if open.ID != "" {
+		sync = v.sync
+	}
+	if ok, err := sync(); !ok {
 		return err
 	}
 	h, generation := plan.HoldOf(a, pause.NewRandomID(), r.opt.Now())
@@ -291,6 +297,13 @@ func (r *Reconciler) recordHold(ctx context.Context, v *localVisit, a plan.Actio
 	}
 	h.Note = issuetext.PersonsNote(v.Project, v.Flag.Note) // the flag may have to be written again
 	r.opt.Log.Info("project is paused by hand", "project", v.Project)
+	if open.ID != "" {
+		err := r.opt.State.SetHold(ctx, h)
+		if v.Hold = &h; err == nil {
+			v.confirmLater(open.ID)
+		}
+		return err
+	}
 	_, err := r.opt.State.AddHold(ctx, h, v.Flag.Identity, generation)
 	return err
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/terraphim/adfbot/escalate/incident"
 	"github.com/terraphim/adfbot/escalate/issuetext"
 )
 
@@ -80,6 +81,70 @@ func TestLostStateIncidentBesideHold(t *testing.T) {
 		require.True(w, m.incident(id).IsOpen())
 		require.Equal(w, "open", w.issue().State)
 		require.Empty(w, comments(w.issue()))
+		m.rm(project)
+		m.sweep()
+		require.Equal(w, "closed", w.issue().State)
+		require.Empty(w, m.state(project).Pause().ID)
+	})
+}
+
+// The breaker trips before a sweep has found the pause by hand in its flag: the incident gets its issue, and the hold goes on beside it.
+func TestLostStateTripsBesideHold(t *testing.T) {
+	for name, earlier := range map[string]int{"the first pause": 0, "a later one": 2} {
+		t.Run(name, func(t *testing.T) {
+			play(t, func(w *world) {
+				for range earlier {
+					w.touch(project)
+					w.sweep()
+					w.rm(project)
+					w.sweep()
+				}
+				_, err := w.rec.Hold(w.Context(), incident.Hold{Project: project, Note: "odilo is paused by eve", Until: time.Now().Add(time.Hour)})
+				require.NoError(w, err)
+				hold := w.state(project).Hold.ID
+				m := w.withoutState()
+				id := m.trip(project)
+				require.Equal(w, "open", w.issue().State)
+				require.True(w, m.incident(id).IsOpen())
+				require.NotContains(w, w.issue().Body, "NOT PAUSED")
+				require.Empty(w, m.sweep().Actions)
+				require.Empty(w, comments(w.issue()))
+				require.Equal(w, hold, m.state(project).Hold.ID)
+				flag, err := m.dir.Look(project)
+				require.NoError(w, err)
+				require.Contains(w, flag.Note, "odilo is paused by eve")
+
+				time.Sleep(2 * time.Hour)
+				m.sweep()
+				require.Nil(w, m.state(project).Hold, "its time is over")
+				require.True(w, m.incident(id).IsOpen())
+				require.Contains(w, m.rec.Look(w.Context(), project).Info.Incident, id)
+				m.rm(project)
+				m.sweep()
+				require.Equal(w, "closed", w.issue().State)
+				require.Empty(w, m.state(project).Pause().ID)
+			})
+		})
+	}
+}
+
+// The copy of the state has an earlier pause by hand, which is over.
+func TestOldStateTripsBesideHold(t *testing.T) {
+	play(t, func(w *world) {
+		_, err := w.rec.Pause(w.Context(), project, "odilo is paused by kim")
+		require.NoError(w, err)
+		restore := w.copied()
+		w.rm(project)
+		w.sweep()
+		_, err = w.rec.Pause(w.Context(), project, "odilo is paused by eve")
+		require.NoError(w, err)
+		hold := w.state(project).Hold.ID
+		m := restore()
+		id := m.trip(project)
+		require.True(w, m.incident(id).IsOpen())
+		require.Equal(w, "open", w.issue().State)
+		require.Equal(w, hold, m.state(project).Hold.ID)
+		require.Empty(w, m.sweep().Actions)
 		m.rm(project)
 		m.sweep()
 		require.Equal(w, "closed", w.issue().State)

@@ -58,7 +58,8 @@ func after(o Observation, a Action) Observation {
 	case RecordHold:
 		h, _ := HoldOf(a, "a new one", o.Now)
 		o.Hold = &h
-		o = confirmed(o, "")
+		_, open := o.Pause()
+		o = confirmed(o, open.ID)
 	case ReleaseHold:
 		o.Hold, o.Confirmed = nil, incident.Confirmation{}
 		o.Generation++

@@ -20,6 +20,7 @@ func TestNextFlags(t *testing.T) {
 	absent := incident.FlagView{State: incident.FlagGone}
 	at := now.Add(-time.Hour)
 	bots := func(pause string, generation int64) incident.FlagView {
+		at := at.Add(time.Duration(generation) * time.Minute) // each pause has a flag of its own
 		return incident.FlagView{
 			State: incident.FlagThere, Identity: incident.FlagIdentity{Kind: incident.BotFlag, Mtime: at.UnixNano(), Size: 300},
 			Info: incident.FlagInfo{Project: project, Incident: id[pause], Pause: incident.Pause{ID: id[pause], Generation: generation}, Written: at},
@@ -146,5 +147,57 @@ func TestNextFlagFarAhead(t *testing.T) {
 		h, least := plan.HoldOf(actions[0], idB, now)
 		require.Equal(t, idA, h.ID)
 		require.Equal(t, want, least)
+	}
+}
+
+// A project of a single host trips beside the pause by hand that its flag names, after the state was lost: both go on. An incident whose
+// flag the state has confirmed was there before that pause, and is over.
+func TestNextFlagOfLostHold(t *testing.T) {
+	known := &incident.Hold{ID: idA, Project: project, Since: ago(time.Hour)}
+	flagged := func(o *plan.Observation) { o.Confirmed.Pause, o.Incidents[0].FlagWritten = idB, ago(time.Hour) }
+	for _, c := range []struct {
+		name       string
+		generation int64 // of the hold; the state's is 3
+		change     func(*plan.Observation)
+		want       plan.Kind
+	}{
+		{"later", 4, nil, plan.RecordHold},
+		{"of the same generation", 3, nil, plan.RecordHold},
+		{"later, with a confirmation of an earlier pause", 4, func(o *plan.Observation) { o.Confirmed.Pause = aHold.ID }, plan.RecordHold},
+		{"later than a hold that the state knows", 4, func(o *plan.Observation) { o.Hold = aHold }, plan.EndHold},
+		{"results wait", 4, func(o *plan.Observation) { o.Unstored = true }, plan.RecordHold},
+		{"the state knows it", 4, func(o *plan.Observation) { o.Hold = known }, plan.ConfirmFlag},
+		{"of an earlier pause", 2, nil, plan.WriteFlag},
+		{"another hold took its place", 3, func(o *plan.Observation) { o.Hold = aHold }, plan.WriteFlag},
+		{"the state knew it, and it is over", 3, func(o *plan.Observation) { o.Confirmed.Pause = idA }, plan.WriteFlag},
+		{"it is over beside the incident", 3, flagged, plan.WriteFlag},
+		{"later than the incident, which had its flag", 4, flagged, plan.Resume},
+		{"later by its note, and confirmed beside the incident", 4, func(o *plan.Observation) {
+			flagged(o)
+			o.Confirmed.Identity = o.Flag.Identity
+		}, plan.WriteFlag},
+		{"a fleet keeps both", 4, func(o *plan.Observation) { o.Fleet = true }, plan.Create},
+		{"a fleet, the same generation", 3, func(o *plan.Observation) { o.Fleet = true }, plan.WriteFlag},
+		{"touched", 4, func(o *plan.Observation) { o.Flag.Identity = personFlag }, plan.ConfirmFlag},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			until := now.Add(time.Hour)
+			o := plan.Observation{Now: now, Project: project, Generation: 3, Known: func(id string) bool { return id == idB },
+				Incidents: []incident.Incident{{ID: idB, Project: project, Seq: 1, Opened: now}},
+				Flag: incident.FlagView{State: incident.FlagThere, Identity: botFlag,
+					Info: incident.FlagInfo{Project: project, Pause: incident.Pause{ID: idA, Generation: c.generation}, Written: now, Until: until, Stop: idA}}}
+			if c.change != nil {
+				c.change(&o)
+			}
+			a := plan.Next(o)[0]
+			require.Equal(t, c.want, a.Kind)
+			if a.Kind == plan.RecordHold {
+				h, _ := plan.HoldOf(a, idB, now)
+				require.Equal(t, incident.Hold{ID: idA, Project: project, Since: now, Until: until, Stop: idA}, h)
+			}
+			dry := plan.DryRun(o)
+			require.Equal(t, c.want == plan.Resume, slices.ContainsFunc(dry, func(a plan.Action) bool { return a.Kind == plan.Resume }))
+			require.Equal(t, c.want != plan.Resume, slices.ContainsFunc(dry, func(a plan.Action) bool { return a.Kind == plan.Create && a.Incident == idB }), "it gets its issue")
+		})
 	}
 }

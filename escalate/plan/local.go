@@ -68,7 +68,11 @@ func (p *planner) flagThere() (current string) {
 		return p.rebuild(unknown)
 	}
 	switch {
-	case !p.o.Fleet && p.untouched() && !p.o.Named(pause) && p.o.Flag.Info.Incident == "" && p.noted() > p.o.Generation:
+	case p.besideLostHold(open) && p.o.Hold == nil:
+		p.recordNamedHold("the project tripped beside the pause by hand that the flag names, which this state does not know")
+	case p.besideLostHold(open) && p.later():
+		p.add(EndHold, incident.Incident{}, "the pause flag belongs to a later pause by hand, which this state does not know")
+	case !p.o.Fleet && p.untouched() && !p.o.Named(pause) && p.o.Flag.Info.Incident == "" && p.noted() > p.o.Generation && !p.flagConfirmed(pause):
 		kind := ReleaseHold
 		if open.ID != "" {
 			kind = Resume
@@ -87,6 +91,21 @@ func (p *planner) flagThere() (current string) {
 		p.add(ConfirmFlag, open, "the pause flag exists")
 	}
 	return open.ID
+}
+
+// besideLostHold reports whether the project of a single host tripped beside a pause by hand that the state has lost: the flag is that of the
+// hold, and the state has confirmed it neither for the hold nor for the incident. An incident that had its flag would be an earlier pause.
+func (p *planner) besideLostHold(open incident.Incident) bool {
+	named, c := p.o.Flag.Info.Pause.ID, p.o.Confirmed.Pause
+	return !p.o.Fleet && open.ID != "" && open.FlagWritten.IsZero() && c != open.ID && c != named &&
+		p.untouched() && p.o.Flag.Info.Incident == "" && !p.o.Named(open.ID) && p.noted() >= p.o.Generation
+}
+
+// recordNamedHold plans to store the hold that the flag names.
+func (p *planner) recordNamedHold(why string) {
+	info := p.o.Flag.Info
+	a := p.add(RecordHold, incident.Incident{}, why)
+	a.hold, a.at, a.until, a.stop = info.Pause.ID, p.noted(), info.Until, info.Stop
 }
 
 // flagConfirmed reports whether the flag is as this host has confirmed it for the pause.
@@ -148,8 +167,7 @@ func (p *planner) flagAlone(unknown string) (current string) {
 	case p.over():
 		p.add(RecordHold, none, "somebody has touched or put back the flag of a pause that is over")
 	case p.untouched():
-		a := p.add(RecordHold, none, "the state does not know the pause that the flag names")
-		a.hold, a.at, a.until, a.stop = named.ID, p.noted(), p.o.Flag.Info.Until, p.o.Flag.Info.Stop
+		p.recordNamedHold("the state does not know the pause that the flag names")
 		current = p.rebuild(unknown) // it may have paused the project beside the hold
 	default:
 		if current = p.rebuild(unknown); current == "" {
