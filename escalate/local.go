@@ -296,6 +296,9 @@ func (r *Reconciler) recordHold(ctx context.Context, v *localVisit, a plan.Actio
 		h.Since = made
 	}
 	h.Note = issuetext.PersonsNote(v.Project, v.Flag.Note) // the flag may have to be written again
+	if h.Until.IsZero() {
+		h.Note = issuetext.WithoutEnd(h.Note)
+	}
 	r.opt.Log.Info("project is paused by hand", "project", v.Project)
 	if open.ID != "" {
 		err := r.opt.State.SetHold(ctx, h)

@@ -2,6 +2,7 @@ package escalate_test
 
 import (
 	"context"
+	"os"
 	"runtime"
 	"syscall"
 	"testing"
@@ -14,6 +15,7 @@ import (
 	"github.com/terraphim/adfbot/escalate/incident"
 	"github.com/terraphim/adfbot/escalate/plan"
 	"github.com/terraphim/adfbot/internal/fault"
+	"github.com/terraphim/adfbot/internal/testhost"
 	"github.com/terraphim/adfbot/pause"
 )
 
@@ -261,6 +263,55 @@ func TestIncidentOutlastsStop(t *testing.T) {
 	})
 }
 
+// The flag of a pause that would end by itself does not say so any more once an incident pauses the project, too.
+func TestTripDuringTimedPause(t *testing.T) {
+	for name, begin := range map[string]func(*world){
+		"stop": func(w *world) { w.stop(aStop(time.Hour)) },
+		"pause by hand": func(w *world) {
+			_, err := w.rec.Hold(w.Context(), incident.Hold{Project: project, Note: "It resumes by itself at 12:00.", Until: time.Now().Add(time.Hour)})
+			require.NoError(w, err)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			playStop(t, func(w *world) {
+				begin(w)
+				hold := w.state(project).Hold.ID
+				id := w.trip(project)
+				flag, err := w.dir.Look(project)
+				require.NoError(t, err)
+				require.Contains(t, flag.Note, "project-meta failed 1 time")
+				require.NotContains(t, flag.Note, "resumes by itself")
+				require.Equal(t, hold, w.state(project).Hold.ID)
+				require.NotContains(t, w.issue().Body, "NOT PAUSED")
+				require.Empty(t, kinds(w.sweep().Actions))
+				time.Sleep(2 * time.Hour)
+				w.sweep()
+				require.Nil(t, w.state(project).Hold)
+				require.True(t, w.incident(id).IsOpen())
+				w.rm(project)
+				w.sweep()
+				require.False(t, w.incident(id).IsOpen())
+			})
+		})
+	}
+}
+
+// Where the flag cannot be replaced, the project is paused all the same, and its issue says nothing else.
+func TestTripDuringTimedPauseUnwritable(t *testing.T) {
+	playStop(t, func(w *world) {
+		w.stop(aStop(time.Hour))
+		undo := testhost.ReadOnly(w, w.dir.Path())
+		_, err := w.tripAnd(project)
+		require.ErrorContains(t, err, "is paused by the flag of another pause")
+		require.NotContains(t, w.issue().Body, "NOT PAUSED")
+		undo()
+		w.sweep()
+		flag, err := w.dir.Look(project)
+		require.NoError(t, err)
+		require.Contains(t, flag.Note, "project-meta failed 1 time")
+	})
+}
+
 // A flag that somebody makes or touches is a pause of its own, which no time ends.
 func TestPersonsFlagOutlastsStop(t *testing.T) {
 	playStop(t, func(w *world) {
@@ -268,9 +319,11 @@ func TestPersonsFlagOutlastsStop(t *testing.T) {
 		w.stop(s)
 		time.Sleep(2 * time.Second)
 		w.touch("atlas")
-		w.touch("bravo")
+		require.NoError(t, os.Chtimes(w.dir.FlagPath("bravo"), time.Now(), time.Now()))
 		w.sweep()
 		require.Empty(t, w.state("atlas").Hold.Stop)
+		require.Contains(t, w.state("bravo").Hold.Note, "Reason: the provider is down")
+		require.NotContains(t, w.state("bravo").Hold.Note, "resumes by itself", "it is what the flag says where it is written again")
 		w.touch("carol") // and nobody sees it before the end
 		time.Sleep(time.Hour)
 		w.sweep()

@@ -2,6 +2,7 @@ package issuetext
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -176,6 +177,11 @@ func HoldNote(project string, h Held, resume Resume) string {
 
 // ResumesLine is how the line in a flag begins that says when the pause ends.
 const ResumesLine = "It resumes by itself at "
+
+// WithoutEnd returns a note without the line that says when the pause ends.
+func WithoutEnd(note string) string {
+	return strings.Join(slices.DeleteFunc(strings.SplitAfter(note, "\n"), func(line string) bool { return strings.HasPrefix(line, ResumesLine) }), "")
+}
 
 // StopNote is [HoldNote] for a project that a stop holds.
 func StopNote(project string, s incident.Stop, instance string, resume Resume) string {

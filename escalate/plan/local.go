@@ -83,6 +83,12 @@ func (p *planner) flagThere() (current string) {
 		// Results that wait may have paused the project, after somebody removed the flag of what pauses it: they tell, once they are stored.
 	case p.untouched() && !p.o.Named(pause):
 		p.add(WriteFlag, open, "the pause flag is that of another pause")
+	case open.ID != "" && p.untouched() && p.o.Flag.Info.Pause.ID != pause && !p.o.Hold.Until.IsZero():
+		// Its note says when the project resumes by itself, which it will not do now.
+		if !p.flagConfirmed(pause) { // the project is paused, whether the flag can be replaced or not
+			p.add(ConfirmFlag, open, "the pause flag exists")
+		}
+		p.add(WriteFlag, open, "the pause by hand would end by itself, and the incident goes on")
 	case p.flagConfirmed(pause):
 	case open.ID == "" && !p.untouched() && p.o.Hold.Ends():
 		p.add(RecordHold, open, "somebody has made or touched the flag of a project whose pause would end by itself")

@@ -122,7 +122,7 @@ func gate(ctx context.Context, cfg *config.Config, project string, look func(pau
 		case err != nil:
 			return Verdict{Err: err}
 		case flag.Present:
-			return Verdict{Paused: true, Reason: status.FlagReason(dir.FlagPath(project), flag.Note, flag.Dangling)}
+			return Verdict{Paused: true, Reason: status.FlagReason(dir.FlagPath(project), status.StandingNote(project, flag.Note, flag.Since), flag.Dangling)}
 		}
 		local := hostlocal.At(cfg.LocalDir)
 		host := func() string { id, _ := local.KnownHostID(); return id }
@@ -179,7 +179,8 @@ func (b *Bot) verdict(ctx context.Context, project string) (Verdict, error) {
 }
 
 func (b *Bot) pausedBy(project string, flag incident.FlagView) Verdict {
-	return Verdict{Paused: true, Reason: status.FlagReason(b.rec.Dir().FlagPath(project), flag.Note, flag.Dangling)}
+	note := status.StandingNote(project, flag.Note, flag.Since)
+	return Verdict{Paused: true, Reason: status.FlagReason(b.rec.Dir().FlagPath(project), note, flag.Dangling)}
 }
 
 // AdviseRestore is [status.Reader.AdviseRestore] for an error of [Gate], if all that it reads answers within wait.

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/terraphim/adfbot/escalate/incident"
 	"github.com/terraphim/adfbot/escalate/issuetext"
@@ -44,6 +45,16 @@ func FlagReason(path, note string, dangling bool) string {
 	return strings.Join(lines, "\n")
 }
 
+// StandingNote returns a flag's text without the line that says when the pause ends, if somebody has made or changed the flag: it is a pause
+// of its own then, which nothing ends by itself. since is the flag's modification time.
+func StandingNote(project, note string, since time.Time) string {
+	info, known := issuetext.ParseFlagNote(note)
+	if known && info.Project == project && (info.Written.IsZero() || info.Written.Equal(since)) {
+		return note
+	}
+	return issuetext.WithoutEnd(note)
+}
+
 // PausedBecause returns the first paragraph of a reason, as a sentence that says that the project is paused.
 func PausedBecause(project, why string) string {
 	head, _, _ := strings.Cut(strings.TrimSpace(why), "\n\n")
@@ -58,6 +69,9 @@ var adviceLines = []string{issuetext.ResumeLine, issuetext.OrRemoveLine, issuete
 // readableNote returns a flag's text without the lines that only the bot reads and the advice how to resume.
 func readableNote(flag incident.FlagView) string {
 	note := flag.Note
+	if flag.Identity.Kind == incident.PersonFlag {
+		note = issuetext.WithoutEnd(note)
+	}
 	if flag.Info.Pause.ID != "" {
 		note, _, _ = strings.Cut(note, "\n\n")
 	}

@@ -48,3 +48,22 @@ func TestReasonOfCopiedFlag(t *testing.T) {
 		require.NotContains(t, reason, "/adf resume")
 	}
 }
+
+// The flag of a pause that ends by itself says so, unless somebody has touched, edited or copied it: then it is a pause of its own.
+func TestStandingNote(t *testing.T) {
+	at := time.Date(2026, 11, 23, 3, 48, 0, 0, time.UTC)
+	held := issuetext.HoldNote("odilo", issuetext.Held{Why: "disk", Who: "alice", Instance: "bigbox", At: at, Until: at.Add(time.Hour)}, issuetext.Resume{})
+	note := issuetext.HoldFlag(incident.Hold{ID: strings.Repeat("ab", 16), Project: "odilo", Note: held, Until: at.Add(time.Hour)},
+		issuetext.Resume{}, issuetext.Mark{Written: at})
+	edited, _, _ := strings.Cut(note, "\n\n")
+	require.Equal(t, note, StandingNote("odilo", note, at))
+	for name, touched := range map[string]string{
+		"touched": StandingNote("odilo", note, at.Add(time.Second)),
+		"copied":  StandingNote("zeta", note, at),
+		"edited":  StandingNote("odilo", edited, at),
+	} {
+		require.NotContains(t, touched, "resumes by itself", name)
+		require.Contains(t, touched, "odilo is paused by alice (bigbox, 2026-11-23 03:48 UTC).\nReason: disk\n", name)
+	}
+	require.Equal(t, "back at noon\n", StandingNote("odilo", "back at noon\n", at))
+}

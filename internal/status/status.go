@@ -371,7 +371,7 @@ func (r *Reader) pausedSince(project string, flag incident.FlagView, s snapshot)
 // addIncident adds an incident whose flag was written on this host, or not yet. kept says that others keep its issue open after its end.
 func (p *Project) addIncident(i incident.Incident, written, kept bool) {
 	if i.IsOpen() {
-		p.Held = false
+		p.Held, p.Until = false, nil
 		p.Incident = &Incident{
 			ID: i.ID, Name: i.Name(), Agent: i.Agent, Failures: i.Failures, Class: i.Class, Opened: i.Opened, Issue: i.Issue.URL,
 			FlagWritten: !i.FlagWritten.IsZero(), Lead: i.LeadName, Carries: max(len(i.Members)-1, 0),
