@@ -23,12 +23,15 @@ const timeOver = "its time was over"
 type Stopped struct {
 	Held   []string // projects that it holds now
 	Others []string // projects that were paused before, and stay as they are
+	// Earlier are those of Others that another stop holds, with its id.
+	Earlier map[string]string
 	// Failed joins what the next sweep tries again; a [*FlagWriteError] for each project without its flag.
 	Failed error
 }
 
 // Stop puts a stop in force. If it is in force already, because an earlier call was interrupted, the rest is done.
 func (r *Reconciler) Stop(ctx context.Context, s incident.Stop) (out Stopped, err error) {
+	out.Earlier = map[string]string{}
 	if err := r.settleAll(ctx); err != nil {
 		return out, err
 	}
@@ -50,6 +53,9 @@ func (r *Reconciler) Stop(ctx context.Context, s incident.Stop) (out Stopped, er
 			out.Held = append(out.Held, project)
 		case state.Pause().ID != "":
 			out.Others = append(out.Others, project)
+			if state.Open() == nil && state.Hold.Stop != "" {
+				out.Earlier[project] = state.Hold.Stop
+			}
 		}
 	}
 	_, out.Failed = r.applyAll(ctx, out.Held)
@@ -100,7 +106,7 @@ func (r *Reconciler) covers(s incident.Stop, project string) bool {
 	if match == nil {
 		match = func(pattern, project string) bool { ok, _ := path.Match(pattern, project); return ok }
 	}
-	return slices.ContainsFunc(s.Patterns, func(pattern string) bool { return match(pattern, project) })
+	return s.About(project, match)
 }
 
 // holdOf returns the hold of a stop on a project.

@@ -23,7 +23,8 @@ func (a *app) pauseCmd() *cobra.Command {
 		Short: "Pause projects by hand, or all at once",
 		Long: `pause pauses projects until somebody resumes them. P is a project's id, or a pattern in quotes, such as
 'twins-*'. With a pattern, or --all, it is a stop: projects that become known later are paused, too.
-What is paused already stays as it is.`,
+What is paused already stays as it is, but a pause that would end by itself before the new one gives way to
+it. An incident is ended by no time.`,
 		Example: `  adfbot pause odilo --reason "disk swap" --for 2h
   adfbot pause --all --reason "the provider is down"`,
 		Args:              func(cmd *cobra.Command, args []string) error { return someProjects(cmd, args, all) },

@@ -45,6 +45,11 @@ func (s Stop) What() string {
 	return redact.Line(strings.Join(s.Patterns, " "), 200)
 }
 
+// About reports whether a project is one of those that the stop is about.
+func (s Stop) About(project string, matches func(pattern, project string) bool) bool {
+	return slices.ContainsFunc(s.Patterns, func(pattern string) bool { return matches(pattern, project) })
+}
+
 // Over reports whether the stop has ended, or has to by now.
 func (s Stop) Over(now time.Time) bool { return !s.Ended.IsZero() || isOver(s.Until, now) }
 

@@ -66,6 +66,9 @@ func (b *Bot) PauseFor(ctx context.Context, project, why, who string, d time.Dur
 	switch {
 	case !paused && was != nil && was.Ends() && b.holdsAs(ctx, h):
 		done.Text = fmt.Sprintf("%s was paused already, and stays paused%s (%s); to resume: %s", project, cmp.Or(until, " until somebody resumes it"), how.Flag, how.Command)
+		done.Text += b.afterwards(ctx, h)
+	case !paused && d > 0:
+		done.Text = fmt.Sprintf("%s is already paused%s, so --for changes nothing (%s); to resume: %s", project, b.pausedUntil(ctx, project), how.Flag, how.Command)
 	case !paused && why != "":
 		done.Text = fmt.Sprintf("%s is already paused (%s); what its flag says stays. A resume from before now does not end this pause", project, how.Flag)
 	case !paused:
@@ -81,6 +84,35 @@ func (b *Bot) PauseFor(ctx context.Context, project, why, who string, d time.Dur
 func (b *Bot) holdsAs(ctx context.Context, h incident.Hold) bool {
 	now, err := b.store.Hold(ctx, h.Project)
 	return err == nil && now != nil && now.Note == h.Note
+}
+
+// afterwards names the stop that pauses a project after a pause by hand has ended.
+func (b *Bot) afterwards(ctx context.Context, h incident.Hold) string {
+	stops, err := b.rec.StopsInForce(ctx) // a pause does not depend on what the message says
+	if err != nil || h.Until.IsZero() {
+		return ""
+	}
+	for _, s := range stops {
+		if s.About(h.Project, config.Matches) && !s.Over(h.Until) {
+			return fmt.Sprintf("; after that the stop of %s still pauses it; to end that: %s", s.What(), b.rec.HowToEnd(s))
+		}
+	}
+	return ""
+}
+
+// pausedUntil says what pauses a project for longer than somebody has asked for.
+func (b *Bot) pausedUntil(ctx context.Context, project string) string {
+	state, err := b.store.ProjectState(ctx, project) // a pause does not depend on what the message says
+	switch open := state.Open(); {
+	case err != nil:
+	case open != nil:
+		return " by incident " + open.Name() + ", which no time ends"
+	case state.Hold != nil && !state.Hold.Until.IsZero():
+		return " until " + state.Hold.Until.Format("2006-01-02 15:04 UTC")
+	case state.Hold != nil:
+		return " until somebody resumes it"
+	}
+	return ""
 }
 
 // takeIn records what waits in the spool before a person's command looks at what pauses a project. What cannot be recorded is left to the

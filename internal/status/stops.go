@@ -43,7 +43,7 @@ func minute(t time.Time) string { return t.UTC().Format("2006-01-02 15:04 UTC") 
 func (r *Reader) stopsOf(only string, s snapshot) []Stop {
 	var out []Stop
 	for _, st := range s.stops {
-		if only != "" && !slices.ContainsFunc(st.Patterns, func(p string) bool { return config.Matches(p, only) }) {
+		if only != "" && !st.About(only, config.Matches) {
 			continue
 		}
 		v := Stop{ID: st.ID, Patterns: st.Patterns, Reason: st.Reason, By: st.By, Since: st.Since, Until: known(st.Until), What: st.What(),
