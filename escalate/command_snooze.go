@@ -2,6 +2,7 @@ package escalate
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"strconv"
 	"strings"
@@ -18,8 +19,8 @@ const maxSnooze = 30 * 24 * time.Hour
 func parseDuration(s string) (time.Duration, bool) {
 	var days int
 	if before, after, ok := strings.Cut(strings.ToLower(s), "d"); ok {
-		n, err := strconv.ParseUint(before, 10, 8)
-		if err != nil {
+		n, err := strconv.ParseUint(before, 10, 16)
+		if err != nil && !errors.Is(err, strconv.ErrRange) { // more days are as wrong as these
 			return 0, false
 		}
 		if days, s = int(n), after; s == "" {
@@ -28,7 +29,10 @@ func parseDuration(s string) (time.Duration, bool) {
 	}
 	rest, err := time.ParseDuration(strings.ToLower(s))
 	d := time.Duration(days)*24*time.Hour + rest
-	return d, err == nil && rest >= 0 && d > 0
+	if err != nil || rest < 0 || d <= 0 {
+		return 0, false
+	}
+	return d, true
 }
 
 // snoozeStep puts off the steps and reminders of the issue, from when the command was written. Doing it twice does no harm.
@@ -43,7 +47,7 @@ func (run *commandRun) snoozeStep(ctx context.Context, n int) (result, error) {
 	written, _, _ := strings.Cut(run.cmd.Steps[n].Line.Reason, " ")
 	d, ok := parseDuration(written)
 	if !ok || d > maxSnooze {
-		return result{answer: issuetext.SnoozeUsage(written, "30d")}, nil
+		return result{answer: issuetext.SnoozeUsage(written, d, "30d")}, nil
 	}
 	if !run.cmd.Steps[n].Begun {
 		if err := run.begin(ctx, n, run.incident.ID, nil); err != nil {

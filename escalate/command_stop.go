@@ -17,7 +17,7 @@ import (
 // everything is what a command about all projects says.
 type everything struct {
 	reason  string
-	lasts   time.Duration // "for 2h"; 0: it does not say
+	lasts   time.Duration // "for 2h"; 0: it does not say, or no time
 	wrong   string        // the time that is none, or cannot be
 	onlyAll bool          // it says nothing but "all"
 }
@@ -33,9 +33,8 @@ func parseEverything(text string) (e everything, ok bool) {
 	words = words[1:]
 	if len(words) > 1 && strings.EqualFold(strings.TrimRight(words[0], ":"), "for") && words[1][0] >= '0' && words[1][0] <= '9' { // not "for maintenance"
 		word := strings.TrimRight(words[1], ":,.")
-		if d, ok := parseDuration(word); ok && d >= incident.MinPause && d <= incident.MaxPause {
-			e.lasts = d
-		} else {
+		var ok bool
+		if e.lasts, ok = parseDuration(word); !ok || e.lasts < incident.MinPause || e.lasts > incident.MaxPause {
 			e.wrong = word
 		}
 		words = words[2:]
@@ -64,7 +63,7 @@ const stopTarget = "stop/" // and the id of the stop
 
 func (run *commandRun) stopAll(ctx context.Context, n int, e everything) (result, error) {
 	if e.wrong != "" {
-		return result{answer: issuetext.WrongPauseTime(e.wrong)}, nil
+		return result{answer: issuetext.WrongPauseTime(e.wrong, e.lasts)}, nil
 	}
 	if !run.cmd.Steps[n].Begun {
 		late, err := run.isBeforeEnd(ctx)

@@ -551,10 +551,13 @@ func TestCommandsAboutAll(t *testing.T) {
 		w.sweep()
 		require.Contains(t, w.last(), "only from its operators")
 		require.Equal(t, []string{project}, w.flags())
-		for text, said := range map[string]string{"for 30s": "30s", "for 1w maintenance": "1w", "for 2 hours": "2", "for: 31d": "31d"} {
+		for text, said := range map[string]string{
+			"for 30s": "`30s` is shorter than 1m", "for 1w maintenance": "`1w` is no time", "for 2 hours": "`2` is no time", "for: 31d": "`31d` is longer than 30d",
+			"for 256d": "`256d` is longer than 30d", "for 99999d": "`99999d` is longer than 30d",
+		} {
 			w.says("alex", "/adf pause all "+text)
 			w.sweep()
-			require.Contains(t, w.last(), "Nothing was paused: `"+said+"` is no time from 1m to 30d.")
+			require.Contains(t, w.last(), "Nothing was paused: "+said+". Write a time from 1m to 30d")
 			require.Equal(t, []string{project}, w.flags())
 		}
 		w.says("alex", "/adf resume all tests are fixed")

@@ -23,7 +23,7 @@ type StepData struct {
 // paused says who has been paused, and for how long at a time.
 func (d StepData) paused(at time.Time) string {
 	who, since := markdown.CodeSpan(d.Of.Project)+" has", minute(d.Of.Opened)
-	lasts := "for " + text.Duration(at.Sub(d.Of.Opened).Truncate(time.Minute))
+	lasts := "for " + text.Age(at.Sub(d.Of.Opened))
 	if d.Others > 0 {
 		who = fmt.Sprintf("%s and %s of this issue have", markdown.CodeSpan(d.Of.Project), text.Plural(d.Others, "other project"))
 		lasts = "for up to" + lasts[len("for"):]
@@ -113,10 +113,13 @@ func SnoozeOver(until time.Time) string {
 	return "The bot reads this only now, and that was over at " + minute(until) + ": steps and reminders go on. They come later by that time."
 }
 
-// SnoozeUsage answers a snooze without a time.
-func SnoozeUsage(written, most string) string {
+// SnoozeUsage answers a snooze without a time, or with one that is longer than the most; d is 0 if it is none.
+func SnoozeUsage(written string, d time.Duration, most string) string {
 	what := "Say for how long"
-	if written != "" {
+	switch {
+	case d > 0:
+		what = markdown.CodeSpan(maskLine(written, maxName)) + " is longer than " + most
+	case written != "":
 		what = markdown.CodeSpan(maskLine(written, maxName)) + " is no time"
 	}
 	return what + ": `/adf snooze 4h`, `90m`, `3d` or `1d12h`, at most " + most + ". It is for the whole issue."
@@ -134,5 +137,5 @@ func StepText(d incident.Delivery, of incident.Incident, others int, issue track
 		who, has = who+" and "+text.Plural(others, "other project"), "have"
 	}
 	return fmt.Sprintf("[ADF] %s %s been paused for %s, and nobody has answered: %s",
-		who, has, text.Duration(d.Begun.Sub(of.Opened).Truncate(time.Minute)), issue.URL)
+		who, has, text.Age(d.Begun.Sub(of.Opened)), issue.URL)
 }

@@ -26,9 +26,11 @@ func TestStepComments(t *testing.T) {
 		ReminderComment(i.ID+"/reminder/604800", StepData{Of: i, Resume: operated, Mention: []string{"ops"}, Ack: kim}, incident.Reminder{Begun: after(168 * time.Hour)}),
 		ReminderComment(i.ID+"/reminder/604800", alone, incident.Reminder{Begun: after(168 * time.Hour)}),
 		ReminderComment(i.ID+"/reminder/1209600", storm, incident.Reminder{Begun: after(336 * time.Hour)}),
-		Snoozed(after(4 * time.Hour)), SnoozeOver(after(-time.Hour)), SnoozeUsage("", "30d"), SnoozeUsage("@kim", "30d"), NothingToSnooze(i),
+		Snoozed(after(4 * time.Hour)), SnoozeOver(after(-time.Hour)), SnoozeUsage("", 0, "30d"), SnoozeUsage("@kim", 0, "30d"), SnoozeUsage("31d", 744*time.Hour, "30d"), NothingToSnooze(i),
 		StepText(incident.Delivery{Begun: after(24 * time.Hour)}, i, 0, tracker.IssueRef{URL: "https://git.example.org/terraphim/adf-fleet/issues/17"}),
 		StepText(incident.Delivery{Begun: after(24 * time.Hour)}, i, 2, tracker.IssueRef{URL: "https://git.example.org/terraphim/adf-fleet/issues/17"}),
 	}, "\n\n----\n\n"))
-	require.NotContains(t, SnoozeUsage("@kim", "30d"), " @kim")
+	require.NotContains(t, SnoozeUsage("@kim", 0, "30d"), " @kim")
+	require.Contains(t, StepText(incident.Delivery{Begun: after(1500 * time.Millisecond)}, i, 0, tracker.IssueRef{}), "paused for 1s")
+	require.Contains(t, StepComment("k", alone, incident.StepBegun{Begun: after(42 * time.Second)}), "paused for 42s")
 }

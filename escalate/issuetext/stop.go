@@ -3,6 +3,7 @@ package issuetext
 import (
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/terraphim/adfbot/escalate/incident"
 	"github.com/terraphim/adfbot/internal/markdown"
@@ -72,7 +73,14 @@ func LaterStopEnd(s *incident.Stop) string {
 		"give the command again.", minute(s.Ended))
 }
 
-// WrongPauseTime answers a pause of all projects for a time that cannot be.
-func WrongPauseTime(word string) string {
-	return fmt.Sprintf("Nothing was paused: %s is no time from 1m to 30d. Write it as in `/adf pause all for 2h`, `90m` or `3d`.", markdown.CodeSpan(word))
+// WrongPauseTime answers a pause of all projects for a time that cannot be; d is 0 if the word is none.
+func WrongPauseTime(word string, d time.Duration) string {
+	is := "no time"
+	switch {
+	case d > incident.MaxPause:
+		is = "longer than 30d"
+	case d > 0:
+		is = "shorter than 1m"
+	}
+	return fmt.Sprintf("Nothing was paused: %s is %s. Write a time from 1m to 30d as in `/adf pause all for 2h`, `90m` or `3d`.", markdown.CodeSpan(word), is)
 }

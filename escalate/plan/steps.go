@@ -117,7 +117,7 @@ func (p *planner) escalation(i incident.Incident) {
 		return // what follows from that is planned next
 	}
 	if due, ok := p.o.Escalation.Due(carried, p.o.Now); ok {
-		p.add(Escalate, i, fmt.Sprintf("%s has been paused for %s, and nobody has answered", due.Of.Name(), text.Duration(p.o.Now.Sub(due.Of.Opened).Truncate(time.Minute))))
+		p.add(Escalate, i, fmt.Sprintf("%s has been paused for %s, and nobody has answered", due.Of.Name(), text.Age(p.o.Now.Sub(due.Of.Opened))))
 	} else if _, waits := Unanswered(carried); waits && i.Escalation.Step != nil && len(i.Escalation.Step.Left) > 0 {
 		p.add(Escalate, i, fmt.Sprintf("step %d of the escalation is not finished", i.Escalation.Step.Number))
 	}

@@ -101,7 +101,7 @@ func (r *Reader) addForgotten(p *Project, since time.Time) {
 	age := r.from.Now().Sub(since)
 	if remind := r.from.Config.Escalation.Remind; remind > 0 && age >= remind {
 		p.Forgotten = true
-		p.Warnings = append(p.Warnings, fmt.Sprintf("paused by hand %s ago, and there is no issue to remind of it: resume it if it was forgotten", text.Duration(age.Truncate(time.Minute))))
+		p.Warnings = append(p.Warnings, fmt.Sprintf("paused by hand %s ago, and there is no issue to remind of it: resume it if it was forgotten", text.Age(age)))
 	}
 }
 

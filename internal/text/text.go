@@ -51,6 +51,14 @@ func Duration(d time.Duration) string {
 	}
 }
 
+// Age returns d for an age in minutes, or in seconds while it is younger than one; never 0.
+func Age(d time.Duration) string {
+	if d < time.Minute {
+		return Duration(max(d.Truncate(time.Second), time.Second))
+	}
+	return Duration(d.Truncate(time.Minute))
+}
+
 func units(a int64, unitA string, b int64, unitB string) string {
 	s := strconv.FormatInt(a, 10) + unitA
 	if b != 0 {

@@ -35,6 +35,15 @@ func TestDuration(t *testing.T) {
 	}
 }
 
+func TestAge(t *testing.T) {
+	for d, want := range map[time.Duration]string{
+		-time.Hour: "1s", 0: "1s", 900 * time.Millisecond: "1s", 42500 * time.Millisecond: "42s", 59900 * time.Millisecond: "59s",
+		time.Minute: "1m", 125 * time.Second: "2m", 26 * time.Hour: "1d 2h",
+	} {
+		require.Equal(t, want, Age(d), int64(d))
+	}
+}
+
 func TestSize(t *testing.T) {
 	for n, want := range map[int64]string{
 		0: "0 bytes", 1: "1 byte", 999: "999 bytes", 1000: "1.0 KB", 8249: "8.2 KB", 999_949: "999.9 KB", 999_950: "1.0 MB",

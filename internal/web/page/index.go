@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/terraphim/adfbot/internal/status"
 	"github.com/terraphim/adfbot/internal/store"
@@ -121,6 +120,7 @@ type summary struct {
 	TakenAt  moment // when somebody took the incident
 	Steps    string // how far its steps are
 	Silent   link   // issue of the project that does not report; zero: it does
+	HeldBy   string // what pauses it without an issue
 	Notes    []string
 }
 
@@ -138,7 +138,7 @@ func newIndex(s status.Status, at visit) indexView {
 	anyRun := false
 	for _, p := range s.Projects {
 		anyRun = anyRun || len(p.LastRuns) > 0
-		sum := newSummary(p, s.At, at)
+		sum := newSummary(p, s, at)
 		for n, note := range sum.Notes {
 			sum.Notes[n] = cmp.Or(short[note], note)
 		}
@@ -270,9 +270,10 @@ func names(list []summary) string {
 	return s
 }
 
-func newSummary(p status.Project, now time.Time, at visit) summary {
+func newSummary(p status.Project, s status.Status, at visit) summary {
+	now := s.At
 	v := summary{
-		Project: p, Link: at.project(p.ID), Reason: shortReason(p),
+		Project: p, Link: at.project(p.ID), Reason: shortReason(p), HeldBy: heldBy(p, s.Stops),
 		Notes: slices.Concat(p.Pending, p.Warnings), Picture: newPicture(p.LastRuns, now),
 	}
 	if p.Since != nil {
@@ -303,6 +304,19 @@ func newSummary(p status.Project, now time.Time, at visit) summary {
 		v.LastRun = endOf(p.LastRuns[0], now)
 	}
 	return v
+}
+
+// heldBy says what pauses a project by hand.
+func heldBy(p status.Project, stops []status.Stop) string {
+	if p.Stop == "" {
+		return "hand"
+	}
+	for _, s := range stops {
+		if s.ID == p.Stop {
+			return "the stop of " + s.What
+		}
+	}
+	return "a stop" // which an earlier state knew, or that is just over
 }
 
 // shortReason returns a project's reason without the part that its heading repeats.

@@ -34,7 +34,7 @@ type runRow struct {
 
 func newProject(d status.Detail, at visit) projectView {
 	p := d.Projects[0]
-	v := projectView{frame: newFrame(d.Status, at), summary: newSummary(p, d.At, at), FlagPath: d.FlagPath, Paused: p.Paused == status.Yes}
+	v := projectView{frame: newFrame(d.Status, at), summary: newSummary(p, d.Status, at), FlagPath: d.FlagPath, Paused: p.Paused == status.Yes}
 	v.Back = true
 	v.setHeadline(p, len(d.Runs) > 0)
 	expand := p.Failures > 0 // the output of the last failed run
@@ -77,7 +77,7 @@ func (v *projectView) setHeadline(p status.Project, anyRun bool) {
 	case p.Paused == status.Yes:
 		v.Tone, v.Headline = toneBad, p.ID+" is paused"
 		if p.Held {
-			v.Tone, v.Headline = toneHeld, p.ID+" is paused by hand"
+			v.Tone, v.Headline = toneHeld, p.ID+" is paused by "+v.HeldBy
 		}
 		if v.Since.Ago != "" {
 			v.Headline += ", for " + v.Since.Ago
