@@ -25,6 +25,8 @@ type pager struct {
 	err  error
 	wait time.Duration
 	work func(context.Context) // before it answers
+
+	refuses string // id of an incident whose documents it does not take
 }
 
 func (p *pager) Send(ctx context.Context, file, event string, document []byte) (time.Duration, error) {
@@ -37,6 +39,9 @@ func (p *pager) Send(ctx context.Context, file, event string, document []byte) (
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if p.refuses == d.Incident.ID {
+		return 0, errors.New("status 400")
+	}
 	if p.err == nil {
 		p.got = append(p.got, d)
 	}
@@ -438,6 +443,25 @@ func TestWebhookWaits(t *testing.T) {
 		w.says("alex", "/adf ack")
 		w.pass(2 * time.Hour)
 		require.Empty(w, p.got)
+	})
+}
+
+// A document that the receiver does not take keeps no other one waiting behind its retries.
+func TestWebhookRetriesComeLast(t *testing.T) {
+	inSteps(t, func(w *world, p *pager, id string) {
+		w.rec.Options().Projects = []string{project, "twins"}
+		p.err = errors.New("status 400")
+		time.Sleep(25 * time.Hour)
+		_, err := w.sweepAnd(escalate.SweepOptions{})
+		require.Error(w, err)
+		twins := w.trip("twins")
+		time.Sleep(24 * time.Hour)
+		p.refuses = id
+		p.err = nil
+		_, err = w.sweepAnd(escalate.SweepOptions{})
+		require.ErrorContains(w, err, "status 400")
+		require.Len(w, p.got, 1)
+		require.Equal(w, twins, p.got[0].Incident.ID)
 	})
 }
 

@@ -92,15 +92,21 @@ func (r *Reconciler) sendWebhooks(ctx context.Context, c *sweepCache, project st
 			}
 		}
 	}
+	for _, due := range byFile { // a document that is refused again and again keeps no other one waiting
+		slices.SortStableFunc(due, func(a, b dueWebhook) int { return cmp.Compare(a.Tries, b.Tries) })
+	}
+	files := slices.SortedFunc(maps.Keys(byFile), func(a, b string) int {
+		return cmp.Or(cmp.Compare(byFile[a][0].Tries, byFile[b][0].Tries), cmp.Compare(a, b))
+	})
 	ctx, cancel := context.WithTimeout(ctx, webhookBudget)
 	defer cancel()
 	var mu sync.Mutex
 	var errs []error
 	var wg sync.WaitGroup
 	places := make(chan struct{}, webhooksAtOnce)
-	for _, file := range slices.Sorted(maps.Keys(byFile)) {
+	for _, file := range files {
+		places <- struct{}{}
 		wg.Go(func() {
-			places <- struct{}{}
 			defer func() { <-places }()
 			if err := r.sendTo(ctx, byFile[file]); err != nil {
 				mu.Lock()

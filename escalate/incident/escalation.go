@@ -11,10 +11,12 @@ import (
 type Escalation struct {
 	Step     *StepBegun `json:"step,omitempty"`     // the last one; nil: none
 	Reminder *Reminder  `json:"reminder,omitempty"` // the last one; nil: none
-	Webhooks []Delivery `json:"webhooks,omitempty"` // that are not delivered yet
-	Assigned []string   `json:"assigned,omitempty"` // logins that the bot has assigned to the issue
-	Assignee *Ack       `json:"assignee,omitempty"` // somebody else who is assigned, and since when that is known; nil: nobody
-	Snoozes  []Snooze   `json:"snoozes,omitempty"`  // in their order; they do not overlap
+
+	Earlier  []StepProblem `json:"earlier,omitempty"`  // of the steps before the last one
+	Webhooks []Delivery    `json:"webhooks,omitempty"` // that are not delivered yet
+	Assigned []string      `json:"assigned,omitempty"` // logins that the bot has assigned to the issue
+	Assignee *Ack          `json:"assignee,omitempty"` // somebody else who is assigned, and since when that is known; nil: nobody
+	Snoozes  []Snooze      `json:"snoozes,omitempty"`  // in their order; they do not overlap
 }
 
 // StepBegun is a step of the escalation as it was configured when it was begun. It is stored before anybody is told.
@@ -32,6 +34,15 @@ type StepBegun struct {
 	Problems []string   `json:"problems,omitempty"` // a sentence for each part that could not be done
 }
 
+// StepProblem is what could not be done of a step.
+type StepProblem struct {
+	Number int    `json:"number"` // of the step
+	Why    string `json:"why"`    // a sentence
+}
+
+// maxStepProblems is how many of them are kept, the latest.
+const maxStepProblems = 10
+
 // StepPart is a part of a step that is done in the tracker. The values are stored.
 type StepPart string
 
@@ -40,6 +51,14 @@ const (
 	LabelsPart  StepPart = "labels"
 	AssignPart  StepPart = "assign"
 )
+
+// String says what the part does, for people.
+func (p StepPart) String() string {
+	if p == AssignPart {
+		return "assignees"
+	}
+	return string(p)
+}
 
 // Parts returns the parts of the step in the tracker, in their order. The comment comes first: people wait for it.
 func (s StepBegun) Parts() []StepPart {
@@ -96,6 +115,16 @@ func ReminderKey(id string, after time.Duration) string {
 // still sent, unless this one sends one to the same place.
 func (e *Escalation) Begin(s StepBegun, webhookFile string) {
 	s.Left, s.Webhook = s.Parts(), webhookFile != ""
+	if last := e.Step; last != nil {
+		e.Earlier = slices.Clone(e.Earlier)
+		for _, why := range last.Problems {
+			e.Earlier = append(e.Earlier, StepProblem{last.Number, why})
+		}
+		for _, part := range last.Left {
+			e.Earlier = append(e.Earlier, StepProblem{last.Number, "the " + part.String() + " could not be done before the next step was due"})
+		}
+		e.Earlier = e.Earlier[max(len(e.Earlier)-maxStepProblems, 0):]
+	}
 	e.Step = &s
 	e.AddAssigned(s.Assign...)
 	if s.Webhook {

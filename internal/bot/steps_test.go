@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/terraphim/adfbot/escalate"
+	"github.com/terraphim/adfbot/escalate/giteatest"
 	"github.com/terraphim/adfbot/internal/bot"
 )
 
@@ -104,6 +105,37 @@ func TestStepCallsWebhook(t *testing.T) {
 	require.NotContains(t, w.Logged.String(), "secret-path")
 	w.sweepWell()
 	require.Len(t, got, 1)
+}
+
+// What could not be done of a step is shown as long as the incident is open, also after the next step has come.
+func TestIncompleteStepInStatus(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.configure(strings.Replace(stepsConfig, "webhook_file: DIR/pager-url", "labels: [page]", 1))
+	w.fail("atlas", 2)
+	w.sweepWell()
+	w.pass(time.Hour)
+	w.sweepWell()
+	refused := "step 1 of the escalation: nobody is not assigned: Gitea cannot assign this login"
+	require.Contains(t, strings.Join(w.project("atlas").Warnings, "\n"), refused)
+
+	heal := w.Gitea.Inject(giteatest.Fault{Match: giteatest.CreateLabel(), Do: giteatest.Status(502, "")})
+	w.pass(24 * time.Hour)
+	_, err := w.sweep()
+	require.ErrorContains(t, err, "502")
+	p := w.project("atlas")
+	require.Contains(t, strings.Join(p.Warnings, "\n"), refused)
+	require.Len(t, p.Pending, 1)
+	require.Contains(t, p.Pending[0], "atlas#1: step 2 of the escalation to be finished (labels): ")
+	require.Contains(t, p.Pending[0], "502")
+
+	heal()
+	w.pass(time.Hour)
+	w.sweepWell()
+	p = w.project("atlas")
+	require.Empty(t, p.Pending)
+	require.Contains(t, strings.Join(p.Warnings, "\n"), refused)
+	require.Equal(t, 1, p.Incident.Escalation.Earlier[0].Step)
 }
 
 func TestCheckOfSteps(t *testing.T) {

@@ -2,6 +2,8 @@ package status
 
 import (
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/terraphim/adfbot/escalate/incident"
@@ -19,6 +21,15 @@ type Escalation struct {
 	RemindedAt   *time.Time `json:"reminded_at,omitempty"`   // the last time
 	Problems     []string   `json:"problems,omitempty"`      // what of the last step could not be done, and why
 	Webhooks     []Webhook  `json:"webhooks,omitempty"`      // that could not be called yet
+
+	Earlier []StepProblem `json:"earlier_problems,omitempty"` // of the steps before the last one
+	left    []string      // what of the last step is still to be done
+}
+
+// StepProblem is what could not be done of a step, and why.
+type StepProblem struct {
+	Step    int    `json:"step"`
+	Problem string `json:"problem"`
 }
 
 // Webhook is a webhook of a step that was called in vain.
@@ -57,6 +68,9 @@ func (r *Reader) escalation(carried []incident.Incident) *Escalation {
 	if s := from.Step; s != nil {
 		e.Step, e.StepAt, e.Problems = s.Number, known(s.Begun), s.Problems
 	}
+	for _, p := range from.Earlier {
+		e.Earlier = append(e.Earlier, StepProblem{p.Number, p.Why})
+	}
 	if number, at := r.from.Reconciler.NextStep(carried); number > 0 {
 		e.Next, e.NextAt = number, known(at)
 	}
@@ -65,6 +79,11 @@ func (r *Reader) escalation(carried []incident.Incident) *Escalation {
 		e.RemindedAt = known(m.Begun)
 	}
 	if e.Steps > 0 && r.from.Reconciler.Unanswered(carried) {
+		if from.Step != nil {
+			for _, part := range from.Step.Left {
+				e.left = append(e.left, part.String())
+			}
+		}
 		for _, d := range from.Webhooks {
 			if d.Err != "" {
 				e.Webhooks = append(e.Webhooks, Webhook{Event: d.Event, Step: d.Number, Tries: d.Tries, NextTry: d.NextTry.UTC(), Error: d.Err})
@@ -87,13 +106,32 @@ func (r *Reader) addEscalation(p *Project, i incident.Incident, carried []incide
 	if e == nil || i.ID != carried[0].ID {
 		return
 	}
+	for _, earlier := range e.Earlier {
+		p.Warnings = append(p.Warnings, fmt.Sprintf("step %d of the escalation: %s", earlier.Step, earlier.Problem))
+	}
 	for _, why := range e.Problems {
 		p.Warnings = append(p.Warnings, fmt.Sprintf("step %d of the escalation: %s", e.Step, why))
+	}
+	if len(e.left) > 0 {
+		p.addUnfinished(i, fmt.Sprintf("step %d of the escalation to be finished (%s)", e.Step, strings.Join(e.left, ", ")))
 	}
 	for _, h := range e.Webhooks {
 		w := wait{incident: i.Name(), what: fmt.Sprintf("the webhook of step %d to be called", h.Step), reason: h.Error}
 		p.waits, p.Pending = append(p.waits, w), append(p.Pending, w.String())
 	}
+}
+
+// addUnfinished says what an open incident waits for whose issue there is, also where the last failure is not known any more.
+func (p *Project) addUnfinished(i incident.Incident, what string) {
+	for n, w := range p.waits {
+		if w.incident == i.Name() && w.what == "" {
+			p.Pending = slices.DeleteFunc(p.Pending, func(s string) bool { return s == w.String() })
+			p.waits = slices.Delete(p.waits, n, n+1)
+			break
+		}
+	}
+	w := wait{incident: i.Name(), what: what, reason: i.LastErr}
+	p.waits, p.Pending = append(p.waits, w), append(p.Pending, w.String())
 }
 
 // addForgotten marks a pause by hand that is older than the time after which people are reminded of one that has an issue.
