@@ -17,7 +17,11 @@ func (r *Reconciler) OpenSilent(ctx context.Context, i incident.Incident) (incid
 	if err != nil || !opened {
 		return i, false, err
 	}
-	r.opt.Log.Warn("project does not report", "project", i.Project, "incident", i.Name(), "since", i.Since, "running_since", i.Began)
+	attrs := []any{"project", i.Project, "incident", i.Name(), "since", i.Since}
+	if !i.Began.IsZero() {
+		attrs = append(attrs, "running_since", i.Began)
+	}
+	r.opt.Log.Warn("project does not report", attrs...)
 	fault.Point(ctx, "silence-noted")
 	i.Evidence = evidence
 	return i, true, nil

@@ -42,6 +42,8 @@ type checker struct {
 	env Env
 	out []Finding
 	bot *Bot // nil if the state cannot be opened
+
+	stepsOK string // what is added at the end, unless Gitea speaks against it
 }
 
 func (c *checker) add(l Level, what, format string, args ...any) {
@@ -103,6 +105,9 @@ func Check(ctx context.Context, cfg *config.Config, offline bool, env Env) []Fin
 	c.http(ctx)
 	if !offline {
 		c.gitea(ctx)
+	}
+	if c.stepsOK != "" {
+		c.add(OK, "steps", "%s", c.stepsOK)
 	}
 	return c.out
 }

@@ -36,6 +36,7 @@ func (c *checker) gitea(ctx context.Context) {
 		c.add(Warn, "operators", "%s is the bot's own account, whose comments and closings never count: give the bot an account of its own", login)
 	}
 	c.operators(ctx, client)
+	c.stepAssignees(ctx, client)
 	seen := map[tracker.Repo]bool{}
 	for _, p := range c.cfg.Projects {
 		repo := tracker.Repo{Server: c.cfg.Gitea.URL, Owner: p.Owner, Name: p.Repo}
@@ -92,6 +93,27 @@ func (c *checker) operators(ctx context.Context, client *gitea.Client) {
 			c.add(Warn, "operators", "%s: nobody has this login, or the profile is private: correct operators if the login is wrong", login)
 		case err == nil && !person:
 			c.add(Warn, "operators", "%s seems to be an organisation, which never comments: list its members instead", login)
+		}
+	}
+}
+
+// stepAssignees reports those whom no step will be able to assign. Gitea may refuse others, too: it assigns those who may read the repository.
+func (c *checker) stepAssignees(ctx context.Context, client *gitea.Client) {
+	seen := map[string]bool{}
+	for n, s := range c.cfg.Escalation.Steps {
+		for _, login := range s.Assign {
+			if seen[login] {
+				continue
+			}
+			seen[login] = true
+			switch person, err := client.IsPerson(ctx, login); {
+			case tracker.IsStatus(err, http.StatusNotFound):
+				c.stepsOK = ""
+				c.add(Warn, "steps", "escalation.steps[%d].assign: nobody has the login %s, or the profile is private: correct it if it is wrong", n, login)
+			case err == nil && !person:
+				c.stepsOK = ""
+				c.add(Warn, "steps", "escalation.steps[%d].assign: %s seems to be an organisation, which cannot be assigned: list its members instead", n, login)
+			}
 		}
 	}
 }

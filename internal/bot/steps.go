@@ -38,7 +38,7 @@ func (c *checker) steps() {
 		}
 	}
 	if good && len(steps) > 0 {
-		c.add(OK, "steps", "%s, the first one after %s", text.Plural(len(steps), "step"), text.Duration(steps[0].After))
+		c.stepsOK = fmt.Sprintf("%s, the first one after %s", text.Plural(len(steps), "step"), text.Duration(steps[0].After))
 	}
 	if len(steps) > 0 && len(c.cfg.Operators) == 0 {
 		c.add(Warn, "steps", "nobody may answer with /adf ack, because there are no operators: list some, or have people assign themselves")

@@ -147,6 +147,14 @@ func TestCheckOfSteps(t *testing.T) {
 	require.Contains(t, w.finding("steps", bot.Fail), "is open to every user")
 	require.NoError(t, os.Chmod(w.Path("pager-url"), 0o600))
 	require.Empty(t, w.fails())
+	nobody := "escalation.steps[0].assign: nobody has the login nobody, or the profile is private: correct it if it is wrong"
+	require.Contains(t, w.finding("steps", bot.Warn), nobody)
+	for _, f := range bot.Check(ctx, w.cfg, false, w.env()) {
+		require.False(t, f.What == "steps" && f.Level == bot.OK, f.Text)
+	}
+	w.change("[nobody]", "[terraphim]")
+	require.Contains(t, w.finding("steps", bot.Warn), "terraphim seems to be an organisation, which cannot be assigned")
+	w.change("[terraphim]", "[alex]")
 	require.Contains(t, w.finding("steps", bot.OK), "2 steps, the first one after 1h")
 	w.Write(w.Path("pager-url"), "hooks.example/secret\n")
 	require.Contains(t, w.finding("steps", bot.Fail), "must hold a URL that begins with https://")

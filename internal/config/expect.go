@@ -92,5 +92,9 @@ func expectedCron(s string) (string, *fault) {
 	if strings.HasPrefix(s, "@every") {
 		return "", faultf("write every: 1h", "is for times of the clock, not %s", quote(s))
 	}
-	return cronSchedule(s)
+	_, f := cronSchedule(s)
+	if f != nil && strings.HasPrefix(f.fix, fiveFields) {
+		f.fix = fiveFields // an interval is not for cron
+	}
+	return s, f
 }

@@ -64,6 +64,14 @@ func TestExpectRefuses(t *testing.T) {
 	}
 }
 
+// Who writes a wrong cron is not told to write what it refuses.
+func TestExpectedCronAdvice(t *testing.T) {
+	t.Parallel()
+	_, problems := parsed(t, expecting(`{cron: hourly}`))
+	require.Contains(t, problems[0].Fix, "write five cron fields (minute hour day month weekday)")
+	require.NotContains(t, problems[0].Fix, "@every")
+}
+
 // A mistake in it keeps nobody from recording results.
 func TestExpectIsNotNeededToRecord(t *testing.T) {
 	t.Parallel()

@@ -71,6 +71,9 @@ func checkLocal(key, took, tz string, set, hasFile bool) error {
 // maxEvery keeps sums with the time to the next sweep from overflowing.
 const maxEvery = 8760 * time.Hour
 
+// fiveFields is how to correct a schedule.
+const fiveFields = `write five cron fields (minute hour day month weekday) such as "*/5 * * * *"`
+
 func cronSchedule(s string) (string, *fault) {
 	_, f := parseSchedule(s)
 	return s, f
@@ -79,7 +82,6 @@ func cronSchedule(s string) (string, *fault) {
 // parseSchedule parses a schedule. It refuses what the cron library accepts but does not do: the library panics at
 // TZ=UTC alone, rounds intervals to whole seconds, and never fires on 31 February.
 func parseSchedule(s string) (cron.Schedule, *fault) {
-	const fix = `write five cron fields (minute hour day month weekday) such as "*/5 * * * *", or "@every 1m"`
 	if strings.HasPrefix(s, "TZ=") || strings.HasPrefix(s, "CRON_TZ=") {
 		return nil, faultf("set the zone in time_zone", "must not begin with a time zone: %s", quote(s))
 	}
@@ -92,7 +94,7 @@ func parseSchedule(s string) (cron.Schedule, *fault) {
 	}
 	schedule, err := cron.ParseStandard(sundays(s))
 	if err != nil {
-		return nil, faultf(fix, "is not a cron schedule: %s", quote(err.Error()))
+		return nil, faultf(fiveFields+`, or "@every 1m"`, "is not a cron schedule: %s", quote(err.Error()))
 	}
 	if spec, ok := schedule.(*cron.SpecSchedule); ok {
 		// The start is fixed, so that a good file stays good. The five years that the library searches have a leap year.
