@@ -44,6 +44,8 @@ type Report struct {
 	// Foreign are open issues by our account with another installation's marker. They are never touched: they are another
 	// bot's, or those of a state and pause directory that were both lost.
 	Foreign []string `json:"foreign,omitempty"`
+	// SilentClosed are ids of open incidents of the kind [incident.Silent] whose issues somebody has closed.
+	SilentClosed []string `json:"silent_closed,omitempty"`
 }
 
 // Sweep compares the state, the flags and the issues of all projects and does what is missing. It is level-triggered: what
@@ -93,7 +95,7 @@ func (r *Reconciler) Sweep(ctx context.Context, opt SweepOptions) (Report, error
 			c.unpaused, errs = nil, append(errs, err)
 		}
 	}
-	rep.Projects, rep.Foreign = len(s.projects), r.foreign(c)
+	rep.Projects, rep.Foreign, rep.SilentClosed = len(s.projects), r.foreign(c), silentClosed(c, s)
 	startElsewhere(r, s.projects)
 	actions, projectErrs := r.forEach(budget, s.projects, opt.Progress, func(ctx context.Context, project string) ([]plan.Action, error) {
 		return r.sweepProject(ctx, project, c, s)
@@ -259,6 +261,22 @@ func (r *Reconciler) withoutLeft(ctx context.Context, c *sweepCache, repos []tra
 		ofList := func(repo tracker.Repo) bool { l, _ := c.open.get(repo); return l.err == e }
 		return e != nil && slices.ContainsFunc(repos, ofList) && !slices.ContainsFunc(needed, ofList)
 	}), nil
+}
+
+// silentClosed returns the open silent incidents whose issues are missing in a list of open issues that was made after them. Where a
+// repository has moved, the next sweep finds them there.
+func silentClosed(c *sweepCache, s snapshot) (ids []string) {
+	for _, state := range s.states {
+		for _, i := range state.Silent {
+			l, listed := c.open.get(i.Issue.Repo)
+			if i.IsOpen() && !i.Issue.IsZero() && listed && l.err == nil && i.Opened.Before(l.begun) &&
+				!slices.ContainsFunc(l.issues, func(open tracker.Issue) bool { return open.Number == i.Issue.Number }) {
+				ids = append(ids, i.ID)
+			}
+		}
+	}
+	slices.Sort(ids)
+	return ids
 }
 
 // snapshot is the state of all projects at the beginning of a sweep. It is advisory: writers read again under the project's

@@ -222,7 +222,11 @@ func heldBy(p status.Project) string {
 func incidentWord(now time.Time, p status.Project) string {
 	switch {
 	case p.Incident == nil && p.Silence != nil:
-		return p.Silence.Name + " " + cmp.Or(p.Silence.Issue, "(no issue yet)")
+		issue := cmp.Or(p.Silence.Issue, "(no issue yet)")
+		if p.Silence.Closed {
+			issue += " (closed)"
+		}
+		return p.Silence.Name + " " + issue
 	case p.Incident == nil && p.Held:
 		return heldBy(p)
 	case p.Incident == nil && p.HalfOpen:

@@ -236,6 +236,27 @@ func TestSweepEndsSilence(t *testing.T) {
 	})
 }
 
+// An issue that somebody has closed stays closed, and does not look open.
+func TestSilenceClosedByHand(t *testing.T) {
+	t.Parallel()
+	watching(t, hourly, func(w *world, _ *bot.Bot, after func(time.Duration)) {
+		after(80 * time.Minute)
+		w.pass(time.Minute)
+		w.sweepWell()
+		require.False(t, w.project("odilo").Silence.Closed)
+		w.Gitea.As("alex").Close(repo, 1)
+		w.pass(time.Minute)
+		w.sweepWell()
+		p := w.project("odilo")
+		require.True(t, p.Silence.Closed)
+		require.Contains(t, p.Warnings[0], "; somebody has closed its issue")
+		w.Gitea.As("alex").Reopen(repo, 1)
+		w.pass(time.Minute)
+		w.sweepWell()
+		require.False(t, w.project("odilo").Silence.Closed)
+	})
+}
+
 // Its issue is missing on another server, which says nothing.
 func TestSilenceKeepsTheServer(t *testing.T) {
 	t.Parallel()

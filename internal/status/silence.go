@@ -21,6 +21,7 @@ type Silence struct {
 	Running time.Time `json:"running,omitzero"`   // when the run began that had no result then
 	Host    string    `json:"host,omitempty"`     // of that run
 	TakenBy string    `json:"taken_by,omitempty"` // who acknowledged it in Gitea
+	Closed  bool      `json:"issue_closed"`       // somebody had closed its issue when a sweep looked last
 }
 
 // addSilence reads which projects do not report, and when all reported last.
@@ -30,6 +31,13 @@ func (r *Reader) addSilence(ctx context.Context, only string, s *snapshot) error
 		return err
 	}
 	s.silent = map[string][]incident.Incident{}
+	if len(list) > 0 {
+		rep, _, err := r.LastSweep(ctx)
+		if err != nil {
+			return err
+		}
+		s.silentClosed = rep.SilentClosed
+	}
 	for _, i := range list {
 		s.silent[i.Project] = append(s.silent[i.Project], i)
 	}
@@ -42,7 +50,8 @@ func (p *Project) addReports(s snapshot, now time.Time) {
 	p.LastResult = known(s.reports[p.ID].Finished)
 	for _, i := range s.silent[p.ID] {
 		if i.IsOpen() {
-			p.Silence = &Silence{ID: i.ID, Name: i.Name(), Since: i.Since, Opened: i.Opened, Issue: i.Issue.URL, Running: i.Began, Host: i.Host}
+			p.Silence = &Silence{ID: i.ID, Name: i.Name(), Since: i.Since, Opened: i.Opened, Issue: i.Issue.URL, Running: i.Began, Host: i.Host,
+				Closed: slices.Contains(s.silentClosed, i.ID)}
 			if i.Ack != nil {
 				p.Silence.TakenBy = i.Ack.By.Login
 			}
@@ -63,6 +72,9 @@ func (s Silence) words(expect string, now time.Time) string {
 	}
 	if !s.Running.IsZero() {
 		out += fmt.Sprintf("; a run that began %s on %s had no result then", s.Running.UTC().Format(describeFormat), s.Host)
+	}
+	if s.Closed {
+		out += "; somebody has closed its issue"
 	}
 	return out
 }

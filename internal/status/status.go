@@ -212,11 +212,13 @@ type snapshot struct {
 	views     incident.Views
 	silent    map[string][]incident.Incident // likewise of the kind [incident.Silent]
 	reports   map[string]store.Report        // of the known projects
-	holds     map[string]incident.Hold
-	stops     []incident.Stop           // in force
-	recorded  map[string]store.Overview // of the known projects
-	flag      func(project string) incident.FlagView
-	fleet     *fleet
+
+	silentClosed []string // ids of those whose issues somebody has closed
+	holds        map[string]incident.Hold
+	stops        []incident.Stop           // in force
+	recorded     map[string]store.Overview // of the known projects
+	flag         func(project string) incident.FlagView
+	fleet        *fleet
 }
 
 // look reads what the state says of all projects or, where only is not "", of that one, with a fixed number of queries.

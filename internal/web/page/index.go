@@ -298,6 +298,9 @@ func newSummary(p status.Project, s status.Status, at visit) summary {
 		v.Silent = link{s.Name + ": no issue yet", ""}
 		if s.Issue != "" {
 			v.Silent = link{issueName(s.Name, s.Issue), webLink(s.Issue)}
+			if s.Closed {
+				v.Silent.Text += " (closed)"
+			}
 		}
 	}
 	if len(p.LastRuns) > 0 {
