@@ -76,3 +76,41 @@ func TestDryRunOfHoldThatIsOver(t *testing.T) {
 	require.Equal(t, plan.EndHold, all[0].Kind)
 	require.Equal(t, plan.RemoveFlag, all[1].Kind)
 }
+
+// The flag of a pause that would end by itself gives way to that of an incident, once that is known to pause the project.
+func TestTimedHoldBesideIncident(t *testing.T) {
+	now := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
+	id, incidentID := strings.Repeat("a", 32), strings.Repeat("b", 32)
+	ours := incident.FlagIdentity{Kind: incident.BotFlag, Mtime: 1}
+	for name, c := range map[string]struct {
+		until     time.Time
+		kind      incident.FlagKind
+		confirmed string
+		want      []plan.Kind
+	}{
+		"not confirmed for it": {now.Add(time.Hour), incident.BotFlag, id, []plan.Kind{plan.ConfirmFlag, plan.WriteFlag}},
+		"confirmed":            {now.Add(time.Hour), incident.BotFlag, incidentID, []plan.Kind{plan.WriteFlag}},
+		"for good":             {time.Time{}, incident.BotFlag, incidentID, nil},
+		"touched":              {now.Add(time.Hour), incident.PersonFlag, id, []plan.Kind{plan.ConfirmFlag}},
+	} {
+		for _, fleet := range []bool{false, true} {
+			flag := ours
+			flag.Kind = c.kind
+			o := plan.Observation{
+				Now: now, Project: "odilo", Fleet: fleet, Confirmed: incident.Confirmation{Pause: c.confirmed, Identity: ours},
+				Hold:      &incident.Hold{ID: id, Project: "odilo", Since: now.Add(-time.Hour), Until: c.until},
+				Incidents: []incident.Incident{{ID: incidentID, Project: "odilo", Opened: now}},
+				Flag: incident.FlagView{State: incident.FlagThere, Identity: flag,
+					Info: incident.FlagInfo{Project: "odilo", Written: now, Pause: incident.Pause{ID: id}}},
+				Known: func(id string) bool { return id == incidentID },
+			}
+			var got []plan.Kind
+			for _, a := range plan.Next(o) {
+				if a.Kind.Local() {
+					got = append(got, a.Kind)
+				}
+			}
+			require.Equal(t, c.want, got, "%s, fleet: %v", name, fleet)
+		}
+	}
+}

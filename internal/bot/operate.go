@@ -68,7 +68,7 @@ func (b *Bot) PauseFor(ctx context.Context, project, why, who string, d time.Dur
 		done.Text = fmt.Sprintf("%s was paused already, and stays paused%s (%s); to resume: %s", project, cmp.Or(until, " until somebody resumes it"), how.Flag, how.Command)
 		done.Text += b.afterwards(ctx, h)
 	case !paused && d > 0:
-		done.Text = fmt.Sprintf("%s is already paused%s, so --for changes nothing (%s); to resume: %s", project, b.pausedUntil(ctx, project), how.Flag, how.Command)
+		done.Text = fmt.Sprintf("%s is already paused%s, so the given time changes nothing (%s); to resume: %s", project, b.pausedUntil(ctx, project), how.Flag, how.Command)
 	case !paused && why != "":
 		done.Text = fmt.Sprintf("%s is already paused (%s); what its flag says stays. A resume from before now does not end this pause", project, how.Flag)
 	case !paused:
@@ -108,7 +108,7 @@ func (b *Bot) pausedUntil(ctx context.Context, project string) string {
 	case open != nil:
 		return " by incident " + open.Name() + ", which no time ends"
 	case state.Hold != nil && !state.Hold.Until.IsZero():
-		return " until " + state.Hold.Until.Format("2006-01-02 15:04 UTC")
+		return " until " + state.Hold.Until.UTC().Format("2006-01-02 15:04 UTC")
 	case state.Hold != nil:
 		return " until somebody resumes it"
 	}
