@@ -149,7 +149,7 @@ func (s *fleetStorm) check() bool {
 	var issues strings.Builder
 	for _, repo := range []string{theRepo, otherRepo} {
 		for _, i := range s.Issues(repo) {
-			fmt.Fprintf(&issues, "%s#%d %s %s\n", repo, i.Number, i.State, carried(i.Body))
+			fmt.Fprintf(&issues, "%s#%d %s %v\n", repo, i.Number, i.State, carried(i.Body))
 		}
 	}
 	s.t.Errorf("seed %d, round %d:\n%s\n\nthe plan:\n%s\nthe story:\n%s\nthe issues:\n%s\nthe incidents: %+v", s.plan.Seed, s.at,

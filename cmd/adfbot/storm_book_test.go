@@ -25,6 +25,10 @@ type chance struct {
 	why               string
 	from, until       time.Time
 	round             int
+	stop              bool          // of a resume: only of what a stop holds; of a hold: it is a part of one
+	lasts             time.Duration // of a hold: until it ends by itself; 0: it does not
+	expires           time.Time     // of a hold: when it has ended by itself at the latest; zero: never, or not known yet
+	sure              bool          // of a hold: it was answered that it is in force
 }
 
 type entry struct {
@@ -51,12 +55,18 @@ type book struct {
 	seen     map[string]incidentSeen    // by id
 	writes   []string                   // requests that changed something, since they were last forgotten
 	jumped   bool
+	told     []told
+	looks    map[int]bool // rounds at whose beginning or end somebody looks for silence again
+	swept    time.Time    // when the last sweep in the calm began
 }
 
 type projectCalm struct {
 	open    string // incident; "" none
 	flagged bool
 	at      time.Time
+	stop    string    // that holds the project; "": none
+	until   time.Time // when the hold ends by itself; zero: it does not
+	silent  string    // open incident of this kind; "" none
 }
 
 type incidentSeen struct {
@@ -66,7 +76,7 @@ type incidentSeen struct {
 
 func newBook(s *storm) *book {
 	return &book{s: s, strangeI: map[string][2]string{}, plantedN: map[string]int{}, goneI: map[string]bool{}, reads: map[string]map[string]bool{},
-		calm: map[string]projectCalm{}, seen: map[string]incidentSeen{}}
+		calm: map[string]projectCalm{}, seen: map[string]incidentSeen{}, looks: map[int]bool{}}
 }
 
 // carriesOne reports whether an issue is about one of the incidents.
@@ -114,17 +124,14 @@ func (b *book) attempt(d *deed) {
 	b.deeds = append(b.deeds, d)
 	b.jumped = b.jumped || d.Jump != 0
 	b.mu.Unlock()
-	switch d.What {
-	case "resume":
-		d.over = b.resuming(d.Project, fmt.Sprintf("p%d resumed", d.N))
-	case "pause":
-		d.over = b.holding(d.Project, fmt.Sprintf("p%d paused", d.N))
+	if d.What == "resume" || d.What == "pause" {
+		d.over = b.many(d)
 	}
 }
 
 func (b *book) answered(d *deed) {
 	if d.over != nil {
-		d.over()
+		d.over(d)
 	}
 	answer := fmt.Sprintf("%d", d.Code)
 	if d.killed() {
@@ -152,12 +159,18 @@ func (b *book) closing(who string, i target) {
 		return
 	}
 	for _, m := range carried(i.Body) {
+		if m.silent {
+			continue // which pauses nothing
+		}
 		_ = b.chance(&b.resumes, m.project, m.incident, who+" closed the issue")
 	}
 }
 
 func (b *book) comment(who string, i target, text string) {
 	if !b.s.plan.Operators || who == stranger {
+		return
+	}
+	if b.aboutAll(who, text) {
 		return
 	}
 	for _, m := range carried(i.Body) {
@@ -232,7 +245,7 @@ func (b *book) refused(repo string, number int64) bool {
 // secrets that must not be seen anywhere. The token's last part alone would be as bad.
 const plantedToken = "ghp_16C7e42F292c6912E7710c838347Ae178B4a"
 
-var secrets = []string{botToken, plantedToken, secretValue, hookSecret, "s3cretpass"}
+var secrets = []string{botToken, plantedToken, secretValue, hookSecret, "s3cretpass", pagerPath}
 
 func (b *book) heard(who, text string) {
 	for _, secret := range secrets {
@@ -246,7 +259,10 @@ func (b *book) heard(who, text string) {
 }
 
 // hidden is what the last marker of a text says. It is read here in its own way.
-type hidden struct{ installation, project, incident string }
+type hidden struct {
+	installation, project, incident string
+	silent                          bool // it pauses nothing
+}
 
 // carried is what the markers of all incidents say that an issue is about: the last one, and those of the bot's part of the text.
 func carried(body string) []hidden {
@@ -254,7 +270,7 @@ func carried(body string) []hidden {
 	if _, part, ok := strings.Cut(body, "<!-- adfbot:incidents -->\n"); ok {
 		part, _, _ = strings.Cut(part, "<!-- adfbot:incidents-end -->")
 		for _, m := range markerLine.FindAllStringSubmatch(part, -1) {
-			if h := (hidden{m[1], m[2], m[3]}); !slices.Contains(all, h) {
+			if h := hiddenOf(m); !slices.Contains(all, h) {
 				all = append(all, h)
 			}
 		}
@@ -262,15 +278,16 @@ func carried(body string) []hidden {
 	return all
 }
 
-var markerLine = regexp.MustCompile(`(?m)^<!-- adfbot:v1 installation=([0-9a-f]{32}) project=(\S+) seq=\d+ incident=([0-9a-f]{32}) -->\s*$`)
+var markerLine = regexp.MustCompile(`(?m)^<!-- adfbot:(silent-)?v1 installation=([0-9a-f]{32}) project=(\S+) seq=\d+ incident=([0-9a-f]{32}) -->\s*$`)
+
+func hiddenOf(m []string) hidden { return hidden{m[2], m[3], m[4], m[1] != ""} }
 
 func markerOf(body string) hidden {
 	all := markerLine.FindAllStringSubmatch(body, -1)
 	if len(all) == 0 {
 		return hidden{}
 	}
-	m := all[len(all)-1]
-	return hidden{m[1], m[2], m[3]}
+	return hiddenOf(all[len(all)-1])
 }
 
 var issuePath = regexp.MustCompile(`^/api/v1/repos/([^/]+/[^/]+)/issues(?:/(\d+))?(/[a-z]+)?$`)
@@ -447,6 +464,16 @@ func (b *book) summary() string {
 		for _, i := range b.s.Issues(repo) {
 			n["issues"]++
 			n["joined"] += len(carried(i.Body)) - 1
+			if markerOf(i.Body).silent {
+				n["silent issues"]++
+			}
+			for _, m := range i.Comments {
+				for _, k := range commentKey.FindAllStringSubmatch(m.Body, -1) {
+					if parts := stepKey.FindStringSubmatch(k[1]); parts != nil {
+						n[parts[2]+"s"]++
+					}
+				}
+			}
 		}
 	}
 	faulty := 0
@@ -455,6 +482,6 @@ func (b *book) summary() string {
 			faulty++
 		}
 	}
-	n["requests"], n["faulty"] = b.s.Operations(), faulty
+	n["requests"], n["faulty"], n["pages"], n["told"] = b.s.Operations(), faulty, len(b.s.pager.pages()), len(b.told)
 	return fmt.Sprint("did ", n)
 }

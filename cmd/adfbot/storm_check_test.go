@@ -24,8 +24,10 @@ type checker struct {
 	*storm
 	installation string
 	incidents    []storedIncident
+	silent       []storedIncident
 	projects     map[string]storedProject
 	holds        map[string]bool
+	held         map[string]storedHold
 	results      []storedResult
 	runs         int
 	flags        map[string]string // notes by project
@@ -37,6 +39,11 @@ type storedIncident struct {
 	opened, ended time.Time // ended: zero while it is open
 	rebuilt       bool
 	how           string
+}
+
+type storedHold struct {
+	stop  string
+	until time.Time // zero: it does not end by itself
 }
 
 type storedProject struct {
@@ -53,11 +60,14 @@ type storedResult struct {
 
 // check tells whether all promises hold after a round; where not it says which, and tells the whole story.
 func (s *storm) check(round int) bool {
-	c := &checker{storm: s, projects: map[string]storedProject{}, holds: map[string]bool{}, flags: map[string]string{}}
+	c := &checker{storm: s, projects: map[string]storedProject{}, holds: map[string]bool{}, held: map[string]storedHold{}, flags: map[string]string{}}
 	c.look()
 	c.leftovers()
 	c.incidentsAndFlags()
+	c.stops()
+	c.silences()
 	c.issuesAndIncidents()
+	c.steps()
 	c.strangers()
 	c.trips()
 	c.history()
@@ -110,9 +120,9 @@ func (c *checker) look() {
 	defer func() { _ = db.Close() }()
 	c.query(db, `SELECT value FROM meta WHERE key = 'installation'`, func(r *sql.Rows) error { return r.Scan(&c.installation) })
 	c.query(db, `SELECT count(*) FROM run`, func(r *sql.Rows) error { return r.Scan(&c.runs) })
-	c.query(db, `SELECT id, project, opened_at, ended_at, coalesce(json_extract(doc, '$.Rebuilt'), 0), coalesce(json_extract(doc, '$.EndedHow'), '')
-		FROM incident ORDER BY project, seq`,
-		func(r *sql.Rows) error {
+	for table, to := range map[string]*[]storedIncident{"incident": &c.incidents, "silence": &c.silent} {
+		c.query(db, `SELECT id, project, opened_at, ended_at, coalesce(json_extract(doc, '$.Rebuilt'), 0), coalesce(json_extract(doc, '$.EndedHow'), '')
+		FROM `+table+` ORDER BY project, seq`, func(r *sql.Rows) error {
 			var i storedIncident
 			var opened int64
 			var ended sql.NullInt64
@@ -123,13 +133,22 @@ func (c *checker) look() {
 			if ended.Valid {
 				i.ended = time.UnixMilli(ended.Int64)
 			}
-			c.incidents = append(c.incidents, i)
+			*to = append(*to, i)
 			return nil
 		})
-	c.query(db, `SELECT project FROM hold`, func(r *sql.Rows) error {
+	}
+	c.query(db, `SELECT project, stop, until FROM hold`, func(r *sql.Rows) error {
 		var id string
-		defer func() { c.holds[id] = true }()
-		return r.Scan(&id)
+		var h storedHold
+		var until sql.NullInt64
+		if err := r.Scan(&id, &h.stop, &until); err != nil {
+			return err
+		}
+		if until.Valid {
+			h.until = time.UnixMilli(until.Int64)
+		}
+		c.holds[id], c.held[id] = true, h
+		return nil
 	})
 	c.query(db, `SELECT id, generation, failures, tripped, half_open FROM project`, func(r *sql.Rows) error {
 		var id string
@@ -172,11 +191,11 @@ func moment(t time.Time) string { return t.UTC().Format("02T15:04:05.000") }
 
 func (c *checker) String() string {
 	var b strings.Builder
-	for _, i := range c.incidents {
+	for _, i := range slices.Concat(c.incidents, c.silent) {
 		fmt.Fprintf(&b, "%s %s opened %s ended %s, rebuilt %t, %s\n", i.project, i.id, moment(i.opened), moment(i.ended), i.rebuilt, i.how)
 	}
 	for id, p := range c.projects {
-		fmt.Fprintf(&b, "%s %+v, held %t\n", id, p, c.holds[id])
+		fmt.Fprintf(&b, "%s %+v, held %t %+v\n", id, p, c.holds[id], c.held[id])
 	}
 	for _, r := range c.results {
 		fmt.Fprintf(&b, "%s %s %s %q %s counted %t failures %d of %d tripped %t incident %s\n",
@@ -284,6 +303,14 @@ func (c *checker) remember() {
 			if i.project == project && i.ended.IsZero() {
 				now.open = i.id
 			}
+		}
+		for _, i := range c.silent {
+			if i.project == project && i.ended.IsZero() {
+				now.silent = i.id
+			}
+		}
+		if now.open == "" {
+			now.stop, now.until = c.held[project].stop, c.held[project].until
 		}
 		c.book.calm[project] = now
 	}

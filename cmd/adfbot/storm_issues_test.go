@@ -63,7 +63,7 @@ func (b *book) resumed(i storedIncident) bool {
 		first = seen.first
 	}
 	return slices.ContainsFunc(b.resumes, func(ch *chance) bool {
-		if ch.project != i.project || ch.incident != "" && ch.incident != i.id {
+		if ch.project != i.project || ch.incident != "" && ch.incident != i.id || ch.stop {
 			return false
 		}
 		if b.jumped || i.rebuilt {
@@ -76,20 +76,21 @@ func (b *book) resumed(i storedIncident) bool {
 }
 
 func (b *book) released(project string) bool {
-	return slices.ContainsFunc(b.resumes, func(ch *chance) bool {
-		return ch.project == project && (ch.round == b.s.at || ch.until.IsZero())
+	return b.endedByItself(project) || slices.ContainsFunc(b.resumes, func(ch *chance) bool {
+		return ch.project == project && (ch.round == b.s.at || ch.until.IsZero()) && b.isAbout(ch)
 	})
 }
 
 func (b *book) held(project, note string) bool {
 	since := b.calm[project].at
-	if b.calm[project].flagged && b.calm[project].open == "" {
+	if b.calm[project].flagged && b.calm[project].open == "" && !b.endedByItself(project) {
 		return true
 	}
 	// A flag that a person made may have served an incident since, whose state was lost.
 	old := len(b.lostAt) > 0 && !strings.Contains(note, "\nincident: ")
 	return slices.ContainsFunc(b.holds, func(ch *chance) bool {
-		return ch.project == project && (old || ch.until.IsZero() || !ch.until.Before(since))
+		over := !b.jumped && len(b.lostAt) == 0 && !ch.expires.IsZero() && ch.expires.Before(b.swept)
+		return ch.project == project && !over && (old || ch.until.IsZero() || !ch.until.Before(since))
 	})
 }
 
@@ -116,6 +117,7 @@ func (c *checker) issuesAndIncidents() {
 			byIncident[m.incident] = append(byIncident[m.incident], i)
 		}
 	}
+	c.silentIssues(byIncident)
 	paused := map[string]bool{}
 	for _, i := range c.incidents {
 		paused[i.id] = i.ended.IsZero()
@@ -221,8 +223,8 @@ func (c *checker) gates() {
 		if d.Round != c.at || !was.flagged {
 			continue
 		}
-		resumed := slices.ContainsFunc(c.book.resumes, func(ch *chance) bool {
-			return ch.project == d.Project && (ch.round == c.at || ch.until.IsZero()) && !ch.from.After(d.Ended)
+		resumed := c.book.endedByItself(d.Project) || slices.ContainsFunc(c.book.resumes, func(ch *chance) bool {
+			return ch.project == d.Project && (ch.round == c.at || ch.until.IsZero()) && !ch.from.After(d.Ended) && c.book.isAbout(ch)
 		})
 		if resumed {
 			continue

@@ -37,8 +37,8 @@ type deed struct {
 
 	cmd      *testhost.Child
 	signaled bool
-	host     string // that its requests come from
-	over     func() // ends its chance
+	host     string      // that its requests come from
+	over     func(*deed) // ends its chances
 }
 
 // killed tells whether the command itself was killed. An exec whose command was has the same exit code.
@@ -50,6 +50,11 @@ func (s *storm) move(m move) {
 		s.process(m)
 	case "post":
 		s.post(m)
+	case "pager down", "pager lost":
+		s.pager.turn(map[string]string{"pager down": "500", "pager lost": "lost"}[m.What])
+		s.pass(m.For)
+		s.pager.turn("")
+		s.book.note(s.now(), "the pager", m.String(), "over")
 	default:
 		s.act(m)
 	}

@@ -106,7 +106,7 @@ func (s *storm) personMove(m move) string {
 	case "comment":
 		text := strings.ReplaceAll(m.Args[0], "$PROJECT", m.Project)
 		s.book.comment(m.Who, i, text)
-		p.Comment(i.repo, i.Number, text)
+		s.book.tell(m.Who, i, text, p.Comment(i.repo, i.Number, text))
 	case "edit comment":
 		if len(i.Comments) == 0 {
 			return at + " has no comment"
@@ -127,7 +127,7 @@ func (s *storm) personMove(m move) string {
 		}
 	case "unmark":
 		s.book.gone(i)
-		p.EditBody(i.repo, i.Number, strings.ReplaceAll(i.Body, "<!-- adfbot:v1", "<!-- "))
+		p.EditBody(i.repo, i.Number, strings.NewReplacer("<!-- adfbot:v1", "<!-- ", "<!-- adfbot:silent-v1", "<!-- ").Replace(i.Body))
 	case "label":
 		if m.Args[0] == "" {
 			p.SetLabels(i.repo, i.Number)

@@ -57,12 +57,15 @@ type stormPlan struct {
 	Denied       bool          // the processes are a user's whom permissions concern, and permissions go and come back
 	Shared       bool          // incidents of one cause share an issue, and most have one
 	Separated    bool          // state and flags belong to the daemon's user, and agents report through its socket
+	quietPlan
 }
 
 type stormRound struct {
-	LoseState bool // before it
-	Jumps     bool // some commands have another clock
-	Serve     *hit // the daemon runs, until it is told to end or something happens to it; nil: it does not
+	LoseState bool          // before it
+	Later     time.Duration // how much later than the calm before it
+	Look      bool          // in its calm, somebody looks for silence a second time
+	Jumps     bool          // some commands have another clock
+	Serve     *hit          // the daemon runs, until it is told to end or something happens to it; nil: it does not
 	Length    time.Duration
 	Faults    []trouble
 	Moves     []move
@@ -130,10 +133,10 @@ func (m move) String() string {
 
 func (p stormPlan) String() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "seed %d, operators %t, closing resumes %t, served %t, denied %t, separated %t, shared %t, timeout %s\n",
-		p.Seed, p.Operators, p.CloseResumes, p.Served, p.Denied, p.Separated, p.Shared, p.Timeout)
+	fmt.Fprintf(&b, "seed %d, operators %t, closing resumes %t, served %t, denied %t, separated %t, shared %t, timeout %s; %s\n",
+		p.Seed, p.Operators, p.CloseResumes, p.Served, p.Denied, p.Separated, p.Shared, p.Timeout, p.quietPlan)
 	for n, r := range p.Rounds {
-		fmt.Fprintf(&b, "round %d, state lost before %t, faults %q\n", n, r.LoseState, r.Faults)
+		fmt.Fprintf(&b, "round %d, state lost before %t, %s later, looked again %t, faults %q\n", n, r.LoseState, r.Later, r.Look, r.Faults)
 		if r.Serve != nil {
 			fmt.Fprintf(&b, "   0 ms serve%s\n", *r.Serve)
 		}
@@ -265,7 +268,44 @@ func drawPlan(seed uint64) stormPlan {
 	for n := range 2 + d.IntN(2) {
 		p.Rounds = append(p.Rounds, d.round(n, w))
 	}
+	p.drawQuiet(w)
 	return p
+}
+
+// drawQuiet adds steps, silence and stops.
+func (p *stormPlan) drawQuiet(w weather) {
+	d := &drawer{Rand: rng(p.Seed ^ 0x9e3779b97f4a7c15)}
+	if d.chance(60) {
+		p.Steps, p.Calls, p.Remind = []time.Duration{time.Second, 3 * time.Hour, 5 * time.Hour}, pick(d, time.Second, 3*time.Hour), pick(d, 0, 0, 2*time.Hour)
+	}
+	p.Expect, p.Stops = d.chance(50), d.chance(60)
+	p.Config = p.configure(p.Config)
+	for n := range p.Rounds {
+		r := &p.Rounds[n]
+		switch last := n == len(p.Rounds)-1; {
+		case n > 0 && p.Expect && !p.Rounds[n-1].Look:
+			r.Later = lookAgain
+		case n > 0 && len(p.Steps) > 0:
+			r.Later = pick(d, 0, time.Hour, 3*time.Hour)
+			fallthrough
+		default:
+			r.Look = p.Expect && (last || d.chance(40))
+		}
+		if p.Stops {
+			for range 1 + d.IntN(4) {
+				r.Moves = append(r.Moves, d.stop(w.length, w.deadly))
+			}
+		}
+		if p.Operators && (p.Stops || len(p.Steps) > 0) {
+			for range d.IntN(3) {
+				r.Moves = append(r.Moves, d.order(p.quietPlan, w.length))
+			}
+		}
+		if len(p.Steps) > 0 && d.chance(40) {
+			r.Moves = append(r.Moves, move{At: d.ms(0, w.length), What: pick(d, "pager down", "pager lost"), For: d.ms(100, 600)})
+		}
+		slices.SortStableFunc(r.Moves, func(a, b move) int { return int(a.At - b.At) })
+	}
 }
 
 // weather is how much of what there is in a seed.

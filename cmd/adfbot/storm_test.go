@@ -108,6 +108,8 @@ type storm struct {
 
 	remounted atomic.Bool // a pause directory came back over one that was made meanwhile
 
+	pager *pager
+
 	bot int64 // the id of its account, whose login may be another for a while
 
 	mu   sync.Mutex
@@ -128,8 +130,10 @@ func newStorm(t *testing.T, plan stormPlan) *storm {
 	s.bot = g.AddUser(botLogin, giteatest.UserOptions{})
 	s.world = &world{t: t, dir: t.TempDir(), gitea: g}
 	s.book = newBook(s)
+	s.pager = newPager(t, s.now)
 	require.NoError(t, prepare(s.dir, g))
 	require.NoError(t, os.WriteFile(s.path("hook-secret"), []byte(hookSecret+"\n"), 0o600))
+	require.NoError(t, os.WriteFile(s.path("pager-url"), []byte(s.pager.URL+"/"+pagerPath+"\n"), 0o600))
 	for name, text := range map[string]string{"hostile": hostileText, "quota": quotaText, "revoked": revokedText} {
 		require.NoError(t, os.WriteFile(s.path(name), []byte(text), 0o600))
 	}
@@ -174,7 +178,7 @@ func (s *storm) separate() {
 	if !s.separated() {
 		return
 	}
-	for _, secret := range []string{"state", "token", "hook-secret"} {
+	for _, secret := range []string{"state", "token", "hook-secret", "pager-url"} {
 		require.NoError(s.t, os.Chmod(s.path(secret), 0o700))
 	}
 	for name, mode := range map[string]fs.FileMode{".": 0o711, "ran": 0o777, "hostile": 0o644, "quota": 0o644, "revoked": 0o644} {
@@ -224,6 +228,10 @@ func (s *storm) blow(n int) {
 	r := s.plan.Rounds[n]
 	s.book.begin(n)
 	s.configure(s.plan.Timeout)
+	s.ahead.Add(int64(r.Later))
+	if r.Later == lookAgain {
+		s.book.look(n)
+	}
 	if r.LoseState {
 		s.loseState()
 	}
@@ -253,12 +261,14 @@ func (s *storm) pass(d time.Duration) { time.Sleep(d) }
 // 130 minutes are more than a wait after a failure (15 min), a Retry-After (1 h), the hour in which an issue that was closed
 // three times stays closed, and twice gitea.timeout. A command whose clock was wrong has left times of the future behind; one
 // of its requests whose answer was lost waits again from when that is noticed, so there is a second sweep after such a round.
-// The same goes for a state that was lost: an order is taken up only when the sweep before has rebuilt the incident.
+// The same goes for a state that was lost: an order is taken up only when the sweep before has rebuilt the incident. A step is taken by
+// the sweep after the one that opened the issue.
 func (s *storm) calm() {
 	for _, repo := range []string{theRepo, otherRepo} {
 		s.mendRepo(repo)
 	}
 	s.mend()
+	s.pager.turn("")
 	require.NoError(s.t, s.up())
 	s.AddToken(botLogin, botToken, testworld.Scopes()...)
 	s.Wait()
@@ -272,11 +282,23 @@ func (s *storm) calm() {
 		sweeps = 2
 	}
 	for range sweeps {
-		s.ahead.Add(int64(130 * time.Minute))
-		out, code := s.inProcess("sweep")
-		if code != 0 {
-			s.book.wrong("the sweep in the calm failed: %d\n%s", code, out)
-		}
+		s.sweepLater(130 * time.Minute)
+	}
+	if len(s.plan.Steps) > 0 {
+		s.sweepLater(0)
+	}
+	if s.plan.Rounds[s.at].Look {
+		s.book.look(s.at)
+		s.sweepLater(lookAgain)
+	}
+}
+
+func (s *storm) sweepLater(d time.Duration) {
+	s.ahead.Add(int64(d))
+	s.book.swept = s.now()
+	out, code := s.inProcess("sweep")
+	if code != 0 {
+		s.book.wrong("the sweep in the calm failed: %d\n%s", code, out)
 	}
 }
 
