@@ -280,7 +280,7 @@ func (c *stepsChecker) check() {
 		if age < s.after-time.Second { // a comment's time is in whole seconds
 			c.wrong("6: %s was done when the incident was %s old", key, age)
 		}
-		if last := c.due(age - c.slack); s.kind == "step" && s.after < last && !c.snoozed(s.issue) {
+		if last := c.due(age - c.slack); s.kind == "step" && s.after < last && !c.snoozed(s.id) {
 			c.wrong("6: %s was done when the incident was %s old, and that of %s was due", key, age, last)
 		}
 		c.unwanted(s, key)
@@ -352,10 +352,10 @@ func (c *stepsChecker) snoozes(issue int) (times [][2]time.Time) {
 	return times
 }
 
-func (c *stepsChecker) snoozed(issue int) bool {
+// snoozed tells whether somebody has put off the steps of an incident: its later ones come later.
+func (c *stepsChecker) snoozed(id string) bool {
 	return slices.ContainsFunc(c.told, func(t told) bool {
-		_, found := answerTo(c.issues[issue], t.comment)
-		return found && strings.HasPrefix(t.text, "/adf snooze ")
+		return strings.HasPrefix(t.text, "/adf snooze ") && slices.Contains(t.incidents, id)
 	})
 }
 
@@ -410,10 +410,9 @@ func (c *stepsChecker) unsaid(all []said) {
 		}
 		w := c.waiting[n]
 		_, taken := c.taken(w.id)
-		assigned := slices.ContainsFunc(i.Assignees, func(login string) bool { return login != operator })
-		if !w.open || w.vague || taken || assigned || len(c.told) > 0 && c.snoozed(slices.IndexFunc(c.issues, func(j giteatest.Issue) bool {
-			return j.ID == i.ID
-		})) || c.excused(w, i) {
+		// Who is assigned is an answer, unless the step that assigns them has been taken.
+		assigned := len(i.Assignees) > 0 && !slices.ContainsFunc(all, func(s said) bool { return s.id == w.id && s.after == c.Steps[2] })
+		if !w.open || w.vague || taken || assigned || c.snoozed(w.id) || c.excused(w, i) {
 			continue
 		}
 		age := c.now.Sub(w.opened)

@@ -262,7 +262,7 @@ func (s *storm) pass(d time.Duration) { time.Sleep(d) }
 // three times stays closed, and twice gitea.timeout. A command whose clock was wrong has left times of the future behind; one
 // of its requests whose answer was lost waits again from when that is noticed, so there is a second sweep after such a round.
 // The same goes for a state that was lost: an order is taken up only when the sweep before has rebuilt the incident. A step is taken by
-// the sweep after the one that opened the issue.
+// the sweep after the one that opened the issue, and an order to pause that is obeyed in a sweep ends a silence in the next.
 func (s *storm) calm() {
 	for _, repo := range []string{theRepo, otherRepo} {
 		s.mendRepo(repo)
@@ -284,7 +284,7 @@ func (s *storm) calm() {
 	for range sweeps {
 		s.sweepLater(130 * time.Minute)
 	}
-	if len(s.plan.Steps) > 0 {
+	if len(s.plan.Steps) > 0 || s.plan.Expect {
 		s.sweepLater(0)
 	}
 	if s.plan.Rounds[s.at].Look {
