@@ -30,14 +30,17 @@ type fleetBook struct {
 	faults  []string // that were broken promises
 	removed []*removal
 	touched []*episode
-	dirs    []*episode // pause directories that were replaced or wiped
-	orders  []*episode // comments of operators
+	dirs    []*episode  // pause directories that were replaced or wiped
+	orders  []*episode  // comments of operators
+	told    []told      // the same, about steps
+	shifted []time.Time // when all was made a while older
 }
 
 // episode is something that somebody did.
 type episode struct {
 	host          *fleetHost
 	project, what string
+	stop          bool // of an order: it is about all projects
 	begun, ended  time.Time
 	round         int
 }
@@ -106,8 +109,18 @@ func (b *fleetBook) comment(m move, body string) {
 	if m.Who == stranger {
 		return
 	}
+	words := strings.Fields(m.Args[0])
+	if len(words) > 2 && words[2] == "all" {
+		for project := range stormProjects {
+			_ = b.begin(&b.orders, nil, project, words[1])
+			b.mu.Lock()
+			b.orders[len(b.orders)-1].stop = true
+			b.mu.Unlock()
+		}
+		return
+	}
 	for _, of := range carried(body) {
-		_ = b.begin(&b.orders, nil, of.project, strings.Fields(m.Args[0])[1])
+		_ = b.begin(&b.orders, nil, of.project, words[1])
 	}
 }
 
@@ -189,7 +202,7 @@ BEGIN
 		INSERT INTO storm.event (what, project, was, pause, generation) VALUES ('pause', NEW.id, was_pause, coalesce(NEW.pause, ''), NEW.generation);
 	END IF;
 	IF was_hold <> coalesce(NEW.hold, '') THEN
-		INSERT INTO storm.event (what, project, was, pause, generation) VALUES ('hold', NEW.id, was_hold, coalesce(NEW.hold, ''), NEW.generation);
+		INSERT INTO storm.event (what, project, was, pause, generation, kind) VALUES ('hold', NEW.id, was_hold, coalesce(NEW.hold, ''), NEW.generation, NEW.hold_stop);
 	END IF;
 	RETURN NULL;
 END $$;
@@ -292,6 +305,12 @@ func (b *fleetBook) summary() string {
 	for _, repo := range []string{theRepo, otherRepo} {
 		n["issues"] += len(b.s.Issues(repo))
 	}
-	n["requests"] = b.s.Operations()
+	n["requests"], n["pages"], n["told"] = b.s.Operations(), len(b.s.pager.pages()), len(b.told)
+	n["silences"] = len(b.s.silences())
+	for _, repo := range []string{theRepo, otherRepo} {
+		for _, i := range b.s.Issues(repo) {
+			n["steps"] += len(saidIn(i))
+		}
+	}
 	return fmt.Sprint("did ", n)
 }

@@ -24,6 +24,7 @@ type fleetProject struct {
 
 type fleetIncident struct {
 	ID, Project string
+	Opened      time.Time
 	Ended       bool
 	Settled     bool
 	Rebuilt     bool
@@ -33,6 +34,7 @@ type fleetResult struct {
 	Project, Agent, Run, Outcome, Incident string
 	Counted, Tripped                       bool
 	Failures, Threshold                    int
+	Recorded                               time.Time
 }
 
 func (s *fleetStorm) projects() map[string]fleetProject {
@@ -47,7 +49,7 @@ func (s *fleetStorm) projects() map[string]fleetProject {
 }
 
 func (s *fleetStorm) incidents() []fleetIncident {
-	return queryFleet[fleetIncident](s, `SELECT id, project, ended_at IS NOT NULL, settled, coalesce((doc::json->>'Rebuilt')::bool, false)
+	return queryFleet[fleetIncident](s, `SELECT id, project, opened_at, ended_at IS NOT NULL, settled, coalesce((doc::json->>'Rebuilt')::bool, false)
 		FROM adfbot.incident ORDER BY project, seq`)
 }
 
@@ -88,7 +90,10 @@ func (s *fleetStorm) unfinished() string {
 	issues := s.issuesByIncident()
 	incidents := s.incidents()
 	needed := neededBy(incidents)
-	for _, i := range incidents {
+	for _, i := range slices.Concat(incidents, s.silences()) {
+		if !i.Ended && len(s.plan.Steps) > 0 && time.Since(i.Opened) < s.plan.Steps[len(s.plan.Steps)-1]+time.Second {
+			return fmt.Sprintf("a step about incident %s of %s is still to come", i.ID, i.Project)
+		}
 		if i.Ended && !i.Settled && !slices.ContainsFunc(issues[i.ID], needed) {
 			return fmt.Sprintf("incident %s of %s has ended, and is not settled", i.ID, i.Project)
 		}
@@ -131,7 +136,7 @@ type fleetChecker struct {
 // check reports whether all promises hold after a round. If not it says which, and tells the whole story.
 func (s *fleetStorm) check() bool {
 	c := &fleetChecker{fleetStorm: s, events: s.events(), incidents: s.incidents()}
-	c.results = queryFleet[fleetResult](s, `SELECT project, agent, coalesce(run_id, ''), outcome, coalesce(incident, ''), counted, tripped, failures, threshold
+	c.results = queryFleet[fleetResult](s, `SELECT project, agent, coalesce(run_id, ''), outcome, coalesce(incident, ''), counted, tripped, failures, threshold, recorded_at
 		FROM adfbot.result ORDER BY id`)
 	if why := s.disagreement(); why != "" {
 		s.book.wrong("5: %s", why)
@@ -141,7 +146,10 @@ func (s *fleetStorm) check() bool {
 	c.holds()
 	c.recorded()
 	c.trips()
+	c.stops()
+	c.silence()
 	c.issues()
+	c.steps()
 	c.gates()
 	if len(s.book.faults) == 0 {
 		return true
@@ -163,9 +171,9 @@ const slack = 5 * time.Second
 // ordered reports whether a command, or an operator's comment, can have done something to a project.
 func (c *fleetChecker) ordered(what, project, app string, at time.Time) bool {
 	return slices.ContainsFunc(c.book.deeds, func(d *fleetDeed) bool {
-		return d.What == what && d.Project == project && d.host.name == app && !d.Begun.After(at) && !d.Ended.Add(slack).Before(at)
+		return d.What == what && d.names(project) && !d.order().stop && d.host.name == app && !d.Begun.After(at) && !d.Ended.Add(slack).Before(at)
 	}) || slices.ContainsFunc(c.book.orders, func(e *episode) bool {
-		return e.what == what && e.project == project && !e.begun.After(at)
+		return e.what == what && e.project == project && !e.begun.After(at) && !e.stop
 	})
 }
 
@@ -182,11 +190,15 @@ func (c *fleetChecker) resumes() {
 			first[e.Pause], same[e.Pause] = e.At, e.Generation
 		}
 	}
+	byStop := c.heldByStops()
 	for _, e := range c.events {
 		if e.What != "pause" {
 			continue
 		}
 		last[e.Was] = e.At
+		if byStop[e.Was] && c.stopped("resume", e.Project, e.At) || c.withIncidents(e.Project, e.At) {
+			continue
+		}
 		if e.Was == "" || e.Pause == e.Was || e.Pause != "" && e.Generation == same[e.Was] || c.ordered("resume", e.Project, e.App, e.At) {
 			continue
 		}
@@ -240,7 +252,7 @@ func (c *fleetChecker) removals() {
 // holds: each has somebody who made or touched a flag on that host, or a command.
 func (c *fleetChecker) holds() {
 	for _, e := range c.events {
-		if e.What != "hold" || e.Pause == "" || c.ordered("pause", e.Project, e.App, e.At) {
+		if e.What != "hold" || e.Pause == "" || c.ordered("pause", e.Project, e.App, e.At) || e.Kind != "" && c.stopped("pause", e.Project, e.At) {
 			continue
 		}
 		by := func(t *episode) bool {
@@ -321,6 +333,7 @@ func (c *fleetChecker) trips() {
 // issues: one for each incident, open as long as that is.
 func (c *fleetChecker) issues() {
 	issues := c.issuesByIncident()
+	c.silentIssues(issues)
 	needed := neededBy(c.incidents)
 	for _, i := range c.incidents {
 		var open []int64
@@ -377,7 +390,7 @@ func (c *fleetChecker) gates() {
 			}
 		}
 		if pause == "" || slices.ContainsFunc(c.book.deeds, func(r *fleetDeed) bool { // it removes the flag first
-			return r.What == "resume" && r.Project == d.Project && r.host == d.host && r.Begun.Before(d.Ended) && r.Ended.Add(slack).After(since)
+			return r.What == "resume" && r.names(d.Project) && (r.host == d.host || r.order().stop) && r.Begun.Before(d.Ended) && r.Ended.Add(slack).After(since)
 		}) {
 			continue
 		}

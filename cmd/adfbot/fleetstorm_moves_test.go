@@ -45,6 +45,10 @@ func (h *fleetHost) move(m move) {
 		mend()
 	case "removed while cut off":
 		h.removedWhileCutOff(m)
+	case "pager down", "pager lost":
+		begun := time.Now()
+		h.pager.change(m)
+		h.book.note(begun, "the pager", m.String(), "over")
 	case "postgres killed":
 		h.killPostgres(m)
 	case "gitea down":
@@ -435,7 +439,7 @@ func (h *fleetHost) inGitea(m move) string {
 		h.As(m.Who).Close(repo, latest.Number)
 	} else {
 		h.book.comment(m, latest.Body)
-		h.As(m.Who).Comment(repo, latest.Number, strings.ReplaceAll(m.Args[0], "$PROJECT", m.Project))
+		h.book.tell(m, latest, h.As(m.Who).Comment(repo, latest.Number, strings.ReplaceAll(m.Args[0], "$PROJECT", m.Project)))
 	}
 	return fmt.Sprintf("%s#%d", repo, latest.Number)
 }

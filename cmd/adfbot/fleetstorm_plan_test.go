@@ -18,10 +18,13 @@ type fleetPlan struct {
 	Shared bool // incidents of one cause share an issue, and most have one
 	Config string
 	Rounds []fleetRound
+	quietPlan
 }
 
 type fleetRound struct {
 	Length  time.Duration
+	Later   bool // all was a while ago when it begins, so that every daemon finds who is silent
+	Look    bool // in its calm, all hosts look for silence a while later
 	Faults  []trouble
 	Daemons [][]hit // of each host's daemon, each time it is started; after these nothing happens to it
 	Moves   []fleetMove
@@ -37,9 +40,9 @@ func (m fleetMove) String() string { return fleetHosts[m.Host] + ": " + m.move.S
 
 func (p fleetPlan) String() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "seed %d, shared %t\n", p.Seed, p.Shared)
+	fmt.Fprintf(&b, "seed %d, shared %t; %s\n", p.Seed, p.Shared, p.quietPlan)
 	for n, r := range p.Rounds {
-		fmt.Fprintf(&b, "round %d, faults %q\n", n, r.Faults)
+		fmt.Fprintf(&b, "round %d, later %t, looked again %t, faults %q\n", n, r.Later, r.Look, r.Faults)
 		for host, hits := range r.Daemons {
 			fmt.Fprintf(&b, "     serve on %s%s\n", fleetHosts[host], hits)
 		}
@@ -65,7 +68,8 @@ gitea:
 sweep:
   schedule: "@every 1s"
 operators: [alex, olaf]
-escalation: {storm_window: $WINDOW}
+escalation:
+  storm_window: $WINDOW
 classes:
   - name: revoked
     output: ['^FATAL: .* revoked$']
@@ -95,7 +99,44 @@ func drawFleetPlan(seed uint64) fleetPlan {
 	for range 1 + d.IntN(2) {
 		p.Rounds = append(p.Rounds, d.fleetRound(w))
 	}
+	p.drawQuiet(w)
 	return p
+}
+
+// drawQuiet adds steps, silence and stops. There is no clock that all share and that could be set: steps come soon.
+func (p *fleetPlan) drawQuiet(w fleetWeather) {
+	d := quietDrawer(p.Seed)
+	if d.chance(60) {
+		p.Steps, p.Calls = []time.Duration{time.Second, 2 * time.Second}, pick(d, time.Second, 2*time.Second)
+	}
+	p.Expect, p.Stops = d.chance(50), d.chance(60)
+	p.Config = p.configure(p.Config)
+	add := func(r *fleetRound, m move) { r.Moves = append(r.Moves, fleetMove{d.IntN(len(fleetHosts)), m}) }
+	for n := range p.Rounds {
+		r := &p.Rounds[n]
+		if p.Expect {
+			r.Later = n == 0 && d.chance(70) || n > 0 && !p.Rounds[n-1].Look
+			r.Look = n == len(p.Rounds)-1 || d.chance(30)
+		}
+		if p.Stops {
+			for range 1 + d.IntN(4) {
+				m := d.stop(fleetRoundMs, w.deadly)
+				for n := range m.Args {
+					m.Args[n] = strings.Replace(m.Args[n], "1m", "90m", 1) // which a slow machine does not see the end of
+				}
+				add(r, m)
+			}
+		}
+		if p.Stops || len(p.Steps) > 0 {
+			for range 1 + d.IntN(3) {
+				add(r, d.order(p.quietPlan, fleetRoundMs))
+			}
+		}
+		if len(p.Steps) > 0 && d.chance(40) {
+			add(r, move{At: d.ms(0, fleetRoundMs), What: pick(d, "pager down", "pager lost"), For: d.ms(300, 1500)})
+		}
+		slices.SortStableFunc(r.Moves, func(a, b fleetMove) int { return int(a.At - b.At) })
+	}
 }
 
 // fleetWeather is how much of what there is in a seed.

@@ -62,7 +62,9 @@ type fleetStorm struct {
 	plan  fleetPlan
 	hosts []*fleetHost
 	book  *fleetBook
+	pager *pager
 	at    int // round
+	begun time.Time
 
 	pgMu sync.Mutex // held by whoever has PostgreSQL killed
 }
@@ -80,7 +82,7 @@ type fleetHost struct {
 }
 
 func newFleetStorm(t *testing.T, plan fleetPlan) *fleetStorm {
-	s := &fleetStorm{t: t, dir: t.TempDir(), plan: plan, pg: testpg.New(t, "max_connections=200")}
+	s := &fleetStorm{t: t, dir: t.TempDir(), plan: plan, begun: time.Now(), pg: testpg.New(t, "max_connections=200")}
 	var err error
 	s.gitea, err = newGitea()
 	require.NoError(t, err)
@@ -89,6 +91,7 @@ func newFleetStorm(t *testing.T, plan fleetPlan) *fleetStorm {
 		s.AddUser(login, giteatest.UserOptions{})
 	}
 	s.book = newFleetBook(s)
+	s.pager = newPager(t, time.Now)
 	require.NoError(t, os.Mkdir(s.path("ran"), 0o755))
 	for n, name := range fleetHosts {
 		h := &fleetHost{fleetStorm: s, n: n, name: name, proxy: s.pg.Proxy(t)}
@@ -96,6 +99,10 @@ func newFleetStorm(t *testing.T, plan fleetPlan) *fleetStorm {
 		h.prepare()
 	}
 	s.installTriggers()
+	if plan.Rounds[0].Later { // somebody has looked before
+		out, code := s.hosts[0].inProcess("sweep")
+		require.Zero(t, code, out)
+	}
 	return s
 }
 
@@ -108,6 +115,7 @@ func (h *fleetHost) prepare() {
 	t := h.t
 	require.NoError(t, os.MkdirAll(h.path("home"), 0o755))
 	require.NoError(t, os.WriteFile(h.path("token"), []byte(botToken+"\n"), 0o600))
+	require.NoError(t, os.WriteFile(h.path("pager-url"), []byte(h.pager.URL+"/"+pagerPath+"\n"), 0o600))
 	for name, text := range map[string]string{"quota": quotaText, "revoked": revokedText} {
 		require.NoError(t, os.WriteFile(h.path(name), []byte(text), 0o600))
 	}
@@ -147,6 +155,9 @@ func (s *fleetStorm) blow(n int) {
 	s.at = n
 	r := s.plan.Rounds[n]
 	s.book.note(time.Now(), "storm", fmt.Sprint("round ", n, " begins"), "")
+	if r.Later {
+		s.later()
+	}
 	for _, f := range r.Faults {
 		s.spoil(f.fault())
 	}
@@ -172,6 +183,7 @@ func (s *fleetStorm) blow(n int) {
 // heal ends the faults.
 func (s *fleetStorm) heal() {
 	s.mend()
+	s.pager.turn("")
 	require.NoError(s.t, s.up())
 	s.Wait()
 	for _, h := range s.hosts {
@@ -191,6 +203,9 @@ func (s *fleetStorm) agree() {
 func (s *fleetStorm) calm() {
 	s.book.endRuns()
 	testpg.Exec(s.t, s.pg.URL(), `UPDATE adfbot.claim SET until = clock_timestamp() - interval '1 second'`)
+	if s.plan.Rounds[s.at].Look {
+		s.lookTogether()
+	}
 	sweep := func() string {
 		for _, h := range s.hosts {
 			if out, code := h.inProcess("sweep"); code != 0 {

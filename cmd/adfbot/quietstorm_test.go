@@ -68,6 +68,9 @@ func (q quietPlan) configure(config string) string {
 	return config
 }
 
+// quietDrawer draws from other numbers than the rest of a seed.
+func quietDrawer(seed uint64) *drawer { return &drawer{Rand: rng(seed ^ 0x9e3779b97f4a7c15)} }
+
 // stop draws a pause or a resume of several projects, or of one for a time.
 func (d *drawer) stop(most int, deadly int) move {
 	m := move{At: d.ms(0, most), Hit: d.hit(deadly)}
@@ -141,6 +144,24 @@ func orderOf(args []string) (o manyOrder) {
 	return o
 }
 
+// order is what a pause or a resume says.
+func (m move) order() manyOrder {
+	if m.What != "pause" && m.What != "resume" {
+		return manyOrder{}
+	}
+	return orderOf(m.Args)
+}
+
+// names tells whether a pause or a resume is about a project.
+func (m move) names(project string) bool { return slices.Contains(m.order().projects, project) }
+
+// refusedComment tells whether Gitea has refused to take a comment on an issue: then it is gone on without.
+func refusedComment(requests []giteatest.Request, repo string, number int64) bool {
+	return slices.ContainsFunc(requests, func(r giteatest.Request) bool {
+		return r.Method == http.MethodPost && r.Path == fmt.Sprintf("/api/v1/repos/%s/issues/%d/comments", repo, number) && r.Status/100 == 4
+	})
+}
+
 // pager receives the documents of steps.
 type pager struct {
 	*httptest.Server
@@ -199,6 +220,13 @@ func (p *pager) turn(mood string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.mood = mood
+}
+
+// change lets the pager do as a move says for a while.
+func (p *pager) change(m move) {
+	p.turn(map[string]string{"pager down": "500", "pager lost": "lost"}[m.What])
+	time.Sleep(m.For) // how long it lasts is drawn: there is no event to wait for
+	p.turn("")
 }
 
 func (p *pager) pages() []page {
@@ -301,22 +329,31 @@ func (c *stepsChecker) due(age time.Duration) (last time.Duration) {
 
 func (c *stepsChecker) said() (all []said) {
 	for n, i := range c.issues {
-		for _, m := range i.Comments {
-			if m.Author != botLogin {
-				continue
-			}
-			for _, k := range commentKey.FindAllStringSubmatch(m.Body, -1) {
-				if parts := stepKey.FindStringSubmatch(k[1]); parts != nil {
-					seconds, _ := strconv.Atoi(parts[3])
-					all = append(all, said{parts[1], parts[2], time.Duration(seconds) * time.Second, m.Created, n})
-				}
+		for _, s := range saidIn(i) {
+			s.issue = n
+			all = append(all, s)
+		}
+	}
+	return all
+}
+
+// saidIn returns the bot's comments of steps and reminders on an issue.
+func saidIn(i giteatest.Issue) (all []said) {
+	for _, m := range i.Comments {
+		if m.Author != botLogin {
+			continue
+		}
+		for _, k := range commentKey.FindAllStringSubmatch(m.Body, -1) {
+			if parts := stepKey.FindStringSubmatch(k[1]); parts != nil {
+				seconds, _ := strconv.Atoi(parts[3])
+				all = append(all, said{id: parts[1], kind: parts[2], after: time.Duration(seconds) * time.Second, at: m.Created})
 			}
 		}
 	}
 	return all
 }
 
-// answer returns the bot's answer to a comment.
+// answerTo returns the bot's answer to a comment.
 func answerTo(i giteatest.Issue, comment int64) (giteatest.Comment, bool) {
 	end := fmt.Sprintf("/order/%d -->", comment)
 	for _, m := range i.Comments {
@@ -411,7 +448,7 @@ func (c *stepsChecker) unsaid(all []said) {
 		w := c.waiting[n]
 		_, taken := c.taken(w.id)
 		// Who is assigned is an answer, unless the step that assigns them has been taken.
-		assigned := len(i.Assignees) > 0 && !slices.ContainsFunc(all, func(s said) bool { return s.id == w.id && s.after == c.Steps[2] })
+		assigned := len(i.Assignees) > 0 && !slices.ContainsFunc(all, func(s said) bool { return s.id == w.id && slices.Index(c.Steps, s.after)%3 == 2 })
 		if !w.open || w.vague || taken || assigned || c.snoozed(w.id) || c.excused(w, i) {
 			continue
 		}

@@ -237,9 +237,7 @@ func (b *book) stateKnown() bool {
 
 // refused tells whether Gitea refused to take a comment on an issue: then it is gone on without.
 func (b *book) refused(repo string, number int64) bool {
-	return slices.ContainsFunc(b.s.Requests(), func(r giteatest.Request) bool {
-		return r.Method == http.MethodPost && r.Path == fmt.Sprintf("/api/v1/repos/%s/issues/%d/comments", repo, number) && r.Status/100 == 4
-	})
+	return refusedComment(b.s.Requests(), repo, number)
 }
 
 // secrets that must not be seen anywhere. The token's last part alone would be as bad.
@@ -467,12 +465,8 @@ func (b *book) summary() string {
 			if markerOf(i.Body).silent {
 				n["silent issues"]++
 			}
-			for _, m := range i.Comments {
-				for _, k := range commentKey.FindAllStringSubmatch(m.Body, -1) {
-					if parts := stepKey.FindStringSubmatch(k[1]); parts != nil {
-						n[parts[2]+"s"]++
-					}
-				}
+			for _, s := range saidIn(i) {
+				n[s.kind+"s"]++
 			}
 		}
 	}

@@ -51,9 +51,7 @@ func (s *storm) move(m move) {
 	case "post":
 		s.post(m)
 	case "pager down", "pager lost":
-		s.pager.turn(map[string]string{"pager down": "500", "pager lost": "lost"}[m.What])
-		s.pass(m.For)
-		s.pager.turn("")
+		s.pager.change(m)
 		s.book.note(s.now(), "the pager", m.String(), "over")
 	default:
 		s.act(m)

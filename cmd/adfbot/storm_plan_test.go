@@ -274,7 +274,7 @@ func drawPlan(seed uint64) stormPlan {
 
 // drawQuiet adds steps, silence and stops.
 func (p *stormPlan) drawQuiet(w weather) {
-	d := &drawer{Rand: rng(p.Seed ^ 0x9e3779b97f4a7c15)}
+	d := quietDrawer(p.Seed)
 	if d.chance(60) {
 		p.Steps, p.Calls, p.Remind = []time.Duration{time.Second, 3 * time.Hour, 5 * time.Hour}, pick(d, time.Second, 3*time.Hour), pick(d, 0, 0, 2*time.Hour)
 	}
