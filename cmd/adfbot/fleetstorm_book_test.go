@@ -262,7 +262,7 @@ func (b *fleetBook) story(events []fleetEvent) string {
 	}
 	by := map[string]string{}
 	for _, d := range b.deeds {
-		by[fmt.Sprintf("%s%d.%d", d.host.network(), d.N/250, d.N%250+1)] = "p" + strconv.Itoa(d.N)
+		by[d.address()] = "p" + strconv.Itoa(d.N)
 	}
 	for _, r := range b.s.Requests() {
 		from, _, _ := strings.Cut(r.From, ":")

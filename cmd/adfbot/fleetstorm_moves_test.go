@@ -72,6 +72,11 @@ func (h *fleetHost) move(m move) {
 // network is the beginning of the addresses that requests of this host come from.
 func (h *fleetHost) network() string { return fmt.Sprintf("127.%d.", 100+h.n) }
 
+// address is where the requests of a command come from.
+func (d *fleetDeed) address() string {
+	return fmt.Sprintf("%s%d.%d", d.host.network(), d.N/250, d.N%250+1)
+}
+
 // process runs a command, lets happen to it what was drawn, and waits for its end. started may signal it.
 func (h *fleetHost) process(m move, started func(*os.Process)) *fleetDeed {
 	d := &fleetDeed{move: m, host: h, Round: h.at, Begun: time.Now()}
@@ -81,7 +86,7 @@ func (h *fleetHost) process(m move, started func(*os.Process)) *fleetDeed {
 	for n, a := range m.Args {
 		args[n] = strings.NewReplacer("$RAN", ran, "$WORK", h.path("")).Replace(a)
 	}
-	from := fmt.Sprintf("%s%d.%d", h.network(), d.N/250, d.N%250+1)
+	from := d.address()
 	d.cmd = testhost.Command(h.t, "adfbot", args...)
 	d.cmd.Env = append(d.cmd.Env, "ADFBOT_CONFIG="+h.path("config.yaml"), "HOME="+h.path("home"), fromHost+"="+from)
 	if m.Hit.When == "step" {

@@ -204,10 +204,15 @@ func closedByPerson(i giteatest.Issue) bool {
 // steps: see stepsChecker.
 func (c *fleetChecker) steps() {
 	check := stepsChecker{quietPlan: c.plan.quietPlan, now: time.Now(), slack: slack, told: c.book.told, pages: c.pager.pages(), wrong: c.book.wrong}
-	check.sentTwice = slices.ContainsFunc(c.book.deeds, func(d *fleetDeed) bool { return d.killed || d.Hit.How != "" })
+	broken := false // connections to the state
 	for _, r := range c.plan.Rounds {
-		check.sentTwice = check.sentTwice || slices.ContainsFunc(r.Moves, func(m fleetMove) bool {
+		broken = broken || slices.ContainsFunc(r.Moves, func(m fleetMove) bool {
 			return slices.Contains([]string{"cut", "hole", "slow", "answers lost", "postgres killed", "removed while cut off"}, m.What)
+		})
+	}
+	check.unsure = func(from string) bool {
+		return broken || slices.ContainsFunc(c.book.deeds, func(d *fleetDeed) bool {
+			return d.address() == from && (d.killed || d.What == "serve" || d.Hit.How != "")
 		})
 	}
 	for _, i := range c.incidents {

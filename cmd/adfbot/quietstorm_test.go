@@ -262,11 +262,12 @@ type stepsChecker struct {
 	issues  []giteatest.Issue
 	told    []told
 	pages   []page
-	// sentTwice: a sender may not have stored that a document arrived. excused: what is left out has a reason in the book.
-	sentTwice bool
-	lost      bool // a state was lost, and perhaps incidents that had ended with it
-	excused   func(waiting, giteatest.Issue) bool
-	wrong     func(format string, args ...any)
+	// unsure tells whether the sender with that address may not have stored that a document arrived. excused: what is left out has a reason
+	// in the book.
+	unsure  func(from string) bool
+	lost    bool // a state was lost, and perhaps incidents that had ended with it
+	excused func(waiting, giteatest.Issue) bool
+	wrong   func(format string, args ...any)
 }
 
 var stepKey = regexp.MustCompile(`^([0-9a-f]{32})/(step|reminder)/(\d+)$`)
@@ -410,7 +411,7 @@ func (c *stepsChecker) unwanted(s said, key string) {
 
 // pagesOnce: each document belongs to a step whose time had come, and is sent again only if nobody can have known that it arrived.
 func (c *stepsChecker) pagesOnce(byID map[string]waiting) {
-	heard := map[string]int{}
+	heard := map[string]bool{} // by somebody who must have stored it
 	for _, p := range c.pages {
 		after := time.Duration(p.doc.After) * time.Second
 		n := slices.Index(c.Steps, after)
@@ -429,11 +430,10 @@ func (c *stepsChecker) pagesOnce(byID map[string]waiting) {
 		if at, ok := c.taken(p.doc.Incident.ID); ok && p.at.After(at.Add(c.slack)) {
 			c.wrong("6: the document was sent at %s, and the incident was taken at %s: %s", moment(p.at), moment(at), p.text)
 		}
-		if p.heard {
-			if heard[p.event]++; heard[p.event] == 2 && !c.sentTwice {
-				c.wrong("6: a receiver that answered got the document again: %s", p.text)
-			}
+		if heard[p.event] {
+			c.wrong("6: a receiver that answered got the document again: %s", p.text)
 		}
+		heard[p.event] = heard[p.event] || p.heard && !c.unsure(p.from)
 	}
 }
 

@@ -228,8 +228,11 @@ func (c *checker) silentIssues(byIncident map[string][]target) {
 
 // steps: see stepsChecker.
 func (c *checker) steps() {
-	check := stepsChecker{quietPlan: c.plan.quietPlan, now: c.book.swept, slack: 5 * time.Second, told: c.book.told, lost: len(c.book.lostAt) > 0, pages: c.pager.pages(), wrong: c.book.wrong,
-		sentTwice: c.book.deadly() || len(c.book.lostAt) > 0 || c.plan.Denied}
+	check := stepsChecker{quietPlan: c.plan.quietPlan, now: c.book.swept, slack: 5 * time.Second, told: c.book.told, lost: len(c.book.lostAt) > 0, pages: c.pager.pages(), wrong: c.book.wrong}
+	check.unsure = func(from string) bool {
+		d := c.from[from] // none: the sweep in the calm
+		return len(c.book.lostAt) > 0 || c.plan.Denied || d != nil && (d.signaled || d.What == "serve" || d.Hit.How != "")
+	}
 	for _, i := range c.incidents {
 		first := i.opened
 		check.waiting = append(check.waiting, waiting{id: i.id, project: i.project, opened: first, open: i.ended.IsZero(),
