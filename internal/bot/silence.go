@@ -191,7 +191,7 @@ func (b *Bot) firstLooks(ctx context.Context, expected map[string]config.Expect,
 	_ = json.Unmarshal([]byte(doc), &first) // what cannot be read is new
 	changed := false
 	for id := range expected {
-		if _, known := first[id]; !known {
+		if at, known := first[id]; !known || at.After(now) { // a clock was wrong then
 			first[id], changed = now, true
 		}
 	}

@@ -194,6 +194,18 @@ func TestSilenceOfANewProject(t *testing.T) {
 		})
 }
 
+// A clock that was a day ahead at the first look does not put the waiting off by a day.
+func TestSilenceAfterAFastClock(t *testing.T) {
+	t.Parallel()
+	watching(t, hourly, func(w *world, b *bot.Bot, after func(time.Duration)) {
+		w.pass(day)
+		require.NoError(t, b.LookForSilence(ctx))
+		w.pass(-day)
+		after(80 * time.Minute)
+		require.Len(t, w.issues("open"), 1)
+	})
+}
+
 // Who takes `expect` out of the configuration takes the issue back.
 func TestNotExpectedAnyMore(t *testing.T) {
 	often := func(w *world) { w.change("- id: odilo\n", "- id: odilo\n    expect: {every: 1m, grace: 1m}\n") }
