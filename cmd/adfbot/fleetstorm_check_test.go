@@ -147,6 +147,7 @@ func (s *fleetStorm) check() bool {
 	c.recorded()
 	c.trips()
 	c.stops()
+	c.inForce()
 	c.silence()
 	c.issues()
 	c.steps()

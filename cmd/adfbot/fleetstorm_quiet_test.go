@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -102,6 +103,18 @@ func (c *fleetChecker) stops() {
 			if projects[project].Pause == "" && !resumed {
 				c.book.wrong("4: p%d paused %s, which is not paused now, and nobody resumed that", d.N, project)
 			}
+		}
+	}
+}
+
+// inForce: no stop has left out a project.
+func (c *fleetChecker) inForce() {
+	rows := queryFleet[struct{ ID, Doc, Covered string }](c.fleetStorm, `SELECT id, doc,
+		coalesce((SELECT string_agg(project, ' ') FROM adfbot.stop_project WHERE stop = stop.id), '') FROM adfbot.stop WHERE ended_at IS NULL`)
+	for _, r := range rows {
+		s, err := newStopInForce(r.ID, r.Doc, r.Covered)
+		if left := s.left(slices.Sorted(maps.Keys(stormProjects))); err != nil || len(left) > 0 {
+			c.book.wrong("5: stop %s is in force, and has left out %q: %v", s.id, left, err)
 		}
 	}
 }

@@ -155,6 +155,35 @@ func (m move) order() manyOrder {
 // names tells whether a pause or a resume is about a project.
 func (m move) names(project string) bool { return slices.Contains(m.order().projects, project) }
 
+// stopInForce is a stop that nobody has ended, and which of the projects it has covered.
+type stopInForce struct {
+	id       string
+	patterns []string
+	since    time.Time
+	until    time.Time // zero: it does not end by itself
+	covered  []string
+}
+
+func newStopInForce(id, doc, covered string) (s stopInForce, err error) {
+	var d struct {
+		Patterns     []string
+		Since, Until time.Time
+	}
+	err = json.Unmarshal([]byte(doc), &d)
+	return stopInForce{id, d.Patterns, d.Since, d.Until, strings.Fields(covered)}, err
+}
+
+// left returns the projects that the stop is about and does not cover, of those that are known.
+func (s stopInForce) left(known []string) (left []string) {
+	for _, project := range known {
+		about := slices.Contains(s.patterns, "*") || slices.Contains(s.patterns, "digital-*") && project == "digital-twins"
+		if about && !slices.Contains(s.covered, project) {
+			left = append(left, project)
+		}
+	}
+	return left
+}
+
 // refusedComment tells whether Gitea has refused to take a comment on an issue: then it is gone on without.
 func refusedComment(requests []giteatest.Request, repo string, number int64) bool {
 	return slices.ContainsFunc(requests, func(r giteatest.Request) bool {

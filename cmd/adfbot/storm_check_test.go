@@ -28,6 +28,7 @@ type checker struct {
 	projects     map[string]storedProject
 	holds        map[string]bool
 	held         map[string]storedHold
+	inForce      []stopInForce
 	results      []storedResult
 	runs         int
 	flags        map[string]string // notes by project
@@ -150,6 +151,16 @@ func (c *checker) look() {
 		c.holds[id], c.held[id] = true, h
 		return nil
 	})
+	c.query(db, `SELECT id, doc, coalesce((SELECT group_concat(project, ' ') FROM stop_project WHERE stop = stop.id), '') FROM stop WHERE ended_at IS NULL`,
+		func(r *sql.Rows) error {
+			var id, doc, covered string
+			if err := r.Scan(&id, &doc, &covered); err != nil {
+				return err
+			}
+			s, err := newStopInForce(id, doc, covered)
+			c.inForce = append(c.inForce, s)
+			return err
+		})
 	c.query(db, `SELECT id, generation, failures, tripped, half_open FROM project`, func(r *sql.Rows) error {
 		var id string
 		var p storedProject

@@ -98,14 +98,29 @@ func (c *checker) stops() {
 		if !h.sure || c.book.jumped || len(c.book.lostAt) > 0 || !h.expires.IsZero() && h.from.Add(h.lasts).Before(c.now()) {
 			continue
 		}
-		if _, known := c.projects[h.project]; !known && strings.Contains(c.plan.Config, "match: \"digital-*\"") {
-			continue // nobody knew of it
+		if !c.isKnown(h.project) {
+			continue
 		}
 		resumed := slices.ContainsFunc(c.book.resumes, func(ch *chance) bool {
 			return ch.project == h.project && (ch.until.IsZero() || !ch.until.Before(h.from)) && (h.stop || !ch.stop)
 		})
 		if _, flagged := c.flags[h.project]; !flagged && !resumed {
 			c.book.wrong("4: %s is not paused, although %s, and nobody resumed that", h.project, h.why)
+		}
+	}
+	var known []string
+	for project := range stormProjects {
+		if c.isKnown(project) {
+			known = append(known, project)
+		}
+	}
+	for _, s := range c.inForce {
+		switch {
+		case c.book.jumped:
+		case !s.until.IsZero() && s.until.Before(c.book.swept):
+			c.book.wrong("5: stop %s is over since %s, and nobody has ended it", s.id, moment(s.until))
+		case len(s.left(known)) > 0:
+			c.book.wrong("5: stop %s is in force, and has left out %q", s.id, s.left(known))
 		}
 	}
 	for project, h := range c.held {
@@ -119,6 +134,12 @@ func (c *checker) stops() {
 			c.book.wrong("5: nobody paused %s until %s", project, moment(h.until))
 		}
 	}
+}
+
+// isKnown tells whether a project is configured by its id, or the state knows it.
+func (c *checker) isKnown(project string) bool {
+	_, known := c.projects[project]
+	return known || project != "digital-twins" || !strings.Contains(c.plan.Config, "match: \"digital-*\"")
 }
 
 // endsAt tells whether a hold that was made then ends at that time.
@@ -177,9 +198,7 @@ func (c *checker) silences() {
 	}
 	for project := range stormProjects {
 		_, flagged := c.flags[project]
-		_, known := c.projects[project]
-		known = known || project != "digital-twins" || !strings.Contains(c.plan.Config, "match: \"digital-*\"")
-		if known && !flagged && !open[project] && project != "night-watch" {
+		if c.isKnown(project) && !flagged && !open[project] && project != "night-watch" {
 			c.book.wrong("8: nothing was heard of %s for %s, and nobody says so", project, lookAgain)
 		}
 	}
