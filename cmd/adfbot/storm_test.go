@@ -305,7 +305,7 @@ func (s *storm) sweepLater(d time.Duration) {
 // age lets an hour pass for the files that killed processes left behind: their age is not told by the clock of the commands.
 func (s *storm) age() {
 	at := time.Now().Add(-2 * time.Hour)
-	for _, pattern := range []string{"state/adfbot.db.d/runs/*", "state/adfbot.db.d/spool/*.tmp", "state/adfbot.db.d/spool/.tmp-*",
+	for _, pattern := range []string{"state/adfbot.db.d/.tmp-*", "state/adfbot.db.d/runs/*", "state/adfbot.db.d/spool/*.tmp", "state/adfbot.db.d/spool/.tmp-*",
 		"pause/.tmp-*", keptResults} {
 		files, _ := filepath.Glob(s.path(pattern))
 		for _, file := range files {
