@@ -94,7 +94,7 @@ func (h *fleetHost) process(m move, started func(*os.Process)) *fleetDeed {
 		if m.Hit.How == "kill" {
 			name = killAt
 		}
-		d.cmd.Env = append(d.cmd.Env, fmt.Sprintf("%s=*:%d", name, m.Hit.N))
+		d.cmd.Env = append(d.cmd.Env, name+"="+m.Hit.step())
 	}
 	// What a killed exec leaves running would hold pipes open.
 	var files []*os.File

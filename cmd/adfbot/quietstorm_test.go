@@ -93,6 +93,13 @@ func (d *drawer) stop(most int, deadly int) move {
 		m.Args = append(m.Args, "--incidents")
 	}
 	m.Args = append([]string{m.What}, m.Args...)
+	if m.order().stop && d.chance(deadly) { // half done is what is of interest
+		step := pick(d, "stop-noted", "stop-covered")
+		if m.What == "resume" {
+			step = "stop-ended"
+		}
+		m.Hit = hit{How: pick(d, "kill", "kill", "stop-kill"), When: "step", Step: step, N: 1, For: d.ms(60, 300)}
+	}
 	return m
 }
 

@@ -119,7 +119,7 @@ func (s *storm) prepareDeed(m move) *deed {
 	}
 	env := []string{fromHost + "=" + d.host, secretVar + "=" + secretValue, "HOME=" + home}
 	if h := m.Hit; h.When == "step" {
-		at := fmt.Sprintf("*:%d", h.N)
+		at := h.step()
 		if h.How == "kill" {
 			env = append(env, killAt+"="+at)
 		} else if h.How != "" {

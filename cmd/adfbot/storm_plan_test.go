@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"net/http"
 	"slices"
@@ -93,6 +94,7 @@ type hit struct {
 	How  string        // "": nothing; kill, term, stop (and later go on), stop-kill
 	When string        // step, request, time
 	N    int           // the nth step or request
+	Step string        // of these steps; "": of all
 	For  time.Duration // until the time, or how long it is stopped
 }
 
@@ -103,8 +105,11 @@ func (h hit) String() string {
 	if h.When == "time" {
 		return fmt.Sprintf(" [%s after %s]", h.How, h.For)
 	}
-	return fmt.Sprintf(" [%s at %s %d, %s]", h.How, h.When, h.N, h.For)
+	return fmt.Sprintf(" [%s at %s %s%d, %s]", h.How, h.When, h.Step, h.N, h.For)
 }
+
+// step is where it happens, as the hooks of the command want it.
+func (h hit) step() string { return fmt.Sprintf("%s:%d", cmp.Or(h.Step, "*"), h.N) }
 
 func (m move) String() string {
 	s := fmt.Sprintf("%4d ms %s", m.At.Milliseconds(), m.What)
