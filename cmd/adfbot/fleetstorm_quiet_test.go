@@ -135,7 +135,7 @@ func (c *fleetChecker) silence() {
 		// How long nothing was heard when it was opened: since the last result before that, or since there is a fleet.
 		heard, reported := c.begun, false
 		for _, r := range c.results {
-			if r.Project == i.Project && counts(r.Agent, r.Outcome) {
+			if r.Project == i.Project && r.Counted {
 				if r.Recorded.After(i.Opened) {
 					reported = true
 				} else if r.Recorded.After(heard) && i.Opened.Sub(r.Recorded) > time.Second { // both may have begun at once

@@ -503,8 +503,3 @@ func (c *stepsChecker) unsaid(all []said) {
 		}
 	}
 }
-
-// counts tells whether a result of an agent is one that is waited for.
-func counts(agent, outcome string) bool {
-	return outcome != "ignored" && (agent == "project-meta" || strings.HasPrefix(agent, "project-meta-"))
-}

@@ -159,7 +159,7 @@ func (c *checker) silences() {
 		}
 		_, flagged := c.flags[i.project]
 		reported := slices.IndexFunc(c.results, func(r storedResult) bool {
-			return r.project == i.project && counts(r.agent, r.outcome) && r.recorded.After(i.opened)
+			return r.project == i.project && r.counted && r.recorded.After(i.opened)
 		})
 		if i.ended.IsZero() {
 			open[i.project] = true
@@ -176,7 +176,7 @@ func (c *checker) silences() {
 			continue
 		}
 		for _, r := range c.results {
-			if ago := i.opened.Sub(r.recorded); r.project == i.project && counts(r.agent, r.outcome) && ago > time.Second && ago < expectIn-time.Second {
+			if ago := i.opened.Sub(r.recorded); r.project == i.project && r.counted && ago > time.Second && ago < expectIn-time.Second {
 				c.book.wrong("8: %s has reported at %s, and is said to be silent at %s", i.project, moment(r.recorded), moment(i.opened))
 			}
 		}
@@ -205,7 +205,7 @@ func (c *checker) silences() {
 }
 
 func (c *checker) reportedNow(project string) bool {
-	return slices.ContainsFunc(c.results, func(r storedResult) bool { return r.project == project && counts(r.agent, r.outcome) })
+	return slices.ContainsFunc(c.results, func(r storedResult) bool { return r.project == project && r.counted })
 }
 
 // wasPaused tells whether a project may have been paused while an incident was open.

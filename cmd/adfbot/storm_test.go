@@ -285,7 +285,7 @@ func (s *storm) calm() {
 		s.sweepLater(130 * time.Minute)
 	}
 	if len(s.plan.Steps) > 0 || s.plan.Expect {
-		s.sweepLater(0)
+		s.sweepLater(2 * time.Second) // longer than the first step waits
 	}
 	if s.plan.Rounds[s.at].Look {
 		s.book.look(s.at)

@@ -102,6 +102,7 @@ func (b *Bot) lookForSilence(ctx context.Context) error {
 		projects = append(projects, id)
 	}
 	reports, err := b.store.Reports(ctx, projects...)
+	now = b.now().UTC() // what has just happened is not in the future
 	errs := []error{err}
 	var changed []incident.Incident
 	for id, i := range open {

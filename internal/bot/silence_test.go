@@ -194,6 +194,40 @@ func TestSilenceOfANewProject(t *testing.T) {
 		})
 }
 
+// A project that is resumed while somebody begins to look has its time from then on.
+func TestResumedWhileSomebodyLooks(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	hourly(w)
+	env, resume := w.env(), func() {}
+	env.Now = func() time.Time {
+		now := w.now()
+		do := resume
+		resume = func() {}
+		do()
+		return now
+	}
+	b, err := bot.Open(ctx, w.cfg, bot.Daemon, env)
+	require.NoError(t, err)
+	defer func() { require.NoError(t, b.Close()) }()
+	_, err = b.Pause(ctx, "odilo", "maintenance")
+	require.NoError(t, err)
+	for range 30 {
+		w.pass(3 * time.Minute)
+		require.NoError(t, b.LookForSilence(ctx))
+	}
+	resume = func() {
+		w.pass(time.Millisecond)
+		w.with(bot.Operate, func(other *bot.Bot) {
+			_, err := other.Resume(ctx, "odilo")
+			require.NoError(t, err)
+		})
+	}
+	require.NoError(t, b.LookForSilence(ctx))
+	require.NoFileExists(t, w.flag("odilo"))
+	require.Empty(t, w.issues(""))
+}
+
 // A clock that was a day ahead at the first look does not put the waiting off by a day.
 func TestSilenceAfterAFastClock(t *testing.T) {
 	t.Parallel()
