@@ -302,7 +302,7 @@ func (p *stormPlan) drawQuiet(w weather) {
 			}
 		}
 		if p.Operators && (p.Stops || len(p.Steps) > 0) {
-			for range d.IntN(3) {
+			for range 1 + d.IntN(4) {
 				r.Moves = append(r.Moves, d.order(p.quietPlan, w.length))
 			}
 		}
