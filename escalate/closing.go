@@ -115,10 +115,11 @@ func (r *Reconciler) stillPaused(ctx context.Context, s step, key string) string
 		if h, err := r.opt.State.Hold(ctx, i.Project); err == nil && h != nil && h.After(closing.At) {
 			closing.Early = true
 		}
-		hint = "It was " + markdown.Text(closing.String()) + ": that does not resume the project."
+		whom := "the project"
 		if i.Leads() {
-			hint = "It was " + markdown.Text(closing.String()) + ": that does not resume them."
+			whom = "what is still paused"
 		}
+		hint = "It was " + markdown.Text(closing.String()) + ": that does not resume " + whom + "."
 	}
 	if r.operable() {
 		command := markdown.CodeSpan("/adf resume " + i.Project)

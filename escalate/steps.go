@@ -63,6 +63,15 @@ var trackerSteps = map[plan.Kind]func(*Reconciler, context.Context, step) (progr
 // request: a sweep may be at the same project this very moment.
 const claimWait = 900 * time.Millisecond
 
+// claimWait returns how long a sweep waits. One that a person or cron started, and which fails if it leaves something undone, waits for a slow
+// request of another process.
+func (r *Reconciler) claimWait(c *sweepCache) time.Duration {
+	if c.force {
+		return max(claimWait, r.opt.Timeout)
+	}
+	return claimWait
+}
+
 // visit is the work in Gitea for one project. What it leaves behind is the incident and the flag as they were seen last.
 type visit struct {
 	project string

@@ -469,8 +469,9 @@ func (r *Reconciler) resumeMembers(ctx context.Context, s step, closing incident
 		return later, err
 	}
 	s.carried = found
-	if slices.ContainsFunc(found, incident.Incident.IsOpen) { // somebody paused them later: the issue has to be open
+	if slices.ContainsFunc(found, incident.Incident.IsOpen) { // they were paused or listed later: the issue has to be open
 		closing.Early = true
+		closing.Unlisted = !slices.ContainsFunc(found, func(m incident.Incident) bool { return m.IsOpen() && s.incident.ListedBefore(m.ID, closing.At) })
 		s.cache.closings.set(keyOf(s.incident), closing)
 		return changed, nil
 	}

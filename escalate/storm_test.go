@@ -641,6 +641,9 @@ func TestStormResumedBeforeListed(t *testing.T) {
 				require.Equal(w, "open", w.issue().State)
 				require.Equal(w, []string{"x atlas", "x bravo", "x carol", "- " + project}, lines(w.issue()))
 				w.requireOnce(ids...)
+				if said := strings.Join(comments(w.issue()), "\n"); name == "closed" {
+					require.Contains(w, said, "It was closed by alex before this stood in its list: that does not resume what is still paused.")
+				}
 				resume(w)
 				w.sweepFor(2 * time.Minute)
 				require.False(w, w.paused(project), "which knows of it")

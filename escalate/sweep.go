@@ -103,7 +103,7 @@ func (r *Reconciler) Sweep(ctx context.Context, opt SweepOptions) (Report, error
 	rep.Actions, errs = append(rep.Actions, actions...), append(errs, projectErrs...)
 	// Those that have joined an incident's issue in this sweep.
 	actions, projectErrs = r.forEach(budget, c.joinedProjects(), nil, func(ctx context.Context, project string) ([]plan.Action, error) {
-		v := &visit{project: project, cache: c, wait: claimWait}
+		v := &visit{project: project, cache: c, wait: r.claimWait(c)}
 		err := r.track(ctx, v)
 		return v.done, err
 	})
@@ -380,7 +380,7 @@ func (r *Reconciler) sweepProject(ctx context.Context, project string, c *sweepC
 		}
 	}
 	if len(actions) > 0 {
-		v := &visit{project: project, cache: c, wait: claimWait, flag: o.Flag}
+		v := &visit{project: project, cache: c, wait: r.claimWait(c), flag: o.Flag}
 		errs = append(errs, r.track(ctx, v))
 		done = append(done, v.done...)
 	}

@@ -15,6 +15,7 @@ type Closing struct {
 	Operator bool
 	Machine  bool // a commit or a merge closed it, or may have
 	Early    bool // it precedes the pause flag, so it cannot mean to remove it
+	Unlisted bool // Early, because the issue of several incidents did not list it yet
 	Done     bool // it has resumed the project before, as the state knew until it was lost
 }
 
@@ -29,6 +30,8 @@ func (c Closing) String() string {
 		return "closed by a commit or a merge by " + who
 	case !c.Operator:
 		return "closed by " + who + ", who is no operator"
+	case c.Unlisted:
+		return "closed by " + who + " before this stood in its list"
 	case c.Early:
 		return "closed by " + who + " before the project was paused"
 	case c.Done:

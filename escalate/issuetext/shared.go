@@ -239,7 +239,8 @@ func (c *Composer) sharedEvidence(d SharedData, old string, room int) string {
 }
 
 func (c *Composer) sharedFoot(d SharedData) string {
-	return fmt.Sprintf("\nWhat follows is about %s, which was the first.\n", markdown.CodeSpan(d.Lead.Project))
+	return fmt.Sprintf("\nWhat follows was written when only %s had failed. The list above says how it is now, and the bot closes this issue when all have been resumed.\n",
+		markdown.CodeSpan(d.Lead.Project))
 }
 
 // maxListed is how many projects a comment names.
