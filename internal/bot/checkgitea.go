@@ -3,6 +3,7 @@ package bot
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"slices"
 	"strings"
@@ -36,14 +37,16 @@ func (c *checker) gitea(ctx context.Context) {
 		c.add(Warn, "operators", "%s is the bot's own account, whose comments and closings never count: give the bot an account of its own", login)
 	}
 	c.operators(ctx, client)
-	c.stepAssignees(ctx, client)
-	seen := map[tracker.Repo]bool{}
+	var repos []tracker.Repo
 	for _, p := range c.cfg.Projects {
 		repo := tracker.Repo{Server: c.cfg.Gitea.URL, Owner: p.Owner, Name: p.Repo}
-		if !seen[repo] {
-			seen[repo] = true
-			c.repo(ctx, client, repo, login)
+		if !slices.Contains(repos, repo) {
+			repos = append(repos, repo)
 		}
+	}
+	c.people(ctx, client, repos)
+	for _, repo := range repos {
+		c.repo(ctx, client, repo, login)
 	}
 }
 
@@ -97,25 +100,70 @@ func (c *checker) operators(ctx context.Context, client *gitea.Client) {
 	}
 }
 
-// stepAssignees reports those whom no step will be able to assign. Gitea may refuse others, too: it assigns those who may read the repository.
-func (c *checker) stepAssignees(ctx context.Context, client *gitea.Client) {
-	seen := map[string]bool{}
-	for n, s := range c.cfg.Escalation.Steps {
-		for _, login := range s.Assign {
-			if seen[login] {
-				continue
-			}
-			seen[login] = true
-			switch person, err := client.IsPerson(ctx, login); {
-			case tracker.IsStatus(err, http.StatusNotFound):
-				c.stepsOK = ""
-				c.add(Warn, "steps", "escalation.steps[%d].assign: nobody has the login %s, or the profile is private: correct it if it is wrong", n, login)
-			case err == nil && !person:
-				c.stepsOK = ""
-				c.add(Warn, "steps", "escalation.steps[%d].assign: %s seems to be an organisation, which cannot be assigned: list its members instead", n, login)
+// people reports those whom Gitea will not tell of an issue, or not assign. It may refuse others, too: it tells and assigns those who may read
+// the repository.
+func (c *checker) people(ctx context.Context, client *gitea.Client, repos []tracker.Repo) {
+	e := c.cfg.Escalation
+	c.addressed(ctx, client, "escalation", "escalation.assignees", e.Assignees, cannotBeAssigned)
+	c.mentions(ctx, client, "escalation", "escalation.mentions", e.Mentions, repos)
+	for n, s := range e.Steps {
+		c.addressed(ctx, client, "steps", fmt.Sprintf("escalation.steps[%d].assign", n), s.Assign, cannotBeAssigned)
+		c.mentions(ctx, client, "steps", fmt.Sprintf("escalation.steps[%d].mention", n), s.Mention, repos)
+	}
+	var others []string
+	for _, p := range c.cfg.Projects {
+		for _, login := range p.Assignees {
+			if !slices.Contains(e.Assignees, login) && !slices.Contains(others, login) {
+				others = append(others, login)
+				c.addressed(ctx, client, "escalation", "assignees of "+p.Name(), []string{login}, cannotBeAssigned)
 			}
 		}
 	}
+}
+
+// What Gitea does not do with an organisation, and what to do.
+const (
+	cannotBeAssigned = "cannot be assigned: list its members instead"
+	isNotTold        = "is told nothing: mention its teams or members instead"
+)
+
+// mentions reports those of a list who will not hear of it. Gitea tells a team only of issues in repositories of its organisation.
+func (c *checker) mentions(ctx context.Context, client *gitea.Client, what, key string, names []string, repos []tracker.Repo) {
+	var logins []string
+	for _, name := range names {
+		org, _, team := strings.Cut(name, "/")
+		if !team {
+			logins = append(logins, name)
+			continue
+		}
+		for _, repo := range repos {
+			if !strings.EqualFold(repo.Owner, org) {
+				c.doubt(what, "%s: Gitea does not tell the team %s of issues in %s/%s, which does not belong to %s: mention people, or a team of %s",
+					key, name, repo.Owner, repo.Name, org, repo.Owner)
+			}
+		}
+	}
+	c.addressed(ctx, client, what, key, logins, isNotTold)
+}
+
+// addressed reports logins that are nobody's, or an organisation's.
+func (c *checker) addressed(ctx context.Context, client *gitea.Client, what, key string, logins []string, organisation string) {
+	for _, login := range logins {
+		switch person, err := client.IsPerson(ctx, login); {
+		case tracker.IsStatus(err, http.StatusNotFound):
+			c.doubt(what, "%s: nobody has the login %s, or the profile is private: correct it if it is wrong", key, login)
+		case err == nil && !person:
+			c.doubt(what, "%s: %s seems to be an organisation, which %s", key, login, organisation)
+		}
+	}
+}
+
+// doubt adds a warning about somebody who is named.
+func (c *checker) doubt(what, format string, args ...any) {
+	if what == "steps" {
+		c.stepsOK = ""
+	}
+	c.add(Warn, what, format, args...)
 }
 
 // repo checks whether issues can be opened in a repository. Whether the account may write its code does not matter, so

@@ -154,7 +154,12 @@ func TestCheckOfSteps(t *testing.T) {
 	}
 	w.change("[nobody]", "[terraphim]")
 	require.Contains(t, w.finding("steps", bot.Warn), "terraphim seems to be an organisation, which cannot be assigned")
-	w.change("[terraphim]", "[alex]")
+	w.change("assign: [terraphim]", "assign: [alex]", "mention: [alex]", "mention: [ops/on-call]")
+	require.Contains(t, w.finding("steps", bot.Warn), "escalation.steps[0].mention: Gitea does not tell the team ops/on-call of issues in "+
+		"terraphim/adf-fleet, which does not belong to ops: mention people, or a team of terraphim")
+	w.change("[ops/on-call]", "[terraphim]")
+	require.Contains(t, w.finding("steps", bot.Warn), "escalation.steps[0].mention: terraphim seems to be an organisation, which is told nothing")
+	w.change("mention: [terraphim]", "mention: [Terraphim/on-call]")
 	require.Contains(t, w.finding("steps", bot.OK), "2 steps, the first one after 1h")
 	w.Write(w.Path("pager-url"), "hooks.example/secret\n")
 	require.Contains(t, w.finding("steps", bot.Fail), "must hold a URL that begins with https://")
@@ -162,6 +167,23 @@ func TestCheckOfSteps(t *testing.T) {
 
 	w.change("operators: [alex]", "operators: []", "    - {after: 24h, webhook_file: DIR/pager-url}\n", "")
 	require.Contains(t, w.finding("steps", bot.Warn), "nobody may answer with /adf ack")
+}
+
+func TestCheckOfAssigneesAndMentions(t *testing.T) {
+	t.Parallel()
+	for keys, want := range map[string]string{
+		"escalation: {assignees: [nobody]}":     "escalation.assignees: nobody has the login nobody",
+		"escalation: {mentions: [nobody]}":      "escalation.mentions: nobody has the login nobody",
+		"escalation: {mentions: [ops/on-call]}": "escalation.mentions: Gitea does not tell the team ops/on-call of issues in terraphim/adf-fleet",
+		"":                                      "assignees of odilo: terraphim seems to be an organisation, which cannot be assigned",
+	} {
+		w := newWorld(t)
+		w.change("projects:", keys+"\nprojects:")
+		if keys == "" {
+			w.change("- id: odilo", "- id: odilo\n    assignees: [terraphim]")
+		}
+		require.Contains(t, w.finding("escalation", bot.Warn), want)
+	}
 }
 
 // A pause by hand has no issue that could remind of it.
