@@ -44,6 +44,7 @@ func TestStepsInStatus(t *testing.T) {
 	require.Equal(t, ", step 1 of 2 in 1h", e.Note(w.now()))
 
 	w.pass(time.Hour)
+	require.Equal(t, ", step 1 of 2 due now", w.project("atlas").Incident.Escalation.Note(w.now()))
 	w.sweepWell()
 	p := w.project("atlas")
 	e = p.Incident.Escalation

@@ -48,17 +48,21 @@ func (e *Escalation) Note(now time.Time) string {
 	case e.SnoozedUntil != nil:
 		return ", snoozed until " + e.SnoozedUntil.Format(describeFormat)
 	case e.Step > 0 && e.Next > 0:
-		return fmt.Sprintf(", step %d of %d, the next one in %s", e.Step, e.Steps, until(now, *e.NextAt))
+		return fmt.Sprintf(", step %d of %d, the next one %s", e.Step, e.Steps, until(now, *e.NextAt))
 	case e.Step > 0:
 		return fmt.Sprintf(", step %d of %d", e.Step, max(e.Step, e.Steps))
 	case e.Next > 0:
-		return fmt.Sprintf(", step %d of %d in %s", e.Next, e.Steps, until(now, *e.NextAt))
+		return fmt.Sprintf(", step %d of %d %s", e.Next, e.Steps, until(now, *e.NextAt))
 	}
 	return ""
 }
 
+// until says when something is due. A step that is due is taken by the next sweep that reaches Gitea.
 func until(now, then time.Time) string {
-	return text.Duration(max(then.Sub(now), 0).Truncate(time.Second))
+	if left := then.Sub(now).Truncate(time.Second); left > 0 {
+		return "in " + text.Duration(left)
+	}
+	return "due now"
 }
 
 // escalation returns how far the steps of an open incident are, nil if there is nothing to say, and whether somebody has answered.
