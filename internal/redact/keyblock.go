@@ -1,6 +1,9 @@
 package redact
 
-import "strings"
+import (
+	"encoding/base64"
+	"strings"
+)
 
 const (
 	keyShort = 8       // base64 characters that can be the last line of a key whose END is missing
@@ -14,7 +17,7 @@ const (
 // beginning, it finds the lines before its END.
 func findKeyBlocks(s string, add func(from, to int)) {
 	const label = "PRIVATE KEY"
-	begin, body := -1, 0
+	begin, body, floor := -1, 0, 0
 	for i := strings.Index(s, label); i >= 0; i = indexFrom(s, label, i+len(label)) {
 		from, word := keyLabel(s, i)
 		to := i + len(label)
@@ -23,9 +26,9 @@ func findKeyBlocks(s string, add func(from, to int)) {
 			}
 		}
 		body = min(body, from) // the dashes of END may follow those of BEGIN
-		if begin >= 0 && word == "END" && isKeyBody(s, body, from) {
+		if begin >= 0 && word == "END" && isKeyBody(s, begin, body, from) {
 			add(begin, to)
-			begin = -1
+			begin, floor = -1, to
 			continue
 		}
 		if begin >= 0 {
@@ -36,10 +39,11 @@ func findKeyBlocks(s string, add func(from, to int)) {
 		case "BEGIN":
 			begin, body = from, to
 		case "END":
-			if start := base64Before(s, from); start < from {
+			if start := base64Before(s, min(floor, from), from, to); start < from {
 				add(start, to)
 			}
 		}
+		floor = to
 	}
 	if begin >= 0 {
 		addKeyStart(s, begin, body, len(s), add)
@@ -48,6 +52,10 @@ func findKeyBlocks(s string, add func(from, to int)) {
 	for i := strings.Index(s, putty); i >= 0; i = indexFrom(s, putty, i+len(putty)) {
 		_, next := keyLineEnd(s, i, len(s))
 		addKeyStart(s, next, next, len(s), add)
+	}
+	const encoded = "LS0tLS1CRUdJTi" // -----BEGIN
+	for i := strings.Index(s, encoded); i >= 0; {
+		i = indexFrom(s, encoded, max(i+len(encoded), addWrapped(s, i, add)))
 	}
 }
 
@@ -72,21 +80,23 @@ func keyLabel(s string, i int) (from int, word string) {
 }
 
 // isKeyBody reports whether [from, to), what stands between BEGIN and END, is a key.
-func isKeyBody(s string, from, to int) bool {
+func isKeyBody(s string, begin, from, to int) bool {
 	if strings.IndexByte(s[from:to], '\n') < 0 {
 		return hasKeyText(s[from:to])
 	}
 	last := keyLineStart(s, to)
 	column, found := to-last, false
-	for i := from; i < last; {
+	place := placeOfLabel(s, begin, from)
+	for i := skipLabelLine(s, from, last); i < last; {
 		end, next := keyLineEnd(s, i, to)
-		at, word := keyWord(s, i, end)
+		at, word, fits := place.word(s, i, end)
 		switch {
-		case word == "" || isKeyHeader(s[i:end]):
-		case !isKeyWord(word) || len(word) < keyFull && !near(at-i, column):
+		case word == "" || isKeyHeader(s[i:end]) || isLineRest(s, i, end):
+		case !isKeyWord(word) || !fits && !near(at-i, column) && !(len(word) >= keyFull && isDense(word)):
 			return false
 		default:
-			found = found || len(word) >= keyText
+			found = found || len(word) >= keyText && isDense(word)
+			place = keyPlace{s[i:at], s[at+len(word) : end]}
 		}
 		i = next
 	}
@@ -97,14 +107,18 @@ func isKeyBody(s string, from, to int) bool {
 // mixed case with digits.
 func addKeyStart(s string, begin, body, limit int, add func(from, to int)) {
 	to, column := -1, -1
-	for i := body; i < limit; {
+	place := placeOfLabel(s, begin, body)
+	// After words, as in a message about a key, only a line with the same words belongs to it.
+	quoted := strings.ContainsAny(place.after, "abcdefghijklmnopqrstuvwxyz") && !hasKeyText(place.after)
+	for i := skipLabelLine(s, body, limit); i < limit; {
 		end, next := keyLineEnd(s, i, limit)
-		at, word := keyWord(s, i, end)
-		aligned := column < 0 || near(at-i, column)
+		at, word, fits := place.word(s, i, end)
+		aligned := fits || !quoted && (column < 0 || near(at-i, column))
 		switch {
-		case looksLikeKey(word, keyText) && (aligned || len(word) >= keyFull):
-			column, to = at-i, at+len(word)
-		case column < 0 && (word == "" || isKeyHeader(s[i:end])):
+		case looksLikeKey(word, keyText) && (aligned || !quoted && len(word) >= keyFull) && (fits && column >= 0 || isDense(word)):
+			column, to, quoted = at-i, at+len(word), false
+			place = keyPlace{s[i:at], s[at+len(word) : end]}
+		case column < 0 && (word == "" || isKeyHeader(s[i:end])), isLineRest(s, i, end):
 		case column >= 0 && aligned && (looksLikeKey(word, keyShort) || isKeyWord(word) && strings.HasSuffix(word, "=")):
 			to, next = at+len(word), limit // the last line
 		default:
@@ -121,33 +135,75 @@ func addKeyStart(s string, begin, body, limit int, add func(from, to int)) {
 	add(begin, to)
 }
 
-// base64Before returns where the base64 text that ends at i begins. Each line may have a prefix, e.g. a time.
-func base64Before(s string, i int) int {
-	start := keyLineStart(s, i)
+// base64Before returns where the base64 text that ends at i begins, after floor. Each line may have a prefix, e.g. a time; the
+// label of the END at i is up to labelEnd.
+func base64Before(s string, floor, i, labelEnd int) int {
+	start := max(keyLineStart(s, i), floor)
 	column, from, found := i-start, i, false
-	if at, word := keyWord(s, start, i); at+len(word) == i && isKeyWord(word) && len(word) > 0 {
+	place := placeOfLabel(s, i, labelEnd)
+	if at, word := keyWord(s, start, i); at+len(word) == i && looksLikeKey(word, keyShort) {
 		from, found = at, len(word) >= keyText
 	}
-	for end := start; end > 0; end = start {
+	for end := start; end > floor; end = start {
 		stop := end // within a line longer than maxLine
 		if s[end-1] == '\n' {
 			stop--
-		} else if strings.HasSuffix(s[:end], `\n`) {
+		} else if strings.HasSuffix(s[floor:end], `\n`) {
 			stop -= len(`\n`)
 		}
-		start = keyLineStart(s, stop)
-		at, word := keyWord(s, start, stop)
+		start = max(keyLineStart(s, stop), floor)
+		if isLineRest(s, start, stop) {
+			continue
+		}
+		at, word, fits := place.word(s, start, stop)
 		// Only the last line, and a first one that was cut, may be short.
 		short := word != "" && (from == i || start == 0 && at == 0)
-		if !isKeyWord(word) || len(word) < keyFull && !(near(at-start, column) || start == 0 && at == 0) || len(word) < keyText && !short {
+		aligned := fits || (near(at-start, column) || start == 0 && at == 0 || len(word) >= keyFull) && isDense(word)
+		if !isKeyWord(word) || !aligned || len(word) < keyText && !short {
 			break
 		}
 		from, found = at, found || len(word) >= keyText || strings.HasSuffix(word, "=")
+		place = keyPlace{s[start:at], s[at+len(word) : stop]}
 	}
 	if !found {
 		return i
 	}
 	return from
+}
+
+// addWrapped adds a key in base64 that is wrapped, i.e. the base64 of "-----BEGIN …" at i and what follows it: lines as long
+// as the first one, and a shorter one. It returns where that ends.
+func addWrapped(s string, i int, add func(from, to int)) int {
+	const begin, far = "-----BEGIN ", 44
+	head, err := base64.StdEncoding.DecodeString(s[i:min(i+far, len(s))])
+	if err != nil || !strings.HasPrefix(string(head), begin) || !strings.Contains(string(head), "PRIVATE") {
+		return i
+	}
+	start := keyLineStart(s, i)
+	end, next := keyLineEnd(s, start, len(s))
+	width := 0
+	for i+width < end && isKeyWord(s[i+width:i+width+1]) {
+		width++
+	}
+	to, place := i+width, keyPlace{s[start:i], s[i+width : end]}
+	for next < len(s) {
+		start = next
+		end, next = keyLineEnd(s, start, len(s))
+		if isLineRest(s, start, end) {
+			continue
+		}
+		at, word, fits := place.word(s, start, end)
+		full := isKeyWord(word) && len(word) == width
+		if !full && !(len(word) < width && fits && looksLikeKey(word, keyShort)) {
+			break
+		}
+		to, place = at+len(word), keyPlace{s[start:at], s[at+len(word) : end]}
+		if !full {
+			break
+		}
+	}
+	add(i, to)
+	return to
 }
 
 // keyLineStart returns where the line of i begins. A line may also end with an escaped line end, as in JSON.
@@ -173,20 +229,13 @@ func keyLineEnd(s string, i, limit int) (end, next int) {
 	return end, next
 }
 
-// keyWord returns the last word of a line, where the text of a key stands after a prefix, and its place.
-func keyWord(s string, from, to int) (at int, word string) {
-	line := strings.TrimRight(strings.TrimSuffix(s[from:to], `\r`), " \t,;+\"'`\\")
-	i := strings.LastIndexAny(line, " \t|>\"'`") + 1
-	return from + i, line[i:]
-}
-
 // near reports whether columns are the same. The + of a diff belongs to base64, but not to a dashed line.
 func near(a, b int) bool { return a-b <= 1 && b-a <= 1 }
 
 // isKeyWord reports whether word consists of the characters of a PEM body.
 func isKeyWord(word string) bool {
 	for i := range len(word) {
-		if c := word[i]; !isAlnum(c) && c != '+' && c != '/' && c != '=' {
+		if c := word[i]; !isAlnum(c) && c != '+' && c != '/' && c != '=' && !escapedSlash(word, i) {
 			return false
 		}
 	}

@@ -2,6 +2,9 @@ package redact
 
 import (
 	"encoding/base64"
+	encpem "encoding/pem"
+	"fmt"
+	"math/rand/v2"
 	"strings"
 	"testing"
 
@@ -80,4 +83,135 @@ func TestKeyBlockInBase64(t *testing.T) {
 	}
 	data := base64.StdEncoding.EncodeToString([]byte("-----BEGIN CERTIFICATE-----\n" + keyLine1 + "\n"))
 	require.Equal(t, "tls.crt: "+data, New().Redact("tls.crt: "+data))
+}
+
+// Whatever a tool puts before and after the lines of a key, no line of it stands in the output, and what follows does.
+func TestKeyBlockInLines(t *testing.T) {
+	each := func(format func(n int, line string) string) func(lines []string) string {
+		return func(lines []string) string {
+			var b strings.Builder
+			for n, line := range lines {
+				b.WriteString(format(n+1, line) + "\n")
+			}
+			return b.String()
+		}
+	}
+	grepAfter := func(name, mark string, numbers bool) func(lines []string) string {
+		return each(func(n int, line string) string {
+			if n > 1 {
+				mark = "-"
+			}
+			if numbers {
+				return fmt.Sprintf("%s%s%d%s%s", name, mark, n+97, mark, line)
+			}
+			return name + mark + line
+		})
+	}
+	forms := map[string]func(lines []string) string{
+		"cat":         each(func(_ int, line string) string { return line }),
+		"cat -n":      each(func(n int, line string) string { return fmt.Sprintf("%6d\t%s", n, line) }),
+		"cat -A":      each(func(_ int, line string) string { return line + "$" }),
+		"cat -A CRLF": each(func(_ int, line string) string { return line + "^M$" }),
+		"grep -r":     each(func(_ int, line string) string { return "keys/k.pem:" + line }),
+		"grep -rn":    each(func(n int, line string) string { return fmt.Sprintf("keys/Ab1/k:%d:%s", n+97, line) }),
+		"rg":          each(func(n int, line string) string { return fmt.Sprintf("%d:%s", n, line) }),
+		"grep -A":     grepAfter("k.pem", ":", false),
+		"grep -nA":    grepAfter("k.pem", ":", true),
+		"grep -nA -h": grepAfter("", ":", true),
+		"JSON":        each(func(_ int, line string) string { return `{"level":"info","msg":"` + line + `"}` }),
+		"JSON, times": each(func(n int, line string) string { return fmt.Sprintf(`{"ts":%d.5,"msg":"%s","n":%d}`, n*97, line, n) }),
+		"JSON, PHP": each(func(_ int, line string) string {
+			return `{"message":"` + strings.ReplaceAll(line, "/", `\/`) + `","context":{}}`
+		}),
+		"JSON, ids": each(func(n int, line string) string { return fmt.Sprintf(`{"id":"%x","msg":"%s"}`, n*7919*7919, line) }),
+		"logfmt":    each(func(_ int, line string) string { return "level=info msg=" + line + " job=nightly" }),
+		"brackets":  each(func(_ int, line string) string { return "out[" + line + "]" }),
+		"tilde":     each(func(_ int, line string) string { return "~" + line }),
+		"diff":      each(func(_ int, line string) string { return "-" + line }),
+		"plus":      each(func(_ int, line string) string { return "+" + line }),
+		"set -x":    each(func(_ int, line string) string { return "+ echo '" + line + "'" }),
+		"git blame": each(func(n int, line string) string {
+			return fmt.Sprintf("^1a2b3c4 (Kim 2026-11-28 07:04:05 +0100 %2d) %s", n, line)
+		}),
+		"git grep":    each(func(n int, line string) string { return fmt.Sprintf("HEAD:k.pem:%d:%s", n, line) }),
+		"journal":     each(func(n int, line string) string { return fmt.Sprintf("Nov 28 07:%02d:05 host-1 job[12]: %s", n, line) }),
+		"compose":     each(func(_ int, line string) string { return "web-1  | " + line }),
+		"XML":         each(func(_ int, line string) string { return "<l>" + line + "</l>" }),
+		"Python list": each(func(_ int, line string) string { return "    '" + line + "'," }),
+		"quoted":      each(func(_ int, line string) string { return fmt.Sprintf("%q", line+"\n") }),
+		"comment":     each(func(_ int, line string) string { return "/* " + line + " */" }),
+		"one literal": func(lines []string) string { return "b'" + strings.Join(lines, `\n`) + `\n'` + "\n" },
+	}
+	r := rand.New(rand.NewPCG(3, 4))
+	for kind, size := range map[string]int{"RSA ": 1190, "": 48, "EC ": 121, "ENCRYPTED ": 1300, "OPENSSH ": 387} {
+		der := make([]byte, size)
+		for i := range der {
+			der[i] = byte(r.Uint32())
+		}
+		copy(der, "0\x82\x04\xa3\x02\x01\x00\x02\x82\x01\x01\x00")
+		if kind == "OPENSSH " {
+			copy(der, "openssh-key-v1\x00\x00\x00\x00\x04none\x00\x00\x00\x04none\x00\x00\x00\x00\x00\x00\x00\x01\x00\x00\x013\x00\x00\x00\x0bssh-ed25519")
+		}
+		block := encpem.EncodeToMemory(&encpem.Block{Type: kind + "PRIVATE " + "KEY", Bytes: der})
+		lines := strings.Split(strings.TrimSpace(string(block)), "\n")
+		for name, form := range forms {
+			t.Run(kind+name, func(t *testing.T) {
+				requireKeyMasked(t, form(lines), lines[1:len(lines)-1])
+				if len(lines) > 4 {
+					requireKeyMasked(t, form(lines[:len(lines)-2]), lines[1:len(lines)-2]) // cut before its end
+				}
+				if len(lines) > 4 && name != "one literal" {
+					requireKeyMasked(t, form(lines[2:]), lines[2:len(lines)-1]) // its beginning was cut
+				}
+			})
+		}
+		for _, width := range []int{64, 76} {
+			t.Run(fmt.Sprint(kind, "base64 ", width), func(t *testing.T) {
+				encoded := base64.StdEncoding.EncodeToString(block)
+				var wrapped []string
+				for ; len(encoded) > width; encoded = encoded[width:] {
+					wrapped = append(wrapped, encoded[:width])
+				}
+				wrapped = append(wrapped, encoded)
+				for _, name := range []string{"cat", "cat -n", "cat -A", "grep -rn", "JSON", "compose", "quoted", "one literal"} {
+					requireKeyMasked(t, forms[name](wrapped), wrapped[:len(wrapped)-1])
+				}
+			})
+		}
+	}
+}
+
+// requireKeyMasked checks that no part of the lines of a key is in the masked output, and that what follows is.
+func requireKeyMasked(t *testing.T, output string, key []string) {
+	t.Helper()
+	const part, after = 8, "--- FAIL: TestParseX509 (0.01s)\nFAIL\n"
+	for _, before := range []string{"", "7:04 starting up\n"} {
+		got := New().Redact(Clean(before + output + after))
+		require.Equal(t, before, got[:len(before)])
+		require.True(t, strings.HasSuffix(got, after), got)
+		for _, line := range key {
+			for i := 0; i < len(line); i += part {
+				piece := line[i:min(i+part, len(line))]
+				if len(piece) > 4 && strings.Contains(got, piece) {
+					t.Fatalf("%q of the key stands in:\n%s", piece, got)
+				}
+			}
+		}
+	}
+}
+
+// Ordinary lines that follow a mention of a key stay.
+func TestLinesAfterMentionOfKey(t *testing.T) {
+	const hash = "h1:Ab3dEf6hIj9kLm2nOp5qRs8tUv1wXy4zAb7cDe0fGh3="
+	for _, mention := range []string{"no " + beginOfKey + " in key.pem", beginOfKey, `{"msg":"no ` + beginOfKey + ` in key.pem"}`, "k_test.go:12:\tconst begin = \"" + beginOfKey + `"`} {
+		for _, line := range []string{
+			"--- FAIL: TestParseX509KeyFails (0.00s)", "github.com/odilo/atlas v1.2.3 " + hash[:40], "ok x 0.1s", `{"msg":"done in 12ms"}`, "k_test.go:13:\tconst end = \"x\"",
+			"/home/kim/src/odilo/internal/config/testdata/Keys1/readme", "FAIL", "File \"/usr/lib/python3/site/packages/Requests/Sessions.py\", line 12",
+		} {
+			text := mention + "\n" + line + "\nFAIL\n"
+			require.Equal(t, text, New().Redact(text))
+			text = mention + "\n" + line + "\nno " + endOfKey + "\nFAIL\n"
+			require.Equal(t, text, New().Redact(text))
+		}
+	}
 }
