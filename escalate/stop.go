@@ -193,6 +193,28 @@ func (r *Reconciler) KeepStopped(ctx context.Context, project string) (stopped b
 	return stopped, nil
 }
 
+// StopOfNew returns the note of a stop in force that is about a project and has not covered it yet, because nothing was known of the project. It
+// changes nothing.
+func (r *Reconciler) StopOfNew(ctx context.Context, project string) (note string, found bool, err error) {
+	stops, err := r.StopsInForce(ctx)
+	if err != nil {
+		return "", false, err
+	}
+	for _, s := range stops {
+		if !r.covers(s, project) {
+			continue
+		}
+		covered, err := r.opt.State.Covered(ctx, s.ID)
+		if err != nil {
+			return "", false, err
+		}
+		if _, found := slices.BinarySearch(covered, project); !found {
+			return r.holdOf(s)(project).Note, true, nil
+		}
+	}
+	return "", false, nil
+}
+
 // StopEnded is what the end of stops did.
 type StopEnded struct {
 	Resumed     []string // projects that may run

@@ -22,8 +22,13 @@ func (x *execution) withoutState(ctx context.Context, cause error) int {
 	if x.bot == nil {
 		v = gateOfRun(ctx, x.cfg, x.q.Project)
 		v.Err = status.AdviseRestore(v.Err)
-	} else if v, _ = x.bot.verdict(ctx, x.q.Project); v.Err != nil {
-		v.Err = errors.Join(v.Err, cause)
+	} else {
+		if v, _ = x.bot.verdict(ctx, x.q.Project); v == (Verdict{}) { // the disk may be full, so that no stop can hold it
+			v, _ = x.bot.newUnderStop(ctx, x.q.Project)
+		}
+		if v.Err != nil {
+			v.Err = errors.Join(v.Err, cause)
+		}
 	}
 	redactor := RedactorFor(x.cfg, x.env.Getenv)
 	switch {

@@ -12,6 +12,7 @@ import (
 	"github.com/terraphim/adfbot/escalate/incident"
 	"github.com/terraphim/adfbot/internal/config"
 	"github.com/terraphim/adfbot/internal/hostlocal"
+	"github.com/terraphim/adfbot/internal/redact"
 	"github.com/terraphim/adfbot/internal/status"
 	"github.com/terraphim/adfbot/pause"
 )
@@ -20,6 +21,7 @@ import (
 type Verdict struct {
 	Paused bool
 	Reason string // of the pause
+	New    bool   // a stop in force pauses it, which does not hold it yet because nothing was known of it; see [Bot.HoldNew]
 	Err    error  // why it is unknown; nothing may run then
 }
 
@@ -145,11 +147,30 @@ func (b *Bot) MayRun(ctx context.Context, project string) Verdict {
 		return Verdict{Err: err}
 	}
 	if v == (Verdict{}) && !b.known.has(project) {
+		if v, err = b.newUnderStop(ctx, project); err != nil || v.Paused {
+			v.Err = err
+			return v
+		}
 		if v.Err = isKnown(b.cfg, b.rec.Dir(), project); v.Err == nil {
 			b.known.add(project)
 		}
 	}
 	return v
+}
+
+// newUnderStop returns the verdict for a project of a pattern that a stop in force is about, but does not hold.
+func (b *Bot) newUnderStop(ctx context.Context, project string) (Verdict, error) {
+	if !b.cfg.ByPattern(project) {
+		return Verdict{}, nil
+	}
+	note, found, err := b.rec.StopOfNew(ctx, project)
+	return Verdict{Paused: found, Reason: redact.Clean(note), New: found}, err
+}
+
+// HoldNew makes a project known whose [Verdict] says that it is new, so that the stop holds it.
+func (b *Bot) HoldNew(ctx context.Context, project string) error {
+	_, err := b.becomeKnown(ctx, project)
+	return errors.Join(err, b.markKnown(ctx, project))
 }
 
 // verdict returns the verdict from the flag and the state, and why the state cannot be read if it matters; the verdict

@@ -2,12 +2,14 @@ package bot_test
 
 import (
 	"os"
+	"path/filepath"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/terraphim/adfbot/internal/bot"
+	"github.com/terraphim/adfbot/internal/testhost"
 	"github.com/terraphim/adfbot/internal/testpg"
 )
 
@@ -119,4 +121,24 @@ func TestServeEndsPauses(t *testing.T) {
 		require.NoFileExists(t, d.flag("atlas"))
 		require.NoFileExists(t, d.flag("odilo"))
 	})
+}
+
+// On a full disk no stop can hold a project that is new. It is not run all the same, as long as the state can be read.
+func TestStopOfNewProjectOnFullDisk(t *testing.T) {
+	w := newWorld(t)
+	w.withPattern()
+	testhost.Disk(t, filepath.Join(w.Dir, "state"), "size=2m")
+	w.fail("odilo", 1) // the first one creates the reserves
+	w.pauseMany(bot.Many{Names: []string{"*"}, By: "kim", Reason: "the provider is down"})
+	w.with(bot.Results, func(*bot.Bot) { // keeps the files that a reader needs
+		empty := testhost.Fill(t, filepath.Join(w.Dir, "state"))
+		defer empty()
+		for w.inStateFails() == nil { // the log's last page may have room
+		}
+		r := w.sh("twins-a", "echo ran")
+		require.Equal(t, bot.ExitPaused, r.code, r.stderr)
+		require.NotContains(t, r.stdout, "ran")
+		require.Contains(t, r.stderr, "the provider is down")
+	})
+	w.must(bot.ExitPaused, "twins-a", "true")
 }

@@ -189,7 +189,14 @@ func (s *Server) mayRun(r *request, project string) bot.Verdict {
 	go func() {
 		defer r.uses.Done()
 		defer func() { <-s.flagReads }()
-		answer <- r.bot.MayRun(ctx, project)
+		v := r.bot.MayRun(ctx, project)
+		answer <- v
+		// The names that anybody can ask for are as many as they like; those of whoever may report for a project are not.
+		if v.New && r.caller.known {
+			if err := r.bot.HoldNew(context.WithoutCancel(ctx), project); err != nil {
+				s.log.Warn("cannot hold a new project under a stop, the next question tries again", "project", project, "err", err)
+			}
+		}
 	}()
 	select {
 	case v := <-answer:
