@@ -2,10 +2,12 @@ package pause
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
+	"syscall"
 )
 
 // KnownName is the name of a directory in the pause directory. It has an empty
@@ -23,12 +25,16 @@ func (d Dir) Known(id string) (bool, error) {
 		return false, err
 	}
 	defer f.Close()
-	_, err = f.root.Lstat(KnownName + "/" + id)
+	known, err := f.openKnown()
+	if err == nil {
+		defer known.Close()
+		_, err = known.Lstat(id)
+	}
 	if errors.Is(err, fs.ErrNotExist) {
 		return false, nil
 	}
 	if err != nil {
-		return false, failed("look whether a project is known", d.knownPath(id), err, needSearch)
+		return false, d.knownFailed("look whether a project is known", id, err, needSearch)
 	}
 	return true, nil
 }
@@ -40,7 +46,7 @@ func (d Dir) KnownProjects() ([]string, error) {
 		return nil, err
 	}
 	defer f.Close()
-	known, err := f.root.OpenRoot(KnownName)
+	known, err := f.openKnown()
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
@@ -50,7 +56,7 @@ func (d Dir) KnownProjects() ([]string, error) {
 		names, err = entries(known)
 	}
 	if err != nil {
-		return nil, failed("list the known projects", d.knownPath(""), err, needRead)
+		return nil, d.knownFailed("list the known projects", "", err, needRead)
 	}
 	names = slices.DeleteFunc(names, func(name string) bool { return !ValidID(name) })
 	slices.Sort(names)
@@ -71,13 +77,13 @@ func (d Dir) MakeKnown(ids ...string) error {
 	}
 	defer f.Close()
 	if err := f.makeKnown(ids); err != nil {
-		return failed("make a project known", d.knownPath(""), err, needWrite)
+		return d.knownFailed("make a project known", "", err, needWrite)
 	}
 	return nil
 }
 
 func (f *Folder) makeKnown(ids []string) error {
-	known, err := f.openKnown()
+	known, err := f.createKnown()
 	if err != nil {
 		return err
 	}
@@ -97,9 +103,52 @@ func (f *Folder) makeKnown(ids []string) error {
 	return syncRoot(known) // also what somebody else created, who may have died before syncing
 }
 
-// openKnown opens the directory of known projects, and creates it if it is
-// missing. Whoever may write the pause directory may write it.
+// errKnownKind says that there is something else than a directory at
+// [KnownName].
+var errKnownKind = errors.New("it is not a directory")
+
+// openKnown opens the directory of known projects. It follows no link, which
+// could make flags known projects, and never waits for the writer of a FIFO.
 func (f *Folder) openKnown() (*os.Root, error) {
+	found, err := f.root.Lstat(KnownName)
+	if err != nil {
+		return nil, err
+	}
+	if !found.IsDir() {
+		return nil, errKnownKind
+	}
+	// Somebody may have put another thing there since. With the slash, a FIFO is
+	// refused.
+	known, err := f.root.OpenRoot(KnownName + "/")
+	if errors.Is(err, syscall.ENOTDIR) {
+		return nil, errKnownKind
+	}
+	if err != nil {
+		return nil, err
+	}
+	opened, err := known.Stat(".")
+	if err == nil && !os.SameFile(found, opened) {
+		err = errKnownKind
+	}
+	if err != nil {
+		_ = known.Close()
+		return nil, err
+	}
+	return known, nil
+}
+
+// knownFailed returns the error of an attempt with the directory of known
+// projects, or with the file of one.
+func (d Dir) knownFailed(attempt, id string, err error, need string) error {
+	if errors.Is(err, errKnownKind) {
+		return fmt.Errorf("%s %s: %w; remove it, the next sweep makes it again", attempt, d.knownPath(""), err)
+	}
+	return failed(attempt, d.knownPath(id), err, need)
+}
+
+// createKnown is openKnown, but creates the directory if it is missing. Whoever
+// may write the pause directory may write it.
+func (f *Folder) createKnown() (*os.Root, error) {
 	parent, err := f.root.Stat(".")
 	if err != nil {
 		return nil, err
@@ -109,7 +158,7 @@ func (f *Folder) openKnown() (*os.Root, error) {
 	if err != nil && !errors.Is(err, fs.ErrExist) {
 		return nil, err
 	}
-	known, err := f.root.OpenRoot(KnownName)
+	known, err := f.openKnown()
 	if err != nil {
 		return nil, err
 	}

@@ -1,8 +1,10 @@
 package pause_test
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
+	"syscall"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -64,4 +66,38 @@ func TestKnownRefuses(t *testing.T) {
 	_, err = d.Known("a")
 	require.ErrorContains(t, err, "look whether a project is known")
 	require.Error(t, d.MakeKnown("a"))
+}
+
+// Something else than a directory at its name is neither waited for nor
+// followed, and the error says what to do.
+func TestKnownOfOtherKind(t *testing.T) {
+	for what, make := range map[string]func(path string) error{
+		"FIFO":           func(path string) error { return syscall.Mkfifo(path, 0o644) },
+		"file":           func(path string) error { return os.WriteFile(path, nil, 0o644) },
+		"link to itself": func(path string) error { return os.Symlink(".", path) },
+		"link to another": func(path string) error {
+			return errors.Join(os.Mkdir(filepath.Dir(path)+"/other", 0o755), os.Symlink("other", path))
+		},
+		"link to nothing": func(path string) error { return os.Symlink("none", path) },
+	} {
+		t.Run(what, func(t *testing.T) {
+			d := pause.New(t.TempDir())
+			require.NoError(t, d.Create())
+			_, err := d.Write("a", "note")
+			require.NoError(t, err)
+			path := filepath.Join(d.Path(), pause.KnownName)
+			require.NoError(t, make(path))
+			_, one := d.Known("a")
+			_, all := d.KnownProjects()
+			for _, err := range []error{one, all, d.MakeKnown("b")} {
+				require.ErrorContains(t, err, path+": it is not a directory; remove it")
+			}
+			require.NoFileExists(t, d.FlagPath("b"))
+			require.NoError(t, os.Remove(path))
+			require.NoError(t, d.MakeKnown("b"))
+			known, err := d.Known("b")
+			require.NoError(t, err)
+			require.True(t, known)
+		})
+	}
 }

@@ -110,6 +110,26 @@ func TestKnownLater(t *testing.T) {
 	w.requireKnown(true, "twins-a")
 }
 
+// A FIFO in place of the known projects makes no step wait or fail but those that need them.
+func TestKnownProjectsFIFO(t *testing.T) {
+	w := newWorld(t)
+	w.withPattern()
+	w.record(failure("odilo"))
+	known := filepath.Join(w.cfg.PauseDir, pause.KnownName)
+	w.Remove(known)
+	fifo(t, known)
+	require.Contains(t, w.finding("pause_dir", bot.Fail), known+" is not a directory, so gate reports every project of a pattern as unknown: remove it")
+	w.Touch(w.flag("odilo"))
+	rep, err := w.sweep()
+	require.ErrorContains(t, err, known+": it is not a directory; remove it")
+	require.Equal(t, 2, rep.Projects)
+	d := w.pauseMany(bot.Many{Names: []string{"*"}, By: "kim"})
+	require.ElementsMatch(t, []string{"atlas", "odilo"}, append(d.Projects, d.Others...))
+	require.ErrorContains(t, bot.Gate(ctx, w.cfg, "twins-a").Err, "it is not a directory")
+	w.Remove(known)
+	w.sweepWell()
+}
+
 // A run whose state cannot be used makes its project known once its result is stored.
 func TestKnownAfterSpool(t *testing.T) {
 	w := newWorld(t)
