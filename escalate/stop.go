@@ -66,13 +66,25 @@ func (r *Reconciler) Stop(ctx context.Context, s incident.Stop) (out Stopped, er
 // settleAll brings the state up to date with the flags before a person's command about many projects. What cannot be done for one of
 // them is no obstacle.
 func (r *Reconciler) settleAll(ctx context.Context) error {
+	if err := r.checkPauseAlone(ctx); err != nil {
+		return err
+	}
+	r.settleFlags(ctx)
+	return nil
+}
+
+// checkPauseAlone is CheckPause without a fleet, where other hosts may have their flags.
+func (r *Reconciler) checkPauseAlone(ctx context.Context) error {
 	if err := r.CheckPause(ctx); err != nil && r.opt.Fleet == nil {
 		return &FlagUnknownError{err}
 	}
+	return nil
+}
+
+func (r *Reconciler) settleFlags(ctx context.Context) {
 	if _, errs := r.sweepLocal(ctx, ""); len(errs) > 0 {
 		r.opt.Log.Warn("cannot bring all flags in line before many projects are paused or resumed", "err", errors.Join(errs...))
 	}
-	return nil
 }
 
 // cover has a stop cover all of its projects that are known, and returns them.
@@ -223,9 +235,9 @@ type StopEnded struct {
 }
 
 // EndStops ends stops: it resumes the projects that they still hold, and no other. If lost is set, it also ends the holds of stops that an
-// earlier state has lost.
+// earlier state has lost. The end comes before all else: a stop that was interrupted would pause the rest of its projects first.
 func (r *Reconciler) EndStops(ctx context.Context, stops []incident.Stop, lost bool, how string) (out StopEnded, err error) {
-	if err := r.settleAll(ctx); err != nil {
+	if err := r.checkPauseAlone(ctx); err != nil {
 		return out, err
 	}
 	ids := make([]string, 0, len(stops)+1)
@@ -250,6 +262,7 @@ func (r *Reconciler) EndStops(ctx context.Context, stops []incident.Stop, lost b
 		return out, err
 	}
 	_, out.Failed = r.applyAll(ctx, over)
+	r.settleFlags(ctx)
 	states, err := r.opt.State.ProjectStates(ctx)
 	for _, project := range over {
 		if states[project].Pause().ID == "" {

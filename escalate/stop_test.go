@@ -123,6 +123,26 @@ func TestStopHalfDone(t *testing.T) {
 	}
 }
 
+// The end of a stop that was interrupted pauses nothing first.
+func TestEndOfStopHalfBegun(t *testing.T) {
+	for _, step := range []string{"stop-noted", "stop-covered", "flag-written"} {
+		t.Run(step, func(t *testing.T) {
+			playStop(t, func(w *world) {
+				s := aStop(0)
+				w.killedIn(step, func(ctx context.Context) { _, _ = w.rec.Stop(ctx, s) })
+				w.machine = w.reopened()
+				w.rec.Options().Projects = everyone
+				ctx := fault.With(w.Context(), func(name string) { require.NotEqual(w, "flag-written", name) })
+				out, err := w.rec.EndStops(ctx, []incident.Stop{s}, true, "resumed by kim")
+				require.NoError(w, err)
+				require.NoError(w, out.Failed)
+				require.Empty(t, w.flags())
+				w.nothingLeft()
+			})
+		})
+	}
+}
+
 // killedIn runs f in a process of its own, which is killed at the named step.
 func (m *machine) killedIn(step string, f func(ctx context.Context)) {
 	m.Helper()

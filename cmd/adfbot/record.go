@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -91,7 +92,7 @@ func (a *app) record(cmd *cobra.Command, f recordFlags) error {
 		// A run that died early may have left no log; its result counts all the same.
 		a.warnf("the result is recorded without all of its output: %v\n", err)
 	}
-	r.Host = redactor.Line(f.host, 200)
+	r.Host = cmp.Or(redactor.Line(f.host, 200), bot.HostName(cfg))
 	ctx := cmd.Context()
 	env := a.envWithSpools(cfg)
 	if hidden != nil {
@@ -140,9 +141,6 @@ func (a *app) envWithSpools(cfg *config.Config) bot.Env {
 func (a *app) report(ctx context.Context, cfg *config.Config, env bot.Env, to bot.Reporter, r store.Result, asJSON bool) error {
 	if r.RunID == "" {
 		r.RunID = "record-" + pause.NewRandomID() // it may be sent twice
-	}
-	if r.Host == "" {
-		r.Host = bot.HostName(cfg)
 	}
 	reported := to.Report(ctx, r)
 	for _, m := range reported.Messages {

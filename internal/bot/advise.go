@@ -37,15 +37,20 @@ func AdviseResume(ctx context.Context, cfg *config.Config, project string, err e
 }
 
 // flagWithoutState returns the path of a project's flag and whether it exists, if err means that the state is not usable and the pause
-// directory is. Another user may be able to use a state that is denied to one who may not write either.
+// directory is.
 func flagWithoutState(ctx context.Context, cfg *config.Config, project string, err error) (path string, there bool) {
 	if !errors.Is(err, store.ErrUnusable) {
 		return "", false
 	}
 	dir := pause.New(cfg.PauseDir)
 	flag, lookErr := lookInTime(ctx, dir, project)
-	if lookErr != nil || errors.Is(err, store.ErrDenied) && hostlocal.DirWritable(cfg.PauseDir) != nil {
+	if lookErr != nil || mayNotHelp(cfg, err) {
 		return "", false
 	}
 	return dir.FlagPath(project), flag.Present
+}
+
+// mayNotHelp reports whether this user may neither use the state nor write flags. The error says who may.
+func mayNotHelp(cfg *config.Config, err error) bool {
+	return errors.Is(err, store.ErrDenied) && hostlocal.DirWritable(cfg.PauseDir) != nil
 }

@@ -190,7 +190,7 @@ func notPaused(held int, err error) error {
 
 // adviseStop adds to an error of a stop how projects are paused while the state is not usable.
 func adviseStop(cfg *config.Config, err error) error {
-	if !errors.Is(err, store.ErrUnusable) {
+	if !errors.Is(err, store.ErrUnusable) || mayNotHelp(cfg, err) {
 		return err
 	}
 	return fmt.Errorf("nothing is paused: %w\nto pause a project now: touch %s", err, text.ShellQuote(pause.New(cfg.PauseDir).FlagPath("PROJECT")))
@@ -293,7 +293,7 @@ func isOrAre(n int) string {
 
 // adviseResumeMany adds to an error how projects are resumed while the state is not usable.
 func adviseResumeMany(cfg *config.Config, err error) error {
-	if !errors.Is(err, store.ErrUnusable) {
+	if !errors.Is(err, store.ErrUnusable) || mayNotHelp(cfg, err) {
 		return err
 	}
 	return fmt.Errorf("nothing is resumed: %w\nto resume a project now: rm %s", err, text.ShellQuote(pause.New(cfg.PauseDir).FlagPath("PROJECT")))
