@@ -161,7 +161,8 @@ func isBrokenOutput(err error) bool {
 	return errors.As(err, &e) && e.Path == os.Stdout.Name() && errors.Is(e, syscall.EPIPE)
 }
 
-// runAsOwner returns how a person runs a command that was denied to them, or "". Agents report through the daemon instead.
+// runAsOwner returns how a person runs a command that was denied to them, or "". Agents report through the daemon instead; to pause and to
+// resume is no user's right but the bot's.
 func (a *app) runAsOwner(name string, args []string, err error) string {
 	if !errors.Is(err, fs.ErrPermission) && !errors.Is(err, store.ErrDenied) ||
 		!slices.Contains([]string{"hosts", "migrate", "pause", "resume", "restore", "retire", "status", "sweep"}, name) {
@@ -173,7 +174,7 @@ func (a *app) runAsOwner(name string, args []string, err error) string {
 	}
 	// A member of the bot's group may write the state but may not read the token.
 	owner, me := hostlocal.BotUser(cfg.OwnPath()), hostlocal.Me()
-	if !me.IsPerson() {
+	if operates := name == "pause" || name == "resume"; !me.IsPerson() && (me.UID == 0 || !operates) {
 		return ""
 	}
 	if owner.UID == me.UID {

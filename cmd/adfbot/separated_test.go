@@ -265,9 +265,13 @@ func TestSeparatedResumeAdvice(t *testing.T) {
 		require.Contains(t, project, "or remove <code>"+flag+"</code>")
 	}
 
-	for _, args := range [][]string{{"resume", "odilo"}, {"pause", "odilo"}, {"sweep"}, {"status"}} {
+	for _, args := range [][]string{{"resume", "odilo"}, {"pause", "odilo"}, {"resume", "--all"}, {"pause", "--all"}, {"sweep"}, {"status"}} {
+		nobody, _ := run(agentUser, args...)
+		require.Equal(t, args[0] == "pause" || args[0] == "resume", strings.Contains(nobody, "run it as #4710"), nobody)
+		require.NotContains(t, nobody, "a project now")
 		out, code := run(strangerUser, args...)
 		require.Equal(t, 1, code, out)
+		require.NotContains(t, out, "a project now")
 		require.Contains(t, out, "adfbot: run it as #4710: sudo -u '#4710' adfbot --config "+s.path("config.yaml")+" "+strings.Join(args, " ")+"\n")
 		require.NotContains(t, out, "chown")
 		require.NotContains(t, out, "nothing done", "no sweep took place")
