@@ -54,12 +54,40 @@ func TestExecEndsByCtrlC(t *testing.T) {
 // A signal that means nothing to adfbot is the command's, e.g. one that KillSignal= of systemd or STOPSIGNAL of Docker
 // names, or SIGABRT, with which systemd ends a service that hangs.
 func TestExecOtherSignals(t *testing.T) {
-	for _, s := range []syscall.Signal{syscall.SIGUSR1, syscall.SIGPWR, syscall.SIGIO, syscall.SIGABRT, 37 /* SIGRTMIN+3 */, 64} {
+	for _, s := range []syscall.Signal{syscall.SIGUSR1, syscall.SIGPWR, syscall.SIGIO, syscall.SIGABRT, syscall.SIGXCPU, syscall.SIGVTALRM, 35, 37 /* SIGRTMIN+3 */, 64} {
 		w := newWorld(t)
 		cmd := w.startExec(child{Project: "odilo", Command: w.script(fmt.Sprintf("trap 'exit 5' %d; touch DIR/begun; while :; do sleep 0.01; done", s))})
 		require.NoError(t, cmd.Process.Signal(s))
 		require.Equal(t, 5, exitCode(cmd), s)
 	}
+}
+
+// SIGTSTP stops the command, then adfbot, and SIGCONT wakes both; a command that ignores SIGTSTP goes on, and so does adfbot.
+func TestExecStopped(t *testing.T) {
+	w := newWorld(t)
+	stopped := func(pid string) bool {
+		_, after, _ := strings.Cut(w.Read("/proc/"+pid+"/stat"), ") ")
+		return strings.HasPrefix(after, "T")
+	}
+	eventually := func(f func() bool) { require.Eventually(t, f, testhost.Patience, time.Millisecond) }
+	const script = "trap 'touch DIR/woken' CONT; trap 'exit 5' TERM; echo $$ >DIR/pid; touch DIR/begun; while :; do sleep 0.01; done"
+	cmd := w.startExec(child{Project: "odilo", Command: w.script(script)})
+	command, adfbot := strings.TrimSpace(w.Read(w.Dir+"/pid")), fmt.Sprint(cmd.Process.Pid)
+	for range 2 {
+		require.NoError(t, cmd.Process.Signal(syscall.SIGTSTP))
+		eventually(func() bool { return stopped(command) && stopped(adfbot) })
+		require.NoError(t, cmd.Process.Signal(syscall.SIGCONT))
+		eventually(func() bool { return !stopped(command) && !stopped(adfbot) })
+		eventually(func() bool { return os.Remove(w.Dir+"/woken") == nil })
+	}
+	require.NoError(t, cmd.Process.Signal(syscall.SIGTERM))
+	require.Equal(t, 5, exitCode(cmd))
+
+	cmd = w.startExec(child{Project: "odilo", Command: w.script("trap 'touch DIR/told' TSTP; trap 'exit 5' TERM; touch DIR/begun; while :; do :; done")})
+	require.NoError(t, cmd.Process.Signal(syscall.SIGTSTP))
+	eventually(func() bool { return os.Remove(w.Dir+"/told") == nil })
+	require.NoError(t, cmd.Process.Signal(syscall.SIGTERM))
+	require.Equal(t, 5, exitCode(cmd))
 }
 
 // A run that adfbot was told to end counts if it had run for so long that it must have hung.

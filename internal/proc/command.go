@@ -99,6 +99,10 @@ func (c Command) wait(cmd *exec.Cmd, to *target) Exit {
 	for {
 		select {
 		case s := <-c.Signals.c:
+			if s == syscall.SIGTSTP {
+				to.suspend()
+				continue
+			}
 			told.add(s.(syscall.Signal))
 			to.forward(s.(syscall.Signal))
 		case <-timeout:

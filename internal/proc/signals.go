@@ -8,13 +8,15 @@ import (
 	"time"
 )
 
-// forwarded returns the signals that are passed on to the command: those by which somebody may tell it something.
+// forwarded returns the signals that are passed on to the command: those by which somebody may tell it something. Go's runtime passes on no
+// other, among them 34, the first one for real time.
 func forwarded() []os.Signal {
 	all := []os.Signal{
 		syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGQUIT, syscall.SIGUSR1, syscall.SIGUSR2, syscall.SIGCONT,
-		syscall.SIGWINCH, syscall.SIGALRM, syscall.SIGPWR, syscall.SIGIO, syscall.SIGABRT,
+		syscall.SIGWINCH, syscall.SIGALRM, syscall.SIGPWR, syscall.SIGIO, syscall.SIGABRT, syscall.SIGTSTP, syscall.SIGXCPU, syscall.SIGVTALRM,
+		syscall.SIGPROF,
 	}
-	const firstRealTime, lastRealTime = 34, 64 // see signal(7)
+	const firstRealTime, lastRealTime = 35, 64 // see signal(7)
 	for s := firstRealTime; s <= lastRealTime; s++ {
 		all = append(all, syscall.Signal(s))
 	}
@@ -69,7 +71,9 @@ func EndBySIGINT() {
 }
 
 // fatal reports whether a signal ends a program that does not handle it.
-func fatal(s os.Signal) bool { return s != syscall.SIGCONT && s != syscall.SIGWINCH }
+func fatal(s os.Signal) bool {
+	return s != syscall.SIGCONT && s != syscall.SIGWINCH && s != syscall.SIGTSTP
+}
 
 // interrupts reports whether a signal asks a program to end.
 func interrupts(s syscall.Signal) bool {

@@ -18,6 +18,7 @@ import (
 type target struct {
 	command  process
 	ownGroup bool
+	stopped  bool      // by [target.suspend]
 	others   []process // its descendants outside of that group, once it was terminated
 }
 
@@ -67,8 +68,25 @@ func (t *target) forward(s syscall.Signal) {
 	case t.ownGroup && fatal(s):
 		t.send(s)
 		t.send(syscall.SIGCONT)
-	case t.ownGroup, keyed && !self().foreground, !keyed && fatal(s):
+	case t.ownGroup, keyed && !self().foreground, !keyed && fatal(s), t.stopped && s == syscall.SIGCONT:
 		t.send(s)
+	}
+	t.stopped = t.stopped && s != syscall.SIGCONT
+}
+
+// suspend passes on a SIGTSTP, and stops this process, too, once the command is stopped, as its shell expects after Ctrl-Z. A command may
+// ignore the signal, and then needs somebody to read its output. It returns after SIGCONT, which is passed on like other signals.
+func (t *target) suspend() {
+	const patience = 100 * time.Millisecond
+	if t.ownGroup || !self().foreground { // else Ctrl-Z has reached the command, too
+		t.stopped = true
+		t.send(syscall.SIGTSTP)
+	}
+	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(time.Millisecond) {
+		if stat(strconv.Itoa(t.command.Pid)).stopped {
+			_ = syscall.Kill(os.Getpid(), syscall.SIGSTOP)
+			return
+		}
 	}
 }
 
@@ -122,6 +140,7 @@ func hasEnded(pid int) bool {
 // procStat is what is needed of /proc/<pid>/stat, see proc_pid_stat(5). It is zero if there is no such process.
 type procStat struct {
 	ended         bool // it is a zombie
+	stopped       bool // by a signal
 	parent, group int
 	terminal      bool // its session has one
 	foreground    bool // its group is in the foreground there
@@ -140,7 +159,7 @@ func stat(pid string) (st procStat) {
 	}
 	var tty, foreground int
 	_, _ = fmt.Sscan(strings.Join(f[1:6], " "), &st.parent, &st.group, new(int), &tty, &foreground)
-	st.ended = f[0] == "Z" || f[0] == "X"
+	st.ended, st.stopped = f[0] == "Z" || f[0] == "X", f[0] == "T"
 	st.terminal, st.foreground, st.start = tty != 0, foreground == st.group, f[19]
 	st.environ, _ = strconv.ParseInt(f[47], 10, 64)
 	return st
