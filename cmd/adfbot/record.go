@@ -88,6 +88,7 @@ func (a *app) record(cmd *cobra.Command, f recordFlags) error {
 		return &exit{exitUsage, err}
 	}
 	redactor := bot.RedactorFor(cfg, a.getenv)
+	r.RunID = bot.MaskRunID(redactor, r.RunID)
 	if r.Output, err = a.readOutput(f.output, cfg.Escalation.OutputTail, redactor, outputWait); err != nil {
 		// A run that died early may have left no log; its result counts all the same.
 		a.warnf("the result is recorded without all of its output: %v\n", err)

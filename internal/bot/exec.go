@@ -136,7 +136,11 @@ func (x *execution) check() error {
 	if x.q.RunID == "" {
 		x.q.RunID = pause.NewRandomID()
 	}
-	return CheckResult(store.Result{Agent: x.q.Agent, RunID: x.q.RunID}, x.env.Now())
+	if err := CheckResult(store.Result{Agent: x.q.Agent, RunID: x.q.RunID}, x.env.Now()); err != nil {
+		return err
+	}
+	x.q.RunID = MaskRunID(RedactorFor(x.cfg, x.env.Getenv), x.q.RunID)
+	return nil
 }
 
 // withState asks the gate, stores the run, runs the command and records its result.

@@ -11,6 +11,21 @@ import (
 	"github.com/terraphim/adfbot/internal/bot"
 )
 
+// A FIFO can be locked as well as a file, and check does not say otherwise.
+func TestLocksInFIFO(t *testing.T) {
+	w := newWorld(t)
+	w.must(0, "odilo", "true")
+	locks := filepath.Join(w.cfg.State+".d", "locks")
+	w.Remove(locks)
+	fifo(t, locks)
+	w.fail("odilo", 3)
+	require.FileExists(t, w.flag("odilo"))
+	require.Len(t, w.issues("open"), 1)
+	for _, f := range bot.Check(t.Context(), w.cfg, true, w.env()) {
+		require.NotContains(t, f.Text, "no lock can be taken")
+	}
+}
+
 // Results count, the breaker trips and exec refuses although no lock can be taken. Once it can, the sweep catches up.
 func TestBrokenLocks(t *testing.T) {
 	for what, c := range map[string]struct {

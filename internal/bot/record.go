@@ -2,6 +2,8 @@ package bot
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"slices"
 	"strconv"
@@ -63,6 +65,18 @@ func ParseTime(name, text string) (time.Time, error) {
 		return time.Time{}, fmt.Errorf("%s %s: must lie between 1970 and now; leave it out if it is not known", name, quoted)
 	}
 	return t, nil
+}
+
+// MaskRunID masks the secrets in a run id. The same id stays the same, and different ids stay different.
+func MaskRunID(redactor *redact.Redactor, id string) string {
+	const longest = 200
+	safe := redactor.Line(id, longest)
+	if safe == id {
+		return id
+	}
+	sum := sha256.Sum256([]byte(id))
+	mark := hex.EncodeToString(sum[:6]) + " " // before it: what follows "[masked]" would be masked, too
+	return mark + redact.CutLine(safe, longest-len(mark))
 }
 
 // CheckResult returns why a result cannot be true.

@@ -14,6 +14,7 @@ import (
 	"github.com/terraphim/adfbot/escalate/incident"
 	"github.com/terraphim/adfbot/internal/bot"
 	"github.com/terraphim/adfbot/internal/config"
+	"github.com/terraphim/adfbot/internal/redact"
 	"github.com/terraphim/adfbot/internal/store"
 	"github.com/terraphim/adfbot/internal/testhost"
 	"github.com/terraphim/adfbot/internal/testworld"
@@ -343,4 +344,28 @@ func TestExitCodeMeanings(t *testing.T) {
 	for code, want := range map[int]string{0: store.Success, 1: store.Failure, 75: store.Ignored, 9: store.Ignored, 255: store.Failure} {
 		require.Equal(t, want, bot.OutcomeOf(p, code), "%d", code)
 	}
+}
+
+// Two run ids that differ in a secret alone stay two, and an id that has none stays as it is.
+func TestMaskRunID(t *testing.T) {
+	secret := "Hv8kQ2mZ7pLx4TgW"
+	r := redact.New(secret)
+	require.Equal(t, "nightly-12", bot.MaskRunID(r, "nightly-12"))
+	one, two := bot.MaskRunID(r, "a token="+secret), bot.MaskRunID(r, "a token="+secret+"2")
+	require.NotContains(t, one, secret)
+	require.Contains(t, one, "[masked]")
+	require.NotEqual(t, one, two)
+	require.Equal(t, one, bot.MaskRunID(r, "a token="+secret))
+	require.Equal(t, one, bot.MaskRunID(r, one))
+	require.NoError(t, bot.CheckResult(store.Result{Agent: "project-meta", RunID: bot.MaskRunID(r, strings.Repeat("x", 180)+" "+secret)}, time.Now()))
+}
+
+// The id of a run is stored and shown, so it is masked like the rest.
+func TestRunIDOfExecIsMasked(t *testing.T) {
+	w := newWorld(t)
+	q := bot.ExecRequest{Project: "odilo", Agent: "project-meta", RunID: "API_TOKEN=hunter2hunter2", Command: []string{"false"}}
+	w.execAs(q)
+	w.with(bot.ReadOnly, func(*bot.Bot) { require.NotContains(t, w.Read(w.cfg.State)+w.Read(w.cfg.State+"-wal"), "hunter2") })
+	require.Contains(t, w.execAs(q).stderr, ` API_TOKEN=[masked]" of project-meta in odilo was recorded before`)
+	require.Equal(t, 1, w.project("odilo").Failures)
 }

@@ -142,7 +142,7 @@ func (l *locks) checkLocks() error {
 			return fmt.Errorf("upgrade %s: %w", l.path, err)
 		}
 		return nil
-	case info.Mode().IsRegular():
+	case info.Mode().IsRegular(), info.Mode()&fs.ModeNamedPipe != 0: // which can be locked, too
 		return nil
 	}
 	return fmt.Errorf("%s is no regular file, so no lock can be taken, no flag written and no issue opened: remove it", l.path)

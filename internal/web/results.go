@@ -228,6 +228,7 @@ func setOutcome(r *store.Result, p config.Project, hasCode bool) (problem string
 
 // clean masks, cleans and shortens the texts of a result.
 func clean(r *store.Result, redactor *redact.Redactor, outputTail int) {
+	r.RunID = bot.MaskRunID(redactor, r.RunID)
 	r.Host, r.Signal, r.Detail = redactor.Line(r.Host, 200), redactor.Line(r.Signal, 40), redactor.Line(r.Detail, 200)
 	if r.Outcome != store.Failure {
 		r.Output = "" // kept for failures only
