@@ -165,6 +165,7 @@ var announcing = []struct {
 	before []string
 }{
 	{"token ", []string{""}}, {"bearer ", []string{""}}, {" is ", []string{"token", "secret", "password", "api key"}}, {" plain ", []string{"auth", "authenticate"}},
+	{" provided: ", []string{"token", "secret", "password", "api key"}},
 }
 
 // findWords finds random-looking words after "token ", "Bearer " and the like.
