@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/terraphim/adfbot/internal/testhost"
 )
 
 // A stop is about projects that nothing is known of yet, too: who asks for one must not run it. A caller that may report for the project makes it
@@ -21,8 +23,10 @@ func TestGateOfNewProjectUnderStop(t *testing.T) {
 		require.Contains(t, c.Paused(t.Context(), "twins-a"), "the provider is down")
 		require.Contains(t, s.problem(s.get("/api/v1/projects/twins-b/gate", as(twinsToken)), 423), "the provider is down")
 		for _, id := range []string{"twins-a", "twins-b"} {
-			require.Eventually(t, func() bool { return s.get("/api/v1/projects/"+id, as(twinsToken)).StatusCode == http.StatusOK }, 10*time.Second, time.Millisecond)
-			require.NotEmpty(t, s.project(id).Stop)
+			held := func() bool { // it is made known first, and then held, after the answer
+				return s.get("/api/v1/projects/"+id, as(twinsToken)).StatusCode == http.StatusOK && s.project(id).Stop != ""
+			}
+			require.Eventually(t, held, testhost.Patience, time.Millisecond)
 		}
 		require.Equal(t, http.StatusOK, s.post("/api/v1/projects/twins-b/resume", "", as(adminToken)).StatusCode)
 		require.Equal(t, http.StatusOK, s.get("/api/v1/projects/twins-b/gate", as(twinsToken)).StatusCode)
