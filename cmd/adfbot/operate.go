@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -31,8 +32,9 @@ func (a *app) knows(ctx context.Context, cfg *config.Config, project string) (bo
 }
 
 func (a *app) restoreCmd() *cobra.Command {
-	return &cobra.Command{
-		Use:   "restore",
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:   "restore [--json]",
 		Short: "Write the flags of all paused projects again, after the pause directory was emptied or moved",
 		Args:  noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -41,9 +43,38 @@ func (a *app) restoreCmd() *cobra.Command {
 				return err
 			}
 			defer a.close(b)
-			return a.did(b.Restore(cmd.Context()))
+			done, err := b.Restore(cmd.Context())
+			if asJSON && err == nil {
+				return a.printJSON(doneJSON{done.Text, append([]string{}, done.Problems...)})
+			}
+			return a.did(done, err)
 		},
 	}
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print the answer as JSON")
+	return cmd
+}
+
+// doneJSON is the answer of `restore --json`.
+type doneJSON struct {
+	Text     string   `json:"text"`
+	Problems []string `json:"problems"` // what is left to the next sweep
+}
+
+// doneManyJSON is the answer of `pause --json` and `resume --json`, as of the API.
+type doneManyJSON struct {
+	Stop     string   `json:"stop,omitempty"` // id of the stop that was made
+	Projects []string `json:"projects"`       // that were paused or resumed
+	Others   []string `json:"others"`         // that are paused, as they were before
+	doneJSON
+}
+
+// didMany prints what was done to several projects. Some of it may be done in spite of an error.
+func (a *app) didMany(d bot.DoneMany, err error, asJSON bool) error {
+	if !asJSON || err != nil && len(d.Projects) == 0 {
+		return a.did(d.Done, err)
+	}
+	return errors.Join(a.printJSON(doneManyJSON{d.Stop, append([]string{}, d.Projects...), append([]string{}, d.Others...),
+		doneJSON{d.Text, append([]string{}, d.Problems...)}}), err)
 }
 
 func (a *app) did(d bot.Done, err error) error {
@@ -59,13 +90,19 @@ func (a *app) did(d bot.Done, err error) error {
 func (a *app) sweepCmd() *cobra.Command {
 	var opt escalate.SweepOptions
 	var asJSON, confirm bool
+	var projects []string
 	cmd := &cobra.Command{
-		Use:   "sweep [--dry-run] [--json] [--confirm-gitea-url]",
+		Use:   "sweep [--project P]... [--dry-run] [--json] [--confirm-gitea-url]",
 		Short: "Compare state, flags and issues once, and do what is due",
 		Args:  noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			ctx, stop := interruptible(cmd.Context())
 			defer stop()
+			for _, name := range projects {
+				if err := checkSpelling(name); err != nil {
+					return &exit{exitUsage, err}
+				}
+			}
 			cfg, err := a.load()
 			if err != nil {
 				return err
@@ -73,7 +110,7 @@ func (a *app) sweepCmd() *cobra.Command {
 			opt.Force = true
 			bar := a.progress("projects")
 			opt.Progress = bar.show
-			rep, err := a.sweep(ctx, cfg, opt, confirm)
+			rep, err := a.sweep(ctx, cfg, projects, opt, confirm)
 			bar.clear()
 			if asJSON {
 				rep.Actions = append([]plan.Action{}, rep.Actions...) // [] and never null
@@ -92,15 +129,18 @@ func (a *app) sweepCmd() *cobra.Command {
 			return err
 		},
 	}
+	cmd.Flags().StringArrayVar(&projects, "project", nil, "only this project, or those under a pattern in quotes; may be repeated")
 	cmd.Flags().BoolVar(&opt.DryRun, "dry-run", false, "print the plan and write nothing at all")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print the report as JSON")
 	cmd.Flags().BoolVar(&confirm, "confirm-gitea-url", false, "accept a changed gitea.url while incidents are unfinished")
+	a.completeProjectFlag(cmd)
 	return cmd
 }
 
-func (a *app) sweep(ctx context.Context, cfg *config.Config, opt escalate.SweepOptions, confirm bool) (status.SweepReport, error) {
+func (a *app) sweep(ctx context.Context, cfg *config.Config, projects []string, opt escalate.SweepOptions, confirm bool) (status.SweepReport, error) {
 	if opt.DryRun {
-		return bot.DryRun(ctx, cfg, a.env(nil))
+		rep, err := bot.DryRun(ctx, cfg, a.env(nil), projects...)
+		return rep, wrongName(err)
 	}
 	b, err := bot.Open(ctx, cfg, bot.Operate, a.envWithSpools(cfg))
 	if err != nil {
@@ -113,7 +153,8 @@ func (a *app) sweep(ctx context.Context, cfg *config.Config, opt escalate.SweepO
 			return status.SweepReport{}, err
 		}
 	}
-	return b.Sweep(ctx, opt)
+	rep, err := b.SweepNamed(ctx, projects, opt)
+	return rep, wrongName(err)
 }
 
 func (a *app) printSweep(rep status.SweepReport) {
@@ -148,9 +189,9 @@ func (a *app) printSweep(rep status.SweepReport) {
 }
 
 func (a *app) checkCmd() *cobra.Command {
-	var offline bool
+	var offline, asJSON bool
 	cmd := &cobra.Command{
-		Use:   "check [--offline]",
+		Use:   "check [--offline] [--json]",
 		Short: "Check the setup: configuration, directories, Gitea, token, permissions. Each FAIL line says how to fix it",
 		Args:  noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -158,19 +199,40 @@ func (a *app) checkCmd() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			failed := false
+			out := checkJSON{OK: true, Findings: []finding{}}
 			for _, f := range bot.Check(cmd.Context(), cfg, offline, a.env(nil)) {
-				a.printf("%-5s %-10s %s\n", f.Level, f.What, f.Text)
-				failed = failed || f.Level == bot.Fail
+				if !asJSON {
+					a.printf("%-5s %-10s %s\n", f.Level, f.What, f.Text)
+				}
+				out.OK = out.OK && f.Level != bot.Fail
+				out.Findings = append(out.Findings, finding{strings.ToLower(string(f.Level)), f.What, f.Text})
 			}
-			if failed {
+			if asJSON {
+				if err := a.printJSON(out); err != nil {
+					return err
+				}
+			}
+			if !out.OK {
 				return &exit{code: exitFailed}
 			}
 			return nil
 		},
 	}
 	cmd.Flags().BoolVar(&offline, "offline", false, "do not ask Gitea")
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print the findings as JSON")
 	return cmd
+}
+
+// checkJSON is the answer of `check --json`.
+type checkJSON struct {
+	OK       bool      `json:"ok"` // nothing fails
+	Findings []finding `json:"findings"`
+}
+
+type finding struct {
+	Level string `json:"level"` // ok, warn or fail
+	What  string `json:"what"`
+	Text  string `json:"text"`
 }
 
 func (a *app) initStateCmd() *cobra.Command {

@@ -2,6 +2,7 @@ package status
 
 import (
 	"context"
+	"time"
 
 	"github.com/terraphim/adfbot/escalate/incident"
 	"github.com/terraphim/adfbot/internal/store"
@@ -11,8 +12,12 @@ import (
 type Detail struct {
 	Status                        // with this project only
 	FlagPath  string              // removing this file resumes the project; "" if it is not there
-	Runs      []store.HistoryRun  // the newest first, failed ones with their output
+	Runs      []store.HistoryRun  // a page of them, the newest first, failed ones with their output
+	Older     int64               // position before which the next page of runs begins; 0: there is none
 	Incidents []incident.Incident // the newest first, ended ones included
+
+	Days     []DayCount // counted results of the last days, the oldest first; days without any are left out
+	DaysFrom time.Time  // the first day of which all results are counted
 }
 
 // MaxRuns is the maximum number of runs in a [Detail].
@@ -20,8 +25,9 @@ const MaxRuns = 50
 
 const maxIncidents = 20
 
-// Detail returns a project with its history. The error for an unknown project is a [config.UnknownProjectError].
-func (r *Reader) Detail(ctx context.Context, project string) (d Detail, err error) {
+// Detail returns a project with its history, whose runs begin before a position, see [store.RunFilter]; 0: with the newest. The error
+// for an unknown project is a [config.UnknownProjectError].
+func (r *Reader) Detail(ctx context.Context, project string, before int64) (d Detail, err error) {
 	if err := r.checkProject(ctx, project, r.HasUnfinished, r.hasHistory); err != nil {
 		return d, err
 	}
@@ -36,7 +42,11 @@ func (r *Reader) Detail(ctx context.Context, project string) (d Detail, err erro
 		return d, err
 	}
 	d.Incidents = views.List
-	if d.Runs, err = r.from.State.History(ctx, project, MaxRuns); err != nil {
+	f := store.RunFilter{Projects: []string{project}, Before: before, Limit: MaxRuns, Output: true}
+	if d.Runs, d.Older, err = r.from.State.RunPage(ctx, f); err != nil {
+		return d, err
+	}
+	if d.Days, d.DaysFrom, err = r.lastDays(ctx, project, d.At); err != nil {
 		return d, err
 	}
 	if len(d.Projects) == 0 && r.from.Config.ByPattern(project) {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/terraphim/adfbot/escalate/incident"
+	"github.com/terraphim/adfbot/internal/class"
 	"github.com/terraphim/adfbot/internal/hostlocal"
 	"github.com/terraphim/adfbot/internal/redact"
 	"github.com/terraphim/adfbot/internal/store"
@@ -21,6 +22,7 @@ type Status struct {
 	PauseDir     string       `json:"pause_dir"`
 	State        string       `json:"state"`
 	At           time.Time    `json:"at"`
+	Totals       Totals       `json:"totals"` // of Projects
 	Projects     []Project    `json:"projects"`
 	Patterns     []string     `json:"patterns,omitempty"` // that configure projects without listing them
 	Stops        []Stop       `json:"stops,omitempty"`    // in force
@@ -80,9 +82,9 @@ type Incident struct {
 	Failures    int       `json:"failures"`        // at the trip
 	Class       string    `json:"class,omitempty"` // of the failure that tripped it; missing if an earlier version did
 	Opened      time.Time `json:"opened"`
-	Issue       string    `json:"issue"`             // URL, "" while there is no issue
-	Lead        string    `json:"lead,omitempty"`    // name of the incident whose issue that is, if it is another one's
-	Carries     int       `json:"carries,omitempty"` // how many other incidents its issue is about
+	Issue       string    `json:"issue_url"`           // "" while there is no issue
+	Lead        string    `json:"lead_name,omitempty"` // of the incident whose issue that is, if it is another one's
+	Carries     int       `json:"carries,omitempty"`   // how many other incidents its issue is about
 	FlagWritten bool      `json:"flag_written"`
 	TakenBy     string    `json:"taken_by,omitempty"` // who acknowledged it in Gitea, or is assigned to its issue
 	TakenAt     time.Time `json:"taken_at,omitzero"`
@@ -102,7 +104,21 @@ type Run struct {
 	Started  time.Time `json:"started,omitzero"` // zero if unknown
 	Finished time.Time `json:"finished"`
 	Host     string    `json:"host,omitempty"`
+	LastLine string    `json:"last_line,omitempty"` // of the output of a failed run; in a list of projects, of the newest one only
 }
+
+// NewRun returns what is shown of a run.
+func NewRun(r store.HistoryRun) Run {
+	return Run{
+		Agent: r.Agent, Outcome: r.Outcome, Class: r.Class, ExitCode: r.ExitCode, Signal: r.Signal, Detail: r.Detail, Counted: r.Counted,
+		Started: r.Started, Finished: r.Finished, Host: r.Host, LastLine: lastLine(r.Output),
+	}
+}
+
+// lastLine returns the last line of an output, which somebody else's program has written.
+func lastLine(output string) string { return redact.Line(class.LastLine(output), maxLastLine) }
+
+const maxLastLine = 300 // bytes
 
 const maxLastRuns = 10
 
@@ -140,6 +156,7 @@ func (r *Reader) Status(ctx context.Context, only string) (Status, error) {
 		}
 		s.Projects = append(s.Projects, p)
 	}
+	s.Totals = newTotals(s.Projects)
 	return s, nil
 }
 
@@ -217,6 +234,7 @@ type snapshot struct {
 	holds        map[string]incident.Hold
 	stops        []incident.Stop           // in force
 	recorded     map[string]store.Overview // of the known projects
+	outputs      map[string]string         // the ends of those of the newest runs, where these failed
 	flag         func(project string) incident.FlagView
 	fleet        *fleet
 }
@@ -235,6 +253,9 @@ func (r *Reader) look(ctx context.Context, only string, runs int) (s snapshot, e
 		return s, err
 	}
 	if s.recorded, err = r.from.State.Overview(ctx, only, runs); err != nil {
+		return s, err
+	}
+	if s.outputs, err = r.lastOutputs(ctx, s.recorded); err != nil {
 		return s, err
 	}
 	if err := r.addSilence(ctx, only, &s); err != nil {
@@ -258,6 +279,17 @@ func (r *Reader) look(ctx context.Context, only string, runs int) (s snapshot, e
 	}
 	s.fleet, err = r.fleet(ctx)
 	return s, err
+}
+
+// lastOutputs reads the ends of the outputs of the newest runs that failed.
+func (r *Reader) lastOutputs(ctx context.Context, recorded map[string]store.Overview) (map[string]string, error) {
+	var failed []string
+	for id, o := range recorded {
+		if len(o.Runs) > 0 && o.Runs[0].Outcome == store.Failure {
+			failed = append(failed, id)
+		}
+	}
+	return r.from.State.LastOutputs(ctx, failed...)
 }
 
 // isPaused reports whether the state says that a project is paused.
@@ -289,11 +321,11 @@ func (r *Reader) project(id string, s snapshot) Project {
 	if p.Ignored > 2 {
 		p.Warnings = append(p.Warnings, "the last results were all ignored: nobody knows whether it works")
 	}
-	for _, run := range s.recorded[id].Runs {
-		p.LastRuns = append(p.LastRuns, Run{
-			Agent: run.Agent, Outcome: run.Outcome, Class: run.Class, ExitCode: run.ExitCode, Signal: run.Signal, Detail: run.Detail,
-			Counted: run.Counted, Started: run.Started, Finished: run.Finished, Host: run.Host,
-		})
+	for n, run := range s.recorded[id].Runs {
+		if n == 0 {
+			run.Output = s.outputs[id]
+		}
+		p.LastRuns = append(p.LastRuns, NewRun(run))
 	}
 	return p
 }

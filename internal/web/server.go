@@ -104,7 +104,7 @@ func New(o Options) (*Server, error) {
 		s.getenv = os.Getenv
 	}
 	s.base, s.stop = context.WithCancelCause(context.Background())
-	s.pages, s.hints = page.New(s.now), newHints(s.sweepHinted)
+	s.pages, s.hints = page.New(s.now, s.metrics.version), newHints(s.sweepHinted)
 	var err error
 	if s.current, err = s.newSetup(o.Config, o.Bot); err != nil {
 		return nil, err
@@ -132,6 +132,7 @@ func (s *Server) routes() []route {
 		{"POST /api/v1/results", accessReport, classWork, bodyObject, s.postResult},
 		{"GET /api/v1/projects", accessReport, classWork, bodyNone, s.shared(classWork, pageWait, s.getProjects)},
 		{"GET /api/v1/projects/{id}", accessReport, classWork, bodyNone, s.shared(classWork, pageWait, s.getProject)},
+		{"GET /api/v1/projects/{id}/runs", accessReport, classWork, bodyNone, s.getRuns},
 		{"GET /api/v1/projects/{id}/gate", accessGate, classGate, bodyNone, s.getGate},
 		{"POST /api/v1/projects/{id}/pause", accessAdmin, classWork, bodyObject, s.postPause},
 		{"POST /api/v1/projects/{id}/resume", accessAdmin, classWork, bodyObject, s.postResume},
@@ -143,6 +144,7 @@ func (s *Server) routes() []route {
 		{"GET /{$}", accessPublic, classWatch, bodyNone, s.getPage},
 		{"GET /projects/{id}", accessPublic, classWatch, bodyNone, s.getPage},
 		{"GET /style.css", accessPublic, classWatch, bodyNone, s.getStatic},
+		{"GET /page.js", accessPublic, classWatch, bodyNone, s.getStatic},
 		{"GET /icon/{name}", accessPublic, classWatch, bodyNone, s.getStatic},
 
 		{"GET /healthz", accessOpen, classFree, bodyNone, s.getHealth},

@@ -10,6 +10,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -133,7 +134,7 @@ func TestPage(t *testing.T) {
 	d.now = d.now.Add(90 * time.Minute)
 	page = d.get("/")
 	require.Contains(t, page.Body.String(), "<h1>1 of 2 projects is paused</h1>")
-	require.Regexp(t, `<p>odilo for 1h (29|30)m</p>`, page.Body.String())
+	require.Regexp(t, `<p>odilo for <time [^>]*>1h (29|30)m</time></p>`, page.Body.String())
 	require.Contains(t, page.Body.String(), "odilo#1 has no issue yet")
 	require.Contains(t, page.Body.String(), "connection refused")
 	require.Contains(t, page.Body.String(), "the last sweep was 1h30m0s ago")
@@ -161,6 +162,63 @@ func TestPageNotFound(t *testing.T) {
 	require.Contains(t, d.get("/projects/odio").Body.String(), `<a href="../projects/odilo">odilo</a>`)
 	require.Equal(t, http.StatusNotFound, d.get("/icon/other.svg").Code)
 	require.Equal(t, http.StatusMethodNotAllowed, d.ask(http.MethodPost, "/").Code)
+}
+
+// Every run can be reached, to the oldest.
+func TestPageOfOlderRuns(t *testing.T) {
+	d := newDaemon(t)
+	const runs = 120
+	for n := range runs {
+		_, err := d.bot.Record(t.Context(), store.Result{Project: "odilo", Agent: "developer", Outcome: store.Success, RunID: fmt.Sprintf("r%03d", n)})
+		require.NoError(t, err)
+	}
+	seen, path := 0, "/projects/odilo"
+	for pages := 1; path != ""; pages++ {
+		require.LessOrEqual(t, pages, 3)
+		doc := d.get(path).Body.String()
+		for range regexp.MustCompile(`· run r\d+`).FindAllString(doc, -1) {
+			seen++
+		}
+		next := regexp.MustCompile(`href="(\?before=\d+)#runs" rel="next"`).FindStringSubmatch(doc)
+		path = ""
+		if next != nil {
+			path = "/projects/odilo" + next[1]
+		}
+	}
+	require.Equal(t, runs, seen)
+}
+
+// Who types a wrong address into a browser gets a page, whatever is wrong with it. Programs get JSON.
+func TestPageForProblems(t *testing.T) {
+	d := newDaemon(t)
+	for path, code := range map[string]int{"/nowhere": 404, "/projects/odilo/x/y": 404, "//": 404, "/icon/other.svg": 404, "/api": 404} {
+		page := d.askAs(http.MethodGet, path, "Accept", "text/html,application/xhtml+xml,*/*;q=0.8")
+		require.Equal(t, code, page.Code, path)
+		require.Equal(t, "text/html; charset=utf-8", page.Header().Get("Content-Type"), path)
+		require.Contains(t, page.Header().Get("Content-Security-Policy"), "script-src 'self'", path)
+		require.Contains(t, page.Body.String(), "<h1>Not found</h1>", path)
+		require.Contains(t, page.Body.String(), ">All projects</a>", path)
+		require.NotContains(t, page.Body.String(), "bigbox", "%s: who may see that is not known", path)
+		for _, accept := range []string{"", "*/*", "application/json"} {
+			require.Equal(t, "application/problem+json", d.askAs(http.MethodGet, path, "Accept", accept).Header().Get("Content-Type"), path)
+		}
+	}
+	require.Contains(t, d.askAs(http.MethodGet, "/a/b/c", "Accept", "text/html").Body.String(), `href="../../style.css?v=`)
+	for _, path := range []string{"/api/v1/nowhere", "/api/v1/projects", "/metrics/x", "/webhooks/x"} {
+		require.Equal(t, "application/problem+json", d.askAs(http.MethodGet, path, "Accept", "text/html").Header().Get("Content-Type"), path)
+	}
+	r := httptest.NewRequest(http.MethodGet, "http://evil.example/", nil)
+	r.Header.Set("Accept", "text/html")
+	w := httptest.NewRecorder()
+	d.server.handler.ServeHTTP(w, r)
+	require.Equal(t, http.StatusMisdirectedRequest, w.Code)
+	require.Contains(t, w.Body.String(), "<h1>Unknown host</h1>")
+	require.NotContains(t, w.Body.String(), "odilo")
+	require.Equal(t, "application/problem+json", d.askAs(http.MethodPost, "/", "Accept", "text/html").Header().Get("Content-Type"))
+}
+
+func TestFooterNamesVersion(t *testing.T) {
+	require.Contains(t, newDaemon(t).get("/").Body.String(), "<p>adfbot v1.2.3</p>")
 }
 
 func TestPageOfFormerProject(t *testing.T) {
@@ -210,7 +268,7 @@ func TestPageHeaders(t *testing.T) {
 	for _, path := range []string{"/", "/projects/odilo", "/projects/odio"} {
 		page := d.get(path)
 		h := page.Header()
-		require.Equal(t, "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+		require.Equal(t, "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
 			h.Get("Content-Security-Policy"), path)
 		require.Equal(t, "nosniff", h.Get("X-Content-Type-Options"), path)
 		require.Equal(t, "no-referrer", h.Get("Referrer-Policy"), path)
@@ -221,6 +279,9 @@ func TestPageHeaders(t *testing.T) {
 		require.Equal(t, page.Code, head.StatusCode, path)
 		require.Equal(t, h.Get("Content-Type"), head.Header.Get("Content-Type"), path)
 	}
+	script := d.get("/page.js?v=1")
+	require.Equal(t, "text/javascript; charset=utf-8", script.Header().Get("Content-Type"))
+	require.Contains(t, script.Header().Get("Cache-Control"), "immutable")
 	style := d.get("/style.css?v=1")
 	require.Equal(t, "text/css; charset=utf-8", style.Header().Get("Content-Type"))
 	require.Contains(t, style.Header().Get("Cache-Control"), "immutable")

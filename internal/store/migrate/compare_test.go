@@ -73,6 +73,9 @@ func ask(t *testing.T, s store.State, host string, projects []string, repos []tr
 			after = page[len(page)-1].ID
 		}
 	}
+	runs, next, err := s.RunPage(ctx, store.RunFilter{Limit: 1000, Output: true}) // a page may have begun before the move
+	put("RunPage", runs, err)
+	put("RunPage next", next, err)
 	unsettled, err := s.Unsettled(ctx, "")
 	put("Unsettled", unsettled, err)
 	for _, i := range all {
@@ -81,6 +84,8 @@ func ask(t *testing.T, s store.State, host string, projects []string, repos []tr
 		one, err := s.Incidents(ctx, i.ID)
 		put("Incidents "+i.ID, one, err)
 	}
+	ends, err := s.LastOutputs(ctx, projects...)
+	put("LastOutputs", ends, err)
 	for _, p := range projects {
 		state, err := s.ProjectState(ctx, p)
 		put("ProjectState "+p, state, err)

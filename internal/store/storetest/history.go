@@ -2,6 +2,7 @@ package storetest
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -27,6 +28,11 @@ func RunHistory(t *testing.T, open Open) {
 		{"pruning skips a future time", testPruneFuture},
 		{"incidents, the newest first", testIncidentsOf},
 		{"pages of incidents", testIncidentPage},
+		{"pages of runs", testRunPage},
+		{"pages of some runs", testRunFilter},
+		{"a page of runs looks at some only", testRunPageLook},
+		{"ends of the last outputs", testLastOutputs},
+		{"results by hour", testHourly},
 	})
 }
 
@@ -271,4 +277,169 @@ func testIncidentPage(t *testing.T, s *state) {
 	require.Equal(t, []string{i.ID}, page(store.IncidentFilter{After: a.ID}))
 	_, err := s.IncidentPage(t.Context(), store.IncidentFilter{After: pause.NewRandomID(), Limit: 1})
 	require.ErrorIs(t, err, store.ErrNoIncident)
+}
+
+func testRunPage(t *testing.T, s *state) {
+	for n := range 5 {
+		r := result(store.Failure)
+		r.RunID, r.Output, r.Agent = fmt.Sprint(n), fmt.Sprint("output ", n), "developer"
+		s.record(r)
+		r.Project = "atlas"
+		s.record(r)
+	}
+	pages := func(f store.RunFilter) (ids [][]string) {
+		for {
+			runs, next, err := s.RunPage(t.Context(), f)
+			require.NoError(t, err)
+			var page []string
+			for _, r := range runs {
+				page = append(page, r.Project+r.RunID+r.Output)
+			}
+			ids = append(ids, page)
+			if next == 0 {
+				return ids
+			}
+			f.Before = next
+		}
+	}
+	odilo := []string{"odilo"}
+	require.Equal(t, [][]string{{"odilo4", "odilo3"}, {"odilo2", "odilo1"}, {"odilo0"}}, pages(store.RunFilter{Projects: odilo, Limit: 2}))
+	require.Equal(t, [][]string{{"odilo4", "odilo3", "odilo2", "odilo1", "odilo0"}}, pages(store.RunFilter{Projects: odilo, Limit: 5}), "no empty page at the end")
+	require.Equal(t, [][]string{{"atlas4output 4", "odilo4output 4"}, {"atlas3output 3", "odilo3output 3"}},
+		pages(store.RunFilter{Limit: 2, Output: true})[:2], "all projects")
+	require.Equal(t, [][]string{{"atlas4", "odilo4", "atlas3"}}, pages(store.RunFilter{Projects: []string{"odilo", "atlas", "nobody"}, Limit: 3})[:1])
+	require.Equal(t, [][]string{nil}, pages(store.RunFilter{Projects: []string{"nobody"}, Limit: 3}))
+	require.Equal(t, [][]string{nil}, pages(store.RunFilter{Projects: []string{}, Limit: 3}))
+
+	first, next, err := s.RunPage(t.Context(), store.RunFilter{Projects: odilo, Limit: 2, Output: true})
+	require.NoError(t, err)
+	require.Equal(t, first[1].Position, next)
+	want := must(s.History(t.Context(), "odilo", 2))(t)
+	for n := range want {
+		want[n].Project, want[n].Position = "odilo", first[n].Position
+	}
+	require.Equal(t, want, first, "everything of a run")
+	s.record(result(store.Success))
+	second, _, err := s.RunPage(t.Context(), store.RunFilter{Projects: odilo, Limit: 2, Before: next})
+	require.NoError(t, err)
+	require.Equal(t, "2", second[0].RunID, "what was recorded meanwhile moves no page")
+}
+
+func testRunFilter(t *testing.T, s *state) {
+	for n, r := range []store.Result{
+		{Outcome: store.Success}, {Outcome: store.Failure, Class: "quota"}, {Outcome: store.Failure}, {Outcome: store.Ignored, Class: "quota"}, {Outcome: store.Ignored},
+	} {
+		r.Project, r.Agent, r.RunID = "odilo", "project-meta", fmt.Sprint(n)
+		if n%2 == 1 {
+			r.Agent = "developer"
+		}
+		s.record(r)
+		s.pass(time.Hour)
+	}
+	ids := func(f store.RunFilter) (ids string) {
+		f.Projects, f.Limit = []string{"odilo"}, 10
+		runs, next, err := s.RunPage(t.Context(), f)
+		require.NoError(t, err)
+		require.Zero(t, next)
+		for _, r := range runs {
+			ids += r.RunID
+		}
+		return ids
+	}
+	require.Equal(t, "43210", ids(store.RunFilter{}))
+	require.Equal(t, "0", ids(store.RunFilter{Outcome: store.Success}))
+	require.Equal(t, "21", ids(store.RunFilter{Outcome: store.Failure}))
+	require.Equal(t, "43", ids(store.RunFilter{Outcome: store.Ignored}))
+	require.Equal(t, "31", ids(store.RunFilter{Class: "quota"}))
+	require.Equal(t, "1", ids(store.RunFilter{Class: "quota", Outcome: store.Failure}))
+	require.Equal(t, "31", ids(store.RunFilter{Agent: "developer"}))
+	require.Equal(t, "432", ids(store.RunFilter{Since: noon.Add(2 * time.Hour)}), "recorded then or later")
+	require.Equal(t, "10", ids(store.RunFilter{Until: noon.Add(2 * time.Hour)}), "recorded before")
+}
+
+// What a filter leaves out must not make a page cost more than another.
+func testRunPageLook(t *testing.T, s *state) {
+	for n := range 6 {
+		r := result(store.Ignored)
+		if r.RunID = fmt.Sprint(n); n == 0 {
+			r.Outcome = store.Failure
+		}
+		s.record(r)
+	}
+	f := store.RunFilter{Projects: []string{"odilo"}, Outcome: store.Failure, Limit: 2, Look: 3}
+	runs, next, err := s.RunPage(t.Context(), f)
+	require.NoError(t, err)
+	require.Empty(t, runs)
+	require.NotZero(t, next, "there is more to look at")
+	f.Before = next
+	runs, next, err = s.RunPage(t.Context(), f)
+	require.NoError(t, err)
+	require.Len(t, runs, 1)
+	require.Zero(t, next)
+}
+
+func testLastOutputs(t *testing.T, s *state) {
+	fail := func(project, output string) {
+		r := result(store.Failure)
+		r.Project, r.Agent, r.Output = project, "developer", output
+		s.record(r)
+	}
+	ends := func(projects ...string) map[string]string { return must(s.LastOutputs(t.Context(), projects...))(t) }
+	require.Empty(t, ends())
+	require.Empty(t, ends("odilo"))
+	fail("odilo", "first")
+	fail("odilo", "the last")
+	fail("atlas", strings.Repeat("é", store.OutputEnd)+"end")
+	fail("quick", "before a success")
+	r := result(store.Success)
+	r.Project, r.Agent = "quick", "developer"
+	s.record(r)
+	want := map[string]string{"odilo": "the last", "atlas": strings.Repeat("é", store.OutputEnd-3) + "end"}
+	require.Equal(t, want, ends("odilo", "atlas", "quick", "nobody", "odilo"), "of the newest run, if that failed")
+	delete(want, "atlas")
+	require.Equal(t, want, ends("odilo"))
+}
+
+func testHourly(t *testing.T, s *state) {
+	hour := noon.Truncate(time.Hour)
+	at := func(when time.Time, project, outcome, agent string, times int) {
+		s.at = when
+		for range times {
+			s.record(store.Result{Project: project, Agent: agent, Outcome: outcome})
+		}
+	}
+	at(hour.Add(-48*time.Hour), "odilo", store.Failure, "project-meta", 2)
+	at(hour.Add(-time.Millisecond), "odilo", store.Success, "project-meta", 1)
+	at(hour, "odilo", store.Success, "project-meta", 2)
+	at(hour, "atlas", store.Success, "project-meta", 9)
+	at(hour.Add(time.Hour-time.Millisecond), "odilo", store.Failure, "developer", 3)
+	all := []store.HourCount{
+		{Hour: hour.Add(-48 * time.Hour), Outcome: store.Failure, Counted: true, Results: 2},
+		{Hour: hour.Add(-time.Hour), Outcome: store.Success, Counted: true, Results: 1},
+		{Hour: hour, Outcome: store.Failure, Counted: false, Results: 3},
+		{Hour: hour, Outcome: store.Success, Counted: true, Results: 2},
+	}
+	positions := map[int]int64{}
+	count := func(since time.Time, after int64, limit int) []store.HourCount {
+		list := must(s.Hourly(t.Context(), "odilo", since, after, limit))(t)
+		for n := range list {
+			require.NotZero(t, list[n].Last)
+			if positions[n] == 0 {
+				positions[n] = list[n].Last
+			}
+			list[n].Last = 0
+		}
+		return list
+	}
+	long := hour.Add(-1000 * time.Hour)
+	require.Equal(t, all, count(long, 0, 1000))
+	require.Less(t, positions[0], positions[1])
+	require.Less(t, positions[1], positions[3])
+	require.Equal(t, must(s.LastResult(t.Context()))(t), positions[2])
+	require.Equal(t, all, count(hour.Add(-48*time.Hour), 0, 1000), "from that time on")
+	require.Equal(t, all[1:], count(hour.Add(-48*time.Hour+time.Millisecond), 0, 1000))
+	require.Equal(t, all[2:], count(long, 0, 5), "it looks at some only")
+	require.Equal(t, all[2:], count(long, positions[1], 1000), "after what was counted before")
+	require.Empty(t, count(long, positions[2], 1000))
+	require.Empty(t, must(s.Hourly(t.Context(), "nobody", long, 0, 1000))(t))
 }

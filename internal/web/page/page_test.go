@@ -29,7 +29,7 @@ var update = flag.Bool("update", false, "rewrite the golden pages")
 func TestMain(m *testing.M) { testhost.Main(m, nil) }
 
 // samplePages parses the templates once for all tests.
-var samplePages = sync.OnceValue(func() *Pages { return New(func() time.Time { return seven }) })
+var samplePages = sync.OnceValue(func() *Pages { return New(func() time.Time { return seven }, "v1.2.3") })
 
 // show makes a page of canned facts.
 func show(t *testing.T, target string, facts any) *httptest.ResponseRecorder {
@@ -158,6 +158,9 @@ func samples() map[string]any {
 		"no-project":             sampleStatus(),
 		"all-well":               sampleStatus(running("odilo", "++-+.++o++"), running("digital-twins", "++"), running("fleet", "")),
 		"hosts":                  sampleFleet(),
+		"storm":                  sampleStorm(),
+		"twelve":                 sampleMany(12),
+		"project-month":          sampleMonth(),
 		"one-failing":            sampleStatus(func() status.Project { p := running("odilo", "--+"); p.Failures = 2; return p }(), running("fleet", "+")),
 		"one-project":            sampleStatus(running("odilo", "++")),
 		"one-paused":             sampleStatus(running("digital-twins", "+++++-++++"), paused("odilo", "---+++++++", sampleIssue), running("fleet", "+.+")),
