@@ -121,6 +121,7 @@ func TestDocsMetricsOfAFleet(t *testing.T) {
 	require.Eventually(t, func() bool { // the first heartbeat
 		return maps.Equal(want, servedMetrics(fetch(t, client, http.StatusOK, "/metrics", "")))
 	}, testhost.Patience, 50*time.Millisecond)
+	checkExpressions(t, fetch(t, client, http.StatusOK, "/metrics", ""), nil)
 }
 
 func TestDocsHTTP(t *testing.T) {
@@ -133,6 +134,7 @@ func TestDocsHTTP(t *testing.T) {
 		alone, shared := documentedMetrics(t)
 		page := fetch(t, client, http.StatusOK, "/metrics", "")
 		require.Equal(t, servedMetrics(page), alone)
+		checkExpressions(t, page, shared)
 		for path, text := range documents(t) {
 			for _, name := range submatches(`\b(adfbot_[a-z_]+)\b`, text) {
 				if base := strings.TrimSuffix(name, "_bucket"); shared[base] == (metricRow{}) {

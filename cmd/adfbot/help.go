@@ -3,6 +3,7 @@ package main
 import (
 	"embed"
 	"fmt"
+	"maps"
 	"regexp"
 	"slices"
 	"strings"
@@ -15,12 +16,17 @@ import (
 //go:embed docs/*.md
 var docs embed.FS
 
-// unit is the hardened unit, which topics refer to. `help` prints it under unitName.
-//
-//go:embed adfbot.service
-var unit string
+// These are files that topics refer to. `help` prints each by its name as it is.
+var (
+	//go:embed adfbot.service
+	unit string
+	//go:embed alerts.yaml
+	alerts string
+	//go:embed dashboard.json
+	dashboard string
+)
 
-const unitName = "adfbot.service"
+var helpFiles = map[string]string{"adfbot.service": unit, "alerts.yaml": alerts, "dashboard.json": dashboard}
 
 // addHelp gives the root command `help` with its topics, and --version.
 func (a *app) addHelp(root *cobra.Command) {
@@ -60,7 +66,10 @@ func (a *app) addHelp(root *cobra.Command) {
 			if found != nil && topic != "" {
 				a.printf("\n")
 			}
-			a.printf("%s", forTerminal(topic))
+			if len(args) == 0 || helpFiles[args[0]] == "" {
+				topic = forTerminal(topic)
+			}
+			a.printf("%s", topic)
 			return nil
 		},
 	}
@@ -102,8 +111,8 @@ func topicNames() []string {
 
 // topicText is empty where there is no such topic.
 func topicText(name string) string {
-	if name == unitName {
-		return unit
+	if file, ok := helpFiles[name]; ok {
+		return file
 	}
 	text, _ := docs.ReadFile("docs/" + name + ".md")
 	return string(text)
@@ -114,9 +123,9 @@ func forTerminal(topic string) string {
 	return regexp.MustCompile(`\[([^\]]*)\]\((\w+)\.md[^)]*\)`).ReplaceAllString(topic, "$1 (`adfbot help $2`)")
 }
 
-// helpNames lists every command and topic, each once.
+// helpNames lists every command, topic and file, each once.
 func helpNames(root *cobra.Command) []string {
-	names := append(topicNames(), unitName)
+	names := slices.AppendSeq(topicNames(), maps.Keys(helpFiles))
 	for _, c := range root.Commands() {
 		if c.IsAvailableCommand() {
 			names = append(names, c.Name())

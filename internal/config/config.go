@@ -53,6 +53,7 @@ type Config struct {
 	OnIssueClosed  string   // [Reopen] or [Resume]
 	Sweep          Sweep
 	HTTP           HTTP
+	Metrics        Metrics
 	History        History
 	Classes        []class.Rule // for the failures of all projects, after a project's own
 	BuiltinClasses bool         // the built-in rules come last
@@ -108,6 +109,11 @@ type HTTP struct {
 	WebhookSecretFile string   // "": no webhook
 }
 
+// Metrics configures what /metrics serves.
+type Metrics struct {
+	PerProject bool // series for each project, besides those of all together
+}
+
 // History configures how long results are kept.
 type History struct {
 	Keep time.Duration
@@ -158,6 +164,7 @@ func defaults(host string) *Config {
 		OnIssueClosed:  Reopen,
 		Sweep:          Sweep{Schedule: "@every 1m", TimeZone: "UTC"},
 		HTTP:           HTTP{Hosts: []string{}},
+		Metrics:        Metrics{PerProject: true},
 		History:        History{Keep: 720 * time.Hour},
 		BuiltinClasses: true,
 	}

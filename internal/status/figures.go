@@ -11,6 +11,8 @@ import (
 type Figures struct {
 	Projects []Project     // the configured ones, without runs and what is pending
 	Paused   int           // of all projects, those that left the configuration included
+	Held     int           // of the paused ones: by hand
+	Tripped  int           // projects with an open incident, those that left the configuration included
 	Joined   int           // open incidents that the issue of another one carries
 	Pending  int           // incidents with something left to do in Gitea
 	Oldest   time.Duration // how long the first of them has waited for its issue to be opened or closed
@@ -56,6 +58,12 @@ func (r *Reader) Figures(ctx context.Context) (Figures, error) {
 		p := r.summary(id, seen)
 		if p.Paused == Yes {
 			f.Paused++
+		}
+		if p.Held {
+			f.Held++
+		}
+		if p.Incident != nil {
+			f.Tripped++
 		}
 		if p.Configured {
 			f.Projects = append(f.Projects, p)

@@ -314,7 +314,6 @@ func (r *Reader) projectIDs(s snapshot) []string {
 
 func (r *Reader) project(id string, s snapshot) Project {
 	p := r.summary(id, s)
-	p.Running = s.recorded[id].Running
 	if p.TripsNext() {
 		p.Warnings = append(p.Warnings, fmt.Sprintf("%d failures in a row, and its threshold is %d now: it trips at the next failure", p.Failures, p.Threshold))
 	}
@@ -339,6 +338,7 @@ func (r *Reader) summary(id string, s snapshot) Project {
 		limits = r.from.Config.ProjectOrDefault(id)
 	}
 	stored := s.recorded[id]
+	p.Running = stored.Running
 	p.Failures, p.HalfOpen, p.Ignored, p.Threshold = stored.Breaker.Failures, stored.HalfOpen, stored.Ignored, limits.Threshold
 	if stored.HalfOpen {
 		p.Threshold = limits.ResumeThreshold

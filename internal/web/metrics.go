@@ -2,6 +2,7 @@ package web
 
 import (
 	"context"
+	"maps"
 	"os"
 	"runtime"
 	"strconv"
@@ -20,13 +21,13 @@ import (
 // Metrics count what one daemon does, across reloads. As a [bot.Observer] they count sweeps and requests. Results and trips are
 // counted from the state, because `adfbot exec` and `adfbot record` are separate processes. Gauges are read at each scrape.
 //
-// Only configured projects are labels, so the configuration limits the number of series.
+// Only configured projects are labels, so the configuration limits the number of series. With metrics.per_project off, no project is
+// a label, and the counters of all projects together take the place of those by project.
 type Metrics struct {
 	version, revision string
 
-	results  *exposition.Counter
-	classed  *exposition.Counter // the results that have a class, under the same name
-	trips    *exposition.Counter
+	byProject, together counters // of which a page has one
+
 	sweeps   *exposition.Histogram
 	errors   *exposition.Counter
 	requests *exposition.Counter
@@ -42,6 +43,42 @@ type Metrics struct {
 	state os.FileInfo // the file of the state that was counted last; nil: it is none
 	place string      // of that state
 	upTo  int64       // position of the last counted result
+}
+
+// counters count what the state records, by project or of all projects together.
+type counters struct {
+	results *exposition.Counter
+	classed *exposition.Counter // the results that have a class, under the same name
+	trips   *exposition.Counter
+}
+
+// newCounters returns counters with these labels besides those of class and outcome.
+func newCounters(labels ...string) counters {
+	return counters{
+		results: exposition.NewCounter(resultsName, resultsHelp, append([]string{"outcome"}, labels...)...),
+		classed: exposition.NewCounter(resultsName, resultsHelp, append([]string{"class", "outcome"}, labels...)...),
+		trips: exposition.NewCounter("adfbot_trips_total",
+			"Breakers tripped since the daemon's start, by any process on the machine.", labels...),
+	}
+}
+
+// begin makes the series of a project, or of all projects together, with these classes: a rate needs a series before its first event.
+func (c counters) begin(classOutcomes map[string]string, labels ...string) {
+	c.add(0, "", store.Success, labels...)
+	c.add(0, "", store.Ignored, labels...)
+	for name, outcome := range classOutcomes {
+		c.add(0, name, outcome, labels...)
+	}
+	c.trips.Add(0, labels...)
+}
+
+// add counts results of a class, or "" of none.
+func (c counters) add(n float64, class, outcome string, labels ...string) {
+	if class == "" {
+		c.results.Add(n, append([]string{outcome}, labels...)...)
+		return
+	}
+	c.classed.Add(n, append([]string{class, outcome}, labels...)...)
 }
 
 // otherProject is the label of projects that are not configured. No id begins with a hyphen.
@@ -71,10 +108,7 @@ func classLabel(c *config.Config, r store.OutcomeCount) string {
 func NewMetrics(version, revision string) *Metrics {
 	m := &Metrics{
 		version: version, revision: revision,
-		results: exposition.NewCounter(resultsName, resultsHelp, "outcome", "project"),
-		classed: exposition.NewCounter(resultsName, resultsHelp, "class", "outcome", "project"),
-		trips: exposition.NewCounter("adfbot_trips_total",
-			"Breakers tripped since the daemon's start, by any process on the machine.", "project"),
+		byProject: newCounters("project"), together: newCounters(),
 		sweeps: exposition.NewHistogram("adfbot_sweep_duration_seconds",
 			"How long the daemon's sweeps took.", []float64{.01, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60, 300}),
 		errors: exposition.NewCounter("adfbot_sweep_errors_total",
@@ -132,7 +166,11 @@ func (m *Metrics) put(p *exposition.Page, c *config.Config) {
 	if c.Shared() && c.StateListen != config.ListenOff {
 		p.Gauge("adfbot_listen_up", "Whether this host hears at once of pauses and resumes on others; else it notices them by polling.", boolValue(m.listen.Load()))
 	}
-	for _, metric := range []interface{ Put(*exposition.Page) }{m.results, m.classed, m.trips, m.sweeps, m.errors, m.requests, m.took, m.called, m.pings} {
+	recorded := m.together
+	if c.Metrics.PerProject {
+		recorded = m.byProject
+	}
+	for _, metric := range []interface{ Put(*exposition.Page) }{recorded.results, recorded.classed, recorded.trips, m.sweeps, m.errors, m.requests, m.took, m.called, m.pings} {
 		metric.Put(p)
 	}
 	p.Gauge("adfbot_build_info", "The version of adfbot; always 1.", 1,
@@ -203,14 +241,15 @@ func (m *Metrics) count(ctx context.Context, p *setup) error {
 	if err != nil {
 		return err
 	}
-	for _, id := range ids { // a rate needs a series before its first event
-		m.results.Add(0, store.Success, id)
-		m.results.Add(0, store.Ignored, id)
-		for name, outcome := range p.cfg.ClassOutcomes(id) {
-			m.classed.Add(0, name, outcome, id)
+	every := map[string]string{}
+	for _, id := range ids {
+		outcomes := p.cfg.ClassOutcomes(id)
+		maps.Copy(every, outcomes)
+		if p.cfg.Metrics.PerProject {
+			m.byProject.begin(outcomes, id)
 		}
-		m.trips.Add(0, id)
 	}
+	m.together.begin(every)
 	if file := p.bot.StateFile(); file == nil && m.place != p.cfg.State || file != nil && !os.SameFile(m.state, file) {
 		last, err := p.bot.LastResult(ctx)
 		if err != nil {
@@ -229,13 +268,15 @@ func (m *Metrics) count(ctx context.Context, p *setup) error {
 			if _, ok := p.cfg.Project(id); !ok {
 				id = otherProject
 			}
-			if name := classLabel(p.cfg, c); name != "" {
-				m.classed.Add(float64(c.Results), name, status.Outcome(c.Outcome), id)
-			} else {
-				m.results.Add(float64(c.Results), status.Outcome(c.Outcome), id)
+			name, outcome := classLabel(p.cfg, c), status.Outcome(c.Outcome)
+			m.together.add(float64(c.Results), name, outcome)
+			m.together.trips.Add(float64(c.Trips))
+			if !p.cfg.Metrics.PerProject {
+				continue
 			}
+			m.byProject.add(float64(c.Results), name, outcome, id)
 			if c.Trips > 0 || id != otherProject {
-				m.trips.Add(float64(c.Trips), id)
+				m.byProject.trips.Add(float64(c.Trips), id)
 			}
 		}
 	}

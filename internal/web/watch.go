@@ -50,6 +50,9 @@ func (s *Server) getMetrics(w http.ResponseWriter, r *request) error {
 		s.log.Warn("metrics: the state cannot be read", "err", err)
 	} else {
 		putFigures(out, figures)
+		if r.cfg.Metrics.PerProject {
+			putProjects(out, figures.Projects)
+		}
 		putFleet(out, figures.Fleet)
 	}
 	out.Gauge("adfbot_state_up", "Whether the state could be read for this scrape.", boolValue(err == nil))
@@ -75,18 +78,9 @@ func putFigures(p *exposition.Page, f status.Figures) {
 	}
 	p.Gauge("adfbot_stops", "Stops in force: pauses of many projects at once.", float64(len(f.Stops)))
 	p.Gauge("adfbot_stopped_projects", "Projects that a stop holds.", float64(held))
-	for _, x := range f.Projects {
-		if x.Paused == status.Yes || x.Paused == status.No {
-			p.Gauge("adfbot_project_paused", "Whether the project is paused; missing while that is unknown.", boolValue(x.Paused == status.Yes), "project", x.ID)
-		}
-		p.Gauge("adfbot_project_consecutive_failures", "Consecutive failures.", float64(x.Failures), "project", x.ID)
-		if x.LastResult != nil {
-			p.Gauge("adfbot_project_last_result_timestamp_seconds", "When the run of the last counted result ended; missing if there is none.",
-				float64(x.LastResult.UnixMilli())/1000, "project", x.ID)
-		}
-		p.Gauge("adfbot_project_silent", "Whether the project has not reported in time.", boolValue(x.Silence != nil), "project", x.ID)
-		p.Gauge("adfbot_project_ignored_streak", "Consecutive ignored results, which neither count nor reset.", float64(x.Ignored), "project", x.ID)
-	}
+	p.Gauge("adfbot_held_projects", "Projects that somebody paused by hand, including those that are no longer configured.", float64(f.Held))
+	p.Gauge("adfbot_tripped_projects", "Projects whose breaker has tripped, until they are resumed, including those that are no longer configured.", float64(f.Tripped))
+	putTotals(p, f.Projects)
 	p.Gauge("adfbot_joined_incidents", "Open incidents that the issue of another one is about.", float64(f.Joined))
 	p.Gauge("adfbot_pending_incidents", "Incidents that still need an update in Gitea.", float64(f.Pending))
 	p.Gauge("adfbot_oldest_pending_incident_age_seconds", "How long the oldest pending incident has waited for its issue to be opened or closed; 0 if there is none.", f.Oldest.Seconds())
@@ -94,6 +88,52 @@ func putFigures(p *exposition.Page, f status.Figures) {
 	p.Gauge("adfbot_spooled_results", "Results in the spool, which could not be stored yet.", float64(f.Spooled))
 	if !f.LastSweep.IsZero() {
 		p.Gauge("adfbot_last_sweep_timestamp_seconds", "When the last sweep of any process began.", float64(f.LastSweep.UnixMilli())/1000)
+	}
+}
+
+// putTotals adds what the projects are together, for those who have no series of each.
+func putTotals(p *exposition.Page, projects []status.Project) {
+	var failing, running, silent, ignored int
+	var last time.Time
+	for _, x := range projects {
+		running += x.Running
+		ignored = max(ignored, x.Ignored)
+		if x.Silence != nil {
+			silent++
+		}
+		if x.Failures > 0 && x.Paused == status.No {
+			failing++
+		}
+		if x.LastResult != nil && x.LastResult.After(last) {
+			last = *x.LastResult
+		}
+	}
+	p.Gauge("adfbot_failing_projects", "Projects that are not paused and whose last counted result was a failure.", float64(failing))
+	p.Gauge("adfbot_silent_projects", "Projects that have not reported in time.", float64(silent))
+	p.Gauge("adfbot_running", "Runs of all projects that have begun and have no result yet.", float64(running))
+	p.Gauge("adfbot_longest_ignored_streak", "Consecutive ignored results of the project that has the most of them.", float64(ignored))
+	if !last.IsZero() {
+		p.Gauge("adfbot_last_result_timestamp_seconds", "When the last run of any project with a counted result ended; missing if there is none.",
+			float64(last.UnixMilli())/1000)
+	}
+}
+
+// putProjects adds how each project is.
+func putProjects(p *exposition.Page, projects []status.Project) {
+	for _, x := range projects {
+		if x.Paused == status.Yes || x.Paused == status.No {
+			p.Gauge("adfbot_project_paused", "Whether the project is paused; missing while that is unknown.", boolValue(x.Paused == status.Yes), "project", x.ID)
+		}
+		p.Gauge("adfbot_project_held", "Whether somebody paused the project by hand.", boolValue(x.Held), "project", x.ID)
+		p.Gauge("adfbot_project_tripped", "Whether the project's breaker has tripped, until it is resumed.", boolValue(x.Incident != nil), "project", x.ID)
+		p.Gauge("adfbot_project_running", "Runs that have begun and have no result yet.", float64(x.Running), "project", x.ID)
+		p.Gauge("adfbot_project_consecutive_failures", "Consecutive failures.", float64(x.Failures), "project", x.ID)
+		if x.LastResult != nil {
+			p.Gauge("adfbot_project_last_result_timestamp_seconds", "When the run of the last counted result ended; missing if there is none.",
+				float64(x.LastResult.UnixMilli())/1000, "project", x.ID)
+		}
+		p.Gauge("adfbot_project_silent", "Whether the project has not reported in time.", boolValue(x.Silence != nil), "project", x.ID)
+		p.Gauge("adfbot_project_ignored_streak", "Consecutive ignored results, which neither count nor reset.", float64(x.Ignored), "project", x.ID)
 	}
 }
 

@@ -2,12 +2,14 @@ package web
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"os"
 	"path/filepath"
 	"runtime"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -19,6 +21,7 @@ import (
 	"github.com/terraphim/adfbot/internal/hostlocal"
 	"github.com/terraphim/adfbot/internal/status"
 	"github.com/terraphim/adfbot/internal/store"
+	"github.com/terraphim/adfbot/internal/store/sqlite"
 	"github.com/terraphim/adfbot/pause"
 )
 
@@ -146,21 +149,31 @@ func TestMetricNames(t *testing.T) {
 	}
 	require.Equal(t, []string{
 		"build_info gauge",
+		"failing_projects gauge",
 		"gitea_request_duration_seconds histogram",
 		"gitea_requests_total counter",
-		"joined_incidents gauge", "last_sweep_timestamp_seconds gauge",
+		"held_projects gauge",
+		"joined_incidents gauge",
+		"last_result_timestamp_seconds gauge",
+		"last_sweep_timestamp_seconds gauge",
+		"longest_ignored_streak gauge",
 		"oldest_pending_incident_age_seconds gauge",
 		"paused_projects gauge",
 		"pending_incidents gauge",
 		"pings_total counter",
 		"project_consecutive_failures gauge",
+		"project_held gauge",
 		"project_ignored_streak gauge",
 		"project_last_result_timestamp_seconds gauge",
 		"project_paused gauge",
+		"project_running gauge",
 		"project_silent gauge",
+		"project_tripped gauge",
 		"projects gauge",
 		"ready gauge",
 		"results_total counter",
+		"running gauge",
+		"silent_projects gauge",
 		"spooled_results gauge",
 		"state_up gauge",
 		"step_webhook_requests_total counter",
@@ -169,6 +182,7 @@ func TestMetricNames(t *testing.T) {
 		"stops gauge",
 		"sweep_duration_seconds histogram",
 		"sweep_errors_total counter",
+		"tripped_projects gauge",
 		"trips_total counter",
 	}, families)
 	for _, family := range families {
@@ -230,6 +244,82 @@ func TestMetrics(t *testing.T) {
 	require.NotEmpty(t, s["adfbot_last_sweep_timestamp_seconds"])
 	require.Equal(t, s["adfbot_results_total"], d.series()["adfbot_results_total"], "a scrape counts nothing twice")
 	require.Equal(t, "3", d.series()[`adfbot_results_total{class="unknown",outcome="failure",project="odilo"}`])
+}
+
+// A dashboard tells a project that somebody paused from one that failed, and both from one that runs.
+func TestMetricsTellHeldFromTripped(t *testing.T) {
+	d := newDaemon(t)
+	s := d.series()
+	require.NotContains(t, s, "adfbot_last_result_timestamp_seconds", "there is none")
+	st, err := sqlite.Open(t.Context(), d.cfg.State, sqlite.Options{}) // as the process of an exec
+	require.NoError(t, err)
+	_, err = st.BeginRun(t.Context(), store.Run{ID: "1", Project: "digital-twins", Agent: "project-meta", Started: d.now})
+	require.NoError(t, errors.Join(err, st.Close()))
+	d.record("digital-twins", store.Failure)
+	s = d.series()
+	require.Equal(t, "1", s["adfbot_failing_projects"])
+	require.Equal(t, "1", s["adfbot_running"])
+	require.Equal(t, "1", s[`adfbot_project_running{project="digital-twins"}`])
+	require.Equal(t, "0", s[`adfbot_project_running{project="odilo"}`])
+	last, err := strconv.ParseFloat(s["adfbot_last_result_timestamp_seconds"], 64)
+	require.NoError(t, err)
+	require.InDelta(t, d.now.Unix(), last, 0)
+
+	d.trip("odilo")
+	require.NoError(t, os.WriteFile(d.path("pause/digital-twins"), nil, 0o644))
+	s = d.series()
+	for name, want := range map[string]string{
+		"adfbot_paused_projects":                          "2",
+		"adfbot_held_projects":                            "1",
+		"adfbot_tripped_projects":                         "1",
+		"adfbot_failing_projects":                         "0",
+		`adfbot_project_held{project="digital-twins"}`:    "1",
+		`adfbot_project_tripped{project="digital-twins"}`: "0",
+		`adfbot_project_held{project="odilo"}`:            "0",
+		`adfbot_project_tripped{project="odilo"}`:         "1",
+	} {
+		require.Equal(t, want, s[name], name)
+	}
+}
+
+// Without series of each project, a scrape has the same size for two projects as for thousands, and its totals are the same.
+func TestMetricsWithoutProjects(t *testing.T) {
+	d := newDaemon(t)
+	d.series() // counts from here on
+	d.record("digital-twins", store.Success)
+	d.record("digital-twins", store.Ignored)
+	d.trip("odilo")
+	d.record("guest", store.Success) // is not configured
+	with := d.series()
+	d.cfg.Metrics.PerProject = false
+	without := d.series()
+	for name := range without {
+		require.NotContains(t, name, "project=")
+	}
+	for name, want := range map[string]string{
+		`adfbot_results_total{class="unknown",outcome="failure"}`: "3",
+		`adfbot_results_total{class="quota",outcome="failure"}`:   "0",
+		`adfbot_results_total{outcome="ignored"}`:                 "1",
+		`adfbot_results_total{outcome="success"}`:                 "2",
+		`adfbot_trips_total`:                                      "1",
+		`adfbot_longest_ignored_streak`:                           "1",
+		`adfbot_silent_projects`:                                  "0",
+	} {
+		require.Equal(t, want, without[name], name)
+	}
+	for name, value := range with { // nothing else is missing
+		switch {
+		case strings.Contains(name, "project="):
+			require.NotContains(t, without, name)
+		case !strings.HasPrefix(name, "adfbot_gitea_") && !strings.HasPrefix(name, "adfbot_sweep_"):
+			require.Equal(t, value, without[name], name)
+		}
+	}
+
+	d.record("odilo", store.Failure)
+	require.Equal(t, "4", d.series()[`adfbot_results_total{class="unknown",outcome="failure"}`])
+	d.cfg.Metrics.PerProject = true
+	require.Equal(t, with[`adfbot_trips_total{project="odilo"}`], d.series()[`adfbot_trips_total{project="odilo"}`])
 }
 
 func TestMetricsOfOtherProcesses(t *testing.T) {

@@ -1,0 +1,207 @@
+package main
+
+import (
+	"encoding/json"
+	"maps"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"gopkg.in/yaml.v3"
+)
+
+// panel is what Grafana needs of a panel.
+type panel struct {
+	ID          int
+	Type, Title string
+	Description string
+	GridPos     struct{ X, Y, W, H int }
+	Targets     []struct{ Expr, LegendFormat, RefID string }
+}
+
+func dashboardPanels(t *testing.T) []panel {
+	t.Helper()
+	var d struct{ Panels []panel }
+	require.NoError(t, json.Unmarshal([]byte(dashboard), &d))
+	return d.Panels
+}
+
+type alertRule struct {
+	Alert, Expr, For string
+	Labels           map[string]string
+	Annotations      map[string]string
+}
+
+func alertGroups(t *testing.T) map[string][]alertRule {
+	t.Helper()
+	var f struct {
+		Groups []struct {
+			Name  string
+			Rules []alertRule
+		}
+	}
+	in := yaml.NewDecoder(strings.NewReader(alerts))
+	in.KnownFields(true)
+	require.NoError(t, in.Decode(&f))
+	groups := map[string][]alertRule{}
+	for _, g := range f.Groups {
+		groups[g.Name] = g.Rules
+	}
+	return groups
+}
+
+// expressions are those of the dashboard and the alerts, each with the labels that its texts use.
+func expressions(t *testing.T) map[string][]string {
+	t.Helper()
+	all := map[string][]string{}
+	for _, p := range dashboardPanels(t) {
+		for _, x := range p.Targets {
+			all[x.Expr] = submatches(`{{(\w+)}}`, x.LegendFormat)
+		}
+	}
+	for _, rules := range alertGroups(t) {
+		for _, r := range rules {
+			all[r.Expr] = submatches(`\$labels\.(\w+)`, r.Annotations["summary"])
+		}
+	}
+	for _, query := range submatches(`"query": ?"(label_values.*)"`, dashboard) {
+		query = strings.ReplaceAll(query, `\"`, `"`)
+		m := regexp.MustCompile(`^label_values\((.*), (\w+)\)$`).FindStringSubmatch(query)
+		require.NotNil(t, m, query)
+		all[m[1]] = []string{m[2]}
+	}
+	return all
+}
+
+// servedSeries returns the labels of each name in a scrape, parts of histograms included.
+func servedSeries(page string) map[string]map[string]bool {
+	served := map[string]map[string]bool{}
+	for _, m := range regexp.MustCompile(`(?m)^([a-z_]\w*)(?:{(.*)})? \S+$`).FindAllStringSubmatch(page, -1) {
+		labels := served[m[1]]
+		if labels == nil { // what Prometheus adds
+			labels = map[string]bool{"job": true, "instance": true}
+			served[m[1]] = labels
+		}
+		for _, l := range submatches(`(?:^|,)(\w+)="`, m[2]) {
+			labels[l] = true
+		}
+	}
+	served["up"] = map[string]bool{"job": true, "instance": true} // Prometheus's own
+	return served
+}
+
+var (
+	promString   = regexp.MustCompile(`"[^"]*"`)
+	promSelector = regexp.MustCompile(`(\w+)\{([^}]*)\}`)
+	promGrouping = regexp.MustCompile(`\b(by|on|without|ignoring)\s*\(([^)]*)\)`)
+	promRange    = regexp.MustCompile(`\[[^\]]*\]`)
+	promName     = regexp.MustCompile(`\b([a-z_]\w*)\b(\s*\()?`)
+	promWords    = []string{"and", "or", "unless", "bool", "offset"}
+)
+
+// metricsOf returns the metrics that an expression of PromQL names, with the labels that it selects by, and the labels by which it
+// groups and matches. It knows as much of the language as dashboard and alerts use.
+func metricsOf(expr string) (selected map[string][]string, grouped []string) {
+	selected = map[string][]string{}
+	expr = promString.ReplaceAllString(expr, "")
+	for _, m := range promSelector.FindAllStringSubmatch(expr, -1) {
+		selected[m[1]] = append(selected[m[1]], submatches(`(\w+)\s*[!=]`, m[2])...)
+	}
+	expr = promSelector.ReplaceAllString(expr, "")
+	for _, m := range promGrouping.FindAllStringSubmatch(expr, -1) {
+		grouped = append(grouped, submatches(`(\w+)`, m[2])...)
+	}
+	expr = promRange.ReplaceAllString(promGrouping.ReplaceAllString(expr, ""), "")
+	for _, m := range promName.FindAllStringSubmatch(expr, -1) {
+		if m[2] == "" && !slices.Contains(promWords, m[1]) { // else a function or an operator
+			selected[m[1]] = append(selected[m[1]], []string{}...)
+		}
+	}
+	return selected, grouped
+}
+
+func TestMetricsOf(t *testing.T) {
+	selected, grouped := metricsOf(`histogram_quantile(0.99, sum by (le, op) (rate(a_bucket{job=~"x{y}",code!="5.."}[5m]))) > 2e3 unless on (project) b == 1 or vector(0)`)
+	require.Equal(t, []string{"a_bucket", "b"}, slices.Sorted(maps.Keys(selected)))
+	require.Equal(t, []string{"code", "job"}, selected["a_bucket"])
+	require.Equal(t, []string{"le", "op", "project"}, grouped)
+}
+
+// checkExpressions holds the dashboard and the alerts against a scrape. Expressions with a metric in other are left out.
+func checkExpressions(t *testing.T, page string, other map[string]metricRow) {
+	t.Helper()
+	served := servedSeries(page)
+	checked := 0
+	for expr, shown := range expressions(t) {
+		selected, grouped := metricsOf(expr)
+		require.NotEmpty(t, selected, expr)
+		if slices.ContainsFunc(slices.Collect(maps.Keys(selected)), func(name string) bool {
+			return other[strings.TrimSuffix(name, "_bucket")] != (metricRow{})
+		}) {
+			continue
+		}
+		any := map[string]bool{}
+		for name, labels := range selected {
+			require.NotNil(t, served[name], "there is no metric %s: %s", name, expr)
+			for _, l := range labels {
+				require.True(t, served[name][l], "%s has no label %s: %s", name, l, expr)
+			}
+			maps.Copy(any, served[name])
+		}
+		for _, l := range append(grouped, shown...) {
+			require.True(t, any[l], "no label %s: %s", l, expr)
+		}
+		checked++
+	}
+	require.Greater(t, checked, 40)
+}
+
+func TestDashboardForm(t *testing.T) {
+	type cell struct{ x, y int }
+	taken, ids := map[cell]string{}, map[int]string{}
+	for _, p := range dashboardPanels(t) {
+		require.Empty(t, ids[p.ID], p.Title)
+		ids[p.ID] = p.Title
+		require.LessOrEqual(t, p.GridPos.X+p.GridPos.W, 24, p.Title)
+		for x := range p.GridPos.W {
+			for y := range p.GridPos.H {
+				at := cell{p.GridPos.X + x, p.GridPos.Y + y}
+				require.Empty(t, taken[at], "%s covers it", p.Title)
+				taken[at] = p.Title
+			}
+		}
+		if p.Type == "row" {
+			continue
+		}
+		require.Regexp(t, `\.$`, p.Description, p.Title)
+		require.NotEmpty(t, p.Targets, p.Title)
+		refs := map[string]bool{}
+		for _, x := range p.Targets {
+			require.False(t, refs[x.RefID], p.Title)
+			refs[x.RefID] = true
+		}
+	}
+	require.NotContains(t, dashboard, `"uid": "prometheus"`, "people choose the data source")
+}
+
+// Every alert says what is wrong, and its topic what to do.
+func TestAlertsAreDocumented(t *testing.T) {
+	text := topic(t, "metrics")
+	names := map[string]bool{}
+	for group, rules := range alertGroups(t) {
+		for _, r := range rules {
+			require.False(t, names[r.Alert], r.Alert)
+			names[r.Alert] = true
+			require.Regexp(t, "(?m)^\\| `"+r.Alert+"` \\|", text, group)
+			require.NotEmpty(t, r.Annotations["summary"], r.Alert)
+			require.Contains(t, []string{"warning", "critical"}, r.Labels["severity"], r.Alert)
+		}
+	}
+	for path, text := range documents(t) {
+		for _, name := range submatches("`(Adfbot[A-Z]\\w+)`", text) {
+			require.True(t, names[name], "%s: there is no alert %s", path, name)
+		}
+	}
+}
