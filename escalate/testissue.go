@@ -10,7 +10,6 @@ import (
 
 	"github.com/terraphim/adfbot/escalate/issuetext"
 	"github.com/terraphim/adfbot/escalate/tracker"
-	"github.com/terraphim/adfbot/internal/fault"
 )
 
 // The parts of a test of the tracker, in their order.
@@ -50,7 +49,6 @@ func (r *Reconciler) TestIssue(ctx context.Context, t Target, report func(TestRe
 	c := r.visitCache()
 	issue, err := r.opt.Tracker.Create(ctx, t.Repo, tracker.NewIssue{Title: issuetext.TestTitle,
 		Body: issuetext.TestBody(r.opt.Installation, r.opt.Instance, r.runAs()+"adfbot test-issue"+r.opt.ConfigFlag)})
-	fault.Point(ctx, "test-opened")
 	if err = adviseTest(err); err != nil {
 		if tracker.OutcomeOf(err) == tracker.Lost {
 			err = fmt.Errorf("%w; the issue may be there nevertheless: the next test closes it", err)
@@ -69,7 +67,6 @@ func (r *Reconciler) TestIssue(ctx context.Context, t Target, report func(TestRe
 	done(TestComments, adviseTest(err), "written")
 
 	ctx = context.WithoutCancel(ctx) // whoever interrupts a test wants no open issue
-	fault.Point(ctx, "test-commented")
 	done(TestCloses, r.closeTest(ctx, issue), issue.String())
 	open, err := r.opt.Tracker.List(ctx, t.Repo, issue.Author, false)
 	done(TestLists, adviseTest(err), "the issues of "+issue.Author)

@@ -17,7 +17,6 @@ import (
 	"github.com/terraphim/adfbot/escalate/giteatest"
 	"github.com/terraphim/adfbot/escalate/issuetext"
 	"github.com/terraphim/adfbot/escalate/tracker"
-	"github.com/terraphim/adfbot/internal/fault"
 	"github.com/terraphim/adfbot/internal/testworld"
 )
 
@@ -70,18 +69,34 @@ func TestTestIssueWithDeletedLabel(t *testing.T) {
 	})
 }
 
+// killed is a client whose process ends before a request.
+type killed struct {
+	tracker.Client
+	before string
+}
+
+func (k killed) LabelIssue(ctx context.Context, ref tracker.IssueRef, ids []int64) ([]string, error) {
+	if k.before == "label" {
+		panic("killed")
+	}
+	return k.Client.LabelIssue(ctx, ref, ids)
+}
+
+func (k killed) SetOpen(ctx context.Context, ref tracker.IssueRef, open bool) (tracker.Issue, error) {
+	if k.before == "close" {
+		panic("killed")
+	}
+	return k.Client.SetOpen(ctx, ref, open)
+}
+
 // An issue that an interrupted test has left is closed by the next one, and is nobody's incident until then, even for a bot that has lost
 // its state. Those of other people and of other installations stay.
 func TestTestIssueLeftOpen(t *testing.T) {
-	for _, point := range []string{"test-opened", "test-commented"} {
-		t.Run(point, func(t *testing.T) {
+	for _, before := range []string{"label", "close"} {
+		t.Run(before, func(t *testing.T) {
 			play(t, func(w *world) {
-				killed := fault.With(w.Context(), func(name string) {
-					if name == point {
-						panic("killed")
-					}
-				})
-				require.Panics(w, func() { w.testIssue(killed) })
+				w.rec.Options().Tracker = killed{w.rec.Options().Tracker, before}
+				require.Panics(w, func() { w.testIssue(w.Context()) })
 				left := w.issue()
 				require.Equal(w, "open", left.State)
 				other := strings.ReplaceAll(left.Body, w.store.Installation(), strings.Repeat("ab", 16))

@@ -160,7 +160,7 @@ func (a *app) checkCmd() *cobra.Command {
 			}
 			failed := false
 			for _, f := range bot.Check(cmd.Context(), cfg, offline, a.env(nil)) {
-				a.printf("%-5s %-10s %s\n", f.Level, f.What, f.Text)
+				a.printFinding(f)
 				failed = failed || f.Level == bot.Fail
 			}
 			if failed {
