@@ -54,6 +54,9 @@ func parsed(t *testing.T, text string) (*Config, []Problem) {
 		require.Len(t, e.Problems, 1)
 		return nil, e.Problems
 	}
+	if len(r.problems) == 0 {
+		requireShown(t, text, c)
+	}
 	return c, r.problems
 }
 
