@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+
+	"github.com/terraphim/adfbot"
 )
 
 // docs holds the help topics: one Markdown file each, whose heading is the topic's title.
@@ -20,7 +22,11 @@ var docs embed.FS
 //go:embed adfbot.service
 var unit string
 
-const unitName = "adfbot.service"
+// What help prints as it is, beside the topics.
+const (
+	unitName    = "adfbot.service"
+	exampleName = "config.example.yaml"
+)
 
 // addHelp gives the root command `help` with its topics, and --version.
 func (a *app) addHelp(root *cobra.Command) {
@@ -103,8 +109,11 @@ func topicNames() []string {
 
 // topicText is empty where there is no such topic.
 func topicText(name string) string {
-	if name == unitName {
+	switch name {
+	case unitName:
 		return unit
+	case exampleName:
+		return adfbot.ExampleConfig
 	}
 	text, _ := docs.ReadFile("docs/" + name + ".md")
 	return string(text)
@@ -117,7 +126,7 @@ func forTerminal(topic string) string {
 
 // helpNames lists every command and topic, each once.
 func helpNames(root *cobra.Command) []string {
-	names := append(topicNames(), unitName)
+	names := append(topicNames(), unitName, exampleName)
 	for _, c := range root.Commands() {
 		if c.IsAvailableCommand() {
 			names = append(names, c.Name())

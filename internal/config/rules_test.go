@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -56,8 +57,24 @@ func parsed(t *testing.T, text string) (*Config, []Problem) {
 	}
 	if len(r.problems) == 0 {
 		requireShown(t, text, c)
+		require.NoError(t, validate(t, text), "the JSON Schema refuses a good file")
 	}
 	return c, r.problems
+}
+
+// beyondSchema are the mistakes in [TestRulesRefuse] that a JSON Schema cannot tell, because they are about more than one value, about text
+// that no simple pattern describes, or about how the file is written.
+var beyondSchema = []string{
+	"a date for a string", "a value with a tag of its own", "a merge key", "the pause directory as the state",
+	"the state inside the pause directory", "the default state inside the pause directory", "the pause directory beside the state",
+	"the pause directory in the spool", "a socket inside the pause directory", "a socket in place of the state",
+	"a socket in place of the state's log", "an operator twice", "no owner", "an empty owner", "no repo",
+	"a credential above the directory", "a url with a bad escape", "a url with a port out of range", "a timeout of zero",
+	"a timeout over five minutes", "a threshold with many zeros", "an octal threshold", "a hexadecimal threshold",
+	"two labels of one scope", "two labels of one deeper scope", "an assignee twice", "a mention twice", "a schedule without a date",
+	"an interval of zero", "an interval below a second", "an interval with a fraction", "an interval over the maximum",
+	"an unknown time zone", "a port out of range", "a public name twice", "a short history", "an id twice",
+	"two labels of one scope of a project",
 }
 
 func TestRulesRefuse(t *testing.T) {
@@ -284,6 +301,7 @@ func TestRulesRefuse(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			require.Equal(t, []string{tt.want}, problemsOf(t, tt.text))
+			require.Equal(t, slices.Contains(beyondSchema, tt.name), validate(t, tt.text) == nil, "whether the JSON Schema accepts it")
 		})
 	}
 }
