@@ -154,19 +154,7 @@ func (a *app) checkCmd() *cobra.Command {
 		Short: "Check the setup: configuration, directories, Gitea, token, permissions. Each FAIL line says how to fix it",
 		Args:  noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			cfg, err := a.load()
-			if err != nil {
-				return err
-			}
-			failed := false
-			for _, f := range bot.Check(cmd.Context(), cfg, offline, a.env(nil)) {
-				a.printFinding(f)
-				failed = failed || f.Level == bot.Fail
-			}
-			if failed {
-				return &exit{code: exitFailed}
-			}
-			return nil
+			return a.check(cmd.Context(), offline)
 		},
 	}
 	cmd.Flags().BoolVar(&offline, "offline", false, "do not ask Gitea")

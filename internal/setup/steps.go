@@ -1,0 +1,319 @@
+package setup
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"os/user"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/terraphim/adfbot/internal/text"
+	"github.com/terraphim/adfbot/pause"
+)
+
+// Step is a part of a setup.
+type Step struct {
+	What  string // what there is afterwards, e.g. "directory /var/lib/adfbot"
+	Shell string // commands that do the same, with a line end
+	// Do does it, and reports whether it had to.
+	Do func() (changed bool, err error)
+}
+
+// Files are the contents of files that are written where they are missing; "": the file is there.
+type Files struct {
+	Token, Config string
+}
+
+// Steps returns what makes an installation at some places, in an order in which each may be the last one. Members are users who may report
+// results, pause and resume.
+func Steps(p Places, f Files, members ...string) (steps []Step) {
+	o := owner{p.User}
+	if p.User != "" {
+		steps = append(steps, addUser(p))
+		for _, m := range members {
+			steps = append(steps, addMember(o, m))
+		}
+	}
+	own := p.Local
+	if own == "" {
+		own = filepath.Dir(p.State)
+	}
+	stateMode, pauseMode := fs.FileMode(0o700), fs.FileMode(0o755)
+	if p.User != "" {
+		stateMode, pauseMode = 0o770|fs.ModeSetgid, 0o775|fs.ModeSetgid
+	}
+	steps = append(steps,
+		directory(own, stateMode, o),
+		directory(p.PauseDir, pauseMode, o),
+		directory(filepath.Dir(p.Config), 0o755, owner{}))
+	if dir := filepath.Dir(p.Token); f.Token != "" && dir != filepath.Dir(p.Config) {
+		steps = append(steps, directory(dir, 0o755, owner{}))
+	}
+	if p.Token != "" {
+		steps = append(steps, file("token", p.Token, f.Token, 0o600, o))
+	}
+	steps = append(steps, file("configuration", p.Config, f.Config, 0o644, owner{}))
+	if p.Unit != "" {
+		if dir := filepath.Dir(p.Unit); p.UserUnit {
+			steps = append(steps, directory(dir, 0o755, owner{}))
+		}
+		steps = append(steps, file("unit", p.Unit, unit(p), 0o644, owner{}))
+	}
+	return steps
+}
+
+// owner is whose a file is to be; "": of whoever makes it.
+type owner struct{ name string }
+
+// ids returns the user and their group.
+func (o owner) ids() (uid, gid int, err error) {
+	u, err := user.Lookup(o.name)
+	if err != nil {
+		return 0, 0, fmt.Errorf("there is no user %s: %w", o.name, err)
+	}
+	uid, err = strconv.Atoi(u.Uid)
+	gid, err2 := strconv.Atoi(u.Gid)
+	return uid, gid, errors.Join(err, err2)
+}
+
+// IDs returns the user whose service it is, and their groups. It is 0 if there is none.
+func (p Places) IDs() (uid, gid int, groups []uint32) {
+	uid, gid, err := owner{p.User}.ids()
+	u, err2 := user.Lookup(p.User)
+	if err != nil || err2 != nil {
+		return 0, 0, nil
+	}
+	of, _ := u.GroupIds()
+	for _, s := range of {
+		if g, err := strconv.ParseUint(s, 10, 32); err == nil {
+			groups = append(groups, uint32(g))
+		}
+	}
+	return uid, gid, groups
+}
+
+// group returns the name of the user's group. That of a user who is still to be made has the same name.
+func (o owner) group() string {
+	if u, err := user.Lookup(o.name); err == nil {
+		if g, err := user.LookupGroupId(u.Gid); err == nil {
+			return g.Name
+		}
+		return u.Gid
+	}
+	return o.name
+}
+
+// flags are for install.
+func (o owner) flags() string {
+	if o.name == "" {
+		return ""
+	}
+	return "-o " + text.ShellQuote(o.name) + " -g " + text.ShellQuote(o.group()) + " "
+}
+
+func addUser(p Places) Step {
+	home := p.Local
+	if home == "" {
+		home = filepath.Dir(p.State)
+	}
+	args := []string{"useradd", "--system", "--user-group", "--home-dir", home, "--shell", "/usr/sbin/nologin", p.User}
+	return Step{What: "user " + p.User, Shell: shell(args), Do: func() (bool, error) {
+		if _, err := user.Lookup(p.User); err == nil {
+			return false, nil
+		}
+		if err := command(args); err != nil {
+			return false, fmt.Errorf("cannot make the user %s: %w: make it by hand, without a login, and repeat this", p.User, err)
+		}
+		return true, nil
+	}}
+}
+
+func addMember(o owner, member string) Step {
+	args := []string{"usermod", "-aG", o.group(), member}
+	return Step{What: "member " + member + " of the group " + o.group(), Shell: shell(args), Do: func() (bool, error) {
+		u, err := user.Lookup(member)
+		if err != nil {
+			return false, fmt.Errorf("there is no user %s: correct --agents, or make that user first", member)
+		}
+		if g, err := user.LookupGroup(o.group()); err == nil {
+			if of, err := u.GroupIds(); err == nil && slices.Contains(of, g.Gid) {
+				return false, nil
+			}
+		}
+		if err := command(args); err != nil {
+			return false, fmt.Errorf("cannot make %s a member of the group %s: %w: do it by hand, and repeat this", member, o.group(), err)
+		}
+		return true, nil
+	}}
+}
+
+// directory makes a directory, and those above it as anybody would.
+func directory(path string, mode fs.FileMode, o owner) Step {
+	bits := uint32(mode.Perm())
+	if mode&fs.ModeSetgid != 0 {
+		bits |= 0o2000
+	}
+	return Step{What: "directory " + path, Shell: fmt.Sprintf("install -d %s-m %o %s\n", o.flags(), bits, text.ShellQuote(path)), Do: func() (bool, error) {
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			return false, err
+		}
+		err := os.Mkdir(path, 0o700)
+		if err != nil && !errors.Is(err, fs.ErrExist) {
+			return false, err
+		}
+		was := err != nil
+		if was && o.name == "" {
+			return false, requireDir(path)
+		}
+		return finish(path, bits, o, was)
+	}}
+}
+
+func requireDir(path string) error {
+	info, err := os.Stat(path)
+	if err == nil && !info.IsDir() {
+		err = fmt.Errorf("%s is not a directory: name another place", path)
+	}
+	return err
+}
+
+// finish gives a directory its owner and mode. One that was there keeps its own, unless it is empty and root's: then a setup ended before
+// this.
+func finish(path string, bits uint32, o owner, was bool) (changed bool, err error) {
+	if was {
+		info, err := os.Lstat(path)
+		if err != nil {
+			return false, err
+		}
+		entries, err := os.ReadDir(path)
+		if st, ok := info.Sys().(*syscall.Stat_t); err != nil || !info.IsDir() || len(entries) > 0 || !ok || st.Uid != 0 {
+			return false, requireDir(path)
+		}
+	}
+	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_DIRECTORY|syscall.O_NOFOLLOW, 0)
+	if err != nil {
+		return false, err
+	}
+	defer func() { _ = f.Close() }()
+	if o.name != "" {
+		uid, gid, err := o.ids()
+		if err != nil {
+			return false, err
+		}
+		if was && uid == 0 {
+			return false, nil
+		}
+		if err := f.Chown(uid, gid); err != nil {
+			return false, err
+		}
+	}
+	return true, unix.Fchmod(int(f.Fd()), bits)
+}
+
+// file writes a file that is not there.
+func file(what, path, content string, mode fs.FileMode, o owner) Step {
+	s := Step{What: what + " " + path, Do: func() (bool, error) {
+		if _, err := os.Lstat(path); content == "" || err == nil || !errors.Is(err, fs.ErrNotExist) {
+			return false, err
+		}
+		err := create(path, content, mode, o)
+		if errors.Is(err, fs.ErrExist) {
+			return false, nil
+		}
+		return err == nil, err
+	}}
+	to := text.ShellQuote(path)
+	if content == "" {
+		return s
+	}
+	if what == "token" {
+		s.Shell = fmt.Sprintf("install %s-m %o /dev/stdin %s # paste the token, then press Enter and Ctrl-D\n", o.flags(), mode, to)
+	} else {
+		s.Shell = fmt.Sprintf("cat >%s <<'END'\n%sEND\nchmod %o %s\n", to, content, mode, to)
+	}
+	return s
+}
+
+// temporary is how the names of files begin that are not written yet.
+const temporary = ".adfbot-init-"
+
+// create writes a file under another name and then gives it its own, if nothing has that.
+func create(path, content string, mode fs.FileMode, o owner) (err error) {
+	dir, base := filepath.Split(path)
+	left, err := os.ReadDir(dir)
+	if err != nil {
+		return err
+	}
+	for _, e := range left { // of a setup that was killed: it may hold a token
+		if strings.HasPrefix(e.Name(), temporary+base+"-") {
+			if err := os.Remove(dir + e.Name()); err != nil {
+				return err
+			}
+		}
+	}
+	name := dir + temporary + base + "-" + pause.NewRandomID()[:8]
+	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if e := os.Remove(name); !errors.Is(e, fs.ErrNotExist) {
+			err = errors.Join(err, e)
+		}
+	}()
+	_, err = f.WriteString(content)
+	if err == nil && o.name != "" {
+		var uid, gid int
+		if uid, gid, err = o.ids(); err == nil {
+			err = f.Chown(uid, gid)
+		}
+	}
+	if err == nil {
+		err = f.Chmod(mode)
+	}
+	if err == nil {
+		err = f.Sync()
+	}
+	if err = errors.Join(err, f.Close()); err != nil {
+		return err
+	}
+	err = os.Link(name, path)
+	if errors.Is(err, syscall.EPERM) || errors.Is(err, errors.ErrUnsupported) { // a file system without links
+		if e := unix.Renameat2(unix.AT_FDCWD, name, unix.AT_FDCWD, path, unix.RENAME_NOREPLACE); e != nil {
+			return &fs.PathError{Op: "create", Path: path, Err: e}
+		}
+		return nil
+	}
+	return err
+}
+
+func shell(args []string) string {
+	quoted := make([]string, len(args))
+	for n, arg := range args {
+		quoted[n] = arg
+		if text.ShellQuote("x"+arg) != "x"+arg { // a flag needs no quotes
+			quoted[n] = text.ShellQuote(arg)
+		}
+	}
+	return strings.Join(quoted, " ") + "\n"
+}
+
+// command runs a program, and returns what it said as an error.
+func command(args []string) error {
+	out, err := exec.Command(args[0], args[1:]...).CombinedOutput()
+	if err == nil {
+		return nil
+	}
+	if said := strings.TrimSpace(string(out)); said != "" {
+		return errors.New(strings.ReplaceAll(said, "\n", "; "))
+	}
+	return err
+}
