@@ -45,7 +45,7 @@ var allowed = map[string][]string{
 	"internal/store/storetest": {"breaker", "pause", "escalate/tracker", "escalate/incident", "internal/store"},
 	"internal/status":          {"pause", "internal/text", "internal/class", "internal/redact", "internal/markdown", "escalate/incident", "escalate/issuetext", "escalate", "internal/config", "internal/store", "internal/hostlocal"},
 	"internal/bot":             {"breaker", "pause", "internal/text", "internal/fault", "internal/redact", "internal/markdown", "escalate/tracker", "escalate/gitea", "escalate/incident", "escalate/plan", "escalate/issuetext", "escalate", "internal/proc", "internal/pager", "internal/class", "internal/config", "internal/store", "internal/status", "internal/hostlocal", "internal/store/sqlite", "internal/store/postgres"},
-	"internal/setup":           {"pause", "internal/text", "internal/config"},
+	"internal/setup":           {"pause", "internal/text", "internal/fault", "internal/config"},
 	"internal/client":          {"internal/text", "escalate/incident", "internal/store", "internal/status", "internal/hostlocal"},
 	"internal/web/page":        {"pause", "internal/text", "internal/class", "escalate/tracker", "escalate/incident", "internal/config", "internal/store", "internal/status"},
 	"internal/web/browsertest": {},

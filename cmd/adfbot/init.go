@@ -100,7 +100,7 @@ func (a *app) init(ctx context.Context, o initOptions) error {
 		if err := ctx.Err(); err != nil {
 			return errors.New("interrupted: run it again to go on")
 		}
-		changed, err := s.Do()
+		changed, err := s.Do(ctx)
 		if err != nil {
 			return fmt.Errorf("init: %s: %w; what is done stays, run it again to go on", s.What, err)
 		}

@@ -6,7 +6,7 @@
 //
 // # After a crash
 //
-// A step that finds its work done leaves it alone, whoever did it, so that a setup which was interrupted can be repeated. A file gets its
-// content, owner and mode under another name, and appears whole; one that exists is never written. A directory gets its owner and mode after
-// it is made: an empty one of root's is taken for one that was left like that.
+// A step that finds its work done leaves it alone, whoever did it, so that a setup which was interrupted can be repeated. A file or
+// directory gets its content, owner and mode under another name, and appears whole; what exists is never changed. What a crash leaves
+// under such a name goes with the next setup.
 package setup

@@ -1,6 +1,7 @@
 package setup
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -15,6 +16,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/terraphim/adfbot/internal/fault"
 	"github.com/terraphim/adfbot/internal/text"
 	"github.com/terraphim/adfbot/pause"
 )
@@ -24,7 +26,7 @@ type Step struct {
 	What  string // what there is afterwards, e.g. "directory /var/lib/adfbot"
 	Shell string // commands that do the same, with a line end
 	// Do does it, and reports whether it had to.
-	Do func() (changed bool, err error)
+	Do func(ctx context.Context) (changed bool, err error)
 }
 
 // Files are the contents of files that are written where they are missing; "": the file is there.
@@ -125,7 +127,7 @@ func addUser(p Places) Step {
 		home = filepath.Dir(p.State)
 	}
 	args := []string{"useradd", "--system", "--user-group", "--home-dir", home, "--shell", "/usr/sbin/nologin", p.User}
-	return Step{What: "user " + p.User, Shell: shell(args), Do: func() (bool, error) {
+	return Step{What: "user " + p.User, Shell: shell(args), Do: func(ctx context.Context) (bool, error) {
 		if _, err := user.Lookup(p.User); err == nil {
 			return false, nil
 		}
@@ -138,7 +140,7 @@ func addUser(p Places) Step {
 
 func addMember(o owner, member string) Step {
 	args := []string{"usermod", "-aG", o.group(), member}
-	return Step{What: "member " + member + " of the group " + o.group(), Shell: shell(args), Do: func() (bool, error) {
+	return Step{What: "member " + member + " of the group " + o.group(), Shell: shell(args), Do: func(ctx context.Context) (bool, error) {
 		u, err := user.Lookup(member)
 		if err != nil {
 			return false, fmt.Errorf("there is no user %s: correct --agents, or make that user first", member)
@@ -161,74 +163,39 @@ func directory(path string, mode fs.FileMode, o owner) Step {
 	if mode&fs.ModeSetgid != 0 {
 		bits |= 0o2000
 	}
-	return Step{What: "directory " + path, Shell: fmt.Sprintf("install -d %s-m %o %s\n", o.flags(), bits, text.ShellQuote(path)), Do: func() (bool, error) {
+	return Step{What: "directory " + path, Shell: fmt.Sprintf("install -d %s-m %o %s\n", o.flags(), bits, text.ShellQuote(path)), Do: func(ctx context.Context) (bool, error) {
+		switch info, err := os.Stat(path); {
+		case err == nil && !info.IsDir():
+			return false, fmt.Errorf("%s is not a directory: name another place", path)
+		case err == nil || !errors.Is(err, fs.ErrNotExist):
+			return false, err
+		}
 		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 			return false, err
 		}
-		err := os.Mkdir(path, 0o700)
-		if err != nil && !errors.Is(err, fs.ErrExist) {
-			return false, err
-		}
-		was := err != nil
-		if was && o.name == "" {
-			return false, requireDir(path)
-		}
-		return finish(path, bits, o, was)
+		return create(ctx, path, o, func(name string) (*os.File, error) {
+			if err := os.Mkdir(name, 0o700); err != nil {
+				return nil, err
+			}
+			return os.OpenFile(name, os.O_RDONLY|syscall.O_DIRECTORY|syscall.O_NOFOLLOW, 0)
+		}, bits)
 	}}
-}
-
-func requireDir(path string) error {
-	info, err := os.Stat(path)
-	if err == nil && !info.IsDir() {
-		err = fmt.Errorf("%s is not a directory: name another place", path)
-	}
-	return err
-}
-
-// finish gives a directory its owner and mode. One that was there keeps its own, unless it is empty and root's: then a setup ended before
-// this.
-func finish(path string, bits uint32, o owner, was bool) (changed bool, err error) {
-	if was {
-		info, err := os.Lstat(path)
-		if err != nil {
-			return false, err
-		}
-		entries, err := os.ReadDir(path)
-		if st, ok := info.Sys().(*syscall.Stat_t); err != nil || !info.IsDir() || len(entries) > 0 || !ok || st.Uid != 0 {
-			return false, requireDir(path)
-		}
-	}
-	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_DIRECTORY|syscall.O_NOFOLLOW, 0)
-	if err != nil {
-		return false, err
-	}
-	defer func() { _ = f.Close() }()
-	if o.name != "" {
-		uid, gid, err := o.ids()
-		if err != nil {
-			return false, err
-		}
-		if was && uid == 0 {
-			return false, nil
-		}
-		if err := f.Chown(uid, gid); err != nil {
-			return false, err
-		}
-	}
-	return true, unix.Fchmod(int(f.Fd()), bits)
 }
 
 // file writes a file that is not there.
 func file(what, path, content string, mode fs.FileMode, o owner) Step {
-	s := Step{What: what + " " + path, Do: func() (bool, error) {
+	s := Step{What: what + " " + path, Do: func(ctx context.Context) (bool, error) {
 		if _, err := os.Lstat(path); content == "" || err == nil || !errors.Is(err, fs.ErrNotExist) {
 			return false, err
 		}
-		err := create(path, content, mode, o)
-		if errors.Is(err, fs.ErrExist) {
-			return false, nil
-		}
-		return err == nil, err
+		return create(ctx, path, o, func(name string) (*os.File, error) {
+			f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+			if err != nil {
+				return nil, err
+			}
+			_, err = f.WriteString(content)
+			return f, err
+		}, uint32(mode))
 	}}
 	to := text.ShellQuote(path)
 	if content == "" {
@@ -242,57 +209,74 @@ func file(what, path, content string, mode fs.FileMode, o owner) Step {
 	return s
 }
 
-// temporary is how the names of files begin that are not written yet.
+// temporary is how names begin of what is not complete yet.
 const temporary = ".adfbot-init-"
 
-// create writes a file under another name and then gives it its own, if nothing has that.
-func create(path, content string, mode fs.FileMode, o owner) (err error) {
+// create has a file or directory made under another name, gives it its owner and mode, and then its own name, unless something has that. It
+// reports whether nothing had.
+func create(ctx context.Context, path string, o owner, make func(name string) (*os.File, error), mode uint32) (created bool, err error) {
 	dir, base := filepath.Split(path)
 	left, err := os.ReadDir(dir)
 	if err != nil {
-		return err
+		return false, err
 	}
 	for _, e := range left { // of a setup that was killed: it may hold a token
 		if strings.HasPrefix(e.Name(), temporary+base+"-") {
 			if err := os.Remove(dir + e.Name()); err != nil {
-				return err
+				return false, err
 			}
 		}
 	}
 	name := dir + temporary + base + "-" + pause.NewRandomID()[:8]
-	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	f, err := make(name)
+	fault.Point(ctx, "init-begun")
+	if f != nil {
+		defer func() {
+			if e := os.Remove(name); !errors.Is(e, fs.ErrNotExist) {
+				err = errors.Join(err, e)
+			}
+		}()
+		if err == nil {
+			err = complete(f, o, mode)
+		}
+		err = errors.Join(err, f.Close())
+	}
 	if err != nil {
+		return false, err
+	}
+	fault.Point(ctx, "init-complete")
+	err = unix.Renameat2(unix.AT_FDCWD, name, unix.AT_FDCWD, path, unix.RENAME_NOREPLACE)
+	if errors.Is(err, unix.EINVAL) { // a file system that cannot do that
+		if _, err = os.Lstat(path); errors.Is(err, fs.ErrNotExist) {
+			err = os.Rename(name, path)
+		} else if err == nil {
+			err = fs.ErrExist
+		}
+	}
+	switch {
+	case errors.Is(err, fs.ErrExist):
+		return false, nil
+	case err != nil:
+		return false, &fs.PathError{Op: "create", Path: path, Err: err}
+	}
+	fault.Point(ctx, "init-made")
+	return true, nil
+}
+
+func complete(f *os.File, o owner, mode uint32) error {
+	if o.name != "" {
+		uid, gid, err := o.ids()
+		if err != nil {
+			return err
+		}
+		if err := f.Chown(uid, gid); err != nil {
+			return err
+		}
+	}
+	if err := unix.Fchmod(int(f.Fd()), mode); err != nil {
 		return err
 	}
-	defer func() {
-		if e := os.Remove(name); !errors.Is(e, fs.ErrNotExist) {
-			err = errors.Join(err, e)
-		}
-	}()
-	_, err = f.WriteString(content)
-	if err == nil && o.name != "" {
-		var uid, gid int
-		if uid, gid, err = o.ids(); err == nil {
-			err = f.Chown(uid, gid)
-		}
-	}
-	if err == nil {
-		err = f.Chmod(mode)
-	}
-	if err == nil {
-		err = f.Sync()
-	}
-	if err = errors.Join(err, f.Close()); err != nil {
-		return err
-	}
-	err = os.Link(name, path)
-	if errors.Is(err, syscall.EPERM) || errors.Is(err, errors.ErrUnsupported) { // a file system without links
-		if e := unix.Renameat2(unix.AT_FDCWD, name, unix.AT_FDCWD, path, unix.RENAME_NOREPLACE); e != nil {
-			return &fs.PathError{Op: "create", Path: path, Err: e}
-		}
-		return nil
-	}
-	return err
+	return f.Sync()
 }
 
 func shell(args []string) string {
