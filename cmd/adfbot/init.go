@@ -348,10 +348,10 @@ func (a *app) asService(p setup.Places, command string) string {
 	if p.Config != config.DefaultPath {
 		s = "adfbot --config " + text.ShellQuote(p.Config) + " " + command
 	}
-	if p.User != "" && p.User != hostlocal.Me().Name {
-		s = "sudo -u " + text.ShellQuote(p.User) + " " + s
+	if p.User == "" {
+		return s
 	}
-	return s
+	return hostlocal.BotUser(p.OwnDir()).RunAs(a.getenv("PATH")) + s
 }
 
 // printNext says how to go on.
@@ -362,20 +362,20 @@ func (a *app) printNext(p setup.Places, err error) {
 		return
 	}
 	a.printf("Next:\n")
-	line := func(command, why string) { a.printf("  %-50s # %s\n", command, why) }
-	line(a.asService(p, "test-issue"), "proves what the token may do")
+	line := func(command string) { a.printf("  %s\n", command) }
+	if p.Config != config.DefaultPath {
+		line("export ADFBOT_CONFIG=" + text.ShellQuote(p.Config) + "   # so that all commands find it")
+	}
+	line(a.asService(p, "test-issue") + "   # proves what the token may do")
 	switch {
 	case p.Unit != "" && p.UserUnit:
-		line("systemctl --user daemon-reload", "")
-		line("systemctl --user enable --now adfbot", "starts the daemon")
+		line("systemctl --user daemon-reload")
+		line("systemctl --user enable --now adfbot   # starts the daemon")
 	case p.Unit != "":
-		line("sudo systemctl daemon-reload", "")
-		line("sudo systemctl enable --now adfbot", "starts the daemon")
+		line("sudo systemctl daemon-reload")
+		line("sudo systemctl enable --now adfbot   # starts the daemon")
 	default:
-		line(a.asService(p, "serve"), "the daemon; there is no systemd to start it")
-	}
-	if p.Config != config.DefaultPath {
-		line("export ADFBOT_CONFIG="+text.ShellQuote(p.Config), "so that all commands find the configuration")
+		line(a.asService(p, "serve") + "   # the daemon")
 	}
 	a.printf("Then put adfbot exec in front of the job: see adfbot help guide\n")
 }

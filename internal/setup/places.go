@@ -63,6 +63,14 @@ func Own(configPath, program string, getenv func(string) string) (Places, error)
 	return p, nil
 }
 
+// OwnDir returns the directory of the state, or of the host if that is a database.
+func (p Places) OwnDir() string {
+	if p.Local != "" {
+		return p.Local
+	}
+	return filepath.Dir(p.State)
+}
+
 func exists(path string) bool {
 	_, err := os.Lstat(path)
 	return err == nil

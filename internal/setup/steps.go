@@ -44,16 +44,12 @@ func Steps(p Places, f Files, members ...string) (steps []Step) {
 			steps = append(steps, addMember(o, m))
 		}
 	}
-	own := p.Local
-	if own == "" {
-		own = filepath.Dir(p.State)
-	}
 	stateMode, pauseMode := fs.FileMode(0o700), fs.FileMode(0o755)
 	if p.User != "" {
 		stateMode, pauseMode = 0o770|fs.ModeSetgid, 0o775|fs.ModeSetgid
 	}
 	steps = append(steps,
-		directory(own, stateMode, o),
+		directory(p.OwnDir(), stateMode, o),
 		directory(p.PauseDir, pauseMode, o),
 		directory(filepath.Dir(p.Config), 0o755, owner{}))
 	if dir := filepath.Dir(p.Token); f.Token != "" && dir != filepath.Dir(p.Config) {
@@ -67,7 +63,7 @@ func Steps(p Places, f Files, members ...string) (steps []Step) {
 		if dir := filepath.Dir(p.Unit); p.UserUnit {
 			steps = append(steps, directory(dir, 0o755, owner{}))
 		}
-		steps = append(steps, file("unit", p.Unit, unit(p), 0o644, owner{}))
+		steps = append(steps, file("unit", p.Unit, Unit(p), 0o644, owner{}))
 	}
 	return steps
 }
@@ -122,11 +118,7 @@ func (o owner) flags() string {
 }
 
 func addUser(p Places) Step {
-	home := p.Local
-	if home == "" {
-		home = filepath.Dir(p.State)
-	}
-	args := []string{"useradd", "--system", "--user-group", "--home-dir", home, "--shell", "/usr/sbin/nologin", p.User}
+	args := []string{"useradd", "--system", "--user-group", "--home-dir", p.OwnDir(), "--shell", "/usr/sbin/nologin", p.User}
 	return Step{What: "user " + p.User, Shell: shell(args), Do: func(ctx context.Context) (bool, error) {
 		if _, err := user.Lookup(p.User); err == nil {
 			return false, nil

@@ -1,15 +1,14 @@
 package setup
 
 import (
-	"path/filepath"
 	"regexp"
 	"strings"
 
 	"github.com/terraphim/adfbot/internal/config"
 )
 
-// unit returns the text of a systemd unit.
-func unit(p Places) string {
+// Unit returns the text of the systemd unit.
+func Unit(p Places) string {
 	command := word(p.Program) + " serve"
 	if p.Config != config.DefaultPath {
 		command += " --config " + word(p.Config)
@@ -32,15 +31,11 @@ MemoryMax=512M
 WantedBy=default.target
 `
 	}
-	dir := p.Local
-	if dir == "" {
-		dir = filepath.Dir(p.State)
-	}
 	return `[Unit]
 Description=adfbot: pauses failing projects and opens their [ADF] issues
 Wants=network-online.target
 After=network-online.target
-RequiresMountsFor=` + word(dir) + " " + word(p.PauseDir) + `
+RequiresMountsFor=` + word(p.OwnDir()) + " " + word(p.PauseDir) + `
 
 [Service]
 Type=exec
