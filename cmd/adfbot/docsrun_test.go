@@ -143,7 +143,7 @@ func (m *machine) there(text string) string {
 	text = strings.ReplaceAll(text, " --config /etc/adfbot/config.yaml", "")
 	text = regexp.MustCompile(`(?m)^(  )(?:sudo )?(adfbot test-issue)`).ReplaceAllString(text, "${1}sudo -u adfbot $2")
 	text = regexp.MustCompile(`(?m)^  export ADFBOT_CONFIG=.*\n`).ReplaceAllString(text, "")
-	text = regexp.MustCompile(`(?m)^kept (  user) .*\nmade (  member) nobody of the group .*`).ReplaceAllString(text, "made$1 adfbot\nmade$2 agents of the group adfbot")
+	text = regexp.MustCompile(`(?m)^kept(  user) .*\nmade(  member) nobody of the group .*`).ReplaceAllString(text, "made$1 adfbot\nmade$2 agents of the group adfbot")
 	return regexp.MustCompile(`user id \d+`).ReplaceAllString(text, "user id 2")
 }
 
