@@ -201,6 +201,7 @@ func unreachable(p setup.Places) string {
 // initFiles returns the files that are to be written. If there is a configuration, that says where all else is, and nothing is asked but
 // for a missing token.
 func (a *app) initFiles(o initOptions, p *setup.Places, q *questions) (f setup.Files, err error) {
+	var url string
 	if _, err := os.Lstat(p.Config); err == nil || !errors.Is(err, fs.ErrNotExist) {
 		cfg, err := config.Load(p.Config)
 		if err != nil {
@@ -209,11 +210,13 @@ func (a *app) initFiles(o initOptions, p *setup.Places, q *questions) (f setup.F
 		if err := a.followConfig(o, p, cfg); err != nil {
 			return f, err
 		}
+		url = cfg.Gitea.URL
 	} else {
 		answers, err := a.answers(o, p, q)
 		if err != nil {
 			return f, err
 		}
+		url = answers.URL
 		f.Config = answers.Content(*p)
 		if err := config.CheckContent(p.Config, []byte(f.Config)); err != nil {
 			return f, &exit{exitUsage, fmt.Errorf("the configuration would have a mistake: %w", err)}
@@ -225,7 +228,7 @@ func (a *app) initFiles(o initOptions, p *setup.Places, q *questions) (f setup.F
 	if _, err := os.Lstat(p.Token); err == nil || !errors.Is(err, fs.ErrNotExist) && !o.print {
 		return f, err
 	}
-	f.Token, err = a.token(o, q)
+	f.Token, err = a.token(o, url, q)
 	f.Token += "\n"
 	return f, err
 }
@@ -307,7 +310,7 @@ func checkRepo(s string) error {
 }
 
 // token returns the bot's token, "" if it is only shown what would be done.
-func (a *app) token(o initOptions, q *questions) (string, error) {
+func (a *app) token(o initOptions, url string, q *questions) (string, error) {
 	switch {
 	case o.print:
 		return "not shown", nil
@@ -316,6 +319,7 @@ func (a *app) token(o initOptions, q *questions) (string, error) {
 	case !q.terminal():
 		return "", usage("init needs --token-file, because there is no terminal to ask on: the file with the bot's token, or - for standard input")
 	}
+	a.printf("A token of the bot's account in Gitea: %s/user/settings/applications, with the scopes write:issue and read:user\n", url)
 	return q.askToken()
 }
 
@@ -351,7 +355,11 @@ func (a *app) asService(p setup.Places, command string) string {
 	if p.User == "" {
 		return s
 	}
-	return hostlocal.BotUser(p.OwnDir()).RunAs(a.getenv("PATH")) + s
+	as := hostlocal.BotUser(p.OwnDir()).RunAs(a.getenv("PATH"))
+	if as == "" && p.User != hostlocal.Me().Name { // no sudo, as in a container
+		as = "runuser -u " + text.ShellQuote(p.User) + " -- "
+	}
+	return as + s
 }
 
 // printNext says how to go on.
@@ -372,8 +380,9 @@ func (a *app) printNext(p setup.Places, err error) {
 		line("systemctl --user daemon-reload")
 		line("systemctl --user enable --now adfbot   # starts the daemon")
 	case p.Unit != "":
-		line("sudo systemctl daemon-reload")
-		line("sudo systemctl enable --now adfbot   # starts the daemon")
+		sudo := hostlocal.Owner("/").RunAs(a.getenv("PATH"))
+		line(sudo + "systemctl daemon-reload")
+		line(sudo + "systemctl enable --now adfbot   # starts the daemon")
 	default:
 		line(a.asService(p, "serve") + "   # the daemon")
 	}

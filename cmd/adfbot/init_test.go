@@ -97,7 +97,7 @@ func TestInitAsks(t *testing.T) {
 	require.Contains(t, c.types("owner/name: ", theRepo+"\n"), "must be owner/name, such as terraphim/adf-fleet")
 	c.types("First project: the name of a job or of a group of jobs: ", "\n")
 	require.Contains(t, c.types("First project", "odilo\n"), "choose another id")
-	c.types("The bot's token (it is not shown): ", "two words\n")
+	require.Contains(t, c.types("The bot's token (it is not shown): ", "two words\n"), w.url()+"/user/settings/applications, with the scopes write:issue and read:user")
 	require.Contains(t, c.types("The bot's token (it is not shown): ", botToken+"\n"), "contains white space")
 	if os.Geteuid() == 0 {
 		c.types("empty: none: ", "\n")

@@ -67,6 +67,7 @@ func TestContent(t *testing.T) {
 // All directories and files of a service get the owner and the rights that the guide gives them.
 func TestSteps(t *testing.T) {
 	testhost.NeedRoot(t, "to give files to another user")
+	defer syscall.Umask(syscall.Umask(0o077)) // which is for nobody's service
 	dir := t.TempDir()
 	who, err := user.LookupId("65534")
 	require.NoError(t, err)

@@ -162,7 +162,7 @@ func directory(path string, mode fs.FileMode, o owner) Step {
 		case err == nil || !errors.Is(err, fs.ErrNotExist):
 			return false, err
 		}
-		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		if err := makeParents(filepath.Dir(path), o.parents()); err != nil {
 			return false, err
 		}
 		return create(ctx, path, o, func(name string) (*os.File, error) {
@@ -172,6 +172,31 @@ func directory(path string, mode fs.FileMode, o owner) Step {
 			return os.OpenFile(name, os.O_RDONLY|syscall.O_DIRECTORY|syscall.O_NOFOLLOW, 0)
 		}, bits)
 	}}
+}
+
+// parents is the mode of the directories above: a service's are for all, whatever the umask says, and a person's are private, as XDG wants.
+func (o owner) parents() fs.FileMode {
+	if o.name == "" && os.Geteuid() != 0 {
+		return 0o700
+	}
+	return 0o755
+}
+
+func makeParents(dir string, mode fs.FileMode) error {
+	if _, err := os.Stat(dir); err == nil || !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	if err := makeParents(filepath.Dir(dir), mode); err != nil {
+		return err
+	}
+	err := os.Mkdir(dir, mode)
+	if errors.Is(err, fs.ErrExist) {
+		return nil
+	}
+	if err == nil {
+		err = os.Chmod(dir, mode)
+	}
+	return err
 }
 
 // file writes a file that is not there.
