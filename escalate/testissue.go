@@ -47,8 +47,8 @@ func (r *Reconciler) TestIssue(ctx context.Context, t Target, report func(TestRe
 		return errors.Join(errs...)
 	}
 	c := r.visitCache()
-	issue, err := r.opt.Tracker.Create(ctx, t.Repo, tracker.NewIssue{Title: issuetext.TestTitle,
-		Body: issuetext.TestBody(r.opt.Installation, r.opt.Instance, r.runAs()+"adfbot test-issue"+r.opt.ConfigFlag)})
+	issue, err := r.opt.Tracker.Create(ctx, t.Repo, tracker.NewIssue{Title: issuetext.TrialTitle,
+		Body: issuetext.TrialBody(r.opt.Installation, r.opt.Instance, r.runAs()+"adfbot test-issue"+r.opt.ConfigFlag)})
 	if err = adviseTest(err); err != nil {
 		if tracker.OutcomeOf(err) == tracker.Lost {
 			err = fmt.Errorf("%w; the issue may be there nevertheless: the next test closes it", err)
@@ -63,7 +63,7 @@ func (r *Reconciler) TestIssue(ctx context.Context, t Target, report func(TestRe
 	} else {
 		done(TestLabels, adviseTest(r.testLabels(ctx, c, issue.IssueRef, t.Labels)), strings.Join(t.Labels, ", "))
 	}
-	_, err = r.opt.Tracker.AddComment(ctx, issue.IssueRef, issuetext.TestComment)
+	_, err = r.opt.Tracker.AddComment(ctx, issue.IssueRef, issuetext.TrialComment)
 	done(TestComments, adviseTest(err), "written")
 
 	ctx = context.WithoutCancel(ctx) // whoever interrupts a test wants no open issue
@@ -107,7 +107,7 @@ func (r *Reconciler) testLabels(ctx context.Context, c *sweepCache, ref tracker.
 			return err
 		}
 	}
-	return fmt.Errorf("Gitea accepted the labels, but %s has none named %s: give the token's account write access to the repository's issues",
+	return fmt.Errorf("the labels were accepted, but %s has none named %s: give the token's account write access to the repository's issues",
 		ref, strings.Join(missing, ", "))
 }
 

@@ -42,7 +42,7 @@ func TestTestIssue(t *testing.T) {
 		require.Equal(w, []string{"open", "label", "comment", "close", "list"}, parts)
 		i := w.issue()
 		require.Equal(w, "closed", i.State)
-		require.Equal(w, issuetext.TestTitle, i.Title)
+		require.Equal(w, issuetext.TrialTitle, i.Title)
 		require.ElementsMatch(w, []string{"adf", "circuit-breaker", "priority/high"}, i.Labels)
 		require.Len(w, i.Comments, 1)
 		require.Contains(w, i.Body, "Nothing has failed")
@@ -249,8 +249,8 @@ func TestTestIssueWithoutAccess(t *testing.T) {
 // What the fake does, a real Gitea does.
 func TestContractTestIssue(t *testing.T) {
 	contract(t, func(s *side) {
-		body := issuetext.TestBody(strings.Repeat("0123456789abcdef", 2), "contract test", "adfbot test-issue")
-		i := s.open(tracker.NewIssue{Title: issuetext.TestTitle, Body: body})
+		body := issuetext.TrialBody(strings.Repeat("0123456789abcdef", 2), "contract test", "adfbot test-issue")
+		i := s.open(tracker.NewIssue{Title: issuetext.TrialTitle, Body: body})
 		require.Equal(s, strings.Repeat("0123456789abcdef", 2), i.Test)
 		require.True(s, i.Marker.IsZero())
 		got, err := s.gitea.Get(s.Context(), s.repo, i.Number)

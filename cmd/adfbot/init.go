@@ -341,15 +341,16 @@ func (a *app) checkAs(ctx context.Context, p setup.Places) error {
 	case errors.As(err, &ended):
 		return &exit{code: ended.ExitCode()}
 	case err != nil:
-		return fmt.Errorf("init: all is done, but check cannot run as %s: %w: run %s", p.User, err, a.asService(p, "check"))
+		return fmt.Errorf("init: all is done, but check cannot run as %s: %w: run %s", p.User, err, a.asService(p, "check", false))
 	}
 	return nil
 }
 
-// asService returns a command line for people who want the service's user to run a command.
-func (a *app) asService(p setup.Places, command string) string {
+// asService returns a command line for people who want the service's user to run a command. exported says that they have set $ADFBOT_CONFIG,
+// which sudo does not pass on.
+func (a *app) asService(p setup.Places, command string, exported bool) string {
 	s := "adfbot " + command
-	if p.Config != config.DefaultPath {
+	if p.Config != config.DefaultPath && (!exported || p.User != "") {
 		s = "adfbot --config " + text.ShellQuote(p.Config) + " " + command
 	}
 	if p.User == "" {
@@ -366,7 +367,7 @@ func (a *app) asService(p setup.Places, command string) string {
 func (a *app) printNext(p setup.Places, err error) {
 	a.printf("\n")
 	if err != nil {
-		a.printf("Do what the FAIL lines say, then run %s\n", a.asService(p, "check"))
+		a.printf("Do what the FAIL lines say, then run %s\n", a.asService(p, "check", false))
 		return
 	}
 	a.printf("Next:\n")
@@ -374,7 +375,7 @@ func (a *app) printNext(p setup.Places, err error) {
 	if p.Config != config.DefaultPath {
 		line("export ADFBOT_CONFIG=" + text.ShellQuote(p.Config) + "   # so that all commands find it")
 	}
-	line(a.asService(p, "test-issue") + "   # proves what the token may do")
+	line(a.asService(p, "test-issue", true) + "   # proves what the token may do")
 	switch {
 	case p.Unit != "" && p.UserUnit:
 		line("systemctl --user daemon-reload")
@@ -384,7 +385,7 @@ func (a *app) printNext(p setup.Places, err error) {
 		line(sudo + "systemctl daemon-reload")
 		line(sudo + "systemctl enable --now adfbot   # starts the daemon")
 	default:
-		line(a.asService(p, "serve") + "   # the daemon")
+		line(a.asService(p, "serve", true) + "   # the daemon")
 	}
 	a.printf("Then put adfbot exec in front of the job: see adfbot help guide\n")
 }

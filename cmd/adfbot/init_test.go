@@ -137,7 +137,7 @@ func TestInitIsKilled(t *testing.T) {
 	t.Parallel()
 	tree := func(w *world) (all []string) {
 		for _, dir := range []string{"etc", "lib", "flags"} {
-			require.NoError(t, filepath.WalkDir(w.path(dir), func(path string, d os.DirEntry, err error) error {
+			require.NoError(t, filepath.WalkDir(w.path(dir), func(path string, _ os.DirEntry, _ error) error {
 				info, err := os.Lstat(path)
 				require.NoError(t, err)
 				all = append(all, fmt.Sprint(strings.TrimPrefix(path, w.dir), " ", info.Mode()))

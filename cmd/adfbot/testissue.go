@@ -41,6 +41,7 @@ If it is interrupted, the next test closes the issue. Nothing else ever touches 
 		},
 	}
 	cmd.Flags().StringVar(&project, "project", "", "test the repository of this project, not that of the first one")
+	_ = cmd.RegisterFlagCompletionFunc("project", a.completeProjects) // the flag is there
 	return cmd
 }
 
