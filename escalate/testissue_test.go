@@ -69,6 +69,19 @@ func TestTestIssueWithDeletedLabel(t *testing.T) {
 	})
 }
 
+// A server that says yes and labels nothing is found out.
+func TestTestIssueLabelsDropped(t *testing.T) {
+	play(t, func(w *world) {
+		labels := func(r *http.Request) bool {
+			return r.Method == "POST" && strings.HasSuffix(r.URL.Path, "/issues/1/labels")
+		}
+		defer w.Gitea.Inject(giteatest.Fault{Match: labels, Do: giteatest.Status(200, `[]`)})()
+		parts, failures := w.testIssue(w.Context())
+		require.Equal(w, []string{"open", "label!", "comment", "close", "list"}, parts)
+		require.Contains(w, failures[0], "terraphim/adf-fleet#1 has none named adf, circuit-breaker, priority/high: give the token's account write access")
+	})
+}
+
 // killed is a client whose process ends before a request.
 type killed struct {
 	tracker.Client

@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -45,6 +46,9 @@ func problemsOf(t *testing.T, text string) []string {
 	return all
 }
 
+// saidBySchema matches the mistakes that a JSON Schema always tells.
+var saidBySchema = regexp.MustCompile(`^(unknown key|must be (a list|a mapping|true or false|a duration)|has no value|does nothing|does not say when|has no name|can never match: it says neither)`)
+
 // parsed parses a file on a host with the name host.
 func parsed(t *testing.T, text string) (*Config, []Problem) {
 	t.Helper()
@@ -58,6 +62,11 @@ func parsed(t *testing.T, text string) (*Config, []Problem) {
 	if len(r.problems) == 0 {
 		requireShown(t, text, c)
 		require.NoError(t, validate(t, text), "the JSON Schema refuses a good file")
+	}
+	for _, p := range r.problems {
+		if saidBySchema.MatchString(p.What) {
+			require.Error(t, validate(t, text), "the JSON Schema accepts a file with %s", p)
+		}
 	}
 	return c, r.problems
 }
