@@ -128,7 +128,10 @@ include: conf.d/*.yaml
 		require.Equal(t, c.from, from, c.key)
 		require.Equal(t, c.value, value, c.key)
 	}
-	require.NotContains(t, s.List, "projects[0].match")
+	require.NotContains(t, string(s.YAML()), `match: ""`)
+	again, err := settingsOf("shown.yaml", s.YAML(), "host", noFiles)
+	require.NoError(t, err)
+	require.Len(t, again.List, len(s.List), "all projects, and no file that has them once more")
 	require.Contains(t, string(s.YAML()), "  url: https://git.example.org # "+path+":3\n")
 	require.Contains(t, string(s.YAML()), "  - match: team-* # "+dir+"/conf.d/team.yaml:2\n")
 }
