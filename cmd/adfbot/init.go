@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"os/exec"
+	"os/user"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -80,8 +81,18 @@ func (a *app) init(ctx context.Context, o initOptions) error {
 	if err != nil {
 		return err
 	}
+	for _, name := range o.agents {
+		if err := checkUser(name); err != nil && !o.print {
+			return usage("--agents %s", err)
+		}
+	}
 	if len(o.agents) == 0 && p.User != "" && files.Config != "" && q.terminal() {
-		agents, err := q.ask("Unix user that the jobs run as, to report results without root; empty: none", "", func(s string) error { return nil })
+		agents, err := q.ask("Unix user that the jobs run as, to report results without root; empty: none", "", func(s string) error {
+			if s == "" {
+				return nil
+			}
+			return checkUser(s)
+		})
 		if err != nil {
 			return err
 		}
@@ -114,6 +125,13 @@ func (a *app) init(ctx context.Context, o initOptions) error {
 	checked := a.checkAs(ctx, p)
 	a.printNext(p, checked)
 	return checked
+}
+
+func checkUser(name string) error {
+	if _, err := user.Lookup(name); err != nil {
+		return fmt.Errorf("must be a user of this machine, not %q: make that user first, or leave it out", name)
+	}
+	return nil
 }
 
 // places returns where the installation is to be, for the user who runs this.
@@ -226,6 +244,9 @@ func (a *app) initFiles(o initOptions, p *setup.Places, q *questions) (f setup.F
 		return f, nil // its file is somebody else's matter
 	}
 	if _, err := os.Lstat(p.Token); err == nil || !errors.Is(err, fs.ErrNotExist) && !o.print {
+		if o.tokenFile != "" && o.tokenFile != p.Token && err == nil {
+			a.warnf("%s is there already and stays: to replace the token, write the new one to that file\n", p.Token)
+		}
 		return f, err
 	}
 	f.Token, err = a.token(o, url, q)
@@ -264,7 +285,7 @@ func (a *app) answers(o initOptions, p *setup.Places, q *questions) (out setup.A
 		check                         func(string) error
 		to                            *string
 	}{
-		{"--url", o.url, "Address of Gitea, e.g. https://git.example.org", "", func(s string) error { return config.CheckValue("gitea.url", s) }, &out.URL},
+		{"--url", o.url, "Address of Gitea, e.g. https://git.example.org", "", checkURL, &out.URL},
 		{"--repo", o.repo, "Repository for the issues: owner/name", "", checkRepo, &repo},
 		{"--project", o.project, "First project: the name of a job or of a group of jobs", "", func(s string) error { return config.CheckValue("projects.id", s) }, &out.Project},
 	}
@@ -296,6 +317,13 @@ func (a *app) answers(o initOptions, p *setup.Places, q *questions) (out setup.A
 	out.URL = strings.TrimRight(out.URL, "/")
 	out.Owner, out.Repo, _ = strings.Cut(repo, "/")
 	return out, nil
+}
+
+func checkURL(s string) error {
+	if s == "" {
+		return errors.New("must be the address of a server: write it like https://git.example.org")
+	}
+	return config.CheckValue("gitea.url", s)
 }
 
 func checkRepo(s string) error {

@@ -91,7 +91,8 @@ func TestInitAsks(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	c := w.talk(w.initHere()...)
-	c.types("Address of Gitea, e.g. https://git.example.org: ", "git.example.org\n")
+	c.types("Address of Gitea, e.g. https://git.example.org: ", "\n")
+	require.Contains(t, c.types("Gitea, e.g. https://git.example.org: ", "git.example.org\n"), "must be the address of a server")
 	require.Contains(t, c.types("Gitea, e.g. https://git.example.org: ", w.url()+"\n"), "must be an absolute http or https URL: write it like https://git.example.org")
 	c.types("owner/name: ", "adf-fleet\n")
 	require.Contains(t, c.types("owner/name: ", theRepo+"\n"), "must be owner/name, such as terraphim/adf-fleet")
@@ -100,7 +101,8 @@ func TestInitAsks(t *testing.T) {
 	require.Contains(t, c.types("The bot's token (it is not shown): ", "two words\n"), w.url()+"/user/settings/applications, with the scopes write:issue and read:user")
 	require.Contains(t, c.types("The bot's token (it is not shown): ", botToken+"\n"), "contains white space")
 	if os.Geteuid() == 0 {
-		c.types("empty: none: ", "\n")
+		c.types("empty: none: ", "adfbot-test-nobody-has\n")
+		require.Contains(t, c.types("empty: none: ", "\n"), `must be a user of this machine, not "adfbot-test-nobody-has"`)
 	}
 	require.Zero(t, c.end(), "%s", &c.shown)
 	require.NotContains(t, c.shown.String(), botToken)
