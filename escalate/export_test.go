@@ -1,11 +1,13 @@
 package escalate
 
 import (
+	"context"
 	"maps"
 	"slices"
 
 	"github.com/terraphim/adfbot/escalate/incident"
 	"github.com/terraphim/adfbot/escalate/plan"
+	"github.com/terraphim/adfbot/escalate/tracker"
 )
 
 // Options lets tests change a Reconciler's options after the fact.
@@ -44,4 +46,9 @@ func (m *Memory) Restore(b *Memory) {
 	for id, i := range b.incidents {
 		m.incidents[id] = copyOf(i)
 	}
+}
+
+// ForgetLabels makes the next use of a repository's labels ask for them.
+func (r *Reconciler) ForgetLabels(ctx context.Context, repo tracker.Repo) error {
+	return r.forgetLabels(ctx, r.visitCache(), repo)
 }

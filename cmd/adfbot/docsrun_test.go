@@ -17,6 +17,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/terraphim/adfbot/internal/hostlocal"
 	"github.com/terraphim/adfbot/internal/testhost"
 	"github.com/terraphim/adfbot/internal/testpg"
 	"github.com/terraphim/adfbot/internal/testworld"
@@ -40,6 +41,10 @@ var standIns = map[string]string{
 		case "$*" in
 		"run ./cmd/adfbot "*) shift 2; exec adfbot "$@";;
 		"test ./...") exit 0;; # this test is a part of it
+		"build -o adfbot ./cmd/adfbot")
+			printf '#!/usr/bin/env bash\nexec -a adfbot %s "$@"\n' "$(readlink -f "$(command -v adfbot)")" >adfbot
+			chmod +x adfbot
+			exit 0;;
 		esac
 		exit 1`,
 	"systemctl": `
@@ -47,7 +52,7 @@ var standIns = map[string]string{
 		daemon-reload) exec grep -q '^ExecStart=' "$ROOT/etc/systemd/system/adfbot.service";;
 		"enable --now adfbot")
 			: >"$ROOT/log" # before journalctl looks for it
-			$(sed -n 's/^ExecStart=//p' "$ROOT/etc/systemd/system/adfbot.service") >>"$ROOT/log" 2>&1 &
+			$(sed -n 's/^ExecStart=[^ ]*/adfbot/p' "$ROOT/etc/systemd/system/adfbot.service") >>"$ROOT/log" 2>&1 &
 			echo $! >"$ROOT/pid"
 			exit 0;;
 		"enable adfbot") exit 0;;
@@ -124,6 +129,11 @@ func (m *machine) here(text string) string {
 	return strings.NewReplacer(pairs...).Replace(text)
 }
 
+// initFlags have init keep to the machine's directory, for the user who runs the test.
+func (m *machine) initFlags() string {
+	return " --state /var/lib/adfbot/adfbot.db --pause-dir /opt/ai-dark-factory/data/pause --unit /etc/systemd/system/adfbot.service --user " + hostlocal.Me().Name
+}
+
 // there takes here back, and replaces what differs from run to run.
 func (m *machine) there(text string) string {
 	text = strings.NewReplacer(m.url(), docsServer, m.root, "").Replace(text)
@@ -131,13 +141,16 @@ func (m *machine) there(text string) string {
 	text = regexp.MustCompile(`(?:sudo )?adfbot resume `).ReplaceAllString(text, "sudo -u adfbot adfbot resume ") // whoever runs the test
 	// Below the root, the default configuration is not the default one.
 	text = strings.ReplaceAll(text, " --config /etc/adfbot/config.yaml", "")
+	text = regexp.MustCompile(`(?m)^(  )(?:sudo )?(adfbot test-issue)`).ReplaceAllString(text, "${1}sudo -u adfbot $2")
+	text = regexp.MustCompile(`(?m)^  export ADFBOT_CONFIG=.*\n`).ReplaceAllString(text, "")
+	text = regexp.MustCompile(`(?m)^kept(  user) .*\nmade(  member) nobody of the group .*`).ReplaceAllString(text, "made$1 adfbot\nmade$2 agents of the group adfbot")
 	return regexp.MustCompile(`user id \d+`).ReplaceAllString(text, "user id 2")
 }
 
 // bash runs a script as a person would type it, and returns its output and which commands in it failed.
 func (m *machine) bash(script string) (output string, failed []string) {
 	m.Helper()
-	cmd := exec.Command("bash", "-c", `trap 'echo "$? $BASH_COMMAND" >>"$ROOT/failed"' ERR`+"\n"+m.here(script))
+	cmd := exec.Command("bash", "-c", `trap 'echo "$? $BASH_COMMAND" >>"$ROOT/failed"' ERR`+"\n"+m.here(strings.NewReplacer("adfbot init ", "adfbot init"+m.initFlags()+" ", "--agents agents", "--agents nobody").Replace(script)))
 	cmd.Dir = m.root
 	cmd.Env = []string{"PATH=" + m.root + "/bin:" + m.root + "/usr/local/bin:/usr/bin:/bin", "ROOT=" + m.root, "HOME=" + m.root, "TMPDIR=" + m.root,
 		"ADFBOT_CONFIG=" + m.root + "/etc/adfbot/config.yaml", "GORACE=atexit_sleep_ms=0", "LC_ALL=C", "DATABASE=" + m.state}
@@ -185,12 +198,14 @@ func TestDocsCommandsOfTheREADME(t *testing.T) {
 	for _, b := range blocksIn(document(t, readmeFile)) {
 		byLanguage[b.language] += b.text
 	}
-	require.Regexp(t, `^go run ./cmd/adfbot demo +#.*\ngo test ./\.\.\. +#.*\n$`, byLanguage["sh"])
-	out, failed := m.bash(byLanguage["sh"])
+	require.Regexp(t, `^go run ./cmd/adfbot demo +#.*\ngo test ./\.\.\. +#.*\nCGO_ENABLED=0 go build .*\nsudo install .*\nsudo adfbot init +#.*\n$`, byLanguage["sh"])
+	// There is no terminal to ask on.
+	out, failed := m.bash(strings.Replace(byLanguage["sh"], "init ", "init --url "+docsServer+" --repo terraphim/adf-fleet --project odilo --token-file - ", 1))
 	require.Empty(t, failed)
 	require.Contains(t, out, "working again")
+	require.Contains(t, out, "ok    repository terraphim/adf-fleet, 0 open issues of adf-bot")
+	require.FileExists(t, m.root+"/etc/systemd/system/adfbot.service")
 
-	require.NoError(t, os.MkdirAll(m.root+"/etc/adfbot", 0o755))
 	require.NoError(t, os.WriteFile(m.root+"/etc/adfbot/config.yaml", []byte(m.here(byLanguage["yaml"]+
 		"pause_dir: /opt/ai-dark-factory/data/pause\nstate: /var/lib/adfbot/adfbot.db\n")), 0o644))
 	require.NoError(t, os.WriteFile(m.root+"/etc/adfbot/gitea-token", []byte(docsToken), 0o600))
@@ -210,11 +225,13 @@ func TestDocsCommandsOfTheGuide(t *testing.T) {
 	for _, b := range blocksIn(document(t, path)) {
 		switch b.language {
 		case "console":
+			if strings.Contains(b.text, "adfbot init") && os.Geteuid() != 0 {
+				m.console(b.text) // it makes an installation for this user
+				continue
+			}
 			m.compare(path, b)
 		case "sh":
-			// The default paths of the configuration lie outside of the test's directory.
-			text := strings.ReplaceAll(b.text, "gitea:\n", "pause_dir: /opt/ai-dark-factory/data/pause\nstate: /var/lib/adfbot/adfbot.db\ngitea:\n")
-			out, failed := m.bash(text)
+			out, failed := m.bash(b.text)
 			output += out
 			failures = append(failures, failed...)
 		}
@@ -226,9 +243,9 @@ func TestDocsCommandsOfTheGuide(t *testing.T) {
 	}, slices.Compact(failures), output)
 	require.Contains(t, output, "msg=serving")
 	require.NotContains(t, document(t, m.root+"/log"), "level=ERROR")
-	require.Regexp(t, `odilo +PAUSED .*odilo#1 `+docsServer+`/terraphim/adf-fleet/issues/1`, output)
+	require.Regexp(t, `odilo +PAUSED .*odilo#1 `+docsServer+`/terraphim/adf-fleet/issues/2`, output)
 	require.Contains(t, output, "\n75\n")
-	require.Equal(t, 1, m.count(theRepo, "closed"))
+	require.Equal(t, 2, m.count(theRepo, "closed"), "the test issue, too")
 	require.Equal(t, 0, m.count(theRepo, "open"))
 }
 
@@ -267,7 +284,8 @@ func TestDocsCommandsOfTheFleet(t *testing.T) {
 	}
 	for n, m := range hosts {
 		m.state = url
-		run(m, guide[slices.IndexFunc(guide, func(b block) bool { return strings.Contains(b.text, "useradd") })].text)
+		setUp, _, _ := strings.Cut(guide[slices.IndexFunc(guide, func(b block) bool { return strings.Contains(b.text, "adfbot init") })].text, "\n")
+		run(m, strings.TrimPrefix(setUp, "$ "))
 		if n == 0 {
 			require.Contains(t, run(m, sh[0]), "CREATE SCHEMA")
 		}

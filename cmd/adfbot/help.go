@@ -9,6 +9,8 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+
+	"github.com/terraphim/adfbot"
 )
 
 // docs holds the help topics: one Markdown file each, whose heading is the topic's title.
@@ -26,7 +28,9 @@ var (
 	dashboard string
 )
 
-var helpFiles = map[string]string{"adfbot.service": unit, "alerts.yaml": alerts, "dashboard.json": dashboard}
+var helpFiles = map[string]string{
+	"adfbot.service": unit, "alerts.yaml": alerts, "dashboard.json": dashboard, "config.example.yaml": adfbot.ExampleConfig,
+}
 
 // addHelp gives the root command `help` with its topics, and --version.
 func (a *app) addHelp(root *cobra.Command) {

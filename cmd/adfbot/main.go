@@ -148,7 +148,7 @@ func run(ctx context.Context, args []string, p process) int {
 // that took it for failed might do that twice.
 func (a *app) notPrinted(cmd *cobra.Command) error {
 	err := fmt.Errorf("its output is not complete: %w", a.out.err)
-	acts := slices.Contains([]string{"pause", "record", "restore", "resume", "retire", "sweep"}, cmd.Name())
+	acts := slices.Contains([]string{"init", "pause", "record", "restore", "resume", "retire", "sweep", "test-issue"}, cmd.Name())
 	if dry := cmd.Flags().Lookup("dry-run"); !a.begun || !acts || dry != nil && dry.Changed {
 		a.begun = true // it printed help
 		return &exit{exitFailed, fmt.Errorf("%s: %w", cmd.Name(), err)}
@@ -169,7 +169,7 @@ func isBrokenOutput(err error) bool {
 // resume is no user's right but the bot's.
 func (a *app) runAsOwner(name string, args []string, err error) string {
 	if !errors.Is(err, fs.ErrPermission) && !errors.Is(err, store.ErrDenied) ||
-		!slices.Contains([]string{"hosts", "incidents", "migrate", "pause", "resume", "restore", "retire", "runs", "status", "sweep"}, name) {
+		!slices.Contains([]string{"hosts", "incidents", "migrate", "pause", "resume", "restore", "retire", "runs", "status", "sweep", "test-issue"}, name) {
 		return ""
 	}
 	cfg, err := a.load()
@@ -218,7 +218,8 @@ it cannot tell whether the project is paused, exec with 125 if it did not start 
 	root.PersistentFlags().StringVar(&a.configPath, "config", "", "configuration file (default $ADFBOT_CONFIG, else "+config.DefaultPath+")")
 	root.PersistentFlags().BoolVarP(&a.verbose, "verbose", "v", false, "log every step to stderr")
 	root.AddCommand(a.serveCmd(), a.execCmd(), a.recordCmd(), a.classifyCmd(), a.gateCmd(), a.pauseCmd(), a.resumeCmd(), a.restoreCmd(),
-		a.statusCmd(), a.runsCmd(), a.incidentsCmd(), a.hostsCmd(), a.sweepCmd(), a.checkCmd(), a.initStateCmd(), a.migrateCmd(), a.drainCmd(), a.demoCmd(), a.completionCmd(), a.versionCmd())
+		a.statusCmd(), a.runsCmd(), a.incidentsCmd(), a.hostsCmd(), a.sweepCmd(), a.initCmd(), a.checkCmd(), a.configCmd(), a.testIssueCmd(),
+		a.initStateCmd(), a.migrateCmd(), a.drainCmd(), a.demoCmd(), a.completionCmd(), a.versionCmd())
 	root.SetFlagErrorFunc(flagError)
 	a.addHelp(root)
 	for _, c := range root.Commands() {

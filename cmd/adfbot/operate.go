@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -195,27 +194,7 @@ func (a *app) checkCmd() *cobra.Command {
 		Short: "Check the setup: configuration, directories, Gitea, token, permissions. Each FAIL line says how to fix it",
 		Args:  noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			cfg, err := a.load()
-			if err != nil {
-				return err
-			}
-			out := checkJSON{OK: true, Findings: []finding{}}
-			for _, f := range bot.Check(cmd.Context(), cfg, offline, a.env(nil)) {
-				if !asJSON {
-					a.printf("%-5s %-10s %s\n", f.Level, f.What, f.Text)
-				}
-				out.OK = out.OK && f.Level != bot.Fail
-				out.Findings = append(out.Findings, finding{strings.ToLower(string(f.Level)), f.What, f.Text})
-			}
-			if asJSON {
-				if err := a.printJSON(out); err != nil {
-					return err
-				}
-			}
-			if !out.OK {
-				return &exit{code: exitFailed}
-			}
-			return nil
+			return a.check(cmd.Context(), offline, asJSON)
 		},
 	}
 	cmd.Flags().BoolVar(&offline, "offline", false, "do not ask Gitea")

@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/terraphim/adfbot/internal/setup"
 )
 
 // unitOf reads the unit's settings; a key may stand more than once.
@@ -40,7 +42,7 @@ func TestUnitIsHardened(t *testing.T) {
 // Both units work with http.socket: /run/adfbot/adfbot.sock, and the daemon cannot take the machine's memory.
 func TestUnitsServeSocket(t *testing.T) {
 	hardened, _ := unitOf(t)
-	for name, unit := range map[string]string{"guide": topic(t, "guide"), "adfbot.service": hardened} {
+	for name, unit := range map[string]string{"init": setup.Unit(setup.Places{User: "adfbot", State: "/s", PauseDir: "/p"}), "adfbot.service": hardened} {
 		require.Contains(t, unit, "\nRuntimeDirectory=adfbot\n", name)
 		require.Contains(t, unit, "\nMemoryMax=", name)
 	}

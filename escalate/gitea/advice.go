@@ -128,6 +128,7 @@ func adviseRefusal(message string) string {
 			"run on the server: gitea admin user must-change-password --unset and its login",
 		"open dependencies":                    "close the issues that it depends on, or remove these dependencies in Gitea",
 		"should have a permission to write":    "give the token's account write access to the repository's issues",
+		"write permission is required":         "give the token's account write access to the repository's issues",
 		"should have specific read permission": "the repository's issues are disabled, or hidden from the token's account: enable them in its settings, or give the account access to them",
 	} {
 		if strings.Contains(message, words) {

@@ -48,6 +48,7 @@ type Issue struct {
 	Marker   Marker // zero if the body has none
 	// Members are the markers of the other incidents that the issue carries; nil: none.
 	Members   []Marker
+	Test      string // of a test issue, the installation that opened it: see [TestMarker]; else ""
 	Open      bool
 	Labels    []string
 	Assignees []Account

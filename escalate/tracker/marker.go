@@ -169,3 +169,23 @@ func HasCommentMarker(body, key string) bool {
 func BreakMarkers(s string) string {
 	return strings.ReplaceAll(s, HiddenStart, "<!-- adfbot\u200b:")
 }
+
+// testStart begins the hidden line of an issue that only tests what the bot may do in the tracker. It is none of a [Marker], so no version
+// takes the issue for that of an incident.
+const testStart = HiddenStart + "test-v1 "
+
+// TestMarker returns the hidden last line of an installation's test issue.
+func TestMarker(installation string) string {
+	return testStart + "installation=" + installation + commentEnd
+}
+
+// ParseTestMarker returns the installation in the hidden line of a test issue, or "" if there is none.
+func ParseTestMarker(body string) string {
+	for line := range strings.SplitSeq(body, "\n") {
+		rest, ok := strings.CutPrefix(strings.TrimRight(line, " \t\r"), testStart+"installation=")
+		if id, ends := strings.CutSuffix(rest, commentEnd); ok && ends && pause.IsRandomID(id) {
+			return strings.Clone(id) // so that it does not keep the body in memory
+		}
+	}
+	return ""
+}

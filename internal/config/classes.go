@@ -54,7 +54,7 @@ func classes(to *[]class.Rule) field {
 		if ok && len(r.problems) == before && !v.checkOnly {
 			*to = all
 		}
-	}}
+	}, below: func() []field { return classFields(new(class.Rule)) }, items: func() [][]field { return tables(*to, classFields) }}
 }
 
 // classFault returns what is wrong with a rule after earlier ones.

@@ -140,6 +140,12 @@ type Project struct {
 // defaultState is the default of Config.State.
 const defaultState = "/var/lib/adfbot/adfbot.db"
 
+// DefaultPlaces returns the defaults of Config.State and Config.PauseDir.
+func DefaultPlaces() (state, pauseDir string) {
+	c := defaults("")
+	return c.State, c.PauseDir
+}
+
 // unset marks a number that the file does not give.
 const unset = -1
 

@@ -85,7 +85,7 @@ func expect(to *Expect) field {
 			e.TimeZone = "UTC"
 		}
 		*to = e
-	}}
+	}, below: func() []field { return expectFields(to) }}
 }
 
 func expectedCron(s string) (string, *fault) {

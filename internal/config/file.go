@@ -65,7 +65,7 @@ func readError(path string, err error) *Error {
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		what = "does not exist"
-		fix = "copy config.example.yaml there, or name another file with --config or $ADFBOT_CONFIG; the default is " + DefaultPath
+		fix = "run `adfbot init`, or name another file with --config or $ADFBOT_CONFIG; the default is " + DefaultPath
 	case errors.Is(err, fs.ErrPermission):
 		what = fmt.Sprintf("cannot be read by this user (uid %d)", os.Geteuid())
 		fix = "the file holds no secrets: run chmod a+r on it and chmod a+x on the directories above it"

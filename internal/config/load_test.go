@@ -88,7 +88,7 @@ func TestUnreadableFile(t *testing.T) {
 		path := filepath.Join(dir, "none.yaml")
 		_, err := Load(path)
 		require.ErrorIs(t, err, fs.ErrNotExist)
-		require.EqualError(t, err, path+": does not exist: copy config.example.yaml there, or name another file with --config or "+
+		require.EqualError(t, err, path+": does not exist: run `adfbot init`, or name another file with --config or "+
 			"$ADFBOT_CONFIG; the default is /etc/adfbot/config.yaml")
 	})
 	t.Run("directory", func(t *testing.T) {

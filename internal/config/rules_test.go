@@ -2,6 +2,8 @@ package config
 
 import (
 	"fmt"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -44,6 +46,9 @@ func problemsOf(t *testing.T, text string) []string {
 	return all
 }
 
+// saidBySchema matches the mistakes that a JSON Schema always tells.
+var saidBySchema = regexp.MustCompile(`^(unknown key|must be (a list|a mapping|true or false|a duration)|has no value|does nothing|does not say when|has no name|can never match: it says neither)`)
+
 // parsed parses a file on a host with the name host.
 func parsed(t *testing.T, text string) (*Config, []Problem) {
 	t.Helper()
@@ -54,7 +59,31 @@ func parsed(t *testing.T, text string) (*Config, []Problem) {
 		require.Len(t, e.Problems, 1)
 		return nil, e.Problems
 	}
+	if len(r.problems) == 0 {
+		requireShown(t, text, c)
+		require.NoError(t, validate(t, text), "the JSON Schema refuses a good file")
+	}
+	for _, p := range r.problems {
+		if saidBySchema.MatchString(p.What) {
+			require.Error(t, validate(t, text), "the JSON Schema accepts a file with %s", p)
+		}
+	}
 	return c, r.problems
+}
+
+// beyondSchema are the mistakes in [TestRulesRefuse] that a JSON Schema cannot tell, because they are about more than one value, about text
+// that no simple pattern describes, or about how the file is written.
+var beyondSchema = []string{
+	"a date for a string", "a value with a tag of its own", "a merge key", "the pause directory as the state",
+	"the state inside the pause directory", "the default state inside the pause directory", "the pause directory beside the state",
+	"the pause directory in the spool", "a socket inside the pause directory", "a socket in place of the state",
+	"a socket in place of the state's log", "an operator twice", "no owner", "an empty owner", "no repo",
+	"a credential above the directory", "a url with a bad escape", "a url with a port out of range", "a timeout of zero",
+	"a timeout over five minutes", "a threshold with many zeros", "an octal threshold", "a hexadecimal threshold",
+	"two labels of one scope", "two labels of one deeper scope", "an assignee twice", "a mention twice", "a schedule without a date",
+	"an interval of zero", "an interval below a second", "an interval with a fraction", "an interval over the maximum",
+	"an unknown time zone", "a port out of range", "a public name twice", "a short history", "an id twice",
+	"two labels of one scope of a project",
 }
 
 func TestRulesRefuse(t *testing.T) {
@@ -281,6 +310,7 @@ func TestRulesRefuse(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			require.Equal(t, []string{tt.want}, problemsOf(t, tt.text))
+			require.Equal(t, slices.Contains(beyondSchema, tt.name), validate(t, tt.text) == nil, "whether the JSON Schema accepts it")
 		})
 	}
 }

@@ -116,8 +116,9 @@ type entry struct {
 	glob        glob // of Match
 	file        string
 	line        int
-	key         string // projects[n] of the file
-	unknownRepo bool   // a mistake hides the project's own repository
+	key         string         // projects[n] of the file
+	lines       map[string]int // of the file, see reader
+	unknownRepo bool           // a mistake hides the project's own repository
 }
 
 // projects reads the list of projects. A project with a good id or pattern is kept, whatever else is wrong with it.
@@ -141,7 +142,7 @@ func (r *reader) projects(v value) {
 			return
 		}
 		e := entry{
-			Project: p, file: r.file, line: max(r.lines[idKey], r.lines[matchKey]), key: item.key,
+			Project: p, file: r.file, line: max(r.lines[idKey], r.lines[matchKey]), key: item.key, lines: r.lines,
 			// A project whose own repository is wrong must not use the common one: nobody would look for its issue there.
 			unknownRepo: wrong(item.key+".owner") || wrong(item.key+".repo"),
 		}

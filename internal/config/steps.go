@@ -58,7 +58,7 @@ func steps(to *[]Step) field {
 		if ok && len(r.problems) == before && !v.checkOnly {
 			*to = all
 		}
-	}}
+	}, below: func() []field { return stepFields(new(Step)) }, items: func() [][]field { return tables(*to, stepFields) }}
 }
 
 // stepFault returns what is wrong with a step after earlier ones.

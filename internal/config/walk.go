@@ -22,6 +22,10 @@ type field struct {
 	name   string
 	fields []field // of a section
 	read   func(r *reader, v value)
+
+	get   func() any       // the value that is stored now, of a leaf or a list of such; see [Settings]
+	below func() []field   // the keys in the value of one that is neither of these nor a section
+	items func() [][]field // those of each item of its list, with what is stored now; nil: it is no list
 }
 
 // reader walks the tree and collects the problems.
@@ -53,7 +57,7 @@ func leaf[T any](name string, to *T, parse parser[T]) field {
 		case !v.checkOnly:
 			*to = x
 		}
-	}}
+	}, get: func() any { return plain(*to) }}
 }
 
 // section is a key with keys below it.
@@ -87,7 +91,7 @@ func distinct[T any, K comparable](name string, to *[]T, parse parser[T], identi
 		if ok && !v.checkOnly {
 			*to = good
 		}
-	}}
+	}, get: func() any { return plainList(*to) }}
 }
 
 // items calls each for the items of a list. It returns false if v is not a list.

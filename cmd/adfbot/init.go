@@ -1,0 +1,444 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"os/user"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"github.com/terraphim/adfbot/internal/bot"
+	"github.com/terraphim/adfbot/internal/config"
+	"github.com/terraphim/adfbot/internal/hostlocal"
+	"github.com/terraphim/adfbot/internal/setup"
+	"github.com/terraphim/adfbot/internal/text"
+)
+
+// initOptions are the flags of init.
+type initOptions struct {
+	url, repo, project, tokenFile string
+	agents                        []string
+	state, pauseDir, user, unit   string
+	print                         bool
+}
+
+const noUnit = "none"
+
+func (a *app) initCmd() *cobra.Command {
+	var o initOptions
+	cmd := &cobra.Command{
+		Use:   "init [flags]",
+		Short: "Set adfbot up: write configuration, directories and systemd unit, then check them",
+		Long: `init asks for what a configuration cannot do without, or takes it from flags. It then makes what is missing:
+
+  as root   the user adfbot, its directories, /etc/adfbot/config.yaml, the file of the token, a systemd unit
+  else      the same below ~/.config and ~/.local/share, for this user alone
+
+and ends with ` + "`adfbot check`" + `. It overwrites nothing and starts nothing: what is there already stays, and an init
+that was interrupted can be repeated. The token is read from a file, or typed.`,
+		Example: `  sudo adfbot init
+  sudo adfbot init --url https://git.example.org --repo terraphim/adf-fleet --project odilo --token-file token
+  adfbot init --print`,
+		Args: noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			ctx, stop := interruptible(cmd.Context())
+			defer stop()
+			return a.init(ctx, o)
+		},
+	}
+	f := cmd.Flags()
+	f.StringVar(&o.url, "url", "", "Gitea's start page, e.g. https://git.example.org")
+	f.StringVar(&o.repo, "repo", "", "the repository for the issues: owner/name")
+	f.StringVar(&o.project, "project", "", "the id of the first project")
+	f.StringVar(&o.tokenFile, "token-file", "", "take the bot's token from this file, - for standard input")
+	f.StringSliceVar(&o.agents, "agents", nil, "as root: Unix users of the jobs, who join the bot's group")
+	f.StringVar(&o.state, "state", "", "the file of the state")
+	f.StringVar(&o.pauseDir, "pause-dir", "", "the directory of the pause flags")
+	f.StringVar(&o.user, "user", "adfbot", "as root: the service's user, made if missing")
+	f.StringVar(&o.unit, "unit", "", `the file of the systemd unit, or "none" (default: adfbot.service where systemd is)`)
+	f.BoolVar(&o.print, "print", false, "show what would be done, as commands, and do nothing")
+	return cmd
+}
+
+func (a *app) init(ctx context.Context, o initOptions) error {
+	p, err := a.places(o)
+	if err != nil {
+		return err
+	}
+	if why := unreachable(p); why != "" && !o.print {
+		return usage("the service cannot run %s: %s: run `install -m 755 %[1]s /usr/local/bin/adfbot`, and then this again", p.Program, why)
+	}
+	q := newQuestions(ctx, a)
+	files, err := a.initFiles(o, &p, q)
+	if err != nil {
+		return err
+	}
+	for _, name := range o.agents {
+		if err := checkUser(name); err != nil && !o.print {
+			return usage("--agents %s", err)
+		}
+	}
+	if len(o.agents) == 0 && p.User != "" && files.Config != "" && q.terminal() {
+		agents, err := q.ask("Unix user that the jobs run as, to report results without root; empty: none", "", func(s string) error {
+			if s == "" {
+				return nil
+			}
+			return checkUser(s)
+		})
+		if err != nil {
+			return err
+		}
+		if agents != "" {
+			o.agents = []string{agents}
+		}
+	}
+	steps := setup.Steps(p, files, slices.DeleteFunc(o.agents, func(s string) bool { return s == p.User })...)
+	if o.print {
+		for _, s := range steps {
+			a.printf("%s", s.Shell)
+		}
+		return nil
+	}
+	for _, s := range steps {
+		if err := ctx.Err(); err != nil {
+			return errors.New("interrupted: run it again to go on")
+		}
+		changed, err := s.Do(ctx)
+		if err != nil {
+			return fmt.Errorf("init: %s: %w; what is done stays, run it again to go on", s.What, err)
+		}
+		word := "kept"
+		if changed {
+			word = "made"
+		}
+		a.printf("%-5s %s\n", word, s.What)
+	}
+	a.printf("\n")
+	checked := a.checkAs(ctx, p)
+	a.printNext(p, checked)
+	return checked
+}
+
+func checkUser(name string) error {
+	if _, err := user.Lookup(name); err != nil {
+		return fmt.Errorf("must be a user of this machine, not %q: make that user first, or leave it out", name)
+	}
+	return nil
+}
+
+// places returns where the installation is to be, for the user who runs this.
+func (a *app) places(o initOptions) (p setup.Places, err error) {
+	path := a.configPath
+	if path == "" {
+		path = a.getenv("ADFBOT_CONFIG")
+	}
+	if path != "" {
+		if path, err = filepath.Abs(path); err != nil {
+			return p, err
+		}
+	}
+	program, err := programPath()
+	if err != nil {
+		return p, err
+	}
+	if os.Geteuid() == 0 {
+		if path == "" {
+			path = config.DefaultPath
+		}
+		p = setup.System(o.user, path, program)
+	} else if p, err = setup.Own(path, program, a.getenv); err != nil {
+		return p, err
+	}
+	for _, x := range []struct {
+		flag, value, key string
+		to               *string
+	}{{"--state", o.state, "state", &p.State}, {"--pause-dir", o.pauseDir, "pause_dir", &p.PauseDir}} {
+		if x.value == "" {
+			continue
+		}
+		if err := config.CheckValue(x.key, x.value); err != nil {
+			return p, usage("%s %s", x.flag, err)
+		}
+		*x.to = x.value
+	}
+	switch {
+	case o.unit == noUnit:
+		p.Unit = ""
+	case o.unit != "" && !filepath.IsAbs(o.unit):
+		return p, usage("--unit must be an absolute path, or %s, not %q", noUnit, o.unit)
+	case o.unit != "":
+		p.Unit = o.unit
+	}
+	return p, nil
+}
+
+// programPath returns where the unit finds this program: an installed one is preferred.
+func programPath() (string, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return "", fmt.Errorf("cannot tell where this program is: %w", err)
+	}
+	for _, path := range []string{"/usr/local/bin/adfbot", "/usr/bin/adfbot"} {
+		if info, err := os.Stat(path); err == nil && info.Mode().IsRegular() && info.Mode()&0o111 != 0 {
+			return path, nil
+		}
+	}
+	return self, nil
+}
+
+// unreachable returns what keeps the service from starting this program, which is outside of its own directories, or "".
+func unreachable(p setup.Places) string {
+	if p.Unit == "" || p.UserUnit || p.User == hostlocal.Me().Name {
+		return ""
+	}
+	for _, dir := range []string{"/home/", "/root/", "/run/user/", "/tmp/", "/var/tmp/"} {
+		if strings.HasPrefix(p.Program, dir) {
+			return "the unit keeps it out of " + strings.TrimSuffix(dir, "/")
+		}
+	}
+	for path := p.Program; path != "/"; path = filepath.Dir(path) {
+		info, err := os.Stat(path)
+		if err != nil {
+			return err.Error()
+		}
+		if info.Mode()&0o001 == 0 {
+			return path + " is closed to other users"
+		}
+	}
+	return ""
+}
+
+// initFiles returns the files that are to be written. If there is a configuration, that says where all else is, and nothing is asked but
+// for a missing token.
+func (a *app) initFiles(o initOptions, p *setup.Places, q *questions) (f setup.Files, err error) {
+	var url string
+	if _, err := os.Lstat(p.Config); err == nil || !errors.Is(err, fs.ErrNotExist) {
+		cfg, err := config.Load(p.Config)
+		if err != nil {
+			return f, fmt.Errorf("%w\nthis configuration is there already, and init overwrites nothing: correct it, or name another file with --config", err)
+		}
+		if err := a.followConfig(o, p, cfg); err != nil {
+			return f, err
+		}
+		url = cfg.Gitea.URL
+	} else {
+		answers, err := a.answers(o, p, q)
+		if err != nil {
+			return f, err
+		}
+		url = answers.URL
+		f.Config = answers.Content(*p)
+		if err := config.CheckContent(p.Config, []byte(f.Config)); err != nil {
+			return f, &exit{exitUsage, fmt.Errorf("the configuration would have a mistake: %w", err)}
+		}
+	}
+	if p.Token == "" {
+		return f, nil // its file is somebody else's matter
+	}
+	if _, err := os.Lstat(p.Token); err == nil || !errors.Is(err, fs.ErrNotExist) && !o.print {
+		if o.tokenFile != "" && o.tokenFile != p.Token && err == nil {
+			a.warnf("%s is there already and stays: to replace the token, write the new one to that file\n", p.Token)
+		}
+		return f, err
+	}
+	f.Token, err = a.token(o, url, q)
+	f.Token += "\n"
+	return f, err
+}
+
+// followConfig takes the places from a configuration that is there. Flags must not say anything else.
+func (a *app) followConfig(o initOptions, p *setup.Places, cfg *config.Config) error {
+	repo := cfg.Gitea.Owner + "/" + cfg.Gitea.Repo
+	for _, x := range []struct{ flag, want, is string }{
+		{"--url", strings.TrimRight(o.url, "/"), cfg.Gitea.URL}, {"--repo", o.repo, repo}, {"--state", o.state, cfg.State}, {"--pause-dir", o.pauseDir, cfg.PauseDir},
+	} {
+		if x.want != "" && x.want != x.is {
+			return usage("%s %s: %s is there already and says %s; init overwrites nothing: edit that file, or leave %[1]s out", x.flag, x.want, p.Config, x.is)
+		}
+	}
+	if _, ok := cfg.Project(o.project); o.project != "" && !ok {
+		return usage("--project %s: %s is there already and has no such project; init overwrites nothing: add `- id: %[1]s` to its projects", o.project, p.Config)
+	}
+	p.State, p.PauseDir, p.Token = cfg.State, cfg.PauseDir, cfg.Gitea.TokenFile
+	if cfg.Shared() {
+		p.Local = cfg.LocalDir
+	}
+	if !filepath.IsAbs(p.Token) { // a variable, or a credential of systemd
+		p.Token = ""
+	}
+	return nil
+}
+
+// answers takes what is needed from flags, and asks for what is missing.
+func (a *app) answers(o initOptions, p *setup.Places, q *questions) (out setup.Answers, err error) {
+	var repo string
+	needed := []struct {
+		flag, value, question, preset string
+		check                         func(string) error
+		to                            *string
+	}{
+		{"--url", o.url, "Address of Gitea, e.g. https://git.example.org", "", checkURL, &out.URL},
+		{"--repo", o.repo, "Repository for the issues: owner/name", "", checkRepo, &repo},
+		{"--project", o.project, "First project: the name of a job or of a group of jobs", "", func(s string) error { return config.CheckValue("projects.id", s) }, &out.Project},
+	}
+	var missing []string
+	for _, n := range needed {
+		if n.value == "" {
+			missing = append(missing, n.flag)
+		}
+	}
+	_, err = os.Lstat(p.Token)
+	if o.tokenFile == "" && err != nil && !o.print {
+		missing = append(missing, "--token-file")
+	}
+	if len(missing) > 0 && !q.terminal() {
+		return out, usage("init needs %s, because there is no terminal to ask on: see adfbot init --help", strings.Join(missing, ", "))
+	}
+	for _, n := range needed {
+		if n.value != "" {
+			if err := n.check(n.value); err != nil {
+				return out, usage("%s %s", n.flag, err)
+			}
+			*n.to = n.value
+			continue
+		}
+		if *n.to, err = q.ask(n.question, n.preset, n.check); err != nil {
+			return out, err
+		}
+	}
+	out.URL = strings.TrimRight(out.URL, "/")
+	out.Owner, out.Repo, _ = strings.Cut(repo, "/")
+	return out, nil
+}
+
+func checkURL(s string) error {
+	if s == "" {
+		return errors.New("must be the address of a server: write it like https://git.example.org")
+	}
+	return config.CheckValue("gitea.url", s)
+}
+
+func checkRepo(s string) error {
+	owner, name, ok := strings.Cut(s, "/")
+	if !ok || owner == "" || name == "" {
+		return fmt.Errorf("must be owner/name, such as terraphim/adf-fleet, not %q", s)
+	}
+	if err := config.CheckValue("gitea.owner", owner); err != nil {
+		return err
+	}
+	return config.CheckValue("gitea.repo", name)
+}
+
+// token returns the bot's token, "" if it is only shown what would be done.
+func (a *app) token(o initOptions, url string, q *questions) (string, error) {
+	switch {
+	case o.print:
+		return "not shown", nil
+	case o.tokenFile != "":
+		return q.tokenFrom(o.tokenFile)
+	case !q.terminal():
+		return "", usage("init needs --token-file, because there is no terminal to ask on: the file with the bot's token, or - for standard input")
+	}
+	a.printf("A token of the bot's account in Gitea: %s/user/settings/applications, with the scopes write:issue and read:user\n", url)
+	return q.askToken()
+}
+
+// checkAs checks the installation as the user whose service it is.
+func (a *app) checkAs(ctx context.Context, p setup.Places) error {
+	uid, gid, groups := p.IDs()
+	if p.User == "" || uid == os.Geteuid() {
+		a.configPath = p.Config
+		return a.check(ctx, false, false)
+	}
+	cmd := exec.CommandContext(ctx, "/proc/self/exe", "--config", p.Config, "check")
+	cmd.Args[0] = "adfbot"
+	cmd.Dir, cmd.Env = "/", append(os.Environ(), "HOME="+filepath.Dir(p.State))
+	cmd.Stdout, cmd.Stderr = &a.out, a.stderr
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid), Groups: groups}}
+	err := cmd.Run()
+	var ended *exec.ExitError
+	switch {
+	case errors.As(err, &ended):
+		return &exit{code: ended.ExitCode()}
+	case err != nil:
+		return fmt.Errorf("init: all is done, but check cannot run as %s: %w: run %s", p.User, err, a.asService(p, "check", false))
+	}
+	return nil
+}
+
+// asService returns a command line for people who want the service's user to run a command. exported says that they have set $ADFBOT_CONFIG,
+// which sudo does not pass on.
+func (a *app) asService(p setup.Places, command string, exported bool) string {
+	s := "adfbot " + command
+	if p.Config != config.DefaultPath && (!exported || p.User != "") {
+		s = "adfbot --config " + text.ShellQuote(p.Config) + " " + command
+	}
+	if p.User == "" {
+		return s
+	}
+	as := hostlocal.BotUser(p.OwnDir()).RunAs(a.getenv("PATH"))
+	if as == "" && p.User != hostlocal.Me().Name { // no sudo, as in a container
+		as = "runuser -u " + text.ShellQuote(p.User) + " -- "
+	}
+	return as + s
+}
+
+// printNext says how to go on.
+func (a *app) printNext(p setup.Places, err error) {
+	a.printf("\n")
+	if err != nil {
+		a.printf("Do what the FAIL lines say, then run %s\n", a.asService(p, "check", false))
+		return
+	}
+	a.printf("Next:\n")
+	line := func(command string) { a.printf("  %s\n", command) }
+	if p.Config != config.DefaultPath {
+		line("export ADFBOT_CONFIG=" + text.ShellQuote(p.Config) + "   # so that all commands find it")
+	}
+	line(a.asService(p, "test-issue", true) + "   # proves what the token may do")
+	switch {
+	case p.Unit != "" && p.UserUnit:
+		line("systemctl --user daemon-reload")
+		line("systemctl --user enable --now adfbot   # starts the daemon")
+	case p.Unit != "":
+		sudo := hostlocal.Owner("/").RunAs(a.getenv("PATH"))
+		line(sudo + "systemctl daemon-reload")
+		line(sudo + "systemctl enable --now adfbot   # starts the daemon")
+	default:
+		line(a.asService(p, "serve", true) + "   # the daemon")
+	}
+	a.printf("Then put adfbot exec in front of the job: see adfbot help guide\n")
+}
+
+// check prints what check finds, and returns an error without a text if something fails.
+func (a *app) check(ctx context.Context, offline, asJSON bool) error {
+	cfg, err := a.load()
+	if err != nil {
+		return err
+	}
+	out := checkJSON{OK: true, Findings: []finding{}}
+	for _, f := range bot.Check(ctx, cfg, offline, a.env(nil)) {
+		if !asJSON {
+			a.printFinding(f)
+		}
+		out.OK = out.OK && f.Level != bot.Fail
+		out.Findings = append(out.Findings, finding{strings.ToLower(string(f.Level)), f.What, f.Text})
+	}
+	if asJSON {
+		if err := a.printJSON(out); err != nil {
+			return err
+		}
+	}
+	if !out.OK {
+		return &exit{code: exitFailed}
+	}
+	return nil
+}

@@ -1,0 +1,167 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"os"
+	"os/user"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
+
+	"github.com/terraphim/adfbot/internal/testhost"
+)
+
+// conversation is a command on a terminal, and what it has shown so far.
+type conversation struct {
+	*testing.T
+	*testhost.Child
+	master *os.File
+	shown  bytes.Buffer
+	ended  chan error
+}
+
+// talk starts a command on a terminal of its own.
+func (w *world) talk(args ...string) *conversation {
+	w.t.Helper()
+	master, err := os.OpenFile("/dev/ptmx", os.O_RDWR|unix.O_NOCTTY, 0)
+	if err != nil {
+		w.t.Skip("no terminals here: ", err)
+	}
+	require.NoError(w.t, unix.IoctlSetPointerInt(int(master.Fd()), unix.TIOCSPTLCK, 0))
+	n, err := unix.IoctlGetInt(int(master.Fd()), unix.TIOCGPTN)
+	require.NoError(w.t, err)
+	slave, err := os.OpenFile(fmt.Sprint("/dev/pts/", n), os.O_RDWR|unix.O_NOCTTY, 0)
+	require.NoError(w.t, err)
+	c := &conversation{T: w.t, Child: w.child(args, "ADFBOT_CONFIG="), master: master, ended: make(chan error, 1)}
+	c.Stdin, c.Stdout, c.Stderr = slave, slave, slave
+	c.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
+	require.NoError(w.t, c.Start())
+	require.NoError(w.t, slave.Close())
+	w.t.Cleanup(func() { _ = master.Close() })
+	require.NoError(w.t, master.SetReadDeadline(time.Now().Add(testhost.Patience)))
+	return c
+}
+
+// until waits for a text, and returns all that was shown since the last call.
+func (c *conversation) until(text string) string {
+	c.Helper()
+	begin := c.shown.Len()
+	buf := make([]byte, 4096)
+	for !strings.Contains(c.shown.String()[begin:], text) {
+		n, err := c.master.Read(buf)
+		c.shown.Write(buf[:n])
+		require.NoError(c, err, "it never showed %q:\n%s", text, &c.shown)
+	}
+	return c.shown.String()[begin:]
+}
+
+// types waits for a question and answers it.
+func (c *conversation) types(question, answer string) string {
+	c.Helper()
+	shown := c.until(question)
+	_, err := c.master.WriteString(answer)
+	require.NoError(c, err)
+	return shown
+}
+
+// end waits for the end, and returns the exit code.
+func (c *conversation) end() int {
+	c.Helper()
+	_, err := io.Copy(&c.shown, c.master)
+	require.ErrorIs(c, err, syscall.EIO) // of a terminal that nobody has open any more
+	return testhost.ExitCode(c.Wait())
+}
+
+// initHere are the flags with which init keeps to the world's directory, for the user who runs the test.
+func (w *world) initHere() []string {
+	me, err := user.Current()
+	require.NoError(w.t, err)
+	return []string{"init", "--config", w.path("etc/config.yaml"), "--state", w.path("lib/adfbot.db"), "--pause-dir", w.path("flags"), "--unit", "none", "--user", me.Username}
+}
+
+// On a terminal, init asks, asks again what is wrong, and shows the token to nobody.
+func TestInitAsks(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	c := w.talk(w.initHere()...)
+	c.types("Address of Gitea, e.g. https://git.example.org: ", "\n")
+	require.Contains(t, c.types("Gitea, e.g. https://git.example.org: ", "git.example.org\n"), "must be the address of a server")
+	require.Contains(t, c.types("Gitea, e.g. https://git.example.org: ", w.url()+"\n"), "must be an absolute http or https URL: write it like https://git.example.org")
+	c.types("owner/name: ", "adf-fleet\n")
+	require.Contains(t, c.types("owner/name: ", theRepo+"\n"), "must be owner/name, such as terraphim/adf-fleet")
+	c.types("First project: the name of a job or of a group of jobs: ", "\n")
+	require.Contains(t, c.types("First project", "odilo\n"), "choose another id")
+	require.Contains(t, c.types("The bot's token (it is not shown): ", "two words\n"), w.url()+"/user/settings/applications, with the scopes write:issue and read:user")
+	require.Contains(t, c.types("The bot's token (it is not shown): ", botToken+"\n"), "contains white space")
+	if os.Geteuid() == 0 {
+		c.types("empty: none: ", "adfbot-test-nobody-has\n")
+		require.Contains(t, c.types("empty: none: ", "\n"), `must be a user of this machine, not "adfbot-test-nobody-has"`)
+	}
+	require.Zero(t, c.end(), "%s", &c.shown)
+	require.NotContains(t, c.shown.String(), botToken)
+	require.NotContains(t, c.shown.String(), "two words")
+	require.Regexp(t, `ok +account +adf-bot`, c.shown.String())
+	require.Equal(t, botToken+"\n", document(t, w.path("etc/gitea-token")))
+	require.Contains(t, document(t, w.path("etc/config.yaml")), "  - id: odilo\n")
+}
+
+// Ctrl-C and Ctrl-D at a question leave nothing behind, and a terminal that shows what is typed.
+func TestInitIsInterrupted(t *testing.T) {
+	t.Parallel()
+	for key, says := range map[string]string{"\x03": "interrupted: nothing was done", "\x04": "no answer: nothing was done"} {
+		w := newWorld(t)
+		c := w.talk(append(w.initHere(), "--url", w.url(), "--repo", theRepo, "--project", "odilo")...)
+		c.until("it is not shown): ")
+		fd := int(c.master.Fd())
+		during, err := unix.IoctlGetTermios(fd, unix.TCGETS)
+		require.NoError(t, err)
+		require.Zero(t, during.Lflag&unix.ECHO)
+		c.types("", key)
+		c.until(says)
+		require.NoFileExists(t, w.path("etc/config.yaml"))
+		require.NoDirExists(t, w.path("lib"))
+		after, err := unix.IoctlGetTermios(fd, unix.TCGETS)
+		require.NoError(t, err)
+		require.NotZero(t, after.Lflag&unix.ECHO)
+		require.Equal(t, exitFailed, c.end())
+	}
+}
+
+// An init that is killed at any moment can be repeated, and comes to the same.
+func TestInitIsKilled(t *testing.T) {
+	t.Parallel()
+	tree := func(w *world) (all []string) {
+		for _, dir := range []string{"etc", "lib", "flags"} {
+			require.NoError(t, filepath.WalkDir(w.path(dir), func(path string, _ os.DirEntry, _ error) error {
+				info, err := os.Lstat(path)
+				require.NoError(t, err)
+				all = append(all, fmt.Sprint(strings.TrimPrefix(path, w.dir), " ", info.Mode()))
+				return nil
+			}))
+		}
+		return all
+	}
+	run := func(w *world, env ...string) error {
+		args := append(w.initHere(), "--url", w.url(), "--repo", theRepo, "--project", "odilo", "--token-file", w.path("token"))
+		return w.child(args, env...).Run()
+	}
+	w := newWorld(t)
+	log := w.path("steps")
+	require.NoError(t, run(w, logSteps+"="+log))
+	want := tree(w)
+	points := strings.Fields(document(t, log))
+	require.GreaterOrEqual(t, len(points), 5)
+	for n := range points {
+		w := newWorld(t)
+		require.Equal(t, 128+int(syscall.SIGKILL), testhost.ExitCode(run(w, fmt.Sprintf("%s=*:%d", killAt, n+1))))
+		require.NoError(t, run(w))
+		require.Equal(t, want, tree(w), "killed at %s", points[n])
+	}
+}
