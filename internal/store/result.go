@@ -169,7 +169,11 @@ type HistoryRun struct {
 	Agent    string
 	Counted  bool
 	Recorded time.Time
-	Output   string // of a failed run, from [HistoryReader.History] only
+	Output   string // of a failed run, from [HistoryReader.History] and [HistoryReader.RunPage] only
+
+	// From [HistoryReader.RunPage] only.
+	Project  string
+	Position int64 // greater than that of every result that was recorded before
 }
 
 // Overview is what a list of projects shows of one.
@@ -211,6 +215,23 @@ type Run struct {
 	ChildPID   int    // process of the command, 0 if it is not known
 	ChildStart string // distinguishes the process from a later one with the same pid
 }
+
+// RunFilter selects the runs of [HistoryReader.RunPage].
+type RunFilter struct {
+	Projects []string  // nil: all projects
+	Outcome  string    // "": any
+	Class    string    // "": any
+	Agent    string    // "": any
+	Since    time.Time // recorded then or later; zero: any time
+	Until    time.Time // recorded before; zero: any time
+	Before   int64     // the next of the previous page; 0 for the first page
+	Limit    int
+	Output   bool // also read the outputs, which are by far the largest part
+	Look     int  // how many results a page looks at; 0: [LookAtRuns]
+}
+
+// LookAtRuns bounds what a page costs whose filter leaves out most runs.
+const LookAtRuns = 10_000
 
 // IncidentFilter selects the incidents of [IncidentLister.IncidentPage].
 type IncidentFilter struct {

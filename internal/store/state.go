@@ -94,6 +94,10 @@ type HistoryReader interface {
 
 	// History is Runs with the outputs of failed runs.
 	History(ctx context.Context, project string, limit int) ([]HistoryRun, error)
+
+	// RunPage returns a page of runs, the newest first, and the position before which the next page begins; 0 if there is none. Runs that
+	// are recorded meanwhile do not move later pages. A page may have fewer runs than its limit, or none, and yet not be the last one.
+	RunPage(ctx context.Context, f RunFilter) (runs []HistoryRun, next int64, err error)
 }
 
 // ResultLog counts and deletes results, whichever process recorded them. A call costs the same however many are stored.

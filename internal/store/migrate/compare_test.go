@@ -73,6 +73,9 @@ func ask(t *testing.T, s store.State, host string, projects []string, repos []tr
 			after = page[len(page)-1].ID
 		}
 	}
+	runs, next, err := s.RunPage(ctx, store.RunFilter{Limit: 1000, Output: true}) // a page may have begun before the move
+	put("RunPage", runs, err)
+	put("RunPage next", next, err)
 	unsettled, err := s.Unsettled(ctx, "")
 	put("Unsettled", unsettled, err)
 	for _, i := range all {

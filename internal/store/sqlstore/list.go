@@ -5,6 +5,8 @@ import (
 	"database/sql"
 	"encoding/json"
 	"errors"
+	"math"
+	"slices"
 	"strings"
 
 	"github.com/terraphim/adfbot/escalate/incident"
@@ -98,4 +100,62 @@ func (s *State) IncidentPage(ctx context.Context, f store.IncidentFilter) (out [
 		out = newest(out, some, f.Limit)
 	}
 	return out, nil
+}
+
+func (s *State) RunPage(ctx context.Context, f store.RunFilter) (runs []store.HistoryRun, next int64, err error) {
+	if f.Look == 0 {
+		f.Look = store.LookAtRuns
+	}
+	seen, from := []string{`id < ?`}, []any{f.Before}
+	if f.Before == 0 {
+		from[0] = int64(math.MaxInt64)
+	}
+	where, args := []string{`TRUE`}, []any(nil)
+	add := func(condition string, arg any, wanted bool) {
+		if wanted {
+			where, args = append(where, condition), append(args, arg)
+		}
+	}
+	switch {
+	case len(f.Projects) == 1: // there is an index
+		seen, from = append(seen, `project = ?`), append(from, f.Projects[0])
+	case f.Projects != nil:
+		ids, err := json.Marshal(f.Projects)
+		if err != nil {
+			return nil, 0, err
+		}
+		add(`project IN (SELECT value FROM json_each(?))`, string(ids), true)
+	}
+	add(`outcome = ?`, f.Outcome, f.Outcome != "")
+	add(`class = ?`, f.Class, f.Class != "")
+	add(`agent = ?`, f.Agent, f.Agent != "")
+	add(`recorded_at >= ?`, stamp(f.Since), !f.Since.IsZero())
+	add(`recorded_at < ?`, stamp(f.Until), !f.Until.IsZero())
+	output := noOutput
+	if f.Output {
+		output = "output"
+	}
+	look := strings.Join(seen, ` AND `) + ` ORDER BY id DESC LIMIT `
+	// Outputs are read of the runs that are wanted only. One more run than wanted tells whether there is a next page.
+	runs, err = read(ctx, s, func(row Row) (store.HistoryRun, error) {
+		var id int64
+		var project string
+		r, err := scanResult(row, &id, &project)
+		r.Position, r.Project = id, project
+		return r, err
+	}, `SELECT id, project, `+ResultColumns+`, `+output+` FROM adfbot.result WHERE id IN (SELECT id FROM (
+		SELECT id, project, outcome, class, agent, recorded_at FROM adfbot.result WHERE `+look+`?) AS seen
+		WHERE `+strings.Join(where, ` AND `)+` ORDER BY id DESC LIMIT ?) ORDER BY id DESC`, slices.Concat(from, []any{f.Look}, args, []any{f.Limit + 1})...)
+	if err != nil {
+		return nil, 0, err
+	}
+	if len(runs) > f.Limit {
+		runs = runs[:f.Limit]
+		return runs, runs[f.Limit-1].Position, nil
+	}
+	last, err := read(ctx, s, scanID, `SELECT id FROM adfbot.result WHERE `+look+`2 OFFSET ?`, append(from, f.Look-1)...)
+	if err == nil && len(last) == 2 { // and more after the last one that was looked at
+		next = last[0]
+	}
+	return runs, next, err
 }

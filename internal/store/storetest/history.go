@@ -27,6 +27,9 @@ func RunHistory(t *testing.T, open Open) {
 		{"pruning skips a future time", testPruneFuture},
 		{"incidents, the newest first", testIncidentsOf},
 		{"pages of incidents", testIncidentPage},
+		{"pages of runs", testRunPage},
+		{"pages of some runs", testRunFilter},
+		{"a page of runs looks at some only", testRunPageLook},
 	})
 }
 
@@ -271,4 +274,103 @@ func testIncidentPage(t *testing.T, s *state) {
 	require.Equal(t, []string{i.ID}, page(store.IncidentFilter{After: a.ID}))
 	_, err := s.IncidentPage(t.Context(), store.IncidentFilter{After: pause.NewRandomID(), Limit: 1})
 	require.ErrorIs(t, err, store.ErrNoIncident)
+}
+
+func testRunPage(t *testing.T, s *state) {
+	for n := range 5 {
+		r := result(store.Failure)
+		r.RunID, r.Output, r.Agent = fmt.Sprint(n), fmt.Sprint("output ", n), "developer"
+		s.record(r)
+		r.Project = "atlas"
+		s.record(r)
+	}
+	pages := func(f store.RunFilter) (ids [][]string) {
+		for {
+			runs, next, err := s.RunPage(t.Context(), f)
+			require.NoError(t, err)
+			var page []string
+			for _, r := range runs {
+				page = append(page, r.Project+r.RunID+r.Output)
+			}
+			ids = append(ids, page)
+			if next == 0 {
+				return ids
+			}
+			f.Before = next
+		}
+	}
+	odilo := []string{"odilo"}
+	require.Equal(t, [][]string{{"odilo4", "odilo3"}, {"odilo2", "odilo1"}, {"odilo0"}}, pages(store.RunFilter{Projects: odilo, Limit: 2}))
+	require.Equal(t, [][]string{{"odilo4", "odilo3", "odilo2", "odilo1", "odilo0"}}, pages(store.RunFilter{Projects: odilo, Limit: 5}), "no empty page at the end")
+	require.Equal(t, [][]string{{"atlas4output 4", "odilo4output 4"}, {"atlas3output 3", "odilo3output 3"}},
+		pages(store.RunFilter{Limit: 2, Output: true})[:2], "all projects")
+	require.Equal(t, [][]string{{"atlas4", "odilo4", "atlas3"}}, pages(store.RunFilter{Projects: []string{"odilo", "atlas", "nobody"}, Limit: 3})[:1])
+	require.Equal(t, [][]string{nil}, pages(store.RunFilter{Projects: []string{"nobody"}, Limit: 3}))
+	require.Equal(t, [][]string{nil}, pages(store.RunFilter{Projects: []string{}, Limit: 3}))
+
+	first, next, err := s.RunPage(t.Context(), store.RunFilter{Projects: odilo, Limit: 2, Output: true})
+	require.NoError(t, err)
+	require.Equal(t, first[1].Position, next)
+	want := must(s.History(t.Context(), "odilo", 2))(t)
+	for n := range want {
+		want[n].Project, want[n].Position = "odilo", first[n].Position
+	}
+	require.Equal(t, want, first, "everything of a run")
+	s.record(result(store.Success))
+	second, _, err := s.RunPage(t.Context(), store.RunFilter{Projects: odilo, Limit: 2, Before: next})
+	require.NoError(t, err)
+	require.Equal(t, "2", second[0].RunID, "what was recorded meanwhile moves no page")
+}
+
+func testRunFilter(t *testing.T, s *state) {
+	for n, r := range []store.Result{
+		{Outcome: store.Success}, {Outcome: store.Failure, Class: "quota"}, {Outcome: store.Failure}, {Outcome: store.Ignored, Class: "quota"}, {Outcome: store.Ignored},
+	} {
+		r.Project, r.Agent, r.RunID = "odilo", "project-meta", fmt.Sprint(n)
+		if n%2 == 1 {
+			r.Agent = "developer"
+		}
+		s.record(r)
+		s.pass(time.Hour)
+	}
+	ids := func(f store.RunFilter) (ids string) {
+		f.Projects, f.Limit = []string{"odilo"}, 10
+		runs, next, err := s.RunPage(t.Context(), f)
+		require.NoError(t, err)
+		require.Zero(t, next)
+		for _, r := range runs {
+			ids += r.RunID
+		}
+		return ids
+	}
+	require.Equal(t, "43210", ids(store.RunFilter{}))
+	require.Equal(t, "0", ids(store.RunFilter{Outcome: store.Success}))
+	require.Equal(t, "21", ids(store.RunFilter{Outcome: store.Failure}))
+	require.Equal(t, "43", ids(store.RunFilter{Outcome: store.Ignored}))
+	require.Equal(t, "31", ids(store.RunFilter{Class: "quota"}))
+	require.Equal(t, "1", ids(store.RunFilter{Class: "quota", Outcome: store.Failure}))
+	require.Equal(t, "31", ids(store.RunFilter{Agent: "developer"}))
+	require.Equal(t, "432", ids(store.RunFilter{Since: noon.Add(2 * time.Hour)}), "recorded then or later")
+	require.Equal(t, "10", ids(store.RunFilter{Until: noon.Add(2 * time.Hour)}), "recorded before")
+}
+
+// What a filter leaves out must not make a page cost more than another.
+func testRunPageLook(t *testing.T, s *state) {
+	for n := range 6 {
+		r := result(store.Ignored)
+		if r.RunID = fmt.Sprint(n); n == 0 {
+			r.Outcome = store.Failure
+		}
+		s.record(r)
+	}
+	f := store.RunFilter{Projects: []string{"odilo"}, Outcome: store.Failure, Limit: 2, Look: 3}
+	runs, next, err := s.RunPage(t.Context(), f)
+	require.NoError(t, err)
+	require.Empty(t, runs)
+	require.NotZero(t, next, "there is more to look at")
+	f.Before = next
+	runs, next, err = s.RunPage(t.Context(), f)
+	require.NoError(t, err)
+	require.Len(t, runs, 1)
+	require.Zero(t, next)
 }
