@@ -230,6 +230,9 @@ type RunFilter struct {
 	Look     int  // how many results a page looks at; 0: [LookAtRuns]
 }
 
+// OutputEnd is how many characters [HistoryReader.LastOutputs] returns of an output. Its last line is what people look for.
+const OutputEnd = 1000
+
 // LookAtRuns bounds what a page costs whose filter leaves out most runs.
 const LookAtRuns = 10_000
 

@@ -95,6 +95,10 @@ type HistoryReader interface {
 	// History is Runs with the outputs of failed runs.
 	History(ctx context.Context, project string, limit int) ([]HistoryRun, error)
 
+	// LastOutputs returns the end of the output of each project's newest run, [OutputEnd] characters at most, where that run failed and
+	// has an output. It costs one query.
+	LastOutputs(ctx context.Context, projects ...string) (map[string]string, error)
+
 	// RunPage returns a page of runs, the newest first, and the position before which the next page begins; 0 if there is none. Runs that
 	// are recorded meanwhile do not move later pages. A page may have fewer runs than its limit, or none, and yet not be the last one.
 	RunPage(ctx context.Context, f RunFilter) (runs []HistoryRun, next int64, err error)

@@ -84,6 +84,8 @@ func ask(t *testing.T, s store.State, host string, projects []string, repos []tr
 		one, err := s.Incidents(ctx, i.ID)
 		put("Incidents "+i.ID, one, err)
 	}
+	ends, err := s.LastOutputs(ctx, projects...)
+	put("LastOutputs", ends, err)
 	for _, p := range projects {
 		state, err := s.ProjectState(ctx, p)
 		put("ProjectState "+p, state, err)

@@ -159,3 +159,27 @@ func (s *State) RunPage(ctx context.Context, f store.RunFilter) (runs []store.Hi
 	}
 	return runs, next, err
 }
+
+// Lengths are of characters, in both databases.
+const lastOutputs = `WITH wanted AS (SELECT DISTINCT value AS project FROM json_each(?))
+	SELECT result.project, CASE WHEN length(output) > ? THEN substr(output, length(output) + 1 - ?) ELSE output END FROM wanted JOIN adfbot.result ON result.id =
+		(SELECT max(last.id) FROM adfbot.result AS last WHERE last.project = wanted.project)
+	WHERE output IS NOT NULL`
+
+func (s *State) LastOutputs(ctx context.Context, projects ...string) (map[string]string, error) {
+	out := map[string]string{}
+	if len(projects) == 0 {
+		return out, nil
+	}
+	list, err := json.Marshal(projects)
+	if err != nil {
+		return nil, err
+	}
+	_, err = read(ctx, s, func(row Row) (_ struct{}, err error) {
+		var project, end string
+		err = row.Scan(&project, &end)
+		out[project] = end
+		return
+	}, lastOutputs, string(list), store.OutputEnd, store.OutputEnd)
+	return out, err
+}

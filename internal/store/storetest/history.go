@@ -2,6 +2,7 @@ package storetest
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -30,6 +31,7 @@ func RunHistory(t *testing.T, open Open) {
 		{"pages of runs", testRunPage},
 		{"pages of some runs", testRunFilter},
 		{"a page of runs looks at some only", testRunPageLook},
+		{"ends of the last outputs", testLastOutputs},
 	})
 }
 
@@ -373,4 +375,26 @@ func testRunPageLook(t *testing.T, s *state) {
 	require.NoError(t, err)
 	require.Len(t, runs, 1)
 	require.Zero(t, next)
+}
+
+func testLastOutputs(t *testing.T, s *state) {
+	fail := func(project, output string) {
+		r := result(store.Failure)
+		r.Project, r.Agent, r.Output = project, "developer", output
+		s.record(r)
+	}
+	ends := func(projects ...string) map[string]string { return must(s.LastOutputs(t.Context(), projects...))(t) }
+	require.Empty(t, ends())
+	require.Empty(t, ends("odilo"))
+	fail("odilo", "first")
+	fail("odilo", "the last")
+	fail("atlas", strings.Repeat("é", store.OutputEnd)+"end")
+	fail("quick", "before a success")
+	r := result(store.Success)
+	r.Project, r.Agent = "quick", "developer"
+	s.record(r)
+	want := map[string]string{"odilo": "the last", "atlas": strings.Repeat("é", store.OutputEnd-3) + "end"}
+	require.Equal(t, want, ends("odilo", "atlas", "quick", "nobody", "odilo"), "of the newest run, if that failed")
+	delete(want, "atlas")
+	require.Equal(t, want, ends("odilo"))
 }
