@@ -2,38 +2,17 @@ package escalate
 
 import (
 	"context"
-	"errors"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
 	"github.com/terraphim/adfbot/escalate/incident"
 	"github.com/terraphim/adfbot/escalate/issuetext"
+	"github.com/terraphim/adfbot/internal/text"
 )
 
 // maxSnooze is the longest snooze: a pause must not be forgotten.
 const maxSnooze = 30 * 24 * time.Hour
-
-// parseDuration reads a duration as in Go that is longer than 0, with days, too: 4h, 90m, 3d, 1d12h.
-func parseDuration(s string) (time.Duration, bool) {
-	var days int
-	if before, after, ok := strings.Cut(strings.ToLower(s), "d"); ok {
-		n, err := strconv.ParseUint(before, 10, 16)
-		if err != nil && !errors.Is(err, strconv.ErrRange) { // more days are as wrong as these
-			return 0, false
-		}
-		if days, s = int(n), after; s == "" {
-			s = "0s"
-		}
-	}
-	rest, err := time.ParseDuration(strings.ToLower(s))
-	d := time.Duration(days)*24*time.Hour + rest
-	if err != nil || rest < 0 || d <= 0 {
-		return 0, false
-	}
-	return d, true
-}
 
 // snoozeStep puts off the steps and reminders of the issue, from when the command was written. Doing it twice does no harm.
 func (run *commandRun) snoozeStep(ctx context.Context, n int) (result, error) {
@@ -45,7 +24,7 @@ func (run *commandRun) snoozeStep(ctx context.Context, n int) (result, error) {
 		return result{answer: issuetext.NothingToSnooze(run.incident)}, nil
 	}
 	written, _, _ := strings.Cut(run.cmd.Steps[n].Line.Reason, " ")
-	d, ok := parseDuration(written)
+	d, ok := text.ParseDuration(written)
 	if !ok || d > maxSnooze {
 		return result{answer: issuetext.SnoozeUsage(written, d, "30d")}, nil
 	}

@@ -9,6 +9,7 @@ import (
 	"github.com/terraphim/adfbot/escalate/incident"
 	"github.com/terraphim/adfbot/escalate/issuetext"
 	"github.com/terraphim/adfbot/internal/redact"
+	"github.com/terraphim/adfbot/internal/text"
 	"github.com/terraphim/adfbot/pause"
 )
 
@@ -24,8 +25,8 @@ type everything struct {
 
 // parseEverything reads what follows the verb: "all", then perhaps a time, as in "for 2h", and a reason. ok is false if it does not begin
 // with "all".
-func parseEverything(text string) (e everything, ok bool) {
-	words := strings.Fields(text)
+func parseEverything(written string) (e everything, ok bool) {
+	words := strings.Fields(written)
 	if len(words) == 0 || !strings.EqualFold(strings.TrimRight(words[0], ":,"), "all") {
 		return e, false
 	}
@@ -34,7 +35,7 @@ func parseEverything(text string) (e everything, ok bool) {
 	if len(words) > 1 && strings.EqualFold(strings.TrimRight(words[0], ":"), "for") && words[1][0] >= '0' && words[1][0] <= '9' { // not "for maintenance"
 		word := strings.TrimRight(words[1], ":,.")
 		var ok bool
-		if e.lasts, ok = parseDuration(word); !ok || e.lasts < incident.MinPause || e.lasts > incident.MaxPause {
+		if e.lasts, ok = text.ParseDuration(word); !ok || e.lasts < incident.MinPause || e.lasts > incident.MaxPause {
 			e.wrong = word
 		}
 		words = words[2:]

@@ -1,9 +1,12 @@
 package status
 
 import (
+	"fmt"
+	"strconv"
 	"time"
 
 	"github.com/terraphim/adfbot/escalate/incident"
+	"github.com/terraphim/adfbot/internal/redact"
 	"github.com/terraphim/adfbot/internal/store"
 )
 
@@ -44,6 +47,24 @@ type ListedIssue struct {
 	Owner  string `json:"owner"`
 	Repo   string `json:"repo"`
 	Number int64  `json:"number"`
+}
+
+// ListedRun is a run of `adfbot runs --json` and of the API.
+type ListedRun struct {
+	Project string `json:"project"`
+	Run
+	RunID    string    `json:"run_id,omitempty"`
+	Recorded time.Time `json:"recorded"`
+	Output   string    `json:"output,omitempty"` // of a failed run, if that was asked for and is still kept
+}
+
+// ParseAfter parses the position of a page of runs, as an earlier page has named it.
+func ParseAfter(s string) (int64, error) {
+	n, err := strconv.ParseInt(s, 10, 64)
+	if err != nil || n < 1 {
+		return 0, fmt.Errorf("must be the next of an earlier answer, not %q", redact.Line(s, 60))
+	}
+	return n, nil
 }
 
 // Listed returns what is listed of incidents, see [incident.View].

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"os"
+	"slices"
+	"strconv"
 	"time"
 
 	"github.com/terraphim/adfbot/escalate"
@@ -92,6 +94,56 @@ func (r *Reader) Incidents(ctx context.Context, f store.IncidentFilter) (list []
 	}
 	views, err := incident.View(ctx, r.from.State, list)
 	return views.List, more, err
+}
+
+// CheckRecorded is [config.Config.CheckProject], but also accepts a project that has left the configuration and has a history.
+func (r *Reader) CheckRecorded(ctx context.Context, project string) error {
+	return r.checkProject(ctx, project, r.HasUnfinished, r.hasHistory)
+}
+
+// Named returns the projects that somebody has named by ids and patterns, sorted; nil if names is empty. Those that have left the
+// configuration are among them, if something is known of them.
+func (r *Reader) Named(ctx context.Context, names []string) ([]string, error) {
+	if len(names) == 0 {
+		return nil, nil
+	}
+	known, err := r.from.State.KnownProjects(ctx)
+	if err != nil {
+		return nil, err
+	}
+	ids, errs := []string{}, []error(nil)
+	for _, name := range names {
+		if !config.IsPattern(name) {
+			ids, errs = append(ids, name), append(errs, r.CheckRecorded(ctx, name))
+			continue
+		}
+		s, err := r.from.Config.Select([]string{name}, known)
+		before := len(ids)
+		ids = append(ids, s.Matched...)
+		for _, id := range known {
+			if config.Matches(name, id) {
+				ids = append(ids, id)
+			}
+		}
+		if _, none := errors.AsType[*config.NoMatchError](err); !none || len(ids) == before {
+			errs = append(errs, err)
+		}
+	}
+	slices.Sort(ids)
+	return slices.Compact(ids), errors.Join(errs...)
+}
+
+// Runs returns a page of runs, the newest first, and the After of the next page; "" if there is none.
+func (r *Reader) Runs(ctx context.Context, f store.RunFilter) (list []ListedRun, next string, err error) {
+	runs, before, err := r.from.State.RunPage(ctx, f)
+	if before > 0 {
+		next = strconv.FormatInt(before, 10)
+	}
+	list = make([]ListedRun, len(runs))
+	for n, run := range runs {
+		list[n] = ListedRun{Project: run.Project, Run: NewRun(run), RunID: run.RunID, Recorded: run.Recorded, Output: run.Output}
+	}
+	return list, next, err
 }
 
 // StateFile returns the file of the open state. os.SameFile reports whether two states are the same.

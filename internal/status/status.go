@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/terraphim/adfbot/escalate/incident"
+	"github.com/terraphim/adfbot/internal/class"
 	"github.com/terraphim/adfbot/internal/hostlocal"
 	"github.com/terraphim/adfbot/internal/redact"
 	"github.com/terraphim/adfbot/internal/store"
@@ -102,7 +103,21 @@ type Run struct {
 	Started  time.Time `json:"started,omitzero"` // zero if unknown
 	Finished time.Time `json:"finished"`
 	Host     string    `json:"host,omitempty"`
+	LastLine string    `json:"last_line,omitempty"` // of the output of a failed run; in a list of projects, of the newest one only
 }
+
+// NewRun returns what is shown of a run.
+func NewRun(r store.HistoryRun) Run {
+	return Run{
+		Agent: r.Agent, Outcome: r.Outcome, Class: r.Class, ExitCode: r.ExitCode, Signal: r.Signal, Detail: r.Detail, Counted: r.Counted,
+		Started: r.Started, Finished: r.Finished, Host: r.Host, LastLine: lastLine(r.Output),
+	}
+}
+
+// lastLine returns the last line of an output, which somebody else's program has written.
+func lastLine(output string) string { return redact.Line(class.LastLine(output), maxLastLine) }
+
+const maxLastLine = 300 // bytes
 
 const maxLastRuns = 10
 
@@ -217,6 +232,7 @@ type snapshot struct {
 	holds        map[string]incident.Hold
 	stops        []incident.Stop           // in force
 	recorded     map[string]store.Overview // of the known projects
+	outputs      map[string]string         // the ends of those of the newest runs, where these failed
 	flag         func(project string) incident.FlagView
 	fleet        *fleet
 }
@@ -235,6 +251,9 @@ func (r *Reader) look(ctx context.Context, only string, runs int) (s snapshot, e
 		return s, err
 	}
 	if s.recorded, err = r.from.State.Overview(ctx, only, runs); err != nil {
+		return s, err
+	}
+	if s.outputs, err = r.lastOutputs(ctx, s.recorded); err != nil {
 		return s, err
 	}
 	if err := r.addSilence(ctx, only, &s); err != nil {
@@ -258,6 +277,17 @@ func (r *Reader) look(ctx context.Context, only string, runs int) (s snapshot, e
 	}
 	s.fleet, err = r.fleet(ctx)
 	return s, err
+}
+
+// lastOutputs reads the ends of the outputs of the newest runs that failed.
+func (r *Reader) lastOutputs(ctx context.Context, recorded map[string]store.Overview) (map[string]string, error) {
+	var failed []string
+	for id, o := range recorded {
+		if len(o.Runs) > 0 && o.Runs[0].Outcome == store.Failure {
+			failed = append(failed, id)
+		}
+	}
+	return r.from.State.LastOutputs(ctx, failed...)
 }
 
 // isPaused reports whether the state says that a project is paused.
@@ -289,11 +319,11 @@ func (r *Reader) project(id string, s snapshot) Project {
 	if p.Ignored > 2 {
 		p.Warnings = append(p.Warnings, "the last results were all ignored: nobody knows whether it works")
 	}
-	for _, run := range s.recorded[id].Runs {
-		p.LastRuns = append(p.LastRuns, Run{
-			Agent: run.Agent, Outcome: run.Outcome, Class: run.Class, ExitCode: run.ExitCode, Signal: run.Signal, Detail: run.Detail,
-			Counted: run.Counted, Started: run.Started, Finished: run.Finished, Host: run.Host,
-		})
+	for n, run := range s.recorded[id].Runs {
+		if n == 0 {
+			run.Output = s.outputs[id]
+		}
+		p.LastRuns = append(p.LastRuns, NewRun(run))
 	}
 	return p
 }

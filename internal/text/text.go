@@ -4,6 +4,7 @@
 package text
 
 import (
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -65,6 +66,26 @@ func units(a int64, unitA string, b int64, unitB string) string {
 		s += " " + strconv.FormatInt(b, 10) + unitB
 	}
 	return s
+}
+
+// ParseDuration reads a duration as in Go that is longer than 0, with days, too: 4h, 90m, 3d, 1d12h.
+func ParseDuration(s string) (time.Duration, bool) {
+	var days int
+	if before, after, ok := strings.Cut(strings.ToLower(s), "d"); ok {
+		n, err := strconv.ParseUint(before, 10, 16)
+		if err != nil && !errors.Is(err, strconv.ErrRange) { // more days are as wrong as these
+			return 0, false
+		}
+		if days, s = int(n), after; s == "" {
+			s = "0s"
+		}
+	}
+	rest, err := time.ParseDuration(strings.ToLower(s))
+	d := time.Duration(days)*24*time.Hour + rest
+	if err != nil || rest < 0 || d <= 0 {
+		return 0, false
+	}
+	return d, true
 }
 
 // Size returns a number of bytes, e.g. "1 byte", "512 bytes", "8.2 KB" (8,200 bytes) or "21.0 MB".

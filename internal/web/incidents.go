@@ -4,7 +4,6 @@ import (
 	"errors"
 	"net/http"
 	"slices"
-	"strconv"
 
 	"github.com/terraphim/adfbot/internal/config"
 	"github.com/terraphim/adfbot/internal/status"
@@ -41,7 +40,7 @@ func (s *Server) getIncidents(w http.ResponseWriter, r *request) error {
 }
 
 func (r *request) incidentFilter() (store.IncidentFilter, error) {
-	f := store.IncidentFilter{Limit: defaultLimit}
+	var f store.IncidentFilter
 	q, err := query(r.Request, "state", "project", "limit", "after")
 	if err != nil {
 		return f, err
@@ -54,10 +53,8 @@ func (r *request) incidentFilter() (store.IncidentFilter, error) {
 	default:
 		return f, refused(http.StatusBadRequest, titleQuery, "state must be open, ended or all, not %s", quote(state))
 	}
-	if n := q["limit"]; n != "" {
-		if f.Limit, err = strconv.Atoi(n); err != nil || f.Limit < 1 || f.Limit > maxLimit {
-			return f, refused(http.StatusBadRequest, titleQuery, "limit must be a number from 1 to %d, not %s", maxLimit, quote(n))
-		}
+	if f.Limit, err = pageLimit(q["limit"]); err != nil {
+		return f, err
 	}
 	if p, ok := q["project"]; ok {
 		f.Projects = []string{p}

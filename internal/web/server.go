@@ -132,6 +132,7 @@ func (s *Server) routes() []route {
 		{"POST /api/v1/results", accessReport, classWork, bodyObject, s.postResult},
 		{"GET /api/v1/projects", accessReport, classWork, bodyNone, s.shared(classWork, pageWait, s.getProjects)},
 		{"GET /api/v1/projects/{id}", accessReport, classWork, bodyNone, s.shared(classWork, pageWait, s.getProject)},
+		{"GET /api/v1/projects/{id}/runs", accessReport, classWork, bodyNone, s.getRuns},
 		{"GET /api/v1/projects/{id}/gate", accessGate, classGate, bodyNone, s.getGate},
 		{"POST /api/v1/projects/{id}/pause", accessAdmin, classWork, bodyObject, s.postPause},
 		{"POST /api/v1/projects/{id}/resume", accessAdmin, classWork, bodyObject, s.postResume},
