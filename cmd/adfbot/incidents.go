@@ -4,8 +4,6 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
-	"io/fs"
-	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -15,68 +13,76 @@ import (
 	"github.com/terraphim/adfbot/internal/status"
 	"github.com/terraphim/adfbot/internal/store"
 	"github.com/terraphim/adfbot/internal/text"
-	"github.com/terraphim/adfbot/pause"
 )
 
-const maxListed = 1000
+const (
+	defaultListed = 20
+	maxListed     = 1000
+)
+
+func checkLimit(n int) error {
+	if n < 1 || n > maxListed {
+		return fmt.Errorf("--limit must be from 1 to %d, not %d", maxListed, n)
+	}
+	return nil
+}
+
+// incidentsJSON is the answer of `incidents --json`, and but for More of the API.
+type incidentsJSON struct {
+	Incidents []status.ListedIncident `json:"incidents"`
+	Next      *string                 `json:"next"`
+	More      bool                    `json:"more"` // old: Next is not null
+}
 
 func (a *app) incidentsCmd() *cobra.Command {
 	var f struct {
-		open, json bool
-		limit      int
+		open, ended, json bool
 	}
+	var filter store.IncidentFilter
 	cmd := &cobra.Command{
-		Use:   "incidents [P] [--open] [--limit N] [--json]",
-		Short: "List incidents: what they were, how long they took, who answered and who resumed",
-		Args:  oneProjectAtMost,
+		Use:               "incidents [P...] [--open|--ended] [--limit N] [--after ID] [--json]",
+		Short:             "List incidents: what they were, how long they took, who answered and who resumed",
+		ValidArgsFunction: a.completeProjects,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			filter := store.IncidentFilter{Limit: f.limit}
-			if f.limit < 1 || f.limit > maxListed {
-				return &exit{exitUsage, fmt.Errorf("--limit must be from 1 to %d, not %d", maxListed, f.limit)}
+			if err := checkLimit(filter.Limit); err != nil {
+				return &exit{exitUsage, err}
 			}
-			if f.open {
+			switch {
+			case f.open:
 				filter.State = store.OpenIncidents
+			case f.ended:
+				filter.State = store.EndedIncidents
 			}
-			if len(args) == 1 {
-				filter.Projects = args
-				if err := pause.CheckID(args[0]); err != nil {
-					return &exit{exitUsage, err}
-				}
-			}
-			return a.listIncidents(cmd, filter, f.json)
+			return a.listIncidents(cmd, args, filter, f.json)
 		},
 	}
 	cmd.Flags().BoolVar(&f.open, "open", false, "only those that are open")
-	cmd.Flags().IntVar(&f.limit, "limit", 20, "how many at most, the newest first")
+	cmd.Flags().BoolVar(&f.ended, "ended", false, "only those that have ended")
+	cmd.Flags().IntVar(&filter.Limit, "limit", defaultListed, "how many at most, the newest first")
+	cmd.Flags().StringVar(&filter.After, "after", "", "the next page: what the one before names")
 	cmd.Flags().BoolVar(&f.json, "json", false, "print everything as JSON")
+	cmd.MarkFlagsMutuallyExclusive("open", "ended")
 	return cmd
 }
 
-func (a *app) listIncidents(cmd *cobra.Command, filter store.IncidentFilter, asJSON bool) error {
-	cfg, err := a.load()
-	if err != nil {
-		return err
-	}
-	out := struct {
-		Incidents []status.ListedIncident `json:"incidents"`
-		More      bool                    `json:"more"`
-	}{Incidents: []status.ListedIncident{}}
-	b, err := bot.Open(cmd.Context(), cfg, bot.ReadOnly, a.env(nil))
-	switch {
-	case err == nil:
-		defer a.close(b)
+func (a *app) listIncidents(cmd *cobra.Command, names []string, filter store.IncidentFilter, asJSON bool) error {
+	out := incidentsJSON{Incidents: []status.ListedIncident{}}
+	err := a.readNamed(cmd, names, func(b *bot.Bot, ids []string) error {
+		filter.Projects = ids
 		list, more, err := b.Incidents(cmd.Context(), filter)
+		if errors.Is(err, store.ErrNoIncident) {
+			return usage("--after must be the next of an earlier answer, not %q", filter.After)
+		}
 		if err != nil {
 			return err
 		}
-		out.Incidents, out.More = b.Listed(list), more
-	case !errors.Is(err, fs.ErrNotExist): // else nothing was recorded yet
-		return err
-	}
-	if len(filter.Projects) == 1 && len(out.Incidents) == 0 { // one that has left the configuration still has its incidents
-		if err := cfg.CheckProject(filter.Projects[0]); err != nil {
-			return &exit{exitUsage, err}
+		if out.Incidents, out.More = b.Listed(list), more; more {
+			out.Next = &list[len(list)-1].ID
 		}
+		return nil
+	})
+	if err != nil {
+		return err
 	}
 	if asJSON {
 		return a.printJSON(out)
@@ -85,15 +91,25 @@ func (a *app) listIncidents(cmd *cobra.Command, filter store.IncidentFilter, asJ
 		a.printf("no incidents\n")
 		return nil
 	}
-	w := tabwriter.NewWriter(&a.out, 0, 8, 2, ' ', 0)
-	fmt.Fprintln(w, "INCIDENT\tOPENED (UTC)\tCLASS\tLASTED\tANSWERED\tENDED\tERROR\tISSUE")
-	for _, i := range out.Incidents {
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", i.Name, i.Opened.UTC().Format("2006-01-02 15:04"), classOrKind(i), lasted(i), answered(i),
-			ended(i), cmp.Or(redact.CutLine(i.Fingerprint, 50), "-"), issueAddress(i))
+	screen := a.screen()
+	rows := []row{{cells: cells("INCIDENT", "OPENED (UTC)", "CLASS", "LASTED", "ANSWERED", "ENDED", "ERROR")}}
+	if screen.width == 0 {
+		rows[0].cells = append(rows[0].cells, cell{text: "ISSUE"})
 	}
-	_ = w.Flush()
-	if out.More {
-		a.printf("older ones are not shown: see --limit\n")
+	for _, i := range out.Incidents {
+		r := row{cells: cells(i.Name, i.Opened.UTC().Format("2006-01-02 15:04"), classOrKind(i), lasted(i), answered(i), ended(i),
+			cmp.Or(redact.CutLine(i.Fingerprint, 50), "-"))}
+		switch {
+		case screen.width == 0:
+			r.cells = append(r.cells, cell{text: issueAddress(i)})
+		case i.Issue != nil:
+			r.below = []string{"  " + i.Issue.URL}
+		}
+		rows = append(rows, r)
+	}
+	a.printRows(rows)
+	if out.Next != nil {
+		a.printf("older ones: the same with --after %s\n", *out.Next)
 	}
 	return nil
 }

@@ -165,7 +165,7 @@ func isBrokenOutput(err error) bool {
 // resume is no user's right but the bot's.
 func (a *app) runAsOwner(name string, args []string, err error) string {
 	if !errors.Is(err, fs.ErrPermission) && !errors.Is(err, store.ErrDenied) ||
-		!slices.Contains([]string{"hosts", "migrate", "pause", "resume", "restore", "retire", "status", "sweep"}, name) {
+		!slices.Contains([]string{"hosts", "incidents", "migrate", "pause", "resume", "restore", "retire", "runs", "status", "sweep"}, name) {
 		return ""
 	}
 	cfg, err := a.load()
@@ -215,7 +215,7 @@ it cannot tell whether the project is paused, exec with 125 if it did not start 
 	root.PersistentFlags().StringVar(&a.configPath, "config", "", "configuration file (default $ADFBOT_CONFIG, else "+config.DefaultPath+")")
 	root.PersistentFlags().BoolVarP(&a.verbose, "verbose", "v", false, "log every step to stderr")
 	root.AddCommand(a.serveCmd(), a.execCmd(), a.recordCmd(), a.classifyCmd(), a.gateCmd(), a.pauseCmd(), a.resumeCmd(), a.restoreCmd(),
-		a.statusCmd(), a.incidentsCmd(), a.hostsCmd(), a.sweepCmd(), a.checkCmd(), a.initStateCmd(), a.migrateCmd(), a.drainCmd(), a.demoCmd(), a.versionCmd())
+		a.statusCmd(), a.runsCmd(), a.incidentsCmd(), a.hostsCmd(), a.sweepCmd(), a.checkCmd(), a.initStateCmd(), a.migrateCmd(), a.drainCmd(), a.demoCmd(), a.versionCmd())
 	root.SetFlagErrorFunc(flagError)
 	a.addHelp(root)
 	for _, c := range root.Commands() {

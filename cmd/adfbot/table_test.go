@@ -1,0 +1,48 @@
+package main
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/charmbracelet/x/ansi"
+	"github.com/stretchr/testify/require"
+)
+
+func TestTable(t *testing.T) {
+	t.Parallel()
+	rows := []row{
+		{cells: cells("odilo", "may run", "", "12s ago, exit 0")},
+		{cells: cells("a-project-with-a-very-long-name", "PAUSED 3m", "", ""), below: []string{"  https://git.example.org/a-long-address/issues/1"}},
+		{cells: cells("日本", "held", "", "3m ago, exit 1: project-meta: planning failed: model quota used up")},
+	}
+	require.Equal(t, strings.TrimPrefix(`
+odilo                            may run    12s ago, exit 0
+a-project-with-a-very-long-name  PAUSED 3m
+  https://git.example.org/a-long-address/issues/1
+日本                             held       3m ago, exit 1: project-meta: planning failed: model quota used up
+`, "\n"), strings.Join(screen{}.layOut(rows), "\n")+"\n", "no limit; the empty column is left out")
+
+	require.Equal(t, strings.TrimPrefix(`
+odilo                            may run    12s ago, exit 0
+a-project-with-a-very-long-name  PAUSED 3m
+  https://git.example.org/a-long-address/issues/1
+日本                             held       3m ago, exit 1: project-meta: pla…
+`, "\n"), strings.Join(screen{width: 78}.layOut(rows), "\n")+"\n", "the widest column is cut")
+
+	for _, width := range []int{40, 60, 100} {
+		for n, line := range (screen{width: width}).layOut(rows) {
+			if n != 2 {
+				require.LessOrEqual(t, ansi.StringWidth(line), width, line)
+			}
+		}
+	}
+	require.Equal(t, "odilo       may run    12s ago, …", screen{width: 1}.layOut(rows)[0], "what is left tells projects apart")
+	require.Empty(t, screen{width: 80}.layOut(nil))
+}
+
+func TestTableColours(t *testing.T) {
+	t.Parallel()
+	rows := []row{{cells: []cell{{"PAUSED", red}, {"x", ""}}}, {cells: []cell{{"held", yellow}, {"y", ""}}}}
+	require.Equal(t, []string{"PAUSED  x", "held    y"}, screen{}.layOut(rows))
+	require.Equal(t, []string{"\x1b[31mPAUSED\x1b[m  x", "\x1b[33mheld\x1b[m    y"}, screen{colours: true}.layOut(rows))
+}
