@@ -4,7 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"text/tabwriter"
+	"strconv"
 
 	"github.com/spf13/cobra"
 
@@ -96,8 +96,7 @@ func (a *app) printHosts(f status.Fleet, asJSON bool) error {
 		a.printf("no host has reported yet to %s\n", f.State)
 		return nil
 	}
-	w := tabwriter.NewWriter(&a.out, 0, 8, 2, ' ', 0)
-	fmt.Fprintf(w, "HOST\tID\tSTATE\tHEARD OF\tVERSION\tSPOOLED\tFLAGS MISSING\tGITEA TOKEN\n")
+	rows := []row{{cells: cells("HOST", "ID", "STATE", "HEARD OF", "VERSION", "SPOOLED", "FLAGS MISSING", "GITEA TOKEN")}}
 	for _, h := range hosts {
 		heard, token := "never", "no"
 		if h.Seen != nil {
@@ -110,12 +109,12 @@ func (a *app) printHosts(f status.Fleet, asJSON bool) error {
 		if h.This {
 			state += " (this host)"
 		}
-		fmt.Fprintf(w, "%s\t%.8s\t%s\t%s\t%s\t%d\t%d\t%s\n", h.Name, h.ID, state, heard, h.Version, h.Spooled, h.FlagsMissing, token)
+		rows = append(rows, row{cells: cells(h.Name, h.ID[:min(len(h.ID), 8)], state, heard, h.Version, strconv.Itoa(h.Spooled), strconv.Itoa(h.FlagsMissing), token)})
 	}
-	_ = w.Flush()
+	a.printRows(rows)
 	for _, h := range hosts {
 		for _, x := range h.Remarks() {
-			a.printf("! %s: %s\n", f.Label(h), x)
+			a.noticef("%s: %s\n", f.Label(h), x)
 		}
 	}
 	if n := len(f.In(status.HostRetired)); n > 0 {

@@ -40,6 +40,7 @@ type process struct {
 	getenv         func(string) string
 	now            func() time.Time       // nil: time.Now
 	uptime         func() incident.Uptime // nil: see bot.Env
+	sleep          func(time.Duration)    // nil: until the time is over, or the context
 }
 
 // Exit codes. exec and gate have more, so that shells and systemd do the right thing.

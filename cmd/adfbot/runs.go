@@ -213,9 +213,3 @@ func (a *app) printRuns(list runsJSON, one bool) {
 }
 
 var outcomeColours = map[string]string{store.Failure: red, store.Ignored: yellow}
-
-func (a *app) printRows(rows []row) {
-	for _, line := range a.screen().layOut(rows) {
-		a.printf("%s\n", line)
-	}
-}

@@ -2,12 +2,12 @@ package main
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
 	"slices"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -19,57 +19,119 @@ import (
 	"github.com/terraphim/adfbot/pause"
 )
 
+// statusFlags say what status shows.
+type statusFlags struct {
+	all, paused, json bool
+	watch             time.Duration
+}
+
 func (a *app) statusCmd() *cobra.Command {
-	var asJSON bool
+	var f statusFlags
 	cmd := &cobra.Command{
-		Use:   "status [P] [--json]",
+		Use:   "status [P...] [--paused] [--all] [--watch[=D]] [--json]",
 		Short: "Show which projects run, which are paused and why, and what is pending in Gitea",
-		Args:  oneProjectAtMost,
+		Long: `status shows what needs somebody first: projects that are paused, then those that need a look. Of many
+that are fine it shows only how many they are, unless they are named or --all is given. P is a project's
+id, or a pattern in quotes, such as 'twins-*'.`,
+		Example: `  adfbot status --paused
+  adfbot status 'twins-*' --watch`,
+		ValidArgsFunction: a.completeProjects,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			only := ""
-			if len(args) == 1 {
-				only = args[0]
-				if err := pause.CheckID(only); err != nil {
+			for _, name := range args {
+				if err := checkSpelling(name); err != nil {
 					return &exit{exitUsage, err}
 				}
 			}
-			cfg, err := a.load()
-			if err != nil {
-				return err
+			if cmd.Flags().Changed("watch") {
+				return a.watchStatus(cmd.Context(), args, f)
 			}
-			b, err := bot.Open(cmd.Context(), cfg, bot.ReadOnly, a.env(nil))
-			if errors.Is(err, fs.ErrNotExist) {
-				return a.statusOfNothing(cfg, only, asJSON)
-			}
-			if err != nil {
-				return err
-			}
-			defer a.close(b)
-			s, err := b.Status(cmd.Context(), only)
-			if err != nil {
-				return err
-			}
-			if only != "" && len(s.Projects) == 0 {
-				return &exit{exitUsage, cfg.CheckKnown(only, false)}
-			}
-			if asJSON {
-				return a.printJSON(s)
-			}
-			a.printStatus(s)
-			if entry, at, ok := cfg.Entry(only); ok {
-				a.printf("configured as %s (%s)\n", entry, at)
-			}
-			return nil
+			return a.status(cmd.Context(), args, f)
 		},
 	}
-	cmd.Flags().BoolVar(&asJSON, "json", false, "print everything as JSON")
+	cmd.Flags().BoolVar(&f.all, "all", false, "list all projects, also those that are fine")
+	cmd.Flags().BoolVar(&f.paused, "paused", false, "list only projects that are paused, or of which that is not known")
+	cmd.Flags().DurationVar(&f.watch, "watch", watchEvery, "show it again and again, with this time in between, until Ctrl-C")
+	cmd.Flags().Lookup("watch").NoOptDefVal = watchEvery.String()
+	cmd.Flags().BoolVar(&f.json, "json", false, "print everything as JSON, in the order of the configuration")
+	cmd.MarkFlagsMutuallyExclusive("json", "watch")
 	return cmd
 }
 
+// checkSpelling checks a name that may be an id or a pattern.
+func checkSpelling(name string) error {
+	if config.IsPattern(name) {
+		return config.CheckPattern(name)
+	}
+	return pause.CheckID(name)
+}
+
+func (a *app) status(ctx context.Context, names []string, f statusFlags) error {
+	cfg, err := a.load()
+	if err != nil {
+		return err
+	}
+	b, err := bot.Open(ctx, cfg, bot.ReadOnly, a.env(nil))
+	if errors.Is(err, fs.ErrNotExist) {
+		return a.statusOfNothing(cfg, names, f.json)
+	}
+	if err != nil {
+		return err
+	}
+	defer a.close(b)
+	only := ""
+	if len(names) == 1 && !config.IsPattern(names[0]) {
+		only = names[0]
+	}
+	s, err := b.Status(ctx, only)
+	if err == nil {
+		s, err = keepNamed(cfg, s, names)
+	}
+	if err != nil {
+		return err
+	}
+	if f.json {
+		if f.paused {
+			s = s.Keep(isPaused)
+		}
+		return a.printJSON(s)
+	}
+	a.printStatus(s, f, len(names) > 0)
+	if entry, at, ok := cfg.Entry(only); ok {
+		a.printf("configured as %s (%s)\n", entry, at)
+	}
+	return nil
+}
+
+func isPaused(p status.Project) bool { return p.Paused != status.No }
+
+// keepNamed keeps the projects that somebody has named by ids and patterns; all if there are no names.
+func keepNamed(cfg *config.Config, s status.Status, names []string) (status.Status, error) {
+	if len(names) == 0 {
+		return s, nil
+	}
+	for _, name := range names {
+		fits := func(p status.Project) bool { return config.Matches(name, p.ID) }
+		switch {
+		case slices.ContainsFunc(s.Projects, fits):
+		case config.IsPattern(name):
+			return s, &exit{exitUsage, &config.NoMatchError{Pattern: name}}
+		default:
+			return s, &exit{exitUsage, cmp.Or(cfg.CheckKnown(name, false), error(&config.UnknownProjectError{ID: name, Known: cfg.EntryNames()}))}
+		}
+	}
+	return s.Keep(func(p status.Project) bool {
+		return slices.ContainsFunc(names, func(name string) bool { return config.Matches(name, p.ID) })
+	}), nil
+}
+
 // statusOfNothing prints the status before anything was recorded.
-func (a *app) statusOfNothing(cfg *config.Config, only string, asJSON bool) error {
-	if only != "" {
-		if err := cfg.CheckKnown(only, false); err != nil {
+func (a *app) statusOfNothing(cfg *config.Config, names []string, asJSON bool) error {
+	for _, name := range names {
+		err := cfg.CheckKnown(name, false)
+		if config.IsPattern(name) {
+			_, err = cfg.Select([]string{name}, nil)
+		}
+		if err != nil {
 			return &exit{exitUsage, err}
 		}
 	}
@@ -84,10 +146,13 @@ func (a *app) statusOfNothing(cfg *config.Config, only string, asJSON bool) erro
 	return nil
 }
 
-// statusSteps is how many steps of the last sweep are listed.
-const statusSteps = 10
+const (
+	statusSteps = 10 // of the last sweep are listed
+	statusRows  = 50 // projects of a rank are listed without --all
+	fineRows    = 20 // as long as no more are fine
+)
 
-func (a *app) printStatus(s status.Status) {
+func (a *app) printStatus(s status.Status, f statusFlags, named bool) {
 	sweep := "never swept"
 	if s.LastSweep != nil {
 		sweep = fmt.Sprintf("last sweep %s ago, %s", since(s.At, s.LastSweep.At), text.Plural(len(s.LastSweep.Actions), "step"))
@@ -95,35 +160,36 @@ func (a *app) printStatus(s status.Status) {
 			sweep += ", " + text.Plural(n, "error")
 		}
 	}
-	a.printf("adfbot on %s: %s\n", s.Instance, sweep)
+	a.printf("%s\nadfbot on %s: %s\n", s.Totals, s.Instance, sweep)
 	if s.Fleet != nil {
 		a.printf("fleet: %s\n", s.Fleet.Summary())
 	}
+	screen := a.screen()
 	for _, st := range s.Stops {
-		a.printf("! %s; to resume the %s that it holds: %s\n", st.Summary(s.At), text.Plural(st.Holds, "project"), st.Resume)
+		a.noticef("%s; to resume the %s that it holds: %s\n", st.Summary(s.At), text.Plural(st.Holds, "project"), st.Resume)
 	}
-	w := tabwriter.NewWriter(&a.out, 0, 8, 2, ' ', 0)
-	for _, p := range s.Projects {
-		fmt.Fprintf(w, "%s\t%s\t%d/%d failures\t%s\t%s\n", p.ID, pausedWord(s, p), p.Failures, p.Threshold, history(p), incidentWord(s.At, p))
+	listed, more := listedProjects(s, f, named)
+	a.printRows(statusTable(s, listed, screen))
+	for _, line := range more {
+		a.printf("%s\n", line)
 	}
-	_ = w.Flush()
 	if len(s.Projects) == 0 && len(s.Patterns) > 0 {
 		a.printf("no project is known yet whose id fits %s\n", strings.Join(s.Patterns, " or "))
 	}
-	for _, p := range s.Projects {
+	for _, p := range listed {
 		if p.Paused == status.Yes && p.Reason != "" && !inForce(s, p.Stop) { // a stop is told once
 			a.printf("%s\n", p.Reason)
 		}
 		for _, x := range p.Warnings {
-			a.printf("! %s: %s\n", p.ID, x)
+			a.noticef("%s: %s\n", p.ID, x)
 		}
 	}
 	a.printPending(s)
 	for _, x := range s.OtherProblems() {
-		a.printf("! %s\n", strings.ReplaceAll(x, "\n", "\n  "))
+		a.noticef("%s\n", strings.ReplaceAll(x, "\n", "\n  "))
 	}
 	if s.Spooled > 0 {
-		a.printf("! %s in the spool; the next command that can store takes them in\n", text.Plural(s.Spooled, "result"))
+		a.noticef("%s in the spool; the next command that can store takes them in\n", text.Plural(s.Spooled, "result"))
 	}
 	if s.LastSweep != nil {
 		for _, x := range s.LastSweep.Actions[:min(len(s.LastSweep.Actions), statusSteps)] {
@@ -150,10 +216,10 @@ func foreignNote(issues []string) string {
 func (a *app) printPending(s status.Status) {
 	for _, g := range s.PendingGroups() {
 		if len(g.Work) == 1 && len(g.Work[0].Incidents) == 1 {
-			a.printf("! %s: %s\n", projectOf(g.Work[0].Incidents[0]), joined(g.Work[0].Incidents[0], g.Work[0].What, g.Reason))
+			a.noticef("%s: %s\n", projectOf(g.Work[0].Incidents[0]), joined(g.Work[0].Incidents[0], g.Work[0].What, g.Reason))
 			continue
 		}
-		a.printf("! %s\n", joined(text.Plural(g.Incidents(), "incident")+" wait", g.Reason))
+		a.noticef("%s\n", joined(text.Plural(g.Incidents(), "incident")+" wait", g.Reason))
 		for _, w := range g.Work {
 			a.printf("  %s\n", joined(w.What, strings.Join(w.Incidents, ", ")))
 		}
@@ -169,6 +235,68 @@ func joined(parts ...string) string {
 func projectOf(name string) string {
 	project, _, _ := strings.Cut(name, "#")
 	return project
+}
+
+// listedProjects returns the projects that are listed, those first that need somebody, and what is said of the others.
+func listedProjects(s status.Status, f statusFlags, named bool) (listed []status.Project, more []string) {
+	most := map[status.Rank]int{status.RankFine: fineRows}
+	if s.Totals.Fine > fineRows {
+		most[status.RankFine] = 0
+	}
+	left := map[status.Rank]int{}
+	for _, p := range s.Ranked() {
+		rank := p.Rank()
+		if _, ok := most[rank]; !ok {
+			most[rank] = statusRows
+		}
+		switch {
+		case f.paused && !isPaused(p):
+		case f.all, named, most[rank] > 0:
+			most[rank]--
+			listed = append(listed, p)
+		default:
+			left[rank]++
+		}
+	}
+	for _, rank := range []struct {
+		rank  status.Rank
+		words string
+	}{
+		{status.RankUnknown, "of which it is not known whether they are paused"}, {status.RankPaused, "that are paused"}, {status.RankHeld, "that are held"},
+		{status.RankLook, "that need a look"}, {status.RankFine, "that are fine"},
+	} {
+		if n := left[rank.rank]; n > 0 {
+			more = append(more, fmt.Sprintf("not listed: %s %s; see --all", text.Plural(n, "project"), rank.words))
+		}
+	}
+	return listed, more
+}
+
+// statusTable shows a project in a row. Where the screen is not wide without end, the address of its issue is below.
+func statusTable(s status.Status, projects []status.Project, screen screen) (rows []row) {
+	for _, p := range projects {
+		r := row{cells: cells(p.ID, pausedWord(s, p), fmt.Sprintf("%d/%d failures", p.Failures, p.Threshold), history(p))}
+		r.cells[1].colour = rankColours[p.Rank()]
+		issue := incidentWord(s.At, p)
+		if screen.width > 0 && (p.Incident != nil || p.Silence != nil) {
+			r.below, issue = []string{"  " + issue}, ""
+		}
+		r.cells = append(r.cells, cell{text: issue}, cell{text: lastRun(s.At, p)})
+		rows = append(rows, r)
+	}
+	return rows
+}
+
+var rankColours = map[status.Rank]string{status.RankUnknown: red, status.RankPaused: red, status.RankHeld: yellow, status.RankLook: yellow}
+
+// lastRun says how the last run ended, and when.
+func lastRun(now time.Time, p status.Project) string {
+	if len(p.LastRuns) == 0 {
+		return ""
+	}
+	r := p.LastRuns[0]
+	ended := cmp.Or(r.Signal, fmt.Sprintf("exit %d", r.ExitCode))
+	return joined(since(now, r.Finished)+" ago, "+ended, cmp.Or(r.LastLine, r.Detail))
 }
 
 func pausedWord(s status.Status, p status.Project) string {

@@ -50,6 +50,11 @@ func (s screen) paint(text, colour string) string {
 	return "\x1b[" + colour + "m" + text + "\x1b[m"
 }
 
+// noticef prints a line about something that needs somebody.
+func (a *app) noticef(format string, args ...any) {
+	a.printf("%s "+format, append([]any{a.screen().paint("!", yellow)}, args...)...)
+}
+
 // cell is a part of a row. Its text has no line ends and no sequences of a terminal.
 type cell struct{ text, colour string }
 
@@ -57,6 +62,12 @@ type cell struct{ text, colour string }
 type row struct {
 	cells []cell
 	below []string
+}
+
+func (a *app) printRows(rows []row) {
+	for _, line := range a.screen().layOut(rows) {
+		a.printf("%s\n", line)
+	}
 }
 
 func cells(texts ...string) (out []cell) {

@@ -68,6 +68,14 @@ func (e *PatternError) Unwrap() error { return pause.ErrID }
 // IsPattern reports whether a name is a pattern.
 func IsPattern(name string) bool { return strings.ContainsAny(name, "*?[") }
 
+// CheckPattern returns a [PatternError] for a name that should be a pattern and is none.
+func CheckPattern(name string) error {
+	if _, f := parseGlob(name); f != nil {
+		return &PatternError{*f}
+	}
+	return nil
+}
+
 // Matches reports whether a project has the name, or falls under the pattern.
 func Matches(name, project string) bool {
 	if !IsPattern(name) {

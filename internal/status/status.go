@@ -22,6 +22,7 @@ type Status struct {
 	PauseDir     string       `json:"pause_dir"`
 	State        string       `json:"state"`
 	At           time.Time    `json:"at"`
+	Totals       Totals       `json:"totals"` // of Projects
 	Projects     []Project    `json:"projects"`
 	Patterns     []string     `json:"patterns,omitempty"` // that configure projects without listing them
 	Stops        []Stop       `json:"stops,omitempty"`    // in force
@@ -155,6 +156,7 @@ func (r *Reader) Status(ctx context.Context, only string) (Status, error) {
 		}
 		s.Projects = append(s.Projects, p)
 	}
+	s.Totals = newTotals(s.Projects)
 	return s, nil
 }
 

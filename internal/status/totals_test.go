@@ -1,0 +1,43 @@
+package status
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/terraphim/adfbot/internal/store"
+)
+
+func TestRanks(t *testing.T) {
+	at := func(hour int) *time.Time {
+		at := time.Date(2026, 11, 23, hour, 0, 0, 0, time.UTC)
+		return &at
+	}
+	s := Status{Projects: []Project{
+		{ID: "fine", Paused: No},
+		{ID: "ignored", Paused: No, LastRuns: []Run{{Outcome: store.Ignored}}},
+		{ID: "failing", Paused: No, Failures: 1},
+		{ID: "held", Paused: Yes, Held: true, Since: at(3)},
+		{ID: "early", Paused: Yes, Since: at(1)},
+		{ID: "late", Paused: Yes, Since: at(2)},
+		{ID: "unknown", Paused: Unknown},
+		{ID: "warned", Paused: No, Warnings: []string{"x"}},
+		{ID: "pending", Paused: No, Pending: []string{"x"}},
+		{ID: "silent", Paused: No, Silence: &Silence{}},
+		{ID: "other agent", Paused: No, LastRuns: []Run{{Outcome: store.Failure}}},
+		{ID: "running", Paused: No, Running: 2, LastRuns: []Run{{Outcome: store.Success}, {Outcome: store.Failure}}},
+	}}
+	var ids []string
+	for _, p := range s.Ranked() {
+		ids = append(ids, p.ID)
+	}
+	require.Equal(t, []string{"unknown", "late", "early", "held", "failing", "warned", "pending", "silent", "other agent", "fine", "ignored", "running"}, ids)
+	require.Equal(t, "fine", s.Projects[0].ID, "the order of the status stays")
+
+	s = s.Keep(func(Project) bool { return true })
+	require.Equal(t, Totals{Projects: 12, Unknown: 1, Paused: 2, Held: 1, Look: 5, Fine: 3, Running: 1}, s.Totals)
+	require.Equal(t, "12 projects: 1 UNKNOWN, 2 paused, 1 held, 5 need a look, 3 fine; running now: 1", s.Totals.String())
+	require.Equal(t, "0 projects", Totals{}.String())
+	require.Equal(t, "1 project: 1 fine", s.Keep(func(p Project) bool { return p.ID == "fine" }).Totals.String())
+}
