@@ -59,6 +59,7 @@ project, it takes the rules that all projects have.`,
 	fl.StringVar(&f.output, "output", "", "file with its output, - for standard input")
 	fl.BoolVar(&f.json, "json", false, "print all rules as JSON")
 	_ = cmd.MarkFlagRequired("exit-code")
+	a.completeProjectFlag(cmd)
 	return cmd
 }
 

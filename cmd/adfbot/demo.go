@@ -18,7 +18,7 @@ func (a *app) demoCmd() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "demo",
 		Short: "Run the whole story in a few seconds, against a built-in Gitea, in a temporary directory",
-		Args:  cobra.NoArgs,
+		Args:  noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			ctx, stop := interruptible(cmd.Context())
 			defer stop()
@@ -81,7 +81,11 @@ func (a *app) demo(ctx context.Context, keep bool) (err error) {
 	if keep {
 		a.printf("\nEverything is in %s: try `adfbot status --config %s/config.yaml`.\n", dir, dir)
 	}
-	return errors.Join(d.err, ctx.Err())
+	if err := errors.Join(d.err, ctx.Err()); err != nil {
+		return err
+	}
+	a.printf("\nNext: `adfbot help guide` leads to the first issue in your own Gitea, in ten minutes.\n")
+	return nil
 }
 
 // start sets up a bot account and a repository, and writes configuration and token.

@@ -2,10 +2,8 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -63,6 +61,7 @@ recorded is kept beside the state and recorded later.`,
 	cmd.Flags().DurationVar(&q.Timeout, "timeout", 0, "end the command and what it has started after this long, and count a failure (default none)")
 	cmd.Flags().SetInterspersed(false)
 	_ = cmd.MarkFlagRequired("project")
+	a.completeProjectFlag(cmd)
 	return cmd
 }
 
@@ -74,7 +73,7 @@ func (a *app) drainCmd() *cobra.Command {
 		Use:    drainName,
 		Short:  "Copy stdin to stdout until stdin ends or nobody reads stdout (exec starts it)",
 		Hidden: true,
-		Args:   cobra.NoArgs,
+		Args:   noArgs,
 		Run:    func(*cobra.Command, []string) { proc.Drain(a.stdin, a.stdout) },
 	}
 }
@@ -85,49 +84,4 @@ func quiet(code int) error {
 		return nil
 	}
 	return &exit{code: code}
-}
-
-func (a *app) gateCmd() *cobra.Command {
-	return &cobra.Command{
-		Use:   "gate P",
-		Short: "Report whether a project may run: 0 yes, 75 paused (the reason on stdout), 255 unknown",
-		Long: `gate needs the pause directory and nothing else: no database, no network, no token. It fails
-closed: if anything cannot be read it exits with 255, and nothing may run. For systemd:
-
-  ExecCondition=/usr/local/bin/adfbot gate odilo`,
-		Annotations: map[string]string{"usage": strconv.Itoa(exitUnknown)},
-		Args:        oneProject,
-		RunE:        func(cmd *cobra.Command, args []string) error { return a.gate(cmd.Context(), args[0]) },
-	}
-}
-
-// gate prints the reason of a pause.
-func (a *app) gate(ctx context.Context, project string) error {
-	ctx, cancel := context.WithTimeout(ctx, bot.GateWait)
-	defer cancel()
-	cfg, warnings, err := bot.LoadForGate(ctx, config.Find(a.configPath, a.getenv))
-	if err != nil {
-		return &exit{exitUnknown, err}
-	}
-	for _, w := range warnings {
-		a.warnf("warning: %v\n", w)
-	}
-	if err := cfg.CheckProject(project); err != nil {
-		return &exit{exitUnknown, err}
-	}
-	v := bot.Gate(ctx, cfg, project)
-	switch {
-	case v.Err != nil:
-		// The verdict stands. What the state says only helps the reader.
-		return &exit{exitUnknown, fmt.Errorf("it is not known whether %s is paused, do not run it: %w", project,
-			bot.AdviseRestore(ctx, cfg, a.env(nil), v.Err, 2*time.Second))}
-	case v.Paused:
-		reason := strings.TrimRight(v.Reason, "\n")
-		if says := project + " is paused"; !strings.HasPrefix(reason, says) {
-			reason = says + ": " + reason
-		}
-		a.printf("%s\n", reason)
-		return &exit{code: bot.ExitPaused}
-	}
-	return nil
 }

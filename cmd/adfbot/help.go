@@ -76,7 +76,6 @@ func (a *app) addHelp(root *cobra.Command) {
 			title, _, _ := strings.Cut(topicText(name), "\n")
 			a.printf("  help %-15s %s\n", name, strings.TrimPrefix(title, "# "))
 		}
-		a.printf("\nShell completion: see \"adfbot completion --help\".\n")
 	})
 }
 

@@ -129,7 +129,7 @@ func oneHost(cmd *cobra.Command, args []string) error {
 	case len(args) == 0:
 		return fmt.Errorf("which host? %s", cmd.UseLine())
 	case len(args) > 1:
-		return fmt.Errorf("one host at a time, not %q", args)
+		return fmt.Errorf("one host at a time, not %s", quoted(args))
 	}
 	return nil
 }

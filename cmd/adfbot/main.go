@@ -112,6 +112,9 @@ func run(ctx context.Context, args []string, p process) int {
 	if err == nil {
 		return exitDone
 	}
+	if !a.begun {
+		err = plainly(cmd, err)
+	}
 	code := exitFailed
 	var e *exit
 	var bad *config.Error
@@ -208,15 +211,14 @@ closes the issue.
 
 Exit codes: 0 done, 1 failed, 2 wrong usage or configuration, 75 paused; gate exits with 255 if
 it cannot tell whether the project is paused, exec with 125 if it did not start its command.`,
-		SilenceErrors:     true,
-		SilenceUsage:      true,
-		Args:              knownCommand,
-		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: true},
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		Args:          knownCommand,
 	}
 	root.PersistentFlags().StringVar(&a.configPath, "config", "", "configuration file (default $ADFBOT_CONFIG, else "+config.DefaultPath+")")
 	root.PersistentFlags().BoolVarP(&a.verbose, "verbose", "v", false, "log every step to stderr")
 	root.AddCommand(a.serveCmd(), a.execCmd(), a.recordCmd(), a.classifyCmd(), a.gateCmd(), a.pauseCmd(), a.resumeCmd(), a.restoreCmd(),
-		a.statusCmd(), a.runsCmd(), a.incidentsCmd(), a.hostsCmd(), a.sweepCmd(), a.checkCmd(), a.initStateCmd(), a.migrateCmd(), a.drainCmd(), a.demoCmd(), a.versionCmd())
+		a.statusCmd(), a.runsCmd(), a.incidentsCmd(), a.hostsCmd(), a.sweepCmd(), a.checkCmd(), a.initStateCmd(), a.migrateCmd(), a.drainCmd(), a.demoCmd(), a.completionCmd(), a.versionCmd())
 	root.SetFlagErrorFunc(flagError)
 	a.addHelp(root)
 	for _, c := range root.Commands() {

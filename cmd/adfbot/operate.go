@@ -59,13 +59,19 @@ func (a *app) did(d bot.Done, err error) error {
 func (a *app) sweepCmd() *cobra.Command {
 	var opt escalate.SweepOptions
 	var asJSON, confirm bool
+	var projects []string
 	cmd := &cobra.Command{
-		Use:   "sweep [--dry-run] [--json] [--confirm-gitea-url]",
+		Use:   "sweep [--project P]... [--dry-run] [--json] [--confirm-gitea-url]",
 		Short: "Compare state, flags and issues once, and do what is due",
 		Args:  noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			ctx, stop := interruptible(cmd.Context())
 			defer stop()
+			for _, name := range projects {
+				if err := checkSpelling(name); err != nil {
+					return &exit{exitUsage, err}
+				}
+			}
 			cfg, err := a.load()
 			if err != nil {
 				return err
@@ -73,7 +79,7 @@ func (a *app) sweepCmd() *cobra.Command {
 			opt.Force = true
 			bar := a.progress("projects")
 			opt.Progress = bar.show
-			rep, err := a.sweep(ctx, cfg, opt, confirm)
+			rep, err := a.sweep(ctx, cfg, projects, opt, confirm)
 			bar.clear()
 			if asJSON {
 				rep.Actions = append([]plan.Action{}, rep.Actions...) // [] and never null
@@ -92,15 +98,18 @@ func (a *app) sweepCmd() *cobra.Command {
 			return err
 		},
 	}
+	cmd.Flags().StringArrayVar(&projects, "project", nil, "only this project, or those under a pattern in quotes; may be repeated")
 	cmd.Flags().BoolVar(&opt.DryRun, "dry-run", false, "print the plan and write nothing at all")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print the report as JSON")
 	cmd.Flags().BoolVar(&confirm, "confirm-gitea-url", false, "accept a changed gitea.url while incidents are unfinished")
+	a.completeProjectFlag(cmd)
 	return cmd
 }
 
-func (a *app) sweep(ctx context.Context, cfg *config.Config, opt escalate.SweepOptions, confirm bool) (status.SweepReport, error) {
+func (a *app) sweep(ctx context.Context, cfg *config.Config, projects []string, opt escalate.SweepOptions, confirm bool) (status.SweepReport, error) {
 	if opt.DryRun {
-		return bot.DryRun(ctx, cfg, a.env(nil))
+		rep, err := bot.DryRun(ctx, cfg, a.env(nil), projects...)
+		return rep, wrongName(err)
 	}
 	b, err := bot.Open(ctx, cfg, bot.Operate, a.envWithSpools(cfg))
 	if err != nil {
@@ -113,7 +122,8 @@ func (a *app) sweep(ctx context.Context, cfg *config.Config, opt escalate.SweepO
 			return status.SweepReport{}, err
 		}
 	}
-	return b.Sweep(ctx, opt)
+	rep, err := b.SweepNamed(ctx, projects, opt)
+	return rep, wrongName(err)
 }
 
 func (a *app) printSweep(rep status.SweepReport) {

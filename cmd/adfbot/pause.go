@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -95,7 +96,7 @@ func (a *app) resumeCmd() *cobra.Command {
 	var m bot.Many
 	var all bool
 	cmd := &cobra.Command{
-		Use:   "resume P... | --all [--incidents]",
+		Use:   "resume P... | --all [--incidents] [--reason TEXT]",
 		Short: "Remove pause flags, end incidents and close their issues; or end a stop",
 		Long: `resume resumes projects. P is a project's id, or a pattern in quotes, such as 'twins-*'. What is named by
 its id is resumed whatever pauses it. With --all, or a pattern, the projects are resumed that a stop
@@ -124,12 +125,14 @@ somebody has paused by hand, stay paused.`,
 				return bot.AdviseResumeMany(cmd.Context(), cfg, m.Names, err)
 			}
 			defer a.close(b)
+			m.Reason = bot.RedactorFor(cfg, a.getenv).Redact(redact.Clean(m.Reason)) // Gitea shows it
 			m.By = fmt.Sprintf("%s with adfbot resume on %s", bot.UserName(), bot.HostName(cfg))
 			done, err := b.ResumeMany(cmd.Context(), m)
 			return a.did(done.Done, wrongName(err))
 		},
 	}
 	cmd.Flags().BoolVar(&all, "all", false, "what adfbot pause --all has paused")
+	cmd.Flags().StringVar(&m.Reason, "reason", "", "why; the issue says it, and adfbot incidents")
 	cmd.Flags().BoolVar(&m.Incidents, "incidents", false, "with --all or a pattern: end incidents, too")
 	return cmd
 }
@@ -154,12 +157,19 @@ func (a *app) mayResume(ctx context.Context, cfg *config.Config, name string) er
 }
 
 // completeProjects completes the ids of projects that are configured, or known to gate on this host. It needs no state.
-func (a *app) completeProjects(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
-	cfg, err := a.load()
+func (a *app) completeProjects(_ *cobra.Command, args []string, begun string) ([]string, cobra.ShellCompDirective) {
+	cfg, _, err := config.LoadFor(config.Find(a.configPath, a.getenv), config.GateKeys...)
 	if err != nil {
 		return nil, cobra.ShellCompDirectiveError
 	}
 	known, _ := pause.New(cfg.PauseDir).KnownProjects() // the others can be completed all the same
-	ids := slices.DeleteFunc(cfg.ProjectIDs(known), func(id string) bool { return slices.Contains(args, id) })
+	ids := slices.DeleteFunc(cfg.ProjectIDs(known), func(id string) bool { return slices.Contains(args, id) || !strings.HasPrefix(id, begun) })
 	return ids, cobra.ShellCompDirectiveNoFileComp
+}
+
+// completeProjectFlag has --project completed as a project's id is as an argument.
+func (a *app) completeProjectFlag(cmd *cobra.Command) {
+	_ = cmd.RegisterFlagCompletionFunc("project", func(cmd *cobra.Command, _ []string, begun string) ([]string, cobra.ShellCompDirective) {
+		return a.completeProjects(cmd, nil, begun)
+	})
 }

@@ -61,6 +61,7 @@ again changes nothing and gets the first answer.`,
 	_ = cmd.MarkFlagRequired("project")
 	cmd.MarkFlagsOneRequired("success", "failure", "ignored", "exit-code")
 	cmd.MarkFlagsMutuallyExclusive("success", "failure", "ignored", "exit-code")
+	a.completeProjectFlag(cmd)
 	return cmd
 }
 

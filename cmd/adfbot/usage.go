@@ -1,9 +1,11 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"regexp"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -12,34 +14,15 @@ import (
 
 // Messages about wrong usage. Cobra's own ("accepts 1 arg(s), received 0") name neither what is missing nor what was meant.
 
-// oneProject takes the one argument of gate.
-func oneProject(cmd *cobra.Command, args []string) error {
-	switch {
-	case len(args) == 0:
-		return fmt.Errorf("which project? %s", cmd.UseLine())
-	case len(args) > 1:
-		return fmt.Errorf("one project at a time, not %q", args)
-	}
-	return nil
-}
-
-// someProjects takes the arguments of pause and resume.
+// someProjects takes the arguments of gate, pause and resume.
 func someProjects(cmd *cobra.Command, args []string, all bool) error {
 	switch {
 	case all && len(args) > 0:
-		return fmt.Errorf("--all or the names of projects, not both: %q", args)
+		return fmt.Errorf("--all or the names of projects, not both: %s", quoted(args))
 	case !all && len(args) == 0:
 		return fmt.Errorf("which project? %s", cmd.UseLine())
 	}
 	return nil
-}
-
-// oneProjectAtMost takes the argument of status.
-func oneProjectAtMost(cmd *cobra.Command, args []string) error {
-	if len(args) == 0 {
-		return nil
-	}
-	return oneProject(cmd, args)
 }
 
 // oneURL takes the argument of migrate. It shows none, since there may be a password in it.
@@ -64,7 +47,7 @@ func oneURLAtMost(cmd *cobra.Command, args []string) error {
 // noArgs takes no argument at all.
 func noArgs(cmd *cobra.Command, args []string) error {
 	if len(args) > 0 {
-		return fmt.Errorf("%s takes no arguments, not %q", cmd.CommandPath(), args)
+		return fmt.Errorf("%s takes no arguments, not %s", cmd.CommandPath(), quoted(args))
 	}
 	return nil
 }
@@ -89,29 +72,89 @@ func knownCommand(root *cobra.Command, args []string) error {
 	return fmt.Errorf("there is no command %q%s", args[0], meant(root.SuggestionsFor(args[0]), ""))
 }
 
+// quoted lists arguments for a message.
+func quoted(args []string) string {
+	out := make([]string, len(args))
+	for i, arg := range args {
+		out[i] = strconv.Quote(arg)
+	}
+	return strings.Join(out, " ")
+}
+
 // flagValues says what the values of flags must be, by their type.
 var flagValues = map[string]string{
 	"bool":     "true or false",
 	"duration": "a number with a unit, e.g. 90s or 50m",
-	"int":      "a number; after a signal that is 128 and the signal's number, e.g. 137 after KILL",
+	"int":      "a number",
 }
 
-// flagError adds to the error for an unknown flag which one may have been meant, and to that for a bad value what would be right.
+// flagError says in plain words what is wrong with a flag: which one may have been meant, and which value would be right.
 func flagError(cmd *cobra.Command, err error) error {
 	var bad *pflag.InvalidValueError
-	if errors.As(err, &bad) && flagValues[bad.GetFlag().Value.Type()] != "" {
-		return fmt.Errorf("--%s %q: must be %s", bad.GetFlag().Name, bad.GetValue(), flagValues[bad.GetFlag().Value.Type()])
-	}
+	var empty *pflag.ValueRequiredError
+	var none *pflag.InvalidSyntaxError
 	var unknown *pflag.NotExistError
-	if !errors.As(err, &unknown) || len(unknown.GetSpecifiedName()) < 2 {
+	switch {
+	case errors.As(err, &bad):
+		must := cmp.Or(flagValues[bad.GetFlag().Value.Type()], "something else: see the help text")
+		if bad.GetFlag().Name == "exit-code" {
+			must += "; after a signal that is 128 and the signal's number, e.g. 137 after KILL"
+		}
+		return fmt.Errorf("--%s %q: must be %s", bad.GetFlag().Name, bad.GetValue(), must)
+	case errors.As(err, &empty):
+		return fmt.Errorf("the flag --%s needs an argument", empty.GetFlag().Name)
+	case errors.As(err, &none):
+		return fmt.Errorf("%q is no flag: write --name or --name=value", none.GetSpecifiedFlag())
+	case !errors.As(err, &unknown):
 		return err
+	}
+	name := unknown.GetSpecifiedName()
+	if len(name) < 2 {
+		return fmt.Errorf("there is no flag -%s", name)
 	}
 	flagNames := regexp.MustCompile(`(?m)^ +(?:-\w, )?--([a-z-]+)`) // in the help text about flags
 	var names []string
 	for _, m := range flagNames.FindAllStringSubmatch(cmd.LocalFlags().FlagUsages()+cmd.InheritedFlags().FlagUsages(), -1) {
 		names = append(names, m[1])
 	}
-	return fmt.Errorf("%w%s", err, meant(similar(unknown.GetSpecifiedName(), names), "--"))
+	return fmt.Errorf("there is no flag --%s%s", name, meant(similar(name, names), "--"))
+}
+
+// flagRules are the messages of cobra's checks of several flags, which have no types, and what is said in their place. The names in them are
+// those of our own flags.
+var flagRules = []struct {
+	cobra *regexp.Regexp
+	plain func(cmd *cobra.Command, named []string) string
+}{
+	{regexp.MustCompile(`^required flag\(s\) (.*) not set$`), func(cmd *cobra.Command, named []string) string {
+		verb := "is"
+		if len(named) > 1 {
+			verb = "are"
+		}
+		return fmt.Sprintf("%s %s missing: %s", strings.Join(named, " and "), verb, cmd.UseLine())
+	}},
+	{regexp.MustCompile(`^at least one of the flags in the group \[(.*)\] is required$`), func(_ *cobra.Command, named []string) string {
+		return "give one of " + strings.Join(named, ", ")
+	}},
+	{regexp.MustCompile(`^if any flags in the group \[.*\] are set none of the others can be; \[(.*)\] were all set$`), func(_ *cobra.Command, named []string) string {
+		return "give one only of " + strings.Join(named, " and ")
+	}},
+}
+
+// plainly says in plain words what cobra found wrong before a command began.
+func plainly(cmd *cobra.Command, err error) error {
+	for _, rule := range flagRules {
+		m := rule.cobra.FindStringSubmatch(err.Error())
+		if m == nil {
+			continue
+		}
+		var named []string
+		for _, name := range strings.FieldsFunc(m[1], func(c rune) bool { return c == ' ' || c == ',' || c == '"' }) {
+			named = append(named, "--"+name)
+		}
+		return errors.New(rule.plain(cmd, named))
+	}
+	return err
 }
 
 // similar returns the names that may have been meant. Cobra knows how to find them among commands.

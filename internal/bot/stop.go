@@ -11,6 +11,7 @@ import (
 	"github.com/terraphim/adfbot/escalate"
 	"github.com/terraphim/adfbot/escalate/incident"
 	"github.com/terraphim/adfbot/internal/config"
+	"github.com/terraphim/adfbot/internal/redact"
 	"github.com/terraphim/adfbot/internal/store"
 	"github.com/terraphim/adfbot/internal/text"
 	"github.com/terraphim/adfbot/pause"
@@ -29,7 +30,7 @@ func CheckPauseFor(d time.Duration) error {
 type Many struct {
 	Names  []string // ids and patterns; [incident.EveryProject]: all
 	By     string   // who wants it
-	Reason string
+	Reason string        // a line for people; cleaned and masked
 	For    time.Duration // of a pause: when it ends by itself; 0: it does not
 	// Incidents has a resume by a pattern end the incidents of its projects, too.
 	Incidents bool
@@ -207,6 +208,7 @@ func AdvisePauseMany(ctx context.Context, cfg *config.Config, names []string, er
 // ResumeMany resumes projects: those that are named by their id, whatever pauses them; and those under a pattern that a stop holds. A stop of just
 // these patterns is over.
 func (b *Bot) ResumeMany(ctx context.Context, m Many) (out DoneMany, err error) {
+	m.By = Because(m.By, m.Reason)
 	stops, err := b.rec.StopsInForce(ctx)
 	if err != nil {
 		return out, err
@@ -222,6 +224,14 @@ func (b *Bot) ResumeMany(ctx context.Context, m Many) (out DoneMany, err error) 
 		errs = append(errs, b.resumePatterns(ctx, m, s, ended, &out))
 	}
 	return out, errors.Join(errs...)
+}
+
+// Because adds to who resumes a project why they do.
+func Because(who, reason string) string {
+	if reason = redact.Line(reason, 300); reason != "" {
+		who += ": " + reason
+	}
+	return who
 }
 
 // endedBy reports whether a resume of names ends a stop.

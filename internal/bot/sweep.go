@@ -110,11 +110,89 @@ func (b *Bot) SweepProject(ctx context.Context, project string) (escalate.Report
 		return escalate.Report{}, err
 	}
 	defer b.endSweep()
+	return b.sweepProject(ctx, project, escalate.SweepOptions{})
+}
+
+func (b *Bot) sweepProject(ctx context.Context, project string, opt escalate.SweepOptions) (escalate.Report, error) {
 	begun := b.now()
-	rep, err := b.rec.Sweep(ctx, escalate.SweepOptions{Project: project})
+	opt.Project = project
+	rep, err := b.rec.Sweep(ctx, opt)
 	err = b.AdviseRestore(ctx, err)
 	logSweep(ctx, b.log.With("project", project), "sweep of one project", status.SweepReport{Report: rep, Took: b.now().Sub(begun)}, err)
 	return rep, err
+}
+
+// sweepProjects sweeps some projects, one after the other. The report of the last sweep of all projects stays in the state.
+func (b *Bot) sweepProjects(ctx context.Context, projects []string, opt escalate.SweepOptions) (status.SweepReport, error) {
+	rep := status.SweepReport{DryRun: opt.DryRun, At: b.now().UTC()}
+	if !opt.DryRun {
+		b.takeIn(ctx)
+		if err := b.beginSweep(ctx); err != nil {
+			return rep, err
+		}
+		defer b.endSweep()
+	}
+	progress := opt.Progress
+	var errs []error
+	for n, project := range projects {
+		opt.Progress = nil
+		one, err := b.sweepProject(ctx, project, opt)
+		rep.Projects += one.Projects
+		rep.Actions, rep.Waiting = append(rep.Actions, one.Actions...), append(rep.Waiting, one.Waiting...)
+		rep.Errors, rep.Foreign = appendNew(rep.Errors, one.Errors), appendNew(rep.Foreign, one.Foreign)
+		if errs = append(errs, err); ctx.Err() != nil {
+			break
+		}
+		if progress != nil {
+			progress(n+1, len(projects))
+		}
+	}
+	rep.Took = b.now().Sub(rep.At)
+	return rep, distinctErrors(errs)
+}
+
+// appendNew appends what is not there yet: several projects may say the same of one repository.
+func appendNew(list, more []string) []string {
+	for _, s := range more {
+		if !slices.Contains(list, s) {
+			list = append(list, s)
+		}
+	}
+	return list
+}
+
+// distinctErrors joins errors, each message once.
+func distinctErrors(errs []error) error {
+	seen := map[string]bool{}
+	return errors.Join(slices.DeleteFunc(errs, func(err error) bool {
+		if err == nil || seen[err.Error()] {
+			return true
+		}
+		seen[err.Error()] = true
+		return false
+	})...)
+}
+
+// namedToSweep returns the projects that names stand for. One that has left the configuration is among them as long as something of it is
+// unfinished. A dry run writes nothing, not even which projects are known.
+func (b *Bot) namedToSweep(ctx context.Context, names []string, dry bool) ([]string, error) {
+	find := b.selected
+	if dry {
+		find = func(ctx context.Context, names []string) (config.Selected, error) {
+			known, err := b.store.KnownProjects(ctx)
+			if err != nil {
+				return config.Selected{}, err
+			}
+			return b.cfg.Select(names, known)
+		}
+	}
+	s, err := find(ctx, names)
+	for _, id := range s.IDs {
+		err = errors.Join(err, b.CheckKnown(ctx, id))
+	}
+	ids := slices.Concat(s.IDs, s.Matched)
+	slices.Sort(ids)
+	return slices.Compact(ids), err
 }
 
 // beginSweep waits for the end of the sweep that is running.
@@ -198,21 +276,33 @@ func (b *Bot) prune(ctx context.Context, rep *status.SweepReport) error {
 	return err
 }
 
-// DryRun returns what a sweep would do, and writes nothing. Without a state it plans with a new one that it throws
-// away.
-func DryRun(ctx context.Context, cfg *config.Config, env Env) (status.SweepReport, error) {
+// DryRun returns what a sweep would do, of all projects or of those that are named, and writes nothing. Without a state it plans with a new
+// one that it throws away.
+func DryRun(ctx context.Context, cfg *config.Config, env Env, names ...string) (status.SweepReport, error) {
 	b, err := Open(ctx, cfg, ReadOnly, env)
 	if errors.Is(err, fs.ErrNotExist) {
-		return dryRunWithoutState(ctx, cfg, env)
+		return dryRunWithoutState(ctx, cfg, env, names)
 	}
 	if err != nil {
 		return status.SweepReport{}, err
 	}
-	rep, err := b.Sweep(ctx, escalate.SweepOptions{DryRun: true, Force: true})
+	rep, err := b.SweepNamed(ctx, names, escalate.SweepOptions{DryRun: true, Force: true})
 	return rep, errors.Join(err, b.Close())
 }
 
-func dryRunWithoutState(ctx context.Context, cfg *config.Config, env Env) (rep status.SweepReport, err error) {
+// SweepNamed sweeps the projects that names, ids and patterns, stand for; all if there are none.
+func (b *Bot) SweepNamed(ctx context.Context, names []string, opt escalate.SweepOptions) (status.SweepReport, error) {
+	if len(names) == 0 {
+		return b.Sweep(ctx, opt)
+	}
+	ids, err := b.namedToSweep(ctx, names, opt.DryRun)
+	if err != nil {
+		return status.SweepReport{}, err
+	}
+	return b.sweepProjects(ctx, ids, opt)
+}
+
+func dryRunWithoutState(ctx context.Context, cfg *config.Config, env Env, names []string) (rep status.SweepReport, err error) {
 	dir, err := os.MkdirTemp("", "adfbot-plan-")
 	if err != nil {
 		return rep, err
@@ -227,5 +317,5 @@ func dryRunWithoutState(ctx context.Context, cfg *config.Config, env Env) (rep s
 	if err := opened.Close(); err != nil {
 		return rep, err
 	}
-	return DryRun(ctx, &temp, env)
+	return DryRun(ctx, &temp, env, names...)
 }

@@ -121,13 +121,21 @@ func (s *Server) postResume(w http.ResponseWriter, r *request) error {
 	if err != nil {
 		return err
 	}
-	if _, err := parseObject(r.body); err != nil {
+	o, err := parseObject(r.body, "reason")
+	if err != nil {
 		return err
+	}
+	var wrong []string
+	reason := r.bot.Redactor().Redact(redact.Clean(field[string](o, "reason", "string", &wrong)))
+	if len(wrong) > 0 {
+		return refused(http.StatusBadRequest, titleBody, "%s", wrong[0])
 	}
 	host := cmp.Or(bot.HostName(r.cfg), "this machine")
 	ctx, cancel := s.detached(r.Context())
 	defer cancel()
-	done, err := within(r, s.operateWait, func() (bot.Done, error) { return r.bot.ResumeBy(ctx, id, r.caller.name+" over HTTP on "+host) })
+	done, err := within(r, s.operateWait, func() (bot.Done, error) { 
+		return r.bot.ResumeBy(ctx, id, bot.Because(r.caller.name+" over HTTP on "+host, reason))
+	})
 	if err != nil {
 		return notDone("Not resumed", id, err)
 	}

@@ -200,7 +200,8 @@ func TestRefusedPauseAndResume(t *testing.T) {
 		{"/api/v1/projects/nobody/resume", ``, 404, "odilo"},
 		{"/api/v1/projects/odilo/pause", `{"why":"x"}`, 400, "reason"},
 		{"/api/v1/projects/odilo/pause", `{"reason":7}`, 400, "string"},
-		{"/api/v1/projects/odilo/resume", `{"reason":"x"}`, 400, "no field"},
+		{"/api/v1/projects/odilo/resume", `{"reason":7}`, 400, "string"},
+		{"/api/v1/projects/odilo/resume", `{"for":"2h"}`, 400, "no field"},
 	} {
 		require.Contains(t, s.problem(s.post(c.path, c.body, as(adminToken)), c.status), c.says, c.path)
 	}

@@ -43,12 +43,13 @@ func (s *Server) postPauseMany(w http.ResponseWriter, r *request) error {
 
 // postResumeMany resumes several projects, or ends a stop.
 func (s *Server) postResumeMany(w http.ResponseWriter, r *request) error {
-	o, err := parseObject(r.body, "projects", "all", "incidents")
+	o, err := parseObject(r.body, "projects", "all", "incidents", "reason")
 	if err != nil {
 		return err
 	}
 	var wrong []string
 	m := bot.Many{By: r.caller.name + " over HTTP on " + cmp.Or(bot.HostName(r.cfg), "this machine"), Names: o.names(&wrong)}
+	m.Reason = r.bot.Redactor().Redact(redact.Clean(field[string](o, "reason", "string", &wrong)))
 	if m.Incidents = field[bool](o, "incidents", "boolean", &wrong); m.Incidents && !slices.ContainsFunc(m.Names, config.IsPattern) {
 		wrong = append(wrong, "incidents goes with all or a pattern: a project that is named by its id is resumed whatever pauses it")
 	}

@@ -71,7 +71,7 @@ func TestPauseManyRefused(t *testing.T) {
 		{"pause", `{"everything":true}`, 400, "everything"},
 		{"resume", `{"projects":["odilo"],"incidents":true}`, 400, "goes with all or a pattern"},
 		{"resume", `{"projects":["nobody"]}`, 404, "nobody"},
-		{"resume", `{"all":true,"reason":"x"}`, 400, "incidents"},
+		{"resume", `{"all":true,"for":"2h"}`, 400, "incidents"},
 	} {
 		require.Contains(t, s.problem(s.post("/api/v1/"+c.path, c.body, as(adminToken)), c.status), c.says, c.body)
 	}
