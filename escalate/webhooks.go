@@ -41,7 +41,7 @@ type WebhookDocument struct {
 	Instance string          `json:"instance"`
 	Project  string          `json:"project"`
 	Incident WebhookIncident `json:"incident"`
-	Issue    string          `json:"issue"`    // URL
+	Issue    string          `json:"issue_url"`
 	Projects []string        `json:"projects"` // all that are paused and that the issue is about
 	Step     int             `json:"step"`     // from 1
 	After    int64           `json:"after_seconds"`
@@ -55,7 +55,25 @@ type WebhookIncident struct {
 	Agent    string    `json:"agent"`
 	Failures int       `json:"failures"`
 	Class    string    `json:"class"` // "": not known
-	OpenedAt time.Time `json:"opened_at"`
+	Opened   time.Time `json:"opened"`
+}
+
+// MarshalJSON adds the name that a field had before each thing had one name everywhere. Version 1 keeps it.
+func (d WebhookDocument) MarshalJSON() ([]byte, error) {
+	type plain WebhookDocument
+	return json.Marshal(struct {
+		plain
+		OldIssue string `json:"issue"`
+	}{plain(d), d.Issue})
+}
+
+// MarshalJSON is like that of [WebhookDocument].
+func (i WebhookIncident) MarshalJSON() ([]byte, error) {
+	type plain WebhookIncident
+	return json.Marshal(struct {
+		plain
+		OldOpened time.Time `json:"opened_at"`
+	}{plain(i), i.Opened})
 }
 
 const (
@@ -219,7 +237,7 @@ func (r *Reconciler) webhookDocument(d incident.Delivery, carried []incident.Inc
 	return WebhookDocument{
 		Version: WebhookVersion, ID: d.Event, Event: "step", Text: issuetext.StepText(d, of, others, lead.Issue), Instance: of.Instance, Project: of.Project,
 		Incident: WebhookIncident{
-			ID: of.ID, Name: of.Name(), Agent: cmp.Or(of.Agent, "project-meta"), Failures: of.Failures, Class: of.Class, OpenedAt: of.Opened.UTC(),
+			ID: of.ID, Name: of.Name(), Agent: cmp.Or(of.Agent, "project-meta"), Failures: of.Failures, Class: of.Class, Opened: of.Opened.UTC(),
 		},
 		Issue: lead.Issue.URL, Projects: projects, Step: d.Number, After: int64(d.After / time.Second), BegunAt: d.Begun.UTC(),
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -31,8 +32,9 @@ func (a *app) knows(ctx context.Context, cfg *config.Config, project string) (bo
 }
 
 func (a *app) restoreCmd() *cobra.Command {
-	return &cobra.Command{
-		Use:   "restore",
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:   "restore [--json]",
 		Short: "Write the flags of all paused projects again, after the pause directory was emptied or moved",
 		Args:  noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -41,9 +43,38 @@ func (a *app) restoreCmd() *cobra.Command {
 				return err
 			}
 			defer a.close(b)
-			return a.did(b.Restore(cmd.Context()))
+			done, err := b.Restore(cmd.Context())
+			if asJSON && err == nil {
+				return a.printJSON(doneJSON{done.Text, append([]string{}, done.Problems...)})
+			}
+			return a.did(done, err)
 		},
 	}
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print the answer as JSON")
+	return cmd
+}
+
+// doneJSON is the answer of `restore --json`.
+type doneJSON struct {
+	Text     string   `json:"text"`
+	Problems []string `json:"problems"` // what is left to the next sweep
+}
+
+// doneManyJSON is the answer of `pause --json` and `resume --json`, as of the API.
+type doneManyJSON struct {
+	Stop     string   `json:"stop,omitempty"` // id of the stop that was made
+	Projects []string `json:"projects"`       // that were paused or resumed
+	Others   []string `json:"others"`         // that are paused, as they were before
+	doneJSON
+}
+
+// didMany prints what was done to several projects. Some of it may be done in spite of an error.
+func (a *app) didMany(d bot.DoneMany, err error, asJSON bool) error {
+	if !asJSON || err != nil && len(d.Projects) == 0 {
+		return a.did(d.Done, err)
+	}
+	return errors.Join(a.printJSON(doneManyJSON{d.Stop, append([]string{}, d.Projects...), append([]string{}, d.Others...),
+		doneJSON{d.Text, append([]string{}, d.Problems...)}}), err)
 }
 
 func (a *app) did(d bot.Done, err error) error {
@@ -158,9 +189,9 @@ func (a *app) printSweep(rep status.SweepReport) {
 }
 
 func (a *app) checkCmd() *cobra.Command {
-	var offline bool
+	var offline, asJSON bool
 	cmd := &cobra.Command{
-		Use:   "check [--offline]",
+		Use:   "check [--offline] [--json]",
 		Short: "Check the setup: configuration, directories, Gitea, token, permissions. Each FAIL line says how to fix it",
 		Args:  noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -168,19 +199,40 @@ func (a *app) checkCmd() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			failed := false
+			out := checkJSON{OK: true, Findings: []finding{}}
 			for _, f := range bot.Check(cmd.Context(), cfg, offline, a.env(nil)) {
-				a.printf("%-5s %-10s %s\n", f.Level, f.What, f.Text)
-				failed = failed || f.Level == bot.Fail
+				if !asJSON {
+					a.printf("%-5s %-10s %s\n", f.Level, f.What, f.Text)
+				}
+				out.OK = out.OK && f.Level != bot.Fail
+				out.Findings = append(out.Findings, finding{strings.ToLower(string(f.Level)), f.What, f.Text})
 			}
-			if failed {
+			if asJSON {
+				if err := a.printJSON(out); err != nil {
+					return err
+				}
+			}
+			if !out.OK {
 				return &exit{code: exitFailed}
 			}
 			return nil
 		},
 	}
 	cmd.Flags().BoolVar(&offline, "offline", false, "do not ask Gitea")
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print the findings as JSON")
 	return cmd
+}
+
+// checkJSON is the answer of `check --json`.
+type checkJSON struct {
+	OK       bool      `json:"ok"` // nothing fails
+	Findings []finding `json:"findings"`
+}
+
+type finding struct {
+	Level string `json:"level"` // ok, warn or fail
+	What  string `json:"what"`
+	Text  string `json:"text"`
 }
 
 func (a *app) initStateCmd() *cobra.Command {

@@ -18,9 +18,9 @@ import (
 
 func (a *app) pauseCmd() *cobra.Command {
 	var m bot.Many
-	var all bool
+	var all, asJSON bool
 	cmd := &cobra.Command{
-		Use:   "pause P... | --all [--reason TEXT] [--for D]",
+		Use:   "pause P... | --all [--reason TEXT] [--for D] [--json]",
 		Short: "Pause projects by hand, or all at once",
 		Long: `pause pauses projects until somebody resumes them. P is a project's id, or a pattern in quotes, such as
 'twins-*'. With a pattern, or --all, it is a stop: projects that become known later are paused, too.
@@ -55,9 +55,10 @@ it. An incident is ended by no time.`,
 			// The reason goes into the flag, the state and the log, which agents may read.
 			m.Reason, m.By = bot.RedactorFor(cfg, a.getenv).Redact(redact.Clean(m.Reason)), bot.UserName()
 			done, err := b.PauseMany(cmd.Context(), m)
-			return a.did(done.Done, wrongName(err))
+			return a.didMany(done, wrongName(err), asJSON)
 		},
 	}
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print the answer as JSON")
 	cmd.Flags().BoolVar(&all, "all", false, "all projects, also those that become known later")
 	cmd.Flags().StringVar(&m.Reason, "reason", "", "why; the gate prints it")
 	cmd.Flags().DurationVar(&m.For, "for", 0, "resume by itself after this time, from 1m to 720h")
@@ -94,9 +95,9 @@ func named(args []string, all bool) []string {
 
 func (a *app) resumeCmd() *cobra.Command {
 	var m bot.Many
-	var all bool
+	var all, asJSON bool
 	cmd := &cobra.Command{
-		Use:   "resume P... | --all [--incidents] [--reason TEXT]",
+		Use:   "resume P... | --all [--incidents] [--reason TEXT] [--json]",
 		Short: "Remove pause flags, end incidents and close their issues; or end a stop",
 		Long: `resume resumes projects. P is a project's id, or a pattern in quotes, such as 'twins-*'. What is named by
 its id is resumed whatever pauses it. With --all, or a pattern, the projects are resumed that a stop
@@ -128,9 +129,10 @@ somebody has paused by hand, stay paused.`,
 			m.Reason = bot.RedactorFor(cfg, a.getenv).Redact(redact.Clean(m.Reason)) // Gitea shows it
 			m.By = fmt.Sprintf("%s with adfbot resume on %s", bot.UserName(), bot.HostName(cfg))
 			done, err := b.ResumeMany(cmd.Context(), m)
-			return a.did(done.Done, wrongName(err))
+			return a.didMany(done, wrongName(err), asJSON)
 		},
 	}
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print the answer as JSON")
 	cmd.Flags().BoolVar(&all, "all", false, "what adfbot pause --all has paused")
 	cmd.Flags().StringVar(&m.Reason, "reason", "", "why; the issue says it, and adfbot incidents")
 	cmd.Flags().BoolVar(&m.Incidents, "incidents", false, "with --all or a pattern: end incidents, too")

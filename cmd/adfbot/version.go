@@ -8,12 +8,31 @@ import (
 )
 
 func (a *app) versionCmd() *cobra.Command {
-	return &cobra.Command{
-		Use:   "version",
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:   "version [--json]",
 		Short: "Print the version",
 		Args:  noArgs,
-		Run:   func(*cobra.Command, []string) { a.printVersion() },
+		RunE: func(*cobra.Command, []string) error {
+			if asJSON {
+				version, revision := build()
+				return a.printJSON(versionJSON{version, revision, runtime.Version(), runtime.GOOS, runtime.GOARCH})
+			}
+			a.printVersion()
+			return nil
+		},
 	}
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print it as JSON")
+	return cmd
+}
+
+// versionJSON is the answer of `version --json`.
+type versionJSON struct {
+	Version  string `json:"version"`
+	Revision string `json:"revision"` // "" if unknown
+	Go       string `json:"go"`
+	OS       string `json:"os"`
+	Arch     string `json:"arch"`
 }
 
 func (a *app) printVersion() {

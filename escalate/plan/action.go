@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"encoding/json"
 	"maps"
 	"slices"
 	"time"
@@ -84,6 +85,16 @@ func (k Kind) Local() bool {
 // Uncovers reports whether a local step may make another one due, so that the project has to be observed again.
 func (k Kind) Uncovers() bool {
 	return k == Resume || k == Supersede || k == Rebuild || k == RebuildDone || k == RebuildSilent || k == ForgetFlag || k == ReleaseHold || k == EndHold || k == LeaveLead
+}
+
+// MarshalJSON adds the names that each thing has everywhere; Incident and Issue, with names of Go, are old ones.
+func (a Action) MarshalJSON() ([]byte, error) {
+	type plain Action
+	return json.Marshal(struct {
+		plain
+		IncidentID string `json:"incident_id,omitempty"`
+		IssueURL   string `json:"issue_url,omitempty"`
+	}{plain(a), a.Incident, a.Issue.URL})
 }
 
 // Action is one step of a plan.

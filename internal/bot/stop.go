@@ -28,8 +28,8 @@ func CheckPauseFor(d time.Duration) error {
 // Many is a pause or a resume of projects that are named by ids and patterns. Patterns make a pause a stop, which pauses projects that become known
 // later, too; see [incident.Stop].
 type Many struct {
-	Names  []string // ids and patterns; [incident.EveryProject]: all
-	By     string   // who wants it
+	Names  []string      // ids and patterns; [incident.EveryProject]: all
+	By     string        // who wants it
 	Reason string        // a line for people; cleaned and masked
 	For    time.Duration // of a pause: when it ends by itself; 0: it does not
 	// Incidents has a resume by a pattern end the incidents of its projects, too.

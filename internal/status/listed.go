@@ -21,9 +21,9 @@ type ListedIncident struct {
 	State       string       `json:"state"`
 	Opened      time.Time    `json:"opened"`
 	Ended       *time.Time   `json:"ended"`
-	EndedHow    string       `json:"ended_how,omitempty"`  // who resumed the project, and how
-	Duration    float64      `json:"duration_seconds"`     // until now if it is open
-	Failures    int          `json:"consecutive_failures"` // at the trip
+	EndedHow    string       `json:"ended_how,omitempty"` // who resumed the project, and how
+	Duration    float64      `json:"duration_seconds"`    // until now if it is open
+	Failures    int          `json:"failures"`            // in a row, at the trip
 	Threshold   int          `json:"threshold"`
 	Class       string       `json:"class,omitempty"` // missing if an earlier version opened it
 	Fingerprint string       `json:"fingerprint,omitempty"`
@@ -35,8 +35,9 @@ type ListedIncident struct {
 	TakenBy     string       `json:"taken_by,omitempty"`     // who has acknowledged it in Gitea
 	TakenAt     *time.Time   `json:"taken_at,omitempty"`     // when
 	Answered    *float64     `json:"answered_after_seconds"` // how long it took until then; null if nobody did
+	IssueURL    string       `json:"issue_url"`              // "" while there is no issue
 	Issue       *ListedIssue `json:"issue"`
-	Lead        string       `json:"lead,omitempty"`    // id of the incident whose issue that is, if it is another one's
+	Lead        string       `json:"lead_id,omitempty"` // of the incident whose issue that is, if it is another one's
 	Members     []string     `json:"members,omitempty"` // ids of the incidents that its issue is about, itself first
 	Pending     string       `json:"pending,omitempty"` // why Gitea does not show it yet
 }
@@ -97,6 +98,7 @@ func NewListedIncident(i incident.Incident, now time.Time) ListedIncident {
 		v.TakenBy, v.TakenAt, v.Answered = i.Ack.By.Login, &i.Ack.At, &after
 	}
 	if !i.Issue.IsZero() {
+		v.IssueURL = i.Issue.URL
 		v.Issue = &ListedIssue{URL: i.Issue.URL, Owner: i.Issue.Repo.Owner, Repo: i.Issue.Repo.Name, Number: i.Issue.Number}
 	}
 	return v

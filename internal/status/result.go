@@ -16,7 +16,7 @@ type ResultView struct {
 	Class     string        `json:"class,omitempty"` // of a failure
 	Counted   bool          `json:"counted"`
 	Why       string        `json:"why,omitempty"` // it did not count
-	Failures  int           `json:"consecutive_failures"`
+	Failures  int           `json:"failures"`      // in a row
 	Threshold int           `json:"threshold"`
 	Tripped   bool          `json:"tripped"`
 	Paused    bool          `json:"paused"`
@@ -31,7 +31,7 @@ type ResultView struct {
 type IncidentName struct {
 	ID    string `json:"id"`
 	Name  string `json:"name"`
-	Issue string `json:"issue"` // URL, "" while there is no issue
+	Issue string `json:"issue_url"` // "" while there is no issue
 }
 
 // SpooledView is the answer of POST /api/v1/results for a result that the daemon has on disk and records later.

@@ -17,7 +17,7 @@ type Silence struct {
 	Name    string    `json:"name"`
 	Since   time.Time `json:"since"`
 	Opened  time.Time `json:"opened"`
-	Issue   string    `json:"issue"`              // URL, "" while there is no issue
+	Issue   string    `json:"issue_url"`          // "" while there is no issue
 	Running time.Time `json:"running,omitzero"`   // when the run began that had no result then
 	Host    string    `json:"host,omitempty"`     // of that run
 	TakenBy string    `json:"taken_by,omitempty"` // who acknowledged it in Gitea

@@ -82,9 +82,9 @@ type Incident struct {
 	Failures    int       `json:"failures"`        // at the trip
 	Class       string    `json:"class,omitempty"` // of the failure that tripped it; missing if an earlier version did
 	Opened      time.Time `json:"opened"`
-	Issue       string    `json:"issue"`             // URL, "" while there is no issue
-	Lead        string    `json:"lead,omitempty"`    // name of the incident whose issue that is, if it is another one's
-	Carries     int       `json:"carries,omitempty"` // how many other incidents its issue is about
+	Issue       string    `json:"issue_url"`           // "" while there is no issue
+	Lead        string    `json:"lead_name,omitempty"` // of the incident whose issue that is, if it is another one's
+	Carries     int       `json:"carries,omitempty"`   // how many other incidents its issue is about
 	FlagWritten bool      `json:"flag_written"`
 	TakenBy     string    `json:"taken_by,omitempty"` // who acknowledged it in Gitea, or is assigned to its issue
 	TakenAt     time.Time `json:"taken_at,omitzero"`

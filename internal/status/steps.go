@@ -34,7 +34,7 @@ type StepProblem struct {
 
 // Webhook is a webhook of a step that was called in vain.
 type Webhook struct {
-	Event   string    `json:"event"`
+	ID      string    `json:"id"` // of the event, as in the document
 	Step    int       `json:"step"`
 	Tries   int       `json:"tries"`
 	NextTry time.Time `json:"next_try"`
@@ -90,7 +90,7 @@ func (r *Reader) escalation(carried []incident.Incident) *Escalation {
 		}
 		for _, d := range from.Webhooks {
 			if d.Err != "" {
-				e.Webhooks = append(e.Webhooks, Webhook{Event: d.Event, Step: d.Number, Tries: d.Tries, NextTry: d.NextTry.UTC(), Error: d.Err})
+				e.Webhooks = append(e.Webhooks, Webhook{ID: d.Event, Step: d.Number, Tries: d.Tries, NextTry: d.NextTry.UTC(), Error: d.Err})
 			}
 		}
 	}

@@ -22,6 +22,15 @@ type SweepReport struct {
 	PruneFrom time.Time `json:"prune_from,omitzero"` // when old results may be deleted again after a jump of the clock
 }
 
+// MarshalJSON adds how long it took in seconds, as other durations are. Took is what is read again; nanoseconds are its old name.
+func (rep SweepReport) MarshalJSON() ([]byte, error) {
+	type plain SweepReport
+	return json.Marshal(struct {
+		plain
+		TookSeconds float64 `json:"took_seconds"`
+	}{plain(rep), seconds(rep.Took)})
+}
+
 // SweepKey is the key of the last [SweepReport] in the state's meta table, as JSON.
 const SweepKey = "last_sweep"
 

@@ -133,7 +133,7 @@ func (s *Server) postResume(w http.ResponseWriter, r *request) error {
 	host := cmp.Or(bot.HostName(r.cfg), "this machine")
 	ctx, cancel := s.detached(r.Context())
 	defer cancel()
-	done, err := within(r, s.operateWait, func() (bot.Done, error) { 
+	done, err := within(r, s.operateWait, func() (bot.Done, error) {
 		return r.bot.ResumeBy(ctx, id, bot.Because(r.caller.name+" over HTTP on "+host, reason))
 	})
 	if err != nil {

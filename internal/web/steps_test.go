@@ -89,7 +89,7 @@ func TestSteps(t *testing.T) {
 	require.Equal(t, begun, *e.RemindedAt)
 	require.Equal(t, []string{"Gitea refuses the comment: it is locked"}, e.Problems)
 	require.Equal(t, "status 503", e.Webhooks[0].Error)
-	require.Equal(t, id+"/step/3600", e.Webhooks[0].Event)
+	require.Equal(t, id+"/step/3600", e.Webhooks[0].ID)
 
 	s.spec = nil // the page is not part of the API
 	for _, path := range []string{"/", "/projects/odilo"} {
