@@ -165,11 +165,59 @@ func detail(resp *http.Response, err error) string {
 	if errors.Is(err, context.DeadlineExceeded) && resp != nil {
 		return "the answer did not end in time"
 	}
+	if resp == nil {
+		return noAnswer(err)
+	}
 	s := err.Error()
 	if _, body, ok := strings.Cut(s, "' method and '"); ok && strings.HasPrefix(s, "unknown API error") {
 		return strings.TrimSuffix(body, "' body")
 	}
 	return s
+}
+
+// noAnswer says in plain words why a request has no answer. The errors of Go name each layer that they have passed.
+func noAnswer(err error) string {
+	var request *url.Error
+	if errors.As(err, &request) {
+		err = request.Err
+	}
+	var dns *net.DNSError
+	var network *net.OpError
+	var noTLS tls.RecordHeaderError
+	var certificate *tls.CertificateVerificationError
+	var timeout net.Error
+	switch {
+	case errors.As(err, &dns) && dns.IsNotFound:
+		return "no such host: " + dns.Name
+	case errors.As(err, &dns):
+		return fmt.Sprintf("cannot look up %s: %s", dns.Name, dns.Err)
+	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &timeout) && timeout.Timeout():
+		return "no answer in time"
+	case errors.As(err, &noTLS), strings.Contains(err.Error(), "server gave HTTP response to HTTPS client"):
+		return "the server does not answer with TLS"
+	case errors.As(err, &certificate):
+		return "its certificate is refused: " + strings.TrimPrefix(certificate.Err.Error(), "x509: ")
+	case errors.As(err, &network) && network.Op == "remote error":
+		return "the server refuses TLS: " + strings.TrimPrefix(network.Err.Error(), "tls: ")
+	case errors.As(err, &network) && network.Op == "dial" && network.Addr != nil:
+		return fmt.Sprintf("cannot connect to %s: %s", network.Addr, cause(network.Err))
+	case errors.As(err, &network) && (network.Op == "read" || network.Op == "write"):
+		return "the connection broke: " + cause(network.Err)
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+		return "the server closed the connection without an answer"
+	case strings.Contains(err.Error(), "malformed HTTP response"):
+		return "the answer is not HTTP"
+	}
+	return err.Error()
+}
+
+// cause returns what the system says, without the name of its call.
+func cause(err error) string {
+	var system syscall.Errno
+	if errors.As(err, &system) {
+		return system.Error()
+	}
+	return err.Error()
 }
 
 func isJSON(resp *http.Response) bool {

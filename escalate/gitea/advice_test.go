@@ -17,7 +17,9 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"os"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -296,4 +298,31 @@ func TestAdviceOfConnection(t *testing.T) {
 		require.Equal(t, "there is no host gti.example.org: correct gitea.url, or this machine's DNS", adviseConnection("https://gti.example.org", err))
 		require.Empty(t, adviseConnection("https://gti.example.org", errors.New("connection refused")))
 	})
+}
+
+// What people read names no function of Go and no layer of its network.
+func TestNoAnswer(t *testing.T) {
+	t.Parallel()
+	address := &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 9}
+	dial := func(err error) error { return &net.OpError{Op: "dial", Net: "tcp", Addr: address, Err: err} }
+	for _, tt := range []struct {
+		err  error
+		want string
+	}{
+		{dial(os.NewSyscallError("connect", syscall.ECONNREFUSED)), "cannot connect to 127.0.0.1:9: connection refused"},
+		{dial(context.DeadlineExceeded), "no answer in time"},
+		{&net.OpError{Op: "dial", Net: "tcp", Err: &net.DNSError{Err: "no such host", Name: "git.example.org", Server: "10.0.0.1:53", IsNotFound: true}}, "no such host: git.example.org"},
+		{&net.DNSError{Err: "server misbehaving", Name: "git.example.org"}, "cannot look up git.example.org: server misbehaving"},
+		{context.DeadlineExceeded, "no answer in time"},
+		{io.EOF, "the server closed the connection without an answer"},
+		{&net.OpError{Op: "read", Net: "tcp", Err: os.NewSyscallError("read", syscall.ECONNRESET)}, "the connection broke: connection reset by peer"},
+		{tls.RecordHeaderError{Msg: "first record does not look like a TLS handshake"}, "the server does not answer with TLS"},
+		{&tls.CertificateVerificationError{Err: x509.UnknownAuthorityError{}}, "its certificate is refused: certificate signed by unknown authority"},
+		{&net.OpError{Op: "remote error", Err: errors.New("tls: unrecognized name")}, "the server refuses TLS: unrecognized name"},
+		{errors.New(`net/http: HTTP/1.x transport connection broken: malformed HTTP response "x"`), "the answer is not HTTP"},
+		{errors.New("the token file is empty"), "the token file is empty"},
+	} {
+		require.Equal(t, tt.want, detail(nil, &url.Error{Op: "Get", URL: "https://git.example.org/api/v1/version", Err: tt.err}))
+		require.Equal(t, tt.want, detail(nil, tt.err))
+	}
 }

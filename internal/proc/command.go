@@ -67,7 +67,7 @@ func (c Command) Run() (Exit, Output, error) {
 	}
 	out.closeEnds()
 	if err != nil {
-		return notStarted(err), out, fmt.Errorf("start %s: %w", c.Args[0], startError(err))
+		return notStarted(err), out, fmt.Errorf("start %s: %w", c.Args[0], startError(c.Args[0], err))
 	}
 	to.command = newProcess(cmd.Process)
 	if c.Started != nil {

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os/exec"
 	"slices"
 	"strings"
@@ -17,11 +18,19 @@ import (
 var ErrResources = errors.New("the system has no resources left to start a command")
 
 // startError adds [ErrResources] to an error where it applies.
-func startError(err error) error {
+func startError(name string, err error) error {
 	for _, e := range []error{unix.EMFILE, unix.ENFILE, unix.EAGAIN, unix.ENOMEM} {
 		if errors.Is(err, e) {
 			return fmt.Errorf("%w: %w", ErrResources, err)
 		}
+	}
+	// The name of the operation is Go's own. An error that wraps this one says more.
+	switch path, ok := err.(*fs.PathError); {
+	case !ok || path.Op != "fork/exec":
+	case path.Path == name:
+		return path.Err
+	default:
+		return fmt.Errorf("%s: %w", path.Path, path.Err)
 	}
 	return err
 }

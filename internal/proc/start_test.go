@@ -74,7 +74,8 @@ func TestStartsAsExecvp(t *testing.T) {
 func TestWhyNotStarted(t *testing.T) {
 	c, dir, _ := shell(t, "")
 	for name, want := range map[string]string{
-		"no-such-command": "start no-such-command: looked in PATH=" + dir + ": no such file or directory",
+		filepath.Join(dir, "missing"): "start " + dir + "/missing: no such file or directory",
+		"no-such-command":             "start no-such-command: looked in PATH=" + dir + ": no such file or directory",
 		program(t, dir, "bad-interpreter", "#!/no/such/interpreter\n"): "the file is there, but not its interpreter (see its first line) or loader",
 	} {
 		c.Args, c.Env = []string{name}, []string{"PATH=" + dir}
