@@ -5,9 +5,10 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode"
 
-	"github.com/charmbracelet/x/ansi"
 	"golang.org/x/sys/unix"
+	"golang.org/x/text/width"
 )
 
 // screen is what standard output can show.
@@ -90,7 +91,7 @@ func (s screen) layOut(rows []row) (lines []string) {
 			if n == len(widths) {
 				widths = append(widths, 0)
 			}
-			widths[n] = max(widths[n], ansi.StringWidth(c.text))
+			widths[n] = max(widths[n], textWidth(c.text))
 		}
 	}
 	s.fit(widths)
@@ -101,12 +102,12 @@ func (s screen) layOut(rows []row) (lines []string) {
 			if widths[n] == 0 {
 				continue
 			}
-			text := ansi.Truncate(c.text, widths[n], "…")
+			text := cut(c.text, widths[n])
 			if text != "" {
 				line.WriteString(strings.Repeat(" ", blanks) + s.paint(text, c.colour))
 				blanks = 0
 			}
-			blanks += widths[n] - ansi.StringWidth(text) + gap
+			blanks += widths[n] - textWidth(text) + gap
 		}
 		lines = append(append(lines, line.String()), r.below...)
 	}
@@ -131,4 +132,41 @@ func (s screen) fit(widths []int) {
 		}
 		widths[widest]--
 	}
+}
+
+// textWidth returns how many columns a text takes. Libraries that know more of this build tables when a process starts, which takes ten times
+// as long as gate.
+func textWidth(s string) (n int) {
+	for _, r := range s {
+		n += runeWidth(r)
+	}
+	return n
+}
+
+func runeWidth(r rune) int {
+	if r < 0x300 {
+		return 1
+	}
+	if unicode.In(r, unicode.Mn, unicode.Me, unicode.Cf) {
+		return 0
+	}
+	switch width.LookupRune(r).Kind() {
+	case width.EastAsianWide, width.EastAsianFullwidth:
+		return 2
+	}
+	return 1
+}
+
+// cut returns a text that takes no more than some columns. One that is cut ends with a mark.
+func cut(s string, columns int) string {
+	if textWidth(s) <= columns {
+		return s
+	}
+	n := 0
+	for i, r := range s {
+		if n += runeWidth(r); n > columns-1 {
+			return s[:i] + "…"
+		}
+	}
+	return s
 }

@@ -46,3 +46,16 @@ func TestTableColours(t *testing.T) {
 	require.Equal(t, []string{"PAUSED  x", "held    y"}, screen{}.layOut(rows))
 	require.Equal(t, []string{"\x1b[31mPAUSED\x1b[m  x", "\x1b[33mheld\x1b[m    y"}, screen{colours: true}.layOut(rows))
 }
+
+// It agrees with a library that knows terminals.
+func TestTextWidth(t *testing.T) {
+	t.Parallel()
+	for _, s := range []string{"", "odilo", "日本語", "é", "e\u0301", "✔✘–…", "🚀 start", "ｆｕｌｌ", "한국", "a\u200bb", "Ж"} {
+		require.Equal(t, ansi.StringWidth(s), textWidth(s), "%q", s)
+		for columns := range 4 {
+			require.LessOrEqual(t, textWidth(cut(s, columns+1)), columns+1, "%q", s)
+		}
+	}
+	require.Equal(t, "日…", cut("日本語", 4))
+	require.Equal(t, "日本語", cut("日本語", 6))
+}
