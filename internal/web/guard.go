@@ -36,7 +36,9 @@ func (s *Server) guard(mux *http.ServeMux) http.Handler {
 			refused(http.StatusForbidden, "Cross-origin request", "a page of another site sent this; nothing was done").write(a)
 			return
 		}
-		s.dispatch(mux, a, r)
+		packed := &packedWriter{ResponseWriter: a, request: r}
+		s.dispatch(mux, packed, r)
+		packed.finish()
 		s.log.Debug("http", "method", r.Method, "path", r.URL.Path, "status", a.status, "remote", r.RemoteAddr)
 	})
 }
