@@ -251,7 +251,7 @@ func TestExecSlowReader(t *testing.T) {
 	stored("no result is stored", func() bool { return len(w.project("odilo").LastRuns) == 1 })
 	var run store.HistoryRun
 	w.with(bot.ReadOnly, func(b *bot.Bot) {
-		d, err := b.Detail(ctx, "odilo")
+		d, err := b.Detail(ctx, "odilo", 0)
 		require.NoError(t, err)
 		run = d.Runs[0]
 	})

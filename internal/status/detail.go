@@ -2,6 +2,8 @@ package status
 
 import (
 	"context"
+	"slices"
+	"time"
 
 	"github.com/terraphim/adfbot/escalate/incident"
 	"github.com/terraphim/adfbot/internal/store"
@@ -11,17 +13,28 @@ import (
 type Detail struct {
 	Status                        // with this project only
 	FlagPath  string              // removing this file resumes the project; "" if it is not there
-	Runs      []store.HistoryRun  // the newest first, failed ones with their output
+	Runs      []store.HistoryRun  // a page of them, the newest first, failed ones with their output
+	Older     int64               // position before which the next page of runs begins; 0: there is none
 	Incidents []incident.Incident // the newest first, ended ones included
+
+	Days     []store.DayCount // results of the last days, the oldest first
+	DaysFrom time.Time        // the first day of which all results are counted
 }
+
+// DaysShown is how many days [Detail.Days] is about, today included.
+const DaysShown = 30
+
+// maxDayResults bounds what counting by day costs: a run a minute for 30 days. It is a variable for tests.
+var maxDayResults = 45_000
 
 // MaxRuns is the maximum number of runs in a [Detail].
 const MaxRuns = 50
 
 const maxIncidents = 20
 
-// Detail returns a project with its history. The error for an unknown project is a [config.UnknownProjectError].
-func (r *Reader) Detail(ctx context.Context, project string) (d Detail, err error) {
+// Detail returns a project with its history, whose runs begin before a position, see [store.RunFilter]; 0: with the newest. The error
+// for an unknown project is a [config.UnknownProjectError].
+func (r *Reader) Detail(ctx context.Context, project string, before int64) (d Detail, err error) {
 	if err := r.checkProject(ctx, project, r.HasUnfinished, r.hasHistory); err != nil {
 		return d, err
 	}
@@ -36,7 +49,11 @@ func (r *Reader) Detail(ctx context.Context, project string) (d Detail, err erro
 		return d, err
 	}
 	d.Incidents = views.List
-	if d.Runs, err = r.from.State.History(ctx, project, MaxRuns); err != nil {
+	f := store.RunFilter{Projects: []string{project}, Before: before, Limit: MaxRuns, Output: true}
+	if d.Runs, d.Older, err = r.from.State.RunPage(ctx, f); err != nil {
+		return d, err
+	}
+	if err := r.addDays(ctx, project, &d); err != nil {
 		return d, err
 	}
 	if len(d.Projects) == 0 && r.from.Config.ByPattern(project) {
@@ -53,6 +70,23 @@ func (r *Reader) Detail(ctx context.Context, project string) (d Detail, err erro
 		d.FlagPath = r.from.Reconciler.Dir().FlagPath(project)
 	}
 	return d, nil
+}
+
+func (r *Reader) addDays(ctx context.Context, project string, d *Detail) (err error) {
+	const day = 24 * time.Hour
+	d.DaysFrom = d.At.Truncate(day).Add(-(DaysShown - 1) * day)
+	if d.Days, err = r.from.State.Days(ctx, project, d.DaysFrom, maxDayResults); err != nil {
+		return err
+	}
+	counted := 0
+	for _, c := range d.Days {
+		counted += c.Results
+	}
+	if counted >= maxDayResults { // there may be more of the oldest day
+		d.DaysFrom = d.Days[0].Day.Add(day)
+		d.Days = slices.DeleteFunc(d.Days, func(c store.DayCount) bool { return c.Day.Before(d.DaysFrom) })
+	}
+	return nil
 }
 
 func (r *Reader) hasHistory(ctx context.Context, project string) (bool, error) {

@@ -216,6 +216,14 @@ type Run struct {
 	ChildStart string // distinguishes the process from a later one with the same pid
 }
 
+// DayCount is how many results with one outcome were recorded for a project on one day.
+type DayCount struct {
+	Day     time.Time // its beginning, in UTC
+	Outcome string
+	Counted bool // they moved the breaker
+	Results int
+}
+
 // RunFilter selects the runs of [HistoryReader.RunPage].
 type RunFilter struct {
 	Projects []string  // nil: all projects

@@ -94,7 +94,7 @@ func (s *Server) allow(rt route) http.HandlerFunc {
 		r.setup, _ = hr.Context().Value(setupKey{}).(*setup)
 		_, r.socket = hr.Context().Value(peerKey{}).(peer)
 		if err := s.serve(w, r, rt); err != nil {
-			s.problemOf(w, r, err).write(w)
+			s.answerProblem(w, hr, s.problemOf(w, r, err))
 		}
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"strings"
 
 	"github.com/terraphim/adfbot/internal/config"
 	"github.com/terraphim/adfbot/internal/hostlocal"
@@ -33,6 +34,22 @@ func (e *problem) Error() string { return e.Title + ": " + e.Detail }
 
 func refused(status int, title, format string, args ...any) *problem {
 	return &problem{Type: "about:blank", Title: title, Status: status, Detail: fmt.Sprintf(format, args...)}
+}
+
+// answerProblem answers with a page where a person has typed an address, else with JSON.
+func (s *Server) answerProblem(w http.ResponseWriter, r *http.Request, p *problem) {
+	if !wantsPage(r) || s.pages.Problem(w, r, p.Status, p.Title, p.Detail) != nil {
+		p.write(w)
+	}
+}
+
+// forMachines are the beginnings of the addresses that programs ask for.
+var forMachines = []string{"/api/", "/metrics", "/healthz", "/readyz", "/webhooks/"}
+
+// wantsPage reports whether a browser asks for a page.
+func wantsPage(r *http.Request) bool {
+	return (r.Method == http.MethodGet || r.Method == http.MethodHead) && strings.Contains(r.Header.Get("Accept"), "text/html") &&
+		!slices.ContainsFunc(forMachines, func(begin string) bool { return strings.HasPrefix(r.URL.Path, begin) })
 }
 
 func (e *problem) write(w http.ResponseWriter) {

@@ -104,7 +104,7 @@ func New(o Options) (*Server, error) {
 		s.getenv = os.Getenv
 	}
 	s.base, s.stop = context.WithCancelCause(context.Background())
-	s.pages, s.hints = page.New(s.now), newHints(s.sweepHinted)
+	s.pages, s.hints = page.New(s.now, s.metrics.version), newHints(s.sweepHinted)
 	var err error
 	if s.current, err = s.newSetup(o.Config, o.Bot); err != nil {
 		return nil, err
@@ -144,6 +144,7 @@ func (s *Server) routes() []route {
 		{"GET /{$}", accessPublic, classWatch, bodyNone, s.getPage},
 		{"GET /projects/{id}", accessPublic, classWatch, bodyNone, s.getPage},
 		{"GET /style.css", accessPublic, classWatch, bodyNone, s.getStatic},
+		{"GET /page.js", accessPublic, classWatch, bodyNone, s.getStatic},
 		{"GET /icon/{name}", accessPublic, classWatch, bodyNone, s.getStatic},
 
 		{"GET /healthz", accessOpen, classFree, bodyNone, s.getHealth},

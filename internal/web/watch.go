@@ -135,7 +135,7 @@ func (s *Server) getPage(w http.ResponseWriter, r *request) error {
 func (s *Server) page(w http.ResponseWriter, r *request) error {
 	ctx := r.Context()
 	if id := r.PathValue("id"); id != "" {
-		d, err := r.bot.Detail(ctx, id)
+		d, err := r.bot.Detail(ctx, id, page.RunsBefore(r.Request))
 		if err != nil {
 			return s.pages.Failure(w, r.Request, err)
 		}
@@ -150,7 +150,7 @@ func (s *Server) page(w http.ResponseWriter, r *request) error {
 
 func (s *Server) getStatic(w http.ResponseWriter, r *request) error {
 	if !page.ServeStatic(w, r.Request) {
-		return refused(http.StatusNotFound, "Not found", "there is no such icon")
+		return refused(http.StatusNotFound, "Not found", "there is no such file of the page")
 	}
 	return nil
 }

@@ -153,3 +153,8 @@ func (s *Store) CountSince(ctx context.Context, after int64, limit int) ([]store
 		SELECT project, outcome, class, count(*), count(*) FILTER (WHERE tripped), max(id) FROM next
 		WHERE id < coalesce((SELECT min(id) FROM next WHERE early), 9223372036854775807) GROUP BY project, outcome, class`, limit)
 }
+
+// Days implements [store.HistoryReader].
+func (s *Store) Days(ctx context.Context, project string, since time.Time, limit int) ([]store.DayCount, error) {
+	return s.CountDays(ctx, `floor(extract(epoch FROM recorded_at) / 86400)::bigint`, project, since, limit)
+}

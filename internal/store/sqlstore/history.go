@@ -45,6 +45,22 @@ func scanResult(row Row, first ...any) (r store.HistoryRun, err error) {
 	return r, err
 }
 
+func (s *State) Days(ctx context.Context, project string, since time.Time, limit int) ([]store.DayCount, error) {
+	return s.CountDays(ctx, `recorded_at / 86400000`, project, since, limit)
+}
+
+// CountDays is Days with the database's own expression for the day of recorded_at, as the number of days since 1970.
+func (s *State) CountDays(ctx context.Context, day, project string, since time.Time, limit int) ([]store.DayCount, error) {
+	return read(ctx, s, func(row Row) (c store.DayCount, err error) {
+		var n int64
+		err = row.Scan(&n, &c.Outcome, &c.Counted, &c.Results)
+		c.Day = time.Unix(n*24*60*60, 0).UTC()
+		return c, err
+	}, `SELECT `+day+`, outcome, counted, count(*) FROM (
+		SELECT outcome, counted, recorded_at FROM adfbot.result WHERE project = ? ORDER BY id DESC LIMIT ?) AS newest
+		WHERE recorded_at >= ? GROUP BY 1, 2, 3 ORDER BY 1, 2, 3`, project, limit, stamp(since))
+}
+
 func (s *State) LastResult(ctx context.Context) (id int64, err error) {
 	err = First(ctx, s.db, `SELECT coalesce(max(id), 0) FROM adfbot.result`).Scan(&id)
 	return id, s.db.Wrap(err)

@@ -32,6 +32,7 @@ func RunHistory(t *testing.T, open Open) {
 		{"pages of some runs", testRunFilter},
 		{"a page of runs looks at some only", testRunPageLook},
 		{"ends of the last outputs", testLastOutputs},
+		{"results by day", testDays},
 	})
 }
 
@@ -397,4 +398,34 @@ func testLastOutputs(t *testing.T, s *state) {
 	require.Equal(t, want, ends("odilo", "atlas", "quick", "nobody", "odilo"), "of the newest run, if that failed")
 	delete(want, "atlas")
 	require.Equal(t, want, ends("odilo"))
+}
+
+func testDays(t *testing.T, s *state) {
+	const day = 24 * time.Hour
+	midnight := noon.Truncate(day)
+	at := func(when time.Time, project, outcome, agent string, times int) {
+		s.at = when
+		for range times {
+			s.record(store.Result{Project: project, Agent: agent, Outcome: outcome})
+		}
+	}
+	at(midnight.Add(-2*day), "odilo", store.Failure, "project-meta", 2)
+	at(midnight.Add(-time.Millisecond), "odilo", store.Success, "project-meta", 1)
+	at(midnight, "odilo", store.Success, "project-meta", 2)
+	at(midnight, "atlas", store.Success, "project-meta", 9)
+	at(midnight.Add(day-time.Millisecond), "odilo", store.Failure, "developer", 3)
+	all := []store.DayCount{
+		{Day: midnight.Add(-2 * day), Outcome: store.Failure, Counted: true, Results: 2},
+		{Day: midnight.Add(-day), Outcome: store.Success, Counted: true, Results: 1},
+		{Day: midnight, Outcome: store.Failure, Counted: false, Results: 3},
+		{Day: midnight, Outcome: store.Success, Counted: true, Results: 2},
+	}
+	days := func(since time.Time, limit int) []store.DayCount {
+		return must(s.Days(t.Context(), "odilo", since, limit))(t)
+	}
+	require.Equal(t, all, days(midnight.Add(-30*day), 1000))
+	require.Equal(t, all, days(midnight.Add(-2*day), 1000), "from that time on")
+	require.Equal(t, all[1:], days(midnight.Add(-2*day+time.Millisecond), 1000))
+	require.Equal(t, all[2:], days(midnight.Add(-30*day), 5), "it looks at some only")
+	require.Empty(t, must(s.Days(t.Context(), "nobody", midnight, 1000))(t))
 }

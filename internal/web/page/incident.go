@@ -24,7 +24,8 @@ type incidentCard struct {
 	TakenAt       moment
 	Runs          []runRow
 	Earlier       []earlierIncident
-	Fold          *fold // the evidence, if there is any
+	Shown         string // id of the run whose output is the evidence's; "": that is not on the page
+	Fold          *fold  // the evidence, if there is any
 }
 
 type earlierIncident struct {

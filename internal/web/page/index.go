@@ -2,7 +2,6 @@ package page
 
 import (
 	"cmp"
-	"fmt"
 	"slices"
 	"strings"
 
@@ -11,109 +10,59 @@ import (
 	"github.com/terraphim/adfbot/internal/text"
 )
 
-// tone is the colour, sign and icon of a page, which show the overall state before a word is read.
-type tone string
-
-const (
-	toneOK      tone = "ok"
-	toneBad     tone = "bad"
-	toneUnknown tone = "unknown"
-	toneHeld    tone = "held" // people paused all paused projects
-	toneWarn    tone = "warn" // everything may run, but something needs attention, or was resumed and has had no success since
-	toneIdle    tone = "idle" // nothing has been reported yet
-)
-
-type frame struct {
-	visit
-	Title    string
-	Instance string
-	Tone     tone
-	Headline string
-	Sub      string
-	Problems []string // of the bot itself
-	At       moment
-	Refresh  int    // seconds until the browser reloads the page; 0: never
-	Again    string // what to load then; "": the same address
-	Toggle   string // link that stops or starts the reloading
-	Style    string // address of the style sheet
-	Back     bool   // the page has a link to the front page
-}
-
-func newFrame(s status.Status, at visit) frame {
-	return frame{visit: at, Instance: s.Instance, Problems: s.Problems, At: newMoment(s.At, s.At)}
-}
-
+// indexView is the front page, from top to bottom.
 type indexView struct {
 	frame
-	Stops   []stopRow // in force
-	Stopped []summary // paused
-	Unknown []summary
-	Others  []summary // may run
-	Sweep   sweepView
 	Spooled string
-	Foreign []link
-	Fleet   string // one line; "": the state has no other host
+	Stops   []stopRow // in force
+	Finder  *finder   // nil: there are so few projects that nobody searches
+	Groups  []section // of projects; those that have none are left out
+	Pager   *pager    // nil: all are on one page
+	Nothing string    // why no project is listed
+	Fleet   string    // one line; "": the state has no other host
 	Hosts   []hostRow
+	Sweep   sweepView
+	Foreign []link
 
-	patterns []string // that configure projects
+	all      []summary // projects, in the order of the configuration
+	patterns []string  // that configure projects
 }
 
-// stopRow is a stop that is in force.
-type stopRow struct {
-	status.Stop
-	Since moment
-	Ends  moment // by itself
-	Holds string
+// section is the projects of a group.
+type section struct {
+	Group group
+	Title string
+	Cards []card
+	Rows  []summary
 }
 
-func (v *indexView) addStops(s status.Status) {
-	for _, st := range s.Stops {
-		row := stopRow{Stop: st, Since: newMoment(st.Since, s.At), Holds: text.Plural(st.Holds, "project")}
-		if st.Until != nil {
-			row.Ends = newMoment(*st.Until, s.At)
-		}
-		v.Stops = append(v.Stops, row)
-	}
+// card is one paused project, or those that share an issue.
+type card struct {
+	summary           // the one whose issue it is or, if that is not on the page, the first
+	Members []summary // of a storm
+	Storm   string    // e.g. "7 projects"; "": it is one project
 }
 
-// hostRow is a host that shares the state.
-type hostRow struct {
-	status.Host
-	Label   string
-	Now     string // whether it is away
-	Heard   moment
-	Also    string // its spool, flags and token
-	Remarks []string
-}
-
-func (v *indexView) addFleet(f *status.Fleet) {
-	if f == nil {
-		return
-	}
-	v.Fleet = f.Summary()
-	for _, h := range f.In(status.HostHere, status.HostAway) {
-		row := hostRow{Host: h, Label: f.Label(h), Now: h.StateText(f.At), Remarks: h.Remarks()}
-		row.Also = fmt.Sprintf("%s in its spool, %s missing, %s", text.Plural(h.Spooled, "result"), text.Plural(h.FlagsMissing, "flag"),
-			map[bool]string{true: "reads the token of Gitea", false: "cannot read the token of Gitea"}[h.CanIssue])
-		if h.Seen != nil {
-			row.Heard = newMoment(*h.Seen, f.At)
-		}
-		v.Hosts = append(v.Hosts, row)
-	}
-}
-
-// link is a text that is a link unless Link is "".
-type link struct{ Text, Link string }
+const (
+	maxCards   = 24  // the projects behind them become rows
+	maxMembers = 100 // that a card names
+	maxListed  = 300 // projects on a page
+	fewest     = 9   // projects that need a finder
+)
 
 // summary is a project on the front page, and the top of its own page.
 type summary struct {
 	status.Project
+	Group    group
 	Link     string
 	Since    moment
+	Until    moment // when it resumes by itself
 	Reason   string
 	HalfOpen string
 	Picture  picture
 	LastRun  moment
+	LastHow  string // how the last run ended; "" for a plain success
+	LastLine string // of its output, if it failed
 	Running  string
 	Issue    link   // of the incident
 	Class    string // of its failure; "" if it says nothing
@@ -135,139 +84,104 @@ func newIndex(s status.Status, at visit) indexView {
 	if len(shared) > 0 {
 		v.Problems = append(s.OtherProblems(), shared...)
 	}
-	anyRun := false
 	for _, p := range s.Projects {
-		anyRun = anyRun || len(p.LastRuns) > 0
 		sum := newSummary(p, s, at)
 		for n, note := range sum.Notes {
 			sum.Notes[n] = cmp.Or(short[note], note)
 		}
-		switch p.Paused {
-		case status.Yes:
-			v.Stopped = append(v.Stopped, sum)
-		case status.No:
-			v.Others = append(v.Others, sum)
-		default:
-			if isProblem(s.Problems, sum.Reason) {
-				sum.Reason = "" // shown above
-			}
-			v.Unknown = append(v.Unknown, sum)
+		if sum.Group == groupUnknown && isProblem(s.Problems, sum.Reason) {
+			sum.Reason = "" // shown above
 		}
+		v.all = append(v.all, sum)
 	}
 	if s.Spooled > 0 {
 		v.Spooled = text.Plural(s.Spooled, "result") + " in the spool could not be stored yet. The next sweep retries."
 	}
-	v.setHeadline(len(s.Projects), anyRun)
+	v.setHeadline()
+	v.list(at)
 	return v
 }
+
+// list adds the projects that the reader has chosen.
+func (v *indexView) list(at visit) {
+	c := at.list
+	if len(v.all) >= fewest || c.Find != "" || c.Group != "" {
+		v.Finder = newFinder(v.all, at)
+	}
+	found := slices.DeleteFunc(slices.Clone(v.all), func(s summary) bool { return !c.includes(s) })
+	c.sort(found)
+	if len(found) == 0 && len(v.all) > 0 {
+		v.Nothing = "No project fits. "
+	}
+	if pages := (len(found) + maxListed - 1) / maxListed; pages > 1 {
+		c.page = min(c.page, pages-1)
+		v.Pager = newPager(c, len(found), at)
+		found = found[c.page*maxListed : min((c.page+1)*maxListed, len(found))]
+	}
+	for _, g := range groups {
+		var one section
+		for _, s := range found {
+			if s.Group == g {
+				one.Rows = append(one.Rows, s)
+			}
+		}
+		if len(one.Rows) == 0 {
+			continue
+		}
+		if one.Group, one.Title = g, g.title(); g == groupPaused {
+			one.Cards, one.Rows = newCards(one.Rows)
+		}
+		v.Groups = append(v.Groups, one)
+	}
+}
+
+// newCards makes cards of paused projects: one for all that share an issue. What is behind the last card stays a row.
+func newCards(paused []summary) (cards []card, rest []summary) {
+	at := map[string]int{} // by the incident whose issue it is
+	for _, s := range paused {
+		lead := ""
+		if s.Incident != nil && (s.Incident.Lead != "" || s.Incident.Carries > 0) {
+			lead = cmp.Or(s.Incident.Lead, s.Incident.Name)
+		}
+		n, known := at[lead]
+		switch {
+		case lead != "" && known:
+			if s.Incident.Lead == "" {
+				cards[n].summary = s
+			}
+			cards[n].Members = append(cards[n].Members, s)
+		case len(cards) == maxCards:
+			rest = append(rest, s)
+		default:
+			c := card{summary: s}
+			if lead != "" {
+				at[lead], c.Members = len(cards), []summary{s}
+			}
+			cards = append(cards, c)
+		}
+	}
+	for n := range cards {
+		if c := &cards[n]; len(c.Members) > 0 {
+			c.Storm = text.Plural(max(len(c.Members), c.Incident.Carries+1), "project")
+		}
+	}
+	return cards, rest
+}
+
+// Named returns the members that the card names.
+func (c card) Named() []summary { return c.Members[:min(len(c.Members), maxMembers)] }
+
+// More returns how many others share the issue: behind those, on another page, or not in the list that the reader has chosen.
+func (c card) More() int { return max(c.Incident.Carries+1, len(c.Members)) - len(c.Named()) }
 
 // isProblem reports whether a reason begins one of the problems.
 func isProblem(problems []string, reason string) bool {
 	return slices.ContainsFunc(problems, func(p string) bool { return strings.HasPrefix(p, reason) })
 }
 
-func (v *indexView) setHeadline(projects int, anyRun bool) {
-	all := fmt.Sprintf("All %d projects may run", projects)
-	if projects == 1 && len(v.Others) == 1 {
-		all = v.Others[0].ID + " may run"
-	}
-	hasNotes, failing := false, 0
-	var resumed, silent []string
-	for _, s := range v.Others {
-		if s.Silence != nil {
-			silent = append(silent, s.ID)
-		}
-		hasNotes = hasNotes || len(s.Notes) > 0
-		if s.HalfOpen != "" {
-			resumed = append(resumed, s.ID)
-		}
-		if s.failedLast() {
-			failing++
-		}
-	}
-	switch {
-	case len(v.Stopped) > 0:
-		v.setPaused(projects)
-	case len(v.Unknown) > 0:
-		v.Tone, v.Headline = toneUnknown, "Unknown whether "+text.Plural(len(v.Unknown), "project")+" may run"
-		v.Sub = "Meanwhile, exec and gate let none of them run."
-	case len(v.Stops) > 0:
-		v.Tone, v.Headline = toneHeld, "A stop is in force"
-		v.Sub = "It holds no project now."
-	case len(v.Problems) > 0 || v.Spooled != "":
-		v.Tone, v.Headline, v.Sub = toneWarn, "adfbot itself needs attention", all+"."
-	case len(silent) == 1:
-		v.Tone, v.Headline, v.Sub = toneWarn, all, silent[0]+" has not reported in time."
-	case len(silent) > 1:
-		v.Tone, v.Headline, v.Sub = toneWarn, all, text.Plural(len(silent), "project")+" have not reported in time."
-	case hasNotes:
-		v.Tone, v.Headline, v.Sub = toneWarn, all, "Something needs attention."
-	case len(resumed) > 0:
-		v.Tone, v.Headline, v.Sub = toneWarn, all, text.Plural(len(resumed), "project")+" were resumed and have had no success since."
-		if len(resumed) == 1 {
-			v.Sub = resumed[0] + " was resumed and has had no success since."
-		}
-	case projects == 0 && len(v.patterns) > 0:
-		v.Tone, v.Headline = toneIdle, "No project is known yet"
-		v.Sub = "The first result of a project whose id fits " + strings.Join(v.patterns, " or ") + " makes it known."
-	case projects == 0:
-		v.Tone, v.Headline = toneIdle, "No project is configured"
-	case !anyRun:
-		v.Tone, v.Headline = toneIdle, "Nothing has been reported yet"
-		v.Sub = all + ". The first result appears once `adfbot exec`, `adfbot record` or the HTTP API has reported it."
-	default:
-		v.Tone, v.Headline, v.Sub = toneOK, all, "Nothing is wrong."
-		if failing > 0 {
-			v.Sub = text.Plural(failing, "project") + " failed last time."
-		}
-	}
-}
-
 // failedLast reports whether the last run failed, even if it does not count.
 func (s summary) failedLast() bool {
 	return s.Failures > 0 || len(s.LastRuns) > 0 && s.LastRuns[0].Outcome == store.Failure
-}
-
-func (v *indexView) setPaused(projects int) {
-	how := "paused"
-	v.Tone = toneBad
-	if !slices.ContainsFunc(v.Stopped, func(s summary) bool { return !s.Held }) {
-		v.Tone, how = toneHeld, "paused by hand"
-	}
-	verb := "are"
-	if len(v.Stopped) == 1 {
-		verb = "is"
-	}
-	v.Headline = fmt.Sprintf("%d of %s %s %s", len(v.Stopped), text.Plural(projects, "project"), verb, how)
-	if projects == 1 {
-		v.Headline = v.Stopped[0].ID + " is " + how
-	}
-	v.Sub = names(v.Stopped)
-	for _, st := range v.Stops {
-		if st.All() {
-			v.Sub = "All projects were stopped by " + st.By + " " + st.Since.Ago + " ago"
-		}
-	}
-	if n := len(v.Unknown); n > 0 {
-		v.Sub += fmt.Sprintf(". %d more unknown", n)
-	}
-}
-
-// names returns the first paused projects, with how long they have been paused.
-func names(list []summary) string {
-	const most = 3
-	var out []string
-	for _, s := range list[:min(len(list), most)] {
-		if s.Since.Ago != "" {
-			s.ID += " for " + s.Since.Ago
-		}
-		out = append(out, s.ID)
-	}
-	s := strings.Join(out, ", ")
-	if more := len(list) - most; more > 0 {
-		s += fmt.Sprintf(" and %d more", more)
-	}
-	return s
 }
 
 func newSummary(p status.Project, s status.Status, at visit) summary {
@@ -278,6 +192,9 @@ func newSummary(p status.Project, s status.Status, at visit) summary {
 	}
 	if p.Since != nil {
 		v.Since = newMoment(*p.Since, now)
+	}
+	if p.Until != nil {
+		v.Until = newMoment(*p.Until, now)
 	}
 	if p.HalfOpen && p.Paused == status.No {
 		v.HalfOpen = "Resumed, no success since."
@@ -304,8 +221,11 @@ func newSummary(p status.Project, s status.Status, at visit) summary {
 		}
 	}
 	if len(p.LastRuns) > 0 {
-		v.LastRun = endOf(p.LastRuns[0], now)
+		r := p.LastRuns[0]
+		v.LastRun, v.LastHow = endOf(r, now), howEnded(r.Outcome, r.ExitCode, r.Signal, r.Detail)
+		v.LastLine, v.Class = r.LastLine, cmp.Or(v.Class, knownClass(r.Class))
 	}
+	v.Group = v.group()
 	return v
 }
 

@@ -53,7 +53,7 @@ func TestReloadKeepsOutputsOpen(t *testing.T) {
 	t.Parallel()
 	ctx := browsertest.Open(t)
 	now := func() time.Time { return seven }
-	quick, last := New(now), New(now)
+	quick, last := New(now, ""), New(now, "")
 	quick.refresh, last.refresh = 1, 3600
 	var reloads atomic.Int64
 	mux := http.NewServeMux()
@@ -97,7 +97,7 @@ func TestStoppedReloadingIsKept(t *testing.T) {
 		doc := show(t, "/projects/odilo?refresh=off", facts).Body.String()
 		require.NotContains(t, doc, "http-equiv", name)
 		for _, m := range regexp.MustCompile(`<a href="([^"]*)"`).FindAllStringSubmatch(doc, -1) {
-			if href := m[1]; !strings.HasPrefix(href, "http") && href != "#main" && !strings.Contains(doc, `<a href="`+href+`">Start reloading`) {
+			if href := m[1]; !strings.HasPrefix(href, "http") && !strings.HasPrefix(href, "#") && !strings.HasSuffix(href, ".yaml") && !strings.Contains(doc, `<a href="`+href+`">Renew it`) {
 				require.Contains(t, href, "refresh=off", name)
 			}
 		}
@@ -119,7 +119,7 @@ func TestOpenOutputsAreInTheAddress(t *testing.T) {
 
 	none := show(t, "/projects/odilo?open=", facts)
 	require.Equal(t, http.StatusOK, none.Code)
-	require.NotContains(t, none.Body.String(), "<pre>")
+	require.NotContains(t, none.Body.String(), "<pre")
 	require.NotContains(t, show(t, "/projects/odilo?open=incident-99,%22onclick", facts).Body.String(), "onclick", "what is not there is dropped")
 	require.Equal(t, "?open=run-"+strings.TrimPrefix(strings.Split(to, ",")[0], "?open=run-")+",incident-3&refresh=off",
 		show(t, "/projects/odilo?refresh=off", facts).Header().Get("Location"))
@@ -130,7 +130,7 @@ func TestReloadKeepsScrollPosition(t *testing.T) {
 	t.Parallel()
 	ctx := browsertest.Open(t)
 	now := func() time.Time { return seven }
-	quick, last := New(now), New(now)
+	quick, last := New(now, ""), New(now, "")
 	quick.refresh, last.refresh = 1, 3600
 	var loads atomic.Int64
 	mux := http.NewServeMux()
@@ -164,6 +164,6 @@ func TestRunsOfOneMoment(t *testing.T) {
 	doc := show(t, "/projects/odilo?open=", d).Body.String()
 	soundHTML(t, doc)
 	older := regexp.MustCompile(`id="(run-[0-9a-f]+)"`).FindStringSubmatch(doc)[1]
-	require.Equal(t, 1, strings.Count(show(t, "/projects/odilo?open="+older, d).Body.String(), "<pre>"))
+	require.Equal(t, 1, strings.Count(show(t, "/projects/odilo?open="+older, d).Body.String(), "<pre "))
 	require.Contains(t, doc, `id="`+older+`-2"`)
 }

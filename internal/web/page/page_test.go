@@ -29,7 +29,7 @@ var update = flag.Bool("update", false, "rewrite the golden pages")
 func TestMain(m *testing.M) { testhost.Main(m, nil) }
 
 // samplePages parses the templates once for all tests.
-var samplePages = sync.OnceValue(func() *Pages { return New(func() time.Time { return seven }) })
+var samplePages = sync.OnceValue(func() *Pages { return New(func() time.Time { return seven }, "v1.2.3") })
 
 // show makes a page of canned facts.
 func show(t *testing.T, target string, facts any) *httptest.ResponseRecorder {

@@ -14,7 +14,7 @@ import (
 // picture is a row of marks for the last runs, the oldest first. Shape and colour both tell success from failure.
 type picture struct {
 	Width int
-	Label string // the picture in words, for screen readers
+	Label string // the picture in words
 	Marks []mark
 }
 

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/terraphim/adfbot/internal/status"
@@ -16,9 +17,12 @@ type projectView struct {
 	summary
 	FlagPath  string
 	Paused    bool
+	Chart     *chart     // of the runs; nil: there are none
+	Month     *monthView // nil: nothing was reported in it
 	Runs      []runRow
+	Older     string // address of the runs before these; "": there are none
+	Newest    string // address of the newest runs; "": these are they
 	Incidents []incidentCard
-	MoreRuns  bool
 	folds     folds
 }
 
@@ -36,7 +40,8 @@ func newProject(d status.Detail, at visit) projectView {
 	p := d.Projects[0]
 	v := projectView{frame: newFrame(d.Status, at), summary: newSummary(p, d.Status, at), FlagPath: d.FlagPath, Paused: p.Paused == status.Yes}
 	v.Back = true
-	v.setHeadline(p, len(d.Runs) > 0)
+	v.setHeadline(p, len(p.LastRuns) > 0)
+	v.Chart, v.Month = newChart(d.Runs, d.At), newMonth(d)
 	expand := p.Failures > 0 // the output of the last failed run
 	for _, r := range d.Runs {
 		row := newRunRow(r, d.At)
@@ -60,16 +65,32 @@ func newProject(d status.Detail, at visit) projectView {
 			row.Fold.ID += fmt.Sprintf("-%d", same[id])
 		}
 	}
-	v.MoreRuns = len(d.Runs) >= status.MaxRuns
 	for _, i := range d.Incidents {
 		card := newIncidentCard(i, d.At)
+		card.Shown = v.outputOf(card.Evidence.Output)
 		v.Incidents = append(v.Incidents, card)
 		if card.Fold != nil {
 			v.folds = append(v.folds, card.Fold)
 		}
 	}
 	v.folds.settle(at)
+	if d.Older > 0 {
+		v.Older = at.runsBefore(d.Older)
+	}
+	if at.before > 0 {
+		v.Newest = at.runsBefore(0)
+	}
 	return v
+}
+
+// outputOf returns the id of the run on the page that has this output, so that it is shown once; "" if there is none.
+func (v *projectView) outputOf(output string) string {
+	for _, row := range v.Runs {
+		if output != "" && row.Fold != nil && strings.TrimSpace(row.Output) == strings.TrimSpace(output) {
+			return row.Fold.ID
+		}
+	}
+	return ""
 }
 
 func (v *projectView) setHeadline(p status.Project, anyRun bool) {
@@ -79,10 +100,7 @@ func (v *projectView) setHeadline(p status.Project, anyRun bool) {
 		if p.Held {
 			v.Tone, v.Headline = toneHeld, p.ID+" is paused by "+v.HeldBy
 		}
-		if v.Since.Ago != "" {
-			v.Headline += ", for " + v.Since.Ago
-		}
-		v.Sub = v.Reason
+		v.For, v.Sub = v.Since, v.Reason
 	case p.Paused != status.No:
 		v.Tone, v.Headline, v.Sub = toneUnknown, "Unknown whether "+p.ID+" may run", "Meanwhile, exec and gate do not let it run."
 		if isProblem(v.Problems, v.Reason) {

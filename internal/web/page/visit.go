@@ -5,19 +5,33 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/terraphim/adfbot/internal/store"
 )
 
-// visit is what the links of a page depend on: where it is, and what its reader has chosen. Every link keeps the choice, because the
-// page has no script that could.
+// visit is what the links of a page depend on: where it is, and what its reader has chosen. The address keeps the choice, so that it
+// survives a reload, can be kept as a bookmark, and needs no script.
 type visit struct {
 	Root   string          // relative address of the front page
 	still  bool            // the page does not reload
 	chosen bool            // open is what the reader sees already
 	open   map[string]bool // folds, by id
+	before int64           // position of the run before which the runs begin; 0: with the newest
+	list   choice          // on the front page
 }
+
+// choice is which projects the front page lists, and in which order.
+type choice struct {
+	Find  string // part of what a row shows
+	Group string // one of the groups, or "" for all
+	Sort  string // one of the orders
+	page  int    // from 0
+}
+
+const maxFind = 100 // characters
 
 func newVisit(r *http.Request) visit {
 	q := r.URL.Query()
@@ -28,15 +42,47 @@ func newVisit(r *http.Request) visit {
 	for id := range strings.SplitSeq(q.Get("open"), ",") {
 		v.open[id] = true
 	}
+	if n, err := strconv.ParseInt(q.Get("before"), 10, 64); err == nil && n > 0 {
+		v.before = n
+	}
+	find := []rune(strings.TrimSpace(q.Get("find")))
+	v.list.Find = string(find[:min(len(find), maxFind)])
+	if g := group(q.Get("show")); slices.Contains(groups, g) {
+		v.list.Group = string(g)
+	}
+	if o := q.Get("sort"); slices.ContainsFunc(orders, func(one order) bool { return one.Value == o }) {
+		v.list.Sort = o
+	}
+	if n, err := strconv.Atoi(q.Get("page")); err == nil && n > 1 {
+		v.list.page = min(n-1, 1_000_000)
+	}
 	return v
 }
+
+// RunsBefore returns the position before which the runs of a project's page begin, 0 for the newest ones.
+func RunsBefore(r *http.Request) int64 { return newVisit(r).before }
 
 func (v visit) project(id string) string {
 	return v.Root + "projects/" + url.PathEscape(id) + v.query()
 }
 
+// runsBefore returns the address of a project's page with the runs before a position. What was open there is not on that page.
+func (v visit) runsBefore(position int64) string {
+	q := url.Values{}
+	if position > 0 {
+		q.Set("before", strconv.FormatInt(position, 10))
+	}
+	if v.still {
+		q.Set("refresh", "off")
+	}
+	return "?" + q.Encode() + "#runs"
+}
+
 // Home returns the address of the front page.
 func (v visit) Home() string { return v.Root + v.query() }
+
+// Still reports whether the page does not reload, for a form, which has to keep that.
+func (v visit) Still() bool { return v.still }
 
 // query returns the reader's choice for another page.
 func (v visit) query() string {
@@ -44,6 +90,23 @@ func (v visit) query() string {
 		return "?refresh=off"
 	}
 	return ""
+}
+
+// listed returns the address of the front page with a choice. It is never empty.
+func (v visit) listed(c choice) string {
+	q := url.Values{}
+	for _, p := range []struct{ key, value string }{{"find", c.Find}, {"show", c.Group}, {"sort", c.Sort}} {
+		if p.value != "" {
+			q.Set(p.key, p.value)
+		}
+	}
+	if c.page > 0 {
+		q.Set("page", strconv.Itoa(c.page+1))
+	}
+	if v.still {
+		q.Set("refresh", "off")
+	}
+	return "?" + q.Encode()
 }
 
 // fold is something long that a page shows or hides.
@@ -79,6 +142,9 @@ func (f folds) query(v visit) string {
 		}
 	}
 	q := "?open=" + strings.Join(open, ",")
+	if v.before > 0 {
+		q += fmt.Sprint("&before=", v.before)
+	}
 	if v.still {
 		q += "&refresh=off"
 	}
