@@ -24,7 +24,7 @@ func TestBrowser(t *testing.T) {
 	require.NoError(t, chromedp.Do(ctx, browsertest.Phone("dark").Open(site.URL+"/")...))
 	require.Equal(t, "1 of 2 projects is paused", browsertest.Evaluate[string](t, ctx, `document.querySelector('h1').textContent`))
 	require.NoError(t, chromedp.Do(ctx, chromedp.Click(chromedp.CSS(`a[href="./projects/odilo"]`)), chromedp.WaitVisible(chromedp.ID("incident-1"))))
-	require.Contains(t, browsertest.Evaluate[string](t, ctx, `document.querySelector('#incident-1 pre').textContent`), "no space left on device")
+	require.Contains(t, browsertest.Evaluate[string](t, ctx, `document.querySelector('#run-list pre').textContent`), "no space left on device")
 	require.NoError(t, chromedp.Do(ctx, chromedp.Click(chromedp.CSS(`header a`)), chromedp.WaitVisible(chromedp.ID("paused"))))
 	require.Equal(t, site.URL+"/", browsertest.Evaluate[string](t, ctx, `location.href`))
 	require.Empty(t, complaints(), "the guard's headers and the page's go together")
@@ -45,7 +45,7 @@ func TestBrowserUnderSubPath(t *testing.T) {
 		t.Helper()
 		require.NotZero(t, browsertest.Evaluate[int64](t, ctx, `document.styleSheets[0].cssRules.length`))
 		require.Empty(t, browsertest.Evaluate[[]string](t, ctx,
-			`[...document.querySelectorAll('[href]')].map(e => e.href).filter(h => h.startsWith(location.origin) && !h.startsWith(location.origin + '/ops/adfbot/'))`))
+			`[...document.querySelectorAll('a[href], link[href]')].map(e => e.href).filter(h => h.startsWith(location.origin) && !h.startsWith(location.origin + '/ops/adfbot/'))`))
 	}
 	require.NoError(t, chromedp.Do(ctx, browsertest.Phone("dark").Open(site.URL+"/ops/adfbot/")...))
 	styled()
@@ -55,7 +55,7 @@ func TestBrowserUnderSubPath(t *testing.T) {
 	require.Equal(t, site.URL+"/ops/adfbot/", browsertest.Evaluate[string](t, ctx, `location.href`))
 	require.NoError(t, chromedp.Do(ctx, chromedp.Navigate(site.URL+"/ops/adfbot/projects/odilo?refresh=off")))
 	styled()
-	require.NoError(t, chromedp.Do(ctx, chromedp.Click(chromedp.CSS(`footer a`)), chromedp.WaitReady(chromedp.CSS(`meta[http-equiv]`))))
+	require.NoError(t, chromedp.Do(ctx, chromedp.Click(chromedp.CSS(`footer a`)), chromedp.WaitReady(chromedp.CSS(`main[data-refresh]`))))
 	require.Equal(t, "/ops/adfbot/projects/odilo", browsertest.Evaluate[string](t, ctx, `location.pathname`))
 	require.Empty(t, complaints())
 }

@@ -50,14 +50,14 @@ func TestResultClass(t *testing.T) {
 	s.spec = nil // the page is not part of the API
 	page := s.get("/projects/odilo").body
 	for _, want := range []string{
-		"<div><dt>Class</dt><dd>licence</dd></div>",
+		`<p class="why"><span class="badge">licence</span> <code>licence expired</code></p>`,
 		`<b>exit code 1</b> <span class="badge">quota</span>`,
 		"the threshold is 3",
 		": licence.</p>",
 	} {
 		require.Contains(t, page, want)
 	}
-	require.Contains(t, s.get("/").body, "<div><dt>Class</dt><dd>licence</dd></div>")
+	require.Contains(t, s.get("/").body, `<p class="why"><span class="badge">licence</span> <code>licence expired</code></p>`)
 	metrics := s.get("/metrics").body
 	for _, want := range []string{
 		`adfbot_results_total{class="licence",outcome="failure",project="odilo"} 1`,

@@ -51,6 +51,6 @@ func TestSilentProject(t *testing.T) {
 	require.NotContains(t, metrics, "adfbot_project_last_result_timestamp_seconds{project=\"quiet\"}")
 	require.Contains(t, metrics, "adfbot_pending_incidents 1\n")
 	page := s.get("/").body
-	require.Contains(t, page, `<div class="banner warn">`)
+	require.Contains(t, page, `class="banner warn">`)
 	require.Contains(t, page, "quiet has not reported in time.")
 }

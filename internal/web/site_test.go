@@ -133,7 +133,7 @@ func TestPage(t *testing.T) {
 	d.now = d.now.Add(90 * time.Minute)
 	page = d.get("/")
 	require.Contains(t, page.Body.String(), "<h1>1 of 2 projects is paused</h1>")
-	require.Regexp(t, `<p>odilo for 1h (29|30)m</p>`, page.Body.String())
+	require.Regexp(t, `<p>odilo for <time [^>]*>1h (29|30)m</time></p>`, page.Body.String())
 	require.Contains(t, page.Body.String(), "odilo#1 has no issue yet")
 	require.Contains(t, page.Body.String(), "connection refused")
 	require.Contains(t, page.Body.String(), "the last sweep was 1h30m0s ago")
@@ -210,7 +210,7 @@ func TestPageHeaders(t *testing.T) {
 	for _, path := range []string{"/", "/projects/odilo", "/projects/odio"} {
 		page := d.get(path)
 		h := page.Header()
-		require.Equal(t, "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+		require.Equal(t, "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
 			h.Get("Content-Security-Policy"), path)
 		require.Equal(t, "nosniff", h.Get("X-Content-Type-Options"), path)
 		require.Equal(t, "no-referrer", h.Get("Referrer-Policy"), path)

@@ -1,6 +1,7 @@
 package page
 
 import (
+	"fmt"
 	"strings"
 	"time"
 
@@ -64,6 +65,7 @@ func paused(id, signs, issue string) status.Project {
 	since := before(3*time.Hour + 12*time.Minute)
 	p.Paused, p.Failures, p.Since = "yes", 3, &since
 	p.Reason = id + " is paused: project-meta failed 3 times in a row (host-a, 2026-11-23 03:48 UTC)."
+	p.LastLine = "error: no space left on device"
 	p.Incident = &status.Incident{ID: strings.Repeat("ab", 16), Name: id + "#3", Agent: "project-meta", Failures: 3, Opened: since, Issue: issue, FlagWritten: true}
 	if issue != "" {
 		p.Incident.TakenBy, p.Incident.TakenAt = "alice", before(20*time.Minute)
@@ -139,4 +141,88 @@ func sampleFleet() status.Status {
 		{ID: "d", Name: "edge-8", State: status.HostRetired, Retired: &away},
 	}}
 	return s
+}
+
+// inStorm makes paused projects share the issue of the first one.
+func inStorm(projects []status.Project) []status.Project {
+	for n := range projects {
+		i := projects[n].Incident
+		i.Class, i.TakenBy, i.TakenAt = "quota", "", time.Time{}
+		projects[n].LastLine = "Claude usage limit reached. Your limit will reset at 9am."
+		if i.Lead = projects[0].Incident.Name; n == 0 {
+			i.Lead, i.Carries = "", len(projects)-1
+		}
+	}
+	return projects
+}
+
+// sampleStorm is one outage that paused seven projects, beside one that failed for a reason of its own.
+func sampleStorm() status.Status {
+	var storm []status.Project
+	for n := range 7 {
+		storm = append(storm, paused(fmt.Sprintf("twins-%d", n), "---++", sampleIssue))
+	}
+	storm = inStorm(storm)
+	storm[0].ResumeInGitea = true
+	storm[0].Incident.Escalation = &status.Escalation{Steps: 3, Step: 1}
+	return sampleStatus(append(storm, paused("odilo", "---", sampleIssue), running("fleet", "+"))...)
+}
+
+// sampleMany is a fleet of any size in which a part is paused, some by one outage, and a part fails.
+func sampleMany(size int) status.Status {
+	projects := make([]status.Project, size)
+	for n := range projects {
+		id := fmt.Sprintf("project-%04d", n)
+		switch {
+		case n%97 == 3:
+			projects[n] = paused(id, "---+++++++", sampleIssue)
+		case n%101 == 9:
+			projects[n] = held(id, "++++++++++")
+		case n%53 == 7:
+			projects[n] = silent(id, "+++++++++")
+		case n%29 == 5:
+			projects[n] = running(id, "-+++++-+++")
+			projects[n].Failures, projects[n].LastLine = 1, "AssertionError: expected 3 projects, got 2"
+		default:
+			projects[n] = running(id, "+++++++.++"[:n%10+1])
+		}
+		for m := range projects[n].LastRuns { // no two are alike
+			r := &projects[n].LastRuns[m]
+			r.Started, r.Finished = r.Started.Add(-time.Duration(n*37)*time.Second), r.Finished.Add(-time.Duration(n*37)*time.Second)
+		}
+	}
+	if size >= 200 {
+		storm := projects[120:127]
+		for n := range storm {
+			storm[n] = paused(storm[n].ID, "---+++++++", sampleIssue)
+		}
+		inStorm(storm)
+	}
+	return sampleStatus(projects...)
+}
+
+// sampleMonth is a project that has run every hour for a month, with an incident a week.
+func sampleMonth() status.Detail {
+	signs := strings.Repeat("++++++-+++++++.+++o+++--+", 2)
+	d := sampleDetail(running("odilo", signs[:10]), signs)
+	for n := range d.Runs {
+		r := &d.Runs[n]
+		r.Started = before(time.Duration(n+1) * time.Hour)
+		r.Finished = r.Started.Add(time.Duration(20+n*n%170) * time.Second)
+		if r.Recorded = r.Finished; n == 6 {
+			r.Output = strings.Repeat("a line of the output that is as long as such lines are, and says nothing new\n", 60)
+		}
+	}
+	for n := range status.DaysShown - 4 {
+		day := seven.Truncate(24 * time.Hour).Add(-time.Duration(status.DaysShown-5-n) * 24 * time.Hour)
+		d.Days = append(d.Days, store.DayCount{Day: day, Outcome: store.Success, Counted: true, Results: 24 - n%7})
+		if n%7 == 5 {
+			d.Days = append(d.Days, store.DayCount{Day: day, Outcome: store.Failure, Counted: true, Results: 3 + n%5})
+			i := sampleIncidents()[1]
+			i.Seq, i.Opened, i.Ended = n, day.Add(7*time.Hour), day.Add(time.Duration(9+n)*time.Hour)
+			d.Incidents = append([]incident.Incident{i}, d.Incidents...)
+		}
+	}
+	d.Older = 4711
+	return d
 }

@@ -18,8 +18,13 @@ import (
 // sampleSite serves every sample page under its name.
 func sampleSite(t *testing.T) *httptest.Server {
 	t.Helper()
+	return siteOf(t, samples())
+}
+
+func siteOf(t *testing.T, pages map[string]any) *httptest.Server {
+	t.Helper()
 	mux := http.NewServeMux()
-	for name, facts := range samples() {
+	for name, facts := range pages {
 		mux.HandleFunc("GET /"+name, func(w http.ResponseWriter, r *http.Request) {
 			page := show(t, r.URL.RequestURI(), facts)
 			for key, v := range page.Header() {
@@ -61,11 +66,15 @@ const contrasts = `(() => {
 
 func TestScreens(t *testing.T) {
 	t.Parallel()
-	ctx, site := browsertest.Open(t), sampleSite(t)
+	pages := samples()
+	if testhost.Full() {
+		pages["many-300"], pages["many-3000"] = sampleMany(300), sampleMany(3000)
+	}
+	ctx, site := browsertest.Open(t), siteOf(t, pages)
 	complaints := browsertest.Complaints(ctx)
 	shots := os.Getenv("ADFBOT_TEST_SCREENSHOTS") // a directory for manual review
-	thorough := []string{"one-paused", "project-paused", "hostile"}
-	for name := range samples() {
+	thorough := []string{"one-paused", "project-month", "hostile"}
+	for name := range pages {
 		for n, s := range []browsertest.Screen{browsertest.Phone("light"), browsertest.Phone("dark"), browsertest.Desktop("light"), browsertest.Desktop("dark")} {
 			if n > 0 && !testhost.Full() && !slices.Contains(thorough, name) {
 				continue // a phone has the least space
