@@ -65,7 +65,7 @@ func paused(id, signs, issue string) status.Project {
 	since := before(3*time.Hour + 12*time.Minute)
 	p.Paused, p.Failures, p.Since = "yes", 3, &since
 	p.Reason = id + " is paused: project-meta failed 3 times in a row (host-a, 2026-11-23 03:48 UTC)."
-	p.LastLine = "error: no space left on device"
+	p.LastRuns[0].LastLine = "error: no space left on device"
 	p.Incident = &status.Incident{ID: strings.Repeat("ab", 16), Name: id + "#3", Agent: "project-meta", Failures: 3, Opened: since, Issue: issue, FlagWritten: true}
 	if issue != "" {
 		p.Incident.TakenBy, p.Incident.TakenAt = "alice", before(20*time.Minute)
@@ -148,7 +148,7 @@ func inStorm(projects []status.Project) []status.Project {
 	for n := range projects {
 		i := projects[n].Incident
 		i.Class, i.TakenBy, i.TakenAt = "quota", "", time.Time{}
-		projects[n].LastLine = "Claude usage limit reached. Your limit will reset at 9am."
+		projects[n].LastRuns[0].LastLine = "Claude usage limit reached. Your limit will reset at 9am."
 		if i.Lead = projects[0].Incident.Name; n == 0 {
 			i.Lead, i.Carries = "", len(projects)-1
 		}
@@ -182,7 +182,7 @@ func sampleMany(size int) status.Status {
 			projects[n] = silent(id, "+++++++++")
 		case n%29 == 5:
 			projects[n] = running(id, "-+++++-+++")
-			projects[n].Failures, projects[n].LastLine = 1, "AssertionError: expected 3 projects, got 2"
+			projects[n].Failures, projects[n].LastRuns[0].LastLine = 1, "AssertionError: expected 3 projects, got 2"
 		default:
 			projects[n] = running(id, "+++++++.++"[:n%10+1])
 		}
