@@ -15,8 +15,15 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Open starts a browser with a home directory of its own, which ends with the test. If no browser is installed, the test is skipped,
-// or fails if ADFBOT_REQUIRE_BROWSER is 1.
+// browser is the one that all tests of a process share, because starting one costs a second or two. Each test has a tab of its own.
+var browser struct {
+	mu    sync.Mutex
+	users int
+	ctx   context.Context
+	stop  func()
+}
+
+// Open opens a tab, which is closed with the test. If no browser is installed, the test is skipped, or fails if ADFBOT_REQUIRE_BROWSER is 1.
 func Open(t *testing.T) context.Context {
 	t.Helper()
 	path := ""
@@ -33,7 +40,48 @@ func Open(t *testing.T) context.Context {
 		}
 		t.Skip(missing)
 	}
-	home := t.TempDir()
+	ctx, cancel := chromedp.NewContext(join(t, path))
+	t.Cleanup(cancel)
+	ctx, cancel = context.WithTimeout(ctx, 3*time.Minute)
+	t.Cleanup(cancel)
+	require.NoError(t, chromedp.Do(ctx, chromedp.Func(func(ctx context.Context, target *chromedp.Target) error {
+		_, err := cdp.Call(ctx, target, emulation.SetFocusEmulationEnabled, emulation.SetFocusEmulationEnabledParams{Enabled: true})
+		return err
+	})))
+	return ctx
+}
+
+// join returns the shared browser. It starts with its first user, with a home directory of its own, and ends with its last one.
+func join(t *testing.T, path string) context.Context {
+	t.Helper()
+	browser.mu.Lock()
+	defer browser.mu.Unlock()
+	if browser.users == 0 {
+		home, err := os.MkdirTemp("", "browser")
+		require.NoError(t, err)
+		var end context.CancelFunc
+		browser.ctx, end = start(path, home)
+		browser.stop = func() {
+			end()
+			_ = os.RemoveAll(home)
+		}
+		if err := chromedp.Do(browser.ctx); err != nil {
+			browser.stop()
+			require.NoError(t, err)
+		}
+	}
+	browser.users++
+	t.Cleanup(func() {
+		browser.mu.Lock()
+		defer browser.mu.Unlock()
+		if browser.users--; browser.users == 0 {
+			browser.stop()
+		}
+	})
+	return browser.ctx
+}
+
+func start(path, home string) (context.Context, context.CancelFunc) {
 	opts := []chromedp.ExecAllocatorOption{
 		chromedp.ExecPath(path), chromedp.Env("HOME="+home, "XDG_CONFIG_HOME="+home, "XDG_CACHE_HOME="+home), chromedp.UserDataDir(home + "/profile"), chromedp.NoFirstRun, chromedp.NoDefaultBrowserCheck, chromedp.Headless,
 		chromedp.NoSandbox, chromedp.DisableGPU, chromedp.WSURLReadTimeout(time.Minute),
@@ -42,14 +90,20 @@ func Open(t *testing.T) context.Context {
 		"disable-extensions", "disable-default-apps", "disable-domain-reliability", "disable-dev-shm-usage"} {
 		opts = append(opts, chromedp.Flag(name, true))
 	}
-	ctx, cancel := chromedp.NewExecAllocator(context.Background(), opts...)
-	t.Cleanup(cancel)
-	ctx, cancel = chromedp.NewContext(ctx)
-	t.Cleanup(cancel)
-	ctx, cancel = context.WithTimeout(ctx, 3*time.Minute)
-	t.Cleanup(cancel)
-	require.NoError(t, chromedp.Do(ctx))
-	return ctx
+	ctx, endProcess := chromedp.NewExecAllocator(context.Background(), opts...)
+	ctx, endTab := chromedp.NewContext(ctx)
+	return ctx, func() {
+		endTab()
+		endProcess()
+	}
+}
+
+// WithoutScript returns the action that turns off the scripts of the pages that are loaded from then on.
+func WithoutScript() chromedp.Action[chromedp.Void] {
+	return chromedp.Func(func(ctx context.Context, target *chromedp.Target) error {
+		_, err := cdp.Call(ctx, target, emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: true})
+		return err
+	})
 }
 
 // Complaints collects the browser's messages from now on: console errors and violations of a page's policy.
