@@ -1,11 +1,18 @@
 package web
 
 import (
+	"context"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"slices"
+	"strings"
+	"sync"
 	"testing"
+	"time"
 
 	"github.com/chromedp/chromedp"
+	"github.com/chromedp/chromedp/kb"
 	"github.com/stretchr/testify/require"
 
 	"github.com/terraphim/adfbot/internal/store"
@@ -28,6 +35,114 @@ func TestBrowser(t *testing.T) {
 	require.NoError(t, chromedp.Do(ctx, chromedp.Click(chromedp.CSS(`header a`)), chromedp.WaitVisible(chromedp.ID("paused"))))
 	require.Equal(t, site.URL+"/", browsertest.Evaluate[string](t, ctx, `location.href`))
 	require.Empty(t, complaints(), "the guard's headers and the page's go together")
+}
+
+// lockedList is the statuses of the pages that were sent.
+type lockedList struct {
+	mu   *sync.Mutex
+	sent *[]int
+}
+
+func (l *lockedList) read() []int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return slices.Clone(*l.sent)
+}
+
+// renew has the script renew the page, as it does every 30 s, and returns the status of the answer.
+func (l *lockedList) renew(t *testing.T, ctx context.Context) int {
+	t.Helper()
+	before := len(l.read())
+	browsertest.Evaluate[bool](t, ctx, `(dispatchEvent(new PageTransitionEvent('pageshow', {persisted: true})), true)`)
+	require.Eventually(t, func() bool { return len(l.read()) > before }, 20*time.Second, time.Millisecond)
+	return l.read()[before]
+}
+
+// Somebody reads the page, types and opens something, while it is renewed.
+func TestScriptRenewsInPlace(t *testing.T) {
+	t.Parallel()
+	var projects strings.Builder
+	for n := range 12 {
+		fmt.Fprintf(&projects, "{id: p%d}, ", n)
+	}
+	d := daemonOf(t, "["+projects.String()+"]")
+	var mu sync.Mutex
+	var sent []int // the status of each page
+	down := false
+	site := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		mu.Lock()
+		defer mu.Unlock()
+		if down {
+			panic(http.ErrAbortHandler)
+		}
+		a := &statusWriter{ResponseWriter: w, rc: http.NewResponseController(w)}
+		d.server.handler.ServeHTTP(a, r)
+		if strings.Contains(r.Header.Get("Accept"), "text/html") {
+			sent = append(sent, a.status)
+		}
+	}))
+	t.Cleanup(site.Close)
+	ctx := browsertest.Open(t)
+	complaints := browsertest.Complaints(ctx)
+	text := func(query string) string {
+		return browsertest.Evaluate[string](t, ctx, `document.querySelector('`+query+`').innerText`)
+	}
+	require.NoError(t, chromedp.Do(ctx, browsertest.Desktop("light").Open(site.URL+"/")...))
+	browsertest.Evaluate[bool](t, ctx, `(window.title0 = document.querySelector('h1'), document.querySelector('#help').open = true, document.querySelector('[type=search]').focus(), true)`)
+	one := &lockedList{&mu, &sent}
+	require.Equal(t, []int{http.StatusOK}, one.read())
+	require.Equal(t, http.StatusOK, one.renew(t, ctx), "the script does not know the tag yet")
+	require.Eventually(t, func() bool { return one.renew(t, ctx) == http.StatusNotModified }, 20*time.Second, time.Millisecond)
+	mu.Lock()
+	d.trip("p7")
+	mu.Unlock()
+	require.Equal(t, http.StatusOK, one.renew(t, ctx))
+	require.NoError(t, chromedp.Do(ctx, chromedp.WaitVisible(chromedp.CSS(`#p-p7 .why`))))
+	require.Equal(t, "1 of 12 projects is paused", text("h1"))
+	require.Equal(t, "1 of 12 projects is paused · adfbot", browsertest.Evaluate[string](t, ctx, `document.title`))
+	require.Equal(t, "./icon/bad.svg", browsertest.Evaluate[string](t, ctx, `document.querySelector('#icon').getAttribute('href')`))
+	require.True(t, browsertest.Evaluate[bool](t, ctx, `title0.isConnected && document.querySelector('#help').open && document.activeElement.name === 'find'`),
+		"nothing else was replaced")
+
+	require.NoError(t, chromedp.Do(ctx, chromedp.KeyEvent("P1"), chromedp.WaitReady(chromedp.CSS(`body:not(:has(#p-p7))`))))
+	require.Equal(t, "p1\np10\np11", browsertest.Evaluate[string](t, ctx, `[...document.querySelectorAll('tbody a')].map(a => a.innerText).join('\n')`), "the list is searched while somebody types")
+	require.Equal(t, "?find=P1", browsertest.Evaluate[string](t, ctx, `location.search`))
+	require.Equal(t, "P1", browsertest.Evaluate[string](t, ctx, `document.activeElement.value`))
+	require.NoError(t, chromedp.Do(ctx, chromedp.Click(chromedp.CSS(`.tabs a[href*="show=paused"]`)), chromedp.WaitVisible(chromedp.ID("nothing"))))
+	require.Equal(t, "?find=P1&show=paused", browsertest.Evaluate[string](t, ctx, `location.search`))
+	browsertest.Evaluate[bool](t, ctx, `(history.back(), true)`)
+	require.NoError(t, chromedp.Do(ctx, chromedp.WaitReady(chromedp.ID("p-p10"))))
+	require.True(t, browsertest.Evaluate[bool](t, ctx, `title0.isConnected`), "it is the same document still")
+	require.Empty(t, complaints())
+
+	mu.Lock()
+	down = true
+	mu.Unlock()
+	browsertest.Evaluate[bool](t, ctx, `(dispatchEvent(new PageTransitionEvent('pageshow', {persisted: true})), true)`)
+	require.NoError(t, chromedp.Do(ctx, chromedp.WaitVisible(chromedp.ID("stale"))))
+	require.Contains(t, text("#stale"), "adfbot does not answer. This page shows what was known at 20")
+	mu.Lock()
+	down = false
+	mu.Unlock()
+	one.renew(t, ctx)
+	require.NoError(t, chromedp.Do(ctx, chromedp.WaitReady(chromedp.CSS(`#stale[hidden]`))))
+}
+
+// Without the script, forms and links do the same.
+func TestFinderWithoutScript(t *testing.T) {
+	t.Parallel()
+	d := daemonOf(t, "[{id: a}, {id: b}, {id: c}, {id: d}, {id: e}, {id: f}, {id: g}, {id: h}, {id: twins-1}, {id: twins-2}]")
+	d.trip("twins-2")
+	site := httptest.NewServer(d.server.handler)
+	t.Cleanup(site.Close)
+	ctx := browsertest.Open(t)
+	require.NoError(t, chromedp.Do(ctx, browsertest.WithoutScript()))
+	require.NoError(t, chromedp.Do(ctx, browsertest.Phone("light").Open(site.URL+"/?refresh=off&show=well")...))
+	require.NoError(t, chromedp.Do(ctx, chromedp.Focus(chromedp.CSS(`[type=search]`)), chromedp.KeyEvent("twins-*"), chromedp.KeyEvent(kb.Enter),
+		chromedp.WaitReady(chromedp.CSS(`body:not(:has(#p-a))`))))
+	require.Equal(t, "?show=well&refresh=off&find=twins-*&sort=", browsertest.Evaluate[string](t, ctx, `location.search`))
+	require.Equal(t, "twins-1", browsertest.Evaluate[string](t, ctx, `[...document.querySelectorAll('tbody a')].map(a => a.innerText).join()`))
+	require.NoError(t, chromedp.Do(ctx, chromedp.Click(chromedp.CSS(`.tabs a`)), chromedp.WaitReady(chromedp.ID("p-twins-2"))))
 }
 
 // Behind a proxy that serves the bot under a path of its own, everything works without its knowing.

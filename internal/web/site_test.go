@@ -163,6 +163,39 @@ func TestPageNotFound(t *testing.T) {
 	require.Equal(t, http.StatusMethodNotAllowed, d.ask(http.MethodPost, "/").Code)
 }
 
+// Who types a wrong address into a browser gets a page, whatever is wrong with it. Programs get JSON.
+func TestPageForProblems(t *testing.T) {
+	d := newDaemon(t)
+	for path, code := range map[string]int{"/nowhere": 404, "/projects/odilo/x/y": 404, "//": 404, "/icon/other.svg": 404, "/api": 404} {
+		page := d.askAs(http.MethodGet, path, "Accept", "text/html,application/xhtml+xml,*/*;q=0.8")
+		require.Equal(t, code, page.Code, path)
+		require.Equal(t, "text/html; charset=utf-8", page.Header().Get("Content-Type"), path)
+		require.Contains(t, page.Header().Get("Content-Security-Policy"), "script-src 'self'", path)
+		require.Contains(t, page.Body.String(), "<h1>Not found</h1>", path)
+		require.Contains(t, page.Body.String(), ">All projects</a>", path)
+		require.NotContains(t, page.Body.String(), "bigbox", "%s: who may see that is not known", path)
+		for _, accept := range []string{"", "*/*", "application/json"} {
+			require.Equal(t, "application/problem+json", d.askAs(http.MethodGet, path, "Accept", accept).Header().Get("Content-Type"), path)
+		}
+	}
+	require.Contains(t, d.askAs(http.MethodGet, "/a/b/c", "Accept", "text/html").Body.String(), `href="../../style.css?v=`)
+	for _, path := range []string{"/api/v1/nowhere", "/api/v1/projects", "/metrics/x", "/webhooks/x"} {
+		require.Equal(t, "application/problem+json", d.askAs(http.MethodGet, path, "Accept", "text/html").Header().Get("Content-Type"), path)
+	}
+	r := httptest.NewRequest(http.MethodGet, "http://evil.example/", nil)
+	r.Header.Set("Accept", "text/html")
+	w := httptest.NewRecorder()
+	d.server.handler.ServeHTTP(w, r)
+	require.Equal(t, http.StatusMisdirectedRequest, w.Code)
+	require.Contains(t, w.Body.String(), "<h1>Unknown host</h1>")
+	require.NotContains(t, w.Body.String(), "odilo")
+	require.Equal(t, "application/problem+json", d.askAs(http.MethodPost, "/", "Accept", "text/html").Header().Get("Content-Type"))
+}
+
+func TestFooterNamesVersion(t *testing.T) {
+	require.Contains(t, newDaemon(t).get("/").Body.String(), "<p>adfbot v1.2.3</p>")
+}
+
 func TestPageOfFormerProject(t *testing.T) {
 	d := newDaemon(t)
 	require.NoError(t, os.WriteFile(d.path("pause/guest"), nil, 0o600))
@@ -221,6 +254,9 @@ func TestPageHeaders(t *testing.T) {
 		require.Equal(t, page.Code, head.StatusCode, path)
 		require.Equal(t, h.Get("Content-Type"), head.Header.Get("Content-Type"), path)
 	}
+	script := d.get("/page.js?v=1")
+	require.Equal(t, "text/javascript; charset=utf-8", script.Header().Get("Content-Type"))
+	require.Contains(t, script.Header().Get("Cache-Control"), "immutable")
 	style := d.get("/style.css?v=1")
 	require.Equal(t, "text/css; charset=utf-8", style.Header().Get("Content-Type"))
 	require.Contains(t, style.Header().Get("Cache-Control"), "immutable")
