@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"flag"
 	"fmt"
+	"image"
 	"image/png"
 	"net/http"
 	"net/http/httptest"
@@ -29,6 +30,8 @@ const (
 	screenshot = "../../testdata/page.png"
 	readme     = "../../README.md"
 	maxPicture = 150 << 10
+
+	pictureHeight = 960 // what is below it is about the bot
 )
 
 const screenshotConfig = `
@@ -71,8 +74,12 @@ func takeScreenshot(t *testing.T) []byte {
 	require.NoError(t, err)
 	picture, err := png.Decode(bytes.NewReader(data))
 	require.NoError(t, err)
+	top, ok := picture.(interface {
+		SubImage(image.Rectangle) image.Image
+	})
+	require.True(t, ok)
 	var small bytes.Buffer
-	require.NoError(t, (&png.Encoder{CompressionLevel: png.BestCompression}).Encode(&small, picture))
+	require.NoError(t, (&png.Encoder{CompressionLevel: png.BestCompression}).Encode(&small, top.SubImage(image.Rect(0, 0, 1000, pictureHeight))))
 	return small.Bytes()
 }
 
@@ -101,10 +108,11 @@ func troubledMorning(t *testing.T) *Server {
 	}
 	cfg, err := config.Load(filepath.Join(dir, "config.yaml"))
 	require.NoError(t, err)
+	cfg.Path = config.DefaultPath // as commands are shown where the bot is installed
 	b, err := bot.Open(t.Context(), cfg, bot.Daemon, bot.Env{Now: clock, Transport: gitea.Transport()})
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = b.Close() })
-	server, err := New(Options{Config: cfg, Bot: b, Now: clock, Getenv: os.Getenv})
+	server, err := New(Options{Config: cfg, Bot: b, Now: clock, Getenv: os.Getenv, Metrics: NewMetrics("v1.0.0", "")})
 	require.NoError(t, err)
 
 	post := func(path, body string) {
@@ -118,8 +126,12 @@ func troubledMorning(t *testing.T) *Server {
 	}
 	result := func(project, exitCode string) {
 		t.Helper()
-		post("/api/v1/results", fmt.Sprintf(`{"project":%q,"exit_code":%s,"host":"host-a","started_at":%q}`, project, exitCode,
-			clock().Add(-95*time.Second).Format(time.RFC3339)))
+		output := "$ claude -p plan.md\nClaude usage limit reached. Your limit will reset at 9am.\n"
+		if project != "odilo" {
+			output = "$ make check\nmake: *** [check] Error 1\n"
+		}
+		post("/api/v1/results", fmt.Sprintf(`{"project":%q,"exit_code":%s,"host":"host-a","started_at":%q,"output":%q}`, project, exitCode,
+			clock().Add(-95*time.Second).Format(time.RFC3339), output))
 	}
 	sweep := func() {
 		t.Helper()
