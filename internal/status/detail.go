@@ -24,8 +24,10 @@ type Detail struct {
 // DaysShown is how many days [Detail.Days] is about, today included.
 const DaysShown = 30
 
-// maxDayResults bounds what counting by day costs: a run a minute for 30 days. It is a variable for tests.
-var maxDayResults = 45_000
+// maxDayResults bounds what counting by day costs: a run a minute for 30 days.
+const maxDayResults = 45_000
+
+const day = 24 * time.Hour
 
 // MaxRuns is the maximum number of runs in a [Detail].
 const MaxRuns = 50
@@ -72,21 +74,24 @@ func (r *Reader) Detail(ctx context.Context, project string, before int64) (d De
 	return d, nil
 }
 
-func (r *Reader) addDays(ctx context.Context, project string, d *Detail) (err error) {
-	const day = 24 * time.Hour
-	d.DaysFrom = d.At.Truncate(day).Add(-(DaysShown - 1) * day)
-	if d.Days, err = r.from.State.Days(ctx, project, d.DaysFrom, maxDayResults); err != nil {
-		return err
+func (r *Reader) addDays(ctx context.Context, project string, d *Detail) error {
+	from := d.At.Truncate(day).Add(-(DaysShown - 1) * day)
+	counted, err := r.from.State.Days(ctx, project, from, maxDayResults)
+	d.Days, d.DaysFrom = wholeDays(counted, from, maxDayResults)
+	return err
+}
+
+// wholeDays returns the days that are counted whole, and the first of them, of results that were counted from a day on, up to a limit.
+func wholeDays(counted []store.DayCount, from time.Time, limit int) ([]store.DayCount, time.Time) {
+	results := 0
+	for _, c := range counted {
+		results += c.Results
 	}
-	counted := 0
-	for _, c := range d.Days {
-		counted += c.Results
+	if results < limit {
+		return counted, from
 	}
-	if counted >= maxDayResults { // there may be more of the oldest day
-		d.DaysFrom = d.Days[0].Day.Add(day)
-		d.Days = slices.DeleteFunc(d.Days, func(c store.DayCount) bool { return c.Day.Before(d.DaysFrom) })
-	}
-	return nil
+	from = counted[0].Day.Add(day) // there may be more of the oldest day
+	return slices.DeleteFunc(counted, func(c store.DayCount) bool { return c.Day.Before(from) }), from
 }
 
 func (r *Reader) hasHistory(ctx context.Context, project string) (bool, error) {

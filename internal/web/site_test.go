@@ -10,6 +10,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -161,6 +162,30 @@ func TestPageNotFound(t *testing.T) {
 	require.Contains(t, d.get("/projects/odio").Body.String(), `<a href="../projects/odilo">odilo</a>`)
 	require.Equal(t, http.StatusNotFound, d.get("/icon/other.svg").Code)
 	require.Equal(t, http.StatusMethodNotAllowed, d.ask(http.MethodPost, "/").Code)
+}
+
+// Every run can be reached, to the oldest.
+func TestPageOfOlderRuns(t *testing.T) {
+	d := newDaemon(t)
+	const runs = 120
+	for n := range runs {
+		_, err := d.bot.Record(t.Context(), store.Result{Project: "odilo", Agent: "developer", Outcome: store.Success, RunID: fmt.Sprintf("r%03d", n)})
+		require.NoError(t, err)
+	}
+	seen, path := 0, "/projects/odilo"
+	for pages := 1; path != ""; pages++ {
+		require.LessOrEqual(t, pages, 3)
+		doc := d.get(path).Body.String()
+		for range regexp.MustCompile(`· run r\d+`).FindAllString(doc, -1) {
+			seen++
+		}
+		next := regexp.MustCompile(`href="(\?before=\d+)#runs" rel="next"`).FindStringSubmatch(doc)
+		path = ""
+		if next != nil {
+			path = "/projects/odilo" + next[1]
+		}
+	}
+	require.Equal(t, runs, seen)
 }
 
 // Who types a wrong address into a browser gets a page, whatever is wrong with it. Programs get JSON.

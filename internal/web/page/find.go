@@ -27,7 +27,7 @@ func (g group) title() string {
 	return map[group]string{groupPaused: "Paused", groupUnknown: "Unknown", groupLook: "May run, but look", groupWell: "May run"}[g]
 }
 
-func (s summary) group() group {
+func (s *summary) group() group {
 	switch {
 	case s.Paused == status.Yes:
 		return groupPaused
@@ -51,7 +51,7 @@ var orders = []order{
 }
 
 // includes reports whether the reader wants to see a project.
-func (c choice) includes(s summary) bool {
+func (c choice) includes(s *summary) bool {
 	if c.Group != "" && c.Group != string(s.Group) {
 		return false
 	}
@@ -66,24 +66,24 @@ func (c choice) includes(s summary) bool {
 }
 
 // sort sorts projects by group, and within a group as the reader wants. Equal ones stay in the order of the configuration.
-func (c choice) sort(list []summary) {
-	within := map[string]func(a, b summary) int{
-		"name":     func(a, b summary) int { return strings.Compare(a.ID, b.ID) },
-		"latest":   func(a, b summary) int { return strings.Compare(b.LastRun.Machine, a.LastRun.Machine) },
-		"oldest":   func(a, b summary) int { return strings.Compare(a.LastRun.Machine, b.LastRun.Machine) },
-		"failures": func(a, b summary) int { return cmp.Compare(b.Failures, a.Failures) },
+func (c choice) sort(list []*summary) {
+	within := map[string]func(a, b *summary) int{
+		"name":     func(a, b *summary) int { return strings.Compare(a.ID, b.ID) },
+		"latest":   func(a, b *summary) int { return strings.Compare(b.LastRun.Machine, a.LastRun.Machine) },
+		"oldest":   func(a, b *summary) int { return strings.Compare(a.LastRun.Machine, b.LastRun.Machine) },
+		"failures": func(a, b *summary) int { return cmp.Compare(b.Failures, a.Failures) },
 	}[c.Sort]
 	if within == nil {
 		within = moreUrgent
 	}
-	slices.SortStableFunc(list, func(a, b summary) int {
+	slices.SortStableFunc(list, func(a, b *summary) int {
 		return cmp.Or(cmp.Compare(slices.Index(groups, a.Group), slices.Index(groups, b.Group)), within(a, b))
 	})
 }
 
 // moreUrgent puts incidents before pauses by hand, those that nobody has taken first, and then the latest; of the others those that fail.
-func moreUrgent(a, b summary) int {
-	rank := func(s summary) int {
+func moreUrgent(a, b *summary) int {
+	rank := func(s *summary) int {
 		switch {
 		case s.Group == groupPaused && s.Held:
 			return 2
@@ -116,7 +116,7 @@ type groupTab struct {
 	Here   bool
 }
 
-func newFinder(all []summary, at visit) *finder {
+func newFinder(all []*summary, at visit) *finder {
 	f := &finder{choice: at.list, Orders: orders}
 	number := map[group]int{}
 	for _, s := range all {

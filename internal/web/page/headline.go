@@ -15,7 +15,7 @@ type named struct {
 
 // setHeadline says whether anything is wrong, and what. It is about all projects, whatever the reader has chosen to see.
 func (v *indexView) setHeadline() {
-	in, anyRun := map[group][]summary{}, false
+	in, anyRun := map[group][]*summary{}, false
 	for _, s := range v.all {
 		in[s.Group] = append(in[s.Group], s)
 		anyRun = anyRun || len(s.LastRuns) > 0
@@ -81,7 +81,7 @@ func (v *indexView) setHeadline() {
 	}
 }
 
-func (v *indexView) setPaused(paused []summary, projects int) {
+func (v *indexView) setPaused(paused []*summary, projects int) {
 	v.Tone = toneHeld
 	how, verb := "paused by hand", "are"
 	for _, s := range paused {
@@ -103,7 +103,7 @@ func (v *indexView) setPaused(paused []summary, projects int) {
 		}
 	}
 	const most = 3
-	first := append([]summary{}, paused...)
+	first := append([]*summary{}, paused...)
 	choice{}.sort(first)
 	for _, s := range first[:min(len(first), most)] {
 		v.SubNames = append(v.SubNames, named{s.ID, s.Since})

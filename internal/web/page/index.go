@@ -24,8 +24,8 @@ type indexView struct {
 	Sweep   sweepView
 	Foreign []link
 
-	all      []summary // projects, in the order of the configuration
-	patterns []string  // that configure projects
+	all      []*summary // projects, in the order of the configuration
+	patterns []string   // that configure projects
 }
 
 // section is the projects of a group.
@@ -33,14 +33,14 @@ type section struct {
 	Group group
 	Title string
 	Cards []card
-	Rows  []summary
+	Rows  []*summary
 }
 
 // card is one paused project, or those that share an issue.
 type card struct {
-	summary           // the one whose issue it is or, if that is not on the page, the first
-	Members []summary // of a storm
-	Storm   string    // e.g. "7 projects"; "": it is one project
+	*summary            // the one whose issue it is or, if that is not on the page, the first
+	Members  []*summary // of a storm
+	Storm    string     // e.g. "7 projects"; "": it is one project
 }
 
 const (
@@ -59,7 +59,7 @@ type summary struct {
 	Until    moment // when it resumes by itself
 	Reason   string
 	HalfOpen string
-	Picture  picture
+	Picture  picture // only on the front page
 	LastRun  moment
 	LastHow  string // how the last run ended; "" for a plain success
 	LastLine string // of its output, if it failed
@@ -84,6 +84,7 @@ func newIndex(s status.Status, at visit) indexView {
 	if len(shared) > 0 {
 		v.Problems = append(s.OtherProblems(), shared...)
 	}
+	v.all = make([]*summary, 0, len(s.Projects))
 	for _, p := range s.Projects {
 		sum := newSummary(p, s, at)
 		for n, note := range sum.Notes {
@@ -92,23 +93,23 @@ func newIndex(s status.Status, at visit) indexView {
 		if sum.Group == groupUnknown && isProblem(s.Problems, sum.Reason) {
 			sum.Reason = "" // shown above
 		}
-		v.all = append(v.all, sum)
+		v.all = append(v.all, &sum)
 	}
 	if s.Spooled > 0 {
 		v.Spooled = text.Plural(s.Spooled, "result") + " in the spool could not be stored yet. The next sweep retries."
 	}
 	v.setHeadline()
-	v.list(at)
+	v.list(at, s.At)
 	return v
 }
 
 // list adds the projects that the reader has chosen.
-func (v *indexView) list(at visit) {
+func (v *indexView) list(at visit, now time.Time) {
 	c := at.list
 	if len(v.all) >= fewest || c.Find != "" || c.Group != "" {
 		v.Finder = newFinder(v.all, at)
 	}
-	found := slices.DeleteFunc(slices.Clone(v.all), func(s summary) bool { return !c.includes(s) })
+	found := slices.DeleteFunc(slices.Clone(v.all), func(s *summary) bool { return !c.includes(s) })
 	c.sort(found)
 	if len(found) == 0 && len(v.all) > 0 {
 		v.Nothing = "No project fits. "
@@ -117,6 +118,9 @@ func (v *indexView) list(at visit) {
 		c.page = min(c.page, pages-1)
 		v.Pager = newPager(c, len(found), at)
 		found = found[c.page*maxListed : min((c.page+1)*maxListed, len(found))]
+	}
+	for _, s := range found {
+		s.Picture = newPicture(s.LastRuns, now)
 	}
 	for _, g := range groups {
 		var one section
@@ -136,7 +140,7 @@ func (v *indexView) list(at visit) {
 }
 
 // newCards makes cards of paused projects: one for all that share an issue. What is behind the last card stays a row.
-func newCards(paused []summary) (cards []card, rest []summary) {
+func newCards(paused []*summary) (cards []card, rest []*summary) {
 	at := map[string]int{} // by the incident whose issue it is
 	for _, s := range paused {
 		lead := ""
@@ -155,7 +159,7 @@ func newCards(paused []summary) (cards []card, rest []summary) {
 		default:
 			c := card{summary: s}
 			if lead != "" {
-				at[lead], c.Members = len(cards), []summary{s}
+				at[lead], c.Members = len(cards), []*summary{s}
 			}
 			cards = append(cards, c)
 		}
@@ -169,7 +173,7 @@ func newCards(paused []summary) (cards []card, rest []summary) {
 }
 
 // Named returns the members that the card names.
-func (c card) Named() []summary { return c.Members[:min(len(c.Members), maxMembers)] }
+func (c card) Named() []*summary { return c.Members[:min(len(c.Members), maxMembers)] }
 
 // More returns how many others share the issue: behind those, on another page, or not in the list that the reader has chosen.
 func (c card) More() int { return max(c.Incident.Carries+1, len(c.Members)) - len(c.Named()) }
@@ -180,7 +184,7 @@ func isProblem(problems []string, reason string) bool {
 }
 
 // failedLast reports whether the last run failed, even if it does not count.
-func (s summary) failedLast() bool {
+func (s *summary) failedLast() bool {
 	return s.Failures > 0 || len(s.LastRuns) > 0 && s.LastRuns[0].Outcome == store.Failure
 }
 
@@ -188,7 +192,7 @@ func newSummary(p status.Project, s status.Status, at visit) summary {
 	now := s.At
 	v := summary{
 		Project: p, Link: at.project(p.ID), Reason: shortReason(p), HeldBy: heldBy(p, s.Stops),
-		Notes: slices.Concat(p.Pending, p.Warnings), Picture: newPicture(p.LastRuns, now),
+		Notes: slices.Concat(p.Pending, p.Warnings),
 	}
 	if p.Since != nil {
 		v.Since = newMoment(*p.Since, now)
