@@ -5,6 +5,8 @@
 	const typing = 250; // ms without a key until the list is searched
 	let tag = '', asked = null, timer = 0, wait = 0, old = '', heard = new Date();
 
+	// here is the address without a name and a password that a browser may keep in it, which cannot be fetched.
+	const here = (query = location.search) => location.origin + location.pathname + query;
 	const main = () => document.getElementById('main');
 	const byId = (root, id) => root.querySelector('#' + CSS.escape(id));
 
@@ -40,7 +42,7 @@
 	// next plans the next renewal. Without data-refresh the reader has stopped it, or nothing will change.
 	function next() {
 		const seconds = Number(main().dataset.refresh);
-		if (seconds > 0) timer = setTimeout(load, seconds * 1000, location.href, 'renew');
+		if (seconds > 0) timer = setTimeout(load, seconds * 1000, here(), 'renew');
 	}
 
 	// tell shows how long ago everything was, and whether the page is old.
@@ -116,17 +118,15 @@
 	function chosen(form) {
 		const q = new URLSearchParams();
 		for (const [key, value] of new FormData(form)) if (value.trim()) q.set(key, value);
-		return '?' + q;
+		return here('?' + q);
 	}
 
 	document.addEventListener('click', e => {
 		const a = e.target.closest?.('a[href^="?"]');
 		if (!a || e.button || e.metaKey || e.ctrlKey || e.shiftKey || e.altKey) return;
 		e.preventDefault();
-		const to = new URL(a.href);
 		const up = a.closest('.pager') && a.closest('section, main');
-		to.hash = '';
-		load(to.href, a.closest('.fold') ? 'replace' : 'push').then(() => up?.scrollIntoView());
+		load(here(new URL(a.href).search), a.closest('.fold') ? 'replace' : 'push').then(() => up?.scrollIntoView());
 	});
 	document.addEventListener('submit', e => {
 		e.preventDefault();
@@ -140,7 +140,7 @@
 		clearTimeout(wait);
 		wait = setTimeout(form => load(chosen(form), 'replace'), typing, e.target.form);
 	});
-	addEventListener('popstate', () => load(location.href, 'keep'));
-	addEventListener('pageshow', e => { if (e.persisted) load(location.href, 'renew'); });
+	addEventListener('popstate', () => load(here(), 'keep'));
+	addEventListener('pageshow', e => { if (e.persisted) load(here(), 'renew'); });
 	next();
 })();
